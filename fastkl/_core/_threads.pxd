@@ -1,0 +1,1 @@
+cdef int effective_threads(object n_jobs) except -1

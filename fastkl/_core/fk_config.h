@@ -1,0 +1,57 @@
+/* Everything that depends on the compiler, and the block length: no other file of the library has an #ifdef for either.
+ *
+ * FK_CLONES   compiles a function once per instruction set; the loader picks the widest the processor has. It needs GNU
+ *             indirect functions, hence x86-64 glibc only; elsewhere the macro is empty and the plain function is used.
+ *             Such a function must keep its loops in its own body or in FK_INLINE functions.
+ * FK_INLINE   for functions called from a cloned loop: they must be inlined to be compiled for the clone's registers.
+ * FK_SIMD     licence to reorder one named reduction, given loop by loop (never -ffast-math).
+ */
+#ifndef FK_CONFIG_H
+#define FK_CONFIG_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define FK_BLOCK 4096
+
+#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 12
+#define FK_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#define FK_HAS_CLONES 1
+#else
+#define FK_CLONES
+#define FK_HAS_CLONES 0
+#endif
+
+#if defined(_MSC_VER)
+#define FK_INLINE static __forceinline
+#define FK_RESTRICT __restrict
+#define FK_PRAGMA(text)
+#else
+#define FK_INLINE static inline __attribute__((always_inline))
+#define FK_RESTRICT restrict
+#define FK_PRAGMA(text) _Pragma(#text)
+#endif
+
+#define FK_SIMD FK_PRAGMA(omp simd)
+#define FK_SIMD_SUM(...) FK_PRAGMA(omp simd reduction(+ : __VA_ARGS__))
+
+#if defined(_OPENMP)
+#include <omp.h>
+#define FK_HAS_OPENMP 1
+#else
+#define FK_HAS_OPENMP 0
+static inline int omp_get_max_threads(void) { return 1; }
+static inline int omp_get_thread_num(void) { return 0; }
+#endif
+
+/* The instruction set the clones run on: 0 the compiler's base line, 3 and 4 the x86-64 levels of the same number. */
+static inline int fk_instruction_level(void) {
+#if FK_HAS_CLONES
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("x86-64-v4")) return 4;
+    if (__builtin_cpu_supports("x86-64-v3")) return 3;
+#endif
+    return 0;
+}
+
+#endif

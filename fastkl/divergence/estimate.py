@@ -1,0 +1,113 @@
+"""The result of every divergence call: a number in nats that carries its uncertainty and its doubts."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from scipy.special import ndtri
+
+
+class ConfidenceInterval(NamedTuple):
+    """Lower and upper end of a confidence interval, in nats."""
+
+    low: float
+    high: float
+
+
+class Estimate(float):
+    """An estimate in nats, with its standard error, the way it was obtained, and diagnostics.
+
+    It is a float (arithmetic gives plain floats) and is returned as estimated: a negative estimate of a divergence is
+    never clamped to 0, since that would hide how uncertain it is.
+
+    Parameters
+    ----------
+    value : float
+        The estimate, in nats.
+    standard_error : float, default=nan
+        Standard error in nats: 0 for exact values, nan where it was not asked for or is not known.
+    n_samples : int or tuple of int, default=0
+        Rows used: of the sample, or of both samples; 0 for exact values.
+    method : str, default="exact"
+        How the value was obtained.
+    diagnostics : mapping, default=None
+        Further figures. ``"bias_suspected"`` (bool) and ``"reasons"`` (list of sentences) are always there.
+
+    Attributes
+    ----------
+    value : float
+        The estimate as a plain float.
+    standard_error : float
+        As given.
+    n_samples : int or tuple of int
+        As given.
+    method : str
+        As given.
+    diagnostics : mapping
+        As given, read-only.
+
+    Examples
+    --------
+    >>> from fastkl import Estimate
+    >>> e = Estimate(0.25, standard_error=0.05, n_samples=400, method="knn")
+    >>> e + 1
+    1.25
+    >>> low, high = e.confidence_interval(0.95)
+    >>> round(low, 3), round(high, 3)
+    (0.152, 0.348)
+    """
+
+    standard_error: float
+    n_samples: int | tuple[int, ...]
+    method: str
+    diagnostics: Mapping[str, Any]
+
+    def __new__(
+        cls,
+        value: float,
+        standard_error: float = float("nan"),
+        n_samples: int | tuple[int, ...] = 0,
+        method: str = "exact",
+        diagnostics: Mapping[str, Any] | None = None,
+    ) -> "Estimate":
+        self = super().__new__(cls, value)
+        self.standard_error = float(standard_error)
+        self.n_samples = n_samples
+        self.method = method
+        self.diagnostics = MappingProxyType({"bias_suspected": False, "reasons": [], **(diagnostics or {})})
+        return self
+
+    @property
+    def value(self) -> float:
+        """The estimate as a plain float, in nats."""
+        return float(self)
+
+    def confidence_interval(self, level: float = 0.95) -> ConfidenceInterval:
+        """Interval that covers the expectation of the estimator with probability ``level``, by its normal limit.
+
+        Parameters
+        ----------
+        level : float, default=0.95
+            Between 0 and 1.
+
+        Returns
+        -------
+        ConfidenceInterval
+            ``(low, high)`` in nats; both nan when there is no standard error.
+        """
+        if not 0.0 < level < 1.0:
+            raise ValueError(f"A confidence level lies between 0 and 1; {level!r} does not.")
+        half = float(ndtri(0.5 + level / 2.0)) * self.standard_error
+        return ConfidenceInterval(self.value - half, self.value + half)
+
+    def __repr__(self) -> str:
+        error = "" if self.standard_error == 0.0 else f" ± {self.standard_error:.3g}"
+        doubt = ", bias suspected" if self.diagnostics["bias_suspected"] else ""
+        return f"Estimate({self.value:.6g}{error} nats, method={self.method!r}, n_samples={self.n_samples}{doubt})"
+
+    __str__ = __repr__
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (
+            self.value, self.standard_error, self.n_samples, self.method, dict(self.diagnostics),
+        )  # fmt: skip

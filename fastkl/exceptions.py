@@ -1,0 +1,19 @@
+"""Errors that say what was found, where, and what to do. All are ``ValueError`` too, so that existing handlers work."""
+
+__all__ = ["DegenerateDataError", "ModelFileError", "SupportError", "UnknownFamilyError"]
+
+
+class SupportError(ValueError):
+    """A value lies outside the support of the family: its likelihood is zero for every parameter."""
+
+
+class DegenerateDataError(ValueError):
+    """The quantity asked for does not exist on these data: no maximum, a zero distance, an atom in a density."""
+
+
+class UnknownFamilyError(ValueError):
+    """No family has this name."""
+
+
+class ModelFileError(ValueError):
+    """The file is damaged, foreign, or from a version that this one cannot read."""

@@ -1,0 +1,1 @@
+"""What a distribution is: one descriptor and one kernel for each family."""

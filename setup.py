@@ -1,0 +1,107 @@
+"""Build of the compiled modules; all metadata is in pyproject.toml.
+
+Every ``.pyx`` below ``fastkl`` is one extension module. Environment switches:
+
+``FASTKL_OPENMP``  ``probe`` (default) uses OpenMP where a shared object links with it, ``1`` insists, ``0`` builds without.
+``FASTKL_DEBUG``   ``1`` turns bounds checks on.
+
+No ``-ffast-math`` (it changes the floating-point mode of the whole process on some compilers) and no ``-march=native``
+(the wheel must run elsewhere): loops that profit from wide registers are cloned per instruction set in ``fk_config.h``.
+"""
+
+import os
+import tempfile
+from pathlib import Path
+
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+from setuptools.errors import CompileError, LinkError
+
+ROOT = Path(__file__).parent
+OPENMP = os.environ.get("FASTKL_OPENMP", "probe")
+DEBUG = os.environ.get("FASTKL_DEBUG", "0") == "1"
+
+DIRECTIVES = {
+    "language_level": 3,
+    "boundscheck": DEBUG,
+    "initializedcheck": DEBUG,
+    "nonecheck": DEBUG,
+    "wraparound": False,
+    "cdivision": True,
+    "freethreading_compatible": True,
+}
+
+OPENMP_PROBE = "#include <omp.h>\nint fastkl_openmp_probe(void) { return omp_get_max_threads(); }\n"
+
+
+class BuildExt(build_ext):
+    """Compiler flags per compiler family, and OpenMP only where it truly links."""
+
+    def build_extensions(self):
+        if self.compiler.compiler_type == "msvc":
+            compile_args, candidates = ["/O2"], [(["/openmp"], [])]
+        else:
+            # 512-bit registers only concern clones whose instruction set has them; elsewhere the flag is without effect.
+            compile_args = ["-O3", "-fno-math-errno", "-fno-trapping-math", "-fvisibility=hidden"]
+            compile_args += [flag for flag in ["-mprefer-vector-width=512", "-fopenmp-simd"] if self._compiles([flag])]
+            candidates = [(["-fopenmp"], ["-fopenmp"]), (["-Xpreprocessor", "-fopenmp"], ["-lomp"])]
+        openmp = self._find_openmp(candidates)
+        compile_args += openmp[0]
+        for extension in self.extensions:
+            extension.extra_compile_args = compile_args + extension.extra_compile_args
+            extension.extra_link_args = openmp[1] + extension.extra_link_args
+        # One compiler process for each core: the modules are independent of each other.
+        self.parallel = self.parallel or os.cpu_count()
+        super().build_extensions()
+
+    def _compiles(self, flags, source="int fastkl_probe(void) { return 0; }\n", link=None):
+        """Whether a shared object can be compiled, and linked when ``link`` is given, with these flags."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "probe.c"
+            path.write_text(source)
+            try:
+                objects = self.compiler.compile([str(path)], output_dir=folder, extra_postargs=flags)
+                if link is not None:
+                    self.compiler.link_shared_object(objects, str(Path(folder) / "probe.so"), extra_postargs=link)
+            except (CompileError, LinkError):
+                return False
+        return True
+
+    def _find_openmp(self, candidates):
+        if OPENMP == "0":
+            print("fastkl: built without OpenMP, as asked for by FASTKL_OPENMP=0")
+            return [], []
+        for compile_args, link_args in candidates:
+            if self._compiles(compile_args, OPENMP_PROBE, link_args):
+                print(f"fastkl: OpenMP with {' '.join(compile_args)}")
+                return compile_args, link_args
+        if OPENMP == "1":
+            raise SystemExit("fastkl: FASTKL_OPENMP=1, but no shared object links with OpenMP on this machine.")
+        print("fastkl: no OpenMP on this machine; everything works, on one thread")
+        return [], []
+
+
+def extensions():
+    """One extension for each Cython source; all headers count as its dependencies, so that none goes stale."""
+    headers = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "fastkl").rglob("*.h"))
+    return [
+        Extension(
+            ".".join(path.relative_to(ROOT).with_suffix("").parts),
+            [str(path.relative_to(ROOT))],
+            include_dirs=["fastkl/_core", str(path.relative_to(ROOT).parent)],
+            depends=headers,
+        )
+        for path in sorted((ROOT / "fastkl").rglob("*.pyx"))
+    ]
+
+
+setup(
+    ext_modules=cythonize(
+        extensions(),
+        compiler_directives=DIRECTIVES,
+        build_dir="build/cython",
+        nthreads=os.cpu_count() or 1,
+    ),
+    cmdclass={"build_ext": BuildExt},
+)
