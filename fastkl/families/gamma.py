@@ -51,6 +51,7 @@ class Gamma(UnivariateFamily):
     parameter_names = ("shape", "scale")
     positive_parameters = ("shape", "scale")
     statistic_names = ("weight", "mean", "log_excess")
+    example = {"shape": [3.0, 0.7], "scale": [2.0, 10.0]}
     support = (ABOVE_ZERO, BELOW_INFINITY, False)
     support_text = "positive numbers"
 

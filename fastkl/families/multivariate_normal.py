@@ -41,6 +41,13 @@ class MultivariateNormal(Family):
     name = "multivariate_normal"
     parameter_names = ("mean", "covariance")
     joint = True
+    example = {"mean": [1.0, -1.0], "covariance": [[2.0, 0.6], [0.6, 0.5]]}
+
+    @classmethod
+    def examples(cls) -> list[tuple[Family, Params]]:
+        mean = cls.example["mean"]
+        diag, spherical = {"mean": mean, "covariance": [2.0, 0.5]}, {"mean": mean, "covariance": 1.5}
+        return [(cls(), cls.example), (cls("diag"), diag), (cls("spherical"), spherical)]
 
     def __init__(
         self, covariance_type: str = "full", *, mean: ArrayLike | None = None, covariance: ArrayLike | None = None
