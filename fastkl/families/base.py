@@ -168,7 +168,9 @@ class Family(BaseEstimator):  # type: ignore[misc]
         if missing or unknown:
             wrong = f"lacks {', '.join(missing)}" if missing else f"has no parameter named {', '.join(unknown)}"
             raise ValueError(f"{self.name} takes the parameters {', '.join(self.parameter_names)}; this call {wrong}.")
-        return self.shaped_parameters({name: np.asarray(given[name], dtype=np.float64) for name in self.parameter_names})
+        return self.shaped_parameters(
+            {name: np.asarray(given[name], dtype=np.float64) for name in self.parameter_names}
+        )
 
     def shaped_parameters(self, params: Params) -> Params:
         """Parameters brought to the shapes of ``params_`` and checked for range."""

@@ -132,8 +132,7 @@ def _phi_series(u: Floats) -> Floats:
     """u - log(1 + u) for |u| < 0.1, by its power series."""
     small = np.clip(u, -0.1, 0.1)
     coefficients = [0.0, 0.0] + [(-1.0) ** k / k for k in range(2, 20)]
-    series: Floats = np.polynomial.polynomial.polyval(small, coefficients)
-    return series
+    return np.asarray(np.polynomial.polynomial.polyval(small, coefficients), dtype=np.float64)
 
 
 def solve_shape(excess: Floats) -> tuple[Floats, int]:

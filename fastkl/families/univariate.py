@@ -88,7 +88,9 @@ class UnivariateFamily(Family):
         for name, value in self.fixed_parameters().items():
             array = np.asarray(value, dtype=np.float64)
             if array.ndim > 1 or (array.ndim == 1 and len(array) not in (1, d)):
-                raise ValueError(f"{self.name}: {name} is held fixed with shape {array.shape}; a number or {d} numbers fit.")
+                raise ValueError(
+                    f"{self.name}: {name} is held fixed with shape {array.shape}; a number or {d} numbers fit."
+                )
             fixed[name] = np.array(np.broadcast_to(array, (d,)))
         self._check_range(fixed)
         return fixed
@@ -103,7 +105,9 @@ class UnivariateFamily(Family):
     def shaped_parameters(self, params: Params) -> Params:
         for name, value in params.items():
             if value.ndim > 1:
-                raise ValueError(f"{self.name}: {name} is a number or one number for each column, not shape {value.shape}.")
+                raise ValueError(
+                    f"{self.name}: {name} is a number or one number for each column, not shape {value.shape}."
+                )
         arrays = np.broadcast_arrays(*(np.atleast_1d(params[name]) for name in self.parameter_names))
         shaped = dict(zip(self.parameter_names, (np.array(a) for a in arrays), strict=True))
         self._check_range(shaped)
@@ -124,7 +128,8 @@ class UnivariateFamily(Family):
         free = self.free_names()
         keep = [self.parameter_names.index(name) for name in free]
         information = self.information(statistics, params)[:, keep][:, :, keep]
-        return free, np.linalg.inv(information)
+        covariances: Floats = np.asarray(np.linalg.inv(information), dtype=np.float64)
+        return free, covariances
 
     def standard_errors(self, statistics: Statistics, params: Params) -> Params:
         free, covariances = self._column_covariances(statistics, params)
@@ -145,7 +150,7 @@ def raise_if_constant(constant: NDArray[np.bool_], statistics: Statistics, famil
         column = int(np.flatnonzero(constant)[0])
         raise DegenerateDataError(
             f"Column {column} is constant: {statistics['mean'][column]:.6g} in every row (n_samples="
-            f"{statistics['weight'][column]:g}). The {family} likelihood has no maximum, since it grows without bound as {grows}. "
-            "Leave the column out, or hold that parameter fixed.",
+            f"{statistics['weight'][column]:g}). The {family} likelihood has no maximum, since it grows without bound as "
+            f"{grows}. Leave the column out, or hold that parameter fixed.",
             column,
         )

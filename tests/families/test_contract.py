@@ -1,5 +1,6 @@
-"""The laws every family keeps. Families are discovered: a new one joins without an edit here, and fails without an ``example``."""
+"""The laws every family keeps. Families are discovered: a new one joins without an edit here (it brings its ``example``)."""
 
+import itertools
 import pickle
 
 import numpy as np
@@ -83,7 +84,7 @@ def test_density_integrates_to_one(law):
         def density(x):
             return np.exp(single.score_samples([[x]])[0])
 
-        total = sum(integrate.quad(density, a, b, limit=200)[0] for a, b in zip(edges, edges[1:], strict=False))
+        total = sum(integrate.quad(density, a, b, limit=200)[0] for a, b in itertools.pairwise(edges))
         if np.isinf(low) or low < edges[0]:
             total += integrate.quad(density, low if low > -1e300 else -np.inf, edges[0])[0]
         if high > edges[-1]:
@@ -204,7 +205,8 @@ def test_scale_equivariance(law):
         try:
             scaled = unfitted(law).fit(X * factor)
         except ValueError as error:
-            assert "support" in str(error) or "lives on" in str(error)
+            if "lives on" not in str(error):
+                raise
             continue
         shifted = model.score_samples(X) - d * np.log(factor)
         np.testing.assert_allclose(scaled.score_samples(X * factor), shifted, rtol=1e-9, atol=1e-9)
