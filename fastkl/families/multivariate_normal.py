@@ -115,8 +115,8 @@ class MultivariateNormal(Family):
             which = "All columns are" if self.covariance_type == "spherical" else f"Column {column} is"
             raise DegenerateDataError(
                 f"{which} constant: {statistics['mean'][column]:.6g} in every row (n_samples={statistics['weight']:g}). The "
-                "normal likelihood has no maximum, since it grows without bound as the variance goes to 0. Leave constant columns "
-                "out, or hold the covariance fixed.",
+                "normal likelihood has no maximum, since it grows without bound as the variance goes to 0. Leave constant "
+                "columns out, or hold the covariance fixed.",
                 None if self.covariance_type == "spherical" else column,
             )
         if self.covariance_type != "full":
