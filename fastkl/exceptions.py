@@ -1,6 +1,8 @@
-"""Errors that say what was found, where, and what to do. All are ``ValueError`` too, so that existing handlers work."""
+"""Errors that say what was found, where, and what to do. All are ``ValueError`` too, so that existing handlers work.
 
-__all__ = ["DegenerateDataError", "ModelFileError", "SupportError", "UnknownFamilyError"]
+The one warning is a ``UserWarning``."""
+
+__all__ = ["DegenerateDataError", "ModelFileError", "SharedRowsWarning", "SupportError", "UnknownFamilyError"]
 
 
 class SupportError(ValueError):
@@ -17,3 +19,7 @@ class UnknownFamilyError(ValueError):
 
 class ModelFileError(ValueError):
     """The file is damaged, foreign, or from a version that this one cannot read."""
+
+
+class SharedRowsWarning(UserWarning):
+    """Two samples that should be independent have rows in common: nearest-neighbour estimates have no meaning then."""
