@@ -84,7 +84,7 @@ class Sample:
 
 def as_matrix(data: Any, name: str) -> NDArray[Any]:
     """Check a sample and give it as a C-contiguous matrix of float32 or float64; a 1-D array is one column."""
-    _refuse_labels(data, name)
+    refuse_labels(data, name)
     if hasattr(data, "toarray"):
         raise ValueError(f"{name} is a sparse matrix; pass a dense array, for example {name}.toarray().")
     if np.ma.isMaskedArray(data) and np.ma.getmaskarray(data).any():
@@ -117,7 +117,7 @@ def as_weights(sample_weight: ArrayLike | None, n_rows: int, name: str) -> Float
         row = int(np.argmax(bad))
         raise ValueError(f"{name} holds {weights[row]!r} in row {row}; weights are finite numbers >= 0.")
     if not weights.any():
-        raise ValueError(f"{name} is 0 in every row: no row is left.")
+        raise ValueError(f"{name} is zero in every row: no row has any weight.")
     return weights
 
 
@@ -169,11 +169,11 @@ def resolve_neighbors(
             f"n_neighbors={n_neighbors} neighbours need more rows than p has: each of its {n} rows has {n - 1} others."
         )
     if m is not None and n_neighbors > m:
-        raise ValueError(f"n_neighbors={n_neighbors} neighbours need more rows than q has: {m}.")
+        raise ValueError(f"n_neighbors={n_neighbors} neighbours need more rows than q has: n_samples={m}.")
     return int(n_neighbors)
 
 
-def _refuse_labels(data: Any, name: str) -> None:
+def refuse_labels(data: Any, name: str) -> None:
     """Labels have no distances: say which column holds them, and which call is made for them."""
     if hasattr(data, "columns"):
         typed = [(f"column {column!r} of {name}", data[column].dtype) for column in data.columns]

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
 
 from fastkl.divergence.arguments import Sample, as_sample, same_columns
+from fastkl.divergence.diagnostics import warn_of_shared_rows
 from fastkl.divergence.empirical import EmpiricalDistribution, empirical_against_model
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.model_pair import DEFAULT_DRAWS, model_cross_entropy, model_divergence, model_entropy
@@ -102,7 +103,7 @@ def entropy(
     if isinstance(p, EmpiricalDistribution):
         return Estimate(p.entropy(), 0.0, p.n_samples_, "plugin")
     if is_model(p):
-        _no_weights(sample_weight_p, "p")
+        weights_fit(p, None, sample_weight_p, None)
         return model_entropy(Model(p, "p"), resolve_draws(n_draws, DEFAULT_DRAWS), check_random_state(random_state))
     return sample_entropy(as_sample(p, "p", sample_weight_p, n_jobs), n_neighbors, standard_error)
 
@@ -168,8 +169,7 @@ def cross_entropy(
     if method != "knn":
         raise ValueError(f"method={method!r} is unknown; expected 'knn'.")
     rng = check_random_state(random_state)
-    _no_weights(sample_weight_p if is_model(p) else None, "p")
-    _no_weights(sample_weight_q if is_model(q) else None, "q")
+    weights_fit(p, q, sample_weight_p, sample_weight_q)
     if is_model(q):
         model = Model(q, "q")
         if isinstance(p, EmpiricalDistribution):
@@ -179,7 +179,7 @@ def cross_entropy(
         if model.discrete:
             return empirical_against_model(EmpiricalDistribution(p, sample_weight_p), model, "cross_entropy")
         return sample_cross_entropy_of_model(as_sample(p, "p", sample_weight_p, n_jobs), model, standard_error)
-    pair = _pair(p, q, sample_weight_p, sample_weight_q, n_jobs, rng, n_draws)
+    pair = samples_of_both(p, q, sample_weight_p, sample_weight_q, n_jobs, rng, n_draws)
     return sample_cross_entropy(pair, n_neighbors, standard_error)
 
 
@@ -284,8 +284,7 @@ def kl_divergence(
     """
     method = check_method(method)
     rng = check_random_state(random_state)
-    _no_weights(sample_weight_p if is_model(p) else None, "p")
-    _no_weights(sample_weight_q if is_model(q) else None, "q")
+    weights_fit(p, q, sample_weight_p, sample_weight_q)
     if is_model(q):
         model = Model(q, "q")
         if isinstance(p, EmpiricalDistribution):
@@ -298,9 +297,11 @@ def kl_divergence(
         if choose_route(route, sample.n_columns, model) == "density":
             return divergence_by_density(sample, model, n_neighbors, standard_error)
         return divergence_by_draws(sample, model, n_neighbors, n_draws, standard_error, rng)
-    pair = _pair(p, q, sample_weight_p, sample_weight_q, n_jobs, rng, n_draws)
+    pair = samples_of_both(p, q, sample_weight_p, sample_weight_q, n_jobs, rng, n_draws)
     k = divergence_neighbors(pair, method, n_neighbors)
-    return sample_divergence(pair, method, k, standard_error)[0]
+    estimate, _ = sample_divergence(pair, method, k, standard_error)
+    warn_of_shared_rows(estimate.diagnostics["shared_rows"], stacklevel=3)
+    return estimate
 
 
 def kl_divergence_sweep(
@@ -348,17 +349,19 @@ def kl_divergence_sweep(
     [1, 5]
     """
     chosen = check_method(method)
-    pair = _pair(p, q, sample_weight_p, sample_weight_q, n_jobs, None, None)
+    pair = samples_of_both(p, q, sample_weight_p, sample_weight_q, n_jobs, None, None)
     several = range(1, n_neighbors + 1) if isinstance(n_neighbors, (int, np.integer)) else list(n_neighbors)
     numbers = [divergence_neighbors(pair, chosen, k) for k in several]
     if not numbers:
         raise ValueError("n_neighbors names no number of neighbours.")
     pair.own(max(numbers))
     pair.across(max(numbers))
-    return {k: sample_divergence(pair, chosen, k, standard_error)[0] for k in numbers}
+    sweep = {k: sample_divergence(pair, chosen, k, standard_error)[0] for k in numbers}
+    warn_of_shared_rows(max(e.diagnostics["shared_rows"] for e in sweep.values()), stacklevel=3)
+    return sweep
 
 
-def _pair(
+def samples_of_both(
     p: Any, q: Any, weight_p: Any, weight_q: Any, n_jobs: int | None, rng: Any, n_draws: int | None
 ) -> SamplePair:
     """Both arguments as samples; a model gives draws, as many as befit the other sample."""
@@ -384,7 +387,8 @@ def _pair(
     return SamplePair(*same_columns(first, second))
 
 
-def _no_weights(weights: Any, name: str) -> None:
+def weights_fit(p: Any, q: Any, weight_p: Any, weight_q: Any) -> None:
     """A model has no rows to weight."""
-    if weights is not None:
-        raise ValueError(f"sample_weight_{name} belongs to a sample, but {name} is a model.")
+    for thing, weights, name in ((p, weight_p, "p"), (q, weight_q, "q")):
+        if weights is not None and (is_model(thing) or isinstance(thing, EmpiricalDistribution)):
+            raise ValueError(f"sample_weight_{name} belongs to the rows of a sample, which {name} is not.")

@@ -104,6 +104,12 @@ class LocalTerms:
         with np.errstate(over="ignore"):
             return (self.n_p - 1.0) / self.n_q * np.exp(self.log_scale)
 
+    @property
+    def inverse_ratio(self) -> FloatArray:
+        """The same for q/p."""
+        with np.errstate(over="ignore"):
+            return (self.n_q - 1.0) / self.n_p * np.exp(-self.log_scale)
+
 
 def log_unit_ball(d: int) -> float:
     """Logarithm of the volume of the unit ball in d dimensions."""

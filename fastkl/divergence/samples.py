@@ -6,7 +6,7 @@ import numpy as np
 from scipy.special import digamma
 
 from fastkl.divergence.arguments import DEFAULT_NEIGHBORS, FloatArray, Sample, resolve_neighbors
-from fastkl.divergence.diagnostics import divergence_doubts, many_columns, shared_rows, warn_of_shared_rows
+from fastkl.divergence.diagnostics import divergence_doubts, many_columns, shared_rows
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.neighbors import (
     METHODS,
@@ -46,7 +46,7 @@ def divergence_neighbors(pair: SamplePair, method: Method, n_neighbors: int | No
 
 
 def sample_divergence(
-    pair: SamplePair, method: Method, k: int, standard_error: bool, *, stacklevel: int = 4
+    pair: SamplePair, method: Method, k: int, standard_error: bool
 ) -> tuple[Estimate, LocalTerms]:
     """KL(p || q) from samples, with its local terms."""
     if standard_error:
@@ -60,7 +60,6 @@ def sample_divergence(
     else:
         reasons = many_columns(pair.p)
         doubts = {"bias_suspected": bool(reasons), "reasons": reasons, "n_neighbors": k, "shared_rows": shared_rows(pair)}
-    warn_of_shared_rows(doubts["shared_rows"], stacklevel)
     if method == "knn":
         entropy = -pair.p.mean(log_density_own(pair, k)[0])
         doubts |= {"entropy": entropy, "cross_entropy": value + entropy}
