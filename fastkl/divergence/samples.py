@@ -45,9 +45,7 @@ def divergence_neighbors(pair: SamplePair, method: Method, n_neighbors: int | No
     return resolve_neighbors(n_neighbors, pair.p.n_rows, pair.q.n_rows, default=default_neighbors(method))
 
 
-def sample_divergence(
-    pair: SamplePair, method: Method, k: int, standard_error: bool
-) -> tuple[Estimate, LocalTerms]:
+def sample_divergence(pair: SamplePair, method: Method, k: int, standard_error: bool) -> tuple[Estimate, LocalTerms]:
     """KL(p || q) from samples, with its local terms."""
     if standard_error:
         _search_ahead(pair, method, k)
@@ -59,7 +57,12 @@ def sample_divergence(
         doubts = divergence_doubts(pair, terms, value, error, k)
     else:
         reasons = many_columns(pair.p)
-        doubts = {"bias_suspected": bool(reasons), "reasons": reasons, "n_neighbors": k, "shared_rows": shared_rows(pair)}
+        doubts = {
+            "bias_suspected": bool(reasons),
+            "reasons": reasons,
+            "n_neighbors": k,
+            "shared_rows": shared_rows(pair),
+        }
     if method == "knn":
         entropy = -pair.p.mean(log_density_own(pair, k)[0])
         doubts |= {"entropy": entropy, "cross_entropy": value + entropy}
@@ -119,4 +122,7 @@ def sample_cross_entropy(pair: SamplePair, n_neighbors: int | None, standard_err
 def merged_doubts(*estimates: Estimate) -> dict[str, Any]:
     """The doubts of several estimates as those of their sum."""
     reasons = [reason for e in estimates for reason in e.diagnostics["reasons"]]
-    return {"bias_suspected": any(e.diagnostics["bias_suspected"] for e in estimates), "reasons": list(dict.fromkeys(reasons))}
+    return {
+        "bias_suspected": any(e.diagnostics["bias_suspected"] for e in estimates),
+        "reasons": list(dict.fromkeys(reasons)),
+    }
