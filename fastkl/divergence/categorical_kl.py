@@ -102,8 +102,8 @@ def categorical_kl(
     With counts :math:`X_k, Y_k` of sums :math:`n, m` the default is
     :math:`\\sum_k \\frac{X_k}{n} [\\psi(m + 1) - \\psi(Y_k + 1) - \\psi(n) + \\psi(X_k)]`, equal to the double sum of
     Zhang and Grabchak 2014 (doi:10.1162/NECO_a_00646). The squared standard error is
-    :math:`\\frac1n (\\sum \\hat p \\log^2 (\\hat p / \\hat q) - \\hat D^2) + \\frac1m (\\sum \\hat p^2 / \\hat q - 1)` at the
-    relative frequencies (in Q with 1/2 added per symbol if one is unseen), but at least :math:`\\frac{K - 1}{2}
+    :math:`\\frac1n (\\sum \\hat p \\log^2 (\\hat p / \\hat q) - \\hat D^2) + \\frac1m (\\sum \\hat p^2 / \\hat q - 1)`
+    at the relative frequencies (in Q with 1/2 added per symbol if one is unseen), but at least :math:`\\frac{K - 1}{2}
     (\\frac1n + \\frac1m)^2`, the second order, which alone remains for equal laws. The smoothing rule: Krichevsky and
     Trofimov 1981, doi:10.1109/TIT.1981.1056331.
 
