@@ -189,7 +189,8 @@ def _excess_over_log(r: FloatArray) -> FloatArray:
 def _expected_surprisal(p: FloatArray, log_q: FloatArray) -> FloatArray:
     with np.errstate(invalid="ignore"):
         # The last summand turns -0.0 into 0.0.
-        return -np.where(p > 0.0, p * log_q, 0.0).sum(axis=-1) + 0.0
+        surprisal: FloatArray = -np.where(p > 0.0, p * log_q, 0.0).sum(axis=-1) + 0.0
+    return surprisal
 
 
 def _exact(values: FloatArray) -> Any:

@@ -63,8 +63,8 @@ def entropy_weights(n_neighbors: int, n_columns: int) -> FloatArray:
     powers = np.arange(n_columns // 4 + 1) * 2.0 / n_columns
     if len(support) < len(powers):
         raise ValueError(
-            f"n_neighbors={n_neighbors} is too small for {n_columns} columns, whose weights meet {len(powers)} conditions; "
-            f"take at least {n_columns}."
+            f"n_neighbors={n_neighbors} is too small for {n_columns} columns, whose weights meet {len(powers)} "
+            f"conditions; take at least {n_columns}."
         )
     conditions = np.exp(gammaln(support + powers[:, None]) - gammaln(support))
     # Rows of one size: the conditions differ by powers of k, and all but the first are homogeneous.
@@ -172,7 +172,7 @@ def local_terms(X: FloatArray, weights: FloatArray | None, numbers: NDArray[np.i
     tied = distances[:, 0] == 0.0
     if tied.any():
         raise DegenerateDataError(
-            f"Row {int(np.argmax(tied))} is repeated more than {int(numbers[0])} times ({int(tied.sum())} rows in all are): "
+            f"Row {int(np.argmax(tied))} is repeated more than {int(numbers[0])} times ({int(tied.sum())} rows are): "
             "a law with atoms has no density, and no differential entropy. For rounded data raise n_neighbors or use "
             'method="spacings"; for categories use categorical_entropy.'
         )
@@ -199,7 +199,7 @@ def _combine(
 
 def _resolve_neighbors(n_neighbors: int | None, n: int, d: int) -> int:
     if n_neighbors is None:
-        return min(max(5, 3 * d, min(50, round(n ** (1.0 / 3.0)))), n - 1)
+        return min(max(5, 3 * d, min(50, round(float(np.cbrt(n))))), n - 1)
     if not 1 <= n_neighbors < n:
         raise ValueError(
             f"n_neighbors={n_neighbors}; a sample of {n} rows has between 1 and {n - 1} neighbours of a row."
