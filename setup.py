@@ -22,6 +22,8 @@ ROOT = Path(__file__).parent
 OPENMP = os.environ.get("FASTKL_OPENMP", "probe")
 DEBUG = os.environ.get("FASTKL_DEBUG", "0") == "1"
 
+GENERATED = "build/generated"
+
 DIRECTIVES = {
     "language_level": 3,
     "boundscheck": DEBUG,
@@ -82,14 +84,30 @@ class BuildExt(build_ext):
         return [], []
 
 
+def write_family_table():
+    """List the univariate kernels ``families/<name>.h`` in one header: a new family needs no edit elsewhere."""
+    names = sorted(path.stem for path in (ROOT / "fastkl/families").glob("*.h") if not path.stem.startswith("fk_"))
+    lines = [f'#include "{name}.h"' for name in names]
+    lines += ["static const fk_column_kernel *fk_families[] = {"]
+    lines += [f"    &fk_kernel_{name}," for name in names]
+    lines += ["};", f"#define FK_N_FAMILIES {len(names)}", ""]
+    table = ROOT / GENERATED / "fk_family_table.h"
+    table.parent.mkdir(parents=True, exist_ok=True)
+    text = "\n".join(lines)
+    if not table.exists() or table.read_text() != text:
+        table.write_text(text)
+    return str(table.relative_to(ROOT))
+
+
 def extensions():
     """One extension for each Cython source; all headers count as its dependencies, so that none goes stale."""
     headers = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "fastkl").rglob("*.h"))
+    headers.append(write_family_table())
     return [
         Extension(
             ".".join(path.relative_to(ROOT).with_suffix("").parts),
             [str(path.relative_to(ROOT))],
-            include_dirs=["fastkl/_core", str(path.relative_to(ROOT).parent)],
+            include_dirs=["fastkl/_core", str(path.relative_to(ROOT).parent), GENERATED],
             depends=headers,
         )
         for path in sorted((ROOT / "fastkl").rglob("*.pyx"))

@@ -1,6 +1,11 @@
-"""Errors that say what was found, where, and what to do. All are ``ValueError`` too, so that existing handlers work."""
+"""Errors that say what was found, where, and what to do. All are ``ValueError`` too, so that existing handlers work.
 
-__all__ = ["DegenerateDataError", "ModelFileError", "SupportError", "UnknownFamilyError"]
+The one warning is a ``UserWarning``.
+"""
+
+from collections.abc import Sequence
+
+__all__ = ["DegenerateDataError", "ModelFileError", "SharedRowsWarning", "SupportError", "UnknownFamilyError"]
 
 
 class SupportError(ValueError):
@@ -8,7 +13,21 @@ class SupportError(ValueError):
 
 
 class DegenerateDataError(ValueError):
-    """The quantity asked for does not exist on these data: no maximum, a zero distance, an atom in a density."""
+    """The quantity asked for does not exist on these data: no maximum, a zero distance, an atom in a density.
+
+    Where a column is to blame, ``column`` is its number; the message then speaks of "column 3" or "Column 3".
+    """
+
+    def __init__(self, message: str, column: int | None = None):
+        super().__init__(message)
+        self.column = column
+
+    def with_names(self, names: Sequence[str]) -> "DegenerateDataError":
+        """The same error with the column's name beside its number."""
+        if self.column is None:
+            return self
+        number = f"olumn {self.column}"
+        return DegenerateDataError(str(self).replace(number, f"{number} ({names[self.column]!r})", 1), self.column)
 
 
 class UnknownFamilyError(ValueError):
@@ -17,3 +36,7 @@ class UnknownFamilyError(ValueError):
 
 class ModelFileError(ValueError):
     """The file is damaged, foreign, or from a version that this one cannot read."""
+
+
+class SharedRowsWarning(UserWarning):
+    """Two samples that should be independent have rows in common: nearest-neighbour estimates have no meaning then."""

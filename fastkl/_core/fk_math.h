@@ -56,14 +56,6 @@ FK_INLINE double fk_log1p(double u) {
     return y;
 }
 
-/* u - log(1 + u) >= 0 for x / mean = ratio = 1 + u, without cancellation when u is small. */
-FK_INLINE double fk_log_excess(double u, double ratio) {
-    double half_square = 0.5 * u * u;
-    double near = half_square - fk_log_tail(u, half_square);
-    double far = u - fk_log(ratio);
-    return u > -0.25 && u < 0.4 ? near : far;
-}
-
 FK_INLINE double fk_exp(double x) {
     double clamped = x < -746.0 ? -746.0 : (x > 710.0 ? 710.0 : x);
     double shifted = clamped * 1.44269504088896338700e+00 + 0x1.8p52; /* the low bits hold the nearest integer */

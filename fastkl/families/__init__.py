@@ -1,1 +1,64 @@
-"""What a distribution is: one descriptor and one kernel for each family."""
+"""What a distribution is: one descriptor and one kernel for each family.
+
+Families are discovered: every module of this package that defines a subclass of ``Family`` with a ``name`` adds it to
+``names()``, to ``DensityMLE(family=name)`` and to the attributes of this package (``families.Gamma``). Parameters given to a
+family's constructor are held fixed: ``families.Gamma(shape=2)``.
+"""
+
+import difflib
+import importlib
+import inspect
+import pkgutil
+from functools import cache
+from typing import Any
+
+from fastkl.exceptions import UnknownFamilyError
+from fastkl.families.base import Family
+
+__all__ = ["Family", "by_name", "names"]
+
+
+@cache
+def _registry() -> dict[str, type[Family]]:
+    found: dict[str, type[Family]] = {}
+    for module in pkgutil.iter_modules(__path__):
+        if module.name.startswith("_"):
+            continue
+        contents = importlib.import_module(f"{__name__}.{module.name}")
+        for _, member in inspect.getmembers(contents, inspect.isclass):
+            if issubclass(member, Family) and member.__module__ == contents.__name__ and "name" in vars(member):
+                found[member.name] = member
+    return dict(sorted(found.items()))
+
+
+def names() -> list[str]:
+    """Names of all families, sorted.
+
+    Examples
+    --------
+    >>> from fastkl import families
+    >>> "gamma" in families.names()
+    True
+    """
+    return list(_registry())
+
+
+def by_name(name: str) -> type[Family]:
+    """The class of the family ``name``; UnknownFamilyError with the nearest names if there is none."""
+    if name not in _registry():
+        near = difflib.get_close_matches(str(name), names(), n=3, cutoff=0.4)
+        hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+        raise UnknownFamilyError(f"There is no family named {name!r}.{hint} The families are: {', '.join(names())}.")
+    return _registry()[name]
+
+
+def __getattr__(attribute: str) -> Any:
+    if not attribute.startswith("_"):
+        for family in _registry().values():
+            if family.__name__ == attribute:
+                return family
+    raise AttributeError(f"module {__name__!r} has no attribute {attribute!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, *(family.__name__ for family in _registry().values())])

@@ -1,0 +1,17 @@
+cdef extern from "fk_column.h" nogil:
+    ctypedef struct fk_column_kernel:
+        const char *name
+        int n_statistics
+        int n_constants
+        int n_sums
+        void (*statistics)(const double *x, const double *w, Py_ssize_t n, double *record) noexcept nogil
+        void (*merge)(double *into, const double *from_) noexcept nogil
+        void (*log_density)(const double *x, Py_ssize_t n, const double *constants, double *out) noexcept nogil
+        void (*sums)(const double *x, const double *w, Py_ssize_t n, const double *constants, double *sums) noexcept nogil
+
+
+cdef class ColumnKernel:
+    cdef const fk_column_kernel *table
+
+    @staticmethod
+    cdef ColumnKernel wrap(const fk_column_kernel *table)

@@ -1,0 +1,52 @@
+/* What the driver does to one column of one block around a kernel: support check, mask, and the copy out of row-major rows. */
+#ifndef FK_COLUMN_OPS_H
+#define FK_COLUMN_OPS_H
+
+#include "fk_column.h"
+#include <math.h>
+
+FK_INLINE int fk_outside(double x, double low, double high, int integral) {
+    return (x < low) | (x > high) | (integral & (floor(x) != x));
+}
+
+static FK_CLONES ptrdiff_t fk_count_outside(const double *FK_RESTRICT x, ptrdiff_t n, double low, double high, int integral) {
+    ptrdiff_t count = 0;
+    if (integral) {
+        FK_SIMD_SUM(count) for (ptrdiff_t i = 0; i < n; i++) count += fk_outside(x[i], low, high, 1);
+    } else {
+        FK_SIMD_SUM(count) for (ptrdiff_t i = 0; i < n; i++) count += fk_outside(x[i], low, high, 0);
+    }
+    return count;
+}
+
+/* Index of the first value outside the support, or -1. */
+static ptrdiff_t fk_first_outside(const double *x, ptrdiff_t n, fk_support support) {
+    if (fk_count_outside(x, n, support.low, support.high, support.integral) == 0) return -1;
+    ptrdiff_t i = 0;
+    while (!fk_outside(x[i], support.low, support.high, support.integral)) i++;
+    return i;
+}
+
+static void fk_mask_outside(const double *x, ptrdiff_t n, fk_support support, double *out) {
+    if (fk_count_outside(x, n, support.low, support.high, support.integral) == 0) return;
+    for (ptrdiff_t i = 0; i < n; i++)
+        if (fk_outside(x[i], support.low, support.high, support.integral)) out[i] = -INFINITY;
+}
+
+/* Columns first..first+count-1 of n rows (row length d) side by side into out, each with leading dimension FK_BLOCK. Eight
+ * float64 columns share a cache line, so that a tile reads every line of X once. */
+#define FK_TILE_COLUMNS 8
+#define FK_DEFINE_GATHER(real, suffix)                                                                          \
+    static void fk_gather_##suffix(const real *x, ptrdiff_t n, ptrdiff_t d, ptrdiff_t first, ptrdiff_t count,   \
+                                   double *FK_RESTRICT out) {                                                   \
+        if (d == 1) {                                                                                           \
+            for (ptrdiff_t i = 0; i < n; i++) out[i] = x[i];                                                    \
+        } else {                                                                                                \
+            for (ptrdiff_t i = 0; i < n; i++)                                                                   \
+                for (ptrdiff_t j = 0; j < count; j++) out[j * FK_BLOCK + i] = x[i * d + first + j];             \
+        }                                                                                                       \
+    }
+FK_DEFINE_GATHER(double, f64)
+FK_DEFINE_GATHER(float, f32)
+
+#endif

@@ -1,0 +1,165 @@
+"""From what a user hands over to rows that a family can sum: shapes, dtypes, weights, and messages that name the place.
+
+Whether all values are finite is only looked at when a result is not: a kernel turns NaN and infinity into results that are not
+finite, and a pass over a large table to find none costs as much as scoring it.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import validate_data
+
+from fastkl._core._threads import effective_n_threads
+from fastkl.exceptions import DegenerateDataError, SupportError
+from fastkl.families.base import Floats, Rows
+
+
+def read_rows(
+    estimator: BaseEstimator,
+    X: ArrayLike,
+    sample_weight: ArrayLike | None = None,
+    *,
+    labels: bool = False,
+    reset: bool = False,
+) -> Rows:
+    """Validated rows; float32 and float64 are taken as they are, other numbers become float64, labels stay labels.
+
+    Rows of weight 0 are left out, as if they had not been there. With ``reset`` the estimator learns the number and names of
+    the columns, otherwise they are compared with what it learnt.
+    """
+    dtype = None if labels else [np.float64, np.float32]
+    try:
+        values = validate_data(
+            estimator,
+            X,
+            reset=reset,
+            dtype=dtype,
+            order="C",
+            ensure_all_finite=False,
+            estimator=type(estimator).__name__,
+        )
+    except (TypeError, ValueError) as error:
+        place = None if labels else first_non_number(X)
+        if place is None:
+            raise
+        raise type(error)(f"{place} ({error})") from error
+    names = getattr(estimator, "feature_names_in_", None)
+    weights = read_weights(sample_weight, len(values))
+    rows = Rows(values, weights, effective_n_threads(getattr(estimator, "n_jobs", None)), names)
+    if labels:
+        raise_if_missing(rows)
+    if weights is None or weights.all():
+        return rows
+    keep = np.flatnonzero(weights)
+    return Rows(np.ascontiguousarray(values[keep]), weights[keep], rows.n_threads, names, keep)
+
+
+def read_weights(sample_weight: ArrayLike | None, n: int) -> Floats | None:
+    """Weights as contiguous float64: finite, at least 0, not all 0, one for each row."""
+    if sample_weight is None:
+        return None
+    weights = np.ascontiguousarray(sample_weight, dtype=np.float64)
+    if weights.ndim == 0:
+        weights = np.full(n, float(weights))
+    if weights.ndim != 1:
+        raise ValueError(f"Sample weights must be 1D array or scalar; these have shape {weights.shape}.")
+    if len(weights) != n:
+        raise ValueError(f"sample_weight.shape == {weights.shape}, expected {(n,)}: one weight for each row.")
+    bad = ~np.isfinite(weights) | (weights < 0.0)
+    if bad.any():
+        row = int(np.flatnonzero(bad)[0])
+        raise ValueError(
+            f"sample_weight has to hold finite numbers of at least 0; row {row} has weight {weights[row]}."
+        )
+    if not weights.any():
+        raise ValueError(
+            "sample_weight is zero in every row, so that no row is left. At least one weight must be positive."
+        )
+    return weights
+
+
+def raise_if_not_finite(rows: Rows) -> None:
+    """ValueError naming the first NaN or infinity, if there is one."""
+    if rows.X.dtype.kind != "f":
+        return
+    finite = np.isfinite(rows.X)
+    if not finite.all():
+        row, column = (int(i) for i in np.argwhere(~finite)[0])
+        found = "NaN" if np.isnan(rows.X[row, column]) else "infinity"
+        raise ValueError(
+            f"Input X contains {found}: {rows.place(row, column)}. Densities need complete, finite rows: remove the row, or "
+            "impute it in a pipeline step before."
+        )
+
+
+def raise_if_missing(rows: Rows) -> None:
+    """ValueError naming the first missing label (None, NaN, NaT, NA), if there is one."""
+    for j in range(rows.X.shape[1]):
+        column = rows.X[:, j]
+        # a missing value is the one that does not equal itself; pandas.NA answers neither way
+        missing = np.array([value is None or not isinstance(value == value, bool | np.bool_) or value != value
+                            for value in column.tolist()])  # fmt: skip
+        if missing.any():
+            row = int(np.flatnonzero(missing)[0])
+            raise ValueError(
+                f"Input X contains NaN or another missing label: {rows.place(row, j)} holds {column[row]!r}. Remove the row, or "
+                "give missing values a label of their own."
+            )
+
+
+@contextmanager
+def finite_or_said_so(rows: Rows) -> Iterator[None]:
+    """Let an error of the family give way to the more basic one, that a value is not finite; add the column's name."""
+    try:
+        yield
+    except SupportError:
+        raise_if_not_finite(rows)
+        raise
+    except DegenerateDataError as error:
+        raise_if_not_finite(rows)
+        raise (error if rows.names is None else error.with_names(rows.names)) from None
+
+
+@contextmanager
+def unchanged_on_error(estimator: BaseEstimator) -> Iterator[None]:
+    """Whatever fails inside, the estimator is afterwards as it was before."""
+    before = dict(vars(estimator))
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise
+
+
+def first_non_number(X: Any) -> str | None:
+    """The first value that is not a number, in words, or None if there is none to be found."""
+    if hasattr(X, "columns") and hasattr(X, "shape"):
+        columns = [(f"column {j} ({name!r})", X[name]) for j, name in enumerate(X.columns)]
+    else:
+        array = np.asarray(X, dtype=object)
+        if array.ndim != 2:
+            return None
+        columns = [(f"column {j}", array[:, j]) for j in range(array.shape[1])]
+    for place, column in columns:
+        found = _not_a_number(np.asarray(column, dtype=object))
+        if found is not None:
+            row, value = found
+            return (
+                f"Row {row}, {place} holds {value!r}, which is not a number. Leave the column out or encode it; labels as they "
+                "are can be fitted by the family 'categorical'."
+            )
+    return None
+
+
+def _not_a_number(column: NDArray[Any]) -> tuple[int, Any] | None:
+    for row, value in enumerate(column):
+        try:
+            float(value)
+        except (TypeError, ValueError):
+            return row, value
+    return None

@@ -1,0 +1,3 @@
+from fastkl._core._columns import ColumnKernel
+
+def column_kernel(name: str) -> ColumnKernel: ...

@@ -1,0 +1,208 @@
+"""What a family of distributions is: the contract that every descriptor fulfils, and the rows it is given.
+
+A family turns rows into sums, sums into parameters, and parameters into log-densities. It knows no estimator. Parameters given to
+its constructor are held fixed. Rows arrive validated (two-dimensional, finite, positive weights); what remains to be checked here
+is what only the family knows: its support, its parameters, and whether a maximum exists.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator
+
+from fastkl.exceptions import SupportError
+
+Floats = NDArray[np.float64]
+Params = dict[str, Any]
+Statistics = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Validated rows in memory, with what it takes to sum over them and to name one of them in a message.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, d)
+        float32 or float64, C-contiguous; labels of any kind for families of labels.
+    weights : ndarray of shape (n,) or None
+        Positive float64 weights; None stands for ones.
+    n_threads : int
+        Threads to use.
+    names : sequence of str or None
+        Column names.
+    index : ndarray of shape (n,) or None
+        Row numbers in the caller's data, where rows of weight 0 were left out.
+    """
+
+    X: NDArray[Any]
+    weights: Floats | None = None
+    n_threads: int = 1
+    names: Sequence[str] | None = None
+    index: NDArray[np.intp] | None = None
+
+    @cached_property
+    def total_weight(self) -> float:
+        """Sum of the weights: the number of rows without weights."""
+        return float(len(self.X)) if self.weights is None else float(np.sum(self.weights))
+
+    def column(self, column: int) -> str:
+        """The column in words."""
+        return f"column {column}" if self.names is None else f"column {column} ({self.names[column]!r})"
+
+    def place(self, row: int, column: int) -> str:
+        """The place of a value in words, counted from 0 in the caller's data."""
+        return f"row {row if self.index is None else int(self.index[row])}, {self.column(column)}"
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A maximum: the parameters, how they were found, and which of them sit at a boundary (with a sentence each)."""
+
+    params: Params
+    n_iter: int = 1
+    converged: bool = True
+    boundary: dict[str, str] = field(default_factory=dict)
+    log_likelihood: float | None = None  # where the iteration has it at hand
+
+
+class Family(BaseEstimator):  # type: ignore[misc]
+    """A family of distributions: subclasses say how to sum, how to solve, and how to score.
+
+    ``params`` below are dicts of arrays shaped as in ``params_``. Totals are weighted sums over rows, in nats.
+    """
+
+    name: ClassVar[str]
+    parameter_names: ClassVar[tuple[str, ...]]
+    discrete: ClassVar[bool] = False
+    labels: ClassVar[bool] = False
+    joint: ClassVar[bool] = False
+    has_statistics: ClassVar[bool] = True
+    # Whether multiplying all rows by c > 0 shifts log-densities by -d log c and does nothing else, as long as the rows stay in
+    # the support; False for densities of angles and directions. Without meaning for discrete families.
+    equivariant: ClassVar[bool] = True
+    # Typical parameters of two columns: the contract test draws its data from them.
+    example: ClassVar[Params]
+
+    @classmethod
+    def examples(cls) -> "list[tuple[Family, Params]]":
+        """Laws that the contract test tries: the family itself, and its variants where it has some."""
+        return [(cls(), cls.example)]
+
+    # -- rows to sums ------------------------------------------------------------------------------------------------------
+
+    def statistics(self, rows: Rows) -> Statistics:
+        """Sufficient statistics of the rows; SupportError for a value of density zero."""
+        raise NotImplementedError
+
+    def merge_statistics(self, first: Statistics, second: Statistics) -> Statistics:
+        """Statistics of both sets of rows together."""
+        raise NotImplementedError
+
+    def statistics_weight(self, statistics: Statistics) -> float:
+        """Sum of the weights behind the statistics."""
+        return float(np.ravel(statistics["weight"])[0])
+
+    def fit(self, rows: Rows, tol: float, max_iter: int) -> tuple[Fit, Statistics]:
+        """The maximum of the likelihood, and what the standard errors need.
+
+        With sufficient statistics those are they. A family without (``has_statistics`` False) iterates over the rows, at most
+        ``max_iter`` times, until the remaining gain is below ``tol`` per unit of weight, and returns at least the ``"weight"``
+        and the observed ``"information"`` at the maximum.
+        """
+        statistics = self.statistics(rows)
+        return self.solve(statistics), statistics
+
+    # -- sums to parameters ------------------------------------------------------------------------------------------------
+
+    def solve(self, statistics: Statistics) -> Fit:
+        """The maximum of the likelihood given the statistics; DegenerateDataError if there is none."""
+        raise NotImplementedError
+
+    def learned(self, statistics: Statistics) -> "Family":
+        """The family with what else it learnt from the rows (categories, say); itself for most."""
+        return self
+
+    def statistics_log_likelihood(self, statistics: Statistics, params: Params) -> float:
+        """Total log-likelihood at any parameters, from the statistics alone."""
+        raise NotImplementedError
+
+    def statistics_gradient(self, statistics: Statistics, params: Params) -> Params:
+        """Its gradient: a dict shaped like ``params``."""
+        raise NotImplementedError
+
+    # -- the same from rows: families without sufficient statistics override these -----------------------------------------
+
+    def log_likelihood(self, rows: Rows, params: Params) -> float:
+        """Total log-likelihood of the rows, -inf if one lies outside the support."""
+        try:
+            statistics = self.statistics(rows)
+        except SupportError:
+            return -np.inf
+        return self.statistics_log_likelihood(statistics, params)
+
+    def gradient(self, rows: Rows, params: Params) -> Params:
+        """Gradient of the total log-likelihood of the rows."""
+        return self.statistics_gradient(self.statistics(rows), params)
+
+    def log_density(self, rows: Rows, params: Params) -> Floats:
+        """Log-density of every row, (n,); -inf outside the support."""
+        raise NotImplementedError
+
+    # -- parameters --------------------------------------------------------------------------------------------------------
+
+    def fixed_parameters(self) -> Params:
+        """The parameters that the constructor holds fixed."""
+        given = {name: getattr(self, name, None) for name in self.parameter_names}
+        return {name: value for name, value in given.items() if value is not None}
+
+    def check_parameters(self, params: Mapping[str, ArrayLike]) -> Params:
+        """Complete parameters from a user, as float64 arrays; ValueError for what is missing, unknown or out of range."""
+        given = {**self.fixed_parameters(), **params}
+        missing = [name for name in self.parameter_names if name not in given]
+        unknown = [name for name in given if name not in self.parameter_names]
+        if missing or unknown:
+            wrong = f"lacks {', '.join(missing)}" if missing else f"has no parameter named {', '.join(unknown)}"
+            raise ValueError(f"{self.name} takes the parameters {', '.join(self.parameter_names)}; this call {wrong}.")
+        return self.shaped_parameters(
+            {name: np.asarray(given[name], dtype=np.float64) for name in self.parameter_names}
+        )
+
+    def shaped_parameters(self, params: Params) -> Params:
+        """Parameters brought to the shapes of ``params_`` and checked for range."""
+        raise NotImplementedError
+
+    def n_columns(self, params: Params) -> int:
+        """Columns of a row."""
+        raise NotImplementedError
+
+    def n_parameters(self, params: Params) -> int:
+        """Number of parameters that a fit estimates."""
+        raise NotImplementedError
+
+    def standard_errors(self, statistics: Statistics, params: Params) -> Params:
+        """Square roots of the diagonal of the inverse observed information, shaped like the estimated parameters."""
+        raise NotImplementedError
+
+    def covariance_of_params(self, statistics: Statistics, params: Params) -> tuple[list[str], Floats]:
+        """Names of the estimated parameters (``"scale[0]"``) and the inverse observed information in their order."""
+        raise NotImplementedError
+
+    # -- the law itself ----------------------------------------------------------------------------------------------------
+
+    def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
+        """Draws, (n_samples, d)."""
+        raise NotImplementedError
+
+    def entropy(self, params: Params) -> float | None:
+        """Entropy of a row in nats, where it has a closed form."""
+        return None
+
+
+def fixed_parameter_text(names: Sequence[str]) -> str:
+    """``"scale"``, ``"shape and scale"``: names in a sentence."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -1,0 +1,264 @@
+"""Categorical law of labels: the relative frequencies of each column."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import rel_entr
+
+from fastkl.exceptions import SupportError
+from fastkl.families.base import Family, Fit, Floats, Params, Rows, Statistics
+from fastkl.families.closed_form import register_kl
+
+
+class Categorical(Family):
+    r"""Probabilities of the categories of every column, the columns of a row being independent.
+
+    .. math:: \log p(x) = \sum_j \log \pi_{j, x_j}
+
+    Labels are strings, numbers (codes) or anything sortable; a label that was not seen has probability 0, hence
+    log-density -inf.
+
+    Parameters
+    ----------
+    probabilities : array-like of shape (k,) or (d, k), default=None
+        Held fixed where given; rows of columns with fewer categories are filled with 0.
+    categories : sequence, default=None
+        The labels: one sequence for a single column, or one sequence for each column. None takes the sorted labels of the
+        data, or 0, 1, ... where there are none.
+
+    Notes
+    -----
+    ``params_["probabilities"]`` is an array of shape (d, k), one row for each column of the data, in the order of
+    ``categories_``; k is the largest number of categories of a column.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastkl import DensityMLE
+    >>> animals = np.array([["cat"]] * 6 + [["dog"]] * 4)
+    >>> model = DensityMLE("categorical").fit(animals)
+    >>> model.categories_[0].tolist(), model.params_["probabilities"]
+    (['cat', 'dog'], array([[0.6, 0.4]]))
+    """
+
+    name = "categorical"
+    parameter_names = ("probabilities",)
+    discrete = True
+    labels = True
+    example = {"probabilities": [[0.6, 0.4, 0.0], [0.2, 0.3, 0.5]]}
+
+    @classmethod
+    def examples(cls) -> list[tuple[Family, Params]]:
+        return [(cls(), cls.example), (cls(categories=[["cat", "dog"], ["x", "y", "z"]]), cls.example)]
+
+    def __init__(self, probabilities: ArrayLike | None = None, categories: Sequence[Any] | None = None):
+        self.probabilities = probabilities
+        self.categories = categories
+
+    # -- labels ------------------------------------------------------------------------------------------------------------
+
+    def column_categories(self, d: int) -> list[NDArray[Any]] | None:
+        """The declared categories, one array per column, or None."""
+        if self.categories is None:
+            return None
+        nested = all(isinstance(c, list | tuple | np.ndarray) for c in self.categories)
+        columns = [np.asarray(c) for c in (self.categories if nested else [self.categories])]
+        if len(columns) != d:
+            raise ValueError(f"categories names {len(columns)} columns, the data have {d}.")
+        return columns
+
+    def statistics(self, rows: Rows) -> Statistics:
+        declared = self.column_categories(rows.X.shape[1])
+        categories, counts = [], []
+        for j in range(rows.X.shape[1]):
+            column = rows.X[:, j]
+            if declared is None:
+                labels, codes = unique_labels(column, rows.column(j))
+            else:
+                labels, codes = declared[j], codes_of(column, declared[j])
+                if np.any(codes < 0):
+                    row = int(np.flatnonzero(codes < 0)[0])
+                    raise SupportError(
+                        f"{rows.place(row, j)} holds {column[row]!r}, which is not among its categories."
+                    )
+            categories.append(labels)
+            counts.append(np.bincount(codes, weights=rows.weights, minlength=len(labels)).astype(np.float64))
+        return {"weight": np.float64(rows.total_weight), "categories": categories, "counts": counts}
+
+    def merge_statistics(self, first: Statistics, second: Statistics) -> Statistics:
+        categories, counts = [], []
+        for j in range(len(first["counts"])):
+            labels = first["categories"][j]
+            if not np.array_equal(labels, second["categories"][j]):
+                labels, _ = unique_labels(np.concatenate([labels, second["categories"][j]]), f"column {j}")
+            total = np.zeros(len(labels))
+            for part in (first, second):
+                total[codes_of(part["categories"][j], labels)] += part["counts"][j]
+            categories.append(labels)
+            counts.append(total)
+        return {"weight": first["weight"] + second["weight"], "categories": categories, "counts": counts}
+
+    def learned(self, statistics: Statistics) -> "Categorical":
+        return Categorical(self.probabilities, [np.array(c) for c in statistics["categories"]])
+
+    # -- parameters --------------------------------------------------------------------------------------------------------
+
+    def solve(self, statistics: Statistics) -> Fit:
+        if self.probabilities is not None:
+            return Fit(self.shaped_parameters({"probabilities": np.asarray(self.probabilities, dtype=np.float64)}))
+        return Fit({"probabilities": padded([counts / statistics["weight"] for counts in statistics["counts"]])})
+
+    def shaped_parameters(self, params: Params) -> Params:
+        probabilities = np.array(np.atleast_2d(params["probabilities"]))
+        if probabilities.ndim != 2 or not np.isfinite(probabilities).all() or np.any(probabilities < 0.0):
+            raise ValueError("probabilities are finite numbers of at least 0, one row for each column of the data.")
+        sums = probabilities.sum(axis=1)
+        if np.any(np.abs(sums - 1.0) > 1e-9):
+            row = int(np.argmax(np.abs(sums - 1.0)))
+            raise ValueError(
+                f"probabilities have to sum to 1 for every column; those of column {row} sum to {sums[row]:.12g}."
+            )
+        self.column_categories(len(probabilities))
+        return {"probabilities": probabilities}
+
+    def n_columns(self, params: Params) -> int:
+        return len(params["probabilities"])
+
+    def labels_of(self, params: Params) -> list[NDArray[Any]]:
+        """The categories of each column: those declared or learnt, else the codes 0, 1, ..."""
+        d, k = params["probabilities"].shape
+        declared = self.column_categories(d)
+        return declared if declared is not None else [np.arange(k) for _ in range(d)]
+
+    def n_parameters(self, params: Params) -> int:
+        return 0 if self.probabilities is not None else sum(len(labels) - 1 for labels in self.labels_of(params))
+
+    def standard_errors(self, statistics: Statistics, params: Params) -> Params:
+        if self.probabilities is not None:
+            return {}
+        p = params["probabilities"]
+        return {"probabilities": np.sqrt(p * (1.0 - p) / statistics["weight"])}
+
+    def covariance_of_params(self, statistics: Statistics, params: Params) -> tuple[list[str], Floats]:
+        if self.probabilities is not None:
+            return [], np.zeros((0, 0))
+        p = params["probabilities"]
+        d, k = p.shape
+        full = np.zeros((d, k, d, k))
+        for j in range(d):
+            full[j, :, j, :] = (np.diag(p[j]) - np.outer(p[j], p[j])) / statistics["weight"]
+        return [f"probabilities[{j},{i}]" for j in range(d) for i in range(k)], full.reshape(d * k, d * k)
+
+    # -- likelihood --------------------------------------------------------------------------------------------------------
+
+    def statistics_log_likelihood(self, statistics: Statistics, params: Params) -> float:
+        total = 0.0
+        for labels, counts, p, own in self._aligned(statistics, params):
+            codes = codes_of(labels, own)
+            seen = np.where(codes >= 0, p[codes], 0.0)
+            used = counts > 0.0
+            with np.errstate(divide="ignore"):
+                total += float(np.sum(counts[used] * np.log(seen[used])))
+        return total
+
+    def statistics_gradient(self, statistics: Statistics, params: Params) -> Params:
+        """Gradient along the simplex: the plain derivative counts / p less its mean under p, so that it is 0 at the fit.
+
+        A category of probability 0 that has counts makes it infinite; one without counts has derivative 0.
+        """
+        gradient = np.zeros_like(params["probabilities"])
+        for j, (labels, counts, p, own) in enumerate(self._aligned(statistics, params)):
+            codes = codes_of(labels, own)
+            known = codes >= 0
+            raw = np.zeros(len(p))
+            with np.errstate(divide="ignore"):
+                raw[codes[known]] = np.where(counts[known] > 0.0, counts[known] / p[codes[known]], 0.0)
+            possible = p > 0.0
+            gradient[j, : len(own)] = raw[: len(own)] - np.sum(raw[possible] * p[possible])
+            gradient[j][~possible] = raw[~possible]
+        return {"probabilities": gradient}
+
+    def _aligned(
+        self, statistics: Statistics, params: Params
+    ) -> list[tuple[NDArray[Any], Floats, Floats, NDArray[Any]]]:
+        """Per column: labels and counts of the rows, probabilities and labels of the law."""
+        return list(
+            zip(
+                statistics["categories"],
+                statistics["counts"],
+                params["probabilities"],
+                self.labels_of(params),
+                strict=True,
+            )
+        )
+
+    def log_likelihood(self, rows: Rows, params: Params) -> float:
+        statistics = Categorical().statistics(rows)  # any label may occur: one the law does not know has probability 0
+        return self.statistics_log_likelihood(statistics, params)
+
+    def log_density(self, rows: Rows, params: Params) -> Floats:
+        total = np.zeros(len(rows.X))
+        for j, (labels, p) in enumerate(zip(self.labels_of(params), params["probabilities"], strict=True)):
+            codes = codes_of(rows.X[:, j], labels)
+            with np.errstate(divide="ignore"):
+                total += np.where(codes >= 0, np.log(p)[codes], -np.inf)
+        return total
+
+    def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
+        columns = []
+        for labels, p in zip(self.labels_of(params), params["probabilities"], strict=True):
+            p = p[: len(labels)]
+            columns.append(labels[generator.choice(len(labels), size=n_samples, p=p / p.sum())])
+        if len({column.dtype.kind for column in columns}) > 1:
+            columns = [column.astype(object) for column in columns]
+        return np.stack(columns, axis=1)
+
+    def entropy(self, params: Params) -> float:
+        p = params["probabilities"]
+        return float(-np.sum(p * np.log(np.where(p > 0.0, p, 1.0))))
+
+
+def unique_labels(column: NDArray[Any], place: str) -> tuple[NDArray[Any], NDArray[np.intp]]:
+    """Sorted labels of a column and the code of every row."""
+    try:
+        labels, codes = np.unique(column, return_inverse=True)
+    except TypeError as error:
+        kinds = sorted({type(value).__name__ for value in column})
+        raise TypeError(
+            f"The labels of {place} are of several kinds ({', '.join(kinds)}) and can't be sorted."
+        ) from error
+    return labels, codes.reshape(-1)
+
+
+def codes_of(column: NDArray[Any], labels: NDArray[Any]) -> NDArray[np.intp]:
+    """The position of every value among the labels, -1 for a value that is not among them."""
+    known, inverse = unique_labels(column, "a column")
+    position = {label: i for i, label in enumerate(labels.tolist())}
+    return np.array([position.get(label, -1) for label in known.tolist()], dtype=np.intp)[inverse]
+
+
+def padded(rows: list[Floats]) -> Floats:
+    """Rows of different lengths as one array, filled with 0."""
+    out = np.zeros((len(rows), max(len(row) for row in rows)))
+    for target, row in zip(out, rows, strict=True):
+        target[: len(row)] = row
+    return out
+
+
+@register_kl("categorical", "categorical")
+def categorical_kl(p_family: Categorical, p: Params, q_family: Categorical, q: Params) -> float:
+    """Sum of p log(p / q) - p + q over the union of categories: no term is negative; inf where q = 0 < p."""
+    total = 0.0
+    columns = zip(
+        p_family.labels_of(p), p["probabilities"], q_family.labels_of(q), q["probabilities"], strict=True
+    )  # fmt: skip
+    for p_labels, p_column, q_labels, q_column in columns:
+        union, _ = unique_labels(np.concatenate([p_labels, q_labels]), "a column")
+        aligned = []
+        for labels, probabilities in ((p_labels, p_column), (q_labels, q_column)):
+            codes = codes_of(union, labels)
+            aligned.append(np.where(codes >= 0, probabilities[codes], 0.0))
+        total += float(np.sum(rel_entr(aligned[0], aligned[1]) - aligned[0] + aligned[1]))
+    return total

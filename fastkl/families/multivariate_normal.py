@@ -1,0 +1,318 @@
+"""Multivariate normal law with full, diagonal or spherical covariance, by mean and scatter matrix in one pass."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.linalg import cho_solve, lapack, solve_triangular
+
+from fastkl._core._linalg import merge_moments, moments, whitened_squares
+from fastkl.exceptions import DegenerateDataError
+from fastkl.families.base import Family, Fit, Floats, Params, Rows, Statistics
+from fastkl.families.closed_form import register_kl
+from fastkl.families.normal import HALF_LOG_2PI, Normal
+
+COVARIANCE_TYPES = ("full", "diag", "spherical")
+
+
+class MultivariateNormal(Family):
+    r"""Normal law of a row of d columns.
+
+    .. math:: \log p(x) = -\tfrac12 (x - \mu)^T \Sigma^{-1} (x - \mu) - \tfrac12 \log \det \Sigma - \tfrac d2 \log 2\pi
+
+    Parameters
+    ----------
+    covariance_type : {"full", "diag", "spherical"}, default="full"
+        ``params_["covariance"]`` is then (d, d), (d,) or a number. The estimate has divisor n.
+    mean : array-like of shape (d,), default=None
+        Held fixed where given.
+    covariance : array-like, default=None
+        Held fixed where given, in the shape of the covariance type.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastkl import DensityMLE, families
+    >>> X = np.array([[0.0, 1.0], [2.0, 1.0], [1.0, 4.0]])
+    >>> DensityMLE(families.MultivariateNormal("diag")).fit(X).params_["covariance"].round(4)
+    array([0.6667, 2.    ])
+    """
+
+    name = "multivariate_normal"
+    parameter_names = ("mean", "covariance")
+    joint = True
+    example = {"mean": [1.0, -1.0], "covariance": [[2.0, 0.6], [0.6, 0.5]]}
+
+    @classmethod
+    def examples(cls) -> list[tuple[Family, Params]]:
+        mean = cls.example["mean"]
+        diag, spherical = {"mean": mean, "covariance": [2.0, 0.5]}, {"mean": mean, "covariance": 1.5}
+        return [(cls(), cls.example), (cls("diag"), diag), (cls("spherical"), spherical)]
+
+    def __init__(
+        self, covariance_type: str = "full", *, mean: ArrayLike | None = None, covariance: ArrayLike | None = None
+    ):
+        self.covariance_type = covariance_type
+        self.mean = mean
+        self.covariance = covariance
+
+    # -- rows to sums ------------------------------------------------------------------------------------------------------
+
+    def statistics(self, rows: Rows) -> Statistics:
+        self._check_type()
+        if self.covariance_type == "full":
+            weight, mean, scatter = moments(rows.X, rows.weights, rows.n_threads)
+            statistics: Statistics = {"weight": np.float64(weight), "mean": mean, "scatter": scatter}
+        else:
+            columns = Normal().statistics(rows)
+            statistics = {"weight": columns["weight"][0], "mean": columns["mean"], "scatter": columns["m2"]}
+        if not np.isfinite(statistics["scatter"]).all():
+            column = int(np.flatnonzero(~np.isfinite(np.atleast_2d(statistics["scatter"]).sum(axis=0)))[0])
+            raise DegenerateDataError(
+                f"The sums of {rows.column(column)} overflow: it holds values up to {np.abs(rows.X[:, column]).max():.3g}. "
+                "Rescale the column, for instance to unit size, or remove the outlier.",
+                column,
+            )
+        return statistics
+
+    def merge_statistics(self, first: Statistics, second: Statistics) -> Statistics:
+        if self.covariance_type == "full":
+            names = ("weight", "mean", "scatter")
+            merged = merge_moments(*(first[name] for name in names), *(second[name] for name in names))
+            return {"weight": np.float64(merged[0]), "mean": merged[1], "scatter": merged[2]}
+        d = len(first["mean"])
+        sides = [{"weight": np.full(d, s["weight"]), "mean": s["mean"], "m2": s["scatter"]} for s in (first, second)]
+        columns = Normal().merge_statistics(*sides)
+        return {"weight": columns["weight"][0], "mean": columns["mean"], "scatter": columns["m2"]}
+
+    # -- sums to parameters ------------------------------------------------------------------------------------------------
+
+    def solve(self, statistics: Statistics) -> Fit:
+        d = len(statistics["mean"])
+        params = self._shaped(d, **self.fixed_parameters())
+        params.setdefault("mean", statistics["mean"].copy())
+        if "covariance" not in params:
+            covariance = self._scatter_about(statistics, params["mean"]) / statistics["weight"]
+            if self.covariance_type == "spherical":
+                covariance = np.float64(np.mean(covariance))
+            self._check_positive(covariance, statistics)
+            params["covariance"] = covariance
+        return Fit({name: params[name] for name in self.parameter_names})
+
+    def _scatter_about(self, statistics: Statistics, point: Floats) -> Floats:
+        """Scatter about a point: a matrix, or its diagonal."""
+        shift = statistics["mean"] - point
+        product = np.outer(shift, shift) if self.covariance_type == "full" else shift**2
+        scatter: Floats = statistics["scatter"] + statistics["weight"] * product
+        return scatter
+
+    def _check_positive(self, covariance: Any, statistics: Statistics) -> None:
+        """DegenerateDataError if the covariance is singular, judged on its correlation matrix: scale plays no part."""
+        d = len(statistics["mean"])
+        variances = np.diag(covariance) if self.covariance_type == "full" else np.atleast_1d(covariance)
+        if np.any(variances <= 0.0):
+            column = int(np.flatnonzero(variances <= 0.0)[0])
+            which = "All columns are" if self.covariance_type == "spherical" else f"Column {column} is"
+            raise DegenerateDataError(
+                f"{which} constant: {statistics['mean'][column]:.6g} in every row (n_samples={statistics['weight']:g}). The "
+                "normal likelihood has no maximum, since it grows without bound as the variance goes to 0. Leave constant "
+                "columns out, or hold the covariance fixed.",
+                None if self.covariance_type == "spherical" else column,
+            )
+        if self.covariance_type != "full":
+            return
+        root = np.sqrt(variances)
+        dependent = dependent_column(covariance / np.outer(root, root))
+        if dependent is not None:
+            raise DegenerateDataError(
+                f"The covariance of these {d} columns is singular: column {dependent} is a linear combination of the columns "
+                f"before it, as always when there are fewer rows than columns (or only n_samples={statistics['weight']:g} "
+                "rows). The likelihood of a full covariance then has no maximum. Use covariance_type='diag' or "
+                "'spherical', leave columns out, or reduce them first.",
+                dependent,
+            )
+
+    def statistics_log_likelihood(self, statistics: Statistics, params: Params) -> float:
+        weight, d = statistics["weight"], len(statistics["mean"])
+        scatter, covariance = self._scatter_about(statistics, params["mean"]), params["covariance"]
+        if self.covariance_type == "full":
+            lower = np.linalg.cholesky(covariance)
+            trace = np.trace(cho_solve((lower, True), scatter))
+        else:
+            trace = np.sum(scatter / covariance)
+        return float(-0.5 * trace - weight * (d * HALF_LOG_2PI + 0.5 * self._log_determinant(params, d)))
+
+    def statistics_gradient(self, statistics: Statistics, params: Params) -> Params:
+        weight, mean, covariance = statistics["weight"], params["mean"], params["covariance"]
+        shift, scatter = statistics["mean"] - mean, self._scatter_about(statistics, mean)
+        if self.covariance_type == "full":
+            factor = (np.linalg.cholesky(covariance), True)
+            precision = cho_solve(factor, np.eye(len(mean)))
+            half = 0.5 * (cho_solve(factor, cho_solve(factor, scatter).T) - weight * precision)
+            return {"mean": weight * cho_solve(factor, shift), "covariance": 0.5 * (half + half.T)}
+        by_variance = 0.5 * (scatter / covariance - weight) / covariance
+        if self.covariance_type == "spherical":
+            by_variance = np.float64(np.sum(by_variance))
+        return {"mean": weight * shift / covariance, "covariance": by_variance}
+
+    def log_density(self, rows: Rows, params: Params) -> Floats:
+        d = len(params["mean"])
+        constant = -d * HALF_LOG_2PI - 0.5 * self._log_determinant(params, d)
+        if self.covariance_type == "full":
+            squares = whitened_squares(rows.X, params["mean"], np.linalg.cholesky(params["covariance"]), rows.n_threads)
+            squares *= -0.5
+            squares += constant
+            return squares
+        scale = np.broadcast_to(np.sqrt(params["covariance"]), (d,))
+        return Normal().log_density(rows, {"loc": params["mean"], "scale": scale})
+
+    def _log_determinant(self, params: Params, d: int) -> float:
+        covariance = params["covariance"]
+        if self.covariance_type == "full":
+            return float(2.0 * np.sum(np.log(np.diag(np.linalg.cholesky(covariance)))))
+        return float(np.sum(np.log(np.broadcast_to(covariance, (d,)))))
+
+    # -- parameters --------------------------------------------------------------------------------------------------------
+
+    def _check_type(self) -> None:
+        if self.covariance_type not in COVARIANCE_TYPES:
+            raise ValueError(f"covariance_type is one of {', '.join(COVARIANCE_TYPES)}, not {self.covariance_type!r}.")
+
+    def shaped_parameters(self, params: Params) -> Params:
+        self._check_type()
+        return self._shaped(np.atleast_1d(params["mean"]).shape[0], **params)
+
+    def _shaped(self, d: int, **given: Any) -> Params:
+        """Those parameters that are given, in the shapes of ``params_`` and checked."""
+        params: Params = {}
+        if "mean" in given:
+            params["mean"] = np.array(np.atleast_1d(np.asarray(given["mean"], dtype=np.float64)))
+            if params["mean"].shape != (d,) or not np.isfinite(params["mean"]).all():
+                raise ValueError(f"mean has to be {d} finite numbers; it has shape {params['mean'].shape}.")
+        if "covariance" in given:
+            covariance = np.array(given["covariance"], dtype=np.float64)
+            if d == 1 and self.covariance_type != "spherical":
+                covariance = covariance.reshape((1, 1) if self.covariance_type == "full" else (1,))
+            shape: tuple[int, ...] = {"full": (d, d), "diag": (d,), "spherical": ()}[self.covariance_type]
+            if covariance.shape != shape:
+                raise ValueError(
+                    f"A {self.covariance_type} covariance of {d} columns has shape {shape}, not {covariance.shape}."
+                )
+            self._check_covariance(covariance)
+            params["covariance"] = covariance if shape else np.float64(covariance)
+        return params
+
+    def _check_covariance(self, covariance: Floats) -> None:
+        if not np.isfinite(covariance).all():
+            raise ValueError("covariance has to be finite.")
+        if self.covariance_type != "full":
+            if np.any(covariance <= 0.0):
+                raise ValueError(f"Variances have to be positive, not {np.min(covariance):g}.")
+            return
+        if np.abs(covariance - covariance.T).max() > 1e-10 * np.abs(covariance).max():
+            raise ValueError("covariance has to be symmetric.")
+        if np.any(np.diag(covariance) <= 0.0) or np.linalg.eigvalsh(covariance)[0] <= 0.0:
+            raise ValueError("covariance has to be positive definite; its smallest eigenvalue is not above 0.")
+
+    def n_columns(self, params: Params) -> int:
+        return len(params["mean"])
+
+    def n_parameters(self, params: Params) -> int:
+        d = len(params["mean"])
+        fixed = self.fixed_parameters()
+        sizes = {"full": d * (d + 1) // 2, "diag": d, "spherical": 1}
+        return (0 if "mean" in fixed else d) + (0 if "covariance" in fixed else sizes[self.covariance_type])
+
+    def standard_errors(self, statistics: Statistics, params: Params) -> Params:
+        weight, covariance, d = statistics["weight"], params["covariance"], len(params["mean"])
+        fixed = self.fixed_parameters()
+        variances = np.diag(covariance) if self.covariance_type == "full" else np.broadcast_to(covariance, (d,))
+        if self.covariance_type == "full":
+            squares = np.outer(variances, variances) + covariance**2
+        else:
+            squares = 2.0 * covariance**2 / (d if self.covariance_type == "spherical" else 1)
+        errors = {"mean": np.sqrt(variances / weight), "covariance": np.sqrt(squares / weight)}
+        return {name: error for name, error in errors.items() if name not in fixed}
+
+    def covariance_of_params(self, statistics: Statistics, params: Params) -> tuple[list[str], Floats]:
+        # At the maximum the observed information equals the expected one, whose inverse is closed form: the mean is
+        # independent of the covariance, and Cov(S_ij, S_kl) = (S_ik S_jl + S_il S_jk) / n.
+        weight, covariance, d = statistics["weight"], params["covariance"], len(params["mean"])
+        fixed = self.fixed_parameters()
+        names: list[str] = []
+        blocks: list[Floats] = []
+        if "mean" not in fixed:
+            names += [f"mean[{j}]" for j in range(d)]
+            matrix = covariance if self.covariance_type == "full" else np.diag(np.broadcast_to(covariance, (d,)))
+            blocks.append(matrix / weight)
+        if "covariance" not in fixed:
+            if self.covariance_type == "full":
+                i, j = np.triu_indices(d)
+                names += [f"covariance[{a},{b}]" for a, b in zip(i, j, strict=True)]
+                s = covariance
+                blocks.append((s[np.ix_(i, i)] * s[np.ix_(j, j)] + s[np.ix_(i, j)] * s[np.ix_(j, i)]) / weight)
+            elif self.covariance_type == "diag":
+                names += [f"covariance[{j}]" for j in range(d)]
+                blocks.append(np.diag(2.0 * covariance**2 / weight))
+            else:
+                names.append("covariance")
+                blocks.append(np.array([[2.0 * covariance**2 / (d * weight)]]))
+        full = np.zeros((len(names), len(names)))
+        at = 0
+        for block in blocks:
+            full[at : at + len(block), at : at + len(block)] = block
+            at += len(block)
+        return names, full
+
+    # -- the law itself ----------------------------------------------------------------------------------------------------
+
+    def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
+        d = len(params["mean"])
+        z = generator.standard_normal((n_samples, d))
+        if self.covariance_type == "full":
+            z = z @ np.linalg.cholesky(params["covariance"]).T
+        else:
+            z *= np.sqrt(params["covariance"])
+        z += params["mean"]
+        return z
+
+    def entropy(self, params: Params) -> float:
+        d = len(params["mean"])
+        return float(d * (0.5 + HALF_LOG_2PI) + 0.5 * self._log_determinant(params, d))
+
+
+def dependent_column(correlation: Floats) -> int | None:
+    """The first column that the columns before it determine (to rounding), by the pivots of a Cholesky factorisation."""
+    d = len(correlation)
+    factor, status = lapack.dpotrf(np.array(correlation, order="F"), lower=True, clean=True)
+    if status > 0:
+        return int(status) - 1
+    tiny = np.flatnonzero(np.diag(factor) ** 2 <= 10.0 * d * np.finfo(np.float64).eps)
+    return int(tiny[0]) if len(tiny) else None
+
+
+def full_covariance(family: Family, params: Params) -> tuple[Floats, Floats]:
+    """Mean and covariance matrix of any normal law."""
+    if family.name == "normal":
+        return params["loc"], np.diag(params["scale"] ** 2)
+    covariance = np.asarray(params["covariance"])
+    if covariance.ndim < 2:
+        covariance = np.diag(np.broadcast_to(covariance, (len(params["mean"]),)))
+    return params["mean"], covariance
+
+
+@register_kl("multivariate_normal", "multivariate_normal")
+@register_kl("normal", "multivariate_normal")
+@register_kl("multivariate_normal", "normal")
+def multivariate_normal_kl(p_family: Family, p: Params, q_family: Family, q: Params) -> float:
+    """Sum of (v - 1 - log v) / 2 over the eigenvalues v of S_q^-1 S_p, plus half the squared shift: no term is negative."""
+    (p_mean, p_covariance), (q_mean, q_covariance) = full_covariance(p_family, p), full_covariance(q_family, q)
+    if np.array_equal(p_covariance, q_covariance):
+        excess = 0.0
+    else:
+        q_lower, p_lower = np.linalg.cholesky(q_covariance), np.linalg.cholesky(p_covariance)
+        ratio = solve_triangular(q_lower, p_lower, lower=True)
+        values = np.linalg.svd(ratio, compute_uv=False) ** 2
+        excess = float(np.sum(np.maximum((values - 1.0) - np.log(values), 0.0)))
+    shift = solve_triangular(np.linalg.cholesky(q_covariance), p_mean - q_mean, lower=True)
+    return 0.5 * (excess + float(shift @ shift))

@@ -1,0 +1,95 @@
+"""Normal law: location and scale (standard deviation), by the centred moments of each column."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastkl.families.base import Fit, Floats, Params, Statistics
+from fastkl.families.closed_form import register_kl
+from fastkl.families.univariate import UnivariateFamily, raise_if_constant
+
+HALF_LOG_2PI = 0.5 * np.log(2.0 * np.pi)
+
+
+class Normal(UnivariateFamily):
+    r"""Normal law of every column.
+
+    .. math:: \log p(x) = -\tfrac12 ((x - \text{loc}) / \text{scale})^2 - \log \text{scale} - \tfrac12 \log 2\pi
+
+    Parameters
+    ----------
+    loc : float or array-like of shape (d,), default=None
+        Mean, held fixed where given.
+    scale : float or array-like of shape (d,), default=None
+        Standard deviation (divisor n in its estimate), held fixed where given.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastkl import DensityMLE
+    >>> model = DensityMLE("normal").fit(np.array([[0.0], [1.0], [3.0]]))
+    >>> model.params_["loc"].round(6), model.params_["scale"].round(6)
+    (array([1.333333]), array([1.247219]))
+    """
+
+    name = "normal"
+    parameter_names = ("loc", "scale")
+    positive_parameters = ("scale",)
+    statistic_names = ("weight", "mean", "m2")
+    example = {"loc": [0.5, -2.0], "scale": [1.5, 0.3]}
+
+    def __init__(self, loc: ArrayLike | None = None, scale: ArrayLike | None = None):
+        self.loc = loc
+        self.scale = scale
+
+    def constants(self, params: Params) -> tuple[Any, ...]:
+        return params["loc"], 1.0 / params["scale"], -np.log(params["scale"]) - HALF_LOG_2PI
+
+    def solve(self, statistics: Statistics) -> Fit:
+        mean, weight = statistics["mean"], statistics["weight"]
+        fixed = self.fixed_columns(len(mean))
+        loc = fixed.get("loc", mean.copy())
+        if "scale" in fixed:
+            return Fit({"loc": loc, "scale": fixed["scale"]})
+        variance = statistics["m2"] / weight + (mean - loc) ** 2
+        raise_if_constant(variance == 0.0, statistics, self.name, "scale goes to 0")
+        return Fit({"loc": loc, "scale": np.sqrt(variance)})
+
+    def _squares(self, statistics: Statistics, params: Params) -> tuple[Floats, Floats]:
+        """Sum of deviations from loc, and of their squares."""
+        shift = statistics["mean"] - params["loc"]
+        return statistics["weight"] * shift, statistics["m2"] + statistics["weight"] * shift**2
+
+    def column_log_likelihood(self, statistics: Statistics, params: Params) -> Floats:
+        scale = params["scale"]
+        _, squares = self._squares(statistics, params)
+        total: Floats = -0.5 * squares / scale**2 - statistics["weight"] * (np.log(scale) + HALF_LOG_2PI)
+        return total
+
+    def statistics_gradient(self, statistics: Statistics, params: Params) -> Params:
+        scale = params["scale"]
+        deviations, squares = self._squares(statistics, params)
+        return {"loc": deviations / scale**2, "scale": (squares / scale**2 - statistics["weight"]) / scale}
+
+    def information(self, statistics: Statistics, params: Params) -> Floats:
+        scale, weight = params["scale"], statistics["weight"]
+        deviations, squares = self._squares(statistics, params)
+        cross = 2.0 * deviations / scale**3
+        rows = [[weight / scale**2, cross], [cross, (3.0 * squares / scale**2 - weight) / scale**2]]
+        return np.moveaxis(np.array(rows), -1, 0)
+
+    def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
+        return generator.normal(params["loc"], params["scale"], size=(n_samples, len(params["loc"])))
+
+    def entropy(self, params: Params) -> float:
+        return float(np.sum(0.5 + HALF_LOG_2PI + np.log(params["scale"])))
+
+
+@register_kl("normal", "normal")
+def normal_kl(_p: Normal, p: Params, _q: Normal, q: Params) -> float:
+    """Sum over the columns of (r - 1 - log r + shift^2) / 2 with r the ratio of variances: no term is negative."""
+    ratio = (p["scale"] / q["scale"]) ** 2
+    shift = (p["loc"] - q["loc"]) / q["scale"]
+    excess = np.maximum((ratio - 1.0) - 2.0 * np.log(p["scale"] / q["scale"]), 0.0)
+    return float(np.sum(0.5 * (excess + shift**2)))
