@@ -13,9 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import _safe_indexing
 
+from fastkl.divergence.arguments import FloatArray, as_weights
 from fastkl.exceptions import DegenerateDataError
-
-FloatArray = NDArray[np.float64]
 
 
 class Tally(NamedTuple):
@@ -46,7 +45,7 @@ def tally(x: Any, name: str, counts: bool, sample_weight: ArrayLike | None) -> T
         symbols, declared = [(*row, other_symbols[i]) for row, i in zip(rows, right.tolist(), strict=True)], False
     if len(codes) == 0:
         raise DegenerateDataError(f"{name} has no rows: there is nothing to count.")
-    weights = None if sample_weight is None else read_weights(sample_weight, len(codes), name)
+    weights = as_weights(sample_weight, len(codes), f"sample_weight of {name}")
     totals = np.bincount(codes, weights=weights, minlength=len(symbols)).astype(np.float64)
     if not declared and not totals.all():
         # A row of weight 0 is a row that is not there.
@@ -76,19 +75,6 @@ def align(p: Tally, q: Tally, counts: bool) -> tuple[list[Any], FloatArray, Floa
     return list(union), both[0], both[1]
 
 
-def read_weights(sample_weight: ArrayLike, n_rows: int, name: str) -> FloatArray:
-    """Row weights as float64: one for each row, finite, >= 0, not all 0."""
-    weights = np.asarray(sample_weight, dtype=np.float64)
-    if weights.shape != (n_rows,):
-        raise ValueError(
-            f"{name} has {n_rows} rows and needs as many weights; found an array of shape {weights.shape}."
-        )
-    _reject_negative(weights, f"the weights of {name}")
-    if not weights.any():
-        raise DegenerateDataError(f"All {n_rows} weights of {name} are 0: no row is left.")
-    return weights
-
-
 def frequency(counts: FloatArray, r: int) -> float:
     """Number of symbols seen ``r`` times; a fractional count belongs to both neighbouring integers in proportion."""
     return float(np.maximum(0.0, 1.0 - np.abs(counts - r)).sum())
@@ -107,17 +93,13 @@ def _tally_counts(x: Any, name: str) -> Tally:
             f"{given.dtype}. Counts of joint symbols go in flattened; labels need counts=False."
         )
     totals = given.astype(np.float64)
-    _reject_negative(totals, name)
+    wrong = ~(totals >= 0.0) | np.isinf(totals)
+    if wrong.any():
+        i = int(np.argmax(wrong))
+        raise ValueError(f"Entry {i} of {name} is {float(totals[i])!r}; a count is a finite number >= 0.")
     if not totals.any():
         raise DegenerateDataError(f"{name} has no positive count: there is no sample.")
     return Tally(range(len(totals)), totals, True, round(float(totals.sum())))
-
-
-def _reject_negative(values: FloatArray, name: str) -> None:
-    wrong = ~(values >= 0.0) | np.isinf(values)
-    if wrong.any():
-        i = int(np.argmax(wrong))
-        raise ValueError(f"Entry {i} of {name} is {float(values[i])!r}; it must be a finite number >= 0.")
 
 
 def _columns(x: Any, name: str) -> list[Any]:

@@ -11,16 +11,15 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import digamma, entr
 
+from fastkl.divergence.arguments import FloatArray
 from fastkl.divergence.categorical import tally, unseen_mass
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.nsb import nsb_entropy
 
 __all__ = ["categorical_entropy"]
-
-FloatArray = NDArray[np.float64]
 
 # Above this share of unseen probability, and this near to the ceiling log n, an estimate rests on extrapolation.
 _UNSEEN = 0.1

@@ -11,14 +11,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import digamma, rel_entr, xlogy
 
+from fastkl.divergence.arguments import FloatArray
 from fastkl.divergence.categorical import align, tally, unseen_mass
 from fastkl.divergence.discrete import Law, kl_terms
 from fastkl.divergence.estimate import Estimate
 from fastkl.exceptions import SupportError
 
 __all__ = ["categorical_cross_entropy", "categorical_kl"]
-
-FloatArray = NDArray[np.float64]
 
 _METHODS = ("zhang_grabchak", "plugin")
 _UNSEEN = ("inf", "estimate", "smooth", "raise")

@@ -13,11 +13,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import log_softmax
 
+from fastkl.divergence.arguments import FloatArray
 from fastkl.divergence.estimate import Estimate
 
 __all__ = ["discrete_cross_entropy", "discrete_entropy", "discrete_kl"]
-
-FloatArray = NDArray[np.float64]
 
 
 class Law(NamedTuple):

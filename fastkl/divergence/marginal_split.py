@@ -7,9 +7,9 @@ What is left, the copula, is measured on normal scores, for which nearest neighb
 """
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import ndtri, polygamma
 
+from fastkl.divergence.arguments import FloatArray
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.spacings import resolve_window, spacing_terms
 from fastkl.divergence.weighted_knn import local_terms
@@ -17,8 +17,6 @@ from fastkl.divergence.whitening import effective_size, normalised, whiten
 from fastkl.exceptions import DegenerateDataError
 
 __all__ = ["marginal_split_entropy"]
-
-FloatArray = NDArray[np.float64]
 
 
 def marginal_split_entropy(
@@ -33,7 +31,7 @@ def marginal_split_entropy(
 
     Parameters
     ----------
-    X : ndarray of shape (n, d), float64, C-contiguous, finite
+    X : ndarray of shape (n, d), float32 or float64, finite
         The sample.
     weights : ndarray of shape (n,), default=None
         Row weights >= 0, of which only the ratios matter.
@@ -86,7 +84,7 @@ def marginal_split_entropy(
     terms, marginal, logged = np.zeros(n), np.zeros(d), np.zeros(d, dtype=bool)
     scores = np.empty((n, d))
     for j in range(d):
-        column = np.ascontiguousarray(X[:, j])
+        column = X[:, j].astype(np.float64)
         logged[j] = _better_logged(column, shares)
         own = _marginal_terms(column, shares, window, bool(logged[j]), f"column {j}")
         marginal[j] = shares @ own

@@ -11,10 +11,9 @@ the size of the counts.
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import digamma, gammaln, polygamma
 
-FloatArray = NDArray[np.float64]
+from fastkl.divergence.arguments import FloatArray
 
 _GRID = 513
 # Below exp(-60) of the peak nothing is lost in double precision, with room for the width of the tails.

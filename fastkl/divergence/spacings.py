@@ -6,17 +6,15 @@ error: its logarithm would be -inf, and any number put in its place would be mad
 """
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import digamma, polygamma
 from scipy.stats import differential_entropy
 
+from fastkl.divergence.arguments import FloatArray
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.whitening import effective_size, normalised
 from fastkl.exceptions import DegenerateDataError
 
 __all__ = ["spacings_entropy"]
-
-FloatArray = NDArray[np.float64]
 
 _WEIGHTED = ("digamma", "ebrahimi", "vasicek")
 _METHODS = (*_WEIGHTED, "correa", "van_es")

@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import digamma, gammaln, polygamma
 
+from fastkl.divergence.arguments import FloatArray
 from fastkl.divergence.estimate import Estimate
+from fastkl.divergence.neighbors import log_unit_ball
 from fastkl.divergence.whitening import effective_size, normalised, whiten
 from fastkl.exceptions import DegenerateDataError
 from fastkl.spatial import NeighborIndex
 
 __all__ = ["entropy_weights", "weighted_knn_entropy"]
-
-FloatArray = NDArray[np.float64]
 
 # Beyond this norm the weights amplify the noise of the single estimates more than they remove bias at usual sample
 # sizes.
@@ -81,7 +81,7 @@ def weighted_knn_entropy(
 
     Parameters
     ----------
-    X : ndarray of shape (n, d), float64, C-contiguous, finite
+    X : ndarray of shape (n, d), float32 or float64, finite
         The sample.
     weights : ndarray of shape (n,), default=None
         Row weights >= 0, of which only the ratios matter. A repeated row has no density, so integer weights are masses
@@ -176,7 +176,7 @@ def local_terms(X: FloatArray, weights: FloatArray | None, numbers: NDArray[np.i
             "a law with atoms has no density, and no differential entropy. For rounded data raise n_neighbors or use "
             'method="spacings"; for categories use categorical_entropy.'
         )
-    log_ball = d * np.log(distances) + 0.5 * d * np.log(np.pi) - gammaln(0.5 * d + 1.0)
+    log_ball = d * np.log(distances) + log_unit_ball(d)
     if weights is None:
         return np.asarray(log_ball + np.log(n - 1.0) - digamma(numbers))
     others = np.log(weights.sum() - weights)

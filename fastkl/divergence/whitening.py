@@ -5,12 +5,10 @@ so that a sample whose columns are nearly dependent is still told apart from one
 """
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
 
+from fastkl.divergence.arguments import FloatArray
 from fastkl.exceptions import DegenerateDataError
-
-FloatArray = NDArray[np.float64]
 
 # Relative spread of a column given the others that rounding of the input alone can produce.
 _DEPENDENT = 1e-11
@@ -37,7 +35,7 @@ def whiten(X: FloatArray, shares: FloatArray) -> tuple[FloatArray, float]:
     if constant.any():
         j = int(np.argmax(constant))
         raise DegenerateDataError(
-            f"Column {j} has one value only, {float(X[0, j])!r}: no density. Leave the column out."
+            f"Column {j} has one value only, {float(X[0, j])!r}: no density. Leave the column out.", j
         )
     centred /= scale
     # Only the triangle is needed: its inverse maps the rows to unit covariance.
@@ -47,7 +45,8 @@ def whiten(X: FloatArray, shares: FloatArray) -> tuple[FloatArray, float]:
         j = int(np.argmin(diagonal))
         raise DegenerateDataError(
             f"Column {j} is a linear function of the columns before it: the rows lie in a plane and have no density. "
-            "Leave the column out."
+            "Leave the column out.",
+            j,
         )
     white = solve_triangular(triangle, centred.T, trans="T", lower=False).T
     return np.ascontiguousarray(white), float(np.log(diagonal).sum() + np.log(scale).sum())
