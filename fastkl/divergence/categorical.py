@@ -149,11 +149,10 @@ def _encode_objects(array: NDArray[Any], name: str) -> tuple[NDArray[np.intp], l
 
 
 def _is_missing(label: Any) -> bool:
-    # pandas.NA has no truth value and pandas.NaT is unlike itself: both are known by name, as pandas need not be
-    # installed.
-    return (
-        label is None or type(label).__name__ in ("NAType", "NaTType") or (isinstance(label, float) and label != label)
-    )
+    # pandas need not be installed, so its NA and NaT are known by name; NA has no truth value to ask for.
+    if label is None or type(label).__name__ in ("NAType", "NaTType"):
+        return True
+    return isinstance(label, (float, np.generic)) and bool(label != label)
 
 
 def _reject_missing(missing: NDArray[np.bool_], name: str) -> None:

@@ -2,9 +2,11 @@
 
 A symbol of the first sample that the second lacks makes the plug-in divergence infinite. Dropping such symbols, as is
 often done, can even turn the sum negative; here the caller says what they mean, and the default says +inf. The closed
-form of Zhang and Grabchak needs no double loop over the sample sizes and holds for fractional counts too.
+form of Zhang and Grabchak needs no double loop over the sample sizes and holds for fractional counts too. Sums over
+symbols are rounded once (fsum), so that the order of symbols cannot matter.
 """
 
+from math import fsum
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -123,14 +125,14 @@ def categorical_kl(
         return _infinite(pair, method)
     share, law_q = pair.x / pair.n, _frequencies_q(pair, unseen)
     if method == "plugin":
-        value = float(kl_terms(_law(share), _law(law_q)).sum())
+        value = fsum(kl_terms(_law(share), _law(law_q)))
     else:
-        value = float((share * (_cross_terms(pair, unseen, law_q) - _surprisal(pair))).sum())
+        value = fsum(share * (_cross_terms(pair, unseen, law_q) - _surprisal(pair)))
     safe = _frequencies_q(pair, "smooth") if len(pair.missing) else law_q
     ratio = np.asarray(rel_entr(share, safe))
     log_ratio = np.divide(ratio, share, out=np.zeros_like(share), where=share > 0.0)
-    divergence = float(ratio.sum())
-    variance = float((share * (log_ratio - divergence) ** 2).sum()) / pair.n + _variance_q(pair, share, safe)
+    divergence = fsum(ratio)
+    variance = fsum(share * (log_ratio - divergence) ** 2) / pair.n + _variance_q(pair, share, safe)
     second_order = 0.5 * (_n_seen(pair) - 1.0) * (1.0 / pair.n + 1.0 / pair.m) ** 2
     return _estimate(value, max(variance, second_order), pair, method)
 
@@ -193,13 +195,13 @@ def categorical_cross_entropy(
         return _infinite(pair, method)
     share, law_q = pair.x / pair.n, _frequencies_q(pair, unseen)
     if method == "plugin":
-        value = -float(xlogy(share, law_q).sum())
+        value = -fsum(xlogy(share, law_q))
     else:
-        value = float((share * _cross_terms(pair, unseen, law_q)).sum())
+        value = fsum(share * _cross_terms(pair, unseen, law_q))
     safe = _frequencies_q(pair, "smooth") if len(pair.missing) else law_q
     surprisal = -np.asarray(xlogy(share > 0.0, safe))
-    mean = float((share * surprisal).sum())
-    variance = float((share * (surprisal - mean) ** 2).sum()) / pair.n + _variance_q(pair, share, safe)
+    mean = fsum(share * surprisal)
+    variance = fsum(share * (surprisal - mean) ** 2) / pair.n + _variance_q(pair, share, safe)
     second_order = (_n_seen(pair) - 1.0) * (1.0 / (pair.n * pair.m) + 0.5 / pair.m**2)
     return _estimate(value + 0.0, max(variance, second_order), pair, method)
 
@@ -267,7 +269,7 @@ def _law(share: FloatArray) -> Law:
 
 def _variance_q(pair: Pair, share: FloatArray, law_q: FloatArray) -> float:
     ratio = np.divide(share, law_q, out=np.zeros_like(share), where=law_q > 0.0)
-    return float((law_q * (ratio - 1.0) ** 2).sum()) / pair.m
+    return fsum(law_q * (ratio - 1.0) ** 2) / pair.m
 
 
 def _n_seen(pair: Pair) -> float:

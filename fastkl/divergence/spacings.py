@@ -108,7 +108,9 @@ def spacings_entropy(
 def resolve_window(window: int | None, n: int, *, small: bool) -> int:
     """The half-width of the gaps, by default by the square root or the cube root of the number of values."""
     if window is None:
-        window = int(float(np.cbrt(n) if small else np.sqrt(n)) + 0.5)
+        if n < 3:
+            raise ValueError(f"Spacings need at least 3 values; found {n}.")
+        window = min(int(float(np.cbrt(n) if small else np.sqrt(n)) + 0.5), (n - 1) // 2)
     if not 2 <= 2 * window < n:
         raise ValueError(f"window={window} must be at least 1 and less than half the number of values, {n}.")
     return window

@@ -31,7 +31,7 @@ def whiten(X: FloatArray, shares: FloatArray) -> tuple[FloatArray, float]:
         raise DegenerateDataError(f"{n} rows in {d} columns lie in a plane; a density needs more rows than columns.")
     centred = X - shares @ X
     scale = np.sqrt(shares @ centred**2)
-    constant = scale <= 0.0
+    constant = X.min(axis=0) == X.max(axis=0)
     if constant.any():
         j = int(np.argmax(constant))
         raise DegenerateDataError(
