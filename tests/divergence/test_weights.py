@@ -13,7 +13,12 @@ METHODS = ("common_radius", "knn", "bias_reduced")
 @pytest.fixture
 def samples():
     rng = np.random.default_rng(0)
-    return rng.normal(size=(200, 2)), rng.normal(0.3, 1.3, (260, 2)), rng.uniform(0.2, 3.0, 200), rng.uniform(0.2, 3.0, 260)
+    return (
+        rng.normal(size=(200, 2)),
+        rng.normal(0.3, 1.3, (260, 2)),
+        rng.uniform(0.2, 3.0, 200),
+        rng.uniform(0.2, 3.0, 260),
+    )
 
 
 def calls(x, y, v, w):
