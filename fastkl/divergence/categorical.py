@@ -81,7 +81,7 @@ def frequency(counts: FloatArray, r: int) -> float:
 
 
 def unseen_mass(counts: FloatArray) -> float:
-    """Good-Turing estimate of the probability of all symbols that are not in the sample (doi:10.2307/2333344)."""
+    """Good-Turing estimate of the probability of all symbols that are not in the sample (doi:10.1093/biomet/40.3-4.237)."""
     return frequency(counts, 1) / float(counts.sum())
 
 
@@ -105,8 +105,11 @@ def _tally_counts(x: Any, name: str) -> Tally:
 def _columns(x: Any, name: str) -> list[Any]:
     if hasattr(x, "columns"):
         return [_safe_indexing(x, j, axis=1) for j in range(len(x.columns))] or [np.empty(0)]
-    if hasattr(getattr(x, "cat", x), "codes"):
+    if _category_codes(x) is not None:
         return [x]
+    if np.ma.isMaskedArray(x):
+        masked = np.ma.getmaskarray(x)
+        _reject_missing(masked.any(axis=tuple(range(1, masked.ndim))), name)
     array = np.asarray(x)
     if array.dtype.kind in "US" and not isinstance(x, np.ndarray) and not hasattr(x, "dtype"):
         # numpy turns [1, "1"] into two equal strings; as objects they stay what they are.
@@ -120,9 +123,8 @@ def _columns(x: Any, name: str) -> list[Any]:
 
 def _encode(column: Any, name: str) -> tuple[NDArray[np.intp], list[Any], bool]:
     """Codes from 0, what they stand for, and whether the column declares its symbols (pandas categories)."""
-    codes = getattr(getattr(column, "cat", column), "codes", None)
+    codes = _category_codes(column)
     if codes is not None:
-        codes = np.asarray(codes, dtype=np.intp)
         _reject_missing(codes < 0, name)
         return codes, column.dtype.categories.tolist(), True
     array = np.asarray(column)
@@ -134,6 +136,14 @@ def _encode(column: Any, name: str) -> tuple[NDArray[np.intp], list[Any], bool]:
         _reject_missing(np.isnat(array), name)
     values, codes = np.unique(array, return_inverse=True)
     return codes, values.tolist(), False
+
+
+def _category_codes(x: Any) -> NDArray[np.intp] | None:
+    """The codes of a pandas series, index or array of categories; None for anything else."""
+    codes = getattr(getattr(x, "cat", x), "codes", None)
+    if codes is None or not hasattr(getattr(x, "dtype", None), "categories"):
+        return None
+    return np.asarray(codes, dtype=np.intp)
 
 
 def _encode_objects(array: NDArray[Any], name: str) -> tuple[NDArray[np.intp], list[Any]]:

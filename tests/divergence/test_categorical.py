@@ -386,6 +386,13 @@ def test_labels_are_compared_by_value():
     assert categorical_kl(big[:1], big[1:]) == np.inf
 
 
+def test_pandas_indexes():
+    x = ["a", "a", "b"]
+    assert categorical_entropy(pd.CategoricalIndex(x)) == categorical_entropy(x)
+    pairs = pd.MultiIndex.from_tuples([("a", 1), ("a", 1), ("b", 1)])
+    assert categorical_entropy(pairs) == categorical_entropy(x)
+
+
 def test_joint_symbols():
     rows = [("a", 1), ("a", 2), ("b", 1), ("a", 1)]
     expected = categorical_entropy([2, 1, 1], counts=True)
@@ -419,6 +426,8 @@ def test_missing_in_typed_columns():
             categorical_entropy(x)
     with pytest.raises(ValueError, match="Row 1 of x"):
         categorical_entropy(np.array(["2020-01-01", "NaT"], dtype="datetime64[D]"))
+    with pytest.raises(ValueError, match="Row 1 of x"):
+        categorical_entropy(np.ma.array([1, 2, 3], mask=[False, True, False]))
     with pytest.raises(ValueError, match="column 1 of x"):
         categorical_entropy([["a", 1.0], ["b", None]])
 

@@ -13,6 +13,8 @@ from scipy import stats
 from scipy.spatial.distance import cdist
 from scipy.special import digamma, gammaln
 
+from fastkl.divergence.arguments import as_sample
+from fastkl.divergence.entropy_methods import ENTROPY_METHODS, entropy_by_method
 from fastkl.divergence.marginal_split import marginal_split_entropy
 from fastkl.divergence.spacings import spacings_entropy
 from fastkl.divergence.weighted_knn import entropy_weights, weighted_knn_entropy
@@ -332,3 +334,24 @@ def test_samples_too_small():
     for n in (1, 2):
         with pytest.raises(ValueError, match=f"found {n}"):
             spacings_entropy(np.arange(float(n)))
+
+
+# --- by name -----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ENTROPY_METHODS)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_by_name(method, weighted):
+    rng = np.random.default_rng(10)
+    x, w = rng.standard_normal(800), rng.random(800) + 0.5 if weighted else None
+    e = entropy_by_method(as_sample(x, "p", w, None), method, None)
+    assert e.method.startswith(method)
+    assert abs(e - NORMAL) < 4 * e.standard_error
+
+
+def test_by_name_refuses():
+    sample = as_sample(np.arange(9.0), "p", None, None)
+    with pytest.raises(ValueError, match="leave n_neighbors out"):
+        entropy_by_method(sample, "spacings", 3)
+    with pytest.raises(ValueError, match="choose one of"):
+        entropy_by_method(sample, "histogram", None)
