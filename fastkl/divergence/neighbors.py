@@ -83,7 +83,7 @@ class SamplePair:
         """Largest k for which both kinds of distances are known without another search."""
         if self._own is None or self._across is None:
             return 0
-        return min(self._own.shape[1], self._across.shape[1])
+        return int(min(self._own.shape[1], self._across.shape[1]))
 
 
 def _count_known(distances: FloatArray | None, radius: FloatArray) -> tuple[FloatArray, NDArray[np.bool_]]:
