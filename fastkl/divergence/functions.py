@@ -139,7 +139,7 @@ def kl_divergence(
     pair = samples_of_both(p, q, sample_weight_p, sample_weight_q, n_jobs, rng, n_draws)
     k = divergence_neighbors(pair, method, n_neighbors)
     estimate, _ = sample_divergence(pair, method, k, standard_error)
-    warn_of_shared_rows(estimate.diagnostics["shared_rows"], stacklevel=3)
+    warn_of_shared_rows(estimate.diagnostics.get("shared_rows", 0), stacklevel=3)
     return estimate
 
 
@@ -196,5 +196,5 @@ def kl_divergence_sweep(
     pair.own(max(numbers))
     pair.across(max(numbers))
     sweep = {k: sample_divergence(pair, chosen, k, standard_error)[0] for k in numbers}
-    warn_of_shared_rows(max(e.diagnostics["shared_rows"] for e in sweep.values()), stacklevel=3)
+    warn_of_shared_rows(max(e.diagnostics.get("shared_rows", 0) for e in sweep.values()), stacklevel=3)
     return sweep

@@ -15,6 +15,7 @@ Weights are masses, so only their ratios matter. In a ball with masses w the wei
 With equal weights that is the unweighted formula.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -64,6 +65,18 @@ class SamplePair:
             self._across = self.q.index.query(self.p.index, k)
         return self._across
 
+    def kth_own(self, k: int) -> FloatArray:
+        """The k-th of these distances alone: (n,)."""
+        if self._own is None or self._own.shape[1] < k:
+            return self.p.index.kth_self(k)
+        return self._own[:, k - 1]
+
+    def kth_across(self, k: int) -> FloatArray:
+        """The k-th of these distances alone: (n,)."""
+        if self._across is None or self._across.shape[1] < k:
+            return self.q.index.kth(self.p.index, k)
+        return self._across[:, k - 1]
+
     def count_own(self, radius: FloatArray) -> FloatArray:
         """Number of other rows of p in each closed ball around the rows of p: (n,), as float64."""
         count, unknown = _count_known(self._own, radius)
@@ -105,21 +118,22 @@ class LocalTerms:
         Their (weighted) mean is the estimate of the divergence.
     n_p, n_q : ndarray of shape (n,)
         Effective numbers of rows of P and of Q behind each; they say how noisy it is.
-    log_scale : ndarray of shape (n,)
-        ``log_ratio`` without the digammas.
     """
 
     log_ratio: FloatArray
     n_p: FloatArray
     n_q: FloatArray
-    log_scale: FloatArray
 
     @classmethod
     def from_densities(cls, own: tuple[FloatArray, FloatArray], across: tuple[FloatArray, FloatArray]) -> "LocalTerms":
         """From estimates of log p and of log q, each with its numbers of rows."""
         (log_p, n_p), (log_q, n_q) = own, across
-        log_ratio = log_p - log_q
-        return cls(log_ratio, n_p, n_q, log_ratio - digamma(n_p) + digamma(n_q))
+        return cls(log_p - log_q, n_p, n_q)
+
+    @property
+    def log_scale(self) -> FloatArray:
+        """``log_ratio`` without the digammas."""
+        return self.log_ratio - at_numbers(digamma, self.n_p) + at_numbers(digamma, self.n_q)
 
     @property
     def ratio(self) -> FloatArray:
@@ -134,6 +148,15 @@ class LocalTerms:
             return (self.n_q - 1.0) / self.n_p * np.exp(-self.log_scale)
 
 
+def at_numbers(function: Callable[[FloatArray], FloatArray], numbers: FloatArray) -> FloatArray:
+    """A function of counts, from a table where they are whole numbers (they are without weights)."""
+    whole = numbers.astype(np.intp)
+    largest = int(whole.max())
+    if largest > len(whole) or not np.array_equal(whole, numbers):
+        return function(numbers)
+    return function(np.arange(1.0, largest + 1.0))[whole - 1]
+
+
 def log_unit_ball(d: int) -> float:
     """Logarithm of the volume of the unit ball in d dimensions."""
     return 0.5 * d * float(np.log(np.pi)) - float(gammaln(0.5 * d + 1.0))
@@ -141,17 +164,16 @@ def log_unit_ball(d: int) -> float:
 
 def positive(distances: FloatArray, k: int, name: str) -> FloatArray:
     """The k-th distances, shape (n,), or the error that says why their logarithm does not exist."""
-    column = distances[:, k - 1]
-    zero = column == 0.0
+    zero = distances == 0.0
     if zero.any():
         row = int(np.argmax(zero))
         raise DegenerateDataError(
             f"The distance from row {row} of p to its neighbour number {k} in {name} is 0 (so it is in {int(zero.sum())} of "
-            f"{len(column)} rows): repeated or rounded values, or a column of labels, have no density at that scale. "
+            f"{len(distances)} rows): repeated or rounded values, or a column of labels, have no density at that scale. "
             f'Use method="common_radius" for a divergence of such samples, or the discrete calls '
             f"(fastkl.categorical_kl, fastkl.categorical_entropy) if the values are symbols."
         )
-    return column
+    return distances
 
 
 def local_terms(pair: SamplePair, method: Method, k: int) -> LocalTerms:
@@ -165,14 +187,14 @@ def local_terms(pair: SamplePair, method: Method, k: int) -> LocalTerms:
 
 def log_density_own(pair: SamplePair, k: int) -> tuple[FloatArray, FloatArray]:
     """Kozachenko-Leonenko estimates of log p at the rows of p, and the numbers of rows behind them."""
-    rho = positive(pair.own(k), k, "p")
+    rho = positive(pair.kth_own(k), k, "p")
     balls = None if pair.p.weights is None else _own_balls(pair, rho, np.zeros(len(rho)))
     return _log_density(balls, rho, k, pair.p.n_columns, pair.p.n_rows - 1)
 
 
 def log_density_across(pair: SamplePair, k: int) -> tuple[FloatArray, FloatArray]:
     """Nearest-neighbour estimates of log q at the rows of p, and the numbers of rows behind them."""
-    nu = positive(pair.across(k), k, "q")
+    nu = positive(pair.kth_across(k), k, "q")
     balls = None if pair.q.weights is None else _across_balls(pair, nu, np.zeros(len(nu)))
     return _log_density(balls, nu, k, pair.p.n_columns, pair.q.n_rows)
 
@@ -194,7 +216,7 @@ def _fixed_neighbors(pair: SamplePair, k: int) -> LocalTerms:
 
 def _bias_reduced(pair: SamplePair, k: int) -> LocalTerms:
     """Wang, Kulkarni and Verdu (2009), eq. 29: one radius for both samples, then the distances to the last rows within it."""
-    rho, nu = positive(pair.own(k), k, "p"), positive(pair.across(k), k, "q")
+    rho, nu = positive(pair.kth_own(k), k, "p"), positive(pair.kth_across(k), k, "q")
     radius = np.maximum(rho, nu)
     none = np.zeros(len(radius))
     p, q = _own_balls(pair, radius, none), _across_balls(pair, radius, none)
@@ -203,7 +225,7 @@ def _bias_reduced(pair: SamplePair, k: int) -> LocalTerms:
     last_p = _last_distances(pair.p, pair.p.X, radius, rows_p, rho, skip=1)
     last_q = _last_distances(pair.q, pair.p.X, radius, rows_q, nu, skip=0)
     scale = p.log_unit - q.log_unit + q.log_exact_total - p.log_exact_total + pair.p.n_columns * np.log(last_q / last_p)
-    return LocalTerms(scale + digamma(p.count) - digamma(q.count), p.count, q.count, scale)
+    return LocalTerms(scale + at_numbers(digamma, p.count) - at_numbers(digamma, q.count), p.count, q.count)
 
 
 def _last_distances(
@@ -261,7 +283,7 @@ def common_balls(pair: SamplePair, k: int) -> tuple[BallMasses, BallMasses]:
     The sample that did not set the radius on its own gets one row extra, both do where the two distances are equal
     (so at atoms, where they are 0).
     """
-    rho, nu = pair.own(k)[:, k - 1], pair.across(k)[:, k - 1]
+    rho, nu = pair.kth_own(k), pair.kth_across(k)
     radius = np.maximum(rho, nu)
     extra_p = (rho <= nu * (1.0 + RELATIVE_SLACK)).astype(np.float64)
     extra_q = (nu <= rho * (1.0 + RELATIVE_SLACK)).astype(np.float64)
@@ -302,5 +324,6 @@ def _kish(mass: FloatArray, square: FloatArray) -> tuple[FloatArray, FloatArray]
 def _common_radius(pair: SamplePair, k: int) -> LocalTerms:
     """Counts within a common radius: no logarithm of a distance, so finite on any data."""
     p, q = common_balls(pair, k)
-    scale = np.broadcast_to(p.log_unit - q.log_unit + q.log_total - p.log_total, p.count.shape)
-    return LocalTerms(digamma(p.number) - digamma(q.number) + scale, p.number, q.number, scale)
+    n_p, n_q = p.number, q.number
+    scale = p.log_unit - q.log_unit + q.log_total - p.log_total
+    return LocalTerms(at_numbers(digamma, n_p) - at_numbers(digamma, n_q) + scale, n_p, n_q)

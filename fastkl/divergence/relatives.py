@@ -95,7 +95,7 @@ def jeffreys(
     divergence_neighbors(back, chosen, k)
     forward, terms = sample_divergence(pair, chosen, k, standard_error)
     backward, back_terms = sample_divergence(back, chosen, k, standard_error)
-    warn_of_shared_rows(forward.diagnostics["shared_rows"], stacklevel=3)
+    warn_of_shared_rows(forward.diagnostics.get("shared_rows", 0), stacklevel=3)
     error = float("nan")
     if standard_error:
         error = float(np.sqrt(_jeffreys_variance(pair, terms) + _jeffreys_variance(back, back_terms)))

@@ -58,9 +58,10 @@ def sample_divergence(pair: SamplePair, method: Method, k: int, standard_error: 
             "bias_suspected": bool(reasons),
             "reasons": reasons,
             "n_neighbors": k,
-            "shared_rows": shared_rows(pair),
         }
-    if method == "knn":
+        if pair.known_neighbors:
+            doubts["shared_rows"] = shared_rows(pair)
+    if method == "knn" and standard_error:
         entropy = -pair.p.mean(log_density_own(pair, k)[0])
         doubts |= {"entropy": entropy, "cross_entropy": value + entropy}
     return Estimate(value, error, size, method, doubts), terms
@@ -69,10 +70,10 @@ def sample_divergence(pair: SamplePair, method: Method, k: int, standard_error: 
 def _search_ahead(pair: SamplePair, method: Method, k: int, standard_error: bool) -> None:
     """One search for all the neighbours that counts, standard error and sweep over k will ask for."""
     n, m = pair.p.n_rows, pair.q.n_rows
-    reach = k
-    if standard_error or method == "common_radius":
-        reach = 2 * k if max(n, m) <= SWEEP_ROWS else k + 1
-    if standard_error and method == "knn":
+    if not standard_error and method != "common_radius":
+        return
+    reach = 2 * k if max(n, m) <= SWEEP_ROWS else k + 1
+    if method == "knn":
         reach = max(reach, _RATIO_NEIGHBORS)
     reach = max(k, min(reach, n - 1, m))
     pair.own(reach)
