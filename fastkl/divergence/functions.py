@@ -193,8 +193,7 @@ def kl_divergence_sweep(
     numbers = [divergence_neighbors(pair, chosen, k) for k in several]
     if not numbers:
         raise ValueError("n_neighbors names no number of neighbours.")
-    pair.own(max(numbers))
-    pair.across(max(numbers))
+    pair.search(max(numbers))
     sweep = {k: sample_divergence(pair, chosen, k, standard_error)[0] for k in numbers}
     warn_of_shared_rows(max(e.diagnostics.get("shared_rows", 0) for e in sweep.values()), stacklevel=3)
     return sweep

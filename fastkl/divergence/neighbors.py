@@ -34,69 +34,93 @@ Method = Literal["common_radius", "knn", "bias_reduced"]
 _GROUP_NUMBERS = 1 << 22
 
 
+class Neighbors:
+    """Distances from the rows of one sample to those of another, or to the other rows of the same; each searched once.
+
+    Parameters
+    ----------
+    around : Sample
+        The rows that look for neighbours.
+    among : Sample
+        The rows that they look among; the same object for the other rows of ``around``.
+    same : bool
+        Whether a row is left out of its own neighbours.
+    """
+
+    def __init__(self, around: Sample, among: Sample, same: bool) -> None:
+        self.around = around
+        self.among = among
+        self.same = same
+        self.reach = 0
+        self._distances: FloatArray | None = None
+        self._single: dict[int, FloatArray] = {}
+
+    def search(self, k: int) -> None:
+        """Make all k up to this known by one search. On a line each k is as cheap alone, and nothing is stored."""
+        if k <= self.reach:
+            return
+        if self.around.n_columns > 1:
+            index = self.among.index
+            self._distances = index.query_self(k) if self.same else index.query(self.around.index, k)
+        self.reach = k
+
+    def kth(self, k: int) -> FloatArray:
+        """Distance to the k-th neighbour: (n,)."""
+        if self._distances is not None and self._distances.shape[1] >= k:
+            return self._distances[:, k - 1]
+        if k not in self._single:
+            index = self.among.index
+            self._single[k] = index.kth_self(k) if self.same else index.kth(self.around.index, k)
+        return self._single[k]
+
+    def count(self, radius: FloatArray) -> FloatArray:
+        """Number of rows in each closed ball: (n,), as float64."""
+        count, unknown = _count_known(self._distances, radius)
+        if unknown.any():
+            beyond, index = np.where(unknown, radius, -1.0), self.among.index
+            found = index.count_self(beyond) if self.same else index.count(self.around.index, beyond)
+            count[unknown] = found[unknown]
+        return count
+
+    def mass(self, radius: FloatArray, weights: FloatArray) -> FloatArray:
+        """Sum of weights in each closed ball: (n,)."""
+        index = self.among.index
+        return index.weight_self(radius, weights) if self.same else index.weight(self.around.index, radius, weights)
+
+
 class SamplePair:
-    """A sample of p and a sample of q with the searches done so far; distances are from the rows of p.
+    """A sample of p and a sample of q; all distances are from the rows of p.
 
     Parameters
     ----------
     p, q : Sample
         Same columns, same dtype.
+
+    Attributes
+    ----------
+    own, across : Neighbors
+        Among the other rows of p, and among the rows of q.
     """
 
     def __init__(self, p: Sample, q: Sample) -> None:
         self.p = p
         self.q = q
-        self._own: FloatArray | None = None
-        self._across: FloatArray | None = None
+        self.own = Neighbors(p, p, same=True)
+        self.across = Neighbors(p, q, same=False)
 
     def reversed(self) -> "SamplePair":
         """The pair (q, p), which shares the trees."""
         return SamplePair(self.q, self.p)
 
-    def own(self, k: int) -> FloatArray:
-        """Distances from each row of p to its 1st, ..., k-th other row of p: (n, k), or more columns."""
-        if self._own is None or self._own.shape[1] < k:
-            self._own = self.p.index.query_self(k)
-        return self._own
-
-    def across(self, k: int) -> FloatArray:
-        """Distances from each row of p to its 1st, ..., k-th row of q: (n, k), or more columns."""
-        if self._across is None or self._across.shape[1] < k:
-            self._across = self.q.index.query(self.p.index, k)
-        return self._across
-
-    def kth_own(self, k: int) -> FloatArray:
-        """The k-th of these distances alone: (n,)."""
-        if self._own is None or self._own.shape[1] < k:
-            return self.p.index.kth_self(k)
-        return self._own[:, k - 1]
-
-    def kth_across(self, k: int) -> FloatArray:
-        """The k-th of these distances alone: (n,)."""
-        if self._across is None or self._across.shape[1] < k:
-            return self.q.index.kth(self.p.index, k)
-        return self._across[:, k - 1]
-
-    def count_own(self, radius: FloatArray) -> FloatArray:
-        """Number of other rows of p in each closed ball around the rows of p: (n,), as float64."""
-        count, unknown = _count_known(self._own, radius)
-        if unknown.any():
-            count[unknown] = self.p.index.count_self(np.where(unknown, radius, -1.0))[unknown]
-        return count
-
-    def count_across(self, radius: FloatArray) -> FloatArray:
-        """Number of rows of q in each closed ball around the rows of p: (n,), as float64."""
-        count, unknown = _count_known(self._across, radius)
-        if unknown.any():
-            count[unknown] = self.q.index.count(self.p.index, np.where(unknown, radius, -1.0))[unknown]
-        return count
+    def search(self, k: int) -> None:
+        """Make all k up to this known, as far as the samples have so many rows."""
+        self.own.search(min(k, self.p.n_rows - 1))
+        self.across.search(min(k, self.q.n_rows))
 
     @property
-    def known_neighbors(self) -> int:
-        """Largest k for which both kinds of distances are known without another search."""
-        if self._own is None or self._across is None:
-            return 0
-        return int(min(self._own.shape[1], self._across.shape[1]))
+    def reach(self) -> int:
+        """Largest k that a search has made known on both sides."""
+        return min(self.own.reach, self.across.reach)
 
 
 def _count_known(distances: FloatArray | None, radius: FloatArray) -> tuple[FloatArray, NDArray[np.bool_]]:
@@ -187,14 +211,14 @@ def local_terms(pair: SamplePair, method: Method, k: int) -> LocalTerms:
 
 def log_density_own(pair: SamplePair, k: int) -> tuple[FloatArray, FloatArray]:
     """Kozachenko-Leonenko estimates of log p at the rows of p, and the numbers of rows behind them."""
-    rho = positive(pair.kth_own(k), k, "p")
+    rho = positive(pair.own.kth(k), k, "p")
     balls = None if pair.p.weights is None else _own_balls(pair, rho, np.zeros(len(rho)))
     return _log_density(balls, rho, k, pair.p.n_columns, pair.p.n_rows - 1)
 
 
 def log_density_across(pair: SamplePair, k: int) -> tuple[FloatArray, FloatArray]:
     """Nearest-neighbour estimates of log q at the rows of p, and the numbers of rows behind them."""
-    nu = positive(pair.kth_across(k), k, "q")
+    nu = positive(pair.across.kth(k), k, "q")
     balls = None if pair.q.weights is None else _across_balls(pair, nu, np.zeros(len(nu)))
     return _log_density(balls, nu, k, pair.p.n_columns, pair.q.n_rows)
 
@@ -216,12 +240,12 @@ def _fixed_neighbors(pair: SamplePair, k: int) -> LocalTerms:
 
 def _bias_reduced(pair: SamplePair, k: int) -> LocalTerms:
     """Wang, Kulkarni and Verdu (2009), eq. 29: one radius for both samples, then the distances to the last rows within it."""
-    rho, nu = positive(pair.kth_own(k), k, "p"), positive(pair.kth_across(k), k, "q")
+    rho, nu = positive(pair.own.kth(k), k, "p"), positive(pair.across.kth(k), k, "q")
     radius = np.maximum(rho, nu)
     none = np.zeros(len(radius))
     p, q = _own_balls(pair, radius, none), _across_balls(pair, radius, none)
-    rows_p = p.count if pair.p.weights is None else pair.count_own(radius)
-    rows_q = q.count if pair.q.weights is None else pair.count_across(radius)
+    rows_p = p.count if pair.p.weights is None else pair.own.count(radius)
+    rows_q = q.count if pair.q.weights is None else pair.across.count(radius)
     last_p = _last_distances(pair.p, pair.p.X, radius, rows_p, rho, skip=1)
     last_q = _last_distances(pair.q, pair.p.X, radius, rows_q, nu, skip=0)
     scale = p.log_unit - q.log_unit + q.log_exact_total - p.log_exact_total + pair.p.n_columns * np.log(last_q / last_p)
@@ -283,7 +307,7 @@ def common_balls(pair: SamplePair, k: int) -> tuple[BallMasses, BallMasses]:
     The sample that did not set the radius on its own gets one row extra, both do where the two distances are equal
     (so at atoms, where they are 0).
     """
-    rho, nu = pair.kth_own(k), pair.kth_across(k)
+    rho, nu = pair.own.kth(k), pair.across.kth(k)
     radius = np.maximum(rho, nu)
     extra_p = (rho <= nu * (1.0 + RELATIVE_SLACK)).astype(np.float64)
     extra_q = (nu <= rho * (1.0 + RELATIVE_SLACK)).astype(np.float64)
@@ -294,10 +318,10 @@ def _own_balls(pair: SamplePair, radius: FloatArray, extra: FloatArray) -> BallM
     """What balls around the rows of p hold of the other rows of p."""
     p = pair.p
     if p.weights is None:
-        count = pair.count_own(radius)
+        count = pair.own.count(radius)
         return BallMasses(count, extra, 0.0, float(digamma(p.n_rows)), float(np.log(p.n_rows - 1.0)), p.n_rows - 1.0)
     w, square = p.weights, p.weights**2
-    count, unit = _kish(p.index.weight_self(radius, w), p.index.weight_self(radius, square))
+    count, unit = _kish(pair.own.mass(radius, w), pair.own.mass(radius, square))
     size, total_unit = _kish(w.sum() - w, square.sum() - square)
     log_total = digamma(size + 1.0) + np.log(total_unit)
     return BallMasses(count, extra, np.log(unit), log_total, np.log(w.sum() - w), size)
@@ -307,10 +331,10 @@ def _across_balls(pair: SamplePair, radius: FloatArray, extra: FloatArray) -> Ba
     """What balls around the rows of p hold of q."""
     q = pair.q
     if q.weights is None:
-        count = pair.count_across(radius)
+        count = pair.across.count(radius)
         return BallMasses(count, extra, 0.0, float(digamma(q.n_rows + 1)), float(np.log(q.n_rows)), float(q.n_rows))
     w, square = q.weights, q.weights**2
-    count, unit = _kish(q.index.weight(pair.p.index, radius, w), q.index.weight(pair.p.index, radius, square))
+    count, unit = _kish(pair.across.mass(radius, w), pair.across.mass(radius, square))
     size = q.effective_size
     log_total = float(digamma(size + 1.0) + np.log(square.sum() / w.sum()))
     return BallMasses(count, extra, np.log(unit), log_total, float(np.log(w.sum())), size)

@@ -172,7 +172,7 @@ def jensen_shannon(
         return model_jensen_shannon(Model(p, "p"), Model(q, "q"), resolve_draws(n_draws, DEFAULT_DRAWS), rng)
     pair = samples_of_both(p, q, sample_weight_p, sample_weight_q, n_jobs, rng, n_draws)
     k = divergence_neighbors(pair, "common_radius", n_neighbors)
-    pair.own(k), pair.across(k)
+    pair.search(k)
     shared = shared_rows(pair)
     warn_of_shared_rows(shared, stacklevel=3)
     total, variance = 0.0, 0.0

@@ -59,7 +59,7 @@ def sample_divergence(pair: SamplePair, method: Method, k: int, standard_error: 
             "reasons": reasons,
             "n_neighbors": k,
         }
-        if pair.known_neighbors:
+        if pair.reach:
             doubts["shared_rows"] = shared_rows(pair)
     if method == "knn" and standard_error:
         entropy = -pair.p.mean(log_density_own(pair, k)[0])
@@ -75,14 +75,12 @@ def _search_ahead(pair: SamplePair, method: Method, k: int, standard_error: bool
     reach = 2 * k if max(n, m) <= SWEEP_ROWS else k + 1
     if method == "knn":
         reach = max(reach, _RATIO_NEIGHBORS)
-    reach = max(k, min(reach, n - 1, m))
-    pair.own(reach)
-    pair.across(reach)
+    pair.search(reach)
 
 
 def _ratio(pair: SamplePair, method: Method, k: int, terms: LocalTerms) -> FloatArray:
     """Estimates of p/q from enough neighbours: from one or two they have an infinite variance."""
-    enough = min(_RATIO_NEIGHBORS, pair.known_neighbors)
+    enough = min(_RATIO_NEIGHBORS, pair.reach)
     return terms.ratio if method != "knn" or k >= enough else local_terms(pair, method, enough).ratio
 
 
