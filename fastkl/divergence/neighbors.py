@@ -45,12 +45,15 @@ class Neighbors:
         The rows that they look among; the same object for the other rows of ``around``.
     same : bool
         Whether a row is left out of its own neighbours.
+    by_row : bool
+        Whether results are by row of ``around``, or in the order of its index, which saves the way back.
     """
 
-    def __init__(self, around: Sample, among: Sample, same: bool) -> None:
+    def __init__(self, around: Sample, among: Sample, same: bool, by_row: bool) -> None:
         self.around = around
         self.among = among
         self.same = same
+        self.in_order = not by_row
         self.reach = 0
         self._distances: FloatArray | None = None
         self._single: dict[int, FloatArray] = {}
@@ -60,8 +63,10 @@ class Neighbors:
         if k <= self.reach:
             return
         if self.around.n_columns > 1:
-            index = self.among.index
-            self._distances = index.query_self(k) if self.same else index.query(self.around.index, k)
+            index, order = self.among.index, self.in_order
+            self._distances = (
+                index.query_self(k, in_order=order) if self.same else index.query(self.around.index, k, in_order=order)
+            )
         self.reach = k
 
     def kth(self, k: int) -> FloatArray:
@@ -69,23 +74,47 @@ class Neighbors:
         if self._distances is not None and self._distances.shape[1] >= k:
             return self._distances[:, k - 1]
         if k not in self._single:
-            index = self.among.index
-            self._single[k] = index.kth_self(k) if self.same else index.kth(self.around.index, k)
+            index, order = self.among.index, self.in_order
+            self._single[k] = (
+                index.kth_self(k, in_order=order) if self.same else index.kth(self.around.index, k, in_order=order)
+            )
         return self._single[k]
+
+    def positive_kth(self, k: int) -> FloatArray:
+        """The same, or the error that says why the logarithm of such a distance does not exist."""
+        distances = self.kth(k)
+        zero = distances == 0.0
+        if zero.any():
+            first = int(np.argmax(zero))
+            raise DegenerateDataError(
+                f"The distance from row {int(self.around.index.order[first]) if self.in_order else first} of p to its "
+                f"neighbour number {k} in {'p' if self.same else 'q'} is 0 (so it is in {int(zero.sum())} of "
+                f"{len(distances)} rows): repeated or rounded values, or a column of labels, have no density at that scale. "
+                f'Use method="common_radius" for a divergence of such samples, or the discrete calls '
+                f"(fastkl.categorical_kl, fastkl.categorical_entropy) if the values are symbols."
+            )
+        return distances
 
     def count(self, radius: FloatArray) -> FloatArray:
         """Number of rows in each closed ball: (n,), as float64."""
         count, unknown = _count_known(self._distances, radius)
         if unknown.any():
-            beyond, index = np.where(unknown, radius, -1.0), self.among.index
-            found = index.count_self(beyond) if self.same else index.count(self.around.index, beyond)
+            # A ball of negative radius is empty, so what is known is not counted again.
+            beyond, index, order = np.where(unknown, radius, -1.0), self.among.index, self.in_order
+            found = (
+                index.count_self(beyond, in_order=order)
+                if self.same
+                else index.count(self.around.index, beyond, in_order=order)
+            )
             count[unknown] = found[unknown]
         return count
 
     def mass(self, radius: FloatArray, weights: FloatArray) -> FloatArray:
         """Sum of weights in each closed ball: (n,)."""
-        index = self.among.index
-        return index.weight_self(radius, weights) if self.same else index.weight(self.around.index, radius, weights)
+        index, order = self.among.index, self.in_order
+        if self.same:
+            return index.weight_self(radius, weights, in_order=order)
+        return index.weight(self.around.index, radius, weights, in_order=order)
 
 
 class SamplePair:
@@ -95,6 +124,8 @@ class SamplePair:
     ----------
     p, q : Sample
         Same columns, same dtype.
+    by_row : bool, default=False
+        Whether what is found is wanted by row of p. It always is when these have weights; means over the rows do not care.
 
     Attributes
     ----------
@@ -102,11 +133,17 @@ class SamplePair:
         Among the other rows of p, and among the rows of q.
     """
 
-    def __init__(self, p: Sample, q: Sample) -> None:
+    def __init__(self, p: Sample, q: Sample, *, by_row: bool = False) -> None:
         self.p = p
         self.q = q
-        self.own = Neighbors(p, p, same=True)
-        self.across = Neighbors(p, q, same=False)
+        self.by_row = by_row or p.weights is not None
+        self.own = Neighbors(p, p, True, self.by_row)
+        self.across = Neighbors(p, q, False, self.by_row)
+
+    @property
+    def rows(self) -> NDArray[Any]:
+        """The rows of p in the order of what is found."""
+        return self.p.X if self.by_row else self.p.X[self.p.index.order]
 
     def reversed(self) -> "SamplePair":
         """The pair (q, p), which shares the trees."""
@@ -186,20 +223,6 @@ def log_unit_ball(d: int) -> float:
     return 0.5 * d * float(np.log(np.pi)) - float(gammaln(0.5 * d + 1.0))
 
 
-def positive(distances: FloatArray, k: int, name: str) -> FloatArray:
-    """The k-th distances, shape (n,), or the error that says why their logarithm does not exist."""
-    zero = distances == 0.0
-    if zero.any():
-        row = int(np.argmax(zero))
-        raise DegenerateDataError(
-            f"The distance from row {row} of p to its neighbour number {k} in {name} is 0 (so it is in {int(zero.sum())} of "
-            f"{len(distances)} rows): repeated or rounded values, or a column of labels, have no density at that scale. "
-            f'Use method="common_radius" for a divergence of such samples, or the discrete calls '
-            f"(fastkl.categorical_kl, fastkl.categorical_entropy) if the values are symbols."
-        )
-    return distances
-
-
 def local_terms(pair: SamplePair, method: Method, k: int) -> LocalTerms:
     """The local estimates of log p/q by one of the three methods."""
     if method == "knn":
@@ -211,14 +234,14 @@ def local_terms(pair: SamplePair, method: Method, k: int) -> LocalTerms:
 
 def log_density_own(pair: SamplePair, k: int) -> tuple[FloatArray, FloatArray]:
     """Kozachenko-Leonenko estimates of log p at the rows of p, and the numbers of rows behind them."""
-    rho = positive(pair.own.kth(k), k, "p")
+    rho = pair.own.positive_kth(k)
     balls = None if pair.p.weights is None else _own_balls(pair, rho, np.zeros(len(rho)))
     return _log_density(balls, rho, k, pair.p.n_columns, pair.p.n_rows - 1)
 
 
 def log_density_across(pair: SamplePair, k: int) -> tuple[FloatArray, FloatArray]:
     """Nearest-neighbour estimates of log q at the rows of p, and the numbers of rows behind them."""
-    nu = positive(pair.across.kth(k), k, "q")
+    nu = pair.across.positive_kth(k)
     balls = None if pair.q.weights is None else _across_balls(pair, nu, np.zeros(len(nu)))
     return _log_density(balls, nu, k, pair.p.n_columns, pair.q.n_rows)
 
@@ -240,14 +263,14 @@ def _fixed_neighbors(pair: SamplePair, k: int) -> LocalTerms:
 
 def _bias_reduced(pair: SamplePair, k: int) -> LocalTerms:
     """Wang, Kulkarni and Verdu (2009), eq. 29: one radius for both samples, then the distances to the last rows within it."""
-    rho, nu = positive(pair.own.kth(k), k, "p"), positive(pair.across.kth(k), k, "q")
+    rho, nu = pair.own.positive_kth(k), pair.across.positive_kth(k)
     radius = np.maximum(rho, nu)
     none = np.zeros(len(radius))
     p, q = _own_balls(pair, radius, none), _across_balls(pair, radius, none)
     rows_p = p.count if pair.p.weights is None else pair.own.count(radius)
     rows_q = q.count if pair.q.weights is None else pair.across.count(radius)
-    last_p = _last_distances(pair.p, pair.p.X, radius, rows_p, rho, skip=1)
-    last_q = _last_distances(pair.q, pair.p.X, radius, rows_q, nu, skip=0)
+    last_p = _last_distances(pair.p, pair.rows, radius, rows_p, rho, skip=1)
+    last_q = _last_distances(pair.q, pair.rows, radius, rows_q, nu, skip=0)
     scale = p.log_unit - q.log_unit + q.log_exact_total - p.log_exact_total + pair.p.n_columns * np.log(last_q / last_p)
     return LocalTerms(scale + at_numbers(digamma, p.count) - at_numbers(digamma, q.count), p.count, q.count)
 

@@ -71,7 +71,7 @@ def divergence_by_density(p: Sample, model: Model, n_neighbors: int | None, stan
     if np.isinf(cross_entropy):
         return impossible_rows(cross_entropy, int(np.isneginf(log_q).sum()), p.n_rows, "density")
     whitened, log_det = _whiten(p, model)
-    pair = SamplePair(whitened, whitened)
+    pair = SamplePair(whitened, whitened, by_row=True)
     reach = min(2 * k, p.n_rows - 1) if standard_error and p.n_rows <= SWEEP_ROWS else k
     pair.own.search(reach)
     log_p, numbers = log_density_own(pair, k)
