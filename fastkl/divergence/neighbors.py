@@ -97,17 +97,21 @@ class Neighbors:
 
     def count(self, radius: FloatArray) -> FloatArray:
         """Number of rows in each closed ball: (n,), as float64."""
-        count, unknown = _count_known(self._distances, radius)
-        if unknown.any():
+        if self._distances is None:
+            return self._search_count(radius)
+        reach = radius * (1.0 + RELATIVE_SLACK)
+        count = np.count_nonzero(self._distances <= reach[:, np.newaxis], axis=1).astype(np.float64)
+        beyond = self._distances[:, -1] <= reach
+        if beyond.any():
             # A ball of negative radius is empty, so what is known is not counted again.
-            beyond, index, order = np.where(unknown, radius, -1.0), self.among.index, self.in_order
-            found = (
-                index.count_self(beyond, in_order=order)
-                if self.same
-                else index.count(self.around.index, beyond, in_order=order)
-            )
-            count[unknown] = found[unknown]
+            count[beyond] = self._search_count(np.where(beyond, radius, -1.0))[beyond]
         return count
+
+    def _search_count(self, radius: FloatArray) -> FloatArray:
+        index, order = self.among.index, self.in_order
+        if self.same:
+            return index.count_self(radius, in_order=order).astype(np.float64)
+        return index.count(self.around.index, radius, in_order=order).astype(np.float64)
 
     def mass(self, radius: FloatArray, weights: FloatArray) -> FloatArray:
         """Sum of weights in each closed ball: (n,)."""
@@ -143,7 +147,8 @@ class SamplePair:
     @property
     def rows(self) -> NDArray[Any]:
         """The rows of p in the order of what is found."""
-        return self.p.X if self.by_row else self.p.X[self.p.index.order]
+        X: NDArray[Any] = self.p.X if self.by_row else self.p.X[self.p.index.order]
+        return X
 
     def reversed(self) -> "SamplePair":
         """The pair (q, p), which shares the trees."""
@@ -160,15 +165,6 @@ class SamplePair:
         return min(self.own.reach, self.across.reach)
 
 
-def _count_known(distances: FloatArray | None, radius: FloatArray) -> tuple[FloatArray, NDArray[np.bool_]]:
-    """Rows within each radius as far as the known distances tell, and which balls reach beyond these."""
-    if distances is None:
-        return np.zeros(len(radius)), np.ones(len(radius), dtype=bool)
-    reach = radius * (1.0 + RELATIVE_SLACK)
-    count = np.count_nonzero(distances <= reach[:, np.newaxis], axis=1).astype(np.float64)
-    return count, distances[:, -1] <= reach
-
-
 @dataclass(frozen=True)
 class LocalTerms:
     """Estimates of log p/q at the rows of p, with the numbers of rows they rest on.
@@ -179,11 +175,14 @@ class LocalTerms:
         Their (weighted) mean is the estimate of the divergence.
     n_p, n_q : ndarray of shape (n,)
         Effective numbers of rows of P and of Q behind each; they say how noisy it is.
+    known_scale : ndarray of shape (n,), float or None
+        ``log_scale``, where it is at hand.
     """
 
     log_ratio: FloatArray
     n_p: FloatArray
     n_q: FloatArray
+    known_scale: FloatArray | float | None = None
 
     @classmethod
     def from_densities(cls, own: tuple[FloatArray, FloatArray], across: tuple[FloatArray, FloatArray]) -> "LocalTerms":
@@ -192,8 +191,10 @@ class LocalTerms:
         return cls(log_p - log_q, n_p, n_q)
 
     @property
-    def log_scale(self) -> FloatArray:
+    def log_scale(self) -> FloatArray | float:
         """``log_ratio`` without the digammas."""
+        if self.known_scale is not None:
+            return self.known_scale
         return self.log_ratio - at_numbers(digamma, self.n_p) + at_numbers(digamma, self.n_q)
 
     @property
@@ -272,7 +273,7 @@ def _bias_reduced(pair: SamplePair, k: int) -> LocalTerms:
     last_p = _last_distances(pair.p, pair.rows, radius, rows_p, rho, skip=1)
     last_q = _last_distances(pair.q, pair.rows, radius, rows_q, nu, skip=0)
     scale = p.log_unit - q.log_unit + q.log_exact_total - p.log_exact_total + pair.p.n_columns * np.log(last_q / last_p)
-    return LocalTerms(scale + at_numbers(digamma, p.count) - at_numbers(digamma, q.count), p.count, q.count)
+    return LocalTerms(scale + at_numbers(digamma, p.count) - at_numbers(digamma, q.count), p.count, q.count, scale)
 
 
 def _last_distances(
@@ -373,4 +374,4 @@ def _common_radius(pair: SamplePair, k: int) -> LocalTerms:
     p, q = common_balls(pair, k)
     n_p, n_q = p.number, q.number
     scale = p.log_unit - q.log_unit + q.log_total - p.log_total
-    return LocalTerms(at_numbers(digamma, n_p) - at_numbers(digamma, n_q) + scale, n_p, n_q)
+    return LocalTerms(at_numbers(digamma, n_p) - at_numbers(digamma, n_q) + scale, n_p, n_q, scale)

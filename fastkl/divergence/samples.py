@@ -18,9 +18,12 @@ from fastkl.divergence.neighbors import (
 )
 from fastkl.divergence.uncertainty import count_noise, divergence_error, entropy_error, reference_variance
 
-# Up to so many rows the first search looks for 2 k neighbours: most common balls are then counted from the distances, and
-# the sweep over k beats its own noise. In larger samples that would only take memory.
-SWEEP_ROWS = 200_000
+# Up to so many rows the sweep over k needs 2 k neighbours to beat its own noise.
+SWEEP_ROWS = 20_000
+
+# Up to so many rows, in several columns, 2 k neighbours are looked for anyway: most common balls are then counted from the
+# distances. In larger samples that would take memory.
+_COUNTED_ROWS = 200_000
 
 # The ratio p/q needs a few neighbours to have a finite variance.
 _RATIO_NEIGHBORS = 5
@@ -69,10 +72,10 @@ def sample_divergence(pair: SamplePair, method: Method, k: int, standard_error: 
 
 def _search_ahead(pair: SamplePair, method: Method, k: int, standard_error: bool) -> None:
     """One search for all the neighbours that counts, standard error and sweep over k will ask for."""
-    n, m = pair.p.n_rows, pair.q.n_rows
     if not standard_error and method != "common_radius":
         return
-    reach = 2 * k if max(n, m) <= SWEEP_ROWS else k + 1
+    twice = SWEEP_ROWS if pair.p.n_columns == 1 else _COUNTED_ROWS
+    reach = 2 * k if max(pair.p.n_rows, pair.q.n_rows) <= twice else k
     if method == "knn":
         reach = max(reach, _RATIO_NEIGHBORS)
     pair.search(reach)
