@@ -126,6 +126,7 @@ def kl_divergence(
     weights_fit(p, q, sample_weight_p, sample_weight_q)
     if is_model(q):
         model = Model(q, "q")
+        model.same_names(p)
         if isinstance(p, EmpiricalDistribution):
             return empirical_against_model(p, model)
         if is_model(p):

@@ -100,7 +100,7 @@ class Neighbors:
         if self._distances is None:
             return self._search_count(radius)
         reach = radius * (1.0 + RELATIVE_SLACK)
-        count = np.count_nonzero(self._distances <= reach[:, np.newaxis], axis=1).astype(np.float64)
+        count: FloatArray = np.count_nonzero(self._distances <= reach[:, np.newaxis], axis=1).astype(np.float64)
         beyond = self._distances[:, -1] <= reach
         if beyond.any():
             # A ball of negative radius is empty, so what is known is not counted again.
@@ -366,7 +366,10 @@ def _across_balls(pair: SamplePair, radius: FloatArray, extra: FloatArray) -> Ba
 
 def _kish(mass: FloatArray, square: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Effective number of rows and mass of one such row, from sums of masses and of their squares."""
-    return mass * mass / square, square / mass
+    # The square of a very small mass may be 0: then it is as good as one row.
+    root = np.sqrt(square)
+    number = np.square(np.divide(mass, root, out=np.ones_like(mass), where=root > 0.0))
+    return number, mass / number
 
 
 def _common_radius(pair: SamplePair, k: int) -> LocalTerms:
