@@ -37,7 +37,8 @@ def spacings_entropy(
         small windows, so that a small window can be taken. ``"correa"``: slopes of local regressions instead of gaps.
         ``"van_es"``: one-sided gaps with a correction of the mean.
     window : int, default=None
-        m, below n / 2; by default the square root of n, rounded, for ``"digamma"`` its cube root.
+        Rank distance m to either end of a gap, below n / 2; by default the square root of n, rounded, for ``"digamma"``
+        its cube root.
     weights : ndarray of shape (n,), default=None
         Row weights >= 0, of which only the ratios matter; not for ``"correa"`` and ``"van_es"``. They are masses: a
         repeated value makes gaps smaller, a weight does not.
@@ -146,6 +147,11 @@ def spacing_terms(x: FloatArray, shares: FloatArray, window: int, method: str, n
     within = position[high] - position[low]
     if method == "vasicek":
         within += (2 * window - ranks) / n
+    if not within.min() > 0.0:
+        raise DegenerateDataError(
+            f"Weights around the value {float(ordered[int(np.argmin(within))])!r} of {name} vanish beside the others: there is "
+            "no density to estimate there. Leave such rows out."
+        )
     terms = np.empty(n)
     terms[order] = np.log(gap) - np.log(within)
     if method == "digamma":
