@@ -22,9 +22,7 @@ _LARGE_BALL = 0.15
 _LARGE_BALLS_TOLERATED = 0.1
 
 
-def divergence_doubts(
-    pair: SamplePair, terms: LocalTerms, value: float, error: float, k: int
-) -> dict[str, Any]:
+def divergence_doubts(pair: SamplePair, terms: LocalTerms, value: float, error: float, k: int) -> dict[str, Any]:
     """Diagnostics of a sample-sample divergence: figures, ``bias_suspected`` and ``reasons``."""
     reasons: list[str] = []
     shared = shared_rows(pair)

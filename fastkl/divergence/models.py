@@ -87,7 +87,7 @@ class Model:
         if bad.any():
             row = int(np.argmax(bad))
             raise ValueError(
-                f"The log-density of {self.name} is {values[row]} in row {row}, where the data are {np.asarray(X[row]).tolist()}; "
+                f"The log-density of {self.name} is {values[row]} in row {row}, at {np.asarray(X[row]).tolist()}; "
                 f"a finite number, or -inf where the density is 0, is expected."
             )
         return values

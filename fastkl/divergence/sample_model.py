@@ -104,7 +104,12 @@ def divergence_by_density(p: Sample, model: Model, n_neighbors: int | None, stan
 
 
 def divergence_by_draws(
-    p: Sample, model: Model, n_neighbors: int | None, n_draws: int | None, standard_error: bool, rng: np.random.RandomState
+    p: Sample,
+    model: Model,
+    n_neighbors: int | None,
+    n_draws: int | None,
+    standard_error: bool,
+    rng: np.random.RandomState,
 ) -> Estimate:
     """The common-radius divergence of the sample from rows drawn from the model."""
     log_q = model.log_density(p.X)
