@@ -82,6 +82,7 @@ class Family(BaseEstimator):  # type: ignore[misc]
     labels: ClassVar[bool] = False
     joint: ClassVar[bool] = False
     has_statistics: ClassVar[bool] = True
+    domains: ClassVar[Mapping[str, str]] = {}  # ranges of parameters whose name does not tell (see coordinates.domain)
 
     # -- rows to sums ------------------------------------------------------------------------------------------------------
 
@@ -113,6 +114,10 @@ class Family(BaseEstimator):  # type: ignore[misc]
         """The maximum of the likelihood given the statistics; DegenerateDataError if there is none."""
         raise NotImplementedError
 
+    def starting_parameters(self, statistics: Statistics) -> Params:
+        """Parameters from which to look for a maximum with a prior: the maximum without, or a guess where that does not exist."""
+        return self.solve(statistics).params
+
     def learned(self, statistics: Statistics) -> "Family":
         """The family with what else it learnt from the rows (categories, say); itself for most."""
         return self
@@ -143,6 +148,10 @@ class Family(BaseEstimator):  # type: ignore[misc]
         """Log-density of every row, (n,); -inf outside the support."""
         raise NotImplementedError
 
+    def score_rows(self, rows: Rows, params: Params) -> Params | None:
+        """Gradient of the log-density of every row by the parameters, arrays (n, *shape); None leaves it to differences."""
+        return None
+
     # -- parameters --------------------------------------------------------------------------------------------------------
 
     def fixed_parameters(self) -> Params:
@@ -158,7 +167,9 @@ class Family(BaseEstimator):  # type: ignore[misc]
         if missing or unknown:
             wrong = f"lacks {', '.join(missing)}" if missing else f"has no parameter named {', '.join(unknown)}"
             raise ValueError(f"{self.name} takes the parameters {', '.join(self.parameter_names)}; this call {wrong}.")
-        return self.shaped_parameters({name: np.asarray(given[name], dtype=np.float64) for name in self.parameter_names})
+        return self.shaped_parameters(
+            {name: np.asarray(given[name], dtype=np.float64) for name in self.parameter_names}
+        )
 
     def shaped_parameters(self, params: Params) -> Params:
         """Parameters brought to the shapes of ``params_`` and checked for range."""

@@ -64,6 +64,17 @@ class UnivariateFamily(Family):
         constants = np.ascontiguousarray(np.stack(np.broadcast_arrays(*self.constants(params)), axis=1))
         return self.kernel().log_density(rows.X, constants, self.support, rows.n_threads)
 
+    def score_rows(self, rows: Rows, params: Params) -> Params:
+        """The gradient of one row that has every value as a column of its own."""
+        n, d = rows.X.shape
+        scores = {name: np.empty((n, d)) for name in self.parameter_names}
+        for j in range(d):
+            single = Rows(np.ascontiguousarray(rows.X[:, j]).reshape(1, n), None, rows.n_threads)
+            repeated = {name: np.full(n, value[j]) for name, value in params.items()}
+            for name, values in self.gradient(single, repeated).items():
+                scores[name][:, j] = values
+        return scores
+
     def constants(self, params: Params) -> tuple[Any, ...]:
         """What the kernel reads, in its order: arrays of shape (d,)."""
         raise NotImplementedError
@@ -88,7 +99,9 @@ class UnivariateFamily(Family):
         for name, value in self.fixed_parameters().items():
             array = np.asarray(value, dtype=np.float64)
             if array.ndim > 1 or (array.ndim == 1 and len(array) not in (1, d)):
-                raise ValueError(f"{self.name}: {name} is held fixed with shape {array.shape}; a number or {d} numbers fit.")
+                raise ValueError(
+                    f"{self.name}: {name} is held fixed with shape {array.shape}; a number or {d} numbers fit."
+                )
             fixed[name] = np.array(np.broadcast_to(array, (d,)))
         self._check_range(fixed)
         return fixed
@@ -103,7 +116,9 @@ class UnivariateFamily(Family):
     def shaped_parameters(self, params: Params) -> Params:
         for name, value in params.items():
             if value.ndim > 1:
-                raise ValueError(f"{self.name}: {name} is a number or one number for each column, not shape {value.shape}.")
+                raise ValueError(
+                    f"{self.name}: {name} is a number or one number for each column, not shape {value.shape}."
+                )
         arrays = np.broadcast_arrays(*(np.atleast_1d(params[name]) for name in self.parameter_names))
         shaped = dict(zip(self.parameter_names, (np.array(a) for a in arrays), strict=True))
         self._check_range(shaped)
