@@ -1,9 +1,10 @@
-"""How sure a fitted density is: standard errors, their robust form, confidence intervals, the bootstrap, and Takeuchi's criterion.
+"""How sure a fitted density is: standard errors, also robust ones, confidence intervals, bootstrap, Takeuchi's criterion.
 
 The robust (sandwich) form needs the sum over the rows of the outer products of their scores at the maximum, which
-no family's sufficient statistics hold. A further pass in every fit would cost more than the cheapest fits themselves; so the fitted density
-keeps a reference to the rows (no copy), and the pass is made when the robust form is first asked for. Before that
-the rows are checked to be those that were fitted. A pickle, a file or a clone does not take them along.
+no family's sufficient statistics hold. A further pass in every fit would cost more than the cheapest fits themselves;
+so the fitted density keeps a reference to the rows (no copy), and the pass is made when the robust form is first asked
+for. Before that the rows are checked to be those that were fitted. A pickle, a file or a clone does not take them
+along.
 """
 
 from typing import Any
@@ -17,7 +18,8 @@ from fastkl.density.validation import finite_or_said_so, read_rows
 from fastkl.families.base import Family, Fit, Floats, Params, Rows, Statistics
 from fastkl.families.coordinates import Chart, chart_at, domain
 from fastkl.families.curvature import score_products
-from fastkl.families.posterior import fit_rows, irregular, posterior_covariance, resolve_prior
+from fastkl.families.posterior import fit_rows, irregular, posterior_covariance
+from fastkl.families.priors import resolve_prior
 
 
 class InferenceMixin:
@@ -27,6 +29,7 @@ class InferenceMixin:
     params_: Params
     statistics_: Statistics
     boundary_: dict[str, str]
+    log_likelihood_: float
     tol: float
     max_iter: int
     _rows: Rows | None
@@ -101,13 +104,15 @@ class InferenceMixin:
         r"""Covariance of the estimates when the data law need not belong to the family.
 
         With the score s_i of row i, and A the observed information (with a prior, of the posterior), it is
-        :math:`A^{-1} \left( \sum_i w_i^2 s_i s_i^T \right) A^{-1}`. The rows are the sampling units and carry their weights along: multiplying all weights
-        by a number changes nothing. For a row that stands for w equal ones repeat it instead.
+        :math:`A^{-1} \left( \sum_i w_i^2 s_i s_i^T \right) A^{-1}`. The rows are the sampling units and carry their
+        weights along: multiplying all weights by a number changes nothing. For a row that stands for w equal ones
+        repeat it instead.
 
         Parameters
         ----------
         X : array-like of shape (n, d), default=None
-            The rows of the fit. None takes those of the last ``fit``, which are kept by reference and must not have changed.
+            The rows of the fit. None takes those of the last ``fit``, which are kept by reference and must not have
+            changed.
         sample_weight : array-like of shape (n,), default=None
             Their weights.
 
@@ -153,23 +158,23 @@ class InferenceMixin:
     def _rows_of(self, X: ArrayLike | None, sample_weight: ArrayLike | None, asked: str) -> Rows:
         if X is not None:
             return read_rows(self, X, sample_weight, labels=self.family_.labels)
-        rows = getattr(self, "_rows", None)
+        rows: Rows | None = getattr(self, "_rows", None)
         if rows is None:
             raise AttributeError(f"The rows of the fit are not at hand: pass them, as in density.{asked}(X).")
         total = self.family_.log_likelihood(rows, self.params_)
         if not np.isclose(total, self.log_likelihood_, rtol=1e-9, atol=1e-9):
             raise ValueError(
-                f"The rows were changed in place after the fit: their log-likelihood was {self.log_likelihood_!r} and is now {total!r}. "
-                f"Pass the rows of the fit, as in density.{asked}(X), or fit again."
+                f"The rows were changed in place after the fit: their log-likelihood was {self.log_likelihood_:.9g} and is "
+                f"now {total:.9g}. Pass the rows of the fit, as in density.{asked}(X), or fit again."
             )
         return rows
 
     def tic(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         r"""Takeuchi's criterion 2 tr(A^{-1} B) - 2 log L on the rows; lower is better.
 
-        A is the observed information, :math:`B = \sum_i w_i s_i s_i^T` sums the outer products of the scores. If the data law belongs to the family, the trace tends to
-        the number of parameters and the criterion is Akaike's; if not, it still estimates the bias of log L.
-        Weights count as repetitions, as in ``aic`` and ``bic``.
+        A is the observed information, :math:`B = \sum_i w_i s_i s_i^T` sums the outer products of the scores. If the data
+        law belongs to the family, the trace tends to the number of parameters and the criterion is Akaike's; if not, it
+        still estimates the bias of log L. Weights count as repetitions, as in ``aic`` and ``bic``.
 
         Parameters
         ----------
@@ -181,7 +186,8 @@ class InferenceMixin:
         Returns
         -------
         float
-            The criterion, in nats times 2 (K. Takeuchi 1976; S. Konishi, G. Kitagawa 1996, doi:10.1093/biomet/83.4.875).
+            The criterion, in nats times 2 (K. Takeuchi 1976; S. Konishi, G. Kitagawa 1996,
+            doi:10.1093/biomet/83.4.875).
         """
         statistics = self._own_statistics("tic")
         rows = self._rows_of(X, sample_weight, "tic")
@@ -208,9 +214,9 @@ class InferenceMixin:
     ) -> dict[str, tuple[Any, Any]]:
         """Confidence intervals of the estimated parameters.
 
-        ``"wald"`` is estimate ± quantile times standard error on a scale where the estimate's law is closer to normal and every
-        value is a parameter: logarithms of positive parameters (and of variances), logits of probabilities, the parameter
-        itself otherwise. ``"bootstrap"`` takes quantiles of ``bootstrap``.
+        ``"wald"`` is estimate ± quantile times standard error on a scale where the estimate's law is closer to normal
+        and every value is a parameter: logarithms of positive parameters (and of variances), logits of probabilities,
+        the parameter itself otherwise. ``"bootstrap"`` takes quantiles of ``bootstrap``.
 
         Parameters
         ----------
@@ -221,7 +227,8 @@ class InferenceMixin:
         robust : bool, default=False
             Wald intervals from the sandwich form.
         X : array-like of shape (n, d), default=None
-            The rows of the fit, for the bootstrap and the robust form. None takes those of the last ``fit``, kept by reference.
+            The rows of the fit, for the bootstrap and the robust form. None takes those of the last ``fit``, kept by
+            reference.
         sample_weight : array-like of shape (n,), default=None
             Their weights.
         n_resamples : int, default=999
@@ -232,8 +239,8 @@ class InferenceMixin:
         Returns
         -------
         dict of (low, high)
-            Pairs of arrays shaped like the parameter. Fixed parameters and those at a boundary have no entry; a probability of 0 or 1
-            in a row with others has nan.
+            Pairs of arrays shaped like the parameter. Fixed parameters and those at a boundary have no entry; a
+            probability of 0 or 1 in a row with others has nan.
         """
         if not 0.0 < level < 1.0:
             raise ValueError(f"A confidence level lies between 0 and 1; {level!r} does not.")
@@ -264,8 +271,9 @@ class InferenceMixin:
     ) -> Params:
         """Refits under random reweighting of the rows: the weighted likelihood bootstrap.
 
-        Every refit multiplies the weights by independent exponential numbers, scaled to a mean of one. That has the first-order law of
-        resampling rows with replacement, but no row ever has weight 0: where the fit exists, so does every refit. A prior takes part.
+        Every refit multiplies the weights by independent exponential numbers, scaled to a mean of one. That has the
+        first-order law of resampling rows with replacement, but no row ever has weight 0: where the fit exists, so does
+        every refit. A prior takes part.
 
         Parameters
         ----------
@@ -308,12 +316,12 @@ class InferenceMixin:
         return {name: np.stack(values) for name, values in draws.items()}
 
     def __getstate__(self) -> dict[str, Any]:
-        state: dict[str, Any] = super().__getstate__()  # type: ignore[misc]
+        state: Any = super().__getstate__()
         return {name: value for name, value in state.items() if name != "_rows"}
 
 
 def wald_interval(kind: str, value: Any, half: Any) -> tuple[Any, Any]:
-    """Interval around a value, symmetric on the scale that belongs to its range; ``half`` is the half-width on its own scale."""
+    """Interval around a value, symmetric on the scale of its range; ``half`` is the half-width on its own scale."""
     with np.errstate(all="ignore"):
         if kind == "positive":
             return value * np.exp(-half / value), value * np.exp(half / value)

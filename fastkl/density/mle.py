@@ -18,8 +18,8 @@ from fastkl.density.persistence import save_density
 from fastkl.density.validation import finite_or_said_so, raise_if_not_finite, read_rows, unchanged_on_error
 from fastkl.exceptions import DegenerateDataError
 from fastkl.families.base import Family, Fit, Floats, Params, Rows, Statistics
-from fastkl.families.posterior import fit_rows, fit_statistics, resolve_prior
-from fastkl.families.priors import PriorLike
+from fastkl.families.posterior import fit_rows, fit_statistics
+from fastkl.families.priors import PriorLike, resolve_prior
 
 
 def resolve_family(family: str | Family) -> Family:
@@ -50,8 +50,8 @@ class DensityMLE(InferenceMixin, BaseDensity):
         A name out of ``fastkl.families.names()``, or an object such as ``families.Gamma(shape=2)``, whose given parameters are
         held fixed. Univariate families are fitted to every column on its own.
     prior : str, prior or None, default=None
-        None maximises the likelihood. Else the sum of log-likelihood and log-prior is maximised, for ``"default"`` (weakly informative,
-        without effect on the unit of the data: ``families.priors.WeaklyInformative``), the name of a conjugate prior
+        None maximises the likelihood. Else the sum of log-likelihood and log-prior is maximised, for ``"default"`` (weakly
+        informative and without a unit: ``families.priors.WeaklyInformative``), the name of a conjugate prior
         (``"beta"``, ``"dirichlet"``, ``"gamma"``, ``"normal"``, ``"normal_inverse_wishart"``) with its default values, an object
         such as ``families.priors.BetaPrior(2, 2)``, or any object with ``log_density(params)`` and ``gradient(params)``.
     tol : float, default=1e-12
@@ -405,7 +405,8 @@ class DensityMLE(InferenceMixin, BaseDensity):
             raise AttributeError(
                 "shrinkage_ needs a family with shrinkage, such as MultivariateNormal(shrinkage='ledoit_wolf')."
             )
-        return self.family_.shrinkage_of(statistics, self.params_["mean"])  # type: ignore[attr-defined, no-any-return]
+        family: Any = self.family_
+        return float(family.shrinkage_of(statistics, self.params_["mean"]))
 
     @property
     def categories_(self) -> list[NDArray[Any]]:

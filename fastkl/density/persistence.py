@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from fastkl import families
 from fastkl.exceptions import ModelFileError
 from fastkl.families.base import Family
-from fastkl.families.posterior import PRIORS
+from fastkl.families.priors import PRIORS
 
 if TYPE_CHECKING:
     from fastkl.density.mle import DensityMLE

@@ -115,7 +115,7 @@ class Family(BaseEstimator):  # type: ignore[misc]
         raise NotImplementedError
 
     def starting_parameters(self, statistics: Statistics) -> Params:
-        """Parameters from which to look for a maximum with a prior: the maximum without, or a guess where that does not exist."""
+        """Where the search for a maximum with a prior starts: the maximum without, or a guess if there is none."""
         return self.solve(statistics).params
 
     def learned(self, statistics: Statistics) -> "Family":

@@ -75,7 +75,9 @@ class Categorical(Family):
                 labels, codes = declared[j], codes_of(column, declared[j])
                 if np.any(codes < 0):
                     row = int(np.flatnonzero(codes < 0)[0])
-                    raise SupportError(f"{rows.place(row, j)} holds {column[row]!r}, which is not among its categories.")
+                    raise SupportError(
+                        f"{rows.place(row, j)} holds {column[row]!r}, which is not among its categories."
+                    )
             categories.append(labels)
             counts.append(np.bincount(codes, weights=rows.weights, minlength=len(labels)).astype(np.float64))
         return {"weight": np.float64(rows.total_weight), "categories": categories, "counts": counts}
@@ -110,7 +112,9 @@ class Categorical(Family):
         sums = probabilities.sum(axis=1)
         if np.any(np.abs(sums - 1.0) > 1e-9):
             row = int(np.argmax(np.abs(sums - 1.0)))
-            raise ValueError(f"probabilities have to sum to 1 for every column; those of column {row} sum to {sums[row]:.12g}.")
+            raise ValueError(
+                f"probabilities have to sum to 1 for every column; those of column {row} sum to {sums[row]:.12g}."
+            )
         self.column_categories(len(probabilities))
         return {"probabilities": probabilities}
 
@@ -176,7 +180,13 @@ class Categorical(Family):
     ) -> list[tuple[NDArray[Any], Floats, Floats, NDArray[Any]]]:
         """Per column: labels and counts of the rows, probabilities and labels of the law."""
         return list(
-            zip(statistics["categories"], statistics["counts"], params["probabilities"], self.labels_of(params), strict=True)
+            zip(
+                statistics["categories"],
+                statistics["counts"],
+                params["probabilities"],
+                self.labels_of(params),
+                strict=True,
+            )
         )
 
     def log_likelihood(self, rows: Rows, params: Params) -> float:
@@ -190,6 +200,16 @@ class Categorical(Family):
             with np.errstate(divide="ignore"):
                 total += np.where(codes >= 0, np.log(p)[codes], -np.inf)
         return total
+
+    def score_rows(self, rows: Rows, params: Params) -> Params:
+        probabilities = params["probabilities"]
+        scores = np.zeros((len(rows.X), *probabilities.shape))
+        for j, labels in enumerate(self.labels_of(params)):
+            codes = codes_of(rows.X[:, j], labels)
+            known = np.flatnonzero(codes >= 0)
+            with np.errstate(divide="ignore"):
+                scores[known, j, codes[known]] = 1.0 / probabilities[j, codes[known]]
+        return {"probabilities": scores}
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
         columns = []
@@ -211,7 +231,9 @@ def unique_labels(column: NDArray[Any], place: str) -> tuple[NDArray[Any], NDArr
         labels, codes = np.unique(column, return_inverse=True)
     except TypeError as error:
         kinds = sorted({type(value).__name__ for value in column})
-        raise TypeError(f"The labels of {place} are of several kinds ({', '.join(kinds)}) and can't be sorted.") from error
+        raise TypeError(
+            f"The labels of {place} are of several kinds ({', '.join(kinds)}) and can't be sorted."
+        ) from error
     return labels, codes.reshape(-1)
 
 

@@ -1,9 +1,9 @@
 """Free parameters of a law as one unconstrained vector, and back: what optimisers, differences and standard errors work on.
 
-A scale becomes its logarithm, a probability its logit, a row of probabilities log-ratios to its largest entry, a covariance
-matrix its scaled log-Cholesky factor, a direction a step in the tangent plane, a location a step in units of its law's spread.
-Around the parameters it was made for, a step of one in any coordinate is of the order of one row's information, whatever the
-unit of the data; every vector stands for parameters inside their range.
+A scale becomes its logarithm, a probability its logit, a row of probabilities log-ratios to its largest entry, a
+covariance matrix its scaled log-Cholesky factor, a direction a step in the tangent plane, a location a step in units of
+its law's spread. Around the parameters it was made for, a step of one in any coordinate is of the order of one row's
+information, whatever the unit of the data; every vector stands for parameters inside their range.
 """
 
 from collections.abc import Collection, Iterator
@@ -100,8 +100,8 @@ class Elementwise:
     def to(self, value: Any) -> Floats:
         chosen = np.asarray(value, dtype=np.float64)[self.mask]
         if self.kind == "real":
-            return np.asarray((chosen - self.reference[self.mask]) / self.unit)
-        return np.log(chosen) if self.kind == "positive" else np.asarray(logit(chosen))
+            return np.asarray((chosen - self.reference[self.mask]) / self.unit, dtype=np.float64)
+        return np.asarray(np.log(chosen) if self.kind == "positive" else logit(chosen), dtype=np.float64)
 
     def back(self, u: Floats) -> Any:
         value = self.reference.copy()
@@ -166,9 +166,11 @@ class Simplex:
         return along[..., self.mask]
 
     def jacobian(self, value: Any) -> Floats:
-        p = np.asarray(value).reshape(self.table.shape)
+        p: Floats = np.asarray(value, dtype=np.float64).reshape(self.table.shape)
         columns = [
-            np.where(np.arange(len(p))[:, None] == row, p * ((np.arange(p.shape[1]) == k) - p[row, k]), 0.0).ravel()
+            np.where(
+                np.arange(len(p))[:, None] == row, p * ((np.arange(self.table.shape[1]) == k) - p[row, k]), 0.0
+            ).ravel()
             for row, k in np.argwhere(self.mask)
         ]
         return np.stack(columns, axis=1) if columns else np.zeros((p.size, 0))
@@ -178,7 +180,7 @@ class Simplex:
 
 
 class Matrix:
-    """A covariance matrix: the Cholesky factor in units of the reference's standard deviations, its diagonal as logarithms."""
+    """A covariance matrix: its Cholesky factor in units of the reference's standard deviations, with a log diagonal."""
 
     def __init__(self, name: str, value: Any):
         self.name, self.d = name, len(value)

@@ -1,10 +1,12 @@
 """Derivatives that a family does not give in closed form: score of every row, and second derivatives of the log-likelihood.
 
-Differences are central and of fourth order, taken in the coordinates of ``coordinates.py``, where a step of one is of the order of
-one row's information: at a step of 1e-3 both what is cut off and what rounding adds are below 1e-11 of the value.
+Differences are central and of fourth order, taken in the coordinates of ``coordinates.py``, where a step of one is of
+the order of one row's information: at a step of 1e-3 both what is cut off and what rounding adds are below 1e-11 of the
+value.
 """
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -54,7 +56,11 @@ def row_scores(family: Family, rows: Rows, params: Params, chart: Chart) -> Iter
         elif chart.size == 0:
             yield np.zeros((len(weights), 0)), weights
         else:
-            yield derivative(lambda u, block=block: family.log_density(block, chart.back(u)), chart.to(params)), weights
+            yield derivative(partial(_log_density, family, block, chart), chart.to(params)), weights
+
+
+def _log_density(family: Family, rows: Rows, chart: Chart, u: Floats) -> Floats:
+    return family.log_density(rows, chart.back(u))
 
 
 def score_products(family: Family, rows: Rows, params: Params, chart: Chart, *, squared: bool) -> Floats:

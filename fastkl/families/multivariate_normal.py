@@ -135,7 +135,7 @@ class MultivariateNormal(Family):
                 "scatter": np.diag(statistics["scatter"]) if self.covariance_type == "full" else statistics["scatter"],
             }
         )
-        kinds = {"full": np.diag, "diag": np.array, "spherical": np.mean}
+        kinds: dict[str, Any] = {"full": np.diag, "diag": np.array, "spherical": np.mean}
         return {
             "mean": variances.params["mean"],
             "covariance": kinds[self.covariance_type](variances.params["covariance"]),

@@ -1,8 +1,8 @@
 """Maximum of log-likelihood plus log-prior: closed form where the pair has one, else quasi-Newton and a Newton finish.
 
-The search runs in the unconstrained coordinates of ``coordinates.py``, from the maximum of the likelihood. L-BFGS-B ends where differences
-of the objective drown in rounding, about 1e-8 from the maximum; Newton steps on the gradient, whose own error is at rounding level,
-bring the rest. ``converged`` rests on the gradient per unit of weight.
+The search runs in the unconstrained coordinates of ``coordinates.py``, from the maximum of the likelihood. L-BFGS-B
+ends where differences of the objective drown in rounding, about 1e-8 from the maximum; Newton steps on the gradient,
+whose own error is at rounding level, bring the rest. ``converged`` rests on the gradient per unit of weight.
 """
 
 from collections.abc import Callable
@@ -16,8 +16,7 @@ from fastkl.exceptions import DegenerateDataError
 from fastkl.families.base import Family, Fit, Floats, Params, Rows, Statistics
 from fastkl.families.coordinates import chart_at, inside
 from fastkl.families.curvature import derivative, hessian
-from fastkl.families.normal_inverse_wishart import NormalInverseWishart
-from fastkl.families.priors import (
+from fastkl.families.priors import Prior, PriorLike
     BetaPrior,
     DirichletPrior,
     GammaPrior,
@@ -27,31 +26,8 @@ from fastkl.families.priors import (
     WeaklyInformative,
 )
 
-PRIORS: dict[str, type[Prior]] = {
-    "default": WeaklyInformative,
-    "beta": BetaPrior,
-    "dirichlet": DirichletPrior,
-    "gamma": GammaPrior,
-    "normal": NormalPrior,
-    "normal_inverse_wishart": NormalInverseWishart,
-}
 CERTIFICATE = 1e-8  # gradient in nats per unit of weight and coordinate
 NEWTON_SIZE = 200  # beyond, second derivatives by differences cost more than they bring
-
-
-def resolve_prior(prior: str | PriorLike | None) -> PriorLike | None:
-    """The prior behind a name; priors and None are returned as they are."""
-    if prior is None:
-        return None
-    if isinstance(prior, str):
-        if prior not in PRIORS:
-            raise ValueError(f"There is no prior named {prior!r}; the names are {', '.join(PRIORS)}.")
-        return PRIORS[prior]()
-    if isinstance(prior, type) or not isinstance(prior, PriorLike):
-        raise TypeError(
-            f"A prior is a name, or an object with log_density(params) and gradient(params), not {prior!r}."
-        )
-    return prior
 
 
 def fit_rows(
@@ -59,7 +35,8 @@ def fit_rows(
 ) -> tuple[Fit, Statistics, PriorLike | None]:
     """The maximum on rows, the statistics, and the prior with what it took from the data (None where it is flat).
 
-    For a family without sufficient statistics the covariance of the parameters, which needs the rows, is among the statistics.
+    For a family without sufficient statistics the covariance of the parameters, which needs the rows, is among the
+    statistics.
     """
     if prior is not None and family.has_statistics:
         statistics = family.statistics(rows)
@@ -184,8 +161,9 @@ def _search(
             f"{prior!r} has log-density {prior.log_density(chart.held)} at the maximum of the likelihood, from which the search "
             "starts; a prior has to be positive there."
         )
-    options: dict[str, Any] = {"maxiter": 2000, "maxfun": 20000, "ftol": 0.0, "gtol": 1e-12}
-    found = minimize(objective, start, jac=True, method="L-BFGS-B", options=options)
+    minimise: Any = minimize
+    options = {"maxiter": 2000, "maxfun": 20000, "ftol": 0.0, "gtol": 1e-12}
+    found = minimise(objective, start, jac=True, method="L-BFGS-B", options=options)
     u, steps = _newton(lambda at: objective(at)[1], np.asarray(found.x))
     residual = np.abs(objective(u)[1]).max(initial=0.0)
     boundary = {key: text for key, text in fit.boundary.items() if key.split("[")[0] in held}

@@ -1,8 +1,8 @@
 """How far to shrink a covariance towards a multiple of the identity: Ledoit-Wolf and oracle approximating shrinkage.
 
-With S the covariance (divisor n), mu its mean variance, the shrunk covariance is (1 - s) S + s mu I. Ledoit-Wolf needs fourth moments
-of the rows; they are taken about the mean, block by block, and can be moved to another mean and merged, so that
-chunks of rows give what all rows together give.
+With S the covariance (divisor n), mu its mean variance, the shrunk covariance is (1 - s) S + s mu I. Ledoit-Wolf needs
+fourth moments of the rows; they are taken about the mean, block by block, and can be moved to another mean and merged,
+so that chunks of rows give what all rows together give.
 """
 
 from typing import Any
@@ -61,8 +61,8 @@ def coefficient(shrinkage: Any, covariance: Floats, weight: float, fourth: float
     """The shrinkage: a number as it is, or by method from S, the weight, and the sum of |x - mean|^4.
 
     O. Ledoit, M. Wolf, "A well-conditioned estimator for large-dimensional covariance matrices", 2004,
-    doi:10.1016/S0047-259X(03)00096-4; Y. Chen, A. Wiesel, Y. C. Eldar, A. O. Hero, "Shrinkage algorithms for MMSE covariance
-    estimation", 2010, doi:10.1109/TSP.2010.2053029.
+    doi:10.1016/S0047-259X(03)00096-4; Y. Chen, A. Wiesel, Y. C. Eldar, A. O. Hero, "Shrinkage algorithms for MMSE
+    covariance estimation", 2010, doi:10.1109/TSP.2010.2053029.
     """
     if not isinstance(shrinkage, str):
         return float(shrinkage)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastkl.families.base import Family, Floats, Params, Statistics
-from fastkl.families.priors import Prior, checked
+from fastkl.families.priors.base import Prior, checked
 
 
 class NormalInverseWishart(Prior):
@@ -15,9 +15,9 @@ class NormalInverseWishart(Prior):
     .. math:: \log f(\mu, \Sigma) = -\tfrac{\nu + d + 2}2 \log\det\Sigma - \tfrac12 \operatorname{tr}(\Lambda \Sigma^{-1})
               - \tfrac\kappa 2 (\mu - m)^T \Sigma^{-1} (\mu - m) + \text{const}
 
-    For ``normal`` and for a diagonal covariance it is this law with d = 1 for every column; for a spherical covariance s the variance has an
-    inverse gamma law, with exponent -(nu + d + 2) / 2 of s and scale Lambda. The density is that of the variance, also where the
-    family's parameter is its root.
+    For ``normal`` and for a diagonal covariance it is this law with d = 1 for every column; for a spherical covariance
+    it is an inverse gamma law of the variance, with exponent -(nu + d + 2) / 2 and scale Lambda. The density is that of
+    the variance, also where the family's parameter is its root.
 
     Parameters
     ----------
@@ -28,13 +28,13 @@ class NormalInverseWishart(Prior):
     df : float, default=None
         nu; None takes d + 2, where d is 1 for diagonal covariances.
     scale : array-like, default=None
-        Lambda, in the shape of the covariance (variances for ``normal``); a number stands for a multiple of the identity. None
-        takes the covariance of the data.
+        Lambda, in the shape of the covariance (variances for ``normal``); a number stands for a multiple of the
+        identity. None takes the covariance of the data.
 
     References
     ----------
-    C. Fraley, A. E. Raftery, "Bayesian regularization for normal mixture estimation and model-based clustering", Journal of
-    Classification 24, 2007, doi:10.1007/s00357-007-0004-5: the source of the default values.
+    C. Fraley, A. E. Raftery, "Bayesian regularization for normal mixture estimation and model-based clustering",
+    Journal of Classification 24, 2007, doi:10.1007/s00357-007-0004-5: the source of the default values.
 
     Examples
     --------
