@@ -17,14 +17,6 @@ from fastkl.families.base import Family, Fit, Floats, Params, Rows, Statistics
 from fastkl.families.coordinates import chart_at, inside
 from fastkl.families.curvature import derivative, hessian
 from fastkl.families.priors import Prior, PriorLike
-    BetaPrior,
-    DirichletPrior,
-    GammaPrior,
-    NormalPrior,
-    Prior,
-    PriorLike,
-    WeaklyInformative,
-)
 
 CERTIFICATE = 1e-8  # gradient in nats per unit of weight and coordinate
 NEWTON_SIZE = 200  # beyond, second derivatives by differences cost more than they bring

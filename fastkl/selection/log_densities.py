@@ -32,7 +32,7 @@ def row_weights(sample_weight: ArrayLike | None, n: int) -> Floats:
 def mean_and_error(values: Floats, weights: Floats) -> tuple[float, float]:
     """Weighted mean and its standard error; rows of weight 0 play no part, an infinite value leaves no error.
 
-    The error is sd / sqrt(m) with the effective number of rows m = 1 / sum w^2, and m / (m - 1) in the variance: that of ``Estimate``.
+    The error is that of ``Estimate``: sd / sqrt(m) with the effective number of rows m = 1 / sum w^2, divisor m - 1.
     """
     used = weights > 0.0
     values, weights = values[used], weights[used]
