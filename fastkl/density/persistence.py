@@ -95,7 +95,7 @@ def load(path: Any) -> "DensityMLE":
             parameters = _unpack(header["parameters"], archive)
             state = _unpack(header["state"], archive)
         density = DensityMLE(**parameters)
-        vars(density).update(state)
+        density.__dict__.update(state)
         # scoring a row of the density's own exercises every part that a damaged file could lack
         density.score_samples(density.sample(1, random_state=0))
     except (OSError, ModelFileError):

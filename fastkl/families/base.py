@@ -83,6 +83,16 @@ class Family(BaseEstimator):  # type: ignore[misc]
     joint: ClassVar[bool] = False
     has_statistics: ClassVar[bool] = True
     domains: ClassVar[Mapping[str, str]] = {}  # ranges of parameters whose name does not tell (see coordinates.domain)
+    # Whether multiplying all rows by c > 0 shifts log-densities by -d log c and does nothing else, as long as the rows stay in
+    # the support; False for densities of angles and directions. Without meaning for discrete families.
+    equivariant: ClassVar[bool] = True
+    # Typical parameters of two columns: the contract test draws its data from them.
+    example: ClassVar[Params]
+
+    @classmethod
+    def examples(cls) -> "list[tuple[Family, Params]]":
+        """Laws that the contract test tries: the family itself, and its variants where it has some."""
+        return [(cls(), cls.example)]
 
     # -- rows to sums ------------------------------------------------------------------------------------------------------
 

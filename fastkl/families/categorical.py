@@ -47,6 +47,11 @@ class Categorical(Family):
     parameter_names = ("probabilities",)
     discrete = True
     labels = True
+    example = {"probabilities": [[0.6, 0.4, 0.0], [0.2, 0.3, 0.5]]}
+
+    @classmethod
+    def examples(cls) -> list[tuple[Family, Params]]:
+        return [(cls(), cls.example), (cls(categories=[["cat", "dog"], ["x", "y", "z"]]), cls.example)]
 
     def __init__(self, probabilities: ArrayLike | None = None, categories: Sequence[Any] | None = None):
         self.probabilities = probabilities

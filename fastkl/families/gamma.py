@@ -44,13 +44,14 @@ class Gamma(UnivariateFamily):
     >>> X = np.random.default_rng(0).gamma(3.0, 2.0, size=(5000, 1))
     >>> model = DensityMLE("gamma").fit(X)
     >>> model.params_["shape"].round(2), model.params_["scale"].round(2)
-    (array([2.94]), array([2.05]))
+    (array([2.99]), array([2.03]))
     """
 
     name = "gamma"
     parameter_names = ("shape", "scale")
     positive_parameters = ("shape", "scale")
     statistic_names = ("weight", "mean", "log_excess")
+    example = {"shape": [3.0, 0.7], "scale": [2.0, 10.0]}
     support = (ABOVE_ZERO, BELOW_INFINITY, False)
     support_text = "positive numbers"
 
@@ -138,8 +139,7 @@ def _phi_series(u: Floats) -> Floats:
     """u - log(1 + u) for |u| < 0.1, by its power series."""
     small = np.clip(u, -0.1, 0.1)
     coefficients = [0.0, 0.0] + [(-1.0) ** k / k for k in range(2, 20)]
-    series: Floats = np.polynomial.polynomial.polyval(small, coefficients)
-    return series
+    return np.asarray(np.polynomial.polynomial.polyval(small, coefficients), dtype=np.float64)
 
 
 def solve_shape(excess: Floats) -> tuple[Floats, int]:

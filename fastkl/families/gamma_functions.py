@@ -23,7 +23,8 @@ def stirling_error(a: ArrayLike) -> Floats:
     series = np.polynomial.polynomial.polyval(large**-2.0, _STIRLING) / large
     small = np.minimum(a, _LARGE)
     direct = gammaln(small) - ((small - 0.5) * np.log(small) - small + _HALF_LOG_2PI)
-    return np.where(a >= _LARGE, series, direct)
+    error: Floats = np.where(a >= _LARGE, series, direct)
+    return error
 
 
 def log_minus_digamma(a: ArrayLike) -> Floats:
@@ -32,4 +33,5 @@ def log_minus_digamma(a: ArrayLike) -> Floats:
     large = np.maximum(a, _LARGE)
     series = 0.5 / large + np.polynomial.polynomial.polyval(large**-2.0, _DIGAMMA) / large**2
     small = np.minimum(a, _LARGE)
-    return np.where(a >= _LARGE, series, np.log(small) - digamma(small))
+    difference: Floats = np.where(a >= _LARGE, series, np.log(small) - digamma(small))
+    return difference

@@ -139,7 +139,8 @@ class UnivariateFamily(Family):
         free = self.free_names()
         keep = [self.parameter_names.index(name) for name in free]
         information = self.information(statistics, params)[:, keep][:, :, keep]
-        return free, np.linalg.inv(information)
+        covariances: Floats = np.asarray(np.linalg.inv(information), dtype=np.float64)
+        return free, covariances
 
     def standard_errors(self, statistics: Statistics, params: Params) -> Params:
         free, covariances = self._column_covariances(statistics, params)
@@ -160,7 +161,7 @@ def raise_if_constant(constant: NDArray[np.bool_], statistics: Statistics, famil
         column = int(np.flatnonzero(constant)[0])
         raise DegenerateDataError(
             f"Column {column} is constant: {statistics['mean'][column]:.6g} in every row (n_samples="
-            f"{statistics['weight'][column]:g}). The {family} likelihood has no maximum, since it grows without bound as {grows}. "
-            "Leave the column out, or hold that parameter fixed.",
+            f"{statistics['weight'][column]:g}). The {family} likelihood has no maximum, since it grows without bound as "
+            f"{grows}. Leave the column out, or hold that parameter fixed.",
             column,
         )
