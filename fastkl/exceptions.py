@@ -1,8 +1,11 @@
-"""Errors that say what was found, where, and what to do. All are ``ValueError`` too, so that existing handlers work."""
+"""Errors that say what was found, where, and what to do. All are ``ValueError`` too, so that existing handlers work.
+
+The one warning is a ``UserWarning``.
+"""
 
 from collections.abc import Sequence
 
-__all__ = ["DegenerateDataError", "ModelFileError", "SupportError", "UnknownFamilyError"]
+__all__ = ["DegenerateDataError", "ModelFileError", "SharedRowsWarning", "SupportError", "UnknownFamilyError"]
 
 
 class SupportError(ValueError):
@@ -33,3 +36,7 @@ class UnknownFamilyError(ValueError):
 
 class ModelFileError(ValueError):
     """The file is damaged, foreign, or from a version that this one cannot read."""
+
+
+class SharedRowsWarning(UserWarning):
+    """Two samples that should be independent have rows in common: nearest-neighbour estimates have no meaning then."""

@@ -78,7 +78,7 @@ cdef class ColumnKernel:
         cdef Py_ssize_t n_blocks = (n + FK_BLOCK - 1) // FK_BLOCK
         cdef Py_ssize_t n_tiles = (d + FK_TILE_COLUMNS - 1) // FK_TILE_COLUMNS
         cdef Py_ssize_t wave = min(n_blocks, max(WAVE_BLOCKS, WAVE_NUMBERS // max(1, d * length)))
-        cdef Py_ssize_t start, blocks, b, j, bad_row = -1, bad_column = -1, t
+        cdef Py_ssize_t start, blocks, b, bad_row = -1, bad_column = -1, t
         cdef const double *w = &weights[0] if weights is not None else NULL
         cdef const double *c = &constants[0, 0] if constants is not None else NULL
         cdef Py_ssize_t n_constants = self.table.n_constants

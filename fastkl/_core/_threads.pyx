@@ -9,6 +9,7 @@ the parent has. After a fork the child therefore stays on one thread.
 """
 
 import os
+from functools import cache
 from numbers import Integral
 
 import joblib
@@ -33,8 +34,14 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
+@cache
+def processors():
+    """Processors the process may use. Asking the control group reads files, so it is done once."""
+    return joblib.cpu_count()
+
+
 cdef int effective_threads(object n_jobs) except -1:
-    cdef int available = max(1, min(omp_get_max_threads(), joblib.cpu_count()))
+    cdef int available = max(1, min(omp_get_max_threads(), <int> processors()))
     if n_jobs is not None and (isinstance(n_jobs, bool) or not isinstance(n_jobs, Integral)):
         raise TypeError(f"n_jobs is a whole number of threads or None, not {n_jobs!r}.")
     if n_jobs == 0:

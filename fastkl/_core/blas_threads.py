@@ -15,4 +15,5 @@ def _controller() -> ThreadpoolController:
 
 def single_threaded_blas() -> AbstractContextManager[Any]:
     """Context in which BLAS runs on one thread."""
-    return _controller().limit(limits=1, user_api="blas")
+    limited: AbstractContextManager[Any] = _controller().limit(limits=1, user_api="blas")
+    return limited

@@ -88,11 +88,13 @@ def load(path: Any) -> "DensityMLE":
             if header["format"] != FORMAT or header["estimator"] != DensityMLE.__name__:
                 raise ModelFileError(f"{path} is not a fastkl density.")
             if header["version"] > VERSION:
-                raise ModelFileError(f"{path} was written by a later fastkl (format {header['version']}); this one reads {VERSION}.")
+                raise ModelFileError(
+                    f"{path} was written by a later fastkl (format {header['version']}); this one reads {VERSION}."
+                )
             parameters = _unpack(header["parameters"], archive)
             state = _unpack(header["state"], archive)
         density = DensityMLE(**parameters)
-        vars(density).update(state)
+        density.__dict__.update(state)
         # scoring a row of the density's own exercises every part that a damaged file could lack
         density.score_samples(density.sample(1, random_state=0))
     except (OSError, ModelFileError):

@@ -19,7 +19,12 @@ from fastkl.families.base import Floats, Rows
 
 
 def read_rows(
-    estimator: BaseEstimator, X: ArrayLike, sample_weight: ArrayLike | None = None, *, labels: bool = False, reset: bool = False
+    estimator: BaseEstimator,
+    X: ArrayLike,
+    sample_weight: ArrayLike | None = None,
+    *,
+    labels: bool = False,
+    reset: bool = False,
 ) -> Rows:
     """Validated rows; float32 and float64 are taken as they are, other numbers become float64, labels stay labels.
 
@@ -29,7 +34,13 @@ def read_rows(
     dtype = None if labels else [np.float64, np.float32]
     try:
         values = validate_data(
-            estimator, X, reset=reset, dtype=dtype, order="C", ensure_all_finite=False, estimator=type(estimator).__name__
+            estimator,
+            X,
+            reset=reset,
+            dtype=dtype,
+            order="C",
+            ensure_all_finite=False,
+            estimator=type(estimator).__name__,
         )
     except (TypeError, ValueError) as error:
         place = None if labels else first_non_number(X)
@@ -61,9 +72,13 @@ def read_weights(sample_weight: ArrayLike | None, n: int) -> Floats | None:
     bad = ~np.isfinite(weights) | (weights < 0.0)
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
-        raise ValueError(f"sample_weight has to hold finite numbers of at least 0; row {row} has weight {weights[row]}.")
+        raise ValueError(
+            f"sample_weight has to hold finite numbers of at least 0; row {row} has weight {weights[row]}."
+        )
     if not weights.any():
-        raise ValueError("sample_weight is zero in every row, so that no row is left. At least one weight must be positive.")
+        raise ValueError(
+            "sample_weight is zero in every row, so that no row is left. At least one weight must be positive."
+        )
     return weights
 
 

@@ -82,6 +82,16 @@ class Family(BaseEstimator):  # type: ignore[misc]
     labels: ClassVar[bool] = False
     joint: ClassVar[bool] = False
     has_statistics: ClassVar[bool] = True
+    # Whether multiplying all rows by c > 0 shifts log-densities by -d log c and does nothing else, as long as the rows stay in
+    # the support; False for densities of angles and directions. Without meaning for discrete families.
+    equivariant: ClassVar[bool] = True
+    # Typical parameters of two columns: the contract test draws its data from them.
+    example: ClassVar[Params]
+
+    @classmethod
+    def examples(cls) -> "list[tuple[Family, Params]]":
+        """Laws that the contract test tries: the family itself, and its variants where it has some."""
+        return [(cls(), cls.example)]
 
     # -- rows to sums ------------------------------------------------------------------------------------------------------
 
@@ -158,7 +168,9 @@ class Family(BaseEstimator):  # type: ignore[misc]
         if missing or unknown:
             wrong = f"lacks {', '.join(missing)}" if missing else f"has no parameter named {', '.join(unknown)}"
             raise ValueError(f"{self.name} takes the parameters {', '.join(self.parameter_names)}; this call {wrong}.")
-        return self.shaped_parameters({name: np.asarray(given[name], dtype=np.float64) for name in self.parameter_names})
+        return self.shaped_parameters(
+            {name: np.asarray(given[name], dtype=np.float64) for name in self.parameter_names}
+        )
 
     def shaped_parameters(self, params: Params) -> Params:
         """Parameters brought to the shapes of ``params_`` and checked for range."""

@@ -56,6 +56,8 @@ class Beta(UnivariateFamily):
     statistic_names = ("weight", "mean", "complement", "low_excess", "high_excess")
     support = (ABOVE_ZERO, BELOW_ONE, False)
     support_text = "numbers between 0 and 1, both excluded"
+    example = {"a": [2.0, 0.7], "b": [5.0, 0.4]}
+    equivariant = False
 
     def __init__(self, a: ArrayLike | None = None, b: ArrayLike | None = None):
         self.a = a
@@ -64,7 +66,17 @@ class Beta(UnivariateFamily):
     def constants(self, params: Params) -> tuple[Any, ...]:
         a, b = params["a"], params["b"]
         (low, low_rest), (high, high_rest) = exact_share(a, b), exact_share(b, a)
-        return a, b, low, low_rest, high, high_rest, 1.0 / low, 1.0 / high, saddle_normaliser(a, b) - np.log(low) - np.log(high)
+        return (
+            a,
+            b,
+            low,
+            low_rest,
+            high,
+            high_rest,
+            1.0 / low,
+            1.0 / high,
+            saddle_normaliser(a, b) - np.log(low) - np.log(high),
+        )
 
     def solve(self, statistics: Statistics) -> Fit:
         mean, rest, weight = statistics["mean"], statistics["complement"], statistics["weight"]
@@ -78,7 +90,13 @@ class Beta(UnivariateFamily):
         free = np.array([name not in fixed for name in self.parameter_names])
         with np.errstate(all="ignore"):
             found = maximise(
-                lambda params: self._evaluate(statistics, params), move_logarithms, start, free, weight, 1e-12, MAX_NEWTON_STEPS
+                lambda params: self._evaluate(statistics, params),
+                move_logarithms,
+                start,
+                free,
+                weight,
+                1e-12,
+                MAX_NEWTON_STEPS,
             )
         return Fit(found.params, found.n_iter, bool(found.converged.all()))
 
@@ -154,7 +172,8 @@ def saddle_normaliser(a: Floats, b: Floats) -> Floats:
 def move_logarithms(params: Params, step: Floats) -> Params:
     """Parameters a step of their logarithms away, in the order of the dict's names a, b."""
     return {
-        name: np.where(step[:, i] == 0.0, params[name], params[name] * np.exp(step[:, i])) for i, name in enumerate(("a", "b"))
+        name: np.where(step[:, i] == 0.0, params[name], params[name] * np.exp(step[:, i]))
+        for i, name in enumerate(("a", "b"))
     }
 
 

@@ -64,6 +64,7 @@ class Burr12(IterativeFamily):
     degenerate = ("c", "scale", "c goes to infinity")
     support = (ABOVE_ZERO, BELOW_INFINITY, False)
     support_text = "positive numbers"
+    example = {"c": [2.0, 3.0], "d": [1.5, 0.7], "scale": [3.0, 0.5]}
 
     def __init__(self, c: ArrayLike | None = None, d: ArrayLike | None = None, scale: ArrayLike | None = None):
         self.c = c
@@ -103,7 +104,11 @@ class Burr12(IterativeFamily):
         if "d" in fixed or "scale" in fixed:
             return maximum, {}
         fit, _ = Weibull(shape=fixed.get("c")).fit(rows, tol, max_iter)
-        params = {"c": fit.params["shape"], "d": np.full_like(fit.params["shape"], np.inf), "scale": fit.params["scale"]}
+        params = {
+            "c": fit.params["shape"],
+            "d": np.full_like(fit.params["shape"], np.inf),
+            "scale": fit.params["scale"],
+        }
         at = self.evaluate(rows, params)
         limit = Maximum(params, at, fit.n_iter, np.isfinite(at.value))
         # the slope by 1 / d at the limit, in nats per row
@@ -168,5 +173,11 @@ class Burr12(IterativeFamily):
         limit, d = self._outer(params)
         c = params["c"]
         log_d, psi = np.where(limit, 0.0, np.log(d)), np.where(limit, 0.0, np.log(d) - log_minus_digamma(d))
-        terms = np.log(params["scale"] / c) - log_d + (1.0 - 1.0 / c) * (np.euler_gamma + psi) + 1.0 + np.where(limit, 0.0, 1.0 / d)
+        terms = (
+            np.log(params["scale"] / c)
+            - log_d
+            + (1.0 - 1.0 / c) * (np.euler_gamma + psi)
+            + 1.0
+            + np.where(limit, 0.0, 1.0 / d)
+        )
         return float(np.sum(terms))

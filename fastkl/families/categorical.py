@@ -47,6 +47,11 @@ class Categorical(Family):
     parameter_names = ("probabilities",)
     discrete = True
     labels = True
+    example = {"probabilities": [[0.6, 0.4, 0.0], [0.2, 0.3, 0.5]]}
+
+    @classmethod
+    def examples(cls) -> list[tuple[Family, Params]]:
+        return [(cls(), cls.example), (cls(categories=[["cat", "dog"], ["x", "y", "z"]]), cls.example)]
 
     def __init__(self, probabilities: ArrayLike | None = None, categories: Sequence[Any] | None = None):
         self.probabilities = probabilities
@@ -75,7 +80,9 @@ class Categorical(Family):
                 labels, codes = declared[j], codes_of(column, declared[j])
                 if np.any(codes < 0):
                     row = int(np.flatnonzero(codes < 0)[0])
-                    raise SupportError(f"{rows.place(row, j)} holds {column[row]!r}, which is not among its categories.")
+                    raise SupportError(
+                        f"{rows.place(row, j)} holds {column[row]!r}, which is not among its categories."
+                    )
             categories.append(labels)
             counts.append(np.bincount(codes, weights=rows.weights, minlength=len(labels)).astype(np.float64))
         return {"weight": np.float64(rows.total_weight), "categories": categories, "counts": counts}
@@ -110,7 +117,9 @@ class Categorical(Family):
         sums = probabilities.sum(axis=1)
         if np.any(np.abs(sums - 1.0) > 1e-9):
             row = int(np.argmax(np.abs(sums - 1.0)))
-            raise ValueError(f"probabilities have to sum to 1 for every column; those of column {row} sum to {sums[row]:.12g}.")
+            raise ValueError(
+                f"probabilities have to sum to 1 for every column; those of column {row} sum to {sums[row]:.12g}."
+            )
         self.column_categories(len(probabilities))
         return {"probabilities": probabilities}
 
@@ -176,7 +185,13 @@ class Categorical(Family):
     ) -> list[tuple[NDArray[Any], Floats, Floats, NDArray[Any]]]:
         """Per column: labels and counts of the rows, probabilities and labels of the law."""
         return list(
-            zip(statistics["categories"], statistics["counts"], params["probabilities"], self.labels_of(params), strict=True)
+            zip(
+                statistics["categories"],
+                statistics["counts"],
+                params["probabilities"],
+                self.labels_of(params),
+                strict=True,
+            )
         )
 
     def log_likelihood(self, rows: Rows, params: Params) -> float:
@@ -211,7 +226,9 @@ def unique_labels(column: NDArray[Any], place: str) -> tuple[NDArray[Any], NDArr
         labels, codes = np.unique(column, return_inverse=True)
     except TypeError as error:
         kinds = sorted({type(value).__name__ for value in column})
-        raise TypeError(f"The labels of {place} are of several kinds ({', '.join(kinds)}) and can't be sorted.") from error
+        raise TypeError(
+            f"The labels of {place} are of several kinds ({', '.join(kinds)}) and can't be sorted."
+        ) from error
     return labels, codes.reshape(-1)
 
 

@@ -38,6 +38,7 @@ class Cauchy(LocationScaleFamily):
     """
 
     name = "cauchy"
+    example = {"loc": [0.5, -2.0], "scale": [1.5, 0.3]}
 
     def constants(self, params: Params) -> tuple[Any, ...]:
         return params["loc"], 1.0 / params["scale"], -np.log(np.pi * params["scale"])

@@ -34,6 +34,7 @@ class Exponential(UnivariateFamily):
     statistic_names = ("weight", "mean")
     support = (0.0, BELOW_INFINITY, False)
     support_text = "numbers of at least 0"
+    example = {"scale": [2.0, 0.1]}
 
     def __init__(self, scale: ArrayLike | None = None):
         self.scale = scale
@@ -58,7 +59,9 @@ class Exponential(UnivariateFamily):
 
     def information(self, statistics: Statistics, params: Params) -> Floats:
         scale = params["scale"]
-        information: Floats = (statistics["weight"] * (2.0 * statistics["mean"] / scale - 1.0) / scale**2)[:, None, None]
+        information: Floats = (statistics["weight"] * (2.0 * statistics["mean"] / scale - 1.0) / scale**2)[
+            :, None, None
+        ]
         return information
 
     def cdf(self, x: ArrayLike, params: Params) -> Floats:

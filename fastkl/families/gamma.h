@@ -17,20 +17,21 @@ enum { GAMMA_WEIGHT, GAMMA_MEAN, GAMMA_LOG_EXCESS, GAMMA_STATISTICS };
 enum { GAMMA_SHAPE, GAMMA_MEAN_HIGH, GAMMA_MEAN_LOW, GAMMA_INVERSE_MEAN, GAMMA_LOG_MEAN, GAMMA_NORMALISER, GAMMA_CONSTANTS };
 
 #define GAMMA_TINY 0x1p-500 /* below it x is scaled up, so that x / mean keeps its digits */
-#define GAMMA_TINY_LOG (-500.0 * 0.693147180559945309417)
 
-/* log(x / mean) */
-FK_INLINE double gamma_log_ratio(double x, double inverse_mean) {
+typedef struct {
+    double log, phi;
+} gamma_pair;
+
+/* log(x / mean), and phi at u = x / mean - 1. Both come out of one argument reduction x / mean = 2^k (1 + f): where k = 0, f is u
+ * but for its rounding and is replaced by it, and phi = f^2/2 - tail has all its digits; elsewhere phi is at least .04. */
+FK_INLINE gamma_pair gamma_log_and_phi(double x, double u, double inverse_mean) {
     int tiny = x < GAMMA_TINY;
-    double y = fk_log((tiny ? x * 0x1p500 : x) * inverse_mean);
-    return tiny ? y + GAMMA_TINY_LOG : y;
-}
-
-/* phi(u) at u = x / mean - 1, given log(x / mean) */
-FK_INLINE double gamma_phi(double u, double log_ratio) {
-    double half_square = 0.5 * u * u;
-    double near = half_square - fk_log_tail(u, half_square);
-    return u > -0.25 && u < 0.4 ? near : u - log_ratio;
+    double f, k = fk_split((tiny ? x * 0x1p500 : x) * inverse_mean, &f);
+    k = tiny ? k - 500.0 : k;
+    f = k == 0.0 ? u : f;
+    double half_square = 0.5 * f * f, tail = fk_log_tail(f, half_square);
+    double log = k * FK_LN2_HI - ((half_square - (tail + k * FK_LN2_LO)) - f);
+    return (gamma_pair){log, k == 0.0 ? half_square - tail : u - log};
 }
 
 FK_INLINE void gamma_statistics_body(const double *x, const double *w, ptrdiff_t n, double *record) {
@@ -39,7 +40,7 @@ FK_INLINE void gamma_statistics_body(const double *x, const double *w, ptrdiff_t
     FK_SIMD_SUM(sum, left) for (ptrdiff_t i = 0; i < n; i++) {
         double wi = w ? w[i] : 1.0, u = (x[i] - mean) * inverse;
         left += wi * u;
-        sum += wi * gamma_phi(u, gamma_log_ratio(x[i], inverse));
+        sum += wi * gamma_log_and_phi(x[i], u, inverse).phi;
     }
     record[GAMMA_WEIGHT] = weight;
     record[GAMMA_MEAN] = mean;
@@ -58,8 +59,9 @@ static void gamma_merge(double *into, const double *from) {
     double share = from[GAMMA_WEIGHT] / weight;
     double mean = into[GAMMA_MEAN] + shift * share;
     double u = -shift * share / mean, v = shift * (into[GAMMA_WEIGHT] / weight) / mean;
-    into[GAMMA_LOG_EXCESS] += from[GAMMA_LOG_EXCESS] + into[GAMMA_WEIGHT] * gamma_phi(u, fk_log(into[GAMMA_MEAN] / mean)) +
-                              from[GAMMA_WEIGHT] * gamma_phi(v, fk_log(from[GAMMA_MEAN] / mean));
+    into[GAMMA_LOG_EXCESS] += from[GAMMA_LOG_EXCESS] +
+                              into[GAMMA_WEIGHT] * gamma_log_and_phi(into[GAMMA_MEAN], u, 1.0 / mean).phi +
+                              from[GAMMA_WEIGHT] * gamma_log_and_phi(from[GAMMA_MEAN], v, 1.0 / mean).phi;
     into[GAMMA_MEAN] = mean;
     into[GAMMA_WEIGHT] = weight;
 }
@@ -70,8 +72,8 @@ static FK_CLONES void gamma_log_density(const double *FK_RESTRICT x, ptrdiff_t n
     const double inverse = c[GAMMA_INVERSE_MEAN];
     const double normaliser = c[GAMMA_NORMALISER] - c[GAMMA_LOG_MEAN];
     FK_SIMD for (ptrdiff_t i = 0; i < n; i++) {
-        double u = ((x[i] - high) - low) * inverse, log_ratio = gamma_log_ratio(x[i], inverse);
-        out[i] += normaliser - log_ratio - shape * gamma_phi(u, log_ratio);
+        gamma_pair ratio = gamma_log_and_phi(x[i], ((x[i] - high) - low) * inverse, inverse);
+        out[i] += normaliser - ratio.log - shape * ratio.phi;
     }
 }
 

@@ -45,13 +45,14 @@ class Gamma(UnivariateFamily):
     >>> X = np.random.default_rng(0).gamma(3.0, 2.0, size=(5000, 1))
     >>> model = DensityMLE("gamma").fit(X)
     >>> model.params_["shape"].round(2), model.params_["scale"].round(2)
-    (array([2.94]), array([2.05]))
+    (array([2.99]), array([2.03]))
     """
 
     name = "gamma"
     parameter_names = ("shape", "scale")
     positive_parameters = ("shape", "scale")
     statistic_names = ("weight", "mean", "log_excess")
+    example = {"shape": [3.0, 0.7], "scale": [2.0, 10.0]}
     support = (ABOVE_ZERO, BELOW_INFINITY, False)
     support_text = "positive numbers"
 

@@ -23,7 +23,8 @@ def stirling_error(a: ArrayLike) -> Floats:
     series = np.polynomial.polynomial.polyval(large**-2.0, _STIRLING) / large
     small = np.minimum(a, _LARGE)
     direct = gammaln(small) - ((small - 0.5) * np.log(small) - small + _HALF_LOG_2PI)
-    return np.where(a >= _LARGE, series, direct)
+    error: Floats = np.where(a >= _LARGE, series, direct)
+    return error
 
 
 def log_minus_digamma(a: ArrayLike) -> Floats:
@@ -52,7 +53,9 @@ def half_step(a: ArrayLike) -> tuple[Floats, Floats, Floats]:
     a = np.asarray(a, dtype=np.float64)
     inverse, small = 1.0 / np.maximum(a, _LARGE), np.minimum(a, _LARGE)
     powers = np.arange(1, 2 * len(_HALF_STEP), 2)
-    series = [inverse * np.polynomial.polynomial.polyval(inverse**2, (-powers) ** k * np.array(_HALF_STEP)) for k in range(3)]
+    series = [
+        inverse * np.polynomial.polynomial.polyval(inverse**2, (-powers) ** k * np.array(_HALF_STEP)) for k in range(3)
+    ]
     slope = digamma(small + 0.5) - digamma(small)
     curvature = polygamma(1, small + 0.5) - polygamma(1, small)
     direct = [

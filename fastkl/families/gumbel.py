@@ -41,6 +41,7 @@ class Gumbel(LocationScaleFamily):
     """
 
     name = "gumbel"
+    example = {"loc": [0.5, -2.0], "scale": [1.5, 0.3]}
 
     def starts(self, rows: Rows, fixed: Params) -> list[Params]:
         mean, deviation = weighted_moments(rows)

@@ -37,6 +37,7 @@ class HalfNormal(UnivariateFamily):
     statistic_names = ("weight", "mean_square")
     support = (0.0, BELOW_INFINITY, False)
     support_text = "numbers of at least 0"
+    example = {"scale": [2.0, 0.1]}
 
     def __init__(self, scale: ArrayLike | None = None):
         self.scale = scale

@@ -41,6 +41,7 @@ class InverseGaussian(UnivariateFamily):
     statistic_names = ("weight", "mean", "mean_log", "excess")
     support = (ABOVE_ZERO, BELOW_INFINITY, False)
     support_text = "positive numbers"
+    example = {"mean": [2.0, 0.5], "shape": [3.0, 0.4]}
 
     def __init__(self, mean: ArrayLike | None = None, shape: ArrayLike | None = None):
         self.mean = mean

@@ -120,9 +120,9 @@ class IterativeFamily(UnivariateFamily):
     def _sample(self, rows: Rows) -> Rows:
         """Rows to start on: every k-th of many. DegenerateDataError for a constant column where that forbids a maximum."""
         sample = sample_of(rows)
-        if not np.any(np.all(sample.X == sample.X[0], axis=0)):
+        if not np.any(np.all(sample.X[0] == sample.X, axis=0)):
             return sample
-        constant = np.all(rows.X == rows.X[0], axis=0)
+        constant = np.all(rows.X[0] == rows.X, axis=0)
         if self.degenerate and set(self.degenerate[:-1]) <= set(self.free_names()):
             statistics = {"weight": np.float64(rows.total_weight), "value": rows.X[0]}
             raise_if_constant(constant, statistics, self.name, self.degenerate[-1])
@@ -165,7 +165,9 @@ def sample_of(rows: Rows) -> Rows:
     if step < 4:
         return rows
     weights = None if rows.weights is None else np.ascontiguousarray(rows.weights[::step])
-    return Rows(np.ascontiguousarray(rows.X[::step]), weights, rows.n_threads, rows.names, np.arange(0, len(rows.X), step))
+    return Rows(
+        np.ascontiguousarray(rows.X[::step]), weights, rows.n_threads, rows.names, np.arange(0, len(rows.X), step)
+    )
 
 
 def weighted_moments(rows: Rows, transform: np.ufunc | None = None) -> tuple[Floats, Floats]:

@@ -33,6 +33,7 @@ class Loglogistic(LogLocationScaleFamily):
     """
 
     name = "loglogistic"
+    example = {"shape": [3.0, 1.2], "scale": [2.0, 10.0]}
 
     def starts(self, rows: Rows, fixed: Params) -> list[Params]:
         mean, deviation = weighted_moments(rows, np.log)

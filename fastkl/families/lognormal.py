@@ -39,6 +39,7 @@ class Lognormal(UnivariateFamily):
     statistic_names = ("weight", "meanlog", "m2log")
     support = (ABOVE_ZERO, BELOW_INFINITY, False)
     support_text = "positive numbers"
+    example = {"meanlog": [0.5, -2.0], "sdlog": [0.4, 1.5]}
 
     def __init__(self, meanlog: ArrayLike | None = None, sdlog: ArrayLike | None = None):
         self.meanlog = meanlog
@@ -66,7 +67,9 @@ class Lognormal(UnivariateFamily):
     def column_log_likelihood(self, statistics: Statistics, params: Params) -> Floats:
         sd = params["sdlog"]
         _, squares = self._squares(statistics, params)
-        total: Floats = -0.5 * squares / sd**2 - statistics["weight"] * (np.log(sd) + HALF_LOG_2PI + statistics["meanlog"])
+        total: Floats = -0.5 * squares / sd**2 - statistics["weight"] * (
+            np.log(sd) + HALF_LOG_2PI + statistics["meanlog"]
+        )
         return total
 
     def statistics_gradient(self, statistics: Statistics, params: Params) -> Params:

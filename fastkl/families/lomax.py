@@ -58,6 +58,7 @@ class Lomax(IterativeFamily):
     degenerate = ()
     support = (0.0, BELOW_INFINITY, False)
     support_text = "numbers of at least 0"
+    example = {"shape": [2.5, 1.2], "scale": [2.0, 10.0]}
 
     def __init__(self, shape: ArrayLike | None = None, scale: ArrayLike | None = None):
         self.shape = shape

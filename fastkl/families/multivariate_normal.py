@@ -41,6 +41,13 @@ class MultivariateNormal(Family):
     name = "multivariate_normal"
     parameter_names = ("mean", "covariance")
     joint = True
+    example = {"mean": [1.0, -1.0], "covariance": [[2.0, 0.6], [0.6, 0.5]]}
+
+    @classmethod
+    def examples(cls) -> list[tuple[Family, Params]]:
+        mean = cls.example["mean"]
+        diag, spherical = {"mean": mean, "covariance": [2.0, 0.5]}, {"mean": mean, "covariance": 1.5}
+        return [(cls(), cls.example), (cls("diag"), diag), (cls("spherical"), spherical)]
 
     def __init__(
         self, covariance_type: str = "full", *, mean: ArrayLike | None = None, covariance: ArrayLike | None = None
@@ -107,22 +114,22 @@ class MultivariateNormal(Family):
             column = int(np.flatnonzero(variances <= 0.0)[0])
             which = "All columns are" if self.covariance_type == "spherical" else f"Column {column} is"
             raise DegenerateDataError(
-                f"{which} constant: {statistics['mean'][column]:.6g} in every row (n_samples={statistics['weight']:g}). The normal "
-                "likelihood has no maximum, since it grows without bound as the variance goes to 0. Leave constant columns "
-                "out, or hold the covariance fixed.",
+                f"{which} constant: {statistics['mean'][column]:.6g} in every row (n_samples={statistics['weight']:g}). The "
+                "normal likelihood has no maximum, since it grows without bound as the variance goes to 0. Leave constant "
+                "columns out, or hold the covariance fixed.",
                 None if self.covariance_type == "spherical" else column,
             )
         if self.covariance_type != "full":
             return
         root = np.sqrt(variances)
-        column = dependent_column(covariance / np.outer(root, root))
-        if column is not None:
+        dependent = dependent_column(covariance / np.outer(root, root))
+        if dependent is not None:
             raise DegenerateDataError(
-                f"The covariance of these {d} columns is singular: column {column} is a linear combination of the columns "
+                f"The covariance of these {d} columns is singular: column {dependent} is a linear combination of the columns "
                 f"before it, as always when there are fewer rows than columns (or only n_samples={statistics['weight']:g} "
                 "rows). The likelihood of a full covariance then has no maximum. Use covariance_type='diag' or "
                 "'spherical', leave columns out, or reduce them first.",
-                column,
+                dependent,
             )
 
     def statistics_log_likelihood(self, statistics: Statistics, params: Params) -> float:
@@ -263,12 +270,15 @@ class MultivariateNormal(Family):
         d = len(params["mean"])
         z = generator.standard_normal((n_samples, d))
         if self.covariance_type == "full":
-            return params["mean"] + z @ np.linalg.cholesky(params["covariance"]).T
-        return params["mean"] + z * np.sqrt(params["covariance"])
+            z = z @ np.linalg.cholesky(params["covariance"]).T
+        else:
+            z *= np.sqrt(params["covariance"])
+        z += params["mean"]
+        return z
 
     def entropy(self, params: Params) -> float:
         d = len(params["mean"])
-        return d * (0.5 + HALF_LOG_2PI) + 0.5 * self._log_determinant(params, d)
+        return float(d * (0.5 + HALF_LOG_2PI) + 0.5 * self._log_determinant(params, d))
 
 
 def dependent_column(correlation: Floats) -> int | None:

@@ -1,8 +1,8 @@
 /* Normal law: log p(x) = -((x - loc) / scale)^2 / 2 - log(scale) - log(2 pi) / 2.
  *
  * Statistics: weight, mean, and the centred sum of squares m2. Each block is centred at its own mean (a second pass over 4096
- * values that are still in cache, with the rounding left over in the mean corrected), blocks are merged by Chan's formula: data at
- * 1e8 +- 1 lose nothing, where E[x^2] - E[x]^2 would lose everything.
+ * values that are still in cache, with the rounding left over in the mean corrected) and blocks are merged by Chan's formula:
+ * data at 1e8 +- 1 lose nothing, where E[x^2] - E[x]^2 would lose everything.
  */
 #ifndef FK_FAMILY_NORMAL_H
 #define FK_FAMILY_NORMAL_H

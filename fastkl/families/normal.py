@@ -38,6 +38,7 @@ class Normal(UnivariateFamily):
     parameter_names = ("loc", "scale")
     positive_parameters = ("scale",)
     statistic_names = ("weight", "mean", "m2")
+    example = {"loc": [0.5, -2.0], "scale": [1.5, 0.3]}
 
     def __init__(self, loc: ArrayLike | None = None, scale: ArrayLike | None = None):
         self.loc = loc

@@ -44,6 +44,7 @@ class Pareto(UnivariateFamily):
     statistic_names = ("weight", "minimum", "log_excess")
     support = (ABOVE_ZERO, BELOW_INFINITY, False)
     support_text = "positive numbers of at least its scale"
+    example = {"shape": [2.5, 0.8], "scale": [1.0, 3.0]}
 
     def __init__(self, shape: ArrayLike | None = None, scale: ArrayLike | None = None):
         self.shape = shape
@@ -65,7 +66,9 @@ class Pareto(UnivariateFamily):
             )
         boundary = {}
         if "scale" not in fixed:
-            boundary["scale"] = "scale is the smallest value: the likelihood is not smooth there, and scale has no standard error."
+            boundary["scale"] = (
+                "scale is the smallest value: the likelihood is not smooth there, and scale has no standard error."
+            )
         if "shape" in fixed:
             return Fit({"shape": fixed["shape"], "scale": scale}, boundary=boundary)
         logs = self._logs(statistics, scale)

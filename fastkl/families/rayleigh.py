@@ -34,6 +34,7 @@ class Rayleigh(UnivariateFamily):
     statistic_names = ("weight", "mean_square", "mean_log")
     support = (ABOVE_ZERO, BELOW_INFINITY, False)
     support_text = "positive numbers"
+    example = {"scale": [2.0, 0.1]}
 
     def __init__(self, scale: ArrayLike | None = None):
         self.scale = scale

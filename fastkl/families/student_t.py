@@ -64,6 +64,7 @@ class StudentT(IterativeFamily):
     coordinates = ("df", "loc", "scale")
     positive_parameters = ("df", "scale")
     infinite_parameters = ("df",)
+    example = {"df": [4.0, 2.5], "loc": [0.5, -2.0], "scale": [1.5, 0.3]}
 
     def __init__(self, df: ArrayLike | None = None, loc: ArrayLike | None = None, scale: ArrayLike | None = None):
         self.df = df
@@ -100,7 +101,9 @@ class StudentT(IterativeFamily):
         self, rows: Rows, fixed: Params, maximum: Maximum, tol: float, max_iter: int
     ) -> tuple[Maximum, dict[str, str]]:
         if "df" in fixed:
-            raise_if_collapsed(rows, maximum, self.name, "Leave the column out, or hold df at a larger value, or scale.")
+            raise_if_collapsed(
+                rows, maximum, self.name, "Leave the column out, or hold df at a larger value, or scale."
+            )
             return maximum, {}
         limit = self._normal_limit(rows, fixed)
         inside = maximum.params["df"] < FAR_DF
@@ -117,7 +120,9 @@ class StudentT(IterativeFamily):
         if not at_limit.any():
             return maximum, {}
         where = "" if at_limit.all() else f" in column {', '.join(map(str, np.flatnonzero(at_limit)))}"
-        return maximum, {"df": f"df is infinite{where}: the tails are no heavier than normal ones, and the fit is the normal law."}
+        return maximum, {
+            "df": f"df is infinite{where}: the tails are no heavier than normal ones, and the fit is the normal law."
+        }
 
     def _normal_limit(self, rows: Rows, fixed: Params) -> Maximum:
         """The maximum at df = inf: the moments, where loc and scale are free."""

@@ -40,6 +40,7 @@ class Uniform(UnivariateFamily):
     parameter_names = ("low", "high")
     irregular_parameters = ("low", "high")
     statistic_names = ("weight", "minimum", "maximum")
+    example = {"low": [-1.0, 2.0], "high": [3.0, 2.5]}
 
     def __init__(self, low: ArrayLike | None = None, high: ArrayLike | None = None):
         self.low = low
@@ -49,7 +50,9 @@ class Uniform(UnivariateFamily):
         super()._check_range(params)
         if "low" in params and "high" in params and np.any(params["low"] >= params["high"]):
             column = int(np.argmax(params["low"] >= params["high"]))
-            raise ValueError(f"uniform: low has to be below high, not {params['low'][column]} and {params['high'][column]}.")
+            raise ValueError(
+                f"uniform: low has to be below high, not {params['low'][column]} and {params['high'][column]}."
+            )
 
     def constants(self, params: Params) -> tuple[Any, ...]:
         return params["low"], params["high"], -np.log(params["high"] - params["low"])

@@ -26,8 +26,12 @@ class UnivariateFamily(Family):
     support: ClassVar[tuple[float, float, bool]] = (-np.inf, np.inf, False)
     support_text: ClassVar[str] = "finite numbers"
     positive_parameters: ClassVar[tuple[str, ...]] = ()
-    infinite_parameters: ClassVar[tuple[str, ...]] = ()  # may be inf, which is a limit of the family with a density of its own
-    irregular_parameters: ClassVar[tuple[str, ...]] = ()  # ends of the support: the likelihood has no slope 0 at its maximum
+    infinite_parameters: ClassVar[
+        tuple[str, ...]
+    ] = ()  # may be inf, which is a limit of the family with a density of its own
+    irregular_parameters: ClassVar[
+        tuple[str, ...]
+    ] = ()  # ends of the support: the likelihood has no slope 0 at its maximum
 
     @classmethod
     @cache
@@ -95,7 +99,9 @@ class UnivariateFamily(Family):
         for name, value in self.fixed_parameters().items():
             array = np.asarray(value, dtype=np.float64)
             if array.ndim > 1 or (array.ndim == 1 and len(array) not in (1, d)):
-                raise ValueError(f"{self.name}: {name} is held fixed with shape {array.shape}; a number or {d} numbers fit.")
+                raise ValueError(
+                    f"{self.name}: {name} is held fixed with shape {array.shape}; a number or {d} numbers fit."
+                )
             fixed[name] = np.array(np.broadcast_to(array, (d,)))
         self._check_range(fixed)
         return fixed
@@ -111,7 +117,9 @@ class UnivariateFamily(Family):
     def shaped_parameters(self, params: Params) -> Params:
         for name, value in params.items():
             if value.ndim > 1:
-                raise ValueError(f"{self.name}: {name} is a number or one number for each column, not shape {value.shape}.")
+                raise ValueError(
+                    f"{self.name}: {name} is a number or one number for each column, not shape {value.shape}."
+                )
         arrays = np.broadcast_arrays(*(np.atleast_1d(params[name]) for name in self.parameter_names))
         shaped = dict(zip(self.parameter_names, (np.array(a) for a in arrays), strict=True))
         self._check_range(shaped)
@@ -132,7 +140,10 @@ class UnivariateFamily(Family):
         """(p, d): where a parameter was estimated and lies inside its range, so that it has a standard error."""
         free = self.free_names()
         return np.array(
-            [np.isfinite(params[name]) & (name in free and name not in self.irregular_parameters) for name in self.parameter_names]
+            [
+                np.isfinite(params[name]) & (name in free and name not in self.irregular_parameters)
+                for name in self.parameter_names
+            ]
         )
 
     def _column_covariances(self, statistics: Statistics, params: Params) -> tuple[NDArray[np.bool_], Floats]:
@@ -141,7 +152,7 @@ class UnivariateFamily(Family):
         information = self.information(statistics, params)
         covariances = np.full(information.shape, np.nan)
         for pattern in np.unique(regular, axis=1).T:
-            columns, kept = np.flatnonzero(np.all(regular.T == pattern, axis=1)), np.flatnonzero(pattern)
+            columns, kept = np.flatnonzero(np.all(pattern == regular.T, axis=1)), np.flatnonzero(pattern)
             block = np.ix_(columns, kept, kept)
             covariances[block] = np.linalg.inv(information[block])
         return regular, covariances

@@ -53,6 +53,8 @@ class VonMises(UnivariateFamily):
     parameter_names = ("loc", "concentration")
     statistic_names = ("weight", "direction", "deficit")
     support_text = "finite angles in radians"
+    example = {"loc": [1.0, -2.0], "concentration": [2.0, 0.6]}
+    equivariant = False
 
     def __init__(self, loc: ArrayLike | None = None, concentration: ArrayLike | None = None):
         self.loc = loc
@@ -81,11 +83,15 @@ class VonMises(UnivariateFamily):
             return Fit({"loc": loc, "concentration": fixed["concentration"]})
         deficit = self._deficit(statistics, loc)
         constant = {"weight": statistics["weight"], "value": direction}
-        raise_if_constant(deficit <= 1e-31 * (1.0 + direction**2), constant, self.name, "concentration goes to infinity")
+        raise_if_constant(
+            deficit <= 1e-31 * (1.0 + direction**2), constant, self.name, "concentration goes to infinity"
+        )
         kappa, steps = solve_concentration(deficit)
         boundary = {}
         if np.any(kappa == 0.0):
-            boundary["concentration"] = "concentration is 0: the angles do not favour the direction loc, and the law is uniform."
+            boundary["concentration"] = (
+                "concentration is 0: the angles do not favour the direction loc, and the law is uniform."
+            )
             if "loc" not in fixed:
                 boundary["loc"] = "At concentration 0 every direction is as good as any other."
         return Fit({"loc": loc, "concentration": kappa}, steps, steps < MAX_NEWTON_STEPS, boundary)
@@ -154,7 +160,9 @@ def solve_concentration(deficit: Floats) -> tuple[Floats, int]:
         kappa = new
         if np.all(done):
             return kappa, step
-    return kappa, np.where(np.all(np.abs(value - deficit) <= 1e-13 * deficit), MAX_NEWTON_STEPS - 1, MAX_NEWTON_STEPS).item()
+    return kappa, np.where(
+        np.all(np.abs(value - deficit) <= 1e-13 * deficit), MAX_NEWTON_STEPS - 1, MAX_NEWTON_STEPS
+    ).item()
 
 
 @register_kl("von_mises", "von_mises")

@@ -38,6 +38,7 @@ class Weibull(LogLocationScaleFamily):
     """
 
     name = "weibull"
+    example = {"shape": [1.7, 0.6], "scale": [2.0, 10.0]}
 
     def starts(self, rows: Rows, fixed: Params) -> list[Params]:
         mean, deviation = weighted_moments(rows, np.log)

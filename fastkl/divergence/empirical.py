@@ -1,0 +1,154 @@
+"""The empirical distribution of a sample: mass 1/n on every row, so repeats add up.
+
+It is a discrete distribution. Against a discrete model its divergence is a finite sum; against a density it does not
+exist, because no density is concentrated on finitely many points.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastkl.divergence.arguments import FloatArray, as_weights
+from fastkl.divergence.estimate import Estimate
+from fastkl.divergence.models import Model
+from fastkl.exceptions import DegenerateDataError
+
+
+class EmpiricalDistribution:
+    """Point masses on the rows of a sample: ``sum_i w_i delta(x_i) / sum_i w_i``.
+
+    Parameters
+    ----------
+    X : array-like of shape (n,) or (n, d)
+        The sample; numbers or labels.
+    sample_weight : array-like of shape (n,), default=None
+        Masses of the rows; 1 each by default.
+
+    Attributes
+    ----------
+    support_ : ndarray of shape (s, d)
+        The distinct rows.
+    probabilities_ : ndarray of shape (s,)
+        Their probabilities: the masses of equal rows are added.
+    n_samples_ : int
+        Rows of positive mass.
+
+    Examples
+    --------
+    >>> from fastkl.divergence import empirical
+    >>> law = empirical(["a", "a", "b"])
+    >>> law.probabilities_.round(4).tolist()
+    [0.6667, 0.3333]
+    >>> round(law.entropy(), 6)
+    0.636514
+    """
+
+    def __init__(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> None:
+        rows = as_rows(X)
+        weights = as_weights(sample_weight, len(rows), "sample_weight")
+        weights = np.ones(len(rows)) if weights is None else weights
+        rows, weights = rows[weights > 0.0], weights[weights > 0.0]
+        codes = np.column_stack([np.unique(column, return_inverse=True)[1] for column in rows.T])
+        _, first, position = np.unique(codes, axis=0, return_index=True, return_inverse=True)
+        self.support_ = rows[first]
+        self.probabilities_: FloatArray = np.bincount(position.ravel(), weights) / weights.sum()
+        self.n_samples_ = len(rows)
+        self.effective_size_ = float(weights.sum() ** 2 / np.sum(weights**2))
+
+    def entropy(self) -> float:
+        """Discrete entropy in nats: ``-sum p log p``."""
+        p = self.probabilities_
+        return float(-np.sum(p * np.log(p)))
+
+    def __repr__(self) -> str:
+        return f"EmpiricalDistribution({len(self.support_)} distinct rows of {self.n_samples_})"
+
+
+def empirical(X: ArrayLike, sample_weight: ArrayLike | None = None) -> EmpiricalDistribution:
+    """Give the empirical distribution of a sample, for ``kl_divergence(empirical(X), model)``.
+
+    Parameters
+    ----------
+    X : array-like of shape (n,) or (n, d)
+        The sample; numbers or labels.
+    sample_weight : array-like of shape (n,), default=None
+        Masses of the rows; 1 each by default.
+
+    Returns
+    -------
+    EmpiricalDistribution
+        Point masses on the distinct rows.
+
+    Examples
+    --------
+    >>> from scipy.stats import poisson
+    >>> from fastkl.divergence import empirical, kl_divergence
+    >>> round(kl_divergence(empirical([0, 0, 1]), poisson(1)), 6)
+    0.363486
+    """
+    return EmpiricalDistribution(X, sample_weight)
+
+
+def as_rows(X: Any) -> NDArray[Any]:
+    """Any sample, labels included, as a matrix of rows."""
+    rows = np.asarray(X)
+    if rows.ndim not in (1, 2) or rows.size == 0:
+        raise ValueError(f"A sample has rows and columns, or one column; got an array of shape {rows.shape}.")
+    if rows.ndim == 1:
+        rows = rows[:, np.newaxis]
+    if rows.dtype.kind == "f" and not np.isfinite(rows).all():
+        row, column = (int(i) for i in np.argwhere(~np.isfinite(rows))[0])
+        raise ValueError(
+            f"The sample holds {rows[row, column]} in row {row}, column {column}; every value must be finite."
+        )
+    return rows
+
+
+def refuse_density(model: Model) -> None:
+    """An empirical distribution has no divergence from a density; say why and what is meant instead."""
+    if model.discrete:
+        return
+    raise DegenerateDataError(
+        f"KL(empirical distribution || {model.name}) does not exist: the empirical distribution puts mass 1/n on single "
+        f"points, where a continuous model has probability 0, so it has no density and the divergence is infinite for every "
+        f"parameter. The negative mean log-likelihood is a cross-entropy, not this divergence. To estimate "
+        f"KL(data distribution || model) pass the sample itself: kl_divergence(X, model)."
+    )
+
+
+def empirical_against_model(law: EmpiricalDistribution, model: Model, term: str = "kl") -> Estimate:
+    """Divergence or cross-entropy of a law on finitely many points from a discrete model.
+
+    The value is exact for the empirical law. Read as an estimate for the law behind the sample it is the plug-in
+    estimate; the standard error is that of a mean over the rows, and the plug-in's bias (distinct rows - 1) / (2 n)
+    is told, not subtracted.
+    """
+    if term == "kl":
+        refuse_density(model)
+    log_q = model.log_density(law.support_)
+    p = law.probabilities_
+    local = -log_q if term == "cross_entropy" else np.log(p) - log_q
+    value = float(p @ local)
+    if np.isinf(value):
+        return impossible_rows(value, int(np.sum(np.isneginf(log_q))), law.n_samples_, "plugin", "distinct rows")
+    size = law.effective_size_
+    error = float(np.sqrt(p @ (local - value) ** 2 / max(size - 1.0, 1.0)))
+    bias = 0.0 if term == "cross_entropy" else (len(p) - 1.0) / (2.0 * size)
+    reasons = []
+    if bias > max(2.0 * error, 0.1):
+        reasons.append(
+            f"{len(p)} distinct rows in a sample of {law.n_samples_}: as an estimate for the law behind the sample the "
+            f"plug-in value is too high by about {bias:.2g} nats."
+        )
+    diagnostics = {"bias_suspected": bool(reasons), "reasons": reasons, "plugin_bias": bias, "distinct_rows": len(p)}
+    if term == "kl":
+        entropy = law.entropy()
+        diagnostics |= {"entropy": entropy, "cross_entropy": value + entropy}
+    return Estimate(value, error, law.n_samples_, "plugin", diagnostics)
+
+
+def impossible_rows(value: float, found: int, n_samples: int, method: str, what: str = "rows") -> Estimate:
+    """The infinite value for a sample with rows that are impossible under the model."""
+    reason = f"{found} {what} have density 0 under the model, so the value is infinite."
+    return Estimate(value, 0.0, n_samples, method, {"reasons": [reason], "impossible_rows": found})

@@ -1,0 +1,216 @@
+"""The divergence as a scikit-learn estimator: fit keeps the reference sample and its tree, later calls only search in it."""
+
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator
+from sklearn.utils import Tags, check_array
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from fastkl.divergence.arguments import (
+    FloatArray,
+    Sample,
+    as_weights,
+    refuse_labels,
+    resolve_neighbors,
+    same_columns,
+    weighted_sample,
+)
+from fastkl.divergence.diagnostics import warn_of_shared_rows
+from fastkl.divergence.estimate import Estimate
+from fastkl.divergence.neighbors import SamplePair, local_terms
+from fastkl.divergence.samples import check_method, default_neighbors, divergence_neighbors, sample_divergence
+
+
+class KLDivergence(BaseEstimator):
+    """Kullback-Leibler divergence of samples from a reference sample.
+
+    ``fit(Q)`` keeps the reference, ``estimate(P)`` gives KL(P || Q).
+
+    Parameters
+    ----------
+    method : {"common_radius", "knn", "bias_reduced"}, default="common_radius"
+        As in `kl_divergence`.
+    n_neighbors : int, default=None
+        Number of neighbours; by default 5 (1 for "bias_reduced"), or fewer in tiny samples.
+    n_jobs : int or None, default=None
+        Threads; None means all cores the process may use.
+
+    Attributes
+    ----------
+    reference_ : ndarray of shape (m, n_features_in_)
+        The reference sample, rows of weight 0 left out.
+    reference_weight_ : ndarray of shape (m,) or None
+        Its weights; None when they are all equal.
+    n_features_in_ : int
+        Number of columns.
+    feature_names_in_ : ndarray of str
+        Names of the columns, if fitted on a data frame.
+
+    See Also
+    --------
+    kl_divergence : The same as one call, for models too.
+
+    References
+    ----------
+    Wang, Q., Kulkarni, S. R. and Verdú, S. (2009), doi:10.1109/TIT.2009.2016060.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastkl.divergence import KLDivergence
+    >>> rng = np.random.default_rng(0)
+    >>> divergence = KLDivergence().fit(rng.normal(0, 1, (1000, 2)))
+    >>> estimate = divergence.estimate(rng.normal(1, 1, (1000, 2)))
+    >>> abs(estimate - 1.0) < 0.2
+    True
+    """
+
+    def __init__(
+        self, method: str = "common_radius", *, n_neighbors: int | None = None, n_jobs: int | None = None
+    ) -> None:
+        self.method = method
+        self.n_neighbors = n_neighbors
+        self.n_jobs = n_jobs
+
+    def fit(self, Q: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
+        """Keep the reference sample and build its tree.
+
+        Parameters
+        ----------
+        Q : array-like of shape (m, d)
+            The reference sample.
+        y : None
+            Not used.
+        sample_weight : array-like of shape (m,), default=None
+            Masses of the rows; only ratios matter.
+
+        Returns
+        -------
+        KLDivergence
+            The estimator itself.
+
+        Raises
+        ------
+        ValueError
+            Values that are missing or labels, wrong weights, more neighbours than rows.
+        """
+        method = check_method(self.method)
+        refuse_labels(Q, "Q")
+        # All checks come before the first attribute, so that a failed fit changes nothing.
+        X = check_array(Q, dtype=(np.float64, np.float32), order="C", estimator=self, input_name="Q")
+        sample = weighted_sample(X, as_weights(sample_weight, len(X), "sample_weight"), self.n_jobs)
+        resolve_neighbors(self.n_neighbors, None, sample.n_rows, default=default_neighbors(method))
+        validate_data(self, Q, skip_check_array=True)
+        self._keep(sample)
+        return self
+
+    def estimate(self, P: ArrayLike, sample_weight: ArrayLike | None = None) -> Estimate:
+        """Estimate KL(P || Q) with its standard error and diagnostics.
+
+        Parameters
+        ----------
+        P : array-like of shape (n, d)
+            A sample.
+        sample_weight : array-like of shape (n,), default=None
+            Masses of the rows; only ratios matter.
+
+        Returns
+        -------
+        Estimate
+            In nats; never clamped.
+
+        Raises
+        ------
+        DegenerateDataError
+            Zero distances with "knn" or "bias_reduced".
+        ValueError
+            As in `fit`, and one row, or other columns than those of the reference.
+
+        Warns
+        -----
+        SharedRowsWarning
+            P and the reference share rows.
+        """
+        pair = self._pair(P, sample_weight)
+        method = check_method(self.method)
+        k = divergence_neighbors(pair, method, self.n_neighbors)
+        estimate, _ = sample_divergence(pair, method, k, standard_error=True)
+        warn_of_shared_rows(estimate.diagnostics["shared_rows"], stacklevel=3)
+        return estimate
+
+    def score(self, P: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> float:
+        """Minus the divergence: greater is nearer to the reference.
+
+        Parameters
+        ----------
+        P : array-like of shape (n, d)
+            A sample.
+        y : None
+            Not used.
+        sample_weight : array-like of shape (n,), default=None
+            Masses of the rows.
+
+        Returns
+        -------
+        float
+            -KL(P || Q) in nats.
+        """
+        pair = self._pair(P, sample_weight)
+        method = check_method(self.method)
+        k = divergence_neighbors(pair, method, self.n_neighbors)
+        return -float(pair.p.mean(local_terms(pair, method, k).log_ratio))
+
+    def score_samples(self, P: ArrayLike) -> FloatArray:
+        """Local terms: an estimate of log p/q at each row of P, whose mean is the divergence.
+
+        The density p is that of the sample P, so a row's term depends on the other rows of P.
+
+        Parameters
+        ----------
+        P : array-like of shape (n, d)
+            A sample of at least two rows.
+
+        Returns
+        -------
+        ndarray of shape (n,)
+            In nats.
+        """
+        pair = self._pair(P, None)
+        method = check_method(self.method)
+        return local_terms(pair, method, divergence_neighbors(pair, method, self.n_neighbors)).log_ratio
+
+    def _keep(self, sample: Sample) -> None:
+        """Store the reference as arrays, and the sample whose tree is built now."""
+        self.reference_ = sample.X
+        self.reference_weight_ = sample.weights
+        self._sample = sample
+        _ = sample.index
+
+    def _pair(self, P: ArrayLike, sample_weight: ArrayLike | None) -> SamplePair:
+        """P with the reference."""
+        check_is_fitted(self)
+        refuse_labels(P, "P")
+        X = validate_data(self, P, dtype=(np.float64, np.float32), order="C", reset=False)
+        sample = weighted_sample(X, as_weights(sample_weight, len(X), "sample_weight"), self.n_jobs)
+        return SamplePair(*same_columns(sample, self._sample, ("P", "Q")))
+
+    def __getstate__(self) -> dict[str, Any]:
+        # The tree is rebuilt from the rows; what is stored is arrays and parameters only.
+        state: dict[str, Any] = dict(super().__getstate__())
+        state.pop("_sample", None)
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        if "reference_" in state:
+            self._keep(Sample(self.reference_, self.reference_weight_, self.n_jobs))
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.estimator_type = "density_estimator"
+        # A local term depends on the whole sample, so terms of single rows cannot be those of the sample; this tag is
+        # how scikit-learn is told not to compare them.
+        tags.non_deterministic = True
+        return tags

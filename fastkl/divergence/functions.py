@@ -1,0 +1,200 @@
+"""The calls for the Kullback-Leibler divergence of samples and models, in nats.
+
+Each argument is a sample (array-like; a 1-D array is one column) or a model (an object with a log-density). What is
+computed follows from that, and the result says how it was obtained.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.utils import check_random_state
+
+from fastkl.divergence.arguments import as_sample
+from fastkl.divergence.diagnostics import warn_of_shared_rows
+from fastkl.divergence.empirical import EmpiricalDistribution, empirical_against_model
+from fastkl.divergence.estimate import Estimate
+from fastkl.divergence.model_pair import DEFAULT_DRAWS, model_divergence
+from fastkl.divergence.models import Model, is_model
+from fastkl.divergence.operands import samples_of_both, weights_fit
+from fastkl.divergence.sample_model import choose_route, divergence_by_density, divergence_by_draws, resolve_draws
+from fastkl.divergence.samples import check_method, divergence_neighbors, sample_divergence
+
+
+def kl_divergence(
+    p: Any,
+    q: Any,
+    *,
+    method: str = "common_radius",
+    n_neighbors: int | None = None,
+    sample_weight_p: ArrayLike | None = None,
+    sample_weight_q: ArrayLike | None = None,
+    standard_error: bool = True,
+    random_state: Any = None,
+    n_jobs: int | None = None,
+    route: str = "auto",
+    n_draws: int | None = None,
+) -> Estimate:
+    r"""Kullback-Leibler divergence :math:`E_p[\log p - \log q]` of q from p, in nats. The order matters.
+
+    * Sample and sample: by nearest neighbours.
+    * Sample and model: cross-entropy minus an entropy estimate (``route="density"``), or the sample against draws
+      from the model (``route="draws"``). A discrete model is compared with the frequencies of the distinct rows.
+    * Model and model: in closed form where one is known, as a sum over the support of two discrete laws on a line, else as a
+      mean over draws from p.
+    * Model and sample: draws from p against the sample.
+
+    Parameters
+    ----------
+    p, q : array-like of shape (n,) or (n, d), or model
+        Samples, or objects with a log-density (``score_samples``, ``logpdf``, ``logpmf`` or ``log_prob``).
+    method : {"common_radius", "knn", "bias_reduced"}, default="common_radius"
+        Estimator for two samples. With :math:`\rho_k, \nu_k` the distances from a row of p to its k-th neighbour among
+        the other rows of p and among the rows of q:
+
+        "common_radius"
+            counts l, k' in the closed ball of radius max(rho_k, nu_k), plus 1 for a sample that did not set the radius alone;
+            mean of psi(l) - psi(k') + psi(m + 1) - psi(n). It takes no logarithm of a distance, so it is finite on tied,
+            rounded and zero-inflated data, and on categories it is the estimate of Zhang and Grabchak.
+        "knn"
+            mean of d log(nu_k / rho_k) + log(m / (n - 1)).
+        "bias_reduced"
+            one radius as above with k = 1, then the distances to the last rows within it:
+            mean of d log(nu_k' / rho_l) + psi(l) - psi(k') + log(m / (n - 1)).
+    n_neighbors : int, default=None
+        k; by default 5 (1 for "bias_reduced"), or fewer in tiny samples. Small k has less bias, large k less variance.
+    sample_weight_p, sample_weight_q : array-like, default=None
+        Masses of the rows; only ratios matter, rows of weight 0 are left out, equal weights change nothing. A weight is
+        *not* the same as that many repeated rows, which would be atoms to a neighbour estimate: radii go by rows, and a
+        ball's mass counts as Kish's effective number of rows.
+    standard_error : bool, default=True
+        Whether to compute the standard error and the diagnostics that need one.
+    random_state : int, RandomState instance or None, default=None
+        For draws from a model.
+    n_jobs : int or None, default=None
+        Threads; None means all cores the process may use.
+    route : {"auto", "density", "draws"}, default="auto"
+        For a sample and a model. "auto" takes the density up to 3 columns (or if the model has no draws), then draws.
+    n_draws : int, default=None
+        Draws from a model. By default 5 n (at least 1000, at most the larger of n and 100 000) against a sample of n rows,
+        and 100 000 for two models.
+
+    Returns
+    -------
+    Estimate
+        As estimated: it may be negative and is never clamped. +inf when q gives density 0 to a row of the sample, or to a draw
+        from p. The standard error covers the sampling of both samples.
+
+    Raises
+    ------
+    DegenerateDataError
+        Zero distances with "knn" or "bias_reduced" or in the density route; ``empirical(X)`` against a density.
+    ValueError
+        Values that are missing or labels (use ``categorical_kl``), different columns, wrong weights, more neighbours than rows,
+        a model that gives nan.
+
+    Warns
+    -----
+    SharedRowsWarning
+        The samples have rows in common although values hardly repeat within a sample.
+
+    References
+    ----------
+    Wang, Q., Kulkarni, S. R. and Verdú, S. (2009). Divergence estimation for multidimensional densities via
+    k-nearest-neighbor distances. IEEE Transactions on Information Theory 55, 2392-2405. doi:10.1109/TIT.2009.2016060.
+    The common radius follows Kraskov, Stögbauer and Grassberger (2004), doi:10.1103/PhysRevE.69.066138, and the ratio
+    of counts in Noshad et al. (2017), arXiv:1702.05222.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from scipy.stats import norm, poisson
+    >>> from fastkl.divergence import kl_divergence
+    >>> rng = np.random.default_rng(0)
+    >>> x, y = rng.normal(0, 1, 1000), rng.normal(1, 2, 1000)
+    >>> estimate = kl_divergence(x, y)
+    >>> abs(estimate - 0.443147) < 3 * estimate.standard_error
+    True
+    >>> abs(kl_divergence(x, norm(1, 2)) - 0.443147) < 0.1
+    True
+    >>> round(kl_divergence([0, 1, 2], poisson(1)), 6)
+    0.132437
+    """
+    method = check_method(method)
+    rng = check_random_state(random_state)
+    weights_fit(p, q, sample_weight_p, sample_weight_q)
+    if is_model(q):
+        model = Model(q, "q")
+        if isinstance(p, EmpiricalDistribution):
+            return empirical_against_model(p, model)
+        if is_model(p):
+            return model_divergence(Model(p, "p"), model, resolve_draws(n_draws, DEFAULT_DRAWS), rng)
+        if model.discrete:
+            return empirical_against_model(EmpiricalDistribution(p, sample_weight_p), model)
+        sample = as_sample(p, "p", sample_weight_p, n_jobs)
+        if choose_route(route, sample.n_columns, model) == "density":
+            return divergence_by_density(sample, model, n_neighbors, standard_error)
+        return divergence_by_draws(sample, model, n_neighbors, n_draws, standard_error, rng)
+    pair = samples_of_both(p, q, sample_weight_p, sample_weight_q, n_jobs, rng, n_draws)
+    k = divergence_neighbors(pair, method, n_neighbors)
+    estimate, _ = sample_divergence(pair, method, k, standard_error)
+    warn_of_shared_rows(estimate.diagnostics["shared_rows"], stacklevel=3)
+    return estimate
+
+
+def kl_divergence_sweep(
+    p: ArrayLike,
+    q: ArrayLike,
+    n_neighbors: int | Iterable[int] = 10,
+    *,
+    method: str = "common_radius",
+    sample_weight_p: ArrayLike | None = None,
+    sample_weight_q: ArrayLike | None = None,
+    standard_error: bool = True,
+    n_jobs: int | None = None,
+) -> dict[int, Estimate]:
+    """Kullback-Leibler divergence from samples for many numbers of neighbours, from one search.
+
+    An estimate that drifts with the number of neighbours is biased; one that is flat may be trusted more.
+
+    Parameters
+    ----------
+    p, q : array-like of shape (n,) or (n, d)
+        Samples.
+    n_neighbors : int or iterable of int, default=10
+        The numbers; K stands for 1, ..., K.
+    method : {"common_radius", "knn", "bias_reduced"}, default="common_radius"
+        As in `kl_divergence`.
+    sample_weight_p, sample_weight_q : array-like, default=None
+        Masses of the rows.
+    standard_error : bool, default=True
+        Whether to compute the standard errors.
+    n_jobs : int or None, default=None
+        Threads.
+
+    Returns
+    -------
+    dict of int to Estimate
+        In the order of the numbers given.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastkl.divergence import kl_divergence_sweep
+    >>> rng = np.random.default_rng(0)
+    >>> sweep = kl_divergence_sweep(rng.normal(size=300), rng.normal(size=300), [1, 5])
+    >>> list(sweep)
+    [1, 5]
+    """
+    chosen = check_method(method)
+    pair = samples_of_both(p, q, sample_weight_p, sample_weight_q, n_jobs, None, None)
+    several = range(1, n_neighbors + 1) if isinstance(n_neighbors, (int, np.integer)) else list(n_neighbors)
+    numbers = [divergence_neighbors(pair, chosen, k) for k in several]
+    if not numbers:
+        raise ValueError("n_neighbors names no number of neighbours.")
+    pair.own(max(numbers))
+    pair.across(max(numbers))
+    sweep = {k: sample_divergence(pair, chosen, k, standard_error)[0] for k in numbers}
+    warn_of_shared_rows(max(e.diagnostics["shared_rows"] for e in sweep.values()), stacklevel=3)
+    return sweep

@@ -1,0 +1,141 @@
+"""Models as the divergences meet them: through what they offer, whoever wrote them.
+
+A model has a log-density per row (``score_samples``, ``logpdf``, ``logpmf`` or ``log_prob``) and perhaps draws (``sample``,
+``rvs`` or ``resample``). That covers the densities of this library, those of scikit-learn, frozen distributions of scipy
+and anything written alike. All answers are checked: a shape that does not fit or a NaN is an error that names the row.
+"""
+
+import copy
+import inspect
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastkl.divergence.arguments import FloatArray
+
+_LOG_DENSITIES = ("score_samples", "logpdf", "logpmf", "log_prob")
+
+
+def is_model(thing: object) -> bool:
+    """Whether the argument of a divergence is a model, by the methods it has."""
+    return any(callable(getattr(thing, name, None)) for name in _LOG_DENSITIES)
+
+
+class Model:
+    """One face for all models.
+
+    Parameters
+    ----------
+    thing : object
+        The model as it was passed.
+    name : str
+        Name of the argument, for messages.
+    """
+
+    def __init__(self, thing: Any, name: str) -> None:
+        self.thing = thing
+        self.name = name
+
+    @property
+    def discrete(self) -> bool:
+        """Whether the log-density is a log-probability (with respect to counting)."""
+        family = getattr(self.thing, "family_", None)
+        if family is not None:
+            return bool(getattr(family, "discrete", False))
+        if hasattr(self.thing, "logpmf") and hasattr(self.thing, "logpdf"):
+            return any(base.__name__ == "DiscreteDistribution" for base in type(self.thing).__mro__)
+        return hasattr(self.thing, "logpmf")
+
+    @property
+    def family(self) -> Any:
+        """The family's descriptor, or None for a model from elsewhere."""
+        return getattr(self.thing, "family_", None)
+
+    @property
+    def params(self) -> Any:
+        """The family's parameters, or None for a model from elsewhere."""
+        return getattr(self.thing, "params_", None)
+
+    @property
+    def can_draw(self) -> bool:
+        """Whether it offers draws."""
+        return any(callable(getattr(self.thing, name, None)) for name in ("sample", "rvs", "resample"))
+
+    def log_density(self, X: NDArray[Any]) -> FloatArray:
+        """Log-density of each row of X (n, d): (n,); -inf where the density is 0."""
+        thing = self.thing
+        if hasattr(thing, "score_samples"):
+            values = thing.score_samples(X)
+        elif hasattr(thing, "resample"):
+            values = thing.logpdf(X.T)  # scipy's gaussian_kde takes columns of points
+        elif hasattr(thing, "logpmf") and self.discrete:
+            values = thing.logpmf(X)
+        else:
+            values = thing.logpdf(X) if hasattr(thing, "logpdf") else thing.log_prob(X)
+        values = np.asarray(values, dtype=np.float64)
+        n = len(X)
+        if values.shape == (n, 1) or (n == 1 and values.size == 1):
+            values = values.reshape(n)
+        if values.shape != (n,):
+            raise ValueError(
+                f"{self.name} gives log-densities of shape {values.shape} for {n} rows of {X.shape[1]} columns; one number "
+                f"per row is expected. A univariate model describes one column: for several independent columns use "
+                f"fastkl.ProductDensity, or a multivariate model."
+            )
+        bad = np.isnan(values) | (values == np.inf)
+        if bad.any():
+            row = int(np.argmax(bad))
+            raise ValueError(
+                f"The log-density of {self.name} is {values[row]} in row {row}, at {np.asarray(X[row]).tolist()}; "
+                f"a finite number, or -inf where the density is 0, is expected."
+            )
+        return values
+
+    def draw(self, n_draws: int, rng: np.random.RandomState) -> NDArray[Any]:
+        """A matrix of ``n_draws`` rows drawn from the model."""
+        thing = self.thing
+        if not self.can_draw:
+            raise ValueError(
+                f"{self.name} cannot be drawn from: it has neither a `sample` nor an `rvs` method. Give it one, or pass a "
+                f"sample of it."
+            )
+        if hasattr(thing, "rvs"):
+            drawn = thing.rvs(size=n_draws, random_state=rng)
+        elif hasattr(thing, "resample"):
+            drawn = np.asarray(thing.resample(n_draws, seed=rng)).T
+        else:
+            drawn = self._sample(n_draws, rng)
+        rows = np.asarray(drawn[0] if isinstance(drawn, tuple) else drawn)
+        return rows.reshape(n_draws, -1)
+
+    def _sample(self, n_draws: int, rng: np.random.RandomState) -> Any:
+        """Draw by a method called ``sample``, which has a different signature in every library."""
+        known = inspect.signature(self.thing.sample).parameters
+        if "random_state" in known:
+            return self.thing.sample(n_draws, random_state=rng)
+        if "rng" in known:
+            return self.thing.sample(n_draws, rng=np.random.default_rng(rng.randint(2**31)))
+        if hasattr(self.thing, "random_state"):
+            # scikit-learn's mixtures keep their generator in a parameter; the caller's object is left as it is.
+            seeded = copy.copy(self.thing)
+            seeded.random_state = rng
+            return seeded.sample(n_draws)
+        return self.thing.sample((n_draws,) if "sample_shape" in known else n_draws)
+
+    def covariance(self, n_columns: int) -> FloatArray | None:
+        """A covariance to whiten by: the model's own, else that of draws with a fixed seed; None without either."""
+        params = self.params
+        candidates = [getattr(self.thing, name, None) for name in ("covariance_", "cov")]
+        candidates.append(params.get("covariance") if isinstance(params, dict) else None)
+        for own in candidates:
+            if own is not None and not callable(own):
+                matrix = np.asarray(own, dtype=np.float64)
+                if matrix.ndim < 2:
+                    matrix = np.diag(np.broadcast_to(matrix, (n_columns,)))
+                if matrix.shape == (n_columns, n_columns):
+                    return matrix
+        if not self.can_draw:
+            return None
+        drawn = self.draw(1000 + 100 * n_columns, np.random.RandomState(0))
+        return np.atleast_2d(np.cov(drawn, rowvar=False)) if drawn.shape[1] == n_columns else None

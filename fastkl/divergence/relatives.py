@@ -1,0 +1,208 @@
+"""Symmetric relatives of the Kullback-Leibler divergence: Jeffreys and Jensen-Shannon, from the same trees and balls.
+
+For Jensen-Shannon the mixture needs no sample of its own. Around a row of p the common ball holds l other rows of P and k of
+Q; with N = l + k and pi = (n - 1)/(n - 1 + m) the pooled sample gives log of the mixture as
+
+    psi(N) - psi(n + m) + log v,      v = f / (2 pi) + (1 - f) / (2 (1 - pi)),
+
+where f estimates the share of P in the ball without the row that set the radius. With n = m, v is 1 and the estimate has no
+bias under p = q; else the curvature of the logarithm is corrected by its second-order term.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.special import digamma
+from sklearn.utils import check_random_state
+
+from fastkl.divergence.arguments import FloatArray
+from fastkl.divergence.diagnostics import many_columns, shared_rows, warn_of_shared_rows
+from fastkl.divergence.estimate import Estimate
+from fastkl.divergence.model_pair import DEFAULT_DRAWS, model_divergence, model_jensen_shannon
+from fastkl.divergence.models import Model, is_model
+from fastkl.divergence.neighbors import BallMasses, LocalTerms, SamplePair, common_balls
+from fastkl.divergence.operands import samples_of_both, weights_fit
+from fastkl.divergence.sample_model import resolve_draws
+from fastkl.divergence.samples import check_method, divergence_neighbors, merged_doubts, sample_divergence
+
+
+def jeffreys(
+    p: Any,
+    q: Any,
+    *,
+    method: str = "common_radius",
+    n_neighbors: int | None = None,
+    sample_weight_p: ArrayLike | None = None,
+    sample_weight_q: ArrayLike | None = None,
+    standard_error: bool = True,
+    random_state: Any = None,
+    n_jobs: int | None = None,
+    n_draws: int | None = None,
+) -> Estimate:
+    r"""Jeffreys divergence :math:`KL(p \| q) + KL(q \| p)`, in nats.
+
+    Parameters
+    ----------
+    p, q : array-like of shape (n,) or (n, d), or model
+        Samples, or objects with a log-density. With one model, rows drawn from it take its place.
+    method : {"common_radius", "knn", "bias_reduced"}, default="common_radius"
+        As in `kl_divergence`.
+    n_neighbors : int, default=None
+        As in `kl_divergence`.
+    sample_weight_p, sample_weight_q : array-like, default=None
+        Masses of the rows of a sample.
+    standard_error : bool, default=True
+        Whether to compute it.
+    random_state : int, RandomState instance or None, default=None
+        For draws from a model.
+    n_jobs : int or None, default=None
+        Threads.
+    n_draws : int, default=None
+        Draws from a model.
+
+    Returns
+    -------
+    Estimate
+        ``diagnostics["forward"]`` and ``["backward"]`` hold both divergences.
+
+    References
+    ----------
+    Jeffreys, H. (1946). An invariant form for the prior probability in estimation problems. Proceedings of the Royal Society A
+    186, 453-461. doi:10.1098/rspa.1946.0056.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastkl.divergence import jeffreys
+    >>> rng = np.random.default_rng(0)
+    >>> estimate = jeffreys(rng.normal(0, 1, 1000), rng.normal(1, 1, 1000))
+    >>> abs(estimate - 1.0) < 3 * estimate.standard_error
+    True
+    """
+    chosen = check_method(method)
+    rng = check_random_state(random_state)
+    weights_fit(p, q, sample_weight_p, sample_weight_q)
+    if is_model(p) and is_model(q):
+        draws = resolve_draws(n_draws, DEFAULT_DRAWS)
+        first, second = Model(p, "p"), Model(q, "q")
+        parts = (model_divergence(first, second, draws, rng), model_divergence(second, first, draws, rng))
+        error = float(np.hypot(parts[0].standard_error, parts[1].standard_error))
+        return _sum(parts, error, parts[0].n_samples, parts[0].method)
+    pair = samples_of_both(p, q, sample_weight_p, sample_weight_q, n_jobs, rng, n_draws)
+    k = divergence_neighbors(pair, chosen, n_neighbors)
+    back = pair.reversed()
+    divergence_neighbors(back, chosen, k)
+    forward, terms = sample_divergence(pair, chosen, k, standard_error)
+    backward, back_terms = sample_divergence(back, chosen, k, standard_error)
+    warn_of_shared_rows(forward.diagnostics["shared_rows"], stacklevel=3)
+    error = float("nan")
+    if standard_error:
+        error = float(np.sqrt(_jeffreys_variance(pair, terms) + _jeffreys_variance(back, back_terms)))
+    return _sum((forward, backward), error, (pair.p.n_rows, pair.q.n_rows), method)
+
+
+def _sum(parts: tuple[Estimate, Estimate], error: float, size: Any, method: str) -> Estimate:
+    """Both directions as one estimate."""
+    doubts = merged_doubts(*parts) | {"forward": float(parts[0]), "backward": float(parts[1])}
+    return Estimate(float(parts[0]) + float(parts[1]), error, size, method, doubts)
+
+
+def _jeffreys_variance(pair: SamplePair, terms: LocalTerms) -> float:
+    """What the rows of p add to the variance: each moves the sum by log p/q (own term) - q/p (as reference)."""
+    influence = terms.log_ratio - terms.inverse_ratio
+    return pair.p.variance(influence) / pair.p.effective_size
+
+
+def jensen_shannon(
+    p: Any,
+    q: Any,
+    *,
+    n_neighbors: int | None = None,
+    sample_weight_p: ArrayLike | None = None,
+    sample_weight_q: ArrayLike | None = None,
+    standard_error: bool = True,
+    random_state: Any = None,
+    n_jobs: int | None = None,
+    n_draws: int | None = None,
+) -> Estimate:
+    r"""Jensen-Shannon divergence :math:`\frac12 KL(p \| \frac{p+q}2) + \frac12 KL(q \| \frac{p+q}2)`, in nats.
+
+    It lies between 0 and log 2 (an estimate may fall outside a little) and exists for any two laws.
+
+    Parameters
+    ----------
+    p, q : array-like of shape (n,) or (n, d), or model
+        Samples, or objects with a log-density. With one model, rows drawn from it take its place.
+    n_neighbors : int, default=None
+        Rows of each sample that the common ball around a row reaches; by default 5.
+    sample_weight_p, sample_weight_q : array-like, default=None
+        Masses of the rows of a sample.
+    standard_error : bool, default=True
+        Whether to compute it.
+    random_state : int, RandomState instance or None, default=None
+        For draws from a model.
+    n_jobs : int or None, default=None
+        Threads.
+    n_draws : int, default=None
+        Draws from a model.
+
+    Returns
+    -------
+    Estimate
+        The two distributions have the same weight, whatever the sizes of the samples.
+
+    References
+    ----------
+    Lin, J. (1991). Divergence measures based on the Shannon entropy. IEEE Transactions on Information Theory 37, 145-151.
+    doi:10.1109/18.61115.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastkl.divergence import jensen_shannon
+    >>> rng = np.random.default_rng(0)
+    >>> estimate = jensen_shannon(rng.normal(0, 1, 1000), rng.normal(0, 1, 500))
+    >>> abs(estimate) < 0.03
+    True
+    """
+    rng = check_random_state(random_state)
+    weights_fit(p, q, sample_weight_p, sample_weight_q)
+    if is_model(p) and is_model(q):
+        return model_jensen_shannon(Model(p, "p"), Model(q, "q"), resolve_draws(n_draws, DEFAULT_DRAWS), rng)
+    pair = samples_of_both(p, q, sample_weight_p, sample_weight_q, n_jobs, rng, n_draws)
+    k = divergence_neighbors(pair, "common_radius", n_neighbors)
+    pair.own(k), pair.across(k)
+    shared = shared_rows(pair)
+    warn_of_shared_rows(shared, stacklevel=3)
+    total, variance = 0.0, 0.0
+    for side in (pair, pair.reversed()):
+        divergence_neighbors(side, "common_radius", k)
+        terms = _mixture_terms(*common_balls(side, k))
+        total += 0.5 * side.p.mean(terms)
+        variance += 0.25 * side.p.variance(terms) / side.p.effective_size
+    error = float(np.sqrt(variance)) if standard_error else float("nan")
+    reasons = many_columns(pair.p)
+    doubts = {"bias_suspected": bool(reasons), "reasons": reasons, "n_neighbors": k, "shared_rows": shared}
+    return Estimate(total, error, (pair.p.n_rows, pair.q.n_rows), "common_radius", doubts)
+
+
+def _mixture_terms(p: BallMasses, q: BallMasses) -> FloatArray:
+    """Local estimates of log p/((p + q)/2); weighted masses are brought to counts of effective rows first."""
+    rows_p, rows_q = (_share(side) * side.size for side in (p, q))
+    both = p.extra * q.extra
+    pi = p.size / (p.size + q.size)
+    inner = rows_p + rows_q - (1.0 - p.extra) - (1.0 - q.extra)
+    f = np.clip((rows_p - (1.0 - p.extra)) / np.maximum(inner, 1e-300), 0.0, 1.0)
+    f = np.where(inner > 0.0, f, pi)
+    v = f / (2.0 * pi) + (1.0 - f) / (2.0 * (1.0 - pi))
+    slope = (1.0 / (2.0 * pi) - 1.0 / (2.0 * (1.0 - pi))) / v
+    finite = np.maximum(1.0 / np.maximum(inner, 1.0) - 1.0 / (p.size + q.size), 0.0)
+    log_mixture = digamma(rows_p + rows_q + both) - digamma(p.size + q.size + 1.0) + np.log(v)
+    log_mixture = log_mixture + 0.5 * slope**2 * f * (1.0 - f) * finite
+    return digamma(rows_p + p.extra) - digamma(p.size + 1.0) - log_mixture
+
+
+def _share(side: BallMasses) -> FloatArray:
+    """The part of a sample's mass that is in each ball."""
+    return np.asarray(side.count * np.exp(side.log_unit - side.log_exact_total))

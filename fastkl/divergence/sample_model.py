@@ -1,0 +1,186 @@
+"""A sample against a model: how far the law of the data is from a model with a known log-density.
+
+Two routes. *Density*: KL = cross-entropy - entropy, where the cross-entropy is a plain mean of -log q and only the entropy
+needs neighbours; its bias is that of an entropy, which grows with the number of columns. *Draws*: rows drawn from the model
+are compared with the sample by counting in common balls, where most of the bias cancels (20 columns, 1000 rows of a correct
+model: -0.84 by the density, -0.01 by draws). So the density is used up to three columns, where the entropy is
+root-n consistent, and draws beyond.
+
+A divergence does not change under a common bijection, so both routes look for neighbours in coordinates in which the model has
+unit covariance (its own covariance, or that of draws with a fixed seed); the entropy is moved back by log abs det.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import solve_triangular
+from scipy.special import digamma
+
+from fastkl.divergence.arguments import FloatArray, Sample, resolve_neighbors
+from fastkl.divergence.diagnostics import many_columns, sweep_doubts
+from fastkl.divergence.empirical import impossible_rows
+from fastkl.divergence.estimate import Estimate
+from fastkl.divergence.models import Model
+from fastkl.divergence.neighbors import SamplePair, log_density_own, log_unit_ball
+from fastkl.divergence.samples import SWEEP_ROWS, divergence_neighbors, sample_divergence
+from fastkl.divergence.uncertainty import entropy_error, mean_error
+
+ROUTES = ("auto", "density", "draws")
+DENSITY_COLUMNS = 3
+
+
+def choose_route(route: str, n_columns: int, model: Model) -> str:
+    """The route: as asked for, else by the number of columns and whether the model can be drawn from."""
+    if route not in ROUTES:
+        raise ValueError(f"route={route!r} is unknown; expected one of {', '.join(map(repr, ROUTES))}.")
+    if route != "auto":
+        return route
+    return "density" if n_columns <= DENSITY_COLUMNS or not model.can_draw else "draws"
+
+
+def default_draws(n_rows: int) -> int:
+    """Five draws for each row, at least 1000 and at most 100 000 unless there are more rows."""
+    return max(n_rows, min(max(5 * n_rows, 1000), 100_000))
+
+
+def resolve_draws(n_draws: int | None, default: int) -> int:
+    """The number of draws, checked."""
+    if n_draws is None:
+        return default
+    if isinstance(n_draws, bool) or not isinstance(n_draws, (int, np.integer)) or n_draws < 2:
+        raise ValueError(f"n_draws is a whole number >= 2; got {n_draws!r}.")
+    return int(n_draws)
+
+
+def sample_cross_entropy_of_model(p: Sample, model: Model, standard_error: bool) -> Estimate:
+    """-mean log q over the rows of p; +inf when a row is impossible under q."""
+    log_q = model.log_density(p.X)
+    value = -p.mean(log_q)
+    if np.isinf(value):
+        return impossible_rows(value, int(np.isneginf(log_q).sum()), p.n_rows, "mean log-density")
+    error = mean_error(p, log_q) if standard_error else float("nan")
+    return Estimate(value, error, p.n_rows, "mean log-density")
+
+
+def divergence_by_density(p: Sample, model: Model, n_neighbors: int | None, standard_error: bool) -> Estimate:
+    """-mean log q - entropy of the sample, the entropy in coordinates whitened by the model."""
+    k = resolve_neighbors(n_neighbors, p.n_rows)
+    log_q = model.log_density(p.X)
+    cross_entropy = -p.mean(log_q)
+    if np.isinf(cross_entropy):
+        return impossible_rows(cross_entropy, int(np.isneginf(log_q).sum()), p.n_rows, "density")
+    whitened, log_det = _whiten(p, model)
+    pair = SamplePair(whitened, whitened)
+    reach = min(2 * k, p.n_rows - 1) if standard_error and p.n_rows <= SWEEP_ROWS else k
+    distances = pair.own(reach)
+    log_p, numbers = log_density_own(pair, k)
+    log_p = log_p - log_det
+    entropy = -p.mean(log_p)
+    value = cross_entropy - entropy
+    error = entropy_error(p, log_p - log_q, numbers) if standard_error else float("nan")
+    reasons, bias = [], 0.0
+    if p.weights is None and (distances[:, 0] > 0.0).all():
+        ks = np.arange(1, distances.shape[1] + 1)
+        constant = digamma(ks) - np.log(p.n_rows - 1.0) - log_unit_ball(p.n_columns) - log_det
+        sweep = constant - p.n_columns * np.log(distances) - log_q[:, np.newaxis]
+        reasons, bias = sweep_doubts(sweep, p.n_columns, value, 0.0 if np.isnan(error) else error)
+    reasons = many_columns(p) + reasons + _negative(value, error)
+    return Estimate(
+        value,
+        error,
+        p.n_rows,
+        "density",
+        {
+            "bias_suspected": bool(reasons),
+            "reasons": reasons,
+            "cross_entropy": cross_entropy,
+            "entropy": entropy,
+            "n_neighbors": k,
+            "k_sweep_bias": bias,
+            "route": "density",
+        },
+    )
+
+
+def divergence_by_draws(
+    p: Sample,
+    model: Model,
+    n_neighbors: int | None,
+    n_draws: int | None,
+    standard_error: bool,
+    rng: np.random.RandomState,
+) -> Estimate:
+    """The common-radius divergence of the sample from rows drawn from the model."""
+    log_q = model.log_density(p.X)
+    cross_entropy = -p.mean(log_q)
+    if np.isinf(cross_entropy):
+        return impossible_rows(cross_entropy, int(np.isneginf(log_q).sum()), p.n_rows, "draws")
+    draws = resolve_draws(n_draws, default_draws(p.n_rows))
+    drawn = drawn_sample(model, draws, p, rng)
+    p, drawn = _whiten_both(p, drawn, model)
+    pair = SamplePair(p, drawn)
+    k = divergence_neighbors(pair, "common_radius", n_neighbors)
+    estimate, _ = sample_divergence(pair, "common_radius", k, standard_error)
+    doubts = dict(estimate.diagnostics)
+    doubts |= {
+        "cross_entropy": cross_entropy,
+        "entropy": cross_entropy - float(estimate),
+        "n_draws": draws,
+        "route": "draws",
+    }
+    return Estimate(float(estimate), estimate.standard_error, (p.n_rows, draws), "draws", doubts)
+
+
+def drawn_sample(model: Model, n_draws: int, like: Sample | None, rng: np.random.RandomState) -> Sample:
+    """Draws from a model as a sample, with the columns and threads of another."""
+    X = model.draw(n_draws, rng)
+    if like is not None and X.shape[1] != like.n_columns:
+        raise ValueError(f"The sample has {like.n_columns} columns and {model.name} draws rows of {X.shape[1]}.")
+    return Sample(np.ascontiguousarray(X, dtype=np.float64), None, None if like is None else like.n_jobs)
+
+
+def _negative(value: float, error: float) -> list[str]:
+    """The doubt of an estimate far below 0."""
+    if not value < -3.0 * error:
+        return []
+    return [f"The estimate is negative by {-value / error:.1f} standard errors, which no divergence is."]
+
+
+def _factor(n_columns: int, model: Model) -> FloatArray | None:
+    """Lower Cholesky factor of the model's covariance, or None where there is no use for one."""
+    if n_columns == 1:
+        return None
+    covariance = model.covariance(n_columns)
+    if covariance is None or not np.isfinite(covariance).all():
+        return None
+    try:
+        return np.linalg.cholesky(covariance)
+    except np.linalg.LinAlgError:
+        return None
+
+
+def _transformed(X: NDArray[Any], centre: FloatArray, factor: FloatArray) -> NDArray[Any]:
+    """Rows in coordinates where the model has unit covariance; centred first, so that offsets cost no digits."""
+    return np.ascontiguousarray(solve_triangular(factor, (X - centre).T, lower=True, check_finite=False).T)
+
+
+def _whiten(p: Sample, model: Model) -> tuple[Sample, float]:
+    """The sample in whitened coordinates, and log abs det of the map back."""
+    factor = _factor(p.n_columns, model)
+    if factor is None:
+        return p, 0.0
+    X = _transformed(p.X, p.X.mean(axis=0, dtype=np.float64), factor)
+    return Sample(X, p.weights, p.n_jobs), float(np.log(np.diag(factor)).sum())
+
+
+def _whiten_both(p: Sample, drawn: Sample, model: Model) -> tuple[Sample, Sample]:
+    """Both samples in the same whitened coordinates."""
+    factor = _factor(p.n_columns, model)
+    if factor is None:
+        return (p if p.X.dtype == np.float64 else Sample(p.X.astype(np.float64), p.weights, p.n_jobs)), drawn
+    centre = p.X.mean(axis=0, dtype=np.float64)
+    return (
+        Sample(_transformed(p.X, centre, factor), p.weights, p.n_jobs),
+        Sample(_transformed(drawn.X, centre, factor), None, p.n_jobs),
+    )

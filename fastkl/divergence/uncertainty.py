@@ -1,0 +1,50 @@
+"""Standard errors of nearest-neighbour estimates, from the searches already made.
+
+The estimate of KL(p || q) is a mean over the rows of P, but its error has three sources:
+
+* ``Var_p[log p/q] / n``, the sampling of the rows of P;
+* ``Var_q[p/q] / m``, the sampling of the rows of Q: log q moves at all rows of P that share a row of Q. As
+  ``E_q[(p/q)^2] = E_p[p/q]`` this is ``(E_p[p/q] - 1) / m``, so it needs no search around the rows of Q;
+* the noise of counting few rows. A count of k has a log of variance ``psi'(k)``; it is part of the plain variance of the
+  local terms once. That a row of P also serves as its neighbours' neighbour adds the same amount for P again.
+
+So the square of the standard error is ``(Var(terms) + mean psi'(n_p)) / n + max(0, E_p[p/q] - 1) / m``, with Kish's
+effective sizes when there are weights. Leaving out the second source (a habit) covers 57 % in place of 95 % on an easy case.
+The variance is that of the estimator: no standard error says how far its expectation is from the divergence.
+"""
+
+import numpy as np
+from scipy.special import polygamma
+
+from fastkl.divergence.arguments import FloatArray, Sample
+from fastkl.divergence.neighbors import LocalTerms, SamplePair
+
+
+def count_noise(numbers: FloatArray) -> FloatArray:
+    """Variance of the logarithm of a density that rests on so many rows: psi'(number)."""
+    distinct, position = np.unique(numbers, return_inverse=True)
+    return np.asarray(polygamma(1, np.maximum(distinct, 1.0)))[position]
+
+
+def divergence_error(pair: SamplePair, terms: LocalTerms, ratio: FloatArray) -> float:
+    """Standard error of the mean of the local terms log p/q, with p/q at the rows of p."""
+    p = pair.p
+    noise = p.mean(count_noise(terms.n_p))
+    plain = max(p.variance(terms.log_ratio), noise + p.mean(count_noise(terms.n_q)))
+    return float(np.sqrt((plain + noise) / p.effective_size + reference_variance(pair, ratio)))
+
+
+def reference_variance(pair: SamplePair, ratio: FloatArray) -> float:
+    """The part of the variance that comes from the rows of Q, ``Var_q[p/q] / m``, from p/q at the rows of P."""
+    return max(0.0, pair.p.mean(ratio) - 1.0) / pair.q.effective_size
+
+
+def entropy_error(sample: Sample, log_density: FloatArray, numbers: FloatArray) -> float:
+    """Standard error of a nearest-neighbour entropy: the terms' own variance, and their rows' use as neighbours."""
+    noise = sample.mean(count_noise(numbers))
+    return float(np.sqrt((max(sample.variance(log_density), noise) + noise) / sample.effective_size))
+
+
+def mean_error(sample: Sample, values: FloatArray) -> float:
+    """Standard error of a weighted mean."""
+    return float(np.sqrt(sample.variance(values) / sample.effective_size))

@@ -1,0 +1,60 @@
+"""Block linear algebra against numpy, over dtypes, widths on both sides of the BLAS switch, offsets and weights."""
+
+import numpy as np
+import pytest
+from scipy.linalg import solve_triangular
+
+from fastkl._core import _linalg
+
+WIDTHS = [1, 2, 3, 8, 33, 63, 64, 80]
+
+
+def sample(n, d, dtype=np.float64, offset=0.0, seed=0):
+    rng = np.random.default_rng(seed)
+    return (rng.normal(size=(n, d)) @ rng.normal(size=(d, d)) + offset).astype(dtype)
+
+
+@pytest.mark.parametrize("d", WIDTHS)
+@pytest.mark.parametrize("n", [1, 31, 32, 4096, 9001])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_whitened_squares(n, d, dtype):
+    X = sample(n, d, dtype, offset=3.0)
+    lower = np.linalg.cholesky(np.cov(sample(500, d, seed=1).T).reshape(d, d) + np.eye(d))
+    mean = np.linspace(-1.0, 1.0, d)
+    expected = (solve_triangular(lower, (X.astype(np.float64) - mean).T, lower=True) ** 2).sum(axis=0)
+    one, two = (_linalg.whitened_squares(X, mean, lower, threads) for threads in (1, 2))
+    np.testing.assert_allclose(one, expected, rtol=1e-10)
+    np.testing.assert_array_equal(one, two)
+
+
+@pytest.mark.parametrize("d", [1, 2, 5, 40])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_moments(d, weighted, dtype):
+    n = 2 * 4096 + 77
+    X = sample(n, d, dtype, offset=100.0)
+    w = np.random.default_rng(2).uniform(0.0, 2.0, n) if weighted else None
+    wide, weights = X.astype(np.float64), np.ones(n) if w is None else w
+    weight, mean, scatter = _linalg.moments(X, w, 2)
+    expected_mean = np.average(wide, axis=0, weights=weights)
+    centred = wide - expected_mean
+    np.testing.assert_allclose(weight, weights.sum(), rtol=1e-13)
+    np.testing.assert_allclose(mean, expected_mean, rtol=1e-13)
+    expected = (centred * weights[:, None]).T @ centred
+    np.testing.assert_allclose(scatter, expected, rtol=1e-11, atol=1e-11 * expected.max())
+    for other in (_linalg.moments(X, w, 1), _linalg.moments(X, w, 3)):
+        assert other[0] == weight
+        np.testing.assert_array_equal(other[1], mean)
+        np.testing.assert_array_equal(other[2], scatter)
+    cut = 1234
+    parts = [_linalg.moments(X[s], None if w is None else w[s], 1) for s in (slice(cut), slice(cut, None))]
+    merged = _linalg.merge_moments(*parts[0], *parts[1])
+    np.testing.assert_allclose(merged[1], mean, rtol=1e-13)
+    np.testing.assert_allclose(merged[2], scatter, rtol=1e-11, atol=1e-11 * expected.max())
+
+
+def test_more_blocks_than_a_wave():
+    X = sample(50 * 4096, 2)
+    _, mean, scatter = _linalg.moments(X, None, 2)
+    np.testing.assert_allclose(mean, X.mean(axis=0), rtol=1e-11, atol=1e-12)
+    np.testing.assert_allclose(scatter, (X - X.mean(axis=0)).T @ (X - X.mean(axis=0)), rtol=1e-10)

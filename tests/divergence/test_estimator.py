@@ -1,0 +1,93 @@
+"""KLDivergence as a scikit-learn estimator."""
+
+import pickle
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from fastkl.divergence import KLDivergence, kl_divergence
+from fastkl.exceptions import DegenerateDataError, SharedRowsWarning
+
+
+@parametrize_with_checks([KLDivergence(), KLDivergence("knn"), KLDivergence("bias_reduced", n_neighbors=2)])
+def test_scikit_learn_contract(estimator, check):
+    check(estimator)
+
+
+@pytest.fixture
+def samples():
+    rng = np.random.default_rng(1)
+    return rng.normal(0, 1, (300, 2)), rng.normal(0.5, 1.5, (400, 2))
+
+
+@pytest.mark.parametrize("method", ["common_radius", "knn", "bias_reduced"])
+def test_agrees_with_the_function(samples, method):
+    x, y = samples
+    fitted = KLDivergence(method).fit(y)
+    direct = kl_divergence(x, y, method=method)
+    estimate = fitted.estimate(x)
+    assert estimate == direct
+    assert estimate.standard_error == direct.standard_error
+    assert fitted.score(x) == pytest.approx(-direct, abs=1e-14)
+    assert fitted.score_samples(x).mean() == pytest.approx(direct, abs=1e-14)
+
+
+def test_weights_agree_with_the_function(samples):
+    x, y = samples
+    rng = np.random.default_rng(2)
+    v, w = rng.uniform(0, 2, len(x)), rng.uniform(0, 2, len(y))
+    fitted = KLDivergence().fit(y, sample_weight=w)
+    direct = kl_divergence(x, y, sample_weight_p=v, sample_weight_q=w)
+    assert fitted.estimate(x, sample_weight=v) == direct
+    assert fitted.score(x, sample_weight=v) == pytest.approx(-direct, abs=1e-14)
+
+
+def test_pickle_and_clone(samples):
+    x, y = samples
+    fitted = KLDivergence().fit(y)
+    again = pickle.loads(pickle.dumps(fitted))
+    assert again.estimate(x) == fitted.estimate(x)
+    assert not hasattr(clone(fitted), "reference_")
+
+
+def test_one_dimensional_and_labels_are_refused(samples):
+    x, y = samples
+    with pytest.raises(ValueError, match="2D array"):
+        KLDivergence().fit(y[:, 0])
+    with pytest.raises(ValueError, match="categorical_kl"):
+        KLDivergence().fit(np.array([["a"], ["b"]]))
+    with pytest.raises(ValueError, match="one of"):
+        KLDivergence("nearest").fit(y)
+    with pytest.raises(ValueError, match="n_neighbors=9.*4"):
+        KLDivergence(n_neighbors=9).fit(y[:4])
+
+
+def test_a_failed_fit_leaves_the_estimator_as_it_was(samples):
+    x, y = samples
+    fitted = KLDivergence().fit(y)
+    before = fitted.estimate(x)
+    with pytest.raises(ValueError, match="negative|>= 0"):
+        fitted.fit(y[:, :1], sample_weight=-np.ones(len(y)))
+    with pytest.raises(ValueError, match="NaN"):
+        fitted.fit(np.full((9, 3), np.nan))
+    assert fitted.estimate(x) == before
+
+
+def test_shared_rows_warn_and_zero_distances_raise(samples):
+    x, y = samples
+    with pytest.warns(SharedRowsWarning, match="shared"):
+        KLDivergence().fit(y).estimate(y)
+    with pytest.raises(DegenerateDataError, match="common_radius"):
+        KLDivergence("knn", n_neighbors=1).fit(y).estimate(y)
+
+
+def test_column_names_are_kept_and_checked(samples):
+    pd = pytest.importorskip("pandas")
+    x, y = (pd.DataFrame(s, columns=["a", "b"]) for s in samples)
+    fitted = KLDivergence().fit(y)
+    assert list(fitted.feature_names_in_) == ["a", "b"]
+    assert fitted.estimate(x) == kl_divergence(*samples)
+    with pytest.raises(ValueError, match="feature names"):
+        fitted.estimate(x[["b", "a"]])

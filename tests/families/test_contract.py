@@ -1,0 +1,369 @@
+"""The laws every family keeps. Families are discovered: a new one joins without an edit here (it brings its ``example``)."""
+
+import itertools
+import pickle
+
+import numpy as np
+import pytest
+from scipy import integrate
+from sklearn.base import clone
+
+from fastkl import DensityMLE, families, load
+from fastkl.families import closed_form
+
+N = 400
+BLOCK = 4096
+
+
+def laws():
+    for name in families.names():
+        for i, (family, params) in enumerate(families.by_name(name).examples()):
+            yield pytest.param((family, params), id=f"{name}-{i}")
+
+
+@pytest.fixture(params=laws())
+def law(request):
+    """A density with known parameters of the family."""
+    family, params = request.param
+    return DensityMLE.from_parameters(clone(family), **params)
+
+
+def unfitted(law):
+    """An estimator that has to learn everything."""
+    return DensityMLE(next(f for f, p in type(law.family_).examples() if repr(f) == repr(law.family)))
+
+
+def draws(law, n=N, seed=0):
+    return law.sample(n, random_state=seed)
+
+
+def flat(params):
+    return np.concatenate([np.ravel(value) for value in params.values()])
+
+
+def assert_same_fit(a, b, rtol=1e-11):
+    assert list(a.params_) == list(b.params_)
+    for name in a.params_:
+        np.testing.assert_allclose(a.params_[name], b.params_[name], rtol=rtol, atol=1e-300 + rtol * 1e-3, err_msg=name)
+    np.testing.assert_allclose(a.log_likelihood_, b.log_likelihood_, rtol=1e-11)
+
+
+def is_number_family(law):
+    return not law.family_.labels
+
+
+# -- likelihood ------------------------------------------------------------------------------------------------------------
+
+
+def test_total_is_the_sum_of_the_rows(law):
+    X = draws(law)
+    w = np.random.default_rng(1).uniform(0.1, 3.0, N)
+    rows = law.score_samples(X)
+    assert rows.shape == (N,)
+    np.testing.assert_allclose(law.log_likelihood(X), rows.sum(), rtol=1e-11)
+    np.testing.assert_allclose(law.log_likelihood(X, w), rows @ w, rtol=1e-11)
+    np.testing.assert_allclose(law.score(X, sample_weight=w), rows @ w / w.sum(), rtol=1e-11)
+
+
+def test_density_integrates_to_one(law):
+    family, params = law.family_, law.params_
+    if family.joint or family.labels:
+        pytest.skip("checked against references of their own")
+    one = {name: value[:1] for name, value in params.items()}
+    single = DensityMLE.from_parameters(type(family)(), **one)
+    X = single.sample(4000, random_state=1)[:, 0]
+    if family.discrete:
+        values = np.arange(0.0, X.max() * 4 + 200.0)
+        total = np.exp(single.score_samples(values[:, None])).sum()
+    else:
+        edges = np.quantile(X, [0.0, 0.01, 0.1, 0.3, 0.5, 0.7, 0.9, 0.99, 1.0])
+        low, high, _ = family.support
+        width = edges[-1] - edges[0]
+        edges = np.unique(np.concatenate([[max(low, edges[0] - 3 * width)], edges, [min(high, edges[-1] + 3 * width)]]))
+
+        def density(x):
+            return np.exp(single.score_samples([[x]])[0])
+
+        total = sum(integrate.quad(density, a, b, limit=200)[0] for a, b in itertools.pairwise(edges))
+        if np.isinf(low) or low < edges[0]:
+            total += integrate.quad(density, low if low > -1e300 else -np.inf, edges[0])[0]
+        if high > edges[-1]:
+            total += integrate.quad(density, edges[-1], high if high < 1e300 else np.inf)[0]
+    np.testing.assert_allclose(total, 1.0, rtol=2e-6)
+
+
+def test_entropy_is_the_mean_surprise_of_draws(law):
+    entropy = law.family_.entropy(law.params_)
+    if entropy is None:
+        pytest.skip("no closed form")
+    surprise = -law.score_samples(draws(law, 20000, seed=3))
+    assert abs(surprise.mean() - entropy) < 5.0 * surprise.std() / np.sqrt(len(surprise)) + 1e-12
+
+
+def test_gradient_is_the_slope(law):
+    """Against central differences of the mean log-likelihood, one parameter at a time, away from the maximum."""
+    X = draws(law, seed=4)
+    gradient = law.gradient(X)
+    params = law.params_
+    assert list(gradient) == list(params)
+    if law.family_.joint or law.family_.labels:
+        pytest.skip("constrained parameters; checked against references of their own")
+    for name, value in params.items():
+        for j in range(len(value)):
+            step = 1e-5 * max(abs(value[j]), 0.1)
+            score = []
+            for sign in (1.0, -1.0):
+                moved = {key: v.copy() for key, v in params.items()}
+                moved[name][j] += sign * step
+                score.append(DensityMLE.from_parameters(clone(law.family_), **moved).score(X))
+            if not np.isfinite(score).all():
+                continue  # a step over the edge of the support
+            slope = (score[0] - score[1]) / (2.0 * step)
+            np.testing.assert_allclose(gradient[name][j], slope, rtol=2e-5, atol=2e-6, err_msg=f"{name}[{j}]")
+
+
+# -- the maximum -----------------------------------------------------------------------------------------------------------
+
+
+def test_fit_is_a_maximum(law):
+    X = draws(law)
+    model = unfitted(law).fit(X)
+    assert model.converged_
+    np.testing.assert_allclose(model.log_likelihood_, model.log_likelihood(X), rtol=1e-12)
+    assert model.log_likelihood_ >= law.log_likelihood(X) - 1e-9
+    inner = [name for name in model.params_ if name not in model.boundary_]
+    gradient = model.gradient(X)
+    for name in inner:
+        scale = np.maximum(np.abs(model.params_[name]), 1e-3)
+        assert np.max(np.abs(gradient[name] * scale)) < 1e-8, name
+
+
+def test_weights_are_repetitions(law):
+    X = draws(law)
+    w = np.random.default_rng(5).integers(0, 4, N)
+    weighted = unfitted(law).fit(X, sample_weight=w)
+    repeated = unfitted(law).fit(np.repeat(X, w, axis=0))
+    assert_same_fit(weighted, repeated)
+    for name, error in weighted.standard_errors_.items():
+        np.testing.assert_allclose(error, repeated.standard_errors_[name], rtol=1e-8, err_msg=name)
+
+
+def test_weight_zero_is_absence(law):
+    X = draws(law)
+    w = np.random.default_rng(6).uniform(0.5, 2.0, N) * (np.arange(N) % 3 > 0)
+    with_zeros, without = unfitted(law).fit(X, sample_weight=w), unfitted(law).fit(X[w > 0], sample_weight=w[w > 0])
+    np.testing.assert_array_equal(flat(with_zeros.params_), flat(without.params_))
+
+
+def test_factor_on_the_weights_changes_nothing_but_the_total(law):
+    X = draws(law)
+    w = np.random.default_rng(7).uniform(0.5, 2.0, N)
+    one, many = unfitted(law).fit(X, sample_weight=w), unfitted(law).fit(X, sample_weight=8.0 * w)
+    np.testing.assert_allclose(flat(many.params_), flat(one.params_), rtol=1e-12, atol=1e-13)
+    np.testing.assert_allclose(many.log_likelihood_, 8.0 * one.log_likelihood_, rtol=1e-12)
+
+
+def test_order_of_rows_does_not_matter(law):
+    X = draws(law)
+    order = np.random.default_rng(8).permutation(N)
+    assert_same_fit(unfitted(law).fit(X), unfitted(law).fit(X[order]), rtol=1e-10)
+
+
+def test_threads_do_not_change_a_bit(law):
+    X = draws(law, 3 * BLOCK + 17)
+    one, two = unfitted(law).set_params(n_jobs=1).fit(X), unfitted(law).set_params(n_jobs=2).fit(X)
+    np.testing.assert_array_equal(flat(one.params_), flat(two.params_))
+    assert one.log_likelihood_ == two.log_likelihood_
+    np.testing.assert_array_equal(one.score_samples(X), two.score_samples(X))
+    assert one.log_likelihood(X) == two.log_likelihood(X)
+
+
+@pytest.mark.parametrize("cuts", [[1], [1, 2, 3, 200], [N // 2], [N - 1]])
+def test_chunks_are_the_whole(law, cuts):
+    if not law.family_.has_statistics:
+        pytest.skip("no sufficient statistics")
+    X = draws(law)
+    w = np.random.default_rng(9).uniform(0.5, 2.0, N)
+    whole = unfitted(law).fit(X, sample_weight=w)
+    chunked, parts = unfitted(law), []
+    for chunk, weights in zip(np.split(X, cuts), np.split(w, cuts), strict=True):
+        chunked.partial_fit(chunk, sample_weight=weights)
+        parts.append(unfitted(law).partial_fit(chunk, sample_weight=weights))
+    assert_same_fit(chunked, whole, rtol=1e-12)
+    merged = parts[0]
+    for part in parts[1:]:
+        assert merged.merge(part) is merged
+    assert_same_fit(merged, whole, rtol=1e-12)
+
+
+def test_scale_equivariance(law):
+    if law.family_.discrete or not law.family_.equivariant:
+        pytest.skip("not a law on a scale")
+    X = draws(law)
+    model, d = unfitted(law).fit(X), X.shape[1]
+    for factor in (2.0**-30, 2.0**-1, 2.0**30):
+        try:
+            scaled = unfitted(law).fit(X * factor)
+        except ValueError as error:
+            if "lives on" not in str(error):
+                raise
+            continue
+        shifted = model.score_samples(X) - d * np.log(factor)
+        np.testing.assert_allclose(scaled.score_samples(X * factor), shifted, rtol=1e-9, atol=1e-9)
+
+
+# -- input -----------------------------------------------------------------------------------------------------------------
+
+
+def test_float32_is_read_as_it_is(law):
+    if not is_number_family(law):
+        pytest.skip("labels")
+    X = draws(law).astype(np.float32)
+    try:
+        wide = unfitted(law).fit(X.astype(np.float64))
+    except ValueError:
+        pytest.skip("rounding to float32 leaves the support")
+    narrow = unfitted(law).fit(X)
+    np.testing.assert_array_equal(flat(narrow.params_), flat(wide.params_))
+    np.testing.assert_array_equal(narrow.score_samples(X), wide.score_samples(X.astype(np.float64)))
+
+
+def test_any_memory_layout(law, tmp_path):
+    X = draws(law)
+    model = unfitted(law).fit(X)
+    read_only = X.copy()
+    read_only.flags.writeable = False
+    layouts = [read_only, np.asfortranarray(X), np.repeat(X, 2, axis=0)[::2]]
+    if is_number_family(law):
+        np.save(tmp_path / "rows.npy", X)
+        layouts.append(np.load(tmp_path / "rows.npy", mmap_mode="r"))
+    for other in layouts:
+        np.testing.assert_array_equal(flat(unfitted(law).fit(other).params_), flat(model.params_))
+        np.testing.assert_array_equal(model.score_samples(other), model.score_samples(X))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_values_that_are_not_finite(law, bad):
+    if not is_number_family(law):
+        pytest.skip("labels")
+    X = draws(law).astype(np.float64)
+    model = unfitted(law).fit(X)
+    before = pickle.dumps(vars(model))
+    X[7, 1] = bad
+    what = "NaN" if np.isnan(bad) else "infinity"
+    for call in (model.fit, model.score_samples, model.score, model.log_likelihood, model.gradient):
+        with pytest.raises(ValueError, match=f"contains {what}: row 7, column 1"):
+            call(X)
+    assert pickle.dumps(vars(model)) == before
+
+
+def test_wrong_number_of_columns(law):
+    X = draws(law)
+    model = unfitted(law).fit(X)
+    with pytest.raises(ValueError, match="features"):
+        model.score(X[:, :1])
+
+
+def test_data_frames(law):
+    pd = pytest.importorskip("pandas")
+    X = draws(law)
+    frame = pd.DataFrame(X, columns=[f"c{j}" for j in range(X.shape[1])])
+    model = unfitted(law).fit(frame)
+    np.testing.assert_array_equal(flat(model.params_), flat(unfitted(law).fit(X).params_))
+    assert list(model.feature_names_in_) == list(frame.columns)
+    np.testing.assert_array_equal(model.score_samples(frame), unfitted(law).fit(X).score_samples(X))
+
+
+# -- state -----------------------------------------------------------------------------------------------------------------
+
+
+def test_copies_and_files(law, tmp_path):
+    X = draws(law)
+    model = unfitted(law).fit(X)
+    model.save(tmp_path / "model")
+    for copy in (pickle.loads(pickle.dumps(model)), load(tmp_path / "model")):
+        np.testing.assert_array_equal(copy.score_samples(X), model.score_samples(X))
+        np.testing.assert_array_equal(flat(copy.standard_errors_), flat(model.standard_errors_))
+    np.testing.assert_array_equal(flat(clone(model).fit(X).params_), flat(model.params_))
+
+
+def test_known_parameters_score_alike(law):
+    X = draws(law)
+    model = unfitted(law).fit(X)
+    known = DensityMLE.from_parameters(clone(model.family_), **model.params_)
+    np.testing.assert_array_equal(known.score_samples(X), model.score_samples(X))
+
+
+def test_seeded_draws_repeat(law):
+    np.testing.assert_array_equal(draws(law, 10), draws(law, 10))
+    assert draws(law, 10).shape == (10, law.n_features_in_)
+    assert not np.array_equal(draws(law, 50, seed=1), draws(law, 50, seed=2))
+
+
+def test_fixed_parameters_stay(law):
+    family, X = law.family_, draws(law)
+    free = unfitted(law).fit(X)
+    for name in family.parameter_names:
+        held = clone(unfitted(law).family).set_params(**{name: law.params_[name]})
+        model = DensityMLE(held).fit(X)
+        np.testing.assert_array_equal(model.params_[name], law.params_[name])
+        assert name not in model.standard_errors_
+        assert not any(label.startswith(f"{name}[") or label == name for label in model.param_names_)
+        assert model.n_parameters_ < free.n_parameters_
+        assert model.log_likelihood_ <= free.log_likelihood_ + 1e-9 * abs(free.log_likelihood_)
+
+
+def test_standard_errors_are_the_diagonal(law):
+    model = unfitted(law).fit(draws(law))
+    covariance, errors = model.covariance_of_params_, model.standard_errors_
+    assert covariance.shape == (len(model.param_names_),) * 2
+    np.testing.assert_allclose(covariance, covariance.T, rtol=1e-9, atol=1e-300)
+    for i, label in enumerate(model.param_names_):
+        name, _, index = label.partition("[")
+        at = tuple(int(k) for k in index.rstrip("]").split(",")) if index else ()
+        np.testing.assert_allclose(np.asarray(errors[name])[at] ** 2, covariance[i, i], rtol=1e-9, err_msg=label)
+
+
+def test_observed_information_is_minus_the_hessian(law):
+    """Inverse covariance against central differences of the analytic gradient at the maximum."""
+    if law.family_.joint or law.family_.labels:
+        pytest.skip("constrained parameters; checked against references of their own")
+    X = draws(law)
+    model = unfitted(law).fit(X)
+    names = [name for name in model.params_ if name in model.standard_errors_]
+    d = X.shape[1]
+    hessian = np.zeros((len(names) * d, len(names) * d))
+    for a, name in enumerate(names):
+        for j in range(d):
+            step = 1e-5 * max(abs(model.params_[name][j]), 1e-2)
+            ends = []
+            for sign in (1.0, -1.0):
+                moved = {key: value.copy() for key, value in model.params_.items()}
+                moved[name][j] += sign * step
+                gradient = DensityMLE.from_parameters(clone(model.family_), **moved).gradient(X)
+                ends.append(np.concatenate([gradient[other] for other in names]))
+            hessian[a * d + j] = N * (ends[0] - ends[1]) / (2.0 * step)
+    if names:
+        np.testing.assert_allclose(np.linalg.inv(-hessian), model.covariance_of_params_, rtol=2e-4, atol=1e-9)
+
+
+# -- divergence ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("pair", closed_form.registered_pairs() if families.names() else [], ids="-".join)
+def test_closed_form_divergences_against_draws(pair):
+    (p_family, p_params), (q_family, q_params) = (families.by_name(name).examples()[0] for name in pair)
+    p = DensityMLE.from_parameters(p_family, **p_params)
+    # the second law is a refit to few rows of itself, so that it differs even when both families are the same
+    q = DensityMLE.from_parameters(q_family, **q_params)
+    q = DensityMLE(q_family).fit(q.sample(40, random_state=1))
+    value = closed_form.kl(p.family_, p.params_, q.family_, q.params_)
+    X = p.sample(40000, random_state=2)
+    ratio = p.score_samples(X) - q.score_samples(X)
+    if np.isinf(value):
+        assert np.isinf(ratio).any()
+        return
+    assert value > 0.0
+    assert abs(ratio.mean() - value) < 5.0 * ratio.std() / np.sqrt(len(X))
+    if p.family_.name == q.family_.name:
+        assert closed_form.kl(p.family_, p.params_, p.family_, p.params_) == 0.0

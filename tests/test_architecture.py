@@ -1,0 +1,95 @@
+"""The floors of the house: imports go down only, and a file stays readable."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import fastkl
+
+ROOT = Path(fastkl.__file__).parent
+FLOORS = {
+    "_core": 0, "exceptions": 0,
+    "families": 1, "spatial": 1, "rows": 1,
+    "divergence": 2,
+    "density": 3,
+    "selection": 4, "plotting": 4,
+    "__init__": 5, "demo": 6, "cli": 7, "__main__": 8,
+}  # fmt: skip
+MODULES = sorted(path for path in ROOT.rglob("*.py"))
+
+
+def room_of(path):
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def imported_rooms(path):
+    """Rooms of fastkl that a module imports anywhere in it, functions included; type-checking imports are left out."""
+    tree = ast.parse(path.read_text())
+    typing_only = {
+        id(node)
+        for block in ast.walk(tree)
+        if isinstance(block, ast.If) and isinstance(block.test, ast.Name) and block.test.id == "TYPE_CHECKING"
+        for node in ast.walk(block)
+    }
+    for node in ast.walk(tree):
+        if id(node) in typing_only:
+            continue
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            names = (
+                [f"{node.module}.{alias.name}" for alias in node.names] if node.module == "fastkl" else [node.module]
+            )
+        for name in names:
+            parts = name.split(".")
+            if parts[0] == "fastkl":
+                yield parts[1] if len(parts) > 1 and parts[1] in FLOORS else "__init__"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_go_down(path):
+    room = room_of(path)
+    assert room in FLOORS, f"{room} has no floor"
+    for other in imported_rooms(path):
+        same_room = other == room
+        assert same_room or FLOORS[other] < FLOORS[room], (
+            f"{path.relative_to(ROOT)} imports {other}, which is not below it"
+        )
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT)))
+def test_sklearn_is_unknown_below(path):
+    """_core, spatial and rows know nothing of scikit-learn; families take BaseEstimator alone."""
+    room = room_of(path)
+    if room not in {"_core", "spatial", "families", "rows"}:
+        return
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module.split(".")[0] == "sklearn":
+            assert room == "families"
+            assert [alias.name for alias in node.names] == ["BaseEstimator"]
+        if isinstance(node, ast.Import):
+            assert not any(alias.name.split(".")[0] == "sklearn" for alias in node.names)
+
+
+SOURCES = [path for ending in ("py", "pyx", "pxd", "h") for path in ROOT.rglob(f"*.{ending}")]
+
+
+@pytest.mark.parametrize("path", sorted(SOURCES), ids=lambda path: str(path.relative_to(ROOT)))
+def test_files_stay_readable(path):
+    lines = path.read_text().splitlines()
+    assert len(lines) <= 420
+    assert max(map(len, lines), default=0) <= 130
+    if path.suffix in {".py", ".pyx"} and lines:
+        assert lines[0].startswith(('"""', 'r"""')), "a file says at its top what it is"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_functions_stay_short(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef):
+            doc = ast.get_docstring(node, clean=False)
+            length = node.end_lineno - node.lineno + 1 - (doc.count("\n") + 1 if doc else 0)
+            assert length <= 60, f"{node.name} has {length} lines"
