@@ -26,8 +26,8 @@ static FK_CLONES void nb_log_density(const double *FK_RESTRICT x, ptrdiff_t n, c
         double a = (k - m) * inverse_sum, b = -a * (r * inverse);
         double phi_a = fk_log_and_phi(total * inverse_sum, a, 0.0).phi;
         double phi_b = fk_log_and_phi(share * total * inverse, b, 0.0).phi;
-        double y = normaliser - r * phi_a - k * phi_b - 0.5 * fk_log(k * total) + fk_stirling_real(total) -
-                   fk_stirling_count(k, inverse);
+        double y = normaliser - r * phi_a - k * phi_b - 0.5 * fk_log(k * total) + fk_stirling(1.0 / total) -
+                   fk_stirling(inverse);
         out[i] += x[i] == 0.0 ? zero : y;
     }
 }

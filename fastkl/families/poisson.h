@@ -11,10 +11,10 @@ FK_INLINE void poisson_statistics_body(const double *x, const double *w, ptrdiff
     double weight, deviance = 0.0, normaliser = 0.0, mean = fk_mean_body(x, w, n, &weight);
     const fk_rate m = fk_make_rate(mean);
     FK_SIMD_SUM(deviance, normaliser) for (ptrdiff_t i = 0; i < n; i++) {
-        double wi = w ? w[i] : 1.0, d, h;
-        fk_count_terms(x[i] > 0.0 ? x[i] : 1.0, m, &d, &h);
-        deviance += wi * (x[i] > 0.0 ? d : mean);
-        normaliser += wi * (x[i] > 0.0 ? h : 0.0);
+        double wi = w ? w[i] : 1.0;
+        fk_count_terms t = fk_terms_of_count(x[i] > 0.0 ? x[i] : 1.0, m);
+        deviance += wi * (x[i] > 0.0 ? t.deviance : mean);
+        normaliser += wi * (x[i] > 0.0 ? t.normaliser : 0.0);
     }
     record[POISSON_WEIGHT] = weight;
     record[POISSON_MEAN] = mean;
