@@ -158,6 +158,8 @@ class DensityMLE(InferenceMixin, BaseDensity):
             with finite_or_said_so(rows):
                 fit, statistics, prior = fit_rows(family, self._resolved_prior(family), rows, self.tol, self.max_iter)
                 self._keep(family, statistics, fit, prior, rows)
+            if not np.isfinite(self.log_likelihood_):
+                raise_if_not_finite(rows)
         return self
 
     def _resolved_prior(self, family: Family) -> PriorLike | None:
@@ -364,6 +366,8 @@ class DensityMLE(InferenceMixin, BaseDensity):
         rows = read_rows(self, X, sample_weight, labels=self.family_.labels)
         with finite_or_said_so(rows):
             total = self.family_.gradient(rows, self.params_)
+        if not all(np.isfinite(value).all() for value in total.values()):
+            raise_if_not_finite(rows)
         return {name: value / rows.total_weight for name, value in total.items()}
 
     def sample(self, n_samples: int = 1, random_state: Any = None) -> NDArray[Any]:
