@@ -167,3 +167,13 @@ def test_discrete_families_without_a_listed_support_are_summed_too():
     assert jensen_shannon(labels, labels, random_state=0) == pytest.approx(0.0, abs=1e-12)
     pair = [law("poisson", rate=[3.0, 4.0]), law("negative_binomial", size=[3.0, 3.0], mean=[3.0, 4.0])]
     assert kl_divergence(*pair, random_state=0).method in ("exact", "monte_carlo")
+
+
+def test_the_identity_holds_for_one_seed_of_monte_carlo():
+    p, q = stats.norm(0, 1), stats.gumbel_r(0.3, 1.2)
+    parts = [call(p, q, random_state=4) for call in (cross_entropy, kl_divergence)]
+    assert parts[0].method == parts[1].method == "monte_carlo"
+    assert parts[0] - entropy(p) == pytest.approx(parts[1], abs=1e-14)
+    assert parts[0].standard_error == parts[1].standard_error
+    mixture = GaussianMixture(2, random_state=0).fit(np.random.default_rng(9).normal(size=(200, 1)))
+    assert abs(cross_entropy(mixture, mixture, random_state=0) - entropy(mixture, random_state=1)) < 0.02
