@@ -18,6 +18,7 @@ DEFAULT_DRAWS = 100_000
 
 # An exact sum is given up (for Monte Carlo) where the support needs more terms than this.
 _MOST_TERMS = 1 << 22
+_MOST_TRIED = 1 << 15
 _NEGLIGIBLE = 1e-18
 
 
@@ -71,7 +72,7 @@ def _grid(p: Model) -> _Grid | None:
         if abs(np.exp(log_p).sum() - 1.0) <= (1e-9 if known else 1e-12):
             carried = np.exp(log_p) > 0.0
             return _Grid(points[carried], log_p[carried])
-        if known or high >= _MOST_TERMS:
+        if known or high >= _MOST_TRIED:
             return None
         high = 4.0 * high
 
