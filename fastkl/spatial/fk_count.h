@@ -31,7 +31,7 @@ typedef struct {
     fk_view view;
     int64_t count[FK_LANES];
     double sum[FK_LANES];
-    double *rows, *gathered;         /* (FK_LANES, d) the queries by rows; (d, leaf) */
+    double *gathered;                /* (d, leaf) */
     float *bracket;                  /* (FK_TILE, leaf) */
 } fk_count_state;
 
@@ -71,12 +71,39 @@ FK_INLINE int fk_settle(fk_count_state *state, const double *low, const double *
     return most >= 0.0;
 }
 
+/* Few lanes are left in a leaf: each alone against its rows. */
+FK_INLINE void fk_count_single(const fk_count_job *job, fk_count_state *state, ptrdiff_t start, const double *points, int lane,
+                               double reach, ptrdiff_t d, double scale, int weighted) {
+    ptrdiff_t size = job->tree->leaf, own = job->self ? state->block.position[lane] - start : -1;
+    for (ptrdiff_t i = 0; i < size; i += FK_LANES) {
+        double found[FK_LANES], sum = 0.0;
+        int64_t count = 0;
+        fk_direct(points + i, size, state->block.x + lane, FK_LANES, d, scale, found);
+        if (own >= i && own < i + FK_LANES) found[own - i] = NAN;
+        if (weighted) {
+            for (int l = 0; l < FK_LANES; l++)
+                if (found[l] <= reach) sum += job->weight[start + i + l];
+            state->sum[lane] += sum;
+        } else {
+            FK_SIMD_SUM(count)
+            for (int l = 0; l < FK_LANES; l++) count += found[l] <= reach;
+            state->count[lane] += count;
+        }
+    }
+}
+
 FK_INLINE void fk_count_direct(const fk_count_job *job, fk_count_state *state, ptrdiff_t leaf, const double *reach,
                                ptrdiff_t d, double scale, int weighted) {
     const fk_tree *tree = job->tree;
     const double *points = fk_leaf_points(tree, leaf, state->gathered);
     ptrdiff_t size = tree->leaf, start = leaf * size, n = fk_positions_end(tree, leaf + 1) - start;
-    int own = job->self && fk_holds(tree, &state->block, leaf, leaf + 1);
+    int own = job->self && fk_holds(tree, &state->block, leaf, leaf + 1), left = 0;
+    for (int l = 0; l < FK_LANES; l++) left += reach[l] >= 0.0;
+    if (left <= FK_FEW) {
+        for (int l = 0; l < FK_LANES; l++)
+            if (reach[l] >= 0.0) fk_count_single(job, state, start, points, l, reach[l], d, scale, weighted);
+        return;
+    }
     for (ptrdiff_t i = 0; i < n; i++) {
         double found[FK_LANES], weight = weighted ? job->weight[start + i] : 0.0;
         fk_direct(state->block.x, FK_LANES, points + i, size, d, scale, found);
@@ -90,18 +117,14 @@ FK_INLINE void fk_count_direct(const fk_count_job *job, fk_count_state *state, p
     }
 }
 
-/* Takes the rows of one pass that are in the ball of one lane: above `inside` for sure, below `outside` not. */
-FK_INLINE void fk_count_verify(const fk_count_job *job, fk_count_state *state, ptrdiff_t start, int lane,
-                               const float *bracket, float outside, float inside, double reach, int weighted) {
-    int row[FK_TILE_ROWS], passing = 0;
-    for (int i = 0; i < FK_TILE_ROWS; i++) {
-        row[passing] = i;
-        passing += !(bracket[i] < outside);
-    }
-    for (int c = 0; c < passing; c++) {
-        ptrdiff_t position = start + row[c];
+/* Takes the rows of one pass that are in the ball of one lane: brackets above `inside` are so for sure. */
+FK_INLINE void fk_count_verify(const fk_count_job *job, fk_count_state *state, ptrdiff_t start, int lane, uint32_t passed,
+                               const float *bracket, float inside, double reach, int weighted) {
+    for (; passed; passed &= passed - 1) {
+        int i = fk_lowest_bit(passed);
+        ptrdiff_t position = start + i;
         if (position >= job->tree->n || (job->self && position == state->block.position[lane])) continue;
-        if (!(bracket[row[c]] > inside) && fk_exact(job->tree, position, state->rows + lane * job->tree->d) > reach) continue;
+        if (!(bracket[i] > inside) && fk_exact(job->tree, position, state->block.rows + lane * job->tree->d) > reach) continue;
         if (weighted) state->sum[lane] += job->weight[position];
         else state->count[lane]++;
     }
@@ -122,14 +145,13 @@ FK_INLINE void fk_count_preselected(const fk_count_job *job, fk_count_state *sta
     fk_thresholds(&state->view, reach, d, 1.0, outside);
     fk_thresholds(&state->view, reach, d, -1.0, inside);
     for (int t = 0; t < count; t += FK_TILE) {
-        uint32_t passed[FK_TILE];
+        uint32_t passed[FK_TILE][FK_PASSES];
         fk_brackets(state->view.x, lanes + t, tree->near_points + start * d, tree->half_norm + start, size, d, outside,
                     state->bracket, passed);
         for (int q = 0; q < FK_TILE && t + q < count; q++)
-            for (ptrdiff_t i = 0; passed[q]; i += FK_TILE_ROWS, passed[q] >>= 1)
-                if (passed[q] & 1)
-                    fk_count_verify(job, state, start + i, lanes[t + q], state->bracket + q * size + i,
-                                    outside[lanes[t + q]], inside[lanes[t + q]], reach[lanes[t + q]], weighted);
+            for (ptrdiff_t i = 0; i < size; i += FK_TILE_ROWS)
+                fk_count_verify(job, state, start + i, lanes[t + q], passed[q][i / FK_TILE_ROWS],
+                                state->bracket + q * size + i, inside[lanes[t + q]], reach[lanes[t + q]], weighted);
     }
 }
 
@@ -200,8 +222,8 @@ FK_INLINE int fk_count_range(const fk_count_job *job, const int32_t *positions, 
     double *memory = malloc(doubles * sizeof(double) + (size_t)(columns * FK_LANES + FK_TILE * size) * sizeof(float));
     if (!memory) return 1;
     state.block.x = memory;
-    state.rows = state.block.x + columns * FK_LANES;
-    state.block.low = state.rows + columns * FK_LANES;
+    state.block.rows = state.block.x + columns * FK_LANES;
+    state.block.low = state.block.rows + columns * FK_LANES;
     state.block.high = state.block.low + columns;
     state.gathered = state.block.high + columns;
     state.view.x = (float *)(memory + doubles);
@@ -209,14 +231,13 @@ FK_INLINE int fk_count_range(const fk_count_job *job, const int32_t *positions, 
     for (ptrdiff_t at = start; at < end; at += FK_LANES) {
         ptrdiff_t row[FK_LANES];
         double reach[FK_LANES];
-        fk_load_block(job->queries, positions, at, end, &state.block);
+        fk_load_block(job->queries, positions, at, end, preselect, &state.block);
         for (int l = 0; l < FK_LANES; l++) {
             row[l] = job->in_order ? state.block.position[l] : job->queries->order[state.block.position[l]];
             double radius = job->radius[row[l]] * FK_SLACK * scale;
             reach[l] = radius >= 0.0 ? radius * radius : FK_OUT;
             state.count[l] = 0;
             state.sum[l] = 0.0;
-            for (ptrdiff_t j = 0; j < d && preselect; j++) state.rows[l * d + j] = state.block.x[j * FK_LANES + l];
         }
         fk_count_walk(job, &state, reach, d, preselect, scale, weighted);
         for (int l = 0; l < state.block.used; l++) {
@@ -239,6 +260,8 @@ FK_INLINE int fk_count_range(const fk_count_job *job, const int32_t *positions, 
 
 FK_COUNT(fk_count_2, 2, 0, 1.0)
 FK_COUNT(fk_count_3, 3, 0, 1.0)
+FK_COUNT(fk_count_4, 4, 0, 1.0)
+FK_COUNT(fk_count_5, 5, 0, 1.0)
 FK_COUNT(fk_count_direct_any, job->tree->d, 0, job->scale)
 FK_COUNT(fk_count_preselected_any, job->tree->d, 1, 1.0)
 
@@ -248,9 +271,13 @@ FK_COUNT(fk_count_preselected_any, job->tree->d, 1, 1.0)
 static int fk_count(const fk_count_job *job, const int32_t *positions, ptrdiff_t start, ptrdiff_t end) {
     if (job->scale != 1.0) return FK_COUNT_BY(fk_count_direct_any);
     if (job->tree->near_points) return FK_COUNT_BY(fk_count_preselected_any);
-    if (job->tree->d == 2) return FK_COUNT_BY(fk_count_2);
-    if (job->tree->d == 3) return FK_COUNT_BY(fk_count_3);
-    return FK_COUNT_BY(fk_count_direct_any);
+    switch (job->tree->d) {
+        case 2: return FK_COUNT_BY(fk_count_2);
+        case 3: return FK_COUNT_BY(fk_count_3);
+        case 4: return FK_COUNT_BY(fk_count_4);
+        case 5: return FK_COUNT_BY(fk_count_5);
+        default: return FK_COUNT_BY(fk_count_direct_any);
+    }
 }
 
 /* Total weights of the children of a node and of all below it; returns their sum. */

@@ -9,9 +9,6 @@
 #include "fk_leaf.h"
 #include "fk_nearest.h"
 
-#ifndef FK_FEW
-#define FK_FEW 8
-#endif
 #define FK_GROUP 4                   /* rows looked at together: leaves hold a multiple of it */
 
 typedef struct {
@@ -30,7 +27,6 @@ typedef struct {
     double *best;                    /* (k + 1, FK_LANES) */
     double limit[FK_LANES];          /* the k-th best of each lane */
     double farthest;                 /* the greatest of them */
-    double *rows;                    /* (FK_LANES, d) the queries by rows */
     double *gathered;                /* (d, leaf) */
     float *bracket;                  /* (FK_TILE, leaf) */
 } fk_knn_state;
@@ -98,17 +94,11 @@ FK_INLINE void fk_knn_direct(const fk_knn_job *job, fk_knn_state *state, ptrdiff
 }
 
 /* Looks at those rows of a pass that the brackets of one lane could not rule out. */
-FK_INLINE void fk_knn_verify(const fk_knn_job *job, fk_knn_state *state, ptrdiff_t start, int lane, const float *bracket,
-                             float threshold) {
-    int row[FK_TILE_ROWS], count = 0;
-    for (int i = 0; i < FK_TILE_ROWS; i++) {
-        row[count] = i;
-        count += !(bracket[i] < threshold);
-    }
-    for (int c = 0; c < count; c++) {
-        ptrdiff_t position = start + row[c];
+FK_INLINE void fk_knn_verify(const fk_knn_job *job, fk_knn_state *state, ptrdiff_t start, int lane, uint32_t passed) {
+    for (; passed; passed &= passed - 1) {
+        ptrdiff_t position = start + fk_lowest_bit(passed);
         if (position >= job->tree->n || (job->self && position == state->block.position[lane])) continue;
-        double found = fk_exact(job->tree, position, state->rows + lane * job->tree->d);
+        double found = fk_exact(job->tree, position, state->block.rows + lane * job->tree->d);
         if (found < state->limit[lane]) state->limit[lane] = fk_take(state->best, job->k, lane, found);
     }
 }
@@ -138,17 +128,19 @@ FK_INLINE void fk_knn_preselected(const fk_knn_job *job, fk_knn_state *state, pt
     fk_thresholds(&state->view, state->limit, d, 1.0, threshold);
     for (int q = 0; q < FK_TILE; q++) lanes[count + q] = lanes[count - 1];
     for (int t = 0; t < count; t += FK_TILE) {
-        uint32_t passed[FK_TILE];
+        uint32_t passed[FK_TILE][FK_PASSES];
         fk_brackets(state->view.x, lanes + t, tree->near_points + start * d, tree->half_norm + start, size, d, threshold,
                     state->bracket, passed);
         for (int q = 0; q < FK_TILE && t + q < count; q++) {
-            int lane = lanes[t + q];
+            int lane = lanes[t + q], first = state->limit[lane] == INFINITY;
             const float *bracket = state->bracket + q * size;
-            if (state->limit[lane] == INFINITY)
-                threshold[lane] = fk_first_threshold(bracket, n, job->self ? state->block.position[lane] - start : -1, job->k,
-                                                     state->view.margin[lane]);
-            for (ptrdiff_t i = 0; passed[q]; i += FK_TILE_ROWS, passed[q] >>= 1)
-                if (passed[q] & 1) fk_knn_verify(job, state, start + i, lane, bracket + i, threshold[lane]);
+            float least = 0.0f;
+            if (first)
+                least = fk_first_threshold(bracket, n, job->self ? state->block.position[lane] - start : -1, job->k,
+                                           state->view.margin[lane]);
+            for (ptrdiff_t i = 0; i < size; i += FK_TILE_ROWS)
+                fk_knn_verify(job, state, start + i, lane,
+                              first ? fk_passed(bracket + i, least) : passed[q][i / FK_TILE_ROWS]);
         }
     }
     state->farthest = fk_largest(state->limit);
@@ -218,17 +210,15 @@ FK_INLINE int fk_knn_range(const fk_knn_job *job, const int32_t *positions, ptrd
     double *memory = malloc(doubles * sizeof(double) + (size_t)(rows * FK_LANES + FK_TILE * size) * sizeof(float));
     if (!memory) return 1;
     state.block.x = memory;
-    state.rows = state.block.x + rows * FK_LANES;
-    state.block.low = state.rows + rows * FK_LANES;
+    state.block.rows = state.block.x + rows * FK_LANES;
+    state.block.low = state.block.rows + rows * FK_LANES;
     state.block.high = state.block.low + rows;
     state.best = state.block.high + rows;
     state.gathered = state.best + (job->k + 1) * FK_LANES;
     state.view.x = (float *)(memory + doubles);
     state.bracket = state.view.x + rows * FK_LANES;
     for (ptrdiff_t at = start; at < end; at += FK_LANES) {
-        fk_load_block(job->queries, positions, at, end, &state.block);
-        for (int l = 0; l < FK_LANES && preselect; l++)
-            for (ptrdiff_t j = 0; j < d; j++) state.rows[l * d + j] = state.block.x[j * FK_LANES + l];
+        fk_load_block(job->queries, positions, at, end, preselect, &state.block);
         fk_clear(state.best, job->k);
         for (int l = 0; l < FK_LANES; l++) state.limit[l] = INFINITY;
         state.farthest = INFINITY;

@@ -15,8 +15,10 @@
 
 #include "fk_build.h"
 
+#define FK_FEW 8                     /* with so many lanes left in a leaf, or less, each goes alone */
 #define FK_TILE 4                    /* queries of one pass over the leaf */
-#define FK_TILE_ROWS 32              /* rows of one pass: leaves for preselection hold a multiple of it */
+#define FK_TILE_ROWS 32              /* rows of one pass, a bit for each: leaves for preselection hold a multiple of it */
+#define FK_PASSES 8                  /* passes over a leaf at most */
 
 /* Squared distances of FK_LANES points, with columns `step` apart, to one point, with columns `stride` apart. */
 FK_INLINE void fk_direct(const double *x, ptrdiff_t step, const double *y, ptrdiff_t stride, ptrdiff_t d, double scale,
@@ -126,11 +128,26 @@ FK_INLINE void fk_thresholds(const fk_view *view, const double *limit, ptrdiff_t
     }
 }
 
-/* Brackets x.y - |y|^2 / 2 of four lanes with all rows of a leaf: out (FK_TILE, size). Bit c of passed[q] says that among the
- * rows of the c-th pass one is not below the lane's threshold. A function of its own, so that all sums stay in registers. */
+/* Bit i of the result: bracket[i] is not below `least`. */
+FK_INLINE uint32_t fk_passed(const float *bracket, float least) {
+    uint32_t passed = 0;
+    FK_PRAGMA(omp simd reduction(| : passed))
+    for (int i = 0; i < FK_TILE_ROWS; i++) passed |= bracket[i] < least ? 0u : 1u << i;
+    return passed;
+}
+
+/* Index of the lowest bit that is set (a de Bruijn sequence: no compiler has to know the instruction). */
+FK_INLINE int fk_lowest_bit(uint32_t bits) {
+    static const int8_t index[32] = {0, 1, 28, 2, 29, 14, 24, 3, 30, 22, 20, 15, 25, 17, 4, 8,
+                                     31, 27, 13, 23, 21, 19, 16, 7, 26, 12, 18, 6, 11, 5, 10, 9};
+    return index[((bits & (0u - bits)) * 0x077cb531u) >> 27];
+}
+
+/* Brackets x.y - |y|^2 / 2 of four lanes with all rows of a leaf: out (FK_TILE, size). Bit i of passed[q][c] says that the i-th
+ * row of the c-th pass is not below the lane's threshold. A function of its own, so that all sums stay in registers. */
 FK_CLONES static void fk_brackets(const float *x, const int *lanes, const float *y, const float *half_norm, ptrdiff_t size,
-                                  ptrdiff_t d, const float *threshold, float *FK_RESTRICT out, uint32_t *passed) {
-    for (int q = 0; q < FK_TILE; q++) passed[q] = 0;
+                                  ptrdiff_t d, const float *threshold, float *FK_RESTRICT out,
+                                  uint32_t (*FK_RESTRICT passed)[FK_PASSES]) {
     for (ptrdiff_t i0 = 0; i0 < size; i0 += FK_TILE_ROWS) {
         float sum[FK_TILE][FK_TILE_ROWS];
         for (int q = 0; q < FK_TILE; q++)
@@ -144,11 +161,7 @@ FK_CLONES static void fk_brackets(const float *x, const int *lanes, const float 
             }
         }
         for (int q = 0; q < FK_TILE; q++) {
-            int32_t any = 0;
-            float least = threshold[lanes[q]];
-            FK_PRAGMA(omp simd reduction(| : any))
-            for (int i = 0; i < FK_TILE_ROWS; i++) any |= !(sum[q][i] < least);
-            passed[q] |= (uint32_t)any << (i0 / FK_TILE_ROWS);
+            passed[q][i0 / FK_TILE_ROWS] = fk_passed(sum[q], threshold[lanes[q]]);
             for (int i = 0; i < FK_TILE_ROWS; i++) out[q * size + i0 + i] = sum[q][i];
         }
     }

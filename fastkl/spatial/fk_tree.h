@@ -48,16 +48,16 @@ FK_INLINE double fk_coordinate(const fk_tree *tree, ptrdiff_t row, ptrdiff_t j) 
 
 /* Sixteen queries and the box around them. Lanes after `used` repeat the last query. */
 typedef struct {
-    double *x;                       /* (d, FK_LANES) */
+    double *x, *rows;                /* (d, FK_LANES), and the same by rows (only where asked for) */
     double *low, *high;              /* (d) */
     ptrdiff_t position[FK_LANES];
     int used;
 } fk_block;
 
 FK_INLINE void fk_load_block(const fk_tree *queries, const int32_t *positions, ptrdiff_t start, ptrdiff_t end,
-                             fk_block *block) {
+                             int by_rows, fk_block *block) {
     ptrdiff_t d = queries->d;
-    int packed = !positions && end - start >= FK_LANES && queries->points && queries->leaf % FK_LANES == 0;
+    int packed = !by_rows && !positions && end - start >= FK_LANES && queries->points && queries->leaf % FK_LANES == 0;
     block->used = (int)(end - start < FK_LANES ? end - start : FK_LANES);
     for (ptrdiff_t j = 0; j < d && packed; j++) {
         const double *points = queries->points + (start / queries->leaf * d + j) * queries->leaf + start % queries->leaf;
@@ -68,8 +68,13 @@ FK_INLINE void fk_load_block(const fk_tree *queries, const int32_t *positions, p
         block->position[l] = positions ? positions[at] : at;
         if (packed) continue;
         ptrdiff_t row = queries->order[block->position[l]];
-        for (ptrdiff_t j = 0; j < d; j++) block->x[j * FK_LANES + l] = fk_coordinate(queries, row, j);
+        double *x = block->rows + l * d;
+        if (queries->rows64) memcpy(x, queries->rows64 + row * d, (size_t)d * sizeof(double));
+        else
+            for (ptrdiff_t j = 0; j < d; j++) x[j] = (double)queries->rows32[row * d + j];
     }
+    for (ptrdiff_t j = 0; j < d && !packed; j++)
+        for (int l = 0; l < FK_LANES; l++) block->x[j * FK_LANES + l] = block->rows[l * d + j];
     for (ptrdiff_t j = 0; j < d; j++) {
         const double *x = block->x + j * FK_LANES;
         double low = x[0], high = x[0];
