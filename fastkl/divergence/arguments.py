@@ -62,7 +62,8 @@ class Sample:
         """Weights that sum to 1, shape (n,)."""
         if self.weights is None:
             return np.full(self.n_rows, 1.0 / self.n_rows)
-        return self.weights / self.weights.sum()
+        masses: FloatArray = self.weights / self.weights.sum()
+        return masses
 
     @cached_property
     def effective_size(self) -> float:
@@ -90,12 +91,15 @@ def as_matrix(data: Any, name: str) -> NDArray[Any]:
     if np.ma.isMaskedArray(data) and np.ma.getmaskarray(data).any():
         raise ValueError(f"{name} has masked values; fill or drop these rows first.")
     X = np.asarray(data)
+    if X.ndim not in (1, 2):
+        raise ValueError(
+            f"{name} is neither a sample nor a model: expected a matrix (rows, columns), one column, or an object with a "
+            f"log-density; got {type(data).__name__} with {X.ndim} dimensions."
+        )
     if X.dtype.kind == "O":
         X = _numbers_from_objects(X, name)
     if X.dtype.kind not in "fiub":
         raise ValueError(f"{name} has dtype {X.dtype}; real numbers are expected. {_LABEL_ADVICE}")
-    if X.ndim not in (1, 2):
-        raise ValueError(f"{name} has {X.ndim} dimensions; expected a matrix (rows, columns), or one column.")
     if X.ndim == 1:
         X = X[:, np.newaxis]
     if X.shape[0] == 0 or X.shape[1] == 0:
@@ -115,7 +119,7 @@ def as_weights(sample_weight: ArrayLike | None, n_rows: int, name: str) -> Float
     bad = ~(np.isfinite(weights) & (weights >= 0.0))
     if bad.any():
         row = int(np.argmax(bad))
-        raise ValueError(f"{name} holds {weights[row]!r} in row {row}; weights are finite numbers >= 0.")
+        raise ValueError(f"{name} holds {float(weights[row])} in row {row}; weights are finite numbers >= 0.")
     if not weights.any():
         raise ValueError(f"{name} is zero in every row: no row has any weight.")
     return weights

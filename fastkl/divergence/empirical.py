@@ -99,7 +99,9 @@ def as_rows(X: Any) -> NDArray[Any]:
         rows = rows[:, np.newaxis]
     if rows.dtype.kind == "f" and not np.isfinite(rows).all():
         row, column = (int(i) for i in np.argwhere(~np.isfinite(rows))[0])
-        raise ValueError(f"The sample holds {rows[row, column]} in row {row}, column {column}; every value must be finite.")
+        raise ValueError(
+            f"The sample holds {rows[row, column]} in row {row}, column {column}; every value must be finite."
+        )
     return rows
 
 

@@ -1,4 +1,4 @@
-"""The calls: entropy, cross-entropy and Kullback-Leibler divergence of samples and models, in nats.
+"""The calls for the Kullback-Leibler divergence of samples and models, in nats.
 
 Each argument is a sample (array-like; a 1-D array is one column) or a model (an object with a log-density). What is
 computed follows from that, and the result says how it was obtained.
@@ -11,176 +11,15 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
 
-from fastkl.divergence.arguments import Sample, as_sample, same_columns
+from fastkl.divergence.arguments import as_sample
 from fastkl.divergence.diagnostics import warn_of_shared_rows
 from fastkl.divergence.empirical import EmpiricalDistribution, empirical_against_model
 from fastkl.divergence.estimate import Estimate
-from fastkl.divergence.model_pair import DEFAULT_DRAWS, model_cross_entropy, model_divergence, model_entropy
+from fastkl.divergence.model_pair import DEFAULT_DRAWS, model_divergence
 from fastkl.divergence.models import Model, is_model
-from fastkl.divergence.neighbors import SamplePair
-from fastkl.divergence.sample_model import (
-    choose_route,
-    default_draws,
-    divergence_by_density,
-    divergence_by_draws,
-    drawn_sample,
-    resolve_draws,
-    sample_cross_entropy_of_model,
-)
-from fastkl.divergence.samples import (
-    check_method,
-    divergence_neighbors,
-    sample_cross_entropy,
-    sample_divergence,
-    sample_entropy,
-)
-
-
-def entropy(
-    p: Any,
-    *,
-    method: str = "knn",
-    n_neighbors: int | None = None,
-    sample_weight_p: ArrayLike | None = None,
-    standard_error: bool = True,
-    random_state: Any = None,
-    n_jobs: int | None = None,
-    n_draws: int | None = None,
-) -> Estimate:
-    r"""Differential entropy of the law of a sample, or entropy of a model, in nats.
-
-    Parameters
-    ----------
-    p : array-like of shape (n,) or (n, d), or model
-        A sample, or an object with a log-density.
-    method : {"knn"}, default="knn"
-        Estimator for samples: Kozachenko and Leonenko's,
-        :math:`\frac{d}{n} \sum_i \log \rho_k(i) + \log V_d + \log(n - 1) - \psi(k)`, with the distance from each row to its
-        k-th neighbour and the volume of the unit ball.
-    n_neighbors : int, default=None
-        k; by default 5, or n - 1 in smaller samples.
-    sample_weight_p : array-like of shape (n,), default=None
-        Masses of the rows; only ratios matter.
-    standard_error : bool, default=True
-        Whether to compute it.
-    random_state : int, RandomState instance or None, default=None
-        For draws from a model whose entropy is not known in closed form.
-    n_jobs : int or None, default=None
-        Threads; None means all cores the process may use.
-    n_draws : int, default=None
-        Draws from a model; by default 100 000.
-
-    Returns
-    -------
-    Estimate
-        Exact values have a standard error of 0. From 10 columns on a sample's estimate carries the flag ``bias_suspected``.
-
-    Raises
-    ------
-    DegenerateDataError
-        The sample has repeated rows (atoms): then it has no density at the scale of the k-th neighbour.
-    ValueError
-        Values that are missing or labels, wrong weights, more neighbours than rows.
-
-    References
-    ----------
-    Kozachenko, L. F. and Leonenko, N. N. (1987). Sample estimate of the entropy of a random vector. Problems of Information
-    Transmission 23, 95-101. For k > 1: Kraskov, A., Stögbauer, H. and Grassberger, P. (2004), doi:10.1103/PhysRevE.69.066138.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from scipy.stats import norm
-    >>> from fastkl.divergence import entropy
-    >>> x = np.random.default_rng(0).standard_normal(1000)
-    >>> abs(entropy(x) - 1.418939) < 0.1
-    True
-    >>> entropy(norm(0, 1))
-    Estimate(1.41894 nats, method='exact', n_samples=0)
-    """
-    if method != "knn":
-        raise ValueError(f"method={method!r} is unknown; expected 'knn'.")
-    if isinstance(p, EmpiricalDistribution):
-        return Estimate(p.entropy(), 0.0, p.n_samples_, "plugin")
-    if is_model(p):
-        weights_fit(p, None, sample_weight_p, None)
-        return model_entropy(Model(p, "p"), resolve_draws(n_draws, DEFAULT_DRAWS), check_random_state(random_state))
-    return sample_entropy(as_sample(p, "p", sample_weight_p, n_jobs), n_neighbors, standard_error)
-
-
-def cross_entropy(
-    p: Any,
-    q: Any,
-    *,
-    method: str = "knn",
-    n_neighbors: int | None = None,
-    sample_weight_p: ArrayLike | None = None,
-    sample_weight_q: ArrayLike | None = None,
-    standard_error: bool = True,
-    random_state: Any = None,
-    n_jobs: int | None = None,
-    n_draws: int | None = None,
-) -> Estimate:
-    r"""Cross-entropy :math:`-E_p[\log q]` of p relative to q, in nats.
-
-    For a sample against a model it is the negative mean log-density. For two samples it is estimated from the
-    distances :math:`\nu_k(i)` of the rows of p to their k-th neighbours in q,
-    :math:`\frac{d}{n} \sum_i \log \nu_k(i) + \log V_d + \log m - \psi(k)`, so that
-    ``cross_entropy(p, q) - entropy(p)`` is ``kl_divergence(p, q, method="knn")`` for the same k.
-
-    Parameters
-    ----------
-    p, q : array-like of shape (n,) or (n, d), or model
-        Samples, or objects with a log-density.
-    method : {"knn"}, default="knn"
-        Estimator for two samples.
-    n_neighbors : int, default=None
-        k for two samples; by default 5, or m in smaller samples.
-    sample_weight_p, sample_weight_q : array-like, default=None
-        Masses of the rows of a sample; only ratios matter.
-    standard_error : bool, default=True
-        Whether to compute it; for two samples it needs a search among the rows of p.
-    random_state : int, RandomState instance or None, default=None
-        For draws from a model p.
-    n_jobs : int or None, default=None
-        Threads; None means all cores the process may use.
-    n_draws : int, default=None
-        Draws from a model p.
-
-    Returns
-    -------
-    Estimate
-        +inf when a row of p has density 0 under the model q.
-
-    Raises
-    ------
-    DegenerateDataError
-        Two samples with common rows.
-    ValueError
-        Values that are missing or labels, wrong weights, more neighbours than rows, a model that gives nan.
-
-    Examples
-    --------
-    >>> from scipy.stats import norm
-    >>> from fastkl.divergence import cross_entropy
-    >>> round(cross_entropy([0.0, 1.0, 3.0], norm(0, 1)), 6)
-    2.585605
-    """
-    if method != "knn":
-        raise ValueError(f"method={method!r} is unknown; expected 'knn'.")
-    rng = check_random_state(random_state)
-    weights_fit(p, q, sample_weight_p, sample_weight_q)
-    if is_model(q):
-        model = Model(q, "q")
-        if isinstance(p, EmpiricalDistribution):
-            return empirical_against_model(p, model, "cross_entropy")
-        if is_model(p):
-            return model_cross_entropy(Model(p, "p"), model, resolve_draws(n_draws, DEFAULT_DRAWS), rng)
-        if model.discrete:
-            return empirical_against_model(EmpiricalDistribution(p, sample_weight_p), model, "cross_entropy")
-        return sample_cross_entropy_of_model(as_sample(p, "p", sample_weight_p, n_jobs), model, standard_error)
-    pair = samples_of_both(p, q, sample_weight_p, sample_weight_q, n_jobs, rng, n_draws)
-    return sample_cross_entropy(pair, n_neighbors, standard_error)
+from fastkl.divergence.operands import samples_of_both, weights_fit
+from fastkl.divergence.sample_model import choose_route, divergence_by_density, divergence_by_draws, resolve_draws
+from fastkl.divergence.samples import check_method, divergence_neighbors, sample_divergence
 
 
 def kl_divergence(
@@ -359,36 +198,3 @@ def kl_divergence_sweep(
     sweep = {k: sample_divergence(pair, chosen, k, standard_error)[0] for k in numbers}
     warn_of_shared_rows(max(e.diagnostics["shared_rows"] for e in sweep.values()), stacklevel=3)
     return sweep
-
-
-def samples_of_both(
-    p: Any, q: Any, weight_p: Any, weight_q: Any, n_jobs: int | None, rng: Any, n_draws: int | None
-) -> SamplePair:
-    """Both arguments as samples; a model gives draws, as many as befit the other sample."""
-    for thing, name in ((p, "p"), (q, "q")):
-        if isinstance(thing, EmpiricalDistribution):
-            raise ValueError(
-                f"{name} is an empirical distribution; only a discrete model can be compared with it. For two samples of "
-                f"symbols use fastkl.categorical_kl; for numbers pass the samples themselves."
-            )
-    samples: list[Sample | None] = [
-        None if is_model(thing) else as_sample(thing, name, weight, n_jobs)
-        for thing, name, weight in ((p, "p", weight_p), (q, "q", weight_q))
-    ]
-    for i, (thing, name) in enumerate(((p, "p"), (q, "q"))):
-        if samples[i] is None:
-            other = samples[1 - i]
-            rows = other.n_rows if other is not None else DEFAULT_DRAWS
-            draws = resolve_draws(n_draws, default_draws(rows))
-            samples[i] = drawn_sample(Model(thing, name), draws, other, rng)
-    first, second = samples
-    if first is None or second is None:
-        raise ValueError("p and q are both models; pass at least one sample.")
-    return SamplePair(*same_columns(first, second))
-
-
-def weights_fit(p: Any, q: Any, weight_p: Any, weight_q: Any) -> None:
-    """A model has no rows to weight."""
-    for thing, weights, name in ((p, weight_p, "p"), (q, weight_q, "q")):
-        if weights is not None and (is_model(thing) or isinstance(thing, EmpiricalDistribution)):
-            raise ValueError(f"sample_weight_{name} belongs to the rows of a sample, which {name} is not.")

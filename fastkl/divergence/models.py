@@ -73,7 +73,10 @@ class Model:
             values = thing.logpmf(X)
         else:
             values = thing.logpdf(X) if hasattr(thing, "logpdf") else thing.log_prob(X)
-        values = np.asarray(values, dtype=np.float64)
+        return self._checked(np.asarray(values, dtype=np.float64), X)
+
+    def _checked(self, values: FloatArray, X: NDArray[Any]) -> FloatArray:
+        """One log-density for each row, none of them nan or +inf."""
         n = len(X)
         if values.shape == (n, 1) or (n == 1 and values.size == 1):
             values = values.reshape(n)
@@ -87,7 +90,7 @@ class Model:
         if bad.any():
             row = int(np.argmax(bad))
             raise ValueError(
-                f"The log-density of {self.name} is {values[row]} in row {row}, where the data are {np.asarray(X[row]).tolist()}; "
+                f"The log-density of {self.name} is {values[row]} in row {row}, at {np.asarray(X[row]).tolist()}; "
                 f"a finite number, or -inf where the density is 0, is expected."
             )
         return values

@@ -61,15 +61,38 @@ class SamplePair:
     def across(self, k: int) -> FloatArray:
         """Distances from each row of p to its 1st, ..., k-th row of q: (n, k), or more columns."""
         if self._across is None or self._across.shape[1] < k:
-            self._across = self.q.index.query(self.p.X, k)
+            self._across = self.q.index.query(self.p.index, k)
         return self._across
+
+    def count_own(self, radius: FloatArray) -> FloatArray:
+        """Number of other rows of p in each closed ball around the rows of p: (n,), as float64."""
+        count, unknown = _count_known(self._own, radius)
+        if unknown.any():
+            count[unknown] = self.p.index.count_self(np.where(unknown, radius, -1.0))[unknown]
+        return count
+
+    def count_across(self, radius: FloatArray) -> FloatArray:
+        """Number of rows of q in each closed ball around the rows of p: (n,), as float64."""
+        count, unknown = _count_known(self._across, radius)
+        if unknown.any():
+            count[unknown] = self.q.index.count(self.p.index, np.where(unknown, radius, -1.0))[unknown]
+        return count
 
     @property
     def known_neighbors(self) -> int:
         """Largest k for which both kinds of distances are known without another search."""
         if self._own is None or self._across is None:
             return 0
-        return min(self._own.shape[1], self._across.shape[1])
+        return int(min(self._own.shape[1], self._across.shape[1]))
+
+
+def _count_known(distances: FloatArray | None, radius: FloatArray) -> tuple[FloatArray, NDArray[np.bool_]]:
+    """Rows within each radius as far as the known distances tell, and which balls reach beyond these."""
+    if distances is None:
+        return np.zeros(len(radius)), np.ones(len(radius), dtype=bool)
+    reach = radius * (1.0 + RELATIVE_SLACK)
+    count = np.count_nonzero(distances <= reach[:, np.newaxis], axis=1).astype(np.float64)
+    return count, distances[:, -1] <= reach
 
 
 @dataclass(frozen=True)
@@ -143,7 +166,7 @@ def local_terms(pair: SamplePair, method: Method, k: int) -> LocalTerms:
 def log_density_own(pair: SamplePair, k: int) -> tuple[FloatArray, FloatArray]:
     """Kozachenko-Leonenko estimates of log p at the rows of p, and the numbers of rows behind them."""
     rho = positive(pair.own(k), k, "p")
-    balls = None if pair.p.weights is None else _own_balls(pair.p, rho, np.zeros(len(rho)))
+    balls = None if pair.p.weights is None else _own_balls(pair, rho, np.zeros(len(rho)))
     return _log_density(balls, rho, k, pair.p.n_columns, pair.p.n_rows - 1)
 
 
@@ -174,9 +197,9 @@ def _bias_reduced(pair: SamplePair, k: int) -> LocalTerms:
     rho, nu = positive(pair.own(k), k, "p"), positive(pair.across(k), k, "q")
     radius = np.maximum(rho, nu)
     none = np.zeros(len(radius))
-    p, q = _own_balls(pair.p, radius, none), _across_balls(pair, radius, none)
-    rows_p = p.count if pair.p.weights is None else pair.p.index.count_self(radius)
-    rows_q = q.count if pair.q.weights is None else pair.q.index.count(pair.p.X, radius)
+    p, q = _own_balls(pair, radius, none), _across_balls(pair, radius, none)
+    rows_p = p.count if pair.p.weights is None else pair.count_own(radius)
+    rows_q = q.count if pair.q.weights is None else pair.count_across(radius)
     last_p = _last_distances(pair.p, pair.p.X, radius, rows_p, rho, skip=1)
     last_q = _last_distances(pair.q, pair.p.X, radius, rows_q, nu, skip=0)
     scale = p.log_unit - q.log_unit + q.log_exact_total - p.log_exact_total + pair.p.n_columns * np.log(last_q / last_p)
@@ -242,13 +265,14 @@ def common_balls(pair: SamplePair, k: int) -> tuple[BallMasses, BallMasses]:
     radius = np.maximum(rho, nu)
     extra_p = (rho <= nu * (1.0 + RELATIVE_SLACK)).astype(np.float64)
     extra_q = (nu <= rho * (1.0 + RELATIVE_SLACK)).astype(np.float64)
-    return _own_balls(pair.p, radius, extra_p), _across_balls(pair, radius, extra_q)
+    return _own_balls(pair, radius, extra_p), _across_balls(pair, radius, extra_q)
 
 
-def _own_balls(p: Sample, radius: FloatArray, extra: FloatArray) -> BallMasses:
+def _own_balls(pair: SamplePair, radius: FloatArray, extra: FloatArray) -> BallMasses:
     """What balls around the rows of p hold of the other rows of p."""
+    p = pair.p
     if p.weights is None:
-        count = p.index.count_self(radius).astype(np.float64)
+        count = pair.count_own(radius)
         return BallMasses(count, extra, 0.0, float(digamma(p.n_rows)), float(np.log(p.n_rows - 1.0)), p.n_rows - 1.0)
     w, square = p.weights, p.weights**2
     count, unit = _kish(p.index.weight_self(radius, w), p.index.weight_self(radius, square))
@@ -261,10 +285,10 @@ def _across_balls(pair: SamplePair, radius: FloatArray, extra: FloatArray) -> Ba
     """What balls around the rows of p hold of q."""
     q = pair.q
     if q.weights is None:
-        count = q.index.count(pair.p.X, radius).astype(np.float64)
+        count = pair.count_across(radius)
         return BallMasses(count, extra, 0.0, float(digamma(q.n_rows + 1)), float(np.log(q.n_rows)), float(q.n_rows))
     w, square = q.weights, q.weights**2
-    count, unit = _kish(q.index.weight(pair.p.X, radius, w), q.index.weight(pair.p.X, radius, square))
+    count, unit = _kish(q.index.weight(pair.p.index, radius, w), q.index.weight(pair.p.index, radius, square))
     size = q.effective_size
     log_total = float(digamma(size + 1.0) + np.log(square.sum() / w.sum()))
     return BallMasses(count, extra, np.log(unit), log_total, float(np.log(w.sum())), size)

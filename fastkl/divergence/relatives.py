@@ -19,10 +19,10 @@ from sklearn.utils import check_random_state
 from fastkl.divergence.arguments import FloatArray
 from fastkl.divergence.diagnostics import many_columns, shared_rows, warn_of_shared_rows
 from fastkl.divergence.estimate import Estimate
-from fastkl.divergence.functions import samples_of_both, weights_fit
 from fastkl.divergence.model_pair import DEFAULT_DRAWS, model_divergence, model_jensen_shannon
 from fastkl.divergence.models import Model, is_model
 from fastkl.divergence.neighbors import BallMasses, LocalTerms, SamplePair, common_balls
+from fastkl.divergence.operands import samples_of_both, weights_fit
 from fastkl.divergence.sample_model import resolve_draws
 from fastkl.divergence.samples import check_method, divergence_neighbors, merged_doubts, sample_divergence
 

@@ -3,7 +3,6 @@
 from typing import Any
 
 import numpy as np
-from scipy.special import digamma
 
 from fastkl.divergence.arguments import DEFAULT_NEIGHBORS, FloatArray, Sample, resolve_neighbors
 from fastkl.divergence.diagnostics import divergence_doubts, many_columns, shared_rows
@@ -13,16 +12,15 @@ from fastkl.divergence.neighbors import (
     LocalTerms,
     Method,
     SamplePair,
-    common_balls,
     local_terms,
     log_density_across,
     log_density_own,
 )
 from fastkl.divergence.uncertainty import count_noise, divergence_error, entropy_error, reference_variance
 
-# Up to so many rows the first search looks for 2 k neighbours, which the sweep over k needs to beat its own noise. In
-# larger samples the sweep up to k is precise enough.
-SWEEP_ROWS = 20_000
+# Up to so many rows the first search looks for 2 k neighbours: most common balls are then counted from the distances, and
+# the sweep over k beats its own noise. In larger samples that would only take memory.
+SWEEP_ROWS = 200_000
 
 # The ratio p/q needs a few neighbours to have a finite variance.
 _RATIO_NEIGHBORS = 5
@@ -45,12 +43,9 @@ def divergence_neighbors(pair: SamplePair, method: Method, n_neighbors: int | No
     return resolve_neighbors(n_neighbors, pair.p.n_rows, pair.q.n_rows, default=default_neighbors(method))
 
 
-def sample_divergence(
-    pair: SamplePair, method: Method, k: int, standard_error: bool
-) -> tuple[Estimate, LocalTerms]:
+def sample_divergence(pair: SamplePair, method: Method, k: int, standard_error: bool) -> tuple[Estimate, LocalTerms]:
     """KL(p || q) from samples, with its local terms."""
-    if standard_error:
-        _search_ahead(pair, method, k)
+    _search_ahead(pair, method, k, standard_error)
     terms = local_terms(pair, method, k)
     value = pair.p.mean(terms.log_ratio)
     error = divergence_error(pair, terms, _ratio(pair, method, k, terms)) if standard_error else float("nan")
@@ -59,18 +54,25 @@ def sample_divergence(
         doubts = divergence_doubts(pair, terms, value, error, k)
     else:
         reasons = many_columns(pair.p)
-        doubts = {"bias_suspected": bool(reasons), "reasons": reasons, "n_neighbors": k, "shared_rows": shared_rows(pair)}
+        doubts = {
+            "bias_suspected": bool(reasons),
+            "reasons": reasons,
+            "n_neighbors": k,
+            "shared_rows": shared_rows(pair),
+        }
     if method == "knn":
         entropy = -pair.p.mean(log_density_own(pair, k)[0])
         doubts |= {"entropy": entropy, "cross_entropy": value + entropy}
     return Estimate(value, error, size, method, doubts), terms
 
 
-def _search_ahead(pair: SamplePair, method: Method, k: int) -> None:
-    """One search for all the neighbours that the estimate, its error and its sweep over k will ask for."""
+def _search_ahead(pair: SamplePair, method: Method, k: int, standard_error: bool) -> None:
+    """One search for all the neighbours that counts, standard error and sweep over k will ask for."""
     n, m = pair.p.n_rows, pair.q.n_rows
-    reach = 2 * k if max(n, m) <= SWEEP_ROWS else k
-    if method == "knn":
+    reach = k
+    if standard_error or method == "common_radius":
+        reach = 2 * k if max(n, m) <= SWEEP_ROWS else k + 1
+    if standard_error and method == "knn":
         reach = max(reach, _RATIO_NEIGHBORS)
     reach = max(k, min(reach, n - 1, m))
     pair.own(reach)
@@ -119,4 +121,7 @@ def sample_cross_entropy(pair: SamplePair, n_neighbors: int | None, standard_err
 def merged_doubts(*estimates: Estimate) -> dict[str, Any]:
     """The doubts of several estimates as those of their sum."""
     reasons = [reason for e in estimates for reason in e.diagnostics["reasons"]]
-    return {"bias_suspected": any(e.diagnostics["bias_suspected"] for e in estimates), "reasons": list(dict.fromkeys(reasons))}
+    return {
+        "bias_suspected": any(e.diagnostics["bias_suspected"] for e in estimates),
+        "reasons": list(dict.fromkeys(reasons)),
+    }

@@ -4,8 +4,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import ndtr, ndtri
 
-from fastkl.families.base import Fit, Floats, Params, Statistics
+from fastkl.families.base import Fit, Floats, Params, Rows, Statistics
 from fastkl.families.closed_form import register_kl
 from fastkl.families.univariate import UnivariateFamily, raise_if_constant
 
@@ -56,6 +57,19 @@ class Normal(UnivariateFamily):
         raise_if_constant(variance == 0.0, statistics, self.name, "scale goes to 0")
         return Fit({"loc": loc, "scale": np.sqrt(variance)})
 
+    def starting_parameters(self, statistics: Statistics) -> Params:
+        # a constant column has no scale of its own; any positive number does as a guess
+        mean = statistics["mean"]
+        fixed = self.fixed_columns(len(mean))
+        loc = fixed.get("loc", mean.copy())
+        variance = statistics["m2"] / statistics["weight"] + (mean - loc) ** 2
+        guess = np.sqrt(np.where(variance > 0.0, variance, mean**2 + (mean == 0.0)))
+        return {"loc": loc, "scale": fixed.get("scale", guess)}
+
+    def score_rows(self, rows: Rows, params: Params) -> Params:
+        z = (rows.X - params["loc"]) / params["scale"]
+        return {"loc": z / params["scale"], "scale": (z**2 - 1.0) / params["scale"]}
+
     def _squares(self, statistics: Statistics, params: Params) -> tuple[Floats, Floats]:
         """Sum of deviations from loc, and of their squares."""
         shift = statistics["mean"] - params["loc"]
@@ -78,6 +92,14 @@ class Normal(UnivariateFamily):
         cross = 2.0 * deviations / scale**3
         rows = [[weight / scale**2, cross], [cross, (3.0 * squares / scale**2 - weight) / scale**2]]
         return np.moveaxis(np.array(rows), -1, 0)
+
+    def cdf(self, x: ArrayLike, params: Params) -> Floats:
+        value: Floats = ndtr((x - params["loc"]) / params["scale"])
+        return value
+
+    def quantile(self, p: ArrayLike, params: Params) -> Floats:
+        value: Floats = params["loc"] + params["scale"] * ndtri(p)
+        return value
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
         return generator.normal(params["loc"], params["scale"], size=(n_samples, len(params["loc"])))

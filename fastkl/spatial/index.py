@@ -1,15 +1,32 @@
-"""Exact neighbour distances and closed-ball counts (Euclidean), on scipy's kd-tree.
+"""Exact neighbour distances and closed-ball counts (Euclidean): a sorted line for one column, a kd-tree for more.
 
-Differences are formed directly, so distances are right for any offset of the data. A ball is closed with a relative slack of
-1e-12: two distances that agree to that are equal in every count.
+Differences are formed directly in float64, so distances are right for any offset of the data. Squares of very large or very
+small differences leave the range of float64; where the data allow that at all, such results are found again with all differences
+multiplied by a power of two, which is exact. A ball is closed with a relative slack of 1e-12: two distances that agree to that
+are equal in every count, and a ball whose radius is a neighbour's distance holds that neighbour.
+
+Queries are either an array or another index: its rows are then searched in its own order, where neighbours follow each other.
 """
 
+from typing import Any
+
 import numpy as np
-from scipy.spatial import cKDTree
+import numpy.typing as npt
 
 from fastkl._core._threads import effective_n_threads
+from fastkl.spatial._tree import Tree, magnitudes
+from fastkl.spatial.line import Line
+from fastkl.spatial.policy import arrangement
 
 RELATIVE_SLACK = 1e-12
+
+Floats = npt.NDArray[np.float64]
+
+# Between these a square neither overflows nor loses digits, for differences of values that are zero or above TINY_VALUE.
+SMALL, LARGE = 2.0**-450, 2.0**500
+TINY_VALUE = 2.0**-390
+MAGNIFY = 2.0**600
+MOST_ROWS = 2**31 - 1
 
 
 class NeighborIndex:
@@ -18,43 +35,155 @@ class NeighborIndex:
     Parameters
     ----------
     X : ndarray of shape (m, d), float32 or float64, C-contiguous, finite
-        The reference sample; not copied if possible, never written to.
+        The reference sample; not copied if possible, never written to, and not to be changed while the index is in use.
     n_jobs : int or None, default=None
-        Threads for building and for every search.
+        Threads for building and for every search. Results do not depend on it.
+
+    Attributes
+    ----------
+    X : ndarray of shape (m, d)
+        The sample.
+    order : ndarray of shape (m,)
+        Row at each position of the index's own order, in which ``in_order=True`` gives results.
     """
 
-    def __init__(self, X, *, n_jobs=None):
-        self.X = X
+    def __init__(self, X: npt.ArrayLike, *, n_jobs: int | None = None) -> None:
+        self.X = _as_rows(X)
         self.n_threads = effective_n_threads(n_jobs)
-        self._tree = cKDTree(X)
+        least, most = magnitudes(self.X)
+        if np.isnan(most):
+            row, column = np.argwhere(~np.isfinite(self.X))[0]
+            raise ValueError(f"Neighbours need finite values; row {row}, column {column} is {self.X[row, column]}.")
+        self._extreme = self.X.dtype == np.float64 and (least < TINY_VALUE or most > LARGE / 2)
+        self._engine: Line | Tree
+        if self.X.shape[1] == 1:
+            self._engine = Line(self.X, self.n_threads)
+        else:
+            leaf, preselect = arrangement(self.X.shape[1])
+            self._engine = Tree(self.X, leaf, preselect, self.n_threads)
 
-    def query(self, Y, n_neighbors):
-        """Distances from each row of Y (n, d) to its 1st, ..., ``n_neighbors``-th nearest row: (n, n_neighbors), float64."""
-        distances, _ = self._tree.query(Y, k=np.arange(1, n_neighbors + 1), workers=self.n_threads)
-        return distances
+    def __len__(self) -> int:
+        return len(self.X)
 
-    def query_self(self, n_neighbors):
+    @property
+    def order(self) -> npt.NDArray[np.integer]:
+        order: npt.NDArray[np.integer] = self._engine.order
+        return order
+
+    def query(self, Y: "npt.ArrayLike | NeighborIndex", n_neighbors: int, *, in_order: bool = False) -> Floats:
+        """Distances from each row of Y (n, d) to its 1st, ..., ``n_neighbors``-th nearest row: (n, n_neighbors), float64.
+
+        ``in_order=True`` leaves the results in the order of Y's index (its ``order``), which saves the way back to the rows.
+        """
+        return self._nearest(self._index_of(Y), n_neighbors, False, False, in_order)
+
+    def query_self(self, n_neighbors: int, *, in_order: bool = False) -> Floats:
         """The same from each row of X to the *other* rows: the row itself is left out by its index, not by its distance."""
-        distances, indices = self._tree.query(self.X, k=np.arange(1, n_neighbors + 2), workers=self.n_threads)
-        own = indices == np.arange(len(self.X))[:, None]
-        own[~own.any(axis=1), -1] = True
-        return distances[~own].reshape(len(self.X), n_neighbors)
+        return self._nearest(self, n_neighbors, True, False, in_order)
 
-    def count(self, Y, radius):
-        """Number of rows in the closed ball of ``radius[i]`` around ``Y[i]``: (n,), int64."""
-        reach = np.asarray(radius) * (1.0 + RELATIVE_SLACK)
-        return self._tree.query_ball_point(Y, reach, return_length=True, workers=self.n_threads).astype(np.int64)
+    def kth(self, Y: "npt.ArrayLike | NeighborIndex", k: int, *, in_order: bool = False) -> Floats:
+        """Distance from each row of Y to its k-th nearest row alone: (n,), float64."""
+        return self._nearest(self._index_of(Y), k, False, True, in_order)
 
-    def count_self(self, radius):
+    def kth_self(self, k: int, *, in_order: bool = False) -> Floats:
+        """The same from each row of X to the *other* rows."""
+        return self._nearest(self, k, True, True, in_order)
+
+    def count(
+        self, Y: "npt.ArrayLike | NeighborIndex", radius: npt.ArrayLike, *, in_order: bool = False
+    ) -> npt.NDArray[np.int64]:
+        """Number of rows in the closed ball of ``radius[i]`` around ``Y[i]``: (n,), int64. A negative radius holds none.
+
+        With ``in_order=True`` radius and result are in the order of Y's index.
+        """
+        counts: npt.NDArray[np.int64] = self._ball(self._index_of(Y), radius, None, False, in_order)
+        return counts
+
+    def count_self(self, radius: npt.ArrayLike, *, in_order: bool = False) -> npt.NDArray[np.int64]:
         """Number of *other* rows in the closed ball of ``radius[i]`` around ``X[i]``: (n,), int64."""
-        return self.count(self.X, radius) - 1
+        counts: npt.NDArray[np.int64] = self._ball(self, radius, None, True, in_order)
+        return counts
 
-    def weight(self, Y, radius, weights):
-        """Sum of the ``weights`` (m,) of the rows in the closed ball of ``radius[i]`` around ``Y[i]``: (n,), float64."""
-        reach = np.asarray(radius) * (1.0 + RELATIVE_SLACK)
-        found = self._tree.query_ball_point(Y, reach, workers=self.n_threads)
-        return np.array([weights[rows].sum() for rows in found])
+    def weight(
+        self,
+        Y: "npt.ArrayLike | NeighborIndex",
+        radius: npt.ArrayLike,
+        weights: npt.ArrayLike,
+        *,
+        in_order: bool = False,
+    ) -> Floats:
+        """Sum of the ``weights`` (m,) of the rows in the closed ball of ``radius[i]`` around ``Y[i]``: (n,), float64.
 
-    def weight_self(self, radius, weights):
-        """The same around each ``X[i]`` over the *other* rows."""
-        return self.weight(self.X, radius, weights) - weights
+        ``weights`` are always by row of X, whatever ``in_order`` says of radius and result.
+        """
+        sums: Floats = self._ball(self._index_of(Y), radius, weights, False, in_order)
+        return sums
+
+    def weight_self(self, radius: npt.ArrayLike, weights: npt.ArrayLike, *, in_order: bool = False) -> Floats:
+        """The same around each ``X[i]`` over the *other* rows; the row's own weight is left out, never subtracted."""
+        sums: Floats = self._ball(self, radius, weights, True, in_order)
+        return sums
+
+    def _index_of(self, Y: "npt.ArrayLike | NeighborIndex") -> "NeighborIndex":
+        index = Y if isinstance(Y, NeighborIndex) else NeighborIndex(Y, n_jobs=self.n_threads)
+        if index.X.shape[1] != self.X.shape[1]:
+            raise ValueError(f"The queries have {index.X.shape[1]} columns, the sample has {self.X.shape[1]}.")
+        return index
+
+    def _nearest(self, queries: "NeighborIndex", k: int, same: bool, only_last: bool, in_order: bool) -> Floats:
+        most = len(self) - same
+        if not 1 <= k <= most:
+            raise ValueError(f"{k} nearest rows were asked for; a row of the queries has {most} rows to choose from.")
+        if isinstance(self._engine, Line):
+            return self._engine.nearest(queries._engine, k, same, only_last, in_order)  # type: ignore[arg-type]
+        found = np.empty(len(queries) if only_last else (len(queries), k))
+
+        def search(scale: float, positions: npt.NDArray[np.int32] | None, out: Floats) -> None:
+            self._engine.nearest(queries._engine, k, same, only_last, in_order, scale, positions, out.reshape(-1))
+
+        search(1.0, None, found)
+        if self._extreme or queries._extreme:
+            for scale, wrong in ((MAGNIFY, found < SMALL), (1.0 / MAGNIFY, found > LARGE)):
+                again = np.empty_like(found)
+                search(scale, queries._positions(wrong if only_last else wrong.any(axis=1), in_order), again)
+                found[wrong] = again[wrong]
+        return found
+
+    def _ball(self, queries: "NeighborIndex", radius: Any, weights: Any, same: bool, in_order: bool) -> Any:
+        radius = np.ascontiguousarray(np.broadcast_to(np.asarray(radius, dtype=np.float64), len(queries)))
+        if weights is not None:
+            weights = np.ascontiguousarray(weights, dtype=np.float64)
+            if weights.shape != (len(self),):
+                raise ValueError(
+                    f"One weight for each of the {len(self)} rows is needed, not an array of shape {weights.shape}."
+                )
+        if isinstance(self._engine, Line):
+            return self._engine.ball(queries._engine, radius, same, in_order, weights)  # type: ignore[arg-type]
+        found = np.empty(len(queries), dtype=np.int64 if weights is None else np.float64)
+        into = (None, found, None) if weights is None else (weights, None, found)
+
+        def search(scale: float, positions: npt.NDArray[np.int32] | None) -> None:
+            self._engine.ball(queries._engine, radius, same, in_order, scale, positions, *into)
+
+        if self._extreme or queries._extreme:
+            small, large = radius < SMALL, radius > LARGE
+            for scale, chosen in ((MAGNIFY, small), (1.0 / MAGNIFY, large), (1.0, ~(small | large))):
+                search(scale, queries._positions(chosen, in_order))
+        else:
+            search(1.0, None)
+        return found
+
+    def _positions(self, chosen: npt.NDArray[np.bool_], in_order: bool) -> npt.NDArray[np.int32]:
+        """Positions, ascending, of the chosen results."""
+        return np.flatnonzero(chosen if in_order else chosen[self.order]).astype(np.int32)
+
+
+def _as_rows(X: npt.ArrayLike) -> npt.NDArray[np.floating]:
+    rows = np.asarray(X)
+    if rows.dtype != np.float32:
+        rows = rows.astype(np.float64, copy=False)
+    if rows.ndim != 2 or not rows.size or len(rows) > MOST_ROWS:
+        raise ValueError(
+            f"A sample of shape (m, d) with 1 to {MOST_ROWS} rows is needed, not one of shape {rows.shape}."
+        )
+    return np.ascontiguousarray(rows)

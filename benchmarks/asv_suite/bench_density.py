@@ -1,0 +1,53 @@
+"""Fit and score of the first families over time: ``asv run`` in the folder ``benchmarks``."""
+
+import numpy as np
+
+from fastkl import DensityMLE
+
+
+class Univariate:
+    """A million rows of one column."""
+
+    params = (["normal", "gamma"], ["float32", "float64"])
+    param_names = ("family", "dtype")
+
+    def setup(self, family: str, dtype: str) -> None:
+        self.X = np.random.default_rng(0).gamma(3.0, 2.0, size=(1_000_000, 1)).astype(dtype)
+        self.model = DensityMLE(family).fit(self.X)
+
+    def time_fit(self, family: str, dtype: str) -> None:
+        DensityMLE(family).fit(self.X)
+
+    def time_score_samples(self, family: str, dtype: str) -> None:
+        self.model.score_samples(self.X)
+
+    def time_log_likelihood_and_gradient(self, family: str, dtype: str) -> None:
+        self.model.log_likelihood(self.X)
+        self.model.gradient(self.X)
+
+
+class MultivariateNormal:
+    """200 000 rows of several columns."""
+
+    params = ([2, 8, 32, 128], [1, 2])
+    param_names = ("columns", "n_jobs")
+
+    def setup(self, columns: int, n_jobs: int) -> None:
+        self.X = np.random.default_rng(0).normal(size=(200_000, columns))
+        self.model = DensityMLE(n_jobs=n_jobs).fit(self.X)
+
+    def time_fit(self, columns: int, n_jobs: int) -> None:
+        DensityMLE(n_jobs=n_jobs).fit(self.X)
+
+    def time_score_samples(self, columns: int, n_jobs: int) -> None:
+        self.model.score_samples(self.X)
+
+
+class ManyColumns:
+    """10 000 gamma fits of 1000 rows each in one call."""
+
+    def setup(self) -> None:
+        self.X = np.random.default_rng(0).gamma(3.0, 2.0, size=(1000, 10_000))
+
+    def time_fit(self) -> None:
+        DensityMLE("gamma").fit(self.X)

@@ -1,0 +1,171 @@
+"""The demonstration: choose a density for a real table, say how far it is from the data, compare two groups, score many rows.
+
+It uses what any user has: scikit-learn and the public names of fastkl. The table is the breast-cancer data that ships with
+scikit-learn (569 biopsies); the four columns taken are positive, so that every family can be tried on them.
+"""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import clone
+from sklearn.compose import ColumnTransformer
+from sklearn.datasets import load_breast_cancer
+from sklearn.model_selection import GridSearchCV, KFold, train_test_split
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
+
+from fastkl import DensityMLE, Estimate, families, kl_divergence
+
+COLUMNS = ["mean radius", "mean texture", "mean smoothness", "mean symmetry"]
+Ranking = list[tuple[str, float, float, float, float]]
+
+
+def run(figure: str | None = "fastkl_demo.png", n_rows: int = 1_000_000) -> dict[str, Any]:
+    """Print the tables, write the figure if matplotlib is installed, and return the numbers.
+
+    Parameters
+    ----------
+    figure : str or None, default="fastkl_demo.png"
+        Path of the figure; None for none.
+    n_rows : int, default=1_000_000
+        Rows for the timing of batch scoring.
+
+    Returns
+    -------
+    dict
+        The ranking, the winner, both divergences and the timing.
+    """
+    table = load_breast_cancer()
+    names = [str(name) for name in table.feature_names]
+    train, test, labels, _ = train_test_split(table.data, table.target, test_size=0.3, random_state=0)
+    print(f"Breast-cancer table of scikit-learn: {len(table.data)} rows, of which {len(test)} are kept for the end.")
+    print(f"Columns used: {', '.join(COLUMNS)}.\n")
+    pipeline = Pipeline(
+        [
+            ("columns", ColumnTransformer([("kept", "passthrough", [names.index(name) for name in COLUMNS])])),
+            ("density", DensityMLE()),
+        ]
+    )
+    search, ranking = choose(pipeline, train)
+    print_ranking(ranking)
+    winner = search.best_estimator_
+    kept, density = winner["columns"].transform(test), winner["density"]
+    fit_gap = density.kl_divergence(kept)
+    groups = compare_groups(winner["columns"].transform(train), labels)
+    print_divergences(ranking[0][0], density.cross_entropy(kept), fit_gap, groups)
+    seconds = time_scoring(density, n_rows)
+    print(
+        f"Scored {n_rows:,} rows of {len(COLUMNS)} columns in {seconds * 1e3:.1f} ms: {n_rows / seconds / 1e6:.0f} million/s."
+    )
+    if figure is not None:
+        print(draw(figure, ranking, density, winner["columns"].transform(train)))
+    return {"ranking": ranking, "kl_to_data": fit_gap, "kl_between_groups": groups, "seconds": seconds}
+
+
+def candidates() -> dict[str, Any]:
+    """The families to choose from, by the name to print."""
+    return {
+        "normal, full covariance": families.MultivariateNormal(),
+        "normal, independent columns": families.MultivariateNormal("diag"),
+        "gamma, independent columns": families.Gamma(),
+    }
+
+
+def choose(pipeline: Pipeline, X: NDArray[np.float64]) -> tuple[GridSearchCV, Ranking]:
+    """Grid search over the families, and for each the mean held-out log-density per row, its error and the gap to the best."""
+    folds = KFold(5, shuffle=True, random_state=0)
+    search = GridSearchCV(pipeline, {"density__family": list(candidates().values())}, cv=folds).fit(X)
+    rows = {name: held_out(clone(pipeline).set_params(density__family=f), X, folds) for name, f in candidates().items()}
+    best = max(rows, key=lambda name: float(rows[name].mean()))
+    root = np.sqrt(len(X))
+    ranking = [
+        (
+            name,
+            float(r.mean()),
+            float(r.std() / root),
+            float((rows[best] - r).mean()),
+            float((rows[best] - r).std() / root),
+        )
+        for name, r in rows.items()
+    ]
+    return search, sorted(ranking, key=lambda entry: -entry[1])
+
+
+def held_out(pipeline: Pipeline, X: NDArray[np.float64], folds: KFold) -> NDArray[np.float64]:
+    """Log-density of every row under the pipeline fitted to the other folds."""
+    out = np.empty(len(X))
+    for fitted, left_out in folds.split(X):
+        out[left_out] = pipeline.fit(X[fitted]).score_samples(X[left_out])
+    return out
+
+
+def compare_groups(X: NDArray[np.float64], labels: NDArray[np.int_]) -> Mapping[str, Estimate]:
+    """KL divergence between the samples of the two classes, in both directions."""
+    # A common scaling leaves the divergence as it is and lets every column count in the distances of the neighbour search.
+    scaled = StandardScaler().fit_transform(X)
+    malignant, benign = scaled[labels == 0], scaled[labels == 1]
+    return {
+        "KL(malignant || benign)": kl_divergence(malignant, benign),
+        "KL(benign || malignant)": kl_divergence(benign, malignant),
+    }
+
+
+def time_scoring(density: DensityMLE, n_rows: int) -> float:
+    """Best of three times to score fresh rows, in seconds."""
+    rows = density.sample(n_rows, random_state=0)
+    times = []
+    for _ in range(3):
+        start = time.perf_counter()
+        density.score_samples(rows)
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def print_ranking(ranking: Ranking) -> None:
+    """The families by held-out log-density."""
+    print("Families by cross-validated mean log-density (nats per row, larger is better)")
+    print(f"  {'family':<30}{'log-density':>13}{'± s.e.':>9}{'KL behind best':>17}{'± s.e.':>9}")
+    for name, mean, error, gap, gap_error in ranking:
+        print(f"  {name:<30}{mean:>13.4f}{error:>9.4f}{gap:>17.4f}{gap_error:>9.4f}")
+    print(
+        "  The entropy of the data is the same for every family, so differences of log-density are differences of KL.\n"
+    )
+
+
+def print_divergences(winner: str, cross: Estimate, gap: Estimate, groups: Mapping[str, Estimate]) -> None:
+    """Divergence of the winner from the data, and between the groups, with intervals."""
+    low, high = gap.confidence_interval()
+    print(f"How far is the winner ({winner}) from the data? On the rows kept for the end:")
+    print(f"  cross-entropy {cross.value:.4f} ± {cross.standard_error:.4f} nats")
+    print(f"  KL(data || model) {gap.value:.4f} nats, 95 % interval [{low:.4f}, {high:.4f}]\n")
+    print("How different are the two groups?")
+    for name, estimate in groups.items():
+        low, high = estimate.confidence_interval()
+        doubt = "".join(f"\n    note: {reason}" for reason in estimate.diagnostics["reasons"])
+        print(f"  {name} {estimate.value:.3f} nats, 95 % interval [{low:.3f}, {high:.3f}]{doubt}")
+    print()
+
+
+def draw(path: str, ranking: Ranking, density: DensityMLE, X: NDArray[np.float64]) -> str:
+    """Write the figure: the ranking with error bars, and two columns of the data beside draws from the winner."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        return "No figure: matplotlib is not installed (pip install 'fastkl[plot]')."
+    figure = Figure(figsize=(11.0, 4.2), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    names, gaps = [entry[0] for entry in ranking], [entry[3] for entry in ranking]
+    left.errorbar(gaps, range(len(names)), xerr=[2 * entry[4] for entry in ranking], fmt="o", capsize=3)
+    left.set_yticks(range(len(names)), names)
+    left.invert_yaxis()
+    left.set(xlabel="KL behind the best (nats per row, ± 2 s.e.)", title="Held-out comparison of families")
+    draws = density.sample(len(X), random_state=1)
+    right.scatter(draws[:, 0], draws[:, 1], s=9, alpha=0.5, label="draws from the model")
+    right.scatter(X[:, 0], X[:, 1], s=9, alpha=0.7, label="data")
+    right.set(xlabel=COLUMNS[0], ylabel=COLUMNS[1], title=f"Data and the winner: {names[0]}")
+    right.legend()
+    figure.savefig(path, dpi=110)
+    return f"Figure: {path}"

@@ -1,0 +1,32 @@
+import numpy as np
+import numpy.typing as npt
+
+class Tree:
+    X: npt.NDArray[np.floating]
+    order: npt.NDArray[np.int32]
+    def __init__(self, X: npt.NDArray[np.floating], leaf: int, preselect: bool, n_threads: int) -> None: ...
+    def nearest(
+        self,
+        queries: Tree,
+        k: int,
+        same: bool,
+        only_last: bool,
+        in_order: bool,
+        scale: float,
+        positions: npt.NDArray[np.int32] | None,
+        out: npt.NDArray[np.float64],
+    ) -> None: ...
+    def ball(
+        self,
+        queries: Tree,
+        radius: npt.NDArray[np.float64],
+        same: bool,
+        in_order: bool,
+        scale: float,
+        positions: npt.NDArray[np.int32] | None,
+        weights: npt.NDArray[np.float64] | None,
+        count: npt.NDArray[np.int64] | None,
+        total: npt.NDArray[np.float64] | None,
+    ) -> None: ...
+
+def magnitudes(X: npt.NDArray[np.floating]) -> tuple[float, float]: ...

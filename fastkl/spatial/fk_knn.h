@@ -1,0 +1,257 @@
+/* Search for nearest neighbours: sixteen queries walk the tree together, nearest branch first.
+ *
+ * A branch is left out when its box is farther from the queries' box than the farthest of their k-th best. A search within one
+ * sample starts at the queries' own leaf, so that the limits are tight from the beginning.
+ */
+#ifndef FK_KNN_H
+#define FK_KNN_H
+
+#include "fk_leaf.h"
+#include "fk_nearest.h"
+
+#ifndef FK_FEW
+#define FK_FEW 8
+#endif
+#define FK_GROUP 4                   /* rows looked at together: leaves hold a multiple of it */
+
+typedef struct {
+    const fk_tree *queries, *tree;
+    ptrdiff_t k;
+    int self;                        /* both are one: a row is not its own neighbour */
+    int only_last;                   /* only the k-th distance is wanted */
+    int in_order;                    /* results by position, not by row */
+    double scale;                    /* 1, or a power of two for the direct differences of extreme values */
+    double *out;                     /* (n, k) or (n) */
+} fk_knn_job;
+
+typedef struct {
+    fk_block block;
+    fk_view view;
+    double *best;                    /* (k + 1, FK_LANES) */
+    double limit[FK_LANES];          /* the k-th best of each lane */
+    double farthest;                 /* the greatest of them */
+    double *rows;                    /* (FK_LANES, d) the queries by rows */
+    double *gathered;                /* (d, leaf) */
+    float *bracket;                  /* (FK_TILE, leaf) */
+} fk_knn_state;
+
+/* Takes one candidate for each lane into the lists, where it is near enough. */
+FK_INLINE void fk_knn_take(fk_knn_state *state, ptrdiff_t k, const double *found) {
+    if (k <= FK_CHAIN) {
+        fk_chain(state->best, k, found);
+        for (int l = 0; l < FK_LANES; l++) state->limit[l] = state->best[k * FK_LANES + l];
+    } else {
+        for (int l = 0; l < FK_LANES; l++)
+            if (found[l] < state->limit[l]) state->limit[l] = fk_take(state->best, k, l, found[l]);
+    }
+}
+
+/* Few lanes are near the leaf: each alone against its rows. */
+FK_INLINE void fk_knn_single(const fk_knn_job *job, fk_knn_state *state, ptrdiff_t leaf, const double *points, int lane,
+                             ptrdiff_t d, double scale) {
+    ptrdiff_t size = job->tree->leaf, own = job->self ? state->block.position[lane] - leaf * size : -1;
+    double found[FK_LANES], limit = state->limit[lane];
+    for (ptrdiff_t i = 0; i < size; i += FK_LANES) {
+        double spare = 0.0;
+        fk_direct(points + i, size, state->block.x + lane, FK_LANES, d, scale, found);
+        FK_PRAGMA(omp simd reduction(max : spare))
+        for (int l = 0; l < FK_LANES; l++) spare = limit - found[l] > spare ? limit - found[l] : spare;
+        if (!(spare > 0.0)) continue;
+        for (int l = 0; l < FK_LANES; l++)
+            if (found[l] < limit && i + l != own) limit = fk_take(state->best, job->k, lane, found[l]);
+    }
+    state->limit[lane] = limit;
+}
+
+FK_INLINE void fk_knn_direct(const fk_knn_job *job, fk_knn_state *state, fk_branch branch, ptrdiff_t d, double scale) {
+    const fk_tree *tree = job->tree;
+    ptrdiff_t leaf = branch.first, size = tree->leaf, start = leaf * size, k = job->k;
+    ptrdiff_t n = fk_positions_end(tree, leaf + 1) - start;
+    int lanes[FK_LANES + 1], count = fk_active(tree, &state->block, branch.node, d, scale, state->limit, lanes);
+    if (count == 0) return;
+    const double *points = fk_leaf_points(tree, leaf, state->gathered);
+    if (count <= FK_FEW) {
+        for (int c = 0; c < count; c++) fk_knn_single(job, state, leaf, points, lanes[c], d, scale);
+        state->farthest = fk_largest(state->limit);
+        return;
+    }
+    const ptrdiff_t *position = state->block.position;
+    int own = job->self && position[0] < start + size && position[FK_LANES - 1] >= start;
+    double found[FK_GROUP][FK_LANES];
+    for (ptrdiff_t i = 0; i < n; i += FK_GROUP) {
+        double spare = 0.0;
+        for (int g = 0; g < FK_GROUP; g++) {
+            fk_direct(state->block.x, FK_LANES, points + i + g, size, d, scale, found[g]);
+            if (own)
+                for (int l = 0; l < FK_LANES; l++) found[g][l] = position[l] == start + i + g ? INFINITY : found[g][l];
+        }
+        FK_PRAGMA(omp simd reduction(max : spare))
+        for (int l = 0; l < FK_LANES; l++) {
+            double least = found[0][l];
+            for (int g = 1; g < FK_GROUP; g++) least = found[g][l] < least ? found[g][l] : least;
+            spare = state->limit[l] - least > spare ? state->limit[l] - least : spare;
+        }
+        if (spare > 0.0)
+            for (int g = 0; g < FK_GROUP; g++) fk_knn_take(state, k, found[g]);
+    }
+    state->farthest = fk_largest(state->limit);
+}
+
+/* Looks at those rows of a pass that the brackets of one lane could not rule out. */
+FK_INLINE void fk_knn_verify(const fk_knn_job *job, fk_knn_state *state, ptrdiff_t start, int lane, const float *bracket,
+                             float threshold) {
+    int row[FK_TILE_ROWS], count = 0;
+    for (int i = 0; i < FK_TILE_ROWS; i++) {
+        row[count] = i;
+        count += !(bracket[i] < threshold);
+    }
+    for (int c = 0; c < count; c++) {
+        ptrdiff_t position = start + row[c];
+        if (position >= job->tree->n || (job->self && position == state->block.position[lane])) continue;
+        double found = fk_exact(job->tree, position, state->rows + lane * job->tree->d);
+        if (found < state->limit[lane]) state->limit[lane] = fk_take(state->best, job->k, lane, found);
+    }
+}
+
+FK_INLINE void fk_knn_preselected(const fk_knn_job *job, fk_knn_state *state, fk_branch leaf) {
+    const fk_tree *tree = job->tree;
+    ptrdiff_t size = tree->leaf, d = tree->d, start = leaf.first * size;
+    int lanes[FK_LANES + FK_TILE], count = fk_active(tree, &state->block, leaf.node, d, 1.0, state->limit, lanes);
+    if (count == 0) return;
+    fk_view_leaf(tree, &state->block, leaf, &state->view);
+    for (int l = 0; l < FK_TILE; l++) lanes[count + l] = lanes[count - 1];
+    for (int t = 0; t < count; t += FK_TILE) {
+        float threshold[FK_TILE];
+        uint32_t passed[FK_TILE];
+        for (int q = 0; q < FK_TILE; q++)
+            threshold[q] = fk_threshold(&state->view, lanes[t + q], d, state->limit[lanes[t + q]], 1.0);
+        fk_brackets(state->view.x, lanes + t, tree->near_points + start * d, tree->half_norm + start, size, d, threshold,
+                    state->bracket, passed);
+        for (int q = 0; q < FK_TILE && t + q < count; q++)
+            for (ptrdiff_t i = 0; passed[q]; i += FK_TILE_ROWS, passed[q] >>= 1)
+                if (passed[q] & 1) fk_knn_verify(job, state, start + i, lanes[t + q], state->bracket + q * size + i, threshold[q]);
+    }
+    state->farthest = fk_largest(state->limit);
+}
+
+FK_INLINE void fk_knn_leaf(const fk_knn_job *job, fk_knn_state *state, fk_branch leaf, ptrdiff_t d, int preselect,
+                           double scale) {
+    if (preselect) fk_knn_preselected(job, state, leaf);
+    else fk_knn_direct(job, state, leaf, d, scale);
+}
+
+/* The leaf that holds a position. */
+FK_INLINE fk_branch fk_find_leaf(const fk_tree *tree, ptrdiff_t position) {
+    fk_branch b = {0, 0, tree->n_leaves};
+    while (b.last - b.first > 1) b = position / tree->leaf < fk_middle(b) ? fk_left(b) : fk_right(b);
+    return b;
+}
+
+FK_INLINE void fk_knn_walk(const fk_knn_job *job, fk_knn_state *state, ptrdiff_t d, int preselect, double scale) {
+    const fk_tree *tree = job->tree;
+    fk_branch stack[FK_DEPTH], b = {0, 0, tree->n_leaves};
+    double distance[FK_DEPTH];
+    ptrdiff_t height = 0, own = -1;
+    if (job->self) {
+        fk_branch leaf = fk_find_leaf(tree, state->block.position[0]);
+        own = leaf.first;
+        fk_knn_leaf(job, state, leaf, d, preselect, scale);
+    }
+    for (;;) {
+        while (b.last - b.first > 1) {
+            fk_branch near = fk_left(b), far = fk_right(b);
+            double to_near = fk_box_distance(tree, &state->block, near.node, d, scale);
+            double to_far = fk_box_distance(tree, &state->block, far.node, d, scale);
+            if (to_far < to_near) {
+                fk_branch b_swap = near;
+                double swap = to_near;
+                near = far, far = b_swap, to_near = to_far, to_far = swap;
+            }
+            if (to_near > state->farthest) goto next;
+            if (!(to_far > state->farthest)) {
+                stack[height] = far;
+                distance[height++] = to_far;
+            }
+            b = near;
+        }
+        if (b.first != own) fk_knn_leaf(job, state, b, d, preselect, scale);
+    next:
+        do {
+            if (height == 0) return;
+            height--;
+        } while (distance[height] > state->farthest);
+        b = stack[height];
+    }
+}
+
+FK_INLINE void fk_knn_store(const fk_knn_job *job, fk_knn_state *state) {
+    ptrdiff_t k = job->k;
+    double back = 1.0 / job->scale;
+    for (int l = 0; l < state->block.used; l++) {
+        ptrdiff_t position = state->block.position[l], row = job->in_order ? position : job->queries->order[position];
+        if (job->only_last) {
+            job->out[row] = sqrt(state->limit[l]) * back;
+            continue;
+        }
+        if (k > FK_CHAIN) fk_heap_sort(state->best + l * k, k);
+        for (ptrdiff_t j = 0; j < k; j++)
+            job->out[row * k + j] = sqrt(k > FK_CHAIN ? state->best[l * k + j] : state->best[(j + 1) * FK_LANES + l]) * back;
+    }
+}
+
+/* All queries at the positions [start, end), or at the listed ones. */
+FK_INLINE int fk_knn_range(const fk_knn_job *job, const int32_t *positions, ptrdiff_t start, ptrdiff_t end, ptrdiff_t d,
+                           int preselect, double scale) {
+    fk_knn_state state;
+    ptrdiff_t size = job->tree->leaf, rows = job->tree->d;
+    size_t doubles = (size_t)(rows * (2 * FK_LANES + 2) + (job->k + 1) * FK_LANES + (job->tree->points ? 0 : rows * size));
+    double *memory = malloc(doubles * sizeof(double) + (size_t)(rows * FK_LANES + FK_TILE * size) * sizeof(float));
+    if (!memory) return 1;
+    state.block.x = memory;
+    state.rows = state.block.x + rows * FK_LANES;
+    state.block.low = state.rows + rows * FK_LANES;
+    state.block.high = state.block.low + rows;
+    state.best = state.block.high + rows;
+    state.gathered = state.best + (job->k + 1) * FK_LANES;
+    state.view.x = (float *)(memory + doubles);
+    state.bracket = state.view.x + rows * FK_LANES;
+    for (ptrdiff_t at = start; at < end; at += FK_LANES) {
+        fk_load_block(job->queries, positions, at, end, &state.block);
+        for (int l = 0; l < FK_LANES && preselect; l++)
+            for (ptrdiff_t j = 0; j < d; j++) state.rows[l * d + j] = state.block.x[j * FK_LANES + l];
+        fk_clear(state.best, job->k);
+        for (int l = 0; l < FK_LANES; l++) state.limit[l] = INFINITY;
+        state.farthest = INFINITY;
+        fk_knn_walk(job, &state, d, preselect, scale);
+        fk_knn_store(job, &state);
+    }
+    free(memory);
+    return 0;
+}
+
+#define FK_KNN(NAME, D, PRESELECT, SCALE)                                                                                  \
+    FK_CLONES static int NAME(const fk_knn_job *job, const int32_t *positions, ptrdiff_t start, ptrdiff_t end) {           \
+        return fk_knn_range(job, positions, start, end, D, PRESELECT, SCALE);                                              \
+    }
+
+FK_KNN(fk_knn_2, 2, 0, 1.0)
+FK_KNN(fk_knn_3, 3, 0, 1.0)
+FK_KNN(fk_knn_4, 4, 0, 1.0)
+FK_KNN(fk_knn_5, 5, 0, 1.0)
+FK_KNN(fk_knn_direct_any, job->tree->d, 0, job->scale)
+FK_KNN(fk_knn_preselected_any, job->tree->d, 1, 1.0)
+
+/* 0, or 1 when memory is short. */
+static int fk_knn(const fk_knn_job *job, const int32_t *positions, ptrdiff_t start, ptrdiff_t end) {
+    if (job->scale != 1.0) return fk_knn_direct_any(job, positions, start, end);
+    if (job->tree->near_points) return fk_knn_preselected_any(job, positions, start, end);
+    switch (job->tree->d) {
+        case 2: return fk_knn_2(job, positions, start, end);
+        case 3: return fk_knn_3(job, positions, start, end);
+        case 4: return fk_knn_4(job, positions, start, end);
+        case 5: return fk_knn_5(job, positions, start, end);
+        default: return fk_knn_direct_any(job, positions, start, end);
+    }
+}
+
+#endif

@@ -1,0 +1,22 @@
+"""Which arrangement a sample gets: the only place with numbers found by measurement.
+
+Measured with ``benchmarks/peers_neighbors.py`` on standard normal samples, one core with 512-bit registers.
+"""
+
+from typing import NamedTuple
+
+
+class Arrangement(NamedTuple):
+    """Rows in a leaf (a multiple of 32) and whether distances are preselected in float32."""
+
+    leaf: int
+    preselect: bool
+
+
+def arrangement(n_columns: int) -> Arrangement:
+    """The tree for this number of columns (two or more; one column is a sorted line)."""
+    if n_columns <= 4:
+        return Arrangement(leaf=16, preselect=False)
+    if n_columns <= 6:
+        return Arrangement(leaf=32, preselect=False)
+    return Arrangement(leaf=64, preselect=True)

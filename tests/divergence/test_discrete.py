@@ -1,0 +1,146 @@
+"""Exact discrete entropy, cross-entropy and divergence: closed forms, mpmath, and the laws they obey."""
+
+import json
+import pathlib
+
+import mpmath
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy.special import softmax
+
+from fastkl.divergence.discrete import discrete_cross_entropy, discrete_entropy, discrete_kl
+
+CASES = json.loads((pathlib.Path(__file__).parents[1] / "data" / "cases" / "divergence.json").read_text())
+P, Q = [0.1, 0.6, 0.3], [0.2, 0.3, 0.5]
+
+
+def laws(size=5):
+    numbers = st.floats(0.0, 1.0).map(lambda v: 0.0 if v < 1e-12 else v)
+    return arrays(np.float64, size, elements=numbers).filter(lambda v: v.sum() > 0.1).map(lambda v: v / v.sum())
+
+
+def exact_kl(p, q):
+    with mpmath.workdps(60):
+        terms = [mpmath.mpf(a) * mpmath.log(mpmath.mpf(a) / mpmath.mpf(b)) for a, b in zip(p, q, strict=True) if a > 0]
+        return mpmath.fsum(terms)
+
+
+@pytest.mark.parametrize("case", [c for c in CASES if c["estimator"] == "exact_discrete"], ids=lambda c: c["id"])
+def test_case(case):
+    scope = {"np": np}
+    exec(case["generator"]["numpy"], scope)
+    pk, qk = scope["samples"][0]
+    if "raises" in case["expected"]:
+        with pytest.raises(ValueError):
+            discrete_kl(pk, qk)
+        return
+    assert abs(discrete_kl(pk, qk) - case["expected"]["value"]) <= case["tolerance"]["value"]
+
+
+def test_infinite_where_q_lacks_mass():
+    assert discrete_kl([0.5, 0.5], [1.0, 0.0]) == np.inf
+    assert discrete_cross_entropy([0.5, 0.5], [1.0, 0.0]) == np.inf
+    assert discrete_kl([1.0, 0.0], [0.5, 0.5]) == pytest.approx(np.log(2), abs=1e-15)
+
+
+@given(laws(), laws())
+def test_never_negative_and_zero_for_identical(p, q):
+    assert discrete_kl(p, q) >= 0.0
+    assert discrete_kl(p, p) == 0.0
+    assert discrete_kl(p, p.copy()[::1]) == 0.0
+
+
+@given(laws(), laws())
+def test_against_mpmath_and_the_identity(p, q):
+    q = 0.9 * q + 0.1 / len(q)
+    q /= q.sum()
+    kl = discrete_kl(p, q)
+    assert abs(kl - float(exact_kl(p, q))) < 1e-14
+    assert abs(discrete_cross_entropy(p, q) - discrete_entropy(p) - kl) < 1e-12
+    assert discrete_cross_entropy(p, q) >= discrete_entropy(p) - 1e-15
+
+
+@pytest.mark.parametrize("step", [1e-3, 1e-6, 1e-8])
+def test_relative_precision_for_close_arguments(step):
+    """The difference of cross-entropy and entropy has no digit left here."""
+    p = np.array([0.25, 0.25, 0.5])
+    q = np.array([0.25 + step, 0.25 - step, 0.5])
+    with mpmath.workdps(60):
+        exact = float(
+            mpmath.fsum(a * mpmath.log(a / b) for a, b in zip(map(mpmath.mpf, p), map(mpmath.mpf, q), strict=True))
+        )
+        excess = float(mpmath.fsum(map(mpmath.mpf, q)) - 1)
+    assert abs(discrete_kl(p, q) - (exact + excess)) < 1e-12 * exact
+
+
+def test_rows_and_broadcasting():
+    rng = np.random.default_rng(0)
+    p, q = rng.dirichlet(np.ones(4), (2, 3)), rng.dirichlet(np.ones(4), (2, 3))
+    rows = discrete_kl(p, q)
+    assert rows.shape == (2, 3)
+    assert rows[1, 2] == float(discrete_kl(p[1, 2], q[1, 2]))
+    assert np.array_equal(discrete_kl(p[0, 0], q), discrete_kl(np.broadcast_to(p[0, 0], q.shape), q))
+    assert discrete_entropy(p).shape == (2, 3)
+
+
+@settings(max_examples=50)
+@given(arrays(np.float64, 4, elements=st.floats(-700, 700)), arrays(np.float64, 4, elements=st.floats(-700, 700)))
+def test_logits(a, b):
+    kl = discrete_kl(a, b, logits=True)
+    assert np.isfinite(kl)
+    assert kl >= 0.0
+    with mpmath.workdps(60):
+        log_p, log_q = (
+            [mpmath.mpf(v) - mpmath.log(mpmath.fsum(mpmath.exp(mpmath.mpf(w)) for w in x)) for v in x.tolist()]
+            for x in (a, b)
+        )
+        exact = mpmath.fsum(mpmath.exp(lp) * (lp - lq) for lp, lq in zip(log_p, log_q, strict=True))
+    assert abs(kl - float(exact)) < 1e-12 * max(1.0, float(exact))
+    assert abs(discrete_entropy(a, logits=True) - discrete_entropy(softmax(a))) < 1e-12
+
+
+def test_logits_of_minus_infinity_are_probability_zero():
+    assert discrete_entropy([0.0, 0.0, -np.inf], logits=True) == pytest.approx(np.log(2), abs=1e-15)
+    assert discrete_kl([0.0, -np.inf], [0.0, -np.inf], logits=True) == 0.0
+    assert discrete_kl([0.0, 0.0], [0.0, -np.inf], logits=True) == np.inf
+
+
+def test_single_precision_rows_are_normalised_enough():
+    p = softmax(np.random.default_rng(0).standard_normal((50, 30)).astype(np.float32), axis=1)
+    assert p.dtype == np.float32
+    assert np.allclose(
+        discrete_entropy(p), discrete_entropy(p.astype(float) / p.astype(float).sum(1, keepdims=True)), atol=1e-5
+    )
+
+
+@pytest.mark.parametrize(
+    ("pk", "options", "message"),
+    [
+        ([0.3, 0.3], {}, "pk sums to 0.6"),
+        ([[0.5, 0.5], [0.3, 0.3]], {}, "Row 1 of pk sums to 0.6"),
+        ([1.5, -0.5], {}, r"pk\[1\] is -0.5"),
+        ([[0.5, 0.5], [np.nan, 1.0]], {}, r"pk\[1, 0\] is nan"),
+        ([], {}, "shape"),
+        (0.5, {}, "shape"),
+        (["a", "b"], {}, "categorical_entropy"),
+        ([0.5, 0.5], {"temperature": 2.0}, "logits"),
+        ([0.5, 0.5], {"logits": True, "temperature": 0.0}, "temperature"),
+        ([0.5, np.inf], {"logits": True}, "logit"),
+        ([[0.0, 0.0], [-np.inf, -np.inf]], {"logits": True}, "Row 1 of pk"),
+    ],
+)
+def test_bad_input(pk, options, message):
+    with pytest.raises(ValueError, match=message):
+        discrete_entropy(pk, **options)
+
+
+def test_shapes_must_fit():
+    with pytest.raises(ValueError, match=r"\(3,\) and \(2,\)"):
+        discrete_kl(P, [0.5, 0.5])
+    with pytest.raises(ValueError, match="qk sums to"):
+        discrete_kl([0.5, 0.5], [0.3, 0.3])
+    with pytest.raises(ValueError, match="one shape"):
+        discrete_kl(np.full((2, 2), 0.5), np.full((3, 2), 0.5))

@@ -1,0 +1,136 @@
+"""Models from other libraries, the two routes of a sample against a model, and models that misbehave."""
+
+import numpy as np
+import pytest
+from scipy import stats
+from sklearn.mixture import GaussianMixture
+from sklearn.neighbors import KernelDensity
+
+from fastkl import cross_entropy, entropy, jensen_shannon, kl_divergence
+
+
+@pytest.fixture(scope="module")
+def plane():
+    return np.random.default_rng(0).normal(size=(800, 2))
+
+
+def test_every_kind_of_model_is_met_through_what_it_offers(plane):
+    x = plane[:, :1]
+    truth = kl_divergence(x, stats.norm(1, 2))
+    with_columns = stats.multivariate_normal([1.0], [[4.0]])
+    for same in (stats.Normal(mu=1.0, sigma=2.0), with_columns):
+        assert kl_divergence(x, same) == pytest.approx(truth, abs=1e-10)
+    mixture = GaussianMixture(1).fit(plane)
+    mine = stats.multivariate_normal(mixture.means_[0], mixture.covariances_[0])
+    assert cross_entropy(plane, mixture) == pytest.approx(cross_entropy(plane, mine), abs=1e-10)
+    for model in (mixture, KernelDensity(bandwidth=0.4).fit(plane), stats.gaussian_kde(plane.T)):
+        assert np.isfinite(kl_divergence(plane, model, route="density"))
+        assert np.isfinite(kl_divergence(plane, model, route="draws", random_state=0))
+
+
+def test_log_prob_is_enough():
+    class Standard:
+        def log_prob(self, x):
+            return stats.norm.logpdf(x)
+
+    x = np.random.default_rng(1).normal(size=300)
+    assert kl_divergence(x, Standard()) == kl_divergence(x, stats.norm(0, 1))
+    with pytest.raises(ValueError, match="neither a `sample` nor an `rvs`"):
+        kl_divergence(x, Standard(), route="draws")
+
+
+def test_routes_and_their_defaults():
+    rng = np.random.default_rng(2)
+    narrow, wide = rng.normal(size=(300, 3)), rng.normal(size=(300, 4))
+    assert kl_divergence(narrow, stats.multivariate_normal(np.zeros(3))).method == "density"
+    by_draws = kl_divergence(wide, stats.multivariate_normal(np.zeros(4)), random_state=0)
+    assert by_draws.method == "draws"
+    assert by_draws.n_samples == (300, 1500)
+    assert kl_divergence(wide, stats.multivariate_normal(np.zeros(4)), random_state=0) == by_draws
+    assert by_draws.diagnostics["cross_entropy"] - by_draws.diagnostics["entropy"] == pytest.approx(by_draws, abs=1e-12)
+    with pytest.raises(ValueError, match="'auto', 'density', 'draws'"):
+        kl_divergence(narrow, stats.norm(), route="sideways")
+    with pytest.raises(ValueError, match="n_draws"):
+        kl_divergence(wide, stats.multivariate_normal(np.zeros(4)), n_draws=1)
+
+
+def test_draws_hold_in_many_columns_where_the_density_does_not():
+    x = np.random.default_rng(3).normal(size=(1000, 20))
+    model = stats.multivariate_normal(np.zeros(20))
+    assert abs(kl_divergence(x, model, random_state=0)) < 0.1
+    density = kl_divergence(x, model, route="density")
+    assert abs(density) > 0.5
+    assert density.diagnostics["bias_suspected"]
+
+
+def test_whitening_by_the_model_saves_an_ill_conditioned_case():
+    rho, d, n = 0.999, 5, 1000
+    covariance = np.full((d, d), rho) + (1.0 - rho) * np.eye(d)
+    rng = np.random.default_rng(4)
+    model = stats.multivariate_normal(np.zeros(d), covariance)
+    x = rng.multivariate_normal(np.full(d, 1.0), covariance, n)
+    truth = 0.5 * np.ones(d) @ np.linalg.solve(covariance, np.ones(d))
+    assert kl_divergence(x, model, route="density") == pytest.approx(truth, abs=0.15)
+
+
+@pytest.mark.parametrize("d", [2, 3])
+def test_a_density_does_not_depend_on_units_or_axes(d):
+    rng = np.random.default_rng(5)
+    x, A, c = rng.normal(size=(300, d)), rng.normal(size=(d, d)), 1e4 * rng.normal(size=d)
+    first = kl_divergence(x, stats.multivariate_normal(np.zeros(d), 1.7))
+    moved = kl_divergence(x @ A.T + c, stats.multivariate_normal(c, 1.7 * A @ A.T))
+    assert moved == pytest.approx(first, abs=1e-6)
+
+
+def test_two_discrete_laws_on_a_line_are_summed():
+    assert kl_divergence(stats.poisson(3), stats.poisson(4)) == pytest.approx(3 * np.log(0.75) + 1, abs=1e-12)
+    assert kl_divergence(stats.binom(9, 0.2), stats.binom(9, 0.3)) == pytest.approx(
+        9 * (0.2 * np.log(0.2 / 0.3) + 0.8 * np.log(0.8 / 0.7)), abs=1e-12
+    )
+    assert kl_divergence(stats.poisson(3), stats.binom(10, 0.3)) == np.inf
+    assert kl_divergence(stats.skellam(2, 3), stats.skellam(2, 3)) == 0.0
+    assert cross_entropy(stats.poisson(3), stats.poisson(4)) - entropy(stats.poisson(3)) == pytest.approx(
+        kl_divergence(stats.poisson(3), stats.poisson(4)), abs=1e-9
+    )
+    assert jensen_shannon(stats.binom(1, 0.0), stats.binom(1, 1.0)) == pytest.approx(np.log(2.0), abs=1e-12)
+
+
+def test_a_model_against_a_sample_is_drawn():
+    y = np.random.default_rng(6).normal(1.0, 2.0, 3000)
+    estimate = kl_divergence(stats.norm(0, 1), y, random_state=0)
+    assert abs(estimate - 0.443147) < 4 * estimate.standard_error
+
+
+def test_a_global_seed_is_neither_needed_nor_touched(plane):
+    state = np.random.get_state()[1].copy()  # noqa: NPY002
+    kl_divergence(plane, KernelDensity().fit(plane), route="draws", random_state=0)
+    mixture = GaussianMixture(2, random_state=5).fit(plane)
+    kl_divergence(plane, mixture, random_state=0, route="draws")
+    assert mixture.random_state == 5
+    np.testing.assert_array_equal(np.random.get_state()[1], state)  # noqa: NPY002
+
+
+class Broken:
+    def __init__(self, value):
+        self.value = value
+
+    def logpdf(self, X):
+        values = -np.square(X[:, 0])
+        values[7] = self.value
+        return values
+
+
+def test_models_that_misbehave():
+    x = np.random.default_rng(7).normal(size=50)
+    for call in (kl_divergence, cross_entropy):
+        with pytest.raises(ValueError, match="nan in row 7"):
+            call(x, Broken(np.nan))
+        with pytest.raises(ValueError, match="inf in row 7"):
+            call(x, Broken(np.inf))
+        assert call(x, Broken(-np.inf)) == np.inf
+    with pytest.raises(ValueError, match="one number per row"):
+        kl_divergence(np.column_stack([x, x * x]), stats.norm())
+    with pytest.raises(ValueError, match="discrete"):
+        kl_divergence(stats.poisson(3), stats.norm())
+    with pytest.raises(ValueError, match="belongs to the rows"):
+        kl_divergence(x, stats.norm(), sample_weight_q=np.ones(50))

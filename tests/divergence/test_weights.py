@@ -1,0 +1,111 @@
+"""Weights as masses of the rows, in every estimator."""
+
+import numpy as np
+import pytest
+from scipy.stats import norm, poisson
+
+from fastkl import cross_entropy, entropy, jeffreys, jensen_shannon, kl_divergence
+from fastkl.divergence import kl_divergence_sweep
+
+METHODS = ("common_radius", "knn", "bias_reduced")
+
+
+@pytest.fixture
+def samples():
+    rng = np.random.default_rng(0)
+    return (
+        rng.normal(size=(200, 2)),
+        rng.normal(0.3, 1.3, (260, 2)),
+        rng.uniform(0.2, 3.0, 200),
+        rng.uniform(0.2, 3.0, 260),
+    )
+
+
+def calls(x, y, v, w):
+    """Every estimator with weights, by name."""
+    both = {"sample_weight_p": v, "sample_weight_q": w}
+    found = {method: kl_divergence(x, y, method=method, **both) for method in METHODS}
+    found["entropy"] = entropy(x, sample_weight_p=v)
+    found["cross_entropy"] = cross_entropy(x, y, **both)
+    found["jeffreys"] = jeffreys(x, y, **both)
+    found["jensen_shannon"] = jensen_shannon(x, y, **both)
+    found["sweep"] = kl_divergence_sweep(x, y, [3], **both)[3]
+    found["model"] = kl_divergence(x[:, 0], norm(0, 1), sample_weight_p=v)
+    return found
+
+
+def test_only_ratios_matter(samples):
+    x, y, v, w = samples
+    first, second = calls(x, y, v, w), calls(x, y, 1e6 * v, 1e-6 * w)
+    for name, value in first.items():
+        assert second[name] == pytest.approx(value, rel=1e-9), name
+        assert second[name].standard_error == pytest.approx(value.standard_error, rel=1e-9), name
+
+
+def test_equal_weights_are_no_weights(samples):
+    x, y, v, w = samples
+    first, second = calls(x, y, None, None), calls(x, y, np.full_like(v, 7.0), np.full_like(w, 0.1))
+    for name, value in first.items():
+        assert second[name] == value, name
+
+
+def test_the_weighted_formulas_tend_to_the_plain_ones(samples):
+    x, y, v, w = samples
+    first = calls(x, y, None, None)
+    nearly = calls(x, y, 1.0 + 1e-9 * v, 1.0 + 1e-9 * w)
+    for name, value in first.items():
+        assert nearly[name] == pytest.approx(value, abs=1e-7), name
+        assert nearly[name].standard_error == pytest.approx(value.standard_error, rel=1e-6), name
+
+
+def test_rows_of_weight_zero_are_absent(samples):
+    x, y, v, w = samples
+    v, w = v.copy(), w.copy()
+    v[::3], w[::4] = 0.0, 0.0
+    first, second = calls(x, y, v, w), calls(x[v > 0], y[w > 0], v[v > 0], w[w > 0])
+    for name, value in first.items():
+        assert second[name] == pytest.approx(value, rel=1e-12), name
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_importance_weights_move_a_sample_to_another_law(method):
+    estimates = []
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        x, y = rng.normal(0, 1.5, 1000), rng.normal(1, 2.5, 1000)
+        v, w = norm.pdf(x) / norm.pdf(x, 0, 1.5), norm.pdf(y, 1, 2) / norm.pdf(y, 1, 2.5)
+        estimates.append(kl_divergence(x, y, method=method, sample_weight_p=v, sample_weight_q=w))
+    error = np.std(estimates, ddof=1) / np.sqrt(len(estimates))
+    assert abs(np.mean(estimates) - 0.443147) < 4 * error
+    assert 0.5 < np.mean([e.standard_error for e in estimates]) / np.std(estimates, ddof=1) < 2.0
+
+
+def test_whole_weights_equal_repeats_where_rows_are_symbols_and_nearly_on_rounded_data():
+    rng = np.random.default_rng(2)
+    counts, repeats = rng.poisson(3.0, 50), rng.integers(1, 4, 50)
+    assert kl_divergence(counts, poisson(2), sample_weight_p=repeats) == pytest.approx(
+        kl_divergence(np.repeat(counts, repeats), poisson(2)), abs=1e-12
+    )
+    x, y, w = rng.normal(size=3000).round(1), rng.normal(0.5, 1.2, 2000).round(1), rng.integers(1, 4, 3000)
+    assert kl_divergence(x, y, sample_weight_p=w) == pytest.approx(kl_divergence(np.repeat(x, w), y), abs=0.01)
+
+
+def test_identity_holds_with_weights(samples):
+    x, y, v, w = samples
+    whole = kl_divergence(x, y, method="knn", sample_weight_p=v, sample_weight_q=w)
+    parts = cross_entropy(x, y, sample_weight_p=v, sample_weight_q=w) - entropy(x, sample_weight_p=v)
+    assert whole == pytest.approx(parts, abs=1e-12)
+
+
+def test_wrong_weights_are_named(samples):
+    x, y, v, _ = samples
+    for weights, match in (
+        (v[:-1], "one weight for each of the 200 rows"),
+        (-v, "row 0"),
+        (np.where(np.arange(200) == 5, np.nan, v), "nan in row 5"),
+        (np.zeros(200), "zero in every row"),
+    ):
+        with pytest.raises(ValueError, match=match):
+            kl_divergence(x, y, sample_weight_p=weights)
+    with pytest.raises(ValueError, match="1 row of positive weight"):
+        kl_divergence(x, y, sample_weight_p=np.arange(200) == 3)

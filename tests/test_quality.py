@@ -1,0 +1,133 @@
+"""What a reader and a type checker rely on: docstrings, stubs, types, lint, and the commands of the README."""
+
+import inspect
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpydoc.validate
+import pytest
+
+import fastkl
+from fastkl import families
+
+ROOT = Path(__file__).parents[1]
+STUBBED = sorted(
+    ".".join(path.relative_to(ROOT).with_suffix("").parts) for path in (ROOT / "fastkl").rglob("*.pyx")
+)  # fmt: skip
+
+# Not asked for: extended summaries and See Also everywhere, examples on every method, a period after each description of a type.
+LEFT_OUT = {
+    "ES01",
+    "PR08",
+    "SA01",
+    "SA04",
+    "EX01",
+    "GL08",
+    "RT03",
+    "PR09",
+    "RT05",
+    "SS06",
+    "GL01",
+    "GL02",
+    "GL03",
+    "SS05",
+    "RT02",
+    "YD01",
+}
+
+
+def public_objects():
+    objects = [(f"fastkl.{name}", getattr(fastkl, name)) for name in fastkl.__all__]
+    objects += [(f"fastkl.families.{families.by_name(n).__name__}", families.by_name(n)) for n in families.names()]
+    for path, thing in objects:
+        if inspect.isfunction(thing) or inspect.isclass(thing):
+            yield path
+            if inspect.isclass(thing) and not issubclass(thing, (Exception, families.Family)):
+                for name, member in vars(thing).items():
+                    if not name.startswith("_") and inspect.isfunction(member):
+                        yield f"{path}.{name}"
+
+
+@pytest.mark.parametrize("path", sorted(set(public_objects())))
+def test_docstrings_are_complete(path):
+    report = numpydoc.validate.validate(path)
+    problems = [(code, text) for code, text in report["errors"] if code not in LEFT_OUT]
+    assert report["docstring"].strip(), "no docstring"
+    assert not problems
+
+
+def run(*command, **options):
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, **options)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_compiled_module_has_a_stub():
+    for name in STUBBED:
+        assert (ROOT / Path(*name.split(".")).with_suffix(".pyi")).exists(), name
+
+
+def test_stubs_say_what_the_modules_have():
+    run(
+        sys.executable, "-m", "mypy.stubtest", *STUBBED, "--ignore-missing-stub", "--mypy-config-file", "pyproject.toml"
+    )
+
+
+def test_types():
+    run(sys.executable, "-m", "mypy")
+
+
+@pytest.mark.parametrize("command", [["check", "."], ["format", "--check", "."]])
+def test_lint(command):
+    run(sys.executable, "-m", "ruff", *command)
+
+
+def test_lint_of_cython():
+    run(sys.executable, "-m", "cython_lint.cython_lint", "fastkl", "--max-line-length", "130")
+
+
+def test_import_is_light():
+    """Importing fastkl brings in no optional package, no pandas, no matplotlib, no scipy.stats."""
+    script = (
+        "import sys, sklearn.base; before = set(sys.modules); import fastkl; print(*sorted(set(sys.modules) - before))"
+    )
+    out = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT)
+    loaded = {name.split(".")[0] for name in out.stdout.split()} | {
+        name for name in out.stdout.split() if name.count(".") == 1 and name.startswith("scipy.")
+    }
+    assert not loaded & {"matplotlib", "pandas", "pyarrow", "dask", "tqdm", "polars", "scipy.stats", "scipy.spatial"}
+
+
+@pytest.mark.parametrize("arguments", [["info"], ["demo", "--rows", "20000", "--figure", "figure.png"]])
+def test_commands(arguments, tmp_path):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-m", "fastkl", *arguments],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        env=environment,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stderr == ""
+    if arguments[0] == "demo":
+        assert (tmp_path / "figure.png").stat().st_size > 10_000
+        for expected in (
+            "log-density",
+            "KL(data || model)",
+            "95 % interval",
+            "KL(malignant || benign)",
+            "Scored 20,000 rows",
+        ):
+            assert expected in done.stdout
+    else:
+        for expected in ("numpy", "threads", "OpenMP", "instruction set"):
+            assert expected in done.stdout
+
+
+@pytest.mark.parametrize("arguments", [[], ["fly"], ["demo", "--rows", "0"]])
+def test_wrong_commands(arguments):
+    done = subprocess.run([sys.executable, "-m", "fastkl", *arguments], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
