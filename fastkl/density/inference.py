@@ -22,6 +22,18 @@ from fastkl.families.posterior import fit_rows, irregular, posterior_covariance
 from fastkl.families.priors import resolve_prior
 
 
+class KeptRows:
+    """Rows kept by reference for as long as the estimator is in this process: a copy or a pickle of this is empty."""
+
+    __slots__ = ("rows",)
+
+    def __init__(self, rows: Rows | None = None):
+        self.rows = rows
+
+    def __reduce__(self) -> tuple[type["KeptRows"], tuple[()]]:
+        return KeptRows, ()
+
+
 class InferenceMixin:
     """Members of a fitted density of one family that say how sure its parameters are."""
 
@@ -32,7 +44,7 @@ class InferenceMixin:
     log_likelihood_: float
     tol: float
     max_iter: int
-    _rows: Rows | None
+    _rows: "KeptRows"
 
     def _check_fitted(self) -> None:
         raise NotImplementedError
@@ -82,6 +94,17 @@ class InferenceMixin:
         chart = chart_at(self.family_, self.params_, entries=names)
         roots = dict(zip(names, np.sqrt(np.diag(covariance)), strict=True))
         return chart.fill(np.array([roots[name] for name in chart.names]))
+
+    @property
+    def shrinkage_(self) -> float:
+        """How far the covariance was shrunk, for a family with ``shrinkage``."""
+        statistics = self._own_statistics("shrinkage_")
+        if getattr(self.family_, "shrinkage", None) is None:
+            raise AttributeError(
+                "shrinkage_ needs a family with shrinkage, such as MultivariateNormal(shrinkage='ledoit_wolf')."
+            )
+        family: Any = self.family_
+        return float(family.shrinkage_of(statistics, self.params_["mean"]))
 
     # -- sandwich ----------------------------------------------------------------------------------------------------------
 
@@ -158,7 +181,8 @@ class InferenceMixin:
     def _rows_of(self, X: ArrayLike | None, sample_weight: ArrayLike | None, asked: str) -> Rows:
         if X is not None:
             return read_rows(self, X, sample_weight, labels=self.family_.labels)
-        rows: Rows | None = getattr(self, "_rows", None)
+        kept: KeptRows | None = getattr(self, "_rows", None)
+        rows = None if kept is None else kept.rows
         if rows is None:
             raise AttributeError(f"The rows of the fit are not at hand: pass them, as in density.{asked}(X).")
         total = self.family_.log_likelihood(rows, self.params_)
@@ -301,7 +325,7 @@ class InferenceMixin:
             raise ValueError(f"n_resamples has to be at least 1, not {n_resamples}.")
         rows = self._rows_of(X, sample_weight, "bootstrap")
         generator = np.random.default_rng(check_random_state(random_state).randint(2**32, size=4, dtype=np.uint32))
-        prior = resolve_prior(getattr(self, "prior", None))
+        prior = resolve_prior(getattr(self, "prior", None), self.family_)
         estimated = [name for name in self.params_ if name not in self.family_.fixed_parameters()]
         draws: dict[str, list[Any]] = {name: [] for name in estimated}
         for _ in range(n_resamples):
@@ -310,7 +334,7 @@ class InferenceMixin:
             if rows.weights is not None:
                 weights *= rows.weights
             resampled = Rows(rows.X, weights, rows.n_threads, rows.names, rows.index)
-            fit, _, _ = fit_rows(self.family_, prior, resampled, self.tol, self.max_iter)
+            fit, _ = fit_rows(self.family_, prior, resampled, self.tol, self.max_iter)
             for name in estimated:
                 draws[name].append(fit.params[name])
         return {name: np.stack(values) for name, values in draws.items()}

@@ -68,6 +68,7 @@ class Fit:
     converged: bool = True
     boundary: dict[str, str] = field(default_factory=dict)
     log_likelihood: float | None = None  # where the iteration has it at hand
+    prior: Any = None  # the prior that took part, with what it took from the data
 
 
 class Family(BaseEstimator):  # type: ignore[misc]

@@ -99,9 +99,12 @@ class Elementwise:
 
     def to(self, value: Any) -> Floats:
         chosen = np.asarray(value, dtype=np.float64)[self.mask]
+        u: Floats
         if self.kind == "real":
-            return np.asarray((chosen - self.reference[self.mask]) / self.unit, dtype=np.float64)
-        return np.asarray(np.log(chosen) if self.kind == "positive" else logit(chosen), dtype=np.float64)
+            u = np.asarray((chosen - self.reference[self.mask]) / self.unit)
+        else:
+            u = np.log(chosen) if self.kind == "positive" else logit(chosen)
+        return u
 
     def back(self, u: Floats) -> Any:
         value = self.reference.copy()
@@ -113,9 +116,8 @@ class Elementwise:
 
     def _slope(self, value: Any) -> Floats:
         chosen = np.asarray(value, dtype=np.float64)[self.mask]
-        if self.kind == "real":
-            return self.unit
-        return chosen if self.kind == "positive" else chosen * (1.0 - chosen)
+        slope: Floats = chosen if self.kind == "positive" else chosen * (1.0 - chosen)
+        return self.unit if self.kind == "real" else slope
 
     def pull(self, value: Any, gradient: Any) -> Floats:
         chosen: Floats = np.asarray(gradient, dtype=np.float64)[..., self.mask] * self._slope(value)

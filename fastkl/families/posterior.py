@@ -22,22 +22,19 @@ CERTIFICATE = 1e-8  # gradient in nats per unit of weight and coordinate
 NEWTON_SIZE = 200  # beyond, second derivatives by differences cost more than they bring
 
 
-def fit_rows(
-    family: Family, prior: PriorLike | None, rows: Rows, tol: float, max_iter: int
-) -> tuple[Fit, Statistics, PriorLike | None]:
-    """The maximum on rows, the statistics, and the prior with what it took from the data (None where it is flat).
+def fit_rows(family: Family, prior: PriorLike | None, rows: Rows, tol: float, max_iter: int) -> tuple[Fit, Statistics]:
+    """The maximum on rows, with the prior that took part (None where it is flat), and the statistics.
 
     For a family without sufficient statistics the covariance of the parameters, which needs the rows, is among the
     statistics.
     """
     if prior is not None and family.has_statistics:
         statistics = family.statistics(rows)
-        fit, bound = fit_statistics(family, prior, statistics)
-        return fit, statistics, bound
+        return fit_statistics(family, prior, statistics), statistics
     fit, statistics = family.fit(rows, tol, max_iter)
     bound = None if prior is None else _bound(prior, family, fit.params)
     if bound is None:
-        return fit, statistics, None
+        return fit, statistics
 
     def gradient(params: Params) -> Params:
         return family.gradient(rows, params)
@@ -47,13 +44,13 @@ def fit_rows(
         family, bound, lambda params: family.log_likelihood(rows, params), gradient, fit, rows.total_weight, held
     )
     names, covariance = posterior_covariance(family, bound, gradient, best.params, held)
-    return best, {**statistics, "posterior_names": names, "posterior_covariance": covariance}, bound
+    return best, {**statistics, "posterior_names": names, "posterior_covariance": covariance}
 
 
-def fit_statistics(family: Family, prior: PriorLike | None, statistics: Statistics) -> tuple[Fit, PriorLike | None]:
-    """The maximum given sufficient statistics, and the prior with what it took from them."""
+def fit_statistics(family: Family, prior: PriorLike | None, statistics: Statistics) -> Fit:
+    """The maximum given sufficient statistics, with the prior that took part (None where it is flat)."""
     if prior is None:
-        return family.solve(statistics), None
+        return family.solve(statistics)
     without: DegenerateDataError | None = None
     try:
         fit = family.solve(statistics)
@@ -67,15 +64,15 @@ def fit_statistics(family: Family, prior: PriorLike | None, statistics: Statisti
         raise
 
 
-def _fit_with(family: Family, prior: PriorLike, statistics: Statistics, fit: Fit) -> tuple[Fit, PriorLike | None]:
+def _fit_with(family: Family, prior: PriorLike, statistics: Statistics, fit: Fit) -> Fit:
     bound = _bound(prior, family, fit.params)
     if bound is None:
         if not fit.converged:
             raise ArithmeticError("a flat prior leaves a likelihood without a maximum as it is")
-        return fit, None
+        return fit
     closed = bound.solve(family, statistics) if isinstance(bound, Prior) else None
     if closed is not None:
-        return Fit(family.shaped_parameters(closed)), bound
+        return Fit(family.shaped_parameters(closed), prior=bound)
     best = _search(
         family,
         bound,
@@ -87,7 +84,7 @@ def _fit_with(family: Family, prior: PriorLike, statistics: Statistics, fit: Fit
     )
     if not fit.converged and not best.converged:
         raise ArithmeticError("no maximum was reached from a guess")
-    return best, bound
+    return best
 
 
 def irregular(family: Family, statistics: Statistics, fit: Fit) -> list[str]:
@@ -160,7 +157,7 @@ def _search(
     residual = np.abs(objective(u)[1]).max(initial=0.0)
     boundary = {key: text for key, text in fit.boundary.items() if key.split("[")[0] in held}
     converged = bool(residual <= CERTIFICATE and np.isfinite(objective(u)[0]))
-    return Fit(chart.back(u), int(found.nit) + steps, converged, boundary)
+    return Fit(chart.back(u), int(found.nit) + steps, converged, boundary, prior=prior)
 
 
 def _newton(slope: Callable[[Floats], Floats], u: Floats) -> tuple[Floats, int]:
