@@ -1,5 +1,8 @@
 """Entropy, cross-entropy, Kullback-Leibler divergence and relatives, from samples and from models."""
 
+from fastkl.divergence.categorical_entropy import categorical_entropy
+from fastkl.divergence.categorical_kl import categorical_cross_entropy, categorical_kl
+from fastkl.divergence.discrete import discrete_cross_entropy, discrete_entropy, discrete_kl
 from fastkl.divergence.empirical import EmpiricalDistribution, empirical
 from fastkl.divergence.entropies import cross_entropy, entropy
 from fastkl.divergence.estimate import ConfidenceInterval, Estimate
@@ -7,6 +10,7 @@ from fastkl.divergence.estimator import KLDivergence
 from fastkl.divergence.functions import kl_divergence, kl_divergence_sweep
 from fastkl.divergence.relatives import jeffreys, jensen_shannon
 from fastkl.divergence.significance import PermutationTest, permutation_test, subsampling_interval
+from fastkl.divergence.weighted_knn import entropy_weights
 
 __all__ = [
     "ConfidenceInterval",
@@ -14,9 +18,16 @@ __all__ = [
     "Estimate",
     "KLDivergence",
     "PermutationTest",
+    "categorical_cross_entropy",
+    "categorical_entropy",
+    "categorical_kl",
     "cross_entropy",
+    "discrete_cross_entropy",
+    "discrete_entropy",
+    "discrete_kl",
     "empirical",
     "entropy",
+    "entropy_weights",
     "jeffreys",
     "jensen_shannon",
     "kl_divergence",
@@ -24,5 +35,3 @@ __all__ = [
     "permutation_test",
     "subsampling_interval",
 ]
-
-# Discrete calls and the other entropies: import them below this line and add their names to ``__all__``.

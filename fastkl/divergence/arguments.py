@@ -62,7 +62,8 @@ class Sample:
         """Weights that sum to 1, shape (n,)."""
         if self.weights is None:
             return np.full(self.n_rows, 1.0 / self.n_rows)
-        return self.weights / self.weights.sum()
+        masses: FloatArray = self.weights / self.weights.sum()
+        return masses
 
     @cached_property
     def effective_size(self) -> float:

@@ -108,7 +108,7 @@ def fixed_neighbor_sweep(pair: SamplePair) -> FloatArray:
     if (own[:, 0] == 0.0).any() or (across[:, 0] == 0.0).any():
         return np.empty((pair.p.n_rows, 0))
     constant = np.log(pair.q.n_rows / (pair.p.n_rows - 1.0))
-    return pair.p.n_columns * np.log(across / own) + constant
+    return np.asarray(pair.p.n_columns * np.log(across / own) + constant, dtype=np.float64)
 
 
 def sweep_doubts(sweep: FloatArray, n_columns: int, value: float, error: float) -> tuple[list[str], float]:

@@ -7,6 +7,7 @@ from sklearn.utils import check_random_state
 
 from fastkl.divergence.arguments import as_sample
 from fastkl.divergence.empirical import EmpiricalDistribution, empirical_against_model
+from fastkl.divergence.entropy_methods import ENTROPY_METHODS, entropy_by_method
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.model_pair import DEFAULT_DRAWS, model_cross_entropy, model_entropy
 from fastkl.divergence.models import Model, is_model
@@ -32,10 +33,18 @@ def entropy(
     ----------
     p : array-like of shape (n,) or (n, d), or model
         A sample, or an object with a log-density.
-    method : {"knn"}, default="knn"
-        Estimator for samples: Kozachenko and Leonenko's,
-        :math:`\frac{d}{n} \sum_i \log \rho_k(i) + \log V_d + \log(n - 1) - \psi(k)`, with the distance from each row to its
-        k-th neighbour and the volume of the unit ball.
+    method : {"knn", "weighted_knn", "spacings", "marginal_split"}, default="knn"
+        Estimator for samples.
+
+        "knn"
+            Kozachenko and Leonenko's, with the distance from each row to its k-th neighbour and the volume of the unit ball:
+            :math:`\frac{d}{n} \sum_i \log \rho_k(i) + \log V_d + \log(n - 1) - \psi(k)`.
+        "weighted_knn"
+            The average over k whose weights cancel the leading bias (Berrett, Samworth and Yuan): for 4 to 8 columns.
+        "spacings"
+            Gaps between order statistics, for one column.
+        "marginal_split"
+            Spacings for each column and nearest neighbours for the copula: for skewed columns in several dimensions.
     n_neighbors : int, default=None
         k; by default 5, or n - 1 in smaller samples.
     sample_weight_p : array-like of shape (n,), default=None
@@ -77,14 +86,18 @@ def entropy(
     >>> entropy(norm(0, 1))
     Estimate(1.41894 nats, method='exact', n_samples=0)
     """
-    if method != "knn":
-        raise ValueError(f"method={method!r} is unknown; expected 'knn'.")
+    if method not in ("knn", *ENTROPY_METHODS):
+        known = ", ".join(map(repr, ("knn", *ENTROPY_METHODS)))
+        raise ValueError(f"method={method!r} is unknown; expected one of {known}.")
     if isinstance(p, EmpiricalDistribution):
         return Estimate(p.entropy(), 0.0, p.n_samples_, "plugin")
     if is_model(p):
         weights_fit(p, None, sample_weight_p, None)
         return model_entropy(Model(p, "p"), resolve_draws(n_draws, DEFAULT_DRAWS), check_random_state(random_state))
-    return sample_entropy(as_sample(p, "p", sample_weight_p, n_jobs), n_neighbors, standard_error)
+    sample = as_sample(p, "p", sample_weight_p, n_jobs)
+    if method != "knn":
+        return entropy_by_method(sample, method, n_neighbors)
+    return sample_entropy(sample, n_neighbors, standard_error)
 
 
 def cross_entropy(

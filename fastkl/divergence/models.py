@@ -73,7 +73,10 @@ class Model:
             values = thing.logpmf(X)
         else:
             values = thing.logpdf(X) if hasattr(thing, "logpdf") else thing.log_prob(X)
-        values = np.asarray(values, dtype=np.float64)
+        return self._checked(np.asarray(values, dtype=np.float64), X)
+
+    def _checked(self, values: FloatArray, X: NDArray[Any]) -> FloatArray:
+        """One log-density for each row, none of them nan or +inf."""
         n = len(X)
         if values.shape == (n, 1) or (n == 1 and values.size == 1):
             values = values.reshape(n)

@@ -61,23 +61,21 @@ class SamplePair:
     def across(self, k: int) -> FloatArray:
         """Distances from each row of p to its 1st, ..., k-th row of q: (n, k), or more columns."""
         if self._across is None or self._across.shape[1] < k:
-            self._across = self.q.index.query(self.p.X, k)
+            self._across = self.q.index.query(self.p.index, k)
         return self._across
 
     def count_own(self, radius: FloatArray) -> FloatArray:
         """Number of other rows of p in each closed ball around the rows of p: (n,), as float64."""
-        count, open_rows = _count_known(self._own, radius)
-        if len(open_rows):
-            around = np.ascontiguousarray(self.p.X[open_rows])
-            count[open_rows] = self.p.index.count(around, radius[open_rows]) - 1
+        count, unknown = _count_known(self._own, radius)
+        if unknown.any():
+            count[unknown] = self.p.index.count_self(np.where(unknown, radius, -1.0))[unknown]
         return count
 
     def count_across(self, radius: FloatArray) -> FloatArray:
         """Number of rows of q in each closed ball around the rows of p: (n,), as float64."""
-        count, open_rows = _count_known(self._across, radius)
-        if len(open_rows):
-            around = np.ascontiguousarray(self.p.X[open_rows])
-            count[open_rows] = self.q.index.count(around, radius[open_rows])
+        count, unknown = _count_known(self._across, radius)
+        if unknown.any():
+            count[unknown] = self.q.index.count(self.p.index, np.where(unknown, radius, -1.0))[unknown]
         return count
 
     @property
@@ -85,16 +83,16 @@ class SamplePair:
         """Largest k for which both kinds of distances are known without another search."""
         if self._own is None or self._across is None:
             return 0
-        return min(self._own.shape[1], self._across.shape[1])
+        return int(min(self._own.shape[1], self._across.shape[1]))
 
 
-def _count_known(distances: FloatArray | None, radius: FloatArray) -> tuple[FloatArray, NDArray[np.intp]]:
-    """Rows within each radius as far as the known distances tell, and the balls that reach beyond these."""
+def _count_known(distances: FloatArray | None, radius: FloatArray) -> tuple[FloatArray, NDArray[np.bool_]]:
+    """Rows within each radius as far as the known distances tell, and which balls reach beyond these."""
     if distances is None:
-        return np.zeros(len(radius)), np.arange(len(radius))
+        return np.zeros(len(radius)), np.ones(len(radius), dtype=bool)
     reach = radius * (1.0 + RELATIVE_SLACK)
     count = np.count_nonzero(distances <= reach[:, np.newaxis], axis=1).astype(np.float64)
-    return count, np.flatnonzero(distances[:, -1] <= reach)
+    return count, distances[:, -1] <= reach
 
 
 @dataclass(frozen=True)
@@ -290,7 +288,7 @@ def _across_balls(pair: SamplePair, radius: FloatArray, extra: FloatArray) -> Ba
         count = pair.count_across(radius)
         return BallMasses(count, extra, 0.0, float(digamma(q.n_rows + 1)), float(np.log(q.n_rows)), float(q.n_rows))
     w, square = q.weights, q.weights**2
-    count, unit = _kish(q.index.weight(pair.p.X, radius, w), q.index.weight(pair.p.X, radius, square))
+    count, unit = _kish(q.index.weight(pair.p.index, radius, w), q.index.weight(pair.p.index, radius, square))
     size = q.effective_size
     log_total = float(digamma(size + 1.0) + np.log(square.sum() / w.sum()))
     return BallMasses(count, extra, np.log(unit), log_total, float(np.log(w.sum())), size)

@@ -79,7 +79,8 @@ def divergence_by_density(p: Sample, model: Model, n_neighbors: int | None, stan
     entropy = -p.mean(log_p)
     value = cross_entropy - entropy
     error = entropy_error(p, log_p - log_q, numbers) if standard_error else float("nan")
-    reasons, bias = [], 0.0
+    reasons: list[str] = []
+    bias = 0.0
     if p.weights is None and (distances[:, 0] > 0.0).all():
         ks = np.arange(1, distances.shape[1] + 1)
         constant = digamma(ks) - np.log(p.n_rows - 1.0) - log_unit_ball(p.n_columns) - log_det
@@ -155,7 +156,7 @@ def _factor(n_columns: int, model: Model) -> FloatArray | None:
     if covariance is None or not np.isfinite(covariance).all():
         return None
     try:
-        return np.linalg.cholesky(covariance)
+        return np.asarray(np.linalg.cholesky(covariance), dtype=np.float64)
     except np.linalg.LinAlgError:
         return None
 

@@ -4,11 +4,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import digamma, gammaln, polygamma
+from scipy.special import digamma, gammainc, gammaincinv, gammaln, polygamma
 
 from fastkl.families.base import Fit, Floats, Params, Statistics
 from fastkl.families.closed_form import register_kl
-from fastkl.families.gamma_functions import log_minus_digamma, stirling_error
+from fastkl.families.exponential import Exponential
+from fastkl.families.gamma_functions import log_excess, log_minus_digamma, stirling_error
 from fastkl.families.univariate import ABOVE_ZERO, BELOW_INFINITY, UnivariateFamily, raise_if_constant
 
 MAX_NEWTON_STEPS = 50
@@ -91,8 +92,7 @@ class Gamma(UnivariateFamily):
         shape = params["shape"]
         weight, mean, excess = (statistics[name] for name in self.statistic_names)
         centre = shape * params["scale"]
-        u = (mean - centre) / centre
-        phi = np.where(np.abs(u) < 0.1, _phi_series(u), u - np.log(mean / centre))
+        phi = log_excess((mean - centre) / centre)
         normaliser = 0.5 * np.log(shape / (2.0 * np.pi)) - stirling_error(shape) - np.log(mean)
         total: Floats = weight * (normaliser - shape * phi) + (1.0 - shape) * excess
         return total
@@ -110,6 +110,14 @@ class Gamma(UnivariateFamily):
         cross = weight / scale
         rows = [[weight * polygamma(1, shape), cross], [cross, weight * (2.0 * mean / scale - shape) / scale**2]]
         return np.moveaxis(np.array(rows), -1, 0)
+
+    def cdf(self, x: ArrayLike, params: Params) -> Floats:
+        value: Floats = gammainc(params["shape"], np.maximum(x, 0.0) / params["scale"])
+        return value
+
+    def quantile(self, p: ArrayLike, params: Params) -> Floats:
+        value: Floats = params["scale"] * gammaincinv(params["shape"], p)
+        return value
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
         return generator.gamma(params["shape"], params["scale"], size=(n_samples, len(params["shape"])))
@@ -133,13 +141,6 @@ def exact_product(a: Floats, b: Floats) -> tuple[Floats, Floats]:
     (a_high, a_low), (b_high, b_low) = halves(a), halves(b)
     rest = ((a_high * b_high - product) + a_high * b_low + a_low * b_high) + a_low * b_low
     return product, np.where(np.isfinite(rest), rest, 0.0)
-
-
-def _phi_series(u: Floats) -> Floats:
-    """u - log(1 + u) for |u| < 0.1, by its power series."""
-    small = np.clip(u, -0.1, 0.1)
-    coefficients = [0.0, 0.0] + [(-1.0) ** k / k for k in range(2, 20)]
-    return np.asarray(np.polynomial.polynomial.polyval(small, coefficients), dtype=np.float64)
 
 
 def solve_shape(excess: Floats) -> tuple[Floats, int]:
@@ -179,3 +180,19 @@ def gamma_kl(_p: Gamma, p: Params, _q: Gamma, q: Params) -> float:
     a, b, s, t = p["shape"], q["shape"], p["scale"], q["scale"]
     terms = (a - b) * digamma(a) - (gammaln(a) - gammaln(b)) + b * np.log(t / s) + a * (s - t) / t
     return float(np.sum(np.maximum(terms, 0.0)))
+
+
+def _as_gamma(scale: Floats) -> Params:
+    return {"shape": np.ones_like(scale), "scale": scale}
+
+
+@register_kl("gamma", "exponential")
+def gamma_exponential_kl(p_family: Gamma, p: Params, q_family: Exponential, q: Params) -> float:
+    """The exponential law is the gamma law of shape 1."""
+    return gamma_kl(p_family, p, Gamma(), _as_gamma(q["scale"]))
+
+
+@register_kl("exponential", "gamma")
+def exponential_gamma_kl(p_family: Exponential, p: Params, q_family: Gamma, q: Params) -> float:
+    """The exponential law is the gamma law of shape 1."""
+    return gamma_kl(Gamma(), _as_gamma(p["scale"]), q_family, q)

@@ -5,7 +5,7 @@ The series are those of Abramowitz and Stegun 6.1.41 and 6.3.18; from 16 on the 
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import digamma, gammaln
+from scipy.special import digamma, gammaln, polygamma
 
 from fastkl.families.base import Floats
 
@@ -33,5 +33,35 @@ def log_minus_digamma(a: ArrayLike) -> Floats:
     large = np.maximum(a, _LARGE)
     series = 0.5 / large + np.polynomial.polynomial.polyval(large**-2.0, _DIGAMMA) / large**2
     small = np.minimum(a, _LARGE)
-    difference: Floats = np.where(a >= _LARGE, series, np.log(small) - digamma(small))
-    return difference
+    return np.where(a >= _LARGE, series, np.log(small) - digamma(small))
+
+
+def log_excess(u: ArrayLike) -> Floats:
+    """phi(u) = u - log(1 + u) >= 0 for u > -1, by its power series where the two nearly cancel."""
+    u = np.asarray(u, dtype=np.float64)
+    coefficients = [0.0, 0.0] + [(-1.0) ** k / k for k in range(2, 20)]
+    series = np.polynomial.polynomial.polyval(np.clip(u, -0.1, 0.1), coefficients)
+    return np.where(np.abs(u) < 0.1, series, u - np.log1p(u))
+
+
+# (2^-2k - 1) B_2k / (k (2k - 1)) for k = 1, 2, ...: the coefficients of a^(1 - 2k) in log(Gamma(a + 1/2) / (Gamma(a) sqrt(a)))
+_HALF_STEP = (-1 / 8, 1 / 192, -1 / 640, 17 / 14336, -31 / 18432, 691 / 180224, -5461 / 425984)
+
+
+def half_step(a: ArrayLike) -> tuple[Floats, Floats, Floats]:
+    """log Gamma(a + 1/2) - log Gamma(a) - log(a) / 2, about -1 / (8 a), and its first two derivatives by log a; 0 at a = inf."""
+    a = np.asarray(a, dtype=np.float64)
+    inverse, small = 1.0 / np.maximum(a, _LARGE), np.minimum(a, _LARGE)
+    powers = np.arange(1, 2 * len(_HALF_STEP), 2)
+    series = [
+        inverse * np.polynomial.polynomial.polyval(inverse**2, (-powers) ** k * np.array(_HALF_STEP)) for k in range(3)
+    ]
+    slope = digamma(small + 0.5) - digamma(small)
+    curvature = polygamma(1, small + 0.5) - polygamma(1, small)
+    direct = [
+        gammaln(small + 0.5) - gammaln(small) - 0.5 * np.log(small),
+        small * slope - 0.5,
+        small * slope + small * small * curvature,
+    ]
+    values = [np.where(a >= _LARGE, far, near) for far, near in zip(series, direct, strict=True)]
+    return values[0], values[1], values[2]

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import ndtr, ndtri
 
 from fastkl.families.base import Fit, Floats, Params, Rows, Statistics
 from fastkl.families.closed_form import register_kl
@@ -91,6 +92,14 @@ class Normal(UnivariateFamily):
         cross = 2.0 * deviations / scale**3
         rows = [[weight / scale**2, cross], [cross, (3.0 * squares / scale**2 - weight) / scale**2]]
         return np.moveaxis(np.array(rows), -1, 0)
+
+    def cdf(self, x: ArrayLike, params: Params) -> Floats:
+        value: Floats = ndtr((x - params["loc"]) / params["scale"])
+        return value
+
+    def quantile(self, p: ArrayLike, params: Params) -> Floats:
+        value: Floats = params["loc"] + params["scale"] * ndtri(p)
+        return value
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
         return generator.normal(params["loc"], params["scale"], size=(n_samples, len(params["loc"])))

@@ -4,7 +4,7 @@ from functools import cache
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from fastkl._core._columns import ColumnKernel
 from fastkl.exceptions import DegenerateDataError, SupportError
@@ -26,6 +26,12 @@ class UnivariateFamily(Family):
     support: ClassVar[tuple[float, float, bool]] = (-np.inf, np.inf, False)
     support_text: ClassVar[str] = "finite numbers"
     positive_parameters: ClassVar[tuple[str, ...]] = ()
+    infinite_parameters: ClassVar[
+        tuple[str, ...]
+    ] = ()  # may be inf, which is a limit of the family with a density of its own
+    irregular_parameters: ClassVar[
+        tuple[str, ...]
+    ] = ()  # ends of the support: the likelihood has no slope 0 at its maximum
 
     @classmethod
     @cache
@@ -37,14 +43,19 @@ class UnivariateFamily(Family):
         records, row, column = self.kernel().statistics(rows.X, rows.weights, self.support, rows.n_threads)
         self._check_inside(rows, row, column)
         statistics = dict(zip(self.statistic_names, records.T.copy(), strict=True))
-        if not np.isfinite(records).all():
-            column = int(np.flatnonzero(~np.isfinite(records).all(axis=1))[0])
+        self._raise_if_overflow(rows, records)
+        return statistics
+
+    def _raise_if_overflow(self, rows: Rows, sums: Floats) -> None:
+        """DegenerateDataError for the first column with sums, (d,) or (d, k), that are not finite."""
+        bad = ~np.isfinite(sums).reshape(len(sums), -1).all(axis=1)
+        if bad.any():
+            column = int(np.flatnonzero(bad)[0])
             raise DegenerateDataError(
                 f"The sums of {rows.column(column)} overflow: it holds values up to {np.abs(rows.X[:, column]).max():.3g}. "
                 "Rescale the column, for instance to unit size, or remove the outlier.",
                 column,
             )
-        return statistics
 
     def merge_statistics(self, first: Statistics, second: Statistics) -> Statistics:
         merged = self.kernel().merge(self._records(first), self._records(second))
@@ -108,7 +119,8 @@ class UnivariateFamily(Family):
 
     def _check_range(self, params: Params) -> None:
         for name, value in params.items():
-            bad = ~np.isfinite(value) | ((value <= 0.0) if name in self.positive_parameters else False)
+            bad = np.isnan(value) if name in self.infinite_parameters else ~np.isfinite(value)
+            bad = bad | ((value <= 0.0) if name in self.positive_parameters else value == -np.inf)
             if np.any(bad):
                 wanted = "positive and finite" if name in self.positive_parameters else "finite"
                 raise ValueError(f"{self.name}: {name} has to be {wanted}, not {np.asarray(value)[bad][0]}.")
@@ -135,33 +147,73 @@ class UnivariateFamily(Family):
     def n_parameters(self, params: Params) -> int:
         return len(self.free_names()) * self.n_columns(params)
 
-    def _column_covariances(self, statistics: Statistics, params: Params) -> tuple[list[str], Floats]:
+    def regular(self, params: Params) -> NDArray[np.bool_]:
+        """(p, d): where a parameter was estimated and lies inside its range, so that it has a standard error."""
         free = self.free_names()
-        keep = [self.parameter_names.index(name) for name in free]
-        information = self.information(statistics, params)[:, keep][:, :, keep]
-        covariances: Floats = np.asarray(np.linalg.inv(information), dtype=np.float64)
-        return free, covariances
+        return np.array(
+            [
+                np.isfinite(params[name]) & (name in free and name not in self.irregular_parameters)
+                for name in self.parameter_names
+            ]
+        )
+
+    def _column_covariances(self, statistics: Statistics, params: Params) -> tuple[NDArray[np.bool_], Floats]:
+        """The mask of ``regular`` and the covariances (d, p, p), NaN outside the mask."""
+        regular = self.regular(params)
+        information = self.information(statistics, params)
+        covariances = np.full(information.shape, np.nan)
+        for pattern in np.unique(regular, axis=1).T:
+            columns, kept = np.flatnonzero(np.all(pattern == regular.T, axis=1)), np.flatnonzero(pattern)
+            block = np.ix_(columns, kept, kept)
+            covariances[block] = np.linalg.inv(information[block])
+        return regular, covariances
 
     def standard_errors(self, statistics: Statistics, params: Params) -> Params:
-        free, covariances = self._column_covariances(statistics, params)
-        return {name: np.sqrt(covariances[:, i, i]) for i, name in enumerate(free)}
+        """NaN in a column where the parameter sits at its boundary; no entry where it does in all of them, or is fixed."""
+        regular, covariances = self._column_covariances(statistics, params)
+        return {
+            name: np.sqrt(covariances[:, i, i]) for i, name in enumerate(self.parameter_names) if np.any(regular[i])
+        }  # fmt: skip
 
     def covariance_of_params(self, statistics: Statistics, params: Params) -> tuple[list[str], Floats]:
-        free, covariances = self._column_covariances(statistics, params)
-        d = len(covariances)
-        full = np.zeros((len(free), d, len(free), d))
+        regular, covariances = self._column_covariances(statistics, params)
+        p, d = regular.shape
+        full = np.zeros((p, d, p, d))
         for j in range(d):
             full[:, j, :, j] = covariances[j]
-        return [f"{name}[{j}]" for name in free for j in range(d)], full.reshape(len(free) * d, len(free) * d)
+        keep = np.flatnonzero(regular)
+        names = [f"{name}[{j}]" for name in self.parameter_names for j in range(d)]
+        return [names[i] for i in keep], full.reshape(p * d, p * d)[np.ix_(keep, keep)]
+
+    # -- the law of one column ---------------------------------------------------------------------------------------------
+
+    def cdf(self, x: ArrayLike, params: Params) -> Floats:
+        """Distribution function P(X <= x) of every column, elementwise.
+
+        ``x`` is (n, d) or anything that broadcasts against the parameters' (d,).
+        """
+        raise NotImplementedError
+
+    def quantile(self, p: ArrayLike, params: Params) -> Floats:
+        """The inverse of ``cdf``: the x with P(X <= x) = p for p in [0, 1], NaN outside, elementwise.
+
+        ``p`` is (n, d) or anything that broadcasts against the parameters' (d,).
+        """
+        raise NotImplementedError
 
 
 def raise_if_constant(constant: NDArray[np.bool_], statistics: Statistics, family: str, grows: str) -> None:
-    """DegenerateDataError naming the first constant column, for a family whose likelihood then has no maximum."""
+    """DegenerateDataError naming the first constant column, for a family whose likelihood then has no maximum.
+
+    The value is that of the statistic ``"mean"``, or ``"value"`` where the family has no mean.
+    """
     if np.any(constant):
         column = int(np.flatnonzero(constant)[0])
+        value = statistics["mean" if "mean" in statistics else "value"][column]
+        weight = np.broadcast_to(statistics["weight"], np.shape(constant))[column]
         raise DegenerateDataError(
-            f"Column {column} is constant: {statistics['mean'][column]:.6g} in every row (n_samples="
-            f"{statistics['weight'][column]:g}). The {family} likelihood has no maximum, since it grows without bound as "
-            f"{grows}. Leave the column out, or hold that parameter fixed.",
+            f"Column {column} is constant: {value:.6g} in every row (n_samples={weight:g}). "
+            f"The {family} likelihood has no maximum, since it grows without bound as {grows}. "
+            "Leave the column out, or hold that parameter fixed.",
             column,
         )

@@ -154,7 +154,9 @@ class NeighborIndex:
         if weights is not None:
             weights = np.ascontiguousarray(weights, dtype=np.float64)
             if weights.shape != (len(self),):
-                raise ValueError(f"One weight for each of the {len(self)} rows is needed, not an array of shape {weights.shape}.")
+                raise ValueError(
+                    f"One weight for each of the {len(self)} rows is needed, not an array of shape {weights.shape}."
+                )
         if isinstance(self._engine, Line):
             return self._engine.ball(queries._engine, radius, same, in_order, weights)  # type: ignore[arg-type]
         found = np.empty(len(queries), dtype=np.int64 if weights is None else np.float64)
@@ -181,5 +183,7 @@ def _as_rows(X: npt.ArrayLike) -> npt.NDArray[np.floating]:
     if rows.dtype != np.float32:
         rows = rows.astype(np.float64, copy=False)
     if rows.ndim != 2 or not rows.size or len(rows) > MOST_ROWS:
-        raise ValueError(f"A sample of shape (m, d) with 1 to {MOST_ROWS} rows is needed, not one of shape {rows.shape}.")
+        raise ValueError(
+            f"A sample of shape (m, d) with 1 to {MOST_ROWS} rows is needed, not one of shape {rows.shape}."
+        )
     return np.ascontiguousarray(rows)

@@ -30,9 +30,13 @@ class Line:
         found = found if only_last else found.reshape(-1, k)
         return found if in_order else self._by_row(queries, found)
 
-    def ball(self, queries: "Line", radius: Floats, same: bool, in_order: bool, weights: Floats | None) -> npt.NDArray[np.generic]:
+    def ball(
+        self, queries: "Line", radius: Floats, same: bool, in_order: bool, weights: Floats | None
+    ) -> npt.NDArray[np.generic]:
         """Numbers, or total weights, of the values in the closed balls around the queries."""
-        found: npt.NDArray[np.generic] = np.empty(len(queries.values), dtype=np.int64 if weights is None else np.float64)
+        found: npt.NDArray[np.generic] = np.empty(
+            len(queries.values), dtype=np.int64 if weights is None else np.float64
+        )
         if not in_order:
             radius = radius[queries.order]
         if weights is None:

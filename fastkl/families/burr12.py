@@ -1,0 +1,183 @@
+"""Burr XII law: inner and outer power and scale, with the Weibull law as its limit."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import digamma
+
+from fastkl.exceptions import DegenerateDataError
+from fastkl.families.base import Floats, Params, Rows
+from fastkl.families.gamma_functions import log_minus_digamma
+from fastkl.families.iterative import IterativeFamily, weighted_moments
+from fastkl.families.newton import Maximum
+from fastkl.families.univariate import ABOVE_ZERO, BELOW_INFINITY
+from fastkl.families.weibull import Weibull
+
+START_D = (0.3, 1.0, 5.0, 50.0)
+FAR_D = 1e4
+LIMIT_D = 1e10
+LIMIT_C = 1e6  # relative to the start: the law is then a Pareto law
+
+
+class Burr12(IterativeFamily):
+    r"""Burr XII law of every column, on x > 0.
+
+    .. math:: \log p(x) = \log(c d / s) + (c - 1) \log(x / s) - (d + 1) \log(1 + (x / s)^c)
+
+    Parameters
+    ----------
+    c : float or array-like of shape (d,), default=None
+        Inner power c > 0, held fixed where given.
+    d : float or array-like of shape (d,), default=None
+        Outer power d > 0, held fixed where given; inf is the Weibull law.
+    scale : float or array-like of shape (d,), default=None
+        Scale s > 0, held fixed where given.
+
+    Notes
+    -----
+    Where the likelihood rises as d and s go to infinity together, ``params_["d"]`` is inf and ``params_["scale"]`` is the limit of
+    s d^(-1/c), the scale of the Weibull law of shape c; ``boundary_`` says so.
+
+    References
+    ----------
+    P. R. Tadikamalla, "A Look at the Burr and Related Distributions", 1980, doi:10.2307/1402945.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from scipy import stats
+    >>> from fastkl import DensityMLE
+    >>> X = stats.burr12.rvs(2.0, 1.5, scale=3.0, size=(20000, 1), random_state=0)
+    >>> model = DensityMLE("burr12").fit(X)
+    >>> [model.params_[name].round(1) for name in ("c", "d", "scale")]
+    [array([2.]), array([1.5]), array([3.])]
+    """
+
+    name = "burr12"
+    parameter_names = ("c", "d", "scale")
+    coordinates = ("c", "d", "scale")
+    location_parameters = ()
+    positive_parameters = ("c", "d", "scale")
+    infinite_parameters = ("d",)
+    spread = ("c", 0.25)
+    degenerate = ("c", "scale", "c goes to infinity")
+    support = (ABOVE_ZERO, BELOW_INFINITY, False)
+    support_text = "positive numbers"
+    example = {"c": [2.0, 3.0], "d": [1.5, 0.7], "scale": [3.0, 0.5]}
+
+    def __init__(self, c: ArrayLike | None = None, d: ArrayLike | None = None, scale: ArrayLike | None = None):
+        self.c = c
+        self.d = d
+        self.scale = scale
+
+    def constants(self, params: Params) -> tuple[Any, ...]:
+        c, d, scale = params["c"], params["d"], params["scale"]
+        return c, d, scale, 1.0 / scale, np.log(c) + np.where(np.isinf(d), 0.0, np.log(d)) - np.log(scale)
+
+    def rates(self, params: Params) -> Params:
+        one = np.ones_like(params["c"])
+        return {"c": one, "d": one, "scale": 1.0 / params["c"]}
+
+    # -- fit ---------------------------------------------------------------------------------------------------------------
+
+    def starts(self, rows: Rows, fixed: Params) -> list[Params]:
+        """Powers d from heavy to light tails, with mean and variance of log x those of the rows."""
+        mean, deviation = weighted_moments(rows, np.log)
+        starts = []
+        for d in [fixed["d"]] if "d" in fixed else [np.full_like(mean, d) for d in START_D]:
+            # log x = log s + log(y) / c with E log y = psi(1) - psi(d) and var = psi'(1) + psi'(d), of order 1 + 1 / d^2
+            finite = np.where(np.isinf(d), 1.0, d)
+            c = fixed.get("c", np.sqrt(1.6449 * (1.0 + 1.0 / finite**2)) / deviation)
+            shift = np.where(np.isinf(d), -np.euler_gamma, -np.euler_gamma - digamma(finite))
+            starts.append({"c": c, "d": d, "scale": np.exp(mean - shift / c), **fixed})
+        return starts
+
+    def given_up(self, start: Params, params: Params) -> NDArray[np.bool_]:
+        free = self.free_names()
+        away = (params["d"] > LIMIT_D) & ("d" in free and "scale" in free)
+        return away | ((params["c"] > LIMIT_C * start["c"]) & ("c" in free))
+
+    def settle(
+        self, rows: Rows, fixed: Params, maximum: Maximum, tol: float, max_iter: int
+    ) -> tuple[Maximum, dict[str, str]]:
+        if "d" in fixed or "scale" in fixed:
+            return maximum, {}
+        fit, _ = Weibull(shape=fixed.get("c")).fit(rows, tol, max_iter)
+        params = {
+            "c": fit.params["shape"],
+            "d": np.full_like(fit.params["shape"], np.inf),
+            "scale": fit.params["scale"],
+        }
+        at = self.evaluate(rows, params)
+        limit = Maximum(params, at, fit.n_iter, np.isfinite(at.value))
+        # the slope by 1 / d at the limit, in nats per row
+        y = (rows.X.astype(np.float64) / params["scale"]) ** params["c"]
+        slope = np.average(0.5 * y * y - y, axis=0, weights=rows.weights)
+        lost = (maximum.params["d"] >= FAR_D) & (slope > 0.0) & ~maximum.converged
+        if lost.any():
+            # a sample of the rows favoured the limit, all of them do not
+            d = np.where(lost, 2.0 + 2.0 / np.maximum(slope, 1e-9), maximum.params["d"])
+            start = {name: np.where(lost, value, maximum.params[name]) for name, value in params.items()}
+            start = {**start, "d": d, "scale": np.where(lost, start["scale"] * d ** (1.0 / start["c"]), start["scale"])}
+            maximum = maximum.where(~lost, self.climb(rows, start, tol, max_iter))
+        at_limit = (limit.at.value >= maximum.at.value) | ((maximum.params["d"] >= FAR_D) & (slope <= 0.0))
+        maximum = limit.where(at_limit, maximum)
+        self._raise_if_pareto(maximum, params["c"])
+        if not at_limit.any():
+            return maximum, {}
+        where = "" if at_limit.all() else f" in column {', '.join(map(str, np.flatnonzero(at_limit)))}"
+        return maximum, {
+            "d": f"d is infinite{where}: the tail is no heavier than a Weibull one, and the fit is the Weibull law of shape c with the "
+            "scale given, the limit of scale d^(-1/c)."
+        }
+
+    def _raise_if_pareto(self, maximum: Maximum, weibull_shape: Floats) -> None:
+        bad = ~maximum.converged & (maximum.params["c"] > 1e-2 * LIMIT_C * weibull_shape)
+        if np.any(bad):
+            column = int(np.flatnonzero(bad)[0])
+            raise DegenerateDataError(
+                f"Column {column}: the burr12 likelihood has no maximum, since it rises as c goes to infinity with c d held, where the "
+                "law becomes a Pareto law. Fit the family 'pareto', or hold c or d fixed.",
+                column,
+            )
+
+    # -- the law -----------------------------------------------------------------------------------------------------------
+
+    def _outer(self, params: Params) -> tuple[NDArray[np.bool_], Floats]:
+        limit = np.isinf(params["d"])
+        return limit, np.where(limit, 1.0, params["d"])
+
+    def cdf(self, x: ArrayLike, params: Params) -> Floats:
+        limit, d = self._outer(params)
+        with np.errstate(over="ignore", divide="ignore"):
+            z = params["c"] * np.log(np.maximum(x, 0.0) / params["scale"])
+            return -np.expm1(-np.where(limit, np.exp(z), d * np.logaddexp(0.0, z)))
+
+    def quantile(self, p: ArrayLike, params: Params) -> Floats:
+        p = np.asarray(p, dtype=np.float64)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            exponential = np.where(p >= 0.0, -np.log1p(-p), np.nan)
+        return self._from_exponential(exponential, params)
+
+    def _from_exponential(self, y: Floats, params: Params) -> Floats:
+        limit, d = self._outer(params)
+        powers = np.where(limit, y, np.expm1(y / d))
+        return params["scale"] * powers ** (1.0 / params["c"])  # type: ignore[no-any-return]
+
+    def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
+        return self._from_exponential(generator.standard_exponential(size=(n_samples, len(params["c"]))), params)
+
+    def entropy(self, params: Params) -> float:
+        # -log(c d / s) - (c - 1) E l + (d + 1) E log(1 + y), with E l = (psi(1) - psi(d)) / c and E log(1 + y) = 1 / d
+        limit, d = self._outer(params)
+        c = params["c"]
+        log_d, psi = np.where(limit, 0.0, np.log(d)), np.where(limit, 0.0, np.log(d) - log_minus_digamma(d))
+        terms = (
+            np.log(params["scale"] / c)
+            - log_d
+            + (1.0 - 1.0 / c) * (np.euler_gamma + psi)
+            + 1.0
+            + np.where(limit, 0.0, 1.0 / d)
+        )
+        return float(np.sum(terms))

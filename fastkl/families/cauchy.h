@@ -1,0 +1,18 @@
+/* Cauchy law: log p(x) = -log(1 + z^2) - log(pi scale); beyond |z| = 1e150, where z^2 overflows, log(1 + z^2) is 2 log|z|. */
+#ifndef FK_FAMILY_CAUCHY_H
+#define FK_FAMILY_CAUCHY_H
+
+#include "fk_location_scale.h"
+
+FK_INLINE double cauchy_terms(double z, double *psi, double *slope) {
+    double size = fabs(z), square = z * z, w = 1.0 + square;
+    int far = size > 1e150;
+    double lost = far ? 0.0 : (square - (w - 1.0)) / w, y = fk_log(far ? size : w);
+    double inverse = far ? 0.0 : 1.0 / w;
+    *psi = far ? -2.0 / z : -2.0 * z * inverse;
+    *slope = far ? 0.0 : -2.0 * (inverse - square * inverse) * inverse;
+    return far ? -2.0 * y : -(y + lost);
+}
+FK_DEFINE_LOCATION_SCALE(cauchy)
+
+#endif

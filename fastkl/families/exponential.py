@@ -1,0 +1,103 @@
+"""Exponential law: its scale is the mean of each column."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastkl.exceptions import DegenerateDataError
+from fastkl.families.base import Fit, Floats, Params, Statistics
+from fastkl.families.closed_form import register_kl
+from fastkl.families.univariate import BELOW_INFINITY, UnivariateFamily
+
+
+class Exponential(UnivariateFamily):
+    r"""Exponential law of every column, on x >= 0.
+
+    .. math:: \log p(x) = -x / s - \log s
+
+    Parameters
+    ----------
+    scale : float or array-like of shape (d,), default=None
+        Mean s > 0, held fixed where given.
+
+    Examples
+    --------
+    >>> from fastkl import DensityMLE
+    >>> DensityMLE("exponential").fit([[0.5], [1.0], [3.0]]).params_["scale"]
+    array([1.5])
+    """
+
+    name = "exponential"
+    parameter_names = ("scale",)
+    positive_parameters = ("scale",)
+    statistic_names = ("weight", "mean")
+    support = (0.0, BELOW_INFINITY, False)
+    support_text = "numbers of at least 0"
+    example = {"scale": [2.0, 0.1]}
+
+    def __init__(self, scale: ArrayLike | None = None):
+        self.scale = scale
+
+    def constants(self, params: Params) -> tuple[Any, ...]:
+        return 1.0 / params["scale"], -np.log(params["scale"])
+
+    def solve(self, statistics: Statistics) -> Fit:
+        mean = statistics["mean"]
+        fixed = self.fixed_columns(len(mean))
+        if "scale" not in fixed:
+            raise_if_zero(mean, statistics, self.name)
+        return Fit({"scale": fixed.get("scale", mean.copy())})
+
+    def column_log_likelihood(self, statistics: Statistics, params: Params) -> Floats:
+        total: Floats = -statistics["weight"] * (statistics["mean"] / params["scale"] + np.log(params["scale"]))
+        return total
+
+    def statistics_gradient(self, statistics: Statistics, params: Params) -> Params:
+        scale = params["scale"]
+        return {"scale": statistics["weight"] * (statistics["mean"] - scale) / scale**2}
+
+    def information(self, statistics: Statistics, params: Params) -> Floats:
+        scale = params["scale"]
+        information: Floats = (statistics["weight"] * (2.0 * statistics["mean"] / scale - 1.0) / scale**2)[
+            :, None, None
+        ]
+        return information
+
+    def cdf(self, x: ArrayLike, params: Params) -> Floats:
+        return -np.expm1(-np.maximum(x, 0.0) / params["scale"])
+
+    def quantile(self, p: ArrayLike, params: Params) -> Floats:
+        p = np.asarray(p, dtype=np.float64)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where((p >= 0.0) & (p <= 1.0), -params["scale"] * np.log1p(-p) + 0.0, np.nan)
+
+    def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
+        return generator.exponential(params["scale"], size=(n_samples, len(params["scale"])))
+
+    def entropy(self, params: Params) -> float:
+        return float(np.sum(1.0 + np.log(params["scale"])))
+
+
+def raise_if_zero(size: Floats, statistics: Statistics, family: str) -> None:
+    """DegenerateDataError naming the first column that is 0 in every row, for families of a scale alone."""
+    if np.any(size == 0.0):
+        column = int(np.flatnonzero(size == 0.0)[0])
+        raise DegenerateDataError(
+            f"Column {column} is 0 in every row, or so small that its sums underflow (n_samples="
+            f"{statistics['weight'][column]:g}). The {family} likelihood then has no maximum, since it grows without bound as scale "
+            "goes to 0. Leave the column out, rescale it, or hold scale fixed.",
+            column,
+        )
+
+
+def log_ratio_excess(ratio: Floats) -> Floats:
+    """r - 1 - log r >= 0, without cancellation at r = 1."""
+    excess: Floats = np.maximum((ratio - 1.0) - np.log(ratio), 0.0)
+    return excess
+
+
+@register_kl("exponential", "exponential")
+def exponential_kl(_p: Exponential, p: Params, _q: Exponential, q: Params) -> float:
+    """r - 1 - log r with r the ratio of scales."""
+    return float(np.sum(log_ratio_excess(p["scale"] / q["scale"])))

@@ -1,0 +1,89 @@
+/* What all laws of a standardised variable z = (x - loc) / scale, or z = shape log(x / scale) for x > 0, have in common.
+ *
+ * A law gives name_terms(z, &psi, &slope): its log-density f(z) up to constants, psi = f'(z) and slope = psi'(z). The sums are the
+ * log-likelihood, its gradient and the upper triangle of its Hessian in the coordinates u = loc / scale (scale held where it is,
+ * so that u has no unit) and v = log scale; for the laws of log x in those of log x, whose loc is log(scale) and whose scale
+ * is 1 / shape. Both loops take weights as a literal NULL in one copy.
+ */
+#ifndef FK_LOCATION_SCALE_H
+#define FK_LOCATION_SCALE_H
+
+#include "fk_column.h"
+#include "fk_log_ratio.h"
+
+enum { LS_LOC, LS_INVERSE_SCALE, LS_NORMALISER, LS_CONSTANTS };
+enum { LOG_LS_SCALE, LOG_LS_INVERSE_SCALE, LOG_LS_SHAPE, LOG_LS_NORMALISER, LOG_LS_CONSTANTS };
+enum { LS_SUMS = 6 };
+
+typedef struct {
+    double weight, f, psi, z_psi, slope, z_slope, zz_slope;
+} fk_ls_totals;
+
+FK_INLINE void fk_ls_store(const fk_ls_totals *t, double normaliser, double *sums) {
+    sums[0] = t->f + t->weight * normaliser;
+    sums[1] = -t->psi;
+    sums[2] = -t->z_psi - t->weight;
+    sums[3] = t->slope;
+    sums[4] = t->psi + t->z_slope;
+    sums[5] = t->z_psi + t->zz_slope;
+}
+
+/* One loop: the statement sets z and extra (what is added to f), from x[i] and c. */
+#define FK_LS_LOOP(law, statement)                                                                          \
+    double weight = 0.0, a = 0.0, b = 0.0, d = 0.0, e = 0.0, g = 0.0, h = 0.0;                               \
+    FK_SIMD_SUM(weight, a, b, d, e, g, h) for (ptrdiff_t i = 0; i < n; i++) {                                \
+        double z, extra, psi, slope, wi = w ? w[i] : 1.0;                                                    \
+        statement;                                                                                           \
+        double f = law##_terms(z, &psi, &slope) + extra;                                                    \
+        weight += wi;                                                                                        \
+        a += wi * f;                                                                                         \
+        b += wi * psi;                                                                                       \
+        d += wi * (z * psi);                                                                                 \
+        e += wi * slope;                                                                                     \
+        g += wi * (z * slope);                                                                               \
+        h += wi * (z * (z * slope));                                                                         \
+    }                                                                                                        \
+    fk_ls_totals totals = {weight, a, b, d, e, g, h};
+
+#define FK_DEFINE_LAW(law, constants, normaliser, statement)                                                \
+    FK_INLINE void law##_sums_body(const double *x, const double *w, ptrdiff_t n, const double *c, double *sums) { \
+        FK_LS_LOOP(law, statement)                                                                          \
+        fk_ls_store(&totals, c[normaliser], sums);                                                           \
+    }                                                                                                        \
+    static FK_CLONES void law##_sums(const double *x, const double *w, ptrdiff_t n, const double *c, double *sums) { \
+        if (w) law##_sums_body(x, w, n, c, sums);                                                           \
+        else law##_sums_body(x, NULL, n, c, sums);                                                          \
+    }                                                                                                        \
+    static FK_CLONES void law##_log_density(const double *FK_RESTRICT x, ptrdiff_t n, const double *FK_RESTRICT c, \
+                                             double *FK_RESTRICT out) {                                      \
+        FK_SIMD for (ptrdiff_t i = 0; i < n; i++) {                                                          \
+            double z, extra, psi, slope;                                                                     \
+            statement;                                                                                       \
+            out[i] += c[normaliser] + (law##_terms(z, &psi, &slope) + extra);                               \
+        }                                                                                                    \
+    }                                                                                                        \
+    static const fk_column_kernel fk_kernel_##law = {                                                       \
+        .name = #law,                                                                                       \
+        .n_constants = constants,                                                                            \
+        .n_sums = LS_SUMS,                                                                                   \
+        .log_density = law##_log_density,                                                                   \
+        .sums = law##_sums,                                                                                 \
+    };
+
+#define FK_DEFINE_LOCATION_SCALE(law)                                                                       \
+    FK_DEFINE_LAW(law, LS_CONSTANTS, LS_NORMALISER, z = (x[i] - c[LS_LOC]) * c[LS_INVERSE_SCALE]; extra = 0.0)
+
+/* The density of x is that of log x divided by x: log x itself is in the normaliser (log scale) and in extra. */
+#define FK_DEFINE_LOG_LOCATION_SCALE(law)                                                                   \
+    FK_DEFINE_LAW(law, LOG_LS_CONSTANTS, LOG_LS_NORMALISER,                                                 \
+                  extra = -fk_log_ratio(x[i], c[LOG_LS_SCALE], c[LOG_LS_INVERSE_SCALE]); z = -extra * c[LOG_LS_SHAPE])
+
+/* Logistic law: f = -|z| - 2 log(1 + exp(-|z|)). */
+FK_INLINE double fk_logistic_terms(double z, double *psi, double *slope) {
+    double size = fabs(z), e = fk_exp(-size), inverse = 1.0 / (1.0 + e), t = (1.0 - e) * inverse;
+    *psi = z > 0.0 ? -t : t;
+    *slope = -2.0 * e * inverse * inverse;
+    return -size - 2.0 * fk_log1p(e);
+}
+
+#endif

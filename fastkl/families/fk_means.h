@@ -1,0 +1,21 @@
+/* Weight and mean of a block, and the merge of such records (further means may follow in the record). */
+#ifndef FK_MEANS_H
+#define FK_MEANS_H
+
+#include "fk_moments.h"
+
+/* The weighted mean of x, with the rounding left over after the first pass corrected. */
+FK_INLINE double fk_corrected_mean_body(const double *x, const double *w, ptrdiff_t n, double *weight) {
+    double left = 0.0, mean = fk_mean_body(x, w, n, weight);
+    FK_SIMD_SUM(left) for (ptrdiff_t i = 0; i < n; i++) left += (w ? w[i] : 1.0) * (x[i] - mean);
+    return mean + left / *weight;
+}
+
+/* into[0] is the weight, into[1..means] are means. */
+static inline void fk_merge_means(double *into, const double *from, int means) {
+    double weight = into[0] + from[0], share = from[0] / weight;
+    for (int k = 1; k <= means; k++) into[k] += (from[k] - into[k]) * share;
+    into[0] = weight;
+}
+
+#endif

@@ -1,0 +1,15 @@
+/* Gumbel law of maxima: log p(x) = -z - exp(-z) - log(scale), z = (x - loc) / scale. */
+#ifndef FK_FAMILY_GUMBEL_H
+#define FK_FAMILY_GUMBEL_H
+
+#include "fk_location_scale.h"
+
+FK_INLINE double gumbel_terms(double z, double *psi, double *slope) {
+    double e = fk_exp(-z);
+    *psi = e - 1.0;
+    *slope = -e;
+    return -z - e;
+}
+FK_DEFINE_LOCATION_SCALE(gumbel)
+
+#endif

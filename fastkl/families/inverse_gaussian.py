@@ -1,0 +1,108 @@
+"""Inverse Gaussian law: its mean is that of each column, its shape follows from the mean of 1/x."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+from scipy.special import hyperu
+
+from fastkl.families.base import Fit, Floats, Params, Statistics
+from fastkl.families.closed_form import register_kl
+from fastkl.families.exponential import log_ratio_excess
+from fastkl.families.univariate import ABOVE_ZERO, BELOW_INFINITY, UnivariateFamily, raise_if_constant
+
+LOG_2PI = np.log(2.0 * np.pi)
+
+
+class InverseGaussian(UnivariateFamily):
+    r"""Inverse Gaussian (Wald) law of every column, on x > 0.
+
+    .. math:: \log p(x) = \tfrac12 \log \frac{\lambda}{2\pi x^3} - \frac{\lambda (x - m)^2}{2 m^2 x}
+
+    Parameters
+    ----------
+    mean : float or array-like of shape (d,), default=None
+        Mean m > 0, held fixed where given.
+    shape : float or array-like of shape (d,), default=None
+        Shape :math:`\lambda` > 0, held fixed where given; the variance is :math:`m^3 / \lambda`.
+
+    Examples
+    --------
+    >>> from fastkl import DensityMLE
+    >>> model = DensityMLE("inverse_gaussian").fit([[1.0], [2.0], [4.0]])
+    >>> model.params_["mean"].round(6), model.params_["shape"].round(6)
+    (array([2.333333]), array([6.461538]))
+    """
+
+    name = "inverse_gaussian"
+    parameter_names = ("mean", "shape")
+    positive_parameters = ("mean", "shape")
+    statistic_names = ("weight", "mean", "mean_log", "excess")
+    support = (ABOVE_ZERO, BELOW_INFINITY, False)
+    support_text = "positive numbers"
+    example = {"mean": [2.0, 0.5], "shape": [3.0, 0.4]}
+
+    def __init__(self, mean: ArrayLike | None = None, shape: ArrayLike | None = None):
+        self.mean = mean
+        self.shape = shape
+
+    def constants(self, params: Params) -> tuple[Any, ...]:
+        mean, shape = params["mean"], params["shape"]
+        return mean, 1.0 / mean, 0.5 * shape, 0.5 * (np.log(shape) - LOG_2PI) - 1.5 * np.log(mean)
+
+    def _distance(self, statistics: Statistics, mean: Floats) -> Floats:
+        """Mean of (x - m)^2 / (m^2 x)."""
+        own = statistics["mean"]
+        distance: Floats = ((own - mean) / mean) ** 2 / own + statistics["excess"]
+        return distance
+
+    def solve(self, statistics: Statistics) -> Fit:
+        fixed = self.fixed_columns(len(statistics["mean"]))
+        mean = fixed.get("mean", statistics["mean"].copy())
+        if "shape" in fixed:
+            return Fit({"mean": mean, "shape": fixed["shape"]})
+        distance = self._distance(statistics, mean)
+        raise_if_constant(distance == 0.0, statistics, self.name, "shape goes to infinity")
+        return Fit({"mean": mean, "shape": 1.0 / distance})
+
+    def column_log_likelihood(self, statistics: Statistics, params: Params) -> Floats:
+        shape, distance = params["shape"], self._distance(statistics, params["mean"])
+        by_row = 0.5 * (np.log(shape) - LOG_2PI) - 1.5 * statistics["mean_log"] - 0.5 * shape * distance
+        return statistics["weight"] * by_row  # type: ignore[no-any-return]
+
+    def statistics_gradient(self, statistics: Statistics, params: Params) -> Params:
+        mean, shape, weight = params["mean"], params["shape"], statistics["weight"]
+        by_mean = weight * shape * (statistics["mean"] - mean) / mean**3
+        return {"mean": by_mean, "shape": 0.5 * weight * (1.0 / shape - self._distance(statistics, mean))}
+
+    def information(self, statistics: Statistics, params: Params) -> Floats:
+        mean, shape, weight = params["mean"], params["shape"], statistics["weight"]
+        gap = (statistics["mean"] - mean) / mean**3
+        cross = -weight * gap
+        rows = [[weight * shape * (1.0 / mean**3 + 3.0 * gap / mean), cross], [cross, 0.5 * weight / shape**2]]
+        return np.moveaxis(np.array(rows), -1, 0)
+
+    def cdf(self, x: ArrayLike, params: Params) -> Floats:
+        value: Floats = stats.invgauss.cdf(x, params["mean"] / params["shape"], scale=params["shape"])
+        return value
+
+    def quantile(self, p: ArrayLike, params: Params) -> Floats:
+        value: Floats = stats.invgauss.ppf(p, params["mean"] / params["shape"], scale=params["shape"])
+        return value
+
+    def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
+        return generator.wald(params["mean"], params["shape"], size=(n_samples, len(params["mean"])))
+
+    def entropy(self, params: Params) -> float:
+        # E log x = log m - exp(t) E1(t) at t = 2 shape / mean; the product is Tricomi's U(1, 1, t)
+        mean, shape = params["mean"], params["shape"]
+        mean_log = np.log(mean) - hyperu(1.0, 1.0, 2.0 * shape / mean)
+        return float(np.sum(0.5 + 0.5 * (LOG_2PI - np.log(shape)) + 1.5 * mean_log))
+
+
+@register_kl("inverse_gaussian", "inverse_gaussian")
+def inverse_gaussian_kl(_p: InverseGaussian, p: Params, _q: InverseGaussian, q: Params) -> float:
+    """(r - 1 - log r) / 2 with r the ratio of shapes, plus shape_q (m_p - m_q)^2 / (2 m_p m_q^2)."""
+    shift = ((p["mean"] - q["mean"]) / q["mean"]) ** 2 / p["mean"]
+    return float(np.sum(0.5 * (log_ratio_excess(q["shape"] / p["shape"]) + q["shape"] * shift)))

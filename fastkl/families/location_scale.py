@@ -1,0 +1,52 @@
+"""What the laws of (x - loc) / scale share, and the laws of shape log(x / scale), whose logarithms are such laws."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from fastkl.families.base import Params
+from fastkl.families.iterative import IterativeFamily
+from fastkl.families.univariate import ABOVE_ZERO, BELOW_INFINITY
+
+
+class LocationScaleFamily(IterativeFamily):
+    """Parameters loc and scale > 0; the kernel takes steps of loc in units of the scale."""
+
+    parameter_names = ("loc", "scale")
+    coordinates = ("loc", "scale")
+    positive_parameters = ("scale",)
+
+    def __init__(self, loc: ArrayLike | None = None, scale: ArrayLike | None = None):
+        self.loc = loc
+        self.scale = scale
+
+    def rates(self, params: Params) -> Params:
+        return {"loc": params["scale"], "scale": np.ones_like(params["scale"])}
+
+    def constants(self, params: Params) -> tuple[Any, ...]:
+        return params["loc"], 1.0 / params["scale"], -np.log(params["scale"])
+
+
+class LogLocationScaleFamily(IterativeFamily):
+    """Parameters shape and scale, on x > 0: log x has location log(scale) and scale 1 / shape, the kernel's coordinates."""
+
+    parameter_names = ("shape", "scale")
+    coordinates = ("scale", "shape")
+    location_parameters = ()
+    positive_parameters = ("shape", "scale")
+    spread = ("shape", 0.25)
+    degenerate = ("shape", "scale", "shape goes to infinity")
+    support = (ABOVE_ZERO, BELOW_INFINITY, False)
+    support_text = "positive numbers"
+
+    def __init__(self, shape: ArrayLike | None = None, scale: ArrayLike | None = None):
+        self.shape = shape
+        self.scale = scale
+
+    def rates(self, params: Params) -> Params:
+        return {"scale": 1.0 / params["shape"], "shape": np.full_like(params["shape"], -1.0)}
+
+    def constants(self, params: Params) -> tuple[Any, ...]:
+        scale, shape = params["scale"], params["shape"]
+        return scale, 1.0 / scale, shape, np.log(shape) - np.log(scale)

@@ -1,0 +1,109 @@
+"""Log-normal law: the normal law of the logarithm."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import ndtr, ndtri
+
+from fastkl.families.base import Fit, Floats, Params, Statistics
+from fastkl.families.closed_form import register_kl
+from fastkl.families.normal import HALF_LOG_2PI
+from fastkl.families.univariate import ABOVE_ZERO, BELOW_INFINITY, UnivariateFamily, raise_if_constant
+
+
+class Lognormal(UnivariateFamily):
+    r"""Log-normal law of every column, on x > 0.
+
+    .. math:: \log p(x) = -\tfrac12 ((\log x - m) / s)^2 - \log x - \log s - \tfrac12 \log 2\pi
+
+    Parameters
+    ----------
+    meanlog : float or array-like of shape (d,), default=None
+        Mean m of log x, held fixed where given.
+    sdlog : float or array-like of shape (d,), default=None
+        Standard deviation s > 0 of log x (divisor n in its estimate), held fixed where given.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastkl import DensityMLE
+    >>> model = DensityMLE("lognormal").fit(np.exp([[0.0], [1.0], [3.0]]))
+    >>> model.params_["meanlog"].round(6), model.params_["sdlog"].round(6)
+    (array([1.333333]), array([1.247219]))
+    """
+
+    name = "lognormal"
+    parameter_names = ("meanlog", "sdlog")
+    positive_parameters = ("sdlog",)
+    statistic_names = ("weight", "meanlog", "m2log")
+    support = (ABOVE_ZERO, BELOW_INFINITY, False)
+    support_text = "positive numbers"
+    example = {"meanlog": [0.5, -2.0], "sdlog": [0.4, 1.5]}
+
+    def __init__(self, meanlog: ArrayLike | None = None, sdlog: ArrayLike | None = None):
+        self.meanlog = meanlog
+        self.sdlog = sdlog
+
+    def constants(self, params: Params) -> tuple[Any, ...]:
+        return params["meanlog"], 1.0 / params["sdlog"], -np.log(params["sdlog"]) - HALF_LOG_2PI
+
+    def solve(self, statistics: Statistics) -> Fit:
+        mean, weight = statistics["meanlog"], statistics["weight"]
+        fixed = self.fixed_columns(len(mean))
+        meanlog = fixed.get("meanlog", mean.copy())
+        if "sdlog" in fixed:
+            return Fit({"meanlog": meanlog, "sdlog": fixed["sdlog"]})
+        variance = statistics["m2log"] / weight + (mean - meanlog) ** 2
+        constant = {"weight": weight, "value": np.exp(mean)}
+        raise_if_constant(variance == 0.0, constant, self.name, "sdlog goes to 0")
+        return Fit({"meanlog": meanlog, "sdlog": np.sqrt(variance)})
+
+    def _squares(self, statistics: Statistics, params: Params) -> tuple[Floats, Floats]:
+        """Sum of deviations of log x from meanlog, and of their squares."""
+        shift = statistics["meanlog"] - params["meanlog"]
+        return statistics["weight"] * shift, statistics["m2log"] + statistics["weight"] * shift**2
+
+    def column_log_likelihood(self, statistics: Statistics, params: Params) -> Floats:
+        sd = params["sdlog"]
+        _, squares = self._squares(statistics, params)
+        total: Floats = -0.5 * squares / sd**2 - statistics["weight"] * (
+            np.log(sd) + HALF_LOG_2PI + statistics["meanlog"]
+        )
+        return total
+
+    def statistics_gradient(self, statistics: Statistics, params: Params) -> Params:
+        sd = params["sdlog"]
+        deviations, squares = self._squares(statistics, params)
+        return {"meanlog": deviations / sd**2, "sdlog": (squares / sd**2 - statistics["weight"]) / sd}
+
+    def information(self, statistics: Statistics, params: Params) -> Floats:
+        sd, weight = params["sdlog"], statistics["weight"]
+        deviations, squares = self._squares(statistics, params)
+        cross = 2.0 * deviations / sd**3
+        rows = [[weight / sd**2, cross], [cross, (3.0 * squares / sd**2 - weight) / sd**2]]
+        return np.moveaxis(np.array(rows), -1, 0)
+
+    def cdf(self, x: ArrayLike, params: Params) -> Floats:
+        with np.errstate(divide="ignore"):
+            value: Floats = ndtr((np.log(np.maximum(x, 0.0)) - params["meanlog"]) / params["sdlog"])
+        return value
+
+    def quantile(self, p: ArrayLike, params: Params) -> Floats:
+        value: Floats = np.exp(params["meanlog"] + params["sdlog"] * ndtri(p))
+        return value
+
+    def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
+        return generator.lognormal(params["meanlog"], params["sdlog"], size=(n_samples, len(params["meanlog"])))
+
+    def entropy(self, params: Params) -> float:
+        return float(np.sum(0.5 + HALF_LOG_2PI + np.log(params["sdlog"]) + params["meanlog"]))
+
+
+@register_kl("lognormal", "lognormal")
+def lognormal_kl(_p: Lognormal, p: Params, _q: Lognormal, q: Params) -> float:
+    """That of the normal laws of the logarithms."""
+    ratio = p["sdlog"] / q["sdlog"]
+    shift = (p["meanlog"] - q["meanlog"]) / q["sdlog"]
+    excess = np.maximum((ratio**2 - 1.0) - 2.0 * np.log(ratio), 0.0)
+    return float(np.sum(0.5 * (excess + shift**2)))

@@ -1,0 +1,144 @@
+"""Lomax law (Pareto of the second kind): shape and scale, with the exponential law as its limit."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastkl.exceptions import DegenerateDataError
+from fastkl.families.base import Floats, Params, Rows
+from fastkl.families.iterative import IterativeFamily
+from fastkl.families.newton import Maximum
+from fastkl.families.order_statistics import medians
+from fastkl.families.univariate import BELOW_INFINITY
+
+START_SHAPES = (0.5, 2.0, 10.0)
+FAR_SHAPE = 1e4
+LIMIT_SHAPE = 1e10
+
+
+class Lomax(IterativeFamily):
+    r"""Lomax law of every column, on x >= 0.
+
+    .. math:: \log p(x) = \log(a / s) - (a + 1) \log(1 + x / s)
+
+    Parameters
+    ----------
+    shape : float or array-like of shape (d,), default=None
+        Shape a > 0, held fixed where given; inf is the exponential law.
+    scale : float or array-like of shape (d,), default=None
+        Scale s > 0, held fixed where given.
+
+    Notes
+    -----
+    Where the likelihood rises as a and s go to infinity together, as it does for tails no heavier than exponential ones
+    (coefficient of variation at most 1), ``params_["shape"]`` is inf and ``params_["scale"]`` is the limit of s / a, the scale of the
+    exponential law; ``boundary_`` says so.
+
+    References
+    ----------
+    J. del Castillo and J. Daoudi, "Estimation of the generalized Pareto distribution", 2009, doi:10.1016/j.spl.2008.11.021.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastkl import DensityMLE
+    >>> X = 2.0 * np.random.default_rng(0).pareto(3.0, size=(5000, 1))
+    >>> model = DensityMLE("lomax").fit(X)
+    >>> model.params_["shape"].round(2), model.params_["scale"].round(2)
+    (array([3.01]), array([2.01]))
+    """
+
+    name = "lomax"
+    parameter_names = ("shape", "scale")
+    coordinates = ("shape", "scale")
+    location_parameters = ()
+    positive_parameters = ("shape", "scale")
+    infinite_parameters = ("shape",)
+    degenerate = ()
+    support = (0.0, BELOW_INFINITY, False)
+    support_text = "numbers of at least 0"
+    example = {"shape": [2.5, 1.2], "scale": [2.0, 10.0]}
+
+    def __init__(self, shape: ArrayLike | None = None, scale: ArrayLike | None = None):
+        self.shape = shape
+        self.scale = scale
+
+    def constants(self, params: Params) -> tuple[Any, ...]:
+        shape, scale = params["shape"], params["scale"]
+        return shape, 1.0 / scale, np.where(np.isinf(shape), 0.0, np.log(shape)) - np.log(scale)
+
+    def rates(self, params: Params) -> Params:
+        one = np.ones_like(params["scale"])
+        return {"shape": one, "scale": one}
+
+    def starts(self, rows: Rows, fixed: Params) -> list[Params]:
+        if len(fixed) < 2 and np.any(np.all(rows.X == 0.0, axis=0)):
+            raise_if_all_zero(rows)
+        middle = medians(rows)
+        middle = np.where(middle > 0.0, middle, np.mean(rows.X, axis=0, dtype=np.float64))
+        shapes = [fixed["shape"]] if "shape" in fixed else [np.full_like(middle, shape) for shape in START_SHAPES]
+        starts = [{"shape": shape, "scale": middle / np.expm1(np.log(2.0) / shape), **fixed} for shape in shapes]
+        return [{**start, "scale": np.where(np.isinf(start["shape"]), middle, start["scale"])} for start in starts]
+
+    def given_up(self, start: Params, params: Params) -> NDArray[np.bool_]:
+        return (params["shape"] > LIMIT_SHAPE) & (len(self.free_names()) == 2)
+
+    def settle(
+        self, rows: Rows, fixed: Params, maximum: Maximum, tol: float, max_iter: int
+    ) -> tuple[Maximum, dict[str, str]]:
+        if fixed:
+            return maximum, {}
+        values = rows.X.astype(np.float64)
+        mean = np.average(values, axis=0, weights=rows.weights)
+        # the slope by 1 / shape at the limit, in nats per row
+        slope = np.average(0.5 * (values / mean) ** 2, axis=0, weights=rows.weights) - 1.0
+        params = {"shape": np.full_like(mean, np.inf), "scale": mean}
+        at = self.evaluate(rows, params)
+        limit = Maximum(params, at, 1, np.isfinite(at.value))
+        lost = (maximum.params["shape"] >= FAR_SHAPE) & (slope > 0.0) & ~maximum.converged
+        if lost.any():
+            # a sample of the rows favoured the limit, all of them do not
+            shape = np.where(lost, 2.0 + 2.0 / np.maximum(slope, 1e-9), maximum.params["shape"])
+            start = {"shape": shape, "scale": np.where(lost, mean * (shape - 1.0), maximum.params["scale"])}
+            maximum = maximum.where(~lost, self.climb(rows, start, tol, max_iter))
+        far = (maximum.params["shape"] >= FAR_SHAPE) & (slope <= 0.0)
+        at_limit = (limit.at.value >= maximum.at.value) | far
+        maximum = limit.where(at_limit, maximum)
+        if not at_limit.any():
+            return maximum, {}
+        where = "" if at_limit.all() else f" in column {', '.join(map(str, np.flatnonzero(at_limit)))}"
+        return maximum, {
+            "shape": f"shape is infinite{where}: the tail is no heavier than an exponential one, and the fit is the exponential law "
+            "with the scale given, the limit of scale / shape."
+        }
+
+    def cdf(self, x: ArrayLike, params: Params) -> Floats:
+        r, shape = np.maximum(x, 0.0) / params["scale"], params["shape"]
+        return -np.expm1(-np.where(np.isinf(shape), r, np.where(np.isinf(shape), 1.0, shape) * np.log1p(r)))
+
+    def quantile(self, p: ArrayLike, params: Params) -> Floats:
+        p, shape = np.asarray(p, dtype=np.float64), params["shape"]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            exponential = np.where(p >= 0.0, -np.log1p(-p), np.nan)
+        return params["scale"] * np.where(np.isinf(shape), exponential, np.expm1(exponential / shape))  # type: ignore[no-any-return]
+
+    def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
+        shape = params["shape"]
+        draws = generator.standard_exponential(size=(n_samples, len(shape)))
+        return params["scale"] * np.where(np.isinf(shape), draws, np.expm1(draws / shape))  # type: ignore[no-any-return]
+
+    def entropy(self, params: Params) -> float:
+        shape = params["shape"]
+        size = np.where(np.isinf(shape), 0.0, np.log(shape))
+        return float(np.sum(np.log(params["scale"]) - size + 1.0 + 1.0 / shape))
+
+
+def raise_if_all_zero(rows: Rows) -> None:
+    """DegenerateDataError for the first column that is 0 in every row."""
+    column = int(np.flatnonzero(np.all(rows.X == 0.0, axis=0))[0])
+    raise DegenerateDataError(
+        f"Column {column} is 0 in every row (n_samples={rows.total_weight:g}). The lomax likelihood has no maximum, since it grows "
+        "without bound as scale goes to 0. Leave the column out.",
+        column,
+    )

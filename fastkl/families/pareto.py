@@ -1,0 +1,120 @@
+"""Pareto law: its scale is the smallest value of each column, its shape follows from the mean logarithm."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastkl.exceptions import SupportError
+from fastkl.families.base import Fit, Floats, Params, Statistics
+from fastkl.families.closed_form import register_kl
+from fastkl.families.exponential import log_ratio_excess
+from fastkl.families.univariate import ABOVE_ZERO, BELOW_INFINITY, UnivariateFamily, raise_if_constant
+
+
+class Pareto(UnivariateFamily):
+    r"""Pareto law of every column, on x >= scale.
+
+    .. math:: \log p(x) = \log(a / s) - (a + 1) \log(x / s)
+
+    Parameters
+    ----------
+    shape : float or array-like of shape (d,), default=None
+        Shape a > 0, held fixed where given.
+    scale : float or array-like of shape (d,), default=None
+        Scale s > 0, the smallest possible value, held fixed where given.
+
+    Notes
+    -----
+    The likelihood rises with the scale until it meets the smallest value, which is the estimate and has no standard error.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastkl import DensityMLE
+    >>> model = DensityMLE("pareto").fit(np.exp([[1.0], [2.0], [3.0]]))
+    >>> model.params_["shape"].round(6), model.params_["scale"].round(6)
+    (array([1.]), array([2.718282]))
+    """
+
+    name = "pareto"
+    parameter_names = ("shape", "scale")
+    positive_parameters = ("shape", "scale")
+    irregular_parameters = ("scale",)
+    statistic_names = ("weight", "minimum", "log_excess")
+    support = (ABOVE_ZERO, BELOW_INFINITY, False)
+    support_text = "positive numbers of at least its scale"
+    example = {"shape": [2.5, 0.8], "scale": [1.0, 3.0]}
+
+    def __init__(self, shape: ArrayLike | None = None, scale: ArrayLike | None = None):
+        self.shape = shape
+        self.scale = scale
+
+    def constants(self, params: Params) -> tuple[Any, ...]:
+        shape, scale = params["shape"], params["scale"]
+        return shape, scale, 1.0 / scale, np.log(shape) - np.log(scale)
+
+    def solve(self, statistics: Statistics) -> Fit:
+        minimum, weight = statistics["minimum"], statistics["weight"]
+        fixed = self.fixed_columns(len(minimum))
+        scale = fixed.get("scale", minimum.copy())
+        if np.any(minimum < scale):
+            column = int(np.argmax(minimum < scale))
+            raise SupportError(
+                f"The pareto law lives on numbers of at least its scale, fixed at {scale[column]:.6g}; column {column} holds "
+                f"{minimum[column]:.6g}. Lower the fixed scale, or leave it to be estimated."
+            )
+        boundary = {}
+        if "scale" not in fixed:
+            boundary["scale"] = (
+                "scale is the smallest value: the likelihood is not smooth there, and scale has no standard error."
+            )
+        if "shape" in fixed:
+            return Fit({"shape": fixed["shape"], "scale": scale}, boundary=boundary)
+        logs = self._logs(statistics, scale)
+        raise_if_constant(logs == 0.0, {"weight": weight, "value": minimum}, self.name, "shape goes to infinity")
+        return Fit({"shape": weight / logs, "scale": scale}, boundary=boundary)
+
+    def _logs(self, statistics: Statistics, scale: Floats) -> Floats:
+        """Sum of log(x / scale)."""
+        total: Floats = statistics["log_excess"] + statistics["weight"] * np.log(statistics["minimum"] / scale)
+        return total
+
+    def column_log_likelihood(self, statistics: Statistics, params: Params) -> Floats:
+        shape, scale = params["shape"], params["scale"]
+        total = statistics["weight"] * (np.log(shape) - np.log(scale)) - (shape + 1.0) * self._logs(statistics, scale)
+        return np.where(statistics["minimum"] >= scale, total, -np.inf)
+
+    def statistics_gradient(self, statistics: Statistics, params: Params) -> Params:
+        shape, scale, weight = params["shape"], params["scale"], statistics["weight"]
+        return {"shape": weight / shape - self._logs(statistics, scale), "scale": weight * shape / scale}
+
+    def information(self, statistics: Statistics, params: Params) -> Floats:
+        shape, scale, weight = params["shape"], params["scale"], statistics["weight"]
+        cross = -weight / scale
+        return np.moveaxis(np.array([[weight / shape**2, cross], [cross, weight * shape / scale**2]]), -1, 0)
+
+    def cdf(self, x: ArrayLike, params: Params) -> Floats:
+        return -np.expm1(-params["shape"] * np.log(np.maximum(x, params["scale"]) / params["scale"]))
+
+    def quantile(self, p: ArrayLike, params: Params) -> Floats:
+        p = np.asarray(p, dtype=np.float64)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            value = params["scale"] * np.exp(-np.log1p(-p) / params["shape"])
+        return np.where(p >= 0.0, value, np.nan)
+
+    def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
+        excess = generator.standard_exponential(size=(n_samples, len(params["shape"]))) / params["shape"]
+        return params["scale"] * np.exp(excess)  # type: ignore[no-any-return]
+
+    def entropy(self, params: Params) -> float:
+        shape = params["shape"]
+        return float(np.sum(np.log(params["scale"] / shape) + 1.0 + 1.0 / shape))
+
+
+@register_kl("pareto", "pareto")
+def pareto_kl(_p: Pareto, p: Params, _q: Pareto, q: Params) -> float:
+    """r - 1 - log r with r = b / a, plus b log(s / t), for shapes a, b and scales s, t; inf if s < t."""
+    if np.any(p["scale"] < q["scale"]):
+        return np.inf
+    return float(np.sum(log_ratio_excess(q["shape"] / p["shape"]) + q["shape"] * np.log(p["scale"] / q["scale"])))

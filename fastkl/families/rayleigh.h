@@ -1,0 +1,49 @@
+/* Rayleigh law: log p(x) = log(x / scale) - (x / scale)^2 / 2 - log(scale) on x > 0. Statistics: weight, mean square, mean log. */
+#ifndef FK_FAMILY_RAYLEIGH_H
+#define FK_FAMILY_RAYLEIGH_H
+
+#include "fk_column.h"
+#include "fk_log_ratio.h"
+#include "fk_means.h"
+
+enum { RAYLEIGH_SCALE, RAYLEIGH_INVERSE_SCALE, RAYLEIGH_NORMALISER, RAYLEIGH_CONSTANTS };
+
+FK_INLINE void rayleigh_statistics_body(const double *x, const double *w, ptrdiff_t n, double *record) {
+    double weight = 0.0, squares = 0.0, logs = 0.0;
+    FK_SIMD_SUM(weight, squares, logs) for (ptrdiff_t i = 0; i < n; i++) {
+        double wi = w ? w[i] : 1.0;
+        weight += wi;
+        squares += wi * x[i] * x[i];
+        logs += wi * fk_log(x[i]);
+    }
+    record[0] = weight;
+    record[1] = squares / weight;
+    record[2] = logs / weight;
+}
+
+static FK_CLONES void rayleigh_statistics(const double *x, const double *w, ptrdiff_t n, double *record) {
+    if (w) rayleigh_statistics_body(x, w, n, record);
+    else rayleigh_statistics_body(x, NULL, n, record);
+}
+
+static void rayleigh_merge(double *into, const double *from) { fk_merge_means(into, from, 2); }
+
+static FK_CLONES void rayleigh_log_density(const double *FK_RESTRICT x, ptrdiff_t n, const double *FK_RESTRICT c,
+                                           double *FK_RESTRICT out) {
+    const double scale = c[RAYLEIGH_SCALE], inverse = c[RAYLEIGH_INVERSE_SCALE], normaliser = c[RAYLEIGH_NORMALISER];
+    FK_SIMD for (ptrdiff_t i = 0; i < n; i++) {
+        double z = x[i] * inverse;
+        out[i] += normaliser + (fk_log_ratio(x[i], scale, inverse) - 0.5 * z * z);
+    }
+}
+
+static const fk_column_kernel fk_kernel_rayleigh = {
+    .name = "rayleigh",
+    .n_statistics = 3,
+    .n_constants = RAYLEIGH_CONSTANTS,
+    .statistics = rayleigh_statistics,
+    .merge = rayleigh_merge,
+    .log_density = rayleigh_log_density,
+};
+
+#endif

@@ -1,0 +1,163 @@
+"""Student's t: degrees of freedom, location and scale, by Newton's method on the likelihood itself from several starts."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import ndtr, ndtri, stdtr, stdtrit
+
+from fastkl.families._kernels import column_kernel
+from fastkl.families.base import Floats, Params, Rows
+from fastkl.families.gamma_functions import half_step
+from fastkl.families.iterative import IterativeFamily
+from fastkl.families.newton import Maximum
+from fastkl.families.normal import HALF_LOG_2PI
+from fastkl.families.robust import best_locations, is_small, median_and_distance, raise_if_collapsed, too_narrow
+
+START_DF = (1.0, 4.0, 30.0)
+FAR_DF = 1e4  # beyond it the normal limit is looked at
+LIMIT_DF = 1e10  # beyond it there is no telling from the limit
+
+
+class StudentT(IterativeFamily):
+    r"""Student's t law of every column.
+
+    .. math:: \log p(x) = -\tfrac{\nu + 1}{2} \log(1 + z^2 / \nu) - \log(\sqrt{\nu}\, B(\nu / 2, 1 / 2)\, \text{scale}),
+        \quad z = (x - \text{loc}) / \text{scale}
+
+    Parameters
+    ----------
+    df : float or array-like of shape (d,), default=None
+        Degrees of freedom > 0, held fixed where given; inf is the normal law.
+    loc : float or array-like of shape (d,), default=None
+        Location, held fixed where given.
+    scale : float or array-like of shape (d,), default=None
+        Scale > 0, held fixed where given.
+
+    Notes
+    -----
+    Where the likelihood rises up to df = inf, as it does for tails no heavier than the normal ones, ``params_["df"]`` is inf, the
+    other parameters are those of the normal law, and ``boundary_`` says so.
+
+    With small df, or scale fixed, the likelihood may have a maximum near every row: the highest is searched for. With df free it
+    grows without bound as df and scale go to 0 with loc at any row (C. Fernandez and M. F. J. Steel 1999,
+    doi:10.1093/biomet/86.1.153); the estimate is the highest maximum inside.
+
+    References
+    ----------
+    K. L. Lange, R. J. A. Little and J. M. G. Taylor, "Robust Statistical Modeling Using the t Distribution", 1989,
+    doi:10.1080/01621459.1989.10478852.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastkl import DensityMLE, families
+    >>> X = np.random.default_rng(0).standard_t(3.0, size=(5000, 1))
+    >>> DensityMLE("student_t").fit(X).params_["df"].round(2)
+    array([2.93])
+    >>> DensityMLE(families.StudentT(df=4)).fit([[0.0], [1.0], [2.0], [50.0]]).params_["loc"].round(4)
+    array([1.0858])
+    """
+
+    name = "student_t"
+    parameter_names = ("df", "loc", "scale")
+    coordinates = ("df", "loc", "scale")
+    positive_parameters = ("df", "scale")
+    infinite_parameters = ("df",)
+    example = {"df": [4.0, 2.5], "loc": [0.5, -2.0], "scale": [1.5, 0.3]}
+
+    def __init__(self, df: ArrayLike | None = None, loc: ArrayLike | None = None, scale: ArrayLike | None = None):
+        self.df = df
+        self.loc = loc
+        self.scale = scale
+
+    def constants(self, params: Params) -> tuple[Any, ...]:
+        df, scale = params["df"], params["scale"]
+        value, slope, curvature = half_step(0.5 * df)
+        normaliser = value - HALF_LOG_2PI - np.log(scale)
+        with np.errstate(divide="ignore"):
+            return df, 1.0 / df, np.log(df), params["loc"], 1.0 / scale, normaliser, slope, curvature
+
+    def rates(self, params: Params) -> Params:
+        one = np.ones_like(params["scale"])
+        return {"df": one, "loc": params["scale"], "scale": one}
+
+    # -- fit ---------------------------------------------------------------------------------------------------------------
+
+    def starts(self, rows: Rows, fixed: Params) -> list[Params]:
+        centre, distance = median_and_distance(rows)
+        degrees = [fixed["df"]] if "df" in fixed else [np.full_like(centre, df) for df in START_DF]
+        starts = [{"df": df, "loc": centre, "scale": distance, **fixed} for df in degrees]
+        several = "scale" in fixed or is_small(rows) or ("df" in fixed and bool(np.any(fixed["df"] < 1.0)))
+        if "loc" in fixed or not several:
+            return starts
+        return starts + best_locations(rows, starts[0], lambda params: self.evaluate(rows, params).value)
+
+    def given_up(self, start: Params, params: Params) -> NDArray[np.bool_]:
+        free = "df" in self.free_names()
+        return too_narrow(start, params) | ((params["df"] > LIMIT_DF) & free)
+
+    def settle(
+        self, rows: Rows, fixed: Params, maximum: Maximum, tol: float, max_iter: int
+    ) -> tuple[Maximum, dict[str, str]]:
+        if "df" in fixed:
+            raise_if_collapsed(
+                rows, maximum, self.name, "Leave the column out, or hold df at a larger value, or scale."
+            )
+            return maximum, {}
+        limit = self._normal_limit(rows, fixed)
+        inside = maximum.params["df"] < FAR_DF
+        slope = self._slope_at_limit(rows, limit.params) if not inside.all() else np.zeros(len(inside))
+        lost = ~inside & (slope > 0.0) & ~maximum.converged
+        if lost.any():
+            # a sample of the rows favoured the limit, all of them do not
+            start = {name: np.where(lost, value, maximum.params[name]) for name, value in limit.params.items()}
+            start["df"] = np.where(lost, 4.0 + 1.5 / np.maximum(slope, 1e-9), start["df"])
+            maximum = maximum.where(~lost, self.climb(rows, start, tol, max_iter))
+        at_limit = (limit.at.value >= maximum.at.value) | ((maximum.params["df"] >= FAR_DF) & (slope <= 0.0))
+        maximum = limit.where(at_limit, maximum)
+        raise_if_collapsed(rows, maximum, self.name, "Leave the column out, or hold df or scale fixed.")
+        if not at_limit.any():
+            return maximum, {}
+        where = "" if at_limit.all() else f" in column {', '.join(map(str, np.flatnonzero(at_limit)))}"
+        return maximum, {
+            "df": f"df is infinite{where}: the tails are no heavier than normal ones, and the fit is the normal law."
+        }
+
+    def _normal_limit(self, rows: Rows, fixed: Params) -> Maximum:
+        """The maximum at df = inf: the moments, where loc and scale are free."""
+        records, _, _ = column_kernel("normal").statistics(rows.X, rows.weights, self.support, rows.n_threads)
+        weight, mean, squares = records.T
+        loc = fixed.get("loc", mean)
+        scale = fixed.get("scale", np.sqrt(squares / weight + (mean - loc) ** 2))
+        params = {"df": np.full_like(mean, np.inf), "loc": loc.copy(), "scale": scale}
+        at = self.evaluate(rows, params)
+        return Maximum(params, at, 1, np.isfinite(at.value))
+
+    def _slope_at_limit(self, rows: Rows, limit: Params) -> Floats:
+        """Slope of the mean log-likelihood by 1 / df at 1 / df = 0: the mean of (z^4 - 2 z^2 - 1) / 4."""
+        z2 = ((rows.X - limit["loc"]) / limit["scale"]) ** 2
+        slope: Floats = np.average(0.25 * (z2 * (z2 - 2.0) - 1.0), axis=0, weights=rows.weights)
+        return slope
+
+    # -- the law -----------------------------------------------------------------------------------------------------------
+
+    def cdf(self, x: ArrayLike, params: Params) -> Floats:
+        z, df = (x - params["loc"]) / params["scale"], params["df"]
+        return np.where(np.isinf(df), ndtr(z), stdtr(np.where(np.isinf(df), 1.0, df), z))
+
+    def quantile(self, p: ArrayLike, params: Params) -> Floats:
+        df = params["df"]
+        z = np.where(np.isinf(df), ndtri(p), stdtrit(np.where(np.isinf(df), 1.0, df), p))
+        return params["loc"] + params["scale"] * z  # type: ignore[no-any-return]
+
+    def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
+        df, shape = params["df"], (n_samples, len(params["df"]))
+        finite = np.where(np.isinf(df), 1.0, df)
+        mixing = np.where(np.isinf(df), 1.0, generator.chisquare(finite, size=shape) / finite)
+        return params["loc"] + params["scale"] * generator.standard_normal(shape) / np.sqrt(mixing)  # type: ignore[no-any-return]
+
+    def entropy(self, params: Params) -> float:
+        half = 0.5 * params["df"]
+        value, slope, _ = half_step(half)
+        return float(np.sum((1.0 + 0.5 / half) * (slope + 0.5) - value + HALF_LOG_2PI + np.log(params["scale"])))

@@ -1,0 +1,114 @@
+"""Uniform law: its ends are the smallest and the largest value of each column."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastkl.exceptions import DegenerateDataError, SupportError
+from fastkl.families.base import Fit, Floats, Params, Statistics
+from fastkl.families.closed_form import register_kl
+from fastkl.families.univariate import UnivariateFamily
+
+
+class Uniform(UnivariateFamily):
+    r"""Uniform law of every column on [low, high].
+
+    .. math:: \log p(x) = -\log(\text{high} - \text{low})
+
+    Parameters
+    ----------
+    low : float or array-like of shape (d,), default=None
+        Lower end, held fixed where given.
+    high : float or array-like of shape (d,), default=None
+        Upper end, held fixed where given.
+
+    Notes
+    -----
+    The likelihood rises as the interval shrinks until an end meets the data: the estimates are the extremes, and have no standard
+    errors. The gradient is the slope of the likelihood while all rows stay inside.
+
+    Examples
+    --------
+    >>> from fastkl import DensityMLE
+    >>> model = DensityMLE("uniform").fit([[2.0], [5.0], [3.0]])
+    >>> model.params_["low"], model.params_["high"], round(model.score([[4.0]]), 6)
+    (array([2.]), array([5.]), -1.098612)
+    """
+
+    name = "uniform"
+    parameter_names = ("low", "high")
+    irregular_parameters = ("low", "high")
+    statistic_names = ("weight", "minimum", "maximum")
+    example = {"low": [-1.0, 2.0], "high": [3.0, 2.5]}
+
+    def __init__(self, low: ArrayLike | None = None, high: ArrayLike | None = None):
+        self.low = low
+        self.high = high
+
+    def _check_range(self, params: Params) -> None:
+        super()._check_range(params)
+        if "low" in params and "high" in params and np.any(params["low"] >= params["high"]):
+            column = int(np.argmax(params["low"] >= params["high"]))
+            raise ValueError(
+                f"uniform: low has to be below high, not {params['low'][column]} and {params['high'][column]}."
+            )
+
+    def constants(self, params: Params) -> tuple[Any, ...]:
+        return params["low"], params["high"], -np.log(params["high"] - params["low"])
+
+    def solve(self, statistics: Statistics) -> Fit:
+        minimum, maximum = statistics["minimum"], statistics["maximum"]
+        fixed = self.fixed_columns(len(minimum))
+        low, high = fixed.get("low", minimum.copy()), fixed.get("high", maximum.copy())
+        outside = (minimum < low) | (maximum > high)
+        if np.any(outside):
+            column = int(np.argmax(outside))
+            raise SupportError(
+                f"The uniform law lives on [{low[column]:.6g}, {high[column]:.6g}] as fixed; column {column} holds values from "
+                f"{minimum[column]:.6g} to {maximum[column]:.6g}. Widen the fixed ends, or leave them to be estimated."
+            )
+        if np.any(low == high):
+            column = int(np.argmax(low == high))
+            raise DegenerateDataError(
+                f"Column {column} is constant: {low[column]:.6g} in every row (n_samples={statistics['weight'][column]:g}). The uniform "
+                "likelihood has no maximum, since it grows without bound as high - low goes to 0. Leave the column out.",
+                column,
+            )
+        sentences = {
+            "low": "low is the smallest value: the likelihood is not smooth there, and low has no standard error.",
+            "high": "high is the largest value: the likelihood is not smooth there, and high has no standard error.",
+        }
+        return Fit({"low": low, "high": high}, boundary={name: sentences[name] for name in self.free_names()})
+
+    def column_log_likelihood(self, statistics: Statistics, params: Params) -> Floats:
+        inside = (statistics["minimum"] >= params["low"]) & (statistics["maximum"] <= params["high"])
+        return np.where(inside, -statistics["weight"] * np.log(params["high"] - params["low"]), -np.inf)
+
+    def statistics_gradient(self, statistics: Statistics, params: Params) -> Params:
+        slope = statistics["weight"] / (params["high"] - params["low"])
+        return {"low": slope, "high": -slope}
+
+    def information(self, statistics: Statistics, params: Params) -> Floats:
+        return np.full((len(params["low"]), 2, 2), np.nan)
+
+    def cdf(self, x: ArrayLike, params: Params) -> Floats:
+        return np.clip((x - params["low"]) / (params["high"] - params["low"]), 0.0, 1.0)
+
+    def quantile(self, p: ArrayLike, params: Params) -> Floats:
+        p = np.asarray(p, dtype=np.float64)
+        return np.where((p >= 0.0) & (p <= 1.0), (1.0 - p) * params["low"] + p * params["high"], np.nan)
+
+    def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
+        return generator.uniform(params["low"], params["high"], size=(n_samples, len(params["low"])))
+
+    def entropy(self, params: Params) -> float:
+        return float(np.sum(np.log(params["high"] - params["low"])))
+
+
+@register_kl("uniform", "uniform")
+def uniform_kl(_p: Uniform, p: Params, _q: Uniform, q: Params) -> float:
+    """Log of the ratio of lengths; inf unless the second interval holds the first."""
+    if np.any((p["low"] < q["low"]) | (p["high"] > q["high"])):
+        return np.inf
+    return float(np.sum(np.log((q["high"] - q["low"]) / (p["high"] - p["low"]))))
