@@ -15,10 +15,10 @@ from scipy.special import expit, logit, ndtri
 from sklearn.utils import check_random_state
 
 from fastkl.density.validation import finite_or_said_so, read_rows
-from fastkl.families.base import Family, Fit, Floats, Params, Rows, Statistics
+from fastkl.families.base import Family, Floats, Params, Rows, Statistics
 from fastkl.families.coordinates import Chart, chart_at, domain
 from fastkl.families.curvature import score_products
-from fastkl.families.posterior import fit_rows, irregular, posterior_covariance
+from fastkl.families.posterior import fit_rows, posterior_covariance
 from fastkl.families.priors import resolve_prior
 
 
@@ -85,13 +85,10 @@ class InferenceMixin:
             return family.covariance_of_params(statistics, self.params_)
         if "posterior_covariance" in statistics:
             return list(statistics["posterior_names"]), statistics["posterior_covariance"]
-        held = irregular(family, statistics, Fit(self.params_))
-        return posterior_covariance(
-            family, prior, lambda at: family.statistics_gradient(statistics, at), self.params_, held
-        )
+        return posterior_covariance(family, prior, lambda at: family.statistics_gradient(statistics, at), self.params_)
 
     def _errors(self, names: list[str], covariance: Floats) -> Params:
-        chart = chart_at(self.family_, self.params_, entries=names)
+        chart = chart_at(self.family_, self.params_, names)
         roots = dict(zip(names, np.sqrt(np.diag(covariance)), strict=True))
         return chart.fill(np.array([roots[name] for name in chart.names]))
 
@@ -167,7 +164,7 @@ class InferenceMixin:
     def _chart_and_inverse(self, statistics: Statistics) -> tuple[Chart, Floats]:
         """Coordinates of the estimated entries, and the inverse information in them."""
         names, covariance = self._covariance(statistics)
-        chart = chart_at(self.family_, self.params_, entries=names)
+        chart = chart_at(self.family_, self.params_, names)
         position = {name: i for i, name in enumerate(names)}
         order = [position[name] for name in chart.names]
         inverse = np.linalg.pinv(chart.jacobian(self.params_)) if chart.size else np.zeros((0, len(order)))
@@ -198,7 +195,8 @@ class InferenceMixin:
 
         A is the observed information, :math:`B = \sum_i w_i s_i s_i^T` sums the outer products of the scores. If the data
         law belongs to the family, the trace tends to the number of parameters and the criterion is Akaike's; if not, it
-        still estimates the bias of log L. Weights count as repetitions, as in ``aic`` and ``bic``.
+        still estimates the bias of log L. Weights count as repetitions, as in ``aic`` and ``bic``. Parameters without a
+        standard error have no part in the trace.
 
         Parameters
         ----------

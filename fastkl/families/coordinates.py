@@ -275,6 +275,12 @@ class Chart:
         return sum(block.size for block in self.blocks)
 
     @property
+    def held_names(self) -> list[str]:
+        """Parameters that stay."""
+        moved = [block.name for block in self.blocks]
+        return [name for name in self.held if name not in moved]
+
+    @property
     def names(self) -> list[str]:
         """Names of the entries of the free parameters, in order."""
         return [entry for block in self.blocks for entry in block.entries()]
@@ -321,14 +327,12 @@ class Chart:
         return {block.name: block.fill(entries[piece]) for block, piece in zip(self.blocks, pieces, strict=True)}
 
 
-def chart_at(
-    family: Family, params: Params, *, held: Collection[str] = (), entries: Collection[str] | None = None
-) -> Chart:
-    """Coordinates around parameters, of those that a fit estimates and that are not ``held``.
+def chart_at(family: Family, params: Params, entries: Collection[str] | None = None) -> Chart:
+    """Coordinates around parameters, of those that a fit estimates; ``entries`` narrows them down by name (``"df[0]"``).
 
-    ``entries`` narrows them down to entries with these names, such as ``"df[0]"``.
+    Parameters on which the support depends stay: their likelihood has its maximum where it is not smooth.
     """
-    held = {*held, *family.fixed_parameters()}
+    held = {*family.fixed_parameters(), *family.irregular_parameters}
     known = None if entries is None else {entry.split("[")[0] for entry in entries}
     blocks: list[Block] = []
     for name, value in params.items():

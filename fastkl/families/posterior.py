@@ -39,11 +39,8 @@ def fit_rows(family: Family, prior: PriorLike | None, rows: Rows, tol: float, ma
     def gradient(params: Params) -> Params:
         return family.gradient(rows, params)
 
-    held = irregular(family, statistics, fit)
-    best = _search(
-        family, bound, lambda params: family.log_likelihood(rows, params), gradient, fit, rows.total_weight, held
-    )
-    names, covariance = posterior_covariance(family, bound, gradient, best.params, held)
+    best = _search(family, bound, lambda params: family.log_likelihood(rows, params), gradient, fit, rows.total_weight)
+    names, covariance = posterior_covariance(family, bound, gradient, best.params)
     return best, {**statistics, "posterior_names": names, "posterior_covariance": covariance}
 
 
@@ -80,29 +77,17 @@ def _fit_with(family: Family, prior: PriorLike, statistics: Statistics, fit: Fit
         lambda params: family.statistics_gradient(statistics, params),
         fit,
         family.statistics_weight(statistics),
-        irregular(family, statistics, fit) if fit.converged else [],
     )
     if not fit.converged and not best.converged:
         raise ArithmeticError("no maximum was reached from a guess")
     return best
 
 
-def irregular(family: Family, statistics: Statistics, fit: Fit) -> list[str]:
-    """Parameters held where the likelihood has its maximum: those on which the support depends, which have no standard error.
-
-    A parameter at an edge of its own range (infinite degrees of freedom) is not among them: a prior moves it.
-    """
-    known = family.standard_errors(statistics, fit.params)
-    free = [name for name in family.parameter_names if name not in family.fixed_parameters()]
-    moved = inside(family, fit.params, 1.0)
-    return [name for name in free if name not in known and np.array_equal(moved[name], fit.params[name])]
-
-
 def posterior_covariance(
-    family: Family, prior: PriorLike, gradient: Callable[[Params], Params], params: Params, held: list[str]
+    family: Family, prior: PriorLike, gradient: Callable[[Params], Params], params: Params
 ) -> tuple[list[str], Floats]:
     """Names of the estimated entries, and the inverse of minus the second derivatives of log-likelihood plus log-prior."""
-    chart = chart_at(family, params, held=held)
+    chart = chart_at(family, params)
     curvature = hessian(lambda at: _sum(gradient(at), prior.gradient(at)), chart, params)
     jacobian = chart.jacobian(params)
     covariance = jacobian @ np.linalg.inv(-curvature) @ jacobian.T
@@ -127,10 +112,9 @@ def _search(
     gradient: Callable[[Params], Params],
     fit: Fit,
     weight: float,
-    held: list[str],
 ) -> Fit:
-    """The maximum from a start, in coordinates around it; parameters in ``held`` stay."""
-    chart = chart_at(family, inside(family, fit.params, weight), held=held)
+    """The maximum from a start, in coordinates around it."""
+    chart = chart_at(family, inside(family, fit.params, weight))
 
     def objective(u: Floats) -> tuple[float, Floats]:
         with np.errstate(all="ignore"):
@@ -155,7 +139,7 @@ def _search(
     found = minimise(objective, start, jac=True, method="L-BFGS-B", options=options)
     u, steps = _newton(lambda at: objective(at)[1], np.asarray(found.x))
     residual = np.abs(objective(u)[1]).max(initial=0.0)
-    boundary = {key: text for key, text in fit.boundary.items() if key.split("[")[0] in held}
+    boundary = {key: text for key, text in fit.boundary.items() if key in chart.held_names}
     converged = bool(residual <= CERTIFICATE and np.isfinite(objective(u)[0]))
     return Fit(chart.back(u), int(found.nit) + steps, converged, boundary, prior=prior)
 
