@@ -18,7 +18,7 @@ from fastkl.density.validation import finite_or_said_so, read_rows
 from fastkl.families.base import Family, Floats, Params, Rows, Statistics
 from fastkl.families.coordinates import Chart, chart_at, domain
 from fastkl.families.curvature import score_products
-from fastkl.families.posterior import fit_rows, posterior_covariance
+from fastkl.families.posterior import fit_rows, posterior_covariance, posterior_curvature, posterior_errors
 from fastkl.families.priors import resolve_prior
 
 
@@ -39,6 +39,7 @@ class InferenceMixin:
 
     family_: Family
     params_: Params
+    prior_: Any
     statistics_: Statistics
     boundary_: dict[str, str]
     log_likelihood_: float
@@ -57,7 +58,7 @@ class InferenceMixin:
         statistics = self._own_statistics("standard_errors_")
         if self._prior() is None:
             return self.family_.standard_errors(statistics, self.params_)
-        return self._errors(*self._covariance(statistics))
+        return posterior_errors(self.family_, self.params_, self._curvature(statistics))
 
     @property
     def covariance_of_params_(self) -> Floats:
@@ -80,12 +81,19 @@ class InferenceMixin:
 
     def _covariance(self, statistics: Statistics) -> tuple[list[str], Floats]:
         """Names and covariance of the estimated entries, from observed information."""
-        prior, family = self._prior(), self.family_
-        if prior is None:
+        family = self.family_
+        if self._prior() is None:
             return family.covariance_of_params(statistics, self.params_)
-        if "posterior_covariance" in statistics:
-            return list(statistics["posterior_names"]), statistics["posterior_covariance"]
-        return posterior_covariance(family, prior, lambda at: family.statistics_gradient(statistics, at), self.params_)
+        return posterior_covariance(family, self.params_, self._curvature(statistics))
+
+    def _curvature(self, statistics: Statistics) -> Floats:
+        """That of the posterior."""
+        if "curvature" in statistics:
+            return np.asarray(statistics["curvature"])
+        family = self.family_
+        return posterior_curvature(
+            family, self.prior_, lambda at: family.statistics_gradient(statistics, at), self.params_
+        )
 
     def _errors(self, names: list[str], covariance: Floats) -> Params:
         chart = chart_at(self.family_, self.params_, names)

@@ -275,6 +275,13 @@ class Chart:
         return sum(block.size for block in self.blocks)
 
     @property
+    def columns(self) -> int | None:
+        """Number of columns if every parameter has one coordinate for each, else None."""
+        sizes = {block.size if isinstance(block, Elementwise) and block.mask.ndim == 1 else 0 for block in self.blocks}
+        sizes |= {len(block.entries()) for block in self.blocks} if 0 not in sizes else set()
+        return sizes.pop() if len(sizes) == 1 and 0 not in sizes else None
+
+    @property
     def held_names(self) -> list[str]:
         """Parameters that stay."""
         moved = [block.name for block in self.blocks]

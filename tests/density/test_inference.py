@@ -97,7 +97,9 @@ def sandwich(log_density, X, weights, theta):
     unit = np.eye(p) * step
 
     def score(at):
-        return np.stack([(log_density(X, at + e) - log_density(X, at - e)) / (2 * s) for e, s in zip(unit, step, strict=True)], 1)
+        return np.stack(
+            [(log_density(X, at + e) - log_density(X, at - e)) / (2 * s) for e, s in zip(unit, step, strict=True)], 1
+        )
 
     hessian = np.stack(
         [(weights @ (score(theta + e) - score(theta - e))) / (2 * s) for e, s in zip(unit, step, strict=True)]
@@ -126,13 +128,15 @@ def test_sandwich_against_scipy(family, log_density, weighted):
     model = DensityMLE(family).fit(X, sample_weight=weights if weighted else None)
     theta = np.array([value[0] for value in model.params_.values()])
     expected = sandwich(lambda x, t: log_density(x[:, 0], t), X, weights, theta)
-    np.testing.assert_allclose(model.robust_covariance_of_params_, expected, rtol=2e-4, atol=1e-5 * np.abs(expected).max())
+    np.testing.assert_allclose(
+        model.robust_covariance_of_params_, expected, rtol=2e-4, atol=1e-5 * np.abs(expected).max()
+    )
     errors = np.concatenate([np.ravel(v) for v in model.robust_standard_errors_.values()])
     np.testing.assert_allclose(errors, np.sqrt(np.diag(expected)), rtol=2e-4)
 
 
 def test_mission_1_7_normal_fitted_to_exponential_data():
-    """Mean 1 with error 1/sqrt(n); the variance of an Exp(1) sample has error sqrt(8/n), where the normal theory has sqrt(2/n)."""
+    """Mean 1 with error 1/sqrt(n); the variance of Exp(1) data has error sqrt(8/n), where normal theory has sqrt(2/n)."""
     model = DensityMLE("normal").fit(SKEWED)
     n, x = len(SKEWED), SKEWED[:, 0]
     # exactly: the sandwich is the empirical covariance of the influences x - mean and ((x - mean)^2 - var) / (2 sd)
@@ -148,7 +152,9 @@ def test_mission_1_7_normal_fitted_to_exponential_data():
 @pytest.mark.parametrize("covariance_type", ["full", "diag", "spherical"])
 def test_sandwich_of_a_covariance(covariance_type):
     """Mean and covariance are means of x and of products of deviations: the sandwich is their empirical covariance."""
-    X = np.random.default_rng(3).exponential(size=(300, 3)) @ np.array([[1.0, 0.5, 0.0], [0.0, 1.0, 0.2], [0.0, 0.0, 1.0]])
+    X = np.random.default_rng(3).exponential(size=(300, 3)) @ np.array(
+        [[1.0, 0.5, 0.0], [0.0, 1.0, 0.2], [0.0, 0.0, 1.0]]
+    )
     model = DensityMLE(families.MultivariateNormal(covariance_type)).fit(X)
     y = X - X.mean(0)
     if covariance_type == "full":
@@ -213,7 +219,9 @@ def test_boundary_and_fixed_parameters_have_no_entry():
         assert np.isfinite(errors["df"][1])
         assert np.isfinite(errors["loc"]).all()
     normal = DensityMLE("normal").fit(X[:, :1])
-    np.testing.assert_allclose(model.robust_standard_errors_["loc"][0], normal.robust_standard_errors_["loc"][0], rtol=1e-6)
+    np.testing.assert_allclose(
+        model.robust_standard_errors_["loc"][0], normal.robust_standard_errors_["loc"][0], rtol=1e-6
+    )
     assert set(DensityMLE("student_t").fit(X[:, :1]).robust_standard_errors_) == {"loc", "scale"}
     assert set(DensityMLE(families.Gamma(shape=2.0)).fit(SKEWED).robust_standard_errors_) == {"scale"}
     assert set(DensityMLE(families.Gamma(shape=2.0)).fit(SKEWED).confidence_intervals()) == {"scale"}
@@ -253,7 +261,12 @@ def test_rows_are_kept_by_reference_only(tmp_path):
     with pytest.raises(AttributeError, match="rows of the fit"):
         _ = DensityMLE("gamma").partial_fit(SKEWED).robust_standard_errors_
     known = DensityMLE.from_parameters("gamma", shape=2.0, scale=1.0)
-    for call in (lambda: known.robust_standard_errors_, lambda: known.tic(SKEWED), known.confidence_intervals, known.bootstrap):
+    for call in (
+        lambda: known.robust_standard_errors_,
+        lambda: known.tic(SKEWED),
+        known.confidence_intervals,
+        known.bootstrap,
+    ):
         with pytest.raises(AttributeError, match="known parameters"):
             call()
 
@@ -278,7 +291,9 @@ def test_wald_intervals():
     np.testing.assert_allclose(high - low, 2 * z * model.standard_errors_["loc"], rtol=1e-12)
     assert low.shape == (2,)
     robust = model.confidence_intervals(0.9, robust=True)
-    np.testing.assert_allclose(robust["loc"][1] - robust["loc"][0], 2 * z * model.robust_standard_errors_["loc"], rtol=1e-12)
+    np.testing.assert_allclose(
+        robust["loc"][1] - robust["loc"][0], 2 * z * model.robust_standard_errors_["loc"], rtol=1e-12
+    )
     covariance = DensityMLE().fit(np.c_[X, X**2]).confidence_intervals()["covariance"]
     assert np.all(np.diag(covariance[0]) > 0.0)
     np.testing.assert_array_equal(covariance[0], covariance[0].T)
@@ -319,14 +334,18 @@ def test_bootstrap():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("method", "options"), [("wald", {}), ("wald", {"robust": True}), ("bootstrap", {"n_resamples": 300})])
+@pytest.mark.parametrize(
+    ("method", "options"), [("wald", {}), ("wald", {"robust": True}), ("bootstrap", {"n_resamples": 300})]
+)
 def test_coverage(method, options):
     """Intervals cover the truth about as often as they say; 600 samples of 80 rows, gamma(2, 1)."""
     generator, hits = np.random.default_rng(7), np.zeros(2)
     for _ in range(600):
         model = DensityMLE("gamma", n_jobs=1).fit(generator.gamma(2.0, size=(80, 1)))
         interval = model.confidence_intervals(0.9, method, random_state=generator.integers(2**31), **options)
-        hits += [interval[name][0][0] < truth < interval[name][1][0] for name, truth in (("shape", 2.0), ("scale", 1.0))]
+        hits += [
+            interval[name][0][0] < truth < interval[name][1][0] for name, truth in (("shape", 2.0), ("scale", 1.0))
+        ]
     assert np.all(np.abs(hits / 600 - 0.9) < 0.05)
 
 

@@ -1,4 +1,4 @@
-"""Maxima with a prior against closed forms and an independent optimiser on scipy's densities; priors against finite differences."""
+"""Maxima with a prior against closed forms and another optimiser on scipy's densities; priors against differences."""
 
 import json
 import pickle
@@ -73,9 +73,7 @@ def test_gamma_prior_on_rates():
     model = DensityMLE("exponential", prior=GammaPrior(3.0, 0.5)).fit(POSITIVE)
     np.testing.assert_allclose(model.params_["scale"], (POSITIVE.sum() + 0.5) / 62.0, rtol=1e-12)
     model = DensityMLE("geometric", prior=BetaPrior(3.0, 2.0)).fit(counts + 1.0)
-    np.testing.assert_allclose(
-        model.params_["probability"], 5.0 / (5.0 + counts.sum(axis=0) + 1.0), rtol=1e-12
-    )
+    np.testing.assert_allclose(model.params_["probability"], 5.0 / (5.0 + counts.sum(axis=0) + 1.0), rtol=1e-12)
 
 
 def conjugate(X, prior):
@@ -224,8 +222,9 @@ SEARCHES = [
     pytest.param(
         "zero_inflated_poisson", COUNTS, BetaPrior(2.0, 9.0),
         lambda u: {"zero_probability": 1 / (1 + np.exp(-u[0])), "rate": np.exp(u[1])},
-        lambda x, p: np.log(p["zero_probability"] * (x == 0) + (1 - p["zero_probability"]) * stats.poisson.pmf(x, p["rate"])).sum()
-        + stats.beta.logpdf(p["zero_probability"], 2.0, 9.0),
+        lambda x, p: np.log(
+            p["zero_probability"] * (x == 0) + (1 - p["zero_probability"]) * stats.poisson.pmf(x, p["rate"])
+        ).sum() + stats.beta.logpdf(p["zero_probability"], 2.0, 9.0),
         id="zero_inflated_poisson",
     ),
     pytest.param(
@@ -271,7 +270,10 @@ def test_curvature_of_the_posterior():
         for j in range(2):
             a, b = step * np.eye(2)[i], step * np.eye(2)[j]
             hessian[i, j] = (
-                log_posterior(at + a + b) - log_posterior(at + a - b) - log_posterior(at - a + b) + log_posterior(at - a - b)
+                log_posterior(at + a + b)
+                - log_posterior(at + a - b)
+                - log_posterior(at - a + b)
+                + log_posterior(at - a - b)
             ) / (4 * step**2)
     np.testing.assert_allclose(model.covariance_of_params_, np.linalg.inv(-hessian), rtol=1e-4)
     assert model.param_names_ == ["shape[0]", "scale[0]"]
@@ -294,7 +296,9 @@ def test_more_columns_than_rows():
         assert np.isfinite(DensityMLE(families.MultivariateNormal(shrinkage=shrinkage)).fit(X).score(fresh))
 
 
-CONTINUOUS = [name for name in families.names() if not families.by_name(name).discrete and families.by_name(name).equivariant]
+CONTINUOUS = [
+    name for name in families.names() if not families.by_name(name).discrete and families.by_name(name).equivariant
+]
 
 
 @pytest.mark.parametrize("name", CONTINUOUS)
@@ -390,7 +394,11 @@ def test_gradients_are_slopes(prior, params):
 
 
 @pytest.mark.parametrize(
-    "prior", [NormalInverseWishart([0.0, 1.0], 2.0, 4.0, np.array([[1.0, 0.2], [0.2, 2.0]])), WeaklyInformative(2.0, [1.0, 2.0])]
+    "prior",
+    [
+        NormalInverseWishart([0.0, 1.0], 2.0, 4.0, np.array([[1.0, 0.2], [0.2, 2.0]])),
+        WeaklyInformative(2.0, [1.0, 2.0]),
+    ],
 )
 def test_gradient_by_a_matrix(prior):
     """The symmetric matrix whose inner product with a symmetric step is the slope."""
