@@ -157,6 +157,8 @@ class DensityMLE(InferenceMixin, BaseDensity):
             with finite_or_said_so(rows):
                 fit, statistics = fit_rows(family, resolve_prior(self.prior, family), rows, self.tol, self.max_iter)
                 self._keep(family, statistics, fit, rows)
+            if not np.isfinite(self.log_likelihood_):
+                raise_if_not_finite(rows)
         return self
 
     @available_if(_has_statistics)  # type: ignore[untyped-decorator]
@@ -353,6 +355,8 @@ class DensityMLE(InferenceMixin, BaseDensity):
         rows = read_rows(self, X, sample_weight, labels=self.family_.labels)
         with finite_or_said_so(rows):
             total = self.family_.gradient(rows, self.params_)
+        if not all(np.isfinite(value).all() for value in total.values()):
+            raise_if_not_finite(rows)
         return {name: value / rows.total_weight for name, value in total.items()}
 
     def sample(self, n_samples: int = 1, random_state: Any = None) -> NDArray[Any]:

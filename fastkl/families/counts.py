@@ -111,7 +111,9 @@ def poisson_entropy(rate: float) -> float:
     if rate == 0.0:
         return 0.0
     if rate > 1e4:
-        return float(0.5 * np.log(2.0 * np.pi * np.e * rate) - 1 / (12 * rate) - 1 / (24 * rate**2) - 19 / (360 * rate**3))
+        return float(
+            0.5 * np.log(2.0 * np.pi * np.e * rate) - 1 / (12 * rate) - 1 / (24 * rate**2) - 19 / (360 * rate**3)
+        )
     spread = 12.0 * np.sqrt(rate) + 60.0
     k = np.arange(max(0.0, np.floor(rate - spread)), np.ceil(rate + spread))
     log_p = k * np.log(rate) - rate - gammaln(k + 1.0)

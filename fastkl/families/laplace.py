@@ -42,6 +42,7 @@ class Laplace(UnivariateFamily):
     parameter_names = ("loc", "scale")
     positive_parameters = ("scale",)
     has_statistics = False
+    smooth = False
     example = {"loc": [0.5, -2.0], "scale": [1.5, 0.3]}
 
     def __init__(self, loc: ArrayLike | None = None, scale: ArrayLike | None = None):

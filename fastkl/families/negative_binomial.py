@@ -25,7 +25,9 @@ from fastkl.families.gamma_functions import stirling_error
 from fastkl.families.tallies import merged_tallies, tallies
 
 MAX_STEPS = 200
-POISSON_LIMIT = "The counts vary no more than Poisson counts of the same mean: size is infinite, the law is the Poisson law"
+POISSON_LIMIT = (
+    "The counts vary no more than Poisson counts of the same mean: size is infinite, the law is the Poisson law"
+)
 
 
 class NegativeBinomial(CountFamily):
@@ -140,7 +142,9 @@ class NegativeBinomial(CountFamily):
     def statistics_gradient(self, statistics: Statistics, params: Params) -> Params:
         size, mean, weight = params["size"], params["mean"], statistics["weight"]
         scores = [self._tally_score(statistics, j, float(mean[j])) for j in range(len(mean))]
-        by_size = np.array([0.0 if np.isinf(r) else score.value(float(r)) for score, r in zip(scores, size, strict=True)])
+        by_size = np.array(
+            [0.0 if np.isinf(r) else score.value(float(r)) for score, r in zip(scores, size, strict=True)]
+        )
         # r / (r + m) as 1 / (1 + m / r), which holds for infinite r too
         by_mean = weight * (statistics["mean"] - mean) / (mean * (1.0 + mean / size))
         return {"size": by_size, "mean": by_mean}

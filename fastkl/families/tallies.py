@@ -22,7 +22,9 @@ def tallies(column: NDArray[Any], weights: Floats | None) -> tuple[Floats, Float
     return values.astype(np.float64), np.bincount(inverse, weights=weights).astype(np.float64)
 
 
-def merged_tallies(values: Floats, weights: Floats, other_values: Floats, other_weights: Floats) -> tuple[Floats, Floats]:
+def merged_tallies(
+    values: Floats, weights: Floats, other_values: Floats, other_weights: Floats
+) -> tuple[Floats, Floats]:
     """Tallies of both sets of rows together."""
     union, inverse = np.unique(np.concatenate([values, other_values]), return_inverse=True)
     total = np.bincount(inverse, weights=np.concatenate([weights, other_weights]))

@@ -88,7 +88,12 @@ class ZeroInflatedPoisson(CountFamily):
         zeros, positive, mean = (statistics[name] for name in ("zeros", "positive", "mean"))
         overall = mean * (positive / statistics["weight"])
         if "zero_probability" in fixed:
-            rate = np.array([inflated_rate(*column) for column in zip(fixed["zero_probability"], zeros, positive, mean, strict=True)])
+            rate = np.array(
+                [
+                    inflated_rate(*column)
+                    for column in zip(fixed["zero_probability"], zeros, positive, mean, strict=True)
+                ]
+            )
             return Fit({"zero_probability": fixed["zero_probability"], "rate": rate})
         rate = fixed["rate"] if "rate" in fixed else truncated_rate(mean)
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -117,7 +122,9 @@ class ZeroInflatedPoisson(CountFamily):
         share, rate = params["zero_probability"], params["rate"]
         zeros, positive = statistics["zeros"], statistics["positive"]
         about_rate = statistics["deviance"] + positive * deviance(statistics["mean"], rate)
-        total: Floats = zeros * log_zero(share, rate) + positive * np.log1p(-share) - about_rate - statistics["normaliser"]
+        total: Floats = (
+            zeros * log_zero(share, rate) + positive * np.log1p(-share) - about_rate - statistics["normaliser"]
+        )
         return total
 
     def statistics_gradient(self, statistics: Statistics, params: Params) -> Params:
