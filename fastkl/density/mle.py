@@ -50,10 +50,9 @@ class DensityMLE(InferenceMixin, BaseDensity):
         A name out of ``fastkl.families.names()``, or an object such as ``families.Gamma(shape=2)``, whose given parameters are
         held fixed. Univariate families are fitted to every column on its own.
     prior : str, prior or None, default=None
-        None maximises the likelihood. Else the sum of log-likelihood and log-prior is maximised, for ``"default"`` (weakly
-        informative and without a unit: ``families.priors.WeaklyInformative``), the name of a conjugate prior
-        (``"beta"``, ``"dirichlet"``, ``"gamma"``, ``"normal"``, ``"normal_inverse_wishart"``) with its default values, an object
-        such as ``families.priors.BetaPrior(2, 2)``, or any object with ``log_density(params)`` and ``gradient(params)``.
+        None maximises the likelihood, else that plus the log-prior: ``"default"`` (weakly informative, without a unit), a name
+        out of ``families.priors.PRIORS``, an object such as ``families.priors.BetaPrior(2, 2)``, or any object with
+        ``log_density(params)`` and ``gradient(params)``.
     tol : float, default=1e-12
         Families that iterate over the rows stop when the log-likelihood per row can't gain more than this.
     max_iter : int, default=1000
