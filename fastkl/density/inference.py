@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import expit, logit, ndtri
+from scipy.special import expit, logit, ndtr, ndtri
 from sklearn.utils import check_random_state
 
 from fastkl.density.validation import finite_or_said_so, read_rows
@@ -246,7 +246,8 @@ class InferenceMixin:
 
         ``"wald"`` is estimate ± quantile times standard error on a scale where the estimate's law is closer to normal
         and every value is a parameter: logarithms of positive parameters (and of variances), logits of probabilities,
-        the parameter itself otherwise. ``"bootstrap"`` takes quantiles of ``bootstrap``.
+        the parameter itself otherwise. ``"bootstrap"`` takes bias-corrected quantiles of ``bootstrap`` (B. Efron 1987,
+        doi:10.1080/01621459.1987.10478410).
 
         Parameters
         ----------
@@ -276,8 +277,7 @@ class InferenceMixin:
             raise ValueError(f"A confidence level lies between 0 and 1; {level!r} does not.")
         if method == "bootstrap":
             draws = self.bootstrap(X, sample_weight, n_resamples=n_resamples, random_state=random_state)
-            tails = (0.5 - 0.5 * level, 0.5 + 0.5 * level)
-            return {name: tuple(np.quantile(values, tails, axis=0)) for name, values in draws.items()}
+            return {name: bias_corrected_interval(values, self.params_[name], level) for name, values in draws.items()}
         if method != "wald":
             raise ValueError(f"method is 'wald' or 'bootstrap', not {method!r}.")
         if robust:
@@ -319,7 +319,7 @@ class InferenceMixin:
         Returns
         -------
         dict of arrays
-            The estimated parameters, arrays of shape (n_resamples, *shape of the parameter).
+            Those with a standard error: arrays of shape (n_resamples, *shape of the parameter).
 
         References
         ----------
@@ -332,7 +332,7 @@ class InferenceMixin:
         rows = self._rows_of(X, sample_weight, "bootstrap")
         generator = np.random.default_rng(check_random_state(random_state).randint(2**32, size=4, dtype=np.uint32))
         prior = resolve_prior(getattr(self, "prior", None), self.family_)
-        estimated = [name for name in self.params_ if name not in self.family_.fixed_parameters()]
+        estimated = list(self.standard_errors_)
         draws: dict[str, list[Any]] = {name: [] for name in estimated}
         for _ in range(n_resamples):
             weights = generator.standard_exponential(len(rows.X))
@@ -348,6 +348,19 @@ class InferenceMixin:
     def __getstate__(self) -> dict[str, Any]:
         state: Any = super().__getstate__()
         return {name: value for name, value in state.items() if name != "_rows"}
+
+
+def bias_corrected_interval(draws: Floats, value: Any, level: float) -> tuple[Any, Any]:
+    """Quantiles of refits, moved by twice the distance of the estimate from their median, on the scale of normal quantiles."""
+    below = np.mean(draws < value, axis=0) + 0.5 * np.mean(draws == value, axis=0)
+    half = ndtri(0.5 + 0.5 * level)
+    columns = draws.reshape(len(draws), -1).T
+    ends = []
+    for z in (-half, half):
+        ranks = np.ravel(ndtr(2.0 * ndtri(below) + z))
+        found = [np.quantile(column, p, method="inverted_cdf") for column, p in zip(columns, ranks, strict=True)]
+        ends.append(np.array(found).reshape(draws.shape[1:])[()])
+    return ends[0], ends[1]
 
 
 def wald_interval(kind: str, value: Any, half: Any) -> tuple[Any, Any]:
