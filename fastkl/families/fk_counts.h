@@ -12,6 +12,7 @@
 #define FK_COUNTS_H
 
 #include "fk_column.h"
+#include "fk_log_phi.h"
 #include "fk_math.h"
 #include "fk_moments.h"
 
@@ -44,20 +45,6 @@ FK_INLINE double fk_stirling(double inverse) {
     p = p * t - 0.001230010064906036698;
     p = p * t + 0.082681391910818587775;
     return p * inverse;
-}
-
-typedef struct {
-    double log, phi;
-} fk_log_phi;
-
-/* log(1 + u) and phi(u), given u and ratio = (1 + u) 2^-shift, both to all their digits. One argument reduction ratio = 2^k (1 + f)
- * serves both: where k + shift = 0, f is u but for its rounding and is replaced by it, elsewhere phi is at least .04. */
-FK_INLINE fk_log_phi fk_log_and_phi(double ratio, double u, double shift) {
-    double f, k = fk_split(ratio, &f) + shift;
-    f = k == 0.0 ? u : f;
-    double half_square = 0.5 * f * f, tail = fk_log_tail(f, half_square);
-    double log = k * FK_LN2_HI - ((half_square - (tail + k * FK_LN2_LO)) - f);
-    return (fk_log_phi){log, k == 0.0 ? half_square - tail : u - log};
 }
 
 /* A rate as the loops below want it: scaled up where its quotients would leave the normal numbers. */
