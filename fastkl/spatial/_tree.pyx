@@ -63,7 +63,8 @@ cdef extern from "fk_count.h" nogil:
     double fk_totals(const fk_tree *tree, const double *weight, Py_ssize_t node, double *total)
 
 cdef enum:
-    CHUNK = 256  # queries of one piece of work: a multiple of the block of lanes
+    CHUNK = 128  # queries of one piece of work: a multiple of the block of lanes
+    ENOUGH = 1 << 17  # numbers in a sample that is worth building with threads
 
 
 cdef class Tree:
@@ -122,7 +123,7 @@ cdef class Tree:
 
     cdef int _build(self, double[::1] keys) except -1:
         cdef fk_tree *tree = &self.tree
-        cdef int i, n_threads = self.n_threads
+        cdef int i, n_threads = self.n_threads if tree.n * tree.d >= ENOUGH else 1
         with nogil:
             if tree.n_nodes == 0:
                 fk_order_leaf(tree, &keys[0], 0, tree.n)
