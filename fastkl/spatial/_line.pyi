@@ -3,9 +3,7 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 
-def nearest(
-    x: Floats, queries: Floats, k: int, same: bool, only_last: bool, out: Floats, n_threads: int
-) -> None: ...
+def nearest(x: Floats, queries: Floats, k: int, same: bool, only_last: bool, out: Floats, n_threads: int) -> None: ...
 def ball(
     x: Floats,
     queries: Floats,

@@ -1,8 +1,8 @@
 """The kd-tree of nearest-neighbour searches as an object: it owns the arrays, slices the queries and runs the threads.
 
 The work is in the headers: ``fk_build.h`` (building), ``fk_knn.h`` (nearest neighbours), ``fk_count.h`` (closed balls),
-``fk_leaf.h`` (distances within a leaf). Every block of queries is searched on its own, so results are the same for any number
-of threads.
+``fk_leaf.h`` (distances within a leaf). Every block of queries is searched on its own, so results are the same for any
+number of threads.
 """
 
 from cython.parallel cimport prange
@@ -70,7 +70,7 @@ cdef enum:
 cdef class Tree:
     """A balanced kd-tree over the rows of ``X`` with leaves of ``leaf`` rows.
 
-    ``preselect`` keeps float32 coordinates relative to the leaf's centre, for searches in many columns, instead of float64 ones.
+    ``preselect`` keeps float32 coordinates relative to the leaf's centre, for many columns, instead of float64 ones.
     """
 
     cdef fk_tree tree
@@ -79,7 +79,8 @@ cdef class Tree:
     cdef int n_threads
 
     def __init__(self, X, Py_ssize_t leaf, bint preselect, int n_threads):
-        cdef Py_ssize_t n = X.shape[0], d = X.shape[1], n_leaves = (n + leaf - 1) // leaf, n_nodes = fk_count_nodes(n_leaves)
+        cdef Py_ssize_t n = X.shape[0], d = X.shape[1], n_leaves = (n + leaf - 1) // leaf
+        cdef Py_ssize_t n_nodes = fk_count_nodes(n_leaves)
         cdef fk_tree *tree = &self.tree
         cdef int[::1] order
         cdef const double[:, ::1] rows64
@@ -159,10 +160,10 @@ cdef class Tree:
         if failed:
             raise MemoryError(f"No memory for the lists of the {k} nearest rows.")
 
-    def ball(self, Tree queries, const double[::1] radius, bint same, bint in_order, double scale, const int[::1] positions,
-             const double[::1] weights, int64_t[::1] count, double[::1] total):
-        """Rows in the closed ball of ``radius`` around each query, into ``count``; with ``weights`` (m, by row) their sum, into
-        ``total``. The other arguments as in :meth:`nearest`.
+    def ball(self, Tree queries, const double[::1] radius, bint same, bint in_order, double scale,
+             const int[::1] positions, const double[::1] weights, int64_t[::1] count, double[::1] total):
+        """Rows in the closed ball of ``radius`` around each query, into ``count``; with ``weights`` (m, by row) their
+        sum, into ``total``. The other arguments as in :meth:`nearest`.
         """
         cdef fk_count_job job
         cdef const int *listed = NULL
@@ -193,7 +194,7 @@ cdef class Tree:
 
 
 def magnitudes(X):
-    """Least non-zero and greatest absolute value of X (float32 or float64, C-contiguous); nan for both if one is not finite."""
+    """Least non-zero and greatest absolute value of X (float32 or float64, C-contiguous); nan if one is not finite."""
     cdef double least = 0.0, most = 0.0
     cdef const double[:, ::1] x64
     cdef const float[:, ::1] x32

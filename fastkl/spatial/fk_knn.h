@@ -110,12 +110,13 @@ FK_INLINE float fk_first_threshold(const float *bracket, ptrdiff_t n, ptrdiff_t 
     float top[FK_CHAIN + 1];
     if (k > FK_CHAIN || !(margin < 0x1p60)) return -INFINITY;
     for (ptrdiff_t j = 0; j < k; j++) top[j] = -INFINITY;
-    for (ptrdiff_t i = 0; i < n; i++) {
-        ptrdiff_t j = k - 1;
-        if (i == own || !(bracket[i] > top[j])) continue;
-        for (; j > 0 && top[j - 1] < bracket[i]; j--) top[j] = top[j - 1];
-        top[j] = bracket[i];
-    }
+    for (ptrdiff_t i0 = 0; i0 < n; i0 += FK_TILE_ROWS)
+        for (uint32_t passed = fk_passed(bracket + i0, top[k - 1]); passed; passed &= passed - 1) {
+            ptrdiff_t i = i0 + fk_lowest_bit(passed), j = k - 1;
+            if (i == own || !(bracket[i] > top[j])) continue;
+            for (; j > 0 && top[j - 1] < bracket[i]; j--) top[j] = top[j - 1];
+            top[j] = bracket[i];
+        }
     return (float)(top[k - 1] - 2.001 * margin - fabs(top[k - 1]) * 0x1p-22);
 }
 

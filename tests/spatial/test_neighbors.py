@@ -1,5 +1,7 @@
 """The neighbour engine against a slow twin: every pair of rows, differences scaled by their largest before squaring."""
 
+import pickle
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -115,7 +117,9 @@ def test_random_sizes(name, d, n, m, seed, share):
 def test_ends_of_the_float_range(d, n, seed):
     """Columns of any magnitude from subnormal to 1e300, with ties and zeros among them."""
     rng = np.random.default_rng(seed)
-    values = np.array([0.0, 5e-324, 1e-310, 1e-200, 3e-200, 1e-155, 1e-140, 1.0, 1.5, 1e100, 1e154, 1e155, 1e200, 1e300])
+    values = np.array(
+        [0.0, 5e-324, 1e-310, 1e-200, 3e-200, 1e-155, 1e-140, 1.0, 1.5, 1e100, 1e154, 1e155, 1e200, 1e300]
+    )
     X = rng.choice(values, (n, d)) * rng.choice([-1, 1], (n, d))
     Y = rng.choice(values, (n, d)) * rng.choice([-1, 1], (n, d))
     index, k = NeighborIndex(X), min(5, n - 1)
@@ -216,7 +220,9 @@ def test_inputs_are_left_alone_and_may_be_read_only():
     X.flags.writeable = False
     NeighborIndex(X).query(X, 3)
     np.testing.assert_array_equal(X, before)
-    np.testing.assert_array_equal(NeighborIndex(X[:, ::-1]).query_self(3), NeighborIndex(X[:, ::-1].copy()).query_self(3))
+    np.testing.assert_array_equal(
+        NeighborIndex(X[:, ::-1]).query_self(3), NeighborIndex(X[:, ::-1].copy()).query_self(3)
+    )
 
 
 def test_errors_say_what_was_found():
