@@ -36,8 +36,8 @@ def nearest(const double[::1] x, const double[::1] queries, Py_ssize_t k, bint s
 
 def ball(const double[::1] x, const double[::1] queries, const double[::1] radius, bint same, const double[::1] weights,
          int64_t[::1] count, double[::1] total, int n_threads):
-    """Values of the sorted ``x`` in the closed ball of ``radius`` around each of the sorted ``queries``, into ``count``;
-    with ``weights``, in the order of x, their sums, into ``total``.
+    """Values of the sorted ``x`` in the closed balls of ``radius`` around the sorted ``queries``, into ``count``; with
+    ``weights``, in the order of x, their sums, into ``total``.
     """
     cdef Py_ssize_t m = x.shape[0], n = queries.shape[0], b, n_blocks = (n + FK_BLOCK - 1) // FK_BLOCK
     cdef double[::1] sums = np.empty(m // FK_RUN + 1)

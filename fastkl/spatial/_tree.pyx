@@ -139,7 +139,7 @@ cdef class Tree:
                 const int[::1] positions, double[::1] out):
         """Distances to the k nearest rows, into ``out``: (n * k), or (n) of the k-th with ``only_last``.
 
-        ``same`` says that the queries are the rows themselves; ``in_order`` leaves results by position in the queries' tree;
+        ``same`` says that the queries are the rows themselves; ``in_order`` leaves results by position, not by row;
         ``positions`` (int32, ascending, or None for all) restricts the queries.
         """
         cdef fk_knn_job job

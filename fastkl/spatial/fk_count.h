@@ -124,7 +124,8 @@ FK_INLINE void fk_count_verify(const fk_count_job *job, fk_count_state *state, p
         int i = fk_lowest_bit(passed);
         ptrdiff_t position = start + i;
         if (position >= job->tree->n || (job->self && position == state->block.position[lane])) continue;
-        if (!(bracket[i] > inside) && fk_exact(job->tree, position, state->block.rows + lane * job->tree->d, job->tree->d) > reach) continue;
+        const double *x = state->block.rows + lane * job->tree->d;
+        if (!(bracket[i] > inside) && fk_exact(job->tree, position, x, job->tree->d) > reach) continue;
         if (weighted) state->sum[lane] += job->weight[position];
         else state->count[lane]++;
     }

@@ -1,8 +1,8 @@
 """Exact neighbour distances and closed-ball counts (Euclidean): a sorted line for one column, a kd-tree for more.
 
 Differences are formed directly in float64, so distances are right for any offset of the data. Squares of very large or
-very small differences leave the range of float64; where the data allow that at all, such results are found again with all
-differences multiplied by a power of two, which is exact. A ball is closed with a relative slack of 1e-12: two distances
+very small differences leave the range of float64; where the data allow that at all, such results are found again with
+all differences multiplied by a power of two, which is exact. A ball is closed with a relative slack of 1e-12: two distances
 that agree to that are equal in every count, and a ball whose radius is a neighbour's distance holds that neighbour.
 
 Queries are either an array or another index: its rows are then searched in its own order, where neighbours follow each
@@ -84,12 +84,12 @@ class NeighborIndex:
     def query(self, Y: "npt.ArrayLike | NeighborIndex", n_neighbors: int, *, in_order: bool = False) -> Floats:
         """Distances from each row of Y (n, d) to its 1st, ..., ``n_neighbors``-th nearest row: (n, n_neighbors).
 
-        ``in_order=True`` leaves the results in the order of Y's index (its ``order``), which saves the way back to rows.
+        ``in_order=True`` leaves results in the order of Y's index (its ``order``), which saves the way back to rows.
         """
         return self._nearest(self._index_of(Y), n_neighbors, False, False, in_order)
 
     def query_self(self, n_neighbors: int, *, in_order: bool = False) -> Floats:
-        """The same from each row of X to the *other* rows: a row is left out by its index, not by its distance."""
+        """The same from each row of X to the *other* rows: left out by its index, not by its distance."""
         return self._nearest(self, n_neighbors, True, False, in_order)
 
     def kth(self, Y: "npt.ArrayLike | NeighborIndex", k: int, *, in_order: bool = False) -> Floats:
@@ -148,7 +148,8 @@ class NeighborIndex:
         if self._line is not None and queries._line is not None:
             return self._line.nearest(queries._line, k, same, only_last, in_order)
         tree, other = self._tree, queries._tree
-        assert tree is not None and other is not None
+        assert tree is not None
+        assert other is not None
         found = np.empty(len(queries) if only_last else (len(queries), k))
 
         def search(scale: float, positions: npt.NDArray[np.int32] | None, out: Floats) -> None:
@@ -158,7 +159,7 @@ class NeighborIndex:
         if self._extreme or queries._extreme:
             for scale, wrong in ((MAGNIFY, found < SMALL), (1.0 / MAGNIFY, found > LARGE)):
                 again = np.empty_like(found)
-                search(scale, queries._positions(wrong if only_last else wrong.any(axis=1), in_order), again)
+                search(scale, queries._positions(wrong.reshape(len(wrong), -1).any(axis=1), in_order), again)
                 found[wrong] = again[wrong]
         return found
 
@@ -173,7 +174,8 @@ class NeighborIndex:
         if self._line is not None and queries._line is not None:
             return self._line.ball(queries._line, radius, same, in_order, weights)
         tree, other = self._tree, queries._tree
-        assert tree is not None and other is not None
+        assert tree is not None
+        assert other is not None
         found = np.empty(len(queries), dtype=np.int64 if weights is None else np.float64)
         into = (None, found, None) if weights is None else (weights, None, found)
 

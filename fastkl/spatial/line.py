@@ -26,7 +26,7 @@ class Line:
 
     def nearest(self, queries: "Line", k: int, same: bool, only_last: bool, in_order: bool) -> Floats:
         """Distances to the k nearest values, (n, k), or (n,) of the k-th with ``only_last``."""
-        found = np.empty(len(queries.values) * (1 if only_last else k))
+        found: Any = np.empty(len(queries.values) * (1 if only_last else k))
         _line.nearest(self.values, queries.values, k, same, only_last, found, self.n_threads)
         found = found if only_last else found.reshape(-1, k)
         by_row: Floats = found if in_order else self._by_row(queries, found)
@@ -34,9 +34,7 @@ class Line:
 
     def ball(self, queries: "Line", radius: Floats, same: bool, in_order: bool, weights: Floats | None) -> Any:
         """Numbers, or total weights, of the values in the closed balls around the queries."""
-        found: npt.NDArray[np.generic] = np.empty(
-            len(queries.values), dtype=np.int64 if weights is None else np.float64
-        )
+        found: Any = np.empty(len(queries.values), dtype=np.int64 if weights is None else np.float64)
         if not in_order:
             radius = radius[queries.order]
         if weights is None:
