@@ -111,10 +111,9 @@ class Burr12(IterativeFamily):
         }
         at = self.evaluate(rows, params)
         limit = Maximum(params, at, fit.n_iter, np.isfinite(at.value))
-        # the slope by 1 / d at the limit, in nats per row
-        y = (rows.X.astype(np.float64) / params["scale"]) ** params["c"]
-        slope = np.average(0.5 * y * y - y, axis=0, weights=rows.weights)
-        lost = (maximum.params["d"] >= FAR_D) & (slope > 0.0) & ~maximum.converged
+        inside = maximum.params["d"] < FAR_D
+        slope = np.zeros(len(inside)) if inside.all() else self._slope_at_limit(rows, params)
+        lost = ~inside & (slope > 0.0) & ~maximum.converged
         if lost.any():
             # a sample of the rows favoured the limit, all of them do not
             d = np.where(lost, 2.0 + 2.0 / np.maximum(slope, 1e-9), maximum.params["d"])
@@ -131,6 +130,12 @@ class Burr12(IterativeFamily):
             "d": f"d is infinite{where}: the tail is no heavier than a Weibull one, and the fit is the Weibull law of shape c with the "
             "scale given, the limit of scale d^(-1/c)."
         }
+
+    def _slope_at_limit(self, rows: Rows, limit: Params) -> Floats:
+        """Slope of the mean log-likelihood by 1 / d at 1 / d = 0: the mean of y^2 / 2 - y with y = (x / scale)^c."""
+        y = (rows.X.astype(np.float64) / limit["scale"]) ** limit["c"]
+        slope: Floats = np.average(0.5 * y * y - y, axis=0, weights=rows.weights)
+        return slope
 
     def _raise_if_pareto(self, maximum: Maximum, weibull_shape: Floats) -> None:
         bad = ~maximum.converged & (maximum.params["c"] > 1e-2 * LIMIT_C * weibull_shape)

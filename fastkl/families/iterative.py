@@ -95,9 +95,12 @@ class IterativeFamily(UnivariateFamily):
         return -np.inf if row >= 0 else float(np.sum(sums[:, 0]))
 
     def gradient(self, rows: Rows, params: Params) -> Params:
+        return self.log_likelihood_and_gradient(rows, params)[1]
+
+    def log_likelihood_and_gradient(self, rows: Rows, params: Params) -> tuple[float, Params]:
         at = self.evaluate(rows, params)
         self._raise_if_overflow(rows, at.gradient)
-        return self.natural(params, at)[0]
+        return float(np.sum(at.value)), self.natural(params, at)[0]
 
     # -- fit ---------------------------------------------------------------------------------------------------------------
 
@@ -171,5 +174,7 @@ def weighted_moments(rows: Rows, transform: np.ufunc | None = None) -> tuple[Flo
     if transform is not None:
         values = transform(values)
     mean = np.average(values, axis=0, weights=rows.weights)
-    deviation = np.sqrt(np.average((values - mean) ** 2, axis=0, weights=rows.weights))
+    # in units of the largest, so that no square overflows or underflows
+    largest = np.maximum(np.max(np.abs(values - mean), axis=0), 1e-300)
+    deviation = largest * np.sqrt(np.average(((values - mean) / largest) ** 2, axis=0, weights=rows.weights))
     return mean, np.where(deviation > 0.0, deviation, np.maximum(1e-3 * np.abs(mean), 1e-300))

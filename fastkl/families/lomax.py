@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastkl.exceptions import DegenerateDataError
+from fastkl.families._kernels import column_kernel
 from fastkl.families.base import Floats, Params, Rows
 from fastkl.families.iterative import IterativeFamily
 from fastkl.families.newton import Maximum
@@ -92,14 +93,12 @@ class Lomax(IterativeFamily):
     ) -> tuple[Maximum, dict[str, str]]:
         if fixed:
             return maximum, {}
-        values = rows.X.astype(np.float64)
-        mean = np.average(values, axis=0, weights=rows.weights)
-        # the slope by 1 / shape at the limit, in nats per row
-        slope = np.average(0.5 * (values / mean) ** 2, axis=0, weights=rows.weights) - 1.0
+        (_, mean), inside = self._means(rows), maximum.params["shape"] < FAR_SHAPE
+        slope = np.zeros(len(inside)) if inside.all() else self._slope_at_limit(rows, mean)
         params = {"shape": np.full_like(mean, np.inf), "scale": mean}
         at = self.evaluate(rows, params)
         limit = Maximum(params, at, 1, np.isfinite(at.value))
-        lost = (maximum.params["shape"] >= FAR_SHAPE) & (slope > 0.0) & ~maximum.converged
+        lost = ~inside & (slope > 0.0) & ~maximum.converged
         if lost.any():
             # a sample of the rows favoured the limit, all of them do not
             shape = np.where(lost, 2.0 + 2.0 / np.maximum(slope, 1e-9), maximum.params["shape"])
@@ -116,6 +115,17 @@ class Lomax(IterativeFamily):
             "shape": f"shape is infinite{where}: the tail is no heavier than an exponential one, and the fit is the exponential law "
             "with the scale given, the limit of scale / shape."
         }
+
+    def _means(self, rows: Rows) -> Floats:
+        """Weight and mean of every column, (2, d)."""
+        means: Floats = column_kernel("exponential").statistics(rows.X, rows.weights, self.support, rows.n_threads)[0].T
+        return means
+
+    def _slope_at_limit(self, rows: Rows, mean: Floats) -> Floats:
+        """Slope of the mean log-likelihood by 1 / shape at 1 / shape = 0: half the mean of (x / mean)^2, less 1."""
+        z = rows.X / mean
+        slope: Floats = np.average(0.5 * z * z, axis=0, weights=rows.weights) - 1.0
+        return slope
 
     def cdf(self, x: ArrayLike, params: Params) -> Floats:
         r, shape = np.maximum(x, 0.0) / params["scale"], params["shape"]
