@@ -13,10 +13,13 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastkl import families
 from fastkl.density.base import BaseDensity
+from fastkl.density.inference import InferenceMixin
 from fastkl.density.persistence import save_density
 from fastkl.density.validation import finite_or_said_so, raise_if_not_finite, read_rows, unchanged_on_error
 from fastkl.exceptions import DegenerateDataError
 from fastkl.families.base import Family, Fit, Floats, Params, Rows, Statistics
+from fastkl.families.posterior import fit_rows, fit_statistics
+from fastkl.families.priors import PriorLike, resolve_prior
 
 
 def resolve_family(family: str | Family) -> Family:
@@ -35,7 +38,7 @@ def _has_statistics(density: "DensityMLE") -> bool:
     return resolve_family(density.family).has_statistics
 
 
-class DensityMLE(BaseDensity):
+class DensityMLE(InferenceMixin, BaseDensity):
     r"""Density of one parametric family, fitted by maximum likelihood.
 
     The fit maximises the weighted log-likelihood :math:`\sum_i w_i \log p_\theta(x_i)`. Since the entropy of the data law does
@@ -46,6 +49,11 @@ class DensityMLE(BaseDensity):
     family : str or Family, default="multivariate_normal"
         A name out of ``fastkl.families.names()``, or an object such as ``families.Gamma(shape=2)``, whose given parameters are
         held fixed. Univariate families are fitted to every column on its own.
+    prior : str, prior or None, default=None
+        None maximises the likelihood. Else the sum of log-likelihood and log-prior is maximised, for ``"default"`` (weakly
+        informative and without a unit: ``families.priors.WeaklyInformative``), the name of a conjugate prior
+        (``"beta"``, ``"dirichlet"``, ``"gamma"``, ``"normal"``, ``"normal_inverse_wishart"``) with its default values, an object
+        such as ``families.priors.BetaPrior(2, 2)``, or any object with ``log_density(params)`` and ``gradient(params)``.
     tol : float, default=1e-12
         Families that iterate over the rows stop when the log-likelihood per row can't gain more than this.
     max_iter : int, default=1000
@@ -61,11 +69,18 @@ class DensityMLE(BaseDensity):
     standard_errors_ : dict of arrays
         Standard errors of the estimated parameters, from the inverse observed information.
     covariance_of_params_ : ndarray of shape (p, p)
-        Inverse observed information, in the order of ``param_names_``.
+        Inverse observed information, with a prior that of the posterior, in the order of ``param_names_``.
+    robust_standard_errors_ : dict of arrays
+        Standard errors from the sandwich form, right when the family is wrong (computed on request from the rows of ``fit``,
+        which are kept by reference).
+    robust_covariance_of_params_ : ndarray of shape (p, p)
+        The sandwich form, in the order of ``param_names_``.
     param_names_ : list of str
         Names of the estimated parameters, such as ``"scale[0]"``.
     log_likelihood_ : float
-        Weighted log-likelihood of the fitted rows, in nats.
+        Weighted log-likelihood of the fitted rows, in nats, without the prior.
+    prior_ : prior or None
+        The prior with what it took from the data; None if there is none, or none with an effect on this family.
     n_iter_ : int
         Iterations taken (1 for a closed form).
     converged_ : bool
@@ -100,11 +115,13 @@ class DensityMLE(BaseDensity):
         self,
         family: str | Family = "multivariate_normal",
         *,
+        prior: str | PriorLike | None = None,
         tol: float = 1e-12,
         max_iter: int = 1000,
         n_jobs: int | None = None,
     ):
         self.family = family
+        self.prior = prior
         self.tol = tol
         self.max_iter = max_iter
         self.n_jobs = n_jobs
@@ -139,9 +156,17 @@ class DensityMLE(BaseDensity):
             family = resolve_family(self.family)
             rows = read_rows(self, X, sample_weight, labels=family.labels, reset=True)
             with finite_or_said_so(rows):
-                fit, statistics = family.fit(rows, self.tol, self.max_iter)
-                self._keep(family, statistics, fit, rows)
+                fit, statistics, prior = fit_rows(family, self._resolved_prior(family), rows, self.tol, self.max_iter)
+                self._keep(family, statistics, fit, prior, rows)
+            if not np.isfinite(self.log_likelihood_):
+                raise_if_not_finite(rows)
         return self
+
+    def _resolved_prior(self, family: Family) -> PriorLike | None:
+        prior = resolve_prior(self.prior)
+        if prior is not None and getattr(family, "shrinkage", None) is not None:
+            raise ValueError("A covariance is regularised by a prior or by shrinkage, not by both: drop one of them.")
+        return prior
 
     @available_if(_has_statistics)  # type: ignore[untyped-decorator]
     def partial_fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
@@ -199,6 +224,8 @@ class DensityMLE(BaseDensity):
             raise ValueError(
                 f"Only estimators of the same family can be merged: this one has {mine}, the other {theirs}."
             )
+        if repr(self.prior) != repr(other.prior):
+            raise ValueError(f"Only estimators of the same prior can be merged: {self.prior!r} and {other.prior!r}.")
         if hasattr(self, "statistics_") and self.n_features_in_ != other.n_features_in_:
             raise ValueError(f"This one has {self.n_features_in_} columns, the other {other.n_features_in_}.")
         with unchanged_on_error(self):
@@ -213,18 +240,21 @@ class DensityMLE(BaseDensity):
 
     def _learn_more(self, family: Family, statistics: Statistics) -> None:
         try:
-            self._keep(family, statistics, family.solve(statistics))
+            fit, prior = fit_statistics(family, self._resolved_prior(family), statistics)
+            self._keep(family, statistics, fit, prior)
         except DegenerateDataError:
             # no maximum on the rows so far: keep the statistics, forget the parameters of fewer rows
             self._forget_fit()
             self.statistics_ = statistics
 
-    def _keep(self, family: Family, statistics: Statistics, fit: Fit, rows: Rows | None = None) -> None:
-        """Take over a fit; ``rows`` are only needed where the family has no sufficient statistics."""
+    def _keep(
+        self, family: Family, statistics: Statistics, fit: Fit, prior: PriorLike | None, rows: Rows | None = None
+    ) -> None:
+        """Take over a fit, with its rows where they are at hand."""
         self._forget_fit()
         self.family_ = family.learned(statistics)
         self.statistics_ = statistics
-        self.params_ = fit.params
+        self.params_, self.prior_, self._rows = fit.params, prior, rows
         self.n_iter_, self.converged_, self.boundary_ = fit.n_iter, fit.converged, fit.boundary
         if fit.log_likelihood is not None:
             self.log_likelihood_ = fit.log_likelihood
@@ -240,7 +270,7 @@ class DensityMLE(BaseDensity):
             )
 
     def _forget_fit(self) -> None:
-        for name in ("family_", "params_", "n_iter_", "converged_", "boundary_", "log_likelihood_"):
+        for name in ("family_", "params_", "prior_", "_rows", "n_iter_", "converged_", "boundary_", "log_likelihood_"):
             self.__dict__.pop(name, None)
 
     @classmethod
@@ -336,6 +366,8 @@ class DensityMLE(BaseDensity):
         rows = read_rows(self, X, sample_weight, labels=self.family_.labels)
         with finite_or_said_so(rows):
             total = self.family_.gradient(rows, self.params_)
+        if not all(np.isfinite(value).all() for value in total.values()):
+            raise_if_not_finite(rows)
         return {name: value / rows.total_weight for name, value in total.items()}
 
     def sample(self, n_samples: int = 1, random_state: Any = None) -> NDArray[Any]:
@@ -371,19 +403,15 @@ class DensityMLE(BaseDensity):
         return self.family_.n_parameters(self.params_)
 
     @property
-    def standard_errors_(self) -> Params:
-        """Standard errors of the estimated parameters, shaped like them."""
-        return self.family_.standard_errors(self._own_statistics("standard_errors_"), self.params_)
-
-    @property
-    def covariance_of_params_(self) -> Floats:
-        """Inverse observed information, in the order of ``param_names_``."""
-        return self.family_.covariance_of_params(self._own_statistics("covariance_of_params_"), self.params_)[1]
-
-    @property
-    def param_names_(self) -> list[str]:
-        """Names of the estimated parameters, column by column."""
-        return self.family_.covariance_of_params(self._own_statistics("param_names_"), self.params_)[0]
+    def shrinkage_(self) -> float:
+        """How far the covariance was shrunk, for a family with ``shrinkage``."""
+        statistics = self._own_statistics("shrinkage_")
+        if getattr(self.family_, "shrinkage", None) is None:
+            raise AttributeError(
+                "shrinkage_ needs a family with shrinkage, such as MultivariateNormal(shrinkage='ledoit_wolf')."
+            )
+        family: Any = self.family_
+        return float(family.shrinkage_of(statistics, self.params_["mean"]))
 
     @property
     def categories_(self) -> list[NDArray[Any]]:
@@ -392,12 +420,6 @@ class DensityMLE(BaseDensity):
         if not hasattr(self.family_, "labels_of"):
             raise AttributeError(f"The family {self.family_.name} has no categories.")
         return self.family_.labels_of(self.params_)  # type: ignore[no-any-return]
-
-    def _own_statistics(self, asked: str) -> Statistics:
-        self._check_fitted()
-        if not hasattr(self, "statistics_"):
-            raise AttributeError(f"{asked} needs a fit; this density was made from known parameters.")
-        return self.statistics_
 
     def save(self, path: Any) -> None:
         """Write the fitted density to one file that ``fastkl.load`` reads: JSON and plain arrays, no pickle.

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from fastkl import families
 from fastkl.exceptions import ModelFileError
 from fastkl.families.base import Family
+from fastkl.families.priors import PRIORS
 
 if TYPE_CHECKING:
     from fastkl.density.mle import DensityMLE
@@ -108,6 +109,8 @@ def _pack(value: Any, arrays: dict[str, NDArray[Any]]) -> Any:
     """A JSON form of the value; arrays go into ``arrays`` and leave their name."""
     if isinstance(value, Family):
         return {"family": value.name, "options": _pack(value.get_params(deep=False), arrays)}
+    if type(value) in PRIORS.values():
+        return {"prior": type(value).__name__, "options": _pack(value.get_params(deep=False), arrays)}
     if isinstance(value, dict):
         return {"dict": {key: _pack(item, arrays) for key, item in value.items()}}
     if isinstance(value, list | tuple):
@@ -128,6 +131,9 @@ def _unpack(packed: Any, archive: zipfile.ZipFile) -> Any:
         return packed
     if "family" in packed:
         return families.by_name(packed["family"])(**_unpack(packed["options"], archive))
+    if "prior" in packed:
+        kind = next(kind for kind in PRIORS.values() if kind.__name__ == packed["prior"])
+        return kind(**_unpack(packed["options"], archive))
     if "dict" in packed:
         return {key: _unpack(item, archive) for key, item in packed["dict"].items()}
     if "list" in packed:

@@ -109,7 +109,7 @@ def _columns(x: Any, name: str) -> list[Any]:
         return [x]
     if np.ma.isMaskedArray(x):
         masked = np.ma.getmaskarray(x)
-        _reject_missing(masked.any(axis=tuple(range(1, masked.ndim))), name)
+        _reject_missing(np.atleast_1d(masked.any(axis=tuple(range(1, masked.ndim)))), name)
     array = np.asarray(x)
     if array.dtype.kind in "US" and not isinstance(x, np.ndarray) and not hasattr(x, "dtype"):
         # numpy turns [1, "1"] into two equal strings; as objects they stay what they are.

@@ -89,7 +89,7 @@ def marginal_split_entropy(
         own = _marginal_terms(column, shares, window, bool(logged[j]), f"column {j}")
         marginal[j] = shares @ own
         terms += own
-        scores[:, j] = ndtri(_mid_ranks(column, shares))
+        scores[:, j] = _normal_scores(column, shares)
     noise = d * float(polygamma(1, 2 * window))
     k, copula = 0, 0.0
     if d > 1:
@@ -135,11 +135,14 @@ def _marginal_terms(column: FloatArray, shares: FloatArray, window: int, logged:
     return spacing_terms(logs, shares, window, "digamma", f"the logarithm of {name}") + logs
 
 
-def _mid_ranks(column: FloatArray, shares: FloatArray) -> FloatArray:
-    """Mass below each value plus half of the mass at it: strictly between 0 and 1, and equal for equal values."""
+def _normal_scores(column: FloatArray, shares: FloatArray) -> FloatArray:
+    """Normal quantiles of the mass below each value plus half of the mass at it; equal for equal values."""
     _, place = np.unique(column, return_inverse=True)
     mass = np.bincount(place, weights=shares)
-    return np.asarray((np.cumsum(mass) - 0.5 * mass)[place])
+    below = np.cumsum(mass) - 0.5 * mass
+    above = np.cumsum(mass[::-1])[::-1] - 0.5 * mass
+    # From the nearer end, where a small mass is not lost beside 1.
+    return np.asarray(np.where(below < above, ndtri(below), -ndtri(above))[place])
 
 
 def _copula_terms(

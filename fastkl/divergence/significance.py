@@ -28,7 +28,7 @@ _LABELS_AT_A_TIME = 1 << 24
 class PermutationTest(NamedTuple):
     """Result of a permutation test.
 
-    Attributes
+    Parameters
     ----------
     statistic : float
         Neighbour-ratio estimate of the Jeffreys divergence, in nats; not bias-corrected, only for the test.
@@ -126,7 +126,7 @@ def permutation_test(
 def _neighbor_graph(X: NDArray[Any], k: int, workers: int) -> csr_array:
     """Rows joined to their k nearest other rows."""
     n = len(X)
-    _, found = cKDTree(X).query(X, k=np.arange(1, k + 2), workers=workers)
+    found = np.asarray(cKDTree(X).query(X, k=np.arange(1, k + 2), workers=workers)[1])
     own = found == np.arange(n)[:, np.newaxis]
     own[~own.any(axis=1), -1] = True
     columns = found[~own]

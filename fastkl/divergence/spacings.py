@@ -5,9 +5,10 @@ since the share takes row weights as well; the other two come from scipy, withou
 error: its logarithm would be -inf, and any number put in its place would be made up.
 """
 
+from typing import Literal
+
 import numpy as np
 from scipy.special import digamma, polygamma
-from scipy.stats import differential_entropy
 
 from fastkl.divergence.arguments import FloatArray
 from fastkl.divergence.estimate import Estimate
@@ -37,7 +38,8 @@ def spacings_entropy(
         small windows, so that a small window can be taken. ``"correa"``: slopes of local regressions instead of gaps.
         ``"van_es"``: one-sided gaps with a correction of the mean.
     window : int, default=None
-        m, below n / 2; by default the square root of n, rounded, for ``"digamma"`` its cube root.
+        Rank distance m to either end of a gap, below n / 2; by default the square root of n, rounded, for ``"digamma"``
+        its cube root.
     weights : ndarray of shape (n,), default=None
         Row weights >= 0, of which only the ratios matter; not for ``"correa"`` and ``"van_es"``. They are masses: a
         repeated value makes gaps smaller, a weight does not.
@@ -91,18 +93,25 @@ def spacings_entropy(
     shares = normalised(weights, n)
     terms = spacing_terms(x, shares, window, method, name="x")
     if method == "correa":
-        value = float(differential_entropy(x, window_length=window, method="correa"))
+        value = _by_scipy(x, window, "correa")
     elif method == "van_es":
         # Its gaps are half as long, so that they can be 0 where those of the others are not.
         ordered = np.sort(x)
         _reject_ties(ordered[window:] - ordered[:-window], ordered[:-window], window, "x")
-        value = float(differential_entropy(x, window_length=window, method="van es"))
+        value = _by_scipy(x, window, "van es")
     else:
         value = float(shares @ terms)
     mean = float(shares @ terms)
     variance = float(shares @ (terms - mean) ** 2)
     standard_error = np.sqrt(spacing_variance(variance, window) / effective_size(shares))
     return Estimate(value, float(standard_error), n, f"spacings_{method}", {"window": window})
+
+
+def _by_scipy(x: FloatArray, window: int, method: Literal["correa", "van es"]) -> float:
+    # scipy.stats takes longer to import than all of this package: only who needs it waits.
+    from scipy.stats import differential_entropy
+
+    return float(differential_entropy(x, window_length=window, method=method))
 
 
 def resolve_window(window: int | None, n: int, *, small: bool) -> int:
@@ -146,6 +155,11 @@ def spacing_terms(x: FloatArray, shares: FloatArray, window: int, method: str, n
     within = position[high] - position[low]
     if method == "vasicek":
         within += (2 * window - ranks) / n
+    if not within.min() > 0.0:
+        raise DegenerateDataError(
+            f"Weights around the value {float(ordered[int(np.argmin(within))])!r} of {name} vanish beside the others: there is "
+            "no density to estimate there. Leave such rows out."
+        )
     terms = np.empty(n)
     terms[order] = np.log(gap) - np.log(within)
     if method == "digamma":

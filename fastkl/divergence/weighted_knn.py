@@ -25,7 +25,7 @@ _LARGE_NORM = 20.0
 
 
 def entropy_weights(n_neighbors: int, n_columns: int) -> FloatArray:
-    """Weights of the numbers of neighbours 1, ..., ``n_neighbors`` in the weighted k-nearest-neighbour entropy.
+    """Give the weights of the numbers of neighbours 1, ..., ``n_neighbors`` in the weighted k-nearest-neighbour entropy.
 
     Parameters
     ----------
@@ -179,10 +179,16 @@ def local_terms(X: FloatArray, weights: FloatArray | None, numbers: NDArray[np.i
     log_ball = d * np.log(distances) + log_unit_ball(d)
     if weights is None:
         return np.asarray(log_ball + np.log(n - 1.0) - digamma(numbers))
-    others = np.log(weights.sum() - weights)
+    others = weights.sum() - weights
     for column, radius in zip(log_ball.T, distances.T, strict=True):
         mass, squares = index.weight_self(radius, weights), index.weight_self(radius, weights**2)
-        column += others - digamma(mass**2 / squares) - np.log(squares / mass)
+        bare = ~((mass > 0.0) & (squares > 0.0) & (others > 0.0))
+        if bare.any():
+            raise DegenerateDataError(
+                f"The weights of the rows around row {int(np.argmax(bare))} vanish beside its own: there is no density to "
+                "estimate there. Cap the largest weights."
+            )
+        column += np.log(others) - digamma(mass**2 / squares) - np.log(squares / mass)
     return np.asarray(log_ball)
 
 

@@ -82,10 +82,12 @@ class Family(BaseEstimator):  # type: ignore[misc]
     labels: ClassVar[bool] = False
     joint: ClassVar[bool] = False
     has_statistics: ClassVar[bool] = True
+    domains: ClassVar[Mapping[str, str]] = {}  # ranges of parameters whose name does not tell (see coordinates.domain)
     # Whether multiplying all rows by c > 0 shifts log-densities by -d log c and does nothing else, as long as the rows stay in
     # the support; False for densities of angles and directions. Without meaning for discrete families.
     equivariant: ClassVar[bool] = True
-    # Whether the log-likelihood is smooth in its parameters; False where it has kinks at the rows.
+    # Whether the log-likelihood is smooth in its parameters, so that the observed information is minus its second derivative;
+    # False where it has kinks at the rows.
     smooth: ClassVar[bool] = True
     # Typical parameters of two columns: the contract test draws its data from them.
     example: ClassVar[Params]
@@ -125,6 +127,10 @@ class Family(BaseEstimator):  # type: ignore[misc]
         """The maximum of the likelihood given the statistics; DegenerateDataError if there is none."""
         raise NotImplementedError
 
+    def starting_parameters(self, statistics: Statistics) -> Params:
+        """Where the search for a maximum with a prior starts: the maximum without, or a guess if there is none."""
+        return self.solve(statistics).params
+
     def learned(self, statistics: Statistics) -> "Family":
         """The family with what else it learnt from the rows (categories, say); itself for most."""
         return self
@@ -154,6 +160,10 @@ class Family(BaseEstimator):  # type: ignore[misc]
     def log_density(self, rows: Rows, params: Params) -> Floats:
         """Log-density of every row, (n,); -inf outside the support."""
         raise NotImplementedError
+
+    def score_rows(self, rows: Rows, params: Params) -> Params | None:
+        """Gradient of the log-density of every row by the parameters, arrays (n, *shape); None leaves it to differences."""
+        return None
 
     # -- parameters --------------------------------------------------------------------------------------------------------
 

@@ -206,6 +206,16 @@ class Categorical(Family):
                 total += np.where(codes >= 0, np.log(p)[codes], -np.inf)
         return total
 
+    def score_rows(self, rows: Rows, params: Params) -> Params:
+        probabilities = params["probabilities"]
+        scores = np.zeros((len(rows.X), *probabilities.shape))
+        for j, labels in enumerate(self.labels_of(params)):
+            codes = codes_of(rows.X[:, j], labels)
+            known = np.flatnonzero(codes >= 0)
+            with np.errstate(divide="ignore"):
+                scores[known, j, codes[known]] = 1.0 / probabilities[j, codes[known]]
+        return {"probabilities": scores}
+
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
         columns = []
         for labels, p in zip(self.labels_of(params), params["probabilities"], strict=True):

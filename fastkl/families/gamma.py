@@ -81,6 +81,13 @@ class Gamma(UnivariateFamily):
         shape, steps = solve_shape(excess)
         return Fit({"shape": shape, "scale": mean / shape}, steps, steps < MAX_NEWTON_STEPS)
 
+    def starting_parameters(self, statistics: Statistics) -> Params:
+        # a constant column has its maximum at an infinite shape; the exponential law of the same mean is a guess
+        mean = statistics["mean"]
+        fixed = self.fixed_columns(len(mean))
+        shape = fixed.get("shape", np.ones_like(mean))
+        return {"shape": shape, "scale": fixed.get("scale", mean / shape)}
+
     def column_log_likelihood(self, statistics: Statistics, params: Params) -> Floats:
         shape = params["shape"]
         weight, mean, excess = (statistics[name] for name in self.statistic_names)

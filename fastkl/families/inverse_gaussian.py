@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 from scipy.special import hyperu
 
 from fastkl.families.base import Fit, Floats, Params, Statistics
@@ -84,10 +83,14 @@ class InverseGaussian(UnivariateFamily):
         return np.moveaxis(np.array(rows), -1, 0)
 
     def cdf(self, x: ArrayLike, params: Params) -> Floats:
+        from scipy import stats  # it takes longer to import than all of this package
+
         value: Floats = stats.invgauss.cdf(x, params["mean"] / params["shape"], scale=params["shape"])
         return value
 
     def quantile(self, p: ArrayLike, params: Params) -> Floats:
+        from scipy import stats  # it takes longer to import than all of this package
+
         value: Floats = stats.invgauss.ppf(p, params["mean"] / params["shape"], scale=params["shape"])
         return value
 

@@ -11,6 +11,14 @@ from fastkl.exceptions import DegenerateDataError
 from fastkl.families.base import Family, Fit, Floats, Params, Rows, Statistics
 from fastkl.families.closed_form import register_kl
 from fastkl.families.normal import HALF_LOG_2PI, Normal
+from fastkl.families.shrinkage import (
+    check_shrinkage,
+    coefficient,
+    fourth_moments,
+    merged_moments,
+    moved_moments,
+    shrunk,
+)
 
 COVARIANCE_TYPES = ("full", "diag", "spherical")
 
@@ -28,6 +36,15 @@ class MultivariateNormal(Family):
         Held fixed where given.
     covariance : array-like, default=None
         Held fixed where given, in the shape of the covariance type.
+    shrinkage : {"ledoit_wolf", "oas"} or float, default=None
+        For a full covariance: how far the estimate S is shrunk, (1 - s) S + s mu I with mu the mean variance. A number from 0 to
+        1, or chosen by the method of that name. The fitted density has it as ``shrinkage_``.
+
+    References
+    ----------
+    O. Ledoit, M. Wolf, "A well-conditioned estimator for large-dimensional covariance matrices", 2004,
+    doi:10.1016/S0047-259X(03)00096-4; Y. Chen, A. Wiesel, Y. C. Eldar, A. O. Hero, "Shrinkage algorithms for MMSE covariance
+    estimation", 2010, doi:10.1109/TSP.2010.2053029.
 
     Examples
     --------
@@ -50,11 +67,17 @@ class MultivariateNormal(Family):
         return [(cls(), cls.example), (cls("diag"), diag), (cls("spherical"), spherical)]
 
     def __init__(
-        self, covariance_type: str = "full", *, mean: ArrayLike | None = None, covariance: ArrayLike | None = None
+        self,
+        covariance_type: str = "full",
+        *,
+        mean: ArrayLike | None = None,
+        covariance: ArrayLike | None = None,
+        shrinkage: str | float | None = None,
     ):
         self.covariance_type = covariance_type
         self.mean = mean
         self.covariance = covariance
+        self.shrinkage = shrinkage
 
     # -- rows to sums ------------------------------------------------------------------------------------------------------
 
@@ -63,6 +86,8 @@ class MultivariateNormal(Family):
         if self.covariance_type == "full":
             weight, mean, scatter = moments(rows.X, rows.weights, rows.n_threads)
             statistics: Statistics = {"weight": np.float64(weight), "mean": mean, "scatter": scatter}
+            if self.shrinkage == "ledoit_wolf":
+                statistics.update(fourth_moments(rows, mean))
         else:
             columns = Normal().statistics(rows)
             statistics = {"weight": columns["weight"][0], "mean": columns["mean"], "scatter": columns["m2"]}
@@ -79,7 +104,8 @@ class MultivariateNormal(Family):
         if self.covariance_type == "full":
             names = ("weight", "mean", "scatter")
             merged = merge_moments(*(first[name] for name in names), *(second[name] for name in names))
-            return {"weight": np.float64(merged[0]), "mean": merged[1], "scatter": merged[2]}
+            fourth = merged_moments(first, second, merged[1]) if "fourth" in first else {}
+            return {"weight": np.float64(merged[0]), "mean": merged[1], "scatter": merged[2], **fourth}
         d = len(first["mean"])
         sides = [{"weight": np.full(d, s["weight"]), "mean": s["mean"], "m2": s["scatter"]} for s in (first, second)]
         columns = Normal().merge_statistics(*sides)
@@ -95,9 +121,45 @@ class MultivariateNormal(Family):
             covariance = self._scatter_about(statistics, params["mean"]) / statistics["weight"]
             if self.covariance_type == "spherical":
                 covariance = np.float64(np.mean(covariance))
+            if self.shrinkage is not None:
+                covariance = shrunk(covariance, self.shrinkage_of(statistics, params["mean"], covariance))
             self._check_positive(covariance, statistics)
             params["covariance"] = covariance
         return Fit({name: params[name] for name in self.parameter_names})
+
+    def shrinkage_of(self, statistics: Statistics, mean: Floats, covariance: Floats | None = None) -> float:
+        """How far the covariance is shrunk on these statistics."""
+        if covariance is None:
+            covariance = self._scatter_about(statistics, mean) / statistics["weight"]
+        fourth = moved_moments(statistics, mean)[1] if "fourth" in statistics else 0.0
+        return coefficient(self.shrinkage, covariance, float(statistics["weight"]), fourth)
+
+    def starting_parameters(self, statistics: Statistics) -> Params:
+        # fewer rows than columns have variances, though no covariance
+        variances = MultivariateNormal("diag", mean=self.mean).solve(
+            {
+                **statistics,
+                "scatter": np.diag(statistics["scatter"]) if self.covariance_type == "full" else statistics["scatter"],
+            }
+        )
+        kinds: dict[str, Any] = {"full": np.diag, "diag": np.array, "spherical": np.mean}
+        return {
+            "mean": variances.params["mean"],
+            "covariance": kinds[self.covariance_type](variances.params["covariance"]),
+        }
+
+    def score_rows(self, rows: Rows, params: Params) -> Params:
+        covariance, shift = params["covariance"], rows.X - params["mean"]
+        if self.covariance_type == "full":
+            factor = (np.linalg.cholesky(covariance), True)
+            z = cho_solve(factor, shift.T).T
+            by_covariance = 0.5 * (z[:, :, None] * z[:, None, :] - cho_solve(factor, np.eye(len(covariance))))
+        else:
+            z = shift / covariance
+            by_covariance = 0.5 * (z**2 - 1.0 / covariance)
+            if self.covariance_type == "spherical":
+                by_covariance = by_covariance.sum(axis=1)
+        return {"mean": z, "covariance": by_covariance}
 
     def _scatter_about(self, statistics: Statistics, point: Floats) -> Floats:
         """Scatter about a point: a matrix, or its diagonal."""
@@ -127,8 +189,9 @@ class MultivariateNormal(Family):
             raise DegenerateDataError(
                 f"The covariance of these {d} columns is singular: column {dependent} is a linear combination of the columns "
                 f"before it, as always when there are fewer rows than columns (or only n_samples={statistics['weight']:g} "
-                "rows). The likelihood of a full covariance then has no maximum. Use covariance_type='diag' or "
-                "'spherical', leave columns out, or reduce them first.",
+                "rows). The likelihood of a full covariance then has no maximum. Use a prior (DensityMLE(prior='default')), "
+                "shrinkage (families.MultivariateNormal(shrinkage='ledoit_wolf')), covariance_type='diag' or 'spherical', "
+                "or leave columns out.",
                 dependent,
             )
 
@@ -177,6 +240,11 @@ class MultivariateNormal(Family):
     def _check_type(self) -> None:
         if self.covariance_type not in COVARIANCE_TYPES:
             raise ValueError(f"covariance_type is one of {', '.join(COVARIANCE_TYPES)}, not {self.covariance_type!r}.")
+        check_shrinkage(self.shrinkage)
+        if self.shrinkage is not None and self.covariance_type != "full":
+            raise ValueError(
+                f"shrinkage is for a full covariance; this one has covariance_type={self.covariance_type!r}."
+            )
 
     def shaped_parameters(self, params: Params) -> Params:
         self._check_type()

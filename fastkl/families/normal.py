@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr, ndtri
 
-from fastkl.families.base import Fit, Floats, Params, Statistics
+from fastkl.families.base import Fit, Floats, Params, Rows, Statistics
 from fastkl.families.closed_form import register_kl
 from fastkl.families.univariate import UnivariateFamily, raise_if_constant
 
@@ -56,6 +56,19 @@ class Normal(UnivariateFamily):
         variance = statistics["m2"] / weight + (mean - loc) ** 2
         raise_if_constant(variance == 0.0, statistics, self.name, "scale goes to 0")
         return Fit({"loc": loc, "scale": np.sqrt(variance)})
+
+    def starting_parameters(self, statistics: Statistics) -> Params:
+        # a constant column has no scale of its own; any positive number does as a guess
+        mean = statistics["mean"]
+        fixed = self.fixed_columns(len(mean))
+        loc = fixed.get("loc", mean.copy())
+        variance = statistics["m2"] / statistics["weight"] + (mean - loc) ** 2
+        guess = np.sqrt(np.where(variance > 0.0, variance, mean**2 + (mean == 0.0)))
+        return {"loc": loc, "scale": fixed.get("scale", guess)}
+
+    def score_rows(self, rows: Rows, params: Params) -> Params:
+        z = (rows.X - params["loc"]) / params["scale"]
+        return {"loc": z / params["scale"], "scale": (z**2 - 1.0) / params["scale"]}
 
     def _squares(self, statistics: Statistics, params: Params) -> tuple[Floats, Floats]:
         """Sum of deviations from loc, and of their squares."""

@@ -147,8 +147,9 @@ class StudentT(IterativeFamily):
         return np.where(np.isinf(df), ndtr(z), stdtr(np.where(np.isinf(df), 1.0, df), z))
 
     def quantile(self, p: ArrayLike, params: Params) -> Floats:
-        df = params["df"]
+        df, p = params["df"], np.asarray(p, dtype=np.float64)
         z = np.where(np.isinf(df), ndtri(p), stdtrit(np.where(np.isinf(df), 1.0, df), p))
+        z = np.where(p == 0.0, -np.inf, z)  # stdtrit gives +inf there
         return params["loc"] + params["scale"] * z  # type: ignore[no-any-return]
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:

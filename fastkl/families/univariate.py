@@ -80,6 +80,17 @@ class UnivariateFamily(Family):
         statistics = self.statistics(rows)
         return self.statistics_log_likelihood(statistics, params), self.statistics_gradient(statistics, params)
 
+    def score_rows(self, rows: Rows, params: Params) -> Params:
+        """The gradient of one row that has every value as a column of its own."""
+        n, d = rows.X.shape
+        scores = {name: np.empty((n, d)) for name in self.parameter_names}
+        for j in range(d):
+            single = Rows(np.ascontiguousarray(rows.X[:, j]).reshape(1, n), None, rows.n_threads)
+            repeated = {name: np.full(n, value[j]) for name, value in params.items()}
+            for name, values in self.gradient(single, repeated).items():
+                scores[name][:, j] = values
+        return scores
+
     def constants(self, params: Params) -> tuple[Any, ...]:
         """What the kernel reads, in its order: arrays of shape (d,)."""
         raise NotImplementedError

@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 from scipy.special import i0e, i1e
 
 from fastkl.families.base import Fit, Floats, Params, Statistics
@@ -121,12 +120,17 @@ class VonMises(UnivariateFamily):
         return np.moveaxis(np.array([[by_loc, cross], [cross, -weight * bessel_deficit(kappa)[1]]]), -1, 0)
 
     def cdf(self, x: ArrayLike, params: Params) -> Floats:
+        from scipy import stats  # it takes longer to import than all of this package
+
         value: Floats = stats.vonmises.cdf(x, params["concentration"], loc=params["loc"])
         return value
 
     def quantile(self, p: ArrayLike, params: Params) -> Floats:
+        from scipy import stats  # it takes longer to import than all of this package
+
         value: Floats = stats.vonmises.ppf(p, params["concentration"], loc=params["loc"])
-        return value
+        ends = np.where(np.asarray(p) == 0.0, -np.pi, np.where(np.asarray(p) == 1.0, np.pi, np.nan))
+        return np.where(np.isnan(ends), value, params["loc"] + ends)
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
         return generator.vonmises(params["loc"], params["concentration"], size=(n_samples, len(params["loc"])))

@@ -355,3 +355,13 @@ def test_by_name_refuses():
         entropy_by_method(sample, "spacings", 3)
     with pytest.raises(ValueError, match="choose one of"):
         entropy_by_method(sample, "histogram", None)
+
+
+@pytest.mark.parametrize("estimate", [weighted_knn_entropy, marginal_split_entropy])
+def test_weights_that_leave_one_row(estimate):
+    X, w = np.random.default_rng(11).standard_normal((200, 2)), np.ones(200)
+    w[7] = 1e20
+    with pytest.raises(DegenerateDataError, match="vanish beside"):
+        estimate(X, w)
+    w[7] = 1e-30
+    assert np.isfinite(estimate(X, w))

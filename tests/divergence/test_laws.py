@@ -185,7 +185,7 @@ def test_bad_input(call):
         (np.where(x > 2.0, np.inf, x) if (x > 2.0).any() else x * np.inf, "finite"),
         (x[:, :, np.newaxis], "3 dimensions"),
         (x.astype(str), "categorical_kl"),
-        (x.astype(object).tolist()[:5] + [["a", 1.0]], "categorical_kl"),
+        ([*x.tolist()[:5], ["a", 1.0]], "categorical_kl"),
         (x.astype(complex), "real numbers"),
         (None, "neither a sample nor a model"),
         (np.ma.masked_greater(x, 0.0), "masked"),

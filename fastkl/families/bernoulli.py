@@ -1,0 +1,113 @@
+"""Bernoulli law of zeros and ones: the probability is the share of ones."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import xlog1py, xlogy
+
+from fastkl.families.base import Fit, Floats, Params, Statistics
+from fastkl.families.closed_form import register_kl
+from fastkl.families.counts import CountFamily, boundary_sentence, check_probability, deviance
+
+
+class Bernoulli(CountFamily):
+    r"""Bernoulli law of every column, on 0 and 1.
+
+    .. math:: \log p(x) = x \log \pi + (1 - x) \log (1 - \pi)
+
+    A column of zeros only, or of ones only, has its maximum at the boundary 0 or 1.
+
+    Parameters
+    ----------
+    probability : float or array-like of shape (d,), default=None
+        Probability of a one, in [0, 1]; held fixed where given.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastkl import DensityMLE
+    >>> model = DensityMLE("bernoulli").fit(np.array([[1]] * 6 + [[0]] * 4))
+    >>> model.params_["probability"], round(model.log_likelihood_, 6)
+    (array([0.6]), -6.730117)
+    """
+
+    name = "bernoulli"
+    parameter_names = ("probability",)
+    statistic_names = ("weight", "ones")
+    support = (0.0, 1.0, True)
+    support_text = "0 and 1"
+    example = {"probability": [0.2, 0.7]}
+
+    def __init__(self, probability: ArrayLike | None = None):
+        self.probability = probability
+
+    def _check_range(self, params: Params) -> None:
+        for name, value in params.items():
+            check_probability(self.name, name, value, zero=True, one=True)
+
+    def constants(self, params: Params) -> tuple[Any, ...]:
+        with np.errstate(divide="ignore"):
+            return np.log(params["probability"]), np.log1p(-params["probability"])
+
+    def at_boundary(self, params: Params) -> dict[str, NDArray[np.bool_]]:
+        return {"probability": (params["probability"] == 0.0) | (params["probability"] == 1.0)}
+
+    def solve(self, statistics: Statistics) -> Fit:
+        fixed = self.fixed_columns(len(statistics["ones"]))
+        if fixed:
+            return Fit(fixed)
+        params = {"probability": statistics["ones"] / statistics["weight"]}
+        constant = self.at_boundary(params)["probability"]
+        sentence = boundary_sentence(constant, "All values are equal: the probability sits at its boundary 0 or 1")
+        return Fit(params, boundary={"probability": sentence} if np.any(constant) else {})
+
+    def column_log_likelihood(self, statistics: Statistics, params: Params) -> Floats:
+        p, ones = params["probability"], statistics["ones"]
+        total: Floats = xlogy(ones, p) + xlog1py(statistics["weight"] - ones, -p)
+        return total
+
+    def statistics_gradient(self, statistics: Statistics, params: Params) -> Params:
+        p, ones = params["probability"], statistics["ones"]
+        zeros = statistics["weight"] - ones
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return {"probability": np.where(ones > 0.0, ones / p, 0.0) - np.where(zeros > 0.0, zeros / (1.0 - p), 0.0)}
+
+    def information(self, statistics: Statistics, params: Params) -> Floats:
+        p, ones = params["probability"], statistics["ones"]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            information: Floats = ones / p**2 + (statistics["weight"] - ones) / (1.0 - p) ** 2
+        return information[:, None, None]
+
+    def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
+        p = params["probability"]
+        return (generator.random((n_samples, len(p))) < p).astype(np.int64)
+
+    def entropy(self, params: Params) -> float:
+        return float(bernoulli_entropy(params["probability"]).sum())
+
+    def cdf(self, x: ArrayLike, params: Params) -> Floats:
+        x = np.asarray(x, dtype=np.float64)
+        below_one = np.where(x < 0.0, 0.0, 1.0 - params["probability"])
+        return np.where(np.isnan(x), np.nan, np.where(x >= 1.0, 1.0, below_one))
+
+    def quantile(self, p: ArrayLike, params: Params) -> Floats:
+        p = np.asarray(p, dtype=np.float64)
+        return np.where((p >= 0.0) & (p <= 1.0), (p > 1.0 - params["probability"]).astype(np.float64), np.nan)
+
+
+def bernoulli_entropy(p: Floats) -> Floats:
+    """-p log p - (1 - p) log(1 - p)."""
+    entropy: Floats = -xlogy(p, p) - xlog1py(1.0 - p, -p)
+    return entropy
+
+
+def bernoulli_divergence(p: Floats, q: Floats) -> Floats:
+    """p log(p / q) + (1 - p) log((1 - p) / (1 - q)) as two terms of at least 0."""
+    return deviance(p, q) + deviance(1.0 - p, 1.0 - q)
+
+
+@register_kl("bernoulli", "bernoulli")
+def bernoulli_kl(_p: Bernoulli, p: Params, _q: Bernoulli, q: Params) -> float:
+    """Sum over the columns; inf where q excludes a value that p allows."""
+    return float(np.sum(bernoulli_divergence(p["probability"], q["probability"])))

@@ -1,0 +1,150 @@
+"""What the univariate laws of counts share: boundary maxima column by column, quantiles, and terms without cancellation."""
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import gammaincc, gammaln
+
+from fastkl.families.base import Floats, Params, Statistics
+from fastkl.families.gamma_functions import stirling_error
+from fastkl.families.univariate import BELOW_INFINITY, UnivariateFamily
+
+# Entropies without a closed form are summed term by term, up to so many terms.
+MOST_TERMS = 2_000_000
+
+
+class CountFamily(UnivariateFamily):
+    """A law of whole numbers. Where a column's maximum lies at a boundary, that parameter has no standard error there."""
+
+    discrete = True
+    support: ClassVar[tuple[float, float, bool]] = (0.0, BELOW_INFINITY, True)
+    support_text = "whole numbers of at least 0"
+
+    def at_boundary(self, params: Params) -> dict[str, NDArray[np.bool_]]:
+        """By parameter, the columns in which it sits at a boundary."""
+        return {}
+
+    def _estimated(self, params: Params) -> list[tuple[str, int]]:
+        """Name and column of every parameter with a standard error, in the order of ``param_names_``."""
+        boundary = self.at_boundary(params)
+        return [
+            (name, column)
+            for name in self.free_names()
+            for column in range(self.n_columns(params))
+            if name not in boundary or not boundary[name][column]
+        ]
+
+    def covariance_of_params(self, statistics: Statistics, params: Params) -> tuple[list[str], Floats]:
+        estimated = self._estimated(params)
+        information = self.information(statistics, params)
+        full = np.zeros((len(estimated), len(estimated)))
+        for column in range(self.n_columns(params)):
+            at = [i for i, (_, j) in enumerate(estimated) if j == column]
+            if at:
+                keep = [self.parameter_names.index(estimated[i][0]) for i in at]
+                full[np.ix_(at, at)] = np.linalg.inv(information[column][np.ix_(keep, keep)])
+        return [f"{name}[{column}]" for name, column in estimated], full
+
+    def standard_errors(self, statistics: Statistics, params: Params) -> Params:
+        """As for any family; where only some columns sit at a boundary, theirs are NaN."""
+        estimated = self._estimated(params)
+        variances = np.diag(self.covariance_of_params(statistics, params)[1])
+        errors: Params = {}
+        for (name, column), variance in zip(estimated, variances, strict=True):
+            errors.setdefault(name, np.full(self.n_columns(params), np.nan))[column] = np.sqrt(variance)
+        return errors
+
+    def cdf(self, x: ArrayLike, params: Params) -> Floats:
+        """P(X <= x) per column: x of shape (n, d) or anything that broadcasts against (d,)."""
+        raise NotImplementedError
+
+    def quantile(self, p: ArrayLike, params: Params) -> Floats:
+        """The smallest count whose cumulative probability is at least p; NaN outside [0, 1]."""
+        raise NotImplementedError
+
+
+def boundary_sentence(columns: NDArray[np.bool_], sentence: str) -> str:
+    """``sentence`` with the columns it holds for."""
+    where = np.flatnonzero(columns)
+    which = "column" if len(where) == 1 else "columns"
+    return f"{sentence} ({which} {', '.join(map(str, where[:10]))}{', ...' if len(where) > 10 else ''})"
+
+
+def deviance(x: ArrayLike, mean: ArrayLike) -> Floats:
+    """x log(x / mean) + mean - x >= 0, exactly 0 for equal arguments; inf where mean is 0 and x is not."""
+    x, mean = np.broadcast_arrays(np.asarray(x, dtype=np.float64), np.asarray(mean, dtype=np.float64))
+    safe = np.where(x > 0.0, x, 1.0)
+    with np.errstate(over="ignore"):
+        excess = u_minus_log1p((mean - safe) / safe, mean / safe)
+        return np.where(x > 0.0, safe * excess, mean)
+
+
+def u_minus_log1p(u: ArrayLike, one_plus_u: ArrayLike) -> Floats:
+    """phi(u) = u - log(1 + u), near 0 by its power series."""
+    u, one_plus_u = np.asarray(u, dtype=np.float64), np.asarray(one_plus_u, dtype=np.float64)
+    near = np.abs(u) < 0.1
+    small = np.where(near, u, 0.0)
+    coefficients = [0.0, 0.0] + [(-1.0) ** k / k for k in range(2, 20)]
+    with np.errstate(divide="ignore"):
+        far = u - np.log(one_plus_u)
+    return np.where(near, np.polynomial.polynomial.polyval(small, coefficients), far)
+
+
+def log_factorial_rest(x: ArrayLike) -> Floats:
+    """log x! - (x log x - x) = log(2 pi x) / 2 + Stirling's error, and 0 at 0."""
+    x = np.asarray(x, dtype=np.float64)
+    safe = np.where(x > 0.0, x, 1.0)
+    return np.where(x > 0.0, 0.5 * np.log(2.0 * np.pi * safe) + stirling_error(safe), 0.0)
+
+
+def poisson_cdf(x: ArrayLike, rate: ArrayLike) -> Floats:
+    """P(X <= x) for a Poisson count."""
+    k = np.floor(np.asarray(x, dtype=np.float64))
+    inside = gammaincc(np.maximum(k, 0.0) + 1.0, rate)
+    return np.where(np.isnan(k), np.nan, np.where(k >= 0.0, inside, 0.0))
+
+
+def poisson_entropy(rate: float) -> float:
+    """Entropy of a Poisson law: its sum, or from 10^4 on the asymptotic series, whose next term is below 1e-16."""
+    if rate == 0.0:
+        return 0.0
+    if rate > 1e4:
+        return float(
+            0.5 * np.log(2.0 * np.pi * np.e * rate) - 1 / (12 * rate) - 1 / (24 * rate**2) - 19 / (360 * rate**3)
+        )
+    spread = 12.0 * np.sqrt(rate) + 60.0
+    k = np.arange(max(0.0, np.floor(rate - spread)), np.ceil(rate + spread))
+    log_p = k * np.log(rate) - rate - gammaln(k + 1.0)
+    return float(-np.sum(np.exp(log_p) * log_p))
+
+
+def discrete_quantile(cdf: Callable[[Floats], Floats], p: ArrayLike, d: int, guess: ArrayLike) -> Floats:
+    """The smallest count k >= 0 with cdf(k) >= p, by doubling and bisection on all entries at once; inf for p = 1."""
+    p = np.asarray(p, dtype=np.float64)
+    shape = np.broadcast_shapes(p.shape, (d,))
+    p = np.broadcast_to(p, shape)
+    inside = (p >= 0.0) & (p < 1.0)
+    low = np.full(shape, -1.0)
+    high = np.ceil(np.broadcast_to(np.asarray(guess, dtype=np.float64), shape)) + 1.0
+    target = np.where(inside, p, 0.0)
+    while np.any(short := cdf(high) < target):
+        low, high = np.where(short, high, low), np.where(short, 2.0 * high, high)
+    while np.any(high - low > 1.0):
+        middle = np.floor(0.5 * (low + high))
+        stuck = (middle <= low) | (middle >= high)  # neighbours in floating point, beyond 2^53
+        if np.all(stuck):
+            break
+        enough = cdf(middle) >= target
+        low, high = np.where(~stuck & ~enough, middle, low), np.where(~stuck & enough, middle, high)
+    return np.where(inside, high, np.where(p == 1.0, np.inf, np.nan))
+
+
+def check_probability(family: str, name: str, value: Any, *, zero: bool, one: bool) -> None:
+    """ValueError unless all values lie in (0, 1), with the ends that are allowed."""
+    value = np.asarray(value)
+    bad = ~((value > 0.0) | ((value == 0.0) & zero)) | ~((value < 1.0) | ((value == 1.0) & one))
+    if np.any(bad):
+        ends = f"{'[' if zero else '('}0, 1{']' if one else ')'}"
+        raise ValueError(f"{family}: {name} has to lie in {ends}, not {value[bad].ravel()[0]}.")

@@ -1,0 +1,171 @@
+"""Multinomial law of rows of counts: the probabilities are the shares of the column totals."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import gammaln, xlogy
+
+from fastkl.exceptions import DegenerateDataError, SupportError
+from fastkl.families._row_sums import multinomial_log_density, multinomial_statistics
+from fastkl.families.base import Family, Fit, Floats, Params, Rows, Statistics
+from fastkl.families.closed_form import register_kl
+from fastkl.families.counts import deviance
+
+
+class Multinomial(Family):
+    r"""Multinomial law of a row of d counts, given the total N of the row; totals may differ from row to row.
+
+    .. math:: \log p(x) = \log N! - \sum_j \log x_j! + \sum_j x_j \log \pi_j
+
+    Parameters
+    ----------
+    probabilities : array-like of shape (d,), default=None
+        Held fixed where given; they sum to 1.
+    n_trials : int, default=None
+        Total of the rows that ``sample`` draws, and to which entropy and divergence refer; the data's totals do not have to be equal to it.
+        None takes the rounded mean total of the fitted rows.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastkl import DensityMLE
+    >>> model = DensityMLE("multinomial").fit(np.array([[3, 1, 0], [2, 2, 2]]))
+    >>> model.params_["probabilities"]
+    array([0.5, 0.3, 0.2])
+    """
+
+    name = "multinomial"
+    parameter_names = ("probabilities",)
+    joint = True
+    discrete = True
+    example = {"probabilities": [0.31, 0.69]}
+
+    @classmethod
+    def examples(cls) -> list[tuple[Family, Params]]:
+        return [(cls(n_trials=7), cls.example)]
+
+    def __init__(self, probabilities: ArrayLike | None = None, n_trials: int | None = None):
+        self.probabilities = probabilities
+        self.n_trials = n_trials
+
+    # -- rows to sums ------------------------------------------------------------------------------------------------------
+
+    def statistics(self, rows: Rows) -> Statistics:
+        totals, maxima, row, column = multinomial_statistics(rows.X, rows.weights, rows.n_threads)
+        if row >= 0:
+            raise SupportError(
+                f"The multinomial family lives on whole numbers of at least 0; {rows.place(row, column)} holds "
+                f"{rows.X[row, column]!s}. Remove the row, or choose a family for shares such as 'dirichlet'."
+            )
+        if not np.isfinite(totals).all():
+            raise DegenerateDataError("The totals of the columns overflow. Rescale or remove the largest counts.")
+        return {"weight": np.float64(rows.total_weight), **_pooled(totals, maxima)}
+
+    def merge_statistics(self, first: Statistics, second: Statistics) -> Statistics:
+        totals = np.stack([first["totals"], second["totals"]])
+        maxima = np.array([first["maximum"], second["maximum"]])
+        return {"weight": first["weight"] + second["weight"], **_pooled(totals, maxima)}
+
+    def learned(self, statistics: Statistics) -> "Multinomial":
+        if self.n_trials is not None:
+            return self
+        return Multinomial(self.probabilities, max(1, round(float(statistics["totals"].sum() / statistics["weight"]))))
+
+    # -- sums to parameters ------------------------------------------------------------------------------------------------
+
+    def solve(self, statistics: Statistics) -> Fit:
+        totals = statistics["totals"]
+        if self.probabilities is not None:
+            fixed = self.shaped_parameters({"probabilities": np.asarray(self.probabilities, dtype=np.float64)})
+            if len(fixed["probabilities"]) != len(totals):
+                raise ValueError(f"probabilities has {len(fixed['probabilities'])} entries, the data {len(totals)} columns.")
+            return Fit(fixed)
+        if totals.sum() == 0.0:
+            raise DegenerateDataError(
+                f"All counts are 0 (n_samples={statistics['weight']:g}): any probabilities explain them equally well. Pass rows "
+                "with at least one trial, or hold the probabilities fixed."
+            )
+        return Fit({"probabilities": totals / totals.sum()})
+
+    def statistics_log_likelihood(self, statistics: Statistics, params: Params) -> float:
+        totals = statistics["totals"]
+        return float(statistics["maximum"] - np.sum(deviance(totals, totals.sum() * params["probabilities"])))
+
+    def statistics_gradient(self, statistics: Statistics, params: Params) -> Params:
+        """Gradient along the simplex: the plain derivative totals / p less its mean under p, so that it is 0 at the fit."""
+        totals, p = statistics["totals"], params["probabilities"]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            raw = np.where(totals > 0.0, totals / p, 0.0)
+        possible = p > 0.0
+        raw[possible] -= np.sum(totals[possible])
+        return {"probabilities": raw}
+
+    def log_density(self, rows: Rows, params: Params) -> Floats:
+        return multinomial_log_density(rows.X, params["probabilities"], rows.n_threads)
+
+    # -- parameters --------------------------------------------------------------------------------------------------------
+
+    def shaped_parameters(self, params: Params) -> Params:
+        p = np.array(np.atleast_1d(params["probabilities"]))
+        if p.ndim != 1 or not np.isfinite(p).all() or np.any(p < 0.0):
+            raise ValueError("multinomial: probabilities are finite numbers of at least 0, one for each column of the data.")
+        if abs(p.sum() - 1.0) > 1e-9:
+            raise ValueError(f"multinomial: probabilities have to sum to 1; these sum to {p.sum():.12g}.")
+        if self.n_trials is not None and (self.n_trials != int(self.n_trials) or self.n_trials < 0):
+            raise ValueError(f"multinomial: n_trials is a whole number of at least 0, not {self.n_trials!r}.")
+        return {"probabilities": p}
+
+    def n_columns(self, params: Params) -> int:
+        return len(params["probabilities"])
+
+    def n_parameters(self, params: Params) -> int:
+        return 0 if self.probabilities is not None else len(params["probabilities"]) - 1
+
+    def standard_errors(self, statistics: Statistics, params: Params) -> Params:
+        if self.probabilities is not None:
+            return {}
+        p = params["probabilities"]
+        return {"probabilities": np.sqrt(p * (1.0 - p) / statistics["totals"].sum())}
+
+    def covariance_of_params(self, statistics: Statistics, params: Params) -> tuple[list[str], Floats]:
+        if self.probabilities is not None:
+            return [], np.zeros((0, 0))
+        p = params["probabilities"]
+        covariance = (np.diag(p) - np.outer(p, p)) / statistics["totals"].sum()
+        return [f"probabilities[{j}]" for j in range(len(p))], covariance
+
+    # -- the law itself ----------------------------------------------------------------------------------------------------
+
+    def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
+        p = params["probabilities"]
+        return generator.multinomial(1 if self.n_trials is None else int(self.n_trials), p / p.sum(), size=n_samples)
+
+    def entropy(self, params: Params) -> float | None:
+        """Entropy of a row of ``n_trials`` trials; None where that is not known."""
+        if self.n_trials is None:
+            return None
+        n, p = int(self.n_trials), params["probabilities"]
+        k = np.arange(n + 1.0)
+        total = -gammaln(n + 1.0) - n * float(np.sum(xlogy(p, p)))
+        for share in p[(p > 0.0) & (p < 1.0)]:
+            log_binomial = gammaln(n + 1.0) - gammaln(k + 1.0) - gammaln(n - k + 1.0)
+            total += float(np.exp(log_binomial + k * np.log(share) + (n - k) * np.log1p(-share)) @ gammaln(k + 1.0))
+        return float(total + np.sum(p == 1.0) * gammaln(n + 1.0))
+
+
+def _pooled(totals: Floats, maxima: Floats) -> Statistics:
+    """Statistics of several sets of rows: the log-likelihood of each at the common shares is less than at its own by the deviance."""
+    pooled = totals.sum(axis=0)
+    shares = pooled / pooled.sum() if pooled.sum() > 0.0 else pooled
+    lost = deviance(totals, totals.sum(axis=1, keepdims=True) * shares)
+    return {"totals": pooled, "maximum": np.float64(maxima.sum() - lost.sum())}
+
+
+@register_kl("multinomial", "multinomial")
+def multinomial_kl(p_family: Multinomial, p: Params, q_family: Multinomial, q: Params) -> float | None:
+    """n sum p log(p / q) for n trials a row; None unless both laws have the same, known number."""
+    n = p_family.n_trials
+    if n is None or n != q_family.n_trials:
+        return None
+    return int(n) * float(np.sum(deviance(p["probabilities"], q["probabilities"])))

@@ -1,0 +1,225 @@
+"""Conjugate priors of probabilities, rates and locations: pseudo-counts, pseudo-events, pseudo-observations."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from fastkl.exceptions import DegenerateDataError
+from fastkl.families.base import Family, Params, Statistics
+from fastkl.families.priors.base import Prior, checked, parameter_of
+
+
+class BetaPrior(Prior):
+    r"""Beta law of a probability: a - 1 pseudo-successes and b - 1 pseudo-failures.
+
+    .. math:: \log f(p) = (a - 1) \log p + (b - 1) \log (1 - p) + \text{const}
+
+    For two categories p is the probability of the first (in the order of ``categories_``).
+
+    Parameters
+    ----------
+    a, b : float or array-like of shape (d,), default=2.0
+        Above 0; 1 is flat, below 1 the density is infinite at the edge and a maximum need not exist.
+    parameter : str, default=None
+        The parameter it is about; None takes ``probability``, ``zero_probability`` or ``probabilities``, whichever
+        there is.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastkl import DensityMLE
+    >>> from fastkl.families.priors import BetaPrior
+    >>> animals = np.array([["cat"]] * 6 + [["dog"]] * 4)
+    >>> DensityMLE("categorical", prior=BetaPrior(2, 2)).fit(animals).params_["probabilities"].round(6)
+    array([[0.583333, 0.416667]])
+    """
+
+    def __init__(self, a: ArrayLike = 2.0, b: ArrayLike = 2.0, parameter: str | None = None):
+        self.a = a
+        self.b = b
+        self.parameter = parameter
+
+    def _name(self, params: Params) -> str:
+        return parameter_of(params, self.parameter, ("probability", "zero_probability", "probabilities"), self)
+
+    def bind(self, family: Family, params: Params) -> Prior:
+        a, b = checked("a", self.a, 0.0, "BetaPrior"), checked("b", self.b, 0.0, "BetaPrior")
+        if self._name(params) == "probabilities":
+            return DirichletPrior(np.stack(np.broadcast_arrays(a, b), axis=-1)).bind(family, params)
+        return self
+
+    def log_density(self, params: Params) -> float:
+        p = params[self._name(params)]
+        return float(np.sum((np.asarray(self.a) - 1.0) * np.log(p) + (np.asarray(self.b) - 1.0) * np.log1p(-p)))
+
+    def gradient(self, params: Params) -> Params:
+        name = self._name(params)
+        p = params[name]
+        return {name: (np.asarray(self.a) - 1.0) / p - (np.asarray(self.b) - 1.0) / (1.0 - p)}
+
+
+class DirichletPrior(Prior):
+    r"""Dirichlet law of probabilities: concentration - 1 pseudo-counts for each category.
+
+    .. math:: \log f(\pi) = \sum_k (\alpha_k - 1) \log \pi_k + \text{const}
+
+    Parameters
+    ----------
+    concentration : float or array-like of shape (k,) or (d, k), default=2.0
+        Above 0, in the order of ``categories_``; a number stands for all categories. 1 is flat.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastkl import DensityMLE, families
+    >>> from fastkl.families.priors import DirichletPrior
+    >>> law = families.Categorical(categories=["cat", "dog", "eel"])
+    >>> model = DensityMLE(law, prior=DirichletPrior(2.0)).fit(np.array([["cat"]] * 6 + [["dog"]] * 4))
+    >>> model.params_["probabilities"].round(4)
+    array([[0.5385, 0.3846, 0.0769]])
+    """
+
+    def __init__(self, concentration: ArrayLike = 2.0):
+        self.concentration = concentration
+
+    def bind(self, family: Family, params: Params) -> Prior:
+        concentration = checked("concentration", self.concentration, 0.0, "DirichletPrior")
+        if "probabilities" not in params:
+            if concentration.ndim and concentration.shape != (2,):
+                raise ValueError(
+                    f"{self!r} has to have two entries for a single probability: of success and of failure."
+                )
+            pair = np.broadcast_to(concentration, (2,))
+            return BetaPrior(float(pair[0]), float(pair[1])).bind(family, params)
+        shape = np.shape(params["probabilities"])
+        try:
+            full = np.array(np.broadcast_to(concentration, shape))
+        except ValueError:
+            raise ValueError(f"{self!r} does not fit probabilities of shape {shape}.") from None
+        for j, labels in enumerate(family.labels_of(params) if hasattr(family, "labels_of") else []):
+            full[j, len(labels) :] = 1.0  # no pseudo-count where rows of fewer categories are filled up
+        return DirichletPrior(full)
+
+    def solve(self, family: Family, statistics: Statistics) -> Params | None:
+        if family.name != "categorical" or family.fixed_parameters():
+            return None
+        table = np.zeros(np.shape(self.concentration))
+        for j, counts in enumerate(statistics["counts"]):
+            table[j, : len(counts)] = counts
+        table += np.asarray(self.concentration) - 1.0
+        if np.any(table < 0.0) or np.any(table.sum(axis=1) <= 0.0):
+            column = int(np.argwhere((table < 0.0) | (table.sum(axis=1, keepdims=True) <= 0.0))[0, 0])
+            raise DegenerateDataError(
+                f"Column {column} has a category with fewer counts than its concentration lies below 1: the posterior density is "
+                "infinite at probability 0. Use a concentration of at least 1.",
+                column,
+            )
+        return {"probabilities": table / table.sum(axis=1, keepdims=True)}
+
+    def log_density(self, params: Params) -> float:
+        excess, p = np.broadcast_arrays(np.asarray(self.concentration) - 1.0, params["probabilities"])
+        with np.errstate(divide="ignore"):
+            return float(np.sum(excess[excess != 0.0] * np.log(p[excess != 0.0])))
+
+    def gradient(self, params: Params) -> Params:
+        excess, p = np.broadcast_arrays(np.asarray(self.concentration) - 1.0, params["probabilities"])
+        with np.errstate(divide="ignore"):
+            return {"probabilities": np.where(excess != 0.0, excess / np.where(excess != 0.0, p, 1.0), 0.0)}
+
+
+class GammaPrior(Prior):
+    r"""Gamma law of a rate (or of another positive parameter).
+
+    .. math:: \log f(r) = (\text{shape} - 1) \log r - \text{rate} \cdot r + \text{const}
+
+    For a family with a ``rate`` it is about that; for one with a ``scale`` it is about 1 / scale, the conjugate form of
+    the exponential and the gamma law. It then adds shape - 1 pseudo-events in a time of ``rate``.
+
+    Parameters
+    ----------
+    shape : float or array-like of shape (d,), default=1.5
+        Above 0.
+    rate : float or array-like of shape (d,), default=0.0
+        At least 0; 0 leaves large rates alone.
+    parameter : str, default=None
+        Another positive parameter that it is about itself, such as ``"df"`` or ``"shape"``.
+
+    Examples
+    --------
+    >>> from fastkl import DensityMLE
+    >>> from fastkl.families.priors import GammaPrior
+    >>> model = DensityMLE("gamma", prior=GammaPrior(2.0, 0.1, parameter="shape")).fit([[1.0], [2.0], [4.0]])
+    >>> model.params_["shape"].round(4)
+    array([4.5422])
+    """
+
+    def __init__(self, shape: ArrayLike = 1.5, rate: ArrayLike = 0.0, parameter: str | None = None):
+        self.shape = shape
+        self.rate = rate
+        self.parameter = parameter
+
+    def bind(self, family: Family, params: Params) -> Prior:
+        checked("shape", self.shape, 0.0, "GammaPrior")
+        checked("rate", np.asarray(self.rate, dtype=np.float64) + 1.0, 1.0 - 1e-300, "GammaPrior")
+        self._rate(params)
+        return self
+
+    def _rate(self, params: Params) -> tuple[str, Any, Any]:
+        """The parameter, the rate it stands for, and the derivative of the rate by it."""
+        name = parameter_of(params, self.parameter, ("rate", "scale"), self)
+        value = np.asarray(params[name])
+        if self.parameter is None and name == "scale":
+            return name, 1.0 / value, -1.0 / value**2
+        return name, value, np.ones_like(value)
+
+    def log_density(self, params: Params) -> float:
+        _, rate, _ = self._rate(params)
+        return float(np.sum((np.asarray(self.shape) - 1.0) * np.log(rate) - np.asarray(self.rate) * rate))
+
+    def gradient(self, params: Params) -> Params:
+        name, rate, slope = self._rate(params)
+        return {name: ((np.asarray(self.shape) - 1.0) / rate - np.asarray(self.rate)) * slope}
+
+
+class NormalPrior(Prior):
+    """Normal law of a location.
+
+    Parameters
+    ----------
+    mean : float or array-like of shape (d,), default=0.0
+        Its mean.
+    sd : float or array-like of shape (d,), default=1.0
+        Its standard deviation, above 0.
+    parameter : str, default=None
+        The parameter it is about; None takes ``loc``, ``mean`` or ``meanlog``, whichever there is.
+
+    Examples
+    --------
+    >>> from fastkl import DensityMLE, families
+    >>> from fastkl.families.priors import NormalPrior
+    >>> model = DensityMLE(families.Normal(scale=1.0), prior=NormalPrior(0.0, 1.0)).fit([[0.0], [1.0], [1.0], [2.0]])
+    >>> model.params_["loc"].round(6)
+    array([0.8])
+    """
+
+    def __init__(self, mean: ArrayLike = 0.0, sd: ArrayLike = 1.0, parameter: str | None = None):
+        self.mean = mean
+        self.sd = sd
+        self.parameter = parameter
+
+    def bind(self, family: Family, params: Params) -> Prior:
+        checked("sd", self.sd, 0.0, "NormalPrior")
+        self._name(params)
+        return self
+
+    def _name(self, params: Params) -> str:
+        return parameter_of(params, self.parameter, ("loc", "mean", "meanlog"), self)
+
+    def log_density(self, params: Params) -> float:
+        z = (params[self._name(params)] - np.asarray(self.mean)) / np.asarray(self.sd)
+        return float(-0.5 * np.sum(z**2))
+
+    def gradient(self, params: Params) -> Params:
+        name = self._name(params)
+        return {name: (np.asarray(self.mean) - params[name]) / np.asarray(self.sd, dtype=np.float64) ** 2}

@@ -1,0 +1,182 @@
+"""Tests between two densities: Vuong's for any two, the likelihood-ratio test for one inside the other."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.special import ndtr
+from scipy.stats import binom, chi2
+
+from fastkl.selection.log_densities import log_density_table, log_ratio, mean_and_error, row_weights
+
+
+@dataclass(frozen=True)
+class TestResult:
+    """What a test found.
+
+    Parameters
+    ----------
+    statistic : float
+        The test statistic; nan where it does not exist.
+    p_value : float
+        Probability of a statistic at least as extreme if the hypothesis holds.
+    difference : float
+        Mean log-density of the first density less that of the second, in nats per row: the estimated KL divergence of
+        the second from the data law less that of the first.
+    standard_error : float
+        Of the difference, in nats per row.
+    df : int
+        Degrees of freedom of a likelihood-ratio test; 0 for others.
+    hypothesis : str
+        The hypothesis in words.
+    """
+
+    __test__ = False  # the name does not make it a test of this package
+
+    statistic: float
+    p_value: float
+    difference: float
+    standard_error: float
+    df: int
+    hypothesis: str
+
+
+def vuong_test(first: Any, second: Any, X: ArrayLike, sample_weight: ArrayLike | None = None) -> TestResult:
+    r"""Whether two densities are equally close, in KL divergence, to the law of the rows.
+
+    .. math:: z = \bar r \sqrt m / s, \quad r_i = \log p(x_i) - \log q(x_i)
+
+    with mean and standard deviation s of the r_i, and m rows (by weights: the effective number). Under the hypothesis z
+    is standard normal, if the two densities differ and the rows were not fitted to. On the rows of the fit the test
+    leans towards the density with more parameters, and it does not hold for one density inside the other: that is
+    ``likelihood_ratio_test``.
+
+    Parameters
+    ----------
+    first, second : density
+        Objects with ``score_samples``.
+    X : array-like of shape (n, d)
+        Rows, best ones that neither was fitted to.
+    sample_weight : array-like of shape (n,), default=None
+        Weights of at least 0.
+
+    Returns
+    -------
+    TestResult
+        A positive ``statistic`` speaks for the first; ``p_value`` is two-sided: nan for densities that agree on every
+        row, 0 if one of them excludes a row.
+
+    Raises
+    ------
+    ValueError
+        If a row lies outside the support of both.
+
+    References
+    ----------
+    Q. H. Vuong, "Likelihood ratio tests for model selection and non-nested hypotheses", Econometrica 57, 1989,
+    doi:10.2307/1912557.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastkl import DensityMLE
+    >>> from fastkl.selection import vuong_test
+    >>> X = np.random.default_rng(0).gamma(2.0, size=(1000, 1))
+    >>> gamma, normal = DensityMLE("gamma").fit(X[:500]), DensityMLE("normal").fit(X[:500])
+    >>> result = vuong_test(gamma, normal, X[500:])
+    >>> result.difference > 0, result.p_value < 1e-6
+    (True, True)
+    """
+    table = log_density_table([first, second], X)
+    weights = row_weights(sample_weight, len(table))
+    difference, error = mean_and_error(log_ratio(table[:, 0], table[:, 1], weights), weights)
+    statistic, p_value = normal_test(difference, error)
+    return TestResult(statistic, p_value, difference, error, 0, "both are equally far from the data law")
+
+
+def normal_test(difference: float, error: float) -> tuple[float, float]:
+    """z and its two-sided p-value."""
+    if not np.isfinite(difference):
+        return difference, 0.0
+    if error == 0.0:
+        return (float("nan"), float("nan")) if difference == 0.0 else (float(np.copysign(np.inf, difference)), 0.0)
+    statistic = difference / error
+    return statistic, float(2.0 * ndtr(-abs(statistic)))
+
+
+def likelihood_ratio_test(
+    nested: Any, full: Any, X: ArrayLike, sample_weight: ArrayLike | None = None, *, n_boundary: int = 0
+) -> TestResult:
+    r"""Whether a density with fewer parameters, inside the family of another, will do.
+
+    .. math:: 2 (\log L_{\text{full}} - \log L_{\text{nested}}) \sim \chi^2_{\text{df}}
+
+    with df the difference of ``n_parameters_``, if the nested density holds (S. S. Wilks 1938,
+    doi:10.1214/aoms/1177732360).
+
+    Parameters
+    ----------
+    nested, full : density
+        Fitted by maximum likelihood to these very rows, with ``log_likelihood`` and ``n_parameters_``.
+    X : array-like of shape (n, d)
+        The rows of both fits.
+    sample_weight : array-like of shape (n,), default=None
+        The weights of both fits; they count as repetitions.
+    n_boundary : int, default=0
+        How many of the restrictions put a parameter at the edge of its range (no zero inflation; infinite degrees of
+        freedom). The statistic is then 0 in part of all samples, and its law the mixture of chi-squared laws with df -
+        n_boundary, ..., df degrees of freedom and binomial weights: exact in the limit for one such parameter, and for
+        several that are independent.
+
+    Returns
+    -------
+    TestResult
+        ``p_value`` of the hypothesis that the nested density holds.
+
+    Raises
+    ------
+    ValueError
+        If the full density has no more parameters, or fits these rows less well: then it does not contain the other, or
+        one of them was not fitted to these rows.
+
+    References
+    ----------
+    S. G. Self, K.-Y. Liang, "Asymptotic properties of maximum likelihood estimators and likelihood ratio tests under
+    nonstandard conditions", 1987, doi:10.1080/01621459.1987.10478472.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastkl import DensityMLE, families
+    >>> from fastkl.selection import likelihood_ratio_test
+    >>> X = np.random.default_rng(0).gamma(2.0, size=(200, 1))
+    >>> exponential, gamma = DensityMLE(families.Gamma(shape=1.0)).fit(X), DensityMLE("gamma").fit(X)
+    >>> result = likelihood_ratio_test(exponential, gamma, X)
+    >>> result.df, result.p_value < 1e-6
+    (1, True)
+    """
+    df = int(full.n_parameters_) - int(nested.n_parameters_)
+    if df < 1:
+        raise ValueError(
+            f"The full density has {full.n_parameters_} parameters, the nested one {nested.n_parameters_}; it needs more. "
+            "Densities that are not inside each other are compared by vuong_test."
+        )
+    if not 0 <= n_boundary <= df:
+        raise ValueError(f"n_boundary lies between 0 and the degrees of freedom, {df}; {n_boundary!r} does not.")
+    large = full.log_likelihood(X, sample_weight)
+    statistic = 2.0 * (large - nested.log_likelihood(X, sample_weight))
+    if not statistic >= -1e-8 * max(1.0, abs(large)):
+        raise ValueError(
+            f"The full density fits these rows less well than the nested one (2 log ratio = {statistic:.6g}). Either it does not "
+            "contain the nested one, or they were not both fitted to these rows by maximum likelihood."
+        )
+    table = log_density_table([full, nested], X)
+    weights = row_weights(sample_weight, len(table))
+    difference, error = mean_and_error(log_ratio(table[:, 0], table[:, 1], weights), weights)
+    extra = np.arange(n_boundary + 1)
+    tails = np.where(
+        df - n_boundary + extra == 0, statistic <= 0.0, chi2.sf(statistic, np.maximum(df - n_boundary + extra, 1))
+    )
+    p_value = float(np.sum(binom.pmf(extra, n_boundary, 0.5) * tails))
+    return TestResult(statistic, p_value, difference, error, df, "the nested density holds")

@@ -1,0 +1,55 @@
+"""Log-densities of several models on the same rows, and the weighted moments of their differences."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from fastkl.density.validation import read_weights
+from fastkl.families.base import Floats
+
+
+def log_density_table(densities: Sequence[Any], X: ArrayLike) -> Floats:
+    """Log-density of every row under every density, (n, k); ValueError for what is not one number per row."""
+    columns: list[Floats] = []
+    for density in densities:
+        if not hasattr(density, "score_samples"):
+            raise TypeError(f"A density has score_samples(X); {density!r} has not.")
+        values = np.asarray(density.score_samples(X), dtype=np.float64)
+        if values.ndim != 1 or (columns and values.shape != columns[0].shape) or np.isnan(values).any():
+            raise ValueError(f"{density!r} does not give one log-density for each row (shape {values.shape}, or NaN).")
+        columns.append(values)
+    return np.stack(columns, axis=1)
+
+
+def row_weights(sample_weight: ArrayLike | None, n: int) -> Floats:
+    """Weights that sum to one."""
+    weights = read_weights(sample_weight, n)
+    return np.full(n, 1.0 / n) if weights is None else weights / weights.sum()
+
+
+def mean_and_error(values: Floats, weights: Floats) -> tuple[float, float]:
+    """Weighted mean and its standard error; rows of weight 0 play no part, an infinite value leaves no error.
+
+    The error is that of ``Estimate``: sd / sqrt(m) with the effective number of rows m = 1 / sum w^2, divisor m - 1.
+    """
+    used = weights > 0.0
+    values, weights = values[used], weights[used]
+    with np.errstate(invalid="ignore"):
+        mean = float(np.sum(weights * values))
+    size = 1.0 / float(np.sum(weights**2))
+    if not np.isfinite(mean) or size <= 1.0:
+        return mean, float("nan")
+    return mean, float(np.sqrt(np.sum(weights * (values - mean) ** 2) / (size - 1.0)))
+
+
+def log_ratio(first: Floats, second: Floats, weights: Floats) -> Floats:
+    """Differences of log-densities; ValueError for a row that both exclude, on which they cannot be compared."""
+    neither = (first == -np.inf) & (second == -np.inf) & (weights > 0.0)
+    if neither.any():
+        row = int(np.flatnonzero(neither)[0])
+        raise ValueError(f"Row {row} lies outside the support of both densities; without it they can be compared.")
+    with np.errstate(invalid="ignore"):
+        difference = first - second
+    return np.where(weights > 0.0, difference, 0.0)
