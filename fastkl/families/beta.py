@@ -132,11 +132,11 @@ class Beta(UnivariateFamily):
         rows = [[weight * (polygamma(1, a) - common), cross], [cross, weight * (polygamma(1, b) - common)]]
         return np.moveaxis(np.array(rows), -1, 0)
 
-    def cdf(self, x: ArrayLike, params: Params) -> Floats:
+    def cdf(self, x: Floats, params: Params) -> Floats:
         value: Floats = betainc(params["a"], params["b"], np.clip(x, 0.0, 1.0))
         return value
 
-    def quantile(self, p: ArrayLike, params: Params) -> Floats:
+    def quantile(self, p: Floats, params: Params) -> Floats:
         value: Floats = betaincinv(params["a"], params["b"], p)
         return value
 

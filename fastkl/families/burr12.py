@@ -153,14 +153,14 @@ class Burr12(IterativeFamily):
         limit = np.isinf(params["d"])
         return limit, np.where(limit, 1.0, params["d"])
 
-    def cdf(self, x: ArrayLike, params: Params) -> Floats:
+    def cdf(self, x: Floats, params: Params) -> Floats:
         limit, d = self._outer(params)
         with np.errstate(over="ignore", divide="ignore"):
             z = params["c"] * np.log(np.maximum(x, 0.0) / params["scale"])
             return -np.expm1(-np.where(limit, np.exp(z), d * np.logaddexp(0.0, z)))
 
-    def quantile(self, p: ArrayLike, params: Params) -> Floats:
-        p = np.asarray(p, dtype=np.float64)
+    def quantile(self, p: Floats, params: Params) -> Floats:
+
         with np.errstate(divide="ignore", invalid="ignore"):
             exponential = np.where(p >= 0.0, -np.log1p(-p), np.nan)
         return self._from_exponential(exponential, params)

@@ -3,7 +3,7 @@
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from fastkl.families.base import Floats, Params, Rows
 from fastkl.families.closed_form import register_kl
@@ -59,14 +59,14 @@ class Cauchy(LocationScaleFamily):
         raise_if_collapsed(rows, maximum, self.name, "Leave the column out, or hold scale fixed.")
         return maximum, {}
 
-    def cdf(self, x: ArrayLike, params: Params) -> Floats:
+    def cdf(self, x: Floats, params: Params) -> Floats:
         # the arc cotangent keeps the digits of the lower tail
         z = (x - params["loc"]) / params["scale"]
         value: Floats = np.arctan2(1.0, -z) / np.pi
         return value
 
-    def quantile(self, p: ArrayLike, params: Params) -> Floats:
-        p = np.asarray(p, dtype=np.float64)
+    def quantile(self, p: Floats, params: Params) -> Floats:
+
         with np.errstate(divide="ignore", invalid="ignore"):
             z = np.where(p < 0.25, -1.0 / np.tan(np.pi * p), np.tan(np.pi * (p - 0.5)))
             z = np.where(p > 0.75, 1.0 / np.tan(np.pi * (1.0 - p)), z)

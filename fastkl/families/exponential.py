@@ -64,11 +64,11 @@ class Exponential(UnivariateFamily):
         ]
         return information
 
-    def cdf(self, x: ArrayLike, params: Params) -> Floats:
+    def cdf(self, x: Floats, params: Params) -> Floats:
         return -np.expm1(-np.maximum(x, 0.0) / params["scale"])
 
-    def quantile(self, p: ArrayLike, params: Params) -> Floats:
-        p = np.asarray(p, dtype=np.float64)
+    def quantile(self, p: Floats, params: Params) -> Floats:
+
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.where((p >= 0.0) & (p <= 1.0), -params["scale"] * np.log1p(-p) + 0.0, np.nan)
 

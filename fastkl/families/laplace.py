@@ -86,13 +86,13 @@ class Laplace(UnivariateFamily):
         total = float(np.sum(-distance - weight * np.log(2.0 * params["scale"])))
         return total, {"loc": sign / params["scale"], "scale": (distance - weight) / params["scale"]}
 
-    def cdf(self, x: ArrayLike, params: Params) -> Floats:
+    def cdf(self, x: Floats, params: Params) -> Floats:
         z = (x - params["loc"]) / params["scale"]
         tail = 0.5 * np.exp(-np.abs(z))
         return np.where(z < 0.0, tail, 1.0 - tail)
 
-    def quantile(self, p: ArrayLike, params: Params) -> Floats:
-        p = np.asarray(p, dtype=np.float64)
+    def quantile(self, p: Floats, params: Params) -> Floats:
+
         with np.errstate(divide="ignore", invalid="ignore"):
             z = np.where(p < 0.5, np.log(2.0 * p), -np.log(2.0 * (1.0 - p)))
         return params["loc"] + params["scale"] * z  # type: ignore[no-any-return]

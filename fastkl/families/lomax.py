@@ -127,12 +127,12 @@ class Lomax(IterativeFamily):
         slope: Floats = np.average(0.5 * z * z, axis=0, weights=rows.weights) - 1.0
         return slope
 
-    def cdf(self, x: ArrayLike, params: Params) -> Floats:
+    def cdf(self, x: Floats, params: Params) -> Floats:
         r, shape = np.maximum(x, 0.0) / params["scale"], params["shape"]
         return -np.expm1(-np.where(np.isinf(shape), r, np.where(np.isinf(shape), 1.0, shape) * np.log1p(r)))
 
-    def quantile(self, p: ArrayLike, params: Params) -> Floats:
-        p, shape = np.asarray(p, dtype=np.float64), params["shape"]
+    def quantile(self, p: Floats, params: Params) -> Floats:
+        shape = params["shape"]
         with np.errstate(divide="ignore", invalid="ignore"):
             exponential = np.where(p >= 0.0, -np.log1p(-p), np.nan)
         return params["scale"] * np.where(np.isinf(shape), exponential, np.expm1(exponential / shape))  # type: ignore[no-any-return]

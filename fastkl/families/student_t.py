@@ -142,11 +142,11 @@ class StudentT(IterativeFamily):
 
     # -- the law -----------------------------------------------------------------------------------------------------------
 
-    def cdf(self, x: ArrayLike, params: Params) -> Floats:
+    def cdf(self, x: Floats, params: Params) -> Floats:
         z, df = (x - params["loc"]) / params["scale"], params["df"]
         return np.where(np.isinf(df), ndtr(z), stdtr(np.where(np.isinf(df), 1.0, df), z))
 
-    def quantile(self, p: ArrayLike, params: Params) -> Floats:
+    def quantile(self, p: Floats, params: Params) -> Floats:
         df, p = params["df"], np.asarray(p, dtype=np.float64)
         z = np.where(np.isinf(df), ndtri(p), stdtrit(np.where(np.isinf(df), 1.0, df), p))
         z = np.where(p == 0.0, -np.inf, z)  # stdtrit gives +inf there

@@ -93,11 +93,11 @@ class Uniform(UnivariateFamily):
     def information(self, statistics: Statistics, params: Params) -> Floats:
         return np.full((len(params["low"]), 2, 2), np.nan)
 
-    def cdf(self, x: ArrayLike, params: Params) -> Floats:
+    def cdf(self, x: Floats, params: Params) -> Floats:
         return np.clip((x - params["low"]) / (params["high"] - params["low"]), 0.0, 1.0)
 
-    def quantile(self, p: ArrayLike, params: Params) -> Floats:
-        p = np.asarray(p, dtype=np.float64)
+    def quantile(self, p: Floats, params: Params) -> Floats:
+
         return np.where((p >= 0.0) & (p <= 1.0), (1.0 - p) * params["low"] + p * params["high"], np.nan)
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:

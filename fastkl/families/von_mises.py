@@ -119,13 +119,13 @@ class VonMises(UnivariateFamily):
         by_loc = kappa * weight * (1.0 - self._deficit(statistics, loc))
         return np.moveaxis(np.array([[by_loc, cross], [cross, -weight * bessel_deficit(kappa)[1]]]), -1, 0)
 
-    def cdf(self, x: ArrayLike, params: Params) -> Floats:
+    def cdf(self, x: Floats, params: Params) -> Floats:
         from scipy import stats  # it takes longer to import than all of this package
 
         value: Floats = stats.vonmises.cdf(x, params["concentration"], loc=params["loc"])
         return value
 
-    def quantile(self, p: ArrayLike, params: Params) -> Floats:
+    def quantile(self, p: Floats, params: Params) -> Floats:
         from scipy import stats  # it takes longer to import than all of this package
 
         value: Floats = stats.vonmises.ppf(p, params["concentration"], loc=params["loc"])
