@@ -183,8 +183,8 @@ def raise_if_no_spread(constant: NDArray[np.bool_], statistics: Statistics, both
         column = int(np.flatnonzero(constant)[0])
         raise DegenerateDataError(
             f"Column {column} is constant: {statistics['mean'][column]:.6g} in every row (n_samples="
-            f"{statistics['weight'][column]:g}). The beta likelihood has no maximum, since it grows without bound as a and b go to "
-            "infinity. Leave the column out, or hold one of them fixed.",
+            f"{statistics['weight'][column]:g}). The beta likelihood has no maximum, since it grows without bound as "
+            "a and b go to infinity. Leave the column out, or hold one of them fixed.",
             column,
         )
 

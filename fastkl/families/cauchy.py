@@ -26,8 +26,9 @@ class Cauchy(LocationScaleFamily):
 
     Notes
     -----
-    With both parameters free the likelihood has one maximum (J. B. Copas 1975, doi:10.1093/biomet/62.3.701), unless half of the rows
-    or more share a value: then it has none. With scale fixed it may have one near every row: the highest is searched for.
+    With both parameters free the likelihood has one maximum (J. B. Copas 1975, doi:10.1093/biomet/62.3.701), unless half of
+    the rows or more share a value: then it has none. With scale fixed it may have one near every row: the highest is
+    searched for.
 
     Examples
     --------
@@ -74,7 +75,10 @@ class Cauchy(LocationScaleFamily):
         return np.where((p >= 0.0) & (p <= 1.0), value, np.nan)
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
-        return params["loc"] + params["scale"] * generator.standard_cauchy(size=(n_samples, len(params["loc"])))
+        value: Floats = params["loc"] + params["scale"] * generator.standard_cauchy(
+            size=(n_samples, len(params["loc"]))
+        )
+        return value
 
     def entropy(self, params: Params) -> float:
         return float(np.sum(np.log(4.0 * np.pi * params["scale"])))

@@ -1,6 +1,6 @@
-/* log(x / origin) with a relative error of a few roundings everywhere, x near the origin included: there the logarithm is taken of
- * 1 + u with u = (x - origin) / origin, whose numerator is exact. A power (x / origin)^shape then keeps its digits for shapes up to 1e6
- * and more, where rounding x / origin alone would cost shape roundings.
+/* log(x / origin) with a relative error of a few roundings everywhere, x near the origin included: there the logarithm is
+ * taken of 1 + u with u = (x - origin) / origin, whose numerator is exact. A power (x / origin)^shape then keeps its digits for
+ * shapes up to 1e6 and more, where rounding x / origin alone would cost shape roundings.
  */
 #ifndef FK_LOG_RATIO_H
 #define FK_LOG_RATIO_H

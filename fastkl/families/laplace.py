@@ -89,7 +89,8 @@ class Laplace(UnivariateFamily):
     def cdf(self, x: Floats, params: Params) -> Floats:
         z = (x - params["loc"]) / params["scale"]
         tail = 0.5 * np.exp(-np.abs(z))
-        return np.where(z < 0.0, tail, 1.0 - tail)
+        value: Floats = np.where(z < 0.0, tail, 1.0 - tail)
+        return value
 
     def quantile(self, p: Floats, params: Params) -> Floats:
 

@@ -34,9 +34,9 @@ class Lomax(IterativeFamily):
     Notes
     -----
     Where the likelihood rises as a and s go to infinity together, as it does for tails no heavier than exponential ones
-    (coefficient of variation at most 1), ``params_["shape"]`` is inf and ``params_["scale"]`` is the limit of s / a, the scale of the
-    exponential law; ``boundary_`` says so. With zeros among the rows the likelihood also grows without bound as a and s go to 0:
-    the estimate is the maximum inside, if there is one.
+    (coefficient of variation at most 1), ``params_["shape"]`` is inf and ``params_["scale"]`` is the limit of s / a, the scale
+    of the exponential law; ``boundary_`` says so. With zeros among the rows the likelihood also grows without bound as a and s
+    go to 0: the estimate is the maximum inside, if there is one.
 
     References
     ----------
@@ -86,7 +86,8 @@ class Lomax(IterativeFamily):
 
     def given_up(self, start: Params, params: Params) -> NDArray[np.bool_]:
         both_free = len(self.free_names()) == 2
-        return ((params["shape"] > LIMIT_SHAPE) | too_narrow(start, params)) & both_free
+        lost: NDArray[np.bool_] = ((params["shape"] > LIMIT_SHAPE) | too_narrow(start, params)) & both_free
+        return lost
 
     def settle(
         self, rows: Rows, fixed: Params, maximum: Maximum, tol: float, max_iter: int
@@ -112,8 +113,8 @@ class Lomax(IterativeFamily):
             return maximum, {}
         where = "" if at_limit.all() else f" in column {', '.join(map(str, np.flatnonzero(at_limit)))}"
         return maximum, {
-            "shape": f"shape is infinite{where}: the tail is no heavier than an exponential one, and the fit is the exponential law "
-            "with the scale given, the limit of scale / shape."
+            "shape": f"shape is infinite{where}: the tail is no heavier than an exponential one, and the fit is the exponential "
+            "law with the scale given, the limit of scale / shape."
         }
 
     def _means(self, rows: Rows) -> Floats:
@@ -129,13 +130,15 @@ class Lomax(IterativeFamily):
 
     def cdf(self, x: Floats, params: Params) -> Floats:
         r, shape = np.maximum(x, 0.0) / params["scale"], params["shape"]
-        return -np.expm1(-np.where(np.isinf(shape), r, np.where(np.isinf(shape), 1.0, shape) * np.log1p(r)))
+        value: Floats = -np.expm1(-np.where(np.isinf(shape), r, np.where(np.isinf(shape), 1.0, shape) * np.log1p(r)))
+        return value
 
     def quantile(self, p: Floats, params: Params) -> Floats:
         shape = params["shape"]
         with np.errstate(divide="ignore", invalid="ignore"):
             exponential = np.where(p >= 0.0, -np.log1p(-p), np.nan)
-        return params["scale"] * np.where(np.isinf(shape), exponential, np.expm1(exponential / shape))  # type: ignore[no-any-return]
+        value: Floats = params["scale"] * np.where(np.isinf(shape), exponential, np.expm1(exponential / shape))
+        return value
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
         shape = params["shape"]
@@ -152,8 +155,8 @@ def raise_if_all_zero(rows: Rows) -> None:
     """DegenerateDataError for the first column that is 0 in every row."""
     column = int(np.flatnonzero(np.all(rows.X == 0.0, axis=0))[0])
     raise DegenerateDataError(
-        f"Column {column} is 0 in every row (n_samples={rows.total_weight:g}). The lomax likelihood has no maximum, since it grows "
-        "without bound as scale goes to 0. Leave the column out.",
+        f"Column {column} is 0 in every row (n_samples={rows.total_weight:g}). The lomax likelihood has no maximum, since it "
+        "grows without bound as scale goes to 0. Leave the column out.",
         column,
     )
 

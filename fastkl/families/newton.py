@@ -116,9 +116,9 @@ def maximise(
         The last point of every column; a column whose start has no finite likelihood stays there, not converged.
     """
     params, at = start, evaluate(start)
-    for _ in range(MOST_WIDENINGS if widen else 0):
+    for _ in range(MOST_WIDENINGS):
         narrow = np.isneginf(at.value)
-        if not narrow.any():
+        if widen is None or not narrow.any():
             break
         params = widen(params, narrow)
         at = evaluate(params)

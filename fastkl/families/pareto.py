@@ -95,7 +95,8 @@ class Pareto(UnivariateFamily):
         return np.moveaxis(np.array([[weight / shape**2, cross], [cross, weight * shape / scale**2]]), -1, 0)
 
     def cdf(self, x: Floats, params: Params) -> Floats:
-        return -np.expm1(-params["shape"] * np.log(np.maximum(x, params["scale"]) / params["scale"]))
+        value: Floats = -np.expm1(-params["shape"] * np.log(np.maximum(x, params["scale"]) / params["scale"]))
+        return value
 
     def quantile(self, p: Floats, params: Params) -> Floats:
 

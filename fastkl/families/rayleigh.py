@@ -65,7 +65,8 @@ class Rayleigh(UnivariateFamily):
         return information
 
     def cdf(self, x: Floats, params: Params) -> Floats:
-        return -np.expm1(-0.5 * (np.maximum(x, 0.0) / params["scale"]) ** 2)
+        value: Floats = -np.expm1(-0.5 * (np.maximum(x, 0.0) / params["scale"]) ** 2)
+        return value
 
     def quantile(self, p: Floats, params: Params) -> Floats:
 

@@ -72,8 +72,8 @@ class Uniform(UnivariateFamily):
         if np.any(low == high):
             column = int(np.argmax(low == high))
             raise DegenerateDataError(
-                f"Column {column} is constant: {low[column]:.6g} in every row (n_samples={statistics['weight'][column]:g}). The uniform "
-                "likelihood has no maximum, since it grows without bound as high - low goes to 0. Leave the column out.",
+                f"Column {column} is constant: {low[column]:.6g} in every row (n_samples={statistics['weight'][column]:g}). The "
+                "uniform likelihood has no maximum, since it grows without bound as high - low goes to 0. Leave the column out.",
                 column,
             )
         sentences = {
@@ -94,7 +94,8 @@ class Uniform(UnivariateFamily):
         return np.full((len(params["low"]), 2, 2), np.nan)
 
     def cdf(self, x: Floats, params: Params) -> Floats:
-        return np.clip((x - params["low"]) / (params["high"] - params["low"]), 0.0, 1.0)
+        value: Floats = np.clip((x - params["low"]) / (params["high"] - params["low"]), 0.0, 1.0)
+        return value
 
     def quantile(self, p: Floats, params: Params) -> Floats:
 
