@@ -1,10 +1,11 @@
 /* Beta law in its saddle-point form: with n = a + b, m = a / n and phi(u) = u - log(1 + u) >= 0
  *
- *     log p(x) = -a phi(x / m - 1) - b phi((1 - x) / (1 - m) - 1) - log x - log(1 - x) + log(a b / 2 pi n) / 2 - (delta(a) + delta(b) - delta(n)),
+ *     log p(x) = -a phi(x / m - 1) - b phi((1 - x) / (1 - m) - 1) - log x - log(1 - x)
+ *                + log(a b / 2 pi n) / 2 - (delta(a) + delta(b) - delta(n)),
  *
- * delta being the error of Stirling's formula: no term of size n log n, so that shapes of 1e6 and more lose nothing. For the same reason
- * the statistics are weight, mean of x, mean of 1 - x (each with all its digits at its own end) and the sums of phi(x / mean - 1)
- * and phi((1 - x) / mean(1 - x) - 1), from which the mean logarithms follow. m comes with its rounding error as a second number.
+ * delta being the error of Stirling's formula: no term of size n log n, so that shapes of 1e6 and more lose nothing. For the same
+ * reason the statistics are weight, mean of x, mean of 1 - x (each with all its digits at its own end) and the sums of
+ * phi(x / mean - 1) and phi((1 - x) / mean(1 - x) - 1), from which the mean logarithms follow. m comes with its rounding error as a second number.
  */
 #ifndef FK_FAMILY_BETA_H
 #define FK_FAMILY_BETA_H
@@ -14,7 +15,8 @@
 #include "fk_moments.h"
 
 enum { BETA_WEIGHT, BETA_MEAN, BETA_COMPLEMENT, BETA_LOW_EXCESS, BETA_HIGH_EXCESS, BETA_STATISTICS };
-enum { BETA_A, BETA_B, BETA_M, BETA_M_LOW, BETA_1_M, BETA_1_M_LOW, BETA_INVERSE_M, BETA_INVERSE_1_M, BETA_NORMALISER, BETA_CONSTANTS };
+enum { BETA_A, BETA_B, BETA_M, BETA_M_LOW, BETA_1_M, BETA_1_M_LOW };
+enum { BETA_INVERSE_M = 6, BETA_INVERSE_1_M, BETA_NORMALISER, BETA_CONSTANTS };
 
 FK_INLINE void beta_statistics_body(const double *x, const double *w, ptrdiff_t n, double *record) {
     double y[FK_BLOCK], weight, low = 0.0, high = 0.0, low_left = 0.0, high_left = 0.0;

@@ -132,11 +132,11 @@ class Beta(UnivariateFamily):
         rows = [[weight * (polygamma(1, a) - common), cross], [cross, weight * (polygamma(1, b) - common)]]
         return np.moveaxis(np.array(rows), -1, 0)
 
-    def cdf(self, x: ArrayLike, params: Params) -> Floats:
+    def cdf(self, x: Floats, params: Params) -> Floats:
         value: Floats = betainc(params["a"], params["b"], np.clip(x, 0.0, 1.0))
         return value
 
-    def quantile(self, p: ArrayLike, params: Params) -> Floats:
+    def quantile(self, p: Floats, params: Params) -> Floats:
         value: Floats = betaincinv(params["a"], params["b"], p)
         return value
 
@@ -183,8 +183,8 @@ def raise_if_no_spread(constant: NDArray[np.bool_], statistics: Statistics, both
         column = int(np.flatnonzero(constant)[0])
         raise DegenerateDataError(
             f"Column {column} is constant: {statistics['mean'][column]:.6g} in every row (n_samples="
-            f"{statistics['weight'][column]:g}). The beta likelihood has no maximum, since it grows without bound as a and b go to "
-            "infinity. Leave the column out, or hold one of them fixed.",
+            f"{statistics['weight'][column]:g}). The beta likelihood has no maximum, since it grows without bound as "
+            "a and b go to infinity. Leave the column out, or hold one of them fixed.",
             column,
         )
 

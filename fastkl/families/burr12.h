@@ -14,32 +14,41 @@
 enum { BURR_C, BURR_D, BURR_SCALE, BURR_INVERSE_SCALE, BURR_NORMALISER, BURR_CONSTANTS };
 enum { BURR_SUMS = 10 };
 
-/* log(1 + exp(z)), or its stand-in exp(z) in the limit, where (d + 1) becomes 1 */
-FK_INLINE double burr12_softplus(double z, double e, int limit) {
-    double y = (z > 0.0 ? z : 0.0) + fk_log1p(e);
-    return limit ? fk_exp(z) : y;
-}
+/* log(1 + exp(z)) given e = exp(-|z|) */
+FK_INLINE double burr12_softplus(double z, double e) { return fk_select(z > 0.0, z, 0.0) + fk_log1p_unit(e); }
 
 static FK_CLONES void burr12_log_density(const double *FK_RESTRICT x, ptrdiff_t n, const double *FK_RESTRICT c,
                                          double *FK_RESTRICT out) {
     const double shape = c[BURR_C], scale = c[BURR_SCALE], inverse = c[BURR_INVERSE_SCALE], normaliser = c[BURR_NORMALISER];
-    const int limit = !(c[BURR_D] < INFINITY);
-    const double power = limit ? 1.0 : c[BURR_D] + 1.0;
+    const double power = c[BURR_D] + 1.0;
+    if (!(power < INFINITY)) {
+        FK_SIMD for (ptrdiff_t i = 0; i < n; i++) {
+            double l = fk_log_ratio(x[i], scale, inverse), z = shape * l;
+            out[i] += normaliser + ((z - l) - fk_exp(z));
+        }
+        return;
+    }
+    double y[FK_BLOCK]; /* two short loops overlap better than a long one */
+    FK_SIMD for (ptrdiff_t i = 0; i < n; i++) y[i] = fk_log_ratio(x[i], scale, inverse);
     FK_SIMD for (ptrdiff_t i = 0; i < n; i++) {
-        double l = fk_log_ratio(x[i], scale, inverse), z = shape * l;
-        out[i] += normaliser + ((z - l) - power * burr12_softplus(z, fk_exp(-fabs(z)), limit));
+        double l = y[i], z = shape * l;
+        out[i] += normaliser + ((z - l) - power * burr12_softplus(z, fk_exp(-fabs(z))));
     }
 }
 
-FK_INLINE void burr12_sums_body(const double *x, const double *w, ptrdiff_t n, const double *c, double *sums) {
+/* limit is a literal: in the limit exp(z) takes the place of log(1 + exp(z)) and of its derivatives, and d + 1 is 1. */
+FK_INLINE void burr12_sums_body(const double *x, const double *w, ptrdiff_t n, const double *c, int limit,
+                             double *sums) {
     const double shape = c[BURR_C], scale = c[BURR_SCALE], inverse = c[BURR_INVERSE_SCALE];
-    const int limit = !(c[BURR_D] < INFINITY);
     const double d = limit ? 0.0 : c[BURR_D], power = d + 1.0;
     double weight = 0.0, ls = 0.0, zs = 0.0, logs = 0.0, p_sum = 0.0, pz = 0.0, pq_sum = 0.0, pqz = 0.0, pqzz = 0.0;
+    double logarithms[FK_BLOCK];
+    FK_SIMD for (ptrdiff_t i = 0; i < n; i++) logarithms[i] = fk_log_ratio(x[i], scale, inverse);
     FK_SIMD_SUM(weight, ls, zs, logs, p_sum, pz, pq_sum, pqz, pqzz) for (ptrdiff_t i = 0; i < n; i++) {
-        double wi = w ? w[i] : 1.0, l = fk_log_ratio(x[i], scale, inverse), z = shape * l, e = fk_exp(-fabs(z));
-        double y = burr12_softplus(z, e, limit), r = 1.0 / (1.0 + e);
-        double p = limit ? y : (z > 0.0 ? r : e * r), pq = limit ? y : e * r * r;
+        double wi = w ? w[i] : 1.0, l = logarithms[i], z = shape * l;
+        double e = fk_exp(limit ? z : -fabs(z)), r = 1.0 / (1.0 + e);
+        double y = limit ? e : burr12_softplus(z, e);
+        double p = limit ? e : fk_select(z > 0.0, r, e * r), pq = limit ? e : e * r * r;
         weight += wi;
         ls += wi * l;
         zs += wi * z;
@@ -63,8 +72,9 @@ FK_INLINE void burr12_sums_body(const double *x, const double *w, ptrdiff_t n, c
 }
 
 static FK_CLONES void burr12_sums(const double *x, const double *w, ptrdiff_t n, const double *c, double *sums) {
-    if (w) burr12_sums_body(x, w, n, c, sums);
-    else burr12_sums_body(x, NULL, n, c, sums);
+    if (!(c[BURR_D] < INFINITY)) burr12_sums_body(x, w, n, c, 1, sums);
+    else if (w) burr12_sums_body(x, w, n, c, 0, sums);
+    else burr12_sums_body(x, NULL, n, c, 0, sums);
 }
 
 static const fk_column_kernel fk_kernel_burr12 = {

@@ -36,8 +36,8 @@ class Burr12(IterativeFamily):
 
     Notes
     -----
-    Where the likelihood rises as d and s go to infinity together, ``params_["d"]`` is inf and ``params_["scale"]`` is the limit of
-    s d^(-1/c), the scale of the Weibull law of shape c; ``boundary_`` says so.
+    Where the likelihood rises as d and s go to infinity together, ``params_["d"]`` is inf and ``params_["scale"]`` is the limit
+    of s d^(-1/c), the scale of the Weibull law of shape c; ``boundary_`` says so.
 
     References
     ----------
@@ -96,7 +96,8 @@ class Burr12(IterativeFamily):
     def given_up(self, start: Params, params: Params) -> NDArray[np.bool_]:
         free = self.free_names()
         away = (params["d"] > LIMIT_D) & ("d" in free and "scale" in free)
-        return away | ((params["c"] > LIMIT_C * start["c"]) & ("c" in free))
+        lost: NDArray[np.bool_] = away | ((params["c"] > LIMIT_C * start["c"]) & ("c" in free))
+        return lost
 
     def settle(
         self, rows: Rows, fixed: Params, maximum: Maximum, tol: float, max_iter: int
@@ -111,14 +112,13 @@ class Burr12(IterativeFamily):
         }
         at = self.evaluate(rows, params)
         limit = Maximum(params, at, fit.n_iter, np.isfinite(at.value))
-        # the slope by 1 / d at the limit, in nats per row
-        y = (rows.X.astype(np.float64) / params["scale"]) ** params["c"]
-        slope = np.average(0.5 * y * y - y, axis=0, weights=rows.weights)
-        lost = (maximum.params["d"] >= FAR_D) & (slope > 0.0) & ~maximum.converged
+        inside = maximum.params["d"] < FAR_D
+        slope = np.zeros(len(inside)) if inside.all() else self._slope_at_limit(rows, params)
+        lost = ~inside & (slope > 0.0) & ~maximum.converged
         if lost.any():
             # a sample of the rows favoured the limit, all of them do not
             d = np.where(lost, 2.0 + 2.0 / np.maximum(slope, 1e-9), maximum.params["d"])
-            start = {name: np.where(lost, value, maximum.params[name]) for name, value in params.items()}
+            start: Params = {name: np.where(lost, value, maximum.params[name]) for name, value in params.items()}
             start = {**start, "d": d, "scale": np.where(lost, start["scale"] * d ** (1.0 / start["c"]), start["scale"])}
             maximum = maximum.where(~lost, self.climb(rows, start, tol, max_iter))
         at_limit = (limit.at.value >= maximum.at.value) | ((maximum.params["d"] >= FAR_D) & (slope <= 0.0))
@@ -128,17 +128,23 @@ class Burr12(IterativeFamily):
             return maximum, {}
         where = "" if at_limit.all() else f" in column {', '.join(map(str, np.flatnonzero(at_limit)))}"
         return maximum, {
-            "d": f"d is infinite{where}: the tail is no heavier than a Weibull one, and the fit is the Weibull law of shape c with the "
-            "scale given, the limit of scale d^(-1/c)."
+            "d": f"d is infinite{where}: the tail is no heavier than a Weibull one, and the fit is the Weibull law of "
+            "shape c with the scale given, the limit of scale d^(-1/c)."
         }
+
+    def _slope_at_limit(self, rows: Rows, limit: Params) -> Floats:
+        """Slope of the mean log-likelihood by 1 / d at 1 / d = 0: the mean of y^2 / 2 - y with y = (x / scale)^c."""
+        y = (rows.X.astype(np.float64) / limit["scale"]) ** limit["c"]
+        slope: Floats = np.average(0.5 * y * y - y, axis=0, weights=rows.weights)
+        return slope
 
     def _raise_if_pareto(self, maximum: Maximum, weibull_shape: Floats) -> None:
         bad = ~maximum.converged & (maximum.params["c"] > 1e-2 * LIMIT_C * weibull_shape)
         if np.any(bad):
             column = int(np.flatnonzero(bad)[0])
             raise DegenerateDataError(
-                f"Column {column}: the burr12 likelihood has no maximum, since it rises as c goes to infinity with c d held, where the "
-                "law becomes a Pareto law. Fit the family 'pareto', or hold c or d fixed.",
+                f"Column {column}: the burr12 likelihood has no maximum, since it rises as c goes to infinity with c d "
+                "held, where the law becomes a Pareto law. Fit the family 'pareto', or hold c or d fixed.",
                 column,
             )
 
@@ -148,14 +154,15 @@ class Burr12(IterativeFamily):
         limit = np.isinf(params["d"])
         return limit, np.where(limit, 1.0, params["d"])
 
-    def cdf(self, x: ArrayLike, params: Params) -> Floats:
+    def cdf(self, x: Floats, params: Params) -> Floats:
         limit, d = self._outer(params)
         with np.errstate(over="ignore", divide="ignore"):
             z = params["c"] * np.log(np.maximum(x, 0.0) / params["scale"])
-            return -np.expm1(-np.where(limit, np.exp(z), d * np.logaddexp(0.0, z)))
+            value: Floats = -np.expm1(-np.where(limit, np.exp(z), d * np.logaddexp(0.0, z)))
+            return value
 
-    def quantile(self, p: ArrayLike, params: Params) -> Floats:
-        p = np.asarray(p, dtype=np.float64)
+    def quantile(self, p: Floats, params: Params) -> Floats:
+
         with np.errstate(divide="ignore", invalid="ignore"):
             exponential = np.where(p >= 0.0, -np.log1p(-p), np.nan)
         return self._from_exponential(exponential, params)

@@ -7,11 +7,10 @@
 FK_INLINE double cauchy_terms(double z, double *psi, double *slope) {
     double size = fabs(z), square = z * z, w = 1.0 + square;
     int far = size > 1e150;
-    double lost = far ? 0.0 : (square - (w - 1.0)) / w, y = fk_log(far ? size : w);
-    double inverse = far ? 0.0 : 1.0 / w;
-    *psi = far ? -2.0 / z : -2.0 * z * inverse;
-    *slope = far ? 0.0 : -2.0 * (inverse - square * inverse) * inverse;
-    return far ? -2.0 * y : -(y + lost);
+    double lost = (square - (w - 1.0)) / w, y = fk_log(fk_select(far, size, w)), inverse = fk_select(far, 0.0, 1.0 / w);
+    *psi = fk_select(far, -2.0 / z, -2.0 * z * inverse);
+    *slope = fk_select(far, 0.0, -2.0 * (inverse - square * inverse) * inverse);
+    return fk_select(far, -2.0 * y, -(y + lost));
 }
 FK_DEFINE_LOCATION_SCALE(cauchy)
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from fastkl.families.base import Floats, Params, Rows
 from fastkl.families.closed_form import register_kl
@@ -26,8 +26,9 @@ class Cauchy(LocationScaleFamily):
 
     Notes
     -----
-    With both parameters free the likelihood has one maximum (J. B. Copas 1975, doi:10.1093/biomet/62.3.701), unless half of the rows
-    or more share a value: then it has none. With scale fixed it may have one near every row: the highest is searched for.
+    With both parameters free the likelihood has one maximum (J. B. Copas 1975, doi:10.1093/biomet/62.3.701), unless half of
+    the rows or more share a value: then it has none. With scale fixed it may have one near every row: the highest is
+    searched for.
 
     Examples
     --------
@@ -59,14 +60,14 @@ class Cauchy(LocationScaleFamily):
         raise_if_collapsed(rows, maximum, self.name, "Leave the column out, or hold scale fixed.")
         return maximum, {}
 
-    def cdf(self, x: ArrayLike, params: Params) -> Floats:
+    def cdf(self, x: Floats, params: Params) -> Floats:
         # the arc cotangent keeps the digits of the lower tail
         z = (x - params["loc"]) / params["scale"]
         value: Floats = np.arctan2(1.0, -z) / np.pi
         return value
 
-    def quantile(self, p: ArrayLike, params: Params) -> Floats:
-        p = np.asarray(p, dtype=np.float64)
+    def quantile(self, p: Floats, params: Params) -> Floats:
+
         with np.errstate(divide="ignore", invalid="ignore"):
             z = np.where(p < 0.25, -1.0 / np.tan(np.pi * p), np.tan(np.pi * (p - 0.5)))
             z = np.where(p > 0.75, 1.0 / np.tan(np.pi * (1.0 - p)), z)
@@ -74,7 +75,10 @@ class Cauchy(LocationScaleFamily):
         return np.where((p >= 0.0) & (p <= 1.0), value, np.nan)
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
-        return params["loc"] + params["scale"] * generator.standard_cauchy(size=(n_samples, len(params["loc"])))
+        value: Floats = params["loc"] + params["scale"] * generator.standard_cauchy(
+            size=(n_samples, len(params["loc"]))
+        )
+        return value
 
     def entropy(self, params: Params) -> float:
         return float(np.sum(np.log(4.0 * np.pi * params["scale"])))

@@ -64,11 +64,12 @@ class Exponential(UnivariateFamily):
         ]
         return information
 
-    def cdf(self, x: ArrayLike, params: Params) -> Floats:
-        return -np.expm1(-np.maximum(x, 0.0) / params["scale"])
+    def cdf(self, x: Floats, params: Params) -> Floats:
+        value: Floats = -np.expm1(-np.maximum(x, 0.0) / params["scale"])
+        return value
 
-    def quantile(self, p: ArrayLike, params: Params) -> Floats:
-        p = np.asarray(p, dtype=np.float64)
+    def quantile(self, p: Floats, params: Params) -> Floats:
+
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.where((p >= 0.0) & (p <= 1.0), -params["scale"] * np.log1p(-p) + 0.0, np.nan)
 
@@ -85,8 +86,8 @@ def raise_if_zero(size: Floats, statistics: Statistics, family: str) -> None:
         column = int(np.flatnonzero(size == 0.0)[0])
         raise DegenerateDataError(
             f"Column {column} is 0 in every row, or so small that its sums underflow (n_samples="
-            f"{statistics['weight'][column]:g}). The {family} likelihood then has no maximum, since it grows without bound as scale "
-            "goes to 0. Leave the column out, rescale it, or hold scale fixed.",
+            f"{statistics['weight'][column]:g}). The {family} likelihood then has no maximum, since it grows without bound as "
+            "scale goes to 0. Leave the column out, rescale it, or hold scale fixed.",
             column,
         )
 

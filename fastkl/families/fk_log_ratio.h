@@ -1,6 +1,6 @@
-/* log(x / origin) with a relative error of a few roundings everywhere, x near the origin included: there the logarithm is taken of
- * 1 + u with u = (x - origin) / origin, whose numerator is exact. A power (x / origin)^shape then keeps its digits for shapes up to 1e6
- * and more, where rounding x / origin alone would cost shape roundings.
+/* log(x / origin) with a relative error of a few roundings everywhere, x near the origin included: there the logarithm is
+ * taken of 1 + u with u = (x - origin) / origin, whose numerator is exact. A power (x / origin)^shape then keeps its digits for
+ * shapes up to 1e6 and more, where rounding x / origin alone would cost shape roundings.
  */
 #ifndef FK_LOG_RATIO_H
 #define FK_LOG_RATIO_H
@@ -10,20 +10,34 @@
 #define FK_TINY 0x1p-500 /* below it x is scaled up, so that x / origin keeps its digits */
 #define FK_TINY_LOG (-500.0 * 0.693147180559945309417)
 
+/* condition ? a : b by bits: no compiler makes a branch of it, which would keep the loop from becoming a vector loop. */
+FK_INLINE double fk_select(int condition, double a, double b) {
+    uint64_t mask = -(uint64_t)(condition != 0);
+    return fk_double((fk_bits(a) & mask) | (fk_bits(b) & ~mask));
+}
+
 FK_INLINE double fk_log_ratio(double x, double origin, double inverse) {
-    double u = (x - origin) * inverse;
-    int near = (u > -0.5) & (u < 1.0), tiny = (x < FK_TINY) & !near;
-    double w = near ? 1.0 + u : (tiny ? x * 0x1p500 : x) * inverse;
-    double lost = near ? (u - (w - 1.0)) / w : 0.0; /* what rounding 1 + u to w took away */
-    double y = fk_log(w) + lost;
-    return tiny ? y + FK_TINY_LOG : y;
+    double u = (x - origin) * inverse, sum = 1.0 + u;
+    int near = (u > -0.5) & (u < 1.0), tiny = x < FK_TINY;
+    double far = x * fk_select(tiny, 0x1p500, 1.0) * inverse;
+    /* what rounding 1 + u took away, over 1 + u, for which a parabola is near enough */
+    double lost = (u - (sum - 1.0)) * (3.5 - sum * (3.5 - sum));
+    return fk_log(fk_select(near, sum, far)) + fk_select(near, lost, fk_select(tiny, FK_TINY_LOG, 0.0));
+}
+
+/* log(1 + e) for 0 <= e <= 1: no exponent to split off but a possible factor 2, and no rounding of 1 + e to make good. */
+FK_INLINE double fk_log1p_unit(double e) {
+    int upper = e > 0.41421356237309503;
+    double f = fk_select(upper, 0.5 * (e - 1.0), e), half_square = 0.5 * f * f;
+    double y = fk_log_tail(f, half_square) + fk_select(upper, FK_LN2_LO, 0.0);
+    return fk_select(upper, FK_LN2_HI, 0.0) - ((half_square - y) - f);
 }
 
 /* phi(u) = u - log(1 + u) >= 0 at u = x / origin - 1, given log(x / origin). */
 FK_INLINE double fk_phi(double u, double log_ratio) {
     double half_square = 0.5 * u * u;
     double near = half_square - fk_log_tail(u, half_square);
-    return u > -0.25 && u < 0.4 ? near : u - log_ratio;
+    return fk_select((u > -0.25) & (u < 0.4), near, u - log_ratio);
 }
 
 #endif

@@ -111,11 +111,11 @@ class Gamma(UnivariateFamily):
         rows = [[weight * polygamma(1, shape), cross], [cross, weight * (2.0 * mean / scale - shape) / scale**2]]
         return np.moveaxis(np.array(rows), -1, 0)
 
-    def cdf(self, x: ArrayLike, params: Params) -> Floats:
+    def cdf(self, x: Floats, params: Params) -> Floats:
         value: Floats = gammainc(params["shape"], np.maximum(x, 0.0) / params["scale"])
         return value
 
-    def quantile(self, p: ArrayLike, params: Params) -> Floats:
+    def quantile(self, p: Floats, params: Params) -> Floats:
         value: Floats = params["scale"] * gammaincinv(params["shape"], p)
         return value
 

@@ -33,7 +33,8 @@ def log_minus_digamma(a: ArrayLike) -> Floats:
     large = np.maximum(a, _LARGE)
     series = 0.5 / large + np.polynomial.polynomial.polyval(large**-2.0, _DIGAMMA) / large**2
     small = np.minimum(a, _LARGE)
-    return np.where(a >= _LARGE, series, np.log(small) - digamma(small))
+    value: Floats = np.where(a >= _LARGE, series, np.log(small) - digamma(small))
+    return value
 
 
 def log_excess(u: ArrayLike) -> Floats:
@@ -41,7 +42,8 @@ def log_excess(u: ArrayLike) -> Floats:
     u = np.asarray(u, dtype=np.float64)
     coefficients = [0.0, 0.0] + [(-1.0) ** k / k for k in range(2, 20)]
     series = np.polynomial.polynomial.polyval(np.clip(u, -0.1, 0.1), coefficients)
-    return np.where(np.abs(u) < 0.1, series, u - np.log1p(u))
+    value: Floats = np.where(np.abs(u) < 0.1, series, u - np.log1p(u))
+    return value
 
 
 # (2^-2k - 1) B_2k / (k (2k - 1)) for k = 1, 2, ...: the coefficients of a^(1 - 2k) in log(Gamma(a + 1/2) / (Gamma(a) sqrt(a)))

@@ -3,7 +3,7 @@
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from scipy.special import gammaln
 
 from fastkl.families.base import Floats, Params, Rows
@@ -48,12 +48,12 @@ class Gumbel(LocationScaleFamily):
         scale = deviation * SD_RATIO
         return [{"loc": mean - np.euler_gamma * scale, "scale": scale, **fixed}]
 
-    def cdf(self, x: ArrayLike, params: Params) -> Floats:
+    def cdf(self, x: Floats, params: Params) -> Floats:
         with np.errstate(over="ignore"):
             value: Floats = np.exp(-np.exp(-(x - params["loc"]) / params["scale"]))
         return value
 
-    def quantile(self, p: ArrayLike, params: Params) -> Floats:
+    def quantile(self, p: Floats, params: Params) -> Floats:
         with np.errstate(divide="ignore", invalid="ignore"):
             value: Floats = params["loc"] - params["scale"] * np.log(-np.log(p))
         return value

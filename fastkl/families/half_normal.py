@@ -67,12 +67,12 @@ class HalfNormal(UnivariateFamily):
         information: Floats = (statistics["weight"] * by_row)[:, None, None]
         return information
 
-    def cdf(self, x: ArrayLike, params: Params) -> Floats:
+    def cdf(self, x: Floats, params: Params) -> Floats:
         value: Floats = erf(np.maximum(x, 0.0) / (params["scale"] * np.sqrt(2.0)))
         return value
 
-    def quantile(self, p: ArrayLike, params: Params) -> Floats:
-        p = np.asarray(p, dtype=np.float64)
+    def quantile(self, p: Floats, params: Params) -> Floats:
+
         return np.where(p >= 0.0, params["scale"] * np.sqrt(2.0) * erfinv(p), np.nan)
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:

@@ -82,13 +82,13 @@ class InverseGaussian(UnivariateFamily):
         rows = [[weight * shape * (1.0 / mean**3 + 3.0 * gap / mean), cross], [cross, 0.5 * weight / shape**2]]
         return np.moveaxis(np.array(rows), -1, 0)
 
-    def cdf(self, x: ArrayLike, params: Params) -> Floats:
+    def cdf(self, x: Floats, params: Params) -> Floats:
         from scipy import stats  # it takes longer to import than all of this package
 
         value: Floats = stats.invgauss.cdf(x, params["mean"] / params["shape"], scale=params["shape"])
         return value
 
-    def quantile(self, p: ArrayLike, params: Params) -> Floats:
+    def quantile(self, p: Floats, params: Params) -> Floats:
         from scipy import stats  # it takes longer to import than all of this package
 
         value: Floats = stats.invgauss.ppf(p, params["mean"] / params["shape"], scale=params["shape"])

@@ -11,12 +11,12 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from fastkl.exceptions import SupportError
 from fastkl.families.base import Fit, Floats, Params, Rows, Statistics
 from fastkl.families.newton import Evaluation, Maximum, maximise
 from fastkl.families.univariate import UnivariateFamily, raise_if_constant
 
 SAMPLE_ROWS = 16384
-MOST_WIDENINGS = 400
 
 
 class IterativeFamily(UnivariateFamily):
@@ -95,22 +95,19 @@ class IterativeFamily(UnivariateFamily):
         return -np.inf if row >= 0 else float(np.sum(sums[:, 0]))
 
     def gradient(self, rows: Rows, params: Params) -> Params:
+        return self.log_likelihood_and_gradient(rows, params)[1]
+
+    def log_likelihood_and_gradient(self, rows: Rows, params: Params) -> tuple[float, Params]:
         at = self.evaluate(rows, params)
         self._raise_if_overflow(rows, at.gradient)
-        return self.natural(params, at)[0]
+        return float(np.sum(at.value)), self.natural(params, at)[0]
 
     # -- fit ---------------------------------------------------------------------------------------------------------------
 
     def fit(self, rows: Rows, tol: float, max_iter: int) -> tuple[Fit, Statistics]:
         with np.errstate(all="ignore"):
             fixed = self.fixed_columns(rows.X.shape[1])
-            sample = self._sample(rows)
-            starts = self.starts(sample, fixed)
-            if sample is not rows:
-                self._check_inside(rows, *self._first_outside(rows, starts[0]))
-            maximum = self._best(sample, starts, tol, max_iter)
-            if sample is not rows:
-                maximum = self._best(rows, [maximum.params], tol, max_iter)
+            maximum = self._ascent(rows, fixed, tol, max_iter)
             self._raise_if_overflow(rows, maximum.at.value)
             maximum, boundary = self.settle(rows, fixed, maximum, tol, max_iter)
             information = -self.natural(maximum.params, maximum.at)[1]
@@ -130,10 +127,15 @@ class IterativeFamily(UnivariateFamily):
             raise_if_constant(constant, statistics, self.name, self.degenerate[-1])
         return rows
 
-    def _first_outside(self, rows: Rows, params: Params) -> tuple[int, int]:
-        constants = np.ascontiguousarray(np.stack(np.broadcast_arrays(*self.constants(params)), axis=1))
-        _, row, column = self.kernel().sums(rows.X, None, constants, self.support, rows.n_threads)
-        return row, column
+    def _ascent(self, rows: Rows, fixed: Params, tol: float, max_iter: int) -> Maximum:
+        sample = self._sample(rows)
+        starts = self.starts(sample, fixed)
+        try:
+            maximum = self._best(sample, starts, tol, max_iter)
+        except SupportError:
+            self.evaluate(rows, starts[0])  # names the first row outside, the sample holds a later one
+            raise
+        return maximum if sample is rows else self.climb(rows, maximum.params, tol, max_iter)
 
     def _best(self, rows: Rows, starts: list[Params], tol: float, max_iter: int) -> Maximum:
         """The highest of the maxima reached from the starts."""
@@ -141,24 +143,18 @@ class IterativeFamily(UnivariateFamily):
 
     def climb(self, rows: Rows, start: Params, tol: float, max_iter: int) -> Maximum:
         """The maximum reached from one start."""
-        start = self._widened(rows, start)
         free = np.array([name in self.free_names() for name in self.coordinates])
         return maximise(
             lambda params: self.evaluate(rows, params), self.move, start, free, rows.total_weight, tol, max_iter,
-            lambda params: self.given_up(start, params),
+            lambda params: self.given_up(start, params), self._widened,
         )  # fmt: skip
 
-    def _widened(self, rows: Rows, start: Params) -> Params:
-        """The start, wide enough for the likelihood not to overflow at the row farthest out."""
+    def _widened(self, start: Params, narrow: NDArray[np.bool_]) -> Params:
+        """A start wider in those columns: the likelihood has underflowed at the row farthest out."""
         name, factor = self.spread
         if name not in self.free_names():
             return start
-        for _ in range(MOST_WIDENINGS):
-            narrow = np.isneginf(self.evaluate(rows, start).value)
-            if not narrow.any():
-                break
-            start = {**start, name: np.where(narrow, factor * start[name], start[name])}
-        return start
+        return {**start, name: np.where(narrow, factor * start[name], start[name])}
 
 
 def sample_of(rows: Rows) -> Rows:
@@ -178,5 +174,7 @@ def weighted_moments(rows: Rows, transform: np.ufunc | None = None) -> tuple[Flo
     if transform is not None:
         values = transform(values)
     mean = np.average(values, axis=0, weights=rows.weights)
-    deviation = np.sqrt(np.average((values - mean) ** 2, axis=0, weights=rows.weights))
+    # in units of the largest, so that no square overflows or underflows
+    largest = np.maximum(np.max(np.abs(values - mean), axis=0), 1e-300)
+    deviation = largest * np.sqrt(np.average(((values - mean) / largest) ** 2, axis=0, weights=rows.weights))
     return mean, np.where(deviation > 0.0, deviation, np.maximum(1e-3 * np.abs(mean), 1e-300))

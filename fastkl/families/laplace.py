@@ -58,6 +58,7 @@ class Laplace(UnivariateFamily):
         sums, _, _ = self.kernel().sums(rows.X, rows.weights, constants, self.support, rows.n_threads)
         return sums[:, 0], sums[:, 1], sums[:, 2]
 
+    @np.errstate(over="ignore", divide="ignore")
     def fit(self, rows: Rows, tol: float, max_iter: int) -> tuple[Fit, Statistics]:
         d = rows.X.shape[1]
         fixed = self.fixed_columns(d)
@@ -67,7 +68,7 @@ class Laplace(UnivariateFamily):
         raise_if_constant(scale == 0.0, {"weight": weight, "value": loc}, self.name, "scale goes to 0")
         self._raise_if_overflow(rows, scale)
         information = np.zeros((d, 2, 2))
-        information[:, [0, 1], [0, 1]] = (weight / scale**2)[:, None]
+        information[:, [0, 1], [0, 1]] = (weight / scale / scale)[:, None]
         total = float(np.sum(-distance / scale - weight * np.log(2.0 * scale)))
         return Fit({"loc": loc, "scale": scale}, log_likelihood=total), {"weight": weight, "information": information}
 
@@ -77,17 +78,22 @@ class Laplace(UnivariateFamily):
 
     def gradient(self, rows: Rows, params: Params) -> Params:
         """The slope by loc counts a row at loc as 0, halfway between the slopes on its two sides."""
+        return self.log_likelihood_and_gradient(rows, params)[1]
+
+    def log_likelihood_and_gradient(self, rows: Rows, params: Params) -> tuple[float, Params]:
         weight, distance, sign = self._sums(rows, params)
         self._raise_if_overflow(rows, distance)
-        return {"loc": sign / params["scale"], "scale": (distance - weight) / params["scale"]}
+        total = float(np.sum(-distance - weight * np.log(2.0 * params["scale"])))
+        return total, {"loc": sign / params["scale"], "scale": (distance - weight) / params["scale"]}
 
-    def cdf(self, x: ArrayLike, params: Params) -> Floats:
+    def cdf(self, x: Floats, params: Params) -> Floats:
         z = (x - params["loc"]) / params["scale"]
         tail = 0.5 * np.exp(-np.abs(z))
-        return np.where(z < 0.0, tail, 1.0 - tail)
+        value: Floats = np.where(z < 0.0, tail, 1.0 - tail)
+        return value
 
-    def quantile(self, p: ArrayLike, params: Params) -> Floats:
-        p = np.asarray(p, dtype=np.float64)
+    def quantile(self, p: Floats, params: Params) -> Floats:
+
         with np.errstate(divide="ignore", invalid="ignore"):
             z = np.where(p < 0.5, np.log(2.0 * p), -np.log(2.0 * (1.0 - p)))
         return params["loc"] + params["scale"] * z  # type: ignore[no-any-return]

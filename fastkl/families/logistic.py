@@ -3,7 +3,7 @@
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from scipy.special import expit, logit
 
 from fastkl.families.base import Floats, Params, Rows
@@ -42,11 +42,11 @@ class Logistic(LocationScaleFamily):
         mean, deviation = weighted_moments(rows)
         return [{"loc": mean, "scale": deviation * (np.sqrt(3.0) / np.pi), **fixed}]
 
-    def cdf(self, x: ArrayLike, params: Params) -> Floats:
+    def cdf(self, x: Floats, params: Params) -> Floats:
         value: Floats = expit((x - params["loc"]) / params["scale"])
         return value
 
-    def quantile(self, p: ArrayLike, params: Params) -> Floats:
+    def quantile(self, p: Floats, params: Params) -> Floats:
         value: Floats = params["loc"] + params["scale"] * logit(p)
         return value
 

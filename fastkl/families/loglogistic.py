@@ -3,7 +3,7 @@
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from scipy.special import expit, logit
 
 from fastkl.families.base import Floats, Params, Rows
@@ -39,12 +39,12 @@ class Loglogistic(LogLocationScaleFamily):
         mean, deviation = weighted_moments(rows, np.log)
         return [{"shape": np.pi / (np.sqrt(3.0) * deviation), "scale": np.exp(mean), **fixed}]
 
-    def cdf(self, x: ArrayLike, params: Params) -> Floats:
+    def cdf(self, x: Floats, params: Params) -> Floats:
         with np.errstate(divide="ignore"):
             value: Floats = expit(params["shape"] * np.log(np.maximum(x, 0.0) / params["scale"]))
         return value
 
-    def quantile(self, p: ArrayLike, params: Params) -> Floats:
+    def quantile(self, p: Floats, params: Params) -> Floats:
         value: Floats = params["scale"] * np.exp(logit(p) / params["shape"])
         return value
 

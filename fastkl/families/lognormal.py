@@ -84,12 +84,12 @@ class Lognormal(UnivariateFamily):
         rows = [[weight / sd**2, cross], [cross, (3.0 * squares / sd**2 - weight) / sd**2]]
         return np.moveaxis(np.array(rows), -1, 0)
 
-    def cdf(self, x: ArrayLike, params: Params) -> Floats:
+    def cdf(self, x: Floats, params: Params) -> Floats:
         with np.errstate(divide="ignore"):
             value: Floats = ndtr((np.log(np.maximum(x, 0.0)) - params["meanlog"]) / params["sdlog"])
         return value
 
-    def quantile(self, p: ArrayLike, params: Params) -> Floats:
+    def quantile(self, p: Floats, params: Params) -> Floats:
         value: Floats = np.exp(params["meanlog"] + params["sdlog"] * ndtri(p))
         return value
 

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastkl.exceptions import DegenerateDataError
+from fastkl.families._kernels import column_kernel
 from fastkl.families.base import Floats, Params, Rows
 from fastkl.families.iterative import IterativeFamily
 from fastkl.families.newton import Maximum
@@ -33,9 +34,9 @@ class Lomax(IterativeFamily):
     Notes
     -----
     Where the likelihood rises as a and s go to infinity together, as it does for tails no heavier than exponential ones
-    (coefficient of variation at most 1), ``params_["shape"]`` is inf and ``params_["scale"]`` is the limit of s / a, the scale of the
-    exponential law; ``boundary_`` says so. With zeros among the rows the likelihood also grows without bound as a and s go to 0:
-    the estimate is the maximum inside, if there is one.
+    (coefficient of variation at most 1), ``params_["shape"]`` is inf and ``params_["scale"]`` is the limit of s / a, the scale
+    of the exponential law; ``boundary_`` says so. With zeros among the rows the likelihood also grows without bound as a and s
+    go to 0: the estimate is the maximum inside, if there is one.
 
     References
     ----------
@@ -85,21 +86,20 @@ class Lomax(IterativeFamily):
 
     def given_up(self, start: Params, params: Params) -> NDArray[np.bool_]:
         both_free = len(self.free_names()) == 2
-        return ((params["shape"] > LIMIT_SHAPE) | too_narrow(start, params)) & both_free
+        lost: NDArray[np.bool_] = ((params["shape"] > LIMIT_SHAPE) | too_narrow(start, params)) & both_free
+        return lost
 
     def settle(
         self, rows: Rows, fixed: Params, maximum: Maximum, tol: float, max_iter: int
     ) -> tuple[Maximum, dict[str, str]]:
         if fixed:
             return maximum, {}
-        values = rows.X.astype(np.float64)
-        mean = np.average(values, axis=0, weights=rows.weights)
-        # the slope by 1 / shape at the limit, in nats per row
-        slope = np.average(0.5 * (values / mean) ** 2, axis=0, weights=rows.weights) - 1.0
+        (_, mean), inside = self._means(rows), maximum.params["shape"] < FAR_SHAPE
+        slope = np.zeros(len(inside)) if inside.all() else self._slope_at_limit(rows, mean)
         params = {"shape": np.full_like(mean, np.inf), "scale": mean}
         at = self.evaluate(rows, params)
         limit = Maximum(params, at, 1, np.isfinite(at.value))
-        lost = (maximum.params["shape"] >= FAR_SHAPE) & (slope > 0.0) & ~maximum.converged
+        lost = ~inside & (slope > 0.0) & ~maximum.converged
         if lost.any():
             # a sample of the rows favoured the limit, all of them do not
             shape = np.where(lost, 2.0 + 2.0 / np.maximum(slope, 1e-9), maximum.params["shape"])
@@ -113,19 +113,32 @@ class Lomax(IterativeFamily):
             return maximum, {}
         where = "" if at_limit.all() else f" in column {', '.join(map(str, np.flatnonzero(at_limit)))}"
         return maximum, {
-            "shape": f"shape is infinite{where}: the tail is no heavier than an exponential one, and the fit is the exponential law "
-            "with the scale given, the limit of scale / shape."
+            "shape": f"shape is infinite{where}: the tail is no heavier than an exponential one, and the fit is the exponential "
+            "law with the scale given, the limit of scale / shape."
         }
 
-    def cdf(self, x: ArrayLike, params: Params) -> Floats:
-        r, shape = np.maximum(x, 0.0) / params["scale"], params["shape"]
-        return -np.expm1(-np.where(np.isinf(shape), r, np.where(np.isinf(shape), 1.0, shape) * np.log1p(r)))
+    def _means(self, rows: Rows) -> Floats:
+        """Weight and mean of every column, (2, d)."""
+        means: Floats = column_kernel("exponential").statistics(rows.X, rows.weights, self.support, rows.n_threads)[0].T
+        return means
 
-    def quantile(self, p: ArrayLike, params: Params) -> Floats:
-        p, shape = np.asarray(p, dtype=np.float64), params["shape"]
+    def _slope_at_limit(self, rows: Rows, mean: Floats) -> Floats:
+        """Slope of the mean log-likelihood by 1 / shape at 1 / shape = 0: half the mean of (x / mean)^2, less 1."""
+        z = rows.X / mean
+        slope: Floats = np.average(0.5 * z * z, axis=0, weights=rows.weights) - 1.0
+        return slope
+
+    def cdf(self, x: Floats, params: Params) -> Floats:
+        r, shape = np.maximum(x, 0.0) / params["scale"], params["shape"]
+        value: Floats = -np.expm1(-np.where(np.isinf(shape), r, np.where(np.isinf(shape), 1.0, shape) * np.log1p(r)))
+        return value
+
+    def quantile(self, p: Floats, params: Params) -> Floats:
+        shape = params["shape"]
         with np.errstate(divide="ignore", invalid="ignore"):
             exponential = np.where(p >= 0.0, -np.log1p(-p), np.nan)
-        return params["scale"] * np.where(np.isinf(shape), exponential, np.expm1(exponential / shape))  # type: ignore[no-any-return]
+        value: Floats = params["scale"] * np.where(np.isinf(shape), exponential, np.expm1(exponential / shape))
+        return value
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
         shape = params["shape"]
@@ -142,8 +155,8 @@ def raise_if_all_zero(rows: Rows) -> None:
     """DegenerateDataError for the first column that is 0 in every row."""
     column = int(np.flatnonzero(np.all(rows.X == 0.0, axis=0))[0])
     raise DegenerateDataError(
-        f"Column {column} is 0 in every row (n_samples={rows.total_weight:g}). The lomax likelihood has no maximum, since it grows "
-        "without bound as scale goes to 0. Leave the column out.",
+        f"Column {column} is 0 in every row (n_samples={rows.total_weight:g}). The lomax likelihood has no maximum, since it "
+        "grows without bound as scale goes to 0. Leave the column out.",
         column,
     )
 

@@ -17,6 +17,7 @@ from fastkl.families.base import Floats, Params
 LONGEST_STEP = 2.5  # coordinates are logarithms, or locations in units of the scale
 SHORTEN = 0.25
 MOST_SHORTENINGS = 40
+MOST_WIDENINGS = 400
 NOISE = 1e-13  # relative rounding error of a sum over the rows
 RELATIVE_TARGET = 1e-13  # the last steps square the error: going beyond tol costs one of them
 
@@ -84,6 +85,7 @@ def maximise(
     tol: float,
     max_iter: int,
     given_up: Callable[[Params], NDArray[np.bool_]] | None = None,
+    widen: Callable[[Params, NDArray[np.bool_]], Params] | None = None,
 ) -> Maximum:
     """Climb from ``start`` in every column at once.
 
@@ -105,6 +107,8 @@ def maximise(
         Most evaluations at new parameters, shortened steps not counted.
     given_up : callable, default=None
         Columns that need not go on, because they run into a boundary.
+    widen : callable, default=None
+        ``widen(params, columns)``: what to try where the start has likelihood 0.
 
     Returns
     -------
@@ -112,6 +116,12 @@ def maximise(
         The last point of every column; a column whose start has no finite likelihood stays there, not converged.
     """
     params, at = start, evaluate(start)
+    for _ in range(MOST_WIDENINGS):
+        narrow = np.isneginf(at.value)
+        if widen is None or not narrow.any():
+            break
+        params = widen(params, narrow)
+        at = evaluate(params)
     if not free.any():
         return Maximum(params, at, 1, np.isfinite(at.value))
     before = np.full(at.value.shape, np.inf)

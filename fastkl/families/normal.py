@@ -93,11 +93,11 @@ class Normal(UnivariateFamily):
         rows = [[weight / scale**2, cross], [cross, (3.0 * squares / scale**2 - weight) / scale**2]]
         return np.moveaxis(np.array(rows), -1, 0)
 
-    def cdf(self, x: ArrayLike, params: Params) -> Floats:
+    def cdf(self, x: Floats, params: Params) -> Floats:
         value: Floats = ndtr((x - params["loc"]) / params["scale"])
         return value
 
-    def quantile(self, p: ArrayLike, params: Params) -> Floats:
+    def quantile(self, p: Floats, params: Params) -> Floats:
         value: Floats = params["loc"] + params["scale"] * ndtri(p)
         return value
 

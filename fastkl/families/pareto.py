@@ -94,11 +94,12 @@ class Pareto(UnivariateFamily):
         cross = -weight / scale
         return np.moveaxis(np.array([[weight / shape**2, cross], [cross, weight * shape / scale**2]]), -1, 0)
 
-    def cdf(self, x: ArrayLike, params: Params) -> Floats:
-        return -np.expm1(-params["shape"] * np.log(np.maximum(x, params["scale"]) / params["scale"]))
+    def cdf(self, x: Floats, params: Params) -> Floats:
+        value: Floats = -np.expm1(-params["shape"] * np.log(np.maximum(x, params["scale"]) / params["scale"]))
+        return value
 
-    def quantile(self, p: ArrayLike, params: Params) -> Floats:
-        p = np.asarray(p, dtype=np.float64)
+    def quantile(self, p: Floats, params: Params) -> Floats:
+
         with np.errstate(divide="ignore", invalid="ignore"):
             value = params["scale"] * np.exp(-np.log1p(-p) / params["shape"])
         return np.where(p >= 0.0, value, np.nan)

@@ -64,11 +64,12 @@ class Rayleigh(UnivariateFamily):
         information: Floats = (statistics["weight"] * by_row)[:, None, None]
         return information
 
-    def cdf(self, x: ArrayLike, params: Params) -> Floats:
-        return -np.expm1(-0.5 * (np.maximum(x, 0.0) / params["scale"]) ** 2)
+    def cdf(self, x: Floats, params: Params) -> Floats:
+        value: Floats = -np.expm1(-0.5 * (np.maximum(x, 0.0) / params["scale"]) ** 2)
+        return value
 
-    def quantile(self, p: ArrayLike, params: Params) -> Floats:
-        p = np.asarray(p, dtype=np.float64)
+    def quantile(self, p: Floats, params: Params) -> Floats:
+
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.where(p >= 0.0, params["scale"] * np.sqrt(-2.0 * np.log1p(-p)), np.nan)
 

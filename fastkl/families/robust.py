@@ -61,7 +61,7 @@ def raise_if_collapsed(rows: Rows, maximum: Maximum, family: str, remedy: str) -
     if np.any(collapsed):
         column = int(np.flatnonzero(collapsed)[0])
         raise DegenerateDataError(
-            f"Column {column} holds too many rows with the same value, near {maximum.params['loc'][column]:.6g} (of {len(rows.X)} "
-            f"rows): the {family} likelihood grows without bound as scale goes to 0 there. {remedy}",
+            f"Column {column} holds too many rows with the same value, near {maximum.params['loc'][column]:.6g} (of "
+            f"{len(rows.X)} rows): the {family} likelihood grows without bound as scale goes to 0 there. {remedy}",
             column,
         )

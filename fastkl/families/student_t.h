@@ -1,14 +1,14 @@
 /* Student's t: log p(x) = -(df + 1) / 2 log(1 + z^2 / df) + normaliser, z = (x - loc) / scale; df = inf is the normal law.
  *
- * The sums are taken in t = log df, u = loc / scale and v = log scale. The derivative by t holds df (log(1 + q) - q / (1 + q)) with
- * q = z^2 / df, a difference of order q^2: for small q it is taken from the tail of the logarithm's series, so that large df
+ * The sums are taken in t = log df, u = loc / scale and v = log scale. The derivative by t holds
+ * df (log(1 + q) - q / (1 + q)) with q = z^2 / df, a difference of order q^2: for small q it is taken from the tail of the logarithm's series, so that large df
  * keep their digits. The normaliser and its first two derivatives by t come with the constants.
  */
 #ifndef FK_FAMILY_STUDENT_T_H
 #define FK_FAMILY_STUDENT_T_H
 
 #include "fk_column.h"
-#include "fk_math.h"
+#include "fk_log_ratio.h"
 
 enum { T_DF, T_INVERSE_DF, T_LOG_DF, T_LOC, T_INVERSE_SCALE, T_NORMALISER, T_SLOPE, T_CURVATURE, T_CONSTANTS };
 enum { T_SUMS = 10 };
@@ -17,9 +17,9 @@ enum { T_SUMS = 10 };
 FK_INLINE double student_t_log(double z, const double *c, double *q) {
     double size = fabs(z), square = size * (size * c[T_INVERSE_DF]), w = 1.0 + square;
     int far = !(square < 1e300);
-    double lost = far ? 0.0 : (square - (w - 1.0)) / w, y = fk_log(far ? size : w);
+    double lost = (square - (w - 1.0)) / w, y = fk_log(fk_select(far, size, w));
     *q = square;
-    return far ? 2.0 * y - c[T_LOG_DF] : y + lost;
+    return fk_select(far, 2.0 * y - c[T_LOG_DF], y + lost);
 }
 
 static FK_CLONES void student_t_log_density(const double *FK_RESTRICT x, ptrdiff_t n, const double *FK_RESTRICT c,
@@ -63,10 +63,10 @@ FK_INLINE void student_t_sums_body(const double *x, const double *w, ptrdiff_t n
     FK_SIMD_SUM(weight, f, ft, ftt, psi, z_psi, slope, z_slope, zz_slope, psi_t, z_psi_t)
     for (ptrdiff_t i = 0; i < n; i++) {
         double wi = w ? w[i] : 1.0, z = (x[i] - c[T_LOC]) * c[T_INVERSE_SCALE], q;
-        double y = student_t_log(z, c, &q), p = 1.0 / (1.0 + q), share = q < 1e300 ? q * p : 1.0;
+        double y = student_t_log(z, c, &q), p = 1.0 / (1.0 + q), share = fk_select(q < 1e300, q * p, 1.0);
         double half_square = 0.5 * q * q;
         double near = q * share - half_square + fk_log_tail(q, half_square);
-        double excess = q < 0.4 ? near : y - share; /* log(1 + q) - q / (1 + q) */
+        double excess = fk_select(q < 0.4, near, y - share); /* log(1 + q) - q / (1 + q) */
         double ps = -growth * (z * p), sl = -growth * (p * (p - share)), pt = p * (xi * z) - growth * (z * p) * share;
         double square = df * share; /* z^2 / (1 + q), finite for any z */
         weight += wi;

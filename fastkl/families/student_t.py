@@ -95,7 +95,8 @@ class StudentT(IterativeFamily):
 
     def given_up(self, start: Params, params: Params) -> NDArray[np.bool_]:
         free = "df" in self.free_names()
-        return too_narrow(start, params) | ((params["df"] > LIMIT_DF) & free)
+        lost: NDArray[np.bool_] = too_narrow(start, params) | ((params["df"] > LIMIT_DF) & free)
+        return lost
 
     def settle(
         self, rows: Rows, fixed: Params, maximum: Maximum, tol: float, max_iter: int
@@ -111,7 +112,7 @@ class StudentT(IterativeFamily):
         lost = ~inside & (slope > 0.0) & ~maximum.converged
         if lost.any():
             # a sample of the rows favoured the limit, all of them do not
-            start = {name: np.where(lost, value, maximum.params[name]) for name, value in limit.params.items()}
+            start: Params = {name: np.where(lost, value, maximum.params[name]) for name, value in limit.params.items()}
             start["df"] = np.where(lost, 4.0 + 1.5 / np.maximum(slope, 1e-9), start["df"])
             maximum = maximum.where(~lost, self.climb(rows, start, tol, max_iter))
         at_limit = (limit.at.value >= maximum.at.value) | ((maximum.params["df"] >= FAR_DF) & (slope <= 0.0))
@@ -142,11 +143,12 @@ class StudentT(IterativeFamily):
 
     # -- the law -----------------------------------------------------------------------------------------------------------
 
-    def cdf(self, x: ArrayLike, params: Params) -> Floats:
+    def cdf(self, x: Floats, params: Params) -> Floats:
         z, df = (x - params["loc"]) / params["scale"], params["df"]
-        return np.where(np.isinf(df), ndtr(z), stdtr(np.where(np.isinf(df), 1.0, df), z))
+        value: Floats = np.where(np.isinf(df), ndtr(z), stdtr(np.where(np.isinf(df), 1.0, df), z))
+        return value
 
-    def quantile(self, p: ArrayLike, params: Params) -> Floats:
+    def quantile(self, p: Floats, params: Params) -> Floats:
         df, p = params["df"], np.asarray(p, dtype=np.float64)
         z = np.where(np.isinf(df), ndtri(p), stdtrit(np.where(np.isinf(df), 1.0, df), p))
         z = np.where(p == 0.0, -np.inf, z)  # stdtrit gives +inf there

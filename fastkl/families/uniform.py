@@ -72,8 +72,8 @@ class Uniform(UnivariateFamily):
         if np.any(low == high):
             column = int(np.argmax(low == high))
             raise DegenerateDataError(
-                f"Column {column} is constant: {low[column]:.6g} in every row (n_samples={statistics['weight'][column]:g}). The uniform "
-                "likelihood has no maximum, since it grows without bound as high - low goes to 0. Leave the column out.",
+                f"Column {column} is constant: {low[column]:.6g} in every row (n_samples={statistics['weight'][column]:g}). The "
+                "uniform likelihood has no maximum, since it grows without bound as high - low goes to 0. Leave the column out.",
                 column,
             )
         sentences = {
@@ -93,11 +93,12 @@ class Uniform(UnivariateFamily):
     def information(self, statistics: Statistics, params: Params) -> Floats:
         return np.full((len(params["low"]), 2, 2), np.nan)
 
-    def cdf(self, x: ArrayLike, params: Params) -> Floats:
-        return np.clip((x - params["low"]) / (params["high"] - params["low"]), 0.0, 1.0)
+    def cdf(self, x: Floats, params: Params) -> Floats:
+        value: Floats = np.clip((x - params["low"]) / (params["high"] - params["low"]), 0.0, 1.0)
+        return value
 
-    def quantile(self, p: ArrayLike, params: Params) -> Floats:
-        p = np.asarray(p, dtype=np.float64)
+    def quantile(self, p: Floats, params: Params) -> Floats:
+
         return np.where((p >= 0.0) & (p <= 1.0), (1.0 - p) * params["low"] + p * params["high"], np.nan)
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:

@@ -4,7 +4,7 @@ from functools import cache
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from fastkl._core._columns import ColumnKernel
 from fastkl.exceptions import DegenerateDataError, SupportError
@@ -74,6 +74,11 @@ class UnivariateFamily(Family):
     def log_density(self, rows: Rows, params: Params) -> Floats:
         constants = np.ascontiguousarray(np.stack(np.broadcast_arrays(*self.constants(params)), axis=1))
         return self.kernel().log_density(rows.X, constants, self.support, rows.n_threads)
+
+    def log_likelihood_and_gradient(self, rows: Rows, params: Params) -> tuple[float, Params]:
+        """Both from one pass over the rows; SupportError for a value of density zero."""
+        statistics = self.statistics(rows)
+        return self.statistics_log_likelihood(statistics, params), self.statistics_gradient(statistics, params)
 
     def score_rows(self, rows: Rows, params: Params) -> Params:
         """The gradient of one row that has every value as a column of its own."""
@@ -187,14 +192,14 @@ class UnivariateFamily(Family):
 
     # -- the law of one column ---------------------------------------------------------------------------------------------
 
-    def cdf(self, x: ArrayLike, params: Params) -> Floats:
+    def cdf(self, x: Floats, params: Params) -> Floats:
         """Distribution function P(X <= x) of every column, elementwise.
 
         ``x`` is (n, d) or anything that broadcasts against the parameters' (d,).
         """
         raise NotImplementedError
 
-    def quantile(self, p: ArrayLike, params: Params) -> Floats:
+    def quantile(self, p: Floats, params: Params) -> Floats:
         """The inverse of ``cdf``: the x with P(X <= x) = p for p in [0, 1], NaN outside, elementwise.
 
         ``p`` is (n, d) or anything that broadcasts against the parameters' (d,).

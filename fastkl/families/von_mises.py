@@ -31,9 +31,9 @@ class VonMises(UnivariateFamily):
 
     Notes
     -----
-    The maximum solves I1(kappa) / I0(kappa) = R, the mean resultant length, by Newton's method from the start of I. S. Dhillon and
-    S. Sra, "Modeling Data using Directional Distributions", 2003. The density is one of the circle: it integrates to 1 over any
-    turn. ``cdf`` is that of the turn around loc, as in scipy.
+    The maximum solves I1(kappa) / I0(kappa) = R, the mean resultant length, by Newton's method from the start of I. S. Dhillon
+    and S. Sra, "Modeling Data using Directional Distributions", 2003. The density is one of the circle: it integrates to 1
+    over any turn. ``cdf`` is that of the turn around loc, as in scipy.
 
     References
     ----------
@@ -96,7 +96,8 @@ class VonMises(UnivariateFamily):
         return Fit({"loc": loc, "concentration": kappa}, steps, steps < MAX_NEWTON_STEPS, boundary)
 
     def regular(self, params: Params) -> NDArray[np.bool_]:
-        return super().regular(params) & (params["concentration"] > 0.0)
+        value: NDArray[np.bool_] = super().regular(params) & (params["concentration"] > 0.0)
+        return value
 
     def column_log_likelihood(self, statistics: Statistics, params: Params) -> Floats:
         kappa = params["concentration"]
@@ -119,13 +120,13 @@ class VonMises(UnivariateFamily):
         by_loc = kappa * weight * (1.0 - self._deficit(statistics, loc))
         return np.moveaxis(np.array([[by_loc, cross], [cross, -weight * bessel_deficit(kappa)[1]]]), -1, 0)
 
-    def cdf(self, x: ArrayLike, params: Params) -> Floats:
+    def cdf(self, x: Floats, params: Params) -> Floats:
         from scipy import stats  # it takes longer to import than all of this package
 
         value: Floats = stats.vonmises.cdf(x, params["concentration"], loc=params["loc"])
         return value
 
-    def quantile(self, p: ArrayLike, params: Params) -> Floats:
+    def quantile(self, p: Floats, params: Params) -> Floats:
         from scipy import stats  # it takes longer to import than all of this package
 
         value: Floats = stats.vonmises.ppf(p, params["concentration"], loc=params["loc"])

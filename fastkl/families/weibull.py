@@ -3,7 +3,7 @@
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from fastkl.families.base import Floats, Params, Rows
 from fastkl.families.closed_form import register_kl
@@ -45,13 +45,13 @@ class Weibull(LogLocationScaleFamily):
         spread = deviation * SD_RATIO
         return [{"shape": 1.0 / spread, "scale": np.exp(mean + np.euler_gamma * spread), **fixed}]
 
-    def cdf(self, x: ArrayLike, params: Params) -> Floats:
+    def cdf(self, x: Floats, params: Params) -> Floats:
         with np.errstate(over="ignore"):
             value: Floats = -np.expm1(-((np.maximum(x, 0.0) / params["scale"]) ** params["shape"]))
         return value
 
-    def quantile(self, p: ArrayLike, params: Params) -> Floats:
-        p = np.asarray(p, dtype=np.float64)
+    def quantile(self, p: Floats, params: Params) -> Floats:
+
         with np.errstate(divide="ignore", invalid="ignore"):
             value: Floats = params["scale"] * (-np.log1p(-p)) ** (1.0 / params["shape"])
         return value

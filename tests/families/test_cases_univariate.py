@@ -50,7 +50,9 @@ def sums(family, given):
 
 def close(got, want, case, key):
     scale = np.asarray(want, dtype=np.float64)
-    return np.all(np.abs(np.asarray(got) - scale) <= case["atol"].get(key, 0.0) + case["rtol"].get(key, 0.0) * np.abs(scale))
+    return np.all(
+        np.abs(np.asarray(got) - scale) <= case["atol"].get(key, 0.0) + case["rtol"].get(key, 0.0) * np.abs(scale)
+    )
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case["id"] for case in CASES])

@@ -109,7 +109,9 @@ def around(mean, spread):
     return [x for x in points if x > 0.0]
 
 
-@pytest.mark.parametrize("case", list(cases()), ids=lambda case: f"{case[0]}-{'-'.join(f'{v:g}' for v in case[1].values())}")
+@pytest.mark.parametrize(
+    "case", list(cases()), ids=lambda case: f"{case[0]}-{'-'.join(f'{v:g}' for v in case[1].values())}"
+)
 def test_against_high_precision(case):
     name, params, points = case
     x = np.array(points, dtype=np.float64)
