@@ -72,6 +72,10 @@ class Poisson(CountFamily):
         sentence = boundary_sentence(zero, "All counts are 0: the rate sits at its boundary 0")
         return Fit({"rate": rate}, boundary={"rate": sentence} if np.any(zero) else {})
 
+    def starting_parameters(self, statistics: Statistics) -> Params:
+        fixed = self.fixed_columns(len(statistics["mean"]))
+        return fixed or {"rate": np.maximum(statistics["mean"], 0.5 / statistics["weight"])}
+
     def column_log_likelihood(self, statistics: Statistics, params: Params) -> Floats:
         about_rate = statistics["deviance"] + statistics["weight"] * deviance(statistics["mean"], params["rate"])
         total: Floats = -about_rate - statistics["normaliser"]
