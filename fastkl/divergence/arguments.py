@@ -75,12 +75,14 @@ class Sample:
         return float(values.mean() if self.weights is None else self.masses @ values)
 
     def variance(self, values: FloatArray) -> float:
-        """Weighted variance of one value per row, with the divisor of an unbiased estimate; 0 for one row."""
+        """Weighted variance of one value per row, with the divisor of an unbiased estimate; 0 for one row, inf beyond float64."""
         size = self.effective_size
         if size <= 1.0:
             return 0.0
-        centred = values - self.mean(values)
-        return self.mean(centred * centred) * size / (size - 1.0)
+        with np.errstate(over="ignore", invalid="ignore"):
+            centred = values - self.mean(values)
+            variance = self.mean(centred * centred) * size / (size - 1.0)
+        return variance if np.isfinite(variance) else float("inf")
 
 
 def as_matrix(data: Any, name: str) -> NDArray[Any]:
@@ -137,8 +139,7 @@ def weighted_sample(X: NDArray[Any], weights: FloatArray | None, n_jobs: int | N
         kept = weights > 0.0
         if not kept.all():
             X, weights = np.ascontiguousarray(X[kept]), weights[kept]
-        if (weights == weights[0]).all():
-            weights = None
+        weights = None if (weights == weights[0]).all() else weights / weights.max()
     return Sample(X, weights, n_jobs)
 
 

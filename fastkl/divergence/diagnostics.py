@@ -53,7 +53,7 @@ def divergence_doubts(pair: SamplePair, terms: LocalTerms, value: float, error: 
         "bias_suspected": bool(reasons),
         "reasons": reasons,
         "n_neighbors": k,
-        "k_sweep": {i + 1: v for i, v in enumerate(sweep.mean(axis=0).tolist())} if sweep.size else {},
+        "k_sweep": {number: float(local.mean()) for number, local in sweep.items()},
         "k_sweep_bias": bias,
         "saturation": value / ceiling,
         "shared_rows": shared,
@@ -78,13 +78,13 @@ def shared_rows(pair: SamplePair) -> int:
     Rounded or categorical values meet by chance: about ``sqrt(a b)`` shared rows belong to ``a`` and ``b`` repeats
     within the samples.
     """
-    found = int(np.sum(pair.across(1)[:, 0] == 0.0))
+    found = int(np.sum(pair.across.kth(1) == 0.0))
     if found <= 2:
         return 0
-    repeats_p = int(np.sum(pair.own(1)[:, 0] == 0.0))
+    repeats_p = int(np.sum(pair.own.kth(1) == 0.0))
     if found <= 2 + 2 * repeats_p:
         return 0
-    repeats_q = int(np.sum(pair.reversed().own(1)[:, 0] == 0.0))
+    repeats_q = int(np.sum(pair.reversed().own.kth(1) == 0.0))
     return found if found > 2 + 3.0 * np.sqrt((repeats_p + 1.0) * (repeats_q + 1.0)) else 0
 
 
@@ -99,28 +99,30 @@ def warn_of_shared_rows(shared: int, stacklevel: int) -> None:
         )
 
 
-def fixed_neighbor_sweep(pair: SamplePair) -> FloatArray:
-    """Local fixed-k terms for every k whose distances are known: (n, K); empty with zero distances or weights."""
-    known = pair.known_neighbors
-    if pair.p.weights is not None or pair.q.weights is not None or not known:
-        return np.empty((pair.p.n_rows, 0))
-    own, across = pair.own(known)[:, :known], pair.across(known)[:, :known]
-    if (own[:, 0] == 0.0).any() or (across[:, 0] == 0.0).any():
-        return np.empty((pair.p.n_rows, 0))
-    constant = np.log(pair.q.n_rows / (pair.p.n_rows - 1.0))
-    return np.asarray(pair.p.n_columns * np.log(across / own) + constant, dtype=np.float64)
+def sweep_numbers(reach: int) -> list[int]:
+    """The numbers of neighbours that are compared: 1, half of the largest known, the largest."""
+    return sorted({1, (reach + 1) // 2, reach}) if reach else []
 
 
-def sweep_doubts(sweep: FloatArray, n_columns: int, value: float, error: float) -> tuple[list[str], float]:
+def fixed_neighbor_sweep(pair: SamplePair) -> dict[int, FloatArray]:
+    """Local fixed-k terms for some k within reach of the searches; none with zero distances or weights."""
+    if pair.p.weights is not None or pair.q.weights is not None or not pair.reach:
+        return {}
+    if (pair.own.kth(1) == 0.0).any() or (pair.across.kth(1) == 0.0).any():
+        return {}
+    constant, d = np.log(pair.q.n_rows / (pair.p.n_rows - 1.0)), pair.p.n_columns
+    return {k: d * np.log(pair.across.kth(k) / pair.own.kth(k)) + constant for k in sweep_numbers(pair.reach)}
+
+
+def sweep_doubts(sweep: dict[int, FloatArray], n_columns: int, value: float, error: float) -> tuple[list[str], float]:
     """Whether the fixed-k estimates drift with k beyond their noise, and the bias at half the largest k that this implies.
 
     In practice (edges, tails) the bias grows about as (k/n)^(1/d), so the step from k to 2k tells its size at k.
     """
-    largest = sweep.shape[1]
-    if largest < 2:
+    if len(sweep) < 2:
         return [], 0.0
-    half = (largest + 1) // 2
-    change = sweep[:, largest - 1] - sweep[:, half - 1]
+    half, largest = list(sweep)[-2:]
+    change = sweep[largest] - sweep[half]
     # Neighbouring rows share their noise: that about doubles the variance of a plain mean.
     noise = float(np.sqrt(2.0 * change.var() / len(change)))
     drift = float(change.mean())

@@ -57,7 +57,13 @@ class EmpiricalDistribution:
         self.effective_size_ = float(weights.sum() ** 2 / np.sum(weights**2))
 
     def entropy(self) -> float:
-        """Discrete entropy in nats: ``-sum p log p``."""
+        """Discrete entropy of the point masses, ``-sum p log p``.
+
+        Returns
+        -------
+        float
+            In nats.
+        """
         p = self.probabilities_
         return float(-np.sum(p * np.log(p)))
 

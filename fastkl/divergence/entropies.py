@@ -164,6 +164,7 @@ def cross_entropy(
     weights_fit(p, q, sample_weight_p, sample_weight_q)
     if is_model(q):
         model = Model(q, "q")
+        model.same_names(p)
         if isinstance(p, EmpiricalDistribution):
             return empirical_against_model(p, model, "cross_entropy")
         if is_model(p):

@@ -101,7 +101,7 @@ class Estimate(float):
         return ConfidenceInterval(self.value - half, self.value + half)
 
     def __repr__(self) -> str:
-        error = "" if self.standard_error == 0.0 else f" ± {self.standard_error:.3g}"
+        error = "" if not self.standard_error > 0.0 else f" ± {self.standard_error:.3g}"
         doubt = ", bias suspected" if self.diagnostics["bias_suspected"] else ""
         return f"Estimate({self.value:.6g}{error} nats, method={self.method!r}, n_samples={self.n_samples}{doubt})"
 

@@ -177,7 +177,7 @@ class KLDivergence(BaseEstimator):  # type: ignore[misc]
         ndarray of shape (n,)
             In nats.
         """
-        pair = self._pair(P, None)
+        pair = self._pair(P, None, by_row=True)
         method = check_method(self.method)
         return local_terms(pair, method, divergence_neighbors(pair, method, self.n_neighbors)).log_ratio
 
@@ -188,13 +188,13 @@ class KLDivergence(BaseEstimator):  # type: ignore[misc]
         self._sample = sample
         _ = sample.index
 
-    def _pair(self, P: ArrayLike, sample_weight: ArrayLike | None) -> SamplePair:
+    def _pair(self, P: ArrayLike, sample_weight: ArrayLike | None, by_row: bool = False) -> SamplePair:
         """P with the reference."""
         check_is_fitted(self)
         refuse_labels(P, "P")
         X = validate_data(self, P, dtype=(np.float64, np.float32), order="C", reset=False)
         sample = weighted_sample(X, as_weights(sample_weight, len(X), "sample_weight"), self.n_jobs)
-        return SamplePair(*same_columns(sample, self._sample, ("P", "Q")))
+        return SamplePair(*same_columns(sample, self._sample, ("P", "Q")), by_row=by_row)
 
     def __getstate__(self) -> dict[str, Any]:
         # The tree is rebuilt from the rows; what is stored is arrays and parameters only.

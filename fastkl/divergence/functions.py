@@ -126,6 +126,7 @@ def kl_divergence(
     weights_fit(p, q, sample_weight_p, sample_weight_q)
     if is_model(q):
         model = Model(q, "q")
+        model.same_names(p)
         if isinstance(p, EmpiricalDistribution):
             return empirical_against_model(p, model)
         if is_model(p):
@@ -139,7 +140,7 @@ def kl_divergence(
     pair = samples_of_both(p, q, sample_weight_p, sample_weight_q, n_jobs, rng, n_draws)
     k = divergence_neighbors(pair, method, n_neighbors)
     estimate, _ = sample_divergence(pair, method, k, standard_error)
-    warn_of_shared_rows(estimate.diagnostics["shared_rows"], stacklevel=3)
+    warn_of_shared_rows(estimate.diagnostics.get("shared_rows", 0), stacklevel=3)
     return estimate
 
 
@@ -193,8 +194,7 @@ def kl_divergence_sweep(
     numbers = [divergence_neighbors(pair, chosen, k) for k in several]
     if not numbers:
         raise ValueError("n_neighbors names no number of neighbours.")
-    pair.own(max(numbers))
-    pair.across(max(numbers))
+    pair.search(max(numbers))
     sweep = {k: sample_divergence(pair, chosen, k, standard_error)[0] for k in numbers}
-    warn_of_shared_rows(max(e.diagnostics["shared_rows"] for e in sweep.values()), stacklevel=3)
+    warn_of_shared_rows(max(e.diagnostics.get("shared_rows", 0) for e in sweep.values()), stacklevel=3)
     return sweep

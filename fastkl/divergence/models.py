@@ -7,6 +7,7 @@ and anything written alike. All answers are checked: a shape that does not fit o
 
 import copy
 import inspect
+import warnings
 from typing import Any
 
 import numpy as np
@@ -64,16 +65,31 @@ class Model:
 
     def log_density(self, X: NDArray[Any]) -> FloatArray:
         """Log-density of each row of X (n, d): (n,); -inf where the density is 0."""
+        with warnings.catch_warnings():
+            # The rows come without their names, which have been compared already.
+            warnings.filterwarnings("ignore", message="X does not have valid feature names")
+            values = self._asked(X)
+        return self._checked(np.asarray(values, dtype=np.float64), X)
+
+    def same_names(self, data: Any) -> None:
+        """Refuse a data frame with other columns than those the model was fitted to."""
+        fitted, given = getattr(self.thing, "feature_names_in_", None), getattr(data, "columns", None)
+        if fitted is not None and given is not None and list(fitted) != list(given):
+            raise ValueError(
+                f"{self.name} was fitted to the columns {list(fitted)}, the sample has {list(given)}; the same names in the "
+                f"same order are expected."
+            )
+
+    def _asked(self, X: NDArray[Any]) -> Any:
+        """The model's own answer."""
         thing = self.thing
         if hasattr(thing, "score_samples"):
-            values = thing.score_samples(X)
-        elif hasattr(thing, "resample"):
-            values = thing.logpdf(X.T)  # scipy's gaussian_kde takes columns of points
-        elif hasattr(thing, "logpmf") and self.discrete:
-            values = thing.logpmf(X)
-        else:
-            values = thing.logpdf(X) if hasattr(thing, "logpdf") else thing.log_prob(X)
-        return self._checked(np.asarray(values, dtype=np.float64), X)
+            return thing.score_samples(X)
+        if hasattr(thing, "resample"):
+            return thing.logpdf(X.T)  # scipy's gaussian_kde takes columns of points
+        if hasattr(thing, "logpmf") and self.discrete:
+            return thing.logpmf(X)
+        return thing.logpdf(X) if hasattr(thing, "logpdf") else thing.log_prob(X)
 
     def _checked(self, values: FloatArray, X: NDArray[Any]) -> FloatArray:
         """One log-density for each row, none of them nan or +inf."""

@@ -15,6 +15,7 @@ Weights are masses, so only their ratios matter. In a ball with masses w the wei
 With equal weights that is the unweighted formula.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -33,66 +34,135 @@ Method = Literal["common_radius", "knn", "bias_reduced"]
 _GROUP_NUMBERS = 1 << 22
 
 
+class Neighbors:
+    """Distances from the rows of one sample to those of another, or to the other rows of the same; each searched once.
+
+    Parameters
+    ----------
+    around : Sample
+        The rows that look for neighbours.
+    among : Sample
+        The rows that they look among; the same object for the other rows of ``around``.
+    same : bool
+        Whether a row is left out of its own neighbours.
+    by_row : bool
+        Whether results are by row of ``around``, or in the order of its index, which saves the way back.
+    """
+
+    def __init__(self, around: Sample, among: Sample, same: bool, by_row: bool) -> None:
+        self.around = around
+        self.among = among
+        self.same = same
+        self.in_order = not by_row
+        self.reach = 0
+        self._distances: FloatArray | None = None
+        self._single: dict[int, FloatArray] = {}
+
+    def search(self, k: int) -> None:
+        """Make all k up to this known by one search. On a line each k is as cheap alone, and nothing is stored."""
+        if k <= self.reach:
+            return
+        if self.around.n_columns > 1:
+            index, order = self.among.index, self.in_order
+            self._distances = (
+                index.query_self(k, in_order=order) if self.same else index.query(self.around.index, k, in_order=order)
+            )
+        self.reach = k
+
+    def kth(self, k: int) -> FloatArray:
+        """Distance to the k-th neighbour: (n,)."""
+        if self._distances is not None and self._distances.shape[1] >= k:
+            return self._distances[:, k - 1]
+        if k not in self._single:
+            index, order = self.among.index, self.in_order
+            self._single[k] = (
+                index.kth_self(k, in_order=order) if self.same else index.kth(self.around.index, k, in_order=order)
+            )
+        return self._single[k]
+
+    def positive_kth(self, k: int) -> FloatArray:
+        """The same, or the error that says why the logarithm of such a distance does not exist."""
+        distances = self.kth(k)
+        zero = distances == 0.0
+        if zero.any():
+            first = int(np.argmax(zero))
+            raise DegenerateDataError(
+                f"The distance from row {int(self.around.index.order[first]) if self.in_order else first} of p to its "
+                f"neighbour number {k} in {'p' if self.same else 'q'} is 0 (so it is in {int(zero.sum())} of "
+                f"{len(distances)} rows): repeated or rounded values, or a column of labels, have no density at that scale. "
+                f'Use method="common_radius" for a divergence of such samples, or the discrete calls '
+                f"(fastkl.categorical_kl, fastkl.categorical_entropy) if the values are symbols."
+            )
+        return distances
+
+    def count(self, radius: FloatArray) -> FloatArray:
+        """Number of rows in each closed ball: (n,), as float64."""
+        if self._distances is None:
+            return self._search_count(radius)
+        reach = radius * (1.0 + RELATIVE_SLACK)
+        count: FloatArray = np.count_nonzero(self._distances <= reach[:, np.newaxis], axis=1).astype(np.float64)
+        beyond = self._distances[:, -1] <= reach
+        if beyond.any():
+            # A ball of negative radius is empty, so what is known is not counted again.
+            count[beyond] = self._search_count(np.where(beyond, radius, -1.0))[beyond]
+        return count
+
+    def _search_count(self, radius: FloatArray) -> FloatArray:
+        index, order = self.among.index, self.in_order
+        if self.same:
+            return index.count_self(radius, in_order=order).astype(np.float64)
+        return index.count(self.around.index, radius, in_order=order).astype(np.float64)
+
+    def mass(self, radius: FloatArray, weights: FloatArray) -> FloatArray:
+        """Sum of weights in each closed ball: (n,)."""
+        index, order = self.among.index, self.in_order
+        if self.same:
+            return index.weight_self(radius, weights, in_order=order)
+        return index.weight(self.around.index, radius, weights, in_order=order)
+
+
 class SamplePair:
-    """A sample of p and a sample of q with the searches done so far; distances are from the rows of p.
+    """A sample of p and a sample of q; all distances are from the rows of p.
 
     Parameters
     ----------
     p, q : Sample
         Same columns, same dtype.
+    by_row : bool, default=False
+        Whether what is found is wanted by row of p. It always is when these have weights; means over the rows do not care.
+
+    Attributes
+    ----------
+    own, across : Neighbors
+        Among the other rows of p, and among the rows of q.
     """
 
-    def __init__(self, p: Sample, q: Sample) -> None:
+    def __init__(self, p: Sample, q: Sample, *, by_row: bool = False) -> None:
         self.p = p
         self.q = q
-        self._own: FloatArray | None = None
-        self._across: FloatArray | None = None
+        self.by_row = by_row or p.weights is not None
+        self.own = Neighbors(p, p, True, self.by_row)
+        self.across = Neighbors(p, q, False, self.by_row)
+
+    @property
+    def rows(self) -> NDArray[Any]:
+        """The rows of p in the order of what is found."""
+        X: NDArray[Any] = self.p.X if self.by_row else self.p.X[self.p.index.order]
+        return X
 
     def reversed(self) -> "SamplePair":
         """The pair (q, p), which shares the trees."""
         return SamplePair(self.q, self.p)
 
-    def own(self, k: int) -> FloatArray:
-        """Distances from each row of p to its 1st, ..., k-th other row of p: (n, k), or more columns."""
-        if self._own is None or self._own.shape[1] < k:
-            self._own = self.p.index.query_self(k)
-        return self._own
-
-    def across(self, k: int) -> FloatArray:
-        """Distances from each row of p to its 1st, ..., k-th row of q: (n, k), or more columns."""
-        if self._across is None or self._across.shape[1] < k:
-            self._across = self.q.index.query(self.p.index, k)
-        return self._across
-
-    def count_own(self, radius: FloatArray) -> FloatArray:
-        """Number of other rows of p in each closed ball around the rows of p: (n,), as float64."""
-        count, unknown = _count_known(self._own, radius)
-        if unknown.any():
-            count[unknown] = self.p.index.count_self(np.where(unknown, radius, -1.0))[unknown]
-        return count
-
-    def count_across(self, radius: FloatArray) -> FloatArray:
-        """Number of rows of q in each closed ball around the rows of p: (n,), as float64."""
-        count, unknown = _count_known(self._across, radius)
-        if unknown.any():
-            count[unknown] = self.q.index.count(self.p.index, np.where(unknown, radius, -1.0))[unknown]
-        return count
+    def search(self, k: int) -> None:
+        """Make all k up to this known, as far as the samples have so many rows."""
+        self.own.search(min(k, self.p.n_rows - 1))
+        self.across.search(min(k, self.q.n_rows))
 
     @property
-    def known_neighbors(self) -> int:
-        """Largest k for which both kinds of distances are known without another search."""
-        if self._own is None or self._across is None:
-            return 0
-        return int(min(self._own.shape[1], self._across.shape[1]))
-
-
-def _count_known(distances: FloatArray | None, radius: FloatArray) -> tuple[FloatArray, NDArray[np.bool_]]:
-    """Rows within each radius as far as the known distances tell, and which balls reach beyond these."""
-    if distances is None:
-        return np.zeros(len(radius)), np.ones(len(radius), dtype=bool)
-    reach = radius * (1.0 + RELATIVE_SLACK)
-    count = np.count_nonzero(distances <= reach[:, np.newaxis], axis=1).astype(np.float64)
-    return count, distances[:, -1] <= reach
+    def reach(self) -> int:
+        """Largest k that a search has made known on both sides."""
+        return min(self.own.reach, self.across.reach)
 
 
 @dataclass(frozen=True)
@@ -105,21 +175,27 @@ class LocalTerms:
         Their (weighted) mean is the estimate of the divergence.
     n_p, n_q : ndarray of shape (n,)
         Effective numbers of rows of P and of Q behind each; they say how noisy it is.
-    log_scale : ndarray of shape (n,)
-        ``log_ratio`` without the digammas.
+    known_scale : ndarray of shape (n,), float or None
+        ``log_scale``, where it is at hand.
     """
 
     log_ratio: FloatArray
     n_p: FloatArray
     n_q: FloatArray
-    log_scale: FloatArray
+    known_scale: FloatArray | float | None = None
 
     @classmethod
     def from_densities(cls, own: tuple[FloatArray, FloatArray], across: tuple[FloatArray, FloatArray]) -> "LocalTerms":
         """From estimates of log p and of log q, each with its numbers of rows."""
         (log_p, n_p), (log_q, n_q) = own, across
-        log_ratio = log_p - log_q
-        return cls(log_ratio, n_p, n_q, log_ratio - digamma(n_p) + digamma(n_q))
+        return cls(log_p - log_q, n_p, n_q)
+
+    @property
+    def log_scale(self) -> FloatArray | float:
+        """``log_ratio`` without the digammas."""
+        if self.known_scale is not None:
+            return self.known_scale
+        return self.log_ratio - at_numbers(digamma, self.n_p) + at_numbers(digamma, self.n_q)
 
     @property
     def ratio(self) -> FloatArray:
@@ -134,24 +210,18 @@ class LocalTerms:
             return (self.n_q - 1.0) / self.n_p * np.exp(-self.log_scale)
 
 
+def at_numbers(function: Callable[[FloatArray], FloatArray], numbers: FloatArray) -> FloatArray:
+    """A function of counts, from a table where they are whole numbers (they are without weights)."""
+    whole = numbers.astype(np.intp)
+    largest = int(whole.max())
+    if largest > len(whole) or not np.array_equal(whole, numbers):
+        return function(numbers)
+    return function(np.arange(1.0, largest + 1.0))[whole - 1]
+
+
 def log_unit_ball(d: int) -> float:
     """Logarithm of the volume of the unit ball in d dimensions."""
     return 0.5 * d * float(np.log(np.pi)) - float(gammaln(0.5 * d + 1.0))
-
-
-def positive(distances: FloatArray, k: int, name: str) -> FloatArray:
-    """The k-th distances, shape (n,), or the error that says why their logarithm does not exist."""
-    column = distances[:, k - 1]
-    zero = column == 0.0
-    if zero.any():
-        row = int(np.argmax(zero))
-        raise DegenerateDataError(
-            f"The distance from row {row} of p to its neighbour number {k} in {name} is 0 (so it is in {int(zero.sum())} of "
-            f"{len(column)} rows): repeated or rounded values, or a column of labels, have no density at that scale. "
-            f'Use method="common_radius" for a divergence of such samples, or the discrete calls '
-            f"(fastkl.categorical_kl, fastkl.categorical_entropy) if the values are symbols."
-        )
-    return column
 
 
 def local_terms(pair: SamplePair, method: Method, k: int) -> LocalTerms:
@@ -165,14 +235,14 @@ def local_terms(pair: SamplePair, method: Method, k: int) -> LocalTerms:
 
 def log_density_own(pair: SamplePair, k: int) -> tuple[FloatArray, FloatArray]:
     """Kozachenko-Leonenko estimates of log p at the rows of p, and the numbers of rows behind them."""
-    rho = positive(pair.own(k), k, "p")
+    rho = pair.own.positive_kth(k)
     balls = None if pair.p.weights is None else _own_balls(pair, rho, np.zeros(len(rho)))
     return _log_density(balls, rho, k, pair.p.n_columns, pair.p.n_rows - 1)
 
 
 def log_density_across(pair: SamplePair, k: int) -> tuple[FloatArray, FloatArray]:
     """Nearest-neighbour estimates of log q at the rows of p, and the numbers of rows behind them."""
-    nu = positive(pair.across(k), k, "q")
+    nu = pair.across.positive_kth(k)
     balls = None if pair.q.weights is None else _across_balls(pair, nu, np.zeros(len(nu)))
     return _log_density(balls, nu, k, pair.p.n_columns, pair.q.n_rows)
 
@@ -194,16 +264,16 @@ def _fixed_neighbors(pair: SamplePair, k: int) -> LocalTerms:
 
 def _bias_reduced(pair: SamplePair, k: int) -> LocalTerms:
     """Wang, Kulkarni and Verdu (2009), eq. 29: one radius for both samples, then the distances to the last rows within it."""
-    rho, nu = positive(pair.own(k), k, "p"), positive(pair.across(k), k, "q")
+    rho, nu = pair.own.positive_kth(k), pair.across.positive_kth(k)
     radius = np.maximum(rho, nu)
     none = np.zeros(len(radius))
     p, q = _own_balls(pair, radius, none), _across_balls(pair, radius, none)
-    rows_p = p.count if pair.p.weights is None else pair.count_own(radius)
-    rows_q = q.count if pair.q.weights is None else pair.count_across(radius)
-    last_p = _last_distances(pair.p, pair.p.X, radius, rows_p, rho, skip=1)
-    last_q = _last_distances(pair.q, pair.p.X, radius, rows_q, nu, skip=0)
+    rows_p = p.count if pair.p.weights is None else pair.own.count(radius)
+    rows_q = q.count if pair.q.weights is None else pair.across.count(radius)
+    last_p = _last_distances(pair.p, pair.rows, radius, rows_p, rho, skip=1)
+    last_q = _last_distances(pair.q, pair.rows, radius, rows_q, nu, skip=0)
     scale = p.log_unit - q.log_unit + q.log_exact_total - p.log_exact_total + pair.p.n_columns * np.log(last_q / last_p)
-    return LocalTerms(scale + digamma(p.count) - digamma(q.count), p.count, q.count, scale)
+    return LocalTerms(scale + at_numbers(digamma, p.count) - at_numbers(digamma, q.count), p.count, q.count, scale)
 
 
 def _last_distances(
@@ -261,7 +331,7 @@ def common_balls(pair: SamplePair, k: int) -> tuple[BallMasses, BallMasses]:
     The sample that did not set the radius on its own gets one row extra, both do where the two distances are equal
     (so at atoms, where they are 0).
     """
-    rho, nu = pair.own(k)[:, k - 1], pair.across(k)[:, k - 1]
+    rho, nu = pair.own.kth(k), pair.across.kth(k)
     radius = np.maximum(rho, nu)
     extra_p = (rho <= nu * (1.0 + RELATIVE_SLACK)).astype(np.float64)
     extra_q = (nu <= rho * (1.0 + RELATIVE_SLACK)).astype(np.float64)
@@ -272,10 +342,10 @@ def _own_balls(pair: SamplePair, radius: FloatArray, extra: FloatArray) -> BallM
     """What balls around the rows of p hold of the other rows of p."""
     p = pair.p
     if p.weights is None:
-        count = pair.count_own(radius)
+        count = pair.own.count(radius)
         return BallMasses(count, extra, 0.0, float(digamma(p.n_rows)), float(np.log(p.n_rows - 1.0)), p.n_rows - 1.0)
     w, square = p.weights, p.weights**2
-    count, unit = _kish(p.index.weight_self(radius, w), p.index.weight_self(radius, square))
+    count, unit = _kish(pair.own.mass(radius, w), pair.own.mass(radius, square))
     size, total_unit = _kish(w.sum() - w, square.sum() - square)
     log_total = digamma(size + 1.0) + np.log(total_unit)
     return BallMasses(count, extra, np.log(unit), log_total, np.log(w.sum() - w), size)
@@ -285,10 +355,10 @@ def _across_balls(pair: SamplePair, radius: FloatArray, extra: FloatArray) -> Ba
     """What balls around the rows of p hold of q."""
     q = pair.q
     if q.weights is None:
-        count = pair.count_across(radius)
+        count = pair.across.count(radius)
         return BallMasses(count, extra, 0.0, float(digamma(q.n_rows + 1)), float(np.log(q.n_rows)), float(q.n_rows))
     w, square = q.weights, q.weights**2
-    count, unit = _kish(q.index.weight(pair.p.index, radius, w), q.index.weight(pair.p.index, radius, square))
+    count, unit = _kish(pair.across.mass(radius, w), pair.across.mass(radius, square))
     size = q.effective_size
     log_total = float(digamma(size + 1.0) + np.log(square.sum() / w.sum()))
     return BallMasses(count, extra, np.log(unit), log_total, float(np.log(w.sum())), size)
@@ -296,11 +366,15 @@ def _across_balls(pair: SamplePair, radius: FloatArray, extra: FloatArray) -> Ba
 
 def _kish(mass: FloatArray, square: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Effective number of rows and mass of one such row, from sums of masses and of their squares."""
-    return mass * mass / square, square / mass
+    # The square of a very small mass may be 0: then it is as good as one row.
+    root = np.sqrt(square)
+    number = np.square(np.divide(mass, root, out=np.ones_like(mass), where=root > 0.0))
+    return number, mass / number
 
 
 def _common_radius(pair: SamplePair, k: int) -> LocalTerms:
     """Counts within a common radius: no logarithm of a distance, so finite on any data."""
     p, q = common_balls(pair, k)
-    scale = np.broadcast_to(p.log_unit - q.log_unit + q.log_total - p.log_total, p.count.shape)
-    return LocalTerms(digamma(p.number) - digamma(q.number) + scale, p.number, q.number, scale)
+    n_p, n_q = p.number, q.number
+    scale = p.log_unit - q.log_unit + q.log_total - p.log_total
+    return LocalTerms(at_numbers(digamma, n_p) - at_numbers(digamma, n_q) + scale, n_p, n_q, scale)

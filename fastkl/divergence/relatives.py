@@ -95,7 +95,7 @@ def jeffreys(
     divergence_neighbors(back, chosen, k)
     forward, terms = sample_divergence(pair, chosen, k, standard_error)
     backward, back_terms = sample_divergence(back, chosen, k, standard_error)
-    warn_of_shared_rows(forward.diagnostics["shared_rows"], stacklevel=3)
+    warn_of_shared_rows(forward.diagnostics.get("shared_rows", 0), stacklevel=3)
     error = float("nan")
     if standard_error:
         error = float(np.sqrt(_jeffreys_variance(pair, terms) + _jeffreys_variance(back, back_terms)))
@@ -172,7 +172,7 @@ def jensen_shannon(
         return model_jensen_shannon(Model(p, "p"), Model(q, "q"), resolve_draws(n_draws, DEFAULT_DRAWS), rng)
     pair = samples_of_both(p, q, sample_weight_p, sample_weight_q, n_jobs, rng, n_draws)
     k = divergence_neighbors(pair, "common_radius", n_neighbors)
-    pair.own(k), pair.across(k)
+    pair.search(k)
     shared = shared_rows(pair)
     warn_of_shared_rows(shared, stacklevel=3)
     total, variance = 0.0, 0.0

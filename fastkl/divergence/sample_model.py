@@ -18,11 +18,11 @@ from scipy.linalg import solve_triangular
 from scipy.special import digamma
 
 from fastkl.divergence.arguments import FloatArray, Sample, resolve_neighbors
-from fastkl.divergence.diagnostics import many_columns, sweep_doubts
+from fastkl.divergence.diagnostics import many_columns, sweep_doubts, sweep_numbers
 from fastkl.divergence.empirical import impossible_rows
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.models import Model
-from fastkl.divergence.neighbors import SamplePair, log_density_own, log_unit_ball
+from fastkl.divergence.neighbors import SamplePair, log_density_own
 from fastkl.divergence.samples import SWEEP_ROWS, divergence_neighbors, sample_divergence
 from fastkl.divergence.uncertainty import entropy_error, mean_error
 
@@ -71,21 +71,15 @@ def divergence_by_density(p: Sample, model: Model, n_neighbors: int | None, stan
     if np.isinf(cross_entropy):
         return impossible_rows(cross_entropy, int(np.isneginf(log_q).sum()), p.n_rows, "density")
     whitened, log_det = _whiten(p, model)
-    pair = SamplePair(whitened, whitened)
+    pair = SamplePair(whitened, whitened, by_row=True)
     reach = min(2 * k, p.n_rows - 1) if standard_error and p.n_rows <= SWEEP_ROWS else k
-    distances = pair.own(reach)
+    pair.own.search(reach)
     log_p, numbers = log_density_own(pair, k)
     log_p = log_p - log_det
     entropy = -p.mean(log_p)
     value = cross_entropy - entropy
     error = entropy_error(p, log_p - log_q, numbers) if standard_error else float("nan")
-    reasons: list[str] = []
-    bias = 0.0
-    if p.weights is None and (distances[:, 0] > 0.0).all():
-        ks = np.arange(1, distances.shape[1] + 1)
-        constant = digamma(ks) - np.log(p.n_rows - 1.0) - log_unit_ball(p.n_columns) - log_det
-        sweep = constant - p.n_columns * np.log(distances) - log_q[:, np.newaxis]
-        reasons, bias = sweep_doubts(sweep, p.n_columns, value, 0.0 if np.isnan(error) else error)
+    reasons, bias = _entropy_drift(pair, reach, log_q + log_det, value, error)
     reasons = many_columns(p) + reasons + _negative(value, error)
     return Estimate(
         value,
@@ -102,6 +96,17 @@ def divergence_by_density(p: Sample, model: Model, n_neighbors: int | None, stan
             "route": "density",
         },
     )
+
+
+def _entropy_drift(
+    pair: SamplePair, reach: int, log_q: FloatArray, value: float, error: float
+) -> tuple[list[str], float]:
+    """The doubt of an entropy that moves with the number of neighbours."""
+    if pair.p.weights is not None or (pair.own.kth(1) == 0.0).any() or np.isnan(error):
+        return [], 0.0
+    d = pair.p.n_columns
+    sweep = {k: digamma(k) - d * np.log(pair.own.kth(k)) - log_q for k in sweep_numbers(reach)}
+    return sweep_doubts(sweep, d, value, error)
 
 
 def divergence_by_draws(

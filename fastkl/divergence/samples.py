@@ -18,9 +18,12 @@ from fastkl.divergence.neighbors import (
 )
 from fastkl.divergence.uncertainty import count_noise, divergence_error, entropy_error, reference_variance
 
-# Up to so many rows the first search looks for 2 k neighbours: most common balls are then counted from the distances, and
-# the sweep over k beats its own noise. In larger samples that would only take memory.
-SWEEP_ROWS = 200_000
+# Up to so many rows the sweep over k needs 2 k neighbours to beat its own noise.
+SWEEP_ROWS = 20_000
+
+# Up to so many rows, in several columns, 2 k neighbours are looked for anyway: most common balls are then counted from the
+# distances. In larger samples that would take memory.
+_COUNTED_ROWS = 200_000
 
 # The ratio p/q needs a few neighbours to have a finite variance.
 _RATIO_NEIGHBORS = 5
@@ -58,9 +61,10 @@ def sample_divergence(pair: SamplePair, method: Method, k: int, standard_error: 
             "bias_suspected": bool(reasons),
             "reasons": reasons,
             "n_neighbors": k,
-            "shared_rows": shared_rows(pair),
         }
-    if method == "knn":
+        if pair.reach:
+            doubts["shared_rows"] = shared_rows(pair)
+    if method == "knn" and standard_error:
         entropy = -pair.p.mean(log_density_own(pair, k)[0])
         doubts |= {"entropy": entropy, "cross_entropy": value + entropy}
     return Estimate(value, error, size, method, doubts), terms
@@ -68,20 +72,18 @@ def sample_divergence(pair: SamplePair, method: Method, k: int, standard_error: 
 
 def _search_ahead(pair: SamplePair, method: Method, k: int, standard_error: bool) -> None:
     """One search for all the neighbours that counts, standard error and sweep over k will ask for."""
-    n, m = pair.p.n_rows, pair.q.n_rows
-    reach = k
-    if standard_error or method == "common_radius":
-        reach = 2 * k if max(n, m) <= SWEEP_ROWS else k + 1
-    if standard_error and method == "knn":
+    if not standard_error and method != "common_radius":
+        return
+    twice = SWEEP_ROWS if pair.p.n_columns == 1 else _COUNTED_ROWS
+    reach = 2 * k if max(pair.p.n_rows, pair.q.n_rows) <= twice else k
+    if method == "knn":
         reach = max(reach, _RATIO_NEIGHBORS)
-    reach = max(k, min(reach, n - 1, m))
-    pair.own(reach)
-    pair.across(reach)
+    pair.search(reach)
 
 
 def _ratio(pair: SamplePair, method: Method, k: int, terms: LocalTerms) -> FloatArray:
     """Estimates of p/q from enough neighbours: from one or two they have an infinite variance."""
-    enough = min(_RATIO_NEIGHBORS, pair.known_neighbors)
+    enough = min(_RATIO_NEIGHBORS, pair.reach)
     return terms.ratio if method != "knn" or k >= enough else local_terms(pair, method, enough).ratio
 
 

@@ -28,7 +28,7 @@ _LABELS_AT_A_TIME = 1 << 24
 class PermutationTest(NamedTuple):
     """Result of a permutation test.
 
-    Attributes
+    Parameters
     ----------
     statistic : float
         Neighbour-ratio estimate of the Jeffreys divergence, in nats; not bias-corrected, only for the test.

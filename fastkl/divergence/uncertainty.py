@@ -17,13 +17,16 @@ import numpy as np
 from scipy.special import polygamma
 
 from fastkl.divergence.arguments import FloatArray, Sample
-from fastkl.divergence.neighbors import LocalTerms, SamplePair
+from fastkl.divergence.neighbors import LocalTerms, SamplePair, at_numbers
+
+
+def _trigamma(numbers: FloatArray) -> FloatArray:
+    return np.asarray(polygamma(1, numbers), dtype=np.float64)
 
 
 def count_noise(numbers: FloatArray) -> FloatArray:
     """Variance of the logarithm of a density that rests on so many rows: psi'(number)."""
-    distinct, position = np.unique(numbers, return_inverse=True)
-    return np.asarray(polygamma(1, np.maximum(distinct, 1.0)))[position]
+    return at_numbers(_trigamma, np.maximum(numbers, 1.0))
 
 
 def divergence_error(pair: SamplePair, terms: LocalTerms, ratio: FloatArray) -> float:

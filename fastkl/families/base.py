@@ -86,7 +86,8 @@ class Family(BaseEstimator):  # type: ignore[misc]
     # Whether multiplying all rows by c > 0 shifts log-densities by -d log c and does nothing else, as long as the rows stay in
     # the support; False for densities of angles and directions. Without meaning for discrete families.
     equivariant: ClassVar[bool] = True
-    # Whether the likelihood is smooth in the parameters, so that the observed information is minus its second derivative.
+    # Whether the log-likelihood is smooth in its parameters, so that the observed information is minus its second derivative;
+    # False where it has kinks at the rows.
     smooth: ClassVar[bool] = True
     # Typical parameters of two columns: the contract test draws its data from them.
     example: ClassVar[Params]

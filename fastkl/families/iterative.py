@@ -95,7 +95,9 @@ class IterativeFamily(UnivariateFamily):
         return -np.inf if row >= 0 else float(np.sum(sums[:, 0]))
 
     def gradient(self, rows: Rows, params: Params) -> Params:
-        return self.natural(params, self.evaluate(rows, params))[0]
+        at = self.evaluate(rows, params)
+        self._raise_if_overflow(rows, at.gradient)
+        return self.natural(params, at)[0]
 
     # -- fit ---------------------------------------------------------------------------------------------------------------
 

@@ -78,6 +78,7 @@ class Laplace(UnivariateFamily):
     def gradient(self, rows: Rows, params: Params) -> Params:
         """The slope by loc counts a row at loc as 0, halfway between the slopes on its two sides."""
         weight, distance, sign = self._sums(rows, params)
+        self._raise_if_overflow(rows, distance)
         return {"loc": sign / params["scale"], "scale": (distance - weight) / params["scale"]}
 
     def cdf(self, x: ArrayLike, params: Params) -> Floats:

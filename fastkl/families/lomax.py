@@ -10,6 +10,7 @@ from fastkl.families.base import Floats, Params, Rows
 from fastkl.families.iterative import IterativeFamily
 from fastkl.families.newton import Maximum
 from fastkl.families.order_statistics import medians
+from fastkl.families.robust import too_narrow
 from fastkl.families.univariate import BELOW_INFINITY
 
 START_SHAPES = (0.5, 2.0, 10.0)
@@ -33,7 +34,8 @@ class Lomax(IterativeFamily):
     -----
     Where the likelihood rises as a and s go to infinity together, as it does for tails no heavier than exponential ones
     (coefficient of variation at most 1), ``params_["shape"]`` is inf and ``params_["scale"]`` is the limit of s / a, the scale of the
-    exponential law; ``boundary_`` says so.
+    exponential law; ``boundary_`` says so. With zeros among the rows the likelihood also grows without bound as a and s go to 0:
+    the estimate is the maximum inside, if there is one.
 
     References
     ----------
@@ -82,7 +84,8 @@ class Lomax(IterativeFamily):
         return [{**start, "scale": np.where(np.isinf(start["shape"]), middle, start["scale"])} for start in starts]
 
     def given_up(self, start: Params, params: Params) -> NDArray[np.bool_]:
-        return (params["shape"] > LIMIT_SHAPE) & (len(self.free_names()) == 2)
+        both_free = len(self.free_names()) == 2
+        return ((params["shape"] > LIMIT_SHAPE) | too_narrow(start, params)) & both_free
 
     def settle(
         self, rows: Rows, fixed: Params, maximum: Maximum, tol: float, max_iter: int
@@ -105,6 +108,7 @@ class Lomax(IterativeFamily):
         far = (maximum.params["shape"] >= FAR_SHAPE) & (slope <= 0.0)
         at_limit = (limit.at.value >= maximum.at.value) | far
         maximum = limit.where(at_limit, maximum)
+        raise_if_zeros_win(rows, maximum)
         if not at_limit.any():
             return maximum, {}
         where = "" if at_limit.all() else f" in column {', '.join(map(str, np.flatnonzero(at_limit)))}"
@@ -142,3 +146,15 @@ def raise_if_all_zero(rows: Rows) -> None:
         "without bound as scale goes to 0. Leave the column out.",
         column,
     )
+
+
+def raise_if_zeros_win(rows: Rows, maximum: Maximum) -> None:
+    """DegenerateDataError where the ascent ran into a scale of 0, on rows that are 0."""
+    for column in np.flatnonzero(~maximum.converged):
+        zeros = int(np.count_nonzero(rows.X[:, column] == 0.0))
+        if zeros:
+            raise DegenerateDataError(
+                f"Column {column} is 0 in {zeros} of {len(rows.X)} rows: the lomax likelihood has no maximum inside, and grows "
+                "without bound as shape and scale go to 0. Leave the zeros out, or hold scale fixed.",
+                int(column),
+            )

@@ -40,6 +40,7 @@ class Uniform(UnivariateFamily):
     parameter_names = ("low", "high")
     irregular_parameters = ("low", "high")
     statistic_names = ("weight", "minimum", "maximum")
+    smooth = False
     example = {"low": [-1.0, 2.0], "high": [3.0, 2.5]}
 
     def __init__(self, low: ArrayLike | None = None, high: ArrayLike | None = None):

@@ -11,24 +11,29 @@ from libc.stdint cimport int64_t
 import numpy as np
 
 cdef extern from "fk_build.h" nogil:
-    ctypedef struct fk_branch:
-        Py_ssize_t node, first, last
+    const int FK_CHILDREN
     ctypedef struct fk_tree:
         const double *rows64
         const float *rows32
-        Py_ssize_t n, d, leaf, n_leaves
+        Py_ssize_t n, d, leaf, n_leaves, n_nodes
         int *order
         double *low
         double *high
+        double *boxes
+        int *child
+        int *first
         double *points
         float *near_points
         float *half_norm
         float *largest
+        double *factor
     void fk_magnitudes_64(const double *x, Py_ssize_t n, double *least, double *most)
     void fk_magnitudes_32(const float *x, Py_ssize_t n, double *least, double *most)
-    Py_ssize_t fk_split_top(fk_tree *tree, double *keys, fk_branch branch, int levels, fk_branch *branches)
-    void fk_build_branch(fk_tree *tree, double *keys, fk_branch branch)
-    void fk_join_top(fk_tree *tree, fk_branch branch, int levels)
+    Py_ssize_t fk_count_nodes(Py_ssize_t n_leaves)
+    void fk_share(fk_tree *tree, double *keys, Py_ssize_t node, Py_ssize_t first, Py_ssize_t last)
+    void fk_build_child(fk_tree *tree, double *keys, Py_ssize_t node, int i)
+    void fk_order_leaf(fk_tree *tree, double *keys, Py_ssize_t start, Py_ssize_t end)
+    void fk_pack_leaf(fk_tree *tree, Py_ssize_t leaf)
 
 cdef extern from "fk_knn.h" nogil:
     ctypedef struct fk_knn_job:
@@ -55,11 +60,10 @@ cdef extern from "fk_count.h" nogil:
         int64_t *count
         double *sum
     int fk_count(const fk_count_job *job, const int *positions, Py_ssize_t start, Py_ssize_t end)
-    double fk_total(const fk_tree *tree, const double *weight, fk_branch branch, double *total)
+    double fk_totals(const fk_tree *tree, const double *weight, Py_ssize_t node, double *total)
 
 cdef enum:
     CHUNK = 256  # queries of one piece of work: a multiple of the block of lanes
-    LEVELS = 5  # the top of the tree is split before the threads start: 32 branches for them
 
 
 cdef class Tree:
@@ -74,50 +78,59 @@ cdef class Tree:
     cdef int n_threads
 
     def __init__(self, X, Py_ssize_t leaf, bint preselect, int n_threads):
-        cdef Py_ssize_t n = X.shape[0], d = X.shape[1], n_leaves = (n + leaf - 1) // leaf
-        self.X = X
-        self.order = np.arange(n, dtype=np.int32)
-        self.n_threads = n_threads
-        low, high = np.empty((2 * n_leaves - 1, d)), np.empty((2 * n_leaves - 1, d))
-        points = np.empty(0 if preselect else n_leaves * leaf * d)
-        near_points = np.empty(n_leaves * leaf * d if preselect else 0, dtype=np.float32)
-        half_norm = np.empty(n_leaves * leaf if preselect else 0, dtype=np.float32)
-        largest = np.empty(n_leaves if preselect else 0, dtype=np.float32)
-        self.arrays = low, high, points, near_points, half_norm, largest
-        self.tree.n, self.tree.d, self.tree.leaf, self.tree.n_leaves = n, d, leaf, n_leaves
-        self._point(X, self.order, low, high, points, near_points, half_norm, largest)
-        self._build(np.empty(n))
-
-    cdef int _point(self, X, int[::1] order, double[:, ::1] low, double[:, ::1] high, double[::1] points,
-                    float[::1] near_points, float[::1] half_norm, float[::1] largest) except -1:
+        cdef Py_ssize_t n = X.shape[0], d = X.shape[1], n_leaves = (n + leaf - 1) // leaf, n_nodes = fk_count_nodes(n_leaves)
+        cdef fk_tree *tree = &self.tree
+        cdef int[::1] order
         cdef const double[:, ::1] rows64
         cdef const float[:, ::1] rows32
+        self.X = X
+        self.order = order = np.arange(n, dtype=np.int32)
+        self.n_threads = n_threads
+        self.arrays = []
+        tree.n, tree.d, tree.leaf, tree.n_leaves, tree.n_nodes = n, d, leaf, n_leaves, n_nodes
+        tree.order = &order[0]
         if X.dtype == np.float32:
             rows32 = X
-            self.tree.rows32 = &rows32[0, 0]
+            tree.rows32 = &rows32[0, 0]
         else:
             rows64 = X
-            self.tree.rows64 = &rows64[0, 0]
-        self.tree.order, self.tree.low, self.tree.high = &order[0], &low[0, 0], &high[0, 0]
-        if points.shape[0]:
-            self.tree.points = &points[0]
+            tree.rows64 = &rows64[0, 0]
+        tree.low, tree.high = self._doubles(n_leaves * d), self._doubles(n_leaves * d)
+        tree.boxes = self._doubles(n_nodes * 2 * d * FK_CHILDREN)
+        tree.child, tree.first = self._integers(n_nodes * FK_CHILDREN), self._integers(n_nodes * (FK_CHILDREN + 1))
+        if preselect:
+            tree.near_points, tree.half_norm = self._floats(n_leaves * leaf * d), self._floats(n_leaves * leaf)
+            tree.largest, tree.factor = self._floats(n_leaves), self._doubles(n_leaves)
         else:
-            self.tree.near_points, self.tree.half_norm = &near_points[0], &half_norm[0]
-            self.tree.largest = &largest[0]
-        return 0
+            tree.points = self._doubles(n_leaves * leaf * d)
+        self._build(np.empty(n))
+
+    cdef double *_doubles(self, Py_ssize_t size) except? NULL:
+        cdef double[::1] array = np.empty(size + 1)
+        self.arrays.append(array)
+        return &array[0]
+
+    cdef float *_floats(self, Py_ssize_t size) except? NULL:
+        cdef float[::1] array = np.empty(size + 1, dtype=np.float32)
+        self.arrays.append(array)
+        return &array[0]
+
+    cdef int *_integers(self, Py_ssize_t size) except? NULL:
+        cdef int[::1] array = np.empty(size + 1, dtype=np.int32)
+        self.arrays.append(array)
+        return &array[0]
 
     cdef int _build(self, double[::1] keys) except -1:
-        cdef fk_branch branches[1 << LEVELS]
-        cdef fk_branch root
         cdef fk_tree *tree = &self.tree
-        cdef Py_ssize_t i, n_branches
-        cdef int n_threads = self.n_threads
-        root.node, root.first, root.last = 0, 0, tree.n_leaves
+        cdef int i, n_threads = self.n_threads
         with nogil:
-            n_branches = fk_split_top(tree, &keys[0], root, LEVELS, branches)
-            for i in prange(n_branches, schedule="dynamic", num_threads=n_threads, use_threads_if=n_threads > 1):
-                fk_build_branch(tree, &keys[0], branches[i])
-            fk_join_top(tree, root, LEVELS)
+            if tree.n_nodes == 0:
+                fk_order_leaf(tree, &keys[0], 0, tree.n)
+                fk_pack_leaf(tree, 0)
+            else:
+                fk_share(tree, &keys[0], 0, 0, tree.n_leaves)
+                for i in prange(FK_CHILDREN, schedule="dynamic", num_threads=n_threads, use_threads_if=n_threads > 1):
+                    fk_build_child(tree, &keys[0], 0, i)
         return 0
 
     def nearest(self, Tree queries, Py_ssize_t k, bint same, bint only_last, bint in_order, double scale,
@@ -151,7 +164,6 @@ cdef class Tree:
         ``total``. The other arguments as in :meth:`nearest`.
         """
         cdef fk_count_job job
-        cdef fk_branch root
         cdef const int *listed = NULL
         cdef double[::1] ordered, nodes
         cdef Py_ssize_t n = queries.tree.n, c, n_chunks
@@ -167,9 +179,9 @@ cdef class Tree:
             job.count = &count[0]
         else:
             ordered = np.asarray(weights)[self.order]
-            nodes = np.empty(2 * self.tree.n_leaves - 1)
-            root.node, root.first, root.last = 0, 0, self.tree.n_leaves
-            fk_total(&self.tree, &ordered[0], root, &nodes[0])
+            nodes = np.empty(self.tree.n_nodes * FK_CHILDREN + 1)
+            if self.tree.n_nodes:
+                fk_totals(&self.tree, &ordered[0], 0, &nodes[0])
             job.weight, job.total, job.sum = &ordered[0], &nodes[0], &total[0]
         n_chunks = (n + CHUNK - 1) // CHUNK
         with nogil:

@@ -1,4 +1,5 @@
-/* Building the tree: rows are halved at the median of the widest column until a leaf is full, then packed for the searches.
+/* Building the tree: rows are halved at the median of the widest column, three times for each node, until they fit a leaf, and
+ * within the leaf until they fit a block of queries; then the leaf is packed for the searches.
  *
  * Which column is widest is read off at most FK_SPREAD rows of the node: it steers the speed, never the result. The median is
  * found by selection on (key, row) pairs, with a pivot from a sample that lies just beyond the wanted rank. Nothing depends on
@@ -125,9 +126,9 @@ FK_INLINE double fk_leaf_factor(const double *low, const double *high, ptrdiff_t
     return ldexp(1.0, exponent < -900 ? 900 : -exponent);
 }
 
-static void fk_pack_leaf(fk_tree *tree, fk_branch b) {
-    ptrdiff_t d = tree->d, size = tree->leaf, start = b.first * size, n = fk_positions_end(tree, b.last) - start;
-    double *low = tree->low + b.node * d, *high = tree->high + b.node * d;
+static void fk_pack_leaf(fk_tree *tree, ptrdiff_t leaf) {
+    ptrdiff_t d = tree->d, size = tree->leaf, start = leaf * size, n = fk_positions_end(tree, leaf + 1) - start;
+    double *low = tree->low + leaf * d, *high = tree->high + leaf * d;
     const int32_t *order = tree->order + start;
     for (ptrdiff_t j = 0; j < d; j++) {
         double least = INFINITY, most = -INFINITY;
@@ -154,52 +155,76 @@ static void fk_pack_leaf(fk_tree *tree, fk_branch b) {
         tree->half_norm[start + i] = i < n ? (float)(0.5 * square) : INFINITY;
         largest = i < n && (float)(0.5 * square) > largest ? (float)(0.5 * square) : largest;
     }
-    tree->largest[b.first] = largest;
+    tree->largest[leaf] = largest;
+    tree->factor[leaf] = factor;
 }
 
-static void fk_join_boxes(fk_tree *tree, fk_branch b) {
-    ptrdiff_t d = tree->d, left = fk_left(b).node, right = fk_right(b).node;
-    for (ptrdiff_t j = 0; j < d; j++) {
-        double low = tree->low[left * d + j], high = tree->high[left * d + j];
-        double other_low = tree->low[right * d + j], other_high = tree->high[right * d + j];
-        tree->low[b.node * d + j] = other_low < low ? other_low : low;
-        tree->high[b.node * d + j] = other_high > high ? other_high : high;
-    }
-}
-
-static void fk_split(fk_tree *tree, double *keys, fk_branch b) {
-    ptrdiff_t start = b.first * tree->leaf, end = fk_positions_end(tree, b.last), column = fk_widest(tree, start, end);
+/* Puts the rows of the positions [start, middle) before those of [middle, end) along the widest column. */
+static void fk_split(fk_tree *tree, double *keys, ptrdiff_t start, ptrdiff_t middle, ptrdiff_t end) {
+    ptrdiff_t column = fk_widest(tree, start, end);
     for (ptrdiff_t i = start; i < end; i++) keys[i] = fk_coordinate(tree, tree->order[i], column);
-    fk_select(keys + start, tree->order + start, end - start, fk_middle(b) * tree->leaf - start);
+    fk_select(keys + start, tree->order + start, end - start, middle - start);
 }
 
-static void fk_build_branch(fk_tree *tree, double *keys, fk_branch b) {
-    if (b.last - b.first == 1) {
-        fk_pack_leaf(tree, b);
-        return;
+/* Rows that will walk together should lie together. */
+static void fk_order_leaf(fk_tree *tree, double *keys, ptrdiff_t start, ptrdiff_t end) {
+    ptrdiff_t blocks = (end - start + FK_LANES - 1) / FK_LANES, middle = start + (blocks + 1) / 2 * FK_LANES;
+    if (blocks <= 1) return;
+    fk_split(tree, keys, start, middle, end);
+    fk_order_leaf(tree, keys, start, middle);
+    fk_order_leaf(tree, keys, middle, end);
+}
+
+static ptrdiff_t fk_count_nodes(ptrdiff_t n_leaves) {
+    ptrdiff_t count = n_leaves > 1;
+    for (ptrdiff_t i = 0; i < FK_CHILDREN && n_leaves > 1; i++)
+        count += fk_count_nodes(n_leaves * (i + 1) / FK_CHILDREN - n_leaves * i / FK_CHILDREN);
+    return count;
+}
+
+/* Shares the leaves [first, last) and their rows among the children of a node. */
+static void fk_share(fk_tree *tree, double *keys, ptrdiff_t node, ptrdiff_t first, ptrdiff_t last) {
+    int32_t *edge = tree->first + node * (FK_CHILDREN + 1), *child = tree->child + node * FK_CHILDREN;
+    ptrdiff_t next = node + 1, n = last - first;
+    for (ptrdiff_t i = 0; i <= FK_CHILDREN; i++) edge[i] = (int32_t)(first + n * i / FK_CHILDREN);
+    for (ptrdiff_t i = 0; i < FK_CHILDREN; i++) {
+        child[i] = (int32_t)next;
+        next += fk_count_nodes(edge[i + 1] - edge[i]);
     }
-    fk_split(tree, keys, b);
-    fk_build_branch(tree, keys, fk_left(b));
-    fk_build_branch(tree, keys, fk_right(b));
-    fk_join_boxes(tree, b);
+    for (int step = FK_CHILDREN / 2; step > 0; step /= 2)
+        for (int i = 0; i < FK_CHILDREN; i += 2 * step)
+            if (edge[i] < edge[i + step] && edge[i + step] < edge[i + 2 * step])
+                fk_split(tree, keys, edge[i] * tree->leaf, edge[i + step] * tree->leaf,
+                         fk_positions_end(tree, edge[i + 2 * step]));
 }
 
-/* The top of the tree, down to `levels` below the root: its branches are then built by threads, each on its own. */
-static ptrdiff_t fk_split_top(fk_tree *tree, double *keys, fk_branch b, int levels, fk_branch *branches) {
-    if (levels == 0 || b.last - b.first == 1) {
-        branches[0] = b;
-        return 1;
+/* Builds the i-th child of a node and sets its box. */
+static void fk_build_child(fk_tree *tree, double *keys, ptrdiff_t node, int i) {
+    ptrdiff_t d = tree->d, first = tree->first[node * (FK_CHILDREN + 1) + i];
+    ptrdiff_t last = tree->first[node * (FK_CHILDREN + 1) + i + 1], below = tree->child[node * FK_CHILDREN + i];
+    double *low = tree->boxes + node * 2 * d * FK_CHILDREN + i, *high = low + d * FK_CHILDREN;
+    if (last - first == 1) {
+        fk_order_leaf(tree, keys, first * tree->leaf, fk_positions_end(tree, last));
+        fk_pack_leaf(tree, first);
+    } else if (last > first) {
+        fk_share(tree, keys, below, first, last);
+        for (int c = 0; c < FK_CHILDREN; c++) fk_build_child(tree, keys, below, c);
     }
-    fk_split(tree, keys, b);
-    ptrdiff_t n = fk_split_top(tree, keys, fk_left(b), levels - 1, branches);
-    return n + fk_split_top(tree, keys, fk_right(b), levels - 1, branches + n);
-}
-
-static void fk_join_top(fk_tree *tree, fk_branch b, int levels) {
-    if (levels == 0 || b.last - b.first == 1) return;
-    fk_join_top(tree, fk_left(b), levels - 1);
-    fk_join_top(tree, fk_right(b), levels - 1);
-    fk_join_boxes(tree, b);
+    for (ptrdiff_t j = 0; j < d; j++) {
+        double least = INFINITY, most = -INFINITY;
+        if (last - first == 1) {
+            least = tree->low[first * d + j];
+            most = tree->high[first * d + j];
+        } else if (last > first) {
+            const double *lows = tree->boxes + (below * 2 * d + j) * FK_CHILDREN, *highs = lows + d * FK_CHILDREN;
+            for (int c = 0; c < FK_CHILDREN; c++) {
+                least = lows[c] < least ? lows[c] : least;
+                most = highs[c] > most ? highs[c] : most;
+            }
+        }
+        low[j * FK_CHILDREN] = least;
+        high[j * FK_CHILDREN] = most;
+    }
 }
 
 #endif

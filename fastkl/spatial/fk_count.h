@@ -19,39 +19,38 @@ typedef struct {
     double scale;                    /* 1, or a power of two for the direct differences of extreme values */
     const double *radius;            /* (n) */
     const double *weight;            /* (m) by position in the tree, or NULL to count */
-    const double *total;             /* (2 n_leaves - 1) weight of each node, or NULL */
+    const double *total;             /* (n_nodes, FK_CHILDREN) weight of each child, or NULL */
     int64_t *count;                  /* (n) the result without weights */
     double *sum;                     /* (n) the result with weights */
 } fk_count_job;
 
-typedef struct { fk_branch branch; double reach[FK_LANES]; } fk_visit; /* squared radii, FK_OUT where done */
+typedef struct { int32_t node, first, last; double reach[FK_LANES]; } fk_count_visit; /* squared radii, FK_OUT where done */
 
 typedef struct {
     fk_block block;
     fk_view view;
     int64_t count[FK_LANES];
     double sum[FK_LANES];
-    double *rows, *gathered;         /* (FK_LANES, d) the queries by rows; (d, leaf) */
+    double *gathered;                /* (d, leaf) */
     float *bracket;                  /* (FK_TILE, leaf) */
 } fk_count_state;
 
-/* Whether one of the queries sits in the branch. */
-FK_INLINE int fk_holds(const fk_tree *tree, const fk_block *block, fk_branch b) {
-    ptrdiff_t start = b.first * tree->leaf, end = b.last * tree->leaf;
+/* Whether one of the queries sits in the leaves [first, last). */
+FK_INLINE int fk_holds(const fk_tree *tree, const fk_block *block, ptrdiff_t first, ptrdiff_t last) {
+    ptrdiff_t start = first * tree->leaf, end = last * tree->leaf;
     int holds = 0;
     for (int l = 0; l < FK_LANES; l++) holds |= block->position[l] >= start && block->position[l] < end;
     return holds;
 }
 
-/* Settles the lanes that a branch is wholly outside or inside of; returns whether any is left, with its reach in `left`. */
-FK_INLINE int fk_settle(const fk_count_job *job, fk_count_state *state, fk_branch b, const double *reach, double *left,
-                        ptrdiff_t d, double scale, int weighted) {
-    const fk_tree *tree = job->tree;
-    const double *low = tree->low + b.node * d, *high = tree->high + b.node * d;
+/* Settles the lanes that a box is wholly outside or inside of: its ends are `stride` apart, it holds `rows` rows (none that may
+ * be taken whole: -1) of this weight. Returns whether a lane is left; `reach` is then FK_OUT for the others. */
+FK_INLINE int fk_settle(fk_count_state *state, const double *low, const double *high, ptrdiff_t stride, int64_t rows,
+                        double weight, double *reach, ptrdiff_t d, double scale) {
     double near[FK_LANES] = {0.0}, far[FK_LANES] = {0.0}, most = FK_OUT;
     for (ptrdiff_t j = 0; j < d; j++) {
         const double *x = state->block.x + j * FK_LANES;
-        double low_j = low[j], high_j = high[j];
+        double low_j = low[j * stride], high_j = high[j * stride];
         FK_SIMD
         for (int l = 0; l < FK_LANES; l++) {
             double below = (low_j - x[l]) * scale, above = (x[l] - high_j) * scale;
@@ -61,25 +60,50 @@ FK_INLINE int fk_settle(const fk_count_job *job, fk_count_state *state, fk_branc
             far[l] += span * span;
         }
     }
-    int whole = !(job->self && fk_holds(tree, &state->block, b));
-    double weight = weighted ? job->total[b.node] : 0.0;
-    int64_t rows = fk_positions_end(tree, b.last) - b.first * tree->leaf;
+    FK_PRAGMA(omp simd reduction(max : most))
     for (int l = 0; l < FK_LANES; l++) {
-        int outside = near[l] * FK_LESS > reach[l], inside = !outside && whole && far[l] * FK_MORE <= reach[l];
-        left[l] = outside || inside ? FK_OUT : reach[l];
-        if (weighted) state->sum[l] += inside ? weight : 0.0;
-        else state->count[l] += inside ? rows : 0;
-        most = left[l] > most ? left[l] : most;
+        int outside = near[l] * FK_LESS > reach[l], inside = rows >= 0 && !outside && far[l] * FK_MORE <= reach[l];
+        reach[l] = outside || inside ? FK_OUT : reach[l];
+        state->sum[l] += inside ? weight : 0.0;
+        state->count[l] += inside ? rows : 0;
+        most = reach[l] > most ? reach[l] : most;
     }
     return most >= 0.0;
 }
 
-FK_INLINE void fk_count_direct(const fk_count_job *job, fk_count_state *state, fk_branch b, const double *reach,
+/* Few lanes are left in a leaf: each alone against its rows. */
+FK_INLINE void fk_count_single(const fk_count_job *job, fk_count_state *state, ptrdiff_t start, const double *points, int lane,
+                               double reach, ptrdiff_t d, double scale, int weighted) {
+    ptrdiff_t size = job->tree->leaf, own = job->self ? state->block.position[lane] - start : -1;
+    for (ptrdiff_t i = 0; i < size; i += FK_LANES) {
+        double found[FK_LANES], sum = 0.0;
+        int64_t count = 0;
+        fk_direct(points + i, size, state->block.x + lane, FK_LANES, d, scale, found);
+        if (own >= i && own < i + FK_LANES) found[own - i] = NAN;
+        if (weighted) {
+            for (int l = 0; l < FK_LANES; l++)
+                if (found[l] <= reach) sum += job->weight[start + i + l];
+            state->sum[lane] += sum;
+        } else {
+            FK_SIMD_SUM(count)
+            for (int l = 0; l < FK_LANES; l++) count += found[l] <= reach;
+            state->count[lane] += count;
+        }
+    }
+}
+
+FK_INLINE void fk_count_direct(const fk_count_job *job, fk_count_state *state, ptrdiff_t leaf, const double *reach,
                                ptrdiff_t d, double scale, int weighted) {
     const fk_tree *tree = job->tree;
-    const double *points = fk_leaf_points(tree, b.first, state->gathered);
-    ptrdiff_t size = tree->leaf, start = b.first * size, n = fk_positions_end(tree, b.last) - start;
-    int own = job->self && fk_holds(tree, &state->block, b);
+    const double *points = fk_leaf_points(tree, leaf, state->gathered);
+    ptrdiff_t size = tree->leaf, start = leaf * size, n = fk_positions_end(tree, leaf + 1) - start;
+    int own = job->self && fk_holds(tree, &state->block, leaf, leaf + 1), left = 0;
+    for (int l = 0; l < FK_LANES; l++) left += reach[l] >= 0.0;
+    if (left <= FK_FEW) {
+        for (int l = 0; l < FK_LANES; l++)
+            if (reach[l] >= 0.0) fk_count_single(job, state, start, points, l, reach[l], d, scale, weighted);
+        return;
+    }
     for (ptrdiff_t i = 0; i < n; i++) {
         double found[FK_LANES], weight = weighted ? job->weight[start + i] : 0.0;
         fk_direct(state->block.x, FK_LANES, points + i, size, d, scale, found);
@@ -93,71 +117,99 @@ FK_INLINE void fk_count_direct(const fk_count_job *job, fk_count_state *state, f
     }
 }
 
-/* Takes the rows of one pass that are in the ball of one lane: above `inside` for sure, below `outside` not. */
-FK_INLINE void fk_count_verify(const fk_count_job *job, fk_count_state *state, ptrdiff_t start, int lane,
-                               const float *bracket, float outside, float inside, double reach, int weighted) {
-    int row[FK_TILE_ROWS], passing = 0;
-    for (int i = 0; i < FK_TILE_ROWS; i++) {
-        row[passing] = i;
-        passing += !(bracket[i] < outside);
-    }
-    for (int c = 0; c < passing; c++) {
-        ptrdiff_t position = start + row[c];
+/* Takes the rows of one pass that are in the ball of one lane: brackets above `inside` are so for sure. */
+FK_INLINE void fk_count_verify(const fk_count_job *job, fk_count_state *state, ptrdiff_t start, int lane, uint32_t passed,
+                               const float *bracket, float inside, double reach, int weighted) {
+    for (; passed; passed &= passed - 1) {
+        int i = fk_lowest_bit(passed);
+        ptrdiff_t position = start + i;
         if (position >= job->tree->n || (job->self && position == state->block.position[lane])) continue;
-        if (!(bracket[row[c]] > inside) && fk_exact(job->tree, position, state->rows + lane * job->tree->d) > reach) continue;
+        if (!(bracket[i] > inside) && fk_exact(job->tree, position, state->block.rows + lane * job->tree->d) > reach) continue;
         if (weighted) state->sum[lane] += job->weight[position];
         else state->count[lane]++;
     }
 }
 
-FK_INLINE void fk_count_preselected(const fk_count_job *job, fk_count_state *state, fk_branch b, const double *reach,
+FK_INLINE void fk_count_preselected(const fk_count_job *job, fk_count_state *state, ptrdiff_t leaf, const double *reach,
                                     int weighted) {
     const fk_tree *tree = job->tree;
-    ptrdiff_t size = tree->leaf, d = tree->d, start = b.first * size;
+    ptrdiff_t size = tree->leaf, d = tree->d, start = leaf * size;
     int lanes[FK_LANES + FK_TILE], count = 0;
-    for (int l = 0; l < state->block.used; l++)
-        if (reach[l] >= 0.0) lanes[count++] = l;
-    if (count == 0) return;
+    float outside[FK_LANES], inside[FK_LANES];
+    for (int l = 0; l < FK_LANES; l++) {
+        lanes[count] = l;
+        count += reach[l] >= 0.0;
+    }
     for (int q = 0; q < FK_TILE; q++) lanes[count + q] = lanes[count - 1];
-    fk_view_leaf(tree, &state->block, b, &state->view);
+    fk_view_leaf(tree, &state->block, leaf, &state->view);
+    fk_thresholds(&state->view, reach, d, 1.0, outside);
+    fk_thresholds(&state->view, reach, d, -1.0, inside);
     for (int t = 0; t < count; t += FK_TILE) {
-        float outside[FK_TILE];
-        uint32_t passed[FK_TILE];
-        for (int q = 0; q < FK_TILE; q++) outside[q] = fk_threshold(&state->view, lanes[t + q], d, reach[lanes[t + q]], 1.0);
+        uint32_t passed[FK_TILE][FK_PASSES];
         fk_brackets(state->view.x, lanes + t, tree->near_points + start * d, tree->half_norm + start, size, d, outside,
                     state->bracket, passed);
-        for (int q = 0; q < FK_TILE && t + q < count; q++) {
-            int lane = lanes[t + q];
-            float inside = fk_threshold(&state->view, lane, d, reach[lane], -1.0);
-            for (ptrdiff_t i = 0; passed[q]; i += FK_TILE_ROWS, passed[q] >>= 1)
-                if (passed[q] & 1)
-                    fk_count_verify(job, state, start + i, lane, state->bracket + q * size + i, outside[q], inside,
-                                    reach[lane], weighted);
-        }
+        for (int q = 0; q < FK_TILE && t + q < count; q++)
+            for (ptrdiff_t i = 0; i < size; i += FK_TILE_ROWS)
+                fk_count_verify(job, state, start + i, lanes[t + q], passed[q][i / FK_TILE_ROWS],
+                                state->bracket + q * size + i, inside[lanes[t + q]], reach[lanes[t + q]], weighted);
     }
 }
 
-FK_INLINE void fk_count_walk(const fk_count_job *job, fk_count_state *state, const double *reach, ptrdiff_t d,
+FK_INLINE void fk_count_leaf(const fk_count_job *job, fk_count_state *state, ptrdiff_t leaf, double *reach, ptrdiff_t d,
                              int preselect, double scale, int weighted) {
     const fk_tree *tree = job->tree;
-    fk_visit stack[FK_DEPTH];
-    ptrdiff_t height = 0;
-    fk_branch root = {0, 0, tree->n_leaves};
-    stack[0].branch = root;
-    if (fk_settle(job, state, root, reach, stack[0].reach, d, scale, weighted)) height = 1;
-    while (height > 0) {
-        fk_visit visit = stack[--height];
-        fk_branch b = visit.branch;
-        if (b.last - b.first == 1) {
-            if (preselect) fk_count_preselected(job, state, b, visit.reach, weighted);
-            else fk_count_direct(job, state, b, visit.reach, d, scale, weighted);
-            continue;
+    int64_t rows = job->self && fk_holds(tree, &state->block, leaf, leaf + 1)
+                       ? -1 : fk_positions_end(tree, leaf + 1) - leaf * tree->leaf;
+    double weight = 0.0;
+    for (int64_t i = 0; weighted && i < rows; i++) weight += job->weight[leaf * tree->leaf + i];
+    if (!fk_settle(state, tree->low + leaf * d, tree->high + leaf * d, 1, rows, weight, reach, d, scale)) return;
+    if (preselect) fk_count_preselected(job, state, leaf, reach, weighted);
+    else fk_count_direct(job, state, leaf, reach, d, scale, weighted);
+}
+
+/* Puts the children that the balls cut on the stack; returns its new height. Lanes are looked at one by one only where a ball
+ * may hold the child whole. */
+FK_INLINE int fk_count_push(const fk_count_job *job, fk_count_state *state, fk_count_visit from, ptrdiff_t d, double scale,
+                            int weighted, fk_count_visit *stack, int height) {
+    const fk_tree *tree = job->tree;
+    const int32_t *first = tree->first + from.node * (FK_CHILDREN + 1), *child = tree->child + from.node * FK_CHILDREN;
+    const double *low = tree->boxes + from.node * 2 * d * FK_CHILDREN, *high = low + d * FK_CHILDREN;
+    double near[FK_CHILDREN], size[FK_CHILDREN] = {0.0}, most = fk_largest(from.reach);
+    fk_box_distances(tree, &state->block, from.node, d, scale, near);
+    for (ptrdiff_t j = 0; j < d; j++)
+        for (int i = 0; i < FK_CHILDREN; i++) {
+            double span = (high[j * FK_CHILDREN + i] - low[j * FK_CHILDREN + i]) * 0.5 * scale;
+            size[i] += span * span;
         }
-        fk_branch children[2] = {fk_right(b), fk_left(b)};
-        for (int c = 0; c < 2; c++) {
-            stack[height].branch = children[c];
-            height += fk_settle(job, state, children[c], visit.reach, stack[height].reach, d, scale, weighted);
+    for (int i = 0; i < FK_CHILDREN; i++) {
+        int32_t leaves = first[i + 1] - first[i];
+        if (leaves == 0 || near[i] > most) continue;
+        fk_count_visit *visit = stack + height;
+        *visit = from;
+        visit->node = leaves == 1 ? -1 : child[i];
+        visit->first = first[i];
+        visit->last = first[i + 1];
+        if (leaves > 1 && size[i] < most) {
+            int64_t rows = job->self && fk_holds(tree, &state->block, first[i], first[i + 1])
+                               ? -1 : fk_positions_end(tree, first[i + 1]) - first[i] * tree->leaf;
+            double weight = weighted ? job->total[from.node * FK_CHILDREN + i] : 0.0;
+            if (!fk_settle(state, low + i, high + i, FK_CHILDREN, rows, weight, visit->reach, d, scale)) continue;
         }
+        height++;
+    }
+    return height;
+}
+
+FK_INLINE void fk_count_walk(const fk_count_job *job, fk_count_state *state, double *reach, ptrdiff_t d, int preselect,
+                             double scale, int weighted) {
+    fk_count_visit stack[FK_STACK], visit = {job->tree->n_nodes ? 0 : -1, 0, 1, {0.0}};
+    int height = 0;
+    memcpy(visit.reach, reach, sizeof visit.reach);
+    for (;;) {
+        if (visit.node >= 0) height = fk_count_push(job, state, visit, d, scale, weighted, stack, height);
+        else fk_count_leaf(job, state, visit.first, visit.reach, d, preselect, scale, weighted);
+        if (height == 0) return;
+        visit = stack[--height];
     }
 }
 
@@ -170,8 +222,8 @@ FK_INLINE int fk_count_range(const fk_count_job *job, const int32_t *positions, 
     double *memory = malloc(doubles * sizeof(double) + (size_t)(columns * FK_LANES + FK_TILE * size) * sizeof(float));
     if (!memory) return 1;
     state.block.x = memory;
-    state.rows = state.block.x + columns * FK_LANES;
-    state.block.low = state.rows + columns * FK_LANES;
+    state.block.rows = state.block.x + columns * FK_LANES;
+    state.block.low = state.block.rows + columns * FK_LANES;
     state.block.high = state.block.low + columns;
     state.gathered = state.block.high + columns;
     state.view.x = (float *)(memory + doubles);
@@ -179,14 +231,13 @@ FK_INLINE int fk_count_range(const fk_count_job *job, const int32_t *positions, 
     for (ptrdiff_t at = start; at < end; at += FK_LANES) {
         ptrdiff_t row[FK_LANES];
         double reach[FK_LANES];
-        fk_load_block(job->queries, positions, at, end, &state.block);
+        fk_load_block(job->queries, positions, at, end, preselect, &state.block);
         for (int l = 0; l < FK_LANES; l++) {
             row[l] = job->in_order ? state.block.position[l] : job->queries->order[state.block.position[l]];
             double radius = job->radius[row[l]] * FK_SLACK * scale;
             reach[l] = radius >= 0.0 ? radius * radius : FK_OUT;
             state.count[l] = 0;
             state.sum[l] = 0.0;
-            for (ptrdiff_t j = 0; j < d && preselect; j++) state.rows[l * d + j] = state.block.x[j * FK_LANES + l];
         }
         fk_count_walk(job, &state, reach, d, preselect, scale, weighted);
         for (int l = 0; l < state.block.used; l++) {
@@ -209,6 +260,8 @@ FK_INLINE int fk_count_range(const fk_count_job *job, const int32_t *positions, 
 
 FK_COUNT(fk_count_2, 2, 0, 1.0)
 FK_COUNT(fk_count_3, 3, 0, 1.0)
+FK_COUNT(fk_count_4, 4, 0, 1.0)
+FK_COUNT(fk_count_5, 5, 0, 1.0)
 FK_COUNT(fk_count_direct_any, job->tree->d, 0, job->scale)
 FK_COUNT(fk_count_preselected_any, job->tree->d, 1, 1.0)
 
@@ -218,19 +271,29 @@ FK_COUNT(fk_count_preselected_any, job->tree->d, 1, 1.0)
 static int fk_count(const fk_count_job *job, const int32_t *positions, ptrdiff_t start, ptrdiff_t end) {
     if (job->scale != 1.0) return FK_COUNT_BY(fk_count_direct_any);
     if (job->tree->near_points) return FK_COUNT_BY(fk_count_preselected_any);
-    if (job->tree->d == 2) return FK_COUNT_BY(fk_count_2);
-    if (job->tree->d == 3) return FK_COUNT_BY(fk_count_3);
-    return FK_COUNT_BY(fk_count_direct_any);
+    switch (job->tree->d) {
+        case 2: return FK_COUNT_BY(fk_count_2);
+        case 3: return FK_COUNT_BY(fk_count_3);
+        case 4: return FK_COUNT_BY(fk_count_4);
+        case 5: return FK_COUNT_BY(fk_count_5);
+        default: return FK_COUNT_BY(fk_count_direct_any);
+    }
 }
 
-/* Weight of every node of a branch, from the leaves up. */
-static double fk_total(const fk_tree *tree, const double *weight, fk_branch b, double *total) {
-    double sum = 0.0;
-    if (b.last - b.first == 1)
-        for (ptrdiff_t i = b.first * tree->leaf; i < fk_positions_end(tree, b.last); i++) sum += weight[i];
-    else
-        sum = fk_total(tree, weight, fk_left(b), total) + fk_total(tree, weight, fk_right(b), total);
-    return total[b.node] = sum;
+/* Total weights of the children of a node and of all below it; returns their sum. */
+static double fk_totals(const fk_tree *tree, const double *weight, ptrdiff_t node, double *total) {
+    const int32_t *first = tree->first + node * (FK_CHILDREN + 1);
+    double all = 0.0;
+    for (int c = 0; c < FK_CHILDREN; c++) {
+        double sum = 0.0;
+        if (first[c + 1] - first[c] > 1)
+            sum = fk_totals(tree, weight, tree->child[node * FK_CHILDREN + c], total);
+        else
+            for (ptrdiff_t i = first[c] * tree->leaf; i < fk_positions_end(tree, first[c + 1]); i++) sum += weight[i];
+        total[node * FK_CHILDREN + c] = sum;
+        all += sum;
+    }
+    return all;
 }
 
 #endif

@@ -9,9 +9,6 @@
 #include "fk_leaf.h"
 #include "fk_nearest.h"
 
-#ifndef FK_FEW
-#define FK_FEW 8
-#endif
 #define FK_GROUP 4                   /* rows looked at together: leaves hold a multiple of it */
 
 typedef struct {
@@ -30,7 +27,6 @@ typedef struct {
     double *best;                    /* (k + 1, FK_LANES) */
     double limit[FK_LANES];          /* the k-th best of each lane */
     double farthest;                 /* the greatest of them */
-    double *rows;                    /* (FK_LANES, d) the queries by rows */
     double *gathered;                /* (d, leaf) */
     float *bracket;                  /* (FK_TILE, leaf) */
 } fk_knn_state;
@@ -63,11 +59,11 @@ FK_INLINE void fk_knn_single(const fk_knn_job *job, fk_knn_state *state, ptrdiff
     state->limit[lane] = limit;
 }
 
-FK_INLINE void fk_knn_direct(const fk_knn_job *job, fk_knn_state *state, fk_branch branch, ptrdiff_t d, double scale) {
+FK_INLINE void fk_knn_direct(const fk_knn_job *job, fk_knn_state *state, ptrdiff_t leaf, ptrdiff_t d, double scale) {
     const fk_tree *tree = job->tree;
-    ptrdiff_t leaf = branch.first, size = tree->leaf, start = leaf * size, k = job->k;
+    ptrdiff_t size = tree->leaf, start = leaf * size, k = job->k;
     ptrdiff_t n = fk_positions_end(tree, leaf + 1) - start;
-    int lanes[FK_LANES + 1], count = fk_active(tree, &state->block, branch.node, d, scale, state->limit, lanes);
+    int lanes[FK_LANES + 1], count = fk_active(tree, &state->block, leaf, d, scale, state->limit, lanes);
     if (count == 0) return;
     const double *points = fk_leaf_points(tree, leaf, state->gathered);
     if (count <= FK_FEW) {
@@ -98,89 +94,95 @@ FK_INLINE void fk_knn_direct(const fk_knn_job *job, fk_knn_state *state, fk_bran
 }
 
 /* Looks at those rows of a pass that the brackets of one lane could not rule out. */
-FK_INLINE void fk_knn_verify(const fk_knn_job *job, fk_knn_state *state, ptrdiff_t start, int lane, const float *bracket,
-                             float threshold) {
-    int row[FK_TILE_ROWS], count = 0;
-    for (int i = 0; i < FK_TILE_ROWS; i++) {
-        row[count] = i;
-        count += !(bracket[i] < threshold);
-    }
-    for (int c = 0; c < count; c++) {
-        ptrdiff_t position = start + row[c];
+FK_INLINE void fk_knn_verify(const fk_knn_job *job, fk_knn_state *state, ptrdiff_t start, int lane, uint32_t passed) {
+    for (; passed; passed &= passed - 1) {
+        ptrdiff_t position = start + fk_lowest_bit(passed);
         if (position >= job->tree->n || (job->self && position == state->block.position[lane])) continue;
-        double found = fk_exact(job->tree, position, state->rows + lane * job->tree->d);
+        double found = fk_exact(job->tree, position, state->block.rows + lane * job->tree->d);
         if (found < state->limit[lane]) state->limit[lane] = fk_take(state->best, job->k, lane, found);
     }
 }
 
-FK_INLINE void fk_knn_preselected(const fk_knn_job *job, fk_knn_state *state, fk_branch leaf) {
+/* While a lane has no k neighbours yet: a threshold that the k largest brackets of the leaf pass, and with them every row that
+ * may be among the k nearest. */
+FK_INLINE float fk_first_threshold(const float *bracket, ptrdiff_t n, ptrdiff_t own, ptrdiff_t k, double margin) {
+    float top[FK_CHAIN + 1];
+    if (k > FK_CHAIN || !(margin < 0x1p60)) return -INFINITY;
+    for (ptrdiff_t j = 0; j < k; j++) top[j] = -INFINITY;
+    for (ptrdiff_t i = 0; i < n; i++) {
+        ptrdiff_t j = k - 1;
+        if (i == own || !(bracket[i] > top[j])) continue;
+        for (; j > 0 && top[j - 1] < bracket[i]; j--) top[j] = top[j - 1];
+        top[j] = bracket[i];
+    }
+    return (float)(top[k - 1] - 2.001 * margin - fabs(top[k - 1]) * 0x1p-22);
+}
+
+FK_INLINE void fk_knn_preselected(const fk_knn_job *job, fk_knn_state *state, ptrdiff_t leaf) {
     const fk_tree *tree = job->tree;
-    ptrdiff_t size = tree->leaf, d = tree->d, start = leaf.first * size;
-    int lanes[FK_LANES + FK_TILE], count = fk_active(tree, &state->block, leaf.node, d, 1.0, state->limit, lanes);
+    ptrdiff_t size = tree->leaf, d = tree->d, start = leaf * size, n = fk_positions_end(tree, leaf + 1) - start;
+    int lanes[FK_LANES + FK_TILE], count = fk_active(tree, &state->block, leaf, d, 1.0, state->limit, lanes);
+    float threshold[FK_LANES];
     if (count == 0) return;
     fk_view_leaf(tree, &state->block, leaf, &state->view);
-    for (int l = 0; l < FK_TILE; l++) lanes[count + l] = lanes[count - 1];
+    fk_thresholds(&state->view, state->limit, d, 1.0, threshold);
+    for (int q = 0; q < FK_TILE; q++) lanes[count + q] = lanes[count - 1];
     for (int t = 0; t < count; t += FK_TILE) {
-        float threshold[FK_TILE];
-        uint32_t passed[FK_TILE];
-        for (int q = 0; q < FK_TILE; q++)
-            threshold[q] = fk_threshold(&state->view, lanes[t + q], d, state->limit[lanes[t + q]], 1.0);
+        uint32_t passed[FK_TILE][FK_PASSES];
         fk_brackets(state->view.x, lanes + t, tree->near_points + start * d, tree->half_norm + start, size, d, threshold,
                     state->bracket, passed);
-        for (int q = 0; q < FK_TILE && t + q < count; q++)
-            for (ptrdiff_t i = 0; passed[q]; i += FK_TILE_ROWS, passed[q] >>= 1)
-                if (passed[q] & 1) fk_knn_verify(job, state, start + i, lanes[t + q], state->bracket + q * size + i, threshold[q]);
+        for (int q = 0; q < FK_TILE && t + q < count; q++) {
+            int lane = lanes[t + q], first = state->limit[lane] == INFINITY;
+            const float *bracket = state->bracket + q * size;
+            float least = 0.0f;
+            if (first)
+                least = fk_first_threshold(bracket, n, job->self ? state->block.position[lane] - start : -1, job->k,
+                                           state->view.margin[lane]);
+            for (ptrdiff_t i = 0; i < size; i += FK_TILE_ROWS)
+                fk_knn_verify(job, state, start + i, lane,
+                              first ? fk_passed(bracket + i, least) : passed[q][i / FK_TILE_ROWS]);
+        }
     }
     state->farthest = fk_largest(state->limit);
 }
 
-FK_INLINE void fk_knn_leaf(const fk_knn_job *job, fk_knn_state *state, fk_branch leaf, ptrdiff_t d, int preselect,
+FK_INLINE void fk_knn_leaf(const fk_knn_job *job, fk_knn_state *state, ptrdiff_t leaf, ptrdiff_t d, int preselect,
                            double scale) {
     if (preselect) fk_knn_preselected(job, state, leaf);
     else fk_knn_direct(job, state, leaf, d, scale);
 }
 
-/* The leaf that holds a position. */
-FK_INLINE fk_branch fk_find_leaf(const fk_tree *tree, ptrdiff_t position) {
-    fk_branch b = {0, 0, tree->n_leaves};
-    while (b.last - b.first > 1) b = position / tree->leaf < fk_middle(b) ? fk_left(b) : fk_right(b);
-    return b;
+typedef struct { double distance; int32_t node, leaf; } fk_knn_visit; /* a node, or a leaf where node = -1 */
+
+/* Puts the children that are near enough on the stack, the nearest on top; returns its new height. */
+FK_INLINE int fk_knn_push(const fk_tree *tree, const fk_knn_state *state, ptrdiff_t node, ptrdiff_t d, double scale,
+                          fk_knn_visit *stack, int height) {
+    const int32_t *first = tree->first + node * (FK_CHILDREN + 1), *child = tree->child + node * FK_CHILDREN;
+    double distance[FK_CHILDREN];
+    int base = height;
+    fk_box_distances(tree, &state->block, node, d, scale, distance);
+    for (int i = 0; i < FK_CHILDREN; i++) {
+        if (distance[i] > state->farthest || first[i] == first[i + 1]) continue;
+        fk_knn_visit visit = {distance[i], first[i + 1] - first[i] == 1 ? -1 : child[i], first[i]};
+        int at = height++;
+        for (; at > base && stack[at - 1].distance < visit.distance; at--) stack[at] = stack[at - 1];
+        stack[at] = visit;
+    }
+    return height;
 }
 
 FK_INLINE void fk_knn_walk(const fk_knn_job *job, fk_knn_state *state, ptrdiff_t d, int preselect, double scale) {
     const fk_tree *tree = job->tree;
-    fk_branch stack[FK_DEPTH], b = {0, 0, tree->n_leaves};
-    double distance[FK_DEPTH];
-    ptrdiff_t height = 0, own = -1;
-    if (job->self) {
-        fk_branch leaf = fk_find_leaf(tree, state->block.position[0]);
-        own = leaf.first;
-        fk_knn_leaf(job, state, leaf, d, preselect, scale);
-    }
-    for (;;) {
-        while (b.last - b.first > 1) {
-            fk_branch near = fk_left(b), far = fk_right(b);
-            double to_near = fk_box_distance(tree, &state->block, near.node, d, scale);
-            double to_far = fk_box_distance(tree, &state->block, far.node, d, scale);
-            if (to_far < to_near) {
-                fk_branch b_swap = near;
-                double swap = to_near;
-                near = far, far = b_swap, to_near = to_far, to_far = swap;
-            }
-            if (to_near > state->farthest) goto next;
-            if (!(to_far > state->farthest)) {
-                stack[height] = far;
-                distance[height++] = to_far;
-            }
-            b = near;
-        }
-        if (b.first != own) fk_knn_leaf(job, state, b, d, preselect, scale);
-    next:
-        do {
-            if (height == 0) return;
-            height--;
-        } while (distance[height] > state->farthest);
-        b = stack[height];
+    fk_knn_visit stack[FK_STACK];
+    ptrdiff_t own = job->self || tree->n_nodes == 0 ? state->block.position[0] * job->self / tree->leaf : -1;
+    int height = 0;
+    if (own >= 0) fk_knn_leaf(job, state, own, d, preselect, scale);
+    if (tree->n_nodes) height = fk_knn_push(tree, state, 0, d, scale, stack, 0);
+    while (height > 0) {
+        fk_knn_visit visit = stack[--height];
+        if (visit.distance > state->farthest) continue;
+        if (visit.node >= 0) height = fk_knn_push(tree, state, visit.node, d, scale, stack, height);
+        else if (visit.leaf != own) fk_knn_leaf(job, state, visit.leaf, d, preselect, scale);
     }
 }
 
@@ -208,17 +210,15 @@ FK_INLINE int fk_knn_range(const fk_knn_job *job, const int32_t *positions, ptrd
     double *memory = malloc(doubles * sizeof(double) + (size_t)(rows * FK_LANES + FK_TILE * size) * sizeof(float));
     if (!memory) return 1;
     state.block.x = memory;
-    state.rows = state.block.x + rows * FK_LANES;
-    state.block.low = state.rows + rows * FK_LANES;
+    state.block.rows = state.block.x + rows * FK_LANES;
+    state.block.low = state.block.rows + rows * FK_LANES;
     state.block.high = state.block.low + rows;
     state.best = state.block.high + rows;
     state.gathered = state.best + (job->k + 1) * FK_LANES;
     state.view.x = (float *)(memory + doubles);
     state.bracket = state.view.x + rows * FK_LANES;
     for (ptrdiff_t at = start; at < end; at += FK_LANES) {
-        fk_load_block(job->queries, positions, at, end, &state.block);
-        for (int l = 0; l < FK_LANES && preselect; l++)
-            for (ptrdiff_t j = 0; j < d; j++) state.rows[l * d + j] = state.block.x[j * FK_LANES + l];
+        fk_load_block(job->queries, positions, at, end, preselect, &state.block);
         fk_clear(state.best, job->k);
         for (int l = 0; l < FK_LANES; l++) state.limit[l] = INFINITY;
         state.farthest = INFINITY;

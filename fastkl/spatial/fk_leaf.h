@@ -7,7 +7,7 @@
  *     |x - y|^2 / 2 = |x|^2 / 2 - (x.y - |y|^2 / 2),
  * four queries against all rows. Rounding the coordinates, their products and the sum of d terms changes the bracket by at most
  * 2^-24 (d + 8) (|x| R + R^2), R the greatest |y| of the leaf (Higham, Accuracy and Stability of Numerical Algorithms, 2002,
- * section 3.1); the float64 parts by (d + 4) 2^-52 of |x|^2 and of the limit; numbers below the float32 range by d 2^-120 at
+ * section 3.1); the float64 parts by (d + 4) 2^-51 of |x|^2 and of the limit; numbers below the float32 range by d 2^-120 at
  * most. Only rows that these margins cannot decide are looked at again, in float64 with direct differences.
  */
 #ifndef FK_LEAF_H
@@ -15,8 +15,10 @@
 
 #include "fk_build.h"
 
+#define FK_FEW 8                     /* with so many lanes left in a leaf, or less, each goes alone */
 #define FK_TILE 4                    /* queries of one pass over the leaf */
-#define FK_TILE_ROWS 32              /* rows of one pass: leaves for preselection hold a multiple of it */
+#define FK_TILE_ROWS 32              /* rows of one pass, a bit for each: leaves for preselection hold a multiple of it */
+#define FK_PASSES 8                  /* passes over a leaf at most */
 
 /* Squared distances of FK_LANES points, with columns `step` apart, to one point, with columns `stride` apart. */
 FK_INLINE void fk_direct(const double *x, ptrdiff_t step, const double *y, ptrdiff_t stride, ptrdiff_t d, double scale,
@@ -33,10 +35,10 @@ FK_INLINE void fk_direct(const double *x, ptrdiff_t step, const double *y, ptrdi
     for (int l = 0; l < FK_LANES; l++) out[l] = sum[l];
 }
 
-/* Lists the lanes whose box distance to a node is within their limit; returns how many they are. */
-FK_INLINE int fk_active(const fk_tree *tree, const fk_block *block, ptrdiff_t node, ptrdiff_t d, double scale,
+/* Lists the lanes whose distance to the box of a leaf is within their limit; returns how many they are. */
+FK_INLINE int fk_active(const fk_tree *tree, const fk_block *block, ptrdiff_t leaf, ptrdiff_t d, double scale,
                         const double *limit, int *lanes) {
-    const double *low = tree->low + node * d, *high = tree->high + node * d;
+    const double *low = tree->low + leaf * d, *high = tree->high + leaf * d;
     double sum[FK_LANES] = {0.0};
     int count = 0;
     for (ptrdiff_t j = 0; j < d; j++) {
@@ -82,17 +84,19 @@ FK_INLINE double fk_exact(const fk_tree *tree, ptrdiff_t position, const double 
     return sum;
 }
 
-/* The lanes seen from a leaf: coordinates from its centre in its unit, and their squared lengths. */
+/* The lanes seen from a leaf: coordinates from its centre in its unit, and what decides on a bracket. */
 typedef struct {
     float *x;                        /* (d, FK_LANES) */
-    double square[FK_LANES];
-    double factor, largest;          /* the unit; R^2 */
+    double half[FK_LANES];           /* |x|^2 / 2 */
+    double margin[FK_LANES];         /* by how much a bracket may be wrong */
+    double unit;                     /* factor of squared distances */
 } fk_view;
 
-FK_INLINE void fk_view_leaf(const fk_tree *tree, const fk_block *block, fk_branch leaf, fk_view *view) {
+FK_INLINE void fk_view_leaf(const fk_tree *tree, const fk_block *block, ptrdiff_t leaf, fk_view *view) {
     ptrdiff_t d = tree->d;
-    const double *low = tree->low + leaf.node * d, *high = tree->high + leaf.node * d;
-    double factor = fk_leaf_factor(low, high, d), square[FK_LANES] = {0.0};
+    const double *low = tree->low + leaf * d, *high = tree->high + leaf * d;
+    double factor = tree->factor[leaf], largest = 2.0 * (double)tree->largest[leaf] * (1.0 + 0x1p-20);
+    double square[FK_LANES] = {0.0};
     for (ptrdiff_t j = 0; j < d; j++) {
         const double *x = block->x + j * FK_LANES;
         float *out = view->x + j * FK_LANES;
@@ -104,27 +108,46 @@ FK_INLINE void fk_view_leaf(const fk_tree *tree, const fk_block *block, fk_branc
             square[l] += from_centre * from_centre;
         }
     }
-    for (int l = 0; l < FK_LANES; l++) view->square[l] = square[l];
-    view->factor = factor;
-    view->largest = 2.0 * (double)tree->largest[leaf.first] * (1.0 + 0x1p-20);
+    FK_SIMD
+    for (int l = 0; l < FK_LANES; l++) {
+        view->half[l] = 0.5 * square[l];
+        view->margin[l] = 0x1p-24 * (double)(d + 8) * (sqrt(square[l] * largest) + largest) +
+                          0x1p-51 * (double)(d + 4) * square[l] + 0x1p-120 * (double)d;
+    }
+    view->unit = factor * factor;
 }
 
-/* Bracket below which the squared distance surely exceeds `limit` (side = 1), above which it surely does not (side = -1). */
-FK_INLINE float fk_threshold(const fk_view *view, int lane, ptrdiff_t d, double limit, double side) {
-    double square = view->square[lane], scaled = limit * view->factor * view->factor;
-    if (!(square < 0x1p100) || !(scaled < 0x1p100)) return -INFINITY * (float)side;
-    double margin = 0x1p-24 * (double)(d + 8) * (sqrt(square * view->largest) + view->largest) +
-                    0x1p-52 * (double)(d + 4) * (square + scaled) + 0x1p-120 * (double)d;
-    double middle = 0.5 * (square - scaled);
-    double edge = middle - side * margin;
-    return (float)(edge - side * fabs(edge) * 0x1p-23);
+/* Brackets below which the squared distance surely exceeds the limit (side = 1), or above which it surely does not (-1). */
+FK_INLINE void fk_thresholds(const fk_view *view, const double *limit, ptrdiff_t d, double side, float *out) {
+    FK_SIMD
+    for (int l = 0; l < FK_LANES; l++) {
+        double half = 0.5 * limit[l] * view->unit;
+        double edge = view->half[l] - half - side * (view->margin[l] + 0x1p-51 * (double)(d + 4) * half);
+        edge -= side * (edge > 0.0 ? edge : -edge) * 0x1p-23;
+        out[l] = view->half[l] < 0x1p100 && half < 0x1p100 ? (float)edge : -INFINITY * (float)side;
+    }
 }
 
-/* Brackets x.y - |y|^2 / 2 of four lanes with all rows of a leaf: out (FK_TILE, size). Bit c of passed[q] says that among the
- * rows of the c-th pass one is not below threshold[q]. A function of its own, so that all sums stay in registers. */
+/* Bit i of the result: bracket[i] is not below `least`. */
+FK_INLINE uint32_t fk_passed(const float *bracket, float least) {
+    uint32_t passed = 0;
+    FK_PRAGMA(omp simd reduction(| : passed))
+    for (int i = 0; i < FK_TILE_ROWS; i++) passed |= bracket[i] < least ? 0u : 1u << i;
+    return passed;
+}
+
+/* Index of the lowest bit that is set (a de Bruijn sequence: no compiler has to know the instruction). */
+FK_INLINE int fk_lowest_bit(uint32_t bits) {
+    static const int8_t index[32] = {0, 1, 28, 2, 29, 14, 24, 3, 30, 22, 20, 15, 25, 17, 4, 8,
+                                     31, 27, 13, 23, 21, 19, 16, 7, 26, 12, 18, 6, 11, 5, 10, 9};
+    return index[((bits & (0u - bits)) * 0x077cb531u) >> 27];
+}
+
+/* Brackets x.y - |y|^2 / 2 of four lanes with all rows of a leaf: out (FK_TILE, size). Bit i of passed[q][c] says that the i-th
+ * row of the c-th pass is not below the lane's threshold. A function of its own, so that all sums stay in registers. */
 FK_CLONES static void fk_brackets(const float *x, const int *lanes, const float *y, const float *half_norm, ptrdiff_t size,
-                                  ptrdiff_t d, const float *threshold, float *FK_RESTRICT out, uint32_t *passed) {
-    for (int q = 0; q < FK_TILE; q++) passed[q] = 0;
+                                  ptrdiff_t d, const float *threshold, float *FK_RESTRICT out,
+                                  uint32_t (*FK_RESTRICT passed)[FK_PASSES]) {
     for (ptrdiff_t i0 = 0; i0 < size; i0 += FK_TILE_ROWS) {
         float sum[FK_TILE][FK_TILE_ROWS];
         for (int q = 0; q < FK_TILE; q++)
@@ -138,10 +161,7 @@ FK_CLONES static void fk_brackets(const float *x, const int *lanes, const float 
             }
         }
         for (int q = 0; q < FK_TILE; q++) {
-            int32_t any = 0;
-            FK_PRAGMA(omp simd reduction(| : any))
-            for (int i = 0; i < FK_TILE_ROWS; i++) any |= !(sum[q][i] < threshold[q]);
-            passed[q] |= (uint32_t)any << (i0 / FK_TILE_ROWS);
+            passed[q][i0 / FK_TILE_ROWS] = fk_passed(sum[q], threshold[lanes[q]]);
             for (int i = 0; i < FK_TILE_ROWS; i++) out[q * size + i0 + i] = sum[q][i];
         }
     }

@@ -60,10 +60,4 @@ FK_INLINE void fk_heap_sort(double *heap, ptrdiff_t k) {
     }
 }
 
-FK_INLINE double fk_largest(const double *x) {
-    double largest = x[0];
-    for (int l = 1; l < FK_LANES; l++) largest = x[l] > largest ? x[l] : largest;
-    return largest;
-}
-
 #endif

@@ -15,8 +15,10 @@ class Arrangement(NamedTuple):
 
 def arrangement(n_columns: int) -> Arrangement:
     """The tree for this number of columns (two or more; one column is a sorted line)."""
-    if n_columns <= 4:
-        return Arrangement(leaf=16, preselect=False)
-    if n_columns <= 6:
+    if n_columns <= 3:
         return Arrangement(leaf=32, preselect=False)
-    return Arrangement(leaf=64, preselect=True)
+    if n_columns == 4:
+        return Arrangement(leaf=64, preselect=False)
+    if n_columns <= 7:
+        return Arrangement(leaf=96, preselect=False)
+    return Arrangement(leaf=128, preselect=True)

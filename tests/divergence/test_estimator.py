@@ -91,3 +91,15 @@ def test_column_names_are_kept_and_checked(samples):
     assert fitted.estimate(x) == kl_divergence(*samples)
     with pytest.raises(ValueError, match="feature names"):
         fitted.estimate(x[["b", "a"]])
+
+
+@pytest.mark.parametrize("method", ["common_radius", "knn", "bias_reduced"])
+@pytest.mark.parametrize("d", [1, 2])
+def test_local_terms_are_by_row(method, d):
+    rng = np.random.default_rng(3)
+    x, y = rng.normal(size=(60, d)), rng.normal(0.5, 2.0, (50, d))
+    fitted = KLDivergence(method).fit(y)
+    terms, order = fitted.score_samples(x), rng.permutation(60)
+    np.testing.assert_allclose(fitted.score_samples(x[order]), terms[order], rtol=1e-12)
+    far = int(np.argmin(((x - 0.5) ** 2).sum(axis=1)))
+    assert terms[far] > terms.mean() - 3 * terms.std()

@@ -6,7 +6,7 @@ from scipy import stats
 from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import KernelDensity
 
-from fastkl import cross_entropy, entropy, jensen_shannon, kl_divergence
+from fastkl import DensityMLE, cross_entropy, entropy, jensen_shannon, kl_divergence
 
 
 @pytest.fixture(scope="module")
@@ -134,3 +134,18 @@ def test_models_that_misbehave():
         kl_divergence(stats.poisson(3), stats.norm())
     with pytest.raises(ValueError, match="belongs to the rows"):
         kl_divergence(x, stats.norm(), sample_weight_q=np.ones(50))
+
+
+def test_names_of_columns_are_compared_and_no_warning_is_left():
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame(np.random.default_rng(8).normal(size=(200, 2)), columns=["a", "b"])
+    for model in (DensityMLE().fit(frame), KernelDensity().fit(frame)):
+        expected = kl_divergence(frame.to_numpy(), model)
+        assert kl_divergence(frame, model) == expected
+        assert kl_divergence(frame, model, sample_weight_p=np.full(200, 2.0)) == expected
+        assert cross_entropy(frame, model) == pytest.approx(-model.score_samples(frame).mean(), abs=1e-12)
+        for call in (kl_divergence, cross_entropy):
+            with pytest.raises(ValueError, match="same names"):
+                call(frame[["b", "a"]], model)
+    labels = pd.DataFrame({"k": list("aabbc"), "l": list("xyxyx")})
+    assert np.isfinite(kl_divergence(labels, DensityMLE("categorical").fit(labels)))

@@ -109,3 +109,14 @@ def test_wrong_weights_are_named(samples):
             kl_divergence(x, y, sample_weight_p=weights)
     with pytest.raises(ValueError, match="1 row of positive weight"):
         kl_divergence(x, y, sample_weight_p=np.arange(200) == 3)
+
+
+def test_weights_of_any_size(samples):
+    x, y, v, w = samples
+    first = calls(x, y, v, w)
+    for scale in (1e-250, 1e250):
+        for name, value in calls(x, y, scale * v, w / scale).items():
+            assert value == pytest.approx(first[name], rel=1e-9), name
+    steep = np.exp(-np.linspace(0.0, 600.0, 200))
+    for name, value in calls(x, y, steep, w).items():
+        assert np.isfinite(value), name
