@@ -134,7 +134,9 @@ def many_gamma_fits() -> Iterator[Row]:
     ours = [clock(lambda: DensityMLE("gamma").fit(X)) for _ in range(4)][1:]
     theirs = clock(lambda: [stats.gamma.fit(X[:, j], floc=0) for j in range(100)]) * 100.0
     middle = float(np.median(ours))
-    yield Row("gamma, 10,000 columns of 1,000 rows", "a loop over gamma.fit (from 100)", middle, theirs, theirs / middle)
+    yield Row(
+        "gamma, 10,000 columns of 1,000 rows", "a loop over gamma.fit (from 100)", middle, theirs, theirs / middle
+    )
 
 
 if __name__ == "__main__":

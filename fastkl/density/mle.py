@@ -27,7 +27,7 @@ def resolve_family(family: str | Family) -> Family:
     if isinstance(family, str):
         return families.by_name(family)()
     if isinstance(family, Family):
-        return clone(family)  # type: ignore[no-any-return]
+        return clone(family)
     raise TypeError(
         f"family is a name such as 'gamma' or an object such as families.Gamma(shape=2), not {family!r}. "
         f"The names are: {', '.join(families.names())}."
@@ -160,7 +160,7 @@ class DensityMLE(InferenceMixin, BaseDensity):
                 raise_if_not_finite(rows)
         return self
 
-    @available_if(_has_statistics)  # type: ignore[untyped-decorator]
+    @available_if(_has_statistics)
     def partial_fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
         """Add rows to those already seen: any chunking of the rows gives what ``fit`` on all of them gives.
 
@@ -194,7 +194,7 @@ class DensityMLE(InferenceMixin, BaseDensity):
             self._learn_more(family, statistics if first else family.merge_statistics(self.statistics_, statistics))
         return self
 
-    @available_if(_has_statistics)  # type: ignore[untyped-decorator]
+    @available_if(_has_statistics)
     def merge(self, other: "DensityMLE") -> Self:
         """Take over the rows another estimator of the same family has seen, as if this one had seen them too.
 
@@ -396,7 +396,7 @@ class DensityMLE(InferenceMixin, BaseDensity):
         self._check_fitted()
         if not hasattr(self.family_, "labels_of"):
             raise AttributeError(f"The family {self.family_.name} has no categories.")
-        return self.family_.labels_of(self.params_)  # type: ignore[no-any-return]
+        return self.family_.labels_of(self.params_)
 
     def save(self, path: Any) -> None:
         """Write the fitted density to one file that ``fastkl.load`` reads: JSON and plain arrays, no pickle.

@@ -71,7 +71,7 @@ class Fit:
     prior: Any = None  # the prior that took part, with what it took from the data
 
 
-class Family(BaseEstimator):  # type: ignore[misc]
+class Family(BaseEstimator):
     """A family of distributions: subclasses say how to sum, how to solve, and how to score.
 
     ``params`` below are dicts of arrays shaped as in ``params_``. Totals are weighted sums over rows, in nats.

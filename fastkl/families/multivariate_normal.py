@@ -137,7 +137,7 @@ class MultivariateNormal(Family):
     def starting_parameters(self, statistics: Statistics) -> Params:
         # fewer rows than columns have variances, though no covariance; a constant column has 0
         params = self._shaped(len(statistics["mean"]), **self.fixed_parameters())
-        mean = params.get("mean", statistics["mean"])
+        mean = params["mean"] if "mean" in params else statistics["mean"]
         variances = self._scatter_about(statistics, mean) / statistics["weight"]
         kinds: dict[str, Any] = {"full": lambda v: np.diag(np.diag(v)), "diag": np.array, "spherical": np.mean}
         return {"mean": mean, "covariance": params.get("covariance", kinds[self.covariance_type](variances))}

@@ -159,7 +159,8 @@ class NeighborIndex:
         if self._extreme or queries._extreme:
             for scale, wrong in ((MAGNIFY, found < SMALL), (1.0 / MAGNIFY, found > LARGE)):
                 again = np.empty_like(found)
-                search(scale, queries._positions(wrong.reshape(len(wrong), -1).any(axis=1), in_order), again)
+                rows: npt.NDArray[np.bool_] = np.atleast_1d(wrong.reshape(len(wrong), -1).any(axis=1))
+                search(scale, queries._positions(rows, in_order), again)
                 found[wrong] = again[wrong]
         return found
 

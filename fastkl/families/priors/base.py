@@ -21,7 +21,7 @@ class PriorLike(Protocol):
         ...
 
 
-class Prior(BaseEstimator):  # type: ignore[misc]
+class Prior(BaseEstimator):
     """Base of the priors of this package; another prior needs only ``log_density`` and ``gradient``.
 
     All of them are products over the columns where the family is.
