@@ -257,7 +257,8 @@ class SizeScore:
             new = size * np.exp(np.clip(-score / curvature, -3.0, 3.0)) if curvature < 0.0 else np.nan
             if not low < new < high:
                 new = 4.0 * low if np.isinf(high) else (0.25 * high if low == 0.0 else np.sqrt(low) * np.sqrt(high))
-            if score == 0.0 or abs(new - size) <= 1e-14 * size:
+            # near the Poisson limit the score drowns in its rounding: then the bracket around a change of sign is the answer
+            if score == 0.0 or abs(new - size) <= 1e-14 * size or high - low <= 1e-13 * size:
                 return float(new if score else size), step
             size = float(new)
         return size, MAX_STEPS
