@@ -15,7 +15,12 @@ class SupportError(ValueError):
 class DegenerateDataError(ValueError):
     """The quantity asked for does not exist on these data: no maximum, a zero distance, an atom in a density.
 
-    Where a column is to blame, ``column`` is its number; the message then speaks of "column 3" or "Column 3".
+    Parameters
+    ----------
+    message : str
+        What was found, where, and what to do.
+    column : int, default=None
+        The column to blame, where there is one; the message then speaks of "column 3" or "Column 3".
     """
 
     def __init__(self, message: str, column: int | None = None):

@@ -1,10 +1,12 @@
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import disjoint_base
 
 _Rows = NDArray[np.float32] | NDArray[np.float64]
 _Floats = NDArray[np.float64]
 _Support = tuple[float, float, bool]
 
+@disjoint_base
 class ColumnKernel:
     def statistics(
         self, X: _Rows, weights: _Floats | None, support: _Support, n_threads: int

@@ -151,9 +151,8 @@ def same_columns(p: Sample, q: Sample, names: tuple[str, str] = ("p", "q")) -> t
         )
     if p.X.dtype == q.X.dtype:
         return p, q
-    return tuple(  # type: ignore[return-value]
-        s if s.X.dtype == np.float64 else Sample(s.X.astype(np.float64), s.weights, s.n_jobs) for s in (p, q)
-    )
+    first, second = (Sample(s.X.astype(np.float64, copy=False), s.weights, s.n_jobs) for s in (p, q))
+    return first, second
 
 
 def resolve_neighbors(

@@ -1,6 +1,6 @@
 """Entropy, cross-entropy and divergences of samples: the local terms, their means, errors and doubts put together."""
 
-from typing import Any
+from typing import Any, cast, get_args
 
 import numpy as np
 
@@ -31,9 +31,10 @@ _RATIO_NEIGHBORS = 5
 
 def check_method(method: str) -> Method:
     """Refuse an unknown method by naming the known ones."""
-    if method not in METHODS:
-        raise ValueError(f"method={method!r} is unknown; expected one of {', '.join(map(repr, METHODS))}.")
-    return method  # type: ignore[return-value]
+    for known in get_args(Method):
+        if method == known:
+            return cast(Method, known)
+    raise ValueError(f"method={method!r} is unknown; expected one of {', '.join(map(repr, METHODS))}.")
 
 
 def default_neighbors(method: Method) -> int:

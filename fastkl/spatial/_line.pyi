@@ -1,16 +1,18 @@
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
+_Floats = npt.NDArray[np.float64]
 
-def nearest(x: Floats, queries: Floats, k: int, same: bool, only_last: bool, out: Floats, n_threads: int) -> None: ...
+def nearest(
+    x: _Floats, queries: _Floats, k: int, same: bool, only_last: bool, out: _Floats, n_threads: int
+) -> None: ...
 def ball(
-    x: Floats,
-    queries: Floats,
-    radius: Floats,
+    x: _Floats,
+    queries: _Floats,
+    radius: _Floats,
     same: bool,
-    weights: Floats | None,
+    weights: _Floats | None,
     count: npt.NDArray[np.int64] | None,
-    total: Floats | None,
+    total: _Floats | None,
     n_threads: int,
 ) -> None: ...
