@@ -2,9 +2,10 @@
 
     python benchmarks/peers_neighbors.py [--threads 2] [--repeats 5] [--only d8 ...] [--large]
 
-Ours is end to end: both indexes, the search within P, the search of P in Q, and the sum (d / n) sum log nu_k / rho_k. The peers
-are charged for their two searches alone, on trees built beforehand; the best of them counts. Runs are interleaved and medians
-are compared. ``--large`` adds one million rows: time per row against ten thousand rows, and the peak of memory.
+Ours is end to end: both indexes, the search within P, the search of P in Q, and the sum (d / n) sum log nu_k / rho_k.
+The peers are charged for their two searches alone, on trees built beforehand; the best of them counts. Runs are
+interleaved and medians are compared. ``--large`` adds one million rows: time per row against ten thousand rows, and the
+peak of memory.
 """
 
 import argparse
@@ -72,7 +73,10 @@ def clusters():
     return tuple(centres[rng.integers(0, 50, 100_000)] + 0.1 * rng.standard_normal((100_000, 8)) for _ in range(2))
 
 
-CASES = {f"d{d}": (lambda d=d: normal(100_000, d), goal) for d, goal in ((1, 10), (2, 2.5), (3, 2.5), (5, 3), (8, 5), (10, 5))}
+CASES = {
+    f"d{d}": (lambda d=d: normal(100_000, d), goal)
+    for d, goal in ((1, 10), (2, 2.5), (3, 2.5), (5, 3), (8, 5), (10, 5))
+}
 CASES |= {f"d{d}": (lambda d=d: normal(20_000, d), 3) for d in (16, 32, 64)}
 CASES |= {"digits": (digits, 3), "clusters": (clusters, 4)}
 

@@ -10,7 +10,7 @@ from fastkl.divergence import Estimate, cross_entropy, kl_divergence
 from fastkl.families.base import Floats
 
 
-class BaseDensity(DensityMixin, BaseEstimator):  # type: ignore[misc]
+class BaseDensity(DensityMixin, BaseEstimator):
     """Members that follow from the log-density alone. A subclass gives the private reading of rows and the rest."""
 
     def fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:

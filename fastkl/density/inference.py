@@ -11,15 +11,27 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import expit, logit, ndtri
+from scipy.special import expit, logit, ndtr, ndtri
 from sklearn.utils import check_random_state
 
 from fastkl.density.validation import finite_or_said_so, read_rows
-from fastkl.families.base import Family, Fit, Floats, Params, Rows, Statistics
+from fastkl.families.base import Family, Floats, Params, Rows, Statistics
 from fastkl.families.coordinates import Chart, chart_at, domain
 from fastkl.families.curvature import score_products
-from fastkl.families.posterior import fit_rows, irregular, posterior_covariance
+from fastkl.families.posterior import fit_rows, posterior_covariance, posterior_curvature, posterior_errors
 from fastkl.families.priors import resolve_prior
+
+
+class KeptRows:
+    """Rows kept by reference for as long as the estimator is in this process: a copy or a pickle of this is empty."""
+
+    __slots__ = ("rows",)
+
+    def __init__(self, rows: Rows | None = None):
+        self.rows = rows
+
+    def __reduce__(self) -> tuple[type["KeptRows"], tuple[()]]:
+        return KeptRows, ()
 
 
 class InferenceMixin:
@@ -27,12 +39,13 @@ class InferenceMixin:
 
     family_: Family
     params_: Params
+    prior_: Any
     statistics_: Statistics
     boundary_: dict[str, str]
     log_likelihood_: float
     tol: float
     max_iter: int
-    _rows: Rows | None
+    _rows: "KeptRows"
 
     def _check_fitted(self) -> None:
         raise NotImplementedError
@@ -45,7 +58,7 @@ class InferenceMixin:
         statistics = self._own_statistics("standard_errors_")
         if self._prior() is None:
             return self.family_.standard_errors(statistics, self.params_)
-        return self._errors(*self._covariance(statistics))
+        return posterior_errors(self.family_, self.params_, self._curvature(statistics))
 
     @property
     def covariance_of_params_(self) -> Floats:
@@ -68,20 +81,35 @@ class InferenceMixin:
 
     def _covariance(self, statistics: Statistics) -> tuple[list[str], Floats]:
         """Names and covariance of the estimated entries, from observed information."""
-        prior, family = self._prior(), self.family_
-        if prior is None:
+        family = self.family_
+        if self._prior() is None:
             return family.covariance_of_params(statistics, self.params_)
-        if "posterior_covariance" in statistics:
-            return list(statistics["posterior_names"]), statistics["posterior_covariance"]
-        held = irregular(family, statistics, Fit(self.params_))
-        return posterior_covariance(
-            family, prior, lambda at: family.statistics_gradient(statistics, at), self.params_, held
+        return posterior_covariance(family, self.params_, self._curvature(statistics))
+
+    def _curvature(self, statistics: Statistics) -> Floats:
+        """That of the posterior."""
+        if "curvature" in statistics:
+            return np.asarray(statistics["curvature"])
+        family = self.family_
+        return posterior_curvature(
+            family, self.prior_, lambda at: family.statistics_gradient(statistics, at), self.params_
         )
 
     def _errors(self, names: list[str], covariance: Floats) -> Params:
-        chart = chart_at(self.family_, self.params_, entries=names)
+        chart = chart_at(self.family_, self.params_, names)
         roots = dict(zip(names, np.sqrt(np.diag(covariance)), strict=True))
         return chart.fill(np.array([roots[name] for name in chart.names]))
+
+    @property
+    def shrinkage_(self) -> float:
+        """How far the covariance was shrunk, for a family with ``shrinkage``."""
+        statistics = self._own_statistics("shrinkage_")
+        if getattr(self.family_, "shrinkage", None) is None:
+            raise AttributeError(
+                "shrinkage_ needs a family with shrinkage, such as MultivariateNormal(shrinkage='ledoit_wolf')."
+            )
+        family: Any = self.family_
+        return float(family.shrinkage_of(statistics, self.params_["mean"]))
 
     # -- sandwich ----------------------------------------------------------------------------------------------------------
 
@@ -144,7 +172,7 @@ class InferenceMixin:
     def _chart_and_inverse(self, statistics: Statistics) -> tuple[Chart, Floats]:
         """Coordinates of the estimated entries, and the inverse information in them."""
         names, covariance = self._covariance(statistics)
-        chart = chart_at(self.family_, self.params_, entries=names)
+        chart = chart_at(self.family_, self.params_, names)
         position = {name: i for i, name in enumerate(names)}
         order = [position[name] for name in chart.names]
         inverse = np.linalg.pinv(chart.jacobian(self.params_)) if chart.size else np.zeros((0, len(order)))
@@ -158,7 +186,8 @@ class InferenceMixin:
     def _rows_of(self, X: ArrayLike | None, sample_weight: ArrayLike | None, asked: str) -> Rows:
         if X is not None:
             return read_rows(self, X, sample_weight, labels=self.family_.labels)
-        rows: Rows | None = getattr(self, "_rows", None)
+        kept: KeptRows | None = getattr(self, "_rows", None)
+        rows = None if kept is None else kept.rows
         if rows is None:
             raise AttributeError(f"The rows of the fit are not at hand: pass them, as in density.{asked}(X).")
         total = self.family_.log_likelihood(rows, self.params_)
@@ -174,7 +203,8 @@ class InferenceMixin:
 
         A is the observed information, :math:`B = \sum_i w_i s_i s_i^T` sums the outer products of the scores. If the data
         law belongs to the family, the trace tends to the number of parameters and the criterion is Akaike's; if not, it
-        still estimates the bias of log L. Weights count as repetitions, as in ``aic`` and ``bic``.
+        still estimates the bias of log L. Weights count as repetitions, as in ``aic`` and ``bic``. Parameters without a
+        standard error have no part in the trace.
 
         Parameters
         ----------
@@ -216,7 +246,8 @@ class InferenceMixin:
 
         ``"wald"`` is estimate ± quantile times standard error on a scale where the estimate's law is closer to normal
         and every value is a parameter: logarithms of positive parameters (and of variances), logits of probabilities,
-        the parameter itself otherwise. ``"bootstrap"`` takes quantiles of ``bootstrap``.
+        the parameter itself otherwise. ``"bootstrap"`` takes bias-corrected quantiles of ``bootstrap`` (B. Efron 1987,
+        doi:10.1080/01621459.1987.10478410).
 
         Parameters
         ----------
@@ -246,8 +277,7 @@ class InferenceMixin:
             raise ValueError(f"A confidence level lies between 0 and 1; {level!r} does not.")
         if method == "bootstrap":
             draws = self.bootstrap(X, sample_weight, n_resamples=n_resamples, random_state=random_state)
-            tails = (0.5 - 0.5 * level, 0.5 + 0.5 * level)
-            return {name: tuple(np.quantile(values, tails, axis=0)) for name, values in draws.items()}
+            return {name: bias_corrected_interval(values, self.params_[name], level) for name, values in draws.items()}
         if method != "wald":
             raise ValueError(f"method is 'wald' or 'bootstrap', not {method!r}.")
         if robust:
@@ -289,7 +319,7 @@ class InferenceMixin:
         Returns
         -------
         dict of arrays
-            The estimated parameters, arrays of shape (n_resamples, *shape of the parameter).
+            Those with a standard error: arrays of shape (n_resamples, *shape of the parameter).
 
         References
         ----------
@@ -301,8 +331,8 @@ class InferenceMixin:
             raise ValueError(f"n_resamples has to be at least 1, not {n_resamples}.")
         rows = self._rows_of(X, sample_weight, "bootstrap")
         generator = np.random.default_rng(check_random_state(random_state).randint(2**32, size=4, dtype=np.uint32))
-        prior = resolve_prior(getattr(self, "prior", None))
-        estimated = [name for name in self.params_ if name not in self.family_.fixed_parameters()]
+        prior = resolve_prior(getattr(self, "prior", None), self.family_)
+        estimated = list(self.standard_errors_)
         draws: dict[str, list[Any]] = {name: [] for name in estimated}
         for _ in range(n_resamples):
             weights = generator.standard_exponential(len(rows.X))
@@ -310,7 +340,7 @@ class InferenceMixin:
             if rows.weights is not None:
                 weights *= rows.weights
             resampled = Rows(rows.X, weights, rows.n_threads, rows.names, rows.index)
-            fit, _, _ = fit_rows(self.family_, prior, resampled, self.tol, self.max_iter)
+            fit, _ = fit_rows(self.family_, prior, resampled, self.tol, self.max_iter)
             for name in estimated:
                 draws[name].append(fit.params[name])
         return {name: np.stack(values) for name, values in draws.items()}
@@ -318,6 +348,19 @@ class InferenceMixin:
     def __getstate__(self) -> dict[str, Any]:
         state: Any = super().__getstate__()
         return {name: value for name, value in state.items() if name != "_rows"}
+
+
+def bias_corrected_interval(draws: Floats, value: Any, level: float) -> tuple[Any, Any]:
+    """Quantiles of refits, moved by twice the distance of the estimate from their median, on the scale of normal quantiles."""
+    below = np.mean(draws < value, axis=0) + 0.5 * np.mean(draws == value, axis=0)
+    half = ndtri(0.5 + 0.5 * level)
+    columns = draws.reshape(len(draws), -1).T
+    ends = []
+    for z in (-half, half):
+        ranks = np.ravel(ndtr(2.0 * ndtri(below) + z))
+        found = [np.quantile(column, p, method="inverted_cdf") for column, p in zip(columns, ranks, strict=True)]
+        ends.append(np.array(found).reshape(draws.shape[1:])[()])
+    return ends[0], ends[1]
 
 
 def wald_interval(kind: str, value: Any, half: Any) -> tuple[Any, Any]:

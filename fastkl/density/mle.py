@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastkl import families
 from fastkl.density.base import BaseDensity
-from fastkl.density.inference import InferenceMixin
+from fastkl.density.inference import InferenceMixin, KeptRows
 from fastkl.density.persistence import save_density
 from fastkl.density.validation import finite_or_said_so, raise_if_not_finite, read_rows, unchanged_on_error
 from fastkl.exceptions import DegenerateDataError
@@ -27,7 +27,7 @@ def resolve_family(family: str | Family) -> Family:
     if isinstance(family, str):
         return families.by_name(family)()
     if isinstance(family, Family):
-        return clone(family)  # type: ignore[no-any-return]
+        return clone(family)
     raise TypeError(
         f"family is a name such as 'gamma' or an object such as families.Gamma(shape=2), not {family!r}. "
         f"The names are: {', '.join(families.names())}."
@@ -50,10 +50,9 @@ class DensityMLE(InferenceMixin, BaseDensity):
         A name out of ``fastkl.families.names()``, or an object such as ``families.Gamma(shape=2)``, whose given parameters are
         held fixed. Univariate families are fitted to every column on its own.
     prior : str, prior or None, default=None
-        None maximises the likelihood. Else the sum of log-likelihood and log-prior is maximised, for ``"default"`` (weakly
-        informative and without a unit: ``families.priors.WeaklyInformative``), the name of a conjugate prior
-        (``"beta"``, ``"dirichlet"``, ``"gamma"``, ``"normal"``, ``"normal_inverse_wishart"``) with its default values, an object
-        such as ``families.priors.BetaPrior(2, 2)``, or any object with ``log_density(params)`` and ``gradient(params)``.
+        None maximises the likelihood, else that plus the log-prior: ``"default"`` (weakly informative, without a unit), a name
+        out of ``families.priors.PRIORS``, an object such as ``families.priors.BetaPrior(2, 2)``, or any object with
+        ``log_density(params)`` and ``gradient(params)``.
     tol : float, default=1e-12
         Families that iterate over the rows stop when the log-likelihood per row can't gain more than this.
     max_iter : int, default=1000
@@ -71,10 +70,9 @@ class DensityMLE(InferenceMixin, BaseDensity):
     covariance_of_params_ : ndarray of shape (p, p)
         Inverse observed information, with a prior that of the posterior, in the order of ``param_names_``.
     robust_standard_errors_ : dict of arrays
-        Standard errors from the sandwich form, right when the family is wrong (computed on request from the rows of ``fit``,
-        which are kept by reference).
+        Standard errors from the sandwich form, right when the family is wrong.
     robust_covariance_of_params_ : ndarray of shape (p, p)
-        The sandwich form, in the order of ``param_names_``.
+        The sandwich form, from the rows of ``fit``, which are kept by reference.
     param_names_ : list of str
         Names of the estimated parameters, such as ``"scale[0]"``.
     log_likelihood_ : float
@@ -156,19 +154,13 @@ class DensityMLE(InferenceMixin, BaseDensity):
             family = resolve_family(self.family)
             rows = read_rows(self, X, sample_weight, labels=family.labels, reset=True)
             with finite_or_said_so(rows):
-                fit, statistics, prior = fit_rows(family, self._resolved_prior(family), rows, self.tol, self.max_iter)
-                self._keep(family, statistics, fit, prior, rows)
+                fit, statistics = fit_rows(family, resolve_prior(self.prior, family), rows, self.tol, self.max_iter)
+                self._keep(family, statistics, fit, rows)
             if not np.isfinite(self.log_likelihood_):
                 raise_if_not_finite(rows)
         return self
 
-    def _resolved_prior(self, family: Family) -> PriorLike | None:
-        prior = resolve_prior(self.prior)
-        if prior is not None and getattr(family, "shrinkage", None) is not None:
-            raise ValueError("A covariance is regularised by a prior or by shrinkage, not by both: drop one of them.")
-        return prior
-
-    @available_if(_has_statistics)  # type: ignore[untyped-decorator]
+    @available_if(_has_statistics)
     def partial_fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
         """Add rows to those already seen: any chunking of the rows gives what ``fit`` on all of them gives.
 
@@ -202,7 +194,7 @@ class DensityMLE(InferenceMixin, BaseDensity):
             self._learn_more(family, statistics if first else family.merge_statistics(self.statistics_, statistics))
         return self
 
-    @available_if(_has_statistics)  # type: ignore[untyped-decorator]
+    @available_if(_has_statistics)
     def merge(self, other: "DensityMLE") -> Self:
         """Take over the rows another estimator of the same family has seen, as if this one had seen them too.
 
@@ -220,12 +212,11 @@ class DensityMLE(InferenceMixin, BaseDensity):
             raise ValueError(f"merge takes a DensityMLE that has seen rows, not {other!r}.")
         family = resolve_family(self.family)
         mine, theirs = repr(family), repr(resolve_family(other.family))
-        if mine != theirs:
+        if (mine, repr(self.prior)) != (theirs, repr(other.prior)):
             raise ValueError(
-                f"Only estimators of the same family can be merged: this one has {mine}, the other {theirs}."
+                f"Only estimators of the same family (and prior) can be merged: this one has {mine} ({self.prior}), "
+                f"the other {theirs} ({other.prior})."
             )
-        if repr(self.prior) != repr(other.prior):
-            raise ValueError(f"Only estimators of the same prior can be merged: {self.prior!r} and {other.prior!r}.")
         if hasattr(self, "statistics_") and self.n_features_in_ != other.n_features_in_:
             raise ValueError(f"This one has {self.n_features_in_} columns, the other {other.n_features_in_}.")
         with unchanged_on_error(self):
@@ -240,21 +231,18 @@ class DensityMLE(InferenceMixin, BaseDensity):
 
     def _learn_more(self, family: Family, statistics: Statistics) -> None:
         try:
-            fit, prior = fit_statistics(family, self._resolved_prior(family), statistics)
-            self._keep(family, statistics, fit, prior)
+            self._keep(family, statistics, fit_statistics(family, resolve_prior(self.prior, family), statistics))
         except DegenerateDataError:
             # no maximum on the rows so far: keep the statistics, forget the parameters of fewer rows
             self._forget_fit()
             self.statistics_ = statistics
 
-    def _keep(
-        self, family: Family, statistics: Statistics, fit: Fit, prior: PriorLike | None, rows: Rows | None = None
-    ) -> None:
+    def _keep(self, family: Family, statistics: Statistics, fit: Fit, rows: Rows | None = None) -> None:
         """Take over a fit, with its rows where they are at hand."""
         self._forget_fit()
         self.family_ = family.learned(statistics)
         self.statistics_ = statistics
-        self.params_, self.prior_, self._rows = fit.params, prior, rows
+        self.params_, self.prior_, self._rows = fit.params, fit.prior, KeptRows(rows)
         self.n_iter_, self.converged_, self.boundary_ = fit.n_iter, fit.converged, fit.boundary
         if fit.log_likelihood is not None:
             self.log_likelihood_ = fit.log_likelihood
@@ -403,23 +391,12 @@ class DensityMLE(InferenceMixin, BaseDensity):
         return self.family_.n_parameters(self.params_)
 
     @property
-    def shrinkage_(self) -> float:
-        """How far the covariance was shrunk, for a family with ``shrinkage``."""
-        statistics = self._own_statistics("shrinkage_")
-        if getattr(self.family_, "shrinkage", None) is None:
-            raise AttributeError(
-                "shrinkage_ needs a family with shrinkage, such as MultivariateNormal(shrinkage='ledoit_wolf')."
-            )
-        family: Any = self.family_
-        return float(family.shrinkage_of(statistics, self.params_["mean"]))
-
-    @property
     def categories_(self) -> list[NDArray[Any]]:
         """The labels of each column, for families of labels."""
         self._check_fitted()
         if not hasattr(self.family_, "labels_of"):
             raise AttributeError(f"The family {self.family_.name} has no categories.")
-        return self.family_.labels_of(self.params_)  # type: ignore[no-any-return]
+        return self.family_.labels_of(self.params_)
 
     def save(self, path: Any) -> None:
         """Write the fitted density to one file that ``fastkl.load`` reads: JSON and plain arrays, no pickle.

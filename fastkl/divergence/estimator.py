@@ -23,7 +23,7 @@ from fastkl.divergence.neighbors import SamplePair, local_terms
 from fastkl.divergence.samples import check_method, default_neighbors, divergence_neighbors, sample_divergence
 
 
-class KLDivergence(BaseEstimator):  # type: ignore[misc]
+class KLDivergence(BaseEstimator):
     """Kullback-Leibler divergence of samples from a reference sample.
 
     ``fit(Q)`` keeps the reference, ``estimate(P)`` gives KL(P || Q).

@@ -68,9 +68,10 @@ class Fit:
     converged: bool = True
     boundary: dict[str, str] = field(default_factory=dict)
     log_likelihood: float | None = None  # where the iteration has it at hand
+    prior: Any = None  # the prior that took part, with what it took from the data
 
 
-class Family(BaseEstimator):  # type: ignore[misc]
+class Family(BaseEstimator):
     """A family of distributions: subclasses say how to sum, how to solve, and how to score.
 
     ``params`` below are dicts of arrays shaped as in ``params_``. Totals are weighted sums over rows, in nats.
@@ -82,6 +83,7 @@ class Family(BaseEstimator):  # type: ignore[misc]
     labels: ClassVar[bool] = False
     joint: ClassVar[bool] = False
     has_statistics: ClassVar[bool] = True
+    irregular_parameters: ClassVar[tuple[str, ...]] = ()  # those on which the support depends
     domains: ClassVar[Mapping[str, str]] = {}  # ranges of parameters whose name does not tell (see coordinates.domain)
     # Whether multiplying all rows by c > 0 shifts log-densities by -d log c and does nothing else, as long as the rows stay in
     # the support; False for densities of angles and directions. Without meaning for discrete families.

@@ -62,6 +62,10 @@ class Bernoulli(CountFamily):
         sentence = boundary_sentence(constant, "All values are equal: the probability sits at its boundary 0 or 1")
         return Fit(params, boundary={"probability": sentence} if np.any(constant) else {})
 
+    def starting_parameters(self, statistics: Statistics) -> Params:
+        fixed = self.fixed_columns(len(statistics["ones"]))
+        return fixed or {"probability": (statistics["ones"] + 0.5) / (statistics["weight"] + 1.0)}
+
     def column_log_likelihood(self, statistics: Statistics, params: Params) -> Floats:
         p, ones = params["probability"], statistics["ones"]
         total: Floats = xlogy(ones, p) + xlog1py(statistics["weight"] - ones, -p)
@@ -81,7 +85,8 @@ class Bernoulli(CountFamily):
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
         p = params["probability"]
-        return (generator.random((n_samples, len(p))) < p).astype(np.int64)
+        ones: NDArray[np.bool_] = generator.random((n_samples, len(p))) < p
+        return ones.astype(np.int64)
 
     def entropy(self, params: Params) -> float:
         return float(bernoulli_entropy(params["probability"]).sum())
@@ -98,8 +103,7 @@ class Bernoulli(CountFamily):
 
 def bernoulli_entropy(p: Floats) -> Floats:
     """-p log p - (1 - p) log(1 - p)."""
-    entropy: Floats = -xlogy(p, p) - xlog1py(1.0 - p, -p)
-    return entropy
+    return np.asarray(-xlogy(p, p) - xlog1py(1.0 - p, -p))
 
 
 def bernoulli_divergence(p: Floats, q: Floats) -> Floats:

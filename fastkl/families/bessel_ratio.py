@@ -1,8 +1,8 @@
 """Modified Bessel functions as the von Mises-Fisher law needs them: their ratio, its complement, and the law's constant.
 
-With v = d/2 - 1 and A(k) = I_{v+1}(k) / I_v(k), the mean resultant length. For k beyond some 100 d^2 Hankel's expansion (Abramowitz and
-Stegun 9.7.1) gives 1 - A without cancellation; up to 2000 Gauss's continued fraction gives A for any order; in between scaled Bessel
-functions, and where those underflow Debye's uniform expansion (DLMF 10.41.3).
+With v = d/2 - 1 and A(k) = I_{v+1}(k) / I_v(k), the mean resultant length. For k beyond some 100 d^2 Hankel's expansion
+(Abramowitz and Stegun 9.7.1) gives 1 - A without cancellation; up to 2000 Gauss's continued fraction gives A for any order; in
+between scaled Bessel functions, and where those underflow Debye's uniform expansion (DLMF 10.41.3).
 """
 
 import numpy as np
@@ -28,7 +28,7 @@ def ratio_and_complement(d: int, k: float) -> tuple[float, float]:
 
 
 def ratio_slope(d: int, k: float) -> float:
-    """A'(k) = 1 - A^2 - (d - 1) A / k, through the complement b = 1 - A: (2 b - (d - 1) / k) - b^2 + (d - 1) b / k; 1 / d at 0."""
+    """A'(k) = 1 - A^2 - (d - 1) A / k; with b = 1 - A it is (2 b - (d - 1) / k) - b^2 + (d - 1) b / k."""
     if k < 1e-4:
         return 1.0 / d - 3.0 * k * k / (d * d * (d + 2.0))
     ratio, gap = ratio_and_complement(d, k)
@@ -41,7 +41,7 @@ def log_scaled_constant(d: int, k: float) -> float:
     """log C_d(k) + k, the log-density at the mode: C_d(k) = k^v / ((2 pi)^(d/2) I_v(k))."""
     v = 0.5 * d - 1.0
     if k * k <= 4.0 * (v + 1.0) or (k * k < 2000.0 * (v + 1.0) and float(ive(v, k)) < 1e-290):
-        return v * np.log(2.0) + float(gammaln(v + 1.0)) - _log_series(v, k) - d * HALF_LOG_2PI + k
+        return float(v * np.log(2.0) + gammaln(v + 1.0) - _log_series(v, k) - d * HALF_LOG_2PI + k)
     scaled = float(ive(v, k))
     log_bessel = np.log(scaled) if scaled >= 1e-290 else _debye(v, k)
     return float(v * np.log(k) - d * HALF_LOG_2PI - log_bessel)

@@ -170,7 +170,7 @@ class Burr12(IterativeFamily):
     def _from_exponential(self, y: Floats, params: Params) -> Floats:
         limit, d = self._outer(params)
         powers = np.where(limit, y, np.expm1(y / d))
-        return params["scale"] * powers ** (1.0 / params["c"])  # type: ignore[no-any-return]
+        return params["scale"] * powers ** (1.0 / params["c"])
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
         return self._from_exponential(generator.standard_exponential(size=(n_samples, len(params["c"]))), params)

@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from fastkl.families.base import Family, Params
 
-KLFormula = Callable[..., float]
+KLFormula = Callable[..., float | None]
 F = TypeVar("F", bound=KLFormula)
 
 _KL: dict[tuple[str, str], KLFormula] = {}

@@ -99,9 +99,12 @@ class Elementwise:
 
     def to(self, value: Any) -> Floats:
         chosen = np.asarray(value, dtype=np.float64)[self.mask]
+        u: Floats
         if self.kind == "real":
-            return np.asarray((chosen - self.reference[self.mask]) / self.unit, dtype=np.float64)
-        return np.asarray(np.log(chosen) if self.kind == "positive" else logit(chosen), dtype=np.float64)
+            u = np.asarray((chosen - self.reference[self.mask]) / self.unit)
+        else:
+            u = np.log(chosen) if self.kind == "positive" else logit(chosen)
+        return u
 
     def back(self, u: Floats) -> Any:
         value = self.reference.copy()
@@ -113,9 +116,8 @@ class Elementwise:
 
     def _slope(self, value: Any) -> Floats:
         chosen = np.asarray(value, dtype=np.float64)[self.mask]
-        if self.kind == "real":
-            return self.unit
-        return chosen if self.kind == "positive" else chosen * (1.0 - chosen)
+        slope: Floats = chosen if self.kind == "positive" else chosen * (1.0 - chosen)
+        return self.unit if self.kind == "real" else slope
 
     def pull(self, value: Any, gradient: Any) -> Floats:
         chosen: Floats = np.asarray(gradient, dtype=np.float64)[..., self.mask] * self._slope(value)
@@ -273,6 +275,19 @@ class Chart:
         return sum(block.size for block in self.blocks)
 
     @property
+    def columns(self) -> int | None:
+        """Number of columns if every parameter has one coordinate for each, else None."""
+        sizes = {block.size if isinstance(block, Elementwise) and block.mask.ndim == 1 else 0 for block in self.blocks}
+        sizes |= {len(block.entries()) for block in self.blocks} if 0 not in sizes else set()
+        return sizes.pop() if len(sizes) == 1 and 0 not in sizes else None
+
+    @property
+    def held_names(self) -> list[str]:
+        """Parameters that stay."""
+        moved = [block.name for block in self.blocks]
+        return [name for name in self.held if name not in moved]
+
+    @property
     def names(self) -> list[str]:
         """Names of the entries of the free parameters, in order."""
         return [entry for block in self.blocks for entry in block.entries()]
@@ -319,14 +334,12 @@ class Chart:
         return {block.name: block.fill(entries[piece]) for block, piece in zip(self.blocks, pieces, strict=True)}
 
 
-def chart_at(
-    family: Family, params: Params, *, held: Collection[str] = (), entries: Collection[str] | None = None
-) -> Chart:
-    """Coordinates around parameters, of those that a fit estimates and that are not ``held``.
+def chart_at(family: Family, params: Params, entries: Collection[str] | None = None) -> Chart:
+    """Coordinates around parameters, of those that a fit estimates; ``entries`` narrows them down by name (``"df[0]"``).
 
-    ``entries`` narrows them down to entries with these names, such as ``"df[0]"``.
+    Parameters on which the support depends stay: their likelihood has its maximum where it is not smooth.
     """
-    held = {*held, *family.fixed_parameters()}
+    held = {*family.fixed_parameters(), *family.irregular_parameters}
     known = None if entries is None else {entry.split("[")[0] for entry in entries}
     blocks: list[Block] = []
     for name, value in params.items():

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import gammaincc, gammaln
 
-from fastkl.families.base import Floats, Params, Statistics
+from fastkl.families.base import Floats, Params
 from fastkl.families.gamma_functions import stirling_error
 from fastkl.families.univariate import BELOW_INFINITY, UnivariateFamily
 
@@ -26,43 +26,11 @@ class CountFamily(UnivariateFamily):
         """By parameter, the columns in which it sits at a boundary."""
         return {}
 
-    def _estimated(self, params: Params) -> list[tuple[str, int]]:
-        """Name and column of every parameter with a standard error, in the order of ``param_names_``."""
-        boundary = self.at_boundary(params)
-        return [
-            (name, column)
-            for name in self.free_names()
-            for column in range(self.n_columns(params))
-            if name not in boundary or not boundary[name][column]
-        ]
-
-    def covariance_of_params(self, statistics: Statistics, params: Params) -> tuple[list[str], Floats]:
-        estimated = self._estimated(params)
-        information = self.information(statistics, params)
-        full = np.zeros((len(estimated), len(estimated)))
-        for column in range(self.n_columns(params)):
-            at = [i for i, (_, j) in enumerate(estimated) if j == column]
-            if at:
-                keep = [self.parameter_names.index(estimated[i][0]) for i in at]
-                full[np.ix_(at, at)] = np.linalg.inv(information[column][np.ix_(keep, keep)])
-        return [f"{name}[{column}]" for name, column in estimated], full
-
-    def standard_errors(self, statistics: Statistics, params: Params) -> Params:
-        """As for any family; where only some columns sit at a boundary, theirs are NaN."""
-        estimated = self._estimated(params)
-        variances = np.diag(self.covariance_of_params(statistics, params)[1])
-        errors: Params = {}
-        for (name, column), variance in zip(estimated, variances, strict=True):
-            errors.setdefault(name, np.full(self.n_columns(params), np.nan))[column] = np.sqrt(variance)
-        return errors
-
-    def cdf(self, x: ArrayLike, params: Params) -> Floats:
-        """P(X <= x) per column: x of shape (n, d) or anything that broadcasts against (d,)."""
-        raise NotImplementedError
-
-    def quantile(self, p: ArrayLike, params: Params) -> Floats:
-        """The smallest count whose cumulative probability is at least p; NaN outside [0, 1]."""
-        raise NotImplementedError
+    def regular(self, params: Params) -> NDArray[np.bool_]:
+        regular = super().regular(params)
+        for name, columns in self.at_boundary(params).items():
+            regular[self.parameter_names.index(name)] &= ~columns
+        return regular
 
 
 def boundary_sentence(columns: NDArray[np.bool_], sentence: str) -> str:
@@ -99,7 +67,7 @@ def log_factorial_rest(x: ArrayLike) -> Floats:
     return np.where(x > 0.0, 0.5 * np.log(2.0 * np.pi * safe) + stirling_error(safe), 0.0)
 
 
-def poisson_cdf(x: ArrayLike, rate: ArrayLike) -> Floats:
+def poisson_cdf(x: ArrayLike, rate: Floats) -> Floats:
     """P(X <= x) for a Poisson count."""
     k = np.floor(np.asarray(x, dtype=np.float64))
     inside = gammaincc(np.maximum(k, 0.0) + 1.0, rate)

@@ -30,17 +30,39 @@ def derivative(function: Callable[[Floats], ArrayLike], u: Floats) -> Floats:
     return np.stack(columns, axis=-1)
 
 
-def hessian(gradient: Callable[[Params], Params], chart: Chart, params: Params) -> Floats:
-    """Second derivatives, by the coordinates at ``params``, of the function with this gradient."""
+def jacobian(function: Callable[[Floats], Floats], u: Floats, columns: int | None = None) -> Floats:
+    """Derivatives, by each coordinate, of a function from coordinates to as many numbers: (1, q, q).
+
+    ``columns`` says that the coordinates are those of p parameters in so many columns that know nothing of each other:
+    then all columns are moved at once, and there is a matrix for each, (columns, p, p).
+    """
+    if columns is None:
+        return derivative(function, u)[None]
+    size = len(u) // columns
+    blocks = np.empty((columns, size, size))
+    for k in range(size):
+        step = np.zeros((size, columns))
+        step[k] = 1.0
+        along = derivative(partial(_along, function, u, step.ravel()), np.zeros(1))
+        blocks[:, :, k] = along.reshape(size, columns).T
+    return blocks
+
+
+def _along(function: Callable[[Floats], Floats], u: Floats, direction: Floats, length: Floats) -> Floats:
+    return function(u + length[0] * direction)
+
+
+def hessian(gradient: Callable[[Params], Params], chart: Chart, params: Params, columns: int | None = None) -> Floats:
+    """Second derivatives, by the coordinates at ``params``, of the function with this gradient: shaped as above."""
 
     def pulled(u: Floats) -> Floats:
         moved = chart.back(u)
         return chart.pull(moved, gradient(moved))
 
     if chart.size == 0:
-        return np.zeros((0, 0))
-    second = derivative(pulled, chart.to(params))
-    symmetric: Floats = 0.5 * (second + second.T)
+        return np.zeros((1, 0, 0))
+    second = jacobian(pulled, chart.to(params), columns)
+    symmetric: Floats = 0.5 * (second + second.swapaxes(1, 2))
     return symmetric
 
 
@@ -49,7 +71,7 @@ def row_scores(family: Family, rows: Rows, params: Params, chart: Chart) -> Iter
     for start in range(0, len(rows.X), BLOCK):
         part = slice(start, start + BLOCK)
         weights = np.ones(len(rows.X[part])) if rows.weights is None else rows.weights[part]
-        block = Rows(rows.X[part], None, rows.n_threads)
+        block = Rows(rows.X[part], None, 1)  # too few rows for a second thread
         by_parameter = family.score_rows(block, params)
         if by_parameter is not None:
             yield chart.pull(params, by_parameter), weights

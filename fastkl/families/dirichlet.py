@@ -71,8 +71,8 @@ class Dirichlet(Family):
         if len(off):
             row = int(off[0] if rows.index is None else rows.index[off[0]])
             raise SupportError(
-                f"The dirichlet family lives on rows of positive parts that sum to 1; row {row} sums to {1.0 + excess[off[0]]:.10g}. "
-                "Divide every row by its sum if the parts are shares of it."
+                "The dirichlet family lives on rows of positive parts that sum to 1; "
+                f"row {row} sums to {1.0 + excess[off[0]]:.10g}. Divide every row by its sum if the parts are shares of it."
             )
         weight, mean_log, m2 = records.T
         return {"weight": np.float64(weight[0]), "mean_log": mean_log.copy(), "m2_log": m2.copy()}
@@ -90,12 +90,13 @@ class Dirichlet(Family):
         if self.concentration is not None:
             fixed = self.shaped_parameters({"concentration": np.asarray(self.concentration, dtype=np.float64)})
             if len(fixed["concentration"]) != len(mean_log):
-                raise ValueError(f"concentration has {len(fixed['concentration'])} entries, the data {len(mean_log)} columns.")
+                n = len(fixed["concentration"])
+                raise ValueError(f"concentration has {n} entries, the data {len(mean_log)} columns.")
             return Fit(fixed)
         if np.all(statistics["m2_log"] == 0.0):
             raise DegenerateDataError(
-                f"All rows are equal (n_samples={statistics['weight']:g}): the dirichlet likelihood has no maximum, since it grows "
-                "without bound with the concentration. Pass rows that differ, or hold the concentration fixed."
+                f"All rows are equal (n_samples={statistics['weight']:g}): the dirichlet likelihood has no maximum, since it "
+                "grows without bound with the concentration. Pass rows that differ, or hold the concentration fixed."
             )
         concentration, steps, converged = solve_concentration(mean_log)
         return Fit({"concentration": concentration}, steps, converged)
@@ -107,6 +108,10 @@ class Dirichlet(Family):
 
     def statistics_gradient(self, statistics: Statistics, params: Params) -> Params:
         return {"concentration": statistics["weight"] * score(params["concentration"], statistics["mean_log"])}
+
+    def score_rows(self, rows: Rows, params: Params) -> Params:
+        logs: Floats = np.log(rows.X.astype(np.float64))
+        return {"concentration": logs + score(params["concentration"], np.zeros(rows.X.shape[1]))}
 
     def log_density(self, rows: Rows, params: Params) -> Floats:
         a = params["concentration"]
@@ -166,8 +171,8 @@ def sum_excess(rows: Rows) -> tuple[Floats, float]:
 def log_constant(a: Floats) -> float:
     """log Gamma(a_0) - sum log Gamma(a) - sum a log(a / a_0) ... in Stirling's form, without the terms that cancel."""
     total = a.sum()
-    logs = 0.5 * float(np.sum(np.log(a)) - np.log(total)) - (len(a) - 1) * HALF_LOG_2PI
-    return logs + float(stirling_error(total) - np.sum(stirling_error(a)))
+    logs = 0.5 * (np.sum(np.log(a)) - np.log(total)) - (len(a) - 1) * HALF_LOG_2PI
+    return float(logs + stirling_error(total) - np.sum(stirling_error(a)))
 
 
 def score(a: Floats, mean_log: Floats) -> Floats:

@@ -1,12 +1,12 @@
 /* What the laws of counts share: terms of a log-probability that lose nothing, however large the counts.
  *
- * C. Loader, "Fast and Accurate Computation of Binomial Probabilities" (2000): with h(x) = log(2 pi x) / 2 + delta(x), delta being
- * the error of Stirling's formula for x!, and D(x, m) = x log(x / m) + m - x >= 0,
+ * C. Loader, "Fast and Accurate Computation of Binomial Probabilities" (2000): with h(x) = log(2 pi x) / 2 + delta(x), delta
+ * being the error of Stirling's formula for x!, and D(x, m) = x log(x / m) + m - x >= 0,
  *
  *     log Poisson(x; m) = -D(x, m) - h(x),   D(x, m) = x phi((m - x) / x),   phi(u) = u - log(1 + u),
  *
- * where the textbook form subtracts numbers of size x log x. Sums of D have a Pythagorean identity: about any rate m they are the sum
- * about the mean plus weight D(mean, m), so that blocks merge without cancellation.
+ * where the textbook form subtracts numbers of size x log x. Sums of D have a Pythagorean identity: about any rate m they
+ * are the sum about the mean plus weight D(mean, m), so that blocks merge without cancellation.
  */
 #ifndef FK_COUNTS_H
 #define FK_COUNTS_H
@@ -16,9 +16,9 @@
 #include "fk_math.h"
 #include "fk_moments.h"
 
-/* delta(x) = log x! - ((x + 1/2) log x - x + log(2 pi) / 2) of any real x >= 1, given 1 / x. It is 1 / x times a smooth function of
- * 1 / x on [0, 1]: the first 23 terms of that function's Chebyshev series, as a polynomial in t = 2 / x - 1, are 2e-17 off (a table
- * of the small whole numbers would keep loops from vectorising). */
+/* delta(x) = log x! - ((x + 1/2) log x - x + log(2 pi) / 2) of any real x >= 1, given 1 / x. It is 1 / x times a smooth
+ * function of 1 / x on [0, 1]: the first 23 terms of that function's Chebyshev series, as a polynomial in t = 2 / x - 1, are
+ * 2e-17 off (a table of the small whole numbers would keep loops from vectorising). */
 FK_INLINE double fk_stirling(double inverse) {
     double t = 2.0 * inverse - 1.0;
     double p = 5.1202352025127822737e-11;

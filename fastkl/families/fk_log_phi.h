@@ -8,8 +8,9 @@ typedef struct {
     double log, phi;
 } fk_log_phi;
 
-/* log(1 + u) and phi(u), given u and ratio = (1 + u) 2^-shift, both to all their digits. One argument reduction ratio = 2^k (1 + f)
- * serves both: where k + shift = 0, f is u but for its rounding and is replaced by it, elsewhere phi is at least .04. */
+/* log(1 + u) and phi(u), given u and ratio = (1 + u) 2^-shift, both to all their digits. One argument reduction ratio = 2^k
+ * (1 + f) serves both: where k + shift = 0, f is u but for its rounding and is replaced by it, elsewhere phi is at least
+ * .04. */
 FK_INLINE fk_log_phi fk_log_and_phi(double ratio, double u, double shift) {
     double f, k = fk_split(ratio, &f) + shift;
     f = k == 0.0 ? u : f;

@@ -1,7 +1,8 @@
 """Differences of the digamma function and its derivative between a and a + h, with all digits for large a.
 
-Writing psi(a) = log a - L(a), L(a) = 1 / (2 a) + 1 / (12 a^2) - 1 / (120 a^4) + ... (Abramowitz and Stegun 6.3.18), the leading terms of
-L(a) - L(a + h) are multiples of 1 / a - 1 / (a + h) = h / (a (a + h)), which is exact; below 16 the functions themselves are used.
+Writing psi(a) = log a - L(a), L(a) = 1 / (2 a) + 1 / (12 a^2) - 1 / (120 a^4) + ... (Abramowitz and Stegun 6.3.18), the leading
+terms of L(a) - L(a + h) are multiples of 1 / a - 1 / (a + h) = h / (a (a + h)), which is exact; below 16 the functions
+themselves are used.
 """
 
 import numpy as np
@@ -19,18 +20,16 @@ def digamma_rise(a: ArrayLike, h: ArrayLike) -> Floats:
     large = np.maximum(a, _FROM)
     p, q = 1.0 / large, 1.0 / (large + h)
     z, y = p * p, q * q
-    tail = _tail(z) - _tail(y)
-    series = h * p * q * (0.5 + (p + q) / 12.0) + tail
+    series: Floats = h * p * q * (0.5 + (p + q) / 12.0) + (_tail(z) - _tail(y))
     small = np.minimum(a, _FROM)
-    direct = digamma(small + h) - digamma(small) - np.log1p(h / small)
+    direct = np.asarray(digamma(small + h) - digamma(small) - np.log1p(h / small), dtype=np.float64)
     return np.where(a >= _FROM, series, direct)
 
 
 def _tail(z: Floats) -> Floats:
     """L(a) - 1 / (2 a) - 1 / (12 a^2) as a series in z = a^-2."""
     coefficients = (0.0, 0.0, -1 / 120, 1 / 252, -1 / 240, 1 / 132, -691 / 32760, 1 / 12, -3617 / 8160)
-    series: Floats = np.polynomial.polynomial.polyval(z, coefficients)
-    return series
+    return np.asarray(np.polynomial.polynomial.polyval(z, coefficients), dtype=np.float64)
 
 
 def trigamma_rise(a: ArrayLike, h: ArrayLike) -> Floats:
@@ -39,10 +38,10 @@ def trigamma_rise(a: ArrayLike, h: ArrayLike) -> Floats:
     large = np.maximum(a, _FROM)
     p, q = 1.0 / large, 1.0 / (large + h)
     # L'(a) = -1 / (2 a^2) - 1 / (6 a^3) + 1 / (30 a^5) - ...
-    lead = h * p * q * (0.5 * (p + q) + (p * p + p * q + q * q) / 6.0)
-    series = -lead + _slope_tail(p) - _slope_tail(q)
+    lead: Floats = h * p * q * (0.5 * (p + q) + (p * p + p * q + q * q) / 6.0)
+    series: Floats = -lead + _slope_tail(p) - _slope_tail(q)
     small = np.minimum(a, _FROM)
-    direct = polygamma(1, small + h) - polygamma(1, small) + h / (small * (small + h))
+    direct: Floats = polygamma(1, small + h) - polygamma(1, small) + h / (small * (small + h))
     return np.where(a >= _FROM, series, direct)
 
 

@@ -64,6 +64,11 @@ class Geometric(CountFamily):
         sentence = boundary_sentence(ones, "All values are 1: the probability sits at its boundary 1")
         return Fit(params, boundary={"probability": sentence} if np.any(ones) else {})
 
+    def starting_parameters(self, statistics: Statistics) -> Params:
+        fixed = self.fixed_columns(len(statistics["failures"]))
+        weight = statistics["weight"]
+        return fixed or {"probability": weight / (weight + statistics["failures"] + 0.5)}
+
     def column_log_likelihood(self, statistics: Statistics, params: Params) -> Floats:
         p = params["probability"]
         total: Floats = statistics["weight"] * np.log(p) + xlog1py(statistics["failures"], -p)

@@ -55,7 +55,7 @@ class HalfNormal(UnivariateFamily):
     def column_log_likelihood(self, statistics: Statistics, params: Params) -> Floats:
         scale = params["scale"]
         mean: Floats = HALF_LOG_2_BY_PI - np.log(scale) - 0.5 * statistics["mean_square"] / scale**2
-        return statistics["weight"] * mean  # type: ignore[no-any-return]
+        return statistics["weight"] * mean
 
     def statistics_gradient(self, statistics: Statistics, params: Params) -> Params:
         scale = params["scale"]

@@ -68,7 +68,7 @@ class InverseGaussian(UnivariateFamily):
     def column_log_likelihood(self, statistics: Statistics, params: Params) -> Floats:
         shape, distance = params["shape"], self._distance(statistics, params["mean"])
         by_row = 0.5 * (np.log(shape) - LOG_2PI) - 1.5 * statistics["mean_log"] - 0.5 * shape * distance
-        return statistics["weight"] * by_row  # type: ignore[no-any-return]
+        return statistics["weight"] * by_row
 
     def statistics_gradient(self, statistics: Statistics, params: Params) -> Params:
         mean, shape, weight = params["mean"], params["shape"], statistics["weight"]

@@ -143,7 +143,7 @@ class Lomax(IterativeFamily):
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
         shape = params["shape"]
         draws = generator.standard_exponential(size=(n_samples, len(shape)))
-        return params["scale"] * np.where(np.isinf(shape), draws, np.expm1(draws / shape))  # type: ignore[no-any-return]
+        return params["scale"] * np.where(np.isinf(shape), draws, np.expm1(draws / shape))
 
     def entropy(self, params: Params) -> float:
         shape = params["shape"]

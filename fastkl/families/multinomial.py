@@ -23,8 +23,8 @@ class Multinomial(Family):
     probabilities : array-like of shape (d,), default=None
         Held fixed where given; they sum to 1.
     n_trials : int, default=None
-        Total of the rows that ``sample`` draws, and to which entropy and divergence refer; the data's totals do not have to be equal to it.
-        None takes the rounded mean total of the fitted rows.
+        Total of the rows that ``sample`` draws, and to which entropy and divergence refer; the data may have others. None takes
+        the rounded mean total of the fitted rows.
 
     Examples
     --------
@@ -79,7 +79,8 @@ class Multinomial(Family):
         if self.probabilities is not None:
             fixed = self.shaped_parameters({"probabilities": np.asarray(self.probabilities, dtype=np.float64)})
             if len(fixed["probabilities"]) != len(totals):
-                raise ValueError(f"probabilities has {len(fixed['probabilities'])} entries, the data {len(totals)} columns.")
+                n = len(fixed["probabilities"])
+                raise ValueError(f"probabilities has {n} entries, the data {len(totals)} columns.")
             return Fit(fixed)
         if totals.sum() == 0.0:
             raise DegenerateDataError(
@@ -101,6 +102,12 @@ class Multinomial(Family):
         raw[possible] -= np.sum(totals[possible])
         return {"probabilities": raw}
 
+    def score_rows(self, rows: Rows, params: Params) -> Params:
+        p, X = params["probabilities"], rows.X.astype(np.float64)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            raw: Floats = np.where(X > 0.0, X / p, 0.0)
+        return {"probabilities": raw}
+
     def log_density(self, rows: Rows, params: Params) -> Floats:
         return multinomial_log_density(rows.X, params["probabilities"], rows.n_threads)
 
@@ -109,7 +116,9 @@ class Multinomial(Family):
     def shaped_parameters(self, params: Params) -> Params:
         p = np.array(np.atleast_1d(params["probabilities"]))
         if p.ndim != 1 or not np.isfinite(p).all() or np.any(p < 0.0):
-            raise ValueError("multinomial: probabilities are finite numbers of at least 0, one for each column of the data.")
+            raise ValueError(
+                "multinomial: probabilities are finite numbers of at least 0, one for each column of the data."
+            )
         if abs(p.sum() - 1.0) > 1e-9:
             raise ValueError(f"multinomial: probabilities have to sum to 1; these sum to {p.sum():.12g}.")
         if self.n_trials is not None and (self.n_trials != int(self.n_trials) or self.n_trials < 0):
@@ -155,7 +164,7 @@ class Multinomial(Family):
 
 
 def _pooled(totals: Floats, maxima: Floats) -> Statistics:
-    """Statistics of several sets of rows: the log-likelihood of each at the common shares is less than at its own by the deviance."""
+    """Statistics of several sets of rows: at the common shares each has its log-likelihood at its own, less the deviance."""
     pooled = totals.sum(axis=0)
     shares = pooled / pooled.sum() if pooled.sum() > 0.0 else pooled
     lost = deviance(totals, totals.sum(axis=1, keepdims=True) * shares)

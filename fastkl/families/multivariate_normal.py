@@ -135,18 +135,12 @@ class MultivariateNormal(Family):
         return coefficient(self.shrinkage, covariance, float(statistics["weight"]), fourth)
 
     def starting_parameters(self, statistics: Statistics) -> Params:
-        # fewer rows than columns have variances, though no covariance
-        variances = MultivariateNormal("diag", mean=self.mean).solve(
-            {
-                **statistics,
-                "scatter": np.diag(statistics["scatter"]) if self.covariance_type == "full" else statistics["scatter"],
-            }
-        )
-        kinds: dict[str, Any] = {"full": np.diag, "diag": np.array, "spherical": np.mean}
-        return {
-            "mean": variances.params["mean"],
-            "covariance": kinds[self.covariance_type](variances.params["covariance"]),
-        }
+        # fewer rows than columns have variances, though no covariance; a constant column has 0
+        params = self._shaped(len(statistics["mean"]), **self.fixed_parameters())
+        mean = params["mean"] if "mean" in params else statistics["mean"]
+        variances = self._scatter_about(statistics, mean) / statistics["weight"]
+        kinds: dict[str, Any] = {"full": lambda v: np.diag(np.diag(v)), "diag": np.array, "spherical": np.mean}
+        return {"mean": mean, "covariance": params.get("covariance", kinds[self.covariance_type](variances))}
 
     def score_rows(self, rows: Rows, params: Params) -> Params:
         covariance, shift = params["covariance"], rows.X - params["mean"]

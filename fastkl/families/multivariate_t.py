@@ -12,7 +12,7 @@ from fastkl.families._student import row_weights, sums, to_log_density
 from fastkl.families.base import Family, Fit, Floats, Params, Rows, Statistics
 from fastkl.families.multivariate_t_fit import ECME, initial_fit_error, overflow_error
 from fastkl.families.multivariate_t_information import observed_information
-from fastkl.families.student_degrees import expected_log_rise, log_constant, log_constant_slopes
+from fastkl.families.student_degrees import degrees_slopes, expected_log_rise, log_constant, log_constant_slopes
 
 
 class MultivariateT(Family):
@@ -69,7 +69,8 @@ class MultivariateT(Family):
     # -- fit ---------------------------------------------------------------------------------------------------------------
 
     def fit(self, rows: Rows, tol: float, max_iter: int) -> tuple[Fit, Statistics]:
-        fixed = self._shaped(rows.X.shape[1], {k: np.asarray(v, dtype=np.float64) for k, v in self.fixed_parameters().items()})
+        given = {name: np.asarray(value, dtype=np.float64) for name, value in self.fixed_parameters().items()}
+        fixed = self._shaped(rows.X.shape[1], given)
         initial_fit_error(rows, fixed)
         # one limit for the whole iteration: BLAS threads and ours would wait for each other
         with single_threaded_blas():
@@ -106,8 +107,25 @@ class MultivariateT(Family):
         shift = mean - params["loc"]
         about = scatter + weight * np.outer(shift, shift)
         half = 0.5 * (cho_solve(factor, cho_solve(factor, about).T) - rows.total_weight * cho_solve(factor, np.eye(d)))
-        slope = rows.total_weight * log_constant_slopes(k, d)[0] + sums(squares, rows.weights, k, float(d), rows.n_threads)[1]
-        return {"df": np.float64(-k * k * slope), "loc": weight * cho_solve(factor, shift), "scale": 0.5 * (half + half.T)}
+        slope = (
+            rows.total_weight * log_constant_slopes(k, d)[0]
+            + sums(squares, rows.weights, k, float(d), rows.n_threads)[1]
+        )
+        return {
+            "df": np.float64(-k * k * slope),
+            "loc": weight * cho_solve(factor, shift),
+            "scale": 0.5 * (half + half.T),
+        }
+
+    def score_rows(self, rows: Rows, params: Params) -> Params:
+        d, k = rows.X.shape[1], inverse_df(params)
+        squares, _ = self._squares(rows, params)
+        u = row_weights(squares, None, k, float(d), rows.n_threads)
+        factor = (np.linalg.cholesky(params["scale"]), True)
+        z = cho_solve(factor, (rows.X - params["loc"]).T).T
+        by_scale = 0.5 * (u[:, None, None] * z[:, :, None] * z[:, None, :] - cho_solve(factor, np.eye(d)))
+        by_df = -k * k * (log_constant_slopes(k, d)[0] + degrees_slopes(squares, k, d))
+        return {"df": by_df, "loc": u[:, None] * z, "scale": by_scale}
 
     # -- parameters --------------------------------------------------------------------------------------------------------
 
@@ -176,7 +194,8 @@ class MultivariateT(Family):
     def standard_errors(self, statistics: Statistics, params: Params) -> Params:
         names, covariance = self.covariance_of_params(statistics, params)
         deviations = dict(zip(names, np.sqrt(np.diag(covariance)), strict=True))
-        d, errors = len(params["loc"]), {}
+        d = len(params["loc"])
+        errors: Params = {}
         if "df" in deviations:
             errors["df"] = np.float64(deviations["df"])
         if "loc[0]" in deviations:
@@ -194,7 +213,8 @@ class MultivariateT(Family):
         z = generator.standard_normal((n_samples, d)) @ np.linalg.cholesky(params["scale"]).T
         if np.isfinite(df):
             z /= np.sqrt(generator.gamma(0.5 * df, 2.0 / df, size=(n_samples, 1)))
-        return params["loc"] + z
+        rows: Floats = params["loc"] + z
+        return rows
 
     def entropy(self, params: Params) -> float:
         d, k = len(params["loc"]), inverse_df(params)

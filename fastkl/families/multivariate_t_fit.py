@@ -15,7 +15,7 @@ from fastkl.families.student_degrees import log_constant, log_constant_slopes
 START = 0.1  # 1 / df at the start
 TRIAL_ITERATIONS = 8
 NORMAL_LIMIT = "No finite df has a higher likelihood than the normal law: df is infinite"
-# A scatter matrix whose determinant has fallen below that of the covariance by this factor per column has collapsed onto rows that coincide.
+# A scatter matrix whose determinant is below that of the covariance by this factor per column has collapsed.
 COLLAPSE = 1e-12
 
 
@@ -148,12 +148,12 @@ class ECME:
         root = np.sqrt(np.diag(self.covariance))
         singular = not np.isfinite(scale).all() or dependent_column(scale / np.outer(root, root)) is not None
         if not singular:
-            ratio = np.linalg.slogdet(scale / np.outer(root, root))[1] - np.linalg.slogdet(self.covariance / np.outer(root, root))[1]
-            singular = ratio < self.d * np.log(COLLAPSE)
+            now, before = (np.linalg.slogdet(matrix / np.outer(root, root))[1] for matrix in (scale, self.covariance))
+            singular = now - before < self.d * np.log(COLLAPSE)
         if singular:
             raise DegenerateDataError(
-                "The scatter matrix of the multivariate t law collapses onto rows that coincide or lie in a subspace: its likelihood "
-                "grows without bound. Hold df fixed at a larger value, or remove the duplicates."
+                "The scatter matrix of the multivariate t law collapses onto rows that coincide or lie in a subspace: its "
+                "likelihood grows without bound. Hold df fixed at a larger value, or remove the duplicates."
             )
 
     def _sums(self, k: float) -> Floats:
@@ -198,9 +198,9 @@ def robust_start(rows: Rows) -> tuple[Floats, Floats] | None:
     weights = None if rows.weights is None else np.broadcast_to(rows.weights[::step, None], X.shape)
 
     def median(values: Floats) -> Floats:
-        method = "inverted_cdf" if weights is not None else "linear"
-        middle: Floats = np.quantile(values, 0.5, axis=0, weights=weights, method=method)
-        return middle
+        if weights is None:
+            return np.asarray(np.median(values, axis=0))
+        return np.asarray(np.quantile(values, 0.5, axis=0, weights=weights, method="inverted_cdf"))
 
     loc = median(X)
     deviations = median(np.abs(X - loc))

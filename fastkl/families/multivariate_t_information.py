@@ -1,11 +1,15 @@
 """Observed information of a multivariate t law in closed form, from one pass in whitened coordinates."""
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
 from scipy.special import polygamma
 
-from fastkl.families.base import Floats, Params, Rows
+from fastkl.families.base import Floats, Params, Rows, Statistics
 
+Indices = NDArray[Any]
 BLOCK = 4096
 
 
@@ -13,8 +17,8 @@ def observed_information(rows: Rows, params: Params, k: float) -> Floats:
     """Minus the second derivatives of the log-likelihood in (df, loc, upper triangle of scale).
 
     With x = loc + L z, loc moved by L eta and scale by L E L', s = |z|^2, and u = (1 + k d) / (1 + k s), the second derivative of
-    a row is -tr(E E')-terms of log det plus -u s_ab / 2 + k u^2 s_a s_b / (2 (1 + k d)), where s_eta = -2 z and s_E = -z E z. The sums over
-    the rows are therefore a Gram matrix of the vectors (z, z z'). For infinite df the row of df is 0.
+    a row is -u s_ab / 2 + k u^2 s_a s_b / (2 (1 + k d)) and that of log det, where s_eta = -2 z and s_E = -z E z. The sums
+    over the rows are therefore a Gram matrix of the vectors (z, z z'). For infinite df the row of df is 0.
     """
     d = rows.X.shape[1]
     lower = np.linalg.cholesky(params["scale"])
@@ -36,13 +40,14 @@ def observed_information(rows: Rows, params: Params, k: float) -> Floats:
 
 
 def _row_sums(
-    rows: Rows, loc: Floats, lower: Floats, k: float, i: Floats, j: Floats
-) -> tuple[Floats, Floats, dict[str, Floats], float]:
-    """Gram matrix of the slopes of s (times k u^2 / (2 (1 + k d))), their product with that of df, u-moments, and the df entry."""
+    rows: Rows, loc: Floats, lower: Floats, k: float, i: Indices, j: Indices
+) -> tuple[Floats, Floats, Statistics, float]:
+    """Gram matrix of the slopes of s, their products with that of df, moments with weights u, and the entry of df."""
     d = rows.X.shape[1]
     twice = np.where(i == j, 1.0, 2.0)  # an entry off the diagonal moves two entries of the matrix
     gram, cross = np.zeros((d + len(i), d + len(i))), np.zeros(d + len(i))
-    weight, first, scatter, by_df = 0.0, np.zeros(d), np.zeros((d, d)), 0.0
+    weight, by_df = 0.0, 0.0
+    first, scatter = np.zeros(d), np.zeros((d, d))
     for start in range(0, len(rows.X), BLOCK):
         stop = start + BLOCK
         z = solve_triangular(lower, (rows.X[start:stop] - loc).T, lower=True).T
@@ -73,7 +78,7 @@ def _df_curvature(s: Floats, k: float, d: int) -> Floats:
     return curvature
 
 
-def _pair_matrix(first: Floats, i: Floats, j: Floats) -> Floats:
+def _pair_matrix(first: Floats, i: Indices, j: Indices) -> Floats:
     """Half the second derivative of s by eta_a and E_ij, summed with u: entries of E u z."""
     d, matrix = len(first), np.zeros((len(first), len(i)))
     for column, (a, b) in enumerate(zip(i, j, strict=True)):
@@ -83,7 +88,7 @@ def _pair_matrix(first: Floats, i: Floats, j: Floats) -> Floats:
     return matrix.reshape(d, len(i))
 
 
-def _product_matrix(scatter: Floats, weight: float, i: Floats, j: Floats) -> Floats:
+def _product_matrix(scatter: Floats, weight: float, i: Indices, j: Indices) -> Floats:
     """tr(E E' M) summed for symmetric units E, E', with M = sum u z z' - W I / 2."""
     d = len(scatter)
     m = scatter - 0.5 * weight * np.eye(d)
@@ -95,7 +100,7 @@ def _product_matrix(scatter: Floats, weight: float, i: Floats, j: Floats) -> Flo
     return 0.5 * (full + full.T)
 
 
-def _to_original(lower: Floats, i: Floats, j: Floats) -> Floats:
+def _to_original(lower: Floats, i: Indices, j: Indices) -> Floats:
     """Derivative of (df, eta, E) by (df, loc, scale)."""
     d, inverse = len(lower), solve_triangular(lower, np.eye(len(lower)), lower=True)
     size = 1 + d + len(i)

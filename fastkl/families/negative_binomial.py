@@ -48,7 +48,7 @@ class NegativeBinomial(CountFamily):
     Notes
     -----
     The mean is its own estimate. The score of the size is a sum over the distinct counts, solved by a Newton iteration on
-    log(size) inside a bracket. Tallies of distinct counts are the sufficient statistic, so that a step costs no pass over the rows.
+    log(size) inside a bracket. Tallies of distinct counts are the sufficient statistic: a step costs no pass over the rows.
 
     References
     ----------
@@ -149,6 +149,20 @@ class NegativeBinomial(CountFamily):
         by_mean = weight * (statistics["mean"] - mean) / (mean * (1.0 + mean / size))
         return {"size": by_size, "mean": by_mean}
 
+    def score_rows(self, rows: Rows, params: Params) -> Params:
+        size, mean = params["size"], params["mean"]
+        X = rows.X.astype(np.float64)
+        by_size = np.zeros(X.shape)
+        for j in np.flatnonzero(np.isfinite(size)):
+            by_size[:, j] = SizeScore(X[:, j], np.ones(len(X)), float(mean[j])).terms(float(size[j]))
+        return {"size": by_size, "mean": (X - mean) / (mean * (1.0 + mean / size))}
+
+    def starting_parameters(self, statistics: Statistics) -> Params:
+        fixed = self.fixed_columns(len(statistics["mean"]))
+        mean = fixed.get("mean", np.maximum(statistics["mean"], 0.5 / statistics["weight"]))
+        spread = statistics["m2"] / statistics["weight"] - mean
+        return {"size": fixed.get("size", mean**2 / np.maximum(spread, 0.1 * mean)), "mean": mean}
+
     def information(self, statistics: Statistics, params: Params) -> Floats:
         size, mean, weight = params["size"], params["mean"], statistics["weight"]
         observed = statistics["mean"]
@@ -215,10 +229,13 @@ class SizeScore:
     tallies: Floats
     mean: float
 
-    def value(self, size: float) -> float:
+    def terms(self, size: float) -> Floats:
+        """The derivative for every distinct count."""
         u = (self.counts - self.mean) / (size + self.mean)
-        excess = u_minus_log1p(u, (self.counts + size) / (size + self.mean))
-        return float(self.tallies @ (digamma_rise(size, self.counts) - excess))
+        return digamma_rise(size, self.counts) - u_minus_log1p(u, (self.counts + size) / (size + self.mean))
+
+    def value(self, size: float) -> float:
+        return float(self.tallies @ self.terms(size))
 
     def slope(self, size: float) -> float:
         """Its derivative by r."""
@@ -240,7 +257,8 @@ class SizeScore:
             new = size * np.exp(np.clip(-score / curvature, -3.0, 3.0)) if curvature < 0.0 else np.nan
             if not low < new < high:
                 new = 4.0 * low if np.isinf(high) else (0.25 * high if low == 0.0 else np.sqrt(low) * np.sqrt(high))
-            if score == 0.0 or abs(new - size) <= 1e-14 * size:
+            # near the Poisson limit the score drowns in its rounding: then the bracket around a change of sign is the answer
+            if score == 0.0 or abs(new - size) <= 1e-14 * size or high - low <= 1e-13 * size:
                 return float(new if score else size), step
             size = float(new)
         return size, MAX_STEPS

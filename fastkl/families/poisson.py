@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastkl.families.base import Fit, Floats, Params, Statistics
+from fastkl.families._kernels import column_kernel
+from fastkl.families.base import Fit, Floats, Params, Rows, Statistics
 from fastkl.families.closed_form import register_kl
 from fastkl.families.counts import (
     CountFamily,
@@ -72,6 +73,10 @@ class Poisson(CountFamily):
         sentence = boundary_sentence(zero, "All counts are 0: the rate sits at its boundary 0")
         return Fit({"rate": rate}, boundary={"rate": sentence} if np.any(zero) else {})
 
+    def starting_parameters(self, statistics: Statistics) -> Params:
+        fixed = self.fixed_columns(len(statistics["mean"]))
+        return fixed or {"rate": np.maximum(statistics["mean"], 0.5 / statistics["weight"])}
+
     def column_log_likelihood(self, statistics: Statistics, params: Params) -> Floats:
         about_rate = statistics["deviance"] + statistics["weight"] * deviance(statistics["mean"], params["rate"])
         total: Floats = -about_rate - statistics["normaliser"]
@@ -82,6 +87,15 @@ class Poisson(CountFamily):
         with np.errstate(divide="ignore", invalid="ignore"):
             slope = weight * (mean - rate) / rate
         return {"rate": np.where((mean == 0.0) & (rate == 0.0), -weight, slope)}
+
+    def gradient(self, rows: Rows, params: Params) -> Params:
+        # it needs the means alone, which the exponential law's kernel sums and nothing else
+        records, row, column = column_kernel("exponential").statistics(
+            rows.X, rows.weights, self.support, rows.n_threads
+        )
+        self._check_inside(rows, row, column)
+        self._raise_if_overflow(rows, records)
+        return self.statistics_gradient({"weight": records[:, 0], "mean": records[:, 1]}, params)
 
     def information(self, statistics: Statistics, params: Params) -> Floats:
         with np.errstate(divide="ignore", invalid="ignore"):

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from fastkl.families.base import Floats
 from fastkl.families.counts import u_minus_log1p
 from fastkl.families.gamma_differences import digamma_rise, trigamma_rise
 from fastkl.families.gamma_functions import stirling_error
@@ -11,14 +12,14 @@ from fastkl.families.normal import HALF_LOG_2PI
 def log_constant(k: float, d: int) -> float:
     """log Gamma((df + d) / 2) - log Gamma(df / 2) - d log(pi df) / 2.
 
-    With a = df / 2 and h = d / 2 its first two terms less h log a are -a phi(h/a) + (h - 1/2) log(1 + h/a) + delta(a + h) - delta(a), delta
-    being the error of Stirling's formula.
+    With a = df / 2 and h = d / 2 its first two terms less h log a are
+    -a phi(h/a) + (h - 1/2) log(1 + h/a) + delta(a + h) - delta(a), delta being the error of Stirling's formula.
     """
     if k == 0.0:
-        return -d * HALF_LOG_2PI
+        return float(-d * HALF_LOG_2PI)
     a, h, u = 0.5 / k, 0.5 * d, d * k
     rest = float(stirling_error(a + h) - stirling_error(a))
-    return -a * float(u_minus_log1p(u, 1.0 + u)) + (h - 0.5) * float(np.log1p(u)) + rest - d * HALF_LOG_2PI
+    return float(-a * u_minus_log1p(u, 1.0 + u) + (h - 0.5) * np.log1p(u) + rest - d * HALF_LOG_2PI)
 
 
 def log_constant_slopes(k: float, d: int) -> tuple[float, float]:
@@ -29,6 +30,14 @@ def log_constant_slopes(k: float, d: int) -> tuple[float, float]:
     inner = float(digamma_rise(a, h)) - float(u_minus_log1p(u, 1.0 + u))
     slope = -d * u / (1.0 + u) - 2.0 * a * a * float(trigamma_rise(a, h))
     return -2.0 * a * a * inner, 8.0 * a**3 * inner - 2.0 * a * a * slope
+
+
+def degrees_slopes(squares: Floats, k: float, d: int) -> Floats:
+    """The derivative by k of the rest of every row's log-density, -(1/k + d) log(1 + k s) / 2 with s its squared distance."""
+    if k == 0.0:
+        return np.asarray(squares * (0.25 * squares - 0.5 * d))
+    v = 1.0 / (1.0 + k * squares)
+    return np.asarray(0.5 * (u_minus_log1p(-k * squares * v, v) / k**2 - d * squares * v))
 
 
 def expected_log_rise(k: float, d: int) -> float:

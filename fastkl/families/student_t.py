@@ -152,13 +152,13 @@ class StudentT(IterativeFamily):
         df, p = params["df"], np.asarray(p, dtype=np.float64)
         z = np.where(np.isinf(df), ndtri(p), stdtrit(np.where(np.isinf(df), 1.0, df), p))
         z = np.where(p == 0.0, -np.inf, z)  # stdtrit gives +inf there
-        return params["loc"] + params["scale"] * z  # type: ignore[no-any-return]
+        return params["loc"] + params["scale"] * z
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
         df, shape = params["df"], (n_samples, len(params["df"]))
         finite = np.where(np.isinf(df), 1.0, df)
         mixing = np.where(np.isinf(df), 1.0, generator.chisquare(finite, size=shape) / finite)
-        return params["loc"] + params["scale"] * generator.standard_normal(shape) / np.sqrt(mixing)  # type: ignore[no-any-return]
+        return params["loc"] + params["scale"] * generator.standard_normal(shape) / np.sqrt(mixing)
 
     def entropy(self, params: Params) -> float:
         half = 0.5 * params["df"]

@@ -102,7 +102,7 @@ class VonMises(UnivariateFamily):
     def column_log_likelihood(self, statistics: Statistics, params: Params) -> Floats:
         kappa = params["concentration"]
         by_row = -kappa * self._deficit(statistics, params["loc"]) - LOG_2PI - np.log(i0e(kappa))
-        return statistics["weight"] * by_row  # type: ignore[no-any-return]
+        return statistics["weight"] * by_row
 
     def _sines(self, statistics: Statistics, loc: Floats) -> Floats:
         """Sum of sin(x - loc)."""

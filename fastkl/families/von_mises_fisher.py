@@ -22,8 +22,8 @@ class VonMisesFisher(Family):
 
     .. math:: \log p(x) = \kappa \mu^T x + (d/2 - 1) \log \kappa - \tfrac d2 \log 2\pi - \log I_{d/2-1}(\kappa)
 
-    with the unit vector direction = mu and concentration = kappa >= 0, a density with respect to the surface of the sphere. Rows whose
-    length is off 1 by more than 1e-7 (1e-6 for float32 rows) are outside the support.
+    with the unit vector direction = mu and concentration = kappa >= 0, a density with respect to the surface of the sphere. Rows
+    whose length is off 1 by more than 1e-7 (1e-6 for float32 rows) are outside the support.
 
     Where the mean resultant is 0 the maximum is the uniform law: ``concentration`` is 0, ``boundary_`` says so, and neither
     parameter has a standard error.
@@ -42,8 +42,8 @@ class VonMisesFisher(Family):
 
     References
     ----------
-    A. Banerjee, I. Dhillon, J. Ghosh, S. Sra, "Clustering on the unit hypersphere using von Mises-Fisher distributions", JMLR 6, 2005
-    (the start); A. Wood, "Simulation of the von Mises Fisher distribution", 1994, doi:10.1080/03610919408813161 (draws).
+    A. Banerjee, I. Dhillon, J. Ghosh, S. Sra, "Clustering on the unit hypersphere using von Mises-Fisher distributions", JMLR 6,
+    2005 (the start); A. Wood, "Simulation of the von Mises Fisher distribution", 1994, doi:10.1080/03610919408813161 (draws).
 
     Examples
     --------
@@ -89,7 +89,9 @@ class VonMisesFisher(Family):
 
     def solve(self, statistics: Statistics) -> Fit:
         mean, d = statistics["mean"], len(statistics["mean"])
-        fixed = self._shaped({name: np.asarray(value, dtype=np.float64) for name, value in self.fixed_parameters().items()}, d)
+        fixed = self._shaped(
+            {name: np.asarray(value, dtype=np.float64) for name, value in self.fixed_parameters().items()}, d
+        )
         length = float(np.linalg.norm(mean))
         if "direction" in fixed:
             direction = fixed["direction"]
@@ -103,8 +105,9 @@ class VonMisesFisher(Family):
         gap = 0.5 * float(np.sum(statistics["m2"]) / statistics["weight"] + np.sum((mean - direction) ** 2))
         if gap <= 1e-28:
             raise DegenerateDataError(
-                f"All rows are the same direction (n_samples={statistics['weight']:g}): the von_mises_fisher likelihood has no maximum, "
-                "since it grows without bound with the concentration. Pass rows that differ, or hold the concentration fixed."
+                f"All rows are the same direction (n_samples={statistics['weight']:g}): the von_mises_fisher likelihood has no "
+                "maximum, since it grows without bound with the concentration. Pass rows that differ, or hold the concentration "
+                "fixed."
             )
         if float(mean @ direction) <= 4.0 * np.finfo(np.float64).eps:
             boundary = {"concentration": AWAY} if "direction" in fixed else dict.fromkeys(self.parameter_names, UNIFORM)
@@ -125,6 +128,15 @@ class VonMisesFisher(Family):
         _, gap = ratio_and_complement(len(mean), k)
         by_concentration = weight * (row_excess(mean[None, :], direction, 1)[0] + gap)
         return {"direction": weight * k * (mean - along * direction), "concentration": np.float64(by_concentration)}
+
+    def score_rows(self, rows: Rows, params: Params) -> Params:
+        direction, k = params["direction"], float(params["concentration"])
+        excess = row_excess(rows.X, direction, rows.n_threads)
+        _, gap = ratio_and_complement(len(direction), k)
+        return {
+            "direction": k * (rows.X - np.outer(1.0 + excess, direction)),
+            "concentration": excess + gap,
+        }
 
     def log_density(self, rows: Rows, params: Params) -> Floats:
         direction, k = params["direction"], float(params["concentration"])
@@ -167,7 +179,8 @@ class VonMisesFisher(Family):
     def standard_errors(self, statistics: Statistics, params: Params) -> Params:
         names, covariance = self.covariance_of_params(statistics, params)
         deviations = np.sqrt(np.diag(covariance))
-        d, errors = len(params["direction"]), {}
+        d = len(params["direction"])
+        errors: Params = {}
         if "direction[0]" in names:
             errors["direction"] = deviations[:d]
         if "concentration" in names:
@@ -200,7 +213,7 @@ class VonMisesFisher(Family):
         d = len(direction)
         z = generator.standard_normal((n_samples, d))
         if k == 0.0:
-            return z / np.linalg.norm(z, axis=1, keepdims=True)
+            return np.asarray(z / np.linalg.norm(z, axis=1, keepdims=True))
         gap = draw_gaps(d, k, n_samples, generator)
         z -= np.outer(z @ direction, direction)
         z /= np.linalg.norm(z, axis=1, keepdims=True)

@@ -58,7 +58,7 @@ class Weibull(LogLocationScaleFamily):
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
         draws = generator.standard_exponential(size=(n_samples, len(params["shape"])))
-        return params["scale"] * draws ** (1.0 / params["shape"])  # type: ignore[no-any-return]
+        return params["scale"] * draws ** (1.0 / params["shape"])
 
     def entropy(self, params: Params) -> float:
         shape = params["shape"]

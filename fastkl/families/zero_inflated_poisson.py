@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
-from scipy.special import lambertw, xlog1py, xlogy
+from scipy.special import xlog1py, xlogy
 
 from fastkl.exceptions import DegenerateDataError
 from fastkl.families.base import Fit, Floats, Params, Statistics
@@ -39,9 +39,9 @@ class ZeroInflatedPoisson(CountFamily):
 
     Notes
     -----
-    The rate solves rate / (1 - exp(-rate)) = mean of the positive counts, in closed form by Lambert's W function and one Newton
-    step; the probability then matches the share of zeros. D. Lambert, "Zero-inflated Poisson regression", Technometrics 34, 1992,
-    doi:10.2307/1269547.
+    The rate solves rate / (1 - exp(-rate)) = mean of the positive counts, by a few steps of Newton's
+    method; the probability then matches the share of zeros. D. Lambert, "Zero-inflated Poisson regression", Technometrics 34,
+    1992, doi:10.2307/1269547.
 
     Examples
     --------
@@ -112,11 +112,17 @@ class ZeroInflatedPoisson(CountFamily):
         if np.any(empty):
             column = int(np.flatnonzero(empty)[0])
             raise DegenerateDataError(
-                f"Column {column} holds only zeros (n_samples={statistics['weight'][column]:g}): extra zeros and a rate of 0 explain "
-                "them equally well, and the zero-inflated Poisson law has no unique maximum. Leave the column out, or fit the "
-                "family 'poisson'.",
+                f"Column {column} holds only zeros (n_samples={statistics['weight'][column]:g}): extra zeros and a rate of 0 "
+                "explain them equally well, and the zero-inflated Poisson law has no unique maximum. Leave the column out, or "
+                "fit the family 'poisson'.",
                 column,
             )
+
+    def starting_parameters(self, statistics: Statistics) -> Params:
+        fixed = self.fixed_columns(len(statistics["mean"]))
+        zeros = (statistics["zeros"] + 0.5) / (statistics["weight"] + 1.0)
+        start = {"zero_probability": 0.5 * zeros, "rate": np.maximum(statistics["mean"], 0.5)}
+        return {name: fixed.get(name, value) for name, value in start.items()}
 
     def column_log_likelihood(self, statistics: Statistics, params: Params) -> Floats:
         share, rate = params["zero_probability"], params["rate"]
@@ -176,19 +182,18 @@ def log_zero(share: ArrayLike, rate: ArrayLike) -> Floats:
     share, rate = np.asarray(share, dtype=np.float64), np.asarray(rate, dtype=np.float64)
     above = (1.0 - share) * -np.expm1(-rate)
     with np.errstate(divide="ignore"):
-        direct = np.logaddexp(np.log(share), np.log1p(-share) - rate)
+        direct: Floats = np.logaddexp(np.log(share), np.log1p(-share) - rate)
         return np.where(above < 0.5, np.log1p(-np.minimum(above, 0.5)), direct)
 
 
 def truncated_rate(mean: Floats) -> Floats:
     """The rate of a Poisson law whose positive counts have this mean >= 1; 0 at 1."""
-    rate = np.maximum(mean + lambertw(-mean * np.exp(-mean)).real, 0.0)
-    # near mean 1 the branch point of W costs half the digits: mean - 1 = rate / 2 + rate^2 / 12 - ..., then Newton on the equation
-    # rate + mean expm1(-rate) = 0, divided by the rate so that the root at 0 is gone
-    rate = np.where(mean < 1.01, 2.0 * (mean - 1.0) * (1.0 - (mean - 1.0) / 3.0), rate)
-    for _ in range(3):
+    rate: Floats = mean * -np.expm1(-mean)
+    # near mean 1 it is mean - 1 = rate / 2 + rate^2 / 12 - ...; the equation is convex, Newton's steps settle from either side
+    rate = np.where(mean < 1.5, 2.0 * (mean - 1.0) * (1.0 - (mean - 1.0) / 3.0), rate)
+    for _ in range(6):
         ratio, slope = exponential_ratio(rate)
-        rate = np.maximum(rate - (mean - ratio) / -slope, 0.0)
+        rate = np.maximum(rate - (ratio - mean) / slope, 0.0)
     return np.where(mean == 1.0, 0.0, rate)
 
 

@@ -27,7 +27,7 @@ def nearest(const double[::1] x, const double[::1] queries, Py_ssize_t k, bint s
     """
     cdef Py_ssize_t m = x.shape[0], n = queries.shape[0], b, n_blocks = (n + FK_BLOCK - 1) // FK_BLOCK
     with nogil:
-        for b in prange(n_blocks, schedule="dynamic", num_threads=n_threads, use_threads_if=n_threads > 1):
+        for b in prange(n_blocks, schedule="dynamic", num_threads=n_threads, use_threads_if=n_threads > 1 and n_blocks > 4):
             if same:
                 fk_line_self(&x[0], m, b * FK_BLOCK, min(n, (b + 1) * FK_BLOCK), k, only_last, &out[0])
             else:
@@ -36,7 +36,7 @@ def nearest(const double[::1] x, const double[::1] queries, Py_ssize_t k, bint s
 
 def ball(const double[::1] x, const double[::1] queries, const double[::1] radius, bint same, const double[::1] weights,
          int64_t[::1] count, double[::1] total, int n_threads):
-    """Values of the sorted ``x`` in the closed ball of ``radius`` around each of the sorted ``queries``, into ``count``; with
+    """Values of the sorted ``x`` in the closed balls of ``radius`` around the sorted ``queries``, into ``count``; with
     ``weights``, in the order of x, their sums, into ``total``.
     """
     cdef Py_ssize_t m = x.shape[0], n = queries.shape[0], b, n_blocks = (n + FK_BLOCK - 1) // FK_BLOCK
@@ -50,6 +50,6 @@ def ball(const double[::1] x, const double[::1] queries, const double[::1] radiu
         weight, totals = &weights[0], &total[0]
         fk_line_runs(weight, m, &sums[0])
     with nogil:
-        for b in prange(n_blocks, schedule="dynamic", num_threads=n_threads, use_threads_if=n_threads > 1):
-            fk_line_ball(&x[0], m, &queries[0], b * FK_BLOCK, min(n, (b + 1) * FK_BLOCK), same, &radius[0], weight, &sums[0],
-                         counts, totals)
+        for b in prange(n_blocks, schedule="dynamic", num_threads=n_threads, use_threads_if=n_threads > 1 and n_blocks > 4):
+            fk_line_ball(&x[0], m, &queries[0], b * FK_BLOCK, min(n, (b + 1) * FK_BLOCK), same, &radius[0], weight,
+                         &sums[0], counts, totals)

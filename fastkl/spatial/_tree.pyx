@@ -1,8 +1,8 @@
 """The kd-tree of nearest-neighbour searches as an object: it owns the arrays, slices the queries and runs the threads.
 
 The work is in the headers: ``fk_build.h`` (building), ``fk_knn.h`` (nearest neighbours), ``fk_count.h`` (closed balls),
-``fk_leaf.h`` (distances within a leaf). Every block of queries is searched on its own, so results are the same for any number
-of threads.
+``fk_leaf.h`` (distances within a leaf). Every block of queries is searched on its own, so results are the same for any
+number of threads.
 """
 
 from cython.parallel cimport prange
@@ -63,13 +63,14 @@ cdef extern from "fk_count.h" nogil:
     double fk_totals(const fk_tree *tree, const double *weight, Py_ssize_t node, double *total)
 
 cdef enum:
-    CHUNK = 256  # queries of one piece of work: a multiple of the block of lanes
+    CHUNK = 128  # queries of one piece of work: a multiple of the block of lanes
+    ENOUGH = 1 << 17  # numbers in a sample that is worth building with threads
 
 
 cdef class Tree:
     """A balanced kd-tree over the rows of ``X`` with leaves of ``leaf`` rows.
 
-    ``preselect`` keeps float32 coordinates relative to the leaf's centre, for searches in many columns, instead of float64 ones.
+    ``preselect`` keeps float32 coordinates relative to the leaf's centre, for many columns, instead of float64 ones.
     """
 
     cdef fk_tree tree
@@ -78,7 +79,8 @@ cdef class Tree:
     cdef int n_threads
 
     def __init__(self, X, Py_ssize_t leaf, bint preselect, int n_threads):
-        cdef Py_ssize_t n = X.shape[0], d = X.shape[1], n_leaves = (n + leaf - 1) // leaf, n_nodes = fk_count_nodes(n_leaves)
+        cdef Py_ssize_t n = X.shape[0], d = X.shape[1], n_leaves = (n + leaf - 1) // leaf
+        cdef Py_ssize_t n_nodes = fk_count_nodes(n_leaves)
         cdef fk_tree *tree = &self.tree
         cdef int[::1] order
         cdef const double[:, ::1] rows64
@@ -122,7 +124,7 @@ cdef class Tree:
 
     cdef int _build(self, double[::1] keys) except -1:
         cdef fk_tree *tree = &self.tree
-        cdef int i, n_threads = self.n_threads
+        cdef int i, n_threads = self.n_threads if tree.n * tree.d >= ENOUGH else 1
         with nogil:
             if tree.n_nodes == 0:
                 fk_order_leaf(tree, &keys[0], 0, tree.n)
@@ -137,7 +139,7 @@ cdef class Tree:
                 const int[::1] positions, double[::1] out):
         """Distances to the k nearest rows, into ``out``: (n * k), or (n) of the k-th with ``only_last``.
 
-        ``same`` says that the queries are the rows themselves; ``in_order`` leaves results by position in the queries' tree;
+        ``same`` says that the queries are the rows themselves; ``in_order`` leaves results by position, not by row;
         ``positions`` (int32, ascending, or None for all) restricts the queries.
         """
         cdef fk_knn_job job
@@ -158,10 +160,10 @@ cdef class Tree:
         if failed:
             raise MemoryError(f"No memory for the lists of the {k} nearest rows.")
 
-    def ball(self, Tree queries, const double[::1] radius, bint same, bint in_order, double scale, const int[::1] positions,
-             const double[::1] weights, int64_t[::1] count, double[::1] total):
-        """Rows in the closed ball of ``radius`` around each query, into ``count``; with ``weights`` (m, by row) their sum, into
-        ``total``. The other arguments as in :meth:`nearest`.
+    def ball(self, Tree queries, const double[::1] radius, bint same, bint in_order, double scale,
+             const int[::1] positions, const double[::1] weights, int64_t[::1] count, double[::1] total):
+        """Rows in the closed ball of ``radius`` around each query, into ``count``; with ``weights`` (m, by row) their
+        sum, into ``total``. The other arguments as in :meth:`nearest`.
         """
         cdef fk_count_job job
         cdef const int *listed = NULL
@@ -192,7 +194,7 @@ cdef class Tree:
 
 
 def magnitudes(X):
-    """Least non-zero and greatest absolute value of X (float32 or float64, C-contiguous); nan for both if one is not finite."""
+    """Least non-zero and greatest absolute value of X (float32 or float64, C-contiguous); nan if one is not finite."""
     cdef double least = 0.0, most = 0.0
     cdef const double[:, ::1] x64
     cdef const float[:, ::1] x32

@@ -124,7 +124,8 @@ FK_INLINE void fk_count_verify(const fk_count_job *job, fk_count_state *state, p
         int i = fk_lowest_bit(passed);
         ptrdiff_t position = start + i;
         if (position >= job->tree->n || (job->self && position == state->block.position[lane])) continue;
-        if (!(bracket[i] > inside) && fk_exact(job->tree, position, state->block.rows + lane * job->tree->d) > reach) continue;
+        const double *x = state->block.rows + lane * job->tree->d;
+        if (!(bracket[i] > inside) && fk_exact(job->tree, position, x, job->tree->d) > reach) continue;
         if (weighted) state->sum[lane] += job->weight[position];
         else state->count[lane]++;
     }
@@ -141,7 +142,7 @@ FK_INLINE void fk_count_preselected(const fk_count_job *job, fk_count_state *sta
         count += reach[l] >= 0.0;
     }
     for (int q = 0; q < FK_TILE; q++) lanes[count + q] = lanes[count - 1];
-    fk_view_leaf(tree, &state->block, leaf, &state->view);
+    fk_view_leaf(tree, &state->block, leaf, d, &state->view);
     fk_thresholds(&state->view, reach, d, 1.0, outside);
     fk_thresholds(&state->view, reach, d, -1.0, inside);
     for (int t = 0; t < count; t += FK_TILE) {

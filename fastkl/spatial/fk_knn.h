@@ -94,11 +94,12 @@ FK_INLINE void fk_knn_direct(const fk_knn_job *job, fk_knn_state *state, ptrdiff
 }
 
 /* Looks at those rows of a pass that the brackets of one lane could not rule out. */
-FK_INLINE void fk_knn_verify(const fk_knn_job *job, fk_knn_state *state, ptrdiff_t start, int lane, uint32_t passed) {
+FK_INLINE void fk_knn_verify(const fk_knn_job *job, fk_knn_state *state, ptrdiff_t start, int lane, uint32_t passed,
+                             ptrdiff_t d) {
     for (; passed; passed &= passed - 1) {
         ptrdiff_t position = start + fk_lowest_bit(passed);
         if (position >= job->tree->n || (job->self && position == state->block.position[lane])) continue;
-        double found = fk_exact(job->tree, position, state->block.rows + lane * job->tree->d);
+        double found = fk_exact(job->tree, position, state->block.rows + lane * d, d);
         if (found < state->limit[lane]) state->limit[lane] = fk_take(state->best, job->k, lane, found);
     }
 }
@@ -109,22 +110,23 @@ FK_INLINE float fk_first_threshold(const float *bracket, ptrdiff_t n, ptrdiff_t 
     float top[FK_CHAIN + 1];
     if (k > FK_CHAIN || !(margin < 0x1p60)) return -INFINITY;
     for (ptrdiff_t j = 0; j < k; j++) top[j] = -INFINITY;
-    for (ptrdiff_t i = 0; i < n; i++) {
-        ptrdiff_t j = k - 1;
-        if (i == own || !(bracket[i] > top[j])) continue;
-        for (; j > 0 && top[j - 1] < bracket[i]; j--) top[j] = top[j - 1];
-        top[j] = bracket[i];
-    }
+    for (ptrdiff_t i0 = 0; i0 < n; i0 += FK_TILE_ROWS)
+        for (uint32_t passed = fk_passed(bracket + i0, top[k - 1]); passed; passed &= passed - 1) {
+            ptrdiff_t i = i0 + fk_lowest_bit(passed), j = k - 1;
+            if (i == own || !(bracket[i] > top[j])) continue;
+            for (; j > 0 && top[j - 1] < bracket[i]; j--) top[j] = top[j - 1];
+            top[j] = bracket[i];
+        }
     return (float)(top[k - 1] - 2.001 * margin - fabs(top[k - 1]) * 0x1p-22);
 }
 
-FK_INLINE void fk_knn_preselected(const fk_knn_job *job, fk_knn_state *state, ptrdiff_t leaf) {
+FK_INLINE void fk_knn_preselected(const fk_knn_job *job, fk_knn_state *state, ptrdiff_t leaf, ptrdiff_t d) {
     const fk_tree *tree = job->tree;
-    ptrdiff_t size = tree->leaf, d = tree->d, start = leaf * size, n = fk_positions_end(tree, leaf + 1) - start;
+    ptrdiff_t size = tree->leaf, start = leaf * size, n = fk_positions_end(tree, leaf + 1) - start;
     int lanes[FK_LANES + FK_TILE], count = fk_active(tree, &state->block, leaf, d, 1.0, state->limit, lanes);
     float threshold[FK_LANES];
     if (count == 0) return;
-    fk_view_leaf(tree, &state->block, leaf, &state->view);
+    fk_view_leaf(tree, &state->block, leaf, d, &state->view);
     fk_thresholds(&state->view, state->limit, d, 1.0, threshold);
     for (int q = 0; q < FK_TILE; q++) lanes[count + q] = lanes[count - 1];
     for (int t = 0; t < count; t += FK_TILE) {
@@ -140,7 +142,7 @@ FK_INLINE void fk_knn_preselected(const fk_knn_job *job, fk_knn_state *state, pt
                                            state->view.margin[lane]);
             for (ptrdiff_t i = 0; i < size; i += FK_TILE_ROWS)
                 fk_knn_verify(job, state, start + i, lane,
-                              first ? fk_passed(bracket + i, least) : passed[q][i / FK_TILE_ROWS]);
+                              first ? fk_passed(bracket + i, least) : passed[q][i / FK_TILE_ROWS], d);
         }
     }
     state->farthest = fk_largest(state->limit);
@@ -148,7 +150,7 @@ FK_INLINE void fk_knn_preselected(const fk_knn_job *job, fk_knn_state *state, pt
 
 FK_INLINE void fk_knn_leaf(const fk_knn_job *job, fk_knn_state *state, ptrdiff_t leaf, ptrdiff_t d, int preselect,
                            double scale) {
-    if (preselect) fk_knn_preselected(job, state, leaf);
+    if (preselect) fk_knn_preselected(job, state, leaf, d);
     else fk_knn_direct(job, state, leaf, d, scale);
 }
 
@@ -238,18 +240,26 @@ FK_KNN(fk_knn_2, 2, 0, 1.0)
 FK_KNN(fk_knn_3, 3, 0, 1.0)
 FK_KNN(fk_knn_4, 4, 0, 1.0)
 FK_KNN(fk_knn_5, 5, 0, 1.0)
+FK_KNN(fk_knn_6, 6, 0, 1.0)
+FK_KNN(fk_knn_8, 8, 1, 1.0)
+FK_KNN(fk_knn_10, 10, 1, 1.0)
 FK_KNN(fk_knn_direct_any, job->tree->d, 0, job->scale)
 FK_KNN(fk_knn_preselected_any, job->tree->d, 1, 1.0)
 
 /* 0, or 1 when memory is short. */
 static int fk_knn(const fk_knn_job *job, const int32_t *positions, ptrdiff_t start, ptrdiff_t end) {
     if (job->scale != 1.0) return fk_knn_direct_any(job, positions, start, end);
-    if (job->tree->near_points) return fk_knn_preselected_any(job, positions, start, end);
+    if (job->tree->near_points) {
+        if (job->tree->d == 8) return fk_knn_8(job, positions, start, end);
+        if (job->tree->d == 10) return fk_knn_10(job, positions, start, end);
+        return fk_knn_preselected_any(job, positions, start, end);
+    }
     switch (job->tree->d) {
         case 2: return fk_knn_2(job, positions, start, end);
         case 3: return fk_knn_3(job, positions, start, end);
         case 4: return fk_knn_4(job, positions, start, end);
         case 5: return fk_knn_5(job, positions, start, end);
+        case 6: return fk_knn_6(job, positions, start, end);
         default: return fk_knn_direct_any(job, positions, start, end);
     }
 }

@@ -69,8 +69,8 @@ FK_INLINE const double *fk_leaf_points(const fk_tree *tree, ptrdiff_t leaf, doub
 }
 
 /* The same squared distance for one pair, by rows. */
-FK_INLINE double fk_exact(const fk_tree *tree, ptrdiff_t position, const double *x) {
-    ptrdiff_t d = tree->d, at = tree->order[position] * d;
+FK_INLINE double fk_exact(const fk_tree *tree, ptrdiff_t position, const double *x, ptrdiff_t d) {
+    ptrdiff_t at = tree->order[position] * d;
     double sum = 0.0;
     if (tree->rows64) {
         const double *y = tree->rows64 + at;
@@ -92,8 +92,7 @@ typedef struct {
     double unit;                     /* factor of squared distances */
 } fk_view;
 
-FK_INLINE void fk_view_leaf(const fk_tree *tree, const fk_block *block, ptrdiff_t leaf, fk_view *view) {
-    ptrdiff_t d = tree->d;
+FK_INLINE void fk_view_leaf(const fk_tree *tree, const fk_block *block, ptrdiff_t leaf, ptrdiff_t d, fk_view *view) {
     const double *low = tree->low + leaf * d, *high = tree->high + leaf * d;
     double factor = tree->factor[leaf], largest = 2.0 * (double)tree->largest[leaf] * (1.0 + 0x1p-20);
     double square[FK_LANES] = {0.0};
@@ -144,10 +143,9 @@ FK_INLINE int fk_lowest_bit(uint32_t bits) {
 }
 
 /* Brackets x.y - |y|^2 / 2 of four lanes with all rows of a leaf: out (FK_TILE, size). Bit i of passed[q][c] says that the i-th
- * row of the c-th pass is not below the lane's threshold. A function of its own, so that all sums stay in registers. */
-FK_CLONES static void fk_brackets(const float *x, const int *lanes, const float *y, const float *half_norm, ptrdiff_t size,
-                                  ptrdiff_t d, const float *threshold, float *FK_RESTRICT out,
-                                  uint32_t (*FK_RESTRICT passed)[FK_PASSES]) {
+ * row of the c-th pass is not below the lane's threshold. */
+FK_INLINE void fk_tile(const float *x, const int *lanes, const float *y, const float *half_norm, ptrdiff_t size, ptrdiff_t d,
+                       const float *threshold, float *FK_RESTRICT out, uint32_t (*FK_RESTRICT passed)[FK_PASSES]) {
     for (ptrdiff_t i0 = 0; i0 < size; i0 += FK_TILE_ROWS) {
         float sum[FK_TILE][FK_TILE_ROWS];
         for (int q = 0; q < FK_TILE; q++)
@@ -165,6 +163,15 @@ FK_CLONES static void fk_brackets(const float *x, const int *lanes, const float 
             for (int i = 0; i < FK_TILE_ROWS; i++) out[q * size + i0 + i] = sum[q][i];
         }
     }
+}
+
+/* A function of its own, so that all sums stay in registers. */
+FK_CLONES static void fk_brackets(const float *x, const int *lanes, const float *y, const float *half_norm, ptrdiff_t size,
+                                  ptrdiff_t d, const float *threshold, float *FK_RESTRICT out,
+                                  uint32_t (*FK_RESTRICT passed)[FK_PASSES]) {
+    if (d == 8) fk_tile(x, lanes, y, half_norm, size, 8, threshold, out, passed);
+    else if (d == 10) fk_tile(x, lanes, y, half_norm, size, 10, threshold, out, passed);
+    else fk_tile(x, lanes, y, half_norm, size, d, threshold, out, passed);
 }
 
 #endif

@@ -1,11 +1,12 @@
 """Exact neighbour distances and closed-ball counts (Euclidean): a sorted line for one column, a kd-tree for more.
 
-Differences are formed directly in float64, so distances are right for any offset of the data. Squares of very large or very
-small differences leave the range of float64; where the data allow that at all, such results are found again with all differences
-multiplied by a power of two, which is exact. A ball is closed with a relative slack of 1e-12: two distances that agree to that
-are equal in every count, and a ball whose radius is a neighbour's distance holds that neighbour.
+Differences are formed directly in float64, so distances are right for any offset of the data. Squares of very large or
+very small differences leave the range of float64; where the data allow that at all, such results are found again with
+all differences multiplied by a power of two, which is exact. A ball is closed with a relative slack of 1e-12: two distances
+that agree to that are equal in every count, and a ball whose radius is a neighbour's distance holds that neighbour.
 
-Queries are either an array or another index: its rows are then searched in its own order, where neighbours follow each other.
+Queries are either an array or another index: its rows are then searched in its own order, where neighbours follow each
+other.
 """
 
 from typing import Any
@@ -22,7 +23,7 @@ RELATIVE_SLACK = 1e-12
 
 Floats = npt.NDArray[np.float64]
 
-# Between these a square neither overflows nor loses digits, for differences of values that are zero or above TINY_VALUE.
+# Between these a square neither overflows nor loses digits; values that are zero or above TINY_VALUE keep above SMALL.
 SMALL, LARGE = 2.0**-450, 2.0**500
 TINY_VALUE = 2.0**-390
 MAGNIFY = 2.0**600
@@ -49,36 +50,46 @@ class NeighborIndex:
 
     def __init__(self, X: npt.ArrayLike, *, n_jobs: int | None = None) -> None:
         self.X = _as_rows(X)
+        self.n_jobs = n_jobs
         self.n_threads = effective_n_threads(n_jobs)
         least, most = magnitudes(self.X)
         if np.isnan(most):
             row, column = np.argwhere(~np.isfinite(self.X))[0]
             raise ValueError(f"Neighbours need finite values; row {row}, column {column} is {self.X[row, column]}.")
         self._extreme = self.X.dtype == np.float64 and (least < TINY_VALUE or most > LARGE / 2)
-        self._engine: Line | Tree
+        self._line: Line | None = None
+        self._tree: Tree | None = None
         if self.X.shape[1] == 1:
-            self._engine = Line(self.X, self.n_threads)
+            self._line = Line(self.X, self.n_threads)
         else:
             leaf, preselect = arrangement(self.X.shape[1])
-            self._engine = Tree(self.X, leaf, preselect, self.n_threads)
+            self._tree = Tree(self.X, leaf, preselect, self.n_threads)
 
     def __len__(self) -> int:
         return len(self.X)
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {"X": self.X, "n_jobs": self.n_jobs}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        NeighborIndex.__init__(self, state["X"], n_jobs=state["n_jobs"])
+
     @property
-    def order(self) -> npt.NDArray[np.integer]:
-        order: npt.NDArray[np.integer] = self._engine.order
-        return order
+    def order(self) -> npt.NDArray[Any]:
+        if self._line is not None:
+            return self._line.order
+        assert self._tree is not None
+        return self._tree.order
 
     def query(self, Y: "npt.ArrayLike | NeighborIndex", n_neighbors: int, *, in_order: bool = False) -> Floats:
-        """Distances from each row of Y (n, d) to its 1st, ..., ``n_neighbors``-th nearest row: (n, n_neighbors), float64.
+        """Distances from each row of Y (n, d) to its 1st, ..., ``n_neighbors``-th nearest row: (n, n_neighbors).
 
-        ``in_order=True`` leaves the results in the order of Y's index (its ``order``), which saves the way back to the rows.
+        ``in_order=True`` leaves results in the order of Y's index (its ``order``), which saves the way back to rows.
         """
         return self._nearest(self._index_of(Y), n_neighbors, False, False, in_order)
 
     def query_self(self, n_neighbors: int, *, in_order: bool = False) -> Floats:
-        """The same from each row of X to the *other* rows: the row itself is left out by its index, not by its distance."""
+        """The same from each row of X to the *other* rows: left out by its index, not by its distance."""
         return self._nearest(self, n_neighbors, True, False, in_order)
 
     def kth(self, Y: "npt.ArrayLike | NeighborIndex", k: int, *, in_order: bool = False) -> Floats:
@@ -92,7 +103,7 @@ class NeighborIndex:
     def count(
         self, Y: "npt.ArrayLike | NeighborIndex", radius: npt.ArrayLike, *, in_order: bool = False
     ) -> npt.NDArray[np.int64]:
-        """Number of rows in the closed ball of ``radius[i]`` around ``Y[i]``: (n,), int64. A negative radius holds none.
+        """Number of rows in the closed ball of ``radius[i]`` around ``Y[i]``: (n,), int64. Below 0 it holds none.
 
         With ``in_order=True`` radius and result are in the order of Y's index.
         """
@@ -125,7 +136,7 @@ class NeighborIndex:
         return sums
 
     def _index_of(self, Y: "npt.ArrayLike | NeighborIndex") -> "NeighborIndex":
-        index = Y if isinstance(Y, NeighborIndex) else NeighborIndex(Y, n_jobs=self.n_threads)
+        index = Y if isinstance(Y, NeighborIndex) else NeighborIndex(Y, n_jobs=self.n_jobs)
         if index.X.shape[1] != self.X.shape[1]:
             raise ValueError(f"The queries have {index.X.shape[1]} columns, the sample has {self.X.shape[1]}.")
         return index
@@ -134,18 +145,22 @@ class NeighborIndex:
         most = len(self) - same
         if not 1 <= k <= most:
             raise ValueError(f"{k} nearest rows were asked for; a row of the queries has {most} rows to choose from.")
-        if isinstance(self._engine, Line):
-            return self._engine.nearest(queries._engine, k, same, only_last, in_order)  # type: ignore[arg-type]
+        if self._line is not None and queries._line is not None:
+            return self._line.nearest(queries._line, k, same, only_last, in_order)
+        tree, other = self._tree, queries._tree
+        assert tree is not None
+        assert other is not None
         found = np.empty(len(queries) if only_last else (len(queries), k))
 
         def search(scale: float, positions: npt.NDArray[np.int32] | None, out: Floats) -> None:
-            self._engine.nearest(queries._engine, k, same, only_last, in_order, scale, positions, out.reshape(-1))
+            tree.nearest(other, k, same, only_last, in_order, scale, positions, out.reshape(-1))
 
         search(1.0, None, found)
         if self._extreme or queries._extreme:
             for scale, wrong in ((MAGNIFY, found < SMALL), (1.0 / MAGNIFY, found > LARGE)):
                 again = np.empty_like(found)
-                search(scale, queries._positions(wrong if only_last else wrong.any(axis=1), in_order), again)
+                rows: npt.NDArray[np.bool_] = np.atleast_1d(wrong.reshape(len(wrong), -1).any(axis=1))
+                search(scale, queries._positions(rows, in_order), again)
                 found[wrong] = again[wrong]
         return found
 
@@ -157,13 +172,16 @@ class NeighborIndex:
                 raise ValueError(
                     f"One weight for each of the {len(self)} rows is needed, not an array of shape {weights.shape}."
                 )
-        if isinstance(self._engine, Line):
-            return self._engine.ball(queries._engine, radius, same, in_order, weights)  # type: ignore[arg-type]
+        if self._line is not None and queries._line is not None:
+            return self._line.ball(queries._line, radius, same, in_order, weights)
+        tree, other = self._tree, queries._tree
+        assert tree is not None
+        assert other is not None
         found = np.empty(len(queries), dtype=np.int64 if weights is None else np.float64)
         into = (None, found, None) if weights is None else (weights, None, found)
 
         def search(scale: float, positions: npt.NDArray[np.int32] | None) -> None:
-            self._engine.ball(queries._engine, radius, same, in_order, scale, positions, *into)
+            tree.ball(other, radius, same, in_order, scale, positions, *into)
 
         if self._extreme or queries._extreme:
             small, large = radius < SMALL, radius > LARGE

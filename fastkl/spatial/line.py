@@ -1,6 +1,7 @@
-"""A sample of one column as a sorted line. Sorting the values is all that is built; their rows are looked up on demand."""
+"""A sample of one column as a sorted line. Only values are sorted at first; their rows are looked up on demand."""
 
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +12,7 @@ Floats = npt.NDArray[np.float64]
 
 
 class Line:
-    """The values of one column in ascending order, with the searches of a tree (see :class:`fastkl.spatial._tree.Tree`)."""
+    """The values of one column in ascending order, with the searches of a tree (``_tree.Tree``)."""
 
     def __init__(self, X: npt.NDArray[np.floating], n_threads: int) -> None:
         self.X = X
@@ -25,18 +26,15 @@ class Line:
 
     def nearest(self, queries: "Line", k: int, same: bool, only_last: bool, in_order: bool) -> Floats:
         """Distances to the k nearest values, (n, k), or (n,) of the k-th with ``only_last``."""
-        found = np.empty(len(queries.values) * (1 if only_last else k))
+        found: Any = np.empty(len(queries.values) * (1 if only_last else k))
         _line.nearest(self.values, queries.values, k, same, only_last, found, self.n_threads)
         found = found if only_last else found.reshape(-1, k)
-        return found if in_order else self._by_row(queries, found)
+        by_row: Floats = found if in_order else self._by_row(queries, found)
+        return by_row
 
-    def ball(
-        self, queries: "Line", radius: Floats, same: bool, in_order: bool, weights: Floats | None
-    ) -> npt.NDArray[np.generic]:
+    def ball(self, queries: "Line", radius: Floats, same: bool, in_order: bool, weights: Floats | None) -> Any:
         """Numbers, or total weights, of the values in the closed balls around the queries."""
-        found: npt.NDArray[np.generic] = np.empty(
-            len(queries.values), dtype=np.int64 if weights is None else np.float64
-        )
+        found: Any = np.empty(len(queries.values), dtype=np.int64 if weights is None else np.float64)
         if not in_order:
             radius = radius[queries.order]
         if weights is None:
@@ -47,7 +45,7 @@ class Line:
         return found if in_order else self._by_row(queries, found)
 
     @staticmethod
-    def _by_row(queries: "Line", found: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+    def _by_row(queries: "Line", found: Any) -> Any:
         out = np.empty_like(found)
         out[queries.order] = found
         return out

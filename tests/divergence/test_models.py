@@ -149,3 +149,31 @@ def test_names_of_columns_are_compared_and_no_warning_is_left():
                 call(frame[["b", "a"]], model)
     labels = pd.DataFrame({"k": list("aabbc"), "l": list("xyxyx")})
     assert np.isfinite(kl_divergence(labels, DensityMLE("categorical").fit(labels)))
+
+
+def test_discrete_families_without_a_listed_support_are_summed_too():
+    def law(family, **params):
+        return DensityMLE.from_parameters(family, **params)
+
+    truth = kl_divergence(stats.poisson(3), stats.nbinom(3, 0.5))
+    found = kl_divergence(law("poisson", rate=3.0), law("negative_binomial", size=3.0, mean=3.0))
+    assert found.method == "exact"
+    assert found == pytest.approx(truth, abs=1e-12)
+    k = np.arange(400)
+    direct = np.exp(stats.poisson(3).logpmf(k)) @ (stats.poisson(3).logpmf(k) - stats.nbinom(3, 0.5).logpmf(k))
+    assert truth == pytest.approx(direct, abs=1e-12)
+    assert jensen_shannon(law("poisson", rate=3.0), law("poisson", rate=4.0)).standard_error == 0.0
+    labels = DensityMLE("categorical").fit(np.array([["a"], ["b"], ["b"]]))
+    assert jensen_shannon(labels, labels, random_state=0) == pytest.approx(0.0, abs=1e-12)
+    pair = [law("poisson", rate=[3.0, 4.0]), law("negative_binomial", size=[3.0, 3.0], mean=[3.0, 4.0])]
+    assert kl_divergence(*pair, random_state=0).method in ("exact", "monte_carlo")
+
+
+def test_the_identity_holds_for_one_seed_of_monte_carlo():
+    p, q = stats.norm(0, 1), stats.gumbel_r(0.3, 1.2)
+    parts = [call(p, q, random_state=4) for call in (cross_entropy, kl_divergence)]
+    assert parts[0].method == parts[1].method == "monte_carlo"
+    assert parts[0] - entropy(p) == pytest.approx(parts[1], abs=1e-14)
+    assert parts[0].standard_error == parts[1].standard_error
+    mixture = GaussianMixture(2, random_state=0).fit(np.random.default_rng(9).normal(size=(200, 1)))
+    assert abs(cross_entropy(mixture, mixture, random_state=0) - entropy(mixture, random_state=1)) < 0.02

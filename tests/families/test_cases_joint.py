@@ -44,7 +44,11 @@ def test_case(case):
     assert model.converged_
     for key, wanted in case["expected"].items():
         rtol, atol = case["rtol"].get(key, 0.0), case["atol"].get(key, 0.0)
-        pairs = [(found[key][name], value) for name, value in wanted.items()] if isinstance(wanted, dict) else [(found[key], wanted)]
+        pairs = (
+            [(found[key][name], value) for name, value in wanted.items()]
+            if isinstance(wanted, dict)
+            else [(found[key], wanted)]
+        )
         for got, value in pairs:
             value = np.reshape(value, np.shape(got))
             assert np.all(np.abs(got - value) <= atol + rtol * np.abs(value)), (key, got, value)

@@ -50,9 +50,15 @@ def test_negative_binomial_log_density(size, mean):
 
 def test_other_log_densities():
     for p in (1e-12, 0.3, 1.0 - 1e-12):
-        geometric = lambda x, probability: mp.log(probability) + (x - 1) * mp.log(1 - probability)
+
+        def geometric(x, probability):
+            return mp.log(probability) + (x - 1) * mp.log(1 - probability)
+
         assert_accurate("geometric", {"probability": p}, [1, 2, 7, 2**40], geometric)
-        bernoulli = lambda x, probability: mp.log(probability if x else 1 - probability)
+
+        def bernoulli(x, probability):
+            return mp.log(probability if x else 1 - probability)
+
         assert_accurate("bernoulli", {"probability": p}, [0, 1], bernoulli)
     for share, rate in [(0.3, 2.0), (1e-12, 1e-9), (0.999, 500.0), (0.0, 40.0)]:
 
@@ -134,7 +140,10 @@ def test_barely_over_dispersed_counts():
         w, m = [mp.mpf(float(1e6 * x)) for x in weights], mp.mpf(float(model.params_["mean"][0]))
 
         def score(r):
-            terms = [c * (mp.digamma(x + r) - mp.digamma(r) + mp.log(r / (r + m)) + 1 - (x + r) / (r + m)) for x, c in enumerate(w)]
+            terms = [
+                c * (mp.digamma(x + r) - mp.digamma(r) + mp.log(r / (r + m)) + 1 - (x + r) / (r + m))
+                for x, c in enumerate(w)
+            ]
             return mp.fsum(terms)
 
         root = mp.findroot(score, mp.mpf(float(model.params_["size"][0])))
@@ -217,8 +226,12 @@ def test_truncated_rate_near_one():
 
     for mean in (1.0 + 1e-9, 1.0 + 1e-5, 1.009, 1.011, 1.3, 5.0, 1e4):
         with mp.workdps(40):
-            root = mp.findroot(lambda r, m=mean: r / (1 - mp.exp(-r)) - mp.mpf(m), mp.mpf(float(truncated_rate(np.array(mean)))))
-        np.testing.assert_allclose(truncated_rate(np.array(mean)), float(root), rtol=2e-15 * max(1.0, 1.0 / (mean - 1.0)))
+            root = mp.findroot(
+                lambda r, m=mean: r / (1 - mp.exp(-r)) - mp.mpf(m), mp.mpf(float(truncated_rate(np.array(mean))))
+            )
+        np.testing.assert_allclose(
+            truncated_rate(np.array(mean)), float(root), rtol=2e-15 * max(1.0, 1.0 / (mean - 1.0))
+        )
 
 
 # -- cumulative probabilities, entropy, divergence -------------------------------------------------------------------------
@@ -307,4 +320,6 @@ def test_cats_and_dogs_as_a_coin():
     assert model.params_["probability"][0] == 0.6
     np.testing.assert_allclose(model.log_likelihood_, -6.730117, atol=5e-7)
     half = DensityMLE.from_parameters("bernoulli", probability=0.5)
-    np.testing.assert_allclose(closed_form.kl(model.family_, model.params_, half.family_, half.params_), 0.020136, atol=5e-7)
+    np.testing.assert_allclose(
+        closed_form.kl(model.family_, model.params_, half.family_, half.params_), 0.020136, atol=5e-7
+    )

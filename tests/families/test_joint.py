@@ -37,7 +37,9 @@ def test_t_log_density(df):
     law = DensityMLE.from_parameters("multivariate_t", df=df, loc=LOC, scale=SCALE)
     S, precision = mp.matrix(SCALE.tolist()), mp.matrix(SCALE.tolist()) ** -1
     nu, d = mp.mpf(df), 3
-    constant = mp.loggamma((nu + d) / 2) - mp.loggamma(nu / 2) - mp.mpf(d) / 2 * mp.log(nu * mp.pi) - mp.log(mp.det(S)) / 2
+    constant = (
+        mp.loggamma((nu + d) / 2) - mp.loggamma(nu / 2) - mp.mpf(d) / 2 * mp.log(nu * mp.pi) - mp.log(mp.det(S)) / 2
+    )
     for x in ([1.0, -2.0, 0.5], [1.1, -2.3, 0.4], [100.0, 7.0, -50.0], [1e8, 1e7, 0.0]):
         z = mp.matrix(x) - mp.matrix(LOC.tolist())
         want = constant - (nu + d) / 2 * mp.log1p((z.T * precision * z)[0] / nu)
@@ -90,7 +92,9 @@ def test_t_gradient_and_information(d):
     np.testing.assert_allclose(gradient(at), slopes(value, at), rtol=1e-6, atol=1e-6)
     best = np.concatenate([[model.params_["df"]], model.params_["loc"], model.params_["scale"][i, j]])
     np.testing.assert_allclose(gradient(best), 0.0, atol=1e-8 * w.sum())
-    np.testing.assert_allclose(np.linalg.inv(-slopes(gradient, best)), model.covariance_of_params_, rtol=1e-4, atol=1e-7)
+    np.testing.assert_allclose(
+        np.linalg.inv(-slopes(gradient, best)), model.covariance_of_params_, rtol=1e-4, atol=1e-7
+    )
 
 
 def test_t_in_one_dimension_against_an_optimiser():
@@ -106,7 +110,9 @@ def test_t_in_one_dimension_against_an_optimiser():
     np.testing.assert_allclose(model.params_["scale"][0, 0], np.exp(2.0 * best.x[2]), rtol=1e-6)
 
 
-@pytest.mark.parametrize("fixed", [{"df": 3.0}, {"loc": LOC}, {"scale": SCALE}, {"df": np.inf}, {"loc": LOC, "scale": SCALE}])
+@pytest.mark.parametrize(
+    "fixed", [{"df": 3.0}, {"loc": LOC}, {"scale": SCALE}, {"df": np.inf}, {"loc": LOC, "scale": SCALE}]
+)
 def test_t_with_parameters_held(fixed):
     law = DensityMLE.from_parameters("multivariate_t", df=5.0, loc=LOC, scale=SCALE)
     X = law.sample(300, random_state=5)
@@ -149,7 +155,9 @@ def test_t_that_does_not_exist():
 @pytest.mark.parametrize("a", [[1e-3, 2e-3, 1e-3], [0.5, 1.0, 7.0], [1e6, 2e6, 0.5e6], [1e-3, 1e6, 3.0]])
 def test_dirichlet_log_density(a):
     law = DensityMLE.from_parameters("dirichlet", concentration=a)
-    X = np.array([[0.25, 0.5, 0.25], [1e-300, 0.5, 0.5], [0.1, 0.2, 0.7], [1e-5, 1e-5, 0.99998], [0.285, 0.5715, 0.1435]])
+    X = np.array(
+        [[0.25, 0.5, 0.25], [1e-300, 0.5, 0.5], [0.1, 0.2, 0.7], [1e-5, 1e-5, 0.99998], [0.285, 0.5715, 0.1435]]
+    )
     A = [mp.mpf(v) for v in a]
     constant = mp.loggamma(mp.fsum(A)) - mp.fsum(mp.loggamma(v) for v in A)
     for x, got in zip(X, law.score_samples(X), strict=True):
@@ -169,7 +177,11 @@ def test_dirichlet_score_is_zero_at_the_fit(a):
     for value, mean_log in zip(c, g, strict=True):
         assert abs((total - mp.digamma(value) + mean_log) / (mp.psi(1, value) * value)) < 1e-9
     assert model.converged_
-    exact = len(X) * (mp.loggamma(mp.fsum(c)) - mp.fsum(mp.loggamma(v) for v in c) + mp.fsum((v - 1) * m for v, m in zip(c, g, strict=True)))
+    exact = len(X) * (
+        mp.loggamma(mp.fsum(c))
+        - mp.fsum(mp.loggamma(v) for v in c)
+        + mp.fsum((v - 1) * m for v, m in zip(c, g, strict=True))
+    )
     np.testing.assert_allclose(model.log_likelihood_, float(exact), rtol=1e-10)
     np.testing.assert_allclose(model.log_likelihood(X), model.score_samples(X).sum(), rtol=1e-9)
 
@@ -177,7 +189,10 @@ def test_dirichlet_score_is_zero_at_the_fit(a):
 def test_dirichlet_standard_errors():
     X = np.random.default_rng(2).dirichlet([1.0, 2.0, 3.0], size=200)
     model = DensityMLE("dirichlet").fit(X)
-    gradient = lambda a: 200.0 * DensityMLE.from_parameters("dirichlet", concentration=a).gradient(X)["concentration"]
+
+    def gradient(a):
+        return 200.0 * DensityMLE.from_parameters("dirichlet", concentration=a).gradient(X)["concentration"]
+
     want = np.linalg.inv(-slopes(gradient, model.params_["concentration"]))
     np.testing.assert_allclose(model.covariance_of_params_, want, rtol=1e-8)
 
@@ -197,7 +212,9 @@ def test_rows_that_are_no_composition():
         DensityMLE("dirichlet").fit(bad)
     assert model.score_samples(bad)[61] == -np.inf
     np.testing.assert_allclose(
-        DensityMLE("dirichlet").fit(X * (1.0 + 5e-8)).params_["concentration"], model.params_["concentration"], rtol=1e-4
+        DensityMLE("dirichlet").fit(X * (1.0 + 5e-8)).params_["concentration"],
+        model.params_["concentration"],
+        rtol=1e-4,
     )
     with pytest.raises(DegenerateDataError, match="All rows are equal"):
         DensityMLE("dirichlet").fit(X[:1])
@@ -210,7 +227,9 @@ def test_multinomial_log_density():
     p = np.array([0.2, 0.3, 0.5])
     law = DensityMLE.from_parameters("multinomial", probabilities=p)
     for x in ([0, 0, 0], [1, 0, 0], [3, 4, 5], [200, 300, 500], [10**9, 2, 3], [2 * 10**15, 3 * 10**15, 5 * 10**15]):
-        want = mp.loggamma(sum(x) + 1) + mp.fsum(c * mp.log(mp.mpf(float(q))) - mp.loggamma(c + 1) for c, q in zip(x, p, strict=True))
+        want = mp.loggamma(sum(x) + 1) + mp.fsum(
+            c * mp.log(mp.mpf(float(q))) - mp.loggamma(c + 1) for c, q in zip(x, p, strict=True)
+        )
         # probabilities that sum to 1 but for rounding: what is left over is multiplied by the total
         assert abs(mp.mpf(law.score_samples(np.array([x]))[0]) - want) <= 1e-13 * max(1, abs(want)) + 1e-16 * sum(x), x
     zero = DensityMLE.from_parameters("multinomial", probabilities=[1.0, 0.0])
@@ -232,9 +251,13 @@ def test_multinomial_with_totals_that_differ():
 
 def test_multinomial_entropy_and_divergence():
     law = DensityMLE.from_parameters(families.Multinomial(n_trials=6), probabilities=[0.1, 0.2, 0.7])
-    np.testing.assert_allclose(law.family_.entropy(law.params_), stats.multinomial(6, [0.1, 0.2, 0.7]).entropy(), rtol=1e-12)
+    np.testing.assert_allclose(
+        law.family_.entropy(law.params_), stats.multinomial(6, [0.1, 0.2, 0.7]).entropy(), rtol=1e-12
+    )
     other = DensityMLE.from_parameters(families.Multinomial(n_trials=6), probabilities=[0.3, 0.3, 0.4])
-    want = 6.0 * np.sum(law.params_["probabilities"] * np.log(law.params_["probabilities"] / other.params_["probabilities"]))
+    want = 6.0 * np.sum(
+        law.params_["probabilities"] * np.log(law.params_["probabilities"] / other.params_["probabilities"])
+    )
     np.testing.assert_allclose(closed_form.kl(law.family_, law.params_, other.family_, other.params_), want, rtol=1e-13)
     unknown = families.Multinomial()
     assert closed_form.kl(unknown, law.params_, unknown, other.params_) is None

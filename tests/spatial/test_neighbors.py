@@ -1,5 +1,7 @@
 """The neighbour engine against a slow twin: every pair of rows, differences scaled by their largest before squaring."""
 
+import pickle
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -218,9 +220,9 @@ def test_inputs_are_left_alone_and_may_be_read_only():
     X.flags.writeable = False
     NeighborIndex(X).query(X, 3)
     np.testing.assert_array_equal(X, before)
-    np.testing.assert_array_equal(
-        NeighborIndex(X[:, ::-1]).query_self(3), NeighborIndex(X[:, ::-1].copy()).query_self(3)
-    )
+    turned = NeighborIndex(X[:, ::-1])
+    np.testing.assert_array_equal(turned.query_self(3), NeighborIndex(X[:, ::-1].copy()).query_self(3))
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(turned)).query_self(3), turned.query_self(3))
 
 
 def test_errors_say_what_was_found():

@@ -5,6 +5,7 @@ form, and the weakly informative default. Densities are those of the parameter t
 Jacobian, and up to a constant.
 """
 
+from fastkl.families.base import Family
 from fastkl.families.priors.base import Prior, PriorLike
 from fastkl.families.priors.conjugate import BetaPrior, DirichletPrior, GammaPrior, NormalPrior
 from fastkl.families.priors.normal_inverse_wishart import NormalInverseWishart
@@ -31,10 +32,12 @@ PRIORS: dict[str, type[Prior]] = {
 }
 
 
-def resolve_prior(prior: str | PriorLike | None) -> PriorLike | None:
+def resolve_prior(prior: str | PriorLike | None, family: Family) -> PriorLike | None:
     """The prior behind a name; priors and None are returned as they are."""
     if prior is None:
         return None
+    if getattr(family, "shrinkage", None) is not None:
+        raise ValueError("A covariance is regularised by a prior or by shrinkage, not by both: drop one of them.")
     if isinstance(prior, str):
         if prior not in PRIORS:
             raise ValueError(f"There is no prior named {prior!r}; the names are {', '.join(PRIORS)}.")

@@ -21,8 +21,11 @@ class PriorLike(Protocol):
         ...
 
 
-class Prior(BaseEstimator):  # type: ignore[misc]
-    """Base of the priors of this package; another prior needs only ``log_density`` and ``gradient``."""
+class Prior(BaseEstimator):
+    """Base of the priors of this package; another prior needs only ``log_density`` and ``gradient``.
+
+    All of them are products over the columns where the family is.
+    """
 
     def log_density(self, params: Params) -> float:
         """Log-density up to a constant.

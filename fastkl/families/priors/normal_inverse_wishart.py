@@ -22,11 +22,11 @@ class NormalInverseWishart(Prior):
     Parameters
     ----------
     mean : float or array-like of shape (d,), default=None
-        m; None takes the mean of the data.
+        The centre m; None takes the mean of the data.
     mean_weight : float, default=0.01
-        kappa, at least 0: the number of rows that m is worth.
+        Number of rows kappa that m is worth, at least 0.
     df : float, default=None
-        nu; None takes d + 2, where d is 1 for diagonal covariances.
+        Degrees of freedom nu; None takes d + 2, where d is 1 for diagonal covariances.
     scale : array-like, default=None
         Lambda, in the shape of the covariance (variances for ``normal``); a number stands for a multiple of the
         identity. None takes the covariance of the data.

@@ -30,9 +30,9 @@ class WeaklyInformative(Prior):
     Parameters
     ----------
     strength : float, default=1.0
-        m, at least 0.
+        Number of rows m, at least 0.
     variances : array-like of shape (d,), default=None
-        D; None takes those of the data.
+        Variances D; None takes those of the data.
     """
 
     def __init__(self, strength: float = 1.0, variances: ArrayLike | None = None):

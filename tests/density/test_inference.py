@@ -1,0 +1,403 @@
+"""Standard errors, the sandwich, intervals, bootstrap and criteria against exact laws, scipy's densities and simulation."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+from scipy import special, stats
+from sklearn.base import clone
+
+from fastkl import DensityMLE, families, load
+from fastkl.families.base import Rows
+from fastkl.families.coordinates import Matrix, chart_at
+from fastkl.families.curvature import derivative, row_scores
+from fastkl.families.priors import NormalPrior
+
+RNG = np.random.default_rng(21)
+SKEWED = RNG.exponential(size=(4000, 1))
+
+
+def laws():
+    for name in families.names():
+        for i, (family, params) in enumerate(families.by_name(name).examples()):
+            yield pytest.param(DensityMLE.from_parameters(clone(family), **params), id=f"{name}-{i}")
+
+
+# -- scores and coordinates ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("law", list(laws()))
+def test_scores_are_slopes_of_the_log_density(law):
+    """Analytic scores of every row against differences of the log-density along the coordinates; Laplace has a kink at loc."""
+    X = law.sample(200, random_state=0)
+    X = X if law.family_.labels else np.ascontiguousarray(X, dtype=np.float64)
+    rows, params, family = Rows(X), law.params_, law.family_
+    if family.name == "laplace":
+        rows = Rows(X[np.all(np.abs(X - params["loc"]) > 0.01 * params["scale"], axis=1)])
+    chart = chart_at(family, params)
+    if not chart.size:
+        return
+    scores = np.concatenate([block for block, _ in row_scores(family, rows, params, chart)])
+    expected = derivative(lambda u: family.log_density(rows, chart.back(u)), chart.to(params))
+    np.testing.assert_allclose(scores, expected, rtol=1e-8, atol=1e-8)
+    total = chart.pull(params, family.gradient(rows, params))
+    np.testing.assert_allclose(scores.sum(axis=0), total, rtol=1e-8, atol=1e-7)
+
+
+@pytest.mark.parametrize("law", list(laws()))
+def test_coordinates_lead_back(law):
+    """Parameters to coordinates and back; the Jacobian against differences."""
+    params, family = law.params_, law.family_
+    chart = chart_at(family, params)
+    back = chart.back(chart.to(params))
+    for name, value in params.items():
+        np.testing.assert_allclose(back[name], value, rtol=1e-12, atol=1e-14)
+    if not chart.size:
+        return
+
+    def entries(u):
+        filled = chart.back(u)
+        values = []
+        for block in chart.blocks:
+            value = np.asarray(filled[block.name])
+            values.append(value[np.triu_indices(len(value))] if isinstance(block, Matrix) else value.ravel())
+        return np.concatenate(values)
+
+    assert len(chart.names) == len(entries(chart.to(params)))
+    np.testing.assert_allclose(chart.jacobian(params), derivative(entries, chart.to(params)), rtol=1e-8, atol=1e-9)
+
+
+def test_coordinates_of_a_direction():
+    """A family of directions would move along the sphere."""
+
+    class Pole(families.Family):
+        name = "pole"
+        parameter_names = ("direction",)
+
+    direction = np.array([0.6, 0.0, 0.8])
+    chart = chart_at(Pole(), {"direction": direction})
+    u = np.array([0.3, -0.2])
+    moved = chart.back(u)["direction"]
+    assert np.linalg.norm(moved) == pytest.approx(1.0, rel=1e-15)
+    np.testing.assert_allclose(chart.to({"direction": moved}), u, rtol=1e-13)
+    expected = derivative(lambda u: chart.back(u)["direction"], u)
+    np.testing.assert_allclose(chart.jacobian({"direction": moved}), expected, atol=1e-10)
+    slope = np.array([1.0, 2.0, 3.0])
+    np.testing.assert_allclose(chart.pull({"direction": moved}, {"direction": slope}), slope @ expected, atol=1e-9)
+
+
+# -- observed information and sandwich -------------------------------------------------------------------------------------
+
+
+def sandwich(log_density, X, weights, theta):
+    """A^-1 B A^-1 by differences of a log-density given as a function of rows and a parameter vector."""
+    p, step = len(theta), 1e-4 * np.abs(theta)
+    unit = np.eye(p) * step
+
+    def score(at):
+        return np.stack(
+            [(log_density(X, at + e) - log_density(X, at - e)) / (2 * s) for e, s in zip(unit, step, strict=True)], 1
+        )
+
+    hessian = np.stack(
+        [(weights @ (score(theta + e) - score(theta - e))) / (2 * s) for e, s in zip(unit, step, strict=True)]
+    )
+    bread = np.linalg.inv(-0.5 * (hessian + hessian.T))
+    scores = score(theta) * weights[:, None]
+    return bread @ (scores.T @ scores) @ bread
+
+
+REFERENCES = [
+    ("gamma", lambda x, t: stats.gamma.logpdf(x, t[0], scale=t[1])),
+    ("weibull", lambda x, t: stats.weibull_min.logpdf(x, t[0], scale=t[1])),
+    ("normal", lambda x, t: stats.norm.logpdf(x, t[0], t[1])),
+    ("student_t", lambda x, t: stats.t.logpdf(x, t[0], t[1], t[2])),
+    ("lognormal", lambda x, t: stats.norm.logpdf(np.log(x), t[0], t[1]) - np.log(x)),
+    ("exponential", lambda x, t: stats.expon.logpdf(x, scale=t[0])),
+    ("inverse_gaussian", lambda x, t: stats.invgauss.logpdf(x, t[0] / t[1], scale=t[1])),
+]
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize(("family", "log_density"), REFERENCES)
+def test_sandwich_against_scipy(family, log_density, weighted):
+    X = np.random.default_rng(1).weibull(0.8, size=(500, 1)) + (0.0 if family != "inverse_gaussian" else 0.2)
+    weights = np.random.default_rng(2).uniform(0.2, 3.0, 500) if weighted else np.ones(500)
+    model = DensityMLE(family).fit(X, sample_weight=weights if weighted else None)
+    theta = np.array([value[0] for value in model.params_.values()])
+    expected = sandwich(lambda x, t: log_density(x[:, 0], t), X, weights, theta)
+    np.testing.assert_allclose(
+        model.robust_covariance_of_params_, expected, rtol=2e-4, atol=1e-5 * np.abs(expected).max()
+    )
+    errors = np.concatenate([np.ravel(v) for v in model.robust_standard_errors_.values()])
+    np.testing.assert_allclose(errors, np.sqrt(np.diag(expected)), rtol=2e-4)
+
+
+def test_mission_1_7_normal_fitted_to_exponential_data():
+    """Mean 1 with error 1/sqrt(n); the variance of Exp(1) data has error sqrt(8/n), where normal theory has sqrt(2/n)."""
+    model = DensityMLE("normal").fit(SKEWED)
+    n, x = len(SKEWED), SKEWED[:, 0]
+    # exactly: the sandwich is the empirical covariance of the influences x - mean and ((x - mean)^2 - var) / (2 sd)
+    np.testing.assert_allclose(model.robust_standard_errors_["loc"], x.std() / np.sqrt(n), rtol=1e-12)
+    influence = ((x - x.mean()) ** 2 - x.var()) / (2 * x.std())
+    np.testing.assert_allclose(model.robust_standard_errors_["scale"], influence.std() / np.sqrt(n), rtol=1e-12)
+    # and by the law
+    np.testing.assert_allclose(model.robust_standard_errors_["loc"] * np.sqrt(n), 1.0, atol=0.1)
+    np.testing.assert_allclose(model.robust_standard_errors_["scale"] * np.sqrt(n), np.sqrt(2.0), atol=0.35)
+    np.testing.assert_allclose(model.standard_errors_["scale"] * np.sqrt(n), np.sqrt(0.5), atol=0.1)
+
+
+@pytest.mark.parametrize("covariance_type", ["full", "diag", "spherical"])
+def test_sandwich_of_a_covariance(covariance_type):
+    """Mean and covariance are means of x and of products of deviations: the sandwich is their empirical covariance."""
+    X = np.random.default_rng(3).exponential(size=(300, 3)) @ np.array(
+        [[1.0, 0.5, 0.0], [0.0, 1.0, 0.2], [0.0, 0.0, 1.0]]
+    )
+    model = DensityMLE(families.MultivariateNormal(covariance_type)).fit(X)
+    y = X - X.mean(0)
+    if covariance_type == "full":
+        i, j = np.triu_indices(3)
+        products = y[:, i] * y[:, j]
+    else:
+        products = y**2 if covariance_type == "diag" else (y**2).mean(axis=1, keepdims=True)
+    influence = np.concatenate([y, products - products.mean(0)], axis=1)
+    expected = influence.T @ influence / 300**2
+    got = model.robust_covariance_of_params_
+    if covariance_type == "spherical":
+        np.testing.assert_allclose(np.diag(got)[3], expected[3, 3], rtol=1e-10)
+    np.testing.assert_allclose(got, expected, rtol=1e-9, atol=1e-12)
+
+
+def test_sandwich_of_a_categorical_law():
+    """Frequencies with weights: sum of w^2 (e - p)(e - p)^T / W^2."""
+    labels = np.array([["a"], ["b"], ["b"], ["c"], ["a"], ["b"]])
+    weights = np.array([0.5, 1.0, 2.0, 0.3, 1.2, 0.7])
+    model = DensityMLE("categorical").fit(labels, sample_weight=weights)
+    e = (labels == ["a", "b", "c"]).astype(float) - model.params_["probabilities"]
+    expected = (e * weights[:, None]).T @ (e * weights[:, None]) / weights.sum() ** 2
+    np.testing.assert_allclose(model.robust_covariance_of_params_, expected, rtol=1e-12, atol=1e-15)
+    plain = DensityMLE("categorical").fit(labels)
+    np.testing.assert_allclose(
+        plain.robust_standard_errors_["probabilities"], plain.standard_errors_["probabilities"], rtol=1e-12
+    )
+
+
+def test_weights():
+    """Integer weights repeat rows in the observed information; the sandwich takes rows as units, whatever the weights' size."""
+    X, weights = SKEWED[:200], np.random.default_rng(4).integers(0, 4, 200)
+    weighted = DensityMLE("gamma").fit(X, sample_weight=weights)
+    repeated = DensityMLE("gamma").fit(np.repeat(X, weights, axis=0))
+    for name, error in repeated.standard_errors_.items():
+        np.testing.assert_allclose(weighted.standard_errors_[name], error, rtol=1e-11)
+    assert weighted.tic(X, weights) == pytest.approx(repeated.tic(np.repeat(X, weights, axis=0)), rel=1e-12)
+    ten = DensityMLE("gamma").fit(X, sample_weight=10.0 * weights)
+    for name, error in weighted.robust_standard_errors_.items():
+        np.testing.assert_allclose(ten.robust_standard_errors_[name], error, rtol=1e-9)
+    kept = weights > 0
+    np.testing.assert_allclose(
+        weighted.robust_covariance(X[kept], weights[kept]), weighted.robust_covariance_of_params_, rtol=1e-12
+    )
+
+
+def test_importance_weights_are_covered_by_the_sandwich():
+    """Rows of Exp(1) weighted to Exp(1/2): the mean's error is sqrt(sum w^2 (x - mean)^2) / sum w."""
+    w = np.exp(0.5 * SKEWED[:, 0]) * 0.5
+    model = DensityMLE("exponential").fit(SKEWED, sample_weight=w)
+    mean = np.average(SKEWED[:, 0], weights=w)
+    expected = np.sqrt(np.sum((w * (SKEWED[:, 0] - mean)) ** 2)) / w.sum()
+    np.testing.assert_allclose(model.robust_standard_errors_["scale"], expected, rtol=1e-12)
+
+
+def test_boundary_and_fixed_parameters_have_no_entry():
+    X = np.c_[np.random.default_rng(5).uniform(-1, 1, 200), np.random.default_rng(6).standard_t(2, 200)]
+    model = DensityMLE("student_t").fit(X)
+    assert np.isinf(model.params_["df"][0])
+    for errors in (model.standard_errors_, model.robust_standard_errors_):
+        assert np.isnan(errors["df"][0])
+        assert np.isfinite(errors["df"][1])
+        assert np.isfinite(errors["loc"]).all()
+    normal = DensityMLE("normal").fit(X[:, :1])
+    np.testing.assert_allclose(
+        model.robust_standard_errors_["loc"][0], normal.robust_standard_errors_["loc"][0], rtol=1e-6
+    )
+    assert set(DensityMLE("student_t").fit(X[:, :1]).robust_standard_errors_) == {"loc", "scale"}
+    assert set(DensityMLE(families.Gamma(shape=2.0)).fit(SKEWED).robust_standard_errors_) == {"scale"}
+    assert set(DensityMLE(families.Gamma(shape=2.0)).fit(SKEWED).confidence_intervals()) == {"scale"}
+    assert DensityMLE("uniform").fit(X).robust_standard_errors_ == {}
+    assert DensityMLE("uniform").fit(X).confidence_intervals() == {}
+    assert set(DensityMLE("pareto").fit(SKEWED + 1.0).confidence_intervals(robust=True)) == {"shape"}
+
+
+def test_sandwich_with_a_prior():
+    """Known scale, NormalPrior: A = n + 1/sd^2, B = the sum of squared deviations from the maximum."""
+    X = SKEWED[:50]
+    model = DensityMLE(families.Normal(scale=1.0), prior=NormalPrior(0.0, 0.5)).fit(X)
+    loc = X.sum() / 54.0
+    np.testing.assert_allclose(model.params_["loc"], loc, rtol=1e-12)
+    expected = np.sqrt(np.sum((X - loc) ** 2)) / 54.0
+    np.testing.assert_allclose(model.robust_standard_errors_["loc"], expected, rtol=1e-8)
+
+
+# -- the rows of the fit ---------------------------------------------------------------------------------------------------
+
+
+def test_rows_are_kept_by_reference_only(tmp_path):
+    X = SKEWED.copy()
+    model = DensityMLE("gamma").fit(X)
+    assert model._rows.rows.X is X or np.shares_memory(model._rows.rows.X, X)
+    expected = model.robust_covariance_of_params_
+    assert len(pickle.dumps(model)) < 5000
+    model.save(tmp_path / "model")
+    for other in (pickle.loads(pickle.dumps(model)), copy.deepcopy(model), load(tmp_path / "model")):
+        with pytest.raises(AttributeError, match=r"robust_covariance\(X\)"):
+            _ = other.robust_standard_errors_
+        np.testing.assert_array_equal(other.robust_covariance(X), expected)
+    X[0] += 1.0
+    with pytest.raises(ValueError, match="changed in place"):
+        _ = model.robust_standard_errors_
+    np.testing.assert_array_equal(model.robust_covariance(SKEWED), expected)
+    with pytest.raises(AttributeError, match="rows of the fit"):
+        _ = DensityMLE("gamma").partial_fit(SKEWED).robust_standard_errors_
+    known = DensityMLE.from_parameters("gamma", shape=2.0, scale=1.0)
+    for call in (
+        lambda: known.robust_standard_errors_,
+        lambda: known.tic(SKEWED),
+        known.confidence_intervals,
+        known.bootstrap,
+    ):
+        with pytest.raises(AttributeError, match="known parameters"):
+            call()
+
+
+# -- intervals -------------------------------------------------------------------------------------------------------------
+
+
+def test_wald_intervals():
+    X = SKEWED[:30]
+    z = special.ndtri(0.95)
+    model = DensityMLE("exponential").fit(X)
+    low, high = model.confidence_intervals(0.9)["scale"]
+    np.testing.assert_allclose([low[0], high[0]], X.mean() * np.exp(np.array([-z, z]) / np.sqrt(30)), rtol=1e-12)
+    binary = (X > 1.0).astype(float)
+    model = DensityMLE("bernoulli").fit(binary)
+    p = binary.mean()
+    half = z / np.sqrt(30 * p * (1 - p))
+    low, high = model.confidence_intervals(0.9)["probability"]
+    np.testing.assert_allclose([low[0], high[0]], special.expit(special.logit(p) + np.array([-half, half])), rtol=1e-12)
+    model = DensityMLE("normal").fit(np.c_[X, 2.0 * X])
+    low, high = model.confidence_intervals(0.9)["loc"]
+    np.testing.assert_allclose(high - low, 2 * z * model.standard_errors_["loc"], rtol=1e-12)
+    assert low.shape == (2,)
+    robust = model.confidence_intervals(0.9, robust=True)
+    np.testing.assert_allclose(
+        robust["loc"][1] - robust["loc"][0], 2 * z * model.robust_standard_errors_["loc"], rtol=1e-12
+    )
+    covariance = DensityMLE().fit(np.c_[X, X**2]).confidence_intervals()["covariance"]
+    assert np.all(np.diag(covariance[0]) > 0.0)
+    np.testing.assert_array_equal(covariance[0], covariance[0].T)
+    for level in (0.0, 1.0):
+        with pytest.raises(ValueError, match="between 0 and 1"):
+            model.confidence_intervals(level)
+    with pytest.raises(ValueError, match="wald"):
+        model.confidence_intervals(method="profile")
+
+
+def test_intervals_of_frequencies():
+    labels = np.array([["a"]] * 5 + [["b"]] * 3)
+    model = DensityMLE(families.Categorical(categories=["a", "b", "c"])).fit(labels)
+    low, high = model.confidence_intervals()["probabilities"]
+    assert np.all((low[0, :2] > 0.0) & (high[0, :2] < 1.0))
+    assert np.isnan([low[0, 2], high[0, 2]]).all()
+
+
+def test_bootstrap():
+    """The spread of the refits is the robust standard error, their quantiles are the interval; seeds repeat."""
+    X = SKEWED[:300]
+    model = DensityMLE("normal").fit(X)
+    draws = model.bootstrap(n_resamples=1000, random_state=0)
+    assert draws["scale"].shape == (1000, 1)
+    for name, error in model.robust_standard_errors_.items():
+        np.testing.assert_allclose(draws[name].std(axis=0), error, rtol=0.12)
+    interval = model.confidence_intervals(0.8, "bootstrap", n_resamples=1000, random_state=0)
+    below = np.mean(draws["loc"] < model.params_["loc"])
+    rank = stats.norm.cdf(2 * stats.norm.ppf(below) + stats.norm.ppf(0.9))
+    np.testing.assert_allclose(np.mean(draws["loc"] <= interval["loc"][1]), rank, atol=2e-3)
+    assert interval["loc"][0] < model.params_["loc"] < interval["loc"][1]
+    again = model.bootstrap(X, n_resamples=5, random_state=0)
+    np.testing.assert_array_equal(again["loc"], draws["loc"][:5])
+    categories = DensityMLE("categorical").fit([["a"], ["b"], ["b"]]).bootstrap(n_resamples=3, random_state=1)
+    np.testing.assert_allclose(categories["probabilities"].sum(axis=-1), 1.0)
+    assert categories["probabilities"].shape == (3, 1, 2)
+    known = DensityMLE(families.Gamma(shape=1.0), prior="default").fit(X).bootstrap(n_resamples=2, random_state=1)
+    assert list(known) == ["scale"]
+    with pytest.raises(ValueError, match="at least 1"):
+        model.bootstrap(n_resamples=0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("method", "options"), [("wald", {}), ("wald", {"robust": True}), ("bootstrap", {"n_resamples": 300})]
+)
+def test_coverage(method, options):
+    """Intervals cover the truth about as often as they say; 600 samples of 80 rows, gamma(2, 1)."""
+    generator, hits = np.random.default_rng(7), np.zeros(2)
+    for _ in range(600):
+        model = DensityMLE("gamma", n_jobs=1).fit(generator.gamma(2.0, size=(80, 1)))
+        interval = model.confidence_intervals(0.9, method, random_state=generator.integers(2**31), **options)
+        hits += [
+            interval[name][0][0] < truth < interval[name][1][0] for name, truth in (("shape", 2.0), ("scale", 1.0))
+        ]
+    assert np.all(np.abs(hits / 600 - 0.9) < 0.05)
+
+
+# -- criteria and laws -----------------------------------------------------------------------------------------------------
+
+
+def test_takeuchi():
+    """For the normal law the trace is (1 + kurtosis) / 2 exactly, with the sample's kurtosis; Akaike's 2 for normal data."""
+    x = SKEWED[:500]
+    model = DensityMLE("normal").fit(x)
+    trace = 0.5 * (1.0 + stats.kurtosis(x[:, 0], fisher=False))
+    assert model.tic(x) == pytest.approx(2.0 * trace - 2.0 * model.log_likelihood_, rel=1e-12)
+    exponential = DensityMLE("exponential").fit(x)
+    trace = x.var() / x.mean() ** 2
+    assert exponential.tic(x) == pytest.approx(2.0 * trace - 2.0 * exponential.log_likelihood_, rel=1e-12)
+    categorical = DensityMLE("categorical").fit([["a"], ["b"], ["b"], ["c"]])
+    assert categorical.tic([["a"], ["b"], ["b"], ["c"]]) == pytest.approx(categorical.aic([["a"], ["b"], ["b"], ["c"]]))
+
+
+def test_mission_2_8_overfitting():
+    """Normal, n = 50: training less fresh mean log-likelihood is 2 / 47 = 0.04255; half of AIC and TIC per row remove it."""
+    generator, n, repeats = np.random.default_rng(8), 50, 4000
+    X = generator.standard_normal((n, repeats))
+    model = DensityMLE("normal").fit(X)  # one column per sample: one call fits them all
+    mean, variance = model.params_["loc"], model.params_["scale"] ** 2
+    fresh = -0.5 * np.log(2 * np.pi * variance) - 0.5 * (1.0 + mean**2) / variance  # expectation over the true law
+    train = np.array([DensityMLE("normal", n_jobs=1).fit(X[:, [j]]).log_likelihood_ / n for j in range(200)])
+    np.testing.assert_allclose(train, -0.5 * np.log(2 * np.pi * variance[:200]) - 0.5, rtol=1e-10)
+    gap = -0.5 * np.log(2 * np.pi * variance) - 0.5 - fresh
+    assert gap.mean() == pytest.approx(2 / 47, abs=4 * gap.std() / np.sqrt(repeats))
+    assert 2 / n == pytest.approx(2 / 47, abs=0.003)  # what AIC takes off
+
+
+def nodes():
+    """Quadrature of the gamma(2, 1) law as rows and masses: Gauss-Laguerre with the weight x exp(-x)."""
+    return special.roots_genlaguerre(120, 1.0)
+
+
+def test_mission_4_4_projection_of_a_law():
+    """Fitting to a law: its quadrature nodes as rows, its masses as weights. gamma(2, 1) to exponential, normal, gamma."""
+    x, w = nodes()
+    keep = w > 0.0
+    X, masses = x[keep, None], w[keep]
+    np.testing.assert_allclose(DensityMLE("exponential").fit(X, sample_weight=masses).params_["scale"], 2.0, rtol=1e-10)
+    normal = DensityMLE("normal").fit(X, sample_weight=masses)
+    np.testing.assert_allclose([normal.params_["loc"][0], normal.params_["scale"][0] ** 2], [2.0, 2.0], rtol=1e-10)
+    np.testing.assert_allclose(DensityMLE().fit(X, sample_weight=masses).params_["covariance"], [[2.0]], rtol=1e-10)
+    gamma = DensityMLE("gamma").fit(X, sample_weight=masses)  # the law itself, up to the quadrature of log x
+    np.testing.assert_allclose([gamma.params_["shape"][0], gamma.params_["scale"][0]], [2.0, 1.0], rtol=1e-3)
+    entropy = stats.gamma.entropy(2.0)
+    for name, left in (("exponential", 0.115932), ("normal", 0.188296)):  # row 2.13: what remains
+        model = DensityMLE(name).fit(X, sample_weight=masses)
+        assert -model.score(X, sample_weight=masses) - entropy == pytest.approx(left, abs=1e-6)

@@ -1,0 +1,200 @@
+"""Tables and tests of densities against numpy, exact laws and simulation."""
+
+import numpy as np
+import pytest
+from scipy import stats
+from sklearn.mixture import GaussianMixture
+
+from fastkl import DensityMLE, cross_entropy, families, kl_divergence
+from fastkl.selection import compare_densities, likelihood_ratio_test, vuong_test
+
+RNG = np.random.default_rng(31)
+TRAIN, TEST = RNG.gamma(2.0, size=(400, 1)), RNG.gamma(2.0, size=(600, 1))
+FITTED = {name: DensityMLE(name).fit(TRAIN) for name in ("exponential", "gamma", "normal", "weibull")}
+WEIGHTS = RNG.uniform(0.0, 2.0, 600) * (RNG.uniform(size=600) > 0.2)
+
+
+def test_table_against_numpy():
+    table = compare_densities(FITTED, TEST)
+    logs = {name: model.score_samples(TEST) for name, model in FITTED.items()}
+    order = sorted(FITTED, key=lambda name: -logs[name].mean())
+    assert table.names == order
+    assert table.best == order[0]
+    best = logs[order[0]]
+    for i, name in enumerate(order):
+        assert table.mean_log_likelihood[i] == pytest.approx(FITTED[name].score(TEST), rel=1e-13)
+        assert table.standard_error[i] == pytest.approx(stats.sem(logs[name]), rel=1e-12)
+        assert table.kl_difference[i] == pytest.approx((best - logs[name]).mean(), rel=1e-12, abs=1e-15)
+        assert table.n_parameters[i] == FITTED[name].n_parameters_
+        if i:
+            error = stats.sem(best - logs[name])
+            assert table.kl_difference_error[i] == pytest.approx(error, rel=1e-12)
+            z = (best - logs[name]).mean() / error
+            assert table.p_value[i] == pytest.approx(2 * stats.norm.sf(z), rel=1e-10)
+    assert np.isnan(table.p_value[0])
+    assert table.n_rows == 600
+
+
+@pytest.mark.parametrize("weights", [None, WEIGHTS])
+def test_mission_1_8_differences_of_divergences_are_those_of_cross_entropies(weights):
+    """On one sample differences of KL equal differences of cross-entropy, to 1e-12, and rank alike."""
+    table = compare_densities(FITTED, TEST, sample_weight=weights)
+    entropies = [float(cross_entropy(TEST, FITTED[name], sample_weight_p=weights)) for name in table.names]
+    np.testing.assert_allclose(table.kl_difference, np.array(entropies) - entropies[0], atol=1e-12)
+    divergences = [
+        kl_divergence(TEST, FITTED[name], sample_weight_p=weights, route="density", standard_error=False)
+        for name in table.names
+    ]
+    logs = [d.diagnostics["cross_entropy"] - d.diagnostics["entropy"] for d in divergences]
+    np.testing.assert_allclose(logs, [float(d) for d in divergences], atol=1e-12)
+    assert table.names == [name for _, name in sorted(zip(entropies, table.names, strict=True))]
+
+
+def test_standard_error_is_that_of_the_estimate():
+    table = compare_densities(FITTED, TEST, sample_weight=WEIGHTS)
+    for i, name in enumerate(table.names):
+        estimate = cross_entropy(TEST, FITTED[name], sample_weight_p=WEIGHTS)
+        assert table.standard_error[i] == pytest.approx(estimate.standard_error, rel=1e-10)
+
+
+def test_weights_of_zero_leave_rows_out():
+    kept = WEIGHTS > 0.0
+    table = compare_densities(FITTED, TEST, sample_weight=WEIGHTS)
+    fewer = compare_densities(FITTED, TEST[kept], sample_weight=WEIGHTS[kept])
+    assert table.n_rows == fewer.n_rows == kept.sum()
+    np.testing.assert_allclose(table.kl_difference, fewer.kl_difference, rtol=1e-12, atol=1e-15)
+    np.testing.assert_allclose(table.p_value, fewer.p_value, rtol=1e-9)
+    outside = np.r_[TEST, [[-1.0]]]
+    table = compare_densities(FITTED, outside, sample_weight=np.r_[WEIGHTS, 0.0])
+    np.testing.assert_allclose(table.kl_difference, fewer.kl_difference, rtol=1e-12, atol=1e-15)
+
+
+def test_a_density_that_excludes_a_row():
+    outside = np.r_[TEST, [[-1.0]]]
+    table = compare_densities(FITTED, outside)
+    assert table.best == "normal"
+    assert table.kl_difference[1:].tolist() == [np.inf] * 3
+    assert table.p_value[1:].tolist() == [0.0] * 3
+    assert np.isnan(table.kl_difference_error[1:]).all()
+    with pytest.raises(ValueError, match="Row 600 lies outside the support of both"):
+        table.test("gamma", "weibull")
+    with pytest.raises(ValueError, match="excludes a row"):
+        compare_densities({"gamma": FITTED["gamma"]}, outside)
+
+
+def test_table_prints():
+    table = compare_densities(list(FITTED.items()), TEST)
+    text = repr(table)
+    assert text.splitlines()[0] == "600 rows, nats per row, best first"
+    assert len(text.splitlines()) == 6
+    assert max(map(len, text.splitlines())) < 100
+    assert f"{table.kl_difference[1]:.4f}" in text
+    assert table._repr_html_().count("<tr>") == 5
+    frame = table.to_frame()
+    assert list(frame.index) == table.names
+    np.testing.assert_array_equal(frame["kl_difference"], table.kl_difference)
+
+
+def test_other_densities_join():
+    """Whatever has score_samples."""
+    mixture = GaussianMixture(1).fit(TRAIN)
+    table = compare_densities({"scikit-learn": mixture, "fastkl": DensityMLE().fit(TRAIN)}, TEST)
+    assert table.kl_difference[1] == pytest.approx(0.0, abs=1e-6)  # its reg_covar
+    assert table.n_parameters[table.names.index("scikit-learn")] is None
+    assert "scikit-learn" in repr(table)
+
+
+def test_bad_tables():
+    with pytest.raises(ValueError, match="at least one"):
+        compare_densities({}, TEST)
+    with pytest.raises(ValueError, match="name of its own"):
+        compare_densities([("a", FITTED["gamma"]), ("a", FITTED["normal"])], TEST)
+    with pytest.raises(TypeError, match="score_samples"):
+        compare_densities({"a": 3.0}, TEST)
+    with pytest.raises(ValueError, match="no density named 'cauchy'"):
+        compare_densities(FITTED, TEST).test("gamma", "cauchy")
+    with pytest.raises(ValueError, match="sample_weight"):
+        compare_densities(FITTED, TEST, sample_weight=-WEIGHTS)
+
+
+def test_vuong():
+    result = vuong_test(FITTED["gamma"], FITTED["normal"], TEST)
+    ratio = FITTED["gamma"].score_samples(TEST) - FITTED["normal"].score_samples(TEST)
+    reference = stats.ttest_1samp(ratio, 0.0)
+    assert result.statistic == pytest.approx(reference.statistic, rel=1e-10)
+    assert result.difference == pytest.approx(ratio.mean(), rel=1e-12)
+    assert result.p_value == pytest.approx(2 * stats.norm.sf(abs(reference.statistic)), rel=1e-10)
+    back = vuong_test(FITTED["normal"], FITTED["gamma"], TEST)
+    assert back.statistic == -result.statistic
+    table = compare_densities(FITTED, TEST)
+    assert table.test("gamma", "normal") == result
+    same = vuong_test(FITTED["gamma"], FITTED["gamma"], TEST)
+    assert np.isnan(same.p_value)
+    assert same.difference == 0.0
+    excluded = vuong_test(FITTED["gamma"], FITTED["normal"], np.r_[TEST, [[-1.0]]])
+    assert excluded.statistic == -np.inf
+    assert excluded.p_value == 0.0
+
+
+def test_mission_2_13_two_wrong_families():
+    """gamma(2,1) rows: KL 0.115932 to the exponential, 0.188296 to the normal; the difference is found with its error."""
+    X = np.random.default_rng(5).gamma(2.0, size=(200_000, 1))
+    exponential = DensityMLE.from_parameters("exponential", scale=2.0)
+    normal = DensityMLE.from_parameters("normal", loc=2.0, scale=np.sqrt(2.0))
+    result = vuong_test(exponential, normal, X)
+    assert abs(result.difference - (0.188296 - 0.115932)) < 4 * result.standard_error
+    assert result.p_value < 1e-6
+
+
+def test_vuong_level():
+    """Two densities equally far from the data law, N(-1, 1) and N(1, 1) for N(0, 1) rows: 5 % of rejections at 5 %."""
+    left, right = (DensityMLE.from_parameters("normal", loc=m, scale=1.0) for m in (-1.0, 1.0))
+    generator = np.random.default_rng(6)
+    p_values = [vuong_test(left, right, generator.standard_normal((60, 1))).p_value for _ in range(800)]
+    assert np.mean(np.array(p_values) < 0.05) == pytest.approx(0.05, abs=0.03)
+
+
+def test_likelihood_ratio():
+    nested, full = DensityMLE(families.Gamma(shape=1.0)).fit(TRAIN), FITTED["gamma"]
+    result = likelihood_ratio_test(nested, full, TRAIN)
+    expected = 2 * (full.log_likelihood_ - nested.log_likelihood_)
+    assert result.statistic == pytest.approx(expected, rel=1e-12)
+    assert result.df == 1
+    assert result.p_value == pytest.approx(stats.chi2.sf(expected, 1), rel=1e-12)
+    weights = np.r_[np.zeros(100), np.full(300, 2.0)]
+    pair = [DensityMLE(law).fit(TRAIN, sample_weight=weights) for law in (families.Gamma(shape=1.0), "gamma")]
+    twice = [DensityMLE(law).fit(np.repeat(TRAIN[100:], 2, axis=0)) for law in (families.Gamma(shape=1.0), "gamma")]
+    assert likelihood_ratio_test(*pair, TRAIN, weights).statistic == pytest.approx(
+        likelihood_ratio_test(*twice, np.repeat(TRAIN[100:], 2, axis=0)).statistic, rel=1e-10
+    )
+    with pytest.raises(ValueError, match="needs more"):
+        likelihood_ratio_test(full, nested, TRAIN)
+    with pytest.raises(ValueError, match="less well"):
+        likelihood_ratio_test(FITTED["exponential"], DensityMLE("normal").fit(TRAIN), TRAIN)
+    with pytest.raises(ValueError, match="n_boundary"):
+        likelihood_ratio_test(nested, full, TRAIN, n_boundary=2)
+
+
+def test_likelihood_ratio_level():
+    """Under the nested law the p-values are uniform: gamma with shape 1 is exponential."""
+    X = np.random.default_rng(7).exponential(size=(200, 500))
+    p_values = []
+    for j in range(500):
+        pair = [DensityMLE(law, n_jobs=1).fit(X[:, [j]]) for law in ("exponential", "gamma")]
+        p_values.append(likelihood_ratio_test(*pair, X[:, [j]]).p_value)
+    assert stats.kstest(p_values, "uniform").pvalue > 1e-3
+
+
+def test_likelihood_ratio_at_the_edge():
+    """No zero inflation: half of the samples have statistic 0, the rest are chi-squared with one degree."""
+    X = np.random.default_rng(8).poisson(1.0, size=(300, 400)).astype(float)
+    p_values, statistics = [], []
+    for j in range(400):
+        pair = [DensityMLE(law, n_jobs=1).fit(X[:, [j]]) for law in ("poisson", "zero_inflated_poisson")]
+        result = likelihood_ratio_test(*pair, X[:, [j]], n_boundary=1)
+        p_values.append(result.p_value)
+        statistics.append(result.statistic)
+        tail = stats.chi2.sf(max(result.statistic, 0.0), 1)
+        assert result.p_value == pytest.approx(0.5 * tail + 0.5 * (result.statistic <= 0.0), rel=1e-9)
+    assert np.mean(np.array(statistics) < 1e-8) == pytest.approx(0.5, abs=0.12)
+    assert np.mean(np.array(p_values) < 0.05) == pytest.approx(0.05, abs=0.04)
