@@ -3,9 +3,10 @@
  *     log p(x) = -a phi(x / m - 1) - b phi((1 - x) / (1 - m) - 1) - log x - log(1 - x)
  *                + log(a b / 2 pi n) / 2 - (delta(a) + delta(b) - delta(n)),
  *
- * delta being the error of Stirling's formula: no term of size n log n, so that shapes of 1e6 and more lose nothing. For the same
- * reason the statistics are weight, mean of x, mean of 1 - x (each with all its digits at its own end) and the sums of
- * phi(x / mean - 1) and phi((1 - x) / mean(1 - x) - 1), from which the mean logarithms follow. m comes with its rounding error as a second number.
+ * delta being the error of Stirling's formula: no term of size n log n, so that shapes of 1e6 and more lose nothing. For the
+ * same reason the statistics are weight, mean of x, mean of 1 - x (each with all its digits at its own end) and the sums of
+ * phi(x / mean - 1) and phi((1 - x) / mean(1 - x) - 1), from which the mean logarithms follow. m comes with its rounding error
+ * as a second number.
  */
 #ifndef FK_FAMILY_BETA_H
 #define FK_FAMILY_BETA_H
@@ -18,25 +19,27 @@ enum { BETA_WEIGHT, BETA_MEAN, BETA_COMPLEMENT, BETA_LOW_EXCESS, BETA_HIGH_EXCES
 enum { BETA_A, BETA_B, BETA_M, BETA_M_LOW, BETA_1_M, BETA_1_M_LOW };
 enum { BETA_INVERSE_M = 6, BETA_INVERSE_1_M, BETA_NORMALISER, BETA_CONSTANTS };
 
+/* -sum log(x / mean): with full relative accuracy where the values are so close together that it is small. */
+FK_INLINE double beta_excess(const double *x, const double *w, ptrdiff_t n, double mean, double weight) {
+    const double inverse = 1.0 / mean;
+    double sum = 0.0;
+    FK_SIMD_SUM(sum) for (ptrdiff_t i = 0; i < n; i++) sum -= (w ? w[i] : 1.0) * fk_log(x[i] * inverse);
+    if (!(fabs(sum) < 0.01 * weight)) return sum;
+    sum = 0.0;
+    FK_SIMD_SUM(sum) for (ptrdiff_t i = 0; i < n; i++) sum -= (w ? w[i] : 1.0) * fk_log_ratio(x[i], mean, inverse);
+    return sum;
+}
+
 FK_INLINE void beta_statistics_body(const double *x, const double *w, ptrdiff_t n, double *record) {
-    double y[FK_BLOCK], weight, low = 0.0, high = 0.0, low_left = 0.0, high_left = 0.0;
+    double y[FK_BLOCK], weight;
     y[0] = 1.0 - x[0];
     FK_SIMD for (ptrdiff_t i = 0; i < n; i++) y[i] = 1.0 - x[i];
     const double mean = fk_mean_body(x, w, n, &weight), complement = fk_mean_body(y, w, n, &weight);
-    const double by_mean = 1.0 / mean, by_complement = 1.0 / complement;
-    FK_SIMD_SUM(low, high, low_left, high_left) for (ptrdiff_t i = 0; i < n; i++) {
-        double wi = w ? w[i] : 1.0, u = (x[i] - mean) * by_mean, v = (y[i] - complement) * by_complement;
-        low_left += wi * u;
-        high_left += wi * v;
-        low += wi * fk_phi(u, fk_log_ratio(x[i], mean, by_mean));
-        high += wi * fk_phi(v, fk_log_ratio(y[i], complement, by_complement));
-    }
     record[BETA_WEIGHT] = weight;
     record[BETA_MEAN] = mean;
     record[BETA_COMPLEMENT] = complement;
-    /* The means are off by a rounding, so the u do not quite sum to 0; "excess = -sum log(x / mean)" wants them to. */
-    record[BETA_LOW_EXCESS] = low - low_left;
-    record[BETA_HIGH_EXCESS] = high - high_left;
+    record[BETA_LOW_EXCESS] = beta_excess(x, w, n, mean, weight);
+    record[BETA_HIGH_EXCESS] = beta_excess(y, w, n, complement, weight);
 }
 
 static FK_CLONES void beta_statistics(const double *x, const double *w, ptrdiff_t n, double *record) {

@@ -1,9 +1,9 @@
 /* What all laws of a standardised variable z = (x - loc) / scale, or z = shape log(x / scale) for x > 0, have in common.
  *
  * A law gives law_terms(z, &psi, &slope): its log-density f(z) up to constants, psi = f'(z) and slope = psi'(z). The sums are
- * the log-likelihood, its gradient and the upper triangle of its Hessian in the coordinates u = loc / scale (scale held
- * where it is, so that u has no unit) and v = log scale; for the laws of log x in those of log x, whose loc is log(scale) and whose scale
- * is 1 / shape. Both loops take weights as a literal NULL in one copy.
+ * the log-likelihood, its gradient and the upper triangle of its Hessian in the coordinates u = loc / scale (scale held where
+ * it is, so that u has no unit) and v = log scale; for the laws of log x in those of log x, whose loc is log(scale) and whose
+ * scale is 1 / shape. Both loops take weights as a literal NULL in one copy.
  */
 #ifndef FK_LOCATION_SCALE_H
 #define FK_LOCATION_SCALE_H

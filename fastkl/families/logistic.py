@@ -32,7 +32,7 @@ class Logistic(LocationScaleFamily):
     >>> from fastkl import DensityMLE
     >>> model = DensityMLE("logistic").fit([[0.0], [1.0], [2.0]])
     >>> model.params_["loc"].round(6), model.params_["scale"].round(6)
-    (array([1.]), array([0.472407]))
+    (array([1.]), array([0.504959]))
     """
 
     name = "logistic"

@@ -29,7 +29,7 @@ class Loglogistic(LogLocationScaleFamily):
     >>> from fastkl import DensityMLE
     >>> model = DensityMLE("loglogistic").fit(np.exp([[0.0], [1.0], [2.0]]))
     >>> model.params_["shape"].round(6), model.params_["scale"].round(6)
-    (array([2.116818]), array([2.718282]))
+    (array([1.980358]), array([2.718282]))
     """
 
     name = "loglogistic"

@@ -1,8 +1,8 @@
 /* Student's t: log p(x) = -(df + 1) / 2 log(1 + z^2 / df) + normaliser, z = (x - loc) / scale; df = inf is the normal law.
  *
- * The sums are taken in t = log df, u = loc / scale and v = log scale. The derivative by t holds
- * df (log(1 + q) - q / (1 + q)) with q = z^2 / df, a difference of order q^2: for small q it is taken from the tail of the logarithm's series, so that large df
- * keep their digits. The normaliser and its first two derivatives by t come with the constants.
+ * The sums are taken in t = log df, u = loc / scale and v = log scale. The derivative by t holds df (log(1 + q) - q / (1 + q))
+ * with q = z^2 / df, a difference of order q^2: for small q it is taken from the tail of the logarithm's series, so that large
+ * df keep their digits. The normaliser and its first two derivatives by t come with the constants.
  */
 #ifndef FK_FAMILY_STUDENT_T_H
 #define FK_FAMILY_STUDENT_T_H

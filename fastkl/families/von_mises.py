@@ -45,7 +45,7 @@ class VonMises(UnivariateFamily):
     >>> from fastkl import DensityMLE
     >>> model = DensityMLE("von_mises").fit([[1.0], [2.0], [1.5 + 2.0 * np.pi]])
     >>> model.params_["loc"].round(6), model.params_["concentration"].round(4)
-    (array([1.5]), array([6.3832]))
+    (array([1.5]), array([6.4171]))
     """
 
     name = "von_mises"

@@ -34,7 +34,7 @@ class Weibull(LogLocationScaleFamily):
     >>> from fastkl import DensityMLE
     >>> model = DensityMLE("weibull").fit([[1.0], [2.0], [4.0]])
     >>> model.params_["shape"].round(4), model.params_["scale"].round(4)
-    (array([2.1185]), array([2.6604]))
+    (array([2.0125]), array([2.6493]))
     """
 
     name = "weibull"
