@@ -302,8 +302,9 @@ class DensityMLE(InferenceMixin, BaseDensity):
     def _check_fitted(self) -> None:
         reason = "%(name)s is not fitted yet: call fit, or DensityMLE.from_parameters."
         if hasattr(self, "statistics_"):
-            reason = "The rows seen by this %(name)s so far have no maximum of the likelihood: pass more rows to partial_fit."
-        check_is_fitted(self, "params_", msg=reason)
+            reason = "The rows this %(name)s has seen so far have no maximum of the likelihood: pass more rows to partial_fit."
+        if "params_" not in vars(self):
+            check_is_fitted(self, "params_", msg=reason)
 
     def _scored(self, X: ArrayLike, sample_weight: ArrayLike | None) -> tuple[float, float]:
         self._check_fitted()

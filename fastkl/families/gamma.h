@@ -12,11 +12,13 @@
 #include "fk_column.h"
 #include "fk_math.h"
 #include "fk_moments.h"
+#include "fk_sum_log.h"
 
 enum { GAMMA_WEIGHT, GAMMA_MEAN, GAMMA_LOG_EXCESS, GAMMA_STATISTICS };
 enum { GAMMA_SHAPE, GAMMA_MEAN_HIGH, GAMMA_MEAN_LOW, GAMMA_INVERSE_MEAN, GAMMA_LOG_MEAN, GAMMA_NORMALISER, GAMMA_CONSTANTS };
 
 #define GAMMA_TINY 0x1p-500 /* below it x is scaled up, so that x / mean keeps its digits */
+#define GAMMA_WIDE 1e-3      /* mean excess (shape 500) from which a plain sum of logarithms keeps 13 digits of it */
 
 typedef struct {
     double log, phi;
@@ -49,8 +51,17 @@ FK_INLINE void gamma_statistics_body(const double *x, const double *w, ptrdiff_t
 }
 
 static FK_CLONES void gamma_statistics(const double *x, const double *w, ptrdiff_t n, double *record) {
-    if (w) gamma_statistics_body(x, w, n, record);
-    else gamma_statistics_body(x, NULL, n, record);
+    if (w) {
+        gamma_statistics_body(x, w, n, record);
+        return;
+    }
+    /* Without weights the excess is minus the sum of the log ratios, unless it is so small that phi has to be summed. */
+    ptrdiff_t irregular;
+    double mean = fk_mean_body(x, NULL, n, &record[GAMMA_WEIGHT]);
+    double excess = -fk_sum_log(x, n, 1.0 / mean, &irregular);
+    record[GAMMA_MEAN] = mean;
+    record[GAMMA_LOG_EXCESS] = excess;
+    if (!(excess > GAMMA_WIDE * (double)n) || irregular) gamma_statistics_body(x, NULL, n, record);
 }
 
 /* About the common mean m the excess of either part grows by its weight times phi(m_part / m - 1): all terms are >= 0. */
