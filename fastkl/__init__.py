@@ -34,9 +34,12 @@ from fastkl.exceptions import (
     SupportError,
     UnknownFamilyError,
 )
+from fastkl.families import priors
+from fastkl.selection import Comparison, compare_densities, likelihood_ratio_test, vuong_test
 
 __version__ = "0.1.0"
 __all__ = [
+    "Comparison",
     "DegenerateDataError",
     "DensityMLE",
     "EmpiricalDistribution",
@@ -51,6 +54,7 @@ __all__ = [
     "categorical_cross_entropy",
     "categorical_entropy",
     "categorical_kl",
+    "compare_densities",
     "cross_entropy",
     "discrete_cross_entropy",
     "discrete_entropy",
@@ -62,7 +66,10 @@ __all__ = [
     "jensen_shannon",
     "kl_divergence",
     "kl_divergence_sweep",
+    "likelihood_ratio_test",
     "load",
     "permutation_test",
+    "priors",
     "subsampling_interval",
+    "vuong_test",
 ]

@@ -71,6 +71,7 @@ def candidates() -> dict[str, Any]:
         "normal, full covariance": families.MultivariateNormal(),
         "normal, independent columns": families.MultivariateNormal("diag"),
         "gamma, independent columns": families.Gamma(),
+        "lognormal, independent columns": families.Lognormal(),
     }
 
 

@@ -14,6 +14,7 @@ from libc.string cimport memcpy
 cdef extern from "fk_column_ops.h" nogil:
     const int FK_BLOCK
     const int FK_TILE_COLUMNS
+    const int FK_TILE_STRIDE
     ctypedef struct fk_support:
         double low
         double high
@@ -90,7 +91,7 @@ cdef class ColumnKernel:
         cdef double[:, ::1] total = out
         cdef double[:, :, ::1] partial = partial_array
         cdef Py_ssize_t[:, :, ::1] outside = outside_array
-        buffer_array = np.empty((n_threads, FK_TILE_COLUMNS * FK_BLOCK))
+        buffer_array = np.empty((n_threads, FK_TILE_COLUMNS * FK_TILE_STRIDE))
         cdef double[:, ::1] buffer = buffer_array
         cdef bint in_threads = n_threads > 1 and n_blocks * n_tiles > 1
 
@@ -133,7 +134,7 @@ cdef class ColumnKernel:
         cdef bint in_threads = n_threads > 1 and n_blocks > 1
         out = np.zeros(n)
         cdef double[::1] view = out
-        buffer_array = np.empty((n_threads, FK_TILE_COLUMNS * FK_BLOCK))
+        buffer_array = np.empty((n_threads, FK_TILE_COLUMNS * FK_TILE_STRIDE))
         cdef double[:, ::1] buffer = buffer_array
         for b in prange(n_blocks, nogil=True, schedule="dynamic", num_threads=n_threads, use_threads_if=in_threads):
             block_log_density(
@@ -156,16 +157,16 @@ cdef void tile_sums(
         block_weights = w + row
     outside[0] = -1
     for j in range(count):
-        at = fk_first_outside(values + j * FK_BLOCK, rows, allowed)
+        at = fk_first_outside(values + j * FK_TILE_STRIDE, rows, allowed)
         if at >= 0:
             if outside[0] < 0 or row + at < outside[0]:
                 outside[0] = row + at
                 outside[1] = first + j
         elif task == STATISTICS:
-            table.statistics(values + j * FK_BLOCK, block_weights, rows, partial + (first + j) * length)
+            table.statistics(values + j * FK_TILE_STRIDE, block_weights, rows, partial + (first + j) * length)
         else:
             table.sums(
-                values + j * FK_BLOCK, block_weights, rows, constants + (first + j) * n_constants,
+                values + j * FK_TILE_STRIDE, block_weights, rows, constants + (first + j) * n_constants,
                 partial + (first + j) * length,
             )
 
@@ -200,6 +201,6 @@ cdef void block_log_density(
         count = min(FK_TILE_COLUMNS, d - first)
         values = columns_of(x + row * d, rows, d, first, count, buffer)
         for j in range(count):
-            table.log_density(values + j * FK_BLOCK, rows, constants + (first + j) * n_constants, out + row)
-            fk_mask_outside(values + j * FK_BLOCK, rows, allowed, out + row)
+            table.log_density(values + j * FK_TILE_STRIDE, rows, constants + (first + j) * n_constants, out + row)
+            fk_mask_outside(values + j * FK_TILE_STRIDE, rows, allowed, out + row)
         first += FK_TILE_COLUMNS

@@ -33,9 +33,11 @@ static void fk_mask_outside(const double *x, ptrdiff_t n, fk_support support, do
         if (fk_outside(x[i], support.low, support.high, support.integral)) out[i] = -INFINITY;
 }
 
-/* Columns first..first+count-1 of n rows (row length d) side by side into out, each with leading dimension FK_BLOCK. Eight
- * float64 columns share a cache line, so that a tile reads every line of X once. */
-#define FK_TILE_COLUMNS 8
+/* Columns first..first+count-1 of n rows (row length d) side by side into out, FK_TILE_STRIDE apart. Eight float64 columns share a
+ * cache line and many lines a page, so a wide tile reads each but once; the stride is no power of two, or all columns of a tile
+ * would compete for the same sets of the cache. */
+#define FK_TILE_COLUMNS 32
+#define FK_TILE_STRIDE (FK_BLOCK + 8)
 #define FK_DEFINE_GATHER(real, suffix)                                                                          \
     static void fk_gather_##suffix(const real *x, ptrdiff_t n, ptrdiff_t d, ptrdiff_t first, ptrdiff_t count,   \
                                    double *FK_RESTRICT out) {                                                   \
@@ -43,7 +45,7 @@ static void fk_mask_outside(const double *x, ptrdiff_t n, fk_support support, do
             for (ptrdiff_t i = 0; i < n; i++) out[i] = x[i];                                                    \
         } else {                                                                                                \
             for (ptrdiff_t i = 0; i < n; i++)                                                                   \
-                for (ptrdiff_t j = 0; j < count; j++) out[j * FK_BLOCK + i] = x[i * d + first + j];             \
+                for (ptrdiff_t j = 0; j < count; j++) out[j * FK_TILE_STRIDE + i] = x[i * d + first + j];       \
         }                                                                                                       \
     }
 FK_DEFINE_GATHER(double, f64)

@@ -9,7 +9,7 @@ from scipy.special import digamma, gammainc, gammaincinv, gammaln, polygamma
 from fastkl.families.base import Fit, Floats, Params, Statistics
 from fastkl.families.closed_form import register_kl
 from fastkl.families.exponential import Exponential
-from fastkl.families.gamma_functions import log_excess, log_minus_digamma, stirling_error
+from fastkl.families.gamma_functions import log_excess, log_minus_digamma, stirling_error, trigamma
 from fastkl.families.univariate import ABOVE_ZERO, BELOW_INFINITY, UnivariateFamily, raise_if_constant
 
 MAX_NEWTON_STEPS = 50
@@ -150,7 +150,7 @@ def solve_shape(excess: Floats) -> tuple[Floats, int]:
     for step in range(1, MAX_NEWTON_STEPS + 1):
         error = log_minus_digamma(shape) - excess
         # d error / d (1/a) = a^2 (psi'(a) - 1/a), which tends to 1/2; its two terms cancel for large a
-        slope = np.where(shape < 1e5, shape * shape * (polygamma(1, shape) - 1.0 / shape), 0.5 + 1.0 / (6.0 * shape))
+        slope = np.where(shape < 1e5, shape * shape * (trigamma(shape) - 1.0 / shape), 0.5 + 1.0 / (6.0 * shape))
         inverse = 1.0 / shape - error / slope
         # the function is monotone in 1/a; halving keeps a step that overshoots the axis on it
         new = np.where(inverse > 0.0, 1.0 / inverse, 2.0 * shape)
@@ -165,7 +165,7 @@ def inverse_digamma(value: Floats) -> tuple[Floats, int]:
     """The a with psi(a) = value, by Newton's method from Minka's start, which is below or at the root's convex side."""
     shape = np.where(value >= -2.22, np.exp(np.minimum(value, 700.0)) + 0.5, -1.0 / (value - digamma(1.0)))
     for step in range(1, MAX_NEWTON_STEPS + 1):
-        new = shape - (digamma(shape) - value) / polygamma(1, shape)
+        new = shape - (digamma(shape) - value) / trigamma(shape)
         new = np.where(new > 0.0, new, 0.5 * shape)
         done = np.abs(new - shape) <= 1e-14 * new
         shape = new

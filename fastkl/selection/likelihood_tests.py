@@ -5,8 +5,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import ndtr
-from scipy.stats import binom, chi2
+from scipy.special import chdtrc, comb, ndtr
 
 from fastkl.selection.log_densities import log_density_table, log_ratio, mean_and_error, row_weights
 
@@ -176,7 +175,7 @@ def likelihood_ratio_test(
     difference, error = mean_and_error(log_ratio(table[:, 0], table[:, 1], weights), weights)
     extra = np.arange(n_boundary + 1)
     tails = np.where(
-        df - n_boundary + extra == 0, statistic <= 0.0, chi2.sf(statistic, np.maximum(df - n_boundary + extra, 1))
+        df - n_boundary + extra == 0, statistic <= 0.0, chdtrc(np.maximum(df - n_boundary + extra, 1), max(statistic, 0.0))
     )
-    p_value = float(np.sum(binom.pmf(extra, n_boundary, 0.5) * tails))
+    p_value = float(np.sum(comb(n_boundary, extra) * 0.5**n_boundary * tails))
     return TestResult(statistic, p_value, difference, error, df, "the nested density holds")
