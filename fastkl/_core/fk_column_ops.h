@@ -33,9 +33,9 @@ static void fk_mask_outside(const double *x, ptrdiff_t n, fk_support support, do
         if (fk_outside(x[i], support.low, support.high, support.integral)) out[i] = -INFINITY;
 }
 
-/* Columns first..first+count-1 of n rows (row length d) side by side into out, FK_TILE_STRIDE apart. Eight float64 columns share a
- * cache line and many lines a page, so a wide tile reads each but once; the stride is no power of two, or all columns of a tile
- * would compete for the same sets of the cache. */
+/* Columns first..first+count-1 of n rows (row length d) side by side into out, FK_TILE_STRIDE apart. Eight float64 columns
+ * share a cache line and many lines a page, so a wide tile reads each but once; the stride is no power of two, or all
+ * columns of a tile would compete for the same sets of the cache. */
 #define FK_TILE_COLUMNS 32
 #define FK_TILE_STRIDE (FK_BLOCK + 8)
 #define FK_DEFINE_GATHER(real, suffix)                                                                          \

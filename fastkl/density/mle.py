@@ -5,33 +5,25 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from fastkl import families
 from fastkl.density.base import BaseDensity
 from fastkl.density.inference import InferenceMixin, KeptRows
 from fastkl.density.persistence import save_density
-from fastkl.density.validation import finite_or_said_so, raise_if_not_finite, read_rows, unchanged_on_error
+from fastkl.density.validation import (
+    finite_or_said_so,
+    raise_if_not_finite,
+    read_rows,
+    resolve_family,
+    unchanged_on_error,
+)
 from fastkl.exceptions import DegenerateDataError
 from fastkl.families.base import Family, Fit, Floats, Params, Rows, Statistics
 from fastkl.families.posterior import fit_rows, fit_statistics
 from fastkl.families.priors import PriorLike, resolve_prior
-
-
-def resolve_family(family: str | Family) -> Family:
-    """A family of its own from a name or a family object; the object is copied, not shared."""
-    if isinstance(family, str):
-        return families.by_name(family)()
-    if isinstance(family, Family):
-        return clone(family)
-    raise TypeError(
-        f"family is a name such as 'gamma' or an object such as families.Gamma(shape=2), not {family!r}. "
-        f"The names are: {', '.join(families.names())}."
-    )
 
 
 def _has_statistics(density: "DensityMLE") -> bool:
@@ -300,11 +292,12 @@ class DensityMLE(InferenceMixin, BaseDensity):
     # -- scoring -----------------------------------------------------------------------------------------------------------
 
     def _check_fitted(self) -> None:
+        if "params_" in vars(self):
+            return
         reason = "%(name)s is not fitted yet: call fit, or DensityMLE.from_parameters."
         if hasattr(self, "statistics_"):
             reason = "The rows this %(name)s has seen so far have no maximum of the likelihood: pass more rows to partial_fit."
-        if "params_" not in vars(self):
-            check_is_fitted(self, "params_", msg=reason)
+        check_is_fitted(self, "params_", msg=reason)
 
     def _scored(self, X: ArrayLike, sample_weight: ArrayLike | None) -> tuple[float, float]:
         self._check_fitted()

@@ -1,4 +1,4 @@
-"""From what a user hands over to rows that a family can sum: shapes, dtypes, weights, and messages that name the place.
+"""From what a user hands over to a family and rows that it can sum: shapes, dtypes, weights, and messages that name the place.
 
 Whether all values are finite is only looked at when a result is not: a kernel turns NaN and infinity into results that are not
 finite, and a pass over a large table to find none costs as much as scoring it.
@@ -10,12 +10,25 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 from sklearn.utils.validation import validate_data
 
+from fastkl import families
 from fastkl._core._threads import effective_n_threads
 from fastkl.exceptions import DegenerateDataError, SupportError
-from fastkl.families.base import Floats, Rows
+from fastkl.families.base import Family, Floats, Rows
+
+
+def resolve_family(family: str | Family) -> Family:
+    """A family of its own from a name or a family object; the object is copied, not shared."""
+    if isinstance(family, str):
+        return families.by_name(family)()
+    if isinstance(family, Family):
+        return clone(family)
+    raise TypeError(
+        f"family is a name such as 'gamma' or an object such as families.Gamma(shape=2), not {family!r}. "
+        f"The names are: {', '.join(families.names())}."
+    )
 
 
 def read_rows(

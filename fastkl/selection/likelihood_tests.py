@@ -175,7 +175,9 @@ def likelihood_ratio_test(
     difference, error = mean_and_error(log_ratio(table[:, 0], table[:, 1], weights), weights)
     extra = np.arange(n_boundary + 1)
     tails = np.where(
-        df - n_boundary + extra == 0, statistic <= 0.0, chdtrc(np.maximum(df - n_boundary + extra, 1), max(statistic, 0.0))
+        df - n_boundary + extra == 0,
+        statistic <= 0.0,
+        chdtrc(np.maximum(df - n_boundary + extra, 1), max(statistic, 0.0)),
     )
     p_value = float(np.sum(comb(n_boundary, extra) * 0.5**n_boundary * tails))
     return TestResult(statistic, p_value, difference, error, df, "the nested density holds")
