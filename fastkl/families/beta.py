@@ -109,7 +109,9 @@ class Beta(UnivariateFamily):
     def _polished(self, statistics: Statistics, start: Params) -> tuple[Params, int]:
         """A few plain Newton steps without a look at the likelihood; a column that they do not suit keeps its start."""
         params, good = start, np.ones(len(start["a"]), dtype=bool)
-        for n_steps in range(1, MAX_POLISH_STEPS + 1):
+        n_steps = 0
+        while n_steps < MAX_POLISH_STEPS:
+            n_steps += 1
             gradient, hessian = self._derivatives(statistics, params)
             aa, ab, bb = hessian[:, 0, 0], hessian[:, 0, 1], hessian[:, 1, 1]
             determinant = aa * bb - ab * ab
