@@ -110,7 +110,11 @@ def against(task: str, peer: str, ours: Callable, theirs: Callable, slow: bool) 
 
 
 def family_rows(names: list[str]) -> Iterator[Row]:
-    """Fit, and log-likelihood with its gradient in one pass over the rows (without the validation of either side)."""
+    """Fit, and log-likelihood with its gradient.
+
+    Ours is one pass through the family's method, without the validation of ``DensityMLE``; scipy's logpdf does its argument
+    checks and gives no gradient.
+    """
     for name in names:
         law, peer_fit, peer_of = LAWS[name]
         x = law.rvs(size=N, random_state=1)

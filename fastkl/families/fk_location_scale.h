@@ -45,8 +45,8 @@ FK_INLINE void fk_ls_store(const fk_ls_totals *t, double normaliser, double *sum
     }                                                                                                        \
     fk_ls_totals totals = {weight, a, b, d, e, g, h};
 
-/* before: statements ahead of the loop. */
-#define FK_DEFINE_LAW(law, constants, normaliser, before, statement)                                         \
+/* The two loops. before: statements ahead of the loop. */
+#define FK_DEFINE_LAW_LOOPS(law, normaliser, before, statement)                                              \
     FK_INLINE void law##_sums_body(const double *x, const double *w, ptrdiff_t n, const double *c, double *sums) { \
         before;                                                                                              \
         FK_LS_LOOP(law, statement)                                                                          \
@@ -64,7 +64,11 @@ FK_INLINE void fk_ls_store(const fk_ls_totals *t, double normaliser, double *sum
             statement;                                                                                       \
             out[i] += c[normaliser] + (law##_terms(z, &psi, &slope) + extra);                               \
         }                                                                                                    \
-    }                                                                                                        \
+    }
+
+/* The loops and the table of a law. */
+#define FK_DEFINE_LAW(law, constants, normaliser, before, statement)                                         \
+    FK_DEFINE_LAW_LOOPS(law, normaliser, before, statement)                                                  \
     static const fk_column_kernel fk_kernel_##law = {                                                       \
         .name = #law,                                                                                       \
         .n_constants = constants,                                                                            \
@@ -84,6 +88,8 @@ FK_INLINE void fk_ls_store(const fk_ls_totals *t, double normaliser, double *sum
 
 #define FK_DEFINE_LOG_LOCATION_SCALE(law)                                                                    \
     FK_DEFINE_LAW(law, LOG_LS_CONSTANTS, LOG_LS_NORMALISER, FK_LOG_RATIOS, z = y[i] * c[LOG_LS_SHAPE]; extra = -y[i])
+#define FK_DEFINE_LOG_LOCATION_SCALE_LOOPS(law)                                                              \
+    FK_DEFINE_LAW_LOOPS(law, LOG_LS_NORMALISER, FK_LOG_RATIOS, z = y[i] * c[LOG_LS_SHAPE]; extra = -y[i])
 
 /* Logistic law: f = -|z| - 2 log(1 + exp(-|z|)). */
 FK_INLINE double fk_logistic_terms(double z, double *psi, double *slope) {

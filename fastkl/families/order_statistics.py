@@ -1,7 +1,7 @@
 """Weighted medians by selection: O(n), without sorting the rows.
 
-A sample brackets the middle; one pass counts what lies below the bracket and keeps the few values inside it, which alone are
-sorted. Where the bracket misses, which a wide margin makes rare, all values are sorted.
+Without weights by numpy's selection. With weights a sample brackets the middle; one pass counts what lies below the bracket and
+keeps the few values inside it, which alone are sorted. Where the bracket misses, which a wide margin makes rare, all are sorted.
 """
 
 import numpy as np
@@ -24,39 +24,38 @@ def median(x: NDArray[np.floating], weights: Floats | None = None) -> float:
     Where the weight splits exactly between two values, the midpoint of the two.
     """
     n = len(x)
+    if weights is None:
+        return _plain_median(x.astype(np.float64))
+    total = float(np.sum(weights))
     if n > 8 * SAMPLE:
-        sample = np.sort(x[:: n // SAMPLE])
-        centre, reach = len(sample) // 2, int(MARGIN * 0.5 * np.sqrt(len(sample)))
-        if weights is not None:
-            order = np.argsort(x[:: n // SAMPLE], kind="stable")
-            cumulative = np.cumsum(weights[:: n // SAMPLE][order])
-            centre = int(np.searchsorted(cumulative, 0.5 * cumulative[-1]))
-            reach *= 4
+        order = np.argsort(x[:: n // SAMPLE], kind="stable")
+        sample = x[:: n // SAMPLE][order]
+        cumulative = np.cumsum(weights[:: n // SAMPLE][order])
+        centre = int(np.searchsorted(cumulative, 0.5 * cumulative[-1]))
+        reach = int(MARGIN * 2.0 * np.sqrt(len(sample)))
         low, high = sample[max(0, centre - reach)], sample[min(len(sample) - 1, centre + reach)]
         below, above = x < low, x > high
         inside = np.flatnonzero(~(below | above))
-        if weights is None:
-            total, under = float(n), float(np.count_nonzero(below))
-            over = float(np.count_nonzero(above))
-        else:
-            total, under = float(np.sum(weights)), float(np.sum(weights[below]))
-            over = float(np.sum(weights[above]))
+        under, over = float(np.sum(weights[below])), float(np.sum(weights[above]))
         if max(under, over) < 0.49999 * total and len(inside) < n // 2:
-            chosen = x[inside].astype(np.float64)
-            return _middle(chosen, None if weights is None else weights[inside], under, total)
-    return _middle(x.astype(np.float64), weights, 0.0, float(n) if weights is None else float(np.sum(weights)))
+            return _middle(x[inside].astype(np.float64), weights[inside], under, total)
+    return _middle(x.astype(np.float64), weights, 0.0, total)
 
 
-def _middle(x: Floats, weights: Floats | None, under: float, total: float) -> float:
-    """The median of the whole, given the values around it and the weight below all of them."""
+def _plain_median(x: Floats) -> float:
+    """The median without weights; reorders x. One selection: the other middle value of an even number is the largest below."""
+    half = len(x) // 2
+    x.partition(half)
+    if np.isnan(x[half:].max()):  # NaN goes to the end
+        return np.nan
+    return float(x[half]) if len(x) % 2 else _midpoint(x[:half].max(), x[half])
+
+
+def _middle(x: Floats, weights: Floats, under: float, total: float) -> float:
+    """The weighted median of the whole, given the values around it and the weight below all of them."""
     if np.isnan(x).any():
         return np.nan
     half = 0.5 * total - under
-    if weights is None:
-        # the values at ranks ceil(half) and floor(half) + 1, counted from 1: the same one where the total is odd
-        first, second = int(np.ceil(half)) - 1, min(int(np.floor(half)), len(x) - 1)
-        part = np.partition(x, [first, second])
-        return _midpoint(part[first], part[second])
     order = np.argsort(x, kind="stable")
     cumulative = np.cumsum(weights[order])
     slack = 1e-12 * total
