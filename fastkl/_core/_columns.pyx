@@ -66,11 +66,15 @@ cdef class ColumnKernel:
         Returns ``(records, row, column)``: records of shape (d, n_statistics), and the first value outside the support
         ``(low, high, integral)``; ``row`` is -1 if there is none, and the records are without meaning otherwise.
         """
+        if self.table.statistics == NULL:
+            raise TypeError(f"{self.table.name.decode()} has no sufficient statistics.")
         return self._accumulate(STATISTICS, self.table.n_statistics, X, weights, None, support, n_threads)
 
     def sums(self, const real[:, ::1] X, const double[::1] weights, const double[:, ::1] constants, tuple support,
              int n_threads):
         """Log-likelihood, gradient and further sums per column at given parameters: like ``statistics``, (d, n_sums)."""
+        if self.table.sums == NULL:
+            raise TypeError(f"{self.table.name.decode()} has no sums at given parameters.")
         return self._accumulate(SUMS, self.table.n_sums, X, weights, constants, support, n_threads)
 
     def _accumulate(self, Task task, Py_ssize_t length, const real[:, ::1] X, const double[::1] weights,
