@@ -211,7 +211,8 @@ FK_INLINE int fk_knn_range(const fk_knn_job *job, const int32_t *positions, ptrd
                            int preselect, double scale) {
     fk_knn_state state;
     ptrdiff_t size = job->tree->leaf, rows = job->tree->d;
-    size_t doubles = (size_t)(rows * (2 * FK_LANES + 2) + (job->k + 1) * FK_LANES + (preselect || job->tree->points ? 0 : rows * size));
+    size_t doubles = (size_t)(rows * (2 * FK_LANES + 2) + (job->k + 1) * FK_LANES +
+                              (preselect || job->tree->points ? 0 : rows * size));
     double *memory = malloc(doubles * sizeof(double) + (size_t)(rows * FK_LANES + FK_TILE * size) * sizeof(float));
     if (!memory) return 1;
     state.block.x = memory;

@@ -36,13 +36,15 @@ def arrangement(X: npt.NDArray[Any]) -> Arrangement:
 
 
 def _is_compact(X: npt.NDArray[Any]) -> bool:
-    """Whether float32 coordinates from one centre tell the rows apart: not with outliers far beyond the usual distance.
+    """Whether float32 coordinates from one centre tell neighbours apart: not with far outliers, nor in tight clusters.
 
     Compares the rounding bound of the preselection, for the corners of the sample's box, with the median squared distance
-    of a few pairs of rows.
+    of a few rows to the nearest of each other.
     """
+    few = X[:: max(1, len(X) // 24)][:24].astype(np.float64)
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
-        few = X[:64].astype(np.float64)
-        usual = np.median(np.square(few[1:] - few[:-1]).sum(axis=1)) if len(few) > 1 else 0.0
+        between = np.square(few[:, np.newaxis] - few).sum(axis=2)
+        np.fill_diagonal(between, np.inf)
         width = X.max(axis=0).astype(np.float64) - X.min(axis=0)
-        return bool(2.0**-24 * (X.shape[1] + 8) * np.square(width).sum() < 0.01 * usual)
+        bound = 2.0**-24 * (X.shape[1] + 8) * np.square(width).sum()
+    return bool(bound < 0.02 * np.median(between.min(axis=1)))

@@ -276,10 +276,11 @@ def test_wide_samples_in_one_leaf(name, dtype):
         np.testing.assert_allclose(found[1, 0].reshape(150, k), twin_query(Y, Y, k, same=True), rtol=1e-12)
 
 
-def test_outliers_are_not_packed_with_the_rest():
-    """One row far away would leave the float32 products without a digit for the others."""
+def test_outliers_and_tight_clusters_do_not_share_one_leaf():
+    """The float32 products would be left without a digit for the distances that matter."""
     X = np.random.default_rng(0).standard_normal((500, 40))
     assert arrangement(X).leaf == 512
     X[7] = 1e9
     assert arrangement(X).leaf < 500
+    assert arrangement(layout("clusters", 500, 40, np.random.default_rng(0))).leaf < 500
     assert arrangement(np.full((500, 40), 1e308) * np.where(np.arange(500) % 2, 1.0, -1.0)[:, None]).leaf < 500
