@@ -23,6 +23,8 @@ cdef extern from "fk_build.h" nogil:
         int *child
         int *first
         double *points
+        double *ordered64
+        float *ordered32
         float *near_points
         float *half_norm
         float *largest
@@ -64,6 +66,7 @@ cdef extern from "fk_count.h" nogil:
 
 cdef enum:
     CHUNK = 128  # queries of one piece of work: a multiple of the block of lanes
+    ORDERED = 256  # rows of a leaf in which neighbouring queries are worth bringing together
     ENOUGH = 1 << 17  # numbers in a sample that is worth building with threads
 
 
@@ -101,6 +104,10 @@ cdef class Tree:
         tree.boxes = self._doubles(n_nodes * 2 * d * FK_CHILDREN)
         tree.child, tree.first = self._integers(n_nodes * FK_CHILDREN), self._integers(n_nodes * (FK_CHILDREN + 1))
         if preselect:
+            if tree.rows64:
+                tree.ordered64 = self._doubles(n * d)
+            else:
+                tree.ordered32 = self._floats(n * d)
             tree.near_points, tree.half_norm = self._floats(n_leaves * leaf * d), self._floats(n_leaves * leaf)
             tree.largest, tree.factor = self._floats(n_leaves), self._doubles(n_leaves)
         else:
@@ -127,7 +134,8 @@ cdef class Tree:
         cdef int i, n_threads = self.n_threads if tree.n * tree.d >= ENOUGH else 1
         with nogil:
             if tree.n_nodes == 0:
-                fk_order_leaf(tree, &keys[0], 0, tree.n)
+                if tree.near_points == NULL or tree.leaf <= ORDERED:
+                    fk_order_leaf(tree, &keys[0], 0, tree.n)
                 fk_pack_leaf(tree, 0)
             else:
                 fk_share(tree, &keys[0], 0, 0, tree.n_leaves)

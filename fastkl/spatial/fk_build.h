@@ -126,7 +126,54 @@ FK_INLINE double fk_leaf_factor(const double *low, const double *high, ptrdiff_t
     return ldexp(1.0, exponent < -900 ? 900 : -exponent);
 }
 
+/* The rows of a leaf by position, its box, and its coordinates from the centre of the box in the leaf's unit. */
+FK_CLONES static void fk_pack_near(fk_tree *tree, ptrdiff_t leaf) {
+    ptrdiff_t d = tree->d, size = tree->leaf, start = leaf * size, n = fk_positions_end(tree, leaf + 1) - start;
+    double *low = tree->low + leaf * d, *high = tree->high + leaf * d, largest = 0.0;
+    float *points = tree->near_points + start * d;
+    for (ptrdiff_t j = 0; j < d; j++) low[j] = INFINITY, high[j] = -INFINITY;
+    for (ptrdiff_t i = 0; i < n; i++) {
+        ptrdiff_t row = tree->order[start + i], to = (start + i) * d;
+        if (tree->rows64) memcpy(tree->ordered64 + to, tree->rows64 + row * d, (size_t)d * sizeof(double));
+        else memcpy(tree->ordered32 + to, tree->rows32 + row * d, (size_t)d * sizeof(float));
+        FK_SIMD
+        for (ptrdiff_t j = 0; j < d; j++) {
+            double x = tree->rows64 ? tree->rows64[row * d + j] : (double)tree->rows32[row * d + j];
+            low[j] = x < low[j] ? x : low[j];
+            high[j] = x > high[j] ? x : high[j];
+        }
+    }
+    double factor = fk_leaf_factor(low, high, d);
+    for (ptrdiff_t i0 = 0; i0 < size; i0 += FK_LANES) {
+        double square[FK_LANES] = {0.0};
+        for (ptrdiff_t j = 0; j < d; j++) {
+            double x[FK_LANES], centre = 0.5 * low[j] + 0.5 * high[j];
+            for (ptrdiff_t l = 0; l < FK_LANES; l++) {
+                ptrdiff_t i = i0 + l < n ? i0 + l : n - 1, at = (start + i) * d + j;
+                x[l] = tree->rows64 ? tree->ordered64[at] : (double)tree->ordered32[at];
+            }
+            FK_SIMD
+            for (ptrdiff_t l = 0; l < FK_LANES; l++) {
+                double from_centre = (x[l] - centre) * factor;
+                points[j * size + i0 + l] = (float)from_centre;
+                square[l] += from_centre * from_centre;
+            }
+        }
+        for (ptrdiff_t l = 0; l < FK_LANES; l++) {
+            float half = (float)(0.5 * square[l]);
+            tree->half_norm[start + i0 + l] = i0 + l < n ? half : INFINITY;
+            largest = half > largest ? half : largest;
+        }
+    }
+    tree->largest[leaf] = (float)largest;
+    tree->factor[leaf] = factor;
+}
+
 static void fk_pack_leaf(fk_tree *tree, ptrdiff_t leaf) {
+    if (tree->near_points) {
+        fk_pack_near(tree, leaf);
+        return;
+    }
     ptrdiff_t d = tree->d, size = tree->leaf, start = leaf * size, n = fk_positions_end(tree, leaf + 1) - start;
     double *low = tree->low + leaf * d, *high = tree->high + leaf * d;
     const int32_t *order = tree->order + start;
@@ -136,27 +183,12 @@ static void fk_pack_leaf(fk_tree *tree, ptrdiff_t leaf) {
             double x = fk_coordinate(tree, order[i], j);
             least = x < least ? x : least;
             most = x > most ? x : most;
-            if (tree->points) tree->points[start * d + j * size + i] = x;
+            tree->points[start * d + j * size + i] = x;
         }
-        for (ptrdiff_t i = n; i < size && tree->points; i++) tree->points[start * d + j * size + i] = NAN;
+        for (ptrdiff_t i = n; i < size; i++) tree->points[start * d + j * size + i] = NAN;
         low[j] = least;
         high[j] = most;
     }
-    if (!tree->near_points) return;
-    double factor = fk_leaf_factor(low, high, d);
-    float largest = 0.0f;
-    for (ptrdiff_t i = 0; i < size; i++) {
-        double square = 0.0;
-        for (ptrdiff_t j = 0; j < d; j++) {
-            double x = i < n ? (fk_coordinate(tree, order[i], j) - (0.5 * low[j] + 0.5 * high[j])) * factor : 0.0;
-            tree->near_points[start * d + j * size + i] = (float)x;
-            square += x * x;
-        }
-        tree->half_norm[start + i] = i < n ? (float)(0.5 * square) : INFINITY;
-        largest = i < n && (float)(0.5 * square) > largest ? (float)(0.5 * square) : largest;
-    }
-    tree->largest[leaf] = largest;
-    tree->factor[leaf] = factor;
 }
 
 /* Puts the rows of the positions [start, middle) before those of [middle, end) along the widest column. */

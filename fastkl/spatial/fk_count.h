@@ -147,7 +147,7 @@ FK_INLINE void fk_count_preselected(const fk_count_job *job, fk_count_state *sta
     fk_thresholds(&state->view, reach, d, -1.0, inside);
     for (int t = 0; t < count; t += FK_TILE) {
         uint32_t passed[FK_TILE][FK_PASSES];
-        fk_brackets(state->view.x, lanes + t, tree->near_points + start * d, tree->half_norm + start, size, d, outside,
+        fk_brackets(state->view.x, count - t, lanes + t, tree->near_points + start * d, tree->half_norm + start, size, d, outside,
                     state->bracket, passed);
         for (int q = 0; q < FK_TILE && t + q < count; q++)
             for (ptrdiff_t i = 0; i < size; i += FK_TILE_ROWS)

@@ -105,24 +105,28 @@ FK_INLINE void fk_knn_verify(const fk_knn_job *job, fk_knn_state *state, ptrdiff
 }
 
 /* While a lane has no k neighbours yet: a threshold that the k largest brackets of the leaf pass, and with them every row that
- * may be among the k nearest. */
-FK_INLINE float fk_first_threshold(const float *bracket, ptrdiff_t n, ptrdiff_t own, ptrdiff_t k, double margin) {
-    float top[FK_CHAIN + 1];
+ * may be among the k nearest. The rows are dealt to as many groups as a pass has; k different groups have a bracket as large as
+ * the k-th largest of their maxima. */
+FK_INLINE float fk_first_threshold(const float *bracket, ptrdiff_t size, ptrdiff_t k, double margin) {
+    float most[FK_TILE_ROWS], kth = INFINITY;
     if (k > FK_CHAIN || !(margin < 0x1p60)) return -INFINITY;
-    for (ptrdiff_t j = 0; j < k; j++) top[j] = -INFINITY;
-    for (ptrdiff_t i0 = 0; i0 < n; i0 += FK_TILE_ROWS)
-        for (uint32_t passed = fk_passed(bracket + i0, top[k - 1]); passed; passed &= passed - 1) {
-            ptrdiff_t i = i0 + fk_lowest_bit(passed), j = k - 1;
-            if (i == own || !(bracket[i] > top[j])) continue;
-            for (; j > 0 && top[j - 1] < bracket[i]; j--) top[j] = top[j - 1];
-            top[j] = bracket[i];
-        }
-    return (float)(top[k - 1] - 2.001 * margin - fabs(top[k - 1]) * 0x1p-22);
+    for (int i = 0; i < FK_TILE_ROWS; i++) most[i] = -INFINITY;
+    for (ptrdiff_t i0 = 0; i0 < size; i0 += FK_TILE_ROWS)
+        FK_SIMD
+        for (int i = 0; i < FK_TILE_ROWS; i++) most[i] = bracket[i0 + i] > most[i] ? bracket[i0 + i] : most[i];
+    for (ptrdiff_t j = 0; j < k; j++) {  /* equal maxima leave together: the threshold only gets lower by that */
+        kth = -INFINITY;
+        FK_PRAGMA(omp simd reduction(max : kth))
+        for (int i = 0; i < FK_TILE_ROWS; i++) kth = most[i] > kth ? most[i] : kth;
+        FK_SIMD
+        for (int i = 0; i < FK_TILE_ROWS; i++) most[i] = most[i] < kth ? most[i] : -INFINITY;
+    }
+    return (float)(kth - 2.001 * margin - fabs(kth) * 0x1p-22);
 }
 
 FK_INLINE void fk_knn_preselected(const fk_knn_job *job, fk_knn_state *state, ptrdiff_t leaf, ptrdiff_t d) {
     const fk_tree *tree = job->tree;
-    ptrdiff_t size = tree->leaf, start = leaf * size, n = fk_positions_end(tree, leaf + 1) - start;
+    ptrdiff_t size = tree->leaf, start = leaf * size;
     int lanes[FK_LANES + FK_TILE], count = fk_active(tree, &state->block, leaf, d, 1.0, state->limit, lanes);
     float threshold[FK_LANES];
     if (count == 0) return;
@@ -131,15 +135,14 @@ FK_INLINE void fk_knn_preselected(const fk_knn_job *job, fk_knn_state *state, pt
     for (int q = 0; q < FK_TILE; q++) lanes[count + q] = lanes[count - 1];
     for (int t = 0; t < count; t += FK_TILE) {
         uint32_t passed[FK_TILE][FK_PASSES];
-        fk_brackets(state->view.x, lanes + t, tree->near_points + start * d, tree->half_norm + start, size, d, threshold,
-                    state->bracket, passed);
+        fk_brackets(state->view.x, count - t, lanes + t, tree->near_points + start * d, tree->half_norm + start, size, d,
+                    threshold, state->bracket, passed);
         for (int q = 0; q < FK_TILE && t + q < count; q++) {
             int lane = lanes[t + q], first = state->limit[lane] == INFINITY;
-            const float *bracket = state->bracket + q * size;
-            float least = 0.0f;
-            if (first)
-                least = fk_first_threshold(bracket, n, job->self ? state->block.position[lane] - start : -1, job->k,
-                                           state->view.margin[lane]);
+            ptrdiff_t own = job->self ? state->block.position[lane] - start : -1;
+            float *bracket = state->bracket + q * size, least = 0.0f;
+            if (first && own >= 0 && own < size) bracket[own] = -INFINITY;
+            if (first) least = fk_first_threshold(bracket, size, job->k, state->view.margin[lane]);
             for (ptrdiff_t i = 0; i < size; i += FK_TILE_ROWS)
                 fk_knn_verify(job, state, start + i, lane,
                               first ? fk_passed(bracket + i, least) : passed[q][i / FK_TILE_ROWS], d);
@@ -208,7 +211,8 @@ FK_INLINE int fk_knn_range(const fk_knn_job *job, const int32_t *positions, ptrd
                            int preselect, double scale) {
     fk_knn_state state;
     ptrdiff_t size = job->tree->leaf, rows = job->tree->d;
-    size_t doubles = (size_t)(rows * (2 * FK_LANES + 2) + (job->k + 1) * FK_LANES + (job->tree->points ? 0 : rows * size));
+    size_t doubles = (size_t)(rows * (2 * FK_LANES + 2) + (job->k + 1) * FK_LANES +
+                              (preselect || job->tree->points ? 0 : rows * size));
     double *memory = malloc(doubles * sizeof(double) + (size_t)(rows * FK_LANES + FK_TILE * size) * sizeof(float));
     if (!memory) return 1;
     state.block.x = memory;

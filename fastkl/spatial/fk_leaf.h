@@ -18,7 +18,7 @@
 #define FK_FEW 8                     /* with so many lanes left in a leaf, or less, each goes alone */
 #define FK_TILE 4                    /* queries of one pass over the leaf */
 #define FK_TILE_ROWS 32              /* rows of one pass, a bit for each: leaves for preselection hold a multiple of it */
-#define FK_PASSES 8                  /* passes over a leaf at most */
+#define FK_PASSES 32                 /* passes over a leaf at most */
 
 /* Squared distances of FK_LANES points, with columns `step` apart, to one point, with columns `stride` apart. */
 FK_INLINE void fk_direct(const double *x, ptrdiff_t step, const double *y, ptrdiff_t stride, ptrdiff_t d, double scale,
@@ -70,14 +70,13 @@ FK_INLINE const double *fk_leaf_points(const fk_tree *tree, ptrdiff_t leaf, doub
 
 /* The same squared distance for one pair, by rows. */
 FK_INLINE double fk_exact(const fk_tree *tree, ptrdiff_t position, const double *x, ptrdiff_t d) {
-    ptrdiff_t at = tree->order[position] * d;
     double sum = 0.0;
-    if (tree->rows64) {
-        const double *y = tree->rows64 + at;
+    if (tree->ordered64) {
+        const double *y = tree->ordered64 + position * d;
         FK_SIMD_SUM(sum)
         for (ptrdiff_t j = 0; j < d; j++) sum += (x[j] - y[j]) * (x[j] - y[j]);
     } else {
-        const float *y = tree->rows32 + at;
+        const float *y = tree->ordered32 + position * d;
         FK_SIMD_SUM(sum)
         for (ptrdiff_t j = 0; j < d; j++) sum += (x[j] - (double)y[j]) * (x[j] - (double)y[j]);
     }
@@ -142,36 +141,39 @@ FK_INLINE int fk_lowest_bit(uint32_t bits) {
     return index[((bits & (0u - bits)) * 0x077cb531u) >> 27];
 }
 
-/* Brackets x.y - |y|^2 / 2 of four lanes with all rows of a leaf: out (FK_TILE, size). Bit i of passed[q][c] says that the i-th
- * row of the c-th pass is not below the lane's threshold. */
-FK_INLINE void fk_tile(const float *x, const int *lanes, const float *y, const float *half_norm, ptrdiff_t size, ptrdiff_t d,
-                       const float *threshold, float *FK_RESTRICT out, uint32_t (*FK_RESTRICT passed)[FK_PASSES]) {
+/* Brackets x.y - |y|^2 / 2 of a few lanes with all rows of a leaf: out (FK_TILE, size). Bit i of passed[q][c] says that the
+ * i-th row of the c-th pass is not below the lane's threshold. */
+FK_INLINE void fk_tile(const float *x, int queries, const int *lanes, const float *y, const float *half_norm, ptrdiff_t size,
+                       ptrdiff_t d, const float *threshold, float *FK_RESTRICT out, uint32_t (*FK_RESTRICT passed)[FK_PASSES]) {
     for (ptrdiff_t i0 = 0; i0 < size; i0 += FK_TILE_ROWS) {
         float sum[FK_TILE][FK_TILE_ROWS];
-        for (int q = 0; q < FK_TILE; q++)
+        for (int q = 0; q < queries; q++)
             for (int i = 0; i < FK_TILE_ROWS; i++) sum[q][i] = -half_norm[i0 + i];
         for (ptrdiff_t j = 0; j < d; j++) {
             const float *yj = y + j * size + i0;
-            for (int q = 0; q < FK_TILE; q++) {
+            for (int q = 0; q < queries; q++) {
                 float xj = x[j * FK_LANES + lanes[q]];
                 FK_SIMD
                 for (int i = 0; i < FK_TILE_ROWS; i++) sum[q][i] += xj * yj[i];
             }
         }
-        for (int q = 0; q < FK_TILE; q++) {
+        for (int q = 0; q < queries; q++) {
             passed[q][i0 / FK_TILE_ROWS] = fk_passed(sum[q], threshold[lanes[q]]);
             for (int i = 0; i < FK_TILE_ROWS; i++) out[q * size + i0 + i] = sum[q][i];
         }
     }
 }
 
-/* A function of its own, so that all sums stay in registers. */
-FK_CLONES static void fk_brackets(const float *x, const int *lanes, const float *y, const float *half_norm, ptrdiff_t size,
-                                  ptrdiff_t d, const float *threshold, float *FK_RESTRICT out,
+/* A function of its own, so that all sums stay in registers. The last `count` lanes of a leaf may be less than a tile. */
+FK_CLONES static void fk_brackets(const float *x, int count, const int *lanes, const float *y, const float *half_norm,
+                                  ptrdiff_t size, ptrdiff_t d, const float *threshold, float *FK_RESTRICT out,
                                   uint32_t (*FK_RESTRICT passed)[FK_PASSES]) {
-    if (d == 8) fk_tile(x, lanes, y, half_norm, size, 8, threshold, out, passed);
-    else if (d == 10) fk_tile(x, lanes, y, half_norm, size, 10, threshold, out, passed);
-    else fk_tile(x, lanes, y, half_norm, size, d, threshold, out, passed);
+    if (d == 8 && count <= 2) fk_tile(x, 2, lanes, y, half_norm, size, 8, threshold, out, passed);
+    else if (d == 8) fk_tile(x, FK_TILE, lanes, y, half_norm, size, 8, threshold, out, passed);
+    else if (d == 10 && count <= 2) fk_tile(x, 2, lanes, y, half_norm, size, 10, threshold, out, passed);
+    else if (d == 10) fk_tile(x, FK_TILE, lanes, y, half_norm, size, 10, threshold, out, passed);
+    else if (count <= 2) fk_tile(x, 2, lanes, y, half_norm, size, d, threshold, out, passed);
+    else fk_tile(x, FK_TILE, lanes, y, half_norm, size, d, threshold, out, passed);
 }
 
 #endif

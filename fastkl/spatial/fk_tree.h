@@ -31,6 +31,8 @@ typedef struct {
     double *boxes;                   /* (n_nodes, 2, d, FK_CHILDREN): low and high ends of the boxes of the children */
     int32_t *child, *first;          /* (n_nodes, FK_CHILDREN), (n_nodes, FK_CHILDREN + 1): their nodes, their first leaves */
     double *points;                  /* (n_leaves, d, leaf): coordinates, NaN after the last row; or NULL */
+    double *ordered64;               /* (n, d): the rows by position, for preselection: one of the two, or neither */
+    float *ordered32;
     float *near_points;              /* (n_leaves, d, leaf): coordinates from the leaf's centre in its unit; or NULL */
     float *half_norm;                /* (n_leaves, leaf): half their squared lengths, infinite after the last row */
     float *largest;                  /* (n_leaves): the largest of them */
@@ -69,7 +71,8 @@ FK_INLINE void fk_load_block(const fk_tree *queries, const int32_t *positions, p
         if (packed) continue;
         ptrdiff_t row = queries->order[block->position[l]];
         double *x = block->rows + l * d;
-        if (queries->rows64) memcpy(x, queries->rows64 + row * d, (size_t)d * sizeof(double));
+        if (queries->ordered64) memcpy(x, queries->ordered64 + block->position[l] * d, (size_t)d * sizeof(double));
+        else if (queries->rows64) memcpy(x, queries->rows64 + row * d, (size_t)d * sizeof(double));
         else
             for (ptrdiff_t j = 0; j < d; j++) x[j] = (double)queries->rows32[row * d + j];
     }

@@ -62,7 +62,7 @@ class NeighborIndex:
         if self.X.shape[1] == 1:
             self._line = Line(self.X, self.n_threads)
         else:
-            leaf, preselect = arrangement(self.X.shape[1])
+            leaf, preselect = arrangement(self.X)
             self._tree = Tree(self.X, leaf, preselect, self.n_threads)
 
     def __len__(self) -> int:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from fastkl.spatial import NeighborIndex
 from fastkl.spatial._tree import Tree
+from fastkl.spatial.policy import arrangement
 
 SLACK = 1 + 1e-12
 COLUMNS = [1, 2, 3, 4, 5, 6, 7, 8, 10, 16, 33, 64]
@@ -243,9 +244,9 @@ def test_errors_say_what_was_found():
         NeighborIndex(X)
 
 
-@pytest.mark.parametrize("leaf", [32, 64])
+@pytest.mark.parametrize("leaf", [32, 64, 704])
 @pytest.mark.parametrize("preselect", [False, True])
-@pytest.mark.parametrize("d", [2, 3, 4, 5, 6, 12])
+@pytest.mark.parametrize("d", [2, 3, 4, 5, 6, 8, 10, 12, 33])
 def test_every_arrangement_in_every_dimension(leaf, preselect, d):
     """The policy must only ever change the speed."""
     rng = np.random.default_rng(d)
@@ -256,3 +257,30 @@ def test_every_arrangement_in_every_dimension(leaf, preselect, d):
     np.testing.assert_allclose(found.reshape(300, k), twin_query(X, Y, k), rtol=1e-13)
     tree.ball(queries, found[k - 1 :: k].copy(), False, False, 1.0, None, None, count, None)
     assert np.all(count == k)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_wide_samples_in_one_leaf(name, dtype):
+    """As one leaf, whatever the policy would do with such rows: equal for any number of threads, and to the slow twin."""
+    rng = np.random.default_rng(3)
+    X, Y = (layout(name, n, 30, rng).astype(dtype) for n in (333, 150))
+    trees = [(Tree(X, 352, True, threads), Tree(Y, 160, True, threads)) for threads in (1, 3)]
+    for k in (1, 5, 12, 13):
+        found = np.empty((2, 2, 150 * k))
+        for i, (tree, queries) in enumerate(trees):
+            tree.nearest(queries, k, False, False, False, 1.0, None, found[0, i])
+            queries.nearest(queries, k, True, False, False, 1.0, None, found[1, i])
+        np.testing.assert_array_equal(found[:, 0], found[:, 1])
+        np.testing.assert_allclose(found[0, 0].reshape(150, k), twin_query(X, Y, k), rtol=1e-12)
+        np.testing.assert_allclose(found[1, 0].reshape(150, k), twin_query(Y, Y, k, same=True), rtol=1e-12)
+
+
+def test_outliers_and_tight_clusters_do_not_share_one_leaf():
+    """The float32 products would be left without a digit for the distances that matter."""
+    X = np.random.default_rng(0).standard_normal((500, 40))
+    assert arrangement(X).leaf == 512
+    X[7] = 1e9
+    assert arrangement(X).leaf < 500
+    assert arrangement(layout("clusters", 500, 40, np.random.default_rng(0))).leaf < 500
+    assert arrangement(np.full((500, 40), 1e308) * np.where(np.arange(500) % 2, 1.0, -1.0)[:, None]).leaf < 500
