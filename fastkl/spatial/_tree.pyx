@@ -70,6 +70,13 @@ cdef enum:
     ENOUGH = 1 << 17  # numbers in a sample that is worth building with threads
 
 
+cdef bint worth_threads(const fk_tree *queries, const fk_tree *tree) noexcept nogil:
+    """Whether the search takes more than a few milliseconds: below that, waking threads on a busy machine costs more."""
+    if tree.n_leaves == 1:
+        return <double> queries.n * tree.n * tree.d > 2e8
+    return queries.n * (tree.d + 2) > 20000
+
+
 cdef class Tree:
     """A balanced kd-tree over the rows of ``X`` with leaves of ``leaf`` rows.
 
@@ -154,6 +161,7 @@ cdef class Tree:
         cdef const int *listed = NULL
         cdef Py_ssize_t n = queries.tree.n, c, n_chunks
         cdef int failed = 0, n_threads = self.n_threads
+        cdef bint in_threads = n_threads > 1 and worth_threads(&queries.tree, &self.tree)
         if positions is not None:
             n = positions.shape[0]
             if n == 0:
@@ -163,7 +171,7 @@ cdef class Tree:
         job.only_last, job.in_order, job.scale, job.out = only_last, in_order, scale, &out[0]
         n_chunks = (n + CHUNK - 1) // CHUNK
         with nogil:
-            for c in prange(n_chunks, schedule="dynamic", num_threads=n_threads, use_threads_if=n_threads > 1):
+            for c in prange(n_chunks, schedule="dynamic", num_threads=n_threads, use_threads_if=in_threads):
                 failed += fk_knn(&job, listed, c * CHUNK, min(n, (c + 1) * CHUNK))
         if failed:
             raise MemoryError(f"No memory for the lists of the {k} nearest rows.")
@@ -178,6 +186,7 @@ cdef class Tree:
         cdef double[::1] ordered, nodes
         cdef Py_ssize_t n = queries.tree.n, c, n_chunks
         cdef int failed = 0, n_threads = self.n_threads
+        cdef bint in_threads = n_threads > 1 and worth_threads(&queries.tree, &self.tree)
         if positions is not None:
             n = positions.shape[0]
             if n == 0:
@@ -195,7 +204,7 @@ cdef class Tree:
             job.weight, job.total, job.sum = &ordered[0], &nodes[0], &total[0]
         n_chunks = (n + CHUNK - 1) // CHUNK
         with nogil:
-            for c in prange(n_chunks, schedule="dynamic", num_threads=n_threads, use_threads_if=n_threads > 1):
+            for c in prange(n_chunks, schedule="dynamic", num_threads=n_threads, use_threads_if=in_threads):
                 failed += fk_count(&job, listed, c * CHUNK, min(n, (c + 1) * CHUNK))
         if failed:
             raise MemoryError("No memory for a block of queries.")
