@@ -1,0 +1,5 @@
+"""Where the rows are: arrays in memory, batches on disk, Dask collections; two operations: sum over the rows, map over the rows."""
+
+from fastkl.rows.source import Block, Source
+
+__all__ = ["Block", "Source"]
