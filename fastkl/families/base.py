@@ -3,12 +3,16 @@
 A family turns rows into sums, sums into parameters, and parameters into log-densities. It knows no estimator. Parameters given to
 its constructor are held fixed. Rows arrive validated (two-dimensional, finite, positive weights); what remains to be checked here
 is what only the family knows: its support, its parameters, and whether a maximum exists.
+
+A fit sees ``AnyRows``: rows in memory, or rows that are read block by block as often as they are passed over. It looks at values
+only in functions of one block, handed to ``total``, and on ``sample``, so that the same lines serve both.
 """
 
-from collections.abc import Mapping, Sequence
+import operator
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,6 +23,43 @@ from fastkl.exceptions import SupportError
 Floats = NDArray[np.float64]
 Params = dict[str, Any]
 Statistics = dict[str, Any]
+T = TypeVar("T")
+
+
+class AnyRows(Protocol):
+    """Validated rows to pass over: in memory (``Rows``), or in blocks of ``Rows`` read anew for every pass."""
+
+    @property
+    def n_threads(self) -> int:
+        """Threads to use."""
+
+    @property
+    def names(self) -> Sequence[str] | None:
+        """Column names."""
+
+    @property
+    def n_columns(self) -> int:
+        """Columns of a row."""
+
+    @property
+    def total_weight(self) -> float:
+        """Sum of the weights: the number of rows without weights."""
+
+    def column(self, column: int) -> str:
+        """The column in words."""
+
+    def total(self, function: Callable[..., T], *args: Any, merge: Callable[[T, T], T] = operator.add) -> T:
+        """``function(block, *args)`` of all blocks, each a ``Rows``, merged in their order: one pass.
+
+        All that is passed can be pickled, and so can what the function returns: blocks may be summed in other processes. What
+        the function raises is raised for the first block for which it does.
+        """
+
+    def sample(self, size: int) -> "Rows":
+        """Evenly spaced rows in memory, ``size`` of them up to four times as many; all rows where these are not more.
+
+        A repeated call gives the same rows and is no further pass.
+        """
 
 
 @dataclass(frozen=True)
@@ -36,7 +77,11 @@ class Rows:
     names : sequence of str or None
         Column names.
     index : ndarray of shape (n,) or None
-        Row numbers in the caller's data, where rows of weight 0 were left out.
+        Numbers of these rows in the caller's data, less ``first_row``, where rows were left out.
+    first_row : int
+        Number of the first row in the caller's data, where these rows are a block of them.
+    batch : int or None
+        Number of that block.
     """
 
     X: NDArray[Any]
@@ -44,6 +89,13 @@ class Rows:
     n_threads: int = 1
     names: Sequence[str] | None = None
     index: NDArray[np.intp] | None = None
+    first_row: int = 0
+    batch: int | None = None
+
+    @property
+    def n_columns(self) -> int:
+        """Columns of a row."""
+        return int(self.X.shape[1])
 
     @cached_property
     def total_weight(self) -> float:
@@ -56,7 +108,23 @@ class Rows:
 
     def place(self, row: int, column: int) -> str:
         """The place of a value in words, counted from 0 in the caller's data."""
-        return f"row {row if self.index is None else int(self.index[row])}, {self.column(column)}"
+        number = self.first_row + (row if self.index is None else int(self.index[row]))
+        batch = "" if self.batch is None else f" (batch {self.batch})"
+        return f"row {number}{batch}, {self.column(column)}"
+
+    def total(self, function: Callable[..., T], *args: Any, merge: Callable[[T, T], T] = operator.add) -> T:
+        """``function(rows, *args)``: rows in memory are one block."""
+        return function(self, *args)
+
+    def sample(self, size: int) -> "Rows":
+        """Every k-th row, with k the number of rows over ``size``; the rows themselves if k is below 4."""
+        step = len(self.X) // size
+        if step < 4:
+            return self
+        weights = None if self.weights is None else np.ascontiguousarray(self.weights[::step])
+        index = np.arange(0, len(self.X), step) if self.index is None else self.index[::step]
+        X = np.ascontiguousarray(self.X[::step])
+        return Rows(X, weights, self.n_threads, self.names, index, self.first_row, self.batch)
 
 
 @dataclass(frozen=True)
@@ -113,14 +181,14 @@ class Family(BaseEstimator):
         """Sum of the weights behind the statistics."""
         return float(np.ravel(statistics["weight"])[0])
 
-    def fit(self, rows: Rows, tol: float, max_iter: int) -> tuple[Fit, Statistics]:
+    def fit(self, rows: AnyRows, tol: float, max_iter: int) -> tuple[Fit, Statistics]:
         """The maximum of the likelihood, and what the standard errors need.
 
         With sufficient statistics those are they. A family without (``has_statistics`` False) iterates over the rows, at most
         ``max_iter`` times, until the remaining gain is below ``tol`` per unit of weight, and returns at least the ``"weight"``
         and the observed ``"information"`` at the maximum.
         """
-        statistics = self.statistics(rows)
+        statistics = rows.total(self.statistics, merge=self.merge_statistics)
         return self.solve(statistics), statistics
 
     # -- sums to parameters ------------------------------------------------------------------------------------------------

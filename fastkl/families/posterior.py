@@ -12,7 +12,7 @@ import numpy as np
 from scipy.optimize import minimize
 
 from fastkl.exceptions import DegenerateDataError
-from fastkl.families.base import Family, Fit, Floats, Params, Rows, Statistics
+from fastkl.families.base import AnyRows, Family, Fit, Floats, Params, Statistics
 from fastkl.families.coordinates import Chart, chart_at, inside
 from fastkl.families.curvature import hessian, jacobian
 from fastkl.families.priors import Prior, PriorLike
@@ -21,13 +21,15 @@ CERTIFICATE = 1e-8  # gradient in nats per unit of weight and coordinate
 NEWTON_SIZE = 200  # beyond, second derivatives by differences cost more than they bring
 
 
-def fit_rows(family: Family, prior: PriorLike | None, rows: Rows, tol: float, max_iter: int) -> tuple[Fit, Statistics]:
+def fit_rows(
+    family: Family, prior: PriorLike | None, rows: AnyRows, tol: float, max_iter: int
+) -> tuple[Fit, Statistics]:
     """The maximum on rows, with the prior that took part (None where it is flat), and the statistics.
 
     For a family without sufficient statistics the curvature of the posterior, which needs the rows, is among the statistics.
     """
     if prior is not None and family.has_statistics:
-        statistics = family.statistics(rows)
+        statistics = rows.total(family.statistics, merge=family.merge_statistics)
         return fit_statistics(family, prior, statistics), statistics
     fit, statistics = family.fit(rows, tol, max_iter)
     bound = None if prior is None else _bound(prior, family, fit.params)
@@ -35,9 +37,12 @@ def fit_rows(family: Family, prior: PriorLike | None, rows: Rows, tol: float, ma
         return fit, statistics
 
     def gradient(params: Params) -> Params:
-        return family.gradient(rows, params)
+        return rows.total(family.gradient, params, merge=_sum)
 
-    best = _search(family, bound, lambda params: family.log_likelihood(rows, params), gradient, fit, rows.total_weight)
+    def log_likelihood(params: Params) -> float:
+        return rows.total(family.log_likelihood, params)
+
+    best = _search(family, bound, log_likelihood, gradient, fit, rows.total_weight)
     return best, {**statistics, "curvature": posterior_curvature(family, bound, gradient, best.params)}
 
 
