@@ -6,13 +6,25 @@ many threads take part. Blocks of a source are the same in every pass.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeVar
+from functools import partial
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastkl.exceptions import SourceError
+from fastkl.rows.columns import ALL, Choice, as_batch
+from fastkl.rows.in_order import in_order
+from fastkl.rows.progress import Progress
+from fastkl.rows.weights import Weights
+
 T = TypeVar("T")
+BLOCK_BYTES = (
+    4 << 20
+)  # of values: large against the cost of a call, small against the cache that the kernel then reads from
+WIDE_ROWS, WIDE_BYTES = 2048, 32 << 20
 
 
 @dataclass(frozen=True)
@@ -22,61 +34,171 @@ class Block:
     Parameters
     ----------
     X : ndarray of shape (b, d)
-        The rows, C-contiguous; valid until the next block is asked for.
+        The rows, C-contiguous; valid while the function that they are handed to runs.
     weights : ndarray of shape (b,) or None
         Their weights as found; None stands for ones.
     first_row : int
         Number of the first row in the source, from 0.
     number : int
         Number of the block in the source, from 0.
+    index : ndarray of shape (b,) or None
+        Numbers of the rows less ``first_row``, where they do not follow each other (a sample).
     """
 
     X: NDArray[Any]
     weights: NDArray[Any] | None
     first_row: int
     number: int
+    index: NDArray[np.intp] | None = None
 
 
 class Source(ABC):
-    """Rows that can be read block by block; a subclass says how."""
+    """Rows that can be read block by block; a subclass says how.
 
-    repeatable: ClassVar[bool] = True  # whether a second pass is possible
+    A subclass sets ``names``, ``n_columns`` and ``n_rows`` where they are known, and is to call ``learn_columns`` where they are
+    only known from the first rows.
+    """
+
+    repeatable: bool = True  # whether a second pass is possible
     names: Sequence[str] | None = None
+    n_columns: int | None = None
     n_rows: int | None = None  # where it is known before a pass
+    progress: Progress | None = None  # who hears of it
+    independent: bool = True  # whether a block stays valid while further ones are read
+    n_threads: int = 1  # blocks worked on at the same time, where they are independent
 
     @abstractmethod
     def blocks(self) -> Iterator[Block]:
         """One pass over the rows."""
 
+    def learn_columns(self) -> None:
+        """Look at the first rows where ``n_columns`` and ``names`` are not known before; this is no pass."""
+        if self.n_columns is None:
+            with closing(self.blocks()) as blocks:  # type: ignore[type-var]
+                self.n_columns = next(iter(blocks)).X.shape[1]
+
+    def select(self, columns: Sequence[Any]) -> None:
+        """Read only these columns from now on, in this order, unless the user has chosen some; for sources with names."""
+        raise NotImplementedError
+
     def sum(self, function: Callable[[Block], T], merge: Callable[[T, T], T]) -> T:
         """``function(block)`` of all blocks, merged in their order; both arguments can be pickled."""
         total: T | None = None
-        for block in self.blocks():
-            part = function(block)
+        for _, part in self._results(function):
             total = part if total is None else merge(total, part)
         if total is None:
-            raise ValueError("The source holds no rows.")
+            raise SourceError("The source holds no rows.")
         return total
 
     def map(self, function: Callable[[Block], NDArray[Any]], write: Callable[[Block, NDArray[Any]], None]) -> None:
-        """Hand ``function(block)`` of every block, in order, to ``write``."""
+        """Hand ``function(block)`` of every block, in order, to ``write``, for which the block's values are no longer valid."""
+        for block, values in self._results(function):
+            write(block, values)
+
+    def passing(self) -> Iterator[Block]:
+        """One pass over the blocks, in this thread."""
+        for block, _ in self._told(_alone(self.blocks(), _nothing)):
+            yield block
+
+    def parts(self) -> Iterator[Callable[[], Block]]:
+        """The blocks of a pass as functions that read them, called once each in any thread."""
         for block in self.blocks():
-            write(block, function(block))
+            yield partial(_itself, block)
+
+    def _results(self, function: Callable[[Block], T]) -> Iterator[tuple[Block, T]]:
+        if self.n_threads > 1 and self.independent:
+            tasks = (partial(_read_and_run, part, function) for part in self.parts())
+            return self._told(in_order(tasks, self.n_threads))
+        return self._told(_alone(self.blocks(), function))
+
+    def _told(self, results: Iterator[tuple[Block, T]]) -> Iterator[tuple[Block, T]]:
+        """One pass that tells ``progress`` of the rows that are done, and makes sure that all passes have the same rows."""
+        done = 0
+        if self.progress is not None:
+            self.progress.begin(self.n_rows)
+        with closing(results):  # type: ignore[type-var]
+            for block, result in results:
+                yield block, result
+                done += len(block.X)
+                if self.progress is not None:
+                    self.progress.advance(len(block.X))
+        if self.n_rows is not None and done != self.n_rows:
+            raise SourceError(
+                f"This pass over the source found {done} rows, {self.n_rows} were expected: the source has changed, or its "
+                "iter() does not start anew. Pass a source that gives the same rows every time."
+            )
+        self.n_rows = done
 
     def sample(self, size: int) -> Block:
-        """About ``size`` rows, evenly spaced, with their weights: what an iteration starts from."""
-        raise NotImplementedError
+        """Evenly spaced rows of positive weight, ``size`` of them up to four times as many; all rows where these are not more.
+
+        One pass. Where the number of rows is not known before, the spacing doubles whenever there are too many.
+        """
+        step, seen = 1, 0
+        values: list[NDArray[Any]] = []
+        weights: list[NDArray[Any]] = []
+        numbers: list[NDArray[np.intp]] = []
+        for block in self.passing():
+            if block.first_row == 0 and block.weights is None and self.n_rows is not None and self.n_rows >= 4 * size:
+                step = self.n_rows // size
+            kept = np.arange(len(block.X)) if block.weights is None else np.flatnonzero(block.weights)
+            at = kept[-seen % step :: step]
+            seen += len(kept)
+            values.append(block.X[at].copy())
+            numbers.append(block.first_row + at)
+            if block.weights is not None:
+                weights.append(block.weights[at].astype(np.float64))
+            while sum(map(len, values)) > 4 * size:
+                step *= 2
+                values, weights, numbers = _thinned(values), _thinned(weights), _thinned(numbers)
+        if not values:
+            raise SourceError("The source holds no rows.")
+        X = np.ascontiguousarray(np.concatenate(values))
+        return Block(X, np.concatenate(weights) if weights else None, 0, 0, np.concatenate(numbers))
+
+
+def _itself(block: Block) -> Block:
+    return block
+
+
+def _nothing(block: Block) -> None:
+    return None
+
+
+def _read_and_run(part: Callable[[], Block], function: Callable[[Block], T]) -> tuple[Block, T]:
+    block = part()
+    return block, function(block)
+
+
+def _alone(blocks: Iterator[Block], function: Callable[[Block], T]) -> Iterator[tuple[Block, T]]:
+    """The results in this thread, one after the other."""
+    with closing(blocks):  # type: ignore[type-var]
+        for block in blocks:
+            yield block, function(block)
+
+
+def _thinned(parts: list[NDArray[Any]]) -> list[NDArray[Any]]:
+    """Every second of all entries."""
+    return [np.concatenate(parts)[::2]] if parts else []
 
 
 class ArraySource(Source):
-    """Rows of an array in memory (or memory-mapped), in blocks of ``block_rows``."""
+    """Rows of an array in memory (or memory-mapped), in blocks of ``block_rows``, brought to the form of a block one by one."""
 
-    def __init__(self, X: NDArray[Any], weights: NDArray[Any] | None = None, block_rows: int = 65536):
-        self.X, self.weights, self.block_rows = X, weights, block_rows
-        self.n_rows = len(X)
+    def __init__(self, X: Any, weights: Any = None, block_rows: int | None = None, choice: Choice = ALL):
+        self.X, self.choice = X, choice
+        self.weights = weights if weights is None or isinstance(weights, Weights) else Weights(weights)
+        self.n_rows, self.n_columns = len(X), as_batch(X[:0], choice, "The array").X.shape[1]
+        self.block_rows = block_rows or default_rows(X.shape[1] * X.dtype.itemsize)
 
     def blocks(self) -> Iterator[Block]:
         for number, first in enumerate(range(0, len(self.X), self.block_rows)):
-            part = slice(first, first + self.block_rows)
-            weights = None if self.weights is None else self.weights[part]
-            yield Block(np.ascontiguousarray(self.X[part]), weights, first, number)
+            batch = as_batch(self.X[first : first + self.block_rows], self.choice, f"Block {number} of the array")
+            weights = None if self.weights is None else self.weights.part(first, len(batch.X))
+            yield Block(np.ascontiguousarray(batch.X), weights, first, number)
+
+
+def default_rows(row_bytes: int) -> int:
+    """Rows of a block: a few megabytes, or more where the columns are so many that their sums would cost more than the rows."""
+    row_bytes = max(1, row_bytes)
+    return max(1, BLOCK_BYTES // row_bytes, min(WIDE_ROWS, WIDE_BYTES // row_bytes))
