@@ -5,7 +5,14 @@ The one warning is a ``UserWarning``.
 
 from collections.abc import Sequence
 
-__all__ = ["DegenerateDataError", "ModelFileError", "SharedRowsWarning", "SupportError", "UnknownFamilyError"]
+__all__ = [
+    "DegenerateDataError",
+    "ModelFileError",
+    "SharedRowsWarning",
+    "SourceError",
+    "SupportError",
+    "UnknownFamilyError",
+]
 
 
 class SupportError(ValueError):
@@ -41,6 +48,10 @@ class UnknownFamilyError(ValueError):
 
 class ModelFileError(ValueError):
     """The file is damaged, foreign, or from a version that this one cannot read."""
+
+
+class SourceError(ValueError):
+    """A source of rows cannot be read as rows: a damaged file, other columns or types, batches that do not agree."""
 
 
 class SharedRowsWarning(UserWarning):

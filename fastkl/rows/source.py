@@ -29,12 +29,18 @@ class Block:
         Number of the first row in the source, from 0.
     number : int
         Number of the block in the source, from 0.
+    index : ndarray of shape (b,) or None
+        Numbers of the rows less ``first_row``, where they do not follow each other (a sample).
+    n_threads : int or None
+        Threads for what is done with it, where the source has to say: a Dask worker has several tasks at a time.
     """
 
     X: NDArray[Any]
     weights: NDArray[Any] | None
     first_row: int
     number: int
+    index: NDArray[np.intp] | None = None
+    n_threads: int | None = None
 
 
 class Source(ABC):
@@ -42,7 +48,9 @@ class Source(ABC):
 
     repeatable: ClassVar[bool] = True  # whether a second pass is possible
     names: Sequence[str] | None = None
+    n_columns: int | None = None
     n_rows: int | None = None  # where it is known before a pass
+    progress: Any = None  # who hears of it
 
     @abstractmethod
     def blocks(self) -> Iterator[Block]:

@@ -1,0 +1,373 @@
+"""Rows of a Dask array or data frame: a pass is one graph of tasks, in which only partial results travel.
+
+Every partition is a task, or two where it has to be read first: the function on its blocks, merged from the first block to the
+last. The partial results of ``FAN_IN`` neighbouring partitions are merged by one task, and theirs again, up to one result. Which
+partial results meet, and in which order, follows from the partitions alone; so a pass gives the same whatever the number of
+workers, whoever finishes first, and whether a task was repeated because its worker was lost.
+
+A pass costs about max(reading, computing / cores) + depth * latency, with depth = 1 + log(partitions) / log(``FAN_IN``).
+"""
+
+import operator
+import os
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastkl.exceptions import SourceError
+from fastkl.rows import dask_tasks
+from fastkl.rows.dask_schedulers import compute, current_client, threads_of_local_tasks
+from fastkl.rows.dask_tasks import Part, Work
+from fastkl.rows.source import Block, Source
+
+T = TypeVar("T")
+
+FAN_IN = 16  # partial results that one task merges
+BLOCK_BYTES = 1 << 24  # of values; a multiple of 4096 rows, so that the kernels' own blocks are full
+EMBEDDED_BYTES = 8192  # a larger function is sent once to every worker, not once with every task
+
+
+class DaskSource(Source):
+    """Rows of a Dask collection, partition by partition.
+
+    Parameters
+    ----------
+    collection : dask.array.Array of shape (n, d) or dask.dataframe.DataFrame
+        Nothing is computed. Chunks of columns are joined; the number of rows of a partition need not be known. Unless the
+        collection is persisted, every pass computes it anew.
+    weights : dask array or series, array-like of shape (n,), or name of a column, default=None
+        One for each row, in the same partitions; one in memory needs known chunk sizes.
+    columns : sequence, default=None
+        Names (data frame) or numbers (array) of the columns to take, in this order.
+    block_rows : int, default=None
+        Rows that are worked on at a time in a task; by default some 16 MiB of numbers.
+
+    Raises
+    ------
+    SourceError
+        Not two-dimensional, no rows, unknown columns, weights that don't fit.
+    """
+
+    def __init__(
+        self, collection: Any, weights: Any = None, columns: Sequence[Any] | None = None, block_rows: int | None = None
+    ):
+        self._given, self._weights, self._block_rows = collection, weights, block_rows
+        self._lengths: tuple[tuple[int, int], ...] | None = None
+        self._frame_columns: list[Any] | None = None
+        self._weight_column: str | None = None
+        if is_frame(collection):
+            self._open_frame(columns)
+        elif is_array(collection):
+            self._open_array(columns)
+        else:
+            raise SourceError(
+                f"A Dask source is a dask.array of two dimensions or a dask.dataframe, not a {type(collection).__name__}. "
+                "Turn a series into a frame (to_frame), a bag or delayed objects into an array or frame first."
+            )
+
+    # -- opening -----------------------------------------------------------------------------------------------------------
+
+    def _open_array(self, columns: Sequence[Any] | None) -> None:
+        X = self._given
+        if X.ndim != 2:
+            raise SourceError(
+                f"The Dask array has {X.ndim} dimensions, rows of columns have 2: x[:, None] makes one column of a vector."
+            )
+        if np.isnan(X.shape[1]):
+            raise SourceError("The number of columns of the Dask array is not known: call its compute_chunk_sizes().")
+        if X.shape[0] == 0 or X.shape[1] == 0:
+            raise SourceError(f"The Dask array has shape {X.shape}: there are no rows to sum over.")
+        if columns is not None:
+            X = X[:, self._numbers(columns, X.shape[1])]
+        if X.numblocks[1] > 1:
+            X = X.rechunk({1: -1})
+        self.n_columns = int(X.shape[1])
+        parts = X.to_delayed().ravel()
+        self._base, self._keys = parts[0].dask, [part.key for part in parts]
+        lengths = X.chunks[0]
+        if not np.isnan(lengths).any():
+            self.n_rows = int(sum(lengths))
+        self._weight_keys = self._open_weights(lengths)
+        if self.n_rows is not None and self._weights is None:
+            self._lengths = tuple((int(n), int(n)) for n in lengths)
+
+    @staticmethod
+    def _numbers(columns: Sequence[Any], n_columns: int) -> list[int]:
+        numbers = [int(column) for column in columns if isinstance(column, int | np.integer)]
+        if len(numbers) < len(columns) or any(not -n_columns <= number < n_columns for number in numbers):
+            raise SourceError(
+                f"columns of a Dask array are numbers from 0 to {n_columns - 1}, not {list(columns)!r}. Names need a data frame."
+            )
+        return numbers
+
+    def _open_frame(self, columns: Sequence[Any] | None) -> None:
+        frame, there = self._given, list(self._given.columns)
+        weight_column = self._weights if isinstance(self._weights, str) else None
+        if columns is None:
+            columns = [column for column in there if weight_column is None or column != weight_column]
+        wanted = [*columns] if weight_column is None else [*columns, weight_column]
+        missing = [column for column in wanted if column not in there]
+        if missing:
+            raise SourceError(
+                f"The data frame has no column {', '.join(map(repr, missing))}; it has {', '.join(map(repr, there))}."
+            )
+        if not columns:
+            raise SourceError("The data frame has no columns to sum over.")
+        if len(set(there)) < len(there):
+            raise SourceError(f"The data frame has columns of the same name: {', '.join(map(repr, there))}.")
+        parts = frame[list(dict.fromkeys(wanted))].to_delayed()
+        self._frame_columns, self._weight_column = list(columns), weight_column
+        self.n_columns = len(columns)
+        self.names = list(columns) if all(isinstance(column, str) for column in columns) else None
+        self._base, self._keys = parts[0].dask, [part.key for part in parts]
+        self._weight_keys = [None] * len(parts) if weight_column else self._open_weights((np.nan,) * len(parts))
+
+    def _open_weights(self, lengths: tuple[float, ...]) -> list[Any]:
+        """Keys of the weights of every partition; their graph joins that of the rows."""
+        weights = self._weights
+        if weights is None:
+            return [None] * len(self._keys)
+        if not (is_array(weights) or is_series(weights)):
+            weights = self._weights_in_memory(weights, lengths)
+        if weights.ndim != 1:
+            raise SourceError(f"sample_weight has {weights.ndim} dimensions; it takes one number for each row.")
+        if is_array(weights) and not np.isnan((*lengths, *weights.chunks[0])).any() and weights.chunks[0] != lengths:
+            if sum(weights.chunks[0]) != sum(lengths):
+                raise SourceError(f"sample_weight has {weights.shape[0]} entries, the source has {sum(lengths)} rows.")
+            weights = weights.rechunk((lengths,))
+        parts = np.ravel(weights.to_delayed())
+        if len(parts) != len(self._keys):
+            raise SourceError(
+                f"sample_weight has {len(parts)} partitions, the rows have {len(self._keys)}. Take both from one collection, or "
+                "repartition the weights."
+            )
+        from dask.highlevelgraph import HighLevelGraph
+
+        self._base = HighLevelGraph.merge(self._base, parts[0].dask)
+        return [part.key for part in parts]
+
+    @staticmethod
+    def _weights_in_memory(weights: Any, lengths: tuple[float, ...]) -> Any:
+        import dask.array as da
+
+        if isinstance(weights, str):
+            raise SourceError(f"sample_weight={weights!r} names a column, which a Dask array has not.")
+        values = np.asarray(weights)
+        if np.isnan(lengths).any():
+            raise SourceError(
+                "The lengths of the partitions are not known, so that weights in memory can't be dealt out to them. Give "
+                "the weights as a column or a Dask collection, or call the array's compute_chunk_sizes()."
+            )
+        if values.shape != (sum(lengths),):
+            raise SourceError(f"sample_weight has shape {values.shape}, the source has {sum(lengths)} rows.")
+        return da.from_array(values, chunks=(lengths,))
+
+    def learn_columns(self) -> None:
+        """Nothing to do: the columns are known."""
+
+    def select(self, columns: Sequence[Any]) -> None:
+        """Read only these columns from now on, in this order; the columns of an array have no names, and stay."""
+        if self.names is not None and list(columns) != self.names:
+            self._open_frame(columns)
+
+    # -- passes ------------------------------------------------------------------------------------------------------------
+
+    def sum(self, function: Callable[[Block], T], merge: Callable[[T, T], T]) -> T:
+        """``function(block)`` of all blocks, merged in their order; both arguments can be pickled.
+
+        What is raised is the first failure in the order of the rows, with the partition in its message.
+        """
+        total: T = self._pass(dask_tasks.sum_partition, self._work(function, merge), self._weight_keys)
+        return total
+
+    def values(self, function: Callable[[Block], NDArray[Any]]) -> Any:
+        """``function(block)``, one number for each row, as a lazy Dask array in the partitions of the rows."""
+        import dask.array as da
+
+        name = f"fastkl-map-{uuid.uuid4().hex}"
+        work = replace(self._work(function, first_of), n_threads=None)  # who will compute it is not known yet
+        layer = self._tasks(name, dask_tasks.map_partition, work, [None] * len(self._keys))
+        lengths = (np.nan,) * len(self._keys) if self._lengths is None else tuple(rows for rows, _ in self._lengths)
+        return da.Array(self._graph(name, layer), name, chunks=(lengths,), dtype=np.float64)
+
+    def write(self, function: Callable[[Block], NDArray[Any]], path: Any) -> None:
+        """Write ``function(block)`` of all rows to a ``.npy`` file, whole or not at all; every worker writes its own part."""
+        n_rows = sum(rows for rows, _ in self.count())
+        target = Path(path).absolute()
+        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=target.name, suffix=".part")
+        os.close(handle)
+        try:
+            out = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.float64, shape=(n_rows,))
+            del out  # the header is there, and room for the values
+            task = partial(dask_tasks.write_partition, temporary)
+            self._pass(task, self._work(function, first_of), [None] * len(self._keys))
+            os.replace(temporary, target)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+
+    def blocks(self) -> Iterator[Block]:
+        """One pass over the rows *here*: the partitions come to this process, one at a time. ``sum`` moves no rows."""
+        first = 0
+        for number, (key, weight_key) in enumerate(zip(self._keys, self._weight_keys, strict=True)):
+            name = f"fastkl-fetch-{uuid.uuid4().hex}"
+            task = partial(dask_tasks.fetch_partition, number, first)
+            layer = {name: (task, self._work(_itself, first_of), key, weight_key)}
+            for block in compute(self._graph(name, layer), name):
+                yield block
+                first += len(block.X)
+        self.n_rows = first
+
+    def sample(self, size: int) -> Block:
+        """Evenly spaced rows of positive weight, ``size`` of them up to four times as many; all rows where these are not more.
+
+        Every partition gives its share, so that no more than those rows travel. Where the number of rows is not known,
+        they are counted first.
+        """
+        lengths = self.count()
+        seen = np.cumsum([0, *(positive for _, positive in lengths)]).tolist()
+        step = seen[-1] // size if seen[-1] >= 4 * size else 1
+        task = partial(dask_tasks.sample_partition, step, seen)
+        X, weights, index = zip(*self._pass(task, self._work(_itself, operator.add), self._weight_keys), strict=True)
+        whole = None if weights[0] is None else np.concatenate(weights)
+        return Block(np.ascontiguousarray(np.concatenate(X)), whole, 0, 0, index=np.concatenate(index))
+
+    def count(self) -> tuple[tuple[int, int], ...]:
+        """Rows, and rows of positive weight, of every partition; where they are not known yet, this is a pass."""
+        if self._lengths is None:
+            self.sum(_nothing, first_of)
+        assert self._lengths is not None
+        return self._lengths
+
+    # -- graphs ------------------------------------------------------------------------------------------------------------
+
+    def _work(self, function: Callable[[Block], Any], merge: Callable[[Any, Any], Any]) -> Work:
+        rows = self._block_rows or max(1, BLOCK_BYTES // (8 * 4096 * (self.n_columns or 1))) * 4096
+        n_threads = threads_of_local_tasks(len(self._keys))
+        return Work(function, merge, self._frame_columns, self._weight_column, rows, n_threads)
+
+    def _tasks(self, name: str, task: Callable[..., Any], work: Work, weight_keys: list[Any]) -> dict[Any, Any]:
+        """A task for every partition: ``task(number, first row, work, chunk, weights)``."""
+        layer: dict[Any, Any] = {}
+        given: Any = work
+        if current_client() is not None and len(pickled(work)) > EMBEDDED_BYTES:
+            given = f"{name}-work"
+            layer[given] = work
+        firsts: list[Any] = [None] * len(self._keys)
+        if self._lengths is not None:
+            firsts = np.cumsum([0, *(rows for rows, _ in self._lengths)]).tolist()[:-1]
+        for number, key in enumerate(self._keys):
+            layer[name, number] = (partial(task, number, firsts[number]), given, key, weight_keys[number])
+        return layer
+
+    def _graph(self, name: str, layer: dict[Any, Any]) -> Any:
+        from dask.highlevelgraph import HighLevelGraph
+
+        layers, dependencies = (
+            {**self._base.layers, name: layer},
+            {**self._base.dependencies, name: {*self._base.layers}},
+        )
+        return HighLevelGraph(layers, dependencies)
+
+    def _pass(self, task: Callable[..., Any], work: Work, weight_keys: list[Any]) -> Any:
+        """The tasks of all partitions, and a tree of merges above them; the value at its root."""
+        name = f"fastkl-sum-{uuid.uuid4().hex}"
+        layer = self._tasks(name, task, work, weight_keys)
+        keys: list[Any] = [(name, number) for number in range(len(self._keys))]
+        level = 0
+        merge = partial(dask_tasks.merge_parts, work.merge)
+        while len(keys) > FAN_IN:
+            level += 1
+            groups = [keys[first : first + FAN_IN] for first in range(0, len(keys), FAN_IN)]
+            keys = [(name, level, group) for group in range(len(groups))]
+            layer.update({key: (merge, group) for key, group in zip(keys, groups, strict=True)})
+        layer[name] = (merge, keys)
+        part: Part = self._reported(self._graph(name, layer), name)
+        if part.failure is not None:
+            raise part.failure
+        return self._learned(part)
+
+    def _reported(self, graph: Any, name: str) -> Any:
+        """The value at the root; ``progress`` hears of the partitions that are done."""
+        if self.progress is None:
+            return compute(graph, name)
+        told, progress = 0, self.progress
+
+        def advance(key: Any, part: Part | None) -> None:
+            nonlocal told
+            rows = 0 if part is None else part.lengths[0][0]
+            if part is None and self._lengths is not None:
+                rows = self._lengths[key[1]][0]
+            told += rows
+            progress.advance(rows)
+
+        progress.begin(self.n_rows)
+        root: Part = compute(graph, name, {(name, number) for number in range(len(self._keys))}, advance)
+        progress.advance(sum(rows for rows, _ in root.lengths) - told)
+        return root
+
+    def _learned(self, part: Part) -> Any:
+        """The value of a pass; what it tells about the partitions is remembered, and has to be the same in every pass."""
+        if part.empty:
+            raise SourceError("The Dask collection holds no rows: all its partitions are empty.")
+        if self._lengths is None:
+            self._lengths = part.lengths
+            self.n_rows = sum(rows for rows, _ in part.lengths)
+        for number, ((before, _), (now, _)) in enumerate(zip(self._lengths, part.lengths, strict=True)):
+            if now != before:
+                raise SourceError(
+                    f"Partition {number} of the Dask collection had {before} rows in an earlier pass and {now} in this one: the "
+                    "collection gives other rows every time it is computed. Persist it, or take out what is random in it."
+                )
+        return part.value
+
+
+# -- what is what --------------------------------------------------------------------------------------------------------------
+
+
+def is_dask(collection: Any) -> bool:
+    """Whether this is a Dask collection of any kind; Dask is not imported to find out."""
+    return hasattr(type(collection), "__dask_graph__") and hasattr(collection, "__dask_keys__")
+
+
+def is_array(collection: Any) -> bool:
+    """Whether this is a Dask array."""
+    return is_dask(collection) and hasattr(collection, "chunks") and hasattr(collection, "rechunk")
+
+
+def is_frame(collection: Any) -> bool:
+    """Whether this is a Dask data frame."""
+    return is_dask(collection) and hasattr(collection, "map_partitions") and getattr(collection, "ndim", 0) == 2
+
+
+def is_series(collection: Any) -> bool:
+    """Whether this is a Dask series."""
+    return is_dask(collection) and hasattr(collection, "map_partitions") and getattr(collection, "ndim", 0) == 1
+
+
+def pickled(work: Work) -> bytes:
+    """The work as it travels."""
+    import cloudpickle
+
+    data: bytes = cloudpickle.dumps(work)
+    return data
+
+
+def first_of(first: Any, second: Any) -> Any:
+    """A merge that has nothing to merge."""
+    return first
+
+
+def _itself(block: Block) -> Block:
+    return block
+
+
+def _nothing(block: Block) -> None:
+    return None
