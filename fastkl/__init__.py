@@ -31,6 +31,7 @@ from fastkl.exceptions import (
     DegenerateDataError,
     ModelFileError,
     SharedRowsWarning,
+    SourceError,
     SupportError,
     UnknownFamilyError,
 )
@@ -48,6 +49,7 @@ __all__ = [
     "ModelFileError",
     "PermutationTest",
     "SharedRowsWarning",
+    "SourceError",
     "SupportError",
     "UnknownFamilyError",
     "__version__",

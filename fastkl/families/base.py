@@ -106,11 +106,14 @@ class Rows:
         """The column in words."""
         return f"column {column}" if self.names is None else f"column {column} ({self.names[column]!r})"
 
-    def place(self, row: int, column: int) -> str:
-        """The place of a value in words, counted from 0 in the caller's data."""
+    def row(self, row: int) -> str:
+        """The row in words, counted from 0 in the caller's data."""
         number = self.first_row + (row if self.index is None else int(self.index[row]))
-        batch = "" if self.batch is None else f" (batch {self.batch})"
-        return f"row {number}{batch}, {self.column(column)}"
+        return f"row {number}" if self.batch is None else f"row {number} (batch {self.batch})"
+
+    def place(self, row: int, column: int) -> str:
+        """The place of a value in words."""
+        return f"{self.row(row)}, {self.column(column)}"
 
     def total(self, function: Callable[..., T], *args: Any, merge: Callable[[T, T], T] = operator.add) -> T:
         """``function(rows, *args)``: rows in memory are one block."""
@@ -170,7 +173,7 @@ class Family(BaseEstimator):
     # -- rows to sums ------------------------------------------------------------------------------------------------------
 
     def statistics(self, rows: Rows) -> Statistics:
-        """Sufficient statistics of the rows; SupportError for a value of density zero."""
+        """Sufficient statistics of the rows, or of a block of them; SupportError for a value of density zero."""
         raise NotImplementedError
 
     def merge_statistics(self, first: Statistics, second: Statistics) -> Statistics:

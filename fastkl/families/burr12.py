@@ -7,9 +7,9 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import digamma
 
 from fastkl.exceptions import DegenerateDataError
-from fastkl.families.base import Floats, Params, Rows
+from fastkl.families.base import AnyRows, Floats, Params, Rows
 from fastkl.families.gamma_functions import log_minus_digamma
-from fastkl.families.iterative import IterativeFamily, weighted_moments
+from fastkl.families.iterative import IterativeFamily, weighted_moments, weighted_sum
 from fastkl.families.newton import Maximum
 from fastkl.families.univariate import ABOVE_ZERO, BELOW_INFINITY
 from fastkl.families.weibull import Weibull
@@ -100,7 +100,7 @@ class Burr12(IterativeFamily):
         return lost
 
     def settle(
-        self, rows: Rows, fixed: Params, maximum: Maximum, tol: float, max_iter: int
+        self, rows: AnyRows, fixed: Params, maximum: Maximum, tol: float, max_iter: int
     ) -> tuple[Maximum, dict[str, str]]:
         if "d" in fixed or "scale" in fixed:
             return maximum, {}
@@ -113,7 +113,9 @@ class Burr12(IterativeFamily):
         at = self.evaluate(rows, params)
         limit = Maximum(params, at, fit.n_iter, np.isfinite(at.value))
         inside = maximum.params["d"] < FAR_D
-        slope = np.zeros(len(inside)) if inside.all() else self._slope_at_limit(rows, params)
+        slope = np.zeros(len(inside))
+        if not inside.all():
+            slope = rows.total(self._slope_at_limit, params) / rows.total_weight
         lost = ~inside & (slope > 0.0) & ~maximum.converged
         if lost.any():
             # a sample of the rows favoured the limit, all of them do not
@@ -133,10 +135,9 @@ class Burr12(IterativeFamily):
         }
 
     def _slope_at_limit(self, rows: Rows, limit: Params) -> Floats:
-        """Slope of the mean log-likelihood by 1 / d at 1 / d = 0: the mean of y^2 / 2 - y with y = (x / scale)^c."""
+        """Slope of the log-likelihood by 1 / d at 1 / d = 0: the sum of y^2 / 2 - y with y = (x / scale)^c."""
         y = (rows.X.astype(np.float64) / limit["scale"]) ** limit["c"]
-        slope: Floats = np.average(0.5 * y * y - y, axis=0, weights=rows.weights)
-        return slope
+        return weighted_sum(0.5 * y * y - y, rows.weights)
 
     def _raise_if_pareto(self, maximum: Maximum, weibull_shape: Floats) -> None:
         bad = ~maximum.converged & (maximum.params["c"] > 1e-2 * LIMIT_C * weibull_shape)

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastkl.families.base import Floats, Params, Rows
+from fastkl.families.base import AnyRows, Floats, Params, Rows
 from fastkl.families.closed_form import register_kl
 from fastkl.families.location_scale import LocationScaleFamily
 from fastkl.families.newton import Maximum
@@ -55,7 +55,7 @@ class Cauchy(LocationScaleFamily):
         return too_narrow(start, params)
 
     def settle(
-        self, rows: Rows, fixed: Params, maximum: Maximum, tol: float, max_iter: int
+        self, rows: AnyRows, fixed: Params, maximum: Maximum, tol: float, max_iter: int
     ) -> tuple[Maximum, dict[str, str]]:
         raise_if_collapsed(rows, maximum, self.name, "Leave the column out, or hold scale fixed.")
         return maximum, {}

@@ -69,10 +69,10 @@ class Dirichlet(Family):
         excess, allowed = sum_excess(rows)
         off = np.flatnonzero(~(np.abs(excess) <= allowed))
         if len(off):
-            row = int(off[0] if rows.index is None else rows.index[off[0]])
+            where = rows.row(int(off[0]))
             raise SupportError(
                 "The dirichlet family lives on rows of positive parts that sum to 1; "
-                f"row {row} sums to {1.0 + excess[off[0]]:.10g}. Divide every row by its sum if the parts are shares of it."
+                f"{where} sums to {1.0 + excess[off[0]]:.10g}. Divide every row by its sum if the parts are shares of it."
             )
         weight, mean_log, m2 = records.T
         return {"weight": np.float64(weight[0]), "mean_log": mean_log.copy(), "m2_log": m2.copy()}

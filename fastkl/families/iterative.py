@@ -2,7 +2,7 @@
 
 The kernel of such a family sums log-likelihood, gradient and the upper triangle of the Hessian in coordinates without units
 (``coordinates``, ``rates``); Newton's method climbs in them, for all columns at once. Large tables are first fitted on every k-th
-row: the full table then needs two or three passes.
+row: the full table, in memory or not, then needs a few passes.
 """
 
 from functools import reduce
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastkl.exceptions import SupportError
-from fastkl.families.base import Fit, Floats, Params, Rows, Statistics
+from fastkl.families.base import AnyRows, Fit, Floats, Params, Rows, Statistics
 from fastkl.families.newton import Evaluation, Maximum, maximise
 from fastkl.families.univariate import UnivariateFamily, raise_if_constant
 
@@ -38,7 +38,7 @@ class IterativeFamily(UnivariateFamily):
         raise NotImplementedError
 
     def starts(self, rows: Rows, fixed: Params) -> list[Params]:
-        """Where to start from: complete parameters; the highest maximum reached counts."""
+        """Where to start from, given rows in memory: complete parameters; the highest maximum reached counts."""
         raise NotImplementedError
 
     def given_up(self, start: Params, params: Params) -> NDArray[np.bool_]:
@@ -46,15 +46,24 @@ class IterativeFamily(UnivariateFamily):
         return np.zeros(len(params[self.parameter_names[0]]), dtype=bool)
 
     def settle(
-        self, rows: Rows, fixed: Params, maximum: Maximum, tol: float, max_iter: int
+        self, rows: AnyRows, fixed: Params, maximum: Maximum, tol: float, max_iter: int
     ) -> tuple[Maximum, dict[str, str]]:
         """The maximum where it lies at a limit of the family, with a sentence for each parameter; errors where there is none."""
         return maximum, {}
 
+    def raise_if_degenerate(self, rows: AnyRows, constant: NDArray[np.bool_], values: Floats) -> None:
+        """DegenerateDataError where constant columns, which hold these values, forbid a maximum."""
+        if self.degenerate and set(self.degenerate[:-1]) <= set(self.free_names()):
+            statistics = {"weight": np.float64(rows.total_weight), "value": values}
+            raise_if_constant(constant, statistics, self.name, self.degenerate[-1])
+
     # -- evaluation --------------------------------------------------------------------------------------------------------
 
-    def evaluate(self, rows: Rows, params: Params) -> Evaluation:
+    def evaluate(self, rows: AnyRows, params: Params) -> Evaluation:
         """Log-likelihood of every column with its derivatives by the coordinates; SupportError for a value outside."""
+        return rows.total(self._evaluate_block, params)
+
+    def _evaluate_block(self, rows: Rows, params: Params) -> Evaluation:
         constants = np.ascontiguousarray(np.stack(np.broadcast_arrays(*self.constants(params)), axis=1))
         sums, row, column = self.kernel().sums(rows.X, rows.weights, constants, self.support, rows.n_threads)
         self._check_inside(rows, row, column)
@@ -104,9 +113,9 @@ class IterativeFamily(UnivariateFamily):
 
     # -- fit ---------------------------------------------------------------------------------------------------------------
 
-    def fit(self, rows: Rows, tol: float, max_iter: int) -> tuple[Fit, Statistics]:
+    def fit(self, rows: AnyRows, tol: float, max_iter: int) -> tuple[Fit, Statistics]:
         with np.errstate(all="ignore"):
-            fixed = self.fixed_columns(rows.X.shape[1])
+            fixed = self.fixed_columns(rows.n_columns)
             maximum = self._ascent(rows, fixed, tol, max_iter)
             self._raise_if_overflow(rows, maximum.at.value)
             maximum, boundary = self.settle(rows, fixed, maximum, tol, max_iter)
@@ -116,32 +125,34 @@ class IterativeFamily(UnivariateFamily):
         converged = bool(maximum.converged.all())
         return Fit(maximum.params, maximum.n_iter, converged, boundary, total), statistics
 
-    def _sample(self, rows: Rows) -> Rows:
-        """Rows to start on: every k-th of many. DegenerateDataError for a constant column where that forbids a maximum."""
-        sample = sample_of(rows)
-        if not np.any(np.all(sample.X[0] == sample.X, axis=0)):
-            return sample
-        constant = np.all(rows.X[0] == rows.X, axis=0)
-        if self.degenerate and set(self.degenerate[:-1]) <= set(self.free_names()):
-            statistics = {"weight": np.float64(rows.total_weight), "value": rows.X[0]}
-            raise_if_constant(constant, statistics, self.name, self.degenerate[-1])
-        return rows
-
-    def _ascent(self, rows: Rows, fixed: Params, tol: float, max_iter: int) -> Maximum:
-        sample = self._sample(rows)
+    def _ascent(self, rows: AnyRows, fixed: Params, tol: float, max_iter: int) -> Maximum:
+        """The maximum on every k-th row, and from there that on all of them."""
+        sample = rows.sample(SAMPLE_ROWS)
+        trusted = self._is_fair(rows, sample)
+        if not trusted and isinstance(rows, Rows):
+            sample = rows
         starts = self.starts(sample, fixed)
         try:
-            maximum = self._best(sample, starts, tol, max_iter)
+            maximum = self._best(sample if trusted else rows, starts, tol, max_iter)
         except SupportError:
             self.evaluate(rows, starts[0])  # names the first row outside, the sample holds a later one
             raise
-        return maximum if sample is rows else self.climb(rows, maximum.params, tol, max_iter)
+        return maximum if sample is rows or not trusted else self.climb(rows, maximum.params, tol, max_iter)
 
-    def _best(self, rows: Rows, starts: list[Params], tol: float, max_iter: int) -> Maximum:
+    def _is_fair(self, rows: AnyRows, sample: Rows) -> bool:
+        """Whether columns that are constant in the sample are so in all rows; DegenerateDataError if that forbids a maximum."""
+        alike = constant_columns(sample)[0]
+        if not alike.any():
+            return True
+        constant, values = rows.total(constant_columns, merge=_merged_constants)
+        self.raise_if_degenerate(rows, constant, values)
+        return bool(np.all(constant[alike]))
+
+    def _best(self, rows: AnyRows, starts: list[Params], tol: float, max_iter: int) -> Maximum:
         """The highest of the maxima reached from the starts."""
         return reduce(lambda best, found: found.better(best), (self.climb(rows, s, tol, max_iter) for s in starts))
 
-    def climb(self, rows: Rows, start: Params, tol: float, max_iter: int) -> Maximum:
+    def climb(self, rows: AnyRows, start: Params, tol: float, max_iter: int) -> Maximum:
         """The maximum reached from one start."""
         free = np.array([name in self.free_names() for name in self.coordinates])
         return maximise(
@@ -157,15 +168,23 @@ class IterativeFamily(UnivariateFamily):
         return {**start, name: np.where(narrow, factor * start[name], start[name])}
 
 
-def sample_of(rows: Rows) -> Rows:
-    """Every k-th row of a large table, or the rows themselves."""
-    step = len(rows.X) // SAMPLE_ROWS
-    if step < 4:
-        return rows
-    weights = None if rows.weights is None else np.ascontiguousarray(rows.weights[::step])
-    return Rows(
-        np.ascontiguousarray(rows.X[::step]), weights, rows.n_threads, rows.names, np.arange(0, len(rows.X), step)
-    )
+def constant_columns(rows: Rows) -> tuple[NDArray[np.bool_], Floats]:
+    """Columns with the same value in every row, and the values of the first row."""
+    # one further row settles it for most tables
+    differ = np.any(rows.X[:2] != rows.X[0], axis=0)
+    return (~differ if differ.all() else np.all(rows.X[0] == rows.X, axis=0)), rows.X[0]
+
+
+def _merged_constants(
+    first: tuple[NDArray[np.bool_], Floats], second: tuple[NDArray[np.bool_], Floats]
+) -> tuple[NDArray[np.bool_], Floats]:
+    return first[0] & second[0] & (first[1] == second[1]), first[1]
+
+
+def weighted_sum(values: Floats, weights: Floats | None) -> Floats:
+    """Sum over the rows of every column, (d,)."""
+    total: Floats = np.sum(values, axis=0) if weights is None else weights @ values
+    return total
 
 
 def weighted_moments(rows: Rows, transform: np.ufunc | None = None) -> tuple[Floats, Floats]:

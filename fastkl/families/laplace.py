@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastkl.families.base import Fit, Floats, Params, Rows, Statistics
+from fastkl.families.base import AnyRows, Fit, Floats, Params, Rows, Statistics
 from fastkl.families.closed_form import register_kl
 from fastkl.families.exponential import log_ratio_excess
 from fastkl.families.order_statistics import medians
@@ -52,18 +52,18 @@ class Laplace(UnivariateFamily):
     def constants(self, params: Params) -> tuple[Any, ...]:
         return params["loc"], 1.0 / params["scale"], -np.log(2.0 * params["scale"])
 
-    def _sums(self, rows: Rows, params: Params) -> tuple[Floats, Floats, Floats]:
-        """Weight, sum of |x - loc| / scale and sum of sign(x - loc), by column."""
+    def _sums(self, rows: Rows, params: Params) -> Floats:
+        """Weight, sum of |x - loc| / scale and sum of sign(x - loc), by column: (3, d)."""
         constants = np.ascontiguousarray(np.stack(self.constants(params), axis=1))
-        sums, _, _ = self.kernel().sums(rows.X, rows.weights, constants, self.support, rows.n_threads)
-        return sums[:, 0], sums[:, 1], sums[:, 2]
+        sums: Floats = self.kernel().sums(rows.X, rows.weights, constants, self.support, rows.n_threads)[0].T
+        return sums
 
     @np.errstate(over="ignore", divide="ignore")
-    def fit(self, rows: Rows, tol: float, max_iter: int) -> tuple[Fit, Statistics]:
-        d = rows.X.shape[1]
+    def fit(self, rows: AnyRows, tol: float, max_iter: int) -> tuple[Fit, Statistics]:
+        d = rows.n_columns
         fixed = self.fixed_columns(d)
         loc = fixed["loc"] if "loc" in fixed else medians(rows)
-        weight, distance, _ = self._sums(rows, {"loc": loc, "scale": np.ones(d)})
+        weight, distance, _ = rows.total(self._sums, {"loc": loc, "scale": np.ones(d)})
         scale = fixed.get("scale", distance / weight)
         raise_if_constant(scale == 0.0, {"weight": weight, "value": loc}, self.name, "scale goes to 0")
         self._raise_if_overflow(rows, scale)

@@ -7,11 +7,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastkl.exceptions import DegenerateDataError
 from fastkl.families._kernels import column_kernel
-from fastkl.families.base import Floats, Params, Rows
-from fastkl.families.iterative import IterativeFamily
+from fastkl.families.base import AnyRows, Floats, Params, Rows
+from fastkl.families.iterative import IterativeFamily, weighted_sum
 from fastkl.families.newton import Maximum
 from fastkl.families.order_statistics import medians
-from fastkl.families.robust import too_narrow
+from fastkl.families.robust import n_rows, too_narrow
 from fastkl.families.univariate import BELOW_INFINITY
 
 START_SHAPES = (0.5, 2.0, 10.0)
@@ -76,13 +76,22 @@ class Lomax(IterativeFamily):
         return {"shape": one, "scale": one}
 
     def starts(self, rows: Rows, fixed: Params) -> list[Params]:
-        if len(fixed) < 2 and np.any(np.all(rows.X == 0.0, axis=0)):
-            raise_if_all_zero(rows)
         middle = medians(rows)
         middle = np.where(middle > 0.0, middle, np.mean(rows.X, axis=0, dtype=np.float64))
+        middle = np.where(middle > 0.0, middle, 1.0)  # these rows are all 0, others are not
         shapes = [fixed["shape"]] if "shape" in fixed else [np.full_like(middle, shape) for shape in START_SHAPES]
         starts = [{"shape": shape, "scale": middle / np.expm1(np.log(2.0) / shape), **fixed} for shape in shapes]
         return [{**start, "scale": np.where(np.isinf(start["shape"]), middle, start["scale"])} for start in starts]
+
+    def raise_if_degenerate(self, rows: AnyRows, constant: NDArray[np.bool_], values: Floats) -> None:
+        zero = constant & (values == 0.0)
+        if zero.any() and self.free_names():
+            column = int(np.flatnonzero(zero)[0])
+            raise DegenerateDataError(
+                f"Column {column} is 0 in every row (n_samples={rows.total_weight:g}). The lomax likelihood has no maximum, "
+                "since it grows without bound as scale goes to 0. Leave the column out.",
+                column,
+            )
 
     def given_up(self, start: Params, params: Params) -> NDArray[np.bool_]:
         both_free = len(self.free_names()) == 2
@@ -90,12 +99,14 @@ class Lomax(IterativeFamily):
         return lost
 
     def settle(
-        self, rows: Rows, fixed: Params, maximum: Maximum, tol: float, max_iter: int
+        self, rows: AnyRows, fixed: Params, maximum: Maximum, tol: float, max_iter: int
     ) -> tuple[Maximum, dict[str, str]]:
         if fixed:
             return maximum, {}
-        (_, mean), inside = self._means(rows), maximum.params["shape"] < FAR_SHAPE
-        slope = np.zeros(len(inside)) if inside.all() else self._slope_at_limit(rows, mean)
+        mean, inside = rows.total(_means, merge=_merged_means)[:, 1], maximum.params["shape"] < FAR_SHAPE
+        slope = np.zeros(len(inside))
+        if not inside.all():
+            slope = rows.total(_squares_at_limit, mean) / rows.total_weight - 1.0
         params = {"shape": np.full_like(mean, np.inf), "scale": mean}
         at = self.evaluate(rows, params)
         limit = Maximum(params, at, 1, np.isfinite(at.value))
@@ -116,17 +127,6 @@ class Lomax(IterativeFamily):
             "shape": f"shape is infinite{where}: the tail is no heavier than an exponential one, and the fit is the exponential "
             "law with the scale given, the limit of scale / shape."
         }
-
-    def _means(self, rows: Rows) -> Floats:
-        """Weight and mean of every column, (2, d)."""
-        means: Floats = column_kernel("exponential").statistics(rows.X, rows.weights, self.support, rows.n_threads)[0].T
-        return means
-
-    def _slope_at_limit(self, rows: Rows, mean: Floats) -> Floats:
-        """Slope of the mean log-likelihood by 1 / shape at 1 / shape = 0: half the mean of (x / mean)^2, less 1."""
-        z = rows.X / mean
-        slope: Floats = np.average(0.5 * z * z, axis=0, weights=rows.weights) - 1.0
-        return slope
 
     def cdf(self, x: Floats, params: Params) -> Floats:
         r, shape = np.maximum(x, 0.0) / params["scale"], params["shape"]
@@ -151,23 +151,32 @@ class Lomax(IterativeFamily):
         return float(np.sum(np.log(params["scale"]) - size + 1.0 + 1.0 / shape))
 
 
-def raise_if_all_zero(rows: Rows) -> None:
-    """DegenerateDataError for the first column that is 0 in every row."""
-    column = int(np.flatnonzero(np.all(rows.X == 0.0, axis=0))[0])
-    raise DegenerateDataError(
-        f"Column {column} is 0 in every row (n_samples={rows.total_weight:g}). The lomax likelihood has no maximum, since it "
-        "grows without bound as scale goes to 0. Leave the column out.",
-        column,
-    )
+def _means(rows: Rows) -> Floats:
+    """Weight and mean of every column, (d, 2)."""
+    return column_kernel("exponential").statistics(rows.X, rows.weights, Lomax.support, rows.n_threads)[0]
 
 
-def raise_if_zeros_win(rows: Rows, maximum: Maximum) -> None:
+def _merged_means(first: Floats, second: Floats) -> Floats:
+    return column_kernel("exponential").merge(first, second)
+
+
+def _squares_at_limit(rows: Rows, mean: Floats) -> Floats:
+    """Sum of (x / mean)^2 / 2: the slope of the log-likelihood by 1 / shape at 1 / shape = 0, plus the weight."""
+    z = rows.X / mean
+    return weighted_sum(0.5 * z * z, rows.weights)
+
+
+def _n_zeros(rows: Rows, column: int) -> int:
+    return int(np.count_nonzero(rows.X[:, column] == 0.0))
+
+
+def raise_if_zeros_win(rows: AnyRows, maximum: Maximum) -> None:
     """DegenerateDataError where the ascent ran into a scale of 0, on rows that are 0."""
     for column in np.flatnonzero(~maximum.converged):
-        zeros = int(np.count_nonzero(rows.X[:, column] == 0.0))
+        zeros = rows.total(_n_zeros, int(column))
         if zeros:
             raise DegenerateDataError(
-                f"Column {column} is 0 in {zeros} of {len(rows.X)} rows: the lomax likelihood has no maximum inside, and grows "
-                "without bound as shape and scale go to 0. Leave the zeros out, or hold scale fixed.",
+                f"Column {column} is 0 in {zeros} of {rows.total(n_rows)} rows: the lomax likelihood has no maximum inside, and "
+                "grows without bound as shape and scale go to 0. Leave the zeros out, or hold scale fixed.",
                 int(column),
             )

@@ -30,6 +30,12 @@ class Evaluation:
     gradient: Floats
     hessian: Floats
 
+    def __add__(self, other: "Evaluation") -> "Evaluation":
+        """That of both sets of rows together."""
+        return Evaluation(
+            self.value + other.value, self.gradient + other.gradient, self.hessian + other.hessian
+        )  # fmt: skip
+
     def where(self, mask: NDArray[np.bool_], other: "Evaluation") -> "Evaluation":
         """This one in the columns of the mask, the other elsewhere."""
         return Evaluation(

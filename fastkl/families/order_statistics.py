@@ -1,21 +1,44 @@
-"""Weighted medians by selection: O(n), without sorting the rows.
+"""Weighted medians by selection: O(n), without sorting the rows, of rows in memory or passed over block by block.
 
-Without weights by numpy's selection. With weights a sample brackets the middle; one pass counts what lies below the bracket and
-keeps the few values inside it, which alone are sorted. Where the bracket misses, which a wide margin makes rare, all are sorted.
+A few rows, and rows in memory without weights, are left to numpy's selection. Of others a sample brackets the middle; one pass sums the weight below the bracket and keeps
+the values inside it, which alone are sorted: the result is exact. Where these are too many to keep, they are tallied if they
+repeat, else every k-th of them is kept, and brackets the middle more narrowly for the next pass.
 """
+
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastkl.families.base import Floats, Rows
+from fastkl.families.base import AnyRows, Floats, Rows
 
 SAMPLE = 8192
 MARGIN = 5.0  # in standard deviations of a sample median's rank
+MOST_KEPT = 1 << 22  # values kept in a pass, over all columns
+SLACK = 1e-12  # share of the weight within which a split counts as one half
 
 
-def medians(rows: Rows) -> Floats:
+def medians(rows: AnyRows) -> Floats:
     """Weighted median of every column, (d,): the middle between both ends where any point of an interval is one."""
-    return np.array([median(rows.X[:, j], rows.weights) for j in range(rows.X.shape[1])])
+    sample = rows.sample(SAMPLE)
+    if isinstance(rows, Rows) and (sample is rows or rows.weights is None):
+        return np.array([median(rows.X[:, j], rows.weights) for j in range(rows.n_columns)])
+    found, most = np.full(rows.n_columns, np.nan), max(MOST_KEPT // rows.n_columns, SAMPLE)
+    weights = np.ones(len(sample.X)) if sample.weights is None else sample.weights
+    brackets = {j: Bracket().around(sample.X[:, j], weights, 0.5) for j in range(rows.n_columns)}
+    while brackets:
+        contents = rows.total(_all_contents, brackets, most, merge=partial(_merged, most=most))
+        before, brackets = brackets, {}
+        for column, bracket in before.items():
+            result = bracket.result(contents[column], rows.total_weight)
+            if not isinstance(result, Bracket):
+                found[column] = result
+                continue
+            brackets[column] = result
+            if result.ends == bracket.ends:
+                most *= 4  # weights so uneven that a sample of the values does not narrow the bracket
+    return found
 
 
 def median(x: NDArray[np.floating], weights: Floats | None = None) -> float:
@@ -23,23 +46,9 @@ def median(x: NDArray[np.floating], weights: Floats | None = None) -> float:
 
     Where the weight splits exactly between two values, the midpoint of the two.
     """
-    n = len(x)
     if weights is None:
         return _plain_median(x.astype(np.float64))
-    total = float(np.sum(weights))
-    if n > 8 * SAMPLE:
-        order = np.argsort(x[:: n // SAMPLE], kind="stable")
-        sample = x[:: n // SAMPLE][order]
-        cumulative = np.cumsum(weights[:: n // SAMPLE][order])
-        centre = int(np.searchsorted(cumulative, 0.5 * cumulative[-1]))
-        reach = int(MARGIN * 2.0 * np.sqrt(len(sample)))
-        low, high = sample[max(0, centre - reach)], sample[min(len(sample) - 1, centre + reach)]
-        below, above = x < low, x > high
-        inside = np.flatnonzero(~(below | above))
-        under, over = float(np.sum(weights[below])), float(np.sum(weights[above]))
-        if max(under, over) < 0.49999 * total and len(inside) < n // 2:
-            return _middle(x[inside].astype(np.float64), weights[inside], under, total)
-    return _middle(x.astype(np.float64), weights, 0.0, total)
+    return _middle(x.astype(np.float64), weights, 0.0, float(np.sum(weights)))
 
 
 def _plain_median(x: Floats) -> float:
@@ -58,7 +67,7 @@ def _middle(x: Floats, weights: Floats, under: float, total: float) -> float:
     half = 0.5 * total - under
     order = np.argsort(x, kind="stable")
     cumulative = np.cumsum(weights[order])
-    slack = 1e-12 * total
+    slack = SLACK * total
     first = min(int(np.searchsorted(cumulative, half - slack)), len(x) - 1)
     tied = abs(cumulative[first] - half) <= slack and first + 1 < len(x)
     return _midpoint(x[order[first]], x[order[first + 1]] if tied else x[order[first]])
@@ -66,3 +75,99 @@ def _middle(x: Floats, weights: Floats, under: float, total: float) -> float:
 
 def _midpoint(low: float, high: float) -> float:
     return float(low + 0.5 * (high - low))
+
+
+@dataclass(frozen=True)
+class Contents:
+    """The weight below a bracket and inside it, and what is kept of the values inside: every k-th, with their weights."""
+
+    under: float
+    weight: float
+    values: NDArray[np.floating]
+    weights: Floats
+    step: int
+
+    def bounded(self, most: int) -> "Contents":
+        """At most so many values: tallied where that does it, else thinned."""
+        if len(self.values) <= most:
+            return self
+        if self.step == 1:
+            distinct, inverse = np.unique(self.values, return_inverse=True)
+            if len(distinct) <= most // 2:
+                tallied = np.bincount(inverse, weights=self.weights).astype(np.float64)
+                return Contents(self.under, self.weight, distinct, tallied, 1)
+        return self.thinned(self.step * -(-len(self.values) // most))
+
+    def thinned(self, step: int) -> "Contents":
+        """Every ``step``-th value of all."""
+        part = slice(None, None, max(step // self.step, 1))
+        return Contents(self.under, self.weight, self.values[part], self.weights[part], step)
+
+    def merged(self, other: "Contents", most: int) -> "Contents":
+        """Those of both sets of rows together."""
+        step = max(self.step, other.step)
+        first, second = self.thinned(step), other.thinned(step)
+        values, weights = np.append(first.values, second.values), np.append(first.weights, second.weights)
+        both = Contents(self.under + other.under, self.weight + other.weight, values, weights, step)
+        return both.bounded(most)
+
+
+@dataclass(frozen=True)
+class Bracket:
+    """Where to look for a median: from ``low`` to ``high``, values of the rows; it lies from ``lowest`` to ``highest``."""
+
+    low: float = -np.inf
+    high: float = np.inf
+    lowest: float = -np.inf
+    highest: float = np.inf
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """Between what is looked."""
+        return self.low, self.high
+
+    def around(self, values: NDArray[np.floating], weights: Floats, share: float) -> "Bracket":
+        """A narrower one from a sample of the values inside, the median having this share of their weight below it."""
+        order = np.argsort(values, kind="stable")
+        cumulative = np.cumsum(weights[order])
+        margin = MARGIN * 0.5 * np.sqrt(float(weights @ weights)) / cumulative[-1]
+        left = int(np.searchsorted(cumulative, (share - margin) * cumulative[-1])) - 1
+        right = int(np.searchsorted(cumulative, (share + margin) * cumulative[-1])) + 1
+        low = float(values[order[left]]) if left >= 0 else self.low
+        high = float(values[order[right]]) if right < len(values) else self.high
+        return Bracket(low, high, self.low, self.high)
+
+    def result(self, contents: Contents, total: float) -> "float | Bracket":
+        """The median, or where to look next."""
+        half, slack = 0.5 * total, SLACK * total
+        # a split of the weight at an end involves the value beyond: that end is looked at together with what lies there
+        if contents.under >= half - slack and self.low > self.lowest:
+            return Bracket(self.lowest, self.low, self.lowest, self.low)
+        if contents.under + contents.weight <= half + slack and self.high < self.highest:
+            return Bracket(self.high, self.highest, self.high, self.highest)
+        if contents.step == 1:
+            return _middle(contents.values.astype(np.float64), contents.weights, contents.under, total)
+        if self.low == self.high:
+            return self.low
+        inside = Bracket(self.low, self.high, self.low, self.high)
+        return inside.around(contents.values, contents.weights, (half - contents.under) / contents.weight)
+
+
+def _all_contents(rows: Rows, brackets: dict[int, Bracket], most: int) -> dict[int, Contents]:
+    """What the brackets of these columns hold."""
+    return {column: _contents(rows, column, bracket).bounded(most) for column, bracket in brackets.items()}
+
+
+def _merged(first: dict[int, Contents], second: dict[int, Contents], most: int) -> dict[int, Contents]:
+    return {column: contents.merged(second[column], most) for column, contents in first.items()}
+
+
+def _contents(rows: Rows, column: int, bracket: Bracket) -> Contents:
+    x = np.ascontiguousarray(rows.X[:, column])
+    below, inside = x < bracket.low, ~(x > bracket.high)
+    inside &= ~below  # NaN counts as inside
+    values = x[inside]
+    if rows.weights is None:
+        return Contents(float(np.count_nonzero(below)), float(len(values)), values, np.ones(len(values)), 1)
+    weights = rows.weights[inside]
+    return Contents(float(rows.weights[below].sum()), float(weights.sum()), values, weights, 1)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastkl.exceptions import DegenerateDataError
-from fastkl.families.base import Floats, Params, Rows
+from fastkl.families.base import AnyRows, Floats, Params, Rows
 from fastkl.families.iterative import SAMPLE_ROWS
 from fastkl.families.newton import Maximum
 from fastkl.families.order_statistics import medians
@@ -46,22 +46,27 @@ def best_locations(rows: Rows, start: Params, likelihood: Callable[[Params], Flo
     return [{**start, "loc": np.take_along_axis(ordered, row[None], axis=0)[0]} for row in best]
 
 
+def n_rows(rows: Rows) -> int:
+    """Number of rows of a block."""
+    return len(rows.X)
+
+
 def too_narrow(start: Params, params: Params) -> NDArray[np.bool_]:
     """Columns whose scale goes to 0."""
     narrow: NDArray[np.bool_] = params["scale"] < COLLAPSED * start["scale"]
     return narrow
 
 
-def raise_if_collapsed(rows: Rows, maximum: Maximum, family: str, remedy: str) -> None:
+def raise_if_collapsed(rows: AnyRows, maximum: Maximum, family: str, remedy: str) -> None:
     """DegenerateDataError where every ascent ran into a scale of 0, on rows with the same value."""
     if maximum.converged.all():
         return
-    distance = median_and_distance(rows)[1]
+    distance = median_and_distance(rows.sample(SAMPLE_ROWS))[1]
     collapsed = ~maximum.converged & (maximum.params["scale"] < 1e3 * COLLAPSED * distance)
     if np.any(collapsed):
         column = int(np.flatnonzero(collapsed)[0])
         raise DegenerateDataError(
             f"Column {column} holds too many rows with the same value, near {maximum.params['loc'][column]:.6g} (of "
-            f"{len(rows.X)} rows): the {family} likelihood grows without bound as scale goes to 0 there. {remedy}",
+            f"{rows.total(n_rows)} rows): the {family} likelihood grows without bound as scale goes to 0 there. {remedy}",
             column,
         )

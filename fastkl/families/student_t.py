@@ -7,9 +7,9 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
 from fastkl.families._kernels import column_kernel
-from fastkl.families.base import Floats, Params, Rows
+from fastkl.families.base import AnyRows, Floats, Params, Rows
 from fastkl.families.gamma_functions import half_step
-from fastkl.families.iterative import IterativeFamily
+from fastkl.families.iterative import IterativeFamily, weighted_sum
 from fastkl.families.newton import Maximum
 from fastkl.families.normal import HALF_LOG_2PI
 from fastkl.families.robust import best_locations, is_small, median_and_distance, raise_if_collapsed, too_narrow
@@ -99,7 +99,7 @@ class StudentT(IterativeFamily):
         return lost
 
     def settle(
-        self, rows: Rows, fixed: Params, maximum: Maximum, tol: float, max_iter: int
+        self, rows: AnyRows, fixed: Params, maximum: Maximum, tol: float, max_iter: int
     ) -> tuple[Maximum, dict[str, str]]:
         if "df" in fixed:
             raise_if_collapsed(
@@ -108,7 +108,9 @@ class StudentT(IterativeFamily):
             return maximum, {}
         limit = self._normal_limit(rows, fixed)
         inside = maximum.params["df"] < FAR_DF
-        slope = self._slope_at_limit(rows, limit.params) if not inside.all() else np.zeros(len(inside))
+        slope = np.zeros(len(inside))
+        if not inside.all():
+            slope = rows.total(self._slope_at_limit, limit.params) / rows.total_weight
         lost = ~inside & (slope > 0.0) & ~maximum.converged
         if lost.any():
             # a sample of the rows favoured the limit, all of them do not
@@ -125,10 +127,9 @@ class StudentT(IterativeFamily):
             "df": f"df is infinite{where}: the tails are no heavier than normal ones, and the fit is the normal law."
         }
 
-    def _normal_limit(self, rows: Rows, fixed: Params) -> Maximum:
+    def _normal_limit(self, rows: AnyRows, fixed: Params) -> Maximum:
         """The maximum at df = inf: the moments, where loc and scale are free."""
-        records, _, _ = column_kernel("normal").statistics(rows.X, rows.weights, self.support, rows.n_threads)
-        weight, mean, squares = records.T
+        weight, mean, squares = rows.total(_moments, merge=_merged_moments).T
         loc = fixed.get("loc", mean)
         scale = fixed.get("scale", np.sqrt(squares / weight + (mean - loc) ** 2))
         params = {"df": np.full_like(mean, np.inf), "loc": loc.copy(), "scale": scale}
@@ -136,10 +137,9 @@ class StudentT(IterativeFamily):
         return Maximum(params, at, 1, np.isfinite(at.value))
 
     def _slope_at_limit(self, rows: Rows, limit: Params) -> Floats:
-        """Slope of the mean log-likelihood by 1 / df at 1 / df = 0: the mean of (z^4 - 2 z^2 - 1) / 4."""
+        """Slope of the log-likelihood by 1 / df at 1 / df = 0: the sum of (z^4 - 2 z^2 - 1) / 4."""
         z2 = ((rows.X - limit["loc"]) / limit["scale"]) ** 2
-        slope: Floats = np.average(0.25 * (z2 * (z2 - 2.0) - 1.0), axis=0, weights=rows.weights)
-        return slope
+        return weighted_sum(0.25 * (z2 * (z2 - 2.0) - 1.0), rows.weights)
 
     # -- the law -----------------------------------------------------------------------------------------------------------
 
@@ -164,3 +164,12 @@ class StudentT(IterativeFamily):
         half = 0.5 * params["df"]
         value, slope, _ = half_step(half)
         return float(np.sum((1.0 + 0.5 / half) * (slope + 0.5) - value + HALF_LOG_2PI + np.log(params["scale"])))
+
+
+def _moments(rows: Rows) -> Floats:
+    """Weight, mean and sum of squares about it of every column, (d, 3)."""
+    return column_kernel("normal").statistics(rows.X, rows.weights, StudentT.support, rows.n_threads)[0]
+
+
+def _merged_moments(first: Floats, second: Floats) -> Floats:
+    return column_kernel("normal").merge(first, second)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from fastkl._core._columns import ColumnKernel
 from fastkl.exceptions import DegenerateDataError, SupportError
 from fastkl.families._kernels import column_kernel
-from fastkl.families.base import Family, Floats, Params, Rows, Statistics
+from fastkl.families.base import AnyRows, Family, Floats, Params, Rows, Statistics
 
 ABOVE_ZERO = float(np.nextafter(0.0, 1.0))
 BELOW_INFINITY = float(np.finfo(np.float64).max)
@@ -46,13 +46,14 @@ class UnivariateFamily(Family):
         self._raise_if_overflow(rows, records)
         return statistics
 
-    def _raise_if_overflow(self, rows: Rows, sums: Floats) -> None:
+    def _raise_if_overflow(self, rows: AnyRows, sums: Floats) -> None:
         """DegenerateDataError for the first column with sums, (d,) or (d, k), that are not finite."""
         bad = ~np.isfinite(sums).reshape(len(sums), -1).all(axis=1)
         if bad.any():
             column = int(np.flatnonzero(bad)[0])
+            size = rows.total(largest, column, merge=max)
             raise DegenerateDataError(
-                f"The sums of {rows.column(column)} overflow: it holds values up to {np.abs(rows.X[:, column]).max():.3g}. "
+                f"The sums of {rows.column(column)} overflow: it holds values up to {size:.3g}. "
                 "Rescale the column, for instance to unit size, or remove the outlier.",
                 column,
             )
@@ -205,6 +206,11 @@ class UnivariateFamily(Family):
         ``p`` is (n, d) or anything that broadcasts against the parameters' (d,).
         """
         raise NotImplementedError
+
+
+def largest(rows: Rows, column: int) -> float:
+    """The largest absolute value of a column."""
+    return float(np.abs(rows.X[:, column]).max())
 
 
 def raise_if_constant(constant: NDArray[np.bool_], statistics: Statistics, family: str, grows: str) -> None:

@@ -71,9 +71,9 @@ class VonMisesFisher(Family):
         excess, allowed = length_excess(rows)
         off = np.flatnonzero(~(np.abs(excess) <= allowed))
         if len(off):
-            row = int(off[0] if rows.index is None else rows.index[off[0]])
+            row = rows.row(int(off[0]))
             raise SupportError(
-                f"The von_mises_fisher family lives on unit vectors; row {row} has length {np.sqrt(1.0 + excess[off[0]]):.10g}. "
+                f"The von_mises_fisher family lives on unit vectors; {row} has length {np.sqrt(1.0 + excess[off[0]]):.10g}. "
                 "Divide every row by its length if only directions matter."
             )
         columns = Normal().statistics(rows)

@@ -6,13 +6,21 @@ many threads take part. Blocks of a source are the same in every pass.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastkl.exceptions import SourceError
+from fastkl.rows.columns import ALL, Choice, as_batch
+from fastkl.rows.progress import Progress
+from fastkl.rows.weights import Weights
+
 T = TypeVar("T")
+BLOCK_BYTES = 4 << 20  # of values: large against the cost of a call, small against the cache that the kernel then reads from
+WIDE_ROWS, WIDE_BYTES = 2048, 32 << 20
 
 
 @dataclass(frozen=True)
@@ -44,47 +52,111 @@ class Block:
 
 
 class Source(ABC):
-    """Rows that can be read block by block; a subclass says how."""
+    """Rows that can be read block by block; a subclass says how.
 
-    repeatable: ClassVar[bool] = True  # whether a second pass is possible
+    A subclass sets ``names``, ``n_columns`` and ``n_rows`` where they are known, and is to call ``learn_columns`` where they are
+    only known from the first rows.
+    """
+
+    repeatable: bool = True  # whether a second pass is possible
     names: Sequence[str] | None = None
     n_columns: int | None = None
     n_rows: int | None = None  # where it is known before a pass
-    progress: Any = None  # who hears of it
+    progress: Progress | None = None  # who hears of it
 
     @abstractmethod
     def blocks(self) -> Iterator[Block]:
         """One pass over the rows."""
 
+    def learn_columns(self) -> None:
+        """Look at the first rows where ``n_columns`` and ``names`` are not known before; this is no pass."""
+
+    def select(self, columns: Sequence[Any]) -> None:
+        """Read only these columns from now on, in this order; where they have no names, do nothing."""
+
     def sum(self, function: Callable[[Block], T], merge: Callable[[T, T], T]) -> T:
         """``function(block)`` of all blocks, merged in their order; both arguments can be pickled."""
         total: T | None = None
-        for block in self.blocks():
+        for block in self._counted():
             part = function(block)
             total = part if total is None else merge(total, part)
         if total is None:
-            raise ValueError("The source holds no rows.")
+            raise SourceError("The source holds no rows.")
         return total
 
     def map(self, function: Callable[[Block], NDArray[Any]], write: Callable[[Block, NDArray[Any]], None]) -> None:
         """Hand ``function(block)`` of every block, in order, to ``write``."""
-        for block in self.blocks():
+        for block in self._counted():
             write(block, function(block))
 
+    def _counted(self) -> Iterator[Block]:
+        """One pass that tells ``progress`` of the rows that are done, and that all passes have the same number of rows."""
+        done = 0
+        if self.progress is not None:
+            self.progress.begin(self.n_rows)
+        with closing(self.blocks()) as blocks:  # type: ignore[type-var]
+            for block in blocks:
+                yield block
+                done += len(block.X)
+                if self.progress is not None:
+                    self.progress.advance(len(block.X))
+        if self.n_rows is not None and done != self.n_rows:
+            raise SourceError(
+                f"This pass over the source found {done} rows, {self.n_rows} were expected: the source has changed, or its "
+                "iter() does not start anew. Pass a source that gives the same rows every time."
+            )
+        self.n_rows = done
+
     def sample(self, size: int) -> Block:
-        """About ``size`` rows, evenly spaced, with their weights: what an iteration starts from."""
-        raise NotImplementedError
+        """Evenly spaced rows of positive weight, ``size`` of them up to four times as many; all rows where these are not more.
+
+        One pass. Where the number of rows is not known before, the spacing doubles whenever there are too many.
+        """
+        step, seen = 1, 0
+        values: list[NDArray[Any]] = []
+        weights: list[NDArray[Any]] = []
+        numbers: list[NDArray[np.intp]] = []
+        for block in self._counted():
+            if block.first_row == 0 and block.weights is None and self.n_rows is not None and self.n_rows >= 4 * size:
+                step = self.n_rows // size
+            kept = np.arange(len(block.X)) if block.weights is None else np.flatnonzero(block.weights)
+            at = kept[-seen % step :: step]
+            seen += len(kept)
+            values.append(block.X[at].copy())
+            numbers.append(block.first_row + at)
+            if block.weights is not None:
+                weights.append(block.weights[at].astype(np.float64))
+            while sum(map(len, values)) > 4 * size:
+                step *= 2
+                values, weights, numbers = _thinned(values), _thinned(weights), _thinned(numbers)
+        if not values:
+            raise SourceError("The source holds no rows.")
+        X = np.ascontiguousarray(np.concatenate(values))
+        return Block(X, np.concatenate(weights) if weights else None, 0, 0, np.concatenate(numbers))
+
+
+def _thinned(parts: list[NDArray[Any]]) -> list[NDArray[Any]]:
+    """Every second of all entries."""
+    return [np.concatenate(parts)[::2]] if parts else []
 
 
 class ArraySource(Source):
-    """Rows of an array in memory (or memory-mapped), in blocks of ``block_rows``."""
+    """Rows of an array in memory (or memory-mapped), in blocks of ``block_rows``, brought to the form of a block one by one."""
 
-    def __init__(self, X: NDArray[Any], weights: NDArray[Any] | None = None, block_rows: int = 65536):
-        self.X, self.weights, self.block_rows = X, weights, block_rows
-        self.n_rows = len(X)
+    def __init__(self, X: Any, weights: Any = None, block_rows: int | None = None, choice: Choice = ALL):
+        self.X, self.choice = X, choice
+        self.weights = weights if weights is None or isinstance(weights, Weights) else Weights(weights)
+        self.n_rows, self.n_columns = len(X), as_batch(X[:0], choice, "The array").X.shape[1]
+        self.block_rows = block_rows or default_rows(X.shape[1] * X.dtype.itemsize)
 
     def blocks(self) -> Iterator[Block]:
         for number, first in enumerate(range(0, len(self.X), self.block_rows)):
-            part = slice(first, first + self.block_rows)
-            weights = None if self.weights is None else self.weights[part]
-            yield Block(np.ascontiguousarray(self.X[part]), weights, first, number)
+            batch = as_batch(self.X[first : first + self.block_rows], self.choice, f"Block {number} of the array")
+            weights = None if self.weights is None else self.weights.part(first, len(batch.X))
+            yield Block(np.ascontiguousarray(batch.X), weights, first, number)
+
+
+def default_rows(row_bytes: int) -> int:
+    """Rows of a block: a few megabytes, or more where the columns are so many that their sums would cost more than the rows."""
+    row_bytes = max(1, row_bytes)
+    return max(1, BLOCK_BYTES // row_bytes, min(WIDE_ROWS, WIDE_BYTES // row_bytes))

@@ -1,0 +1,179 @@
+"""Rows of a source as a family sees them: every block validated, weight 0 left out, places named by their row in the source."""
+
+import operator
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, is_dataclass, replace
+from functools import partial
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+
+from fastkl.density.validation import finite_or_said_so, raise_if_missing, raise_if_not_finite
+from fastkl.exceptions import SourceError
+from fastkl.families.base import Floats, Rows
+from fastkl.rows import Block, Source
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class BlockReader:
+    """From a block to rows that a family can sum; it can be pickled.
+
+    Parameters
+    ----------
+    n_columns : int
+        Columns of a row.
+    names : sequence of str or None
+        Their names.
+    n_threads : int
+        Threads to use.
+    labels : bool
+        Whether values are labels.
+    """
+
+    n_columns: int
+    names: Sequence[str] | None
+    n_threads: int
+    labels: bool = False
+
+    def rows(self, block: Block) -> Rows | None:
+        """Rows of positive weight; None if there are none."""
+        if block.X.ndim != 2 or block.X.shape[1] != self.n_columns:
+            raise SourceError(f"Batch {block.number} has shape {block.X.shape}; {self.n_columns} columns were expected.")
+        weights = block_weights(block)
+        rows = Rows(block.X, weights, self.n_threads, self.names, block.index, block.first_row, block.number)
+        if self.labels:
+            raise_if_missing(rows)
+        if weights is None or weights.all():
+            return rows if len(block.X) else None
+        keep = np.flatnonzero(weights)
+        if not len(keep):
+            return None
+        index = keep if block.index is None else block.index[keep]
+        return replace(rows, X=np.ascontiguousarray(block.X[keep]), weights=weights[keep], index=index)
+
+
+def block_weights(block: Block) -> Floats | None:
+    """The weights of a block as contiguous float64: finite, at least 0, one for each row."""
+    if block.weights is None:
+        return None
+    weights = np.ascontiguousarray(block.weights, dtype=np.float64)
+    if weights.shape != (len(block.X),):
+        raise SourceError(f"Batch {block.number} has {len(block.X)} rows and weights of shape {weights.shape}.")
+    # one sum tells of NaN and infinity, and only then are they looked for
+    if not np.isfinite(weights.sum()) or (len(weights) and weights.min() < 0.0):
+        bad = np.flatnonzero(~np.isfinite(weights) | (weights < 0.0))
+        if len(bad):
+            place = Rows(block.X, index=block.index, first_row=block.first_row, batch=block.number).row(int(bad[0]))
+            raise ValueError(
+                f"sample_weight has to hold finite numbers of at least 0; {place} has weight {weights[bad[0]]}."
+            )
+    return weights
+
+
+class Part(NamedTuple):
+    """What a function gave on the rows so far (None before the first), and how many rows of positive weight, weighing how much."""
+
+    value: Any
+    n_rows: int
+    weight: float
+
+
+class StreamedRows:
+    """Rows to pass over as often as needed (``families.base.AnyRows``), read from a source in every pass.
+
+    Parameters
+    ----------
+    source : Source
+        Where the rows are.
+    n_columns : int
+        Columns of a row.
+    names : sequence of str or None
+        Their names.
+    n_threads : int
+        Threads to use.
+    labels : bool
+        Whether values are labels.
+    """
+
+    def __init__(
+        self, source: Source, n_columns: int, names: Sequence[str] | None, n_threads: int, labels: bool = False
+    ):
+        self.source, self.names, self.n_threads, self.n_columns = source, names, n_threads, n_columns
+        self.reader = BlockReader(n_columns, names, n_threads, labels)
+        self._weight: float | None = None
+        self._samples: dict[int, Rows] = {}
+
+    @property
+    def total_weight(self) -> float:
+        """Sum of the weights: the number of rows without weights. A pass of its own if there has been none."""
+        if self._weight is None:
+            self.total(_nothing)
+        assert self._weight is not None
+        return self._weight
+
+    def column(self, column: int) -> str:
+        """The column in words."""
+        return f"column {column}" if self.names is None else f"column {column} ({self.names[column]!r})"
+
+    def total(self, function: Callable[..., T], *args: Any, merge: Callable[[T, T], T] = operator.add) -> T:
+        """``function(block, *args)`` of all blocks, merged in their order: one pass."""
+        part = self.source.sum(partial(_on_block, self.reader, function, args), partial(_merged, merge))
+        if part.n_rows == 0:
+            raise ValueError(
+                "sample_weight is zero in every row, so that no row is left. At least one weight must be positive."
+            )
+        self._weight = part.weight
+        value: T = part.value
+        return value
+
+    def sample(self, size: int) -> Rows:
+        """Evenly spaced rows in memory; a repeated call is no further pass."""
+        if size not in self._samples:
+            rows = self.reader.rows(self.source.sample(size))
+            if rows is None:
+                raise ValueError(
+                    "sample_weight is zero in every row, so that no row is left. At least one weight must be positive."
+                )
+            self._samples[size] = replace(rows, batch=None)
+        return self._samples[size]
+
+
+def _nothing(rows: Rows) -> float:
+    return 0.0
+
+
+def _on_block(reader: BlockReader, function: Callable[..., Any], args: tuple[Any, ...], block: Block) -> Part:
+    rows = reader.rows(block)
+    if rows is None:
+        return Part(None, 0, 0.0)
+    with finite_or_said_so(rows):
+        value = function(rows, *args)
+    if not is_finite(value):
+        raise_if_not_finite(rows)
+    return Part(value, len(rows.X), rows.total_weight)
+
+
+def _merged(merge: Callable[[Any, Any], Any], first: Part, second: Part) -> Part:
+    if first.n_rows == 0 or second.n_rows == 0:
+        return first if second.n_rows == 0 else second
+    return Part(merge(first.value, second.value), first.n_rows + second.n_rows, first.weight + second.weight)
+
+
+def is_finite(value: Any) -> bool:
+    """Whether all floats in a result are finite: numbers, arrays, and what holds them. Never False for finite sums in range."""
+    if isinstance(value, np.ndarray):
+        if value.dtype.kind != "f":
+            return True
+        with np.errstate(all="ignore"):
+            return bool(np.isfinite(value.sum()))
+    if isinstance(value, float):
+        return bool(np.isfinite(value))
+    if isinstance(value, dict):
+        return all(map(is_finite, value.values()))
+    if isinstance(value, list | tuple):
+        return all(map(is_finite, value))
+    if is_dataclass(value) and not isinstance(value, type):
+        return all(map(is_finite, vars(value).values()))
+    return True

@@ -1,0 +1,109 @@
+"""Columns of Arrow tables as matrices: integers, decimals and booleans as floats, null as NaN, dictionaries as what they stand for.
+
+``pyarrow`` is imported where it is needed; a table that arrives shows that it is there.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastkl.exceptions import SourceError
+
+
+def import_pyarrow(what: str) -> Any:
+    """The package, or an error that says how to get it."""
+    try:
+        import pyarrow
+    except ImportError as error:
+        raise ImportError(f"{what} needs pyarrow: pip install 'fastkl[parquet]'.") from error
+    return pyarrow
+
+
+def is_table(data: Any) -> bool:
+    """Whether this is an Arrow table or record batch."""
+    return type(data).__module__.split(".")[0] == "pyarrow" and hasattr(data, "schema") and hasattr(data, "column")
+
+
+def number_type(kind: Any, name: str, place: str) -> np.dtype[Any]:
+    """The NumPy type of an Arrow type that holds numbers; SourceError names the column and its type otherwise."""
+    types = import_pyarrow("An Arrow table").types
+    if types.is_dictionary(kind):
+        return number_type(kind.value_type, name, place)
+    if types.is_floating(kind) or types.is_integer(kind):
+        return np.dtype(kind.to_pandas_dtype())
+    if types.is_boolean(kind):
+        return np.dtype(bool)
+    if types.is_decimal(kind) or types.is_null(kind):
+        return np.dtype(np.float64)
+    raise SourceError(
+        f"{place}: column {name!r} has type {kind}, not numbers. Leave the column out (columns=[...]) or encode it; labels as they "
+        "are can be fitted by the family 'categorical'."
+    )
+
+
+def matrix_type(kinds: Sequence[Any], names: Sequence[str], labels: bool, place: str) -> np.dtype[Any]:
+    """The type of the matrix that holds columns of these Arrow types."""
+    if labels:
+        dtypes = {np.dtype(kind.to_pandas_dtype()) if _is_plain(kind) else np.dtype(object) for kind in kinds}
+        return dtypes.pop() if len(dtypes) == 1 else np.dtype(object)
+    common = np.result_type(*(number_type(kind, name, place) for kind, name in zip(kinds, names, strict=True)))
+    return common if common == np.float32 else np.dtype(np.float64)
+
+
+def _is_plain(kind: Any) -> bool:
+    types = import_pyarrow("An Arrow table").types
+    return bool(types.is_floating(kind) or types.is_integer(kind) or types.is_boolean(kind))
+
+
+def matrix(columns: Sequence[Any], names: Sequence[str], labels: bool, place: str) -> NDArray[Any]:
+    """The columns side by side, C-contiguous."""
+    dtype = matrix_type([column.type for column in columns], names, labels, place)
+    return fill(columns, labels, dtype)
+
+
+def fill(columns: Sequence[Any], labels: bool, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """The columns side by side in a matrix of this type."""
+    if labels and any(column.null_count for column in columns):
+        dtype = np.dtype(object)
+    X = np.empty((len(columns[0]), len(columns)), dtype=dtype)
+    for j, column in enumerate(columns):
+        X[:, j] = _labels(column) if labels else _numbers(column)
+    return X
+
+
+def weight_column(table: Any, name: str, place: str) -> NDArray[Any]:
+    """A column of weights by its name."""
+    if name not in table.schema.names:
+        raise SourceError(f"{place} has no column {name!r} for the weights; its columns are {', '.join(table.schema.names)}.")
+    column = table.column(table.schema.names.index(name))
+    number_type(column.type, name, place)
+    return np.ascontiguousarray(_numbers(column), dtype=np.float64)
+
+
+def _numbers(column: Any) -> NDArray[Any]:
+    pyarrow = import_pyarrow("An Arrow table")
+    types = pyarrow.types
+    if types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if types.is_decimal(column.type) or types.is_null(column.type):
+        column = column.cast(pyarrow.float64())
+    elif types.is_boolean(column.type):
+        column = column.cast(pyarrow.uint8())
+    return _to_numpy(column)
+
+
+def _labels(column: Any) -> NDArray[Any]:
+    if import_pyarrow("An Arrow table").types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if not column.null_count:
+        return _to_numpy(column)
+    values = np.empty(len(column), dtype=object)
+    values[:] = column.to_pylist()
+    return values
+
+
+def _to_numpy(column: Any) -> NDArray[Any]:
+    chunked = hasattr(column, "chunks")
+    return np.asarray(column.to_numpy() if chunked else column.to_numpy(zero_copy_only=False))

@@ -1,0 +1,130 @@
+"""From what a user calls his data to a source: paths by their ending, objects by what they can do."""
+
+import glob
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fastkl.rows import arrow
+from fastkl.rows.columns import Choice
+from fastkl.rows.iterables import FrameSource, IterableSource
+from fastkl.rows.npy import NpyFile, NpySource
+from fastkl.rows.source import ArraySource, Source
+from fastkl.rows.weights import NpyWeights, Weights
+
+KINDS = (
+    "the path of an .npy, .parquet or .csv file or of a folder of Parquet files, an array or data frame, a list or other iterable "
+    "of arrays, data frames, record batches or (X, weights) pairs, a function that returns such an iterable, or a Dask collection"
+)
+
+
+def open_source(
+    source: Any, columns: Any = None, weights: Any = None, block_rows: int | None = None, labels: bool = False
+) -> Source:
+    """A source from a path, an array, a table, an iterable or a Dask collection.
+
+    Parameters
+    ----------
+    source : object
+        Where the rows are.
+    columns : sequence of str or int, default=None
+        What to read of each row, in this order; None for everything but the weights.
+    weights : str, path-like or array-like of shape (n,), default=None
+        For tables the name of a column; else an array, or the path of a ``.npy`` file, with a weight for each row.
+    block_rows : int, default=None
+        Rows of a block; None for a few megabytes. Batches of an iterable stay as they come unless they are larger.
+    labels : bool, default=False
+        Whether to leave values as they are, for families of labels.
+
+    Returns
+    -------
+    Source
+        Files are checked (header, columns, types) before this returns; no row has been read.
+    """
+    if block_rows is not None and (isinstance(block_rows, bool) or not isinstance(block_rows, int) or block_rows < 1):
+        raise ValueError(f"batch_rows is a number of rows of at least 1, not {block_rows!r}.")
+    if isinstance(columns, str | int):
+        columns = [columns]
+    if isinstance(source, Source):
+        return source
+    if type(source).__module__.split(".")[0] in {"dask", "dask_expr"}:
+        from fastkl.rows.dask_source import DaskSource
+
+        return DaskSource(source, columns, weights, block_rows, labels)
+    in_table, apart = _split_weights(weights)
+    choice = Choice(None if columns is None else list(columns), in_table, labels)
+    opened = _opened(source, choice, apart, block_rows)
+    if apart is not None and opened.n_rows is not None:
+        apart.check(opened.n_rows)
+    return opened
+
+
+def _split_weights(weights: Any) -> tuple[str | None, Weights | None]:
+    """The name of a column, or weights that stand apart from the rows."""
+    if weights is None:
+        return None, None
+    if isinstance(weights, os.PathLike) or (isinstance(weights, str) and weights.endswith(".npy")):
+        return None, NpyWeights(NpyFile(weights, 1))
+    if isinstance(weights, str):
+        return weights, None
+    return None, Weights(weights)
+
+
+def _opened(source: Any, choice: Choice, weights: Weights | None, block_rows: int | None) -> Source:
+    if isinstance(source, str | os.PathLike):
+        return _opened_path(source, choice, weights, block_rows)
+    if isinstance(source, np.ndarray) or _is_matrix(source) or hasattr(source, "toarray"):
+        return ArraySource(np.asarray(source) if isinstance(source, list | tuple) else source, weights, block_rows, choice)
+    if hasattr(source, "to_batches"):  # an Arrow table or dataset
+        return IterableSource(source.to_batches, choice, weights, block_rows)
+    if arrow.is_table(source):
+        return IterableSource([source], choice, weights, block_rows)
+    if hasattr(source, "columns") and hasattr(source, "shape"):
+        return FrameSource(source, choice, weights, block_rows)
+    if callable(source) or (isinstance(source, Iterable) and not isinstance(source, dict | set | bytes)):
+        return IterableSource(source, choice, weights, block_rows)
+    raise TypeError(f"A source is {KINDS}; not {type(source).__name__}.")
+
+
+def _is_matrix(source: Any) -> bool:
+    """Whether this is a list of rows of plain values, rather than of batches."""
+    return (
+        isinstance(source, list | tuple)
+        and len(source) > 0
+        and isinstance(source[0], list | tuple)
+        and all(np.ndim(value) == 0 and not hasattr(value, "columns") for value in source[0])
+    )
+
+
+def _opened_path(source: Any, choice: Choice, weights: Weights | None, block_rows: int | None) -> Source:
+    path = Path(source)
+    paths = [path]
+    if not path.exists() and glob.has_magic(str(path)):
+        paths = [Path(found) for found in sorted(glob.glob(str(path), recursive=True))]
+        if not paths:
+            raise FileNotFoundError(f"No file fits the pattern {path}.")
+    if not paths[0].exists():
+        raise FileNotFoundError(f"There is no file {path.absolute()}.")
+    endings = {"/" if found.is_dir() else _ending(found) for found in paths}
+    if endings <= {"/", ".parquet", ".pq"}:
+        from fastkl.rows.parquet import ParquetSource, parquet_files
+
+        files = [file for found in paths for file in (parquet_files(found) if found.is_dir() else [found])]
+        return ParquetSource(files, choice, weights, block_rows)
+    if len(paths) > 1:
+        raise ValueError(f"The pattern {path} fits {len(paths)} files; patterns are read where all are Parquet files.")
+    if endings == {".npy"}:
+        return NpySource(path, choice, weights, block_rows)
+    if endings <= {".csv", ".tsv"}:
+        from fastkl.rows.csv import CsvSource
+
+        return CsvSource(path, choice, weights, block_rows)
+    raise ValueError(f"{path} ends in none of .npy, .parquet, .pq, .csv, .tsv; a source is {KINDS}.")
+
+
+def _ending(path: Path) -> str:
+    suffixes = [suffix.lower() for suffix in path.suffixes[-2:]]
+    return suffixes[-2] if len(suffixes) == 2 and suffixes[-1] == ".gz" else (suffixes or [""])[-1]

@@ -1,0 +1,241 @@
+"""Where one number per row goes: an array in memory, a ``.npy`` or Parquet file, an array of the caller's.
+
+A file is written as ``name.partial`` beside its place and takes its name when it is complete and on the disk. An interrupt leaves
+the partial file, which is a whole file of the rows so far; any other failure removes it.
+"""
+
+import os
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol
+
+import numpy as np
+from numpy.lib import format as npy_format
+from numpy.typing import NDArray
+
+from fastkl.exceptions import SourceError
+from fastkl.rows import arrow
+
+GROUP_ROWS = 1 << 20  # rows of a row group
+
+
+class Output(Protocol):
+    """What takes values in the order of their rows."""
+
+    def write(self, first_row: int, values: NDArray[Any]) -> None:
+        """Values of the rows from this number on."""
+
+    def finish(self) -> Any:
+        """All rows are written: the array, or the path of the file."""
+
+    def abandon(self, keep: bool) -> None:
+        """Not all rows are written: keep what is there as a partial file, or remove it."""
+
+
+class MemoryOutput:
+    """An array, of the caller's or our own; without a known number of rows it grows."""
+
+    def __init__(self, n_rows: int | None, array: Any = None):
+        if array is not None:
+            if not isinstance(array, np.ndarray) or array.ndim != 1 or array.dtype.kind != "f":
+                raise ValueError("out as an array takes one real number for each row: shape (n,), a float type.")
+            if not array.flags.writeable:
+                raise ValueError("out is an array that cannot be written to.")
+            if n_rows is not None and len(array) != n_rows:
+                raise ValueError(f"out has {len(array)} entries, the source has {n_rows} rows.")
+        elif n_rows is not None:
+            _raise_if_too_large(n_rows)
+            array = np.empty(n_rows)
+        self._given, self._parts, self._rows = array, [], 0
+        self._parts: list[NDArray[Any]] = []
+
+    def write(self, first_row: int, values: NDArray[Any]) -> None:
+        """Values of the rows from this number on."""
+        self._rows = first_row + len(values)
+        if self._given is None:
+            self._parts.append(values)
+        elif self._rows > len(self._given):
+            raise ValueError(f"out has {len(self._given)} entries, the source has more rows.")
+        else:
+            self._given[first_row : self._rows] = values
+
+    def finish(self) -> Any:
+        """The array."""
+        if self._given is None:
+            return np.concatenate(self._parts) if self._parts else np.empty(0)
+        if self._rows != len(self._given):
+            raise ValueError(f"out has {len(self._given)} entries, the source has {self._rows} rows.")
+        return self._given
+
+    def abandon(self, keep: bool) -> None:
+        """What was written stays in the array."""
+
+
+class FileOutput:
+    """A file that appears whole under its name or not at all. A subclass says how it is written."""
+
+    def __init__(self, path: Any, n_rows: int | None):
+        self.path = Path(path)
+        self.partial = self.path.with_name(self.path.name + ".partial")
+        if self.path.is_dir():
+            raise IsADirectoryError(f"out is the folder {self.path}; give the name of a file in it.")
+        if not self.path.absolute().parent.is_dir():
+            raise FileNotFoundError(f"out is to be in {self.path.absolute().parent}, which is not a folder.")
+        self._rows = 0
+        try:
+            self._open()
+        except OSError as error:
+            raise self._failed(error) from error
+
+    def write(self, first_row: int, values: NDArray[Any]) -> None:
+        """Values of the rows from this number on."""
+        try:
+            self._append(np.ascontiguousarray(values, dtype=np.float64))
+        except OSError as error:
+            raise self._failed(error) from error
+        self._rows = first_row + len(values)
+
+    def finish(self) -> Path:
+        """The path, where the file now is."""
+        try:
+            self._close()
+            with open(self.partial, "rb+") as stream:
+                os.fsync(stream.fileno())
+            os.replace(self.partial, self.path)
+        except OSError as error:
+            raise self._failed(error) from error
+        return self.path
+
+    def abandon(self, keep: bool) -> None:
+        """Keep the partial file, or remove it."""
+        try:
+            self._close()
+        except OSError:
+            keep = False
+        if not keep:
+            self.partial.unlink(missing_ok=True)
+
+    def _failed(self, error: OSError) -> OSError:
+        reason = error.strerror or str(error)
+        return OSError(
+            error.errno or 0,
+            f"{reason}: after {self._rows} rows, {self.partial.name} could not be written further and is removed; "
+            f"{self.path.name} is as it was before",
+            str(self.path),
+        )
+
+    def _open(self) -> None:
+        raise NotImplementedError
+
+    def _append(self, values: NDArray[np.float64]) -> None:
+        raise NotImplementedError
+
+    def _close(self) -> None:
+        raise NotImplementedError
+
+
+class NpyOutput(FileOutput):
+    """A vector of float64 that ``numpy.load`` reads."""
+
+    _stream: BinaryIO | None = None
+
+    def _open(self) -> None:
+        self._stream = open(self.partial, "wb")
+        self._header(0)
+
+    def _header(self, n_rows: int) -> None:
+        # NumPy pads the header so that its length does not change with the number of rows
+        header = {"shape": (n_rows,), "fortran_order": False, "descr": "<f8"}
+        npy_format.write_array_header_1_0(self._stream, header)  # type: ignore[arg-type]
+
+    def _append(self, values: NDArray[np.float64]) -> None:
+        assert self._stream is not None
+        self._stream.write(memoryview(values.astype("<f8", copy=False)).cast("B"))
+
+    def _close(self) -> None:
+        stream, self._stream = self._stream, None
+        if stream is None:
+            return
+        try:
+            stream.flush()
+            size = stream.tell()
+            stream.seek(0)
+            self._stream = stream
+            self._header(0)
+            start = stream.tell()
+            stream.seek(0)
+            self._header((size - start) // 8)
+        finally:
+            self._stream = None
+            stream.close()
+
+
+class ParquetOutput(FileOutput):
+    """A table with the one column ``log_density``."""
+
+    _writer: Any = None
+
+    def _open(self) -> None:
+        self._arrow = arrow.import_pyarrow("Writing Parquet")
+        from pyarrow import parquet
+
+        self._schema = self._arrow.schema([("log_density", self._arrow.float64())])
+        self._writer = parquet.ParquetWriter(self.partial, self._schema, use_dictionary=False, compression="none")
+        self._waiting: list[NDArray[np.float64]] = []
+
+    def _append(self, values: NDArray[np.float64]) -> None:
+        self._waiting.append(values)
+        if sum(map(len, self._waiting)) >= GROUP_ROWS:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._waiting:
+            column = self._arrow.array(np.concatenate(self._waiting))
+            self._waiting = []
+            self._writer.write_table(self._arrow.Table.from_arrays([column], schema=self._schema))
+
+    def _close(self) -> None:
+        writer, self._writer = self._writer, None
+        if writer is None:
+            return
+        self._writer = writer
+        try:
+            self._flush()
+        finally:
+            self._writer = None
+            writer.close()
+
+
+def open_output(out: Any, n_rows: int | None) -> Output:
+    """From what a user gives as ``out``: None, a path that ends in .npy or .parquet, or an array."""
+    if out is None or isinstance(out, np.ndarray):
+        return MemoryOutput(n_rows, out)
+    if isinstance(out, str | os.PathLike):
+        ending = Path(out).suffix.lower()
+        if ending == ".npy":
+            return NpyOutput(out, n_rows)
+        if ending in {".parquet", ".pq"}:
+            return ParquetOutput(out, n_rows)
+        raise ValueError(f"out ends in .npy or .parquet, not in {ending!r}.")
+    raise TypeError(f"out is None, the path of an .npy or .parquet file, or an array to write into; not {out!r}.")
+
+
+def _raise_if_too_large(n_rows: int) -> None:
+    """MemoryError at the start rather than a machine that swaps, or a process that is ended, after an hour."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if 8 * n_rows > memory:
+        raise MemoryError(
+            f"{n_rows} numbers take {8 * n_rows / 1e9:.3g} GB, the machine has {memory / 1e9:.3g} GB: give out='scores.npy' or "
+            "'scores.parquet'."
+        )
+
+
+def same_file(out: Any, source: Any) -> bool:
+    """Whether both are paths of one file."""
+    paths = [Path(thing) for thing in (out, source) if isinstance(thing, str | os.PathLike)]
+    return len(paths) == 2 and all(map(Path.exists, paths)) and paths[0].samefile(paths[1])
+
+
+def raise_if_same(out: Any, source: Any) -> None:
+    """The result must not take the place of its source."""
+    if same_file(out, source):
+        raise SourceError(f"out is the source itself ({out}); give another name.")

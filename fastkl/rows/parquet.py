@@ -1,0 +1,107 @@
+"""Parquet: a file, a folder of files, or files by pattern. Only the chosen columns are read, a part of a row group at a time.
+
+All footers are read first: they hold the number of rows and the types of the columns, so that a file that does not fit the others is
+an error before any work is done.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fastkl.exceptions import SourceError
+from fastkl.rows import arrow
+from fastkl.rows.columns import Choice, chosen, column_number
+from fastkl.rows.read_ahead import read_ahead
+from fastkl.rows.source import Block, Source, default_rows
+from fastkl.rows.weights import Weights
+
+STREAM_BUFFER = 1 << 20  # bytes read at a time of each column, so that a large row group is never in memory whole
+
+
+class ParquetSource(Source):
+    """The rows of Parquet files, one after the other in the order given."""
+
+    def __init__(
+        self, paths: Sequence[Path], choice: Choice, weights: Weights | None = None, block_rows: int | None = None
+    ):
+        arrow.import_pyarrow("Reading Parquet")
+        import pyarrow.parquet
+
+        self._open, self._paths = pyarrow.parquet.ParquetFile, list(paths)
+        self._choice, self._weights, self._given_rows = choice, weights, block_rows
+        self._schemas: list[Any] = []
+        self.n_rows = 0
+        for path in self._paths:
+            with self._reader(path) as file:
+                self._schemas.append(file.schema_arrow)
+                self.n_rows += file.metadata.num_rows
+        self._resolve()
+
+    def _reader(self, path: Path) -> Any:
+        try:
+            return self._open(path, buffer_size=STREAM_BUFFER, pre_buffer=False)
+        except (OSError, ValueError) as error:
+            if isinstance(error, FileNotFoundError | PermissionError):
+                raise
+            raise SourceError(f"{path} is not a Parquet file, or it is damaged: {error}") from error
+
+    def _resolve(self) -> None:
+        """The chosen columns by name, the same in all files, and the type of the matrix that holds them."""
+        first = list(self._schemas[0].names)
+        self._wanted = [first[j] for j in chosen(self._choice, first, len(first), str(self._paths[0]))]
+        dtypes = []
+        for path, schema in zip(self._paths, self._schemas, strict=True):
+            kinds = [schema.field(column_number(name, schema.names, 0, str(path))).type for name in self._wanted]
+            dtypes.append(arrow.matrix_type(kinds, self._wanted, self._choice.labels, str(path)))
+            if self._choice.weights is not None:
+                column = column_number(self._choice.weights, schema.names, 0, str(path))
+                arrow.number_type(schema.field(column).type, self._choice.weights, str(path))
+            elif self._choice.columns is None and len(schema.names) != len(first):
+                extra = [name for name in schema.names if name not in first]
+                raise SourceError(f"{path} has columns that {self._paths[0]} has not: {', '.join(extra)}; choose columns=[...].")
+        common = dtypes[0] if len(set(dtypes)) == 1 else np.dtype(object) if self._choice.labels else np.dtype(np.float64)
+        self._dtype = common
+        self.names, self.n_columns = self._wanted, len(self._wanted)
+
+    def select(self, columns: Sequence[Any]) -> None:
+        if self._choice.columns is None:
+            self._choice = Choice(list(columns), self._choice.weights, self._choice.labels)
+            self._resolve()
+
+    def blocks(self) -> Iterator[Block]:
+        return read_ahead(self._converted())
+
+    def _converted(self) -> Iterator[Block]:
+        size = self._given_rows or default_rows(self._dtype.itemsize * len(self._wanted))
+        weight, number, row = self._choice.weights, 0, 0
+        read = self._wanted + ([] if weight is None or weight in self._wanted else [weight])
+        for path in self._paths:
+            with self._reader(path) as file:
+                try:
+                    for batch in file.iter_batches(size, columns=read, use_threads=False):
+                        if not len(batch):
+                            continue
+                        columns = [batch.column(batch.schema.names.index(name)) for name in self._wanted]
+                        X = arrow.fill(columns, self._choice.labels, self._dtype)
+                        weights = None if weight is None else arrow.weight_column(batch, weight, str(path))
+                        if self._weights is not None:
+                            weights = self._weights.part(row, len(X))
+                        yield Block(X, weights, row, number)
+                        number, row = number + 1, row + len(X)
+                except OSError as error:
+                    raise SourceError(f"{path} is damaged after row {row} of the source: {error}") from error
+
+
+def parquet_files(folder: Path) -> list[Path]:
+    """All Parquet files in a folder and the folders in it, by name; those that start with a dot or underscore are left out."""
+    found = sorted(
+        path
+        for ending in ("parquet", "pq")
+        for path in folder.rglob(f"*.{ending}")
+        if not any(part.startswith((".", "_")) for part in path.relative_to(folder).parts)
+    )
+    if not found:
+        raise SourceError(f"The folder {folder} holds no Parquet files (*.parquet, *.pq).")
+    return found
