@@ -42,7 +42,8 @@ class BlockReader:
         if block.X.ndim != 2 or block.X.shape[1] != self.n_columns:
             raise SourceError(f"Batch {block.number} has shape {block.X.shape}; {self.n_columns} columns were expected.")
         weights = block_weights(block)
-        rows = Rows(block.X, weights, self.n_threads, self.names, block.index, block.first_row, block.number)
+        threads = block.n_threads or self.n_threads  # a Dask worker has several tasks at a time
+        rows = Rows(block.X, weights, threads, self.names, block.index, block.first_row, block.number)
         if self.labels:
             raise_if_missing(rows)
         if weights is None or weights.all():

@@ -109,26 +109,35 @@ def _waited(client: Any, last: Any, parts: list[Any], advance: Advance | None) -
 # -- threads -------------------------------------------------------------------------------------------------------------------
 
 
-def threads_of_local_tasks(n_tasks: int) -> int | None:
-    """Threads for the kernels of each of so many tasks on a scheduler of this process; None where workers decide."""
+def tasks_at_a_time() -> int:
+    """Tasks that run at a time on all workers, or in this process."""
     import dask.local
-    import dask.threaded
     from dask import config
     from dask.base import get_scheduler
     from dask.delayed import Delayed
     from dask.system import CPU_COUNT
 
+    client = current_client()
+    if client is not None:
+        return max(1, sum(client.nthreads().values()))
+    if get_scheduler(cls=Delayed) is dask.local.get_sync:
+        return 1
+    pool = config.get("pool", None)
+    return int(getattr(pool, "_max_workers", None) or config.get("num_workers", None) or CPU_COUNT)
+
+
+def threads_of_local_tasks(n_tasks: int) -> int | None:
+    """Threads for the kernels of each of so many tasks on a scheduler of this process; None where workers decide."""
+    import dask.local
+    import dask.threaded
+    from dask.base import get_scheduler
+    from dask.delayed import Delayed
+
     if current_client() is not None:
         return None
-    get = get_scheduler(cls=Delayed)
-    allowed = int(effective_n_threads(None))
-    if get is dask.local.get_sync:
-        return allowed
-    if get is not dask.threaded.get:
+    if get_scheduler(cls=Delayed) not in (dask.local.get_sync, dask.threaded.get):
         return 1  # processes, or a pool of somebody else
-    pool = config.get("pool", None)
-    at_a_time = getattr(pool, "_max_workers", None) or config.get("num_workers", None) or CPU_COUNT
-    return max(1, allowed // min(n_tasks, at_a_time))
+    return max(1, int(effective_n_threads(None)) // min(n_tasks, tasks_at_a_time()))
 
 
 def threads_of_a_task() -> int:

@@ -10,7 +10,7 @@ A pass costs about max(reading, computing / cores) + depth * latency, with depth
 
 import operator
 import os
-import tempfile
+import shutil
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 
 from fastkl.exceptions import SourceError
 from fastkl.rows import dask_tasks
-from fastkl.rows.dask_schedulers import compute, current_client, threads_of_local_tasks
+from fastkl.rows.columns import Choice, chosen, column_number
+from fastkl.rows.dask_schedulers import compute, current_client, tasks_at_a_time, threads_of_local_tasks
 from fastkl.rows.dask_tasks import Part, Work
 from fastkl.rows.source import Block, Source
 
@@ -42,12 +43,14 @@ class DaskSource(Source):
     collection : dask.array.Array of shape (n, d) or dask.dataframe.DataFrame
         Nothing is computed. Chunks of columns are joined; the number of rows of a partition need not be known. Unless the
         collection is persisted, every pass computes it anew.
+    columns : sequence, default=None
+        Names (data frame) or numbers of the columns to take, in this order.
     weights : dask array or series, array-like of shape (n,), or name of a column, default=None
         One for each row, in the same partitions; one in memory needs known chunk sizes.
-    columns : sequence, default=None
-        Names (data frame) or numbers (array) of the columns to take, in this order.
     block_rows : int, default=None
         Rows that are worked on at a time in a task; by default some 16 MiB of numbers.
+    labels : bool, default=False
+        Whether to leave values as they are.
 
     Raises
     ------
@@ -55,13 +58,19 @@ class DaskSource(Source):
         Not two-dimensional, no rows, unknown columns, weights that don't fit.
     """
 
+    lazy = True
+
     def __init__(
-        self, collection: Any, weights: Any = None, columns: Sequence[Any] | None = None, block_rows: int | None = None
+        self,
+        collection: Any,
+        columns: Sequence[Any] | None = None,
+        weights: Any = None,
+        block_rows: int | None = None,
+        labels: bool = False,
     ):
         self._given, self._weights, self._block_rows = collection, weights, block_rows
         self._lengths: tuple[tuple[int, int], ...] | None = None
-        self._frame_columns: list[Any] | None = None
-        self._weight_column: str | None = None
+        self._choice, self._number_columns_only = Choice(labels=labels), True
         if is_frame(collection):
             self._open_frame(columns)
         elif is_array(collection):
@@ -82,10 +91,10 @@ class DaskSource(Source):
             )
         if np.isnan(X.shape[1]):
             raise SourceError("The number of columns of the Dask array is not known: call its compute_chunk_sizes().")
-        if X.shape[0] == 0 or X.shape[1] == 0:
-            raise SourceError(f"The Dask array has shape {X.shape}: there are no rows to sum over.")
+        if X.shape[0] == 0:
+            raise SourceError(f"The Dask array has shape {X.shape}: it holds no rows.")
         if columns is not None:
-            X = X[:, self._numbers(columns, X.shape[1])]
+            X = X[:, chosen(Choice(columns), None, X.shape[1], "The Dask array")]
         if X.numblocks[1] > 1:
             X = X.rechunk({1: -1})
         self.n_columns = int(X.shape[1])
@@ -98,36 +107,26 @@ class DaskSource(Source):
         if self.n_rows is not None and self._weights is None:
             self._lengths = tuple((int(n), int(n)) for n in lengths)
 
-    @staticmethod
-    def _numbers(columns: Sequence[Any], n_columns: int) -> list[int]:
-        numbers = [int(column) for column in columns if isinstance(column, int | np.integer)]
-        if len(numbers) < len(columns) or any(not -n_columns <= number < n_columns for number in numbers):
-            raise SourceError(
-                f"columns of a Dask array are numbers from 0 to {n_columns - 1}, not {list(columns)!r}. Names need a data frame."
-            )
-        return numbers
-
     def _open_frame(self, columns: Sequence[Any] | None) -> None:
         frame, there = self._given, list(self._given.columns)
-        weight_column = self._weights if isinstance(self._weights, str) else None
-        if columns is None:
-            columns = [column for column in there if weight_column is None or column != weight_column]
-        wanted = [*columns] if weight_column is None else [*columns, weight_column]
-        missing = [column for column in wanted if column not in there]
-        if missing:
-            raise SourceError(
-                f"The data frame has no column {', '.join(map(repr, missing))}; it has {', '.join(map(repr, there))}."
-            )
-        if not columns:
-            raise SourceError("The data frame has no columns to sum over.")
-        if len(set(there)) < len(there):
-            raise SourceError(f"The data frame has columns of the same name: {', '.join(map(repr, there))}.")
-        parts = frame[list(dict.fromkeys(wanted))].to_delayed()
-        self._frame_columns, self._weight_column = list(columns), weight_column
-        self.n_columns = len(columns)
-        self.names = list(columns) if all(isinstance(column, str) for column in columns) else None
+        in_frame = self._weights if isinstance(self._weights, str) else None
+        asked = Choice(columns, in_frame, self._choice.labels)
+        names = [there[j] for j in chosen(asked, there, len(there), "The Dask data frame")]
+        wanted = list(dict.fromkeys(names))
+        if in_frame is not None:
+            column_number(in_frame, there, len(there), "The Dask data frame")
+            wanted += [in_frame] if in_frame not in wanted else []
+        twice = [name for name in wanted if there.count(name) > 1]
+        if twice:
+            raise SourceError(f"The Dask data frame has several columns of the name {twice[0]!r}.")
+        frame = frame[wanted]
+        parts = frame.to_delayed()
+        self._choice = Choice(names, in_frame, asked.labels)
+        self._number_columns_only = all(getattr(kind, "kind", "O") in "fiub" for kind in frame.dtypes)
+        self.n_columns = len(names)
+        self.names = names if all(isinstance(name, str) for name in names) else None
         self._base, self._keys = parts[0].dask, [part.key for part in parts]
-        self._weight_keys = [None] * len(parts) if weight_column else self._open_weights((np.nan,) * len(parts))
+        self._weight_keys = [None] * len(parts) if in_frame else self._open_weights((np.nan,) * len(parts))
 
     def _open_weights(self, lengths: tuple[float, ...]) -> list[Any]:
         """Keys of the weights of every partition; their graph joins that of the rows."""
@@ -157,8 +156,10 @@ class DaskSource(Source):
     def _weights_in_memory(weights: Any, lengths: tuple[float, ...]) -> Any:
         import dask.array as da
 
-        if isinstance(weights, str):
-            raise SourceError(f"sample_weight={weights!r} names a column, which a Dask array has not.")
+        if isinstance(weights, str | os.PathLike):
+            raise SourceError(
+                f"sample_weight={weights!r} is the name of a column or a file; with a Dask array, weights are a Dask array."
+            )
         values = np.asarray(weights)
         if np.isnan(lengths).any():
             raise SourceError(
@@ -170,7 +171,15 @@ class DaskSource(Source):
         return da.from_array(values, chunks=(lengths,))
 
     def learn_columns(self) -> None:
-        """Nothing to do: the columns are known."""
+        """The columns are known; where a type leaves open whether they hold numbers, the first partition tells, and no pass."""
+        if self._choice.labels or self._number_columns_only:
+            return
+        task = partial(dask_tasks.sum_partition, 0, 0)
+        name = f"fastkl-look-{uuid.uuid4().hex}"
+        layer = {name: (task, self._work(_nothing, first_of), self._keys[0], self._weight_keys[0])}
+        part: Part = compute(self._graph(name, layer), name)
+        if part.failure is not None:
+            raise part.failure
 
     def select(self, columns: Sequence[Any]) -> None:
         """Read only these columns from now on, in this order; the columns of an array have no names, and stay."""
@@ -193,25 +202,47 @@ class DaskSource(Source):
 
         name = f"fastkl-map-{uuid.uuid4().hex}"
         work = replace(self._work(function, first_of), n_threads=None)  # who will compute it is not known yet
-        layer = self._tasks(name, dask_tasks.map_partition, work, [None] * len(self._keys))
+        layer = self._tasks(name, dask_tasks.map_partition, work, self._no_weights())
         lengths = (np.nan,) * len(self._keys) if self._lengths is None else tuple(rows for rows, _ in self._lengths)
         return da.Array(self._graph(name, layer), name, chunks=(lengths,), dtype=np.float64)
 
-    def write(self, function: Callable[[Block], NDArray[Any]], path: Any) -> None:
-        """Write ``function(block)`` of all rows to a ``.npy`` file, whole or not at all; every worker writes its own part."""
-        n_rows = sum(rows for rows, _ in self.count())
+    def map(self, function: Callable[[Block], NDArray[Any]], write: Callable[[Block, NDArray[Any]], None]) -> None:
+        """Hand ``function(block)``, one number for each row, to ``write`` here, in order; the rows stay where they are.
+
+        The blocks that ``write`` is given are whole partitions, without their values.
+        """
+        first, several = 0, max(FAN_IN, 2 * tasks_at_a_time())
+        if self.progress is not None:
+            self.progress.begin(self.n_rows)
+        for start in range(0, len(self._keys), several):
+            name = f"fastkl-map-{uuid.uuid4().hex}"
+            layer = self._tasks(name, dask_tasks.map_partition, self._work(function, first_of), self._no_weights())
+            layer[name] = (list, [(name, number) for number in range(len(self._keys))[start : start + several]])
+            for number, values in enumerate(compute(self._graph(name, layer), name), start):
+                write(Block(np.empty((len(values), 0)), None, first, number), values)
+                first += len(values)
+                if self.progress is not None:
+                    self.progress.advance(len(values))
+
+    def write_folder(self, function: Callable[[Block], NDArray[Any]], path: Any) -> Path:
+        """Write ``function(block)``, one number for each row, as a folder of Parquet files, one for each partition.
+
+        Every worker writes its own; the folder appears when it is complete: until then it is ``name.partial``.
+        """
         target = Path(path).absolute()
-        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=target.name, suffix=".part")
-        os.close(handle)
+        unfinished = target.with_name(f"{target.name}.partial")
+        if target.exists():
+            raise FileExistsError(f"out is {target}, which exists; give the name of a new folder.")
+        shutil.rmtree(unfinished, ignore_errors=True)
+        unfinished.mkdir()
         try:
-            out = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.float64, shape=(n_rows,))
-            del out  # the header is there, and room for the values
-            task = partial(dask_tasks.write_partition, temporary)
-            self._pass(task, self._work(function, first_of), [None] * len(self._keys))
-            os.replace(temporary, target)
+            task = partial(dask_tasks.write_partition, str(unfinished))
+            self._pass(task, self._work(function, first_of), self._no_weights())
+            os.replace(unfinished, target)
         except BaseException:
-            os.unlink(temporary)
+            shutil.rmtree(unfinished, ignore_errors=True)
             raise
+        return Path(path)
 
     def blocks(self) -> Iterator[Block]:
         """One pass over the rows *here*: the partitions come to this process, one at a time. ``sum`` moves no rows."""
@@ -251,7 +282,7 @@ class DaskSource(Source):
     def _work(self, function: Callable[[Block], Any], merge: Callable[[Any, Any], Any]) -> Work:
         rows = self._block_rows or max(1, BLOCK_BYTES // (8 * 4096 * (self.n_columns or 1))) * 4096
         n_threads = threads_of_local_tasks(len(self._keys))
-        return Work(function, merge, self._frame_columns, self._weight_column, rows, n_threads)
+        return Work(function, merge, self._choice, rows, n_threads)
 
     def _tasks(self, name: str, task: Callable[..., Any], work: Work, weight_keys: list[Any]) -> dict[Any, Any]:
         """A task for every partition: ``task(number, first row, work, chunk, weights)``."""
@@ -266,6 +297,9 @@ class DaskSource(Source):
         for number, key in enumerate(self._keys):
             layer[name, number] = (partial(task, number, firsts[number]), given, key, weight_keys[number])
         return layer
+
+    def _no_weights(self) -> list[Any]:
+        return [None] * len(self._keys)
 
     def _graph(self, name: str, layer: dict[Any, Any]) -> Any:
         from dask.highlevelgraph import HighLevelGraph

@@ -4,15 +4,19 @@ These functions run where the rows are. What they return is small, whatever the 
 returned as well, so that the first failure in the order of the rows is reported, whichever task came upon one first.
 """
 
+import os
 import pickle
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastkl.exceptions import SourceError
+from fastkl.rows.columns import Choice, as_batch
 from fastkl.rows.dask_schedulers import threads_of_a_task
 from fastkl.rows.source import Block
 
@@ -27,10 +31,8 @@ class Work:
         Takes a Block.
     merge : callable
         Puts two results together.
-    columns : sequence or None
-        Names of the columns of a data frame; None for an array.
-    weight_column : object
-        Name of the column that holds the weights, or None.
+    choice : Choice
+        What is wanted of a partition.
     block_rows : int
         Rows of a block: the last one of a partition may be shorter.
     n_threads : int or None
@@ -39,8 +41,7 @@ class Work:
 
     function: Callable[[Block], Any]
     merge: Callable[[Any, Any], Any]
-    columns: Sequence[Any] | None
-    weight_column: Any
+    choice: Choice
     block_rows: int
     n_threads: int | None
 
@@ -109,19 +110,26 @@ def map_partition(number: int, first_row: int | None, work: Work, chunk: Any, we
     return np.concatenate(values) if values else np.empty(0)
 
 
-def write_partition(path: str, number: int, first_row: int, work: Work, chunk: Any, weights: None) -> Part:
-    """The same, written to its place in a ``.npy`` file that is there already; a repetition writes the same once more."""
-    length, out = 0, None
+def write_partition(folder: str, number: int, first_row: int | None, work: Work, chunk: Any, weights: None) -> Part:
+    """The same, as a Parquet file in a folder; a task that is repeated writes the same file once more."""
+    from pyarrow import Table, parquet
+
+    final = Path(folder, f"part-{number:06d}.parquet")
+    written = final.with_name(f"{final.name}.{uuid.uuid4().hex}")
+    length = 0
     try:
-        for block in blocks_of(number, first_row, work, chunk, None):
-            values = work.function(block)
-            out = _opened(path) if out is None else out
-            out[block.first_row : block.first_row + len(values)] = values
-            length += len(values)
-        if out is not None:
-            out.flush()
+        values = map_partition(number, first_row, work, chunk, weights)
+        length = len(values)
+        if not final.parent.is_dir():
+            raise SourceError(
+                f"This worker sees no folder {folder}: out as a folder has to be one that all workers share. A file "
+                "(out='scores.npy' or 'scores.parquet') is written by the calling process alone."
+            )
+        parquet.write_table(Table.from_pydict({"log_density": values}), written)
+        os.replace(written, final)
     except Exception as error:
-        return Part(None, ((length, length),), placed(error, number, first_row))
+        written.unlink(missing_ok=True)
+        return Part(None, ((length, length),), error)
     return Part(None, ((length, length),))
 
 
@@ -150,74 +158,39 @@ def fetch_partition(number: int, first_row: int, work: Work, chunk: Any, weights
         raise placed(error, number, first_row) from None
 
 
-def _opened(path: str) -> Any:
-    try:
-        return np.lib.format.open_memmap(path, mode="r+")
-    except FileNotFoundError as error:
-        raise SourceError(
-            f"A Dask worker cannot see {path}: out= needs a folder that all workers share. Without out= the log-densities are a "
-            "lazy Dask array, which to_zarr or to_npy_stack write where you like."
-        ) from error
-
-
 # -- a partition to blocks -----------------------------------------------------------------------------------------------------
 
 
 def blocks_of(number: int, first_row: int | None, work: Work, chunk: Any, weights: Any) -> Iterator[Block]:
     """Blocks of fixed length of one partition; only one at a time is converted."""
     n_threads = threads_of_a_task() if work.n_threads is None else work.n_threads
-    n_rows = len(chunk)
-    if work.weight_column is not None:
-        weights = chunk[work.weight_column]
-    if weights is not None:
-        weights = checked_weights(weights, chunk)
-    dtype = None if work.columns is None else number_type(chunk[list(work.columns)].dtypes)
-    for first in range(0, n_rows, work.block_rows):
+    own = None if weights is None else aligned(weights, chunk)
+    whole = plain(chunk)
+    for first in range(0, len(chunk), work.block_rows):
         part = slice(first, first + work.block_rows)
-        X = chunk_rows(chunk[part]) if work.columns is None else frame_rows(chunk.iloc[part], work.columns, dtype)
-        own = None if weights is None else np.ascontiguousarray(weights[part], dtype=np.float64)
-        yield Block(X, own, (first_row or 0) + first, number, n_threads=n_threads)
+        start = (first_row or 0) + first
+        batch = as_batch(whole[part], work.choice, f"The block from row {start} on")
+        given = batch.weights if own is None else np.asarray(own[part])
+        yield Block(np.ascontiguousarray(batch.X), given, start, number, n_threads=n_threads)
 
 
-def chunk_rows(chunk: Any) -> NDArray[Any]:
-    """Rows of a chunk of a Dask array as a plain array."""
+def plain(chunk: Any) -> Any:
+    """The chunk, as long as it is an array without masked values or a data frame; for slices of its rows."""
+    if hasattr(chunk, "iloc"):
+        return chunk.iloc
     if isinstance(chunk, np.ma.MaskedArray) and np.ma.is_masked(chunk):
-        raise SourceError("The chunk has masked values. Fill them, or drop their rows.")
-    if type(chunk) is not np.ndarray and not isinstance(chunk, np.ndarray):
-        raise SourceError(
-            f"The chunks of the Dask array are of type {type(chunk).__name__}. Turn them into plain arrays, for instance with "
-            "map_blocks(lambda chunk: chunk.toarray()) for sparse ones."
-        )
-    return np.ascontiguousarray(chunk)
+        raise SourceError("It has masked values. Fill them, or drop their rows.")
+    return chunk
 
 
-def number_type(dtypes: Any) -> np.dtype[Any] | None:
-    """The type that holds the numbers of all columns, None if a column holds something else."""
-    kinds = [getattr(dtype, "numpy_dtype", dtype) for dtype in dtypes]
-    if not all(isinstance(kind, np.dtype) and kind.kind in "fiub" for kind in kinds):
-        return None
-    common = np.result_type(*kinds)
-    return common if common in (np.float32, np.float64) else np.dtype(np.float64)
-
-
-def frame_rows(frame: Any, columns: Sequence[Any], dtype: np.dtype[Any] | None) -> NDArray[Any]:
-    """Columns of a data frame as an array of numbers, missing ones as NaN; of objects where dtype is None."""
-    frame = frame[list(columns)]
-    if dtype is None:
-        return np.ascontiguousarray(frame.to_numpy(dtype=object))
-    return np.ascontiguousarray(frame.to_numpy(dtype=dtype, na_value=np.nan))
-
-
-def checked_weights(weights: Any, chunk: Any) -> Any:
+def aligned(weights: Any, chunk: Any) -> Any:
     """Weights of a partition, one for each of its rows and in their order."""
     if len(weights) != len(chunk):
-        raise SourceError(f"It has {len(chunk)} rows and {len(weights)} weights. Both need the same partitions.")
+        raise SourceError(f"It has {len(chunk)} rows and {len(weights)} weights: both need the same partitions.")
     index, other = getattr(chunk, "index", None), getattr(weights, "index", None)
     if index is not None and other is not None and not index.equals(other):
-        raise SourceError("Its rows and weights have different indices. Take the weights from the same data frame.")
-    if hasattr(weights, "to_numpy"):
-        return weights.to_numpy(dtype=np.float64, na_value=np.nan)
-    return weights
+        raise SourceError("Its rows and its weights have different indices: take the weights from the same data frame.")
+    return weights.to_numpy(dtype=np.float64, na_value=np.nan) if hasattr(weights, "to_numpy") else weights
 
 
 # -- failures ------------------------------------------------------------------------------------------------------

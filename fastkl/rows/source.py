@@ -59,6 +59,7 @@ class Source(ABC):
     """
 
     repeatable: bool = True  # whether a second pass is possible
+    lazy: bool = False  # whether results can stay with the rows: a lazy collection, a folder that workers write
     names: Sequence[str] | None = None
     n_columns: int | None = None
     n_rows: int | None = None  # where it is known before a pass
