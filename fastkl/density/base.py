@@ -6,11 +6,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, DensityMixin
 
+from fastkl.density.batches import BatchFittingMixin
 from fastkl.divergence import Estimate, cross_entropy, kl_divergence
 from fastkl.families.base import Floats
 
 
-class BaseDensity(DensityMixin, BaseEstimator):
+class BaseDensity(BatchFittingMixin, DensityMixin, BaseEstimator):
     """Members that follow from the log-density alone. A subclass gives the private reading of rows and the rest."""
 
     def fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:

@@ -7,6 +7,7 @@ for. Before that the rows are checked to be those that were fitted. A pickle, a 
 along.
 """
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,24 +15,13 @@ from numpy.typing import ArrayLike
 from scipy.special import expit, logit, ndtr, ndtri
 from sklearn.utils import check_random_state
 
+from fastkl.density.streamed import KeptRows
 from fastkl.density.validation import finite_or_said_so, read_rows
-from fastkl.families.base import Family, Floats, Params, Rows, Statistics
+from fastkl.families.base import AnyRows, Family, Floats, Params, Rows, Statistics
 from fastkl.families.coordinates import Chart, chart_at, domain
 from fastkl.families.curvature import score_products
 from fastkl.families.posterior import fit_rows, posterior_covariance, posterior_curvature, posterior_errors
 from fastkl.families.priors import resolve_prior
-
-
-class KeptRows:
-    """Rows kept by reference for as long as the estimator is in this process: a copy or a pickle of this is empty."""
-
-    __slots__ = ("rows",)
-
-    def __init__(self, rows: Rows | None = None):
-        self.rows = rows
-
-    def __reduce__(self) -> tuple[type["KeptRows"], tuple[()]]:
-        return KeptRows, ()
 
 
 class InferenceMixin:
@@ -164,7 +154,7 @@ class InferenceMixin:
         rows = self._rows_of(X, sample_weight, "robust_covariance")
         chart, inverse = self._chart_and_inverse(statistics)
         with finite_or_said_so(rows):
-            products = score_products(self.family_, rows, self.params_, chart, squared=True)
+            products = rows.total(partial(_products, self.family_, self.params_, chart, True))
         jacobian = chart.jacobian(self.params_)
         full = jacobian @ inverse @ products @ inverse @ jacobian.T
         return self._ordered(statistics, chart, full)
@@ -183,14 +173,14 @@ class InferenceMixin:
         order = [position[name] for name in self._covariance(statistics)[0]]
         return covariance[np.ix_(order, order)]
 
-    def _rows_of(self, X: ArrayLike | None, sample_weight: ArrayLike | None, asked: str) -> Rows:
+    def _rows_of(self, X: ArrayLike | None, sample_weight: ArrayLike | None, asked: str) -> AnyRows:
         if X is not None:
             return read_rows(self, X, sample_weight, labels=self.family_.labels)
         kept: KeptRows | None = getattr(self, "_rows", None)
-        rows = None if kept is None else kept.rows
+        rows: AnyRows | None = None if kept is None else kept.rows
         if rows is None:
             raise AttributeError(f"The rows of the fit are not at hand: pass them, as in density.{asked}(X).")
-        total = self.family_.log_likelihood(rows, self.params_)
+        total = rows.total(self.family_.log_likelihood, self.params_)
         if not np.isclose(total, self.log_likelihood_, rtol=1e-9, atol=1e-9):
             raise ValueError(
                 f"The rows were changed in place after the fit: their log-likelihood was {self.log_likelihood_:.9g} and is "
@@ -223,10 +213,10 @@ class InferenceMixin:
         rows = self._rows_of(X, sample_weight, "tic")
         with finite_or_said_so(rows):
             if self.family_.has_statistics:
-                statistics = self.family_.statistics(rows)
+                statistics = rows.total(self.family_.statistics, merge=self.family_.merge_statistics)
             chart, inverse = self._chart_and_inverse(statistics)
-            products = score_products(self.family_, rows, self.params_, chart, squared=False)
-            total = self.family_.log_likelihood(rows, self.params_)
+            products = rows.total(partial(_products, self.family_, self.params_, chart, False))
+            total = rows.total(self.family_.log_likelihood, self.params_)
         return float(2.0 * np.sum(inverse * products) - 2.0 * total)
 
     # -- intervals ---------------------------------------------------------------------------------------------------------
@@ -330,6 +320,10 @@ class InferenceMixin:
         if n_resamples < 1:
             raise ValueError(f"n_resamples has to be at least 1, not {n_resamples}.")
         rows = self._rows_of(X, sample_weight, "bootstrap")
+        if not isinstance(rows, Rows):
+            raise AttributeError(
+                "The bootstrap refits rows in memory, this density was fitted to batches: pass rows, as in density.bootstrap(X)."
+            )
         generator = np.random.default_rng(check_random_state(random_state).randint(2**32, size=4, dtype=np.uint32))
         prior = resolve_prior(getattr(self, "prior", None), self.family_)
         estimated = list(self.standard_errors_)
@@ -348,6 +342,11 @@ class InferenceMixin:
     def __getstate__(self) -> dict[str, Any]:
         state: Any = super().__getstate__()
         return {name: value for name, value in state.items() if name != "_rows"}
+
+
+def _products(family: Family, params: Params, chart: Chart, squared: bool, rows: Rows) -> Floats:
+    """The products of scores of one block, with what is summed over blocks in the last place."""
+    return score_products(family, rows, params, chart, squared=squared)
 
 
 def bias_corrected_interval(draws: Floats, value: Any, level: float) -> tuple[Any, Any]:

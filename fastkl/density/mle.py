@@ -11,8 +11,10 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from fastkl.density.base import BaseDensity
-from fastkl.density.inference import InferenceMixin, KeptRows
+from fastkl.density.batches import StreamedFitMixin
+from fastkl.density.inference import InferenceMixin
 from fastkl.density.persistence import save_density
+from fastkl.density.streamed import KeptRows
 from fastkl.density.validation import (
     finite_or_said_so,
     raise_if_not_finite,
@@ -21,7 +23,7 @@ from fastkl.density.validation import (
     unchanged_on_error,
 )
 from fastkl.exceptions import DegenerateDataError
-from fastkl.families.base import Family, Fit, Floats, Params, Rows, Statistics
+from fastkl.families.base import AnyRows, Family, Fit, Floats, Params, Statistics
 from fastkl.families.posterior import fit_rows, fit_statistics
 from fastkl.families.priors import PriorLike, resolve_prior
 
@@ -30,7 +32,7 @@ def _has_statistics(density: "DensityMLE") -> bool:
     return resolve_family(density.family).has_statistics
 
 
-class DensityMLE(InferenceMixin, BaseDensity):
+class DensityMLE(StreamedFitMixin, InferenceMixin, BaseDensity):
     r"""Density of one parametric family, fitted by maximum likelihood.
 
     The fit maximises the weighted log-likelihood :math:`\sum_i w_i \log p_\theta(x_i)`. Since the entropy of the data law does
@@ -229,7 +231,7 @@ class DensityMLE(InferenceMixin, BaseDensity):
             self._forget_fit()
             self.statistics_ = statistics
 
-    def _keep(self, family: Family, statistics: Statistics, fit: Fit, rows: Rows | None = None) -> None:
+    def _keep(self, family: Family, statistics: Statistics, fit: Fit, rows: AnyRows | None = None) -> None:
         """Take over a fit, with its rows where they are at hand."""
         self._forget_fit()
         self.family_ = family.learned(statistics)
@@ -241,7 +243,7 @@ class DensityMLE(InferenceMixin, BaseDensity):
         elif rows is None or family.has_statistics:
             self.log_likelihood_ = self.family_.statistics_log_likelihood(statistics, fit.params)
         else:
-            self.log_likelihood_ = self.family_.log_likelihood(rows, fit.params)
+            self.log_likelihood_ = rows.total(self.family_.log_likelihood, fit.params)
         if not fit.converged:
             warnings.warn(
                 f"The {family.name} fit stopped after {fit.n_iter} iterations before it reached its maximum; raise max_iter.",

@@ -1,7 +1,7 @@
 """Rows of a source as a family sees them: every block validated, weight 0 left out, places named by their row in the source."""
 
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, is_dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
@@ -10,10 +10,11 @@ import numpy as np
 
 from fastkl.density.validation import finite_or_said_so, raise_if_missing, raise_if_not_finite
 from fastkl.exceptions import SourceError
-from fastkl.families.base import Floats, Rows
+from fastkl.families.base import AnyRows, Floats, Rows
 from fastkl.rows import Block, Source
 
 T = TypeVar("T")
+NO_WEIGHT = "sample_weight is zero in every row, so that no row is left. At least one weight must be positive."
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,9 @@ class BlockReader:
     def rows(self, block: Block) -> Rows | None:
         """Rows of positive weight; None if there are none."""
         if block.X.ndim != 2 or block.X.shape[1] != self.n_columns:
-            raise SourceError(f"Batch {block.number} has shape {block.X.shape}; {self.n_columns} columns were expected.")
+            raise SourceError(
+                f"Batch {block.number} has shape {block.X.shape}; {self.n_columns} columns were expected."
+            )
         weights = block_weights(block)
         threads = block.n_threads or self.n_threads  # a Dask worker has several tasks at a time
         rows = Rows(block.X, weights, threads, self.names, block.index, block.first_row, block.number)
@@ -122,23 +125,42 @@ class StreamedRows:
         """``function(block, *args)`` of all blocks, merged in their order: one pass."""
         part = self.source.sum(partial(_on_block, self.reader, function, args), partial(_merged, merge))
         if part.n_rows == 0:
-            raise ValueError(
-                "sample_weight is zero in every row, so that no row is left. At least one weight must be positive."
-            )
+            raise ValueError(NO_WEIGHT)
         self._weight = part.weight
         value: T = part.value
         return value
+
+    def blocks(self) -> Iterator[Rows]:
+        """The rows of every block, in this process: one pass."""
+        found = False
+        for block in self.source.passing():
+            rows = self.reader.rows(block)
+            if rows is not None:
+                found = True
+                yield rows
+        if not found:
+            raise ValueError(NO_WEIGHT)
 
     def sample(self, size: int) -> Rows:
         """Evenly spaced rows in memory; a repeated call is no further pass."""
         if size not in self._samples:
             rows = self.reader.rows(self.source.sample(size))
             if rows is None:
-                raise ValueError(
-                    "sample_weight is zero in every row, so that no row is left. At least one weight must be positive."
-                )
+                raise ValueError(NO_WEIGHT)
             self._samples[size] = replace(rows, batch=None)
         return self._samples[size]
+
+
+class KeptRows:
+    """The rows of a fit, by reference, for as long as the estimator is in this process: a copy or a pickle of this is empty."""
+
+    __slots__ = ("rows",)
+
+    def __init__(self, rows: AnyRows | None = None):
+        self.rows = rows
+
+    def __reduce__(self) -> tuple[type["KeptRows"], tuple[()]]:
+        return KeptRows, ()
 
 
 def _nothing(rows: Rows) -> float:

@@ -6,12 +6,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import cho_solve
 
-from fastkl._core._linalg import moments, whitened_squares
+from fastkl._core._linalg import whitened_squares
 from fastkl._core.blas_threads import single_threaded_blas
 from fastkl.families._student import row_weights, sums, to_log_density
-from fastkl.families.base import Family, Fit, Floats, Params, Rows, Statistics
-from fastkl.families.multivariate_t_fit import ECME, initial_fit_error, overflow_error
+from fastkl.families.base import AnyRows, Family, Fit, Floats, Params, Rows, Statistics
+from fastkl.families.multivariate_t_degeneracy import overflow_error
+from fastkl.families.multivariate_t_fit import fit_rows
 from fastkl.families.multivariate_t_information import observed_information
+from fastkl.families.multivariate_t_sums import student_sums
 from fastkl.families.student_degrees import degrees_slopes, expected_log_rise, log_constant, log_constant_slopes
 
 
@@ -38,7 +40,9 @@ class MultivariateT(Family):
     Notes
     -----
     Every iteration maximises the likelihood in 1/df at the present distances, then takes the weighted mean and the weighted
-    scatter divided by the sum of the weights. Standard errors are those of the observed information, in closed form.
+    scatter divided by the sum of the weights. Many rows, from 65536 on, are first represented by every k-th of them; from the
+    maximum there a few quasi-Newton steps, one pass over all rows each, lead to that of all rows. Standard errors are those of
+    the observed information, in closed form.
 
     References
     ----------
@@ -68,13 +72,12 @@ class MultivariateT(Family):
 
     # -- fit ---------------------------------------------------------------------------------------------------------------
 
-    def fit(self, rows: Rows, tol: float, max_iter: int) -> tuple[Fit, Statistics]:
+    def fit(self, rows: AnyRows, tol: float, max_iter: int) -> tuple[Fit, Statistics]:
         given = {name: np.asarray(value, dtype=np.float64) for name, value in self.fixed_parameters().items()}
-        fixed = self._shaped(rows.X.shape[1], given)
-        initial_fit_error(rows, fixed)
+        fixed = self._shaped(rows.n_columns, given)
         # one limit for the whole iteration: BLAS threads and ours would wait for each other
         with single_threaded_blas():
-            fit = ECME(rows, fixed).run(tol, max_iter)
+            fit = fit_rows(rows, fixed, tol, max_iter)
             information = observed_information(rows, fit.params, inverse_df(fit.params))
         return fit, {"weight": np.float64(rows.total_weight), "information": information}
 
@@ -97,25 +100,12 @@ class MultivariateT(Family):
         return squares, log_constant(inverse_df(params), len(lower)) - float(np.sum(np.log(np.diag(lower))))
 
     def gradient(self, rows: Rows, params: Params) -> Params:
-        d, k = rows.X.shape[1], inverse_df(params)
-        squares, _ = self._squares(rows, params)
-        own = row_weights(squares, rows.weights, k, float(d), rows.n_threads)
-        weight, mean, scatter = moments(rows.X, own, rows.n_threads)
-        if not np.isfinite(scatter).all():
-            raise overflow_error(rows, scatter)
-        factor = (np.linalg.cholesky(params["scale"]), True)
-        shift = mean - params["loc"]
-        about = scatter + weight * np.outer(shift, shift)
-        half = 0.5 * (cho_solve(factor, cho_solve(factor, about).T) - rows.total_weight * cho_solve(factor, np.eye(d)))
-        slope = (
-            rows.total_weight * log_constant_slopes(k, d)[0]
-            + sums(squares, rows.weights, k, float(d), rows.n_threads)[1]
-        )
-        return {
-            "df": np.float64(-k * k * slope),
-            "loc": weight * cho_solve(factor, shift),
-            "scale": 0.5 * (half + half.T),
-        }
+        k, loc, scale = inverse_df(params), params["loc"], params["scale"]
+        sums = student_sums(rows, loc, scale, k)
+        if not np.isfinite(sums.moments[2]).all():
+            raise overflow_error(rows, sums.moments[2])
+        by_loc, by_scale = sums.gradient(rows.total_weight, loc, scale)
+        return {"df": np.float64(-k * k * sums.slope(rows.total_weight, k)), "loc": by_loc, "scale": by_scale}
 
     def score_rows(self, rows: Rows, params: Params) -> Params:
         d, k = rows.X.shape[1], inverse_df(params)

@@ -1,6 +1,7 @@
-"""ECME for the multivariate t law: weighted moments at the present distances, and the actual likelihood in 1 / df."""
+"""The fit of the multivariate t law: ECME on the rows, or on a sample of many, whose maximum the ascent then takes further.
 
-from typing import Any
+ECME takes weighted moments at the present distances, and maximises the actual likelihood in 1 / df; it keeps a number per row.
+"""
 
 import numpy as np
 from scipy.linalg import solve_triangular
@@ -8,52 +9,50 @@ from scipy.linalg import solve_triangular
 from fastkl._core._linalg import moments, whitened_squares
 from fastkl.exceptions import DegenerateDataError
 from fastkl.families._student import row_weights, sums
-from fastkl.families.base import Fit, Floats, Params, Rows
-from fastkl.families.multivariate_normal import dependent_column
+from fastkl.families.base import AnyRows, Fit, Floats, Params, Rows
+from fastkl.families.iterative import SAMPLE_ROWS
+from fastkl.families.multivariate_t_ascent import Ascent
+from fastkl.families.multivariate_t_degeneracy import checked_moments, raise_if_collapsed
+from fastkl.families.multivariate_t_information import information_sums, whitened_information
 from fastkl.families.student_degrees import log_constant, log_constant_slopes
 
 START = 0.1  # 1 / df at the start
 TRIAL_ITERATIONS = 8
 NORMAL_LIMIT = "No finite df has a higher likelihood than the normal law: df is infinite"
-# A scatter matrix whose determinant is below that of the covariance by this factor per column has collapsed.
-COLLAPSE = 1e-12
 
 
-def overflow_error(rows: Rows, scatter: Floats) -> DegenerateDataError:
-    """The error for sums that are not finite, naming the first such column."""
-    column = int(np.flatnonzero(~np.isfinite(scatter.sum(axis=0)))[0])
-    return DegenerateDataError(
-        f"The sums of {rows.column(column)} overflow: it holds values up to {np.abs(rows.X[:, column]).max():.3g}. "
-        "Rescale the column, for instance to unit size, or remove the outlier.",
-        column,
-    )
+def fit_rows(rows: AnyRows, fixed: Params, tol: float, max_iter: int) -> Fit:
+    """The maximum on a sample of the rows by ECME, and from there that on all of them, by ``Ascent``."""
+    moments = None if "scale" in fixed else checked_moments(rows)
+    covariance = None if moments is None else moments[2] / moments[0]
+    sample = rows.sample(SAMPLE_ROWS)
+    try:
+        if sample is not rows and moments is not None:
+            checked_moments(sample)
+        ecme = ECME(sample, fixed)
+        fit = ecme.run(tol, max_iter)
+    except DegenerateDataError:
+        if sample is rows or moments is None or covariance is None:
+            raise
+        # every k-th row has no maximum, all of them may have one
+        k = 1.0 / float(fixed["df"]) if "df" in fixed else START
+        ascent = Ascent(rows, fixed, fixed.get("loc", moments[1]), covariance, k, covariance)
+    else:
+        if sample is rows:
+            return fit
+        information = ecme.information(rows.total_weight)
+        ascent = Ascent(rows, fixed, ecme.loc, ecme.scale, ecme.k, covariance, information)
+    at, passes, converged = ascent.climb(tol, max_iter)
+    return as_fit(fixed, at.k, at.loc, at.scale, passes, converged, at.value)
 
 
-def initial_fit_error(rows: Rows, fixed: Params) -> None:
-    """DegenerateDataError where the scatter of the rows is singular, so that the likelihood has no maximum."""
-    if "scale" in fixed:
-        return
-    d = rows.X.shape[1]
-    weight, mean, scatter = moments(rows.X, rows.weights, rows.n_threads)
-    variances = np.diag(scatter) / weight
-    if not np.isfinite(scatter).all():
-        raise overflow_error(rows, scatter)
-    if np.any(variances <= 0.0):
-        column = int(np.flatnonzero(variances <= 0.0)[0])
-        raise DegenerateDataError(
-            f"Column {column} is constant: {mean[column]:.6g} in every row (n_samples={weight:g}). The multivariate t "
-            "likelihood grows without bound as its scale goes to 0. Leave the column out, or hold the scale fixed.",
-            column,
-        )
-    root = np.sqrt(np.diag(scatter))
-    dependent = dependent_column(scatter / np.outer(root, root))
-    if dependent is not None:
-        raise DegenerateDataError(
-            f"The scatter of these {d} columns is singular: column {dependent} is a linear combination of the columns before "
-            f"it, as always when there are fewer rows than columns (here {len(rows.X)} rows). The multivariate t likelihood "
-            "then has no maximum. Leave columns out, reduce them first, or hold the scale fixed.",
-            dependent,
-        )
+def as_fit(
+    fixed: Params, k: float, loc: Floats, scale: Floats, n_iter: int, converged: bool, log_likelihood: float
+) -> Fit:
+    """The result in the form of all fits."""
+    params = {"df": fixed.get("df", np.float64(np.inf if k == 0.0 else 1.0 / k)), "loc": loc, "scale": scale}
+    boundary = {"df": NORMAL_LIMIT} if k == 0.0 and "df" not in fixed else {}
+    return Fit(params, n_iter, converged, boundary, log_likelihood)
 
 
 class ECME:
@@ -91,13 +90,14 @@ class ECME:
                     self.place(*plain[:3])
                     converged = False
             converged = converged or self.iterate(tol, max_iter)
-        params: dict[str, Any] = {
-            "df": self.fixed.get("df", np.float64(np.inf if self.k == 0.0 else 1.0 / self.k)),
-            "loc": self.loc,
-            "scale": self.scale,
-        }
-        boundary = {"df": NORMAL_LIMIT} if self.k == 0.0 and "df" not in self.fixed else {}
-        return Fit(params, self.n_iter, converged, boundary, self.log_likelihood())
+        return as_fit(self.fixed, self.k, self.loc, self.scale, self.n_iter, converged, self.log_likelihood())
+
+    def information(self, weight: float) -> Floats:
+        """That in the coordinates of ``Ascent``, scaled to rows of this weight."""
+        sums = information_sums(self.rows, self.loc, self.lower, self.k)
+        information = whitened_information(sums, self.weight)
+        information[0, 0] = -self.slopes(self.k)[1]
+        return information * (weight / self.weight)
 
     def log_likelihood(self) -> float:
         constant = log_constant(self.k, self.d) - float(np.sum(np.log(np.diag(self.lower))))
@@ -138,23 +138,10 @@ class ECME:
             scale = (scatter + weight * np.outer(shift, shift)) / weight
             half = solve_triangular(self.lower, scale - self.scale, lower=True)
             change = max(change, float(np.abs(solve_triangular(self.lower, half.T, lower=True)).max()))
-            self.check_scale(scale)
+            raise_if_collapsed(scale, self.covariance)
         self.loc, self.scale = loc, scale
         self.measure()
         return change
-
-    def check_scale(self, scale: Floats) -> None:
-        """DegenerateDataError once the scatter matrix has collapsed."""
-        root = np.sqrt(np.diag(self.covariance))
-        singular = not np.isfinite(scale).all() or dependent_column(scale / np.outer(root, root)) is not None
-        if not singular:
-            now, before = (np.linalg.slogdet(matrix / np.outer(root, root))[1] for matrix in (scale, self.covariance))
-            singular = now - before < self.d * np.log(COLLAPSE)
-        if singular:
-            raise DegenerateDataError(
-                "The scatter matrix of the multivariate t law collapses onto rows that coincide or lie in a subspace: its "
-                "likelihood grows without bound. Hold df fixed at a larger value, or remove the duplicates."
-            )
 
     def _sums(self, k: float) -> Floats:
         return sums(self.squares, self.rows.weights, k, float(self.d), self.rows.n_threads)

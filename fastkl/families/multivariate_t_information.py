@@ -1,5 +1,6 @@
 """Observed information of a multivariate t law in closed form, from one pass in whitened coordinates."""
 
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -7,43 +8,67 @@ from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
 from scipy.special import polygamma
 
-from fastkl.families.base import Floats, Params, Rows, Statistics
+from fastkl.families.base import AnyRows, Floats, Params, Rows
 
 Indices = NDArray[Any]
 BLOCK = 4096
 
 
-def observed_information(rows: Rows, params: Params, k: float) -> Floats:
+@dataclass(frozen=True)
+class InformationSums:
+    """Gram matrix of the slopes of s, their products with that of k, moments with weights u, and the entry of df."""
+
+    gram: Floats
+    cross: Floats
+    weight: float
+    first: Floats
+    scatter: Floats
+    by_df: float
+
+    def __add__(self, other: "InformationSums") -> "InformationSums":
+        """Those of both sets of rows together."""
+        mine, theirs = ([getattr(side, part.name) for part in fields(self)] for side in (self, other))
+        return InformationSums(*(first + second for first, second in zip(mine, theirs, strict=True)))
+
+
+def observed_information(rows: AnyRows, params: Params, k: float) -> Floats:
     """Minus the second derivatives of the log-likelihood in (df, loc, upper triangle of scale).
 
     With x = loc + L z, loc moved by L eta and scale by L E L', s = |z|^2, and u = (1 + k d) / (1 + k s), the second derivative of
     a row is -u s_ab / 2 + k u^2 s_a s_b / (2 (1 + k d)) and that of log det, where s_eta = -2 z and s_E = -z E z. The sums
     over the rows are therefore a Gram matrix of the vectors (z, z z'). For infinite df the row of df is 0.
     """
-    d = rows.X.shape[1]
     lower = np.linalg.cholesky(params["scale"])
-    i, j = np.triu_indices(d)
-    gram, cross, second, by_df = _row_sums(rows, params["loc"], lower, k, i, j)
-    size = 1 + d + len(i)
-    information = np.zeros((size, size))
-    information[0, 0] = by_df
-    information[0, 1:] = information[1:, 0] = cross
-    information[1:, 1:] = -gram
-    information[1 : d + 1, 1 : d + 1] += second["weight"] * np.eye(d)
-    mixed = _pair_matrix(second["first"], i, j)
-    information[1 : d + 1, d + 1 :] += mixed
-    information[d + 1 :, 1 : d + 1] += mixed.T
-    information[d + 1 :, d + 1 :] += _product_matrix(second["scatter"], rows.total_weight, i, j)
-    transform = _to_original(lower, i, j)
+    sums = rows.total(information_sums, params["loc"], lower, k)
+    information = whitened_information(sums, rows.total_weight)
+    information[0, 0] = sums.by_df
+    information[0, 1:] *= -k * k
+    information[1:, 0] *= -k * k
+    transform = _to_original(lower, *np.triu_indices(len(lower)))
     result: Floats = transform.T @ information @ transform
     return 0.5 * (result + result.T)
 
 
-def _row_sums(
-    rows: Rows, loc: Floats, lower: Floats, k: float, i: Indices, j: Indices
-) -> tuple[Floats, Floats, Statistics, float]:
-    """Gram matrix of the slopes of s, their products with that of df, moments with weights u, and the entry of df."""
-    d = rows.X.shape[1]
+def whitened_information(sums: InformationSums, total_weight: float) -> Floats:
+    """Minus the second derivatives in (k, eta, upper triangle of E), but for that by k twice, which is 0 here."""
+    d = len(sums.first)
+    i, j = np.triu_indices(d)
+    size = 1 + d + len(i)
+    information = np.zeros((size, size))
+    information[0, 1:] = information[1:, 0] = sums.cross
+    information[1:, 1:] = -sums.gram
+    information[1 : d + 1, 1 : d + 1] += sums.weight * np.eye(d)
+    mixed = _pair_matrix(sums.first, i, j)
+    information[1 : d + 1, d + 1 :] += mixed
+    information[d + 1 :, 1 : d + 1] += mixed.T
+    information[d + 1 :, d + 1 :] += _product_matrix(sums.scatter, total_weight, i, j)
+    return information
+
+
+def information_sums(rows: Rows, loc: Floats, lower: Floats, k: float) -> InformationSums:
+    """Those of a block of rows."""
+    d = rows.n_columns
+    i, j = np.triu_indices(d)
     twice = np.where(i == j, 1.0, 2.0)  # an entry off the diagonal moves two entries of the matrix
     gram, cross = np.zeros((d + len(i), d + len(i))), np.zeros(d + len(i))
     weight, by_df = 0.0, 0.0
@@ -57,13 +82,13 @@ def _row_sums(
         slopes = -np.hstack([2.0 * z, z[:, i] * z[:, j] * twice])
         weighted = slopes * (own * u * u)[:, None]
         gram += slopes.T @ weighted * (0.5 * k / (1.0 + k * d))
-        # minus the derivative of -u / 2 by df: (s - d) / (2 (df + s)^2)
-        cross += 0.5 * k * k * (slopes.T @ (own * (s - d) / (1.0 + k * s) ** 2))
+        # minus the derivative of -u / 2 by k
+        cross += 0.5 * (slopes.T @ (own * (d - s) / (1.0 + k * s) ** 2))
         weight += float(own @ u)
         first += z.T @ (own * u)
         scatter += z.T @ (z * (own * u)[:, None])
         by_df += float(own @ _df_curvature(s, k, d))
-    return gram, cross, {"weight": np.float64(weight), "first": first, "scatter": scatter}, by_df
+    return InformationSums(gram, cross, weight, first, scatter, by_df)
 
 
 def _df_curvature(s: Floats, k: float, d: int) -> Floats:

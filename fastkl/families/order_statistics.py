@@ -1,8 +1,9 @@
 """Weighted medians by selection: O(n), without sorting the rows, of rows in memory or passed over block by block.
 
-A few rows, and rows in memory without weights, are left to numpy's selection. Of others a sample brackets the middle; one pass sums the weight below the bracket and keeps
-the values inside it, which alone are sorted: the result is exact. Where these are too many to keep, they are tallied if they
-repeat, else every k-th of them is kept, and brackets the middle more narrowly for the next pass.
+A few rows, and rows in memory without weights, are left to numpy's selection. Of others a sample brackets the middle; one pass
+sums the weight below the bracket and keeps the values inside it, which alone are sorted: the result is exact. Where these are too
+many to keep, they are tallied if they repeat, else every k-th of them is kept, and brackets the middle more narrowly for the next
+pass.
 """
 
 from dataclasses import dataclass

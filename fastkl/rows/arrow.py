@@ -76,7 +76,9 @@ def fill(columns: Sequence[Any], labels: bool, dtype: np.dtype[Any]) -> NDArray[
 def weight_column(table: Any, name: str, place: str) -> NDArray[Any]:
     """A column of weights by its name."""
     if name not in table.schema.names:
-        raise SourceError(f"{place} has no column {name!r} for the weights; its columns are {', '.join(table.schema.names)}.")
+        raise SourceError(
+            f"{place} has no column {name!r} for the weights; its columns are {', '.join(table.schema.names)}."
+        )
     column = table.column(table.schema.names.index(name))
     number_type(column.type, name, place)
     return np.ascontiguousarray(_numbers(column), dtype=np.float64)

@@ -39,7 +39,9 @@ class CsvSource(Source):
         place = str(self._path)
         names = None if self._headless else self._names
         if names is None and self._choice.weights is not None:
-            raise SourceError(f"{place} starts with a row of numbers in place of names, so that {self._choice.weights!r} names no weights.")
+            raise SourceError(
+                f"{place} starts with a row of numbers in place of names, so that {self._choice.weights!r} names no weights."
+            )
         self._wanted = [self._names[j] for j in chosen(self._choice, names, len(self._names), place)]
         if self._choice.weights is not None:
             column_number(self._choice.weights, names, 0, place)
@@ -67,7 +69,9 @@ class CsvSource(Source):
                 ),
                 arrow_csv.ParseOptions(delimiter=self._delimiter),
                 arrow_csv.ConvertOptions(
-                    column_types={name: self._arrow.float64() for name in numbers}, include_columns=read, null_values=MISSING
+                    column_types={name: self._arrow.float64() for name in numbers},
+                    include_columns=read,
+                    null_values=MISSING,
                 ),
             ) as reader:
                 yield from reader

@@ -80,7 +80,9 @@ class IterableSource(Source):
         if isinstance(item, tuple) and len(item) == 2 and np.ndim(item[0]) != 0:
             item, weights = item
             if self._weights is not None or choice.weights is not None:
-                raise SourceError(f"{place} brings weights of its own, and sample_weight is given too; pass one of them.")
+                raise SourceError(
+                    f"{place} brings weights of its own, and sample_weight is given too; pass one of them."
+                )
         batch = as_batch(item, choice, place)
         if weights is None:
             return batch
@@ -94,7 +96,9 @@ class IterableSource(Source):
 
     def _check_columns(self, batch: Batch, number: int) -> None:
         if batch.X.shape[1] != self.n_columns:
-            raise SourceError(f"Batch {number} has {batch.X.shape[1]} columns, the batches before have {self.n_columns}.")
+            raise SourceError(
+                f"Batch {number} has {batch.X.shape[1]} columns, the batches before have {self.n_columns}."
+            )
         if batch.names != self.names:
             raise SourceError(
                 f"Batch {number} has {_named(batch.names)}, the batches before have {_named(self.names)}. Choose columns=[...] "

@@ -52,7 +52,9 @@ class NpyFile:
             )
         if len(self.shape) != n_dimensions:
             asked = "rows of shape (n, d)" if n_dimensions == 2 else "one weight for each row, of shape (n,)"
-            hint = " Save array.reshape(-1, 1) if it is one column." if (len(self.shape), n_dimensions) == (1, 2) else ""
+            hint = (
+                " Save array.reshape(-1, 1) if it is one column." if (len(self.shape), n_dimensions) == (1, 2) else ""
+            )
             raise SourceError(f"{self.path} holds an array of shape {self.shape}; what is needed is {asked}.{hint}")
         self.row_bytes = self.dtype.itemsize * (self.shape[1] if n_dimensions == 2 else 1)
         complete = size // self.row_bytes if self.row_bytes else 0

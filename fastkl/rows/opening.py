@@ -77,7 +77,9 @@ def _opened(source: Any, choice: Choice, weights: Weights | None, block_rows: in
     if isinstance(source, str | os.PathLike):
         return _opened_path(source, choice, weights, block_rows)
     if isinstance(source, np.ndarray) or _is_matrix(source) or hasattr(source, "toarray"):
-        return ArraySource(np.asarray(source) if isinstance(source, list | tuple) else source, weights, block_rows, choice)
+        return ArraySource(
+            np.asarray(source) if isinstance(source, list | tuple) else source, weights, block_rows, choice
+        )
     if hasattr(source, "to_batches"):  # an Arrow table or dataset
         return IterableSource(source.to_batches, choice, weights, block_rows)
     if arrow.is_table(source):

@@ -60,8 +60,12 @@ class ParquetSource(Source):
                 arrow.number_type(schema.field(column).type, self._choice.weights, str(path))
             elif self._choice.columns is None and len(schema.names) != len(first):
                 extra = [name for name in schema.names if name not in first]
-                raise SourceError(f"{path} has columns that {self._paths[0]} has not: {', '.join(extra)}; choose columns=[...].")
-        common = dtypes[0] if len(set(dtypes)) == 1 else np.dtype(object) if self._choice.labels else np.dtype(np.float64)
+                raise SourceError(
+                    f"{path} has columns that {self._paths[0]} has not: {', '.join(extra)}; choose columns=[...]."
+                )
+        common = (
+            dtypes[0] if len(set(dtypes)) == 1 else np.dtype(object) if self._choice.labels else np.dtype(np.float64)
+        )
         self._dtype = common
         self.names, self.n_columns = self._wanted, len(self._wanted)
 

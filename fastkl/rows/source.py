@@ -19,7 +19,9 @@ from fastkl.rows.progress import Progress
 from fastkl.rows.weights import Weights
 
 T = TypeVar("T")
-BLOCK_BYTES = 4 << 20  # of values: large against the cost of a call, small against the cache that the kernel then reads from
+BLOCK_BYTES = (
+    4 << 20
+)  # of values: large against the cost of a call, small against the cache that the kernel then reads from
 WIDE_ROWS, WIDE_BYTES = 2048, 32 << 20
 
 
@@ -78,7 +80,7 @@ class Source(ABC):
     def sum(self, function: Callable[[Block], T], merge: Callable[[T, T], T]) -> T:
         """``function(block)`` of all blocks, merged in their order; both arguments can be pickled."""
         total: T | None = None
-        for block in self._counted():
+        for block in self.passing():
             part = function(block)
             total = part if total is None else merge(total, part)
         if total is None:
@@ -87,10 +89,10 @@ class Source(ABC):
 
     def map(self, function: Callable[[Block], NDArray[Any]], write: Callable[[Block, NDArray[Any]], None]) -> None:
         """Hand ``function(block)`` of every block, in order, to ``write``."""
-        for block in self._counted():
+        for block in self.passing():
             write(block, function(block))
 
-    def _counted(self) -> Iterator[Block]:
+    def passing(self) -> Iterator[Block]:
         """One pass that tells ``progress`` of the rows that are done, and that all passes have the same number of rows."""
         done = 0
         if self.progress is not None:
@@ -117,7 +119,7 @@ class Source(ABC):
         values: list[NDArray[Any]] = []
         weights: list[NDArray[Any]] = []
         numbers: list[NDArray[np.intp]] = []
-        for block in self._counted():
+        for block in self.passing():
             if block.first_row == 0 and block.weights is None and self.n_rows is not None and self.n_rows >= 4 * size:
                 step = self.n_rows // size
             kept = np.arange(len(block.X)) if block.weights is None else np.flatnonzero(block.weights)

@@ -1,0 +1,364 @@
+"""Fitting and scoring rows that are not in memory: files, batches, collections, passed over block by block.
+
+Sums over blocks merge as sums over threads do (centred, by Chan's formula), so that the result is the one in memory to rounding,
+whatever the blocks. Memory holds a few blocks, whatever the number of rows.
+"""
+
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
+
+from fastkl._core._threads import effective_n_threads
+from fastkl.density.streamed import BlockReader, KeptRows, StreamedRows
+from fastkl.density.validation import raise_if_not_finite, resolve_family, unchanged_on_error
+from fastkl.divergence import Estimate
+from fastkl.exceptions import DegenerateDataError, SourceError
+from fastkl.families.base import Family, Floats, Rows
+from fastkl.families.posterior import fit_rows
+from fastkl.families.priors import resolve_prior
+from fastkl.rows import Block, Source, open_source
+from fastkl.rows.output import open_output, raise_if_same
+from fastkl.rows.progress import progress_of
+
+
+class Moments(NamedTuple):
+    """Rows, their weights, and the weighted mean and sum of squares about it of their log-densities; what is infinite stands apart."""
+
+    n_rows: int
+    weight: float
+    weight_squared: float
+    mean: float
+    squares: float
+    infinite: float = 0.0
+
+    def merge(self, other: "Moments") -> "Moments":
+        """Both sets of rows together (T. F. Chan, G. H. Golub, R. J. LeVeque 1983, doi:10.1080/00031305.1983.10483115)."""
+        weight = self.weight + other.weight
+        if weight == 0.0:
+            return self
+        shift, share = other.mean - self.mean, other.weight / weight
+        return Moments(
+            self.n_rows + other.n_rows,
+            weight,
+            self.weight_squared + other.weight_squared,
+            self.mean + shift * share,
+            self.squares + other.squares + shift * shift * self.weight * share,
+            self.infinite + other.infinite,
+        )
+
+    def estimate(self) -> Estimate:
+        """The mean with its standard error, for weights by Kish's effective number of rows."""
+        if self.infinite != 0.0:
+            return Estimate(self.infinite, float("nan"), self.n_rows, "mean log-density")
+        size = self.weight * self.weight / self.weight_squared
+        error = np.sqrt(self.squares / self.weight / (size - 1.0)) if size > 1.0 else float("nan")
+        return Estimate(self.mean, float(error), self.n_rows, "mean log-density")
+
+
+def moments(values: Floats, weights: Floats | None) -> Moments:
+    """Of one block; ``values`` is used up."""
+    n = len(values)
+    with np.errstate(all="ignore"):
+        mean = float(values.mean()) if weights is None else float(weights @ values / weights.sum())
+    if not np.isfinite(mean):
+        # -inf outside the support makes the mean -inf, whatever the other rows are
+        infinite = float(values[~np.isfinite(values)].sum())
+        return Moments(n, float(n), float(n), 0.0, 0.0, infinite if infinite != 0.0 else float("nan"))
+    values -= mean
+    if weights is None:
+        return Moments(n, float(n), float(n), mean, float(values @ values))
+    return Moments(n, float(weights.sum()), float(weights @ weights), mean, float(weights @ (values * values)))
+
+
+class BatchScoringMixin:
+    """Scores of rows that are not in memory, for every density that can score a row."""
+
+    def score_batches(
+        self,
+        source: Any,
+        *,
+        columns: Sequence[Any] | None = None,
+        sample_weight: Any = None,
+        batch_rows: int | None = None,
+        progress: Any = False,
+    ) -> Estimate:
+        """Weighted mean log-density per row of a source, with its standard error, in one pass.
+
+        Parameters
+        ----------
+        source : path, array, data frame, iterable or Dask collection
+            As for ``fit_batches``.
+        columns : sequence of str or int, default=None
+            Columns to read. None takes, from a table, those with the names of the fit; else all.
+        sample_weight : str, path or array-like of shape (n,), default=None
+            For tables the name of a column; else an array or the path of a ``.npy`` file.
+        batch_rows : int, default=None
+            Rows of a block; None for a few megabytes.
+        progress : bool or callable, default=False
+            True shows a bar (tqdm), a function is called with the rows done and the rows in all.
+
+        Returns
+        -------
+        Estimate
+            ``score`` of all rows, in nats per row, with ``standard_error`` and ``n_samples``; -inf, without a standard error,
+            if a row lies outside the support.
+
+        Raises
+        ------
+        SourceError
+            If the source cannot be read as rows.
+        ValueError
+            If a value is not finite: the message names batch, row and column.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastkl import DensityMLE
+        >>> X = np.random.default_rng(0).normal(size=(1000, 2))
+        >>> model = DensityMLE().fit(X)
+        >>> model.score_batches([X[:300], X[300:]])
+        Estimate(-2.83732 ± 0.0313 nats, method='mean log-density', n_samples=1000)
+        """
+        rows = self._rows_to_score(source, columns, sample_weight, batch_rows)
+        with _told(rows.source, progress, "score"):
+            total: Moments = rows.total(self._moments, merge=Moments.merge)
+        return total.estimate()
+
+    def score_samples_batches(
+        self,
+        source: Any,
+        out: Any = None,
+        *,
+        columns: Sequence[Any] | None = None,
+        batch_rows: int | None = None,
+        progress: Any = False,
+    ) -> Any:
+        """Log-density of every row of a source, into memory or a file, in one pass.
+
+        Parameters
+        ----------
+        source : path, array, data frame, iterable or Dask collection
+            As for ``fit_batches``. Weights that come with the rows have no part.
+        out : None, path or ndarray of shape (n,), default=None
+            None gives an array. A path that ends in ``.npy`` or ``.parquet`` gives a file, which appears under its name when it is
+            complete: until then it is ``name.partial``, which an interrupt leaves and an error removes. An array (or
+            memory map) is written into.
+        columns : sequence of str or int, default=None
+            Columns to read. None takes, from a table, those with the names of the fit; else all.
+        batch_rows : int, default=None
+            Rows of a block; None for a few megabytes.
+        progress : bool or callable, default=False
+            True shows a bar (tqdm), a function is called with the rows done and the rows in all.
+
+        Returns
+        -------
+        ndarray of shape (n,) or Path
+            The log-densities in nats, -inf outside the support; or where they are. A Parquet file has the column
+            ``log_density``.
+
+        Raises
+        ------
+        SourceError
+            If the source cannot be read as rows.
+        OSError
+            If the file cannot be written, a full disk included: then nothing is left of it.
+        """
+        raise_if_same(out, source)
+        rows = self._rows_to_score(source, columns, None, batch_rows)
+        output = open_output(out, rows.source.n_rows)
+        try:
+            with _told(rows.source, progress, "score"):
+                rows.source.map(
+                    partial(_log_densities, self, rows.reader),
+                    lambda block, values: output.write(block.first_row, values),
+                )
+            return output.finish()
+        except BaseException as error:
+            output.abandon(keep=isinstance(error, KeyboardInterrupt))
+            raise
+
+    def _rows_to_score(self, source: Any, columns: Any, sample_weight: Any, batch_rows: int | None) -> StreamedRows:
+        check_is_fitted(self)
+        labels = self._takes_labels()
+        opened = open_source(source, columns, sample_weight, batch_rows, labels)
+        opened.learn_columns()
+        known = getattr(self, "feature_names_in_", None)
+        if columns is None and known is not None and opened.names is not None and list(opened.names) != list(known):
+            opened.select([str(name) for name in known])
+        n = self.n_features_in_  # type: ignore[attr-defined]
+        if opened.n_columns != n:
+            raise SourceError(
+                f"The source has {opened.n_columns} columns, {type(self).__name__} was fitted to {n}: choose columns=[...]."
+            )
+        names = known if opened.names is None else opened.names
+        return StreamedRows(opened, n, names, effective_n_threads(getattr(self, "n_jobs", None)), labels)
+
+    def _takes_labels(self) -> bool:
+        """Whether values are labels, to be left as they are."""
+        return False
+
+    def _log_density_of(self, rows: Rows) -> Floats:
+        """Log-density of validated rows, an array of its own."""
+        with warnings.catch_warnings():
+            # a block is an array; that its columns are those of the fit has been seen to
+            warnings.filterwarnings("ignore", message="X does not have valid feature names")
+            values: Floats = self.score_samples(rows.X)  # type: ignore[attr-defined]
+        return values
+
+    def _moments(self, rows: Rows) -> Moments:
+        return moments(self._log_density_of(rows), rows.weights)
+
+
+class BatchFittingMixin(BatchScoringMixin):
+    """``fit_batches`` for densities that learn from blocks by ``partial_fit``."""
+
+    _passes_itself = False  # whether a fit needs no partial_fit
+
+    @available_if(lambda density: density._passes_itself or hasattr(density, "partial_fit"))
+    def fit_batches(
+        self,
+        source: Any,
+        *,
+        columns: Sequence[Any] | None = None,
+        sample_weight: Any = None,
+        batch_rows: int | None = None,
+        progress: Any = False,
+    ) -> Self:
+        """Fit to rows that are not in memory: what ``fit`` on all of them gives, to rounding.
+
+        Families with sufficient statistics take one pass, others one pass for each iteration.
+
+        Parameters
+        ----------
+        source : path, array, data frame, iterable or Dask collection
+            The path of an ``.npy``, ``.parquet`` or ``.csv`` file, of a folder of Parquet files, or a pattern of such; an array
+            or data frame; a list, or any object that can be iterated, of arrays, data frames, record batches or ``(X,
+            weights)`` pairs; a function that returns such an iterable; a Dask array or data frame.
+        columns : sequence of str or int, default=None
+            Columns to read, by name or, where they have none, by number; None for all but the weights.
+        sample_weight : str, path or array-like of shape (n,), default=None
+            For tables the name of a column; else an array or the path of a ``.npy`` file.
+        batch_rows : int, default=None
+            Rows of a block; None for a few megabytes.
+        progress : bool or callable, default=False
+            True shows a bar (tqdm) for each pass, a function is called with the rows done and the rows in all.
+
+        Returns
+        -------
+        DensityMLE
+            The estimator itself.
+
+        Raises
+        ------
+        SourceError
+            If the source cannot be read as rows, or can be read once where several passes are needed.
+        SupportError
+            If a value lies outside the family's support.
+        DegenerateDataError
+            If the likelihood has no maximum on these rows.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastkl import DensityMLE
+        >>> X = np.random.default_rng(0).gamma(2.0, size=(1000, 1))
+        >>> model = DensityMLE("gamma").fit_batches([X[:300], X[300:]])
+        >>> bool(np.isclose(model.params_["shape"][0], DensityMLE("gamma").fit(X).params_["shape"][0], rtol=1e-10))
+        True
+        """
+        with unchanged_on_error(self):
+            labels = self._takes_labels()
+            opened = open_source(source, columns, sample_weight, batch_rows, labels)
+            self._raise_if_read_once(opened)
+            opened.learn_columns()
+            names, n = opened.names, opened.n_columns
+            assert n is not None
+            threads = effective_n_threads(getattr(self, "n_jobs", None))
+            with _told(opened, progress, "fit"):
+                self._fit_streamed(StreamedRows(opened, n, names, threads, labels))
+            self.n_features_in_ = n
+            self.__dict__.pop("feature_names_in_", None)
+            if names is not None:
+                self.feature_names_in_ = np.asarray(names, dtype=object)
+        return self
+
+    def _raise_if_read_once(self, source: Source) -> None:
+        """SourceError if more than one pass is needed and only one is possible."""
+
+    def _fit_streamed(self, rows: StreamedRows) -> None:
+        """Learn from all blocks, from nothing."""
+        fresh: Any = clone(self)  # type: ignore[type-var]
+        for block in rows.blocks():
+            fresh.partial_fit(block.X, sample_weight=block.weights)
+        vars(self).clear()
+        vars(self).update(vars(fresh))
+
+
+class StreamedFitMixin(BatchFittingMixin):
+    """The same for one family, which says itself how often it passes over the rows."""
+
+    _passes_itself = True
+
+    family: Any
+    prior: Any
+    tol: float
+    max_iter: int
+    family_: Family
+    params_: Any
+
+    def _takes_labels(self) -> bool:
+        return (self.family_ if hasattr(self, "family_") else resolve_family(self.family)).labels
+
+    def _raise_if_read_once(self, source: Source) -> None:
+        family = resolve_family(self.family)
+        if not family.has_statistics and not source.repeatable:
+            raise SourceError(
+                f"The {family.name} family has no sufficient statistics: its fit passes over the rows several times, and an iterator "
+                "can be read once. Pass a list of batches, an object whose iter() starts anew, a function that makes the iterator "
+                "(fit_batches(make), not fit_batches(make())), or the path of a file."
+            )
+
+    def _fit_streamed(self, rows: StreamedRows) -> None:
+        family = resolve_family(self.family)
+        try:
+            fit, statistics = fit_rows(family, resolve_prior(self.prior, family), rows, self.tol, self.max_iter)
+        except DegenerateDataError as error:
+            raise (error if rows.names is None else error.with_names(rows.names)) from None
+        self._keep(family, statistics, fit, rows)  # type: ignore[attr-defined]
+        if not rows.source.repeatable:
+            self._rows = KeptRows()
+
+    def _log_density_of(self, rows: Rows) -> Floats:
+        return self.family_.log_density(rows, self.params_)
+
+
+def _log_densities(density: Any, reader: BlockReader, block: Block) -> Floats:
+    """Of all rows of a block, whatever their weights."""
+    rows = reader.rows(Block(block.X, None, block.first_row, block.number, block.index))
+    if rows is None:
+        return np.empty(0)
+    values: Floats = density._log_density_of(rows)
+    with np.errstate(all="ignore"):
+        finite = np.isfinite(values.sum())
+    if not finite:
+        raise_if_not_finite(rows)
+    return values
+
+
+@contextmanager
+def _told(source: Source, progress: Any, label: str) -> Iterator[None]:
+    """Let ``progress`` hear of the passes over a source."""
+    source.progress = progress_of(progress, label)
+    try:
+        yield
+    finally:
+        if source.progress is not None:
+            source.progress.close()
+        source.progress = None
