@@ -81,6 +81,7 @@ def _waited(client: Any, last: Any, parts: list[Any], advance: Advance | None) -
     """The result of the last future; SourceError once there has been no worker for too long."""
     from dask import config
     from dask.utils import parse_timedelta
+    from distributed import wait
 
     patience = parse_timedelta(config.get("fastkl.no-workers-timeout", PATIENCE))
     alone_since, looked = None, time.monotonic()
@@ -90,10 +91,11 @@ def _waited(client: Any, last: Any, parts: list[Any], advance: Advance | None) -
                 parts.remove(part)
                 advance(part.key, None)
         try:
-            return last.result(timeout=LOOK_SECONDS if advance is None else TICK_SECONDS)
+            wait([last], timeout=LOOK_SECONDS if advance is None else TICK_SECONDS)
         except TimeoutError:
-            if last.done():
-                raise  # a task ran into a timeout of its own
+            pass
+        else:
+            return last.result()
         now = time.monotonic()
         if now - looked < LOOK_SECONDS:
             continue

@@ -98,8 +98,7 @@ class DaskSource(Source):
         if X.numblocks[1] > 1:
             X = X.rechunk({1: -1})
         self.n_columns = int(X.shape[1])
-        parts = X.to_delayed().ravel()
-        self._base, self._keys = parts[0].dask, [part.key for part in parts]
+        self._base, self._keys = partitions_of(X)
         lengths = X.chunks[0]
         if not np.isnan(lengths).any():
             self.n_rows = int(sum(lengths))
@@ -120,13 +119,12 @@ class DaskSource(Source):
         if twice:
             raise SourceError(f"The Dask data frame has several columns of the name {twice[0]!r}.")
         frame = frame[wanted]
-        parts = frame.to_delayed()
+        self._base, self._keys = partitions_of(frame)
         self._choice = Choice(names, in_frame, asked.labels)
         self._number_columns_only = all(getattr(kind, "kind", "O") in "fiub" for kind in frame.dtypes)
         self.n_columns = len(names)
         self.names = names if all(isinstance(name, str) for name in names) else None
-        self._base, self._keys = parts[0].dask, [part.key for part in parts]
-        self._weight_keys = [None] * len(parts) if in_frame else self._open_weights((np.nan,) * len(parts))
+        self._weight_keys = self._no_weights() if in_frame else self._open_weights((np.nan,) * len(self._keys))
 
     def _open_weights(self, lengths: tuple[float, ...]) -> list[Any]:
         """Keys of the weights of every partition; their graph joins that of the rows."""
@@ -141,16 +139,16 @@ class DaskSource(Source):
             if sum(weights.chunks[0]) != sum(lengths):
                 raise SourceError(f"sample_weight has {weights.shape[0]} entries, the source has {sum(lengths)} rows.")
             weights = weights.rechunk((lengths,))
-        parts = np.ravel(weights.to_delayed())
-        if len(parts) != len(self._keys):
+        graph, keys = partitions_of(weights)
+        if len(keys) != len(self._keys):
             raise SourceError(
-                f"sample_weight has {len(parts)} partitions, the rows have {len(self._keys)}. Take both from one collection, or "
+                f"sample_weight has {len(keys)} partitions, the rows have {len(self._keys)}. Take both from one collection, or "
                 "repartition the weights."
             )
         from dask.highlevelgraph import HighLevelGraph
 
-        self._base = HighLevelGraph.merge(self._base, parts[0].dask)
-        return [part.key for part in parts]
+        self._base = HighLevelGraph.merge(self._base, graph)
+        return keys
 
     @staticmethod
     def _weights_in_memory(weights: Any, lengths: tuple[float, ...]) -> Any:
@@ -384,6 +382,15 @@ def is_frame(collection: Any) -> bool:
 def is_series(collection: Any) -> bool:
     """Whether this is a Dask series."""
     return is_dask(collection) and hasattr(collection, "map_partitions") and getattr(collection, "ndim", 0) == 1
+
+
+def partitions_of(collection: Any) -> tuple[Any, list[Any]]:
+    """The graph of a collection, and the keys of its partitions in the order of the rows."""
+    parts = np.ravel(collection.to_delayed())
+    if any(part.key not in parts[0].dask for part in parts):
+        # a persisted collection: the optimised graph is without the futures that its keys stand for
+        parts = np.ravel(collection.to_delayed(optimize_graph=False))
+    return parts[0].dask, [part.key for part in parts]
 
 
 def pickled(work: Work) -> bytes:
