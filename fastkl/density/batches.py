@@ -29,7 +29,10 @@ from fastkl.rows.progress import progress_of
 
 
 class Moments(NamedTuple):
-    """Rows, their weights, and the weighted mean and sum of squares about it of their log-densities; what is infinite stands apart."""
+    """Rows, their weights, and the weighted mean and sum of squares about it of their log-densities.
+
+    ``infinite`` is the sum of those that are not finite, which stand apart.
+    """
 
     n_rows: int
     weight: float
@@ -147,10 +150,10 @@ class BatchScoringMixin:
         source : path, array, data frame, iterable or Dask collection
             As for ``fit_batches``. Weights that come with the rows have no part.
         out : None, path or ndarray of shape (n,), default=None
-            None gives an array. A path that ends in ``.npy`` or ``.parquet`` gives a file, which appears under its name when it is
-            complete: until then it is ``name.partial``, which an interrupt leaves and an error removes. An array (or
-            memory map) is written into. For a Dask collection, None gives a lazy Dask array and computes nothing, and a path
-            without an ending gives a folder of Parquet files that the workers write.
+            None gives an array. A path that ends in ``.npy`` or ``.parquet`` gives a file, which appears under its name
+            when it is complete: until then it is ``name.partial``, which an interrupt leaves and an error removes. An
+            array (or memory map) is written into. For a Dask collection, None gives a lazy Dask array and computes
+            nothing, and a path without an ending gives a folder of Parquet files that the workers write.
         columns : sequence of str or int, default=None
             Columns to read. None takes, from a table, those with the names of the fit; else all.
         batch_rows : int, default=None
@@ -322,9 +325,9 @@ class StreamedFitMixin(BatchFittingMixin):
         family = resolve_family(self.family)
         if not family.has_statistics and not source.repeatable:
             raise SourceError(
-                f"The {family.name} family has no sufficient statistics: its fit passes over the rows several times, and an iterator "
-                "can be read once. Pass a list of batches, an object whose iter() starts anew, a function that makes the iterator "
-                "(fit_batches(make), not fit_batches(make())), or the path of a file."
+                f"The {family.name} family has no sufficient statistics: its fit passes over the rows several times, and an "
+                "iterator can be read once. Pass a list of batches, an object whose iter() starts anew, a function that makes "
+                "the iterator (fit_batches(make), not fit_batches(make())), or the path of a file."
             )
 
     def _fit_streamed(self, rows: StreamedRows) -> None:

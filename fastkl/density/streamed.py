@@ -77,7 +77,7 @@ def block_weights(block: Block) -> Floats | None:
 
 
 class Part(NamedTuple):
-    """What a function gave on the rows so far (None before the first), and how many rows of positive weight, weighing how much."""
+    """What a function gave on the rows so far, how many rows of positive weight these are, and what they weigh."""
 
     value: Any
     n_rows: int

@@ -16,7 +16,7 @@ from sklearn.utils.validation import validate_data
 from fastkl import families
 from fastkl._core._threads import effective_n_threads
 from fastkl.exceptions import DegenerateDataError, SupportError
-from fastkl.families.base import Family, Floats, Rows
+from fastkl.families.base import AnyRows, Family, Floats, Rows
 
 
 def resolve_family(family: str | Family) -> Family:
@@ -107,9 +107,9 @@ def read_weights(sample_weight: ArrayLike | None, n: int) -> Floats | None:
     return weights
 
 
-def raise_if_not_finite(rows: Rows) -> None:
-    """ValueError naming the first NaN or infinity, if there is one."""
-    if rows.X.dtype.kind != "f":
+def raise_if_not_finite(rows: AnyRows) -> None:
+    """ValueError naming the first NaN or infinity, if there is one; blocks of a source have been looked at one by one."""
+    if not isinstance(rows, Rows) or rows.X.dtype.kind != "f":
         return
     finite = np.isfinite(rows.X)
     if not finite.all():
@@ -137,7 +137,7 @@ def raise_if_missing(rows: Rows) -> None:
 
 
 @contextmanager
-def finite_or_said_so(rows: Rows) -> Iterator[None]:
+def finite_or_said_so(rows: AnyRows) -> Iterator[None]:
     """Let an error of the family give way to the more basic one, that a value is not finite; add the column's name."""
     try:
         yield

@@ -1,4 +1,7 @@
-"""Where the rows are: arrays in memory, batches on disk, Dask collections; two operations: sum over the rows, map over the rows."""
+"""Where the rows are: arrays in memory, files, batches, Dask collections.
+
+Two operations: sum a function over the rows, map a function over the rows.
+"""
 
 from fastkl.rows.opening import open_source
 from fastkl.rows.source import Block, Source

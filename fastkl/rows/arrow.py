@@ -1,4 +1,4 @@
-"""Columns of Arrow tables as matrices: integers, decimals and booleans as floats, null as NaN, dictionaries as what they stand for.
+"""Columns of Arrow tables as matrices: integers, decimals, booleans as floats, null as NaN, dictionaries as their values.
 
 ``pyarrow`` is imported where it is needed; a table that arrives shows that it is there.
 """
@@ -38,8 +38,8 @@ def number_type(kind: Any, name: str, place: str) -> np.dtype[Any]:
     if types.is_decimal(kind) or types.is_null(kind):
         return np.dtype(np.float64)
     raise SourceError(
-        f"{place}: column {name!r} has type {kind}, not numbers. Leave the column out (columns=[...]) or encode it; labels as they "
-        "are can be fitted by the family 'categorical'."
+        f"{place}: column {name!r} has type {kind}, not numbers. Leave the column out (columns=[...]) or encode it; labels "
+        "as they are can be fitted by the family 'categorical'."
     )
 
 

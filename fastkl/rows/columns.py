@@ -149,8 +149,8 @@ def _numbers(column: NDArray[Any], name: str, place: str) -> NDArray[Any]:
             # a missing value is the one that does not equal itself; pandas.NA answers neither way
             if value is not None and isinstance(value == value, bool | np.bool_) and value == value:
                 raise SourceError(
-                    f"{place}, {name} (type {column.dtype}) holds {value!r} in row {row}, which is not a number. Leave the column "
-                    "out (columns=[...]) or encode it; labels as they are can be fitted by the family 'categorical'."
+                    f"{place}, {name} (type {column.dtype}) holds {value!r} in row {row}, which is not a number. Leave the "
+                    "column out (columns=[...]) or encode it; labels as they are can be fitted by the family 'categorical'."
                 ) from None
             values[row] = np.nan
     return values

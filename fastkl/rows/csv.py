@@ -1,4 +1,4 @@
-"""CSV files, read a few megabytes at a time. A first line of numbers is a row; anything else there is the names of the columns."""
+"""CSV files, read a few megabytes at a time. A first line of numbers is a row; any other holds the names of the columns."""
 
 import csv
 import gzip
@@ -26,8 +26,8 @@ class CsvSource(Source):
         self._arrow = arrow.import_pyarrow("Reading CSV")
         self._path, self._choice, self._weights, self._block_rows = path, choice, weights, block_rows
         self._delimiter = "\t" if ".tsv" in path.suffixes[-2:] else ","
-        opened: Any = gzip.open(path, "rt") if path.suffix == ".gz" else open(path, newline="")
-        with opened as stream:
+        opener: Any = gzip.open if path.suffix == ".gz" else open
+        with opener(path, "rt", newline="", encoding="utf-8-sig") as stream:
             first = next(csv.reader(stream, delimiter=self._delimiter), None)
         if not first:
             raise SourceError(f"{path} is empty.")

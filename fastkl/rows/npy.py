@@ -89,7 +89,7 @@ class NpyFile:
 
     def _fill(self, stream: BinaryIO, at: int, part: NDArray[Any]) -> None:
         stream.seek(self.offset + at)
-        view, done = memoryview(part.view(np.uint8).reshape(-1)), 0
+        view, done = part.view(np.uint8).reshape(-1).data, 0
         while done < len(view):
             got = stream.readinto(view[done:])  # type: ignore[attr-defined]
             if not got:

@@ -16,8 +16,9 @@ from fastkl.rows.source import ArraySource, Source
 from fastkl.rows.weights import NpyWeights, Weights
 
 KINDS = (
-    "the path of an .npy, .parquet or .csv file or of a folder of Parquet files, an array or data frame, a list or other iterable "
-    "of arrays, data frames, record batches or (X, weights) pairs, a function that returns such an iterable, or a Dask collection"
+    "the path of an .npy, .parquet or .csv file or of a folder of Parquet files, an array or data frame, a list or other "
+    "iterable of arrays, data frames, record batches or (X, weights) pairs, a function that returns such an iterable, or a "
+    "Dask collection"
 )
 
 
@@ -51,9 +52,9 @@ def open_source(
     if isinstance(source, Source):
         return source
     if type(source).__module__.split(".")[0] in {"dask", "dask_expr"}:
-        from fastkl.rows.dask_source import DaskSource
+        from fastkl.rows.dask_source import DaskSource  # type: ignore[import-not-found]
 
-        return DaskSource(source, columns, weights, block_rows, labels)
+        return DaskSource(source, columns=columns, weights=weights, block_rows=block_rows)
     in_table, apart = _split_weights(weights)
     choice = Choice(None if columns is None else list(columns), in_table, labels)
     opened = _opened(source, choice, apart, block_rows)

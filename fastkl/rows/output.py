@@ -45,7 +45,7 @@ class MemoryOutput:
         elif n_rows is not None:
             _raise_if_too_large(n_rows)
             array = np.empty(n_rows)
-        self._given, self._parts, self._rows = array, [], 0
+        self._given, self._rows = array, 0
         self._parts: list[NDArray[Any]] = []
 
     def write(self, first_row: int, values: NDArray[Any]) -> None:
@@ -139,7 +139,7 @@ class NpyOutput(FileOutput):
     _stream: BinaryIO | None = None
 
     def _open(self) -> None:
-        self._stream = open(self.partial, "wb")
+        self._stream = open(self.partial, "wb")  # noqa: SIM115
         self._header(0)
 
     def _header(self, n_rows: int) -> None:
@@ -149,7 +149,7 @@ class NpyOutput(FileOutput):
 
     def _append(self, values: NDArray[np.float64]) -> None:
         assert self._stream is not None
-        self._stream.write(memoryview(values.astype("<f8", copy=False)).cast("B"))
+        self._stream.write(values.astype("<f8", copy=False).data.cast("B"))
 
     def _close(self) -> None:
         stream, self._stream = self._stream, None

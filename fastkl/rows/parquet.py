@@ -1,7 +1,7 @@
 """Parquet: a file, a folder of files, or files by pattern. Only the chosen columns are read, a part of a row group at a time.
 
-All footers are read first: they hold the number of rows and the types of the columns, so that a file that does not fit the others is
-an error before any work is done.
+All footers are read first: they hold the number of rows and the types of the columns, so that a file that does not fit
+the others is an error before any work is done.
 """
 
 from collections.abc import Iterator, Sequence

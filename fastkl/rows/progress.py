@@ -31,14 +31,15 @@ class Bar:
                 "progress=True needs tqdm: pip install 'fastkl[progress]'. Without it pass a function: progress=f calls "
                 "f(done_rows, total_rows)."
             ) from error
-        self._tqdm, self._label, self._passes, self._bar = tqdm, label, 0, None
+        self._tqdm, self._label, self._passes = tqdm, label, 0
+        self._bar: Any = None
 
     def begin(self, n_rows: int | None) -> None:
         """A new bar; from the second on they are numbered."""
         self.close()
         self._passes += 1
         label = self._label if self._passes == 1 else f"{self._label}, pass {self._passes}"
-        self._bar: Any = self._tqdm(total=n_rows, desc=label, unit=" rows", unit_scale=True)
+        self._bar = self._tqdm(total=n_rows, desc=label, unit=" rows", unit_scale=True)
 
     def advance(self, n_rows: int) -> None:
         """Move the bar."""
@@ -55,8 +56,8 @@ class Calls:
     """Calls ``function(done_rows, total_rows)`` after every block; in a further pass the rows count from 0 again."""
 
     def __init__(self, function: Callable[[int, int | None], object]):
-        self._function = function
-        self._done, self._n_rows = 0, None
+        self._function, self._done = function, 0
+        self._n_rows: int | None = None
 
     def begin(self, n_rows: int | None) -> None:
         """Count from 0."""

@@ -1,7 +1,7 @@
 """Reading ahead: a thread reads the next blocks while the caller works on the present one.
 
-Files are read, and columns of files decoded, without the lock that Python code holds, so that both go on at the same time. Whatever
-ends the caller's loop (an error, an interrupt, a break) ends the thread: it is never left behind with an open file.
+Files are read, and columns of files decoded, without the lock that Python code holds, so that both go on at the same time.
+Whatever ends the caller's loop (an error, an interrupt, a break) ends the thread: it is never left behind with an open file.
 """
 
 import queue

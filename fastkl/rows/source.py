@@ -74,9 +74,13 @@ class Source(ABC):
 
     def learn_columns(self) -> None:
         """Look at the first rows where ``n_columns`` and ``names`` are not known before; this is no pass."""
+        if self.n_columns is None:
+            with closing(self.blocks()) as blocks:  # type: ignore[type-var]
+                self.n_columns = next(iter(blocks)).X.shape[1]
 
     def select(self, columns: Sequence[Any]) -> None:
-        """Read only these columns from now on, in this order; where they have no names, do nothing."""
+        """Read only these columns from now on, in this order, unless the user has chosen some; for sources with names."""
+        raise NotImplementedError
 
     def sum(self, function: Callable[[Block], T], merge: Callable[[T, T], T]) -> T:
         """``function(block)`` of all blocks, merged in their order; both arguments can be pickled."""

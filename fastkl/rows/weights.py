@@ -25,8 +25,8 @@ class Weights:
         self._values = np.asarray(weights)
         if self._values.ndim != 1 or self._values.dtype.kind not in "fiub":
             raise SourceError(
-                f"sample_weight has shape {self._values.shape} and type {self._values.dtype}; it takes one number for each row, or "
-                "the path of a .npy file with them, or for tables the name of a column."
+                f"sample_weight has shape {self._values.shape} and type {self._values.dtype}; it takes one number for each "
+                "row, or the path of a .npy file with them, or for tables the name of a column."
             )
         self.n_rows = len(self._values)
 
