@@ -115,6 +115,14 @@ class Source(ABC):
             )
         self.n_rows = done
 
+    def values(self, function: Callable[[Block], NDArray[Any]]) -> Any:
+        """``function(block)`` of all blocks as a lazy collection, where the source is ``lazy``."""
+        raise NotImplementedError
+
+    def write_folder(self, function: Callable[[Block], NDArray[Any]], path: Any) -> Path:
+        """``function(block)`` of all blocks as a folder of files, written where the rows are, where the source is ``lazy``."""
+        raise NotImplementedError
+
     def sample(self, size: int) -> Block:
         """Evenly spaced rows of positive weight, ``size`` of them up to four times as many; all rows where these are not more.
 
