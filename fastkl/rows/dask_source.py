@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from fastkl.exceptions import SourceError
 from fastkl.rows import dask_tasks
-from fastkl.rows.columns import Choice, chosen, column_number
+from fastkl.rows.dask_partitions import open_partitions
 from fastkl.rows.dask_schedulers import compute, current_client, tasks_at_a_time, threads_of_local_tasks
 from fastkl.rows.dask_tasks import Part, Work
 from fastkl.rows.source import Block, Source
@@ -68,121 +68,21 @@ class DaskSource(Source):
         block_rows: int | None = None,
         labels: bool = False,
     ):
-        self._given, self._weights, self._block_rows = collection, weights, block_rows
-        self._lengths: tuple[tuple[int, int], ...] | None = None
-        self._choice, self._number_columns_only = Choice(labels=labels), True
-        if is_frame(collection):
-            self._open_frame(columns)
-        elif is_array(collection):
-            self._open_array(columns)
-        else:
-            raise SourceError(
-                f"A Dask source is a dask.array of two dimensions or a dask.dataframe, not a {type(collection).__name__}. "
-                "Turn a series into a frame (to_frame), a bag or delayed objects into an array or frame first."
-            )
+        self._given, self._weights, self._labels = collection, weights, labels
+        self._block_rows = block_rows
+        self._open(columns)
 
-    # -- opening -----------------------------------------------------------------------------------------------------------
-
-    def _open_array(self, columns: Sequence[Any] | None) -> None:
-        X = self._given
-        if X.ndim != 2:
-            raise SourceError(
-                f"The Dask array has {X.ndim} dimensions, rows of columns have 2: x[:, None] makes one column of a vector."
-            )
-        if np.isnan(X.shape[1]):
-            raise SourceError("The number of columns of the Dask array is not known: call its compute_chunk_sizes().")
-        if X.shape[0] == 0:
-            raise SourceError(f"The Dask array has shape {X.shape}: it holds no rows.")
-        if columns is not None:
-            X = X[:, chosen(Choice(columns), None, X.shape[1], "The Dask array")]
-        if X.numblocks[1] > 1:
-            X = X.rechunk({1: -1})
-        self.n_columns = int(X.shape[1])
-        self._base, self._keys = partitions_of(X)
-        lengths = X.chunks[0]
-        if not np.isnan(lengths).any():
-            self.n_rows = int(sum(lengths))
-        self._weight_keys = self._open_weights(lengths)
-        if self.n_rows is not None and self._weights is None:
-            self._lengths = tuple((int(n), int(n)) for n in lengths)
-
-    def _open_frame(self, columns: Sequence[Any] | None) -> None:
-        frame, there = self._given, list(self._given.columns)
-        in_frame = self._weights if isinstance(self._weights, str) else None
-        asked = Choice(columns, in_frame, self._choice.labels)
-        names = [there[j] for j in chosen(asked, there, len(there), "The Dask data frame")]
-        wanted = list(dict.fromkeys(names))
-        if in_frame is not None:
-            column_number(in_frame, there, len(there), "The Dask data frame")
-            wanted += [in_frame] if in_frame not in wanted else []
-        twice = [name for name in wanted if there.count(name) > 1]
-        if twice:
-            raise SourceError(f"The Dask data frame has several columns of the name {twice[0]!r}.")
-        frame = frame[wanted]
-        self._base, self._keys = partitions_of(frame)
-        self._choice = Choice(names, in_frame, asked.labels)
-        self._number_columns_only = all(getattr(kind, "kind", "O") in "fiub" for kind in frame.dtypes)
-        self.n_columns = len(names)
-        self.names = names if all(isinstance(name, str) for name in names) else None
-        self._weight_keys = self._no_weights() if in_frame else self._open_weights((np.nan,) * len(self._keys))
-
-    def _open_weights(self, lengths: tuple[float, ...]) -> list[Any]:
-        """Keys of the weights of every partition; their graph joins that of the rows."""
-        weights = self._weights
-        if weights is None:
-            return [None] * len(self._keys)
-        if not (is_array(weights) or is_series(weights)):
-            weights = self._weights_in_memory(weights, lengths)
-        if weights.ndim != 1:
-            raise SourceError(f"sample_weight has {weights.ndim} dimensions; it takes one number for each row.")
-        if is_array(weights) and not np.isnan((*lengths, *weights.chunks[0])).any() and weights.chunks[0] != lengths:
-            if sum(weights.chunks[0]) != sum(lengths):
-                raise SourceError(f"sample_weight has {weights.shape[0]} entries, the source has {sum(lengths)} rows.")
-            weights = weights.rechunk((lengths,))
-        graph, keys = partitions_of(weights)
-        if len(keys) != len(self._keys):
-            raise SourceError(
-                f"sample_weight has {len(keys)} partitions, the rows have {len(self._keys)}. Take both from one collection, or "
-                "repartition the weights."
-            )
-        from dask.highlevelgraph import HighLevelGraph
-
-        self._base = HighLevelGraph.merge(self._base, graph)
-        return keys
-
-    @staticmethod
-    def _weights_in_memory(weights: Any, lengths: tuple[float, ...]) -> Any:
-        import dask.array as da
-
-        if isinstance(weights, str | os.PathLike):
-            raise SourceError(
-                f"sample_weight={weights!r} is the name of a column or a file; with a Dask array, weights are a Dask array."
-            )
-        values = np.asarray(weights)
-        if np.isnan(lengths).any():
-            raise SourceError(
-                "The lengths of the partitions are not known, so that weights in memory can't be dealt out to them. Give "
-                "the weights as a column or a Dask collection, or call the array's compute_chunk_sizes()."
-            )
-        if values.shape != (sum(lengths),):
-            raise SourceError(f"sample_weight has shape {values.shape}, the source has {sum(lengths)} rows.")
-        return da.from_array(values, chunks=(lengths,))
-
-    def learn_columns(self) -> None:
-        """The columns are known; where a type leaves open whether they hold numbers, the first partition tells, and no pass."""
-        if self._choice.labels or self._number_columns_only:
-            return
-        task = partial(dask_tasks.sum_partition, 0, 0)
-        name = f"fastkl-look-{uuid.uuid4().hex}"
-        layer = {name: (task, self._work(_nothing, first_of), self._keys[0], self._weight_keys[0])}
-        part: Part = compute(self._graph(name, layer), name)
-        if part.failure is not None:
-            raise part.failure
+    def _open(self, columns: Sequence[Any] | None) -> None:
+        opened = open_partitions(self._given, columns, self._weights, self._labels)
+        self._opened, self._lengths = opened, opened.known_lengths()
+        self.names, self.n_columns = opened.names, opened.n_columns
+        self.n_rows = None if self._lengths is None else sum(rows for rows, _ in self._lengths)
+        self._numbers_only = opened.numbers_only or self._labels
 
     def select(self, columns: Sequence[Any]) -> None:
         """Read only these columns from now on, in this order; the columns of an array have no names, and stay."""
         if self.names is not None and list(columns) != self.names:
-            self._open_frame(columns)
+            self._open(columns)
 
     # -- passes ------------------------------------------------------------------------------------------------------------
 
@@ -191,7 +91,7 @@ class DaskSource(Source):
 
         What is raised is the first failure in the order of the rows, with the partition in its message.
         """
-        total: T = self._pass(dask_tasks.sum_partition, self._work(function, merge), self._weight_keys)
+        total: T = self._pass(dask_tasks.sum_partition, self._work(function, merge), self._opened.weight_keys)
         return total
 
     def values(self, function: Callable[[Block], NDArray[Any]]) -> Any:
@@ -201,7 +101,9 @@ class DaskSource(Source):
         name = f"fastkl-map-{uuid.uuid4().hex}"
         work = replace(self._work(function, first_of), n_threads=None)  # who will compute it is not known yet
         layer = self._tasks(name, dask_tasks.map_partition, work, self._no_weights())
-        lengths = (np.nan,) * len(self._keys) if self._lengths is None else tuple(rows for rows, _ in self._lengths)
+        lengths = (
+            (np.nan,) * len(self._opened.keys) if self._lengths is None else tuple(rows for rows, _ in self._lengths)
+        )
         return da.Array(self._graph(name, layer), name, chunks=(lengths,), dtype=np.float64)
 
     def map(self, function: Callable[[Block], NDArray[Any]], write: Callable[[Block, NDArray[Any]], None]) -> None:
@@ -209,13 +111,14 @@ class DaskSource(Source):
 
         The blocks that ``write`` is given are whole partitions, without their values.
         """
+        self._look()
         first, several = 0, max(FAN_IN, 2 * tasks_at_a_time())
         if self.progress is not None:
             self.progress.begin(self.n_rows)
-        for start in range(0, len(self._keys), several):
+        for start in range(0, len(self._opened.keys), several):
             name = f"fastkl-map-{uuid.uuid4().hex}"
             layer = self._tasks(name, dask_tasks.map_partition, self._work(function, first_of), self._no_weights())
-            layer[name] = (list, [(name, number) for number in range(len(self._keys))[start : start + several]])
+            layer[name] = (list, [(name, number) for number in range(len(self._opened.keys))[start : start + several]])
             for number, values in enumerate(compute(self._graph(name, layer), name), start):
                 write(Block(np.empty((len(values), 0)), None, first, number), values)
                 first += len(values)
@@ -245,7 +148,7 @@ class DaskSource(Source):
     def blocks(self) -> Iterator[Block]:
         """One pass over the rows *here*: the partitions come to this process, one at a time. ``sum`` moves no rows."""
         first = 0
-        for number, (key, weight_key) in enumerate(zip(self._keys, self._weight_keys, strict=True)):
+        for number, (key, weight_key) in enumerate(zip(self._opened.keys, self._opened.weight_keys, strict=True)):
             name = f"fastkl-fetch-{uuid.uuid4().hex}"
             task = partial(dask_tasks.fetch_partition, number, first)
             layer = {name: (task, self._work(_itself, first_of), key, weight_key)}
@@ -264,7 +167,9 @@ class DaskSource(Source):
         seen = np.cumsum([0, *(positive for _, positive in lengths)]).tolist()
         step = seen[-1] // size if seen[-1] >= 4 * size else 1
         task = partial(dask_tasks.sample_partition, step, seen)
-        X, weights, index = zip(*self._pass(task, self._work(_itself, operator.add), self._weight_keys), strict=True)
+        X, weights, index = zip(
+            *self._pass(task, self._work(_itself, operator.add), self._opened.weight_keys), strict=True
+        )
         whole = None if weights[0] is None else np.concatenate(weights)
         return Block(np.ascontiguousarray(np.concatenate(X)), whole, 0, 0, index=np.concatenate(index))
 
@@ -275,12 +180,24 @@ class DaskSource(Source):
         assert self._lengths is not None
         return self._lengths
 
+    def _look(self) -> None:
+        """Where types leave open whether columns hold numbers, the first partition tells, before all are computed in vain."""
+        if self._numbers_only:
+            return
+        name = f"fastkl-look-{uuid.uuid4().hex}"
+        task = partial(dask_tasks.sum_partition, 0, 0)
+        layer = {name: (task, self._work(_nothing, first_of), self._opened.keys[0], self._opened.weight_keys[0])}
+        part: Part = compute(self._graph(name, layer), name)
+        if part.failure is not None:
+            raise part.failure
+        self._numbers_only = True
+
     # -- graphs ------------------------------------------------------------------------------------------------------------
 
     def _work(self, function: Callable[[Block], Any], merge: Callable[[Any, Any], Any]) -> Work:
         rows = self._block_rows or max(1, BLOCK_BYTES // (8 * 4096 * (self.n_columns or 1))) * 4096
-        n_threads = threads_of_local_tasks(len(self._keys))
-        return Work(function, merge, self._choice, rows, n_threads)
+        n_threads = threads_of_local_tasks(len(self._opened.keys))
+        return Work(function, merge, self._opened.choice, rows, n_threads)
 
     def _tasks(self, name: str, task: Callable[..., Any], work: Work, weight_keys: list[Any]) -> dict[Any, Any]:
         """A task for every partition: ``task(number, first row, work, chunk, weights)``."""
@@ -289,30 +206,31 @@ class DaskSource(Source):
         if current_client() is not None and len(pickled(work)) > EMBEDDED_BYTES:
             given = f"{name}-work"
             layer[given] = work
-        firsts: list[Any] = [None] * len(self._keys)
+        firsts: list[Any] = [None] * len(self._opened.keys)
         if self._lengths is not None:
             firsts = np.cumsum([0, *(rows for rows, _ in self._lengths)]).tolist()[:-1]
-        for number, key in enumerate(self._keys):
+        for number, key in enumerate(self._opened.keys):
             layer[name, number] = (partial(task, number, firsts[number]), given, key, weight_keys[number])
         return layer
 
     def _no_weights(self) -> list[Any]:
-        return [None] * len(self._keys)
+        return [None] * len(self._opened.keys)
 
     def _graph(self, name: str, layer: dict[Any, Any]) -> Any:
         from dask.highlevelgraph import HighLevelGraph
 
         layers, dependencies = (
-            {**self._base.layers, name: layer},
-            {**self._base.dependencies, name: {*self._base.layers}},
+            {**self._opened.graph.layers, name: layer},
+            {**self._opened.graph.dependencies, name: {*self._opened.graph.layers}},
         )
         return HighLevelGraph(layers, dependencies)
 
     def _pass(self, task: Callable[..., Any], work: Work, weight_keys: list[Any]) -> Any:
         """The tasks of all partitions, and a tree of merges above them; the value at its root."""
+        self._look()
         name = f"fastkl-sum-{uuid.uuid4().hex}"
         layer = self._tasks(name, task, work, weight_keys)
-        keys: list[Any] = [(name, number) for number in range(len(self._keys))]
+        keys: list[Any] = [(name, number) for number in range(len(self._opened.keys))]
         level = 0
         merge = partial(dask_tasks.merge_parts, work.merge)
         while len(keys) > FAN_IN:
@@ -341,7 +259,7 @@ class DaskSource(Source):
             progress.advance(rows)
 
         progress.begin(self.n_rows)
-        root: Part = compute(graph, name, {(name, number) for number in range(len(self._keys))}, advance)
+        root: Part = compute(graph, name, {(name, number) for number in range(len(self._opened.keys))}, advance)
         progress.advance(sum(rows for rows, _ in root.lengths) - told)
         return root
 
@@ -361,36 +279,7 @@ class DaskSource(Source):
         return part.value
 
 
-# -- what is what --------------------------------------------------------------------------------------------------------------
-
-
-def is_dask(collection: Any) -> bool:
-    """Whether this is a Dask collection of any kind; Dask is not imported to find out."""
-    return hasattr(type(collection), "__dask_graph__") and hasattr(collection, "__dask_keys__")
-
-
-def is_array(collection: Any) -> bool:
-    """Whether this is a Dask array."""
-    return is_dask(collection) and hasattr(collection, "chunks") and hasattr(collection, "rechunk")
-
-
-def is_frame(collection: Any) -> bool:
-    """Whether this is a Dask data frame."""
-    return is_dask(collection) and hasattr(collection, "map_partitions") and getattr(collection, "ndim", 0) == 2
-
-
-def is_series(collection: Any) -> bool:
-    """Whether this is a Dask series."""
-    return is_dask(collection) and hasattr(collection, "map_partitions") and getattr(collection, "ndim", 0) == 1
-
-
-def partitions_of(collection: Any) -> tuple[Any, list[Any]]:
-    """The graph of a collection, and the keys of its partitions in the order of the rows."""
-    parts = np.ravel(collection.to_delayed())
-    if any(part.key not in parts[0].dask for part in parts):
-        # a persisted collection: the optimised graph is without the futures that its keys stand for
-        parts = np.ravel(collection.to_delayed(optimize_graph=False))
-    return parts[0].dask, [part.key for part in parts]
+# -- small functions --------------------------------------------------------------------------------------------------------------
 
 
 def pickled(work: Work) -> bytes:
