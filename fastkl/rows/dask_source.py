@@ -76,7 +76,7 @@ class DaskSource(Source):
         opened = open_partitions(self._given, columns, self._weights, self._labels)
         self._opened, self._lengths = opened, opened.known_lengths()
         self.names, self.n_columns = opened.names, opened.n_columns
-        self.n_rows = None if self._lengths is None else sum(rows for rows, _ in self._lengths)
+        self.n_rows = None if np.isnan(opened.lengths).any() else int(sum(opened.lengths))
         self._numbers_only = opened.numbers_only or self._labels
 
     def select(self, columns: Sequence[Any]) -> None:
@@ -279,7 +279,7 @@ class DaskSource(Source):
         return part.value
 
 
-# -- small functions --------------------------------------------------------------------------------------------------------------
+# -- small functions -----------------------------------------------------------------------------------------------------------
 
 
 def pickled(work: Work) -> bytes:
