@@ -64,6 +64,10 @@ class Part:
     lengths: tuple[tuple[int, int], ...]
     failure: Exception | None = None
 
+    def __sizeof__(self) -> int:
+        """Bytes with all that is in it: by them Dask decides which worker merges."""
+        return object.__sizeof__(self) + bytes_of(self.value) + 128 * len(self.lengths)
+
     @property
     def empty(self) -> bool:
         """Whether there are no rows in it."""
@@ -191,6 +195,17 @@ def aligned(weights: Any, chunk: Any) -> Any:
     if index is not None and other is not None and not index.equals(other):
         raise SourceError("Its rows and its weights have different indices: take the weights from the same data frame.")
     return weights.to_numpy(dtype=np.float64, na_value=np.nan) if hasattr(weights, "to_numpy") else weights
+
+
+def bytes_of(value: Any) -> int:
+    """About how many bytes travel with a value."""
+    if isinstance(value, np.ndarray):
+        return int(value.nbytes)
+    if isinstance(value, dict):
+        return sum(map(bytes_of, value.values()))
+    if isinstance(value, list | tuple):
+        return sum(map(bytes_of, value))
+    return sum(map(bytes_of, vars(value).values())) if hasattr(value, "__dict__") else 8
 
 
 # -- failures ------------------------------------------------------------------------------------------------------
