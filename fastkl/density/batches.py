@@ -203,11 +203,15 @@ class BatchScoringMixin:
                 f"The source has {opened.n_columns} columns, {type(self).__name__} was fitted to {n}: choose columns=[...]."
             )
         names = known if opened.names is None else opened.names
-        return StreamedRows(opened, n, names, effective_n_threads(getattr(self, "n_jobs", None)), labels)
+        return StreamedRows(opened, n, names, self._threads(), labels)
 
     def _takes_labels(self) -> bool:
         """Whether values are labels, to be left as they are."""
         return False
+
+    def _threads(self) -> int:
+        """Blocks worked on at the same time: one, where scoring a block may itself take threads."""
+        return 1
 
     def _log_density_of(self, rows: Rows) -> Floats:
         """Log-density of validated rows, an array of its own."""
@@ -285,9 +289,8 @@ class BatchFittingMixin(BatchScoringMixin):
             opened.learn_columns()
             names, n = opened.names, opened.n_columns
             assert n is not None
-            threads = effective_n_threads(getattr(self, "n_jobs", None))
             with _told(opened, progress, "fit"):
-                self._fit_streamed(StreamedRows(opened, n, names, threads, labels))
+                self._fit_streamed(StreamedRows(opened, n, names, self._threads(), labels))
             self.n_features_in_ = n
             self.__dict__.pop("feature_names_in_", None)
             if names is not None:
@@ -320,6 +323,9 @@ class StreamedFitMixin(BatchFittingMixin):
 
     def _takes_labels(self) -> bool:
         return (self.family_ if hasattr(self, "family_") else resolve_family(self.family)).labels
+
+    def _threads(self) -> int:
+        return effective_n_threads(getattr(self, "n_jobs", None))
 
     def _raise_if_read_once(self, source: Source) -> None:
         family = resolve_family(self.family)

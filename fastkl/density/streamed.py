@@ -105,7 +105,9 @@ class StreamedRows:
         self, source: Source, n_columns: int, names: Sequence[str] | None, n_threads: int, labels: bool = False
     ):
         self.source, self.names, self.n_threads, self.n_columns = source, names, n_threads, n_columns
-        self.reader = BlockReader(n_columns, names, n_threads, labels)
+        # blocks side by side take one thread each; one after the other they take all
+        source.n_threads = n_threads if source.independent else 1
+        self.reader = BlockReader(n_columns, names, 1 if source.independent else n_threads, labels)
         self._weight: float | None = None
         self._samples: dict[int, Rows] = {}
 

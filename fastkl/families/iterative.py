@@ -6,7 +6,7 @@ row: the full table, in memory or not, then needs a few passes.
 """
 
 from functools import reduce
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -126,11 +126,12 @@ class IterativeFamily(UnivariateFamily):
         return Fit(maximum.params, maximum.n_iter, converged, boundary, total), statistics
 
     def _ascent(self, rows: AnyRows, fixed: Params, tol: float, max_iter: int) -> Maximum:
-        """The maximum on every k-th row, and from there that on all of them."""
+        """The maximum on every k-th row, or on others where these are alike, and from there that on all of them."""
         sample = rows.sample(SAMPLE_ROWS)
         trusted = self._is_fair(rows, sample)
-        if not trusted and isinstance(rows, Rows):
-            sample = rows
+        if not trusted:
+            sample = rows if isinstance(rows, Rows) else scattered(rows, SAMPLE_ROWS)
+            trusted = sample is rows or self._is_fair(rows, sample)
         starts = self.starts(sample, fixed)
         try:
             maximum = self._best(sample if trusted else rows, starts, tol, max_iter)
@@ -179,6 +180,30 @@ def _merged_constants(
     first: tuple[NDArray[np.bool_], Floats], second: tuple[NDArray[np.bool_], Floats]
 ) -> tuple[NDArray[np.bool_], Floats]:
     return first[0] & second[0] & (first[1] == second[1]), first[1]
+
+
+def scattered(rows: AnyRows, size: int) -> Rows:
+    """About ``size`` rows at random, the same in every call: for rows that change with their number. Two passes."""
+    X, weights = rows.total(_scattered, min(1.0, size / rows.total(n_rows)), merge=_joined)
+    return Rows(X, weights, rows.n_threads, rows.names)
+
+
+def _scattered(rows: Rows, share: float) -> tuple[NDArray[Any], Floats | None]:
+    chosen = np.random.default_rng(rows.first_row).random(len(rows.X)) < share
+    chosen[0] |= rows.first_row == 0  # at least one row
+    return rows.X[chosen], None if rows.weights is None else rows.weights[chosen]
+
+
+def _joined(
+    first: tuple[NDArray[Any], Floats | None], second: tuple[NDArray[Any], Floats | None]
+) -> tuple[NDArray[Any], Floats | None]:
+    weights = None if first[1] is None or second[1] is None else np.append(first[1], second[1])
+    return np.append(first[0], second[0], axis=0), weights
+
+
+def n_rows(rows: Rows) -> int:
+    """Number of rows of a block."""
+    return len(rows.X)
 
 
 def weighted_sum(values: Floats, weights: Floats | None) -> Floats:

@@ -8,10 +8,10 @@ from numpy.typing import ArrayLike, NDArray
 from fastkl.exceptions import DegenerateDataError
 from fastkl.families._kernels import column_kernel
 from fastkl.families.base import AnyRows, Floats, Params, Rows
-from fastkl.families.iterative import IterativeFamily, weighted_sum
+from fastkl.families.iterative import IterativeFamily, n_rows, weighted_sum
 from fastkl.families.newton import Maximum
 from fastkl.families.order_statistics import medians
-from fastkl.families.robust import n_rows, too_narrow
+from fastkl.families.robust import too_narrow
 from fastkl.families.univariate import BELOW_INFINITY
 
 START_SHAPES = (0.5, 2.0, 10.0)

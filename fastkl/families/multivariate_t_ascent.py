@@ -2,8 +2,8 @@
 
 The maximum on a sample of the rows is close to that on all of them, and so is the curvature there. From it the ascent takes
 quasi-Newton steps in whitened coordinates; every pass sums log-likelihood and gradient at once, and corrects the curvature along
-the step (BFGS). Where no such step rises, the sums of the last pass give a step of EM, which always does. Only sums over the rows
-are kept, no number per row.
+the step (BFGS). Where no such step rises, the sums of the last pass give a step of EM, which always does, and the curvature is
+summed over all rows. Only sums over the rows are kept, no number per row.
 """
 
 from dataclasses import dataclass
@@ -14,13 +14,17 @@ from scipy.linalg import eigh, solve_triangular
 from fastkl.exceptions import DegenerateDataError
 from fastkl.families.base import AnyRows, Floats, Params
 from fastkl.families.multivariate_t_degeneracy import raise_if_collapsed
+from fastkl.families.multivariate_t_information import information_sums, whitened_information
 from fastkl.families.multivariate_t_sums import StudentSums, student_sums
 from fastkl.families.newton import NOISE
 from fastkl.families.student_degrees import log_constant_slopes
 
 SHORTEN = 0.25
 MOST_SHORTENINGS = 2
-NEGLIGIBLE = 1e-18  # gain per unit of weight at which steps that no longer shrink are rounding
+LONGEST_STEP = 2.5  # in units of the scale; likewise for k
+FIRST_K = 0.05
+NEGLIGIBLE = 1e-23  # gain per unit of weight at which steps that no longer shrink are rounding
+TRUSTED = 10  # steps after which the curvature is summed anew over all rows
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,7 @@ class Ascent:
     covariance : ndarray of shape (d, d) or None
         That of all rows, where scale is free.
     information : ndarray of shape (p, p) or None
-        About minus the second derivative of the log-likelihood there; None takes that of the complete data of EM.
+        About minus the second derivative of the log-likelihood there; None asks for a pass that sums it.
     """
 
     def __init__(
@@ -89,7 +93,10 @@ class Ascent:
             np.linalg.cholesky(scale)
         except np.linalg.LinAlgError:
             return None
-        sums = self.rows.total(student_sums, loc, scale, k)
+        return self.at(u, k, loc, scale, self.rows.total(student_sums, loc, scale, k))
+
+    def at(self, u: Floats, k: float, loc: Floats, scale: Floats, sums: StudentSums) -> Point | None:
+        """The point from what a pass has summed."""
         value = sums.log_likelihood(self.weight, scale, k)
         by_loc, by_scale = sums.gradient(self.weight, loc, scale)
         inner = self.lower.T @ by_scale @ self.lower
@@ -115,18 +122,37 @@ class Ascent:
             step[1 + self.d :] = inner[self.i, self.j]
         return step
 
-    def inverse_information(self, at: Point) -> Floats:
-        """That of the start, by the free coordinates; positive definite also where the sample's is not."""
+    def k_step(self, at: Point) -> float:
+        """A Newton step on k at the present distances, at most to ten times or a tenth of it."""
+        if not self.free[0] or self.at_limit(at):
+            return 0.0
+        if at.k == 0.0:
+            return FIRST_K
+        move = at.slope[0] / max(abs(self.k_curvature(at)), 1e-300)
+        return float(np.clip(move, -0.9 * at.k, 9.0 * at.k))
+
+    def k_curvature(self, at: Point) -> float:
+        """Second derivative of the log-likelihood by k at the present distances."""
+        return float(self.weight * log_constant_slopes(at.k, self.d)[1] + at.sums.rises[2])
+
+    def inverse_information(self, information: Floats) -> Floats:
+        """By the free coordinates; positive definite also where the information is not."""
         free = np.flatnonzero(self.free)
-        if self.information is None:
-            own, twice = at.sums.moments[0], np.where(self.i == self.j, 0.5, 1.0)
-            curvature = self.weight * log_constant_slopes(at.k, self.d)[1] + float(at.sums.rises[2])
-            diagonal = np.concatenate([[abs(curvature) + 1e-300], np.full(self.d, own), self.weight * twice])
-            return np.diag(1.0 / diagonal[free])
-        values, vectors = eigh(self.information[np.ix_(free, free)])
+        values, vectors = eigh(information[np.ix_(free, free)])
         size = np.maximum(np.abs(values), 1e-12 * np.max(np.abs(values), initial=1e-300))
         inverse: Floats = (vectors / size) @ vectors.T
         return inverse
+
+    def rebased(self, at: Point) -> tuple[Point, Floats]:
+        """Coordinates from this point on: the point in them, and the inverse information there, from one pass."""
+        self.loc, self.scale, self.lower = at.loc, at.scale, np.linalg.cholesky(at.scale)
+        u = np.zeros(len(at.u))
+        u[0] = at.k
+        new = self.at(u, at.k, at.loc, at.scale, at.sums)
+        sums = self.rows.total(information_sums, at.loc, self.lower, at.k)
+        information = whitened_information(sums, self.weight)
+        information[0, 0] = -self.k_curvature(at)
+        return (at if new is None else new), self.inverse_information(information)
 
     # -- ascent ------------------------------------------------------------------------------------------------------------
 
@@ -139,9 +165,11 @@ class Ascent:
             )
         if not self.free.any():
             return at, 1, True
-        inverse, wanted = self.inverse_information(at), max(1e-6 * np.sqrt(tol), 2e-14)
-        before, stalled = np.inf, 0
+        wanted, before, stalled, since = max(1e-6 * np.sqrt(tol), 2e-14), np.inf, 0, 0
+        inverse = None if self.information is None else self.inverse_information(self.information)
         for n_iter in range(1, max_iter + 1):
+            if inverse is None or since >= TRUSTED:
+                (at, inverse), since = self.rebased(at), 0
             step, gain = self.step(at, inverse)
             size = float(np.max(np.abs(step[1:]), initial=abs(step[0]) / max(at.k, at.k + step[0], 1e-300)))
             stalled = stalled + 1 if size >= 0.5 * before else 0
@@ -149,11 +177,15 @@ class Ascent:
                 return at, n_iter, True
             new = self.advance(at, step)
             if new is None:
-                return at, n_iter, gain <= tol * self.weight
+                # the curvature is not that of these rows
+                new, inverse = self.advance_by_em(at), None
+                if new is None:
+                    return at, n_iter, gain <= NEGLIGIBLE * self.weight
+            else:
+                self.correct(inverse, new.u - at.u, at.slope - new.slope)
             if self.covariance is not None:
                 raise_if_collapsed(new.scale, self.covariance)
-            self.correct(inverse, new.u - at.u, at.slope - new.slope)
-            before, at = size, new
+            before, at, since = size, new, since + 1
         return at, max_iter, False
 
     def at_limit(self, at: Point) -> bool:
@@ -169,18 +201,28 @@ class Ascent:
         step = np.zeros(len(at.u))
         step[self.free] = inverse @ at.slope[self.free]
         gain = 0.5 * float(step @ at.slope)
+        longest = float(np.max(np.abs(step[1:]), initial=abs(step[0]) / max(at.k, FIRST_K)))
+        step *= min(1.0, LONGEST_STEP / max(longest, 1e-300))
         step[0] = max(step[0], -at.k)
         return step, gain
 
     def advance(self, at: Point, step: Floats) -> Point | None:
-        """The point a step away, a shorter one, or that of a step of EM: the first where the likelihood does not fall."""
-        slack = NOISE * (abs(at.value) + self.weight)
+        """The point a step away, or a shorter one where the likelihood would fall."""
         for shortening in range(MOST_SHORTENINGS + 1):
             new = self.point(at.u + SHORTEN**shortening * step)
-            if new is not None and new.value >= at.value - slack:
+            if new is not None and new.value >= at.value - NOISE * (abs(at.value) + self.weight):
                 return new
-        new = self.point(at.u + self.em_step(at))
-        return new if new is not None and new.value > at.value else None
+        return None
+
+    def advance_by_em(self, at: Point) -> Point | None:
+        """The point a step of EM away, with k moved along if that does not make the likelihood fall."""
+        step = self.em_step(at)
+        for k_step in (self.k_step(at), 0.25 * self.k_step(at), 0.0):
+            step[0] = k_step
+            new = self.point(at.u + step)
+            if new is not None and new.value > at.value:
+                return new
+        return None
 
     def correct(self, inverse: Floats, step: Floats, fall: Floats) -> None:
         """Change the inverse information in place so that it explains by how much the gradient fell along the step."""

@@ -4,9 +4,9 @@ import numpy as np
 
 from fastkl.exceptions import DegenerateDataError
 from fastkl.families.base import AnyRows, Floats
+from fastkl.families.iterative import n_rows
 from fastkl.families.multivariate_normal import dependent_column
 from fastkl.families.multivariate_t_sums import Moments, merged_moments, row_moments
-from fastkl.families.robust import n_rows
 from fastkl.families.univariate import largest
 
 # A scatter matrix whose determinant is below that of the covariance by this factor per column has collapsed.

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from fastkl.exceptions import DegenerateDataError
 from fastkl.families.base import AnyRows, Floats, Params, Rows
-from fastkl.families.iterative import SAMPLE_ROWS
+from fastkl.families.iterative import SAMPLE_ROWS, n_rows
 from fastkl.families.newton import Maximum
 from fastkl.families.order_statistics import medians
 
@@ -44,11 +44,6 @@ def best_locations(rows: Rows, start: Params, likelihood: Callable[[Params], Flo
     peaks = np.where((heights >= around[:-2]) & (heights >= around[2:]), heights, -np.inf)
     best = np.argsort(-peaks, axis=0)[:MOST_STARTS]
     return [{**start, "loc": np.take_along_axis(ordered, row[None], axis=0)[0]} for row in best]
-
-
-def n_rows(rows: Rows) -> int:
-    """Number of rows of a block."""
-    return len(rows.X)
 
 
 def too_narrow(start: Params, params: Params) -> NDArray[np.bool_]:

@@ -5,7 +5,9 @@ cut short while it is mapped ends the process with a signal. A read says what is
 """
 
 import os
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -21,6 +23,18 @@ from fastkl.rows.weights import Weights
 
 DEPTH = 1  # slabs read ahead
 BUFFERS = DEPTH + 2
+
+
+class Descriptor:
+    """A file open for reading until the last of those that read from it has gone."""
+
+    def __init__(self, path: Path):
+        self.number = -1
+        self.number = os.open(path, os.O_RDONLY)
+
+    def __del__(self) -> None:
+        if self.number >= 0:
+            os.close(self.number)
 
 
 class NpyFile:
@@ -65,6 +79,10 @@ class NpyFile:
                 f"{size} bytes of values{whole}. Write or copy it again."
             )
 
+    def open(self) -> Descriptor:
+        """The file, for ``read``."""
+        return Descriptor(self.path)
+
     def _header(self, stream: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
         try:
             version = npy_format.read_magic(stream)
@@ -75,23 +93,23 @@ class NpyFile:
                 f"{self.path} is not a .npy file (as numpy.save writes it), or its header is damaged: {error}"
             ) from error
 
-    def read(self, stream: BinaryIO, first: int, buffer: NDArray[Any]) -> NDArray[Any]:
+    def read(self, opened: "Descriptor", first: int, buffer: NDArray[Any]) -> NDArray[Any]:
         """Rows from number ``first`` on, as many as the buffer holds or the file has: a view of the buffer."""
         part = buffer[: max(0, min(len(buffer), self.shape[0] - first))]
         if self.fortran and part.ndim == 2:
             column = np.empty(len(part), dtype=self.dtype)
             for j in range(self.shape[1]):
-                self._fill(stream, (j * self.shape[0] + first) * self.dtype.itemsize, column)
+                self._fill(opened, (j * self.shape[0] + first) * self.dtype.itemsize, column)
                 part[:, j] = column
         else:
-            self._fill(stream, first * self.row_bytes, part)
+            self._fill(opened, first * self.row_bytes, part)
         return part
 
-    def _fill(self, stream: BinaryIO, at: int, part: NDArray[Any]) -> None:
-        stream.seek(self.offset + at)
+    def _fill(self, opened: "Descriptor", at: int, part: NDArray[Any]) -> None:
+        # at a place, not from where the last read ended: several threads read
         view, done = part.view(np.uint8).reshape(-1).data, 0
         while done < len(view):
-            got = stream.readinto(view[done:])  # type: ignore[attr-defined]
+            got = os.preadv(opened.number, [view[done:]], self.offset + at + done)
             if not got:
                 raise SourceError(f"{self.path} became shorter while it was read.")
             done += got
@@ -122,15 +140,33 @@ class NpySource(Source):
     def blocks(self) -> Iterator[Block]:
         return read_ahead(self._slabs(), DEPTH)
 
+    def parts(self) -> Iterator[Callable[[], Block]]:
+        """Every thread reads into a buffer of its own, which is in its cache when it is worked on."""
+        own = threading.local()
+        opened = self.file.open()
+        for number, first in enumerate(range(0, self.file.shape[0], self.block_rows)):
+            yield partial(self._slab, opened, own, first, number)
+
     def _slabs(self) -> Iterator[Block]:
-        buffers = [np.empty((self.block_rows, self.file.shape[1]), dtype=self.file.dtype) for _ in range(BUFFERS)]
-        with open(self.file.path, "rb", buffering=0) as stream:
-            for number, first in enumerate(range(0, self.file.shape[0], self.block_rows)):
-                X = self.file.read(stream, first, buffers[number % BUFFERS])  # type: ignore[arg-type]
-                if self.columns is not None:
-                    X = np.ascontiguousarray(X[:, self.columns])
-                weights = None if self.weights is None else self.weights.part(first, len(X))
-                yield Block(self._native(X), weights, first, number)
+        buffers = [self._buffer() for _ in range(BUFFERS)]
+        opened = self.file.open()
+        for number, first in enumerate(range(0, self.file.shape[0], self.block_rows)):
+            yield self._block(opened, buffers[number % BUFFERS], first, number)
+
+    def _slab(self, opened: "Descriptor", own: threading.local, first: int, number: int) -> Block:
+        if not hasattr(own, "buffer"):
+            own.buffer = self._buffer()
+        return self._block(opened, own.buffer, first, number)
+
+    def _buffer(self) -> NDArray[Any]:
+        return np.empty((min(self.block_rows, self.file.shape[0]), self.file.shape[1]), dtype=self.file.dtype)
+
+    def _block(self, opened: "Descriptor", buffer: NDArray[Any], first: int, number: int) -> Block:
+        X = self.file.read(opened, first, buffer)
+        if self.columns is not None:
+            X = np.ascontiguousarray(X[:, self.columns])
+        weights = None if self.weights is None else self.weights.part(first, len(X))
+        return Block(self._native(X), weights, first, number)
 
     def _native(self, X: NDArray[Any]) -> NDArray[Any]:
         if not self.labels:

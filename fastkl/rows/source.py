@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from fastkl.exceptions import SourceError
 from fastkl.rows.columns import ALL, Choice, as_batch
+from fastkl.rows.in_order import in_order
 from fastkl.rows.progress import Progress
 from fastkl.rows.weights import Weights
 
@@ -33,7 +35,7 @@ class Block:
     Parameters
     ----------
     X : ndarray of shape (b, d)
-        The rows, C-contiguous; valid until the next block is asked for.
+        The rows, C-contiguous; valid while the function that they are handed to runs.
     weights : ndarray of shape (b,) or None
         Their weights as found; None stands for ones.
     first_row : int
@@ -67,6 +69,8 @@ class Source(ABC):
     n_columns: int | None = None
     n_rows: int | None = None  # where it is known before a pass
     progress: Progress | None = None  # who hears of it
+    independent: bool = True  # whether a block stays valid while further ones are read
+    n_threads: int = 1  # blocks worked on at the same time, where they are independent
 
     @abstractmethod
     def blocks(self) -> Iterator[Block]:
@@ -85,26 +89,41 @@ class Source(ABC):
     def sum(self, function: Callable[[Block], T], merge: Callable[[T, T], T]) -> T:
         """``function(block)`` of all blocks, merged in their order; both arguments can be pickled."""
         total: T | None = None
-        for block in self.passing():
-            part = function(block)
+        for _, part in self._results(function):
             total = part if total is None else merge(total, part)
         if total is None:
             raise SourceError("The source holds no rows.")
         return total
 
     def map(self, function: Callable[[Block], NDArray[Any]], write: Callable[[Block, NDArray[Any]], None]) -> None:
-        """Hand ``function(block)`` of every block, in order, to ``write``."""
-        for block in self.passing():
-            write(block, function(block))
+        """Hand ``function(block)`` of every block, in order, to ``write``, for which the block's values are no longer valid."""
+        for block, values in self._results(function):
+            write(block, values)
 
     def passing(self) -> Iterator[Block]:
-        """One pass that tells ``progress`` of the rows that are done, and that all passes have the same number of rows."""
+        """One pass over the blocks, in this thread."""
+        for block, _ in self._told(_alone(self.blocks(), _nothing)):
+            yield block
+
+    def parts(self) -> Iterator[Callable[[], Block]]:
+        """The blocks of a pass as functions that read them, called once each in any thread."""
+        for block in self.blocks():
+            yield partial(_itself, block)
+
+    def _results(self, function: Callable[[Block], T]) -> Iterator[tuple[Block, T]]:
+        if self.n_threads > 1 and self.independent:
+            tasks = (partial(_read_and_run, part, function) for part in self.parts())
+            return self._told(in_order(tasks, self.n_threads))
+        return self._told(_alone(self.blocks(), function))
+
+    def _told(self, results: Iterator[tuple[Block, T]]) -> Iterator[tuple[Block, T]]:
+        """One pass that tells ``progress`` of the rows that are done, and makes sure that all passes have the same rows."""
         done = 0
         if self.progress is not None:
             self.progress.begin(self.n_rows)
-        with closing(self.blocks()) as blocks:  # type: ignore[type-var]
-            for block in blocks:
-                yield block
+        with closing(results):  # type: ignore[type-var]
+            for block, result in results:
+                yield block, result
                 done += len(block.X)
                 if self.progress is not None:
                     self.progress.advance(len(block.X))
@@ -149,6 +168,26 @@ class Source(ABC):
             raise SourceError("The source holds no rows.")
         X = np.ascontiguousarray(np.concatenate(values))
         return Block(X, np.concatenate(weights) if weights else None, 0, 0, np.concatenate(numbers))
+
+
+def _itself(block: Block) -> Block:
+    return block
+
+
+def _nothing(block: Block) -> None:
+    return None
+
+
+def _read_and_run(part: Callable[[], Block], function: Callable[[Block], T]) -> tuple[Block, T]:
+    block = part()
+    return block, function(block)
+
+
+def _alone(blocks: Iterator[Block], function: Callable[[Block], T]) -> Iterator[tuple[Block, T]]:
+    """The results in this thread, one after the other."""
+    with closing(blocks):  # type: ignore[type-var]
+        for block in blocks:
+            yield block, function(block)
 
 
 def _thinned(parts: list[NDArray[Any]]) -> list[NDArray[Any]]:

@@ -1,6 +1,5 @@
 """One weight for each row, in memory or in a ``.npy`` file, read in step with the rows."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -54,5 +53,4 @@ class NpyWeights(Weights):
         self._file, self.n_rows = file, file.shape[0]
 
     def _read(self, first: int, n_rows: int) -> NDArray[Any]:
-        with open(Path(self._file.path), "rb", buffering=0) as stream:
-            return self._file.read(stream, first, np.empty(n_rows, dtype=self._file.dtype))  # type: ignore[arg-type]
+        return self._file.read(self._file.open(), first, np.empty(n_rows, dtype=self._file.dtype))

@@ -1,0 +1,34 @@
+"""Blocks worked on side by side, their results taken in order.
+
+Each thread reads a block and works on it alone. That needs no barrier at the end of every block, where all threads would wait for
+the slowest one, and reading is shared out too. The results, and their order, do not depend on the number of threads.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+from fastkl._core.blas_threads import single_threaded_blas
+
+T = TypeVar("T")
+WAITING = 3  # tasks in hand for each thread, so that none runs dry while results are merged
+
+
+def in_order(tasks: Iterator[Callable[[], T]], n_threads: int) -> Iterator[T]:
+    """The results of the tasks, in their order; an error is raised where its task's result would come.
+
+    Whatever ends the caller's loop, no task is left running.
+    """
+    pending: deque[Future[T]] = deque()
+    with single_threaded_blas(), ThreadPoolExecutor(n_threads, "fastkl block") as pool:
+        try:
+            for task in tasks:
+                pending.append(pool.submit(task))
+                if len(pending) >= WAITING * n_threads:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+        finally:
+            for future in pending:
+                future.cancel()
