@@ -52,13 +52,9 @@ def open_source(
     if isinstance(source, Source):
         return source
     if type(source).__module__.split(".")[0] in {"dask", "dask_expr"}:
-        from fastkl.rows.dask_source import DaskSource  # type: ignore[import-not-found]
+        from fastkl.rows.dask_source import DaskSource
 
-<<<<<<< HEAD
-        return DaskSource(source, columns, weights, block_rows, labels)
-=======
         return DaskSource(source, columns=columns, weights=weights, block_rows=block_rows, labels=labels)
->>>>>>> rows
     in_table, apart = _split_weights(weights)
     choice = Choice(None if columns is None else list(columns), in_table, labels)
     opened = _opened(source, choice, apart, block_rows)
