@@ -24,7 +24,7 @@ from fastkl.families.base import Family, Floats, Rows
 from fastkl.families.posterior import fit_rows
 from fastkl.families.priors import resolve_prior
 from fastkl.rows import Block, Source, open_source
-from fastkl.rows.output import open_output, raise_if_same
+from fastkl.rows.output import is_folder, open_output, raise_if_same
 from fastkl.rows.progress import progress_of
 
 
@@ -152,7 +152,8 @@ class BatchScoringMixin:
         out : None, path or ndarray of shape (n,), default=None
             None gives an array. A path that ends in ``.npy`` or ``.parquet`` gives a file, which appears under its name
             when it is complete: until then it is ``name.partial``, which an interrupt leaves and an error removes. An
-            array (or memory map) is written into.
+            array (or memory map) is written into. For a Dask collection, None gives a lazy Dask array and computes
+            nothing, and a path without an ending gives a folder of Parquet files that the workers write.
         columns : sequence of str or int, default=None
             Columns to read. None takes, from a table, those with the names of the fit; else all.
         batch_rows : int, default=None
@@ -162,7 +163,7 @@ class BatchScoringMixin:
 
         Returns
         -------
-        ndarray of shape (n,) or Path
+        ndarray of shape (n,), dask array or Path
             The log-densities in nats, -inf outside the support; or where they are. A Parquet file has the column
             ``log_density``.
 
@@ -175,13 +176,14 @@ class BatchScoringMixin:
         """
         raise_if_same(out, source)
         rows = self._rows_to_score(source, columns, None, batch_rows)
+        scores = partial(_log_densities, self, rows.reader)
+        if rows.source.lazy and (out is None or is_folder(out)):
+            with _told(rows.source, progress, "score"):
+                return rows.source.values(scores) if out is None else rows.source.write_folder(scores, out)
         output = open_output(out, rows.source.n_rows)
         try:
             with _told(rows.source, progress, "score"):
-                rows.source.map(
-                    partial(_log_densities, self, rows.reader),
-                    lambda block, values: output.write(block.first_row, values),
-                )
+                rows.source.map(scores, lambda block, values: output.write(block.first_row, values))
             return output.finish()
         except BaseException as error:
             output.abandon(keep=isinstance(error, KeyboardInterrupt))

@@ -45,7 +45,8 @@ class BlockReader:
                 f"Batch {block.number} has shape {block.X.shape}; {self.n_columns} columns were expected."
             )
         weights = block_weights(block)
-        rows = Rows(block.X, weights, self.n_threads, self.names, block.index, block.first_row, block.number)
+        threads = block.n_threads or self.n_threads  # a Dask worker has several tasks at a time
+        rows = Rows(block.X, weights, threads, self.names, block.index, block.first_row, block.number)
         if self.labels:
             raise_if_missing(rows)
         if weights is None or weights.all():

@@ -52,7 +52,7 @@ def open_source(
     if isinstance(source, Source):
         return source
     if type(source).__module__.split(".")[0] in {"dask", "dask_expr"}:
-        from fastkl.rows.dask_source import DaskSource  # type: ignore[import-not-found]
+        from fastkl.rows.dask_source import DaskSource
 
         return DaskSource(source, columns=columns, weights=weights, block_rows=block_rows, labels=labels)
     in_table, apart = _split_weights(weights)

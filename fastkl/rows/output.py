@@ -219,6 +219,11 @@ def open_output(out: Any, n_rows: int | None) -> Output:
     raise TypeError(f"out is None, the path of an .npy or .parquet file, or an array to write into; not {out!r}.")
 
 
+def is_folder(out: Any) -> bool:
+    """Whether this is a path without an ending: the name of a folder."""
+    return isinstance(out, str | os.PathLike) and not Path(out).suffix
+
+
 def _raise_if_too_large(n_rows: int) -> None:
     """MemoryError at the start rather than a machine that swaps, or a process that is ended, after an hour."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -43,6 +44,8 @@ class Block:
         Number of the block in the source, from 0.
     index : ndarray of shape (b,) or None
         Numbers of the rows less ``first_row``, where they do not follow each other (a sample).
+    n_threads : int or None
+        Threads for what is done with it, where the source has to say: a Dask worker has several tasks at a time.
     """
 
     X: NDArray[Any]
@@ -50,6 +53,7 @@ class Block:
     first_row: int
     number: int
     index: NDArray[np.intp] | None = None
+    n_threads: int | None = None
 
 
 class Source(ABC):
@@ -60,6 +64,7 @@ class Source(ABC):
     """
 
     repeatable: bool = True  # whether a second pass is possible
+    lazy: bool = False  # whether results can stay with the rows: a lazy collection, a folder that workers write
     names: Sequence[str] | None = None
     n_columns: int | None = None
     n_rows: int | None = None  # where it is known before a pass
@@ -128,6 +133,14 @@ class Source(ABC):
                 "iter() does not start anew. Pass a source that gives the same rows every time."
             )
         self.n_rows = done
+
+    def values(self, function: Callable[[Block], NDArray[Any]]) -> Any:
+        """``function(block)`` of all blocks as a lazy collection, where the source is ``lazy``."""
+        raise NotImplementedError
+
+    def write_folder(self, function: Callable[[Block], NDArray[Any]], path: Any) -> Path:
+        """``function(block)`` of all blocks as a folder of files, written where the rows are, where the source is ``lazy``."""
+        raise NotImplementedError
 
     def sample(self, size: int) -> Block:
         """Evenly spaced rows of positive weight, ``size`` of them up to four times as many; all rows where these are not more.

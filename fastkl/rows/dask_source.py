@@ -1,0 +1,303 @@
+"""Rows of a Dask array or data frame: a pass is one graph of tasks, in which only partial results travel.
+
+Every partition is a task, or two where it has to be read first: the function on its blocks, merged from the first block to the
+last. The partial results of ``FAN_IN`` neighbouring partitions are merged by one task, and theirs again, up to one result. Which
+partial results meet, and in which order, follows from the partitions alone; so a pass gives the same whatever the number of
+workers, whoever finishes first, and whether a task was repeated because its worker was lost.
+
+A pass costs about max(reading, computing / cores) + depth * latency, with depth = 1 + log(partitions) / log(``FAN_IN``).
+"""
+
+import operator
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastkl.exceptions import SourceError
+from fastkl.rows import dask_tasks
+from fastkl.rows.dask_partitions import open_partitions
+from fastkl.rows.dask_schedulers import compute, current_client, tasks_at_a_time, threads_of_local_tasks
+from fastkl.rows.dask_tasks import Part, Work
+from fastkl.rows.source import Block, Source
+
+T = TypeVar("T")
+
+FAN_IN = 16  # partial results that one task merges
+BLOCK_BYTES = 1 << 24  # of values; a multiple of 4096 rows, so that the kernels' own blocks are full
+EMBEDDED_BYTES = 8192  # a larger function is sent once to every worker, not once with every task
+
+
+class DaskSource(Source):
+    """Rows of a Dask collection, partition by partition.
+
+    Parameters
+    ----------
+    collection : dask.array.Array of shape (n, d) or dask.dataframe.DataFrame
+        Nothing is computed. Chunks of columns are joined; the number of rows of a partition need not be known. Unless the
+        collection is persisted, every pass computes it anew.
+    columns : sequence, default=None
+        Names (data frame) or numbers of the columns to take, in this order.
+    weights : dask array or series, array-like of shape (n,), or name of a column, default=None
+        One for each row, in the same partitions; one in memory needs known chunk sizes.
+    block_rows : int, default=None
+        Rows that are worked on at a time in a task; by default some 16 MiB of numbers.
+    labels : bool, default=False
+        Whether to leave values as they are.
+
+    Raises
+    ------
+    SourceError
+        Not two-dimensional, no rows, unknown columns, weights that don't fit.
+    """
+
+    lazy = True
+
+    def __init__(
+        self,
+        collection: Any,
+        columns: Sequence[Any] | None = None,
+        weights: Any = None,
+        block_rows: int | None = None,
+        labels: bool = False,
+    ):
+        self._given, self._weights, self._labels = collection, weights, labels
+        self._block_rows = block_rows
+        self._open(columns)
+
+    def _open(self, columns: Sequence[Any] | None) -> None:
+        opened = open_partitions(self._given, columns, self._weights, self._labels)
+        self._opened, self._lengths = opened, opened.known_lengths()
+        self.names, self.n_columns = opened.names, opened.n_columns
+        self.n_rows = None if np.isnan(opened.lengths).any() else int(sum(opened.lengths))
+        self._numbers_only = opened.numbers_only or self._labels
+
+    def select(self, columns: Sequence[Any]) -> None:
+        """Read only these columns from now on, in this order; the columns of an array have no names, and stay."""
+        if self.names is not None and list(columns) != self.names:
+            self._open(columns)
+
+    # -- passes ------------------------------------------------------------------------------------------------------------
+
+    def sum(self, function: Callable[[Block], T], merge: Callable[[T, T], T]) -> T:
+        """``function(block)`` of all blocks, merged in their order; both arguments can be pickled.
+
+        What is raised is the first failure in the order of the rows, with the partition in its message.
+        """
+        total: T = self._pass(dask_tasks.sum_partition, self._work(function, merge), self._opened.weight_keys)
+        return total
+
+    def values(self, function: Callable[[Block], NDArray[Any]]) -> Any:
+        """``function(block)``, one number for each row, as a lazy Dask array in the partitions of the rows."""
+        import dask.array as da
+
+        name = f"fastkl-map-{uuid.uuid4().hex}"
+        work = replace(self._work(function, first_of), n_threads=None)  # who will compute it is not known yet
+        layer = self._tasks(name, dask_tasks.map_partition, work, self._no_weights())
+        lengths = (
+            (np.nan,) * len(self._opened.keys) if self._lengths is None else tuple(rows for rows, _ in self._lengths)
+        )
+        return da.Array(self._graph(name, layer), name, chunks=(lengths,), dtype=np.float64)
+
+    def map(self, function: Callable[[Block], NDArray[Any]], write: Callable[[Block, NDArray[Any]], None]) -> None:
+        """Hand ``function(block)``, one number for each row, to ``write`` here, in order; the rows stay where they are.
+
+        The blocks that ``write`` is given are whole partitions, without their values.
+        """
+        self._look()
+        first, several = 0, max(FAN_IN, 2 * tasks_at_a_time())
+        if self.progress is not None:
+            self.progress.begin(self.n_rows)
+        for start in range(0, len(self._opened.keys), several):
+            name = f"fastkl-map-{uuid.uuid4().hex}"
+            layer = self._tasks(name, dask_tasks.map_partition, self._work(function, first_of), self._no_weights())
+            layer[name] = (list, [(name, number) for number in range(len(self._opened.keys))[start : start + several]])
+            for number, values in enumerate(compute(self._graph(name, layer), name), start):
+                write(Block(np.empty((len(values), 0)), None, first, number), values)
+                first += len(values)
+                if self.progress is not None:
+                    self.progress.advance(len(values))
+
+    def write_folder(self, function: Callable[[Block], NDArray[Any]], path: Any) -> Path:
+        """Write ``function(block)``, one number for each row, as a folder of Parquet files, one for each partition.
+
+        Every worker writes its own; the folder appears when it is complete: until then it is ``name.partial``.
+        """
+        target = Path(path).absolute()
+        unfinished = target.with_name(f"{target.name}.partial")
+        if target.exists():
+            raise FileExistsError(f"out is {target}, which exists; give the name of a new folder.")
+        shutil.rmtree(unfinished, ignore_errors=True)
+        unfinished.mkdir()
+        try:
+            task = partial(dask_tasks.write_partition, str(unfinished))
+            self._pass(task, self._work(function, first_of), self._no_weights())
+            os.replace(unfinished, target)
+        except BaseException:
+            shutil.rmtree(unfinished, ignore_errors=True)
+            raise
+        return Path(path)
+
+    def blocks(self) -> Iterator[Block]:
+        """One pass over the rows *here*: the partitions come to this process, one at a time. ``sum`` moves no rows."""
+        first = 0
+        for number, (key, weight_key) in enumerate(zip(self._opened.keys, self._opened.weight_keys, strict=True)):
+            name = f"fastkl-fetch-{uuid.uuid4().hex}"
+            task = partial(dask_tasks.fetch_partition, number, first)
+            layer = {name: (task, self._work(_itself, first_of), key, weight_key)}
+            for block in compute(self._graph(name, layer), name):
+                yield block
+                first += len(block.X)
+        self.n_rows = first
+
+    def sample(self, size: int) -> Block:
+        """Evenly spaced rows of positive weight, ``size`` of them up to four times as many; all rows where these are not more.
+
+        Every partition gives its share, so that no more than those rows travel. Where the number of rows is not known,
+        they are counted first.
+        """
+        lengths = self.count()
+        seen = np.cumsum([0, *(positive for _, positive in lengths)]).tolist()
+        step = seen[-1] // size if seen[-1] >= 4 * size else 1
+        task = partial(dask_tasks.sample_partition, step, seen)
+        X, weights, index = zip(
+            *self._pass(task, self._work(_itself, operator.add), self._opened.weight_keys), strict=True
+        )
+        whole = None if weights[0] is None else np.concatenate(weights)
+        return Block(np.ascontiguousarray(np.concatenate(X)), whole, 0, 0, index=np.concatenate(index))
+
+    def count(self) -> tuple[tuple[int, int], ...]:
+        """Rows, and rows of positive weight, of every partition; where they are not known yet, this is a pass."""
+        if self._lengths is None:
+            self.sum(_nothing, first_of)
+        assert self._lengths is not None
+        return self._lengths
+
+    def _look(self) -> None:
+        """Where types leave open whether columns hold numbers, the first partition tells, before all are computed in vain."""
+        if self._numbers_only:
+            return
+        name = f"fastkl-look-{uuid.uuid4().hex}"
+        task = partial(dask_tasks.sum_partition, 0, 0)
+        layer = {name: (task, self._work(_nothing, first_of), self._opened.keys[0], self._opened.weight_keys[0])}
+        part: Part = compute(self._graph(name, layer), name)
+        if part.failure is not None:
+            raise part.failure
+        self._numbers_only = True
+
+    # -- graphs ------------------------------------------------------------------------------------------------------------
+
+    def _work(self, function: Callable[[Block], Any], merge: Callable[[Any, Any], Any]) -> Work:
+        rows = self._block_rows or max(1, BLOCK_BYTES // (8 * 4096 * (self.n_columns or 1))) * 4096
+        n_threads = threads_of_local_tasks(len(self._opened.keys))
+        return Work(function, merge, self._opened.choice, rows, n_threads)
+
+    def _tasks(self, name: str, task: Callable[..., Any], work: Work, weight_keys: list[Any]) -> dict[Any, Any]:
+        """A task for every partition: ``task(number, first row, work, chunk, weights)``."""
+        layer: dict[Any, Any] = {}
+        given: Any = work
+        if current_client() is not None and len(pickled(work)) > EMBEDDED_BYTES:
+            given = f"{name}-work"
+            layer[given] = work
+        firsts: list[Any] = [None] * len(self._opened.keys)
+        if self._lengths is not None:
+            firsts = np.cumsum([0, *(rows for rows, _ in self._lengths)]).tolist()[:-1]
+        for number, key in enumerate(self._opened.keys):
+            layer[name, number] = (partial(task, number, firsts[number]), given, key, weight_keys[number])
+        return layer
+
+    def _no_weights(self) -> list[Any]:
+        return [None] * len(self._opened.keys)
+
+    def _graph(self, name: str, layer: dict[Any, Any]) -> Any:
+        from dask.highlevelgraph import HighLevelGraph
+
+        layers, dependencies = (
+            {**self._opened.graph.layers, name: layer},
+            {**self._opened.graph.dependencies, name: {*self._opened.graph.layers}},
+        )
+        return HighLevelGraph(layers, dependencies)
+
+    def _pass(self, task: Callable[..., Any], work: Work, weight_keys: list[Any]) -> Any:
+        """The tasks of all partitions, and a tree of merges above them; the value at its root."""
+        self._look()
+        name = f"fastkl-sum-{uuid.uuid4().hex}"
+        layer = self._tasks(name, task, work, weight_keys)
+        keys: list[Any] = [(name, number) for number in range(len(self._opened.keys))]
+        level = 0
+        merge = partial(dask_tasks.merge_parts, work.merge)
+        while len(keys) > FAN_IN:
+            level += 1
+            groups = [keys[first : first + FAN_IN] for first in range(0, len(keys), FAN_IN)]
+            keys = [(name, level, group) for group in range(len(groups))]
+            layer.update({key: (merge, group) for key, group in zip(keys, groups, strict=True)})
+        layer[name] = (merge, keys)
+        part: Part = self._reported(self._graph(name, layer), name)
+        if part.failure is not None:
+            raise part.failure
+        return self._learned(part)
+
+    def _reported(self, graph: Any, name: str) -> Any:
+        """The value at the root; ``progress`` hears of the partitions that are done."""
+        if self.progress is None:
+            return compute(graph, name)
+        told, progress = 0, self.progress
+
+        def advance(key: Any, part: Part | None) -> None:
+            nonlocal told
+            rows = 0 if part is None else part.lengths[0][0]
+            if part is None and self._lengths is not None:
+                rows = self._lengths[key[1]][0]
+            told += rows
+            progress.advance(rows)
+
+        progress.begin(self.n_rows)
+        root: Part = compute(graph, name, {(name, number) for number in range(len(self._opened.keys))}, advance)
+        progress.advance(sum(rows for rows, _ in root.lengths) - told)
+        return root
+
+    def _learned(self, part: Part) -> Any:
+        """The value of a pass; what it tells about the partitions is remembered, and has to be the same in every pass."""
+        if part.empty:
+            raise SourceError("The Dask collection holds no rows: all its partitions are empty.")
+        if self._lengths is None:
+            self._lengths = part.lengths
+            self.n_rows = sum(rows for rows, _ in part.lengths)
+        for number, ((before, _), (now, _)) in enumerate(zip(self._lengths, part.lengths, strict=True)):
+            if now != before:
+                raise SourceError(
+                    f"Partition {number} of the Dask collection had {before} rows in an earlier pass and {now} in this one: the "
+                    "collection gives other rows every time it is computed. Persist it, or take out what is random in it."
+                )
+        return part.value
+
+
+# -- small functions -----------------------------------------------------------------------------------------------------------
+
+
+def pickled(work: Work) -> bytes:
+    """The work as it travels."""
+    import cloudpickle
+
+    data: bytes = cloudpickle.dumps(work)
+    return data
+
+
+def first_of(first: Any, second: Any) -> Any:
+    """A merge that has nothing to merge."""
+    return first
+
+
+def _itself(block: Block) -> Block:
+    return block
+
+
+def _nothing(block: Block) -> None:
+    return None
