@@ -311,7 +311,7 @@ def test_spans_are_parts_of_the_whole(name, d):
             ),
             (index.weight_self(own[part], weights, **where), index.weight_self(own, weights, in_order=True)),
         ):
-            np.testing.assert_array_equal(found, whole[part])
+            np.testing.assert_allclose(found, whole[part], rtol=1e-15)  # sums of weights may be added in another order
 
 
 @pytest.mark.parametrize("span", [(1, 200), (0, 501), (128, 128)])
