@@ -18,12 +18,9 @@ from numpy.typing import NDArray
 
 from fastkl.divergence.arguments import FloatArray, Sample, Totals
 from fastkl.exceptions import DegenerateDataError
-from fastkl.spatial import NeighborIndex
+from fastkl.spatial import distances_by_number
 
 RELATIVE_SLACK = 1e-12
-
-# Searches by count take so many distances at a time.
-_GROUP_NUMBERS = 1 << 22
 
 # A slab's distances and what is made of them take about so many numbers (32 MB).
 _SLAB_NUMBERS = 1 << 22
@@ -57,8 +54,8 @@ class Search(Protocol):
         """Number of rows in each closed ball: (b,). A ball of negative radius is empty."""
         ...
 
-    def mass(self, radius: FloatArray, *, squared: bool) -> FloatArray:
-        """Sum of weights, or of their squares, in each closed ball: (b,)."""
+    def mass(self, radius: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Sums of weights and of squared weights in each closed ball: (b,) each."""
         ...
 
     def last_within(self, radius: FloatArray, rows: NDArray[np.intp], counts: FloatArray | None) -> FloatArray:
@@ -104,9 +101,12 @@ class TreeSearch:
             return index.count_self(radius, **self._where)
         return index.count(self.around.index, radius, **self._where)
 
-    def mass(self, radius: FloatArray, *, squared: bool) -> FloatArray:
-        """Sum of weights, or of their squares, in each closed ball: (b,)."""
-        index, weights = self.among.index, self.among.squares if squared else self.among.weights
+    def mass(self, radius: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Sums of weights and of squared weights in each closed ball: (b,) each."""
+        return self._mass(radius, self.among.weights), self._mass(radius, self.among.squares)
+
+    def _mass(self, radius: FloatArray, weights: FloatArray | None) -> FloatArray:
+        index = self.among.index
         assert weights is not None
         if self.same:
             return index.weight_self(radius, weights, **self._where)
@@ -115,25 +115,13 @@ class TreeSearch:
     def last_within(self, radius: FloatArray, rows: NDArray[np.intp], counts: FloatArray | None) -> FloatArray:
         """Distance to the last row in the closed ball around each of the given rows."""
         chosen = (self.count(radius) if counts is None else counts)[rows].astype(np.int64) + self.same
-        return last_distances(self.among.index, self.around.X[self.around.index.order[slice(*self.span)][rows]], chosen)
+        return distances_by_number(
+            self.among.index, self.around.X[self.around.index.order[slice(*self.span)][rows]], chosen
+        )
 
     def first_row(self, chosen: NDArray[np.bool_]) -> int:
         """Least number in p of the chosen rows of the slab."""
         return int(self.around.index.order[slice(*self.span)][chosen].min())
-
-
-def last_distances(index: NeighborIndex, X: NDArray[np.floating], counts: NDArray[np.int64]) -> FloatArray:
-    """Distance from each row of X to its ``counts[i]``-th nearest row (at least 1 each), X's own rows among them."""
-    last = np.empty(len(X))
-    rows = np.argsort(counts, kind="stable")
-    while len(rows):
-        # Searched with the count of the group's last row, so groups of similar counts waste little.
-        size = max(1, int(_GROUP_NUMBERS // counts[rows[0]]))
-        group = rows[: min(size, np.searchsorted(counts[rows], 2 * counts[rows[0]], side="right"))]
-        found = index.query(np.ascontiguousarray(X[group]), int(counts[group].max()))
-        last[group] = found[np.arange(len(group)), counts[group] - 1]
-        rows = rows[len(group) :]
-    return last
 
 
 class Neighbors:
@@ -195,7 +183,7 @@ class Neighbors:
 
     def mass(self, radius: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Sums of weights and of squared weights in each closed ball: (b,) each."""
-        return self._search.mass(radius, squared=False), self._search.mass(radius, squared=True)
+        return self._search.mass(radius)
 
     def last_within(self, radius: FloatArray, k: int, counts: FloatArray | None) -> FloatArray:
         """Distance to the last row in each closed ball, which holds at least k, and ``counts`` where these are known: (b,)."""

@@ -23,10 +23,6 @@ from fastkl.divergence.uncertainty import count_noise, divergence_error, entropy
 # Up to so many rows the sweep over k needs 2 k neighbours to beat its own noise.
 SWEEP_ROWS = 20_000
 
-# Up to so many rows, in several columns, 2 k neighbours are looked for anyway: most common balls are then counted from the
-# distances.
-_COUNTED_ROWS = 200_000
-
 # The ratio p/q needs a few neighbours to have a finite variance.
 _RATIO_NEIGHBORS = 5
 
@@ -134,8 +130,8 @@ def _reach(pair: Pair, method: Method, k: int, standard_error: bool) -> int:
     """How many neighbours counts, standard error and sweep over k will ask for; 0 where no distance is asked for twice."""
     if not standard_error and method != "common_radius":
         return 0
-    twice = SWEEP_ROWS if pair.p.n_columns == 1 else _COUNTED_ROWS
-    reach = 2 * k if max(pair.p.n_rows, pair.q.n_rows) <= twice else k
+    # In several columns 2 k neighbours cost nothing: most common balls are then counted from the distances.
+    reach = 2 * k if pair.p.n_columns > 1 or max(pair.p.n_rows, pair.q.n_rows) <= SWEEP_ROWS else k
     return max(reach, _RATIO_NEIGHBORS) if method == "knn" else reach
 
 
