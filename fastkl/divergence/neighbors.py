@@ -269,6 +269,7 @@ class SamplePair:
             slab = self._slab((first, min(first + rows, self.p.n_rows)))
             slab.search(reach)
             yield slab
+            del slab  # before the next one is searched
 
     def whole(self) -> Slab:
         """All rows of p in one slab."""

@@ -123,6 +123,7 @@ def sample_divergences(
             sums.add(slab, standard_error, symmetric)
         if reach:
             sweep.add(slab)
+        del slab  # its distances, before the next ones are searched
     return [sums.finish(pair, sweep, standard_error) for sums in every]
 
 

@@ -247,6 +247,7 @@ class SourcePair:
             )
             slab.search(reach)
             yield slab
+            del slab, queries, X  # before the next one is read
 
     def repeats_in_q(self) -> int:
         """Rows of q that are equal to another row of q."""

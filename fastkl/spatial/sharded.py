@@ -16,6 +16,9 @@ from fastkl.spatial.index import Floats, NeighborIndex
 # Searches by number take so many distances at a time.
 _GROUP_NUMBERS = 1 << 22
 
+# Lists are merged for so many queries at a time.
+_MERGED_ROWS = 1 << 13
+
 Shard = tuple[npt.NDArray[Any], Floats | None]
 
 
@@ -50,10 +53,7 @@ class ShardedIndex:
             if k < 1:
                 continue
             found = index.query_self(k, in_order=True) if same else index.query(queries, k, in_order=True)
-            nearer = np.flatnonzero(found[:, 0] < best[:, -1])
-            both = np.concatenate([best[nearer], found[nearer]], axis=1)
-            both.sort(axis=1)
-            best[nearer] = both[:, :n_neighbors]
+            _merge(best, found)
         return best
 
     def count(self, queries: NeighborIndex, radius: Floats, *, own: int | None = None) -> npt.NDArray[np.int64]:
@@ -104,6 +104,16 @@ class ShardedIndex:
             yield index, weights, number == own
             del index, X  # before the next shard is read
         self._only = only
+
+
+def _merge(best: Floats, found: Floats) -> None:
+    """Put what is nearer into the ascending lists, a group of rows at a time."""
+    nearer = np.flatnonzero(found[:, 0] < best[:, -1])
+    for start in range(0, len(nearer), _MERGED_ROWS):
+        rows = nearer[start : start + _MERGED_ROWS]
+        both = np.concatenate([best[rows], found[rows]], axis=1)
+        both.sort(axis=1)
+        best[rows] = both[:, : best.shape[1]]
 
 
 def _count(index: NeighborIndex, queries: NeighborIndex, radius: Floats, same: bool) -> npt.NDArray[np.int64]:
