@@ -1,17 +1,21 @@
 """Nearest-neighbour engine against its peers, side by side in one run.
 
-    python benchmarks/peers_neighbors.py [--threads 2] [--repeats 5] [--only d8 ...] [--large]
+    python benchmarks/peers_neighbors.py [--threads 2] [--repeats 5] [--only d8 ...] [--faiss] [--large]
 
 Ours is end to end: both indexes, the search within P, the search of P in Q, and the sum (d / n) sum log nu_k / rho_k.
 The peers are charged for their two searches alone, on trees built beforehand; the best of them counts. Runs are
-interleaved and medians are compared. ``--large`` adds one million rows: time per row against ten thousand rows, and the
-peak of memory.
+interleaved and medians are compared. ``--faiss`` adds faiss's exhaustive search (IndexFlatL2) in many columns, with its
+divergence on shifted data; its graph indexes are approximate and no peers of exact searches. ``--large`` adds one million rows:
+time per row against ten thousand rows, and the peak of memory of each call in a process of its own.
 """
 
 import argparse
-import resource
+import multiprocessing
+import re
 import statistics
+import tempfile
 import time
+from pathlib import Path
 
 import numpy as np
 from pykdtree.kdtree import KDTree
@@ -20,6 +24,8 @@ from sklearn.datasets import load_digits
 from sklearn.neighbors import NearestNeighbors
 from threadpoolctl import threadpool_limits
 
+from fastkl import kl_divergence
+from fastkl.divergence import kl_divergence_batches
 from fastkl.spatial import NeighborIndex
 
 K = 5
@@ -106,16 +112,94 @@ def compare(name, repeats, n_threads):
     )
 
 
+def faiss_divergence(faiss, P, Q):
+    """The same estimate from faiss's exhaustive search, which keeps and computes in float32."""
+    d = P.shape[1]
+    P32, Q32 = P.astype(np.float32), Q.astype(np.float32)
+    own, other = faiss.IndexFlatL2(d), faiss.IndexFlatL2(d)
+    own.add(P32)
+    other.add(Q32)
+    # A row is its own first neighbour, at distance 0 or whatever the rounding makes of it.
+    rho, nu = own.search(P32, K + 1)[0][:, K], other.search(P32, K)[0][:, K - 1]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return 0.5 * d * np.log(nu / rho).mean(dtype=np.float64) + np.log(len(Q) / (len(P) - 1))
+
+
+def against_faiss(repeats, n_threads):
+    try:
+        import faiss
+    except ImportError:
+        print("faiss is not installed (pip install faiss-cpu): no comparison with it")
+        return
+    faiss.omp_set_num_threads(n_threads)
+    for d in (16, 32, 64):
+        P, Q = normal(20_000, d)
+        ours, theirs = [], []
+        for _ in range(repeats):
+            ours.append(timed(lambda P=P, Q=Q: divergence(P, Q, n_threads)))
+            theirs.append(timed(lambda P=P, Q=Q: faiss_divergence(faiss, P, Q)))
+        mine, other = statistics.median(ours), statistics.median(theirs)
+        print(
+            f"d{d:<8}{P.shape!s:>14}  ours {1e3 * mine:9.2f} ms   faiss IndexFlatL2 {1e3 * other:9.1f} ms   "
+            f"{other / mine:5.2f}x   values {divergence(P, Q, n_threads):.6f} and {faiss_divergence(faiss, P, Q):.6f}",
+            flush=True,
+        )
+    P, Q = (X[:5000] for X in normal(20_000, 16))
+    exact = divergence(P, Q, n_threads)
+    for shift in (0.0, 1e4, 1e6):
+        ours, theirs = divergence(P + shift, Q + shift, n_threads), faiss_divergence(faiss, P + shift, Q + shift)
+        print(
+            f"d = 16 shifted by {shift:7.0f}: error of ours {ours - exact:+.1e} nats, of faiss {theirs - exact:+.1e} nats"
+        )
+
+
+def status(entry):
+    """Kilobytes of an entry of this process's status."""
+    return int(re.search(rf"{entry}:\s+(\d+)", Path("/proc/self/status").read_text()).group(1))
+
+
+def measured(name, n, d, n_threads):
+    """Seconds and peak of memory of one call beyond what the process holds before it, relative to both samples."""
+    P, Q = normal(n, d)
+    size = P.nbytes + Q.nbytes
+    with tempfile.TemporaryDirectory() as folder, threadpool_limits(n_threads):
+        if name == "batches":
+            for label, X in (("p", P), ("q", Q)):
+                np.save(f"{folder}/{label}.npy", X)
+            P, Q = (np.load(f"{folder}/{label}.npy", mmap_mode="r") for label in "pq")
+        calls = {
+            "batches": lambda: kl_divergence_batches(P, Q, shard_rows=n // 4, n_jobs=n_threads),
+            "searches": lambda: divergence(P, Q, n_threads),
+        }
+        call = calls.get(name, lambda: kl_divergence(P, Q, method=name, n_jobs=n_threads))
+        kl_divergence(P[:3000], Q[:3000], n_jobs=n_threads)
+        Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
+        before = status("VmRSS")
+        seconds = timed(call)
+        return seconds, (status("VmHWM") - before) * 1024 / size
+
+
 def large(n_threads):
     seconds = {n: timed(lambda n=n: divergence(*normal(n, 3), n_threads)) for n in (10_000, 10_000, 100_000)}
-    P, Q = normal(1_000_000, 3)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    seconds[len(P)] = timed(lambda: divergence(P, Q, n_threads))
-    peak = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
-    per_row = {n: s / n for n, s in seconds.items()}
-    growth = per_row[len(P)] / per_row[10_000]
-    print(f"d = 3, n = 10^6: {seconds[len(P)]:.2f} s; time per row x {growth:.2f} from 10^4 (log n: x 1.50)")
-    print(f"memory beyond the samples: {peak / (P.nbytes + Q.nbytes):.2f} of the samples")
+    spawn = multiprocessing.get_context("spawn")
+    cases = [
+        ("searches", 1_000_000, 3),
+        ("common_radius", 1_000_000, 3),
+        ("knn", 1_000_000, 3),
+        ("bias_reduced", 1_000_000, 3),
+        ("common_radius", 1_000_000, 1),
+        ("batches", 1_000_000, 3),
+    ]
+    for name, n, d in cases:
+        with spawn.Pool(1) as pool:
+            taken, peak = pool.apply(measured, (name, n, d, n_threads))
+        print(
+            f"{name:13} d = {d}, n = m = {n}: {taken:6.2f} s, memory beyond the samples {peak:.2f} of them (goal 3)",
+            flush=True,
+        )
+        if name == "searches":
+            growth = taken / n / (seconds[10_000] / 10_000)
+            print(f"time per row x {growth:.2f} from 10^4 rows (log n: x 1.50)")
 
 
 if __name__ == "__main__":
@@ -123,10 +207,13 @@ if __name__ == "__main__":
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--only", nargs="*", default=list(CASES))
+    parser.add_argument("--faiss", action="store_true")
     parser.add_argument("--large", action="store_true")
     arguments = parser.parse_args()
     with threadpool_limits(arguments.threads):
         for case in arguments.only:
             compare(case, arguments.repeats, arguments.threads)
+        if arguments.faiss:
+            against_faiss(arguments.repeats, arguments.threads)
         if arguments.large:
             large(arguments.threads)

@@ -1,5 +1,6 @@
 """Entropy, cross-entropy, Kullback-Leibler divergence and relatives, from samples and from models."""
 
+from fastkl.divergence.batches import cross_entropy_batches, entropy_batches, kl_divergence_batches
 from fastkl.divergence.categorical_entropy import categorical_entropy
 from fastkl.divergence.categorical_kl import categorical_cross_entropy, categorical_kl
 from fastkl.divergence.discrete import discrete_cross_entropy, discrete_entropy, discrete_kl
@@ -22,15 +23,18 @@ __all__ = [
     "categorical_entropy",
     "categorical_kl",
     "cross_entropy",
+    "cross_entropy_batches",
     "discrete_cross_entropy",
     "discrete_entropy",
     "discrete_kl",
     "empirical",
     "entropy",
+    "entropy_batches",
     "entropy_weights",
     "jeffreys",
     "jensen_shannon",
     "kl_divergence",
+    "kl_divergence_batches",
     "kl_divergence_sweep",
     "permutation_test",
     "subsampling_interval",

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fastkl.divergence.moments import Moments
 from fastkl.spatial import NeighborIndex
 
 FloatArray = NDArray[np.float64]
@@ -24,7 +25,32 @@ _LABEL_ADVICE = (
 )
 
 
-class Sample:
+class Totals:
+    """What formulas need of a sample as a whole, beside the rows at hand.
+
+    Attributes
+    ----------
+    n_rows, n_columns : int
+        Rows of positive weight, and columns.
+    weighted : bool
+        Whether weights differ.
+    weight_sum, square_sum : float
+        Sums of the weights and of their squares; of ones where there are no weights.
+    """
+
+    n_rows: int
+    n_columns: int
+    weighted: bool
+    weight_sum: float
+    square_sum: float
+
+    @property
+    def effective_size(self) -> float:
+        """Kish's effective sample size (sum w)^2 / sum w^2: the number of rows when there are no weights."""
+        return self.weight_sum**2 / self.square_sum if self.weighted else float(self.n_rows)
+
+
+class Sample(Totals):
     """Rows of a sample with their weights and, once asked for, their neighbour index.
 
     Parameters
@@ -35,54 +61,37 @@ class Sample:
         Positive masses of the rows, of which only ratios matter.
     n_jobs : int or None
         Threads for the index.
+
+    Attributes
+    ----------
+    squares : ndarray of shape (n,) or None
+        Squares of the weights.
     """
 
     def __init__(self, X: NDArray[Any], weights: FloatArray | None, n_jobs: int | None) -> None:
         self.X = X
         self.weights = weights
         self.n_jobs = n_jobs
+        self.n_rows, self.n_columns = X.shape
+        self.weighted = weights is not None
+        self.squares = None if weights is None else weights**2
+        self.weight_sum = float(self.n_rows if weights is None else weights.sum())
+        self.square_sum = float(self.n_rows if self.squares is None else self.squares.sum())
 
     @cached_property
     def index(self) -> NeighborIndex:
         """The neighbour index of the rows; built at the first use."""
         return NeighborIndex(self.X, n_jobs=self.n_jobs)
 
-    @property
-    def n_rows(self) -> int:
-        """Number of rows."""
-        return int(self.X.shape[0])
-
-    @property
-    def n_columns(self) -> int:
-        """Number of columns."""
-        return int(self.X.shape[1])
-
-    @cached_property
-    def masses(self) -> FloatArray:
-        """Weights that sum to 1, shape (n,)."""
-        if self.weights is None:
-            return np.full(self.n_rows, 1.0 / self.n_rows)
-        masses: FloatArray = self.weights / self.weights.sum()
-        return masses
-
-    @cached_property
-    def effective_size(self) -> float:
-        """Kish's effective sample size (sum w)^2 / sum w^2: the number of rows when there are no weights."""
-        return float(self.n_rows) if self.weights is None else float(1.0 / np.sum(self.masses**2))
-
     def mean(self, values: FloatArray) -> float:
         """Weighted mean of one value per row."""
-        return float(values.mean() if self.weights is None else self.masses @ values)
+        return float(values.mean() if self.weights is None else self.weights @ values / self.weight_sum)
 
     def variance(self, values: FloatArray) -> float:
-        """Weighted variance of one value per row, with the divisor of an unbiased estimate; 0 for one row, inf beyond float64."""
-        size = self.effective_size
-        if size <= 1.0:
-            return 0.0
-        with np.errstate(over="ignore", invalid="ignore"):
-            centred = values - self.mean(values)
-            variance = self.mean(centred * centred) * size / (size - 1.0)
-        return variance if np.isfinite(variance) else float("inf")
+        """Weighted variance of one value per row, as that of `Moments`."""
+        moments = Moments()
+        moments.add(values, self.weights)
+        return moments.variance(self.effective_size)
 
 
 def as_matrix(data: Any, name: str) -> NDArray[Any]:

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from scipy.special import digamma
 
-from fastkl.divergence.arguments import FloatArray, Sample
-from fastkl.divergence.neighbors import LocalTerms, SamplePair
+from fastkl.divergence.arguments import Totals
+from fastkl.divergence.moments import Moments
+from fastkl.divergence.neighbors import Pair, Slab
 from fastkl.exceptions import SharedRowsWarning
 
 MANY_COLUMNS = 10
@@ -22,18 +23,70 @@ _LARGE_BALL = 0.15
 _LARGE_BALLS_TOLERATED = 0.1
 
 
-def divergence_doubts(pair: SamplePair, terms: LocalTerms, value: float, error: float, k: int) -> dict[str, Any]:
-    """Diagnostics of a sample-sample divergence: figures, ``bias_suspected`` and ``reasons``."""
+class NeighborSweep:
+    """Fixed-k terms for some k within reach of the searches, and equal rows; added slab by slab.
+
+    Attributes
+    ----------
+    reach : int
+        Neighbours that are known in both samples.
+    numbers : list of int
+        1, half of the reach, the reach; none with weights.
+    zeros_own, zeros_across : int
+        Rows of p that are equal to another row of p, and to a row of q.
+    """
+
+    def __init__(self, p: Totals, q: Totals, reach: int) -> None:
+        self.reach = min(reach, p.n_rows - 1, q.n_rows)
+        self.numbers = [] if p.weighted or q.weighted else sweep_numbers(self.reach)
+        self.n_columns = p.n_columns
+        self.constant = float(np.log(q.n_rows / (p.n_rows - 1.0)))
+        self.zeros_own = self.zeros_across = 0
+        self._means = [Moments() for _ in self.numbers]
+        self._change = Moments()
+
+    def add(self, slab: Slab) -> None:
+        """Add what the searches of a slab have found."""
+        self.zeros_own += int(np.sum(slab.own.kth(1) == 0.0))
+        self.zeros_across += int(np.sum(slab.across.kth(1) == 0.0))
+        if self.zeros_own or self.zeros_across:
+            return
+        terms = [
+            self.n_columns * np.log(slab.across.kth(k) / slab.own.kth(k)) + self.constant for k in self.numbers
+        ]  # fmt: skip
+        for moments, values in zip(self._means, terms, strict=True):
+            moments.add(values, None)
+        if len(terms) > 1:
+            self._change.add(terms[-1] - terms[-2], None)
+
+    @property
+    def values(self) -> dict[int, float]:
+        """The fixed-k estimates; none where a distance is 0."""
+        if self.zeros_own or self.zeros_across:
+            return {}
+        return {k: moments.mean for k, moments in zip(self.numbers, self._means, strict=True)}
+
+    def doubts(self, value: float, error: float) -> tuple[list[str], float]:
+        """Whether they drift with k, and the bias that this implies."""
+        return drift_doubts(list(self.values), self._change, self.n_columns, value, error)
+
+
+def divergence_doubts(
+    pair: Pair, sweep: NeighborSweep, large: float, value: float, error: float, k: int
+) -> dict[str, Any]:
+    """Diagnostics of a sample-sample divergence: figures, ``bias_suspected`` and ``reasons``.
+
+    ``large`` is the part of p around whose rows the ball is a large part of p.
+    """
     reasons: list[str] = []
-    shared = shared_rows(pair)
+    shared = shared_rows(pair, sweep)
     if shared:
         reasons.append(
             f"{shared} of {pair.p.n_rows} rows of p are also rows of q although values hardly repeat within a sample: the "
             f"samples seem to share rows, and the estimate has no meaning then."
         )
     reasons += many_columns(pair.p)
-    sweep = fixed_neighbor_sweep(pair)
-    drifts, bias = sweep_doubts(sweep, pair.p.n_columns, value, error)
+    drifts, bias = sweep.doubts(value, error)
     reasons += drifts
     ceiling = float(digamma(pair.q.n_rows + 1) - digamma(k))
     if value > 0.7 * ceiling:
@@ -43,7 +96,6 @@ def divergence_doubts(pair: SamplePair, terms: LocalTerms, value: float, error: 
         )
     if value < -3.0 * error:
         reasons.append(f"The estimate is negative by {-value / error:.1f} standard errors, which no divergence is.")
-    large = _large_balls(pair, terms, k)
     if large > _LARGE_BALLS_TOLERATED:
         reasons.append(
             f"Around {large:.0%} of the rows of p the ball that reaches {k} rows of q holds more than {_LARGE_BALL:.0%} of p: "
@@ -53,7 +105,7 @@ def divergence_doubts(pair: SamplePair, terms: LocalTerms, value: float, error: 
         "bias_suspected": bool(reasons),
         "reasons": reasons,
         "n_neighbors": k,
-        "k_sweep": {number: float(local.mean()) for number, local in sweep.items()},
+        "k_sweep": sweep.values,
         "k_sweep_bias": bias,
         "saturation": value / ceiling,
         "shared_rows": shared,
@@ -61,7 +113,7 @@ def divergence_doubts(pair: SamplePair, terms: LocalTerms, value: float, error: 
     }
 
 
-def many_columns(sample: Sample) -> list[str]:
+def many_columns(sample: Totals) -> list[str]:
     """The doubt that comes with many columns, whatever the data."""
     d, n = sample.n_columns, sample.n_rows
     if d < MANY_COLUMNS:
@@ -72,20 +124,16 @@ def many_columns(sample: Sample) -> list[str]:
     ]
 
 
-def shared_rows(pair: SamplePair) -> int:
+def shared_rows(pair: Pair, sweep: NeighborSweep) -> int:
     """Rows of p that are rows of q too, if these are more than repeats within each sample explain; else 0.
 
     Rounded or categorical values meet by chance: about ``sqrt(a b)`` shared rows belong to ``a`` and ``b`` repeats
     within the samples.
     """
-    found = int(np.sum(pair.across.kth(1) == 0.0))
-    if found <= 2:
+    found = sweep.zeros_across
+    if found <= 2 + 2 * sweep.zeros_own:
         return 0
-    repeats_p = int(np.sum(pair.own.kth(1) == 0.0))
-    if found <= 2 + 2 * repeats_p:
-        return 0
-    repeats_q = int(np.sum(pair.reversed().own.kth(1) == 0.0))
-    return found if found > 2 + 3.0 * np.sqrt((repeats_p + 1.0) * (repeats_q + 1.0)) else 0
+    return found if found > 2 + 3.0 * np.sqrt((sweep.zeros_own + 1.0) * (pair.repeats_in_q() + 1.0)) else 0
 
 
 def warn_of_shared_rows(shared: int, stacklevel: int) -> None:
@@ -104,28 +152,20 @@ def sweep_numbers(reach: int) -> list[int]:
     return sorted({1, (reach + 1) // 2, reach}) if reach else []
 
 
-def fixed_neighbor_sweep(pair: SamplePair) -> dict[int, FloatArray]:
-    """Local fixed-k terms for some k within reach of the searches; none with zero distances or weights."""
-    if pair.p.weights is not None or pair.q.weights is not None or not pair.reach:
-        return {}
-    if (pair.own.kth(1) == 0.0).any() or (pair.across.kth(1) == 0.0).any():
-        return {}
-    constant, d = np.log(pair.q.n_rows / (pair.p.n_rows - 1.0)), pair.p.n_columns
-    return {k: d * np.log(pair.across.kth(k) / pair.own.kth(k)) + constant for k in sweep_numbers(pair.reach)}
-
-
-def sweep_doubts(sweep: dict[int, FloatArray], n_columns: int, value: float, error: float) -> tuple[list[str], float]:
+def drift_doubts(
+    numbers: list[int], change: Moments, n_columns: int, value: float, error: float
+) -> tuple[list[str], float]:
     """Whether the fixed-k estimates drift with k beyond their noise, and the bias at half the largest k that this implies.
 
+    ``change`` holds the steps of the local terms from the last but one of ``numbers`` to the last.
     In practice (edges, tails) the bias grows about as (k/n)^(1/d), so the step from k to 2k tells its size at k.
     """
-    if len(sweep) < 2:
+    if len(numbers) < 2:
         return [], 0.0
-    half, largest = list(sweep)[-2:]
-    change = sweep[largest] - sweep[half]
+    half, largest = numbers[-2:]
     # Neighbouring rows share their noise: that about doubles the variance of a plain mean.
-    noise = float(np.sqrt(2.0 * change.var() / len(change)))
-    drift = float(change.mean())
+    noise = float(np.sqrt(2.0 * change.variance(np.inf) / change.weight))
+    drift = change.mean
     bias = drift / float((largest / half) ** (1.0 / n_columns) - 1.0)
     if abs(drift) <= 3.0 * noise or abs(bias) <= max(0.05 + 0.05 * abs(value), 0.5 * error):
         return [], bias
@@ -135,9 +175,7 @@ def sweep_doubts(sweep: dict[int, FloatArray], n_columns: int, value: float, err
     ], bias
 
 
-def _large_balls(pair: SamplePair, terms: LocalTerms, k: int) -> float:
-    """The part of p around whose rows the ball is a large part of p."""
-    rows_p = pair.p.effective_size - 1.0
-    if rows_p <= 8.0 * k:
-        return 0.0
-    return pair.p.mean((terms.n_p > max(_LARGE_BALL * rows_p, 4.0 * k)).astype(np.float64))
+def large_ball(p: Totals, k: int) -> float:
+    """More than so many rows of p are a large part of it, for a ball that was made to hold k; inf in small samples."""
+    rows_p = p.effective_size - 1.0
+    return float("inf") if rows_p <= 8.0 * k else max(_LARGE_BALL * rows_p, 4.0 * k)

@@ -11,6 +11,7 @@ from fastkl.divergence.entropy_methods import ENTROPY_METHODS, entropy_by_method
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.model_pair import DEFAULT_DRAWS, model_cross_entropy, model_entropy
 from fastkl.divergence.models import Model, is_model
+from fastkl.divergence.neighbors import SamplePair
 from fastkl.divergence.operands import samples_of_both, weights_fit
 from fastkl.divergence.sample_model import resolve_draws, sample_cross_entropy_of_model
 from fastkl.divergence.samples import sample_cross_entropy, sample_entropy
@@ -97,7 +98,7 @@ def entropy(
     sample = as_sample(p, "p", sample_weight_p, n_jobs)
     if method != "knn":
         return entropy_by_method(sample, method, n_neighbors)
-    return sample_entropy(sample, n_neighbors, standard_error)
+    return sample_entropy(SamplePair(sample, sample), n_neighbors, standard_error)
 
 
 def cross_entropy(

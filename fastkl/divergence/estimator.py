@@ -19,7 +19,8 @@ from fastkl.divergence.arguments import (
 )
 from fastkl.divergence.diagnostics import warn_of_shared_rows
 from fastkl.divergence.estimate import Estimate
-from fastkl.divergence.neighbors import SamplePair, local_terms
+from fastkl.divergence.local_terms import local_terms
+from fastkl.divergence.neighbors import SamplePair
 from fastkl.divergence.samples import check_method, default_neighbors, divergence_neighbors, sample_divergence
 
 
@@ -136,7 +137,7 @@ class KLDivergence(BaseEstimator):
         pair = self._pair(P, sample_weight)
         method = check_method(self.method)
         k = divergence_neighbors(pair, method, self.n_neighbors)
-        estimate, _ = sample_divergence(pair, method, k, standard_error=True)
+        estimate = sample_divergence(pair, method, k, standard_error=True).estimate
         warn_of_shared_rows(estimate.diagnostics["shared_rows"], stacklevel=3)
         return estimate
 
@@ -160,7 +161,7 @@ class KLDivergence(BaseEstimator):
         pair = self._pair(P, sample_weight)
         method = check_method(self.method)
         k = divergence_neighbors(pair, method, self.n_neighbors)
-        return -float(pair.p.mean(local_terms(pair, method, k).log_ratio))
+        return -float(sample_divergence(pair, method, k, standard_error=False).estimate)
 
     def score_samples(self, P: ArrayLike) -> FloatArray:
         """Local terms: an estimate of log p/q at each row of P, whose mean is the divergence.
@@ -177,9 +178,10 @@ class KLDivergence(BaseEstimator):
         ndarray of shape (n,)
             In nats.
         """
-        pair = self._pair(P, None, by_row=True)
+        pair = self._pair(P, None)
         method = check_method(self.method)
-        return local_terms(pair, method, divergence_neighbors(pair, method, self.n_neighbors)).log_ratio
+        k = divergence_neighbors(pair, method, self.n_neighbors)
+        return pair.by_row(local_terms(pair.whole(), method, k).log_ratio)
 
     def _keep(self, sample: Sample) -> None:
         """Store the reference as arrays, and the sample whose tree is built now."""
@@ -188,13 +190,13 @@ class KLDivergence(BaseEstimator):
         self._sample = sample
         _ = sample.index
 
-    def _pair(self, P: ArrayLike, sample_weight: ArrayLike | None, by_row: bool = False) -> SamplePair:
+    def _pair(self, P: ArrayLike, sample_weight: ArrayLike | None) -> SamplePair:
         """P with the reference."""
         check_is_fitted(self)
         refuse_labels(P, "P")
         X = validate_data(self, P, dtype=(np.float64, np.float32), order="C", reset=False)
         sample = weighted_sample(X, as_weights(sample_weight, len(X), "sample_weight"), self.n_jobs)
-        return SamplePair(*same_columns(sample, self._sample, ("P", "Q")), by_row=by_row)
+        return SamplePair(*same_columns(sample, self._sample, ("P", "Q")))
 
     def __getstate__(self) -> dict[str, Any]:
         # The tree is rebuilt from the rows; what is stored is arrays and parameters only.

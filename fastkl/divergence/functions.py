@@ -19,7 +19,7 @@ from fastkl.divergence.model_pair import DEFAULT_DRAWS, model_divergence
 from fastkl.divergence.models import Model, is_model
 from fastkl.divergence.operands import samples_of_both, weights_fit
 from fastkl.divergence.sample_model import choose_route, divergence_by_density, divergence_by_draws, resolve_draws
-from fastkl.divergence.samples import check_method, divergence_neighbors, sample_divergence
+from fastkl.divergence.samples import check_method, divergence_neighbors, sample_divergence, sample_divergences
 
 
 def kl_divergence(
@@ -139,7 +139,7 @@ def kl_divergence(
         return divergence_by_draws(sample, model, n_neighbors, n_draws, standard_error, rng)
     pair = samples_of_both(p, q, sample_weight_p, sample_weight_q, n_jobs, rng, n_draws)
     k = divergence_neighbors(pair, method, n_neighbors)
-    estimate, _ = sample_divergence(pair, method, k, standard_error)
+    estimate = sample_divergence(pair, method, k, standard_error).estimate
     warn_of_shared_rows(estimate.diagnostics.get("shared_rows", 0), stacklevel=3)
     return estimate
 
@@ -194,7 +194,7 @@ def kl_divergence_sweep(
     numbers = [divergence_neighbors(pair, chosen, k) for k in several]
     if not numbers:
         raise ValueError("n_neighbors names no number of neighbours.")
-    pair.search(max(numbers))
-    sweep = {k: sample_divergence(pair, chosen, k, standard_error)[0] for k in numbers}
+    divergences = sample_divergences(pair, chosen, numbers, standard_error)
+    sweep = {k: divergence.estimate for k, divergence in zip(numbers, divergences, strict=True)}
     warn_of_shared_rows(max(e.diagnostics.get("shared_rows", 0) for e in sweep.values()), stacklevel=3)
     return sweep

@@ -17,11 +17,12 @@ from scipy.special import digamma
 from sklearn.utils import check_random_state
 
 from fastkl.divergence.arguments import FloatArray
-from fastkl.divergence.diagnostics import many_columns, shared_rows, warn_of_shared_rows
+from fastkl.divergence.diagnostics import NeighborSweep, many_columns, shared_rows, warn_of_shared_rows
 from fastkl.divergence.estimate import Estimate
+from fastkl.divergence.local_terms import BallMasses, common_balls
 from fastkl.divergence.model_pair import DEFAULT_DRAWS, model_divergence, model_jensen_shannon
 from fastkl.divergence.models import Model, is_model
-from fastkl.divergence.neighbors import BallMasses, LocalTerms, SamplePair, common_balls
+from fastkl.divergence.moments import Moments
 from fastkl.divergence.operands import samples_of_both, weights_fit
 from fastkl.divergence.sample_model import resolve_draws
 from fastkl.divergence.samples import check_method, divergence_neighbors, merged_doubts, sample_divergence
@@ -93,12 +94,10 @@ def jeffreys(
     k = divergence_neighbors(pair, chosen, n_neighbors)
     back = pair.reversed()
     divergence_neighbors(back, chosen, k)
-    forward, terms = sample_divergence(pair, chosen, k, standard_error)
-    backward, back_terms = sample_divergence(back, chosen, k, standard_error)
+    forward, part_p = sample_divergence(pair, chosen, k, standard_error, symmetric=True)
+    backward, part_q = sample_divergence(back, chosen, k, standard_error, symmetric=True)
     warn_of_shared_rows(forward.diagnostics.get("shared_rows", 0), stacklevel=3)
-    error = float("nan")
-    if standard_error:
-        error = float(np.sqrt(_jeffreys_variance(pair, terms) + _jeffreys_variance(back, back_terms)))
+    error = float(np.sqrt(part_p + part_q)) if standard_error else float("nan")
     return _sum((forward, backward), error, (pair.p.n_rows, pair.q.n_rows), method)
 
 
@@ -106,12 +105,6 @@ def _sum(parts: tuple[Estimate, Estimate], error: float, size: Any, method: str)
     """Both directions as one estimate."""
     doubts = merged_doubts(*parts) | {"forward": float(parts[0]), "backward": float(parts[1])}
     return Estimate(float(parts[0]) + float(parts[1]), error, size, method, doubts)
-
-
-def _jeffreys_variance(pair: SamplePair, terms: LocalTerms) -> float:
-    """What the rows of p add to the variance: each moves the sum by log p/q (own term) - q/p (as reference)."""
-    influence = terms.log_ratio - terms.inverse_ratio
-    return pair.p.variance(influence) / pair.p.effective_size
 
 
 def jensen_shannon(
@@ -172,15 +165,19 @@ def jensen_shannon(
         return model_jensen_shannon(Model(p, "p"), Model(q, "q"), resolve_draws(n_draws, DEFAULT_DRAWS), rng)
     pair = samples_of_both(p, q, sample_weight_p, sample_weight_q, n_jobs, rng, n_draws)
     k = divergence_neighbors(pair, "common_radius", n_neighbors)
-    pair.search(k)
-    shared = shared_rows(pair)
+    back = pair.reversed()
+    divergence_neighbors(back, "common_radius", k)
+    sweep, total, variance = NeighborSweep(pair.p, pair.q, 1), 0.0, 0.0
+    for side in (pair, back):
+        terms = Moments()
+        for slab in side.slabs(k):
+            terms.add(_mixture_terms(*common_balls(slab, k)), slab.weights)
+            if side is pair:
+                sweep.add(slab)
+        total += 0.5 * terms.mean
+        variance += 0.25 * terms.variance(side.p.effective_size) / side.p.effective_size
+    shared = shared_rows(pair, sweep)
     warn_of_shared_rows(shared, stacklevel=3)
-    total, variance = 0.0, 0.0
-    for side in (pair, pair.reversed()):
-        divergence_neighbors(side, "common_radius", k)
-        terms = _mixture_terms(*common_balls(side, k))
-        total += 0.5 * side.p.mean(terms)
-        variance += 0.25 * side.p.variance(terms) / side.p.effective_size
     error = float(np.sqrt(variance)) if standard_error else float("nan")
     reasons = many_columns(pair.p)
     doubts = {"bias_suspected": bool(reasons), "reasons": reasons, "n_neighbors": k, "shared_rows": shared}

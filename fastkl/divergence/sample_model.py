@@ -10,6 +10,7 @@ A divergence does not change under a common bijection, so both routes look for n
 unit covariance (its own covariance, or that of draws with a fixed seed); the entropy is moved back by log abs det.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -18,13 +19,15 @@ from scipy.linalg import solve_triangular
 from scipy.special import digamma
 
 from fastkl.divergence.arguments import FloatArray, Sample, resolve_neighbors
-from fastkl.divergence.diagnostics import many_columns, sweep_doubts, sweep_numbers
+from fastkl.divergence.diagnostics import drift_doubts, many_columns, sweep_numbers
 from fastkl.divergence.empirical import impossible_rows
 from fastkl.divergence.estimate import Estimate
+from fastkl.divergence.local_terms import log_density_own
 from fastkl.divergence.models import Model
-from fastkl.divergence.neighbors import SamplePair, log_density_own
+from fastkl.divergence.moments import Moments
+from fastkl.divergence.neighbors import SamplePair, Slab
 from fastkl.divergence.samples import SWEEP_ROWS, divergence_neighbors, sample_divergence
-from fastkl.divergence.uncertainty import entropy_error, mean_error
+from fastkl.divergence.uncertainty import count_noise, entropy_error, mean_error
 
 ROUTES = ("auto", "density", "draws")
 DENSITY_COLUMNS = 3
@@ -71,15 +74,21 @@ def divergence_by_density(p: Sample, model: Model, n_neighbors: int | None, stan
     if np.isinf(cross_entropy):
         return impossible_rows(cross_entropy, int(np.isneginf(log_q).sum()), p.n_rows, "density")
     whitened, log_det = _whiten(p, model)
-    pair = SamplePair(whitened, whitened, by_row=True)
     reach = min(2 * k, p.n_rows - 1) if standard_error and p.n_rows <= SWEEP_ROWS else k
-    pair.own.search(reach)
-    log_p, numbers = log_density_own(pair, k)
-    log_p = log_p - log_det
-    entropy = -p.mean(log_p)
+    log_density, difference, noise = Moments(), Moments(), Moments()
+    drift = _EntropyDrift(p, reach)
+    for log_q_here, slab in _slabs_with(log_q, SamplePair(whitened, whitened)):
+        slab.own.search(reach)
+        log_p, numbers = log_density_own(slab, k)
+        log_density.add(log_p - log_det, slab.weights)
+        difference.add(log_p - log_det - log_q_here, slab.weights)
+        noise.add(count_noise(numbers), slab.weights)
+        if standard_error:
+            drift.add(slab, log_q_here + log_det)
+    entropy = -log_density.mean
     value = cross_entropy - entropy
-    error = entropy_error(p, log_p - log_q, numbers) if standard_error else float("nan")
-    reasons, bias = _entropy_drift(pair, reach, log_q + log_det, value, error)
+    error = entropy_error(p, difference, noise.mean) if standard_error else float("nan")
+    reasons, bias = drift.doubts(value, error) if standard_error else ([], 0.0)
     reasons = many_columns(p) + reasons + _negative(value, error)
     return Estimate(
         value,
@@ -98,15 +107,36 @@ def divergence_by_density(p: Sample, model: Model, n_neighbors: int | None, stan
     )
 
 
-def _entropy_drift(
-    pair: SamplePair, reach: int, log_q: FloatArray, value: float, error: float
-) -> tuple[list[str], float]:
-    """The doubt of an entropy that moves with the number of neighbours."""
-    if pair.p.weights is not None or (pair.own.kth(1) == 0.0).any() or np.isnan(error):
-        return [], 0.0
-    d = pair.p.n_columns
-    sweep = {k: digamma(k) - d * np.log(pair.own.kth(k)) - log_q for k in sweep_numbers(reach)}
-    return sweep_doubts(sweep, d, value, error)
+def _slabs_with(values: FloatArray, pair: SamplePair) -> Iterator[tuple[FloatArray, Slab]]:
+    """The slabs of a pair, each with its part of values that are by row of p."""
+    order, first = pair.p.index.order, 0
+    for slab in pair.slabs(0):
+        rows = order[first : first + slab.n_rows]
+        first += slab.n_rows
+        yield values[rows], slab
+
+
+class _EntropyDrift:
+    """Whether the divergence moves with the number of neighbours of its entropy; added slab by slab."""
+
+    def __init__(self, p: Sample, reach: int) -> None:
+        self.numbers = [] if p.weighted else sweep_numbers(reach)
+        self.n_columns = p.n_columns
+        self.change = Moments()
+
+    def add(self, slab: Slab, log_q: FloatArray) -> None:
+        """Add the rows of a slab with the model's log-density, in the coordinates of the search, at each of them."""
+        if len(self.numbers) < 2 or (slab.own.kth(1) == 0.0).any():
+            self.numbers = []
+            return
+        half, largest = (
+            digamma(k) - self.n_columns * np.log(slab.own.kth(k)) - log_q for k in self.numbers[-2:]
+        )  # fmt: skip
+        self.change.add(largest - half, None)
+
+    def doubts(self, value: float, error: float) -> tuple[list[str], float]:
+        """The doubt, and the bias that it implies."""
+        return drift_doubts(self.numbers, self.change, self.n_columns, value, error)
 
 
 def divergence_by_draws(
@@ -127,7 +157,7 @@ def divergence_by_draws(
     p, drawn = _whiten_both(p, drawn, model)
     pair = SamplePair(p, drawn)
     k = divergence_neighbors(pair, "common_radius", n_neighbors)
-    estimate, _ = sample_divergence(pair, "common_radius", k, standard_error)
+    estimate = sample_divergence(pair, "common_radius", k, standard_error).estimate
     doubts = dict(estimate.diagnostics)
     doubts |= {
         "cross_entropy": cross_entropy,

@@ -1,29 +1,27 @@
-"""Entropy, cross-entropy and divergences of samples: the local terms, their means, errors and doubts put together."""
+"""Entropy, cross-entropy and divergences of samples: sums over the rows of p, slab by slab, then values, errors and doubts."""
 
-from typing import Any, cast, get_args
+from collections.abc import Sequence
+from typing import Any, NamedTuple, cast, get_args
 
 import numpy as np
 
-from fastkl.divergence.arguments import DEFAULT_NEIGHBORS, FloatArray, Sample, resolve_neighbors
-from fastkl.divergence.diagnostics import divergence_doubts, many_columns, shared_rows
+from fastkl.divergence.arguments import DEFAULT_NEIGHBORS, FloatArray, resolve_neighbors
+from fastkl.divergence.diagnostics import NeighborSweep, divergence_doubts, large_ball, many_columns, shared_rows
 from fastkl.divergence.estimate import Estimate
-from fastkl.divergence.neighbors import (
+from fastkl.divergence.local_terms import (
     METHODS,
     LocalTerms,
     Method,
-    SamplePair,
     local_terms,
     log_density_across,
     log_density_own,
 )
+from fastkl.divergence.moments import Moments
+from fastkl.divergence.neighbors import Pair, Slab
 from fastkl.divergence.uncertainty import count_noise, divergence_error, entropy_error, reference_variance
 
 # Up to so many rows the sweep over k needs 2 k neighbours to beat its own noise.
 SWEEP_ROWS = 20_000
-
-# Up to so many rows, in several columns, 2 k neighbours are looked for anyway: most common balls are then counted from the
-# distances. In larger samples that would take memory.
-_COUNTED_ROWS = 200_000
 
 # The ratio p/q needs a few neighbours to have a finite variance.
 _RATIO_NEIGHBORS = 5
@@ -42,83 +40,144 @@ def default_neighbors(method: Method) -> int:
     return 1 if method == "bias_reduced" else DEFAULT_NEIGHBORS
 
 
-def divergence_neighbors(pair: SamplePair, method: Method, n_neighbors: int | None) -> int:
+def divergence_neighbors(pair: Pair, method: Method, n_neighbors: int | None) -> int:
     """The number of neighbours of a divergence, checked against both samples."""
     return resolve_neighbors(n_neighbors, pair.p.n_rows, pair.q.n_rows, default=default_neighbors(method))
 
 
-def sample_divergence(pair: SamplePair, method: Method, k: int, standard_error: bool) -> tuple[Estimate, LocalTerms]:
-    """KL(p || q) from samples, with its local terms."""
-    _search_ahead(pair, method, k, standard_error)
-    terms = local_terms(pair, method, k)
-    value = pair.p.mean(terms.log_ratio)
-    error = divergence_error(pair, terms, _ratio(pair, method, k, terms)) if standard_error else float("nan")
-    size = (pair.p.n_rows, pair.q.n_rows)
-    if standard_error:
-        doubts = divergence_doubts(pair, terms, value, error, k)
-    else:
-        reasons = many_columns(pair.p)
-        doubts = {
-            "bias_suspected": bool(reasons),
-            "reasons": reasons,
-            "n_neighbors": k,
-        }
-        if pair.reach:
-            doubts["shared_rows"] = shared_rows(pair)
-    if method == "knn" and standard_error:
-        entropy = -pair.p.mean(log_density_own(pair, k)[0])
-        doubts |= {"entropy": entropy, "cross_entropy": value + entropy}
-    return Estimate(value, error, size, method, doubts), terms
+class Divergence(NamedTuple):
+    """An estimate of KL(p || q), and what the rows of p add to the variance of KL(p || q) + KL(q || p)."""
+
+    estimate: Estimate
+    jeffreys_variance: float
 
 
-def _search_ahead(pair: SamplePair, method: Method, k: int, standard_error: bool) -> None:
-    """One search for all the neighbours that counts, standard error and sweep over k will ask for."""
+class _Sums:
+    """What the rows of p add up to, for one number of neighbours."""
+
+    def __init__(self, pair: Pair, method: Method, k: int) -> None:
+        self.p, self.q = pair.p, pair.q
+        self.method = method
+        self.k = k
+        self.ratio_k = k if method != "knn" else max(k, min(_RATIO_NEIGHBORS, self.p.n_rows - 1, self.q.n_rows))
+        self.large_ball = large_ball(self.p, k)
+        self.terms, self.influence, self.log_p = Moments(), Moments(), Moments()
+        self.noise_p, self.noise_q, self.ratio, self.large = Moments(), Moments(), Moments(), Moments()
+
+    def add(self, slab: Slab, standard_error: bool, symmetric: bool) -> None:
+        """Add the rows of a slab."""
+        terms, weights = local_terms(slab, self.method, self.k), slab.weights
+        self.terms.add(terms.log_ratio, weights)
+        if not standard_error:
+            return
+        self.noise_p.add(count_noise(terms.n_p), weights)
+        self.noise_q.add(count_noise(terms.n_q), weights)
+        self.large.add((terms.n_p > self.large_ball).astype(np.float64), weights)
+        enough = terms if self.ratio_k == self.k else local_terms(slab, self.method, self.ratio_k)
+        self.ratio.add(enough.ratio, weights)
+        if self.method == "knn":
+            self.log_p.add(log_density_own(slab, self.k)[0], weights)
+        if symmetric:
+            # Each row of p moves the sum of both directions by log p/q (own term) - q/p (as reference).
+            self.influence.add(terms.log_ratio - terms.inverse_ratio, weights)
+
+    def finish(self, pair: Pair, sweep: NeighborSweep, standard_error: bool) -> Divergence:
+        """The estimate with its error and doubts."""
+        value, k, error = self.terms.mean, self.k, float("nan")
+        doubts: dict[str, Any]
+        if standard_error:
+            error = divergence_error(
+                self.p, self.q, self.terms, (self.noise_p.mean, self.noise_q.mean), self.ratio.mean
+            )
+            doubts = divergence_doubts(pair, sweep, self.large.mean, value, error, k)
+            if self.method == "knn":
+                doubts |= {"entropy": -self.log_p.mean, "cross_entropy": value - self.log_p.mean}
+        else:
+            reasons = many_columns(self.p)
+            doubts = {"bias_suspected": bool(reasons), "reasons": reasons, "n_neighbors": k}
+            if sweep.reach:
+                doubts["shared_rows"] = shared_rows(pair, sweep)
+        size = (self.p.n_rows, self.q.n_rows)
+        variance = (
+            self.influence.variance(self.p.effective_size) / self.p.effective_size if self.influence.weight else 0.0
+        )
+        return Divergence(Estimate(value, error, size, self.method, doubts), variance)
+
+
+def sample_divergence(
+    pair: Pair, method: Method, k: int, standard_error: bool, *, symmetric: bool = False
+) -> Divergence:
+    """KL(p || q) from samples; ``symmetric`` asks for its part in the variance of the Jeffreys divergence."""
+    return sample_divergences(pair, method, [k], standard_error, symmetric=symmetric)[0]
+
+
+def sample_divergences(
+    pair: Pair, method: Method, numbers: Sequence[int], standard_error: bool, *, symmetric: bool = False
+) -> list[Divergence]:
+    """KL(p || q) from samples for several numbers of neighbours, from the same searches."""
+    reach = _reach(pair, method, max(numbers), standard_error)
+    every = [_Sums(pair, method, k) for k in numbers]
+    sweep = NeighborSweep(pair.p, pair.q, reach)
+    for slab in pair.slabs(reach):
+        for sums in every:
+            sums.add(slab, standard_error, symmetric)
+        if reach:
+            sweep.add(slab)
+        del slab  # its distances, before the next ones are searched
+    return [sums.finish(pair, sweep, standard_error) for sums in every]
+
+
+def _reach(pair: Pair, method: Method, k: int, standard_error: bool) -> int:
+    """How many neighbours counts, standard error and sweep over k will ask for; 0 where no distance is asked for twice."""
     if not standard_error and method != "common_radius":
-        return
-    twice = SWEEP_ROWS if pair.p.n_columns == 1 else _COUNTED_ROWS
-    reach = 2 * k if max(pair.p.n_rows, pair.q.n_rows) <= twice else k
-    if method == "knn":
-        reach = max(reach, _RATIO_NEIGHBORS)
-    pair.search(reach)
+        return 0
+    # In several columns 2 k neighbours cost nothing: most common balls are then counted from the distances.
+    reach = 2 * k if pair.p.n_columns > 1 or max(pair.p.n_rows, pair.q.n_rows) <= SWEEP_ROWS else k
+    return max(reach, _RATIO_NEIGHBORS) if method == "knn" else reach
 
 
-def _ratio(pair: SamplePair, method: Method, k: int, terms: LocalTerms) -> FloatArray:
-    """Estimates of p/q from enough neighbours: from one or two they have an infinite variance."""
-    enough = min(_RATIO_NEIGHBORS, pair.reach)
-    return terms.ratio if method != "knn" or k >= enough else local_terms(pair, method, enough).ratio
-
-
-def sample_entropy(p: Sample, n_neighbors: int | None, standard_error: bool) -> Estimate:
-    """Kozachenko-Leonenko entropy of a sample."""
+def sample_entropy(pair: Pair, n_neighbors: int | None, standard_error: bool) -> Estimate:
+    """Kozachenko-Leonenko entropy of the sample p of a pair."""
+    p = pair.p
     k = resolve_neighbors(n_neighbors, p.n_rows)
-    log_p, numbers = log_density_own(SamplePair(p, p), k)
-    error = entropy_error(p, log_p, numbers) if standard_error else float("nan")
-    reasons = many_columns(p)
-    return Estimate(
-        -p.mean(log_p),
-        error,
-        p.n_rows,
-        "knn",
-        {"bias_suspected": bool(reasons), "reasons": reasons, "n_neighbors": k},
-    )
+    log_density, noise = Moments(), Moments()
+    for slab in pair.slabs(0):
+        log_p, numbers = log_density_own(slab, k)
+        log_density.add(log_p, slab.weights)
+        noise.add(count_noise(numbers), slab.weights)
+    error = entropy_error(p, log_density, noise.mean) if standard_error else float("nan")
+    return Estimate(-log_density.mean, error, p.n_rows, "knn", _plain_doubts(pair, k))
 
 
-def sample_cross_entropy(pair: SamplePair, n_neighbors: int | None, standard_error: bool) -> Estimate:
+def sample_cross_entropy(pair: Pair, n_neighbors: int | None, standard_error: bool) -> Estimate:
     """Cross-entropy of p relative to q from samples; its difference to the entropy is the fixed-k divergence."""
-    m = pair.q.n_rows
+    n, m = pair.p.n_rows, pair.q.n_rows
     k = resolve_neighbors(n_neighbors, None, m)
-    log_q, numbers = log_density_across(pair, k)
+    enough = min(max(k, _RATIO_NEIGHBORS), n - 1, m) if standard_error and n > 1 else 0
+    log_density, noise, ratio = Moments(), Moments(), Moments()
+    for slab in pair.slabs(0):
+        slab.across.search(max(k, enough))
+        log_q, numbers = log_density_across(slab, k)
+        log_density.add(log_q, slab.weights)
+        if enough:
+            noise.add(count_noise(numbers), slab.weights)
+            ratio.add(_fixed_ratio(slab, enough), slab.weights)
     error = float("nan")
-    if standard_error and pair.p.n_rows > 1:
-        enough = min(max(k, _RATIO_NEIGHBORS), pair.p.n_rows - 1, m)
-        own = log_density_own(pair, enough)
-        ratio = LocalTerms.from_densities(own, log_density_across(pair, enough)).ratio
-        noise = pair.p.mean(count_noise(numbers))
-        plain = max(pair.p.variance(log_q), noise) / pair.p.effective_size
-        error = float(np.sqrt(plain + reference_variance(pair, ratio)))
+    if enough:
+        plain = max(log_density.variance(pair.p.effective_size), noise.mean) / pair.p.effective_size
+        error = float(np.sqrt(plain + reference_variance(pair.q, ratio.mean)))
+    return Estimate(-log_density.mean, error, (n, m), "knn", _plain_doubts(pair, k))
+
+
+def _fixed_ratio(slab: Slab, k: int) -> FloatArray:
+    """Estimates of p/q from k neighbours in either sample."""
+    return LocalTerms.from_densities(log_density_own(slab, k), log_density_across(slab, k)).ratio
+
+
+def _plain_doubts(pair: Pair, k: int) -> dict[str, Any]:
+    """Doubts that need no further search."""
     reasons = many_columns(pair.p)
-    doubts = {"bias_suspected": bool(reasons), "reasons": reasons, "n_neighbors": k}
-    return Estimate(-pair.p.mean(log_q), error, (pair.p.n_rows, m), "knn", doubts)
+    return {"bias_suspected": bool(reasons), "reasons": reasons, "n_neighbors": k}
 
 
 def merged_doubts(*estimates: Estimate) -> dict[str, Any]:

@@ -17,9 +17,10 @@ from sklearn.utils import check_random_state
 from fastkl._core._threads import effective_n_threads
 from fastkl.divergence.arguments import FloatArray, Sample, resolve_neighbors
 from fastkl.divergence.estimate import ConfidenceInterval
-from fastkl.divergence.neighbors import Method, SamplePair, local_terms
+from fastkl.divergence.local_terms import Method
+from fastkl.divergence.neighbors import SamplePair
 from fastkl.divergence.operands import samples_of_both
-from fastkl.divergence.samples import check_method, divergence_neighbors
+from fastkl.divergence.samples import check_method, divergence_neighbors, sample_divergence
 
 # Labels of so many rows times permutations are held at a time.
 _LABELS_AT_A_TIME = 1 << 24
@@ -221,7 +222,7 @@ def subsampling_interval(
 
 def _value(pair: SamplePair, method: Method, k: int) -> float:
     """The plain estimate."""
-    return pair.p.mean(local_terms(pair, method, k).log_ratio)
+    return float(sample_divergence(pair, method, k, standard_error=False).estimate)
 
 
 def _thinned(pair: SamplePair, sizes: list[int], rng: np.random.RandomState) -> SamplePair:

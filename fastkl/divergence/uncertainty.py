@@ -16,8 +16,9 @@ The variance is that of the estimator: no standard error says how far its expect
 import numpy as np
 from scipy.special import polygamma
 
-from fastkl.divergence.arguments import FloatArray, Sample
-from fastkl.divergence.neighbors import LocalTerms, SamplePair, at_numbers
+from fastkl.divergence.arguments import FloatArray, Sample, Totals
+from fastkl.divergence.local_terms import at_numbers
+from fastkl.divergence.moments import Moments
 
 
 def _trigamma(numbers: FloatArray) -> FloatArray:
@@ -29,23 +30,23 @@ def count_noise(numbers: FloatArray) -> FloatArray:
     return at_numbers(_trigamma, np.maximum(numbers, 1.0))
 
 
-def divergence_error(pair: SamplePair, terms: LocalTerms, ratio: FloatArray) -> float:
-    """Standard error of the mean of the local terms log p/q, with p/q at the rows of p."""
-    p = pair.p
-    noise = p.mean(count_noise(terms.n_p))
-    plain = max(p.variance(terms.log_ratio), noise + p.mean(count_noise(terms.n_q)))
-    return float(np.sqrt((plain + noise) / p.effective_size + reference_variance(pair, ratio)))
+def divergence_error(p: Totals, q: Totals, terms: Moments, noise: tuple[float, float], ratio: float) -> float:
+    """Standard error of the mean of the local terms log p/q.
+
+    ``noise`` are the mean count noises in P and in Q, ``ratio`` is the mean of p/q at the rows of p.
+    """
+    plain = max(terms.variance(p.effective_size), sum(noise))
+    return float(np.sqrt((plain + noise[0]) / p.effective_size + reference_variance(q, ratio)))
 
 
-def reference_variance(pair: SamplePair, ratio: FloatArray) -> float:
-    """The part of the variance that comes from the rows of Q, ``Var_q[p/q] / m``, from p/q at the rows of P."""
-    return max(0.0, pair.p.mean(ratio) - 1.0) / pair.q.effective_size
+def reference_variance(q: Totals, ratio: float) -> float:
+    """The part of the variance that comes from the rows of Q, ``Var_q[p/q] / m``, from the mean of p/q at the rows of P."""
+    return max(0.0, ratio - 1.0) / q.effective_size
 
 
-def entropy_error(sample: Sample, log_density: FloatArray, numbers: FloatArray) -> float:
+def entropy_error(p: Totals, log_density: Moments, noise: float) -> float:
     """Standard error of a nearest-neighbour entropy: the terms' own variance, and their rows' use as neighbours."""
-    noise = sample.mean(count_noise(numbers))
-    return float(np.sqrt((max(sample.variance(log_density), noise) + noise) / sample.effective_size))
+    return float(np.sqrt((max(log_density.variance(p.effective_size), noise) + noise) / p.effective_size))
 
 
 def mean_error(sample: Sample, values: FloatArray) -> float:

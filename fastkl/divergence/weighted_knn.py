@@ -12,7 +12,7 @@ from scipy.special import digamma, gammaln, polygamma
 
 from fastkl.divergence.arguments import FloatArray
 from fastkl.divergence.estimate import Estimate
-from fastkl.divergence.neighbors import log_unit_ball
+from fastkl.divergence.local_terms import log_unit_ball
 from fastkl.divergence.whitening import effective_size, normalised, whiten
 from fastkl.exceptions import DegenerateDataError
 from fastkl.spatial import NeighborIndex

@@ -1,5 +1,6 @@
 """Who is near whom: exact nearest neighbours and closed-ball counts."""
 
 from fastkl.spatial.index import NeighborIndex
+from fastkl.spatial.sharded import ShardedIndex, distances_by_number
 
-__all__ = ["NeighborIndex"]
+__all__ = ["NeighborIndex", "ShardedIndex", "distances_by_number"]

@@ -15,6 +15,8 @@ class Tree:
         only_last: bool,
         in_order: bool,
         scale: float,
+        first: int,
+        last: int,
         positions: npt.NDArray[np.int32] | None,
         out: npt.NDArray[np.float64],
     ) -> None: ...
@@ -25,6 +27,8 @@ class Tree:
         same: bool,
         in_order: bool,
         scale: float,
+        first: int,
+        last: int,
         positions: npt.NDArray[np.int32] | None,
         weights: npt.NDArray[np.float64] | None,
         count: npt.NDArray[np.int64] | None,

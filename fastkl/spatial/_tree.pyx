@@ -45,6 +45,7 @@ cdef extern from "fk_knn.h" nogil:
         int self
         int only_last
         int in_order
+        Py_ssize_t first
         double scale
         double *out
     int fk_knn(const fk_knn_job *job, const int *positions, Py_ssize_t start, Py_ssize_t end)
@@ -55,6 +56,7 @@ cdef extern from "fk_count.h" nogil:
         const fk_tree *tree
         int self
         int in_order
+        Py_ssize_t first
         double scale
         const double *radius
         const double *weight
@@ -65,16 +67,16 @@ cdef extern from "fk_count.h" nogil:
     double fk_totals(const fk_tree *tree, const double *weight, Py_ssize_t node, double *total)
 
 cdef enum:
-    CHUNK = 128  # queries of one piece of work: a multiple of the block of lanes
+    CHUNK = 128  # queries of one piece of work: a multiple of the block of lanes (SPAN_STEP of index.py)
     ORDERED = 256  # rows of a leaf in which neighbouring queries are worth bringing together
     ENOUGH = 1 << 17  # numbers in a sample that is worth building with threads
 
 
-cdef bint worth_threads(const fk_tree *queries, const fk_tree *tree) noexcept nogil:
+cdef bint worth_threads(Py_ssize_t n_queries, const fk_tree *tree) noexcept nogil:
     """Whether the search takes more than a few milliseconds: below that, waking threads on a busy machine costs more."""
     if tree.n_leaves == 1:
-        return <double> queries.n * tree.n * tree.d > 2e8
-    return queries.n * (tree.d + 2) > 20000
+        return <double> n_queries * tree.n * tree.d > 2e8
+    return n_queries * (tree.d + 2) > 20000
 
 
 cdef class Tree:
@@ -151,48 +153,50 @@ cdef class Tree:
         return 0
 
     def nearest(self, Tree queries, Py_ssize_t k, bint same, bint only_last, bint in_order, double scale,
-                const int[::1] positions, double[::1] out):
+                Py_ssize_t first, Py_ssize_t last, const int[::1] positions, double[::1] out):
         """Distances to the k nearest rows, into ``out``: (n * k), or (n) of the k-th with ``only_last``.
 
-        ``same`` says that the queries are the rows themselves; ``in_order`` leaves results by position, not by row;
-        ``positions`` (int32, ascending, or None for all) restricts the queries.
+        ``same`` says that the queries are the rows themselves; ``in_order`` leaves results by position, not by row. The
+        queries are those at the positions from ``first`` (a multiple of ``CHUNK``; without ``in_order`` 0) up to ``last``;
+        ``positions`` (int32, ascending, or None for all of these) restricts them further.
         """
         cdef fk_knn_job job
         cdef const int *listed = NULL
-        cdef Py_ssize_t n = queries.tree.n, c, n_chunks
+        cdef Py_ssize_t start = first, n = last, c, n_chunks
         cdef int failed = 0, n_threads = self.n_threads
-        cdef bint in_threads = n_threads > 1 and worth_threads(&queries.tree, &self.tree)
+        cdef bint in_threads = n_threads > 1 and worth_threads(last - first, &self.tree)
         if positions is not None:
-            n = positions.shape[0]
+            start, n = 0, positions.shape[0]
             if n == 0:
                 return
             listed = &positions[0]
         job.queries, job.tree, job.k, job.self = &queries.tree, &self.tree, k, same
-        job.only_last, job.in_order, job.scale, job.out = only_last, in_order, scale, &out[0]
-        n_chunks = (n + CHUNK - 1) // CHUNK
+        job.only_last, job.in_order, job.first, job.scale, job.out = only_last, in_order, first, scale, &out[0]
+        n_chunks = (n - start + CHUNK - 1) // CHUNK
         with nogil:
             for c in prange(n_chunks, schedule="dynamic", num_threads=n_threads, use_threads_if=in_threads):
-                failed += fk_knn(&job, listed, c * CHUNK, min(n, (c + 1) * CHUNK))
+                failed += fk_knn(&job, listed, start + c * CHUNK, min(n, start + (c + 1) * CHUNK))
         if failed:
             raise MemoryError(f"No memory for the lists of the {k} nearest rows.")
 
-    def ball(self, Tree queries, const double[::1] radius, bint same, bint in_order, double scale,
-             const int[::1] positions, const double[::1] weights, int64_t[::1] count, double[::1] total):
+    def ball(self, Tree queries, const double[::1] radius, bint same, bint in_order, double scale, Py_ssize_t first,
+             Py_ssize_t last, const int[::1] positions, const double[::1] weights, int64_t[::1] count, double[::1] total):
         """Rows in the closed ball of ``radius`` around each query, into ``count``; with ``weights`` (m, by row) their
         sum, into ``total``. The other arguments as in :meth:`nearest`.
         """
         cdef fk_count_job job
         cdef const int *listed = NULL
         cdef double[::1] ordered, nodes
-        cdef Py_ssize_t n = queries.tree.n, c, n_chunks
+        cdef Py_ssize_t start = first, n = last, c, n_chunks
         cdef int failed = 0, n_threads = self.n_threads
-        cdef bint in_threads = n_threads > 1 and worth_threads(&queries.tree, &self.tree)
+        cdef bint in_threads = n_threads > 1 and worth_threads(last - first, &self.tree)
         if positions is not None:
-            n = positions.shape[0]
+            start, n = 0, positions.shape[0]
             if n == 0:
                 return
             listed = &positions[0]
         job.queries, job.tree, job.self, job.in_order, job.scale = &queries.tree, &self.tree, same, in_order, scale
+        job.first = first
         job.radius, job.weight, job.total, job.count, job.sum = &radius[0], NULL, NULL, NULL, NULL
         if weights is None:
             job.count = &count[0]
@@ -202,10 +206,10 @@ cdef class Tree:
             if self.tree.n_nodes:
                 fk_totals(&self.tree, &ordered[0], 0, &nodes[0])
             job.weight, job.total, job.sum = &ordered[0], &nodes[0], &total[0]
-        n_chunks = (n + CHUNK - 1) // CHUNK
+        n_chunks = (n - start + CHUNK - 1) // CHUNK
         with nogil:
             for c in prange(n_chunks, schedule="dynamic", num_threads=n_threads, use_threads_if=in_threads):
-                failed += fk_count(&job, listed, c * CHUNK, min(n, (c + 1) * CHUNK))
+                failed += fk_count(&job, listed, start + c * CHUNK, min(n, start + (c + 1) * CHUNK))
         if failed:
             raise MemoryError("No memory for a block of queries.")
 

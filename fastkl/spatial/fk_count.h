@@ -16,6 +16,7 @@ typedef struct {
     const fk_tree *queries, *tree;
     int self;                        /* both are one: a row is not in its own ball */
     int in_order;                    /* radius and result by position, not by row */
+    ptrdiff_t first;                 /* the position whose radius and result come first, with in_order */
     double scale;                    /* 1, or a power of two for the direct differences of extreme values */
     const double *radius;            /* (n) */
     const double *weight;            /* (m) by position in the tree, or NULL to count */
@@ -234,7 +235,8 @@ FK_INLINE int fk_count_range(const fk_count_job *job, const int32_t *positions, 
         double reach[FK_LANES];
         fk_load_block(job->queries, positions, at, end, preselect, &state.block);
         for (int l = 0; l < FK_LANES; l++) {
-            row[l] = job->in_order ? state.block.position[l] : job->queries->order[state.block.position[l]];
+            ptrdiff_t position = state.block.position[l];
+            row[l] = job->in_order ? position - job->first : job->queries->order[position];
             double radius = job->radius[row[l]] * FK_SLACK * scale;
             reach[l] = radius >= 0.0 ? radius * radius : FK_OUT;
             state.count[l] = 0;

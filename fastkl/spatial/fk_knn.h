@@ -17,8 +17,9 @@ typedef struct {
     int self;                        /* both are one: a row is not its own neighbour */
     int only_last;                   /* only the k-th distance is wanted */
     int in_order;                    /* results by position, not by row */
+    ptrdiff_t first;                 /* the position whose result comes first, with in_order */
     double scale;                    /* 1, or a power of two for the direct differences of extreme values */
-    double *out;                     /* (n, k) or (n) */
+    double *out;                     /* (n, k) or (n); n from `first` on */
 } fk_knn_job;
 
 typedef struct {
@@ -195,7 +196,7 @@ FK_INLINE void fk_knn_store(const fk_knn_job *job, fk_knn_state *state) {
     ptrdiff_t k = job->k;
     double back = 1.0 / job->scale;
     for (int l = 0; l < state->block.used; l++) {
-        ptrdiff_t position = state->block.position[l], row = job->in_order ? position : job->queries->order[position];
+        ptrdiff_t position = state->block.position[l], row = job->in_order ? position - job->first : job->queries->order[position];
         if (job->only_last) {
             job->out[row] = sqrt(state->limit[l]) * back;
             continue;

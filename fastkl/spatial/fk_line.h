@@ -61,7 +61,7 @@ FK_CLONES static void fk_line_self_middle(const double *x, ptrdiff_t start, ptrd
                 best[i] = most < best[i] ? most : best[i];
             }
         }
-        for (ptrdiff_t i = 0; i < n; i++) out[(block + i) * stride] = best[i];
+        for (ptrdiff_t i = 0; i < n; i++) out[(block - start + i) * stride] = best[i];
     }
 }
 
@@ -79,16 +79,16 @@ FK_INLINE void fk_line_merge(const double *x, ptrdiff_t m, double q, ptrdiff_t b
     }
 }
 
-/* Distances within one sorted sample, for the positions [start, end). */
+/* Distances within one sorted sample, for the positions [start, end), into `out`. */
 static void fk_line_self(const double *x, ptrdiff_t n, ptrdiff_t start, ptrdiff_t end, ptrdiff_t k, int only_last,
                          double *out) {
     ptrdiff_t width = only_last ? 1 : k, from = start > k ? start : k, to = end < n - k ? end : n - k;
     if (k > 16 || from >= to) from = to = end;
     for (ptrdiff_t j = only_last ? k : 1; j <= k && from < to; j++)
-        fk_line_self_middle(x, from, to, j, out + (only_last ? 0 : j - 1), width);
+        fk_line_self_middle(x, from, to, j, out + (from - start) * width + (only_last ? 0 : j - 1), width);
     for (ptrdiff_t i = start; i < end; i++) {
         if (i == from && from < to) i = to;
-        if (i < end) fk_line_merge(x, n, x[i], i - 1, i + 1, k, only_last, out + i * width);
+        if (i < end) fk_line_merge(x, n, x[i], i - 1, i + 1, k, only_last, out + (i - start) * width);
     }
 }
 
@@ -134,14 +134,14 @@ static void fk_line_runs(const double *weight, ptrdiff_t m, double *runs) {
     }
 }
 
-/* Values of x, or their weights, within the closed balls around the sorted queries [start, end). With `self` the queries are x,
- * and a value is not in its own ball. Without weights the numbers go to `count`. */
+/* Values of x, or their weights, within the closed balls around the sorted queries [start, end). With `self` the queries are the
+ * values of x from position `first` on, and a value is not in its own ball. Without weights the numbers go to `count`. */
 static void fk_line_ball(const double *x, ptrdiff_t m, const double *q, ptrdiff_t start, ptrdiff_t end, int self,
-                         const double *radius, const double *weight, const double *runs, int64_t *count, double *sum) {
+                         ptrdiff_t first, const double *radius, const double *weight, const double *runs, int64_t *count, double *sum) {
     ptrdiff_t at = fk_first_not_below(x, m, q[start]);
     for (ptrdiff_t i = start; i < end; i++) {
         double reach = radius[i] * FK_SLACK;
-        if (self) at = i;
+        if (self) at = first + i;
         else
             while (at < m && x[at] < q[i]) at++;
         ptrdiff_t left = 0, right = 0, from = at + self;

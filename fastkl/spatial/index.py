@@ -6,7 +6,8 @@ all differences multiplied by a power of two, which is exact. A ball is closed w
 that agree to that are equal in every count, and a ball whose radius is a neighbour's distance holds that neighbour.
 
 Queries are either an array or another index: its rows are then searched in its own order, where neighbours follow each
-other.
+other. A ``span`` of positions in that order restricts them, and the results are those of its positions: so the results of
+a large sample need not be held all at once.
 """
 
 from typing import Any
@@ -16,7 +17,7 @@ import numpy.typing as npt
 
 from fastkl._core._threads import effective_n_threads
 from fastkl.spatial._tree import Tree, magnitudes
-from fastkl.spatial.line import Line
+from fastkl.spatial.line import Line, Span
 from fastkl.spatial.policy import arrangement
 
 RELATIVE_SLACK = 1e-12
@@ -28,6 +29,9 @@ SMALL, LARGE = 2.0**-450, 2.0**500
 TINY_VALUE = 2.0**-390
 MAGNIFY = 2.0**600
 MOST_ROWS = 2**31 - 1
+
+# Spans of queries start at a multiple of this, so that they are pieces of work for the threads.
+SPAN_STEP = 128
 
 
 class NeighborIndex:
@@ -81,38 +85,49 @@ class NeighborIndex:
         assert self._tree is not None
         return self._tree.order
 
-    def query(self, Y: "npt.ArrayLike | NeighborIndex", n_neighbors: int, *, in_order: bool = False) -> Floats:
+    def query(
+        self, Y: "npt.ArrayLike | NeighborIndex", n_neighbors: int, *, in_order: bool = False, span: Span | None = None
+    ) -> Floats:
         """Distances from each row of Y (n, d) to its 1st, ..., ``n_neighbors``-th nearest row: (n, n_neighbors).
 
         ``in_order=True`` leaves results in the order of Y's index (its ``order``), which saves the way back to rows.
         """
-        return self._nearest(self._index_of(Y), n_neighbors, False, False, in_order)
+        return self._nearest(self._index_of(Y), n_neighbors, False, False, in_order, span)
 
-    def query_self(self, n_neighbors: int, *, in_order: bool = False) -> Floats:
+    def query_self(self, n_neighbors: int, *, in_order: bool = False, span: Span | None = None) -> Floats:
         """The same from each row of X to the *other* rows: left out by its index, not by its distance."""
-        return self._nearest(self, n_neighbors, True, False, in_order)
+        return self._nearest(self, n_neighbors, True, False, in_order, span)
 
-    def kth(self, Y: "npt.ArrayLike | NeighborIndex", k: int, *, in_order: bool = False) -> Floats:
+    def kth(
+        self, Y: "npt.ArrayLike | NeighborIndex", k: int, *, in_order: bool = False, span: Span | None = None
+    ) -> Floats:
         """Distance from each row of Y to its k-th nearest row alone: (n,), float64."""
-        return self._nearest(self._index_of(Y), k, False, True, in_order)
+        return self._nearest(self._index_of(Y), k, False, True, in_order, span)
 
-    def kth_self(self, k: int, *, in_order: bool = False) -> Floats:
+    def kth_self(self, k: int, *, in_order: bool = False, span: Span | None = None) -> Floats:
         """The same from each row of X to the *other* rows."""
-        return self._nearest(self, k, True, True, in_order)
+        return self._nearest(self, k, True, True, in_order, span)
 
     def count(
-        self, Y: "npt.ArrayLike | NeighborIndex", radius: npt.ArrayLike, *, in_order: bool = False
+        self,
+        Y: "npt.ArrayLike | NeighborIndex",
+        radius: npt.ArrayLike,
+        *,
+        in_order: bool = False,
+        span: Span | None = None,
     ) -> npt.NDArray[np.int64]:
         """Number of rows in the closed ball of ``radius[i]`` around ``Y[i]``: (n,), int64. Below 0 it holds none.
 
         With ``in_order=True`` radius and result are in the order of Y's index.
         """
-        counts: npt.NDArray[np.int64] = self._ball(self._index_of(Y), radius, None, False, in_order)
+        counts: npt.NDArray[np.int64] = self._ball(self._index_of(Y), radius, None, False, in_order, span)
         return counts
 
-    def count_self(self, radius: npt.ArrayLike, *, in_order: bool = False) -> npt.NDArray[np.int64]:
+    def count_self(
+        self, radius: npt.ArrayLike, *, in_order: bool = False, span: Span | None = None
+    ) -> npt.NDArray[np.int64]:
         """Number of *other* rows in the closed ball of ``radius[i]`` around ``X[i]``: (n,), int64."""
-        counts: npt.NDArray[np.int64] = self._ball(self, radius, None, True, in_order)
+        counts: npt.NDArray[np.int64] = self._ball(self, radius, None, True, in_order, span)
         return counts
 
     def weight(
@@ -122,17 +137,20 @@ class NeighborIndex:
         weights: npt.ArrayLike,
         *,
         in_order: bool = False,
+        span: Span | None = None,
     ) -> Floats:
         """Sum of the ``weights`` (m,) of the rows in the closed ball of ``radius[i]`` around ``Y[i]``: (n,), float64.
 
         ``weights`` are always by row of X, whatever ``in_order`` says of radius and result.
         """
-        sums: Floats = self._ball(self._index_of(Y), radius, weights, False, in_order)
+        sums: Floats = self._ball(self._index_of(Y), radius, weights, False, in_order, span)
         return sums
 
-    def weight_self(self, radius: npt.ArrayLike, weights: npt.ArrayLike, *, in_order: bool = False) -> Floats:
+    def weight_self(
+        self, radius: npt.ArrayLike, weights: npt.ArrayLike, *, in_order: bool = False, span: Span | None = None
+    ) -> Floats:
         """The same around each ``X[i]`` over the *other* rows; the row's own weight is left out, never subtracted."""
-        sums: Floats = self._ball(self, radius, weights, True, in_order)
+        sums: Floats = self._ball(self, radius, weights, True, in_order, span)
         return sums
 
     def _index_of(self, Y: "npt.ArrayLike | NeighborIndex") -> "NeighborIndex":
@@ -141,31 +159,37 @@ class NeighborIndex:
             raise ValueError(f"The queries have {index.X.shape[1]} columns, the sample has {self.X.shape[1]}.")
         return index
 
-    def _nearest(self, queries: "NeighborIndex", k: int, same: bool, only_last: bool, in_order: bool) -> Floats:
+    def _nearest(
+        self, queries: "NeighborIndex", k: int, same: bool, only_last: bool, in_order: bool, span: Span | None
+    ) -> Floats:
+        first, last = queries._resolve(span, in_order)
         most = len(self) - same
         if not 1 <= k <= most:
             raise ValueError(f"{k} nearest rows were asked for; a row of the queries has {most} rows to choose from.")
         if self._line is not None and queries._line is not None:
-            return self._line.nearest(queries._line, k, same, only_last, in_order)
+            return self._line.nearest(queries._line, (first, last), k, same, only_last, in_order)
         tree, other = self._tree, queries._tree
         assert tree is not None
         assert other is not None
-        found = np.empty(len(queries) if only_last else (len(queries), k))
+        found = np.empty(last - first if only_last else (last - first, k))
 
         def search(scale: float, positions: npt.NDArray[np.int32] | None, out: Floats) -> None:
-            tree.nearest(other, k, same, only_last, in_order, scale, positions, out.reshape(-1))
+            tree.nearest(other, k, same, only_last, in_order, scale, first, last, positions, out.reshape(-1))
 
         search(1.0, None, found)
         if self._extreme or queries._extreme:
             for scale, wrong in ((MAGNIFY, found < SMALL), (1.0 / MAGNIFY, found > LARGE)):
                 again = np.empty_like(found)
                 rows: npt.NDArray[np.bool_] = np.atleast_1d(wrong.reshape(len(wrong), -1).any(axis=1))
-                search(scale, queries._positions(rows, in_order), again)
+                search(scale, queries._positions(rows, in_order, first), again)
                 found[wrong] = again[wrong]
         return found
 
-    def _ball(self, queries: "NeighborIndex", radius: Any, weights: Any, same: bool, in_order: bool) -> Any:
-        radius = np.ascontiguousarray(np.broadcast_to(np.asarray(radius, dtype=np.float64), len(queries)))
+    def _ball(
+        self, queries: "NeighborIndex", radius: Any, weights: Any, same: bool, in_order: bool, span: Span | None
+    ) -> Any:
+        first, last = queries._resolve(span, in_order)
+        radius = np.ascontiguousarray(np.broadcast_to(np.asarray(radius, dtype=np.float64), last - first))
         if weights is not None:
             weights = np.ascontiguousarray(weights, dtype=np.float64)
             if weights.shape != (len(self),):
@@ -173,27 +197,39 @@ class NeighborIndex:
                     f"One weight for each of the {len(self)} rows is needed, not an array of shape {weights.shape}."
                 )
         if self._line is not None and queries._line is not None:
-            return self._line.ball(queries._line, radius, same, in_order, weights)
+            return self._line.ball(queries._line, (first, last), radius, same, in_order, weights)
         tree, other = self._tree, queries._tree
         assert tree is not None
         assert other is not None
-        found = np.empty(len(queries), dtype=np.int64 if weights is None else np.float64)
+        found = np.empty(last - first, dtype=np.int64 if weights is None else np.float64)
         into = (None, found, None) if weights is None else (weights, None, found)
 
         def search(scale: float, positions: npt.NDArray[np.int32] | None) -> None:
-            tree.ball(other, radius, same, in_order, scale, positions, *into)
+            tree.ball(other, radius, same, in_order, scale, first, last, positions, *into)
 
         if self._extreme or queries._extreme:
             small, large = radius < SMALL, radius > LARGE
             for scale, chosen in ((MAGNIFY, small), (1.0 / MAGNIFY, large), (1.0, ~(small | large))):
-                search(scale, queries._positions(chosen, in_order))
+                search(scale, queries._positions(chosen, in_order, first))
         else:
             search(1.0, None)
         return found
 
-    def _positions(self, chosen: npt.NDArray[np.bool_], in_order: bool) -> npt.NDArray[np.int32]:
-        """Positions, ascending, of the chosen results."""
-        return np.flatnonzero(chosen if in_order else chosen[self.order]).astype(np.int32)
+    def _positions(self, chosen: npt.NDArray[np.bool_], in_order: bool, first: int) -> npt.NDArray[np.int32]:
+        """Positions, ascending, of the chosen results, which start at position ``first``."""
+        return (np.flatnonzero(chosen if in_order else chosen[self.order]) + first).astype(np.int32)
+
+    def _resolve(self, span: Span | None, in_order: bool) -> Span:
+        """The positions of the queries, checked."""
+        if span is None:
+            return 0, len(self)
+        first, last = span
+        if not in_order or first % SPAN_STEP or not 0 <= first < last <= len(self):
+            raise ValueError(
+                f"A span of positions goes with in_order=True, starts at a multiple of {SPAN_STEP} and holds some of the "
+                f"{len(self)} positions; got {span}."
+            )
+        return first, last
 
 
 def _as_rows(X: npt.ArrayLike) -> npt.NDArray[np.floating]:

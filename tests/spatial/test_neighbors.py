@@ -253,9 +253,9 @@ def test_every_arrangement_in_every_dimension(leaf, preselect, d):
     X, Y, k = rng.standard_normal((700, d)) * 3, rng.standard_normal((300, d)), 6
     tree, queries = Tree(X, leaf, preselect, 2), Tree(Y, leaf, preselect, 2)
     found, count = np.empty(300 * k), np.empty(300, dtype=np.int64)
-    tree.nearest(queries, k, False, False, False, 1.0, None, found)
+    tree.nearest(queries, k, False, False, False, 1.0, 0, 300, None, found)
     np.testing.assert_allclose(found.reshape(300, k), twin_query(X, Y, k), rtol=1e-13)
-    tree.ball(queries, found[k - 1 :: k].copy(), False, False, 1.0, None, None, count, None)
+    tree.ball(queries, found[k - 1 :: k].copy(), False, False, 1.0, 0, 300, None, None, count, None)
     assert np.all(count == k)
 
 
@@ -269,8 +269,8 @@ def test_wide_samples_in_one_leaf(name, dtype):
     for k in (1, 5, 12, 13):
         found = np.empty((2, 2, 150 * k))
         for i, (tree, queries) in enumerate(trees):
-            tree.nearest(queries, k, False, False, False, 1.0, None, found[0, i])
-            queries.nearest(queries, k, True, False, False, 1.0, None, found[1, i])
+            tree.nearest(queries, k, False, False, False, 1.0, 0, 150, None, found[0, i])
+            queries.nearest(queries, k, True, False, False, 1.0, 0, 150, None, found[1, i])
         np.testing.assert_array_equal(found[:, 0], found[:, 1])
         np.testing.assert_allclose(found[0, 0].reshape(150, k), twin_query(X, Y, k), rtol=1e-12)
         np.testing.assert_allclose(found[1, 0].reshape(150, k), twin_query(Y, Y, k, same=True), rtol=1e-12)
@@ -284,3 +284,40 @@ def test_outliers_and_tight_clusters_do_not_share_one_leaf():
     assert arrangement(X).leaf < 500
     assert arrangement(layout("clusters", 500, 40, np.random.default_rng(0))).leaf < 500
     assert arrangement(np.full((500, 40), 1e308) * np.where(np.arange(500) % 2, 1.0, -1.0)[:, None]).leaf < 500
+
+
+@pytest.mark.parametrize("d", [1, 3, 6, 10])
+@pytest.mark.parametrize("name", ["normal", "grid", "stretched"])
+def test_spans_are_parts_of_the_whole(name, d):
+    rng = np.random.default_rng(d)
+    X, Y = layout(name, 700, d, rng), layout(name, 500, d, rng)
+    if name == "stretched":
+        X[:5] *= 1e200  # so that squares overflow and the extreme rows are searched again
+    index, queries, weights, k = NeighborIndex(X, n_jobs=2), NeighborIndex(Y, n_jobs=2), rng.random(700), 20
+    radius = index.kth(queries, 3, in_order=True)
+    own = index.kth_self(4, in_order=True)
+    for span in ((0, 128), (128, 129), (256, 500)):
+        part, where = slice(*span), {"in_order": True, "span": span}
+        for found, whole in (
+            (index.query(queries, k, **where), index.query(queries, k, in_order=True)),
+            (index.query_self(k, **where), index.query_self(k, in_order=True)),
+            (index.kth(queries, 3, **where), radius),
+            (index.kth_self(4, **where), own),
+            (index.count(queries, radius[part], **where), index.count(queries, radius, in_order=True)),
+            (index.count_self(own[part], **where), index.count_self(own, in_order=True)),
+            (
+                index.weight(queries, radius[part], weights, **where),
+                index.weight(queries, radius, weights, in_order=True),
+            ),
+            (index.weight_self(own[part], weights, **where), index.weight_self(own, weights, in_order=True)),
+        ):
+            np.testing.assert_allclose(found, whole[part], rtol=1e-15)  # sums of weights may be added in another order
+
+
+@pytest.mark.parametrize("span", [(1, 200), (0, 501), (128, 128)])
+def test_wrong_spans_are_refused(span):
+    index = NeighborIndex(np.random.default_rng(0).random((500, 2)))
+    with pytest.raises(ValueError, match="span of positions"):
+        index.kth_self(1, in_order=True, span=span)
+    with pytest.raises(ValueError, match="in_order=True"):
+        index.kth_self(1, span=(0, 128))

@@ -1,0 +1,206 @@
+"""Samples that are read in blocks: the estimates of the same rows in memory, whatever the blocks and the shards."""
+
+import numpy as np
+import pytest
+
+from fastkl import DegenerateDataError, SharedRowsWarning, cross_entropy, entropy, kl_divergence
+from fastkl.divergence import cross_entropy_batches, entropy_batches, kl_divergence_batches
+
+METHODS = ("common_radius", "knn", "bias_reduced")
+
+
+def samples(d, kind, n=400, m=300):
+    rng = np.random.default_rng(d)
+    x, y = rng.normal(size=(n, d)), rng.normal(0.3, 1.5, (m, d))
+    if kind == "tied":
+        x, y = x.round(), y.round()
+    elif kind == "float32":
+        x, y = x.astype(np.float32), y.astype(np.float32)
+    return x, y
+
+
+def weights(n, m, which):
+    rng = np.random.default_rng(5)
+    p, q = rng.exponential(size=n) * 1e-200, rng.exponential(size=m) * 1e200
+    p[3:40] = 0.0
+    return {"sample_weight_p": p if "p" in which else None, "sample_weight_q": q if "q" in which else None}
+
+
+def unequal_blocks(x):
+    return np.split(x, [1, 2, 5, len(x) // 2])
+
+
+def same_estimate(found, expected):
+    assert found == pytest.approx(float(expected), rel=1e-11, abs=1e-12)
+    assert found.standard_error == pytest.approx(expected.standard_error, rel=1e-10, nan_ok=True)
+    assert (found.n_samples, found.method) == (expected.n_samples, expected.method)
+    assert found.diagnostics["reasons"] == expected.diagnostics["reasons"]
+    assert set(found.diagnostics) == set(expected.diagnostics)
+    for key in ("k_sweep", "large_balls", "saturation", "shared_rows", "k_sweep_bias"):
+        if key in expected.diagnostics:
+            assert found.diagnostics[key] == pytest.approx(expected.diagnostics[key], rel=1e-9, abs=1e-12)
+
+
+class Once:
+    """Blocks that say of themselves that they come only once."""
+
+    repeatable = False
+
+    def blocks(self):
+        raise AssertionError("must not be read")
+
+
+class Blocks:
+    """The interface of a source: blocks with their own weights, in memory that is used again for the next block."""
+
+    def __init__(self, x, w, size):
+        self.x, self.w, self.size = x, w, size
+
+    def blocks(self):
+        shared = np.empty((self.size, self.x.shape[1]))
+        for first in range(0, len(self.x), self.size):
+            part = self.x[first : first + self.size]
+            shared[: len(part)] = part
+            yield Block(shared[: len(part)], None if self.w is None else self.w[first : first + self.size])
+            shared[:] = np.nan
+
+
+class Block:
+    def __init__(self, X, weights):
+        self.X, self.weights = X, weights
+
+
+@pytest.mark.parametrize("shard_rows", [90, 399, 5000])
+@pytest.mark.parametrize("weighted", ["", "p", "q", "pq"])
+@pytest.mark.parametrize("kind", ["smooth", "tied", "float32"])
+@pytest.mark.parametrize("d", [1, 3])
+def test_the_estimate_in_memory(d, kind, weighted, shard_rows):
+    """399 of 400 rows leave a shard of one row, fewer than the neighbours asked for."""
+    x, y = samples(d, kind)
+    options = weights(400, 300, weighted)
+    for method in METHODS[: 1 if kind == "tied" else 3]:
+        found = kl_divergence_batches(
+            unequal_blocks(x), unequal_blocks(y), method=method, shard_rows=shard_rows, **options
+        )
+        same_estimate(found, kl_divergence(x, y, method=method, **options))
+    if kind != "tied":
+        own = {"sample_weight_p": options["sample_weight_p"]}
+        same_estimate(entropy_batches(x, shard_rows=shard_rows, **own), entropy(x, **own))
+        same_estimate(cross_entropy_batches(x, y, shard_rows=shard_rows, **options), cross_entropy(x, y, **options))
+
+
+@pytest.mark.parametrize("shard_rows", [1, 2, 7])
+def test_shards_smaller_than_the_number_of_neighbours(shard_rows):
+    x, y = samples(2, "smooth", 23, 17)
+    for method in METHODS:
+        found = kl_divergence_batches(x, y, method=method, n_neighbors=6, shard_rows=shard_rows)
+        same_estimate(found, kl_divergence(x, y, method=method, n_neighbors=6))
+        quick = kl_divergence_batches(x, y, method=method, n_neighbors=6, shard_rows=shard_rows, standard_error=False)
+        assert quick == pytest.approx(float(found), rel=1e-12)
+
+
+def test_rows_that_are_repeated_in_other_shards():
+    """A row is left out of its own neighbours by its position, so its copies in every shard are neighbours at distance 0."""
+    rng = np.random.default_rng(0)
+    x = np.repeat(rng.normal(size=(10, 2)), 3, axis=0)[rng.permutation(30)]
+    y = np.concatenate([x[:5], rng.normal(size=(20, 2))])
+    for shard_rows in (1, 4, 11):
+        same_estimate(kl_divergence_batches(x, y, n_neighbors=2, shard_rows=shard_rows), kl_divergence(x, y, n_neighbors=2))
+    with pytest.raises(DegenerateDataError, match="row 0 of p"):
+        entropy_batches(x, n_neighbors=2, shard_rows=4)
+
+
+def test_sources_of_every_kind(tmp_path):
+    x, y = samples(3, "smooth")
+    expected = kl_divergence(x, y)
+    np.save(tmp_path / "x.npy", x)
+    mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(x, columns=list("abc"))
+    frames = [frame.iloc[:100], frame.iloc[100:100], frame.iloc[100:]]
+    for source in (x, mapped, tuple(unequal_blocks(x)), frame, frames, x.tolist(), Blocks(x, None, 128)):
+        same_estimate(kl_divergence_batches(source, y, shard_rows=150), expected)
+    w = np.random.default_rng(1).random(400)
+    w[:130] = 0.0  # a whole block without weight
+    same_estimate(
+        kl_divergence_batches(Blocks(x, w, 128), y, shard_rows=150), kl_divergence(x, y, sample_weight_p=w)
+    )
+    same_estimate(kl_divergence_batches(x[:, 0], y[:, 0], shard_rows=150), kl_divergence(x[:, 0], y[:, 0]))
+    same_estimate(kl_divergence_batches(x.astype(np.float32), y), kl_divergence(x.astype(np.float32), y))
+
+
+def test_what_can_be_read_only_once_is_refused_before_anything_is_read():
+    x, y = samples(2, "smooth")
+
+    def generator():
+        raise AssertionError("must not be read")
+        yield x
+
+    for source in (generator(), Once(), iter([x]), map(np.asarray, [x])):
+        for arguments in ((source, y), (y, source)):
+            with pytest.raises(TypeError, match="only once"):
+                kl_divergence_batches(*arguments)
+        with pytest.raises(TypeError, match="only once"):
+            entropy_batches(source)
+
+
+def test_bad_sources_are_named():
+    from scipy.stats import norm
+
+    x, y = samples(2, "smooth")
+    bad = x.copy()
+    bad[207, 1] = np.nan
+    with pytest.raises(ValueError, match=r"block 4 \(from row 200 on\) of p holds nan in row 7, column 1"):
+        kl_divergence_batches(unequal_blocks(bad), y)
+    with pytest.raises(ValueError, match="starts at row 300 has 3 columns; those before have 2"):
+        kl_divergence_batches(x, [y, np.ones((4, 3))])
+    with pytest.raises(ValueError, match="p has 2 columns and q has 1"):
+        kl_divergence_batches(x, y[:, :1])
+    with pytest.raises(ValueError, match="q is empty"):
+        kl_divergence_batches(x, [np.empty((0, 2))])
+    with pytest.raises(ValueError, match="dtype .*labels"):
+        kl_divergence_batches([np.array([["a"]])], y)
+    with pytest.raises(TypeError, match="is a path"):
+        kl_divergence_batches("x.npy", y)
+    with pytest.raises(TypeError, match="is a model"):
+        kl_divergence_batches(x, norm(0, 1))
+    with pytest.raises(ValueError, match="shard_rows is a whole number"):
+        kl_divergence_batches(x, y, shard_rows=0)
+    with pytest.raises(ValueError, match="n_neighbors=300"):
+        kl_divergence_batches(x[:200], y, n_neighbors=300)
+
+
+def test_bad_weights_are_named():
+    x, y = samples(2, "smooth")
+    w = np.ones(400)
+    for size in (399, 401):
+        with pytest.raises(ValueError, match="sample_weight of p"):
+            kl_divergence_batches(unequal_blocks(x), y, sample_weight_p=np.ones(size))
+    w[203] = -1.0
+    with pytest.raises(ValueError, match=r"\(from row 200 on\) of p holds -1.0 in row 3"):
+        kl_divergence_batches(unequal_blocks(x), y, sample_weight_p=w)
+    with pytest.raises(ValueError, match="zero in every row"):
+        kl_divergence_batches(x, y, sample_weight_p=np.zeros(400))
+    with pytest.raises(ValueError, match="one weight for each row"):
+        kl_divergence_batches(x, y, sample_weight_p=np.ones((400, 1)))
+
+
+def test_a_source_that_changes_is_an_error():
+    class Shrinking:
+        def __init__(self):
+            self.passes = 0
+
+        def __iter__(self):
+            self.passes += 1
+            return iter([np.random.default_rng(0).random((50 - self.passes, 2))])
+
+    with pytest.raises(ValueError, match="gave 49 rows when it was read first and 48 rows now"):
+        entropy_batches(Shrinking())
+
+
+def test_shared_rows_warn_as_in_memory():
+    x, y = samples(2, "smooth")
+    x[:20] = y[:20]
+    with pytest.warns(SharedRowsWarning, match="20 rows"):
+        estimate = kl_divergence_batches(x, y, shard_rows=170)
+    assert estimate.diagnostics["shared_rows"] == 20
