@@ -73,6 +73,7 @@ def not_shown(thing: type) -> list[str]:
     """Members of a class that its page leaves out: those of scikit-learn and of Python, and what is under "Attributes"."""
     names = [name for name in dir(thing) if not name.startswith("_")]
     own = {name for base in thing.__mro__ if base.__module__.startswith("fastkl") for name in vars(base)}
+    own -= {name for name in own if re.fullmatch(r"set_\w+_request", name)}  # scikit-learn gives these to every subclass
     values = {name for name in names if inspect.isdatadescriptor(inspect.getattr_static(thing, name))}
     return sorted(name for name in names if name not in own or name in values)
 
