@@ -42,7 +42,9 @@ html_css_files = ["fastkl.css"]
 html_math_renderer = "mathml"
 html_show_sourcelink = False
 html_copy_source = False
+html_sidebars = {"*": [], "api/*": ["sidebar-nav-bs"]}
 html_theme_options = {
+    "header_links_before_dropdown": 8,
     "show_nav_level": 1,
     "navigation_with_keys": False,
     "show_prev_next": False,

@@ -39,7 +39,7 @@ def pages(site):
 def test_every_public_name_has_a_page(site):
     things = [name for name in fastkl.__all__ if callable(getattr(fastkl, name))]
     things += [f"families.{families.by_name(name).__name__}" for name in families.names()]
-    things += [f"families.priors.{name}" for name in fastkl.priors.__all__]
+    things += [f"priors.{name}" for name in fastkl.priors.__all__]
     for name in things:
         text = (site / f"api/fastkl.{name}.html").read_text(encoding="utf-8")
         assert f'id="fastkl.{name}"' in text, name

@@ -9,11 +9,13 @@ import importlib.util
 import inspect
 import re
 from collections.abc import Iterator
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
 from sphinx.application import Sphinx
 
+import fastkl
 from fastkl import families
 from fastkl.families import closed_form
 
@@ -52,16 +54,17 @@ def public_names() -> dict[str, str]:
             thing = getattr(module, name)
             if (inspect.isclass(thing) or inspect.isroutine(thing)) and id(thing) not in listed:
                 listed.add(id(thing))
-                found[f"{source}.{name}"] = "priors" if source.endswith("priors") else thing.__module__.split(".")[1]
+                found[f"{source.replace('families.priors', 'priors')}.{name}"] = (
+                    "priors" if source.endswith("priors") else thing.__module__.split(".")[1]
+                )
     found |= dict.fromkeys(["fastkl.families.names", "fastkl.families.by_name"], "families")
     found |= {f"fastkl.families.{families.by_name(name).__name__}": "families" for name in families.names()}
     return found | {f"fastkl.{name}": "contract" for name in CONTRACT}
 
 
 def resolve(full_name: str) -> Any:
-    """The object behind a full name."""
-    module, _, name = full_name.rpartition(".")
-    return getattr(importlib.import_module(module), name)
+    """The object behind a full name, whose module has been imported."""
+    return reduce(getattr, full_name.split(".")[1:], fastkl)
 
 
 def is_family(thing: Any) -> bool:
@@ -73,7 +76,9 @@ def not_shown(thing: type) -> list[str]:
     """Members of a class that its page leaves out: those of scikit-learn and of Python, and what is under "Attributes"."""
     names = [name for name in dir(thing) if not name.startswith("_")]
     own = {name for base in thing.__mro__ if base.__module__.startswith("fastkl") for name in vars(base)}
-    own -= {name for name in own if re.fullmatch(r"set_\w+_request", name)}  # scikit-learn gives these to every subclass
+    own -= {
+        name for name in own if re.fullmatch(r"set_\w+_request", name)
+    }  # scikit-learn gives these to every subclass
     values = {name for name in names if inspect.isdatadescriptor(inspect.getattr_static(thing, name))}
     return sorted(name for name in names if name not in own or name in values)
 
@@ -95,16 +100,17 @@ def facts(family: type[families.Family]) -> Iterator[str]:
 
 def page(full_name: str) -> str:
     """The source of the page of one name."""
-    module, _, name = full_name.rpartition(".")
+    name = full_name.removeprefix("fastkl.")
+    title = name.rpartition(".")[2]
     thing = resolve(full_name)
-    lines = [name, "=" * len(name), "", f".. currentmodule:: {module}", ""]
+    lines = [title, "=" * len(title), "", ".. currentmodule:: fastkl", ""]
     if is_family(thing):
-        lines += [*facts(thing), "", f".. autoclass:: {name}", "   :exclude-members: " + ", ".join(dir(thing))]
+        lines += [*facts(thing), "", f".. autoclass:: fastkl::{name}", "   :exclude-members: " + ", ".join(dir(thing))]
     elif inspect.isclass(thing):
-        lines += [f".. autoclass:: {name}", "   :members:", "   :inherited-members:"]
+        lines += [f".. autoclass:: fastkl::{name}", "   :members:", "   :inherited-members:"]
         lines += ["   :exclude-members: " + ", ".join(not_shown(thing))]
     else:
-        lines += [f".. autofunction:: {name}"]
+        lines += [f".. autofunction:: fastkl::{name}"]
     return "\n".join([*lines, ""])
 
 

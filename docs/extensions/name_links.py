@@ -18,11 +18,9 @@ def targets(app: Sphinx) -> dict[str, tuple[str, str]]:
     """The page and the anchor of every documented name, under the names that people write."""
     found = {}
     for name, entry in app.env.domains["py"].objects.items():
-        short = name.removeprefix("fastkl.").removeprefix("families.priors.")
-        for written in {short, short.removeprefix("families.") if "." in short else short, name}:
+        short = name.removeprefix("fastkl.")
+        for written in {short, short.removeprefix("families."), short.removeprefix("divergence.")}:
             found.setdefault(written, (entry.docname, entry.node_id))
-        if name.startswith("fastkl.families.priors."):
-            found.setdefault(f"priors.{short}", (entry.docname, entry.node_id))
     return found
 
 

@@ -164,7 +164,7 @@ class Family(BaseEstimator):
         raise NotImplementedError
 
     def score_rows(self, rows: Rows, params: Params) -> Params | None:
-        """Gradient of the log-density of every row by the parameters, arrays (n, ...) shaped like the parameter; None leaves it to differences."""
+        """Gradient of the log-density of every row, one array (n, ...) per parameter; None leaves it to differences."""
         return None
 
     # -- parameters --------------------------------------------------------------------------------------------------------
