@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import integrate, stats
 
 from fastkl import DensityMLE
 
@@ -19,7 +19,7 @@ EXAMPLES = ROOT / "docs/examples"
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory):
-    """A copy of the package with the two files of the Maxwell family, whose table of kernels is built anew.
+    """A copy of the package with the two files of the power-function family, whose table of kernels is built anew.
 
     The kernels of the other families are left out, which saves most of the build.
     """
@@ -40,7 +40,7 @@ def copy(tmp_path_factory):
         shutil.copy(ROOT / name, folder)
     (folder / "tests/families").mkdir(parents=True)
     shutil.copy(ROOT / "tests/families/test_contract.py", folder / "tests/families")
-    for name in ("maxwell.h", "maxwell.py"):
+    for name in ("power_function.h", "power_function.py"):
         shutil.copy(EXAMPLES / name, folder / "fastkl/families")
     run(folder, "setup.py", "-q", "build_ext", "--inplace")
     return folder
@@ -55,22 +55,41 @@ def run(folder, *command):
 
 def test_new_family_is_found_and_keeps_the_laws(copy):
     """No file but the two was touched: the contract test and the docstring's example find the family by themselves."""
-    targets = ("tests/families/test_contract.py", "fastkl/families/maxwell.py")
-    out = run(copy, "-m", "pytest", "-q", "-p", "no:cacheprovider", *targets, "-k", "maxwell")
+    targets = ("tests/families/test_contract.py", "fastkl/families/power_function.py")
+    out = run(copy, "-m", "pytest", "-q", "-p", "no:cacheprovider", *targets, "-k", "power_function")
     passed = int(out.split(" passed")[0].split()[-1])
     assert passed > 25, out
 
 
 def test_new_family_against_scipy(copy):
     script = (
-        "from fastkl import DensityMLE, entropy;"
-        "law = DensityMLE.from_parameters('maxwell', scale=2.0);"
-        "print(*law.score_samples([[1e-9], [0.1], [1.0], [5.0], [60.0]]), float(entropy(law)))"
+        "from fastkl import DensityMLE, entropy, kl_divergence;"
+        "law, other = (DensityMLE.from_parameters('power_function', shape=a) for a in (0.3, 40.0));"
+        "print(*law.score_samples([[1e-300], [0.1], [1.0 - 1e-12], [1.0]]), *other.score_samples([[0.999]]),"
+        "float(entropy(law)), float(kl_divergence(law, other)))"
     )
     found = [float(word) for word in run(copy, "-c", script).split()]
-    law = stats.maxwell(scale=2.0)
-    wanted = [*law.logpdf([1e-9, 0.1, 1.0, 5.0, 60.0]), law.entropy()]
-    np.testing.assert_allclose(found, wanted, rtol=1e-13)
+    law, other = stats.powerlaw(0.3), stats.powerlaw(40.0)
+    ratio = integrate.quad(lambda u: law.logpdf(u ** (1 / 0.3)) - other.logpdf(u ** (1 / 0.3)), 0.0, 1.0, epsrel=1e-11)
+    wanted = [*law.logpdf([1e-300, 0.1, 1.0 - 1e-12, 1.0]), other.logpdf(0.999), law.entropy(), ratio[0]]
+    np.testing.assert_allclose(found, wanted, rtol=1e-9)
+
+
+def test_new_family_has_a_page_in_the_reference(copy):
+    pytest.importorskip("sphinx")
+    script = (
+        f"import sys; sys.path.append({str(ROOT / 'docs/extensions')!r}); import api_pages;"
+        "name = 'fastkl.families.PowerFunction'; assert name in api_pages.public_names(); print(api_pages.page(name))"
+    )
+    out = run(copy, "-c", script)
+    assert "numbers above 0 and up to 1" in out
+    assert ".. autoclass:: fastkl::families.PowerFunction" in out
+
+
+def test_new_family_refuses_rows_without_a_maximum(copy):
+    script = "from fastkl import DensityMLE; DensityMLE('power_function').fit([[1.0, 0.5], [1.0, 0.2]])"
+    with pytest.raises(AssertionError, match="DegenerateDataError: Column 0 is 1 in every row"):
+        run(copy, "-c", script)
 
 
 @pytest.fixture(scope="module")
