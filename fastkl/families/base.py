@@ -75,6 +75,13 @@ class Family(BaseEstimator):
     """A family of distributions: subclasses say how to sum, how to solve, and how to score.
 
     ``params`` below are dicts of arrays shaped as in ``params_``. Totals are weighted sums over rows, in nats.
+
+    Examples
+    --------
+    >>> from fastkl import families
+    >>> law = families.Gamma(shape=2.0)
+    >>> isinstance(law, families.Family), law.fixed_parameters()
+    (True, {'shape': 2.0})
     """
 
     name: ClassVar[str]
