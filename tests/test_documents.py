@@ -45,7 +45,7 @@ def public_things():
                 yield pytest.param(thing, id=name)
 
 
-@pytest.mark.parametrize("thing", public_things())
+@pytest.mark.parametrize("thing", list(public_things()))
 def test_every_public_name_has_an_example(thing):
     """The examples themselves are run as doctests."""
     text = inspect.getdoc(thing)
