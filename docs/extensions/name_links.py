@@ -10,7 +10,7 @@ from sphinx.application import Sphinx
 from sphinx.util.nodes import make_refnode
 
 NAME = re.compile(
-    r"^(?:fastkl\.)?((?:families\.|priors\.|plotting\.|divergence\.)?[A-Za-z_]\w*(?:\.[a-z]\w*)?)(?:\(.*\))?$"
+    r"^(?:fastkl\.)?((?:families\.|priors\.|plotting\.|divergence\.)*[A-Za-z_]\w*(?:\.[a-z]\w*)?)(?:\(.*\))?$"
 )
 
 
@@ -19,7 +19,7 @@ def targets(app: Sphinx) -> dict[str, tuple[str, str]]:
     found = {}
     for name, entry in app.env.domains["py"].objects.items():
         short = name.removeprefix("fastkl.")
-        for written in {short, short.removeprefix("families."), short.removeprefix("divergence.")}:
+        for written in {short, short.removeprefix("families."), short.removeprefix("divergence."), f"families.{short}"}:
             found.setdefault(written, (entry.docname, entry.node_id))
     return found
 
