@@ -16,7 +16,16 @@ __all__ = [
 
 
 class SupportError(ValueError):
-    """A value lies outside the support of the family: its likelihood is zero for every parameter."""
+    """A value lies outside the support of the family: its likelihood is zero for every parameter.
+
+    Examples
+    --------
+    >>> from fastkl import DensityMLE
+    >>> DensityMLE("gamma").fit([[1.0], [-2.0]])
+    Traceback (most recent call last):
+    ...
+    fastkl.exceptions.SupportError: The gamma family lives on positive numbers; row 1, column 0 holds -2.0. ...
+    """
 
 
 class DegenerateDataError(ValueError):
@@ -28,6 +37,14 @@ class DegenerateDataError(ValueError):
         What was found, where, and what to do.
     column : int, default=None
         The column to blame, where there is one; the message then speaks of "column 3" or "Column 3".
+
+    Examples
+    --------
+    >>> from fastkl import DensityMLE
+    >>> DensityMLE("normal").fit([[1.0], [1.0], [1.0]])
+    Traceback (most recent call last):
+    ...
+    fastkl.exceptions.DegenerateDataError: Column 0 is constant: 1 in every row (n_samples=3). ...
     """
 
     def __init__(self, message: str, column: int | None = None):
@@ -43,11 +60,33 @@ class DegenerateDataError(ValueError):
 
 
 class UnknownFamilyError(ValueError):
-    """No family has this name."""
+    """No family has this name.
+
+    Examples
+    --------
+    >>> from fastkl import DensityMLE
+    >>> DensityMLE("gama").fit([[1.0]])
+    Traceback (most recent call last):
+    ...
+    fastkl.exceptions.UnknownFamilyError: There is no family named 'gama'. Did you mean 'gamma' ...
+    """
 
 
 class ModelFileError(ValueError):
-    """The file is damaged, foreign, or from a version that this one cannot read."""
+    """The file is damaged, foreign, or from a version that this one cannot read.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> import fastkl
+    >>> path = os.path.join(tempfile.mkdtemp(), "model")
+    >>> with open(path, "w") as file:
+    ...     _ = file.write("not a model")
+    >>> fastkl.load(path)
+    Traceback (most recent call last):
+    ...
+    fastkl.exceptions.ModelFileError: ... is damaged or not a fastkl density (BadZipFile: File is not a zip file).
+    """
 
 
 class SourceError(ValueError):
@@ -55,4 +94,17 @@ class SourceError(ValueError):
 
 
 class SharedRowsWarning(UserWarning):
-    """Two samples that should be independent have rows in common: nearest-neighbour estimates have no meaning then."""
+    """Two samples that should be independent have rows in common: nearest-neighbour estimates have no meaning then.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> import numpy as np
+    >>> from fastkl import SharedRowsWarning, kl_divergence
+    >>> x = np.random.default_rng(0).normal(size=100)
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always", SharedRowsWarning)
+    ...     _ = kl_divergence(x[:60], x[40:])
+    >>> caught[0].category.__name__
+    'SharedRowsWarning'
+    """

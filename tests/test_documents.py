@@ -1,11 +1,15 @@
 """The code of the README and the guides runs and prints what is written under it."""
 
 import contextlib
+import inspect
 import io
 import re
 from pathlib import Path
 
 import pytest
+
+import fastkl
+from fastkl import families
 
 ROOT = Path(__file__).parents[1]
 BLOCK = re.compile(r"```python\n(.*?)```(?:\s*```text\n(.*?)```)?", re.DOTALL)
@@ -28,3 +32,21 @@ def test_both_commands_are_in_the_readme():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert "pip install . && python -m fastkl demo" in text
     assert "pip install -e '.[test]' && pytest" in text
+
+
+def public_things():
+    rooms = [(fastkl, fastkl.__all__), (fastkl.divergence, fastkl.divergence.__all__)]
+    rooms += [(fastkl.selection, fastkl.selection.__all__), (fastkl.priors, fastkl.priors.__all__)]
+    rooms += [(families, [*families.__all__, *(families.by_name(name).__name__ for name in families.names())])]
+    for room, names in rooms:
+        for name in names:
+            thing = getattr(room, name)
+            if inspect.isclass(thing) or inspect.isroutine(thing):
+                yield pytest.param(thing, id=name)
+
+
+@pytest.mark.parametrize("thing", list(public_things()))
+def test_every_public_name_has_an_example(thing):
+    """The examples themselves are run as doctests."""
+    text = inspect.getdoc(thing)
+    assert "Examples\n--------\n>>> " in text

@@ -309,7 +309,7 @@ class InferenceMixin:
         Returns
         -------
         dict of arrays
-            Those with a standard error: arrays of shape (n_resamples, *shape of the parameter).
+            Those with a standard error: arrays of shape (n_resamples, ...), one parameter after another.
 
         References
         ----------

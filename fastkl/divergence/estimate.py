@@ -8,7 +8,20 @@ from scipy.special import ndtri
 
 
 class ConfidenceInterval(NamedTuple):
-    """Lower and upper end of a confidence interval, in nats."""
+    """Lower and upper end of a confidence interval, in nats.
+
+    Parameters
+    ----------
+    low, high : float
+        The ends.
+
+    Examples
+    --------
+    >>> from fastkl import Estimate
+    >>> interval = Estimate(0.5, standard_error=0.1).confidence_interval(0.9)
+    >>> interval.low < 0.34 < 0.66 < interval.high
+    True
+    """
 
     low: float
     high: float

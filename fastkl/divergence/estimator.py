@@ -40,7 +40,7 @@ class KLDivergence(BaseEstimator):
 
     Attributes
     ----------
-    reference_ : ndarray of shape (m, n_features_in_)
+    reference_ : ndarray of shape (m, d)
         The reference sample, rows of weight 0 left out.
     reference_weight_ : ndarray of shape (m,) or None
         Its weights; None when they are all equal.

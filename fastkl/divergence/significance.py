@@ -39,6 +39,15 @@ class PermutationTest(NamedTuple):
         Permutations of the labels.
     n_neighbors : int
         Neighbours of each row in the pooled sample.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastkl import permutation_test
+    >>> rng = np.random.default_rng(0)
+    >>> found = permutation_test(rng.normal(size=100), rng.normal(1.0, 1.0, size=100), random_state=0)
+    >>> found.p_value, found.n_permutations
+    (0.0005, 1999)
     """
 
     statistic: float

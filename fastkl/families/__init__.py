@@ -44,7 +44,29 @@ def names() -> list[str]:
 
 
 def by_name(name: str) -> type[Family]:
-    """The class of the family ``name``; UnknownFamilyError with the nearest names if there is none."""
+    """The class of a family.
+
+    Parameters
+    ----------
+    name : str
+        One of ``names()``.
+
+    Returns
+    -------
+    type
+        A subclass of ``Family``.
+
+    Raises
+    ------
+    UnknownFamilyError
+        With the nearest names, if there is none of this name.
+
+    Examples
+    --------
+    >>> from fastkl import families
+    >>> families.by_name("gamma")
+    <class 'fastkl.families.gamma.Gamma'>
+    """
     if name not in _registry():
         near = difflib.get_close_matches(str(name), names(), n=3, cutoff=0.4)
         hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""

@@ -146,6 +146,13 @@ class Family(BaseEstimator):
     """A family of distributions: subclasses say how to sum, how to solve, and how to score.
 
     ``params`` below are dicts of arrays shaped as in ``params_``. Totals are weighted sums over rows, in nats.
+
+    Examples
+    --------
+    >>> from fastkl import families
+    >>> law = families.Gamma(shape=2.0)
+    >>> isinstance(law, families.Family), law.fixed_parameters()
+    (True, {'shape': 2.0})
     """
 
     name: ClassVar[str]
@@ -236,7 +243,7 @@ class Family(BaseEstimator):
         raise NotImplementedError
 
     def score_rows(self, rows: Rows, params: Params) -> Params | None:
-        """Gradient of the log-density of every row by the parameters, arrays (n, *shape); None leaves it to differences."""
+        """Gradient of the log-density of every row, one array (n, ...) per parameter; None leaves it to differences."""
         return None
 
     # -- parameters --------------------------------------------------------------------------------------------------------

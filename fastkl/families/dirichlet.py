@@ -23,7 +23,7 @@ PARTS = (ABOVE_ZERO, 1.0, False)
 class Dirichlet(Family):
     r"""Dirichlet law of a row of d positive parts that sum to 1.
 
-    .. math:: \log p(x) = \log \Gamma(\textstyle\sum_j a_j) - \sum_j \log \Gamma(a_j) + \sum_j (a_j - 1) \log x_j
+    .. math:: \log p(x) = \log \Gamma(\sum_j a_j) - \sum_j \log \Gamma(a_j) + \sum_j (a_j - 1) \log x_j
 
     the density being with respect to the first d - 1 parts; evaluated in saddle-point form, which keeps all digits for
     concentrations of 1e6 and more. A part of 0 is outside the support, as is a row whose sum is off 1 by more than 1e-7

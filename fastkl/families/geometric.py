@@ -14,7 +14,7 @@ from fastkl.families.univariate import BELOW_INFINITY
 
 
 class Geometric(CountFamily):
-    r"""Geometric law of every column, on 1, 2, 3, ... as in SciPy: trials until the first success.
+    r"""Geometric law of every column, on the counts from 1 as in SciPy: trials until the first success.
 
     .. math:: \log p(x) = \log \pi + (x - 1) \log (1 - \pi)
 

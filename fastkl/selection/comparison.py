@@ -46,6 +46,17 @@ class Comparison:
         Log-density of every row.
     weights : ndarray of shape (n,)
         Weights, summing to one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastkl import DensityMLE, compare_densities
+    >>> X = np.random.default_rng(0).gamma(2.0, size=(2000, 1))
+    >>> table = compare_densities({name: DensityMLE(name).fit(X[:1000]) for name in ("normal", "gamma")}, X[1000:])
+    >>> table.best, table.names
+    ('gamma', ['gamma', 'normal'])
+    >>> table.test("gamma", "normal").p_value < 0.001
+    True
     """
 
     names: list[str]

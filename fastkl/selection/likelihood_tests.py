@@ -29,6 +29,15 @@ class TestResult:
         Degrees of freedom of a likelihood-ratio test; 0 for others.
     hypothesis : str
         The hypothesis in words.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastkl import DensityMLE, vuong_test
+    >>> X = np.random.default_rng(0).gamma(2.0, size=(500, 1))
+    >>> found = vuong_test(DensityMLE("gamma").fit(X), DensityMLE("normal").fit(X), X)
+    >>> found.statistic > 4, found.p_value < 1e-4
+    (True, True)
     """
 
     __test__ = False  # the name does not make it a test of this package

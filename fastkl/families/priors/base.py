@@ -10,7 +10,23 @@ from fastkl.families.base import Family, Params, Statistics
 
 @runtime_checkable
 class PriorLike(Protocol):
-    """What a prior has to offer."""
+    """What a prior has to offer.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastkl import DensityMLE, priors
+    >>> class Exponential:
+    ...     def log_density(self, params):
+    ...         return -float(np.sum(params["rate"]))
+    ...
+    ...     def gradient(self, params):
+    ...         return {"rate": -np.ones_like(params["rate"])}
+    >>> isinstance(Exponential(), priors.PriorLike)
+    True
+    >>> DensityMLE("poisson", prior=Exponential()).fit([[1], [2], [3]]).params_["rate"].round(6)  # 6 events, 3 + 1 rows
+    array([1.5])
+    """
 
     def log_density(self, params: Params) -> float:
         """Log-density in nats, up to a constant, at parameters shaped like ``params_``."""
@@ -25,6 +41,12 @@ class Prior(BaseEstimator):
     """Base of the priors of this package; another prior needs only ``log_density`` and ``gradient``.
 
     All of them are products over the columns where the family is.
+
+    Examples
+    --------
+    >>> from fastkl import priors
+    >>> all(issubclass(kind, priors.Prior) for kind in (priors.BetaPrior, priors.GammaPrior, priors.NormalPrior))
+    True
     """
 
     def log_density(self, params: Params) -> float:

@@ -33,6 +33,13 @@ class WeaklyInformative(Prior):
         Number of rows m, at least 0.
     variances : array-like of shape (d,), default=None
         Variances D; None takes those of the data.
+
+    Examples
+    --------
+    >>> from fastkl import DensityMLE, priors
+    >>> tosses = [[0.0]] * 10  # half a success and half a failure are added: 0.5 of 11
+    >>> DensityMLE("bernoulli", prior=priors.WeaklyInformative()).fit(tosses).params_["probability"].round(6)
+    array([0.045455])
     """
 
     def __init__(self, strength: float = 1.0, variances: ArrayLike | None = None):

@@ -1,0 +1,99 @@
+"""The documentation site builds without a warning, has a page for every public name, and needs no network."""
+
+import html
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+
+import fastkl
+from fastkl import families
+
+pytest.importorskip("sphinx")
+ROOT = Path(__file__).parents[1]
+LINK = re.compile(r"""(?:href|src)=["']([^"']*)["']""")
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """The built site; the build works on a copy, so that it leaves nothing in the source tree."""
+    folder = tmp_path_factory.mktemp("site")
+    shutil.copytree(ROOT / "docs", folder / "docs", ignore=shutil.ignore_patterns("_build", "api", "__pycache__"))
+    command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", "docs", "html"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder / "html"
+
+
+def pages(site):
+    """Every page that Sphinx wrote; the theme's own files are templates."""
+    return sorted(path for path in site.rglob("*.html") if "_static" not in path.parts)
+
+
+def test_every_public_name_has_a_page(site):
+    things = [name for name in fastkl.__all__ if callable(getattr(fastkl, name))]
+    things += [f"families.{families.by_name(name).__name__}" for name in families.names()]
+    things += [f"priors.{name}" for name in fastkl.priors.__all__]
+    for name in things:
+        text = (site / f"api/fastkl.{name}.html").read_text(encoding="utf-8")
+        assert f'id="fastkl.{name}"' in text, name
+    index = (site / "api/index.html").read_text(encoding="utf-8")
+    missing = [name for name in things if f"fastkl.{name}.html" not in index]
+    assert not missing
+
+
+def test_every_public_method_has_an_entry(site):
+    text = (site / "api/fastkl.DensityMLE.html").read_text(encoding="utf-8")
+    for name in ("fit", "score_samples", "kl_divergence", "confidence_intervals", "from_parameters"):
+        assert f'id="fastkl.DensityMLE.{name}"' in text, name
+    assert "set_fit_request" not in text  # scikit-learn describes its own
+
+
+def test_a_family_says_what_it_is(site):
+    text = (site / "api/fastkl.families.Gamma.html").read_text(encoding="utf-8")
+    for expected in ("<math", "positive numbers", "partial_fit", "Closed-form KL to", "Examples"):
+        assert expected in text, expected
+
+
+def test_links_lead_somewhere(site):
+    ids = {}
+    for page in pages(site):
+        text = page.read_text(encoding="utf-8")
+        ids[page.resolve()] = set(re.findall(r"""\bid=["']([^"']+)["']""", text))
+    wrong = []
+    for page in pages(site):
+        for link in LINK.findall(page.read_text(encoding="utf-8")):
+            target, _, anchor = html.unescape(link).partition("#")
+            if re.match(r"[a-z]+:", link) or link.startswith("//"):
+                continue
+            file = (page.parent / unquote(target.partition("?")[0])).resolve() if target else page.resolve()
+            if not file.exists() or (anchor and file in ids and unquote(anchor) not in ids[file]):
+                wrong.append((page.name, link))
+    assert not wrong
+
+
+def test_nothing_is_fetched(site):
+    """Scripts, styles and images come with the site: it reads the same without a network."""
+    for page in pages(site):
+        text = page.read_text(encoding="utf-8")
+        for tag in re.findall(r"<(?:script|link|img)\b[^>]*>", text):
+            if 'rel="canonical"' not in tag:
+                assert not re.search(r"""(?:src|href)=["'](?:https?:)?//""", tag), f"{page.name}: {tag}"
+
+
+def test_names_in_the_guides_are_links(site):
+    text = (site / "user_guide.html").read_text(encoding="utf-8")
+    for name in ("kl_divergence", "compare_densities"):
+        assert f'href="api/fastkl.{name}.html#fastkl.{name}"' in text, name
+
+
+def test_the_guides_are_reached_from_the_first_page(site):
+    text = (site / "index.html").read_text(encoding="utf-8")
+    for page in sorted((ROOT / "docs").glob("*.md")):
+        assert page.stem == "index" or f"{page.stem}.html" in text, page.name
