@@ -5,7 +5,14 @@ The one warning is a ``UserWarning``.
 
 from collections.abc import Sequence
 
-__all__ = ["DegenerateDataError", "ModelFileError", "SharedRowsWarning", "SupportError", "UnknownFamilyError"]
+__all__ = [
+    "DegenerateDataError",
+    "LossyTransformerError",
+    "ModelFileError",
+    "SharedRowsWarning",
+    "SupportError",
+    "UnknownFamilyError",
+]
 
 
 class SupportError(ValueError):
@@ -37,6 +44,10 @@ class DegenerateDataError(ValueError):
 
 class UnknownFamilyError(ValueError):
     """No family has this name."""
+
+
+class LossyTransformerError(ValueError):
+    """The transformer is not one-to-one: the density of its image does not give that of the original variable."""
 
 
 class ModelFileError(ValueError):
