@@ -1,8 +1,8 @@
 """What an affine map in front of a density may learn at no cost, since the density could have learnt it by itself.
 
-A normal law behind a ``StandardScaler`` is a normal law: the scaler's means and standard deviations are no further parameters of the
-model. A beta law behind a ``MinMaxScaler`` has two more than a beta law, and a normal law behind a ``PowerTransformer`` has the
-exponent. Criteria such as AIC need the right number.
+A normal law behind a ``StandardScaler`` is a normal law: the scaler's means and standard deviations are no further parameters
+of the model. A beta law behind a ``MinMaxScaler`` has two more than a beta law, and a normal law behind a
+``PowerTransformer`` has the exponent. Criteria such as AIC need the right number.
 """
 
 from typing import Any

@@ -24,8 +24,8 @@ from fastkl.families.base import Floats, Rows
 Kinds = frozenset[str]
 
 # What one more affine map in front of a density may change without giving a law that the density can't give by itself: the
-# location and the scale of every column, all scales by one factor ("size"), the directions of the axes ("rotation"). "normal" marks
-# normal laws, for which a rotation and a scale are already all linear maps.
+# location and the scale of every column, all scales by one factor ("size"), the directions of the axes ("rotation"). "normal"
+# marks normal laws, for which a rotation and a scale are already all linear maps.
 NO_KINDS: Kinds = frozenset()
 
 
@@ -102,7 +102,8 @@ class Bijection:
         outside = self.outside(X)
         if outside is None or not outside.any():
             return self._forward_inside(X)
-        return scattered(~outside.any(axis=1), X, self._forward_inside)
+        inside: NDArray[np.bool_] = np.logical_not(outside.any(axis=1))
+        return scattered(inside, X, self._forward_inside)
 
     def forward_all(self, rows: Rows) -> tuple[Floats, Floats]:
         """The same for rows that have to be inside; SupportError for one that is not."""
@@ -119,7 +120,7 @@ class Bijection:
     def _forward_inside(self, X: Floats) -> tuple[Floats, Floats]:
         log_det = np.asarray(self.log_abs_det_jacobian(X), dtype=np.float64)
         log_det = np.broadcast_to(log_det, len(X))
-        inside = log_det != -np.inf
+        inside: NDArray[np.bool_] = np.not_equal(log_det, -np.inf)
         if inside.all():
             return self._images(X), log_det
         return scattered(inside, X, lambda rows: (self._images(rows), log_det[inside]))

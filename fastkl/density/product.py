@@ -1,30 +1,30 @@
 """``ProductDensity``: independent groups of columns, each with a density of its own, for tables of mixed type."""
 
 import copy
+from contextlib import AbstractContextManager
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils.metaestimators import _BaseComposition, available_if
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import validate_data
 
 from fastkl.density.absorbed import absorbed_by
 from fastkl.density.bijections import Kinds
-from fastkl.density.columns import column_numbers
 from fastkl.density.composed import (
     ComposedDensity,
     as_generator,
-    check_density,
+    cross_entropy_of_scores,
     draw,
     fit_part,
     is_discrete,
     n_parameters_of,
-    names_are_checked,
-    said_where,
+    weighted_total,
 )
+from fastkl.density.groups import Group, NamedGroups, check_groups, in_group, unfitted_groups
 from fastkl.density.tables import columns_of, is_table, rows_as, table_kind
 from fastkl.density.validation import read_array, read_weights, unchanged_on_error
-from fastkl.divergence import Estimate, cross_entropy
+from fastkl.divergence import Estimate
 from fastkl.families.base import Floats
 
 
@@ -35,30 +35,20 @@ def _every_group_has(method: str) -> Any:
     return available_if(has)
 
 
-class _Listed:
-    """Log-densities by the numbers of the rows."""
-
-    def __init__(self, scores: Floats):
-        self.scores = scores
-
-    def score_samples(self, X: NDArray[Any]) -> Floats:
-        return self.scores[X[:, 0].astype(np.intp)]
-
-
-class ProductDensity(ComposedDensity, _BaseComposition):  # type: ignore[misc]
+class ProductDensity(NamedGroups, ComposedDensity):
     r"""Density of rows whose groups of columns are independent, each group with a density of its own.
 
     .. math:: \log p(x) = \sum_g \log p_g(x_{[g]}).
 
-    The columns may be of different kinds: numbers, counts, labels, angles. Where some groups are discrete, the log-density is taken
-    with respect to the product of length (of the continuous columns) and counting (of the discrete ones): the probability of the
-    discrete values times the density of the others.
+    The columns may be of different kinds: numbers, counts, labels, angles. Where some groups are discrete, the log-density is
+    taken with respect to the product of length (of the continuous columns) and counting (of the discrete ones): the
+    probability of the discrete values times the density of the others.
 
     Parameters
     ----------
     groups : list of (str, density, columns)
-        Name, density and columns of each group. Columns are given as to ``ColumnTransformer``: names, numbers, a slice, a mask or a
-        callable such as ``make_column_selector``. Every column of the table has to be in exactly one group.
+        Name, density and columns of each group. Columns are given as to ``ColumnTransformer``: names, numbers, a slice, a
+        mask or a callable such as ``make_column_selector``. Every column of the table has to be in exactly one group.
 
     Attributes
     ----------
@@ -104,53 +94,6 @@ class ProductDensity(ComposedDensity, _BaseComposition):  # type: ignore[misc]
     def __init__(self, groups: Any):
         self.groups = groups
 
-    # -- parameters in the manner of scikit-learn's compositions ------------------------------------------------------------
-
-    @property
-    def _named(self) -> Any:
-        try:
-            return [(name, density) for name, density, _ in self.groups]
-        except (TypeError, ValueError):
-            return self.groups
-
-    @_named.setter
-    def _named(self, value: Any) -> None:
-        self.groups = [
-            (name, density, columns) for (name, density), (_, _, columns) in zip(value, self.groups, strict=True)
-        ]
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Parameters of this estimator.
-
-        Parameters
-        ----------
-        deep : bool, default=True
-            Whether to include the densities and their parameters, as ``name`` and ``name__parameter``.
-
-        Returns
-        -------
-        dict
-            Names and values.
-        """
-        params: dict[str, Any] = self._get_params("_named", deep=deep)
-        return params
-
-    def set_params(self, **params: Any) -> Self:
-        """Set parameters of this estimator and of its groups.
-
-        Parameters
-        ----------
-        **params
-            ``groups``, the name of a group, or ``name__parameter``.
-
-        Returns
-        -------
-        ProductDensity
-            The estimator itself.
-        """
-        self._set_params("_named", **params)
-        return self
-
     # -- learning ----------------------------------------------------------------------------------------------------------
 
     def fit(self, X: Any, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
@@ -182,15 +125,13 @@ class ProductDensity(ComposedDensity, _BaseComposition):  # type: ignore[misc]
         with unchanged_on_error(self):
             table = self._read(X, reset=True)
             weights = read_weights(sample_weight, len(table))
-            groups = self._resolved(X)
+            groups = self._unfitted_groups(X)
             for name, density, numbers in groups:
-                with said_where(self._place(name, numbers)):
+                with self._in_group(name, numbers):
                     fit_part(density, columns_of(table, numbers), weights)
             self._keep(groups, X)
-            parts = [getattr(density, "log_likelihood_", None) for _, density, _ in groups]
-            self.log_likelihood_ = (
-                self._scored(X, weights)[0] if any(part is None for part in parts) else float(np.sum(parts))
-            )
+            known = all(hasattr(density, "log_likelihood_") for _, density, _ in groups)
+            self.log_likelihood_ = self._fitted_log_likelihood() if known else self._scored(X, weights)[0]
         return self
 
     @_every_group_has("partial_fit")
@@ -215,9 +156,9 @@ class ProductDensity(ComposedDensity, _BaseComposition):  # type: ignore[misc]
             first = not hasattr(self, "groups_")
             table = self._read(X, reset=first)
             weights = read_weights(sample_weight, len(table))
-            groups = self._resolved(X) if first else copy.deepcopy(self.groups_)
+            groups = self._unfitted_groups(X) if first else copy.deepcopy(self.groups_)
             for name, density, numbers in groups:
-                with said_where(self._place(name, numbers)), names_are_checked():
+                with self._in_group(name, numbers):
                     density.partial_fit(columns_of(table, numbers), sample_weight=weights)
             if first:
                 self._keep(groups, X)
@@ -252,7 +193,7 @@ class ProductDensity(ComposedDensity, _BaseComposition):  # type: ignore[misc]
         with unchanged_on_error(self):
             groups = copy.deepcopy(self.groups_)
             for (name, density, numbers), (_, more, _) in zip(groups, other.groups_, strict=True):
-                with said_where(self._place(name, numbers)):
+                with self._in_group(name, numbers):
                     density.merge(more)
             self._changed(groups)
         return self
@@ -265,7 +206,10 @@ class ProductDensity(ComposedDensity, _BaseComposition):  # type: ignore[misc]
         self.groups_ = groups
         self.__dict__.pop("log_likelihood_", None)
         if all(hasattr(density, "log_likelihood_") for _, density, _ in groups):
-            self.log_likelihood_ = float(sum(density.log_likelihood_ for _, density, _ in groups))
+            self.log_likelihood_ = self._fitted_log_likelihood()
+
+    def _fitted_log_likelihood(self) -> float:
+        return float(sum(density.log_likelihood_ for _, density, _ in self.groups_))
 
     def _read(self, X: Any, *, reset: bool = False) -> Any:
         """The rows: a table as it is, anything else as an array; number and names of the columns are learnt or compared."""
@@ -278,50 +222,14 @@ class ProductDensity(ComposedDensity, _BaseComposition):  # type: ignore[misc]
             )
         return X
 
-    def _resolved(self, X: Any) -> list[tuple[str, Any, list[int]]]:
-        """Unfitted copies of the groups with the numbers of their columns; an error unless each column is in one group."""
-        d, names = self.n_features_in_, getattr(self, "feature_names_in_", None)
-        self._check_groups()
-        groups = []
-        for name, density, columns in self.groups:
-            with said_where(f"Group {name!r}"):
-                numbers = column_numbers(columns, X, names, d)
-                if not numbers:
-                    raise ValueError(
-                        f"columns={columns!r} selects none of the columns of this table (n_features = {d}). Leave the group out."
-                    )
-                groups.append((name, check_density(density, "its density"), numbers))
-        owners: list[list[str]] = [[] for _ in range(d)]
-        for name, _, numbers in groups:
-            for j in numbers:
-                owners[j].append(name)
-        for j, found in enumerate(owners):
-            place = f"column {j}" if names is None else f"column {j} ({names[j]!r})"
-            if len(found) > 1:
-                raise ValueError(
-                    f"The groups {found[0]!r} and {found[1]!r} both claim {place}; a column belongs to one group."
-                )
-        free = [str(j) if names is None else f"{j} ({names[j]!r})" for j, found in enumerate(owners) if not found]
-        if free:
-            raise ValueError(
-                f"No group claims column{'s' * (len(free) > 1)} {', '.join(free)}, of n_features = {d}. A density is one of all "
-                "columns: add a group, or pass a table without them."
-            )
-        return groups
-
-    def _check_groups(self) -> None:
-        good = isinstance(self.groups, list | tuple) and len(self.groups) > 0
-        if not good or not all(isinstance(group, list | tuple) and len(group) == 3 for group in self.groups):
-            raise ValueError(f"groups is a list of (name, density, columns), not {self.groups!r}.")
+    def _unfitted_groups(self, X: Any) -> list[Group]:
+        check_groups(self.groups)
         self._validate_names([name for name, _, _ in self.groups])
+        return unfitted_groups(self.groups, X, getattr(self, "feature_names_in_", None), self.n_features_in_)
 
-    def _place(self, name: str, numbers: list[int]) -> str:
-        names = getattr(self, "feature_names_in_", None)
-        listed = ", ".join(str(j) if names is None else repr(names[j]) for j in numbers[:5]) + ", ..." * (
-            len(numbers) > 5
-        )
-        counted = ", counted from 0 in what follows" if names is None and numbers != list(range(len(numbers))) else ""
-        return f"Group {name!r} (column{'s' * (len(numbers) > 1)} {listed}{counted})"
+    def _in_group(self, name: str, numbers: list[int]) -> AbstractContextManager[None]:
+        """Errors of a part say in which group they arose; column names are compared by the product alone."""
+        return in_group(name, numbers, getattr(self, "feature_names_in_", None))
 
     # -- scoring -----------------------------------------------------------------------------------------------------------
 
@@ -332,13 +240,11 @@ class ProductDensity(ComposedDensity, _BaseComposition):  # type: ignore[misc]
         total = 0.0
         for name, density, numbers in self.groups_:
             part = columns_of(table, numbers)
-            with said_where(self._place(name, numbers)), names_are_checked():
+            with self._in_group(name, numbers):
                 if hasattr(density, "log_likelihood"):
                     total += float(density.log_likelihood(part, weights))
                 else:
-                    values = np.asarray(density.score_samples(part), dtype=np.float64)
-                    used = slice(None) if weights is None else weights > 0.0
-                    total += float(np.sum(values[used] if weights is None else (weights * values)[used]))
+                    total += weighted_total(np.asarray(density.score_samples(part), dtype=np.float64), weights)
         return total, float(len(table)) if weights is None else float(weights.sum())
 
     def score_samples(self, X: Any) -> Floats:
@@ -373,7 +279,7 @@ class ProductDensity(ComposedDensity, _BaseComposition):  # type: ignore[misc]
         table = self._read(X)
         out = np.empty((len(table), len(self.groups_)))
         for i, (name, density, numbers) in enumerate(self.groups_):
-            with said_where(self._place(name, numbers)), names_are_checked():
+            with self._in_group(name, numbers):
                 out[:, i] = density.score_samples(columns_of(table, numbers))
         return out
 
@@ -390,8 +296,8 @@ class ProductDensity(ComposedDensity, _BaseComposition):  # type: ignore[misc]
         Returns
         -------
         ndarray of shape (n_samples, d) or DataFrame
-            A pandas DataFrame with the names and dtypes of the fitted one if there was one; else an array of numbers, or of objects
-            if there are labels.
+            A pandas DataFrame with the names and dtypes of the fitted one if there was one; else an array of numbers, or of
+            objects if there are labels.
         """
         n_samples, generator = self._n_samples(n_samples), as_generator(random_state)
         columns: list[NDArray[Any]] = [np.empty(0)] * self.n_features_in_
@@ -416,9 +322,7 @@ class ProductDensity(ComposedDensity, _BaseComposition):  # type: ignore[misc]
         Estimate
             Minus the score, in nats, with its standard error.
         """
-        # The rows stand for themselves by their log-densities: labels are not numbers that a divergence could take.
-        scores = self.score_samples(X)
-        return cross_entropy(np.arange(len(scores), dtype=np.float64), _Listed(scores), sample_weight_p=sample_weight)
+        return cross_entropy_of_scores(self.score_samples(X), sample_weight)
 
     # -- what was learnt ---------------------------------------------------------------------------------------------------
 

@@ -1,7 +1,7 @@
 """``make_product_density``: a family for every column of a table, from its type and its values.
 
-Each candidate is fitted to the column alone, and the one with the lowest criterion is proposed. Continuous families are compared with
-continuous ones only, and families of counts with those: a density and a probability can't be compared.
+Each candidate is fitted to the column alone, and the one with the lowest criterion is proposed. Continuous families are
+compared with continuous ones only, and families of counts with those: a density and a probability can't be compared.
 """
 
 import warnings
@@ -76,8 +76,8 @@ def make_product_density(
 
     Notes
     -----
-    A proposal is a starting point: it looks at one column at a time, and takes the columns for independent. The choice is made on the
-    rows themselves; compare it with others on rows held out.
+    A proposal is a starting point: it looks at one column at a time, and takes the columns for independent. The choice is
+    made on the rows themselves; compare it with others on rows held out.
 
     Examples
     --------
@@ -168,8 +168,8 @@ def _candidates(values: NDArray[Any], place: str) -> Iterable[str]:
     distinct = set(values.tolist()) if values.dtype.kind == "O" else np.unique(values)
     if len(distinct) < 2:
         raise DegenerateDataError(
-            f"{place.capitalize()} is constant: {values[0]!s} in every row. No continuous family has a likelihood with a maximum on it, "
-            "and it says nothing; leave it out."
+            f"{place.capitalize()} is constant: {values[0]!s} in every row. It says nothing, and no likelihood of a continuous "
+            "family has a maximum on it; leave it out."
         )
     if values.dtype.kind == "O":
         return ("categorical",)

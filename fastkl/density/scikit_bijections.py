@@ -1,7 +1,8 @@
 """The Jacobians of scikit-learn's one-to-one transformers, and the reasons why others have none.
 
 Scalers and PCA are affine: their log abs det is one number. The others act on every column by itself, so that it is a sum of
-log-derivatives over the columns, in closed form; the piecewise linear map of ``QuantileTransformer`` has the slope of its segment.
+log-derivatives over the columns, in closed form; the piecewise linear map of ``QuantileTransformer`` has the slope of its
+segment.
 """
 
 from collections.abc import Callable

@@ -46,17 +46,18 @@ class TransformedDensity(ComposedDensity):
 
     .. math:: \log p(x) = \log q(T(x)) + \log |\det J_T(x)|.
 
-    In a plain ``Pipeline`` the second term is missing: its score is that of the transformed variable, which grows without bound when
-    the transformer shrinks the rows, and scores behind different transformers can't be compared. Here they can, since all are in
-    nats of the original variable.
+    In a plain ``Pipeline`` the second term is missing: its score is that of the transformed variable, which grows without
+    bound when the transformer shrinks the rows, and scores behind different transformers can't be compared. Here they can,
+    since all are in nats of the original variable.
 
     Parameters
     ----------
     transformer : transformer, None or "passthrough"
-        A one-to-one transformer; None and ``"passthrough"`` leave the rows as they are, so that a grid search may try it. Known
-        are StandardScaler, MinMaxScaler, MaxAbsScaler, RobustScaler, PowerTransformer, QuantileTransformer, PCA and FastICA with
-        all components, FunctionTransformer with a known function (log, log1p, sqrt, exp, logit, ...), Pipeline and ColumnTransformer
-        of these, and every transformer with a method ``log_abs_det_jacobian(X)`` (-inf for a row outside its domain).
+        A one-to-one transformer; None and ``"passthrough"`` leave the rows as they are, so that a grid search may try it.
+        Known are StandardScaler, MinMaxScaler, MaxAbsScaler, RobustScaler, PowerTransformer, QuantileTransformer, PCA and
+        FastICA with all components, FunctionTransformer with a known function (log, log1p, sqrt, exp, logit, ...), Pipeline
+        and ColumnTransformer of these, and every transformer with a method ``log_abs_det_jacobian(X)`` (-inf for a row
+        outside its domain).
     density : density
         The density of the transformed rows, such as ``DensityMLE("normal")``; anything with ``fit`` and ``score_samples``.
 
@@ -82,21 +83,21 @@ class TransformedDensity(ComposedDensity):
 
     Notes
     -----
-    *Weights* go to the density, and to the transformers that take ``sample_weight`` (StandardScaler). The others are fitted to the
-    rows of positive weight, each counted once.
+    *Weights* go to the density, and to the transformers that take ``sample_weight`` (StandardScaler). The others are fitted
+    to the rows of positive weight, each counted once.
 
-    *Number of parameters.* ``n_parameters_`` counts, beside those of the density, what the transformer learnt and the density could
-    not have learnt by itself. A scaler before a normal law adds nothing: the model is the same normal law, with the same AIC. A
-    PowerTransformer adds its exponents, PCA before independent normal laws the d (d - 1) / 2 angles of the rotation, a MinMaxScaler
-    before a beta law two numbers per column, a QuantileTransformer its quantiles. Other transformers count with their own
-    ``n_parameters_``, if they have one.
+    *Number of parameters.* ``n_parameters_`` counts, beside those of the density, what the transformer learnt and the density
+    could not have learnt by itself. A scaler before a normal law adds nothing: the model is the same normal law, with the
+    same AIC. A PowerTransformer adds its exponents, PCA before independent normal laws the d (d - 1) / 2 angles of the
+    rotation, a MinMaxScaler before a beta law two numbers per column, a QuantileTransformer its quantiles. Other transformers
+    count with their own ``n_parameters_``, if they have one.
 
     *Outside the domain* of the transformer (a negative number under the logarithm, or a value beyond the range that a
     QuantileTransformer learnt) the density is 0; in ``fit`` such a row is an error.
 
-    *Mass that is lost.* A density may give mass to values that T never takes, such as a normal law to negative values of exp(x) or
-    to values that no Box-Cox transform reaches. The density of X then integrates to less than 1; it is not normalised, and ``sample``
-    draws from what is left.
+    *Mass that is lost.* A density may give mass to values that T never takes, such as a normal law to negative values of
+    exp(x) or to values that no Box-Cox transform reaches. The density of X then integrates to less than 1; it is not
+    normalised, and ``sample`` draws from what is left.
 
     The rows are transformed in float64, whatever their dtype. Discrete families are an error: probabilities have no Jacobian.
 

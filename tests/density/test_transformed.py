@@ -1,5 +1,6 @@
 """TransformedDensity: Jacobians against differentiation, mass against integration, identities, and the trap it is there for."""
 
+import itertools
 import json
 import pickle
 import zipfile
@@ -230,7 +231,7 @@ def test_mass_of_quantiles_is_one(output, family):
     nodes, weights = np.polynomial.legendre.leggauss(40)
     mass = sum(
         (b - a) / 2 * weights @ np.exp(model.score_samples(((a + b) / 2 + (b - a) / 2 * nodes)[:, np.newaxis]))
-        for a, b in zip(edges[:-1], edges[1:], strict=True)
+        for a, b in itertools.pairwise(edges)
     )
     assert mass == pytest.approx(1.0, abs=3e-6)
     outside = model.score_samples([[knots[0] - 1e-9], [knots[-1] + 1e-9]])
@@ -746,8 +747,8 @@ def test_tables(library):
         np.testing.assert_array_equal(model.score_samples(table), direct.score_samples(X))
         if library != "pyarrow":  # which the divergences do not read
             assert float(model.kl_divergence(table, random_state=0)) == float(direct.kl_divergence(X, random_state=0))
+    wrong = ColumnTransformer([("b", PowerTransformer(), ["bb"])], remainder="passthrough")
     with pytest.raises(ValueError, match="no column 'bb'. Did you mean 'b'"):
-        wrong = ColumnTransformer([("b", PowerTransformer(), ["bb"])], remainder="passthrough")
         TransformedDensity(wrong, DensityMLE("normal")).fit(table)
 
 
@@ -759,8 +760,8 @@ def test_columns_by_type_and_names_in_messages():
     )
     model = TransformedDensity(chosen, DensityMLE("normal")).fit(table)
     assert model.transformer_.transformers_[0][2] == [1]
+    logs = ColumnTransformer([("c", FunctionTransformer(np.log), ["c"])], remainder="passthrough")
     with pytest.raises(SupportError, match=r"row 0, column 2 \('c'\) holds 0.0"):
-        logs = ColumnTransformer([("c", FunctionTransformer(np.log), ["c"])], remainder="passthrough")
         TransformedDensity(logs, DensityMLE("normal")).fit(table)
     with pytest.raises(ValueError, match="feature names"):
         model.score(table[["b", "a", "c"]])
