@@ -265,6 +265,9 @@ class ProductDensity(NamedGroups, ComposedDensity):
     def group_scores(self, X: Any) -> Floats:
         """Log-density of every group of columns in every row: which part of a row makes it unlikely.
 
+        Log-densities of different variables are in different units: compare a group's value with those of the same group in other
+        rows, not with the other groups.
+
         Parameters
         ----------
         X : array-like or table of shape (n, d)

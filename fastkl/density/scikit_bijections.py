@@ -134,7 +134,7 @@ class Independent(Bijection):
         return float(np.linalg.slogdet(self.transformer.components_)[1])
 
     def free_parameters(self, absorbed: Kinds, d: int) -> tuple[int, Kinds]:
-        count = 0 if "location" in absorbed else d
+        count = d if self.transformer.whiten and "location" not in absorbed else 0
         if not absorbed >= ALL_LINEAR:
             # A normal law has d (d + 1) / 2 numbers in its covariance, whatever the matrix; others have all d^2.
             whole = d * (d + 1) // 2 if "normal" in absorbed else d * d

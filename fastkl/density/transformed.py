@@ -6,6 +6,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
 
 from fastkl.density.absorbed import absorbed_by
 from fastkl.density.bijections import Bijection, Kinds, bijection
@@ -227,7 +228,8 @@ class TransformedDensity(ComposedDensity):
         -1.852312
         """
         model = cls(transformer, density)
-        bijection(transformer)
+        if bijection(transformer).learns:
+            check_is_fitted(transformer)
         if not hasattr(density, "score_samples") or not hasattr(density, "n_features_in_"):
             raise TypeError(f"density is a fitted density, not {density!r}.")
         model._raise_if_discrete(density)

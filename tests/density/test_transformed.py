@@ -726,6 +726,8 @@ def test_divergences():
 def test_from_fitted_checks():
     with pytest.raises(TypeError, match="fitted density"):
         TransformedDensity.from_fitted(None, DensityMLE())
+    with pytest.raises(sklearn.exceptions.NotFittedError, match="StandardScaler"):
+        TransformedDensity.from_fitted(StandardScaler(), DensityMLE.from_parameters("normal", loc=0.0, scale=1.0))
     with pytest.raises(ValueError, match="discrete"):
         TransformedDensity.from_fitted(None, DensityMLE.from_parameters("poisson", rate=1.0))
 
