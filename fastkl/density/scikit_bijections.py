@@ -179,7 +179,10 @@ class Quantile(Bijection):
     mass.
     """
 
-    domain_text = "values in the range of the fitted rows"
+    @property
+    def domain_text(self) -> str:  # type: ignore[override]
+        """The domain in words."""
+        return f"values in the range that it learnt, from at most subsample={self.transformer.subsample} rows (None takes all)"
 
     def fitted(self, rows: Rows) -> Self:
         model = super().fitted(rows)
@@ -207,16 +210,23 @@ class Quantile(Bijection):
         return None if quantiles is None else (quantiles[0] > X) | (quantiles[-1] < X)
 
     def log_abs_det_jacobian(self, X: Floats) -> Floats:
-        log_det = np.zeros(len(X))
-        quantiles, last = self.transformer.quantiles_, len(self.transformer.references_) - 2
+        return self._forward_inside(X)[1]
+
+    def _forward_inside(self, X: Floats) -> tuple[Floats, Floats]:
+        images, log_det = self._images(X), np.zeros(len(X))
         for j, x in enumerate(X.T):
-            slopes = np.diff(self.transformer.references_) / np.diff(quantiles[:, j])
-            sides = (np.searchsorted(quantiles[:, j], x, side=side) - 1 for side in ("left", "right"))
-            log_det += np.log(0.5 * sum(slopes[np.clip(segment, 0, last)] for segment in sides))
+            knots = self.transformer.quantiles_[:, j]
+            slopes = np.log(np.diff(self.transformer.references_) / np.diff(knots))
+            after = np.searchsorted(knots, x)
+            segment = np.maximum(after - 1, 0)
+            log_slope = slopes[segment]
+            at_knot = (knots[after] == x) & (after > 0) & (after < len(slopes))
+            pair = after[at_knot]
+            log_slope[at_knot] = np.logaddexp(slopes[pair - 1], slopes[pair]) - np.log(2.0)
+            log_det += log_slope
         if self.transformer.output_distribution == "normal":
-            Z = np.asarray(self.transform(X), dtype=np.float64)
-            log_det += X.shape[1] * _LOG_SQRT_2PI + 0.5 * np.einsum("ij,ij->i", Z, Z)
-        return log_det
+            log_det += X.shape[1] * _LOG_SQRT_2PI + 0.5 * np.einsum("ij,ij->i", images, images)
+        return images, log_det
 
     def inverse(self, Z: Floats) -> Floats:
         low, high = 0.0, 1.0
@@ -310,7 +320,7 @@ class Known(Bijection):
         return None if self.function.inside is None else ~self.function.inside(X)
 
     def log_abs_det_jacobian(self, X: Floats) -> Floats:
-        return self.function.log_derivative(X).sum(axis=1)
+        return self.function.log_derivative(X) @ np.ones(X.shape[1])
 
     def inverse(self, Z: Floats) -> Floats:
         if self.transformer.inverse_func is not None:

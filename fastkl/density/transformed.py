@@ -376,8 +376,10 @@ def _all_rows(images: Floats, rows: Rows, sample_weight: Any) -> tuple[Floats, F
 
 
 def _raise_if_overflown(mapped: Bijection, rows: Rows, images: Floats) -> None:
-    if np.isfinite(images).all():
-        return
+    # One sum is cheaper than a mask; it may overflow although all are finite.
+    with np.errstate(over="ignore", invalid="ignore"):
+        if np.isfinite(images.sum()) or np.isfinite(images).all():
+            return
     row, column = (int(i) for i in np.argwhere(~np.isfinite(images))[0])
     raise ValueError(
         f"{mapped.transformer!r} turns row {row if rows.index is None else int(rows.index[row])}, {rows.X[row].tolist()}, into "

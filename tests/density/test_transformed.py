@@ -508,6 +508,13 @@ def test_atoms_have_no_quantile_density():
     TransformedDensity(make_pipeline(StandardScaler(), narrow), DensityMLE("normal")).fit(X * 1e-6)
 
 
+def test_rows_beyond_the_quantiles_of_a_subsample_are_told():
+    some = QuantileTransformer(n_quantiles=20, subsample=50, random_state=0)
+    with pytest.raises(SupportError, match=r"at most subsample=50 rows \(None takes all\); row"):
+        TransformedDensity(some, DensityMLE("normal")).fit(X)
+    assert np.isfinite(TransformedDensity(some.set_params(subsample=None), DensityMLE("normal")).fit(X).score(X))
+
+
 def test_dependent_columns_can_not_be_whitened():
     with pytest.raises(DegenerateDataError, match="subspace"):
         TransformedDensity(PCA(whiten=True), DensityMLE("normal")).fit(np.column_stack([X, X[:, 0]]))
