@@ -5,7 +5,7 @@ Three verbs: fit (``DensityMLE``), score (``score``, ``score_samples``), compare
 """
 
 from fastkl import families
-from fastkl.density import DensityMLE, load
+from fastkl.density import DensityMLE, ProductDensity, TransformedDensity, load, make_product_density
 from fastkl.divergence import (
     EmpiricalDistribution,
     Estimate,
@@ -29,6 +29,7 @@ from fastkl.divergence import (
 )
 from fastkl.exceptions import (
     DegenerateDataError,
+    LossyTransformerError,
     ModelFileError,
     SharedRowsWarning,
     SourceError,
@@ -46,11 +47,14 @@ __all__ = [
     "EmpiricalDistribution",
     "Estimate",
     "KLDivergence",
+    "LossyTransformerError",
     "ModelFileError",
     "PermutationTest",
+    "ProductDensity",
     "SharedRowsWarning",
     "SourceError",
     "SupportError",
+    "TransformedDensity",
     "UnknownFamilyError",
     "__version__",
     "categorical_cross_entropy",
@@ -70,6 +74,7 @@ __all__ = [
     "kl_divergence_sweep",
     "likelihood_ratio_test",
     "load",
+    "make_product_density",
     "permutation_test",
     "priors",
     "subsampling_interval",

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 __all__ = [
     "DegenerateDataError",
+    "LossyTransformerError",
     "ModelFileError",
     "SharedRowsWarning",
     "SourceError",
@@ -70,6 +71,10 @@ class UnknownFamilyError(ValueError):
     ...
     fastkl.exceptions.UnknownFamilyError: There is no family named 'gama'. Did you mean 'gamma' ...
     """
+
+
+class LossyTransformerError(ValueError):
+    """The transformer is not one-to-one: the density of its image does not give that of the original variable."""
 
 
 class ModelFileError(ValueError):

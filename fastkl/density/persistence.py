@@ -16,27 +16,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastkl import families
+from fastkl.density.stored_transformers import pack_transformer, unpack_transformer
 from fastkl.exceptions import ModelFileError
 from fastkl.families.base import Family
 from fastkl.families.priors import PRIORS
 
 if TYPE_CHECKING:
-    from fastkl.density.mle import DensityMLE
+    from fastkl.density.base import BaseDensity
 
 FORMAT, VERSION, HEADER = "fastkl density", 1, "fastkl.json"
 
 
-def save_density(density: "DensityMLE", path: Any) -> None:
+def _estimators() -> "dict[str, type[BaseDensity]]":
+    """The densities that can be stored, by name."""
+    # These modules know this one, which is read first.
+    from fastkl.density.mle import DensityMLE
+    from fastkl.density.product import ProductDensity
+    from fastkl.density.transformed import TransformedDensity
+
+    return {kind.__name__: kind for kind in (DensityMLE, ProductDensity, TransformedDensity)}
+
+
+def save_density(density: "BaseDensity", path: Any) -> None:
     """Write a fitted density."""
     arrays: dict[str, NDArray[Any]] = {}
-    state = {name: value for name, value in vars(density).items() if name.endswith("_")}
-    header = {
-        "format": FORMAT,
-        "version": VERSION,
-        "estimator": type(density).__name__,
-        "parameters": _pack(density.get_params(deep=False), arrays),
-        "state": _pack(state, arrays),
-    }
+    header = {"format": FORMAT, "version": VERSION, **_pack_density(density, arrays)}
     target = Path(path)
     handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=target.name, suffix=".part")
     try:
@@ -52,7 +56,7 @@ def save_density(density: "DensityMLE", path: Any) -> None:
         raise
 
 
-def load(path: Any) -> "DensityMLE":
+def load(path: Any) -> Any:
     """Read a density that ``save`` wrote.
 
     Parameters
@@ -62,8 +66,8 @@ def load(path: Any) -> "DensityMLE":
 
     Returns
     -------
-    DensityMLE
-        The density, with all that it had learnt.
+    density
+        The density that was saved, with all that it had learnt.
 
     Raises
     ------
@@ -81,27 +85,37 @@ def load(path: Any) -> "DensityMLE":
     >>> fastkl.load(path).params_
     {'loc': array([0.]), 'scale': array([1.])}
     """
-    from fastkl.density.mle import DensityMLE  # the two modules know each other; this one is read first
-
     try:
         with zipfile.ZipFile(path) as archive:
             header = json.loads(archive.read(HEADER))
-            if header["format"] != FORMAT or header["estimator"] != DensityMLE.__name__:
+            if header["format"] != FORMAT or header["estimator"] not in _estimators():
                 raise ModelFileError(f"{path} is not a fastkl density.")
             if header["version"] > VERSION:
                 raise ModelFileError(
                     f"{path} was written by a later fastkl (format {header['version']}); this one reads {VERSION}."
                 )
-            parameters = _unpack(header["parameters"], archive)
-            state = _unpack(header["state"], archive)
-        density = DensityMLE(**parameters)
-        density.__dict__.update(state)
+            density = _unpack_density(header, archive)
         # scoring a row of the density's own exercises every part that a damaged file could lack
         density.score_samples(density.sample(1, random_state=0))
     except (OSError, ModelFileError):
         raise
     except Exception as error:
         raise ModelFileError(f"{path} is damaged or not a fastkl density ({type(error).__name__}: {error}).") from error
+    return density
+
+
+def _pack_density(density: Any, arrays: dict[str, NDArray[Any]]) -> dict[str, Any]:
+    own = getattr(density, "_parameters_to_store", None)
+    return {
+        "estimator": type(density).__name__,
+        "parameters": _pack(density.get_params(deep=False) if own is None else own(), arrays),
+        "state": _pack({name: value for name, value in vars(density).items() if name.endswith("_")}, arrays),
+    }
+
+
+def _unpack_density(packed: dict[str, Any], archive: zipfile.ZipFile) -> Any:
+    density = _estimators()[packed["estimator"]](**_unpack(packed["parameters"], archive))
+    density.__dict__.update(_unpack(packed["state"], archive))
     return density
 
 
@@ -114,7 +128,11 @@ def _pack(value: Any, arrays: dict[str, NDArray[Any]]) -> Any:
     if isinstance(value, dict):
         return {"dict": {key: _pack(item, arrays) for key, item in value.items()}}
     if isinstance(value, list | tuple):
-        return {"list": [_pack(item, arrays) for item in value]}
+        return {type(value).__name__: [_pack(item, arrays) for item in value]}
+    if isinstance(value, slice):
+        return {"slice": [_pack(end, arrays) for end in (value.start, value.stop, value.step)]}
+    if type(value) in _estimators().values():
+        return _pack_density(value, arrays)
     if isinstance(value, np.ndarray) and value.dtype.kind == "O":
         return {"labels": [_pack(item, arrays) for item in value.tolist()]}
     if isinstance(value, np.ndarray | np.generic):
@@ -123,7 +141,10 @@ def _pack(value: Any, arrays: dict[str, NDArray[Any]]) -> Any:
         return {"array": name, "scalar": isinstance(value, np.generic)}
     if value is None or isinstance(value, bool | int | float | str):
         return value
-    raise TypeError(f"A value of type {type(value).__name__} can't be saved without pickle.")
+    packed = pack_transformer(value, lambda item: _pack(item, arrays))
+    if packed is None:
+        raise TypeError(f"A value of type {type(value).__name__} can't be saved without pickle: {value!r}.")
+    return packed
 
 
 def _unpack(packed: Any, archive: zipfile.ZipFile) -> Any:
@@ -138,6 +159,14 @@ def _unpack(packed: Any, archive: zipfile.ZipFile) -> Any:
         return {key: _unpack(item, archive) for key, item in packed["dict"].items()}
     if "list" in packed:
         return [_unpack(item, archive) for item in packed["list"]]
+    if "tuple" in packed:
+        return tuple(_unpack(item, archive) for item in packed["tuple"])
+    if "slice" in packed:
+        return slice(*(_unpack(end, archive) for end in packed["slice"]))
+    if "estimator" in packed:
+        return _unpack_density(packed, archive)
+    if "transformer" in packed or "function" in packed:
+        return unpack_transformer(packed, lambda item: _unpack(item, archive))
     if "labels" in packed:
         return np.array([_unpack(item, archive) for item in packed["labels"]], dtype=object)
     array = np.lib.format.read_array(io.BytesIO(archive.read(packed["array"])), allow_pickle=False)

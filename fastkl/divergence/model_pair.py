@@ -94,14 +94,41 @@ def _support(law: Any) -> tuple[float, float] | None:
 
 def refuse_mixed(p: Model, q: Model) -> None:
     """A discrete law and a density have no common measure to compare them by."""
+    if p.discrete_columns != q.discrete_columns:
+        raise ValueError(
+            "p and q are products of discrete and continuous columns, but not of the same ones; a divergence compares laws with "
+            "the same discrete columns."
+        )
     if p.discrete != q.discrete:
         kinds = [f"{model.name} is {'discrete' if model.discrete else 'continuous'}" for model in (p, q)]
         raise ValueError(f"{' and '.join(kinds)}: a divergence compares two discrete laws or two densities.")
 
 
+def _common_factors(p: Model, q: Model) -> list[tuple[Model, Model]] | None:
+    """The independent parts of two products side by side, or None unless both have the same groups of columns."""
+    if p.factors is None or q.factors is None:
+        return None
+    mine, theirs = dict(p.factors), dict(q.factors)
+    return [(part, theirs[columns]) for columns, part in mine.items()] if mine.keys() == theirs.keys() else None
+
+
+def _sum(parts: list[Estimate], n_draws: int) -> Estimate:
+    """The sum of independent estimates."""
+    value, error = float(sum(map(float, parts))), float(np.sqrt(sum(part.standard_error**2 for part in parts)))
+    if all(part.method == Estimate(0.0, 0.0).method for part in parts):
+        return Estimate(value, error)
+    reasons = [reason for part in parts for reason in part.diagnostics.get("reasons", [])]
+    return Estimate(
+        value, error, n_draws, "monte_carlo", {"n_draws": n_draws, "parts": list(map(float, parts)), "reasons": reasons}
+    )
+
+
 def model_divergence(p: Model, q: Model, n_draws: int, rng: np.random.RandomState) -> Estimate:
     """KL(p || q) of two models."""
     refuse_mixed(p, q)
+    common = _common_factors(p, q)
+    if common is not None:
+        return _sum([model_divergence(one, other, n_draws, rng) for one, other in common], n_draws)
     exact = closed_form_divergence(p, q)
     if exact is not None:
         return Estimate(exact, 0.0)
@@ -137,6 +164,8 @@ def _monte_carlo(log_ratio: FloatArray) -> Estimate:
 
 def model_entropy(p: Model, n_draws: int, rng: np.random.RandomState) -> Estimate:
     """Entropy of a model."""
+    if p.factors is not None:
+        return _sum([model_entropy(part, n_draws, rng) for _, part in p.factors], n_draws)
     exact = closed_form_entropy(p)
     if exact is not None:
         return Estimate(exact, 0.0)
@@ -151,6 +180,9 @@ def model_cross_entropy(p: Model, q: Model, n_draws: int, rng: np.random.RandomS
     holds for one seed; else a mean over draws from p.
     """
     refuse_mixed(p, q)
+    common = _common_factors(p, q)
+    if common is not None:
+        return _sum([model_cross_entropy(one, other, n_draws, rng) for one, other in common], n_draws)
     entropy = model_entropy(p, n_draws, rng) if _has_exact_entropy(p) else None
     if entropy is None:
         return _mean_of_draws(-q.log_density(p.draw(n_draws, rng)))
@@ -165,6 +197,8 @@ def model_cross_entropy(p: Model, q: Model, n_draws: int, rng: np.random.RandomS
 
 
 def _has_exact_entropy(p: Model) -> bool:
+    if p.factors is not None:
+        return all(_has_exact_entropy(part) for _, part in p.factors)
     return closed_form_entropy(p) is not None or _grid(p) is not None
 
 

@@ -41,12 +41,29 @@ class Model:
     @property
     def discrete(self) -> bool:
         """Whether the log-density is a log-probability (with respect to counting)."""
+        own = getattr(self.thing, "discrete_", None)
+        if own is not None:
+            return bool(own)
         family = getattr(self.thing, "family_", None)
         if family is not None:
             return bool(getattr(family, "discrete", False))
         if hasattr(self.thing, "logpmf") and hasattr(self.thing, "logpdf"):
             return any(base.__name__ == "DiscreteDistribution" for base in type(self.thing).__mro__)
         return hasattr(self.thing, "logpmf")
+
+    @property
+    def factors(self) -> "list[tuple[tuple[int, ...], Model]] | None":
+        """Columns and models of the independent parts of a product; None for any other model."""
+        factors = getattr(self.thing, "factors_", None)
+        return None if factors is None else [(columns, Model(part, self.name)) for columns, part in factors]
+
+    @property
+    def discrete_columns(self) -> frozenset[int] | None:
+        """The discrete columns of a product that has columns of both kinds; None for any other model."""
+        factors = self.factors
+        if factors is None or self.discrete:
+            return None
+        return frozenset(j for columns, part in factors for j in columns if part.discrete) or None
 
     @property
     def family(self) -> Any:

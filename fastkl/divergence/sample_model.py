@@ -37,6 +37,13 @@ def choose_route(route: str, n_columns: int, model: Model) -> str:
     """The route: as asked for, else by the number of columns and whether the model can be drawn from."""
     if route not in ROUTES:
         raise ValueError(f"route={route!r} is unknown; expected one of {', '.join(map(repr, ROUTES))}.")
+    if model.discrete_columns is not None:
+        if route == "density":
+            raise ValueError(
+                f"{model.name} has discrete and continuous columns: the entropy of such rows can't be estimated from distances "
+                "between them. Leave route at 'auto' or 'draws'."
+            )
+        return "draws"
     if route != "auto":
         return route
     return "density" if n_columns <= DENSITY_COLUMNS or not model.can_draw else "draws"
