@@ -35,7 +35,14 @@ from fastkl.exceptions import (
     UnknownFamilyError,
 )
 from fastkl.families import priors
-from fastkl.selection import Comparison, compare_densities, likelihood_ratio_test, vuong_test
+from fastkl.selection import (
+    Comparison,
+    compare_densities,
+    likelihood_ratio_test,
+    make_kl_scorer,
+    neg_cross_entropy,
+    vuong_test,
+)
 
 __version__ = "0.1.0"
 __all__ = [
@@ -68,6 +75,8 @@ __all__ = [
     "kl_divergence_sweep",
     "likelihood_ratio_test",
     "load",
+    "make_kl_scorer",
+    "neg_cross_entropy",
     "permutation_test",
     "priors",
     "subsampling_interval",
