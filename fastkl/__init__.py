@@ -4,6 +4,9 @@ Three verbs: fit (``DensityMLE``), score (``score``, ``score_samples``), compare
 ``cross_entropy``). Every number is in nats.
 """
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from fastkl import families
 from fastkl.density import DensityMLE, load
 from fastkl.divergence import (
@@ -44,10 +47,15 @@ from fastkl.selection import (
     vuong_test,
 )
 
+if TYPE_CHECKING:
+    from fastkl.plotting import ComparisonDisplay, DensityDisplay
+
 __version__ = "0.1.0"
 __all__ = [
     "Comparison",
+    "ComparisonDisplay",
     "DegenerateDataError",
+    "DensityDisplay",
     "DensityMLE",
     "EmpiricalDistribution",
     "Estimate",
@@ -82,3 +90,15 @@ __all__ = [
     "subsampling_interval",
     "vuong_test",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # Figures are wanted now and then; every import of the library would pay for them.
+    if name in ("ComparisonDisplay", "DensityDisplay", "plotting"):
+        plotting = importlib.import_module("fastkl.plotting")
+        return plotting if name == "plotting" else getattr(plotting, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), "ComparisonDisplay", "DensityDisplay", "plotting"])
