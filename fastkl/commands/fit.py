@@ -221,7 +221,8 @@ def _print_parameters(density: DensityMLE, columns: Sequence[str]) -> None:
             print()
             print(table([name, *columns], [[columns[j], *map(figure, row)] for j, row in enumerate(np.asarray(value))]))
     for name, sentence in density.boundary_.items():
-        print(note(sentence, f"\n{name}: "))
+        print()
+        print(note(sentence, f"{name}: "))
 
 
 def _with_error(values: Any, errors: Any, j: int) -> list[str]:

@@ -79,6 +79,8 @@ class NpySource:
             raise ValueError(f"{path} is not an array that can be read: {error}") from error
         if array.ndim not in (1, 2) or array.dtype.names is not None:
             raise ValueError(f"{path} holds an array of shape {array.shape}; rows and columns are expected")
+        if len(array) == 0:
+            raise ValueError(f"{path} has no rows")
         self.array = array.reshape(len(array), -1)
         self.names = [str(j) for j in range(self.array.shape[1])]
 
