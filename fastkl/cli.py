@@ -33,14 +33,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return status
     except KeyboardInterrupt:
-        print("fastkl: interrupted", file=sys.stderr)
+        _complain("interrupted")
         return 130
     except BrokenPipeError:
         # the reader of a pipe has seen enough; what is left in the buffer has nowhere to go
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (ValueError, TypeError, OSError, ImportError, MemoryError) as error:
-        print(f"fastkl: {_one_line(error)}", file=sys.stderr)
+        _complain(_one_line(error))
         return 2
 
 
@@ -158,6 +158,11 @@ def _seed(text: str) -> int:
     if not text.isdigit() or int(text) >= 2**32:
         raise argparse.ArgumentTypeError(f"a whole number from 0 to {2**32 - 1}, not {text!r}")
     return int(text)
+
+
+def _complain(text: str) -> None:
+    cleared = "\r\033[K" if sys.stderr.isatty() else ""  # a line of progress may stand there
+    print(f"{cleared}fastkl: {text}", file=sys.stderr)
 
 
 def _one_line(error: BaseException) -> str:

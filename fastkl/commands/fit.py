@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from fastkl import Comparison, DensityMLE, compare_densities, families
 from fastkl.commands.candidates import Candidates, candidates, named
-from fastkl.commands.layout import figure, note, plural, table
+from fastkl.commands.layout import figure, note, plural, progress, table
 from fastkl.commands.tables import Table, chosen, open_source, read_table
 from fastkl.divergence.models import Model
 
@@ -40,13 +40,12 @@ def run(options: argparse.Namespace) -> int:
     data, weights = _read(options)
     X, kind, names = _candidates(data, options)
     rows, masses, said = _observations(X, weights, options)
-    print(f"{options.data}: {plural(len(rows), 'row')}{said}, {plural(len(data.names), 'column')} ", end="")
-    print(f"({_some(data.names)}), {kind}.\n")
     if not 2 <= options.folds <= len(rows):
         raise ValueError(f"--folds: between 2 and the number of rows, {len(rows)}; not {options.folds}")
     fitted, refused = _fit_all(names, _frame(X, data.names), weights)
     ranked: dict[str, HeldOut] = {}
-    for name, density in fitted.items():
+    for i, (name, density) in enumerate(fitted.items()):
+        progress(f"{name}, family {i + 1} of {len(fitted)}")
         values = _held_out(name, rows, masses, options.folds, options.seed)
         if isinstance(values, str):
             refused[name] = values
@@ -54,20 +53,24 @@ def run(options: argparse.Namespace) -> int:
             refused[name] = f"gives density 0 to {plural(int(np.isneginf(values).sum()), 'held-out row')}"
         else:
             ranked[name] = HeldOut(values, density.n_parameters_)
+    progress("")
     if not ranked:
         _print_refused(refused)
         raise ValueError("none of the families fits these rows; name others with --families")
     ranking = compare_densities(ranked, rows, masses)
+    best = fitted[ranking.best]
+    if options.output is not None:
+        best.save(options.output)  # before anything is said: the reader of a pipe may leave in the middle
+    columns = f"{plural(len(data.names), 'column')} ({_some(data.names)})"
+    print(f"{options.data}: {plural(len(rows), 'row')}{said}, {columns}, {kind}.\n")
     _print_ranking(ranking, options.folds)
     _print_refused(refused)
-    best = fitted[ranking.best]
     print(f"\n{ranking.best}, fitted to all rows:\n")
     _print_parameters(best, data.names)
     if options.output is None:
         print(f"\nTo keep it, add -o FILE; then: fastkl score FILE {os.path.basename(options.data)}")
-        return 0
-    best.save(options.output)
-    print(f"\nSaved to {options.output}. Score rows with: fastkl score {options.output} DATA")
+    else:
+        print(f"\nSaved to {options.output}. Score rows with: fastkl score {options.output} DATA")
     return 0
 
 

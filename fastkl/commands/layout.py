@@ -1,5 +1,6 @@
 """Tables and notes for a terminal: text on the left, figures on the right, long sentences wrapped."""
 
+import sys
 import textwrap
 from collections.abc import Sequence
 
@@ -33,3 +34,9 @@ def figure(value: float, decimals: int = 4) -> str:
 def plural(count: int, thing: str) -> str:
     """``"1 row"``, ``"1,200 rows"``."""
     return f"{count:,} {thing}{'' if count == 1 else 's'}"
+
+
+def progress(text: str) -> None:
+    """What is being done, in a line of a terminal that the next one replaces; nothing where stderr is not a terminal."""
+    if sys.stderr.isatty():
+        print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)

@@ -1,6 +1,7 @@
 """``fastkl score``: log-densities of the rows of a file under a saved density, block by block."""
 
 import argparse
+import contextlib
 import math
 import os
 import warnings
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import fastkl
-from fastkl.commands.layout import figure, plural
+from fastkl.commands.layout import figure, plural, progress
 from fastkl.commands.scores_file import ScoresFile
 from fastkl.commands.tables import Source, chosen, listed, numeric_blocks, open_source, text_blocks
 
@@ -61,18 +62,16 @@ def run(options: argparse.Namespace) -> int:
     # the names have been compared, and plain arrays are scored without looking at them again
     density.__dict__.pop("feature_names_in_", None)
     found = RunningMean()
-    blocks = _blocks(density, source, columns, options)
-    if options.output is None:
-        for block in blocks:
-            found.add(density.score_samples(block))
-    else:
-        with ScoresFile(options.output) as file:
-            for block in blocks:
-                scores = density.score_samples(block)
-                found.add(scores)
+    with contextlib.nullcontext() if options.output is None else ScoresFile(options.output) as file:
+        for block in _blocks(density, source, columns, options):
+            scores = density.score_samples(block)
+            found.add(scores)
+            if file is not None:
                 file.write(scores)
-            _refuse_empty(found, options.data)
-    _refuse_empty(found, options.data)
+            progress(f"{found.rows:,} rows")
+        progress("")
+        if found.rows == 0:
+            raise ValueError(f"{options.data} has no rows")
     _report(found, density, options)
     return 0
 
@@ -114,11 +113,6 @@ def _blocks(density: Any, source: Source, columns: list[int], options: argparse.
     if not density.family_.labels:
         return numeric_blocks(options.data, columns, source, options.batch_rows)
     return text_blocks(options.data, columns, source, options.batch_rows)
-
-
-def _refuse_empty(found: RunningMean, path: str) -> None:
-    if found.rows == 0:
-        raise ValueError(f"{path} has no rows")
 
 
 def _report(found: RunningMean, density: Any, options: argparse.Namespace) -> None:
