@@ -4,6 +4,9 @@ Three verbs: fit (``DensityMLE``), score (``score``, ``score_samples``), compare
 ``cross_entropy``). Every number is in nats.
 """
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from fastkl import families
 from fastkl.density import DensityMLE, ProductDensity, TransformedDensity, load, make_product_density
 from fastkl.divergence import (
@@ -37,12 +40,24 @@ from fastkl.exceptions import (
     UnknownFamilyError,
 )
 from fastkl.families import priors
-from fastkl.selection import Comparison, compare_densities, likelihood_ratio_test, vuong_test
+from fastkl.selection import (
+    Comparison,
+    compare_densities,
+    likelihood_ratio_test,
+    make_kl_scorer,
+    neg_cross_entropy,
+    vuong_test,
+)
+
+if TYPE_CHECKING:
+    from fastkl.plotting import ComparisonDisplay, DensityDisplay
 
 __version__ = "0.1.0"
 __all__ = [
     "Comparison",
+    "ComparisonDisplay",
     "DegenerateDataError",
+    "DensityDisplay",
     "DensityMLE",
     "EmpiricalDistribution",
     "Estimate",
@@ -74,9 +89,23 @@ __all__ = [
     "kl_divergence_sweep",
     "likelihood_ratio_test",
     "load",
+    "make_kl_scorer",
     "make_product_density",
+    "neg_cross_entropy",
     "permutation_test",
     "priors",
     "subsampling_interval",
     "vuong_test",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # Figures are wanted now and then; every import of the library would pay for them.
+    if name in ("ComparisonDisplay", "DensityDisplay", "plotting"):
+        plotting = importlib.import_module("fastkl.plotting")
+        return plotting if name == "plotting" else getattr(plotting, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), "ComparisonDisplay", "DensityDisplay", "plotting"])

@@ -1,33 +1,178 @@
-"""Command line: ``python -m fastkl demo`` shows the library at work on real data, ``info`` says what this installation can do."""
+"""Command line: ``fit``, ``score`` and ``kl`` work on files of rows, ``demo`` shows the library, ``info`` what is installed.
+
+Whatever is wrong with what the user gave is one line on stderr and exit status 2; an interrupt is status 130.
+"""
 
 import argparse
 import importlib.metadata
+import os
 import platform
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from fastkl import __version__
 from fastkl._core._threads import build_info
 
+FILES = "CSV, Parquet or NPY file"
+
+
+class Parser(argparse.ArgumentParser):
+    """One line for a wrong argument, without the usage before it."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say it and leave with status 2."""
+        self.exit(2, f"fastkl: {' '.join(message.split())} (see: {self.prog} --help)\n")
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; the exit status is 0 for success and 2 for an error in its arguments."""
-    parser = argparse.ArgumentParser(prog="fastkl", description="Maximum-likelihood densities and KL divergences.")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="{demo,info}")
-    demo = commands.add_parser("demo", help="fit, score and compare on a table that ships with scikit-learn")
+    """Run a command; the exit status is 0 for success, 2 for an error in what was given, 130 for an interrupt."""
+    options = parser().parse_args(arguments)
+    try:
+        status = _run(options)
+        sys.stdout.flush()
+        return status
+    except KeyboardInterrupt:
+        _complain("interrupted")
+        return 130
+    except BrokenPipeError:
+        # the reader of a pipe has seen enough; what is left in the buffer has nowhere to go
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (ValueError, TypeError, OSError, ImportError, MemoryError) as error:
+        _complain(_one_line(error))
+        return 2
+
+
+def _run(options: argparse.Namespace) -> int:
+    # each command imports what it needs, so that `info` is quick
+    if options.command == "fit":
+        from fastkl.commands import fit
+
+        return fit.run(options)
+    if options.command == "score":
+        from fastkl.commands import score
+
+        return score.run(options)
+    if options.command == "kl":
+        from fastkl.commands import kl
+
+        return kl.run(options)
+    if options.command == "demo":
+        if options.rows < 1:
+            raise ValueError(f"argument --rows: at least 1, not {options.rows}")
+        from fastkl.demo import run
+
+        run(figure=options.figure, n_rows=options.rows)
+        return 0
+    print(info_text())
+    return 0
+
+
+def parser() -> Parser:
+    """The parser of all commands."""
+    top = Parser(
+        prog="fastkl",
+        description="Maximum-likelihood densities and KL divergences of the rows of a file. All numbers are in nats.",
+        epilog="Example:\n  fastkl fit data.csv -o model && fastkl score model new.csv",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument("--version", action="version", version=f"fastkl {__version__}")
+    commands = top.add_subparsers(dest="command", required=True, metavar="{fit,score,kl,demo,info}")
+    _add_fit(commands)
+    _add_score(commands)
+    _add_kl(commands)
+    demo = _command(commands, "demo", "fit, score and compare on a table that ships with scikit-learn", "fastkl demo")
     demo.add_argument("--figure", default="fastkl_demo.png", help="where to write the figure (needs matplotlib)")
     demo.add_argument("--rows", type=int, default=1_000_000, help="rows for the timing of batch scoring")
-    commands.add_parser("info", help="versions, threads and instruction set")
-    options = parser.parse_args(arguments)
-    if options.command == "info":
-        print(info_text())
-        return 0
-    from fastkl.demo import run  # it imports much of scikit-learn, which `info` does not need
+    _command(commands, "info", "versions, threads and instruction set", "fastkl info")
+    return top
 
-    if options.rows < 1:
-        parser.error(f"argument --rows: at least 1, not {options.rows}")
-    run(figure=options.figure, n_rows=options.rows)
-    return 0
+
+def _add_fit(commands: "argparse._SubParsersAction[Parser]") -> None:
+    fit = _command(
+        commands,
+        "fit",
+        "rank families by cross-validated log-likelihood and fit the best",
+        "fastkl fit old_faithful.csv --columns eruptions -o model\n  fastkl fit counts.csv --families poisson,negative_binomial",
+    )
+    fit.add_argument("data", help=FILES)
+    fit.add_argument("--families", metavar="A,B,C", help="families to compare; by default those that suit the data")
+    fit.add_argument("--columns", metavar="A,B,C", help="columns to use, by name or number; by default all")
+    fit.add_argument(
+        "--weights",
+        metavar="COLUMN",
+        help="column of weights, which is not fitted; whole numbers count as that many equal rows",
+    )
+    fit.add_argument("--folds", type=int, default=5, help="parts of the cross-validation (default: 5)")
+    fit.add_argument("--seed", type=_seed, default=0, help="for the division into parts (default: 0)")
+    fit.add_argument("-o", "--output", metavar="FILE", help="where to save the fitted density")
+
+
+def _add_score(commands: "argparse._SubParsersAction[Parser]") -> None:
+    score = _command(
+        commands,
+        "score",
+        "log-densities of rows under a saved density",
+        "fastkl score model new.parquet -o scores.parquet",
+    )
+    score.add_argument("model", help="file written by fastkl fit, or by density.save")
+    score.add_argument("data", help=f"{FILES}; it is read in parts and may be larger than memory")
+    score.add_argument(
+        "--columns",
+        metavar="A,B,C",
+        help="columns to use, in the order of the fit; by default those of the fit by name",
+    )
+    score.add_argument("-o", "--output", metavar="FILE", help="where to write them: .csv, .parquet or .npy")
+    score.add_argument(
+        "--batch-rows", type=int, default=1 << 17, metavar="N", help="rows read at a time (default: 131072)"
+    )
+
+
+def _add_kl(commands: "argparse._SubParsersAction[Parser]") -> None:
+    kl = _command(
+        commands,
+        "kl",
+        "KL divergence between the rows of two files, by column and joint",
+        "fastkl kl before.csv after.csv --columns price,volume",
+    )
+    kl.add_argument("p", help=FILES)
+    kl.add_argument("q", help=FILES)
+    kl.add_argument("--columns", metavar="A,B,C", help="columns to use, by name or number; by default all")
+    kl.add_argument("--no-test", dest="test", action="store_false", help="leave out the permutation tests")
+    kl.add_argument("--seed", type=_seed, default=0, help="for the permutations (default: 0)")
+    kl.add_argument("--neighbors", type=int, metavar="K", help="neighbours of the estimate (default: 5)")
+
+
+def _command(commands: "argparse._SubParsersAction[Parser]", name: str, text: str, example: str) -> Parser:
+    return commands.add_parser(
+        name,
+        help=text,
+        description=f"{text[0].upper()}{text[1:]}.",
+        epilog=f"Example:\n  {example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def _seed(text: str) -> int:
+    if not text.isdigit() or int(text) >= 2**32:
+        raise argparse.ArgumentTypeError(f"a whole number from 0 to {2**32 - 1}, not {text!r}")
+    return int(text)
+
+
+def _complain(text: str) -> None:
+    cleared = "\r\033[K" if sys.stderr.isatty() else ""  # a line of progress may stand there
+    print(f"{cleared}fastkl: {text}", file=sys.stderr)
+
+
+def _one_line(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    if isinstance(error, MemoryError):
+        return (
+            "there is not enough memory for all rows; take fewer of them, or score in smaller parts with --batch-rows"
+        )
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def info_text() -> str:

@@ -17,7 +17,7 @@ from sklearn.model_selection import GridSearchCV, KFold, train_test_split
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
-from fastkl import DensityMLE, Estimate, families, kl_divergence
+from fastkl import ComparisonDisplay, DensityDisplay, DensityMLE, Estimate, families, kl_divergence
 
 COLUMNS = ["mean radius", "mean texture", "mean smoothness", "mean symmetry"]
 Ranking = list[tuple[str, float, float, float, float]]
@@ -151,22 +151,17 @@ def print_divergences(winner: str, cross: Estimate, gap: Estimate, groups: Mappi
 
 
 def draw(path: str, ranking: Ranking, density: DensityMLE, X: NDArray[np.float64]) -> str:
-    """Write the figure: the ranking with error bars, and two columns of the data beside draws from the winner."""
+    """Write the figure: the ranking with error bars, and two columns of the data under the winner."""
     try:
         from matplotlib.figure import Figure
     except ImportError:
         return "No figure: matplotlib is not installed (pip install 'fastkl[plot]')."
-    figure = Figure(figsize=(11.0, 4.2), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    names, gaps = [entry[0] for entry in ranking], [entry[3] for entry in ranking]
-    left.errorbar(gaps, range(len(names)), xerr=[2 * entry[4] for entry in ranking], fmt="o", capsize=3)
-    left.set_yticks(range(len(names)), names)
-    left.invert_yaxis()
-    left.set(xlabel="KL behind the best (nats per row, ± 2 s.e.)", title="Held-out comparison of families")
-    draws = density.sample(len(X), random_state=1)
-    right.scatter(draws[:, 0], draws[:, 1], s=9, alpha=0.5, label="draws from the model")
-    right.scatter(X[:, 0], X[:, 1], s=9, alpha=0.7, label="data")
-    right.set(xlabel=COLUMNS[0], ylabel=COLUMNS[1], title=f"Data and the winner: {names[0]}")
-    right.legend()
+    figure = Figure(figsize=(12.0, 4.4), layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=[1.0, 1.0])
+    names = [entry[0] for entry in ranking]
+    gaps, errors = [entry[3] for entry in ranking], [entry[4] for entry in ranking]
+    ComparisonDisplay(names, gaps, errors, note=f"{len(X):,} held-out rows").plot(ax=left)
+    DensityDisplay.from_estimator(density, X, column=(0, 1), name=names[0], ax=right)
+    right.set(xlabel=COLUMNS[0], ylabel=COLUMNS[1])
     figure.savefig(path, dpi=110)
     return f"Figure: {path}"

@@ -13,8 +13,9 @@ FLOORS = {
     "families": 1, "spatial": 1, "rows": 1,
     "divergence": 2,
     "density": 3,
-    "selection": 4, "plotting": 4,
-    "__init__": 5, "demo": 6, "cli": 7, "__main__": 8,
+    "selection": 4,
+    "plotting": 5,
+    "__init__": 6, "demo": 7, "commands": 7, "cli": 8, "__main__": 9,
 }  # fmt: skip
 MODULES = sorted(path for path in ROOT.rglob("*.py"))
 

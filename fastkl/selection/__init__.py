@@ -1,6 +1,15 @@
-"""Choosing between densities: tables on held-out rows, Vuong's test, the likelihood-ratio test."""
+"""Choosing between densities: tables on held-out rows, Vuong's test, the likelihood-ratio test, scorers for searches."""
 
 from fastkl.selection.comparison import Comparison, compare_densities
 from fastkl.selection.likelihood_tests import TestResult, likelihood_ratio_test, vuong_test
+from fastkl.selection.scorers import make_kl_scorer, neg_cross_entropy
 
-__all__ = ["Comparison", "TestResult", "compare_densities", "likelihood_ratio_test", "vuong_test"]
+__all__ = [
+    "Comparison",
+    "TestResult",
+    "compare_densities",
+    "likelihood_ratio_test",
+    "make_kl_scorer",
+    "neg_cross_entropy",
+    "vuong_test",
+]

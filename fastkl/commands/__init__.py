@@ -1,0 +1,1 @@
+"""What the command line does: ``fit``, ``score`` and ``kl`` on files of rows. The parser is in ``fastkl.cli``."""

@@ -1,0 +1,71 @@
+"""Which families to try on given columns: by sign, whole numbers, bounds, and how many columns there are."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastkl import families
+from fastkl.families import Family
+
+REAL = ("normal", "student_t", "laplace", "logistic", "gumbel", "cauchy")
+POSITIVE = (
+    "gamma",
+    "lognormal",
+    "weibull",
+    "loglogistic",
+    "inverse_gaussian",
+    "exponential",
+    "normal",
+    "student_t",
+)
+NOT_NEGATIVE = ("exponential", "half_normal", "normal", "student_t", "laplace", "logistic")
+FRACTIONS = ("beta", "gamma", "lognormal", "weibull", "normal", "student_t")
+COUNTS = ("poisson", "negative_binomial", "geometric", "zero_inflated_poisson")
+JOINT = ("multivariate_normal", "multivariate_t")
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Names of families, and in words what the columns hold."""
+
+    names: tuple[str, ...]
+    kind: str
+
+
+def candidates(X: NDArray[np.float64]) -> Candidates:
+    """Families that could have given the rows."""
+    low, high = float(X.min()), float(X.max())
+    d = X.shape[1]
+    whole = bool(np.all(np.rint(X) == X))
+    if whole and low >= 0.0 and high <= 1.0:
+        return Candidates(("bernoulli",), "zeros and ones")
+    # whole numbers that begin far from 0 are rather rounded measurements
+    if whole and low >= 0.0 and np.all(X.min(axis=0) <= X.max(axis=0) / 4.0):
+        return Candidates(COUNTS, "whole numbers of at least 0, taken for counts")
+    if d > 1 and low > 0.0 and np.all(np.abs(X.sum(axis=1) - 1.0) <= 1e-6):
+        return Candidates(("dirichlet",), "positive parts that sum to 1")
+    joint = JOINT if d > 1 else ()
+    if low > 0.0 and high < 1.0:
+        return Candidates((*joint, *FRACTIONS), "numbers between 0 and 1")
+    if low > 0.0:
+        return Candidates((*joint, *POSITIVE), "positive numbers")
+    if low == 0.0:
+        return Candidates((*joint, *NOT_NEGATIVE), "numbers of at least 0")
+    return Candidates((*joint, *REAL), "numbers of both signs")
+
+
+def named(option: str) -> tuple[str, ...]:
+    """The families of a comma-separated option; ValueError for one that there is not, or for kinds that can't be compared."""
+    names = tuple(dict.fromkeys(part.strip() for part in option.split(",") if part.strip()))
+    if not names:
+        raise ValueError(f"--families names no family; there are {', '.join(families.names())}")
+    classes: dict[str, type[Family]] = {name: families.by_name(name) for name in names}
+    discrete = [name for name in names if classes[name].discrete]
+    continuous = [name for name in names if not classes[name].discrete]
+    if discrete and continuous:
+        raise ValueError(
+            f"--families mixes families of counts or labels ({', '.join(discrete)}) with densities ({', '.join(continuous)}): "
+            "a probability and a density can't be compared"
+        )
+    return names

@@ -1,0 +1,236 @@
+"""``fastkl fit``: rank families by cross-validated log-likelihood, fit the best to all rows, save it."""
+
+import argparse
+import os
+import re
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastkl import Comparison, DensityMLE, compare_densities, families
+from fastkl.commands.candidates import Candidates, candidates, named
+from fastkl.commands.layout import figure, note, plural, progress, table
+from fastkl.commands.tables import Table, chosen, open_source, read_table
+from fastkl.divergence.models import Model
+
+# Whole weights are repeated rows, up to so many of them.
+_MOST_REPEATED = 5_000_000
+# Parameters of more columns than this are left to the saved file.
+_SHOWN_COLUMNS = 20
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Log-densities of all rows, each under a fit to the other folds: what a table of densities needs."""
+
+    values: NDArray[np.float64]
+    n_parameters_: int
+
+    def score_samples(self, X: Any) -> NDArray[np.float64]:
+        """The log-densities of the rows themselves."""
+        return self.values
+
+
+def run(options: argparse.Namespace) -> int:
+    """Read, rank, fit, print, save."""
+    data, weights = _read(options)
+    X, kind, names = _candidates(data, options)
+    rows, masses, said = _observations(X, weights, options)
+    if not 2 <= options.folds <= len(rows):
+        raise ValueError(f"--folds: between 2 and the number of rows, {len(rows)}; not {options.folds}")
+    fitted, refused = _fit_all(names, _frame(X, data.names), weights)
+    ranked: dict[str, HeldOut] = {}
+    for i, (name, density) in enumerate(fitted.items()):
+        progress(f"{name}, family {i + 1} of {len(fitted)}")
+        values = _held_out(name, rows, masses, options.folds, options.seed)
+        if isinstance(values, str):
+            refused[name] = values
+        elif np.isneginf(values).any():
+            refused[name] = f"gives density 0 to {plural(int(np.isneginf(values).sum()), 'held-out row')}"
+        else:
+            ranked[name] = HeldOut(values, density.n_parameters_)
+    progress("")
+    if not ranked:
+        _print_refused(refused)
+        raise ValueError("none of the families fits these rows; name others with --families")
+    ranking = compare_densities(ranked, rows, masses)
+    best = fitted[ranking.best]
+    if options.output is not None:
+        best.save(options.output)  # before anything is said: the reader of a pipe may leave in the middle
+    columns = f"{plural(len(data.names), 'column')} ({_some(data.names)})"
+    print(f"{options.data}: {plural(len(rows), 'row')}{said}, {columns}, {kind}.\n")
+    _print_ranking(ranking, options.folds)
+    _print_refused(refused)
+    print(f"\n{ranking.best}, fitted to all rows:\n")
+    _print_parameters(best, data.names)
+    if options.output is None:
+        print(f"\nTo keep it, add -o FILE; then: fastkl score FILE {os.path.basename(options.data)}")
+    else:
+        print(f"\nSaved to {options.output}. Score rows with: fastkl score {options.output} DATA")
+    return 0
+
+
+def _read(options: argparse.Namespace) -> tuple[Table, NDArray[np.float64] | None]:
+    """The columns to fit, and the weights."""
+    if options.weights is None:
+        return read_table(options.data, options.columns), None
+    names = open_source(options.data).names
+    weight = chosen(options.data, names, options.weights, "--weights")[0]
+    weights = read_table(options.data, str(weight) if names[weight].isdigit() else names[weight]).columns[0]
+    if weights.dtype == object or np.any(weights < 0.0) or not np.any(weights > 0.0):
+        raise ValueError(f"--weights: column {names[weight]!r} has to hold numbers of at least 0, not all 0")
+    return read_table(options.data, options.columns, without=[weight]), weights
+
+
+def _observations(X: NDArray[Any], weights: Any, options: argparse.Namespace) -> tuple[NDArray[Any], Any, str]:
+    """Rows to divide into parts, their weights, and in words what the weights were taken for.
+
+    Whole weights stand for equal rows, and those have to be divided between the parts one by one: a value that is left out
+    with all its repeats says little about a fit to the others.
+    """
+    if weights is None:
+        return X, None, ""
+    if np.all(weights == np.rint(weights)) and weights.sum() <= _MOST_REPEATED:
+        return np.repeat(X, weights.astype(np.intp), axis=0), None, f" (by the repeats in column {options.weights!r})"
+    kept = weights > 0.0
+    return X[kept], weights[kept], f" (weighted by column {options.weights!r})"
+
+
+def _candidates(data: Table, options: argparse.Namespace) -> tuple[NDArray[Any], str, Sequence[str]]:
+    """The rows, in words what they hold, and the families to try."""
+    names = None if options.families is None else named(options.families)
+    labels = names is not None and any(families.by_name(name).labels for name in names)
+    text = [name for j, name in enumerate(data.names) if data.is_text(j)]
+    if labels and text:
+        if set(names or ()) != {"categorical"}:
+            raise ValueError(f"columns {_some(text)} hold text: of the families only categorical fits them")
+        return np.column_stack([column.astype(object) for column in data.columns]), "labels", ("categorical",)
+    if text:
+        rest = [name for name in data.names if name not in text]
+        advice = f"choose others with --columns {','.join(rest)}" if rest else "choose others with --columns"
+        be = "column {} holds" if len(text) == 1 else "columns {} hold"
+        raise ValueError(f"{be.format(_some(text))} text, not numbers: {advice} (or --families categorical for labels)")
+    X = np.column_stack(data.columns)
+    found: Candidates = candidates(X)
+    return X, found.kind, found.names if names is None else names
+
+
+def _frame(X: NDArray[Any], names: Sequence[str]) -> Any:
+    """Rows with the names of their columns, where pandas is there to carry them."""
+    try:
+        import pandas as pd
+    except ImportError:
+        return X
+    return pd.DataFrame(X, columns=list(names))
+
+
+def _fit_all(names: Sequence[str], rows: Any, weights: Any) -> tuple[dict[str, DensityMLE], dict[str, str]]:
+    """Fits to all rows; for families that these rows exclude the reason."""
+    fitted, refused = {}, {}
+    for name in names:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")
+                fitted[name] = DensityMLE(name).fit(rows, sample_weight=weights)
+        except (ValueError, Warning) as error:
+            refused[name] = _first_sentence(error)
+    return fitted, refused
+
+
+def _held_out(name: str, X: NDArray[Any], weights: Any, folds: int, seed: int) -> NDArray[np.float64] | str:
+    """Log-density of every row under the fit to the other folds; in words why there is none."""
+    from sklearn.model_selection import KFold
+
+    out = np.empty(len(X))
+    for train, test in KFold(folds, shuffle=True, random_state=seed).split(X):
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")
+                density = DensityMLE(name).fit(X[train], sample_weight=None if weights is None else weights[train])
+        except (ValueError, Warning) as error:
+            return f"has no fit to one of the {folds} parts: {_first_sentence(error)}"
+        out[test] = density.score_samples(X[test])
+    return out
+
+
+def _first_sentence(error: BaseException) -> str:
+    """What was found; the advice after it speaks of Python."""
+    return re.split(r"(?<=\.)\s+(?=[A-Z])", str(error), maxsplit=1)[0]
+
+
+def _print_ranking(ranking: Comparison, folds: int) -> None:
+    print(f"Mean log-likelihood of held-out rows ({folds} folds), in nats per row; best first\n")
+    rows = [
+        [
+            name,
+            figure(ranking.mean_log_likelihood[i]),
+            figure(ranking.standard_error[i]),
+            figure(ranking.kl_difference[i]) if i else "best",
+            figure(ranking.kl_difference_error[i]) if i else "",
+            str(ranking.n_parameters[i]),
+        ]
+        for i, name in enumerate(ranking.names)
+    ]
+    print(table(["family", "log-likelihood", "± s.e.", "behind best", "± s.e.", "parameters"], rows))
+    close = [
+        name
+        for i, name in enumerate(ranking.names)
+        if i and not ranking.kl_difference[i] > 2.0 * ranking.kl_difference_error[i]
+    ]
+    if close:
+        print()
+        print(note(f"Within two standard errors, and so not told apart from the best: {', '.join(close)}."))
+
+
+def _print_refused(refused: dict[str, str]) -> None:
+    if not refused:
+        return
+    print("\nNot possible on these rows:")
+    width = max(map(len, refused))
+    for name, reason in refused.items():
+        print(note(reason, f"  {name:<{width}}  "))
+
+
+def _print_parameters(density: DensityMLE, columns: Sequence[str]) -> None:
+    """Parameters with standard errors: a line for each column, matrices as they are."""
+    params, errors = density.params_, density.standard_errors_
+    if Model(density, "density").family.labels:
+        for name, labels, shares in zip(columns, density.categories_, params["probabilities"], strict=True):
+            held = [f"{label} {figure(share)}" for label, share in zip(labels, shares, strict=False)]
+            print(note(", ".join(held[:40]), f"{name}: "))
+        return
+    vectors = {name: value for name, value in params.items() if np.shape(value) == (len(columns),)}
+    if vectors:
+        head = ["column"]
+        for name in vectors:
+            head += [name, "± s.e."]
+        shown = range(min(len(columns), _SHOWN_COLUMNS))
+        rows = [
+            [columns[j], *(cell for name in vectors for cell in _with_error(vectors[name], errors.get(name), j))]
+            for j in shown
+        ]
+        print(table(head, rows))
+        if len(columns) > _SHOWN_COLUMNS:
+            print(f"... and {len(columns) - _SHOWN_COLUMNS} more columns")
+    for name, value in params.items():
+        if np.ndim(value) == 0:
+            error = errors.get(name)
+            print(f"\n{name} {figure(float(value))}" + ("" if error is None else f" ± {figure(float(error))}"))
+        elif np.ndim(value) == 2 and len(columns) <= _SHOWN_COLUMNS:
+            print()
+            print(table([name, *columns], [[columns[j], *map(figure, row)] for j, row in enumerate(np.asarray(value))]))
+    for name, sentence in density.boundary_.items():
+        print()
+        print(note(sentence, f"{name}: "))
+
+
+def _with_error(values: Any, errors: Any, j: int) -> list[str]:
+    return [figure(float(values[j])), "-" if errors is None else figure(float(errors[j]))]
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:6]) + (", ..." if len(names) > 6 else "")

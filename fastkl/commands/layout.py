@@ -1,0 +1,42 @@
+"""Tables and notes for a terminal: text on the left, figures on the right, long sentences wrapped."""
+
+import sys
+import textwrap
+from collections.abc import Sequence
+
+WIDTH = 100
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Columns of equal width with a rule under the head: the first flush left, the others flush right."""
+    widths = [max(len(cell) for cell in column) for column in zip(head, *rows, strict=True)]
+    lines = [
+        "  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]).rstrip() for line in (head, *rows)
+    ]
+    return "\n".join([lines[0], "-" * max(map(len, lines)), *lines[1:]])
+
+
+def note(text: str, mark: str = "") -> str:
+    """A sentence, wrapped and indented under its mark."""
+    return textwrap.fill(text, WIDTH, initial_indent=mark, subsequent_indent=" " * len(mark))
+
+
+def figure(value: float, decimals: int = 4) -> str:
+    """A number in a column: fixed decimals, a power of ten where these would show nothing or too much, ``-`` for nan."""
+    if value != value:
+        return "-"
+    if value in (float("inf"), float("-inf")):
+        return "inf" if value > 0.0 else "-inf"
+    large, small = abs(value) >= 1e6, 0.0 < abs(value) < 10.0**-decimals
+    return f"{value:.{decimals}g}" if large or small else f"{value:.{decimals}f}"
+
+
+def plural(count: int, thing: str) -> str:
+    """``"1 row"``, ``"1,200 rows"``."""
+    return f"{count:,} {thing}{'' if count == 1 else 's'}"
+
+
+def progress(text: str) -> None:
+    """What is being done, in a line of a terminal that the next one replaces; nothing where stderr is not a terminal."""
+    if sys.stderr.isatty():
+        print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)

@@ -1,0 +1,9 @@
+"""Figures in scikit-learn's manner: a class method computes, ``plot`` draws, attributes hold both.
+
+matplotlib is imported when something is drawn, not before.
+"""
+
+from fastkl.plotting.comparison_display import ComparisonDisplay
+from fastkl.plotting.density_display import DensityDisplay
+
+__all__ = ["ComparisonDisplay", "DensityDisplay"]

@@ -1,0 +1,40 @@
+"""What both displays share: axes to draw on, colours that everybody can tell apart, and axis labels with units."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+# The blue of M. Okabe and K. Ito's palette beside greys: distinct with every kind of colour vision and on paper.
+BLUE, GREY, DARK_GREY = "#0072B2", "#BBBBBB", "#555555"
+
+
+def axes_to_draw_on(ax: Any, size: tuple[float, float]) -> Any:
+    """The axes given, or new ones in a pyplot figure of that size in inches; ImportError that names the extra."""
+    if ax is not None:
+        return ax
+    try:
+        import matplotlib.pyplot as plt
+    except ImportError as error:
+        raise ImportError("A plot needs matplotlib: pip install 'fastkl[plot]'.") from error
+    return plt.subplots(figsize=size, layout="constrained")[1]
+
+
+def legend_above(ax: Any, handles: Sequence[Any]) -> None:
+    """A legend on top of the axes, where it hides nothing."""
+    ax.legend(handles=handles, frameon=False, loc="lower left", bbox_to_anchor=(0.0, 1.0), borderaxespad=0.2)
+
+
+def with_unit(name: str, unit: str | None) -> str:
+    """``"waiting (min)"``."""
+    return f"{name} ({unit})" if unit else name
+
+
+def unit_of(units: str | Sequence[str] | Mapping[str, str] | None, names: Sequence[str]) -> list[str | None]:
+    """One unit or None for each of the columns drawn; ValueError if their number does not fit."""
+    if units is None:
+        return [None] * len(names)
+    if isinstance(units, Mapping):
+        return [units.get(name) for name in names]
+    given = [units] if isinstance(units, str) else list(units)
+    if len(given) != len(names):
+        raise ValueError(f"units names {len(given)} units for {len(names)} columns drawn ({', '.join(names)}).")
+    return list(given)

@@ -1,0 +1,252 @@
+"""Densities compared on held-out rows: how far each lies behind the best, with error bars, best on top."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastkl.families.base import Family, Floats
+from fastkl.plotting.axes import BLUE, DARK_GREY, axes_to_draw_on
+from fastkl.selection import Comparison, compare_densities
+
+# A density so many times further behind than the median of them is off the axis.
+_FAR = 20.0
+
+
+class ComparisonDisplay:
+    """Densities in order, best first, by their held-out mean log-likelihood; made by one of the ``from_`` methods.
+
+    The axis is the mean log-likelihood of the best minus that of the density, in nats per row, which is the difference of their
+    KL divergences from the data law. A density so far behind that the others could not be told apart is an arrow at the edge.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Names of the densities.
+    differences : array-like of shape (k,)
+        Nats per row behind the best: 0 for the best, inf for a density that excludes a row.
+    standard_errors : array-like of shape (k,)
+        Of the differences; nan where there is none.
+    note : str, default="held-out rows"
+        Where the figures come from, for the label of the axis.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        Where it was drawn.
+    figure_ : matplotlib Figure
+        The figure of these axes.
+    line_ : matplotlib ErrorbarContainer
+        Points and bars of two standard errors.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastkl import DensityMLE
+    >>> from fastkl.plotting import ComparisonDisplay
+    >>> X = np.random.default_rng(0).gamma(2.0, size=(1000, 1))
+    >>> fitted = {name: DensityMLE(name).fit(X[:500]) for name in ("normal", "gamma")}
+    >>> ComparisonDisplay.from_estimators(fitted, X[500:], plot=False).names
+    ['gamma', 'normal']
+    """
+
+    def __init__(
+        self, names: Sequence[str], differences: ArrayLike, standard_errors: ArrayLike, *, note: str = "held-out rows"
+    ):
+        values = np.asarray(differences, dtype=np.float64)
+        errors = np.asarray(standard_errors, dtype=np.float64)
+        if values.ndim != 1 or len(values) == 0 or not len(names) == len(values) == len(errors):
+            raise ValueError(
+                f"There are {len(names)} names, {values.shape} differences and {errors.shape} errors; one of each is needed "
+                "for every density."
+            )
+        order = np.argsort(values, kind="stable")
+        self.names = [str(names[i]) for i in order]
+        self.differences: Floats = values[order]
+        self.standard_errors: Floats = errors[order]
+        self.note = note
+
+    @classmethod
+    def from_estimators(
+        cls,
+        densities: Mapping[str, Any] | Sequence[tuple[str, Any]],
+        X: ArrayLike,
+        *,
+        sample_weight: ArrayLike | None = None,
+        ax: Any = None,
+        plot: bool = True,
+    ) -> Self:
+        """Compare fitted densities on rows that they were not fitted to.
+
+        Parameters
+        ----------
+        densities : mapping or sequence of (name, density)
+            Fitted densities with ``score_samples``.
+        X : array-like of shape (n, d)
+            Held-out rows.
+        sample_weight : array-like of shape (n,), default=None
+            Weights of at least 0.
+        ax : matplotlib Axes, default=None
+            Where to draw; None makes a figure.
+        plot : bool, default=True
+            False computes only.
+
+        Returns
+        -------
+        ComparisonDisplay
+            The display.
+        """
+        return cls.from_comparison(compare_densities(densities, X, sample_weight), ax=ax, plot=plot)
+
+    @classmethod
+    def from_comparison(cls, comparison: Comparison, *, ax: Any = None, plot: bool = True) -> Self:
+        """Draw the table of ``compare_densities``.
+
+        Parameters
+        ----------
+        comparison : Comparison
+            The table.
+        ax : matplotlib Axes, default=None
+            Where to draw; None makes a figure.
+        plot : bool, default=True
+            False keeps the numbers only.
+
+        Returns
+        -------
+        ComparisonDisplay
+            The display.
+        """
+        note = f"{comparison.n_rows:,} held-out rows"
+        display = cls(comparison.names, comparison.kl_difference, comparison.kl_difference_error, note=note)
+        return display.plot(ax=ax) if plot else display
+
+    @classmethod
+    def from_cv_results(
+        cls,
+        cv_results: Mapping[str, Any],
+        *,
+        names: Sequence[str] | None = None,
+        metric: str = "score",
+        ax: Any = None,
+        plot: bool = True,
+    ) -> Self:
+        """Draw the results of a search whose score is a mean log-likelihood per row (or minus a divergence).
+
+        The differences are taken fold by fold, where what is easy or hard about a fold cancels. Their standard error is the
+        standard deviation over the folds divided by the root of their number: a rough one, since folds share training rows.
+
+        Parameters
+        ----------
+        cv_results : mapping
+            ``cv_results_`` of ``GridSearchCV`` or its kin.
+        names : sequence of str, default=None
+            Names of the candidates in their order; by default their parameters.
+        metric : str, default="score"
+            The metric, where there are several.
+        ax : matplotlib Axes, default=None
+            Where to draw; None makes a figure.
+        plot : bool, default=True
+            False computes only.
+
+        Returns
+        -------
+        ComparisonDisplay
+            The display; a candidate that failed or excludes a row has the difference inf.
+        """
+        folds = sorted(key for key in cv_results if key.startswith("split") and key.endswith(f"_test_{metric}"))
+        if not folds:
+            metrics = sorted({key.split("_test_")[1] for key in cv_results if key.startswith("split0_test_")})
+            raise ValueError(
+                f"cv_results has no metric {metric!r}; it has {', '.join(metrics) or 'no results of folds'}."
+            )
+        scores = np.column_stack([np.asarray(cv_results[key], dtype=np.float64) for key in folds])
+        scores = np.where(np.isfinite(scores), scores, -np.inf)
+        best = int(np.argmax(scores.mean(axis=1)))
+        if not np.isfinite(scores[best]).all():
+            raise ValueError(
+                "Every candidate failed or excludes a row in some fold: there is no best one to compare with."
+            )
+        behind = scores[best] - scores
+        with np.errstate(invalid="ignore"):
+            errors = (
+                behind.std(axis=1, ddof=1) / np.sqrt(len(folds)) if len(folds) > 1 else np.full(len(scores), np.nan)
+            )
+        if names is None:
+            names = _names_of(cv_results["params"])
+        display = cls(names, behind.mean(axis=1), errors, note=f"{len(folds)} folds")
+        return display.plot(ax=ax) if plot else display
+
+    def plot(self, ax: Any = None) -> Self:
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to draw; None makes a figure.
+
+        Returns
+        -------
+        ComparisonDisplay
+            The display itself, with ``ax_``, ``figure_`` and ``line_``.
+        """
+        count = len(self.names)
+        self.ax_ = ax = axes_to_draw_on(ax, (6.4, 1.3 + 0.33 * count))
+        self.figure_ = ax.figure
+        shown = self._near()
+        bars = 2.0 * np.nan_to_num(self.standard_errors)
+        self.line_ = ax.errorbar(
+            self.differences[shown],
+            np.flatnonzero(shown),
+            xerr=bars[shown],
+            fmt="o",
+            color=BLUE,
+            capsize=3.0,
+            markersize=5.0,
+            zorder=3.0,
+        )
+        # x in shares of the axis, y in data
+        edge = np.full(count - shown.sum(), 0.985)
+        ax.plot(edge, np.flatnonzero(~shown), ">", color=BLUE, markersize=6.0, transform=ax.get_yaxis_transform())
+        ax.axvline(0.0, color=DARK_GREY, linewidth=1.0, linestyle=":")
+        ax.set_yticks(range(count), self.names)
+        ax.set_ylim(count - 0.4, -0.6)
+        ax.grid(axis="x", alpha=0.3)
+        ax.set_xlabel(f"nats per row behind the best (± 2 s.e., {self.note})")
+        # the figures stand on the right, as ticks, so that the layout leaves room for them
+        right = ax.secondary_yaxis("right")
+        right.set_yticks(range(count), self._texts())
+        right.tick_params(length=0.0)
+        return self
+
+    def _near(self) -> NDArray[np.bool_]:
+        """Which densities have their point on the axis."""
+        finite = np.isfinite(self.differences)
+        positive = self.differences[finite & (self.differences > 0.0)]
+        reach = _FAR * float(np.median(positive)) if len(positive) else 0.0
+        return finite & (self.differences <= reach)
+
+    def _texts(self) -> list[str]:
+        texts = []
+        for difference, error in zip(self.differences, self.standard_errors, strict=True):
+            if difference == 0.0:
+                texts.append("best")
+            elif not np.isfinite(difference):
+                texts.append("excludes rows")
+            else:
+                form = ".4f" if difference < 100.0 else ".3g"
+                texts.append(f"{difference:{form}}" + (f" ± {error:{form}}" if np.isfinite(error) else ""))
+        return texts
+
+
+def _names_of(candidates: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Candidates by their parameters: the values alone where each has but one."""
+    texts = [{key: value.name if _is_plain(value) else str(value) for key, value in one.items()} for one in candidates]
+    if all(len(one) == 1 for one in texts):
+        return [next(iter(one.values())) for one in texts]
+    return [", ".join(f"{key.split('__')[-1]}={value}" for key, value in one.items()) for one in texts]
+
+
+def _is_plain(value: Any) -> bool:
+    """A family with nothing held fixed or chosen."""
+    return isinstance(value, Family) and repr(value) == repr(type(value)())

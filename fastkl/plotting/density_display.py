@@ -1,0 +1,321 @@
+"""A fitted density over its data: curve on a histogram, probabilities on frequencies, or contours on points."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.utils import check_random_state
+
+from fastkl.density.validation import read_weights
+from fastkl.divergence.models import Model
+from fastkl.families.base import Family, Floats
+from fastkl.plotting.axes import BLUE, DARK_GREY, GREY, axes_to_draw_on, legend_above, unit_of, with_unit
+from fastkl.plotting.density_data import Bars, Curve, Plane, bars, curve, plane
+from fastkl.plotting.marginals import marginal
+
+# More points than this overlap so much that their counts are shown instead.
+_MANY_POINTS = 5000
+# More discrete values than this: a line through the probabilities, not a stem for each.
+_MANY_VALUES = 60
+
+
+class DensityDisplay:
+    """A density drawn over data, to be made by ``DensityDisplay.from_estimator``.
+
+    One continuous column gives a histogram with the curve of the density, one discrete column bars with a stem for each
+    probability, two continuous columns points (many: counts) with contours that enclose given shares of the model.
+
+    Parameters
+    ----------
+    data : Curve, Bars or Plane
+        The numbers drawn.
+    columns : sequence of str
+        Names of the columns drawn.
+    units : sequence of str or None
+        Their units, None where there is none.
+    name : str
+        What the legend calls the density.
+    n_rows : int
+        Rows of the data.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        Where it was drawn.
+    figure_ : matplotlib Figure
+        The figure of these axes.
+    line_ : matplotlib artist
+        The curve (``Line2D``), the stems (``StemContainer``, a ``Line2D`` for many values) or the contours
+        (``QuadContourSet``).
+    data_ : matplotlib artist
+        The histogram (``StepPatch``), the bars (``BarContainer``), the points (``PathCollection``) or their counts
+        (``PolyCollection``).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastkl import DensityMLE
+    >>> from fastkl.plotting import DensityDisplay
+    >>> X = np.random.default_rng(0).gamma(2.0, size=(500, 1))
+    >>> display = DensityDisplay.from_estimator(DensityMLE("gamma").fit(X), X, units="h", plot=False)
+    >>> heights, edges = display.data.heights, display.data.edges
+    >>> float(np.sum(heights * np.diff(edges)).round(12))
+    1.0
+    """
+
+    def __init__(
+        self, *, data: Curve | Bars | Plane, columns: Sequence[str], units: Sequence[str | None], name: str, n_rows: int
+    ):
+        self.data = data
+        self.columns = list(columns)
+        self.units = list(units)
+        self.name = name
+        self.n_rows = n_rows
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: ArrayLike,
+        *,
+        column: int | str | Sequence[int | str] | None = None,
+        sample_weight: ArrayLike | None = None,
+        bins: int | ArrayLike | None = None,
+        masses: Sequence[float] = (0.5, 0.9, 0.99),
+        units: str | Sequence[str] | Mapping[str, str] | None = None,
+        name: str | None = None,
+        n_points: int | None = None,
+        n_draws: int = 100_000,
+        random_state: Any = 0,
+        ax: Any = None,
+        plot: bool = True,
+    ) -> Self:
+        """Compute what there is to see, and draw it.
+
+        Parameters
+        ----------
+        estimator : object
+            A fitted density: of this library, or with ``score_samples`` (and ``sample`` for two columns).
+        X : array-like of shape (n, d)
+            Rows.
+        column : int, str or a pair of them, default=None
+            Which columns to draw, by number or name. None takes all, where there are one or two. A part of the columns can
+            be drawn where its density has a closed form: for univariate families, multivariate normal and t.
+        sample_weight : array-like of shape (n,), default=None
+            Weights of the rows.
+        bins : int or array-like, default=None
+            Number of bins or their edges. By default the width of Freedman and Diaconis, aligned with rounded values.
+        masses : sequence of float, default=(0.5, 0.9, 0.99)
+            Shares of the model that the contours enclose.
+        units : str, sequence or mapping from names, default=None
+            Units of the columns, for the axes.
+        name : str, default=None
+            What the legend calls the density; by default its family.
+        n_points : int, default=None
+            Points of the curve (default 500), or of either side of the grid of contours (default 150).
+        n_draws : int, default=100_000
+            Draws from the model that give the levels of the contours; the error of a mass m is sqrt(m (1 - m) / n_draws).
+        random_state : int, RandomState or None, default=0
+            For these draws.
+        ax : matplotlib Axes, default=None
+            Where to draw; None makes a figure.
+        plot : bool, default=True
+            False computes only; call ``plot`` later.
+
+        Returns
+        -------
+        DensityDisplay
+            With the numbers in ``data``.
+
+        Raises
+        ------
+        ValueError
+            If it is not clear which columns to draw, or their density has no closed form.
+        ImportError
+            If matplotlib is not installed.
+        """
+        rows, names = _rows_and_names(estimator, X)
+        chosen = _chosen_columns(column, names)
+        weights = read_weights(sample_weight, len(rows))
+        model = Model(marginal(estimator, chosen, len(names)), "estimator")
+        labels = [names[j] for j in chosen]
+        data: Curve | Bars | Plane
+        if len(chosen) == 2:
+            if model.discrete:
+                raise ValueError(f"Two discrete columns ({', '.join(labels)}) can't be drawn; choose one by column=.")
+            rng = check_random_state(random_state)
+            data = plane(model, _numbers(rows[:, chosen]), weights, masses, n_points or 150, n_draws, rng)
+        elif model.discrete:
+            of_labels = bool(getattr(model.family, "labels", False))
+            data = bars(model, rows[:, chosen[0]] if of_labels else _numbers(rows[:, chosen[0]]), weights)
+        else:
+            data = curve(model, _numbers(rows[:, chosen[0]]), weights, bins, n_points or 500)
+        display = cls(
+            data=data, columns=labels, units=unit_of(units, labels), name=name or _name_of(estimator), n_rows=len(rows)
+        )
+        return display.plot(ax=ax) if plot else display
+
+    def plot(self, ax: Any = None) -> Self:
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to draw; None makes a figure.
+
+        Returns
+        -------
+        DensityDisplay
+            The display itself, with ``ax_``, ``figure_``, ``line_`` and ``data_``.
+        """
+        self.ax_ = axes_to_draw_on(ax, (5.2, 4.4) if isinstance(self.data, Plane) else (5.6, 3.8))
+        self.figure_ = self.ax_.figure
+        if isinstance(self.data, Curve):
+            self._draw_curve(self.data)
+        elif isinstance(self.data, Bars):
+            self._draw_bars(self.data)
+        else:
+            self._draw_plane(self.data)
+        return self
+
+    def _rows_label(self, beyond: int = 0) -> str:
+        hidden = f", {beyond:,} outside the view" if beyond else ""
+        return f"data ({self.n_rows:,} {'row' if self.n_rows == 1 else 'rows'}{hidden})"
+
+    def _draw_curve(self, data: Curve) -> None:
+        ax, unit = self.ax_, self.units[0]
+        label = self._rows_label(sum(data.beyond))
+        self.data_ = ax.stairs(data.heights, data.edges, fill=True, color=GREY, label=label)
+        (self.line_,) = ax.plot(data.grid, data.density, color=BLUE, linewidth=2.0, label=self.name)
+        top, peak = float(data.heights.max()), float(data.density.max())
+        if 0.0 < 3.0 * top < peak:  # a density without bound would flatten the histogram
+            peak = 1.5 * top
+        ax.set_ylim(0.0, 1.08 * max(top, peak))
+        ax.set_xlim(data.grid[0], data.grid[-1])
+        ax.set(xlabel=with_unit(self.columns[0], unit), ylabel=with_unit("density", f"1/{unit}" if unit else None))
+        legend_above(ax, [self.data_, self.line_])
+
+    def _draw_bars(self, data: Bars) -> None:
+        ax = self.ax_
+        labels = data.values.dtype.kind not in "fiu"
+        x = np.arange(len(data.values)) if labels else data.values
+        width = 0.8 if len(x) <= _MANY_VALUES else 1.0
+        self.data_ = ax.bar(x, data.frequencies, width=width, color=GREY, label=self._rows_label())
+        if len(x) <= _MANY_VALUES:
+            self.line_ = ax.stem(x, data.probabilities, linefmt="-", markerfmt="o", basefmt=" ", label=self.name)
+            self.line_.stemlines.set(color=BLUE, linewidth=1.5)
+            self.line_.markerline.set(color=BLUE, markersize=5)
+        else:
+            (self.line_,) = ax.plot(x, data.probabilities, color=BLUE, linewidth=1.5, label=self.name)
+        if labels:
+            ax.set_xticks(x, [str(value) for value in data.values], rotation=45 if len(x) > 6 else 0)
+        else:
+            ax.xaxis.get_major_locator().set_params(integer=True)
+        ax.set_ylim(0.0, 1.08 * float(max(data.frequencies.max(), data.probabilities.max())))
+        ax.set(xlabel=with_unit(self.columns[0], self.units[0]), ylabel="probability")
+        legend_above(ax, [self.data_, self.line_])
+
+    def _draw_plane(self, data: Plane) -> None:
+        from matplotlib.lines import Line2D
+
+        ax, x, y = self.ax_, data.points[:, 0], data.points[:, 1]
+        box = (data.grid_x[0], data.grid_x[-1], data.grid_y[0], data.grid_y[-1])
+        label = self._rows_label(data.beyond)
+        if len(data.points) <= _MANY_POINTS:
+            size = 14.0 if data.weights is None else 14.0 * data.weights / data.weights.mean()
+            self.data_ = ax.scatter(x, y, s=size, color=DARK_GREY, alpha=0.5, linewidths=0.0, label=label)
+            handles = [self.data_]
+        else:
+            counts = {"C": data.weights, "reduce_C_function": np.sum}
+            self.data_ = ax.hexbin(x, y, **counts, gridsize=50, extent=box, cmap="Greys", bins="log", mincnt=1)
+            # neither white for one row nor so dark that the contours drown
+            found = self.data_.get_array()
+            self.data_.set_clim(0.2 * found.min(), 5.0 * found.max())
+            handles = [Line2D([], [], color=DARK_GREY, marker="h", linestyle="none", label=label)]
+        # ascending levels: the largest mass first; contours must lie strictly between the extremes of the grid
+        order = np.argsort(data.levels, kind="stable")
+        levels = data.levels[order] - 1e-9 * np.arange(len(order), 0, -1)
+        shown = np.where(np.isfinite(data.log_density), data.log_density, levels[0] - 10.0)
+        self.line_ = ax.contour(data.grid_x, data.grid_y, shown, levels=levels, colors=BLUE, linestyles="solid")
+        self.line_.set_linewidth(np.linspace(1.0, 2.0, len(levels)))
+        self._label_contours(levels, [data.masses[i] for i in order])
+        handles.append(Line2D([], [], color=BLUE, label=f"{self.name}, % enclosed"))
+        ax.set(
+            xlim=box[:2],
+            ylim=box[2:],
+            xlabel=with_unit(self.columns[0], self.units[0]),
+            ylabel=with_unit(self.columns[1], self.units[1]),
+        )
+        legend_above(ax, handles)
+
+    def _label_contours(self, levels: Floats, masses: Sequence[float]) -> None:
+        """The share that each contour encloses, at its lower side, from left to right where contours coincide."""
+        data = self.data
+        assert isinstance(data, Plane)
+        corner = np.array([data.grid_x[0], data.grid_y[0]])
+        size = np.array([data.grid_x[-1], data.grid_y[-1]]) - corner
+        for lines, mass, angle in zip(self.line_.allsegs, masses, np.linspace(-2.0, -1.1, len(levels)), strict=True):
+            if not any(len(line) for line in lines):
+                continue
+            points = np.concatenate([line for line in lines if len(line)])
+            place = (points - corner) / size
+            place = place[
+                np.all((place > 0.04) & (place < 0.96), axis=1)
+            ]  # where a contour leaves the view it has no room
+            if len(place):
+                x, y = corner + size * place[np.argmax(place @ [np.cos(angle), np.sin(angle)])]
+                box = {"facecolor": self.ax_.get_facecolor(), "edgecolor": "none", "pad": 0.6}
+                self.ax_.text(x, y, f"{100 * mass:g} %", fontsize=8, color=BLUE, ha="center", va="center", bbox=box)
+
+
+def _rows_and_names(estimator: Any, X: Any) -> tuple[Any, list[str]]:
+    """Rows as an array of two dimensions, and the names of their columns."""
+    names = getattr(X, "columns", None)
+    if names is None:
+        names = getattr(estimator, "feature_names_in_", None)
+    rows = np.asarray(X)
+    if rows.ndim != 2 or len(rows) == 0:
+        raise ValueError(f"X has at least one row and two dimensions (rows, columns), not shape {rows.shape}.")
+    if names is None or len(names) != rows.shape[1]:
+        names = ["x"] if rows.shape[1] == 1 else [f"column {j}" for j in range(rows.shape[1])]
+    return rows, [str(name) for name in names]
+
+
+def _numbers(values: Any) -> Any:
+    """float64; ValueError for what is not finite."""
+    numbers = np.ascontiguousarray(values, dtype=np.float64)
+    if not np.isfinite(numbers).all():
+        row = int(np.argwhere(~np.isfinite(numbers))[0][0])
+        raise ValueError(f"X has a missing or infinite value in row {row}; a plot needs complete rows.")
+    return numbers
+
+
+def _chosen_columns(column: Any, names: Sequence[str]) -> list[int]:
+    """Numbers of the columns to draw, one or two."""
+    if column is None:
+        if len(names) > 2:
+            raise ValueError(
+                f"There are {len(names)} columns ({', '.join(names[:6])}{', ...' * (len(names) > 6)}): choose one or two by "
+                "column=."
+            )
+        return list(range(len(names)))
+    given = [column] if isinstance(column, str | int | np.integer) else list(column)
+    chosen = []
+    for one in given:
+        number = names.index(one) if isinstance(one, str) and one in names else one
+        if isinstance(number, str) or not -len(names) <= number < len(names):
+            raise ValueError(f"There is no column {one!r}; there are {', '.join(names)}.")
+        chosen.append(int(number) % len(names))
+    if len(chosen) not in (1, 2) or len(set(chosen)) != len(chosen):
+        raise ValueError(f"column names one or two different columns, not {given}.")
+    return chosen
+
+
+def _name_of(estimator: Any) -> str:
+    """The family, with what it holds fixed; or the class."""
+    family = getattr(estimator, "family", None)
+    if isinstance(family, Family):
+        fixed = ", ".join(f"{key}={value}" for key, value in family.fixed_parameters().items())
+        return f"{family.name}({fixed})" if fixed else family.name
+    return family if isinstance(family, str) else type(estimator).__name__

@@ -1,0 +1,272 @@
+"""The artists of a density plot hold what they should: histogram, curve, probabilities, contours of stated mass."""
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+from scipy import stats
+from sklearn.mixture import GaussianMixture
+
+import fastkl
+from fastkl import DensityDisplay, DensityMLE, families
+
+mpl.use("Agg")
+RNG = np.random.default_rng(0)
+POSITIVE = RNG.gamma(2.0, 3.0, size=(400, 1))
+WEIGHTS = RNG.uniform(0.1, 2.0, size=400)
+PAIRS = pd.DataFrame(RNG.normal(size=(300, 2)) @ [[1.0, 0.7], [0.0, 2.0]], columns=["time", "dose"])
+
+
+@pytest.fixture
+def ax():
+    return Figure(layout="constrained").subplots()
+
+
+def test_top_level_names():
+    assert fastkl.DensityDisplay is fastkl.plotting.DensityDisplay
+    assert fastkl.ComparisonDisplay is fastkl.plotting.ComparisonDisplay
+
+
+@pytest.mark.parametrize("family", ["gamma", "student_t", families.Gamma(shape=2.0), "uniform"])
+def test_curve_is_the_density(family, ax):
+    model = DensityMLE(family).fit(POSITIVE)
+    display = DensityDisplay.from_estimator(model, POSITIVE, ax=ax)
+    x, y = display.line_.get_data()
+    np.testing.assert_allclose(y, np.exp(model.score_samples(x[:, np.newaxis])), rtol=1e-12)
+    assert x.min() < POSITIVE.min()
+    assert x.max() > POSITIVE.max()
+    assert display.ax_ is ax
+    assert display.figure_ is ax.figure
+    assert ax.get_ylim()[1] >= display.data.heights.max()
+
+
+def test_curve_is_an_independent_reference(ax):
+    model = DensityMLE.from_parameters("gamma", shape=2.0, scale=3.0)
+    x, y = DensityDisplay.from_estimator(model, POSITIVE, ax=ax).line_.get_data()
+    np.testing.assert_allclose(y, stats.gamma(2.0, scale=3.0).pdf(x), rtol=1e-10, atol=1e-300)
+
+
+@pytest.mark.parametrize("weights", [None, WEIGHTS])
+@pytest.mark.parametrize("bins", [None, 7, np.linspace(0.0, 60.0, 13)])
+def test_histogram_has_area_one(weights, bins, ax):
+    model = DensityMLE("gamma").fit(POSITIVE)
+    display = DensityDisplay.from_estimator(model, POSITIVE, sample_weight=weights, bins=bins, ax=ax)
+    heights, edges, _ = display.data_.get_data()
+    assert np.sum(heights * np.diff(edges)) == pytest.approx(1.0, abs=1e-12)
+    inside = (POSITIVE[:, 0] >= edges[1]) & (POSITIVE[:, 0] < edges[2])
+    share = np.average(inside, weights=weights)
+    assert heights[1] * (edges[2] - edges[1]) == pytest.approx(share, rel=1e-12)
+
+
+def test_rows_far_out_leave_the_view_and_are_counted(ax):
+    X = np.r_[RNG.standard_normal((200, 1)), [[1e6], [2e6], [-1e9]]]
+    display = DensityDisplay.from_estimator(DensityMLE("student_t").fit(X), X, ax=ax)
+    assert display.data.beyond == (1, 2)
+    heights, edges, _ = display.data_.get_data()
+    assert np.sum(heights * np.diff(edges)) == pytest.approx(200 / 203, rel=1e-12)
+    assert edges[-1] < 10.0
+    assert "3 outside the view" in ax.get_legend().get_texts()[0].get_text()
+
+
+@pytest.mark.parametrize("column", [np.zeros((30, 1)) + 4.0, np.r_[np.zeros(80), 1.0, 2.0, 7.0][:, np.newaxis]])
+def test_many_equal_values(column, ax):
+    model = DensityMLE.from_parameters("normal", loc=0.0, scale=1.0)
+    heights, edges, _ = DensityDisplay.from_estimator(model, column, ax=ax).data_.get_data()
+    assert np.sum(heights * np.diff(edges)) == pytest.approx(1.0, rel=1e-12)
+
+
+def test_bins_of_rounded_values_have_equally_many_of_them(ax):
+    X = np.round(RNG.normal(70.0, 12.0, size=(1000, 1)))
+    _, edges, _ = DensityDisplay.from_estimator(DensityMLE("normal").fit(X), X, ax=ax).data_.get_data()
+    steps = np.diff(edges)
+    np.testing.assert_allclose(steps, np.round(steps[0]), rtol=1e-12)
+    np.testing.assert_allclose(edges % 1.0, 0.5)
+
+
+def test_density_without_bound_leaves_the_histogram_readable(ax):
+    X = RNG.gamma(0.2, size=(500, 1))
+    display = DensityDisplay.from_estimator(DensityMLE("gamma").fit(X), X, ax=ax)
+    top = display.data.heights.max()
+    assert top < ax.get_ylim()[1] < 4.0 * top
+
+
+def test_poisson_bars_and_stems(ax):
+    X = RNG.poisson(1.3, size=(300, 1)).astype(float)
+    weights = RNG.uniform(size=300)
+    model = DensityMLE("poisson").fit(X, sample_weight=weights)
+    display = DensityDisplay.from_estimator(model, X, sample_weight=weights, ax=ax)
+    values, probabilities = display.line_.markerline.get_data()
+    reference = stats.poisson(float(np.average(X[:, 0], weights=weights))).pmf(values)
+    np.testing.assert_allclose(probabilities, reference, rtol=1e-10)
+    frequencies = [bar.get_height() for bar in display.data_]
+    expected = [np.sum(weights[X[:, 0] == value]) / weights.sum() for value in values]
+    np.testing.assert_allclose(frequencies, expected, rtol=1e-12)
+    assert sum(frequencies) == pytest.approx(1.0)
+    assert values[0] == 0.0
+
+
+def test_many_counts_are_a_line(ax):
+    X = RNG.poisson(500.0, size=(300, 1)).astype(float)
+    display = DensityDisplay.from_estimator(DensityMLE("poisson").fit(X), X, ax=ax)
+    values, probabilities = display.line_.get_data()
+    np.testing.assert_allclose(probabilities, stats.poisson(X.mean()).pmf(values), rtol=1e-9)
+    assert probabilities.sum() > 0.99
+
+
+def test_labels(ax):
+    X = np.array([["cat"]] * 6 + [["dog"]] * 4)
+    model = DensityMLE("categorical").fit(X)
+    display = DensityDisplay.from_estimator(model, np.r_[X, [["owl"]]], ax=ax)
+    assert [text.get_text() for text in ax.get_xticklabels()] == ["cat", "dog", "owl"]
+    np.testing.assert_allclose(display.line_.markerline.get_ydata(), [0.6, 0.4, 0.0])
+    np.testing.assert_allclose([bar.get_height() for bar in display.data_], np.array([6, 4, 1]) / 11)
+
+
+def test_contours_of_a_normal_enclose_the_stated_mass(ax):
+    """The level of mass m is the log-density at Mahalanobis distance sqrt(chi2.ppf(m, 2)), in closed form."""
+    model = DensityMLE().fit(PAIRS)
+    masses = (0.5, 0.9, 0.99)
+    display = DensityDisplay.from_estimator(model, PAIRS, ax=ax, masses=masses)
+    law = stats.multivariate_normal(model.params_["mean"], model.params_["covariance"])
+    for mass, level in zip(masses, display.data.levels, strict=True):
+        squared = -2.0 * (level - law.logpdf(model.params_["mean"]))
+        error = np.sqrt(mass * (1.0 - mass) / 100_000)
+        assert abs(stats.chi2(2).cdf(squared) - mass) < 5.0 * error
+    drawn = np.sort(display.data.levels)
+    np.testing.assert_allclose(display.line_.levels, drawn, atol=1e-8)
+    for level, lines in zip(display.line_.levels, display.line_.allsegs, strict=True):
+        points = np.concatenate(lines)
+        np.testing.assert_allclose(law.logpdf(points), level, atol=0.01)
+    np.testing.assert_array_equal(display.data_.get_offsets(), PAIRS.to_numpy())
+
+
+def test_contours_of_another_density_enclose_the_stated_mass(ax):
+    """Two far components: mass of the level set by fresh draws from the mixture."""
+    X = np.r_[RNG.normal(size=(200, 2)), RNG.normal(8.0, 0.5, size=(100, 2))]
+    model = GaussianMixture(2, random_state=0).fit(X)
+    display = DensityDisplay.from_estimator(model, X, ax=ax, masses=[0.8], n_draws=20_000)
+    fresh = stats.norm.rvs(size=(50_000, 2), random_state=1)
+    which = np.random.default_rng(2).choice(2, p=model.weights_, size=50_000)
+    factors = np.linalg.cholesky(model.covariances_)
+    fresh = model.means_[which] + np.einsum("nij,nj->ni", factors[which], fresh)
+    share = np.mean(model.score_samples(fresh) >= display.data.levels[0])
+    assert abs(share - 0.8) < 5.0 * np.sqrt(0.16 * (1 / 50_000 + 1 / 20_000))
+    assert len(display.line_.allsegs[0]) == 2  # one closed curve around each component
+
+
+def test_many_points_are_counted(ax):
+    X = RNG.normal(size=(6000, 2))
+    model = DensityMLE().fit(X)
+    display = DensityDisplay.from_estimator(model, X, ax=ax, n_points=40, n_draws=1000)
+    assert display.data_.get_array().sum() == 6000
+    ax = Figure().subplots()
+    weights = RNG.uniform(size=6000)
+    display = DensityDisplay.from_estimator(model, X, sample_weight=weights, ax=ax, n_points=40, n_draws=1000)
+    assert display.data_.get_array().sum() == pytest.approx(weights.sum())
+
+
+def test_a_uniform_law_has_one_level(ax):
+    X = RNG.uniform(size=(50, 2))
+    display = DensityDisplay.from_estimator(DensityMLE("uniform").fit(X), X, ax=ax, n_draws=1000)
+    assert np.ptp(display.data.levels) < 1e-9
+    assert all(len(lines) for lines in display.line_.allsegs)
+
+
+def test_far_rows_and_heavy_tails_in_two_columns(ax):
+    X = np.r_[RNG.normal(size=(200, 2)), [[1e5, 1e5]]]
+    display = DensityDisplay.from_estimator(DensityMLE("multivariate_t").fit(X), X, ax=ax, n_draws=2000)
+    assert display.data.beyond == 1
+    assert np.ptp(display.data.grid_x) < 30.0
+
+
+@pytest.mark.parametrize("column", ["dose", 1, -1])
+@pytest.mark.parametrize(
+    ("family", "reference"),
+    [
+        ("normal", lambda p: stats.norm(p["loc"][1], p["scale"][1])),
+        ("multivariate_normal", lambda p: stats.norm(p["mean"][1], np.sqrt(p["covariance"][1, 1]))),
+        (families.MultivariateNormal("diag"), lambda p: stats.norm(p["mean"][1], np.sqrt(p["covariance"][1]))),
+        (families.MultivariateNormal("spherical"), lambda p: stats.norm(p["mean"][1], np.sqrt(p["covariance"]))),
+        (families.MultivariateT(df=5.0), lambda p: stats.t(5.0, p["loc"][1], np.sqrt(p["scale"][1, 1]))),
+        ("laplace", lambda p: stats.laplace(p["loc"][1], p["scale"][1])),
+    ],
+)
+def test_one_column_of_several(column, family, reference, ax):
+    model = DensityMLE(family).fit(PAIRS)
+    display = DensityDisplay.from_estimator(model, PAIRS, column=column, ax=ax)
+    x, y = display.line_.get_data()
+    np.testing.assert_allclose(y, reference(model.params_).pdf(x), rtol=1e-9)
+    assert ax.get_xlabel() == "dose"
+
+
+def test_two_columns_of_three_and_one_of_labels(ax):
+    X = RNG.normal(size=(100, 3))
+    model = DensityMLE().fit(X)
+    display = DensityDisplay.from_estimator(model, X, column=(2, 0), ax=ax, n_points=30, n_draws=1000)
+    block = np.ix_([2, 0], [2, 0])
+    law = stats.multivariate_normal(model.params_["mean"][[2, 0]], model.params_["covariance"][block])
+    x, y = display.data.grid_x[4], display.data.grid_y[7]
+    assert display.data.log_density[7, 4] == pytest.approx(law.logpdf([x, y]), rel=1e-10)
+    labels = np.array([["a", "x"], ["b", "x"], ["b", "y"], ["b", "x"]])
+    display = DensityDisplay.from_estimator(
+        DensityMLE("categorical").fit(labels), labels, column=1, ax=Figure().subplots()
+    )
+    np.testing.assert_allclose(display.line_.markerline.get_ydata(), [0.75, 0.25])
+
+
+def test_axis_labels_and_names(ax):
+    frame = pd.DataFrame(POSITIVE, columns=["duration"])
+    model = DensityMLE(families.Gamma(shape=2.0)).fit(frame)
+    DensityDisplay.from_estimator(model, frame, units="min", ax=ax)
+    assert ax.get_xlabel() == "duration (min)"
+    assert ax.get_ylabel() == "density (1/min)"
+    texts = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert texts == ["data (400 rows)", "gamma(shape=2.0)"]
+    ax = Figure().subplots()
+    units = {"dose": "mg"}
+    DensityDisplay.from_estimator(DensityMLE().fit(PAIRS), PAIRS, units=units, name="fit", ax=ax, n_points=20)
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("time", "dose (mg)")
+    assert ax.get_legend().get_texts()[1].get_text() == "fit, % enclosed"
+
+
+def test_own_figure_and_no_global_settings():
+    import matplotlib.pyplot as plt
+
+    before = mpl.rcParams.copy()
+    display = DensityDisplay.from_estimator(DensityMLE("gamma").fit(POSITIVE), POSITIVE)
+    assert display.figure_.number in plt.get_fignums()
+    plt.close(display.figure_)
+    later = DensityDisplay.from_estimator(DensityMLE("gamma").fit(POSITIVE), POSITIVE, plot=False)
+    assert not hasattr(later, "ax_")
+    assert later.plot() is later
+    plt.close(later.figure_)
+    assert mpl.rcParams == before
+
+
+@pytest.mark.parametrize(
+    ("X", "options", "message"),
+    [
+        (np.ones((4, 3)), {}, "choose one or two by column="),
+        (np.ones((4, 3)), {"column": "dose"}, "no column 'dose'; there are column 0"),
+        (np.ones((4, 3)), {"column": 3}, "no column 3"),
+        (np.ones((4, 3)), {"column": [0, 0]}, "two different columns"),
+        (np.ones((4, 3)), {"column": 0}, "no closed form"),
+        (np.ones(4), {}, "two dimensions"),
+        (np.array([[1.0], [np.nan]]), {}, "row 1"),
+        (np.ones((4, 2)), {"units": ["a"]}, "1 units for 2 columns"),
+        (np.ones((4, 2)), {"masses": [0.5, 1.0]}, "strictly between 0 and 1"),
+        (np.ones((4, 1)), {"bins": 0}, "at least 1"),
+        (RNG.normal(size=(9, 1)), {"bins": [1.0, 0.0]}, "increasing"),
+    ],
+)
+def test_errors(X, options, message):
+    model = GaussianMixture(1).fit(RNG.normal(size=(20, X.shape[1] if X.ndim == 2 else 1)))
+    with pytest.raises(ValueError, match=message):
+        DensityDisplay.from_estimator(model, X, plot=False, **options)
+
+
+def test_two_discrete_columns():
+    X = RNG.poisson(2.0, size=(50, 2)).astype(float)
+    with pytest.raises(ValueError, match="choose one by column="):
+        DensityDisplay.from_estimator(DensityMLE("poisson").fit(X), X)
