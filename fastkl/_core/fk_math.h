@@ -19,13 +19,11 @@
 FK_INLINE uint64_t fk_bits(double x) { uint64_t u; memcpy(&u, &x, 8); return u; }
 FK_INLINE double fk_double(uint64_t u) { double x; memcpy(&x, &u, 8); return x; }
 
-/* An integer 0 <= k < 2^52 as a double without an integer conversion, which only AVX-512 has for vectors. */
-FK_INLINE double fk_small_integer(uint64_t k) { return fk_double(k | 0x4330000000000000ULL) - 0x1p52; }
-
-/* x = 2^k (1 + f) with 1 + f in [sqrt(1/2), sqrt(2)), for normal positive x. */
+/* x = 2^k (1 + f) with 1 + f in [sqrt(1/2), sqrt(2)), for normal positive x. The exponent becomes a double by its bits, as the low end
+ * of a number from 2^52 on: only AVX-512 has an integer conversion for vectors. */
 FK_INLINE double fk_split(double x, double *f) {
     uint64_t u = fk_bits(x) + (0x3ff0000000000000ULL - 0x3fe6a09e667f3bcdULL);
-    double k = fk_small_integer(u >> 52) - 1023.0;
+    double k = fk_double((u >> 52) | 0x4330000000000000ULL) - (0x1p52 + 1023.0);
     *f = fk_double((u & 0x000fffffffffffffULL) + 0x3fe6a09e667f3bcdULL) - 1.0;
     return k;
 }
@@ -39,14 +37,20 @@ FK_INLINE double fk_log_tail(double f, double half_square) {
     return s * (half_square + (even + odd));
 }
 
+/* log(x) of normal positive x alone: half the time of fk_log. */
+FK_INLINE double fk_log_regular(double x) {
+    double f, k = fk_split(x, &f), half_square = 0.5 * f * f;
+    return k * FK_LN2_HI - ((half_square - (fk_log_tail(f, half_square) + k * FK_LN2_LO)) - f);
+}
+
 FK_INLINE double fk_log(double x) {
     int subnormal = x < 0x1p-1022;
     double f, k = fk_split(subnormal ? x * 0x1p54 : x, &f);
     double half_square = 0.5 * f * f;
     k = subnormal ? k - 54.0 : k;
     double y = k * FK_LN2_HI - ((half_square - (fk_log_tail(f, half_square) + k * FK_LN2_LO)) - f);
-    y = x > 0.0 ? y : (x == 0.0 ? -INFINITY : NAN);
-    return x < INFINITY ? y : (x == INFINITY ? x : NAN);
+    double special = x > 0.0 ? x : (x == 0.0 ? -INFINITY : NAN);
+    return (x > 0.0) & (x < INFINITY) ? y : special;
 }
 
 FK_INLINE double fk_log1p(double u) {

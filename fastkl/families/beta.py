@@ -4,13 +4,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import betainc, betaincinv, zeta
+from scipy.special import betainc, betaincinv
 
 from fastkl.exceptions import DegenerateDataError
 from fastkl.families.base import Fit, Floats, Params, Statistics
 from fastkl.families.closed_form import register_kl
 from fastkl.families.gamma import exact_product
-from fastkl.families.gamma_functions import log_excess, log_minus_digamma, stirling_error
+from fastkl.families.gamma_functions import log_excess, log_minus_digamma, stirling_error, trigamma
 from fastkl.families.newton import Evaluation, maximise
 from fastkl.families.univariate import ABOVE_ZERO, UnivariateFamily
 
@@ -157,7 +157,7 @@ class Beta(UnivariateFamily):
 
     def information(self, statistics: Statistics, params: Params) -> Floats:
         a, b, weight = params["a"], params["b"], statistics["weight"]
-        of_a, of_b, common = zeta(2.0, np.stack([a, b, a + b]))  # the trigamma function
+        of_a, of_b, common = trigamma(np.stack([a, b, a + b]))
         information = np.empty((len(a), 2, 2))
         information[:, 0, 0] = weight * (of_a - common)
         information[:, 1, 1] = weight * (of_b - common)

@@ -45,9 +45,8 @@ FK_INLINE int weibull_short_sums_body(const double *x, const double *w, ptrdiff_
     const double shape = c[LOG_LS_SHAPE], inverse = c[LOG_LS_INVERSE_SCALE];
     double y[FK_BLOCK], weight = 0.0, sum_z = 0.0, sum_e = 0.0, sum_ze = 0.0, sum_zze = 0.0, irregular = 0.0;
     FK_SIMD_SUM(irregular) for (ptrdiff_t i = 0; i < n; i++) {
-        double f, ratio = x[i] * inverse, k = fk_split(ratio, &f), half_square = 0.5 * f * f;
-        double log = k * FK_LN2_HI - ((half_square - (fk_log_tail(f, half_square) + k * FK_LN2_LO)) - f);
-        y[i] = shape * log;
+        double ratio = x[i] * inverse;
+        y[i] = shape * fk_log_regular(ratio);
         irregular += (ratio >= 0x1p-1022) & (ratio < INFINITY) & (y[i] < WEIBULL_LARGEST) ? 0.0 : 1.0;
     }
     if (irregular > 0.0) return 0;
