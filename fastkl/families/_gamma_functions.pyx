@@ -8,6 +8,8 @@ cdef extern from "fk_gamma_functions.h" nogil:
     void fk_log_excesses(const double *u, const double *one_plus_u, Py_ssize_t n, double *out)
     void fk_trigamma(const double *a, Py_ssize_t n, double *out)
     void fk_stirling_errors(const double *a, Py_ssize_t n, double *out)
+    void fk_beta_shape_step(const double *mean, const double *rest, const double *low, const double *high, Py_ssize_t n,
+                            double *a, double *b, double *length)
     Py_ssize_t fk_gamma_shape_step(const double *excess, Py_ssize_t n, double *a)
 
 ctypedef void (*Map)(const double *a, Py_ssize_t n, double *out) noexcept nogil
@@ -67,3 +69,29 @@ def gamma_shapes(const double[::1] excess, double[::1] shape, int most_steps):
         most = max(most, step)
         at += FK_BLOCK
     return most
+
+
+def beta_shapes(const double[::1] mean, const double[::1] rest, const double[::1] low, const double[::1] high, double[::1] a,
+                double[::1] b, int most_steps, double enough):
+    """Overwrite the starts ``a`` and ``b`` by Newton steps on their logarithms; ``(steps, lengths)`` with the length of the last one.
+
+    It ends with a step in which no column that moves does so by more than ``enough``; a length of infinity says that a column
+    stopped where Newton's method does not suit it.
+    """
+    cdef Py_ssize_t n = mean.shape[0], at = 0, count, i
+    cdef int step, most = 0
+    cdef bint moving
+    out = np.empty(n)
+    cdef double[::1] length = out
+    while at < n:
+        count = min(FK_BLOCK, n - at)
+        step, moving = 0, True
+        while moving and step < most_steps:
+            step += 1
+            moving = False
+            fk_beta_shape_step(&mean[at], &rest[at], &low[at], &high[at], count, &a[at], &b[at], &length[at])
+            for i in range(at, at + count):
+                moving = moving or enough < length[i] < 1.0
+        most = max(most, step)
+        at += FK_BLOCK
+    return most, out

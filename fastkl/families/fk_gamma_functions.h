@@ -93,4 +93,28 @@ static FK_CLONES ptrdiff_t fk_gamma_shape_step(const double *FK_RESTRICT excess,
     return (ptrdiff_t)moved;
 }
 
+/* One Newton step on (log a, log b) towards the maximum of a beta likelihood, for n columns with these means of x, of 1 - x, and
+ * excesses log(mean) - mean log of either. Writes the longer of both steps; infinity where the step would not do, because the
+ * Hessian is not negative definite there or the step longer than 1: such a column stays where it is. */
+static FK_CLONES void fk_beta_shape_step(const double *FK_RESTRICT mean, const double *FK_RESTRICT rest,
+                                         const double *FK_RESTRICT low, const double *FK_RESTRICT high, ptrdiff_t n,
+                                         double *FK_RESTRICT a, double *FK_RESTRICT b, double *FK_RESTRICT length) {
+    FK_SIMD for (ptrdiff_t i = 0; i < n; i++) {
+        const double x = a[i], y = b[i], both = x + y;
+        const fk_digamma_terms f = fk_digamma(x), g = fk_digamma(y), h = fk_digamma(both);
+        const double by_x = x * ((f.log_excess - h.log_excess + fk_log(mean[i] * (both / x))) - low[i]);
+        const double by_y = y * ((g.log_excess - h.log_excess + fk_log(rest[i] * (both / y))) - high[i]);
+        /* x^2 psi'(x) = x + curvature; with u = x / both and v = y / both that of both is shared out as u^2, v^2 and u v */
+        const double u = x / both, v = y / both, common = both + h.curvature;
+        const double xx = by_x - ((x + f.curvature) - u * u * common), yy = by_y - ((y + g.curvature) - v * v * common);
+        const double xy = u * v * common, determinant = xx * yy - xy * xy;
+        const double step_x = (xy * by_y - yy * by_x) / determinant, step_y = (xy * by_x - xx * by_y) / determinant;
+        const double longest = fabs(step_x) > fabs(step_y) ? fabs(step_x) : fabs(step_y);
+        const int good = (determinant > 0.0) & (xx < 0.0) & (longest < 1.0);
+        a[i] = fk_select(good, x * fk_exp(step_x), x);
+        b[i] = fk_select(good, y * fk_exp(step_y), y);
+        length[i] = fk_select(good, longest, INFINITY);
+    }
+}
+
 #endif

@@ -1,17 +1,33 @@
 """Differences of gamma-function terms that cancel when taken literally, for large arguments by their asymptotic series.
 
 ``log_minus_digamma`` (log a - psi(a), about 1 / (2 a)), ``stirling_error`` (what Stirling's formula lacks of log Gamma(a), about
-1 / (12 a)), ``trigamma`` and ``log_excess`` (u - log(1 + u)) are compiled: see ``fk_gamma_functions.h``.
+1 / (12 a)), ``trigamma`` and ``log_excess`` (u - log(1 + u)) are compiled,
+and so are the solvers of the gamma and the beta law: see ``fk_gamma_functions.h``.
 """
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import digamma, gammaln, polygamma
 
-from fastkl.families._gamma_functions import gamma_shapes, log_excess, log_minus_digamma, stirling_error, trigamma
+from fastkl.families._gamma_functions import (
+    beta_shapes,
+    gamma_shapes,
+    log_excess,
+    log_minus_digamma,
+    stirling_error,
+    trigamma,
+)
 from fastkl.families.base import Floats
 
-__all__ = ["gamma_shapes", "half_step", "log_excess", "log_minus_digamma", "stirling_error", "trigamma"]
+__all__ = [
+    "beta_shapes",
+    "gamma_shapes",
+    "half_step",
+    "log_excess",
+    "log_minus_digamma",
+    "stirling_error",
+    "trigamma",
+]
 
 _LARGE = 16.0
 # (2^-2k - 1) B_2k / (k (2k - 1)) for k = 1, 2, ...: the coefficients of a^(1 - 2k) in log(Gamma(a + 1/2) / (Gamma(a) sqrt(a)))
