@@ -11,6 +11,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from fastkl.density.base import BaseDensity
+from fastkl.density.gradients import GradientMixin
 from fastkl.density.inference import InferenceMixin, KeptRows
 from fastkl.density.persistence import save_density
 from fastkl.density.validation import (
@@ -21,7 +22,7 @@ from fastkl.density.validation import (
     unchanged_on_error,
 )
 from fastkl.exceptions import DegenerateDataError
-from fastkl.families.base import Family, Fit, Floats, Params, Rows, Statistics
+from fastkl.families.base import Family, Fit, Floats, Rows, Statistics
 from fastkl.families.posterior import fit_rows, fit_statistics
 from fastkl.families.priors import PriorLike, resolve_prior
 
@@ -30,7 +31,7 @@ def _has_statistics(density: "DensityMLE") -> bool:
     return resolve_family(density.family).has_statistics
 
 
-class DensityMLE(InferenceMixin, BaseDensity):
+class DensityMLE(GradientMixin, InferenceMixin, BaseDensity):
     r"""Density of one parametric family, fitted by maximum likelihood.
 
     The fit maximises the weighted log-likelihood :math:`\sum_i w_i \log p_\theta(x_i)`. Since the entropy of the data law does
@@ -327,30 +328,6 @@ class DensityMLE(InferenceMixin, BaseDensity):
         if not np.isfinite(out.sum()):
             raise_if_not_finite(rows)
         return out
-
-    def gradient(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> Params:
-        """Gradient of the weighted mean log-likelihood with respect to the parameters.
-
-        Parameters
-        ----------
-        X : array-like of shape (n, d)
-            Rows, all inside the support.
-        sample_weight : array-like of shape (n,), default=None
-            Weights of at least 0.
-
-        Returns
-        -------
-        dict of arrays
-            Shaped like ``params_``. For a matrix it is the symmetric matrix whose inner product with a symmetric step is
-            the slope; for probabilities it is taken along the simplex.
-        """
-        self._check_fitted()
-        rows = read_rows(self, X, sample_weight, labels=self.family_.labels)
-        with finite_or_said_so(rows):
-            total = self.family_.gradient(rows, self.params_)
-        if not all(np.isfinite(value).all() for value in total.values()):
-            raise_if_not_finite(rows)
-        return {name: value / rows.total_weight for name, value in total.items()}
 
     def sample(self, n_samples: int = 1, random_state: Any = None) -> NDArray[Any]:
         """Draw rows from the density.

@@ -97,8 +97,11 @@ class MultivariateT(Family):
         return squares, log_constant(inverse_df(params), len(lower)) - float(np.sum(np.log(np.diag(lower))))
 
     def gradient(self, rows: Rows, params: Params) -> Params:
+        return self.log_likelihood_and_gradient(rows, params)[1]
+
+    def log_likelihood_and_gradient(self, rows: Rows, params: Params) -> tuple[float, Params]:
         d, k = rows.X.shape[1], inverse_df(params)
-        squares, _ = self._squares(rows, params)
+        squares, constant = self._squares(rows, params)
         own = row_weights(squares, rows.weights, k, float(d), rows.n_threads)
         weight, mean, scatter = moments(rows.X, own, rows.n_threads)
         if not np.isfinite(scatter).all():
@@ -107,11 +110,9 @@ class MultivariateT(Family):
         shift = mean - params["loc"]
         about = scatter + weight * np.outer(shift, shift)
         half = 0.5 * (cho_solve(factor, cho_solve(factor, about).T) - rows.total_weight * cho_solve(factor, np.eye(d)))
-        slope = (
-            rows.total_weight * log_constant_slopes(k, d)[0]
-            + sums(squares, rows.weights, k, float(d), rows.n_threads)[1]
-        )
-        return {
+        rest, by_k, _ = sums(squares, rows.weights, k, float(d), rows.n_threads)
+        slope = rows.total_weight * log_constant_slopes(k, d)[0] + by_k
+        return float(rows.total_weight * constant + rest), {
             "df": np.float64(-k * k * slope),
             "loc": weight * cho_solve(factor, shift),
             "scale": 0.5 * (half + half.T),
