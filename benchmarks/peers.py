@@ -41,7 +41,7 @@ def gamma_rows() -> Iterator[Row]:
     yield compare(
         "gamma log-likelihood and gradient, n = 10⁶",
         "scipy.stats.gamma.logpdf(x).sum(), value only",
-        lambda: (model.log_likelihood(X), model.gradient(X)),
+        lambda: model.score_and_gradient(X),
         lambda: stats.gamma.logpdf(x, shape, scale=scale).sum(),
     )
     yield compare(

@@ -28,7 +28,7 @@ def count_rows() -> Iterator[Row]:
         yield compare(
             f"{name} log-likelihood and gradient, n = 10⁶",
             f"scipy.stats.{law.dist.name}.logpmf(x).sum(), value only",
-            lambda model=model, X=X: (model.log_likelihood(X), model.gradient(X)),
+            lambda model=model, X=X: model.score_and_gradient(X),
             lambda law=law, x=x: law.logpmf(x).sum(),
         )
 

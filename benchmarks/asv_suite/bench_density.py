@@ -21,9 +21,8 @@ class Univariate:
     def time_score_samples(self, family: str, dtype: str) -> None:
         self.model.score_samples(self.X)
 
-    def time_log_likelihood_and_gradient(self, family: str, dtype: str) -> None:
-        self.model.log_likelihood(self.X)
-        self.model.gradient(self.X)
+    def time_score_and_gradient(self, family: str, dtype: str) -> None:
+        self.model.score_and_gradient(self.X)
 
 
 class MultivariateNormal:

@@ -1,6 +1,6 @@
 """Drives a univariate kernel over all columns of a row-major array: sums over the rows, and a map over the rows.
 
-The rows are cut into blocks of 4096 and the columns into tiles of 8; a task is one tile of one block, copied into a small
+The rows are cut into blocks of 4096 and the columns into tiles of 32; a task is one tile of one block, copied into a small
 column-major float64 buffer (so that float32 rows are never widened as a whole and kernels see contiguous values). Tasks run in
 waves, the partial records of a wave are merged in block order: the result does not depend on the number of threads, and the
 memory in use does not depend on the number of rows.
@@ -13,14 +13,16 @@ from libc.string cimport memcpy
 
 cdef extern from "fk_column_ops.h" nogil:
     const int FK_BLOCK
-    const int FK_TILE_COLUMNS
-    const int FK_TILE_STRIDE
     ctypedef struct fk_support:
         double low
         double high
         int integral
     Py_ssize_t fk_first_outside(const double *x, Py_ssize_t n, fk_support support)
     void fk_mask_outside(const double *x, Py_ssize_t n, fk_support support, double *out)
+
+cdef extern from "fk_gather.h" nogil:
+    const int FK_TILE_COLUMNS
+    const int FK_TILE_STRIDE
     void fk_gather_f64(const double *x, Py_ssize_t n, Py_ssize_t d, Py_ssize_t first, Py_ssize_t count, double *out)
     void fk_gather_f32(const float *x, Py_ssize_t n, Py_ssize_t d, Py_ssize_t first, Py_ssize_t count, double *out)
 

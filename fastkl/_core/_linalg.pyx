@@ -20,6 +20,7 @@ cdef extern from "fk_whiten.h" nogil:
                                  double *z, double *out)
     void fk_whitened_squares_f32(const float *x, Py_ssize_t n, Py_ssize_t d, const double *mean, const double *lower,
                                  double *z, double *out)
+    void fk_affine(double *x, Py_ssize_t n, double factor, double constant)
 
 cdef extern from "fk_scatter.h" nogil:
     void fk_sum_rows_f64(const double *x, const double *w, Py_ssize_t n, Py_ssize_t d, const double *origin, double *sum,
@@ -43,32 +44,38 @@ cdef enum:
     WAVE_NUMBERS = 2097152
 
 
-def whitened_squares(const real[:, ::1] X, const double[::1] mean, const double[:, ::1] lower, int n_threads):
-    """|L^-1 (x - mean)|^2 of every row, (n,), for a lower-triangular ``lower`` = L of shape (d, d)."""
+def whitened_squares(const real[:, ::1] X, const double[::1] mean, const double[:, ::1] lower, int n_threads,
+                     double factor=1.0, double constant=0.0):
+    """``constant + factor`` |L^-1 (x - mean)|^2 of every row, (n,), for a lower-triangular ``lower`` = L of shape (d, d)."""
     cdef Py_ssize_t n = X.shape[0], d = X.shape[1], n_blocks = (n + FK_BLOCK - 1) // FK_BLOCK, b, rows
     cdef bint by_blas = d >= BLAS_COLUMNS, in_threads = n_threads > 1 and n_blocks > 1
+    cdef bint plain = factor == 1.0 and constant == 0.0
     out = np.empty(n)
-    factor_array = np.array(lower)
+    triangle_array = np.array(lower)
     if not by_blas:
-        np.fill_diagonal(factor_array, 1.0 / np.diag(factor_array))
-    scratch_array = np.empty((n_threads, (d + 1) * (BLAS_ROWS if by_blas else FK_TILE)))
+        np.fill_diagonal(triangle_array, 1.0 / np.diag(triangle_array))
+    scratch_array = np.empty((n_threads, d * (BLAS_ROWS if by_blas else 2 * FK_TILE)))
     cdef double[::1] view = out
-    cdef double[:, ::1] factor = factor_array, scratch = scratch_array
+    cdef double[:, ::1] triangle = triangle_array, scratch = scratch_array
     if by_blas:
         with single_threaded_blas():
             for b in prange(n_blocks, nogil=True, schedule="dynamic", num_threads=n_threads, use_threads_if=in_threads):
                 rows = min(FK_BLOCK, n - b * FK_BLOCK)
-                solve_block(&X[b * FK_BLOCK, 0], rows, d, &mean[0], &factor[0, 0], &scratch[threadid(), 0],
+                solve_block(&X[b * FK_BLOCK, 0], rows, d, &mean[0], &triangle[0, 0], &scratch[threadid(), 0],
                             &view[b * FK_BLOCK])
+                if not plain:
+                    fk_affine(&view[b * FK_BLOCK], rows, factor, constant)
         return out
     for b in prange(n_blocks, nogil=True, schedule="dynamic", num_threads=n_threads, use_threads_if=in_threads):
         rows = min(FK_BLOCK, n - b * FK_BLOCK)
         if real is double:
-            fk_whitened_squares_f64(&X[b * FK_BLOCK, 0], rows, d, &mean[0], &factor[0, 0], &scratch[threadid(), 0],
+            fk_whitened_squares_f64(&X[b * FK_BLOCK, 0], rows, d, &mean[0], &triangle[0, 0], &scratch[threadid(), 0],
                                     &view[b * FK_BLOCK])
         else:
-            fk_whitened_squares_f32(&X[b * FK_BLOCK, 0], rows, d, &mean[0], &factor[0, 0], &scratch[threadid(), 0],
+            fk_whitened_squares_f32(&X[b * FK_BLOCK, 0], rows, d, &mean[0], &triangle[0, 0], &scratch[threadid(), 0],
                                     &view[b * FK_BLOCK])
+        if not plain:
+            fk_affine(&view[b * FK_BLOCK], rows, factor, constant)
     return out
 
 

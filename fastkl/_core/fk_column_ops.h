@@ -1,4 +1,4 @@
-/* What the driver does to one column of one block around a kernel: support check, mask, and the copy out of row-major rows. */
+/* What the driver does to one column of one block around a kernel: support check and mask. */
 #ifndef FK_COLUMN_OPS_H
 #define FK_COLUMN_OPS_H
 
@@ -32,23 +32,5 @@ static void fk_mask_outside(const double *x, ptrdiff_t n, fk_support support, do
     for (ptrdiff_t i = 0; i < n; i++)
         if (fk_outside(x[i], support.low, support.high, support.integral)) out[i] = -INFINITY;
 }
-
-/* Columns first..first+count-1 of n rows (row length d) side by side into out, FK_TILE_STRIDE apart. Eight float64 columns
- * share a cache line and many lines a page, so a wide tile reads each but once; the stride is no power of two, or all
- * columns of a tile would compete for the same sets of the cache. */
-#define FK_TILE_COLUMNS 32
-#define FK_TILE_STRIDE (FK_BLOCK + 8)
-#define FK_DEFINE_GATHER(real, suffix)                                                                          \
-    static void fk_gather_##suffix(const real *x, ptrdiff_t n, ptrdiff_t d, ptrdiff_t first, ptrdiff_t count,   \
-                                   double *FK_RESTRICT out) {                                                   \
-        if (d == 1) {                                                                                           \
-            for (ptrdiff_t i = 0; i < n; i++) out[i] = x[i];                                                    \
-        } else {                                                                                                \
-            for (ptrdiff_t i = 0; i < n; i++)                                                                   \
-                for (ptrdiff_t j = 0; j < count; j++) out[j * FK_TILE_STRIDE + i] = x[i * d + first + j];       \
-        }                                                                                                       \
-    }
-FK_DEFINE_GATHER(double, f64)
-FK_DEFINE_GATHER(float, f32)
 
 #endif

@@ -4,6 +4,7 @@
  *             indirect functions, hence x86-64 glibc only; elsewhere the macro is empty and the plain function is used.
  *             Such a function must keep its loops in its own body or in FK_INLINE functions.
  * FK_INLINE   for functions called from a cloned loop: they must be inlined to be compiled for the clone's registers.
+ * FK_PREFETCH a hint that the cache line will soon be read; addresses that don't exist do no harm.
  * FK_SIMD     licence to reorder one named reduction, given loop by loop (never -ffast-math).
  */
 #ifndef FK_CONFIG_H
@@ -26,10 +27,12 @@
 #define FK_INLINE static __forceinline
 #define FK_RESTRICT __restrict
 #define FK_PRAGMA(text)
+#define FK_PREFETCH(address) ((void)(address))
 #else
 #define FK_INLINE static inline __attribute__((always_inline))
 #define FK_RESTRICT restrict
 #define FK_PRAGMA(text) _Pragma(#text)
+#define FK_PREFETCH(address) __builtin_prefetch(address)
 #endif
 
 #define FK_SIMD FK_PRAGMA(omp simd)

@@ -6,27 +6,65 @@
 
 enum { FK_WEIGHT, FK_MEAN, FK_M2, FK_MOMENTS };
 
+/* sum of x - origin. Each of the four quarters of a block is a stream of its own: one addition waits for the one before only every
+ * fourth value, where a plain loop is bound by that wait. */
+FK_INLINE double fk_sum_about(const double *x, ptrdiff_t n, double origin) {
+    const ptrdiff_t q = n / 4;
+    const double *second = x + q, *third = second + q, *fourth = third + q;
+    double sum = 0.0;
+    FK_SIMD_SUM(sum) for (ptrdiff_t i = 0; i < q; i++)
+        sum += ((x[i] - origin) + (second[i] - origin)) + ((third[i] - origin) + (fourth[i] - origin));
+    for (ptrdiff_t i = 4 * q; i < n; i++) sum += x[i] - origin;
+    return sum;
+}
+
 /* Weighted mean of a block, summed about the first value so that an offset costs no digits. */
 FK_INLINE double fk_mean_body(const double *x, const double *w, ptrdiff_t n, double *weight) {
-    double total = 0.0, sum = 0.0;
     const double origin = x[0];
-    FK_SIMD_SUM(total, sum) for (ptrdiff_t i = 0; i < n; i++) {
-        double wi = w ? w[i] : 1.0;
-        total += wi;
-        sum += wi * (x[i] - origin);
+    double total = (double)n, sum = 0.0;
+    if (w) {
+        total = 0.0;
+        FK_SIMD_SUM(total, sum) for (ptrdiff_t i = 0; i < n; i++) {
+            total += w[i];
+            sum += w[i] * (x[i] - origin);
+        }
+    } else {
+        sum = fk_sum_about(x, n, origin);
     }
     *weight = total;
     return origin + sum / total;
 }
 
-FK_INLINE void fk_moments_body(const double *x, const double *w, ptrdiff_t n, double *record) {
-    double weight, m2 = 0.0, left = 0.0;
-    double mean = fk_mean_body(x, w, n, &weight);
-    FK_SIMD_SUM(m2, left) for (ptrdiff_t i = 0; i < n; i++) {
-        double wi = w ? w[i] : 1.0, u = x[i] - mean;
-        left += wi * u;
-        m2 += wi * u * u;
+/* Sums of u and of u^2 with u = factor (x - mean). */
+FK_INLINE double fk_squares_about(const double *x, const double *w, ptrdiff_t n, double mean, double factor, double *left) {
+    double squares = 0.0, rest = 0.0;
+    if (w) {
+        FK_SIMD_SUM(squares, rest) for (ptrdiff_t i = 0; i < n; i++) {
+            double u = factor * (x[i] - mean);
+            rest += w[i] * u;
+            squares += w[i] * u * u;
+        }
+    } else {
+        const ptrdiff_t half = n / 2;
+        const double *second = x + half;
+        FK_SIMD_SUM(squares, rest) for (ptrdiff_t i = 0; i < half; i++) {
+            double u = factor * (x[i] - mean), v = factor * (second[i] - mean);
+            rest += u + v;
+            squares += u * u + v * v;
+        }
+        if (n % 2) {
+            double u = factor * (x[n - 1] - mean);
+            rest += u;
+            squares += u * u;
+        }
     }
+    *left = rest;
+    return squares;
+}
+
+FK_INLINE void fk_moments_body(const double *x, const double *w, ptrdiff_t n, double *record) {
+    double weight, left, mean = fk_mean_body(x, w, n, &weight);
+    double m2 = fk_squares_about(x, w, n, mean, 1.0, &left);
     record[FK_WEIGHT] = weight;
     record[FK_MEAN] = mean + left / weight;
     record[FK_M2] = m2 - left * (left / weight);

@@ -1,43 +1,48 @@
-/* The sum of the logarithms of a block without a logarithm per value: mantissas are multiplied, exponents added.
+/* The sum of the logarithms of a block without a logarithm per value: values are multiplied in fours, the mantissas of the products
+ * again, and the exponents added.
  *
- * A lane multiplies at most FK_BLOCK / FK_LANES = 256 mantissas of [1, 2), so that nothing overflows, and is off by about
- * 256 roundings: 3e-14 for the whole lane, less than the logarithms themselves would be off by when summed.
+ * A product of mantissas of [1, 2) has at most 512 factors, so that nothing overflows, and every value takes part in about
+ * two roundings: together less than the logarithms themselves would be off by when summed.
  */
 #ifndef FK_SUM_LOG_H
 #define FK_SUM_LOG_H
 
 #include "fk_math.h"
 
-#define FK_LANES 16
+#define FK_SUM_LOG_ROWS 2048 /* values whose products of four may be multiplied in one row */
+#define FK_SUM_LOG_LEAST 123 /* biased exponent of 2^-900, below which a product of four may have lost digits on the way */
 
-/* Sum of log(factor x_i), n <= FK_BLOCK; *irregular counts the products that are 0 or subnormal, for which it is wrong. */
-FK_INLINE double fk_sum_log(const double *FK_RESTRICT x, ptrdiff_t n, double factor, ptrdiff_t *irregular) {
-    double mantissa[FK_LANES];
-    uint64_t exponent[FK_LANES], small[FK_LANES];
-    for (int l = 0; l < FK_LANES; l++) mantissa[l] = 1.0, exponent[l] = 0, small[l] = 0;
-    ptrdiff_t whole = n - n % FK_LANES;
-    for (ptrdiff_t i = 0; i < whole; i += FK_LANES) {
-        for (int l = 0; l < FK_LANES; l++) {
-            uint64_t u = fk_bits(x[i + l] * factor);
-            mantissa[l] *= fk_double((u & 0x000fffffffffffffULL) | 0x3ff0000000000000ULL);
-            exponent[l] += u >> 52;
-            small[l] += (u >> 52) == 0;
-        }
+/* The values are multiplied with a power of two smaller than 2^24, so that no pair overflows and a product of four above 2^-900
+ * has no subnormal number in it. */
+FK_INLINE double fk_sum_log_part(const double *FK_RESTRICT x, ptrdiff_t n, double factor, ptrdiff_t *irregular) {
+    const ptrdiff_t q = n / 4;
+    const double *second = x + q, *third = second + q, *fourth = third + q;
+    double mantissa = 1.0, sum = 0.0;
+    uint64_t exponent = 0, small = 0;
+    FK_PRAGMA(omp simd reduction(* : mantissa) reduction(+ : exponent, small))
+    for (ptrdiff_t i = 0; i < q; i++) {
+        double product = ((x[i] * factor) * (second[i] * factor)) * ((third[i] * factor) * (fourth[i] * factor));
+        uint64_t u = fk_bits(product);
+        mantissa *= fk_double((u & 0x000fffffffffffffULL) | 0x3ff0000000000000ULL);
+        exponent += u >> 52;
+        small += (u >> 52) < FK_SUM_LOG_LEAST;
     }
-    double sum = 0.0;
-    int64_t total = -1023 * (int64_t)whole;
-    ptrdiff_t found = 0;
-    for (int l = 0; l < FK_LANES; l++) {
-        sum += fk_log(mantissa[l]);
-        total += (int64_t)exponent[l];
-        found += (ptrdiff_t)small[l];
-    }
-    for (ptrdiff_t i = whole; i < n; i++) {
+    for (ptrdiff_t i = 4 * q; i < n; i++) {
         sum += fk_log(x[i] * factor);
-        found += !(x[i] * factor >= 0x1p-1022);
+        small += !(x[i] * factor >= 0x1p-1022);
     }
-    *irregular = found;
-    return sum + ((double)total * FK_LN2_HI + (double)total * FK_LN2_LO);
+    *irregular += (ptrdiff_t)small;
+    double power = (double)((int64_t)exponent - 1023 * (int64_t)q);
+    return sum + fk_log(mantissa) + (power * FK_LN2_HI + power * FK_LN2_LO);
+}
+
+/* Sum of log(factor x_i) over n <= FK_BLOCK values, factor x_i <= FK_BLOCK; if *irregular is not 0 there are products too small for
+ * it, and it is wrong. */
+FK_INLINE double fk_sum_log(const double *FK_RESTRICT x, ptrdiff_t n, double factor, ptrdiff_t *irregular) {
+    const ptrdiff_t first = n < FK_SUM_LOG_ROWS ? n : FK_SUM_LOG_ROWS;
+    *irregular = 0;
+    double sum = fk_sum_log_part(x, first, factor, irregular);
+    return n > first ? sum + fk_sum_log_part(x + first, n - first, factor, irregular) : sum;
 }
 
 #endif

@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastkl.density.base import BaseDensity
 from fastkl.density.batches import StreamedFitMixin
+from fastkl.density.gradients import GradientMixin
 from fastkl.density.inference import InferenceMixin
 from fastkl.density.persistence import save_density
 from fastkl.density.streamed import KeptRows
@@ -23,7 +24,7 @@ from fastkl.density.validation import (
     unchanged_on_error,
 )
 from fastkl.exceptions import DegenerateDataError
-from fastkl.families.base import AnyRows, Family, Fit, Floats, Params, Statistics
+from fastkl.families.base import AnyRows, Family, Fit, Floats, Statistics
 from fastkl.families.posterior import fit_rows, fit_statistics
 from fastkl.families.priors import PriorLike, resolve_prior
 
@@ -32,7 +33,7 @@ def _has_statistics(density: "DensityMLE") -> bool:
     return resolve_family(density.family).has_statistics
 
 
-class DensityMLE(StreamedFitMixin, InferenceMixin, BaseDensity):
+class DensityMLE(StreamedFitMixin, GradientMixin, InferenceMixin, BaseDensity):
     r"""Density of one parametric family, fitted by maximum likelihood.
 
     The fit maximises the weighted log-likelihood :math:`\sum_i w_i \log p_\theta(x_i)`. Since the entropy of the data law does
@@ -329,30 +330,6 @@ class DensityMLE(StreamedFitMixin, InferenceMixin, BaseDensity):
         if not np.isfinite(out.sum()):
             raise_if_not_finite(rows)
         return out
-
-    def gradient(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> Params:
-        """Gradient of the weighted mean log-likelihood with respect to the parameters.
-
-        Parameters
-        ----------
-        X : array-like of shape (n, d)
-            Rows, all inside the support.
-        sample_weight : array-like of shape (n,), default=None
-            Weights of at least 0.
-
-        Returns
-        -------
-        dict of arrays
-            Shaped like ``params_``. For a matrix it is the symmetric matrix whose inner product with a symmetric step is
-            the slope; for probabilities it is taken along the simplex.
-        """
-        self._check_fitted()
-        rows = read_rows(self, X, sample_weight, labels=self.family_.labels)
-        with finite_or_said_so(rows):
-            total = self.family_.gradient(rows, self.params_)
-        if not all(np.isfinite(value).all() for value in total.values()):
-            raise_if_not_finite(rows)
-        return {name: value / rows.total_weight for name, value in total.items()}
 
     def sample(self, n_samples: int = 1, random_state: Any = None) -> NDArray[Any]:
         """Draw rows from the density.

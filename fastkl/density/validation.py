@@ -44,7 +44,7 @@ def read_rows(
     Rows of weight 0 are left out, as if they had not been there. With ``reset`` the estimator learns the number and names of
     the columns, otherwise they are compared with what it learnt.
     """
-    values: Any = X if not reset and is_plain(estimator, X) else read_array(estimator, X, labels, reset)
+    values: Any = X if is_plain(estimator, X, reset) else read_array(estimator, X, labels, reset)
     names = getattr(estimator, "feature_names_in_", None)
     weights = read_weights(sample_weight, len(values))
     rows = Rows(values, weights, effective_n_threads(getattr(estimator, "n_jobs", None)), names)
@@ -56,18 +56,23 @@ def read_rows(
     return Rows(np.ascontiguousarray(values[keep]), weights[keep], rows.n_threads, names, keep)
 
 
-def is_plain(estimator: BaseEstimator, X: Any) -> bool:
-    """Whether X is an array in just the form that scoring needs. Validating it costs more than scoring thousands of rows."""
-    return (
+def is_plain(estimator: BaseEstimator, X: Any, reset: bool) -> bool:
+    """Whether X is an array in just the form that is needed; with ``reset`` the estimator then has its number of columns.
+
+    Validating such an array costs more than scoring thousands of rows.
+    """
+    plain = (
         type(X) is np.ndarray
         and X.ndim == 2
         and X.dtype in (np.float64, np.float32)
         and X.dtype.isnative
         and X.flags.c_contiguous
-        and len(X) > 0
-        and X.shape[1] == estimator.n_features_in_
-        and not hasattr(estimator, "feature_names_in_")
+        and X.size > 0
     )
+    if plain and reset:
+        vars(estimator).pop("feature_names_in_", None)
+        estimator.n_features_in_ = X.shape[1]
+    return plain and X.shape[1] == estimator.n_features_in_ and not hasattr(estimator, "feature_names_in_")
 
 
 def read_array(estimator: BaseEstimator, X: ArrayLike, labels: bool, reset: bool) -> NDArray[Any]:

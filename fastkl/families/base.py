@@ -238,6 +238,11 @@ class Family(BaseEstimator):
         """Gradient of the total log-likelihood of the rows."""
         return self.statistics_gradient(self.statistics(rows), params)
 
+    def log_likelihood_and_gradient(self, rows: Rows, params: Params) -> tuple[float, Params]:
+        """Both from one pass over the rows; SupportError for a value of density zero."""
+        statistics = self.statistics(rows)
+        return self.statistics_log_likelihood(statistics, params), self.statistics_gradient(statistics, params)
+
     def log_density(self, rows: Rows, params: Params) -> Floats:
         """Log-density of every row, (n,); -inf outside the support."""
         raise NotImplementedError

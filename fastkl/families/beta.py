@@ -4,19 +4,19 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import betainc, betaincinv, zeta
+from scipy.special import betainc, betaincinv
 
 from fastkl.exceptions import DegenerateDataError
 from fastkl.families.base import Fit, Floats, Params, Statistics
 from fastkl.families.closed_form import register_kl
 from fastkl.families.gamma import exact_product
-from fastkl.families.gamma_functions import log_excess, log_minus_digamma, stirling_error
+from fastkl.families.gamma_functions import beta_shapes, log_excess, log_minus_digamma, stirling_error, trigamma
 from fastkl.families.newton import Evaluation, maximise
 from fastkl.families.univariate import ABOVE_ZERO, UnivariateFamily
 
 MAX_NEWTON_STEPS = 200
-MAX_POLISH_STEPS = 8
-POLISHED = 1e-6  # a step of this length leaves an error of its square
+MAX_POLISH_STEPS = 12
+POLISHED = 1e-7  # a step of the logarithms of this length leaves an error of its square
 BELOW_ONE = float(np.nextafter(1.0, 0.0))
 
 
@@ -88,11 +88,11 @@ class Beta(UnivariateFamily):
             raise_if_no_spread((low <= 0.0) & (high <= 0.0), statistics, not fixed)
         # var ~ m (1 - m) / (a + b), and the excesses are about var / (2 mean^2) at either end
         total = 1.0 / np.maximum(low * mean / rest + high * rest / mean, 1e-300)
-        start = {"a": total * mean, "b": total * rest, **fixed}
-        n_polish = 0
+        start, n_polish = {"a": total * mean, "b": total * rest, **fixed}, 0
         if not fixed:
-            with np.errstate(all="ignore"):
-                start, n_polish = self._polished(statistics, start)
+            n_polish, length = beta_shapes(mean, rest, low, high, start["a"], start["b"], MAX_POLISH_STEPS, POLISHED)
+            if length.max(initial=0.0) <= POLISHED:
+                return Fit(start, n_polish)  # the likelihood is concave: a step next to nothing is the certificate
         free = np.array([name not in fixed for name in self.parameter_names])
         with np.errstate(all="ignore"):
             found = maximise(
@@ -105,24 +105,6 @@ class Beta(UnivariateFamily):
                 MAX_NEWTON_STEPS,
             )
         return Fit(found.params, found.n_iter + n_polish, bool(found.converged.all()))
-
-    def _polished(self, statistics: Statistics, start: Params) -> tuple[Params, int]:
-        """A few plain Newton steps without a look at the likelihood; a column that they do not suit keeps its start."""
-        params, good = start, np.ones(len(start["a"]), dtype=bool)
-        n_steps = 0
-        while n_steps < MAX_POLISH_STEPS:
-            n_steps += 1
-            gradient, hessian = self._derivatives(statistics, params)
-            aa, ab, bb = hessian[:, 0, 0], hessian[:, 0, 1], hessian[:, 1, 1]
-            determinant = aa * bb - ab * ab
-            step = np.stack([ab, ab], axis=1) * gradient[:, ::-1] - np.stack([bb, aa], axis=1) * gradient
-            step /= determinant[:, None]
-            longest = np.abs(step).max(axis=1)
-            good &= (determinant > 0.0) & (aa < 0.0) & (longest < 1.0)
-            params = move_logarithms(params, np.where(good[:, None], step, 0.0))
-            if not np.any(good & (longest > POLISHED)):
-                break
-        return {name: np.where(good, value, start[name]) for name, value in params.items()}, n_steps
 
     def _derivatives(self, statistics: Statistics, params: Params) -> tuple[Floats, Floats]:
         """Gradient (d, 2) and Hessian (d, 2, 2) of the log-likelihood by log a and log b."""
@@ -142,7 +124,7 @@ class Beta(UnivariateFamily):
         weight, mean, rest, low, high = (statistics[name] for name in self.statistic_names)
         m, k = a / (a + b), b / (a + b)
         normaliser = saddle_normaliser(a, b) - np.log(mean) - np.log(rest)
-        low_phi, high_phi = log_excess(np.stack([(mean - m) / m, (rest - k) / k]))
+        low_phi, high_phi = log_excess(np.array([(mean - m) / m, (rest - k) / k]))
         by_row = normaliser - a * low_phi - b * high_phi
         total: Floats = weight * by_row + (1.0 - a) * low + (1.0 - b) * high
         return total
@@ -150,14 +132,14 @@ class Beta(UnivariateFamily):
     def statistics_gradient(self, statistics: Statistics, params: Params) -> Params:
         a, b = params["a"], params["b"]
         weight, mean, rest, low, high = (statistics[name] for name in self.statistic_names)
-        of_a, of_b, common = log_minus_digamma(np.stack([a, b, a + b]))
+        of_a, of_b, common = log_minus_digamma(np.array([a, b, a + b]))
         by_a = weight * (of_a - common + np.log(mean * ((a + b) / a))) - low
         by_b = weight * (of_b - common + np.log(rest * ((a + b) / b))) - high
         return {"a": by_a, "b": by_b}
 
     def information(self, statistics: Statistics, params: Params) -> Floats:
         a, b, weight = params["a"], params["b"], statistics["weight"]
-        of_a, of_b, common = zeta(2.0, np.stack([a, b, a + b]))  # the trigamma function
+        of_a, of_b, common = trigamma(np.array([a, b, a + b]))
         information = np.empty((len(a), 2, 2))
         information[:, 0, 0] = weight * (of_a - common)
         information[:, 1, 1] = weight * (of_b - common)
@@ -196,7 +178,7 @@ def exact_share(a: Floats, b: Floats) -> tuple[Floats, Floats]:
 def saddle_normaliser(a: Floats, b: Floats) -> Floats:
     """log(a b / (2 pi (a + b))) / 2 less the errors of Stirling's formula in B(a, b)."""
     n = a + b
-    of_a, of_b, of_n = stirling_error(np.stack(np.broadcast_arrays(a, b, n)))
+    of_a, of_b, of_n = stirling_error(np.array([a, b, n]))
     stirling = of_a + of_b - of_n
     value: Floats = 0.5 * (np.log(np.minimum(a, b)) + np.log(np.maximum(a, b) / n) - np.log(2.0 * np.pi)) - stirling
     return value

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import gammaincc, gammaln
 
 from fastkl.families.base import Floats, Params
-from fastkl.families.gamma_functions import stirling_error
+from fastkl.families.gamma_functions import log_excess, stirling_error
 from fastkl.families.univariate import BELOW_INFINITY, UnivariateFamily
 
 # Entropies without a closed form are summed term by term, up to so many terms.
@@ -45,19 +45,8 @@ def deviance(x: ArrayLike, mean: ArrayLike) -> Floats:
     x, mean = np.broadcast_arrays(np.asarray(x, dtype=np.float64), np.asarray(mean, dtype=np.float64))
     safe = np.where(x > 0.0, x, 1.0)
     with np.errstate(over="ignore"):
-        excess = u_minus_log1p((mean - safe) / safe, mean / safe)
+        excess = log_excess((mean - safe) / safe, mean / safe)
         return np.where(x > 0.0, safe * excess, mean)
-
-
-def u_minus_log1p(u: ArrayLike, one_plus_u: ArrayLike) -> Floats:
-    """phi(u) = u - log(1 + u), near 0 by its power series."""
-    u, one_plus_u = np.asarray(u, dtype=np.float64), np.asarray(one_plus_u, dtype=np.float64)
-    near = np.abs(u) < 0.1
-    small = np.where(near, u, 0.0)
-    coefficients = [0.0, 0.0] + [(-1.0) ** k / k for k in range(2, 20)]
-    with np.errstate(divide="ignore"):
-        far = u - np.log(one_plus_u)
-    return np.where(near, np.polynomial.polynomial.polyval(small, coefficients), far)
 
 
 def log_factorial_rest(x: ArrayLike) -> Floats:

@@ -14,7 +14,6 @@
 #include "fk_column.h"
 #include "fk_log_phi.h"
 #include "fk_math.h"
-#include "fk_moments.h"
 
 /* delta(x) = log x! - ((x + 1/2) log x - x + log(2 pi) / 2) of any real x >= 1, given 1 / x. It is 1 / x times a smooth
  * function of 1 / x on [0, 1]: the first 23 terms of that function's Chebyshev series, as a polynomial in t = 2 / x - 1, are
@@ -98,7 +97,7 @@ FK_INLINE void fk_positive_counts_body(const double *x, const double *w, ptrdiff
 }
 
 /* About the common mean the deviance of either part grows by its weight times D(its mean, common mean): all terms are >= 0. */
-static void fk_merge_counts(double *weight, double *mean, double *deviance, double other_weight, double other_mean,
+static inline void fk_merge_counts(double *weight, double *mean, double *deviance, double other_weight, double other_mean,
                             double other_deviance) {
     double total = *weight + other_weight;
     double common = total > 0.0 ? *mean + (other_mean - *mean) * (other_weight / total) : 0.0;

@@ -10,6 +10,7 @@
 
 #include "fk_column.h"
 #include "fk_log_ratio.h"
+#include "fk_sum_log.h"
 
 enum { LS_LOC, LS_INVERSE_SCALE, LS_NORMALISER, LS_CONSTANTS };
 enum { LOG_LS_SCALE, LOG_LS_INVERSE_SCALE, LOG_LS_SHAPE, LOG_LS_NORMALISER, LOG_LS_CONSTANTS };
@@ -69,16 +70,20 @@ FK_INLINE void fk_ls_store(const fk_ls_totals *t, double normaliser, double *sum
 /* The loops and the table of a law. */
 #define FK_DEFINE_LAW(law, constants, normaliser, before, statement)                                         \
     FK_DEFINE_LAW_LOOPS(law, normaliser, before, statement)                                                  \
+    FK_DEFINE_LAW_TABLE(law, constants, law##_sums)
+#define FK_DEFINE_LAW_TABLE(law, constants, sums_function)                                                   \
     static const fk_column_kernel fk_kernel_##law = {                                                       \
         .name = #law,                                                                                       \
         .n_constants = constants,                                                                            \
         .n_sums = LS_SUMS,                                                                                   \
         .log_density = law##_log_density,                                                                   \
-        .sums = law##_sums,                                                                                 \
+        .sums = sums_function,                                                                              \
     };
 
 #define FK_DEFINE_LOCATION_SCALE(law)                                                                       \
     FK_DEFINE_LAW(law, LS_CONSTANTS, LS_NORMALISER, , z = (x[i] - c[LS_LOC]) * c[LS_INVERSE_SCALE]; extra = 0.0)
+#define FK_DEFINE_LOCATION_SCALE_LOOPS(law)                                                                  \
+    FK_DEFINE_LAW_LOOPS(law, LS_NORMALISER, , z = (x[i] - c[LS_LOC]) * c[LS_INVERSE_SCALE]; extra = 0.0)
 
 /* The density of x is that of log x divided by x: log x itself is in the normaliser (log scale) and in extra. The logarithms have
  * a loop of their own: one loop for all is longer than what a processor overlaps. */
@@ -86,17 +91,35 @@ FK_INLINE void fk_ls_store(const fk_ls_totals *t, double normaliser, double *sum
     double y[FK_BLOCK];                                                                                      \
     FK_SIMD for (ptrdiff_t i = 0; i < n; i++) y[i] = fk_log_ratio(x[i], c[LOG_LS_SCALE], c[LOG_LS_INVERSE_SCALE])
 
-#define FK_DEFINE_LOG_LOCATION_SCALE(law)                                                                    \
-    FK_DEFINE_LAW(law, LOG_LS_CONSTANTS, LOG_LS_NORMALISER, FK_LOG_RATIOS, z = y[i] * c[LOG_LS_SHAPE]; extra = -y[i])
 #define FK_DEFINE_LOG_LOCATION_SCALE_LOOPS(law)                                                              \
     FK_DEFINE_LAW_LOOPS(law, LOG_LS_NORMALISER, FK_LOG_RATIOS, z = y[i] * c[LOG_LS_SHAPE]; extra = -y[i])
 
 /* Logistic law: f = -|z| - 2 log(1 + exp(-|z|)). */
 FK_INLINE double fk_logistic_terms(double z, double *psi, double *slope) {
-    double size = fabs(z), e = fk_exp(-size), inverse = 1.0 / (1.0 + e), t = (1.0 - e) * inverse;
+    double size = fabs(z), e = fk_exp_regular(-size), inverse = 1.0 / (1.0 + e), t = (1.0 - e) * inverse;
     *psi = copysign(t, -z);
     *slope = -2.0 * e * inverse * inverse;
     return -size - 2.0 * fk_log1p_unit(e);
+}
+
+/* The totals over a block without weights; z is overwritten. Logarithms of 1 + exp(-|z|), between 1 and 2, are taken of products:
+ * f is at most -log 4, so that their relative accuracy is not needed. */
+FK_INLINE fk_ls_totals fk_logistic_totals(double *z, ptrdiff_t n) {
+    double sizes = 0.0, psi = 0.0, z_psi = 0.0, slope = 0.0, z_slope = 0.0, zz_slope = 0.0;
+    FK_SIMD_SUM(sizes, psi, z_psi, slope, z_slope, zz_slope) for (ptrdiff_t i = 0; i < n; i++) {
+        double size = fabs(z[i]), e = fk_exp_regular(-size), sum = 1.0 + e, inverse = 1.0 / sum, t = (1.0 - e) * inverse;
+        double s = e * inverse * inverse, zs = z[i] * s;
+        sizes += size;
+        psi += copysign(t, -z[i]);
+        z_psi -= size * t;
+        slope -= s;
+        z_slope -= zs;
+        zz_slope -= z[i] * zs;
+        z[i] = sum;
+    }
+    ptrdiff_t irregular;
+    double logs = fk_sum_log(z, n, 1.0, &irregular);
+    return (fk_ls_totals){(double)n, -sizes - 2.0 * logs, psi, z_psi, 2.0 * slope, 2.0 * z_slope, 2.0 * zz_slope};
 }
 
 #endif

@@ -7,7 +7,11 @@
 /* The weighted mean of x, with the rounding left over after the first pass corrected. */
 FK_INLINE double fk_corrected_mean_body(const double *x, const double *w, ptrdiff_t n, double *weight) {
     double left = 0.0, mean = fk_mean_body(x, w, n, weight);
-    FK_SIMD_SUM(left) for (ptrdiff_t i = 0; i < n; i++) left += (w ? w[i] : 1.0) * (x[i] - mean);
+    if (w) {
+        FK_SIMD_SUM(left) for (ptrdiff_t i = 0; i < n; i++) left += w[i] * (x[i] - mean);
+    } else {
+        left = fk_sum_about(x, n, mean);
+    }
     return mean + left / *weight;
 }
 

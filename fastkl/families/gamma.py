@@ -4,12 +4,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import digamma, gammainc, gammaincinv, gammaln, polygamma
+from scipy.special import digamma, gammainc, gammaincinv, gammaln
 
 from fastkl.families.base import Fit, Floats, Params, Statistics
 from fastkl.families.closed_form import register_kl
 from fastkl.families.exponential import Exponential
-from fastkl.families.gamma_functions import log_excess, log_minus_digamma, stirling_error, trigamma
+from fastkl.families.gamma_functions import gamma_shapes, log_excess, log_minus_digamma, stirling_error, trigamma
 from fastkl.families.univariate import ABOVE_ZERO, BELOW_INFINITY, UnivariateFamily, raise_if_constant
 
 MAX_NEWTON_STEPS = 50
@@ -108,7 +108,7 @@ class Gamma(UnivariateFamily):
         shape, scale = params["shape"], params["scale"]
         weight, mean = statistics["weight"], statistics["mean"]
         cross = weight / scale
-        rows = [[weight * polygamma(1, shape), cross], [cross, weight * (2.0 * mean / scale - shape) / scale**2]]
+        rows = [[weight * trigamma(shape), cross], [cross, weight * (2.0 * mean / scale - shape) / scale**2]]
         return np.moveaxis(np.array(rows), -1, 0)
 
     def cdf(self, x: Floats, params: Params) -> Floats:
@@ -147,18 +147,7 @@ def solve_shape(excess: Floats) -> tuple[Floats, int]:
     """The a with log a - psi(a) = excess > 0, and the number of Newton steps on 1/a that it took."""
     root = np.sqrt((3.0 - excess) ** 2 + 24.0 * excess)
     shape = (3.0 - excess + root) / (12.0 * excess)
-    for step in range(1, MAX_NEWTON_STEPS + 1):
-        error = log_minus_digamma(shape) - excess
-        # d error / d (1/a) = a^2 (psi'(a) - 1/a), which tends to 1/2; its two terms cancel for large a
-        slope = np.where(shape < 1e5, shape * shape * (trigamma(shape) - 1.0 / shape), 0.5 + 1.0 / (6.0 * shape))
-        inverse = 1.0 / shape - error / slope
-        # the function is monotone in 1/a; halving keeps a step that overshoots the axis on it
-        new = np.where(inverse > 0.0, 1.0 / inverse, 2.0 * shape)
-        done = np.abs(new - shape) <= 4e-15 * new
-        shape = new
-        if np.all(done):
-            return shape, step
-    return shape, MAX_NEWTON_STEPS
+    return shape, gamma_shapes(excess, shape, MAX_NEWTON_STEPS)
 
 
 def inverse_digamma(value: Floats) -> tuple[Floats, int]:

@@ -8,12 +8,21 @@
 
 enum { LOGNORMAL_MEANLOG, LOGNORMAL_INVERSE_SDLOG, LOGNORMAL_NORMALISER, LOGNORMAL_CONSTANTS };
 
-static FK_CLONES void lognormal_statistics(const double *x, const double *w, ptrdiff_t n, double *record) {
+FK_INLINE void lognormal_statistics_body(const double *x, const double *w, ptrdiff_t n, double *record) {
     double y[FK_BLOCK];
-    y[0] = fk_log(x[0]);
-    FK_SIMD for (ptrdiff_t i = 0; i < n; i++) y[i] = fk_log(x[i]);
-    if (w) fk_moments_body(y, w, n, record);
-    else fk_moments_body(y, NULL, n, record);
+    uint64_t irregular = 0; /* subnormal, or NaN */
+    y[0] = 0.0;
+    FK_SIMD_SUM(irregular) for (ptrdiff_t i = 0; i < n; i++) {
+        y[i] = fk_log_regular(x[i]);
+        irregular += x[i] >= 0x1p-1022 ? 0 : 1;
+    }
+    if (irregular) FK_SIMD for (ptrdiff_t i = 0; i < n; i++) y[i] = fk_log(x[i]);
+    fk_moments_body(y, w, n, record);
+}
+
+static FK_CLONES void lognormal_statistics(const double *x, const double *w, ptrdiff_t n, double *record) {
+    if (w) lognormal_statistics_body(x, w, n, record);
+    else lognormal_statistics_body(x, NULL, n, record);
 }
 
 static FK_CLONES void lognormal_log_density(const double *FK_RESTRICT x, ptrdiff_t n, const double *FK_RESTRICT c,

@@ -216,10 +216,8 @@ class MultivariateNormal(Family):
         d = len(params["mean"])
         constant = -d * HALF_LOG_2PI - 0.5 * self._log_determinant(params, d)
         if self.covariance_type == "full":
-            squares = whitened_squares(rows.X, params["mean"], np.linalg.cholesky(params["covariance"]), rows.n_threads)
-            squares *= -0.5
-            squares += constant
-            return squares
+            lower = np.linalg.cholesky(params["covariance"])
+            return whitened_squares(rows.X, params["mean"], lower, rows.n_threads, -0.5, constant)
         scale = np.broadcast_to(np.sqrt(params["covariance"]), (d,))
         return Normal().log_density(rows, {"loc": params["mean"], "scale": scale})
 

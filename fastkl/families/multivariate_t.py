@@ -100,12 +100,16 @@ class MultivariateT(Family):
         return squares, log_constant(inverse_df(params), len(lower)) - float(np.sum(np.log(np.diag(lower))))
 
     def gradient(self, rows: Rows, params: Params) -> Params:
+        return self.log_likelihood_and_gradient(rows, params)[1]
+
+    def log_likelihood_and_gradient(self, rows: Rows, params: Params) -> tuple[float, Params]:
         k, loc, scale = inverse_df(params), params["loc"], params["scale"]
         sums = student_sums(rows, loc, scale, k)
         if not np.isfinite(sums.moments[2]).all():
             raise overflow_error(rows, sums.moments[2])
         by_loc, by_scale = sums.gradient(rows.total_weight, loc, scale)
-        return {"df": np.float64(-k * k * sums.slope(rows.total_weight, k)), "loc": by_loc, "scale": by_scale}
+        by_df = np.float64(-k * k * sums.slope(rows.total_weight, k))
+        return sums.log_likelihood(rows.total_weight, scale, k), {"df": by_df, "loc": by_loc, "scale": by_scale}
 
     def score_rows(self, rows: Rows, params: Params) -> Params:
         d, k = rows.X.shape[1], inverse_df(params)

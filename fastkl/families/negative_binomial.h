@@ -10,6 +10,7 @@
 #define FK_FAMILY_NEGATIVE_BINOMIAL_H
 
 #include "fk_counts.h"
+#include "fk_moments.h"
 
 enum { NB_SIZE, NB_MEAN, NB_INVERSE_SUM, NB_ZERO, NB_NORMALISER, NB_CONSTANTS };
 

@@ -18,10 +18,9 @@ from fastkl.families.counts import (
     discrete_quantile,
     poisson_cdf,
     poisson_entropy,
-    u_minus_log1p,
 )
 from fastkl.families.gamma_differences import digamma_rise, trigamma_rise
-from fastkl.families.gamma_functions import stirling_error
+from fastkl.families.gamma_functions import log_excess, stirling_error
 from fastkl.families.tallies import merged_tallies, tallies
 
 MAX_STEPS = 200
@@ -232,7 +231,7 @@ class SizeScore:
     def terms(self, size: float) -> Floats:
         """The derivative for every distinct count."""
         u = (self.counts - self.mean) / (size + self.mean)
-        return digamma_rise(size, self.counts) - u_minus_log1p(u, (self.counts + size) / (size + self.mean))
+        return digamma_rise(size, self.counts) - log_excess(u, (self.counts + size) / (size + self.mean))
 
     def value(self, size: float) -> float:
         return float(self.tallies @ self.terms(size))

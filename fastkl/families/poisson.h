@@ -4,6 +4,7 @@
 #define FK_FAMILY_POISSON_H
 
 #include "fk_counts.h"
+#include "fk_moments.h"
 
 enum { POISSON_WEIGHT, POISSON_MEAN, POISSON_DEVIANCE, POISSON_NORMALISER, POISSON_STATISTICS };
 

@@ -3,9 +3,8 @@
 import numpy as np
 
 from fastkl.families.base import Floats
-from fastkl.families.counts import u_minus_log1p
 from fastkl.families.gamma_differences import digamma_rise, trigamma_rise
-from fastkl.families.gamma_functions import stirling_error
+from fastkl.families.gamma_functions import log_excess, stirling_error
 from fastkl.families.normal import HALF_LOG_2PI
 
 
@@ -19,7 +18,7 @@ def log_constant(k: float, d: int) -> float:
         return float(-d * HALF_LOG_2PI)
     a, h, u = 0.5 / k, 0.5 * d, d * k
     rest = float(stirling_error(a + h) - stirling_error(a))
-    return float(-a * u_minus_log1p(u, 1.0 + u) + (h - 0.5) * np.log1p(u) + rest - d * HALF_LOG_2PI)
+    return float(-a * log_excess(u, 1.0 + u) + (h - 0.5) * np.log1p(u) + rest - d * HALF_LOG_2PI)
 
 
 def log_constant_slopes(k: float, d: int) -> tuple[float, float]:
@@ -27,7 +26,7 @@ def log_constant_slopes(k: float, d: int) -> tuple[float, float]:
     if k < 1e-12:
         return 0.25 * d * (d - 2.0), -0.25 * d * (d - 2.0) * d
     a, h, u = 0.5 / k, 0.5 * d, d * k
-    inner = float(digamma_rise(a, h)) - float(u_minus_log1p(u, 1.0 + u))
+    inner = float(digamma_rise(a, h)) - float(log_excess(u, 1.0 + u))
     slope = -d * u / (1.0 + u) - 2.0 * a * a * float(trigamma_rise(a, h))
     return -2.0 * a * a * inner, 8.0 * a**3 * inner - 2.0 * a * a * slope
 
@@ -37,7 +36,7 @@ def degrees_slopes(squares: Floats, k: float, d: int) -> Floats:
     if k == 0.0:
         return np.asarray(squares * (0.25 * squares - 0.5 * d))
     v = 1.0 / (1.0 + k * squares)
-    return np.asarray(0.5 * (u_minus_log1p(-k * squares * v, v) / k**2 - d * squares * v))
+    return np.asarray(0.5 * (log_excess(-k * squares * v, v) / k**2 - d * squares * v))
 
 
 def expected_log_rise(k: float, d: int) -> float:

@@ -76,11 +76,6 @@ class UnivariateFamily(Family):
         constants = np.ascontiguousarray(np.stack(np.broadcast_arrays(*self.constants(params)), axis=1))
         return self.kernel().log_density(rows.X, constants, self.support, rows.n_threads)
 
-    def log_likelihood_and_gradient(self, rows: Rows, params: Params) -> tuple[float, Params]:
-        """Both from one pass over the rows; SupportError for a value of density zero."""
-        statistics = self.statistics(rows)
-        return self.statistics_log_likelihood(statistics, params), self.statistics_gradient(statistics, params)
-
     def score_rows(self, rows: Rows, params: Params) -> Params:
         """The gradient of one row that has every value as a column of its own."""
         n, d = rows.X.shape

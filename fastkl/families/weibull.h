@@ -20,39 +20,18 @@ FK_INLINE double weibull_terms(double z, double *psi, double *slope) {
 }
 FK_DEFINE_LOG_LOCATION_SCALE_LOOPS(weibull)
 
-/* exp(z) for z <= 700, 1e-304 below -700, which is 0 beside any other term: one power of two, no special values. */
-FK_INLINE double weibull_exp(double z) {
-    double clamped = z < -700.0 ? -700.0 : z;
-    double shifted = clamped * 1.44269504088896338700e+00 + 0x1.8p52;
-    double k = shifted - 0x1.8p52, hi = clamped - k * FK_LN2_HI, lo = k * FK_LN2_LO, r = hi - lo;
-    double p = 1.6059043836821613e-10;
-    p = p * r + 2.0876756987868100e-09;
-    p = p * r + 2.5052108385441720e-08;
-    p = p * r + 2.7557319223985893e-07;
-    p = p * r + 2.7557319223985890e-06;
-    p = p * r + 2.4801587301587302e-05;
-    p = p * r + 1.9841269841269841e-04;
-    p = p * r + 1.3888888888888889e-03;
-    p = p * r + 8.3333333333333333e-03;
-    p = p * r + 4.1666666666666667e-02;
-    p = p * r + 1.6666666666666667e-01;
-    p = p * r + 0.5;
-    return (1.0 + (hi + (p * r * r - lo))) * fk_double((fk_bits(shifted) + 1023) << 52); /* the low bits hold k */
-}
-
 /* Whether the short loop was safe; sums is filled only then. */
 FK_INLINE int weibull_short_sums_body(const double *x, const double *w, ptrdiff_t n, const double *c, double *sums) {
     const double shape = c[LOG_LS_SHAPE], inverse = c[LOG_LS_INVERSE_SCALE];
     double y[FK_BLOCK], weight = 0.0, sum_z = 0.0, sum_e = 0.0, sum_ze = 0.0, sum_zze = 0.0, irregular = 0.0;
     FK_SIMD_SUM(irregular) for (ptrdiff_t i = 0; i < n; i++) {
-        double f, ratio = x[i] * inverse, k = fk_split(ratio, &f), half_square = 0.5 * f * f;
-        double log = k * FK_LN2_HI - ((half_square - (fk_log_tail(f, half_square) + k * FK_LN2_LO)) - f);
-        y[i] = shape * log;
+        double ratio = x[i] * inverse;
+        y[i] = shape * fk_log_regular(ratio);
         irregular += (ratio >= 0x1p-1022) & (ratio < INFINITY) & (y[i] < WEIBULL_LARGEST) ? 0.0 : 1.0;
     }
     if (irregular > 0.0) return 0;
     FK_SIMD_SUM(weight, sum_z, sum_e, sum_ze, sum_zze) for (ptrdiff_t i = 0; i < n; i++) {
-        double wi = w ? w[i] : 1.0, z = y[i], e = wi * weibull_exp(z), ze = z * e;
+        double wi = w ? w[i] : 1.0, z = y[i], e = wi * fk_exp_regular(z), ze = z * e;
         weight += wi;
         sum_z += wi * z;
         sum_e += e;

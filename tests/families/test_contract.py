@@ -118,6 +118,35 @@ def test_gradient_is_the_slope(law):
             np.testing.assert_allclose(gradient[name][j], slope, rtol=2e-5, atol=2e-6, err_msg=f"{name}[{j}]")
 
 
+def test_value_and_gradient_in_one_call(law):
+    X = draws(law, seed=5)
+    for w in (None, np.random.default_rng(2).choice([0.0, 0.5, 3.0], N)):
+        score, gradient = law.score_and_gradient(X, w)
+        np.testing.assert_allclose(score, law.score(X, sample_weight=w), rtol=1e-13)
+        expected = law.gradient(X, w)
+        assert list(gradient) == list(expected)
+        for name, value in expected.items():
+            size = np.abs(value).max()
+            np.testing.assert_allclose(gradient[name], value, rtol=1e-12, atol=1e-13 * size, err_msg=name)
+
+
+def test_value_and_gradient_outside_the_support(law):
+    """What has no slope raises, from either call alike; weight 0 takes such a row away."""
+    X = draws(law)
+    if not is_number_family(law) or law.family_.irregular_parameters:
+        pytest.skip("labels, or an end of the support that is a parameter")
+    for bad in (-50.0, 0.3):
+        outside = X.astype(np.float64)
+        outside[5, 1] = bad
+        if law.score(outside) > -np.inf:
+            continue
+        for call in (law.gradient, law.score_and_gradient):
+            with pytest.raises(ValueError, match="row 5"):
+                call(outside)
+        w = np.arange(N) != 5.0
+        assert law.score_and_gradient(outside, w)[0] == law.score(outside, sample_weight=w)
+
+
 # -- the maximum -----------------------------------------------------------------------------------------------------------
 
 
@@ -247,7 +276,8 @@ def test_values_that_are_not_finite(law, bad):
     before = pickle.dumps(model)
     X[7, 1] = bad
     what = "NaN" if np.isnan(bad) else "infinity"
-    for call in (model.fit, model.score_samples, model.score, model.log_likelihood, model.gradient):
+    calls = (model.fit, model.score_samples, model.score, model.log_likelihood, model.gradient, model.score_and_gradient)
+    for call in calls:
         with pytest.raises(ValueError, match=f"contains {what}: row 7, column 1"):
             call(X)
     assert pickle.dumps(model) == before

@@ -1,0 +1,120 @@
+/* Differences of gamma-function terms that cancel when taken literally.
+ *
+ * From 10 on they are their asymptotic series (Abramowitz and Stegun 6.1.41, 6.3.18, 6.4.12; the first term left out is below 3e-17
+ * of the value). Below, ten steps of the recurrence lead there; terms of the recurrence are summed as differences that are small
+ * themselves. No branches: loops over them vectorise.
+ */
+#ifndef FK_GAMMA_FUNCTIONS_H
+#define FK_GAMMA_FUNCTIONS_H
+
+#include "fk_log_ratio.h"
+
+#define FK_GAMMA_STEPS 10
+#define FK_GAMMA_LARGE 10.0
+
+typedef struct {
+    double log_excess; /* log a - psi(a), about 1 / (2 a) */
+    double curvature;  /* a^2 (psi'(a) - 1 / a), from 1 at 0 to 1/2 at infinity: its derivative by 1 / a */
+} fk_digamma_terms;
+
+FK_INLINE fk_digamma_terms fk_digamma(double a) {
+    const int small = a < FK_GAMMA_LARGE;
+    const double x = fk_select(small, a + FK_GAMMA_STEPS, a), v = 1.0 / x, z = v * v;
+    double psi = -3617.0 / 8160, slope = -3617.0 / 510;
+    psi = psi * z + 1.0 / 12, slope = slope * z + 7.0 / 6;
+    psi = psi * z - 691.0 / 32760, slope = slope * z - 691.0 / 2730;
+    psi = psi * z + 1.0 / 132, slope = slope * z + 5.0 / 66;
+    psi = psi * z - 1.0 / 240, slope = slope * z - 1.0 / 30;
+    psi = psi * z + 1.0 / 252, slope = slope * z + 1.0 / 42;
+    psi = psi * z - 1.0 / 120, slope = slope * z - 1.0 / 30;
+    psi = psi * z + 1.0 / 12, slope = slope * z + 1.0 / 6;
+    psi = psi * z + 0.5 * v; /* log x - psi(x) */
+    /* 1 / (a + k) + 1 / (a + 9 - k), and the same of their squares, from one quotient */
+    const double pair = a + a + (FK_GAMMA_STEPS - 1);
+    double sum = 0.0, squares = 0.0;
+    for (int k = 0; k < FK_GAMMA_STEPS / 2; k++) {
+        double r = 1.0 / ((a + k) * (a + (FK_GAMMA_STEPS - 1 - k)));
+        sum += pair * r;
+        squares += r * (pair * pair * r - 2.0);
+    }
+    const double near_slope = a * (a * (v + 0.5 * z + slope * z * v + squares) - 1.0);
+    return (fk_digamma_terms){
+        fk_select(small, psi + (fk_log(a * v) + sum), psi),
+        fk_select(small, near_slope, 0.5 + slope * v),
+    };
+}
+
+/* log Gamma(a) - ((a - 1/2) log a - a + log(2 pi) / 2), about 1 / (12 a) */
+FK_INLINE double fk_stirling_error(double a) {
+    const int small = a < FK_GAMMA_LARGE;
+    const double x = fk_select(small, a + FK_GAMMA_STEPS, a), v = 1.0 / x, z = v * v;
+    double series = -3617.0 / 122400;
+    series = series * z + 1.0 / 156;
+    series = series * z - 691.0 / 360360;
+    series = series * z + 1.0 / 1188;
+    series = series * z - 1.0 / 1680;
+    series = series * z + 1.0 / 1260;
+    series = series * z - 1.0 / 360;
+    series = (series * z + 1.0 / 12) * v;
+    double steps = 0.0;
+    for (int k = 0; k < FK_GAMMA_STEPS; k++) steps += (a + (k + 0.5)) * fk_log1p(1.0 / (a + k)) - 1.0;
+    return series + fk_select(small, steps, 0.0);
+}
+
+/* phi(u) = u - log(1 + u) given 1 + u as well, which near u = -1 knows more than u. */
+static FK_CLONES void fk_log_excesses(const double *FK_RESTRICT u, const double *FK_RESTRICT one_plus_u, ptrdiff_t n,
+                                      double *FK_RESTRICT out) {
+    FK_SIMD for (ptrdiff_t i = 0; i < n; i++) out[i] = fk_phi(u[i], fk_log(one_plus_u[i]));
+}
+
+static FK_CLONES void fk_log_minus_digamma(const double *FK_RESTRICT a, ptrdiff_t n, double *FK_RESTRICT out) {
+    FK_SIMD for (ptrdiff_t i = 0; i < n; i++) out[i] = fk_digamma(a[i]).log_excess;
+}
+
+static FK_CLONES void fk_trigamma(const double *FK_RESTRICT a, ptrdiff_t n, double *FK_RESTRICT out) {
+    FK_SIMD for (ptrdiff_t i = 0; i < n; i++) out[i] = (1.0 + fk_digamma(a[i]).curvature / a[i]) / a[i];
+}
+
+static FK_CLONES void fk_stirling_errors(const double *FK_RESTRICT a, ptrdiff_t n, double *FK_RESTRICT out) {
+    FK_SIMD for (ptrdiff_t i = 0; i < n; i++) out[i] = fk_stirling_error(a[i]);
+}
+
+/* One Newton step on 1 / a towards log a - psi(a) = excess, for n values; the number of those that moved so far that the square of the
+ * move, which is what is left, would show. The function is monotone in 1 / a; where a step overshoots the axis, 1 / a is halved. */
+static FK_CLONES ptrdiff_t fk_gamma_shape_step(const double *FK_RESTRICT excess, ptrdiff_t n, double *FK_RESTRICT a) {
+    int64_t moved = 0;
+    FK_SIMD_SUM(moved) for (ptrdiff_t i = 0; i < n; i++) {
+        fk_digamma_terms f = fk_digamma(a[i]);
+        double inverse = 1.0 / a[i] - (f.log_excess - excess[i]) / f.curvature;
+        double next = fk_select(inverse > 0.0, 1.0 / inverse, 2.0 * a[i]);
+        moved += fabs(next - a[i]) > 1e-8 * next;
+        a[i] = next;
+    }
+    return (ptrdiff_t)moved;
+}
+
+/* One Newton step on (log a, log b) towards the maximum of a beta likelihood, for n columns with these means of x, of 1 - x, and
+ * excesses log(mean) - mean log of either. Writes the longer of both steps; infinity where the step would not do, because the
+ * Hessian is not negative definite there or the step longer than 1: such a column stays where it is. */
+static FK_CLONES void fk_beta_shape_step(const double *FK_RESTRICT mean, const double *FK_RESTRICT rest,
+                                         const double *FK_RESTRICT low, const double *FK_RESTRICT high, ptrdiff_t n,
+                                         double *FK_RESTRICT a, double *FK_RESTRICT b, double *FK_RESTRICT length) {
+    FK_SIMD for (ptrdiff_t i = 0; i < n; i++) {
+        const double x = a[i], y = b[i], both = x + y;
+        const fk_digamma_terms f = fk_digamma(x), g = fk_digamma(y), h = fk_digamma(both);
+        const double by_x = x * ((f.log_excess - h.log_excess + fk_log(mean[i] * (both / x))) - low[i]);
+        const double by_y = y * ((g.log_excess - h.log_excess + fk_log(rest[i] * (both / y))) - high[i]);
+        /* x^2 psi'(x) = x + curvature; with u = x / both and v = y / both that of both is shared out as u^2, v^2 and u v */
+        const double u = x / both, v = y / both, common = both + h.curvature;
+        const double xx = by_x - ((x + f.curvature) - u * u * common), yy = by_y - ((y + g.curvature) - v * v * common);
+        const double xy = u * v * common, determinant = xx * yy - xy * xy;
+        const double step_x = (xy * by_y - yy * by_x) / determinant, step_y = (xy * by_x - xx * by_y) / determinant;
+        const double longest = fabs(step_x) > fabs(step_y) ? fabs(step_x) : fabs(step_y);
+        const int good = (determinant > 0.0) & (xx < 0.0) & (longest < 1.0);
+        a[i] = fk_select(good, x * fk_exp(step_x), x);
+        b[i] = fk_select(good, y * fk_exp(step_y), y);
+        length[i] = fk_select(good, longest, INFINITY);
+    }
+}
+
+#endif
