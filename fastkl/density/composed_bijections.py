@@ -108,7 +108,7 @@ class Groups(Bijection):
         learnt = {}
         for name, step, numbers in parts:
             X = np.ascontiguousarray(rows.X[:, numbers])
-            some = SomeColumns(X, rows.weights, rows.n_threads, rows.names, rows.index, numbers)
+            some = SomeColumns(X, rows.weights, rows.n_threads, rows.names, rows.index, numbers=numbers)
             learnt[name] = step.fitted(some)
             learnt[name].forward(X[:1])
         transformer = clone(self.transformer)
