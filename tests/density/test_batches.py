@@ -1,5 +1,6 @@
 """Fits and scores of rows in batches: for every family what memory gives, whatever the batches, weights, types and threads."""
 
+import itertools
 import pickle
 import signal
 import threading
@@ -34,7 +35,7 @@ def unfitted(law):
 
 
 def cut(X, *more):
-    parts = [tuple(a[i:j] for a in (X, *more)) for i, j in zip(CUTS[:-1], CUTS[1:], strict=True)]
+    parts = [tuple(a[i:j] for a in (X, *more)) for i, j in itertools.pairwise(CUTS)]
     return [part[0] if len(part) == 1 else part for part in parts]
 
 
