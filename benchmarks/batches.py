@@ -2,9 +2,9 @@
 
     python benchmarks/batches.py [--gigabytes 2] [--columns 8] [--rounds 3] [--repeats 3] [--threads N] [--folder DIR]
 
-Makes files of float64 rows (NPY and Parquet) in a temporary folder, and measures every case in a fresh process, the cases in turn,
-so that what else the machine does meets all of them. ``in memory`` reads the file first, untimed; ``streaming`` reads it in the timed
-call. The file is read once before, so that it comes from the page cache. Rates are of the fastest repeat, in gigabytes of
+Makes files of float64 rows (NPY and Parquet) in a temporary folder, and measures every case in a fresh process, the cases
+in turn, so that what else the machine does meets all of them. ``in memory`` reads the file first, untimed; ``streaming``
+reads it in the timed call. The file is read once before, so that it comes from the page cache. Rates are of the fastest repeat, in gigabytes of
 float64 per second; memory is the peak of resident memory above what the process had after its imports.
 """
 

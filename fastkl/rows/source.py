@@ -199,6 +199,8 @@ class ArraySource(Source):
     """Rows of an array in memory (or memory-mapped), in blocks of ``block_rows``, brought to the form of a block one by one."""
 
     def __init__(self, X: Any, weights: Any = None, block_rows: int | None = None, choice: Choice = ALL):
+        if hasattr(X, "toarray"):
+            raise SourceError("The source is a sparse matrix; pass a dense array, for example X.toarray().")
         self.X, self.choice = X, choice
         self.weights = weights if weights is None or isinstance(weights, Weights) else Weights(weights)
         self.n_rows, self.n_columns = len(X), as_batch(X[:0], choice, "The array").X.shape[1]

@@ -1,0 +1,450 @@
+"""Where rows can come from, what of it is read, and what is said where it cannot be."""
+
+import decimal
+import gzip
+import operator
+import threading
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+from pyarrow import dataset, parquet
+from scipy import sparse
+
+from fastkl import SourceError
+from fastkl.rows import open_source
+from fastkl.rows.read_ahead import read_ahead
+
+N = 1000
+X = np.random.default_rng(0).normal(size=(N, 3))
+W = np.random.default_rng(1).uniform(0.0, 2.0, N)
+NAMES = ["a", "b", "c"]
+
+
+def table():
+    return pd.DataFrame(X, columns=NAMES)
+
+
+def contents(source):
+    """All rows and weights of one pass, and whether the blocks are numbered as they should be."""
+    values, weights, row = [], [], 0
+    for block in source.blocks():
+        assert block.first_row == row
+        assert block.X.flags.c_contiguous
+        row += len(block.X)
+        values.append(block.X.copy())
+        weights.append(None if block.weights is None else block.weights.copy())
+    return np.concatenate(values), None if weights[0] is None else np.concatenate(weights)
+
+
+@pytest.fixture(params=["npy", "fortran", "parquet", "folder", "pattern", "csv", "tsv.gz", "array", "frame", "polars", "arrow",
+                        "dataset", "list", "frames", "function", "generator", "reader", "memmap", "rows"])  # fmt: skip
+def source(request, tmp_path):
+    """The same rows from everywhere."""
+    kind, path = request.param, tmp_path / f"X.{request.param}"
+    if kind in ("npy", "fortran", "memmap"):
+        path = tmp_path / "X.npy"
+        np.save(path, X if kind != "fortran" else np.asfortranarray(X))
+        return path if kind != "memmap" else np.load(path, mmap_mode="r")
+    if kind == "parquet":
+        table().to_parquet(path, row_group_size=300)
+        return str(path)
+    if kind in ("folder", "pattern"):
+        path.mkdir()
+        (path / "_metadata.parquet").write_bytes(b"not rows")
+        for i in range(4):
+            table()[250 * i : 250 * i + 250].to_parquet(path / f"part{i}.parquet")
+        return path if kind == "folder" else str(path / "part*.parquet")
+    if kind == "csv":
+        table().to_csv(path, index=False)
+        return path
+    if kind == "tsv.gz":
+        with gzip.open(path, "wt") as stream:
+            np.savetxt(stream, X, delimiter="\t", fmt="%.17g")  # no line of names
+        return path
+    arrow_table = pa.Table.from_pandas(table())
+    parts = [X[:1], X[1:400], X[400:]]
+    if kind == "dataset":
+        parquet.write_table(arrow_table, tmp_path / "X.parquet")
+        return dataset.dataset(tmp_path / "X.parquet")
+    return {
+        "array": X, "frame": table(), "polars": pl.DataFrame(X, schema=NAMES), "arrow": arrow_table, "list": parts,
+        "frames": [table()[:1], table()[1:]], "function": lambda: iter(parts), "generator": (part for part in parts),
+        "reader": pa.RecordBatchReader.from_batches(arrow_table.schema, arrow_table.to_batches(max_chunksize=300)),
+        "rows": X.tolist(),
+    }[kind]  # fmt: skip
+
+
+# -- the same rows from everywhere -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("block_rows", [None, 77])
+def test_rows_are_all_there(source, block_rows):
+    opened = open_source(source, block_rows=block_rows)
+    opened.learn_columns()
+    assert opened.n_columns == 3
+    assert opened.names in (None, NAMES)
+    np.testing.assert_array_equal(contents(opened)[0], X)
+    if opened.repeatable:
+        np.testing.assert_array_equal(contents(opened)[0], X)
+    else:
+        with pytest.raises(SourceError, match="cannot be read again"):
+            contents(opened)
+
+
+def test_columns_and_weights(source, tmp_path):
+    opened = open_source(source, columns=[2, 0], weights=W)
+    values, weights = contents(opened)
+    np.testing.assert_array_equal(values, X[:, [2, 0]])
+    np.testing.assert_array_equal(weights, W)
+
+
+def test_columns_by_name(source):
+    try:
+        opened = open_source(source, columns=["c", "a"])
+        values, _ = contents(opened)
+    except SourceError as error:
+        assert "without names" in str(error)
+    else:
+        np.testing.assert_array_equal(values, X[:, [2, 0]])
+        assert opened.names == ["c", "a"]
+
+
+def test_weights_of_another_length(source, tmp_path):
+    np.save(tmp_path / "weights.npy", W[:-1])
+    for weights in (np.append(W, 1.0), W[:-1], tmp_path / "weights.npy"):
+        with pytest.raises(SourceError, match=r"sample_weight has (999|1001) entries, the source has"):
+            contents(open_source(source, weights=weights))
+        if hasattr(source, "__next__"):
+            return  # it is used up
+
+
+@pytest.mark.parametrize("n_threads", [1, 3])
+def test_sum_map_and_sample(source, n_threads):
+    opened = open_source(source, block_rows=64)
+    opened.n_threads = n_threads
+    if not opened.repeatable:
+        sample = opened.sample(20)
+        assert opened.n_rows == N
+    else:
+        total = opened.sum(lambda block: block.X.sum(axis=0), operator.add)
+        np.testing.assert_allclose(total, X.sum(axis=0), rtol=1e-12)
+        firsts = []
+        opened.map(lambda block: block.X[:, 0].copy(), lambda block, values: firsts.append((block.first_row, values)))
+        assert [row for row, _ in firsts] == sorted(row for row, _ in firsts)
+        np.testing.assert_array_equal(np.concatenate([values for _, values in firsts]), X[:, 0])
+        sample = opened.sample(20)
+    assert 20 <= len(sample.X) <= 80
+    np.testing.assert_array_equal(sample.X, X[sample.index])
+    steps = np.diff(sample.index)
+    assert (steps == steps[0]).all()
+
+
+def test_sample_of_weighted_rows():
+    weights = np.where(np.arange(N) < 900, 0.0, 1.0)
+    sample = open_source(X, weights=weights, block_rows=70).sample(20)
+    assert 20 <= len(sample.X) <= 80
+    assert sample.index.min() >= 900
+    np.testing.assert_array_equal(sample.weights, np.ones(len(sample.X)))
+    few = open_source(X[:50], block_rows=7).sample(20)
+    np.testing.assert_array_equal(few.X, X[:50])
+
+
+# -- types -----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", ["<f4", ">f4", "<f8", ">f8", "f2", "i1", "<i8", ">i2", "u4", "?"])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_npy_types(tmp_path, dtype, order):
+    values = (X * 10).astype(dtype, order=order)
+    np.save(tmp_path / "X.npy", values)
+    found, _ = contents(open_source(tmp_path / "X.npy", block_rows=99))
+    assert found.dtype == (np.float32 if dtype[1:] == "f4" else np.float64)
+    assert found.dtype.isnative
+    np.testing.assert_array_equal(found, values.astype(found.dtype))
+
+
+def test_arrow_types(tmp_path):
+    columns = {
+        "double": pa.array([1.5, None, 3.0]),
+        "float": pa.array([1.5, 2.5, None], pa.float32()),
+        "int": pa.array([1, None, 3], pa.int64()),
+        "byte": pa.array([1, 2, 3], pa.uint8()),
+        "flag": pa.array([True, False, None]),
+        "price": pa.array([decimal.Decimal("1.25"), None, decimal.Decimal("-3.5")], pa.decimal128(9, 2)),
+        "code": pa.array([4.0, 5.0, 4.0]).dictionary_encode(),
+        "missing": pa.nulls(3),
+    }
+    expected = np.array(
+        [[1.5, 1.5, 1, 1, 1, 1.25, 4, np.nan], [np.nan, 2.5, np.nan, 2, 0, np.nan, 5, np.nan],
+         [3, np.nan, 3, 3, np.nan, -3.5, 4, np.nan]]
+    )  # fmt: skip
+    made = pa.table(columns)
+    parquet.write_table(made, tmp_path / "X.parquet")
+    for source in (tmp_path / "X.parquet", made, [made]):
+        np.testing.assert_array_equal(contents(open_source(source))[0], expected)
+    floats, _ = contents(open_source(made, columns=["float", "byte"]))
+    assert floats.dtype == np.float32
+    for source in (tmp_path / "X.parquet", made):
+        found, weights = contents(open_source(source, columns=["double"], weights="price"))
+        np.testing.assert_array_equal(weights, expected[:, 5])
+        assert found.shape == (3, 1)
+
+
+def test_frames_with_missing_values_and_weights():
+    frame = pd.DataFrame({"x": pd.array([1, None, 3], dtype="Int64"), "w": [1.0, 2.0, 3.0], "y": [1.0, None, 2.0]})
+    values, weights = contents(open_source(frame, weights="w"))
+    np.testing.assert_array_equal(values, [[1.0, 1.0], [np.nan, np.nan], [3.0, 2.0]])
+    np.testing.assert_array_equal(weights, [1.0, 2.0, 3.0])
+    narrow = pl.DataFrame({"x": [1.0, 2.0]}, schema={"x": pl.Float32})
+    assert contents(open_source(narrow))[0].dtype == np.float32
+
+
+def test_csv_with_missing_values(tmp_path):
+    path = tmp_path / "X.csv"
+    path.write_text('\ufeffa,"b, c",w\n1,NA,2\n,2.5,0.5\n')
+    opened = open_source(path, weights="w")
+    assert opened.names == ["a", "b, c"]
+    values, weights = contents(opened)
+    np.testing.assert_array_equal(values, [[1.0, np.nan], [np.nan, 2.5]])
+    np.testing.assert_array_equal(weights, [2.0, 0.5])
+
+
+def test_files_of_several_float_types(tmp_path):
+    parquet.write_table(pa.table({"x": pa.array([1.0], pa.float32())}), tmp_path / "1.parquet")
+    parquet.write_table(pa.table({"x": pa.array([0.1])}), tmp_path / "2.parquet")
+    values, _ = contents(open_source(tmp_path))
+    assert values.tolist() == [[1.0], [0.1]]
+
+
+def test_only_the_chosen_columns_are_read(tmp_path):
+    """A column that could not be read as numbers is no matter where others are asked for."""
+    pd.DataFrame({"x": [1.0, 2.0], "name": ["one", "two"]}).to_parquet(tmp_path / "X.parquet")
+    pd.DataFrame({"x": [1.0, 2.0], "name": ["one", "two"]}).to_csv(tmp_path / "X.csv", index=False)
+    for name in ("X.parquet", "X.csv"):
+        assert contents(open_source(tmp_path / name, columns="x"))[0].tolist() == [[1.0], [2.0]]
+
+
+def test_pairs_bring_weights():
+    values, weights = contents(open_source([(X[:10], W[:10]), (X[10:], W[10:])]))
+    np.testing.assert_array_equal(values, X)
+    np.testing.assert_array_equal(weights, W)
+    with pytest.raises(SourceError, match="weights of its own"):
+        contents(open_source([(X, W)], weights=W))
+    with pytest.raises(SourceError, match=r"Batch 1 has 3 rows and weights of shape \(2,\)"):
+        contents(open_source([(X[:3], W[:3]), (X[:3], W[:2])]))
+
+
+# -- bad input -------------------------------------------------------------------------------------------------------------
+
+
+def test_missing_files(tmp_path):
+    for name in ("X.npy", "X.parquet", "X.csv", "folder"):
+        with pytest.raises(FileNotFoundError, match=f"There is no file .*{name}"):
+            open_source(tmp_path / name)
+    with pytest.raises(FileNotFoundError, match="fits the pattern"):
+        open_source(str(tmp_path / "*.parquet"))
+    with pytest.raises(SourceError, match="holds no Parquet files"):
+        open_source(tmp_path)
+    with pytest.raises(FileNotFoundError):
+        open_source(X, weights=tmp_path / "weights.npy")
+
+
+def test_npy_that_will_not_do(tmp_path):
+    path = tmp_path / "X.npy"
+    np.save(path, X)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-30])
+    with pytest.raises(SourceError, match=r"cut short: its header says 1000 rows of 24 bytes.* 998 complete rows"):
+        open_source(path)
+    path.write_bytes(whole[:40])
+    with pytest.raises(SourceError, match="header is damaged"):
+        open_source(path)
+    path.write_bytes(b"PK\x03\x04 not this")
+    with pytest.raises(SourceError, match="not a .npy file"):
+        open_source(path)
+    path.write_bytes(b"")
+    with pytest.raises(SourceError, match="not a .npy file"):
+        open_source(path)
+    for values, message in [
+        (X[:, 0], r"shape \(1000,\).*reshape\(-1, 1\)"),
+        (X[None], r"shape \(1, 1000, 3\)"),
+        (X + 1j, "type complex128, not real numbers"),
+        (X.astype("U5"), "type <U5, not real numbers.*categorical"),
+        (np.zeros(3, dtype=[("a", "f8"), ("b", "f8")]), "records with the fields a, b"),
+    ]:
+        np.save(path, values)
+        with pytest.raises(SourceError, match=message):
+            open_source(path)
+    np.save(path, np.array([[1, "a"]], dtype=object), allow_pickle=True)
+    with pytest.raises(SourceError, match="Python objects, which only unpickling could read"):
+        open_source(path)
+    np.save(path, np.empty((0, 3)))
+    with pytest.raises(SourceError, match="no rows"):
+        open_source(path).sum(len, operator.add)
+
+
+def test_npy_that_becomes_shorter(tmp_path):
+    np.save(tmp_path / "X.npy", X)
+    for n_threads in (1, 2):
+        np.save(tmp_path / "X.npy", X)
+        opened = open_source(tmp_path / "X.npy", block_rows=10)
+        opened.n_threads = n_threads
+        (tmp_path / "X.npy").write_bytes((tmp_path / "X.npy").read_bytes()[:2000])
+        with pytest.raises(SourceError, match="became shorter"):
+            opened.sum(lambda block: block.X.sum(), operator.add)
+
+
+def test_tables_that_will_not_do(tmp_path):
+    path = tmp_path / "X.parquet"
+    frame = table().assign(name="x", day=pd.Timestamp("2020-01-01"))
+    frame.to_parquet(path)
+    with pytest.raises(SourceError, match="column 'name' has type (large_)?string, not numbers.*columns="):
+        open_source(path)
+    with pytest.raises(SourceError, match="column 'day' has type timestamp"):
+        open_source(path, columns=["day"])
+    with pytest.raises(SourceError, match="no column 'd'; its columns are 'a', 'b', 'c', 'name', 'day'"):
+        open_source(path, columns=["a", "d"])
+    with pytest.raises(SourceError, match="no column 'weight'"):
+        open_source(path, columns=["a"], weights="weight")
+    path.write_bytes(path.read_bytes()[:500])
+    with pytest.raises(SourceError, match="not a Parquet file, or it is damaged"):
+        open_source(path)
+    frame[:500].drop(columns=["name", "day"]).to_parquet(path)
+    frame[500:].to_parquet(tmp_path / "Y.parquet")
+    with pytest.raises(SourceError, match="Y.parquet has columns that .*X.parquet has not: name, day"):
+        open_source(tmp_path)
+    with pytest.raises(SourceError, match="column 'name' \\(type (object|str)\\) holds 'x' in row 0"):
+        contents(open_source(frame.drop(columns="day")))
+
+
+def test_parquet_damaged_inside(tmp_path):
+    path = tmp_path / "X.parquet"
+    parquet.write_table(pa.table({"x": X.ravel()}), path, row_group_size=500, use_dictionary=False, compression="none")
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2 : len(content) // 2 + 400] = b"\xff" * 400  # over the header of a page
+    content[4:40] = b"\xff" * 36
+    path.write_bytes(content)
+    with pytest.raises(SourceError, match="damaged after row"):
+        contents(open_source(path))
+
+
+def test_csv_that_will_not_do(tmp_path):
+    path = tmp_path / "X.csv"
+    path.write_text("")
+    with pytest.raises(SourceError, match="is empty"):
+        open_source(path)
+    path.write_text("a,b\n1,2\n3,four\n")
+    with pytest.raises(SourceError, match="Row #3.*'four'"):
+        contents(open_source(path))
+    path.write_text("a,b\n1,2\n3,4,5\n")
+    with pytest.raises(SourceError, match="Expected 2 columns, got 3"):
+        contents(open_source(path))
+    path.write_text("a,b\n")
+    with pytest.raises(SourceError, match="no rows"):
+        open_source(path).sum(len, operator.add)
+    path.write_text("1,2\n3,4\n")
+    with pytest.raises(SourceError, match="row of numbers in place of names"):
+        open_source(path, weights="w")
+
+
+def test_batches_that_do_not_agree():
+    with pytest.raises(SourceError, match="Batch 1 has 2 columns, the batches before have 3"):
+        contents(open_source([X[:5], X[:5, :2]]))
+    with pytest.raises(
+        SourceError, match="Batch 1 has the columns 'c', 'b', 'a', the batches before have the columns 'a'"
+    ):
+        contents(open_source([table(), table()[["c", "b", "a"]]]))
+    values, _ = contents(open_source([table(), table()[["c", "b", "a"]]], columns=["a", "b"]))
+    np.testing.assert_array_equal(values, np.tile(X[:, :2], (2, 1)))
+    with pytest.raises(SourceError, match="Batch 1 has columns without names, the batches before have the columns"):
+        contents(open_source([table(), X]))
+
+
+def test_batches_that_will_not_do():
+    for batch, message in [
+        (X[0], r"Batch 0 has shape \(3,\).*reshape"),
+        (X.astype("U3"), "Batch 0 has values of type <U3"),
+        (np.array([[1.0, "x"]], dtype=object), r"Batch 0, column 1 \(type object\) holds 'x' in row 0"),
+        (pd.DataFrame({"a": ["x"]}), "Batch 0, column 'a'"),
+    ]:
+        with pytest.raises(SourceError, match=message):
+            contents(open_source([batch]))
+    with pytest.raises(SourceError, match="no batches"):
+        contents(open_source([]))
+    with pytest.raises(SourceError, match="no rows"):
+        open_source([X[:0]]).sum(len, operator.add)
+    for source in ({"a": 1}, 3, None, b"X.npy"):
+        with pytest.raises(TypeError, match="A source is the path of"):
+            open_source(source)
+    with pytest.raises(SourceError, match="sparse"):
+        open_source(sparse.csr_matrix(X))
+
+
+def test_arguments(tmp_path):
+    for block_rows in (0, -1, 2.5, True):
+        with pytest.raises(ValueError, match="batch_rows is a number of rows"):
+            open_source(X, block_rows=block_rows)
+    np.save(tmp_path / "X.npy", X)
+    with pytest.raises(SourceError, match="3 columns, so that there is no column 3"):
+        open_source(tmp_path / "X.npy", columns=[3])
+    (tmp_path / "X.txt").write_text("1 2")
+    with pytest.raises(ValueError, match="ends in none of .npy, .parquet"):
+        open_source(tmp_path / "X.txt")
+    with pytest.raises(SourceError, match=r"sample_weight has shape \(2, 2\)"):
+        open_source(X, weights=[[1, 2], [3, 4]])
+
+
+def test_pyarrow_is_asked_for_by_name(tmp_path, monkeypatch):
+    table().to_parquet(tmp_path / "X.parquet")
+    monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
+    with pytest.raises(ImportError, match=r"Reading Parquet needs pyarrow: pip install 'fastkl\[parquet\]'"):
+        open_source(tmp_path / "X.parquet")
+
+
+# -- threads ---------------------------------------------------------------------------------------------------------------
+
+
+def test_read_ahead_ends_with_its_reader():
+    made = []
+
+    def items():
+        try:
+            for i in range(100):
+                made.append(i)
+                yield i
+        finally:
+            made.append("closed")
+
+    ahead = read_ahead(items())
+    assert [next(ahead), next(ahead)] == [0, 1]
+    ahead.close()
+    assert made[-1] == "closed"
+    assert len(made) < 8
+    assert not [thread for thread in threading.enumerate() if "fastkl" in thread.name]
+
+    def broken():
+        yield 1
+        raise RuntimeError("no more")
+
+    with pytest.raises(RuntimeError, match="no more"):
+        list(read_ahead(broken()))
+
+
+@pytest.mark.parametrize("n_threads", [1, 3])
+def test_the_first_error_is_the_one_raised(tmp_path, n_threads):
+    np.save(tmp_path / "X.npy", X)
+    opened = open_source(tmp_path / "X.npy", block_rows=50)
+    opened.n_threads = n_threads
+
+    def refuse(block):
+        if block.number in (7, 3, 12):
+            raise ValueError(f"block {block.number}")
+        return 0
+
+    for _ in range(3):
+        with pytest.raises(ValueError, match="block 3"):
+            opened.sum(refuse, operator.add)
+    assert not [thread for thread in threading.enumerate() if "fastkl" in thread.name]
