@@ -1,12 +1,14 @@
 """The documentation site builds without a warning, has a page for every public name, and needs no network."""
 
 import html
+import importlib.util
 import os
 import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 from urllib.parse import unquote
 
 import pytest
@@ -31,13 +33,32 @@ def site(tmp_path_factory):
     return folder / "html"
 
 
+@pytest.mark.parametrize(
+    ("tex", "wanted"),
+    [
+        (r"\tfrac12 x", "<mfrac><mn>1</mn><mn>2</mn></mfrac><mi>x</mi>"),
+        (r"\frac1{2\pi}", "<mfrac><mn>1</mn><mrow><mn>2</mn><mi>π</mi></mrow></mfrac>"),
+        (r"-\frac m2", "<mo>−</mo><mfrac><mi>m</mi><mn>2</mn></mfrac>"),
+        (r"\frac{n}{34}", "<mfrac><mi>n</mi><mn>34</mn></mfrac>"),
+        (r"a \log x", "<mi>a</mi><mspace></mspace><mi>log</mi><mspace></mspace><mi>x</mi>"),
+        (r"\log(x)", "<mi>log</mi><mo>&ApplyFunction;</mo><mo>(</mo><mi>x</mi><mo>)</mo>"),
+    ],
+)
+def test_formulas_are_read_as_tex_reads_them(tex, wanted):
+    spec = importlib.util.spec_from_file_location("mathml", ROOT / "docs/extensions/mathml.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    found = re.sub(r"<(\w+)[^>]*>|\s+", lambda m: f"<{m[1]}>" if m[1] else "", module.mathml(tex, block=True))
+    assert found == f"<math>{wanted}</math>"
+
+
 def pages(site):
     """Every page that Sphinx wrote; the theme's own files are templates."""
     return sorted(path for path in site.rglob("*.html") if "_static" not in path.parts)
 
 
 def test_every_public_name_has_a_page(site):
-    things = [name for name in fastkl.__all__ if callable(getattr(fastkl, name))]
+    things = [name for name in fastkl.__all__ if not isinstance(getattr(fastkl, name), (str, ModuleType))]
     things += [f"families.{families.by_name(name).__name__}" for name in families.names()]
     things += [f"priors.{name}" for name in fastkl.priors.__all__]
     for name in things:

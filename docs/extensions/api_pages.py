@@ -44,7 +44,7 @@ CONTRACT = ["families.base.Family", "families.base.Rows", "families.base.Fit", "
 
 
 def public_names() -> dict[str, str]:
-    """The full name of every public class and function, and the room under which it is listed."""
+    """The full name of every public class, function and object, and the room under which it is listed."""
     found, listed = {}, set()
     for source in SOURCES:
         if importlib.util.find_spec(source) is None:
@@ -52,7 +52,7 @@ def public_names() -> dict[str, str]:
         module = importlib.import_module(source)
         for name in module.__all__:
             thing = getattr(module, name)
-            if (inspect.isclass(thing) or inspect.isroutine(thing)) and id(thing) not in listed:
+            if not inspect.ismodule(thing) and name != "__version__" and id(thing) not in listed:
                 listed.add(id(thing))
                 found[f"{source.replace('families.priors', 'priors')}.{name}"] = (
                     "priors" if source.endswith("priors") else thing.__module__.split(".")[1]
@@ -109,8 +109,10 @@ def page(full_name: str) -> str:
     elif inspect.isclass(thing):
         lines += [f".. autoclass:: fastkl::{name}", "   :members:", "   :inherited-members:"]
         lines += ["   :exclude-members: " + ", ".join(not_shown(thing))]
-    else:
+    elif inspect.isroutine(thing):
         lines += [f".. autofunction:: fastkl::{name}"]
+    else:  # an object that is ready to use, such as a scorer
+        lines += [f".. autodata:: fastkl::{name}", "   :no-value:"]
     return "\n".join([*lines, ""])
 
 
