@@ -6,6 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn.utils import get_tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import validate_data
 
@@ -377,5 +378,10 @@ class ProductDensity(NamedGroups, ComposedDensity):
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.input_tags.string = tags.input_tags.categorical = True
+        try:
+            parts = [get_tags(density).input_tags for _, density, _ in self.groups]
+        except (AttributeError, TypeError, ValueError):
+            return tags  # wrong groups are an error of fit, not of a question about tags
+        tags.input_tags.string = any(part.string for part in parts)
+        tags.input_tags.categorical = any(part.categorical for part in parts)
         return tags
