@@ -133,6 +133,18 @@ class Bijection:
             )
         return images
 
+    def raise_if_overflown(self, rows: Rows, images: Floats) -> None:
+        """ValueError for a finite row with an image that is not."""
+        # One sum is cheaper than a mask; it may overflow although all are finite.
+        with np.errstate(over="ignore", invalid="ignore"):
+            if np.isfinite(images.sum()) or np.isfinite(images).all():
+                return
+        row, column = (int(i) for i in np.argwhere(~np.isfinite(images))[0])
+        raise ValueError(
+            f"{self.transformer!r} turns row {row if rows.index is None else int(rows.index[row])}, {rows.X[row].tolist()}, into "
+            f"{images[row, column]} in column {column}, which no longer tells one value from another. Rescale the column before."
+        )
+
     # -- what it costs -----------------------------------------------------------------------------------------------------
 
     def free_parameters(self, absorbed: Kinds, d: int) -> tuple[int, Kinds]:

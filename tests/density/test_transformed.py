@@ -651,6 +651,16 @@ def test_chunks_and_merging():
     with pytest.raises(SupportError, match="row 0, column 0"):
         parts.partial_fit(-X)
     assert pickle.dumps(vars(parts)) == before
+    halves = [clone(whole).fit(X[:120]), clone(whole).fit(X[120:])]
+    merged = halves[0].merge(halves[1])
+    np.testing.assert_allclose(merged.score_samples(X), whole.score_samples(X), rtol=1e-12)
+    assert merged.log_likelihood_ == pytest.approx(whole.log_likelihood_, rel=1e-12)
+    assert halves[1].density_.log_likelihood_ == clone(whole).fit(X[120:]).density_.log_likelihood_
+    with pytest.raises(ValueError, match="with the transformer FunctionTransformer"):
+        merged.merge(TransformedDensity(None, DensityMLE("normal")).fit(X))
+    with pytest.raises(ValueError, match="seen rows"):
+        merged.merge(clone(merged))
+    assert not hasattr(TransformedDensity(StandardScaler(), DensityMLE("normal")), "merge")
     assert not hasattr(TransformedDensity(StandardScaler(), DensityMLE("normal")), "partial_fit")
     assert not hasattr(TransformedDensity(None, KernelDensity()), "partial_fit")
     assert not hasattr(TransformedDensity(None, DensityMLE("student_t")), "partial_fit")
