@@ -109,6 +109,21 @@ def test_sum_of_scipys_log_densities():
     np.testing.assert_allclose(parts.sum(axis=1), expected, rtol=1e-11)
 
 
+def test_errors_and_gradients_are_those_of_the_groups():
+    model = clone(THREE).fit(NUMBERS)
+    alone = DensityMLE("multivariate_normal").fit(NUMBERS[:, [0, 2]])
+    for name in ("standard_errors_", "robust_standard_errors_"):
+        np.testing.assert_array_equal(getattr(model, name)["joint"]["mean"], getattr(alone, name)["mean"])
+    rate = NUMBERS[:, 1].mean()
+    assert model.standard_errors_["counts"]["rate"][0] == pytest.approx(np.sqrt(rate / N), rel=1e-12)
+    low, high = model.confidence_intervals(0.9)["counts"]["rate"]
+    assert low[0] < rate < high[0]
+    rows, weights = NUMBERS[:50], np.arange(50.0)
+    slope = model.gradient(rows, weights)["counts"]["rate"][0]
+    assert slope == pytest.approx(np.average(rows[:, 1] / rate - 1.0, weights=weights), rel=1e-12)
+    assert np.abs(model.gradient(NUMBERS)["joint"]["mean"]).max() < 1e-10
+
+
 def test_one_group_is_its_density():
     product = ProductDensity([("all", DensityMLE(), slice(None))]).fit(NUMBERS[:, :3])
     np.testing.assert_array_equal(
