@@ -353,7 +353,7 @@ class ProductDensity(NamedGroups, ProductInference):
 
     def _absorbed(self) -> Kinds:
         kinds = [absorbed_by(density) for density in self.densities_.values()]
-        return frozenset.intersection(*kinds) - ({"rotation", "size"} if len(kinds) > 1 else set())
+        return frozenset.intersection(*kinds) - ({"rotation", "size", "normal"} if len(kinds) > 1 else set())
 
     def _parameters_to_store(self) -> dict[str, Any]:
         """Parameters for a file, in which a callable that chose columns is replaced by the numbers it chose."""

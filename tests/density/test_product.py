@@ -585,6 +585,33 @@ def test_proposal_refuses(change, error, message):
         make_product_density(frame().assign(**change), angles="heading")
 
 
+def test_proposal_goes_by_types():
+    pd = pytest.importorskip("pandas")
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(
+        {
+            "code": pd.Categorical(rng.integers(1, 4, N)),
+            "nullable": pd.array(rng.poisson(3.0, N), dtype="Int64"),
+            "whole": np.rint(rng.normal(70.0, 10.0, N)),
+            "flag": pd.array(rng.random(N) < 0.5, dtype="boolean"),
+            "text": pd.array(rng.choice(["a", "b"], N), dtype="string"),
+        }
+    )
+    model = make_product_density(table)
+    found = [density.family for _, density, _ in model.groups]
+    assert found[:2] == ["categorical", "poisson"]
+    assert found[2] in REAL + POSITIVE
+    assert found[3:] == ["bernoulli", "categorical"]
+    model.fit(table)
+    drawn = model.sample(50, random_state=0)
+    assert drawn.dtypes.astype(str).tolist() == table.dtypes.astype(str).tolist()
+    assert np.isfinite(model.score_samples(drawn)).all()
+    with pytest.raises(ValueError, match=r"Row 3, column 0 \('code'\) is missing"):
+        make_product_density(table.assign(code=table["code"].where(np.arange(N) != 3)))
+    with pytest.raises(TypeError, match=r"\('text'\) holds dates"):
+        make_product_density(table.assign(text=np.array([pd.Timestamp("2020-01-01").date()] * N, dtype=object)))
+
+
 def test_proposal_checks_its_options():
     with pytest.raises(ValueError, match="criterion"):
         make_product_density(NUMBERS, criterion="score")
