@@ -8,6 +8,7 @@ of the model. A beta law behind a ``MinMaxScaler`` has two more than a beta law,
 from typing import Any
 
 from fastkl.density.bijections import NO_KINDS, Kinds
+from fastkl.density.mle import DensityMLE
 from fastkl.families.base import Family
 
 # The parameters that follow when a column is multiplied, where they are not called loc and scale.
@@ -21,7 +22,11 @@ def absorbed_by(density: Any) -> Kinds:
     if own is not None:
         return frozenset(own())
     family = getattr(density, "family_", None)
-    return NO_KINDS if family is None else absorbed_by_family(family)
+    if not isinstance(family, Family):
+        return NO_KINDS
+    kinds = absorbed_by_family(family)
+    # A mixture of normal laws is none.
+    return kinds if isinstance(density, DensityMLE) else kinds - {"normal"}
 
 
 def absorbed_by_family(family: Family) -> Kinds:

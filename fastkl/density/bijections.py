@@ -133,6 +133,18 @@ class Bijection:
             )
         return images
 
+    def raise_if_overflown(self, rows: Rows, images: Floats) -> None:
+        """ValueError for a finite row with an image that is not."""
+        # One sum is cheaper than a mask; it may overflow although all are finite.
+        with np.errstate(over="ignore", invalid="ignore"):
+            if np.isfinite(images.sum()) or np.isfinite(images).all():
+                return
+        row, column = (int(i) for i in np.argwhere(~np.isfinite(images))[0])
+        raise ValueError(
+            f"{self.transformer!r} turns row {row if rows.index is None else int(rows.index[row])}, {rows.X[row].tolist()}, into "
+            f"{images[row, column]} in column {column}, which no longer tells one value from another. Rescale the column before."
+        )
+
     # -- what it costs -----------------------------------------------------------------------------------------------------
 
     def free_parameters(self, absorbed: Kinds, d: int) -> tuple[int, Kinds]:
@@ -211,7 +223,7 @@ def _registered(transformer: Any) -> Bijection:
     raise TypeError(
         f"The Jacobian of {transformer!r} is not known. If it is one-to-one, give it a method log_abs_det_jacobian(X) that "
         "returns log |det J| of every row (-inf outside its domain), or register its type with "
-        "fastkl.density.bijections.bijection.register."
+        "fastkl.density.bijection.register."
     )
 
 
@@ -246,6 +258,21 @@ def bijection(transformer: Any) -> Bijection:
         If the Jacobian is not known.
     LossyTransformerError
         If the transformer is known to be not one-to-one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastkl.density import Bijection, bijection
+    >>> class Doubling:
+    ...     def transform(self, X):
+    ...         return 2 * X
+    >>> @bijection.register(Doubling)
+    ... class DoublingJacobian(Bijection):
+    ...     def log_abs_det_jacobian(self, X):
+    ...         return X.shape[1] * np.log(2.0)
+    >>> images, log_det = bijection(Doubling()).forward(np.ones((1, 3)))
+    >>> log_det.round(4)
+    array([2.0794])
     """
     if callable(getattr(transformer, "log_abs_det_jacobian", None)) and not isinstance(transformer, type):
         return OwnJacobian(transformer)

@@ -17,7 +17,7 @@ from fastkl.density.validation import resolve_family
 from fastkl.divergence import Estimate, cross_entropy
 from fastkl.divergence.models import Model
 from fastkl.exceptions import DegenerateDataError, LossyTransformerError, SupportError
-from fastkl.families.base import Floats
+from fastkl.families.base import Floats, Rows
 
 
 def check_density(density: Any, where: str) -> Any:
@@ -70,6 +70,14 @@ def draw(density: Any, n_samples: int, generator: np.random.Generator) -> NDArra
     if isinstance(density, BaseDensity):
         return np.asarray(density.sample(n_samples, random_state=generator))  # type: ignore[attr-defined]
     return Model(density, type(density).__name__).draw(n_samples, np.random.RandomState(generator.integers(2**32)))
+
+
+def all_rows(images: Floats, rows: Rows, sample_weight: Any) -> tuple[Floats, Floats]:
+    """Images and weights with the rows of weight 0 in their places, so that messages count rows as the caller does."""
+    weights = np.asarray(sample_weight, dtype=np.float64)
+    every = np.repeat(images[:1], len(weights), axis=0)
+    every[rows.index] = images
+    return every, weights
 
 
 @contextmanager

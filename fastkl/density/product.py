@@ -6,13 +6,13 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn.utils import get_tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import validate_data
 
 from fastkl.density.absorbed import absorbed_by
 from fastkl.density.bijections import Kinds
 from fastkl.density.composed import (
-    ComposedDensity,
     as_generator,
     cross_entropy_of_scores,
     draw,
@@ -22,6 +22,7 @@ from fastkl.density.composed import (
     weighted_total,
 )
 from fastkl.density.groups import Group, NamedGroups, check_groups, in_group, unfitted_groups
+from fastkl.density.product_inference import ProductInference
 from fastkl.density.tables import columns_of, is_table, rows_as, table_kind
 from fastkl.density.validation import read_array, read_weights, unchanged_on_error
 from fastkl.divergence import Estimate
@@ -35,7 +36,7 @@ def _every_group_has(method: str) -> Any:
     return available_if(has)
 
 
-class ProductDensity(NamedGroups, ComposedDensity):
+class ProductDensity(NamedGroups, ProductInference):
     r"""Density of rows whose groups of columns are independent, each group with a density of its own.
 
     .. math:: \log p(x) = \sum_g \log p_g(x_{[g]}).
@@ -56,8 +57,8 @@ class ProductDensity(NamedGroups, ComposedDensity):
         The fitted densities with the numbers of their columns.
     densities_ : dict of densities
         The fitted densities by the names of their groups.
-    params_ : dict of dicts
-        The parameters of each group.
+    params_, standard_errors_, robust_standard_errors_ : dict of dicts
+        The parameters of each group and their standard errors, where its density has them.
     log_likelihood_ : float
         Weighted log-likelihood of the fitted rows, in nats.
     discrete_ : bool
@@ -330,17 +331,6 @@ class ProductDensity(NamedGroups, ComposedDensity):
     # -- what was learnt ---------------------------------------------------------------------------------------------------
 
     @property
-    def densities_(self) -> dict[str, Any]:
-        """The fitted densities by the names of their groups."""
-        self._check_fitted()
-        return {name: density for name, density, _ in self.groups_}
-
-    @property
-    def params_(self) -> dict[str, Any]:
-        """The parameters of each group, by its name; of those groups that have ``params_``."""
-        return {name: density.params_ for name, density in self.densities_.items() if hasattr(density, "params_")}
-
-    @property
     def n_parameters_(self) -> int:
         """Number of parameters that the fit estimates, in all groups together."""
         return sum(n_parameters_of(density) for density in self.densities_.values())
@@ -363,7 +353,7 @@ class ProductDensity(NamedGroups, ComposedDensity):
 
     def _absorbed(self) -> Kinds:
         kinds = [absorbed_by(density) for density in self.densities_.values()]
-        return frozenset.intersection(*kinds) - ({"rotation", "size"} if len(kinds) > 1 else set())
+        return frozenset.intersection(*kinds) - ({"rotation", "size", "normal"} if len(kinds) > 1 else set())
 
     def _parameters_to_store(self) -> dict[str, Any]:
         """Parameters for a file, in which a callable that chose columns is replaced by the numbers it chose."""
@@ -377,5 +367,10 @@ class ProductDensity(NamedGroups, ComposedDensity):
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.input_tags.string = tags.input_tags.categorical = True
+        try:
+            parts = [get_tags(density).input_tags for _, density, _ in self.groups]
+        except (AttributeError, TypeError, ValueError):
+            return tags  # wrong groups are an error of fit, not of a question about tags
+        tags.input_tags.string = any(part.string for part in parts)
+        tags.input_tags.categorical = any(part.categorical for part in parts)
         return tags

@@ -117,7 +117,7 @@ def _columns(X: Any) -> tuple[list[NDArray[Any]], list[str] | None]:
         return columns, None
     validate_data(probe, X, skip_check_array=True)
     if hasattr(X, "iloc"):
-        columns = [X.iloc[:, j].to_numpy() for j in range(X.shape[1])]
+        columns = [_of_pandas(X.iloc[:, j]) for j in range(X.shape[1])]
     elif hasattr(X, "column_names"):
         columns = [column.to_numpy() for column in X.columns]
     else:
@@ -126,6 +126,14 @@ def _columns(X: Any) -> tuple[list[NDArray[Any]], list[str] | None]:
         raise ValueError(f"A proposal needs rows; the table has shape {X.shape}.")
     names = getattr(probe, "feature_names_in_", None)
     return columns, None if names is None else [str(name) for name in names]
+
+
+def _of_pandas(column: Any) -> NDArray[Any]:
+    if str(column.dtype) != "category":
+        return np.asarray(column.to_numpy())
+    # Categories are labels even where they are written as numbers.
+    labels = [None if code < 0 else str(column.cat.categories[code]) for code in column.cat.codes]
+    return np.array(labels, dtype=object)
 
 
 def _whole_as_integers(column: NDArray[Any]) -> NDArray[Any]:
@@ -153,6 +161,10 @@ def _numbers_or_labels(column: NDArray[Any], place: str) -> NDArray[Any]:
                 f"Row {missing.index(True)}, {place} is missing; remove the row, or impute the value before."
             )
         kinds = {type(value) for value in column.tolist()}
+        if any(hasattr(kind, "toordinal") for kind in kinds):
+            raise TypeError(
+                f"{place.capitalize()} holds dates: convert them to a number, such as days since one, or to labels."
+            )
         if kinds <= {bool, np.bool_}:
             return column.astype(bool)
         if all(issubclass(kind, int | np.integer) for kind in kinds):

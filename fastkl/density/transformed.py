@@ -12,6 +12,7 @@ from fastkl.density.absorbed import absorbed_by
 from fastkl.density.bijections import Bijection, Kinds, bijection
 from fastkl.density.composed import (
     ComposedDensity,
+    all_rows,
     as_generator,
     check_density,
     draw,
@@ -28,12 +29,11 @@ from fastkl.families.base import Floats, Rows
 _MOST_REDRAWN = 1000
 
 
-def _can_learn_in_parts(density: "TransformedDensity") -> bool:
-    return hasattr(density.density, "partial_fit") and not bijection(density.transformer).learns
+def _sums_are_enough(method: str) -> Any:
+    def has(density: "TransformedDensity") -> bool:
+        return hasattr(density.density, method) and not bijection(density.transformer).learns
 
-
-def _can_merge(density: "TransformedDensity") -> bool:
-    return hasattr(density.density, "merge") and not bijection(density.transformer).learns
+    return available_if(has)
 
 
 def _is_invertible(density: "TransformedDensity") -> bool:
@@ -160,7 +160,7 @@ class TransformedDensity(ComposedDensity):
                 if rows.index is None:
                     fit_part(density, images, rows.weights)
                 else:
-                    fit_part(density, *_all_rows(images, rows, sample_weight))
+                    fit_part(density, *all_rows(images, rows, sample_weight))
             self.transformer_, self.density_ = mapped.transformer, density
             own = getattr(density, "log_likelihood_", None)
             total = weighted_total(density.score_samples(images), rows.weights) if own is None else float(own)
@@ -168,7 +168,7 @@ class TransformedDensity(ComposedDensity):
             self.log_likelihood_ = total + self.log_abs_det_
         return self
 
-    @available_if(_can_learn_in_parts)
+    @_sums_are_enough("partial_fit")
     def partial_fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
         """Add rows to those already seen; only behind transformers that learn nothing from the rows.
 
@@ -194,12 +194,42 @@ class TransformedDensity(ComposedDensity):
             images, log_det = self._images(mapped, rows)
             with said_where(self._place()):
                 density.partial_fit(images, sample_weight=rows.weights)
-            self.transformer_, self.density_ = mapped.transformer, density
-            self.log_abs_det_ = (0.0 if first else self.log_abs_det_) + weighted_total(log_det, rows.weights)
-            self.__dict__.pop("log_likelihood_", None)
-            if hasattr(density, "log_likelihood_"):
-                self.log_likelihood_ = float(density.log_likelihood_) + self.log_abs_det_
+            self.transformer_ = mapped.transformer
+            self._take_more(density, weighted_total(log_det, rows.weights))
         return self
+
+    @_sums_are_enough("merge")
+    def merge(self, other: "TransformedDensity") -> Self:
+        """Take over the rows another density behind the same transformer has seen; only where it learns nothing from the rows.
+
+        Parameters
+        ----------
+        other : TransformedDensity
+            Fitted to other rows; it is not changed.
+
+        Returns
+        -------
+        TransformedDensity
+            The estimator itself, with the parameters of both sets of rows together.
+        """
+        if not isinstance(other, TransformedDensity) or repr(other.transformer) != repr(self.transformer):
+            raise ValueError(
+                f"merge takes a TransformedDensity with the transformer {self.transformer!r}, not {other!r}."
+            )
+        if not hasattr(self, "log_abs_det_") or not hasattr(other, "log_abs_det_"):
+            raise ValueError("Both densities need to have seen rows; call fit or partial_fit first.")
+        density = copy.deepcopy(self.density_)
+        density.merge(other.density_)
+        self._take_more(density, other.log_abs_det_)
+        return self
+
+    def _take_more(self, density: Any, log_abs_det: float) -> None:
+        """Go on with a density of more rows."""
+        self.density_ = density
+        self.log_abs_det_ = getattr(self, "log_abs_det_", 0.0) + log_abs_det
+        self.__dict__.pop("log_likelihood_", None)
+        if hasattr(density, "log_likelihood_"):
+            self.log_likelihood_ = float(density.log_likelihood_) + self.log_abs_det_
 
     @classmethod
     def from_fitted(cls, transformer: Any, density: Any) -> Self:
@@ -264,7 +294,7 @@ class TransformedDensity(ComposedDensity):
     def _images(self, mapped: Bijection, rows: Rows) -> tuple[Floats, Floats]:
         with np.errstate(over="ignore"):
             images, log_det = mapped.forward_all(rows)
-        _raise_if_overflown(mapped, rows, images)
+        mapped.raise_if_overflown(rows, images)
         return images, log_det
 
     # -- scoring -----------------------------------------------------------------------------------------------------------
@@ -296,11 +326,11 @@ class TransformedDensity(ComposedDensity):
             images, log_det = mapped.forward(rows.X)
         inside = log_det != -np.inf
         if inside.all():
-            _raise_if_overflown(mapped, rows, images)
+            mapped.raise_if_overflown(rows, images)
             return np.asarray(self.density_.score_samples(images)) + log_det
         out = np.full(len(images), -np.inf)
         if inside.any():
-            _raise_if_overflown(mapped, rows, np.where(inside[:, np.newaxis], images, 0.0))
+            mapped.raise_if_overflown(rows, np.where(inside[:, np.newaxis], images, 0.0))
             out[inside] = self.density_.score_samples(np.ascontiguousarray(images[inside])) + log_det[inside]
         return out
 
@@ -365,23 +395,3 @@ def _numbered(transformer: Any, X: Any, names: Any, d: int) -> Bijection:
     from fastkl.density.composed_bijections import with_numbered_columns
 
     return bijection(with_numbered_columns(transformer, X, names, d))
-
-
-def _all_rows(images: Floats, rows: Rows, sample_weight: Any) -> tuple[Floats, Floats]:
-    """Images and weights with the rows of weight 0 in their places, so that messages count rows as the caller does."""
-    weights = np.asarray(sample_weight, dtype=np.float64)
-    every = np.repeat(images[:1], len(weights), axis=0)
-    every[rows.index] = images
-    return every, weights
-
-
-def _raise_if_overflown(mapped: Bijection, rows: Rows, images: Floats) -> None:
-    # One sum is cheaper than a mask; it may overflow although all are finite.
-    with np.errstate(over="ignore", invalid="ignore"):
-        if np.isfinite(images.sum()) or np.isfinite(images).all():
-            return
-    row, column = (int(i) for i in np.argwhere(~np.isfinite(images))[0])
-    raise ValueError(
-        f"{mapped.transformer!r} turns row {row if rows.index is None else int(rows.index[row])}, {rows.X[row].tolist()}, into "
-        f"{images[row, column]} in column {column}, which no longer tells one value from another. Rescale the column before."
-    )

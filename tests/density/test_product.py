@@ -109,6 +109,21 @@ def test_sum_of_scipys_log_densities():
     np.testing.assert_allclose(parts.sum(axis=1), expected, rtol=1e-11)
 
 
+def test_errors_and_gradients_are_those_of_the_groups():
+    model = clone(THREE).fit(NUMBERS)
+    alone = DensityMLE("multivariate_normal").fit(NUMBERS[:, [0, 2]])
+    for name in ("standard_errors_", "robust_standard_errors_"):
+        np.testing.assert_array_equal(getattr(model, name)["joint"]["mean"], getattr(alone, name)["mean"])
+    rate = NUMBERS[:, 1].mean()
+    assert model.standard_errors_["counts"]["rate"][0] == pytest.approx(np.sqrt(rate / N), rel=1e-12)
+    low, high = model.confidence_intervals(0.9)["counts"]["rate"]
+    assert low[0] < rate < high[0]
+    rows, weights = NUMBERS[:50], np.arange(50.0)
+    slope = model.gradient(rows, weights)["counts"]["rate"][0]
+    assert slope == pytest.approx(np.average(rows[:, 1] / rate - 1.0, weights=weights), rel=1e-12)
+    assert np.abs(model.gradient(NUMBERS)["joint"]["mean"]).max() < 1e-10
+
+
 def test_one_group_is_its_density():
     product = ProductDensity([("all", DensityMLE(), slice(None))]).fit(NUMBERS[:, :3])
     np.testing.assert_array_equal(
@@ -568,6 +583,33 @@ def test_proposal_reads_weights():
 def test_proposal_refuses(change, error, message):
     with pytest.raises(error, match=message):
         make_product_density(frame().assign(**change), angles="heading")
+
+
+def test_proposal_goes_by_types():
+    pd = pytest.importorskip("pandas")
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(
+        {
+            "code": pd.Categorical(rng.integers(1, 4, N)),
+            "nullable": pd.array(rng.poisson(3.0, N), dtype="Int64"),
+            "whole": np.rint(rng.normal(70.0, 10.0, N)),
+            "flag": pd.array(rng.random(N) < 0.5, dtype="boolean"),
+            "text": pd.array(rng.choice(["a", "b"], N), dtype="string"),
+        }
+    )
+    model = make_product_density(table)
+    found = [density.family for _, density, _ in model.groups]
+    assert found[:2] == ["categorical", "poisson"]
+    assert found[2] in REAL + POSITIVE
+    assert found[3:] == ["bernoulli", "categorical"]
+    model.fit(table)
+    drawn = model.sample(50, random_state=0)
+    assert drawn.dtypes.astype(str).tolist() == table.dtypes.astype(str).tolist()
+    assert np.isfinite(model.score_samples(drawn)).all()
+    with pytest.raises(ValueError, match=r"Row 3, column 0 \('code'\) is missing"):
+        make_product_density(table.assign(code=table["code"].where(np.arange(N) != 3)))
+    with pytest.raises(TypeError, match=r"\('text'\) holds dates"):
+        make_product_density(table.assign(text=np.array([pd.Timestamp("2020-01-01").date()] * N, dtype=object)))
 
 
 def test_proposal_checks_its_options():
