@@ -120,7 +120,9 @@ def _candidates(data: Table, options: argparse.Namespace) -> tuple[NDArray[Any],
 
 
 def _frame(X: NDArray[Any], names: Sequence[str]) -> Any:
-    """Rows with the names of their columns, where pandas is there to carry them."""
+    """Rows with the names of their columns, where they have names and pandas is there to carry them."""
+    if all(name.isdigit() for name in names):
+        return X
     try:
         import pandas as pd
     except ImportError:

@@ -5,11 +5,12 @@ import contextlib
 import math
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.utils import get_tags
 
 import fastkl
 from fastkl.commands.layout import figure, plural, progress
@@ -59,12 +60,11 @@ def run(options: argparse.Namespace) -> int:
     density = _load(options.model)
     source = open_source(options.data)
     columns = _columns(density, source, options)
-    # the names have been compared, and plain arrays are scored without looking at them again
-    density.__dict__.pop("feature_names_in_", None)
+    score = _scorer(density)
     found = RunningMean()
     with contextlib.nullcontext() if options.output is None else ScoresFile(options.output) as file:
         for block in _blocks(density, source, columns, options):
-            scores = density.score_samples(block)
+            scores = score(block)
             found.add(scores)
             if file is not None:
                 file.write(scores)
@@ -109,20 +109,33 @@ def _columns(density: Any, source: Source, options: argparse.Namespace) -> list[
     return found
 
 
+def _scorer(density: Any) -> Callable[[NDArray[Any]], NDArray[np.float64]]:
+    """Log-densities of the rows of an array, whose columns have been matched by name already."""
+    names = getattr(density, "feature_names_in_", None)
+    if names is None:
+        return lambda block: density.score_samples(block)
+    if isinstance(density, fastkl.DensityMLE):
+        del density.feature_names_in_  # plain arrays are then scored without a look at their names
+        return lambda block: density.score_samples(block)
+    import pandas as pd  # a density that picks columns by name was fitted to a data frame
+
+    return lambda block: density.score_samples(pd.DataFrame(block, columns=list(names)))
+
+
 def _blocks(density: Any, source: Source, columns: list[int], options: argparse.Namespace) -> Iterator[NDArray[Any]]:
-    if not density.family_.labels:
-        return numeric_blocks(options.data, columns, source, options.batch_rows)
-    return text_blocks(options.data, columns, source, options.batch_rows)
+    read = text_blocks if get_tags(density).input_tags.string else numeric_blocks
+    return read(options.data, columns, source, options.batch_rows)
 
 
 def _report(found: RunningMean, density: Any, options: argparse.Namespace) -> None:
     figures = f"{figure(found.mean)} ± {figure(found.standard_error)} nats per row"
+    law = getattr(getattr(density, "family_", None), "name", type(density).__name__)
     lines = [("rows", f"{found.rows:,}")]
     if found.excluded:
         lines += [
             (
                 "mean log-density",
-                f"-inf: {plural(found.excluded, 'row')} outside the support of {density.family_.name},",
+                f"-inf: {plural(found.excluded, 'row')} outside the support of {law},",
             ),
             ("", f"first row {found.first_excluded}"),
             ("of the others", figures if found.count else "there are none"),

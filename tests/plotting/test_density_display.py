@@ -1,5 +1,7 @@
 """The artists of a density plot hold what they should: histogram, curve, probabilities, contours of stated mass."""
 
+import sys
+
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
@@ -270,3 +272,15 @@ def test_two_discrete_columns():
     X = RNG.poisson(2.0, size=(50, 2)).astype(float)
     with pytest.raises(ValueError, match="choose one by column="):
         DensityDisplay.from_estimator(DensityMLE("poisson").fit(X), X)
+
+
+def test_without_matplotlib(monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
+    with pytest.raises(ImportError, match=r"fastkl\[plot\]"):
+        DensityDisplay.from_estimator(DensityMLE("gamma").fit(POSITIVE), POSITIVE)
+
+
+def test_laws_of_scipy(ax):
+    display = DensityDisplay.from_estimator(stats.gamma(2.0, scale=3.0), POSITIVE, name="law", ax=ax)
+    x, y = display.line_.get_data()
+    np.testing.assert_allclose(y, stats.gamma(2.0, scale=3.0).pdf(x))
