@@ -1,4 +1,5 @@
-/* Weight, mean and centred sum of squares of a block, and their merge (Chan, Golub, LeVeque 1983, doi:10.2307/2683386). */
+/* Weight, mean and centred sum of squares of a block, and their merge (Chan, Golub, LeVeque 1983,
+ * doi:10.2307/2683386). */
 #ifndef FK_MOMENTS_H
 #define FK_MOMENTS_H
 
@@ -7,8 +8,8 @@
 
 enum { FK_WEIGHT, FK_MEAN, FK_M2, FK_MOMENTS };
 
-/* sum of x - origin. Each of the four quarters of a block is a stream of its own: one addition waits for the one before only every
- * fourth value, where a plain loop is bound by that wait. */
+/* sum of x - origin. Each of the four quarters of a block is a stream of its own: one addition waits for the one
+ * before only every fourth value, where a plain loop is bound by that wait. */
 FK_INLINE double fk_sum_about(const double *x, ptrdiff_t n, double origin) {
     const ptrdiff_t q = n / 4;
     const double *second = x + q, *third = second + q, *fourth = third + q;
@@ -91,7 +92,8 @@ static void fk_merge_moments(double *into, const double *from) {
 
 FK_INLINE int fk_squares_are_safe(double squares) { return (squares > FK_LEAST_SQUARES) & (squares < FK_MOST_SQUARES); }
 
-/* The power of two next to the largest |x - origin|: with it as unit no square is lost. 1 if all are 0, or one is not finite. */
+/* The power of two next to the largest |x - origin|: with it as unit no square is lost. 1 if all are 0, or one is not
+ * finite. */
 FK_INLINE double fk_unit_about(const double *x, ptrdiff_t n, double origin) {
     double largest = 0.0;
     int exponent;

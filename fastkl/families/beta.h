@@ -20,8 +20,8 @@ enum { BETA_WEIGHT, BETA_MEAN, BETA_COMPLEMENT, BETA_LOW_EXCESS, BETA_HIGH_EXCES
 enum { BETA_A, BETA_B, BETA_M, BETA_M_LOW, BETA_1_M, BETA_1_M_LOW };
 enum { BETA_INVERSE_M = 6, BETA_INVERSE_1_M, BETA_NORMALISER, BETA_CONSTANTS };
 
-/* -sum log(x / mean): with full relative accuracy where the values are so close together that it is small. Without weights
- * products are taken instead of logarithms, unless it is small or a ratio subnormal. */
+/* -sum log(x / mean): with full relative accuracy where the values are so close together that it is small. Without
+ * weights products are taken instead of logarithms, unless it is small or a ratio subnormal. */
 FK_INLINE double beta_excess(const double *x, const double *w, ptrdiff_t n, double mean, double weight) {
     const double inverse = 1.0 / mean;
     double sum = 0.0;

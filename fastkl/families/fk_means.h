@@ -22,7 +22,8 @@ static inline void fk_merge_means(double *into, const double *from, int means) {
     into[0] = weight;
 }
 
-/* The root mean square of x, and the weight; in units of the largest value where its squares would overflow or underflow. */
+/* The root mean square of x, and the weight; in units of the largest value where its squares would overflow or
+ * underflow. */
 FK_INLINE double fk_root_mean_square_body(const double *x, const double *w, ptrdiff_t n, double *weight) {
     double left, unit = 1.0, squares = fk_squares_about(x, w, n, 0.0, 1.0, &left);
     if (!fk_squares_are_safe(squares)) {

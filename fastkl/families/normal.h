@@ -1,9 +1,9 @@
 /* Normal law: log p(x) = -((x - loc) / scale)^2 / 2 - log(scale) - log(2 pi) / 2.
  *
- * Statistics: weight, mean, and the root of the centred sum of squares: the sum itself would underflow for data of size 1e-170,
- * which have a scale like any other. Each block is centred at its own mean (a second pass over 4096 values that are still in
- * cache, with the rounding left over in the mean corrected) and blocks are merged by Chan's formula: data at 1e8 +- 1 lose
- * nothing, where E[x^2] - E[x]^2 would lose everything.
+ * Statistics: weight, mean, and the root of the centred sum of squares: the sum itself would underflow for data of
+ * size 1e-170, which have a scale like any other. Each block is centred at its own mean (a second pass over 4096
+ * values that are still in cache, with the rounding left over in the mean corrected) and blocks are merged by Chan's
+ * formula: data at 1e8 +- 1 lose nothing, where E[x^2] - E[x]^2 would lose everything.
  */
 #ifndef FK_FAMILY_NORMAL_H
 #define FK_FAMILY_NORMAL_H

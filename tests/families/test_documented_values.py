@@ -63,7 +63,9 @@ def multivariate_t():
             scale = (w[:, None] * (X - loc)).T @ (X - loc) / len(X)
         return stats.multivariate_t.logpdf(X, loc, scale, df).sum()
 
-    found = optimize.minimize_scalar(lambda df: -highest(df), bounds=(3.0, 50.0), method="bounded", options={"xatol": 1e-6})
+    found = optimize.minimize_scalar(
+        lambda df: -highest(df), bounds=(3.0, 50.0), method="bounded", options={"xatol": 1e-6}
+    )
     return [found.x, -found.fun]
 
 
@@ -105,14 +107,20 @@ EXPECTED = {
     "cauchy": (lambda: [0.0, np.sqrt(4.0 / 3.0)], 6),
     "dirichlet": (dirichlet, 2),
     "exponential": (lambda: [1.5], 6),
-    "gamma": (lambda: np.array(stats.gamma.fit(np.random.default_rng(0).gamma(3.0, 2.0, size=5000), floc=0))[[0, 2]], 2),
+    "gamma": (
+        lambda: np.array(stats.gamma.fit(np.random.default_rng(0).gamma(3.0, 2.0, size=5000), floc=0))[[0, 2]],
+        2,
+    ),
     "geometric": (lambda: [3.0 / 8.0], 6),
     "gumbel": (lambda: stats.gumbel_r.fit([0.0, 1.0, 3.0]), 6),
     "half_normal": (lambda: [5.0], 6),
     "inverse_gaussian": (lambda: [7.0 / 3.0, 1.0 / (1.75 / 3.0 - 3.0 / 7.0)], 6),
     "laplace": (lambda: [2.0, 3.0], 6),
     "logistic": (lambda: maximum(lambda m, s: stats.logistic.logpdf(LOGS, m, s).sum(), [1.0, 0.5]), 6),
-    "loglogistic": (lambda: [1.0 / maximum(lambda m, s: stats.logistic.logpdf(LOGS, m, s).sum(), [1.0, 0.5])[1], np.e], 6),
+    "loglogistic": (
+        lambda: [1.0 / maximum(lambda m, s: stats.logistic.logpdf(LOGS, m, s).sum(), [1.0, 0.5])[1], np.e],
+        6,
+    ),
     "lognormal": (lambda: [4.0 / 3.0, np.sqrt(14.0) / 3.0], 6),
     "lomax": (lomax, 2),
     "multinomial": (lambda: [0.5, 0.3, 0.2], 6),

@@ -6,7 +6,9 @@ import pytest
 
 from fastkl.families import gamma_functions
 
-POINTS = np.concatenate([10.0 ** np.random.default_rng(0).uniform(-3, 10, 200), [1.0, 2.0, 9.999, 10.0, 10.001, 1e-100, 1e30]])
+POINTS = np.concatenate(
+    [10.0 ** np.random.default_rng(0).uniform(-3, 10, 200), [1.0, 2.0, 9.999, 10.0, 10.001, 1e-100, 1e30]]
+)
 
 
 @pytest.mark.parametrize("points", [POINTS, POINTS[:10]], ids=["many", "few"])

@@ -106,7 +106,9 @@ def weibull_reference(x, shape, scale):
         return float(total), float(by_shape), float(by_scale)
 
 
-@pytest.mark.parametrize("shape", [0.3, 15.0, float(np.nextafter(16.0, 0.0)), 16.0, float(np.nextafter(16.0, 17.0)), 17.0, 400.0])
+@pytest.mark.parametrize(
+    "shape", [0.3, 15.0, float(np.nextafter(16.0, 0.0)), 16.0, float(np.nextafter(16.0, 17.0)), 17.0, 400.0]
+)
 def test_weibull_sums_on_both_sides_of_the_switch(shape):
     x = 2.5 * np.random.default_rng(3).weibull(shape, 1500)
     model = DensityMLE.from_parameters("weibull", shape=shape, scale=2.4)

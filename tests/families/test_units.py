@@ -1,5 +1,5 @@
-"""Multiplying the data by c changes log-densities by -log c and parameters in their unit: down to 1e-300, where squares underflow,
-and up to 1e150, where they overflow in a sum."""
+"""Multiplying the data by c changes log-densities by -log c and parameters in their unit: from 1e-301, where squares underflow, to
+1e150, where their sums come near the end of the range."""
 
 import numpy as np
 import pytest
