@@ -1,5 +1,7 @@
-"""Multiplying the data by c changes log-densities by -log c and parameters in their unit: from 1e-301, where squares underflow, to
-1e150, where their sums come near the end of the range."""
+"""Multiplying the data by c changes log-densities by -log c and parameters in their unit.
+
+That holds from 1e-301, where squares underflow, to 1e150, where their sums come near the end of the range.
+"""
 
 import numpy as np
 import pytest
