@@ -1,8 +1,9 @@
 /* Columns out of row-major rows, side by side in a buffer of float64.
  *
- * Eight float64 columns share a cache line and many lines a page, so a wide tile reads each but once; the stride is no power of
- * two, or all columns of a tile would compete for the same sets of the cache. Rows are taken in eights, so that whole lines are
- * written. Long rows lie on pages of their own, where no processor looks ahead by itself: they are fetched some rows early.
+ * Eight float64 columns share a cache line and many lines a page, so a wide tile reads each but once; the stride is no
+ * power of two, or all columns of a tile would compete for the same sets of the cache. Rows are taken in eights, so
+ * that whole lines are written. Long rows lie on pages of their own, where no processor looks ahead by itself: they
+ * are fetched some rows early.
  */
 #ifndef FK_GATHER_H
 #define FK_GATHER_H

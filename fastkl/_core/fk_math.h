@@ -1,9 +1,9 @@
 /* Logarithm, exponential and relatives as branch-free inline functions, so that a loop over them vectorises.
  *
- * Errors (measured against 50-digit arithmetic in tests/core/test_vector_math.py): at most 2 units in the last place over the
- * whole range, subnormal numbers included. Special values follow C: log(0) = -inf, log(x < 0) = nan, exp(-inf) = 0.
- * The argument reductions and the logarithm's polynomial are those of W. J. Cody's and Sun's fdlibm tradition (minimax on
- * [sqrt(1/2), sqrt(2)]); the exponential is a Taylor polynomial on [-ln 2 / 2, ln 2 / 2].
+ * Errors (measured against 50-digit arithmetic in tests/core/test_vector_math.py): at most 2 units in the last place
+ * over the whole range, subnormal numbers included. Special values follow C: log(0) = -inf, log(x < 0) = nan,
+ * exp(-inf) = 0. The argument reductions and the logarithm's polynomial are those of W. J. Cody's and Sun's fdlibm
+ * tradition (minimax on [sqrt(1/2), sqrt(2)]); the exponential is a Taylor polynomial on [-ln 2 / 2, ln 2 / 2].
  */
 #ifndef FK_MATH_H
 #define FK_MATH_H
@@ -19,8 +19,8 @@
 FK_INLINE uint64_t fk_bits(double x) { uint64_t u; memcpy(&u, &x, 8); return u; }
 FK_INLINE double fk_double(uint64_t u) { double x; memcpy(&x, &u, 8); return x; }
 
-/* x = 2^k (1 + f) with 1 + f in [sqrt(1/2), sqrt(2)), for normal positive x. The exponent becomes a double by its bits, as the low end
- * of a number from 2^52 on: only AVX-512 has an integer conversion for vectors. */
+/* x = 2^k (1 + f) with 1 + f in [sqrt(1/2), sqrt(2)), for normal positive x. The exponent becomes a double by its
+ * bits, as the low end of a number from 2^52 on: only AVX-512 has an integer conversion for vectors. */
 FK_INLINE double fk_split(double x, double *f) {
     uint64_t u = fk_bits(x) + (0x3ff0000000000000ULL - 0x3fe6a09e667f3bcdULL);
     double k = fk_double((u >> 52) | 0x4330000000000000ULL) - (0x1p52 + 1023.0);
@@ -82,12 +82,14 @@ FK_INLINE double fk_exp(double x) {
     double k = shifted - 0x1.8p52;
     double hi = clamped - k * FK_LN2_HI, lo = k * FK_LN2_LO, r = hi - lo;
     double y = 1.0 + (hi + (fk_exp_tail(r) * r * r - lo));
-    /* 2^k in two factors, since 2^-1074 and 2^1024 are not normal numbers: 0 and infinity come of themselves, and so does NaN */
+    /* 2^k in two factors, since 2^-1074 and 2^1024 are not normal numbers: 0 and infinity come of themselves, and so
+     * does NaN */
     uint64_t whole = fk_bits(shifted) - fk_bits(0x1.8p52), half = ((whole + 2048) >> 1) - 1024, rest = whole - half;
     return y * fk_double((half + 1023) << 52) * fk_double((rest + 1023) << 52);
 }
 
-/* exp(x) for x <= 700, 1e-304 below -700, which is 0 beside any other term: one power of two, no special values but NaN. */
+/* exp(x) for x <= 700, 1e-304 below -700, which is 0 beside any other term: one power of two, no special values but
+ * NaN. */
 FK_INLINE double fk_exp_regular(double x) {
     double clamped = x < -700.0 ? -700.0 : x;
     double shifted = clamped * 1.44269504088896338700e+00 + 0x1.8p52;

@@ -1,13 +1,15 @@
-/* Weight, mean and centred sum of squares of a block, and their merge (Chan, Golub, LeVeque 1983, doi:10.2307/2683386). */
+/* Weight, mean and centred sum of squares of a block, and their merge (Chan, Golub, LeVeque 1983,
+ * doi:10.2307/2683386). */
 #ifndef FK_MOMENTS_H
 #define FK_MOMENTS_H
 
 #include "fk_config.h"
+#include <math.h>
 
 enum { FK_WEIGHT, FK_MEAN, FK_M2, FK_MOMENTS };
 
-/* sum of x - origin. Each of the four quarters of a block is a stream of its own: one addition waits for the one before only every
- * fourth value, where a plain loop is bound by that wait. */
+/* sum of x - origin. Each of the four quarters of a block is a stream of its own: one addition waits for the one
+ * before only every fourth value, where a plain loop is bound by that wait. */
 FK_INLINE double fk_sum_about(const double *x, ptrdiff_t n, double origin) {
     const ptrdiff_t q = n / 4;
     const double *second = x + q, *third = second + q, *fourth = third + q;
@@ -82,6 +84,27 @@ static void fk_merge_moments(double *into, const double *from) {
     into[FK_M2] += from[FK_M2] + shift * shift * into[FK_WEIGHT] * share;
     into[FK_MEAN] += shift * share;
     into[FK_WEIGHT] = weight;
+}
+
+/* Sums of squares between these bounds have lost nothing to underflow, and did not overflow. */
+#define FK_LEAST_SQUARES 0x1p-900
+#define FK_MOST_SQUARES 0x1p1000
+
+FK_INLINE int fk_squares_are_safe(double squares) { return (squares > FK_LEAST_SQUARES) & (squares < FK_MOST_SQUARES); }
+
+/* The power of two next to the largest |x - origin|: with it as unit no square is lost. 1 if all are 0, or one is not
+ * finite. */
+FK_INLINE double fk_unit_about(const double *x, ptrdiff_t n, double origin) {
+    double largest = 0.0;
+    int exponent;
+    for (ptrdiff_t i = 0; i < n; i++) {
+        double size = fabs(x[i] - origin);
+        if (!(size < INFINITY)) return 1.0;
+        largest = size > largest ? size : largest;
+    }
+    if (largest == 0.0) return 1.0;
+    frexp(largest, &exponent);
+    return ldexp(1.0, exponent < -1021 ? -1021 : exponent - 1);
 }
 
 #endif

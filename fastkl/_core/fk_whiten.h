@@ -1,9 +1,10 @@
-/* Squared Mahalanobis distances |L^-1 (x - mean)|^2 of rows, for a lower-triangular L, without a matrix of whitened rows.
+/* Squared Mahalanobis distances |L^-1 (x - mean)|^2 of rows, for a lower-triangular L, without a matrix of whitened
+ * rows.
  *
- * Rows are taken in tiles of 32 and stored feature by feature, so that the forward substitution runs over the rows of a tile at once.
- * It goes by panels of 8 rows of L, whose partial sums stay in registers: each solved feature is then read once a panel, and
- * every multiplication finds 8 sums that do not wait for each other. Substitution is backward stable; the inverse of L is never
- * formed.
+ * Rows are taken in tiles of 32 and stored feature by feature, so that the forward substitution runs over the rows of
+ * a tile at once. It goes by panels of 8 rows of L, whose partial sums stay in registers: each solved feature is then
+ * read once a panel, and every multiplication finds 8 sums that do not wait for each other. Substitution is backward
+ * stable; the inverse of L is never formed.
  */
 #ifndef FK_WHITEN_H
 #define FK_WHITEN_H
@@ -16,11 +17,13 @@
 #define FK_PANEL_MINUS(r) s##r -= lower[r * d + k] * known
 #define FK_PANEL_STORE(r) z[(j + r) * FK_TILE + i] = s##r
 
-/* Solve for the features j .. j + 7, given those before, of which there are some if later, a literal, says so (a loop that may
- * be empty would keep the one around it from becoming a vector loop). lower points at row j of L; its diagonal is reciprocal. */
+/* Solve for the features j .. j + 7, given those before, of which there are some if later, a literal, says so (a loop
+ * that may be empty would keep the one around it from becoming a vector loop). lower points at row j of L; its
+ * diagonal is reciprocal. */
 FK_INLINE void fk_substitute_8(int later, double *FK_RESTRICT z, ptrdiff_t j, ptrdiff_t d, const double *FK_RESTRICT lower,
                                double *FK_RESTRICT square) {
-    const double *t0 = lower + j, *t1 = t0 + d, *t2 = t1 + d, *t3 = t2 + d, *t4 = t3 + d, *t5 = t4 + d, *t6 = t5 + d, *t7 = t6 + d;
+    const double *t0 = lower + j, *t1 = t0 + d, *t2 = t1 + d, *t3 = t2 + d;
+    const double *t4 = t3 + d, *t5 = t4 + d, *t6 = t5 + d, *t7 = t6 + d;
     FK_SIMD for (ptrdiff_t i = 0; i < FK_TILE; i++) {
         FK_PANEL_LOAD(0); FK_PANEL_LOAD(1); FK_PANEL_LOAD(2); FK_PANEL_LOAD(3);
         FK_PANEL_LOAD(4); FK_PANEL_LOAD(5); FK_PANEL_LOAD(6); FK_PANEL_LOAD(7);

@@ -55,7 +55,7 @@ def log_excess(u, one_plus_u=None):
 
 
 def gamma_shapes(const double[::1] excess, double[::1] shape, int most_steps):
-    """Overwrite the starts ``shape`` by the roots of log a - psi(a) = excess; the number of steps it took, at most ``most_steps``.
+    """Overwrite the starts ``shape`` by the roots of log a - psi(a) = excess; the steps it took, at most ``most_steps``.
 
     The values are taken in pieces that stay in cache until all of a piece have settled.
     """
@@ -73,7 +73,7 @@ def gamma_shapes(const double[::1] excess, double[::1] shape, int most_steps):
 
 def beta_shapes(const double[::1] mean, const double[::1] rest, const double[::1] low, const double[::1] high, double[::1] a,
                 double[::1] b, int most_steps, double enough):
-    """Overwrite the starts ``a`` and ``b`` by Newton steps on their logarithms; ``(steps, lengths)`` with the length of the last one.
+    """Overwrite the starts ``a`` and ``b`` by Newton steps on their logarithms; ``(steps, length of the last one)``.
 
     It ends with a step in which no column that moves does so by more than ``enough``; a length of infinity says that a column
     stopped where Newton's method does not suit it.

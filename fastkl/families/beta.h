@@ -20,17 +20,17 @@ enum { BETA_WEIGHT, BETA_MEAN, BETA_COMPLEMENT, BETA_LOW_EXCESS, BETA_HIGH_EXCES
 enum { BETA_A, BETA_B, BETA_M, BETA_M_LOW, BETA_1_M, BETA_1_M_LOW };
 enum { BETA_INVERSE_M = 6, BETA_INVERSE_1_M, BETA_NORMALISER, BETA_CONSTANTS };
 
-/* -sum log(x / mean): with full relative accuracy where the values are so close together that it is small. Without weights
- * mantissas are multiplied, unless a ratio is subnormal. */
+/* -sum log(x / mean): with full relative accuracy where the values are so close together that it is small. Without
+ * weights products are taken instead of logarithms, unless it is small or a ratio subnormal. */
 FK_INLINE double beta_excess(const double *x, const double *w, ptrdiff_t n, double mean, double weight) {
     const double inverse = 1.0 / mean;
-    ptrdiff_t irregular = 0;
-    double sum = w ? 0.0 : -fk_sum_log(x, n, inverse, &irregular);
-    if (!w && !irregular && sum >= 0.01 * weight) return sum;
-    sum = 0.0;
-    FK_SIMD_SUM(sum) for (ptrdiff_t i = 0; i < n; i++) sum -= (w ? w[i] : 1.0) * fk_log(x[i] * inverse);
-    if (!(fabs(sum) < 0.01 * weight)) return sum;
-    sum = 0.0;
+    double sum = 0.0;
+    if (!w) {
+        ptrdiff_t irregular;
+        sum = -fk_sum_log(x, n, inverse, &irregular);
+        if (!irregular && sum >= 0.01 * weight) return sum;
+        sum = 0.0;
+    }
     FK_SIMD_SUM(sum) for (ptrdiff_t i = 0; i < n; i++) sum -= (w ? w[i] : 1.0) * fk_log_ratio(x[i], mean, inverse);
     return sum;
 }

@@ -55,11 +55,11 @@ class Exponential(UnivariateFamily):
 
     def statistics_gradient(self, statistics: Statistics, params: Params) -> Params:
         scale = params["scale"]
-        return {"scale": statistics["weight"] * (statistics["mean"] - scale) / scale**2}
+        return {"scale": statistics["weight"] * (statistics["mean"] - scale) / scale / scale}
 
     def information(self, statistics: Statistics, params: Params) -> Floats:
         scale = params["scale"]
-        information: Floats = (statistics["weight"] * (2.0 * statistics["mean"] / scale - 1.0) / scale**2)[
+        information: Floats = (statistics["weight"] * (2.0 * statistics["mean"] / scale - 1.0) / scale / scale)[
             :, None, None
         ]
         return information

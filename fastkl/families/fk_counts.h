@@ -15,9 +15,9 @@
 #include "fk_log_phi.h"
 #include "fk_math.h"
 
-/* delta(x) = log x! - ((x + 1/2) log x - x + log(2 pi) / 2) of any real x >= 1, given 1 / x. It is 1 / x times a smooth
- * function of 1 / x on [0, 1]: the first 23 terms of that function's Chebyshev series, as a polynomial in t = 2 / x - 1, are
- * 2e-17 off (a table of the small whole numbers would keep loops from vectorising). */
+/* delta(x) = log x! - ((x + 1/2) log x - x + log(2 pi) / 2) of any real x >= 1, given 1 / x. It is 1 / x times a
+ * smooth function of 1 / x on [0, 1]: the first 23 terms of that function's Chebyshev series, as a polynomial in t = 2
+ * / x - 1, are 2e-17 off (a table of the small whole numbers would keep loops from vectorising). */
 FK_INLINE double fk_stirling(double inverse) {
     double t = 2.0 * inverse - 1.0;
     double p = 5.1202352025127822737e-11;
@@ -96,7 +96,8 @@ FK_INLINE void fk_positive_counts_body(const double *x, const double *w, ptrdiff
     *normaliser = total > 0.0 ? h : 0.0;
 }
 
-/* About the common mean the deviance of either part grows by its weight times D(its mean, common mean): all terms are >= 0. */
+/* About the common mean the deviance of either part grows by its weight times D(its mean, common mean): all terms are
+ * >= 0. */
 static inline void fk_merge_counts(double *weight, double *mean, double *deviance, double other_weight, double other_mean,
                             double other_deviance) {
     double total = *weight + other_weight;

@@ -1,8 +1,8 @@
 /* Differences of gamma-function terms that cancel when taken literally.
  *
- * From 10 on they are their asymptotic series (Abramowitz and Stegun 6.1.41, 6.3.18, 6.4.12; the first term left out is below 3e-17
- * of the value). Below, ten steps of the recurrence lead there; terms of the recurrence are summed as differences that are small
- * themselves. No branches: loops over them vectorise.
+ * From 10 on they are their asymptotic series (Abramowitz and Stegun 6.1.41, 6.3.18, 6.4.12; the first term left out
+ * is below 3e-17 of the value). Below, ten steps of the recurrence lead there; terms of the recurrence are summed as
+ * differences that are small themselves. No branches: loops over them vectorise.
  */
 #ifndef FK_GAMMA_FUNCTIONS_H
 #define FK_GAMMA_FUNCTIONS_H
@@ -79,8 +79,9 @@ static FK_CLONES void fk_stirling_errors(const double *FK_RESTRICT a, ptrdiff_t 
     FK_SIMD for (ptrdiff_t i = 0; i < n; i++) out[i] = fk_stirling_error(a[i]);
 }
 
-/* One Newton step on 1 / a towards log a - psi(a) = excess, for n values; the number of those that moved so far that the square of the
- * move, which is what is left, would show. The function is monotone in 1 / a; where a step overshoots the axis, 1 / a is halved. */
+/* One Newton step on 1 / a towards log a - psi(a) = excess, for n values; the number of those that moved so far that
+ * the square of the move, which is what is left, would show. The function is monotone in 1 / a; where a step
+ * overshoots the axis, 1 / a is halved. */
 static FK_CLONES ptrdiff_t fk_gamma_shape_step(const double *FK_RESTRICT excess, ptrdiff_t n, double *FK_RESTRICT a) {
     int64_t moved = 0;
     FK_SIMD_SUM(moved) for (ptrdiff_t i = 0; i < n; i++) {
@@ -93,9 +94,10 @@ static FK_CLONES ptrdiff_t fk_gamma_shape_step(const double *FK_RESTRICT excess,
     return (ptrdiff_t)moved;
 }
 
-/* One Newton step on (log a, log b) towards the maximum of a beta likelihood, for n columns with these means of x, of 1 - x, and
- * excesses log(mean) - mean log of either. Writes the longer of both steps; infinity where the step would not do, because the
- * Hessian is not negative definite there or the step longer than 1: such a column stays where it is. */
+/* One Newton step on (log a, log b) towards the maximum of a beta likelihood, for n columns with these means of x, of
+ * 1 - x, and excesses log(mean) - mean log of either. Writes the longer of both steps; infinity where the step would
+ * not do, because the Hessian is not negative definite there or the step longer than 1: such a column stays where it
+ * is. */
 static FK_CLONES void fk_beta_shape_step(const double *FK_RESTRICT mean, const double *FK_RESTRICT rest,
                                          const double *FK_RESTRICT low, const double *FK_RESTRICT high, ptrdiff_t n,
                                          double *FK_RESTRICT a, double *FK_RESTRICT b, double *FK_RESTRICT length) {
@@ -104,7 +106,7 @@ static FK_CLONES void fk_beta_shape_step(const double *FK_RESTRICT mean, const d
         const fk_digamma_terms f = fk_digamma(x), g = fk_digamma(y), h = fk_digamma(both);
         const double by_x = x * ((f.log_excess - h.log_excess + fk_log(mean[i] * (both / x))) - low[i]);
         const double by_y = y * ((g.log_excess - h.log_excess + fk_log(rest[i] * (both / y))) - high[i]);
-        /* x^2 psi'(x) = x + curvature; with u = x / both and v = y / both that of both is shared out as u^2, v^2 and u v */
+        /* x^2 psi'(x) = x + curvature; that of the sum is shared out as u^2, v^2 and u v */
         const double u = x / both, v = y / both, common = both + h.curvature;
         const double xx = by_x - ((x + f.curvature) - u * u * common), yy = by_y - ((y + g.curvature) - v * v * common);
         const double xy = u * v * common, determinant = xx * yy - xy * xy;

@@ -1,9 +1,10 @@
-/* What all laws of a standardised variable z = (x - loc) / scale, or z = shape log(x / scale) for x > 0, have in common.
+/* What all laws of a standardised variable z = (x - loc) / scale, or z = shape log(x / scale) for x > 0, have in
+ * common.
  *
- * A law gives law_terms(z, &psi, &slope): its log-density f(z) up to constants, psi = f'(z) and slope = psi'(z). The sums are
- * the log-likelihood, its gradient and the upper triangle of its Hessian in the coordinates u = loc / scale (scale held where
- * it is, so that u has no unit) and v = log scale; for the laws of log x in those of log x, whose loc is log(scale) and whose
- * scale is 1 / shape. Both loops take weights as a literal NULL in one copy.
+ * A law gives law_terms(z, &psi, &slope): its log-density f(z) up to constants, psi = f'(z) and slope = psi'(z). The
+ * sums are the log-likelihood, its gradient and the upper triangle of its Hessian in the coordinates u = loc / scale
+ * (scale held where it is, so that u has no unit) and v = log scale; for the laws of log x in those of log x, whose
+ * loc is log(scale) and whose scale is 1 / shape. Both loops take weights as a literal NULL in one copy.
  */
 #ifndef FK_LOCATION_SCALE_H
 #define FK_LOCATION_SCALE_H
@@ -85,8 +86,8 @@ FK_INLINE void fk_ls_store(const fk_ls_totals *t, double normaliser, double *sum
 #define FK_DEFINE_LOCATION_SCALE_LOOPS(law)                                                                  \
     FK_DEFINE_LAW_LOOPS(law, LS_NORMALISER, , z = (x[i] - c[LS_LOC]) * c[LS_INVERSE_SCALE]; extra = 0.0)
 
-/* The density of x is that of log x divided by x: log x itself is in the normaliser (log scale) and in extra. The logarithms have
- * a loop of their own: one loop for all is longer than what a processor overlaps. */
+/* The density of x is that of log x divided by x: log x itself is in the normaliser (log scale) and in extra. The
+ * logarithms have a loop of their own: one loop for all is longer than what a processor overlaps. */
 #define FK_LOG_RATIOS                                                                                        \
     double y[FK_BLOCK];                                                                                      \
     FK_SIMD for (ptrdiff_t i = 0; i < n; i++) y[i] = fk_log_ratio(x[i], c[LOG_LS_SCALE], c[LOG_LS_INVERSE_SCALE])
@@ -102,8 +103,8 @@ FK_INLINE double fk_logistic_terms(double z, double *psi, double *slope) {
     return -size - 2.0 * fk_log1p_unit(e);
 }
 
-/* The totals over a block without weights; z is overwritten. Logarithms of 1 + exp(-|z|), between 1 and 2, are taken of products:
- * f is at most -log 4, so that their relative accuracy is not needed. */
+/* The totals over a block without weights; z is overwritten. Logarithms of 1 + exp(-|z|), between 1 and 2, are taken
+ * of products: f is at most -log 4, so that their relative accuracy is not needed. */
 FK_INLINE fk_ls_totals fk_logistic_totals(double *z, ptrdiff_t n) {
     double sizes = 0.0, psi = 0.0, z_psi = 0.0, slope = 0.0, z_slope = 0.0, zz_slope = 0.0;
     FK_SIMD_SUM(sizes, psi, z_psi, slope, z_slope, zz_slope) for (ptrdiff_t i = 0; i < n; i++) {

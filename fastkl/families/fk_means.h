@@ -22,4 +22,26 @@ static inline void fk_merge_means(double *into, const double *from, int means) {
     into[0] = weight;
 }
 
+/* The root mean square of x, and the weight; in units of the largest value where its squares would overflow or
+ * underflow. */
+FK_INLINE double fk_root_mean_square_body(const double *x, const double *w, ptrdiff_t n, double *weight) {
+    double left, unit = 1.0, squares = fk_squares_about(x, w, n, 0.0, 1.0, &left);
+    if (!fk_squares_are_safe(squares)) {
+        unit = fk_unit_about(x, n, 0.0);
+        squares = fk_squares_about(x, w, n, 0.0, 1.0 / unit, &left);
+    }
+    *weight = (double)n;
+    if (w) {
+        double total = 0.0;
+        FK_SIMD_SUM(total) for (ptrdiff_t i = 0; i < n; i++) total += w[i];
+        *weight = total;
+    }
+    return unit * sqrt(squares / *weight);
+}
+
+/* Root mean square of two parts from those of either and the second's share of the weight. */
+static inline double fk_merged_root(double first, double second, double share) {
+    return hypot(first * sqrt(1.0 - share), second * sqrt(share));
+}
+
 #endif

@@ -102,13 +102,13 @@ class Gamma(UnivariateFamily):
         weight, mean, excess = (statistics[name] for name in self.statistic_names)
         centre = shape * scale
         by_shape = weight * (np.log(mean / centre) + log_minus_digamma(shape)) - excess
-        return {"shape": by_shape, "scale": weight * (mean - centre) / scale**2}
+        return {"shape": by_shape, "scale": weight * (mean - centre) / scale / scale}
 
     def information(self, statistics: Statistics, params: Params) -> Floats:
         shape, scale = params["shape"], params["scale"]
         weight, mean = statistics["weight"], statistics["mean"]
         cross = weight / scale
-        rows = [[weight * trigamma(shape), cross], [cross, weight * (2.0 * mean / scale - shape) / scale**2]]
+        rows = [[weight * trigamma(shape), cross], [cross, weight * (2.0 * mean / scale - shape) / scale / scale]]
         return np.moveaxis(np.array(rows), -1, 0)
 
     def cdf(self, x: Floats, params: Params) -> Floats:

@@ -1,4 +1,5 @@
-/* Half-normal law: log p(x) = -(x / scale)^2 / 2 - log(scale) + log(2 / pi) / 2 on x >= 0. Statistics: weight and mean square. */
+/* Half-normal law: log p(x) = -(x / scale)^2 / 2 - log(scale) + log(2 / pi) / 2 on x >= 0. Statistics: weight and root
+ * mean square. */
 #ifndef FK_FAMILY_HALF_NORMAL_H
 #define FK_FAMILY_HALF_NORMAL_H
 
@@ -7,23 +8,15 @@
 
 enum { HALF_NORMAL_INVERSE_SCALE, HALF_NORMAL_NORMALISER, HALF_NORMAL_CONSTANTS };
 
-FK_INLINE void half_normal_statistics_body(const double *x, const double *w, ptrdiff_t n, double *record) {
-    double weight = 0.0, sum = 0.0;
-    FK_SIMD_SUM(weight, sum) for (ptrdiff_t i = 0; i < n; i++) {
-        double wi = w ? w[i] : 1.0;
-        weight += wi;
-        sum += wi * x[i] * x[i];
-    }
-    record[0] = weight;
-    record[1] = sum / weight;
-}
-
 static FK_CLONES void half_normal_statistics(const double *x, const double *w, ptrdiff_t n, double *record) {
-    if (w) half_normal_statistics_body(x, w, n, record);
-    else half_normal_statistics_body(x, NULL, n, record);
+    record[1] = w ? fk_root_mean_square_body(x, w, n, record) : fk_root_mean_square_body(x, NULL, n, record);
 }
 
-static void half_normal_merge(double *into, const double *from) { fk_merge_means(into, from, 1); }
+static void half_normal_merge(double *into, const double *from) {
+    double weight = into[0] + from[0];
+    into[1] = fk_merged_root(into[1], from[1], from[0] / weight);
+    into[0] = weight;
+}
 
 static FK_CLONES void half_normal_log_density(const double *FK_RESTRICT x, ptrdiff_t n, const double *FK_RESTRICT c,
                                               double *FK_RESTRICT out) {

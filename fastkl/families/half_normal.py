@@ -34,7 +34,7 @@ class HalfNormal(UnivariateFamily):
     name = "half_normal"
     parameter_names = ("scale",)
     positive_parameters = ("scale",)
-    statistic_names = ("weight", "mean_square")
+    statistic_names = ("weight", "root_mean_square")
     support = (0.0, BELOW_INFINITY, False)
     support_text = "numbers of at least 0"
     example = {"scale": [2.0, 0.1]}
@@ -46,24 +46,24 @@ class HalfNormal(UnivariateFamily):
         return 1.0 / params["scale"], HALF_LOG_2_BY_PI - np.log(params["scale"])
 
     def solve(self, statistics: Statistics) -> Fit:
-        square = statistics["mean_square"]
-        fixed = self.fixed_columns(len(square))
+        root = statistics["root_mean_square"]
+        fixed = self.fixed_columns(len(root))
         if "scale" not in fixed:
-            raise_if_zero(square, statistics, self.name)
-        return Fit({"scale": fixed.get("scale", np.sqrt(square))})
+            raise_if_zero(root, statistics, self.name)
+        return Fit({"scale": fixed.get("scale", root.copy())})
 
     def column_log_likelihood(self, statistics: Statistics, params: Params) -> Floats:
         scale = params["scale"]
-        mean: Floats = HALF_LOG_2_BY_PI - np.log(scale) - 0.5 * statistics["mean_square"] / scale**2
+        mean: Floats = HALF_LOG_2_BY_PI - np.log(scale) - 0.5 * (statistics["root_mean_square"] / scale) ** 2
         return statistics["weight"] * mean
 
     def statistics_gradient(self, statistics: Statistics, params: Params) -> Params:
         scale = params["scale"]
-        return {"scale": statistics["weight"] * (statistics["mean_square"] / scale**2 - 1.0) / scale}
+        return {"scale": statistics["weight"] * ((statistics["root_mean_square"] / scale) ** 2 - 1.0) / scale}
 
     def information(self, statistics: Statistics, params: Params) -> Floats:
         scale = params["scale"]
-        by_row = (3.0 * statistics["mean_square"] / scale**2 - 1.0) / scale**2
+        by_row = (3.0 * (statistics["root_mean_square"] / scale) ** 2 - 1.0) / scale / scale
         information: Floats = (statistics["weight"] * by_row)[:, None, None]
         return information
 

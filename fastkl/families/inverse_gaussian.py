@@ -72,7 +72,7 @@ class InverseGaussian(UnivariateFamily):
 
     def statistics_gradient(self, statistics: Statistics, params: Params) -> Params:
         mean, shape, weight = params["mean"], params["shape"], statistics["weight"]
-        by_mean = weight * shape * (statistics["mean"] - mean) / mean**3
+        by_mean = weight * (shape / mean) * ((statistics["mean"] - mean) / mean) / mean
         return {"mean": by_mean, "shape": 0.5 * weight * (1.0 / shape - self._distance(statistics, mean))}
 
     def information(self, statistics: Statistics, params: Params) -> Floats:

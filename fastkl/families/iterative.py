@@ -86,11 +86,11 @@ class IterativeFamily(UnivariateFamily):
     def natural(self, params: Params, at: Evaluation) -> tuple[Params, Floats]:
         """Gradient and Hessian by the parameters themselves, the Hessian in the order of ``parameter_names``."""
         rates = self.rates(params)
-        with np.errstate(invalid="ignore"):
+        with np.errstate(all="ignore"):
             slopes = np.stack(
                 [rates[n] * (1.0 if n in self.location_parameters else params[n]) for n in self.coordinates], axis=1
             )
-            hessian = at.hessian / (slopes[:, :, None] * slopes[:, None, :])
+            hessian = at.hessian / slopes[:, :, None] / slopes[:, None, :]
             for i, name in enumerate(self.coordinates):
                 if name not in self.location_parameters:
                     hessian[:, i, i] -= at.gradient[:, i] / (rates[name] * params[name] ** 2)

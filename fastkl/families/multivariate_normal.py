@@ -90,7 +90,7 @@ class MultivariateNormal(Family):
                 statistics.update(fourth_moments(rows, mean))
         else:
             columns = Normal().statistics(rows)
-            statistics = {"weight": columns["weight"][0], "mean": columns["mean"], "scatter": columns["m2"]}
+            statistics = {"weight": columns["weight"][0], "mean": columns["mean"], "scatter": columns["deviation"] ** 2}
         if not np.isfinite(statistics["scatter"]).all():
             column = int(np.flatnonzero(~np.isfinite(np.atleast_2d(statistics["scatter"]).sum(axis=0)))[0])
             raise DegenerateDataError(
@@ -107,9 +107,12 @@ class MultivariateNormal(Family):
             fourth = merged_moments(first, second, merged[1]) if "fourth" in first else {}
             return {"weight": np.float64(merged[0]), "mean": merged[1], "scatter": merged[2], **fourth}
         d = len(first["mean"])
-        sides = [{"weight": np.full(d, s["weight"]), "mean": s["mean"], "m2": s["scatter"]} for s in (first, second)]
+        sides = [
+            {"weight": np.full(d, s["weight"]), "mean": s["mean"], "deviation": np.sqrt(s["scatter"])}
+            for s in (first, second)
+        ]
         columns = Normal().merge_statistics(*sides)
-        return {"weight": columns["weight"][0], "mean": columns["mean"], "scatter": columns["m2"]}
+        return {"weight": columns["weight"][0], "mean": columns["mean"], "scatter": columns["deviation"] ** 2}
 
     # -- sums to parameters ------------------------------------------------------------------------------------------------
 
@@ -172,7 +175,7 @@ class MultivariateNormal(Family):
             raise DegenerateDataError(
                 f"{which} constant: {statistics['mean'][column]:.6g} in every row (n_samples={statistics['weight']:g}). The "
                 "normal likelihood has no maximum, since it grows without bound as the variance goes to 0. Leave constant "
-                "columns out, or hold the covariance fixed.",
+                "columns out, rescale columns so small that their squares underflow, or hold the covariance fixed.",
                 None if self.covariance_type == "spherical" else column,
             )
         if self.covariance_type != "full":

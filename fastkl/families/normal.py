@@ -37,7 +37,7 @@ class Normal(UnivariateFamily):
     name = "normal"
     parameter_names = ("loc", "scale")
     positive_parameters = ("scale",)
-    statistic_names = ("weight", "mean", "m2")
+    statistic_names = ("weight", "mean", "deviation")
     example = {"loc": [0.5, -2.0], "scale": [1.5, 0.3]}
 
     def __init__(self, loc: ArrayLike | None = None, scale: ArrayLike | None = None):
@@ -53,17 +53,17 @@ class Normal(UnivariateFamily):
         loc = fixed.get("loc", mean.copy())
         if "scale" in fixed:
             return Fit({"loc": loc, "scale": fixed["scale"]})
-        variance = statistics["m2"] / weight + (mean - loc) ** 2
-        raise_if_constant(variance == 0.0, statistics, self.name, "scale goes to 0")
-        return Fit({"loc": loc, "scale": np.sqrt(variance)})
+        scale = np.hypot(statistics["deviation"] / np.sqrt(weight), mean - loc)
+        raise_if_constant(scale == 0.0, statistics, self.name, "scale goes to 0")
+        return Fit({"loc": loc, "scale": scale})
 
     def starting_parameters(self, statistics: Statistics) -> Params:
         # a constant column has no scale of its own; any positive number does as a guess
         mean = statistics["mean"]
         fixed = self.fixed_columns(len(mean))
         loc = fixed.get("loc", mean.copy())
-        variance = statistics["m2"] / statistics["weight"] + (mean - loc) ** 2
-        guess = np.sqrt(np.where(variance > 0.0, variance, mean**2 + (mean == 0.0)))
+        scale = np.hypot(statistics["deviation"] / np.sqrt(statistics["weight"]), mean - loc)
+        guess = np.where(scale > 0.0, scale, np.abs(mean) + (mean == 0.0))
         return {"loc": loc, "scale": fixed.get("scale", guess)}
 
     def score_rows(self, rows: Rows, params: Params) -> Params:
@@ -71,27 +71,27 @@ class Normal(UnivariateFamily):
         return {"loc": z / params["scale"], "scale": (z**2 - 1.0) / params["scale"]}
 
     def _squares(self, statistics: Statistics, params: Params) -> tuple[Floats, Floats]:
-        """Sum of deviations from loc, and of their squares."""
-        shift = statistics["mean"] - params["loc"]
-        return statistics["weight"] * shift, statistics["m2"] + statistics["weight"] * shift**2
+        """Sum of deviations from loc in units of the scale, and of their squares."""
+        shift = (statistics["mean"] - params["loc"]) / params["scale"]
+        weight = statistics["weight"]
+        return weight * shift, (statistics["deviation"] / params["scale"]) ** 2 + weight * shift**2
 
     def column_log_likelihood(self, statistics: Statistics, params: Params) -> Floats:
-        scale = params["scale"]
         _, squares = self._squares(statistics, params)
-        total: Floats = -0.5 * squares / scale**2 - statistics["weight"] * (np.log(scale) + HALF_LOG_2PI)
+        total: Floats = -0.5 * squares - statistics["weight"] * (np.log(params["scale"]) + HALF_LOG_2PI)
         return total
 
     def statistics_gradient(self, statistics: Statistics, params: Params) -> Params:
         scale = params["scale"]
         deviations, squares = self._squares(statistics, params)
-        return {"loc": deviations / scale**2, "scale": (squares / scale**2 - statistics["weight"]) / scale}
+        return {"loc": deviations / scale, "scale": (squares - statistics["weight"]) / scale}
 
     def information(self, statistics: Statistics, params: Params) -> Floats:
         scale, weight = params["scale"], statistics["weight"]
         deviations, squares = self._squares(statistics, params)
-        cross = 2.0 * deviations / scale**3
-        rows = [[weight / scale**2, cross], [cross, (3.0 * squares / scale**2 - weight) / scale**2]]
-        return np.moveaxis(np.array(rows), -1, 0)
+        cross = 2.0 * deviations
+        rows = np.array([[weight, cross], [cross, 3.0 * squares - weight]]) / scale / scale
+        return np.moveaxis(rows, -1, 0)
 
     def cdf(self, x: Floats, params: Params) -> Floats:
         value: Floats = ndtr((x - params["loc"]) / params["scale"])

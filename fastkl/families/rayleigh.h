@@ -1,5 +1,5 @@
-/* Rayleigh law: log p(x) = log(x / scale) - (x / scale)^2 / 2 - log(scale) on x > 0. Statistics: weight, mean square and
- * mean log. */
+/* Rayleigh law: log p(x) = log(x / scale) - (x / scale)^2 / 2 - log(scale) on x > 0. Statistics: weight, root mean
+ * square and mean log. */
 #ifndef FK_FAMILY_RAYLEIGH_H
 #define FK_FAMILY_RAYLEIGH_H
 
@@ -10,16 +10,10 @@
 enum { RAYLEIGH_SCALE, RAYLEIGH_INVERSE_SCALE, RAYLEIGH_NORMALISER, RAYLEIGH_CONSTANTS };
 
 FK_INLINE void rayleigh_statistics_body(const double *x, const double *w, ptrdiff_t n, double *record) {
-    double weight = 0.0, squares = 0.0, logs = 0.0;
-    FK_SIMD_SUM(weight, squares, logs) for (ptrdiff_t i = 0; i < n; i++) {
-        double wi = w ? w[i] : 1.0;
-        weight += wi;
-        squares += wi * x[i] * x[i];
-        logs += wi * fk_log(x[i]);
-    }
-    record[0] = weight;
-    record[1] = squares / weight;
-    record[2] = logs / weight;
+    double logs = 0.0;
+    record[1] = fk_root_mean_square_body(x, w, n, record);
+    FK_SIMD_SUM(logs) for (ptrdiff_t i = 0; i < n; i++) logs += (w ? w[i] : 1.0) * fk_log(x[i]);
+    record[2] = logs / record[0];
 }
 
 static FK_CLONES void rayleigh_statistics(const double *x, const double *w, ptrdiff_t n, double *record) {
@@ -27,7 +21,12 @@ static FK_CLONES void rayleigh_statistics(const double *x, const double *w, ptrd
     else rayleigh_statistics_body(x, NULL, n, record);
 }
 
-static void rayleigh_merge(double *into, const double *from) { fk_merge_means(into, from, 2); }
+static void rayleigh_merge(double *into, const double *from) {
+    double weight = into[0] + from[0], share = from[0] / weight;
+    into[1] = fk_merged_root(into[1], from[1], share);
+    into[2] += (from[2] - into[2]) * share;
+    into[0] = weight;
+}
 
 static FK_CLONES void rayleigh_log_density(const double *FK_RESTRICT x, ptrdiff_t n, const double *FK_RESTRICT c,
                                            double *FK_RESTRICT out) {

@@ -31,7 +31,7 @@ class Rayleigh(UnivariateFamily):
     name = "rayleigh"
     parameter_names = ("scale",)
     positive_parameters = ("scale",)
-    statistic_names = ("weight", "mean_square", "mean_log")
+    statistic_names = ("weight", "root_mean_square", "mean_log")
     support = (ABOVE_ZERO, BELOW_INFINITY, False)
     support_text = "positive numbers"
     example = {"scale": [2.0, 0.1]}
@@ -43,24 +43,24 @@ class Rayleigh(UnivariateFamily):
         return params["scale"], 1.0 / params["scale"], -np.log(params["scale"])
 
     def solve(self, statistics: Statistics) -> Fit:
-        square = statistics["mean_square"]
-        fixed = self.fixed_columns(len(square))
+        root = statistics["root_mean_square"]
+        fixed = self.fixed_columns(len(root))
         if "scale" not in fixed:
-            raise_if_zero(square, statistics, self.name)
-        return Fit({"scale": fixed.get("scale", np.sqrt(0.5 * square))})
+            raise_if_zero(root, statistics, self.name)
+        return Fit({"scale": fixed.get("scale", np.sqrt(0.5) * root)})
 
     def column_log_likelihood(self, statistics: Statistics, params: Params) -> Floats:
         scale = params["scale"]
-        mean = statistics["mean_log"] - 2.0 * np.log(scale) - 0.5 * statistics["mean_square"] / scale**2
+        mean = statistics["mean_log"] - 2.0 * np.log(scale) - 0.5 * (statistics["root_mean_square"] / scale) ** 2
         return statistics["weight"] * mean
 
     def statistics_gradient(self, statistics: Statistics, params: Params) -> Params:
         scale = params["scale"]
-        return {"scale": statistics["weight"] * (statistics["mean_square"] / scale**2 - 2.0) / scale}
+        return {"scale": statistics["weight"] * ((statistics["root_mean_square"] / scale) ** 2 - 2.0) / scale}
 
     def information(self, statistics: Statistics, params: Params) -> Floats:
         scale = params["scale"]
-        by_row = (3.0 * statistics["mean_square"] / scale**2 - 2.0) / scale**2
+        by_row = (3.0 * (statistics["root_mean_square"] / scale) ** 2 - 2.0) / scale / scale
         information: Floats = (statistics["weight"] * by_row)[:, None, None]
         return information
 

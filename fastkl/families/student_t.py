@@ -129,9 +129,9 @@ class StudentT(IterativeFamily):
 
     def _normal_limit(self, rows: AnyRows, fixed: Params) -> Maximum:
         """The maximum at df = inf: the moments, where loc and scale are free."""
-        weight, mean, squares = rows.total(_moments, merge=_merged_moments).T
+        weight, mean, deviation = rows.total(_moments, merge=_merged_moments).T
         loc = fixed.get("loc", mean)
-        scale = fixed.get("scale", np.sqrt(squares / weight + (mean - loc) ** 2))
+        scale = fixed.get("scale", np.hypot(deviation / np.sqrt(weight), mean - loc))
         params = {"df": np.full_like(mean, np.inf), "loc": loc.copy(), "scale": scale}
         at = self.evaluate(rows, params)
         return Maximum(params, at, 1, np.isfinite(at.value))

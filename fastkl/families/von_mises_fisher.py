@@ -77,13 +77,13 @@ class VonMisesFisher(Family):
                 "Divide every row by its length if only directions matter."
             )
         columns = Normal().statistics(rows)
-        return {"weight": columns["weight"][0], "mean": columns["mean"], "m2": columns["m2"]}
+        return {"weight": columns["weight"][0], "mean": columns["mean"], "deviation": columns["deviation"]}
 
     def merge_statistics(self, first: Statistics, second: Statistics) -> Statistics:
         d = len(first["mean"])
         sides = [{**s, "weight": np.full(d, s["weight"])} for s in (first, second)]
         columns = Normal().merge_statistics(*sides)
-        return {"weight": columns["weight"][0], "mean": columns["mean"], "m2": columns["m2"]}
+        return {"weight": columns["weight"][0], "mean": columns["mean"], "deviation": columns["deviation"]}
 
     # -- sums to parameters ------------------------------------------------------------------------------------------------
 
@@ -102,7 +102,7 @@ class VonMisesFisher(Family):
         if "concentration" in fixed:
             return Fit({"direction": direction, "concentration": fixed["concentration"]})
         # 1 - mean direction'x = half the mean squared distance of the rows from the direction, since all have length 1
-        gap = 0.5 * float(np.sum(statistics["m2"]) / statistics["weight"] + np.sum((mean - direction) ** 2))
+        gap = 0.5 * float(np.sum(statistics["deviation"] ** 2) / statistics["weight"] + np.sum((mean - direction) ** 2))
         if gap <= 1e-28:
             raise DegenerateDataError(
                 f"All rows are the same direction (n_samples={statistics['weight']:g}): the von_mises_fisher likelihood has no "

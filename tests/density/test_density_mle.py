@@ -143,7 +143,7 @@ def changed(row, column, value):
             "column 1 is a linear",
         ),
         ("multivariate_normal", GOOD[:2], {}, DegenerateDataError, "fewer rows than columns"),
-        ("normal", np.array([[1e300], [-1e300], [0.0]]), {}, DegenerateDataError, "overflow"),
+        ("normal", np.array([[1.7e308], [-1.7e308], [0.0]]), {}, DegenerateDataError, "overflow"),
         ("normal", GOOD[:, 0], {}, ValueError, "Expected 2D array, got 1D"),
         ("normal", np.empty((0, 2)), {}, ValueError, "0 sample"),
         ("normal", changed(7, 1, "seven"), {}, ValueError, "Row 7, column 1 holds 'seven'"),

@@ -276,7 +276,14 @@ def test_values_that_are_not_finite(law, bad):
     before = pickle.dumps(model)
     X[7, 1] = bad
     what = "NaN" if np.isnan(bad) else "infinity"
-    calls = (model.fit, model.score_samples, model.score, model.log_likelihood, model.gradient, model.score_and_gradient)
+    calls = (
+        model.fit,
+        model.score_samples,
+        model.score,
+        model.log_likelihood,
+        model.gradient,
+        model.score_and_gradient,
+    )
     for call in calls:
         with pytest.raises(ValueError, match=f"contains {what}: row 7, column 1"):
             call(X)

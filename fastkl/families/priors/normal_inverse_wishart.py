@@ -110,7 +110,7 @@ class NormalInverseWishart(Prior):
         factor = kappa * weight / (kappa + weight)
         mean = (kappa * centre + weight * statistics["mean"]) / (kappa + weight)
         if family.name == "normal":
-            variance = (prior_scale + statistics["m2"] + factor * shift**2) / (self.df + weight + 3.0)
+            variance = (prior_scale + statistics["deviation"] ** 2 + factor * shift**2) / (self.df + weight + 3.0)
             return {"loc": mean, "scale": np.sqrt(variance)}
         if prior_scale.ndim == 2:
             total = prior_scale + statistics["scatter"] + factor * np.outer(shift, shift)

@@ -1,0 +1,81 @@
+"""Multiplying the data by c changes log-densities by -log c and parameters in their unit.
+
+That holds from 1e-301, where squares underflow, to 1e150, where their sums come near the end of the range.
+"""
+
+import numpy as np
+import pytest
+
+from fastkl import DensityMLE, families
+
+FACTORS = (2.0**-1000, 2.0**-665, 2.0**500)
+IN_UNITS = {"loc", "scale", "low", "high", "mean"}
+NAMES = [
+    name
+    for name in families.names()
+    if not (families.by_name(name).joint or families.by_name(name).discrete or families.by_name(name).labels)
+    and families.by_name(name).equivariant
+]
+
+
+def unit_of(name, key, factor):
+    """By what a parameter is multiplied when the data are."""
+    return factor if key in IN_UNITS or (name, key) == ("inverse_gaussian", "shape") else 1.0
+
+
+def in_other_units(name, params, factor):
+    moved = {key: np.asarray(value) * unit_of(name, key, factor) for key, value in params.items()}
+    if name == "lognormal":
+        moved["meanlog"] = moved["meanlog"] + np.log(factor)
+    return moved
+
+
+@pytest.fixture(params=[n for n in NAMES if n != "uniform"])
+def law(request):
+    return DensityMLE.from_parameters(request.param, **families.by_name(request.param).example)
+
+
+def test_the_families_of_a_scale_are_all_here():
+    assert {"normal", "half_normal", "rayleigh", "gamma", "student_t", "inverse_gaussian"} <= set(NAMES)
+    assert len(NAMES) >= 17
+
+
+@pytest.mark.parametrize("factor", FACTORS, ids=("1e-301", "1e-200", "1e150"))
+def test_fit_and_score(law, factor):
+    name, X = law.family_.name, law.sample(300, random_state=0)
+    model, scaled = DensityMLE(name).fit(X), DensityMLE(name).fit(X * factor)
+    expected = model.score_samples(X) - 2.0 * np.log(factor)
+    np.testing.assert_allclose(scaled.score_samples(X * factor), expected, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(scaled.score(X * factor), expected.mean(), rtol=1e-12)
+    for key, value in in_other_units(name, model.params_, factor).items():
+        np.testing.assert_allclose(scaled.params_[key], value, rtol=1e-7, err_msg=key)
+
+
+@pytest.mark.parametrize("factor", FACTORS, ids=("1e-301", "1e-200", "1e150"))
+def test_value_and_gradient(law, factor):
+    name, X = law.family_.name, law.sample(300, random_state=1)
+    score, gradient = law.score_and_gradient(X)
+    scaled = DensityMLE.from_parameters(name, **in_other_units(name, law.params_, factor))
+    moved_score, moved = scaled.score_and_gradient(X * factor)
+    np.testing.assert_allclose(moved_score, score - 2.0 * np.log(factor), rtol=1e-12)
+    for key, value in gradient.items():
+        np.testing.assert_allclose(moved[key] * unit_of(name, key, factor), value, rtol=1e-9, atol=1e-12, err_msg=key)
+
+
+@pytest.mark.parametrize("factor", FACTORS, ids=("1e-301", "1e-200", "1e150"))
+@pytest.mark.parametrize("name", ["normal", "half_normal", "rayleigh"])
+def test_blocks_and_chunks_of_any_size(name, factor):
+    """Roots of sums of squares merge over blocks of 4096 rows, over chunks and with weights as those in the middle do."""
+    X = DensityMLE.from_parameters(name, **families.by_name(name).example).sample(9000, random_state=2)
+    w = np.random.default_rng(0).uniform(0.5, 2.0, len(X))
+    model, scaled = DensityMLE(name).fit(X, sample_weight=w), DensityMLE(name)
+    for piece in (slice(0, 1), slice(1, 5000), slice(5000, None)):
+        scaled.partial_fit(X[piece] * factor, sample_weight=w[piece])
+    for key, value in model.params_.items():
+        np.testing.assert_allclose(scaled.params_[key], value * factor, rtol=1e-12)
+
+
+def test_constant_columns_are_still_said_to_be_constant():
+    for value in (0.0, 3e-200, 3.0, 3e200):
+        with pytest.raises(ValueError, match="constant"):
+            DensityMLE("normal").fit(np.full((5000, 1), value))
