@@ -167,7 +167,7 @@ class StudentT(IterativeFamily):
 
 
 def _moments(rows: Rows) -> Floats:
-    """Weight, mean and sum of squares about it of every column, (d, 3)."""
+    """Weight, mean and root of the sum of squares about it of every column, (d, 3)."""
     return column_kernel("normal").statistics(rows.X, rows.weights, StudentT.support, rows.n_threads)[0]
 
 
