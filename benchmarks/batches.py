@@ -3,7 +3,7 @@
     python benchmarks/batches.py [--gigabytes 2] [--columns 8] [--rounds 3] [--repeats 3] [--threads N] [--files npy parquet]
 
 Makes files of float64 rows in a temporary folder, and measures every case in a fresh process, the cases in turn, so that what
-else the machine does meets all of them. ``in memory`` reads the file first, untimed; ``streaming`` reads it in the timed call.
+else the machine does meets all of them. ``in memory`` reads the file first, untimed; ``streaming`` reads it in the timed call. ``score_samples`` writes its result to a file in both.
 The file is read once before, so that it comes from the page cache. Rates are in gigabytes of float64 per second, of the
 fastest repeat and, in brackets, of the median one; memory is the peak of resident memory above what the process had after
 its imports.
@@ -87,14 +87,15 @@ def measure(path, mode, family, task, repeats, threads):
             pass
     density = DensityMLE(family, n_jobs=threads)
     density.fit(generator.normal(3.0, 2.0, size=(1000, columns_of(path))))
+    scores = path.with_name("scores.npy")
     before = resident("VmRSS")
     X = load(path) if mode == "memory" else None
     run = {
         ("memory", "score"): lambda: density.score(X),
-        ("memory", "score_samples"): lambda: density.score_samples(X),
+        ("memory", "score_samples"): lambda: np.save(scores, density.score_samples(X)),
         ("memory", "fit"): lambda: DensityMLE(family, n_jobs=threads).fit(X),
         ("streaming", "score"): lambda: density.score_batches(path),
-        ("streaming", "score_samples"): lambda: density.score_samples_batches(path),
+        ("streaming", "score_samples"): lambda: density.score_samples_batches(path, scores),
         ("streaming", "fit"): lambda: DensityMLE(family, n_jobs=threads).fit_batches(path),
     }[mode, task]
     seconds = []
@@ -105,7 +106,7 @@ def measure(path, mode, family, task, repeats, threads):
     if task == "fit":
         numbers = np.concatenate([np.ravel(value) for value in result.params_.values()])
     else:
-        numbers = np.ravel(result)[:: max(1, np.size(result) // 1000)]
+        numbers = np.ravel(np.load(scores, mmap_mode="r")[::10_000] if task == "score_samples" else result)
     print(json.dumps({"seconds": seconds, "bytes": resident("VmHWM") - before, "numbers": numbers.tolist()}))
 
 
