@@ -131,7 +131,7 @@ class BatchScoringMixin:
         >>> X = np.random.default_rng(0).normal(size=(1000, 2))
         >>> model = DensityMLE().fit(X)
         >>> model.score_batches([X[:300], X[300:]])
-        Estimate(-2.83732 ± 0.0313 nats, method='mean log-density', n_samples=1000)
+        Estimate(-2.83732 ± 0.0314 nats, method='mean log-density', n_samples=1000)
         """
         rows = self._rows_to_score(source, columns, sample_weight, batch_rows)
         with _told(rows.source, progress, "score"):
