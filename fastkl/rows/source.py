@@ -22,9 +22,7 @@ from fastkl.rows.progress import Progress
 from fastkl.rows.weights import Weights
 
 T = TypeVar("T")
-BLOCK_BYTES = (
-    4 << 20
-)  # of values: large against the cost of a call, small against the cache that the kernel then reads from
+BLOCK_BYTES = 8 << 20  # of values: large against the cost of a call, small against memory
 WIDE_ROWS, WIDE_BYTES = 2048, 32 << 20
 
 
@@ -107,13 +105,18 @@ class Source(ABC):
 
     def parts(self) -> Iterator[Callable[[], Block]]:
         """The blocks of a pass as functions that read them, called once each in any thread."""
-        for block in self.blocks():
-            yield partial(_itself, block)
+        with closing(self.blocks()) as blocks:  # type: ignore[type-var]
+            for block in blocks:
+                yield partial(_itself, block)
+
+    def _tasks(self, function: Callable[[Block], T]) -> Iterator[Callable[[], tuple[Block, T]]]:
+        with closing(self.parts()) as parts:  # type: ignore[type-var]
+            for part in parts:
+                yield partial(_read_and_run, part, function)
 
     def _results(self, function: Callable[[Block], T]) -> Iterator[tuple[Block, T]]:
         if self.n_threads > 1 and self.independent:
-            tasks = (partial(_read_and_run, part, function) for part in self.parts())
-            return self._told(in_order(tasks, self.n_threads))
+            return self._told(in_order(self._tasks(function), self.n_threads))
         return self._told(_alone(self.blocks(), function))
 
     def _told(self, results: Iterator[tuple[Block, T]]) -> Iterator[tuple[Block, T]]:

@@ -196,6 +196,19 @@ def test_npy_types(tmp_path, dtype, order):
     np.testing.assert_array_equal(found, values.astype(found.dtype))
 
 
+def test_npy_whose_values_are_not_aligned(tmp_path):
+    """Other writers pad the header as they like."""
+    header = f"{{'descr': '<f8', 'fortran_order': False, 'shape': {X.shape}}}\n".encode()
+    path = tmp_path / "X.npy"
+    path.write_bytes(b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + X.tobytes())
+    assert (10 + len(header)) % 8 != 0
+    for n_threads in (1, 3):
+        opened = open_source(path, block_rows=99)
+        opened.n_threads = n_threads
+        np.testing.assert_array_equal(contents(opened)[0], X)
+        assert opened.sum(lambda block: block.X.flags.aligned, operator.and_)
+
+
 def test_arrow_types(tmp_path):
     columns = {
         "double": pa.array([1.5, None, 3.0]),
@@ -420,6 +433,12 @@ def test_arguments(tmp_path):
     np.save(tmp_path / "X.npy", X)
     with pytest.raises(SourceError, match="3 columns, so that there is no column 3"):
         open_source(tmp_path / "X.npy", columns=[3])
+    with pytest.raises(SourceError, match="'w' names no weights"):
+        open_source(tmp_path / "X.npy", weights="w")
+    opened = open_source(tmp_path / "X.npy")
+    assert open_source(opened) is opened
+    with pytest.raises(ValueError, match="given where a source is opened"):
+        open_source(opened, columns=[0])
     (tmp_path / "X.txt").write_text("1 2")
     with pytest.raises(ValueError, match="ends in none of .npy, .parquet"):
         open_source(tmp_path / "X.txt")
