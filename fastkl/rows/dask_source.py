@@ -118,8 +118,8 @@ class DaskSource(Source):
         for start in range(0, len(self._opened.keys), several):
             name = f"fastkl-map-{uuid.uuid4().hex}"
             layer = self._tasks(name, dask_tasks.map_partition, self._work(function, first_of), self._no_weights())
-            layer[name] = (list, [(name, number) for number in range(len(self._opened.keys))[start : start + several]])
-            for number, values in enumerate(compute(self._graph(name, layer), name), start):
+            keys = [(name, number) for number in range(len(self._opened.keys))[start : start + several]]
+            for number, values in enumerate(compute(self._graph(name, layer), name, keys), start):
                 write(Block(np.empty((len(values), 0)), None, first, number), values)
                 first += len(values)
                 if self.progress is not None:
@@ -152,7 +152,7 @@ class DaskSource(Source):
             name = f"fastkl-fetch-{uuid.uuid4().hex}"
             task = partial(dask_tasks.fetch_partition, number, first)
             layer = {name: (task, self._work(_itself, first_of), key, weight_key)}
-            for block in compute(self._graph(name, layer), name):
+            for block in compute(self._graph(name, layer), name, [name])[0]:
                 yield block
                 first += len(block.X)
         self.n_rows = first
@@ -187,7 +187,7 @@ class DaskSource(Source):
         name = f"fastkl-look-{uuid.uuid4().hex}"
         task = partial(dask_tasks.sum_partition, 0, 0)
         layer = {name: (task, self._work(_nothing, first_of), self._opened.keys[0], self._opened.weight_keys[0])}
-        part: Part = compute(self._graph(name, layer), name)
+        part: Part = compute(self._graph(name, layer), name, [name])[0]
         if part.failure is not None:
             raise part.failure
         self._numbers_only = True
@@ -238,16 +238,15 @@ class DaskSource(Source):
             groups = [keys[first : first + FAN_IN] for first in range(0, len(keys), FAN_IN)]
             keys = [(name, level, group) for group in range(len(groups))]
             layer.update({key: (merge, group) for key, group in zip(keys, groups, strict=True)})
-        layer[name] = (merge, keys)
-        part: Part = self._reported(self._graph(name, layer), name)
+        part = merge(self._reported(self._graph(name, layer), name, keys))  # the last few are merged here
         if part.failure is not None:
             raise part.failure
         return self._learned(part)
 
-    def _reported(self, graph: Any, name: str) -> Any:
-        """The value at the root; ``progress`` hears of the partitions that are done."""
+    def _reported(self, graph: Any, name: str, keys: list[Any]) -> list[Part]:
+        """The values of the keys; ``progress`` hears of the partitions that are done."""
         if self.progress is None:
-            return compute(graph, name)
+            return compute(graph, name, keys)
         told, progress = 0, self.progress
 
         def advance(key: Any, part: Part | None) -> None:
@@ -259,9 +258,11 @@ class DaskSource(Source):
             progress.advance(rows)
 
         progress.begin(self.n_rows)
-        root: Part = compute(graph, name, {(name, number) for number in range(len(self._opened.keys))}, advance)
-        progress.advance(sum(rows for rows, _ in root.lengths) - told)
-        return root
+        parts: list[Part] = compute(
+            graph, name, keys, {(name, number) for number in range(len(self._opened.keys))}, advance
+        )
+        progress.advance(sum(rows for part in parts for rows, _ in part.lengths) - told)
+        return parts
 
     def _learned(self, part: Part) -> Any:
         """The value of a pass; what it tells about the partitions is remembered, and has to be the same in every pass."""
