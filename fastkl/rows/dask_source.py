@@ -101,10 +101,7 @@ class DaskSource(Source):
         name = f"fastkl-map-{uuid.uuid4().hex}"
         work = replace(self._work(function, first_of), n_threads=None)  # who will compute it is not known yet
         layer = self._tasks(name, dask_tasks.map_partition, work, self._no_weights())
-        lengths = (
-            (np.nan,) * len(self._opened.keys) if self._lengths is None else tuple(rows for rows, _ in self._lengths)
-        )
-        return da.Array(self._graph(name, layer), name, chunks=(lengths,), dtype=np.float64)
+        return da.Array(self._graph(name, layer), name, chunks=(self._rows_of_partitions(),), dtype=np.float64)
 
     def map(self, function: Callable[[Block], NDArray[Any]], write: Callable[[Block, NDArray[Any]], None]) -> None:
         """Hand ``function(block)``, one number for each row, to ``write`` here, in order; the rows stay where they are.
@@ -206,12 +203,15 @@ class DaskSource(Source):
         if current_client() is not None and len(pickled(work)) > EMBEDDED_BYTES:
             given = f"{name}-work"
             layer[given] = work
-        firsts: list[Any] = [None] * len(self._opened.keys)
-        if self._lengths is not None:
-            firsts = np.cumsum([0, *(rows for rows, _ in self._lengths)]).tolist()[:-1]
+        rows = self._rows_of_partitions()
+        firsts = [None] * len(rows) if np.isnan(rows).any() else np.cumsum([0, *map(int, rows[:-1])]).tolist()
         for number, key in enumerate(self._opened.keys):
             layer[name, number] = (partial(task, number, firsts[number]), given, key, weight_keys[number])
         return layer
+
+    def _rows_of_partitions(self) -> tuple[float, ...]:
+        """Rows of every partition, NaN where they are not known."""
+        return self._opened.lengths if self._lengths is None else tuple(rows for rows, _ in self._lengths)
 
     def _no_weights(self) -> list[Any]:
         return [None] * len(self._opened.keys)

@@ -239,6 +239,29 @@ def test_nan_names_partition_and_row(X):
         DensityMLE("normal").fit_batches(frame)
 
 
+def test_bad_weight_names_its_row(X, weights):
+    weights = weights.copy()
+    weights[1500] = np.nan
+    with pytest.raises(ValueError, match=r"Partition 2 of the Dask collection: .*row 1500 .*has weight nan"):
+        DensityMLE("normal").fit_batches(da.from_array(X, chunks=(701, 3)), sample_weight=weights)
+
+
+def test_errors_of_reading_come_as_they_are(X):
+    def unreadable(chunk, block_info=None):
+        if block_info[0]["chunk-location"][0] == 2:
+            raise OSError("the disk is gone")
+        return chunk
+
+    x = da.from_array(X, chunks=(1000, 3)).map_blocks(unreadable, dtype=float, meta=np.empty((0, 0)))
+    with pytest.raises(OSError, match="the disk is gone"):
+        DensityMLE("normal").fit_batches(x)
+
+
+def test_robust_errors_take_a_pass_of_their_own(X):
+    model = DensityMLE("normal").fit_batches(da.from_array(X, chunks=(701, 3)))
+    same(model.robust_standard_errors_, DensityMLE("normal").fit(X).robust_standard_errors_, rtol=1e-9)
+
+
 def test_value_outside_the_support(X):
     bad = X.copy()
     bad[1500, 1] = -1.0
