@@ -1,11 +1,12 @@
 """Scoring and fitting rows in a file against the same rows in memory: rate, peak memory, and how far the results differ.
 
-    python benchmarks/batches.py [--gigabytes 2] [--columns 8] [--rounds 3] [--repeats 3] [--threads N] [--folder DIR]
+    python benchmarks/batches.py [--gigabytes 2] [--columns 8] [--rounds 3] [--repeats 3] [--threads N] [--files npy parquet]
 
-Makes files of float64 rows (NPY and Parquet) in a temporary folder, and measures every case in a fresh process, the cases
-in turn, so that what else the machine does meets all of them. ``in memory`` reads the file first, untimed; ``streaming``
-reads it in the timed call. The file is read once before, so that it comes from the page cache. Rates are of the fastest repeat, in gigabytes of
-float64 per second; memory is the peak of resident memory above what the process had after its imports.
+Makes files of float64 rows in a temporary folder, and measures every case in a fresh process, the cases in turn, so that what
+else the machine does meets all of them. ``in memory`` reads the file first, untimed; ``streaming`` reads it in the timed call. ``score_samples`` writes its result to a file in both.
+The file is read once before, so that it comes from the page cache. Rates are in gigabytes of float64 per second, of the
+fastest repeat and, in brackets, of the median one; memory is the peak of resident memory above what the process had after
+its imports.
 """
 
 import argparse
@@ -86,14 +87,15 @@ def measure(path, mode, family, task, repeats, threads):
             pass
     density = DensityMLE(family, n_jobs=threads)
     density.fit(generator.normal(3.0, 2.0, size=(1000, columns_of(path))))
+    scores = path.with_name("scores.npy")
     before = resident("VmRSS")
     X = load(path) if mode == "memory" else None
     run = {
         ("memory", "score"): lambda: density.score(X),
-        ("memory", "score_samples"): lambda: density.score_samples(X),
+        ("memory", "score_samples"): lambda: np.save(scores, density.score_samples(X)),
         ("memory", "fit"): lambda: DensityMLE(family, n_jobs=threads).fit(X),
         ("streaming", "score"): lambda: density.score_batches(path),
-        ("streaming", "score_samples"): lambda: density.score_samples_batches(path),
+        ("streaming", "score_samples"): lambda: density.score_samples_batches(path, scores),
         ("streaming", "fit"): lambda: DensityMLE(family, n_jobs=threads).fit_batches(path),
     }[mode, task]
     seconds = []
@@ -104,7 +106,7 @@ def measure(path, mode, family, task, repeats, threads):
     if task == "fit":
         numbers = np.concatenate([np.ravel(value) for value in result.params_.values()])
     else:
-        numbers = np.ravel(result)[:: max(1, np.size(result) // 1000)]
+        numbers = np.ravel(np.load(scores, mmap_mode="r")[::10_000] if task == "score_samples" else result)
     print(json.dumps({"seconds": seconds, "bytes": resident("VmHWM") - before, "numbers": numbers.tolist()}))
 
 
@@ -129,24 +131,30 @@ def compare(folder, options):
     """All cases, in turn, and the table."""
     paths = make(folder, options.gigabytes, options.columns)
     size = (paths[0].stat().st_size - 128) / 1e9
+    paths = [path for path in paths if path.suffix[1:] in options.files]
     cases = [(path, family, task, mode) for path in paths for family, task in TASKS for mode in ("memory", "streaming")]
     found = {case: [] for case in cases}
     for _ in range(options.rounds):
         for path, family, task, mode in cases:
             found[path, family, task, mode].append(child(path, mode, family, task, options.repeats, options.threads))
     print(f"{size:.2f} GB of float64, {options.columns} columns, {options.threads or 'all'} threads")
-    print(f"{'file':8} {'family':20} {'task':14} {'in memory':>20} {'streaming':>20} {'rate':>6} {'difference':>11}")
+    print(f"{'file':8} {'family':20} {'task':14} {'in memory':>27} {'streaming':>27} {'rate':>13} {'difference':>11}")
     for path in paths:
         for family, task in TASKS:
             memory, streaming = (found[path, family, task, mode] for mode in ("memory", "streaming"))
-            rates = [size / min(s for run in runs for s in run["seconds"]) for runs in (memory, streaming)]
+            seconds = [[s for run in runs for s in run["seconds"]] for runs in (memory, streaming)]
+            rates = [size / min(times) for times in seconds]
+            medians = [size / np.median(times) for times in seconds]
             peaks = [max(run["bytes"] for run in runs) / 1e6 for runs in (memory, streaming)]
             a, b = np.array(memory[0]["numbers"]), np.array(streaming[0]["numbers"])
             difference = np.max(np.abs(a - b) / np.maximum(np.abs(a), 1e-300))
-            columns = [f"{rate:6.2f} GB/s {peak:5.0f} MB" for rate, peak in zip(rates, peaks, strict=True)]
+            columns = [
+                f"{rate:5.2f} ({median:5.2f}) GB/s {peak:5.0f} MB"
+                for rate, median, peak in zip(rates, medians, peaks, strict=True)
+            ]
             print(
-                f"{path.suffix[1:]:8} {family:20} {task:14} {columns[0]:>20} {columns[1]:>20} {rates[1] / rates[0]:6.0%} "
-                f"{difference:11.1e}"
+                f"{path.suffix[1:]:8} {family:20} {task:14} {columns[0]} {columns[1]} {rates[1] / rates[0]:6.0%} "
+                f"({medians[1] / medians[0]:4.0%}) {difference:11.1e}"
             )
 
 
@@ -158,6 +166,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--threads", type=int, default=None)
+    parser.add_argument("--files", nargs="+", default=["npy", "parquet"], choices=["npy", "parquet"])
     parser.add_argument("--folder", type=Path, default=None, help="where the temporary folder is made")
     parser.add_argument("--measure", nargs=6, help=argparse.SUPPRESS)
     options = parser.parse_args()

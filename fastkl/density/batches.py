@@ -69,15 +69,18 @@ def moments(values: Floats, weights: Floats | None) -> Moments:
     """Of one block; ``values`` is used up."""
     n = len(values)
     with np.errstate(all="ignore"):
-        mean = float(values.mean()) if weights is None else float(weights @ values / weights.sum())
+        mean = float(values.mean()) if weights is None else float((weights * values).sum() / weights.sum())
     if not np.isfinite(mean):
         # -inf outside the support makes the mean -inf, whatever the other rows are
         infinite = float(values[~np.isfinite(values)].sum())
         return Moments(n, float(n), float(n), 0.0, 0.0, infinite if infinite != 0.0 else float("nan"))
+    # sums rather than products of vectors, for which BLAS would start threads of its own
     values -= mean
+    values *= values
     if weights is None:
-        return Moments(n, float(n), float(n), mean, float(values @ values))
-    return Moments(n, float(weights.sum()), float(weights @ weights), mean, float(weights @ (values * values)))
+        return Moments(n, float(n), float(n), mean, float(values.sum()))
+    values *= weights
+    return Moments(n, float(weights.sum()), float((weights * weights).sum()), mean, float(values.sum()))
 
 
 class BatchScoringMixin:

@@ -7,6 +7,7 @@ the slowest one, and reading is shared out too. The results, and their order, do
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from typing import TypeVar
 
 from fastkl._core.blas_threads import single_threaded_blas
@@ -24,7 +25,8 @@ def in_order(tasks: Iterator[Callable[[], T]], n_threads: int) -> Iterator[T]:
     with single_threaded_blas(), ThreadPoolExecutor(n_threads, "fastkl block") as pool:
         try:
             for task in tasks:
-                pending.append(pool.submit(task))
+                # each in the caller's context, which says (by numpy.errstate) what to do on overflow
+                pending.append(pool.submit(copy_context().run, task))
                 if len(pending) >= WAITING * n_threads:
                     yield pending.popleft().result()
             while pending:

@@ -40,6 +40,7 @@ class IterableSource(Source):
         self._begun = (first, rest)
 
     def select(self, columns: Any) -> None:
+        self.learn_columns()
         if self.names is not None and self._choice.columns is None:
             self._choice = Choice(list(columns), self._choice.weights, self._choice.labels)
             self.names = self.n_columns = None

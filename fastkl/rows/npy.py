@@ -1,9 +1,12 @@
-"""NumPy's ``.npy`` files, read in slabs into buffers that are used again: memory stays at a few slabs however large the file.
+"""NumPy's ``.npy`` files, in slabs: memory stays at a slab for each thread, however large the file.
 
-A memory map would do without the copy, but its pages count as the process's own until they are given back, and a file that is
-cut short while it is mapped ends the process with a signal. A read says what is wrong.
+Slabs are mapped, not read: a read copies every byte once more, which for the cheapest families takes longer than all else.
+Pages of a map count as the process's own until they are given back, so each thread gives back its slab before it takes the
+next one. A file that is cut short while it is mapped would end the process with a signal; so its size is looked at before
+every slab. Columns in Fortran order, and values that are not aligned, are read into a buffer.
 """
 
+import mmap
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -17,24 +20,8 @@ from numpy.typing import NDArray
 
 from fastkl.exceptions import SourceError
 from fastkl.rows.columns import Choice, as_floats, chosen
-from fastkl.rows.read_ahead import read_ahead
 from fastkl.rows.source import Block, Source, default_rows
 from fastkl.rows.weights import Weights
-
-DEPTH = 1  # slabs read ahead
-BUFFERS = DEPTH + 2
-
-
-class Descriptor:
-    """A file open for reading until the last of those that read from it has gone."""
-
-    def __init__(self, path: Path):
-        self.number = -1
-        self.number = os.open(path, os.O_RDONLY)
-
-    def __del__(self) -> None:
-        if self.number >= 0:
-            os.close(self.number)
 
 
 class NpyFile:
@@ -79,9 +66,9 @@ class NpyFile:
                 f"{size} bytes of values{whole}. Write or copy it again."
             )
 
-    def open(self) -> Descriptor:
-        """The file, for ``read``."""
-        return Descriptor(self.path)
+    def open(self, mapped: bool = True) -> "OpenFile":
+        """The file for one pass, in any number of threads."""
+        return OpenFile(self, mapped)
 
     def _header(self, stream: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
         try:
@@ -93,25 +80,70 @@ class NpyFile:
                 f"{self.path} is not a .npy file (as numpy.save writes it), or its header is damaged: {error}"
             ) from error
 
-    def read(self, opened: "Descriptor", first: int, buffer: NDArray[Any]) -> NDArray[Any]:
-        """Rows from number ``first`` on, as many as the buffer holds or the file has: a view of the buffer."""
-        part = buffer[: max(0, min(len(buffer), self.shape[0] - first))]
-        if self.fortran and part.ndim == 2:
-            column = np.empty(len(part), dtype=self.dtype)
-            for j in range(self.shape[1]):
-                self._fill(opened, (j * self.shape[0] + first) * self.dtype.itemsize, column)
+
+class OpenFile:
+    """The values of a file, mapped where they lie in memory order, else read; open until the last who holds this has gone."""
+
+    def __init__(self, file: NpyFile, mapped: bool):
+        self._number = -1
+        self._file = file
+        self._number = os.open(file.path, os.O_RDONLY)
+        self._map: mmap.mmap | None = None
+        self.mapped: NDArray[Any] | None = None
+        aligned = file.offset % file.dtype.alignment == 0
+        if mapped and not file.fortran and aligned and file.shape[0] * file.row_bytes > 0:
+            self._check(file.shape[0])
+            end = file.offset + file.shape[0] * file.row_bytes
+            self._map = mmap.mmap(self._number, end, prot=mmap.PROT_READ)
+            if hasattr(mmap, "MADV_SEQUENTIAL"):
+                self._map.madvise(mmap.MADV_SEQUENTIAL)
+            count = int(np.prod(file.shape))
+            self.mapped = np.frombuffer(self._map, dtype=file.dtype, count=count, offset=file.offset).reshape(
+                file.shape
+            )
+
+    def __del__(self) -> None:
+        if self._number >= 0:
+            os.close(self._number)
+
+    def _check(self, n_rows: int) -> None:
+        """SourceError if the file no longer has so many rows: to touch a page of the map that is not there ends the process."""
+        if os.fstat(self._number).st_size < self._file.offset + n_rows * self._file.row_bytes:
+            raise SourceError(f"{self._file.path} became shorter while it was read.")
+
+    def view(self, first: int, n_rows: int) -> NDArray[Any]:
+        """Rows of the map."""
+        assert self.mapped is not None
+        self._check(first + n_rows)
+        return self.mapped[first : first + n_rows]
+
+    def give_back(self, first: int, n_rows: int) -> None:
+        """Let go of the memory of these rows; pages shared with neighbours that are still looked at come back by themselves."""
+        if self._map is None or not hasattr(mmap, "MADV_DONTNEED"):
+            return
+        start = self._file.offset + first * self._file.row_bytes
+        low = start // mmap.PAGESIZE * mmap.PAGESIZE
+        self._map.madvise(mmap.MADV_DONTNEED, low, min(start + n_rows * self._file.row_bytes, len(self._map)) - low)
+
+    def read(self, first: int, part: NDArray[Any]) -> NDArray[Any]:
+        """Rows from number ``first`` on, into ``part``."""
+        file = self._file
+        if file.fortran and part.ndim == 2:
+            column = np.empty(len(part), dtype=file.dtype)
+            for j in range(file.shape[1]):
+                self._fill((j * file.shape[0] + first) * file.dtype.itemsize, column)
                 part[:, j] = column
         else:
-            self._fill(opened, first * self.row_bytes, part)
+            self._fill(first * file.row_bytes, part)
         return part
 
-    def _fill(self, opened: "Descriptor", at: int, part: NDArray[Any]) -> None:
+    def _fill(self, at: int, part: NDArray[Any]) -> None:
         # at a place, not from where the last read ended: several threads read
         view, done = part.view(np.uint8).reshape(-1).data, 0
         while done < len(view):
-            got = os.preadv(opened.number, [view[done:]], self.offset + at + done)
+            got = os.preadv(self._number, [view[done:]], self._file.offset + at + done)
             if not got:
-                raise SourceError(f"{self.path} became shorter while it was read.")
+                raise SourceError(f"{self._file.path} became shorter while it was read.")
             done += got
 
 
@@ -138,34 +170,29 @@ class NpySource(Source):
         self.block_rows = block_rows or default_rows(self.file.row_bytes)
 
     def blocks(self) -> Iterator[Block]:
-        return read_ahead(self._slabs(), DEPTH)
+        for part in self.parts():
+            yield part()
 
     def parts(self) -> Iterator[Callable[[], Block]]:
-        """Every thread reads into a buffer of its own, which is in its cache when it is worked on."""
-        own = threading.local()
-        opened = self.file.open()
+        opened, own = self.file.open(), threading.local()
         for number, first in enumerate(range(0, self.file.shape[0], self.block_rows)):
-            yield partial(self._slab, opened, own, first, number)
+            yield partial(self._block, opened, own, first, number)
 
-    def _slabs(self) -> Iterator[Block]:
-        buffers = [self._buffer() for _ in range(BUFFERS)]
-        opened = self.file.open()
-        for number, first in enumerate(range(0, self.file.shape[0], self.block_rows)):
-            yield self._block(opened, buffers[number % BUFFERS], first, number)
-
-    def _slab(self, opened: "Descriptor", own: threading.local, first: int, number: int) -> Block:
-        if not hasattr(own, "buffer"):
-            own.buffer = self._buffer()
-        return self._block(opened, own.buffer, first, number)
-
-    def _buffer(self) -> NDArray[Any]:
-        return np.empty((min(self.block_rows, self.file.shape[0]), self.file.shape[1]), dtype=self.file.dtype)
-
-    def _block(self, opened: "Descriptor", buffer: NDArray[Any], first: int, number: int) -> Block:
-        X = self.file.read(opened, first, buffer)
+    def _block(self, opened: "OpenFile", own: threading.local, first: int, number: int) -> Block:
+        """A block, in a thread that is done with its last one: that is given back, or its buffer is used again."""
+        n = min(self.block_rows, self.file.shape[0] - first)
+        if opened.mapped is not None:
+            if hasattr(own, "last"):
+                opened.give_back(*own.last)
+            own.last = (first, n)
+            X = opened.view(first, n)
+        else:
+            if not hasattr(own, "buffer"):
+                own.buffer = np.empty((self.block_rows, self.file.shape[1]), dtype=self.file.dtype)
+            X = opened.read(first, own.buffer[:n])
         if self.columns is not None:
             X = np.ascontiguousarray(X[:, self.columns])
-        weights = None if self.weights is None else self.weights.part(first, len(X))
+        weights = None if self.weights is None else self.weights.part(first, n)
         return Block(self._native(X), weights, first, number)
 
     def _native(self, X: NDArray[Any]) -> NDArray[Any]:

@@ -77,7 +77,7 @@ def _split_weights(weights: Any) -> tuple[str | None, Weights | None]:
 def _opened(source: Any, choice: Choice, weights: Weights | None, block_rows: int | None) -> Source:
     if isinstance(source, str | os.PathLike):
         return _opened_path(source, choice, weights, block_rows)
-    if isinstance(source, np.ndarray) or _is_matrix(source) or hasattr(source, "toarray"):
+    if isinstance(source, np.ndarray) or _is_matrix(source) or _is_like_array(source):
         return ArraySource(
             np.asarray(source) if isinstance(source, list | tuple) else source, weights, block_rows, choice
         )
@@ -90,6 +90,12 @@ def _opened(source: Any, choice: Choice, weights: Weights | None, block_rows: in
     if callable(source) or (isinstance(source, Iterable) and not isinstance(source, dict | set | bytes)):
         return IterableSource(source, choice, weights, block_rows)
     raise TypeError(f"A source is {KINDS}; not {type(source).__name__}.")
+
+
+def _is_like_array(source: Any) -> bool:
+    """Whether rows can be sliced out of it: arrays of other libraries, data sets of HDF5 and zarr files, tensors."""
+    like = all(hasattr(source, name) for name in ("ndim", "shape", "dtype", "__getitem__"))
+    return like and source.ndim == 2 and not hasattr(source, "columns")
 
 
 def _is_matrix(source: Any) -> bool:

@@ -204,7 +204,7 @@ class ArraySource(Source):
         self.X, self.choice = X, choice
         self.weights = weights if weights is None or isinstance(weights, Weights) else Weights(weights)
         self.n_rows, self.n_columns = len(X), as_batch(X[:0], choice, "The array").X.shape[1]
-        self.block_rows = block_rows or default_rows(X.shape[1] * X.dtype.itemsize)
+        self.block_rows = block_rows or default_rows(X.shape[1] * getattr(X.dtype, "itemsize", 8))
 
     def blocks(self) -> Iterator[Block]:
         for number, first in enumerate(range(0, len(self.X), self.block_rows)):

@@ -53,4 +53,4 @@ class NpyWeights(Weights):
         self._file, self.n_rows = file, file.shape[0]
 
     def _read(self, first: int, n_rows: int) -> NDArray[Any]:
-        return self._file.read(self._file.open(), first, np.empty(n_rows, dtype=self._file.dtype))
+        return self._file.open(mapped=False).read(first, np.empty(n_rows, dtype=self._file.dtype))

@@ -16,6 +16,7 @@ from scipy import sparse
 from fastkl import SourceError
 from fastkl.rows import open_source
 from fastkl.rows.read_ahead import read_ahead
+from fastkl.rows.source import default_rows
 
 N = 1000
 X = np.random.default_rng(0).normal(size=(N, 3))
@@ -102,14 +103,18 @@ def test_columns_and_weights(source, tmp_path):
 
 
 def test_columns_by_name(source):
-    try:
-        opened = open_source(source, columns=["c", "a"])
-        values, _ = contents(opened)
-    except SourceError as error:
-        assert "without names" in str(error)
-    else:
-        np.testing.assert_array_equal(values, X[:, [2, 0]])
-        assert opened.names == ["c", "a"]
+    named = open_source(source)
+    named.learn_columns()
+    if named.names is None:
+        with pytest.raises(SourceError, match="without names"):
+            contents(open_source([X] if hasattr(source, "__next__") else source, columns=["c", "a"]))
+        return
+    opened = named if hasattr(source, "__next__") or not named.repeatable else open_source(source)
+    opened.select(["c", "a"])
+    np.testing.assert_array_equal(contents(opened)[0], X[:, [2, 0]])
+    assert opened.names == ["c", "a"]
+    if opened.repeatable:
+        np.testing.assert_array_equal(contents(open_source(source, columns=["c", "a"]))[0], X[:, [2, 0]])
 
 
 def test_weights_of_another_length(source, tmp_path):
@@ -150,6 +155,31 @@ def test_sample_of_weighted_rows():
     np.testing.assert_array_equal(sample.weights, np.ones(len(sample.X)))
     few = open_source(X[:50], block_rows=7).sample(20)
     np.testing.assert_array_equal(few.X, X[:50])
+
+
+class OnDisk:
+    """What a data set of an HDF5 or zarr file looks like: rows are there when they are sliced."""
+
+    ndim, shape, dtype = 2, X.shape, X.dtype
+
+    def __len__(self):
+        return N
+
+    def __getitem__(self, rows):
+        assert isinstance(rows, slice)
+        assert rows.stop is None or rows.stop - (rows.start or 0) <= 100
+        return X[rows]
+
+
+def test_sliced_data_sets():
+    np.testing.assert_array_equal(contents(open_source(OnDisk(), block_rows=100))[0], X)
+
+
+def test_default_blocks_are_bounded():
+    for columns in (1, 8, 1000, 100_000, 10_000_000):
+        size = default_rows(8 * columns)
+        assert size == 1 or size * columns * 8 <= 32 << 20
+        assert size >= min(2048, max(1, (32 << 20) // (8 * columns)))
 
 
 # -- types -----------------------------------------------------------------------------------------------------------------
@@ -431,6 +461,15 @@ def test_read_ahead_ends_with_its_reader():
 
     with pytest.raises(RuntimeError, match="no more"):
         list(read_ahead(broken()))
+
+
+def test_overflow_is_handled_as_the_caller_says():
+    opened = open_source(X, block_rows=50)
+    opened.n_threads = 3
+    with np.errstate(divide="ignore"):
+        assert opened.sum(lambda block: float(np.min(np.log(block.X[:, 0] * 0.0))), min) == -np.inf
+    with pytest.raises(RuntimeWarning, match="divide by zero"):
+        opened.sum(lambda block: float(np.min(np.log(block.X[:, 0] * 0.0))), min)
 
 
 @pytest.mark.parametrize("n_threads", [1, 3])
