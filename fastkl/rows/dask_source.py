@@ -121,21 +121,24 @@ class DaskSource(Source):
                 first += len(values)
                 if self.progress is not None:
                     self.progress.advance(len(values))
+        self.n_rows = first
 
     def write_folder(self, function: Callable[[Block], NDArray[Any]], path: Any) -> Path:
         """Write ``function(block)``, one number for each row, as a folder of Parquet files, one for each partition.
 
-        Every worker writes its own; the folder appears when it is complete: until then it is ``name.partial``.
+        Every worker writes its own; the folder appears under its name when it is complete.
         """
         target = Path(path).absolute()
-        unfinished = target.with_name(f"{target.name}.partial")
         if target.exists():
             raise FileExistsError(f"out is {target}, which exists; give the name of a new folder.")
-        shutil.rmtree(unfinished, ignore_errors=True)
+        unfinished = target.with_name(f"{target.name}.{uuid.uuid4().hex}.partial")
         unfinished.mkdir()
         try:
             task = partial(dask_tasks.write_partition, str(unfinished))
             self._pass(task, self._work(function, first_of), self._no_weights())
+            for found in unfinished.iterdir():
+                if found.suffix != ".parquet":
+                    found.unlink()  # of a worker that was lost while it wrote
             os.replace(unfinished, target)
         except BaseException:
             shutil.rmtree(unfinished, ignore_errors=True)
@@ -219,11 +222,8 @@ class DaskSource(Source):
     def _graph(self, name: str, layer: dict[Any, Any]) -> Any:
         from dask.highlevelgraph import HighLevelGraph
 
-        layers, dependencies = (
-            {**self._opened.graph.layers, name: layer},
-            {**self._opened.graph.dependencies, name: {*self._opened.graph.layers}},
-        )
-        return HighLevelGraph(layers, dependencies)
+        below = self._opened.graph
+        return HighLevelGraph({**below.layers, name: layer}, {**below.dependencies, name: {*below.layers}})
 
     def _pass(self, task: Callable[..., Any], work: Work, weight_keys: list[Any]) -> Any:
         """The tasks of all partitions, and a tree of merges above them; the value at its root."""

@@ -210,7 +210,7 @@ def bytes_of(value: Any) -> int:
     return sum(map(bytes_of, vars(value).values())) if hasattr(value, "__dict__") else 8
 
 
-# -- failures ------------------------------------------------------------------------------------------------------
+# -- failures ------------------------------------------------------------------------------------------------------------------
 
 
 def placed(error: Exception, number: int, first_row: int | None) -> Exception:
