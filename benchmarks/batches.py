@@ -3,10 +3,11 @@
     python benchmarks/batches.py [--gigabytes 2] [--columns 8] [--rounds 3] [--repeats 3] [--threads N] [--files npy parquet]
 
 Makes files of float64 rows in a temporary folder, and measures every case in a fresh process, the cases in turn, so that what
-else the machine does meets all of them. ``in memory`` reads the file first, untimed; ``streaming`` reads it in the timed call. ``score_samples`` writes its result to a file in both.
-The file is read once before, so that it comes from the page cache. Rates are in gigabytes of float64 per second, of the
-fastest repeat and, in brackets, of the median one; memory is the peak of resident memory above what the process had after
-its imports.
+else the machine does meets all of them. ``in memory`` reads the file first, untimed; ``streaming`` reads it in the timed call.
+``score_samples`` writes its result to a file in both. The file is read once before, so that it comes from the page cache. Rates
+are in gigabytes of float64 per second, of the fastest repeat and, in brackets, of the median one; memory is the peak of
+resident memory above what the process had after its imports. The last column is what reading the file into memory adds: the
+rate in memory with it.
 """
 
 import argparse
@@ -89,7 +90,9 @@ def measure(path, mode, family, task, repeats, threads):
     density.fit(generator.normal(3.0, 2.0, size=(1000, columns_of(path))))
     scores = path.with_name("scores.npy")
     before = resident("VmRSS")
+    begin = time.perf_counter()
     X = load(path) if mode == "memory" else None
+    reading = time.perf_counter() - begin
     run = {
         ("memory", "score"): lambda: density.score(X),
         ("memory", "score_samples"): lambda: np.save(scores, density.score_samples(X)),
@@ -107,7 +110,11 @@ def measure(path, mode, family, task, repeats, threads):
         numbers = np.concatenate([np.ravel(value) for value in result.params_.values()])
     else:
         numbers = np.ravel(np.load(scores, mmap_mode="r")[::10_000] if task == "score_samples" else result)
-    print(json.dumps({"seconds": seconds, "bytes": resident("VmHWM") - before, "numbers": numbers.tolist()}))
+    print(
+        json.dumps(
+            {"seconds": seconds, "reading": reading, "bytes": resident("VmHWM") - before, "numbers": numbers.tolist()}
+        )
+    )
 
 
 def columns_of(path):
@@ -138,24 +145,28 @@ def compare(folder, options):
         for path, family, task, mode in cases:
             found[path, family, task, mode].append(child(path, mode, family, task, options.repeats, options.threads))
     print(f"{size:.2f} GB of float64, {options.columns} columns, {options.threads or 'all'} threads")
-    print(f"{'file':8} {'family':20} {'task':14} {'in memory':>27} {'streaming':>27} {'rate':>13} {'difference':>11}")
+    head = f"{'file':8} {'family':20} {'task':14} {'in memory':>27} {'streaming':>27} {'rate':>13} {'difference':>11}"
+    print(head, f"{'with reading':>13}")
     for path in paths:
         for family, task in TASKS:
             memory, streaming = (found[path, family, task, mode] for mode in ("memory", "streaming"))
-            seconds = [[s for run in runs for s in run["seconds"]] for runs in (memory, streaming)]
-            rates = [size / min(times) for times in seconds]
-            medians = [size / np.median(times) for times in seconds]
-            peaks = [max(run["bytes"] for run in runs) / 1e6 for runs in (memory, streaming)]
-            a, b = np.array(memory[0]["numbers"]), np.array(streaming[0]["numbers"])
-            difference = np.max(np.abs(a - b) / np.maximum(np.abs(a), 1e-300))
-            columns = [
-                f"{rate:5.2f} ({median:5.2f}) GB/s {peak:5.0f} MB"
-                for rate, median, peak in zip(rates, medians, peaks, strict=True)
-            ]
-            print(
-                f"{path.suffix[1:]:8} {family:20} {task:14} {columns[0]} {columns[1]} {rates[1] / rates[0]:6.0%} "
-                f"({medians[1] / medians[0]:4.0%}) {difference:11.1e}"
-            )
+            print(f"{path.suffix[1:]:8} {family:20} {task:14} {line(memory, streaming, size)}")
+
+
+def line(memory, streaming, size):
+    """Rates, peaks and differences of a case."""
+    seconds = [[s for run in runs for s in run["seconds"]] for runs in (memory, streaming)]
+    rates, medians = [size / min(times) for times in seconds], [size / np.median(times) for times in seconds]
+    peaks = [max(run["bytes"] for run in runs) / 1e6 for runs in (memory, streaming)]
+    a, b = np.array(memory[0]["numbers"]), np.array(streaming[0]["numbers"])
+    difference = np.max(np.abs(a - b) / np.maximum(np.abs(a), 1e-300))
+    reading = size / (min(seconds[0]) + min(run["reading"] for run in memory))
+    columns = [
+        f"{rate:5.2f} ({median:5.2f}) GB/s {peak:5.0f} MB"
+        for rate, median, peak in zip(rates, medians, peaks, strict=True)
+    ]
+    share = f"{rates[1] / rates[0]:6.0%} ({medians[1] / medians[0]:4.0%})"
+    return f"{columns[0]} {columns[1]} {share} {difference:11.1e} {reading:8.2f} GB/s"
 
 
 def main():

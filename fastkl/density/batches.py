@@ -76,11 +76,12 @@ def moments(values: Floats, weights: Floats | None) -> Moments:
         return Moments(n, float(n), float(n), 0.0, 0.0, infinite if infinite != 0.0 else float("nan"))
     # sums rather than products of vectors, for which BLAS would start threads of its own
     values -= mean
-    values *= values
-    if weights is None:
-        return Moments(n, float(n), float(n), mean, float(values.sum()))
-    values *= weights
-    return Moments(n, float(weights.sum()), float((weights * weights).sum()), mean, float(values.sum()))
+    with np.errstate(over="ignore"):
+        values *= values
+        if weights is None:
+            return Moments(n, float(n), float(n), mean, float(values.sum()))
+        values *= weights
+        return Moments(n, float(weights.sum()), float((weights * weights).sum()), mean, float(values.sum()))
 
 
 class BatchScoringMixin:

@@ -216,7 +216,8 @@ class Family(BaseEstimator):
         """Its gradient: a dict shaped like ``params``."""
         raise NotImplementedError
 
-    # -- the same from rows: families without sufficient statistics override these -----------------------------------------
+    # -- the same from rows: families without sufficient statistics override these. Both add up over blocks: of rows to pass
+    # over, they are rows.total(family.log_likelihood, params) and rows.total(family.gradient, params, merge=added) ----------
 
     def log_likelihood(self, rows: Rows, params: Params) -> float:
         """Total log-likelihood of the rows, -inf if one lies outside the support."""
@@ -286,6 +287,11 @@ class Family(BaseEstimator):
     def entropy(self, params: Params) -> float | None:
         """Entropy of a row in nats, where it has a closed form."""
         return None
+
+
+def added(first: Params, second: Params) -> Params:
+    """The sum of two gradients, entry by entry: what merges those of blocks."""
+    return {name: value + second[name] for name, value in first.items()}
 
 
 def fixed_parameter_text(names: Sequence[str]) -> str:

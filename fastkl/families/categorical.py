@@ -91,8 +91,11 @@ class Categorical(Family):
         categories, counts = [], []
         for j in range(len(first["counts"])):
             labels = first["categories"][j]
-            if not np.array_equal(labels, second["categories"][j]):
-                labels, _ = unique_labels(np.concatenate([labels, second["categories"][j]]), f"column {j}")
+            if np.array_equal(labels, second["categories"][j]):
+                categories.append(labels)
+                counts.append(first["counts"][j] + second["counts"][j])
+                continue
+            labels, _ = unique_labels(np.concatenate([labels, second["categories"][j]]), f"column {j}")
             total = np.zeros(len(labels))
             for part in (first, second):
                 total[codes_of(part["categories"][j], labels)] += part["counts"][j]

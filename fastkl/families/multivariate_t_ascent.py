@@ -24,7 +24,7 @@ MOST_SHORTENINGS = 2
 LONGEST_STEP = 2.5  # in units of the scale; likewise for k
 FIRST_K = 0.05
 NEGLIGIBLE = 1e-23  # gain per unit of weight at which steps that no longer shrink are rounding
-TRUSTED = 10  # steps after which the curvature is summed anew over all rows
+TRUSTED = 10  # steps, or one for each column, after which the curvature is summed anew over all rows
 
 
 @dataclass(frozen=True)
@@ -168,7 +168,7 @@ class Ascent:
         wanted, before, stalled, since = max(1e-6 * np.sqrt(tol), 2e-14), np.inf, 0, 0
         inverse = None if self.information is None else self.inverse_information(self.information)
         for n_iter in range(1, max_iter + 1):
-            if inverse is None or since >= TRUSTED:
+            if inverse is None or since >= max(TRUSTED, self.d):
                 (at, inverse), since = self.rebased(at), 0
             step, gain = self.step(at, inverse)
             size = float(np.max(np.abs(step[1:]), initial=abs(step[0]) / max(at.k, at.k + step[0], 1e-300)))

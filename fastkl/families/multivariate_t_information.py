@@ -120,8 +120,8 @@ def _product_matrix(scatter: Floats, weight: float, i: Indices, j: Indices) -> F
     units = np.zeros((len(i), d, d))
     at = np.arange(len(i))
     units[at, i, j] = units[at, j, i] = 1.0
-    products = np.einsum("pab,bc->pac", units, m)
-    full: Floats = np.einsum("pac,qca->pq", products, units)
+    # as products of matrices; a unit is its own transpose
+    full: Floats = (units @ m).reshape(len(i), -1) @ units.reshape(len(i), -1).T
     return 0.5 * (full + full.T)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from scipy.optimize import minimize
 
 from fastkl.exceptions import DegenerateDataError
-from fastkl.families.base import AnyRows, Family, Fit, Floats, Params, Rows, Statistics
+from fastkl.families.base import AnyRows, Family, Fit, Floats, Params, Rows, Statistics, added
 from fastkl.families.coordinates import Chart, chart_at, inside
 from fastkl.families.curvature import hessian, jacobian
 from fastkl.families.priors import Prior, PriorLike
@@ -166,7 +166,7 @@ def _both(rows: Rows, family: Family, at: Params) -> tuple[float, Params]:
 
 
 def _both_added(first: tuple[float, Params], second: tuple[float, Params]) -> tuple[float, Params]:
-    return first[0] + second[0], _added(first[1], second[1])
+    return first[0] + second[0], added(first[1], second[1])
 
 
 def _gradients(rows: Rows, family: Family, places: list[Params]) -> list[Params]:
@@ -174,11 +174,7 @@ def _gradients(rows: Rows, family: Family, places: list[Params]) -> list[Params]
 
 
 def _gradients_added(first: list[Params], second: list[Params]) -> list[Params]:
-    return [_added(one, other) for one, other in zip(first, second, strict=True)]
-
-
-def _added(first: Params, second: Params) -> Params:
-    return {name: value + second[name] for name, value in first.items()}
+    return [added(one, other) for one, other in zip(first, second, strict=True)]
 
 
 def _search(family: Family, prior: PriorLike, likelihood: Likelihood, fit: Fit, weight: float) -> Fit:

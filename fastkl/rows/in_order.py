@@ -7,6 +7,7 @@ the slowest one, and reading is shared out too. The results, and their order, do
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from contextvars import copy_context
 from typing import TypeVar
 
@@ -22,7 +23,7 @@ def in_order(tasks: Iterator[Callable[[], T]], n_threads: int) -> Iterator[T]:
     Whatever ends the caller's loop, no task is left running.
     """
     pending: deque[Future[T]] = deque()
-    with single_threaded_blas(), ThreadPoolExecutor(n_threads, "fastkl block") as pool:
+    with closing(tasks), single_threaded_blas(), ThreadPoolExecutor(n_threads, "fastkl block") as pool:  # type: ignore[type-var]
         try:
             for task in tasks:
                 # each in the caller's context, which says (by numpy.errstate) what to do on overflow

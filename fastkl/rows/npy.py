@@ -158,6 +158,10 @@ class NpySource(Source):
         block_rows: int | None = None,
     ):
         self.file, self.weights, self.labels = NpyFile(path), weights, choice.labels
+        if choice.weights is not None:
+            raise SourceError(
+                f"{self.file.path} has columns without names, so that {choice.weights!r} names no weights."
+            )
         kind = self.file.dtype.kind
         if kind not in "fiub" and not self.labels:
             raise SourceError(

@@ -50,6 +50,10 @@ def open_source(
     if isinstance(columns, str | int):
         columns = [columns]
     if isinstance(source, Source):
+        if columns is not None or weights is not None or block_rows is not None:
+            raise ValueError(
+                "columns, sample_weight and batch_rows are given where a source is opened, not to an open one."
+            )
         return source
     if type(source).__module__.split(".")[0] in {"dask", "dask_expr"}:
         from fastkl.rows.dask_source import DaskSource

@@ -4,7 +4,9 @@ All footers are read first: they hold the number of rows and the types of the co
 the others is an error before any work is done.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -75,27 +77,38 @@ class ParquetSource(Source):
             self._resolve()
 
     def blocks(self) -> Iterator[Block]:
-        return read_ahead(self._converted())
+        with closing(self.parts()) as parts:  # type: ignore[type-var]
+            for part in parts:
+                yield part()
 
-    def _converted(self) -> Iterator[Block]:
+    def parts(self) -> Iterator[Callable[[], Block]]:
+        """Files are decoded ahead of what is done with their rows; a matrix is made of the columns where it is needed."""
+        with closing(read_ahead(self._batches())) as batches:  # type: ignore[type-var]
+            for number, (batch, row, path) in enumerate(batches):
+                yield partial(self._block, batch, row, number, path)
+
+    def _batches(self) -> Iterator[tuple[Any, int, Path]]:
         size = self._given_rows or default_rows(self._dtype.itemsize * len(self._wanted))
-        weight, number, row = self._choice.weights, 0, 0
+        weight, row = self._choice.weights, 0
         read = self._wanted + ([] if weight is None or weight in self._wanted else [weight])
         for path in self._paths:
             with self._reader(path) as file:
                 try:
-                    for batch in file.iter_batches(size, columns=read, use_threads=False):
-                        if not len(batch):
-                            continue
-                        columns = [batch.column(batch.schema.names.index(name)) for name in self._wanted]
-                        X = arrow.fill(columns, self._choice.labels, self._dtype)
-                        weights = None if weight is None else arrow.weight_column(batch, weight, str(path))
-                        if self._weights is not None:
-                            weights = self._weights.part(row, len(X))
-                        yield Block(X, weights, row, number)
-                        number, row = number + 1, row + len(X)
+                    for batch in file.iter_batches(size, columns=read, use_threads=self.n_threads > 1):
+                        if len(batch):
+                            yield batch, row, path
+                            row += len(batch)
                 except OSError as error:
                     raise SourceError(f"{path} is damaged after row {row} of the source: {error}") from error
+
+    def _block(self, batch: Any, row: int, number: int, path: Path) -> Block:
+        columns = [batch.column(batch.schema.names.index(name)) for name in self._wanted]
+        X = arrow.fill(columns, self._choice.labels, self._dtype)
+        weight = self._choice.weights
+        weights = None if weight is None else arrow.weight_column(batch, weight, str(path))
+        if self._weights is not None:
+            weights = self._weights.part(row, len(X))
+        return Block(X, weights, row, number)
 
 
 def parquet_files(folder: Path) -> list[Path]:

@@ -107,13 +107,18 @@ class Source(ABC):
 
     def parts(self) -> Iterator[Callable[[], Block]]:
         """The blocks of a pass as functions that read them, called once each in any thread."""
-        for block in self.blocks():
-            yield partial(_itself, block)
+        with closing(self.blocks()) as blocks:  # type: ignore[type-var]
+            for block in blocks:
+                yield partial(_itself, block)
+
+    def _tasks(self, function: Callable[[Block], T]) -> Iterator[Callable[[], tuple[Block, T]]]:
+        with closing(self.parts()) as parts:  # type: ignore[type-var]
+            for part in parts:
+                yield partial(_read_and_run, part, function)
 
     def _results(self, function: Callable[[Block], T]) -> Iterator[tuple[Block, T]]:
         if self.n_threads > 1 and self.independent:
-            tasks = (partial(_read_and_run, part, function) for part in self.parts())
-            return self._told(in_order(tasks, self.n_threads))
+            return self._told(in_order(self._tasks(function), self.n_threads))
         return self._told(_alone(self.blocks(), function))
 
     def _told(self, results: Iterator[tuple[Block, T]]) -> Iterator[tuple[Block, T]]:

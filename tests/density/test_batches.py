@@ -215,6 +215,14 @@ def test_outside_the_support():
     assert model.score_samples_batches([np.array([[0.5], [2.0]])]).tolist() == [0.0, -np.inf]
 
 
+def test_rows_too_far_out_for_a_variance():
+    law = DensityMLE.from_parameters("normal", loc=[0.0], scale=[1.0])
+    for weights in (None, np.array([1.0, 2.0])):
+        found = law.score_batches(np.array([[0.0], [1e100]]), sample_weight=weights)
+        assert float(found) == pytest.approx(law.score([[0.0], [1e100]], sample_weight=weights), rel=1e-12)
+        assert found.standard_error == np.inf
+
+
 def test_one_row_has_no_standard_error():
     model = DensityMLE.from_parameters("normal", loc=[0.0], scale=[1.0])
     found = model.score_batches([[0.0]])

@@ -420,6 +420,12 @@ def test_arguments(tmp_path):
     np.save(tmp_path / "X.npy", X)
     with pytest.raises(SourceError, match="3 columns, so that there is no column 3"):
         open_source(tmp_path / "X.npy", columns=[3])
+    with pytest.raises(SourceError, match="'w' names no weights"):
+        open_source(tmp_path / "X.npy", weights="w")
+    opened = open_source(tmp_path / "X.npy")
+    assert open_source(opened) is opened
+    with pytest.raises(ValueError, match="given where a source is opened"):
+        open_source(opened, columns=[0])
     (tmp_path / "X.txt").write_text("1 2")
     with pytest.raises(ValueError, match="ends in none of .npy, .parquet"):
         open_source(tmp_path / "X.txt")
