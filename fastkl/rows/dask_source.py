@@ -100,7 +100,7 @@ class DaskSource(Source):
 
         name = f"fastkl-map-{uuid.uuid4().hex}"
         work = replace(self._work(function, first_of), n_threads=None)  # who will compute it is not known yet
-        layer = self._tasks(name, dask_tasks.map_partition, work, self._no_weights())
+        layer = self._partition_tasks(name, dask_tasks.map_partition, work, self._no_weights())
         return da.Array(self._graph(name, layer), name, chunks=(self._rows_of_partitions(),), dtype=np.float64)
 
     def map(self, function: Callable[[Block], NDArray[Any]], write: Callable[[Block, NDArray[Any]], None]) -> None:
@@ -114,7 +114,9 @@ class DaskSource(Source):
             self.progress.begin(self.n_rows)
         for start in range(0, len(self._opened.keys), several):
             name = f"fastkl-map-{uuid.uuid4().hex}"
-            layer = self._tasks(name, dask_tasks.map_partition, self._work(function, first_of), self._no_weights())
+            layer = self._partition_tasks(
+                name, dask_tasks.map_partition, self._work(function, first_of), self._no_weights()
+            )
             keys = [(name, number) for number in range(len(self._opened.keys))[start : start + several]]
             for number, values in enumerate(compute(self._graph(name, layer), name, keys), start):
                 write(Block(np.empty((len(values), 0)), None, first, number), values)
@@ -199,7 +201,9 @@ class DaskSource(Source):
         n_threads = threads_of_local_tasks(len(self._opened.keys))
         return Work(function, merge, self._opened.choice, rows, n_threads)
 
-    def _tasks(self, name: str, task: Callable[..., Any], work: Work, weight_keys: list[Any]) -> dict[Any, Any]:
+    def _partition_tasks(
+        self, name: str, task: Callable[..., Any], work: Work, weight_keys: list[Any]
+    ) -> dict[Any, Any]:
         """A task for every partition: ``task(number, first row, work, chunk, weights)``."""
         layer: dict[Any, Any] = {}
         given: Any = work
@@ -229,7 +233,7 @@ class DaskSource(Source):
         """The tasks of all partitions, and a tree of merges above them; the value at its root."""
         self._look()
         name = f"fastkl-sum-{uuid.uuid4().hex}"
-        layer = self._tasks(name, task, work, weight_keys)
+        layer = self._partition_tasks(name, task, work, weight_keys)
         keys: list[Any] = [(name, number) for number in range(len(self._opened.keys))]
         level = 0
         merge = partial(dask_tasks.merge_parts, work.merge)
