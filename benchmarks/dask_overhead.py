@@ -1,27 +1,23 @@
 """What Dask costs: fits and scores on two workers of one machine against one process with as many threads.
 
-The rows are persisted on the workers and in the memory of the one process before any clock starts; the two take turns, so that
-a busy machine is busy for both. Run it from the root: ``python benchmarks/dask_overhead.py [rows]``.
+The rows are persisted on the workers and in the memory of the one process before any clock starts. The two take turns, so that a
+busy machine is busy for both; the least time is what is left when it was not. The time that processors spent (of the client, the
+scheduler and the workers together) does not grow while others have them. Run it from the root, with the number of rows and of
+partitions if they are to be others: ``python benchmarks/dask_overhead.py 1e7 8``.
 """
 
 import sys
-from time import perf_counter
+from time import perf_counter, process_time
 
 import numpy as np
 
 from fastkl import DensityMLE
 
-COLUMNS, WORKERS, REPEATS, PARTITIONS = 8, 2, 7, 16
-
-
-def timed(call):
-    start = perf_counter()
-    value = call()
-    return perf_counter() - start, value
+COLUMNS, WORKERS, SECONDS, LEAST_REPEATS = 8, 2, 40.0, 4
 
 
 def cases():
-    """Name, a call on rows in memory, the same on a collection, and what has to be equal."""
+    """Name, a call on rows in memory, and the same on a collection."""
     for family in ("normal", "multivariate_normal", "student_t"):
         yield (
             f"fit {family}",
@@ -39,7 +35,28 @@ def equal(one, other):
     return all(np.allclose(one.params_[name], other.params_[name], rtol=1e-10, atol=1e-12) for name in one.params_)
 
 
-def main(n_rows):
+def timed(call, processors):
+    spent, start = processors(), perf_counter()
+    value = call()
+    return perf_counter() - start, processors() - spent, value
+
+
+def measured(in_memory, on_workers, X, x, client):
+    """Seconds and processor seconds of both, each of shape (repeats, 2): the first repeat of each is left out."""
+
+    def of_all():
+        return process_time() + sum(client.run(process_time).values())
+
+    kept, end = [], perf_counter() + SECONDS
+    while len(kept) <= LEAST_REPEATS or perf_counter() < end:
+        one = timed(lambda: in_memory(X), process_time)
+        other = timed(lambda: on_workers(x), of_all)
+        assert equal(one[2], other[2])
+        kept.append((one[:2], other[:2]))
+    return np.array(kept[1:])
+
+
+def main(n_rows, n_partitions):
     import dask.array as da
     from distributed import Client, LocalCluster, wait
 
@@ -47,27 +64,26 @@ def main(n_rows):
         LocalCluster(
             n_workers=WORKERS, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address="127.0.0.1:0"
         ) as cluster,
-        Client(cluster),
+        Client(cluster) as client,
     ):
-        shape, chunks = (n_rows, COLUMNS), (-(-n_rows // PARTITIONS), COLUMNS)
+        shape, chunks = (n_rows, COLUMNS), (-(-n_rows // n_partitions), COLUMNS)
         x = da.random.default_rng(0).standard_t(5.0, size=shape, chunks=chunks).persist()
         wait(x)
         X = x.compute()
         print(
             f"{n_rows} x {COLUMNS}, {x.numblocks[0]} partitions; {WORKERS} workers against {WORKERS} threads; seconds"
         )
-        print(f"{'':28}{'one process':>22}{'Dask':>22}{'ratio of':>18}")
-        print(f"{'':28}{'least':>11}{'median':>11}{'least':>11}{'median':>11}{'least':>9}{'medians':>9}")
+        print(f"{'':26}{'one process':^27}{'Dask':^27}{'ratio of':^27}")
+        print(f"{'':26}" + f"{'least':>9}{'median':>9}{'cores':>9}" * 3)
         for name, in_memory, on_workers in cases():
-            pairs = [(timed(lambda: in_memory(X)), timed(lambda: on_workers(x))) for _ in range(REPEATS)]  # noqa: B023
-            assert all(equal(one, other) for (_, one), (_, other) in pairs)
-            memory, dask = (np.array([pair[side][0] for pair in pairs[1:]]) for side in (0, 1))  # the first warms up
-            figures = (memory.min(), np.median(memory), dask.min(), np.median(dask))
-            ratios = (dask.min() / memory.min(), np.median(dask) / np.median(memory))
-            print(
-                f"{name:28}" + "".join(f"{figure:11.3f}" for figure in figures) + "".join(f"{r:9.2f}" for r in ratios)
-            )
+            both = measured(in_memory, on_workers, X, x, client)
+            least, median = both[:, :, 0].min(axis=0), np.median(both[:, :, 0], axis=0)
+            cores = both[:, :, 1].min(axis=0)
+            figures = np.stack([least, median, cores], axis=1)
+            print(f"{name:26}" + "".join(f"{v:9.3f}" for v in figures.ravel()), end="")
+            print("".join(f"{v:9.2f}" for v in figures[1] / figures[0]), f"  ({len(both)} repeats)", flush=True)
 
 
 if __name__ == "__main__":
-    main(int(float(sys.argv[1])) if len(sys.argv) > 1 else 10_000_000)
+    rows, partitions = (*sys.argv[1:], *("1e7", "8")[len(sys.argv) - 1 :])
+    main(int(float(rows)), int(partitions))

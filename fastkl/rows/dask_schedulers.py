@@ -6,7 +6,7 @@ All tasks of a process together have no more threads than it was given: tasks at
 import os
 import sys
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from fastkl._core._threads import effective_n_threads
@@ -20,8 +20,11 @@ PATIENCE = "60s"  # without any worker; dask.config "fastkl.no-workers-timeout"
 Advance = Callable[[Any, Any], None]  # of the key of a task that is done, and its value where it is at hand
 
 
-def compute(graph: Any, key: str, watched: Collection[Any] = (), advance: Advance | None = None) -> Any:
-    """The value of a key, which is the name of the last layer as well; ``advance`` hears of every watched key that is done."""
+def compute(
+    graph: Any, name: str, keys: Sequence[Any], watched: Collection[Any] = (), advance: Advance | None = None
+) -> list[Any]:
+    """The values of some keys in the layer of this name; ``advance`` hears of every watched key that is done."""
+    import dask
     from dask.callbacks import Callback
     from dask.delayed import Delayed
 
@@ -29,9 +32,10 @@ def compute(graph: Any, key: str, watched: Collection[Any] = (), advance: Advanc
     # The limit that a kernel sets on BLAS is one for the process: tasks in several threads would restore each other's.
     with single_threaded_blas():
         if client is not None and not in_a_task():
-            return _on_workers(client, graph, key, watched, advance)
+            return _on_workers(client, graph, keys, watched, advance)
+        wanted = [Delayed(key, graph, layer=name) for key in keys]
         if advance is None:
-            return Delayed(key, graph).compute()
+            return list(dask.compute(*wanted))
         report = advance
 
         def done(finished: Any, value: Any, *_: Any) -> None:
@@ -39,7 +43,7 @@ def compute(graph: Any, key: str, watched: Collection[Any] = (), advance: Advanc
                 report(finished, value)
 
         with Callback(posttask=done):
-            return Delayed(key, graph).compute()
+            return list(dask.compute(*wanted))
 
 
 def current_client() -> Any:
@@ -64,21 +68,27 @@ def in_a_task() -> bool:
     return True
 
 
-def _on_workers(client: Any, graph: Any, key: str, watched: Collection[Any], advance: Advance | None) -> Any:
-    keys = [key] if advance is None else [key, *watched]
-    futures = client.get(graph, keys, sync=False)
+def _on_workers(
+    client: Any, graph: Any, keys: Sequence[Any], watched: Collection[Any], advance: Advance | None
+) -> list[Any]:
+    futures = client.get(graph, [*keys, *watched], sync=False)
     try:
-        return _waited(client, futures[0], futures[1:], advance)
-    except BaseException:
+        _wait(client, futures[: len(keys)], futures[len(keys) :], advance)
+        return list(client.gather(futures[: len(keys)]))
+    except BaseException as error:
         client.cancel(futures)
+        if type(error).__name__ == "KilledWorker":
+            error.add_note(
+                "The memory of a worker may be too small for its partitions: make them smaller (rechunk, repartition)."
+            )
         raise
     finally:
         for future in futures:
             future.release()
 
 
-def _waited(client: Any, last: Any, parts: list[Any], advance: Advance | None) -> Any:
-    """The result of the last future; SourceError once there has been no worker for too long."""
+def _wait(client: Any, wanted: list[Any], watched: list[Any], advance: Advance | None) -> None:
+    """Return when all that is wanted is done; SourceError once there has been no worker for too long."""
     from dask import config
     from dask.utils import parse_timedelta
     from distributed import wait
@@ -87,15 +97,15 @@ def _waited(client: Any, last: Any, parts: list[Any], advance: Advance | None) -
     alone_since, looked = None, time.monotonic()
     while True:
         if advance is not None:
-            for part in [part for part in parts if part.done()]:
-                parts.remove(part)
+            for part in [part for part in watched if part.done()]:
+                watched.remove(part)
                 advance(part.key, None)
         try:
-            wait([last], timeout=LOOK_SECONDS if advance is None else TICK_SECONDS)
+            wait(wanted, timeout=LOOK_SECONDS if advance is None else TICK_SECONDS)
         except TimeoutError:
             pass
         else:
-            return last.result()
+            return
         now = time.monotonic()
         if now - looked < LOOK_SECONDS:
             continue

@@ -100,11 +100,8 @@ class DaskSource(Source):
 
         name = f"fastkl-map-{uuid.uuid4().hex}"
         work = replace(self._work(function, first_of), n_threads=None)  # who will compute it is not known yet
-        layer = self._tasks(name, dask_tasks.map_partition, work, self._no_weights())
-        lengths = (
-            (np.nan,) * len(self._opened.keys) if self._lengths is None else tuple(rows for rows, _ in self._lengths)
-        )
-        return da.Array(self._graph(name, layer), name, chunks=(lengths,), dtype=np.float64)
+        layer = self._partition_tasks(name, dask_tasks.map_partition, work, self._no_weights())
+        return da.Array(self._graph(name, layer), name, chunks=(self._rows_of_partitions(),), dtype=np.float64)
 
     def map(self, function: Callable[[Block], NDArray[Any]], write: Callable[[Block, NDArray[Any]], None]) -> None:
         """Hand ``function(block)``, one number for each row, to ``write`` here, in order; the rows stay where they are.
@@ -117,28 +114,33 @@ class DaskSource(Source):
             self.progress.begin(self.n_rows)
         for start in range(0, len(self._opened.keys), several):
             name = f"fastkl-map-{uuid.uuid4().hex}"
-            layer = self._tasks(name, dask_tasks.map_partition, self._work(function, first_of), self._no_weights())
-            layer[name] = (list, [(name, number) for number in range(len(self._opened.keys))[start : start + several]])
-            for number, values in enumerate(compute(self._graph(name, layer), name), start):
+            layer = self._partition_tasks(
+                name, dask_tasks.map_partition, self._work(function, first_of), self._no_weights()
+            )
+            keys = [(name, number) for number in range(len(self._opened.keys))[start : start + several]]
+            for number, values in enumerate(compute(self._graph(name, layer), name, keys), start):
                 write(Block(np.empty((len(values), 0)), None, first, number), values)
                 first += len(values)
                 if self.progress is not None:
                     self.progress.advance(len(values))
+        self.n_rows = first
 
     def write_folder(self, function: Callable[[Block], NDArray[Any]], path: Any) -> Path:
         """Write ``function(block)``, one number for each row, as a folder of Parquet files, one for each partition.
 
-        Every worker writes its own; the folder appears when it is complete: until then it is ``name.partial``.
+        Every worker writes its own; the folder appears under its name when it is complete.
         """
         target = Path(path).absolute()
-        unfinished = target.with_name(f"{target.name}.partial")
         if target.exists():
             raise FileExistsError(f"out is {target}, which exists; give the name of a new folder.")
-        shutil.rmtree(unfinished, ignore_errors=True)
+        unfinished = target.with_name(f"{target.name}.{uuid.uuid4().hex}.partial")
         unfinished.mkdir()
         try:
             task = partial(dask_tasks.write_partition, str(unfinished))
             self._pass(task, self._work(function, first_of), self._no_weights())
+            for found in unfinished.iterdir():
+                if found.suffix != ".parquet":
+                    found.unlink()  # of a worker that was lost while it wrote
             os.replace(unfinished, target)
         except BaseException:
             shutil.rmtree(unfinished, ignore_errors=True)
@@ -152,7 +154,7 @@ class DaskSource(Source):
             name = f"fastkl-fetch-{uuid.uuid4().hex}"
             task = partial(dask_tasks.fetch_partition, number, first)
             layer = {name: (task, self._work(_itself, first_of), key, weight_key)}
-            for block in compute(self._graph(name, layer), name):
+            for block in compute(self._graph(name, layer), name, [name])[0]:
                 yield block
                 first += len(block.X)
         self.n_rows = first
@@ -187,7 +189,7 @@ class DaskSource(Source):
         name = f"fastkl-look-{uuid.uuid4().hex}"
         task = partial(dask_tasks.sum_partition, 0, 0)
         layer = {name: (task, self._work(_nothing, first_of), self._opened.keys[0], self._opened.weight_keys[0])}
-        part: Part = compute(self._graph(name, layer), name)
+        part: Part = compute(self._graph(name, layer), name, [name])[0]
         if part.failure is not None:
             raise part.failure
         self._numbers_only = True
@@ -199,19 +201,24 @@ class DaskSource(Source):
         n_threads = threads_of_local_tasks(len(self._opened.keys))
         return Work(function, merge, self._opened.choice, rows, n_threads)
 
-    def _tasks(self, name: str, task: Callable[..., Any], work: Work, weight_keys: list[Any]) -> dict[Any, Any]:
+    def _partition_tasks(
+        self, name: str, task: Callable[..., Any], work: Work, weight_keys: list[Any]
+    ) -> dict[Any, Any]:
         """A task for every partition: ``task(number, first row, work, chunk, weights)``."""
         layer: dict[Any, Any] = {}
         given: Any = work
         if current_client() is not None and len(pickled(work)) > EMBEDDED_BYTES:
             given = f"{name}-work"
             layer[given] = work
-        firsts: list[Any] = [None] * len(self._opened.keys)
-        if self._lengths is not None:
-            firsts = np.cumsum([0, *(rows for rows, _ in self._lengths)]).tolist()[:-1]
+        rows = self._rows_of_partitions()
+        firsts = [None] * len(rows) if np.isnan(rows).any() else np.cumsum([0, *map(int, rows[:-1])]).tolist()
         for number, key in enumerate(self._opened.keys):
             layer[name, number] = (partial(task, number, firsts[number]), given, key, weight_keys[number])
         return layer
+
+    def _rows_of_partitions(self) -> tuple[float, ...]:
+        """Rows of every partition, NaN where they are not known."""
+        return self._opened.lengths if self._lengths is None else tuple(rows for rows, _ in self._lengths)
 
     def _no_weights(self) -> list[Any]:
         return [None] * len(self._opened.keys)
@@ -219,17 +226,14 @@ class DaskSource(Source):
     def _graph(self, name: str, layer: dict[Any, Any]) -> Any:
         from dask.highlevelgraph import HighLevelGraph
 
-        layers, dependencies = (
-            {**self._opened.graph.layers, name: layer},
-            {**self._opened.graph.dependencies, name: {*self._opened.graph.layers}},
-        )
-        return HighLevelGraph(layers, dependencies)
+        below = self._opened.graph
+        return HighLevelGraph({**below.layers, name: layer}, {**below.dependencies, name: {*below.layers}})
 
     def _pass(self, task: Callable[..., Any], work: Work, weight_keys: list[Any]) -> Any:
         """The tasks of all partitions, and a tree of merges above them; the value at its root."""
         self._look()
         name = f"fastkl-sum-{uuid.uuid4().hex}"
-        layer = self._tasks(name, task, work, weight_keys)
+        layer = self._partition_tasks(name, task, work, weight_keys)
         keys: list[Any] = [(name, number) for number in range(len(self._opened.keys))]
         level = 0
         merge = partial(dask_tasks.merge_parts, work.merge)
@@ -238,16 +242,15 @@ class DaskSource(Source):
             groups = [keys[first : first + FAN_IN] for first in range(0, len(keys), FAN_IN)]
             keys = [(name, level, group) for group in range(len(groups))]
             layer.update({key: (merge, group) for key, group in zip(keys, groups, strict=True)})
-        layer[name] = (merge, keys)
-        part: Part = self._reported(self._graph(name, layer), name)
+        part = merge(self._reported(self._graph(name, layer), name, keys))  # the last few are merged here
         if part.failure is not None:
             raise part.failure
         return self._learned(part)
 
-    def _reported(self, graph: Any, name: str) -> Any:
-        """The value at the root; ``progress`` hears of the partitions that are done."""
+    def _reported(self, graph: Any, name: str, keys: list[Any]) -> list[Part]:
+        """The values of the keys; ``progress`` hears of the partitions that are done."""
         if self.progress is None:
-            return compute(graph, name)
+            return compute(graph, name, keys)
         told, progress = 0, self.progress
 
         def advance(key: Any, part: Part | None) -> None:
@@ -259,9 +262,11 @@ class DaskSource(Source):
             progress.advance(rows)
 
         progress.begin(self.n_rows)
-        root: Part = compute(graph, name, {(name, number) for number in range(len(self._opened.keys))}, advance)
-        progress.advance(sum(rows for rows, _ in root.lengths) - told)
-        return root
+        parts: list[Part] = compute(
+            graph, name, keys, {(name, number) for number in range(len(self._opened.keys))}, advance
+        )
+        progress.advance(sum(rows for part in parts for rows, _ in part.lengths) - told)
+        return parts
 
     def _learned(self, part: Part) -> Any:
         """The value of a pass; what it tells about the partitions is remembered, and has to be the same in every pass."""

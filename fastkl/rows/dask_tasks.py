@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastkl.exceptions import SourceError
+from fastkl.rows.arrow import import_pyarrow
 from fastkl.rows.columns import Choice, as_batch
 from fastkl.rows.dask_schedulers import threads_of_a_task
 from fastkl.rows.source import Block
@@ -116,8 +117,6 @@ def map_partition(number: int, first_row: int | None, work: Work, chunk: Any, we
 
 def write_partition(folder: str, number: int, first_row: int | None, work: Work, chunk: Any, weights: None) -> Part:
     """The same, as a Parquet file in a folder; a task that is repeated writes the same file once more."""
-    from pyarrow import Table, parquet
-
     final = Path(folder, f"part-{number:06d}.parquet")
     written = final.with_name(f"{final.name}.{uuid.uuid4().hex}")
     length = 0
@@ -129,7 +128,10 @@ def write_partition(folder: str, number: int, first_row: int | None, work: Work,
                 f"This worker sees no folder {folder}: out as a folder has to be one that all workers share. A file "
                 "(out='scores.npy' or 'scores.parquet') is written by the calling process alone."
             )
-        parquet.write_table(Table.from_pydict({"log_density": values}), written)
+        pyarrow = import_pyarrow("Writing Parquet")
+        from pyarrow import parquet
+
+        parquet.write_table(pyarrow.Table.from_pydict({"log_density": values}), written)
         os.replace(written, final)
     except Exception as error:
         written.unlink(missing_ok=True)
@@ -208,7 +210,7 @@ def bytes_of(value: Any) -> int:
     return sum(map(bytes_of, vars(value).values())) if hasattr(value, "__dict__") else 8
 
 
-# -- failures ------------------------------------------------------------------------------------------------------
+# -- failures ------------------------------------------------------------------------------------------------------------------
 
 
 def placed(error: Exception, number: int, first_row: int | None) -> Exception:

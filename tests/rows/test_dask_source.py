@@ -1,13 +1,14 @@
 """Dask collections on the schedulers of this process: the same numbers as in memory, and messages that name the partition."""
 
 import operator
+import pickle
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from fastkl import DensityMLE, SourceError
-from fastkl.rows import Block, open_source
+from fastkl import DensityMLE, SourceError, families
+from fastkl.rows import Block, dask_tasks, open_source
 from fastkl.rows.dask_schedulers import threads_of_local_tasks
 from fastkl.rows.dask_source import FAN_IN, DaskSource
 
@@ -56,7 +57,7 @@ def test_array_as_in_memory(X, weights, scheduler, family):
 
 
 def test_the_order_of_sums_does_not_depend_on_the_scheduler(X):
-    x = da.from_array(X, chunks=(29, 3))  # more partitions than one task merges, and more than its square root
+    x = da.from_array(X, chunks=(120, 3))  # more partitions than one task merges
     assert x.numblocks[0] > FAN_IN
     found = []
     for options in (
@@ -181,6 +182,36 @@ def test_progress_counts_rows(X):
     assert {done for done, _ in told} == {1000, 2000, 3000}
 
 
+def test_blocks_come_one_partition_at_a_time(X):
+    read = []
+    x = da.from_array(X, chunks=(1000, 3)).map_blocks(
+        lambda chunk: read.append(1) or chunk, dtype=float, meta=np.empty((0, 0))
+    )
+    blocks = DaskSource(x).blocks()
+    next(blocks)
+    assert len(read) == 1
+    assert sum(len(block.X) for block in blocks) == 2000
+
+
+@pytest.mark.parametrize("name", families.names())
+def test_merges_change_nothing_they_are_given(name, monkeypatch):
+    """A task that is repeated, because a worker was lost, finds the partial results of others as they were."""
+    merge_parts, merged = dask_tasks.merge_parts, []
+
+    def checked(merge, parts):
+        before = pickle.dumps(parts)
+        whole = merge_parts(merge, parts)
+        assert pickle.dumps(parts) == before
+        merged.append(len(parts))
+        return whole
+
+    monkeypatch.setattr(dask_tasks, "merge_parts", checked)
+    draws = DensityMLE.from_parameters(name, **families.by_name(name).example).sample(500, random_state=0)
+    with dask.config.set(scheduler="sync"):
+        DensityMLE(name).fit_batches(da.from_array(draws, chunks=(100, -1)))
+    assert set(merged) == {5}
+
+
 # -- scores of every row -------------------------------------------------------------------------------------------------------
 
 
@@ -237,6 +268,29 @@ def test_nan_names_partition_and_row(X):
     frame = dd.from_pandas(frame_of(bad), npartitions=4)  # partitions of 750 rows, a number that is not known before
     with pytest.raises(ValueError, match=r"Partition 2 .*rows counted from its start.* row 0 .*column 1 \('b'\)"):
         DensityMLE("normal").fit_batches(frame)
+
+
+def test_bad_weight_names_its_row(X, weights):
+    weights = weights.copy()
+    weights[1500] = np.nan
+    with pytest.raises(ValueError, match=r"Partition 2 of the Dask collection: .*row 1500 .*has weight nan"):
+        DensityMLE("normal").fit_batches(da.from_array(X, chunks=(701, 3)), sample_weight=weights)
+
+
+def test_errors_of_reading_come_as_they_are(X):
+    def unreadable(chunk, block_info=None):
+        if block_info[0]["chunk-location"][0] == 2:
+            raise OSError("the disk is gone")
+        return chunk
+
+    x = da.from_array(X, chunks=(1000, 3)).map_blocks(unreadable, dtype=float, meta=np.empty((0, 0)))
+    with pytest.raises(OSError, match="the disk is gone"):
+        DensityMLE("normal").fit_batches(x)
+
+
+def test_robust_errors_take_a_pass_of_their_own(X):
+    model = DensityMLE("normal").fit_batches(da.from_array(X, chunks=(701, 3)))
+    same(model.robust_standard_errors_, DensityMLE("normal").fit(X).robust_standard_errors_, rtol=1e-9)
 
 
 def test_value_outside_the_support(X):
