@@ -6,12 +6,14 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn.base import clone
 from sklearn.utils import get_tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import validate_data
 
 from fastkl.density.absorbed import absorbed_by
 from fastkl.density.bijections import Kinds
+from fastkl.density.columns import column_numbers
 from fastkl.density.composed import (
     as_generator,
     cross_entropy_of_scores,
@@ -231,6 +233,24 @@ class ProductDensity(NamedGroups, ProductInference):
     def _in_group(self, name: str, numbers: list[int]) -> AbstractContextManager[None]:
         """Errors of a part say in which group they arose; column names are compared by the product alone."""
         return in_group(name, numbers, getattr(self, "feature_names_in_", None))
+
+    def _takes_labels(self) -> bool:
+        """Whether blocks of a source are read with labels, as some groups need them."""
+        check_groups(self.groups)
+        return any(get_tags(density).input_tags.string for _, density, _ in self.groups)
+
+    def _fit_streamed(self, rows: Any) -> None:
+        """Learn from blocks, which are arrays: the columns that are meant follow from the names of the source."""
+        groups, fresh = self.groups, clone(self)
+        fresh.groups = [
+            (name, density, column_numbers(columns, None, rows.names, rows.n_columns))
+            for name, density, columns in fresh.groups
+        ]
+        for block in rows.blocks():
+            fresh.partial_fit(block.X, sample_weight=block.weights)
+        self.__dict__.clear()
+        self.__dict__.update(vars(fresh))
+        self.groups = groups
 
     # -- scoring -----------------------------------------------------------------------------------------------------------
 

@@ -395,6 +395,33 @@ def test_chunks_and_merging():
         clone(MIXED).merge(merged)
 
 
+@pytest.mark.parametrize("kind", ["arrays", "parquet"])
+def test_rows_that_are_not_in_memory(kind, tmp_path):
+    table = frame()
+    if kind == "parquet":
+        pytest.importorskip("pyarrow")
+        source = tmp_path / "table.parquet"
+        table.assign(colour=table["colour"].astype(str), smoker=table["smoker"].astype(int)).to_parquet(source)
+        model, rows = clone(MIXED), table
+    else:
+        model, rows = clone(THREE), NUMBERS
+        source = [rows[:10], rows[10:250], rows[250:]]
+    whole, streamed = clone(model).fit(rows), model.fit_batches(source, batch_rows=37)
+    assert streamed.log_likelihood_ == pytest.approx(whole.log_likelihood_, rel=1e-12)
+    assert repr(streamed) == repr(whole)
+    np.testing.assert_allclose(streamed.score_samples_batches(source), whole.score_samples(rows), rtol=1e-10)
+    estimate, expected = streamed.score_batches(source), whole.cross_entropy(rows)
+    assert float(estimate) == pytest.approx(-float(expected), rel=1e-12)
+    assert estimate.standard_error == pytest.approx(expected.standard_error, rel=1e-9)
+    if kind == "parquet":
+        assert list(streamed.feature_names_in_) == list(table.columns)
+        np.testing.assert_allclose(streamed.score_samples(table), whole.score_samples(table), rtol=1e-10)
+    else:
+        weighted = clone(THREE).fit_batches(rows, sample_weight=np.arange(float(N)), batch_rows=50)
+        direct = clone(THREE).fit(rows, sample_weight=np.arange(float(N)))
+        np.testing.assert_allclose(weighted.score_samples(rows), direct.score_samples(rows), rtol=1e-10)
+
+
 def test_files(tmp_path):
     table = frame()
     chosen = clone(MIXED)

@@ -666,6 +666,18 @@ def test_chunks_and_merging():
     assert not hasattr(TransformedDensity(None, DensityMLE("student_t")), "partial_fit")
 
 
+def test_rows_that_are_not_in_memory():
+    blocks = [X[:7], X[7:200], X[200:]]
+    whole = TransformedDensity(FunctionTransformer(np.log), DensityMLE("normal")).fit(X)
+    streamed = clone(whole).fit_batches(blocks)
+    assert streamed.log_likelihood_ == pytest.approx(whole.log_likelihood_, rel=1e-12)
+    for transformer in (FunctionTransformer(np.log), PowerTransformer()):
+        model = TransformedDensity(transformer, DensityMLE("normal")).fit(X)
+        assert float(model.score_batches(blocks)) == pytest.approx(model.score(X), rel=1e-12)
+        np.testing.assert_allclose(model.score_samples_batches(blocks), model.score_samples(X), rtol=1e-12)
+    assert not hasattr(TransformedDensity(StandardScaler(), DensityMLE("normal")), "fit_batches")
+
+
 @pytest.mark.parametrize(
     ("transformer", "density", "expected"),
     [
