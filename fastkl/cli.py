@@ -106,6 +106,7 @@ def _add_fit(commands: "argparse._SubParsersAction[Parser]") -> None:
     )
     fit.add_argument("--folds", type=int, default=5, help="parts of the cross-validation (default: 5)")
     fit.add_argument("--seed", type=_seed, default=0, help="for the division into parts (default: 0)")
+    fit.add_argument("--figure", metavar="FILE", help="draw the ranking and the best density (.png, .pdf, .svg)")
     fit.add_argument("-o", "--output", metavar="FILE", help="where to save the fitted density")
 
 

@@ -12,6 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from matplotlib.figure import Figure
 from scipy import stats
 from sklearn.model_selection import KFold
 
@@ -155,7 +156,56 @@ def test_labels(capsys, tmp_path):
     expected = np.log(0.5 * np.where(table["animal"] == "cat", 0.6, 0.4))
     np.testing.assert_allclose(np.load(tmp_path / "scores.npy"), expected, rtol=1e-12)
     message = run(capsys, "fit", tmp_path / "rows.csv", "--families", "categorical,poisson", status=2)
-    assert "only categorical" in message
+    assert "categorical alone" in message
+    figures = tmp_path / "labels.png"
+    run(
+        capsys,
+        "fit",
+        tmp_path / "rows.csv",
+        "--columns",
+        "animal,age",
+        "--families",
+        "categorical",
+        "--figure",
+        figures,
+    )
+    assert figures.stat().st_size > 5000
+
+
+@pytest.mark.parametrize(
+    ("name", "panels", "arguments"),
+    [
+        ("galaxies.csv", 2, []),
+        ("old_faithful.csv", 2, ["--families", "normal,multivariate_normal"]),
+        ("stackloss.csv", 4, ["--families", "normal"]),
+        ("diabetes_reaven_miller.csv", 4, ["--families", "multivariate_t,normal"]),
+        ("school_absences.csv", 2, ["--weights", "count"]),
+    ],
+)
+def test_figure_of_a_fit(capsys, tmp_path, monkeypatch, name, panels, arguments):
+    drawn = []
+    savefig = Figure.savefig
+    monkeypatch.setattr(Figure, "savefig", lambda self, *a, **k: drawn.append(self) or savefig(self, *a, **k))
+    run(capsys, "fit", DATA / name, *arguments, "--figure", tmp_path / "figure.png")
+    assert (tmp_path / "figure.png").stat().st_size > 5000
+    assert len(drawn[0].axes) == panels
+
+
+def test_figures_that_cannot_be_drawn(capsys, tmp_path):
+    message = run(capsys, "fit", DATA / "ducklings.csv", "--figure", tmp_path / "figure.png", status=2)
+    assert "dirichlet density of 3 columns can't be drawn" in message
+    arguments = ["--families", "normal", "--figure", tmp_path / "figure.doc"]
+    assert "doc" in run(capsys, "fit", DATA / "galaxies.csv", *arguments, status=2)
+
+
+def test_one_family_is_fitted_whatever_it_gives_to_rows_held_out(capsys, tmp_path):
+    """A label that occurs once has density 0 under the fit to the others."""
+    pd.DataFrame({"code": [1, 1, 2, 2, 3]}).to_csv(tmp_path / "rows.csv", index=False)
+    arguments = ["--families", "categorical", "--folds", "2", "-o", tmp_path / "model"]
+    out = run(capsys, "fit", tmp_path / "rows.csv", *arguments)
+    assert re.search(r"Not ranked:\n  categorical  gives density 0 to \d held-out row", out)
+    run(capsys, "score", tmp_path / "model", tmp_path / "rows.csv", "-o", tmp_path / "scores.csv")
+    np.testing.assert_allclose(read_scores(tmp_path / "scores.csv"), np.log([0.4, 0.4, 0.4, 0.4, 0.2]))
 
 
 @pytest.mark.parametrize(
@@ -164,6 +214,8 @@ def test_labels(capsys, tmp_path):
         ([[0.0], [1.0], [1.0]], ("bernoulli",)),
         ([[0.0], [3.0], [7.0]], COUNTS),
         ([[70.0], [72.0], [91.0]], POSITIVE),
+        ([[1.0], [40.0], [80.0], [120.0]], POSITIVE),
+        ([[1.0], [40.0]] * 5, COUNTS),
         ([[0.2], [0.7]], FRACTIONS),
         ([[0.5], [7.0]], POSITIVE),
         ([[0.0], [7.5]], NOT_NEGATIVE),

@@ -24,6 +24,9 @@ FRACTIONS = ("beta", "gamma", "lognormal", "weibull", "normal", "student_t")
 COUNTS = ("poisson", "negative_binomial", "geometric", "zero_inflated_poisson")
 JOINT = ("multivariate_normal", "multivariate_t")
 
+# Counts are up to so large, or have at most this share of different values.
+_SMALL, _DISTINCT = 30.0, 0.45
+
 
 @dataclass(frozen=True)
 class Candidates:
@@ -40,8 +43,7 @@ def candidates(X: NDArray[np.float64]) -> Candidates:
     whole = bool(np.all(np.rint(X) == X))
     if whole and low >= 0.0 and high <= 1.0:
         return Candidates(("bernoulli",), "zeros and ones")
-    # whole numbers that begin far from 0 are rather rounded measurements
-    if whole and low >= 0.0 and np.all(X.min(axis=0) <= X.max(axis=0) / 4.0):
+    if whole and low >= 0.0 and all(looks_counted(column) for column in X.T):
         return Candidates(COUNTS, "whole numbers of at least 0, taken for counts")
     if d > 1 and low > 0.0 and np.all(np.abs(X.sum(axis=1) - 1.0) <= 1e-6):
         return Candidates(("dirichlet",), "positive parts that sum to 1")
@@ -53,6 +55,12 @@ def candidates(X: NDArray[np.float64]) -> Candidates:
     if low == 0.0:
         return Candidates((*joint, *NOT_NEGATIVE), "numbers of at least 0")
     return Candidates((*joint, *REAL), "numbers of both signs")
+
+
+def looks_counted(column: NDArray[np.float64]) -> bool:
+    """Whether whole numbers are rather counts than rounded measurements: near 0, and small or often repeated."""
+    near_zero = bool(column.min() <= column.max() / 4.0)
+    return near_zero and bool(column.max() <= _SMALL or len(np.unique(column)) <= _DISTINCT * len(column))
 
 
 def named(option: str) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from fastkl import Comparison, DensityMLE, compare_densities, families
 from fastkl.commands.candidates import Candidates, candidates, named
+from fastkl.commands.figures import draw
 from fastkl.commands.layout import figure, note, plural, progress, table
 from fastkl.commands.tables import Table, chosen, open_source, read_table
 from fastkl.divergence.models import Model
@@ -38,8 +39,10 @@ class HeldOut:
 def run(options: argparse.Namespace) -> int:
     """Read, rank, fit, print, save."""
     data, weights = _read(options)
-    X, kind, names = _candidates(data, options)
+    X = _matrix(data, options)
     rows, masses, said = _observations(X, weights, options)
+    found = Candidates(("categorical",), "labels") if X.dtype == object else candidates(rows)
+    names = found.names if options.families is None else named(options.families)
     if not 2 <= options.folds <= len(rows):
         raise ValueError(f"--folds: between 2 and the number of rows, {len(rows)}; not {options.folds}")
     fitted, refused = _fit_all(names, _frame(X, data.names), weights)
@@ -54,18 +57,23 @@ def run(options: argparse.Namespace) -> int:
         else:
             ranked[name] = HeldOut(values, density.n_parameters_)
     progress("")
-    if not ranked:
+    if not ranked and len(fitted) != 1:
         _print_refused(refused)
         raise ValueError("none of the families fits these rows; name others with --families")
-    ranking = compare_densities(ranked, rows, masses)
-    best = fitted[ranking.best]
+    # one family alone is fitted whatever it gives to rows held out
+    ranking = compare_densities(ranked, rows, masses) if ranked else None
+    winner = next(iter(fitted)) if ranking is None else ranking.best
+    best = fitted[winner]
     if options.output is not None:
         best.save(options.output)  # before anything is said: the reader of a pipe may leave in the middle
+    if options.figure is not None:
+        draw(options.figure, ranking, best, _frame(rows, data.names), masses)
     columns = f"{plural(len(data.names), 'column')} ({_some(data.names)})"
-    print(f"{options.data}: {plural(len(rows), 'row')}{said}, {columns}, {kind}.\n")
-    _print_ranking(ranking, options.folds)
-    _print_refused(refused)
-    print(f"\n{ranking.best}, fitted to all rows:\n")
+    print(f"{options.data}: {plural(len(rows), 'row')}{said}, {columns}, {found.kind}.\n")
+    if ranking is not None:
+        _print_ranking(ranking, options.folds)
+    _print_refused(refused, "\nNot possible on these rows:" if ranking is not None else "Not ranked:")
+    print(f"\n{winner}, fitted to all rows:\n")
     _print_parameters(best, data.names)
     if options.output is None:
         print(f"\nTo keep it, add -o FILE; then: fastkl score FILE {os.path.basename(options.data)}")
@@ -100,23 +108,27 @@ def _observations(X: NDArray[Any], weights: Any, options: argparse.Namespace) ->
     return X[kept], weights[kept], f" (weighted by column {options.weights!r})"
 
 
-def _candidates(data: Table, options: argparse.Namespace) -> tuple[NDArray[Any], str, Sequence[str]]:
-    """The rows, in words what they hold, and the families to try."""
-    names = None if options.families is None else named(options.families)
-    labels = names is not None and any(families.by_name(name).labels for name in names)
+def _matrix(data: Table, options: argparse.Namespace) -> NDArray[Any]:
+    """The rows: numbers, or objects for a family of labels."""
+    names = () if options.families is None else named(options.families)
+    if any(families.by_name(name).labels for name in names):
+        if names != ("categorical",):
+            raise ValueError("--families: labels are fitted by categorical alone, without others beside it")
+        return np.column_stack([_labels(column) for column in data.columns])
     text = [name for j, name in enumerate(data.names) if data.is_text(j)]
-    if labels and text:
-        if set(names or ()) != {"categorical"}:
-            raise ValueError(f"columns {_some(text)} hold text: of the families only categorical fits them")
-        return np.column_stack([column.astype(object) for column in data.columns]), "labels", ("categorical",)
     if text:
         rest = [name for name in data.names if name not in text]
         advice = f"choose others with --columns {','.join(rest)}" if rest else "choose others with --columns"
         be = "column {} holds" if len(text) == 1 else "columns {} hold"
         raise ValueError(f"{be.format(_some(text))} text, not numbers: {advice} (or --families categorical for labels)")
-    X = np.column_stack(data.columns)
-    found: Candidates = candidates(X)
-    return X, found.kind, found.names if names is None else names
+    return np.column_stack(data.columns)
+
+
+def _labels(column: NDArray[Any]) -> NDArray[Any]:
+    """Labels as they are written: whole numbers without a decimal point."""
+    if column.dtype != object and np.all(column == np.rint(column)) and np.abs(column).max() < 2.0**53:
+        column = column.astype(np.int64)
+    return column.astype(object)
 
 
 def _frame(X: NDArray[Any], names: Sequence[str]) -> Any:
@@ -188,10 +200,10 @@ def _print_ranking(ranking: Comparison, folds: int) -> None:
         print(note(f"Within two standard errors, and so not told apart from the best: {', '.join(close)}."))
 
 
-def _print_refused(refused: dict[str, str]) -> None:
+def _print_refused(refused: dict[str, str], title: str = "Not possible on these rows:") -> None:
     if not refused:
         return
-    print("\nNot possible on these rows:")
+    print(title)
     width = max(map(len, refused))
     for name, reason in refused.items():
         print(note(reason, f"  {name:<{width}}  "))

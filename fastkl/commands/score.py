@@ -128,7 +128,8 @@ def _blocks(density: Any, source: Source, columns: list[int], options: argparse.
 
 
 def _report(found: RunningMean, density: Any, options: argparse.Namespace) -> None:
-    figures = f"{figure(found.mean)} ± {figure(found.standard_error)} nats per row"
+    error = f" ± {figure(found.standard_error)}" if found.count > 1 else ""
+    figures = f"{figure(found.mean)}{error} nats per row"
     law = getattr(getattr(density, "family_", None), "name", type(density).__name__)
     lines = [("rows", f"{found.rows:,}")]
     if found.excluded:
@@ -144,7 +145,7 @@ def _report(found: RunningMean, density: Any, options: argparse.Namespace) -> No
     else:
         lines += [
             ("mean log-density", figures),
-            ("cross-entropy", f"{figure(-found.mean)} ± {figure(found.standard_error)} nats per row"),
+            ("cross-entropy", f"{figure(-found.mean)}{error} nats per row"),
         ]
     if options.output is not None:
         lines.append(("scores", options.output))
