@@ -35,9 +35,18 @@ cdef enum:
     WAVE_NUMBERS = 2097152
     WAVE_BLOCKS = 32
 
+# A task takes some 2 to 30 microseconds: for fewer than these a further thread costs more than it brings.
+cdef enum:
+    TASKS_PER_THREAD = 8
+
 ctypedef enum Task:
     STATISTICS
     SUMS
+
+
+cdef inline int threads_for(Py_ssize_t tasks, int most) noexcept nogil:
+    """Threads that so many tasks are worth."""
+    return <int> max(1, min(most, tasks // TASKS_PER_THREAD))
 
 
 cdef inline const double *columns_of(
@@ -97,14 +106,14 @@ cdef class ColumnKernel:
         cdef double[:, ::1] total = out
         cdef double[:, :, ::1] partial = partial_array
         cdef Py_ssize_t[:, :, ::1] outside = outside_array
+        n_threads = threads_for(n_blocks * n_tiles, n_threads)
         buffer_array = np.empty((n_threads, FK_TILE_COLUMNS * FK_TILE_STRIDE))
         cdef double[:, ::1] buffer = buffer_array
-        cdef bint in_threads = n_threads > 1 and n_blocks * n_tiles > 1
 
         for start in range(0, n_blocks, wave):
             blocks = min(wave, n_blocks - start)
             for t in prange(
-                blocks * n_tiles, nogil=True, schedule="dynamic", num_threads=n_threads, use_threads_if=in_threads
+                blocks * n_tiles, nogil=True, schedule="dynamic", num_threads=n_threads, use_threads_if=n_threads > 1
             ):
                 tile_sums(
                     task, table, &X[0, 0], w, n, d, start + t // n_tiles, t % n_tiles, c, n_constants, allowed,
@@ -137,12 +146,12 @@ cdef class ColumnKernel:
         cdef Py_ssize_t n = X.shape[0], d = X.shape[1], n_blocks = (n + FK_BLOCK - 1) // FK_BLOCK, b
         cdef fk_support allowed = fk_support(support[0], support[1], support[2])
         cdef const fk_column_kernel *table = self.table
-        cdef bint in_threads = n_threads > 1 and n_blocks > 1
         out = np.zeros(n)
         cdef double[::1] view = out
+        n_threads = threads_for(n_blocks * ((d + FK_TILE_COLUMNS - 1) // FK_TILE_COLUMNS), n_threads)
         buffer_array = np.empty((n_threads, FK_TILE_COLUMNS * FK_TILE_STRIDE))
         cdef double[:, ::1] buffer = buffer_array
-        for b in prange(n_blocks, nogil=True, schedule="dynamic", num_threads=n_threads, use_threads_if=in_threads):
+        for b in prange(n_blocks, nogil=True, schedule="dynamic", num_threads=n_threads, use_threads_if=n_threads > 1):
             block_log_density(
                 table, &X[0, 0], n, d, b, &constants[0, 0], table.n_constants, allowed, &buffer[threadid(), 0], &view[0]
             )

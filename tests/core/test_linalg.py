@@ -1,5 +1,7 @@
 """Block linear algebra against numpy, over dtypes, widths on both sides of the BLAS switch, offsets and weights."""
 
+import itertools
+
 import numpy as np
 import pytest
 from scipy.linalg import solve_triangular
@@ -7,6 +9,7 @@ from scipy.linalg import solve_triangular
 from fastkl._core import _linalg
 
 WIDTHS = [1, 2, 3, 8, 33, 63, 64, 80]
+SIZES = [*itertools.product([1, 31, 32, 4096, 9001], WIDTHS), (31, 511), (31, 512), (4100, 512)]
 
 
 def sample(n, d, dtype=np.float64, offset=0.0, seed=0):
@@ -14,8 +17,7 @@ def sample(n, d, dtype=np.float64, offset=0.0, seed=0):
     return (rng.normal(size=(n, d)) @ rng.normal(size=(d, d)) + offset).astype(dtype)
 
 
-@pytest.mark.parametrize("d", WIDTHS)
-@pytest.mark.parametrize("n", [1, 31, 32, 4096, 9001])
+@pytest.mark.parametrize(("n", "d"), SIZES)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_whitened_squares(n, d, dtype):
     X = sample(n, d, dtype, offset=3.0)

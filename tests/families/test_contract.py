@@ -195,7 +195,7 @@ def test_order_of_rows_does_not_matter(law):
 
 
 def test_threads_do_not_change_a_bit(law):
-    X = draws(law, 3 * BLOCK + 17)
+    X = draws(law, 17 * BLOCK + 17)  # enough blocks for a second thread
     one, two = unfitted(law).set_params(n_jobs=1).fit(X), unfitted(law).set_params(n_jobs=2).fit(X)
     np.testing.assert_array_equal(flat(one.params_), flat(two.params_))
     assert one.log_likelihood_ == two.log_likelihood_
