@@ -1,8 +1,8 @@
 """The kd-tree of nearest-neighbour searches as an object: it owns the arrays, slices the queries and runs the threads.
 
 The work is in the headers: ``fk_build.h`` (building), ``fk_knn.h`` (nearest neighbours), ``fk_count.h`` (closed balls),
-``fk_list.h`` (which rows the neighbours are), ``fk_leaf.h`` (distances within a leaf). Every block of queries is searched on its own, so results are the same for any
-number of threads.
+``fk_list.h`` (which rows the neighbours are), ``fk_leaf.h`` (distances within a leaf). Every block of queries is searched on
+its own, so results are the same for any number of threads.
 """
 
 from cython.parallel cimport prange

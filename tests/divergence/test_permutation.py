@@ -64,9 +64,7 @@ def test_random_labels_are_subsets_of_the_right_size_and_all_equally_likely():
     np.testing.assert_array_equal(sizes[:, 1], n_p - n)
     # How many of the 35 sets hold how many pairs of neighbours on the ring.
     sums = score_permutations(seeds, n_p, ring, np.array([0.0, 1.0, 2.0]), 1)[:, 0].ravel()
-    exact = []
-    for chosen in combinations(range(n), n_p):
-        exact.append(sum((i + step) % n in chosen for i in chosen for step in (1, 2)))
+    exact = [sum((i + step) % n in chosen for i in chosen for step in (1, 2)) for chosen in combinations(range(n), n_p)]
     values, counts = np.unique(exact, return_counts=True)
     observed = np.array([np.sum(sums == v) for v in values])
     assert observed.sum() == groups * LANES
