@@ -36,7 +36,7 @@ def same_estimate(found, expected):
     assert (found.n_samples, found.method) == (expected.n_samples, expected.method)
     assert found.diagnostics["reasons"] == expected.diagnostics["reasons"]
     assert set(found.diagnostics) == set(expected.diagnostics)
-    for key in ("k_sweep", "large_balls", "saturation", "shared_rows", "k_sweep_bias"):
+    for key in ("k_sweep", "fixed_k_gap", "large_balls", "saturation", "shared_rows", "k_sweep_bias"):
         if key in expected.diagnostics:
             assert found.diagnostics[key] == pytest.approx(expected.diagnostics[key], rel=1e-9, abs=1e-12)
 
