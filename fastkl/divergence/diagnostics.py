@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from scipy.special import digamma
 
-from fastkl.divergence.arguments import Totals
+from fastkl.divergence.arguments import FloatArray, Totals
 from fastkl.divergence.moments import Moments
 from fastkl.divergence.neighbors import Pair, Slab
 from fastkl.exceptions import SharedRowsWarning
@@ -51,13 +51,21 @@ class NeighborSweep:
         self.zeros_across += int(np.sum(slab.across.kth(1) == 0.0))
         if self.zeros_own or self.zeros_across:
             return
-        terms = [
-            self.n_columns * np.log(slab.across.kth(k) / slab.own.kth(k)) + self.constant for k in self.numbers
-        ]  # fmt: skip
+        terms = [self._terms(slab, k) for k in self.numbers]
         for moments, values in zip(self._means, terms, strict=True):
             moments.add(values, None)
         if len(terms) > 1:
             self._change.add(terms[-1] - terms[-2], None)
+
+    def terms(self, slab: Slab, k: int) -> FloatArray | None:
+        """Local terms of a slab that was added; None where a distance was 0, or with weights."""
+        if not self.numbers or self.zeros_own or self.zeros_across:
+            return None
+        return self._terms(slab, k)
+
+    def _terms(self, slab: Slab, k: int) -> FloatArray:
+        terms: FloatArray = self.n_columns * np.log(slab.across.kth(k) / slab.own.kth(k)) + self.constant
+        return terms
 
     @property
     def values(self) -> dict[int, float]:
@@ -72,11 +80,11 @@ class NeighborSweep:
 
 
 def divergence_doubts(
-    pair: Pair, sweep: NeighborSweep, large: float, value: float, error: float, k: int
+    pair: Pair, sweep: NeighborSweep, gap: Moments, large: float, value: float, error: float, k: int
 ) -> dict[str, Any]:
     """Diagnostics of a sample-sample divergence: figures, ``bias_suspected`` and ``reasons``.
 
-    ``large`` is the part of p around whose rows the ball is a large part of p.
+    ``gap`` holds the local terms less those of fixed k; ``large`` is the part of p around whose rows the ball is a large part of p.
     """
     reasons: list[str] = []
     shared = shared_rows(pair, sweep)
@@ -88,6 +96,12 @@ def divergence_doubts(
     reasons += many_columns(pair.p)
     drifts, bias = sweep.doubts(value, error)
     reasons += drifts
+    between = gap.mean if gap.weight and sweep.values else 0.0
+    if between and gap_is_large(gap, value, error):
+        reasons.append(
+            f"The estimate is {between:+.2g} nats from the fixed-k estimate for the same {k} neighbours: the densities vary "
+            f"within the balls, and one of the two is biased by about that much."
+        )
     ceiling = float(digamma(pair.q.n_rows + 1) - digamma(k))
     if value > 0.7 * ceiling:
         reasons.append(
@@ -107,6 +121,7 @@ def divergence_doubts(
         "n_neighbors": k,
         "k_sweep": sweep.values,
         "k_sweep_bias": bias,
+        "fixed_k_gap": between,
         "saturation": value / ceiling,
         "shared_rows": shared,
         "large_balls": large,
@@ -173,6 +188,12 @@ def drift_doubts(
         f"The fixed-k estimate moves by {drift:+.2g} nats from {half} to {largest} neighbours: the densities vary within the "
         f"balls, and a bias of about {bias:+.1g} nats is likely."
     ], bias
+
+
+def gap_is_large(gap: Moments, value: float, error: float) -> bool:
+    """Whether two estimates with different biases differ by more than noise, the standard error and what is worth a word."""
+    noise = float(np.sqrt(2.0 * gap.variance(np.inf) / gap.weight))
+    return abs(gap.mean) > max(3.0 * noise, error, 0.02 + 0.02 * abs(value))
 
 
 def large_ball(p: Totals, k: int) -> float:

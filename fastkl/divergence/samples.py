@@ -63,9 +63,10 @@ class _Sums:
         self.large_ball = large_ball(self.p, k)
         self.terms, self.influence, self.log_p = Moments(), Moments(), Moments()
         self.noise_p, self.noise_q, self.ratio, self.large = Moments(), Moments(), Moments(), Moments()
+        self.gap = Moments()
 
-    def add(self, slab: Slab, standard_error: bool, symmetric: bool) -> None:
-        """Add the rows of a slab."""
+    def add(self, slab: Slab, sweep: NeighborSweep, standard_error: bool, symmetric: bool) -> None:
+        """Add the rows of a slab, which is in the sweep."""
         terms, weights = local_terms(slab, self.method, self.k), slab.weights
         self.terms.add(terms.log_ratio, weights)
         if not standard_error:
@@ -75,6 +76,9 @@ class _Sums:
         self.large.add((terms.n_p > self.large_ball).astype(np.float64), weights)
         enough = terms if self.ratio_k == self.k else local_terms(slab, self.method, self.ratio_k)
         self.ratio.add(enough.ratio, weights)
+        fixed = sweep.terms(slab, self.k) if self.method == "common_radius" else None
+        if fixed is not None:
+            self.gap.add(terms.log_ratio - fixed, None)
         if self.method == "knn":
             self.log_p.add(log_density_own(slab, self.k)[0], weights)
         if symmetric:
@@ -89,7 +93,7 @@ class _Sums:
             error = divergence_error(
                 self.p, self.q, self.terms, (self.noise_p.mean, self.noise_q.mean), self.ratio.mean
             )
-            doubts = divergence_doubts(pair, sweep, self.large.mean, value, error, k)
+            doubts = divergence_doubts(pair, sweep, self.gap, self.large.mean, value, error, k)
             if self.method == "knn":
                 doubts |= {"entropy": -self.log_p.mean, "cross_entropy": value - self.log_p.mean}
         else:
@@ -119,10 +123,10 @@ def sample_divergences(
     every = [_Sums(pair, method, k) for k in numbers]
     sweep = NeighborSweep(pair.p, pair.q, reach)
     for slab in pair.slabs(reach):
-        for sums in every:
-            sums.add(slab, standard_error, symmetric)
         if reach:
             sweep.add(slab)
+        for sums in every:
+            sums.add(slab, sweep, standard_error, symmetric)
         del slab  # its distances, before the next ones are searched
     return [sums.finish(pair, sweep, standard_error) for sums in every]
 

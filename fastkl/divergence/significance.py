@@ -1,29 +1,26 @@
 """Beyond the standard error: a permutation test of equal laws, and an interval by subsampling.
 
 The test searches once: rows of both samples are joined to their nearest neighbours in the pooled sample. Under equal
-laws the labels "from p" and "from q" are exchangeable on that graph, so each permutation only counts labels. The pooled
-rows are shuffled first, so that ties in distance are broken without regard to the label.
+laws the labels "from p" and "from q" are exchangeable on that graph, so each permutation only counts labels, 64 at a time. The
+pooled rows are shuffled first, so that ties in distance are broken without regard to the label.
 """
 
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.sparse import csr_array
-from scipy.spatial import cKDTree
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import digamma
 from sklearn.utils import check_random_state
 
 from fastkl._core._threads import effective_n_threads
+from fastkl.divergence._labels import LANES, score_labels, score_permutations
 from fastkl.divergence.arguments import FloatArray, Sample, resolve_neighbors
 from fastkl.divergence.estimate import ConfidenceInterval
 from fastkl.divergence.local_terms import Method
 from fastkl.divergence.neighbors import SamplePair
 from fastkl.divergence.operands import samples_of_both
 from fastkl.divergence.samples import check_method, divergence_neighbors, sample_divergence
-
-# Labels of so many rows times permutations are held at a time.
-_LABELS_AT_A_TIME = 1 << 24
+from fastkl.spatial import NeighborIndex
 
 
 class PermutationTest(NamedTuple):
@@ -61,6 +58,8 @@ def permutation_test(
     q: Any,
     *,
     n_neighbors: int | None = None,
+    sample_weight_p: ArrayLike | None = None,
+    sample_weight_q: ArrayLike | None = None,
     n_permutations: int = 1999,
     random_state: Any = None,
     n_jobs: int | None = None,
@@ -79,6 +78,8 @@ def permutation_test(
         Two samples, or a sample and a model that can be drawn from.
     n_neighbors : int, default=None
         K; by default a tenth of all rows, between 5 and 50. Small shifts want a large K.
+    sample_weight_p, sample_weight_q : None
+        Weights are refused: see Notes.
     n_permutations : int, default=1999
         Permutations of the labels; each costs one pass over the neighbours and no search.
     random_state : int, RandomState instance or None, default=None
@@ -96,7 +97,16 @@ def permutation_test(
     Raises
     ------
     ValueError
-        As in `kl_divergence`.
+        As in `kl_divergence`, and weights.
+
+    Notes
+    -----
+    The p-value is (1 + b) / (1 + B), with b of B random permutations at least as large as the statistic, which keeps its level at
+    any B (Phipson and Smyth 2010, doi:10.2202/1544-6115.1585). It is exact because under equal laws every assignment of the
+    labels is as likely as any other. Weighted rows break just that: two samples that have equal laws only after weighting are not
+    exchangeable row by row, and no permutation of labels, with or without its weights, has the right null distribution. To test
+    weighted samples thin them first: keep each row with probability weight / largest weight, which gives unweighted rows of the
+    weighted law.
 
     References
     ----------
@@ -115,42 +125,41 @@ def permutation_test(
     """
     if isinstance(n_permutations, bool) or not isinstance(n_permutations, (int, np.integer)) or n_permutations < 1:
         raise ValueError(f"n_permutations is a whole number >= 1; got {n_permutations!r}.")
+    for weights, name in ((sample_weight_p, "sample_weight_p"), (sample_weight_q, "sample_weight_q")):
+        if weights is not None:
+            raise ValueError(
+                f"{name}: weighted rows are not exchangeable between samples, so permuted labels give no valid p-value. Thin the "
+                f"sample first: keep each row with probability weight / largest weight."
+            )
     rng = check_random_state(random_state)
     pair = samples_of_both(p, q, None, None, n_jobs, rng, n_draws, draws_per_row=1)
     n, m = pair.p.n_rows, pair.q.n_rows
     default = int(np.clip((n + m) // 10, 5, 50))
     k = resolve_neighbors(n_neighbors, n + m, default=default)
     order = rng.permutation(n + m)
-    graph = _neighbor_graph(np.concatenate([pair.p.X, pair.q.X])[order], k, effective_n_threads(n_jobs))
-    labels = (order < n).astype(np.float32)
-    score = (digamma(np.arange(k + 1) + 1.0) - digamma(k - np.arange(k + 1) + 1.0)).astype(np.float64)
-    statistic = float(_statistics(graph, labels[:, np.newaxis], score, k)[0])
-    as_large, chunk = 0, max(1, _LABELS_AT_A_TIME // (n + m))
-    for start in range(0, n_permutations, chunk):
-        size = min(chunk, n_permutations - start)
-        permuted = np.column_stack([rng.permutation(labels) for _ in range(size)])
-        as_large += int(np.sum(_statistics(graph, permuted, score, k) >= statistic - 1e-12))
+    index = NeighborIndex(_unit_scale(np.concatenate([pair.p.X, pair.q.X])[order]), n_jobs=n_jobs)
+    neighbors = index.neighbors_self(k)
+    score = np.asarray(digamma(np.arange(k + 1) + 1.0) - digamma(k - np.arange(k + 1) + 1.0))
+    labels = np.zeros((n + m, LANES), dtype=np.uint8)
+    labels[:, 0] = order[index.order] < n
+    statistic = float(_statistics(score_labels(labels, neighbors, score), n, m)[0])
+    seeds = rng.randint(0, np.iinfo(np.int64).max, size=(-(-n_permutations // LANES), LANES)).astype(np.uint64)
+    sums = score_permutations(seeds, n, neighbors, score, effective_n_threads(n_jobs))
+    permuted = _statistics(np.moveaxis(sums, 1, 0), n, m).ravel()[:n_permutations]
+    as_large = int(np.sum(permuted >= statistic - 1e-12))
     return PermutationTest(statistic, (as_large + 1.0) / (n_permutations + 1.0), int(n_permutations), k)
 
 
-def _neighbor_graph(X: NDArray[Any], k: int, workers: int) -> csr_array:
-    """Rows joined to their k nearest other rows."""
-    n = len(X)
-    found = np.asarray(cKDTree(X).query(X, k=np.arange(1, k + 2), workers=workers)[1])
-    own = found == np.arange(n)[:, np.newaxis]
-    own[~own.any(axis=1), -1] = True
-    columns = found[~own]
-    return csr_array((np.ones(n * k, dtype=np.float32), columns, np.arange(0, n * k + 1, k)), shape=(n, n))
+def _unit_scale(X: NDArray[Any]) -> NDArray[Any]:
+    """X times a power of two, so that its largest value is about 1: no square overflows, and neighbours stay the same."""
+    if X.dtype == np.float32:
+        return X
+    return np.ldexp(X, -int(np.frexp(np.abs(X).max())[1]))
 
 
-def _statistics(graph: csr_array, labels: NDArray[np.float32], score: FloatArray, k: int) -> FloatArray:
-    """The statistic for each column of labels (1 for p)."""
-    from_p = np.rint(graph @ labels).astype(np.intp)
-    inside = labels > 0.5
-    scores = score[np.where(inside, from_p, k - from_p)]
-    n_p = inside.sum(axis=0)
-    in_p = np.where(inside, scores, 0.0).sum(axis=0)
-    return np.asarray(in_p / n_p + (scores.sum(axis=0) - in_p) / (len(labels) - n_p))
+def _statistics(sums: FloatArray, n: int, m: int) -> FloatArray:
+    """The statistic, from sums of scores over the n rows with one label and the m rows with the other."""
+    return np.asarray(sums[0] / n + sums[1] / m)
 
 
 def subsampling_interval(

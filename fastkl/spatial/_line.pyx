@@ -13,7 +13,8 @@ cdef extern from "fk_line.h" nogil:
                        int only_last, double *out)
     void fk_line_runs(const double *weight, Py_ssize_t m, double *runs)
     void fk_line_ball(const double *x, Py_ssize_t m, const double *q, Py_ssize_t start, Py_ssize_t end, int self,
-                      Py_ssize_t first, const double *radius, const double *weight, const double *runs, int64_t *count, double *total)
+                      Py_ssize_t first, const double *radius, const double *weight, const double *runs, int64_t *count,
+                      double *total)
 
 cdef extern from "fk_config.h" nogil:
     const int FK_BLOCK

@@ -1,8 +1,8 @@
 """The kd-tree of nearest-neighbour searches as an object: it owns the arrays, slices the queries and runs the threads.
 
 The work is in the headers: ``fk_build.h`` (building), ``fk_knn.h`` (nearest neighbours), ``fk_count.h`` (closed balls),
-``fk_leaf.h`` (distances within a leaf). Every block of queries is searched on its own, so results are the same for any
-number of threads.
+``fk_list.h`` (which rows the neighbours are), ``fk_leaf.h`` (distances within a leaf). Every block of queries is searched on
+its own, so results are the same for any number of threads.
 """
 
 from cython.parallel cimport prange
@@ -65,6 +65,9 @@ cdef extern from "fk_count.h" nogil:
         double *sum
     int fk_count(const fk_count_job *job, const int *positions, Py_ssize_t start, Py_ssize_t end)
     double fk_totals(const fk_tree *tree, const double *weight, Py_ssize_t node, double *total)
+
+cdef extern from "fk_list.h" nogil:
+    int fk_list(const fk_tree *tree, const double *radius, Py_ssize_t k, Py_ssize_t start, Py_ssize_t end, int *out)
 
 cdef enum:
     CHUNK = 128  # queries of one piece of work: a multiple of the block of lanes (SPAN_STEP of index.py)
@@ -212,6 +215,17 @@ cdef class Tree:
                 failed += fk_count(&job, listed, start + c * CHUNK, min(n, start + (c + 1) * CHUNK))
         if failed:
             raise MemoryError("No memory for a block of queries.")
+
+    def listed(self, Py_ssize_t k, const double[::1] radius, int[:, ::1] out):
+        """Positions of the k nearest other rows of each row, (n, k), in the tree's order; ``radius`` holds the k-th distances."""
+        cdef Py_ssize_t n = self.tree.n, c, n_chunks = (n + CHUNK - 1) // CHUNK
+        cdef int failed = 0, n_threads = self.n_threads
+        cdef bint in_threads = n_threads > 1 and worth_threads(n, &self.tree)
+        with nogil:
+            for c in prange(n_chunks, schedule="dynamic", num_threads=n_threads, use_threads_if=in_threads):
+                failed += fk_list(&self.tree, &radius[0], k, c * CHUNK, min(n, (c + 1) * CHUNK), &out[0, 0])
+        if failed:
+            raise RuntimeError(f"The lists of the {k} nearest rows are not complete: too little memory, or other radii.")
 
 
 def magnitudes(X):

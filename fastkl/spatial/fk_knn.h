@@ -196,7 +196,8 @@ FK_INLINE void fk_knn_store(const fk_knn_job *job, fk_knn_state *state) {
     ptrdiff_t k = job->k;
     double back = 1.0 / job->scale;
     for (int l = 0; l < state->block.used; l++) {
-        ptrdiff_t position = state->block.position[l], row = job->in_order ? position - job->first : job->queries->order[position];
+        ptrdiff_t position = state->block.position[l];
+        ptrdiff_t row = job->in_order ? position - job->first : job->queries->order[position];
         if (job->only_last) {
             job->out[row] = sqrt(state->limit[l]) * back;
             continue;

@@ -137,7 +137,8 @@ static void fk_line_runs(const double *weight, ptrdiff_t m, double *runs) {
 /* Values of x, or their weights, within the closed balls around the sorted queries [start, end). With `self` the queries are the
  * values of x from position `first` on, and a value is not in its own ball. Without weights the numbers go to `count`. */
 static void fk_line_ball(const double *x, ptrdiff_t m, const double *q, ptrdiff_t start, ptrdiff_t end, int self,
-                         ptrdiff_t first, const double *radius, const double *weight, const double *runs, int64_t *count, double *sum) {
+                         ptrdiff_t first, const double *radius, const double *weight, const double *runs, int64_t *count,
+                         double *sum) {
     ptrdiff_t at = fk_first_not_below(x, m, q[start]);
     for (ptrdiff_t i = start; i < end; i++) {
         double reach = radius[i] * FK_SLACK;

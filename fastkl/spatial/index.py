@@ -108,6 +108,20 @@ class NeighborIndex:
         """The same from each row of X to the *other* rows."""
         return self._nearest(self, k, True, True, in_order, span)
 
+    def neighbors_self(self, k: int) -> npt.NDArray[np.int32]:
+        """Which rows are the k nearest other rows: (n, k) positions in the index's order, for each row in that order.
+
+        Their order is arbitrary, but their set is not: ties at the k-th distance are broken by coordinates and by the order
+        of the rows in X alone. Rows whose squared distances leave the range of float64 count as equally far.
+        """
+        radius = self.kth_self(k, in_order=True)
+        if self._line is not None:
+            return self._line.listed(k)
+        found = np.empty((len(self), k), dtype=np.int32)
+        assert self._tree is not None
+        self._tree.listed(k, radius, found)
+        return found
+
     def count(
         self,
         Y: "npt.ArrayLike | NeighborIndex",

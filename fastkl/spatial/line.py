@@ -49,6 +49,22 @@ class Line:
             _line.ball(self.values, values, radius, same, span[0], ordered, None, found, self.n_threads)
         return found if in_order else self._by_row(queries, found)
 
+    def listed(self, k: int) -> npt.NDArray[np.int32]:
+        """Positions of the k nearest other values of each: a run around it that holds all values nearer than the k-th."""
+        x, n = self.values, len(self.values)
+        position = np.arange(n)
+        reach = np.empty(n)
+        _line.nearest(x, x, k, True, 0, True, reach, self.n_threads)
+        closed_below, nearer_above = np.zeros(n, dtype=np.intp), np.zeros(n, dtype=np.intp)
+        for step in range(1, k + 1):
+            closed_below[step:] += x[step:] - x[:-step] <= reach[step:]
+            nearer_above[:-step] += x[step:] - x[:-step] < reach[:-step]
+        # The earliest run that reaches the last nearer value above; the others of it are below, at the k-th distance at most.
+        first = np.maximum(position - closed_below, position + nearer_above - k)
+        run = first[:, np.newaxis] + np.arange(k)
+        run += run >= position[:, np.newaxis]
+        return run.astype(np.int32)
+
     @staticmethod
     def _by_row(queries: "Line", found: Any) -> Any:
         out = np.empty_like(found)

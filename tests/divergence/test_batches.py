@@ -36,7 +36,7 @@ def same_estimate(found, expected):
     assert (found.n_samples, found.method) == (expected.n_samples, expected.method)
     assert found.diagnostics["reasons"] == expected.diagnostics["reasons"]
     assert set(found.diagnostics) == set(expected.diagnostics)
-    for key in ("k_sweep", "large_balls", "saturation", "shared_rows", "k_sweep_bias"):
+    for key in ("k_sweep", "fixed_k_gap", "large_balls", "saturation", "shared_rows", "k_sweep_bias"):
         if key in expected.diagnostics:
             assert found.diagnostics[key] == pytest.approx(expected.diagnostics[key], rel=1e-9, abs=1e-12)
 
@@ -105,7 +105,9 @@ def test_rows_that_are_repeated_in_other_shards():
     x = np.repeat(rng.normal(size=(10, 2)), 3, axis=0)[rng.permutation(30)]
     y = np.concatenate([x[:5], rng.normal(size=(20, 2))])
     for shard_rows in (1, 4, 11):
-        same_estimate(kl_divergence_batches(x, y, n_neighbors=2, shard_rows=shard_rows), kl_divergence(x, y, n_neighbors=2))
+        same_estimate(
+            kl_divergence_batches(x, y, n_neighbors=2, shard_rows=shard_rows), kl_divergence(x, y, n_neighbors=2)
+        )
     with pytest.raises(DegenerateDataError, match="row 0 of p"):
         entropy_batches(x, n_neighbors=2, shard_rows=4)
 
@@ -122,9 +124,7 @@ def test_sources_of_every_kind(tmp_path):
         same_estimate(kl_divergence_batches(source, y, shard_rows=150), expected)
     w = np.random.default_rng(1).random(400)
     w[:130] = 0.0  # a whole block without weight
-    same_estimate(
-        kl_divergence_batches(Blocks(x, w, 128), y, shard_rows=150), kl_divergence(x, y, sample_weight_p=w)
-    )
+    same_estimate(kl_divergence_batches(Blocks(x, w, 128), y, shard_rows=150), kl_divergence(x, y, sample_weight_p=w))
     same_estimate(kl_divergence_batches(x[:, 0], y[:, 0], shard_rows=150), kl_divergence(x[:, 0], y[:, 0]))
     same_estimate(kl_divergence_batches(x.astype(np.float32), y), kl_divergence(x.astype(np.float32), y))
 

@@ -6,6 +6,7 @@ from scipy import stats
 
 from fastkl import cross_entropy, entropy, jeffreys, jensen_shannon, kl_divergence
 from fastkl.divergence import permutation_test, subsampling_interval
+from fastkl.divergence.uncertainty import trigamma
 
 
 def repeated(call, draw, times, seed=0):
@@ -197,3 +198,25 @@ def test_subsampling_interval_covers():
         subsampling_interval(*draw(np.random.default_rng(0), 50), level=1.0)
     with pytest.raises(ValueError, match="too small"):
         subsampling_interval(*draw(np.random.default_rng(0), 50), n_neighbors=20)
+
+
+def test_trigamma_is_exact_on_both_sides_of_its_switch():
+    import mpmath
+
+    numbers = np.concatenate([np.linspace(1.0, 40.0, 79), [19.999999, 20.000001, 1e3, 1e8, 1e300]])
+    expected = [float(mpmath.polygamma(1, mpmath.mpf(x))) for x in numbers]
+    np.testing.assert_allclose(trigamma(numbers), expected, rtol=4e-16)
+
+
+def test_a_bias_of_curvature_shows_as_a_gap_to_the_fixed_k_estimate():
+    """Balls are round, and one law is narrow across them: common balls then miss much of log p/q, fixed k little of it."""
+    factor = np.linalg.cholesky([[1.0, 0.99], [0.99, 1.0]])
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        x, y = rng.normal(size=(1000, 2)), rng.normal(size=(1000, 2))
+        narrow = kl_divergence(x @ factor.T, y)
+        assert narrow.diagnostics["bias_suspected"]
+        assert "from the fixed-k estimate" in " ".join(narrow.diagnostics["reasons"])
+        assert narrow.diagnostics["fixed_k_gap"] == pytest.approx(narrow - narrow.diagnostics["k_sweep"][5], abs=1e-12)
+        assert not kl_divergence(x @ factor.T, y @ factor.T).diagnostics["bias_suspected"]
+        assert not kl_divergence(x, y + 0.5).diagnostics["bias_suspected"]
