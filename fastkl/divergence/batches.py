@@ -5,7 +5,9 @@ exactly, so the result is that of the call in memory. The work grows with the nu
 as memory allows.
 """
 
+from collections.abc import Sequence
 from numbers import Integral
+from os import PathLike
 from typing import Any
 
 from numpy.typing import ArrayLike
@@ -30,8 +32,9 @@ def kl_divergence_batches(
     *,
     method: str = "common_radius",
     n_neighbors: int | None = None,
-    sample_weight_p: ArrayLike | None = None,
-    sample_weight_q: ArrayLike | None = None,
+    sample_weight_p: ArrayLike | str | PathLike[str] | None = None,
+    sample_weight_q: ArrayLike | str | PathLike[str] | None = None,
+    columns: Sequence[Any] | None = None,
     standard_error: bool = True,
     shard_rows: int = SHARD_ROWS,
     n_jobs: int | None = None,
@@ -40,14 +43,18 @@ def kl_divergence_batches(
 
     Parameters
     ----------
-    p, q : array, memory map, or iterable of arrays of shape (b, d)
-        Samples. An iterable gives blocks of rows of any size, the same ones each time it is iterated over.
+    p, q : array, memory map, path, iterable of arrays of shape (b, d), or Dask collection
+        Samples. A path names an ``.npy``, ``.parquet`` or ``.csv`` file, a folder of Parquet files or a pattern of such. An
+        iterable gives blocks of rows of any size, the same ones each time it is iterated over. The partitions of a Dask
+        collection come to this process, one at a time.
     method : {"common_radius", "knn", "bias_reduced"}, default="common_radius"
         As in `kl_divergence`.
     n_neighbors : int, default=None
         As in `kl_divergence`.
-    sample_weight_p, sample_weight_q : array-like of shape (n,) and (m,), default=None
-        Masses of the rows.
+    sample_weight_p, sample_weight_q : array-like of shape (n,) and (m,), str or path, default=None
+        Masses of the rows; for tables the name of a column, else an array or the path of a ``.npy`` file.
+    columns : sequence of str or int, default=None
+        Columns to read of both samples; None for all but the weights.
     standard_error : bool, default=True
         Whether to compute the standard error and the diagnostics that need one.
     shard_rows : int, default=1_000_000
@@ -63,8 +70,10 @@ def kl_divergence_batches(
 
     Raises
     ------
+    SourceError
+        A file that cannot be read as rows.
     TypeError
-        A sample can be read only once, or is a path or a model; before anything is read.
+        A sample can be read only once, or is a model; before anything is read.
     DegenerateDataError
         Zero distances with "knn" or "bias_reduced".
     ValueError
@@ -95,7 +104,7 @@ def kl_divergence_batches(
     True
     """
     chosen = check_method(method)
-    pair = _sources(p, q, sample_weight_p, sample_weight_q, shard_rows, n_jobs)
+    pair = _sources((p, sample_weight_p), (q, sample_weight_q), columns, shard_rows, n_jobs)
     k = divergence_neighbors(pair, chosen, n_neighbors)
     estimate = sample_divergence(pair, chosen, k, standard_error).estimate
     warn_of_shared_rows(estimate.diagnostics.get("shared_rows", 0), stacklevel=3)
@@ -106,7 +115,8 @@ def entropy_batches(
     p: Any,
     *,
     n_neighbors: int | None = None,
-    sample_weight_p: ArrayLike | None = None,
+    sample_weight_p: ArrayLike | str | PathLike[str] | None = None,
+    columns: Sequence[Any] | None = None,
     standard_error: bool = True,
     shard_rows: int = SHARD_ROWS,
     n_jobs: int | None = None,
@@ -115,12 +125,14 @@ def entropy_batches(
 
     Parameters
     ----------
-    p : array, memory map, or iterable of arrays of shape (b, d)
+    p : array, memory map, path, iterable of arrays of shape (b, d), or Dask collection
         As in `kl_divergence_batches`.
     n_neighbors : int, default=None
         As in `entropy`.
-    sample_weight_p : array-like of shape (n,), default=None
-        Masses of the rows.
+    sample_weight_p : array-like of shape (n,), str or path, default=None
+        Masses of the rows; for a table the name of a column, else an array or the path of a ``.npy`` file.
+    columns : sequence of str or int, default=None
+        Columns to read; None for all but the weights.
     standard_error : bool, default=True
         Whether to compute it.
     shard_rows : int, default=1_000_000
@@ -135,8 +147,10 @@ def entropy_batches(
 
     Raises
     ------
+    SourceError
+        A file that cannot be read as rows.
     TypeError
-        The sample can be read only once, or is a path or a model.
+        The sample can be read only once, or is a model.
     DegenerateDataError
         Repeated rows (atoms).
     ValueError
@@ -150,8 +164,8 @@ def entropy_batches(
     >>> abs(entropy_batches(blocks) - 1.418939) < 0.1
     True
     """
-    checked = checked_source(p, "p")
-    sample = SourceSample(checked, "p", sample_weight_p, _checked_rows(shard_rows), n_jobs)
+    checked, weights = checked_source(p, "p", columns, sample_weight_p)
+    sample = SourceSample(checked, "p", weights, _checked_rows(shard_rows), n_jobs)
     return sample_entropy(SourcePair(sample, sample), n_neighbors, standard_error)
 
 
@@ -160,8 +174,9 @@ def cross_entropy_batches(
     q: Any,
     *,
     n_neighbors: int | None = None,
-    sample_weight_p: ArrayLike | None = None,
-    sample_weight_q: ArrayLike | None = None,
+    sample_weight_p: ArrayLike | str | PathLike[str] | None = None,
+    sample_weight_q: ArrayLike | str | PathLike[str] | None = None,
+    columns: Sequence[Any] | None = None,
     standard_error: bool = True,
     shard_rows: int = SHARD_ROWS,
     n_jobs: int | None = None,
@@ -170,12 +185,14 @@ def cross_entropy_batches(
 
     Parameters
     ----------
-    p, q : array, memory map, or iterable of arrays of shape (b, d)
+    p, q : array, memory map, path, iterable of arrays of shape (b, d), or Dask collection
         As in `kl_divergence_batches`.
     n_neighbors : int, default=None
         As in `cross_entropy`.
-    sample_weight_p, sample_weight_q : array-like of shape (n,) and (m,), default=None
-        Masses of the rows.
+    sample_weight_p, sample_weight_q : array-like of shape (n,) and (m,), str or path, default=None
+        Masses of the rows; for tables the name of a column, else an array or the path of a ``.npy`` file.
+    columns : sequence of str or int, default=None
+        Columns to read of both samples; None for all but the weights.
     standard_error : bool, default=True
         Whether to compute it.
     shard_rows : int, default=1_000_000
@@ -190,8 +207,10 @@ def cross_entropy_batches(
 
     Raises
     ------
+    SourceError
+        A file that cannot be read as rows.
     TypeError
-        A sample can be read only once, or is a path or a model.
+        A sample can be read only once, or is a model.
     DegenerateDataError
         Two samples with common rows.
     ValueError
@@ -205,16 +224,17 @@ def cross_entropy_batches(
     >>> abs(cross_entropy_batches(blocks, np.random.default_rng(9).standard_normal(2000)) - 1.418939) < 0.1
     True
     """
-    pair = _sources(p, q, sample_weight_p, sample_weight_q, shard_rows, n_jobs)
+    pair = _sources((p, sample_weight_p), (q, sample_weight_q), columns, shard_rows, n_jobs)
     return sample_cross_entropy(pair, n_neighbors, standard_error)
 
 
-def _sources(p: Any, q: Any, weight_p: Any, weight_q: Any, shard_rows: int, n_jobs: int | None) -> SourcePair:
-    """Both samples; all that can be refused without reading is refused first."""
+def _sources(p: tuple[Any, Any], q: tuple[Any, Any], columns: Any, shard_rows: int, n_jobs: int | None) -> SourcePair:
+    """Both samples, each given with its weights; all that can be refused without reading is refused first."""
     rows = _checked_rows(shard_rows)
-    checked = checked_source(p, "p"), checked_source(q, "q")
-    first = SourceSample(checked[0], "p", weight_p, rows, n_jobs)
-    second = SourceSample(checked[1], "q", weight_q, rows, n_jobs)
+    checked_p, weight_p = checked_source(p[0], "p", columns, p[1])
+    checked_q, weight_q = checked_source(q[0], "q", columns, q[1])
+    first = SourceSample(checked_p, "p", weight_p, rows, n_jobs)
+    second = SourceSample(checked_q, "q", weight_q, rows, n_jobs)
     if first.n_columns != second.n_columns:
         raise ValueError(
             f"p has {first.n_columns} columns and q has {second.n_columns}; they must have the same columns."

@@ -1,10 +1,11 @@
 """Samples that are read in blocks: checked and summed up in a first pass, then read shard by shard.
 
-A source is an array, a memory map, or anything that can be iterated over again and again and gives blocks of rows. It is never
-held as a whole.
+A source is an array, a memory map, a file that ``rows`` opens, or anything that can be iterated over again and again and gives
+blocks of rows. It is never held as a whole.
 """
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from fastkl.divergence.arguments import FloatArray, Totals, as_matrix, as_weights
 from fastkl.divergence.models import is_model
 from fastkl.divergence.neighbors import Neighbors, Slab
+from fastkl.rows import open_source
 from fastkl.spatial import NeighborIndex, ShardedIndex
 
 # Rows of an array that are looked at together.
@@ -32,28 +34,35 @@ def read_blocks(source: Any) -> Iterator[tuple[Any, Any]]:
             yield block, None
 
 
-def checked_source(data: Any, name: str) -> Any:
-    """The source as `read_blocks` takes it; an error for what can be read only once, or is no sample at all."""
+def checked_source(data: Any, name: str, columns: Sequence[Any] | None = None, weights: Any = None) -> tuple[Any, Any]:
+    """The source as `read_blocks` takes it, and the weights that stand apart from it.
+
+    An error for what can be read only once, or is no sample at all.
+    """
     if is_model(data):
         raise TypeError(f"{name} is a model; blocks of rows are expected. Use fastkl.kl_divergence for models.")
-    if isinstance(data, (str, bytes)) or hasattr(data, "__fspath__"):
-        raise TypeError(
-            f'{name} is a path; open it first, for example with numpy.load(path, mmap_mode="r"), which reads only what is used.'
-        )
+    if columns is not None or isinstance(weights, (str, os.PathLike)) or _is_opened_by_rows(data):
+        data, weights = open_source(data, columns, weights), None
     if not getattr(data, "repeatable", True) or (hasattr(data, "__next__") and iter(data) is data):
         raise TypeError(
             f"{name} can be read only once (a generator or another iterator), but its rows are read several times. Pass a list "
-            f"of blocks, an array, a memory map, or an object whose __iter__ starts anew."
+            f"of blocks, an array, a memory map, a file, or an object whose __iter__ starts anew."
         )
     if hasattr(data, "blocks") or (isinstance(data, np.ndarray) and data.ndim > 0):
-        return data
+        return data, weights
     if hasattr(data, "columns") or hasattr(data, "__array__"):
-        return as_matrix(data, name)
+        return as_matrix(data, name), weights
     if isinstance(data, (list, tuple)) and not all(hasattr(block, "shape") and len(block.shape) == 2 for block in data):
-        return as_matrix(data, name)
+        return as_matrix(data, name), weights
     if not hasattr(data, "__iter__"):
         raise TypeError(f"{name} is no sample: expected an array or blocks of rows; got {type(data).__name__}.")
-    return data
+    return data, weights
+
+
+def _is_opened_by_rows(data: Any) -> bool:
+    """Whether this is a path, a Dask collection, an Arrow dataset, or a function that gives blocks."""
+    lazy = type(data).__module__.split(".")[0] in {"dask", "dask_expr"}
+    return isinstance(data, (str, os.PathLike)) or lazy or hasattr(data, "to_batches") or callable(data)
 
 
 class SourceSample(Totals):

@@ -125,6 +125,16 @@ def test_sources_of_every_kind(tmp_path):
     w = np.random.default_rng(1).random(400)
     w[:130] = 0.0  # a whole block without weight
     same_estimate(kl_divergence_batches(Blocks(x, w, 128), y, shard_rows=150), kl_divergence(x, y, sample_weight_p=w))
+    frame.assign(w=w).to_parquet(tmp_path / "x.parquet")
+    np.save(tmp_path / "w.npy", w)
+    for source, weight in ((tmp_path / "x.parquet", "w"), (str(tmp_path / "x.npy"), tmp_path / "w.npy")):
+        weighted = kl_divergence_batches(source, y, sample_weight_p=weight, shard_rows=150)
+        same_estimate(weighted, kl_divergence(x, y, sample_weight_p=w))
+    np.save(tmp_path / "y.npy", y)
+    read = kl_divergence_batches(tmp_path / "x.parquet", tmp_path / "y.npy", columns=[2, 0])
+    same_estimate(read, kl_divergence(x[:, [2, 0]], y[:, [2, 0]]))
+    array = pytest.importorskip("dask.array").from_array(x, chunks=(130, 3))
+    same_estimate(kl_divergence_batches(array, y, shard_rows=150), expected)
     same_estimate(kl_divergence_batches(x[:, 0], y[:, 0], shard_rows=150), kl_divergence(x[:, 0], y[:, 0]))
     same_estimate(kl_divergence_batches(x.astype(np.float32), y), kl_divergence(x.astype(np.float32), y))
 
@@ -160,7 +170,7 @@ def test_bad_sources_are_named():
         kl_divergence_batches(x, [np.empty((0, 2))])
     with pytest.raises(ValueError, match="dtype .*labels"):
         kl_divergence_batches([np.array([["a"]])], y)
-    with pytest.raises(TypeError, match="is a path"):
+    with pytest.raises(FileNotFoundError, match=r"no file .*x\.npy"):
         kl_divergence_batches("x.npy", y)
     with pytest.raises(TypeError, match="is a model"):
         kl_divergence_batches(x, norm(0, 1))
