@@ -528,6 +528,8 @@ def test_other_files_with_errors(capsys, tmp_path):
     assert "objects.npy" in message("objects.npy")
     np.save(tmp_path / "hole.npy", np.array([[1.0, 2.0], [np.nan, 1.0]]))
     assert "row 1, column '0' is missing" in message("hole.npy")
+    np.save(tmp_path / "ends.npy", np.array([1.0, np.inf, -np.inf]))
+    assert "row 1, column '0' holds inf" in message("ends.npy")
     np.save(tmp_path / "none.npy", np.zeros((0, 2)))
     assert "none.npy" in message("none.npy")
     pq.write_table(pa.table({"a": pa.array([1, None, 3])}), tmp_path / "hole.parquet")

@@ -242,8 +242,9 @@ def _refuse_text(path: str, name: str, column: Column, numbers: NDArray[np.float
 
 
 def _refuse_missing(path: str, name: str, numbers: Column, first: int) -> None:
-    if np.isfinite(numbers.sum()) or np.isfinite(numbers).all():  # an infinite sum of finite numbers is rare
-        return
+    with np.errstate(over="ignore", invalid="ignore"):
+        if np.isfinite(numbers.sum()) or np.isfinite(numbers).all():  # an infinite sum of finite numbers is rare
+            return
     row = int(np.argmax(~np.isfinite(numbers)))
     if np.isnan(numbers[row]):
         _missing_error(path, name, first + row)
