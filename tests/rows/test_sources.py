@@ -255,6 +255,13 @@ def test_csv_with_missing_values(tmp_path):
     np.testing.assert_array_equal(weights, [2.0, 0.5])
 
 
+def test_csv_of_labels(tmp_path):
+    path = tmp_path / "X.csv"
+    path.write_text("country,n\nNA,1\nDE,2\n,3\n")
+    values, _ = contents(open_source(path, labels=True))
+    assert values.tolist() == [["NA", 1], ["DE", 2], [None, 3]]
+
+
 def test_files_of_several_float_types(tmp_path):
     parquet.write_table(pa.table({"x": pa.array([1.0], pa.float32())}), tmp_path / "1.parquet")
     parquet.write_table(pa.table({"x": pa.array([0.1])}), tmp_path / "2.parquet")
