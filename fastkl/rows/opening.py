@@ -17,9 +17,9 @@ from fastkl.rows.source import ArraySource, Source
 from fastkl.rows.weights import NpyWeights, Weights
 
 KINDS = (
-    "the path of an .npy, .parquet or .csv file or of a folder of Parquet files, a pattern or list of such, an array or data frame, a list or other "
-    "iterable of arrays, data frames, record batches or (X, weights) pairs, a function that returns such an iterable, or a "
-    "Dask collection"
+    "the path of an .npy, .parquet or .csv file or of a folder of Parquet files, a pattern or list of such, an array or data "
+    "frame, a list or other iterable of arrays, data frames, record batches or (X, weights) pairs, a function that returns such "
+    "an iterable, or a Dask collection"
 )
 
 
