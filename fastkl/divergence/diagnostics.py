@@ -84,7 +84,8 @@ def divergence_doubts(
 ) -> dict[str, Any]:
     """Diagnostics of a sample-sample divergence: figures, ``bias_suspected`` and ``reasons``.
 
-    ``gap`` holds the local terms less those of fixed k; ``large`` is the part of p around whose rows the ball is a large part of p.
+    ``gap`` holds the local terms less those of fixed k; ``large`` is the part of p around whose rows the ball is a large part
+    of p.
     """
     reasons: list[str] = []
     shared = shared_rows(pair, sweep)
