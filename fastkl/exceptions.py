@@ -74,7 +74,18 @@ class UnknownFamilyError(ValueError):
 
 
 class LossyTransformerError(ValueError):
-    """The transformer is not one-to-one: the density of its image does not give that of the original variable."""
+    """The transformer is not one-to-one: the density of its image does not give that of the original variable.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.decomposition import PCA
+    >>> from fastkl import DensityMLE, TransformedDensity
+    >>> TransformedDensity(PCA(n_components=1), DensityMLE()).fit(np.random.default_rng(0).normal(size=(9, 2)))
+    Traceback (most recent call last):
+    ...
+    fastkl.exceptions.LossyTransformerError: PCA(n_components=1) can't be part of a TransformedDensity: it keeps 1 of 2 ...
+    """
 
 
 class ModelFileError(ValueError):
