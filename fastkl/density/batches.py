@@ -131,7 +131,7 @@ class BatchScoringMixin:
         >>> X = np.random.default_rng(0).normal(size=(1000, 2))
         >>> model = DensityMLE().fit(X)
         >>> model.score_batches([X[:300], X[300:]])
-        Estimate(-2.83732 ± 0.0313 nats, method='mean log-density', n_samples=1000)
+        Estimate(-2.83732 ± 0.0314 nats, method='mean log-density', n_samples=1000)
         """
         rows = self._rows_to_score(source, columns, sample_weight, batch_rows)
         with _told(rows.source, progress, "score"):
@@ -251,9 +251,9 @@ class BatchFittingMixin(BatchScoringMixin):
         Parameters
         ----------
         source : path, array, data frame, iterable or Dask collection
-            The path of an ``.npy``, ``.parquet`` or ``.csv`` file, of a folder of Parquet files, or a pattern of such; an array
-            or data frame; a list, or any object that can be iterated, of arrays, data frames, record batches or ``(X,
-            weights)`` pairs; a function that returns such an iterable; a Dask array or data frame.
+            The path of an ``.npy``, ``.parquet`` or ``.csv`` file, of a folder of Parquet files, a pattern or a list of
+            such; an array or data frame; a list, or any object that can be iterated, of arrays, data frames, record
+            batches or ``(X, weights)`` pairs; a function that returns such an iterable; a Dask array or data frame.
         columns : sequence of str or int, default=None
             Columns to read, by name or, where they have none, by number; None for all but the weights.
         sample_weight : str, path or array-like of shape (n,), default=None

@@ -71,7 +71,8 @@ class CsvSource(Source):
                 arrow_csv.ConvertOptions(
                     column_types={name: self._arrow.float64() for name in numbers},
                     include_columns=read,
-                    null_values=MISSING,
+                    null_values=[""] if self._choice.labels else MISSING,  # NA may be a label
+                    strings_can_be_null=True,
                 ),
             ) as reader:
                 yield from reader

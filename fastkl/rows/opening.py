@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from fastkl.rows import arrow
+from fastkl.rows.chained import ChainedSource
 from fastkl.rows.columns import Choice
 from fastkl.rows.iterables import FrameSource, IterableSource
 from fastkl.rows.npy import NpyFile, NpySource
@@ -16,9 +17,9 @@ from fastkl.rows.source import ArraySource, Source
 from fastkl.rows.weights import NpyWeights, Weights
 
 KINDS = (
-    "the path of an .npy, .parquet or .csv file or of a folder of Parquet files, an array or data frame, a list or other "
-    "iterable of arrays, data frames, record batches or (X, weights) pairs, a function that returns such an iterable, or a "
-    "Dask collection"
+    "the path of an .npy, .parquet or .csv file or of a folder of Parquet files, a pattern or list of such, an array or data "
+    "frame, a list or other iterable of arrays, data frames, record batches or (X, weights) pairs, a function that returns such "
+    "an iterable, or a Dask collection"
 )
 
 
@@ -79,8 +80,8 @@ def _split_weights(weights: Any) -> tuple[str | None, Weights | None]:
 
 
 def _opened(source: Any, choice: Choice, weights: Weights | None, block_rows: int | None) -> Source:
-    if isinstance(source, str | os.PathLike):
-        return _opened_path(source, choice, weights, block_rows)
+    if _is_path(source) or (isinstance(source, list | tuple) and source and all(map(_is_path, source))):
+        return _opened_paths(_paths(source), choice, weights, block_rows)
     if isinstance(source, np.ndarray) or _is_matrix(source) or _is_like_array(source):
         return ArraySource(
             np.asarray(source) if isinstance(source, list | tuple) else source, weights, block_rows, choice
@@ -94,6 +95,10 @@ def _opened(source: Any, choice: Choice, weights: Weights | None, block_rows: in
     if callable(source) or (isinstance(source, Iterable) and not isinstance(source, dict | set | bytes)):
         return IterableSource(source, choice, weights, block_rows)
     raise TypeError(f"A source is {KINDS}; not {type(source).__name__}.")
+
+
+def _is_path(source: Any) -> bool:
+    return isinstance(source, str | os.PathLike)
 
 
 def _is_like_array(source: Any) -> bool:
@@ -112,26 +117,34 @@ def _is_matrix(source: Any) -> bool:
     )
 
 
-def _opened_path(source: Any, choice: Choice, weights: Weights | None, block_rows: int | None) -> Source:
+def _paths(source: Any) -> list[Path]:
+    """The files and folders behind a path, a pattern, or a list of them."""
+    if isinstance(source, list | tuple):
+        return [path for part in source for path in _paths(part)]
     path = Path(source)
-    paths = [path]
     if not path.exists() and glob.has_magic(str(path)):
-        paths = [Path(found) for found in sorted(glob.glob(str(path), recursive=True))]
-        if not paths:
+        found = [Path(name) for name in sorted(glob.glob(str(path), recursive=True))]
+        if not found:
             raise FileNotFoundError(f"No file fits the pattern {path}.")
-    if not paths[0].exists():
+        return found
+    if not path.exists():
         raise FileNotFoundError(f"There is no file {path.absolute()}.")
-    endings = {"/" if found.is_dir() else _ending(found) for found in paths}
-    if endings <= {"/", ".parquet", ".pq"}:
+    return [path]
+
+
+def _opened_paths(paths: list[Path], choice: Choice, weights: Weights | None, block_rows: int | None) -> Source:
+    if all(path.is_dir() or _ending(path) in {".parquet", ".pq"} for path in paths):
         from fastkl.rows.parquet import ParquetSource, parquet_files
 
-        files = [file for found in paths for file in (parquet_files(found) if found.is_dir() else [found])]
+        files = [file for path in paths for file in (parquet_files(path) if path.is_dir() else [path])]
         return ParquetSource(files, choice, weights, block_rows)
     if len(paths) > 1:
-        raise ValueError(f"The pattern {path} fits {len(paths)} files; patterns are read where all are Parquet files.")
-    if endings == {".npy"}:
+        sources = [_opened_paths([path], choice, None, block_rows) for path in paths]
+        return ChainedSource(sources, [str(path) for path in paths], weights)
+    path, ending = paths[0], _ending(paths[0])
+    if ending == ".npy":
         return NpySource(path, choice, weights, block_rows)
-    if endings <= {".csv", ".tsv"}:
+    if ending in {".csv", ".tsv"}:
         from fastkl.rows.csv import CsvSource
 
         return CsvSource(path, choice, weights, block_rows)

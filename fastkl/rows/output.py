@@ -242,5 +242,5 @@ def same_file(out: Any, source: Any) -> bool:
 
 def raise_if_same(out: Any, source: Any) -> None:
     """The result must not take the place of its source."""
-    if same_file(out, source):
+    if any(same_file(out, part) for part in (source if isinstance(source, list | tuple) else [source])):
         raise SourceError(f"out is the source itself ({out}); give another name.")

@@ -66,6 +66,8 @@ def test_paths_that_will_not_do(tmp_path):
     np.save(tmp_path / "X.npy", X)
     with pytest.raises(SourceError, match="out is the source itself"):
         MODEL.score_samples_batches(tmp_path / "X.npy", str(tmp_path / "X.npy"))
+    with pytest.raises(SourceError, match="out is the source itself"):
+        MODEL.score_samples_batches([tmp_path / "X.npy"], tmp_path / "X.npy")
     with pytest.raises(ValueError, match="out ends in .npy or .parquet, not in '.txt'"):
         MODEL.score_samples_batches(X, tmp_path / "s.txt")
     with pytest.raises(TypeError, match="out is None, the path"):

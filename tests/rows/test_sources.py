@@ -40,8 +40,13 @@ def contents(source):
     return np.concatenate(values), None if weights[0] is None else np.concatenate(weights)
 
 
-@pytest.fixture(params=["npy", "fortran", "parquet", "folder", "pattern", "csv", "tsv.gz", "array", "frame", "polars", "arrow",
-                        "dataset", "list", "frames", "function", "generator", "reader", "memmap", "rows"])  # fmt: skip
+KINDS = (
+    "npy fortran shards mixed parquet folder pattern csv tsv.gz array frame polars arrow dataset list frames function generator "
+    "reader memmap rows"
+)
+
+
+@pytest.fixture(params=KINDS.split())
 def source(request, tmp_path):
     """The same rows from everywhere."""
     kind, path = request.param, tmp_path / f"X.{request.param}"
@@ -49,6 +54,12 @@ def source(request, tmp_path):
         path = tmp_path / "X.npy"
         np.save(path, X if kind != "fortran" else np.asfortranarray(X))
         return path if kind != "memmap" else np.load(path, mmap_mode="r")
+    if kind in ("shards", "mixed"):
+        for i, order in enumerate("CFC"):
+            np.save(tmp_path / f"{i}.npy", np.asarray(X[400 * i : 400 * i + 400], order=order))
+        np.savetxt(tmp_path / "2.csv", X[800:], delimiter=",", fmt="%.17g")
+        paths = [str(tmp_path / "0.npy"), tmp_path / "1.npy", tmp_path / "2.csv"]
+        return str(tmp_path / "?.npy") if kind == "shards" else paths
     if kind == "parquet":
         table().to_parquet(path, row_group_size=300)
         return str(path)
@@ -196,6 +207,19 @@ def test_npy_types(tmp_path, dtype, order):
     np.testing.assert_array_equal(found, values.astype(found.dtype))
 
 
+def test_npy_whose_values_are_not_aligned(tmp_path):
+    """Other writers pad the header as they like."""
+    header = f"{{'descr': '<f8', 'fortran_order': False, 'shape': {X.shape}}}\n".encode()
+    path = tmp_path / "X.npy"
+    path.write_bytes(b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + X.tobytes())
+    assert (10 + len(header)) % 8 != 0
+    for n_threads in (1, 3):
+        opened = open_source(path, block_rows=99)
+        opened.n_threads = n_threads
+        np.testing.assert_array_equal(contents(opened)[0], X)
+        assert opened.sum(lambda block: block.X.flags.aligned, operator.and_)
+
+
 def test_arrow_types(tmp_path):
     columns = {
         "double": pa.array([1.5, None, 3.0]),
@@ -240,6 +264,13 @@ def test_csv_with_missing_values(tmp_path):
     values, weights = contents(opened)
     np.testing.assert_array_equal(values, [[1.0, np.nan], [np.nan, 2.5]])
     np.testing.assert_array_equal(weights, [2.0, 0.5])
+
+
+def test_csv_of_labels(tmp_path):
+    path = tmp_path / "X.csv"
+    path.write_text("country,n\nNA,1\nDE,2\n,3\n")
+    values, _ = contents(open_source(path, labels=True))
+    assert values.tolist() == [["NA", 1], ["DE", 2], [None, 3]]
 
 
 def test_files_of_several_float_types(tmp_path):
@@ -359,6 +390,19 @@ def test_parquet_damaged_inside(tmp_path):
     path.write_bytes(content)
     with pytest.raises(SourceError, match="damaged after row"):
         contents(open_source(path))
+
+
+def test_files_that_do_not_agree(tmp_path):
+    np.save(tmp_path / "a.npy", X)
+    np.save(tmp_path / "b.npy", X[:, :2])
+    with pytest.raises(SourceError, match="b.npy has 2 columns, .*a.npy has 3"):
+        open_source([tmp_path / "a.npy", tmp_path / "b.npy"])
+    assert contents(open_source(str(tmp_path / "?.npy"), columns=[1, 0]))[0].shape == (2 * N, 2)
+    table().to_csv(tmp_path / "c.csv", index=False)
+    with pytest.raises(SourceError, match="c.csv has the columns 'a', 'b', 'c', .*a.npy has '\\(without names\\)'"):
+        open_source([tmp_path / "a.npy", tmp_path / "c.csv"])
+    with pytest.raises(FileNotFoundError, match="d.npy"):
+        open_source([tmp_path / "a.npy", tmp_path / "d.npy"])
 
 
 def test_csv_that_will_not_do(tmp_path):
