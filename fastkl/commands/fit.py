@@ -15,7 +15,7 @@ from fastkl import Comparison, DensityMLE, compare_densities, families
 from fastkl.commands.candidates import Candidates, candidates, named
 from fastkl.commands.figures import draw
 from fastkl.commands.layout import figure, note, plural, progress, table
-from fastkl.commands.tables import Table, chosen, open_source, read_table
+from fastkl.commands.tables import Table, chosen, names_of, read_table
 from fastkl.divergence.models import Model
 
 # Whole weights are repeated rows, up to so many of them.
@@ -86,7 +86,7 @@ def _read(options: argparse.Namespace) -> tuple[Table, NDArray[np.float64] | Non
     """The columns to fit, and the weights."""
     if options.weights is None:
         return read_table(options.data, options.columns), None
-    names = open_source(options.data).names
+    names = names_of(options.data)[0]
     weight = chosen(options.data, names, options.weights, "--weights")[0]
     weights = read_table(options.data, str(weight) if names[weight].isdigit() else names[weight]).columns[0]
     if weights.dtype == object or np.any(weights < 0.0) or not np.any(weights > 0.0):

@@ -124,7 +124,7 @@ class CsvSource(Source):
             for batch in self._arrow_batches(numbers, texts):
                 yield batch
                 row += len(next(iter(batch.values())))
-        except (ArrowInvalid, ArrowKeyError):
+        except (ArrowInvalid, ArrowKeyError, OSError):
             yield from self._plain_batches(numbers, texts, row)
 
     def _arrow_batches(self, numbers: set[str], texts: set[str]) -> Iterator[dict[str, NDArray[Any]]]:

@@ -26,7 +26,7 @@ def batches():
 def test_everywhere(tmp_path):
     for source in (X, batches()):
         np.testing.assert_array_equal(MODEL.score_samples_batches(source), EXPECTED)
-    for name in ("s.npy", "s.parquet"):
+    for name in ("s.npy", "s.parquet", "s.csv"):
         for source in (X, batches()):
             assert MODEL.score_samples_batches(source, str(tmp_path / name), batch_rows=1234) == tmp_path / name
         assert sorted(path.name for path in tmp_path.iterdir() if "partial" in path.name) == []
@@ -35,6 +35,7 @@ def test_everywhere(tmp_path):
     table = parquet.read_table(tmp_path / "s.parquet")
     assert table.schema == pa.schema([("log_density", pa.float64())])
     np.testing.assert_array_equal(table.column(0).to_numpy(), EXPECTED)
+    assert (tmp_path / "s.csv").read_text().splitlines() == ["log_density", *map(repr, EXPECTED.tolist())]
     out = np.lib.format.open_memmap(tmp_path / "mapped.npy", "w+", np.float64, (5000,))
     assert MODEL.score_samples_batches(batches(), out) is out
     np.testing.assert_array_equal(np.load(tmp_path / "mapped.npy"), EXPECTED)
@@ -68,7 +69,7 @@ def test_paths_that_will_not_do(tmp_path):
         MODEL.score_samples_batches(tmp_path / "X.npy", str(tmp_path / "X.npy"))
     with pytest.raises(SourceError, match="out is the source itself"):
         MODEL.score_samples_batches([tmp_path / "X.npy"], tmp_path / "X.npy")
-    with pytest.raises(ValueError, match="out ends in .npy or .parquet, not in '.txt'"):
+    with pytest.raises(ValueError, match="out ends in .npy, .parquet or .csv, not in '.txt'"):
         MODEL.score_samples_batches(X, tmp_path / "s.txt")
     with pytest.raises(TypeError, match="out is None, the path"):
         MODEL.score_samples_batches(X, 3)

@@ -470,9 +470,9 @@ def test_arguments(tmp_path):
     assert open_source(opened) is opened
     with pytest.raises(ValueError, match="given where a source is opened"):
         open_source(opened, columns=[0])
-    (tmp_path / "X.txt").write_text("1 2")
+    (tmp_path / "X.xlsx").write_text("1 2")
     with pytest.raises(ValueError, match="ends in none of .npy, .parquet"):
-        open_source(tmp_path / "X.txt")
+        open_source(tmp_path / "X.xlsx")
     with pytest.raises(SourceError, match=r"sample_weight has shape \(2, 2\)"):
         open_source(X, weights=[[1, 2], [3, 4]])
 
@@ -480,7 +480,7 @@ def test_arguments(tmp_path):
 def test_pyarrow_is_asked_for_by_name(tmp_path, monkeypatch):
     table().to_parquet(tmp_path / "X.parquet")
     monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
-    with pytest.raises(ImportError, match=r"Reading Parquet needs pyarrow: pip install 'fastkl\[parquet\]'"):
+    with pytest.raises(ImportError, match=r"Reading Parquet needs pyarrow: pip install 'fastkl\[files\]'"):
         open_source(tmp_path / "X.parquet")
 
 
