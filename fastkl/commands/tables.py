@@ -1,7 +1,7 @@
 """Files of rows as tables in memory: columns by name or number, each of numbers or of text, without missing values.
 
-The files are read by ``fastkl.rows``; here is what a person at a terminal needs beside that. Rows and columns count from 0, and rows
-do not include the header.
+The files are read by ``fastkl.rows``; here is what a person at a terminal needs beside that. Rows and columns count from 0, and
+rows do not include the header.
 """
 
 import difflib

@@ -1,7 +1,7 @@
 """CSV files, read a few megabytes at a time. A first line of numbers is a row; any other holds the names of the columns.
 
-Arrow reads them where it is installed. What it refuses is read from that row on by Python's ``csv``, which either can (spaces before
-quotes) or names row, column and value; without Arrow that reads everything. Rows count from 0, without the header.
+Arrow reads them where it is installed. What it refuses is read from that row on by Python's ``csv``, which either can (spaces
+before quotes) or names row, column and value; without Arrow that reads everything. Rows count from 0, without the header.
 """
 
 import csv
@@ -102,7 +102,7 @@ class CsvSource(Source):
 
     def _label_kinds(self) -> dict[str, Callable[[str], Any]]:
         """What the labels of each column are, by a pass of its own."""
-        left = {name: 0 for name in self._wanted}
+        left = dict.fromkeys(self._wanted, 0)
         for batch in self._batches(set(), set(self._wanted)):
             for name in left:
                 while left[name] < len(_KINDS) - 1 and not _fits(batch[name], _KINDS[left[name]]):

@@ -80,7 +80,7 @@ def test_paths_that_will_not_do(tmp_path):
         MODEL.score_samples_batches(X, tmp_path / "s.npy")
 
 
-@pytest.mark.parametrize("name", ["s.npy", "s.parquet"])
+@pytest.mark.parametrize("name", ["s.npy", "s.parquet", "s.csv"])
 def test_bad_rows_leave_no_file(tmp_path, name):
     Z = X.copy()
     Z[4000, 1] = np.nan
@@ -91,15 +91,20 @@ def test_bad_rows_leave_no_file(tmp_path, name):
     assert (tmp_path / name).read_bytes() == b"before"
 
 
-@pytest.mark.parametrize("name", ["s.npy", "s.parquet"])
+@pytest.mark.parametrize("name", ["s.npy", "s.parquet", "s.csv"])
 def test_interrupt_leaves_rows_so_far(tmp_path, name):
     output = open_output(tmp_path / name, None)
     output.write(0, EXPECTED[:100])
     output.write(100, EXPECTED[100:150])
     output.abandon(keep=True)
     partial = tmp_path / f"{name}.partial"
+    readers = {
+        "s.npy": np.load,
+        "s.parquet": lambda stream: parquet.read_table(stream).column(0).to_numpy(),
+        "s.csv": lambda stream: np.loadtxt(stream, skiprows=1),
+    }
     with open(partial, "rb") as stream:
-        found = np.load(stream) if name == "s.npy" else parquet.read_table(stream).column(0).to_numpy()
+        found = readers[name](stream)
     np.testing.assert_array_equal(found, EXPECTED[:150])
     assert not (tmp_path / name).exists()
 
@@ -139,7 +144,7 @@ def test_full_disk(tmp_path, monkeypatch):
         assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", ["s.npy", "s.parquet"])
+@pytest.mark.parametrize("name", ["s.npy", "s.parquet", "s.csv"])
 def test_file_that_may_not_grow(tmp_path, name):
     """The system itself refuses, in a process with a limit on the size of files."""
     script = f"""
