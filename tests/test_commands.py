@@ -91,6 +91,34 @@ def test_fit_of_several_columns(capsys):
     assert f"{covariance[1, 1]:.4f}" in out
 
 
+def test_fit_of_columns_with_families_of_their_own(capsys, tmp_path):
+    """Independent columns, one with heavy tails: the product of the best of each, chosen anew for every fold."""
+    rng = np.random.default_rng(5)
+    table = pd.DataFrame({"a": rng.normal(size=400), "b": rng.gumbel(size=400)})
+    table.to_csv(tmp_path / "rows.csv", index=False)
+    arguments = [tmp_path / "rows.csv", "-o", tmp_path / "model", "--figure", tmp_path / "figure.png"]
+    out = run(capsys, "fit", *arguments)
+    found = ranking(out)
+    assert next(iter(found)) == "product"
+    assert found["product"][4] == 4
+    scores = np.empty(400)
+    for train, test in KFold(5, shuffle=True, random_state=0).split(table):
+        normal, gumbel = table["a"].iloc[train], stats.gumbel_r(*stats.gumbel_r.fit(table["b"].iloc[train]))
+        scores[test] = stats.norm.logpdf(table["a"].iloc[test], normal.mean(), normal.std(ddof=0))
+        scores[test] += gumbel.logpdf(table["b"].iloc[test])
+    assert found["product"][0] == pytest.approx(scores.mean(), abs=1e-4)
+    assert f"a: normal, loc {table['a'].mean():.4f} ±" in out
+    assert "b: gumbel, loc" in out
+    assert (tmp_path / "figure.png").stat().st_size > 5000
+    model = fastkl.load(tmp_path / "model")
+    run(capsys, "score", tmp_path / "model", tmp_path / "rows.csv", "-o", tmp_path / "scores.npy")
+    np.testing.assert_allclose(np.load(tmp_path / "scores.npy"), model.score_samples(table), rtol=1e-12)
+    table.rename(columns={"a": "c"})[["b", "c"]].to_csv(tmp_path / "other.csv", index=False)
+    arguments = [tmp_path / "model", tmp_path / "other.csv", "--columns", "c,b", "-o", tmp_path / "again.npy"]
+    run(capsys, "score", *arguments)
+    np.testing.assert_array_equal(np.load(tmp_path / "again.npy"), np.load(tmp_path / "scores.npy"))
+
+
 def test_fit_is_the_same_every_time_and_with_another_seed_is_not(capsys):
     arguments = ["fit", DATA / "galaxies.csv", "--families", "normal,laplace", "--folds", "3"]
     first = run(capsys, *arguments)
