@@ -342,8 +342,37 @@ def test_failed_scores_leave_what_was_there(capsys, tmp_path, model):
     assert (tmp_path / "scores.csv").read_text() == "before"
     message = run(capsys, *arguments, "-o", tmp_path / "scores.txt", status=2)
     assert "--output: out ends in .npy, .parquet or .csv, not in '.txt'" in message
+    message = run(capsys, *arguments, "-o", tmp_path / "data.csv", status=2)
+    assert "--output: out is the source itself" in message
     assert "not a folder" in run(capsys, *arguments, "-o", tmp_path / "away" / "scores.csv", status=2)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data.csv", "model", "scores.csv"]
+
+
+def test_missing_values_are_named_with_their_file(capsys, tmp_path, model):
+    rows = FAITHFUL.astype(float)
+    rows.loc[100, "eruptions"] = np.nan
+    rows.to_parquet(tmp_path / "data.parquet")
+    arguments = [tmp_path / "model", tmp_path / "data.parquet", "--batch-rows", "30", "-o", tmp_path / "scores.npy"]
+    message = run(capsys, "score", *arguments, status=2)
+    assert re.search(r"data.parquet: .*NaN: row 100 \(batch 3\), column 0 \('eruptions'\)\.$", message)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data.parquet", "model"]
+    FAITHFUL.iloc[:0].to_parquet(tmp_path / "none.parquet")
+    assert "none.parquet: there are no rows" in run(
+        capsys, "score", tmp_path / "model", tmp_path / "none.parquet", status=2
+    )
+
+
+def test_files_by_pattern_are_one_table(capsys, tmp_path, model):
+    FAITHFUL.iloc[:100].to_csv(tmp_path / "1.csv", index=False)
+    FAITHFUL.iloc[100:].to_csv(tmp_path / "2.csv", index=False)
+    run(capsys, "score", tmp_path / "model", tmp_path / "?.csv", "-o", tmp_path / "scores.npy")
+    np.testing.assert_array_equal(np.load(tmp_path / "scores.npy"), model.score_samples(FAITHFUL))
+
+
+def test_progress_on_a_terminal(capsys, tmp_path, monkeypatch, model):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    assert main(["score", str(tmp_path / "model"), str(DATA / "old_faithful.csv"), "--batch-rows", "200"]) == 0
+    assert re.search("200 rows.*272 rows", capsys.readouterr().err)
 
 
 def test_running_mean_of_shifted_numbers():

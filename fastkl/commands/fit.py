@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import re
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from fastkl import Comparison, ProductDensity, compare_densities, families
 from fastkl.commands.candidates import Candidates, candidates, named
 from fastkl.commands.figures import draw
-from fastkl.commands.layout import figure, note, plural, progress, table
+from fastkl.commands.layout import figure, first_sentence, note, plural, progress, table
 from fastkl.commands.tables import Table, chosen, names_of, read_table
 from fastkl.commands.trials import Fit, one_family, trials
 from fastkl.divergence.models import Model
@@ -155,7 +154,7 @@ def _fit_all(tried: dict[str, Fit], rows: Any, weights: Any) -> tuple[dict[str, 
             if not one_family(density):
                 fitted[name] = density
         except (ValueError, Warning) as error:
-            refused[name] = _first_sentence(error)
+            refused[name] = first_sentence(error)
     return fitted, refused
 
 
@@ -170,14 +169,9 @@ def _held_out(fit: Fit, X: NDArray[Any], weights: Any, folds: int, seed: int) ->
                 warnings.simplefilter("error")
                 density = fit(X[train], None if weights is None else weights[train])
         except (ValueError, Warning) as error:
-            return f"has no fit to one of the {folds} parts: {_first_sentence(error)}"
+            return f"has no fit to one of the {folds} parts: {first_sentence(error)}"
         out[test] = density.score_samples(X[test])
     return out
-
-
-def _first_sentence(error: BaseException) -> str:
-    """What was found; the advice after it speaks of Python."""
-    return re.split(r"(?<=\.)\s+(?=[A-Z])", str(error), maxsplit=1)[0]
 
 
 def _print_ranking(ranking: Comparison, folds: int) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import fastkl
-from fastkl.commands.layout import figure, plural, progress
+from fastkl.commands.layout import figure, first_sentence, plural, progress
 from fastkl.commands.tables import chosen, listed, names_of, rows_of
 from fastkl.density.batches import Moments, moments
 from fastkl.divergence import Estimate
@@ -60,24 +60,28 @@ def run(options: argparse.Namespace) -> int:
         raise FileNotFoundError(f"there is no file {options.model}")
     density = fastkl.load(options.model)
     columns = _columns(density, options)
-    raise_if_same(options.output, options.data)
-    tally = Tally(_output(options.output))
+    tally = Tally(_output(options))
     try:
         density.score_samples_batches(
             rows_of(options.data), tally, columns=columns, batch_rows=options.batch_rows, progress=_told
         )
     except ValueError as error:
         tally.abandon(keep=False)
-        raise (error if options.data in str(error) else ValueError(f"{options.data}: {error}")) from error
+        if options.data in str(error):
+            raise
+        raise ValueError(f"{options.data}: {first_sentence(error)}") from error
     finally:
         progress("")
     _report(tally, density, options)
     return 0
 
 
-def _output(path: str | None) -> Output | None:
+def _output(options: argparse.Namespace) -> Output | None:
+    if options.output is None:
+        return None
     try:
-        return None if path is None else open_output(path, None)
+        raise_if_same(options.output, options.data)
+        return open_output(options.output, None)
     except (ValueError, FileNotFoundError, IsADirectoryError) as error:
         raise ValueError(f"--output: {error}") from error
 
