@@ -106,15 +106,12 @@ def measure(path, mode, family, task, repeats, threads):
         begin = time.perf_counter()
         result = run()
         seconds.append(time.perf_counter() - begin)
+    peak = resident("VmHWM") - before
     if task == "fit":
         numbers = np.concatenate([np.ravel(value) for value in result.params_.values()])
     else:
         numbers = np.ravel(np.load(scores, mmap_mode="r")[::10_000] if task == "score_samples" else result)
-    print(
-        json.dumps(
-            {"seconds": seconds, "reading": reading, "bytes": resident("VmHWM") - before, "numbers": numbers.tolist()}
-        )
-    )
+    print(json.dumps({"seconds": seconds, "reading": reading, "bytes": peak, "numbers": numbers.tolist()}))
 
 
 def columns_of(path):

@@ -56,9 +56,25 @@ def measured(in_memory, on_workers, X, x, client):
     return np.array(kept[1:])
 
 
-def main(n_rows, n_partitions):
+def partition(number, rows):
+    return np.random.default_rng(number).standard_t(5.0, size=(rows, COLUMNS))
+
+
+def placed(client, rows, n_partitions):
+    """Partitions dealt out to the workers in turn: which of them is less busy at the start is not to decide."""
     import dask.array as da
-    from distributed import Client, LocalCluster, wait
+    from distributed import wait
+
+    workers = list(client.scheduler_info()["workers"])
+    futures = [
+        client.submit(partition, number, rows, workers=workers[number % len(workers)]) for number in range(n_partitions)
+    ]
+    wait(futures)
+    return da.concatenate([da.from_delayed(future, shape=(rows, COLUMNS), dtype=float) for future in futures]).persist()
+
+
+def main(n_rows, n_partitions):
+    from distributed import Client, LocalCluster
 
     with (
         LocalCluster(
@@ -66,9 +82,7 @@ def main(n_rows, n_partitions):
         ) as cluster,
         Client(cluster) as client,
     ):
-        shape, chunks = (n_rows, COLUMNS), (-(-n_rows // n_partitions), COLUMNS)
-        x = da.random.default_rng(0).standard_t(5.0, size=shape, chunks=chunks).persist()
-        wait(x)
+        x = placed(client, -(-n_rows // n_partitions), n_partitions)
         X = x.compute()
         print(
             f"{n_rows} x {COLUMNS}, {x.numblocks[0]} partitions; {WORKERS} workers against {WORKERS} threads; seconds"

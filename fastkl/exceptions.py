@@ -106,7 +106,17 @@ class ModelFileError(ValueError):
 
 
 class SourceError(ValueError):
-    """A source of rows cannot be read as rows: a damaged file, other columns or types, batches that do not agree."""
+    """A source of rows cannot be read as rows: a damaged file, other columns or types, batches that do not agree.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastkl import DensityMLE
+    >>> DensityMLE("normal").fit_batches([np.zeros((3, 2)), np.zeros((3, 1))])
+    Traceback (most recent call last):
+    ...
+    fastkl.exceptions.SourceError: ...
+    """
 
 
 class SharedRowsWarning(UserWarning):

@@ -76,7 +76,7 @@ class Bijection:
         return None
 
     def log_abs_det_jacobian(self, X: Floats) -> Floats | float:
-        """log |det J_T| at every row, or a number if it is the same everywhere; all rows are inside the domain."""
+        """``log |det J_T|`` at every row, or a number if it is the same everywhere; all rows are inside the domain."""
         raise NotImplementedError
 
     def transform(self, X: Floats) -> Any:
@@ -98,7 +98,7 @@ class Bijection:
         return callable(getattr(self.transformer, "inverse_transform", None))
 
     def forward(self, X: Floats) -> tuple[Floats, Floats]:
-        """Images (n, d) and log |det J_T| (n,) of all rows; outside the domain NaN and -inf."""
+        """Images (n, d) and ``log |det J_T|`` (n,) of all rows; outside the domain NaN and -inf."""
         outside = self.outside(X)
         if outside is None or not outside.any():
             return self._forward_inside(X)

@@ -169,7 +169,8 @@ def unchanged_on_error(estimator: BaseEstimator) -> Iterator[None]:
 def first_non_number(X: Any) -> str | None:
     """The first value that is not a number, in words, or None if there is none to be found."""
     if hasattr(X, "columns") and hasattr(X, "shape"):
-        columns = [(f"column {j} ({name!r})", X[name]) for j, name in enumerate(X.columns)]
+        names = getattr(X, "column_names", X.columns)  # Arrow's columns are values, not names
+        columns = [(f"column {j} ({name!r})", X[name]) for j, name in enumerate(names)]
     else:
         array = np.asarray(X, dtype=object)
         if array.ndim != 2:

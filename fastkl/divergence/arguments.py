@@ -18,7 +18,7 @@ FloatArray = NDArray[np.float64]
 
 DEFAULT_NEIGHBORS = 5
 
-_LABEL_DTYPES = ("categor", "enum", "str")
+_LABEL_DTYPES = ("categor", "enum", "str", "large_str", "dictionary")
 _LABEL_ADVICE = (
     "Use fastkl.categorical_kl or fastkl.categorical_entropy for labels, or encode them as numbers if the distances "
     "between those mean something."
@@ -186,10 +186,18 @@ def resolve_neighbors(
     return int(n_neighbors)
 
 
+def column_names(data: Any) -> list[Any] | None:
+    """Names of the columns of a table (Arrow has them under a name of its own), None for what is no table."""
+    names = getattr(data, "column_names", getattr(data, "columns", None))
+    return None if names is None else list(names)
+
+
 def refuse_labels(data: Any, name: str) -> None:
     """Labels have no distances: say which column holds them, and which call is made for them."""
-    if hasattr(data, "columns"):
-        typed = [(f"column {column!r} of {name}", data[column].dtype) for column in data.columns]
+    names = column_names(data)
+    if names is not None:
+        columns = [(column, data[column]) for column in names]
+        typed = [(f"column {label!r} of {name}", getattr(x, "type", None) or x.dtype) for label, x in columns]
     else:
         typed = [(name, data.dtype)] if hasattr(data, "dtype") else []
     for where, dtype in typed:
@@ -214,7 +222,8 @@ def _refuse_not_finite(X: NDArray[Any], data: Any, name: str) -> None:
     if finite.all():
         return
     row, column = (int(i) for i in np.argwhere(~finite)[0])
-    label = list(data.columns)[column] if hasattr(data, "columns") else column
+    names = column_names(data)
+    label = column if names is None else names[column]
     raise ValueError(
         f"{name} holds {X[row, column]} in row {row}, column {label!r} (counted from 0); every value must be finite. "
         f"Drop or impute such rows first."

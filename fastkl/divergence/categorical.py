@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import _safe_indexing
 
-from fastkl.divergence.arguments import FloatArray, as_weights
+from fastkl.divergence.arguments import FloatArray, as_weights, column_names
 from fastkl.exceptions import DegenerateDataError
 
 
@@ -103,8 +103,9 @@ def _tally_counts(x: Any, name: str) -> Tally:
 
 
 def _columns(x: Any, name: str) -> list[Any]:
-    if hasattr(x, "columns"):
-        return [_safe_indexing(x, j, axis=1) for j in range(len(x.columns))] or [np.empty(0)]
+    names = column_names(x)
+    if names is not None:
+        return [_safe_indexing(x, j, axis=1) for j in range(len(names))] or [np.empty(0)]
     if _category_codes(x) is not None:
         return [x]
     if np.ma.isMaskedArray(x):

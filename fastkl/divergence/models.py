@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastkl.divergence.arguments import FloatArray
+from fastkl.divergence.arguments import FloatArray, column_names
 
 _LOG_DENSITIES = ("score_samples", "logpdf", "logpmf", "log_prob")
 
@@ -90,10 +90,10 @@ class Model:
 
     def same_names(self, data: Any) -> None:
         """Refuse a data frame with other columns than those the model was fitted to."""
-        fitted, given = getattr(self.thing, "feature_names_in_", None), getattr(data, "columns", None)
-        if fitted is not None and given is not None and list(fitted) != list(given):
+        fitted, given = getattr(self.thing, "feature_names_in_", None), column_names(data)
+        if fitted is not None and given is not None and list(fitted) != given:
             raise ValueError(
-                f"{self.name} was fitted to the columns {list(fitted)}, the sample has {list(given)}; the same names in the "
+                f"{self.name} was fitted to the columns {list(fitted)}, the sample has {given}; the same names in the "
                 f"same order are expected."
             )
 

@@ -38,6 +38,16 @@ class DensityScorer:
 
     Unlike ``estimator.score`` it means the same for every density that has ``score_samples``: the ``KernelDensity`` of
     scikit-learn, for one, scores by the total.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.model_selection import GridSearchCV
+    >>> from fastkl import DensityMLE, neg_cross_entropy
+    >>> X = np.random.default_rng(0).gamma(2.0, size=(500, 1))
+    >>> search = GridSearchCV(DensityMLE(), {"family": ["normal", "gamma"]}, scoring=neg_cross_entropy).fit(X)
+    >>> search.best_params_
+    {'family': 'gamma'}
     """
 
     def __init__(self) -> None:

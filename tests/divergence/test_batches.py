@@ -2,9 +2,18 @@
 
 import numpy as np
 import pytest
+from scipy.stats import multivariate_normal
 
-from fastkl import DegenerateDataError, SharedRowsWarning, cross_entropy, entropy, kl_divergence
-from fastkl.divergence import cross_entropy_batches, entropy_batches, kl_divergence_batches
+from fastkl import (
+    DegenerateDataError,
+    SharedRowsWarning,
+    cross_entropy,
+    entropy,
+    jeffreys,
+    jensen_shannon,
+    kl_divergence,
+)
+from fastkl.divergence import cross_entropy_batches, entropy_batches, kl_divergence_batches, neighbors
 
 METHODS = ("common_radius", "knn", "bias_reduced")
 
@@ -214,3 +223,19 @@ def test_shared_rows_warn_as_in_memory():
     with pytest.warns(SharedRowsWarning, match="20 rows"):
         estimate = kl_divergence_batches(x, y, shard_rows=170)
     assert estimate.diagnostics["shared_rows"] == 20
+
+
+@pytest.mark.parametrize("weighted", ["", "p", "q", "pq"])
+@pytest.mark.parametrize("d", [1, 3])
+def test_slabs_in_memory_change_nothing(d, weighted, monkeypatch):
+    """Samples in memory are searched in slabs too, of far more rows than these."""
+    x, y = samples(d, "smooth", 900, 700)
+    options = weights(900, 700, weighted)
+    calls = [lambda method=method: kl_divergence(x, y, method=method, **options) for method in METHODS]
+    calls += [lambda: entropy(x, sample_weight_p=options["sample_weight_p"]), lambda: cross_entropy(x, y, **options)]
+    calls += [lambda: jeffreys(x, y, **options), lambda: jensen_shannon(x, y, **options)]
+    calls += [lambda: kl_divergence(x, multivariate_normal(np.zeros(d)), sample_weight_p=options["sample_weight_p"])]
+    whole = [call() for call in calls]
+    monkeypatch.setattr(neighbors, "_SLAB_NUMBERS", 1)
+    for call, expected in zip(calls, whole, strict=True):
+        same_estimate(call(), expected)
