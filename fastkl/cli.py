@@ -14,7 +14,7 @@ from typing import NoReturn
 from fastkl import __version__
 from fastkl._core._threads import build_info
 
-FILES = "CSV, Parquet or NPY file"
+FILES = "CSV, Parquet or NPY file, folder of Parquet files, or pattern in quotes"
 
 
 class Parser(argparse.ArgumentParser):
@@ -97,7 +97,11 @@ def _add_fit(commands: "argparse._SubParsersAction[Parser]") -> None:
         "fastkl fit old_faithful.csv --columns eruptions -o model\n  fastkl fit counts.csv --families poisson,negative_binomial",
     )
     fit.add_argument("data", help=FILES)
-    fit.add_argument("--families", metavar="A,B,C", help="families to compare; by default those that suit the data")
+    fit.add_argument(
+        "--families",
+        metavar="A,B,C",
+        help="families to compare; by default those that suit the data, and the product of the best for each column",
+    )
     fit.add_argument("--columns", metavar="A,B,C", help="columns to use, by name or number; by default all")
     fit.add_argument(
         "--weights",

@@ -4,13 +4,15 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from fastkl import Comparison, ComparisonDisplay, DensityDisplay, DensityMLE
+import numpy as np
+
+from fastkl import Comparison, ComparisonDisplay, DensityDisplay, DensityMLE, ProductDensity
 
 # Columns drawn one by one, where there are more than two.
 _MOST_COLUMNS = 4
 
 
-def draw(path: str, ranking: Comparison | None, density: DensityMLE, rows: Any, weights: Any) -> None:
+def draw(path: str, ranking: Comparison | None, density: DensityMLE | ProductDensity, rows: Any, weights: Any) -> None:
     """Write the figure; ImportError without matplotlib, ValueError for an ending that it does not know."""
     try:
         from matplotlib.figure import Figure
@@ -19,11 +21,12 @@ def draw(path: str, ranking: Comparison | None, density: DensityMLE, rows: Any, 
     panels: list[Callable[..., Any]] = []
     if ranking is not None and len(ranking.names) > 1:
         panels.append(partial(ComparisonDisplay.from_comparison, ranking))
-    for column in _shown(density, rows.shape[1]):
-        display = DensityDisplay.from_estimator(density, rows, sample_weight=weights, column=column, plot=False)
+    for part, some_rows, column in _shown(density, rows):
+        display = DensityDisplay.from_estimator(part, some_rows, sample_weight=weights, column=column, plot=False)
         panels.append(display.plot)
     if not panels:
-        raise ValueError(f"--figure: the {density.family_.name} density of {rows.shape[1]} columns can't be drawn")
+        law = density.family_.name if isinstance(density, DensityMLE) else "product"
+        raise ValueError(f"--figure: the {law} density of {rows.shape[1]} columns can't be drawn")
     across = min(len(panels), 3)
     down = -(-len(panels) // across)
     figure = Figure(figsize=(5.6 * across, 4.2 * down), layout="constrained")
@@ -35,7 +38,16 @@ def draw(path: str, ranking: Comparison | None, density: DensityMLE, rows: Any, 
     figure.savefig(path, dpi=110)
 
 
-def _shown(density: DensityMLE, n_columns: int) -> list[Any]:
+def _shown(density: DensityMLE | ProductDensity, rows: Any) -> list[tuple[DensityMLE, Any, Any]]:
+    """Densities with rows and columns to draw: of a product those of its parts."""
+    if isinstance(density, DensityMLE):
+        return [(density, rows, column) for column in _columns(density, rows.shape[1])]
+    X = np.asarray(rows)
+    parts = list(density.densities_.values())[:_MOST_COLUMNS]
+    return [(part, X[:, [j]], 0) for j, part in enumerate(parts)]
+
+
+def _columns(density: DensityMLE, n_columns: int) -> list[Any]:
     """Two continuous columns together, others one by one; none where a column of several has no density in closed form."""
     if n_columns == 2 and not density.family_.discrete:
         return [(0, 1)]

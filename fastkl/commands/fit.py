@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import re
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,11 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastkl import Comparison, DensityMLE, compare_densities, families
+from fastkl import Comparison, ProductDensity, compare_densities, families
 from fastkl.commands.candidates import Candidates, candidates, named
 from fastkl.commands.figures import draw
-from fastkl.commands.layout import figure, note, plural, progress, table
-from fastkl.commands.tables import Table, chosen, open_source, read_table
+from fastkl.commands.layout import figure, first_sentence, note, plural, progress, table
+from fastkl.commands.tables import Table, chosen, names_of, read_table
+from fastkl.commands.trials import Fit, one_family, trials
 from fastkl.divergence.models import Model
 
 # Whole weights are repeated rows, up to so many of them.
@@ -45,11 +45,12 @@ def run(options: argparse.Namespace) -> int:
     names = found.names if options.families is None else named(options.families)
     if not 2 <= options.folds <= len(rows):
         raise ValueError(f"--folds: between 2 and the number of rows, {len(rows)}; not {options.folds}")
-    fitted, refused = _fit_all(names, _frame(X, data.names), weights)
+    tried = trials(names, product=options.families is None and X.shape[1] > 1)
+    fitted, refused = _fit_all(tried, _frame(X, data.names), weights)
     ranked: dict[str, HeldOut] = {}
     for i, (name, density) in enumerate(fitted.items()):
         progress(f"{name}, family {i + 1} of {len(fitted)}")
-        values = _held_out(name, rows, masses, options.folds, options.seed)
+        values = _held_out(tried[name], rows, masses, options.folds, options.seed)
         if isinstance(values, str):
             refused[name] = values
         elif np.isneginf(values).any():
@@ -86,7 +87,7 @@ def _read(options: argparse.Namespace) -> tuple[Table, NDArray[np.float64] | Non
     """The columns to fit, and the weights."""
     if options.weights is None:
         return read_table(options.data, options.columns), None
-    names = open_source(options.data).names
+    names = names_of(options.data)[0]
     weight = chosen(options.data, names, options.weights, "--weights")[0]
     weights = read_table(options.data, str(weight) if names[weight].isdigit() else names[weight]).columns[0]
     if weights.dtype == object or np.any(weights < 0.0) or not np.any(weights > 0.0):
@@ -142,20 +143,22 @@ def _frame(X: NDArray[Any], names: Sequence[str]) -> Any:
     return pd.DataFrame(X, columns=list(names))
 
 
-def _fit_all(names: Sequence[str], rows: Any, weights: Any) -> tuple[dict[str, DensityMLE], dict[str, str]]:
+def _fit_all(tried: dict[str, Fit], rows: Any, weights: Any) -> tuple[dict[str, Any], dict[str, str]]:
     """Fits to all rows; for families that these rows exclude the reason."""
     fitted, refused = {}, {}
-    for name in names:
+    for name, fit in tried.items():
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("error")
-                fitted[name] = DensityMLE(name).fit(rows, sample_weight=weights)
+                density = fit(rows, weights)
+            if not one_family(density):
+                fitted[name] = density
         except (ValueError, Warning) as error:
-            refused[name] = _first_sentence(error)
+            refused[name] = first_sentence(error)
     return fitted, refused
 
 
-def _held_out(name: str, X: NDArray[Any], weights: Any, folds: int, seed: int) -> NDArray[np.float64] | str:
+def _held_out(fit: Fit, X: NDArray[Any], weights: Any, folds: int, seed: int) -> NDArray[np.float64] | str:
     """Log-density of every row under the fit to the other folds; in words why there is none."""
     from sklearn.model_selection import KFold
 
@@ -164,16 +167,11 @@ def _held_out(name: str, X: NDArray[Any], weights: Any, folds: int, seed: int) -
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("error")
-                density = DensityMLE(name).fit(X[train], sample_weight=None if weights is None else weights[train])
+                density = fit(X[train], None if weights is None else weights[train])
         except (ValueError, Warning) as error:
-            return f"has no fit to one of the {folds} parts: {_first_sentence(error)}"
+            return f"has no fit to one of the {folds} parts: {first_sentence(error)}"
         out[test] = density.score_samples(X[test])
     return out
-
-
-def _first_sentence(error: BaseException) -> str:
-    """What was found; the advice after it speaks of Python."""
-    return re.split(r"(?<=\.)\s+(?=[A-Z])", str(error), maxsplit=1)[0]
 
 
 def _print_ranking(ranking: Comparison, folds: int) -> None:
@@ -209,8 +207,23 @@ def _print_refused(refused: dict[str, str], title: str = "Not possible on these 
         print(note(reason, f"  {name:<{width}}  "))
 
 
-def _print_parameters(density: DensityMLE, columns: Sequence[str]) -> None:
+def _print_product(density: ProductDensity, columns: Sequence[str]) -> None:
+    """The family of each column with its parameters."""
+    for column, part in list(zip(columns, density.densities_.values(), strict=True))[:_SHOWN_COLUMNS]:
+        cells = {name: _with_error(value, part.standard_errors_.get(name), 0) for name, value in part.params_.items()}
+        held = ", ".join(f"{name} {value} ± {error}" for name, (value, error) in cells.items())
+        print(note(f"{part.family_.name}, {held}", f"{column}: "))
+        for name, sentence in part.boundary_.items():
+            print(note(sentence, f"{column}, {name}: "))
+    if len(columns) > _SHOWN_COLUMNS:
+        print(f"... and {len(columns) - _SHOWN_COLUMNS} more columns")
+
+
+def _print_parameters(density: Any, columns: Sequence[str]) -> None:
     """Parameters with standard errors: a line for each column, matrices as they are."""
+    if isinstance(density, ProductDensity):
+        _print_product(density, columns)
+        return
     params, errors = density.params_, density.standard_errors_
     if Model(density, "density").family.labels:
         for name, labels, shares in zip(columns, density.categories_, params["probabilities"], strict=True):

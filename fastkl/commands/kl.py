@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from fastkl import Estimate, SharedRowsWarning, categorical_kl, kl_divergence, permutation_test
 from fastkl.commands.layout import figure, note, plural, progress, table
-from fastkl.commands.tables import Table, chosen, listed, open_source, read_table
+from fastkl.commands.tables import Table, chosen, listed, names_of, read_table
 
 _PERMUTATIONS = 999
 # The test takes at most so many rows of either file, drawn at random: exact all the same, and its time does not grow further.
@@ -53,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _read(options: argparse.Namespace) -> tuple[Table, Table]:
     """Both files, with the same columns in the order of the first."""
-    first, second = open_source(options.p).names, open_source(options.q).names
+    first, second = names_of(options.p)[0], names_of(options.q)[0]
     if options.columns is None and set(first) != set(second):
         differ = sorted(set(first) ^ set(second))
         both = [name for name in first if name in second]

@@ -154,7 +154,7 @@ class BatchScoringMixin:
         source : path, array, data frame, iterable or Dask collection
             As for ``fit_batches``. Weights that come with the rows have no part.
         out : None, path or ndarray of shape (n,), default=None
-            None gives an array. A path that ends in ``.npy`` or ``.parquet`` gives a file, which appears under its name
+            None gives an array. A path that ends in ``.npy``, ``.parquet`` or ``.csv`` gives a file, which appears under its name
             when it is complete: until then it is ``name.partial``, which an interrupt leaves and an error removes. An
             array (or memory map) is written into. For a Dask collection, None gives a lazy Dask array and computes
             nothing, and a path without an ending gives a folder of Parquet files that the workers write.
@@ -168,8 +168,8 @@ class BatchScoringMixin:
         Returns
         -------
         ndarray of shape (n,), dask array or Path
-            The log-densities in nats, -inf outside the support; or where they are. A Parquet file has the column
-            ``log_density``.
+            The log-densities in nats, -inf outside the support; or where they are. Parquet and CSV files have the
+            column ``log_density``.
 
         Raises
         ------

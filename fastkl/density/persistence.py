@@ -8,6 +8,7 @@ import io
 import json
 import os
 import tempfile
+import warnings
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -96,7 +97,10 @@ def load(path: Any) -> Any:
                 )
             density = _unpack_density(header, archive)
         # scoring a row of the density's own exercises every part that a damaged file could lack
-        density.score_samples(density.sample(1, random_state=0))
+        with warnings.catch_warnings():
+            # what is drawn is an array, also of a density that was fitted to columns with names
+            warnings.filterwarnings("ignore", message="X does not have valid feature names")
+            density.score_samples(density.sample(1, random_state=0))
     except (OSError, ModelFileError):
         raise
     except Exception as error:

@@ -17,7 +17,7 @@ def import_pyarrow(what: str) -> Any:
     try:
         import pyarrow
     except ImportError as error:
-        raise ImportError(f"{what} needs pyarrow: pip install 'fastkl[parquet]'.") from error
+        raise ImportError(f"{what} needs pyarrow: pip install 'fastkl[files]'.") from error
     return pyarrow
 
 

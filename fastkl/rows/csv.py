@@ -1,39 +1,65 @@
-"""CSV files, read a few megabytes at a time. A first line of numbers is a row; any other holds the names of the columns."""
+"""CSV files, read a few megabytes at a time. A first line of numbers is a row; any other holds the names of the columns.
+
+Arrow reads them where it is installed. What it refuses is read from that row on by Python's ``csv``, which either can (spaces
+before quotes) or names row, column and value; without Arrow that reads everything. Rows count from 0, without the header.
+"""
 
 import csv
 import gzip
-from collections.abc import Iterator, Sequence
+import itertools
+import re
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fastkl.exceptions import SourceError
-from fastkl.rows import arrow
 from fastkl.rows.columns import Choice, chosen, column_number
 from fastkl.rows.read_ahead import read_ahead
 from fastkl.rows.source import Block, Source
 from fastkl.rows.weights import Weights
 
-TEXT_BYTES = 8 << 20
-MISSING = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "None"]
+TEXT_BYTES, TEXT_ROWS = 8 << 20, 1 << 15
+MISSING = ["", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "null", "NULL", "None"]
+DELIMITERS = ",;\t"
 
 
 class CsvSource(Source):
-    """The rows of a CSV file (``.csv``) or one with tabs (``.tsv``), plain or compressed by gzip (``.gz``)."""
+    """The rows of a text file with commas, semicolons or tabs between values, plain or compressed by gzip (``.gz``).
+
+    Labels are whole numbers, numbers, truth values or text: of these the first that fits the whole column.
+    """
 
     def __init__(self, path: Path, choice: Choice, weights: Weights | None = None, block_rows: int | None = None):
-        self._arrow = arrow.import_pyarrow("Reading CSV")
         self._path, self._choice, self._weights, self._block_rows = path, choice, weights, block_rows
-        self._delimiter = "\t" if ".tsv" in path.suffixes[-2:] else ","
-        opener: Any = gzip.open if path.suffix == ".gz" else open
-        with opener(path, "rt", newline="", encoding="utf-8-sig") as stream:
-            first = next(csv.reader(stream, delimiter=self._delimiter), None)
-        if not first:
-            raise SourceError(f"{path} is empty.")
-        self._headless = all(map(_is_number, first))
-        self._names = [f"f{j}" for j in range(len(first))] if self._headless else first
+        self._kinds: dict[str, Callable[[str], Any]] | None = None
+        fields = _read_safely(path, self._head)
+        self._headless = all(map(_is_number, fields))
+        self._names = [f"f{j}" for j in range(len(fields))] if self._headless else _unique(fields)
         self._resolve()
+
+    def _stream(self) -> Any:
+        opener: Any = gzip.open if self._path.suffix == ".gz" else open
+        return opener(self._path, "rt", newline="", encoding="utf-8-sig")
+
+    def _head(self) -> list[str]:
+        """The fields of the first line that is not blank; the delimiter, and the lines up to there."""
+        with self._stream() as stream:
+            blank, first = 0, ""
+            for first in stream:
+                if first.strip():
+                    break
+                blank += 1
+            if not first.strip():
+                raise SourceError(f"{self._path} is empty.")
+            unquoted = re.sub(r'"[^"]*"', "", first)
+            self._delimiter = "\t" if ".tsv" in self._path.suffixes[-2:] else max(DELIMITERS, key=unquoted.count)
+            reader = csv.reader(itertools.chain([first], stream), delimiter=self._delimiter, skipinitialspace=True)
+            fields = next(reader)
+            self._head_lines = blank + reader.line_num
+            return [field.strip() for field in fields]
 
     def _resolve(self) -> None:
         place = str(self._path)
@@ -49,47 +75,24 @@ class CsvSource(Source):
 
     def select(self, columns: Sequence[Any]) -> None:
         if self._choice.columns is None and not self._headless:
-            self._choice = Choice(list(columns), self._choice.weights, self._choice.labels)
+            self._choice, self._kinds = Choice(list(columns), self._choice.weights, self._choice.labels), None
             self._resolve()
 
     def blocks(self) -> Iterator[Block]:
         return read_ahead(self._converted())
 
-    def _batches(self) -> Iterator[Any]:
-        from pyarrow import csv as arrow_csv
-
-        numbers = [] if self._choice.labels else list(self._wanted)
-        numbers += [self._choice.weights] if self._choice.weights is not None else []
-        read = list(dict.fromkeys([*self._wanted, *numbers]))
-        try:
-            with arrow_csv.open_csv(
-                self._path,
-                arrow_csv.ReadOptions(
-                    use_threads=False, block_size=TEXT_BYTES, column_names=self._names if self._headless else None
-                ),
-                arrow_csv.ParseOptions(delimiter=self._delimiter),
-                arrow_csv.ConvertOptions(
-                    column_types={name: self._arrow.float64() for name in numbers},
-                    include_columns=read,
-                    null_values=[""] if self._choice.labels else MISSING,  # NA may be a label
-                    strings_can_be_null=True,
-                ),
-            ) as reader:
-                yield from reader
-        except (self._arrow.ArrowInvalid, self._arrow.ArrowKeyError) as error:
-            raise SourceError(f"{self._path} does not read as a table: {error}") from error
-
     def _converted(self) -> Iterator[Block]:
-        number, row = 0, 0
-        for batch in self._batches():
-            columns = [batch.column(batch.schema.names.index(name)) for name in self._wanted]
-            dtype = arrow.matrix_type([c.type for c in columns], self._wanted, self._choice.labels, str(self._path))
-            X = arrow.fill(columns, self._choice.labels, dtype)
-            weights = None if self._choice.weights is None else arrow.weight_column(batch, self._choice.weights, "")
+        number, row, labels, weight = 0, 0, self._choice.labels, self._choice.weights
+        if labels and self._kinds is None:
+            self._kinds = self._label_kinds()
+        numbers = ([] if labels else self._wanted) + ([] if weight is None else [weight])
+        for batch in self._batches(set(numbers), set(self._wanted) if labels else set()):
+            columns = [_labels(batch[j], self._kinds[j]) if self._kinds else batch[j] for j in self._wanted]
+            X = _matrix(columns)
             size = self._block_rows or max(1, len(X))
             for start in range(0, len(X), size):
                 part = X[start : start + size]
-                given = None if weights is None else weights[start : start + size]
+                given = None if weight is None else batch[weight][start : start + size]
                 if self._weights is not None:
                     given = self._weights.part(row, len(part))
                 yield Block(np.ascontiguousarray(part), given, row, number)
@@ -97,10 +100,175 @@ class CsvSource(Source):
         if self._weights is not None:
             self._weights.check(row)
 
+    def _label_kinds(self) -> dict[str, Callable[[str], Any]]:
+        """What the labels of each column are, by a pass of its own."""
+        left = dict.fromkeys(self._wanted, 0)
+        for batch in self._batches(set(), set(self._wanted)):
+            for name in left:
+                while left[name] < len(_KINDS) - 1 and not _fits(batch[name], _KINDS[left[name]]):
+                    left[name] += 1
+        return {name: _KINDS[kind] for name, kind in left.items()}
+
+    # -- readers ---------------------------------------------------------------------------------------------------------------
+
+    def _batches(self, numbers: set[str], texts: set[str]) -> Iterator[dict[str, NDArray[Any]]]:
+        """Columns as float64 (NaN where missing) or as text (None where empty); a column can be asked for as one of them."""
+        texts = texts - numbers
+        row = 0
+        try:
+            from pyarrow import ArrowInvalid, ArrowKeyError
+        except ImportError:
+            yield from self._plain_batches(numbers, texts, 0)
+            return
+        try:
+            for batch in self._arrow_batches(numbers, texts):
+                yield batch
+                row += len(next(iter(batch.values())))
+        except (ArrowInvalid, ArrowKeyError, OSError):
+            yield from self._plain_batches(numbers, texts, row)
+
+    def _arrow_batches(self, numbers: set[str], texts: set[str]) -> Iterator[dict[str, NDArray[Any]]]:
+        import pyarrow as pa
+        from pyarrow import csv as arrow_csv
+
+        with arrow_csv.open_csv(
+            self._path,
+            arrow_csv.ReadOptions(
+                use_threads=False,
+                block_size=TEXT_BYTES,
+                column_names=self._names,
+                skip_rows=0 if self._headless else self._head_lines,
+            ),
+            arrow_csv.ParseOptions(delimiter=self._delimiter),
+            arrow_csv.ConvertOptions(
+                column_types={name: pa.float64() if name in numbers else pa.string() for name in numbers | texts},
+                include_columns=sorted(numbers | texts),
+                null_values=[""] if texts else MISSING,  # NA may be a label
+                strings_can_be_null=True,
+            ),
+        ) as reader:
+            for batch in reader:
+                yield {name: batch.column(name).to_numpy(zero_copy_only=False) for name in batch.schema.names}
+
+    def _plain_batches(self, numbers: set[str], texts: set[str], skip: int) -> Iterator[dict[str, NDArray[Any]]]:
+        """The same from row ``skip`` on, by Python alone."""
+        stream = self._stream()
+        try:
+            lines = (line for line in csv.reader(stream, delimiter=self._delimiter, skipinitialspace=True) if line)
+            rows = enumerate(lines, 0 if self._headless else -1)
+            start = skip if self._headless else skip + 1
+            next(itertools.islice(rows, start, start), None)
+            while block := _read_safely(self._path, lambda: list(itertools.islice(rows, TEXT_ROWS))):
+                for row, line in block:
+                    if len(line) != len(self._names):
+                        raise SourceError(
+                            f"{self._path}: row {row} has {len(line)} values for {len(self._names)} columns."
+                        )
+                batch = {}
+                for name in numbers | texts:
+                    j = self._names.index(name)
+                    column = [(row, line[j]) for row, line in block]
+                    batch[name] = self._numbers(name, column) if name in numbers else _texts(column)
+                yield batch
+        finally:
+            stream.close()
+
+    def _numbers(self, name: str, column: list[tuple[int, str]]) -> NDArray[np.float64]:
+        out = np.empty(len(column))
+        for i, (row, text) in enumerate(column):
+            try:
+                out[i] = np.nan if text.strip() in MISSING else _float(text)
+            except ValueError:
+                raise SourceError(
+                    f"{self._path}: row {row}, column {name!r} holds {text!r}, which is not a number. Leave the column out or "
+                    "encode it; labels as they are can be fitted by the family 'categorical'."
+                ) from None
+        return out
+
+
+def _read_safely(path: Path, read: Callable[[], Any]) -> Any:
+    """What ``read`` gives; SourceError where the file does not decode."""
+    try:
+        return read()
+    except UnicodeDecodeError as error:
+        raise SourceError(f"{path} is not text in UTF-8: {error}") from error
+    except (gzip.BadGzipFile, EOFError, csv.Error) as error:
+        raise SourceError(f"{path} can't be read: {error}") from error
+
+
+# -- values --------------------------------------------------------------------------------------------------------------------
+
+
+def _float(text: str) -> float:
+    if "_" in text:  # Python takes 1_000 for a number
+        raise ValueError
+    return float(text)
+
+
+def _int(text: str) -> int:
+    if not re.fullmatch(r"\s*[+-]?\d{1,18}\s*", text):
+        raise ValueError
+    return int(text)
+
+
+def _bool(text: str) -> bool:
+    if text not in ("True", "False", "true", "false"):
+        raise ValueError
+    return text in ("True", "true")
+
+
+_KINDS: tuple[Callable[[str], Any], ...] = (_int, _float, _bool, str)
+
 
 def _is_number(text: str) -> bool:
     try:
-        float(text)
+        _float(text)
     except ValueError:
         return text.strip() in MISSING
     return True
+
+
+def _fits(column: NDArray[Any], kind: Callable[[str], Any]) -> bool:
+    try:
+        for text in column:
+            if text is not None:
+                kind(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _texts(column: list[tuple[int, str]]) -> NDArray[Any]:
+    out = np.empty(len(column), dtype=object)
+    out[:] = [text or None for _, text in column]
+    return out
+
+
+def _labels(column: NDArray[Any], kind: Callable[[str], Any]) -> NDArray[Any]:
+    """Labels as the type of their column; objects where one is missing, and for text."""
+    values = [None if text is None else kind(text) for text in column]
+    if kind is not str and None not in values:
+        return np.array(values)
+    out = np.empty(len(values), dtype=object)
+    out[:] = values
+    return out
+
+
+def _matrix(columns: list[NDArray[Any]]) -> NDArray[Any]:
+    """The columns side by side, as objects unless they are of one type."""
+    dtypes = {column.dtype for column in columns}
+    X = np.empty((len(columns[0]), len(columns)), dtype=dtypes.pop() if len(dtypes) == 1 else object)
+    for j, column in enumerate(columns):
+        X[:, j] = column
+    return X
+
+
+def _unique(names: list[str]) -> list[str]:
+    """Names that differ: a repeated or empty one gets the number of its column."""
+    seen: set[str] = set()
+    out = []
+    for j, name in enumerate(names):
+        fresh = name if name and name not in seen else f"{name or 'column'}.{j}"
+        seen.add(fresh)
+        out.append(fresh)
+    return out

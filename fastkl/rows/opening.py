@@ -144,11 +144,11 @@ def _opened_paths(paths: list[Path], choice: Choice, weights: Weights | None, bl
     path, ending = paths[0], _ending(paths[0])
     if ending == ".npy":
         return NpySource(path, choice, weights, block_rows)
-    if ending in {".csv", ".tsv"}:
+    if ending in {".csv", ".tsv", ".txt"}:
         from fastkl.rows.csv import CsvSource
 
         return CsvSource(path, choice, weights, block_rows)
-    raise ValueError(f"{path} ends in none of .npy, .parquet, .pq, .csv, .tsv; a source is {KINDS}.")
+    raise ValueError(f"{path} ends in none of .npy, .parquet, .pq, .csv, .tsv, .txt; a source is {KINDS}.")
 
 
 def _ending(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""Where one number per row goes: an array in memory, a ``.npy`` or Parquet file, an array of the caller's.
+"""Where one number per row goes: an array in memory, a ``.npy``, Parquet or CSV file, an array of the caller's.
 
 A file is written as ``name.partial`` beside its place and takes its name when it is complete and on the disk. An interrupt leaves
 the partial file, which is a whole file of the rows so far; any other failure removes it.
@@ -205,8 +205,30 @@ class ParquetOutput(FileOutput):
             writer.close()
 
 
+class CsvOutput(FileOutput):
+    """Text with one column under the name ``log_density``; every number reads back as it was."""
+
+    _stream: BinaryIO | None = None
+
+    def _open(self) -> None:
+        self._stream = open(self.partial, "wb")  # noqa: SIM115
+        self._stream.write(b"log_density\n")
+
+    def _append(self, values: NDArray[np.float64]) -> None:
+        assert self._stream is not None
+        self._stream.write("".join(f"{value!r}\n" for value in values.tolist()).encode())
+
+    def _close(self) -> None:
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            stream.close()
+
+
 def open_output(out: Any, n_rows: int | None) -> Output:
-    """From what a user gives as ``out``: None, a path that ends in .npy or .parquet, or an array."""
+    """From what a user gives as ``out``: None, a path that ends in .npy, .parquet or .csv, an array, or an open output."""
+    if all(hasattr(out, name) for name in ("write", "finish", "abandon")):
+        opened: Output = out
+        return opened
     if out is None or isinstance(out, np.ndarray):
         return MemoryOutput(n_rows, out)
     if isinstance(out, str | os.PathLike):
@@ -215,8 +237,10 @@ def open_output(out: Any, n_rows: int | None) -> Output:
             return NpyOutput(out, n_rows)
         if ending in {".parquet", ".pq"}:
             return ParquetOutput(out, n_rows)
-        raise ValueError(f"out ends in .npy or .parquet, not in {ending!r}.")
-    raise TypeError(f"out is None, the path of an .npy or .parquet file, or an array to write into; not {out!r}.")
+        if ending == ".csv":
+            return CsvOutput(out, n_rows)
+        raise ValueError(f"out ends in .npy, .parquet or .csv, not in {ending!r}.")
+    raise TypeError(f"out is None, the path of an .npy, .parquet or .csv file, or an array to write into; not {out!r}.")
 
 
 def is_folder(out: Any) -> bool:

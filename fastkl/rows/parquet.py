@@ -37,7 +37,7 @@ class ParquetSource(Source):
         self.n_rows = 0
         for path in self._paths:
             with self._reader(path) as file:
-                self._schemas.append(file.schema_arrow)
+                self._schemas.append(_without_index(file.schema_arrow))
                 self.n_rows += file.metadata.num_rows
         self._resolve()
 
@@ -109,6 +109,13 @@ class ParquetSource(Source):
         if self._weights is not None:
             weights = self._weights.part(row, len(X))
         return Block(X, weights, row, number)
+
+
+def _without_index(schema: Any) -> Any:
+    """The schema without the columns in which pandas stores an index that has no name."""
+    for name in [name for name in schema.names if name.startswith("__index_level_")]:
+        schema = schema.remove(schema.get_field_index(name))
+    return schema
 
 
 def parquet_files(folder: Path) -> list[Path]:

@@ -2,10 +2,12 @@
 
 import io
 import pickle
+import warnings
 import zipfile
 
 import joblib
 import numpy as np
+import pandas as pd
 import pytest
 import skops.io
 from scipy import stats
@@ -16,7 +18,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import fastkl
-from fastkl import DensityMLE, families, load
+from fastkl import DensityMLE, ProductDensity, families, load
 from fastkl.exceptions import DegenerateDataError, ModelFileError, SupportError, UnknownFamilyError
 
 EXPECTED_FAILURES = {
@@ -285,6 +287,20 @@ def test_tables(library):
 
 
 # -- files -----------------------------------------------------------------------------------------------------------------
+
+
+def test_densities_of_named_columns_load_without_a_warning(tmp_path):
+    """Loading tries a row, which has no names; with every warning an error, as here, that must not be heard of."""
+    table = pd.DataFrame({"a": GOOD[:, 0], "b": GOOD[:, 1]})
+    product = ProductDensity([("first", DensityMLE("gamma"), ["a"]), ("second", DensityMLE("normal"), ["b"])])
+    for model in (DensityMLE("gamma"), product):
+        model.fit(table).save(tmp_path / "model")
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            loaded = load(tmp_path / "model")
+        assert list(loaded.feature_names_in_) == ["a", "b"]
+        with pytest.warns(UserWarning, match="does not have valid feature names"):
+            loaded.score_samples(GOOD[:, :2])
 
 
 def test_files_that_are_not_densities(tmp_path):

@@ -26,7 +26,7 @@ def batches():
 def test_everywhere(tmp_path):
     for source in (X, batches()):
         np.testing.assert_array_equal(MODEL.score_samples_batches(source), EXPECTED)
-    for name in ("s.npy", "s.parquet"):
+    for name in ("s.npy", "s.parquet", "s.csv"):
         for source in (X, batches()):
             assert MODEL.score_samples_batches(source, str(tmp_path / name), batch_rows=1234) == tmp_path / name
         assert sorted(path.name for path in tmp_path.iterdir() if "partial" in path.name) == []
@@ -35,6 +35,7 @@ def test_everywhere(tmp_path):
     table = parquet.read_table(tmp_path / "s.parquet")
     assert table.schema == pa.schema([("log_density", pa.float64())])
     np.testing.assert_array_equal(table.column(0).to_numpy(), EXPECTED)
+    assert (tmp_path / "s.csv").read_text().splitlines() == ["log_density", *map(repr, EXPECTED.tolist())]
     out = np.lib.format.open_memmap(tmp_path / "mapped.npy", "w+", np.float64, (5000,))
     assert MODEL.score_samples_batches(batches(), out) is out
     np.testing.assert_array_equal(np.load(tmp_path / "mapped.npy"), EXPECTED)
@@ -68,7 +69,7 @@ def test_paths_that_will_not_do(tmp_path):
         MODEL.score_samples_batches(tmp_path / "X.npy", str(tmp_path / "X.npy"))
     with pytest.raises(SourceError, match="out is the source itself"):
         MODEL.score_samples_batches([tmp_path / "X.npy"], tmp_path / "X.npy")
-    with pytest.raises(ValueError, match="out ends in .npy or .parquet, not in '.txt'"):
+    with pytest.raises(ValueError, match="out ends in .npy, .parquet or .csv, not in '.txt'"):
         MODEL.score_samples_batches(X, tmp_path / "s.txt")
     with pytest.raises(TypeError, match="out is None, the path"):
         MODEL.score_samples_batches(X, 3)
@@ -79,7 +80,7 @@ def test_paths_that_will_not_do(tmp_path):
         MODEL.score_samples_batches(X, tmp_path / "s.npy")
 
 
-@pytest.mark.parametrize("name", ["s.npy", "s.parquet"])
+@pytest.mark.parametrize("name", ["s.npy", "s.parquet", "s.csv"])
 def test_bad_rows_leave_no_file(tmp_path, name):
     Z = X.copy()
     Z[4000, 1] = np.nan
@@ -90,15 +91,20 @@ def test_bad_rows_leave_no_file(tmp_path, name):
     assert (tmp_path / name).read_bytes() == b"before"
 
 
-@pytest.mark.parametrize("name", ["s.npy", "s.parquet"])
+@pytest.mark.parametrize("name", ["s.npy", "s.parquet", "s.csv"])
 def test_interrupt_leaves_rows_so_far(tmp_path, name):
     output = open_output(tmp_path / name, None)
     output.write(0, EXPECTED[:100])
     output.write(100, EXPECTED[100:150])
     output.abandon(keep=True)
     partial = tmp_path / f"{name}.partial"
+    readers = {
+        "s.npy": np.load,
+        "s.parquet": lambda stream: parquet.read_table(stream).column(0).to_numpy(),
+        "s.csv": lambda stream: np.loadtxt(stream, skiprows=1),
+    }
     with open(partial, "rb") as stream:
-        found = np.load(stream) if name == "s.npy" else parquet.read_table(stream).column(0).to_numpy()
+        found = readers[name](stream)
     np.testing.assert_array_equal(found, EXPECTED[:150])
     assert not (tmp_path / name).exists()
 
@@ -138,7 +144,7 @@ def test_full_disk(tmp_path, monkeypatch):
         assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", ["s.npy", "s.parquet"])
+@pytest.mark.parametrize("name", ["s.npy", "s.parquet", "s.csv"])
 def test_file_that_may_not_grow(tmp_path, name):
     """The system itself refuses, in a process with a limit on the size of files."""
     script = f"""

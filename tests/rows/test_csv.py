@@ -1,0 +1,108 @@
+"""CSV files, read by Arrow and by Python alone: the same rows, and errors that name row, column and value."""
+
+import gzip
+import sys
+
+import numpy as np
+import pytest
+
+from fastkl import SourceError
+from fastkl.rows import csv as csv_module
+from fastkl.rows import open_source
+
+
+@pytest.fixture(params=["arrow", "plain"])
+def reader(request, monkeypatch):
+    """Small parts, so that there are several."""
+    monkeypatch.setattr(csv_module, "TEXT_BYTES", 64)
+    monkeypatch.setattr(csv_module, "TEXT_ROWS", 7)
+    if request.param == "plain":
+        monkeypatch.setitem(sys.modules, "pyarrow", None)
+
+
+def contents(source):
+    blocks = [(block.X.copy(), block.first_row) for block in source.blocks()]
+    assert [first for _, first in blocks] == np.r_[0, np.cumsum([len(X) for X, _ in blocks])[:-1]].tolist()
+    return np.concatenate([X for X, _ in blocks])
+
+
+@pytest.mark.parametrize(
+    ("text", "names", "rows"),
+    [
+        ("a,b\n1,2.5\n3,4\n", ["a", "b"], [[1.0, 2.5], [3.0, 4.0]]),
+        ("\n\na;b\n1;2\n\n3;4\n", ["a", "b"], [[1.0, 2.0], [3.0, 4.0]]),
+        ('"x, y, z"; b\n1;NA\n', ["x, y, z", "b"], [[1.0, np.nan]]),
+        ("1\t2\n3\t4\n", None, [[1.0, 2.0], [3.0, 4.0]]),
+        ("\ufeffa, b\n1, 2e-3\n", ["a", "b"], [[1.0, 2e-3]]),
+        ('"x\ny",b\r\n"1",2\r\n', ["x\ny", "b"], [[1.0, 2.0]]),
+        (",a,a\n1,2,3", ["column.0", "a", "a.2"], [[1.0, 2.0, 3.0]]),
+        ('a,b\n1,2\n3, "4"\n', ["a", "b"], [[1.0, 2.0], [3.0, 4.0]]),
+    ],
+)
+def test_forms_of_csv(tmp_path, reader, text, names, rows):
+    (tmp_path / "X.csv").write_bytes(text.encode())
+    opened = open_source(tmp_path / "X.csv")
+    assert opened.names == names
+    np.testing.assert_array_equal(contents(opened), rows)
+
+
+def test_numbers_are_exact(tmp_path, reader):
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=500) * 10.0 ** rng.integers(-300, 300, 500)
+    with gzip.open(tmp_path / "X.csv.gz", "wt") as stream:
+        stream.write("x\n" + "\n".join(map(repr, values.tolist())) + "\n")
+    np.testing.assert_array_equal(contents(open_source(tmp_path / "X.csv.gz"))[:, 0], values)
+
+
+def test_what_arrow_refuses_is_read_from_there_on(tmp_path, reader):
+    """A space before a quote, far behind the first part."""
+    lines = (
+        [f"{i},{i * i},{i % 3}" for i in range(50)] + ['50, "2500",2'] + [f"{i},{i * i},{i % 3}" for i in range(51, 99)]
+    )
+    (tmp_path / "X.txt").write_text("a,b,w\n" + "\n".join(lines))
+    opened = open_source(tmp_path / "X.txt", columns=["b", "a"], weights="w")
+    np.testing.assert_array_equal(contents(opened), [[i * i, i] for i in range(99)])
+    assert np.concatenate([block.weights for block in opened.blocks()]).tolist() == [i % 3 for i in range(99)]
+
+
+def test_the_type_of_labels_is_that_of_the_whole_column(tmp_path, reader):
+    lines = [f"{i},{i},{i},{i % 2 == 0},x" for i in range(60)] + ["60,0.5,NA,True,"]
+    (tmp_path / "X.csv").write_text("i,f,t,b,m\n" + "\n".join(lines))
+    rows = contents(open_source(tmp_path / "X.csv", labels=True)).tolist()
+    assert rows[1] == [1, 1.0, "1", False, "x"]
+    assert rows[60] == [60, 0.5, "NA", True, None]
+    assert [type(value) for value in rows[1]] == [int, float, str, bool, str]
+    whole = contents(open_source(tmp_path / "X.csv", columns=["i"], labels=True))
+    assert whole.dtype == np.int64
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("1,late", "X.csv: row 40, column 'b' holds 'late', which is not a number"),
+        ("1,1_000", "X.csv: row 40, column 'b' holds '1_000', which is not a number"),
+        ("1", "X.csv: row 40 has 1 values for 2 columns"),
+        ("1,2,3", "X.csv: row 40 has 3 values for 2 columns"),
+        ("1,ü", "X.csv is not text in UTF-8"),
+    ],
+)
+def test_errors_name_the_place(tmp_path, reader, line, message):
+    lines = ["1,2.5"] * 40 + [line] + ["3,4"] * 20
+    (tmp_path / "X.csv").write_bytes(("a,b\n" + "\n".join(lines)).encode("latin-1"))
+    with pytest.raises(SourceError, match=message):
+        contents(open_source(tmp_path / "X.csv"))
+
+
+def test_files_that_will_not_do(tmp_path, reader):
+    (tmp_path / "X.csv").write_text("\n \n")
+    with pytest.raises(SourceError, match="is empty"):
+        open_source(tmp_path / "X.csv")
+    (tmp_path / "X.csv").write_text("a,b\n")
+    assert list(open_source(tmp_path / "X.csv").blocks()) == []
+    (tmp_path / "X.csv.gz").write_bytes(b"a,b\n1,2\n")
+    with pytest.raises(SourceError, match="X.csv.gz can't be read"):
+        open_source(tmp_path / "X.csv.gz")
+    whole = gzip.compress(b"a,b\n" + b"".join(b"%d,%d\n" % (i, i * i) for i in range(40_000)))
+    (tmp_path / "X.csv.gz").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(SourceError, match="X.csv.gz can't be read"):
+        contents(open_source(tmp_path / "X.csv.gz"))
