@@ -12,6 +12,9 @@ import numpy.typing as npt
 # A sample of so few rows and so many columns fits one leaf: boxes rule out nothing there.
 MOST_ROWS_OF_ONE_LEAF = 1024
 LEAST_COLUMNS_OF_ONE_LEAF = 24
+# Boxes rule out little from here on, so what is done once for each leaf should be done less often. No power of two: columns of a
+# leaf would then compete for the same sets of the cache.
+LEAST_COLUMNS_OF_LARGE_LEAVES = 12
 
 
 class Arrangement(NamedTuple):
@@ -32,6 +35,8 @@ def arrangement(X: npt.NDArray[Any]) -> Arrangement:
         return Arrangement(leaf=96, preselect=False)
     if n_columns >= LEAST_COLUMNS_OF_ONE_LEAF and n_rows <= MOST_ROWS_OF_ONE_LEAF and _is_compact(X):
         return Arrangement(leaf=-(-n_rows // 32) * 32, preselect=True)
+    if n_columns >= LEAST_COLUMNS_OF_LARGE_LEAVES:
+        return Arrangement(leaf=224, preselect=True)
     return Arrangement(leaf=128, preselect=True)
 
 
