@@ -146,6 +146,7 @@ FK_CLONES static void fk_pack_near(fk_tree *tree, ptrdiff_t leaf) {
     double factor = fk_leaf_factor(low, high, d);
     for (ptrdiff_t i0 = 0; i0 < size; i0 += FK_LANES) {
         double square[FK_LANES] = {0.0};
+        float *tile = points + i0 / FK_TILE_ROWS * FK_TILE_ROWS * d + i0 % FK_TILE_ROWS;
         for (ptrdiff_t j = 0; j < d; j++) {
             double x[FK_LANES], centre = 0.5 * low[j] + 0.5 * high[j];
             for (ptrdiff_t l = 0; l < FK_LANES; l++) {
@@ -155,7 +156,7 @@ FK_CLONES static void fk_pack_near(fk_tree *tree, ptrdiff_t leaf) {
             FK_SIMD
             for (ptrdiff_t l = 0; l < FK_LANES; l++) {
                 double from_centre = (x[l] - centre) * factor;
-                points[j * size + i0 + l] = (float)from_centre;
+                tile[j * FK_TILE_ROWS + l] = (float)from_centre;
                 square[l] += from_centre * from_centre;
             }
         }

@@ -17,7 +17,6 @@
 
 #define FK_FEW 8                     /* with so many lanes left in a leaf, or less, each goes alone */
 #define FK_TILE 4                    /* queries of one pass over the leaf */
-#define FK_TILE_ROWS 32              /* rows of one pass, a bit for each: leaves for preselection hold a multiple of it */
 #define FK_PASSES 32                 /* passes over a leaf at most */
 
 /* Squared distances of FK_LANES points, with columns `step` apart, to one point, with columns `stride` apart. */
@@ -150,7 +149,7 @@ FK_INLINE void fk_tile(const float *x, int queries, const int *lanes, const floa
         for (int q = 0; q < queries; q++)
             for (int i = 0; i < FK_TILE_ROWS; i++) sum[q][i] = -half_norm[i0 + i];
         for (ptrdiff_t j = 0; j < d; j++) {
-            const float *yj = y + j * size + i0;
+            const float *yj = y + i0 * d + j * FK_TILE_ROWS;
             for (int q = 0; q < queries; q++) {
                 float xj = x[j * FK_LANES + lanes[q]];
                 FK_SIMD

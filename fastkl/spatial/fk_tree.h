@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define FK_TILE_ROWS 32              /* rows of one pass, a bit for each: leaves for preselection hold a multiple of it */
 #define FK_LANES 16                  /* queries that walk the tree together */
 #define FK_CHILDREN 8
 #define FK_STACK 128                 /* more than 7 children for each of the levels of any tree */
@@ -33,7 +34,8 @@ typedef struct {
     double *points;                  /* (n_leaves, d, leaf): coordinates, NaN after the last row; or NULL */
     double *ordered64;               /* (n, d): the rows by position, for preselection: one of the two, or neither */
     float *ordered32;
-    float *near_points;              /* (n_leaves, d, leaf): coordinates from the leaf's centre in its unit; or NULL */
+    float *near_points;              /* (n_leaves, leaf / FK_TILE_ROWS, d, FK_TILE_ROWS): coordinates from the leaf's centre
+                                        in its unit, in the order in which they are read; or NULL */
     float *half_norm;                /* (n_leaves, leaf): half their squared lengths, infinite after the last row */
     float *largest;                  /* (n_leaves): the largest of them */
     double *factor;                  /* (n_leaves): what coordinates are multiplied by for the leaf's unit */
