@@ -1,6 +1,5 @@
-"""Where rows can come from, what of it is read, and what is said where it cannot be."""
+"""Sources of every kind give the same rows; those in memory: their types, bad input, and the threads that read."""
 
-import decimal
 import gzip
 import operator
 import threading
@@ -17,28 +16,7 @@ from fastkl import SourceError
 from fastkl.rows import open_source
 from fastkl.rows.read_ahead import read_ahead
 from fastkl.rows.source import default_rows
-
-N = 1000
-X = np.random.default_rng(0).normal(size=(N, 3))
-W = np.random.default_rng(1).uniform(0.0, 2.0, N)
-NAMES = ["a", "b", "c"]
-
-
-def table():
-    return pd.DataFrame(X, columns=NAMES)
-
-
-def contents(source):
-    """All rows and weights of one pass, and whether the blocks are numbered as they should be."""
-    values, weights, row = [], [], 0
-    for block in source.blocks():
-        assert block.first_row == row
-        assert block.X.flags.c_contiguous
-        row += len(block.X)
-        values.append(block.X.copy())
-        weights.append(None if block.weights is None else block.weights.copy())
-    return np.concatenate(values), None if weights[0] is None else np.concatenate(weights)
-
+from tests.rows.known import NAMES, N, W, X, contents, table
 
 KINDS = (
     "npy fortran shards mixed parquet folder pattern csv tsv.gz array frame polars arrow dataset list frames function generator "
@@ -89,7 +67,7 @@ def source(request, tmp_path):
     }[kind]  # fmt: skip
 
 
-# -- the same rows from everywhere -----------------------------------------------------------------------------------------
+# -- the same rows from everywhere ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("block_rows", [None, 77])
@@ -193,58 +171,7 @@ def test_default_blocks_are_bounded():
         assert size >= min(2048, max(1, (32 << 20) // (8 * columns)))
 
 
-# -- types -----------------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("dtype", ["<f4", ">f4", "<f8", ">f8", "f2", "i1", "<i8", ">i2", "u4", "?"])
-@pytest.mark.parametrize("order", ["C", "F"])
-def test_npy_types(tmp_path, dtype, order):
-    values = (X * 10).astype(dtype, order=order)
-    np.save(tmp_path / "X.npy", values)
-    found, _ = contents(open_source(tmp_path / "X.npy", block_rows=99))
-    assert found.dtype == (np.float32 if dtype[1:] == "f4" else np.float64)
-    assert found.dtype.isnative
-    np.testing.assert_array_equal(found, values.astype(found.dtype))
-
-
-def test_npy_whose_values_are_not_aligned(tmp_path):
-    """Other writers pad the header as they like."""
-    header = f"{{'descr': '<f8', 'fortran_order': False, 'shape': {X.shape}}}\n".encode()
-    path = tmp_path / "X.npy"
-    path.write_bytes(b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + X.tobytes())
-    assert (10 + len(header)) % 8 != 0
-    for n_threads in (1, 3):
-        opened = open_source(path, block_rows=99)
-        opened.n_threads = n_threads
-        np.testing.assert_array_equal(contents(opened)[0], X)
-        assert opened.sum(lambda block: block.X.flags.aligned, operator.and_)
-
-
-def test_arrow_types(tmp_path):
-    columns = {
-        "double": pa.array([1.5, None, 3.0]),
-        "float": pa.array([1.5, 2.5, None], pa.float32()),
-        "int": pa.array([1, None, 3], pa.int64()),
-        "byte": pa.array([1, 2, 3], pa.uint8()),
-        "flag": pa.array([True, False, None]),
-        "price": pa.array([decimal.Decimal("1.25"), None, decimal.Decimal("-3.5")], pa.decimal128(9, 2)),
-        "code": pa.array([4.0, 5.0, 4.0]).dictionary_encode(),
-        "missing": pa.nulls(3),
-    }
-    expected = np.array(
-        [[1.5, 1.5, 1, 1, 1, 1.25, 4, np.nan], [np.nan, 2.5, np.nan, 2, 0, np.nan, 5, np.nan],
-         [3, np.nan, 3, 3, np.nan, -3.5, 4, np.nan]]
-    )  # fmt: skip
-    made = pa.table(columns)
-    parquet.write_table(made, tmp_path / "X.parquet")
-    for source in (tmp_path / "X.parquet", made, [made]):
-        np.testing.assert_array_equal(contents(open_source(source))[0], expected)
-    floats, _ = contents(open_source(made, columns=["float", "byte"]))
-    assert floats.dtype == np.float32
-    for source in (tmp_path / "X.parquet", made):
-        found, weights = contents(open_source(source, columns=["double"], weights="price"))
-        np.testing.assert_array_equal(weights, expected[:, 5])
-        assert found.shape == (3, 1)
+# -- types ---------------------------------------------------------------------------------------------------------------
 
 
 def test_frames_with_missing_values_and_weights():
@@ -254,38 +181,6 @@ def test_frames_with_missing_values_and_weights():
     np.testing.assert_array_equal(weights, [1.0, 2.0, 3.0])
     narrow = pl.DataFrame({"x": [1.0, 2.0]}, schema={"x": pl.Float32})
     assert contents(open_source(narrow))[0].dtype == np.float32
-
-
-def test_csv_with_missing_values(tmp_path):
-    path = tmp_path / "X.csv"
-    path.write_text('\ufeffa,"b, c",w\n1,NA,2\n,2.5,0.5\n')
-    opened = open_source(path, weights="w")
-    assert opened.names == ["a", "b, c"]
-    values, weights = contents(opened)
-    np.testing.assert_array_equal(values, [[1.0, np.nan], [np.nan, 2.5]])
-    np.testing.assert_array_equal(weights, [2.0, 0.5])
-
-
-def test_csv_of_labels(tmp_path):
-    path = tmp_path / "X.csv"
-    path.write_text("country,n\nNA,1\nDE,2\n,3\n")
-    values, _ = contents(open_source(path, labels=True))
-    assert values.tolist() == [["NA", 1], ["DE", 2], [None, 3]]
-
-
-def test_files_of_several_float_types(tmp_path):
-    parquet.write_table(pa.table({"x": pa.array([1.0], pa.float32())}), tmp_path / "1.parquet")
-    parquet.write_table(pa.table({"x": pa.array([0.1])}), tmp_path / "2.parquet")
-    values, _ = contents(open_source(tmp_path))
-    assert values.tolist() == [[1.0], [0.1]]
-
-
-def test_only_the_chosen_columns_are_read(tmp_path):
-    """A column that could not be read as numbers is no matter where others are asked for."""
-    pd.DataFrame({"x": [1.0, 2.0], "name": ["one", "two"]}).to_parquet(tmp_path / "X.parquet")
-    pd.DataFrame({"x": [1.0, 2.0], "name": ["one", "two"]}).to_csv(tmp_path / "X.csv", index=False)
-    for name in ("X.parquet", "X.csv"):
-        assert contents(open_source(tmp_path / name, columns="x"))[0].tolist() == [[1.0], [2.0]]
 
 
 def test_pairs_bring_weights():
@@ -298,130 +193,7 @@ def test_pairs_bring_weights():
         contents(open_source([(X[:3], W[:3]), (X[:3], W[:2])]))
 
 
-# -- bad input -------------------------------------------------------------------------------------------------------------
-
-
-def test_missing_files(tmp_path):
-    for name in ("X.npy", "X.parquet", "X.csv", "folder"):
-        with pytest.raises(FileNotFoundError, match=f"There is no file .*{name}"):
-            open_source(tmp_path / name)
-    with pytest.raises(FileNotFoundError, match="fits the pattern"):
-        open_source(str(tmp_path / "*.parquet"))
-    with pytest.raises(SourceError, match="holds no Parquet files"):
-        open_source(tmp_path)
-    with pytest.raises(FileNotFoundError):
-        open_source(X, weights=tmp_path / "weights.npy")
-
-
-def test_npy_that_will_not_do(tmp_path):
-    path = tmp_path / "X.npy"
-    np.save(path, X)
-    whole = path.read_bytes()
-    path.write_bytes(whole[:-30])
-    with pytest.raises(SourceError, match=r"cut short: its header says 1000 rows of 24 bytes.* 998 complete rows"):
-        open_source(path)
-    path.write_bytes(whole[:40])
-    with pytest.raises(SourceError, match="header is damaged"):
-        open_source(path)
-    path.write_bytes(b"PK\x03\x04 not this")
-    with pytest.raises(SourceError, match="not a .npy file"):
-        open_source(path)
-    path.write_bytes(b"")
-    with pytest.raises(SourceError, match="not a .npy file"):
-        open_source(path)
-    for values, message in [
-        (X[:, 0], r"shape \(1000,\).*reshape\(-1, 1\)"),
-        (X[None], r"shape \(1, 1000, 3\)"),
-        (X + 1j, "type complex128, not real numbers"),
-        (X.astype("U5"), "type <U5, not real numbers.*categorical"),
-        (np.zeros(3, dtype=[("a", "f8"), ("b", "f8")]), "records with the fields a, b"),
-    ]:
-        np.save(path, values)
-        with pytest.raises(SourceError, match=message):
-            open_source(path)
-    np.save(path, np.array([[1, "a"]], dtype=object), allow_pickle=True)
-    with pytest.raises(SourceError, match="Python objects, which only unpickling could read"):
-        open_source(path)
-    np.save(path, np.empty((0, 3)))
-    with pytest.raises(SourceError, match="no rows"):
-        open_source(path).sum(len, operator.add)
-
-
-def test_npy_that_becomes_shorter(tmp_path):
-    np.save(tmp_path / "X.npy", X)
-    for n_threads in (1, 2):
-        np.save(tmp_path / "X.npy", X)
-        opened = open_source(tmp_path / "X.npy", block_rows=10)
-        opened.n_threads = n_threads
-        (tmp_path / "X.npy").write_bytes((tmp_path / "X.npy").read_bytes()[:2000])
-        with pytest.raises(SourceError, match="became shorter"):
-            opened.sum(lambda block: block.X.sum(), operator.add)
-
-
-def test_tables_that_will_not_do(tmp_path):
-    path = tmp_path / "X.parquet"
-    frame = table().assign(name="x", day=pd.Timestamp("2020-01-01"))
-    frame.to_parquet(path)
-    with pytest.raises(SourceError, match="column 'name' has type (large_)?string, not numbers.*columns="):
-        open_source(path)
-    with pytest.raises(SourceError, match="column 'day' has type timestamp"):
-        open_source(path, columns=["day"])
-    with pytest.raises(SourceError, match="no column 'd'; its columns are 'a', 'b', 'c', 'name', 'day'"):
-        open_source(path, columns=["a", "d"])
-    with pytest.raises(SourceError, match="no column 'weight'"):
-        open_source(path, columns=["a"], weights="weight")
-    path.write_bytes(path.read_bytes()[:500])
-    with pytest.raises(SourceError, match="not a Parquet file, or it is damaged"):
-        open_source(path)
-    frame[:500].drop(columns=["name", "day"]).to_parquet(path)
-    frame[500:].to_parquet(tmp_path / "Y.parquet")
-    with pytest.raises(SourceError, match="Y.parquet has columns that .*X.parquet has not: name, day"):
-        open_source(tmp_path)
-    with pytest.raises(SourceError, match="column 'name' \\(type (object|str)\\) holds 'x' in row 0"):
-        contents(open_source(frame.drop(columns="day")))
-
-
-def test_parquet_damaged_inside(tmp_path):
-    path = tmp_path / "X.parquet"
-    parquet.write_table(pa.table({"x": X.ravel()}), path, row_group_size=500, use_dictionary=False, compression="none")
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2 : len(content) // 2 + 400] = b"\xff" * 400  # over the header of a page
-    content[4:40] = b"\xff" * 36
-    path.write_bytes(content)
-    with pytest.raises(SourceError, match="damaged after row"):
-        contents(open_source(path))
-
-
-def test_files_that_do_not_agree(tmp_path):
-    np.save(tmp_path / "a.npy", X)
-    np.save(tmp_path / "b.npy", X[:, :2])
-    with pytest.raises(SourceError, match="b.npy has 2 columns, .*a.npy has 3"):
-        open_source([tmp_path / "a.npy", tmp_path / "b.npy"])
-    assert contents(open_source(str(tmp_path / "?.npy"), columns=[1, 0]))[0].shape == (2 * N, 2)
-    table().to_csv(tmp_path / "c.csv", index=False)
-    with pytest.raises(SourceError, match="c.csv has the columns 'a', 'b', 'c', .*a.npy has '\\(without names\\)'"):
-        open_source([tmp_path / "a.npy", tmp_path / "c.csv"])
-    with pytest.raises(FileNotFoundError, match="d.npy"):
-        open_source([tmp_path / "a.npy", tmp_path / "d.npy"])
-
-
-def test_csv_that_will_not_do(tmp_path):
-    path = tmp_path / "X.csv"
-    path.write_text("")
-    with pytest.raises(SourceError, match="is empty"):
-        open_source(path)
-    path.write_text("a,b\n1,2\n3,four\n")
-    with pytest.raises(SourceError, match="X.csv: row 1, column 'b' holds 'four', which is not a number"):
-        contents(open_source(path))
-    path.write_text("a,b\n1,2\n3,4,5\n")
-    with pytest.raises(SourceError, match="row 1 has 3 values for 2 columns"):
-        contents(open_source(path))
-    path.write_text("a,b\n")
-    with pytest.raises(SourceError, match="no rows"):
-        open_source(path).sum(len, operator.add)
-    path.write_text("1,2\n3,4\n")
-    with pytest.raises(SourceError, match="row of numbers in place of names"):
-        open_source(path, weights="w")
+# -- bad input -----------------------------------------------------------------------------------------------------------
 
 
 def test_batches_that_do_not_agree():
@@ -477,14 +249,7 @@ def test_arguments(tmp_path):
         open_source(X, weights=[[1, 2], [3, 4]])
 
 
-def test_pyarrow_is_asked_for_by_name(tmp_path, monkeypatch):
-    table().to_parquet(tmp_path / "X.parquet")
-    monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
-    with pytest.raises(ImportError, match=r"Reading Parquet needs pyarrow: pip install 'fastkl\[files\]'"):
-        open_source(tmp_path / "X.parquet")
-
-
-# -- threads ---------------------------------------------------------------------------------------------------------------
+# -- threads -------------------------------------------------------------------------------------------------------------
 
 
 def test_read_ahead_ends_with_its_reader():

@@ -1,0 +1,227 @@
+"""fastkl fit: its ranking, the model it saves and its figures, against the library and independent routes."""
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+from scipy import stats
+from sklearn.model_selection import KFold
+
+import fastkl
+from fastkl import DensityMLE
+from fastkl.commands.candidates import COUNTS, FRACTIONS, JOINT, NOT_NEGATIVE, POSITIVE, REAL, candidates
+from tests.commands.files import DATA, FAITHFUL, read_scores, run
+
+
+def ranking(out):
+    """The table of fit: name to (log-likelihood, its error, behind, its error, parameters)."""
+    found = {}
+    for line in out.splitlines():
+        match = re.match(r"(\w+) +(-?[\d.]+) +([\d.]+) +(best|[\d.e-]+) +([\d.e-]*) +(\d+)$", line)
+        if match:
+            name, *figures = match.groups()
+            found[name] = [0.0 if cell in ("best", "") else float(cell) for cell in figures]
+    return found
+
+
+def test_fit_ranks_by_held_out_log_likelihood(capsys, tmp_path):
+    out = run(capsys, "fit", DATA / "ball_bearings.csv", "--families", "gamma,normal", "-o", tmp_path / "model")
+    X = pd.read_csv(DATA / "ball_bearings.csv").to_numpy()
+    held_out = {"gamma": np.empty(23), "normal": np.empty(23)}
+    for train, test in KFold(5, shuffle=True, random_state=0).split(X):
+        shape, _, scale = stats.gamma.fit(X[train], floc=0.0)
+        held_out["gamma"][test] = stats.gamma(shape, scale=scale).logpdf(X[test, 0])
+        held_out["normal"][test] = stats.norm(X[train].mean(), X[train].std()).logpdf(X[test, 0])
+    gap = held_out["gamma"] - held_out["normal"]
+    found = ranking(out)
+    assert list(found) == ["gamma", "normal"]
+    for name, rows in held_out.items():
+        assert found[name][0] == pytest.approx(rows.mean(), abs=1e-4)
+        assert found[name][1] == pytest.approx(stats.sem(rows), abs=1e-4)
+    assert found["normal"][2] == pytest.approx(gap.mean(), abs=1e-4)
+    assert found["normal"][3] == pytest.approx(stats.sem(gap), abs=1e-4)
+    assert [row[4] for row in found.values()] == [2, 2]
+    model = fastkl.load(tmp_path / "model")
+    assert model.params_["shape"][0] == pytest.approx(DensityMLE("gamma").fit(X).params_["shape"][0], rel=1e-12)
+    assert list(model.feature_names_in_) == ["value"]
+    assert "23 rows, 1 column (value), positive numbers" in out
+
+
+def test_fit_of_several_columns(capsys):
+    out = run(capsys, "fit", DATA / "old_faithful.csv")
+    found = ranking(out)
+    assert next(iter(found)) == "multivariate_normal"
+    assert found["normal"][4] == 4
+    assert "not told apart from the best: multivariate_t." in out
+    covariance = FAITHFUL.cov(ddof=0).to_numpy()
+    assert f"{covariance[0, 1]:.4f}" in out
+    assert f"{covariance[1, 1]:.4f}" in out
+
+
+def test_fit_of_columns_with_families_of_their_own(capsys, tmp_path):
+    """Independent columns, one with heavy tails: the product of the best of each, chosen anew for every fold."""
+    rng = np.random.default_rng(5)
+    table = pd.DataFrame({"a": rng.normal(size=400), "b": rng.gumbel(size=400)})
+    table.to_csv(tmp_path / "rows.csv", index=False)
+    arguments = [tmp_path / "rows.csv", "-o", tmp_path / "model", "--figure", tmp_path / "figure.png"]
+    out = run(capsys, "fit", *arguments)
+    found = ranking(out)
+    assert next(iter(found)) == "product"
+    assert found["product"][4] == 4
+    scores = np.empty(400)
+    for train, test in KFold(5, shuffle=True, random_state=0).split(table):
+        normal, gumbel = table["a"].iloc[train], stats.gumbel_r(*stats.gumbel_r.fit(table["b"].iloc[train]))
+        scores[test] = stats.norm.logpdf(table["a"].iloc[test], normal.mean(), normal.std(ddof=0))
+        scores[test] += gumbel.logpdf(table["b"].iloc[test])
+    assert found["product"][0] == pytest.approx(scores.mean(), abs=1e-4)
+    assert f"a: normal, loc {table['a'].mean():.4f} ±" in out
+    assert "b: gumbel, loc" in out
+    assert (tmp_path / "figure.png").stat().st_size > 5000
+    model = fastkl.load(tmp_path / "model")
+    run(capsys, "score", tmp_path / "model", tmp_path / "rows.csv", "-o", tmp_path / "scores.npy")
+    np.testing.assert_allclose(np.load(tmp_path / "scores.npy"), model.score_samples(table), rtol=1e-12)
+    table.rename(columns={"a": "c"})[["b", "c"]].to_csv(tmp_path / "other.csv", index=False)
+    arguments = [tmp_path / "model", tmp_path / "other.csv", "--columns", "c,b", "-o", tmp_path / "again.npy"]
+    run(capsys, "score", *arguments)
+    np.testing.assert_array_equal(np.load(tmp_path / "again.npy"), np.load(tmp_path / "scores.npy"))
+
+
+def test_fit_is_the_same_every_time_and_with_another_seed_is_not(capsys):
+    arguments = ["fit", DATA / "galaxies.csv", "--families", "normal,laplace", "--folds", "3"]
+    first = run(capsys, *arguments)
+    assert run(capsys, *arguments) == first
+    assert run(capsys, *arguments, "--seed", "1") != first
+
+
+def test_whole_weights_are_repeated_rows(capsys, tmp_path):
+    table = pd.read_csv(DATA / "school_absences.csv")
+    table.loc[np.repeat(table.index, table["count"]), ["value"]].to_csv(tmp_path / "rows.csv", index=False)
+    weighted = run(capsys, "fit", DATA / "school_absences.csv", "--weights", "count")
+    repeated = run(capsys, "fit", tmp_path / "rows.csv")
+    assert weighted.splitlines()[2:-1] == repeated.splitlines()[2:-1]
+    assert "146 rows (by the repeats in column 'count'), 1 column (value)" in weighted
+    assert next(iter(ranking(weighted))) == "negative_binomial"
+
+
+def test_real_weights(capsys, tmp_path):
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"x": rng.gamma(3.0, size=200), "w": rng.uniform(size=200)})
+    table.loc[:4, "w"] = 0.0
+    table.to_csv(tmp_path / "rows.csv", index=False)
+    out = run(capsys, "fit", tmp_path / "rows.csv", "--weights", "w", "--families", "gamma", "-o", tmp_path / "model")
+    expected = DensityMLE("gamma").fit(table[["x"]], sample_weight=table["w"])
+    np.testing.assert_allclose(fastkl.load(tmp_path / "model").params_["shape"], expected.params_["shape"], rtol=1e-12)
+    used = table[table["w"] > 0.0].to_numpy()
+    scores = np.empty(195)
+    for train, test in KFold(5, shuffle=True, random_state=0).split(used):
+        fitted = DensityMLE("gamma").fit(used[train, :1], sample_weight=used[train, 1])
+        scores[test] = fitted.score_samples(used[test, :1])
+    assert ranking(out)["gamma"][0] == pytest.approx(np.average(scores, weights=used[:, 1]), abs=1e-4)
+
+
+def test_excluded_families_are_shown_with_their_reason(capsys, tmp_path):
+    rows = np.r_[np.random.default_rng(0).gamma(2.0, size=50), 0.0]
+    pd.DataFrame({"time": rows}).to_csv(tmp_path / "rows.csv", index=False)
+    out = run(capsys, "fit", tmp_path / "rows.csv", "--families", "gamma,exponential,uniform")
+    assert list(ranking(out)) == ["exponential"]
+    assert "row 50, column 0 ('time') holds 0.0" in " ".join(out.split())
+    assert re.search(r"uniform +gives density 0 to \d+ held-out rows?", out)
+    message = run(capsys, "fit", tmp_path / "rows.csv", "--families", "gamma", status=2)
+    assert "none of the families fits" in message
+
+
+def test_labels(capsys, tmp_path):
+    table = pd.DataFrame({"animal": ["cat"] * 6 + ["dog"] * 4, "age": range(10), "site": ["a", "b"] * 5})
+    table.to_csv(tmp_path / "rows.csv", index=False)
+    message = run(capsys, "fit", tmp_path / "rows.csv", status=2)
+    assert "columns animal, site hold text" in message
+    assert "--columns age" in message
+    arguments = ["--columns", "animal,site", "--families", "categorical", "-o", tmp_path / "model"]
+    out = run(capsys, "fit", tmp_path / "rows.csv", *arguments)
+    assert "animal: cat 0.6000, dog 0.4000" in out
+    run(capsys, "score", tmp_path / "model", tmp_path / "rows.csv", "-o", tmp_path / "scores.npy", "--batch-rows", "3")
+    expected = np.log(0.5 * np.where(table["animal"] == "cat", 0.6, 0.4))
+    np.testing.assert_allclose(np.load(tmp_path / "scores.npy"), expected, rtol=1e-12)
+    message = run(capsys, "fit", tmp_path / "rows.csv", "--families", "categorical,poisson", status=2)
+    assert "categorical alone" in message
+    figures = tmp_path / "labels.png"
+    run(
+        capsys,
+        "fit",
+        tmp_path / "rows.csv",
+        "--columns",
+        "animal,age",
+        "--families",
+        "categorical",
+        "--figure",
+        figures,
+    )
+    assert figures.stat().st_size > 5000
+
+
+@pytest.mark.parametrize(
+    ("name", "panels", "arguments"),
+    [
+        ("galaxies.csv", 2, []),
+        ("old_faithful.csv", 2, ["--families", "normal,multivariate_normal"]),
+        ("stackloss.csv", 4, ["--families", "normal"]),
+        ("diabetes_reaven_miller.csv", 4, ["--families", "multivariate_t,normal"]),
+        ("school_absences.csv", 2, ["--weights", "count"]),
+    ],
+)
+def test_figure_of_a_fit(capsys, tmp_path, monkeypatch, name, panels, arguments):
+    drawn = []
+    savefig = Figure.savefig
+    monkeypatch.setattr(Figure, "savefig", lambda self, *a, **k: drawn.append(self) or savefig(self, *a, **k))
+    run(capsys, "fit", DATA / name, *arguments, "--figure", tmp_path / "figure.png")
+    assert (tmp_path / "figure.png").stat().st_size > 5000
+    assert len(drawn[0].axes) == panels
+
+
+def test_figures_that_cannot_be_drawn(capsys, tmp_path):
+    message = run(capsys, "fit", DATA / "ducklings.csv", "--figure", tmp_path / "figure.png", status=2)
+    assert "dirichlet density of 3 columns can't be drawn" in message
+    arguments = ["--families", "normal", "--figure", tmp_path / "figure.doc"]
+    assert "doc" in run(capsys, "fit", DATA / "galaxies.csv", *arguments, status=2)
+
+
+def test_one_family_is_fitted_whatever_it_gives_to_rows_held_out(capsys, tmp_path):
+    """A label that occurs once has density 0 under the fit to the others."""
+    pd.DataFrame({"code": [1, 1, 2, 2, 3]}).to_csv(tmp_path / "rows.csv", index=False)
+    arguments = ["--families", "categorical", "--folds", "2", "-o", tmp_path / "model"]
+    out = run(capsys, "fit", tmp_path / "rows.csv", *arguments)
+    assert re.search(r"Not ranked:\n  categorical  gives density 0 to \d held-out row", out)
+    run(capsys, "score", tmp_path / "model", tmp_path / "rows.csv", "-o", tmp_path / "scores.csv")
+    np.testing.assert_allclose(read_scores(tmp_path / "scores.csv"), np.log([0.4, 0.4, 0.4, 0.4, 0.2]))
+
+
+@pytest.mark.parametrize(
+    ("X", "names"),
+    [
+        ([[0.0], [1.0], [1.0]], ("bernoulli",)),
+        ([[0.0], [3.0], [7.0]], COUNTS),
+        ([[70.0], [72.0], [91.0]], POSITIVE),
+        ([[1.0], [40.0], [80.0], [120.0]], POSITIVE),
+        ([[1.0], [40.0]] * 5, COUNTS),
+        ([[0.2], [0.7]], FRACTIONS),
+        ([[0.5], [7.0]], POSITIVE),
+        ([[0.0], [7.5]], NOT_NEGATIVE),
+        ([[-1.0], [7.0]], REAL),
+        ([[0.5, 2.0], [7.0, 3.0]], (*JOINT, *POSITIVE)),
+        ([[0.25, 0.75], [0.5, 0.5]], ("dirichlet",)),
+    ],
+)
+def test_default_families(X, names):
+    found = candidates(np.array(X))
+    assert found.names == names
+    assert set(names) <= set(fastkl.families.names())
+
+
+def test_limits_are_shown(capsys, tmp_path):
+    """Under-dispersed counts: the negative binomial sits at its limit, the Poisson law."""
+    pd.DataFrame({"n": [2, 3, 2, 3, 1, 0] * 10}).to_csv(tmp_path / "rows.csv", index=False)
+    out = run(capsys, "fit", tmp_path / "rows.csv", "--families", "negative_binomial")
+    assert re.search(r"^n +inf +- ", out, re.MULTILINE)
+    assert re.search(r"^size: .*Poisson", out, re.MULTILINE | re.DOTALL)

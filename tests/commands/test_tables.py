@@ -1,0 +1,131 @@
+"""Files of rows as the commands read them: their formats, their types, and what is said of a bad one."""
+
+import re
+import sys
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from scipy import stats
+
+from fastkl import DensityMLE
+from fastkl.commands.tables import read_table
+from tests.commands.files import run
+
+
+@pytest.fixture(params=["arrow", "plain"])
+def reader(request, monkeypatch):
+    """CSV files are read with Arrow, and without it."""
+    if request.param == "plain":
+        monkeypatch.setitem(sys.modules, "pyarrow", None)
+
+
+@pytest.mark.parametrize(
+    ("text", "names", "rows"),
+    [
+        ("a,b\n1,2.5\n3,4\n", ["a", "b"], [[1.0, 2.5], [3.0, 4.0]]),
+        ("a;b\n1;2\n\n3;4\n", ["a", "b"], [[1.0, 2.0], [3.0, 4.0]]),
+        ("1\t2\n3\t4\n", ["0", "1"], [[1.0, 2.0], [3.0, 4.0]]),
+        ("\ufeffa, b\n1, 2e-3\n", ["a", "b"], [[1.0, 2e-3]]),
+        ('"x, y",b\n"1",2\n', ["x, y", "b"], [[1.0, 2.0]]),
+        ("a,a\n1,2\n", ["a", "a.1"], [[1.0, 2.0]]),
+        ("a\r\n1\r\n2\r\n", ["a"], [[1.0], [2.0]]),
+        ("a,b\n1,2", ["a", "b"], [[1.0, 2.0]]),
+    ],
+)
+def test_csv(tmp_path, reader, text, names, rows):
+    path = tmp_path / "rows.csv"
+    path.write_bytes(text.encode())
+    table = read_table(str(path))
+    assert table.names == names
+    np.testing.assert_array_equal(np.column_stack(table.columns), rows)
+
+
+def test_csv_numbers_are_exact(tmp_path, reader):
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=2000) * 10.0 ** rng.integers(-300, 300, 2000)
+    path = tmp_path / "rows.csv"
+    path.write_text("x\n" + "\n".join(map(repr, values.tolist())) + "\n")
+    np.testing.assert_array_equal(read_table(str(path)).columns[0], values)
+
+
+def test_blocks_whose_types_differ(capsys, tmp_path, reader):
+    """Whole numbers first, decimals later, in blocks of three."""
+    path = tmp_path / "rows.csv"
+    path.write_text("a,b\n" + "1,2\n" * 4 + "1.5,7\n" * 4)
+    DensityMLE.from_parameters("normal", loc=[0.0, 0.0], scale=[1.0, 2.0]).save(tmp_path / "model")
+    arguments = [tmp_path / "model", path, "--columns", "b,0", "--batch-rows", "3", "-o", tmp_path / "scores.npy"]
+    run(capsys, "score", *arguments)
+    expected = stats.norm.logpdf([[2.0, 1.0]] * 4 + [[7.0, 1.5]] * 4, scale=[1.0, 2.0]).sum(axis=1)
+    np.testing.assert_allclose(np.load(tmp_path / "scores.npy"), expected, rtol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "is empty"),
+        ("\n\n", "is empty"),
+        ("a,b\n", "has no rows"),
+        ("a,b\n1,2\n3,\n", "row 1, column 'b' is missing"),
+        ("a,b\n1,2\n3,NA\n", "row 1, column 'b' is missing"),
+        ("a,b\n1,2\n3,4\ninf,5\n", "row 2, column 'a' holds inf"),
+        ("a,b\n1,2\n3,4\n3,x\n", "row 2, column 'b' holds 'x', which is not a number"),
+        ("a,b\n1,2\n3,4,5\n", "rows.csv"),
+        ("a,b\n1,2,3\n3,4,5\n", "has 3 values|more values than the 2 columns"),
+        ("name,b\nann,2\nbob,3\n", "column name holds text, not numbers: choose others with --columns b"),
+        ("day\n2020-01-01\n2020-01-02\n", "column day holds text"),
+    ],
+)
+def test_csv_errors(capsys, tmp_path, reader, text, message):
+    path = tmp_path / "rows.csv"
+    path.write_text(text)
+    assert re.search(message, run(capsys, "fit", path, status=2))
+
+
+def test_other_files_with_errors(capsys, tmp_path):
+    def message(name, *arguments):
+        return run(capsys, "fit", tmp_path / name, *arguments, status=2)
+
+    assert "There is no file" in message("nowhere.csv")
+    (tmp_path / "folder.csv").mkdir()
+    assert "folder" in message("folder.csv")
+    (tmp_path / "sheet.xlsx").write_text("x")
+    assert "ends in none of .npy, .parquet" in message("sheet.xlsx")
+    (tmp_path / "latin.csv").write_bytes("größe\n1\n".encode("latin-1"))
+    assert "not text in UTF-8" in message("latin.csv")
+    (tmp_path / "late.csv").write_bytes(b"a\n" + b"1\n" * 100 + "ü\n".encode("latin-1"))
+    assert "late.csv" in message("late.csv")
+    (tmp_path / "damaged.csv.gz").write_bytes(b"not gzip")
+    assert "can't be read" in message("damaged.csv.gz")
+    for name in ("damaged.npy", "damaged.parquet"):
+        (tmp_path / name).write_text("junk" * 100)
+        assert re.search(f"{name} is not a .* damaged", message(name))
+    np.save(tmp_path / "cube.npy", np.zeros((2, 2, 2)))
+    assert "shape (2, 2, 2)" in message("cube.npy")
+    np.save(tmp_path / "objects.npy", np.array([[1, "a"]], dtype=object), allow_pickle=True)
+    assert "objects.npy" in message("objects.npy")
+    np.save(tmp_path / "hole.npy", np.array([[1.0, 2.0], [np.nan, 1.0]]))
+    assert "row 1, column '0' is missing" in message("hole.npy")
+    np.save(tmp_path / "ends.npy", np.array([1.0, np.inf, -np.inf]))
+    assert "row 1, column '0' holds inf" in message("ends.npy")
+    np.save(tmp_path / "none.npy", np.zeros((0, 2)))
+    assert "none.npy" in message("none.npy")
+    pq.write_table(pa.table({"a": pa.array([1, None, 3])}), tmp_path / "hole.parquet")
+    assert "row 1, column 'a' is missing" in message("hole.parquet")
+
+
+def test_parquet_and_npy_types(tmp_path):
+    frame = pd.DataFrame(
+        {"i": [1, 2], "f": np.array([0.5, 1.5], dtype=np.float32), "t": ["x", "y"], "b": [True, False]}
+    )
+    frame.to_parquet(tmp_path / "rows.parquet")
+    table = read_table(str(tmp_path / "rows.parquet"))
+    assert [table.is_text(j) for j in range(4)] == [False, False, True, False]
+    np.testing.assert_array_equal(np.column_stack([table.columns[j] for j in (0, 1, 3)]), [[1, 0.5, 1], [2, 1.5, 0]])
+    np.save(tmp_path / "single.npy", np.array([[1, 2], [3, 4]], dtype=np.float32))
+    (column,) = read_table(str(tmp_path / "single.npy"), "1").columns
+    np.testing.assert_array_equal(column, [2.0, 4.0])
+    frame.set_index(pd.Index([5, 9])).to_parquet(tmp_path / "index.parquet")
+    assert read_table(str(tmp_path / "index.parquet")).names == list("iftb")
