@@ -67,7 +67,7 @@ def test_fewer_rows_than_columns():
         (FunctionTransformer(np.square), DensityMLE(), TypeError, "derivative of .* is not known"),
         (FunctionTransformer(np.log, kw_args={"where": True}), DensityMLE(), TypeError, "without kw_args"),
         (FunctionTransformer([]), DensityMLE(), TypeError, "is not known"),
-        (object(), DensityMLE(), TypeError, "transformer is a transformer"),
+        pytest.param(object(), DensityMLE(), TypeError, "transformer is a transformer", id="no transformer"),
         (StandardScaler, DensityMLE(), TypeError, "transformer is a transformer"),
         ("standard", DensityMLE(), TypeError, "'passthrough'"),
         (DensityMLE(), DensityMLE(), TypeError, "transformer is a transformer"),
