@@ -19,6 +19,7 @@ N = 1_000_000
 
 # name: scipy's law with parameters, its fit with the same parameters held, and its logpdf arguments from our parameters
 LAWS: dict[str, tuple[object, Callable, Callable]] = {
+    "normal": (stats.norm(1.0, 2.0), stats.norm.fit, lambda p: (stats.norm, (), p["loc"], p["scale"])),
     "exponential": (
         stats.expon(scale=2.0), lambda x: stats.expon.fit(x, floc=0), lambda p: (stats.expon, (), 0.0, p["scale"])
     ),
@@ -131,6 +132,34 @@ def family_rows(names: list[str]) -> Iterator[Row]:
         )  # fmt: skip
 
 
+def joint_rows() -> Iterator[Row]:
+    """Log-likelihood with its gradient of the joint continuous families, three columns."""
+    generator = np.random.default_rng(0)
+    centre, unit, pole = np.zeros(3), np.eye(3), np.array([0.0, 0.0, 1.0])
+    on_sphere = stats.vonmises_fisher(pole, 5.0).rvs(N, random_state=1)
+    cases = {
+        "multivariate_normal": (
+            generator.normal(size=(N, 3)),
+            lambda x: stats.multivariate_normal.logpdf(x, centre, unit),
+        ),
+        "multivariate_t": (
+            generator.standard_t(5.0, size=(N, 3)),
+            lambda x: stats.multivariate_t.logpdf(x, centre, unit, df=5.0),
+        ),
+        "dirichlet": (
+            generator.dirichlet([1.0, 2.0, 3.0], size=N),
+            lambda x: stats.dirichlet.logpdf(x.T, [1.0, 2.0, 3.0]),
+        ),
+        "von_mises_fisher": (on_sphere, lambda x: stats.vonmises_fisher.logpdf(x, pole, 5.0)),
+    }
+    for name, (X, peer) in cases.items():
+        model = DensityMLE(name).fit(X)
+        yield compare(
+            f"{name} log-likelihood and gradient, d = 3", "logpdf(x).sum()",
+            lambda model=model, X=X: model.score_and_gradient(X), lambda X=X, peer=peer: peer(X).sum(), seconds=1.0,
+        )  # fmt: skip
+
+
 def many_gamma_fits() -> Iterator[Row]:
     """10,000 columns of 1,000 rows in one call; scipy fits 100 of them, one by one."""
     X = np.random.default_rng(0).gamma(2.5, 2.0, size=(1000, 10000))
@@ -149,4 +178,5 @@ if __name__ == "__main__":
         chosen = sys.argv[1:] or list(LAWS)
         print_table(family_rows(chosen))
         if not sys.argv[1:]:
+            print_table(joint_rows())
             print_table(many_gamma_fits())

@@ -84,6 +84,9 @@ def moments(values: Floats, weights: Floats | None) -> Moments:
         return Moments(n, float(weights.sum()), float((weights * weights).sum()), mean, float(values.sum()))
 
 
+# What the estimators have that mix these in (score_samples, n_features_in_, _keep) is not known to mypy here, hence its ignores.
+
+
 class BatchScoringMixin:
     """Scores of rows that are not in memory, for every density that can score a row."""
 

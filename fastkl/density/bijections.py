@@ -283,5 +283,6 @@ def bijection(transformer: Any) -> Bijection:
     return _registered(transformer)
 
 
-# ``bijection.register(MyTransformer)(MyBijection)``: a subclass of Bijection, or a function that returns one.
+# ``bijection.register(MyTransformer)(MyBijection)``: a subclass of Bijection, or a function that returns one. A function with an
+# attribute is what singledispatch itself gives; mypy has no type for it, here and where types are registered.
 bijection.register = _registered.register  # type: ignore[attr-defined]

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from fastkl.density.base import BaseDensity
@@ -58,16 +57,10 @@ def n_parameters_of(density: Any) -> int:
     return int(density.n_parameters_)
 
 
-def as_generator(random_state: Any) -> np.random.Generator:
-    """A generator from whatever scikit-learn takes as ``random_state``."""
-    if isinstance(random_state, np.random.Generator):
-        return random_state
-    return np.random.default_rng(check_random_state(random_state).randint(2**32, size=4, dtype=np.uint32))
-
-
 def draw(density: Any, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
     """Draws of a fitted part, (n_samples, d)."""
     if isinstance(density, BaseDensity):
+        # every density can draw, but what it gives (an array, a table) is its own
         return np.asarray(density.sample(n_samples, random_state=generator))  # type: ignore[attr-defined]
     return Model(density, type(density).__name__).draw(n_samples, np.random.RandomState(generator.integers(2**32)))
 

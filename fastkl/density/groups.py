@@ -12,6 +12,7 @@ from fastkl.density.composed import check_density, names_are_checked, said_where
 Group = tuple[str, Any, list[int]]
 
 
+# scikit-learn has no types, so that its class is Any to mypy
 class NamedGroups(_BaseComposition):  # type: ignore[misc]
     """Parameters in the manner of scikit-learn's compositions: a density by its name, its parameters as ``name__parameter``."""
 

@@ -13,10 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import expit, logit, ndtr, ndtri
-from sklearn.utils import check_random_state
 
 from fastkl.density.streamed import KeptRows
-from fastkl.density.validation import finite_or_said_so, read_rows
+from fastkl.density.validation import as_generator, finite_or_said_so, read_rows
 from fastkl.families.base import AnyRows, Family, Floats, Params, Rows, Statistics
 from fastkl.families.coordinates import Chart, chart_at, domain
 from fastkl.families.curvature import score_products
@@ -324,7 +323,7 @@ class InferenceMixin:
             raise AttributeError(
                 "The bootstrap refits rows in memory, this density was fitted to batches: pass rows, as in density.bootstrap(X)."
             )
-        generator = np.random.default_rng(check_random_state(random_state).randint(2**32, size=4, dtype=np.uint32))
+        generator = as_generator(random_state)
         prior = resolve_prior(getattr(self, "prior", None), self.family_)
         estimated = list(self.standard_errors_)
         draws: dict[str, list[Any]] = {name: [] for name in estimated}

@@ -6,7 +6,6 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
@@ -17,6 +16,7 @@ from fastkl.density.inference import InferenceMixin
 from fastkl.density.persistence import save_density
 from fastkl.density.streamed import KeptRows
 from fastkl.density.validation import (
+    as_generator,
     finite_or_said_so,
     raise_if_not_finite,
     read_rows,
@@ -349,11 +349,7 @@ class DensityMLE(StreamedFitMixin, GradientMixin, InferenceMixin, BaseDensity):
         self._check_fitted()
         if n_samples < 1:
             raise ValueError(f"n_samples has to be at least 1, not {n_samples}.")
-        if not isinstance(random_state, np.random.Generator):
-            random_state = np.random.default_rng(
-                check_random_state(random_state).randint(2**32, size=4, dtype=np.uint32)
-            )
-        return self.family_.sample(self.params_, int(n_samples), random_state)
+        return self.family_.sample(self.params_, int(n_samples), as_generator(random_state))
 
     # -- what was learnt ---------------------------------------------------------------------------------------------------
 

@@ -15,7 +15,6 @@ from fastkl.density.absorbed import absorbed_by
 from fastkl.density.bijections import Kinds
 from fastkl.density.columns import column_numbers
 from fastkl.density.composed import (
-    as_generator,
     cross_entropy_of_scores,
     draw,
     fit_part,
@@ -26,7 +25,7 @@ from fastkl.density.composed import (
 from fastkl.density.groups import Group, NamedGroups, check_groups, in_group, unfitted_groups
 from fastkl.density.product_inference import ProductInference
 from fastkl.density.tables import columns_of, is_table, rows_as, table_kind
-from fastkl.density.validation import read_array, read_weights, unchanged_on_error
+from fastkl.density.validation import as_generator, read_array, read_weights, unchanged_on_error
 from fastkl.divergence import Estimate
 from fastkl.families.base import Floats
 

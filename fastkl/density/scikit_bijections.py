@@ -179,6 +179,7 @@ class Quantile(Bijection):
     mass.
     """
 
+    # a constant of the class elsewhere; here it depends on the transformer
     @property
     def domain_text(self) -> str:  # type: ignore[override]
         """The domain in words."""

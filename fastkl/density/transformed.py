@@ -13,7 +13,6 @@ from fastkl.density.bijections import Bijection, Kinds, bijection
 from fastkl.density.composed import (
     ComposedDensity,
     all_rows,
-    as_generator,
     check_density,
     draw,
     fit_part,
@@ -22,7 +21,7 @@ from fastkl.density.composed import (
     said_where,
     weighted_total,
 )
-from fastkl.density.validation import raise_if_not_finite, read_rows, unchanged_on_error
+from fastkl.density.validation import as_generator, raise_if_not_finite, read_rows, unchanged_on_error
 from fastkl.families.base import Floats, Rows
 
 # Draws that no row is mapped to are drawn again; so many for each row that is asked for, and more for the first.

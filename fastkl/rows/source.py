@@ -2,6 +2,9 @@
 
 A sum is ``function(block)`` for every block, merged in block order, so that its result does not depend on who reads ahead or how
 many threads take part. Blocks of a source are the same in every pass.
+
+Iterators of blocks are generators or the like: ``closing`` ends a pass that is left early, and lets go of its files. The type
+``Iterator`` does not tell of ``close``, hence the ignores for mypy.
 """
 
 from abc import ABC, abstractmethod

@@ -401,3 +401,13 @@ def test_mission_4_4_projection_of_a_law():
     for name, left in (("exponential", 0.115932), ("normal", 0.188296)):  # row 2.13: what remains
         model = DensityMLE(name).fit(X, sample_weight=masses)
         assert -model.score(X, sample_weight=masses) - entropy == pytest.approx(left, abs=1e-6)
+
+
+def test_the_bootstrap_takes_a_generator():
+    x = np.random.default_rng(0).normal(size=(50, 1))
+    model = DensityMLE("normal").fit(x)
+    first, second = (model.bootstrap(n_resamples=20, random_state=np.random.default_rng(3)) for _ in range(2))
+    np.testing.assert_array_equal(first["loc"], second["loc"])
+    assert not np.array_equal(
+        first["loc"], model.bootstrap(n_resamples=20, random_state=np.random.default_rng(4))["loc"]
+    )
