@@ -33,7 +33,7 @@ typedef struct {
     int64_t count[FK_LANES];
     double sum[FK_LANES];
     double *gathered;                /* (d, leaf) */
-    float *bracket;                  /* (FK_TILE, leaf) */
+    float *bracket;                  /* (FK_LANES, leaf) */
 } fk_count_state;
 
 /* Whether one of the queries sits in the leaves [first, last). */
@@ -136,25 +136,24 @@ FK_INLINE void fk_count_preselected(const fk_count_job *job, fk_count_state *sta
                                     int weighted) {
     const fk_tree *tree = job->tree;
     ptrdiff_t size = tree->leaf, d = tree->d, start = leaf * size;
-    int lanes[FK_LANES + FK_TILE], count = 0;
+    int lanes[FK_LANES + 1], count = 0;
     float outside[FK_LANES], inside[FK_LANES];
+    uint32_t passed[FK_LANES * FK_PASSES];
     for (int l = 0; l < FK_LANES; l++) {
         lanes[count] = l;
         count += reach[l] >= 0.0;
     }
-    for (int q = 0; q < FK_TILE; q++) lanes[count + q] = lanes[count - 1];
     fk_view_leaf(tree, &state->block, leaf, d, &state->view);
     fk_thresholds(&state->view, reach, d, 1.0, outside);
     fk_thresholds(&state->view, reach, d, -1.0, inside);
-    for (int t = 0; t < count; t += FK_TILE) {
-        uint32_t passed[FK_TILE][FK_PASSES];
-        fk_brackets(state->view.x, count - t, lanes + t, tree->near_points + start * d, tree->half_norm + start, size, d, outside,
-                    state->bracket, passed);
-        for (int q = 0; q < FK_TILE && t + q < count; q++)
-            for (ptrdiff_t i = 0; i < size; i += FK_TILE_ROWS)
-                fk_count_verify(job, state, start + i, lanes[t + q], passed[q][i / FK_TILE_ROWS],
-                                state->bracket + q * size + i, inside[lanes[t + q]], reach[lanes[t + q]], weighted);
-    }
+    fk_to_front(state->view.x, d, count, lanes);
+    fk_to_front(outside, 1, count, lanes);
+    fk_brackets(state->view.x, count, tree->near_points + start * d, tree->half_norm + start, size, d, outside, state->bracket,
+                passed);
+    for (int q = 0; q < count; q++)
+        for (ptrdiff_t i = 0; i < size; i += FK_TILE_ROWS)
+            fk_count_verify(job, state, start + i, lanes[q], passed[q * FK_PASSES + i / FK_TILE_ROWS],
+                            state->bracket + q * size + i, inside[lanes[q]], reach[lanes[q]], weighted);
 }
 
 FK_INLINE void fk_count_leaf(const fk_count_job *job, fk_count_state *state, ptrdiff_t leaf, double *reach, ptrdiff_t d,
@@ -177,7 +176,7 @@ FK_INLINE int fk_count_push(const fk_count_job *job, fk_count_state *state, fk_c
     const int32_t *first = tree->first + from.node * (FK_CHILDREN + 1), *child = tree->child + from.node * FK_CHILDREN;
     const double *low = tree->boxes + from.node * 2 * d * FK_CHILDREN, *high = low + d * FK_CHILDREN;
     double near[FK_CHILDREN], size[FK_CHILDREN] = {0.0}, most = fk_largest(from.reach);
-    fk_box_distances(tree, &state->block, from.node, d, scale, near);
+    fk_box_distances(tree, state->block.low, state->block.high, from.node, d, scale, near);
     for (ptrdiff_t j = 0; j < d; j++)
         for (int i = 0; i < FK_CHILDREN; i++) {
             double span = (high[j * FK_CHILDREN + i] - low[j * FK_CHILDREN + i]) * 0.5 * scale;
@@ -221,7 +220,7 @@ FK_INLINE int fk_count_range(const fk_count_job *job, const int32_t *positions, 
     fk_count_state state;
     ptrdiff_t size = job->tree->leaf, columns = job->tree->d;
     size_t doubles = (size_t)(columns * (2 * FK_LANES + 2) + (job->tree->points ? 0 : columns * size));
-    double *memory = malloc(doubles * sizeof(double) + (size_t)(columns * FK_LANES + FK_TILE * size) * sizeof(float));
+    double *memory = malloc(doubles * sizeof(double) + (size_t)(columns * FK_LANES + FK_LANES * size) * sizeof(float));
     if (!memory) return 1;
     state.block.x = memory;
     state.block.rows = state.block.x + columns * FK_LANES;

@@ -29,7 +29,7 @@ typedef struct {
     double limit[FK_LANES];          /* the k-th best of each lane */
     double farthest;                 /* the greatest of them */
     double *gathered;                /* (d, leaf) */
-    float *bracket;                  /* (FK_TILE, leaf) */
+    float *bracket;                  /* (FK_LANES, leaf) */
 } fk_knn_state;
 
 /* Takes one candidate for each lane into the lists, where it is near enough. */
@@ -128,26 +128,25 @@ FK_INLINE float fk_first_threshold(const float *bracket, ptrdiff_t size, ptrdiff
 FK_INLINE void fk_knn_preselected(const fk_knn_job *job, fk_knn_state *state, ptrdiff_t leaf, ptrdiff_t d) {
     const fk_tree *tree = job->tree;
     ptrdiff_t size = tree->leaf, start = leaf * size;
-    int lanes[FK_LANES + FK_TILE], count = fk_active(tree, &state->block, leaf, d, 1.0, state->limit, lanes);
+    int lanes[FK_LANES + 1], count = fk_active(tree, &state->block, leaf, d, 1.0, state->limit, lanes);
     float threshold[FK_LANES];
+    uint32_t passed[FK_LANES * FK_PASSES];
     if (count == 0) return;
     fk_view_leaf(tree, &state->block, leaf, d, &state->view);
     fk_thresholds(&state->view, state->limit, d, 1.0, threshold);
-    for (int q = 0; q < FK_TILE; q++) lanes[count + q] = lanes[count - 1];
-    for (int t = 0; t < count; t += FK_TILE) {
-        uint32_t passed[FK_TILE][FK_PASSES];
-        fk_brackets(state->view.x, count - t, lanes + t, tree->near_points + start * d, tree->half_norm + start, size, d,
-                    threshold, state->bracket, passed);
-        for (int q = 0; q < FK_TILE && t + q < count; q++) {
-            int lane = lanes[t + q], first = state->limit[lane] == INFINITY;
-            ptrdiff_t own = job->self ? state->block.position[lane] - start : -1;
-            float *bracket = state->bracket + q * size, least = 0.0f;
-            if (first && own >= 0 && own < size) bracket[own] = -INFINITY;
-            if (first) least = fk_first_threshold(bracket, size, job->k, state->view.margin[lane]);
-            for (ptrdiff_t i = 0; i < size; i += FK_TILE_ROWS)
-                fk_knn_verify(job, state, start + i, lane,
-                              first ? fk_passed(bracket + i, least) : passed[q][i / FK_TILE_ROWS], d);
-        }
+    fk_to_front(state->view.x, d, count, lanes);
+    fk_to_front(threshold, 1, count, lanes);
+    fk_brackets(state->view.x, count, tree->near_points + start * d, tree->half_norm + start, size, d, threshold,
+                state->bracket, passed);
+    for (int q = 0; q < count; q++) {
+        int lane = lanes[q], first = state->limit[lane] == INFINITY;
+        ptrdiff_t own = job->self ? state->block.position[lane] - start : -1;
+        float *bracket = state->bracket + q * size, least = 0.0f;
+        if (first && own >= 0 && own < size) bracket[own] = -INFINITY;
+        if (first) least = fk_first_threshold(bracket, size, job->k, state->view.margin[lane]);
+        for (ptrdiff_t i = 0; i < size; i += FK_TILE_ROWS)
+            fk_knn_verify(job, state, start + i, lane,
+                          first ? fk_passed(bracket + i, least) : passed[q * FK_PASSES + i / FK_TILE_ROWS], d);
     }
     state->farthest = fk_largest(state->limit);
 }
@@ -166,7 +165,7 @@ FK_INLINE int fk_knn_push(const fk_tree *tree, const fk_knn_state *state, ptrdif
     const int32_t *first = tree->first + node * (FK_CHILDREN + 1), *child = tree->child + node * FK_CHILDREN;
     double distance[FK_CHILDREN];
     int base = height;
-    fk_box_distances(tree, &state->block, node, d, scale, distance);
+    fk_box_distances(tree, state->block.low, state->block.high, node, d, scale, distance);
     for (int i = 0; i < FK_CHILDREN; i++) {
         if (distance[i] > state->farthest || first[i] == first[i + 1]) continue;
         fk_knn_visit visit = {distance[i], first[i + 1] - first[i] == 1 ? -1 : child[i], first[i]};
@@ -215,7 +214,7 @@ FK_INLINE int fk_knn_range(const fk_knn_job *job, const int32_t *positions, ptrd
     ptrdiff_t size = job->tree->leaf, rows = job->tree->d;
     size_t doubles = (size_t)(rows * (2 * FK_LANES + 2) + (job->k + 1) * FK_LANES +
                               (preselect || job->tree->points ? 0 : rows * size));
-    double *memory = malloc(doubles * sizeof(double) + (size_t)(rows * FK_LANES + FK_TILE * size) * sizeof(float));
+    double *memory = malloc(doubles * sizeof(double) + (size_t)(rows * FK_LANES + FK_LANES * size) * sizeof(float));
     if (!memory) return 1;
     state.block.x = memory;
     state.block.rows = state.block.x + rows * FK_LANES;

@@ -5,7 +5,8 @@
  *
  * Preselected (many columns): products in float32 between coordinates taken from the leaf's centre c in its unit,
  *     |x - y|^2 / 2 = |x|^2 / 2 - (x.y - |y|^2 / 2),
- * four queries against all rows. Rounding the coordinates, their products and the sum of d terms changes the bracket by at most
+ * eight queries against 32 rows in registers, one group of rows after the other, so that a group is read from memory once for all
+ * queries of a block. Rounding the coordinates, their products and the sum of d terms changes the bracket by at most
  * 2^-24 (d + 8) (|x| R + R^2), R the greatest |y| of the leaf (Higham, Accuracy and Stability of Numerical Algorithms, 2002,
  * section 3.1); the float64 parts by (d + 4) 2^-51 of |x|^2 and of the limit; numbers below the float32 range by d 2^-120 at
  * most. Only rows that these margins cannot decide are looked at again, in float64 with direct differences.
@@ -16,7 +17,7 @@
 #include "fk_build.h"
 
 #define FK_FEW 8                     /* with so many lanes left in a leaf, or less, each goes alone */
-#define FK_TILE 4                    /* queries of one pass over the leaf */
+#define FK_TILE 8                    /* queries of one pass over FK_TILE_ROWS rows of a leaf */
 #define FK_PASSES 32                 /* passes over a leaf at most */
 
 /* Squared distances of FK_LANES points, with columns `step` apart, to one point, with columns `stride` apart. */
@@ -140,39 +141,53 @@ FK_INLINE int fk_lowest_bit(uint32_t bits) {
     return index[((bits & (0u - bits)) * 0x077cb531u) >> 27];
 }
 
-/* Brackets x.y - |y|^2 / 2 of a few lanes with all rows of a leaf: out (FK_TILE, size). Bit i of passed[q][c] says that the
- * i-th row of the c-th pass is not below the lane's threshold. */
-FK_INLINE void fk_tile(const float *x, int queries, const int *lanes, const float *y, const float *half_norm, ptrdiff_t size,
-                       ptrdiff_t d, const float *threshold, float *FK_RESTRICT out, uint32_t (*FK_RESTRICT passed)[FK_PASSES]) {
-    for (ptrdiff_t i0 = 0; i0 < size; i0 += FK_TILE_ROWS) {
-        float sum[FK_TILE][FK_TILE_ROWS];
-        for (int q = 0; q < queries; q++)
-            for (int i = 0; i < FK_TILE_ROWS; i++) sum[q][i] = -half_norm[i0 + i];
-        for (ptrdiff_t j = 0; j < d; j++) {
-            const float *yj = y + i0 * d + j * FK_TILE_ROWS;
-            for (int q = 0; q < queries; q++) {
-                float xj = x[j * FK_LANES + lanes[q]];
-                FK_SIMD
-                for (int i = 0; i < FK_TILE_ROWS; i++) sum[q][i] += xj * yj[i];
-            }
-        }
+/* The listed lanes, ascending, to the front of each row of x (rows, FK_LANES); what is behind them stays as it is. */
+FK_INLINE void fk_to_front(float *x, ptrdiff_t rows, int count, const int *lanes) {
+    if (count == FK_LANES) return;
+    for (ptrdiff_t j = 0; j < rows; j++)
+        for (int c = 0; c < count; c++) x[j * FK_LANES + c] = x[j * FK_LANES + lanes[c]];
+}
+
+/* Brackets x.y - |y|^2 / 2 of a few neighbouring lanes with one group of rows. */
+FK_INLINE void fk_tile(const float *x, int queries, const float *y, const float *half_norm, ptrdiff_t size, ptrdiff_t d,
+                       const float *threshold, float *FK_RESTRICT out, uint32_t *FK_RESTRICT passed) {
+    float sum[FK_TILE][FK_TILE_ROWS];
+    for (int q = 0; q < queries; q++)
+        for (int i = 0; i < FK_TILE_ROWS; i++) sum[q][i] = -half_norm[i];
+    for (ptrdiff_t j = 0; j < d; j++) {
+        const float *yj = y + j * FK_TILE_ROWS;
         for (int q = 0; q < queries; q++) {
-            passed[q][i0 / FK_TILE_ROWS] = fk_passed(sum[q], threshold[lanes[q]]);
-            for (int i = 0; i < FK_TILE_ROWS; i++) out[q * size + i0 + i] = sum[q][i];
+            float xj = x[j * FK_LANES + q];
+            FK_SIMD
+            for (int i = 0; i < FK_TILE_ROWS; i++) sum[q][i] += xj * yj[i];
         }
+    }
+    for (int q = 0; q < queries; q++) {
+        passed[q * FK_PASSES] = fk_passed(sum[q], threshold[q]);
+        for (int i = 0; i < FK_TILE_ROWS; i++) out[q * size + i] = sum[q][i];
     }
 }
 
-/* A function of its own, so that all sums stay in registers. The last `count` lanes of a leaf may be less than a tile. */
-FK_CLONES static void fk_brackets(const float *x, int count, const int *lanes, const float *y, const float *half_norm,
-                                  ptrdiff_t size, ptrdiff_t d, const float *threshold, float *FK_RESTRICT out,
-                                  uint32_t (*FK_RESTRICT passed)[FK_PASSES]) {
-    if (d == 8 && count <= 2) fk_tile(x, 2, lanes, y, half_norm, size, 8, threshold, out, passed);
-    else if (d == 8) fk_tile(x, FK_TILE, lanes, y, half_norm, size, 8, threshold, out, passed);
-    else if (d == 10 && count <= 2) fk_tile(x, 2, lanes, y, half_norm, size, 10, threshold, out, passed);
-    else if (d == 10) fk_tile(x, FK_TILE, lanes, y, half_norm, size, 10, threshold, out, passed);
-    else if (count <= 2) fk_tile(x, 2, lanes, y, half_norm, size, d, threshold, out, passed);
-    else fk_tile(x, FK_TILE, lanes, y, half_norm, size, d, threshold, out, passed);
+/* Brackets of the first `count` lanes of x (d, FK_LANES) with all rows of a leaf: out (FK_LANES, size). Bit i of entry
+ * (q, c) of `passed`, (FK_LANES, FK_PASSES), says that the i-th row of the c-th group is not below the lane's threshold. */
+FK_INLINE void fk_brackets_of(const float *x, int count, const float *y, const float *half_norm, ptrdiff_t size, ptrdiff_t d,
+                              const float *threshold, float *FK_RESTRICT out, uint32_t *FK_RESTRICT passed) {
+    for (ptrdiff_t i = 0; i < size; i += FK_TILE_ROWS)
+        for (int q = 0; q < count; q += FK_TILE) {
+            uint32_t *bits = passed + q * FK_PASSES + i / FK_TILE_ROWS;
+            float *to = out + q * size + i;
+            if (count - q <= 2) fk_tile(x + q, 2, y + i * d, half_norm + i, size, d, threshold + q, to, bits);
+            else if (count - q <= 4) fk_tile(x + q, 4, y + i * d, half_norm + i, size, d, threshold + q, to, bits);
+            else fk_tile(x + q, FK_TILE, y + i * d, half_norm + i, size, d, threshold + q, to, bits);
+        }
+}
+
+/* A function of its own, so that all sums stay in registers. */
+FK_CLONES static void fk_brackets(const float *x, int count, const float *y, const float *half_norm, ptrdiff_t size, ptrdiff_t d,
+                                  const float *threshold, float *FK_RESTRICT out, uint32_t *FK_RESTRICT passed) {
+    if (d == 8) fk_brackets_of(x, count, y, half_norm, size, 8, threshold, out, passed);
+    else if (d == 10) fk_brackets_of(x, count, y, half_norm, size, 10, threshold, out, passed);
+    else fk_brackets_of(x, count, y, half_norm, size, d, threshold, out, passed);
 }
 
 #endif

@@ -54,7 +54,7 @@ FK_INLINE void fk_list_walk(const fk_tree *tree, fk_list_state *state, ptrdiff_t
     while (height > 0) {
         ptrdiff_t node = nodes[--height];
         const int32_t *first = tree->first + node * (FK_CHILDREN + 1);
-        fk_box_distances(tree, &state->block, node, tree->d, 1.0, distance);
+        fk_box_distances(tree, state->block.low, state->block.high, node, tree->d, 1.0, distance);
         for (int i = 0; i < FK_CHILDREN; i++) {
             if (distance[i] > most || first[i] == first[i + 1]) continue;
             if (first[i + 1] - first[i] == 1) fk_list_leaf(tree, state, first[i], k);

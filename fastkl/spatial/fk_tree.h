@@ -98,13 +98,13 @@ FK_INLINE double fk_largest(const double *x) {
     return largest;
 }
 
-/* Squared distances between the block's box and the children's, never above that of any query to any point in them. */
-FK_INLINE void fk_box_distances(const fk_tree *tree, const fk_block *block, ptrdiff_t node, ptrdiff_t d, double scale,
-                                double *out) {
+/* Squared distances between the queries' box and the children's, never above that of any query to any point in them. */
+FK_INLINE void fk_box_distances(const fk_tree *tree, const double *query_low, const double *query_high, ptrdiff_t node,
+                                ptrdiff_t d, double scale, double *out) {
     const double *low = tree->boxes + node * 2 * d * FK_CHILDREN, *high = low + d * FK_CHILDREN;
     double sum[FK_CHILDREN] = {0.0};
     for (ptrdiff_t j = 0; j < d; j++) {
-        double block_low = block->low[j], block_high = block->high[j];
+        double block_low = query_low[j], block_high = query_high[j];
         FK_SIMD
         for (int i = 0; i < FK_CHILDREN; i++) {
             double below = low[j * FK_CHILDREN + i] - block_high, above = block_low - high[j * FK_CHILDREN + i];
