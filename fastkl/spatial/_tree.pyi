@@ -6,7 +6,9 @@ from typing_extensions import disjoint_base
 class Tree:
     X: npt.NDArray[np.floating]
     order: npt.NDArray[np.int32]
-    def __init__(self, X: npt.NDArray[np.floating], leaf: int, preselect: bool, n_threads: int) -> None: ...
+    def __init__(
+        self, X: npt.NDArray[np.floating], leaf: int, preselect: bool, together: bool, n_threads: int
+    ) -> None: ...
     def nearest(
         self,
         queries: Tree,

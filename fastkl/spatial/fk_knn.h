@@ -1,7 +1,8 @@
-/* Search for nearest neighbours: sixteen queries walk the tree together, nearest branch first.
+/* Search for nearest neighbours: blocks of sixteen queries walk the tree together, nearest branch first.
  *
  * A branch is left out when its box is farther from the queries' box than the farthest of their k-th best. A search within one
- * sample starts at the queries' own leaf, so that the limits are tight from the beginning.
+ * sample starts at the queries' own leaves, so that the limits are tight from the beginning. One block walks alone where boxes
+ * rule out much; where they rule out little, several do, so that a leaf comes from memory once for all of them.
  */
 #ifndef FK_KNN_H
 #define FK_KNN_H
@@ -10,6 +11,7 @@
 #include "fk_nearest.h"
 
 #define FK_GROUP 4                   /* rows looked at together: leaves hold a multiple of it */
+#define FK_TOGETHER 8                /* blocks that walk together where boxes rule out little */
 
 typedef struct {
     const fk_tree *queries, *tree;
@@ -22,15 +24,24 @@ typedef struct {
     double *out;                     /* (n, k) or (n); n from `first` on */
 } fk_knn_job;
 
+/* A block of queries and what it has found. */
 typedef struct {
     fk_block block;
-    fk_view view;
     double *best;                    /* (k + 1, FK_LANES) */
     double limit[FK_LANES];          /* the k-th best of each lane */
     double farthest;                 /* the greatest of them */
+} fk_knn_state;
+
+/* The blocks that walk together, and the memory that they use in turn. */
+typedef struct {
+    fk_knn_state *states;
+    int used;
+    double *low, *high;              /* (d) the box around all their queries */
+    double farthest;                 /* the greatest limit of all */
+    fk_view view;
     double *gathered;                /* (d, leaf) */
     float *bracket;                  /* (FK_LANES, leaf) */
-} fk_knn_state;
+} fk_knn_group;
 
 /* Takes one candidate for each lane into the lists, where it is near enough. */
 FK_INLINE void fk_knn_take(fk_knn_state *state, ptrdiff_t k, const double *found) {
@@ -60,13 +71,14 @@ FK_INLINE void fk_knn_single(const fk_knn_job *job, fk_knn_state *state, ptrdiff
     state->limit[lane] = limit;
 }
 
-FK_INLINE void fk_knn_direct(const fk_knn_job *job, fk_knn_state *state, ptrdiff_t leaf, ptrdiff_t d, double scale) {
+FK_INLINE void fk_knn_direct(const fk_knn_job *job, fk_knn_group *group, fk_knn_state *state, ptrdiff_t leaf, ptrdiff_t d,
+                             double scale) {
     const fk_tree *tree = job->tree;
     ptrdiff_t size = tree->leaf, start = leaf * size, k = job->k;
     ptrdiff_t n = fk_positions_end(tree, leaf + 1) - start;
     int lanes[FK_LANES + 1], count = fk_active(tree, &state->block, leaf, d, scale, state->limit, lanes);
     if (count == 0) return;
-    const double *points = fk_leaf_points(tree, leaf, state->gathered);
+    const double *points = fk_leaf_points(tree, leaf, group->gathered);
     if (count <= FK_FEW) {
         for (int c = 0; c < count; c++) fk_knn_single(job, state, leaf, points, lanes[c], d, scale);
         state->farthest = fk_largest(state->limit);
@@ -125,25 +137,26 @@ FK_INLINE float fk_first_threshold(const float *bracket, ptrdiff_t size, ptrdiff
     return (float)(kth - 2.001 * margin - fabs(kth) * 0x1p-22);
 }
 
-FK_INLINE void fk_knn_preselected(const fk_knn_job *job, fk_knn_state *state, ptrdiff_t leaf, ptrdiff_t d) {
+FK_INLINE void fk_knn_preselected(const fk_knn_job *job, fk_knn_group *group, fk_knn_state *state, ptrdiff_t leaf,
+                                  ptrdiff_t d) {
     const fk_tree *tree = job->tree;
     ptrdiff_t size = tree->leaf, start = leaf * size;
     int lanes[FK_LANES + 1], count = fk_active(tree, &state->block, leaf, d, 1.0, state->limit, lanes);
     float threshold[FK_LANES];
     uint32_t passed[FK_LANES * FK_PASSES];
     if (count == 0) return;
-    fk_view_leaf(tree, &state->block, leaf, d, &state->view);
-    fk_thresholds(&state->view, state->limit, d, 1.0, threshold);
-    fk_to_front(state->view.x, d, count, lanes);
+    fk_view_leaf(tree, &state->block, leaf, d, &group->view);
+    fk_thresholds(&group->view, state->limit, d, 1.0, threshold);
+    fk_to_front(group->view.x, d, count, lanes);
     fk_to_front(threshold, 1, count, lanes);
-    fk_brackets(state->view.x, count, tree->near_points + start * d, tree->half_norm + start, size, d, threshold,
-                state->bracket, passed);
+    fk_brackets(group->view.x, count, tree->near_points + start * d, tree->half_norm + start, size, d, threshold,
+                group->bracket, passed);
     for (int q = 0; q < count; q++) {
         int lane = lanes[q], first = state->limit[lane] == INFINITY;
         ptrdiff_t own = job->self ? state->block.position[lane] - start : -1;
-        float *bracket = state->bracket + q * size, least = 0.0f;
+        float *bracket = group->bracket + q * size, least = 0.0f;
         if (first && own >= 0 && own < size) bracket[own] = -INFINITY;
-        if (first) least = fk_first_threshold(bracket, size, job->k, state->view.margin[lane]);
+        if (first) least = fk_first_threshold(bracket, size, job->k, group->view.margin[lane]);
         for (ptrdiff_t i = 0; i < size; i += FK_TILE_ROWS)
             fk_knn_verify(job, state, start + i, lane,
                           first ? fk_passed(bracket + i, least) : passed[q * FK_PASSES + i / FK_TILE_ROWS], d);
@@ -151,23 +164,29 @@ FK_INLINE void fk_knn_preselected(const fk_knn_job *job, fk_knn_state *state, pt
     state->farthest = fk_largest(state->limit);
 }
 
-FK_INLINE void fk_knn_leaf(const fk_knn_job *job, fk_knn_state *state, ptrdiff_t leaf, ptrdiff_t d, int preselect,
-                           double scale) {
-    if (preselect) fk_knn_preselected(job, state, leaf, d);
-    else fk_knn_direct(job, state, leaf, d, scale);
+FK_INLINE void fk_knn_leaf(const fk_knn_job *job, fk_knn_group *group, fk_knn_state *state, ptrdiff_t leaf, ptrdiff_t d,
+                           int preselect, double scale) {
+    if (preselect) fk_knn_preselected(job, group, state, leaf, d);
+    else fk_knn_direct(job, group, state, leaf, d, scale);
+}
+
+/* The leaf in which a block's search starts, or -1: its own, or the only one. */
+FK_INLINE ptrdiff_t fk_knn_first(const fk_knn_job *job, const fk_knn_state *state) {
+    if (job->tree->n_nodes == 0) return 0;
+    return job->self ? state->block.position[0] / job->tree->leaf : -1;
 }
 
 typedef struct { double distance; int32_t node, leaf; } fk_knn_visit; /* a node, or a leaf where node = -1 */
 
 /* Puts the children that are near enough on the stack, the nearest on top; returns its new height. */
-FK_INLINE int fk_knn_push(const fk_tree *tree, const fk_knn_state *state, ptrdiff_t node, ptrdiff_t d, double scale,
+FK_INLINE int fk_knn_push(const fk_tree *tree, const fk_knn_group *group, ptrdiff_t node, ptrdiff_t d, double scale,
                           fk_knn_visit *stack, int height) {
     const int32_t *first = tree->first + node * (FK_CHILDREN + 1), *child = tree->child + node * FK_CHILDREN;
     double distance[FK_CHILDREN];
     int base = height;
-    fk_box_distances(tree, state->block.low, state->block.high, node, d, scale, distance);
+    fk_box_distances(tree, group->low, group->high, node, d, scale, distance);
     for (int i = 0; i < FK_CHILDREN; i++) {
-        if (distance[i] > state->farthest || first[i] == first[i + 1]) continue;
+        if (distance[i] > group->farthest || first[i] == first[i + 1]) continue;
         fk_knn_visit visit = {distance[i], first[i + 1] - first[i] == 1 ? -1 : child[i], first[i]};
         int at = height++;
         for (; at > base && stack[at - 1].distance < visit.distance; at--) stack[at] = stack[at - 1];
@@ -176,18 +195,34 @@ FK_INLINE int fk_knn_push(const fk_tree *tree, const fk_knn_state *state, ptrdif
     return height;
 }
 
-FK_INLINE void fk_knn_walk(const fk_knn_job *job, fk_knn_state *state, ptrdiff_t d, int preselect, double scale) {
+FK_INLINE double fk_knn_farthest(const fk_knn_group *group) {
+    double farthest = 0.0;
+    for (int b = 0; b < group->used; b++)
+        farthest = group->states[b].farthest > farthest ? group->states[b].farthest : farthest;
+    return farthest;
+}
+
+FK_INLINE void fk_knn_walk(const fk_knn_job *job, fk_knn_group *group, ptrdiff_t d, int preselect, double scale) {
     const fk_tree *tree = job->tree;
     fk_knn_visit stack[FK_STACK];
-    ptrdiff_t own = job->self || tree->n_nodes == 0 ? state->block.position[0] * job->self / tree->leaf : -1;
     int height = 0;
-    if (own >= 0) fk_knn_leaf(job, state, own, d, preselect, scale);
-    if (tree->n_nodes) height = fk_knn_push(tree, state, 0, d, scale, stack, 0);
+    for (int b = 0; b < group->used; b++) {
+        ptrdiff_t own = fk_knn_first(job, group->states + b);
+        if (own >= 0) fk_knn_leaf(job, group, group->states + b, own, d, preselect, scale);
+    }
+    group->farthest = fk_knn_farthest(group);
+    if (tree->n_nodes) height = fk_knn_push(tree, group, 0, d, scale, stack, 0);
     while (height > 0) {
         fk_knn_visit visit = stack[--height];
-        if (visit.distance > state->farthest) continue;
-        if (visit.node >= 0) height = fk_knn_push(tree, state, visit.node, d, scale, stack, height);
-        else if (visit.leaf != own) fk_knn_leaf(job, state, visit.leaf, d, preselect, scale);
+        if (visit.distance > group->farthest) continue;
+        if (visit.node >= 0) {
+            height = fk_knn_push(tree, group, visit.node, d, scale, stack, height);
+            continue;
+        }
+        for (int b = 0; b < group->used; b++)
+            if (visit.leaf != fk_knn_first(job, group->states + b))
+                fk_knn_leaf(job, group, group->states + b, visit.leaf, d, preselect, scale);
+        group->farthest = fk_knn_farthest(group);
     }
 }
 
@@ -207,49 +242,71 @@ FK_INLINE void fk_knn_store(const fk_knn_job *job, fk_knn_state *state) {
     }
 }
 
-/* All queries at the positions [start, end), or at the listed ones. */
+FK_INLINE void fk_knn_load(const fk_knn_job *job, const int32_t *positions, ptrdiff_t start, ptrdiff_t end, int by_rows,
+                           fk_knn_group *group, fk_knn_state *state) {
+    ptrdiff_t d = job->tree->d;
+    fk_load_block(job->queries, positions, start, end, by_rows, &state->block);
+    fk_clear(state->best, job->k);
+    for (int l = 0; l < FK_LANES; l++) state->limit[l] = INFINITY;
+    state->farthest = INFINITY;
+    for (ptrdiff_t j = 0; j < d; j++) {
+        double low = state->block.low[j], high = state->block.high[j];
+        group->low[j] = state == group->states || low < group->low[j] ? low : group->low[j];
+        group->high[j] = state == group->states || high > group->high[j] ? high : group->high[j];
+    }
+}
+
+/* All queries at the positions [start, end), or at the listed ones; `together` blocks at a time. */
 FK_INLINE int fk_knn_range(const fk_knn_job *job, const int32_t *positions, ptrdiff_t start, ptrdiff_t end, ptrdiff_t d,
-                           int preselect, double scale) {
-    fk_knn_state state;
-    ptrdiff_t size = job->tree->leaf, rows = job->tree->d;
-    size_t doubles = (size_t)(rows * (2 * FK_LANES + 2) + (job->k + 1) * FK_LANES +
-                              (preselect || job->tree->points ? 0 : rows * size));
-    double *memory = malloc(doubles * sizeof(double) + (size_t)(rows * FK_LANES + FK_LANES * size) * sizeof(float));
+                           int preselect, double scale, int together) {
+    fk_knn_group group;
+    fk_knn_state states[FK_TOGETHER];
+    ptrdiff_t size = job->tree->leaf, columns = job->tree->d, lists = (job->k + 1) * FK_LANES;
+    ptrdiff_t of_state = columns * (2 * FK_LANES + 2) + lists, of_gathered = preselect || job->tree->points ? 0 : columns * size;
+    size_t doubles = (size_t)(together * of_state + 2 * columns + of_gathered);
+    double *memory = malloc(doubles * sizeof(double) + (size_t)(columns * FK_LANES + FK_LANES * size) * sizeof(float));
     if (!memory) return 1;
-    state.block.x = memory;
-    state.block.rows = state.block.x + rows * FK_LANES;
-    state.block.low = state.block.rows + rows * FK_LANES;
-    state.block.high = state.block.low + rows;
-    state.best = state.block.high + rows;
-    state.gathered = state.best + (job->k + 1) * FK_LANES;
-    state.view.x = (float *)(memory + doubles);
-    state.bracket = state.view.x + rows * FK_LANES;
-    for (ptrdiff_t at = start; at < end; at += FK_LANES) {
-        fk_load_block(job->queries, positions, at, end, preselect, &state.block);
-        fk_clear(state.best, job->k);
-        for (int l = 0; l < FK_LANES; l++) state.limit[l] = INFINITY;
-        state.farthest = INFINITY;
-        fk_knn_walk(job, &state, d, preselect, scale);
-        fk_knn_store(job, &state);
+    for (int b = 0; b < together; b++) {
+        states[b].block.x = memory + b * of_state;
+        states[b].block.rows = states[b].block.x + columns * FK_LANES;
+        states[b].block.low = states[b].block.rows + columns * FK_LANES;
+        states[b].block.high = states[b].block.low + columns;
+        states[b].best = states[b].block.high + columns;
+        states[b].farthest = INFINITY;
+    }
+    group.states = states;
+    group.low = memory + together * of_state;
+    group.high = group.low + columns;
+    group.gathered = group.high + columns;
+    group.view.x = (float *)(memory + doubles);
+    group.bracket = group.view.x + columns * FK_LANES;
+    for (ptrdiff_t at = start; at < end; at += together * FK_LANES) {
+        ptrdiff_t blocks = (end - at + FK_LANES - 1) / FK_LANES;
+        group.used = blocks < together ? (int)blocks : together;
+        for (int b = 0; b < group.used; b++)
+            fk_knn_load(job, positions, at + b * FK_LANES, end, preselect, &group, states + b);
+        fk_knn_walk(job, &group, d, preselect, scale);
+        for (int b = 0; b < group.used; b++) fk_knn_store(job, states + b);
     }
     free(memory);
     return 0;
 }
 
-#define FK_KNN(NAME, D, PRESELECT, SCALE)                                                                                  \
+#define FK_KNN(NAME, D, PRESELECT, SCALE, TOGETHER)                                                                        \
     FK_CLONES static int NAME(const fk_knn_job *job, const int32_t *positions, ptrdiff_t start, ptrdiff_t end) {           \
-        return fk_knn_range(job, positions, start, end, D, PRESELECT, SCALE);                                              \
+        return fk_knn_range(job, positions, start, end, D, PRESELECT, SCALE, TOGETHER);                                    \
     }
 
-FK_KNN(fk_knn_2, 2, 0, 1.0)
-FK_KNN(fk_knn_3, 3, 0, 1.0)
-FK_KNN(fk_knn_4, 4, 0, 1.0)
-FK_KNN(fk_knn_5, 5, 0, 1.0)
-FK_KNN(fk_knn_6, 6, 0, 1.0)
-FK_KNN(fk_knn_8, 8, 1, 1.0)
-FK_KNN(fk_knn_10, 10, 1, 1.0)
-FK_KNN(fk_knn_direct_any, job->tree->d, 0, job->scale)
-FK_KNN(fk_knn_preselected_any, job->tree->d, 1, 1.0)
+FK_KNN(fk_knn_2, 2, 0, 1.0, 1)
+FK_KNN(fk_knn_3, 3, 0, 1.0, 1)
+FK_KNN(fk_knn_4, 4, 0, 1.0, 1)
+FK_KNN(fk_knn_5, 5, 0, 1.0, 1)
+FK_KNN(fk_knn_6, 6, 0, 1.0, 1)
+FK_KNN(fk_knn_8, 8, 1, 1.0, 1)
+FK_KNN(fk_knn_10, 10, 1, 1.0, 1)
+FK_KNN(fk_knn_direct_any, job->tree->d, 0, job->scale, 1)
+FK_KNN(fk_knn_preselected_any, job->tree->d, 1, 1.0, 1)
+FK_KNN(fk_knn_together, job->tree->d, 1, 1.0, FK_TOGETHER)
 
 /* 0, or 1 when memory is short. */
 static int fk_knn(const fk_knn_job *job, const int32_t *positions, ptrdiff_t start, ptrdiff_t end) {
@@ -257,6 +314,7 @@ static int fk_knn(const fk_knn_job *job, const int32_t *positions, ptrdiff_t sta
     if (job->tree->near_points) {
         if (job->tree->d == 8) return fk_knn_8(job, positions, start, end);
         if (job->tree->d == 10) return fk_knn_10(job, positions, start, end);
+        if (job->tree->together) return fk_knn_together(job, positions, start, end);
         return fk_knn_preselected_any(job, positions, start, end);
     }
     switch (job->tree->d) {

@@ -27,6 +27,7 @@ typedef struct {
     const double *rows64;            /* the sample, (n, d): one of the two is NULL */
     const float *rows32;
     ptrdiff_t n, d, leaf, n_leaves, n_nodes;
+    int together;                    /* several blocks of queries should walk at once */
     int32_t *order;                  /* (n): position -> row */
     double *low, *high;              /* (n_leaves, d): boxes of the leaves */
     double *boxes;                   /* (n_nodes, 2, d, FK_CHILDREN): low and high ends of the boxes of the children */

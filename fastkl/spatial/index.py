@@ -66,8 +66,8 @@ class NeighborIndex:
         if self.X.shape[1] == 1:
             self._line = Line(self.X, self.n_threads)
         else:
-            leaf, preselect = arrangement(self.X)
-            self._tree = Tree(self.X, leaf, preselect, self.n_threads)
+            leaf, preselect, together = arrangement(self.X)
+            self._tree = Tree(self.X, leaf, preselect, together, self.n_threads)
 
     def __len__(self) -> int:
         return len(self.X)

@@ -8,35 +8,41 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from scipy.spatial.distance import cdist
 
 # A sample of so few rows and so many columns fits one leaf: boxes rule out nothing there.
 MOST_ROWS_OF_ONE_LEAF = 1024
 LEAST_COLUMNS_OF_ONE_LEAF = 24
-# Boxes rule out little from here on, so what is done once for each leaf should be done less often. No power of two: columns of a
-# leaf would then compete for the same sets of the cache.
+# Boxes rule out little from here on, so what is done once for each leaf should be done less often, and for more queries. No
+# power of two: columns of a leaf would then compete for the same sets of the cache.
 LEAST_COLUMNS_OF_LARGE_LEAVES = 12
 
 
 class Arrangement(NamedTuple):
-    """Rows in a leaf (a multiple of 32, at most 1024 with preselection) and whether distances are preselected in float32."""
+    """The tree of a sample.
+
+    Rows in a leaf (a multiple of 32, at most 1024 with preselection), whether distances are preselected in float32, and
+    whether several blocks of queries walk it together (with preselection).
+    """
 
     leaf: int
-    preselect: bool
+    preselect: bool = False
+    together: bool = False
 
 
 def arrangement(X: npt.NDArray[Any]) -> Arrangement:
     """The tree for the sample X of two or more columns (one column is a sorted line)."""
     n_rows, n_columns = X.shape
     if n_columns <= 3:
-        return Arrangement(leaf=32, preselect=False)
+        return Arrangement(leaf=32)
     if n_columns == 4:
-        return Arrangement(leaf=64, preselect=False)
+        return Arrangement(leaf=64)
     if n_columns <= 7:
-        return Arrangement(leaf=96, preselect=False)
+        return Arrangement(leaf=96)
     if n_columns >= LEAST_COLUMNS_OF_ONE_LEAF and n_rows <= MOST_ROWS_OF_ONE_LEAF and _is_compact(X):
-        return Arrangement(leaf=-(-n_rows // 32) * 32, preselect=True)
+        return Arrangement(leaf=-(-n_rows // 32) * 32, preselect=True, together=True)
     if n_columns >= LEAST_COLUMNS_OF_LARGE_LEAVES:
-        return Arrangement(leaf=224, preselect=True)
+        return Arrangement(leaf=224, preselect=True, together=True)
     return Arrangement(leaf=128, preselect=True)
 
 
@@ -48,7 +54,7 @@ def _is_compact(X: npt.NDArray[Any]) -> bool:
     """
     few = X[:: max(1, len(X) // 24)][:24].astype(np.float64)
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
-        between = np.square(few[:, np.newaxis] - few).sum(axis=2)
+        between = cdist(few, few, "sqeuclidean")
         np.fill_diagonal(between, np.inf)
         width = X.max(axis=0).astype(np.float64) - X.min(axis=0)
         bound = 2.0**-24 * (X.shape[1] + 8) * np.square(width).sum()

@@ -245,18 +245,21 @@ def test_errors_say_what_was_found():
 
 
 @pytest.mark.parametrize("leaf", [32, 64, 704])
-@pytest.mark.parametrize("preselect", [False, True])
+@pytest.mark.parametrize(("preselect", "together"), [(False, False), (True, False), (True, True)])
 @pytest.mark.parametrize("d", [2, 3, 4, 5, 6, 8, 10, 12, 33])
-def test_every_arrangement_in_every_dimension(leaf, preselect, d):
+def test_every_arrangement_in_every_dimension(leaf, preselect, together, d):
     """The policy must only ever change the speed."""
     rng = np.random.default_rng(d)
     X, Y, k = rng.standard_normal((700, d)) * 3, rng.standard_normal((300, d)), 6
-    tree, queries = Tree(X, leaf, preselect, 2), Tree(Y, leaf, preselect, 2)
+    tree, queries = (Tree(sample, leaf, preselect, together, 2) for sample in (X, Y))
     found, count = np.empty(300 * k), np.empty(300, dtype=np.int64)
     tree.nearest(queries, k, False, False, False, 1.0, 0, 300, None, found)
     np.testing.assert_allclose(found.reshape(300, k), twin_query(X, Y, k), rtol=1e-13)
     tree.ball(queries, found[k - 1 :: k].copy(), False, False, 1.0, 0, 300, None, None, count, None)
     assert np.all(count == k)
+    own = np.empty(700 * k)
+    tree.nearest(tree, k, True, False, False, 1.0, 0, 700, None, own)
+    np.testing.assert_allclose(own.reshape(700, k), twin_query(X, X, k, same=True), rtol=1e-13)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -265,7 +268,7 @@ def test_wide_samples_in_one_leaf(name, dtype):
     """As one leaf, whatever the policy would do with such rows: equal for any number of threads, and to the slow twin."""
     rng = np.random.default_rng(3)
     X, Y = (layout(name, n, 30, rng).astype(dtype) for n in (333, 150))
-    trees = [(Tree(X, 352, True, threads), Tree(Y, 160, True, threads)) for threads in (1, 3)]
+    trees = [(Tree(X, 352, True, True, threads), Tree(Y, 160, True, True, threads)) for threads in (1, 3)]
     for k in (1, 5, 12, 13):
         found = np.empty((2, 2, 150 * k))
         for i, (tree, queries) in enumerate(trees):
