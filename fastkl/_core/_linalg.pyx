@@ -1,9 +1,11 @@
 """Linear algebra on blocks of rows: Mahalanobis distances, and mean and scatter matrix in one pass.
 
 Rows are read as they are (float32 or float64, possibly read-only), computed with in float64, and only ever copied block by
-block. BLAS is called inside the parallel loop on a block at a time; the callers below hold it to one thread meanwhile, for speed
+block. BLAS is called inside the parallel loop on a block at a time, and only for many columns; the callers below hold it to one thread meanwhile, for speed
 (its threads and ours would wait for each other) and so that the number of threads cannot change a bit of the result.
 """
+
+from contextlib import nullcontext
 
 import numpy as np
 
@@ -32,9 +34,11 @@ cdef extern from "fk_scatter.h" nogil:
     void fk_merge_scatter(Py_ssize_t d, double *weight, double *mean, double *scatter, double other_weight,
                           const double *other_mean, const double *other_scatter)
 
-ctypedef fused real:
-    float
-    double
+cdef extern from "fk_narrow.h" nogil:
+    const int FK_NARROW
+    const int FK_NARROW_SCRATCH
+    void fk_narrow_moments_f64(const double *x, const double *w, Py_ssize_t n, Py_ssize_t d, double *scratch, double *record)
+    void fk_narrow_moments_f32(const float *x, const double *w, Py_ssize_t n, Py_ssize_t d, double *scratch, double *record)
 
 # From this many columns on, where the triangle outgrows the cache, it is read but once for so many rows: by a triangular
 # solve of BLAS. Below, the loop of fk_whiten.h takes a half to a third of its time (measured at 64 to 384 columns).
@@ -48,35 +52,40 @@ def whitened_squares(const real[:, ::1] X, const double[::1] mean, const double[
                      double factor=1.0, double constant=0.0):
     """``constant + factor`` |L^-1 (x - mean)|^2 of every row, (n,), for a lower-triangular ``lower`` = L of shape (d, d)."""
     cdef Py_ssize_t n = X.shape[0], d = X.shape[1], n_blocks = (n + FK_BLOCK - 1) // FK_BLOCK, b, rows
-    cdef bint by_blas = d >= BLAS_COLUMNS, in_threads = n_threads > 1 and n_blocks > 1
-    cdef bint plain = factor == 1.0 and constant == 0.0
-    out = np.empty(n)
-    triangle_array = np.array(lower)
-    if not by_blas:
-        np.fill_diagonal(triangle_array, 1.0 / np.diag(triangle_array))
-    scratch_array = np.empty((n_threads, d * (BLAS_ROWS if by_blas else 2 * FK_TILE)))
+    cdef bint in_threads = n_threads > 1 and n_blocks > 1, plain = factor == 1.0 and constant == 0.0
+    out, scratch_array = np.empty(n), np.empty((n_threads, squares_scratch(d)))
     cdef double[::1] view = out
-    cdef double[:, ::1] triangle = triangle_array, scratch = scratch_array
-    if by_blas:
-        with single_threaded_blas():
-            for b in prange(n_blocks, nogil=True, schedule="dynamic", num_threads=n_threads, use_threads_if=in_threads):
-                rows = min(FK_BLOCK, n - b * FK_BLOCK)
-                solve_block(&X[b * FK_BLOCK, 0], rows, d, &mean[0], &triangle[0, 0], &scratch[threadid(), 0],
-                            &view[b * FK_BLOCK])
-                if not plain:
-                    fk_affine(&view[b * FK_BLOCK], rows, factor, constant)
-        return out
-    for b in prange(n_blocks, nogil=True, schedule="dynamic", num_threads=n_threads, use_threads_if=in_threads):
-        rows = min(FK_BLOCK, n - b * FK_BLOCK)
-        if real is double:
-            fk_whitened_squares_f64(&X[b * FK_BLOCK, 0], rows, d, &mean[0], &triangle[0, 0], &scratch[threadid(), 0],
-                                    &view[b * FK_BLOCK])
-        else:
-            fk_whitened_squares_f32(&X[b * FK_BLOCK, 0], rows, d, &mean[0], &triangle[0, 0], &scratch[threadid(), 0],
-                                    &view[b * FK_BLOCK])
-        if not plain:
-            fk_affine(&view[b * FK_BLOCK], rows, factor, constant)
+    cdef double[:, ::1] triangle = triangle_of(lower), scratch = scratch_array
+    with single_threaded_blas() if d >= BLAS_COLUMNS else nullcontext():
+        for b in prange(n_blocks, nogil=True, schedule="dynamic", num_threads=n_threads, use_threads_if=in_threads):
+            rows = min(FK_BLOCK, n - b * FK_BLOCK)
+            block_squares(&X[b * FK_BLOCK, 0], rows, d, &mean[0], &triangle[0, 0], &scratch[threadid(), 0],
+                          &view[b * FK_BLOCK])
+            if not plain:
+                fk_affine(&view[b * FK_BLOCK], rows, factor, constant)
     return out
+
+
+cdef double[:, ::1] triangle_of(const double[:, ::1] lower):
+    triangle = np.array(lower)
+    if lower.shape[0] < BLAS_COLUMNS:
+        np.fill_diagonal(triangle, 1.0 / np.diag(triangle))
+    return triangle
+
+
+cdef Py_ssize_t squares_scratch(Py_ssize_t d) noexcept nogil:
+    return d * (BLAS_ROWS if d >= BLAS_COLUMNS else 2 * FK_TILE)
+
+
+cdef void block_squares(
+    const real *x, Py_ssize_t n, Py_ssize_t d, const double *mean, double *triangle, double *scratch, double *out
+) noexcept nogil:
+    if d >= BLAS_COLUMNS:
+        solve_block(x, n, d, mean, triangle, scratch, out)
+    elif real is double:
+        fk_whitened_squares_f64(x, n, d, mean, triangle, scratch, out)
+    else:
+        fk_whitened_squares_f32(x, n, d, mean, triangle, scratch, out)
 
 
 cdef void centre(const real *x, const double *w, Py_ssize_t n, Py_ssize_t d, const double *mean, double *out) noexcept nogil:
@@ -110,25 +119,24 @@ def moments(const real[:, ::1] X, const double[::1] weights, int n_threads):
     """
     cdef Py_ssize_t n = X.shape[0], d = X.shape[1], n_blocks = (n + FK_BLOCK - 1) // FK_BLOCK
     cdef Py_ssize_t length = 1 + d + d * d, wave, start, blocks, b
-    cdef Py_ssize_t tile = max(16, min(FK_BLOCK, 16384 // d))
     cdef const double *w = &weights[0] if weights is not None else NULL
     cdef bint in_threads = n_threads > 1 and n_blocks > 1
     wave = min(n_blocks, max(2 * n_threads, min(32, WAVE_NUMBERS // length)))
     total_array, partial_array = np.zeros(length), np.empty((wave, length))
-    scratch_array = np.empty((n_threads, tile * d))
+    scratch_array = np.empty((n_threads, moments_scratch(d)))
     cdef double[::1] total = total_array
     cdef double[:, ::1] partial = partial_array, scratch = scratch_array
     with single_threaded_blas():
         for start in range(0, n_blocks, wave):
             blocks = min(wave, n_blocks - start)
             for b in prange(blocks, nogil=True, schedule="dynamic", num_threads=n_threads, use_threads_if=in_threads):
-                block_moments(&X[0, 0], w, n, d, start + b, tile, &scratch[threadid(), 0], &partial[b, 0])
+                block_moments(&X[(start + b) * FK_BLOCK, 0], w + (start + b) * FK_BLOCK if w != NULL else NULL,
+                              min(FK_BLOCK, n - (start + b) * FK_BLOCK), d, &scratch[threadid(), 0], &partial[b, 0])
             for b in range(blocks):
                 if start == 0 and b == 0:
                     memcpy(&total[0], &partial[0, 0], length * sizeof(double))
                 else:
-                    fk_merge_scatter(d, &total[0], &total[1], &total[1 + d], partial[b, 0], &partial[b, 1],
-                                     &partial[b, 1 + d])
+                    merge_records(&total[0], &partial[b, 0], d)
     return float(total_array[0]), total_array[1:1 + d].copy(), total_array[1 + d:].reshape(d, d).copy()
 
 
@@ -143,33 +151,51 @@ def merge_moments(double weight, const double[::1] mean, const double[:, ::1] sc
     return weight, mean_array, scatter_array
 
 
+cdef void merge_records(double *into, const double *other, Py_ssize_t d) noexcept nogil:
+    fk_merge_scatter(d, into, into + 1, into + 1 + d, other[0], other + 1, other + 1 + d)
+
+
+cdef Py_ssize_t tile_rows(Py_ssize_t d) noexcept nogil:
+    return max(16, min(FK_BLOCK, 16384 // d))
+
+
+cdef Py_ssize_t moments_scratch(Py_ssize_t d) noexcept nogil:
+    return FK_NARROW_SCRATCH if d <= FK_NARROW else tile_rows(d) * d
+
+
 cdef void block_moments(
-    const real *x, const double *w, Py_ssize_t n, Py_ssize_t d, Py_ssize_t block, Py_ssize_t tile, double *scratch,
-    double *record,
+    const real *x, const double *w, Py_ssize_t n, Py_ssize_t d, double *scratch, double *record
 ) noexcept nogil:
-    """Weight, mean and scatter of one block into ``record`` = [weight, mean, scatter]."""
-    cdef Py_ssize_t row = block * FK_BLOCK, rows = min(FK_BLOCK, n - row), start = 0, i, j
+    if d > FK_NARROW:
+        wide_moments(x, w, n, d, scratch, record)
+    elif real is double:
+        fk_narrow_moments_f64(x, w, n, d, scratch, record)
+    else:
+        fk_narrow_moments_f32(x, w, n, d, scratch, record)
+
+
+cdef void wide_moments(
+    const real *x, const double *w, Py_ssize_t n, Py_ssize_t d, double *scratch, double *record
+) noexcept nogil:
+    cdef Py_ssize_t tile = tile_rows(d), start = 0, i, j
     cdef int columns = <int> d, count
     cdef double unit = 1.0, weight = 0.0
     cdef double *mean = record + 1
     cdef double *scatter = record + 1 + d
     cdef const double *tile_weights = NULL
-    x = x + row * d
-    if w != NULL:
-        w = w + row
     memset(record, 0, (1 + d + d * d) * sizeof(double))
     # the mean is summed about the block's first row, so that an offset costs no digits
     for j in range(d):
         scratch[j] = x[j]
     if real is double:
-        fk_sum_rows_f64(x, w, rows, d, scratch, mean, &weight)
+        fk_sum_rows_f64(x, w, n, d, scratch, mean, &weight)
     else:
-        fk_sum_rows_f32(x, w, rows, d, scratch, mean, &weight)
+        fk_sum_rows_f32(x, w, n, d, scratch, mean, &weight)
     record[0] = weight
     for j in range(d):
         mean[j] = scratch[j] + mean[j] / weight
-    while start < rows:
-        count = <int> min(tile, rows - start)
+    while start < n:
+        count = <int> min(tile, n - start)
         if w != NULL:
             tile_weights = w + start
         centre(x + start * d, tile_weights, count, d, mean, scratch)

@@ -8,7 +8,7 @@
 #ifndef FK_GATHER_H
 #define FK_GATHER_H
 
-#include "fk_config.h"
+#include "fk_all_columns.h"
 
 #define FK_TILE_COLUMNS 32
 #define FK_TILE_STRIDE (FK_BLOCK + 8)
@@ -22,6 +22,10 @@
                                              ptrdiff_t count, double *FK_RESTRICT out) {                        \
         const ptrdiff_t whole = n - n % FK_GATHER_ROWS, line = 64 / (ptrdiff_t)sizeof(real);                    \
         const int far = d * (ptrdiff_t)sizeof(real) >= FK_GATHER_FAR;                                           \
+        if (count == d && d <= 4) {                                                                             \
+            fk_all_columns_##suffix(x, n, d, FK_TILE_STRIDE, out);                                              \
+            return;                                                                                             \
+        }                                                                                                       \
         for (ptrdiff_t i = 0; i < whole; i += FK_GATHER_ROWS) {                                                 \
             const ptrdiff_t early = i + FK_GATHER_AHEAD;                                                        \
             if (far && early + FK_GATHER_ROWS <= n)                                                             \

@@ -4,7 +4,7 @@
  * Rows are taken in tiles of 32 and stored feature by feature, so that the forward substitution runs over the rows of
  * a tile at once. It goes by panels of 8 rows of L, whose partial sums stay in registers: each solved feature is then
  * read once a panel, and every multiplication finds 8 sums that do not wait for each other. Substitution is backward
- * stable; the inverse of L is never formed.
+ * stable; the inverse of L is never formed. Rows of up to four features need no tiles.
  */
 #ifndef FK_WHITEN_H
 #define FK_WHITEN_H
@@ -91,11 +91,35 @@ FK_INLINE const double *fk_rows_f32(const float *FK_RESTRICT x, ptrdiff_t count,
     return buffer;
 }
 
+/* Few features, d a literal: the whole substitution of a row in registers, eight rows or so at once. */
+#define FK_DEFINE_WHITEN_FEW(real, suffix)                                                                               \
+    FK_INLINE void fk_whiten_few_##suffix(const real *FK_RESTRICT x, ptrdiff_t n, ptrdiff_t d,                           \
+                                          const double *FK_RESTRICT mean, const double *FK_RESTRICT lower,               \
+                                          double *FK_RESTRICT out) {                                                     \
+        const double *l1 = lower + (d > 1 ? d : 0), *l2 = lower + (d > 2 ? 2 * d : 0), *l3 = lower + (d > 3 ? 3 * d : 0);  \
+        FK_SIMD for (ptrdiff_t i = 0; i < n; i++) {                                                                      \
+            const real *row = x + i * d;                                                                                 \
+            double z0 = (row[0] - mean[0]) * lower[0];                                                                   \
+            double z1 = d > 1 ? ((row[1] - mean[1]) - l1[0] * z0) * l1[1] : 0.0;                                         \
+            double z2 = d > 2 ? ((row[2] - mean[2]) - l2[0] * z0 - l2[1] * z1) * l2[2] : 0.0;                            \
+            double z3 = d > 3 ? ((row[3] - mean[3]) - l3[0] * z0 - l3[1] * z1 - l3[2] * z2) * l3[3] : 0.0;               \
+            out[i] = (z0 * z0 + z1 * z1) + (z2 * z2 + z3 * z3);                                                          \
+        }                                                                                                                \
+    }
+FK_DEFINE_WHITEN_FEW(double, f64)
+FK_DEFINE_WHITEN_FEW(float, f32)
+
 /* L is row-major d x d with the *reciprocal* diagonal; z is scratch for 2 d * FK_TILE numbers. */
 #define FK_DEFINE_WHITEN(real, suffix)                                                                                   \
     static FK_CLONES void fk_whitened_squares_##suffix(const real *FK_RESTRICT x, ptrdiff_t n, ptrdiff_t d,              \
                                                        const double *FK_RESTRICT mean, const double *FK_RESTRICT lower, \
                                                        double *FK_RESTRICT z, double *FK_RESTRICT out) {                 \
+        switch (d) {                                                                                                     \
+            case 1: fk_whiten_few_##suffix(x, n, 1, mean, lower, out); return;                                           \
+            case 2: fk_whiten_few_##suffix(x, n, 2, mean, lower, out); return;                                           \
+            case 3: fk_whiten_few_##suffix(x, n, 3, mean, lower, out); return;                                           \
+            case 4: fk_whiten_few_##suffix(x, n, 4, mean, lower, out); return;                                           \
+        }                                                                                                                \
         for (ptrdiff_t start = 0; start < n; start += FK_TILE) {                                                         \
             ptrdiff_t rows = n - start < FK_TILE ? n - start : FK_TILE, j = 0;                                           \
             double square[FK_TILE] = {0.0};                                                                              \

@@ -100,12 +100,14 @@ def read_weights(sample_weight: ArrayLike | None, n: int) -> Floats | None:
         raise ValueError(f"Sample weights must be 1D array or scalar; these have shape {weights.shape}.")
     if len(weights) != n:
         raise ValueError(f"sample_weight.shape == {weights.shape}, expected {(n,)}: one weight for each row.")
-    bad = ~np.isfinite(weights) | (weights < 0.0)
-    if bad.any():
-        row = int(np.flatnonzero(bad)[0])
-        raise ValueError(
-            f"sample_weight has to hold finite numbers of at least 0; row {row} has weight {weights[row]}."
-        )
+    # two sums say that all is well, without an array for each question
+    if not (weights.min(initial=0.0) >= 0.0 and np.isfinite(weights.sum())):
+        bad = np.flatnonzero(~np.isfinite(weights) | (weights < 0.0))
+        if len(bad):
+            row = int(bad[0])
+            raise ValueError(
+                f"sample_weight has to hold finite numbers of at least 0; row {row} has weight {weights[row]}."
+            )
     if not weights.any():
         raise ValueError(
             "sample_weight is zero in every row, so that no row is left. At least one weight must be positive."

@@ -1,8 +1,11 @@
-"""Sums within rows that joint families need: how far a row is off an equation, and multinomial log-probabilities."""
+"""Sums within rows that joint families need: how far a row is off an equation, means over rows that fulfil one, and multinomial
+log-probabilities.
+"""
 
 import numpy as np
 
 from cython.parallel cimport prange, threadid
+from libc.string cimport memset
 
 cdef extern from "fk_column_ops.h" nogil:
     const int FK_BLOCK
@@ -21,6 +24,18 @@ cdef extern from "fk_row_sums.h" nogil:
     void fk_add_to(double *total, const double *x, Py_ssize_t n)
     void fk_multinomial_start(const double *total, Py_ssize_t n, double *out)
     void fk_multinomial_column(const double *x, const double *total, Py_ssize_t n, double p, double *out)
+
+cdef extern from "fk_gather.h" nogil:
+    const int FK_TILE_COLUMNS
+    const int FK_TILE_STRIDE
+    void fk_gather_f64(const double *x, Py_ssize_t n, Py_ssize_t d, Py_ssize_t first, Py_ssize_t count, double *out)
+    void fk_gather_f32(const float *x, Py_ssize_t n, Py_ssize_t d, Py_ssize_t first, Py_ssize_t count, double *out)
+
+cdef extern from "fk_row_means.h" nogil:
+    double fk_part_logs(const double *x, const double *w, Py_ssize_t n, double *total, Py_ssize_t *wrong)
+    double fk_coordinates(const double *x, const double *w, Py_ssize_t n, double *total, double origin)
+    Py_ssize_t fk_off_one(const double *total, Py_ssize_t n, double allowed)
+    double fk_sum_weights(const double *w, Py_ssize_t n)
 
 cdef double LARGEST = np.finfo(np.float64).max
 
@@ -43,6 +58,62 @@ def row_excess(const real[:, ::1] X, const double[::1] coefficients, int n_threa
         else:
             fk_row_excess_f32(&X[b * FK_BLOCK, 0], rows, d, a, &view[b * FK_BLOCK])
     return out
+
+
+def row_means(const real[:, ::1] X, const double[::1] weights, bint parts, double allowed, int n_threads):
+    """Weight, and by column the mean logarithm of positive ``parts`` that sum to 1, or else the mean coordinate of unit vectors.
+
+    Returns ``(weight, means)``, or None if a row is off by more than ``allowed``, or has a part that needs more care (subnormal).
+    """
+    cdef Py_ssize_t n = X.shape[0], d = X.shape[1], n_blocks = (n + FK_BLOCK - 1) // FK_BLOCK, b, j
+    cdef const double *w = &weights[0] if weights is not None else NULL
+    cdef bint in_threads = n_threads > 1 and n_blocks > 1
+    cdef Py_ssize_t wrong = 0
+    cdef double weight = 0.0, share
+    records_array, means_array = np.empty((n_blocks, 1 + d)), np.zeros(d)
+    scratch_array = np.empty((n_threads, FK_BLOCK + min(d, FK_TILE_COLUMNS) * FK_TILE_STRIDE))
+    cdef double[:, ::1] records = records_array, scratch = scratch_array
+    cdef double[::1] means = means_array
+    for b in prange(n_blocks, nogil=True, schedule="dynamic", num_threads=n_threads, use_threads_if=in_threads):
+        wrong += block_means(
+            &X[b * FK_BLOCK, 0], w + b * FK_BLOCK if w != NULL else NULL, min(FK_BLOCK, n - b * FK_BLOCK), d, parts, allowed,
+            &scratch[threadid(), 0], &records[b, 0],
+        )
+    if wrong:
+        return None
+    for b in range(n_blocks):
+        weight += records[b, 0]
+        share = records[b, 0] / weight
+        for j in range(d):
+            means[j] += (records[b, 1 + j] - means[j]) * share
+    return weight, means_array
+
+
+cdef Py_ssize_t block_means(
+    const real *x, const double *w, Py_ssize_t n, Py_ssize_t d, bint parts, double allowed, double *scratch, double *record
+) noexcept nogil:
+    """Weight and means of one block into ``record``; how many values or rows are wrong."""
+    cdef double *total = scratch
+    cdef double *columns = scratch + FK_BLOCK
+    cdef double *column
+    cdef double weight = n if w == NULL else fk_sum_weights(w, n)
+    cdef Py_ssize_t first = 0, count, j, wrong = 0
+    memset(total, 0, n * sizeof(double))
+    record[0] = weight
+    while first < d:
+        count = min(FK_TILE_COLUMNS, d - first)
+        if real is double:
+            fk_gather_f64(x, n, d, first, count, columns)
+        else:
+            fk_gather_f32(x, n, d, first, count, columns)
+        for j in range(count):
+            column = columns + j * FK_TILE_STRIDE
+            if parts:
+                record[1 + first + j] = fk_part_logs(column, w, n, total, &wrong) / weight
+            else:
+                record[1 + first + j] = column[0] + fk_coordinates(column, w, n, total, column[0]) / weight
+        first += count
+    return wrong + fk_off_one(total, n, allowed)
 
 
 def multinomial_statistics(const real[:, ::1] X, const double[::1] weights, int n_threads):

@@ -226,21 +226,25 @@ class Family(BaseEstimator):
     # -- the same from rows: families without sufficient statistics override these. Both add up over blocks: of rows to pass
     # over, they are rows.total(family.log_likelihood, params) and rows.total(family.gradient, params, merge=added) ----------
 
+    def likelihood_statistics(self, rows: Rows) -> Statistics:
+        """The statistics that the likelihood and its gradient need, where those of a fit are more."""
+        return self.statistics(rows)
+
     def log_likelihood(self, rows: Rows, params: Params) -> float:
         """Total log-likelihood of the rows, -inf if one lies outside the support."""
         try:
-            statistics = self.statistics(rows)
+            statistics = self.likelihood_statistics(rows)
         except SupportError:
             return -np.inf
         return self.statistics_log_likelihood(statistics, params)
 
     def gradient(self, rows: Rows, params: Params) -> Params:
         """Gradient of the total log-likelihood of the rows."""
-        return self.statistics_gradient(self.statistics(rows), params)
+        return self.statistics_gradient(self.likelihood_statistics(rows), params)
 
     def log_likelihood_and_gradient(self, rows: Rows, params: Params) -> tuple[float, Params]:
         """Both from one pass over the rows; SupportError for a value of density zero."""
-        statistics = self.statistics(rows)
+        statistics = self.likelihood_statistics(rows)
         return self.statistics_log_likelihood(statistics, params), self.statistics_gradient(statistics, params)
 
     def log_density(self, rows: Rows, params: Params) -> Floats:

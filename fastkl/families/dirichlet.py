@@ -8,7 +8,7 @@ from scipy.special import digamma, gammaln, polygamma
 
 from fastkl.exceptions import DegenerateDataError, SupportError
 from fastkl.families._kernels import column_kernel
-from fastkl.families._row_sums import row_excess
+from fastkl.families._row_sums import row_excess, row_means
 from fastkl.families.base import Family, Fit, Floats, Params, Rows, Statistics
 from fastkl.families.closed_form import register_kl
 from fastkl.families.gamma import inverse_digamma
@@ -66,6 +66,13 @@ class Dirichlet(Family):
                 f"The dirichlet family lives on rows of positive parts that sum to 1; {rows.place(row, column)} holds "
                 f"{rows.X[row, column]!s}. Replace zeros by a small part and rescale the row, or remove it."
             )
+        if row_means(rows.X, None, True, most_excess(rows), rows.n_threads) is None:
+            self._refuse_a_row(rows)
+        weight, mean_log, m2 = records.T
+        return {"weight": np.float64(weight[0]), "mean_log": mean_log.copy(), "m2_log": m2.copy()}
+
+    def _refuse_a_row(self, rows: Rows) -> None:
+        """SupportError if there is a row whose sum is not 1."""
         excess, allowed = sum_excess(rows)
         off = np.flatnonzero(~(np.abs(excess) <= allowed))
         if len(off):
@@ -74,8 +81,10 @@ class Dirichlet(Family):
                 "The dirichlet family lives on rows of positive parts that sum to 1; "
                 f"{where} sums to {1.0 + excess[off[0]]:.10g}. Divide every row by its sum if the parts are shares of it."
             )
-        weight, mean_log, m2 = records.T
-        return {"weight": np.float64(weight[0]), "mean_log": mean_log.copy(), "m2_log": m2.copy()}
+
+    def likelihood_statistics(self, rows: Rows) -> Statistics:
+        found = row_means(rows.X, rows.weights, True, most_excess(rows), rows.n_threads)
+        return self.statistics(rows) if found is None else {"weight": np.float64(found[0]), "mean_log": found[1]}
 
     def merge_statistics(self, first: Statistics, second: Statistics) -> Statistics:
         d = len(first["mean_log"])
@@ -165,7 +174,11 @@ class Dirichlet(Family):
 def sum_excess(rows: Rows) -> tuple[Floats, float]:
     """Sum of every row less 1, and how far off 1 it may be."""
     excess = row_excess(rows.X, np.ones(rows.X.shape[1]), rows.n_threads)
-    return excess, 1e-7 if rows.X.dtype == np.float64 else 1e-6
+    return excess, most_excess(rows)
+
+
+def most_excess(rows: Rows) -> float:
+    return 1e-7 if rows.X.dtype == np.float64 else 1e-6
 
 
 def log_constant(a: Floats) -> float:

@@ -13,7 +13,9 @@
 
 enum { STUDENT_LOG, STUDENT_SLOPE, STUDENT_CURVATURE, STUDENT_SUMS };
 
-FK_INLINE void student_sums_body(const double *s, const double *w, ptrdiff_t n, double k, double d, double *sums) {
+/* own, where wanted, is w (1 + k d) / (1 + k d2): the weights of the expectation step. */
+FK_INLINE void student_sums_body(const double *FK_RESTRICT s, const double *FK_RESTRICT w, ptrdiff_t n, double k, double d,
+                                 double *FK_RESTRICT sums, double *FK_RESTRICT own) {
     double log = 0.0, slope = 0.0, curvature = 0.0;
     if (k == 0.0) {
         FK_SIMD_SUM(log, slope, curvature) for (ptrdiff_t i = 0; i < n; i++) {
@@ -21,9 +23,10 @@ FK_INLINE void student_sums_body(const double *s, const double *w, ptrdiff_t n, 
             log -= wi * 0.5 * x;
             slope += wi * x * (0.25 * x - 0.5 * d);
             curvature += wi * x * x * (0.5 * d - x / 3.0);
+            if (own) own[i] = wi;
         }
     } else {
-        const double inverse = 1.0 / k;
+        const double inverse = 1.0 / k, top = 1.0 + k * d;
         FK_SIMD_SUM(log, slope, curvature) for (ptrdiff_t i = 0; i < n; i++) {
             double wi = w ? w[i] : 1.0, v = 1.0 / (1.0 + k * s[i]), x = s[i] * v, u = -k * x;
             fk_log_phi t = fk_log_and_phi(v, u, 0.0);
@@ -32,6 +35,7 @@ FK_INLINE void student_sums_body(const double *s, const double *w, ptrdiff_t n, 
             log += wi * (s[i] < INFINITY ? scaled_log : (s[i] == INFINITY ? -INFINITY : NAN));
             slope += wi * 0.5 * (scaled - d * x);
             curvature += wi * ((0.5 * x * x - scaled) * inverse + 0.5 * d * x * x);
+            if (own) own[i] = wi * top * v;
         }
     }
     sums[STUDENT_LOG] = log;
@@ -40,8 +44,14 @@ FK_INLINE void student_sums_body(const double *s, const double *w, ptrdiff_t n, 
 }
 
 static FK_CLONES void student_sums(const double *s, const double *w, ptrdiff_t n, double k, double d, double *sums) {
-    if (w) student_sums_body(s, w, n, k, d, sums);
-    else student_sums_body(s, NULL, n, k, d, sums);
+    if (w) student_sums_body(s, w, n, k, d, sums, NULL);
+    else student_sums_body(s, NULL, n, k, d, sums, NULL);
+}
+
+static FK_CLONES void student_sums_and_weights(const double *s, const double *w, ptrdiff_t n, double k, double d, double *sums,
+                                               double *own) {
+    if (w) student_sums_body(s, w, n, k, d, sums, own);
+    else student_sums_body(s, NULL, n, k, d, sums, own);
 }
 
 /* s becomes constant + g(k), in place */
@@ -58,7 +68,7 @@ static FK_CLONES void student_log_density(double *s, ptrdiff_t n, double k, doub
     }
 }
 
-/* out = w (1 + k d) / (1 + k d2): the weights of the expectation step */
+/* The weights of the expectation step alone. */
 static FK_CLONES void student_weights(const double *s, const double *w, ptrdiff_t n, double k, double d, double *out) {
     const double top = 1.0 + k * d;
     if (w) {

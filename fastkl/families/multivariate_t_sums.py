@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import cho_solve
 
-from fastkl._core._linalg import merge_moments, moments, whitened_squares
-from fastkl.families._student import row_weights, sums
+from fastkl._core._linalg import merge_moments, moments
+from fastkl.families._student import student_sums_of_rows
 from fastkl.families.base import Floats, Rows
 from fastkl.families.student_degrees import log_constant, log_constant_slopes
 
@@ -68,9 +68,5 @@ class StudentSums:
 
 def student_sums(rows: Rows, loc: Floats, scale: Floats, k: float) -> StudentSums:
     """Those of a block."""
-    d = float(rows.n_columns)
     lower = np.asarray(np.linalg.cholesky(scale), dtype=np.float64)
-    squares = whitened_squares(rows.X, loc, lower, rows.n_threads)
-    rises = sums(squares, rows.weights, k, d, rows.n_threads)
-    own = row_weights(squares, rows.weights, k, d, rows.n_threads)
-    return StudentSums(rises, moments(rows.X, own, rows.n_threads))
+    return StudentSums(*student_sums_of_rows(rows.X, rows.weights, loc, lower, k, rows.n_threads))

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastkl.exceptions import DegenerateDataError, SupportError
-from fastkl.families._row_sums import row_excess
+from fastkl.families._row_sums import row_excess, row_means
 from fastkl.families.base import Family, Fit, Floats, Params, Rows, Statistics
 from fastkl.families.bessel_ratio import log_scaled_constant, ratio_and_complement, ratio_slope
 from fastkl.families.closed_form import register_kl
@@ -68,6 +68,13 @@ class VonMisesFisher(Family):
     # -- rows to sums ------------------------------------------------------------------------------------------------------
 
     def statistics(self, rows: Rows) -> Statistics:
+        if row_means(rows.X, None, False, most_excess(rows), rows.n_threads) is None:
+            self._refuse_a_row(rows)
+        columns = Normal().statistics(rows)
+        return {"weight": columns["weight"][0], "mean": columns["mean"], "deviation": columns["deviation"]}
+
+    def _refuse_a_row(self, rows: Rows) -> None:
+        """SupportError if there is a row whose length is not 1."""
         excess, allowed = length_excess(rows)
         off = np.flatnonzero(~(np.abs(excess) <= allowed))
         if len(off):
@@ -76,8 +83,10 @@ class VonMisesFisher(Family):
                 f"The von_mises_fisher family lives on unit vectors; {row} has length {np.sqrt(1.0 + excess[off[0]]):.10g}. "
                 "Divide every row by its length if only directions matter."
             )
-        columns = Normal().statistics(rows)
-        return {"weight": columns["weight"][0], "mean": columns["mean"], "deviation": columns["deviation"]}
+
+    def likelihood_statistics(self, rows: Rows) -> Statistics:
+        found = row_means(rows.X, rows.weights, False, most_excess(rows), rows.n_threads)
+        return self.statistics(rows) if found is None else {"weight": np.float64(found[0]), "mean": found[1]}
 
     def merge_statistics(self, first: Statistics, second: Statistics) -> Statistics:
         d = len(first["mean"])
@@ -228,7 +237,11 @@ class VonMisesFisher(Family):
 
 def length_excess(rows: Rows) -> tuple[Floats, float]:
     """Squared length of every row less 1, and how far off 1 it may be."""
-    return row_excess(rows.X, None, rows.n_threads), 2e-7 if rows.X.dtype == np.float64 else 2e-6
+    return row_excess(rows.X, None, rows.n_threads), most_excess(rows)
+
+
+def most_excess(rows: Rows) -> float:
+    return 2e-7 if rows.X.dtype == np.float64 else 2e-6
 
 
 def solve_concentration(d: int, length: float, gap: float) -> tuple[float, int]:
