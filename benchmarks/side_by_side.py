@@ -1,6 +1,6 @@
 """Timing of two callables in turn: A B A B ..., medians, and the ratio pair by pair, so that a drifting machine does no harm.
 
-After a product of matrices the threads of OpenBLAS keep a processor busy for more than 0.1 s, waiting for the next one, and whoever
+After a product of matrices the threads of OpenBLAS keep a processor busy for more than 0.1 s, waiting for the next one: whoever
 has the next turn has a core less. So a turn begins with a pause and one call that is not counted.
 """
 
@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
-
 
 PAUSE = 0.2  # seconds
 LONG = 0.1  # seconds of a call to which the threads left behind make no difference

@@ -18,8 +18,8 @@ cdef void block_squares(
 # Numbers of scratch for block_moments, of one thread.
 cdef Py_ssize_t moments_scratch(Py_ssize_t d) noexcept nogil
 
-# Weight, mean (d) and scatter (d, d) of a block of at most FK_BLOCK rows into record, side by side; with BLAS held to one thread by
-# the caller.
+# Weight, mean (d) and scatter (d, d) of a block of at most FK_BLOCK rows into record, side by side; with BLAS held to one thread
+# by the caller.
 cdef void block_moments(
     const real *x, const double *w, Py_ssize_t n, Py_ssize_t d, double *scratch, double *record
 ) noexcept nogil

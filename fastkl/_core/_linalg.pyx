@@ -1,8 +1,9 @@
 """Linear algebra on blocks of rows: Mahalanobis distances, and mean and scatter matrix in one pass.
 
 Rows are read as they are (float32 or float64, possibly read-only), computed with in float64, and only ever copied block by
-block. BLAS is called inside the parallel loop on a block at a time, and only for many columns; the callers below hold it to one thread meanwhile, for speed
-(its threads and ours would wait for each other) and so that the number of threads cannot change a bit of the result.
+block. BLAS is called inside the parallel loop on a block at a time, and only for many columns; the callers below hold it to one
+thread meanwhile, for speed (its threads and ours would wait for each other) and so that the number of threads cannot change a bit
+of the result.
 """
 
 from contextlib import nullcontext

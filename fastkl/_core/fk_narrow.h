@@ -1,8 +1,8 @@
 /* Weight, mean and scatter matrix of rows of few columns, without a call of BLAS: its rank-k update is made for wide rows.
  *
- * Rows are taken in tiles that fit the first cache, column by column; each tile is centred at its own mean (summed about its first
- * row, so that an offset costs no digits) and merged into the record by Chan's formula. Products are summed in sixteen parts, for
- * four columns at a time: all sums stay in registers, and few wait for each other.
+ * Rows are taken in tiles that fit the first cache, column by column; each tile is centred at its own mean (summed about its
+ * first row, so that an offset costs no digits) and merged into the record by Chan's formula. Products are summed in sixteen
+ * parts, for four columns at a time: all sums stay in registers, and few wait for each other.
  */
 #ifndef FK_NARROW_H
 #define FK_NARROW_H

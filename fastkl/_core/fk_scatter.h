@@ -37,8 +37,10 @@ static void fk_merge_scatter(ptrdiff_t d, double *weight, double *mean, double *
                              const double *other_mean, const double *other_scatter) {
     double total = *weight + other_weight, share = other_weight / total, common = *weight * share;
     for (ptrdiff_t i = 0; i < d; i++)
-        for (ptrdiff_t j = 0; j < d; j++)
-            scatter[i * d + j] += other_scatter[i * d + j] + common * (other_mean[i] - mean[i]) * (other_mean[j] - mean[j]);
+        for (ptrdiff_t j = i; j < d; j++) {
+            double between = common * (other_mean[i] - mean[i]) * (other_mean[j] - mean[j]);
+            scatter[i * d + j] = scatter[j * d + i] = scatter[i * d + j] + other_scatter[i * d + j] + between;
+        }
     for (ptrdiff_t j = 0; j < d; j++) mean[j] += (other_mean[j] - mean[j]) * share;
     *weight = total;
 }

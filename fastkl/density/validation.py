@@ -100,8 +100,10 @@ def read_weights(sample_weight: ArrayLike | None, n: int) -> Floats | None:
         raise ValueError(f"Sample weights must be 1D array or scalar; these have shape {weights.shape}.")
     if len(weights) != n:
         raise ValueError(f"sample_weight.shape == {weights.shape}, expected {(n,)}: one weight for each row.")
-    # two sums say that all is well, without an array for each question
-    if not (weights.min(initial=0.0) >= 0.0 and np.isfinite(weights.sum())):
+    # the least and the sum tell that all is well, without an array for each question
+    with np.errstate(over="ignore"):
+        regular = weights.min(initial=0.0) >= 0.0 and np.isfinite(weights.sum())
+    if not regular:
         bad = np.flatnonzero(~np.isfinite(weights) | (weights < 0.0))
         if len(bad):
             row = int(bad[0])

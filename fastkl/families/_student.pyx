@@ -41,7 +41,7 @@ def sums(const double[::1] squares, const double[::1] weights, double inverse_df
 
 def student_sums_of_rows(const real[:, ::1] X, const double[::1] weights, const double[::1] loc,
                          const double[:, ::1] lower, double inverse_df, int n_threads):
-    """From one pass over rows with squared distances |L^-1 (x - loc)|^2: ``sums`` of these, and the moments under ``row_weights``.
+    """One pass over rows with squared distances |L^-1 (x - loc)|^2: ``sums`` of these, and moments under their ``row_weights``.
 
     Returns ``(rises, (weight, mean, scatter))``: (3,), and the weight, mean (d,) and scatter (d, d) of the rows. Blocks are
     merged in order.

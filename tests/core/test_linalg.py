@@ -8,7 +8,7 @@ from scipy.linalg import solve_triangular
 
 from fastkl._core import _linalg
 
-WIDTHS = [1, 2, 3, 8, 33, 63, 64, 80]
+WIDTHS = [1, 2, 3, 4, 5, 8, 33, 63, 64, 80]
 SIZES = [*itertools.product([1, 31, 32, 4096, 9001], WIDTHS), (31, 511), (31, 512), (4100, 512)]
 
 
@@ -29,7 +29,7 @@ def test_whitened_squares(n, d, dtype):
     np.testing.assert_array_equal(one, two)
 
 
-@pytest.mark.parametrize("d", [1, 2, 5, 40])
+@pytest.mark.parametrize("d", [1, 2, 3, 4, 5, 7, 8, 9, 40])
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_moments(d, weighted, dtype):
@@ -53,6 +53,35 @@ def test_moments(d, weighted, dtype):
     merged = _linalg.merge_moments(*parts[0], *parts[1])
     np.testing.assert_allclose(merged[1], mean, rtol=1e-13)
     np.testing.assert_allclose(merged[2], scatter, rtol=1e-11, atol=1e-11 * expected.max())
+
+
+@pytest.mark.parametrize("n", [1, 2, 15, 16, 17, 511, 512, 513, 1025])
+@pytest.mark.parametrize("d", [1, 3, 4, 8])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_moments_of_few_columns_at_the_edges_of_a_tile(n, d, weighted):
+    """Against long doubles, with an offset of 1e8 deviations: 1e-9 is what the rounding of the data themselves leaves."""
+    X = sample(n, d, offset=1e8)
+    w = np.random.default_rng(1).uniform(0.5, 2.0, n) if weighted else np.ones(n)
+    weight, mean, scatter = _linalg.moments(X, w if weighted else None, 2)
+    wide, weights = X.astype(np.longdouble), w.astype(np.longdouble)[:, None]
+    expected_mean = (weights * wide).sum(axis=0) / weights.sum()
+    expected = (weights * (wide - expected_mean)).T @ (wide - expected_mean)
+    np.testing.assert_allclose(weight, float(weights.sum()), rtol=1e-14)
+    np.testing.assert_allclose(mean, expected_mean.astype(float), rtol=3e-16)
+    np.testing.assert_allclose(
+        scatter, expected.astype(float), rtol=1e-9, atol=1e-9 * float(np.abs(expected).max()) + 1e-14 * n
+    )
+    np.testing.assert_array_equal(scatter, scatter.T)
+
+
+def test_rows_without_weight_leave_no_trace():
+    X = sample(3 * 512 + 5, 3, offset=5.0)
+    w = np.zeros(len(X))
+    w[600:1000] = 1.5
+    for found, expected in zip(
+        _linalg.moments(X, w, 1), _linalg.moments(X[600:1000].copy(), w[600:1000].copy(), 1), strict=True
+    ):
+        np.testing.assert_allclose(found, expected, rtol=1e-12)
 
 
 def test_more_blocks_than_a_wave():

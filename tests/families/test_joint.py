@@ -9,6 +9,8 @@ from sklearn.datasets import load_iris
 from fastkl import DensityMLE, families
 from fastkl.exceptions import DegenerateDataError, SupportError
 from fastkl.families import closed_form
+from fastkl.families._student import student_sums_of_rows
+from fastkl.families.base import Rows
 
 mp.mp.dps = 50
 
@@ -95,6 +97,29 @@ def test_t_gradient_and_information(d):
     np.testing.assert_allclose(
         np.linalg.inv(-slopes(gradient, best)), model.covariance_of_params_, rtol=1e-4, atol=1e-7
     )
+
+
+@pytest.mark.parametrize("d", [1, 2, 3, 4, 5, 9])
+@pytest.mark.parametrize("k", [0.0, 1e-6, 0.3])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_t_sums_of_one_pass(d, k, weighted):
+    """Against numpy row by row, over several blocks; the same for any number of threads."""
+    generator = np.random.default_rng(d)
+    X, w = generator.standard_t(3.0, size=(9000, d)), generator.uniform(0.5, 2.0, 9000)
+    lower = np.linalg.cholesky(np.cov(generator.normal(size=(50, d)).T).reshape(d, d) + np.eye(d))
+    loc, weights = np.linspace(0.1, 0.4, d), w if weighted else None
+    rises, (weight, mean, scatter) = student_sums_of_rows(X, weights, loc, lower, k, 2)
+    s = np.sum(np.linalg.solve(lower, (X - loc).T) ** 2, axis=0)
+    own = (w if weighted else 1.0) * (1.0 + k * d) / (1.0 + k * s)
+    log = -0.5 * s if k == 0.0 else -0.5 * (1.0 / k + d) * np.log1p(k * s)
+    np.testing.assert_allclose(rises[0], np.sum((w if weighted else 1.0) * log), rtol=1e-10)
+    np.testing.assert_allclose(weight, own.sum(), rtol=1e-12)
+    np.testing.assert_allclose(mean, own @ X / own.sum(), rtol=1e-9, atol=1e-12)
+    expected = (own[:, None] * (X - mean)).T @ (X - mean)
+    np.testing.assert_allclose(scatter, expected, rtol=1e-9, atol=1e-9 * np.abs(expected).max())
+    again = student_sums_of_rows(X, weights, loc, lower, k, 1)
+    np.testing.assert_array_equal(again[0], rises)
+    np.testing.assert_array_equal(again[1][2], scatter)
 
 
 def test_t_in_one_dimension_against_an_optimiser():
@@ -221,6 +246,57 @@ def test_rows_that_are_no_composition():
 
 
 # -- multinomial -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("d", [2, 3, 5, 40])
+def test_likelihood_of_rows_that_fulfil_an_equation(d, dtype, weighted):
+    """The sums that likelihood and slope need are those of the fit, and the likelihood is that of the rows one by one."""
+    generator = np.random.default_rng(d)
+    w = generator.uniform(0.5, 2.0, 9000) if weighted else None
+    compositions = generator.dirichlet(np.linspace(0.3, 3.0, d), size=9000).clip(1e-30)
+    directions = generator.normal(size=(9000, d)) + 1.0
+    for name, X in (
+        ("dirichlet", compositions / compositions.sum(axis=1, keepdims=True)),
+        ("von_mises_fisher", directions / np.linalg.norm(directions, axis=1, keepdims=True)),
+    ):
+        X = X.astype(dtype)
+        model = DensityMLE(name).fit(X, sample_weight=w)
+        rows = Rows(X, w, 2)
+        less, all_of_them = model.family_.likelihood_statistics(rows), model.family_.statistics(rows)
+        assert set(less) < set(all_of_them)
+        for key, value in less.items():
+            np.testing.assert_allclose(value, all_of_them[key], rtol=1e-12, atol=1e-14)
+        want = np.average(model.score_samples(X), weights=w)
+        np.testing.assert_allclose(model.score(X, sample_weight=w), want, rtol=1e-11, atol=1e-11)
+
+
+def test_parts_that_need_care_and_rows_that_are_none():
+    """Two negative parts whose logarithms would multiply to a positive number, subnormal parts, and rows just off."""
+    model = DensityMLE.from_parameters("dirichlet", concentration=[1.0, 2.0, 1.5, 0.5])
+    good = np.tile([0.1, 0.2, 0.3, 0.4], (40, 1))
+    tiny = good.copy()
+    tiny[7] = [5e-324, 0.5, 0.25, 0.25]
+    np.testing.assert_allclose(model.score(tiny), model.score_samples(tiny).mean(), rtol=1e-13)
+    score, gradient = model.score_and_gradient(tiny)
+    np.testing.assert_allclose(score, model.score(tiny), rtol=1e-14)
+    np.testing.assert_allclose(gradient["concentration"], model.gradient(tiny)["concentration"], rtol=1e-13)
+    for bad in ([-0.1, 0.2, -0.3, 1.2], [0.0, 0.2, 0.4, 0.4], [0.1, 0.2, 0.3, 0.4 + 3e-7], [-0.1, -0.2, 0.5, 0.8]):
+        rows = good.copy()
+        rows[30] = bad
+        assert model.score(rows) == -np.inf
+        with pytest.raises(SupportError, match="row 30"):
+            model.score_and_gradient(rows)
+    sphere = DensityMLE.from_parameters("von_mises_fisher", direction=[1.0, 0.0], concentration=2.0)
+    rows = np.tile([0.6, 0.8], (40, 1))
+    rows[30] = [0.6, 0.8 + 3e-7]
+    assert sphere.score(rows) == -np.inf
+    with pytest.raises(SupportError, match="row 30"):
+        sphere.score_and_gradient(rows)
+    rows[30] = [0.6, np.nan]
+    with pytest.raises(ValueError, match="NaN"):
+        sphere.score_and_gradient(rows)
 
 
 def test_multinomial_log_density():

@@ -27,6 +27,12 @@ N = 2000
 
 @pytest.fixture(scope="module")
 def client():
+    with pytest.MonkeyPatch.context() as environment:
+        environment.delenv("OMP_NUM_THREADS", raising=False)  # Dask then sets it for its workers
+        yield from client_of_two_workers()
+
+
+def client_of_two_workers():
     with (
         distributed.LocalCluster(
             n_workers=2, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address="127.0.0.1:0"
