@@ -15,11 +15,13 @@ cdef void block_squares(
     const real *x, Py_ssize_t n, Py_ssize_t d, const double *mean, double *triangle, double *scratch, double *out
 ) noexcept nogil
 
+# Whether block_moments calls BLAS, which the caller then holds to one thread.
+cdef bint needs_blas(Py_ssize_t d) noexcept nogil
+
 # Numbers of scratch for block_moments, of one thread.
 cdef Py_ssize_t moments_scratch(Py_ssize_t d) noexcept nogil
 
-# Weight, mean (d) and scatter (d, d) of a block of at most FK_BLOCK rows into record, side by side; with BLAS held to one thread
-# by the caller.
+# Weight, mean (d) and scatter (d, d) of a block of at most FK_BLOCK rows into record, side by side.
 cdef void block_moments(
     const real *x, const double *w, Py_ssize_t n, Py_ssize_t d, double *scratch, double *record
 ) noexcept nogil

@@ -127,7 +127,7 @@ def moments(const real[:, ::1] X, const double[::1] weights, int n_threads):
     scratch_array = np.empty((n_threads, moments_scratch(d)))
     cdef double[::1] total = total_array
     cdef double[:, ::1] partial = partial_array, scratch = scratch_array
-    with single_threaded_blas():
+    with single_threaded_blas() if needs_blas(d) else nullcontext():
         for start in range(0, n_blocks, wave):
             blocks = min(wave, n_blocks - start)
             for b in prange(blocks, nogil=True, schedule="dynamic", num_threads=n_threads, use_threads_if=in_threads):
@@ -158,6 +158,10 @@ cdef void merge_records(double *into, const double *other, Py_ssize_t d) noexcep
 
 cdef Py_ssize_t tile_rows(Py_ssize_t d) noexcept nogil:
     return max(16, min(FK_BLOCK, 16384 // d))
+
+
+cdef bint needs_blas(Py_ssize_t d) noexcept nogil:
+    return d > FK_NARROW
 
 
 cdef Py_ssize_t moments_scratch(Py_ssize_t d) noexcept nogil:

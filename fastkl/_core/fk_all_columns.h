@@ -17,6 +17,7 @@
             case 2: fk_all_of_##suffix(x, n, 2, stride, out); break;                                            \
             case 3: fk_all_of_##suffix(x, n, 3, stride, out); break;                                            \
             case 4: fk_all_of_##suffix(x, n, 4, stride, out); break;                                            \
+            case 8: fk_all_of_##suffix(x, n, 8, stride, out); break;                                            \
             default: fk_all_of_##suffix(x, n, d, stride, out);                                                  \
         }                                                                                                       \
     }

@@ -19,16 +19,21 @@ static FK_CLONES ptrdiff_t fk_count_outside(const double *FK_RESTRICT x, ptrdiff
     return count;
 }
 
+/* The whole line: nothing lies outside, not even NaN, which results show. */
+FK_INLINE int fk_unbounded(fk_support support) {
+    return !support.integral & (support.low == -INFINITY) & (support.high == INFINITY);
+}
+
 /* Index of the first value outside the support, or -1. */
 static ptrdiff_t fk_first_outside(const double *x, ptrdiff_t n, fk_support support) {
-    if (fk_count_outside(x, n, support.low, support.high, support.integral) == 0) return -1;
+    if (fk_unbounded(support) || fk_count_outside(x, n, support.low, support.high, support.integral) == 0) return -1;
     ptrdiff_t i = 0;
     while (!fk_outside(x[i], support.low, support.high, support.integral)) i++;
     return i;
 }
 
 static void fk_mask_outside(const double *x, ptrdiff_t n, fk_support support, double *out) {
-    if (fk_count_outside(x, n, support.low, support.high, support.integral) == 0) return;
+    if (fk_unbounded(support) || fk_count_outside(x, n, support.low, support.high, support.integral) == 0) return;
     for (ptrdiff_t i = 0; i < n; i++)
         if (fk_outside(x[i], support.low, support.high, support.integral)) out[i] = -INFINITY;
 }

@@ -15,6 +15,7 @@ from sklearn.base import clone
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from fastkl._core._linalg import moments as row_moments
 from fastkl._core._threads import effective_n_threads
 from fastkl.density.streamed import BlockReader, KeptRows, StreamedRows
 from fastkl.density.validation import raise_if_not_finite, resolve_family, unchanged_on_error
@@ -66,22 +67,16 @@ class Moments(NamedTuple):
 
 
 def moments(values: Floats, weights: Floats | None) -> Moments:
-    """Of one block; ``values`` is used up."""
+    """Of one block."""
     n = len(values)
-    with np.errstate(all="ignore"):
-        mean = float(values.mean()) if weights is None else float((weights * values).sum() / weights.sum())
-    if not np.isfinite(mean):
+    total, centre, scatter = row_moments(values[:, np.newaxis], weights, 1)
+    if not np.isfinite(centre[0]):
         # -inf outside the support makes the mean -inf, whatever the other rows are
         infinite = float(values[~np.isfinite(values)].sum())
         return Moments(n, float(n), float(n), 0.0, 0.0, infinite if infinite != 0.0 else float("nan"))
-    # sums rather than products of vectors, for which BLAS would start threads of its own
-    values -= mean
-    with np.errstate(over="ignore"):
-        values *= values
-        if weights is None:
-            return Moments(n, float(n), float(n), mean, float(values.sum()))
-        values *= weights
-        return Moments(n, float(weights.sum()), float((weights * weights).sum()), mean, float(values.sum()))
+    # a sum rather than a product of vectors, for which BLAS would start threads of its own
+    of_squares = float(n) if weights is None else float((weights * weights).sum())
+    return Moments(n, total, of_squares, float(centre[0]), float(scatter[0, 0]))
 
 
 # What the estimators have that mix these in (score_samples, n_features_in_, _keep) is not known to mypy here, hence its ignores.

@@ -1,12 +1,14 @@
 """Sums and maps over the squared distances of rows for the multivariate t law (``fk_student.h``), block by block."""
 
+from contextlib import nullcontext
+
 import numpy as np
 
 from fastkl._core.blas_threads import single_threaded_blas
 
 from cython.parallel cimport prange, threadid
 from fastkl._core._linalg cimport (
-    block_moments, block_squares, merge_records, moments_scratch, real, squares_scratch, triangle_of,
+    block_moments, block_squares, merge_records, moments_scratch, needs_blas, real, squares_scratch, triangle_of,
 )
 from libc.string cimport memcpy
 
@@ -57,7 +59,7 @@ def student_sums_of_rows(const real[:, ::1] X, const double[::1] weights, const 
     cdef double[:, ::1] triangle = triangle_of(lower)
     total_array, merged_array = np.zeros(STUDENT_SUMS), np.zeros(length)
     cdef double[::1] total = total_array, merged = merged_array
-    with single_threaded_blas():
+    with single_threaded_blas() if needs_blas(d) else nullcontext():
         for start in range(0, n_blocks, wave):
             blocks = min(wave, n_blocks - start)
             for b in prange(blocks, nogil=True, schedule="dynamic", num_threads=n_threads, use_threads_if=in_threads):

@@ -25,7 +25,7 @@ from fastkl.rows.progress import Progress
 from fastkl.rows.weights import Weights
 
 T = TypeVar("T")
-BLOCK_BYTES = 8 << 20  # of values: large against the cost of a call, small against memory
+BLOCK_BYTES = 16 << 20  # of values: large against the cost of a call, small against memory
 WIDE_ROWS, WIDE_BYTES = 2048, 32 << 20
 
 
