@@ -26,12 +26,11 @@ from fastkl.rows import dask_tasks
 from fastkl.rows.dask_partitions import open_partitions
 from fastkl.rows.dask_schedulers import compute, current_client, tasks_at_a_time, threads_of_local_tasks
 from fastkl.rows.dask_tasks import Part, Work
-from fastkl.rows.source import Block, Source
+from fastkl.rows.source import BLOCK_BYTES, Block, Source
 
 T = TypeVar("T")
 
 FAN_IN = 16  # partial results that one task merges
-BLOCK_BYTES = 1 << 24  # of values; a multiple of 4096 rows, so that the kernels' own blocks are full
 EMBEDDED_BYTES = 8192  # a larger function is sent once to every worker, not once with every task
 
 
@@ -197,6 +196,7 @@ class DaskSource(Source):
     # -- graphs ------------------------------------------------------------------------------------------------------------
 
     def _work(self, function: Callable[[Block], Any], merge: Callable[[Any, Any], Any]) -> Work:
+        # a multiple of 4096 rows, so that the kernels' own blocks are full
         rows = self._block_rows or max(1, BLOCK_BYTES // (8 * 4096 * (self.n_columns or 1))) * 4096
         n_threads = threads_of_local_tasks(len(self._opened.keys))
         return Work(function, merge, self._opened.choice, rows, n_threads)
