@@ -92,7 +92,7 @@ static FK_CLONES void fk_tile_record(double *FK_RESTRICT columns, const double *
                 FK_PREFETCH(x + (start + FK_NARROW_ROWS) * d + i);                                                          \
             fk_tile_record(scratch, weights, rows, d, start ? tile : record);                                               \
             if (start && tile[0] != 0.0)                                                                                    \
-                fk_merge_scatter(d, record, record + 1, record + 1 + d, tile[0], tile + 1, tile + 1 + d);            \
+                fk_merge_scatter(d, record, record + 1, record + 1 + d, tile[0], tile + 1, tile + 1 + d);                   \
         }                                                                                                                   \
     }
 FK_DEFINE_NARROW(double, f64)

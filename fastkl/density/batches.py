@@ -69,6 +69,7 @@ class Moments(NamedTuple):
 def moments(values: Floats, weights: Floats | None) -> Moments:
     """Of one block."""
     n = len(values)
+    values = np.ascontiguousarray(values, dtype=np.float64)
     total, centre, scatter = row_moments(values[:, np.newaxis], weights, 1)
     if not np.isfinite(centre[0]):
         # -inf outside the support makes the mean -inf, whatever the other rows are
