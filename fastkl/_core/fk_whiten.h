@@ -96,7 +96,7 @@ FK_INLINE const double *fk_rows_f32(const float *FK_RESTRICT x, ptrdiff_t count,
     FK_INLINE void fk_whiten_few_##suffix(const real *FK_RESTRICT x, ptrdiff_t n, ptrdiff_t d,                           \
                                           const double *FK_RESTRICT mean, const double *FK_RESTRICT lower,               \
                                           double *FK_RESTRICT out) {                                                     \
-        const double *l1 = lower + (d > 1 ? d : 0), *l2 = lower + (d > 2 ? 2 * d : 0), *l3 = lower + (d > 3 ? 3 * d : 0);  \
+        const double *l1 = lower + (d > 1 ? d : 0), *l2 = lower + (d > 2 ? 2 * d : 0), *l3 = lower + (d > 3 ? 3 * d : 0);\
         FK_SIMD for (ptrdiff_t i = 0; i < n; i++) {                                                                      \
             const real *row = x + i * d;                                                                                 \
             double z0 = (row[0] - mean[0]) * lower[0];                                                                   \

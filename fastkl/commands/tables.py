@@ -112,6 +112,7 @@ def read_table(path: str, columns: str | None = None, *, without: Sequence[int] 
 
 def _copied(source: Source) -> list[NDArray[Any]]:
     """The matrices of all blocks."""
+    # a generator, which can be closed; its type says iterator only
     with closing(source.passing()) as blocks:  # type: ignore[type-var]
         return [block.X.copy() for block in blocks]
 
