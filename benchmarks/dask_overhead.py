@@ -63,16 +63,19 @@ def partition(number, rows):
 
 
 def placed(client, rows, n_partitions):
-    """Partitions dealt out to the workers in turn: which of them is less busy at the start is not to decide."""
+    """A persisted array, its partitions dealt out to the workers in turn: none is to have more of them by chance."""
     import dask.array as da
     from distributed import wait
 
     workers = list(client.scheduler_info()["workers"])
-    futures = [
-        client.submit(partition, number, rows, workers=workers[number % len(workers)]) for number in range(n_partitions)
-    ]
-    wait(futures)
-    return da.concatenate([da.from_delayed(future, shape=(rows, COLUMNS), dtype=float) for future in futures]).persist()
+    futures = {
+        ("rows", number, 0): client.submit(
+            partition, number, rows, key=("rows", number, 0), workers=[workers[number % len(workers)]]
+        )
+        for number in range(n_partitions)
+    }
+    wait(list(futures.values()))
+    return da.Array(futures, "rows", chunks=((rows,) * n_partitions, (COLUMNS,)), dtype=float)
 
 
 def main(n_rows, n_partitions):
@@ -85,7 +88,8 @@ def main(n_rows, n_partitions):
         Client(cluster) as client,
     ):
         x = placed(client, -(-n_rows // n_partitions), n_partitions)
-        X = x.compute()
+        # made anew: to compute x would leave copies of partitions on one worker, which then might have all the work
+        X = np.concatenate([partition(number, rows) for number, rows in enumerate(x.chunks[0])])
         print(
             f"{n_rows} x {COLUMNS}, {x.numblocks[0]} partitions; {WORKERS} workers against {WORKERS} threads; seconds"
         )

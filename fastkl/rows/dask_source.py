@@ -26,11 +26,12 @@ from fastkl.rows import dask_tasks
 from fastkl.rows.dask_partitions import open_partitions
 from fastkl.rows.dask_schedulers import compute, current_client, tasks_at_a_time, threads_of_local_tasks
 from fastkl.rows.dask_tasks import Part, Work
-from fastkl.rows.source import BLOCK_BYTES, Block, Source
+from fastkl.rows.source import Block, Source
 
 T = TypeVar("T")
 
 FAN_IN = 16  # partial results that one task merges
+BLOCK_BYTES = 64 << 20  # rows of a task are there already: larger than blocks that are read, so that fewer calls are made
 EMBEDDED_BYTES = 8192  # a larger function is sent once to every worker, not once with every task
 
 
@@ -47,7 +48,7 @@ class DaskSource(Source):
     weights : dask array or series, array-like of shape (n,), or name of a column, default=None
         One for each row, in the same partitions; one in memory needs known chunk sizes.
     block_rows : int, default=None
-        Rows that are worked on at a time in a task; by default some 16 MiB of numbers.
+        Rows that are worked on at a time in a task; by default some 64 MiB of numbers.
     labels : bool, default=False
         Whether to leave values as they are.
 
