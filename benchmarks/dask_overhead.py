@@ -15,7 +15,7 @@ import numpy as np
 
 from fastkl import DensityMLE
 
-COLUMNS, WORKERS, SECONDS, LEAST_REPEATS = 8, 2, 40.0, 4
+COLUMNS, WORKERS, SECONDS, LEAST_REPEATS = 8, 2, 25.0, 4
 
 
 def cases():

@@ -1,9 +1,10 @@
 """Rows of a Dask array or data frame: a pass is one graph of tasks, in which only partial results travel.
 
 Every partition is a task, or two where it has to be read first: the function on its blocks, merged from the first block to the
-last. The partial results of ``FAN_IN`` neighbouring partitions are merged by one task, and theirs again, up to one result. Which
-partial results meet, and in which order, follows from the partitions alone; so a pass gives the same whatever the number of
-workers, whoever finishes first, and whether a task was repeated because its worker was lost.
+last. (Persisted neighbours on one worker share a task, which gives the result of each.) The partial results of ``FAN_IN``
+neighbouring partitions are merged by one task, and theirs again, up to one result. Which partial results meet, and in which
+order, follows from the partitions alone; so a pass gives the same whatever the number of workers, whoever finishes first, and
+whether a task was repeated because its worker was lost.
 
 A pass costs about max(reading, computing / cores) + depth * latency, with depth = 1 + log(partitions) / log(``FAN_IN``).
 """
@@ -15,6 +16,7 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,6 +25,7 @@ from numpy.typing import NDArray
 
 from fastkl.exceptions import SourceError
 from fastkl.rows import dask_tasks
+from fastkl.rows.dask_groups import groups_of
 from fastkl.rows.dask_partitions import open_partitions
 from fastkl.rows.dask_schedulers import compute, current_client, tasks_at_a_time, threads_of_local_tasks
 from fastkl.rows.dask_tasks import Part, Work
@@ -31,7 +34,9 @@ from fastkl.rows.source import Block, Source
 T = TypeVar("T")
 
 FAN_IN = 16  # partial results that one task merges
-BLOCK_BYTES = 64 << 20  # rows of a task are there already: larger than blocks that are read, so that fewer calls are made
+BLOCK_BYTES = (
+    64 << 20
+)  # rows of a task are there already: larger than blocks that are read, so that fewer calls are made
 EMBEDDED_BYTES = 8192  # a larger function is sent once to every worker, not once with every task
 
 
@@ -78,6 +83,7 @@ class DaskSource(Source):
         self.names, self.n_columns = opened.names, opened.n_columns
         self.n_rows = None if np.isnan(opened.lengths).any() else int(sum(opened.lengths))
         self._numbers_only = opened.numbers_only or self._labels
+        self._groups: list[list[int]] | None = None  # which partitions a task works on
 
     def select(self, columns: Sequence[Any]) -> None:
         """Read only these columns from now on, in this order; the columns of an array have no names, and stay."""
@@ -100,7 +106,7 @@ class DaskSource(Source):
 
         name = f"fastkl-map-{uuid.uuid4().hex}"
         work = replace(self._work(function, first_of), n_threads=None)  # who will compute it is not known yet
-        layer = self._partition_tasks(name, dask_tasks.map_partition, work, self._no_weights())
+        layer = self._partition_tasks(name, work)
         return da.Array(self._graph(name, layer), name, chunks=(self._rows_of_partitions(),), dtype=np.float64)
 
     def map(self, function: Callable[[Block], NDArray[Any]], write: Callable[[Block, NDArray[Any]], None]) -> None:
@@ -114,9 +120,7 @@ class DaskSource(Source):
             self.progress.begin(self.n_rows)
         for start in range(0, len(self._opened.keys), several):
             name = f"fastkl-map-{uuid.uuid4().hex}"
-            layer = self._partition_tasks(
-                name, dask_tasks.map_partition, self._work(function, first_of), self._no_weights()
-            )
+            layer = self._partition_tasks(name, self._work(function, first_of))
             keys = [(name, number) for number in range(len(self._opened.keys))[start : start + several]]
             for number, values in enumerate(compute(self._graph(name, layer), name, keys), start):
                 write(Block(np.empty((len(values), 0)), None, first, number), values)
@@ -202,20 +206,35 @@ class DaskSource(Source):
         n_threads = threads_of_local_tasks(len(self._opened.keys))
         return Work(function, merge, self._opened.choice, rows, n_threads)
 
-    def _partition_tasks(
-        self, name: str, task: Callable[..., Any], work: Work, weight_keys: list[Any]
+    def _group_tasks(
+        self, name: str, task: Callable[..., Any], work: Work, weight_keys: list[Any], groups: list[list[int]]
     ) -> dict[Any, Any]:
-        """A task for every partition: ``task(number, first row, work, chunk, weights)``."""
-        layer: dict[Any, Any] = {}
-        given: Any = work
-        if current_client() is not None and len(pickled(work)) > EMBEDDED_BYTES:
-            given = f"{name}-work"
-            layer[given] = work
-        rows = self._rows_of_partitions()
-        firsts = [None] * len(rows) if np.isnan(rows).any() else np.cumsum([0, *map(int, rows[:-1])]).tolist()
-        for number, key in enumerate(self._opened.keys):
-            layer[name, number] = (partial(task, number, firsts[number]), given, key, weight_keys[number])
+        """For every group of partitions a task that gives the list of what ``task`` gives for each of them."""
+        given, layer = self._given_to_tasks(name, work)
+        keys, firsts = self._opened.keys, self._first_rows()
+        for group in groups:
+            several = partial(dask_tasks.several, task, group, [firsts[number] for number in group])
+            of_group = [keys[number] for number in group], [weight_keys[number] for number in group]
+            layer[name, group[0]] = (several, given, *of_group)
         return layer
+
+    def _partition_tasks(self, name: str, work: Work) -> dict[Any, Any]:
+        """For every partition a task that gives what the function gives for each of its rows."""
+        given, layer = self._given_to_tasks(name, work)
+        for number, (key, first) in enumerate(zip(self._opened.keys, self._first_rows(), strict=True)):
+            layer[name, number] = (partial(dask_tasks.map_partition, number, first), given, key, None)
+        return layer
+
+    def _given_to_tasks(self, name: str, work: Work) -> tuple[Any, dict[Any, Any]]:
+        """What a task is given as its work, itself or its key, and the layer to begin with."""
+        if current_client() is not None and len(pickled(work)) > EMBEDDED_BYTES:
+            return f"{name}-work", {f"{name}-work": work}
+        return work, {}
+
+    def _first_rows(self) -> list[int | None]:
+        """The number of the first row of every partition, where it is known."""
+        rows = self._rows_of_partitions()
+        return [None] * len(rows) if np.isnan(rows).any() else np.cumsum([0, *map(int, rows[:-1])]).tolist()
 
     def _rows_of_partitions(self) -> tuple[float, ...]:
         """Rows of every partition, NaN where they are not known."""
@@ -233,41 +252,44 @@ class DaskSource(Source):
     def _pass(self, task: Callable[..., Any], work: Work, weight_keys: list[Any]) -> Any:
         """The tasks of all partitions, and a tree of merges above them; the value at its root."""
         self._look()
+        if self._groups is None:
+            self._groups = groups_of(self._opened, FAN_IN)
         name = f"fastkl-sum-{uuid.uuid4().hex}"
-        layer = self._partition_tasks(name, task, work, weight_keys)
-        keys: list[Any] = [(name, number) for number in range(len(self._opened.keys))]
-        level = 0
+        layer = self._group_tasks(name, task, work, weight_keys, self._groups)
         merge = partial(dask_tasks.merge_parts, work.merge)
-        while len(keys) > FAN_IN:
+        leaves = {(name, group[0]): group for group in self._groups}
+        below: list[list[Any]] = [list(keys) for _, keys in groupby(leaves, key=lambda key: key[1] // FAN_IN)]
+        level = 0
+        while len(below) > 1:
             level += 1
-            groups = [keys[first : first + FAN_IN] for first in range(0, len(keys), FAN_IN)]
-            keys = [(name, level, group) for group in range(len(groups))]
-            layer.update({key: (merge, group) for key, group in zip(keys, groups, strict=True)})
-        part = merge(self._reported(self._graph(name, layer), name, keys))  # the last few are merged here
+            keys = [(name, level, number) for number in range(len(below))]
+            layer.update({key: (merge, merged) for key, merged in zip(keys, below, strict=True)})
+            below = [keys[first : first + FAN_IN] for first in range(0, len(keys), FAN_IN)]
+        part = merge(self._reported(self._graph(name, layer), name, below[0], leaves))[
+            0
+        ]  # the last few are merged here
         if part.failure is not None:
             raise part.failure
         return self._learned(part)
 
-    def _reported(self, graph: Any, name: str, keys: list[Any]) -> list[Part]:
-        """The values of the keys; ``progress`` hears of the partitions that are done."""
+    def _reported(self, graph: Any, name: str, keys: list[Any], leaves: dict[Any, list[int]]) -> list[list[Part]]:
+        """The values of the keys; ``progress`` hears of the leaves, tasks on some partitions each, that are done."""
         if self.progress is None:
             return compute(graph, name, keys)
         told, progress = 0, self.progress
 
-        def advance(key: Any, part: Part | None) -> None:
+        def advance(key: Any, parts: list[Part] | None) -> None:
             nonlocal told
-            rows = 0 if part is None else part.lengths[0][0]
-            if part is None and self._lengths is not None:
-                rows = self._lengths[key[1]][0]
+            rows = sum(part.lengths[0][0] for part in parts or [])
+            if parts is None and self._lengths is not None:
+                rows = sum(self._lengths[number][0] for number in leaves[key])
             told += rows
             progress.advance(rows)
 
         progress.begin(self.n_rows)
-        parts: list[Part] = compute(
-            graph, name, keys, {(name, number) for number in range(len(self._opened.keys))}, advance
-        )
-        progress.advance(sum(rows for part in parts for rows, _ in part.lengths) - told)
-        return parts
+        found: list[list[Part]] = compute(graph, name, keys, leaves, advance)
+        progress.advance(sum(rows for parts in found for part in parts for rows, _ in part.lengths) - told)
+        return found
 
     def _learned(self, part: Part) -> Any:
         """The value of a pass; what it tells about the partitions is remembered, and has to be the same in every pass."""

@@ -9,6 +9,7 @@ import pickle
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,8 @@ class Part:
 
     Parameters
     ----------
+    number : int
+        The first of these partitions.
     value : object
         What the function gave, merged; of no meaning where no partition had rows.
     lengths : tuple of (int, int)
@@ -61,6 +64,7 @@ class Part:
         The first that the function raised.
     """
 
+    number: int
     value: Any
     lengths: tuple[tuple[int, int], ...]
     failure: Exception | None = None
@@ -88,22 +92,36 @@ def sum_partition(number: int, first_row: int | None, work: Work, chunk: Any, we
             positive = len(block.X) if block.weights is None else int(np.count_nonzero(block.weights))
             lengths = (lengths[0] + len(block.X), lengths[1] + positive)
     except Exception as error:
-        return Part(None, (lengths,), placed(error, number, first_row))
-    return Part(value, (lengths,))
+        return Part(number, None, (lengths,), placed(error, number, first_row))
+    return Part(number, value, (lengths,))
 
 
-def merge_parts(merge: Callable[[Any, Any], Any], parts: Sequence[Part]) -> Part:
-    """The parts of neighbouring partitions, from left to right."""
+def several(
+    task: Callable[..., Part],
+    numbers: Sequence[int],
+    first_rows: Sequence[int | None],
+    work: Work,
+    chunks: Sequence[Any],
+    weights: Sequence[Any],
+) -> list[Part]:
+    """The partial result of each of several partitions, by a task for one."""
+    own = zip(numbers, first_rows, chunks, weights, strict=True)
+    return [task(number, first_row, work, chunk, its_weights) for number, first_row, chunk, its_weights in own]
+
+
+def merge_parts(merge: Callable[[Any, Any], Any], lists: Sequence[Sequence[Part]]) -> list[Part]:
+    """The parts of neighbouring partitions as one, merged in the order of the rows, whoever had them."""
+    parts = sorted((part for group in lists for part in group), key=attrgetter("number"))
     lengths = tuple(length for part in parts for length in part.lengths)
     failure = next((part.failure for part in parts if part.failure is not None), None)
     if failure is not None:
-        return Part(None, lengths, failure)
+        return [Part(parts[0].number, None, lengths, failure)]
     value, empty = None, True
     for part in parts:
         if not part.empty:
             value = part.value if empty else merge(value, part.value)
             empty = False
-    return Part(value, lengths)
+    return [Part(parts[0].number, value, lengths)]
 
 
 def map_partition(number: int, first_row: int | None, work: Work, chunk: Any, weights: None) -> NDArray[Any]:
@@ -135,8 +153,8 @@ def write_partition(folder: str, number: int, first_row: int | None, work: Work,
         os.replace(written, final)
     except Exception as error:
         written.unlink(missing_ok=True)
-        return Part(None, ((length, length),), error)
-    return Part(None, ((length, length),))
+        return Part(number, None, ((length, length),), error)
+    return Part(number, None, ((length, length),))
 
 
 def sample_partition(
@@ -152,8 +170,8 @@ def sample_partition(
             lengths = (lengths[0] + len(block.X), lengths[1] + len(positive))
             kept.append((block.X[at], None if block.weights is None else block.weights[at], block.first_row + at))
     except Exception as error:
-        return Part(None, (lengths,), placed(error, number, first_row))
-    return Part(kept, (lengths,))
+        return Part(number, None, (lengths,), placed(error, number, first_row))
+    return Part(number, kept, (lengths,))
 
 
 def fetch_partition(number: int, first_row: int, work: Work, chunk: Any, weights: Any) -> list[Block]:
