@@ -11,8 +11,9 @@ import numpy as np
 from cython.parallel cimport prange, threadid
 from libc.string cimport memcpy
 
+from fastkl._core._gather cimport FK_BLOCK, FK_TILE_COLUMNS, FK_TILE_STRIDE, columns_of, real, threads_for
+
 cdef extern from "fk_column_ops.h" nogil:
-    const int FK_BLOCK
     ctypedef struct fk_support:
         double low
         double high
@@ -20,46 +21,14 @@ cdef extern from "fk_column_ops.h" nogil:
     Py_ssize_t fk_first_outside(const double *x, Py_ssize_t n, fk_support support)
     void fk_mask_outside(const double *x, Py_ssize_t n, fk_support support, double *out)
 
-cdef extern from "fk_gather.h" nogil:
-    const int FK_TILE_COLUMNS
-    const int FK_TILE_STRIDE
-    void fk_gather_f64(const double *x, Py_ssize_t n, Py_ssize_t d, Py_ssize_t first, Py_ssize_t count, double *out)
-    void fk_gather_f32(const float *x, Py_ssize_t n, Py_ssize_t d, Py_ssize_t first, Py_ssize_t count, double *out)
-
-ctypedef fused real:
-    float
-    double
-
 # A wave holds at most so many partial numbers (16 MB), and never fewer blocks than keep a few threads busy.
 cdef enum:
     WAVE_NUMBERS = 2097152
     WAVE_BLOCKS = 32
 
-# A task takes some 2 to 30 microseconds: for fewer than these a further thread costs more than it brings.
-cdef enum:
-    TASKS_PER_THREAD = 8
-
 ctypedef enum Task:
     STATISTICS
     SUMS
-
-
-cdef inline int threads_for(Py_ssize_t tasks, int most) noexcept nogil:
-    """Threads that so many tasks are worth."""
-    return <int> max(1, min(most, tasks // TASKS_PER_THREAD))
-
-
-cdef inline const double *columns_of(
-    const real *x, Py_ssize_t n, Py_ssize_t d, Py_ssize_t first, Py_ssize_t count, double *buffer
-) noexcept nogil:
-    """The tile's values by column: X itself where it already is that, the filled buffer otherwise."""
-    if real is double:
-        if d == 1:
-            return x
-        fk_gather_f64(x, n, d, first, count, buffer)
-    else:
-        fk_gather_f32(x, n, d, first, count, buffer)
-    return buffer
 
 
 cdef class ColumnKernel:

@@ -1,8 +1,8 @@
 """Weighted medians by selection: O(n), without sorting the rows, of rows in memory or passed over block by block.
 
-A few rows, and rows in memory without weights, are left to numpy's selection. Of others a sample brackets the middle; one pass
-sums the weight below the bracket and keeps the values inside it, which alone are sorted: the result is exact. Where these are too
-many to keep, they are tallied if they repeat, else every k-th of them is kept, and brackets the middle more narrowly for the next
+A few rows in memory are left to numpy's selection. Of others a sample brackets the middle; one pass sums the weight below the
+bracket and keeps the values inside it, one in twenty-five, which alone are sorted: the result is exact. Where these are too many
+to keep, they are tallied if they repeat, else every k-th of them is kept, and brackets the middle more narrowly for the next
 pass.
 """
 
@@ -12,9 +12,10 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from fastkl._core._inside import values_inside
 from fastkl.families.base import AnyRows, Floats, Rows
 
-SAMPLE = 8192
+SAMPLE = 16384
 MARGIN = 5.0  # in standard deviations of a sample median's rank
 MOST_KEPT = 1 << 22  # values kept in a pass, over all columns
 SLACK = 1e-12  # share of the weight within which a split counts as one half
@@ -23,11 +24,10 @@ SLACK = 1e-12  # share of the weight within which a split counts as one half
 def medians(rows: AnyRows) -> Floats:
     """Weighted median of every column, (d,): the middle between both ends where any point of an interval is one."""
     sample = rows.sample(SAMPLE)
-    if isinstance(rows, Rows) and (sample is rows or rows.weights is None):
+    if sample is rows and isinstance(rows, Rows):
         return np.array([median(rows.X[:, j], rows.weights) for j in range(rows.n_columns)])
     found, most = np.full(rows.n_columns, np.nan), max(MOST_KEPT // rows.n_columns, SAMPLE)
-    weights = np.ones(len(sample.X)) if sample.weights is None else sample.weights
-    brackets = {j: Bracket().around(sample.X[:, j], weights, 0.5) for j in range(rows.n_columns)}
+    brackets = {j: Bracket().around(sample.X[:, j], sample.weights, 0.5) for j in range(rows.n_columns)}
     while brackets:
         contents = rows.total(_all_contents, brackets, most, merge=partial(_merged, most=most))
         before, brackets = brackets, {}
@@ -61,17 +61,23 @@ def _plain_median(x: Floats) -> float:
     return float(x[half]) if len(x) % 2 else _midpoint(x[:half].max(), x[half])
 
 
-def _middle(x: Floats, weights: Floats, under: float, total: float) -> float:
+def _middle(x: Floats, weights: Floats | None, under: float, total: float) -> float:
     """The weighted median of the whole, given the values around it and the weight below all of them."""
-    if np.isnan(x).any():
+    ordered, cumulative = _ordered(x, weights)
+    if np.isnan(ordered[-1]):  # NaN goes to the end
         return np.nan
-    half = 0.5 * total - under
-    order = np.argsort(x, kind="stable")
-    cumulative = np.cumsum(weights[order])
-    slack = SLACK * total
+    half, slack = 0.5 * total - under, SLACK * total
     first = min(int(np.searchsorted(cumulative, half - slack)), len(x) - 1)
     tied = abs(cumulative[first] - half) <= slack and first + 1 < len(x)
-    return _midpoint(x[order[first]], x[order[first + 1]] if tied else x[order[first]])
+    return _midpoint(ordered[first], ordered[first + 1] if tied else ordered[first])
+
+
+def _ordered(x: NDArray[np.floating], weights: Floats | None) -> tuple[NDArray[np.floating], Floats]:
+    """Values in ascending order, and the weight up to each of them."""
+    if weights is None:
+        return np.sort(x), np.arange(1.0, len(x) + 1.0)
+    order = np.argsort(x, kind="stable")
+    return x[order], np.cumsum(weights[order])
 
 
 def _midpoint(low: float, high: float) -> float:
@@ -80,12 +86,12 @@ def _midpoint(low: float, high: float) -> float:
 
 @dataclass(frozen=True)
 class Contents:
-    """The weight below a bracket and inside it, and what is kept of the values inside: every k-th, with their weights."""
+    """The weight below a bracket and inside it, and what is kept of the values inside: every k-th, with weights (None: of 1)."""
 
     under: float
     weight: float
-    values: NDArray[np.floating]
-    weights: Floats
+    values: Floats
+    weights: Floats | None
     step: int
 
     def bounded(self, most: int) -> "Contents":
@@ -102,13 +108,21 @@ class Contents:
     def thinned(self, step: int) -> "Contents":
         """Every ``step``-th value of all."""
         part = slice(None, None, max(step // self.step, 1))
-        return Contents(self.under, self.weight, self.values[part], self.weights[part], step)
+        return Contents(
+            self.under, self.weight, self.values[part], None if self.weights is None else self.weights[part], step
+        )
+
+    def own_weights(self) -> Floats:
+        """The weight of each value."""
+        return np.ones(len(self.values)) if self.weights is None else self.weights
 
     def merged(self, other: "Contents", most: int) -> "Contents":
         """Those of both sets of rows together."""
         step = max(self.step, other.step)
         first, second = self.thinned(step), other.thinned(step)
-        values, weights = np.append(first.values, second.values), np.append(first.weights, second.weights)
+        values, weights = np.append(first.values, second.values), None
+        if first.weights is not None or second.weights is not None:  # one may be tallied, and the other not yet
+            weights = np.append(first.own_weights(), second.own_weights())
         both = Contents(self.under + other.under, self.weight + other.weight, values, weights, step)
         return both.bounded(most)
 
@@ -127,15 +141,15 @@ class Bracket:
         """Between what is looked."""
         return self.low, self.high
 
-    def around(self, values: NDArray[np.floating], weights: Floats, share: float) -> "Bracket":
+    def around(self, values: NDArray[np.floating], weights: Floats | None, share: float) -> "Bracket":
         """A narrower one from a sample of the values inside, the median having this share of their weight below it."""
-        order = np.argsort(values, kind="stable")
-        cumulative = np.cumsum(weights[order])
-        margin = MARGIN * 0.5 * np.sqrt(float(weights @ weights)) / cumulative[-1]
+        ordered, cumulative = _ordered(values, weights)
+        squares = float(len(values)) if weights is None else float(weights @ weights)
+        margin = MARGIN * 0.5 * np.sqrt(squares) / cumulative[-1]
         left = int(np.searchsorted(cumulative, (share - margin) * cumulative[-1])) - 1
         right = int(np.searchsorted(cumulative, (share + margin) * cumulative[-1])) + 1
-        low = float(values[order[left]]) if left >= 0 else self.low
-        high = float(values[order[right]]) if right < len(values) else self.high
+        low = float(ordered[left]) if left >= 0 else self.low
+        high = float(ordered[right]) if right < len(values) else self.high
         return Bracket(low, high, self.low, self.high)
 
     def result(self, contents: Contents, total: float) -> "float | Bracket":
@@ -147,7 +161,7 @@ class Bracket:
         if contents.under + contents.weight <= half + slack and self.high < self.highest:
             return Bracket(self.high, self.highest, self.high, self.highest)
         if contents.step == 1:
-            return _middle(contents.values.astype(np.float64), contents.weights, contents.under, total)
+            return _middle(contents.values, contents.weights, contents.under, total)
         if self.low == self.high:
             return self.low
         inside = Bracket(self.low, self.high, self.low, self.high)
@@ -156,19 +170,10 @@ class Bracket:
 
 def _all_contents(rows: Rows, brackets: dict[int, Bracket], most: int) -> dict[int, Contents]:
     """What the brackets of these columns hold."""
-    return {column: _contents(rows, column, bracket).bounded(most) for column, bracket in brackets.items()}
+    low, high = (np.array([getattr(bracket, end) for bracket in brackets.values()]) for end in ("low", "high"))
+    found = values_inside(rows.X, rows.weights, list(brackets), low, high, rows.n_threads)
+    return {column: Contents(*inside, 1).bounded(most) for column, inside in zip(brackets, found, strict=True)}
 
 
 def _merged(first: dict[int, Contents], second: dict[int, Contents], most: int) -> dict[int, Contents]:
     return {column: contents.merged(second[column], most) for column, contents in first.items()}
-
-
-def _contents(rows: Rows, column: int, bracket: Bracket) -> Contents:
-    x = np.ascontiguousarray(rows.X[:, column])
-    below, inside = x < bracket.low, ~(x > bracket.high)
-    inside &= ~below  # NaN counts as inside
-    values = x[inside]
-    if rows.weights is None:
-        return Contents(float(np.count_nonzero(below)), float(len(values)), values, np.ones(len(values)), 1)
-    weights = rows.weights[inside]
-    return Contents(float(rows.weights[below].sum()), float(weights.sum()), values, weights, 1)
