@@ -3,7 +3,7 @@
 The rows are persisted on the workers and in the memory of the one process before any clock starts. The two take turns, so that a
 busy machine is busy for both; the least time is what is left when it was not. The time that processors spent (of the client, the
 scheduler and the workers together) does not grow while others have them. An empty pass costs Dask some 10 ms, and 2 ms for each
-partition, whatever is computed: four partitions of these rows are 160 MB each, of the size that Dask's own advice begins with.
+task, whatever is computed: four partitions of these rows are 160 MB each, of the size that Dask's own advice begins with.
 Run it from the root, with the number of rows and of partitions if they are to be others:
 ``python benchmarks/dask_overhead.py 1e7 4``.
 """
@@ -83,7 +83,12 @@ def main(n_rows, n_partitions):
 
     with (
         LocalCluster(
-            n_workers=WORKERS, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address="127.0.0.1:0"
+            n_workers=WORKERS,
+            threads_per_worker=1,
+            processes=True,
+            host="127.0.0.1",
+            dashboard_address="127.0.0.1:0",
+            env={"OMP_NUM_THREADS": "1"},  # whatever is set for this process: as many threads as it has, together
         ) as cluster,
         Client(cluster) as client,
     ):

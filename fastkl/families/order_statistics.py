@@ -18,6 +18,7 @@ from fastkl.families.base import AnyRows, Floats, Rows
 SAMPLE = 16384
 MARGIN = 5.0  # in standard deviations of a sample median's rank
 MOST_KEPT = 1 << 22  # values kept in a pass, over all columns
+AT_A_TIME = 1 << 24  # values looked at before what was kept of them is bounded: all of them may be tied
 SLACK = 1e-12  # share of the weight within which a split counts as one half
 
 
@@ -80,6 +81,15 @@ def _ordered(x: NDArray[np.floating], weights: Floats | None) -> tuple[NDArray[n
     return x[order], np.cumsum(weights[order])
 
 
+def _tally(x: Floats, weights: Floats | None) -> tuple[Floats, Floats]:
+    """The distinct values, and the weight of each."""
+    if weights is None:  # sorts, where the way back to the values would need the slower sorting of their places
+        distinct, counts = np.unique(x, return_counts=True)
+        return distinct, counts.astype(np.float64)
+    distinct, inverse = np.unique(x, return_inverse=True)
+    return distinct, np.bincount(inverse, weights=weights).astype(np.float64)
+
+
 def _midpoint(low: float, high: float) -> float:
     return float(low + 0.5 * (high - low))
 
@@ -99,9 +109,8 @@ class Contents:
         if len(self.values) <= most:
             return self
         if self.step == 1:
-            distinct, inverse = np.unique(self.values, return_inverse=True)
+            distinct, tallied = _tally(self.values, self.weights)
             if len(distinct) <= most // 2:
-                tallied = np.bincount(inverse, weights=self.weights).astype(np.float64)
                 return Contents(self.under, self.weight, distinct, tallied, 1)
         return self.thinned(self.step * -(-len(self.values) // most))
 
@@ -171,8 +180,15 @@ class Bracket:
 def _all_contents(rows: Rows, brackets: dict[int, Bracket], most: int) -> dict[int, Contents]:
     """What the brackets of these columns hold."""
     low, high = (np.array([getattr(bracket, end) for bracket in brackets.values()]) for end in ("low", "high"))
-    found = values_inside(rows.X, rows.weights, list(brackets), low, high, rows.n_threads)
-    return {column: Contents(*inside, 1).bounded(most) for column, inside in zip(brackets, found, strict=True)}
+    several = max(AT_A_TIME // rows.n_columns, 1)
+    contents: dict[int, Contents] = {}
+    for first in range(0, len(rows.X), several):
+        part = slice(first, first + several)
+        weights = None if rows.weights is None else rows.weights[part]
+        found = values_inside(rows.X[part], weights, list(brackets), low, high, rows.n_threads)
+        further = {column: Contents(*inside, 1).bounded(most) for column, inside in zip(brackets, found, strict=True)}
+        contents = _merged(contents, further, most) if contents else further
+    return contents
 
 
 def _merged(first: dict[int, Contents], second: dict[int, Contents], most: int) -> dict[int, Contents]:

@@ -9,6 +9,8 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from fastkl.rows.dask_partitions import Partitions
 from fastkl.rows.dask_schedulers import current_client, in_a_task
 
@@ -28,13 +30,19 @@ def groups_of(partitions: Partitions, within: int) -> list[list[int]]:
     if n <= len(threads):
         return alone
     holders = client.who_has(held)
-    sizes = client.nbytes([key for key, workers in holders.items() if workers], summary=False)
     places = [
         set() if None in several else set.intersection(*(set(holders[future.key]) for future in several))
         for several in futures
     ]
-    n_bytes = [sum(sizes.get(future.key, 0) for future in several if future is not None) for several in futures]
-    return grouped(places, n_bytes, threads, within)
+    return grouped(places, _bytes_of(partitions, futures, holders, client), threads, within)
+
+
+def _bytes_of(partitions: Partitions, futures: list[list[Any]], holders: Any, client: Any) -> list[int]:
+    """The bytes of every partition: of an array they are known here, of a frame the scheduler knows them once it is computed."""
+    if not np.isnan(partitions.lengths).any():
+        return [int(rows) * partitions.n_columns * 8 for rows in partitions.lengths]
+    sizes = client.nbytes([key for key, workers in holders.items() if workers], summary=False)
+    return [sum(sizes.get(future.key, 0) for future in several if future is not None) for several in futures]
 
 
 def grouped(

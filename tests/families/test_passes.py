@@ -311,6 +311,23 @@ def test_medians_of_a_stream_are_exact(n, ties, kept, monkeypatch):
     np.testing.assert_allclose(medians(ChunkedRows(Rows(single))), np.median(single.astype(float), axis=0), rtol=5e-16)
 
 
+@pytest.mark.parametrize("share_tied", [0.0, 0.3, 0.9, 1.0])
+def test_medians_of_many_rows_in_memory(share_tied, monkeypatch):
+    """Of more rows than are sampled, looked at some at a time; most of them tied, more than are kept, or none."""
+    monkeypatch.setattr(order_statistics, "SAMPLE", 500)
+    monkeypatch.setattr(order_statistics, "MOST_KEPT", 1000)
+    rng = np.random.default_rng(3)
+    X = rng.normal(size=(20001, 3))
+    X[rng.random(X.shape) < share_tied] = 0.25
+    w = rng.integers(1, 4, len(X))
+    for at_a_time in (1 << 24, 9000):
+        monkeypatch.setattr(order_statistics, "AT_A_TIME", at_a_time)
+        for n_threads in (1, 2):
+            np.testing.assert_array_equal(medians(Rows(X, n_threads=n_threads)), np.median(X, axis=0))
+        expected = np.median(np.repeat(X, w, axis=0), axis=0)
+        np.testing.assert_allclose(medians(Rows(X, w.astype(float))), expected, rtol=1e-15)
+
+
 @pytest.mark.parametrize("step", [1, -1])
 def test_a_sample_that_misses_the_median(step, monkeypatch):
     """Every sampled row is far from the median: the search goes on beyond the bracket, and ends at the split of two halves."""
