@@ -1,7 +1,7 @@
 """Weighted medians by selection: O(n), without sorting the rows, of rows in memory or passed over block by block.
 
 A few rows in memory are left to numpy's selection. Of others a sample brackets the middle; one pass sums the weight below the
-bracket and keeps the values inside it, one in twenty-five, which alone are sorted: the result is exact. Where these are too many
+bracket and keeps the values inside it, one in thirty, which alone are sorted: the result is exact. Where these are too many
 to keep, they are tallied if they repeat, else every k-th of them is kept, and brackets the middle more narrowly for the next
 pass.
 """
@@ -16,7 +16,7 @@ from fastkl._core._inside import values_inside
 from fastkl.families.base import AnyRows, Floats, Rows
 
 SAMPLE = 16384
-MARGIN = 5.0  # in standard deviations of a sample median's rank
+MARGIN = 4.0  # in standard deviations of a sample median's rank
 MOST_KEPT = 1 << 22  # values kept in a pass, over all columns
 AT_A_TIME = 1 << 24  # values looked at before what was kept of them is bounded: all of them may be tied
 SLACK = 1e-12  # share of the weight within which a split counts as one half
@@ -96,44 +96,49 @@ def _midpoint(low: float, high: float) -> float:
 
 @dataclass(frozen=True)
 class Contents:
-    """The weight below a bracket and inside it, and what is kept of the values inside: every k-th, with weights (None: of 1)."""
+    """The weight below a bracket and inside it, and what is kept of the values inside: every k-th, with weights (None: of 1).
+
+    Values and weights are in pieces, one or more for each set of rows that was merged, so that a merge copies none of them.
+    """
 
     under: float
     weight: float
-    values: Floats
-    weights: Floats | None
+    pieces: tuple[tuple[Floats, Floats | None], ...]
     step: int
+
+    def joined(self) -> tuple[Floats, Floats | None]:
+        """All values and their weights."""
+        if all(weights is None for _, weights in self.pieces):
+            return np.concatenate([values for values, _ in self.pieces]), None
+        both = [(values, np.ones(len(values)) if weights is None else weights) for values, weights in self.pieces]
+        return np.concatenate([values for values, _ in both]), np.concatenate([weights for _, weights in both])
 
     def bounded(self, most: int) -> "Contents":
         """At most so many values: tallied where that does it, else thinned."""
-        if len(self.values) <= most:
+        n = sum(len(values) for values, _ in self.pieces)
+        if n <= most:
             return self
+        values, weights = self.joined()
         if self.step == 1:
-            distinct, tallied = _tally(self.values, self.weights)
+            distinct, tallied = _tally(values, weights)
             if len(distinct) <= most // 2:
-                return Contents(self.under, self.weight, distinct, tallied, 1)
-        return self.thinned(self.step * -(-len(self.values) // most))
+                return Contents(self.under, self.weight, ((distinct, tallied),), 1)
+        return Contents(self.under, self.weight, ((values, weights),), self.step).thinned(self.step * -(-n // most))
 
     def thinned(self, step: int) -> "Contents":
-        """Every ``step``-th value of all."""
+        """Every ``step``-th value of all; those left out don't stay in memory."""
         part = slice(None, None, max(step // self.step, 1))
-        return Contents(
-            self.under, self.weight, self.values[part], None if self.weights is None else self.weights[part], step
+        pieces = tuple(
+            (np.ascontiguousarray(values[part]), None if weights is None else np.ascontiguousarray(weights[part]))
+            for values, weights in self.pieces
         )
-
-    def own_weights(self) -> Floats:
-        """The weight of each value."""
-        return np.ones(len(self.values)) if self.weights is None else self.weights
+        return Contents(self.under, self.weight, pieces, step)
 
     def merged(self, other: "Contents", most: int) -> "Contents":
         """Those of both sets of rows together."""
         step = max(self.step, other.step)
-        first, second = self.thinned(step), other.thinned(step)
-        values, weights = np.append(first.values, second.values), None
-        if first.weights is not None or second.weights is not None:  # one may be tallied, and the other not yet
-            weights = np.append(first.own_weights(), second.own_weights())
-        both = Contents(self.under + other.under, self.weight + other.weight, values, weights, step)
-        return both.bounded(most)
+        pieces = self.thinned(step).pieces + other.thinned(step).pieces
+        return Contents(self.under + other.under, self.weight + other.weight, pieces, step).bounded(most)
 
 
 @dataclass(frozen=True)
@@ -170,11 +175,11 @@ class Bracket:
         if contents.under + contents.weight <= half + slack and self.high < self.highest:
             return Bracket(self.high, self.highest, self.high, self.highest)
         if contents.step == 1:
-            return _middle(contents.values, contents.weights, contents.under, total)
+            return _middle(*contents.joined(), contents.under, total)
         if self.low == self.high:
             return self.low
         inside = Bracket(self.low, self.high, self.low, self.high)
-        return inside.around(contents.values, contents.weights, (half - contents.under) / contents.weight)
+        return inside.around(*contents.joined(), (half - contents.under) / contents.weight)
 
 
 def _all_contents(rows: Rows, brackets: dict[int, Bracket], most: int) -> dict[int, Contents]:
@@ -186,7 +191,10 @@ def _all_contents(rows: Rows, brackets: dict[int, Bracket], most: int) -> dict[i
         part = slice(first, first + several)
         weights = None if rows.weights is None else rows.weights[part]
         found = values_inside(rows.X[part], weights, list(brackets), low, high, rows.n_threads)
-        further = {column: Contents(*inside, 1).bounded(most) for column, inside in zip(brackets, found, strict=True)}
+        further = {
+            column: Contents(under, weight, ((values, of_values),), 1).bounded(most)
+            for column, (under, weight, values, of_values) in zip(brackets, found, strict=True)
+        }
         contents = _merged(contents, further, most) if contents else further
     return contents
 

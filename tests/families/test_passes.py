@@ -328,6 +328,15 @@ def test_medians_of_many_rows_in_memory(share_tied, monkeypatch):
         np.testing.assert_allclose(medians(Rows(X, w.astype(float))), expected, rtol=1e-15)
 
 
+def test_what_is_not_kept_is_not_held():
+    values = np.random.default_rng(0).normal(size=10000)
+    kept = order_statistics.Contents(0.0, 1e4, ((values, None), (values[:5000], np.ones(5000))), 1).bounded(100)
+    assert kept.step == 150
+    for array in (array for piece in kept.pieces for array in piece if array is not None):
+        assert array.base is None
+        assert len(array) <= 100
+
+
 @pytest.mark.parametrize("step", [1, -1])
 def test_a_sample_that_misses_the_median(step, monkeypatch):
     """Every sampled row is far from the median: the search goes on beyond the bracket, and ends at the split of two halves."""
