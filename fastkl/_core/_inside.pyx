@@ -33,12 +33,10 @@ def values_inside(const real[:, ::1] X, const double[::1] weights, list columns,
     cdef Py_ssize_t[::1] place = np.full(d, -1, dtype=np.intp)
     for j in range(k):
         place[columns[j]] = j
-    staged_array = np.empty((1 if weights is None else 2, wave, k, FK_BLOCK))
-    cdef double[:, :, :, ::1] staged = staged_array
+    cdef double[:, :, :, ::1] staged = np.empty((1 if weights is None else 2, wave, k, FK_BLOCK))
     cdef Py_ssize_t[:, ::1] counts = np.zeros((wave, k), dtype=np.intp)
     cdef double[:, :, ::1] records = np.zeros((wave, k, 2))
-    sums_array = np.zeros((k, 2))
-    cdef double[:, ::1] sums = sums_array
+    cdef double[:, ::1] sums = np.zeros((k, 2))
     n_threads = threads_for(wave * n_tiles, n_threads)
     cdef double[:, ::1] buffer = np.empty((n_threads, FK_TILE_COLUMNS * FK_TILE_STRIDE))
     cdef const double *w = &weights[0] if weights is not None else NULL

@@ -80,11 +80,11 @@ def moments(values: Floats, weights: Floats | None) -> Moments:
     return Moments(n, total, of_squares, float(centre[0]), float(scatter[0, 0]))
 
 
-# What the estimators have that mix these in (score_samples, n_features_in_, _keep) is not known to mypy here, hence its ignores.
-
-
 class BatchScoringMixin:
     """Scores of rows that are not in memory, for every density that can score a row."""
+
+    n_features_in_: int
+    score_samples: Any
 
     def score_batches(
         self,
@@ -200,7 +200,7 @@ class BatchScoringMixin:
         known = getattr(self, "feature_names_in_", None)
         if columns is None and known is not None and opened.names is not None and list(opened.names) != list(known):
             opened.select([str(name) for name in known])
-        n = self.n_features_in_  # type: ignore[attr-defined]
+        n = self.n_features_in_
         if opened.n_columns != n:
             raise SourceError(
                 f"The source has {opened.n_columns} columns, {type(self).__name__} was fitted to {n}: choose columns=[...]."
@@ -221,7 +221,7 @@ class BatchScoringMixin:
         with warnings.catch_warnings():
             # a block is an array; that its columns are those of the fit has been seen to
             warnings.filterwarnings("ignore", message="X does not have valid feature names")
-            values: Floats = self.score_samples(rows.X)  # type: ignore[attr-defined]
+            values: Floats = self.score_samples(rows.X)
         return values
 
     def _moments(self, rows: Rows) -> Moments:
@@ -305,7 +305,8 @@ class BatchFittingMixin(BatchScoringMixin):
 
     def _fit_streamed(self, rows: StreamedRows) -> None:
         """Learn from all blocks, from nothing."""
-        fresh: Any = clone(self)  # type: ignore[type-var]
+        estimator: Any = self
+        fresh = clone(estimator)
         for block in rows.blocks():
             fresh.partial_fit(block.X, sample_weight=block.weights)
         vars(self).clear()
@@ -323,6 +324,7 @@ class StreamedFitMixin(BatchFittingMixin):
     max_iter: int
     family_: Family
     params_: Any
+    _keep: Any
 
     def _takes_labels(self) -> bool:
         return (self.family_ if hasattr(self, "family_") else resolve_family(self.family)).labels
@@ -345,7 +347,7 @@ class StreamedFitMixin(BatchFittingMixin):
             fit, statistics = fit_rows(family, resolve_prior(self.prior, family), rows, self.tol, self.max_iter)
         except DegenerateDataError as error:
             raise (error if rows.names is None else error.with_names(rows.names)) from None
-        self._keep(family, statistics, fit, rows)  # type: ignore[attr-defined]
+        self._keep(family, statistics, fit, rows)
         if not rows.source.repeatable:
             self._rows = KeptRows()
 

@@ -193,5 +193,6 @@ def with_numbered_columns(transformer: Any, X: Any, names: NDArray[Any] | None, 
     return copy
 
 
+# mypy has no type for this attribute of a function
 bijection.register(Pipeline)(Steps)  # type: ignore[attr-defined]
 bijection.register(ColumnTransformer)(Groups)  # type: ignore[attr-defined]

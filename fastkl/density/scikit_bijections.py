@@ -375,6 +375,7 @@ for _types, _kind in (
     ((FunctionTransformer,), Known),
 ):
     for _type in _types:
+        # mypy has no type for this attribute of a function
         bijection.register(_type)(_kind)  # type: ignore[attr-defined]
 for _type, _reason in REASONS.items():
     bijection.register(_type)(_refuse(_reason))  # type: ignore[attr-defined]

@@ -14,7 +14,7 @@ import numpy as np
 from fastkl.rows.dask_partitions import Partitions
 from fastkl.rows.dask_schedulers import current_client, in_a_task
 
-TASK_BYTES = 512 << 20  # of partitions in one task: Dask's own advice is 100 MB to 1 GB
+TASK_BYTES = 512 << 20  # of partitions in all tasks of a worker at a time: some may have to come back from its disk
 
 
 def groups_of(partitions: Partitions, within: int) -> list[list[int]]:
@@ -38,7 +38,7 @@ def groups_of(partitions: Partitions, within: int) -> list[list[int]]:
 
 
 def _bytes_of(partitions: Partitions, futures: list[list[Any]], holders: Any, client: Any) -> list[int]:
-    """The bytes of every partition: of an array they are known here, of a frame the scheduler knows them once it is computed."""
+    """The bytes of every partition: of an array known here, as float64; of a computed frame the scheduler knows them."""
     if not np.isnan(partitions.lengths).any():
         return [int(rows) * partitions.n_columns * 8 for rows in partitions.lengths]
     sizes = client.nbytes([key for key, workers in holders.items() if workers], summary=False)
@@ -48,7 +48,7 @@ def _bytes_of(partitions: Partitions, futures: list[list[Any]], holders: Any, cl
 def grouped(
     places: Sequence[Collection[str]], n_bytes: Sequence[int], threads: Mapping[str, int], within: int
 ) -> list[list[int]]:
-    """Partitions that lie on the same worker, up to ``TASK_BYTES`` together, so that each of its threads has something to do.
+    """Partitions that lie on the same worker: every thread has a task, and those of all threads take ``TASK_BYTES`` at most.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def grouped(
         else:
             groups[number] = [number]
     for worker, numbers in held.items():
-        size = loads[worker] / max(threads[worker], math.ceil(loads[worker] / TASK_BYTES))
+        size = loads[worker] / (threads[worker] * max(1, math.ceil(loads[worker] / TASK_BYTES)))
         before = 0
         for number in numbers:
             middle = before + n_bytes[number] / 2.0

@@ -34,9 +34,7 @@ from fastkl.rows.source import Block, Source
 T = TypeVar("T")
 
 FAN_IN = 16  # partial results that one task merges
-BLOCK_BYTES = (
-    64 << 20
-)  # rows of a task are there already: larger than blocks that are read, so that fewer calls are made
+IN_MEMORY_BYTES = 64 << 20  # of a block: larger than where blocks are read, as rows of a task are there already
 EMBEDDED_BYTES = 8192  # a larger function is sent once to every worker, not once with every task
 
 
@@ -202,7 +200,7 @@ class DaskSource(Source):
 
     def _work(self, function: Callable[[Block], Any], merge: Callable[[Any, Any], Any]) -> Work:
         # a multiple of 4096 rows, so that the kernels' own blocks are full
-        rows = self._block_rows or max(1, BLOCK_BYTES // (8 * 4096 * (self.n_columns or 1))) * 4096
+        rows = self._block_rows or max(1, IN_MEMORY_BYTES // (8 * 4096 * (self.n_columns or 1))) * 4096
         n_threads = threads_of_local_tasks(len(self._opened.keys))
         return Work(function, merge, self._opened.choice, rows, n_threads)
 
@@ -265,9 +263,8 @@ class DaskSource(Source):
             keys = [(name, level, number) for number in range(len(below))]
             layer.update({key: (merge, merged) for key, merged in zip(keys, below, strict=True)})
             below = [keys[first : first + FAN_IN] for first in range(0, len(keys), FAN_IN)]
-        part = merge(self._reported(self._graph(name, layer), name, below[0], leaves))[
-            0
-        ]  # the last few are merged here
+        last = self._reported(self._graph(name, layer), name, below[0], leaves)
+        (part,) = merge(last)  # the last few are merged here
         if part.failure is not None:
             raise part.failure
         return self._learned(part)
