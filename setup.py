@@ -10,6 +10,7 @@ No ``-ffast-math`` (it changes the floating-point mode of the whole process on s
 """
 
 import os
+import re
 import tempfile
 from pathlib import Path
 
@@ -23,6 +24,8 @@ OPENMP = os.environ.get("FASTKL_OPENMP", "probe")
 DEBUG = os.environ.get("FASTKL_DEBUG", "0") == "1"
 
 GENERATED = "build/generated"
+INCLUDE = re.compile(r'''^\s*(?:#\s*include|cdef extern from)\s+"([^"]+)"''', re.MULTILINE)
+CIMPORT = re.compile(r"^\s*(?:from\s+|cimport\s+)(fastkl[\w.]+)(?:\s+cimport\b|\s*$)", re.MULTILINE)
 
 DIRECTIVES = {
     "language_level": 3,
@@ -96,22 +99,38 @@ def write_family_table():
     text = "\n".join(lines)
     if not table.exists() or table.read_text() != text:
         table.write_text(text)
-    return str(table.relative_to(ROOT))
+
+
+def dependencies(source, folders):
+    """All files that a source includes or cimports, through others as well; headers are looked for in ``folders``."""
+    found, waiting = set(), [source, source.with_suffix(".pxd")]
+    while waiting:
+        path = waiting.pop()
+        if not path.exists():
+            continue
+        text = path.read_text()
+        found.add(path)
+        headers = (folder / name for name in INCLUDE.findall(text) for folder in folders)
+        definitions = (ROOT / f"{name.replace('.', '/')}.pxd" for name in CIMPORT.findall(text))
+        waiting += [other for other in (*headers, *definitions) if other not in found]
+    return sorted(str(path.relative_to(ROOT)) for path in found - {source})
+
+
+def extension(source):
+    """The extension of one Cython source, which is built anew when it or what it includes has changed, and not otherwise."""
+    folders = [ROOT / "fastkl/_core", ROOT / "fastkl/_core/special", source.parent, ROOT / GENERATED]
+    return Extension(
+        ".".join(source.relative_to(ROOT).with_suffix("").parts),
+        [str(source.relative_to(ROOT))],
+        include_dirs=[str(folder.relative_to(ROOT)) for folder in folders],
+        depends=dependencies(source, folders),
+    )
 
 
 def extensions():
-    """One extension for each Cython source; all headers count as its dependencies, so that none goes stale."""
-    headers = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "fastkl").rglob("*.h"))
-    headers.append(write_family_table())
-    return [
-        Extension(
-            ".".join(path.relative_to(ROOT).with_suffix("").parts),
-            [str(path.relative_to(ROOT))],
-            include_dirs=["fastkl/_core", str(path.relative_to(ROOT).parent), GENERATED],
-            depends=headers,
-        )
-        for path in sorted((ROOT / "fastkl").rglob("*.pyx"))
-    ]
+    """One extension for each Cython source."""
+    write_family_table()
+    return [extension(source) for source in sorted((ROOT / "fastkl").rglob("*.pyx"))]
 
 
 setup(

@@ -8,7 +8,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from fastkl import families
-from fastkl.density import DensityMLE, ProductDensity, TransformedDensity, load, make_product_density
+from fastkl.density import DensityMLE, ProductDensity, TransformedDensity, load
 from fastkl.divergence import (
     EmpiricalDistribution,
     Estimate,
@@ -48,6 +48,7 @@ from fastkl.selection import (
     compare_densities,
     likelihood_ratio_test,
     make_kl_scorer,
+    make_product_density,
     neg_cross_entropy,
     vuong_test,
 )

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fastkl import families
-from fastkl.families.base import Rows
+from fastkl._core.rows import Rows
 from tests.families import test_cases_joint, test_cases_univariate
 from tests.families.chunked import ChunkedRows
 from tests.families.test_passes import draws, uneven_weights

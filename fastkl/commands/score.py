@@ -63,7 +63,7 @@ def run(options: argparse.Namespace) -> int:
     tally = Tally(_output(options))
     try:
         density.score_samples_batches(
-            rows_of(options.data), tally, columns=columns, batch_rows=options.batch_rows, progress=_told
+            rows_of(options.data), tally, columns=columns, batch_rows=options.batch_rows, progress=_with_progress
         )
     except ValueError as error:
         tally.abandon(keep=False)
@@ -86,7 +86,7 @@ def _output(options: argparse.Namespace) -> Output | None:
         raise ValueError(f"--output: {error}") from error
 
 
-def _told(done: int, of: int | None) -> None:
+def _with_progress(done: int, of: int | None) -> None:
     progress(f"{done:,} rows" if of is None else f"{done:,} of {of:,} rows")
 
 

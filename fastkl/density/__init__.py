@@ -1,11 +1,10 @@
 """Estimators that learn a density: fit, score, sample."""
 
-from fastkl.density.bijections import Bijection, bijection
-from fastkl.density.mle import DensityMLE
-from fastkl.density.persistence import load
-from fastkl.density.product import ProductDensity
-from fastkl.density.product_proposal import make_product_density
-from fastkl.density.transformed import TransformedDensity
+from fastkl.density.bijections.base import Bijection, bijection
+from fastkl.density.composed.product import ProductDensity
+from fastkl.density.composed.transformed import TransformedDensity
+from fastkl.density.files.persistence import load
+from fastkl.density.parametric.mle import DensityMLE
 
 __all__ = [
     "Bijection",
@@ -14,5 +13,4 @@ __all__ = [
     "TransformedDensity",
     "bijection",
     "load",
-    "make_product_density",
 ]

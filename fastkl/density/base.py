@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, DensityMixin
 
+from fastkl._core.array_types import Floats
 from fastkl.density.batches import BatchFittingMixin
 from fastkl.divergence import Estimate, cross_entropy, kl_divergence
-from fastkl.families.base import Floats
 
 
 class BaseDensity(BatchFittingMixin, DensityMixin, BaseEstimator):

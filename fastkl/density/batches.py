@@ -17,13 +17,15 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastkl._core._linalg import moments as row_moments
 from fastkl._core._threads import effective_n_threads
+from fastkl._core.array_types import Floats
+from fastkl._core.rows import Rows
 from fastkl.density.streamed import BlockReader, KeptRows, StreamedRows
 from fastkl.density.validation import raise_if_not_finite, resolve_family, unchanged_on_error
 from fastkl.divergence import Estimate
 from fastkl.exceptions import DegenerateDataError, SourceError
-from fastkl.families.base import Family, Floats, Rows
-from fastkl.families.posterior import fit_rows
+from fastkl.families.base import Family
 from fastkl.families.priors import resolve_prior
+from fastkl.families.solvers.posterior import fit_rows
 from fastkl.rows import Block, Source, open_source
 from fastkl.rows.output import is_folder, open_output, raise_if_same
 from fastkl.rows.progress import progress_of
@@ -133,7 +135,7 @@ class BatchScoringMixin:
         Estimate(-2.83732 ± 0.0314 nats, method='mean log-density', n_samples=1000)
         """
         rows = self._rows_to_score(source, columns, sample_weight, batch_rows)
-        with _told(rows.source, progress, "score"):
+        with _with_progress(rows.source, progress, "score"):
             total: Moments = rows.total(self._moments, merge=Moments.merge)
         return total.estimate()
 
@@ -181,11 +183,11 @@ class BatchScoringMixin:
         rows = self._rows_to_score(source, columns, None, batch_rows)
         scores = partial(_log_densities, self, rows.reader)
         if rows.source.lazy and (out is None or is_folder(out)):
-            with _told(rows.source, progress, "score"):
+            with _with_progress(rows.source, progress, "score"):
                 return rows.source.values(scores) if out is None else rows.source.write_folder(scores, out)
         output = open_output(out, rows.source.n_rows)
         try:
-            with _told(rows.source, progress, "score"):
+            with _with_progress(rows.source, progress, "score"):
                 rows.source.map(scores, lambda block, values: output.write(block.first_row, values))
             return output.finish()
         except BaseException as error:
@@ -292,7 +294,7 @@ class BatchFittingMixin(BatchScoringMixin):
             opened.learn_columns()
             names, n = opened.names, opened.n_columns
             assert n is not None
-            with _told(opened, progress, "fit"):
+            with _with_progress(opened, progress, "fit"):
                 self._fit_streamed(StreamedRows(opened, n, names, self._threads(), labels))
             self.n_features_in_ = n
             self.__dict__.pop("feature_names_in_", None)
@@ -369,7 +371,7 @@ def _log_densities(density: Any, reader: BlockReader, block: Block) -> Floats:
 
 
 @contextmanager
-def _told(source: Source, progress: Any, label: str) -> Iterator[None]:
+def _with_progress(source: Source, progress: Any, label: str) -> Iterator[None]:
     """Let ``progress`` hear of the passes over a source."""
     source.progress = progress_of(progress, label)
     try:

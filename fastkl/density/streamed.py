@@ -8,9 +8,10 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from fastkl.density.validation import finite_or_said_so, raise_if_missing, raise_if_not_finite
+from fastkl._core.array_types import Floats
+from fastkl._core.rows import AnyRows, Rows
+from fastkl.density.validation import raise_if_missing, raise_if_not_finite, require_finite
 from fastkl.exceptions import SourceError
-from fastkl.families.base import AnyRows, Floats, Rows
 from fastkl.rows import Block, Source
 
 T = TypeVar("T")
@@ -173,7 +174,7 @@ def _on_block(reader: BlockReader, function: Callable[..., Any], args: tuple[Any
     rows = reader.rows(block)
     if rows is None:
         return Part(None, 0, 0.0)
-    with finite_or_said_so(rows):
+    with require_finite(rows):
         value = function(rows, *args)
     if not is_finite(value):
         raise_if_not_finite(rows)

@@ -16,8 +16,10 @@ from sklearn.utils.validation import validate_data
 
 from fastkl import families
 from fastkl._core._threads import effective_n_threads
+from fastkl._core.array_types import Floats
+from fastkl._core.rows import AnyRows, Rows
 from fastkl.exceptions import DegenerateDataError, SupportError
-from fastkl.families.base import AnyRows, Family, Floats, Rows
+from fastkl.families.base import Family
 
 
 def resolve_family(family: str | Family) -> Family:
@@ -147,7 +149,7 @@ def raise_if_missing(rows: Rows) -> None:
 
 
 @contextmanager
-def finite_or_said_so(rows: AnyRows) -> Iterator[None]:
+def require_finite(rows: AnyRows) -> Iterator[None]:
     """Let an error of the family give way to the more basic one, that a value is not finite; add the column's name."""
     try:
         yield

@@ -26,7 +26,10 @@ def _registry() -> dict[str, type[Family]]:
             continue
         contents = importlib.import_module(f"{__name__}.{module.name}")
         for _, member in inspect.getmembers(contents, inspect.isclass):
-            if issubclass(member, Family) and member.__module__ == contents.__name__ and "name" in vars(member):
+            own = f"{member.__module__}.".startswith(
+                f"{contents.__name__}."
+            )  # a package holds its family in a file of its own
+            if issubclass(member, Family) and own and "name" in vars(member):
                 found[member.name] = member
     return dict(sorted(found.items()))
 

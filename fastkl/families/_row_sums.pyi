@@ -2,7 +2,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from fastkl.families.base import Floats
+from fastkl._core.array_types import Floats
 
 def row_excess(X: NDArray[Any], coefficients: Floats | None, n_threads: int) -> Floats: ...
 def row_means(

@@ -1,7 +1,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from fastkl.families.base import Floats
+from fastkl._core.array_types import Floats
 
 def sums(squares: Floats, weights: Floats | None, inverse_df: float, d: float, n_threads: int) -> Floats: ...
 def student_sums_of_rows(

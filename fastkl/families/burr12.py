@@ -6,11 +6,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import digamma
 
+from fastkl._core.array_types import Floats, Params
+from fastkl._core.rows import AnyRows, Rows
+from fastkl._core.special.gamma_functions import log_minus_digamma
 from fastkl.exceptions import DegenerateDataError
-from fastkl.families.base import AnyRows, Floats, Params, Rows
-from fastkl.families.gamma_functions import log_minus_digamma
-from fastkl.families.iterative import IterativeFamily, weighted_moments, weighted_sum
-from fastkl.families.newton import Maximum
+from fastkl.families.solvers.iterative import IterativeFamily, weighted_moments, weighted_sum
+from fastkl.families.solvers.newton import Maximum
 from fastkl.families.univariate import ABOVE_ZERO, BELOW_INFINITY
 from fastkl.families.weibull import Weibull
 

@@ -7,8 +7,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import rel_entr
 
+from fastkl._core.array_types import Floats, Params, Statistics
+from fastkl._core.rows import Rows
 from fastkl.exceptions import SupportError
-from fastkl.families.base import Family, Fit, Floats, Params, Rows, Statistics
+from fastkl.families.base import Family, Fit
 from fastkl.families.closed_form import register_kl
 
 

@@ -5,11 +5,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastkl.families.base import AnyRows, Floats, Params, Rows
+from fastkl._core.array_types import Floats, Params
+from fastkl._core.rows import AnyRows, Rows
 from fastkl.families.closed_form import register_kl
 from fastkl.families.location_scale import LocationScaleFamily
-from fastkl.families.newton import Maximum
-from fastkl.families.robust import best_locations, is_small, median_and_distance, raise_if_collapsed, too_narrow
+from fastkl.families.solvers.newton import Maximum
+from fastkl.families.solvers.starts import best_locations, is_small, median_and_distance, raise_if_collapsed, too_narrow
 
 
 class Cauchy(LocationScaleFamily):

@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from typing import TypeVar
 
-from fastkl.families.base import Family, Params
+from fastkl._core.array_types import Params
+from fastkl.families.base import Family
 
 KLFormula = Callable[..., float | None]
 F = TypeVar("F", bound=KLFormula)

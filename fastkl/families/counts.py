@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import gammaincc, gammaln
 
-from fastkl.families.base import Floats, Params
-from fastkl.families.gamma_functions import log_excess, stirling_error
+from fastkl._core.array_types import Floats, Params
+from fastkl._core.special.gamma_functions import log_excess, stirling_error
 from fastkl.families.univariate import BELOW_INFINITY, UnivariateFamily
 
 # Entropies without a closed form are summed term by term, up to so many terms.

@@ -6,10 +6,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import digamma, gammainc, gammaincinv, gammaln
 
-from fastkl.families.base import Fit, Floats, Params, Statistics
+from fastkl._core.array_types import Floats, Params, Statistics
+from fastkl._core.special.gamma_functions import gamma_shapes, log_excess, log_minus_digamma, stirling_error, trigamma
+from fastkl.families.base import Fit
 from fastkl.families.closed_form import register_kl
 from fastkl.families.exponential import Exponential
-from fastkl.families.gamma_functions import gamma_shapes, log_excess, log_minus_digamma, stirling_error, trigamma
 from fastkl.families.univariate import ABOVE_ZERO, BELOW_INFINITY, UnivariateFamily, raise_if_constant
 
 MAX_NEWTON_STEPS = 50

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import xlog1py
 
-from fastkl.families.base import Fit, Floats, Params, Statistics
+from fastkl._core.array_types import Floats, Params, Statistics
+from fastkl.families.base import Fit
 from fastkl.families.bernoulli import bernoulli_divergence, bernoulli_entropy
 from fastkl.families.closed_form import register_kl
 from fastkl.families.counts import CountFamily, boundary_sentence, check_probability

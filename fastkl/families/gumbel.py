@@ -6,11 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln
 
-from fastkl.families.base import Floats, Params, Rows
+from fastkl._core.array_types import Floats, Params
+from fastkl._core.rows import Rows
 from fastkl.families.closed_form import register_kl
 from fastkl.families.exponential import log_ratio_excess
-from fastkl.families.iterative import weighted_moments
 from fastkl.families.location_scale import LocationScaleFamily
+from fastkl.families.solvers.iterative import weighted_moments
 
 SD_RATIO = np.sqrt(6.0) / np.pi  # scale over standard deviation
 

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import erf, erfinv
 
-from fastkl.families.base import Fit, Floats, Params, Statistics
+from fastkl._core.array_types import Floats, Params, Statistics
+from fastkl.families.base import Fit
 from fastkl.families.closed_form import register_kl
 from fastkl.families.exponential import log_ratio_excess, raise_if_zero
 from fastkl.families.univariate import BELOW_INFINITY, UnivariateFamily

@@ -5,10 +5,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastkl.families.base import AnyRows, Fit, Floats, Params, Rows, Statistics
+from fastkl._core.array_types import Floats, Params, Statistics
+from fastkl._core.rows import AnyRows, Rows
+from fastkl.families.base import Fit
 from fastkl.families.closed_form import register_kl
 from fastkl.families.exponential import log_ratio_excess
-from fastkl.families.order_statistics import medians
+from fastkl.families.solvers.medians import medians
 from fastkl.families.univariate import UnivariateFamily, raise_if_constant
 
 

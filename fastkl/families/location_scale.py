@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastkl.families.base import Params
-from fastkl.families.iterative import IterativeFamily
+from fastkl._core.array_types import Params
+from fastkl.families.solvers.iterative import IterativeFamily
 from fastkl.families.univariate import ABOVE_ZERO, BELOW_INFINITY
 
 

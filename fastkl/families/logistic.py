@@ -6,9 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logit
 
-from fastkl.families.base import Floats, Params, Rows
-from fastkl.families.iterative import weighted_moments
+from fastkl._core.array_types import Floats, Params
+from fastkl._core.rows import Rows
 from fastkl.families.location_scale import LocationScaleFamily
+from fastkl.families.solvers.iterative import weighted_moments
 
 
 class Logistic(LocationScaleFamily):

@@ -5,13 +5,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fastkl._core.array_types import Floats, Params
+from fastkl._core.rows import AnyRows, Rows
 from fastkl.exceptions import DegenerateDataError
 from fastkl.families._kernels import column_kernel
-from fastkl.families.base import AnyRows, Floats, Params, Rows
-from fastkl.families.iterative import IterativeFamily, n_rows, weighted_sum
-from fastkl.families.newton import Maximum
-from fastkl.families.order_statistics import medians
-from fastkl.families.robust import too_narrow
+from fastkl.families.solvers.iterative import IterativeFamily, n_rows, weighted_sum
+from fastkl.families.solvers.medians import medians
+from fastkl.families.solvers.newton import Maximum
+from fastkl.families.solvers.starts import too_narrow
 from fastkl.families.univariate import BELOW_INFINITY
 
 START_SHAPES = (0.5, 2.0, 10.0)

@@ -6,9 +6,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import gammaln, xlogy
 
+from fastkl._core.array_types import Floats, Params, Statistics
+from fastkl._core.rows import Rows
 from fastkl.exceptions import DegenerateDataError, SupportError
 from fastkl.families._row_sums import multinomial_log_density, multinomial_statistics
-from fastkl.families.base import Family, Fit, Floats, Params, Rows, Statistics
+from fastkl.families.base import Family, Fit
 from fastkl.families.closed_form import register_kl
 from fastkl.families.counts import deviance
 

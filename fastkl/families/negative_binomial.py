@@ -7,8 +7,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import betainc
 
+from fastkl._core.array_types import Floats, Params, Statistics
+from fastkl._core.rows import Rows
+from fastkl._core.special.gamma_differences import digamma_rise, trigamma_rise
+from fastkl._core.special.gamma_functions import log_excess, stirling_error
 from fastkl.exceptions import DegenerateDataError
-from fastkl.families.base import Fit, Floats, Params, Rows, Statistics
+from fastkl.families.base import Fit
 from fastkl.families.closed_form import register_kl
 from fastkl.families.counts import (
     MOST_TERMS,
@@ -19,9 +23,7 @@ from fastkl.families.counts import (
     poisson_cdf,
     poisson_entropy,
 )
-from fastkl.families.gamma_differences import digamma_rise, trigamma_rise
-from fastkl.families.gamma_functions import log_excess, stirling_error
-from fastkl.families.tallies import merged_tallies, tallies
+from fastkl.families.solvers.tallies import merged_tallies, tallies
 
 MAX_STEPS = 200
 POISSON_LIMIT = (

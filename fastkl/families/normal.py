@@ -6,7 +6,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr, ndtri
 
-from fastkl.families.base import Fit, Floats, Params, Rows, Statistics
+from fastkl._core.array_types import Floats, Params, Statistics
+from fastkl._core.rows import Rows
+from fastkl.families.base import Fit
 from fastkl.families.closed_form import register_kl
 from fastkl.families.univariate import UnivariateFamily, raise_if_constant
 

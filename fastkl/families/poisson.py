@@ -5,8 +5,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fastkl._core.array_types import Floats, Params, Statistics
+from fastkl._core.rows import Rows
 from fastkl.families._kernels import column_kernel
-from fastkl.families.base import Fit, Floats, Params, Rows, Statistics
+from fastkl.families.base import Fit
 from fastkl.families.closed_form import register_kl
 from fastkl.families.counts import (
     CountFamily,

@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastkl.families.base import Fit, Floats, Params, Statistics
+from fastkl._core.array_types import Floats, Params, Statistics
+from fastkl.families.base import Fit
 from fastkl.families.closed_form import register_kl
 from fastkl.families.exponential import log_ratio_excess, raise_if_zero
 from fastkl.families.univariate import ABOVE_ZERO, BELOW_INFINITY, UnivariateFamily

@@ -6,13 +6,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
+from fastkl._core.array_types import Floats, Params
+from fastkl._core.rows import AnyRows, Rows
+from fastkl._core.special.gamma_functions import half_step
 from fastkl.families._kernels import column_kernel
-from fastkl.families.base import AnyRows, Floats, Params, Rows
-from fastkl.families.gamma_functions import half_step
-from fastkl.families.iterative import IterativeFamily, weighted_sum
-from fastkl.families.newton import Maximum
 from fastkl.families.normal import HALF_LOG_2PI
-from fastkl.families.robust import best_locations, is_small, median_and_distance, raise_if_collapsed, too_narrow
+from fastkl.families.solvers.iterative import IterativeFamily, weighted_sum
+from fastkl.families.solvers.newton import Maximum
+from fastkl.families.solvers.starts import best_locations, is_small, median_and_distance, raise_if_collapsed, too_narrow
 
 START_DF = (1.0, 4.0, 30.0)
 FAR_DF = 1e4  # beyond it the normal limit is looked at

@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl.exceptions import DegenerateDataError, SupportError
-from fastkl.families.base import Fit, Floats, Params, Statistics
+from fastkl.families.base import Fit
 from fastkl.families.closed_form import register_kl
 from fastkl.families.univariate import UnivariateFamily
 

@@ -7,9 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastkl._core._columns import ColumnKernel
+from fastkl._core.array_types import Floats, Params, Statistics
+from fastkl._core.rows import AnyRows, Rows
 from fastkl.exceptions import DegenerateDataError, SupportError
 from fastkl.families._kernels import column_kernel
-from fastkl.families.base import AnyRows, Family, Floats, Params, Rows, Statistics
+from fastkl.families.base import Family
 
 ABOVE_ZERO = float(np.nextafter(0.0, 1.0))
 BELOW_INFINITY = float(np.finfo(np.float64).max)

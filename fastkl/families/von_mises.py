@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import i0e, i1e
 
-from fastkl.families.base import Fit, Floats, Params, Statistics
+from fastkl._core.array_types import Floats, Params, Statistics
+from fastkl.families.base import Fit
 from fastkl.families.closed_form import register_kl
 from fastkl.families.univariate import UnivariateFamily, raise_if_constant
 

@@ -5,10 +5,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fastkl._core.array_types import Floats, Params, Statistics
+from fastkl._core.rows import Rows
+from fastkl._core.special.bessel_ratio import log_scaled_constant, ratio_and_complement, ratio_slope
 from fastkl.exceptions import DegenerateDataError, SupportError
 from fastkl.families._row_sums import row_excess, row_means
-from fastkl.families.base import Family, Fit, Floats, Params, Rows, Statistics
-from fastkl.families.bessel_ratio import log_scaled_constant, ratio_and_complement, ratio_slope
+from fastkl.families.base import Family, Fit
 from fastkl.families.closed_form import register_kl
 from fastkl.families.normal import Normal
 

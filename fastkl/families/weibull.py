@@ -5,11 +5,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastkl.families.base import Floats, Params, Rows
+from fastkl._core.array_types import Floats, Params
+from fastkl._core.rows import Rows
 from fastkl.families.closed_form import register_kl
 from fastkl.families.gumbel import SD_RATIO, extreme_value_kl
-from fastkl.families.iterative import weighted_moments
 from fastkl.families.location_scale import LogLocationScaleFamily
+from fastkl.families.solvers.iterative import weighted_moments
 
 
 class Weibull(LogLocationScaleFamily):

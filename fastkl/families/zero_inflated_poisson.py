@@ -7,8 +7,9 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 from scipy.special import xlog1py, xlogy
 
+from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl.exceptions import DegenerateDataError
-from fastkl.families.base import Fit, Floats, Params, Statistics
+from fastkl.families.base import Fit
 from fastkl.families.counts import (
     CountFamily,
     boundary_sentence,

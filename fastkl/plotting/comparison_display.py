@@ -6,7 +6,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastkl.families.base import Family, Floats
+from fastkl._core.array_types import Floats
+from fastkl.families.base import Family
 from fastkl.plotting.axes import BLUE, DARK_GREY, axes_to_draw_on
 from fastkl.selection import Comparison, compare_densities
 

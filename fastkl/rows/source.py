@@ -103,7 +103,7 @@ class Source(ABC):
 
     def passing(self) -> Iterator[Block]:
         """One pass over the blocks, in this thread."""
-        for block, _ in self._told(_alone(self.blocks(), _nothing)):
+        for block, _ in self._with_progress(_alone(self.blocks(), _nothing)):
             yield block
 
     def parts(self) -> Iterator[Callable[[], Block]]:
@@ -119,10 +119,10 @@ class Source(ABC):
 
     def _results(self, function: Callable[[Block], T]) -> Iterator[tuple[Block, T]]:
         if self.n_threads > 1 and self.independent:
-            return self._told(in_order(self._tasks(function), self.n_threads))
-        return self._told(_alone(self.blocks(), function))
+            return self._with_progress(in_order(self._tasks(function), self.n_threads))
+        return self._with_progress(_alone(self.blocks(), function))
 
-    def _told(self, results: Iterator[tuple[Block, T]]) -> Iterator[tuple[Block, T]]:
+    def _with_progress(self, results: Iterator[tuple[Block, T]]) -> Iterator[tuple[Block, T]]:
         """One pass that tells ``progress`` of the rows that are done, and makes sure that all passes have the same rows."""
         done = 0
         if self.progress is not None:

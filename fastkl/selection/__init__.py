@@ -2,6 +2,7 @@
 
 from fastkl.selection.comparison import Comparison, compare_densities
 from fastkl.selection.likelihood_tests import TestResult, likelihood_ratio_test, vuong_test
+from fastkl.selection.product_proposal import make_product_density
 from fastkl.selection.scorers import make_kl_scorer, neg_cross_entropy
 
 __all__ = [
@@ -10,6 +11,7 @@ __all__ = [
     "compare_densities",
     "likelihood_ratio_test",
     "make_kl_scorer",
+    "make_product_density",
     "neg_cross_entropy",
     "vuong_test",
 ]

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastkl.families.base import Floats
+from fastkl._core.array_types import Floats
 from fastkl.selection.likelihood_tests import TestResult, normal_test
 from fastkl.selection.log_densities import log_density_table, log_ratio, mean_and_error, row_weights
 

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from fastkl._core.array_types import Floats
 from fastkl.density.validation import read_weights
-from fastkl.families.base import Floats
 
 
 def log_density_table(densities: Sequence[Any], X: ArrayLike) -> Floats:

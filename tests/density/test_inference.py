@@ -9,10 +9,10 @@ from scipy import special, stats
 from sklearn.base import clone
 
 from fastkl import DensityMLE, families, load
-from fastkl.families.base import Rows
-from fastkl.families.coordinates import Matrix, chart_at
-from fastkl.families.curvature import derivative, row_scores
+from fastkl._core.rows import Rows
 from fastkl.families.priors import NormalPrior
+from fastkl.families.solvers.coordinates import Matrix, chart_at
+from fastkl.families.solvers.curvature import derivative, row_scores
 
 RNG = np.random.default_rng(21)
 SKEWED = RNG.exponential(size=(4000, 1))

@@ -10,8 +10,8 @@ from sklearn.mixture import GaussianMixture
 
 from fastkl import DensityMLE, ProductDensity, entropy, kl_divergence, make_product_density
 from fastkl.density.columns import column_numbers
-from fastkl.density.product_proposal import COUNTS, POSITIVE, REAL
 from fastkl.exceptions import DegenerateDataError, SupportError
+from fastkl.selection.product_proposal import COUNTS, POSITIVE, REAL
 from tests.density.products import MIXED, NUMBERS, THREE, N, frame, mixed_columns
 
 # -- columns ---------------------------------------------------------------------------------------------------------------

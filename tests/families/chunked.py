@@ -6,7 +6,7 @@ import pickle
 
 import numpy as np
 
-from fastkl.families.base import Rows
+from fastkl._core.rows import Rows
 
 LENGTHS = (1, 1, 7, 300, 1, 64)  # the first blocks; the last one holds the rest
 

@@ -6,9 +6,9 @@ import pytest
 from scipy import optimize, stats
 
 from fastkl import DensityMLE, families
+from fastkl._core.special.gamma_differences import digamma_rise, trigamma_rise
 from fastkl.exceptions import DegenerateDataError, SupportError
 from fastkl.families import closed_form
-from fastkl.families.gamma_differences import digamma_rise, trigamma_rise
 
 mp.mp.dps = 50
 

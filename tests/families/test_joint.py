@@ -7,10 +7,10 @@ from scipy import optimize, stats
 from sklearn.datasets import load_iris
 
 from fastkl import DensityMLE, families
+from fastkl._core.rows import Rows
 from fastkl.exceptions import DegenerateDataError, SupportError
 from fastkl.families import closed_form
 from fastkl.families._student import student_sums_of_rows
-from fastkl.families.base import Rows
 
 mp.mp.dps = 50
 

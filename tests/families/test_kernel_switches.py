@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from fastkl import DensityMLE, families
-from fastkl.families.base import Rows
+from fastkl._core.rows import Rows
 
 # around the fours, the pieces and the blocks of the loops
 LENGTHS = (1, 2, 3, 4, 5, 7, 511, 512, 513, 2047, 2048, 2051, 4095, 4096, 4099, 8193)

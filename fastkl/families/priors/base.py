@@ -5,7 +5,8 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from fastkl.families.base import Family, Params, Statistics
+from fastkl._core.array_types import Params, Statistics
+from fastkl.families.base import Family
 
 
 @runtime_checkable

@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from fastkl._core.array_types import Params, Statistics
 from fastkl.exceptions import DegenerateDataError
-from fastkl.families.base import Family, Params, Statistics
+from fastkl.families.base import Family
 from fastkl.families.priors.base import Prior, checked, parameter_of
 
 

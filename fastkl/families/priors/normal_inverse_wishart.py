@@ -5,7 +5,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastkl.families.base import Family, Floats, Params, Statistics
+from fastkl._core.array_types import Floats, Params, Statistics
+from fastkl.families.base import Family
 from fastkl.families.priors.base import Prior, checked
 
 

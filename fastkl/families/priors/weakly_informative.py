@@ -3,7 +3,8 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastkl.families.base import Family, Params, Statistics
+from fastkl._core.array_types import Params, Statistics
+from fastkl.families.base import Family
 from fastkl.families.priors.base import Prior, checked
 from fastkl.families.priors.conjugate import DirichletPrior
 

@@ -1,0 +1,122 @@
+"""Rows as a kernel sees them: validated, in memory or block by block, with what it takes to name one of them in a message.
+
+A fit sees ``AnyRows``: rows in memory, or rows that are read block by block as often as they are passed over. It looks at values
+only in functions of one block, handed to ``total``, and on ``sample``, so that the same lines serve both.
+"""
+
+import operator
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastkl._core.array_types import Floats
+
+T = TypeVar("T")
+
+
+class AnyRows(Protocol):
+    """Validated rows to pass over: in memory (``Rows``), or in blocks of ``Rows`` read anew for every pass."""
+
+    @property
+    def n_threads(self) -> int:
+        """Threads to use."""
+
+    @property
+    def names(self) -> Sequence[str] | None:
+        """Column names."""
+
+    @property
+    def n_columns(self) -> int:
+        """Columns of a row."""
+
+    @property
+    def total_weight(self) -> float:
+        """Sum of the weights: the number of rows without weights."""
+
+    def column(self, column: int) -> str:
+        """The column in words."""
+
+    def total(self, function: Callable[..., T], *args: Any, merge: Callable[[T, T], T] = operator.add) -> T:
+        """``function(block, *args)`` of all blocks, each a ``Rows``, merged in their order: one pass.
+
+        All that is passed can be pickled, and so can what the function returns: blocks may be summed in other processes. What
+        the function raises is raised for the first block for which it does.
+        """
+
+    def sample(self, size: int) -> "Rows":
+        """Evenly spaced rows in memory, ``size`` of them up to four times as many; all rows where these are not more.
+
+        A repeated call gives the same rows and is no further pass.
+        """
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Validated rows in memory, with what it takes to sum over them and to name one of them in a message.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, d)
+        float32 or float64, C-contiguous; labels of any kind for families of labels.
+    weights : ndarray of shape (n,) or None
+        Positive float64 weights; None stands for ones.
+    n_threads : int
+        Threads to use.
+    names : sequence of str or None
+        Column names.
+    index : ndarray of shape (n,) or None
+        Numbers of these rows in the caller's data, less ``first_row``, where rows were left out.
+    first_row : int
+        Number of the first row in the caller's data, where these rows are a block of them.
+    batch : int or None
+        Number of that block.
+    """
+
+    X: NDArray[Any]
+    weights: Floats | None = None
+    n_threads: int = 1
+    names: Sequence[str] | None = None
+    index: NDArray[np.intp] | None = None
+    first_row: int = 0
+    batch: int | None = None
+
+    @property
+    def n_columns(self) -> int:
+        """Columns of a row."""
+        return int(self.X.shape[1])
+
+    @cached_property
+    def total_weight(self) -> float:
+        """Sum of the weights: the number of rows without weights."""
+        return float(len(self.X)) if self.weights is None else float(np.sum(self.weights))
+
+    def column(self, column: int) -> str:
+        """The column in words."""
+        return f"column {column}" if self.names is None else f"column {column} ({self.names[column]!r})"
+
+    def row(self, row: int) -> str:
+        """The row in words, counted from 0 in the caller's data."""
+        number = self.first_row + (row if self.index is None else int(self.index[row]))
+        return f"row {number}" if self.batch is None else f"row {number} (batch {self.batch})"
+
+    def place(self, row: int, column: int) -> str:
+        """The place of a value in words."""
+        return f"{self.row(row)}, {self.column(column)}"
+
+    def total(self, function: Callable[..., T], *args: Any, merge: Callable[[T, T], T] = operator.add) -> T:
+        """``function(rows, *args)``: rows in memory are one block."""
+        return function(self, *args)
+
+    def sample(self, size: int) -> "Rows":
+        """Every k-th row, with k the number of rows over ``size``; the rows themselves if k is below 4."""
+        step = len(self.X) // size
+        if step < 4:
+            return self
+        weights = None if self.weights is None else np.ascontiguousarray(self.weights[::step])
+        index = np.arange(0, len(self.X), step) if self.index is None else self.index[::step]
+        X = np.ascontiguousarray(self.X[::step])
+        return Rows(X, weights, self.n_threads, self.names, index, self.first_row, self.batch)

@@ -1,0 +1,1 @@
+"""Special functions without cancellation, each in one place."""

@@ -1,0 +1,52 @@
+"""Differences of the digamma function and its derivative between a and a + h, with all digits for large a.
+
+Writing psi(a) = log a - L(a), L(a) = 1 / (2 a) + 1 / (12 a^2) - 1 / (120 a^4) + ... (Abramowitz and Stegun 6.3.18), the leading
+terms of L(a) - L(a + h) are multiples of 1 / a - 1 / (a + h) = h / (a (a + h)), which is exact; below 16 the functions
+themselves are used.
+"""
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.special import digamma, polygamma
+
+from fastkl._core.array_types import Floats
+
+_FROM = 16.0
+
+
+def digamma_rise(a: ArrayLike, h: ArrayLike) -> Floats:
+    """psi(a + h) - psi(a) - log(1 + h / a) = L(a) - L(a + h), at least 0 for h >= 0; 0 for infinite a."""
+    a, h = np.broadcast_arrays(np.asarray(a, dtype=np.float64), np.asarray(h, dtype=np.float64))
+    large = np.maximum(a, _FROM)
+    p, q = 1.0 / large, 1.0 / (large + h)
+    z, y = p * p, q * q
+    series: Floats = h * p * q * (0.5 + (p + q) / 12.0) + (_tail(z) - _tail(y))
+    small = np.minimum(a, _FROM)
+    direct = np.asarray(digamma(small + h) - digamma(small) - np.log1p(h / small), dtype=np.float64)
+    return np.where(a >= _FROM, series, direct)
+
+
+def _tail(z: Floats) -> Floats:
+    """L(a) - 1 / (2 a) - 1 / (12 a^2) as a series in z = a^-2."""
+    coefficients = (0.0, 0.0, -1 / 120, 1 / 252, -1 / 240, 1 / 132, -691 / 32760, 1 / 12, -3617 / 8160)
+    return np.asarray(np.polynomial.polynomial.polyval(z, coefficients), dtype=np.float64)
+
+
+def trigamma_rise(a: ArrayLike, h: ArrayLike) -> Floats:
+    """The derivative of ``digamma_rise`` by a: psi'(a + h) - psi'(a) + h / (a (a + h)), at most 0 for h >= 0."""
+    a, h = np.broadcast_arrays(np.asarray(a, dtype=np.float64), np.asarray(h, dtype=np.float64))
+    large = np.maximum(a, _FROM)
+    p, q = 1.0 / large, 1.0 / (large + h)
+    # L'(a) = -1 / (2 a^2) - 1 / (6 a^3) + 1 / (30 a^5) - ...
+    lead: Floats = h * p * q * (0.5 * (p + q) + (p * p + p * q + q * q) / 6.0)
+    series: Floats = -lead + _slope_tail(p) - _slope_tail(q)
+    small = np.minimum(a, _FROM)
+    direct: Floats = polygamma(1, small + h) - polygamma(1, small) + h / (small * (small + h))
+    return np.where(a >= _FROM, series, direct)
+
+
+def _slope_tail(p: Floats) -> Floats:
+    """L'(a) + 1 / (2 a^2) + 1 / (6 a^3) as a series in p = 1 / a."""
+    coefficients = (1 / 30, -1 / 42, 1 / 30, -5 / 66, 691 / 2730, -7 / 6, 3617 / 510)
+    series: Floats = p**5 * np.polynomial.polynomial.polyval(p * p, coefficients)
+    return series

@@ -1,0 +1,46 @@
+"""The part of a t density that only the degrees of freedom enter, as a function of k = 1 / df with all digits down to k = 0."""
+
+import numpy as np
+
+from fastkl._core.array_types import Floats
+from fastkl._core.special.gamma_differences import digamma_rise, trigamma_rise
+from fastkl._core.special.gamma_functions import log_excess, stirling_error
+from fastkl.families.normal import HALF_LOG_2PI
+
+
+def log_constant(k: float, d: int) -> float:
+    """log Gamma((df + d) / 2) - log Gamma(df / 2) - d log(pi df) / 2.
+
+    With a = df / 2 and h = d / 2 its first two terms less h log a are
+    -a phi(h/a) + (h - 1/2) log(1 + h/a) + delta(a + h) - delta(a), delta being the error of Stirling's formula.
+    """
+    if k == 0.0:
+        return float(-d * HALF_LOG_2PI)
+    a, h, u = 0.5 / k, 0.5 * d, d * k
+    rest = float(stirling_error(a + h) - stirling_error(a))
+    return float(-a * log_excess(u, 1.0 + u) + (h - 0.5) * np.log1p(u) + rest - d * HALF_LOG_2PI)
+
+
+def log_constant_slopes(k: float, d: int) -> tuple[float, float]:
+    """First and second derivative of ``log_constant`` by k; the second is only used for steps."""
+    if k < 1e-12:
+        return 0.25 * d * (d - 2.0), -0.25 * d * (d - 2.0) * d
+    a, h, u = 0.5 / k, 0.5 * d, d * k
+    inner = float(digamma_rise(a, h)) - float(log_excess(u, 1.0 + u))
+    slope = -d * u / (1.0 + u) - 2.0 * a * a * float(trigamma_rise(a, h))
+    return -2.0 * a * a * inner, 8.0 * a**3 * inner - 2.0 * a * a * slope
+
+
+def degrees_slopes(squares: Floats, k: float, d: int) -> Floats:
+    """The derivative by k of the rest of every row's log-density, -(1/k + d) log(1 + k s) / 2 with s its squared distance."""
+    if k == 0.0:
+        return np.asarray(squares * (0.25 * squares - 0.5 * d))
+    v = 1.0 / (1.0 + k * squares)
+    return np.asarray(0.5 * (log_excess(-k * squares * v, v) / k**2 - d * squares * v))
+
+
+def expected_log_rise(k: float, d: int) -> float:
+    """E[(df + d) log(1 + d2 / df) / 2] under the law itself; d / 2 for the normal law."""
+    if k == 0.0:
+        return 0.5 * d
+    return 0.5 * (1.0 / k + d) * float(digamma_rise(0.5 / k, 0.5 * d) + np.log1p(d * k))

@@ -1,0 +1,289 @@
+"""Transformers as changes of variables: the image of every row, and the logarithm of the volume it is stretched by.
+
+If Z = T(X) has the density q, then X has the density q(T(x)) |det J_T(x)|, provided that T is one-to-one: what a transformer
+forgets can't be put back. ``bijection`` finds, by the type of a transformer, the class that knows its Jacobian; it is a
+``functools.singledispatch`` function, so that further types can be registered. Those of scikit-learn are in
+``scikit_bijections``, which is imported when the first transformer is met: scikit-learn's preprocessing is slow to import.
+
+A row outside the domain of the transformer (the logarithm of a negative number) has the density 0: its log abs det is -inf and
+it has no image. All sums are done in float64.
+"""
+
+from functools import singledispatch
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import clone
+from sklearn.utils import get_tags
+from sklearn.utils.validation import has_fit_parameter
+
+from fastkl._core.array_types import Floats
+from fastkl._core.rows import Rows
+from fastkl.exceptions import LossyTransformerError, SupportError
+
+AffineMaps = frozenset[str]
+
+# What one more affine map in front of a density may change without giving a law that the density can't give by itself: the
+# location and the scale of every column, all scales by one factor ("size"), the directions of the axes ("rotation"). "normal"
+# marks normal laws, for which a rotation and a scale are already all linear maps.
+NO_AFFINE_MAPS: AffineMaps = frozenset()
+
+
+class Bijection:
+    """A transformer with its Jacobian. A subclass gives ``log_abs_det_jacobian`` and what else differs from the usual.
+
+    Parameters
+    ----------
+    transformer : object
+        The transformer, fitted or not.
+    """
+
+    domain_text = "its domain"
+
+    def __init__(self, transformer: Any) -> None:
+        self.transformer = transformer
+
+    # -- learning ----------------------------------------------------------------------------------------------------------
+
+    def fitted(self, rows: Rows) -> Self:
+        """The same for a copy of the transformer that is fitted to the rows; weights go along where it takes them."""
+        self._raise_if_outside(rows)
+        transformer = clone(self.transformer)
+        X = self._spared(rows.X)
+        if rows.weights is not None and has_fit_parameter(transformer, "sample_weight"):
+            transformer.fit(X, sample_weight=rows.weights)
+        else:
+            transformer.fit(X)
+        return type(self)(transformer)
+
+    def _raise_if_outside(self, rows: Rows) -> None:
+        outside = self.outside(rows.X)
+        if outside is not None and outside.any():
+            row, column = (int(i) for i in np.argwhere(outside)[0])
+            raise SupportError(
+                f"{self.transformer!r} needs {self.domain_text}; {rows.place(row, column)} holds {rows.X[row, column]!s}. "
+                "Remove or shift the value, or choose another transformer."
+            )
+
+    def _spared(self, X: NDArray[Any]) -> NDArray[Any]:
+        """The rows, copied for a transformer that writes over its input."""
+        return X if getattr(self.transformer, "copy", True) else X.copy()
+
+    # -- the map -----------------------------------------------------------------------------------------------------------
+
+    def outside(self, X: Floats) -> NDArray[np.bool_] | None:
+        """Which values (n, d) lie outside the domain; None where all real numbers are inside."""
+        return None
+
+    def log_abs_det_jacobian(self, X: Floats) -> Floats | float:
+        """``log |det J_T|`` at every row, or a number if it is the same everywhere; all rows are inside the domain."""
+        raise NotImplementedError
+
+    def transform(self, X: Floats) -> Any:
+        """Images of rows inside the domain."""
+        return self.transformer.transform(self._spared(X))
+
+    def inverse(self, Z: Floats) -> Floats:
+        """Rows with the images Z; NaN in a row that no row is mapped to."""
+        return np.asarray(self.transformer.inverse_transform(Z.copy()), dtype=np.float64)
+
+    @property
+    def learns(self) -> bool:
+        """Whether the map depends on the rows it was fitted to."""
+        return bool(get_tags(self.transformer).requires_fit)
+
+    @property
+    def invertible(self) -> bool:
+        """Whether ``inverse`` can be called."""
+        return callable(getattr(self.transformer, "inverse_transform", None))
+
+    def forward(self, X: Floats) -> tuple[Floats, Floats]:
+        """Images (n, d) and ``log |det J_T|`` (n,) of all rows; outside the domain NaN and -inf."""
+        outside = self.outside(X)
+        if outside is None or not outside.any():
+            return self._forward_inside(X)
+        inside: NDArray[np.bool_] = np.logical_not(outside.any(axis=1))
+        return scattered(inside, X, self._forward_inside)
+
+    def forward_all(self, rows: Rows) -> tuple[Floats, Floats]:
+        """The same for rows that have to be inside; SupportError for one that is not."""
+        self._raise_if_outside(rows)
+        images, log_det = self.forward(rows.X)
+        if (log_det == -np.inf).any():
+            row = int(np.argmax(log_det == -np.inf))
+            raise SupportError(
+                f"Row {row if rows.index is None else int(rows.index[row])}, {rows.X[row].tolist()}, lies outside the domain of "
+                f"{self.transformer!r}. Remove or shift it, or choose another transformer."
+            )
+        return images, log_det
+
+    def _forward_inside(self, X: Floats) -> tuple[Floats, Floats]:
+        log_det = np.asarray(self.log_abs_det_jacobian(X), dtype=np.float64)
+        log_det = np.broadcast_to(log_det, len(X))
+        inside: NDArray[np.bool_] = np.not_equal(log_det, -np.inf)
+        if inside.all():
+            return self._images(X), log_det
+        return scattered(inside, X, lambda rows: (self._images(rows), log_det[inside]))
+
+    def _images(self, X: Floats) -> Floats:
+        images = np.ascontiguousarray(self.transform(X), dtype=np.float64)
+        if images.shape != X.shape:
+            raise self.lossy(
+                f"it turns rows of {X.shape[1]} columns into rows of {np.prod(images.shape[1:], dtype=int)}"
+            )
+        return images
+
+    def raise_if_overflown(self, rows: Rows, images: Floats) -> None:
+        """ValueError for a finite row with an image that is not."""
+        # One sum is cheaper than a mask; it may overflow although all are finite.
+        with np.errstate(over="ignore", invalid="ignore"):
+            if np.isfinite(images.sum()) or np.isfinite(images).all():
+                return
+        row, column = (int(i) for i in np.argwhere(~np.isfinite(images))[0])
+        raise ValueError(
+            f"{self.transformer!r} turns row {row if rows.index is None else int(rows.index[row])}, {rows.X[row].tolist()}, into "
+            f"{images[row, column]} in column {column}, which no longer tells one value from another. Rescale the column before."
+        )
+
+    # -- what it costs -----------------------------------------------------------------------------------------------------
+
+    def free_parameters(self, absorbed: AffineMaps, d: int) -> tuple[int, AffineMaps]:
+        """How many numbers the transformer took from the data, without those that the density behind it absorbs.
+
+        With it, what a transformer in front of this one may learn at no cost. A transformer tells by its ``n_parameters_``.
+        """
+        return int(getattr(self.transformer, "n_parameters_", 0)), NO_AFFINE_MAPS
+
+    def lossy(self, reason: str) -> LossyTransformerError:
+        """The error that says why there is no density of the original variable."""
+        return LossyTransformerError(
+            f"{self.transformer!r} can't be part of a TransformedDensity: {reason}. Different rows then have the same image, so "
+            "that the density of the original variable does not follow from that of the image. Use a one-to-one transformer "
+            "(scalers, PowerTransformer, PCA with all components, ...), or fit the density to the transformed rows and give "
+            "up comparing it with densities of the original ones."
+        )
+
+
+def scattered(inside: NDArray[np.bool_], X: Floats, function: Any) -> tuple[Floats, Floats]:
+    """``function`` of the rows inside, put back among rows with the image NaN and log abs det -inf."""
+    images, log_det = np.full(X.shape, np.nan), np.full(len(X), -np.inf)
+    if inside.any():
+        images[inside], log_det[inside] = function(np.ascontiguousarray(X[inside]))
+    return images, log_det
+
+
+class Identity(Bijection):
+    """No transformer: None or "passthrough"."""
+
+    def fitted(self, rows: Rows) -> Self:
+        return self
+
+    def log_abs_det_jacobian(self, X: Floats) -> float:
+        return 0.0
+
+    def transform(self, X: Floats) -> Floats:
+        return X
+
+    def inverse(self, Z: Floats) -> Floats:
+        return Z
+
+    @property
+    def learns(self) -> bool:
+        return False
+
+    @property
+    def invertible(self) -> bool:
+        return True
+
+    def free_parameters(self, absorbed: AffineMaps, d: int) -> tuple[int, AffineMaps]:
+        return 0, absorbed
+
+
+class OwnJacobian(Bijection):
+    """A transformer that knows its Jacobian: it has a method ``log_abs_det_jacobian(X)``."""
+
+    def log_abs_det_jacobian(self, X: Floats) -> Floats:
+        values = np.asarray(self.transformer.log_abs_det_jacobian(X), dtype=np.float64)
+        if values.shape not in ((), (len(X),)) or np.isnan(values).any() or (values == np.inf).any():
+            raise ValueError(
+                f"log_abs_det_jacobian of {self.transformer!r} has to give a finite number for each of the {len(X)} rows, or "
+                f"-inf outside the domain; it gave shape {values.shape}"
+                + (", with NaN or inf." if values.shape == (len(X),) else ".")
+            )
+        return values
+
+
+@singledispatch
+def _registered(transformer: Any) -> Bijection:
+    if not hasattr(transformer, "transform") or isinstance(transformer, type):
+        raise TypeError(
+            f"transformer is a transformer such as StandardScaler(), a Pipeline of them, None or 'passthrough', not "
+            f"{transformer!r}."
+        )
+    raise TypeError(
+        f"The Jacobian of {transformer!r} is not known. If it is one-to-one, give it a method log_abs_det_jacobian(X) that "
+        "returns log |det J| of every row (-inf outside its domain), or register its type with "
+        "fastkl.density.bijection.register."
+    )
+
+
+@_registered.register(type(None))
+def _(transformer: None) -> Bijection:
+    return Identity(transformer)
+
+
+@_registered.register(str)
+def _(transformer: str) -> Bijection:
+    if transformer != "passthrough":
+        raise TypeError(f"transformer is an object, None or 'passthrough', not {transformer!r}.")
+    return Identity(transformer)
+
+
+def bijection(transformer: Any) -> Bijection:
+    """The transformer as a change of variables; an own method ``log_abs_det_jacobian`` goes before what is registered.
+
+    Parameters
+    ----------
+    transformer : object
+        A transformer, fitted or not, None or "passthrough".
+
+    Returns
+    -------
+    Bijection
+        The transformer with its Jacobian.
+
+    Raises
+    ------
+    TypeError
+        If the Jacobian is not known.
+    LossyTransformerError
+        If the transformer is known to be not one-to-one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastkl.density import Bijection, bijection
+    >>> class Doubling:
+    ...     def transform(self, X):
+    ...         return 2 * X
+    >>> @bijection.register(Doubling)
+    ... class DoublingJacobian(Bijection):
+    ...     def log_abs_det_jacobian(self, X):
+    ...         return X.shape[1] * np.log(2.0)
+    >>> images, log_det = bijection(Doubling()).forward(np.ones((1, 3)))
+    >>> log_det.round(4)
+    array([2.0794])
+    """
+    if callable(getattr(transformer, "log_abs_det_jacobian", None)) and not isinstance(transformer, type):
+        return OwnJacobian(transformer)
+    if transformer is not None and not isinstance(transformer, str):
+        # They register their types when they are first imported.
+        import fastkl.density.bijections.composed
+        import fastkl.density.bijections.scikit  # noqa: F401
+    return _registered(transformer)
+
+
+# ``bijection.register(MyTransformer)(MyBijection)``: a subclass of Bijection, or a function that returns one. A function with an
+# attribute is what singledispatch itself gives; mypy has no type for it, here and where types are registered.
+bijection.register = _registered.register  # type: ignore[attr-defined]

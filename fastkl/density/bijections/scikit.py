@@ -1,0 +1,382 @@
+"""The Jacobians of scikit-learn's one-to-one transformers, and the reasons why others have none.
+
+Scalers and PCA are affine: their log abs det is one number. The others act on every column by itself, so that it is a sum of
+log-derivatives over the columns, in closed form; the piecewise linear map of ``QuantileTransformer`` has the slope of its
+segment.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+from sklearn.decomposition import NMF, PCA, FastICA, IncrementalPCA, TruncatedSVD
+from sklearn.feature_selection import SelectorMixin
+from sklearn.preprocessing import (
+    Binarizer,
+    FunctionTransformer,
+    KBinsDiscretizer,
+    MaxAbsScaler,
+    MinMaxScaler,
+    Normalizer,
+    OneHotEncoder,
+    OrdinalEncoder,
+    PolynomialFeatures,
+    PowerTransformer,
+    QuantileTransformer,
+    RobustScaler,
+    SplineTransformer,
+    StandardScaler,
+)
+
+from fastkl._core.array_types import Floats
+from fastkl._core.rows import Rows
+from fastkl.density.bijections.base import NO_AFFINE_MAPS, AffineMaps, Bijection, bijection
+from fastkl.exceptions import DegenerateDataError
+
+_LOG_SQRT_2PI = 0.5 * np.log(2.0 * np.pi)
+_COLUMNWISE: AffineMaps = frozenset({"location", "scale", "size"})
+ALL_LINEAR: AffineMaps = frozenset({"scale", "rotation", "size"})
+
+# scikit-learn sends what is closer than this to an end of a column's range to that end (QuantileTransformer, normal output).
+_SNAPPED = 1e-7
+
+# ... which is let pass where it is less than this part of the range.
+_SNAPPED_PART = 1e-3
+
+
+def columnwise(absorbed: AffineMaps, d: int, *, location: bool, scale: bool) -> tuple[int, AffineMaps]:
+    """Free parameters of a map that shifts and stretches every column by what it learnt."""
+    count = d if location and "location" not in absorbed else 0
+    if scale and "scale" not in absorbed:
+        count += d - ("size" in absorbed)
+    after = absorbed | {"location"} if location else absorbed
+    if scale:
+        # Directions that were free stay free behind a new scale of each column only if all linear maps were.
+        after = after | {"scale", "size"} if "scale" in absorbed else (after - {"rotation"}) | {"scale", "size"}
+    return count, after
+
+
+# -- affine ----------------------------------------------------------------------------------------------------------------
+
+
+class Scaler(Bijection):
+    """StandardScaler, MinMaxScaler, MaxAbsScaler, RobustScaler: a shift and a factor for each column."""
+
+    def __init__(self, transformer: Any) -> None:
+        super().__init__(transformer)
+        if getattr(transformer, "clip", False):
+            raise self.lossy("with clip=True all values beyond the range of the fitted rows become its ends")
+
+    def log_abs_det_jacobian(self, X: Floats) -> float:
+        scale = self.transformer.scale_
+        if scale is None:
+            return 0.0
+        total = float(np.sum(np.log(np.abs(scale))))
+        return total if isinstance(self.transformer, MinMaxScaler) else -total
+
+    def free_parameters(self, absorbed: AffineMaps, d: int) -> tuple[int, AffineMaps]:
+        options = self.transformer.get_params()
+        location = not isinstance(self.transformer, MaxAbsScaler)
+        location = location and options.get("with_mean", True) and options.get("with_centering", True)
+        scale = options.get("with_std", True) and options.get("with_scaling", True)
+        return columnwise(absorbed, d, location=location, scale=scale)
+
+
+class Principal(Bijection):
+    """PCA with all components: a rotation, with ``whiten`` followed by a factor for each component."""
+
+    def fitted(self, rows: Rows) -> Self:
+        model = super().fitted(rows)
+        kept, d = model.transformer.components_.shape
+        if kept < d:
+            few = f" (there are only {len(rows.X)} rows)" if len(rows.X) < d else ""
+            raise self.lossy(f"it keeps {kept} of {d} components{few}")
+        if model.transformer.whiten:
+            variance = model.transformer.explained_variance_
+            if variance[-1] <= np.finfo(np.float64).eps * d * variance[0]:
+                raise DegenerateDataError(
+                    "The rows lie in a subspace, a column being a linear function of others: whitening divides by a "
+                    "standard deviation of 0. Leave out the dependent columns."
+                )
+        return model
+
+    def log_abs_det_jacobian(self, X: Floats) -> float:
+        if not self.transformer.whiten:
+            return 0.0
+        return -0.5 * float(np.sum(np.log(self.transformer.explained_variance_)))
+
+    def free_parameters(self, absorbed: AffineMaps, d: int) -> tuple[int, AffineMaps]:
+        count = 0 if "location" in absorbed else d
+        if self.transformer.whiten and "scale" not in absorbed:
+            count += d - ("size" in absorbed)
+        stretched = self.transformer.whiten or "scale" in absorbed
+        turned = "rotation" in absorbed and ("scale" in absorbed or not self.transformer.whiten)
+        count += 0 if turned else d * (d - 1) // 2
+        # In front of a rotation the scale of a column is only free where all linear maps are. Turned and stretched normal laws
+        # are all normal laws; other laws need both to be free.
+        whole = absorbed >= ALL_LINEAR or (stretched and bool(absorbed & {"rotation", "normal"}))
+        linear = ALL_LINEAR if whole else absorbed & {"rotation", "size"}
+        return count, frozenset({"location"}) | linear | (absorbed & {"normal"})
+
+
+class Independent(Bijection):
+    """FastICA with all components: any linear map."""
+
+    def fitted(self, rows: Rows) -> Self:
+        model = super().fitted(rows)
+        kept, d = model.transformer.components_.shape
+        if kept < d:
+            raise self.lossy(f"it keeps {kept} of {d} components")
+        return model
+
+    def log_abs_det_jacobian(self, X: Floats) -> float:
+        return float(np.linalg.slogdet(self.transformer.components_)[1])
+
+    def free_parameters(self, absorbed: AffineMaps, d: int) -> tuple[int, AffineMaps]:
+        count = d if self.transformer.whiten and "location" not in absorbed else 0
+        if not absorbed >= ALL_LINEAR:
+            # A normal law has d (d + 1) / 2 numbers in its covariance, whatever the matrix; others have all d^2.
+            whole = d * (d + 1) // 2 if "normal" in absorbed else d * d
+            own = d if "scale" in absorbed else int("size" in absorbed)
+            rotations = d * (d - 1) // 2 if "rotation" in absorbed and "normal" not in absorbed else 0
+            count += whole - own - rotations
+        return count, frozenset({"location"}) | ALL_LINEAR | (absorbed & {"normal"})
+
+
+# -- one column at a time --------------------------------------------------------------------------------------------------
+
+
+class Power(Bijection):
+    """PowerTransformer: Yeo-Johnson (1 + |x|)^(sign(x) (lambda - 1)), Box-Cox x^(lambda - 1), then a standardisation."""
+
+    domain_text = "positive numbers"
+
+    def outside(self, X: Floats) -> NDArray[np.bool_] | None:
+        return X <= 0.0 if self.transformer.method == "box-cox" else None
+
+    def log_abs_det_jacobian(self, X: Floats) -> Floats:
+        powers = np.asarray(self.transformer.lambdas_, dtype=np.float64) - 1.0
+        logs = np.log(X) if self.transformer.method == "box-cox" else np.sign(X) * np.log1p(np.abs(X))
+        log_det: Floats = logs @ powers
+        if self.transformer.standardize:
+            log_det -= np.sum(np.log(self.transformer._scaler.scale_))
+        return log_det
+
+    def free_parameters(self, absorbed: AffineMaps, d: int) -> tuple[int, AffineMaps]:
+        affine = self.transformer.standardize
+        count, absorbed = columnwise(absorbed, d, location=affine, scale=affine)
+        # (c x)^lambda is an affine function of x^lambda
+        scale_first = self.transformer.method == "box-cox" and {"location", "scale"} <= absorbed
+        return count + d, frozenset({"scale", "size"}) if scale_first else NO_AFFINE_MAPS
+
+
+class Quantile(Bijection):
+    """QuantileTransformer: the piecewise linear distribution function F of the fitted rows, then perhaps the normal quantile.
+
+    At a knot the derivative is the mean of the slopes on its two sides. Outside the range of the fitted rows F is constant.
+    With ``output_distribution="normal"`` scikit-learn clips the image to +-5.2, which costs a standard normal density 2e-7 of its
+    mass.
+    """
+
+    # a constant of the class elsewhere; here it depends on the transformer
+    @property
+    def domain_text(self) -> str:  # type: ignore[override]
+        """The domain in words."""
+        return f"values in the range that it learnt, from at most subsample={self.transformer.subsample} rows (None takes all)"
+
+    def fitted(self, rows: Rows) -> Self:
+        model = super().fitted(rows)
+        quantiles = model.transformer.quantiles_
+        for j in range(quantiles.shape[1]):
+            steps = np.diff(quantiles[:, j])
+            if len(steps) == 0 or not np.all(steps > 0.0):
+                value = quantiles[:-1, j][steps <= 0.0][0] if len(steps) else quantiles[0, j]
+                raise DegenerateDataError(
+                    f"QuantileTransformer finds the value {value!s} so often in {rows.column(j)} that quantiles coincide: "
+                    "the column has an atom there, which has no density. Use fewer n_quantiles or another transformer.",
+                    j,
+                )
+            span = quantiles[-1, j] - quantiles[0, j]
+            if self.transformer.output_distribution == "normal" and _SNAPPED_PART * span < _SNAPPED:
+                raise DegenerateDataError(
+                    f"The values of {rows.column(j)} span {span:.3g}, and QuantileTransformer takes all within "
+                    f"{_SNAPPED:g} of an end for that end. Put a StandardScaler before it.",
+                    j,
+                )
+        return model
+
+    def outside(self, X: Floats) -> NDArray[np.bool_] | None:
+        quantiles = getattr(self.transformer, "quantiles_", None)
+        return None if quantiles is None else (quantiles[0] > X) | (quantiles[-1] < X)
+
+    def log_abs_det_jacobian(self, X: Floats) -> Floats:
+        return self._forward_inside(X)[1]
+
+    def _forward_inside(self, X: Floats) -> tuple[Floats, Floats]:
+        images, log_det = self._images(X), np.zeros(len(X))
+        for j, x in enumerate(X.T):
+            knots = self.transformer.quantiles_[:, j]
+            slopes = np.log(np.diff(self.transformer.references_) / np.diff(knots))
+            after = np.searchsorted(knots, x)
+            segment = np.maximum(after - 1, 0)
+            log_slope = slopes[segment]
+            at_knot = (knots[after] == x) & (after > 0) & (after < len(slopes))
+            pair = after[at_knot]
+            log_slope[at_knot] = np.logaddexp(slopes[pair - 1], slopes[pair]) - np.log(2.0)
+            log_det += log_slope
+        if self.transformer.output_distribution == "normal":
+            log_det += X.shape[1] * _LOG_SQRT_2PI + 0.5 * np.einsum("ij,ij->i", images, images)
+        return images, log_det
+
+    def inverse(self, Z: Floats) -> Floats:
+        low, high = 0.0, 1.0
+        if self.transformer.output_distribution == "normal":
+            low, high = special.ndtri(_SNAPPED), special.ndtri(1.0 - _SNAPPED)
+        return np.where((low > Z) | (high < Z), np.nan, super().inverse(Z))
+
+    def free_parameters(self, absorbed: AffineMaps, d: int) -> tuple[int, AffineMaps]:
+        return self.transformer.quantiles_.size, _COLUMNWISE
+
+
+class Function(NamedTuple):
+    """What is known of a function of one variable: log |f'|, its inverse, where it is defined, and what it does to scales."""
+
+    log_derivative: Callable[[Floats], Floats]
+    inverse: Callable[[Floats], Floats]
+    inside: Callable[[Floats], NDArray[np.bool_]] | None = None
+    text: str = ""
+    kind: str = ""  # "logarithm" turns a scale into a location, "factor" is a constant factor
+
+
+_POSITIVE = (lambda x: x > 0.0, "positive numbers")
+_NONZERO = (lambda x: x != 0.0, "numbers other than 0")
+_FRACTIONS = (lambda x: (x > 0.0) & (x < 1.0), "numbers between 0 and 1")
+
+
+def _constant(log_factor: float) -> Callable[[Floats], Floats]:
+    return lambda x: np.full(x.shape, log_factor)
+
+
+def _log_cosh(x: Floats) -> Floats:
+    return np.logaddexp(x, -x) - np.log(2.0)
+
+
+def _log_normal_density(x: Floats) -> Floats:
+    return -0.5 * x * x - _LOG_SQRT_2PI
+
+
+_DEGREE = float(np.log(np.pi / 180.0))
+FUNCTIONS: dict[Any, Function] = {
+    None: Function(_constant(0.0), np.positive, kind="factor"),
+    np.positive: Function(_constant(0.0), np.positive, kind="factor"),
+    np.negative: Function(_constant(0.0), np.negative, kind="factor"),
+    np.log: Function(lambda x: -np.log(x), np.exp, *_POSITIVE, "logarithm"),
+    np.log2: Function(lambda x: -np.log(x) - np.log(np.log(2.0)), np.exp2, *_POSITIVE, "logarithm"),
+    np.log10: Function(lambda x: -np.log(x) - np.log(np.log(10.0)), lambda z: 10.0**z, *_POSITIVE, "logarithm"),
+    np.log1p: Function(lambda x: -np.log1p(x), np.expm1, lambda x: x > -1.0, "numbers above -1"),
+    np.exp: Function(lambda x: x.copy(), np.log),
+    np.exp2: Function(lambda x: x * np.log(2.0) + np.log(np.log(2.0)), np.log2),
+    np.expm1: Function(lambda x: x.copy(), np.log1p),
+    np.sqrt: Function(lambda x: -np.log(2.0) - 0.5 * np.log(x), lambda z: np.where(z > 0.0, z * z, np.nan), *_POSITIVE),
+    np.cbrt: Function(lambda x: -np.log(3.0) - np.log(np.abs(x)) / 1.5, lambda z: z**3, *_NONZERO),
+    np.reciprocal: Function(lambda x: -2.0 * np.log(np.abs(x)), np.reciprocal, *_NONZERO),
+    np.sinh: Function(_log_cosh, np.arcsinh),
+    np.arcsinh: Function(lambda x: -np.log(np.hypot(1.0, x)), np.sinh),
+    np.tanh: Function(lambda x: -2.0 * _log_cosh(x), np.arctanh),
+    np.arctanh: Function(
+        lambda x: -np.log1p(-x) - np.log1p(x), np.tanh, lambda x: np.abs(x) < 1.0, "numbers between -1 and 1"
+    ),
+    np.arctan: Function(
+        lambda x: -2.0 * np.log(np.hypot(1.0, x)), lambda z: np.where(np.abs(z) < np.pi / 2, np.tan(z), np.nan)
+    ),
+    np.deg2rad: Function(_constant(_DEGREE), np.rad2deg, kind="factor"),
+    np.radians: Function(_constant(_DEGREE), np.degrees, kind="factor"),
+    np.rad2deg: Function(_constant(-_DEGREE), np.deg2rad, kind="factor"),
+    np.degrees: Function(_constant(-_DEGREE), np.radians, kind="factor"),
+    special.logit: Function(lambda x: -np.log(x) - np.log1p(-x), special.expit, *_FRACTIONS),
+    special.expit: Function(lambda x: special.log_expit(x) + special.log_expit(-x), special.logit),
+    special.ndtri: Function(lambda x: -_log_normal_density(special.ndtri(x)), special.ndtr, *_FRACTIONS),
+    special.ndtr: Function(_log_normal_density, special.ndtri),
+}
+
+
+class Known(Bijection):
+    """FunctionTransformer with a function out of ``FUNCTIONS``; the inverse need not be given."""
+
+    def __init__(self, transformer: Any) -> None:
+        super().__init__(transformer)
+        known = FUNCTIONS.get(transformer.func) if _is_hashable(transformer.func) else None
+        if known is None or transformer.kw_args:
+            names = ", ".join(sorted({f.__name__ for f in FUNCTIONS if f is not None}))
+            raise TypeError(
+                f"The derivative of {transformer!r} is not known. Known are the functions {names} (of numpy or scipy.special, "
+                "without kw_args). For another one write a subclass of FunctionTransformer with a method "
+                "log_abs_det_jacobian(X) that returns, for every row, the sum of log |f'| over its columns."
+            )
+        self.function: Function = known
+        self.domain_text = known.text
+
+    def outside(self, X: Floats) -> NDArray[np.bool_] | None:
+        return None if self.function.inside is None else ~self.function.inside(X)
+
+    def log_abs_det_jacobian(self, X: Floats) -> Floats:
+        return self.function.log_derivative(X) @ np.ones(X.shape[1])
+
+    def inverse(self, Z: Floats) -> Floats:
+        if self.transformer.inverse_func is not None:
+            return super().inverse(Z)
+        return np.asarray(self.function.inverse(Z), dtype=np.float64)
+
+    def free_parameters(self, absorbed: AffineMaps, d: int) -> tuple[int, AffineMaps]:
+        if self.function.kind == "factor":
+            return 0, absorbed
+        scale_first = self.function.kind == "logarithm" and "location" in absorbed
+        return 0, frozenset({"scale", "size"}) if scale_first else NO_AFFINE_MAPS
+
+
+def _is_hashable(value: Any) -> bool:
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True
+
+
+# -- the table -------------------------------------------------------------------------------------------------------------
+
+REASONS: dict[type, str] = {
+    SelectorMixin: "it selects columns and forgets the others",
+    OneHotEncoder: "it encodes labels, which have no density",
+    OrdinalEncoder: "it encodes labels, which have no density",
+    KBinsDiscretizer: "it forgets where in its bin a value lies",
+    Binarizer: "it only keeps on which side of the threshold a value lies",
+    Normalizer: "it forgets the length of a row",
+    PolynomialFeatures: "its images fill no volume: they lie on a surface in a space of more columns",
+    SplineTransformer: "its images fill no volume: they lie on a surface in a space of more columns",
+    TruncatedSVD: "it keeps fewer components than columns (PCA with all components is one-to-one)",
+    NMF: "it keeps an approximation of the rows",
+}
+
+
+def _refuse(reason: str) -> Callable[[Any], Bijection]:
+    def refuse(transformer: Any) -> Bijection:
+        raise Bijection(transformer).lossy(reason)
+
+    return refuse
+
+
+for _types, _kind in (
+    ((StandardScaler, MinMaxScaler, MaxAbsScaler, RobustScaler), Scaler),
+    ((PCA, IncrementalPCA), Principal),
+    ((FastICA,), Independent),
+    ((PowerTransformer,), Power),
+    ((QuantileTransformer,), Quantile),
+    ((FunctionTransformer,), Known),
+):
+    for _type in _types:
+        # mypy has no type for this attribute of a function
+        bijection.register(_type)(_kind)  # type: ignore[attr-defined]
+for _type, _reason in REASONS.items():
+    bijection.register(_type)(_refuse(_reason))  # type: ignore[attr-defined]

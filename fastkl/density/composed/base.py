@@ -1,0 +1,156 @@
+"""Densities made of other densities: what they ask of their parts, whoever wrote those, and what they have in common."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import clone
+from sklearn.utils.validation import check_is_fitted, has_fit_parameter
+
+from fastkl._core.array_types import Floats
+from fastkl._core.rows import Rows
+from fastkl.density.base import BaseDensity
+from fastkl.density.files.persistence import save_density
+from fastkl.density.validation import resolve_family
+from fastkl.divergence import Estimate, cross_entropy
+from fastkl.divergence.models import Model
+from fastkl.exceptions import DegenerateDataError, LossyTransformerError, SupportError
+
+
+def check_density(density: Any, where: str) -> Any:
+    """An unfitted copy of a part; TypeError for what is not a density."""
+    if isinstance(density, type) or not all(hasattr(density, name) for name in ("fit", "score_samples", "get_params")):
+        raise TypeError(
+            f"{where} is a density such as DensityMLE('gamma') with fit and score_samples, not {density!r}."
+        )
+    return clone(density)
+
+
+def fit_part(density: Any, X: Any, weights: Floats | None) -> None:
+    """Fit a part, with weights if there are some; ValueError if it takes none."""
+    if weights is None:
+        density.fit(X)
+    elif has_fit_parameter(density, "sample_weight"):
+        density.fit(X, sample_weight=weights)
+    else:
+        raise ValueError(
+            f"{type(density).__name__} takes no sample_weight; leave the weights out or choose another density."
+        )
+
+
+def is_discrete(density: Any) -> bool:
+    """Whether a density, fitted or not, gives probabilities of values instead of a density on the line."""
+    own = getattr(density, "_is_discrete", None)
+    if own is not None:
+        return bool(own())
+    if hasattr(density, "family") and not hasattr(density, "family_"):
+        return resolve_family(density.family).discrete
+    return Model(density, "density").discrete
+
+
+def n_parameters_of(density: Any) -> int:
+    """How many parameters a fitted part has."""
+    if not hasattr(density, "n_parameters_"):
+        raise AttributeError(f"{type(density).__name__} does not tell its n_parameters_, so there is no AIC or BIC.")
+    return int(density.n_parameters_)
+
+
+def draw(density: Any, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
+    """Draws of a fitted part, (n_samples, d)."""
+    if isinstance(density, BaseDensity):
+        # every density can draw, but what it gives (an array, a table) is its own
+        return np.asarray(density.sample(n_samples, random_state=generator))  # type: ignore[attr-defined]
+    return Model(density, type(density).__name__).draw(n_samples, np.random.RandomState(generator.integers(2**32)))
+
+
+def all_rows(images: Floats, rows: Rows, sample_weight: Any) -> tuple[Floats, Floats]:
+    """Images and weights with the rows of weight 0 in their places, so that messages count rows as the caller does."""
+    weights = np.asarray(sample_weight, dtype=np.float64)
+    every = np.repeat(images[:1], len(weights), axis=0)
+    every[rows.index] = images
+    return every, weights
+
+
+@contextmanager
+def names_checked_by_the_part() -> Iterator[None]:
+    """Column names are compared once, by the whole density; its parts need not warn again."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="X (has|does not have valid) feature names")
+        yield
+
+
+@contextmanager
+def with_location(place: str) -> Iterator[None]:
+    """Begin the message of an error inside with the part that it comes from."""
+    try:
+        yield
+    except (ValueError, TypeError) as error:
+        if type(error) not in (ValueError, TypeError, SupportError, DegenerateDataError, LossyTransformerError):
+            raise
+        raise type(error)(f"{place}: {error}") from error
+
+
+class ComposedDensity(BaseDensity):
+    """What densities made of others share: their state is that of the parts."""
+
+    def _is_discrete(self) -> bool:
+        """Whether all parts are discrete."""
+        raise NotImplementedError
+
+    def _check_fitted(self) -> None:
+        check_is_fitted(self, msg="%(name)s is not fitted yet: call fit.")
+
+    def _n_samples(self, n_samples: int) -> int:
+        self._check_fitted()
+        if n_samples < 1:
+            raise ValueError(f"n_samples has to be at least 1, not {n_samples}.")
+        return int(n_samples)
+
+    def save(self, path: Any) -> None:
+        """Write the fitted density to one file that ``fastkl.load`` reads: JSON and plain arrays, no pickle.
+
+        Parameters
+        ----------
+        path : str or path-like
+            The file, written whole or not at all.
+
+        Raises
+        ------
+        TypeError
+            If a part is of a type that can't be stored without pickle: densities of this library, and the scalers,
+            PowerTransformer, QuantileTransformer, PCA, Pipeline, ColumnTransformer and FunctionTransformer (of a known function)
+            of scikit-learn can.
+        """
+        self._check_fitted()
+        save_density(self, path)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.estimator_type = "density_estimator"
+        return tags
+
+
+def weighted_total(values: Floats, sample_weight: ArrayLike | None) -> float:
+    """Sum of values with weights; a value of -inf counts only where its weight is positive."""
+    if sample_weight is None:
+        return float(np.sum(values))
+    weights = np.asarray(sample_weight, dtype=np.float64)
+    return float(np.sum(weights[weights > 0.0] * values[weights > 0.0]))
+
+
+def cross_entropy_of_scores(scores: Floats, sample_weight: ArrayLike | None) -> Estimate:
+    """Minus the weighted mean of log-densities, with its error, for rows that a divergence can't read, such as labels."""
+    return cross_entropy(np.arange(len(scores), dtype=np.float64), _Listed(scores), sample_weight_p=sample_weight)
+
+
+class _Listed:
+    """A model of row numbers: their log-densities in a list."""
+
+    def __init__(self, scores: Floats):
+        self.scores = scores
+
+    def score_samples(self, X: NDArray[Any]) -> Floats:
+        return self.scores[X[:, 0].astype(np.intp)]

@@ -1,0 +1,111 @@
+"""The groups of a product: which columns each has, that every column has one group, and where an error arose."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Self
+
+from sklearn.utils.metaestimators import _BaseComposition
+
+from fastkl.density.columns import column_numbers
+from fastkl.density.composed.base import check_density, names_checked_by_the_part, with_location
+
+Group = tuple[str, Any, list[int]]
+
+
+# scikit-learn has no types, so that its class is Any to mypy
+class NamedGroups(_BaseComposition):  # type: ignore[misc]
+    """Parameters in the manner of scikit-learn's compositions: a density by its name, its parameters as ``name__parameter``."""
+
+    groups: Any
+
+    @property
+    def _named(self) -> Any:
+        try:
+            return [(name, density) for name, density, _ in self.groups]
+        except (TypeError, ValueError):
+            return self.groups
+
+    @_named.setter
+    def _named(self, value: Any) -> None:
+        self.groups = [
+            (name, density, columns) for (name, density), (_, _, columns) in zip(value, self.groups, strict=True)
+        ]
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Parameters of this estimator.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Whether to include the densities and their parameters, as ``name`` and ``name__parameter``.
+
+        Returns
+        -------
+        dict
+            Names and values.
+        """
+        params: dict[str, Any] = self._get_params("_named", deep=deep)
+        return params
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters of this estimator and of its groups.
+
+        Parameters
+        ----------
+        **params
+            ``groups``, the name of a group, or ``name__parameter``.
+
+        Returns
+        -------
+        NamedGroups
+            The estimator itself.
+        """
+        self._set_params("_named", **params)
+        return self
+
+
+def check_groups(groups: Any) -> None:
+    """ValueError unless the groups are a list of triples."""
+    good = isinstance(groups, list | tuple) and len(groups) > 0
+    if not good or not all(isinstance(group, list | tuple) and len(group) == 3 for group in groups):
+        raise ValueError(f"groups is a list of (name, density, columns), not {groups!r}.")
+
+
+def unfitted_groups(groups: Any, X: Any, names: Any, d: int) -> list[Group]:
+    """Unfitted copies of the densities with the numbers of their columns; an error unless each column is in one group."""
+    found = []
+    for name, density, columns in groups:
+        with with_location(f"Group {name!r}"):
+            numbers = column_numbers(columns, X, names, d)
+            if not numbers:
+                raise ValueError(
+                    f"columns={columns!r} selects none of the columns of this table (n_features = {d}). Leave the group out."
+                )
+            found.append((name, check_density(density, "its density"), numbers))
+    owners: list[list[str]] = [[] for _ in range(d)]
+    for name, _, numbers in found:
+        for j in numbers:
+            owners[j].append(name)
+    for j, claims in enumerate(owners):
+        if len(claims) > 1:
+            place = f"column {j}" if names is None else f"column {j} ({names[j]!r})"
+            raise ValueError(
+                f"The groups {claims[0]!r} and {claims[1]!r} both claim {place}; a column belongs to one group."
+            )
+    free = [str(j) if names is None else f"{j} ({names[j]!r})" for j, claims in enumerate(owners) if not claims]
+    if free:
+        raise ValueError(
+            f"No group claims column{'s' * (len(free) > 1)} {', '.join(free)}, of n_features = {d}. A density is one of all "
+            "columns: add a group, or pass a table without them."
+        )
+    return found
+
+
+@contextmanager
+def in_group(name: str, numbers: list[int], names: Any) -> Iterator[None]:
+    """Errors inside begin with the group and its columns; column names are compared by the whole product alone."""
+    listed = [str(j) if names is None else repr(names[j]) for j in numbers[:5]] + ["..."] * (len(numbers) > 5)
+    counted = ", counted from 0 in what follows" if names is None and numbers != list(range(len(numbers))) else ""
+    place = f"Group {name!r} (column{'s' * (len(numbers) > 1)} {', '.join(listed)}{counted})"
+    with with_location(place), names_checked_by_the_part():
+        yield

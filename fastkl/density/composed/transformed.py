@@ -1,0 +1,397 @@
+"""``TransformedDensity``: a density of the original variable, through a one-to-one transformer."""
+
+import copy
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
+
+from fastkl._core.array_types import Floats
+from fastkl._core.rows import Rows
+from fastkl.density.bijections.base import AffineMaps, Bijection, bijection
+from fastkl.density.composed.affine import affine_invariances
+from fastkl.density.composed.base import (
+    ComposedDensity,
+    all_rows,
+    check_density,
+    draw,
+    fit_part,
+    is_discrete,
+    n_parameters_of,
+    weighted_total,
+    with_location,
+)
+from fastkl.density.validation import as_generator, raise_if_not_finite, read_rows, unchanged_on_error
+
+# Draws that no row is mapped to are drawn again; so many for each row that is asked for, and more for the first.
+_MOST_REDRAWN = 1000
+
+
+def _sums_are_enough(method: str) -> Any:
+    def has(density: "TransformedDensity") -> bool:
+        return hasattr(density.density, method) and not bijection(density.transformer).learns
+
+    return available_if(has)
+
+
+def _is_invertible(density: "TransformedDensity") -> bool:
+    return bijection(getattr(density, "transformer_", density.transformer)).invertible
+
+
+class TransformedDensity(ComposedDensity):
+    r"""Density of a variable whose transform has a given density, so that transformers can be compared by likelihood.
+
+    With the one-to-one transformer T and the density q of Z = T(X), the density of X is
+
+    .. math:: \log p(x) = \log q(T(x)) + \log |\det J_T(x)|.
+
+    In a plain ``Pipeline`` the second term is missing: its score is that of the transformed variable, which grows without
+    bound when the transformer shrinks the rows, and scores behind different transformers can't be compared. Here they can,
+    since all are in nats of the original variable.
+
+    Parameters
+    ----------
+    transformer : transformer, None or "passthrough"
+        A one-to-one transformer; None and ``"passthrough"`` leave the rows as they are, so that a grid search may try it.
+        Known are StandardScaler, MinMaxScaler, MaxAbsScaler, RobustScaler, PowerTransformer, QuantileTransformer, PCA and
+        FastICA with all components, FunctionTransformer with a known function (log, log1p, sqrt, exp, logit, ...), Pipeline
+        and ColumnTransformer of these, and every transformer with a method ``log_abs_det_jacobian(X)`` (-inf for a row
+        outside its domain).
+    density : density
+        The density of the transformed rows, such as ``DensityMLE("normal")``; anything with ``fit`` and ``score_samples``.
+
+    Attributes
+    ----------
+    transformer_ : transformer, None or "passthrough"
+        The fitted transformer. A ColumnTransformer has its columns as numbers.
+    density_ : density
+        The density fitted to the transformed rows; its parameters are those of the transformed variable.
+    log_likelihood_ : float
+        Weighted log-likelihood of the fitted rows, in nats of the original variable.
+    log_abs_det_ : float
+        Weighted sum of log abs det of the Jacobian over the fitted rows: the share of the transformer in ``log_likelihood_``.
+    n_features_in_ : int
+        Number of columns.
+    feature_names_in_ : ndarray of str
+        Column names, where the rows came as a table with names.
+
+    Raises
+    ------
+    LossyTransformerError
+        By ``fit``, if the transformer is not one-to-one, such as PCA with fewer components or a scaler with ``clip=True``.
+
+    Notes
+    -----
+    *Weights* go to the density, and to the transformers that take ``sample_weight`` (StandardScaler). The others are fitted
+    to the rows of positive weight, each counted once.
+
+    *Number of parameters.* ``n_parameters_`` counts, beside those of the density, what the transformer learnt and the density
+    could not have learnt by itself. A scaler before a normal law adds nothing: the model is the same normal law, with the
+    same AIC. A PowerTransformer adds its exponents, PCA before independent normal laws the d (d - 1) / 2 angles of the
+    rotation, a MinMaxScaler before a beta law two numbers per column, a QuantileTransformer its quantiles. Other transformers
+    count with their own ``n_parameters_``, if they have one.
+
+    *Outside the domain* of the transformer (a negative number under the logarithm, or a value beyond the range that a
+    QuantileTransformer learnt) the density is 0; in ``fit`` such a row is an error.
+
+    *Mass that is lost.* A density may give mass to values that T never takes, such as a normal law to negative values of
+    exp(x) or to values that no Box-Cox transform reaches. The density of X then integrates to less than 1; it is not
+    normalised, and ``sample`` draws from what is left.
+
+    The rows are transformed in float64, whatever their dtype. Discrete families are an error: probabilities have no Jacobian.
+
+    References
+    ----------
+    G. E. P. Box and D. R. Cox, "An analysis of transformations", J. R. Stat. Soc. B 26, 1964,
+    doi:10.1111/j.2517-6161.1964.tb00553.x: transformations chosen by the likelihood of the original variable.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.preprocessing import FunctionTransformer
+    >>> from fastkl import DensityMLE, TransformedDensity
+    >>> X = np.random.default_rng(0).lognormal(size=(1000, 1))
+    >>> model = TransformedDensity(FunctionTransformer(np.log), DensityMLE("normal")).fit(X)
+    >>> bool(np.isclose(model.score(X), DensityMLE("lognormal").fit(X).score(X), rtol=1e-12))
+    True
+    """
+
+    def __init__(self, transformer: Any, density: Any):
+        self.transformer = transformer
+        self.density = density
+
+    # -- learning ----------------------------------------------------------------------------------------------------------
+
+    def fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
+        """Fit the transformer to the rows, then the density to their images.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d)
+            Rows.
+        y : None
+            Ignored.
+        sample_weight : array-like of shape (n,), default=None
+            Weights of at least 0.
+
+        Returns
+        -------
+        TransformedDensity
+            The estimator itself.
+
+        Raises
+        ------
+        LossyTransformerError
+            If the transformer is not one-to-one.
+        SupportError
+            If a row lies outside the domain of the transformer, or its image outside the support of the density.
+        DegenerateDataError
+            If the likelihood has no maximum on these rows.
+        """
+        density = self._checked_density()
+        with unchanged_on_error(self):
+            rows = self._read(X, sample_weight, reset=True)
+            names = getattr(self, "feature_names_in_", None)
+            mapped = _numbered(self.transformer, X, names, self.n_features_in_).fitted(rows)
+            images, log_det = self._images(mapped, rows)
+            with with_location(self._place()):
+                if rows.index is None:
+                    fit_part(density, images, rows.weights)
+                else:
+                    fit_part(density, *all_rows(images, rows, sample_weight))
+            self.transformer_, self.density_ = mapped.transformer, density
+            own = getattr(density, "log_likelihood_", None)
+            total = weighted_total(density.score_samples(images), rows.weights) if own is None else float(own)
+            self.log_abs_det_ = weighted_total(log_det, rows.weights)
+            self.log_likelihood_ = total + self.log_abs_det_
+        return self
+
+    @_sums_are_enough("partial_fit")
+    def partial_fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
+        """Add rows to those already seen; only behind transformers that learn nothing from the rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d)
+            Further rows, one or more.
+        y : None
+            Ignored.
+        sample_weight : array-like of shape (n,), default=None
+            Weights of at least 0.
+
+        Returns
+        -------
+        TransformedDensity
+            The estimator itself.
+        """
+        first = not hasattr(self, "density_")
+        density = self._checked_density() if first else copy.deepcopy(self.density_)
+        with unchanged_on_error(self):
+            rows = self._read(X, sample_weight, reset=first)
+            mapped = bijection(self.transformer).fitted(rows) if first else bijection(self.transformer_)
+            images, log_det = self._images(mapped, rows)
+            with with_location(self._place()):
+                density.partial_fit(images, sample_weight=rows.weights)
+            self.transformer_ = mapped.transformer
+            self._take_more(density, weighted_total(log_det, rows.weights))
+        return self
+
+    @_sums_are_enough("merge")
+    def merge(self, other: "TransformedDensity") -> Self:
+        """Take over the rows another density behind the same transformer has seen; only where it learns nothing from the rows.
+
+        Parameters
+        ----------
+        other : TransformedDensity
+            Fitted to other rows; it is not changed.
+
+        Returns
+        -------
+        TransformedDensity
+            The estimator itself, with the parameters of both sets of rows together.
+        """
+        if not isinstance(other, TransformedDensity) or repr(other.transformer) != repr(self.transformer):
+            raise ValueError(
+                f"merge takes a TransformedDensity with the transformer {self.transformer!r}, not {other!r}."
+            )
+        if not hasattr(self, "log_abs_det_") or not hasattr(other, "log_abs_det_"):
+            raise ValueError("Both densities need to have seen rows; call fit or partial_fit first.")
+        density = copy.deepcopy(self.density_)
+        density.merge(other.density_)
+        self._take_more(density, other.log_abs_det_)
+        return self
+
+    def _take_more(self, density: Any, log_abs_det: float) -> None:
+        """Go on with a density of more rows."""
+        self.density_ = density
+        self.log_abs_det_ = getattr(self, "log_abs_det_", 0.0) + log_abs_det
+        self.__dict__.pop("log_likelihood_", None)
+        if hasattr(density, "log_likelihood_"):
+            self.log_likelihood_ = float(density.log_likelihood_) + self.log_abs_det_
+
+    @classmethod
+    def from_fitted(cls, transformer: Any, density: Any) -> Self:
+        """A density from parts that are known already, without data.
+
+        Parameters
+        ----------
+        transformer : transformer, None or "passthrough"
+            A fitted transformer, or one that learns nothing such as ``FunctionTransformer(np.log)``.
+        density : density
+            A fitted density of the transformed variable, such as one of ``DensityMLE.from_parameters``.
+
+        Returns
+        -------
+        TransformedDensity
+            Ready to score and sample; the parts are not copied.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklearn.preprocessing import FunctionTransformer
+        >>> from fastkl import DensityMLE, TransformedDensity
+        >>> normal = DensityMLE.from_parameters("normal", loc=0.0, scale=1.0)
+        >>> lognormal = TransformedDensity.from_fitted(FunctionTransformer(np.log), normal)
+        >>> round(float(lognormal.score_samples([[2.0]])[0]), 6)
+        -1.852312
+        """
+        model = cls(transformer, density)
+        if bijection(transformer).learns:
+            check_is_fitted(transformer)
+        if not hasattr(density, "score_samples") or not hasattr(density, "n_features_in_"):
+            raise TypeError(f"density is a fitted density, not {density!r}.")
+        model._raise_if_discrete(density)
+        model.transformer_, model.density_, model.n_features_in_ = transformer, density, density.n_features_in_
+        return model
+
+    def _checked_density(self) -> Any:
+        density = check_density(self.density, "density")
+        bijection(self.transformer)
+        self._raise_if_discrete(density)
+        return density
+
+    def _raise_if_discrete(self, density: Any) -> None:
+        if is_discrete(density):
+            raise ValueError(
+                f"{density!r} is discrete: probabilities of values have no Jacobian, so a TransformedDensity of it makes no "
+                "sense. Use it without the transformer, for some of the columns with ProductDensity."
+            )
+
+    def _place(self) -> str:
+        name = self.transformer if self.transformer is None else type(self.transformer).__name__
+        return f"In the rows behind {name}"
+
+    def _read(self, X: ArrayLike, sample_weight: ArrayLike | None = None, *, reset: bool = False) -> Rows:
+        """Finite rows in float64."""
+        rows = read_rows(self, X, sample_weight, reset=reset)
+        if not np.isfinite(rows.X.sum(dtype=np.float64)):
+            raise_if_not_finite(rows)
+        wide = np.ascontiguousarray(rows.X, dtype=np.float64)
+        return Rows(wide, rows.weights, rows.n_threads, rows.names, rows.index)
+
+    def _images(self, mapped: Bijection, rows: Rows) -> tuple[Floats, Floats]:
+        with np.errstate(over="ignore"):
+            images, log_det = mapped.forward_all(rows)
+        mapped.raise_if_overflown(rows, images)
+        return images, log_det
+
+    # -- scoring -----------------------------------------------------------------------------------------------------------
+
+    def _scored(self, X: ArrayLike, sample_weight: ArrayLike | None) -> tuple[float, float]:
+        self._check_fitted()
+        rows = self._read(X, sample_weight)
+        return weighted_total(self._log_density(rows), rows.weights), rows.total_weight
+
+    def score_samples(self, X: ArrayLike) -> Floats:
+        """Log-density of every row, of the original variable.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d)
+            Rows.
+
+        Returns
+        -------
+        ndarray of shape (n,)
+            In nats; -inf outside the domain of the transformer and outside the support.
+        """
+        self._check_fitted()
+        return self._log_density(self._read(X))
+
+    def _log_density(self, rows: Rows) -> Floats:
+        mapped = bijection(self.transformer_)
+        with np.errstate(over="ignore"):
+            images, log_det = mapped.forward(rows.X)
+        inside = log_det != -np.inf
+        if inside.all():
+            mapped.raise_if_overflown(rows, images)
+            return np.asarray(self.density_.score_samples(images)) + log_det
+        out = np.full(len(images), -np.inf)
+        if inside.any():
+            mapped.raise_if_overflown(rows, np.where(inside[:, np.newaxis], images, 0.0))
+            out[inside] = self.density_.score_samples(np.ascontiguousarray(images[inside])) + log_det[inside]
+        return out
+
+    @available_if(_is_invertible)
+    def sample(self, n_samples: int = 1, random_state: Any = None) -> Floats:
+        """Draw rows: draws from the density, through the inverse of the transformer.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Number of rows.
+        random_state : int, RandomState, Generator or None, default=None
+            A number gives the same rows every time.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, d)
+            Draws; those that no row is mapped to are drawn again.
+        """
+        from fastkl.density.bijections.composed import inverse_where_finite
+
+        n_samples = self._n_samples(n_samples)
+        mapped, generator = bijection(self.transformer_), as_generator(random_state)
+        found, missing, tried = [], n_samples, 0
+        while missing:
+            if tried > _MOST_REDRAWN * (n_samples + 100):
+                raise ValueError(
+                    f"Hardly a draw of {self.density_!r} is the image of a row under {self.transformer_!r}: the density gives "
+                    "nearly all its mass to values that the transformer never takes."
+                )
+            drawn = draw(self.density_, max(missing, 100) if tried else missing, generator)
+            rows = inverse_where_finite(mapped, np.asarray(drawn, dtype=np.float64))
+            rows = rows[np.isfinite(rows).all(axis=1)][:missing]
+            found.append(rows)
+            missing, tried = missing - len(rows), tried + len(drawn)
+        return np.concatenate(found)
+
+    # -- what was learnt ---------------------------------------------------------------------------------------------------
+
+    @property
+    def n_parameters_(self) -> int:
+        """Number of parameters that the fit estimates: the density's, and the transformer's that the density does not absorb."""
+        self._check_fitted()
+        own, _ = self._free_parameters()
+        return n_parameters_of(self.density_) + own
+
+    def _free_parameters(self) -> tuple[int, AffineMaps]:
+        return bijection(self.transformer_).free_parameters(affine_invariances(self.density_), self.n_features_in_)
+
+    def _affine_invariances(self) -> AffineMaps:
+        return self._free_parameters()[1]
+
+    def _is_discrete(self) -> bool:
+        return False
+
+
+def _numbered(transformer: Any, X: Any, names: Any, d: int) -> Bijection:
+    """The transformer as a change of variables of plain arrays."""
+    mapped = bijection(transformer)
+    if transformer is None or isinstance(transformer, str):
+        return mapped
+    from fastkl.density.bijections.composed import with_numbered_columns
+
+    return bijection(with_numbered_columns(transformer, X, names, d))

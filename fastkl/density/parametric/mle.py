@@ -1,0 +1,391 @@
+"""``DensityMLE``: one family, fitted by maximum likelihood. The estimator validates and keeps state; the family does the sums."""
+
+import warnings
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
+
+from fastkl._core.array_types import Floats, Statistics
+from fastkl._core.rows import AnyRows
+from fastkl.density.base import BaseDensity
+from fastkl.density.batches import StreamedFitMixin
+from fastkl.density.files.persistence import save_density
+from fastkl.density.parametric.gradients import GradientMixin
+from fastkl.density.parametric.inference import InferenceMixin
+from fastkl.density.streamed import KeptRows
+from fastkl.density.validation import (
+    as_generator,
+    raise_if_not_finite,
+    read_rows,
+    require_finite,
+    resolve_family,
+    unchanged_on_error,
+)
+from fastkl.exceptions import DegenerateDataError
+from fastkl.families.base import Family, Fit
+from fastkl.families.priors import PriorLike, resolve_prior
+from fastkl.families.solvers.posterior import fit_rows, fit_statistics
+
+
+def _has_statistics(density: "DensityMLE") -> bool:
+    return resolve_family(density.family).has_statistics
+
+
+class DensityMLE(StreamedFitMixin, GradientMixin, InferenceMixin, BaseDensity):
+    r"""Density of one parametric family, fitted by maximum likelihood.
+
+    The fit maximises the weighted log-likelihood :math:`\sum_i w_i \log p_\theta(x_i)`. Since the entropy of the data law does
+    not depend on :math:`\theta`, this minimises an estimate of KL(data law || model).
+
+    Parameters
+    ----------
+    family : str or Family, default="multivariate_normal"
+        A name out of ``fastkl.families.names()``, or an object such as ``families.Gamma(shape=2)``, whose given parameters are
+        held fixed. Univariate families are fitted to every column on its own.
+    prior : str, prior or None, default=None
+        None maximises the likelihood, else that plus the log-prior: ``"default"`` (weakly informative, without a unit), a name
+        out of ``families.priors.PRIORS``, an object such as ``families.priors.BetaPrior(2, 2)``, or any object with
+        ``log_density(params)`` and ``gradient(params)``.
+    tol : float, default=1e-12
+        Families that iterate over the rows stop when the log-likelihood per row can't gain more than this.
+    max_iter : int, default=1000
+        Most iterations over the rows; a fit that needs more warns and has ``converged_`` False.
+    n_jobs : int, default=None
+        Threads: None for all cores the process may use (1 inside a joblib worker), -1 likewise, or a number. The result is the
+        same bit for bit whatever the number.
+
+    Attributes
+    ----------
+    params_ : dict of arrays
+        The parameters: for univariate families arrays of shape (d,).
+    standard_errors_ : dict of arrays
+        Standard errors of the estimated parameters, from the inverse observed information.
+    covariance_of_params_ : ndarray of shape (p, p)
+        Inverse observed information, with a prior that of the posterior, in the order of ``param_names_``.
+    robust_standard_errors_ : dict of arrays
+        Standard errors from the sandwich form, right when the family is wrong.
+    robust_covariance_of_params_ : ndarray of shape (p, p)
+        The sandwich form, from the rows of ``fit``, which are kept by reference.
+    param_names_ : list of str
+        Names of the estimated parameters, such as ``"scale[0]"``.
+    log_likelihood_ : float
+        Weighted log-likelihood of the fitted rows, in nats, without the prior.
+    prior_ : prior or None
+        The prior with what it took from the data; None if there is none, or none with an effect on this family.
+    n_iter_ : int
+        Iterations taken (1 for a closed form).
+    converged_ : bool
+        Whether the maximum was reached to rounding.
+    boundary_ : dict of str
+        Parameters that sit at a boundary, with a sentence each.
+    family_ : Family
+        The family as used, with what it learnt.
+    statistics_ : dict of arrays
+        Sufficient statistics of all rows seen: what ``partial_fit`` and ``merge`` add to.
+    n_features_in_ : int
+        Number of columns.
+    feature_names_in_ : ndarray of str
+        Column names, where the rows came as a table with names.
+
+    References
+    ----------
+    H. White, "Maximum likelihood estimation of misspecified models", Econometrica 50, 1982, doi:10.2307/1912526: what is
+    estimated when the family is wrong is the member closest to the data law in KL divergence.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastkl import DensityMLE
+    >>> X = np.random.default_rng(0).normal(size=(1000, 2))
+    >>> model = DensityMLE().fit(X)
+    >>> round(model.score(X), 4)
+    -2.8373
+    """
+
+    def __init__(
+        self,
+        family: str | Family = "multivariate_normal",
+        *,
+        prior: str | PriorLike | None = None,
+        tol: float = 1e-12,
+        max_iter: int = 1000,
+        n_jobs: int | None = None,
+    ):
+        self.family = family
+        self.prior = prior
+        self.tol = tol
+        self.max_iter = max_iter
+        self.n_jobs = n_jobs
+
+    # -- learning ----------------------------------------------------------------------------------------------------------
+
+    def fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
+        """Fit the family to rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d)
+            Rows; float32 and float64 are read without a copy. Labels for families of labels.
+        y : None
+            Ignored.
+        sample_weight : array-like of shape (n,), default=None
+            Weights of at least 0; an integer weight counts as that many equal rows.
+
+        Returns
+        -------
+        DensityMLE
+            The estimator itself.
+
+        Raises
+        ------
+        SupportError
+            If a value lies outside the family's support.
+        DegenerateDataError
+            If the likelihood has no maximum on these rows.
+        """
+        with unchanged_on_error(self):
+            family = resolve_family(self.family)
+            rows = read_rows(self, X, sample_weight, labels=family.labels, reset=True)
+            with require_finite(rows):
+                fit, statistics = fit_rows(family, resolve_prior(self.prior, family), rows, self.tol, self.max_iter)
+                self._keep(family, statistics, fit, rows)
+            if not np.isfinite(self.log_likelihood_):
+                raise_if_not_finite(rows)
+        return self
+
+    @available_if(_has_statistics)
+    def partial_fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
+        """Add rows to those already seen: any chunking of the rows gives what ``fit`` on all of them gives.
+
+        A maximum need not exist yet (a single row has no variance): the parameters are then missing until it does.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d)
+            Further rows, one or more.
+        y : None
+            Ignored.
+        sample_weight : array-like of shape (n,), default=None
+            Weights of at least 0.
+
+        Returns
+        -------
+        DensityMLE
+            The estimator itself.
+
+        Raises
+        ------
+        SupportError
+            If a value lies outside the family's support; what was seen before stays.
+        """
+        with unchanged_on_error(self):
+            first = not hasattr(self, "statistics_")
+            family = resolve_family(self.family)
+            rows = read_rows(self, X, sample_weight, labels=family.labels, reset=first)
+            with require_finite(rows):
+                statistics = family.statistics(rows)
+            self._learn_more(family, statistics if first else family.merge_statistics(self.statistics_, statistics))
+        return self
+
+    @available_if(_has_statistics)
+    def merge(self, other: "DensityMLE") -> Self:
+        """Take over the rows another estimator of the same family has seen, as if this one had seen them too.
+
+        Parameters
+        ----------
+        other : DensityMLE
+            Fitted to other rows; it is not changed.
+
+        Returns
+        -------
+        DensityMLE
+            The estimator itself, with the parameters of both sets of rows together.
+        """
+        if not isinstance(other, DensityMLE) or not hasattr(other, "statistics_"):
+            raise ValueError(f"merge takes a DensityMLE that has seen rows, not {other!r}.")
+        family = resolve_family(self.family)
+        mine, theirs = repr(family), repr(resolve_family(other.family))
+        if (mine, repr(self.prior)) != (theirs, repr(other.prior)):
+            raise ValueError(
+                f"Only estimators of the same family (and prior) can be merged: this one has {mine} ({self.prior}), "
+                f"the other {theirs} ({other.prior})."
+            )
+        if hasattr(self, "statistics_") and self.n_features_in_ != other.n_features_in_:
+            raise ValueError(f"This one has {self.n_features_in_} columns, the other {other.n_features_in_}.")
+        with unchanged_on_error(self):
+            if hasattr(self, "statistics_"):
+                self._learn_more(family, family.merge_statistics(self.statistics_, other.statistics_))
+            else:
+                for name in ("n_features_in_", "feature_names_in_"):
+                    if hasattr(other, name):
+                        setattr(self, name, getattr(other, name))
+                self._learn_more(family, other.statistics_)
+        return self
+
+    def _learn_more(self, family: Family, statistics: Statistics) -> None:
+        try:
+            self._keep(family, statistics, fit_statistics(family, resolve_prior(self.prior, family), statistics))
+        except DegenerateDataError:
+            # no maximum on the rows so far: keep the statistics, forget the parameters of fewer rows
+            self._forget_fit()
+            self.statistics_ = statistics
+
+    def _keep(self, family: Family, statistics: Statistics, fit: Fit, rows: AnyRows | None = None) -> None:
+        """Take over a fit, with its rows where they are at hand."""
+        self._forget_fit()
+        self.family_ = family.learned(statistics)
+        self.statistics_ = statistics
+        self.params_, self.prior_, self._rows = fit.params, fit.prior, KeptRows(rows)
+        self.n_iter_, self.converged_, self.boundary_ = fit.n_iter, fit.converged, fit.boundary
+        if fit.log_likelihood is not None:
+            self.log_likelihood_ = fit.log_likelihood
+        elif rows is None or family.has_statistics:
+            self.log_likelihood_ = self.family_.statistics_log_likelihood(statistics, fit.params)
+        else:
+            self.log_likelihood_ = rows.total(self.family_.log_likelihood, fit.params)
+        if not fit.converged:
+            warnings.warn(
+                f"The {family.name} fit stopped after {fit.n_iter} iterations before it reached its maximum; raise max_iter.",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+
+    def _forget_fit(self) -> None:
+        for name in ("family_", "params_", "prior_", "_rows", "n_iter_", "converged_", "boundary_", "log_likelihood_"):
+            self.__dict__.pop(name, None)
+
+    @classmethod
+    def from_parameters(cls, family: str | Family = "multivariate_normal", /, **params: Any) -> Self:
+        """A density with known parameters, without data.
+
+        Parameters
+        ----------
+        family : str or Family, default="multivariate_normal"
+            As for the constructor.
+        **params
+            All parameters that the family does not hold fixed; a number stands for one column. Further names are options of
+            the family, such as ``covariance_type`` or ``categories``.
+
+        Returns
+        -------
+        DensityMLE
+            Ready to score and sample; it has no standard errors, since nothing was estimated.
+
+        Examples
+        --------
+        >>> from fastkl import DensityMLE
+        >>> model = DensityMLE.from_parameters("normal", loc=0.0, scale=1.0)
+        >>> round(model.log_likelihood([[0.0], [1.0], [3.0]]), 6)
+        -7.756816
+        """
+        law = resolve_family(family)
+        options = {name: params.pop(name) for name in list(params) if name not in law.parameter_names}
+        unknown = [name for name in options if name not in law.get_params(deep=False)]
+        if unknown:
+            raise ValueError(f"{law.name} has no parameter or option named {', '.join(unknown)}.")
+        law.set_params(**options)
+        density = cls(law if options or not isinstance(family, str) else family)
+        density.family_ = law
+        density.params_ = law.check_parameters(params)
+        density.n_features_in_ = law.n_columns(density.params_)
+        return density
+
+    # -- scoring -----------------------------------------------------------------------------------------------------------
+
+    def _check_fitted(self) -> None:
+        if "params_" in vars(self):
+            return
+        reason = "%(name)s is not fitted yet: call fit, or DensityMLE.from_parameters."
+        if hasattr(self, "statistics_"):
+            reason = "The rows this %(name)s has seen so far have no maximum of the likelihood: pass more rows to partial_fit."
+        check_is_fitted(self, "params_", msg=reason)
+
+    def _scored(self, X: ArrayLike, sample_weight: ArrayLike | None) -> tuple[float, float]:
+        self._check_fitted()
+        rows = read_rows(self, X, sample_weight, labels=self.family_.labels)
+        with require_finite(rows):
+            total = self.family_.log_likelihood(rows, self.params_)
+        if not np.isfinite(total):
+            raise_if_not_finite(rows)
+        return total, rows.total_weight
+
+    def score_samples(self, X: ArrayLike) -> Floats:
+        """Log-density of every row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d)
+            Rows.
+
+        Returns
+        -------
+        ndarray of shape (n,)
+            In nats; -inf outside the support.
+        """
+        self._check_fitted()
+        rows = read_rows(self, X, labels=self.family_.labels)
+        out = self.family_.log_density(rows, self.params_)
+        if not np.isfinite(out.sum()):
+            raise_if_not_finite(rows)
+        return out
+
+    def sample(self, n_samples: int = 1, random_state: Any = None) -> NDArray[Any]:
+        """Draw rows from the density.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Number of rows.
+        random_state : int, RandomState, Generator or None, default=None
+            A number gives the same rows every time.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, d)
+            Draws.
+        """
+        self._check_fitted()
+        if n_samples < 1:
+            raise ValueError(f"n_samples has to be at least 1, not {n_samples}.")
+        return self.family_.sample(self.params_, int(n_samples), as_generator(random_state))
+
+    # -- what was learnt ---------------------------------------------------------------------------------------------------
+
+    @property
+    def n_parameters_(self) -> int:
+        """Number of parameters that the fit estimates."""
+        self._check_fitted()
+        return self.family_.n_parameters(self.params_)
+
+    @property
+    def categories_(self) -> list[NDArray[Any]]:
+        """The labels of each column, for families of labels."""
+        self._check_fitted()
+        if not hasattr(self.family_, "labels_of"):
+            raise AttributeError(f"The family {self.family_.name} has no categories.")
+        return self.family_.labels_of(self.params_)
+
+    def save(self, path: Any) -> None:
+        """Write the fitted density to one file that ``fastkl.load`` reads: JSON and plain arrays, no pickle.
+
+        Parameters
+        ----------
+        path : str or path-like
+            The file, written whole or not at all.
+        """
+        self._check_fitted()
+        save_density(self, path)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.estimator_type = "density_estimator"
+        try:
+            family = resolve_family(self.family)
+        except (TypeError, ValueError):
+            return tags  # an unknown family is an error of fit, not of a question about tags
+        tags.input_tags.string = tags.input_tags.categorical = family.labels
+        return tags

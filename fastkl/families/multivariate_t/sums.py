@@ -1,0 +1,73 @@
+"""What one pass gives a multivariate t law: log-likelihood, its slopes by 1 / df, and moments with the weights of EM."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import cho_solve
+
+from fastkl._core._linalg import merge_moments, moments
+from fastkl._core.array_types import Floats
+from fastkl._core.rows import Rows
+from fastkl._core.special.student_degrees import log_constant, log_constant_slopes
+from fastkl.families._student import student_sums_of_rows
+
+Moments = tuple[float, Floats, Floats]
+
+
+def row_moments(rows: Rows) -> Moments:
+    """Weight, mean and scatter of the rows."""
+    return moments(rows.X, rows.weights, rows.n_threads)
+
+
+def merged_moments(first: Moments, second: Moments) -> Moments:
+    """Those of both sets of rows together."""
+    return merge_moments(*first, *second)
+
+
+@dataclass(frozen=True)
+class StudentSums:
+    """Sums over rows under parameters with k = 1 / df.
+
+    With s the squared distance of a row they are those of -(1/k + d) log(1 + k s) / 2 and its first and second derivative by k,
+    and the moments with the rows' weights times (1 + k d) / (1 + k s).
+    """
+
+    rises: Floats
+    moments: Moments
+
+    def __add__(self, other: "StudentSums") -> "StudentSums":
+        """Those of both sets of rows together."""
+        return StudentSums(self.rises + other.rises, merged_moments(self.moments, other.moments))
+
+    def log_likelihood(self, weight: float, scale: Floats, k: float) -> float:
+        """Total, for rows of this weight."""
+        lower = np.linalg.cholesky(scale)
+        constant = log_constant(k, len(lower)) - float(np.sum(np.log(np.diag(lower))))
+        return float(weight * constant + self.rises[0])
+
+    def slope(self, weight: float, k: float) -> float:
+        """Derivative of the log-likelihood by k."""
+        return float(weight * log_constant_slopes(k, len(self.moments[1]))[0] + self.rises[1])
+
+    def scatter_about(self, point: Floats) -> Floats:
+        """Weighted scatter about a point."""
+        weight, mean, scatter = self.moments
+        shift = mean - point
+        about: Floats = scatter + weight * np.outer(shift, shift)
+        return about
+
+    def gradient(self, weight: float, loc: Floats, scale: Floats) -> tuple[Floats, Floats]:
+        """Derivatives of the log-likelihood by loc and by scale."""
+        own, mean, _ = self.moments
+        factor = (np.linalg.cholesky(scale), True)
+        half = cho_solve(factor, cho_solve(factor, self.scatter_about(loc)).T) - weight * cho_solve(
+            factor, np.eye(len(loc))
+        )
+        by_loc: Floats = own * cho_solve(factor, mean - loc)
+        return by_loc, 0.25 * (half + half.T)
+
+
+def student_sums(rows: Rows, loc: Floats, scale: Floats, k: float) -> StudentSums:
+    """Those of a block."""
+    lower = np.asarray(np.linalg.cholesky(scale), dtype=np.float64)
+    return StudentSums(*student_sums_of_rows(rows.X, rows.weights, loc, lower, k, rows.n_threads))

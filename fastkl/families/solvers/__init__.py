@@ -1,0 +1,1 @@
+"""How maxima are found: Newton ascent, searches under a prior, starts, medians, curvature."""

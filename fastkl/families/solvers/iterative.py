@@ -1,0 +1,226 @@
+"""Univariate families whose maximum needs passes over the rows: starts, ascent, and what the standard errors need.
+
+The kernel of such a family sums log-likelihood, gradient and the upper triangle of the Hessian in coordinates without units
+(``coordinates``, ``rates``); Newton's method climbs in them, for all columns at once. Large tables are first fitted on every k-th
+row: the full table, in memory or not, then needs a few passes.
+"""
+
+from functools import reduce
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastkl._core.array_types import Floats, Params, Statistics
+from fastkl._core.rows import AnyRows, Rows
+from fastkl.exceptions import SupportError
+from fastkl.families.base import Fit
+from fastkl.families.solvers.newton import Evaluation, Maximum, maximise
+from fastkl.families.univariate import UnivariateFamily, raise_if_constant
+
+SAMPLE_ROWS = 16384
+
+
+class IterativeFamily(UnivariateFamily):
+    """A subclass gives ``constants``, ``rates``, ``starts``, and ``settle`` where its likelihood has limits.
+
+    A step s of the coordinate of a parameter moves it to ``value + rate * s`` if it is in ``location_parameters``, else to
+    ``value * exp(rate * s)``. A start too narrow for the data is widened by the parameter and factor in ``spread``. Where the
+    parameters in ``degenerate`` are all free, a constant column has no maximum, for the reason given last.
+    """
+
+    has_statistics = False
+    coordinates: ClassVar[tuple[str, ...]]
+    location_parameters: ClassVar[tuple[str, ...]] = ("loc",)
+    spread: ClassVar[tuple[str, float]] = ("scale", 4.0)
+    degenerate: ClassVar[tuple[str, ...]] = ("loc", "scale", "scale goes to 0")
+
+    def rates(self, params: Params) -> Params:
+        """What a unit of every coordinate is worth."""
+        raise NotImplementedError
+
+    def starts(self, rows: Rows, fixed: Params) -> list[Params]:
+        """Where to start from, given rows in memory: complete parameters; the highest maximum reached counts."""
+        raise NotImplementedError
+
+    def given_up(self, start: Params, params: Params) -> NDArray[np.bool_]:
+        """Columns on their way to a boundary that ``settle`` knows: they need not go on."""
+        return np.zeros(len(params[self.parameter_names[0]]), dtype=bool)
+
+    def settle(
+        self, rows: AnyRows, fixed: Params, maximum: Maximum, tol: float, max_iter: int
+    ) -> tuple[Maximum, dict[str, str]]:
+        """The maximum where it lies at a limit of the family, with a sentence for each parameter; errors where there is none."""
+        return maximum, {}
+
+    def raise_if_degenerate(self, rows: AnyRows, constant: NDArray[np.bool_], values: Floats) -> None:
+        """DegenerateDataError where constant columns, which hold these values, forbid a maximum."""
+        if self.degenerate and set(self.degenerate[:-1]) <= set(self.free_names()):
+            statistics = {"weight": np.float64(rows.total_weight), "value": values}
+            raise_if_constant(constant, statistics, self.name, self.degenerate[-1])
+
+    # -- evaluation --------------------------------------------------------------------------------------------------------
+
+    def evaluate(self, rows: AnyRows, params: Params) -> Evaluation:
+        """Log-likelihood of every column with its derivatives by the coordinates; SupportError for a value outside."""
+        return rows.total(self._evaluate_block, params)
+
+    def _evaluate_block(self, rows: Rows, params: Params) -> Evaluation:
+        constants = np.ascontiguousarray(np.stack(np.broadcast_arrays(*self.constants(params)), axis=1))
+        sums, row, column = self.kernel().sums(rows.X, rows.weights, constants, self.support, rows.n_threads)
+        self._check_inside(rows, row, column)
+        p = len(self.coordinates)
+        hessian = np.empty((len(sums), p, p))
+        above = np.triu_indices(p)
+        hessian[:, above[0], above[1]] = hessian[:, above[1], above[0]] = sums[:, 1 + p :]
+        return Evaluation(sums[:, 0], sums[:, 1 : 1 + p], hessian)
+
+    def move(self, params: Params, step: Floats) -> Params:
+        """The parameters a step (d, p) away; what does not move stays exactly what it was."""
+        moved, rates = dict(params), self.rates(params)
+        for i, name in enumerate(self.coordinates):
+            change = rates[name] * step[:, i]
+            old = params[name]
+            new = old + change if name in self.location_parameters else old * np.exp(change)
+            moved[name] = np.where(step[:, i] == 0.0, old, new)
+        return moved
+
+    def natural(self, params: Params, at: Evaluation) -> tuple[Params, Floats]:
+        """Gradient and Hessian by the parameters themselves, the Hessian in the order of ``parameter_names``."""
+        rates = self.rates(params)
+        with np.errstate(all="ignore"):
+            slopes = np.stack(
+                [rates[n] * (1.0 if n in self.location_parameters else params[n]) for n in self.coordinates], axis=1
+            )
+            hessian = at.hessian / slopes[:, :, None] / slopes[:, None, :]
+            for i, name in enumerate(self.coordinates):
+                if name not in self.location_parameters:
+                    hessian[:, i, i] -= at.gradient[:, i] / (rates[name] * params[name] ** 2)
+        gradient = {name: at.gradient[:, i] / slopes[:, i] for i, name in enumerate(self.coordinates)}
+        order = [self.coordinates.index(name) for name in self.parameter_names]
+        return {name: gradient[name] for name in self.parameter_names}, hessian[:, order][:, :, order]
+
+    def log_likelihood(self, rows: Rows, params: Params) -> float:
+        constants = np.ascontiguousarray(np.stack(np.broadcast_arrays(*self.constants(params)), axis=1))
+        sums, row, _ = self.kernel().sums(rows.X, rows.weights, constants, self.support, rows.n_threads)
+        return -np.inf if row >= 0 else float(np.sum(sums[:, 0]))
+
+    def gradient(self, rows: Rows, params: Params) -> Params:
+        return self.log_likelihood_and_gradient(rows, params)[1]
+
+    def log_likelihood_and_gradient(self, rows: Rows, params: Params) -> tuple[float, Params]:
+        at = self.evaluate(rows, params)
+        self._raise_if_overflow(rows, at.gradient)
+        return float(np.sum(at.value)), self.natural(params, at)[0]
+
+    # -- fit ---------------------------------------------------------------------------------------------------------------
+
+    def fit(self, rows: AnyRows, tol: float, max_iter: int) -> tuple[Fit, Statistics]:
+        with np.errstate(all="ignore"):
+            fixed = self.fixed_columns(rows.n_columns)
+            maximum = self._ascent(rows, fixed, tol, max_iter)
+            self._raise_if_overflow(rows, maximum.at.value)
+            maximum, boundary = self.settle(rows, fixed, maximum, tol, max_iter)
+            information = -self.natural(maximum.params, maximum.at)[1]
+        statistics = {"weight": np.full(len(information), rows.total_weight), "information": information}
+        total = float(np.sum(maximum.at.value))
+        converged = bool(maximum.converged.all())
+        return Fit(maximum.params, maximum.n_iter, converged, boundary, total), statistics
+
+    def _ascent(self, rows: AnyRows, fixed: Params, tol: float, max_iter: int) -> Maximum:
+        """The maximum on every k-th row, or on others where these are alike, and from there that on all of them."""
+        sample = rows.sample(SAMPLE_ROWS)
+        trusted = self._is_fair(rows, sample)
+        if not trusted:
+            sample = rows if isinstance(rows, Rows) else scattered(rows, SAMPLE_ROWS)
+            trusted = sample is rows or self._is_fair(rows, sample)
+        starts = self.starts(sample, fixed)
+        try:
+            maximum = self._best(sample if trusted else rows, starts, tol, max_iter)
+        except SupportError:
+            self.evaluate(rows, starts[0])  # names the first row outside, the sample holds a later one
+            raise
+        return maximum if sample is rows or not trusted else self.climb(rows, maximum.params, tol, max_iter)
+
+    def _is_fair(self, rows: AnyRows, sample: Rows) -> bool:
+        """Whether columns that are constant in the sample are so in all rows; DegenerateDataError if that forbids a maximum."""
+        alike = constant_columns(sample)[0]
+        if not alike.any():
+            return True
+        constant, values = rows.total(constant_columns, merge=_merged_constants)
+        self.raise_if_degenerate(rows, constant, values)
+        return bool(np.all(constant[alike]))
+
+    def _best(self, rows: AnyRows, starts: list[Params], tol: float, max_iter: int) -> Maximum:
+        """The highest of the maxima reached from the starts."""
+        return reduce(lambda best, found: found.better(best), (self.climb(rows, s, tol, max_iter) for s in starts))
+
+    def climb(self, rows: AnyRows, start: Params, tol: float, max_iter: int) -> Maximum:
+        """The maximum reached from one start."""
+        free = np.array([name in self.free_names() for name in self.coordinates])
+        return maximise(
+            lambda params: self.evaluate(rows, params), self.move, start, free, rows.total_weight, tol, max_iter,
+            lambda params: self.given_up(start, params), self._widened,
+        )  # fmt: skip
+
+    def _widened(self, start: Params, narrow: NDArray[np.bool_]) -> Params:
+        """A start wider in those columns: the likelihood has underflowed at the row farthest out."""
+        name, factor = self.spread
+        if name not in self.free_names():
+            return start
+        return {**start, name: np.where(narrow, factor * start[name], start[name])}
+
+
+def constant_columns(rows: Rows) -> tuple[NDArray[np.bool_], Floats]:
+    """Columns with the same value in every row, and the values of the first row."""
+    # one further row settles it for most tables
+    differ = np.any(rows.X[:2] != rows.X[0], axis=0)
+    return (~differ if differ.all() else np.all(rows.X[0] == rows.X, axis=0)), rows.X[0]
+
+
+def _merged_constants(
+    first: tuple[NDArray[np.bool_], Floats], second: tuple[NDArray[np.bool_], Floats]
+) -> tuple[NDArray[np.bool_], Floats]:
+    return first[0] & second[0] & (first[1] == second[1]), first[1]
+
+
+def scattered(rows: AnyRows, size: int) -> Rows:
+    """About ``size`` rows at random, the same in every call: for rows that change with their number. Two passes."""
+    X, weights = rows.total(_scattered, min(1.0, size / rows.total(n_rows)), merge=_joined)
+    return Rows(X, weights, rows.n_threads, rows.names)
+
+
+def _scattered(rows: Rows, share: float) -> tuple[NDArray[Any], Floats | None]:
+    chosen = np.random.default_rng(rows.first_row).random(len(rows.X)) < share
+    chosen[0] |= rows.first_row == 0  # at least one row
+    return rows.X[chosen], None if rows.weights is None else rows.weights[chosen]
+
+
+def _joined(
+    first: tuple[NDArray[Any], Floats | None], second: tuple[NDArray[Any], Floats | None]
+) -> tuple[NDArray[Any], Floats | None]:
+    weights = None if first[1] is None or second[1] is None else np.append(first[1], second[1])
+    return np.append(first[0], second[0], axis=0), weights
+
+
+def n_rows(rows: Rows) -> int:
+    """Number of rows of a block."""
+    return len(rows.X)
+
+
+def weighted_sum(values: Floats, weights: Floats | None) -> Floats:
+    """Sum over the rows of every column, (d,)."""
+    total: Floats = np.sum(values, axis=0) if weights is None else weights @ values
+    return total
+
+
+def weighted_moments(rows: Rows, transform: np.ufunc | None = None) -> tuple[Floats, Floats]:
+    """Mean and standard deviation of every column, (d,) each, after the transform."""
+    values = rows.X.astype(np.float64)
+    if transform is not None:
+        values = transform(values)
+    mean = np.average(values, axis=0, weights=rows.weights)
+    # in units of the largest, so that no square overflows or underflows
+    largest = np.maximum(np.max(np.abs(values - mean), axis=0), 1e-300)
+    deviation = largest * np.sqrt(np.average(((values - mean) / largest) ** 2, axis=0, weights=rows.weights))
+    return mean, np.where(deviation > 0.0, deviation, np.maximum(1e-3 * np.abs(mean), 1e-300))

@@ -1,0 +1,259 @@
+"""Maximum of log-likelihood plus log-prior: closed form where the pair has one, else quasi-Newton and a Newton finish.
+
+The search runs in the unconstrained coordinates of ``coordinates.py``, from the maximum of the likelihood. L-BFGS-B
+ends where differences of the objective drown in rounding, about 1e-8 from the maximum; Newton steps on the gradient,
+whose own error is at rounding level, bring the rest. ``converged`` rests on the gradient per unit of weight.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from scipy.optimize import minimize
+
+from fastkl._core.array_types import Floats, Params, Statistics
+from fastkl._core.rows import AnyRows, Rows
+from fastkl.exceptions import DegenerateDataError
+from fastkl.families.base import Family, Fit, added
+from fastkl.families.priors import Prior, PriorLike
+from fastkl.families.solvers.coordinates import Chart, chart_at, inside
+from fastkl.families.solvers.curvature import hessian, jacobian
+
+CERTIFICATE = 1e-8  # gradient in nats per unit of weight and coordinate
+NEWTON_SIZE = 200  # beyond, second derivatives by differences cost more than they bring
+
+
+@dataclass(frozen=True)
+class Likelihood:
+    """A log-likelihood by what is asked of it: its value with its gradient at one place, and its gradients at several."""
+
+    both: Callable[[Params], tuple[float, Params]]
+    gradients: Callable[[list[Params]], list[Params]]
+
+
+def fit_rows(
+    family: Family, prior: PriorLike | None, rows: AnyRows, tol: float, max_iter: int
+) -> tuple[Fit, Statistics]:
+    """The maximum on rows, with the prior that took part (None where it is flat), and the statistics.
+
+    For a family without sufficient statistics the curvature of the posterior, which needs the rows, is among the statistics, and
+    the log-likelihood is given.
+    """
+    if prior is not None and family.has_statistics:
+        statistics = rows.total(family.statistics, merge=family.merge_statistics)
+        return fit_statistics(family, prior, statistics), statistics
+    fit, statistics = family.fit(rows, tol, max_iter)
+    bound = None if prior is None else _bound(prior, family, fit.params)
+    if bound is None:
+        return fit, statistics
+
+    likelihood = _likelihood_of_rows(family, rows)
+    best = _search(family, bound, likelihood, fit, rows.total_weight)
+    best = replace(best, log_likelihood=likelihood.both(best.params)[0])
+    return best, {**statistics, "curvature": _curvature(family, bound, likelihood, best.params)}
+
+
+def fit_statistics(family: Family, prior: PriorLike | None, statistics: Statistics) -> Fit:
+    """The maximum given sufficient statistics, with the prior that took part (None where it is flat)."""
+    if prior is None:
+        return family.solve(statistics)
+    without: DegenerateDataError | None = None
+    try:
+        fit = family.solve(statistics)
+    except DegenerateDataError as error:
+        without, fit = error, Fit(family.starting_parameters(statistics), converged=False)
+    try:
+        return _fit_with(family.learned(statistics), prior, statistics, fit)
+    except (ValueError, ArithmeticError):
+        if without is not None:
+            raise without from None  # the prior does not make up for what the data lack
+        raise
+
+
+def _fit_with(family: Family, prior: PriorLike, statistics: Statistics, fit: Fit) -> Fit:
+    bound = _bound(prior, family, fit.params)
+    if bound is None:
+        if not fit.converged:
+            raise ArithmeticError("a flat prior leaves a likelihood without a maximum as it is")
+        return fit
+    closed = bound.solve(family, statistics) if isinstance(bound, Prior) else None
+    if closed is not None:
+        return Fit(family.shaped_parameters(closed), prior=bound)
+    likelihood = _likelihood_of_statistics(family, statistics)
+    best = _search(family, bound, likelihood, fit, family.statistics_weight(statistics))
+    if not fit.converged and not best.converged:
+        raise ArithmeticError("no maximum was reached from a guess")
+    return best
+
+
+def posterior_curvature(
+    family: Family, prior: PriorLike, gradient: Callable[[Params], Params], params: Params
+) -> Floats:
+    """Minus the second derivatives of log-likelihood plus log-prior by the coordinates, (1, q, q) or one matrix per column."""
+    likelihood = Likelihood(lambda at: (np.nan, gradient(at)), lambda places: [gradient(at) for at in places])
+    return _curvature(family, prior, likelihood, params)
+
+
+def _curvature(family: Family, prior: PriorLike, likelihood: Likelihood, params: Params) -> Floats:
+    chart = chart_at(family, params)
+
+    def gradients(places: list[Params]) -> list[Params]:
+        return [_sum(slope, prior.gradient(at)) for slope, at in zip(likelihood.gradients(places), places, strict=True)]
+
+    return -hessian(gradients, chart, params, _independent_columns(family, prior, chart))
+
+
+def posterior_covariance(family: Family, params: Params, curvature: Floats) -> tuple[list[str], Floats]:
+    """Names of the estimated entries, and their covariance."""
+    chart = chart_at(family, params)
+    inverse = np.linalg.inv(curvature)
+    if len(curvature) == 1:
+        covariance = inverse[0]
+    else:
+        columns, p, _ = curvature.shape
+        full, at = np.zeros((p, columns, p, columns)), np.arange(columns)
+        full[:, at, :, at] = inverse
+        covariance = full.reshape(p * columns, p * columns)
+    slopes = chart.jacobian(params)
+    return chart.names, slopes @ covariance @ slopes.T
+
+
+def posterior_errors(family: Family, params: Params, curvature: Floats) -> Params:
+    """Standard errors, shaped like the estimated parameters; many columns need no matrix of all of them."""
+    chart = chart_at(family, params)
+    if len(curvature) == 1:
+        return chart.fill(np.sqrt(np.diag(posterior_covariance(family, params, curvature)[1])))
+    slopes = chart.pull(params, {name: np.ones_like(value) for name, value in params.items()})
+    variances = np.diagonal(np.linalg.inv(curvature), axis1=1, axis2=2).T.ravel()
+    return chart.fill(slopes * np.sqrt(variances))
+
+
+def _bound(prior: PriorLike, family: Family, params: Params) -> PriorLike | None:
+    return prior.bind(family, params) if isinstance(prior, Prior) else prior
+
+
+def _independent_columns(family: Family, prior: PriorLike, chart: Chart) -> int | None:
+    """Number of columns if neither family nor prior ties them together, so that their curvatures can be had all at once."""
+    return chart.columns if isinstance(prior, Prior) and not family.joint else None
+
+
+def _sum(first: Params, second: Params) -> Params:
+    unknown = [name for name in second if name not in first]
+    if unknown:
+        raise ValueError(f"The prior's gradient names {', '.join(unknown)}; the parameters are {', '.join(first)}.")
+    return {name: value + second.get(name, 0.0) for name, value in first.items()}
+
+
+def _likelihood_of_statistics(family: Family, statistics: Statistics) -> Likelihood:
+    def gradient(at: Params) -> Params:
+        return family.statistics_gradient(statistics, at)
+
+    def both(at: Params) -> tuple[float, Params]:
+        return family.statistics_log_likelihood(statistics, at), gradient(at)
+
+    return Likelihood(both, lambda places: [gradient(at) for at in places])
+
+
+def _likelihood_of_rows(family: Family, rows: AnyRows) -> Likelihood:
+    """One pass over the rows for each call."""
+    return Likelihood(
+        lambda at: rows.total(_both, family, at, merge=_both_added),
+        lambda places: rows.total(_gradients, family, places, merge=_gradients_added),
+    )
+
+
+def _both(rows: Rows, family: Family, at: Params) -> tuple[float, Params]:
+    return family.log_likelihood(rows, at), family.gradient(rows, at)
+
+
+def _both_added(first: tuple[float, Params], second: tuple[float, Params]) -> tuple[float, Params]:
+    return first[0] + second[0], added(first[1], second[1])
+
+
+def _gradients(rows: Rows, family: Family, places: list[Params]) -> list[Params]:
+    return [family.gradient(rows, at) for at in places]
+
+
+def _gradients_added(first: list[Params], second: list[Params]) -> list[Params]:
+    return [added(one, other) for one, other in zip(first, second, strict=True)]
+
+
+def _search(family: Family, prior: PriorLike, likelihood: Likelihood, fit: Fit, weight: float) -> Fit:
+    """The maximum from a start, in coordinates around it."""
+    chart = chart_at(family, inside(family, fit.params, weight))
+    objective = Objective(chart, prior, likelihood, weight)
+    start = chart.to(chart.held)
+    if not np.isfinite(objective(start)[0]):
+        raise ValueError(
+            f"{prior!r} has log-density {prior.log_density(chart.held)} at the maximum of the likelihood, from which the search "
+            "starts; a prior has to be positive there."
+        )
+    minimise: Any = minimize
+    options = {"maxiter": 2000, "maxfun": 20000, "ftol": 0.0, "gtol": 1e-12}
+    found = minimise(objective, start, jac=True, method="L-BFGS-B", options=options)
+    columns = _independent_columns(family, prior, chart)
+    u, steps = _newton(objective, np.asarray(found.x), columns)
+    value, slope = objective(u)
+    boundary = {key: text for key, text in fit.boundary.items() if key in chart.held_names}
+    converged = bool(np.abs(slope).max(initial=0.0) <= CERTIFICATE and np.isfinite(value))
+    return Fit(chart.back(u), int(found.nit) + steps, converged, boundary, prior=prior)
+
+
+class Objective:
+    """Minus log-likelihood plus log-prior, per unit of weight, by the coordinates; what it was last asked for costs no pass."""
+
+    def __init__(self, chart: Chart, prior: PriorLike, likelihood: Likelihood, weight: float):
+        self.chart, self.prior, self.likelihood, self.weight = chart, prior, likelihood, weight
+        self.last: tuple[Floats, tuple[float, Floats]] | None = None
+
+    def __call__(self, u: Floats) -> tuple[float, Floats]:
+        """Value and slope; infinite where one of them is not finite."""
+        if self.last is None or not np.array_equal(u, self.last[0]):
+            self.last = np.array(u), self._at(u)
+        return self.last[1]
+
+    def _at(self, u: Floats) -> tuple[float, Floats]:
+        with np.errstate(all="ignore"):
+            params = self.chart.back(u)
+            try:
+                total, gradient = self.likelihood.both(params)
+                value = total + float(self.prior.log_density(params))
+                slope = self.chart.pull(params, _sum(gradient, self.prior.gradient(params)))
+            except np.linalg.LinAlgError:
+                return np.inf, np.zeros_like(u)
+        if not np.isfinite(value) or not np.isfinite(slope).all():
+            return np.inf, np.zeros_like(u)
+        return -value / self.weight, -slope / self.weight
+
+    def slopes(self, places: list[Floats]) -> list[Floats]:
+        """Slopes at several places, from one pass."""
+        with np.errstate(all="ignore"):
+            moved = [self.chart.back(u) for u in places]
+            gradients = self.likelihood.gradients(moved)
+            pairs = zip(moved, gradients, strict=True)
+            return [self.chart.pull(at, _sum(slope, self.prior.gradient(at))) / -self.weight for at, slope in pairs]
+
+
+def _newton(objective: Objective, u: Floats, columns: int | None) -> tuple[Floats, int]:
+    """Newton steps for as long as they make the gradient smaller."""
+    slope = objective(u)[1]
+    size = np.abs(slope).max(initial=0.0)
+    for step in range(8 if len(u) <= NEWTON_SIZE * (columns or 1) else 0):
+        if size == 0.0:
+            return u, step
+        try:
+            second = jacobian(objective.slopes, u, columns)
+            downhill = slope.reshape(-1, len(second)).T if columns else slope[None]
+            step_back = np.linalg.solve(0.5 * (second + second.swapaxes(1, 2)), downhill[:, :, None])[:, :, 0]
+        except np.linalg.LinAlgError:
+            return u, step
+        moved = u - step_back.T.ravel()
+        if not np.isfinite(moved).all():
+            return u, step
+        there = objective(moved)[1]
+        new = np.abs(there).max(initial=0.0)
+        if not new < size:
+            return u, step
+        u, slope, size = moved, there, new
+    return u, 0

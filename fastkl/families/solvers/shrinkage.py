@@ -1,0 +1,88 @@
+"""How far to shrink a covariance towards a multiple of the identity: Ledoit-Wolf and oracle approximating shrinkage.
+
+With S the covariance (divisor n), mu its mean variance, the shrunk covariance is (1 - s) S + s mu I. Ledoit-Wolf needs
+fourth moments of the rows; they are taken about the mean, block by block, and can be moved to another mean and merged,
+so that chunks of rows give what all rows together give.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from fastkl._core.array_types import Floats
+from fastkl._core.rows import Rows
+
+METHODS = ("ledoit_wolf", "oas")
+BLOCK = 4096
+
+
+def check_shrinkage(shrinkage: Any) -> None:
+    """ValueError unless it is None, a method's name, or a number from 0 to 1."""
+    if shrinkage is None or (isinstance(shrinkage, str) and shrinkage in METHODS):
+        return
+    if isinstance(shrinkage, str) or not 0.0 <= float(shrinkage) <= 1.0:
+        raise ValueError(f"shrinkage is {', '.join(map(repr, METHODS))} or a number from 0 to 1, not {shrinkage!r}.")
+
+
+def fourth_moments(rows: Rows, mean: Floats) -> dict[str, Any]:
+    """Weighted sums of |y|^2 y and |y|^4 over the rows, with y = x - mean."""
+    third, fourth = np.zeros(len(mean)), 0.0
+    for start in range(0, len(rows.X), BLOCK):
+        y = rows.X[start : start + BLOCK] - mean
+        squares = np.einsum("ij,ij->i", y, y)
+        weighted = squares if rows.weights is None else squares * rows.weights[start : start + BLOCK]
+        third += weighted @ y
+        fourth += float(weighted @ squares)
+    return {"third": third, "fourth": np.float64(fourth)}
+
+
+def moved_moments(statistics: dict[str, Any], mean: Floats) -> tuple[Floats, float]:
+    """The same sums about another mean."""
+    step = statistics["mean"] - mean
+    weight, scatter = statistics["weight"], statistics["scatter"]
+    length, spread = float(step @ step), float(np.trace(scatter))
+    third = statistics["third"] + 2.0 * scatter @ step + (spread + weight * length) * step
+    fourth = (
+        float(statistics["fourth"])
+        + 4.0 * float(statistics["third"] @ step)
+        + 4.0 * float(step @ scatter @ step)
+        + 2.0 * length * spread
+        + weight * length**2
+    )
+    return third, fourth
+
+
+def merged_moments(first: dict[str, Any], second: dict[str, Any], mean: Floats) -> dict[str, Any]:
+    """Sums over the rows of both, about their common mean."""
+    (third, fourth), (third_more, fourth_more) = moved_moments(first, mean), moved_moments(second, mean)
+    return {"third": third + third_more, "fourth": np.float64(fourth + fourth_more)}
+
+
+def coefficient(shrinkage: Any, covariance: Floats, weight: float, fourth: float = 0.0) -> float:
+    """The shrinkage: a number as it is, or by method from S, the weight, and the sum of |x - mean|^4.
+
+    O. Ledoit, M. Wolf, "A well-conditioned estimator for large-dimensional covariance matrices", 2004,
+    doi:10.1016/S0047-259X(03)00096-4; Y. Chen, A. Wiesel, Y. C. Eldar, A. O. Hero, "Shrinkage algorithms for MMSE
+    covariance estimation", 2010, doi:10.1109/TSP.2010.2053029.
+    """
+    if not isinstance(shrinkage, str):
+        return float(shrinkage)
+    d = len(covariance)
+    mu = np.trace(covariance) / d
+    if d == 1 or mu == 0.0:
+        return 0.0
+    squares = float(np.sum((covariance / mu) ** 2))
+    if shrinkage == "oas":
+        alpha = squares / d**2
+        excess = (weight + 1.0) * (alpha - 1.0 / d)
+        return 1.0 if excess <= 0.0 else float(min((alpha + 1.0) / excess, 1.0))
+    distance = squares - d
+    noise = (fourth / (weight * mu**2) - squares) / weight
+    return 0.0 if noise <= 0.0 or distance <= 0.0 else float(min(noise / distance, 1.0))
+
+
+def shrunk(covariance: Floats, amount: float) -> Floats:
+    """(1 - s) S + s mu I."""
+    d = len(covariance)
+    total: Floats = (1.0 - amount) * covariance + amount * np.trace(covariance) / d * np.eye(d)
+    return total

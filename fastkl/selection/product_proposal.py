@@ -1,0 +1,230 @@
+"""``make_product_density``: a family for every column of a table, from its type and its values.
+
+Each candidate is fitted to the column alone, and the one with the lowest criterion is proposed. Continuous families are
+compared with continuous ones only, and families of counts with those: a density and a probability can't be compared.
+"""
+
+import warnings
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.validation import validate_data
+
+from fastkl.density.columns import column_numbers
+from fastkl.density.composed.product import ProductDensity
+from fastkl.density.parametric.mle import DensityMLE
+from fastkl.density.tables import is_table
+from fastkl.density.validation import read_weights
+from fastkl.exceptions import DegenerateDataError
+
+REAL = ("normal", "student_t", "laplace", "logistic")
+POSITIVE = ("gamma", "lognormal", "weibull")
+FRACTIONS = ("beta",)
+COUNTS = ("poisson", "negative_binomial", "zero_inflated_poisson")
+
+
+def make_product_density(
+    X: Any,
+    *,
+    angles: Any = (),
+    criterion: str = "bic",
+    sample_weight: ArrayLike | None = None,
+) -> ProductDensity:
+    """Propose a density for a table of mixed type: one group per column, with a family that its values suggest.
+
+    ========================================  ==================================================================
+    column                                    candidates
+    ========================================  ==================================================================
+    named in ``angles``                       von_mises (radians)
+    only 0 and 1, or booleans                 bernoulli
+    integers of at least 0                    poisson, negative_binomial, zero_inflated_poisson
+    floats (and integers with negative ones)  normal, student_t, laplace, logistic
+    the same, all positive                    also gamma, lognormal, weibull
+    the same, all between 0 and 1             also beta
+    strings, categories, objects              categorical
+    ========================================  ==================================================================
+
+    Of an array of floats a column counts as integers if all its values are whole; in a table the dtype of the column decides.
+
+    Parameters
+    ----------
+    X : array-like or table of shape (n, d)
+        Rows without missing values.
+    angles : str, int, or sequence of them, default=()
+        Columns that hold angles in radians; they can't be told from other numbers.
+    criterion : {"bic", "aic"}, default="bic"
+        What chooses between candidates; the lowest is taken.
+    sample_weight : array-like of shape (n,), default=None
+        Weights of at least 0.
+
+    Returns
+    -------
+    ProductDensity
+        Not fitted; the groups are named after the columns (``"x0"``, ``"x1"``, ... without names).
+
+    Raises
+    ------
+    DegenerateDataError
+        If a column is constant.
+    TypeError
+        If a column holds dates or other values that are neither numbers nor labels.
+    ValueError
+        If a value is missing.
+
+    Notes
+    -----
+    A proposal is a starting point: it looks at one column at a time, and takes the columns for independent. The choice is
+    made on the rows themselves; compare it with others on rows held out.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastkl import make_product_density
+    >>> rng = np.random.default_rng(0)
+    >>> X = np.column_stack([rng.gamma(2.0, size=500), rng.poisson(3.0, size=500)])
+    >>> [(name, density.family) for name, density, _ in make_product_density(X).groups]
+    [('x0', 'gamma'), ('x1', 'poisson')]
+    """
+    if criterion not in ("aic", "bic"):
+        raise ValueError(f"criterion is 'bic' or 'aic', not {criterion!r}.")
+    columns, names = _columns(X)
+    weights = read_weights(sample_weight, len(columns[0]))
+    used = slice(None) if weights is None else weights > 0.0
+    turning = column_numbers(list([angles] if isinstance(angles, str | int) else angles), X, names, len(columns))
+    keys: Sequence[Any] = range(len(columns)) if names is None else names
+    groups = []
+    for j, (key, label) in enumerate(zip(keys, _group_names(keys), strict=True)):
+        place = f"column {j}" if names is None else f"column {j} ({key!r})"
+        values = _numbers_or_labels(columns[j], place)
+        candidates = ("von_mises",) if j in turning else _candidates(values[used], place)
+        family = _best(candidates, values, weights, criterion, place)
+        groups.append((label, DensityMLE(family), [key]))
+    return ProductDensity(groups)
+
+
+def _columns(X: Any) -> tuple[list[NDArray[Any]], list[str] | None]:
+    """Every column as an array of its own, and the names where there are some."""
+    probe = ProductDensity([])
+    if not is_table(X):
+        array = np.asarray(validate_data(probe, X, dtype=None, ensure_all_finite=False))
+        columns = [array[:, j] for j in range(array.shape[1])]
+        if array.dtype.kind in "fO":
+            # A float array of mixed columns has no dtypes to go by: whole numbers are counts.
+            columns = [_whole_as_integers(column) for column in columns]
+        return columns, None
+    validate_data(probe, X, skip_check_array=True)
+    if hasattr(X, "iloc"):
+        columns = [_of_pandas(X.iloc[:, j]) for j in range(X.shape[1])]
+    elif hasattr(X, "column_names"):
+        columns = [column.to_numpy() for column in X.columns]
+    else:
+        columns = [X[name].to_numpy() for name in X.columns]
+    if not columns or not len(columns[0]):
+        raise ValueError(f"A proposal needs rows; the table has shape {X.shape}.")
+    names = getattr(probe, "feature_names_in_", None)
+    return columns, None if names is None else [str(name) for name in names]
+
+
+def _of_pandas(column: Any) -> NDArray[Any]:
+    if str(column.dtype) != "category":
+        return np.asarray(column.to_numpy())
+    # Categories are labels even where they are written as numbers.
+    labels = [None if code < 0 else str(column.cat.categories[code]) for code in column.cat.codes]
+    return np.array(labels, dtype=object)
+
+
+def _whole_as_integers(column: NDArray[Any]) -> NDArray[Any]:
+    try:
+        numbers = column.astype(np.float64)
+    except (TypeError, ValueError):
+        return column
+    whole = np.isfinite(numbers).all() and (numbers == np.rint(numbers)).all() and np.abs(numbers).max() < 2.0**53
+    return numbers.astype(np.int64) if whole else numbers
+
+
+def _numbers_or_labels(column: NDArray[Any], place: str) -> NDArray[Any]:
+    """Booleans, integers, floats, or objects; an error for what is missing or neither."""
+    if column.dtype.kind in "mMcV":
+        raise TypeError(
+            f"{place.capitalize()} holds {column.dtype}: convert it to a number, such as days since a date, or to labels."
+        )
+    if column.dtype.kind == "O":
+        missing = [
+            value is None or not isinstance(value == value, bool | np.bool_) or value != value
+            for value in column.tolist()
+        ]
+        if any(missing):
+            raise ValueError(
+                f"Row {missing.index(True)}, {place} is missing; remove the row, or impute the value before."
+            )
+        kinds = {type(value) for value in column.tolist()}
+        if any(hasattr(kind, "toordinal") for kind in kinds):
+            raise TypeError(
+                f"{place.capitalize()} holds dates: convert them to a number, such as days since one, or to labels."
+            )
+        if kinds <= {bool, np.bool_}:
+            return column.astype(bool)
+        if all(issubclass(kind, int | np.integer) for kind in kinds):
+            return column.astype(np.int64)
+        return column.astype(np.float64) if all(issubclass(kind, float | int | np.number) for kind in kinds) else column
+    if column.dtype.kind == "f" and not np.isfinite(column).all():
+        row = int(np.argmin(np.isfinite(column)))
+        raise ValueError(f"Row {row}, {place} holds {column[row]!s}; remove the row, or impute the value before.")
+    return column.astype(object) if column.dtype.kind in "USTa" else column
+
+
+def _candidates(values: NDArray[Any], place: str) -> Iterable[str]:
+    distinct = set(values.tolist()) if values.dtype.kind == "O" else np.unique(values)
+    if len(distinct) < 2:
+        raise DegenerateDataError(
+            f"{place.capitalize()} is constant: {values[0]!s} in every row. It says nothing, and no likelihood of a continuous "
+            "family has a maximum on it; leave it out."
+        )
+    if values.dtype.kind == "O":
+        return ("categorical",)
+    if values.dtype.kind == "b" or set(np.asarray(distinct).tolist()) <= {0, 1}:
+        return ("bernoulli",)
+    lowest, highest = float(values.min()), float(values.max())
+    if values.dtype.kind in "iu" and lowest >= 0:
+        return COUNTS
+    return REAL + POSITIVE * (lowest > 0.0) + FRACTIONS * (lowest > 0.0 and highest < 1.0)
+
+
+def _best(candidates: Iterable[str], values: NDArray[Any], weights: Any, criterion: str, place: str) -> str:
+    """The candidate with the lowest criterion; one that has no maximum on the column drops out."""
+    listed = list(candidates)
+    if len(listed) == 1:
+        return listed[0]
+    column, found = np.ascontiguousarray(values, dtype=np.float64).reshape(-1, 1), {}
+    errors = []
+    for family in listed:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ConvergenceWarning)
+                model = DensityMLE(family).fit(column, sample_weight=weights)
+            found[family] = float(getattr(model, criterion)(column, weights))
+        except (ValueError, FloatingPointError) as error:
+            errors.append(f"{family}: {error}")
+    finite = {family: value for family, value in found.items() if np.isfinite(value)}
+    if not finite:
+        raise DegenerateDataError(f"No candidate can be fitted to {place}. " + " ".join(errors))
+    return min(finite, key=finite.__getitem__)
+
+
+def _group_names(keys: Sequence[Any]) -> list[str]:
+    """Names that scikit-learn takes for parts of an estimator: texts without a double underscore, all different."""
+    names: list[str] = []
+    for key in keys:
+        name = f"x{key}" if isinstance(key, int) else str(key)
+        while "__" in name:
+            name = name.replace("__", "_")
+        name = f"{name}_" if name in ("groups", "") else name
+        number = 2
+        unique = name
+        while unique in names:
+            unique, number = f"{name}_{number}", number + 1
+        names.append(unique)
+    return names

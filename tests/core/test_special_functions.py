@@ -1,0 +1,62 @@
+"""Gamma-function differences against 50-digit arithmetic."""
+
+import mpmath
+import numpy as np
+import pytest
+
+from fastkl._core.special import gamma_functions
+
+POINTS = np.concatenate(
+    [10.0 ** np.random.default_rng(0).uniform(-3, 10, 200), [1.0, 2.0, 9.999, 10.0, 10.001, 1e-100, 1e30]]
+)
+
+
+@pytest.mark.parametrize("points", [POINTS, POINTS[:10]], ids=["many", "few"])
+def test_trigamma(points):
+    with mpmath.workdps(50):
+        exact = [float(mpmath.psi(1, mpmath.mpf(a))) for a in points.tolist()]
+    np.testing.assert_allclose(gamma_functions.trigamma(points), exact, rtol=2e-15)
+
+
+def test_log_minus_digamma_and_stirling_error():
+    with mpmath.workdps(50):
+        half_log = mpmath.log(2 * mpmath.pi) / 2
+        a = [mpmath.mpf(v) for v in POINTS.tolist()]
+        difference = [float(mpmath.log(v) - mpmath.digamma(v)) for v in a]
+        error = [float(mpmath.loggamma(v) - ((v - 0.5) * mpmath.log(v) - v + half_log)) for v in a]
+    np.testing.assert_allclose(gamma_functions.log_minus_digamma(POINTS), difference, rtol=1e-14)
+    np.testing.assert_allclose(gamma_functions.stirling_error(POINTS), error, rtol=1e-12, atol=2e-15)
+
+
+def test_shapes_of_arrays():
+    for function in (gamma_functions.trigamma, gamma_functions.log_minus_digamma, gamma_functions.stirling_error):
+        assert function(2.5).shape == ()
+        assert function(np.empty((0, 3))).shape == (0, 3)
+        table = np.linspace(0.1, 30.0, 24).reshape(4, 6)
+        np.testing.assert_array_equal(function(table.T), function(table).T)
+        np.testing.assert_array_equal(function(table[:, ::2]), function(table)[:, ::2])
+
+
+def test_log_excess():
+    """u - log(1 + u) from -1 to far out; next to -1 given 1 + u itself."""
+    rng = np.random.default_rng(1)
+    u = np.concatenate([rng.uniform(-0.99, 3.0, 500), 10.0 ** rng.uniform(-20, 0, 200) * rng.choice([-0.9, 1.0], 200)])
+    u = np.concatenate([u, 10.0 ** rng.uniform(0, 300, 100), [-0.25, 0.4, 0.0]])
+    with mpmath.workdps(60):
+        exact = [float(mpmath.mpf(v) - mpmath.log1p(mpmath.mpf(v))) for v in u.tolist()]
+        ratio = [mpmath.mpf(10) ** -k for k in (3, 17, 200)]
+        near = [float(v - 1 - mpmath.log(v)) for v in ratio]
+    np.testing.assert_allclose(gamma_functions.log_excess(u), exact, rtol=5e-15)
+    ratio = np.array([float(v) for v in ratio])
+    np.testing.assert_allclose(gamma_functions.log_excess(ratio - 1.0, ratio), near, rtol=1e-15)
+    assert gamma_functions.log_excess(-1.0, 0.0) == np.inf
+    assert gamma_functions.log_excess(0.0) == 0.0
+
+
+def test_gamma_shapes_from_any_start():
+    exact = 10.0 ** np.random.default_rng(2).uniform(-3, 8, 5000)
+    excess = gamma_functions.log_minus_digamma(exact)
+    for start in (np.ones_like(exact), 100.0 * exact, 0.01 * exact):
+        shape = start.copy()
+        assert gamma_functions.gamma_shapes(excess, shape, 200) < 200
+        np.testing.assert_allclose(shape, exact, rtol=1e-12)
