@@ -10,6 +10,7 @@ from fastkl._core.special.log_tails import log_one_minus_exp
 from fastkl.exceptions import DegenerateDataError
 from fastkl.families.base import Fit
 from fastkl.families.closed_form import register_kl
+from fastkl.families.spaces import Positive
 from fastkl.families.univariate import BELOW_INFINITY, UnivariateFamily
 
 
@@ -31,8 +32,7 @@ class Exponential(UnivariateFamily):
     """
 
     name = "exponential"
-    parameter_names = ("scale",)
-    positive_parameters = ("scale",)
+    parameters = {"scale": Positive(role="scale")}
     statistic_names = ("weight", "mean")
     support = (0.0, BELOW_INFINITY, False)
     support_text = "numbers of at least 0"

@@ -10,6 +10,7 @@ from fastkl._core.special.log_tails import log_one_minus_exp
 from fastkl.families.base import Fit
 from fastkl.families.closed_form import register_kl
 from fastkl.families.exponential import log_ratio_excess, raise_if_zero
+from fastkl.families.spaces import Positive
 from fastkl.families.univariate import ABOVE_ZERO, BELOW_INFINITY, UnivariateFamily
 
 
@@ -31,8 +32,7 @@ class Rayleigh(UnivariateFamily):
     """
 
     name = "rayleigh"
-    parameter_names = ("scale",)
-    positive_parameters = ("scale",)
+    parameters = {"scale": Positive(role="scale")}
     statistic_names = ("weight", "root_mean_square", "mean_log")
     support = (ABOVE_ZERO, BELOW_INFINITY, False)
     support_text = "positive numbers"
