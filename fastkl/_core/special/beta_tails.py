@@ -14,7 +14,7 @@ standard deviation, by one of
 """
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import digamma
 
 from fastkl._core.array_types import Floats
