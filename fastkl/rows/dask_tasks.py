@@ -20,6 +20,7 @@ from fastkl.exceptions import SourceError
 from fastkl.rows.arrow import import_pyarrow
 from fastkl.rows.columns import Choice, as_batch
 from fastkl.rows.dask_schedulers import threads_of_a_task
+from fastkl.rows.output import LOG_DENSITY
 from fastkl.rows.source import Block
 
 
@@ -149,7 +150,7 @@ def write_partition(folder: str, number: int, first_row: int | None, work: Work,
         pyarrow = import_pyarrow("Writing Parquet")
         from pyarrow import parquet
 
-        parquet.write_table(pyarrow.Table.from_pydict({"log_density": values}), written)
+        parquet.write_table(pyarrow.Table.from_pydict({LOG_DENSITY: values}), written)
         os.replace(written, final)
     except Exception as error:
         written.unlink(missing_ok=True)

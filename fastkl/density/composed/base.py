@@ -75,7 +75,7 @@ def all_rows(images: Floats, rows: Rows, sample_weight: Any) -> tuple[Floats, Fl
 
 
 @contextmanager
-def names_checked_by_the_part() -> Iterator[None]:
+def without_feature_name_warnings() -> Iterator[None]:
     """Column names are compared once, by the whole density; its parts need not warn again."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="X (has|does not have valid) feature names")

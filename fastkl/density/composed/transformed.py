@@ -1,6 +1,7 @@
 """``TransformedDensity``: a density of the original variable, through a one-to-one transformer."""
 
 import copy
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -289,7 +290,7 @@ class TransformedDensity(ComposedDensity):
         if not np.isfinite(rows.X.sum(dtype=np.float64)):
             raise_if_not_finite(rows)
         wide = np.ascontiguousarray(rows.X, dtype=np.float64)
-        return Rows(wide, rows.weights, rows.n_threads, rows.names, rows.index)
+        return replace(rows, X=wide)
 
     def _images(self, mapped: Bijection, rows: Rows) -> tuple[Floats, Floats]:
         with np.errstate(over="ignore"):

@@ -7,6 +7,7 @@ for. Before that the rows are checked to be those that were fitted. A pickle, a 
 along.
 """
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -334,7 +335,7 @@ class InferenceMixin:
             weights *= len(weights) / weights.sum()
             if rows.weights is not None:
                 weights *= rows.weights
-            resampled = Rows(rows.X, weights, rows.n_threads, rows.names, rows.index)
+            resampled = replace(rows, weights=weights)
             fit, _ = fit_rows(self.family_, prior, resampled, self.tol, self.max_iter)
             for name in estimated:
                 draws[name].append(fit.params[name])
