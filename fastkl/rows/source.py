@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastkl.exceptions import SourceError
-from fastkl.rows.columns import ALL, Choice, as_batch
+from fastkl.rows.batch import ALL, Choice, as_batch
 from fastkl.rows.in_order import in_order
 from fastkl.rows.progress import Progress
 from fastkl.rows.weights import Weights

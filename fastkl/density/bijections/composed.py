@@ -12,7 +12,7 @@ from sklearn.pipeline import Pipeline
 from fastkl._core.array_types import Floats
 from fastkl._core.rows import Rows
 from fastkl.density.bijections.base import AffineMaps, Bijection, Identity, bijection
-from fastkl.density.columns import column_numbers
+from fastkl.rows.columns import column_numbers
 
 
 class Steps(Bijection):

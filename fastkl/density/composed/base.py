@@ -17,7 +17,24 @@ from fastkl.density.files.persistence import save_density
 from fastkl.density.validation import resolve_family
 from fastkl.divergence import Estimate, cross_entropy
 from fastkl.divergence.models import Model
-from fastkl.exceptions import DegenerateDataError, LossyTransformerError, SupportError
+from fastkl.exceptions import (
+    ColumnTypeError,
+    DegenerateDataError,
+    LossyTransformerError,
+    SourceError,
+    SupportError,
+)
+
+# Errors that are made of one message, and can be raised anew with more of it.
+_RELOCATED = (
+    ValueError,
+    TypeError,
+    SupportError,
+    DegenerateDataError,
+    LossyTransformerError,
+    SourceError,
+    ColumnTypeError,
+)
 
 
 def check_density(density: Any, where: str) -> Any:
@@ -88,7 +105,7 @@ def with_location(place: str) -> Iterator[None]:
     try:
         yield
     except (ValueError, TypeError) as error:
-        if type(error) not in (ValueError, TypeError, SupportError, DegenerateDataError, LossyTransformerError):
+        if type(error) not in _RELOCATED:
             raise
         raise type(error)(f"{place}: {error}") from error
 

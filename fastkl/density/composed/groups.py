@@ -6,8 +6,8 @@ from typing import Any, Self
 
 from sklearn.utils.metaestimators import _BaseComposition
 
-from fastkl.density.columns import column_numbers
 from fastkl.density.composed.base import check_density, with_location, without_feature_name_warnings
+from fastkl.rows.columns import column_numbers
 
 Group = tuple[str, Any, list[int]]
 

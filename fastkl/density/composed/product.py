@@ -13,7 +13,6 @@ from sklearn.utils.validation import validate_data
 
 from fastkl._core.array_types import Floats
 from fastkl.density.bijections.base import AffineMaps
-from fastkl.density.columns import column_numbers
 from fastkl.density.composed.affine import affine_invariances
 from fastkl.density.composed.base import (
     cross_entropy_of_scores,
@@ -25,9 +24,10 @@ from fastkl.density.composed.base import (
 )
 from fastkl.density.composed.groups import Group, NamedGroups, check_groups, in_group, unfitted_groups
 from fastkl.density.composed.product_inference import ProductInference
-from fastkl.density.tables import columns_of, is_table, rows_as, table_kind
 from fastkl.density.validation import as_generator, read_array, read_weights, unchanged_on_error
 from fastkl.divergence import Estimate
+from fastkl.rows.columns import column_numbers
+from fastkl.rows.tables import columns_of, is_table, rows_as, table_kind
 
 
 def _every_group_has(method: str) -> Any:

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from fastkl.density.composed.base import ComposedDensity
 from fastkl.density.composed.groups import Group
-from fastkl.density.tables import columns_of
+from fastkl.rows.tables import columns_of
 
 
 class ProductInference(ComposedDensity):
