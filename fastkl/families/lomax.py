@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastkl._core.array_types import Floats, Params
 from fastkl._core.rows import AnyRows, Rows
 from fastkl.exceptions import DegenerateDataError
-from fastkl.families._kernels import column_kernel
+from fastkl.families.column_sums import column_means, merged_means
 from fastkl.families.solvers.iterative import IterativeFamily, n_rows, weighted_sum
 from fastkl.families.solvers.medians import medians
 from fastkl.families.solvers.newton import Maximum
@@ -104,7 +104,7 @@ class Lomax(IterativeFamily):
     ) -> tuple[Maximum, dict[str, str]]:
         if fixed:
             return maximum, {}
-        mean, inside = rows.total(_means, merge=_merged_means)[:, 1], maximum.params["shape"] < FAR_SHAPE
+        mean, inside = rows.total(column_means, merge=merged_means)[:, 1], maximum.params["shape"] < FAR_SHAPE
         slope = np.zeros(len(inside))
         if not inside.all():
             slope = rows.total(_squares_at_limit, mean) / rows.total_weight - 1.0
@@ -150,15 +150,6 @@ class Lomax(IterativeFamily):
         shape = params["shape"]
         size = np.where(np.isinf(shape), 0.0, np.log(shape))
         return float(np.sum(np.log(params["scale"]) - size + 1.0 + 1.0 / shape))
-
-
-def _means(rows: Rows) -> Floats:
-    """Weight and mean of every column, (d, 2)."""
-    return column_kernel("exponential").statistics(rows.X, rows.weights, Lomax.support, rows.n_threads)[0]
-
-
-def _merged_means(first: Floats, second: Floats) -> Floats:
-    return column_kernel("exponential").merge(first, second)
 
 
 def _squares_at_limit(rows: Rows, mean: Floats) -> Floats:
