@@ -16,8 +16,10 @@ from fastkl._core.rows import Rows
 from fastkl.density.parametric import mle
 from fastkl.density.validation import read_rows
 from fastkl.families.priors import NormalPrior
-from fastkl.families.solvers.coordinates import Matrix, chart_at
+from fastkl.families.solvers.coordinates import chart_at
 from fastkl.families.solvers.curvature import derivative, row_scores
+from fastkl.families.spaces import Direction
+from fastkl.families.spaces.blocks import Matrix
 
 RNG = np.random.default_rng(21)
 SKEWED = RNG.exponential(size=(4000, 1))
@@ -78,7 +80,7 @@ def test_coordinates_of_a_direction():
 
     class Pole(families.Family):
         name = "pole"
-        parameter_names = ("direction",)
+        parameters = {"direction": Direction()}
 
     direction = np.array([0.6, 0.0, 0.8])
     chart = chart_at(Pole(), {"direction": direction})

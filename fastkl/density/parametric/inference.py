@@ -6,15 +6,15 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from scipy.special import ndtr, ndtri
 
 from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl._core.rows import AnyRows, Rows
 from fastkl.density.inference import Inference
-from fastkl.density.parametric.intervals import bias_corrected_interval, wald_interval
 from fastkl.density.validation import raise_if_not_finite, require_finite
 from fastkl.families.base import Family
 from fastkl.families.priors import PriorLike
-from fastkl.families.solvers.coordinates import Chart, chart_at, domain
+from fastkl.families.solvers.coordinates import Chart, chart_at
 from fastkl.families.solvers.curvature import row_scores, score_products
 from fastkl.families.solvers.posterior import posterior_covariance, posterior_curvature, posterior_errors
 
@@ -130,11 +130,8 @@ class FitInference(Inference):
         return self._chart.fill(np.array([values[name] for name in self._chart.names]))
 
     def intervals(self, errors: Params, z: float) -> dict[str, Any]:
-        params = self.params
-        return {
-            name: wald_interval(domain(self.family, name, params[name]), params[name], z * error)
-            for name, error in errors.items()
-        }
+        spaces = self.family.spaces()
+        return {name: spaces[name].interval(self.params[name], z * error) for name, error in errors.items()}
 
     def refits(self, X: Any, sample_weight: Any, n_resamples: int, generator: np.random.Generator) -> Params:
         rows = self.read(X, sample_weight)
@@ -152,3 +149,16 @@ class FitInference(Inference):
 
     def refitted_intervals(self, refits: Params, level: float) -> dict[str, Any]:
         return {name: bias_corrected_interval(draws, self.params[name], level) for name, draws in refits.items()}
+
+
+def bias_corrected_interval(draws: Floats, value: Any, level: float) -> tuple[Any, Any]:
+    """Quantiles of refits, moved by twice the distance of the estimate from their median, on the scale of normal quantiles."""
+    below = np.mean(draws < value, axis=0) + 0.5 * np.mean(draws == value, axis=0)
+    half = ndtri(0.5 + 0.5 * level)
+    columns = draws.reshape(len(draws), -1).T
+    ends = []
+    for z in (-half, half):
+        ranks = np.ravel(ndtr(2.0 * ndtri(below) + z))
+        found = [np.quantile(column, p, method="inverted_cdf") for column, p in zip(columns, ranks, strict=True)]
+        ends.append(np.array(found).reshape(draws.shape[1:])[()])
+    return ends[0], ends[1]
