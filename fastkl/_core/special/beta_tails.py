@@ -129,8 +129,9 @@ def _by_quadrature(a: Floats, b: Floats, x: Floats, y: Floats, gap: Floats) -> F
         value: Floats = np.exp(-exponent(t)[0]) / (y + x * s)
         return value
 
-    # the second derivative at t = 0 is b q (1 + q), its least one for q < 1
-    length = depth_length(exponent, np.minimum(DEPTH / r, np.sqrt(2.0 * DEPTH / (b * q * (1.0 + q)))))
+    # from the first two derivatives at t = 0, which are r and b q (1 + q)
+    start = DEPTH / np.maximum(r, np.sqrt(0.5 * DEPTH * b * q * (1.0 + q)))
+    length = depth_length(exponent, start)
     return _leading_factor(a, b, x, y, gap) + np.log(tail_integral(integrand, length))
 
 
