@@ -22,7 +22,8 @@ from setuptools.errors import CompileError, LinkError
 
 if int(setuptools.__version__.split(".")[0]) < 80:
     raise SystemExit(
-        f"fastkl needs setuptools 80 or later to be built, this environment has {setuptools.__version__}: pip install 'setuptools>=80'"
+        f"Building fastkl takes setuptools 80 or later; this environment has {setuptools.__version__}. "
+        "Upgrade it: pip install 'setuptools>=80'"
     )
 
 ROOT = Path(__file__).parent
