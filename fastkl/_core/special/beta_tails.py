@@ -14,7 +14,7 @@ standard deviation, by one of
 """
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import digamma
 
 from fastkl._core.array_types import Floats
@@ -80,7 +80,7 @@ def _gap(a: Floats, b: Floats, x: Floats) -> Floats:
 
 
 def _inner_tails(a: Floats, b: Floats, x: Floats, y: Floats, gap: Floats) -> tuple[Floats, Floats]:
-    """Both tails at points inside (0, 1): one directly, from the side at which it is the easier one, the other as its complement."""
+    """Both tails at points inside (0, 1): the one that is easier to have directly, and the other as its complement."""
     smooth = np.minimum(a, b) >= QUADRATURE_FROM
     below = np.where(smooth, gap < 0.0, x * (b + 1.0) < (a + 1.0) * y)
     a, b = np.where(below, a, b), np.where(below, b, a)
