@@ -1,4 +1,4 @@
-"""What the univariate laws of counts share: boundary maxima column by column, quantiles, and terms without cancellation."""
+"""What univariate families of counts share: boundary maxima column by column, quantiles, and terms without cancellation."""
 
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -16,14 +16,14 @@ MOST_TERMS = 2_000_000
 
 
 class CountFamily(UnivariateFamily):
-    """A law of whole numbers. Where a column's maximum lies at a boundary, that parameter has no standard error there."""
+    """A distribution of whole numbers. A parameter whose maximum lies at a boundary has no standard error in that column."""
 
     discrete = True
     support: ClassVar[tuple[float, float, bool]] = (0.0, BELOW_INFINITY, True)
     support_text = "whole numbers of at least 0"
 
     def at_boundary(self, params: Params) -> dict[str, NDArray[np.bool_]]:
-        """By parameter, the columns in which it sits at a boundary."""
+        """By parameter, the columns in which it is at a boundary."""
         return {}
 
     def regular(self, params: Params) -> NDArray[np.bool_]:
@@ -64,7 +64,7 @@ def poisson_cdf(x: ArrayLike, rate: Floats) -> Floats:
 
 
 def poisson_entropy(rate: float) -> float:
-    """Entropy of a Poisson law: its sum, or from 10^4 on the asymptotic series, whose next term is below 1e-16."""
+    """Entropy of the Poisson distribution: its sum, or from 10^4 on the asymptotic series, with a next term below 1e-16."""
     if rate == 0.0:
         return 0.0
     if rate > 1e4:

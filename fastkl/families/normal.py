@@ -1,4 +1,4 @@
-"""Normal law: location and scale (standard deviation), by the centred moments of each column."""
+"""Normal distribution: location and scale (standard deviation), by the centred moments of each column."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ HALF_LOG_2PI = 0.5 * np.log(2.0 * np.pi)
 
 
 class Normal(UnivariateFamily):
-    r"""Normal law of every column.
+    r"""Normal distribution of every column.
 
     .. math:: \log p(x) = -\tfrac12 ((x - \text{loc}) / \text{scale})^2 - \log \text{scale} - \tfrac12 \log 2\pi
 

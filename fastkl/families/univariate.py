@@ -1,4 +1,4 @@
-"""Univariate families: one law for each column, all columns in one call of a compiled kernel."""
+"""Univariate families: one distribution for each column, all columns in one call of a compiled kernel."""
 
 from functools import cache
 from typing import Any, ClassVar
@@ -172,7 +172,7 @@ class UnivariateFamily(Family):
         return regular, covariances
 
     def standard_errors(self, statistics: Statistics, params: Params) -> Params:
-        """NaN in a column where the parameter sits at its boundary; no entry where it does in all of them, or is fixed."""
+        """NaN in a column where the parameter is at its boundary; no entry where it does in all of them, or is fixed."""
         regular, covariances = self._column_covariances(statistics, params)
         return {
             name: np.sqrt(covariances[:, i, i]) for i, name in enumerate(self.parameter_names) if np.any(regular[i])
@@ -188,7 +188,7 @@ class UnivariateFamily(Family):
         names = [f"{name}[{j}]" for name in self.parameter_names for j in range(d)]
         return [names[i] for i in keep], full.reshape(p * d, p * d)[np.ix_(keep, keep)]
 
-    # -- the law of one column ---------------------------------------------------------------------------------------------
+    # -- the distribution of one column ------------------------------------------------------------------------------------
 
     def cdf(self, x: Floats, params: Params) -> Floats:
         """Distribution function P(X <= x) of every column, elementwise.

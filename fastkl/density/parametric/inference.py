@@ -120,7 +120,7 @@ class InferenceMixin:
         return self.robust_covariance()
 
     def robust_covariance(self, X: ArrayLike | None = None, sample_weight: ArrayLike | None = None) -> Floats:
-        r"""Covariance of the estimates when the data law need not belong to the family.
+        r"""Covariance of the estimates when the data distribution need not belong to the family.
 
         With the score s_i of row i, and A the observed information (with a prior, of the posterior), it is
         :math:`A^{-1} \left( \sum_i w_i^2 s_i s_i^T \right) A^{-1}`. The rows are the sampling units and carry their
@@ -193,9 +193,9 @@ class InferenceMixin:
         r"""Takeuchi's criterion 2 tr(A^{-1} B) - 2 log L on the rows; lower is better.
 
         A is the observed information, :math:`B = \sum_i w_i s_i s_i^T` sums the outer products of the scores. If the data
-        law belongs to the family, the trace tends to the number of parameters and the criterion is Akaike's; if not, it
-        still estimates the bias of log L. Weights count as repetitions, as in ``aic`` and ``bic``. Parameters without a
-        standard error have no part in the trace.
+        distribution belongs to the family, the trace tends to the number of parameters and the criterion is Akaike's;
+        if not, it still estimates the bias of log L. Weights count as repetitions, as in ``aic`` and ``bic``.
+        Parameters without a standard error have no part in the trace.
 
         Parameters
         ----------
@@ -235,10 +235,10 @@ class InferenceMixin:
     ) -> dict[str, tuple[Any, Any]]:
         """Confidence intervals of the estimated parameters.
 
-        ``"wald"`` is estimate ± quantile times standard error on a scale where the estimate's law is closer to normal
-        and every value is a parameter: logarithms of positive parameters (and of variances), logits of probabilities,
-        the parameter itself otherwise. ``"bootstrap"`` takes bias-corrected quantiles of ``bootstrap`` (B. Efron 1987,
-        doi:10.1080/01621459.1987.10478410).
+        ``"wald"`` is estimate ± quantile times standard error on a scale where the estimate's distribution is closer to
+        normal and every value is a parameter: logarithms of positive parameters (and of variances), logits of
+        probabilities, the parameter itself otherwise. ``"bootstrap"`` takes bias-corrected quantiles of ``bootstrap``
+        (B. Efron 1987, doi:10.1080/01621459.1987.10478410).
 
         Parameters
         ----------
@@ -293,8 +293,8 @@ class InferenceMixin:
         """Refits under random reweighting of the rows: the weighted likelihood bootstrap.
 
         Every refit multiplies the weights by independent exponential numbers, scaled to a mean of one. That has the
-        first-order law of resampling rows with replacement, but no row ever has weight 0: where the fit exists, so does
-        every refit. A prior takes part.
+        first-order distribution of resampling rows with replacement, but no row ever has weight 0: where the fit
+        exists, so does every refit. A prior takes part.
 
         Parameters
         ----------

@@ -1,9 +1,9 @@
-"""Free parameters of a law as one unconstrained vector, and back: what optimisers, differences and standard errors work on.
+"""Free parameters as one unconstrained vector, and back: what optimisers, differences and standard errors work on.
 
 A scale becomes its logarithm, a probability its logit, a row of probabilities log-ratios to its largest entry, a
 covariance matrix its scaled log-Cholesky factor, a direction a step in the tangent plane, a location a step in units of
-its law's spread. Around the parameters it was made for, a step of one in any coordinate is of the order of one row's
-information, whatever the unit of the data; every vector stands for parameters inside their range.
+its distribution's spread. Around the parameters it was made for, a step of one in any coordinate is of the order of one
+row's information, whatever the unit of the data; every vector stands for parameters inside their range.
 """
 
 from collections.abc import Collection, Iterator
@@ -40,7 +40,7 @@ def domain(family: Family, name: str, value: Any) -> str:
 
 
 def spread(params: Params, name: str) -> Any:
-    """The unit in which steps of a location are counted: its law's own spread."""
+    """The unit in which steps of a location are counted: its distribution's own spread."""
     if name == "meanlog":
         return params["sdlog"]
     for other in ("covariance", "scale"):
@@ -265,7 +265,7 @@ class Direction:
 
 @dataclass(frozen=True)
 class Chart:
-    """All free parameters of a law together; ``held`` are the others."""
+    """All free parameters of a distribution together; ``held`` are the others."""
 
     blocks: tuple[Block, ...]
     held: Params
