@@ -57,7 +57,7 @@ def test_divergence_of_independent_columns_is_a_sum():
     assert float(kl_divergence(p, p)) == 0.0
 
 
-def test_the_product_nearest_to_a_dependent_law_has_its_margins():
+def test_the_nearest_product_has_the_margins():
     """Forward KL: bivariate normal with correlation 0.9, product of normals with variances 1, 0.830366 = -log(1 - 0.81) / 2."""
     known = DensityMLE.from_parameters(mean=[0.0, 0.0], covariance=[[1.0, 0.9], [0.9, 1.0]])
     product = ProductDensity([("x", DensityMLE("normal"), [0]), ("y", DensityMLE("normal"), [1])])

@@ -386,7 +386,7 @@ def nodes():
     return special.roots_genlaguerre(120, 1.0)
 
 
-def test_projection_of_a_law():
+def test_projection_of_a_distribution():
     """Fitting to a law: its quadrature nodes as rows, its masses as weights. gamma(2, 1) to exponential, normal, gamma."""
     x, w = nodes()
     keep = w > 0.0

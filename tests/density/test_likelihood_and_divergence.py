@@ -64,7 +64,7 @@ class TestWhatTheLikelihoodEstimates:
             assert abs(estimate - truth) < 4.0 * estimate.standard_error
             assert 0.0 < estimate.standard_error < 0.02
 
-    def test_no_divergence_from_the_empirical_law_to_a_density(self):
+    def test_no_divergence_from_the_empirical_distribution_to_a_density(self):
         """An error that says why, never a finite number."""
         with pytest.raises(ValueError, match=r"(?i)empirical"):
             kl_divergence(fastkl.empirical(THREE), normal(0.0, 1.0))
@@ -219,7 +219,7 @@ class TestConsequences:
             worse = DensityMLE.from_parameters(diag, mean=[0, 0], covariance=[0.19 * factor] * 2)
             assert kl_divergence(worse, p) > kl_divergence(reverse, p)
 
-    def test_projection_of_a_law_outside_the_family(self):
+    def test_projection_on_the_normal_family(self):
         """gamma(2, 1) data, normal: mean 2, variance 2, KL 0.188296 left over (masses at quadrature nodes)."""
         nodes = (np.arange(200_000) + 0.5) / 200_000
         x = stats.gamma.ppf(nodes, 2.0)

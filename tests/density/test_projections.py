@@ -16,7 +16,7 @@ class TestProjections:
         ("family", "scale", "left"),
         [("exponential", 2.0, 0.115932), ("normal", np.sqrt(2.0), 0.188296)],
     )
-    def test_a_law_outside_the_family(self, family, scale, left):
+    def test_a_distribution_outside_the_family(self, family, scale, left):
         """gamma(2, 1) as masses on a grid: what is fitted, and the KL divergence that is left over."""
         x = np.linspace(0.0, 60.0, 200_001)[1:]
         weights = stats.gamma.pdf(x, 2.0)

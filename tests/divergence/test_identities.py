@@ -33,7 +33,7 @@ def test_three_calls_three_numbers():
         assert 0.0 < estimate.standard_error < 0.02
 
 
-def test_an_empirical_law_has_no_divergence_from_a_density():
+def test_an_empirical_distribution_has_no_divergence_from_a_density():
     with pytest.raises(DegenerateDataError, match="no density"):
         kl_divergence(empirical(draw_normal(20, 4)), norm(0, 1))
     with pytest.raises(DegenerateDataError, match="no density"):

@@ -57,7 +57,7 @@ class TestExactValues:
         assert float(entropy(big[0]) - entropy(p)) == pytest.approx(np.log(1000.0), abs=1e-12)
         assert float(kl_divergence(*big)) == pytest.approx(float(kl_divergence(p, q)), rel=1e-12)
 
-    def test_nearby_laws_differ_by_half_the_information(self):
+    def test_neighbours_differ_by_half_the_information(self):
         """KL(p_t, p_(t+h)) = h' I h / 2 + O(h^3), with I the inverse of n times the covariance of the estimates."""
         X = known("gamma", shape=2.0, scale=3.0).sample(200_000, random_state=9)
         model = DensityMLE("gamma").fit(X)
