@@ -10,6 +10,7 @@ from fastkl.exceptions import DegenerateDataError
 from fastkl.families.base import Fit
 from fastkl.families.closed_form import register_kl
 from fastkl.families.exponential import log_ratio_excess
+from fastkl.families.spaces import Positive
 from fastkl.families.univariate import ABOVE_ZERO, UnivariateFamily
 
 
@@ -32,8 +33,7 @@ class PowerFunction(UnivariateFamily):
     """
 
     name = "power_function"
-    parameter_names = ("shape",)
-    positive_parameters = ("shape",)
+    parameters = {"shape": Positive()}  # what each parameter is: without a role, as the law has no scale
     statistic_names = ("weight", "mean_log")  # in the order of the kernel's record
     support = (ABOVE_ZERO, 1.0, False)  # lowest and highest value, and whether only whole numbers are meant
     support_text = "numbers above 0 and up to 1"

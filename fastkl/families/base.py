@@ -19,6 +19,7 @@ from sklearn.base import BaseEstimator
 from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl._core.rows import AnyRows, Rows
 from fastkl.exceptions import SupportError
+from fastkl.families.spaces import Space
 
 
 @dataclass(frozen=True)
@@ -47,13 +48,12 @@ class Family(BaseEstimator):
     """
 
     name: ClassVar[str]
-    parameter_names: ClassVar[tuple[str, ...]]
+    parameters: ClassVar[Mapping[str, Space]]  # what each parameter is, in the order of the information's rows
+    parameter_names: ClassVar[tuple[str, ...]]  # derived from ``parameters``
     discrete: ClassVar[bool] = False
     labels: ClassVar[bool] = False
     joint: ClassVar[bool] = False
     has_statistics: ClassVar[bool] = True
-    irregular_parameters: ClassVar[tuple[str, ...]] = ()  # those on which the support depends
-    domains: ClassVar[Mapping[str, str]] = {}  # ranges of parameters whose name does not tell (see coordinates.domain)
     # Whether multiplying all rows by c > 0 shifts log-densities by -d log c and does nothing else, as long as the rows stay in
     # the support; False for densities of angles and directions. Without meaning for discrete families.
     equivariant: ClassVar[bool] = True
@@ -62,6 +62,11 @@ class Family(BaseEstimator):
     smooth: ClassVar[bool] = True
     # Typical parameters of two columns: the contract test draws its data from them.
     example: ClassVar[Params]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "parameters" in vars(cls):
+            cls.parameter_names = tuple(cls.parameters)
 
     @classmethod
     def examples(cls) -> "list[tuple[Family, Params]]":
@@ -147,6 +152,15 @@ class Family(BaseEstimator):
         return None
 
     # -- parameters --------------------------------------------------------------------------------------------------------
+
+    def spaces(self) -> Mapping[str, Space]:
+        """What each parameter is, where options of the family decide; ``parameters`` otherwise."""
+        return self.parameters
+
+    def free_names(self) -> list[str]:
+        """Parameters that a fit estimates."""
+        fixed = self.fixed_parameters()
+        return [name for name in self.parameter_names if name not in fixed]
 
     def fixed_parameters(self) -> Params:
         """The parameters that the constructor holds fixed."""

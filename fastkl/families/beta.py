@@ -13,6 +13,7 @@ from fastkl.families.base import Fit
 from fastkl.families.closed_form import register_kl
 from fastkl.families.gamma import exact_product
 from fastkl.families.solvers.newton import Evaluation, maximise
+from fastkl.families.spaces import Positive
 from fastkl.families.univariate import ABOVE_ZERO, UnivariateFamily
 
 MAX_NEWTON_STEPS = 200
@@ -54,8 +55,7 @@ class Beta(UnivariateFamily):
     """
 
     name = "beta"
-    parameter_names = ("a", "b")
-    positive_parameters = ("a", "b")
+    parameters = {"a": Positive(), "b": Positive()}
     statistic_names = ("weight", "mean", "complement", "low_excess", "high_excess")
     support = (ABOVE_ZERO, BELOW_ONE, False)
     support_text = "numbers between 0 and 1, both excluded"

@@ -12,6 +12,7 @@ from fastkl._core.special.gamma_functions import log_minus_digamma
 from fastkl.exceptions import DegenerateDataError
 from fastkl.families.solvers.iterative import IterativeFamily, weighted_moments, weighted_sum
 from fastkl.families.solvers.newton import Maximum
+from fastkl.families.spaces import Positive
 from fastkl.families.univariate import ABOVE_ZERO, BELOW_INFINITY
 from fastkl.families.weibull import Weibull
 
@@ -56,11 +57,8 @@ class Burr12(IterativeFamily):
     """
 
     name = "burr12"
-    parameter_names = ("c", "d", "scale")
+    parameters = {"c": Positive(), "d": Positive(limit="the Weibull distribution"), "scale": Positive(role="scale")}
     coordinates = ("c", "d", "scale")
-    location_parameters = ()
-    positive_parameters = ("c", "d", "scale")
-    infinite_parameters = ("d",)
     spread = ("c", 0.25)
     degenerate = ("c", "scale", "c goes to infinity")
     support = (ABOVE_ZERO, BELOW_INFINITY, False)
@@ -150,7 +148,7 @@ class Burr12(IterativeFamily):
                 column,
             )
 
-    # -- the distribution --------------------------------------------------------------------------------------------------
+    # -- the distribution -----------------------------------------------------------------------------------------
 
     def _outer(self, params: Params) -> tuple[NDArray[np.bool_], Floats]:
         limit = np.isinf(params["d"])

@@ -16,6 +16,7 @@ from fastkl.families.base import Family, Fit
 from fastkl.families.closed_form import register_kl
 from fastkl.families.gamma import inverse_digamma
 from fastkl.families.normal import HALF_LOG_2PI
+from fastkl.families.spaces import Positive
 from fastkl.families.univariate import ABOVE_ZERO
 
 MAX_STEPS = 100
@@ -51,7 +52,7 @@ class Dirichlet(Family):
     """
 
     name = "dirichlet"
-    parameter_names = ("concentration",)
+    parameters = {"concentration": Positive()}
     joint = True
     equivariant = False
     example = {"concentration": [2.5, 0.8]}

@@ -9,6 +9,7 @@ from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl.exceptions import DegenerateDataError
 from fastkl.families.base import Fit
 from fastkl.families.closed_form import register_kl
+from fastkl.families.spaces import Positive
 from fastkl.families.univariate import BELOW_INFINITY, UnivariateFamily
 
 
@@ -30,8 +31,7 @@ class Exponential(UnivariateFamily):
     """
 
     name = "exponential"
-    parameter_names = ("scale",)
-    positive_parameters = ("scale",)
+    parameters = {"scale": Positive(role="scale")}
     statistic_names = ("weight", "mean")
     support = (0.0, BELOW_INFINITY, False)
     support_text = "numbers of at least 0"

@@ -11,6 +11,7 @@ from fastkl._core.special.gamma_functions import gamma_shapes, log_excess, log_m
 from fastkl.families.base import Fit
 from fastkl.families.closed_form import register_kl
 from fastkl.families.exponential import Exponential
+from fastkl.families.spaces import Positive
 from fastkl.families.univariate import ABOVE_ZERO, BELOW_INFINITY, UnivariateFamily, raise_if_constant
 
 MAX_NEWTON_STEPS = 50
@@ -50,8 +51,7 @@ class Gamma(UnivariateFamily):
     """
 
     name = "gamma"
-    parameter_names = ("shape", "scale")
-    positive_parameters = ("shape", "scale")
+    parameters = {"shape": Positive(), "scale": Positive(role="scale")}
     statistic_names = ("weight", "mean", "log_excess")
     example = {"shape": [3.0, 0.7], "scale": [2.0, 10.0]}
     support = (ABOVE_ZERO, BELOW_INFINITY, False)

@@ -10,6 +10,7 @@ from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl.families.base import Fit
 from fastkl.families.closed_form import register_kl
 from fastkl.families.exponential import log_ratio_excess, raise_if_zero
+from fastkl.families.spaces import Positive
 from fastkl.families.univariate import BELOW_INFINITY, UnivariateFamily
 
 HALF_LOG_2_BY_PI = 0.5 * np.log(2.0 / np.pi)
@@ -33,8 +34,7 @@ class HalfNormal(UnivariateFamily):
     """
 
     name = "half_normal"
-    parameter_names = ("scale",)
-    positive_parameters = ("scale",)
+    parameters = {"scale": Positive(role="scale")}
     statistic_names = ("weight", "root_mean_square")
     support = (0.0, BELOW_INFINITY, False)
     support_text = "numbers of at least 0"

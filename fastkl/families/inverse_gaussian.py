@@ -10,6 +10,7 @@ from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl.families.base import Fit
 from fastkl.families.closed_form import register_kl
 from fastkl.families.exponential import log_ratio_excess
+from fastkl.families.spaces import Positive
 from fastkl.families.univariate import ABOVE_ZERO, BELOW_INFINITY, UnivariateFamily, raise_if_constant
 
 LOG_2PI = np.log(2.0 * np.pi)
@@ -36,8 +37,7 @@ class InverseGaussian(UnivariateFamily):
     """
 
     name = "inverse_gaussian"
-    parameter_names = ("mean", "shape")
-    positive_parameters = ("mean", "shape")
+    parameters = {"mean": Positive(role="scale", centre=True), "shape": Positive(role="scale")}
     statistic_names = ("weight", "mean", "mean_log", "excess")
     support = (ABOVE_ZERO, BELOW_INFINITY, False)
     support_text = "positive numbers"

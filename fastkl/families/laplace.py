@@ -11,6 +11,7 @@ from fastkl.families.base import Fit
 from fastkl.families.closed_form import register_kl
 from fastkl.families.exponential import log_ratio_excess
 from fastkl.families.solvers.medians import medians
+from fastkl.families.spaces import Positive, Real
 from fastkl.families.univariate import UnivariateFamily, raise_if_constant
 
 
@@ -41,8 +42,7 @@ class Laplace(UnivariateFamily):
     """
 
     name = "laplace"
-    parameter_names = ("loc", "scale")
-    positive_parameters = ("scale",)
+    parameters = {"loc": Real(role="location", spread="scale"), "scale": Positive(role="scale")}
     has_statistics = False
     smooth = False
     example = {"loc": [0.5, -2.0], "scale": [1.5, 0.3]}

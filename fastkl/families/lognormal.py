@@ -10,6 +10,7 @@ from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl.families.base import Fit
 from fastkl.families.closed_form import register_kl
 from fastkl.families.normal import HALF_LOG_2PI
+from fastkl.families.spaces import Positive, Real
 from fastkl.families.univariate import ABOVE_ZERO, BELOW_INFINITY, UnivariateFamily, raise_if_constant
 
 
@@ -35,8 +36,7 @@ class Lognormal(UnivariateFamily):
     """
 
     name = "lognormal"
-    parameter_names = ("meanlog", "sdlog")
-    positive_parameters = ("sdlog",)
+    parameters = {"meanlog": Real(role="log_location", spread="sdlog"), "sdlog": Positive()}
     statistic_names = ("weight", "meanlog", "m2log")
     support = (ABOVE_ZERO, BELOW_INFINITY, False)
     support_text = "positive numbers"

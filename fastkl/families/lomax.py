@@ -13,6 +13,7 @@ from fastkl.families.solvers.iterative import IterativeFamily, n_rows, weighted_
 from fastkl.families.solvers.medians import medians
 from fastkl.families.solvers.newton import Maximum
 from fastkl.families.solvers.starts import too_narrow
+from fastkl.families.spaces import Positive
 from fastkl.families.univariate import BELOW_INFINITY
 
 START_SHAPES = (0.5, 2.0, 10.0)
@@ -54,11 +55,8 @@ class Lomax(IterativeFamily):
     """
 
     name = "lomax"
-    parameter_names = ("shape", "scale")
+    parameters = {"shape": Positive(limit="the exponential distribution"), "scale": Positive(role="scale")}
     coordinates = ("shape", "scale")
-    location_parameters = ()
-    positive_parameters = ("shape", "scale")
-    infinite_parameters = ("shape",)
     degenerate = ()
     support = (0.0, BELOW_INFINITY, False)
     support_text = "numbers of at least 0"

@@ -13,6 +13,7 @@ from fastkl.families._row_sums import multinomial_log_density, multinomial_stati
 from fastkl.families.base import Family, Fit
 from fastkl.families.closed_form import register_kl
 from fastkl.families.counts import deviance
+from fastkl.families.spaces import Simplex
 
 
 class Multinomial(Family):
@@ -38,7 +39,7 @@ class Multinomial(Family):
     """
 
     name = "multinomial"
-    parameter_names = ("probabilities",)
+    parameters = {"probabilities": Simplex()}
     joint = True
     discrete = True
     example = {"probabilities": [0.31, 0.69]}

@@ -21,6 +21,7 @@ from fastkl.families.solvers.shrinkage import (
     moved_moments,
     shrunk,
 )
+from fastkl.families.spaces import PositiveDefinite, Real, Space
 
 COVARIANCE_TYPES = ("full", "diag", "spherical")
 
@@ -58,7 +59,7 @@ class MultivariateNormal(Family):
     """
 
     name = "multivariate_normal"
-    parameter_names = ("mean", "covariance")
+    parameters = {"mean": Real(role="location", spread="covariance"), "covariance": PositiveDefinite()}
     joint = True
     example = {"mean": [1.0, -1.0], "covariance": [[2.0, 0.6], [0.6, 0.5]]}
 
@@ -233,6 +234,9 @@ class MultivariateNormal(Family):
         return float(np.sum(np.log(np.broadcast_to(covariance, (d,)))))
 
     # -- parameters --------------------------------------------------------------------------------------------------------
+
+    def spaces(self) -> dict[str, Space]:
+        return {**self.parameters, "covariance": PositiveDefinite(form=self.covariance_type)}
 
     def _check_type(self) -> None:
         if self.covariance_type not in COVARIANCE_TYPES:

@@ -10,6 +10,7 @@ from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl._core.rows import Rows
 from fastkl.families.base import Fit
 from fastkl.families.closed_form import register_kl
+from fastkl.families.spaces import Positive, Real
 from fastkl.families.univariate import UnivariateFamily, raise_if_constant
 
 HALF_LOG_2PI = 0.5 * np.log(2.0 * np.pi)
@@ -37,8 +38,7 @@ class Normal(UnivariateFamily):
     """
 
     name = "normal"
-    parameter_names = ("loc", "scale")
-    positive_parameters = ("scale",)
+    parameters = {"loc": Real(role="location", spread="scale"), "scale": Positive(role="scale")}
     statistic_names = ("weight", "mean", "deviation")
     example = {"loc": [0.5, -2.0], "scale": [1.5, 0.3]}
 

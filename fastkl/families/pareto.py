@@ -10,6 +10,7 @@ from fastkl.exceptions import SupportError
 from fastkl.families.base import Fit
 from fastkl.families.closed_form import register_kl
 from fastkl.families.exponential import log_ratio_excess
+from fastkl.families.spaces import Positive
 from fastkl.families.univariate import ABOVE_ZERO, BELOW_INFINITY, UnivariateFamily, raise_if_constant
 
 
@@ -39,9 +40,7 @@ class Pareto(UnivariateFamily):
     """
 
     name = "pareto"
-    parameter_names = ("shape", "scale")
-    positive_parameters = ("shape", "scale")
-    irregular_parameters = ("scale",)
+    parameters = {"shape": Positive(), "scale": Positive(role="scale", irregular=True)}
     statistic_names = ("weight", "minimum", "log_excess")
     support = (ABOVE_ZERO, BELOW_INFINITY, False)
     support_text = "positive numbers of at least its scale"

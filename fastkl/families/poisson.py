@@ -18,6 +18,7 @@ from fastkl.families.counts import (
     poisson_cdf,
     poisson_entropy,
 )
+from fastkl.families.spaces import Rate
 
 
 class Poisson(CountFamily):
@@ -47,24 +48,15 @@ class Poisson(CountFamily):
     """
 
     name = "poisson"
-    parameter_names = ("rate",)
+    parameters = {"rate": Rate(zero=True)}
     statistic_names = ("weight", "mean", "deviance", "normaliser")
     example = {"rate": [0.7, 30.0]}
 
     def __init__(self, rate: ArrayLike | None = None):
         self.rate = rate
 
-    def _check_range(self, params: Params) -> None:
-        for name, value in params.items():
-            bad = ~np.isfinite(value) | (value < 0.0)
-            if np.any(bad):
-                raise ValueError(f"{self.name}: {name} has to be finite and at least 0, not {value[bad][0]}.")
-
     def constants(self, params: Params) -> tuple[Any, ...]:
         return (params["rate"],)
-
-    def at_boundary(self, params: Params) -> dict[str, NDArray[np.bool_]]:
-        return {"rate": params["rate"] == 0.0}
 
     def solve(self, statistics: Statistics) -> Fit:
         fixed = self.fixed_columns(len(statistics["mean"]))

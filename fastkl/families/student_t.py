@@ -14,6 +14,7 @@ from fastkl.families.normal import HALF_LOG_2PI
 from fastkl.families.solvers.iterative import IterativeFamily, weighted_sum
 from fastkl.families.solvers.newton import Maximum
 from fastkl.families.solvers.starts import best_locations, is_small, median_and_distance, raise_if_collapsed, too_narrow
+from fastkl.families.spaces import DegreesOfFreedom, Positive, Real
 
 START_DF = (1.0, 4.0, 30.0)
 FAR_DF = 1e4  # beyond it the normal limit is looked at
@@ -61,10 +62,12 @@ class StudentT(IterativeFamily):
     """
 
     name = "student_t"
-    parameter_names = ("df", "loc", "scale")
+    parameters = {
+        "df": DegreesOfFreedom(),
+        "loc": Real(role="location", spread="scale"),
+        "scale": Positive(role="scale"),
+    }
     coordinates = ("df", "loc", "scale")
-    positive_parameters = ("df", "scale")
-    infinite_parameters = ("df",)
     example = {"df": [4.0, 2.5], "loc": [0.5, -2.0], "scale": [1.5, 0.3]}
 
     def __init__(self, df: ArrayLike | None = None, loc: ArrayLike | None = None, scale: ArrayLike | None = None):

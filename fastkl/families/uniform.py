@@ -9,6 +9,7 @@ from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl.exceptions import DegenerateDataError, SupportError
 from fastkl.families.base import Fit
 from fastkl.families.closed_form import register_kl
+from fastkl.families.spaces import Real
 from fastkl.families.univariate import UnivariateFamily
 
 
@@ -38,8 +39,7 @@ class Uniform(UnivariateFamily):
     """
 
     name = "uniform"
-    parameter_names = ("low", "high")
-    irregular_parameters = ("low", "high")
+    parameters = {"low": Real(role="location", irregular=True), "high": Real(role="location", irregular=True)}
     statistic_names = ("weight", "minimum", "maximum")
     smooth = False
     example = {"low": [-1.0, 2.0], "high": [3.0, 2.5]}

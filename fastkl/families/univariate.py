@@ -27,13 +27,6 @@ class UnivariateFamily(Family):
     statistic_names: ClassVar[tuple[str, ...]]
     support: ClassVar[tuple[float, float, bool]] = (-np.inf, np.inf, False)
     support_text: ClassVar[str] = "finite numbers"
-    positive_parameters: ClassVar[tuple[str, ...]] = ()
-    infinite_parameters: ClassVar[
-        tuple[str, ...]
-    ] = ()  # may be inf, which is a limit of the family with a density of its own
-    irregular_parameters: ClassVar[
-        tuple[str, ...]
-    ] = ()  # ends of the support: the likelihood has no slope 0 at its maximum
 
     @classmethod
     @cache
@@ -122,11 +115,7 @@ class UnivariateFamily(Family):
 
     def _check_range(self, params: Params) -> None:
         for name, value in params.items():
-            bad = np.isnan(value) if name in self.infinite_parameters else ~np.isfinite(value)
-            bad = bad | ((value <= 0.0) if name in self.positive_parameters else value == -np.inf)
-            if np.any(bad):
-                wanted = "positive and finite" if name in self.positive_parameters else "finite"
-                raise ValueError(f"{self.name}: {name} has to be {wanted}, not {np.asarray(value)[bad][0]}.")
+            self.parameters[name].check(value, f"{self.name}: {name}")
 
     def shaped_parameters(self, params: Params) -> Params:
         for name, value in params.items():
@@ -139,11 +128,6 @@ class UnivariateFamily(Family):
         self._check_range(shaped)
         return shaped
 
-    def free_names(self) -> list[str]:
-        """Parameters that a fit estimates."""
-        fixed = self.fixed_parameters()
-        return [name for name in self.parameter_names if name not in fixed]
-
     def n_columns(self, params: Params) -> int:
         return len(params[self.parameter_names[0]])
 
@@ -153,12 +137,10 @@ class UnivariateFamily(Family):
     def regular(self, params: Params) -> NDArray[np.bool_]:
         """(p, d): where a parameter was estimated and lies inside its range, so that it has a standard error."""
         free = self.free_names()
-        return np.array(
-            [
-                np.isfinite(params[name]) & (name in free and name not in self.irregular_parameters)
-                for name in self.parameter_names
-            ]
-        )
+        inside = []
+        for name, space in self.parameters.items():
+            inside.append(~space.at_edge(params[name]) & (name in free and not space.irregular))
+        return np.array(inside)
 
     def _column_covariances(self, statistics: Statistics, params: Params) -> tuple[NDArray[np.bool_], Floats]:
         """The mask of ``regular`` and the covariances (d, p, p), NaN outside the mask."""

@@ -9,6 +9,7 @@ from scipy.special import i0e, i1e
 from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl.families.base import Fit
 from fastkl.families.closed_form import register_kl
+from fastkl.families.spaces import Angle, Concentration
 from fastkl.families.univariate import UnivariateFamily, raise_if_constant
 
 MAX_NEWTON_STEPS = 100
@@ -50,7 +51,7 @@ class VonMises(UnivariateFamily):
     """
 
     name = "von_mises"
-    parameter_names = ("loc", "concentration")
+    parameters = {"loc": Angle(spread="concentration"), "concentration": Concentration()}
     statistic_names = ("weight", "direction", "deficit")
     support_text = "finite angles in radians"
     example = {"loc": [1.0, -2.0], "concentration": [2.0, 0.6]}
@@ -59,11 +60,6 @@ class VonMises(UnivariateFamily):
     def __init__(self, loc: ArrayLike | None = None, concentration: ArrayLike | None = None):
         self.loc = loc
         self.concentration = concentration
-
-    def _check_range(self, params: Params) -> None:
-        super()._check_range(params)
-        if np.any(params.get("concentration", np.zeros(1)) < 0.0):
-            raise ValueError(f"von_mises: concentration has to be at least 0, not {np.min(params['concentration'])}.")
 
     def constants(self, params: Params) -> tuple[Any, ...]:
         kappa = params["concentration"]

@@ -13,6 +13,7 @@ from fastkl.families._row_sums import row_excess, row_means
 from fastkl.families.base import Family, Fit
 from fastkl.families.closed_form import register_kl
 from fastkl.families.normal import Normal
+from fastkl.families.spaces import Concentration, Direction
 
 MAX_STEPS = 100
 BOUNDARY = "the concentration is at its boundary 0, the uniform distribution"
@@ -59,7 +60,7 @@ class VonMisesFisher(Family):
     """
 
     name = "von_mises_fisher"
-    parameter_names = ("direction", "concentration")
+    parameters = {"direction": Direction(), "concentration": Concentration(single=True)}
     joint = True
     equivariant = False
     example = {"direction": [0.6, -0.8], "concentration": 3.0}

@@ -13,12 +13,12 @@ from fastkl.families.base import Fit
 from fastkl.families.counts import (
     CountFamily,
     boundary_sentence,
-    check_probability,
     deviance,
     discrete_quantile,
     poisson_cdf,
     poisson_entropy,
 )
+from fastkl.families.spaces import Rate, UnitInterval
 
 NO_INFLATION = "There are no more zeros than the Poisson distribution has: zero_probability is at its boundary 0"
 
@@ -55,7 +55,7 @@ class ZeroInflatedPoisson(CountFamily):
     """
 
     name = "zero_inflated_poisson"
-    parameter_names = ("zero_probability", "rate")
+    parameters = {"zero_probability": UnitInterval(zero=True), "rate": Rate()}
     statistic_names = ("weight", "zeros", "positive", "mean", "deviance", "normaliser")
     example = {"zero_probability": [0.3, 0.5], "rate": [2.0, 6.0]}
 
@@ -63,22 +63,11 @@ class ZeroInflatedPoisson(CountFamily):
         self.zero_probability = zero_probability
         self.rate = rate
 
-    def _check_range(self, params: Params) -> None:
-        if "zero_probability" in params:
-            check_probability(self.name, "zero_probability", params["zero_probability"], zero=True, one=False)
-        rate = np.asarray(params.get("rate", 1.0))
-        bad = ~(np.isfinite(rate) & (rate > 0.0))
-        if np.any(bad):
-            raise ValueError(f"{self.name}: rate has to be positive and finite, not {rate[bad][0]}.")
-
     def constants(self, params: Params) -> tuple[Any, ...]:
         share, rate = params["zero_probability"], params["rate"]
         return rate, log_zero(share, rate), np.log1p(-share)
 
     # -- sums to parameters ------------------------------------------------------------------------------------------------
-
-    def at_boundary(self, params: Params) -> dict[str, NDArray[np.bool_]]:
-        return {"zero_probability": params["zero_probability"] == 0.0}
 
     def solve(self, statistics: Statistics) -> Fit:
         d = len(statistics["mean"])

@@ -11,8 +11,10 @@ from sklearn.base import clone
 from fastkl import DensityMLE, families, load
 from fastkl._core.rows import Rows
 from fastkl.families.priors import NormalPrior
-from fastkl.families.solvers.coordinates import Matrix, chart_at
+from fastkl.families.solvers.coordinates import chart_at
 from fastkl.families.solvers.curvature import derivative, row_scores
+from fastkl.families.spaces import Direction
+from fastkl.families.spaces.blocks import Matrix
 
 RNG = np.random.default_rng(21)
 SKEWED = RNG.exponential(size=(4000, 1))
@@ -73,7 +75,7 @@ def test_coordinates_of_a_direction():
 
     class Pole(families.Family):
         name = "pole"
-        parameter_names = ("direction",)
+        parameters = {"direction": Direction()}
 
     direction = np.array([0.6, 0.0, 0.8])
     chart = chart_at(Pole(), {"direction": direction})

@@ -238,7 +238,7 @@ SEARCHES = [
 def test_maximum_against_another_optimiser(family, X, prior, shaped, log_posterior):
     model = DensityMLE(family, prior=prior).fit(X)
     assert model.converged_
-    free = sum(1 for name in model.params_ if name not in model.family_.irregular_parameters)
+    free = sum(1 for name in model.params_ if not model.family_.parameters[name].irregular)
     best = shaped(simplex(lambda u: -log_posterior(X, shaped(u)), np.zeros(free)))
     for name, value in best.items():
         np.testing.assert_allclose(model.params_[name], value, rtol=2e-6, atol=1e-7, err_msg=name)

@@ -8,7 +8,8 @@ between scaled Bessel functions, and where those underflow Debye's uniform expan
 import numpy as np
 from scipy.special import gammaln, ive
 
-HALF_LOG_2PI = 0.5 * np.log(2.0 * np.pi)
+from fastkl._core.special.gamma_functions import HALF_LOG_2PI
+
 FRACTION_UP_TO = 2000.0
 HANKEL_TERMS = 20
 

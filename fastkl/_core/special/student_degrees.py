@@ -4,8 +4,7 @@ import numpy as np
 
 from fastkl._core.array_types import Floats
 from fastkl._core.special.gamma_differences import digamma_rise, trigamma_rise
-from fastkl._core.special.gamma_functions import log_excess, stirling_error
-from fastkl.families.normal import HALF_LOG_2PI
+from fastkl._core.special.gamma_functions import HALF_LOG_2PI, log_excess, stirling_error
 
 
 def log_constant(k: float, d: int) -> float:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import expit, logit, ndtr, ndtri
+from scipy.special import ndtr, ndtri
 
 from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl._core.rows import AnyRows, Rows
@@ -20,7 +20,7 @@ from fastkl.density.streamed import KeptRows
 from fastkl.density.validation import as_generator, read_rows, require_finite
 from fastkl.families.base import Family
 from fastkl.families.priors import resolve_prior
-from fastkl.families.solvers.coordinates import Chart, chart_at, domain
+from fastkl.families.solvers.coordinates import Chart, chart_at
 from fastkl.families.solvers.curvature import score_products
 from fastkl.families.solvers.posterior import fit_rows, posterior_covariance, posterior_curvature, posterior_errors
 
@@ -277,10 +277,8 @@ class InferenceMixin:
         else:
             errors = self.standard_errors_
         z = float(ndtri(0.5 + 0.5 * level))
-        return {
-            name: wald_interval(domain(self.family_, name, self.params_[name]), self.params_[name], z * error)
-            for name, error in errors.items()
-        }
+        spaces = self.family_.spaces()
+        return {name: spaces[name].interval(self.params_[name], z * error) for name, error in errors.items()}
 
     def bootstrap(
         self,
@@ -361,18 +359,3 @@ def bias_corrected_interval(draws: Floats, value: Any, level: float) -> tuple[An
         found = [np.quantile(column, p, method="inverted_cdf") for column, p in zip(columns, ranks, strict=True)]
         ends.append(np.array(found).reshape(draws.shape[1:])[()])
     return ends[0], ends[1]
-
-
-def wald_interval(kind: str, value: Any, half: Any) -> tuple[Any, Any]:
-    """Interval around a value, symmetric on the scale of its range; ``half`` is the half-width on its own scale."""
-    with np.errstate(all="ignore"):
-        if kind == "positive":
-            return value * np.exp(-half / value), value * np.exp(half / value)
-        if kind in ("unit", "simplex"):
-            centre, wide = logit(value), half / (value * (1.0 - value))
-            return expit(centre - wide), expit(centre + wide)
-        low, high = value - half, value + half
-        if kind == "matrix":
-            diagonal = np.diag_indices(len(value))
-            low[diagonal], high[diagonal] = wald_interval("positive", value[diagonal], half[diagonal])
-        return low, high

@@ -17,6 +17,7 @@ from fastkl.families.multivariate_t.degeneracy import overflow_error
 from fastkl.families.multivariate_t.fit import fit_rows
 from fastkl.families.multivariate_t.information import observed_information
 from fastkl.families.multivariate_t.sums import student_sums
+from fastkl.families.spaces import DegreesOfFreedom, PositiveDefinite, Real
 
 
 class MultivariateT(Family):
@@ -63,7 +64,11 @@ class MultivariateT(Family):
     """
 
     name = "multivariate_t"
-    parameter_names = ("df", "loc", "scale")
+    parameters = {
+        "df": DegreesOfFreedom(single=True),
+        "loc": Real(role="location", spread="scale"),
+        "scale": PositiveDefinite(),
+    }
     joint = True
     has_statistics = False
     example = {"df": 4.0, "loc": [1.0, -2.0], "scale": [[2.0, 0.6], [0.6, 0.5]]}
