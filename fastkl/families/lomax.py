@@ -9,7 +9,7 @@ from fastkl._core.array_types import Floats, Params
 from fastkl._core.rows import AnyRows, Rows
 from fastkl._core.special.log_tails import log_one_minus_exp
 from fastkl.exceptions import DegenerateDataError
-from fastkl.families._kernels import column_kernel
+from fastkl.families.column_sums import column_means, merged_means
 from fastkl.families.solvers.iterative import IterativeFamily, n_rows, weighted_sum
 from fastkl.families.solvers.medians import medians
 from fastkl.families.solvers.newton import Maximum
@@ -104,7 +104,7 @@ class Lomax(IterativeFamily):
     ) -> tuple[Maximum, dict[str, str]]:
         if fixed:
             return maximum, {}
-        mean, inside = rows.total(_means, merge=_merged_means)[:, 1], maximum.params["shape"] < FAR_SHAPE
+        mean, inside = rows.total(column_means, merge=merged_means)[:, 1], maximum.params["shape"] < FAR_SHAPE
         slope = np.zeros(len(inside))
         if not inside.all():
             slope = rows.total(_squares_at_limit, mean) / rows.total_weight - 1.0
@@ -178,15 +178,6 @@ class Lomax(IterativeFamily):
     @staticmethod
     def textbook_entropy(mp: Any, shape: Any, scale: Any) -> Any:
         return 1 + 1 / shape + mp.log(scale / shape)
-
-
-def _means(rows: Rows) -> Floats:
-    """Weight and mean of every column, (d, 2)."""
-    return column_kernel("exponential").statistics(rows.X, rows.weights, Lomax.support, rows.n_threads)[0]
-
-
-def _merged_means(first: Floats, second: Floats) -> Floats:
-    return column_kernel("exponential").merge(first, second)
 
 
 def _squares_at_limit(rows: Rows, mean: Floats) -> Floats:
