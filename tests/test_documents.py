@@ -41,7 +41,7 @@ def test_files_and_tests_that_are_named_exist(path):
 
 def test_both_commands_are_in_the_readme():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert "pip install . && python -m fastkl demo" in text
+    assert "pip install . && fastkl demo" in text
     assert "pip install -e '.[test]' && pytest" in text
 
 

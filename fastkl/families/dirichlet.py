@@ -8,14 +8,13 @@ from scipy.special import digamma, gammaln, polygamma
 
 from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl._core.rows import Rows
-from fastkl._core.special.gamma_functions import log_minus_digamma, stirling_error
+from fastkl._core.special.gamma_functions import HALF_LOG_2PI, log_minus_digamma, stirling_error
 from fastkl.exceptions import DegenerateDataError, SupportError
 from fastkl.families._kernels import column_kernel
 from fastkl.families._row_sums import row_excess, row_means
 from fastkl.families.base import Family, Fit
 from fastkl.families.closed_form import register_kl
 from fastkl.families.gamma import inverse_digamma
-from fastkl.families.normal import HALF_LOG_2PI
 from fastkl.families.spaces import Positive
 from fastkl.families.univariate import ABOVE_ZERO
 

@@ -7,10 +7,10 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri
 
 from fastkl._core.array_types import Floats, Params, Statistics
+from fastkl._core.special.gamma_functions import HALF_LOG_2PI
 from fastkl._core.special.log_tails import log_normal_sf
 from fastkl.families.base import Fit
 from fastkl.families.closed_form import register_kl
-from fastkl.families.normal import HALF_LOG_2PI
 from fastkl.families.spaces import Positive, Real
 from fastkl.families.univariate import ABOVE_ZERO, BELOW_INFINITY, UnivariateFamily, raise_if_constant
 

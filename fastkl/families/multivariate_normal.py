@@ -9,10 +9,11 @@ from scipy.linalg import cho_solve, lapack, solve_triangular
 from fastkl._core._linalg import merge_moments, moments, whitened_squares
 from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl._core.rows import Rows
+from fastkl._core.special.gamma_functions import HALF_LOG_2PI
 from fastkl.exceptions import DegenerateDataError
 from fastkl.families.base import Family, Fit
 from fastkl.families.closed_form import register_kl
-from fastkl.families.normal import HALF_LOG_2PI, Normal
+from fastkl.families.normal import Normal
 from fastkl.families.solvers.shrinkage import (
     check_shrinkage,
     coefficient,

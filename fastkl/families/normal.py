@@ -8,13 +8,12 @@ from scipy.special import ndtri
 
 from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl._core.rows import Rows
+from fastkl._core.special.gamma_functions import HALF_LOG_2PI
 from fastkl._core.special.log_tails import log_normal_sf
 from fastkl.families.base import Fit
 from fastkl.families.closed_form import register_kl
 from fastkl.families.spaces import Positive, Real
 from fastkl.families.univariate import UnivariateFamily, raise_if_constant
-
-HALF_LOG_2PI = 0.5 * np.log(2.0 * np.pi)
 
 
 class Normal(UnivariateFamily):

@@ -8,9 +8,8 @@ from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
 from fastkl._core.array_types import Floats, Params
 from fastkl._core.rows import AnyRows, Rows
-from fastkl._core.special.gamma_functions import half_step
+from fastkl._core.special.gamma_functions import HALF_LOG_2PI, half_step
 from fastkl.families.column_sums import column_moments, merged_moments
-from fastkl.families.normal import HALF_LOG_2PI
 from fastkl.families.solvers.iterative import IterativeFamily, weighted_sum
 from fastkl.families.solvers.newton import Maximum
 from fastkl.families.solvers.starts import best_locations, is_small, median_and_distance, raise_if_collapsed, too_narrow
