@@ -1,4 +1,4 @@
-"""Beta law: two shapes, by one pass and a Newton iteration on their logarithms."""
+"""Beta distribution: two shapes, by one pass and a Newton iteration on their logarithms."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from fastkl._core.special.gamma_functions import beta_shapes, log_excess, log_mi
 from fastkl.exceptions import DegenerateDataError
 from fastkl.families.base import Fit
 from fastkl.families.closed_form import register_kl
-from fastkl.families.solvers.newton import Evaluation, maximise
+from fastkl.families.solvers.newton import Evaluation, Landscape, maximise
 from fastkl.families.spaces import Positive
 from fastkl.families.univariate import ABOVE_ZERO, UnivariateFamily
 
@@ -23,7 +23,7 @@ BELOW_ONE = float(np.nextafter(1.0, 0.0))
 
 
 class Beta(UnivariateFamily):
-    r"""Beta law of every column, on 0 < x < 1.
+    r"""Beta distribution of every column, on 0 < x < 1.
 
     .. math:: \log p(x) = (a - 1) \log x + (b - 1) \log(1 - x) - \log B(a, b)
 
@@ -96,15 +96,8 @@ class Beta(UnivariateFamily):
                 return Fit(start, n_polish)  # the likelihood is concave: a step next to nothing is the certificate
         free = np.array([name not in fixed for name in self.parameter_names])
         with np.errstate(all="ignore"):
-            found = maximise(
-                lambda params: self._evaluate(statistics, params),
-                move_logarithms,
-                start,
-                free,
-                weight,
-                1e-12,
-                MAX_NEWTON_STEPS,
-            )
+            landscape = Landscape(lambda params: self._evaluate(statistics, params), move_logarithms, free, weight)
+            found = maximise(landscape, start, 1e-12, MAX_NEWTON_STEPS)
         return Fit(found.params, found.n_iter + n_polish, bool(found.converged.all()))
 
     def _derivatives(self, statistics: Statistics, params: Params) -> tuple[Floats, Floats]:

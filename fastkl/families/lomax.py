@@ -1,4 +1,4 @@
-"""Lomax law (Pareto of the second kind): shape and scale, with the exponential law as its limit."""
+"""Lomax distribution (Pareto of the second kind): shape and scale, with the exponential distribution as its limit."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from fastkl._core.array_types import Floats, Params
 from fastkl._core.rows import AnyRows, Rows
 from fastkl._core.special.log_tails import log_one_minus_exp
 from fastkl.exceptions import DegenerateDataError
-from fastkl.families._kernels import column_kernel
+from fastkl.families.column_sums import column_means, merged_means
 from fastkl.families.solvers.iterative import IterativeFamily, n_rows, weighted_sum
 from fastkl.families.solvers.medians import medians
 from fastkl.families.solvers.newton import Maximum
@@ -23,14 +23,14 @@ LIMIT_SHAPE = 1e10
 
 
 class Lomax(IterativeFamily):
-    r"""Lomax law of every column, on x >= 0.
+    r"""Lomax distribution of every column, on x >= 0.
 
     .. math:: \log p(x) = \log(a / s) - (a + 1) \log(1 + x / s)
 
     Parameters
     ----------
     shape : float or array-like of shape (d,), default=None
-        Shape a > 0, held fixed where given; inf is the exponential law.
+        Shape a > 0, held fixed where given; inf is the exponential distribution.
     scale : float or array-like of shape (d,), default=None
         Scale s > 0, held fixed where given.
 
@@ -38,8 +38,8 @@ class Lomax(IterativeFamily):
     -----
     Where the likelihood rises as a and s go to infinity together, as it does for tails no heavier than exponential ones
     (coefficient of variation at most 1), ``params_["shape"]`` is inf and ``params_["scale"]`` is the limit of s / a, the scale
-    of the exponential law; ``boundary_`` says so. With zeros among the rows the likelihood also grows without bound as a and s
-    go to 0: the estimate is the maximum inside, if there is one.
+    of the exponential distribution; ``boundary_`` says so. With zeros among the rows the likelihood also grows without
+    bound as a and s go to 0: the estimate is the maximum inside, if there is one.
 
     References
     ----------
@@ -56,7 +56,7 @@ class Lomax(IterativeFamily):
     """
 
     name = "lomax"
-    parameters = {"shape": Positive(limit="the exponential law"), "scale": Positive(role="scale")}
+    parameters = {"shape": Positive(limit="the exponential distribution"), "scale": Positive(role="scale")}
     coordinates = ("shape", "scale")
     degenerate = ()
     support = (0.0, BELOW_INFINITY, False)
@@ -104,7 +104,7 @@ class Lomax(IterativeFamily):
     ) -> tuple[Maximum, dict[str, str]]:
         if fixed:
             return maximum, {}
-        mean, inside = rows.total(_means, merge=_merged_means)[:, 1], maximum.params["shape"] < FAR_SHAPE
+        mean, inside = rows.total(column_means, merge=merged_means)[:, 1], maximum.params["shape"] < FAR_SHAPE
         slope = np.zeros(len(inside))
         if not inside.all():
             slope = rows.total(_squares_at_limit, mean) / rows.total_weight - 1.0
@@ -126,7 +126,7 @@ class Lomax(IterativeFamily):
         where = "" if at_limit.all() else f" in column {', '.join(map(str, np.flatnonzero(at_limit)))}"
         return maximum, {
             "shape": f"shape is infinite{where}: the tail is no heavier than an exponential one, and the fit is the exponential "
-            "law with the scale given, the limit of scale / shape."
+            "distribution with the scale given, the limit of scale / shape."
         }
 
     def log_cdf(self, x: Floats, params: Params) -> Floats:
@@ -178,15 +178,6 @@ class Lomax(IterativeFamily):
     @staticmethod
     def textbook_entropy(mp: Any, shape: Any, scale: Any) -> Any:
         return 1 + 1 / shape + mp.log(scale / shape)
-
-
-def _means(rows: Rows) -> Floats:
-    """Weight and mean of every column, (d, 2)."""
-    return column_kernel("exponential").statistics(rows.X, rows.weights, Lomax.support, rows.n_threads)[0]
-
-
-def _merged_means(first: Floats, second: Floats) -> Floats:
-    return column_kernel("exponential").merge(first, second)
 
 
 def _squares_at_limit(rows: Rows, mean: Floats) -> Floats:

@@ -80,7 +80,7 @@ def _gap(a: Floats, b: Floats, x: Floats) -> Floats:
 
 
 def _inner_tails(a: Floats, b: Floats, x: Floats, y: Floats, gap: Floats) -> tuple[Floats, Floats]:
-    """Both tails at points inside (0, 1): one directly, from the side at which it is the easier one, the other as its complement."""
+    """Both tails at points inside (0, 1): the one that is easier to have directly, and the other as its complement."""
     smooth = np.minimum(a, b) >= QUADRATURE_FROM
     below = np.where(smooth, gap < 0.0, x * (b + 1.0) < (a + 1.0) * y)
     a, b = np.where(below, a, b), np.where(below, b, a)
@@ -129,8 +129,9 @@ def _by_quadrature(a: Floats, b: Floats, x: Floats, y: Floats, gap: Floats) -> F
         value: Floats = np.exp(-exponent(t)[0]) / (y + x * s)
         return value
 
-    # the second derivative at t = 0 is b q (1 + q), its least one for q < 1
-    length = depth_length(exponent, np.minimum(DEPTH / r, np.sqrt(2.0 * DEPTH / (b * q * (1.0 + q)))))
+    # from the first two derivatives at t = 0, which are r and b q (1 + q)
+    start = DEPTH / np.maximum(r, np.sqrt(0.5 * DEPTH * b * q * (1.0 + q)))
+    length = depth_length(exponent, start)
     return _leading_factor(a, b, x, y, gap) + np.log(tail_integral(integrand, length))
 
 
