@@ -57,6 +57,9 @@ class Family(BaseEstimator):
     # Whether multiplying all rows by c > 0 shifts log-densities by -d log c and does nothing else, as long as the rows stay in
     # the support; False for densities of angles and directions. Without meaning for discrete families.
     equivariant: ClassVar[bool] = True
+    # Whether its distributions are the normal ones, by a location and its spread (a standard deviation, variances, a covariance),
+    # with mean, and scatter or its root by column (deviation), among the statistics.
+    gaussian: ClassVar[bool] = False
     # Whether the log-likelihood is smooth in its parameters, so that the observed information is minus its second derivative;
     # False where it has kinks at the rows.
     smooth: ClassVar[bool] = True

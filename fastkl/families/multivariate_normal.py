@@ -59,6 +59,7 @@ class MultivariateNormal(Family):
     """
 
     name = "multivariate_normal"
+    gaussian = True
     parameters = {"mean": Real(role="location", spread="covariance"), "covariance": PositiveDefinite()}
     joint = True
     example = {"mean": [1.0, -1.0], "covariance": [[2.0, 0.6], [0.6, 0.5]]}

@@ -38,6 +38,7 @@ class Normal(UnivariateFamily):
     """
 
     name = "normal"
+    gaussian = True
     parameters = {"loc": Real(role="location", spread="scale"), "scale": Positive(role="scale")}
     statistic_names = ("weight", "mean", "deviation")
     example = {"loc": [0.5, -2.0], "scale": [1.5, 0.3]}
