@@ -8,7 +8,7 @@ A fit sees ``AnyRows``: rows in memory, or rows that are read block by block as 
 only in functions of one block, handed to ``total``, and on ``sample``, so that the same lines serve both.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -65,6 +65,18 @@ class Family(BaseEstimator):
     smooth: ClassVar[bool] = True
     # Typical parameters of two columns: the contract test draws its data from them.
     example: ClassVar[Params]
+
+    # -- the distribution as a textbook has it, for the contract test: log-density, tails and entropy are held to it at
+    # ``example`` and ``extreme``. ``mp`` is mpmath, whose numbers x and the parameters are, scalars for univariate families ----
+
+    #: ``textbook(mp, x, **params)``: log p(x) inside the support, by the plainest formula.
+    textbook: ClassVar[Callable[..., Any]]
+    #: ``textbook_tails(mp, x, **params)``: P(X <= x) and P(X > x), both with all digits; without it they are integrals.
+    textbook_tails: ClassVar[Callable[..., tuple[Any, Any]] | None] = None
+    #: ``textbook_entropy(mp, **params)``: entropy in nats; without it an integral of log p(x).
+    textbook_entropy: ClassVar[Callable[..., Any] | None] = None
+    #: Parameters of one column at which a careless formula would lose its digits.
+    extreme: ClassVar[Sequence[Params]] = ()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

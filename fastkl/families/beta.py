@@ -12,7 +12,7 @@ from fastkl.exceptions import DegenerateDataError
 from fastkl.families.base import Fit
 from fastkl.families.closed_form import register_kl
 from fastkl.families.gamma import exact_product
-from fastkl.families.solvers.newton import Evaluation, maximise
+from fastkl.families.solvers.newton import Evaluation, Landscape, maximise
 from fastkl.families.spaces import Positive
 from fastkl.families.univariate import ABOVE_ZERO, UnivariateFamily
 
@@ -96,15 +96,8 @@ class Beta(UnivariateFamily):
                 return Fit(start, n_polish)  # the likelihood is concave: a step next to nothing is the certificate
         free = np.array([name not in fixed for name in self.parameter_names])
         with np.errstate(all="ignore"):
-            found = maximise(
-                lambda params: self._evaluate(statistics, params),
-                move_logarithms,
-                start,
-                free,
-                weight,
-                1e-12,
-                MAX_NEWTON_STEPS,
-            )
+            landscape = Landscape(lambda params: self._evaluate(statistics, params), move_logarithms, free, weight)
+            found = maximise(landscape, start, 1e-12, MAX_NEWTON_STEPS)
         return Fit(found.params, found.n_iter + n_polish, bool(found.converged.all()))
 
     def _derivatives(self, statistics: Statistics, params: Params) -> tuple[Floats, Floats]:

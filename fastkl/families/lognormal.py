@@ -4,9 +4,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import ndtr, ndtri
+from scipy.special import ndtri
 
 from fastkl._core.array_types import Floats, Params, Statistics
+from fastkl._core.special.log_tails import log_normal_sf
 from fastkl.families.base import Fit
 from fastkl.families.closed_form import register_kl
 from fastkl.families.normal import HALF_LOG_2PI
@@ -41,6 +42,7 @@ class Lognormal(UnivariateFamily):
     support = (ABOVE_ZERO, BELOW_INFINITY, False)
     support_text = "positive numbers"
     example = {"meanlog": [0.5, -2.0], "sdlog": [0.4, 1.5]}
+    extreme = [{"meanlog": 0.7, "sdlog": 1e-2}, {"meanlog": 0.7, "sdlog": 30.0}, {"meanlog": -300.0, "sdlog": 2.0}]
 
     def __init__(self, meanlog: ArrayLike | None = None, sdlog: ArrayLike | None = None):
         self.meanlog = meanlog
@@ -85,13 +87,25 @@ class Lognormal(UnivariateFamily):
         rows = [[weight / sd**2, cross], [cross, (3.0 * squares / sd**2 - weight) / sd**2]]
         return np.moveaxis(np.array(rows), -1, 0)
 
-    def cdf(self, x: Floats, params: Params) -> Floats:
+    def log_cdf(self, x: Floats, params: Params) -> Floats:
+        return log_normal_sf(-self._standardised(x, params))
+
+    def log_sf(self, x: Floats, params: Params) -> Floats:
+        return log_normal_sf(self._standardised(x, params))
+
+    def _standardised(self, x: Floats, params: Params) -> Floats:
         with np.errstate(divide="ignore"):
-            value: Floats = ndtr((np.log(np.maximum(x, 0.0)) - params["meanlog"]) / params["sdlog"])
-        return value
+            z: Floats = (np.log(np.maximum(x, 0.0)) - params["meanlog"]) / params["sdlog"]
+        return z
 
     def quantile(self, p: Floats, params: Params) -> Floats:
-        value: Floats = np.exp(params["meanlog"] + params["sdlog"] * ndtri(p))
+        with np.errstate(over="ignore"):
+            value: Floats = np.exp(params["meanlog"] + params["sdlog"] * ndtri(p))
+        return value
+
+    def upper_quantile(self, q: Floats, params: Params) -> Floats:
+        with np.errstate(over="ignore"):
+            value: Floats = np.exp(params["meanlog"] - params["sdlog"] * ndtri(q))
         return value
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
@@ -99,6 +113,19 @@ class Lognormal(UnivariateFamily):
 
     def entropy(self, params: Params) -> float:
         return float(np.sum(0.5 + HALF_LOG_2PI + np.log(params["sdlog"]) + params["meanlog"]))
+
+    @staticmethod
+    def textbook(mp: Any, x: Any, meanlog: Any, sdlog: Any) -> Any:
+        return -(((mp.log(x) - meanlog) / sdlog) ** 2) / 2 - mp.log(x) - mp.log(sdlog) - mp.log(2 * mp.pi) / 2
+
+    @staticmethod
+    def textbook_tails(mp: Any, x: Any, meanlog: Any, sdlog: Any) -> tuple[Any, Any]:
+        z = (mp.log(x) - meanlog) / sdlog / mp.sqrt(2)
+        return mp.erfc(-z) / 2, mp.erfc(z) / 2
+
+    @staticmethod
+    def textbook_entropy(mp: Any, meanlog: Any, sdlog: Any) -> Any:
+        return meanlog + (1 + mp.log(2 * mp.pi)) / 2 + mp.log(sdlog)
 
 
 @register_kl("lognormal", "lognormal")

@@ -7,8 +7,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastkl._core.array_types import Floats, Params
 from fastkl._core.rows import AnyRows, Rows
+from fastkl._core.special.log_tails import log_one_minus_exp
 from fastkl.exceptions import DegenerateDataError
-from fastkl.families._kernels import column_kernel
+from fastkl.families.column_sums import column_means, merged_means
 from fastkl.families.solvers.iterative import IterativeFamily, n_rows, weighted_sum
 from fastkl.families.solvers.medians import medians
 from fastkl.families.solvers.newton import Maximum
@@ -61,6 +62,7 @@ class Lomax(IterativeFamily):
     support = (0.0, BELOW_INFINITY, False)
     support_text = "numbers of at least 0"
     example = {"shape": [2.5, 1.2], "scale": [2.0, 10.0]}
+    extreme = [{"shape": a, "scale": 0.7} for a in (1e-3, 0.03, 0.5, 50.0, 1e3, 1e6, 1e9)]
 
     def __init__(self, shape: ArrayLike | None = None, scale: ArrayLike | None = None):
         self.shape = shape
@@ -102,7 +104,7 @@ class Lomax(IterativeFamily):
     ) -> tuple[Maximum, dict[str, str]]:
         if fixed:
             return maximum, {}
-        mean, inside = rows.total(_means, merge=_merged_means)[:, 1], maximum.params["shape"] < FAR_SHAPE
+        mean, inside = rows.total(column_means, merge=merged_means)[:, 1], maximum.params["shape"] < FAR_SHAPE
         slope = np.zeros(len(inside))
         if not inside.all():
             slope = rows.total(_squares_at_limit, mean) / rows.total_weight - 1.0
@@ -127,16 +129,31 @@ class Lomax(IterativeFamily):
             "law with the scale given, the limit of scale / shape."
         }
 
-    def cdf(self, x: Floats, params: Params) -> Floats:
+    def log_cdf(self, x: Floats, params: Params) -> Floats:
+        w = self._hazard(x, params)
+        with np.errstate(divide="ignore"):
+            return log_one_minus_exp(w, np.log(w))
+
+    def log_sf(self, x: Floats, params: Params) -> Floats:
+        return -self._hazard(x, params)
+
+    def _hazard(self, x: Floats, params: Params) -> Floats:
+        """The cumulative hazard; at an infinite shape that of the exponential distribution."""
         r, shape = np.maximum(x, 0.0) / params["scale"], params["shape"]
-        value: Floats = -np.expm1(-np.where(np.isinf(shape), r, np.where(np.isinf(shape), 1.0, shape) * np.log1p(r)))
-        return value
+        return np.where(np.isinf(shape), r, np.where(np.isinf(shape), 1.0, shape) * np.log1p(r))
 
     def quantile(self, p: Floats, params: Params) -> Floats:
-        shape = params["shape"]
         with np.errstate(divide="ignore", invalid="ignore"):
-            exponential = np.where(p >= 0.0, -np.log1p(-p), np.nan)
-        value: Floats = params["scale"] * np.where(np.isinf(shape), exponential, np.expm1(exponential / shape))
+            return self._at_hazard(np.where(p >= 0.0, -np.log1p(-np.asarray(p)) + 0.0, np.nan), params)
+
+    def upper_quantile(self, q: Floats, params: Params) -> Floats:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return self._at_hazard(np.where(q <= 1.0, -np.log(q) + 0.0, np.nan), params)
+
+    def _at_hazard(self, w: Floats, params: Params) -> Floats:
+        shape = params["shape"]
+        with np.errstate(over="ignore"):
+            value: Floats = params["scale"] * np.where(np.isinf(shape), w, np.expm1(w / shape))
         return value
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
@@ -149,14 +166,18 @@ class Lomax(IterativeFamily):
         size = np.where(np.isinf(shape), 0.0, np.log(shape))
         return float(np.sum(np.log(params["scale"]) - size + 1.0 + 1.0 / shape))
 
+    @staticmethod
+    def textbook(mp: Any, x: Any, shape: Any, scale: Any) -> Any:
+        return mp.log(shape / scale) - (shape + 1) * mp.log1p(x / scale)
 
-def _means(rows: Rows) -> Floats:
-    """Weight and mean of every column, (d, 2)."""
-    return column_kernel("exponential").statistics(rows.X, rows.weights, Lomax.support, rows.n_threads)[0]
+    @staticmethod
+    def textbook_tails(mp: Any, x: Any, shape: Any, scale: Any) -> tuple[Any, Any]:
+        w = shape * mp.log1p(x / scale)
+        return -mp.expm1(-w), mp.exp(-w)
 
-
-def _merged_means(first: Floats, second: Floats) -> Floats:
-    return column_kernel("exponential").merge(first, second)
+    @staticmethod
+    def textbook_entropy(mp: Any, shape: Any, scale: Any) -> Any:
+        return 1 + 1 / shape + mp.log(scale / shape)
 
 
 def _squares_at_limit(rows: Rows, mean: Floats) -> Floats:

@@ -4,10 +4,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import ndtr, ndtri
+from scipy.special import ndtri
 
 from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl._core.rows import Rows
+from fastkl._core.special.log_tails import log_normal_sf
 from fastkl.families.base import Fit
 from fastkl.families.closed_form import register_kl
 from fastkl.families.spaces import Positive, Real
@@ -42,6 +43,7 @@ class Normal(UnivariateFamily):
     parameters = {"loc": Real(role="location", spread="scale"), "scale": Positive(role="scale")}
     statistic_names = ("weight", "mean", "deviation")
     example = {"loc": [0.5, -2.0], "scale": [1.5, 0.3]}
+    extreme = [{"loc": 0.3, "scale": 1e-3}, {"loc": -2.0, "scale": 1e6}, {"loc": 1e8, "scale": 1.0}]
 
     def __init__(self, loc: ArrayLike | None = None, scale: ArrayLike | None = None):
         self.loc = loc
@@ -96,12 +98,18 @@ class Normal(UnivariateFamily):
         rows = np.array([[weight, cross], [cross, 3.0 * squares - weight]]) / scale / scale
         return np.moveaxis(rows, -1, 0)
 
-    def cdf(self, x: Floats, params: Params) -> Floats:
-        value: Floats = ndtr((x - params["loc"]) / params["scale"])
-        return value
+    def log_cdf(self, x: Floats, params: Params) -> Floats:
+        return log_normal_sf((params["loc"] - x) / params["scale"])
+
+    def log_sf(self, x: Floats, params: Params) -> Floats:
+        return log_normal_sf((x - params["loc"]) / params["scale"])
 
     def quantile(self, p: Floats, params: Params) -> Floats:
         value: Floats = params["loc"] + params["scale"] * ndtri(p)
+        return value
+
+    def upper_quantile(self, q: Floats, params: Params) -> Floats:
+        value: Floats = params["loc"] - params["scale"] * ndtri(q)
         return value
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
@@ -109,6 +117,19 @@ class Normal(UnivariateFamily):
 
     def entropy(self, params: Params) -> float:
         return float(np.sum(0.5 + HALF_LOG_2PI + np.log(params["scale"])))
+
+    @staticmethod
+    def textbook(mp: Any, x: Any, loc: Any, scale: Any) -> Any:
+        return -(((x - loc) / scale) ** 2) / 2 - mp.log(scale) - mp.log(2 * mp.pi) / 2
+
+    @staticmethod
+    def textbook_tails(mp: Any, x: Any, loc: Any, scale: Any) -> tuple[Any, Any]:
+        z = (x - loc) / scale / mp.sqrt(2)
+        return mp.erfc(-z) / 2, mp.erfc(z) / 2
+
+    @staticmethod
+    def textbook_entropy(mp: Any, loc: Any, scale: Any) -> Any:
+        return (1 + mp.log(2 * mp.pi)) / 2 + mp.log(scale)
 
 
 @register_kl("normal", "normal")

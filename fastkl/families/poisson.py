@@ -7,9 +7,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl._core.rows import Rows
-from fastkl.families._kernels import column_kernel
 from fastkl.families.base import Fit
 from fastkl.families.closed_form import register_kl
+from fastkl.families.column_sums import kernel_of_means
 from fastkl.families.counts import (
     CountFamily,
     boundary_sentence,
@@ -83,10 +83,8 @@ class Poisson(CountFamily):
         return {"rate": np.where((mean == 0.0) & (rate == 0.0), -weight, slope)}
 
     def gradient(self, rows: Rows, params: Params) -> Params:
-        # it needs the means alone, which the exponential law's kernel sums and nothing else
-        records, row, column = column_kernel("exponential").statistics(
-            rows.X, rows.weights, self.support, rows.n_threads
-        )
+        # it needs the means alone, and not the sums of log x!
+        records, row, column = kernel_of_means().statistics(rows.X, rows.weights, self.support, rows.n_threads)
         self._check_inside(rows, row, column)
         self._raise_if_overflow(rows, records)
         return self.statistics_gradient({"weight": records[:, 0], "mean": records[:, 1]}, params)

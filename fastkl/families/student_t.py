@@ -9,7 +9,7 @@ from scipy.special import ndtr, ndtri, stdtr, stdtrit
 from fastkl._core.array_types import Floats, Params
 from fastkl._core.rows import AnyRows, Rows
 from fastkl._core.special.gamma_functions import half_step
-from fastkl.families._kernels import column_kernel
+from fastkl.families.column_sums import column_moments, merged_moments
 from fastkl.families.normal import HALF_LOG_2PI
 from fastkl.families.solvers.iterative import IterativeFamily, weighted_sum
 from fastkl.families.solvers.newton import Maximum
@@ -133,7 +133,7 @@ class StudentT(IterativeFamily):
 
     def _normal_limit(self, rows: AnyRows, fixed: Params) -> Maximum:
         """The maximum at df = inf: the moments, where loc and scale are free."""
-        weight, mean, deviation = rows.total(_moments, merge=_merged_moments).T
+        weight, mean, deviation = rows.total(column_moments, merge=merged_moments).T
         loc = fixed.get("loc", mean)
         scale = fixed.get("scale", np.hypot(deviation / np.sqrt(weight), mean - loc))
         params = {"df": np.full_like(mean, np.inf), "loc": loc.copy(), "scale": scale}
@@ -168,12 +168,3 @@ class StudentT(IterativeFamily):
         half = 0.5 * params["df"]
         value, slope, _ = half_step(half)
         return float(np.sum((1.0 + 0.5 / half) * (slope + 0.5) - value + HALF_LOG_2PI + np.log(params["scale"])))
-
-
-def _moments(rows: Rows) -> Floats:
-    """Weight, mean and root of the sum of squares about it of every column, (d, 3)."""
-    return column_kernel("normal").statistics(rows.X, rows.weights, StudentT.support, rows.n_threads)[0]
-
-
-def _merged_moments(first: Floats, second: Floats) -> Floats:
-    return column_kernel("normal").merge(first, second)

@@ -45,7 +45,7 @@ def fit_rows(rows: AnyRows, fixed: Params, tol: float, max_iter: int) -> Fit:
         information = ecme.information(rows.total_weight)
         ascent = Ascent(rows, fixed, ecme.loc, ecme.scale, ecme.k, covariance, information)
     at, passes, converged = ascent.climb(tol, max_iter)
-    return as_fit(fixed, at.k, at.loc, at.scale, passes, converged, at.value)
+    return as_fit(fixed, at.k, at.loc, at.scale, passes, converged, at.value * ascent.unit)
 
 
 def as_fit(

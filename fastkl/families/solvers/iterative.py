@@ -15,7 +15,7 @@ from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl._core.rows import AnyRows, Rows
 from fastkl.exceptions import SupportError
 from fastkl.families.base import Fit
-from fastkl.families.solvers.newton import Evaluation, Maximum, maximise
+from fastkl.families.solvers.newton import Evaluation, Landscape, Maximum, maximise
 from fastkl.families.spaces import Numbers
 from fastkl.families.spaces.scales import IDENTITY
 from fastkl.families.univariate import UnivariateFamily, raise_if_constant
@@ -164,10 +164,15 @@ class IterativeFamily(UnivariateFamily):
     def climb(self, rows: AnyRows, start: Params, tol: float, max_iter: int) -> Maximum:
         """The maximum reached from one start."""
         free = np.array([name in self.free_names() for name in self.coordinates])
-        return maximise(
-            lambda params: self.evaluate(rows, params), self.move, start, free, rows.total_weight, tol, max_iter,
-            lambda params: self.given_up(start, params), self._widened,
-        )  # fmt: skip
+        landscape = Landscape(
+            evaluate=lambda params: self.evaluate(rows, params),
+            move=self.move,
+            free=free,
+            weight=rows.total_weight,
+            given_up=lambda params: self.given_up(start, params),
+            widen=self._widened,
+        )
+        return maximise(landscape, start, tol, max_iter)
 
     def _widened(self, start: Params, narrow: NDArray[np.bool_]) -> Params:
         """A start wider in those columns: the likelihood has underflowed at the row farthest out."""
