@@ -220,6 +220,19 @@ class Family(BaseEstimator):
         """Draws, (n_samples, d)."""
         raise NotImplementedError
 
+    def marginal(self, params: Params, columns: Sequence[int]) -> "tuple[Family, Params] | None":
+        """The distribution of some of the columns: a family that holds nothing fixed and its parameters; None if not closed form.
+
+        Independent columns have those of their own. A joint family that has its like for some of the columns says so.
+        """
+        return None if self.joint else self.of_columns(params, columns)
+
+    def of_columns(self, params: Params, columns: Sequence[int]) -> "tuple[Family, Params]":
+        """The family with the parts of the parameters that belong to some of the columns."""
+        options = {name: value for name, value in self.get_params(deep=False).items() if name not in self.parameters}
+        parts = {name: space.taken(params[name], list(columns)) for name, space in self.spaces().items()}
+        return type(self)(**options), parts
+
     def entropy(self, params: Params) -> float | None:
         """Entropy of a row in nats, where it has a closed form."""
         return None

@@ -1,5 +1,6 @@
 """Multivariate t law: location, scatter matrix and degrees of freedom, by ECME with the actual likelihood of the degrees."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -216,6 +217,9 @@ class MultivariateT(Family):
             z /= np.sqrt(generator.gamma(0.5 * df, 2.0 / df, size=(n_samples, 1)))
         rows: Floats = params["loc"] + z
         return rows
+
+    def marginal(self, params: Params, columns: Sequence[int]) -> tuple[Family, Params]:
+        return self.of_columns(params, columns)
 
     def entropy(self, params: Params) -> float:
         d, k = len(params["loc"]), inverse_df(params)
