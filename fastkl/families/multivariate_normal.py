@@ -1,4 +1,4 @@
-"""Multivariate normal law with full, diagonal or spherical covariance, by mean and scatter matrix in one pass."""
+"""Multivariate normal distribution with full, diagonal or spherical covariance, by mean and scatter in one pass."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,10 +10,11 @@ from scipy.linalg import cho_solve, lapack, solve_triangular
 from fastkl._core._linalg import merge_moments, moments, whitened_squares
 from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl._core.rows import Rows
+from fastkl._core.special.gamma_functions import HALF_LOG_2PI
 from fastkl.exceptions import DegenerateDataError
 from fastkl.families.base import Family, Fit
 from fastkl.families.closed_form import register_kl
-from fastkl.families.normal import HALF_LOG_2PI, Normal
+from fastkl.families.normal import Normal
 from fastkl.families.solvers.shrinkage import (
     check_shrinkage,
     coefficient,
@@ -28,7 +29,7 @@ COVARIANCE_TYPES = ("full", "diag", "spherical")
 
 
 class MultivariateNormal(Family):
-    r"""Normal law of a row of d columns.
+    r"""Normal distribution of a row of d columns.
 
     .. math:: \log p(x) = -\tfrac12 (x - \mu)^T \Sigma^{-1} (x - \mu) - \tfrac12 \log \det \Sigma - \tfrac d2 \log 2\pi
 
@@ -337,7 +338,7 @@ class MultivariateNormal(Family):
             at += len(block)
         return names, full
 
-    # -- the law itself ----------------------------------------------------------------------------------------------------
+    # -- the distribution itself -------------------------------------------------------------------------------------------
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
         d = len(params["mean"])
@@ -368,7 +369,7 @@ def dependent_column(correlation: Floats) -> int | None:
 
 
 def full_covariance(family: Family, params: Params) -> tuple[Floats, Floats]:
-    """Mean and covariance matrix of any normal law."""
+    """Mean and covariance matrix of any normal distribution."""
     if isinstance(family, Normal):
         return params["loc"], np.diag(params["scale"] ** 2)
     covariance = np.asarray(params["covariance"])
