@@ -1,4 +1,4 @@
-"""Univariate families: one law for each column, all columns in one call of a compiled kernel."""
+"""Univariate families: one distribution for each column, all columns in one call of a compiled kernel."""
 
 from functools import cache
 from typing import Any, ClassVar
@@ -77,7 +77,7 @@ class UnivariateFamily(Family):
         n, d = rows.X.shape
         scores = {name: np.empty((n, d)) for name in self.parameter_names}
         for j in range(d):
-            single = Rows(np.ascontiguousarray(rows.X[:, j]).reshape(1, n), None, rows.n_threads)
+            single = Rows(np.ascontiguousarray(rows.X[:, j]).reshape(1, n), n_threads=rows.n_threads)
             repeated = {name: np.full(n, value[j]) for name, value in params.items()}
             for name, values in self.gradient(single, repeated).items():
                 scores[name][:, j] = values
@@ -155,7 +155,7 @@ class UnivariateFamily(Family):
         return regular, covariances
 
     def standard_errors(self, statistics: Statistics, params: Params) -> Params:
-        """NaN in a column where the parameter sits at its boundary; no entry where it does in all of them, or is fixed."""
+        """NaN in a column where the parameter is at its boundary; no entry where it does in all of them, or is fixed."""
         regular, covariances = self._column_covariances(statistics, params)
         return {
             name: np.sqrt(covariances[:, i, i]) for i, name in enumerate(self.parameter_names) if np.any(regular[i])
