@@ -1,4 +1,4 @@
-"""Power-function law: its exponent is minus the inverse of the mean logarithm of each column."""
+"""Power-function distribution: its exponent is minus the inverse of the mean logarithm of each column."""
 
 from typing import Any
 
@@ -10,11 +10,12 @@ from fastkl.exceptions import DegenerateDataError
 from fastkl.families.base import Fit
 from fastkl.families.closed_form import register_kl
 from fastkl.families.exponential import log_ratio_excess
+from fastkl.families.spaces import Positive
 from fastkl.families.univariate import ABOVE_ZERO, UnivariateFamily
 
 
 class PowerFunction(UnivariateFamily):
-    r"""Power-function law of every column, on 0 < x <= 1: the a-th root of a uniform number.
+    r"""Power-function distribution of every column, on 0 < x <= 1: the a-th root of a uniform number.
 
     .. math:: \log p(x) = \log a + (a - 1) \log x
 
@@ -32,12 +33,11 @@ class PowerFunction(UnivariateFamily):
     """
 
     name = "power_function"
-    parameter_names = ("shape",)
-    positive_parameters = ("shape",)
+    parameters = {"shape": Positive()}  # what each parameter is: without a role, as the law has no scale
     statistic_names = ("weight", "mean_log")  # in the order of the kernel's record
     support = (ABOVE_ZERO, 1.0, False)  # lowest and highest value, and whether only whole numbers are meant
     support_text = "numbers above 0 and up to 1"
-    equivariant = False  # the law has no scale
+    equivariant = False  # the distribution has no scale
     example = {"shape": [3.0, 0.4]}  # of two columns: the contract test draws its data from them
 
     def __init__(self, shape: ArrayLike | None = None):

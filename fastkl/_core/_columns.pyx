@@ -11,7 +11,7 @@ import numpy as np
 from cython.parallel cimport prange, threadid
 from libc.string cimport memcpy
 
-from fastkl._core._gather cimport FK_BLOCK, FK_TILE_COLUMNS, FK_TILE_STRIDE, columns_of, real, threads_for
+from fastkl._core._gather cimport FK_BLOCK, FK_TILE_COLUMNS, FK_TILE_STRIDE, FK_WAVE_NUMBERS, columns_of, real, threads_for
 
 cdef extern from "fk_column_ops.h" nogil:
     ctypedef struct fk_support:
@@ -21,9 +21,8 @@ cdef extern from "fk_column_ops.h" nogil:
     Py_ssize_t fk_first_outside(const double *x, Py_ssize_t n, fk_support support)
     void fk_mask_outside(const double *x, Py_ssize_t n, fk_support support, double *out)
 
-# A wave holds at most so many partial numbers (16 MB), and never fewer blocks than keep a few threads busy.
+# A wave never has fewer blocks than keep a few threads busy.
 cdef enum:
-    WAVE_NUMBERS = 2097152
     WAVE_BLOCKS = 32
 
 ctypedef enum Task:
@@ -62,7 +61,7 @@ cdef class ColumnKernel:
         cdef Py_ssize_t n = X.shape[0], d = X.shape[1]
         cdef Py_ssize_t n_blocks = (n + FK_BLOCK - 1) // FK_BLOCK
         cdef Py_ssize_t n_tiles = (d + FK_TILE_COLUMNS - 1) // FK_TILE_COLUMNS
-        cdef Py_ssize_t wave = min(n_blocks, max(WAVE_BLOCKS, WAVE_NUMBERS // max(1, d * length)))
+        cdef Py_ssize_t wave = min(n_blocks, max(WAVE_BLOCKS, FK_WAVE_NUMBERS // max(1, d * length)))
         cdef Py_ssize_t start, blocks, b, bad_row = -1, bad_column = -1, t
         cdef const double *w = &weights[0] if weights is not None else NULL
         cdef const double *c = &constants[0, 0] if constants is not None else NULL

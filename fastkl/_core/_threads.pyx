@@ -22,6 +22,8 @@ cdef extern from "fk_config.h" nogil:
     const int FK_HAS_CLONES
     const int FK_BLOCK
 
+BLOCK_ROWS = FK_BLOCK  # rows of a block: results depend on it, so that all that cut rows into blocks take it from here
+
 cdef bint forked = False
 
 
@@ -68,5 +70,5 @@ def build_info():
         "instruction_set": f"x86-64-v{level}" if level else "base line",
         "runtime_dispatch": bool(FK_HAS_CLONES),
         "threads": effective_threads(None),
-        "block_rows": FK_BLOCK,
+        "block_rows": BLOCK_ROWS,
     }

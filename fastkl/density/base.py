@@ -1,31 +1,18 @@
-"""What every density offers once it can score a row: mean and total log-likelihood, criteria, cross-entropy and divergence."""
+"""What every density offers once it can score a row: mean and total log-likelihood, criteria, divergences, files."""
 
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator, DensityMixin
 
-from fastkl._core.array_types import Floats
-from fastkl.density.batches import BatchFittingMixin
+from fastkl.density.batches import BatchMembers
+from fastkl.density.files.persistence import save_density
+from fastkl.density.inference import InferenceMembers
 from fastkl.divergence import Estimate, cross_entropy, kl_divergence
 
 
-class BaseDensity(BatchFittingMixin, DensityMixin, BaseEstimator):
-    """Members that follow from the log-density alone. A subclass gives the private reading of rows and the rest."""
-
-    def fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
-        """Learn the density from rows."""
-        raise NotImplementedError
-
-    def _scored(self, X: ArrayLike, sample_weight: ArrayLike | None) -> tuple[float, float]:
-        """Weighted total log-likelihood and the sum of the weights."""
-        raise NotImplementedError
-
-    @property
-    def n_parameters_(self) -> int:
-        """Number of parameters that the fit estimated."""
-        raise NotImplementedError
+class BaseDensity(BatchMembers, InferenceMembers):
+    """Members that follow from the log-density alone. A subclass gives those of ``contract.Density``."""
 
     def score(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> float:
         """Weighted mean log-density per row: minus the estimated cross-entropy, so greater is better.
@@ -103,12 +90,12 @@ class BaseDensity(BatchFittingMixin, DensityMixin, BaseEstimator):
         return float(self.n_parameters_ * np.log(weight) - 2.0 * total)
 
     def cross_entropy(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> Estimate:
-        """Estimated cross-entropy H(p_data, p_theta) = -E log p_theta from a sample of the data law.
+        """Estimated cross-entropy H(p_data, p_theta) = -E log p_theta from a sample of the data distribution.
 
         Parameters
         ----------
         X : array-like of shape (n, d)
-            A sample of the data law, best one that was not fitted to.
+            A sample of the data distribution, best one that was not fitted to.
         sample_weight : array-like of shape (n,), default=None
             Weights of at least 0.
 
@@ -120,12 +107,12 @@ class BaseDensity(BatchFittingMixin, DensityMixin, BaseEstimator):
         return cross_entropy(X, self, sample_weight_p=sample_weight)
 
     def kl_divergence(self, X: ArrayLike, sample_weight: ArrayLike | None = None, **options: Any) -> Estimate:
-        """Estimated KL(p_data || p_theta) = cross-entropy - entropy of the data, from a sample of the data law.
+        """Estimated KL(p_data || p_theta) = cross-entropy - entropy, from a sample of the data distribution.
 
         Parameters
         ----------
         X : array-like of shape (n, d)
-            A sample of the data law, best one that was not fitted to.
+            A sample of the data distribution, best one that was not fitted to.
         sample_weight : array-like of shape (n,), default=None
             Weights of at least 0.
         **options
@@ -138,6 +125,20 @@ class BaseDensity(BatchFittingMixin, DensityMixin, BaseEstimator):
         """
         return kl_divergence(X, self, sample_weight_p=sample_weight, **options)
 
-    def score_samples(self, X: ArrayLike) -> Floats:
-        """Log-density of every row."""
-        raise NotImplementedError
+    def save(self, path: Any) -> None:
+        """Write the fitted density to one file that ``fastkl.load`` reads: JSON and plain arrays, no pickle.
+
+        Parameters
+        ----------
+        path : str or path-like
+            The file, written whole or not at all.
+
+        Raises
+        ------
+        TypeError
+            If the density, or a part of it, is of a type that ``load`` could not build: a class of your own, say, or a
+            transformer other than scikit-learn's scalers, PowerTransformer, QuantileTransformer, PCA, FastICA, Pipeline,
+            ColumnTransformer and FunctionTransformer (of a known function).
+        """
+        self._check_fitted()
+        save_density(self, path)

@@ -11,31 +11,24 @@ from functools import partial
 from typing import Any, Self
 
 import numpy as np
-from sklearn.base import clone
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from fastkl._core._threads import effective_n_threads
 from fastkl._core.array_types import Floats
 from fastkl._core.means import Mean
 from fastkl._core.rows import Rows
-from fastkl.density.streamed import BlockReader, KeptRows, StreamedRows
-from fastkl.density.validation import raise_if_not_finite, resolve_family, unchanged_on_error
+from fastkl.density.contract import Density
+from fastkl.density.streamed import BlockReader, StreamedRows
+from fastkl.density.validation import raise_if_not_finite, unchanged_on_error
 from fastkl.divergence import Estimate
-from fastkl.exceptions import DegenerateDataError, SourceError
-from fastkl.families.base import Family
-from fastkl.families.priors import resolve_prior
-from fastkl.families.solvers.posterior import fit_rows
+from fastkl.exceptions import SourceError
 from fastkl.rows import Block, Source, open_source
 from fastkl.rows.output import is_folder, open_output, raise_if_same
 from fastkl.rows.progress import progress_of
 
 
-class BatchScoringMixin:
-    """Scores of rows that are not in memory, for every density that can score a row."""
-
-    n_features_in_: int
-    score_samples: Any
+class BatchMembers(Density):
+    """Members of a density for rows that are not in memory."""
 
     def score_batches(
         self,
@@ -159,32 +152,18 @@ class BatchScoringMixin:
         names = known if opened.names is None else opened.names
         return StreamedRows(opened, n, names, self._threads(), labels)
 
-    def _takes_labels(self) -> bool:
-        """Whether values are labels, to be left as they are."""
-        return False
-
-    def _threads(self) -> int:
-        """Blocks worked on at the same time: one, where scoring a block may itself take threads."""
-        return 1
-
     def _log_density_of(self, rows: Rows) -> Floats:
-        """Log-density of validated rows, an array of its own."""
         with warnings.catch_warnings():
             # a block is an array; that its columns are those of the fit has been seen to
             warnings.filterwarnings("ignore", message="X does not have valid feature names")
-            values: Floats = self.score_samples(rows.X)
-        return values
+            return self.score_samples(rows.X)
 
     def _mean_of(self, rows: Rows) -> Mean:
         return Mean.of(self._log_density_of(rows), rows.weights)
 
+    # -- fitting -----------------------------------------------------------------------------------------------------------
 
-class BatchFittingMixin(BatchScoringMixin):
-    """``fit_batches`` for densities that learn from blocks by ``partial_fit``."""
-
-    _passes_itself = False  # whether a fit needs no partial_fit
-
-    @available_if(lambda density: density._passes_itself or hasattr(density, "partial_fit"))
+    @available_if(lambda density: density._learns_from_blocks())
     def fit_batches(
         self,
         source: Any,
@@ -237,6 +216,7 @@ class BatchFittingMixin(BatchScoringMixin):
         True
         """
         with unchanged_on_error(self):
+            self._forget_fit()
             labels = self._takes_labels()
             opened = open_source(source, columns, sample_weight, batch_rows, labels)
             self._raise_if_read_once(opened)
@@ -244,66 +224,16 @@ class BatchFittingMixin(BatchScoringMixin):
             names, n = opened.names, opened.n_columns
             assert n is not None
             with _with_progress(opened, progress, "fit"):
-                self._fit_streamed(StreamedRows(opened, n, names, self._threads(), labels))
+                self._fit_blocks(StreamedRows(opened, n, names, self._threads(), labels))
             self.n_features_in_ = n
-            self.__dict__.pop("feature_names_in_", None)
             if names is not None:
                 self.feature_names_in_ = np.asarray(names, dtype=object)
         return self
 
-    def _raise_if_read_once(self, source: Source) -> None:
-        """SourceError if more than one pass is needed and only one is possible."""
-
-    def _fit_streamed(self, rows: StreamedRows) -> None:
-        """Learn from all blocks, from nothing."""
+    def _fit_blocks(self, rows: StreamedRows) -> None:
         estimator: Any = self
-        fresh = clone(estimator)
         for block in rows.blocks():
-            fresh.partial_fit(block.X, sample_weight=block.weights)
-        vars(self).clear()
-        vars(self).update(vars(fresh))
-
-
-class StreamedFitMixin(BatchFittingMixin):
-    """The same for one family, which says itself how often it passes over the rows."""
-
-    _passes_itself = True
-
-    family: Any
-    prior: Any
-    tol: float
-    max_iter: int
-    family_: Family
-    params_: Any
-    _keep: Any
-
-    def _takes_labels(self) -> bool:
-        return (self.family_ if hasattr(self, "family_") else resolve_family(self.family)).labels
-
-    def _threads(self) -> int:
-        return effective_n_threads(getattr(self, "n_jobs", None))
-
-    def _raise_if_read_once(self, source: Source) -> None:
-        family = resolve_family(self.family)
-        if not family.has_statistics and not source.repeatable:
-            raise SourceError(
-                f"The {family.name} family has no sufficient statistics: its fit passes over the rows several times, and an "
-                "iterator can be read once. Pass a list of batches, an object whose iter() starts anew, a function that makes "
-                "the iterator (fit_batches(make), not fit_batches(make())), or the path of a file."
-            )
-
-    def _fit_streamed(self, rows: StreamedRows) -> None:
-        family = resolve_family(self.family)
-        try:
-            fit, statistics = fit_rows(family, resolve_prior(self.prior, family), rows, self.tol, self.max_iter)
-        except DegenerateDataError as error:
-            raise (error if rows.names is None else error.with_names(rows.names)) from None
-        self._keep(family, statistics, fit, rows)
-        if not rows.source.repeatable:
-            self._rows = KeptRows()
-
-    def _log_density_of(self, rows: Rows) -> Floats:
-        return self.family_.log_density(rows, self.params_)
+            estimator.partial_fit(block.X, sample_weight=block.weights)
 
 
 def _log_densities(density: Any, reader: BlockReader, block: Block) -> Floats:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from fastkl._core.array_types import Floats
-from fastkl._core.rows import AnyRows, Rows
+from fastkl._core.rows import Rows
 from fastkl.density.validation import raise_if_missing, raise_if_not_finite, require_finite
 from fastkl.exceptions import SourceError
 from fastkl.rows import Block, Source
@@ -152,18 +152,6 @@ class StreamedRows:
                 raise ValueError(NO_WEIGHT)
             self._samples[size] = replace(rows, batch=None)
         return self._samples[size]
-
-
-class KeptRows:
-    """The rows of a fit, by reference, for as long as the estimator is in this process: a copy or a pickle of this is empty."""
-
-    __slots__ = ("rows",)
-
-    def __init__(self, rows: AnyRows | None = None):
-        self.rows = rows
-
-    def __reduce__(self) -> tuple[type["KeptRows"], tuple[()]]:
-        return KeptRows, ()
 
 
 def _nothing(rows: Rows) -> float:

@@ -72,8 +72,8 @@ class Model:
 
     @property
     def params(self) -> Any:
-        """The family's parameters, or None for a model from elsewhere."""
-        return getattr(self.thing, "params_", None)
+        """The family's parameters, or None for a model of no family, whose parameters may be those of other variables."""
+        return None if self.family is None else getattr(self.thing, "params_", None)
 
     @property
     def can_draw(self) -> bool:

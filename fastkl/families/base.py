@@ -8,7 +8,7 @@ A fit sees ``AnyRows``: rows in memory, or rows that are read block by block as 
 only in functions of one block, handed to ``total``, and on ``sample``, so that the same lines serve both.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -19,6 +19,7 @@ from sklearn.base import BaseEstimator
 from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl._core.rows import AnyRows, Rows
 from fastkl.exceptions import SupportError
+from fastkl.families.spaces import Space
 
 
 @dataclass(frozen=True)
@@ -41,19 +42,18 @@ class Family(BaseEstimator):
     Examples
     --------
     >>> from fastkl import families
-    >>> law = families.Gamma(shape=2.0)
-    >>> isinstance(law, families.Family), law.fixed_parameters()
+    >>> gamma = families.Gamma(shape=2.0)
+    >>> isinstance(gamma, families.Family), gamma.fixed_parameters()
     (True, {'shape': 2.0})
     """
 
     name: ClassVar[str]
-    parameter_names: ClassVar[tuple[str, ...]]
+    parameters: ClassVar[Mapping[str, Space]]  # what each parameter is, in the order of the information's rows
+    parameter_names: ClassVar[tuple[str, ...]]  # derived from ``parameters``
     discrete: ClassVar[bool] = False
     labels: ClassVar[bool] = False
     joint: ClassVar[bool] = False
     has_statistics: ClassVar[bool] = True
-    irregular_parameters: ClassVar[tuple[str, ...]] = ()  # those on which the support depends
-    domains: ClassVar[Mapping[str, str]] = {}  # ranges of parameters whose name does not tell (see coordinates.domain)
     # Whether multiplying all rows by c > 0 shifts log-densities by -d log c and does nothing else, as long as the rows stay in
     # the support; False for densities of angles and directions. Without meaning for discrete families.
     equivariant: ClassVar[bool] = True
@@ -63,9 +63,26 @@ class Family(BaseEstimator):
     # Typical parameters of two columns: the contract test draws its data from them.
     example: ClassVar[Params]
 
+    # -- the distribution as a textbook has it, for the contract test: log-density, tails and entropy are held to it at
+    # ``example`` and ``extreme``. ``mp`` is mpmath, whose numbers x and the parameters are, scalars for univariate families ----
+
+    #: ``textbook(mp, x, **params)``: log p(x) inside the support, by the plainest formula.
+    textbook: ClassVar[Callable[..., Any]]
+    #: ``textbook_tails(mp, x, **params)``: P(X <= x) and P(X > x), both with all digits; without it they are integrals.
+    textbook_tails: ClassVar[Callable[..., tuple[Any, Any]] | None] = None
+    #: ``textbook_entropy(mp, **params)``: entropy in nats; without it an integral of log p(x).
+    textbook_entropy: ClassVar[Callable[..., Any] | None] = None
+    #: Parameters of one column at which a careless formula would lose its digits.
+    extreme: ClassVar[Sequence[Params]] = ()
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "parameters" in vars(cls):
+            cls.parameter_names = tuple(cls.parameters)
+
     @classmethod
     def examples(cls) -> "list[tuple[Family, Params]]":
-        """Laws that the contract test tries: the family itself, and its variants where it has some."""
+        """Distributions that the contract test tries: the family itself, and its variants where it has some."""
         return [(cls(), cls.example)]
 
     # -- rows to sums ------------------------------------------------------------------------------------------------------
@@ -148,6 +165,15 @@ class Family(BaseEstimator):
 
     # -- parameters --------------------------------------------------------------------------------------------------------
 
+    def spaces(self) -> Mapping[str, Space]:
+        """What each parameter is, where options of the family decide; ``parameters`` otherwise."""
+        return self.parameters
+
+    def free_names(self) -> list[str]:
+        """Parameters that a fit estimates."""
+        fixed = self.fixed_parameters()
+        return [name for name in self.parameter_names if name not in fixed]
+
     def fixed_parameters(self) -> Params:
         """The parameters that the constructor holds fixed."""
         given = {name: getattr(self, name, None) for name in self.parameter_names}
@@ -185,7 +211,7 @@ class Family(BaseEstimator):
         """Names of the estimated parameters (``"scale[0]"``) and the inverse observed information in their order."""
         raise NotImplementedError
 
-    # -- the law itself ----------------------------------------------------------------------------------------------------
+    # -- the distribution itself -------------------------------------------------------------------------------------------
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
         """Draws, (n_samples, d)."""

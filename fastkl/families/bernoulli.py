@@ -1,4 +1,4 @@
-"""Bernoulli law of zeros and ones: the probability is the share of ones."""
+"""Bernoulli distribution of zeros and ones: the probability is the share of ones."""
 
 from typing import Any
 
@@ -9,11 +9,12 @@ from scipy.special import xlog1py, xlogy
 from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl.families.base import Fit
 from fastkl.families.closed_form import register_kl
-from fastkl.families.counts import CountFamily, boundary_sentence, check_probability, deviance
+from fastkl.families.counts import CountFamily, boundary_sentence, deviance
+from fastkl.families.spaces import UnitInterval
 
 
 class Bernoulli(CountFamily):
-    r"""Bernoulli law of every column, on 0 and 1.
+    r"""Bernoulli distribution of every column, on 0 and 1.
 
     .. math:: \log p(x) = x \log \pi + (1 - x) \log (1 - \pi)
 
@@ -34,7 +35,7 @@ class Bernoulli(CountFamily):
     """
 
     name = "bernoulli"
-    parameter_names = ("probability",)
+    parameters = {"probability": UnitInterval(zero=True, one=True)}
     statistic_names = ("weight", "ones")
     support = (0.0, 1.0, True)
     support_text = "0 and 1"
@@ -43,24 +44,17 @@ class Bernoulli(CountFamily):
     def __init__(self, probability: ArrayLike | None = None):
         self.probability = probability
 
-    def _check_range(self, params: Params) -> None:
-        for name, value in params.items():
-            check_probability(self.name, name, value, zero=True, one=True)
-
     def constants(self, params: Params) -> tuple[Any, ...]:
         with np.errstate(divide="ignore"):
             return np.log(params["probability"]), np.log1p(-params["probability"])
-
-    def at_boundary(self, params: Params) -> dict[str, NDArray[np.bool_]]:
-        return {"probability": (params["probability"] == 0.0) | (params["probability"] == 1.0)}
 
     def solve(self, statistics: Statistics) -> Fit:
         fixed = self.fixed_columns(len(statistics["ones"]))
         if fixed:
             return Fit(fixed)
         params = {"probability": statistics["ones"] / statistics["weight"]}
-        constant = self.at_boundary(params)["probability"]
-        sentence = boundary_sentence(constant, "All values are equal: the probability sits at its boundary 0 or 1")
+        constant = self.parameters["probability"].at_edge(params["probability"])
+        sentence = boundary_sentence(constant, "All values are equal: the probability is at its boundary 0 or 1")
         return Fit(params, boundary={"probability": sentence} if np.any(constant) else {})
 
     def starting_parameters(self, statistics: Statistics) -> Params:

@@ -1,4 +1,4 @@
-"""Beta law: two shapes, by one pass and a Newton iteration on their logarithms."""
+"""Beta distribution: two shapes, by one pass and a Newton iteration on their logarithms."""
 
 from typing import Any
 
@@ -12,7 +12,8 @@ from fastkl.exceptions import DegenerateDataError
 from fastkl.families.base import Fit
 from fastkl.families.closed_form import register_kl
 from fastkl.families.gamma import exact_product
-from fastkl.families.solvers.newton import Evaluation, maximise
+from fastkl.families.solvers.newton import Evaluation, Landscape, maximise
+from fastkl.families.spaces import Positive
 from fastkl.families.univariate import ABOVE_ZERO, UnivariateFamily
 
 MAX_NEWTON_STEPS = 200
@@ -22,7 +23,7 @@ BELOW_ONE = float(np.nextafter(1.0, 0.0))
 
 
 class Beta(UnivariateFamily):
-    r"""Beta law of every column, on 0 < x < 1.
+    r"""Beta distribution of every column, on 0 < x < 1.
 
     .. math:: \log p(x) = (a - 1) \log x + (b - 1) \log(1 - x) - \log B(a, b)
 
@@ -54,8 +55,7 @@ class Beta(UnivariateFamily):
     """
 
     name = "beta"
-    parameter_names = ("a", "b")
-    positive_parameters = ("a", "b")
+    parameters = {"a": Positive(), "b": Positive()}
     statistic_names = ("weight", "mean", "complement", "low_excess", "high_excess")
     support = (ABOVE_ZERO, BELOW_ONE, False)
     support_text = "numbers between 0 and 1, both excluded"
@@ -96,15 +96,8 @@ class Beta(UnivariateFamily):
                 return Fit(start, n_polish)  # the likelihood is concave: a step next to nothing is the certificate
         free = np.array([name not in fixed for name in self.parameter_names])
         with np.errstate(all="ignore"):
-            found = maximise(
-                lambda params: self._evaluate(statistics, params),
-                move_logarithms,
-                start,
-                free,
-                weight,
-                1e-12,
-                MAX_NEWTON_STEPS,
-            )
+            landscape = Landscape(lambda params: self._evaluate(statistics, params), move_logarithms, free, weight)
+            found = maximise(landscape, start, 1e-12, MAX_NEWTON_STEPS)
         return Fit(found.params, found.n_iter + n_polish, bool(found.converged.all()))
 
     def _derivatives(self, statistics: Statistics, params: Params) -> tuple[Floats, Floats]:

@@ -1,4 +1,4 @@
-"""Categorical law of labels: the relative frequencies of each column."""
+"""Categorical distribution of labels: the relative frequencies of each column."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,6 +12,7 @@ from fastkl._core.rows import Rows
 from fastkl.exceptions import SupportError
 from fastkl.families.base import Family, Fit
 from fastkl.families.closed_form import register_kl
+from fastkl.families.spaces import Simplex, Space
 
 
 class Categorical(Family):
@@ -46,7 +47,7 @@ class Categorical(Family):
     """
 
     name = "categorical"
-    parameter_names = ("probabilities",)
+    parameters = {"probabilities": Simplex(by_column=True)}
     discrete = True
     labels = True
     example = {"probabilities": [[0.6, 0.4, 0.0], [0.2, 0.3, 0.5]]}
@@ -65,11 +66,15 @@ class Categorical(Family):
         """The declared categories, one array per column, or None."""
         if self.categories is None:
             return None
-        nested = all(isinstance(c, list | tuple | np.ndarray) for c in self.categories)
-        columns = [np.asarray(c) for c in (self.categories if nested else [self.categories])]
+        columns = self._declared()
         if len(columns) != d:
             raise ValueError(f"categories names {len(columns)} columns, the data have {d}.")
         return columns
+
+    def _declared(self) -> list[NDArray[Any]]:
+        categories: Sequence[Any] = () if self.categories is None else self.categories
+        nested = all(isinstance(c, list | tuple | np.ndarray) for c in categories)
+        return [np.asarray(c) for c in (categories if nested else [categories])]
 
     def statistics(self, rows: Rows) -> Statistics:
         declared = self.column_categories(rows.X.shape[1])
@@ -131,6 +136,11 @@ class Categorical(Family):
     def n_columns(self, params: Params) -> int:
         return len(params["probabilities"])
 
+    def spaces(self) -> dict[str, Space]:
+        if self.categories is None:
+            return dict(self.parameters)
+        return {"probabilities": Simplex(by_column=True, widths=tuple(map(len, self._declared())))}
+
     def labels_of(self, params: Params) -> list[NDArray[Any]]:
         """The categories of each column: those declared or learnt, else the codes 0, 1, ..."""
         d, k = params["probabilities"].shape
@@ -188,7 +198,7 @@ class Categorical(Family):
     def _aligned(
         self, statistics: Statistics, params: Params
     ) -> list[tuple[NDArray[Any], Floats, Floats, NDArray[Any]]]:
-        """Per column: labels and counts of the rows, probabilities and labels of the law."""
+        """Per column: labels and counts of the rows, probabilities and labels of the distribution."""
         return list(
             zip(
                 statistics["categories"],
@@ -200,7 +210,8 @@ class Categorical(Family):
         )
 
     def log_likelihood(self, rows: Rows, params: Params) -> float:
-        statistics = Categorical().statistics(rows)  # any label may occur: one the law does not know has probability 0
+        # Any label may occur: one that the distribution does not know has probability 0.
+        statistics = Categorical().statistics(rows)
         return self.statistics_log_likelihood(statistics, params)
 
     def log_density(self, rows: Rows, params: Params) -> Floats:

@@ -1,4 +1,4 @@
-"""Cauchy law: location and scale, by Newton's method from the best of several starts."""
+"""Cauchy distribution: location and scale, by Newton's method from the best of several starts."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from fastkl.families.solvers.starts import best_locations, is_small, median_and_
 
 
 class Cauchy(LocationScaleFamily):
-    r"""Cauchy law of every column.
+    r"""Cauchy distribution of every column.
 
     .. math:: \log p(x) = -\log(1 + z^2) - \log(\pi\, \text{scale}), \quad z = (x - \text{loc}) / \text{scale}
 
@@ -41,6 +41,7 @@ class Cauchy(LocationScaleFamily):
 
     name = "cauchy"
     example = {"loc": [0.5, -2.0], "scale": [1.5, 0.3]}
+    extreme = [{"loc": 0.3, "scale": 1e-3}, {"loc": -2.0, "scale": 1e6}, {"loc": 1e8, "scale": 1.0}]
 
     def constants(self, params: Params) -> tuple[Any, ...]:
         return params["loc"], 1.0 / params["scale"], -np.log(np.pi * params["scale"])
@@ -61,19 +62,28 @@ class Cauchy(LocationScaleFamily):
         raise_if_collapsed(rows, maximum, self.name, "Leave the column out, or hold scale fixed.")
         return maximum, {}
 
-    def cdf(self, x: Floats, params: Params) -> Floats:
-        # the arc cotangent keeps the digits of the lower tail
-        z = (x - params["loc"]) / params["scale"]
-        value: Floats = np.arctan2(1.0, -z) / np.pi
-        return value
+    def log_cdf(self, x: Floats, params: Params) -> Floats:
+        return self._log_tail((params["loc"] - x) / params["scale"])
+
+    def log_sf(self, x: Floats, params: Params) -> Floats:
+        return self._log_tail((x - params["loc"]) / params["scale"])
+
+    def _log_tail(self, z: Floats) -> Floats:
+        """Logarithm of the standard distribution's tail above z: of the arc cotangent, which keeps its digits far out."""
+        with np.errstate(divide="ignore"):
+            return np.where(z > 0.0, np.log(np.arctan2(1.0, z) / np.pi), np.log1p(-np.arctan2(1.0, -z) / np.pi))
 
     def quantile(self, p: Floats, params: Params) -> Floats:
+        return params["loc"] + params["scale"] * self._standard_quantile(np.asarray(p))
 
+    def upper_quantile(self, q: Floats, params: Params) -> Floats:
+        return params["loc"] - params["scale"] * self._standard_quantile(np.asarray(q))
+
+    def _standard_quantile(self, p: Floats) -> Floats:
         with np.errstate(divide="ignore", invalid="ignore"):
             z = np.where(p < 0.25, -1.0 / np.tan(np.pi * p), np.tan(np.pi * (p - 0.5)))
             z = np.where(p > 0.75, 1.0 / np.tan(np.pi * (1.0 - p)), z)
-        value = params["loc"] + params["scale"] * z
-        return np.where((p >= 0.0) & (p <= 1.0), value, np.nan)
+        return np.where((p >= 0.0) & (p <= 1.0), z, np.nan)
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
         value: Floats = params["loc"] + params["scale"] * generator.standard_cauchy(
@@ -83,6 +93,18 @@ class Cauchy(LocationScaleFamily):
 
     def entropy(self, params: Params) -> float:
         return float(np.sum(np.log(4.0 * np.pi * params["scale"])))
+
+    @staticmethod
+    def textbook(mp: Any, x: Any, loc: Any, scale: Any) -> Any:
+        return -mp.log(1 + ((x - loc) / scale) ** 2) - mp.log(mp.pi * scale)
+
+    @staticmethod
+    def textbook_tails(mp: Any, x: Any, loc: Any, scale: Any) -> tuple[Any, Any]:
+        return mp.atan2(scale, loc - x) / mp.pi, mp.atan2(scale, x - loc) / mp.pi
+
+    @staticmethod
+    def textbook_entropy(mp: Any, loc: Any, scale: Any) -> Any:
+        return mp.log(4 * mp.pi * scale)
 
 
 @register_kl("cauchy", "cauchy")

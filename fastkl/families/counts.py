@@ -1,13 +1,13 @@
-"""What the univariate laws of counts share: boundary maxima column by column, quantiles, and terms without cancellation."""
+"""What univariate families of counts share: boundary maxima column by column, quantiles, and terms without cancellation."""
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import gammaincc, gammaln
 
-from fastkl._core.array_types import Floats, Params
+from fastkl._core.array_types import Floats
 from fastkl._core.special.gamma_functions import log_excess, stirling_error
 from fastkl.families.univariate import BELOW_INFINITY, UnivariateFamily
 
@@ -16,21 +16,11 @@ MOST_TERMS = 2_000_000
 
 
 class CountFamily(UnivariateFamily):
-    """A law of whole numbers. Where a column's maximum lies at a boundary, that parameter has no standard error there."""
+    """A distribution of whole numbers."""
 
     discrete = True
     support: ClassVar[tuple[float, float, bool]] = (0.0, BELOW_INFINITY, True)
     support_text = "whole numbers of at least 0"
-
-    def at_boundary(self, params: Params) -> dict[str, NDArray[np.bool_]]:
-        """By parameter, the columns in which it sits at a boundary."""
-        return {}
-
-    def regular(self, params: Params) -> NDArray[np.bool_]:
-        regular = super().regular(params)
-        for name, columns in self.at_boundary(params).items():
-            regular[self.parameter_names.index(name)] &= ~columns
-        return regular
 
 
 def boundary_sentence(columns: NDArray[np.bool_], sentence: str) -> str:
@@ -64,7 +54,7 @@ def poisson_cdf(x: ArrayLike, rate: Floats) -> Floats:
 
 
 def poisson_entropy(rate: float) -> float:
-    """Entropy of a Poisson law: its sum, or from 10^4 on the asymptotic series, whose next term is below 1e-16."""
+    """Entropy of the Poisson distribution: its sum, or from 10^4 on the asymptotic series, with a next term below 1e-16."""
     if rate == 0.0:
         return 0.0
     if rate > 1e4:
@@ -96,12 +86,3 @@ def discrete_quantile(cdf: Callable[[Floats], Floats], p: ArrayLike, d: int, gue
         enough = cdf(middle) >= target
         low, high = np.where(~stuck & ~enough, middle, low), np.where(~stuck & enough, middle, high)
     return np.where(inside, high, np.where(p == 1.0, np.inf, np.nan))
-
-
-def check_probability(family: str, name: str, value: Any, *, zero: bool, one: bool) -> None:
-    """ValueError unless all values lie in (0, 1), with the ends that are allowed."""
-    value = np.asarray(value)
-    bad = ~((value > 0.0) | ((value == 0.0) & zero)) | ~((value < 1.0) | ((value == 1.0) & one))
-    if np.any(bad):
-        ends = f"{'[' if zero else '('}0, 1{']' if one else ')'}"
-        raise ValueError(f"{family}: {name} has to lie in {ends}, not {value[bad].ravel()[0]}.")

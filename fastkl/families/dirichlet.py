@@ -1,4 +1,4 @@
-"""Dirichlet law of compositions: rows of positive parts that sum to 1, by the mean logarithms of the parts."""
+"""Dirichlet distribution of compositions: rows of positive parts that sum to 1, by the mean logarithms of the parts."""
 
 from typing import Any
 
@@ -8,14 +8,14 @@ from scipy.special import digamma, gammaln, polygamma
 
 from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl._core.rows import Rows
-from fastkl._core.special.gamma_functions import log_minus_digamma, stirling_error
+from fastkl._core.special.gamma_functions import HALF_LOG_2PI, log_minus_digamma, stirling_error
 from fastkl.exceptions import DegenerateDataError, SupportError
 from fastkl.families._kernels import column_kernel
 from fastkl.families._row_sums import row_excess, row_means
 from fastkl.families.base import Family, Fit
 from fastkl.families.closed_form import register_kl
 from fastkl.families.gamma import inverse_digamma
-from fastkl.families.normal import HALF_LOG_2PI
+from fastkl.families.spaces import Positive
 from fastkl.families.univariate import ABOVE_ZERO
 
 MAX_STEPS = 100
@@ -23,7 +23,7 @@ PARTS = (ABOVE_ZERO, 1.0, False)
 
 
 class Dirichlet(Family):
-    r"""Dirichlet law of a row of d positive parts that sum to 1.
+    r"""Dirichlet distribution of a row of d positive parts that sum to 1.
 
     .. math:: \log p(x) = \log \Gamma(\sum_j a_j) - \sum_j \log \Gamma(a_j) + \sum_j (a_j - 1) \log x_j
 
@@ -51,7 +51,7 @@ class Dirichlet(Family):
     """
 
     name = "dirichlet"
-    parameter_names = ("concentration",)
+    parameters = {"concentration": Positive()}
     joint = True
     equivariant = False
     example = {"concentration": [2.5, 0.8]}
@@ -159,7 +159,7 @@ class Dirichlet(Family):
         covariance = (np.diag(inverse) + np.outer(inverse, inverse) * outer) / statistics["weight"]
         return [f"concentration[{j}]" for j in range(len(inverse))], covariance
 
-    # -- the law itself ----------------------------------------------------------------------------------------------------
+    # -- the distribution itself -------------------------------------------------------------------------------------------
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
         return generator.dirichlet(params["concentration"], size=n_samples)

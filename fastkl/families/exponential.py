@@ -1,4 +1,4 @@
-"""Exponential law: its scale is the mean of each column."""
+"""Exponential distribution: its scale is the mean of each column."""
 
 from typing import Any
 
@@ -6,14 +6,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastkl._core.array_types import Floats, Params, Statistics
+from fastkl._core.special.log_tails import log_one_minus_exp
 from fastkl.exceptions import DegenerateDataError
 from fastkl.families.base import Fit
 from fastkl.families.closed_form import register_kl
+from fastkl.families.spaces import Positive
 from fastkl.families.univariate import BELOW_INFINITY, UnivariateFamily
 
 
 class Exponential(UnivariateFamily):
-    r"""Exponential law of every column, on x >= 0.
+    r"""Exponential distribution of every column, on x >= 0.
 
     .. math:: \log p(x) = -x / s - \log s
 
@@ -30,12 +32,12 @@ class Exponential(UnivariateFamily):
     """
 
     name = "exponential"
-    parameter_names = ("scale",)
-    positive_parameters = ("scale",)
+    parameters = {"scale": Positive(role="scale")}
     statistic_names = ("weight", "mean")
     support = (0.0, BELOW_INFINITY, False)
     support_text = "numbers of at least 0"
     example = {"scale": [2.0, 0.1]}
+    extreme = [{"scale": 1e-8}, {"scale": 1e8}]
 
     def __init__(self, scale: ArrayLike | None = None):
         self.scale = scale
@@ -65,20 +67,36 @@ class Exponential(UnivariateFamily):
         ]
         return information
 
-    def cdf(self, x: Floats, params: Params) -> Floats:
-        value: Floats = -np.expm1(-np.maximum(x, 0.0) / params["scale"])
+    def log_cdf(self, x: Floats, params: Params) -> Floats:
+        w = np.maximum(x, 0.0) / params["scale"]
+        with np.errstate(divide="ignore"):
+            return log_one_minus_exp(w, np.log(w))
+
+    def log_sf(self, x: Floats, params: Params) -> Floats:
+        value: Floats = -np.maximum(x, 0.0) / params["scale"]
         return value
 
     def quantile(self, p: Floats, params: Params) -> Floats:
-
         with np.errstate(divide="ignore", invalid="ignore"):
-            return np.where((p >= 0.0) & (p <= 1.0), -params["scale"] * np.log1p(-p) + 0.0, np.nan)
+            return np.where(p >= 0.0, -params["scale"] * np.log1p(-np.asarray(p)) + 0.0, np.nan)
+
+    def upper_quantile(self, q: Floats, params: Params) -> Floats:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where(q <= 1.0, -params["scale"] * np.log(q) + 0.0, np.nan)
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
         return generator.exponential(params["scale"], size=(n_samples, len(params["scale"])))
 
     def entropy(self, params: Params) -> float:
         return float(np.sum(1.0 + np.log(params["scale"])))
+
+    @staticmethod
+    def textbook(mp: Any, x: Any, scale: Any) -> Any:
+        return -x / scale - mp.log(scale)
+
+    @staticmethod
+    def textbook_tails(mp: Any, x: Any, scale: Any) -> tuple[Any, Any]:
+        return -mp.expm1(-x / scale), mp.exp(-x / scale)
 
 
 def raise_if_zero(size: Floats, statistics: Statistics, family: str) -> None:

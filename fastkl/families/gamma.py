@@ -1,4 +1,4 @@
-"""Gamma law: shape and scale, by one pass and a Newton iteration on the shape."""
+"""Gamma distribution: shape and scale, by one pass and a Newton iteration on the shape."""
 
 from typing import Any
 
@@ -11,13 +11,14 @@ from fastkl._core.special.gamma_functions import gamma_shapes, log_excess, log_m
 from fastkl.families.base import Fit
 from fastkl.families.closed_form import register_kl
 from fastkl.families.exponential import Exponential
+from fastkl.families.spaces import Positive
 from fastkl.families.univariate import ABOVE_ZERO, BELOW_INFINITY, UnivariateFamily, raise_if_constant
 
 MAX_NEWTON_STEPS = 50
 
 
 class Gamma(UnivariateFamily):
-    r"""Gamma law of every column, on x > 0.
+    r"""Gamma distribution of every column, on x > 0.
 
     .. math:: \log p(x) = (a - 1) \log x - x / s - a \log s - \log \Gamma(a)
 
@@ -50,8 +51,7 @@ class Gamma(UnivariateFamily):
     """
 
     name = "gamma"
-    parameter_names = ("shape", "scale")
-    positive_parameters = ("shape", "scale")
+    parameters = {"shape": Positive(), "scale": Positive(role="scale")}
     statistic_names = ("weight", "mean", "log_excess")
     example = {"shape": [3.0, 0.7], "scale": [2.0, 10.0]}
     support = (ABOVE_ZERO, BELOW_INFINITY, False)
@@ -83,7 +83,8 @@ class Gamma(UnivariateFamily):
         return Fit({"shape": shape, "scale": mean / shape}, steps, steps < MAX_NEWTON_STEPS)
 
     def starting_parameters(self, statistics: Statistics) -> Params:
-        # a constant column has its maximum at an infinite shape; the exponential law of the same mean is a guess
+        # a constant column has its maximum at an infinite shape; the exponential distribution of the same mean is a
+        # guess
         mean = statistics["mean"]
         fixed = self.fixed_columns(len(mean))
         shape = fixed.get("shape", np.ones_like(mean))
@@ -178,11 +179,11 @@ def _as_gamma(scale: Floats) -> Params:
 
 @register_kl("gamma", "exponential")
 def gamma_exponential_kl(p_family: Gamma, p: Params, q_family: Exponential, q: Params) -> float:
-    """The exponential law is the gamma law of shape 1."""
+    """The exponential distribution is the gamma distribution of shape 1."""
     return gamma_kl(p_family, p, Gamma(), _as_gamma(q["scale"]))
 
 
 @register_kl("exponential", "gamma")
 def exponential_gamma_kl(p_family: Exponential, p: Params, q_family: Gamma, q: Params) -> float:
-    """The exponential law is the gamma law of shape 1."""
+    """The exponential distribution is the gamma distribution of shape 1."""
     return gamma_kl(Gamma(), _as_gamma(p["scale"]), q_family, q)

@@ -1,4 +1,4 @@
-"""Geometric law of the number of trials up to the first success."""
+"""Geometric distribution of the number of trials up to the first success."""
 
 from typing import Any
 
@@ -10,12 +10,13 @@ from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl.families.base import Fit
 from fastkl.families.bernoulli import bernoulli_divergence, bernoulli_entropy
 from fastkl.families.closed_form import register_kl
-from fastkl.families.counts import CountFamily, boundary_sentence, check_probability
+from fastkl.families.counts import CountFamily, boundary_sentence
+from fastkl.families.spaces import UnitInterval
 from fastkl.families.univariate import BELOW_INFINITY
 
 
 class Geometric(CountFamily):
-    r"""Geometric law of every column, on the counts from 1 as in SciPy: trials until the first success.
+    r"""Geometric distribution of every column, on the counts from 1 as in SciPy: trials until the first success.
 
     .. math:: \log p(x) = \log \pi + (x - 1) \log (1 - \pi)
 
@@ -35,7 +36,7 @@ class Geometric(CountFamily):
     """
 
     name = "geometric"
-    parameter_names = ("probability",)
+    parameters = {"probability": UnitInterval(one=True)}
     statistic_names = ("weight", "failures")
     support = (1.0, BELOW_INFINITY, True)
     support_text = "whole numbers of at least 1"
@@ -44,16 +45,9 @@ class Geometric(CountFamily):
     def __init__(self, probability: ArrayLike | None = None):
         self.probability = probability
 
-    def _check_range(self, params: Params) -> None:
-        for name, value in params.items():
-            check_probability(self.name, name, value, zero=False, one=True)
-
     def constants(self, params: Params) -> tuple[Any, ...]:
         with np.errstate(divide="ignore"):
             return np.log(params["probability"]), np.log1p(-params["probability"])
-
-    def at_boundary(self, params: Params) -> dict[str, NDArray[np.bool_]]:
-        return {"probability": params["probability"] == 1.0}
 
     def solve(self, statistics: Statistics) -> Fit:
         fixed = self.fixed_columns(len(statistics["failures"]))
@@ -61,8 +55,8 @@ class Geometric(CountFamily):
             return Fit(fixed)
         weight = statistics["weight"]
         params = {"probability": weight / (weight + statistics["failures"])}
-        ones = self.at_boundary(params)["probability"]
-        sentence = boundary_sentence(ones, "All values are 1: the probability sits at its boundary 1")
+        ones = self.parameters["probability"].at_edge(params["probability"])
+        sentence = boundary_sentence(ones, "All values are 1: the probability is at its boundary 1")
         return Fit(params, boundary={"probability": sentence} if np.any(ones) else {})
 
     def starting_parameters(self, statistics: Statistics) -> Params:

@@ -1,4 +1,4 @@
-"""Gumbel law of maxima: location and scale, by Newton's method on a concave likelihood."""
+"""Gumbel distribution of maxima: location and scale, by Newton's method on a concave likelihood."""
 
 from typing import Any
 
@@ -8,6 +8,7 @@ from scipy.special import gammaln
 
 from fastkl._core.array_types import Floats, Params
 from fastkl._core.rows import Rows
+from fastkl._core.special.log_tails import log_one_minus_exp
 from fastkl.families.closed_form import register_kl
 from fastkl.families.exponential import log_ratio_excess
 from fastkl.families.location_scale import LocationScaleFamily
@@ -17,7 +18,7 @@ SD_RATIO = np.sqrt(6.0) / np.pi  # scale over standard deviation
 
 
 class Gumbel(LocationScaleFamily):
-    r"""Gumbel law of every column, in the form for maxima (``gumbel_r`` in scipy).
+    r"""Gumbel distribution of every column, in the form for maxima (``gumbel_r`` in scipy).
 
     .. math:: \log p(x) = -z - e^{-z} - \log \text{scale}, \quad z = (x - \text{loc}) / \text{scale}
 
@@ -43,20 +44,31 @@ class Gumbel(LocationScaleFamily):
 
     name = "gumbel"
     example = {"loc": [0.5, -2.0], "scale": [1.5, 0.3]}
+    extreme = [{"loc": 0.3, "scale": 1e-3}, {"loc": -2.0, "scale": 1e6}, {"loc": 1e8, "scale": 1.0}]
 
     def starts(self, rows: Rows, fixed: Params) -> list[Params]:
         mean, deviation = weighted_moments(rows)
         scale = deviation * SD_RATIO
         return [{"loc": mean - np.euler_gamma * scale, "scale": scale, **fixed}]
 
-    def cdf(self, x: Floats, params: Params) -> Floats:
+    def log_cdf(self, x: Floats, params: Params) -> Floats:
         with np.errstate(over="ignore"):
-            value: Floats = np.exp(-np.exp(-(x - params["loc"]) / params["scale"]))
+            value: Floats = -np.exp((params["loc"] - x) / params["scale"])
         return value
+
+    def log_sf(self, x: Floats, params: Params) -> Floats:
+        z = (params["loc"] - x) / params["scale"]
+        with np.errstate(over="ignore"):
+            return log_one_minus_exp(np.exp(z), z)
 
     def quantile(self, p: Floats, params: Params) -> Floats:
         with np.errstate(divide="ignore", invalid="ignore"):
             value: Floats = params["loc"] - params["scale"] * np.log(-np.log(p))
+        return value
+
+    def upper_quantile(self, q: Floats, params: Params) -> Floats:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            value: Floats = params["loc"] - params["scale"] * np.log(-np.log1p(-np.asarray(q)))
         return value
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
@@ -65,11 +77,25 @@ class Gumbel(LocationScaleFamily):
     def entropy(self, params: Params) -> float:
         return float(np.sum(1.0 + np.euler_gamma + np.log(params["scale"])))
 
+    @staticmethod
+    def textbook(mp: Any, x: Any, loc: Any, scale: Any) -> Any:
+        return -(x - loc) / scale - mp.exp(-(x - loc) / scale) - mp.log(scale)
+
+    @staticmethod
+    def textbook_tails(mp: Any, x: Any, loc: Any, scale: Any) -> tuple[Any, Any]:
+        w = mp.exp(-(x - loc) / scale)
+        return mp.exp(-w), -mp.expm1(-w)
+
+    @staticmethod
+    def textbook_entropy(mp: Any, loc: Any, scale: Any) -> Any:
+        return 1 + mp.euler + mp.log(scale)
+
 
 def extreme_value_kl(ratio: Floats, shift: Floats) -> Floats:
-    """KL of Gumbel laws with r = scale_p / scale_q and shift (loc_p - loc_q) / scale_q.
+    """KL of Gumbel distributions with r = scale_p / scale_q and shift (loc_p - loc_q) / scale_q.
 
-    log(1/r) + gamma (r - 1) + shift + exp(-shift) Gamma(1 + r) - 1, sorted into terms that are each 0 for equal laws.
+    log(1/r) + gamma (r - 1) + shift + exp(-shift) Gamma(1 + r) - 1, sorted into terms that are each 0 for equal
+    distributions.
     """
     with np.errstate(over="ignore"):
         grown = np.exp(gammaln(1.0 + ratio) - shift)

@@ -1,22 +1,24 @@
-"""Half-normal law: its scale is the root mean square of each column."""
+"""Half-normal distribution: its scale is the root mean square of each column."""
 
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import erf, erfinv
+from scipy.special import erf, erfc, erfinv, ndtri
 
 from fastkl._core.array_types import Floats, Params, Statistics
+from fastkl._core.special.log_tails import log_normal_sf
 from fastkl.families.base import Fit
 from fastkl.families.closed_form import register_kl
 from fastkl.families.exponential import log_ratio_excess, raise_if_zero
+from fastkl.families.spaces import Positive
 from fastkl.families.univariate import BELOW_INFINITY, UnivariateFamily
 
 HALF_LOG_2_BY_PI = 0.5 * np.log(2.0 / np.pi)
 
 
 class HalfNormal(UnivariateFamily):
-    r"""Half-normal law of every column, on x >= 0: the absolute value of a centred normal variable.
+    r"""Half-normal distribution of every column, on x >= 0: the absolute value of a centred normal variable.
 
     .. math:: \log p(x) = -\tfrac12 (x / s)^2 - \log s + \tfrac12 \log(2 / \pi)
 
@@ -33,12 +35,12 @@ class HalfNormal(UnivariateFamily):
     """
 
     name = "half_normal"
-    parameter_names = ("scale",)
-    positive_parameters = ("scale",)
+    parameters = {"scale": Positive(role="scale")}
     statistic_names = ("weight", "root_mean_square")
     support = (0.0, BELOW_INFINITY, False)
     support_text = "numbers of at least 0"
     example = {"scale": [2.0, 0.1]}
+    extreme = [{"scale": 1e-8}, {"scale": 1e8}]
 
     def __init__(self, scale: ArrayLike | None = None):
         self.scale = scale
@@ -68,19 +70,36 @@ class HalfNormal(UnivariateFamily):
         information: Floats = (statistics["weight"] * by_row)[:, None, None]
         return information
 
-    def cdf(self, x: Floats, params: Params) -> Floats:
-        value: Floats = erf(np.maximum(x, 0.0) / (params["scale"] * np.sqrt(2.0)))
-        return value
+    def log_cdf(self, x: Floats, params: Params) -> Floats:
+        z = np.maximum(x, 0.0) / params["scale"] * np.sqrt(0.5)
+        with np.errstate(divide="ignore"):
+            return np.where(z < 0.5, np.log(erf(z)), np.log1p(-erfc(z)))
+
+    def log_sf(self, x: Floats, params: Params) -> Floats:
+        z = np.maximum(x, 0.0) / params["scale"]
+        # twice the normal tail; near 0 the lower tail counts
+        near = np.log1p(-erf(np.minimum(z, 0.5) * np.sqrt(0.5)))
+        return np.where(z < 0.5, near, np.log(2.0) + log_normal_sf(z))
 
     def quantile(self, p: Floats, params: Params) -> Floats:
-
         return np.where(p >= 0.0, params["scale"] * np.sqrt(2.0) * erfinv(p), np.nan)
+
+    def upper_quantile(self, q: Floats, params: Params) -> Floats:
+        return np.where(q <= 1.0, -params["scale"] * ndtri(0.5 * np.asarray(q)) + 0.0, np.nan)
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
         return np.abs(generator.normal(0.0, params["scale"], size=(n_samples, len(params["scale"]))))
 
     def entropy(self, params: Params) -> float:
         return float(np.sum(0.5 - HALF_LOG_2_BY_PI + np.log(params["scale"])))
+
+    @staticmethod
+    def textbook(mp: Any, x: Any, scale: Any) -> Any:
+        return -((x / scale) ** 2) / 2 - mp.log(scale) + mp.log(2 / mp.pi) / 2
+
+    @staticmethod
+    def textbook_tails(mp: Any, x: Any, scale: Any) -> tuple[Any, Any]:
+        return mp.erf(x / scale / mp.sqrt(2)), mp.erfc(x / scale / mp.sqrt(2))
 
 
 @register_kl("half_normal", "half_normal")

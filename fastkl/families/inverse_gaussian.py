@@ -1,4 +1,4 @@
-"""Inverse Gaussian law: its mean is that of each column, its shape follows from the mean of 1/x."""
+"""Inverse Gaussian distribution: its mean is that of each column, its shape follows from the mean of 1/x."""
 
 from typing import Any
 
@@ -10,13 +10,14 @@ from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl.families.base import Fit
 from fastkl.families.closed_form import register_kl
 from fastkl.families.exponential import log_ratio_excess
+from fastkl.families.spaces import Positive
 from fastkl.families.univariate import ABOVE_ZERO, BELOW_INFINITY, UnivariateFamily, raise_if_constant
 
 LOG_2PI = np.log(2.0 * np.pi)
 
 
 class InverseGaussian(UnivariateFamily):
-    r"""Inverse Gaussian (Wald) law of every column, on x > 0.
+    r"""Inverse Gaussian (Wald) distribution of every column, on x > 0.
 
     .. math:: \log p(x) = \tfrac12 \log \frac{\lambda}{2\pi x^3} - \frac{\lambda (x - m)^2}{2 m^2 x}
 
@@ -36,8 +37,7 @@ class InverseGaussian(UnivariateFamily):
     """
 
     name = "inverse_gaussian"
-    parameter_names = ("mean", "shape")
-    positive_parameters = ("mean", "shape")
+    parameters = {"mean": Positive(role="scale", centre=True), "shape": Positive(role="scale")}
     statistic_names = ("weight", "mean", "mean_log", "excess")
     support = (ABOVE_ZERO, BELOW_INFINITY, False)
     support_text = "positive numbers"

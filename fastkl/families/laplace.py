@@ -1,4 +1,4 @@
-"""Laplace law: its location is the weighted median of each column, its scale the mean distance from it."""
+"""Laplace distribution: its location is the weighted median of each column, its scale the mean distance from it."""
 
 from typing import Any
 
@@ -11,11 +11,12 @@ from fastkl.families.base import Fit
 from fastkl.families.closed_form import register_kl
 from fastkl.families.exponential import log_ratio_excess
 from fastkl.families.solvers.medians import medians
+from fastkl.families.spaces import Positive, Real
 from fastkl.families.univariate import UnivariateFamily, raise_if_constant
 
 
 class Laplace(UnivariateFamily):
-    r"""Laplace law of every column.
+    r"""Laplace distribution of every column.
 
     .. math:: \log p(x) = -|x - \text{loc}| / \text{scale} - \log(2\, \text{scale})
 
@@ -41,11 +42,11 @@ class Laplace(UnivariateFamily):
     """
 
     name = "laplace"
-    parameter_names = ("loc", "scale")
-    positive_parameters = ("scale",)
+    parameters = {"loc": Real(role="location", spread="scale"), "scale": Positive(role="scale")}
     has_statistics = False
     smooth = False
     example = {"loc": [0.5, -2.0], "scale": [1.5, 0.3]}
+    extreme = [{"loc": 0.3, "scale": 1e-3}, {"loc": -2.0, "scale": 1e6}, {"loc": 1e8, "scale": 1.0}]
 
     def __init__(self, loc: ArrayLike | None = None, scale: ArrayLike | None = None):
         self.loc = loc
@@ -88,23 +89,44 @@ class Laplace(UnivariateFamily):
         total = float(np.sum(-distance - weight * np.log(2.0 * params["scale"])))
         return total, {"loc": sign / params["scale"], "scale": (distance - weight) / params["scale"]}
 
-    def cdf(self, x: Floats, params: Params) -> Floats:
-        z = (x - params["loc"]) / params["scale"]
-        tail = 0.5 * np.exp(-np.abs(z))
-        value: Floats = np.where(z < 0.0, tail, 1.0 - tail)
-        return value
+    def log_cdf(self, x: Floats, params: Params) -> Floats:
+        return self._log_tail((params["loc"] - x) / params["scale"])
+
+    def log_sf(self, x: Floats, params: Params) -> Floats:
+        return self._log_tail((x - params["loc"]) / params["scale"])
+
+    def _log_tail(self, z: Floats) -> Floats:
+        """Logarithm of the standard distribution's tail above z."""
+        return np.where(z > 0.0, -z - np.log(2.0), np.log1p(-0.5 * np.exp(np.minimum(z, 0.0))))
 
     def quantile(self, p: Floats, params: Params) -> Floats:
+        return params["loc"] + params["scale"] * self._standard_quantile(np.asarray(p))
 
+    def upper_quantile(self, q: Floats, params: Params) -> Floats:
+        return params["loc"] - params["scale"] * self._standard_quantile(np.asarray(q))
+
+    def _standard_quantile(self, p: Floats) -> Floats:
         with np.errstate(divide="ignore", invalid="ignore"):
-            z = np.where(p < 0.5, np.log(2.0 * p), -np.log(2.0 * (1.0 - p)))
-        return params["loc"] + params["scale"] * z
+            return np.where(p < 0.5, np.log(2.0 * p), -np.log(2.0 * (1.0 - p)))
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
         return generator.laplace(params["loc"], params["scale"], size=(n_samples, len(params["loc"])))
 
     def entropy(self, params: Params) -> float:
         return float(np.sum(1.0 + np.log(2.0 * params["scale"])))
+
+    @staticmethod
+    def textbook(mp: Any, x: Any, loc: Any, scale: Any) -> Any:
+        return -abs(x - loc) / scale - mp.log(2 * scale)
+
+    @staticmethod
+    def textbook_tails(mp: Any, x: Any, loc: Any, scale: Any) -> tuple[Any, Any]:
+        tail = mp.exp(-abs(x - loc) / scale) / 2
+        return (tail, 1 - tail) if x < loc else (1 - tail, tail)
+
+    @staticmethod
+    def textbook_entropy(mp: Any, loc: Any, scale: Any) -> Any:
+        return 1 + mp.log(2 * scale)
 
 
 @register_kl("laplace", "laplace")

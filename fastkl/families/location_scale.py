@@ -1,4 +1,4 @@
-"""What the laws of (x - loc) / scale share, and the laws of shape log(x / scale), whose logarithms are such laws."""
+"""What location-scale families share, distributions of (x - loc) / scale, and those of shape log(x / scale)."""
 
 from typing import Any
 
@@ -7,15 +7,15 @@ from numpy.typing import ArrayLike
 
 from fastkl._core.array_types import Params
 from fastkl.families.solvers.iterative import IterativeFamily
+from fastkl.families.spaces import Positive, Real
 from fastkl.families.univariate import ABOVE_ZERO, BELOW_INFINITY
 
 
 class LocationScaleFamily(IterativeFamily):
     """Parameters loc and scale > 0; the kernel takes steps of loc in units of the scale."""
 
-    parameter_names = ("loc", "scale")
+    parameters = {"loc": Real(role="location", spread="scale"), "scale": Positive(role="scale")}
     coordinates = ("loc", "scale")
-    positive_parameters = ("scale",)
 
     def __init__(self, loc: ArrayLike | None = None, scale: ArrayLike | None = None):
         self.loc = loc
@@ -31,10 +31,8 @@ class LocationScaleFamily(IterativeFamily):
 class LogLocationScaleFamily(IterativeFamily):
     """Parameters shape and scale, on x > 0: log x has location log(scale) and scale 1 / shape, the kernel's coordinates."""
 
-    parameter_names = ("shape", "scale")
+    parameters = {"shape": Positive(), "scale": Positive(role="scale")}
     coordinates = ("scale", "shape")
-    location_parameters = ()
-    positive_parameters = ("shape", "scale")
     spread = ("shape", 0.25)
     degenerate = ("shape", "scale", "shape goes to infinity")
     support = (ABOVE_ZERO, BELOW_INFINITY, False)

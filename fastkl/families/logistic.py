@@ -1,19 +1,20 @@
-"""Logistic law: location and scale, by Newton's method on a concave likelihood."""
+"""Logistic distribution: location and scale, by Newton's method on a concave likelihood."""
 
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, logit
+from scipy.special import logit
 
 from fastkl._core.array_types import Floats, Params
 from fastkl._core.rows import Rows
+from fastkl._core.special.log_tails import softplus
 from fastkl.families.location_scale import LocationScaleFamily
 from fastkl.families.solvers.iterative import weighted_moments
 
 
 class Logistic(LocationScaleFamily):
-    r"""Logistic law of every column.
+    r"""Logistic distribution of every column.
 
     .. math:: \log p(x) = -z - 2 \log(1 + e^{-z}) - \log \text{scale}, \quad z = (x - \text{loc}) / \text{scale}
 
@@ -38,17 +39,24 @@ class Logistic(LocationScaleFamily):
 
     name = "logistic"
     example = {"loc": [0.5, -2.0], "scale": [1.5, 0.3]}
+    extreme = [{"loc": 0.3, "scale": 1e-3}, {"loc": -2.0, "scale": 1e6}, {"loc": 1e8, "scale": 1.0}]
 
     def starts(self, rows: Rows, fixed: Params) -> list[Params]:
         mean, deviation = weighted_moments(rows)
         return [{"loc": mean, "scale": deviation * (np.sqrt(3.0) / np.pi), **fixed}]
 
-    def cdf(self, x: Floats, params: Params) -> Floats:
-        value: Floats = expit((x - params["loc"]) / params["scale"])
-        return value
+    def log_cdf(self, x: Floats, params: Params) -> Floats:
+        return -softplus((params["loc"] - x) / params["scale"])
+
+    def log_sf(self, x: Floats, params: Params) -> Floats:
+        return -softplus((x - params["loc"]) / params["scale"])
 
     def quantile(self, p: Floats, params: Params) -> Floats:
         value: Floats = params["loc"] + params["scale"] * logit(p)
+        return value
+
+    def upper_quantile(self, q: Floats, params: Params) -> Floats:
+        value: Floats = params["loc"] - params["scale"] * logit(q)
         return value
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
@@ -56,3 +64,17 @@ class Logistic(LocationScaleFamily):
 
     def entropy(self, params: Params) -> float:
         return float(np.sum(2.0 + np.log(params["scale"])))
+
+    @staticmethod
+    def textbook(mp: Any, x: Any, loc: Any, scale: Any) -> Any:
+        z = (x - loc) / scale
+        return -z - 2 * mp.log1p(mp.exp(-z)) - mp.log(scale)
+
+    @staticmethod
+    def textbook_tails(mp: Any, x: Any, loc: Any, scale: Any) -> tuple[Any, Any]:
+        z = (x - loc) / scale
+        return 1 / (1 + mp.exp(-z)), 1 / (1 + mp.exp(z))
+
+    @staticmethod
+    def textbook_entropy(mp: Any, loc: Any, scale: Any) -> Any:
+        return 2 + mp.log(scale)

@@ -1,19 +1,20 @@
-"""Log-logistic law: the logistic law of the logarithm."""
+"""Log-logistic distribution: the logistic distribution of the logarithm."""
 
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, logit
+from scipy.special import logit
 
 from fastkl._core.array_types import Floats, Params
 from fastkl._core.rows import Rows
+from fastkl._core.special.log_tails import log_ratio, softplus
 from fastkl.families.location_scale import LogLocationScaleFamily
 from fastkl.families.solvers.iterative import weighted_moments
 
 
 class Loglogistic(LogLocationScaleFamily):
-    r"""Log-logistic law of every column, on x > 0 (``fisk`` in scipy).
+    r"""Log-logistic distribution of every column, on x > 0 (``fisk`` in scipy).
 
     .. math:: \log p(x) = \log(k / s) + (k - 1) \log(x / s) - 2 \log(1 + (x / s)^k)
 
@@ -35,18 +36,26 @@ class Loglogistic(LogLocationScaleFamily):
 
     name = "loglogistic"
     example = {"shape": [3.0, 1.2], "scale": [2.0, 10.0]}
+    extreme = [{"shape": a, "scale": 2.5} for a in (1e-3, 0.03, 0.5, 50.0, 1e3, 1e6, 1e9)]
 
     def starts(self, rows: Rows, fixed: Params) -> list[Params]:
         mean, deviation = weighted_moments(rows, np.log)
         return [{"shape": np.pi / (np.sqrt(3.0) * deviation), "scale": np.exp(mean), **fixed}]
 
-    def cdf(self, x: Floats, params: Params) -> Floats:
-        with np.errstate(divide="ignore"):
-            value: Floats = expit(params["shape"] * np.log(np.maximum(x, 0.0) / params["scale"]))
-        return value
+    def log_cdf(self, x: Floats, params: Params) -> Floats:
+        return -softplus(-params["shape"] * log_ratio(np.maximum(x, 0.0), params["scale"]))
+
+    def log_sf(self, x: Floats, params: Params) -> Floats:
+        return -softplus(params["shape"] * log_ratio(np.maximum(x, 0.0), params["scale"]))
 
     def quantile(self, p: Floats, params: Params) -> Floats:
-        value: Floats = params["scale"] * np.exp(logit(p) / params["shape"])
+        with np.errstate(over="ignore"):
+            value: Floats = params["scale"] * np.exp(logit(p) / params["shape"])
+        return value
+
+    def upper_quantile(self, q: Floats, params: Params) -> Floats:
+        with np.errstate(over="ignore"):
+            value: Floats = params["scale"] * np.exp(-logit(q) / params["shape"])
         return value
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
@@ -55,3 +64,16 @@ class Loglogistic(LogLocationScaleFamily):
 
     def entropy(self, params: Params) -> float:
         return float(np.sum(2.0 + np.log(params["scale"] / params["shape"])))
+
+    @staticmethod
+    def textbook(mp: Any, x: Any, shape: Any, scale: Any) -> Any:
+        return mp.log(shape / scale) + (shape - 1) * mp.log(x / scale) - 2 * mp.log1p((x / scale) ** shape)
+
+    @staticmethod
+    def textbook_tails(mp: Any, x: Any, shape: Any, scale: Any) -> tuple[Any, Any]:
+        odds = (x / scale) ** shape
+        return odds / (1 + odds), 1 / (1 + odds)
+
+    @staticmethod
+    def textbook_entropy(mp: Any, shape: Any, scale: Any) -> Any:
+        return 2 + mp.log(scale / shape)

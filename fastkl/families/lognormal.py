@@ -1,20 +1,22 @@
-"""Log-normal law: the normal law of the logarithm."""
+"""Log-normal distribution: the normal distribution of the logarithm."""
 
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import ndtr, ndtri
+from scipy.special import ndtri
 
 from fastkl._core.array_types import Floats, Params, Statistics
+from fastkl._core.special.gamma_functions import HALF_LOG_2PI
+from fastkl._core.special.log_tails import log_normal_sf
 from fastkl.families.base import Fit
 from fastkl.families.closed_form import register_kl
-from fastkl.families.normal import HALF_LOG_2PI
+from fastkl.families.spaces import Positive, Real
 from fastkl.families.univariate import ABOVE_ZERO, BELOW_INFINITY, UnivariateFamily, raise_if_constant
 
 
 class Lognormal(UnivariateFamily):
-    r"""Log-normal law of every column, on x > 0.
+    r"""Log-normal distribution of every column, on x > 0.
 
     .. math:: \log p(x) = -\tfrac12 ((\log x - m) / s)^2 - \log x - \log s - \tfrac12 \log 2\pi
 
@@ -35,12 +37,12 @@ class Lognormal(UnivariateFamily):
     """
 
     name = "lognormal"
-    parameter_names = ("meanlog", "sdlog")
-    positive_parameters = ("sdlog",)
+    parameters = {"meanlog": Real(role="log_location", spread="sdlog"), "sdlog": Positive()}
     statistic_names = ("weight", "meanlog", "m2log")
     support = (ABOVE_ZERO, BELOW_INFINITY, False)
     support_text = "positive numbers"
     example = {"meanlog": [0.5, -2.0], "sdlog": [0.4, 1.5]}
+    extreme = [{"meanlog": 0.7, "sdlog": 1e-2}, {"meanlog": 0.7, "sdlog": 30.0}, {"meanlog": -300.0, "sdlog": 2.0}]
 
     def __init__(self, meanlog: ArrayLike | None = None, sdlog: ArrayLike | None = None):
         self.meanlog = meanlog
@@ -85,13 +87,25 @@ class Lognormal(UnivariateFamily):
         rows = [[weight / sd**2, cross], [cross, (3.0 * squares / sd**2 - weight) / sd**2]]
         return np.moveaxis(np.array(rows), -1, 0)
 
-    def cdf(self, x: Floats, params: Params) -> Floats:
+    def log_cdf(self, x: Floats, params: Params) -> Floats:
+        return log_normal_sf(-self._standardised(x, params))
+
+    def log_sf(self, x: Floats, params: Params) -> Floats:
+        return log_normal_sf(self._standardised(x, params))
+
+    def _standardised(self, x: Floats, params: Params) -> Floats:
         with np.errstate(divide="ignore"):
-            value: Floats = ndtr((np.log(np.maximum(x, 0.0)) - params["meanlog"]) / params["sdlog"])
-        return value
+            z: Floats = (np.log(np.maximum(x, 0.0)) - params["meanlog"]) / params["sdlog"]
+        return z
 
     def quantile(self, p: Floats, params: Params) -> Floats:
-        value: Floats = np.exp(params["meanlog"] + params["sdlog"] * ndtri(p))
+        with np.errstate(over="ignore"):
+            value: Floats = np.exp(params["meanlog"] + params["sdlog"] * ndtri(p))
+        return value
+
+    def upper_quantile(self, q: Floats, params: Params) -> Floats:
+        with np.errstate(over="ignore"):
+            value: Floats = np.exp(params["meanlog"] - params["sdlog"] * ndtri(q))
         return value
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
@@ -100,10 +114,23 @@ class Lognormal(UnivariateFamily):
     def entropy(self, params: Params) -> float:
         return float(np.sum(0.5 + HALF_LOG_2PI + np.log(params["sdlog"]) + params["meanlog"]))
 
+    @staticmethod
+    def textbook(mp: Any, x: Any, meanlog: Any, sdlog: Any) -> Any:
+        return -(((mp.log(x) - meanlog) / sdlog) ** 2) / 2 - mp.log(x) - mp.log(sdlog) - mp.log(2 * mp.pi) / 2
+
+    @staticmethod
+    def textbook_tails(mp: Any, x: Any, meanlog: Any, sdlog: Any) -> tuple[Any, Any]:
+        z = (mp.log(x) - meanlog) / sdlog / mp.sqrt(2)
+        return mp.erfc(-z) / 2, mp.erfc(z) / 2
+
+    @staticmethod
+    def textbook_entropy(mp: Any, meanlog: Any, sdlog: Any) -> Any:
+        return meanlog + (1 + mp.log(2 * mp.pi)) / 2 + mp.log(sdlog)
+
 
 @register_kl("lognormal", "lognormal")
 def lognormal_kl(_p: Lognormal, p: Params, _q: Lognormal, q: Params) -> float:
-    """That of the normal laws of the logarithms."""
+    """That of the normal distributions of the logarithms."""
     ratio = p["sdlog"] / q["sdlog"]
     shift = (p["meanlog"] - q["meanlog"]) / q["sdlog"]
     excess = np.maximum((ratio**2 - 1.0) - 2.0 * np.log(ratio), 0.0)

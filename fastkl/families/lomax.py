@@ -1,4 +1,4 @@
-"""Lomax law (Pareto of the second kind): shape and scale, with the exponential law as its limit."""
+"""Lomax distribution (Pareto of the second kind): shape and scale, with the exponential distribution as its limit."""
 
 from typing import Any
 
@@ -7,12 +7,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastkl._core.array_types import Floats, Params
 from fastkl._core.rows import AnyRows, Rows
+from fastkl._core.special.log_tails import log_one_minus_exp
 from fastkl.exceptions import DegenerateDataError
-from fastkl.families._kernels import column_kernel
+from fastkl.families.column_sums import column_means, merged_means
 from fastkl.families.solvers.iterative import IterativeFamily, n_rows, weighted_sum
 from fastkl.families.solvers.medians import medians
 from fastkl.families.solvers.newton import Maximum
 from fastkl.families.solvers.starts import too_narrow
+from fastkl.families.spaces import Positive
 from fastkl.families.univariate import BELOW_INFINITY
 
 START_SHAPES = (0.5, 2.0, 10.0)
@@ -21,14 +23,14 @@ LIMIT_SHAPE = 1e10
 
 
 class Lomax(IterativeFamily):
-    r"""Lomax law of every column, on x >= 0.
+    r"""Lomax distribution of every column, on x >= 0.
 
     .. math:: \log p(x) = \log(a / s) - (a + 1) \log(1 + x / s)
 
     Parameters
     ----------
     shape : float or array-like of shape (d,), default=None
-        Shape a > 0, held fixed where given; inf is the exponential law.
+        Shape a > 0, held fixed where given; inf is the exponential distribution.
     scale : float or array-like of shape (d,), default=None
         Scale s > 0, held fixed where given.
 
@@ -36,8 +38,8 @@ class Lomax(IterativeFamily):
     -----
     Where the likelihood rises as a and s go to infinity together, as it does for tails no heavier than exponential ones
     (coefficient of variation at most 1), ``params_["shape"]`` is inf and ``params_["scale"]`` is the limit of s / a, the scale
-    of the exponential law; ``boundary_`` says so. With zeros among the rows the likelihood also grows without bound as a and s
-    go to 0: the estimate is the maximum inside, if there is one.
+    of the exponential distribution; ``boundary_`` says so. With zeros among the rows the likelihood also grows without
+    bound as a and s go to 0: the estimate is the maximum inside, if there is one.
 
     References
     ----------
@@ -54,15 +56,13 @@ class Lomax(IterativeFamily):
     """
 
     name = "lomax"
-    parameter_names = ("shape", "scale")
+    parameters = {"shape": Positive(limit="the exponential distribution"), "scale": Positive(role="scale")}
     coordinates = ("shape", "scale")
-    location_parameters = ()
-    positive_parameters = ("shape", "scale")
-    infinite_parameters = ("shape",)
     degenerate = ()
     support = (0.0, BELOW_INFINITY, False)
     support_text = "numbers of at least 0"
     example = {"shape": [2.5, 1.2], "scale": [2.0, 10.0]}
+    extreme = [{"shape": a, "scale": 0.7} for a in (1e-3, 0.03, 0.5, 50.0, 1e3, 1e6, 1e9)]
 
     def __init__(self, shape: ArrayLike | None = None, scale: ArrayLike | None = None):
         self.shape = shape
@@ -104,7 +104,7 @@ class Lomax(IterativeFamily):
     ) -> tuple[Maximum, dict[str, str]]:
         if fixed:
             return maximum, {}
-        mean, inside = rows.total(_means, merge=_merged_means)[:, 1], maximum.params["shape"] < FAR_SHAPE
+        mean, inside = rows.total(column_means, merge=merged_means)[:, 1], maximum.params["shape"] < FAR_SHAPE
         slope = np.zeros(len(inside))
         if not inside.all():
             slope = rows.total(_squares_at_limit, mean) / rows.total_weight - 1.0
@@ -126,19 +126,34 @@ class Lomax(IterativeFamily):
         where = "" if at_limit.all() else f" in column {', '.join(map(str, np.flatnonzero(at_limit)))}"
         return maximum, {
             "shape": f"shape is infinite{where}: the tail is no heavier than an exponential one, and the fit is the exponential "
-            "law with the scale given, the limit of scale / shape."
+            "distribution with the scale given, the limit of scale / shape."
         }
 
-    def cdf(self, x: Floats, params: Params) -> Floats:
+    def log_cdf(self, x: Floats, params: Params) -> Floats:
+        w = self._hazard(x, params)
+        with np.errstate(divide="ignore"):
+            return log_one_minus_exp(w, np.log(w))
+
+    def log_sf(self, x: Floats, params: Params) -> Floats:
+        return -self._hazard(x, params)
+
+    def _hazard(self, x: Floats, params: Params) -> Floats:
+        """The cumulative hazard; at an infinite shape that of the exponential distribution."""
         r, shape = np.maximum(x, 0.0) / params["scale"], params["shape"]
-        value: Floats = -np.expm1(-np.where(np.isinf(shape), r, np.where(np.isinf(shape), 1.0, shape) * np.log1p(r)))
-        return value
+        return np.where(np.isinf(shape), r, np.where(np.isinf(shape), 1.0, shape) * np.log1p(r))
 
     def quantile(self, p: Floats, params: Params) -> Floats:
-        shape = params["shape"]
         with np.errstate(divide="ignore", invalid="ignore"):
-            exponential = np.where(p >= 0.0, -np.log1p(-p), np.nan)
-        value: Floats = params["scale"] * np.where(np.isinf(shape), exponential, np.expm1(exponential / shape))
+            return self._at_hazard(np.where(p >= 0.0, -np.log1p(-np.asarray(p)) + 0.0, np.nan), params)
+
+    def upper_quantile(self, q: Floats, params: Params) -> Floats:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return self._at_hazard(np.where(q <= 1.0, -np.log(q) + 0.0, np.nan), params)
+
+    def _at_hazard(self, w: Floats, params: Params) -> Floats:
+        shape = params["shape"]
+        with np.errstate(over="ignore"):
+            value: Floats = params["scale"] * np.where(np.isinf(shape), w, np.expm1(w / shape))
         return value
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
@@ -151,14 +166,18 @@ class Lomax(IterativeFamily):
         size = np.where(np.isinf(shape), 0.0, np.log(shape))
         return float(np.sum(np.log(params["scale"]) - size + 1.0 + 1.0 / shape))
 
+    @staticmethod
+    def textbook(mp: Any, x: Any, shape: Any, scale: Any) -> Any:
+        return mp.log(shape / scale) - (shape + 1) * mp.log1p(x / scale)
 
-def _means(rows: Rows) -> Floats:
-    """Weight and mean of every column, (d, 2)."""
-    return column_kernel("exponential").statistics(rows.X, rows.weights, Lomax.support, rows.n_threads)[0]
+    @staticmethod
+    def textbook_tails(mp: Any, x: Any, shape: Any, scale: Any) -> tuple[Any, Any]:
+        w = shape * mp.log1p(x / scale)
+        return -mp.expm1(-w), mp.exp(-w)
 
-
-def _merged_means(first: Floats, second: Floats) -> Floats:
-    return column_kernel("exponential").merge(first, second)
+    @staticmethod
+    def textbook_entropy(mp: Any, shape: Any, scale: Any) -> Any:
+        return 1 + 1 / shape + mp.log(scale / shape)
 
 
 def _squares_at_limit(rows: Rows, mean: Floats) -> Floats:

@@ -1,4 +1,4 @@
-"""Multivariate normal law with full, diagonal or spherical covariance, by mean and scatter matrix in one pass."""
+"""Multivariate normal distribution with full, diagonal or spherical covariance, by mean and scatter in one pass."""
 
 from typing import Any
 
@@ -9,10 +9,11 @@ from scipy.linalg import cho_solve, lapack, solve_triangular
 from fastkl._core._linalg import merge_moments, moments, whitened_squares
 from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl._core.rows import Rows
+from fastkl._core.special.gamma_functions import HALF_LOG_2PI
 from fastkl.exceptions import DegenerateDataError
 from fastkl.families.base import Family, Fit
 from fastkl.families.closed_form import register_kl
-from fastkl.families.normal import HALF_LOG_2PI, Normal
+from fastkl.families.normal import Normal
 from fastkl.families.solvers.shrinkage import (
     check_shrinkage,
     coefficient,
@@ -21,12 +22,13 @@ from fastkl.families.solvers.shrinkage import (
     moved_moments,
     shrunk,
 )
+from fastkl.families.spaces import PositiveDefinite, Real, Space
 
 COVARIANCE_TYPES = ("full", "diag", "spherical")
 
 
 class MultivariateNormal(Family):
-    r"""Normal law of a row of d columns.
+    r"""Normal distribution of a row of d columns.
 
     .. math:: \log p(x) = -\tfrac12 (x - \mu)^T \Sigma^{-1} (x - \mu) - \tfrac12 \log \det \Sigma - \tfrac d2 \log 2\pi
 
@@ -58,7 +60,7 @@ class MultivariateNormal(Family):
     """
 
     name = "multivariate_normal"
-    parameter_names = ("mean", "covariance")
+    parameters = {"mean": Real(role="location", spread="covariance"), "covariance": PositiveDefinite()}
     joint = True
     example = {"mean": [1.0, -1.0], "covariance": [[2.0, 0.6], [0.6, 0.5]]}
 
@@ -234,6 +236,9 @@ class MultivariateNormal(Family):
 
     # -- parameters --------------------------------------------------------------------------------------------------------
 
+    def spaces(self) -> dict[str, Space]:
+        return {**self.parameters, "covariance": PositiveDefinite(form=self.covariance_type)}
+
     def _check_type(self) -> None:
         if self.covariance_type not in COVARIANCE_TYPES:
             raise ValueError(f"covariance_type is one of {', '.join(COVARIANCE_TYPES)}, not {self.covariance_type!r}.")
@@ -329,7 +334,7 @@ class MultivariateNormal(Family):
             at += len(block)
         return names, full
 
-    # -- the law itself ----------------------------------------------------------------------------------------------------
+    # -- the distribution itself -------------------------------------------------------------------------------------------
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
         d = len(params["mean"])
@@ -357,7 +362,7 @@ def dependent_column(correlation: Floats) -> int | None:
 
 
 def full_covariance(family: Family, params: Params) -> tuple[Floats, Floats]:
-    """Mean and covariance matrix of any normal law."""
+    """Mean and covariance matrix of any normal distribution."""
     if family.name == "normal":
         return params["loc"], np.diag(params["scale"] ** 2)
     covariance = np.asarray(params["covariance"])

@@ -1,22 +1,23 @@
-"""Normal law: location and scale (standard deviation), by the centred moments of each column."""
+"""Normal distribution: location and scale (standard deviation), by the centred moments of each column."""
 
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import ndtr, ndtri
+from scipy.special import ndtri
 
 from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl._core.rows import Rows
+from fastkl._core.special.gamma_functions import HALF_LOG_2PI
+from fastkl._core.special.log_tails import log_normal_sf
 from fastkl.families.base import Fit
 from fastkl.families.closed_form import register_kl
+from fastkl.families.spaces import Positive, Real
 from fastkl.families.univariate import UnivariateFamily, raise_if_constant
-
-HALF_LOG_2PI = 0.5 * np.log(2.0 * np.pi)
 
 
 class Normal(UnivariateFamily):
-    r"""Normal law of every column.
+    r"""Normal distribution of every column.
 
     .. math:: \log p(x) = -\tfrac12 ((x - \text{loc}) / \text{scale})^2 - \log \text{scale} - \tfrac12 \log 2\pi
 
@@ -37,10 +38,10 @@ class Normal(UnivariateFamily):
     """
 
     name = "normal"
-    parameter_names = ("loc", "scale")
-    positive_parameters = ("scale",)
+    parameters = {"loc": Real(role="location", spread="scale"), "scale": Positive(role="scale")}
     statistic_names = ("weight", "mean", "deviation")
     example = {"loc": [0.5, -2.0], "scale": [1.5, 0.3]}
+    extreme = [{"loc": 0.3, "scale": 1e-3}, {"loc": -2.0, "scale": 1e6}, {"loc": 1e8, "scale": 1.0}]
 
     def __init__(self, loc: ArrayLike | None = None, scale: ArrayLike | None = None):
         self.loc = loc
@@ -95,12 +96,18 @@ class Normal(UnivariateFamily):
         rows = np.array([[weight, cross], [cross, 3.0 * squares - weight]]) / scale / scale
         return np.moveaxis(rows, -1, 0)
 
-    def cdf(self, x: Floats, params: Params) -> Floats:
-        value: Floats = ndtr((x - params["loc"]) / params["scale"])
-        return value
+    def log_cdf(self, x: Floats, params: Params) -> Floats:
+        return log_normal_sf((params["loc"] - x) / params["scale"])
+
+    def log_sf(self, x: Floats, params: Params) -> Floats:
+        return log_normal_sf((x - params["loc"]) / params["scale"])
 
     def quantile(self, p: Floats, params: Params) -> Floats:
         value: Floats = params["loc"] + params["scale"] * ndtri(p)
+        return value
+
+    def upper_quantile(self, q: Floats, params: Params) -> Floats:
+        value: Floats = params["loc"] - params["scale"] * ndtri(q)
         return value
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
@@ -108,6 +115,19 @@ class Normal(UnivariateFamily):
 
     def entropy(self, params: Params) -> float:
         return float(np.sum(0.5 + HALF_LOG_2PI + np.log(params["scale"])))
+
+    @staticmethod
+    def textbook(mp: Any, x: Any, loc: Any, scale: Any) -> Any:
+        return -(((x - loc) / scale) ** 2) / 2 - mp.log(scale) - mp.log(2 * mp.pi) / 2
+
+    @staticmethod
+    def textbook_tails(mp: Any, x: Any, loc: Any, scale: Any) -> tuple[Any, Any]:
+        z = (x - loc) / scale / mp.sqrt(2)
+        return mp.erfc(-z) / 2, mp.erfc(z) / 2
+
+    @staticmethod
+    def textbook_entropy(mp: Any, loc: Any, scale: Any) -> Any:
+        return (1 + mp.log(2 * mp.pi)) / 2 + mp.log(scale)
 
 
 @register_kl("normal", "normal")

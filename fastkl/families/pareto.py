@@ -1,4 +1,4 @@
-"""Pareto law: its scale is the smallest value of each column, its shape follows from the mean logarithm."""
+"""Pareto distribution: its scale is the smallest value of each column, its shape follows from the mean logarithm."""
 
 from typing import Any
 
@@ -6,15 +6,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastkl._core.array_types import Floats, Params, Statistics
+from fastkl._core.special.log_tails import log_one_minus_exp, log_ratio
 from fastkl.exceptions import SupportError
 from fastkl.families.base import Fit
 from fastkl.families.closed_form import register_kl
 from fastkl.families.exponential import log_ratio_excess
+from fastkl.families.spaces import Positive
 from fastkl.families.univariate import ABOVE_ZERO, BELOW_INFINITY, UnivariateFamily, raise_if_constant
 
 
 class Pareto(UnivariateFamily):
-    r"""Pareto law of every column, on x >= scale.
+    r"""Pareto distribution of every column, on x >= scale.
 
     .. math:: \log p(x) = \log(a / s) - (a + 1) \log(x / s)
 
@@ -39,13 +41,12 @@ class Pareto(UnivariateFamily):
     """
 
     name = "pareto"
-    parameter_names = ("shape", "scale")
-    positive_parameters = ("shape", "scale")
-    irregular_parameters = ("scale",)
+    parameters = {"shape": Positive(), "scale": Positive(role="scale", irregular=True)}
     statistic_names = ("weight", "minimum", "log_excess")
     support = (ABOVE_ZERO, BELOW_INFINITY, False)
     support_text = "positive numbers of at least its scale"
     example = {"shape": [2.5, 0.8], "scale": [1.0, 3.0]}
+    extreme = [{"shape": a, "scale": 0.7} for a in (1e-3, 0.03, 0.5, 50.0, 1e3, 1e6, 1e9)]
 
     def __init__(self, shape: ArrayLike | None = None, scale: ArrayLike | None = None):
         self.shape = shape
@@ -62,8 +63,8 @@ class Pareto(UnivariateFamily):
         if np.any(minimum < scale):
             column = int(np.argmax(minimum < scale))
             raise SupportError(
-                f"The pareto law lives on numbers of at least its scale, fixed at {scale[column]:.6g}; column {column} holds "
-                f"{minimum[column]:.6g}. Lower the fixed scale, or leave it to be estimated."
+                f"The support of pareto is numbers of at least its scale, fixed at {scale[column]:.6g}; column {column} "
+                f"holds {minimum[column]:.6g}. Lower the fixed scale, or leave it to be estimated."
             )
         boundary = {}
         if "scale" not in fixed:
@@ -95,15 +96,24 @@ class Pareto(UnivariateFamily):
         cross = -weight / scale
         return np.moveaxis(np.array([[weight / shape**2, cross], [cross, weight * shape / scale**2]]), -1, 0)
 
-    def cdf(self, x: Floats, params: Params) -> Floats:
-        value: Floats = -np.expm1(-params["shape"] * np.log(np.maximum(x, params["scale"]) / params["scale"]))
+    def log_cdf(self, x: Floats, params: Params) -> Floats:
+        w = params["shape"] * log_ratio(np.maximum(x, params["scale"]), params["scale"])
+        with np.errstate(divide="ignore"):
+            return log_one_minus_exp(w, np.log(w))
+
+    def log_sf(self, x: Floats, params: Params) -> Floats:
+        value: Floats = -params["shape"] * log_ratio(np.maximum(x, params["scale"]), params["scale"])
         return value
 
     def quantile(self, p: Floats, params: Params) -> Floats:
-
-        with np.errstate(divide="ignore", invalid="ignore"):
-            value = params["scale"] * np.exp(-np.log1p(-p) / params["shape"])
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            value = params["scale"] * np.exp(-np.log1p(-np.asarray(p)) / params["shape"])
         return np.where(p >= 0.0, value, np.nan)
+
+    def upper_quantile(self, q: Floats, params: Params) -> Floats:
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            value = params["scale"] * np.exp(-np.log(q) / params["shape"])
+        return np.where(q <= 1.0, value, np.nan)
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
         excess = generator.standard_exponential(size=(n_samples, len(params["shape"]))) / params["shape"]
@@ -112,6 +122,19 @@ class Pareto(UnivariateFamily):
     def entropy(self, params: Params) -> float:
         shape = params["shape"]
         return float(np.sum(np.log(params["scale"] / shape) + 1.0 + 1.0 / shape))
+
+    @staticmethod
+    def textbook(mp: Any, x: Any, shape: Any, scale: Any) -> Any:
+        return mp.log(shape / scale) - (shape + 1) * mp.log(x / scale)
+
+    @staticmethod
+    def textbook_tails(mp: Any, x: Any, shape: Any, scale: Any) -> tuple[Any, Any]:
+        w = shape * mp.log(x / scale)
+        return -mp.expm1(-w), mp.exp(-w)
+
+    @staticmethod
+    def textbook_entropy(mp: Any, shape: Any, scale: Any) -> Any:
+        return 1 + 1 / shape + mp.log(scale / shape)
 
 
 @register_kl("pareto", "pareto")

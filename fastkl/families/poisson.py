@@ -1,4 +1,4 @@
-"""Poisson law of counts: the rate is the mean."""
+"""Poisson distribution of counts: the rate is the mean."""
 
 from typing import Any
 
@@ -7,9 +7,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl._core.rows import Rows
-from fastkl.families._kernels import column_kernel
 from fastkl.families.base import Fit
 from fastkl.families.closed_form import register_kl
+from fastkl.families.column_sums import kernel_of_means
 from fastkl.families.counts import (
     CountFamily,
     boundary_sentence,
@@ -18,10 +18,11 @@ from fastkl.families.counts import (
     poisson_cdf,
     poisson_entropy,
 )
+from fastkl.families.spaces import Rate
 
 
 class Poisson(CountFamily):
-    r"""Poisson law of every column, on the counts 0, 1, 2, ...
+    r"""Poisson distribution of every column, on the counts 0, 1, 2, ...
 
     .. math:: \log p(x) = x \log \lambda - \lambda - \log x!
 
@@ -47,24 +48,15 @@ class Poisson(CountFamily):
     """
 
     name = "poisson"
-    parameter_names = ("rate",)
+    parameters = {"rate": Rate(zero=True)}
     statistic_names = ("weight", "mean", "deviance", "normaliser")
     example = {"rate": [0.7, 30.0]}
 
     def __init__(self, rate: ArrayLike | None = None):
         self.rate = rate
 
-    def _check_range(self, params: Params) -> None:
-        for name, value in params.items():
-            bad = ~np.isfinite(value) | (value < 0.0)
-            if np.any(bad):
-                raise ValueError(f"{self.name}: {name} has to be finite and at least 0, not {value[bad][0]}.")
-
     def constants(self, params: Params) -> tuple[Any, ...]:
         return (params["rate"],)
-
-    def at_boundary(self, params: Params) -> dict[str, NDArray[np.bool_]]:
-        return {"rate": params["rate"] == 0.0}
 
     def solve(self, statistics: Statistics) -> Fit:
         fixed = self.fixed_columns(len(statistics["mean"]))
@@ -72,7 +64,7 @@ class Poisson(CountFamily):
             return Fit(fixed)
         rate = statistics["mean"].copy()
         zero = rate == 0.0
-        sentence = boundary_sentence(zero, "All counts are 0: the rate sits at its boundary 0")
+        sentence = boundary_sentence(zero, "All counts are 0: the rate is at its boundary 0")
         return Fit({"rate": rate}, boundary={"rate": sentence} if np.any(zero) else {})
 
     def starting_parameters(self, statistics: Statistics) -> Params:
@@ -91,10 +83,8 @@ class Poisson(CountFamily):
         return {"rate": np.where((mean == 0.0) & (rate == 0.0), -weight, slope)}
 
     def gradient(self, rows: Rows, params: Params) -> Params:
-        # it needs the means alone, which the exponential law's kernel sums and nothing else
-        records, row, column = column_kernel("exponential").statistics(
-            rows.X, rows.weights, self.support, rows.n_threads
-        )
+        # it needs the means alone, and not the sums of log x!
+        records, row, column = kernel_of_means().statistics(rows.X, rows.weights, self.support, rows.n_threads)
         self._check_inside(rows, row, column)
         self._raise_if_overflow(rows, records)
         return self.statistics_gradient({"weight": records[:, 0], "mean": records[:, 1]}, params)

@@ -1,4 +1,4 @@
-"""Rayleigh law: its squared scale is half the mean square of each column."""
+"""Rayleigh distribution: its squared scale is half the mean square of each column."""
 
 from typing import Any
 
@@ -6,14 +6,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastkl._core.array_types import Floats, Params, Statistics
+from fastkl._core.special.log_tails import log_one_minus_exp
 from fastkl.families.base import Fit
 from fastkl.families.closed_form import register_kl
 from fastkl.families.exponential import log_ratio_excess, raise_if_zero
+from fastkl.families.spaces import Positive
 from fastkl.families.univariate import ABOVE_ZERO, BELOW_INFINITY, UnivariateFamily
 
 
 class Rayleigh(UnivariateFamily):
-    r"""Rayleigh law of every column, on x > 0: the length of a centred normal vector in the plane.
+    r"""Rayleigh distribution of every column, on x > 0: the length of a centred normal vector in the plane.
 
     .. math:: \log p(x) = \log x - \tfrac12 (x / s)^2 - 2 \log s
 
@@ -30,12 +32,12 @@ class Rayleigh(UnivariateFamily):
     """
 
     name = "rayleigh"
-    parameter_names = ("scale",)
-    positive_parameters = ("scale",)
+    parameters = {"scale": Positive(role="scale")}
     statistic_names = ("weight", "root_mean_square", "mean_log")
     support = (ABOVE_ZERO, BELOW_INFINITY, False)
     support_text = "positive numbers"
     example = {"scale": [2.0, 0.1]}
+    extreme = [{"scale": 1e-8}, {"scale": 1e8}]
 
     def __init__(self, scale: ArrayLike | None = None):
         self.scale = scale
@@ -65,20 +67,39 @@ class Rayleigh(UnivariateFamily):
         information: Floats = (statistics["weight"] * by_row)[:, None, None]
         return information
 
-    def cdf(self, x: Floats, params: Params) -> Floats:
-        value: Floats = -np.expm1(-0.5 * (np.maximum(x, 0.0) / params["scale"]) ** 2)
+    def log_cdf(self, x: Floats, params: Params) -> Floats:
+        z = np.maximum(x, 0.0) / params["scale"]
+        with np.errstate(over="ignore", divide="ignore"):
+            return log_one_minus_exp(0.5 * z * z, 2.0 * np.log(z) - np.log(2.0))
+
+    def log_sf(self, x: Floats, params: Params) -> Floats:
+        with np.errstate(over="ignore"):
+            value: Floats = -0.5 * (np.maximum(x, 0.0) / params["scale"]) ** 2
         return value
 
     def quantile(self, p: Floats, params: Params) -> Floats:
-
         with np.errstate(divide="ignore", invalid="ignore"):
-            return np.where(p >= 0.0, params["scale"] * np.sqrt(-2.0 * np.log1p(-p)), np.nan)
+            return np.where(p >= 0.0, params["scale"] * np.sqrt(-2.0 * np.log1p(-np.asarray(p))), np.nan)
+
+    def upper_quantile(self, q: Floats, params: Params) -> Floats:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            value: Floats = params["scale"] * np.sqrt(-2.0 * np.log(q))
+        return value
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
         return generator.rayleigh(params["scale"], size=(n_samples, len(params["scale"])))
 
     def entropy(self, params: Params) -> float:
         return float(np.sum(1.0 + 0.5 * np.euler_gamma - 0.5 * np.log(2.0) + np.log(params["scale"])))
+
+    @staticmethod
+    def textbook(mp: Any, x: Any, scale: Any) -> Any:
+        return mp.log(x) - (x / scale) ** 2 / 2 - 2 * mp.log(scale)
+
+    @staticmethod
+    def textbook_tails(mp: Any, x: Any, scale: Any) -> tuple[Any, Any]:
+        w = (x / scale) ** 2 / 2
+        return -mp.expm1(-w), mp.exp(-w)
 
 
 @register_kl("rayleigh", "rayleigh")

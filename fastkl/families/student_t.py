@@ -8,12 +8,12 @@ from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
 from fastkl._core.array_types import Floats, Params
 from fastkl._core.rows import AnyRows, Rows
-from fastkl._core.special.gamma_functions import half_step
-from fastkl.families._kernels import column_kernel
-from fastkl.families.normal import HALF_LOG_2PI
+from fastkl._core.special.gamma_functions import HALF_LOG_2PI, half_step
+from fastkl.families.column_sums import column_moments, merged_moments
 from fastkl.families.solvers.iterative import IterativeFamily, weighted_sum
 from fastkl.families.solvers.newton import Maximum
 from fastkl.families.solvers.starts import best_locations, is_small, median_and_distance, raise_if_collapsed, too_narrow
+from fastkl.families.spaces import DegreesOfFreedom, Positive, Real
 
 START_DF = (1.0, 4.0, 30.0)
 FAR_DF = 1e4  # beyond it the normal limit is looked at
@@ -21,7 +21,7 @@ LIMIT_DF = 1e10  # beyond it there is no telling from the limit
 
 
 class StudentT(IterativeFamily):
-    r"""Student's t law of every column.
+    r"""Student's t distribution of every column.
 
     .. math:: \log p(x) = -\tfrac{\nu + 1}{2} \log(1 + z^2 / \nu) - \log(\sqrt{\nu}\, B(\nu / 2, 1 / 2)\, \text{scale}),
         \quad z = (x - \text{loc}) / \text{scale}
@@ -29,7 +29,7 @@ class StudentT(IterativeFamily):
     Parameters
     ----------
     df : float or array-like of shape (d,), default=None
-        Degrees of freedom > 0, held fixed where given; inf is the normal law.
+        Degrees of freedom > 0, held fixed where given; inf is the normal distribution.
     loc : float or array-like of shape (d,), default=None
         Location, held fixed where given.
     scale : float or array-like of shape (d,), default=None
@@ -38,7 +38,7 @@ class StudentT(IterativeFamily):
     Notes
     -----
     Where the likelihood rises up to df = inf, as it does for tails no heavier than the normal ones, ``params_["df"]`` is inf, the
-    other parameters are those of the normal law, and ``boundary_`` says so.
+    other parameters are those of the normal distribution, and ``boundary_`` says so.
 
     With small df, or scale fixed, the likelihood may have a maximum near every row: the highest is searched for. With df free it
     grows without bound as df and scale go to 0 with loc at any row (C. Fernandez and M. F. J. Steel 1999,
@@ -61,10 +61,12 @@ class StudentT(IterativeFamily):
     """
 
     name = "student_t"
-    parameter_names = ("df", "loc", "scale")
+    parameters = {
+        "df": DegreesOfFreedom(),
+        "loc": Real(role="location", spread="scale"),
+        "scale": Positive(role="scale"),
+    }
     coordinates = ("df", "loc", "scale")
-    positive_parameters = ("df", "scale")
-    infinite_parameters = ("df",)
     example = {"df": [4.0, 2.5], "loc": [0.5, -2.0], "scale": [1.5, 0.3]}
 
     def __init__(self, df: ArrayLike | None = None, loc: ArrayLike | None = None, scale: ArrayLike | None = None):
@@ -125,12 +127,13 @@ class StudentT(IterativeFamily):
             return maximum, {}
         where = "" if at_limit.all() else f" in column {', '.join(map(str, np.flatnonzero(at_limit)))}"
         return maximum, {
-            "df": f"df is infinite{where}: the tails are no heavier than normal ones, and the fit is the normal law."
+            "df": f"df is infinite{where}: the tails are no heavier than normal ones, and the fit is the normal "
+            "distribution."
         }
 
     def _normal_limit(self, rows: AnyRows, fixed: Params) -> Maximum:
         """The maximum at df = inf: the moments, where loc and scale are free."""
-        weight, mean, deviation = rows.total(_moments, merge=_merged_moments).T
+        weight, mean, deviation = rows.total(column_moments, merge=merged_moments).T
         loc = fixed.get("loc", mean)
         scale = fixed.get("scale", np.hypot(deviation / np.sqrt(weight), mean - loc))
         params = {"df": np.full_like(mean, np.inf), "loc": loc.copy(), "scale": scale}
@@ -142,7 +145,7 @@ class StudentT(IterativeFamily):
         z2 = ((rows.X - limit["loc"]) / limit["scale"]) ** 2
         return weighted_sum(0.25 * (z2 * (z2 - 2.0) - 1.0), rows.weights)
 
-    # -- the law -----------------------------------------------------------------------------------------------------------
+    # -- the distribution --------------------------------------------------------------------------------------------------
 
     def cdf(self, x: Floats, params: Params) -> Floats:
         z, df = (x - params["loc"]) / params["scale"], params["df"]
@@ -165,12 +168,3 @@ class StudentT(IterativeFamily):
         half = 0.5 * params["df"]
         value, slope, _ = half_step(half)
         return float(np.sum((1.0 + 0.5 / half) * (slope + 0.5) - value + HALF_LOG_2PI + np.log(params["scale"])))
-
-
-def _moments(rows: Rows) -> Floats:
-    """Weight, mean and root of the sum of squares about it of every column, (d, 3)."""
-    return column_kernel("normal").statistics(rows.X, rows.weights, StudentT.support, rows.n_threads)[0]
-
-
-def _merged_moments(first: Floats, second: Floats) -> Floats:
-    return column_kernel("normal").merge(first, second)

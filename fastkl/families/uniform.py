@@ -1,4 +1,4 @@
-"""Uniform law: its ends are the smallest and the largest value of each column."""
+"""Uniform distribution: its ends are the smallest and the largest value of each column."""
 
 from typing import Any
 
@@ -9,11 +9,12 @@ from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl.exceptions import DegenerateDataError, SupportError
 from fastkl.families.base import Fit
 from fastkl.families.closed_form import register_kl
+from fastkl.families.spaces import Real
 from fastkl.families.univariate import UnivariateFamily
 
 
 class Uniform(UnivariateFamily):
-    r"""Uniform law of every column on [low, high].
+    r"""Uniform distribution of every column on [low, high].
 
     .. math:: \log p(x) = -\log(\text{high} - \text{low})
 
@@ -38,11 +39,11 @@ class Uniform(UnivariateFamily):
     """
 
     name = "uniform"
-    parameter_names = ("low", "high")
-    irregular_parameters = ("low", "high")
+    parameters = {"low": Real(role="location", irregular=True), "high": Real(role="location", irregular=True)}
     statistic_names = ("weight", "minimum", "maximum")
     smooth = False
     example = {"low": [-1.0, 2.0], "high": [3.0, 2.5]}
+    extreme = [{"low": 1.0, "high": 1.0 + 1e-9}, {"low": -1e8, "high": 1e9}, {"low": 0.0, "high": 1e-9}]
 
     def __init__(self, low: ArrayLike | None = None, high: ArrayLike | None = None):
         self.low = low
@@ -67,8 +68,9 @@ class Uniform(UnivariateFamily):
         if np.any(outside):
             column = int(np.argmax(outside))
             raise SupportError(
-                f"The uniform law lives on [{low[column]:.6g}, {high[column]:.6g}] as fixed; column {column} holds values from "
-                f"{minimum[column]:.6g} to {maximum[column]:.6g}. Widen the fixed ends, or leave them to be estimated."
+                f"The support of uniform is fixed at [{low[column]:.6g}, {high[column]:.6g}]; column {column} holds "
+                f"values from {minimum[column]:.6g} to {maximum[column]:.6g}. Widen the fixed ends, or leave them to be "
+                "estimated."
             )
         if np.any(low == high):
             column = int(np.argmax(low == high))
@@ -94,19 +96,40 @@ class Uniform(UnivariateFamily):
     def information(self, statistics: Statistics, params: Params) -> Floats:
         return np.full((len(params["low"]), 2, 2), np.nan)
 
-    def cdf(self, x: Floats, params: Params) -> Floats:
-        value: Floats = np.clip((x - params["low"]) / (params["high"] - params["low"]), 0.0, 1.0)
-        return value
+    def log_cdf(self, x: Floats, params: Params) -> Floats:
+        return self._log_share(x - params["low"], params["high"] - x)
+
+    def log_sf(self, x: Floats, params: Params) -> Floats:
+        return self._log_share(params["high"] - x, x - params["low"])
+
+    def _log_share(self, part: Floats, rest: Floats) -> Floats:
+        """log(part / (part + rest)) with parts below 0 taken as 0."""
+        part, rest = np.maximum(part, 0.0), np.maximum(rest, 0.0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            value = -np.log1p(rest / part)
+        return np.where(rest == 0.0, 0.0, value)
 
     def quantile(self, p: Floats, params: Params) -> Floats:
-
+        p = np.asarray(p)
         return np.where((p >= 0.0) & (p <= 1.0), (1.0 - p) * params["low"] + p * params["high"], np.nan)
+
+    def upper_quantile(self, q: Floats, params: Params) -> Floats:
+        q = np.asarray(q)
+        return np.where((q >= 0.0) & (q <= 1.0), q * params["low"] + (1.0 - q) * params["high"], np.nan)
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
         return generator.uniform(params["low"], params["high"], size=(n_samples, len(params["low"])))
 
     def entropy(self, params: Params) -> float:
         return float(np.sum(np.log(params["high"] - params["low"])))
+
+    @staticmethod
+    def textbook(mp: Any, x: Any, low: Any, high: Any) -> Any:
+        return -mp.log(high - low)
+
+    @staticmethod
+    def textbook_tails(mp: Any, x: Any, low: Any, high: Any) -> tuple[Any, Any]:
+        return (x - low) / (high - low), (high - x) / (high - low)
 
 
 @register_kl("uniform", "uniform")

@@ -1,4 +1,4 @@
-"""Univariate families: one law for each column, all columns in one call of a compiled kernel."""
+"""Univariate families: one distribution for each column, all columns in one call of a compiled kernel."""
 
 from functools import cache
 from typing import Any, ClassVar
@@ -12,6 +12,7 @@ from fastkl._core.rows import AnyRows, Rows
 from fastkl.exceptions import DegenerateDataError, SupportError
 from fastkl.families._kernels import column_kernel
 from fastkl.families.base import Family
+from fastkl.families.solvers.quantiles import continuous_quantile, count_quantile
 
 ABOVE_ZERO = float(np.nextafter(0.0, 1.0))
 BELOW_INFINITY = float(np.finfo(np.float64).max)
@@ -27,13 +28,6 @@ class UnivariateFamily(Family):
     statistic_names: ClassVar[tuple[str, ...]]
     support: ClassVar[tuple[float, float, bool]] = (-np.inf, np.inf, False)
     support_text: ClassVar[str] = "finite numbers"
-    positive_parameters: ClassVar[tuple[str, ...]] = ()
-    infinite_parameters: ClassVar[
-        tuple[str, ...]
-    ] = ()  # may be inf, which is a limit of the family with a density of its own
-    irregular_parameters: ClassVar[
-        tuple[str, ...]
-    ] = ()  # ends of the support: the likelihood has no slope 0 at its maximum
 
     @classmethod
     @cache
@@ -122,11 +116,7 @@ class UnivariateFamily(Family):
 
     def _check_range(self, params: Params) -> None:
         for name, value in params.items():
-            bad = np.isnan(value) if name in self.infinite_parameters else ~np.isfinite(value)
-            bad = bad | ((value <= 0.0) if name in self.positive_parameters else value == -np.inf)
-            if np.any(bad):
-                wanted = "positive and finite" if name in self.positive_parameters else "finite"
-                raise ValueError(f"{self.name}: {name} has to be {wanted}, not {np.asarray(value)[bad][0]}.")
+            self.parameters[name].check(value, f"{self.name}: {name}")
 
     def shaped_parameters(self, params: Params) -> Params:
         for name, value in params.items():
@@ -139,11 +129,6 @@ class UnivariateFamily(Family):
         self._check_range(shaped)
         return shaped
 
-    def free_names(self) -> list[str]:
-        """Parameters that a fit estimates."""
-        fixed = self.fixed_parameters()
-        return [name for name in self.parameter_names if name not in fixed]
-
     def n_columns(self, params: Params) -> int:
         return len(params[self.parameter_names[0]])
 
@@ -153,12 +138,10 @@ class UnivariateFamily(Family):
     def regular(self, params: Params) -> NDArray[np.bool_]:
         """(p, d): where a parameter was estimated and lies inside its range, so that it has a standard error."""
         free = self.free_names()
-        return np.array(
-            [
-                np.isfinite(params[name]) & (name in free and name not in self.irregular_parameters)
-                for name in self.parameter_names
-            ]
-        )
+        inside = []
+        for name, space in self.parameters.items():
+            inside.append(~space.at_edge(params[name]) & (name in free and not space.irregular))
+        return np.array(inside)
 
     def _column_covariances(self, statistics: Statistics, params: Params) -> tuple[NDArray[np.bool_], Floats]:
         """The mask of ``regular`` and the covariances (d, p, p), NaN outside the mask."""
@@ -172,7 +155,7 @@ class UnivariateFamily(Family):
         return regular, covariances
 
     def standard_errors(self, statistics: Statistics, params: Params) -> Params:
-        """NaN in a column where the parameter sits at its boundary; no entry where it does in all of them, or is fixed."""
+        """NaN in a column where the parameter is at its boundary; no entry where it does in all of them, or is fixed."""
         regular, covariances = self._column_covariances(statistics, params)
         return {
             name: np.sqrt(covariances[:, i, i]) for i, name in enumerate(self.parameter_names) if np.any(regular[i])
@@ -188,21 +171,54 @@ class UnivariateFamily(Family):
         names = [f"{name}[{j}]" for name in self.parameter_names for j in range(d)]
         return [names[i] for i in keep], full.reshape(p * d, p * d)[np.ix_(keep, keep)]
 
-    # -- the law of one column ---------------------------------------------------------------------------------------------
+    # -- the distribution of one column: x, p and q below are (n, d), or anything that broadcasts against the parameters' (d,);
+    # the result has the broadcast shape. NaN gives NaN ----------------------------------------------------------------------
+
+    def log_cdf(self, x: Floats, params: Params) -> Floats:
+        """log P(X <= x), to 1e-12 relative however far out: finite in the far lower tail, -P(X > x) in the far upper one."""
+        raise NotImplementedError
+
+    def log_sf(self, x: Floats, params: Params) -> Floats:
+        """log P(X > x), to 1e-12 relative likewise."""
+        raise NotImplementedError
 
     def cdf(self, x: Floats, params: Params) -> Floats:
-        """Distribution function P(X <= x) of every column, elementwise.
+        """The distribution function P(X <= x)."""
+        return np.asarray(np.exp(self.log_cdf(x, params)))
 
-        ``x`` is (n, d) or anything that broadcasts against the parameters' (d,).
-        """
-        raise NotImplementedError
+    def sf(self, x: Floats, params: Params) -> Floats:
+        """The survival function P(X > x)."""
+        return np.asarray(np.exp(self.log_sf(x, params)))
 
     def quantile(self, p: Floats, params: Params) -> Floats:
-        """The inverse of ``cdf``: the x with P(X <= x) = p for p in [0, 1], NaN outside, elementwise.
+        """The x with P(X <= x) = p, for discrete families the smallest one with P(X <= x) >= p; NaN for p outside [0, 1]."""
+        return self._solved_quantile(p, params, upper=False)
 
-        ``p`` is (n, d) or anything that broadcasts against the parameters' (d,).
+    def upper_quantile(self, q: Floats, params: Params) -> Floats:
+        """The x with P(X > x) = q, for discrete families the smallest one with P(X > x) <= q; NaN for q outside [0, 1].
+
+        It is ``quantile(1 - q)`` with all digits of a small q.
         """
-        raise NotImplementedError
+        return self._solved_quantile(q, params, upper=True)
+
+    def _solved_quantile(self, p: Floats, params: Params, upper: bool) -> Floats:
+        """Either of them by a search; a family whose support has ends among its parameters has to give its own."""
+        low, high, _ = self.support
+        if not self.discrete:
+            ends = (0.0 if low == ABOVE_ZERO else low, np.inf if high == BELOW_INFINITY else high)
+            return continuous_quantile(self.log_cdf, self.log_sf, p, params, upper, ends)
+        p = np.asarray(p, dtype=np.float64)
+        shape = np.broadcast_shapes(p.shape, *(np.shape(value) for value in params.values()))
+        certain = p == (0.0 if upper else 1.0)
+
+        def enough(k: Floats, params: Params) -> NDArray[np.bool_]:
+            found: NDArray[np.bool_] = (self.sf(k, params) <= p) if upper else (self.cdf(k, params) >= p)
+            return found | np.isnan(p) | certain
+
+        smallest = np.where(
+            certain, np.inf if high == BELOW_INFINITY else high, count_quantile(enough, params, shape, low)
+        )
+        return np.where((p >= 0.0) & (p <= 1.0), smallest, np.nan)
 
 
 def largest(rows: Rows, column: int) -> float:

@@ -1,4 +1,4 @@
-"""Von Mises law of angles: mean direction, and the concentration from the resultant length."""
+"""Von Mises distribution of angles: mean direction, and the concentration from the resultant length."""
 
 from typing import Any
 
@@ -9,6 +9,7 @@ from scipy.special import i0e, i1e
 from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl.families.base import Fit
 from fastkl.families.closed_form import register_kl
+from fastkl.families.spaces import Angle, Concentration
 from fastkl.families.univariate import UnivariateFamily, raise_if_constant
 
 MAX_NEWTON_STEPS = 100
@@ -19,7 +20,7 @@ _SERIES = (0.0, 1 / 2, 1 / 8, 1 / 8, 25 / 128, 13 / 32, 1073 / 1024)
 
 
 class VonMises(UnivariateFamily):
-    r"""Von Mises law of every column of angles in radians, of any turn.
+    r"""Von Mises distribution of every column of angles in radians, of any turn.
 
     .. math:: \log p(x) = \kappa \cos(x - \text{loc}) - \log(2 \pi I_0(\kappa))
 
@@ -50,7 +51,7 @@ class VonMises(UnivariateFamily):
     """
 
     name = "von_mises"
-    parameter_names = ("loc", "concentration")
+    parameters = {"loc": Angle(spread="concentration"), "concentration": Concentration()}
     statistic_names = ("weight", "direction", "deficit")
     support_text = "finite angles in radians"
     example = {"loc": [1.0, -2.0], "concentration": [2.0, 0.6]}
@@ -59,11 +60,6 @@ class VonMises(UnivariateFamily):
     def __init__(self, loc: ArrayLike | None = None, concentration: ArrayLike | None = None):
         self.loc = loc
         self.concentration = concentration
-
-    def _check_range(self, params: Params) -> None:
-        super()._check_range(params)
-        if np.any(params.get("concentration", np.zeros(1)) < 0.0):
-            raise ValueError(f"von_mises: concentration has to be at least 0, not {np.min(params['concentration'])}.")
 
     def constants(self, params: Params) -> tuple[Any, ...]:
         kappa = params["concentration"]
@@ -90,7 +86,7 @@ class VonMises(UnivariateFamily):
         boundary = {}
         if np.any(kappa == 0.0):
             boundary["concentration"] = (
-                "concentration is 0: the angles do not favour the direction loc, and the law is uniform."
+                "concentration is 0: the angles do not favour the direction loc, and the distribution is uniform."
             )
             if "loc" not in fixed:
                 boundary["loc"] = "At concentration 0 every direction is as good as any other."

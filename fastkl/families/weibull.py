@@ -1,4 +1,4 @@
-"""Weibull law: shape and scale, by Newton's method on a likelihood with one maximum."""
+"""Weibull distribution: shape and scale, by Newton's method on a likelihood with one maximum."""
 
 from typing import Any
 
@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from fastkl._core.array_types import Floats, Params
 from fastkl._core.rows import Rows
+from fastkl._core.special.log_tails import log_one_minus_exp, log_ratio
 from fastkl.families.closed_form import register_kl
 from fastkl.families.gumbel import SD_RATIO, extreme_value_kl
 from fastkl.families.location_scale import LogLocationScaleFamily
@@ -14,7 +15,7 @@ from fastkl.families.solvers.iterative import weighted_moments
 
 
 class Weibull(LogLocationScaleFamily):
-    r"""Weibull law of every column, on x > 0.
+    r"""Weibull distribution of every column, on x > 0.
 
     .. math:: \log p(x) = \log(k / s) + (k - 1) \log(x / s) - (x / s)^k
 
@@ -40,22 +41,32 @@ class Weibull(LogLocationScaleFamily):
 
     name = "weibull"
     example = {"shape": [1.7, 0.6], "scale": [2.0, 10.0]}
+    extreme = [{"shape": a, "scale": 2.5} for a in (1e-3, 0.03, 0.5, 50.0, 1e3, 1e6, 1e9)]
 
     def starts(self, rows: Rows, fixed: Params) -> list[Params]:
         mean, deviation = weighted_moments(rows, np.log)
         spread = deviation * SD_RATIO
         return [{"shape": 1.0 / spread, "scale": np.exp(mean + np.euler_gamma * spread), **fixed}]
 
-    def cdf(self, x: Floats, params: Params) -> Floats:
+    def log_cdf(self, x: Floats, params: Params) -> Floats:
+        log_w = params["shape"] * log_ratio(np.maximum(x, 0.0), params["scale"])
         with np.errstate(over="ignore"):
-            value: Floats = -np.expm1(-((np.maximum(x, 0.0) / params["scale"]) ** params["shape"]))
+            return log_one_minus_exp(np.exp(log_w), log_w)
+
+    def log_sf(self, x: Floats, params: Params) -> Floats:
+        with np.errstate(over="ignore"):
+            value: Floats = -np.exp(params["shape"] * log_ratio(np.maximum(x, 0.0), params["scale"]))
         return value
 
     def quantile(self, p: Floats, params: Params) -> Floats:
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            value = params["scale"] * (-np.log1p(-np.asarray(p))) ** (1.0 / params["shape"])
+        return np.where(p >= 0.0, value, np.nan)
 
-        with np.errstate(divide="ignore", invalid="ignore"):
-            value: Floats = params["scale"] * (-np.log1p(-p)) ** (1.0 / params["shape"])
-        return value
+    def upper_quantile(self, q: Floats, params: Params) -> Floats:
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            value = params["scale"] * (-np.log(q)) ** (1.0 / params["shape"])
+        return np.where(q <= 1.0, value, np.nan)
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
         draws = generator.standard_exponential(size=(n_samples, len(params["shape"])))
@@ -65,8 +76,21 @@ class Weibull(LogLocationScaleFamily):
         shape = params["shape"]
         return float(np.sum(1.0 + np.euler_gamma * (1.0 - 1.0 / shape) + np.log(params["scale"] / shape)))
 
+    @staticmethod
+    def textbook(mp: Any, x: Any, shape: Any, scale: Any) -> Any:
+        return mp.log(shape / scale) + (shape - 1) * mp.log(x / scale) - (x / scale) ** shape
+
+    @staticmethod
+    def textbook_tails(mp: Any, x: Any, shape: Any, scale: Any) -> tuple[Any, Any]:
+        w = (x / scale) ** shape
+        return -mp.expm1(-w), mp.exp(-w)
+
+    @staticmethod
+    def textbook_entropy(mp: Any, shape: Any, scale: Any) -> Any:
+        return 1 + mp.euler * (1 - 1 / shape) + mp.log(scale / shape)
+
 
 @register_kl("weibull", "weibull")
 def weibull_kl(_p: Weibull, p: Params, _q: Weibull, q: Params) -> float:
-    """That of the Gumbel laws of -log x."""
+    """That of the Gumbel distributions of -log x."""
     return float(np.sum(extreme_value_kl(q["shape"] / p["shape"], -q["shape"] * np.log(p["scale"] / q["scale"]))))

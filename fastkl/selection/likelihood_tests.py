@@ -23,7 +23,7 @@ class TestResult:
         Probability of a statistic at least as extreme if the hypothesis holds.
     difference : float
         Mean log-density of the first density less that of the second, in nats per row: the estimated KL divergence of
-        the second from the data law less that of the first.
+        the second from the data distribution less that of the first.
     standard_error : float
         Of the difference, in nats per row.
     df : int
@@ -52,7 +52,7 @@ class TestResult:
 
 
 def vuong_test(first: Any, second: Any, X: ArrayLike, sample_weight: ArrayLike | None = None) -> TestResult:
-    r"""Whether two densities are equally close, in KL divergence, to the law of the rows.
+    r"""Whether two densities are equally close, in KL divergence, to the distribution of the rows.
 
     .. math:: z = \bar r \sqrt m / s, \quad r_i = \log p(x_i) - \log q(x_i)
 
@@ -106,7 +106,7 @@ def vuong_test_of(difference: Mean) -> TestResult:
     """Vuong's test from the mean difference of the log-densities."""
     statistic, p_value = normal_test(difference)
     return TestResult(
-        statistic, p_value, difference.value, difference.error, 0, "both are equally far from the data law"
+        statistic, p_value, difference.value, difference.error, 0, "both are equally far from the data distribution"
     )
 
 
@@ -141,9 +141,9 @@ def likelihood_ratio_test(
         The weights of both fits; they count as repetitions.
     n_boundary : int, default=0
         How many of the restrictions put a parameter at the edge of its range (no zero inflation; infinite degrees of
-        freedom). The statistic is then 0 in part of all samples, and its law the mixture of chi-squared laws with df -
-        n_boundary, ..., df degrees of freedom and binomial weights: exact in the limit for one such parameter, and for
-        several that are independent.
+        freedom). The statistic is then 0 in part of all samples, and its distribution the mixture of chi-squared
+        distributions with df - n_boundary, ..., df degrees of freedom and binomial weights: exact in the limit for one
+        such parameter, and for several that are independent.
 
     Returns
     -------

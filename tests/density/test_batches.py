@@ -143,24 +143,19 @@ def test_fit_from_a_table_learns_the_names():
     assert not hasattr(model, "feature_names_in_")
 
 
-def test_robust_errors_pass_over_the_source_once_more(tmp_path):
+def test_robust_errors_take_one_more_pass_of_the_fit(tmp_path):
     X = np.random.default_rng(1).gamma(2.0, size=(900, 2))
     w = np.random.default_rng(2).uniform(0.5, 2.0, 900)
     np.save(tmp_path / "X.npy", X)
     for family in ("gamma", "weibull"):
         expected = DensityMLE(family).fit(X, sample_weight=w)
-        model = DensityMLE(family).fit_batches(tmp_path / "X.npy", sample_weight=w, batch_rows=100)
-        np.testing.assert_allclose(model.robust_covariance(), expected.robust_covariance(), rtol=1e-7)
-        np.testing.assert_allclose(model.tic(None), expected.tic(X, w), rtol=1e-9)
-        with pytest.raises(AttributeError, match="rows in memory"):
-            model.bootstrap()
-    np.save(tmp_path / "X.npy", X[::-1] * 1.1)
-    with pytest.raises(ValueError, match="changed"):
-        model.robust_covariance()
+        model = DensityMLE(family, robust_errors=True)
+        model.fit_batches(tmp_path / "X.npy", sample_weight=w, batch_rows=100)
+        np.testing.assert_allclose(model.robust_covariance_of_params_, expected.robust_covariance(X, w), rtol=1e-7)
+        np.testing.assert_allclose(model.tic(X, w), expected.tic(X, w), rtol=1e-9)
     assert pickle.loads(pickle.dumps(model)).params_.keys() == model.params_.keys()
-    once = DensityMLE("gamma").fit_batches(iter([X]))
-    with pytest.raises(AttributeError, match="not at hand"):
-        once.robust_covariance()
+    with pytest.raises(SourceError, match="robust_errors=True the fit passes over the rows several times"):
+        DensityMLE("gamma", robust_errors=True).fit_batches(iter([X]))
 
 
 def test_prior():

@@ -133,7 +133,7 @@ def test_value_and_gradient_in_one_call(law):
 def test_value_and_gradient_outside_the_support(law):
     """What has no slope raises, from either call alike; weight 0 takes such a row away."""
     X = draws(law)
-    if not is_number_family(law) or law.family_.irregular_parameters:
+    if not is_number_family(law) or any(space.irregular for space in law.family_.spaces().values()):
         pytest.skip("labels, or an end of the support that is a parameter")
     for bad in (-50.0, 0.3):
         outside = X.astype(np.float64)
@@ -180,12 +180,16 @@ def test_weight_zero_is_absence(law):
     np.testing.assert_array_equal(flat(with_zeros.params_), flat(without.params_))
 
 
-def test_factor_on_the_weights_changes_nothing_but_the_total(law):
+@pytest.mark.parametrize("exponent", [4, -1000, -560, 900])
+def test_factor_on_the_weights_changes_nothing_but_the_total(law, exponent):
     X = draws(law)
     w = np.random.default_rng(7).uniform(0.5, 2.0, N)
-    one, many = unfitted(law).fit(X, sample_weight=w), unfitted(law).fit(X, sample_weight=8.0 * w)
+    one, many = unfitted(law).fit(X, sample_weight=w), unfitted(law).fit(X, sample_weight=np.ldexp(w, exponent))
+    assert (many.n_iter_, many.converged_) == (one.n_iter_, one.converged_)
     np.testing.assert_allclose(flat(many.params_), flat(one.params_), rtol=1e-12, atol=1e-13)
-    np.testing.assert_allclose(many.log_likelihood_, 8.0 * one.log_likelihood_, rtol=1e-12)
+    np.testing.assert_allclose(many.log_likelihood_, np.ldexp(one.log_likelihood_, exponent), rtol=1e-12)
+    for name, error in one.standard_errors_.items():
+        np.testing.assert_allclose(np.ldexp(many.standard_errors_[name], exponent // 2), error, rtol=1e-9, err_msg=name)
 
 
 def test_order_of_rows_does_not_matter(law):

@@ -97,7 +97,7 @@ def test_maximum_against_a_general_optimiser(name):
     for held in [(), *((key,) for key in truth)]:
         fixed = {key: truth[key] for key in held}
         model = DensityMLE(family(**fixed)).fit(X, sample_weight=w)
-        free = [key for key in truth if key not in held and key not in family.irregular_parameters]
+        free = [key for key in truth if key not in held and not family.parameters[key].irregular]
         start = np.array([model.params_[key][0] for key in free])
 
         def loss(values, model=model, free=free):

@@ -2,7 +2,7 @@
 
 ``log_minus_digamma`` (log a - psi(a), about 1 / (2 a)), ``stirling_error`` (what Stirling's formula lacks of log Gamma(a), about
 1 / (12 a)), ``trigamma`` and ``log_excess`` (u - log(1 + u)) are compiled,
-and so are the solvers of the gamma and the beta law: see ``fk_gamma_functions.h``.
+and so are the solvers of the gamma and the beta distribution: see ``fk_gamma_functions.h``.
 """
 
 import numpy as np
@@ -20,6 +20,7 @@ from fastkl._core.special._gamma_functions import (
 )
 
 __all__ = [
+    "HALF_LOG_2PI",
     "beta_shapes",
     "gamma_shapes",
     "half_step",
@@ -29,6 +30,7 @@ __all__ = [
     "trigamma",
 ]
 
+HALF_LOG_2PI = 0.5 * np.log(2.0 * np.pi)  # the constant of Stirling's formula and of the normal density
 _LARGE = 16.0
 # (2^-2k - 1) B_2k / (k (2k - 1)) for k = 1, 2, ...: the coefficients of a^(1 - 2k) in log(Gamma(a + 1/2) / (Gamma(a) sqrt(a)))
 _HALF_STEP = (-1 / 8, 1 / 192, -1 / 640, 17 / 14336, -31 / 18432, 691 / 180224, -5461 / 425984)

@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
-from sklearn.utils.validation import check_is_fitted, has_fit_parameter
+from sklearn.utils.validation import has_fit_parameter
 
-from fastkl._core.array_types import Floats
+from fastkl._core.array_types import Floats, Params
 from fastkl._core.rows import Rows
 from fastkl.density.base import BaseDensity
-from fastkl.density.files.persistence import save_density
 from fastkl.density.validation import resolve_family
 from fastkl.divergence import Estimate, cross_entropy
 from fastkl.divergence.models import Model
@@ -100,37 +99,35 @@ class ComposedDensity(BaseDensity):
         """Whether all parts are discrete."""
         raise NotImplementedError
 
-    def _check_fitted(self) -> None:
-        check_is_fitted(self, msg="%(name)s is not fitted yet: call fit.")
-
     def _n_samples(self, n_samples: int) -> int:
         self._check_fitted()
         if n_samples < 1:
             raise ValueError(f"n_samples has to be at least 1, not {n_samples}.")
         return int(n_samples)
 
-    def save(self, path: Any) -> None:
-        """Write the fitted density to one file that ``fastkl.load`` reads: JSON and plain arrays, no pickle.
 
-        Parameters
-        ----------
-        path : str or path-like
-            The file, written whole or not at all.
+def log_likelihood_of(density: Any, X: Any, weights: Floats | None) -> float:
+    """Weighted total log-likelihood of rows under a fitted part."""
+    if hasattr(density, "log_likelihood"):
+        return float(density.log_likelihood(X, weights))
+    return weighted_total(np.asarray(density.score_samples(X), dtype=np.float64), weights)
 
-        Raises
-        ------
-        TypeError
-            If a part is of a type that can't be stored without pickle: densities of this library, and the scalers,
-            PowerTransformer, QuantileTransformer, PCA, Pipeline, ColumnTransformer and FunctionTransformer (of a known function)
-            of scikit-learn can.
-        """
-        self._check_fitted()
-        save_density(self, path)
 
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.estimator_type = "density_estimator"
-        return tags
+def slopes_of(density: Any, X: Any, weights: Floats | None) -> Params | None:
+    """Gradient of the mean log-likelihood of a fitted part by its parameters; None for a part that has none."""
+    return density.gradient(X, weights) if _has_slopes(density) else None
+
+
+def mean_and_slopes_of(density: Any, X: Any, weights: Floats | None) -> tuple[float, Params | None]:
+    """The mean log-likelihood and its gradient."""
+    if _has_slopes(density):
+        mean, slopes = density.score_and_gradient(X, weights)
+        return mean, slopes
+    return log_likelihood_of(density, X, weights) / (len(X) if weights is None else float(weights.sum())), None
+
+
+def _has_slopes(density: Any) -> bool:
+    return hasattr(density, "params_") and hasattr(density, "score_and_gradient")
 
 
 def weighted_total(values: Floats, sample_weight: ArrayLike | None) -> float:

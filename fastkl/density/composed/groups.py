@@ -1,6 +1,6 @@
 """The groups of a product: which columns each has, that every column has one group, and where an error arose."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Self
 
@@ -8,6 +8,7 @@ from sklearn.utils.metaestimators import _BaseComposition
 
 from fastkl.density.columns import column_numbers
 from fastkl.density.composed.base import check_density, names_checked_by_the_part, with_location
+from fastkl.density.tables import columns_of
 
 Group = tuple[str, Any, list[int]]
 
@@ -109,3 +110,12 @@ def in_group(name: str, numbers: list[int], names: Any) -> Iterator[None]:
     place = f"Group {name!r} (column{'s' * (len(numbers) > 1)} {', '.join(listed)}{counted})"
     with with_location(place), names_checked_by_the_part():
         yield
+
+
+def on_groups(groups: list[Group], table: Any, names: Any, function: Callable[[Any, Any], Any]) -> dict[str, Any]:
+    """``function(density, columns)`` of every group, by its name."""
+    found = {}
+    for name, density, numbers in groups:
+        with in_group(name, numbers, names):
+            found[name] = function(density, columns_of(table, numbers))
+    return found

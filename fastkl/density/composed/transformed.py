@@ -3,30 +3,14 @@
 import copy
 from typing import Any, Self
 
-import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from fastkl._core.array_types import Floats
-from fastkl._core.rows import Rows
-from fastkl.density.bijections.base import AffineMaps, Bijection, bijection
-from fastkl.density.composed.affine import affine_invariances
-from fastkl.density.composed.base import (
-    ComposedDensity,
-    all_rows,
-    check_density,
-    draw,
-    fit_part,
-    is_discrete,
-    n_parameters_of,
-    weighted_total,
-    with_location,
-)
-from fastkl.density.validation import as_generator, raise_if_not_finite, read_rows, unchanged_on_error
-
-# Draws that no row is mapped to are drawn again; so many for each row that is asked for, and more for the first.
-_MOST_REDRAWN = 1000
+from fastkl.density.bijections.base import Bijection, bijection
+from fastkl.density.composed.base import all_rows, check_density, fit_part, is_discrete, weighted_total, with_location
+from fastkl.density.composed.fitted_transformed import FittedTransformed
+from fastkl.density.validation import unchanged_on_error
 
 
 def _sums_are_enough(method: str) -> Any:
@@ -36,11 +20,7 @@ def _sums_are_enough(method: str) -> Any:
     return available_if(has)
 
 
-def _is_invertible(density: "TransformedDensity") -> bool:
-    return bijection(getattr(density, "transformer_", density.transformer)).invertible
-
-
-class TransformedDensity(ComposedDensity):
+class TransformedDensity(FittedTransformed):
     r"""Density of a variable whose transform has a given density, so that transformers can be compared by likelihood.
 
     With the one-to-one transformer T and the density q of Z = T(X), the density of X is
@@ -68,6 +48,13 @@ class TransformedDensity(ComposedDensity):
         The fitted transformer. A ColumnTransformer has its columns as numbers.
     density_ : density
         The density fitted to the transformed rows; its parameters are those of the transformed variable.
+    params_, standard_errors_ : dict of arrays
+        Those of ``density_``. What the transformer learnt is held fixed in all that says how sure they are: standard errors,
+        robust ones, intervals, bootstrap.
+    covariance_of_params_ : ndarray of shape (p, p)
+        That of ``density_``, in the order of ``param_names_``.
+    param_names_ : list of str
+        Names of the estimated parameters.
     log_likelihood_ : float
         Weighted log-likelihood of the fitted rows, in nats of the original variable.
     log_abs_det_ : float
@@ -88,17 +75,17 @@ class TransformedDensity(ComposedDensity):
     to the rows of positive weight, each counted once.
 
     *Number of parameters.* ``n_parameters_`` counts, beside those of the density, what the transformer learnt and the density
-    could not have learnt by itself. A scaler before a normal law adds nothing: the model is the same normal law, with the
-    same AIC. A PowerTransformer adds its exponents, PCA before independent normal laws the d (d - 1) / 2 angles of the
-    rotation, a MinMaxScaler before a beta law two numbers per column, a QuantileTransformer its quantiles. Other transformers
-    count with their own ``n_parameters_``, if they have one.
+    could not have learnt by itself. A scaler before a normal distribution adds nothing: the model is the same normal
+    distribution, with the same AIC. A PowerTransformer adds its exponents, PCA before independent normal distributions
+    the d (d - 1) / 2 angles of the rotation, a MinMaxScaler before a beta distribution two numbers per column, a
+    QuantileTransformer its quantiles. Other transformers count with their own ``n_parameters_``, if they have one.
 
     *Outside the domain* of the transformer (a negative number under the logarithm, or a value beyond the range that a
     QuantileTransformer learnt) the density is 0; in ``fit`` such a row is an error.
 
-    *Mass that is lost.* A density may give mass to values that T never takes, such as a normal law to negative values of
-    exp(x) or to values that no Box-Cox transform reaches. The density of X then integrates to less than 1; it is not
-    normalised, and ``sample`` draws from what is left.
+    *Mass that is lost.* A density may give mass to values that T never takes, such as a normal distribution to negative
+    values of exp(x) or to values that no Box-Cox transform reaches. The density of X then integrates to less than 1; it
+    is not normalised, and ``sample`` draws from what is left.
 
     The rows are transformed in float64, whatever their dtype. Discrete families are an error: probabilities have no Jacobian.
 
@@ -278,110 +265,6 @@ class TransformedDensity(ComposedDensity):
                 f"{density!r} is discrete: probabilities of values have no Jacobian, so a TransformedDensity of it makes no "
                 "sense. Use it without the transformer, for some of the columns with ProductDensity."
             )
-
-    def _place(self) -> str:
-        name = self.transformer if self.transformer is None else type(self.transformer).__name__
-        return f"In the rows behind {name}"
-
-    def _read(self, X: ArrayLike, sample_weight: ArrayLike | None = None, *, reset: bool = False) -> Rows:
-        """Finite rows in float64."""
-        rows = read_rows(self, X, sample_weight, reset=reset)
-        if not np.isfinite(rows.X.sum(dtype=np.float64)):
-            raise_if_not_finite(rows)
-        wide = np.ascontiguousarray(rows.X, dtype=np.float64)
-        return Rows(wide, rows.weights, rows.n_threads, rows.names, rows.index)
-
-    def _images(self, mapped: Bijection, rows: Rows) -> tuple[Floats, Floats]:
-        with np.errstate(over="ignore"):
-            images, log_det = mapped.forward_all(rows)
-        mapped.raise_if_overflown(rows, images)
-        return images, log_det
-
-    # -- scoring -----------------------------------------------------------------------------------------------------------
-
-    def _scored(self, X: ArrayLike, sample_weight: ArrayLike | None) -> tuple[float, float]:
-        self._check_fitted()
-        rows = self._read(X, sample_weight)
-        return weighted_total(self._log_density(rows), rows.weights), rows.total_weight
-
-    def score_samples(self, X: ArrayLike) -> Floats:
-        """Log-density of every row, of the original variable.
-
-        Parameters
-        ----------
-        X : array-like of shape (n, d)
-            Rows.
-
-        Returns
-        -------
-        ndarray of shape (n,)
-            In nats; -inf outside the domain of the transformer and outside the support.
-        """
-        self._check_fitted()
-        return self._log_density(self._read(X))
-
-    def _log_density(self, rows: Rows) -> Floats:
-        mapped = bijection(self.transformer_)
-        with np.errstate(over="ignore"):
-            images, log_det = mapped.forward(rows.X)
-        inside = log_det != -np.inf
-        if inside.all():
-            mapped.raise_if_overflown(rows, images)
-            return np.asarray(self.density_.score_samples(images)) + log_det
-        out = np.full(len(images), -np.inf)
-        if inside.any():
-            mapped.raise_if_overflown(rows, np.where(inside[:, np.newaxis], images, 0.0))
-            out[inside] = self.density_.score_samples(np.ascontiguousarray(images[inside])) + log_det[inside]
-        return out
-
-    @available_if(_is_invertible)
-    def sample(self, n_samples: int = 1, random_state: Any = None) -> Floats:
-        """Draw rows: draws from the density, through the inverse of the transformer.
-
-        Parameters
-        ----------
-        n_samples : int, default=1
-            Number of rows.
-        random_state : int, RandomState, Generator or None, default=None
-            A number gives the same rows every time.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, d)
-            Draws; those that no row is mapped to are drawn again.
-        """
-        from fastkl.density.bijections.composed import inverse_where_finite
-
-        n_samples = self._n_samples(n_samples)
-        mapped, generator = bijection(self.transformer_), as_generator(random_state)
-        found, missing, tried = [], n_samples, 0
-        while missing:
-            if tried > _MOST_REDRAWN * (n_samples + 100):
-                raise ValueError(
-                    f"Hardly a draw of {self.density_!r} is the image of a row under {self.transformer_!r}: the density gives "
-                    "nearly all its mass to values that the transformer never takes."
-                )
-            drawn = draw(self.density_, max(missing, 100) if tried else missing, generator)
-            rows = inverse_where_finite(mapped, np.asarray(drawn, dtype=np.float64))
-            rows = rows[np.isfinite(rows).all(axis=1)][:missing]
-            found.append(rows)
-            missing, tried = missing - len(rows), tried + len(drawn)
-        return np.concatenate(found)
-
-    # -- what was learnt ---------------------------------------------------------------------------------------------------
-
-    @property
-    def n_parameters_(self) -> int:
-        """Number of parameters that the fit estimates: the density's, and the transformer's that the density does not absorb."""
-        self._check_fitted()
-        own, _ = self._free_parameters()
-        return n_parameters_of(self.density_) + own
-
-    def _free_parameters(self) -> tuple[int, AffineMaps]:
-        return bijection(self.transformer_).free_parameters(affine_invariances(self.density_), self.n_features_in_)
-
-    def _affine_invariances(self) -> AffineMaps:
-        return self._free_parameters()[1]
 
     def _is_discrete(self) -> bool:
         return False

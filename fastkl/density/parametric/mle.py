@@ -4,42 +4,39 @@ import warnings
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from fastkl._core.array_types import Floats, Statistics
-from fastkl._core.rows import AnyRows
-from fastkl.density.base import BaseDensity
-from fastkl.density.batches import StreamedFitMixin
-from fastkl.density.files.persistence import save_density
-from fastkl.density.parametric.gradients import GradientMixin
-from fastkl.density.parametric.inference import InferenceMixin
-from fastkl.density.streamed import KeptRows
+from fastkl._core.array_types import Params, Statistics
+from fastkl._core.rows import AnyRows, Rows
+from fastkl.density.parametric.base import FamilyDensity
+from fastkl.density.parametric.inference import KEPT
+from fastkl.density.streamed import StreamedRows
 from fastkl.density.validation import (
-    as_generator,
     raise_if_not_finite,
     read_rows,
     require_finite,
     resolve_family,
     unchanged_on_error,
 )
-from fastkl.exceptions import DegenerateDataError
+from fastkl.exceptions import DegenerateDataError, SourceError
 from fastkl.families.base import Family, Fit
 from fastkl.families.priors import PriorLike, resolve_prior
 from fastkl.families.solvers.posterior import fit_rows, fit_statistics
+from fastkl.rows import Source
 
 
 def _has_statistics(density: "DensityMLE") -> bool:
     return resolve_family(density.family).has_statistics
 
 
-class DensityMLE(StreamedFitMixin, GradientMixin, InferenceMixin, BaseDensity):
+class DensityMLE(FamilyDensity):
     r"""Density of one parametric family, fitted by maximum likelihood.
 
-    The fit maximises the weighted log-likelihood :math:`\sum_i w_i \log p_\theta(x_i)`. Since the entropy of the data law does
-    not depend on :math:`\theta`, this minimises an estimate of KL(data law || model).
+    The fit maximises the weighted log-likelihood :math:`\sum_i w_i \log p_\theta(x_i)`. Since the entropy of the data
+    distribution does not depend on :math:`\theta`, this minimises an estimate of KL(data distribution || model).
 
     Parameters
     ----------
@@ -57,6 +54,10 @@ class DensityMLE(StreamedFitMixin, GradientMixin, InferenceMixin, BaseDensity):
     n_jobs : int, default=None
         Threads: None for all cores the process may use (1 inside a joblib worker), -1 likewise, or a number. The result is the
         same bit for bit whatever the number.
+    robust_errors : bool, default=False
+        Whether a fit makes one more pass over the rows for the sandwich form, so that ``robust_standard_errors_`` and
+        ``robust_covariance_of_params_`` are there, also after pickling and in files. A fitted density keeps no reference to its
+        rows: without this, pass them to ``robust_standard_errors(X)`` or ``robust_covariance(X)``.
 
     Attributes
     ----------
@@ -67,9 +68,9 @@ class DensityMLE(StreamedFitMixin, GradientMixin, InferenceMixin, BaseDensity):
     covariance_of_params_ : ndarray of shape (p, p)
         Inverse observed information, with a prior that of the posterior, in the order of ``param_names_``.
     robust_standard_errors_ : dict of arrays
-        Standard errors from the sandwich form, right when the family is wrong.
+        Standard errors from the sandwich form, right when the family is wrong; after a fit with ``robust_errors=True``.
     robust_covariance_of_params_ : ndarray of shape (p, p)
-        The sandwich form, from the rows of ``fit``, which are kept by reference.
+        The sandwich form, after such a fit.
     param_names_ : list of str
         Names of the estimated parameters, such as ``"scale[0]"``.
     log_likelihood_ : float
@@ -94,7 +95,7 @@ class DensityMLE(StreamedFitMixin, GradientMixin, InferenceMixin, BaseDensity):
     References
     ----------
     H. White, "Maximum likelihood estimation of misspecified models", Econometrica 50, 1982, doi:10.2307/1912526: what is
-    estimated when the family is wrong is the member closest to the data law in KL divergence.
+    estimated when the family is wrong is the member closest to the data distribution in KL divergence.
 
     Examples
     --------
@@ -114,12 +115,14 @@ class DensityMLE(StreamedFitMixin, GradientMixin, InferenceMixin, BaseDensity):
         tol: float = 1e-12,
         max_iter: int = 1000,
         n_jobs: int | None = None,
+        robust_errors: bool = False,
     ):
         self.family = family
         self.prior = prior
         self.tol = tol
         self.max_iter = max_iter
         self.n_jobs = n_jobs
+        self.robust_errors = robust_errors
 
     # -- learning ----------------------------------------------------------------------------------------------------------
 
@@ -151,8 +154,7 @@ class DensityMLE(StreamedFitMixin, GradientMixin, InferenceMixin, BaseDensity):
             family = resolve_family(self.family)
             rows = read_rows(self, X, sample_weight, labels=family.labels, reset=True)
             with require_finite(rows):
-                fit, statistics = fit_rows(family, resolve_prior(self.prior, family), rows, self.tol, self.max_iter)
-                self._keep(family, statistics, fit, rows)
+                self._fit_rows(family, rows)
             if not np.isfinite(self.log_likelihood_):
                 raise_if_not_finite(rows)
         return self
@@ -226,20 +228,56 @@ class DensityMLE(StreamedFitMixin, GradientMixin, InferenceMixin, BaseDensity):
                 self._learn_more(family, other.statistics_)
         return self
 
-    def _learn_more(self, family: Family, statistics: Statistics) -> None:
+    def _learns_from_blocks(self) -> bool:
+        return True
+
+    def _raise_if_read_once(self, source: Source) -> None:
+        family = resolve_family(self.family)
+        if not source.repeatable and (self.robust_errors or not family.has_statistics):
+            reason = (
+                "With robust_errors=True"
+                if family.has_statistics
+                else f"The {family.name} family has no sufficient statistics:"
+            )
+            raise SourceError(
+                f"{reason} the fit passes over the rows several times, and an iterator can be read once. Pass a list of batches, "
+                "an object whose iter() starts anew, a function that makes the iterator (fit_batches(make), not "
+                "fit_batches(make())), or the path of a file."
+            )
+
+    def _fit_blocks(self, rows: StreamedRows) -> None:
         try:
-            self._keep(family, statistics, fit_statistics(family, resolve_prior(self.prior, family), statistics))
+            self._fit_rows(resolve_family(self.family), rows)
+        except DegenerateDataError as error:
+            raise (error if rows.names is None else error.with_names(rows.names)) from None
+
+    def _fit_rows(self, family: Family, rows: AnyRows) -> None:
+        """Fit to rows in memory or not, and take over what was found."""
+        fit, statistics = fit_rows(family, resolve_prior(self.prior, family), rows, self.tol, self.max_iter)
+        self._keep(family, statistics, fit, rows)
+        if self.robust_errors:
+            self.statistics_ = {**statistics, KEPT: self.inference_.products_to_keep(rows)}
+
+    def _refitted(self, rows: Rows) -> Params:
+        """The parameters of a fit to other rows."""
+        fit, _ = fit_rows(self.family_, resolve_prior(self.prior, self.family_), rows, self.tol, self.max_iter)
+        return fit.params
+
+    def _learn_more(self, family: Family, statistics: Statistics) -> None:
+        """Fit to more statistics than before; where they have no maximum yet, the parameters of fewer rows are forgotten."""
+        try:
+            fit = fit_statistics(family, resolve_prior(self.prior, family), statistics)
         except DegenerateDataError:
-            # no maximum on the rows so far: keep the statistics, forget the parameters of fewer rows
-            self._forget_fit()
+            self._forget_parameters()
             self.statistics_ = statistics
+        else:
+            self._keep(family, statistics, fit)
 
     def _keep(self, family: Family, statistics: Statistics, fit: Fit, rows: AnyRows | None = None) -> None:
-        """Take over a fit, with its rows where they are at hand."""
-        self._forget_fit()
+        self._forget_parameters()
         self.family_ = family.learned(statistics)
         self.statistics_ = statistics
-        self.params_, self.prior_, self._rows = fit.params, fit.prior, KeptRows(rows)
+        self.params_, self.prior_ = fit.params, fit.prior
         self.n_iter_, self.converged_, self.boundary_ = fit.n_iter, fit.converged, fit.boundary
         if fit.log_likelihood is not None:
             self.log_likelihood_ = fit.log_likelihood
@@ -254,9 +292,17 @@ class DensityMLE(StreamedFitMixin, GradientMixin, InferenceMixin, BaseDensity):
                 stacklevel=4,
             )
 
-    def _forget_fit(self) -> None:
-        for name in ("family_", "params_", "prior_", "_rows", "n_iter_", "converged_", "boundary_", "log_likelihood_"):
+    def _forget_parameters(self) -> None:
+        for name in ("family_", "params_", "prior_", "n_iter_", "converged_", "boundary_", "log_likelihood_"):
             self.__dict__.pop(name, None)
+
+    def _check_fitted(self) -> None:
+        if "params_" in vars(self):
+            return
+        reason = "%(name)s is not fitted yet: call fit, or DensityMLE.from_parameters."
+        if hasattr(self, "statistics_"):
+            reason = "The rows this %(name)s has seen so far have no maximum of the likelihood: pass more rows to partial_fit."
+        check_is_fitted(self, "params_", msg=reason)
 
     @classmethod
     def from_parameters(cls, family: str | Family = "multivariate_normal", /, **params: Any) -> Self:
@@ -282,107 +328,20 @@ class DensityMLE(StreamedFitMixin, GradientMixin, InferenceMixin, BaseDensity):
         >>> round(model.log_likelihood([[0.0], [1.0], [3.0]]), 6)
         -7.756816
         """
-        law = resolve_family(family)
-        options = {name: params.pop(name) for name in list(params) if name not in law.parameter_names}
-        unknown = [name for name in options if name not in law.get_params(deep=False)]
+        resolved = resolve_family(family)
+        options = {name: params.pop(name) for name in list(params) if name not in resolved.parameter_names}
+        unknown = [name for name in options if name not in resolved.get_params(deep=False)]
         if unknown:
-            raise ValueError(f"{law.name} has no parameter or option named {', '.join(unknown)}.")
-        law.set_params(**options)
-        density = cls(law if options or not isinstance(family, str) else family)
-        density.family_ = law
-        density.params_ = law.check_parameters(params)
-        density.n_features_in_ = law.n_columns(density.params_)
+            raise ValueError(f"{resolved.name} has no parameter or option named {', '.join(unknown)}.")
+        resolved.set_params(**options)
+        density = cls(resolved if options or not isinstance(family, str) else family)
+        density.family_ = resolved
+        density.params_ = resolved.check_parameters(params)
+        density.n_features_in_ = resolved.n_columns(density.params_)
         return density
-
-    # -- scoring -----------------------------------------------------------------------------------------------------------
-
-    def _check_fitted(self) -> None:
-        if "params_" in vars(self):
-            return
-        reason = "%(name)s is not fitted yet: call fit, or DensityMLE.from_parameters."
-        if hasattr(self, "statistics_"):
-            reason = "The rows this %(name)s has seen so far have no maximum of the likelihood: pass more rows to partial_fit."
-        check_is_fitted(self, "params_", msg=reason)
-
-    def _scored(self, X: ArrayLike, sample_weight: ArrayLike | None) -> tuple[float, float]:
-        self._check_fitted()
-        rows = read_rows(self, X, sample_weight, labels=self.family_.labels)
-        with require_finite(rows):
-            total = self.family_.log_likelihood(rows, self.params_)
-        if not np.isfinite(total):
-            raise_if_not_finite(rows)
-        return total, rows.total_weight
-
-    def score_samples(self, X: ArrayLike) -> Floats:
-        """Log-density of every row.
-
-        Parameters
-        ----------
-        X : array-like of shape (n, d)
-            Rows.
-
-        Returns
-        -------
-        ndarray of shape (n,)
-            In nats; -inf outside the support.
-        """
-        self._check_fitted()
-        rows = read_rows(self, X, labels=self.family_.labels)
-        out = self.family_.log_density(rows, self.params_)
-        if not np.isfinite(out.sum()):
-            raise_if_not_finite(rows)
-        return out
-
-    def sample(self, n_samples: int = 1, random_state: Any = None) -> NDArray[Any]:
-        """Draw rows from the density.
-
-        Parameters
-        ----------
-        n_samples : int, default=1
-            Number of rows.
-        random_state : int, RandomState, Generator or None, default=None
-            A number gives the same rows every time.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, d)
-            Draws.
-        """
-        self._check_fitted()
-        if n_samples < 1:
-            raise ValueError(f"n_samples has to be at least 1, not {n_samples}.")
-        return self.family_.sample(self.params_, int(n_samples), as_generator(random_state))
-
-    # -- what was learnt ---------------------------------------------------------------------------------------------------
-
-    @property
-    def n_parameters_(self) -> int:
-        """Number of parameters that the fit estimates."""
-        self._check_fitted()
-        return self.family_.n_parameters(self.params_)
-
-    @property
-    def categories_(self) -> list[NDArray[Any]]:
-        """The labels of each column, for families of labels."""
-        self._check_fitted()
-        if not hasattr(self.family_, "labels_of"):
-            raise AttributeError(f"The family {self.family_.name} has no categories.")
-        return self.family_.labels_of(self.params_)
-
-    def save(self, path: Any) -> None:
-        """Write the fitted density to one file that ``fastkl.load`` reads: JSON and plain arrays, no pickle.
-
-        Parameters
-        ----------
-        path : str or path-like
-            The file, written whole or not at all.
-        """
-        self._check_fitted()
-        save_density(self, path)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.estimator_type = "density_estimator"
         try:
             family = resolve_family(self.family)
         except (TypeError, ValueError):

@@ -18,7 +18,7 @@ from fastkl.exceptions import DegenerateDataError
 from fastkl.families.multivariate_t.degeneracy import raise_if_collapsed
 from fastkl.families.multivariate_t.information import information_sums, whitened_information
 from fastkl.families.multivariate_t.sums import StudentSums, student_sums
-from fastkl.families.solvers.newton import NOISE
+from fastkl.families.solvers.newton import NOISE, weight_unit
 
 SHORTEN = 0.25
 MOST_SHORTENINGS = 2
@@ -30,7 +30,10 @@ TRUSTED = 10  # steps, or one for each column, after which the curvature is summ
 
 @dataclass(frozen=True)
 class Point:
-    """A place in the coordinates, the parameters there, log-likelihood and gradient, and the sums they are from."""
+    """A place in the coordinates, the parameters there, log-likelihood and gradient, and the sums they are from.
+
+    The log-likelihood and the gradient are those of weights in the ascent's unit.
+    """
 
     u: Floats
     k: float
@@ -68,14 +71,16 @@ class Ascent:
         covariance: Floats | None,
         information: Floats | None = None,
     ):
-        self.rows, self.weight, self.fixed, self.d = rows, rows.total_weight, fixed, len(loc)
+        self.rows, self.total, self.fixed, self.d = rows, rows.total_weight, fixed, len(loc)
+        self.unit = weight_unit(self.total)
+        self.weight = self.total / self.unit
         self.loc, self.scale, self.lower = loc, scale, np.linalg.cholesky(scale)
         self.i, self.j = np.triu_indices(self.d)
         groups = {"df": 1, "loc": self.d, "scale": len(self.i)}
         self.free = np.concatenate([np.full(size, name not in fixed) for name, size in groups.items()])
         self.start = np.zeros(len(self.free))
         self.start[0] = k
-        self.covariance, self.information = covariance, information
+        self.covariance, self.information = covariance, None if information is None else information / self.unit
 
     # -- coordinates -------------------------------------------------------------------------------------------------------
 
@@ -98,13 +103,12 @@ class Ascent:
 
     def at(self, u: Floats, k: float, loc: Floats, scale: Floats, sums: StudentSums) -> Point | None:
         """The point from what a pass has summed."""
-        value = sums.log_likelihood(self.weight, scale, k)
-        by_loc, by_scale = sums.gradient(self.weight, loc, scale)
+        value = sums.log_likelihood(self.total, scale, k) / self.unit
+        by_loc, by_scale = sums.gradient(self.total, loc, scale)
         inner = self.lower.T @ by_scale @ self.lower
         twice = np.where(self.i == self.j, 1.0, 2.0)  # an entry off the diagonal moves two entries of the matrix
-        slope = np.concatenate(
-            [[sums.slope(self.weight, k)], self.lower.T @ by_loc, twice * inner[self.i, self.j]]
-        )  # fmt: skip
+        by_k = sums.slope(self.total, k)
+        slope = np.concatenate([[by_k], self.lower.T @ by_loc, twice * inner[self.i, self.j]]) / self.unit
         if not np.isfinite(value) or not np.isfinite(slope).all():
             return None
         return Point(u, k, loc, scale, value, slope, sums)
@@ -134,7 +138,7 @@ class Ascent:
 
     def k_curvature(self, at: Point) -> float:
         """Second derivative of the log-likelihood by k at the present distances."""
-        return float(self.weight * log_constant_slopes(at.k, self.d)[1] + at.sums.rises[2])
+        return float(self.total * log_constant_slopes(at.k, self.d)[1] + at.sums.rises[2]) / self.unit
 
     def inverse_information(self, information: Floats) -> Floats:
         """By the free coordinates; positive definite also where the information is not."""
@@ -151,7 +155,7 @@ class Ascent:
         u[0] = at.k
         new = self.at(u, at.k, at.loc, at.scale, at.sums)
         sums = self.rows.total(information_sums, at.loc, self.lower, at.k)
-        information = whitened_information(sums, self.weight)
+        information = whitened_information(sums, self.total) / self.unit
         information[0, 0] = -self.k_curvature(at)
         return (at if new is None else new), self.inverse_information(information)
 
@@ -190,7 +194,7 @@ class Ascent:
         return at, max_iter, False
 
     def at_limit(self, at: Point) -> bool:
-        """Whether k stays at 0, since the likelihood falls from the normal law on."""
+        """Whether k stays at 0, since the likelihood falls from the normal distribution on."""
         return bool(self.free[0] and at.k == 0.0 and at.slope[0] <= 0.0)
 
     def step(self, at: Point, inverse: Floats) -> tuple[Floats, float]:

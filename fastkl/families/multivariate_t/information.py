@@ -1,4 +1,4 @@
-"""Observed information of a multivariate t law in closed form, from one pass in whitened coordinates."""
+"""Observed information of a multivariate t distribution in closed form, from one pass in whitened coordinates."""
 
 from dataclasses import dataclass, fields
 from typing import Any
@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
 from scipy.special import polygamma
 
+from fastkl._core._threads import BLOCK_ROWS
 from fastkl._core.array_types import Floats, Params
 from fastkl._core.rows import AnyRows, Rows
 
 Indices = NDArray[Any]
-BLOCK = 4096
 
 
 @dataclass(frozen=True)
@@ -74,8 +74,8 @@ def information_sums(rows: Rows, loc: Floats, lower: Floats, k: float) -> Inform
     gram, cross = np.zeros((d + len(i), d + len(i))), np.zeros(d + len(i))
     weight, by_df = 0.0, 0.0
     first, scatter = np.zeros(d), np.zeros((d, d))
-    for start in range(0, len(rows.X), BLOCK):
-        stop = start + BLOCK
+    for start in range(0, len(rows.X), BLOCK_ROWS):
+        stop = start + BLOCK_ROWS
         z = solve_triangular(lower, (rows.X[start:stop] - loc).T, lower=True).T
         own = np.ones(len(z)) if rows.weights is None else rows.weights[start:stop]
         s = np.einsum("ij,ij->i", z, z)
@@ -93,7 +93,7 @@ def information_sums(rows: Rows, loc: Floats, lower: Floats, k: float) -> Inform
 
 
 def _df_curvature(s: Floats, k: float, d: int) -> Floats:
-    """Minus the second derivative of a row's log-density by df; 0 for the normal law."""
+    """Minus the second derivative of a row's log-density by df; 0 for the normal distribution."""
     if k == 0.0:
         return np.zeros_like(s)
     df = 1.0 / k

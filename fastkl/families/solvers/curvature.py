@@ -11,6 +11,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import ArrayLike
 
+from fastkl._core._threads import BLOCK_ROWS
 from fastkl._core.array_types import Floats, Params
 from fastkl._core.rows import AnyRows, Rows
 from fastkl.families.base import Family
@@ -18,7 +19,6 @@ from fastkl.families.solvers.coordinates import Chart
 
 STEP = 1e-3
 STEPS = (STEP, -STEP, 2.0 * STEP, -2.0 * STEP)
-BLOCK = 4096
 MOST_AT_ONCE = 256  # places at which a pass over the rows takes gradients
 
 
@@ -72,8 +72,8 @@ def hessian(
 
 def row_scores(family: Family, rows: Rows, params: Params, chart: Chart) -> Iterator[tuple[Floats, Floats]]:
     """Blocks of scores (m, size): derivatives of each row's log-density by the coordinates; and the rows' weights."""
-    for start in range(0, len(rows.X), BLOCK):
-        part = slice(start, start + BLOCK)
+    for start in range(0, len(rows.X), BLOCK_ROWS):
+        part = slice(start, start + BLOCK_ROWS)
         weights = np.ones(len(rows.X[part])) if rows.weights is None else rows.weights[part]
         block = Rows(rows.X[part], None, 1)  # too few rows for a second thread
         by_parameter = family.score_rows(block, params)

@@ -15,7 +15,9 @@ from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl._core.rows import AnyRows, Rows
 from fastkl.exceptions import SupportError
 from fastkl.families.base import Fit
-from fastkl.families.solvers.newton import Evaluation, Maximum, maximise
+from fastkl.families.solvers.newton import Evaluation, Landscape, Maximum, maximise
+from fastkl.families.spaces import Numbers
+from fastkl.families.spaces.scales import IDENTITY
 from fastkl.families.univariate import UnivariateFamily, raise_if_constant
 
 SAMPLE_ROWS = 16384
@@ -24,14 +26,13 @@ SAMPLE_ROWS = 16384
 class IterativeFamily(UnivariateFamily):
     """A subclass gives ``constants``, ``rates``, ``starts``, and ``settle`` where its likelihood has limits.
 
-    A step s of the coordinate of a parameter moves it to ``value + rate * s`` if it is in ``location_parameters``, else to
+    A step s of the coordinate of a parameter moves it to ``value + rate * s`` if its scale is the identity, else to
     ``value * exp(rate * s)``. A start too narrow for the data is widened by the parameter and factor in ``spread``. Where the
     parameters in ``degenerate`` are all free, a constant column has no maximum, for the reason given last.
     """
 
     has_statistics = False
     coordinates: ClassVar[tuple[str, ...]]
-    location_parameters: ClassVar[tuple[str, ...]] = ("loc",)
     spread: ClassVar[tuple[str, float]] = ("scale", 4.0)
     degenerate: ClassVar[tuple[str, ...]] = ("loc", "scale", "scale goes to 0")
 
@@ -81,20 +82,25 @@ class IterativeFamily(UnivariateFamily):
         for i, name in enumerate(self.coordinates):
             change = rates[name] * step[:, i]
             old = params[name]
-            new = old + change if name in self.location_parameters else old * np.exp(change)
+            new = old + change if self._is_additive(name) else old * np.exp(change)
             moved[name] = np.where(step[:, i] == 0.0, old, new)
         return moved
+
+    def _is_additive(self, name: str) -> bool:
+        """Whether steps are added to a parameter, not to its logarithm."""
+        space = self.parameters[name]
+        return isinstance(space, Numbers) and space.scale is IDENTITY
 
     def natural(self, params: Params, at: Evaluation) -> tuple[Params, Floats]:
         """Gradient and Hessian by the parameters themselves, the Hessian in the order of ``parameter_names``."""
         rates = self.rates(params)
         with np.errstate(all="ignore"):
             slopes = np.stack(
-                [rates[n] * (1.0 if n in self.location_parameters else params[n]) for n in self.coordinates], axis=1
+                [rates[n] * (1.0 if self._is_additive(n) else params[n]) for n in self.coordinates], axis=1
             )
             hessian = at.hessian / slopes[:, :, None] / slopes[:, None, :]
             for i, name in enumerate(self.coordinates):
-                if name not in self.location_parameters:
+                if not self._is_additive(name):
                     hessian[:, i, i] -= at.gradient[:, i] / (rates[name] * params[name] ** 2)
         gradient = {name: at.gradient[:, i] / slopes[:, i] for i, name in enumerate(self.coordinates)}
         order = [self.coordinates.index(name) for name in self.parameter_names]
@@ -158,10 +164,15 @@ class IterativeFamily(UnivariateFamily):
     def climb(self, rows: AnyRows, start: Params, tol: float, max_iter: int) -> Maximum:
         """The maximum reached from one start."""
         free = np.array([name in self.free_names() for name in self.coordinates])
-        return maximise(
-            lambda params: self.evaluate(rows, params), self.move, start, free, rows.total_weight, tol, max_iter,
-            lambda params: self.given_up(start, params), self._widened,
-        )  # fmt: skip
+        landscape = Landscape(
+            evaluate=lambda params: self.evaluate(rows, params),
+            move=self.move,
+            free=free,
+            weight=rows.total_weight,
+            given_up=lambda params: self.given_up(start, params),
+            widen=self._widened,
+        )
+        return maximise(landscape, start, tol, max_iter)
 
     def _widened(self, start: Params, narrow: NDArray[np.bool_]) -> Params:
         """A start wider in those columns: the likelihood has underflowed at the row farthest out."""

@@ -7,7 +7,7 @@ the gain that is left, in nats and independent of all units.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,10 @@ class Evaluation:
     value: Floats
     gradient: Floats
     hessian: Floats
+
+    def __mul__(self, factor: float) -> "Evaluation":
+        """That of rows whose weights are multiplied by the factor."""
+        return Evaluation(self.value * factor, self.gradient * factor, self.hessian * factor)
 
     def __add__(self, other: "Evaluation") -> "Evaluation":
         """That of both sets of rows together."""
@@ -66,6 +70,44 @@ class Maximum:
         return self.where((self.converged & ~other.converged) | ((self.converged == other.converged) & higher), other)
 
 
+@dataclass(frozen=True)
+class Landscape:
+    """The likelihood of every column over its coordinates, and how to walk on it.
+
+    Parameters
+    ----------
+    evaluate : callable
+        The likelihood at given parameters.
+    move : callable
+        ``move(params, step)``: the parameters a step (d, p) in the coordinates away.
+    free : ndarray of shape (p,)
+        Coordinates that may move.
+    weight : float or ndarray of shape (d,)
+        Sum of the weights: tolerances are per unit of it.
+    given_up : callable, default=None
+        Columns that need not go on, because they run into a boundary.
+    widen : callable, default=None
+        ``widen(params, columns)``: what to try where the start has likelihood 0.
+    """
+
+    evaluate: Callable[[Params], Evaluation]
+    move: Callable[[Params, Floats], Params]
+    free: NDArray[np.bool_]
+    weight: float | Floats
+    given_up: Callable[[Params], NDArray[np.bool_]] | None = None
+    widen: Callable[[Params, NDArray[np.bool_]], Params] | None = None
+
+    def in_unit(self, unit: float) -> "Landscape":
+        """The same with weights in this unit."""
+        return replace(self, evaluate=lambda params: self.evaluate(params) * (1.0 / unit), weight=self.weight / unit)
+
+
+def weight_unit(weight: float | Floats) -> float:
+    """The power of two next to the largest weight: in that unit squares of sums neither overflow nor underflow."""
+    _, exponent = np.frexp(np.max(weight))
+    return float(np.ldexp(1.0, np.clip(exponent, -1020, 1020)))
+
+
 def newton_step(at: Evaluation, free: NDArray[np.bool_]) -> tuple[Floats, Floats]:
     """Uphill Newton step (d, p), 0 for coordinates that are not free, and the decrement (d,), NaN where nothing is finite."""
     step = np.zeros_like(at.gradient)
@@ -82,81 +124,72 @@ def newton_step(at: Evaluation, free: NDArray[np.bool_]) -> tuple[Floats, Floats
     return step * np.minimum(1.0, LONGEST_STEP / np.maximum(longest, 1e-300)), decrement
 
 
-def maximise(
-    evaluate: Callable[[Params], Evaluation],
-    move: Callable[[Params, Floats], Params],
-    start: Params,
-    free: NDArray[np.bool_],
-    weight: float | Floats,
-    tol: float,
-    max_iter: int,
-    given_up: Callable[[Params], NDArray[np.bool_]] | None = None,
-    widen: Callable[[Params, NDArray[np.bool_]], Params] | None = None,
-) -> Maximum:
+def maximise(landscape: Landscape, start: Params, tol: float, max_iter: int) -> Maximum:
     """Climb from ``start`` in every column at once.
 
     Parameters
     ----------
-    evaluate : callable
-        The likelihood at given parameters.
-    move : callable
-        ``move(params, step)``: the parameters a step (d, p) in the coordinates away.
+    landscape : Landscape
+        The likelihood. The unit of its weights plays no part.
     start : dict of arrays of shape (d,)
         Where to start.
-    free : ndarray of shape (p,)
-        Coordinates that may move.
-    weight : float or ndarray of shape (d,)
-        Sum of the weights: tolerances are per unit of it.
     tol : float
         Gain that may remain; in fact the ascent goes on until rounding is all that is left.
     max_iter : int
         Most evaluations at new parameters, shortened steps not counted.
-    given_up : callable, default=None
-        Columns that need not go on, because they run into a boundary.
-    widen : callable, default=None
-        ``widen(params, columns)``: what to try where the start has likelihood 0.
 
     Returns
     -------
     Maximum
         The last point of every column; a column whose start has no finite likelihood stays there, not converged.
     """
-    params, at = start, evaluate(start)
-    for _ in range(MOST_WIDENINGS):
-        narrow = np.isneginf(at.value)
-        if widen is None or not narrow.any():
-            break
-        params = widen(params, narrow)
-        at = evaluate(params)
-    if not free.any():
+    unit = weight_unit(landscape.weight)
+    found = _ascended(landscape.in_unit(unit), start, tol, max_iter)
+    return replace(found, at=found.at * unit)
+
+
+def _ascended(land: Landscape, start: Params, tol: float, max_iter: int) -> Maximum:
+    params, at = _start(land, start)
+    if not land.free.any():
         return Maximum(params, at, 1, np.isfinite(at.value))
     before = np.full(at.value.shape, np.inf)
     stuck = np.zeros(at.value.shape, dtype=bool)
     for n_iter in range(1, max_iter + 1):
-        step, decrement = newton_step(at, free)
-        left = decrement / weight
+        step, decrement = newton_step(at, land.free)
+        left = decrement / land.weight
         # at the level of rounding the decrement no longer shrinks
         done = (left <= RELATIVE_TARGET * tol) | ((left <= min(tol, 1e-12)) & (decrement >= 0.1 * before)) | stuck
         done |= np.isnan(left)
-        if given_up is not None:
-            done |= given_up(params)
+        if land.given_up is not None:
+            done |= land.given_up(params)
         if done.all() or n_iter == max_iter:
             break
         before = decrement
-        params, at, failed = _climb(evaluate, move, params, at, np.where(done[:, None], 0.0, step), weight)
+        params, at, failed = _climb(land, params, at, np.where(done[:, None], 0.0, step))
         stuck |= failed
     return Maximum(params, at, n_iter, left <= tol)
 
 
+def _start(land: Landscape, params: Params) -> tuple[Params, Evaluation]:
+    """The start, widened until its likelihood is above 0, and the evaluation there."""
+    at = land.evaluate(params)
+    for _ in range(MOST_WIDENINGS):
+        narrow = np.isneginf(at.value)
+        if land.widen is None or not narrow.any():
+            break
+        params = land.widen(params, narrow)
+        at = land.evaluate(params)
+    return params, at
+
+
 def _climb(
-    evaluate: Callable[[Params], Evaluation], move: Callable[[Params, Floats], Params], params: Params, at: Evaluation,
-    step: Floats, weight: float | Floats,
-) -> tuple[Params, Evaluation, NDArray[np.bool_]]:  # fmt: skip
+    land: Landscape, params: Params, at: Evaluation, step: Floats
+) -> tuple[Params, Evaluation, NDArray[np.bool_]]:
     """Take the step, shortened where the likelihood would fall; where no length will do, stay and say so."""
-    slack = NOISE * (np.abs(at.value) + weight)
+    slack = NOISE * (np.abs(at.value) + land.weight)
     for _ in range(MOST_SHORTENINGS):
-        trial = move(params, step)
-        new = evaluate(trial)
+        trial = land.move(params, step)
+        new = land.evaluate(trial)
         worse = ~(new.value >= at.value - slack) & np.any(step != 0.0, axis=1)
         if not worse.any():
             return trial, new, worse

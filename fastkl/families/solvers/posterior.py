@@ -6,7 +6,7 @@ whose own error is at rounding level, bring the rest. ``converged`` rests on the
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -50,7 +50,6 @@ def fit_rows(
 
     likelihood = _likelihood_of_rows(family, rows)
     best = _search(family, bound, likelihood, fit, rows.total_weight)
-    best = replace(best, log_likelihood=likelihood.both(best.params)[0])
     return best, {**statistics, "curvature": _curvature(family, bound, likelihood, best.params)}
 
 
@@ -158,13 +157,9 @@ def _likelihood_of_statistics(family: Family, statistics: Statistics) -> Likelih
 def _likelihood_of_rows(family: Family, rows: AnyRows) -> Likelihood:
     """One pass over the rows for each call."""
     return Likelihood(
-        lambda at: rows.total(_both, family, at, merge=_both_added),
+        lambda at: rows.total(family.log_likelihood_and_gradient, at, merge=_both_added),
         lambda places: rows.total(_gradients, family, places, merge=_gradients_added),
     )
-
-
-def _both(rows: Rows, family: Family, at: Params) -> tuple[float, Params]:
-    return family.log_likelihood(rows, at), family.gradient(rows, at)
 
 
 def _both_added(first: tuple[float, Params], second: tuple[float, Params]) -> tuple[float, Params]:
@@ -194,18 +189,22 @@ def _search(family: Family, prior: PriorLike, likelihood: Likelihood, fit: Fit, 
     found = minimise(objective, start, jac=True, method="L-BFGS-B", options=options)
     columns = _independent_columns(family, prior, chart)
     u, steps = _newton(objective, np.asarray(found.x), columns)
-    value, slope = objective(u)
+    slope = objective(u)[1]
     boundary = {key: text for key, text in fit.boundary.items() if key in chart.held_names}
-    converged = bool(np.abs(slope).max(initial=0.0) <= CERTIFICATE and np.isfinite(value))
-    return Fit(chart.back(u), int(found.nit) + steps, converged, boundary, prior=prior)
+    converged = bool(np.abs(slope).max(initial=0.0) <= CERTIFICATE and np.isfinite(objective.log_likelihood))
+    return Fit(chart.back(u), int(found.nit) + steps, converged, boundary, objective.log_likelihood, prior)
 
 
 class Objective:
-    """Minus log-likelihood plus log-prior, per unit of weight, by the coordinates; what it was last asked for costs no pass."""
+    """Minus log-likelihood plus log-prior, per unit of weight, by the coordinates; what it was last asked for costs no pass.
+
+    ``log_likelihood`` is the total where it was last asked.
+    """
 
     def __init__(self, chart: Chart, prior: PriorLike, likelihood: Likelihood, weight: float):
         self.chart, self.prior, self.likelihood, self.weight = chart, prior, likelihood, weight
         self.last: tuple[Floats, tuple[float, Floats]] | None = None
+        self.log_likelihood = -np.inf
 
     def __call__(self, u: Floats) -> tuple[float, Floats]:
         """Value and slope; infinite where one of them is not finite."""
@@ -216,9 +215,10 @@ class Objective:
     def _at(self, u: Floats) -> tuple[float, Floats]:
         with np.errstate(all="ignore"):
             params = self.chart.back(u)
+            self.log_likelihood = -np.inf
             try:
-                total, gradient = self.likelihood.both(params)
-                value = total + float(self.prior.log_density(params))
+                self.log_likelihood, gradient = self.likelihood.both(params)
+                value = self.log_likelihood + float(self.prior.log_density(params))
                 slope = self.chart.pull(params, _sum(gradient, self.prior.gradient(params)))
             except np.linalg.LinAlgError:
                 return np.inf, np.zeros_like(u)

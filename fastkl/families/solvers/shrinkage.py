@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from fastkl._core._threads import BLOCK_ROWS
 from fastkl._core.array_types import Floats
 from fastkl._core.rows import Rows
 
 METHODS = ("ledoit_wolf", "oas")
-BLOCK = 4096
 
 
 def check_shrinkage(shrinkage: Any) -> None:
@@ -27,10 +27,10 @@ def check_shrinkage(shrinkage: Any) -> None:
 def fourth_moments(rows: Rows, mean: Floats) -> dict[str, Any]:
     """Weighted sums of |y|^2 y and |y|^4 over the rows, with y = x - mean."""
     third, fourth = np.zeros(len(mean)), 0.0
-    for start in range(0, len(rows.X), BLOCK):
-        y = rows.X[start : start + BLOCK] - mean
+    for start in range(0, len(rows.X), BLOCK_ROWS):
+        y = rows.X[start : start + BLOCK_ROWS] - mean
         squares = np.einsum("ij,ij->i", y, y)
-        weighted = squares if rows.weights is None else squares * rows.weights[start : start + BLOCK]
+        weighted = squares if rows.weights is None else squares * rows.weights[start : start + BLOCK_ROWS]
         third += weighted @ y
         fourth += float(weighted @ squares)
     return {"third": third, "fourth": np.float64(fourth)}

@@ -1,0 +1,145 @@
+"""A density of one family: what follows once the family and its parameters are known, however they were learnt."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastkl._core._threads import effective_n_threads
+from fastkl._core.array_types import Floats, Params, Statistics
+from fastkl._core.rows import Rows
+from fastkl.density.base import BaseDensity
+from fastkl.density.parametric.inference import FitInference
+from fastkl.density.validation import as_generator, raise_if_not_finite, read_rows, require_finite, resolve_family
+from fastkl.families.base import Family
+from fastkl.families.priors import PriorLike
+
+
+class FamilyDensity(BaseDensity):
+    """Scores, slopes, draws and uncertainty of a family at its parameters. A subclass learns them."""
+
+    family: str | Family
+    n_jobs: int | None
+    family_: Family
+    params_: Params
+    prior_: PriorLike | None
+    statistics_: Statistics  # of a fit; not there where the parameters were known
+
+    def _refitted(self, rows: Rows) -> Params:
+        """The parameters of a fit to other rows."""
+        raise NotImplementedError
+
+    # -- scoring -----------------------------------------------------------------------------------------------------------
+
+    def _read(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> Rows:
+        """Rows for a fitted density."""
+        self._check_fitted()
+        return read_rows(self, X, sample_weight, labels=self.family_.labels)
+
+    def _scored(self, X: ArrayLike, sample_weight: ArrayLike | None) -> tuple[float, float]:
+        rows = self._read(X, sample_weight)
+        with require_finite(rows):
+            total = self.family_.log_likelihood(rows, self.params_)
+        if not np.isfinite(total):
+            raise_if_not_finite(rows)
+        return total, rows.total_weight
+
+    def score_samples(self, X: ArrayLike) -> Floats:
+        """Log-density of every row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d)
+            Rows.
+
+        Returns
+        -------
+        ndarray of shape (n,)
+            In nats; -inf outside the support.
+        """
+        rows = self._read(X)
+        out = self._log_density_of(rows)
+        if not np.isfinite(out.sum()):
+            raise_if_not_finite(rows)
+        return out
+
+    def _log_density_of(self, rows: Rows) -> Floats:
+        return self.family_.log_density(rows, self.params_)
+
+    def gradient(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> Params:
+        rows = self._read(X, sample_weight)
+        with require_finite(rows):
+            total = self.family_.gradient(rows, self.params_)
+        if not all(np.isfinite(value).all() for value in total.values()):
+            raise_if_not_finite(rows)
+        return {name: value / rows.total_weight for name, value in total.items()}
+
+    def score_and_gradient(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> tuple[float, Params]:
+        rows = self._read(X, sample_weight)
+        with require_finite(rows):
+            total, slopes = self.family_.log_likelihood_and_gradient(rows, self.params_)
+        if not np.isfinite(total) or not all(np.isfinite(value).all() for value in slopes.values()):
+            raise_if_not_finite(rows)
+        weight = rows.total_weight
+        return total / weight, {name: value / weight for name, value in slopes.items()}
+
+    def _takes_labels(self) -> bool:
+        return (self.family_ if hasattr(self, "family_") else resolve_family(self.family)).labels
+
+    def _threads(self) -> int:
+        return effective_n_threads(self.n_jobs)
+
+    def sample(self, n_samples: int = 1, random_state: Any = None) -> NDArray[Any]:
+        """Draw rows from the density.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Number of rows.
+        random_state : int, RandomState, Generator or None, default=None
+            A number gives the same rows every time.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, d)
+            Draws.
+        """
+        self._check_fitted()
+        if n_samples < 1:
+            raise ValueError(f"n_samples has to be at least 1, not {n_samples}.")
+        return self.family_.sample(self.params_, int(n_samples), as_generator(random_state))
+
+    # -- what was learnt ---------------------------------------------------------------------------------------------------
+
+    @property
+    def n_parameters_(self) -> int:
+        """Number of parameters that the fit estimates."""
+        self._check_fitted()
+        return self.family_.n_parameters(self.params_)
+
+    @property
+    def categories_(self) -> list[NDArray[Any]]:
+        """The labels of each column, for families of labels."""
+        self._check_fitted()
+        if not hasattr(self.family_, "labels_of"):
+            raise AttributeError(f"The family {self.family_.name} has no categories.")
+        return self.family_.labels_of(self.params_)
+
+    @property
+    def shrinkage_(self) -> float:
+        """How far the covariance was shrunk, for a family with ``shrinkage``."""
+        self._check_fitted()
+        family: Any = self.family_
+        if getattr(family, "shrinkage", None) is None or not hasattr(self, "statistics_"):
+            raise AttributeError(
+                "shrinkage_ needs a fit of a family with shrinkage, such as MultivariateNormal(shrinkage='ledoit_wolf')."
+            )
+        return float(family.shrinkage_of(self.statistics_, self.params_["mean"]))
+
+    @property
+    def inference_(self) -> FitInference:
+        """The uncertainty of the parameters, as an object of the fit: what the members for it ask."""
+        self._check_fitted()
+        if not hasattr(self, "statistics_"):
+            raise AttributeError("Standard errors need a fit; this density was made from known parameters.")
+        return FitInference(self.family_, self.params_, self.statistics_, self.prior_, self._read, self._refitted)
