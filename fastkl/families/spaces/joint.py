@@ -116,10 +116,19 @@ class PositiveDefinite(Space):
             if np.any(value <= 0.0):
                 raise ValueError(f"{label} has to be positive, not {np.min(value):g}.")
             return
-        if np.abs(value - value.T).max() > 1e-10 * np.abs(value).max():
+        variances = np.diag(value)
+        if np.any(variances <= 0.0):
+            raise ValueError(f"{label} has to be positive definite; its diagonal is not above 0.")
+        # judged in the unit of each column, as all that the matrix is used for
+        root = np.sqrt(variances)
+        if np.any(np.abs(value - value.T) / root > 1e-10 * root[:, None]):
             raise ValueError(f"{label} has to be symmetric.")
-        if np.any(np.diag(value) <= 0.0) or np.linalg.eigvalsh(value)[0] <= 0.0:
-            raise ValueError(f"{label} has to be positive definite; its smallest eigenvalue is not above 0.")
+        try:
+            np.linalg.cholesky(value)
+        except np.linalg.LinAlgError:
+            raise ValueError(
+                f"{label} has to be positive definite; it is singular or has a negative eigenvalue."
+            ) from None
 
     def taken(self, value: Any, columns: Any) -> Any:
         return value[np.ix_(columns, columns)] if self.form == "full" else super().taken(value, columns)
