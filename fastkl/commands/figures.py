@@ -25,8 +25,8 @@ def draw(path: str, ranking: Comparison | None, density: DensityMLE | ProductDen
         display = DensityDisplay.from_estimator(part, some_rows, sample_weight=weights, column=column, plot=False)
         panels.append(display.plot)
     if not panels:
-        law = density.family_.name if isinstance(density, DensityMLE) else "product"
-        raise ValueError(f"--figure: the {law} density of {rows.shape[1]} columns can't be drawn")
+        family = density.family_.name if isinstance(density, DensityMLE) else "product"
+        raise ValueError(f"--figure: the {family} density of {rows.shape[1]} columns can't be drawn")
     across = min(len(panels), 3)
     down = -(-len(panels) // across)
     figure = Figure(figsize=(5.6 * across, 4.2 * down), layout="constrained")

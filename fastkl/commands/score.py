@@ -119,10 +119,10 @@ def _report(found: Tally, density: Any, options: argparse.Namespace) -> None:
     inside = found.rows - found.excluded
     error = f" ± {figure(found.mean.standard_error)}" if inside > 1 else ""
     figures = f"{figure(float(found.mean))}{error} nats per row" if inside else "there are none"
-    law = getattr(getattr(density, "family_", None), "name", type(density).__name__)
+    family = getattr(getattr(density, "family_", None), "name", type(density).__name__)
     lines = [("rows", f"{found.rows:,}")]
     if found.excluded:
-        outside = f"-inf: {plural(found.excluded, 'row')} outside the support of {law},"
+        outside = f"-inf: {plural(found.excluded, 'row')} outside the support of {family},"
         lines += [("mean log-density", outside), ("", f"first row {found.first_excluded}")]
         lines += [("of the others", figures), ("cross-entropy", "inf")]
     else:

@@ -46,21 +46,21 @@ def closed_form_entropy(p: Model) -> float | None:
 
 @dataclass(frozen=True)
 class _Grid:
-    """The whole numbers that carry all of a discrete law but a negligible part, and their log-probabilities under it."""
+    """The whole numbers that carry all of a discrete distribution but a negligible part, and their log-probabilities."""
 
     points: FloatArray
     log_p: FloatArray
 
 
 def _grid(p: Model) -> _Grid | None:
-    """The support of a discrete law on a line, or None where it cannot be listed."""
+    """The support of a discrete distribution on a line, or None where it cannot be listed."""
     if not p.discrete:
         return None
     known = all(hasattr(p.thing, name) for name in ("support", "sf", "cdf"))
     ends = _support(p.thing) if known else (0.0, 255.0)
     if ends is None or ends[1] - ends[0] > _MOST_TERMS:
         return None
-    # A law without a known support is tried on 0, 1, 2, ...; one on other points never sums to 1 over them.
+    # A distribution without a known support is tried on 0, 1, 2, ...; one on other points never sums to 1 over them.
     low, high = ends
     while True:
         points = np.arange(low, high + 1.0)
@@ -77,14 +77,14 @@ def _grid(p: Model) -> _Grid | None:
         high = 4.0 * high
 
 
-def _support(law: Any) -> tuple[float, float] | None:
-    """The ends of what carries all of a law but a negligible part; None beyond reach."""
-    low, high = (float(np.squeeze(end)) for end in law.support())
+def _support(distribution: Any) -> tuple[float, float] | None:
+    """The ends of what carries all of a distribution but a negligible part; None beyond reach."""
+    low, high = (float(np.squeeze(end)) for end in distribution.support())
     reach = 64.0
     while (not np.isfinite(high)) or (not np.isfinite(low)):
-        if not np.isfinite(high) and float(law.sf(reach)) < _NEGLIGIBLE:
+        if not np.isfinite(high) and float(distribution.sf(reach)) < _NEGLIGIBLE:
             high = reach
-        if not np.isfinite(low) and float(law.cdf(-reach)) < _NEGLIGIBLE:
+        if not np.isfinite(low) and float(distribution.cdf(-reach)) < _NEGLIGIBLE:
             low = -reach
         reach *= 2.0
         if reach > _MOST_TERMS:
@@ -93,15 +93,15 @@ def _support(law: Any) -> tuple[float, float] | None:
 
 
 def refuse_mixed(p: Model, q: Model) -> None:
-    """A discrete law and a density have no common measure to compare them by."""
+    """A discrete distribution and a density have no common measure to compare them by."""
     if p.discrete_columns != q.discrete_columns:
         raise ValueError(
-            "p and q are products of discrete and continuous columns, but not of the same ones; a divergence compares laws with "
-            "the same discrete columns."
+            "p and q are products of discrete and continuous columns, but not of the same ones; a divergence compares "
+            "distributions with the same discrete columns."
         )
     if p.discrete != q.discrete:
         kinds = [f"{model.name} is {'discrete' if model.discrete else 'continuous'}" for model in (p, q)]
-        raise ValueError(f"{' and '.join(kinds)}: a divergence compares two discrete laws or two densities.")
+        raise ValueError(f"{' and '.join(kinds)}: a divergence compares two discrete distributions or two densities.")
 
 
 def _common_factors(p: Model, q: Model) -> list[tuple[Model, Model]] | None:

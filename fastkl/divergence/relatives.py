@@ -121,7 +121,7 @@ def jensen_shannon(
 ) -> Estimate:
     r"""Jensen-Shannon divergence :math:`\frac12 KL(p \| \frac{p+q}2) + \frac12 KL(q \| \frac{p+q}2)`, in nats.
 
-    It lies between 0 and log 2 (an estimate may fall outside a little) and exists for any two laws.
+    It lies between 0 and log 2 (an estimate may fall outside a little) and exists for any two distributions.
 
     Parameters
     ----------

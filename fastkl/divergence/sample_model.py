@@ -1,4 +1,4 @@
-"""A sample against a model: how far the law of the data is from a model with a known log-density.
+"""A sample against a model: how far the distribution of the data is from a model with a known log-density.
 
 Two routes. *Density*: KL = cross-entropy - entropy, where the cross-entropy is a plain mean of -log q and only the entropy
 needs neighbours; its bias is that of an entropy, which grows with the number of columns. *Draws*: rows drawn from the model

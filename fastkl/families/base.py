@@ -42,8 +42,8 @@ class Family(BaseEstimator):
     Examples
     --------
     >>> from fastkl import families
-    >>> law = families.Gamma(shape=2.0)
-    >>> isinstance(law, families.Family), law.fixed_parameters()
+    >>> gamma = families.Gamma(shape=2.0)
+    >>> isinstance(gamma, families.Family), gamma.fixed_parameters()
     (True, {'shape': 2.0})
     """
 
@@ -82,7 +82,7 @@ class Family(BaseEstimator):
 
     @classmethod
     def examples(cls) -> "list[tuple[Family, Params]]":
-        """Laws that the contract test tries: the family itself, and its variants where it has some."""
+        """Distributions that the contract test tries: the family itself, and its variants where it has some."""
         return [(cls(), cls.example)]
 
     # -- rows to sums ------------------------------------------------------------------------------------------------------
@@ -211,7 +211,7 @@ class Family(BaseEstimator):
         """Names of the estimated parameters (``"scale[0]"``) and the inverse observed information in their order."""
         raise NotImplementedError
 
-    # -- the law itself ----------------------------------------------------------------------------------------------------
+    # -- the distribution itself -------------------------------------------------------------------------------------------
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
         """Draws, (n_samples, d)."""

@@ -1,4 +1,4 @@
-"""Bernoulli law of zeros and ones: the probability is the share of ones."""
+"""Bernoulli distribution of zeros and ones: the probability is the share of ones."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from fastkl.families.spaces import UnitInterval
 
 
 class Bernoulli(CountFamily):
-    r"""Bernoulli law of every column, on 0 and 1.
+    r"""Bernoulli distribution of every column, on 0 and 1.
 
     .. math:: \log p(x) = x \log \pi + (1 - x) \log (1 - \pi)
 
@@ -54,7 +54,7 @@ class Bernoulli(CountFamily):
             return Fit(fixed)
         params = {"probability": statistics["ones"] / statistics["weight"]}
         constant = self.parameters["probability"].at_edge(params["probability"])
-        sentence = boundary_sentence(constant, "All values are equal: the probability sits at its boundary 0 or 1")
+        sentence = boundary_sentence(constant, "All values are equal: the probability is at its boundary 0 or 1")
         return Fit(params, boundary={"probability": sentence} if np.any(constant) else {})
 
     def starting_parameters(self, statistics: Statistics) -> Params:

@@ -1,4 +1,4 @@
-"""Beta law: two shapes, by one pass and a Newton iteration on their logarithms."""
+"""Beta distribution: two shapes, by one pass and a Newton iteration on their logarithms."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ BELOW_ONE = float(np.nextafter(1.0, 0.0))
 
 
 class Beta(UnivariateFamily):
-    r"""Beta law of every column, on 0 < x < 1.
+    r"""Beta distribution of every column, on 0 < x < 1.
 
     .. math:: \log p(x) = (a - 1) \log x + (b - 1) \log(1 - x) - \log B(a, b)
 

@@ -1,4 +1,4 @@
-"""Categorical law of labels: the relative frequencies of each column."""
+"""Categorical distribution of labels: the relative frequencies of each column."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -198,7 +198,7 @@ class Categorical(Family):
     def _aligned(
         self, statistics: Statistics, params: Params
     ) -> list[tuple[NDArray[Any], Floats, Floats, NDArray[Any]]]:
-        """Per column: labels and counts of the rows, probabilities and labels of the law."""
+        """Per column: labels and counts of the rows, probabilities and labels of the distribution."""
         return list(
             zip(
                 statistics["categories"],
@@ -210,7 +210,8 @@ class Categorical(Family):
         )
 
     def log_likelihood(self, rows: Rows, params: Params) -> float:
-        statistics = Categorical().statistics(rows)  # any label may occur: one the law does not know has probability 0
+        # Any label may occur: one that the distribution does not know has probability 0.
+        statistics = Categorical().statistics(rows)
         return self.statistics_log_likelihood(statistics, params)
 
     def log_density(self, rows: Rows, params: Params) -> Floats:

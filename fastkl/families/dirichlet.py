@@ -1,4 +1,4 @@
-"""Dirichlet law of compositions: rows of positive parts that sum to 1, by the mean logarithms of the parts."""
+"""Dirichlet distribution of compositions: rows of positive parts that sum to 1, by the mean logarithms of the parts."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ PARTS = (ABOVE_ZERO, 1.0, False)
 
 
 class Dirichlet(Family):
-    r"""Dirichlet law of a row of d positive parts that sum to 1.
+    r"""Dirichlet distribution of a row of d positive parts that sum to 1.
 
     .. math:: \log p(x) = \log \Gamma(\sum_j a_j) - \sum_j \log \Gamma(a_j) + \sum_j (a_j - 1) \log x_j
 
@@ -159,7 +159,7 @@ class Dirichlet(Family):
         covariance = (np.diag(inverse) + np.outer(inverse, inverse) * outer) / statistics["weight"]
         return [f"concentration[{j}]" for j in range(len(inverse))], covariance
 
-    # -- the law itself ----------------------------------------------------------------------------------------------------
+    # -- the distribution itself -------------------------------------------------------------------------------------------
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
         return generator.dirichlet(params["concentration"], size=n_samples)

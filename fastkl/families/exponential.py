@@ -1,4 +1,4 @@
-"""Exponential law: its scale is the mean of each column."""
+"""Exponential distribution: its scale is the mean of each column."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from fastkl.families.univariate import BELOW_INFINITY, UnivariateFamily
 
 
 class Exponential(UnivariateFamily):
-    r"""Exponential law of every column, on x >= 0.
+    r"""Exponential distribution of every column, on x >= 0.
 
     .. math:: \log p(x) = -x / s - \log s
 

@@ -1,4 +1,4 @@
-"""Gamma law: shape and scale, by one pass and a Newton iteration on the shape."""
+"""Gamma distribution: shape and scale, by one pass and a Newton iteration on the shape."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ MAX_NEWTON_STEPS = 50
 
 
 class Gamma(UnivariateFamily):
-    r"""Gamma law of every column, on x > 0.
+    r"""Gamma distribution of every column, on x > 0.
 
     .. math:: \log p(x) = (a - 1) \log x - x / s - a \log s - \log \Gamma(a)
 
@@ -83,7 +83,8 @@ class Gamma(UnivariateFamily):
         return Fit({"shape": shape, "scale": mean / shape}, steps, steps < MAX_NEWTON_STEPS)
 
     def starting_parameters(self, statistics: Statistics) -> Params:
-        # a constant column has its maximum at an infinite shape; the exponential law of the same mean is a guess
+        # a constant column has its maximum at an infinite shape; the exponential distribution of the same mean is a
+        # guess
         mean = statistics["mean"]
         fixed = self.fixed_columns(len(mean))
         shape = fixed.get("shape", np.ones_like(mean))
@@ -178,11 +179,11 @@ def _as_gamma(scale: Floats) -> Params:
 
 @register_kl("gamma", "exponential")
 def gamma_exponential_kl(p_family: Gamma, p: Params, q_family: Exponential, q: Params) -> float:
-    """The exponential law is the gamma law of shape 1."""
+    """The exponential distribution is the gamma distribution of shape 1."""
     return gamma_kl(p_family, p, Gamma(), _as_gamma(q["scale"]))
 
 
 @register_kl("exponential", "gamma")
 def exponential_gamma_kl(p_family: Exponential, p: Params, q_family: Gamma, q: Params) -> float:
-    """The exponential law is the gamma law of shape 1."""
+    """The exponential distribution is the gamma distribution of shape 1."""
     return gamma_kl(Gamma(), _as_gamma(p["scale"]), q_family, q)

@@ -1,4 +1,4 @@
-"""Half-normal law: its scale is the root mean square of each column."""
+"""Half-normal distribution: its scale is the root mean square of each column."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ HALF_LOG_2_BY_PI = 0.5 * np.log(2.0 / np.pi)
 
 
 class HalfNormal(UnivariateFamily):
-    r"""Half-normal law of every column, on x >= 0: the absolute value of a centred normal variable.
+    r"""Half-normal distribution of every column, on x >= 0: the absolute value of a centred normal variable.
 
     .. math:: \log p(x) = -\tfrac12 (x / s)^2 - \log s + \tfrac12 \log(2 / \pi)
 

@@ -1,4 +1,4 @@
-"""Inverse Gaussian law: its mean is that of each column, its shape follows from the mean of 1/x."""
+"""Inverse Gaussian distribution: its mean is that of each column, its shape follows from the mean of 1/x."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ LOG_2PI = np.log(2.0 * np.pi)
 
 
 class InverseGaussian(UnivariateFamily):
-    r"""Inverse Gaussian (Wald) law of every column, on x > 0.
+    r"""Inverse Gaussian (Wald) distribution of every column, on x > 0.
 
     .. math:: \log p(x) = \tfrac12 \log \frac{\lambda}{2\pi x^3} - \frac{\lambda (x - m)^2}{2 m^2 x}
 

@@ -1,4 +1,4 @@
-"""Laplace law: its location is the weighted median of each column, its scale the mean distance from it."""
+"""Laplace distribution: its location is the weighted median of each column, its scale the mean distance from it."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ from fastkl.families.univariate import UnivariateFamily, raise_if_constant
 
 
 class Laplace(UnivariateFamily):
-    r"""Laplace law of every column.
+    r"""Laplace distribution of every column.
 
     .. math:: \log p(x) = -|x - \text{loc}| / \text{scale} - \log(2\, \text{scale})
 

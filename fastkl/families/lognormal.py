@@ -1,4 +1,4 @@
-"""Log-normal law: the normal law of the logarithm."""
+"""Log-normal distribution: the normal distribution of the logarithm."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ from fastkl.families.univariate import ABOVE_ZERO, BELOW_INFINITY, UnivariateFam
 
 
 class Lognormal(UnivariateFamily):
-    r"""Log-normal law of every column, on x > 0.
+    r"""Log-normal distribution of every column, on x > 0.
 
     .. math:: \log p(x) = -\tfrac12 ((\log x - m) / s)^2 - \log x - \log s - \tfrac12 \log 2\pi
 
@@ -130,7 +130,7 @@ class Lognormal(UnivariateFamily):
 
 @register_kl("lognormal", "lognormal")
 def lognormal_kl(_p: Lognormal, p: Params, _q: Lognormal, q: Params) -> float:
-    """That of the normal laws of the logarithms."""
+    """That of the normal distributions of the logarithms."""
     ratio = p["sdlog"] / q["sdlog"]
     shift = (p["meanlog"] - q["meanlog"]) / q["sdlog"]
     excess = np.maximum((ratio**2 - 1.0) - 2.0 * np.log(ratio), 0.0)

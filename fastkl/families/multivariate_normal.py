@@ -1,4 +1,4 @@
-"""Multivariate normal law with full, diagonal or spherical covariance, by mean and scatter matrix in one pass."""
+"""Multivariate normal distribution with full, diagonal or spherical covariance, by mean and scatter in one pass."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ COVARIANCE_TYPES = ("full", "diag", "spherical")
 
 
 class MultivariateNormal(Family):
-    r"""Normal law of a row of d columns.
+    r"""Normal distribution of a row of d columns.
 
     .. math:: \log p(x) = -\tfrac12 (x - \mu)^T \Sigma^{-1} (x - \mu) - \tfrac12 \log \det \Sigma - \tfrac d2 \log 2\pi
 
@@ -334,7 +334,7 @@ class MultivariateNormal(Family):
             at += len(block)
         return names, full
 
-    # -- the law itself ----------------------------------------------------------------------------------------------------
+    # -- the distribution itself -------------------------------------------------------------------------------------------
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
         d = len(params["mean"])
@@ -362,7 +362,7 @@ def dependent_column(correlation: Floats) -> int | None:
 
 
 def full_covariance(family: Family, params: Params) -> tuple[Floats, Floats]:
-    """Mean and covariance matrix of any normal law."""
+    """Mean and covariance matrix of any normal distribution."""
     if family.name == "normal":
         return params["loc"], np.diag(params["scale"] ** 2)
     covariance = np.asarray(params["covariance"])

@@ -1,4 +1,4 @@
-"""Normal law: location and scale (standard deviation), by the centred moments of each column."""
+"""Normal distribution: location and scale (standard deviation), by the centred moments of each column."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ from fastkl.families.univariate import UnivariateFamily, raise_if_constant
 
 
 class Normal(UnivariateFamily):
-    r"""Normal law of every column.
+    r"""Normal distribution of every column.
 
     .. math:: \log p(x) = -\tfrac12 ((x - \text{loc}) / \text{scale})^2 - \log \text{scale} - \tfrac12 \log 2\pi
 

@@ -1,4 +1,4 @@
-"""Rayleigh law: its squared scale is half the mean square of each column."""
+"""Rayleigh distribution: its squared scale is half the mean square of each column."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from fastkl.families.univariate import ABOVE_ZERO, BELOW_INFINITY, UnivariateFam
 
 
 class Rayleigh(UnivariateFamily):
-    r"""Rayleigh law of every column, on x > 0: the length of a centred normal vector in the plane.
+    r"""Rayleigh distribution of every column, on x > 0: the length of a centred normal vector in the plane.
 
     .. math:: \log p(x) = \log x - \tfrac12 (x / s)^2 - 2 \log s
 

@@ -21,7 +21,7 @@ LIMIT_DF = 1e10  # beyond it there is no telling from the limit
 
 
 class StudentT(IterativeFamily):
-    r"""Student's t law of every column.
+    r"""Student's t distribution of every column.
 
     .. math:: \log p(x) = -\tfrac{\nu + 1}{2} \log(1 + z^2 / \nu) - \log(\sqrt{\nu}\, B(\nu / 2, 1 / 2)\, \text{scale}),
         \quad z = (x - \text{loc}) / \text{scale}
@@ -29,7 +29,7 @@ class StudentT(IterativeFamily):
     Parameters
     ----------
     df : float or array-like of shape (d,), default=None
-        Degrees of freedom > 0, held fixed where given; inf is the normal law.
+        Degrees of freedom > 0, held fixed where given; inf is the normal distribution.
     loc : float or array-like of shape (d,), default=None
         Location, held fixed where given.
     scale : float or array-like of shape (d,), default=None
@@ -38,7 +38,7 @@ class StudentT(IterativeFamily):
     Notes
     -----
     Where the likelihood rises up to df = inf, as it does for tails no heavier than the normal ones, ``params_["df"]`` is inf, the
-    other parameters are those of the normal law, and ``boundary_`` says so.
+    other parameters are those of the normal distribution, and ``boundary_`` says so.
 
     With small df, or scale fixed, the likelihood may have a maximum near every row: the highest is searched for. With df free it
     grows without bound as df and scale go to 0 with loc at any row (C. Fernandez and M. F. J. Steel 1999,
@@ -127,7 +127,8 @@ class StudentT(IterativeFamily):
             return maximum, {}
         where = "" if at_limit.all() else f" in column {', '.join(map(str, np.flatnonzero(at_limit)))}"
         return maximum, {
-            "df": f"df is infinite{where}: the tails are no heavier than normal ones, and the fit is the normal law."
+            "df": f"df is infinite{where}: the tails are no heavier than normal ones, and the fit is the normal "
+            "distribution."
         }
 
     def _normal_limit(self, rows: AnyRows, fixed: Params) -> Maximum:
@@ -144,7 +145,7 @@ class StudentT(IterativeFamily):
         z2 = ((rows.X - limit["loc"]) / limit["scale"]) ** 2
         return weighted_sum(0.25 * (z2 * (z2 - 2.0) - 1.0), rows.weights)
 
-    # -- the law -----------------------------------------------------------------------------------------------------------
+    # -- the distribution --------------------------------------------------------------------------------------------------
 
     def cdf(self, x: Floats, params: Params) -> Floats:
         z, df = (x - params["loc"]) / params["scale"], params["df"]

@@ -1,4 +1,4 @@
-"""Univariate families: one law for each column, all columns in one call of a compiled kernel."""
+"""Univariate families: one distribution for each column, all columns in one call of a compiled kernel."""
 
 from functools import cache
 from typing import Any, ClassVar
@@ -155,7 +155,7 @@ class UnivariateFamily(Family):
         return regular, covariances
 
     def standard_errors(self, statistics: Statistics, params: Params) -> Params:
-        """NaN in a column where the parameter sits at its boundary; no entry where it does in all of them, or is fixed."""
+        """NaN in a column where the parameter is at its boundary; no entry where it does in all of them, or is fixed."""
         regular, covariances = self._column_covariances(statistics, params)
         return {
             name: np.sqrt(covariances[:, i, i]) for i, name in enumerate(self.parameter_names) if np.any(regular[i])

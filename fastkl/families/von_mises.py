@@ -1,4 +1,4 @@
-"""Von Mises law of angles: mean direction, and the concentration from the resultant length."""
+"""Von Mises distribution of angles: mean direction, and the concentration from the resultant length."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ _SERIES = (0.0, 1 / 2, 1 / 8, 1 / 8, 25 / 128, 13 / 32, 1073 / 1024)
 
 
 class VonMises(UnivariateFamily):
-    r"""Von Mises law of every column of angles in radians, of any turn.
+    r"""Von Mises distribution of every column of angles in radians, of any turn.
 
     .. math:: \log p(x) = \kappa \cos(x - \text{loc}) - \log(2 \pi I_0(\kappa))
 
@@ -86,7 +86,7 @@ class VonMises(UnivariateFamily):
         boundary = {}
         if np.any(kappa == 0.0):
             boundary["concentration"] = (
-                "concentration is 0: the angles do not favour the direction loc, and the law is uniform."
+                "concentration is 0: the angles do not favour the direction loc, and the distribution is uniform."
             )
             if "loc" not in fixed:
                 boundary["loc"] = "At concentration 0 every direction is as good as any other."

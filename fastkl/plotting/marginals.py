@@ -21,12 +21,12 @@ def marginal(density: Any, columns: Sequence[int], n_columns: int) -> Any:
     name = getattr(family, "name", None)
     if name == "categorical":
         categories = [density.categories_[j] for j in chosen]
-        law = by_name(name)(categories=categories)
-        return DensityMLE.from_parameters(law, probabilities=params["probabilities"][chosen])
+        chosen_family = by_name(name)(categories=categories)
+        return DensityMLE.from_parameters(chosen_family, probabilities=params["probabilities"][chosen])
     if family is not None and name == "multivariate_normal":
-        law = by_name(name)(covariance_type=family.covariance_type)
+        chosen_family = by_name(name)(covariance_type=family.covariance_type)
         return DensityMLE.from_parameters(
-            law, mean=params["mean"][chosen], covariance=_block(params["covariance"], chosen)
+            chosen_family, mean=params["mean"][chosen], covariance=_block(params["covariance"], chosen)
         )
     if name == "multivariate_t":
         scale = _block(params["scale"], chosen)

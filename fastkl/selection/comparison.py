@@ -1,7 +1,7 @@
 """A table of densities on one held-out sample. Differences of the mean log-likelihood are differences of KL divergence.
 
-The entropy of the data law is the same for every density, so it cancels: the table needs no estimate of it, and its
-differences have errors far below those of the divergences themselves, since the rows are the same.
+The entropy of the data distribution is the same for every density, so it cancels: the table needs no estimate of it,
+and its differences have errors far below those of the divergences themselves, since the rows are the same.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,12 +32,12 @@ class Comparison:
     standard_error : ndarray of shape (k,)
         Of the mean.
     kl_difference : ndarray of shape (k,)
-        KL(data law || density) less that of the best, in nats: at least 0 and 0 for the best; inf for a density that
-        excludes a row.
+        KL(data distribution || density) less that of the best, in nats: at least 0 and 0 for the best; inf for a
+        density that excludes a row.
     kl_difference_error : ndarray of shape (k,)
         Standard error of the difference, from the differences by row.
     p_value : ndarray of shape (k,)
-        Vuong's test that the density is as close to the data law as the best; nan for the best itself.
+        Vuong's test that the density is as close to the data distribution as the best; nan for the best itself.
     n_parameters : list of int or None
         Estimated parameters, where the density says.
     n_rows : int
@@ -94,7 +94,7 @@ class Comparison:
         left, right = (self.log_densities[:, self.names.index(name)] for name in (first, second))
         difference, error = mean_and_error(log_ratio(left, right, self.weights), self.weights)
         statistic, p_value = normal_test(difference, error)
-        return TestResult(statistic, p_value, difference, error, 0, "both are equally far from the data law")
+        return TestResult(statistic, p_value, difference, error, 0, "both are equally far from the data distribution")
 
     def to_frame(self) -> Any:
         """The table as a pandas data frame.
@@ -136,9 +136,9 @@ def compare_densities(
 ) -> Comparison:
     """Rank densities by their mean log-likelihood on rows that none of them was fitted to.
 
-    Ranking by mean log-likelihood, by cross-entropy and by KL divergence to the data law is one and the same, since
-    they differ by the entropy of the data law only. Whether a difference is more than chance is judged by Vuong's test
-    on the same rows.
+    Ranking by mean log-likelihood, by cross-entropy and by KL divergence to the data distribution is one and the same,
+    since they differ by the entropy of the data distribution only. Whether a difference is more than chance is judged
+    by Vuong's test on the same rows.
 
     Parameters
     ----------

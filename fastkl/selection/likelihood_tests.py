@@ -22,7 +22,7 @@ class TestResult:
         Probability of a statistic at least as extreme if the hypothesis holds.
     difference : float
         Mean log-density of the first density less that of the second, in nats per row: the estimated KL divergence of
-        the second from the data law less that of the first.
+        the second from the data distribution less that of the first.
     standard_error : float
         Of the difference, in nats per row.
     df : int
@@ -51,7 +51,7 @@ class TestResult:
 
 
 def vuong_test(first: Any, second: Any, X: ArrayLike, sample_weight: ArrayLike | None = None) -> TestResult:
-    r"""Whether two densities are equally close, in KL divergence, to the law of the rows.
+    r"""Whether two densities are equally close, in KL divergence, to the distribution of the rows.
 
     .. math:: z = \bar r \sqrt m / s, \quad r_i = \log p(x_i) - \log q(x_i)
 
@@ -100,7 +100,7 @@ def vuong_test(first: Any, second: Any, X: ArrayLike, sample_weight: ArrayLike |
     weights = row_weights(sample_weight, len(table))
     difference, error = mean_and_error(log_ratio(table[:, 0], table[:, 1], weights), weights)
     statistic, p_value = normal_test(difference, error)
-    return TestResult(statistic, p_value, difference, error, 0, "both are equally far from the data law")
+    return TestResult(statistic, p_value, difference, error, 0, "both are equally far from the data distribution")
 
 
 def normal_test(difference: float, error: float) -> tuple[float, float]:
@@ -133,9 +133,9 @@ def likelihood_ratio_test(
         The weights of both fits; they count as repetitions.
     n_boundary : int, default=0
         How many of the restrictions put a parameter at the edge of its range (no zero inflation; infinite degrees of
-        freedom). The statistic is then 0 in part of all samples, and its law the mixture of chi-squared laws with df -
-        n_boundary, ..., df degrees of freedom and binomial weights: exact in the limit for one such parameter, and for
-        several that are independent.
+        freedom). The statistic is then 0 in part of all samples, and its distribution the mixture of chi-squared
+        distributions with df - n_boundary, ..., df degrees of freedom and binomial weights: exact in the limit for one
+        such parameter, and for several that are independent.
 
     Returns
     -------

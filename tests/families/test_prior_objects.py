@@ -86,7 +86,7 @@ def test_bad_priors():
         (BetaPrior, TypeError, "log_density"),
         (BetaPrior(2, 2), ValueError, "about probability"),
         (GammaPrior(-1.0, 1.0), ValueError, "shape"),
-        (NormalInverseWishart(), ValueError, "normal laws"),
+        (NormalInverseWishart(), ValueError, "normal families"),
         (GammaPrior(2.0, 1.0, parameter="df"), ValueError, "about df"),
         (Foreign(NormalPrior(parameter="loc")), ValueError, "about loc"),
     ]:

@@ -25,7 +25,7 @@ ROWS = RNG.normal(size=(12, 3)) @ np.array([[2.0, 0.0, 0.0], [1.0, 1.0, 0.0], [0
 # -- closed forms ----------------------------------------------------------------------------------------------------------
 
 
-def test_mission_2_9_beta_prior():
+def test_beta_prior():
     """Six cats, four dogs: Beta(2,2) gives 7/12, the flat Beta(1,1) 0.6, a strength to 0 the maximum of the likelihood."""
 
     def probability(prior):
@@ -46,7 +46,7 @@ def test_mission_2_9_beta_prior():
     np.testing.assert_allclose(model.params_["probability"], 8 / 12, rtol=1e-12)
 
 
-def test_mission_4_6_normal_prior():
+def test_normal_prior():
     """Four values with mean 1, known sd 1, prior N(0,1) on the location: 0.8; without it 1."""
     X = np.array([[0.0], [1.0], [1.0], [2.0]])
     law = families.Normal(scale=1.0)

@@ -24,9 +24,9 @@ from fastkl.exceptions import LossyTransformerError, SupportError
 
 AffineMaps = frozenset[str]
 
-# What one more affine map in front of a density may change without giving a law that the density can't give by itself: the
-# location and the scale of every column, all scales by one factor ("size"), the directions of the axes ("rotation"). "normal"
-# marks normal laws, for which a rotation and a scale are already all linear maps.
+# What one more affine map in front of a density may change without giving a distribution that the density can't give by
+# itself: the location and the scale of every column, all scales by one factor ("size"), the directions of the axes
+# ("rotation"). "normal" marks normal distributions, for which a rotation and a scale are already all linear maps.
 NO_AFFINE_MAPS: AffineMaps = frozenset()
 
 

@@ -1,8 +1,9 @@
 """What an affine map in front of a density may learn at no cost, since the density could have learnt it by itself.
 
-A normal law behind a ``StandardScaler`` is a normal law: the scaler's means and standard deviations are no further parameters
-of the model. A beta law behind a ``MinMaxScaler`` has two more than a beta law, and a normal law behind a
-``PowerTransformer`` has the exponent. Criteria such as AIC need the right number.
+A normal distribution behind a ``StandardScaler`` is a normal distribution: the scaler's means and standard deviations
+are no further parameters of the model. A beta distribution behind a ``MinMaxScaler`` has two more than a beta
+distribution, and a normal distribution behind a ``PowerTransformer`` has the exponent. Criteria such as AIC need the
+right number.
 """
 
 from typing import Any
@@ -25,7 +26,7 @@ def affine_invariances(density: Any) -> AffineMaps:
     if not isinstance(family, Family):
         return NO_AFFINE_MAPS
     kinds = family_affine_invariances(family)
-    # A mixture of normal laws is none.
+    # A mixture of normal distributions is none.
     return kinds if isinstance(density, DensityMLE) else kinds - {"normal"}
 
 

@@ -78,17 +78,17 @@ class TransformedDensity(FittedTransformed):
     to the rows of positive weight, each counted once.
 
     *Number of parameters.* ``n_parameters_`` counts, beside those of the density, what the transformer learnt and the density
-    could not have learnt by itself. A scaler before a normal law adds nothing: the model is the same normal law, with the
-    same AIC. A PowerTransformer adds its exponents, PCA before independent normal laws the d (d - 1) / 2 angles of the
-    rotation, a MinMaxScaler before a beta law two numbers per column, a QuantileTransformer its quantiles. Other transformers
-    count with their own ``n_parameters_``, if they have one.
+    could not have learnt by itself. A scaler before a normal distribution adds nothing: the model is the same normal
+    distribution, with the same AIC. A PowerTransformer adds its exponents, PCA before independent normal distributions
+    the d (d - 1) / 2 angles of the rotation, a MinMaxScaler before a beta distribution two numbers per column, a
+    QuantileTransformer its quantiles. Other transformers count with their own ``n_parameters_``, if they have one.
 
     *Outside the domain* of the transformer (a negative number under the logarithm, or a value beyond the range that a
     QuantileTransformer learnt) the density is 0; in ``fit`` such a row is an error.
 
-    *Mass that is lost.* A density may give mass to values that T never takes, such as a normal law to negative values of
-    exp(x) or to values that no Box-Cox transform reaches. The density of X then integrates to less than 1; it is not
-    normalised, and ``sample`` draws from what is left.
+    *Mass that is lost.* A density may give mass to values that T never takes, such as a normal distribution to negative
+    values of exp(x) or to values that no Box-Cox transform reaches. The density of X then integrates to less than 1; it
+    is not normalised, and ``sample`` draws from what is left.
 
     The rows are transformed in float64, whatever their dtype. Discrete families are an error: probabilities have no Jacobian.
 

@@ -60,6 +60,6 @@ def raise_if_collapsed(scale: Floats, covariance: Floats) -> None:
         singular = now - before < len(root) * np.log(COLLAPSE)
     if singular:
         raise DegenerateDataError(
-            "The scatter matrix of the multivariate t law collapses onto rows that coincide or lie in a subspace: its "
-            "likelihood grows without bound. Hold df fixed at a larger value, or remove the duplicates."
+            "The scatter matrix of the multivariate t distribution collapses onto rows that coincide or lie in a "
+            "subspace: its likelihood grows without bound. Hold df fixed at a larger value, or remove the duplicates."
         )

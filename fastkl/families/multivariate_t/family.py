@@ -1,4 +1,4 @@
-"""Multivariate t law: location, scatter matrix and degrees of freedom, by ECME with the actual likelihood of the degrees."""
+"""Multivariate t distribution: location, scatter matrix and degrees of freedom, by ECME with the degrees' own likelihood."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ from fastkl.families.spaces import DegreesOfFreedom, PositiveDefinite, Real
 
 
 class MultivariateT(Family):
-    r"""Multivariate t law of a row of d columns.
+    r"""Multivariate t distribution of a row of d columns.
 
     .. math::
         \log p(x) = \log \frac{\Gamma((\nu + d) / 2)}{\Gamma(\nu / 2)} - \tfrac d2 \log (\nu \pi) - \tfrac12 \log \det S
@@ -29,7 +29,8 @@ class MultivariateT(Family):
 
     with df = nu, loc = mu and the scatter matrix scale = S; the covariance is S nu / (nu - 2) where that exists.
 
-    Where no finite df beats the normal law, ``params_["df"]`` is infinite, ``boundary_`` says so, and df has no standard error.
+    Where no finite df beats the normal distribution, ``params_["df"]`` is infinite, ``boundary_`` says so, and df has
+    no standard error.
 
     Parameters
     ----------
@@ -207,7 +208,7 @@ class MultivariateT(Family):
             )
         return errors
 
-    # -- the law itself ----------------------------------------------------------------------------------------------------
+    # -- the distribution itself -------------------------------------------------------------------------------------------
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
         d, df = len(params["loc"]), float(params["df"])
@@ -224,5 +225,5 @@ class MultivariateT(Family):
 
 
 def inverse_df(params: Params) -> float:
-    """1 / df, 0 for the normal law."""
+    """1 / df, 0 for the normal distribution."""
     return 1.0 / float(params["df"])

@@ -1,4 +1,4 @@
-"""What one pass gives a multivariate t law: log-likelihood, its slopes by 1 / df, and moments with the weights of EM."""
+"""What one pass gives the multivariate t: log-likelihood, its slopes by 1 / df, and moments with the weights of EM."""
 
 from dataclasses import dataclass
 

@@ -12,7 +12,7 @@ from fastkl.families.priors.base import Prior, checked, parameter_of
 
 
 class BetaPrior(Prior):
-    r"""Beta law of a probability: a - 1 pseudo-successes and b - 1 pseudo-failures.
+    r"""Beta distribution of a probability: a - 1 pseudo-successes and b - 1 pseudo-failures.
 
     .. math:: \log f(p) = (a - 1) \log p + (b - 1) \log (1 - p) + \text{const}
 
@@ -61,7 +61,7 @@ class BetaPrior(Prior):
 
 
 class DirichletPrior(Prior):
-    r"""Dirichlet law of probabilities: concentration - 1 pseudo-counts for each category.
+    r"""Dirichlet distribution of probabilities: concentration - 1 pseudo-counts for each category.
 
     .. math:: \log f(\pi) = \sum_k (\alpha_k - 1) \log \pi_k + \text{const}
 
@@ -75,8 +75,8 @@ class DirichletPrior(Prior):
     >>> import numpy as np
     >>> from fastkl import DensityMLE, families
     >>> from fastkl.families.priors import DirichletPrior
-    >>> law = families.Categorical(categories=["cat", "dog", "eel"])
-    >>> model = DensityMLE(law, prior=DirichletPrior(2.0)).fit(np.array([["cat"]] * 6 + [["dog"]] * 4))
+    >>> family = families.Categorical(categories=["cat", "dog", "eel"])
+    >>> model = DensityMLE(family, prior=DirichletPrior(2.0)).fit(np.array([["cat"]] * 6 + [["dog"]] * 4))
     >>> model.params_["probabilities"].round(4)
     array([[0.5385, 0.3846, 0.0769]])
     """
@@ -130,12 +130,12 @@ class DirichletPrior(Prior):
 
 
 class GammaPrior(Prior):
-    r"""Gamma law of a rate (or of another positive parameter).
+    r"""Gamma distribution of a rate (or of another positive parameter).
 
     .. math:: \log f(r) = (\text{shape} - 1) \log r - \text{rate} \cdot r + \text{const}
 
     For a family with a ``rate`` it is about that; for one with a ``scale`` it is about 1 / scale, the conjugate form of
-    the exponential and the gamma law. It then adds shape - 1 pseudo-events in a time of ``rate``.
+    the exponential and the gamma distribution. It then adds shape - 1 pseudo-events in a time of ``rate``.
 
     Parameters
     ----------
@@ -184,7 +184,7 @@ class GammaPrior(Prior):
 
 
 class NormalPrior(Prior):
-    """Normal law of a location.
+    """Normal distribution of a location.
 
     Parameters
     ----------

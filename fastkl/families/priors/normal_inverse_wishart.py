@@ -1,4 +1,4 @@
-"""The conjugate prior of normal laws, in the forms that belong to full, diagonal and spherical covariances."""
+"""The conjugate prior of normal distributions, in the forms that belong to full, diagonal and spherical covariances."""
 
 from typing import Any, Self
 
@@ -11,14 +11,14 @@ from fastkl.families.priors.base import Prior, checked
 
 
 class NormalInverseWishart(Prior):
-    r"""Normal law of the mean given the covariance, inverse Wishart law of the covariance.
+    r"""Normal distribution of the mean given the covariance, inverse Wishart distribution of the covariance.
 
     .. math:: \log f(\mu, \Sigma) = -\tfrac{\nu + d + 2}2 \log\det\Sigma - \tfrac12 \operatorname{tr}(\Lambda \Sigma^{-1})
               - \tfrac\kappa 2 (\mu - m)^T \Sigma^{-1} (\mu - m) + \text{const}
 
-    For ``normal`` and for a diagonal covariance it is this law with d = 1 for every column; for a spherical covariance
-    it is an inverse gamma law of the variance, with exponent -(nu + d + 2) / 2 and scale Lambda. The density is that of
-    the variance, also where the family's parameter is its root.
+    For ``normal`` and for a diagonal covariance it is this distribution with d = 1 for every column; for a spherical
+    covariance it is an inverse gamma distribution of the variance, with exponent -(nu + d + 2) / 2 and scale Lambda.
+    The density is that of the variance, also where the family's parameter is its root.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ class NormalInverseWishart(Prior):
 
     def bind(self, family: Family, params: Params) -> Prior:
         if family.name not in ("normal", "multivariate_normal"):
-            raise ValueError(f"NormalInverseWishart is a prior of normal laws, not of the {family.name} family.")
+            raise ValueError(f"NormalInverseWishart is a prior of normal families, not of {family.name}.")
         mean, covariance = _moments(params)
         d, dims = len(mean), 1 if np.ndim(covariance) == 1 else len(mean)
         shape = np.shape(covariance)
