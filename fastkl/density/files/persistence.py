@@ -144,6 +144,8 @@ def _check_sizes(archive: zipfile.ZipFile, size: int) -> None:
     """ModelFileError for a file that would unpack to much more than its own size."""
     if archive.getinfo(HEADER).file_size > LARGEST_HEADER:
         raise ModelFileError(f"its header is larger than {LARGEST_HEADER >> 20} megabytes")
+    if any(member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for member in archive.infolist()):
+        raise ModelFileError("it is compressed in another way")
     unpacked = sum(member.file_size for member in archive.infolist() if member.compress_type != zipfile.ZIP_STORED)
     if sum(member.compress_size for member in archive.infolist()) > size:
         raise ModelFileError("parts of it overlap")
