@@ -1,14 +1,12 @@
 """One weight for each row, in memory or in a ``.npy`` file, read in step with the rows."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastkl.exceptions import SourceError
-
-if TYPE_CHECKING:
-    from fastkl.rows.npy import NpyFile
+from fastkl.rows.npy_file import NpyFile
 
 
 class Weights:
@@ -47,7 +45,7 @@ class Weights:
 class NpyWeights(Weights):
     """Weights in a ``.npy`` file."""
 
-    def __init__(self, file: "NpyFile"):
+    def __init__(self, file: NpyFile):
         if file.dtype.kind not in "fiub":
             raise SourceError(f"{file.path} holds values of type {file.dtype}, not weights.")
         self._file, self.n_rows = file, file.shape[0]
