@@ -21,6 +21,8 @@ from tests.families import textbook_integrals
 DIGITS = 50
 SHARES = np.array([1e-300, 1e-100, 1e-20, 1e-6, 0.01, 0.2, 0.5])
 STEPS = np.array([1e-3, 0.3, 5.0, 40.0, 1000.0])
+# The square of it is no number.
+BEYOND = np.array([-1e200, 1e200])
 # Beyond it a log-density says no more than that the density is 0.
 LOWEST = -1e9
 
@@ -61,7 +63,7 @@ class Case:
         with np.errstate(over="ignore", invalid="ignore"):  # points that are no numbers are left out below
             away = np.concatenate([-STEPS, STEPS]) * max(spread, float(self.cls.discrete))
             factors = 10.0 ** np.array([-30.0, -3.0, 3.0, 30.0])
-            points = np.concatenate([low, high, centre + away, centre * factors])
+            points = np.concatenate([low, high, centre + away, centre * factors, BEYOND])
         if self.cls.discrete:
             points = np.rint(points)
         points = np.unique(points[(points >= self.ends[0]) & (points <= self.ends[1]) & np.isfinite(points)])
