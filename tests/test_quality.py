@@ -131,3 +131,11 @@ def test_wrong_commands(arguments):
     done = subprocess.run([sys.executable, "-m", "fastkl", *arguments], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
+
+
+def test_dir_shows_the_public_names_alone():
+    assert dir(fastkl) == sorted(fastkl.__all__)
+    for room in (fastkl.divergence, fastkl.density, fastkl.selection, fastkl.plotting, fastkl.priors):
+        assert dir(room) == sorted(room.__all__), room.__name__
+    classes = [families.by_name(name).__name__ for name in families.names()]
+    assert dir(families) == sorted([*families.__all__, *classes])

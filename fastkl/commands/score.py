@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import fastkl
-from fastkl.commands.layout import figure, first_sentence, plural, progress
+from fastkl.commands.layout import first_sentence, number, plural, progress
 from fastkl.commands.tables import chosen, listed, names_of, rows_of
 from fastkl.density.batches import Moments, moments
 from fastkl.divergence import Estimate
@@ -117,17 +117,17 @@ def _columns(density: Any, options: argparse.Namespace) -> list[Any]:
 
 def _report(found: Tally, density: Any, options: argparse.Namespace) -> None:
     inside = found.rows - found.excluded
-    error = f" ± {figure(found.mean.standard_error)}" if inside > 1 else ""
-    figures = f"{figure(float(found.mean))}{error} nats per row" if inside else "there are none"
+    error = f" ± {number(found.mean.standard_error)}" if inside > 1 else ""
+    summary = f"{number(float(found.mean))}{error} nats per row" if inside else "there are none"
     family = getattr(getattr(density, "family_", None), "name", type(density).__name__)
     lines = [("rows", f"{found.rows:,}")]
     if found.excluded:
         outside = f"-inf: {plural(found.excluded, 'row')} outside the support of {family},"
         lines += [("mean log-density", outside), ("", f"first row {found.first_excluded}")]
-        lines += [("of the others", figures), ("cross-entropy", "inf")]
+        lines += [("of the others", summary), ("cross-entropy", "inf")]
     else:
-        lines += [("mean log-density", figures)]
-        lines += [("cross-entropy", f"{figure(-float(found.mean))}{error} nats per row")]
+        lines += [("mean log-density", summary)]
+        lines += [("cross-entropy", f"{number(-float(found.mean))}{error} nats per row")]
     if options.output is not None:
         lines.append(("scores", options.output))
     print("\n".join(f"{name:<18}{text}".rstrip() for name, text in lines))

@@ -14,3 +14,7 @@ __all__ = [
     "bijection",
     "load",
 ]
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -86,4 +86,4 @@ def __getattr__(attribute: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*__all__, *(family.__name__ for family in _registry().values())])
+    return [*__all__, *(family.__name__ for family in _registry().values())]

@@ -88,7 +88,7 @@ class DensityScorer:
         ----------
         sample_weight : bool, str or None
             True to ask for ``sample_weight``, a string to ask for it under that name, False to do without, None to make
-            passing weights an error until it is said what is meant.
+            passing weights an error until the intent is stated.
 
         Returns
         -------

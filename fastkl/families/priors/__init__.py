@@ -47,3 +47,7 @@ def resolve_prior(prior: str | PriorLike | None, family: Family) -> PriorLike | 
             f"A prior is a name, or an object with log_density(params) and gradient(params), not {prior!r}."
         )
     return prior
+
+
+def __dir__() -> list[str]:
+    return list(__all__)
