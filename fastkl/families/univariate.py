@@ -77,7 +77,7 @@ class UnivariateFamily(Family):
         n, d = rows.X.shape
         scores = {name: np.empty((n, d)) for name in self.parameter_names}
         for j in range(d):
-            single = Rows(np.ascontiguousarray(rows.X[:, j]).reshape(1, n), None, rows.n_threads)
+            single = Rows(np.ascontiguousarray(rows.X[:, j]).reshape(1, n), n_threads=rows.n_threads)
             repeated = {name: np.full(n, value[j]) for name, value in params.items()}
             for name, values in self.gradient(single, repeated).items():
                 scores[name][:, j] = values

@@ -50,7 +50,7 @@ class Bijection:
         """The same for a copy of the transformer that is fitted to the rows; weights go along where it takes them."""
         self._raise_if_outside(rows)
         transformer = clone(self.transformer)
-        X = self._spared(rows.X)
+        X = self._copied_if_overwritten(rows.X)
         if rows.weights is not None and has_fit_parameter(transformer, "sample_weight"):
             transformer.fit(X, sample_weight=rows.weights)
         else:
@@ -66,7 +66,7 @@ class Bijection:
                 "Remove or shift the value, or choose another transformer."
             )
 
-    def _spared(self, X: NDArray[Any]) -> NDArray[Any]:
+    def _copied_if_overwritten(self, X: NDArray[Any]) -> NDArray[Any]:
         """The rows, copied for a transformer that writes over its input."""
         return X if getattr(self.transformer, "copy", True) else X.copy()
 
@@ -82,7 +82,7 @@ class Bijection:
 
     def transform(self, X: Floats) -> Any:
         """Images of rows inside the domain."""
-        return self.transformer.transform(self._spared(X))
+        return self.transformer.transform(self._copied_if_overwritten(X))
 
     def inverse(self, Z: Floats) -> Floats:
         """Rows with the images Z; NaN in a row that no row is mapped to."""

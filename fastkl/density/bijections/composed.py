@@ -12,7 +12,7 @@ from sklearn.pipeline import Pipeline
 from fastkl._core.array_types import Floats
 from fastkl._core.rows import Rows
 from fastkl.density.bijections.base import AffineMaps, Bijection, Identity, bijection
-from fastkl.density.columns import column_numbers
+from fastkl.rows.columns import column_numbers
 
 
 class Steps(Bijection):
@@ -29,7 +29,7 @@ class Steps(Bijection):
             learnt.append((name, step.transformer))
             if i + 1 < len(self.steps):
                 images, _ = step.forward_all(rows)
-                rows = Rows(images, rows.weights, rows.n_threads, None, rows.index)
+                rows = Rows(images, rows.weights, n_threads=rows.n_threads, index=rows.index)
         pipeline.steps = learnt
         return type(self)(pipeline)
 
@@ -109,7 +109,9 @@ class Groups(Bijection):
         learnt = {}
         for name, step, numbers in parts:
             X = np.ascontiguousarray(rows.X[:, numbers])
-            some = SomeColumns(X, rows.weights, rows.n_threads, rows.names, rows.index, numbers=numbers)
+            some = SomeColumns(
+                X, rows.weights, n_threads=rows.n_threads, names=rows.names, index=rows.index, numbers=numbers
+            )
             learnt[name] = step.fitted(some)
             learnt[name].forward(X[:1])
         transformer = clone(self.transformer)

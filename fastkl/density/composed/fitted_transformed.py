@@ -1,5 +1,6 @@
 """A fitted density behind a fitted transformer: scores, slopes, draws and uncertainty of the original variable."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -39,7 +40,7 @@ class FittedTransformed(ComposedDensity):
         if not np.isfinite(rows.X.sum(dtype=np.float64)):
             raise_if_not_finite(rows)
         wide = np.ascontiguousarray(rows.X, dtype=np.float64)
-        return Rows(wide, rows.weights, rows.n_threads, rows.names, rows.index)
+        return replace(rows, X=wide)
 
     def _images(self, mapped: Bijection, rows: Rows) -> tuple[Floats, Floats]:
         with np.errstate(over="ignore"):

@@ -15,8 +15,8 @@ from fastkl.density.composed.base import fit_part, is_discrete
 from fastkl.density.composed.fitted_product import FittedProduct
 from fastkl.density.composed.groups import Group, NamedGroups, check_groups, in_group, on_groups, unfitted_groups
 from fastkl.density.streamed import StreamedRows
-from fastkl.density.tables import table_kind
 from fastkl.density.validation import read_weights, unchanged_on_error
+from fastkl.rows.tables import table_kind
 
 
 def _every_group_has(method: str) -> Any:
