@@ -198,7 +198,7 @@ def raise_if_no_spread(constant: NDArray[np.bool_], statistics: Statistics, both
         )
 
 
-@register_kl("beta", "beta")
+@register_kl(Beta, Beta)
 def beta_kl(_p: Beta, p: Params, _q: Beta, q: Params) -> float:
     """The difference of the normalisers and of the expected logarithms, all in saddle-point form."""
     a, b, c, d = p["a"], p["b"], q["a"], q["b"]

@@ -165,7 +165,7 @@ def inverse_digamma(value: Floats) -> tuple[Floats, int]:
     return shape, MAX_NEWTON_STEPS
 
 
-@register_kl("gamma", "gamma")
+@register_kl(Gamma, Gamma)
 def gamma_kl(_p: Gamma, p: Params, _q: Gamma, q: Params) -> float:
     """(a - b) psi(a) - log Gamma(a) + log Gamma(b) + b log(t / s) + a (s - t) / t for shapes a, b and scales s, t."""
     a, b, s, t = p["shape"], q["shape"], p["scale"], q["scale"]
@@ -177,13 +177,13 @@ def _as_gamma(scale: Floats) -> Params:
     return {"shape": np.ones_like(scale), "scale": scale}
 
 
-@register_kl("gamma", "exponential")
+@register_kl(Gamma, Exponential)
 def gamma_exponential_kl(p_family: Gamma, p: Params, q_family: Exponential, q: Params) -> float:
     """The exponential distribution is the gamma distribution of shape 1."""
     return gamma_kl(p_family, p, Gamma(), _as_gamma(q["scale"]))
 
 
-@register_kl("exponential", "gamma")
+@register_kl(Exponential, Gamma)
 def exponential_gamma_kl(p_family: Exponential, p: Params, q_family: Gamma, q: Params) -> float:
     """The exponential distribution is the gamma distribution of shape 1."""
     return gamma_kl(Gamma(), _as_gamma(p["scale"]), q_family, q)

@@ -105,7 +105,7 @@ class InverseGaussian(UnivariateFamily):
         return float(np.sum(0.5 + 0.5 * (LOG_2PI - np.log(shape)) + 1.5 * mean_log))
 
 
-@register_kl("inverse_gaussian", "inverse_gaussian")
+@register_kl(InverseGaussian, InverseGaussian)
 def inverse_gaussian_kl(_p: InverseGaussian, p: Params, _q: InverseGaussian, q: Params) -> float:
     """(r - 1 - log r) / 2 with r the ratio of shapes, plus shape_q (m_p - m_q)^2 / (2 m_p m_q^2)."""
     shift = ((p["mean"] - q["mean"]) / q["mean"]) ** 2 / p["mean"]

@@ -1,5 +1,6 @@
 """Multivariate t distribution: location, scatter matrix and degrees of freedom, by ECME with the degrees' own likelihood."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -217,6 +218,9 @@ class MultivariateT(Family):
             z /= np.sqrt(generator.gamma(0.5 * df, 2.0 / df, size=(n_samples, 1)))
         rows: Floats = params["loc"] + z
         return rows
+
+    def marginal(self, params: Params, columns: Sequence[int]) -> tuple[Family, Params]:
+        return self.of_columns(params, columns)
 
     def entropy(self, params: Params) -> float:
         d, k = len(params["loc"]), inverse_df(params)
