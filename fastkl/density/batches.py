@@ -4,6 +4,8 @@ Sums over blocks merge as sums over threads do (centred, by Chan's formula), so 
 whatever the blocks. Memory holds a few blocks, whatever the number of rows.
 """
 
+from __future__ import annotations
+
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -40,7 +42,7 @@ class Moments(NamedTuple):
     squares: float
     infinite: float = 0.0
 
-    def merge(self, other: "Moments") -> "Moments":
+    def merge(self, other: Moments) -> Moments:
         """Both sets of rows together (T. F. Chan, G. H. Golub, R. J. LeVeque 1983, doi:10.1080/00031305.1983.10483115)."""
         weight = self.weight + other.weight
         if weight == 0.0:

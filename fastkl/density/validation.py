@@ -4,6 +4,8 @@ Whether all values are finite is only looked at when a result is not: a kernel t
 finite, and a pass over a large table to find none costs as much as scoring it.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any

@@ -5,6 +5,8 @@ digits. Values may be infinite: then so are the mean and the variance. Sums are 
 depend on its threads.
 """
 
+from __future__ import annotations
+
 import numpy as np
 from numpy.typing import NDArray
 

@@ -5,6 +5,8 @@ Families are discovered: every module of this package that defines a subclass of
 family's constructor are held fixed: ``families.Gamma(shape=2)``.
 """
 
+from __future__ import annotations
+
 import difflib
 import importlib
 import inspect

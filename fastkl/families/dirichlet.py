@@ -1,5 +1,7 @@
 """Dirichlet distribution of compositions: rows of positive parts that sum to 1, by the mean logarithms of the parts."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

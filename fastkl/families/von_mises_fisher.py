@@ -1,5 +1,7 @@
 """Von Mises-Fisher distribution of directions: unit vectors about a mean direction, by their mean resultant."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

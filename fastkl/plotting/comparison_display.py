@@ -1,5 +1,7 @@
 """Densities compared on held-out rows: how far each lies behind the best, with error bars, best on top."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 

@@ -4,6 +4,8 @@ The entropy of the data distribution is the same for every density, so it cancel
 and its differences have errors far below those of the divergences themselves, since the rows are the same.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape

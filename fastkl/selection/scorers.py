@@ -11,6 +11,8 @@ A search hands every candidate a fresh copy of the same test rows, so an estimat
 values, not under their identity: it is computed once for each test set and process, and a hit gives the very same number.
 """
 
+from __future__ import annotations
+
 import copy
 from collections import OrderedDict
 from hashlib import blake2b

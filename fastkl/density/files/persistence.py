@@ -4,6 +4,8 @@ The header holds the estimator's name, its parameters and attributes; arrays are
 pickling. The file is written under a temporary name in the same folder and renamed when it is complete.
 """
 
+from __future__ import annotations
+
 import io
 import json
 import os
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 FORMAT, VERSION, HEADER = "fastkl density", 1, "fastkl.json"
 
 
-def _estimators() -> "dict[str, type[BaseDensity]]":
+def _estimators() -> dict[str, type[BaseDensity]]:
     """The densities that can be stored, by name."""
     # These modules know this one, which is read first.
     from fastkl.density.composed.product import ProductDensity
@@ -38,7 +40,7 @@ def _estimators() -> "dict[str, type[BaseDensity]]":
     return {kind.__name__: kind for kind in (DensityMLE, ProductDensity, TransformedDensity)}
 
 
-def save_density(density: "BaseDensity", path: Any) -> None:
+def save_density(density: BaseDensity, path: Any) -> None:
     """Write a fitted density."""
     arrays: dict[str, NDArray[Any]] = {}
     header = {"format": FORMAT, "version": VERSION, **_pack_density(density, arrays)}

@@ -5,6 +5,8 @@ form, and the weakly informative default. Densities are those of the parameter t
 Jacobian, and up to a constant.
 """
 
+from __future__ import annotations
+
 from fastkl.families.base import Family
 from fastkl.families.priors.base import Prior, PriorLike
 from fastkl.families.priors.conjugate import BetaPrior, DirichletPrior, GammaPrior, NormalPrior

@@ -7,6 +7,8 @@ interpolation does not pay, down to two neighbouring numbers, some 20 evaluation
 doubling and bisection on the distribution function itself, so that it is exact at the steps.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 
 import numpy as np
