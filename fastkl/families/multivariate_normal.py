@@ -26,6 +26,7 @@ from fastkl.families.solvers.shrinkage import (
     shrunk,
 )
 from fastkl.families.spaces import PositiveDefinite, Real, Space
+from fastkl.families.spaces.joint import check_matrix
 
 COVARIANCE_TYPES = ("full", "diag", "spherical")
 
@@ -285,10 +286,7 @@ class MultivariateNormal(Family):
             if np.any(covariance <= 0.0):
                 raise ValueError(f"Variances have to be positive, not {np.min(covariance):g}.")
             return
-        if np.abs(covariance - covariance.T).max() > 1e-10 * np.abs(covariance).max():
-            raise ValueError("covariance has to be symmetric.")
-        if np.any(np.diag(covariance) <= 0.0) or np.linalg.eigvalsh(covariance)[0] <= 0.0:
-            raise ValueError("covariance has to be positive definite; its smallest eigenvalue is not above 0.")
+        check_matrix(covariance, "covariance")
 
     def n_columns(self, params: Params) -> int:
         return len(params["mean"])
