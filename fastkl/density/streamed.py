@@ -71,7 +71,7 @@ def block_weights(block: Block) -> Floats | None:
     weights = np.ascontiguousarray(block.weights, dtype=np.float64)
     if weights.shape != (len(block.X),):
         raise SourceError(f"Batch {block.number} has {len(block.X)} rows and weights of shape {weights.shape}.")
-    # one sum tells of NaN and infinity, and only then are they looked for
+    # one sum shows NaN and infinity, and only then are they searched for
     if not np.isfinite(weights.sum()) or (len(weights) and weights.min() < 0.0):
         bad = np.flatnonzero(~np.isfinite(weights) | (weights < 0.0))
         if len(bad):

@@ -102,7 +102,7 @@ def read_weights(sample_weight: ArrayLike | None, n: int) -> Floats | None:
         raise ValueError(f"Sample weights must be 1D array or scalar; these have shape {weights.shape}.")
     if len(weights) != n:
         raise ValueError(f"sample_weight.shape == {weights.shape}, expected {(n,)}: one weight for each row.")
-    # the least and the sum tell that all is well, without an array for each question
+    # the minimum and the sum show that all is well, without a temporary array
     with np.errstate(over="ignore"):
         regular = weights.min(initial=0.0) >= 0.0 and np.isfinite(weights.sum())
     if not regular:
