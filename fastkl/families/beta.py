@@ -7,11 +7,11 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import betainc, betaincinv
 
 from fastkl._core.array_types import Floats, Params, Statistics
+from fastkl._core.special.exact import exact_product
 from fastkl._core.special.gamma_functions import beta_shapes, log_excess, log_minus_digamma, stirling_error, trigamma
 from fastkl.exceptions import DegenerateDataError
 from fastkl.families.base import Fit
 from fastkl.families.closed_form import register_kl
-from fastkl.families.gamma import exact_product
 from fastkl.families.solvers.newton import Evaluation, Landscape, maximise
 from fastkl.families.spaces import Positive
 from fastkl.families.univariate import ABOVE_ZERO, UnivariateFamily
