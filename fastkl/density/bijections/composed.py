@@ -11,7 +11,7 @@ from sklearn.pipeline import Pipeline
 
 from fastkl._core.array_types import Floats
 from fastkl._core.rows import Rows
-from fastkl.density.bijections.base import AffineMaps, Bijection, Identity, bijection
+from fastkl.density.bijections.base import AffineMaps, Bijection, Identity, register, registered_bijection
 from fastkl.rows.columns import column_numbers
 
 
@@ -20,7 +20,7 @@ class Steps(Bijection):
 
     def __init__(self, transformer: Any) -> None:
         super().__init__(transformer)
-        self.steps = [bijection(step) for _, step in transformer.steps]
+        self.steps = [registered_bijection(step) for _, step in transformer.steps]
 
     def fitted(self, rows: Rows) -> Self:
         pipeline, learnt = clone(self.transformer), []
@@ -101,7 +101,7 @@ class Groups(Bijection):
         if hasattr(transformer, "output_indices_"):
             for name, step, numbers in transformer.transformers_:
                 if len(numbers):
-                    self._groups.append((bijection(step), list(numbers), transformer.output_indices_[name]))
+                    self._groups.append((registered_bijection(step), list(numbers), transformer.output_indices_[name]))
 
     def fitted(self, rows: Rows) -> Self:
         d = rows.X.shape[1]
@@ -142,7 +142,7 @@ class Groups(Bijection):
             raise self.lossy(
                 f"it sends column {twice[0]} through more than one transformer, so that its images fill no volume"
             )
-        return [(name, bijection(step), numbers) for name, step, numbers in listed if numbers]
+        return [(name, registered_bijection(step), numbers) for name, step, numbers in listed if numbers]
 
     def forward(self, X: Floats) -> tuple[Floats, Floats]:
         images, log_det = np.empty(X.shape), np.zeros(len(X))
@@ -196,6 +196,5 @@ def with_numbered_columns(transformer: Any, X: Any, names: NDArray[Any] | None, 
     return copy
 
 
-# mypy has no type for this attribute of a function
-bijection.register(Pipeline)(Steps)  # type: ignore[attr-defined]
-bijection.register(ColumnTransformer)(Groups)  # type: ignore[attr-defined]
+register(Pipeline)(Steps)
+register(ColumnTransformer)(Groups)

@@ -9,7 +9,8 @@ from sklearn.utils.metaestimators import available_if
 
 from fastkl._core.array_types import Floats, Params
 from fastkl._core.rows import Rows
-from fastkl.density.bijections.base import AffineMaps, Bijection, bijection
+from fastkl.density.bijections.base import AffineMaps, Bijection
+from fastkl.density.bijections.lookup import bijection
 from fastkl.density.composed.affine import affine_invariances
 from fastkl.density.composed.base import ComposedDensity, all_rows, draw, n_parameters_of, weighted_total, with_location
 from fastkl.density.composed.inference import TransformedInference

@@ -177,7 +177,7 @@ class GammaPrior(Prior):
 
     def bind(self, family: Family, params: Params) -> Prior:
         checked("shape", self.shape, 0.0, "GammaPrior")
-        checked("rate", np.asarray(self.rate, dtype=np.float64) + 1.0, 1.0 - 1e-300, "GammaPrior")
+        checked("rate", self.rate, -np.nextafter(0.0, 1.0), "GammaPrior")  # 0 is allowed
         spaces = family.spaces()
         wanted = _is_rate if any(map(_is_rate, spaces.values())) else _is_scale
         name = parameter_about(family, self.parameter, wanted, "a rate or a scale", self)
