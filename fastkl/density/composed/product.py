@@ -17,9 +17,10 @@ from fastkl.density.composed.base import fit_part, is_discrete
 from fastkl.density.composed.fitted_product import FittedProduct
 from fastkl.density.composed.groups import Group, NamedGroups, check_groups, in_group, on_groups, unfitted_groups
 from fastkl.density.files.registry import register_density
-from fastkl.density.streamed import StreamedRows
-from fastkl.density.validation import read_weights, unchanged_on_error
+from fastkl.density.validation import unchanged_on_error
+from fastkl.rows.streamed import StreamedRows
 from fastkl.rows.tables import table_kind
+from fastkl.rows.weights import read_weights
 
 
 def _every_group_has(method: str) -> Any:
@@ -223,7 +224,6 @@ class ProductDensity(NamedGroups, FittedProduct):
         self._take(groups)
 
     def _is_discrete(self) -> bool:
-        # One discrete group is enough for a Jacobian to make no sense.
         densities = self.densities_.values() if hasattr(self, "groups_") else [density for _, density, _ in self.groups]
         return any(is_discrete(density) for density in densities)
 
