@@ -1,5 +1,7 @@
 """Univariate families: one distribution for each column, all columns in one call of a compiled kernel."""
 
+from __future__ import annotations
+
 from functools import cache
 from typing import Any, ClassVar
 
@@ -128,12 +130,6 @@ class UnivariateFamily(Family):
         shaped = dict(zip(self.parameter_names, (np.array(a) for a in arrays), strict=True))
         self._check_range(shaped)
         return shaped
-
-    def n_columns(self, params: Params) -> int:
-        return len(params[self.parameter_names[0]])
-
-    def n_parameters(self, params: Params) -> int:
-        return len(self.free_names()) * self.n_columns(params)
 
     def regular(self, params: Params) -> NDArray[np.bool_]:
         """(p, d): where a parameter was estimated and lies inside its range, so that it has a standard error."""
