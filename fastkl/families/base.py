@@ -68,8 +68,9 @@ class Family(BaseEstimator):
 
     #: ``textbook(mp, x, **params)``: log p(x) inside the support, by the plainest formula.
     textbook: ClassVar[Callable[..., Any]]
-    #: ``textbook_tails(mp, x, **params)``: P(X <= x) and P(X > x), both with all digits; without it they are integrals.
-    textbook_tails: ClassVar[Callable[..., tuple[Any, Any]] | None] = None
+    #: ``textbook_tails(mp, x, **params)``: P(X <= x) and P(X > x), both with all digits; integrals without it, or where
+    #: it gives None.
+    textbook_tails: ClassVar[Callable[..., tuple[Any, Any] | None] | None] = None
     #: ``textbook_entropy(mp, **params)``: entropy in nats; without it an integral of log p(x).
     textbook_entropy: ClassVar[Callable[..., Any] | None] = None
     #: Parameters of one column at which a careless formula would lose its digits.

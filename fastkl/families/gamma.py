@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import digamma, gammainc, gammaincinv, gammaln
 
 from fastkl._core.array_types import Floats, Params, Statistics
+from fastkl._core.special.exact import exact_product
 from fastkl._core.special.gamma_functions import gamma_shapes, log_excess, log_minus_digamma, stirling_error, trigamma
 from fastkl.families.base import Fit
 from fastkl.families.closed_form import register_kl
@@ -129,20 +130,6 @@ class Gamma(UnivariateFamily):
         shape = params["shape"]
         half_log = 0.5 * np.log(2.0 * np.pi * shape) + stirling_error(shape) + (shape - 1.0) * log_minus_digamma(shape)
         return float(np.sum(half_log + np.log(params["scale"])))
-
-
-def exact_product(a: Floats, b: Floats) -> tuple[Floats, Floats]:
-    """a b as a rounded product and what rounding took away (Veltkamp and Dekker 1971, doi:10.1007/BF01397083)."""
-    product = a * b
-
-    def halves(x: Floats) -> tuple[Floats, Floats]:
-        scaled = 134217729.0 * x
-        high = scaled - (scaled - x)
-        return high, x - high
-
-    (a_high, a_low), (b_high, b_low) = halves(a), halves(b)
-    rest = ((a_high * b_high - product) + a_high * b_low + a_low * b_high) + a_low * b_low
-    return product, np.where(np.isfinite(rest), rest, 0.0)
 
 
 def solve_shape(excess: Floats) -> tuple[Floats, int]:

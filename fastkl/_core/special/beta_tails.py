@@ -61,6 +61,7 @@ def log_beta_tails(
     given = np.broadcast_arrays(*(np.asarray(v, dtype=np.float64) for v in (a, b, x)))
     shape = given[0].shape
     a, b, x = (np.array(v).reshape(-1) for v in given)
+    x = np.clip(x, 0.0, 1.0)
     y = 1.0 - x if y is None else np.broadcast_to(np.asarray(y, dtype=np.float64), shape).reshape(-1)
     gap = _gap(a, b, x) if gap is None else np.broadcast_to(np.asarray(gap, dtype=np.float64), shape).reshape(-1)
     lower = np.where(x <= 0.0, -np.inf, np.where(y <= 0.0, 0.0, np.nan))
