@@ -31,6 +31,7 @@ OPENMP = os.environ.get("FASTKL_OPENMP", "probe")
 DEBUG = os.environ.get("FASTKL_DEBUG", "0") == "1"
 
 GENERATED = "build/generated"
+SHARED = "fastkl._core._memoryviews"  # what Cython would otherwise put into every module that takes arrays
 INCLUDE = re.compile(r'''^\s*(?:#\s*include|cdef extern from)\s+"([^"]+)"''', re.MULTILINE)
 CIMPORT = re.compile(r"^\s*(?:from\s+|cimport\s+)(fastkl[\w.]+)(?:\s+cimport\b|\s*$)", re.MULTILINE)
 
@@ -139,7 +140,8 @@ def extension(source):
 def extensions():
     """One extension for each Cython source."""
     write_family_table()
-    return [extension(source) for source in sorted((ROOT / "fastkl").rglob("*.pyx"))]
+    shared = Extension(SHARED, [f"{SHARED.replace('.', '/')}.c"])
+    return [shared, *(extension(source) for source in sorted((ROOT / "fastkl").rglob("*.pyx")))]
 
 
 setup(
@@ -147,6 +149,7 @@ setup(
         extensions(),
         compiler_directives=DIRECTIVES,
         build_dir="build/cython",
+        shared_utility_qualified_name=SHARED,
         nthreads=os.cpu_count() or 1,
     ),
     cmdclass={"build_ext": BuildExt},

@@ -99,6 +99,14 @@ def test_imports_go_down(path):
         )
 
 
+def test_files_import_no_circle():
+    """Within a room too: a file that is imported knows nothing of the file that imports it, not even in a function."""
+    graph = {path: {file_of(name) for name in imported_names(path)} - {None, path} for path in MODULES}
+    graph |= {file: set() for files in list(graph.values()) for file in files if file not in graph}  # compiled modules
+    circle = circle_in(graph)
+    assert circle is None, " -> ".join(str(path.relative_to(ROOT)) for path in circle)
+
+
 @pytest.mark.parametrize("path", sorted(ROOT.rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT)))
 def test_sklearn_is_unknown_below(path):
     """_core, spatial and rows know nothing of scikit-learn; families take BaseEstimator alone."""

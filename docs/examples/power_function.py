@@ -88,7 +88,7 @@ class PowerFunction(UnivariateFamily):
         return float(np.sum(1.0 - 1.0 / params["shape"] - np.log(params["shape"])))
 
 
-@register_kl("power_function", "power_function")
+@register_kl(PowerFunction, PowerFunction)
 def power_function_kl(_p: PowerFunction, p: Params, _q: PowerFunction, q: Params) -> float:
     """r - 1 - log r with r the ratio of shapes, that of q above."""
     return float(np.sum(log_ratio_excess(q["shape"] / p["shape"])))

@@ -6,7 +6,7 @@ only in functions of one block, handed to ``total``, and on ``sample``, so that 
 
 import operator
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from functools import cached_property
 from typing import Any, Protocol, TypeVar
 
@@ -78,6 +78,7 @@ class Rows:
 
     X: NDArray[Any]
     weights: Floats | None = None
+    _: KW_ONLY
     n_threads: int = 1
     names: Sequence[str] | None = None
     index: NDArray[np.intp] | None = None
@@ -118,5 +119,12 @@ class Rows:
             return self
         weights = None if self.weights is None else np.ascontiguousarray(self.weights[::step])
         index = np.arange(0, len(self.X), step) if self.index is None else self.index[::step]
-        X = np.ascontiguousarray(self.X[::step])
-        return Rows(X, weights, self.n_threads, self.names, index, self.first_row, self.batch)
+        return replace(self, X=np.ascontiguousarray(self.X[::step]), weights=weights, index=index)
+
+    def of_positive_weight(self) -> "Rows":
+        """Without the rows of weight 0, which are as good as absent; they keep their numbers in messages."""
+        if self.weights is None or self.weights.all():
+            return self
+        kept = np.flatnonzero(self.weights)
+        index = kept if self.index is None else self.index[kept]
+        return replace(self, X=np.ascontiguousarray(self.X[kept]), weights=self.weights[kept], index=index)

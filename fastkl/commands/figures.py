@@ -51,6 +51,6 @@ def _columns(density: DensityMLE, n_columns: int) -> list[Any]:
     """Two continuous columns together, others one by one; none where a column of several has no density in closed form."""
     if n_columns == 2 and not density.family_.discrete:
         return [(0, 1)]
-    if n_columns > 1 and density.family_.name in ("dirichlet", "multinomial", "von_mises_fisher"):
+    if n_columns > 1 and density.family_.marginal(density.params_, [0]) is None:
         return []
     return list(range(min(n_columns, _MOST_COLUMNS)))

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fastkl._core.means import Mean
 from fastkl.divergence.arguments import FloatArray, as_weights
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.models import Model
@@ -135,13 +136,14 @@ def empirical_against_model(frequencies: EmpiricalDistribution, model: Model, te
     log_q = model.log_density(frequencies.support_)
     p = frequencies.probabilities_
     local = -log_q if term == "cross_entropy" else np.log(p) - log_q
-    value = float(p @ local)
+    mean = Mean.of(local, p)
+    value = mean.value
     if np.isinf(value):
         return impossible_rows(
             value, int(np.sum(np.isneginf(log_q))), frequencies.n_samples_, "plugin", "distinct rows"
         )
     size = frequencies.effective_size_
-    error = float(np.sqrt(p @ (local - value) ** 2 / max(size - 1.0, 1.0)))
+    error = float(np.sqrt(mean.variance(size) / size)) if size > 1.0 else float("nan")
     bias = 0.0 if term == "cross_entropy" else (len(p) - 1.0) / (2.0 * size)
     reasons = []
     if bias > max(2.0 * error, 0.1):

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from fastkl._core.means import Mean
 from fastkl.divergence.arguments import FloatArray
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.models import Model
@@ -147,19 +148,16 @@ def model_divergence(p: Model, q: Model, n_draws: int, rng: np.random.RandomStat
 
 def _monte_carlo(log_ratio: FloatArray) -> Estimate:
     """Mean of log p/q at draws from p, with the control variate r - 1 where the draws show that it is sound and helps."""
-    size = len(log_ratio)
-    plain = float(log_ratio.std(ddof=1) / np.sqrt(size))
-    doubts = {"n_draws": size, "control_variate": False, "sd_per_draw": plain * np.sqrt(size)}
+    size, plain = len(log_ratio), Mean.of(log_ratio)
     with np.errstate(over="ignore", invalid="ignore"):
         control = np.expm1(-log_ratio)
-        terms = control + log_ratio
-        error = float(terms.std(ddof=1) / np.sqrt(size))
-        sound = abs(control.mean()) <= 4.0 * control.std(ddof=1) / np.sqrt(size) + 1e-12
-        dominated = (control.max() + 1.0) > 0.02 * size
-    if not (np.isfinite(error) and sound and error < plain) or dominated:
-        return Estimate(float(log_ratio.mean()), plain, size, "monte_carlo", doubts)
-    doubts |= {"control_variate": True, "sd_per_draw": error * np.sqrt(size)}
-    return Estimate(float(terms.mean()), error, size, "monte_carlo", doubts)
+        helped, drift = Mean.of(control + log_ratio), Mean.of(control)
+    # The errors of means that are not finite are nan, and nothing holds of nan.
+    sound = abs(drift.value) <= 4.0 * drift.error + 1e-12 and control.max() + 1.0 <= 0.02 * size
+    controlled = bool(sound and helped.error < plain.error)
+    mean = helped if controlled else plain
+    doubts = {"n_draws": size, "control_variate": controlled, "sd_per_draw": mean.error * np.sqrt(size)}
+    return Estimate(mean.value, mean.error, size, "monte_carlo", doubts)
 
 
 def model_entropy(p: Model, n_draws: int, rng: np.random.RandomState) -> Estimate:
@@ -220,7 +218,6 @@ def model_jensen_shannon(p: Model, q: Model, n_draws: int, rng: np.random.Random
 
 def _mean_of_draws(values: FloatArray) -> Estimate:
     """Mean over draws with its standard error; infinite values stay infinite."""
-    size = len(values)
-    mean = float(values.mean())
-    error = float(values.std(ddof=1) / np.sqrt(size)) if np.isfinite(mean) else 0.0
-    return Estimate(mean, error, size, "monte_carlo", {"n_draws": size})
+    mean = Mean.of(values)
+    error = mean.error if np.isfinite(mean.value) else 0.0
+    return Estimate(mean.value, error, mean.n_rows, "monte_carlo", {"n_draws": mean.n_rows})

@@ -106,7 +106,7 @@ def bernoulli_divergence(p: Floats, q: Floats) -> Floats:
     return deviance(p, q) + deviance(1.0 - p, 1.0 - q)
 
 
-@register_kl("bernoulli", "bernoulli")
+@register_kl(Bernoulli, Bernoulli)
 def bernoulli_kl(_p: Bernoulli, p: Params, _q: Bernoulli, q: Params) -> float:
     """Sum over the columns; inf where q excludes a value that p allows."""
     return float(np.sum(bernoulli_divergence(p["probability"], q["probability"])))

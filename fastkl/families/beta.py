@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import betainccinv, betaincinv
 
 from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl._core.special.beta_tails import beta_normaliser, log_beta_tails
@@ -148,6 +149,11 @@ class Beta(UnivariateFamily):
     def log_sf(self, x: Floats, params: Params) -> Floats:
         return log_beta_tails(params["a"], params["b"], x)[1]
 
+    def quantile_guess(self, p: Floats, params: Params, upper: bool) -> Floats:
+        inverse = betainccinv if upper else betaincinv
+        guess: Floats = inverse(params["a"], params["b"], p)
+        return guess
+
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
         return generator.beta(params["a"], params["b"], size=(n_samples, len(params["a"])))
 
@@ -201,7 +207,7 @@ def raise_if_no_spread(constant: NDArray[np.bool_], statistics: Statistics, both
         )
 
 
-@register_kl("beta", "beta")
+@register_kl(Beta, Beta)
 def beta_kl(_p: Beta, p: Params, _q: Beta, q: Params) -> float:
     """The difference of the normalisers and of the expected logarithms, all in saddle-point form."""
     a, b, c, d = p["a"], p["b"], q["a"], q["b"]

@@ -241,6 +241,10 @@ class Categorical(Family):
             columns = [column.astype(object) for column in columns]
         return np.stack(columns, axis=1)
 
+    def of_columns(self, params: Params, columns: Sequence[int]) -> tuple[Family, Params]:
+        labels = self.labels_of(params)
+        return Categorical(categories=[labels[j] for j in columns]), super().of_columns(params, columns)[1]
+
     def entropy(self, params: Params) -> float:
         p = params["probabilities"]
         return float(-np.sum(p * np.log(np.where(p > 0.0, p, 1.0))))
@@ -273,7 +277,7 @@ def padded(rows: list[Floats]) -> Floats:
     return out
 
 
-@register_kl("categorical", "categorical")
+@register_kl(Categorical, Categorical)
 def categorical_kl(p_family: Categorical, p: Params, q_family: Categorical, q: Params) -> float:
     """Sum of p log(p / q) - p + q over the union of categories: no term is negative; inf where q = 0 < p."""
     total = 0.0

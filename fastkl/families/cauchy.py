@@ -107,7 +107,7 @@ class Cauchy(LocationScaleFamily):
         return mp.log(4 * mp.pi * scale)
 
 
-@register_kl("cauchy", "cauchy")
+@register_kl(Cauchy, Cauchy)
 def cauchy_kl(_p: Cauchy, p: Params, _q: Cauchy, q: Params) -> float:
     """log(1 + ((s - t)^2 + shift^2) / (4 s t)) for scales s, t (F. Chyzak and F. Nielsen 2019, arXiv:1905.10965)."""
     s, t = p["scale"], q["scale"]

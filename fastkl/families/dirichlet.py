@@ -221,7 +221,7 @@ def solve_concentration(mean_log: Floats) -> tuple[Floats, int, bool]:
     return a, MAX_STEPS, bool(np.max(np.abs(slope) * np.minimum(a, 1.0)) < 1e-12)
 
 
-@register_kl("dirichlet", "dirichlet")
+@register_kl(Dirichlet, Dirichlet)
 def dirichlet_kl(_p: Dirichlet, p: Params, _q: Dirichlet, q: Params) -> float:
     """log B(b) - log B(a) + sum (a - b) (psi(a) - psi(a_0)) for concentrations a and b."""
     a, b = p["concentration"], q["concentration"]

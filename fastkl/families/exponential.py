@@ -117,7 +117,7 @@ def log_ratio_excess(ratio: Floats) -> Floats:
     return excess
 
 
-@register_kl("exponential", "exponential")
+@register_kl(Exponential, Exponential)
 def exponential_kl(_p: Exponential, p: Params, _q: Exponential, q: Params) -> float:
     """r - 1 - log r with r the ratio of scales."""
     return float(np.sum(log_ratio_excess(p["scale"] / q["scale"])))

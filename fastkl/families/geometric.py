@@ -103,7 +103,7 @@ class Geometric(CountFamily):
         return np.where((p >= 0.0) & (p <= 1.0), k, np.nan)
 
 
-@register_kl("geometric", "geometric")
+@register_kl(Geometric, Geometric)
 def geometric_kl(_p: Geometric, p: Params, _q: Geometric, q: Params) -> float:
     """Divergence of a single trial times the expected number of trials, summed over the columns."""
     return float(np.sum(bernoulli_divergence(p["probability"], q["probability"]) / p["probability"]))

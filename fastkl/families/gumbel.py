@@ -103,7 +103,7 @@ def extreme_value_kl(ratio: Floats, shift: Floats) -> Floats:
     return np.where((ratio == 1.0) & (shift == 0.0), 0.0, np.maximum(terms, 0.0))
 
 
-@register_kl("gumbel", "gumbel")
+@register_kl(Gumbel, Gumbel)
 def gumbel_kl(_p: Gumbel, p: Params, _q: Gumbel, q: Params) -> float:
     """See ``extreme_value_kl``."""
     return float(np.sum(extreme_value_kl(p["scale"] / q["scale"], (p["loc"] - q["loc"]) / q["scale"])))

@@ -102,7 +102,7 @@ class HalfNormal(UnivariateFamily):
         return mp.erf(x / scale / mp.sqrt(2)), mp.erfc(x / scale / mp.sqrt(2))
 
 
-@register_kl("half_normal", "half_normal")
+@register_kl(HalfNormal, HalfNormal)
 def half_normal_kl(_p: HalfNormal, p: Params, _q: HalfNormal, q: Params) -> float:
     """(r - 1 - log r) / 2 with r the squared ratio of scales."""
     return float(np.sum(0.5 * log_ratio_excess((p["scale"] / q["scale"]) ** 2)))

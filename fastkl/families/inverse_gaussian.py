@@ -116,7 +116,7 @@ class InverseGaussian(UnivariateFamily):
         return (1 + mp.log(2 * mp.pi * mean**3 / shape)) / 2 - 3 * mp.exp(t) * mp.expint(1, t) / 2
 
 
-@register_kl("inverse_gaussian", "inverse_gaussian")
+@register_kl(InverseGaussian, InverseGaussian)
 def inverse_gaussian_kl(_p: InverseGaussian, p: Params, _q: InverseGaussian, q: Params) -> float:
     """(r - 1 - log r) / 2 with r the ratio of shapes, plus shape_q (m_p - m_q)^2 / (2 m_p m_q^2)."""
     shift = ((p["mean"] - q["mean"]) / q["mean"]) ** 2 / p["mean"]

@@ -129,7 +129,7 @@ class Laplace(UnivariateFamily):
         return 1 + mp.log(2 * scale)
 
 
-@register_kl("laplace", "laplace")
+@register_kl(Laplace, Laplace)
 def laplace_kl(_p: Laplace, p: Params, _q: Laplace, q: Params) -> float:
     """(r - 1 - log r) + r (exp(-t) - 1 + t) with r the ratio of scales and t the shift in units of the first scale."""
     ratio, shift = p["scale"] / q["scale"], np.abs(p["loc"] - q["loc"]) / p["scale"]

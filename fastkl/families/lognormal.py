@@ -128,7 +128,7 @@ class Lognormal(UnivariateFamily):
         return meanlog + (1 + mp.log(2 * mp.pi)) / 2 + mp.log(sdlog)
 
 
-@register_kl("lognormal", "lognormal")
+@register_kl(Lognormal, Lognormal)
 def lognormal_kl(_p: Lognormal, p: Params, _q: Lognormal, q: Params) -> float:
     """That of the normal distributions of the logarithms."""
     ratio = p["sdlog"] / q["sdlog"]

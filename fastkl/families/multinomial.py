@@ -174,7 +174,7 @@ def _pooled(totals: Floats, maxima: Floats) -> Statistics:
     return {"totals": pooled, "maximum": np.float64(maxima.sum() - lost.sum())}
 
 
-@register_kl("multinomial", "multinomial")
+@register_kl(Multinomial, Multinomial)
 def multinomial_kl(p_family: Multinomial, p: Params, q_family: Multinomial, q: Params) -> float | None:
     """n sum p log(p / q) for n trials a row; None unless both distributions have the same, known number."""
     n = p_family.n_trials

@@ -1,5 +1,6 @@
 """Multivariate normal distribution with full, diagonal or spherical covariance, by mean and scatter in one pass."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from fastkl.families.solvers.shrinkage import (
     shrunk,
 )
 from fastkl.families.spaces import PositiveDefinite, Real, Space
+from fastkl.families.spaces.joint import check_matrix
 
 COVARIANCE_TYPES = ("full", "diag", "spherical")
 
@@ -60,6 +62,7 @@ class MultivariateNormal(Family):
     """
 
     name = "multivariate_normal"
+    gaussian = True
     parameters = {"mean": Real(role="location", spread="covariance"), "covariance": PositiveDefinite()}
     joint = True
     example = {"mean": [1.0, -1.0], "covariance": [[2.0, 0.6], [0.6, 0.5]]}
@@ -129,15 +132,17 @@ class MultivariateNormal(Family):
             if self.covariance_type == "spherical":
                 covariance = np.float64(np.mean(covariance))
             if self.shrinkage is not None:
-                covariance = shrunk(covariance, self.shrinkage_of(statistics, params["mean"], covariance))
+                covariance = shrunk(covariance, self._coefficient(statistics, params["mean"], covariance))
             self._check_positive(covariance, statistics)
             params["covariance"] = covariance
         return Fit({name: params[name] for name in self.parameter_names})
 
-    def shrinkage_of(self, statistics: Statistics, mean: Floats, covariance: Floats | None = None) -> float:
+    def shrinkage_of(self, statistics: Statistics, params: Params) -> float:
         """How far the covariance is shrunk on these statistics."""
-        if covariance is None:
-            covariance = self._scatter_about(statistics, mean) / statistics["weight"]
+        covariance = self._scatter_about(statistics, params["mean"]) / statistics["weight"]
+        return self._coefficient(statistics, params["mean"], covariance)
+
+    def _coefficient(self, statistics: Statistics, mean: Floats, covariance: Floats) -> float:
         fourth = moved_moments(statistics, mean)[1] if "fourth" in statistics else 0.0
         return coefficient(self.shrinkage, covariance, float(statistics["weight"]), fourth)
 
@@ -279,10 +284,7 @@ class MultivariateNormal(Family):
             if np.any(covariance <= 0.0):
                 raise ValueError(f"Variances have to be positive, not {np.min(covariance):g}.")
             return
-        if np.abs(covariance - covariance.T).max() > 1e-10 * np.abs(covariance).max():
-            raise ValueError("covariance has to be symmetric.")
-        if np.any(np.diag(covariance) <= 0.0) or np.linalg.eigvalsh(covariance)[0] <= 0.0:
-            raise ValueError("covariance has to be positive definite; its smallest eigenvalue is not above 0.")
+        check_matrix(covariance, "covariance")
 
     def n_columns(self, params: Params) -> int:
         return len(params["mean"])
@@ -346,6 +348,9 @@ class MultivariateNormal(Family):
         z += params["mean"]
         return z
 
+    def marginal(self, params: Params, columns: Sequence[int]) -> tuple[Family, Params]:
+        return self.of_columns(params, columns)
+
     def entropy(self, params: Params) -> float:
         d = len(params["mean"])
         return float(d * (0.5 + HALF_LOG_2PI) + 0.5 * self._log_determinant(params, d))
@@ -363,7 +368,7 @@ def dependent_column(correlation: Floats) -> int | None:
 
 def full_covariance(family: Family, params: Params) -> tuple[Floats, Floats]:
     """Mean and covariance matrix of any normal distribution."""
-    if family.name == "normal":
+    if isinstance(family, Normal):
         return params["loc"], np.diag(params["scale"] ** 2)
     covariance = np.asarray(params["covariance"])
     if covariance.ndim < 2:
@@ -371,9 +376,9 @@ def full_covariance(family: Family, params: Params) -> tuple[Floats, Floats]:
     return params["mean"], covariance
 
 
-@register_kl("multivariate_normal", "multivariate_normal")
-@register_kl("normal", "multivariate_normal")
-@register_kl("multivariate_normal", "normal")
+@register_kl(MultivariateNormal, MultivariateNormal)
+@register_kl(Normal, MultivariateNormal)
+@register_kl(MultivariateNormal, Normal)
 def multivariate_normal_kl(p_family: Family, p: Params, q_family: Family, q: Params) -> float:
     """Sum of (v - 1 - log v) / 2 over the eigenvalues v of S_q^-1 S_p, plus half the squared shift: no term is negative."""
     (p_mean, p_covariance), (q_mean, q_covariance) = full_covariance(p_family, p), full_covariance(q_family, q)

@@ -255,7 +255,7 @@ class SizeScore:
         return size, MAX_STEPS
 
 
-@register_kl("negative_binomial", "negative_binomial")
+@register_kl(NegativeBinomial, NegativeBinomial)
 def negative_binomial_kl(p_family: NegativeBinomial, p: Params, q_family: NegativeBinomial, q: Params) -> float | None:
     """For a column of equal sizes r D(m, m') - D(r + m, r + m'), with D(a, b) = a log(a / b) + b - a, else the sum of its terms.
 

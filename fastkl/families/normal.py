@@ -38,6 +38,7 @@ class Normal(UnivariateFamily):
     """
 
     name = "normal"
+    gaussian = True
     parameters = {"loc": Real(role="location", spread="scale"), "scale": Positive(role="scale")}
     statistic_names = ("weight", "mean", "deviation")
     example = {"loc": [0.5, -2.0], "scale": [1.5, 0.3]}
@@ -130,7 +131,7 @@ class Normal(UnivariateFamily):
         return (1 + mp.log(2 * mp.pi)) / 2 + mp.log(scale)
 
 
-@register_kl("normal", "normal")
+@register_kl(Normal, Normal)
 def normal_kl(_p: Normal, p: Params, _q: Normal, q: Params) -> float:
     """Sum over the columns of (r - 1 - log r + shift^2) / 2 with r the ratio of variances: no term is negative."""
     ratio = (p["scale"] / q["scale"]) ** 2

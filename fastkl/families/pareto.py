@@ -137,7 +137,7 @@ class Pareto(UnivariateFamily):
         return 1 + 1 / shape + mp.log(scale / shape)
 
 
-@register_kl("pareto", "pareto")
+@register_kl(Pareto, Pareto)
 def pareto_kl(_p: Pareto, p: Params, _q: Pareto, q: Params) -> float:
     """r - 1 - log r with r = b / a, plus b log(s / t), for shapes a, b and scales s, t; inf if s < t."""
     if np.any(p["scale"] < q["scale"]):

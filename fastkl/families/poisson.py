@@ -108,7 +108,7 @@ class Poisson(CountFamily):
         return discrete_quantile(lambda k: poisson_cdf(k, rate), p, len(rate), rate + 6.0 * np.sqrt(rate))
 
 
-@register_kl("poisson", "poisson")
+@register_kl(Poisson, Poisson)
 def poisson_kl(_p: Poisson, p: Params, _q: Poisson, q: Params) -> float:
     """Sum over the columns of l log(l / m) + m - l for rates l and m; inf where m = 0 < l."""
     return float(np.sum(deviance(p["rate"], q["rate"])))

@@ -102,7 +102,7 @@ class Rayleigh(UnivariateFamily):
         return -mp.expm1(-w), mp.exp(-w)
 
 
-@register_kl("rayleigh", "rayleigh")
+@register_kl(Rayleigh, Rayleigh)
 def rayleigh_kl(_p: Rayleigh, p: Params, _q: Rayleigh, q: Params) -> float:
     """r - 1 - log r with r the squared ratio of scales."""
     return float(np.sum(log_ratio_excess((p["scale"] / q["scale"]) ** 2)))

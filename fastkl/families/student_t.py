@@ -4,11 +4,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import ndtr, ndtri, stdtr, stdtrit
+from scipy.special import ndtri, stdtrit
 
 from fastkl._core.array_types import Floats, Params
 from fastkl._core.rows import AnyRows, Rows
 from fastkl._core.special.gamma_functions import HALF_LOG_2PI, half_step
+from fastkl._core.special.student_tails import log_student_sf
 from fastkl.families.column_sums import column_moments, merged_moments
 from fastkl.families.solvers.iterative import IterativeFamily, weighted_sum
 from fastkl.families.solvers.newton import Maximum
@@ -68,6 +69,7 @@ class StudentT(IterativeFamily):
     }
     coordinates = ("df", "loc", "scale")
     example = {"df": [4.0, 2.5], "loc": [0.5, -2.0], "scale": [1.5, 0.3]}
+    extreme = [{"df": v, "loc": 0.3, "scale": 1.7} for v in (0.1, 0.7, 1.0, 30.0, 32.5, 1e3, 1e6, 1e8)]
 
     def __init__(self, df: ArrayLike | None = None, loc: ArrayLike | None = None, scale: ArrayLike | None = None):
         self.df = df
@@ -147,16 +149,17 @@ class StudentT(IterativeFamily):
 
     # -- the distribution --------------------------------------------------------------------------------------------------
 
-    def cdf(self, x: Floats, params: Params) -> Floats:
-        z, df = (x - params["loc"]) / params["scale"], params["df"]
-        value: Floats = np.where(np.isinf(df), ndtr(z), stdtr(np.where(np.isinf(df), 1.0, df), z))
-        return value
+    def log_cdf(self, x: Floats, params: Params) -> Floats:
+        return log_student_sf(params["df"], (params["loc"] - x) / params["scale"])
 
-    def quantile(self, p: Floats, params: Params) -> Floats:
-        df, p = params["df"], np.asarray(p, dtype=np.float64)
-        z = np.where(np.isinf(df), ndtri(p), stdtrit(np.where(np.isinf(df), 1.0, df), p))
-        z = np.where(p == 0.0, -np.inf, z)  # stdtrit gives +inf there
-        return params["loc"] + params["scale"] * z
+    def log_sf(self, x: Floats, params: Params) -> Floats:
+        return log_student_sf(params["df"], (x - params["loc"]) / params["scale"])
+
+    def quantile_guess(self, p: Floats, params: Params, upper: bool) -> Floats:
+        df = params["df"]
+        t = np.where(np.isinf(df), ndtri(p), stdtrit(np.where(np.isinf(df), 1.0, df), p))
+        guess: Floats = params["loc"] + params["scale"] * (-t if upper else t)
+        return guess
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
         df, shape = params["df"], (n_samples, len(params["df"]))
@@ -168,3 +171,23 @@ class StudentT(IterativeFamily):
         half = 0.5 * params["df"]
         value, slope, _ = half_step(half)
         return float(np.sum((1.0 + 0.5 / half) * (slope + 0.5) - value + HALF_LOG_2PI + np.log(params["scale"])))
+
+    @staticmethod
+    def textbook(mp: Any, x: Any, df: Any, loc: Any, scale: Any) -> Any:
+        constant = mp.loggamma((df + 1) / 2) - mp.loggamma(df / 2) - mp.log(mp.pi * df) / 2 - mp.log(scale)
+        return constant - (df + 1) / 2 * mp.log1p(((x - loc) / scale) ** 2 / df)
+
+    @staticmethod
+    def textbook_tails(mp: Any, x: Any, df: Any, loc: Any, scale: Any) -> tuple[Any, Any] | None:
+        if df > 1e4:
+            return None
+        z = (x - loc) / scale
+        tail = mp.betainc(df / 2, 0.5, 0, df / (df + z * z), regularized=True) / 2
+        return (tail, 1 - tail) if z < 0 else (1 - tail, tail)
+
+    @staticmethod
+    def textbook_entropy(mp: Any, df: Any, loc: Any, scale: Any) -> Any:
+        half = (df + 1) / 2
+        rise = mp.digamma(half) - mp.digamma(df / 2)
+        constant = mp.log(df) / 2 + mp.loggamma(df / 2) - mp.loggamma(half) + mp.log(mp.pi) / 2
+        return half * rise + constant + mp.log(scale)

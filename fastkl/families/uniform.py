@@ -132,7 +132,7 @@ class Uniform(UnivariateFamily):
         return (x - low) / (high - low), (high - x) / (high - low)
 
 
-@register_kl("uniform", "uniform")
+@register_kl(Uniform, Uniform)
 def uniform_kl(_p: Uniform, p: Params, _q: Uniform, q: Params) -> float:
     """Log of the ratio of lengths; inf unless the second interval holds the first."""
     if np.any((p["low"] < q["low"]) | (p["high"] > q["high"])):

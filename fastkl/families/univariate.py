@@ -81,7 +81,7 @@ class UnivariateFamily(Family):
         n, d = rows.X.shape
         scores = {name: np.empty((n, d)) for name in self.parameter_names}
         for j in range(d):
-            single = Rows(np.ascontiguousarray(rows.X[:, j]).reshape(1, n), None, rows.n_threads)
+            single = Rows(np.ascontiguousarray(rows.X[:, j]).reshape(1, n), n_threads=rows.n_threads)
             repeated = {name: np.full(n, value[j]) for name, value in params.items()}
             for name, values in self.gradient(single, repeated).items():
                 scores[name][:, j] = values
@@ -205,12 +205,17 @@ class UnivariateFamily(Family):
         """
         return self._solved_quantile(q, params, upper=True)
 
+    def quantile_guess(self, p: Floats, params: Params, upper: bool) -> Floats | None:
+        """Where the search for a quantile may start, with the shape of the result: any function that is mostly right."""
+        return None
+
     def _solved_quantile(self, p: Floats, params: Params, upper: bool) -> Floats:
         """Either of them by a search; a family whose support has ends among its parameters has to give its own."""
         low, high, _ = self.support
         if not self.discrete:
             ends = (OPEN_ENDS.get(low, low), OPEN_ENDS.get(high, high))
-            return continuous_quantile(self.log_cdf, self.log_sf, p, params, upper, ends)
+            guess = self.quantile_guess(p, params, upper)
+            return continuous_quantile(self.log_cdf, self.log_sf, p, params, upper, ends, guess)
         p = np.asarray(p, dtype=np.float64)
         shape = np.broadcast_shapes(p.shape, *(np.shape(value) for value in params.values()))
         certain = p == (0.0 if upper else 1.0)

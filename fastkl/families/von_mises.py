@@ -196,7 +196,7 @@ def solve_concentration(deficit: Floats) -> tuple[Floats, int]:
     ).item()
 
 
-@register_kl("von_mises", "von_mises")
+@register_kl(VonMises, VonMises)
 def von_mises_kl(_p: VonMises, p: Params, _q: VonMises, q: Params) -> float:
     """log(I0(k_q) / I0(k_p)) + A(k_p) (k_p - k_q cos(shift)), with the Bessel functions scaled by exp(-k)."""
     k, c = p["concentration"], q["concentration"]

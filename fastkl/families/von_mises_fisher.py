@@ -280,7 +280,7 @@ def draw_gaps(d: int, k: float, n: int, generator: np.random.Generator) -> Float
     return gaps[:n]
 
 
-@register_kl("von_mises_fisher", "von_mises_fisher")
+@register_kl(VonMisesFisher, VonMisesFisher)
 def von_mises_fisher_kl(_p: VonMisesFisher, p: Params, _q: VonMisesFisher, q: Params) -> float:
     """log C(k) - log C(l) + A(k) (k - l cos), cos between the directions, in terms that stay small for large k and l."""
     k, other, d = float(p["concentration"]), float(q["concentration"]), len(p["direction"])

@@ -90,7 +90,7 @@ class Weibull(LogLocationScaleFamily):
         return 1 + mp.euler * (1 - 1 / shape) + mp.log(scale / shape)
 
 
-@register_kl("weibull", "weibull")
+@register_kl(Weibull, Weibull)
 def weibull_kl(_p: Weibull, p: Params, _q: Weibull, q: Params) -> float:
     """That of the Gumbel distributions of -log x."""
     return float(np.sum(extreme_value_kl(q["shape"] / p["shape"], -q["shape"] * np.log(p["scale"] / q["scale"]))))

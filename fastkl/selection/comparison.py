@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastkl._core.array_types import Floats
-from fastkl.selection.likelihood_tests import TestResult, normal_test
-from fastkl.selection.log_densities import log_density_table, log_ratio, mean_and_error, row_weights
+from fastkl._core.means import Mean
+from fastkl.selection.likelihood_tests import TestResult, normal_test, vuong_test_of
+from fastkl.selection.log_densities import log_density_table, log_ratio, row_weights
 
 COLUMNS = ("mean_log_likelihood", "standard_error", "kl_difference", "kl_difference_error", "p_value")
 
@@ -92,9 +93,7 @@ class Comparison:
             if name not in self.names:
                 raise ValueError(f"There is no density named {name!r} in the table; there are {', '.join(self.names)}.")
         left, right = (self.log_densities[:, self.names.index(name)] for name in (first, second))
-        difference, error = mean_and_error(log_ratio(left, right, self.weights), self.weights)
-        statistic, p_value = normal_test(difference, error)
-        return TestResult(statistic, p_value, difference, error, 0, "both are equally far from the data distribution")
+        return vuong_test_of(Mean.of(log_ratio(left, right, self.weights), self.weights))
 
     def to_frame(self) -> Any:
         """The table as a pandas data frame.
@@ -181,20 +180,20 @@ def compare_densities(
         raise ValueError(f"compare_densities takes at least one density, each under a name of its own, not {names}.")
     table = log_density_table([density for _, density in named], X)
     weights = row_weights(sample_weight, len(table))
-    moments = [mean_and_error(column, weights) for column in table.T]
-    order = sorted(range(len(names)), key=lambda i: -moments[i][0])
-    if not np.isfinite(moments[order[0]][0]):
+    means = [Mean.of(column, weights) for column in table.T]
+    order = sorted(range(len(names)), key=lambda i: -means[i].value)
+    if not np.isfinite(means[order[0]].value):
         raise ValueError("Every density excludes a row (log-density -inf): none of them can have given these rows.")
     best = table[:, order[0]]
-    against = [mean_and_error(log_ratio(best, table[:, i], weights), weights) for i in order]
+    against = [Mean.of(log_ratio(best, table[:, i], weights), weights) for i in order]
     parameters = [getattr(named[i][1], "n_parameters_", None) for i in order]
     return Comparison(
         names=[names[i] for i in order],
-        mean_log_likelihood=np.array([moments[i][0] for i in order]),
-        standard_error=np.array([moments[i][1] for i in order]),
-        kl_difference=np.array([difference for difference, _ in against]),
-        kl_difference_error=np.array([error for _, error in against]),
-        p_value=np.array([normal_test(*pair)[1] for pair in against]),
+        mean_log_likelihood=np.array([means[i].value for i in order]),
+        standard_error=np.array([means[i].error for i in order]),
+        kl_difference=np.array([difference.value for difference in against]),
+        kl_difference_error=np.array([difference.error for difference in against]),
+        p_value=np.array([normal_test(difference)[1] for difference in against]),
         n_parameters=[None if count is None else int(count) for count in parameters],
         n_rows=int(np.count_nonzero(weights)),
         log_densities=table[:, order],

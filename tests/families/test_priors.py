@@ -69,6 +69,14 @@ def test_gamma_prior_on_rates():
     np.testing.assert_allclose(model.params_["probability"], 5.0 / (5.0 + counts.sum(axis=0) + 1.0), rtol=1e-12)
 
 
+def test_a_gamma_prior_may_have_the_rate_0():
+    """As it has by default: (6 events + 1.5 - 1) / 3 rows."""
+    model = DensityMLE("poisson", prior=GammaPrior()).fit([[1.0], [2.0], [3.0]])
+    np.testing.assert_allclose(model.params_["rate"], 6.5 / 3.0, rtol=1e-12)
+    with pytest.raises(ValueError, match="rate"):
+        DensityMLE("poisson", prior=GammaPrior(2.0, -1e-300)).fit([[1.0]])
+
+
 def conjugate(X, prior):
     """Mean and covariance of the posterior's mode, from the textbook: Fraley and Raftery 2007, table 1."""
     n, d = X.shape

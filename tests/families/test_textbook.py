@@ -35,15 +35,14 @@ class Case:
         self.tails = functools.cache(self._tails)
 
     def log_density(self, x):
-        return self.cls.textbook(mp, mp.mpf(float(x)), **self.exact)
+        return self.cls.textbook(textbook_integrals.MP, mp.mpf(float(x)), **self.exact)
 
     def _tails(self, x):
         """P(X <= x) and P(X > x)."""
         if not self.cls.discrete and not self.ends[0] < x < self.ends[1]:
             return (mp.mpf(0), mp.mpf(1)) if x <= self.ends[0] else (mp.mpf(1), mp.mpf(0))
         given = self.cls.textbook_tails
-        tails = None if given is None else given(mp, mp.mpf(x), **self.exact)
-        return tails or textbook_integrals.tails(self, mp.mpf(x))
+        return (given and given(mp, mp.mpf(x), **self.exact)) or textbook_integrals.tails(self, mp.mpf(x))
 
     def entropy(self):
         if self.cls.textbook_entropy is not None:

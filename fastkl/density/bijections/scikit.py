@@ -32,7 +32,7 @@ from sklearn.preprocessing import (
 
 from fastkl._core.array_types import Floats
 from fastkl._core.rows import Rows
-from fastkl.density.bijections.base import NO_AFFINE_MAPS, AffineMaps, Bijection, bijection
+from fastkl.density.bijections.base import NO_AFFINE_MAPS, AffineMaps, Bijection, register
 from fastkl.exceptions import DegenerateDataError
 
 _LOG_SQRT_2PI = 0.5 * np.log(2.0 * np.pi)
@@ -377,7 +377,6 @@ for _types, _kind in (
     ((FunctionTransformer,), Known),
 ):
     for _type in _types:
-        # mypy has no type for this attribute of a function
-        bijection.register(_type)(_kind)  # type: ignore[attr-defined]
+        register(_type)(_kind)
 for _type, _reason in REASONS.items():
-    bijection.register(_type)(_refuse(_reason))  # type: ignore[attr-defined]
+    register(_type)(_refuse(_reason))

@@ -3,13 +3,16 @@
 import copy
 from typing import Any, Self
 
+import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from fastkl.density.bijections.base import Bijection, bijection
+from fastkl.density.bijections.base import Bijection
+from fastkl.density.bijections.lookup import bijection
 from fastkl.density.composed.base import all_rows, check_density, fit_part, is_discrete, weighted_total, with_location
 from fastkl.density.composed.fitted_transformed import FittedTransformed
+from fastkl.density.files.registry import register_density
 from fastkl.density.validation import unchanged_on_error
 
 
@@ -278,3 +281,17 @@ def _numbered(transformer: Any, X: Any, names: Any, d: int) -> Bijection:
     from fastkl.density.bijections.composed import with_numbered_columns
 
     return bijection(with_numbered_columns(transformer, X, names, d))
+
+
+def _check_stored(model: TransformedDensity) -> None:
+    """ValueError unless the transformer maps rows of as many columns as the density has."""
+    d = model.n_features_in_
+    if model.density_.n_features_in_ != d:
+        raise ValueError(f"the density has {model.density_.n_features_in_} columns, n_features_in_ is {d}")
+    with np.errstate(all="ignore"):
+        images, log_det = bijection(model.transformer_).forward(np.zeros((1, d)))
+    if images.shape != (1, d) or log_det.shape != (1,):
+        raise ValueError(f"{model.transformer_!r} maps no rows of {d} columns")
+
+
+register_density(TransformedDensity, _check_stored)

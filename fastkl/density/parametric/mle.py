@@ -11,7 +11,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastkl._core.array_types import Params, Statistics
 from fastkl._core.rows import AnyRows, Rows
+from fastkl.density.files.registry import register_density
 from fastkl.density.parametric.base import FamilyDensity
+from fastkl.density.parametric.checks import check_family_density
 from fastkl.density.parametric.inference import KEPT
 from fastkl.density.streamed import StreamedRows
 from fastkl.density.validation import (
@@ -348,3 +350,6 @@ class DensityMLE(FamilyDensity):
             return tags  # an unknown family is an error of fit, not of a question about tags
         tags.input_tags.string = tags.input_tags.categorical = family.labels
         return tags
+
+
+register_density(DensityMLE, check_family_density)

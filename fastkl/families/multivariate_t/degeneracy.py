@@ -6,7 +6,7 @@ from fastkl._core.array_types import Floats
 from fastkl._core.rows import AnyRows
 from fastkl.exceptions import DegenerateDataError
 from fastkl.families.multivariate_normal import dependent_column
-from fastkl.families.multivariate_t.sums import Moments, merged_moments, row_moments
+from fastkl.families.multivariate_t.sums import MeanAndScatter, merged_moments, row_moments
 from fastkl.families.solvers.iterative import n_rows
 from fastkl.families.univariate import largest
 
@@ -25,7 +25,7 @@ def overflow_error(rows: AnyRows, scatter: Floats) -> DegenerateDataError:
     )
 
 
-def checked_moments(rows: AnyRows) -> Moments:
+def checked_moments(rows: AnyRows) -> MeanAndScatter:
     """Moments of the rows; DegenerateDataError where their scatter is singular, so that the likelihood has no maximum."""
     d = rows.n_columns
     weight, mean, scatter = rows.total(row_moments, merge=merged_moments)

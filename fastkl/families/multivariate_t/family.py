@@ -1,5 +1,6 @@
 """Multivariate t distribution: location, scatter matrix and degrees of freedom, by ECME with the degrees' own likelihood."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from fastkl.families.multivariate_t.fit import fit_rows
 from fastkl.families.multivariate_t.information import observed_information
 from fastkl.families.multivariate_t.sums import student_sums
 from fastkl.families.spaces import DegreesOfFreedom, PositiveDefinite, Real
+from fastkl.families.spaces.joint import check_matrix
 
 
 class MultivariateT(Family):
@@ -154,10 +156,7 @@ class MultivariateT(Family):
     def _check_scale(self, scale: Floats, d: int) -> None:
         if scale.shape != (d, d) or not np.isfinite(scale).all():
             raise ValueError(f"{self.name}: scale is a finite matrix of shape {(d, d)}; it has shape {scale.shape}.")
-        if np.abs(scale - scale.T).max() > 1e-10 * np.abs(scale).max():
-            raise ValueError(f"{self.name}: scale has to be symmetric.")
-        if np.any(np.diag(scale) <= 0.0) or np.linalg.eigvalsh(scale)[0] <= 0.0:
-            raise ValueError(f"{self.name}: scale has to be positive definite; its smallest eigenvalue is not above 0.")
+        check_matrix(scale, f"{self.name}: scale")
 
     def n_columns(self, params: Params) -> int:
         return len(params["loc"])
@@ -217,6 +216,9 @@ class MultivariateT(Family):
             z /= np.sqrt(generator.gamma(0.5 * df, 2.0 / df, size=(n_samples, 1)))
         rows: Floats = params["loc"] + z
         return rows
+
+    def marginal(self, params: Params, columns: Sequence[int]) -> tuple[Family, Params]:
+        return self.of_columns(params, columns)
 
     def entropy(self, params: Params) -> float:
         d, k = len(params["loc"]), inverse_df(params)
