@@ -134,10 +134,10 @@ class VonMises(UnivariateFamily):
             p,
             {"concentration": params["concentration"]},
             upper,
-            (-np.inf, np.inf),
+            (-np.pi, np.pi),
         )
         low, high = turn_ends(params["loc"])
-        return np.where(np.isinf(angle), np.where(angle < 0.0, low, high), params["loc"] + angle)
+        return np.where(np.abs(angle) == np.pi, np.where(angle < 0.0, low, high), params["loc"] + angle)
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
         return generator.vonmises(params["loc"], params["concentration"], size=(n_samples, len(params["loc"])))
