@@ -60,9 +60,7 @@ class Beta(UnivariateFamily):
     support = (ABOVE_ZERO, BELOW_ONE, False)
     support_text = "numbers between 0 and 1, both excluded"
     example = {"a": [2.0, 0.7], "b": [5.0, 0.4]}
-    extreme = [
-        {"a": a, "b": b} for a, b in ((1e-3, 1e-3), (1e-3, 40.0), (1e6, 1e-3), (0.8, 1e6), (1e6, 1e6), (1e9, 1e9))
-    ]
+    extreme = [{"a": a, "b": b} for a, b in ((1e-3, 1e-3), (1e-3, 40.0), (1e6, 1e-3), (0.8, 1e6), (1e9, 1e9))]
     equivariant = False
 
     def __init__(self, a: ArrayLike | None = None, b: ArrayLike | None = None):
