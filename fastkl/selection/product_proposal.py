@@ -4,6 +4,8 @@ Each candidate is fitted to the column alone, and the one with the lowest criter
 compared with continuous ones only, and families of counts with those: a density and a probability can't be compared.
 """
 
+from __future__ import annotations
+
 import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -15,10 +17,10 @@ from sklearn.utils.validation import validate_data
 
 from fastkl.density.composed.product import ProductDensity
 from fastkl.density.parametric.mle import DensityMLE
-from fastkl.density.validation import read_weights
 from fastkl.exceptions import DegenerateDataError
 from fastkl.rows.columns import column_numbers
 from fastkl.rows.tables import is_table
+from fastkl.rows.weights import read_weights
 
 REAL = ("normal", "student_t", "laplace", "logistic")
 POSITIVE = ("gamma", "lognormal", "weibull")

@@ -11,6 +11,8 @@ A search hands every candidate a fresh copy of the same test rows, so an estimat
 values, not under their identity: it is computed once for each test set and process, and a hit gives the very same number.
 """
 
+from __future__ import annotations
+
 import copy
 from collections import OrderedDict
 from hashlib import blake2b
@@ -21,10 +23,10 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.metadata_routing import MetadataRequest
 
 from fastkl.density.base import BaseDensity
-from fastkl.density.validation import read_weights
 from fastkl.divergence import entropy
 from fastkl.divergence.entropy_methods import ENTROPY_METHODS
 from fastkl.exceptions import DegenerateDataError
+from fastkl.rows.weights import read_weights
 from fastkl.selection.log_densities import log_density_table
 
 __all__ = ["DensityScorer", "KLScorer", "make_kl_scorer", "neg_cross_entropy"]
@@ -88,7 +90,7 @@ class DensityScorer:
         ----------
         sample_weight : bool, str or None
             True to ask for ``sample_weight``, a string to ask for it under that name, False to do without, None to make
-            passing weights an error until it is said what is meant.
+            passing weights an error until the intent is stated.
 
         Returns
         -------

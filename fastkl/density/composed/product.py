@@ -1,5 +1,7 @@
 """``ProductDensity``: independent groups of columns, each with a density of its own, for tables of mixed type."""
 
+from __future__ import annotations
+
 import copy
 from functools import partial
 from typing import Any, Self
@@ -15,13 +17,14 @@ from fastkl.density.composed.base import fit_part, is_discrete
 from fastkl.density.composed.fitted_product import FittedProduct
 from fastkl.density.composed.groups import Group, NamedGroups, check_groups, in_group, on_groups, unfitted_groups
 from fastkl.density.files.registry import register_density
-from fastkl.density.streamed import StreamedRows
-from fastkl.density.validation import read_weights, unchanged_on_error
+from fastkl.density.validation import unchanged_on_error
+from fastkl.rows.streamed import StreamedRows
 from fastkl.rows.tables import table_kind
+from fastkl.rows.weights import read_weights
 
 
 def _every_group_has(method: str) -> Any:
-    def has(product: "ProductDensity") -> bool:
+    def has(product: ProductDensity) -> bool:
         return all(hasattr(density, method) for _, density, _ in product.groups)
 
     return available_if(has)
@@ -165,7 +168,7 @@ class ProductDensity(NamedGroups, FittedProduct):
         return self
 
     @_every_group_has("merge")
-    def merge(self, other: "ProductDensity") -> Self:
+    def merge(self, other: ProductDensity) -> Self:
         """Take over the rows another product with the same groups has seen, as if this one had seen them too.
 
         Parameters

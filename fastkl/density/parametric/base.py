@@ -1,5 +1,7 @@
 """A density of one family: what follows once the family and its parameters are known, however they were learnt."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np
@@ -10,9 +12,10 @@ from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl._core.rows import Rows
 from fastkl.density.base import BaseDensity
 from fastkl.density.parametric.inference import FitInference
-from fastkl.density.validation import as_generator, raise_if_not_finite, read_rows, require_finite, resolve_family
+from fastkl.density.validation import as_generator, read_rows, resolve_family
 from fastkl.families.base import Family
 from fastkl.families.priors import PriorLike
+from fastkl.rows.checks import raise_if_not_finite, require_finite
 
 
 class FamilyDensity(BaseDensity):

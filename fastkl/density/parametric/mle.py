@@ -1,5 +1,7 @@
 """``DensityMLE``: one family, fitted by maximum likelihood. The estimator validates and keeps state; the family does the sums."""
 
+from __future__ import annotations
+
 import warnings
 from typing import Any, Self
 
@@ -15,22 +17,17 @@ from fastkl.density.files.registry import register_density
 from fastkl.density.parametric.base import FamilyDensity
 from fastkl.density.parametric.checks import check_family_density
 from fastkl.density.parametric.inference import KEPT
-from fastkl.density.streamed import StreamedRows
-from fastkl.density.validation import (
-    raise_if_not_finite,
-    read_rows,
-    require_finite,
-    resolve_family,
-    unchanged_on_error,
-)
+from fastkl.density.validation import read_rows, resolve_family, unchanged_on_error
 from fastkl.exceptions import DegenerateDataError, SourceError
 from fastkl.families.base import Family, Fit
 from fastkl.families.priors import PriorLike, resolve_prior
 from fastkl.families.solvers.posterior import fit_rows, fit_statistics
 from fastkl.rows import Source
+from fastkl.rows.checks import raise_if_not_finite, require_finite
+from fastkl.rows.streamed import StreamedRows
 
 
-def _has_statistics(density: "DensityMLE") -> bool:
+def _has_statistics(density: DensityMLE) -> bool:
     return resolve_family(density.family).has_statistics
 
 
@@ -196,7 +193,7 @@ class DensityMLE(FamilyDensity):
         return self
 
     @available_if(_has_statistics)
-    def merge(self, other: "DensityMLE") -> Self:
+    def merge(self, other: DensityMLE) -> Self:
         """Take over the rows another estimator of the same family has seen, as if this one had seen them too.
 
         Parameters
