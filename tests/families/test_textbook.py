@@ -74,6 +74,11 @@ class Case:
         first, last, _ = self.cls.support
         return first <= x <= last and self.log_density(x) > LOWEST
 
+    @functools.cached_property
+    def ends(self):
+        """Lower and upper end of the support."""
+        return [float(end) for end in self.quantile([0.0, 1.0])]
+
     def quantile(self, p):
         return self.family.quantile(np.asarray(p)[:, None], self.params)[:, 0]
 
@@ -173,6 +178,12 @@ def test_quantiles_at_the_ends(case, upper):
     if not case.cls.discrete:
         np.testing.assert_array_equal(family.log_cdf(column, case.params)[:, 0], [-np.inf, 0.0])
         np.testing.assert_array_equal(family.log_sf(column, case.params)[:, 0], [0.0, -np.inf])
+    if case.cls.periodic:
+        angles = np.array([[first + 0.3], [last - 0.3]])
+        for tail in (family.log_cdf, family.log_sf):
+            for turn in (-2.0 * np.pi, 2.0 * np.pi):
+                np.testing.assert_allclose(tail(angles + turn, case.params), tail(angles, case.params), rtol=1e-12)
+        return
     beyond = np.array([[first - 1.0], [last + 1.0], [-np.inf], [np.inf], [np.nan]])
     np.testing.assert_array_equal(family.log_cdf(beyond, case.params)[:, 0], [-np.inf, 0.0, -np.inf, 0.0, np.nan])
     np.testing.assert_array_equal(family.log_sf(beyond, case.params)[:, 0], [0.0, -np.inf, 0.0, -np.inf, np.nan])
