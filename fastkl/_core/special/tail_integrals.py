@@ -33,9 +33,9 @@ WEIGHTS = np.concatenate([_HALF_WEIGHTS, _HALF_WEIGHTS[::-1]])
 
 def tail_integral(integrand: Callable[[Floats], Floats], length: Floats) -> Floats:
     """The integral of ``integrand(t)`` over t from 0 to ``length``, elementwise; t may have an axis before that of length."""
-    if len(length) <= TOGETHER:
-        values: Floats = WEIGHTS @ integrand(NODES[:, None] * length)
-        return values * length
+    if length.size <= TOGETHER:
+        values = integrand(NODES.reshape(-1, *(1 for _ in length.shape)) * length)
+        return np.tensordot(WEIGHTS, values, axes=1) * length
     total = np.zeros_like(length)
     for node, weight in zip(NODES, WEIGHTS, strict=True):
         total += weight * integrand(node * length)
