@@ -71,6 +71,7 @@ class VonMisesFisher(Family):
     # -- rows to sums ------------------------------------------------------------------------------------------------------
 
     def statistics(self, rows: Rows) -> Statistics:
+        rows = rows.present
         if row_means(rows.X, None, False, most_excess(rows), rows.n_threads) is None:
             self._refuse_a_row(rows)
         columns = Normal().statistics(rows)
@@ -88,6 +89,7 @@ class VonMisesFisher(Family):
             )
 
     def likelihood_statistics(self, rows: Rows) -> Statistics:
+        rows = rows.present
         found = row_means(rows.X, rows.weights, False, most_excess(rows), rows.n_threads)
         return self.statistics(rows) if found is None else {"weight": np.float64(found[0]), "mean": found[1]}
 
