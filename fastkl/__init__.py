@@ -34,6 +34,7 @@ from fastkl.divergence import (
     subsampling_interval,
 )
 from fastkl.exceptions import (
+    ColumnTypeError,
     DegenerateDataError,
     LossyTransformerError,
     ModelFileError,
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
+    "ColumnTypeError",
     "Comparison",
     "ComparisonDisplay",
     "DegenerateDataError",

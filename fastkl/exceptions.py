@@ -6,6 +6,7 @@ The one warning is a ``UserWarning``.
 from collections.abc import Sequence
 
 __all__ = [
+    "ColumnTypeError",
     "DegenerateDataError",
     "LossyTransformerError",
     "ModelFileError",
@@ -106,7 +107,7 @@ class ModelFileError(ValueError):
 
 
 class SourceError(ValueError):
-    """A source of rows cannot be read as rows: a damaged file, other columns or types, batches that do not agree.
+    """Rows cannot be read: a damaged file, other columns or types, masked values, batches that do not agree.
 
     Examples
     --------
@@ -116,6 +117,20 @@ class SourceError(ValueError):
     Traceback (most recent call last):
     ...
     fastkl.exceptions.SourceError: ...
+    """
+
+
+class ColumnTypeError(SourceError, TypeError):
+    """A column holds what is neither numbers nor labels: dates, times, spans of time.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastkl import DensityMLE
+    >>> DensityMLE("normal").fit(np.array([["2020-01-01"], ["2020-01-02"]], dtype="datetime64[D]"))
+    Traceback (most recent call last):
+    ...
+    fastkl.exceptions.ColumnTypeError: X: Column 0 holds datetime64[D], neither numbers nor labels. Convert it to a number, ...
     """
 
 

@@ -24,8 +24,8 @@ def room_of(path):
     return path.relative_to(ROOT).parts[0].removesuffix(".py")
 
 
-def imported_rooms(path):
-    """Rooms of fastkl that a module imports anywhere in it, functions included; type-checking imports are left out."""
+def imported_names(path):
+    """Dotted names that a module imports anywhere in it, functions included; type-checking imports are left out."""
     tree = ast.parse(path.read_text())
     typing_only = {
         id(node)
@@ -36,18 +36,56 @@ def imported_rooms(path):
     for node in ast.walk(tree):
         if id(node) in typing_only:
             continue
-        names = []
         if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
+            yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import"
-            names = (
-                [f"{node.module}.{alias.name}" for alias in node.names] if node.module == "fastkl" else [node.module]
-            )
-        for name in names:
-            parts = name.split(".")
-            if parts[0] == "fastkl":
-                yield parts[1] if len(parts) > 1 and parts[1] in FLOORS else "__init__"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def imported_rooms(path):
+    for name in imported_names(path):
+        parts = name.split(".")
+        if parts[0] == "fastkl":
+            yield parts[1] if len(parts) > 1 and parts[1] in FLOORS else "__init__"
+
+
+def file_of(name):
+    """The file of the package behind a dotted name of a module or of something in one; None outside it."""
+    parts = name.split(".")
+    if parts[0] != "fastkl":
+        return None
+    for end in range(len(parts), 0, -1):
+        path = ROOT.joinpath(*parts[1:end])
+        for file in (path / "__init__.py", *(path.with_suffix(ending) for ending in (".py", ".pyx"))):
+            if file.exists():
+                return file
+    return None
+
+
+def circle_in(graph):
+    """A circle of a graph as a list of its nodes, or None: depth first, as far as possible from each node in turn."""
+    done, trail = set(), []
+
+    def visit(node):
+        if node in trail:
+            return [*trail[trail.index(node) :], node]
+        if node in done:
+            return None
+        trail.append(node)
+        for other in graph[node]:
+            found = visit(other)
+            if found:
+                return found
+        done.add(trail.pop())
+        return None
+
+    return next(filter(None, map(visit, graph)), None)
+
+
+def test_a_circle_is_found():
+    assert circle_in({"a": ["b"], "b": ["c"], "c": ["b"]}) == ["b", "c", "b"]
+    assert circle_in({"a": ["b", "c"], "b": ["c"], "c": []}) is None
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -59,6 +97,14 @@ def test_imports_go_down(path):
         assert same_room or FLOORS[other] < FLOORS[room], (
             f"{path.relative_to(ROOT)} imports {other}, which is not below it"
         )
+
+
+def test_files_import_no_circle():
+    """Within a room too: a file that is imported knows nothing of the file that imports it, not even in a function."""
+    graph = {path: {file_of(name) for name in imported_names(path)} - {None, path} for path in MODULES}
+    graph |= {file: set() for files in list(graph.values()) for file in files if file not in graph}  # compiled modules
+    circle = circle_in(graph)
+    assert circle is None, " -> ".join(str(path.relative_to(ROOT)) for path in circle)
 
 
 @pytest.mark.parametrize("path", sorted(ROOT.rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT)))

@@ -28,9 +28,20 @@ def test_example(code, expected):
     assert out.getvalue() == expected
 
 
+@pytest.mark.parametrize(
+    "path", [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))], ids=lambda path: path.name
+)
+def test_files_and_tests_that_are_named_exist(path):
+    """A path in `code` is that of a file, from the top or from tests/; what follows a :: is a test in it."""
+    for file, name in re.findall(r"`((?:[\w.-]+/)+[\w.-]+\.\w+)(?:::(\w+))?`", path.read_text(encoding="utf-8")):
+        found = [top / file for top in (ROOT, ROOT / "tests", ROOT / "fastkl") if (top / file).is_file()]
+        assert found, f"{path.name} names {file}"
+        assert not name or re.search(rf"(def|class) {name}\b", found[0].read_text(encoding="utf-8")), f"{file}::{name}"
+
+
 def test_both_commands_are_in_the_readme():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert "pip install . && python -m fastkl demo" in text
+    assert "pip install . && fastkl demo" in text
     assert "pip install -e '.[test]' && pytest" in text
 
 

@@ -1,4 +1,4 @@
-/* Power-function law: log p(x) = log a + (a - 1) log x on 0 < x <= 1. Statistics: weight and mean log. */
+/* Power-function distribution: log p(x) = log a + (a - 1) log x on 0 < x <= 1. Statistics: weight and mean log. */
 #ifndef FK_FAMILY_POWER_FUNCTION_H
 #define FK_FAMILY_POWER_FUNCTION_H
 

@@ -1,4 +1,4 @@
-"""Power-function law: its exponent is minus the inverse of the mean logarithm of each column."""
+"""Power-function distribution: its exponent is minus the inverse of the mean logarithm of each column."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from fastkl.families.univariate import ABOVE_ZERO, UnivariateFamily
 
 
 class PowerFunction(UnivariateFamily):
-    r"""Power-function law of every column, on 0 < x <= 1: the a-th root of a uniform number.
+    r"""Power-function distribution of every column, on 0 < x <= 1: the a-th root of a uniform number.
 
     .. math:: \log p(x) = \log a + (a - 1) \log x
 
@@ -37,7 +37,7 @@ class PowerFunction(UnivariateFamily):
     statistic_names = ("weight", "mean_log")  # in the order of the kernel's record
     support = (ABOVE_ZERO, 1.0, False)  # lowest and highest value, and whether only whole numbers are meant
     support_text = "numbers above 0 and up to 1"
-    equivariant = False  # the law has no scale
+    equivariant = False  # the distribution has no scale
     example = {"shape": [3.0, 0.4]}  # of two columns: the contract test draws its data from them
 
     def __init__(self, shape: ArrayLike | None = None):
@@ -88,7 +88,7 @@ class PowerFunction(UnivariateFamily):
         return float(np.sum(1.0 - 1.0 / params["shape"] - np.log(params["shape"])))
 
 
-@register_kl("power_function", "power_function")
+@register_kl(PowerFunction, PowerFunction)
 def power_function_kl(_p: PowerFunction, p: Params, _q: PowerFunction, q: Params) -> float:
     """r - 1 - log r with r the ratio of shapes, that of q above."""
     return float(np.sum(log_ratio_excess(q["shape"] / p["shape"])))

@@ -8,7 +8,9 @@ Nothing here knows scikit-learn or a distribution family. Four facts hold for ev
 * kernels hold no GIL, raise nothing, and return status codes.
 """
 
+import importlib
 import os
+from pathlib import Path
 
 # GCC's OpenMP lets a thread that has finished its share spin for milliseconds before it sleeps. When another library's threads
 # still spin too (a BLAS call has just ended, say), ours wait for a processor that nobody uses: a 2 ms call took 12 ms. The count
@@ -16,7 +18,17 @@ import os
 _quiet = not {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"} & set(os.environ)
 if _quiet:
     os.environ["GOMP_SPINCOUNT"] = "1000"
-from fastkl._core import _threads as _threads
+try:
+    importlib.import_module("fastkl._core._threads")
+except ModuleNotFoundError as error:
+    if error.name != "fastkl._core._threads":
+        raise
+    # Python looks for "fastkl" in the current folder first, so that a source folder without kernels hides an installed package.
+    raise ImportError(
+        f"fastkl is being imported from its source folder {Path(__file__).parents[1]}, where its compiled kernels are missing. "
+        "Leave that folder, use the command 'fastkl' instead of 'python -m fastkl', or build the kernels in place: "
+        "pip install -e ."
+    ) from None
 
 if _quiet:
     del os.environ["GOMP_SPINCOUNT"]

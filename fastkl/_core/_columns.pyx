@@ -14,7 +14,7 @@ import numpy as np
 from cython.parallel cimport prange, threadid
 from libc.string cimport memcpy, memset
 
-from fastkl._core._gather cimport FK_BLOCK, FK_TILE_COLUMNS, FK_TILE_STRIDE, columns_of, real, threads_for
+from fastkl._core._gather cimport FK_BLOCK, FK_TILE_COLUMNS, FK_TILE_STRIDE, FK_WAVE_NUMBERS, columns_of, real, threads_for
 
 cdef extern from "fk_column_ops.h" nogil:
     ctypedef struct fk_support:
@@ -29,9 +29,8 @@ cdef extern from "fk_present.h" nogil:
     Py_ssize_t fk_keep_present(const double *x, const double *w, Py_ssize_t n, double *out)
     Py_ssize_t fk_place_of_present(const double *w, Py_ssize_t at)
 
-# A wave holds at most so many partial numbers (16 MB), and never fewer blocks than keep a few threads busy.
+# A wave never has fewer blocks than keep a few threads busy.
 cdef enum:
-    WAVE_NUMBERS = 2097152
     WAVE_BLOCKS = 32
     WAVE_BLOCKS_OF_SEVERAL = 4
     BUFFER = (FK_TILE_COLUMNS + 2) * FK_TILE_STRIDE  # a tile, one column without its rows of weight 0, and their weights
@@ -104,7 +103,7 @@ cdef class ColumnKernel:
         cdef Py_ssize_t n_blocks = (n + FK_BLOCK - 1) // FK_BLOCK
         cdef Py_ssize_t n_tiles = (d + FK_TILE_COLUMNS - 1) // FK_TILE_COLUMNS
         cdef Py_ssize_t least = WAVE_BLOCKS if components == 1 else WAVE_BLOCKS_OF_SEVERAL
-        cdef Py_ssize_t wave = min(n_blocks, max(least, WAVE_NUMBERS // max(1, components * d * length)))
+        cdef Py_ssize_t wave = min(n_blocks, max(least, FK_WAVE_NUMBERS // max(1, components * d * length)))
         cdef Py_ssize_t start, blocks, b, bad_row = -1, bad_column = -1, t
         cdef Job job = Job(
             task, self.table, w, c, fk_support(support[0], support[1], support[2]), n, d, components, length

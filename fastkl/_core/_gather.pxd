@@ -4,6 +4,7 @@ cdef extern from "fk_gather.h" nogil:
     const int FK_BLOCK
     const int FK_TILE_COLUMNS
     const int FK_TILE_STRIDE
+    const int FK_WAVE_NUMBERS
     void fk_gather_f64(const double *x, Py_ssize_t n, Py_ssize_t d, Py_ssize_t first, Py_ssize_t count, double *out)
     void fk_gather_f32(const float *x, Py_ssize_t n, Py_ssize_t d, Py_ssize_t first, Py_ssize_t count, double *out)
 

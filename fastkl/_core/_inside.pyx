@@ -10,15 +10,11 @@ import numpy as np
 from cython.parallel cimport prange, threadid
 from libc.string cimport memcpy
 
-from fastkl._core._gather cimport FK_BLOCK, FK_TILE_COLUMNS, FK_TILE_STRIDE, columns_of, real, threads_for
+from fastkl._core._gather cimport FK_BLOCK, FK_TILE_COLUMNS, FK_TILE_STRIDE, FK_WAVE_NUMBERS, columns_of, real, threads_for
 
 cdef extern from "fk_inside.h" nogil:
     Py_ssize_t fk_inside(const double *x, const double *w, Py_ssize_t n, double low, double high, double *values,
                          double *weights, double *record)
-
-# Buffers of a wave hold at most so many numbers (16 MB), of values as of weights.
-cdef enum:
-    WAVE_NUMBERS = 2097152
 
 
 def values_inside(const real[:, ::1] X, const double[::1] weights, list columns, const double[::1] low,
@@ -29,7 +25,7 @@ def values_inside(const real[:, ::1] X, const double[::1] weights, list columns,
     """
     cdef Py_ssize_t n = X.shape[0], d = X.shape[1], k = len(columns)
     cdef Py_ssize_t n_blocks = (n + FK_BLOCK - 1) // FK_BLOCK, n_tiles = (d + FK_TILE_COLUMNS - 1) // FK_TILE_COLUMNS
-    cdef Py_ssize_t wave = max(1, min(n_blocks, WAVE_NUMBERS // max(1, k * FK_BLOCK))), start, blocks, b, j, t
+    cdef Py_ssize_t wave = max(1, min(n_blocks, FK_WAVE_NUMBERS // max(1, k * FK_BLOCK))), start, blocks, b, j, t
     cdef Py_ssize_t[::1] place = np.full(d, -1, dtype=np.intp)
     for j in range(k):
         place[columns[j]] = j

@@ -19,6 +19,7 @@ from scipy.linalg.cython_blas cimport ddot, dsyrk, dtrsm
 cdef extern from "fk_whiten.h" nogil:
     const int FK_BLOCK
     const int FK_TILE
+    const int FK_WAVE_NUMBERS
     void fk_whitened_squares_f64(const double *x, Py_ssize_t n, Py_ssize_t d, const double *mean, const double *lower,
                                  double *z, double *out)
     void fk_whitened_squares_f32(const float *x, Py_ssize_t n, Py_ssize_t d, const double *mean, const double *lower,
@@ -50,7 +51,6 @@ cdef extern from "fk_narrow.h" nogil:
 cdef enum:
     BLAS_COLUMNS = 512
     BLAS_ROWS = 256
-    WAVE_NUMBERS = 2097152
 
 
 def whitened_squares(const real[:, ::1] X, const double[::1] mean, const double[:, ::1] lower, int n_threads,
@@ -136,7 +136,7 @@ def component_moments(const real[:, ::1] X, const double[:, ::1] weights, int n_
     cdef bint in_threads = n_threads > 1 and n_blocks > 1
     if weights is not None:
         components, w = weights.shape[0], &weights[0, 0]
-    wave = min(n_blocks, max(2 * n_threads, min(32, WAVE_NUMBERS // (components * length))))
+    wave = min(n_blocks, max(2 * n_threads, min(32, FK_WAVE_NUMBERS // (components * length))))
     total_array = np.zeros((components, length))
     cdef double[:, ::1] total = total_array, scratch = np.empty((n_threads, moments_scratch(d)))
     cdef double[:, :, ::1] partial = np.empty((wave, components, length))

@@ -6,7 +6,7 @@ only in functions of one block, handed to ``total``, and on ``sample``, so that 
 
 import operator
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from functools import cached_property
 from typing import Any, Protocol, TypeVar
 
@@ -88,6 +88,7 @@ class Rows:
 
     X: NDArray[Any]
     weights: Floats | None = None
+    _: KW_ONLY
     n_threads: int = 1
     names: Sequence[str] | None = None
     index: NDArray[np.intp] | None = None
@@ -116,17 +117,6 @@ class Rows:
     def place(self, row: int, column: int) -> str:
         """The place of a value in words."""
         return f"{self.row(row)}, {self.column(column)}"
-
-    @cached_property
-    def present(self) -> "Rows":
-        """The rows whose weight is not 0: these rows themselves if that are all."""
-        if self.weights is None or np.min(self.weights, initial=np.inf) > 0.0:
-            return self
-        keep = np.flatnonzero(self.weights)
-        if len(keep) == len(self.weights):
-            return self
-        index = keep if self.index is None else self.index[keep]
-        return replace(self, X=np.ascontiguousarray(self.X[keep]), weights=self.weights[keep], index=index)
 
     def part(self, first: int, stop: int) -> "Rows":
         """The rows from number ``first`` up to ``stop``, which is not among them; nothing is copied."""
@@ -158,5 +148,14 @@ class Rows:
             return self
         weights = None if self.weights is None else np.ascontiguousarray(self.weights[::step])
         index = np.arange(0, len(self.X), step) if self.index is None else self.index[::step]
-        X = np.ascontiguousarray(self.X[::step])
-        return Rows(X, weights, self.n_threads, self.names, index, self.first_row, self.batch)
+        return replace(self, X=np.ascontiguousarray(self.X[::step]), weights=weights, index=index)
+
+    def of_positive_weight(self) -> "Rows":
+        """Without the rows of weight 0, which are as good as absent; they keep their numbers in messages."""
+        if self.weights is None or np.min(self.weights, initial=np.inf) > 0.0:
+            return self
+        kept = np.flatnonzero(self.weights)
+        if len(kept) == len(self.weights):
+            return self
+        index = kept if self.index is None else self.index[kept]
+        return replace(self, X=np.ascontiguousarray(self.X[kept]), weights=self.weights[kept], index=index)

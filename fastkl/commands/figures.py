@@ -25,8 +25,8 @@ def draw(path: str, ranking: Comparison | None, density: DensityMLE | ProductDen
         display = DensityDisplay.from_estimator(part, some_rows, sample_weight=weights, column=column, plot=False)
         panels.append(display.plot)
     if not panels:
-        law = density.family_.name if isinstance(density, DensityMLE) else "product"
-        raise ValueError(f"--figure: the {law} density of {rows.shape[1]} columns can't be drawn")
+        family = density.family_.name if isinstance(density, DensityMLE) else "product"
+        raise ValueError(f"--figure: the {family} density of {rows.shape[1]} columns can't be drawn")
     across = min(len(panels), 3)
     down = -(-len(panels) // across)
     figure = Figure(figsize=(5.6 * across, 4.2 * down), layout="constrained")
@@ -51,6 +51,6 @@ def _columns(density: DensityMLE, n_columns: int) -> list[Any]:
     """Two continuous columns together, others one by one; none where a column of several has no density in closed form."""
     if n_columns == 2 and not density.family_.discrete:
         return [(0, 1)]
-    if n_columns > 1 and density.family_.name in ("dirichlet", "multinomial", "von_mises_fisher"):
+    if n_columns > 1 and density.family_.marginal(density.params_, [0]) is None:
         return []
     return list(range(min(n_columns, _MOST_COLUMNS)))

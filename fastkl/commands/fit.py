@@ -16,7 +16,6 @@ from fastkl.commands.figures import draw
 from fastkl.commands.layout import figure, first_sentence, note, plural, progress, table
 from fastkl.commands.tables import Table, chosen, names_of, read_table
 from fastkl.commands.trials import Fit, one_family, trials
-from fastkl.divergence.models import Model
 
 # Whole weights are repeated rows, up to so many of them.
 _MOST_REPEATED = 5_000_000
@@ -225,8 +224,8 @@ def _print_parameters(density: Any, columns: Sequence[str]) -> None:
         _print_product(density, columns)
         return
     params, errors = density.params_, density.standard_errors_
-    if Model(density, "density").family.labels:
-        for name, labels, shares in zip(columns, density.categories_, params["probabilities"], strict=True):
+    if density.family_.labels:
+        for name, labels, shares in zip(columns, density.categories_, *params.values(), strict=True):
             held = [f"{label} {figure(share)}" for label, share in zip(labels, shares, strict=False)]
             print(note(", ".join(held[:40]), f"{name}: "))
         return

@@ -97,10 +97,10 @@ def _of_labels(name: str, P: Any, Q: Any, options: argparse.Namespace) -> Line:
 
 
 def label_test(P: NDArray[Any], Q: NDArray[Any], seed: int) -> float:
-    """Permutation p-value that two samples of labels have one law, by the likelihood-ratio statistic of their counts.
+    """Permutation p-value that two samples of labels have one distribution, by their counts' likelihood-ratio statistic.
 
-    Permuting the rows between the samples draws the counts of the first from the multivariate hypergeometric law of the
-    pooled counts, so that no rows are permuted.
+    Permuting the rows between the samples draws the counts of the first from the multivariate hypergeometric
+    distribution of the pooled counts, so that no rows are permuted.
     """
     pooled = np.concatenate([P, Q])
     keys = [tuple(row) for row in pooled.tolist()] if pooled.ndim == 2 else pooled.tolist()
@@ -140,8 +140,12 @@ def _print(lines: list[Line], options: argparse.Namespace, most_rows: int, scale
     print()
     if options.test:
         of_all = f", on {_TESTED_ROWS:,} random rows of a file at most" if most_rows > _TESTED_ROWS else ""
-        text = f"p-value: permutation test that P and Q are one law ({_PERMUTATIONS} permutations{of_all}); each line by itself."
-        print(note(text))
+        print(
+            note(
+                "p-value: permutation test that P and Q have the same distribution "
+                f"({_PERMUTATIONS} permutations{of_all}); each line by itself."
+            )
+        )
     if scaled:
         print(note("The joint estimate takes columns in units of their pooled standard deviation."))
     if any(float(estimate) < 0.0 for line in lines for estimate in (line.there, line.back)):

@@ -8,10 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 import fastkl
+from fastkl._core.means import Mean
 from fastkl.commands.layout import figure, first_sentence, plural, progress
 from fastkl.commands.tables import chosen, listed, names_of, rows_of
-from fastkl.density.batches import Moments, moments
-from fastkl.divergence import Estimate
 from fastkl.rows.output import Output, open_output, raise_if_same
 
 
@@ -19,7 +18,7 @@ class Tally:
     """Hands log-densities on to an output, where there is one, and keeps their mean; -inf is counted apart."""
 
     def __init__(self, output: Output | None = None) -> None:
-        self._output, self._total = output, Moments(0, 0.0, 0.0, 0.0, 0.0)
+        self._output, self.mean = output, Mean()  # of the finite numbers
         self.rows, self.excluded, self.first_excluded = 0, 0, -1
 
     def write(self, first_row: int, values: NDArray[Any]) -> None:
@@ -29,9 +28,7 @@ class Tally:
             self.first_excluded = first_row + int(np.argmax(outside))
         self.excluded += int(outside.sum())
         self.rows = first_row + len(values)
-        inside = values[~outside]
-        if len(inside):
-            self._total = self._total.merge(moments(inside, None))
+        self.mean += Mean.of(values[~outside])
         if self._output is not None:
             self._output.write(first_row, values)
 
@@ -45,11 +42,6 @@ class Tally:
         """Not all rows are there."""
         if self._output is not None:
             self._output.abandon(keep)
-
-    @property
-    def mean(self) -> Estimate:
-        """Of the finite numbers, with its standard error."""
-        return self._total.estimate()
 
 
 def run(options: argparse.Namespace) -> int:
@@ -117,17 +109,17 @@ def _columns(density: Any, options: argparse.Namespace) -> list[Any]:
 
 def _report(found: Tally, density: Any, options: argparse.Namespace) -> None:
     inside = found.rows - found.excluded
-    error = f" ± {figure(found.mean.standard_error)}" if inside > 1 else ""
-    figures = f"{figure(float(found.mean))}{error} nats per row" if inside else "there are none"
-    law = getattr(getattr(density, "family_", None), "name", type(density).__name__)
+    error = f" ± {figure(found.mean.error)}" if inside > 1 else ""
+    figures = f"{figure(found.mean.value)}{error} nats per row" if inside else "there are none"
+    family = getattr(getattr(density, "family_", None), "name", type(density).__name__)
     lines = [("rows", f"{found.rows:,}")]
     if found.excluded:
-        outside = f"-inf: {plural(found.excluded, 'row')} outside the support of {law},"
+        outside = f"-inf: {plural(found.excluded, 'row')} outside the support of {family},"
         lines += [("mean log-density", outside), ("", f"first row {found.first_excluded}")]
         lines += [("of the others", figures), ("cross-entropy", "inf")]
     else:
         lines += [("mean log-density", figures)]
-        lines += [("cross-entropy", f"{figure(-float(found.mean))}{error} nats per row")]
+        lines += [("cross-entropy", f"{figure(-found.mean.value)}{error} nats per row")]
     if options.output is not None:
         lines.append(("scores", options.output))
     print("\n".join(f"{name:<18}{text}".rstrip() for name, text in lines))

@@ -1,6 +1,7 @@
 """Estimators that learn a density: fit, score, sample."""
 
-from fastkl.density.bijections.base import Bijection, bijection
+from fastkl.density.bijections.base import Bijection
+from fastkl.density.bijections.lookup import bijection
 from fastkl.density.composed.product import ProductDensity
 from fastkl.density.composed.transformed import TransformedDensity
 from fastkl.density.files.persistence import load

@@ -90,12 +90,12 @@ class BaseDensity(BatchMembers, InferenceMembers):
         return float(self.n_parameters_ * np.log(weight) - 2.0 * total)
 
     def cross_entropy(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> Estimate:
-        """Estimated cross-entropy H(p_data, p_theta) = -E log p_theta from a sample of the data law.
+        """Estimated cross-entropy H(p_data, p_theta) = -E log p_theta from a sample of the data distribution.
 
         Parameters
         ----------
         X : array-like of shape (n, d)
-            A sample of the data law, best one that was not fitted to.
+            A sample of the data distribution, best one that was not fitted to.
         sample_weight : array-like of shape (n,), default=None
             Weights of at least 0.
 
@@ -107,12 +107,12 @@ class BaseDensity(BatchMembers, InferenceMembers):
         return cross_entropy(X, self, sample_weight_p=sample_weight)
 
     def kl_divergence(self, X: ArrayLike, sample_weight: ArrayLike | None = None, **options: Any) -> Estimate:
-        """Estimated KL(p_data || p_theta) = cross-entropy - entropy of the data, from a sample of the data law.
+        """Estimated KL(p_data || p_theta) = cross-entropy - entropy, from a sample of the data distribution.
 
         Parameters
         ----------
         X : array-like of shape (n, d)
-            A sample of the data law, best one that was not fitted to.
+            A sample of the data distribution, best one that was not fitted to.
         sample_weight : array-like of shape (n,), default=None
             Weights of at least 0.
         **options

@@ -8,14 +8,14 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from fastkl._core._linalg import moments as row_moments
 from fastkl._core.array_types import Floats
+from fastkl._core.means import Mean
 from fastkl._core.rows import Rows
 from fastkl.density.contract import Density
 from fastkl.density.streamed import BlockReader, StreamedRows
@@ -25,57 +25,6 @@ from fastkl.exceptions import SourceError
 from fastkl.rows import Block, Source, open_source
 from fastkl.rows.output import is_folder, open_output, raise_if_same
 from fastkl.rows.progress import progress_of
-
-
-class Moments(NamedTuple):
-    """Rows, their weights, and the weighted mean and sum of squares about it of their log-densities.
-
-    ``infinite`` is the sum of those that are not finite, which stand apart.
-    """
-
-    n_rows: int
-    weight: float
-    weight_squared: float
-    mean: float
-    squares: float
-    infinite: float = 0.0
-
-    def merge(self, other: "Moments") -> "Moments":
-        """Both sets of rows together (T. F. Chan, G. H. Golub, R. J. LeVeque 1983, doi:10.1080/00031305.1983.10483115)."""
-        weight = self.weight + other.weight
-        if weight == 0.0:
-            return self
-        shift, share = other.mean - self.mean, other.weight / weight
-        return Moments(
-            self.n_rows + other.n_rows,
-            weight,
-            self.weight_squared + other.weight_squared,
-            self.mean + shift * share,
-            self.squares + other.squares + shift * shift * self.weight * share,
-            self.infinite + other.infinite,
-        )
-
-    def estimate(self) -> Estimate:
-        """The mean with its standard error, for weights by Kish's effective number of rows."""
-        if self.infinite != 0.0:
-            return Estimate(self.infinite, float("nan"), self.n_rows, "mean log-density")
-        size = self.weight * self.weight / self.weight_squared
-        error = np.sqrt(self.squares / self.weight / (size - 1.0)) if size > 1.0 else float("nan")
-        return Estimate(self.mean, float(error), self.n_rows, "mean log-density")
-
-
-def moments(values: Floats, weights: Floats | None) -> Moments:
-    """Of one block."""
-    n = len(values)
-    values = np.ascontiguousarray(values, dtype=np.float64)
-    total, centre, scatter = row_moments(values[:, np.newaxis], weights, 1)
-    if not np.isfinite(centre[0]):
-        # -inf outside the support makes the mean -inf, whatever the other rows are
-        infinite = float(values[~np.isfinite(values)].sum())
-        return Moments(n, float(n), float(n), 0.0, 0.0, infinite if infinite != 0.0 else float("nan"))
-    # a sum rather than a product of vectors, for which BLAS would start threads of its own
-    of_squares = float(n) if weights is None else float((weights * weights).sum())
-    return Moments(n, total, of_squares, float(centre[0]), float(scatter[0, 0]))
 
 
 class BatchMembers(Density):
@@ -129,8 +78,8 @@ class BatchMembers(Density):
         """
         rows = self._rows_to_score(source, columns, sample_weight, batch_rows)
         with _with_progress(rows.source, progress, "score"):
-            total: Moments = rows.total(self._moments, merge=Moments.merge)
-        return total.estimate()
+            mean: Mean = rows.total(self._mean_of)
+        return Estimate(mean.value, mean.error, mean.n_rows, "mean log-density")
 
     def score_samples_batches(
         self,
@@ -209,8 +158,8 @@ class BatchMembers(Density):
             warnings.filterwarnings("ignore", message="X does not have valid feature names")
             return self.score_samples(rows.X)
 
-    def _moments(self, rows: Rows) -> Moments:
-        return moments(self._log_density_of(rows), rows.weights)
+    def _mean_of(self, rows: Rows) -> Mean:
+        return Mean.of(self._log_density_of(rows), rows.weights)
 
     # -- fitting -----------------------------------------------------------------------------------------------------------
 

@@ -279,8 +279,8 @@ class InferenceMembers(Density):
         """Refits under random reweighting of the rows: the weighted likelihood bootstrap.
 
         Every refit multiplies the weights by independent exponential numbers, scaled to a mean of one. That has the
-        first-order law of resampling rows with replacement, but no row ever has weight 0: where the fit exists, so does
-        every refit. A prior takes part; a transformer that was learnt is held fixed.
+        first-order distribution of resampling rows with replacement, but no row ever has weight 0: where the fit
+        exists, so does every refit. A prior takes part; a transformer that was learnt is held fixed.
 
         Parameters
         ----------

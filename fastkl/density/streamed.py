@@ -47,16 +47,19 @@ class BlockReader:
             )
         weights = block_weights(block)
         threads = block.n_threads or self.n_threads  # a Dask worker has several tasks at a time
-        rows = Rows(block.X, weights, threads, self.names, block.index, block.first_row, block.number)
+        rows = Rows(
+            block.X,
+            weights,
+            n_threads=threads,
+            names=self.names,
+            index=block.index,
+            first_row=block.first_row,
+            batch=block.number,
+        )
         if self.labels:
             raise_if_missing(rows)
-        if weights is None or weights.all():
-            return rows if len(block.X) else None
-        keep = np.flatnonzero(weights)
-        if not len(keep):
-            return None
-        index = keep if block.index is None else block.index[keep]
-        return replace(rows, X=np.ascontiguousarray(block.X[keep]), weights=weights[keep], index=index)
+        rows = rows.of_positive_weight()
+        return rows if len(rows.X) else None
 
 
 def block_weights(block: Block) -> Floats | None:
@@ -116,7 +119,7 @@ class StreamedRows:
     def total_weight(self) -> float:
         """Sum of the weights: the number of rows without weights. A pass of its own if there has been none."""
         if self._weight is None:
-            self.total(_nothing)
+            self.total(_no_sum)
         assert self._weight is not None
         return self._weight
 
@@ -161,7 +164,7 @@ class StreamedRows:
         return self._samples[size]
 
 
-def _nothing(rows: Rows) -> float:
+def _no_sum(rows: Rows) -> float:
     return 0.0
 
 

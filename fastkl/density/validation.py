@@ -50,13 +50,11 @@ def read_rows(
     values: Any = X if is_plain(estimator, X, reset) else read_array(estimator, X, labels, reset)
     names = getattr(estimator, "feature_names_in_", None)
     weights = read_weights(sample_weight, len(values))
-    rows = Rows(values, weights, effective_n_threads(getattr(estimator, "n_jobs", None)), names)
+    n_threads = effective_n_threads(getattr(estimator, "n_jobs", None))
+    rows = Rows(values, weights, n_threads=n_threads, names=names)
     if labels:
         raise_if_missing(rows)
-    if weights is None or weights.all():
-        return rows
-    keep = np.flatnonzero(weights)
-    return Rows(np.ascontiguousarray(values[keep]), weights[keep], rows.n_threads, names, keep)
+    return rows.of_positive_weight()
 
 
 def is_plain(estimator: BaseEstimator, X: Any, reset: bool) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastkl.divergence.moments import Moments
+from fastkl._core.means import Mean
 from fastkl.spatial import NeighborIndex
 
 FloatArray = NDArray[np.float64]
@@ -83,15 +83,9 @@ class Sample(Totals):
         """The neighbour index of the rows; built at the first use."""
         return NeighborIndex(self.X, n_jobs=self.n_jobs)
 
-    def mean(self, values: FloatArray) -> float:
-        """Weighted mean of one value per row."""
-        return float(values.mean() if self.weights is None else self.weights @ values / self.weight_sum)
-
-    def variance(self, values: FloatArray) -> float:
-        """Weighted variance of one value per row, as that of `Moments`."""
-        moments = Moments()
-        moments.add(values, self.weights)
-        return moments.variance(self.effective_size)
+    def mean(self, values: FloatArray) -> Mean:
+        """Weighted mean of one value per row, with its error."""
+        return Mean.of(values, self.weights)
 
 
 def as_matrix(data: Any, name: str) -> NDArray[Any]:

@@ -121,7 +121,7 @@ def entropy_batches(
     shard_rows: int = SHARD_ROWS,
     n_jobs: int | None = None,
 ) -> Estimate:
-    """Differential entropy in nats of the law of a sample that is read in blocks, by Kozachenko and Leonenko's estimate.
+    """Differential entropy in nats from a sample that is read in blocks, by Kozachenko and Leonenko's estimate.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Entropy of a discrete law that is known only through observed symbols.
+"""Entropy of a discrete distribution that is known only through observed symbols.
 
 Every estimator here depends on the counts through their profile alone (how many symbols were seen once, twice, ...),
 which makes it exactly independent of the order and the names of the symbols, and its cost independent of the size of
@@ -60,7 +60,7 @@ def categorical_entropy(
         ``"miller_madow"`` (1955): plug-in + (symbols seen - 1) / (2 n).
         ``"grassberger"`` (2003).
         ``"chao_shen"`` (2003): coverage-adjusted Horvitz-Thompson sum.
-        ``"james_stein"``: plug-in of frequencies shrunk to the uniform law (Hausser and Strimmer 2009).
+        ``"james_stein"``: plug-in of frequencies shrunk to the uniform distribution (Hausser and Strimmer 2009).
         ``"nsb"``: Bayes under the prior of Nemenman, Shafee and Bialek (2001).
         The last two depend on the size of the alphabet, see ``n_symbols``.
     counts : bool, default=False
@@ -103,8 +103,8 @@ def categorical_entropy(
     :math:`2 / ((n - 1)(f_1 - 1) + 2)` without doubletons.
 
     The standard error is the delete-one jackknife, but at least :math:`\\sqrt{(K - 1) / 2} / n`, what is left for a
-    uniform law, where the first order vanishes (``"grassberger"`` takes that of ``"zhang"``, with which it agrees to
-    first order;
+    uniform distribution, where the first order vanishes (``"grassberger"`` takes that of ``"zhang"``, with which it
+    agrees to first order;
     ``"james_stein"`` the delta method including the shrinkage weight). It says nothing about bias: see
     ``diagnostics["reasons"]``. Fractional counts enter the numbers of singletons and doubletons, Grassberger's
     function, and the jackknife by linear interpolation between the neighbouring integers.

@@ -1,4 +1,4 @@
-"""Kullback-Leibler divergence and cross-entropy between two discrete laws that are known only through observed symbols.
+"""Kullback-Leibler divergence and cross-entropy of two discrete distributions known only through observed symbols.
 
 A symbol of the first sample that the second lacks makes the plug-in divergence infinite. Dropping such symbols, as is
 often done, can even turn the sum negative; here the caller says what they mean, and the default says +inf. The closed
@@ -15,7 +15,7 @@ from scipy.special import digamma, rel_entr, xlogy
 
 from fastkl.divergence.arguments import FloatArray
 from fastkl.divergence.categorical import align, tally, unseen_mass
-from fastkl.divergence.discrete import Law, kl_terms
+from fastkl.divergence.discrete import Probabilities, kl_terms
 from fastkl.divergence.estimate import Estimate
 from fastkl.exceptions import SupportError
 
@@ -58,7 +58,7 @@ def categorical_kl(
         two vectors of counts, real numbers >= 0, that align symbol by symbol.
     method : {"zhang_grabchak", "plugin"}, default="zhang_grabchak"
         ``"zhang_grabchak"``: bias falls exponentially with the sample sizes on a finite alphabet; it can be slightly
-        negative for equal laws, as any unbiased estimate must.
+        negative for equal distributions, as any unbiased estimate must.
         ``"plugin"``: the divergence of the relative frequencies, never negative, too high on average.
     unseen : {"inf", "estimate", "smooth", "raise"}, default="inf"
         What to do when P has a symbol without a count in Q.
@@ -105,8 +105,8 @@ def categorical_kl(
     Zhang and Grabchak 2014 (doi:10.1162/NECO_a_00646). The squared standard error is
     :math:`\\frac1n (\\sum \\hat p \\log^2 (\\hat p / \\hat q) - \\hat D^2) + \\frac1m (\\sum \\hat p^2 / \\hat q - 1)`
     at the relative frequencies (in Q with 1/2 added per symbol if one is unseen), but at least :math:`\\frac{K - 1}{2}
-    (\\frac1n + \\frac1m)^2`, the second order, which alone remains for equal laws. The smoothing rule: Krichevsky and
-    Trofimov 1981, doi:10.1109/TIT.1981.1056331.
+    (\\frac1n + \\frac1m)^2`, the second order, which alone remains for equal distributions. The smoothing rule:
+    Krichevsky and Trofimov 1981, doi:10.1109/TIT.1981.1056331.
 
     Examples
     --------
@@ -123,12 +123,12 @@ def categorical_kl(
     pair = _read(p, q, counts, sample_weight_p, sample_weight_q, unseen)
     if unseen == "inf" and len(pair.missing):
         return _infinite(pair, method)
-    share, law_q = pair.x / pair.n, _frequencies_q(pair, unseen)
+    share, share_q = pair.x / pair.n, _frequencies_q(pair, unseen)
     if method == "plugin":
-        value = fsum(kl_terms(_law(share), _law(law_q)))
+        value = fsum(kl_terms(_probabilities(share), _probabilities(share_q)))
     else:
-        value = fsum(share * (_cross_terms(pair, unseen, law_q) - _surprisal(pair)))
-    safe = _frequencies_q(pair, "smooth") if len(pair.missing) else law_q
+        value = fsum(share * (_cross_terms(pair, unseen, share_q) - _surprisal(pair)))
+    safe = _frequencies_q(pair, "smooth") if len(pair.missing) else share_q
     ratio = np.asarray(rel_entr(share, safe))
     log_ratio = np.divide(ratio, share, out=np.zeros_like(share), where=share > 0.0)
     divergence = fsum(ratio)
@@ -193,12 +193,12 @@ def categorical_cross_entropy(
     pair = _read(p, q, counts, sample_weight_p, sample_weight_q, unseen)
     if unseen == "inf" and len(pair.missing):
         return _infinite(pair, method)
-    share, law_q = pair.x / pair.n, _frequencies_q(pair, unseen)
+    share, share_q = pair.x / pair.n, _frequencies_q(pair, unseen)
     if method == "plugin":
-        value = -fsum(xlogy(share, law_q))
+        value = -fsum(xlogy(share, share_q))
     else:
-        value = fsum(share * _cross_terms(pair, unseen, law_q))
-    safe = _frequencies_q(pair, "smooth") if len(pair.missing) else law_q
+        value = fsum(share * _cross_terms(pair, unseen, share_q))
+    safe = _frequencies_q(pair, "smooth") if len(pair.missing) else share_q
     surprisal = -np.asarray(xlogy(share > 0.0, safe))
     mean = fsum(share * surprisal)
     variance = fsum(share * (surprisal - mean) ** 2) / pair.n + _variance_q(pair, share, safe)
@@ -249,10 +249,10 @@ def _frequencies_q(pair: Pair, unseen: str) -> FloatArray:
     return pair.y / pair.m
 
 
-def _cross_terms(pair: Pair, unseen: str, law_q: FloatArray) -> FloatArray:
+def _cross_terms(pair: Pair, unseen: str, share_q: FloatArray) -> FloatArray:
     """Surprisal of each symbol under Q."""
     if unseen == "smooth":
-        return -np.log(law_q)
+        return -np.log(share_q)
     return np.asarray(digamma(pair.m + 1.0) - digamma(pair.y + 1.0))
 
 
@@ -262,14 +262,14 @@ def _surprisal(pair: Pair) -> FloatArray:
     return np.asarray(digamma(pair.n) - digamma(seen))
 
 
-def _law(share: FloatArray) -> Law:
+def _probabilities(share: FloatArray) -> Probabilities:
     with np.errstate(divide="ignore"):
-        return Law(share, np.log(share))
+        return Probabilities(share, np.log(share))
 
 
-def _variance_q(pair: Pair, share: FloatArray, law_q: FloatArray) -> float:
-    ratio = np.divide(share, law_q, out=np.zeros_like(share), where=law_q > 0.0)
-    return fsum(law_q * (ratio - 1.0) ** 2) / pair.m
+def _variance_q(pair: Pair, share: FloatArray, share_q: FloatArray) -> float:
+    ratio = np.divide(share, share_q, out=np.zeros_like(share), where=share_q > 0.0)
+    return fsum(share_q * (ratio - 1.0) ** 2) / pair.m
 
 
 def _n_seen(pair: Pair) -> float:

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from scipy.special import digamma
 
+from fastkl._core.means import Mean
 from fastkl.divergence.arguments import FloatArray, Totals
-from fastkl.divergence.moments import Moments
 from fastkl.divergence.neighbors import Pair, Slab
 from fastkl.exceptions import SharedRowsWarning
 
@@ -42,8 +42,8 @@ class NeighborSweep:
         self.n_columns = p.n_columns
         self.constant = float(np.log(q.n_rows / (p.n_rows - 1.0)))
         self.zeros_own = self.zeros_across = 0
-        self._means = [Moments() for _ in self.numbers]
-        self._change = Moments()
+        self._means = [Mean() for _ in self.numbers]
+        self._change = Mean()
 
     def add(self, slab: Slab) -> None:
         """Add what the searches of a slab have found."""
@@ -52,10 +52,9 @@ class NeighborSweep:
         if self.zeros_own or self.zeros_across:
             return
         terms = [self._terms(slab, k) for k in self.numbers]
-        for moments, values in zip(self._means, terms, strict=True):
-            moments.add(values, None)
+        self._means = [mean + Mean.of(values) for mean, values in zip(self._means, terms, strict=True)]
         if len(terms) > 1:
-            self._change.add(terms[-1] - terms[-2], None)
+            self._change += Mean.of(terms[-1] - terms[-2])
 
     def terms(self, slab: Slab, k: int) -> FloatArray | None:
         """Local terms of a slab that was added; None where a distance was 0, or with weights."""
@@ -72,7 +71,7 @@ class NeighborSweep:
         """The fixed-k estimates; none where a distance is 0."""
         if self.zeros_own or self.zeros_across:
             return {}
-        return {k: moments.mean for k, moments in zip(self.numbers, self._means, strict=True)}
+        return {k: mean.value for k, mean in zip(self.numbers, self._means, strict=True)}
 
     def doubts(self, value: float, error: float) -> tuple[list[str], float]:
         """Whether they drift with k, and the bias that this implies."""
@@ -80,7 +79,7 @@ class NeighborSweep:
 
 
 def divergence_doubts(
-    pair: Pair, sweep: NeighborSweep, gap: Moments, large: float, value: float, error: float, k: int
+    pair: Pair, sweep: NeighborSweep, gap: Mean, large: float, value: float, error: float, k: int
 ) -> dict[str, Any]:
     """Diagnostics of a sample-sample divergence: figures, ``bias_suspected`` and ``reasons``.
 
@@ -97,7 +96,7 @@ def divergence_doubts(
     reasons += many_columns(pair.p)
     drifts, bias = sweep.doubts(value, error)
     reasons += drifts
-    between = gap.mean if gap.weight and sweep.values else 0.0
+    between = gap.value if gap.weight and sweep.values else 0.0
     if between and gap_is_large(gap, value, error):
         reasons.append(
             f"The estimate is {between:+.2g} nats from the fixed-k estimate for the same {k} neighbours: the densities vary "
@@ -169,7 +168,7 @@ def sweep_numbers(reach: int) -> list[int]:
 
 
 def drift_doubts(
-    numbers: list[int], change: Moments, n_columns: int, value: float, error: float
+    numbers: list[int], change: Mean, n_columns: int, value: float, error: float
 ) -> tuple[list[str], float]:
     """Whether the fixed-k estimates drift with k beyond their noise, and the bias at half the largest k that this implies.
 
@@ -181,7 +180,7 @@ def drift_doubts(
     half, largest = numbers[-2:]
     # Neighbouring rows share their noise: that about doubles the variance of a plain mean.
     noise = float(np.sqrt(2.0 * change.variance(np.inf) / change.weight))
-    drift = change.mean
+    drift = change.value
     bias = drift / float((largest / half) ** (1.0 / n_columns) - 1.0)
     if abs(drift) <= 3.0 * noise or abs(bias) <= max(0.05 + 0.05 * abs(value), 0.5 * error):
         return [], bias
@@ -191,10 +190,10 @@ def drift_doubts(
     ], bias
 
 
-def gap_is_large(gap: Moments, value: float, error: float) -> bool:
+def gap_is_large(gap: Mean, value: float, error: float) -> bool:
     """Whether two estimates with different biases differ by more than noise, the standard error and what is worth a word."""
     noise = float(np.sqrt(2.0 * gap.variance(np.inf) / gap.weight))
-    return abs(gap.mean) > max(3.0 * noise, error, 0.02 + 0.02 * abs(value))
+    return abs(gap.value) > max(3.0 * noise, error, 0.02 + 0.02 * abs(value))
 
 
 def large_ball(p: Totals, k: int) -> float:

@@ -19,7 +19,7 @@ from fastkl.divergence.estimate import Estimate
 __all__ = ["discrete_cross_entropy", "discrete_entropy", "discrete_kl"]
 
 
-class Law(NamedTuple):
+class Probabilities(NamedTuple):
     """Probabilities and their logarithms, along the last axis."""
 
     p: FloatArray
@@ -52,7 +52,7 @@ def discrete_entropy(pk: ArrayLike, *, logits: bool = False, temperature: float 
 
     See Also
     --------
-    categorical_entropy : The same from observed labels or counts, where the law is unknown.
+    categorical_entropy : The same from observed labels or counts, where the distribution is unknown.
 
     Notes
     -----
@@ -67,8 +67,8 @@ def discrete_entropy(pk: ArrayLike, *, logits: bool = False, temperature: float 
     >>> discrete_entropy([[0.5, 0.5], [1.0, 0.0]]).round(6)
     array([0.693147, 0.      ])
     """
-    law = _read(pk, "pk", logits, temperature)
-    return _exact(_expected_surprisal(law.p, law.log_p))
+    vector = _read(pk, "pk", logits, temperature)
+    return _exact(_expected_surprisal(vector.p, vector.log_p))
 
 
 def discrete_cross_entropy(pk: ArrayLike, qk: ArrayLike, *, logits: bool = False, temperature: float = 1.0) -> Any:
@@ -142,7 +142,7 @@ def discrete_kl(pk: ArrayLike, qk: ArrayLike, *, logits: bool = False, temperatu
 
     See Also
     --------
-    categorical_kl : The same from observed labels or counts, where the laws are unknown.
+    categorical_kl : The same from observed labels or counts, where the distributions are unknown.
 
     Notes
     -----
@@ -163,7 +163,7 @@ def discrete_kl(pk: ArrayLike, qk: ArrayLike, *, logits: bool = False, temperatu
     return _exact(kl_terms(p, q).sum(axis=-1))
 
 
-def kl_terms(p: Law, q: Law) -> FloatArray:
+def kl_terms(p: Probabilities, q: Probabilities) -> FloatArray:
     """The terms p log(p/q) - p + q, each >= 0 and 0 only where p = q."""
     positive = p.p > 0.0
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
@@ -196,7 +196,7 @@ def _exact(values: FloatArray) -> Any:
     return Estimate(float(values), standard_error=0.0) if np.ndim(values) == 0 else values
 
 
-def _read_pair(pk: ArrayLike, qk: ArrayLike, logits: bool, temperature: float) -> tuple[Law, Law]:
+def _read_pair(pk: ArrayLike, qk: ArrayLike, logits: bool, temperature: float) -> tuple[Probabilities, Probabilities]:
     p, q = _read(pk, "pk", logits, temperature), _read(qk, "qk", logits, temperature)
     fits = p.p.shape == q.p.shape or (1 in (p.p.ndim, q.p.ndim) and p.p.shape[-1] == q.p.shape[-1])
     if not fits:
@@ -207,7 +207,7 @@ def _read_pair(pk: ArrayLike, qk: ArrayLike, logits: bool, temperature: float) -
     return p, q
 
 
-def _read(values: ArrayLike, name: str, logits: bool, temperature: float) -> Law:
+def _read(values: ArrayLike, name: str, logits: bool, temperature: float) -> Probabilities:
     given = np.asarray(values)
     if given.ndim == 0 or given.size == 0:
         raise ValueError(f"{name} must be a vector or rows of probabilities; found shape {given.shape}.")
@@ -234,10 +234,10 @@ def _read(values: ArrayLike, name: str, logits: bool, temperature: float) -> Law
             "If the numbers are only proportional to probabilities, divide them by their sum; logits need logits=True."
         )
     with np.errstate(divide="ignore"):
-        return Law(array, np.log(array))
+        return Probabilities(array, np.log(array))
 
 
-def _read_logits(array: FloatArray, name: str, temperature: float) -> Law:
+def _read_logits(array: FloatArray, name: str, temperature: float) -> Probabilities:
     if not (np.isfinite(temperature) and temperature > 0.0):
         raise ValueError(f"temperature must be a positive number; found {temperature!r}.")
     _reject(np.isnan(array) | (array == np.inf), array, name, "a logit is a finite number, or -inf for probability 0")
@@ -246,7 +246,7 @@ def _read_logits(array: FloatArray, name: str, temperature: float) -> Law:
         place = tuple(int(i[0]) for i in np.nonzero(empty)) if empty.ndim else ()
         raise ValueError(f"{_row(name, place)} has only logits of -inf, which give no probabilities.")
     log_p: FloatArray = np.asarray(log_softmax(array / temperature, axis=-1))
-    return Law(np.exp(log_p), log_p)
+    return Probabilities(np.exp(log_p), log_p)
 
 
 def _reject(wrong: NDArray[np.bool_], array: FloatArray, name: str, rule: str) -> None:

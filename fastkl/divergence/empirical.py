@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fastkl._core.means import Mean
 from fastkl.divergence.arguments import FloatArray, as_weights
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.models import Model
@@ -37,10 +38,10 @@ class EmpiricalDistribution:
     Examples
     --------
     >>> from fastkl.divergence import empirical
-    >>> law = empirical(["a", "a", "b"])
-    >>> law.probabilities_.round(4).tolist()
+    >>> frequencies = empirical(["a", "a", "b"])
+    >>> frequencies.probabilities_.round(4).tolist()
     [0.6667, 0.3333]
-    >>> round(law.entropy(), 6)
+    >>> round(frequencies.entropy(), 6)
     0.636514
     """
 
@@ -123,35 +124,38 @@ def refuse_density(model: Model) -> None:
     )
 
 
-def empirical_against_model(law: EmpiricalDistribution, model: Model, term: str = "kl") -> Estimate:
-    """Divergence or cross-entropy of a law on finitely many points from a discrete model.
+def empirical_against_model(frequencies: EmpiricalDistribution, model: Model, term: str = "kl") -> Estimate:
+    """Divergence or cross-entropy of a distribution on finitely many points from a discrete model.
 
-    The value is exact for the empirical law. Read as an estimate for the law behind the sample it is the plug-in
-    estimate; the standard error is that of a mean over the rows, and the plug-in's bias (distinct rows - 1) / (2 n)
-    is told, not subtracted.
+    The value is exact for the empirical distribution. Read as an estimate for the distribution behind the sample it is
+    the plug-in estimate; the standard error is that of a mean over the rows, and the plug-in's bias (distinct rows - 1)
+    / (2 n) is reported, not subtracted.
     """
     if term == "kl":
         refuse_density(model)
-    log_q = model.log_density(law.support_)
-    p = law.probabilities_
+    log_q = model.log_density(frequencies.support_)
+    p = frequencies.probabilities_
     local = -log_q if term == "cross_entropy" else np.log(p) - log_q
-    value = float(p @ local)
+    mean = Mean.of(local, p)
+    value = mean.value
     if np.isinf(value):
-        return impossible_rows(value, int(np.sum(np.isneginf(log_q))), law.n_samples_, "plugin", "distinct rows")
-    size = law.effective_size_
-    error = float(np.sqrt(p @ (local - value) ** 2 / max(size - 1.0, 1.0)))
+        return impossible_rows(
+            value, int(np.sum(np.isneginf(log_q))), frequencies.n_samples_, "plugin", "distinct rows"
+        )
+    size = frequencies.effective_size_
+    error = float(np.sqrt(mean.variance(size) / size)) if size > 1.0 else float("nan")
     bias = 0.0 if term == "cross_entropy" else (len(p) - 1.0) / (2.0 * size)
     reasons = []
     if bias > max(2.0 * error, 0.1):
         reasons.append(
-            f"{len(p)} distinct rows in a sample of {law.n_samples_}: as an estimate for the law behind the sample the "
-            f"plug-in value is too high by about {bias:.2g} nats."
+            f"{len(p)} distinct rows in a sample of {frequencies.n_samples_}: as an estimate for the distribution behind the "
+            f"sample the plug-in value is too high by about {bias:.2g} nats."
         )
     diagnostics = {"bias_suspected": bool(reasons), "reasons": reasons, "plugin_bias": bias, "distinct_rows": len(p)}
     if term == "kl":
-        entropy = law.entropy()
+        entropy = frequencies.entropy()
         diagnostics |= {"entropy": entropy, "cross_entropy": value + entropy}
-    return Estimate(value, error, law.n_samples_, "plugin", diagnostics)
+    return Estimate(value, error, frequencies.n_samples_, "plugin", diagnostics)
 
 
 def impossible_rows(value: float, found: int, n_samples: int, method: str, what: str = "rows") -> Estimate:

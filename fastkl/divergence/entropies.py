@@ -28,7 +28,7 @@ def entropy(
     n_jobs: int | None = None,
     n_draws: int | None = None,
 ) -> Estimate:
-    r"""Differential entropy of the law of a sample, or entropy of a model, in nats.
+    r"""Differential entropy of the distribution of a sample, or entropy of a model, in nats.
 
     Parameters
     ----------

@@ -41,8 +41,8 @@ def kl_divergence(
     * Sample and sample: by nearest neighbours.
     * Sample and model: cross-entropy minus an entropy estimate (``route="density"``), or the sample against draws
       from the model (``route="draws"``). A discrete model is compared with the frequencies of the distinct rows.
-    * Model and model: in closed form where one is known, as a sum over the support of two discrete laws on a line, else as a
-      mean over draws from p.
+    * Model and model: in closed form where one is known, as a sum over the support of two discrete distributions on a
+      line, else as a mean over draws from p.
     * Model and sample: draws from p against the sample.
 
     Parameters

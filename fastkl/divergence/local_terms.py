@@ -19,7 +19,8 @@ import numpy as np
 from scipy.special import digamma, gammaln
 
 from fastkl.divergence.arguments import FloatArray
-from fastkl.divergence.neighbors import RELATIVE_SLACK, Slab
+from fastkl.divergence.neighbors import Slab
+from fastkl.spatial import RELATIVE_SLACK
 
 METHODS = ("common_radius", "knn", "bias_reduced")
 Method = Literal["common_radius", "knn", "bias_reduced"]

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from fastkl._core.means import Mean
 from fastkl.divergence.arguments import FloatArray
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.models import Model
@@ -46,21 +47,21 @@ def closed_form_entropy(p: Model) -> float | None:
 
 @dataclass(frozen=True)
 class _Grid:
-    """The whole numbers that carry all of a discrete law but a negligible part, and their log-probabilities under it."""
+    """The whole numbers that carry all of a discrete distribution but a negligible part, and their log-probabilities."""
 
     points: FloatArray
     log_p: FloatArray
 
 
 def _grid(p: Model) -> _Grid | None:
-    """The support of a discrete law on a line, or None where it cannot be listed."""
+    """The support of a discrete distribution on a line, or None where it cannot be listed."""
     if not p.discrete:
         return None
     known = all(hasattr(p.thing, name) for name in ("support", "sf", "cdf"))
     ends = _support(p.thing) if known else (0.0, 255.0)
     if ends is None or ends[1] - ends[0] > _MOST_TERMS:
         return None
-    # A law without a known support is tried on 0, 1, 2, ...; one on other points never sums to 1 over them.
+    # A distribution without a known support is tried on 0, 1, 2, ...; one on other points never sums to 1 over them.
     low, high = ends
     while True:
         points = np.arange(low, high + 1.0)
@@ -77,14 +78,14 @@ def _grid(p: Model) -> _Grid | None:
         high = 4.0 * high
 
 
-def _support(law: Any) -> tuple[float, float] | None:
-    """The ends of what carries all of a law but a negligible part; None beyond reach."""
-    low, high = (float(np.squeeze(end)) for end in law.support())
+def _support(distribution: Any) -> tuple[float, float] | None:
+    """The ends of what carries all of a distribution but a negligible part; None beyond reach."""
+    low, high = (float(np.squeeze(end)) for end in distribution.support())
     reach = 64.0
     while (not np.isfinite(high)) or (not np.isfinite(low)):
-        if not np.isfinite(high) and float(law.sf(reach)) < _NEGLIGIBLE:
+        if not np.isfinite(high) and float(distribution.sf(reach)) < _NEGLIGIBLE:
             high = reach
-        if not np.isfinite(low) and float(law.cdf(-reach)) < _NEGLIGIBLE:
+        if not np.isfinite(low) and float(distribution.cdf(-reach)) < _NEGLIGIBLE:
             low = -reach
         reach *= 2.0
         if reach > _MOST_TERMS:
@@ -93,15 +94,15 @@ def _support(law: Any) -> tuple[float, float] | None:
 
 
 def refuse_mixed(p: Model, q: Model) -> None:
-    """A discrete law and a density have no common measure to compare them by."""
+    """A discrete distribution and a density have no common measure to compare them by."""
     if p.discrete_columns != q.discrete_columns:
         raise ValueError(
-            "p and q are products of discrete and continuous columns, but not of the same ones; a divergence compares laws with "
-            "the same discrete columns."
+            "p and q are products of discrete and continuous columns, but not of the same ones; a divergence compares "
+            "distributions with the same discrete columns."
         )
     if p.discrete != q.discrete:
         kinds = [f"{model.name} is {'discrete' if model.discrete else 'continuous'}" for model in (p, q)]
-        raise ValueError(f"{' and '.join(kinds)}: a divergence compares two discrete laws or two densities.")
+        raise ValueError(f"{' and '.join(kinds)}: a divergence compares two discrete distributions or two densities.")
 
 
 def _common_factors(p: Model, q: Model) -> list[tuple[Model, Model]] | None:
@@ -147,19 +148,16 @@ def model_divergence(p: Model, q: Model, n_draws: int, rng: np.random.RandomStat
 
 def _monte_carlo(log_ratio: FloatArray) -> Estimate:
     """Mean of log p/q at draws from p, with the control variate r - 1 where the draws show that it is sound and helps."""
-    size = len(log_ratio)
-    plain = float(log_ratio.std(ddof=1) / np.sqrt(size))
-    doubts = {"n_draws": size, "control_variate": False, "sd_per_draw": plain * np.sqrt(size)}
+    size, plain = len(log_ratio), Mean.of(log_ratio)
     with np.errstate(over="ignore", invalid="ignore"):
         control = np.expm1(-log_ratio)
-        terms = control + log_ratio
-        error = float(terms.std(ddof=1) / np.sqrt(size))
-        sound = abs(control.mean()) <= 4.0 * control.std(ddof=1) / np.sqrt(size) + 1e-12
-        dominated = (control.max() + 1.0) > 0.02 * size
-    if not (np.isfinite(error) and sound and error < plain) or dominated:
-        return Estimate(float(log_ratio.mean()), plain, size, "monte_carlo", doubts)
-    doubts |= {"control_variate": True, "sd_per_draw": error * np.sqrt(size)}
-    return Estimate(float(terms.mean()), error, size, "monte_carlo", doubts)
+        helped, drift = Mean.of(control + log_ratio), Mean.of(control)
+    # The errors of means that are not finite are nan, and nothing holds of nan.
+    sound = abs(drift.value) <= 4.0 * drift.error + 1e-12 and control.max() + 1.0 <= 0.02 * size
+    controlled = bool(sound and helped.error < plain.error)
+    mean = helped if controlled else plain
+    doubts = {"n_draws": size, "control_variate": controlled, "sd_per_draw": mean.error * np.sqrt(size)}
+    return Estimate(mean.value, mean.error, size, "monte_carlo", doubts)
 
 
 def model_entropy(p: Model, n_draws: int, rng: np.random.RandomState) -> Estimate:
@@ -220,7 +218,6 @@ def model_jensen_shannon(p: Model, q: Model, n_draws: int, rng: np.random.Random
 
 def _mean_of_draws(values: FloatArray) -> Estimate:
     """Mean over draws with its standard error; infinite values stay infinite."""
-    size = len(values)
-    mean = float(values.mean())
-    error = float(values.std(ddof=1) / np.sqrt(size)) if np.isfinite(mean) else 0.0
-    return Estimate(mean, error, size, "monte_carlo", {"n_draws": size})
+    mean = Mean.of(values)
+    error = mean.error if np.isfinite(mean.value) else 0.0
+    return Estimate(mean.value, error, mean.n_rows, "monte_carlo", {"n_draws": mean.n_rows})

@@ -161,9 +161,12 @@ class Model:
 
     def covariance(self, n_columns: int) -> FloatArray | None:
         """A covariance to whiten by: the model's own, else that of draws with a fixed seed; None without either."""
-        params = self.params
         candidates = [getattr(self.thing, name, None) for name in ("covariance_", "cov")]
-        candidates.append(params.get("covariance") if isinstance(params, dict) else None)
+        if getattr(self.family, "gaussian", False):
+            from fastkl.families.spaces import PositiveDefinite
+
+            spaces = self.family.spaces()
+            candidates += [self.params[name] for name in spaces if isinstance(spaces[name], PositiveDefinite)]
         for own in candidates:
             if own is not None and not callable(own):
                 matrix = np.asarray(own, dtype=np.float64)

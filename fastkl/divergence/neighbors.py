@@ -18,9 +18,7 @@ from numpy.typing import NDArray
 
 from fastkl.divergence.arguments import FloatArray, Sample, Totals
 from fastkl.exceptions import DegenerateDataError
-from fastkl.spatial import distances_by_number
-
-RELATIVE_SLACK = 1e-12
+from fastkl.spatial import RELATIVE_SLACK, distances_by_number
 
 # A slab's distances and what is made of them take about so many numbers (32 MB).
 _SLAB_NUMBERS = 1 << 22

@@ -16,13 +16,13 @@ from numpy.typing import ArrayLike
 from scipy.special import digamma
 from sklearn.utils import check_random_state
 
+from fastkl._core.means import Mean
 from fastkl.divergence.arguments import FloatArray
 from fastkl.divergence.diagnostics import NeighborSweep, many_columns, shared_rows, warn_of_shared_rows
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.local_terms import BallMasses, common_balls
 from fastkl.divergence.model_pair import DEFAULT_DRAWS, model_divergence, model_jensen_shannon
 from fastkl.divergence.models import Model, is_model
-from fastkl.divergence.moments import Moments
 from fastkl.divergence.operands import samples_of_both, weights_fit
 from fastkl.divergence.sample_model import resolve_draws
 from fastkl.divergence.samples import check_method, divergence_neighbors, merged_doubts, sample_divergence
@@ -121,7 +121,7 @@ def jensen_shannon(
 ) -> Estimate:
     r"""Jensen-Shannon divergence :math:`\frac12 KL(p \| \frac{p+q}2) + \frac12 KL(q \| \frac{p+q}2)`, in nats.
 
-    It lies between 0 and log 2 (an estimate may fall outside a little) and exists for any two laws.
+    It lies between 0 and log 2 (an estimate may fall outside a little) and exists for any two distributions.
 
     Parameters
     ----------
@@ -169,13 +169,13 @@ def jensen_shannon(
     divergence_neighbors(back, "common_radius", k)
     sweep, total, variance = NeighborSweep(pair.p, pair.q, 1), 0.0, 0.0
     for side in (pair, back):
-        terms = Moments()
+        terms = Mean()
         for slab in side.slabs(k):
-            terms.add(_mixture_terms(*common_balls(slab, k)), slab.weights)
+            terms += Mean.of(_mixture_terms(*common_balls(slab, k)), slab.weights)
             if side is pair:
                 sweep.add(slab)
-        total += 0.5 * terms.mean
-        variance += 0.25 * terms.variance(side.p.effective_size) / side.p.effective_size
+        total += 0.5 * terms.value
+        variance += 0.25 * terms.variance() / terms.size
     shared = shared_rows(pair, sweep)
     warn_of_shared_rows(shared, stacklevel=3)
     error = float(np.sqrt(variance)) if standard_error else float("nan")

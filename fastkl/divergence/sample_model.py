@@ -1,4 +1,4 @@
-"""A sample against a model: how far the law of the data is from a model with a known log-density.
+"""A sample against a model: how far the distribution of the data is from a model with a known log-density.
 
 Two routes. *Density*: KL = cross-entropy - entropy, where the cross-entropy is a plain mean of -log q and only the entropy
 needs neighbours; its bias is that of an entropy, which grows with the number of columns. *Draws*: rows drawn from the model
@@ -18,16 +18,16 @@ from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
 from scipy.special import digamma
 
+from fastkl._core.means import Mean
 from fastkl.divergence.arguments import FloatArray, Sample, resolve_neighbors
 from fastkl.divergence.diagnostics import drift_doubts, many_columns, sweep_numbers
 from fastkl.divergence.empirical import impossible_rows
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.local_terms import log_density_own
 from fastkl.divergence.models import Model
-from fastkl.divergence.moments import Moments
 from fastkl.divergence.neighbors import SamplePair, Slab
 from fastkl.divergence.samples import SWEEP_ROWS, divergence_neighbors, sample_divergence
-from fastkl.divergence.uncertainty import count_noise, entropy_error, mean_error
+from fastkl.divergence.uncertainty import count_noise, entropy_error
 
 ROUTES = ("auto", "density", "draws")
 DENSITY_COLUMNS = 3
@@ -66,35 +66,34 @@ def resolve_draws(n_draws: int | None, default: int) -> int:
 def sample_cross_entropy_of_model(p: Sample, model: Model, standard_error: bool) -> Estimate:
     """-mean log q over the rows of p; +inf when a row is impossible under q."""
     log_q = model.log_density(p.X)
-    value = -p.mean(log_q)
-    if np.isinf(value):
-        return impossible_rows(value, int(np.isneginf(log_q).sum()), p.n_rows, "mean log-density")
-    error = mean_error(p, log_q) if standard_error else float("nan")
-    return Estimate(value, error, p.n_rows, "mean log-density")
+    mean = p.mean(log_q)
+    if np.isinf(mean.value):
+        return impossible_rows(-mean.value, int(np.isneginf(log_q).sum()), p.n_rows, "mean log-density")
+    return Estimate(-mean.value, mean.error if standard_error else float("nan"), p.n_rows, "mean log-density")
 
 
 def divergence_by_density(p: Sample, model: Model, n_neighbors: int | None, standard_error: bool) -> Estimate:
     """-mean log q - entropy of the sample, the entropy in coordinates whitened by the model."""
     k = resolve_neighbors(n_neighbors, p.n_rows)
     log_q = model.log_density(p.X)
-    cross_entropy = -p.mean(log_q)
+    cross_entropy = -p.mean(log_q).value
     if np.isinf(cross_entropy):
         return impossible_rows(cross_entropy, int(np.isneginf(log_q).sum()), p.n_rows, "density")
     whitened, log_det = _whiten(p, model)
     reach = min(2 * k, p.n_rows - 1) if standard_error and p.n_rows <= SWEEP_ROWS else k
-    log_density, difference, noise = Moments(), Moments(), Moments()
+    log_density = difference = noise = Mean()
     drift = _EntropyDrift(p, reach)
     for log_q_here, slab in _slabs_with(log_q, SamplePair(whitened, whitened)):
         slab.own.search(reach)
         log_p, numbers = log_density_own(slab, k)
-        log_density.add(log_p - log_det, slab.weights)
-        difference.add(log_p - log_det - log_q_here, slab.weights)
-        noise.add(count_noise(numbers), slab.weights)
+        log_density += Mean.of(log_p - log_det, slab.weights)
+        difference += Mean.of(log_p - log_det - log_q_here, slab.weights)
+        noise += Mean.of(count_noise(numbers), slab.weights)
         if standard_error:
             drift.add(slab, log_q_here + log_det)
-    entropy = -log_density.mean
+    entropy = -log_density.value
     value = cross_entropy - entropy
-    error = entropy_error(p, difference, noise.mean) if standard_error else float("nan")
+    error = entropy_error(difference, noise.value) if standard_error else float("nan")
     reasons, bias = drift.doubts(value, error) if standard_error else ([], 0.0)
     reasons = many_columns(p) + reasons + _negative(value, error)
     return Estimate(
@@ -129,7 +128,7 @@ class _EntropyDrift:
     def __init__(self, p: Sample, reach: int) -> None:
         self.numbers = [] if p.weighted else sweep_numbers(reach)
         self.n_columns = p.n_columns
-        self.change = Moments()
+        self.change = Mean()
 
     def add(self, slab: Slab, log_q: FloatArray) -> None:
         """Add the rows of a slab with the model's log-density, in the coordinates of the search, at each of them."""
@@ -139,7 +138,7 @@ class _EntropyDrift:
         half, largest = (
             digamma(k) - self.n_columns * np.log(slab.own.kth(k)) - log_q for k in self.numbers[-2:]
         )  # fmt: skip
-        self.change.add(largest - half, None)
+        self.change += Mean.of(largest - half)
 
     def doubts(self, value: float, error: float) -> tuple[list[str], float]:
         """The doubt, and the bias that it implies."""
@@ -156,7 +155,7 @@ def divergence_by_draws(
 ) -> Estimate:
     """The common-radius divergence of the sample from rows drawn from the model."""
     log_q = model.log_density(p.X)
-    cross_entropy = -p.mean(log_q)
+    cross_entropy = -p.mean(log_q).value
     if np.isinf(cross_entropy):
         return impossible_rows(cross_entropy, int(np.isneginf(log_q).sum()), p.n_rows, "draws")
     draws = resolve_draws(n_draws, default_draws(p.n_rows))

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple, cast, get_args
 
 import numpy as np
 
+from fastkl._core.means import Mean
 from fastkl.divergence.arguments import DEFAULT_NEIGHBORS, FloatArray, resolve_neighbors
 from fastkl.divergence.diagnostics import NeighborSweep, divergence_doubts, large_ball, many_columns, shared_rows
 from fastkl.divergence.estimate import Estimate
@@ -16,7 +17,6 @@ from fastkl.divergence.local_terms import (
     log_density_across,
     log_density_own,
 )
-from fastkl.divergence.moments import Moments
 from fastkl.divergence.neighbors import Pair, Slab
 from fastkl.divergence.uncertainty import count_noise, divergence_error, entropy_error, reference_variance
 
@@ -61,50 +61,45 @@ class _Sums:
         self.k = k
         self.ratio_k = k if method != "knn" else max(k, min(_RATIO_NEIGHBORS, self.p.n_rows - 1, self.q.n_rows))
         self.large_ball = large_ball(self.p, k)
-        self.terms, self.influence, self.log_p = Moments(), Moments(), Moments()
-        self.noise_p, self.noise_q, self.ratio, self.large = Moments(), Moments(), Moments(), Moments()
-        self.gap = Moments()
+        self.terms = self.influence = self.log_p = Mean()
+        self.noise_p = self.noise_q = self.ratio = self.large = self.gap = Mean()
 
     def add(self, slab: Slab, sweep: NeighborSweep, standard_error: bool, symmetric: bool) -> None:
         """Add the rows of a slab, which is in the sweep."""
         terms, weights = local_terms(slab, self.method, self.k), slab.weights
-        self.terms.add(terms.log_ratio, weights)
+        self.terms += Mean.of(terms.log_ratio, weights)
         if not standard_error:
             return
-        self.noise_p.add(count_noise(terms.n_p), weights)
-        self.noise_q.add(count_noise(terms.n_q), weights)
-        self.large.add((terms.n_p > self.large_ball).astype(np.float64), weights)
+        self.noise_p += Mean.of(count_noise(terms.n_p), weights)
+        self.noise_q += Mean.of(count_noise(terms.n_q), weights)
+        self.large += Mean.of((terms.n_p > self.large_ball).astype(np.float64), weights)
         enough = terms if self.ratio_k == self.k else local_terms(slab, self.method, self.ratio_k)
-        self.ratio.add(enough.ratio, weights)
+        self.ratio += Mean.of(enough.ratio, weights)
         fixed = sweep.terms(slab, self.k) if self.method == "common_radius" else None
         if fixed is not None:
-            self.gap.add(terms.log_ratio - fixed, None)
+            self.gap += Mean.of(terms.log_ratio - fixed)
         if self.method == "knn":
-            self.log_p.add(log_density_own(slab, self.k)[0], weights)
+            self.log_p += Mean.of(log_density_own(slab, self.k)[0], weights)
         if symmetric:
             # Each row of p moves the sum of both directions by log p/q (own term) - q/p (as reference).
-            self.influence.add(terms.log_ratio - terms.inverse_ratio, weights)
+            self.influence += Mean.of(terms.log_ratio - terms.inverse_ratio, weights)
 
     def finish(self, pair: Pair, sweep: NeighborSweep, standard_error: bool) -> Divergence:
         """The estimate with its error and doubts."""
-        value, k, error = self.terms.mean, self.k, float("nan")
+        value, k, error = self.terms.value, self.k, float("nan")
         doubts: dict[str, Any]
         if standard_error:
-            error = divergence_error(
-                self.p, self.q, self.terms, (self.noise_p.mean, self.noise_q.mean), self.ratio.mean
-            )
-            doubts = divergence_doubts(pair, sweep, self.gap, self.large.mean, value, error, k)
+            error = divergence_error(self.q, self.terms, (self.noise_p.value, self.noise_q.value), self.ratio.value)
+            doubts = divergence_doubts(pair, sweep, self.gap, self.large.value, value, error, k)
             if self.method == "knn":
-                doubts |= {"entropy": -self.log_p.mean, "cross_entropy": value - self.log_p.mean}
+                doubts |= {"entropy": -self.log_p.value, "cross_entropy": value - self.log_p.value}
         else:
             reasons = many_columns(self.p)
             doubts = {"bias_suspected": bool(reasons), "reasons": reasons, "n_neighbors": k}
             if sweep.reach:
                 doubts["shared_rows"] = shared_rows(pair, sweep)
         size = (self.p.n_rows, self.q.n_rows)
-        variance = (
-            self.influence.variance(self.p.effective_size) / self.p.effective_size if self.influence.weight else 0.0
-        )
+        variance = self.influence.variance() / self.influence.size if self.influence.weight else 0.0
         return Divergence(Estimate(value, error, size, self.method, doubts), variance)
 
 
@@ -144,13 +139,13 @@ def sample_entropy(pair: Pair, n_neighbors: int | None, standard_error: bool) ->
     """Kozachenko-Leonenko entropy of the sample p of a pair."""
     p = pair.p
     k = resolve_neighbors(n_neighbors, p.n_rows)
-    log_density, noise = Moments(), Moments()
+    log_density = noise = Mean()
     for slab in pair.slabs(0):
         log_p, numbers = log_density_own(slab, k)
-        log_density.add(log_p, slab.weights)
-        noise.add(count_noise(numbers), slab.weights)
-    error = entropy_error(p, log_density, noise.mean) if standard_error else float("nan")
-    return Estimate(-log_density.mean, error, p.n_rows, "knn", _plain_doubts(pair, k))
+        log_density += Mean.of(log_p, slab.weights)
+        noise += Mean.of(count_noise(numbers), slab.weights)
+    error = entropy_error(log_density, noise.value) if standard_error else float("nan")
+    return Estimate(-log_density.value, error, p.n_rows, "knn", _plain_doubts(pair, k))
 
 
 def sample_cross_entropy(pair: Pair, n_neighbors: int | None, standard_error: bool) -> Estimate:
@@ -158,19 +153,19 @@ def sample_cross_entropy(pair: Pair, n_neighbors: int | None, standard_error: bo
     n, m = pair.p.n_rows, pair.q.n_rows
     k = resolve_neighbors(n_neighbors, None, m)
     enough = min(max(k, _RATIO_NEIGHBORS), n - 1, m) if standard_error and n > 1 else 0
-    log_density, noise, ratio = Moments(), Moments(), Moments()
+    log_density = noise = ratio = Mean()
     for slab in pair.slabs(0):
         slab.across.search(max(k, enough))
         log_q, numbers = log_density_across(slab, k)
-        log_density.add(log_q, slab.weights)
+        log_density += Mean.of(log_q, slab.weights)
         if enough:
-            noise.add(count_noise(numbers), slab.weights)
-            ratio.add(_fixed_ratio(slab, enough), slab.weights)
+            noise += Mean.of(count_noise(numbers), slab.weights)
+            ratio += Mean.of(_fixed_ratio(slab, enough), slab.weights)
     error = float("nan")
     if enough:
-        plain = max(log_density.variance(pair.p.effective_size), noise.mean) / pair.p.effective_size
-        error = float(np.sqrt(plain + reference_variance(pair.q, ratio.mean)))
-    return Estimate(-log_density.mean, error, (n, m), "knn", _plain_doubts(pair, k))
+        plain = max(log_density.variance(), noise.value) / log_density.size
+        error = float(np.sqrt(plain + reference_variance(pair.q, ratio.value)))
+    return Estimate(-log_density.value, error, (n, m), "knn", _plain_doubts(pair, k))
 
 
 def _fixed_ratio(slab: Slab, k: int) -> FloatArray:

@@ -1,8 +1,8 @@
-"""Beyond the standard error: a permutation test of equal laws, and an interval by subsampling.
+"""Beyond the standard error: a permutation test of equal distributions, and an interval by subsampling.
 
 The test searches once: rows of both samples are joined to their nearest neighbours in the pooled sample. Under equal
-laws the labels "from p" and "from q" are exchangeable on that graph, so each permutation only counts labels, 64 at a time. The
-pooled rows are shuffled first, so that ties in distance are broken without regard to the label.
+distributions the labels "from p" and "from q" are exchangeable on that graph, so each permutation only counts labels,
+64 at a time. The pooled rows are shuffled first, so that ties in distance are broken without regard to the label.
 """
 
 from typing import Any, NamedTuple
@@ -31,7 +31,7 @@ class PermutationTest(NamedTuple):
     statistic : float
         Neighbour-ratio estimate of the Jeffreys divergence, in nats; not bias-corrected, only for the test.
     p_value : float
-        Probability of a statistic at least as large if both laws are equal; at least 1 / (n_permutations + 1).
+        Probability of a statistic at least as large if both distributions are equal; at least 1 / (n_permutations + 1).
     n_permutations : int
         Permutations of the labels.
     n_neighbors : int
@@ -65,7 +65,7 @@ def permutation_test(
     n_jobs: int | None = None,
     n_draws: int | None = None,
 ) -> PermutationTest:
-    r"""Test whether two samples come from the same law, or a sample from a model.
+    r"""Test whether two samples come from the same distribution, or a sample from a model.
 
     With :math:`c_i` of the K nearest neighbours of pooled row i from the same sample as row i, the statistic is the mean of
     :math:`\psi(c_i + 1) - \psi(K - c_i + 1)` over the rows of p plus that over the rows of q: the ratio of counts of
@@ -102,11 +102,11 @@ def permutation_test(
     Notes
     -----
     The p-value is (1 + b) / (1 + B), with b of B random permutations at least as large as the statistic, which keeps its level at
-    any B (Phipson and Smyth 2010, doi:10.2202/1544-6115.1585). It is exact because under equal laws every assignment of the
-    labels is as likely as any other. Weighted rows break just that: two samples that have equal laws only after weighting are not
-    exchangeable row by row, and no permutation of labels, with or without its weights, has the right null distribution. To test
-    weighted samples thin them first: keep each row with probability weight / largest weight, which gives unweighted rows of the
-    weighted law.
+    any B (Phipson and Smyth 2010, doi:10.2202/1544-6115.1585). It is exact because under equal distributions every
+    assignment of the labels is as likely as any other. Weighted rows break just that: two samples that have equal
+    distributions only after weighting are not exchangeable row by row, and no permutation of labels, with or without
+    its weights, has the right null distribution. To test weighted samples thin them first: keep each row with
+    probability weight / largest weight, which gives unweighted rows of the weighted distribution.
 
     References
     ----------

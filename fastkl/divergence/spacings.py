@@ -24,7 +24,7 @@ _METHODS = (*_WEIGHTED, "correa", "van_es")
 def spacings_entropy(
     x: FloatArray, method: str = "digamma", window: int | None = None, *, weights: FloatArray | None = None
 ) -> Estimate:
-    """Entropy of a univariate continuous law by m-spacings, in nats.
+    """Entropy of a univariate continuous distribution by m-spacings, in nats.
 
     Parameters
     ----------
@@ -62,10 +62,10 @@ def spacings_entropy(
     Vasicek: :math:`\\frac1n \\sum_i \\log [\\frac{n}{2m} (x_{(i+m)} - x_{(i-m)})]` with indices cut to 1..n (1976,
     doi:10.1111/j.2517-6161.1976.tb01566.x); Ebrahimi, Pflughoeft and Soofi 1994, doi:10.1016/0167-7152(94)90046-9;
     Correa 1995, doi:10.1080/03610929508831626; van Es 1992, Scandinavian Journal of Statistics 19, 61-72. Where the
-    density is constant, the share of the law within a gap of c ranks has a beta distribution with :math:`\\psi(c) -
-    \\psi(n + 1)` as the expectation of its logarithm, which ``"digamma"`` takes. The variance of the estimate is taken
-    as :math:`(v + \\psi'(2m)) / n`, where v is the variance of the log gaps, at least :math:`\\psi'(2m)`, the noise of
-    a gap over 2m ranks.
+    density is constant, the share of the distribution within a gap of c ranks has a beta distribution with
+    :math:`\\psi(c) - \\psi(n + 1)` as the expectation of its logarithm, which ``"digamma"`` takes. The variance of the
+    estimate is taken as :math:`(v + \\psi'(2m)) / n`, where v is the variance of the log gaps, at least
+    :math:`\\psi'(2m)`, the noise of a gap over 2m ranks.
 
     Examples
     --------
@@ -178,7 +178,7 @@ def _reject_ties(gap: FloatArray, ordered: FloatArray, window: int, name: str) -
     if tied.any():
         value = float(ordered[int(np.argmax(tied))])
         raise DegenerateDataError(
-            f"The value {value!r} of {name} is repeated more often than a window of {window} "
-            "bridges: a law with atoms has no density, and no differential entropy. For rounded data take a larger "
-            "window; for categories use categorical_entropy."
+            f"The value {value!r} of {name} is repeated more often than a window of {window} bridges: a distribution "
+            "with atoms has no density, and no differential entropy. For rounded data take a larger window; for "
+            "categories use categorical_entropy."
         )

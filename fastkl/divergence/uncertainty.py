@@ -16,9 +16,9 @@ The variance is that of the estimator: no standard error says how far its expect
 import numpy as np
 from scipy.special import polygamma
 
-from fastkl.divergence.arguments import FloatArray, Sample, Totals
+from fastkl._core.means import Mean
+from fastkl.divergence.arguments import FloatArray, Totals
 from fastkl.divergence.local_terms import at_numbers
-from fastkl.divergence.moments import Moments
 
 # From here on the first terms of the asymptotic series are exact to the last digit.
 _LARGE = 20.0
@@ -45,13 +45,13 @@ def count_noise(numbers: FloatArray) -> FloatArray:
     return at_numbers(trigamma, np.maximum(numbers, 1.0))
 
 
-def divergence_error(p: Totals, q: Totals, terms: Moments, noise: tuple[float, float], ratio: float) -> float:
+def divergence_error(q: Totals, terms: Mean, noise: tuple[float, float], ratio: float) -> float:
     """Standard error of the mean of the local terms log p/q.
 
     ``noise`` are the mean count noises in P and in Q, ``ratio`` is the mean of p/q at the rows of p.
     """
-    plain = max(terms.variance(p.effective_size), sum(noise))
-    return float(np.sqrt((plain + noise[0]) / p.effective_size + reference_variance(q, ratio)))
+    plain = max(terms.variance(), sum(noise))
+    return float(np.sqrt((plain + noise[0]) / terms.size + reference_variance(q, ratio)))
 
 
 def reference_variance(q: Totals, ratio: float) -> float:
@@ -59,11 +59,6 @@ def reference_variance(q: Totals, ratio: float) -> float:
     return max(0.0, ratio - 1.0) / q.effective_size
 
 
-def entropy_error(p: Totals, log_density: Moments, noise: float) -> float:
+def entropy_error(log_density: Mean, noise: float) -> float:
     """Standard error of a nearest-neighbour entropy: the terms' own variance, and their rows' use as neighbours."""
-    return float(np.sqrt((max(log_density.variance(p.effective_size), noise) + noise) / p.effective_size))
-
-
-def mean_error(sample: Sample, values: FloatArray) -> float:
-    """Standard error of a weighted mean."""
-    return float(np.sqrt(sample.variance(values) / sample.effective_size))
+    return float(np.sqrt((max(log_density.variance(), noise) + noise) / log_density.size))

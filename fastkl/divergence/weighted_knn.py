@@ -173,8 +173,8 @@ def local_terms(X: FloatArray, weights: FloatArray | None, numbers: NDArray[np.i
     if tied.any():
         raise DegenerateDataError(
             f"Row {int(np.argmax(tied))} is repeated more than {int(numbers[0])} times ({int(tied.sum())} rows are): "
-            "a law with atoms has no density, and no differential entropy. For rounded data raise n_neighbors or use "
-            'method="spacings"; for categories use categorical_entropy.'
+            "a distribution with atoms has no density, and no differential entropy. For rounded data raise n_neighbors "
+            'or use method="spacings"; for categories use categorical_entropy.'
         )
     log_ball = d * np.log(distances) + log_unit_ball(d)
     if weights is None:

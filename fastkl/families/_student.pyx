@@ -1,4 +1,4 @@
-"""Sums and maps over the squared distances of rows for the multivariate t law (``fk_student.h``), block by block."""
+"""Sums and maps over the squared distances of rows for the multivariate t (``fk_student.h``), block by block."""
 
 from contextlib import nullcontext
 

@@ -42,8 +42,8 @@ class Family(BaseEstimator):
     Examples
     --------
     >>> from fastkl import families
-    >>> law = families.Gamma(shape=2.0)
-    >>> isinstance(law, families.Family), law.fixed_parameters()
+    >>> gamma = families.Gamma(shape=2.0)
+    >>> isinstance(gamma, families.Family), gamma.fixed_parameters()
     (True, {'shape': 2.0})
     """
 
@@ -57,6 +57,9 @@ class Family(BaseEstimator):
     # Whether multiplying all rows by c > 0 shifts log-densities by -d log c and does nothing else, as long as the rows stay in
     # the support; False for densities of angles and directions. Without meaning for discrete families.
     equivariant: ClassVar[bool] = True
+    # Whether its distributions are the normal ones, by a location and its spread (a standard deviation, variances, a covariance),
+    # with mean, and scatter or its root by column (deviation), among the statistics.
+    gaussian: ClassVar[bool] = False
     # Whether the log-likelihood is smooth in its parameters, so that the observed information is minus its second derivative;
     # False where it has kinks at the rows.
     smooth: ClassVar[bool] = True
@@ -68,8 +71,9 @@ class Family(BaseEstimator):
 
     #: ``textbook(mp, x, **params)``: log p(x) inside the support, by the plainest formula.
     textbook: ClassVar[Callable[..., Any]]
-    #: ``textbook_tails(mp, x, **params)``: P(X <= x) and P(X > x), both with all digits; without it they are integrals.
-    textbook_tails: ClassVar[Callable[..., tuple[Any, Any]] | None] = None
+    #: ``textbook_tails(mp, x, **params)``: P(X <= x) and P(X > x), both with all digits; they are integrals where it is None, or
+    #: gives None because mpmath does not get there.
+    textbook_tails: ClassVar[Callable[..., tuple[Any, Any] | None] | None] = None
     #: ``textbook_entropy(mp, **params)``: entropy in nats; without it an integral of log p(x).
     textbook_entropy: ClassVar[Callable[..., Any] | None] = None
     #: Parameters of one column at which a careless formula would lose its digits.
@@ -82,7 +86,7 @@ class Family(BaseEstimator):
 
     @classmethod
     def examples(cls) -> "list[tuple[Family, Params]]":
-        """Laws that the contract test tries: the family itself, and its variants where it has some."""
+        """Distributions that the contract test tries: the family itself, and its variants where it has some."""
         return [(cls(), cls.example)]
 
     # -- rows to sums ------------------------------------------------------------------------------------------------------
@@ -212,11 +216,24 @@ class Family(BaseEstimator):
         """Names of the estimated parameters (``"scale[0]"``) and the inverse observed information in their order."""
         raise NotImplementedError
 
-    # -- the law itself ----------------------------------------------------------------------------------------------------
+    # -- the distribution itself -------------------------------------------------------------------------------------------
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
         """Draws, (n_samples, d)."""
         raise NotImplementedError
+
+    def marginal(self, params: Params, columns: Sequence[int]) -> "tuple[Family, Params] | None":
+        """The distribution of some of the columns: a family that holds nothing fixed and its parameters; None if not closed form.
+
+        Independent columns have those of their own. A joint family that has its like for some of the columns says so.
+        """
+        return None if self.joint else self.of_columns(params, columns)
+
+    def of_columns(self, params: Params, columns: Sequence[int]) -> "tuple[Family, Params]":
+        """The family with the parts of the parameters that belong to some of the columns."""
+        options = {name: value for name, value in self.get_params(deep=False).items() if name not in self.parameters}
+        parts = {name: space.taken(params[name], list(columns)) for name, space in self.spaces().items()}
+        return type(self)(**options), parts
 
     def entropy(self, params: Params) -> float | None:
         """Entropy of a row in nats, where it has a closed form."""
@@ -232,8 +249,9 @@ def rows_of_weight(rows: AnyRows) -> AnyRows:
     """Rows to fit, without those of weight 0, as rows that are read block by block are already."""
     if not isinstance(rows, Rows):
         return rows
-    raise_if_weightless(float(len(rows.present.X)))
-    return rows.present
+    kept = rows.of_positive_weight()
+    raise_if_weightless(float(len(kept.X)))
+    return kept
 
 
 def raise_if_weightless(weight: float) -> None:

@@ -1,4 +1,4 @@
-/* Bernoulli law: log p at 1, log(1 - p) at 0. Statistics: weight, and the weight of the ones. */
+/* Bernoulli distribution: log p at 1, log(1 - p) at 0. Statistics: weight, and the weight of the ones. */
 #ifndef FK_FAMILY_BERNOULLI_H
 #define FK_FAMILY_BERNOULLI_H
 

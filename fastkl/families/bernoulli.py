@@ -1,4 +1,4 @@
-"""Bernoulli law of zeros and ones: the probability is the share of ones."""
+"""Bernoulli distribution of zeros and ones: the probability is the share of ones."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from fastkl.families.spaces import UnitInterval
 
 
 class Bernoulli(CountFamily):
-    r"""Bernoulli law of every column, on 0 and 1.
+    r"""Bernoulli distribution of every column, on 0 and 1.
 
     .. math:: \log p(x) = x \log \pi + (1 - x) \log (1 - \pi)
 
@@ -54,7 +54,7 @@ class Bernoulli(CountFamily):
             return Fit(fixed)
         params = {"probability": statistics["ones"] / statistics["weight"]}
         constant = self.parameters["probability"].at_edge(params["probability"])
-        sentence = boundary_sentence(constant, "All values are equal: the probability sits at its boundary 0 or 1")
+        sentence = boundary_sentence(constant, "All values are equal: the probability is at its boundary 0 or 1")
         return Fit(params, boundary={"probability": sentence} if np.any(constant) else {})
 
     def starting_parameters(self, statistics: Statistics) -> Params:
@@ -106,7 +106,7 @@ def bernoulli_divergence(p: Floats, q: Floats) -> Floats:
     return deviance(p, q) + deviance(1.0 - p, 1.0 - q)
 
 
-@register_kl("bernoulli", "bernoulli")
+@register_kl(Bernoulli, Bernoulli)
 def bernoulli_kl(_p: Bernoulli, p: Params, _q: Bernoulli, q: Params) -> float:
     """Sum over the columns; inf where q excludes a value that p allows."""
     return float(np.sum(bernoulli_divergence(p["probability"], q["probability"])))

@@ -1,4 +1,4 @@
-/* Beta law in its saddle-point form: with n = a + b, m = a / n and phi(u) = u - log(1 + u) >= 0
+/* Beta distribution in its saddle-point form: with n = a + b, m = a / n and phi(u) = u - log(1 + u) >= 0
  *
  *     log p(x) = -a phi(x / m - 1) - b phi((1 - x) / (1 - m) - 1) - log x - log(1 - x)
  *                + log(a b / 2 pi n) / 2 - (delta(a) + delta(b) - delta(n)),

@@ -1,4 +1,4 @@
-"""Beta law: two shapes, by one pass and a Newton iteration on their logarithms."""
+"""Beta distribution: two shapes, by one pass and a Newton iteration on their logarithms."""
 
 from typing import Any
 
@@ -7,11 +7,11 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import betainc, betaincinv
 
 from fastkl._core.array_types import Floats, Params, Statistics
+from fastkl._core.special.exact import exact_product
 from fastkl._core.special.gamma_functions import beta_shapes, log_excess, log_minus_digamma, stirling_error, trigamma
 from fastkl.exceptions import DegenerateDataError
 from fastkl.families.base import Fit
 from fastkl.families.closed_form import register_kl
-from fastkl.families.gamma import exact_product
 from fastkl.families.solvers.newton import Evaluation, Landscape, maximise
 from fastkl.families.spaces import Positive
 from fastkl.families.univariate import ABOVE_ZERO, UnivariateFamily
@@ -23,7 +23,7 @@ BELOW_ONE = float(np.nextafter(1.0, 0.0))
 
 
 class Beta(UnivariateFamily):
-    r"""Beta law of every column, on 0 < x < 1.
+    r"""Beta distribution of every column, on 0 < x < 1.
 
     .. math:: \log p(x) = (a - 1) \log x + (b - 1) \log(1 - x) - \log B(a, b)
 
@@ -198,7 +198,7 @@ def raise_if_no_spread(constant: NDArray[np.bool_], statistics: Statistics, both
         )
 
 
-@register_kl("beta", "beta")
+@register_kl(Beta, Beta)
 def beta_kl(_p: Beta, p: Params, _q: Beta, q: Params) -> float:
     """The difference of the normalisers and of the expected logarithms, all in saddle-point form."""
     a, b, c, d = p["a"], p["b"], q["a"], q["b"]

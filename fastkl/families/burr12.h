@@ -1,9 +1,9 @@
-/* Burr XII law: with l = log(x / scale) and z = c l
+/* Burr XII distribution: with l = log(x / scale) and z = c l
  *
  *     log p(x) = log(c d / scale) + (c - 1) l - (d + 1) log(1 + exp(z))      on x > 0.
  *
- * d = inf is the Weibull law of shape c, for which "scale" is the limit of scale d^(-1/c). The sums are taken in log c, log d
- * and c log scale (c held where it is).
+ * d = inf is the Weibull distribution of shape c, for which "scale" is the limit of scale d^(-1/c). The sums are taken
+ * in log c, log d and c log scale (c held where it is).
  */
 #ifndef FK_FAMILY_BURR12_H
 #define FK_FAMILY_BURR12_H

@@ -1,4 +1,4 @@
-"""Burr XII law: inner and outer power and scale, with the Weibull law as its limit."""
+"""Burr XII distribution: inner and outer power and scale, with the Weibull distribution as its limit."""
 
 from typing import Any
 
@@ -19,11 +19,11 @@ from fastkl.families.weibull import Weibull
 START_D = (0.3, 1.0, 5.0, 50.0)
 FAR_D = 1e4
 LIMIT_D = 1e10
-LIMIT_C = 1e6  # relative to the start: the law is then a Pareto law
+LIMIT_C = 1e6  # relative to the start: the limit is a Pareto distribution
 
 
 class Burr12(IterativeFamily):
-    r"""Burr XII law of every column, on x > 0.
+    r"""Burr XII distribution of every column, on x > 0.
 
     .. math:: \log p(x) = \log(c d / s) + (c - 1) \log(x / s) - (d + 1) \log(1 + (x / s)^c)
 
@@ -32,14 +32,14 @@ class Burr12(IterativeFamily):
     c : float or array-like of shape (d,), default=None
         Inner power c > 0, held fixed where given.
     d : float or array-like of shape (d,), default=None
-        Outer power d > 0, held fixed where given; inf is the Weibull law.
+        Outer power d > 0, held fixed where given; inf is the Weibull distribution.
     scale : float or array-like of shape (d,), default=None
         Scale s > 0, held fixed where given.
 
     Notes
     -----
     Where the likelihood rises as d and s go to infinity together, ``params_["d"]`` is inf and ``params_["scale"]`` is the limit
-    of s d^(-1/c), the scale of the Weibull law of shape c; ``boundary_`` says so.
+    of s d^(-1/c), the scale of the Weibull distribution of shape c; ``boundary_`` says so.
 
     References
     ----------
@@ -57,7 +57,7 @@ class Burr12(IterativeFamily):
     """
 
     name = "burr12"
-    parameters = {"c": Positive(), "d": Positive(limit="the Weibull law"), "scale": Positive(role="scale")}
+    parameters = {"c": Positive(), "d": Positive(limit="the Weibull distribution"), "scale": Positive(role="scale")}
     coordinates = ("c", "d", "scale")
     spread = ("c", 0.25)
     degenerate = ("c", "scale", "c goes to infinity")
@@ -129,8 +129,8 @@ class Burr12(IterativeFamily):
             return maximum, {}
         where = "" if at_limit.all() else f" in column {', '.join(map(str, np.flatnonzero(at_limit)))}"
         return maximum, {
-            "d": f"d is infinite{where}: the tail is no heavier than a Weibull one, and the fit is the Weibull law of "
-            "shape c with the scale given, the limit of scale d^(-1/c)."
+            "d": f"d is infinite{where}: the tail is no heavier than a Weibull one, and the fit is the Weibull "
+            "distribution of shape c with the scale given, the limit of scale d^(-1/c)."
         }
 
     def _slope_at_limit(self, rows: Rows, limit: Params) -> Floats:
@@ -144,11 +144,11 @@ class Burr12(IterativeFamily):
             column = int(np.flatnonzero(bad)[0])
             raise DegenerateDataError(
                 f"Column {column}: the burr12 likelihood has no maximum, since it rises as c goes to infinity with c d "
-                "held, where the law becomes a Pareto law. Fit the family 'pareto', or hold c or d fixed.",
+                "held, where the limit is a Pareto distribution. Fit the family 'pareto', or hold c or d fixed.",
                 column,
             )
 
-    # -- the law -----------------------------------------------------------------------------------------------------------
+    # -- the distribution -----------------------------------------------------------------------------------------
 
     def _outer(self, params: Params) -> tuple[NDArray[np.bool_], Floats]:
         limit = np.isinf(params["d"])

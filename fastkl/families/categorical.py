@@ -1,4 +1,4 @@
-"""Categorical law of labels: the relative frequencies of each column."""
+"""Categorical distribution of labels: the relative frequencies of each column."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -77,7 +77,7 @@ class Categorical(Family):
         return [np.asarray(c) for c in (categories if nested else [categories])]
 
     def statistics(self, rows: Rows) -> Statistics:
-        rows = rows.present
+        rows = rows.of_positive_weight()
         declared = self.column_categories(rows.X.shape[1])
         categories, counts = [], []
         for j in range(rows.X.shape[1]):
@@ -201,7 +201,7 @@ class Categorical(Family):
     def _aligned(
         self, statistics: Statistics, params: Params
     ) -> list[tuple[NDArray[Any], Floats, Floats, NDArray[Any]]]:
-        """Per column: labels and counts of the rows, probabilities and labels of the law."""
+        """Per column: labels and counts of the rows, probabilities and labels of the distribution."""
         return list(
             zip(
                 statistics["categories"],
@@ -213,7 +213,8 @@ class Categorical(Family):
         )
 
     def log_likelihood(self, rows: Rows, params: Params) -> float:
-        statistics = Categorical().statistics(rows)  # any label may occur: one the law does not know has probability 0
+        # Any label may occur: one that the distribution does not know has probability 0.
+        statistics = Categorical().statistics(rows)
         return self.statistics_log_likelihood(statistics, params)
 
     def log_density(self, rows: Rows, params: Params) -> Floats:
@@ -242,6 +243,10 @@ class Categorical(Family):
         if len({column.dtype.kind for column in columns}) > 1:
             columns = [column.astype(object) for column in columns]
         return np.stack(columns, axis=1)
+
+    def of_columns(self, params: Params, columns: Sequence[int]) -> tuple[Family, Params]:
+        labels = self.labels_of(params)
+        return Categorical(categories=[labels[j] for j in columns]), super().of_columns(params, columns)[1]
 
     def entropy(self, params: Params) -> float:
         p = params["probabilities"]
@@ -275,7 +280,7 @@ def padded(rows: list[Floats]) -> Floats:
     return out
 
 
-@register_kl("categorical", "categorical")
+@register_kl(Categorical, Categorical)
 def categorical_kl(p_family: Categorical, p: Params, q_family: Categorical, q: Params) -> float:
     """Sum of p log(p / q) - p + q over the union of categories: no term is negative; inf where q = 0 < p."""
     total = 0.0

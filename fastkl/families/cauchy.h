@@ -1,4 +1,5 @@
-/* Cauchy law: log p(x) = -log(1 + z^2) - log(pi scale); beyond |z| = 1e150, where z^2 overflows, log(1 + z^2) is 2 log|z|. */
+/* Cauchy distribution: log p(x) = -log(1 + z^2) - log(pi scale); beyond |z| = 1e150, where z^2 overflows, log(1 + z^2)
+ * is 2 log|z|. */
 #ifndef FK_FAMILY_CAUCHY_H
 #define FK_FAMILY_CAUCHY_H
 

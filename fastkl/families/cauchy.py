@@ -1,4 +1,4 @@
-"""Cauchy law: location and scale, by Newton's method from the best of several starts."""
+"""Cauchy distribution: location and scale, by Newton's method from the best of several starts."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from fastkl.families.solvers.starts import best_locations, is_small, median_and_
 
 
 class Cauchy(LocationScaleFamily):
-    r"""Cauchy law of every column.
+    r"""Cauchy distribution of every column.
 
     .. math:: \log p(x) = -\log(1 + z^2) - \log(\pi\, \text{scale}), \quad z = (x - \text{loc}) / \text{scale}
 
@@ -107,7 +107,7 @@ class Cauchy(LocationScaleFamily):
         return mp.log(4 * mp.pi * scale)
 
 
-@register_kl("cauchy", "cauchy")
+@register_kl(Cauchy, Cauchy)
 def cauchy_kl(_p: Cauchy, p: Params, _q: Cauchy, q: Params) -> float:
     """log(1 + ((s - t)^2 + shift^2) / (4 s t)) for scales s, t (F. Chyzak and F. Nielsen 2019, arXiv:1905.10965)."""
     s, t = p["scale"], q["scale"]

@@ -9,14 +9,14 @@ from fastkl.families.base import Family
 KLFormula = Callable[..., float | None]
 F = TypeVar("F", bound=KLFormula)
 
-_KL: dict[tuple[str, str], KLFormula] = {}
+_KL: dict[tuple[type[Family], type[Family]], KLFormula] = {}
 
 
-def register_kl(p_name: str, q_name: str) -> Callable[[F], F]:
-    """Register ``formula(p_family, p_params, q_family, q_params)`` as the KL divergence from ``p_name`` to ``q_name``."""
+def register_kl(p_family: type[Family], q_family: type[Family]) -> Callable[[F], F]:
+    """Register ``formula(p_family, p_params, q_family, q_params)`` as the KL divergence from the first to the second."""
 
     def register(formula: F) -> F:
-        _KL[p_name, q_name] = formula
+        _KL[p_family, q_family] = formula
         return formula
 
     return register
@@ -24,8 +24,19 @@ def register_kl(p_name: str, q_name: str) -> Callable[[F], F]:
 
 def kl(p_family: Family, p_params: Params, q_family: Family, q_params: Params) -> float | None:
     """KL(p, q) in nats, at least 0 and possibly inf; None where no closed form is registered."""
-    formula = _KL.get((p_family.name, q_family.name))
-    return None if formula is None else formula(p_family, p_params, q_family, q_params)
+    for p_kind in _kinds(p_family):
+        for q_kind in _kinds(q_family):
+            if (p_kind, q_kind) in _KL:
+                return _KL[p_kind, q_kind](p_family, p_params, q_family, q_params)
+    return None
+
+
+def _kinds(family: Family) -> list[type[Family]]:
+    """The class of a family, and those that it is derived from and shares its parameters with."""
+    own = type(family)
+    return [
+        kind for kind in own.__mro__ if issubclass(kind, Family) and getattr(kind, "parameters", None) is own.parameters
+    ]
 
 
 def entropy(family: Family, params: Params) -> float | None:
@@ -35,4 +46,4 @@ def entropy(family: Family, params: Params) -> float | None:
 
 def registered_pairs() -> list[tuple[str, str]]:
     """The pairs of family names with a closed-form divergence."""
-    return sorted(_KL)
+    return sorted((p_family.name, q_family.name) for p_family, q_family in _KL)

@@ -1,4 +1,4 @@
-"""What the univariate laws of counts share: boundary maxima column by column, quantiles, and terms without cancellation."""
+"""What univariate families of counts share: boundary maxima column by column, quantiles, and terms without cancellation."""
 
 from collections.abc import Callable
 from typing import ClassVar
@@ -16,7 +16,7 @@ MOST_TERMS = 2_000_000
 
 
 class CountFamily(UnivariateFamily):
-    """A law of whole numbers."""
+    """A distribution of whole numbers."""
 
     discrete = True
     support: ClassVar[tuple[float, float, bool]] = (0.0, BELOW_INFINITY, True)
@@ -54,7 +54,7 @@ def poisson_cdf(x: ArrayLike, rate: Floats) -> Floats:
 
 
 def poisson_entropy(rate: float) -> float:
-    """Entropy of a Poisson law: its sum, or from 10^4 on the asymptotic series, whose next term is below 1e-16."""
+    """Entropy of the Poisson distribution: its sum, or from 10^4 on the asymptotic series, with a next term below 1e-16."""
     if rate == 0.0:
         return 0.0
     if rate > 1e4:

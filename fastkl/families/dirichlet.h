@@ -1,4 +1,4 @@
-/* Dirichlet law, one column at a time. With concentration a_j, their sum a_0 and u_j = x_j a_0 / a_j - 1,
+/* Dirichlet distribution, one column at a time. With concentration a_j, their sum a_0 and u_j = x_j a_0 / a_j - 1,
  *
  *     log p(x) = -sum_j [a_j phi(u_j) + log x_j] + a_0 (sum_j x_j - 1) + constant,      phi(u) = u - log(1 + u),
  *

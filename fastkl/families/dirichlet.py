@@ -1,4 +1,4 @@
-"""Dirichlet law of compositions: rows of positive parts that sum to 1, by the mean logarithms of the parts."""
+"""Dirichlet distribution of compositions: rows of positive parts that sum to 1, by the mean logarithms of the parts."""
 
 from typing import Any
 
@@ -8,14 +8,13 @@ from scipy.special import digamma, gammaln, polygamma
 
 from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl._core.rows import Rows
-from fastkl._core.special.gamma_functions import log_minus_digamma, stirling_error
+from fastkl._core.special.gamma_functions import HALF_LOG_2PI, log_minus_digamma, stirling_error
 from fastkl.exceptions import DegenerateDataError, SupportError
 from fastkl.families._kernels import column_kernel
 from fastkl.families._row_sums import row_excess, row_means
 from fastkl.families.base import Family, Fit
 from fastkl.families.closed_form import register_kl
 from fastkl.families.gamma import inverse_digamma
-from fastkl.families.normal import HALF_LOG_2PI
 from fastkl.families.spaces import Positive
 from fastkl.families.univariate import ABOVE_ZERO
 
@@ -24,7 +23,7 @@ PARTS = (ABOVE_ZERO, 1.0, False)
 
 
 class Dirichlet(Family):
-    r"""Dirichlet law of a row of d positive parts that sum to 1.
+    r"""Dirichlet distribution of a row of d positive parts that sum to 1.
 
     .. math:: \log p(x) = \log \Gamma(\sum_j a_j) - \sum_j \log \Gamma(a_j) + \sum_j (a_j - 1) \log x_j
 
@@ -63,7 +62,7 @@ class Dirichlet(Family):
     # -- rows to sums ------------------------------------------------------------------------------------------------------
 
     def statistics(self, rows: Rows) -> Statistics:
-        rows = rows.present
+        rows = rows.of_positive_weight()
         records, row, column = column_kernel(self.name).statistics(rows.X, rows.weights, PARTS, rows.n_threads)
         if row >= 0:
             raise SupportError(
@@ -87,7 +86,7 @@ class Dirichlet(Family):
             )
 
     def likelihood_statistics(self, rows: Rows) -> Statistics:
-        rows = rows.present
+        rows = rows.of_positive_weight()
         found = row_means(rows.X, rows.weights, True, most_excess(rows), rows.n_threads)
         return self.statistics(rows) if found is None else {"weight": np.float64(found[0]), "mean_log": found[1]}
 
@@ -162,7 +161,7 @@ class Dirichlet(Family):
         covariance = (np.diag(inverse) + np.outer(inverse, inverse) * outer) / statistics["weight"]
         return [f"concentration[{j}]" for j in range(len(inverse))], covariance
 
-    # -- the law itself ----------------------------------------------------------------------------------------------------
+    # -- the distribution itself -------------------------------------------------------------------------------------------
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
         return generator.dirichlet(params["concentration"], size=n_samples)
@@ -224,7 +223,7 @@ def solve_concentration(mean_log: Floats) -> tuple[Floats, int, bool]:
     return a, MAX_STEPS, bool(np.max(np.abs(slope) * np.minimum(a, 1.0)) < 1e-12)
 
 
-@register_kl("dirichlet", "dirichlet")
+@register_kl(Dirichlet, Dirichlet)
 def dirichlet_kl(_p: Dirichlet, p: Params, _q: Dirichlet, q: Params) -> float:
     """log B(b) - log B(a) + sum (a - b) (psi(a) - psi(a_0)) for concentrations a and b."""
     a, b = p["concentration"], q["concentration"]

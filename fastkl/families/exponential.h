@@ -1,4 +1,4 @@
-/* Exponential law: log p(x) = -x / scale - log(scale) on x >= 0. Statistics: weight and mean. */
+/* Exponential distribution: log p(x) = -x / scale - log(scale) on x >= 0. Statistics: weight and mean. */
 #ifndef FK_FAMILY_EXPONENTIAL_H
 #define FK_FAMILY_EXPONENTIAL_H
 

@@ -1,4 +1,4 @@
-"""Exponential law: its scale is the mean of each column."""
+"""Exponential distribution: its scale is the mean of each column."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from fastkl.families.univariate import BELOW_INFINITY, UnivariateFamily
 
 
 class Exponential(UnivariateFamily):
-    r"""Exponential law of every column, on x >= 0.
+    r"""Exponential distribution of every column, on x >= 0.
 
     .. math:: \log p(x) = -x / s - \log s
 
@@ -117,7 +117,7 @@ def log_ratio_excess(ratio: Floats) -> Floats:
     return excess
 
 
-@register_kl("exponential", "exponential")
+@register_kl(Exponential, Exponential)
 def exponential_kl(_p: Exponential, p: Params, _q: Exponential, q: Params) -> float:
     """r - 1 - log r with r the ratio of scales."""
     return float(np.sum(log_ratio_excess(p["scale"] / q["scale"])))

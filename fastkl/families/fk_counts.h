@@ -1,4 +1,4 @@
-/* What the laws of counts share: terms of a log-probability that lose nothing, however large the counts.
+/* What the distributions of counts share: terms of a log-probability that lose nothing, however large the counts.
  *
  * C. Loader, "Fast and Accurate Computation of Binomial Probabilities" (2000): with h(x) = log(2 pi x) / 2 + delta(x), delta
  * being the error of Stirling's formula for x!, and D(x, m) = x log(x / m) + m - x >= 0,

@@ -1,10 +1,11 @@
-/* What all laws of a standardised variable z = (x - loc) / scale, or z = shape log(x / scale) for x > 0, have in
- * common.
+/* What all distributions of a standardised variable z = (x - loc) / scale, or z = shape log(x / scale) for x > 0, have
+ * in common.
  *
- * A law gives law_terms(z, &psi, &slope): its log-density f(z) up to constants, psi = f'(z) and slope = psi'(z). The
- * sums are the log-likelihood, its gradient and the upper triangle of its Hessian in the coordinates u = loc / scale
- * (scale held where it is, so that u has no unit) and v = log scale; for the laws of log x in those of log x, whose
- * loc is log(scale) and whose scale is 1 / shape. Both loops take weights as a literal NULL in one copy.
+ * A family gives NAME_terms(z, &psi, &slope): its log-density f(z) up to constants, psi = f'(z) and slope =
+ * psi'(z). The sums are the log-likelihood, its gradient and the upper triangle of its Hessian in the coordinates u =
+ * loc / scale (scale held where it is, so that u has no unit) and v = log scale; for the distributions of log x in
+ * those of log x, whose loc is log(scale) and whose scale is 1 / shape. Both loops take weights as a literal NULL in
+ * one copy.
  */
 #ifndef FK_LOCATION_SCALE_H
 #define FK_LOCATION_SCALE_H
@@ -31,12 +32,12 @@ FK_INLINE void fk_ls_store(const fk_ls_totals *t, double normaliser, double *sum
 }
 
 /* One loop: the statement sets z and extra (what is added to f), from x[i] and c. */
-#define FK_LS_LOOP(law, statement)                                                                          \
+#define FK_LS_LOOP(family, statement)                                                                        \
     double weight = 0.0, a = 0.0, b = 0.0, d = 0.0, e = 0.0, g = 0.0, h = 0.0;                               \
     FK_SIMD_SUM(weight, a, b, d, e, g, h) for (ptrdiff_t i = 0; i < n; i++) {                                \
         double z, extra, psi, slope, wi = w ? w[i] : 1.0;                                                    \
         statement;                                                                                           \
-        double f = law##_terms(z, &psi, &slope) + extra;                                                    \
+        double f = family##_terms(z, &psi, &slope) + extra;                                                  \
         weight += wi;                                                                                        \
         a += wi * f;                                                                                         \
         b += wi * psi;                                                                                       \
@@ -48,43 +49,43 @@ FK_INLINE void fk_ls_store(const fk_ls_totals *t, double normaliser, double *sum
     fk_ls_totals totals = {weight, a, b, d, e, g, h};
 
 /* The two loops. before: statements ahead of the loop. */
-#define FK_DEFINE_LAW_LOOPS(law, normaliser, before, statement)                                              \
-    FK_INLINE void law##_sums_body(const double *x, const double *w, ptrdiff_t n, const double *c, double *sums) { \
+#define FK_DEFINE_DENSITY_LOOPS(family, normaliser, before, statement)                                       \
+    FK_INLINE void family##_sums_body(const double *x, const double *w, ptrdiff_t n, const double *c, double *sums) { \
         before;                                                                                              \
-        FK_LS_LOOP(law, statement)                                                                          \
+        FK_LS_LOOP(family, statement)                                                                        \
         fk_ls_store(&totals, c[normaliser], sums);                                                           \
     }                                                                                                        \
-    static FK_CLONES void law##_sums(const double *x, const double *w, ptrdiff_t n, const double *c, double *sums) { \
-        if (w) law##_sums_body(x, w, n, c, sums);                                                           \
-        else law##_sums_body(x, NULL, n, c, sums);                                                          \
+    static FK_CLONES void family##_sums(const double *x, const double *w, ptrdiff_t n, const double *c, double *sums) { \
+        if (w) family##_sums_body(x, w, n, c, sums);                                                         \
+        else family##_sums_body(x, NULL, n, c, sums);                                                        \
     }                                                                                                        \
-    static FK_CLONES void law##_log_density(const double *FK_RESTRICT x, ptrdiff_t n, const double *FK_RESTRICT c, \
+    static FK_CLONES void family##_log_density(const double *FK_RESTRICT x, ptrdiff_t n, const double *FK_RESTRICT c, \
                                              double *FK_RESTRICT out) {                                      \
         before;                                                                                              \
         FK_SIMD for (ptrdiff_t i = 0; i < n; i++) {                                                          \
             double z, extra, psi, slope;                                                                     \
             statement;                                                                                       \
-            out[i] += c[normaliser] + (law##_terms(z, &psi, &slope) + extra);                               \
+            out[i] += c[normaliser] + (family##_terms(z, &psi, &slope) + extra);                             \
         }                                                                                                    \
     }
 
-/* The loops and the table of a law. */
-#define FK_DEFINE_LAW(law, constants, normaliser, before, statement)                                         \
-    FK_DEFINE_LAW_LOOPS(law, normaliser, before, statement)                                                  \
-    FK_DEFINE_LAW_TABLE(law, constants, law##_sums)
-#define FK_DEFINE_LAW_TABLE(law, constants, sums_function)                                                   \
-    static const fk_column_kernel fk_kernel_##law = {                                                       \
-        .name = #law,                                                                                       \
+/* The loops and the table of a family. */
+#define FK_DEFINE_DENSITY(family, constants, normaliser, before, statement)                                  \
+    FK_DEFINE_DENSITY_LOOPS(family, normaliser, before, statement)                                           \
+    FK_DEFINE_DENSITY_TABLE(family, constants, family##_sums)
+#define FK_DEFINE_DENSITY_TABLE(family, constants, sums_function)                                            \
+    static const fk_column_kernel fk_kernel_##family = {                                                     \
+        .name = #family,                                                                                     \
         .n_constants = constants,                                                                            \
         .n_sums = LS_SUMS,                                                                                   \
-        .log_density = law##_log_density,                                                                   \
-        .sums = sums_function,                                                                              \
+        .log_density = family##_log_density,                                                                 \
+        .sums = sums_function,                                                                               \
     };
 
-#define FK_DEFINE_LOCATION_SCALE(law)                                                                       \
-    FK_DEFINE_LAW(law, LS_CONSTANTS, LS_NORMALISER, , z = (x[i] - c[LS_LOC]) * c[LS_INVERSE_SCALE]; extra = 0.0)
-#define FK_DEFINE_LOCATION_SCALE_LOOPS(law)                                                                  \
-    FK_DEFINE_LAW_LOOPS(law, LS_NORMALISER, , z = (x[i] - c[LS_LOC]) * c[LS_INVERSE_SCALE]; extra = 0.0)
+#define FK_DEFINE_LOCATION_SCALE(family)                                                                     \
+    FK_DEFINE_DENSITY(family, LS_CONSTANTS, LS_NORMALISER, , z = (x[i] - c[LS_LOC]) * c[LS_INVERSE_SCALE]; extra = 0.0)
+#define FK_DEFINE_LOCATION_SCALE_LOOPS(family)                                                               \
+    FK_DEFINE_DENSITY_LOOPS(family, LS_NORMALISER, , z = (x[i] - c[LS_LOC]) * c[LS_INVERSE_SCALE]; extra = 0.0)
 
 /* The density of x is that of log x divided by x: log x itself is in the normaliser (log scale) and in extra. The
  * logarithms have a loop of their own: one loop for all is longer than what a processor overlaps. */
@@ -92,10 +93,10 @@ FK_INLINE void fk_ls_store(const fk_ls_totals *t, double normaliser, double *sum
     double y[FK_BLOCK];                                                                                      \
     FK_SIMD for (ptrdiff_t i = 0; i < n; i++) y[i] = fk_log_ratio(x[i], c[LOG_LS_SCALE], c[LOG_LS_INVERSE_SCALE])
 
-#define FK_DEFINE_LOG_LOCATION_SCALE_LOOPS(law)                                                              \
-    FK_DEFINE_LAW_LOOPS(law, LOG_LS_NORMALISER, FK_LOG_RATIOS, z = y[i] * c[LOG_LS_SHAPE]; extra = -y[i])
+#define FK_DEFINE_LOG_LOCATION_SCALE_LOOPS(family)                                                           \
+    FK_DEFINE_DENSITY_LOOPS(family, LOG_LS_NORMALISER, FK_LOG_RATIOS, z = y[i] * c[LOG_LS_SHAPE]; extra = -y[i])
 
-/* Logistic law: f = -|z| - 2 log(1 + exp(-|z|)). */
+/* Logistic distribution: f = -|z| - 2 log(1 + exp(-|z|)). */
 FK_INLINE double fk_logistic_terms(double z, double *psi, double *slope) {
     double size = fabs(z), e = fk_exp_regular(-size), inverse = 1.0 / (1.0 + e), t = (1.0 - e) * inverse;
     *psi = copysign(t, -z);

@@ -1,9 +1,9 @@
-/* Sums over squared distances d2 that the likelihood of a multivariate t law needs, in k = 1 / df:
+/* Sums over squared distances d2 that the likelihood of a multivariate t distribution needs, in k = 1 / df:
  *
  *     g(k) = -(1/k + d) log(1 + k d2) / 2,   g'(k) = (phi(u) / k^2 - d d2 v) / 2,   u = -k d2 v,   v = 1 / (1 + k d2),
  *
- * with phi(u) = u - log(1 + u). Written so, g and its slopes keep their digits down to k = 0, the normal law: there g = -d2
- * / 2 and g' = d2^2 / 4 - d d2 / 2.
+ * with phi(u) = u - log(1 + u). Written so, g and its slopes keep their digits down to k = 0, the normal distribution:
+ * there g = -d2 / 2 and g' = d2^2 / 4 - d d2 / 2.
  */
 #ifndef FK_STUDENT_H
 #define FK_STUDENT_H

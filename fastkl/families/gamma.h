@@ -1,4 +1,4 @@
-/* Gamma law with shape a and scale s, mean m = a s, in its saddle-point form (C. Loader 2000):
+/* Gamma distribution with shape a and scale s, mean m = a s, in its saddle-point form (C. Loader 2000):
  *
  *     log p(x) = -a phi(x/m - 1) - log x + log(a / 2 pi) / 2 - delta(a),      phi(u) = u - log(1 + u) >= 0,
  *

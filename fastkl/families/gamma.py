@@ -1,13 +1,16 @@
-"""Gamma law: shape and scale, by one pass and a Newton iteration on the shape."""
+"""Gamma distribution: shape and scale, by one pass and a Newton iteration on the shape."""
 
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import digamma, gammainc, gammaincinv, gammaln
+from scipy.special import digamma, gammainccinv, gammaincinv, gammaln
 
 from fastkl._core.array_types import Floats, Params, Statistics
+from fastkl._core.special.exact import exact_product
 from fastkl._core.special.gamma_functions import gamma_shapes, log_excess, log_minus_digamma, stirling_error, trigamma
+from fastkl._core.special.gamma_tails import log_gamma_tails
+from fastkl._core.special.log_probabilities import log_complement
 from fastkl.families.base import Fit
 from fastkl.families.closed_form import register_kl
 from fastkl.families.exponential import Exponential
@@ -15,10 +18,11 @@ from fastkl.families.spaces import Positive
 from fastkl.families.univariate import ABOVE_ZERO, BELOW_INFINITY, UnivariateFamily, raise_if_constant
 
 MAX_NEWTON_STEPS = 50
+SMALLEST = 1e-290  # x / scale below it
 
 
 class Gamma(UnivariateFamily):
-    r"""Gamma law of every column, on x > 0.
+    r"""Gamma distribution of every column, on x > 0.
 
     .. math:: \log p(x) = (a - 1) \log x - x / s - a \log s - \log \Gamma(a)
 
@@ -54,6 +58,7 @@ class Gamma(UnivariateFamily):
     parameters = {"shape": Positive(), "scale": Positive(role="scale")}
     statistic_names = ("weight", "mean", "log_excess")
     example = {"shape": [3.0, 0.7], "scale": [2.0, 10.0]}
+    extreme = [{"shape": a, "scale": 0.3} for a in (1e-3, 0.03, 0.5, 1.0, 50.0, 1e3, 1e6, 1e9)]
     support = (ABOVE_ZERO, BELOW_INFINITY, False)
     support_text = "positive numbers"
 
@@ -83,7 +88,8 @@ class Gamma(UnivariateFamily):
         return Fit({"shape": shape, "scale": mean / shape}, steps, steps < MAX_NEWTON_STEPS)
 
     def starting_parameters(self, statistics: Statistics) -> Params:
-        # a constant column has its maximum at an infinite shape; the exponential law of the same mean is a guess
+        # a constant column has its maximum at an infinite shape; the exponential distribution of the same mean is a
+        # guess
         mean = statistics["mean"]
         fixed = self.fixed_columns(len(mean))
         shape = fixed.get("shape", np.ones_like(mean))
@@ -112,13 +118,30 @@ class Gamma(UnivariateFamily):
         rows = [[weight * trigamma(shape), cross], [cross, weight * (2.0 * mean / scale - shape) / scale / scale]]
         return np.moveaxis(np.array(rows), -1, 0)
 
-    def cdf(self, x: Floats, params: Params) -> Floats:
-        value: Floats = gammainc(params["shape"], np.maximum(x, 0.0) / params["scale"])
-        return value
+    def log_cdf(self, x: Floats, params: Params) -> Floats:
+        return self._log_tails(x, params)[0]
 
-    def quantile(self, p: Floats, params: Params) -> Floats:
-        value: Floats = params["scale"] * gammaincinv(params["shape"], p)
-        return value
+    def log_sf(self, x: Floats, params: Params) -> Floats:
+        return self._log_tails(x, params)[1]
+
+    def _log_tails(self, x: Floats, params: Params) -> tuple[Floats, Floats]:
+        shape, scale = params["shape"], params["scale"]
+        mean, rest = exact_product(shape, scale)
+        # x / scale - shape from exact differences: for a shape of 1e9 rounding x / scale alone would cost four digits
+        x = np.maximum(x, 0.0)
+        ratio = np.where(x == 0.0, 0.0, np.maximum(x / scale, SMALLEST))
+        lower, upper = log_gamma_tails(shape, ratio, ((x - mean) - rest) / scale)
+        if np.any(tiny := (ratio == SMALLEST)):
+            # x / scale has lost its digits, or all of itself; there the lower tail is a power of it
+            below = shape * (np.log(np.where(tiny, x, 1.0)) - np.log(scale) - np.log(SMALLEST))
+            lower = np.where(tiny, lower + below, lower)
+            upper = np.where(tiny, log_complement(lower), upper)
+        return lower, upper
+
+    def quantile_guess(self, p: Floats, params: Params, upper: bool) -> Floats:
+        inverse = gammainccinv if upper else gammaincinv
+        guess: Floats = params["scale"] * inverse(params["shape"], p)
+        return guess
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
         return generator.gamma(params["shape"], params["scale"], size=(n_samples, len(params["shape"])))
@@ -129,19 +152,19 @@ class Gamma(UnivariateFamily):
         half_log = 0.5 * np.log(2.0 * np.pi * shape) + stirling_error(shape) + (shape - 1.0) * log_minus_digamma(shape)
         return float(np.sum(half_log + np.log(params["scale"])))
 
+    @staticmethod
+    def textbook(mp: Any, x: Any, shape: Any, scale: Any) -> Any:
+        return (shape - 1) * mp.log(x) - x / scale - shape * mp.log(scale) - mp.loggamma(shape)
 
-def exact_product(a: Floats, b: Floats) -> tuple[Floats, Floats]:
-    """a b as a rounded product and what rounding took away (Veltkamp and Dekker 1971, doi:10.1007/BF01397083)."""
-    product = a * b
+    @staticmethod
+    def textbook_tails(mp: Any, x: Any, shape: Any, scale: Any) -> tuple[Any, Any] | None:
+        if shape > 1e4:
+            return None
+        return tuple(mp.gammainc(shape, *ends, regularized=True) for ends in ((0, x / scale), (x / scale, mp.inf)))
 
-    def halves(x: Floats) -> tuple[Floats, Floats]:
-        scaled = 134217729.0 * x
-        high = scaled - (scaled - x)
-        return high, x - high
-
-    (a_high, a_low), (b_high, b_low) = halves(a), halves(b)
-    rest = ((a_high * b_high - product) + a_high * b_low + a_low * b_high) + a_low * b_low
-    return product, np.where(np.isfinite(rest), rest, 0.0)
+    @staticmethod
+    def textbook_entropy(mp: Any, shape: Any, scale: Any) -> Any:
+        return shape + mp.log(scale) + mp.loggamma(shape) + (1 - shape) * mp.digamma(shape)
 
 
 def solve_shape(excess: Floats) -> tuple[Floats, int]:
@@ -164,7 +187,7 @@ def inverse_digamma(value: Floats) -> tuple[Floats, int]:
     return shape, MAX_NEWTON_STEPS
 
 
-@register_kl("gamma", "gamma")
+@register_kl(Gamma, Gamma)
 def gamma_kl(_p: Gamma, p: Params, _q: Gamma, q: Params) -> float:
     """(a - b) psi(a) - log Gamma(a) + log Gamma(b) + b log(t / s) + a (s - t) / t for shapes a, b and scales s, t."""
     a, b, s, t = p["shape"], q["shape"], p["scale"], q["scale"]
@@ -176,13 +199,13 @@ def _as_gamma(scale: Floats) -> Params:
     return {"shape": np.ones_like(scale), "scale": scale}
 
 
-@register_kl("gamma", "exponential")
+@register_kl(Gamma, Exponential)
 def gamma_exponential_kl(p_family: Gamma, p: Params, q_family: Exponential, q: Params) -> float:
-    """The exponential law is the gamma law of shape 1."""
+    """The exponential distribution is the gamma distribution of shape 1."""
     return gamma_kl(p_family, p, Gamma(), _as_gamma(q["scale"]))
 
 
-@register_kl("exponential", "gamma")
+@register_kl(Exponential, Gamma)
 def exponential_gamma_kl(p_family: Exponential, p: Params, q_family: Gamma, q: Params) -> float:
-    """The exponential law is the gamma law of shape 1."""
+    """The exponential distribution is the gamma distribution of shape 1."""
     return gamma_kl(Gamma(), _as_gamma(p["scale"]), q_family, q)

@@ -1,5 +1,6 @@
-/* Geometric law of the number of trials x = 1, 2, ...: log p + (x - 1) log(1 - p). Statistics: weight, and the sum of x - 1, the
- * failures before the success (of x itself the last digits of the failures would be lost where nearly all x are 1). */
+/* Geometric distribution of the number of trials x = 1, 2, ...: log p + (x - 1) log(1 - p). Statistics: weight, and the
+ * sum of x - 1, the failures before the success (of x itself the last digits of the failures would be lost where nearly
+ * all x are 1). */
 #ifndef FK_FAMILY_GEOMETRIC_H
 #define FK_FAMILY_GEOMETRIC_H
 

@@ -1,4 +1,4 @@
-"""Geometric law of the number of trials up to the first success."""
+"""Geometric distribution of the number of trials up to the first success."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ from fastkl.families.univariate import BELOW_INFINITY
 
 
 class Geometric(CountFamily):
-    r"""Geometric law of every column, on the counts from 1 as in SciPy: trials until the first success.
+    r"""Geometric distribution of every column, on the counts from 1 as in SciPy: trials until the first success.
 
     .. math:: \log p(x) = \log \pi + (x - 1) \log (1 - \pi)
 
@@ -56,7 +56,7 @@ class Geometric(CountFamily):
         weight = statistics["weight"]
         params = {"probability": weight / (weight + statistics["failures"])}
         ones = self.parameters["probability"].at_edge(params["probability"])
-        sentence = boundary_sentence(ones, "All values are 1: the probability sits at its boundary 1")
+        sentence = boundary_sentence(ones, "All values are 1: the probability is at its boundary 1")
         return Fit(params, boundary={"probability": sentence} if np.any(ones) else {})
 
     def starting_parameters(self, statistics: Statistics) -> Params:
@@ -103,7 +103,7 @@ class Geometric(CountFamily):
         return np.where((p >= 0.0) & (p <= 1.0), k, np.nan)
 
 
-@register_kl("geometric", "geometric")
+@register_kl(Geometric, Geometric)
 def geometric_kl(_p: Geometric, p: Params, _q: Geometric, q: Params) -> float:
     """Divergence of a single trial times the expected number of trials, summed over the columns."""
     return float(np.sum(bernoulli_divergence(p["probability"], q["probability"]) / p["probability"]))

@@ -1,4 +1,4 @@
-/* Gumbel law of maxima: log p(x) = -z - exp(-z) - log(scale), z = (x - loc) / scale. */
+/* Gumbel distribution of maxima: log p(x) = -z - exp(-z) - log(scale), z = (x - loc) / scale. */
 #ifndef FK_FAMILY_GUMBEL_H
 #define FK_FAMILY_GUMBEL_H
 

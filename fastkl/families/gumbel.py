@@ -1,4 +1,4 @@
-"""Gumbel law of maxima: location and scale, by Newton's method on a concave likelihood."""
+"""Gumbel distribution of maxima: location and scale, by Newton's method on a concave likelihood."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ SD_RATIO = np.sqrt(6.0) / np.pi  # scale over standard deviation
 
 
 class Gumbel(LocationScaleFamily):
-    r"""Gumbel law of every column, in the form for maxima (``gumbel_r`` in scipy).
+    r"""Gumbel distribution of every column, in the form for maxima (``gumbel_r`` in scipy).
 
     .. math:: \log p(x) = -z - e^{-z} - \log \text{scale}, \quad z = (x - \text{loc}) / \text{scale}
 
@@ -92,9 +92,10 @@ class Gumbel(LocationScaleFamily):
 
 
 def extreme_value_kl(ratio: Floats, shift: Floats) -> Floats:
-    """KL of Gumbel laws with r = scale_p / scale_q and shift (loc_p - loc_q) / scale_q.
+    """KL of Gumbel distributions with r = scale_p / scale_q and shift (loc_p - loc_q) / scale_q.
 
-    log(1/r) + gamma (r - 1) + shift + exp(-shift) Gamma(1 + r) - 1, sorted into terms that are each 0 for equal laws.
+    log(1/r) + gamma (r - 1) + shift + exp(-shift) Gamma(1 + r) - 1, sorted into terms that are each 0 for equal
+    distributions.
     """
     with np.errstate(over="ignore"):
         grown = np.exp(gammaln(1.0 + ratio) - shift)
@@ -102,7 +103,7 @@ def extreme_value_kl(ratio: Floats, shift: Floats) -> Floats:
     return np.where((ratio == 1.0) & (shift == 0.0), 0.0, np.maximum(terms, 0.0))
 
 
-@register_kl("gumbel", "gumbel")
+@register_kl(Gumbel, Gumbel)
 def gumbel_kl(_p: Gumbel, p: Params, _q: Gumbel, q: Params) -> float:
     """See ``extreme_value_kl``."""
     return float(np.sum(extreme_value_kl(p["scale"] / q["scale"], (p["loc"] - q["loc"]) / q["scale"])))

@@ -1,5 +1,5 @@
-/* Half-normal law: log p(x) = -(x / scale)^2 / 2 - log(scale) + log(2 / pi) / 2 on x >= 0. Statistics: weight and root
- * mean square. */
+/* Half-normal distribution: log p(x) = -(x / scale)^2 / 2 - log(scale) + log(2 / pi) / 2 on x >= 0. Statistics: weight
+ * and root mean square. */
 #ifndef FK_FAMILY_HALF_NORMAL_H
 #define FK_FAMILY_HALF_NORMAL_H
 

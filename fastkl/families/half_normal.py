@@ -1,4 +1,4 @@
-"""Half-normal law: its scale is the root mean square of each column."""
+"""Half-normal distribution: its scale is the root mean square of each column."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ HALF_LOG_2_BY_PI = 0.5 * np.log(2.0 / np.pi)
 
 
 class HalfNormal(UnivariateFamily):
-    r"""Half-normal law of every column, on x >= 0: the absolute value of a centred normal variable.
+    r"""Half-normal distribution of every column, on x >= 0: the absolute value of a centred normal variable.
 
     .. math:: \log p(x) = -\tfrac12 (x / s)^2 - \log s + \tfrac12 \log(2 / \pi)
 
@@ -102,7 +102,7 @@ class HalfNormal(UnivariateFamily):
         return mp.erf(x / scale / mp.sqrt(2)), mp.erfc(x / scale / mp.sqrt(2))
 
 
-@register_kl("half_normal", "half_normal")
+@register_kl(HalfNormal, HalfNormal)
 def half_normal_kl(_p: HalfNormal, p: Params, _q: HalfNormal, q: Params) -> float:
     """(r - 1 - log r) / 2 with r the squared ratio of scales."""
     return float(np.sum(0.5 * log_ratio_excess((p["scale"] / q["scale"]) ** 2)))

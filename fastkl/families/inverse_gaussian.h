@@ -1,5 +1,6 @@
-/* Inverse Gaussian law: log p(x) = log(shape / 2 pi) / 2 - 3/2 log x - shape (x - mean)^2 / (2 mean^2 x) on x > 0. Statistics:
- * weight, mean, the mean logarithm, and mean(1/x) - 1/mean as the mean of (x / mean - 1)^2 / x, whose terms are all >= 0. */
+/* Inverse Gaussian distribution: log p(x) = log(shape / 2 pi) / 2 - 3/2 log x - shape (x - mean)^2 / (2 mean^2 x) on x
+ * > 0. Statistics: weight, mean, the mean logarithm, and mean(1/x) - 1/mean as the mean of (x / mean - 1)^2 / x, whose
+ * terms are all >= 0. */
 #ifndef FK_FAMILY_INVERSE_GAUSSIAN_H
 #define FK_FAMILY_INVERSE_GAUSSIAN_H
 

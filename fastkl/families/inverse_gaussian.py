@@ -1,4 +1,4 @@
-"""Inverse Gaussian law: its mean is that of each column, its shape follows from the mean of 1/x."""
+"""Inverse Gaussian distribution: its mean is that of each column, its shape follows from the mean of 1/x."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ LOG_2PI = np.log(2.0 * np.pi)
 
 
 class InverseGaussian(UnivariateFamily):
-    r"""Inverse Gaussian (Wald) law of every column, on x > 0.
+    r"""Inverse Gaussian (Wald) distribution of every column, on x > 0.
 
     .. math:: \log p(x) = \tfrac12 \log \frac{\lambda}{2\pi x^3} - \frac{\lambda (x - m)^2}{2 m^2 x}
 
@@ -105,7 +105,7 @@ class InverseGaussian(UnivariateFamily):
         return float(np.sum(0.5 + 0.5 * (LOG_2PI - np.log(shape)) + 1.5 * mean_log))
 
 
-@register_kl("inverse_gaussian", "inverse_gaussian")
+@register_kl(InverseGaussian, InverseGaussian)
 def inverse_gaussian_kl(_p: InverseGaussian, p: Params, _q: InverseGaussian, q: Params) -> float:
     """(r - 1 - log r) / 2 with r the ratio of shapes, plus shape_q (m_p - m_q)^2 / (2 m_p m_q^2)."""
     shift = ((p["mean"] - q["mean"]) / q["mean"]) ** 2 / p["mean"]

@@ -1,5 +1,5 @@
-/* Laplace law: log p(x) = -|x - loc| / scale - log(2 scale). The maximum needs the median, hence no statistics; the sums at given
- * parameters are weight, sum |x - loc| / scale and sum sign(x - loc). */
+/* Laplace distribution: log p(x) = -|x - loc| / scale - log(2 scale). The maximum needs the median, hence no
+ * statistics; the sums at given parameters are weight, sum |x - loc| / scale and sum sign(x - loc). */
 #ifndef FK_FAMILY_LAPLACE_H
 #define FK_FAMILY_LAPLACE_H
 

@@ -1,4 +1,4 @@
-"""Laplace law: its location is the weighted median of each column, its scale the mean distance from it."""
+"""Laplace distribution: its location is the weighted median of each column, its scale the mean distance from it."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ from fastkl.families.univariate import UnivariateFamily, raise_if_constant
 
 
 class Laplace(UnivariateFamily):
-    r"""Laplace law of every column.
+    r"""Laplace distribution of every column.
 
     .. math:: \log p(x) = -|x - \text{loc}| / \text{scale} - \log(2\, \text{scale})
 
@@ -129,7 +129,7 @@ class Laplace(UnivariateFamily):
         return 1 + mp.log(2 * scale)
 
 
-@register_kl("laplace", "laplace")
+@register_kl(Laplace, Laplace)
 def laplace_kl(_p: Laplace, p: Params, _q: Laplace, q: Params) -> float:
     """(r - 1 - log r) + r (exp(-t) - 1 + t) with r the ratio of scales and t the shift in units of the first scale."""
     ratio, shift = p["scale"] / q["scale"], np.abs(p["loc"] - q["loc"]) / p["scale"]

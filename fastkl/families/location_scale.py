@@ -1,4 +1,4 @@
-"""What the laws of (x - loc) / scale share, and the laws of shape log(x / scale), whose logarithms are such laws."""
+"""What location-scale families share, distributions of (x - loc) / scale, and those of shape log(x / scale)."""
 
 from typing import Any
 

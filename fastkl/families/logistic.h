@@ -1,4 +1,4 @@
-/* Logistic law: log p(x) = -z - 2 log(1 + exp(-z)) - log(scale), z = (x - loc) / scale. */
+/* Logistic distribution: log p(x) = -z - 2 log(1 + exp(-z)) - log(scale), z = (x - loc) / scale. */
 #ifndef FK_FAMILY_LOGISTIC_H
 #define FK_FAMILY_LOGISTIC_H
 
@@ -19,6 +19,6 @@ static FK_CLONES void logistic_short_sums(const double *x, const double *w, ptrd
     fk_ls_store(&totals, c[LS_NORMALISER], sums);
 }
 
-FK_DEFINE_LAW_TABLE(logistic, LS_CONSTANTS, logistic_short_sums)
+FK_DEFINE_DENSITY_TABLE(logistic, LS_CONSTANTS, logistic_short_sums)
 
 #endif

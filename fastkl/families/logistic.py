@@ -1,4 +1,4 @@
-"""Logistic law: location and scale, by Newton's method on a concave likelihood."""
+"""Logistic distribution: location and scale, by Newton's method on a concave likelihood."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from fastkl.families.solvers.iterative import weighted_moments
 
 
 class Logistic(LocationScaleFamily):
-    r"""Logistic law of every column.
+    r"""Logistic distribution of every column.
 
     .. math:: \log p(x) = -z - 2 \log(1 + e^{-z}) - \log \text{scale}, \quad z = (x - \text{loc}) / \text{scale}
 

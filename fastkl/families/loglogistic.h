@@ -1,4 +1,4 @@
-/* Log-logistic law: log x is logistic about log(scale) with scale 1 / shape. */
+/* Log-logistic distribution: log x is logistic about log(scale) with scale 1 / shape. */
 #ifndef FK_FAMILY_LOGLOGISTIC_H
 #define FK_FAMILY_LOGLOGISTIC_H
 
@@ -23,6 +23,6 @@ static FK_CLONES void loglogistic_short_sums(const double *x, const double *w, p
     fk_ls_store(&totals, c[LOG_LS_NORMALISER], sums);
 }
 
-FK_DEFINE_LAW_TABLE(loglogistic, LOG_LS_CONSTANTS, loglogistic_short_sums)
+FK_DEFINE_DENSITY_TABLE(loglogistic, LOG_LS_CONSTANTS, loglogistic_short_sums)
 
 #endif

@@ -1,4 +1,4 @@
-"""Log-logistic law: the logistic law of the logarithm."""
+"""Log-logistic distribution: the logistic distribution of the logarithm."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from fastkl.families.solvers.iterative import weighted_moments
 
 
 class Loglogistic(LogLocationScaleFamily):
-    r"""Log-logistic law of every column, on x > 0 (``fisk`` in scipy).
+    r"""Log-logistic distribution of every column, on x > 0 (``fisk`` in scipy).
 
     .. math:: \log p(x) = \log(k / s) + (k - 1) \log(x / s) - 2 \log(1 + (x / s)^k)
 

@@ -1,5 +1,5 @@
-/* Log-normal law: log x is normal with mean meanlog and standard deviation sdlog. Statistics: the centred moments of
- * log x. */
+/* Log-normal distribution: log x is normal with mean meanlog and standard deviation sdlog. Statistics: the centred
+ * moments of log x. */
 #ifndef FK_FAMILY_LOGNORMAL_H
 #define FK_FAMILY_LOGNORMAL_H
 

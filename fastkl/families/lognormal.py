@@ -1,4 +1,4 @@
-"""Log-normal law: the normal law of the logarithm."""
+"""Log-normal distribution: the normal distribution of the logarithm."""
 
 from typing import Any
 
@@ -7,16 +7,16 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri
 
 from fastkl._core.array_types import Floats, Params, Statistics
+from fastkl._core.special.gamma_functions import HALF_LOG_2PI
 from fastkl._core.special.log_tails import log_normal_sf
 from fastkl.families.base import Fit
 from fastkl.families.closed_form import register_kl
-from fastkl.families.normal import HALF_LOG_2PI
 from fastkl.families.spaces import Positive, Real
 from fastkl.families.univariate import ABOVE_ZERO, BELOW_INFINITY, UnivariateFamily, raise_if_constant
 
 
 class Lognormal(UnivariateFamily):
-    r"""Log-normal law of every column, on x > 0.
+    r"""Log-normal distribution of every column, on x > 0.
 
     .. math:: \log p(x) = -\tfrac12 ((\log x - m) / s)^2 - \log x - \log s - \tfrac12 \log 2\pi
 
@@ -128,9 +128,9 @@ class Lognormal(UnivariateFamily):
         return meanlog + (1 + mp.log(2 * mp.pi)) / 2 + mp.log(sdlog)
 
 
-@register_kl("lognormal", "lognormal")
+@register_kl(Lognormal, Lognormal)
 def lognormal_kl(_p: Lognormal, p: Params, _q: Lognormal, q: Params) -> float:
-    """That of the normal laws of the logarithms."""
+    """That of the normal distributions of the logarithms."""
     ratio = p["sdlog"] / q["sdlog"]
     shift = (p["meanlog"] - q["meanlog"]) / q["sdlog"]
     excess = np.maximum((ratio**2 - 1.0) - 2.0 * np.log(ratio), 0.0)

@@ -1,5 +1,6 @@
-/* Lomax law: log p(x) = log(shape / scale) - (shape + 1) log(1 + x / scale) on x >= 0; shape = inf is the exponential law, for
- * which "scale" is the limit of scale / shape. The sums are taken in log shape and log scale. */
+/* Lomax distribution: log p(x) = log(shape / scale) - (shape + 1) log(1 + x / scale) on x >= 0; shape = inf is the
+ * exponential distribution, for which "scale" is the limit of scale / shape. The sums are taken in log shape and log
+ * scale. */
 #ifndef FK_FAMILY_LOMAX_H
 #define FK_FAMILY_LOMAX_H
 

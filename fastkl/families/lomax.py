@@ -1,4 +1,4 @@
-"""Lomax law (Pareto of the second kind): shape and scale, with the exponential law as its limit."""
+"""Lomax distribution (Pareto of the second kind): shape and scale, with the exponential distribution as its limit."""
 
 from typing import Any
 
@@ -23,14 +23,14 @@ LIMIT_SHAPE = 1e10
 
 
 class Lomax(IterativeFamily):
-    r"""Lomax law of every column, on x >= 0.
+    r"""Lomax distribution of every column, on x >= 0.
 
     .. math:: \log p(x) = \log(a / s) - (a + 1) \log(1 + x / s)
 
     Parameters
     ----------
     shape : float or array-like of shape (d,), default=None
-        Shape a > 0, held fixed where given; inf is the exponential law.
+        Shape a > 0, held fixed where given; inf is the exponential distribution.
     scale : float or array-like of shape (d,), default=None
         Scale s > 0, held fixed where given.
 
@@ -38,8 +38,8 @@ class Lomax(IterativeFamily):
     -----
     Where the likelihood rises as a and s go to infinity together, as it does for tails no heavier than exponential ones
     (coefficient of variation at most 1), ``params_["shape"]`` is inf and ``params_["scale"]`` is the limit of s / a, the scale
-    of the exponential law; ``boundary_`` says so. With zeros among the rows the likelihood also grows without bound as a and s
-    go to 0: the estimate is the maximum inside, if there is one.
+    of the exponential distribution; ``boundary_`` says so. With zeros among the rows the likelihood also grows without
+    bound as a and s go to 0: the estimate is the maximum inside, if there is one.
 
     References
     ----------
@@ -56,7 +56,7 @@ class Lomax(IterativeFamily):
     """
 
     name = "lomax"
-    parameters = {"shape": Positive(limit="the exponential law"), "scale": Positive(role="scale")}
+    parameters = {"shape": Positive(limit="the exponential distribution"), "scale": Positive(role="scale")}
     coordinates = ("shape", "scale")
     degenerate = ()
     support = (0.0, BELOW_INFINITY, False)
@@ -126,7 +126,7 @@ class Lomax(IterativeFamily):
         where = "" if at_limit.all() else f" in column {', '.join(map(str, np.flatnonzero(at_limit)))}"
         return maximum, {
             "shape": f"shape is infinite{where}: the tail is no heavier than an exponential one, and the fit is the exponential "
-            "law with the scale given, the limit of scale / shape."
+            "distribution with the scale given, the limit of scale / shape."
         }
 
     def log_cdf(self, x: Floats, params: Params) -> Floats:

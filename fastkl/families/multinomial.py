@@ -1,4 +1,4 @@
-"""Multinomial law of rows of counts: the probabilities are the shares of the column totals."""
+"""Multinomial distribution of rows of counts: the probabilities are the shares of the column totals."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ from fastkl.families.spaces import Simplex
 
 
 class Multinomial(Family):
-    r"""Multinomial law of a row of d counts, given the total N of the row; totals may differ from row to row.
+    r"""Multinomial distribution of a row of d counts, given the total N of the row; totals may differ from row to row.
 
     .. math:: \log p(x) = \log N! - \sum_j \log x_j! + \sum_j x_j \log \pi_j
 
@@ -55,7 +55,7 @@ class Multinomial(Family):
     # -- rows to sums ------------------------------------------------------------------------------------------------------
 
     def statistics(self, rows: Rows) -> Statistics:
-        rows = rows.present
+        rows = rows.of_positive_weight()
         totals, maxima, row, column = multinomial_statistics(rows.X, rows.weights, rows.n_threads)
         if row >= 0:
             raise SupportError(
@@ -150,7 +150,7 @@ class Multinomial(Family):
         covariance = (np.diag(p) - np.outer(p, p)) / statistics["totals"].sum()
         return [f"probabilities[{j}]" for j in range(len(p))], covariance
 
-    # -- the law itself ----------------------------------------------------------------------------------------------------
+    # -- the distribution itself -------------------------------------------------------------------------------------------
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
         p = params["probabilities"]
@@ -177,9 +177,9 @@ def _pooled(totals: Floats, maxima: Floats) -> Statistics:
     return {"totals": pooled, "maximum": np.float64(maxima.sum() - lost.sum())}
 
 
-@register_kl("multinomial", "multinomial")
+@register_kl(Multinomial, Multinomial)
 def multinomial_kl(p_family: Multinomial, p: Params, q_family: Multinomial, q: Params) -> float | None:
-    """n sum p log(p / q) for n trials a row; None unless both laws have the same, known number."""
+    """n sum p log(p / q) for n trials a row; None unless both distributions have the same, known number."""
     n = p_family.n_trials
     if n is None or n != q_family.n_trials:
         return None

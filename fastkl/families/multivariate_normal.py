@@ -1,5 +1,6 @@
-"""Multivariate normal law with full, diagonal or spherical covariance, by mean and scatter matrix in one pass."""
+"""Multivariate normal distribution with full, diagonal or spherical covariance, by mean and scatter in one pass."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,10 +10,11 @@ from scipy.linalg import cho_solve, lapack, solve_triangular
 from fastkl._core._linalg import merge_moments, moments, whitened_squares
 from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl._core.rows import Rows
+from fastkl._core.special.gamma_functions import HALF_LOG_2PI
 from fastkl.exceptions import DegenerateDataError
 from fastkl.families.base import Family, Fit
 from fastkl.families.closed_form import register_kl
-from fastkl.families.normal import HALF_LOG_2PI, Normal
+from fastkl.families.normal import Normal
 from fastkl.families.solvers.shrinkage import (
     check_shrinkage,
     coefficient,
@@ -22,12 +24,13 @@ from fastkl.families.solvers.shrinkage import (
     shrunk,
 )
 from fastkl.families.spaces import PositiveDefinite, Real, Space
+from fastkl.families.spaces.joint import check_matrix
 
 COVARIANCE_TYPES = ("full", "diag", "spherical")
 
 
 class MultivariateNormal(Family):
-    r"""Normal law of a row of d columns.
+    r"""Normal distribution of a row of d columns.
 
     .. math:: \log p(x) = -\tfrac12 (x - \mu)^T \Sigma^{-1} (x - \mu) - \tfrac12 \log \det \Sigma - \tfrac d2 \log 2\pi
 
@@ -59,6 +62,7 @@ class MultivariateNormal(Family):
     """
 
     name = "multivariate_normal"
+    gaussian = True
     parameters = {"mean": Real(role="location", spread="covariance"), "covariance": PositiveDefinite()}
     joint = True
     example = {"mean": [1.0, -1.0], "covariance": [[2.0, 0.6], [0.6, 0.5]]}
@@ -90,7 +94,7 @@ class MultivariateNormal(Family):
             weight, mean, scatter = moments(rows.X, rows.weights, rows.n_threads)
             statistics: Statistics = {"weight": np.float64(weight), "mean": mean, "scatter": scatter}
             if self.shrinkage == "ledoit_wolf":
-                statistics.update(fourth_moments(rows.present, mean))
+                statistics.update(fourth_moments(rows.of_positive_weight(), mean))
         else:
             columns = Normal().statistics(rows)
             statistics = {"weight": columns["weight"][0], "mean": columns["mean"], "scatter": columns["deviation"] ** 2}
@@ -130,15 +134,17 @@ class MultivariateNormal(Family):
             if self.covariance_type == "spherical":
                 covariance = np.float64(np.mean(covariance))
             if self.shrinkage is not None:
-                covariance = shrunk(covariance, self.shrinkage_of(statistics, params["mean"], covariance))
+                covariance = shrunk(covariance, self._coefficient(statistics, params["mean"], covariance))
             self._check_positive(covariance, statistics)
             params["covariance"] = covariance
         return Fit({name: params[name] for name in self.parameter_names})
 
-    def shrinkage_of(self, statistics: Statistics, mean: Floats, covariance: Floats | None = None) -> float:
+    def shrinkage_of(self, statistics: Statistics, params: Params) -> float:
         """How far the covariance is shrunk on these statistics."""
-        if covariance is None:
-            covariance = self._scatter_about(statistics, mean) / statistics["weight"]
+        covariance = self._scatter_about(statistics, params["mean"]) / statistics["weight"]
+        return self._coefficient(statistics, params["mean"], covariance)
+
+    def _coefficient(self, statistics: Statistics, mean: Floats, covariance: Floats) -> float:
         fourth = moved_moments(statistics, mean)[1] if "fourth" in statistics else 0.0
         return coefficient(self.shrinkage, covariance, float(statistics["weight"]), fourth)
 
@@ -280,10 +286,7 @@ class MultivariateNormal(Family):
             if np.any(covariance <= 0.0):
                 raise ValueError(f"Variances have to be positive, not {np.min(covariance):g}.")
             return
-        if np.abs(covariance - covariance.T).max() > 1e-10 * np.abs(covariance).max():
-            raise ValueError("covariance has to be symmetric.")
-        if np.any(np.diag(covariance) <= 0.0) or np.linalg.eigvalsh(covariance)[0] <= 0.0:
-            raise ValueError("covariance has to be positive definite; its smallest eigenvalue is not above 0.")
+        check_matrix(covariance, "covariance")
 
     def n_columns(self, params: Params) -> int:
         return len(params["mean"])
@@ -335,7 +338,7 @@ class MultivariateNormal(Family):
             at += len(block)
         return names, full
 
-    # -- the law itself ----------------------------------------------------------------------------------------------------
+    # -- the distribution itself -------------------------------------------------------------------------------------------
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
         d = len(params["mean"])
@@ -346,6 +349,9 @@ class MultivariateNormal(Family):
             z *= np.sqrt(params["covariance"])
         z += params["mean"]
         return z
+
+    def marginal(self, params: Params, columns: Sequence[int]) -> tuple[Family, Params]:
+        return self.of_columns(params, columns)
 
     def entropy(self, params: Params) -> float:
         d = len(params["mean"])
@@ -363,8 +369,8 @@ def dependent_column(correlation: Floats) -> int | None:
 
 
 def full_covariance(family: Family, params: Params) -> tuple[Floats, Floats]:
-    """Mean and covariance matrix of any normal law."""
-    if family.name == "normal":
+    """Mean and covariance matrix of any normal distribution."""
+    if isinstance(family, Normal):
         return params["loc"], np.diag(params["scale"] ** 2)
     covariance = np.asarray(params["covariance"])
     if covariance.ndim < 2:
@@ -372,9 +378,9 @@ def full_covariance(family: Family, params: Params) -> tuple[Floats, Floats]:
     return params["mean"], covariance
 
 
-@register_kl("multivariate_normal", "multivariate_normal")
-@register_kl("normal", "multivariate_normal")
-@register_kl("multivariate_normal", "normal")
+@register_kl(MultivariateNormal, MultivariateNormal)
+@register_kl(Normal, MultivariateNormal)
+@register_kl(MultivariateNormal, Normal)
 def multivariate_normal_kl(p_family: Family, p: Params, q_family: Family, q: Params) -> float:
     """Sum of (v - 1 - log v) / 2 over the eigenvalues v of S_q^-1 S_p, plus half the squared shift: no term is negative."""
     (p_mean, p_covariance), (q_mean, q_covariance) = full_covariance(p_family, p), full_covariance(q_family, q)

@@ -1,10 +1,11 @@
-/* Negative binomial law with size r and mean m, in saddle-point form: with phi, delta and h as in fk_counts.h and n = x + r,
+/* Negative binomial distribution with size r and mean m, in saddle-point form: with phi, delta and h as in fk_counts.h
+ * and n = x + r,
  *
  *     log p(x) = -r phi(a) - x phi(b) + delta(n) - delta(r) - delta(x) - log(2 pi x n / r) / 2,     x > 0,
  *     a = (x - m) / (r + m),   b = -a r / x,   1 + a = n / (r + m),   1 + b = m n / ((r + m) x).
  *
- * No term is larger than the result, so that sizes of 1e8 lose nothing; size = infinity is the Poisson law. The record beside the
- * tallies that the descriptor keeps: weight, mean, sum of squares about it.
+ * No term is larger than the result, so that sizes of 1e8 lose nothing; size = infinity is the Poisson distribution.
+ * The record beside the tallies that the descriptor keeps: weight, mean, sum of squares about it.
  */
 #ifndef FK_FAMILY_NEGATIVE_BINOMIAL_H
 #define FK_FAMILY_NEGATIVE_BINOMIAL_H

@@ -1,4 +1,4 @@
-"""Negative binomial law: the mean is its own estimate, the size solves one equation in tallies of the distinct counts."""
+"""Negative binomial distribution: the mean is its own estimate, the size solves one equation in tallies of the counts."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -28,12 +28,12 @@ from fastkl.families.spaces import Positive
 
 MAX_STEPS = 200
 POISSON_LIMIT = (
-    "The counts vary no more than Poisson counts of the same mean: size is infinite, the law is the Poisson law"
+    "The counts vary no more than Poisson counts of the same mean: size is infinite, the Poisson distribution"
 )
 
 
 class NegativeBinomial(CountFamily):
-    r"""Negative binomial law of every column, on the counts 0, 1, 2, ..., with variance mean + mean^2 / size.
+    r"""Negative binomial distribution of every column, on the counts 0, 1, 2, ..., with variance mean + mean^2 / size.
 
     .. math:: p(x) = \frac{\Gamma(x + r)}{\Gamma(r) \, x!} \Bigl(\frac{r}{r + m}\Bigr)^r \Bigl(\frac{m}{r + m}\Bigr)^x
 
@@ -68,7 +68,7 @@ class NegativeBinomial(CountFamily):
     """
 
     name = "negative_binomial"
-    parameters = {"size": Positive(limit="the Poisson law"), "mean": Positive(centre=True)}
+    parameters = {"size": Positive(limit="the Poisson distribution"), "mean": Positive(centre=True)}
     statistic_names = ("weight", "mean", "m2")
     example = {"size": [2.5, 0.7], "mean": [4.0, 12.0]}
 
@@ -86,7 +86,7 @@ class NegativeBinomial(CountFamily):
 
     def statistics(self, rows: Rows) -> Statistics:
         statistics = super().statistics(rows)
-        rows = rows.present
+        rows = rows.of_positive_weight()
         columns = [tallies(rows.X[:, j], rows.weights) for j in range(rows.X.shape[1])]
         return {**statistics, "counts": [c for c, _ in columns], "tallies": [t for _, t in columns]}
 
@@ -166,7 +166,7 @@ class NegativeBinomial(CountFamily):
         by_mean = weight * (observed / mean**2 - lost)
         return np.moveaxis(np.array([[by_size, cross], [cross, by_mean]]), -1, 0)
 
-    # -- the law itself ----------------------------------------------------------------------------------------------------
+    # -- the distribution itself ----------------------------------------------------------------------------------
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
         size, mean = params["size"], params["mean"]
@@ -256,7 +256,7 @@ class SizeScore:
         return size, MAX_STEPS
 
 
-@register_kl("negative_binomial", "negative_binomial")
+@register_kl(NegativeBinomial, NegativeBinomial)
 def negative_binomial_kl(p_family: NegativeBinomial, p: Params, q_family: NegativeBinomial, q: Params) -> float | None:
     """For a column of equal sizes r D(m, m') - D(r + m, r + m'), with D(a, b) = a log(a / b) + b - a, else the sum of its terms.
 
@@ -268,7 +268,7 @@ def negative_binomial_kl(p_family: NegativeBinomial, p: Params, q_family: Negati
             less = 0.0 if np.isinf(size) else deviance(size + mean, size + q["mean"][j])
             total += max(float(deviance(mean, q["mean"][j]) - less), 0.0)
             continue
-        one, other = ({name: value[j : j + 1] for name, value in law.items()} for law in (p, q))
+        one, other = ({name: value[j : j + 1] for name, value in params.items()} for params in (p, q))
         counts = p_family.likely_counts(one)
         if counts is None:
             return None

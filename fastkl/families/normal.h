@@ -1,4 +1,4 @@
-/* Normal law: log p(x) = -((x - loc) / scale)^2 / 2 - log(scale) - log(2 pi) / 2.
+/* Normal distribution: log p(x) = -((x - loc) / scale)^2 / 2 - log(scale) - log(2 pi) / 2.
  *
  * Statistics: weight, mean, and the root of the centred sum of squares: the sum itself would underflow for data of
  * size 1e-170, which have a scale like any other. Each block is centred at its own mean (a second pass over 4096

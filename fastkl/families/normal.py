@@ -1,4 +1,4 @@
-"""Normal law: location and scale (standard deviation), by the centred moments of each column."""
+"""Normal distribution: location and scale (standard deviation), by the centred moments of each column."""
 
 from typing import Any
 
@@ -8,17 +8,16 @@ from scipy.special import ndtri
 
 from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl._core.rows import Rows
+from fastkl._core.special.gamma_functions import HALF_LOG_2PI
 from fastkl._core.special.log_tails import log_normal_sf
 from fastkl.families.base import Fit
 from fastkl.families.closed_form import register_kl
 from fastkl.families.spaces import Positive, Real
 from fastkl.families.univariate import UnivariateFamily, raise_if_constant
 
-HALF_LOG_2PI = 0.5 * np.log(2.0 * np.pi)
-
 
 class Normal(UnivariateFamily):
-    r"""Normal law of every column.
+    r"""Normal distribution of every column.
 
     .. math:: \log p(x) = -\tfrac12 ((x - \text{loc}) / \text{scale})^2 - \log \text{scale} - \tfrac12 \log 2\pi
 
@@ -39,6 +38,7 @@ class Normal(UnivariateFamily):
     """
 
     name = "normal"
+    gaussian = True
     parameters = {"loc": Real(role="location", spread="scale"), "scale": Positive(role="scale")}
     statistic_names = ("weight", "mean", "deviation")
     example = {"loc": [0.5, -2.0], "scale": [1.5, 0.3]}
@@ -131,7 +131,7 @@ class Normal(UnivariateFamily):
         return (1 + mp.log(2 * mp.pi)) / 2 + mp.log(scale)
 
 
-@register_kl("normal", "normal")
+@register_kl(Normal, Normal)
 def normal_kl(_p: Normal, p: Params, _q: Normal, q: Params) -> float:
     """Sum over the columns of (r - 1 - log r + shift^2) / 2 with r the ratio of variances: no term is negative."""
     ratio = (p["scale"] / q["scale"]) ** 2

@@ -1,5 +1,6 @@
-/* Pareto law: log p(x) = log(shape / scale) - (shape + 1) log(x / scale) for x >= scale. Statistics: weight, minimum, and the
- * sum of log(x / minimum), whose terms are all >= 0. A NaN, which comparisons would hide, spoils the sum. */
+/* Pareto distribution: log p(x) = log(shape / scale) - (shape + 1) log(x / scale) for x >= scale. Statistics: weight,
+ * minimum, and the sum of log(x / minimum), whose terms are all >= 0. A NaN, which comparisons would hide, spoils the
+ * sum. */
 #ifndef FK_FAMILY_PARETO_H
 #define FK_FAMILY_PARETO_H
 

@@ -1,4 +1,4 @@
-"""Pareto law: its scale is the smallest value of each column, its shape follows from the mean logarithm."""
+"""Pareto distribution: its scale is the smallest value of each column, its shape follows from the mean logarithm."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ from fastkl.families.univariate import ABOVE_ZERO, BELOW_INFINITY, UnivariateFam
 
 
 class Pareto(UnivariateFamily):
-    r"""Pareto law of every column, on x >= scale.
+    r"""Pareto distribution of every column, on x >= scale.
 
     .. math:: \log p(x) = \log(a / s) - (a + 1) \log(x / s)
 
@@ -63,8 +63,8 @@ class Pareto(UnivariateFamily):
         if np.any(minimum < scale):
             column = int(np.argmax(minimum < scale))
             raise SupportError(
-                f"The pareto law lives on numbers of at least its scale, fixed at {scale[column]:.6g}; column {column} holds "
-                f"{minimum[column]:.6g}. Lower the fixed scale, or leave it to be estimated."
+                f"The support of pareto is numbers of at least its scale, fixed at {scale[column]:.6g}; column {column} "
+                f"holds {minimum[column]:.6g}. Lower the fixed scale, or leave it to be estimated."
             )
         boundary = {}
         if "scale" not in fixed:
@@ -137,7 +137,7 @@ class Pareto(UnivariateFamily):
         return 1 + 1 / shape + mp.log(scale / shape)
 
 
-@register_kl("pareto", "pareto")
+@register_kl(Pareto, Pareto)
 def pareto_kl(_p: Pareto, p: Params, _q: Pareto, q: Params) -> float:
     """r - 1 - log r with r = b / a, plus b log(s / t), for shapes a, b and scales s, t; inf if s < t."""
     if np.any(p["scale"] < q["scale"]):

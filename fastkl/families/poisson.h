@@ -1,6 +1,6 @@
-/* Poisson law in saddle-point form (fk_counts.h). Statistics: weight, mean, deviance of the counts about their mean,
- * and the part of log x! that no rate enters; the log-likelihood at any rate is -deviance - weight D(mean, rate) -
- * normaliser. */
+/* Poisson distribution in saddle-point form (fk_counts.h). Statistics: weight, mean, deviance of the counts about their
+ * mean, and the part of log x! that no rate enters; the log-likelihood at any rate is -deviance - weight D(mean, rate)
+ * - normaliser. */
 #ifndef FK_FAMILY_POISSON_H
 #define FK_FAMILY_POISSON_H
 

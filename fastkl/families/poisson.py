@@ -1,4 +1,4 @@
-"""Poisson law of counts: the rate is the mean."""
+"""Poisson distribution of counts: the rate is the mean."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ from fastkl.families.spaces import Rate
 
 
 class Poisson(CountFamily):
-    r"""Poisson law of every column, on the counts 0, 1, 2, ...
+    r"""Poisson distribution of every column, on the counts 0, 1, 2, ...
 
     .. math:: \log p(x) = x \log \lambda - \lambda - \log x!
 
@@ -64,7 +64,7 @@ class Poisson(CountFamily):
             return Fit(fixed)
         rate = statistics["mean"].copy()
         zero = rate == 0.0
-        sentence = boundary_sentence(zero, "All counts are 0: the rate sits at its boundary 0")
+        sentence = boundary_sentence(zero, "All counts are 0: the rate is at its boundary 0")
         return Fit({"rate": rate}, boundary={"rate": sentence} if np.any(zero) else {})
 
     def starting_parameters(self, statistics: Statistics) -> Params:
@@ -108,7 +108,7 @@ class Poisson(CountFamily):
         return discrete_quantile(lambda k: poisson_cdf(k, rate), p, len(rate), rate + 6.0 * np.sqrt(rate))
 
 
-@register_kl("poisson", "poisson")
+@register_kl(Poisson, Poisson)
 def poisson_kl(_p: Poisson, p: Params, _q: Poisson, q: Params) -> float:
     """Sum over the columns of l log(l / m) + m - l for rates l and m; inf where m = 0 < l."""
     return float(np.sum(deviance(p["rate"], q["rate"])))

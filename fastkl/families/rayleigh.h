@@ -1,5 +1,5 @@
-/* Rayleigh law: log p(x) = log(x / scale) - (x / scale)^2 / 2 - log(scale) on x > 0. Statistics: weight, root mean
- * square and mean log. */
+/* Rayleigh distribution: log p(x) = log(x / scale) - (x / scale)^2 / 2 - log(scale) on x > 0. Statistics: weight, root
+ * mean square and mean log. */
 #ifndef FK_FAMILY_RAYLEIGH_H
 #define FK_FAMILY_RAYLEIGH_H
 

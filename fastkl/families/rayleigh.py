@@ -1,4 +1,4 @@
-"""Rayleigh law: its squared scale is half the mean square of each column."""
+"""Rayleigh distribution: its squared scale is half the mean square of each column."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from fastkl.families.univariate import ABOVE_ZERO, BELOW_INFINITY, UnivariateFam
 
 
 class Rayleigh(UnivariateFamily):
-    r"""Rayleigh law of every column, on x > 0: the length of a centred normal vector in the plane.
+    r"""Rayleigh distribution of every column, on x > 0: the length of a centred normal vector in the plane.
 
     .. math:: \log p(x) = \log x - \tfrac12 (x / s)^2 - 2 \log s
 
@@ -102,7 +102,7 @@ class Rayleigh(UnivariateFamily):
         return -mp.expm1(-w), mp.exp(-w)
 
 
-@register_kl("rayleigh", "rayleigh")
+@register_kl(Rayleigh, Rayleigh)
 def rayleigh_kl(_p: Rayleigh, p: Params, _q: Rayleigh, q: Params) -> float:
     """r - 1 - log r with r the squared ratio of scales."""
     return float(np.sum(log_ratio_excess((p["scale"] / q["scale"]) ** 2)))

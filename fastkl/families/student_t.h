@@ -1,4 +1,5 @@
-/* Student's t: log p(x) = -(df + 1) / 2 log(1 + z^2 / df) + normaliser, z = (x - loc) / scale; df = inf is the normal law.
+/* Student's t: log p(x) = -(df + 1) / 2 log(1 + z^2 / df) + normaliser, z = (x - loc) / scale; df = inf is the normal
+ * distribution.
  *
  * The sums are taken in t = log df, u = loc / scale and v = log scale. The derivative by t holds df (log(1 + q) - q / (1 + q))
  * with q = z^2 / df, a difference of order q^2: for small q it is taken from the tail of the logarithm's series, so that large
@@ -38,7 +39,7 @@ static FK_CLONES void student_t_log_density(const double *FK_RESTRICT x, ptrdiff
     }
 }
 
-/* The limit: the normal law, whose gradient by df is 0. */
+/* The limit: the normal distribution, whose gradient by df is 0. */
 FK_INLINE void student_t_normal_sums(const double *x, const double *w, ptrdiff_t n, const double *c, double *sums) {
     double weight = 0.0, first = 0.0, second = 0.0;
     FK_SIMD_SUM(weight, first, second) for (ptrdiff_t i = 0; i < n; i++) {

@@ -4,13 +4,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import ndtr, ndtri, stdtr, stdtrit
+from scipy.special import ndtri, stdtrit
 
 from fastkl._core.array_types import Floats, Params
 from fastkl._core.rows import AnyRows, Rows
-from fastkl._core.special.gamma_functions import half_step
+from fastkl._core.special.gamma_functions import HALF_LOG_2PI, half_step
+from fastkl._core.special.student_tails import log_student_sf
 from fastkl.families.column_sums import column_moments, merged_moments
-from fastkl.families.normal import HALF_LOG_2PI
 from fastkl.families.solvers.iterative import IterativeFamily, weighted_sum
 from fastkl.families.solvers.newton import Maximum
 from fastkl.families.solvers.starts import best_locations, is_small, median_and_distance, raise_if_collapsed, too_narrow
@@ -22,7 +22,7 @@ LIMIT_DF = 1e10  # beyond it there is no telling from the limit
 
 
 class StudentT(IterativeFamily):
-    r"""Student's t law of every column.
+    r"""Student's t distribution of every column.
 
     .. math:: \log p(x) = -\tfrac{\nu + 1}{2} \log(1 + z^2 / \nu) - \log(\sqrt{\nu}\, B(\nu / 2, 1 / 2)\, \text{scale}),
         \quad z = (x - \text{loc}) / \text{scale}
@@ -30,7 +30,7 @@ class StudentT(IterativeFamily):
     Parameters
     ----------
     df : float or array-like of shape (d,), default=None
-        Degrees of freedom > 0, held fixed where given; inf is the normal law.
+        Degrees of freedom > 0, held fixed where given; inf is the normal distribution.
     loc : float or array-like of shape (d,), default=None
         Location, held fixed where given.
     scale : float or array-like of shape (d,), default=None
@@ -39,7 +39,7 @@ class StudentT(IterativeFamily):
     Notes
     -----
     Where the likelihood rises up to df = inf, as it does for tails no heavier than the normal ones, ``params_["df"]`` is inf, the
-    other parameters are those of the normal law, and ``boundary_`` says so.
+    other parameters are those of the normal distribution, and ``boundary_`` says so.
 
     With small df, or scale fixed, the likelihood may have a maximum near every row: the highest is searched for. With df free it
     grows without bound as df and scale go to 0 with loc at any row (C. Fernandez and M. F. J. Steel 1999,
@@ -69,6 +69,7 @@ class StudentT(IterativeFamily):
     }
     coordinates = ("df", "loc", "scale")
     example = {"df": [4.0, 2.5], "loc": [0.5, -2.0], "scale": [1.5, 0.3]}
+    extreme = [{"df": v, "loc": 0.3, "scale": 1.7} for v in (0.1, 0.7, 1.0, 30.0, 32.5, 1e3, 1e6, 1e8)]
 
     def __init__(self, df: ArrayLike | None = None, loc: ArrayLike | None = None, scale: ArrayLike | None = None):
         self.df = df
@@ -128,7 +129,8 @@ class StudentT(IterativeFamily):
             return maximum, {}
         where = "" if at_limit.all() else f" in column {', '.join(map(str, np.flatnonzero(at_limit)))}"
         return maximum, {
-            "df": f"df is infinite{where}: the tails are no heavier than normal ones, and the fit is the normal law."
+            "df": f"df is infinite{where}: the tails are no heavier than normal ones, and the fit is the normal "
+            "distribution."
         }
 
     def _normal_limit(self, rows: AnyRows, fixed: Params) -> Maximum:
@@ -145,18 +147,19 @@ class StudentT(IterativeFamily):
         z2 = ((rows.X - limit["loc"]) / limit["scale"]) ** 2
         return weighted_sum(0.25 * (z2 * (z2 - 2.0) - 1.0), rows.weights)
 
-    # -- the law -----------------------------------------------------------------------------------------------------------
+    # -- the distribution --------------------------------------------------------------------------------------------------
 
-    def cdf(self, x: Floats, params: Params) -> Floats:
-        z, df = (x - params["loc"]) / params["scale"], params["df"]
-        value: Floats = np.where(np.isinf(df), ndtr(z), stdtr(np.where(np.isinf(df), 1.0, df), z))
-        return value
+    def log_cdf(self, x: Floats, params: Params) -> Floats:
+        return log_student_sf(params["df"], (params["loc"] - x) / params["scale"])
 
-    def quantile(self, p: Floats, params: Params) -> Floats:
-        df, p = params["df"], np.asarray(p, dtype=np.float64)
-        z = np.where(np.isinf(df), ndtri(p), stdtrit(np.where(np.isinf(df), 1.0, df), p))
-        z = np.where(p == 0.0, -np.inf, z)  # stdtrit gives +inf there
-        return params["loc"] + params["scale"] * z
+    def log_sf(self, x: Floats, params: Params) -> Floats:
+        return log_student_sf(params["df"], (x - params["loc"]) / params["scale"])
+
+    def quantile_guess(self, p: Floats, params: Params, upper: bool) -> Floats:
+        df = params["df"]
+        t = np.where(np.isinf(df), ndtri(p), stdtrit(np.where(np.isinf(df), 1.0, df), p))
+        guess: Floats = params["loc"] + params["scale"] * (-t if upper else t)
+        return guess
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
         df, shape = params["df"], (n_samples, len(params["df"]))
@@ -168,3 +171,23 @@ class StudentT(IterativeFamily):
         half = 0.5 * params["df"]
         value, slope, _ = half_step(half)
         return float(np.sum((1.0 + 0.5 / half) * (slope + 0.5) - value + HALF_LOG_2PI + np.log(params["scale"])))
+
+    @staticmethod
+    def textbook(mp: Any, x: Any, df: Any, loc: Any, scale: Any) -> Any:
+        constant = mp.loggamma((df + 1) / 2) - mp.loggamma(df / 2) - mp.log(mp.pi * df) / 2 - mp.log(scale)
+        return constant - (df + 1) / 2 * mp.log1p(((x - loc) / scale) ** 2 / df)
+
+    @staticmethod
+    def textbook_tails(mp: Any, x: Any, df: Any, loc: Any, scale: Any) -> tuple[Any, Any] | None:
+        if df > 1e4:
+            return None
+        z = (x - loc) / scale
+        tail = mp.betainc(df / 2, 0.5, 0, df / (df + z * z), regularized=True) / 2
+        return (tail, 1 - tail) if z < 0 else (1 - tail, tail)
+
+    @staticmethod
+    def textbook_entropy(mp: Any, df: Any, loc: Any, scale: Any) -> Any:
+        half = (df + 1) / 2
+        rise = mp.digamma(half) - mp.digamma(df / 2)
+        constant = mp.log(df) / 2 + mp.loggamma(df / 2) - mp.loggamma(half) + mp.log(mp.pi) / 2
+        return half * rise + constant + mp.log(scale)

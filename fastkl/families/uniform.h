@@ -1,5 +1,5 @@
-/* Uniform law on [low, high]. Statistics: weight, minimum, maximum; a NaN or an infinity, which comparisons would hide, spoils
- * both through the sum of x - x. */
+/* Uniform distribution on [low, high]. Statistics: weight, minimum, maximum; a NaN or an infinity, which comparisons
+ * would hide, spoils both through the sum of x - x. */
 #ifndef FK_FAMILY_UNIFORM_H
 #define FK_FAMILY_UNIFORM_H
 

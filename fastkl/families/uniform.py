@@ -1,4 +1,4 @@
-"""Uniform law: its ends are the smallest and the largest value of each column."""
+"""Uniform distribution: its ends are the smallest and the largest value of each column."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from fastkl.families.univariate import UnivariateFamily
 
 
 class Uniform(UnivariateFamily):
-    r"""Uniform law of every column on [low, high].
+    r"""Uniform distribution of every column on [low, high].
 
     .. math:: \log p(x) = -\log(\text{high} - \text{low})
 
@@ -68,8 +68,9 @@ class Uniform(UnivariateFamily):
         if np.any(outside):
             column = int(np.argmax(outside))
             raise SupportError(
-                f"The uniform law lives on [{low[column]:.6g}, {high[column]:.6g}] as fixed; column {column} holds values from "
-                f"{minimum[column]:.6g} to {maximum[column]:.6g}. Widen the fixed ends, or leave them to be estimated."
+                f"The support of uniform is fixed at [{low[column]:.6g}, {high[column]:.6g}]; column {column} holds "
+                f"values from {minimum[column]:.6g} to {maximum[column]:.6g}. Widen the fixed ends, or leave them to be "
+                "estimated."
             )
         if np.any(low == high):
             column = int(np.argmax(low == high))
@@ -131,7 +132,7 @@ class Uniform(UnivariateFamily):
         return (x - low) / (high - low), (high - x) / (high - low)
 
 
-@register_kl("uniform", "uniform")
+@register_kl(Uniform, Uniform)
 def uniform_kl(_p: Uniform, p: Params, _q: Uniform, q: Params) -> float:
     """Log of the ratio of lengths; inf unless the second interval holds the first."""
     if np.any((p["low"] < q["low"]) | (p["high"] > q["high"])):

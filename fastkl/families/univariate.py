@@ -1,4 +1,4 @@
-"""Univariate families: one law for each column, all columns in one call of a compiled kernel."""
+"""Univariate families: one distribution for each column, all columns in one call of a compiled kernel."""
 
 from functools import cache
 from typing import Any, ClassVar
@@ -77,7 +77,7 @@ class UnivariateFamily(Family):
         n, d = rows.X.shape
         scores = {name: np.empty((n, d)) for name in self.parameter_names}
         for j in range(d):
-            single = Rows(np.ascontiguousarray(rows.X[:, j]).reshape(1, n), None, rows.n_threads)
+            single = Rows(np.ascontiguousarray(rows.X[:, j]).reshape(1, n), n_threads=rows.n_threads)
             repeated = {name: np.full(n, value[j]) for name, value in params.items()}
             for name, values in self.gradient(single, repeated).items():
                 scores[name][:, j] = values
@@ -155,7 +155,7 @@ class UnivariateFamily(Family):
         return regular, covariances
 
     def standard_errors(self, statistics: Statistics, params: Params) -> Params:
-        """NaN in a column where the parameter sits at its boundary; no entry where it does in all of them, or is fixed."""
+        """NaN in a column where the parameter is at its boundary; no entry where it does in all of them, or is fixed."""
         regular, covariances = self._column_covariances(statistics, params)
         return {
             name: np.sqrt(covariances[:, i, i]) for i, name in enumerate(self.parameter_names) if np.any(regular[i])
@@ -201,12 +201,17 @@ class UnivariateFamily(Family):
         """
         return self._solved_quantile(q, params, upper=True)
 
+    def quantile_guess(self, p: Floats, params: Params, upper: bool) -> Floats | None:
+        """Where the search for a quantile may start, with the shape of the result: any function that is mostly right."""
+        return None
+
     def _solved_quantile(self, p: Floats, params: Params, upper: bool) -> Floats:
         """Either of them by a search; a family whose support has ends among its parameters has to give its own."""
         low, high, _ = self.support
         if not self.discrete:
             ends = (0.0 if low == ABOVE_ZERO else low, np.inf if high == BELOW_INFINITY else high)
-            return continuous_quantile(self.log_cdf, self.log_sf, p, params, upper, ends)
+            guess = self.quantile_guess(p, params, upper)
+            return continuous_quantile(self.log_cdf, self.log_sf, p, params, upper, ends, guess)
         p = np.asarray(p, dtype=np.float64)
         shape = np.broadcast_shapes(p.shape, *(np.shape(value) for value in params.values()))
         certain = p == (0.0 if upper else 1.0)

@@ -1,4 +1,5 @@
-/* Von Mises law: log p(x) = -2 kappa sin^2((x - loc) / 2) - log(2 pi exp(-kappa) I0(kappa)), angles in radians, of any turn.
+/* Von Mises distribution: log p(x) = -2 kappa sin^2((x - loc) / 2) - log(2 pi exp(-kappa) I0(kappa)), angles in
+ * radians, of any turn.
  *
  * Statistics: weight, mean direction, and the deficit W - R = sum 2 sin^2((x - direction) / 2) with R the resultant length: for
  * concentrated angles R is W to rounding and only the deficit knows the concentration. Half angles are reduced modulo pi by

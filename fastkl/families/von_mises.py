@@ -1,4 +1,4 @@
-"""Von Mises law of angles: mean direction, and the concentration from the resultant length."""
+"""Von Mises distribution of angles: mean direction, and the concentration from the resultant length."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ _SERIES = (0.0, 1 / 2, 1 / 8, 1 / 8, 25 / 128, 13 / 32, 1073 / 1024)
 
 
 class VonMises(UnivariateFamily):
-    r"""Von Mises law of every column of angles in radians, of any turn.
+    r"""Von Mises distribution of every column of angles in radians, of any turn.
 
     .. math:: \log p(x) = \kappa \cos(x - \text{loc}) - \log(2 \pi I_0(\kappa))
 
@@ -86,7 +86,7 @@ class VonMises(UnivariateFamily):
         boundary = {}
         if np.any(kappa == 0.0):
             boundary["concentration"] = (
-                "concentration is 0: the angles do not favour the direction loc, and the law is uniform."
+                "concentration is 0: the angles do not favour the direction loc, and the distribution is uniform."
             )
             if "loc" not in fixed:
                 boundary["loc"] = "At concentration 0 every direction is as good as any other."
@@ -167,7 +167,7 @@ def solve_concentration(deficit: Floats) -> tuple[Floats, int]:
     ).item()
 
 
-@register_kl("von_mises", "von_mises")
+@register_kl(VonMises, VonMises)
 def von_mises_kl(_p: VonMises, p: Params, _q: VonMises, q: Params) -> float:
     """log(I0(k_q) / I0(k_p)) + A(k_p) (k_p - k_q cos(shift)), with the Bessel functions scaled by exp(-k)."""
     k, c = p["concentration"], q["concentration"]

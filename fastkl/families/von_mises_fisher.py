@@ -1,4 +1,4 @@
-"""Von Mises-Fisher law of directions: unit vectors about a mean direction, by their mean resultant."""
+"""Von Mises-Fisher distribution of directions: unit vectors about a mean direction, by their mean resultant."""
 
 from typing import Any
 
@@ -16,20 +16,21 @@ from fastkl.families.normal import Normal
 from fastkl.families.spaces import Concentration, Direction
 
 MAX_STEPS = 100
-UNIFORM = "The rows have no mean direction: the concentration sits at its boundary 0, the uniform law, and any direction will do"
-AWAY = "The mean of the rows points away from the direction held fixed: the concentration sits at its boundary 0, the uniform law"
+BOUNDARY = "the concentration is at its boundary 0, the uniform distribution"
+UNIFORM = f"The rows have no mean direction: {BOUNDARY}, and any direction will do"
+AWAY = f"The mean of the rows points away from the direction held fixed: {BOUNDARY}"
 
 
 class VonMisesFisher(Family):
-    r"""Von Mises-Fisher law of a row of d columns, a unit vector.
+    r"""Von Mises-Fisher distribution of a row of d columns, a unit vector.
 
     .. math:: \log p(x) = \kappa \mu^T x + (d/2 - 1) \log \kappa - \tfrac d2 \log 2\pi - \log I_{d/2-1}(\kappa)
 
     with the unit vector direction = mu and concentration = kappa >= 0, a density with respect to the surface of the sphere. Rows
     whose length is off 1 by more than 1e-7 (1e-6 for float32 rows) are outside the support.
 
-    Where the mean resultant is 0 the maximum is the uniform law: ``concentration`` is 0, ``boundary_`` says so, and neither
-    parameter has a standard error.
+    Where the mean resultant is 0 the maximum is the uniform distribution: ``concentration`` is 0, ``boundary_`` says
+    so, and neither parameter has a standard error.
 
     Parameters
     ----------
@@ -71,7 +72,7 @@ class VonMisesFisher(Family):
     # -- rows to sums ------------------------------------------------------------------------------------------------------
 
     def statistics(self, rows: Rows) -> Statistics:
-        rows = rows.present
+        rows = rows.of_positive_weight()
         if row_means(rows.X, None, False, most_excess(rows), rows.n_threads) is None:
             self._refuse_a_row(rows)
         columns = Normal().statistics(rows)
@@ -89,7 +90,7 @@ class VonMisesFisher(Family):
             )
 
     def likelihood_statistics(self, rows: Rows) -> Statistics:
-        rows = rows.present
+        rows = rows.of_positive_weight()
         found = row_means(rows.X, rows.weights, False, most_excess(rows), rows.n_threads)
         return self.statistics(rows) if found is None else {"weight": np.float64(found[0]), "mean": found[1]}
 
@@ -220,7 +221,7 @@ class VonMisesFisher(Family):
         keep = [j for j in range(d + 1) if ("direction" if j < d else "concentration") not in fixed]
         return names, full[np.ix_(keep, keep)]
 
-    # -- the law itself ----------------------------------------------------------------------------------------------------
+    # -- the distribution itself -------------------------------------------------------------------------------------------
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
         direction, k = params["direction"], float(params["concentration"])
@@ -267,7 +268,7 @@ def solve_concentration(d: int, length: float, gap: float) -> tuple[float, int]:
 
 
 def draw_gaps(d: int, k: float, n: int, generator: np.random.Generator) -> Floats:
-    """Draws of 1 - direction'x by Wood's rejection from a transformed beta law."""
+    """Draws of 1 - direction'x by Wood's rejection from a transformed beta distribution."""
     b = (d - 1.0) / (2.0 * k + np.hypot(2.0 * k, d - 1.0))
     x0 = (1.0 - b) / (1.0 + b)
     c = k * x0 + (d - 1.0) * np.log1p(-x0 * x0)
@@ -281,7 +282,7 @@ def draw_gaps(d: int, k: float, n: int, generator: np.random.Generator) -> Float
     return gaps[:n]
 
 
-@register_kl("von_mises_fisher", "von_mises_fisher")
+@register_kl(VonMisesFisher, VonMisesFisher)
 def von_mises_fisher_kl(_p: VonMisesFisher, p: Params, _q: VonMisesFisher, q: Params) -> float:
     """log C(k) - log C(l) + A(k) (k - l cos), cos between the directions, in terms that stay small for large k and l."""
     k, other, d = float(p["concentration"]), float(q["concentration"]), len(p["direction"])

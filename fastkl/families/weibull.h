@@ -1,4 +1,4 @@
-/* Weibull law: -log x is Gumbel; with z = shape log(x / scale) the density of log x is shape exp(z - exp(z)).
+/* Weibull distribution: -log x is Gumbel; with z = shape log(x / scale) the density of log x is shape exp(z - exp(z)).
  *
  * The sums have a loop of their own. With e = exp(z) all six follow from the sums of w, w z, w e, w z e and w z^2 e,
  * and where the shape is moderate and no ratio leaves the normal numbers, log(x / scale) may be taken of the rounded

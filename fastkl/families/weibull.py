@@ -1,4 +1,4 @@
-"""Weibull law: shape and scale, by Newton's method on a likelihood with one maximum."""
+"""Weibull distribution: shape and scale, by Newton's method on a likelihood with one maximum."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from fastkl.families.solvers.iterative import weighted_moments
 
 
 class Weibull(LogLocationScaleFamily):
-    r"""Weibull law of every column, on x > 0.
+    r"""Weibull distribution of every column, on x > 0.
 
     .. math:: \log p(x) = \log(k / s) + (k - 1) \log(x / s) - (x / s)^k
 
@@ -90,7 +90,7 @@ class Weibull(LogLocationScaleFamily):
         return 1 + mp.euler * (1 - 1 / shape) + mp.log(scale / shape)
 
 
-@register_kl("weibull", "weibull")
+@register_kl(Weibull, Weibull)
 def weibull_kl(_p: Weibull, p: Params, _q: Weibull, q: Params) -> float:
-    """That of the Gumbel laws of -log x."""
+    """That of the Gumbel distributions of -log x."""
     return float(np.sum(extreme_value_kl(q["shape"] / p["shape"], -q["shape"] * np.log(p["scale"] / q["scale"]))))

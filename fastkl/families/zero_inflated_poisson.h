@@ -1,5 +1,5 @@
-/* Poisson law mixed with a point mass at 0. Statistics: weight, weight of the zeros, and what poisson.h sums, over the
- * counts above 0 alone: the mass only matters for the zeros. */
+/* Poisson distribution mixed with a point mass at 0. Statistics: weight, weight of the zeros, and what poisson.h sums,
+ * over the counts above 0 alone: the mass only matters for the zeros. */
 #ifndef FK_FAMILY_ZERO_INFLATED_POISSON_H
 #define FK_FAMILY_ZERO_INFLATED_POISSON_H
 

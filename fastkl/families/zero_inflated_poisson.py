@@ -1,4 +1,4 @@
-"""Zero-inflated Poisson law: a Poisson count, or 0 whatever the count with some probability."""
+"""Zero-inflated Poisson distribution: a Poisson count, or 0 whatever the count with some probability."""
 
 from typing import Any
 
@@ -20,16 +20,16 @@ from fastkl.families.counts import (
 )
 from fastkl.families.spaces import Rate, UnitInterval
 
-NO_INFLATION = "There are no more zeros than the Poisson law has: zero_probability sits at its boundary 0"
+NO_INFLATION = "There are no more zeros than the Poisson distribution has: zero_probability is at its boundary 0"
 
 
 class ZeroInflatedPoisson(CountFamily):
-    r"""Zero-inflated Poisson law of every column, on the counts 0, 1, 2, ...
+    r"""Zero-inflated Poisson distribution of every column, on the counts 0, 1, 2, ...
 
     .. math:: p(0) = \pi + (1 - \pi) e^{-\lambda}, \qquad p(x) = (1 - \pi) \frac{\lambda^x e^{-\lambda}}{x!}, \quad x > 0
 
-    Where a column has no more zeros than a Poisson law of its mean, the maximum is that law: ``zero_probability`` is 0,
-    ``boundary_`` says so, and there is no standard error for it.
+    Where a column has no more zeros than a Poisson distribution of its mean, the maximum is that distribution:
+    ``zero_probability`` is 0, ``boundary_`` says so, and there is no standard error for it.
 
     Parameters
     ----------
@@ -89,7 +89,8 @@ class ZeroInflatedPoisson(CountFamily):
         with np.errstate(divide="ignore", invalid="ignore"):
             # 1 - pi = share of positive counts / (1 - exp(-rate))
             share = 1.0 - (positive / statistics["weight"]) / -np.expm1(-rate)
-        # at most as many zeros as the Poisson law of the same mean has (of the same rate, where that is held fixed)
+        # at most as many zeros as the Poisson distribution of the same mean has (of the same rate, where that is held
+        # fixed)
         expected = rate if "rate" in fixed else overall
         limit = positive / statistics["weight"] >= -np.expm1(-expected)
         share = np.where(limit, 0.0, share)
@@ -103,8 +104,8 @@ class ZeroInflatedPoisson(CountFamily):
             column = int(np.flatnonzero(empty)[0])
             raise DegenerateDataError(
                 f"Column {column} holds only zeros (n_samples={statistics['weight'][column]:g}): extra zeros and a rate of 0 "
-                "explain them equally well, and the zero-inflated Poisson law has no unique maximum. Leave the column out, or "
-                "fit the family 'poisson'.",
+                "explain them equally well, and the zero-inflated Poisson likelihood has no unique maximum. Leave the "
+                "column out, or fit the family 'poisson'.",
                 column,
             )
 
@@ -141,7 +142,7 @@ class ZeroInflatedPoisson(CountFamily):
         cross = -zeros * (np.exp(-rate) / chance + rise * fall)
         return np.moveaxis(np.array([[by_share, cross], [cross, by_rate]]), -1, 0)
 
-    # -- the law itself ----------------------------------------------------------------------------------------------------
+    # -- the distribution itself -------------------------------------------------------------------------------------------
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
         shape = (n_samples, len(params["rate"]))
@@ -177,7 +178,7 @@ def log_zero(share: ArrayLike, rate: ArrayLike) -> Floats:
 
 
 def truncated_rate(mean: Floats) -> Floats:
-    """The rate of a Poisson law whose positive counts have this mean >= 1; 0 at 1."""
+    """The rate of a Poisson distribution whose positive counts have this mean >= 1; 0 at 1."""
     rate: Floats = mean * -np.expm1(-mean)
     # near mean 1 it is mean - 1 = rate / 2 + rate^2 / 12 - ...; the equation is convex, Newton's steps settle from either side
     rate = np.where(mean < 1.5, 2.0 * (mean - 1.0) * (1.0 - (mean - 1.0) / 3.0), rate)

@@ -19,7 +19,8 @@ class ComparisonDisplay:
     """Densities in order, best first, by their held-out mean log-likelihood; made by one of the ``from_`` methods.
 
     The axis is the mean log-likelihood of the best minus that of the density, in nats per row, which is the difference of their
-    KL divergences from the data law. A density so far behind that the others could not be told apart is an arrow at the edge.
+    KL divergences from the data distribution. A density so far behind that the others could not be told apart is an
+    arrow at the edge.
 
     Parameters
     ----------

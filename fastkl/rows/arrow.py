@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastkl.exceptions import SourceError
+from fastkl.exceptions import ColumnTypeError, SourceError
+from fastkl.rows.reading import is_date_type, refuse_dates
 
 
 def import_pyarrow(what: str) -> Any:
@@ -37,15 +38,18 @@ def number_type(kind: Any, name: str, place: str) -> np.dtype[Any]:
         return np.dtype(bool)
     if types.is_decimal(kind) or types.is_null(kind):
         return np.dtype(np.float64)
-    raise SourceError(
-        f"{place}: column {name!r} has type {kind}, not numbers. Leave the column out (columns=[...]) or encode it; labels "
-        "as they are can be fitted by the family 'categorical'."
+    error = ColumnTypeError if is_date_type(kind) else SourceError
+    raise error(
+        f"{place}: column {name!r} has type {kind}, not numbers. Leave the column out (columns=[...]) or encode it as numbers; "
+        "labels as they are can be fitted by a categorical family."
     )
 
 
 def matrix_type(kinds: Sequence[Any], names: Sequence[str], labels: bool, place: str) -> np.dtype[Any]:
     """The type of the matrix that holds columns of these Arrow types."""
     if labels:
+        for kind, name in zip(kinds, names, strict=True):
+            refuse_dates(f"column {name!r}", kind, None, place)
         dtypes = {np.dtype(kind.to_pandas_dtype()) if _is_plain(kind) else np.dtype(object) for kind in kinds}
         return dtypes.pop() if len(dtypes) == 1 else np.dtype(object)
     common = np.result_type(*(number_type(kind, name, place) for kind, name in zip(kinds, names, strict=True)))

@@ -8,7 +8,7 @@ from typing import Any
 
 from fastkl.exceptions import SourceError
 from fastkl.rows.columns import listed
-from fastkl.rows.source import Block, Source
+from fastkl.rows.source import Block, Source, unchanged
 from fastkl.rows.weights import Weights
 
 
@@ -52,7 +52,7 @@ class ChainedSource(Source):
             if source.n_rows is None:  # a row's number follows from reading all rows before it
                 with closing(source.blocks()) as blocks:  # type: ignore[type-var]
                     for block in blocks:
-                        yield partial(self._moved, partial(_itself, replace(block, first_row=0)), row, number)
+                        yield partial(self._moved, partial(unchanged, replace(block, first_row=0)), row, number)
                         row, number = row + len(block.X), number + 1
             else:
                 with closing(source.parts()) as parts:  # type: ignore[type-var]
@@ -68,7 +68,3 @@ class ChainedSource(Source):
         first = block.first_row + first_row
         weights = block.weights if self._weights is None else self._weights.part(first, len(block.X))
         return replace(block, weights=weights, first_row=first, number=number)
-
-
-def _itself(block: Block) -> Block:
-    return block

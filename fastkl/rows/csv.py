@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastkl.exceptions import SourceError
-from fastkl.rows.columns import Choice, chosen, column_number
+from fastkl.rows.batch import Choice, chosen
+from fastkl.rows.columns import column_number
 from fastkl.rows.read_ahead import read_ahead
 from fastkl.rows.source import Block, Source
 from fastkl.rows.weights import Weights
@@ -70,7 +71,7 @@ class CsvSource(Source):
             )
         self._wanted = [self._names[j] for j in chosen(self._choice, names, len(self._names), place)]
         if self._choice.weights is not None:
-            column_number(self._choice.weights, names, 0, place)
+            column_number(self._choice.weights, names, len(self._names), place)
         self.names, self.n_columns = None if self._headless else self._wanted, len(self._wanted)
 
     def select(self, columns: Sequence[Any]) -> None:
@@ -180,8 +181,8 @@ class CsvSource(Source):
                 out[i] = np.nan if text.strip() in MISSING else _float(text)
             except ValueError:
                 raise SourceError(
-                    f"{self._path}: row {row}, column {name!r} holds {text!r}, which is not a number. Leave the column out or "
-                    "encode it; labels as they are can be fitted by the family 'categorical'."
+                    f"{self._path}: row {row}, column {name!r} holds {text!r}, which is not a number. Leave the column out "
+                    "(columns=[...]) or encode it as numbers; labels as they are can be fitted by a categorical family."
                 ) from None
         return out
 

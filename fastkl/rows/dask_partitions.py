@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 
 from fastkl.exceptions import SourceError
-from fastkl.rows.columns import Choice, chosen, column_number
+from fastkl.rows.batch import Choice, chosen
+from fastkl.rows.columns import column_number
+from fastkl.rows.reading import refuse_dates
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,6 +79,7 @@ def _of_array(X: Any, columns: Sequence[Any] | None, weights: Any, labels: bool)
         raise SourceError(f"The Dask array has shape {X.shape}: it holds no rows.")
     if columns is not None:
         X = X[:, chosen(Choice(columns), None, X.shape[1], "The Dask array")]
+    refuse_dates("column 0", X.dtype, None, "The Dask array")
     if X.numblocks[1] > 1:
         X = X.rechunk({1: -1})
     graph, keys = _graph_and_keys(X)
@@ -95,6 +98,8 @@ def _of_frame(frame: Any, columns: Sequence[Any] | None, weights: Any, labels: b
     if twice:
         raise SourceError(f"{place} has several columns of the name {twice[0]!r}.")
     frame = frame[wanted]
+    for name, kind in zip(wanted, frame.dtypes, strict=True):
+        refuse_dates(f"column {name!r}", kind, None, place)
     graph, keys = _graph_and_keys(frame)
     partitions = Partitions(
         graph, keys, [None] * len(keys), (np.nan,) * len(keys), Choice(names, in_frame, labels), len(names),

@@ -29,7 +29,7 @@ from fastkl.rows.dask_groups import groups_of
 from fastkl.rows.dask_partitions import open_partitions
 from fastkl.rows.dask_schedulers import compute, current_client, tasks_at_a_time, threads_of_local_tasks
 from fastkl.rows.dask_tasks import Part, Work
-from fastkl.rows.source import Block, Source
+from fastkl.rows.source import Block, Source, no_result, unchanged
 
 T = TypeVar("T")
 
@@ -112,7 +112,7 @@ class DaskSource(Source):
 
         The blocks that ``write`` is given are whole partitions, without their values.
         """
-        self._look()
+        self._check_first_partition()
         first, several = 0, max(FAN_IN, 2 * tasks_at_a_time())
         if self.progress is not None:
             self.progress.begin(self.n_rows)
@@ -155,7 +155,7 @@ class DaskSource(Source):
         for number, (key, weight_key) in enumerate(zip(self._opened.keys, self._opened.weight_keys, strict=True)):
             name = f"fastkl-fetch-{uuid.uuid4().hex}"
             task = partial(dask_tasks.fetch_partition, number, first)
-            layer = {name: (task, self._work(_itself, first_of), key, weight_key)}
+            layer = {name: (task, self._work(unchanged, first_of), key, weight_key)}
             for block in compute(self._graph(name, layer), name, [name])[0]:
                 yield block
                 first += len(block.X)
@@ -172,7 +172,7 @@ class DaskSource(Source):
         step = seen[-1] // size if seen[-1] >= 4 * size else 1
         task = partial(dask_tasks.sample_partition, step, seen)
         X, weights, index = zip(
-            *self._pass(task, self._work(_itself, operator.add), self._opened.weight_keys), strict=True
+            *self._pass(task, self._work(unchanged, operator.add), self._opened.weight_keys), strict=True
         )
         whole = None if weights[0] is None else np.concatenate(weights)
         return Block(np.ascontiguousarray(np.concatenate(X)), whole, 0, 0, index=np.concatenate(index))
@@ -180,17 +180,17 @@ class DaskSource(Source):
     def count(self) -> tuple[tuple[int, int], ...]:
         """Rows, and rows of positive weight, of every partition; where they are not known yet, this is a pass."""
         if self._lengths is None:
-            self.sum(_nothing, first_of)
+            self.sum(no_result, first_of)
         assert self._lengths is not None
         return self._lengths
 
-    def _look(self) -> None:
+    def _check_first_partition(self) -> None:
         """Where types leave open whether columns hold numbers, the first partition tells, before all are computed in vain."""
         if self._numbers_only:
             return
         name = f"fastkl-look-{uuid.uuid4().hex}"
         task = partial(dask_tasks.sum_partition, 0, 0)
-        layer = {name: (task, self._work(_nothing, first_of), self._opened.keys[0], self._opened.weight_keys[0])}
+        layer = {name: (task, self._work(no_result, first_of), self._opened.keys[0], self._opened.weight_keys[0])}
         part: Part = compute(self._graph(name, layer), name, [name])[0]
         if part.failure is not None:
             raise part.failure
@@ -249,7 +249,7 @@ class DaskSource(Source):
 
     def _pass(self, task: Callable[..., Any], work: Work, weight_keys: list[Any]) -> Any:
         """The tasks of all partitions, and a tree of merges above them; the value at its root."""
-        self._look()
+        self._check_first_partition()
         if self._groups is None:
             self._groups = groups_of(self._opened, FAN_IN)
         name = f"fastkl-sum-{uuid.uuid4().hex}"
@@ -318,11 +318,3 @@ def pickled(work: Work) -> bytes:
 def first_of(first: Any, second: Any) -> Any:
     """A merge that has nothing to merge."""
     return first
-
-
-def _itself(block: Block) -> Block:
-    return block
-
-
-def _nothing(block: Block) -> None:
-    return None

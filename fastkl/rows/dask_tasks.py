@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 
 from fastkl.exceptions import SourceError
 from fastkl.rows.arrow import import_pyarrow
-from fastkl.rows.columns import Choice, as_batch
+from fastkl.rows.batch import Choice, as_batch
 from fastkl.rows.dask_schedulers import threads_of_a_task
+from fastkl.rows.output import LOG_DENSITY
 from fastkl.rows.source import Block
 
 
@@ -149,7 +150,7 @@ def write_partition(folder: str, number: int, first_row: int | None, work: Work,
         pyarrow = import_pyarrow("Writing Parquet")
         from pyarrow import parquet
 
-        parquet.write_table(pyarrow.Table.from_pydict({"log_density": values}), written)
+        parquet.write_table(pyarrow.Table.from_pydict({LOG_DENSITY: values}), written)
         os.replace(written, final)
     except Exception as error:
         written.unlink(missing_ok=True)
@@ -189,7 +190,7 @@ def blocks_of(number: int, first_row: int | None, work: Work, chunk: Any, weight
     """Blocks of fixed length of one partition; only one at a time is converted."""
     n_threads = threads_of_a_task() if work.n_threads is None else work.n_threads
     own = None if weights is None else aligned(weights, chunk)
-    whole = plain(chunk)
+    whole = sliced(chunk)
     for first in range(0, len(chunk), work.block_rows):
         part = slice(first, first + work.block_rows)
         start = (first_row or 0) + first
@@ -198,13 +199,9 @@ def blocks_of(number: int, first_row: int | None, work: Work, chunk: Any, weight
         yield Block(np.ascontiguousarray(batch.X), given, start, number, n_threads=n_threads)
 
 
-def plain(chunk: Any) -> Any:
-    """The chunk, as long as it is an array without masked values or a data frame; for slices of its rows."""
-    if hasattr(chunk, "iloc"):
-        return chunk.iloc
-    if isinstance(chunk, np.ma.MaskedArray) and np.ma.is_masked(chunk):
-        raise SourceError("It has masked values. Fill them, or drop their rows.")
-    return chunk
+def sliced(chunk: Any) -> Any:
+    """What slices of the rows of a chunk, an array or a data frame, are taken from."""
+    return chunk.iloc if hasattr(chunk, "iloc") else chunk
 
 
 def aligned(weights: Any, chunk: Any) -> Any:

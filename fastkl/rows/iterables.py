@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from fastkl.exceptions import SourceError
-from fastkl.rows.columns import Batch, Choice, as_batch, listed
+from fastkl.rows.batch import Batch, Choice, as_batch
+from fastkl.rows.columns import listed
 from fastkl.rows.source import Block, Source, default_rows
 from fastkl.rows.weights import Weights
 

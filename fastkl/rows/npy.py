@@ -19,7 +19,8 @@ from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
 from fastkl.exceptions import SourceError
-from fastkl.rows.columns import Choice, as_floats, chosen
+from fastkl.rows.batch import Choice, chosen
+from fastkl.rows.reading import as_floats, refuse_dates
 from fastkl.rows.source import Block, Source, default_rows
 from fastkl.rows.weights import Weights
 
@@ -163,10 +164,11 @@ class NpySource(Source):
                 f"{self.file.path} has columns without names, so that {choice.weights!r} names no weights."
             )
         kind = self.file.dtype.kind
+        refuse_dates("column 0", self.file.dtype, None, str(self.file.path))
         if kind not in "fiub" and not self.labels:
             raise SourceError(
-                f"{self.file.path} holds values of type {self.file.dtype}, not real numbers. Labels as they are can be fitted by "
-                "the family 'categorical'."
+                f"{self.file.path} holds values of type {self.file.dtype}, not real numbers. Encode them as numbers; labels as "
+                "they are can be fitted by a categorical family."
             )
         self.n_rows, width = self.file.shape
         self.columns = None if choice.columns is None else chosen(choice, None, width, str(self.file.path))

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from fastkl.rows import arrow
+from fastkl.rows.batch import Choice
 from fastkl.rows.chained import ChainedSource
-from fastkl.rows.columns import Choice
 from fastkl.rows.iterables import FrameSource, IterableSource
 from fastkl.rows.npy import NpyFile, NpySource
 from fastkl.rows.source import ArraySource, Source

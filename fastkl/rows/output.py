@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from fastkl.exceptions import SourceError
 from fastkl.rows import arrow
 
+LOG_DENSITY = "log_density"  # the name of the column that holds the numbers
 GROUP_ROWS = 1 << 20  # rows of a row group
 
 
@@ -170,7 +171,7 @@ class NpyOutput(FileOutput):
 
 
 class ParquetOutput(FileOutput):
-    """A table with the one column ``log_density``."""
+    """A table with one column, ``LOG_DENSITY``."""
 
     _writer: Any = None
 
@@ -178,7 +179,7 @@ class ParquetOutput(FileOutput):
         self._arrow = arrow.import_pyarrow("Writing Parquet")
         from pyarrow import parquet
 
-        self._schema = self._arrow.schema([("log_density", self._arrow.float64())])
+        self._schema = self._arrow.schema([(LOG_DENSITY, self._arrow.float64())])
         self._writer = parquet.ParquetWriter(self.partial, self._schema, use_dictionary=False, compression="none")
         self._waiting: list[NDArray[np.float64]] = []
 
@@ -206,13 +207,13 @@ class ParquetOutput(FileOutput):
 
 
 class CsvOutput(FileOutput):
-    """Text with one column under the name ``log_density``; every number reads back as it was."""
+    """Text with one column under the name ``LOG_DENSITY``; every number reads back as it was."""
 
     _stream: BinaryIO | None = None
 
     def _open(self) -> None:
         self._stream = open(self.partial, "wb")  # noqa: SIM115
-        self._stream.write(b"log_density\n")
+        self._stream.write(f"{LOG_DENSITY}\n".encode())
 
     def _append(self, values: NDArray[np.float64]) -> None:
         assert self._stream is not None

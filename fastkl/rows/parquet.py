@@ -14,7 +14,8 @@ import numpy as np
 
 from fastkl.exceptions import SourceError
 from fastkl.rows import arrow
-from fastkl.rows.columns import Choice, chosen, column_number
+from fastkl.rows.batch import Choice, chosen
+from fastkl.rows.columns import column_number
 from fastkl.rows.read_ahead import read_ahead
 from fastkl.rows.source import Block, Source, default_rows
 from fastkl.rows.weights import Weights
@@ -55,10 +56,12 @@ class ParquetSource(Source):
         self._wanted = [first[j] for j in chosen(self._choice, first, len(first), str(self._paths[0]))]
         dtypes = []
         for path, schema in zip(self._paths, self._schemas, strict=True):
-            kinds = [schema.field(column_number(name, schema.names, 0, str(path))).type for name in self._wanted]
+            kinds = [
+                schema.field(column_number(name, schema.names, len(schema), str(path))).type for name in self._wanted
+            ]
             dtypes.append(arrow.matrix_type(kinds, self._wanted, self._choice.labels, str(path)))
             if self._choice.weights is not None:
-                column = column_number(self._choice.weights, schema.names, 0, str(path))
+                column = column_number(self._choice.weights, schema.names, len(schema), str(path))
                 arrow.number_type(schema.field(column).type, self._choice.weights, str(path))
             elif self._choice.columns is None and len(schema.names) != len(first):
                 extra = [name for name in schema.names if name not in first]

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from fastkl._core.rows import BLOCK_BYTES
 from fastkl.exceptions import SourceError
-from fastkl.rows.columns import ALL, Choice, as_batch
+from fastkl.rows.batch import ALL, Choice, as_batch
 from fastkl.rows.in_order import in_order
 from fastkl.rows.progress import Progress
 from fastkl.rows.weights import Weights
@@ -103,14 +103,14 @@ class Source(ABC):
 
     def passing(self) -> Iterator[Block]:
         """One pass over the blocks, in this thread."""
-        for block, _ in self._with_progress(_alone(self.blocks(), _nothing)):
+        for block, _ in self._with_progress(_in_this_thread(self.blocks(), no_result)):
             yield block
 
     def parts(self) -> Iterator[Callable[[], Block]]:
         """The blocks of a pass as functions that read them, called once each in any thread."""
         with closing(self.blocks()) as blocks:  # type: ignore[type-var]
             for block in blocks:
-                yield partial(_itself, block)
+                yield partial(unchanged, block)
 
     def _tasks(self, function: Callable[[Block], T]) -> Iterator[Callable[[], tuple[Block, T]]]:
         with closing(self.parts()) as parts:  # type: ignore[type-var]
@@ -120,7 +120,7 @@ class Source(ABC):
     def _results(self, function: Callable[[Block], T]) -> Iterator[tuple[Block, T]]:
         if self.n_threads > 1 and self.independent:
             return self._with_progress(in_order(self._tasks(function), self.n_threads))
-        return self._with_progress(_alone(self.blocks(), function))
+        return self._with_progress(_in_this_thread(self.blocks(), function))
 
     def _with_progress(self, results: Iterator[tuple[Block, T]]) -> Iterator[tuple[Block, T]]:
         """One pass that tells ``progress`` of the rows that are done, and makes sure that all passes have the same rows."""
@@ -176,12 +176,13 @@ class Source(ABC):
         return Block(X, np.concatenate(weights) if weights else None, 0, 0, np.concatenate(numbers))
 
 
-def _itself(block: Block) -> Block:
+def unchanged(block: Block) -> Block:
+    """The block as it is."""
     return block
 
 
-def _nothing(block: Block) -> None:
-    return None
+def no_result(block: Block) -> None:
+    """For a pass in which only the blocks matter, or their number."""
 
 
 def _read_and_run(part: Callable[[], Block], function: Callable[[Block], T]) -> tuple[Block, T]:
@@ -189,8 +190,8 @@ def _read_and_run(part: Callable[[], Block], function: Callable[[Block], T]) -> 
     return block, function(block)
 
 
-def _alone(blocks: Iterator[Block], function: Callable[[Block], T]) -> Iterator[tuple[Block, T]]:
-    """The results in this thread, one after the other."""
+def _in_this_thread(blocks: Iterator[Block], function: Callable[[Block], T]) -> Iterator[tuple[Block, T]]:
+    """The results one after the other."""
     with closing(blocks):  # type: ignore[type-var]
         for block in blocks:
             yield block, function(block)

@@ -1,7 +1,7 @@
 """A table of densities on one held-out sample. Differences of the mean log-likelihood are differences of KL divergence.
 
-The entropy of the data law is the same for every density, so it cancels: the table needs no estimate of it, and its
-differences have errors far below those of the divergences themselves, since the rows are the same.
+The entropy of the data distribution is the same for every density, so it cancels: the table needs no estimate of it,
+and its differences have errors far below those of the divergences themselves, since the rows are the same.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastkl._core.array_types import Floats
-from fastkl.selection.likelihood_tests import TestResult, normal_test
-from fastkl.selection.log_densities import log_density_table, log_ratio, mean_and_error, row_weights
+from fastkl._core.means import Mean
+from fastkl.selection.likelihood_tests import TestResult, normal_test, vuong_test_of
+from fastkl.selection.log_densities import log_density_table, log_ratio, row_weights
 
 COLUMNS = ("mean_log_likelihood", "standard_error", "kl_difference", "kl_difference_error", "p_value")
 
@@ -32,12 +33,12 @@ class Comparison:
     standard_error : ndarray of shape (k,)
         Of the mean.
     kl_difference : ndarray of shape (k,)
-        KL(data law || density) less that of the best, in nats: at least 0 and 0 for the best; inf for a density that
-        excludes a row.
+        KL(data distribution || density) less that of the best, in nats: at least 0 and 0 for the best; inf for a
+        density that excludes a row.
     kl_difference_error : ndarray of shape (k,)
         Standard error of the difference, from the differences by row.
     p_value : ndarray of shape (k,)
-        Vuong's test that the density is as close to the data law as the best; nan for the best itself.
+        Vuong's test that the density is as close to the data distribution as the best; nan for the best itself.
     n_parameters : list of int or None
         Estimated parameters, where the density says.
     n_rows : int
@@ -92,9 +93,7 @@ class Comparison:
             if name not in self.names:
                 raise ValueError(f"There is no density named {name!r} in the table; there are {', '.join(self.names)}.")
         left, right = (self.log_densities[:, self.names.index(name)] for name in (first, second))
-        difference, error = mean_and_error(log_ratio(left, right, self.weights), self.weights)
-        statistic, p_value = normal_test(difference, error)
-        return TestResult(statistic, p_value, difference, error, 0, "both are equally far from the data law")
+        return vuong_test_of(Mean.of(log_ratio(left, right, self.weights), self.weights))
 
     def to_frame(self) -> Any:
         """The table as a pandas data frame.
@@ -136,9 +135,9 @@ def compare_densities(
 ) -> Comparison:
     """Rank densities by their mean log-likelihood on rows that none of them was fitted to.
 
-    Ranking by mean log-likelihood, by cross-entropy and by KL divergence to the data law is one and the same, since
-    they differ by the entropy of the data law only. Whether a difference is more than chance is judged by Vuong's test
-    on the same rows.
+    Ranking by mean log-likelihood, by cross-entropy and by KL divergence to the data distribution is one and the same,
+    since they differ by the entropy of the data distribution only. Whether a difference is more than chance is judged
+    by Vuong's test on the same rows.
 
     Parameters
     ----------
@@ -181,20 +180,20 @@ def compare_densities(
         raise ValueError(f"compare_densities takes at least one density, each under a name of its own, not {names}.")
     table = log_density_table([density for _, density in named], X)
     weights = row_weights(sample_weight, len(table))
-    moments = [mean_and_error(column, weights) for column in table.T]
-    order = sorted(range(len(names)), key=lambda i: -moments[i][0])
-    if not np.isfinite(moments[order[0]][0]):
+    means = [Mean.of(column, weights) for column in table.T]
+    order = sorted(range(len(names)), key=lambda i: -means[i].value)
+    if not np.isfinite(means[order[0]].value):
         raise ValueError("Every density excludes a row (log-density -inf): none of them can have given these rows.")
     best = table[:, order[0]]
-    against = [mean_and_error(log_ratio(best, table[:, i], weights), weights) for i in order]
+    against = [Mean.of(log_ratio(best, table[:, i], weights), weights) for i in order]
     parameters = [getattr(named[i][1], "n_parameters_", None) for i in order]
     return Comparison(
         names=[names[i] for i in order],
-        mean_log_likelihood=np.array([moments[i][0] for i in order]),
-        standard_error=np.array([moments[i][1] for i in order]),
-        kl_difference=np.array([difference for difference, _ in against]),
-        kl_difference_error=np.array([error for _, error in against]),
-        p_value=np.array([normal_test(*pair)[1] for pair in against]),
+        mean_log_likelihood=np.array([means[i].value for i in order]),
+        standard_error=np.array([means[i].error for i in order]),
+        kl_difference=np.array([difference.value for difference in against]),
+        kl_difference_error=np.array([difference.error for difference in against]),
+        p_value=np.array([normal_test(difference)[1] for difference in against]),
         n_parameters=[None if count is None else int(count) for count in parameters],
         n_rows=int(np.count_nonzero(weights)),
         log_densities=table[:, order],

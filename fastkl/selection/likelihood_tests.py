@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import chdtrc, comb, ndtr
 
-from fastkl.selection.log_densities import log_density_table, log_ratio, mean_and_error, row_weights
+from fastkl._core.means import Mean
+from fastkl.selection.log_densities import log_density_table, log_ratio, row_weights
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class TestResult:
         Probability of a statistic at least as extreme if the hypothesis holds.
     difference : float
         Mean log-density of the first density less that of the second, in nats per row: the estimated KL divergence of
-        the second from the data law less that of the first.
+        the second from the data distribution less that of the first.
     standard_error : float
         Of the difference, in nats per row.
     df : int
@@ -51,7 +52,7 @@ class TestResult:
 
 
 def vuong_test(first: Any, second: Any, X: ArrayLike, sample_weight: ArrayLike | None = None) -> TestResult:
-    r"""Whether two densities are equally close, in KL divergence, to the law of the rows.
+    r"""Whether two densities are equally close, in KL divergence, to the distribution of the rows.
 
     .. math:: z = \bar r \sqrt m / s, \quad r_i = \log p(x_i) - \log q(x_i)
 
@@ -98,18 +99,25 @@ def vuong_test(first: Any, second: Any, X: ArrayLike, sample_weight: ArrayLike |
     """
     table = log_density_table([first, second], X)
     weights = row_weights(sample_weight, len(table))
-    difference, error = mean_and_error(log_ratio(table[:, 0], table[:, 1], weights), weights)
-    statistic, p_value = normal_test(difference, error)
-    return TestResult(statistic, p_value, difference, error, 0, "both are equally far from the data law")
+    return vuong_test_of(Mean.of(log_ratio(table[:, 0], table[:, 1], weights), weights))
 
 
-def normal_test(difference: float, error: float) -> tuple[float, float]:
+def vuong_test_of(difference: Mean) -> TestResult:
+    """Vuong's test from the mean difference of the log-densities."""
+    statistic, p_value = normal_test(difference)
+    return TestResult(
+        statistic, p_value, difference.value, difference.error, 0, "both are equally far from the data distribution"
+    )
+
+
+def normal_test(difference: Mean) -> tuple[float, float]:
     """z and its two-sided p-value."""
-    if not np.isfinite(difference):
-        return difference, 0.0
+    mean, error = difference.value, difference.error
+    if not np.isfinite(mean):
+        return mean, 0.0
     if error == 0.0:
-        return (float("nan"), float("nan")) if difference == 0.0 else (float(np.copysign(np.inf, difference)), 0.0)
-    statistic = difference / error
+        return (float("nan"), float("nan")) if mean == 0.0 else (float(np.copysign(np.inf, mean)), 0.0)
+    statistic = mean / error
     return statistic, float(2.0 * ndtr(-abs(statistic)))
 
 
@@ -133,9 +141,9 @@ def likelihood_ratio_test(
         The weights of both fits; they count as repetitions.
     n_boundary : int, default=0
         How many of the restrictions put a parameter at the edge of its range (no zero inflation; infinite degrees of
-        freedom). The statistic is then 0 in part of all samples, and its law the mixture of chi-squared laws with df -
-        n_boundary, ..., df degrees of freedom and binomial weights: exact in the limit for one such parameter, and for
-        several that are independent.
+        freedom). The statistic is then 0 in part of all samples, and its distribution the mixture of chi-squared
+        distributions with df - n_boundary, ..., df degrees of freedom and binomial weights: exact in the limit for one
+        such parameter, and for several that are independent.
 
     Returns
     -------
@@ -181,7 +189,7 @@ def likelihood_ratio_test(
         )
     table = log_density_table([full, nested], X)
     weights = row_weights(sample_weight, len(table))
-    difference, error = mean_and_error(log_ratio(table[:, 0], table[:, 1], weights), weights)
+    difference = Mean.of(log_ratio(table[:, 0], table[:, 1], weights), weights)
     extra = np.arange(n_boundary + 1)
     tails = np.where(
         df - n_boundary + extra == 0,
@@ -189,4 +197,4 @@ def likelihood_ratio_test(
         chdtrc(np.maximum(df - n_boundary + extra, 1), max(statistic, 0.0)),
     )
     p_value = float(np.sum(comb(n_boundary, extra) * 0.5**n_boundary * tails))
-    return TestResult(statistic, p_value, difference, error, df, "the nested density holds")
+    return TestResult(statistic, p_value, difference.value, difference.error, df, "the nested density holds")

@@ -1,4 +1,4 @@
-"""Log-densities of several models on the same rows, and the weighted moments of their differences."""
+"""Log-densities of several models on the same rows, and their differences."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -27,21 +27,6 @@ def row_weights(sample_weight: ArrayLike | None, n: int) -> Floats:
     """Weights that sum to one."""
     weights = read_weights(sample_weight, n)
     return np.full(n, 1.0 / n) if weights is None else weights / weights.sum()
-
-
-def mean_and_error(values: Floats, weights: Floats) -> tuple[float, float]:
-    """Weighted mean and its standard error; rows of weight 0 play no part, an infinite value leaves no error.
-
-    The error is that of ``Estimate``: sd / sqrt(m) with the effective number of rows m = 1 / sum w^2, divisor m - 1.
-    """
-    used = weights > 0.0
-    values, weights = values[used], weights[used]
-    with np.errstate(invalid="ignore"):
-        mean = float(np.sum(weights * values))
-    size = 1.0 / float(np.sum(weights**2))
-    if not np.isfinite(mean) or size <= 1.0:
-        return mean, float("nan")
-    return mean, float(np.sqrt(np.sum(weights * (values - mean) ** 2) / (size - 1.0)))
 
 
 def log_ratio(first: Floats, second: Floats, weights: Floats) -> Floats:

@@ -13,12 +13,12 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import validate_data
 
-from fastkl.density.columns import column_numbers
 from fastkl.density.composed.product import ProductDensity
 from fastkl.density.parametric.mle import DensityMLE
-from fastkl.density.tables import is_table
 from fastkl.density.validation import read_weights
 from fastkl.exceptions import DegenerateDataError
+from fastkl.rows.columns import column_numbers
+from fastkl.rows.tables import is_table
 
 REAL = ("normal", "student_t", "laplace", "logistic")
 POSITIVE = ("gamma", "lognormal", "weibull")

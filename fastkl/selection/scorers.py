@@ -125,7 +125,7 @@ neg_cross_entropy = DensityScorer()
 
 
 class KLScorer(DensityScorer):
-    """Minus the estimated KL(data law || density) on held-out rows; see ``make_kl_scorer``.
+    """Minus the estimated KL(data distribution || density) on held-out rows; see ``make_kl_scorer``.
 
     Parameters
     ----------
@@ -208,7 +208,7 @@ class KLScorer(DensityScorer):
 
 
 def make_kl_scorer(*, method: str = "knn", n_neighbors: int | None = None, n_jobs: int | None = None) -> KLScorer:
-    r"""A scorer that says how far a density is from the law of the held-out rows: minus the estimated KL divergence.
+    r"""A scorer that says how far a density is from the distribution of held-out rows: minus the estimated KL divergence.
 
     .. math:: -\widehat{KL} = \frac1n \sum_i \log p_\theta(x_i) + \hat H(x_1, \ldots, x_n)
 

@@ -2,6 +2,8 @@ import numpy as np
 import numpy.typing as npt
 from typing_extensions import disjoint_base
 
+RELATIVE_SLACK: float
+
 @disjoint_base
 class Tree:
     X: npt.NDArray[np.floating]

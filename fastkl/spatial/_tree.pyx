@@ -38,6 +38,9 @@ cdef extern from "fk_build.h" nogil:
     void fk_order_leaf(fk_tree *tree, double *keys, Py_ssize_t start, Py_ssize_t end)
     void fk_pack_leaf(fk_tree *tree, Py_ssize_t leaf)
 
+cdef extern from "fk_slack.h" nogil:
+    const double FK_RELATIVE_SLACK
+
 cdef extern from "fk_knn.h" nogil:
     ctypedef struct fk_knn_job:
         const fk_tree *queries
@@ -74,6 +77,9 @@ cdef enum:
     CHUNK = 128  # queries of one piece of work: a multiple of the block of lanes (SPAN_STEP of index.py)
     ORDERED = 256  # rows of a leaf in which neighbouring queries are worth bringing together
     ENOUGH = 1 << 17  # numbers in a sample that is worth building with threads
+
+
+RELATIVE_SLACK = FK_RELATIVE_SLACK
 
 
 cdef bint worth_threads(Py_ssize_t n_queries, const fk_tree *tree) noexcept nogil:

@@ -2,14 +2,14 @@
  *
  * A lane leaves a branch as soon as its box is wholly outside the ball, or wholly inside: then it takes the branch's total. A
  * search within one sample goes down to the leaf that holds the query, so that the row itself is left out by its position and
- * never subtracted. The ball's radius has a relative slack of 1e-12, far above the rounding of a distance.
+ * never subtracted. The ball's radius has a relative slack, FK_NOT_FARTHER.
  */
 #ifndef FK_COUNT_H
 #define FK_COUNT_H
 
 #include "fk_leaf.h"
+#include "fk_slack.h"
 
-#define FK_SLACK (1.0 + 1e-12)
 #define FK_OUT (-1.0)                /* the reach of a lane that is done with a branch */
 
 typedef struct {
@@ -236,7 +236,7 @@ FK_INLINE int fk_count_range(const fk_count_job *job, const int32_t *positions, 
         for (int l = 0; l < FK_LANES; l++) {
             ptrdiff_t position = state.block.position[l];
             row[l] = job->in_order ? position - job->first : job->queries->order[position];
-            double radius = job->radius[row[l]] * FK_SLACK * scale;
+            double radius = job->radius[row[l]] * FK_NOT_FARTHER * scale;
             reach[l] = radius >= 0.0 ? radius * radius : FK_OUT;
             state.count[l] = 0;
             state.sum[l] = 0.0;

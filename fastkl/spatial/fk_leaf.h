@@ -17,7 +17,7 @@
 #include "fk_build.h"
 
 #define FK_FEW 8                     /* with so many lanes left in a leaf, or less, each goes alone */
-#define FK_TILE 8                    /* queries of one pass over FK_TILE_ROWS rows of a leaf */
+#define FK_TILE_QUERIES 8            /* queries of one pass over FK_TILE_ROWS rows of a leaf */
 #define FK_PASSES 32                 /* passes over a leaf at most */
 
 /* Squared distances of FK_LANES points, with columns `step` apart, to one point, with columns `stride` apart. */
@@ -151,7 +151,7 @@ FK_INLINE void fk_to_front(float *x, ptrdiff_t rows, int count, const int *lanes
 /* Brackets x.y - |y|^2 / 2 of a few neighbouring lanes with one group of rows. */
 FK_INLINE void fk_tile(const float *x, int queries, const float *y, const float *half_norm, ptrdiff_t size, ptrdiff_t d,
                        const float *threshold, float *FK_RESTRICT out, uint32_t *FK_RESTRICT passed) {
-    float sum[FK_TILE][FK_TILE_ROWS];
+    float sum[FK_TILE_QUERIES][FK_TILE_ROWS];
     for (int q = 0; q < queries; q++)
         for (int i = 0; i < FK_TILE_ROWS; i++) sum[q][i] = -half_norm[i];
     for (ptrdiff_t j = 0; j < d; j++) {
@@ -173,12 +173,12 @@ FK_INLINE void fk_tile(const float *x, int queries, const float *y, const float 
 FK_INLINE void fk_brackets_of(const float *x, int count, const float *y, const float *half_norm, ptrdiff_t size, ptrdiff_t d,
                               const float *threshold, float *FK_RESTRICT out, uint32_t *FK_RESTRICT passed) {
     for (ptrdiff_t i = 0; i < size; i += FK_TILE_ROWS)
-        for (int q = 0; q < count; q += FK_TILE) {
+        for (int q = 0; q < count; q += FK_TILE_QUERIES) {
             uint32_t *bits = passed + q * FK_PASSES + i / FK_TILE_ROWS;
             float *to = out + q * size + i;
             if (count - q <= 2) fk_tile(x + q, 2, y + i * d, half_norm + i, size, d, threshold + q, to, bits);
             else if (count - q <= 4) fk_tile(x + q, 4, y + i * d, half_norm + i, size, d, threshold + q, to, bits);
-            else fk_tile(x + q, FK_TILE, y + i * d, half_norm + i, size, d, threshold + q, to, bits);
+            else fk_tile(x + q, FK_TILE_QUERIES, y + i * d, half_norm + i, size, d, threshold + q, to, bits);
         }
 }
 

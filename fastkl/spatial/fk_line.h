@@ -8,9 +8,9 @@
 #define FK_LINE_H
 
 #include "fk_config.h"
+#include "fk_slack.h"
 #include <math.h>
 
-#define FK_SLACK (1.0 + 1e-12)
 #define FK_RUN 256                   /* values whose weights are summed beforehand */
 
 /* First index in [0, n) with x[i] >= value, n if none. */
@@ -141,7 +141,7 @@ static void fk_line_ball(const double *x, ptrdiff_t m, const double *q, ptrdiff_
                          double *sum) {
     ptrdiff_t at = fk_first_not_below(x, m, q[start]);
     for (ptrdiff_t i = start; i < end; i++) {
-        double reach = radius[i] * FK_SLACK;
+        double reach = radius[i] * FK_NOT_FARTHER;
         if (self) at = first + i;
         else
             while (at < m && x[at] < q[i]) at++;

@@ -1,15 +1,13 @@
 /* Which rows are the k nearest: positions of the rows within the distance to the k-th, found by a search before.
  *
- * Rows nearer than that are taken all; of those at that distance (to a relative 1e-12) as many as are missing, in the order in
+ * Rows nearer than that are taken all; of those at that distance (to FK_RELATIVE_SLACK) as many as are missing, in the order in
  * which the tree is walked, which follows from the rows' coordinates alone.
  */
 #ifndef FK_LIST_H
 #define FK_LIST_H
 
 #include "fk_leaf.h"
-
-#define FK_NEARER (1.0 - 1e-12)
-#define FK_NOT_FARTHER (1.0 + 1e-12)
+#include "fk_slack.h"
 
 typedef struct {
     fk_block block;

@@ -20,8 +20,6 @@ from fastkl.spatial._tree import Tree, magnitudes
 from fastkl.spatial.line import Line, Span
 from fastkl.spatial.policy import arrangement
 
-RELATIVE_SLACK = 1e-12
-
 Floats = npt.NDArray[np.float64]
 
 # Between these a square neither overflows nor loses digits; values that are zero or above TINY_VALUE keep above SMALL.

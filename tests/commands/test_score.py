@@ -128,4 +128,4 @@ def test_running_mean_of_shifted_numbers():
     for start in range(0, 1000, 17):
         found.write(start, values[start : start + 17])
     assert found.mean.value == pytest.approx(values.mean(), rel=1e-15)
-    assert found.mean.standard_error == pytest.approx(stats.sem(values), rel=1e-9)
+    assert found.mean.error == pytest.approx(stats.sem(values), rel=1e-9)

@@ -24,15 +24,14 @@ def test_a_part_knows_where_it_was():
 
 def test_present_rows_keep_their_numbers():
     rows = Rows(np.arange(5.0)[:, None], np.array([0.0, 2.0, 0.0, 1.0, 3.0]), first_row=10)
-    assert rows.present.X.ravel().tolist() == [1.0, 3.0, 4.0]
-    assert rows.present.weights.tolist() == [2.0, 1.0, 3.0]
-    assert rows.present.row(1) == "row 13"
-    assert rows.present.present is rows.present
+    assert rows.of_positive_weight().X.ravel().tolist() == [1.0, 3.0, 4.0]
+    assert rows.of_positive_weight().weights.tolist() == [2.0, 1.0, 3.0]
+    assert rows.of_positive_weight().row(1) == "row 13"
     numbered = Rows(rows.X, rows.weights, index=np.array([1, 4, 5, 8, 9]))
-    assert numbered.present.row(2) == "row 9"
+    assert numbered.of_positive_weight().row(2) == "row 9"
     plain = Rows(rows.X)
-    assert plain.present is plain
-    assert len(Rows(rows.X, np.zeros(5)).present.X) == 0
+    assert plain.of_positive_weight() is plain
+    assert len(Rows(rows.X, np.zeros(5)).of_positive_weight().X) == 0
 
 
 @pytest.mark.parametrize("columns", [1, 3])

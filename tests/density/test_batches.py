@@ -372,6 +372,15 @@ def test_bar_without_tqdm_says_what_to_do(monkeypatch):
         DensityMLE("normal").fit_batches(np.zeros((2, 1)), progress=True)
 
 
+@pytest.fixture
+def heeded_interrupts():
+    """SIGINT raises KeyboardInterrupt, also in a process that was started to ignore it (by nohup, or in the background)."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heeded_interrupts")
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_interrupt_leaves_estimator_and_partial_file(tmp_path, n_jobs):
     X = np.random.default_rng(14).normal(size=(N, 1))

@@ -140,7 +140,7 @@ def test_sandwich_against_scipy(family, log_density, weighted):
     np.testing.assert_allclose(errors, np.sqrt(np.diag(expected)), rtol=2e-4)
 
 
-def test_mission_1_7_normal_fitted_to_exponential_data():
+def test_normal_fitted_to_exponential_data():
     """Mean 1 with error 1/sqrt(n); the variance of Exp(1) data has error sqrt(8/n), where normal theory has sqrt(2/n)."""
     model = DensityMLE("normal").fit(SKEWED)
     n, x = len(SKEWED), SKEWED[:, 0]
@@ -421,7 +421,7 @@ def test_takeuchi():
     assert categorical.tic([["a"], ["b"], ["b"], ["c"]]) == pytest.approx(categorical.aic([["a"], ["b"], ["b"], ["c"]]))
 
 
-def test_mission_2_8_overfitting():
+def test_overfitting():
     """Normal, n = 50: training less fresh mean log-likelihood is 2 / 47 = 0.04255; half of AIC and TIC per row remove it."""
     generator, n, repeats = np.random.default_rng(8), 50, 4000
     X = generator.standard_normal((n, repeats))
@@ -440,7 +440,7 @@ def nodes():
     return special.roots_genlaguerre(120, 1.0)
 
 
-def test_mission_4_4_projection_of_a_law():
+def test_projection_of_a_distribution():
     """Fitting to a law: its quadrature nodes as rows, its masses as weights. gamma(2, 1) to exponential, normal, gamma."""
     x, w = nodes()
     keep = w > 0.0
@@ -452,7 +452,7 @@ def test_mission_4_4_projection_of_a_law():
     gamma = DensityMLE("gamma").fit(X, sample_weight=masses)  # the law itself, up to the quadrature of log x
     np.testing.assert_allclose([gamma.params_["shape"][0], gamma.params_["scale"][0]], [2.0, 1.0], rtol=1e-3)
     entropy = stats.gamma.entropy(2.0)
-    for name, left in (("exponential", 0.115932), ("normal", 0.188296)):  # row 2.13: what remains
+    for name, left in (("exponential", 0.115932), ("normal", 0.188296)):  # what remains
         model = DensityMLE(name).fit(X, sample_weight=masses)
         assert -model.score(X, sample_weight=masses) - entropy == pytest.approx(left, abs=1e-6)
 

@@ -3,6 +3,7 @@
 import itertools
 import operator
 import pickle
+from dataclasses import replace
 
 import numpy as np
 
@@ -32,7 +33,7 @@ class ChunkedRows:
         rows = self.whole
         weights = None if rows.weights is None else rows.weights[start:stop]
         index, first = (None, start) if rows.index is None else (rows.index[start:stop], 0)
-        return Rows(rows.X[start:stop], weights, rows.n_threads, rows.names, index, first, number)
+        return replace(rows, X=rows.X[start:stop], weights=weights, index=index, first_row=first, batch=number)
 
     @property
     def total_weight(self):
@@ -55,5 +56,7 @@ class ChunkedRows:
             step = 2 ** int(np.log2(max(len(self.whole.X) / size, 1.0)))  # a stream does not know its length beforehand
             rows = self.whole
             weights = None if rows.weights is None else rows.weights[::step].copy()
-            self.samples[size] = Rows(rows.X[::step].copy(), weights, 1, rows.names, np.arange(0, len(rows.X), step))
+            self.samples[size] = Rows(
+                rows.X[::step].copy(), weights, names=rows.names, index=np.arange(0, len(rows.X), step)
+            )
         return self.samples[size]

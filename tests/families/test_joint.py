@@ -263,7 +263,7 @@ def test_likelihood_of_rows_that_fulfil_an_equation(d, dtype, weighted):
     ):
         X = X.astype(dtype)
         model = DensityMLE(name).fit(X, sample_weight=w)
-        rows = Rows(X, w, 2)
+        rows = Rows(X, w, n_threads=2)
         less, all_of_them = model.family_.likelihood_statistics(rows), model.family_.statistics(rows)
         assert set(less) < set(all_of_them)
         for key, value in less.items():

@@ -20,6 +20,7 @@ from fastkl.families.priors import (
     NormalPrior,
     WeaklyInformative,
 )
+from fastkl.families.spaces import Rate, Simplex, UnitInterval
 
 RNG = np.random.default_rng(11)
 POSITIVE = RNG.gamma(2.0, 1.5, size=(60, 1))
@@ -36,21 +37,39 @@ class Foreign:
 # -- the objects -----------------------------------------------------------------------------------------------------------
 
 BOUND = [
-    (BetaPrior(2.0, 3.0), {"probability": np.array([0.2, 0.7])}),
-    (DirichletPrior(np.array([[2.0, 3.0, 1.0]])), {"probabilities": np.array([[0.2, 0.5, 0.3]])}),
-    (GammaPrior(2.0, 3.0), {"rate": np.array([0.4, 2.0])}),
-    (GammaPrior(2.0, 3.0), {"shape": np.array([0.4, 2.0]), "scale": np.array([1.4, 0.2])}),
-    (NormalPrior([0.0, 1.0], 2.0), {"loc": np.array([0.4, 2.0]), "scale": np.array([1.0, 1.0])}),
-    (NormalInverseWishart([0.0, 1.0], 2.0, 4.0, [1.0, 2.0]), {"loc": np.array([0.4, 2.0]), "scale": np.array([1.4, 0.3])}),
-    (NormalInverseWishart([0.0, 1.0], 2.0, 4.0, [1.0, 2.0]), {"mean": np.array([0.4, 2.0]), "covariance": np.array([1.4, 0.3])}),
-    (NormalInverseWishart([0.0, 1.0], 2.0, 4.0, 1.5), {"mean": np.array([0.4, 2.0]), "covariance": np.float64(1.4)}),
-    (WeaklyInformative(0.7), {"shape": np.array([0.4, 2.0]), "scale": np.array([1.4, 0.2])}),
-    (WeaklyInformative(0.7), {"zero_probability": np.array([0.4, 0.2]), "rate": np.array([1.4, 0.2])}),
+    ("bernoulli", BetaPrior(2.0, 3.0), {"probability": np.array([0.2, 0.7])}),
+    ("categorical", DirichletPrior(np.array([[2.0, 3.0, 1.0]])), {"probabilities": np.array([[0.2, 0.5, 0.3]])}),
+    ("poisson", GammaPrior(2.0, 3.0), {"rate": np.array([0.4, 2.0])}),
+    ("gamma", GammaPrior(2.0, 3.0), {"shape": np.array([0.4, 2.0]), "scale": np.array([1.4, 0.2])}),
+    ("normal", NormalPrior([0.0, 1.0], 2.0), {"loc": np.array([0.4, 2.0]), "scale": np.array([1.0, 1.0])}),
+    (
+        "normal",
+        NormalInverseWishart([0.0, 1.0], 2.0, 4.0, [1.0, 2.0]),
+        {"loc": np.array([0.4, 2.0]), "scale": np.array([1.4, 0.3])},
+    ),
+    (
+        families.MultivariateNormal("diag"),
+        NormalInverseWishart([0.0, 1.0], 2.0, 4.0, [1.0, 2.0]),
+        {"mean": np.array([0.4, 2.0]), "covariance": np.array([1.4, 0.3])},
+    ),
+    (
+        families.MultivariateNormal("spherical"),
+        NormalInverseWishart([0.0, 1.0], 2.0, 4.0, 1.5),
+        {"mean": np.array([0.4, 2.0]), "covariance": np.float64(1.4)},
+    ),
+    ("gamma", WeaklyInformative(0.7), {"shape": np.array([0.4, 2.0]), "scale": np.array([1.4, 0.2])}),
+    ("zero_inflated_poisson", WeaklyInformative(0.7), {"zero_probability": np.array([0.4, 0.2]), "rate": np.array([1.4, 0.2])}),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("prior", "params"), BOUND)
-def test_gradients_are_slopes(prior, params):
+def bound(family, prior, params):
+    """A prior that knows which family's parameters it is about, as in a fit."""
+    return prior.bind(families.by_name(family)() if isinstance(family, str) else family, params)
+
+
+@pytest.mark.parametrize(("family", "prior", "params"), BOUND)
+def test_gradients_are_slopes(family, prior, params):
+    prior = bound(family, prior, params)
     gradient = prior.gradient(params)
     for name, value in params.items():
         for index in np.ndindex(np.shape(value)):
@@ -72,6 +91,7 @@ def test_gradient_by_a_matrix(prior):
     """The symmetric matrix whose inner product with a symmetric step is the slope."""
     covariance, mean = np.array([[1.5, 0.4], [0.4, 0.6]]), np.array([0.5, 0.2])
     step = np.array([[0.3, -0.2], [-0.2, 0.7]])
+    prior = bound("multivariate_normal", prior, {"mean": mean, "covariance": covariance})
     up, down = (prior.log_density({"mean": mean, "covariance": covariance + s * 1e-6 * step}) for s in (1, -1))
     gradient = prior.gradient({"mean": mean, "covariance": covariance})["covariance"]
     np.testing.assert_allclose(gradient, gradient.T, rtol=1e-14)
@@ -84,11 +104,13 @@ def test_bad_priors():
         ("cauchy", ValueError, "no prior named 'cauchy'"),
         (3.0, TypeError, "log_density"),
         (BetaPrior, TypeError, "log_density"),
-        (BetaPrior(2, 2), ValueError, "about probability"),
+        (BetaPrior(2, 2), ValueError, "about a probability"),
         (GammaPrior(-1.0, 1.0), ValueError, "shape"),
-        (NormalInverseWishart(), ValueError, "normal laws"),
+        (NormalInverseWishart(), ValueError, "normal families"),
         (GammaPrior(2.0, 1.0, parameter="df"), ValueError, "about df"),
         (Foreign(NormalPrior(parameter="loc")), ValueError, "about loc"),
+        (Foreign(NormalPrior()), ValueError, "which of shape, scale"),
+        (Foreign(WeaklyInformative()), ValueError, "parameters of a family"),
     ]:
         with pytest.raises(error, match=message):
             DensityMLE("gamma", prior=prior).fit(X)
@@ -98,6 +120,44 @@ def test_bad_priors():
         DensityMLE(families.MultivariateNormal(shrinkage=0.1), prior="default").fit(ROWS)
     with pytest.raises(ValueError, match="and prior"):
         DensityMLE("gamma").fit(X).merge(DensityMLE("gamma", prior="default").fit(X))
+
+
+def test_a_choice_between_parameters_is_the_users():
+    """Mean and shape of an inverse Gaussian distribution both follow its scale."""
+    X = POSITIVE + 0.1
+    with pytest.raises(ValueError, match="mean or shape: say which"):
+        DensityMLE("inverse_gaussian", prior=GammaPrior(2.0, 1.0)).fit(X)
+    model = DensityMLE("inverse_gaussian", prior=GammaPrior(2.0, 1.0, parameter="shape", inverse=True)).fit(X)
+    n, mean = len(X), model.params_["mean"]
+    np.testing.assert_allclose(mean, X.mean(), rtol=1e-8)  # the shape has no part in the best mean
+    # derivative by the shape s: n / (2 s) - sum (x - m)^2 / (2 m^2 x) + (1/s) (1/s - 1)
+    shape = model.params_["shape"]
+    slope = 0.5 * n / shape - 0.5 * np.sum((X - mean) ** 2 / X) / mean**2 + (1.0 / shape - 1.0) / shape
+    np.testing.assert_allclose(slope, 0.0, atol=1e-7)
+
+
+class Draws(families.Family):
+    """Outcomes with several probabilities, and a rate."""
+
+    name = "draws"
+    parameters = {"chances": Simplex(by_column=True, widths=(2, 3)), "events": Rate(), "turns": UnitInterval()}
+
+
+def test_default_prior_of_any_spaces():
+    """Terms come from the spaces, whatever the names: half a pseudo-count for each of two outcomes, a third for each of three."""
+    params = {
+        "chances": np.array([[0.3, 0.7, 0.0], [0.2, 0.5, 0.3]]),
+        "events": np.array([0.5, 3.0]),
+        "turns": np.array([0.4, 0.1]),
+    }
+    prior = WeaklyInformative(2.0).bind(Draws(), params)
+    expected = np.log([0.3, 0.7]).sum() + 2 / 3 * np.log([0.2, 0.5, 0.3]).sum()
+    expected += np.log([0.5, 3.0]).sum() + np.log([0.4, 0.1, 0.6, 0.9]).sum()
+    assert prior.log_density(params) == pytest.approx(expected, rel=1e-14)
+    gradient = prior.gradient(params)
+    np.testing.assert_allclose(gradient["chances"], [[1 / 0.3, 1 / 0.7, 0.0], [2 / 0.6, 2 / 1.5, 2 / 0.9]], rtol=1e-14)
+    np.testing.assert_allclose(gradient["events"], 1.0 / params["events"], rtol=1e-14)
+    np.testing.assert_allclose(gradient["turns"], [1 / 0.4 - 1 / 0.6, 1 / 0.1 - 1 / 0.9], rtol=1e-14)
 
 
 class Wrong:
@@ -137,7 +197,7 @@ def test_clone_pickle_and_file(family, tmp_path):
         for name, value in model.standard_errors_.items():
             np.testing.assert_array_equal(copy.standard_errors_[name], value)
     with pytest.raises(TypeError, match="Foreign"):
-        DensityMLE("gamma", prior=Foreign(GammaPrior())).fit(POSITIVE).save(tmp_path / "other")
+        DensityMLE("gamma", prior=Foreign(GammaPrior(parameter="scale"))).fit(POSITIVE).save(tmp_path / "other")
 
 
 def test_names():

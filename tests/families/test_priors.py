@@ -25,7 +25,7 @@ ROWS = RNG.normal(size=(12, 3)) @ np.array([[2.0, 0.0, 0.0], [1.0, 1.0, 0.0], [0
 # -- closed forms ----------------------------------------------------------------------------------------------------------
 
 
-def test_mission_2_9_beta_prior():
+def test_beta_prior():
     """Six cats, four dogs: Beta(2,2) gives 7/12, the flat Beta(1,1) 0.6, a strength to 0 the maximum of the likelihood."""
 
     def probability(prior):
@@ -46,7 +46,7 @@ def test_mission_2_9_beta_prior():
     np.testing.assert_allclose(model.params_["probability"], 8 / 12, rtol=1e-12)
 
 
-def test_mission_4_6_normal_prior():
+def test_normal_prior():
     """Four values with mean 1, known sd 1, prior N(0,1) on the location: 0.8; without it 1."""
     X = np.array([[0.0], [1.0], [1.0], [2.0]])
     law = families.Normal(scale=1.0)
@@ -67,6 +67,14 @@ def test_gamma_prior_on_rates():
     np.testing.assert_allclose(model.params_["scale"], (POSITIVE.sum() + 0.5) / 62.0, rtol=1e-12)
     model = DensityMLE("geometric", prior=BetaPrior(3.0, 2.0)).fit(counts + 1.0)
     np.testing.assert_allclose(model.params_["probability"], 5.0 / (5.0 + counts.sum(axis=0) + 1.0), rtol=1e-12)
+
+
+def test_a_gamma_prior_may_have_the_rate_0():
+    """As it has by default: (6 events + 1.5 - 1) / 3 rows."""
+    model = DensityMLE("poisson", prior=GammaPrior()).fit([[1.0], [2.0], [3.0]])
+    np.testing.assert_allclose(model.params_["rate"], 6.5 / 3.0, rtol=1e-12)
+    with pytest.raises(ValueError, match="rate"):
+        DensityMLE("poisson", prior=GammaPrior(2.0, -1e-300)).fit([[1.0]])
 
 
 def conjugate(X, prior):

@@ -94,7 +94,7 @@ def test_a_block_of_weight_zero_changes_no_bit(law, before):
     w, cut = uneven_weights(len(X)), before * BLOCK_ROWS
     more = np.concatenate([X[:cut], junk_like(X), X[cut:]])
     weights = np.concatenate([w[:cut], np.zeros(BLOCK_ROWS), w[cut:]])
-    assert bits(results(law, Rows(more, weights, 2))) == bits(results(law, Rows(X, w, 2)))
+    assert bits(results(law, Rows(more, weights, n_threads=2))) == bits(results(law, Rows(X, w, n_threads=2)))
 
 
 def test_rows_of_weight_zero_count_as_absent(law):
@@ -133,7 +133,7 @@ def test_rows_in_memory_are_cut_into_blocks(law):
     """A pass over blocks of 4096 rows, and over all at once, for any number of threads."""
     family, params = law
     X = draws(law, 5 * BLOCK_ROWS + 9)
-    one, two = (Rows(X, uneven_weights(len(X)), threads) for threads in (1, 2))
+    one, two = (Rows(X, uneven_weights(len(X)), n_threads=threads) for threads in (1, 2))
     lengths = one.total(lambda rows: [len(rows.X)], block_rows=2 * BLOCK_ROWS + 1)
     assert lengths == [2 * BLOCK_ROWS, 2 * BLOCK_ROWS, BLOCK_ROWS + 9]
     if family.has_statistics:

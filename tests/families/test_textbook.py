@@ -35,13 +35,12 @@ class Case:
         self.tails = functools.cache(self._tails)
 
     def log_density(self, x):
-        return self.cls.textbook(mp, mp.mpf(float(x)), **self.exact)
+        return self.cls.textbook(textbook_integrals.MP, mp.mpf(float(x)), **self.exact)
 
     def _tails(self, x):
         """P(X <= x) and P(X > x)."""
-        if self.cls.textbook_tails is not None:
-            return self.cls.textbook_tails(mp, mp.mpf(x), **self.exact)
-        return textbook_integrals.tails(self, mp.mpf(x))
+        given = self.cls.textbook_tails
+        return (given and given(mp, mp.mpf(x), **self.exact)) or textbook_integrals.tails(self, mp.mpf(x))
 
     def entropy(self):
         if self.cls.textbook_entropy is not None:

@@ -25,6 +25,22 @@ def gauss_legendre():
         return [((1 + t) / 2, 1 / ((1 - t * t) * s * s)) for t, s in zip(nodes, slopes, strict=True)]
 
 
+SLOW = ("loggamma", "gamma", "beta", "besseli")
+
+
+class Remembering:
+    """mpmath, which evaluates slow functions of the same argument once: the textbook is taken at thousands of points."""
+
+    def __init__(self):
+        vars(self).update({name: functools.cache(getattr(mp, name)) for name in SLOW})
+
+    def __getattr__(self, name):
+        return getattr(mp, name)
+
+
+MP = Remembering()
+
+
 class Coordinate:
     """x as a function of u, and back, between the ends of the distribution, which are its quantiles of 0 and 1."""
 
@@ -56,7 +72,7 @@ def _integral(case, coordinate, u, sign, factor=lambda log_density: 1):
 
     def height(v):
         x, log_slope = coordinate.there(v)
-        log_density = case.cls.textbook(mp, x, **case.exact)
+        log_density = case.cls.textbook(MP, x, **case.exact)
         return log_density + log_slope, log_density
 
     def rule(begin, length):
@@ -106,7 +122,7 @@ def _sum(case, x, upper):
     k, step = (x + 1, 1) if upper else (x, -1)
     total = term = mp.mpf(0)
     while first <= k <= last:
-        previous, term = term, mp.exp(case.cls.textbook(mp, k, **case.exact))
+        previous, term = term, mp.exp(case.cls.textbook(MP, k, **case.exact))
         total += term
         if term < previous and term < total * mp.mpf(10) ** -34:
             break

@@ -53,7 +53,7 @@ def test_means_the_same_for_other_densities(density):
 
 
 @pytest.mark.parametrize("weights", [None, WEIGHTS])
-def test_mission_1_8_both_pick_the_same_and_differ_by_a_constant_per_fold(weights):
+def test_both_pick_the_same_and_differ_by_a_constant_per_fold(weights):
     both = search({"kl": make_kl_scorer(), "likelihood": neg_cross_entropy}, refit="kl").fit(X, sample_weight=weights)
     results = both.cv_results_
     assert np.array_equal(results["rank_test_kl"], results["rank_test_likelihood"])

@@ -36,7 +36,7 @@ def test_table_against_numpy():
 
 
 @pytest.mark.parametrize("weights", [None, WEIGHTS])
-def test_mission_1_8_differences_of_divergences_are_those_of_cross_entropies(weights):
+def test_differences_of_divergences_are_those_of_cross_entropies(weights):
     """On one sample differences of KL equal differences of cross-entropy, to 1e-12, and rank alike."""
     table = compare_densities(FITTED, TEST, sample_weight=weights)
     entropies = [float(cross_entropy(TEST, FITTED[name], sample_weight_p=weights)) for name in table.names]
@@ -136,7 +136,7 @@ def test_vuong():
     assert excluded.p_value == 0.0
 
 
-def test_mission_2_13_two_wrong_families():
+def test_two_wrong_families():
     """gamma(2,1) rows: KL 0.115932 to the exponential, 0.188296 to the normal; the difference is found with its error."""
     X = np.random.default_rng(5).gamma(2.0, size=(200_000, 1))
     exponential = DensityMLE.from_parameters("exponential", scale=2.0)

@@ -1,4 +1,4 @@
-"""Loops over the functions of ``fk_gamma_functions.h``, and the shape of a gamma law for many columns."""
+"""Loops over the functions of ``fk_gamma_functions.h``, and the shape of a gamma distribution for many columns."""
 
 import numpy as np
 

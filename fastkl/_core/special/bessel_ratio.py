@@ -1,4 +1,4 @@
-"""Modified Bessel functions as the von Mises-Fisher law needs them: their ratio, its complement, and the law's constant.
+"""Modified Bessel functions for the von Mises-Fisher distribution: their ratio, its complement, and the log normaliser.
 
 With v = d/2 - 1 and A(k) = I_{v+1}(k) / I_v(k), the mean resultant length. For k beyond some 100 d^2 Hankel's expansion
 (Abramowitz and Stegun 9.7.1) gives 1 - A without cancellation; up to 2000 Gauss's continued fraction gives A for any order; in

@@ -61,10 +61,23 @@ FK_INLINE double fk_stirling_error(double a) {
     return series + fk_select(small, steps, 0.0);
 }
 
+/* phi(u) for -0.6 <= u <= 1.5, where u - log(1 + u) would still lose a few roundings to cancellation: with s = u / (2 + u) the
+ * logarithm is 2 artanh(s), u - 2 s is u s, and what is left is the smaller part. The first term left out is below 1e-17. */
+FK_INLINE double fk_phi_between(double u, double one_plus_u) {
+    const double s = u / (1.0 + one_plus_u), z = s * s;
+    double series = 0.0;
+    for (int k = 43; k > 1; k -= 2) series = series * z + 1.0 / k;
+    return s * (u - 2.0 * z * series);
+}
+
 /* phi(u) = u - log(1 + u) given 1 + u as well, which near u = -1 knows more than u. */
 static FK_CLONES void fk_log_excesses(const double *FK_RESTRICT u, const double *FK_RESTRICT one_plus_u, ptrdiff_t n,
                                       double *FK_RESTRICT out) {
-    FK_SIMD for (ptrdiff_t i = 0; i < n; i++) out[i] = fk_phi(u[i], fk_log(one_plus_u[i]));
+    FK_SIMD for (ptrdiff_t i = 0; i < n; i++) {
+        const int between = (u[i] >= -0.6) & (u[i] <= 1.5) & !((u[i] > -0.25) & (u[i] < 0.4));
+        const double x = fk_select(between, u[i], 0.0), ratio = fk_select(between, one_plus_u[i], 1.0);
+        out[i] = fk_select(between, fk_phi_between(x, ratio), fk_phi(u[i], fk_log(one_plus_u[i])));
+    }
 }
 
 static FK_CLONES void fk_log_minus_digamma(const double *FK_RESTRICT a, ptrdiff_t n, double *FK_RESTRICT out) {

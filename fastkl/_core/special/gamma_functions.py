@@ -2,7 +2,7 @@
 
 ``log_minus_digamma`` (log a - psi(a), about 1 / (2 a)), ``stirling_error`` (what Stirling's formula lacks of log Gamma(a), about
 1 / (12 a)), ``trigamma`` and ``log_excess`` (u - log(1 + u)) are compiled,
-and so are the solvers of the gamma and the beta law: see ``fk_gamma_functions.h``.
+and so are the solvers of the gamma and the beta distribution: see ``fk_gamma_functions.h``.
 """
 
 import numpy as np

@@ -39,7 +39,7 @@ def degrees_slopes(squares: Floats, k: float, d: int) -> Floats:
 
 
 def expected_log_rise(k: float, d: int) -> float:
-    """E[(df + d) log(1 + d2 / df) / 2] under the law itself; d / 2 for the normal law."""
+    """E[(df + d) log(1 + d2 / df) / 2] under the distribution itself; d / 2 for the normal distribution."""
     if k == 0.0:
         return 0.5 * d
     return 0.5 * (1.0 / k + d) * float(digamma_rise(0.5 / k, 0.5 * d) + np.log1p(d * k))

@@ -1,9 +1,9 @@
 """Transformers as changes of variables: the image of every row, and the logarithm of the volume it is stretched by.
 
 If Z = T(X) has the density q, then X has the density q(T(x)) |det J_T(x)|, provided that T is one-to-one: what a transformer
-forgets can't be put back. ``bijection`` finds, by the type of a transformer, the class that knows its Jacobian; it is a
-``functools.singledispatch`` function, so that further types can be registered. Those of scikit-learn are in
-``scikit_bijections``, which is imported when the first transformer is met: scikit-learn's preprocessing is slow to import.
+forgets can't be put back. The class that knows the Jacobian of a transformer is found by its type, with a
+``functools.singledispatch`` function, so that further types can be registered. Those of scikit-learn are in ``scikit`` and
+``composed``; ``lookup`` sees to it that they are there.
 
 A row outside the domain of the transformer (the logarithm of a negative number) has the density 0: its log abs det is -inf and
 it has no image. All sums are done in float64.
@@ -24,9 +24,9 @@ from fastkl.exceptions import LossyTransformerError, SupportError
 
 AffineMaps = frozenset[str]
 
-# What one more affine map in front of a density may change without giving a law that the density can't give by itself: the
-# location and the scale of every column, all scales by one factor ("size"), the directions of the axes ("rotation"). "normal"
-# marks normal laws, for which a rotation and a scale are already all linear maps.
+# What one more affine map in front of a density may change without giving a distribution that the density can't give by
+# itself: the location and the scale of every column, all scales by one factor ("size"), the directions of the axes
+# ("rotation"). "normal" marks normal distributions, for which a rotation and a scale are already all linear maps.
 NO_AFFINE_MAPS: AffineMaps = frozenset()
 
 
@@ -50,7 +50,7 @@ class Bijection:
         """The same for a copy of the transformer that is fitted to the rows; weights go along where it takes them."""
         self._raise_if_outside(rows)
         transformer = clone(self.transformer)
-        X = self._spared(rows.X)
+        X = self._copied_if_overwritten(rows.X)
         if rows.weights is not None and has_fit_parameter(transformer, "sample_weight"):
             transformer.fit(X, sample_weight=rows.weights)
         else:
@@ -66,7 +66,7 @@ class Bijection:
                 "Remove or shift the value, or choose another transformer."
             )
 
-    def _spared(self, X: NDArray[Any]) -> NDArray[Any]:
+    def _copied_if_overwritten(self, X: NDArray[Any]) -> NDArray[Any]:
         """The rows, copied for a transformer that writes over its input."""
         return X if getattr(self.transformer, "copy", True) else X.copy()
 
@@ -82,7 +82,7 @@ class Bijection:
 
     def transform(self, X: Floats) -> Any:
         """Images of rows inside the domain."""
-        return self.transformer.transform(self._spared(X))
+        return self.transformer.transform(self._copied_if_overwritten(X))
 
     def inverse(self, Z: Floats) -> Floats:
         """Rows with the images Z; NaN in a row that no row is mapped to."""
@@ -240,50 +240,11 @@ def _(transformer: str) -> Bijection:
     return Identity(transformer)
 
 
-def bijection(transformer: Any) -> Bijection:
-    """The transformer as a change of variables; an own method ``log_abs_det_jacobian`` goes before what is registered.
-
-    Parameters
-    ----------
-    transformer : object
-        A transformer, fitted or not, None or "passthrough".
-
-    Returns
-    -------
-    Bijection
-        The transformer with its Jacobian.
-
-    Raises
-    ------
-    TypeError
-        If the Jacobian is not known.
-    LossyTransformerError
-        If the transformer is known to be not one-to-one.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from fastkl.density import Bijection, bijection
-    >>> class Doubling:
-    ...     def transform(self, X):
-    ...         return 2 * X
-    >>> @bijection.register(Doubling)
-    ... class DoublingJacobian(Bijection):
-    ...     def log_abs_det_jacobian(self, X):
-    ...         return X.shape[1] * np.log(2.0)
-    >>> images, log_det = bijection(Doubling()).forward(np.ones((1, 3)))
-    >>> log_det.round(4)
-    array([2.0794])
-    """
+def registered_bijection(transformer: Any) -> Bijection:
+    """The transformer as a change of variables, by its own method or by what is registered so far."""
     if callable(getattr(transformer, "log_abs_det_jacobian", None)) and not isinstance(transformer, type):
         return OwnJacobian(transformer)
-    if transformer is not None and not isinstance(transformer, str):
-        # They register their types when they are first imported.
-        import fastkl.density.bijections.composed
-        import fastkl.density.bijections.scikit  # noqa: F401
     return _registered(transformer)
 
 
-# ``bijection.register(MyTransformer)(MyBijection)``: a subclass of Bijection, or a function that returns one. A function with an
-# attribute is what singledispatch itself gives; mypy has no type for it, here and where types are registered.
-bijection.register = _registered.register  # type: ignore[attr-defined]
+register: Any = _registered.register  # mypy has no type for the decorator that it returns

@@ -11,8 +11,8 @@ from sklearn.pipeline import Pipeline
 
 from fastkl._core.array_types import Floats
 from fastkl._core.rows import Rows
-from fastkl.density.bijections.base import AffineMaps, Bijection, Identity, bijection
-from fastkl.density.columns import column_numbers
+from fastkl.density.bijections.base import AffineMaps, Bijection, Identity, register, registered_bijection
+from fastkl.rows.columns import column_numbers
 
 
 class Steps(Bijection):
@@ -20,7 +20,7 @@ class Steps(Bijection):
 
     def __init__(self, transformer: Any) -> None:
         super().__init__(transformer)
-        self.steps = [bijection(step) for _, step in transformer.steps]
+        self.steps = [registered_bijection(step) for _, step in transformer.steps]
 
     def fitted(self, rows: Rows) -> Self:
         pipeline, learnt = clone(self.transformer), []
@@ -29,7 +29,7 @@ class Steps(Bijection):
             learnt.append((name, step.transformer))
             if i + 1 < len(self.steps):
                 images, _ = step.forward_all(rows)
-                rows = Rows(images, rows.weights, rows.n_threads, None, rows.index)
+                rows = Rows(images, rows.weights, n_threads=rows.n_threads, index=rows.index)
         pipeline.steps = learnt
         return type(self)(pipeline)
 
@@ -101,7 +101,7 @@ class Groups(Bijection):
         if hasattr(transformer, "output_indices_"):
             for name, step, numbers in transformer.transformers_:
                 if len(numbers):
-                    self._groups.append((bijection(step), list(numbers), transformer.output_indices_[name]))
+                    self._groups.append((registered_bijection(step), list(numbers), transformer.output_indices_[name]))
 
     def fitted(self, rows: Rows) -> Self:
         d = rows.X.shape[1]
@@ -109,7 +109,9 @@ class Groups(Bijection):
         learnt = {}
         for name, step, numbers in parts:
             X = np.ascontiguousarray(rows.X[:, numbers])
-            some = SomeColumns(X, rows.weights, rows.n_threads, rows.names, rows.index, numbers=numbers)
+            some = SomeColumns(
+                X, rows.weights, n_threads=rows.n_threads, names=rows.names, index=rows.index, numbers=numbers
+            )
             learnt[name] = step.fitted(some)
             learnt[name].forward(X[:1])
         transformer = clone(self.transformer)
@@ -140,7 +142,7 @@ class Groups(Bijection):
             raise self.lossy(
                 f"it sends column {twice[0]} through more than one transformer, so that its images fill no volume"
             )
-        return [(name, bijection(step), numbers) for name, step, numbers in listed if numbers]
+        return [(name, registered_bijection(step), numbers) for name, step, numbers in listed if numbers]
 
     def forward(self, X: Floats) -> tuple[Floats, Floats]:
         images, log_det = np.empty(X.shape), np.zeros(len(X))
@@ -194,6 +196,5 @@ def with_numbered_columns(transformer: Any, X: Any, names: NDArray[Any] | None, 
     return copy
 
 
-# mypy has no type for this attribute of a function
-bijection.register(Pipeline)(Steps)  # type: ignore[attr-defined]
-bijection.register(ColumnTransformer)(Groups)  # type: ignore[attr-defined]
+register(Pipeline)(Steps)
+register(ColumnTransformer)(Groups)

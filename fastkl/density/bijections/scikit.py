@@ -32,7 +32,7 @@ from sklearn.preprocessing import (
 
 from fastkl._core.array_types import Floats
 from fastkl._core.rows import Rows
-from fastkl.density.bijections.base import NO_AFFINE_MAPS, AffineMaps, Bijection, bijection
+from fastkl.density.bijections.base import NO_AFFINE_MAPS, AffineMaps, Bijection, register
 from fastkl.exceptions import DegenerateDataError
 
 _LOG_SQRT_2PI = 0.5 * np.log(2.0 * np.pi)
@@ -114,8 +114,8 @@ class Principal(Bijection):
         stretched = self.transformer.whiten or "scale" in absorbed
         turned = "rotation" in absorbed and ("scale" in absorbed or not self.transformer.whiten)
         count += 0 if turned else d * (d - 1) // 2
-        # In front of a rotation the scale of a column is only free where all linear maps are. Turned and stretched normal laws
-        # are all normal laws; other laws need both to be free.
+        # In front of a rotation the scale of a column is only free where all linear maps are. Turned and stretched
+        # normal distributions are all normal distributions; other distributions need both to be free.
         whole = absorbed >= ALL_LINEAR or (stretched and bool(absorbed & {"rotation", "normal"}))
         linear = ALL_LINEAR if whole else absorbed & {"rotation", "size"}
         return count, frozenset({"location"}) | linear | (absorbed & {"normal"})
@@ -137,7 +137,8 @@ class Independent(Bijection):
     def free_parameters(self, absorbed: AffineMaps, d: int) -> tuple[int, AffineMaps]:
         count = d if self.transformer.whiten and "location" not in absorbed else 0
         if not absorbed >= ALL_LINEAR:
-            # A normal law has d (d + 1) / 2 numbers in its covariance, whatever the matrix; others have all d^2.
+            # A normal distribution has d (d + 1) / 2 numbers in its covariance, whatever the matrix; others have all
+            # d^2.
             whole = d * (d + 1) // 2 if "normal" in absorbed else d * d
             own = d if "scale" in absorbed else int("size" in absorbed)
             rotations = d * (d - 1) // 2 if "rotation" in absorbed and "normal" not in absorbed else 0
@@ -376,7 +377,6 @@ for _types, _kind in (
     ((FunctionTransformer,), Known),
 ):
     for _type in _types:
-        # mypy has no type for this attribute of a function
-        bijection.register(_type)(_kind)  # type: ignore[attr-defined]
+        register(_type)(_kind)
 for _type, _reason in REASONS.items():
-    bijection.register(_type)(_refuse(_reason))  # type: ignore[attr-defined]
+    register(_type)(_refuse(_reason))

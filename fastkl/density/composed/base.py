@@ -16,7 +16,24 @@ from fastkl.density.base import BaseDensity
 from fastkl.density.validation import resolve_family
 from fastkl.divergence import Estimate, cross_entropy
 from fastkl.divergence.models import Model
-from fastkl.exceptions import DegenerateDataError, LossyTransformerError, SupportError
+from fastkl.exceptions import (
+    ColumnTypeError,
+    DegenerateDataError,
+    LossyTransformerError,
+    SourceError,
+    SupportError,
+)
+
+# Errors that are made of one message, and can be raised anew with more of it.
+_RELOCATED = (
+    ValueError,
+    TypeError,
+    SupportError,
+    DegenerateDataError,
+    LossyTransformerError,
+    SourceError,
+    ColumnTypeError,
+)
 
 
 def check_density(density: Any, where: str) -> Any:
@@ -74,7 +91,7 @@ def all_rows(images: Floats, rows: Rows, sample_weight: Any) -> tuple[Floats, Fl
 
 
 @contextmanager
-def names_checked_by_the_part() -> Iterator[None]:
+def without_feature_name_warnings() -> Iterator[None]:
     """Column names are compared once, by the whole density; its parts need not warn again."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="X (has|does not have valid) feature names")
@@ -87,7 +104,7 @@ def with_location(place: str) -> Iterator[None]:
     try:
         yield
     except (ValueError, TypeError) as error:
-        if type(error) not in (ValueError, TypeError, SupportError, DegenerateDataError, LossyTransformerError):
+        if type(error) not in _RELOCATED:
             raise
         raise type(error)(f"{place}: {error}") from error
 

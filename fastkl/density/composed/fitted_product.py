@@ -23,9 +23,9 @@ from fastkl.density.composed.base import (
 )
 from fastkl.density.composed.groups import Group, in_group, on_groups
 from fastkl.density.composed.inference import ProductInference
-from fastkl.density.tables import columns_of, is_table, rows_as
 from fastkl.density.validation import as_generator, read_array, read_weights
 from fastkl.divergence import Estimate
+from fastkl.rows.tables import columns_of, is_table, rows_as
 
 
 class FittedProduct(ComposedDensity):
@@ -139,12 +139,12 @@ class FittedProduct(ComposedDensity):
         return rows_as(self.table_, columns, self._names)
 
     def cross_entropy(self, X: Any, sample_weight: ArrayLike | None = None) -> Estimate:
-        """Estimated cross-entropy H(p_data, p_theta) = -E log p_theta from a sample of the data law; columns may be labels.
+        """Estimated cross-entropy H(p_data, p_theta) = -E log p_theta from a sample of the data; columns may be labels.
 
         Parameters
         ----------
         X : array-like or table of shape (n, d)
-            A sample of the data law, best one that was not fitted to.
+            A sample of the data distribution, best one that was not fitted to.
         sample_weight : array-like of shape (n,), default=None
             Weights of at least 0.
 

@@ -1,5 +1,6 @@
 """A fitted density behind a fitted transformer: scores, slopes, draws and uncertainty of the original variable."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,8 @@ from sklearn.utils.metaestimators import available_if
 
 from fastkl._core.array_types import Floats, Params
 from fastkl._core.rows import Rows
-from fastkl.density.bijections.base import AffineMaps, Bijection, bijection
+from fastkl.density.bijections.base import AffineMaps, Bijection
+from fastkl.density.bijections.lookup import bijection
 from fastkl.density.composed.affine import affine_invariances
 from fastkl.density.composed.base import ComposedDensity, all_rows, draw, n_parameters_of, weighted_total, with_location
 from fastkl.density.composed.inference import TransformedInference
@@ -39,7 +41,7 @@ class FittedTransformed(ComposedDensity):
         if not np.isfinite(rows.X.sum(dtype=np.float64)):
             raise_if_not_finite(rows)
         wide = np.ascontiguousarray(rows.X, dtype=np.float64)
-        return Rows(wide, rows.weights, rows.n_threads, rows.names, rows.index)
+        return replace(rows, X=wide)
 
     def _images(self, mapped: Bijection, rows: Rows) -> tuple[Floats, Floats]:
         with np.errstate(over="ignore"):

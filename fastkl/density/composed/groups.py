@@ -6,9 +6,9 @@ from typing import Any, Self
 
 from sklearn.utils.metaestimators import _BaseComposition
 
-from fastkl.density.columns import column_numbers
-from fastkl.density.composed.base import check_density, names_checked_by_the_part, with_location
-from fastkl.density.tables import columns_of
+from fastkl.density.composed.base import check_density, with_location, without_feature_name_warnings
+from fastkl.rows.columns import column_numbers
+from fastkl.rows.tables import columns_of
 
 Group = tuple[str, Any, list[int]]
 
@@ -108,7 +108,7 @@ def in_group(name: str, numbers: list[int], names: Any) -> Iterator[None]:
     listed = [str(j) if names is None else repr(names[j]) for j in numbers[:5]] + ["..."] * (len(numbers) > 5)
     counted = ", counted from 0 in what follows" if names is None and numbers != list(range(len(numbers))) else ""
     place = f"Group {name!r} (column{'s' * (len(numbers) > 1)} {', '.join(listed)}{counted})"
-    with with_location(place), names_checked_by_the_part():
+    with with_location(place), without_feature_name_warnings():
         yield
 
 

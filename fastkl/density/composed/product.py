@@ -14,9 +14,10 @@ from fastkl.density.composed.affine import affine_invariances
 from fastkl.density.composed.base import fit_part, is_discrete
 from fastkl.density.composed.fitted_product import FittedProduct
 from fastkl.density.composed.groups import Group, NamedGroups, check_groups, in_group, on_groups, unfitted_groups
+from fastkl.density.files.registry import register_density
 from fastkl.density.streamed import StreamedRows
-from fastkl.density.tables import table_kind
 from fastkl.density.validation import read_weights, unchanged_on_error
+from fastkl.rows.tables import table_kind
 
 
 def _every_group_has(method: str) -> Any:
@@ -228,16 +229,6 @@ class ProductDensity(NamedGroups, FittedProduct):
         kinds = [affine_invariances(density) for density in self.densities_.values()]
         return frozenset.intersection(*kinds) - ({"rotation", "size", "normal"} if len(kinds) > 1 else set())
 
-    def _parameters_to_store(self) -> dict[str, Any]:
-        """Parameters for a file, in which a callable that chose columns is replaced by the numbers it chose."""
-        chosen = zip(self.groups, self.groups_, strict=True)
-        return {
-            "groups": [
-                (name, density, numbers if callable(columns) else columns)
-                for (name, density, columns), (_, _, numbers) in chosen
-            ]
-        }
-
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         try:
@@ -247,3 +238,31 @@ class ProductDensity(NamedGroups, FittedProduct):
         tags.input_tags.string = any(part.string for part in parts)
         tags.input_tags.categorical = any(part.categorical for part in parts)
         return tags
+
+
+def _parameters_to_store(product: ProductDensity) -> dict[str, Any]:
+    """Those of the constructor, with the numbers of columns that a callable chose in its place."""
+    chosen = zip(product.groups, product.groups_, strict=True)
+    return {
+        "groups": [
+            (name, density, numbers if callable(columns) else columns)
+            for (name, density, columns), (_, _, numbers) in chosen
+        ]
+    }
+
+
+def _check_stored(product: ProductDensity) -> None:
+    """ValueError unless every column is in one group, whose density is fitted to as many."""
+    listed = []
+    for name, density, numbers in product.groups_:
+        if not isinstance(name, str) or density.n_features_in_ != len(numbers):
+            raise ValueError(f"the group {name!r} has {len(numbers)} columns, its density {density.n_features_in_}")
+        listed += numbers
+    if sorted(listed) != list(range(product.n_features_in_)) or any(type(j) is not int for j in listed):
+        raise ValueError(f"the columns of the groups, {listed}, are not the {product.n_features_in_} columns")
+    check_groups(product.groups)
+    if product.table_ is not None and len(product.table_) != product.n_features_in_:
+        raise ValueError(f"table_ has {len(product.table_)} dtypes for {product.n_features_in_} columns")
+
+
+register_density(ProductDensity, _check_stored, _parameters_to_store)

@@ -3,13 +3,16 @@
 import copy
 from typing import Any, Self
 
+import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from fastkl.density.bijections.base import Bijection, bijection
+from fastkl.density.bijections.base import Bijection
+from fastkl.density.bijections.lookup import bijection
 from fastkl.density.composed.base import all_rows, check_density, fit_part, is_discrete, weighted_total, with_location
 from fastkl.density.composed.fitted_transformed import FittedTransformed
+from fastkl.density.files.registry import register_density
 from fastkl.density.validation import unchanged_on_error
 
 
@@ -75,17 +78,17 @@ class TransformedDensity(FittedTransformed):
     to the rows of positive weight, each counted once.
 
     *Number of parameters.* ``n_parameters_`` counts, beside those of the density, what the transformer learnt and the density
-    could not have learnt by itself. A scaler before a normal law adds nothing: the model is the same normal law, with the
-    same AIC. A PowerTransformer adds its exponents, PCA before independent normal laws the d (d - 1) / 2 angles of the
-    rotation, a MinMaxScaler before a beta law two numbers per column, a QuantileTransformer its quantiles. Other transformers
-    count with their own ``n_parameters_``, if they have one.
+    could not have learnt by itself. A scaler before a normal distribution adds nothing: the model is the same normal
+    distribution, with the same AIC. A PowerTransformer adds its exponents, PCA before independent normal distributions
+    the d (d - 1) / 2 angles of the rotation, a MinMaxScaler before a beta distribution two numbers per column, a
+    QuantileTransformer its quantiles. Other transformers count with their own ``n_parameters_``, if they have one.
 
     *Outside the domain* of the transformer (a negative number under the logarithm, or a value beyond the range that a
     QuantileTransformer learnt) the density is 0; in ``fit`` such a row is an error.
 
-    *Mass that is lost.* A density may give mass to values that T never takes, such as a normal law to negative values of
-    exp(x) or to values that no Box-Cox transform reaches. The density of X then integrates to less than 1; it is not
-    normalised, and ``sample`` draws from what is left.
+    *Mass that is lost.* A density may give mass to values that T never takes, such as a normal distribution to negative
+    values of exp(x) or to values that no Box-Cox transform reaches. The density of X then integrates to less than 1; it
+    is not normalised, and ``sample`` draws from what is left.
 
     The rows are transformed in float64, whatever their dtype. Discrete families are an error: probabilities have no Jacobian.
 
@@ -278,3 +281,17 @@ def _numbered(transformer: Any, X: Any, names: Any, d: int) -> Bijection:
     from fastkl.density.bijections.composed import with_numbered_columns
 
     return bijection(with_numbered_columns(transformer, X, names, d))
+
+
+def _check_stored(model: TransformedDensity) -> None:
+    """ValueError unless the transformer maps rows of as many columns as the density has."""
+    d = model.n_features_in_
+    if model.density_.n_features_in_ != d:
+        raise ValueError(f"the density has {model.density_.n_features_in_} columns, n_features_in_ is {d}")
+    with np.errstate(all="ignore"):
+        images, log_det = bijection(model.transformer_).forward(np.zeros((1, d)))
+    if images.shape != (1, d) or log_det.shape != (1,):
+        raise ValueError(f"{model.transformer_!r} maps no rows of {d} columns")
+
+
+register_density(TransformedDensity, _check_stored)

@@ -1,60 +1,71 @@
 """Densities as files: a JSON header and plain arrays in one zip archive. Reading such a file runs no code of its own.
 
-The header holds the estimator's name, its parameters and attributes; arrays are stored beside it in NumPy's own format without
-pickling. The file is written under a temporary name in the same folder and renamed when it is complete.
+The header holds the kind of the density, its parameters and what it learnt; arrays are stored beside it in NumPy's own format,
+without pickling. A file is written under a temporary name in the same folder, read back, and renamed when that went well: what
+``load`` would refuse is refused by ``save``, and nothing is left of it.
+
+A file cannot hurt: what it unpacks to is bounded before a byte is unpacked, every array is as long as it says, and parameters
+out of their range or of the wrong shape are an error.
 """
 
+import errno
 import io
 import json
+import math
 import os
-import tempfile
-import warnings
+import secrets
 import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastkl import families
-from fastkl.density.files.transformers import pack_transformer, unpack_transformer
+from fastkl.density.files.values import WAY_OUT, Arrays, pack_density, unpack_density
 from fastkl.exceptions import ModelFileError
-from fastkl.families.base import Family
-from fastkl.families.priors import PRIORS
-
-if TYPE_CHECKING:
-    from fastkl.density.base import BaseDensity
 
 FORMAT, VERSION, HEADER = "fastkl density", 1, "fastkl.json"
+LARGEST_HEADER = 2**26
+LARGEST_UNPACKED = (
+    2**28
+)  # bytes of all that is compressed; what is more is stored as it is, and can't be more than the file
 
 
-def _estimators() -> "dict[str, type[BaseDensity]]":
-    """The densities that can be stored, by name."""
-    # These modules know this one, which is read first.
-    from fastkl.density.composed.product import ProductDensity
-    from fastkl.density.composed.transformed import TransformedDensity
-    from fastkl.density.parametric.mle import DensityMLE
-
-    return {kind.__name__: kind for kind in (DensityMLE, ProductDensity, TransformedDensity)}
-
-
-def save_density(density: "BaseDensity", path: Any) -> None:
-    """Write a fitted density."""
-    arrays: dict[str, NDArray[Any]] = {}
-    header = {"format": FORMAT, "version": VERSION, **_pack_density(density, arrays)}
-    target = Path(path)
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=target.name, suffix=".part")
+def save_density(density: Any, path: Any) -> None:
+    """Write a fitted density; TypeError or ModelFileError, and no file, for one that ``load`` could not read."""
+    arrays: Arrays = {}
+    header = json.dumps({"format": FORMAT, "version": VERSION, **pack_density(density, arrays)}, indent=1)
+    target = Path(os.path.realpath(path))  # of a link, the file that it leads to
+    if target.exists() and not target.is_file():
+        raise OSError(errno.EEXIST, "Not a regular file", str(path))
+    temporary = target.with_name(f"{target.name}.{secrets.token_hex(4)}.part")
+    # a new file, with the permissions that the process gives to its files
+    handle = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
     try:
-        with os.fdopen(handle, "wb") as stream, zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
-            archive.writestr(HEADER, json.dumps(header, indent=1))
-            for name, array in arrays.items():
-                buffer = io.BytesIO()
-                np.lib.format.write_array(buffer, array, allow_pickle=False)
-                archive.writestr(name, buffer.getvalue())
+        with os.fdopen(handle, "w+b") as stream:
+            _write(stream, header, arrays)
+            stream.flush()
+            os.fsync(stream.fileno())
+            try:
+                _read(stream)
+            except Exception as error:
+                raise ModelFileError(
+                    f"This {type(density).__name__} can't be saved, since load would refuse it ({error}). {WAY_OUT}"
+                ) from error
         os.replace(temporary, target)
     except BaseException:
         os.unlink(temporary)
         raise
+
+
+def _write(stream: BinaryIO, header: str, arrays: Arrays) -> None:
+    compressed = sum(array.nbytes for array in arrays.values()) < LARGEST_UNPACKED // 2
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(HEADER, header)
+        for name, array in arrays.items():
+            buffer = io.BytesIO()
+            np.lib.format.write_array(buffer, array, allow_pickle=False)
+            archive.writestr(name, buffer.getvalue(), zipfile.ZIP_DEFLATED if compressed else zipfile.ZIP_STORED)
 
 
 def load(path: Any) -> Any:
@@ -73,7 +84,8 @@ def load(path: Any) -> Any:
     Raises
     ------
     ModelFileError
-        If the file is damaged, foreign, or of a later format. Nothing in a file can make this function run code.
+        If the file is damaged, foreign, or of a later format, or holds parameters that are out of range. Nothing in a file can
+        make this function run code, or use much more memory than the file is large.
     FileNotFoundError
         If there is no such file.
 
@@ -86,92 +98,70 @@ def load(path: Any) -> Any:
     >>> fastkl.load(path).params_
     {'loc': array([0.]), 'scale': array([1.])}
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            header = json.loads(archive.read(HEADER))
-            if header["format"] != FORMAT or header["estimator"] not in _estimators():
-                raise ModelFileError(f"{path} is not a fastkl density.")
-            if header["version"] > VERSION:
-                raise ModelFileError(
-                    f"{path} was written by a later fastkl (format {header['version']}); this one reads {VERSION}."
-                )
-            density = _unpack_density(header, archive)
-        # scoring a row of the density's own exercises every part that a damaged file could lack
-        with warnings.catch_warnings():
-            # what is drawn is an array, also of a density that was fitted to columns with names
-            warnings.filterwarnings("ignore", message="X does not have valid feature names")
-            density.score_samples(density.sample(1, random_state=0))
-    except (OSError, ModelFileError):
-        raise
-    except Exception as error:
-        raise ModelFileError(f"{path} is damaged or not a fastkl density ({type(error).__name__}: {error}).") from error
+    with open(path, "rb") as stream:
+        try:
+            return _read(stream)
+        except _UnreadableError as error:
+            raise ModelFileError(f"{path} {error}") from None
+        except Exception as error:
+            if isinstance(error, OSError) and error.errno != errno.EINVAL:  # that is a place in the file that is none
+                raise
+            reason = str(error) if isinstance(error, ModelFileError) else f"{type(error).__name__}: {error}"
+            raise ModelFileError(f"{path} is damaged or not a fastkl density ({reason}).") from error
+
+
+class _UnreadableError(ModelFileError):
+    """A file that is whole, but nothing that this version reads."""
+
+
+def _read(stream: BinaryIO) -> Any:
+    size = stream.seek(0, os.SEEK_END)
+    with zipfile.ZipFile(stream) as archive:
+        _check_sizes(archive, size)
+        header = json.loads(archive.read(HEADER))
+        if header["format"] != FORMAT:
+            raise _UnreadableError("is not a fastkl density.")
+        version = header["version"]
+        if type(version) is not int or version < 1:
+            raise ModelFileError(f"its version is {version!r}")
+        if version > VERSION:
+            raise _UnreadableError(f"was written by a later fastkl (format {version}); this one reads {VERSION}.")
+        unread = set(archive.namelist())
+
+        def array(name: str) -> NDArray[Any]:
+            unread.remove(
+                name
+            )  # once each: a file that names an array a thousand times would use its size a thousand times
+            return _array(archive, name)
+
+        density = unpack_density(header, array)
+    if not hasattr(density, "n_features_in_"):
+        raise ModelFileError("what it holds is not fitted")
     return density
 
 
-def _pack_density(density: Any, arrays: dict[str, NDArray[Any]]) -> dict[str, Any]:
-    own = getattr(density, "_parameters_to_store", None)
-    return {
-        "estimator": type(density).__name__,
-        "parameters": _pack(density.get_params(deep=False) if own is None else own(), arrays),
-        "state": _pack({name: value for name, value in vars(density).items() if name.endswith("_")}, arrays),
-    }
+def _check_sizes(archive: zipfile.ZipFile, size: int) -> None:
+    """ModelFileError for a file that would unpack to much more than its own size."""
+    if archive.getinfo(HEADER).file_size > LARGEST_HEADER:
+        raise ModelFileError(f"its header is larger than {LARGEST_HEADER >> 20} megabytes")
+    if any(member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for member in archive.infolist()):
+        raise ModelFileError("it is compressed in another way")
+    unpacked = sum(member.file_size for member in archive.infolist() if member.compress_type != zipfile.ZIP_STORED)
+    if sum(member.compress_size for member in archive.infolist()) > size:
+        raise ModelFileError("parts of it overlap")
+    if unpacked > LARGEST_UNPACKED:
+        raise ModelFileError(f"it unpacks to {unpacked >> 20} megabytes, more than {LARGEST_UNPACKED >> 20}")
 
 
-def _unpack_density(packed: dict[str, Any], archive: zipfile.ZipFile) -> Any:
-    density = _estimators()[packed["estimator"]](**_unpack(packed["parameters"], archive))
-    density.__dict__.update(_unpack(packed["state"], archive))
-    return density
-
-
-def _pack(value: Any, arrays: dict[str, NDArray[Any]]) -> Any:
-    """A JSON form of the value; arrays go into ``arrays`` and leave their name."""
-    if isinstance(value, Family):
-        return {"family": value.name, "options": _pack(value.get_params(deep=False), arrays)}
-    if type(value) in PRIORS.values():
-        return {"prior": type(value).__name__, "options": _pack(value.get_params(deep=False), arrays)}
-    if isinstance(value, dict):
-        return {"dict": {key: _pack(item, arrays) for key, item in value.items()}}
-    if isinstance(value, list | tuple):
-        return {type(value).__name__: [_pack(item, arrays) for item in value]}
-    if isinstance(value, slice):
-        return {"slice": [_pack(end, arrays) for end in (value.start, value.stop, value.step)]}
-    if type(value) in _estimators().values():
-        return _pack_density(value, arrays)
-    if isinstance(value, np.ndarray) and value.dtype.kind == "O":
-        return {"labels": [_pack(item, arrays) for item in value.tolist()]}
-    if isinstance(value, np.ndarray | np.generic):
-        name = f"{len(arrays)}.npy"
-        arrays[name] = np.asarray(value)
-        return {"array": name, "scalar": isinstance(value, np.generic)}
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    packed = pack_transformer(value, lambda item: _pack(item, arrays))
-    if packed is None:
-        raise TypeError(f"A value of type {type(value).__name__} can't be saved without pickle: {value!r}.")
-    return packed
-
-
-def _unpack(packed: Any, archive: zipfile.ZipFile) -> Any:
-    if not isinstance(packed, dict):
-        return packed
-    if "family" in packed:
-        return families.by_name(packed["family"])(**_unpack(packed["options"], archive))
-    if "prior" in packed:
-        kind = next(kind for kind in PRIORS.values() if kind.__name__ == packed["prior"])
-        return kind(**_unpack(packed["options"], archive))
-    if "dict" in packed:
-        return {key: _unpack(item, archive) for key, item in packed["dict"].items()}
-    if "list" in packed:
-        return [_unpack(item, archive) for item in packed["list"]]
-    if "tuple" in packed:
-        return tuple(_unpack(item, archive) for item in packed["tuple"])
-    if "slice" in packed:
-        return slice(*(_unpack(end, archive) for end in packed["slice"]))
-    if "estimator" in packed:
-        return _unpack_density(packed, archive)
-    if "transformer" in packed or "function" in packed:
-        return unpack_transformer(packed, lambda item: _unpack(item, archive))
-    if "labels" in packed:
-        return np.array([_unpack(item, archive) for item in packed["labels"]], dtype=object)
-    array = np.lib.format.read_array(io.BytesIO(archive.read(packed["array"])), allow_pickle=False)
-    return array[()] if packed["scalar"] else array
+def _array(archive: zipfile.ZipFile, name: str) -> NDArray[Any]:
+    """One array; ModelFileError unless it has the length that its shape says."""
+    data = archive.read(name)
+    stream = io.BytesIO(data)
+    version = np.lib.format.read_magic(stream)
+    read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[version]
+    shape, fortran_order, dtype = read_header(stream)
+    count, start = math.prod(shape), stream.tell()
+    if dtype.hasobject or min(shape, default=0) < 0 or count * dtype.itemsize != len(data) - start:
+        raise ModelFileError(f"{name} holds {len(data) - start} bytes, which are no {dtype} of shape {shape}")
+    array = np.frombuffer(data, dtype, count, start).copy()
+    return array.reshape(shape, order="F" if fortran_order else "C")

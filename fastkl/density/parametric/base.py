@@ -134,7 +134,7 @@ class FamilyDensity(BaseDensity):
             raise AttributeError(
                 "shrinkage_ needs a fit of a family with shrinkage, such as MultivariateNormal(shrinkage='ledoit_wolf')."
             )
-        return float(family.shrinkage_of(self.statistics_, self.params_["mean"]))
+        return float(family.shrinkage_of(self.statistics_, self.params_))
 
     @property
     def inference_(self) -> FitInference:

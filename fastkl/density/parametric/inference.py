@@ -1,7 +1,7 @@
 """The uncertainty of a fit of one family: what its statistics, its parameters and a prior tell, and what rows tell besides."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -142,7 +142,7 @@ class FitInference(Inference):
             if rows.weights is not None:
                 weights *= rows.weights
             with require_finite(rows):
-                params = self.refit(Rows(rows.X, weights, rows.n_threads, rows.names, rows.index))
+                params = self.refit(replace(rows, weights=weights))
             for name, values in draws.items():
                 values.append(params[name])
         return {name: np.stack(values) for name, values in draws.items()}

@@ -11,7 +11,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastkl._core.array_types import Params, Statistics
 from fastkl._core.rows import AnyRows, Rows
+from fastkl.density.files.registry import register_density
 from fastkl.density.parametric.base import FamilyDensity
+from fastkl.density.parametric.checks import check_family_density
 from fastkl.density.parametric.inference import KEPT
 from fastkl.density.streamed import StreamedRows
 from fastkl.density.validation import (
@@ -35,8 +37,8 @@ def _has_statistics(density: "DensityMLE") -> bool:
 class DensityMLE(FamilyDensity):
     r"""Density of one parametric family, fitted by maximum likelihood.
 
-    The fit maximises the weighted log-likelihood :math:`\sum_i w_i \log p_\theta(x_i)`. Since the entropy of the data law does
-    not depend on :math:`\theta`, this minimises an estimate of KL(data law || model).
+    The fit maximises the weighted log-likelihood :math:`\sum_i w_i \log p_\theta(x_i)`. Since the entropy of the data
+    distribution does not depend on :math:`\theta`, this minimises an estimate of KL(data distribution || model).
 
     Parameters
     ----------
@@ -95,7 +97,7 @@ class DensityMLE(FamilyDensity):
     References
     ----------
     H. White, "Maximum likelihood estimation of misspecified models", Econometrica 50, 1982, doi:10.2307/1912526: what is
-    estimated when the family is wrong is the member closest to the data law in KL divergence.
+    estimated when the family is wrong is the member closest to the data distribution in KL divergence.
 
     Examples
     --------
@@ -328,16 +330,16 @@ class DensityMLE(FamilyDensity):
         >>> round(model.log_likelihood([[0.0], [1.0], [3.0]]), 6)
         -7.756816
         """
-        law = resolve_family(family)
-        options = {name: params.pop(name) for name in list(params) if name not in law.parameter_names}
-        unknown = [name for name in options if name not in law.get_params(deep=False)]
+        resolved = resolve_family(family)
+        options = {name: params.pop(name) for name in list(params) if name not in resolved.parameter_names}
+        unknown = [name for name in options if name not in resolved.get_params(deep=False)]
         if unknown:
-            raise ValueError(f"{law.name} has no parameter or option named {', '.join(unknown)}.")
-        law.set_params(**options)
-        density = cls(law if options or not isinstance(family, str) else family)
-        density.family_ = law
-        density.params_ = law.check_parameters(params)
-        density.n_features_in_ = law.n_columns(density.params_)
+            raise ValueError(f"{resolved.name} has no parameter or option named {', '.join(unknown)}.")
+        resolved.set_params(**options)
+        density = cls(resolved if options or not isinstance(family, str) else family)
+        density.family_ = resolved
+        density.params_ = resolved.check_parameters(params)
+        density.n_features_in_ = resolved.n_columns(density.params_)
         return density
 
     def __sklearn_tags__(self) -> Any:
@@ -348,3 +350,6 @@ class DensityMLE(FamilyDensity):
             return tags  # an unknown family is an error of fit, not of a question about tags
         tags.input_tags.string = tags.input_tags.categorical = family.labels
         return tags
+
+
+register_density(DensityMLE, check_family_density)

@@ -194,7 +194,7 @@ class Ascent:
         return at, max_iter, False
 
     def at_limit(self, at: Point) -> bool:
-        """Whether k stays at 0, since the likelihood falls from the normal law on."""
+        """Whether k stays at 0, since the likelihood falls from the normal distribution on."""
         return bool(self.free[0] and at.k == 0.0 and at.slope[0] <= 0.0)
 
     def step(self, at: Point, inverse: Floats) -> tuple[Floats, float]:

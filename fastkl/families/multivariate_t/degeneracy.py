@@ -6,7 +6,7 @@ from fastkl._core.array_types import Floats
 from fastkl._core.rows import AnyRows
 from fastkl.exceptions import DegenerateDataError
 from fastkl.families.multivariate_normal import dependent_column
-from fastkl.families.multivariate_t.sums import Moments, merged_moments, row_moments
+from fastkl.families.multivariate_t.sums import MeanAndScatter, merged_moments, row_moments
 from fastkl.families.solvers.iterative import n_rows
 from fastkl.families.univariate import largest
 
@@ -25,7 +25,7 @@ def overflow_error(rows: AnyRows, scatter: Floats) -> DegenerateDataError:
     )
 
 
-def checked_moments(rows: AnyRows) -> Moments:
+def checked_moments(rows: AnyRows) -> MeanAndScatter:
     """Moments of the rows; DegenerateDataError where their scatter is singular, so that the likelihood has no maximum."""
     d = rows.n_columns
     weight, mean, scatter = rows.total(row_moments, merge=merged_moments)
@@ -60,6 +60,6 @@ def raise_if_collapsed(scale: Floats, covariance: Floats) -> None:
         singular = now - before < len(root) * np.log(COLLAPSE)
     if singular:
         raise DegenerateDataError(
-            "The scatter matrix of the multivariate t law collapses onto rows that coincide or lie in a subspace: its "
-            "likelihood grows without bound. Hold df fixed at a larger value, or remove the duplicates."
+            "The scatter matrix of the multivariate t distribution collapses onto rows that coincide or lie in a "
+            "subspace: its likelihood grows without bound. Hold df fixed at a larger value, or remove the duplicates."
         )

@@ -1,5 +1,6 @@
-"""Multivariate t law: location, scatter matrix and degrees of freedom, by ECME with the actual likelihood of the degrees."""
+"""Multivariate t distribution: location, scatter matrix and degrees of freedom, by ECME with the degrees' own likelihood."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -18,10 +19,11 @@ from fastkl.families.multivariate_t.fit import fit_rows
 from fastkl.families.multivariate_t.information import observed_information
 from fastkl.families.multivariate_t.sums import student_sums
 from fastkl.families.spaces import DegreesOfFreedom, PositiveDefinite, Real
+from fastkl.families.spaces.joint import check_matrix
 
 
 class MultivariateT(Family):
-    r"""Multivariate t law of a row of d columns.
+    r"""Multivariate t distribution of a row of d columns.
 
     .. math::
         \log p(x) = \log \frac{\Gamma((\nu + d) / 2)}{\Gamma(\nu / 2)} - \tfrac d2 \log (\nu \pi) - \tfrac12 \log \det S
@@ -29,7 +31,8 @@ class MultivariateT(Family):
 
     with df = nu, loc = mu and the scatter matrix scale = S; the covariance is S nu / (nu - 2) where that exists.
 
-    Where no finite df beats the normal law, ``params_["df"]`` is infinite, ``boundary_`` says so, and df has no standard error.
+    Where no finite df beats the normal distribution, ``params_["df"]`` is infinite, ``boundary_`` says so, and df has
+    no standard error.
 
     Parameters
     ----------
@@ -92,7 +95,7 @@ class MultivariateT(Family):
     # -- likelihood --------------------------------------------------------------------------------------------------------
 
     def log_likelihood(self, rows: Rows, params: Params) -> float:
-        rows = rows.present
+        rows = rows.of_positive_weight()
         d, k = rows.X.shape[1], inverse_df(params)
         squares, constant = self._squares(rows, params)
         return float(rows.total_weight * constant + sums(squares, rows.weights, k, float(d), rows.n_threads)[0])
@@ -112,7 +115,7 @@ class MultivariateT(Family):
         return self.log_likelihood_and_gradient(rows, params)[1]
 
     def log_likelihood_and_gradient(self, rows: Rows, params: Params) -> tuple[float, Params]:
-        k, loc, scale, rows = inverse_df(params), params["loc"], params["scale"], rows.present
+        k, loc, scale, rows = inverse_df(params), params["loc"], params["scale"], rows.of_positive_weight()
         sums = student_sums(rows, loc, scale, k)
         if not np.isfinite(sums.moments[2]).all():
             raise overflow_error(rows, sums.moments[2])
@@ -155,10 +158,7 @@ class MultivariateT(Family):
     def _check_scale(self, scale: Floats, d: int) -> None:
         if scale.shape != (d, d) or not np.isfinite(scale).all():
             raise ValueError(f"{self.name}: scale is a finite matrix of shape {(d, d)}; it has shape {scale.shape}.")
-        if np.abs(scale - scale.T).max() > 1e-10 * np.abs(scale).max():
-            raise ValueError(f"{self.name}: scale has to be symmetric.")
-        if np.any(np.diag(scale) <= 0.0) or np.linalg.eigvalsh(scale)[0] <= 0.0:
-            raise ValueError(f"{self.name}: scale has to be positive definite; its smallest eigenvalue is not above 0.")
+        check_matrix(scale, f"{self.name}: scale")
 
     def n_columns(self, params: Params) -> int:
         return len(params["loc"])
@@ -209,7 +209,7 @@ class MultivariateT(Family):
             )
         return errors
 
-    # -- the law itself ----------------------------------------------------------------------------------------------------
+    # -- the distribution itself -------------------------------------------------------------------------------------------
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
         d, df = len(params["loc"]), float(params["df"])
@@ -219,6 +219,9 @@ class MultivariateT(Family):
         rows: Floats = params["loc"] + z
         return rows
 
+    def marginal(self, params: Params, columns: Sequence[int]) -> tuple[Family, Params]:
+        return self.of_columns(params, columns)
+
     def entropy(self, params: Params) -> float:
         d, k = len(params["loc"]), inverse_df(params)
         half_log_determinant = float(np.sum(np.log(np.diag(np.linalg.cholesky(params["scale"])))))
@@ -226,5 +229,5 @@ class MultivariateT(Family):
 
 
 def inverse_df(params: Params) -> float:
-    """1 / df, 0 for the normal law."""
+    """1 / df, 0 for the normal distribution."""
     return 1.0 / float(params["df"])

@@ -1,4 +1,4 @@
-"""The fit of the multivariate t law: ECME on the rows, or on a sample of many, whose maximum the ascent then takes further.
+"""The fit of the multivariate t: ECME on the rows, or on a sample of many, whose maximum the ascent then takes further.
 
 ECME takes weighted moments at the present distances, and maximises the actual likelihood in 1 / df; it keeps a number per row.
 """
@@ -20,7 +20,7 @@ from fastkl.families.solvers.iterative import SAMPLE_ROWS
 
 START = 0.1  # 1 / df at the start
 TRIAL_ITERATIONS = 8
-NORMAL_LIMIT = "No finite df has a higher likelihood than the normal law: df is infinite"
+NORMAL_LIMIT = "No finite df has a higher likelihood than the normal distribution: df is infinite"
 
 
 def fit_rows(rows: AnyRows, fixed: Params, tol: float, max_iter: int) -> Fit:
@@ -155,7 +155,7 @@ class ECME:
         return self.weight * first + float(slope), self.weight * second + float(curvature)
 
     def best_inverse_df(self) -> float:
-        """Guarded Newton steps on k at the present distances; 0 where the likelihood falls from the normal law on."""
+        """Guarded Newton steps on k at the present distances; 0 where the likelihood falls from k = 0 (the normal) on."""
         k = self.k
         if k == 0.0:
             if self.slopes(0.0)[0] <= 0.0:

@@ -1,4 +1,4 @@
-"""Observed information of a multivariate t law in closed form, from one pass in whitened coordinates."""
+"""Observed information of a multivariate t distribution in closed form, from one pass in whitened coordinates."""
 
 from dataclasses import dataclass, fields
 from typing import Any
@@ -93,7 +93,7 @@ def information_sums(rows: Rows, loc: Floats, lower: Floats, k: float) -> Inform
 
 
 def _df_curvature(s: Floats, k: float, d: int) -> Floats:
-    """Minus the second derivative of a row's log-density by df; 0 for the normal law."""
+    """Minus the second derivative of a row's log-density by df; 0 for the normal distribution."""
     if k == 0.0:
         return np.zeros_like(s)
     df = 1.0 / k

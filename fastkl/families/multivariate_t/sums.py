@@ -1,4 +1,4 @@
-"""What one pass gives a multivariate t law: log-likelihood, its slopes by 1 / df, and moments with the weights of EM."""
+"""What one pass gives the multivariate t: log-likelihood, its slopes by 1 / df, and moments with the weights of EM."""
 
 from dataclasses import dataclass
 
@@ -11,15 +11,15 @@ from fastkl._core.rows import Rows
 from fastkl._core.special.student_degrees import log_constant, log_constant_slopes
 from fastkl.families._student import student_sums_of_rows
 
-Moments = tuple[float, Floats, Floats]
+MeanAndScatter = tuple[float, Floats, Floats]
 
 
-def row_moments(rows: Rows) -> Moments:
+def row_moments(rows: Rows) -> MeanAndScatter:
     """Weight, mean and scatter of the rows."""
     return moments(rows.X, rows.weights, rows.n_threads)
 
 
-def merged_moments(first: Moments, second: Moments) -> Moments:
+def merged_moments(first: MeanAndScatter, second: MeanAndScatter) -> MeanAndScatter:
     """Those of both sets of rows together."""
     return merge_moments(*first, *second)
 
@@ -33,7 +33,7 @@ class StudentSums:
     """
 
     rises: Floats
-    moments: Moments
+    moments: MeanAndScatter
 
     def __add__(self, other: "StudentSums") -> "StudentSums":
         """Those of both sets of rows together."""

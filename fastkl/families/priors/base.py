@@ -1,5 +1,6 @@
 """What a prior is: a log-density over parameters that a fit adds to the log-likelihood before it looks for the maximum."""
 
+from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -7,6 +8,7 @@ from sklearn.base import BaseEstimator
 
 from fastkl._core.array_types import Params, Statistics
 from fastkl.families.base import Family
+from fastkl.families.spaces import Space
 
 
 @runtime_checkable
@@ -92,13 +94,35 @@ class Prior(BaseEstimator):
         return None
 
 
-def parameter_of(params: Params, chosen: str | None, names: tuple[str, ...], prior: Prior) -> str:
-    """The parameter a prior is about: the chosen one, else the first of ``names`` that the family has."""
-    for name in names if chosen is None else (chosen,):
-        if name in params:
-            return name
-    wanted = ", ".join(names) if chosen is None else chosen
-    raise ValueError(f"{prior!r} is about {wanted}; this family has the parameters {', '.join(params)}.")
+def parameter_about(
+    family: Family, chosen: str | None, wanted: Callable[[Space], bool], what: str, prior: Prior
+) -> str:
+    """The parameter a prior is about: the chosen one, else the one whose space is wanted; ``what`` names it in errors."""
+    if chosen is None:
+        found = [name for name, space in family.spaces().items() if wanted(space)]
+    else:
+        found, what = [name for name in family.parameter_names if name == chosen], chosen
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise ValueError(f"{prior!r} may be about {' or '.join(found)}: say which, as in parameter={found[0]!r}.")
+    raise ValueError(f"{prior!r} is about {what}; this family has the parameters {', '.join(family.parameter_names)}.")
+
+
+def parameter_in(params: Params, chosen: str | None, prior: Prior) -> str:
+    """The parameter a prior is about, once that is known; a fit sees to it."""
+    names = list(params) if chosen is None else [name for name in params if name == chosen]
+    if len(names) == 1:
+        return names[0]
+    if chosen is None:
+        raise ValueError(f"{prior!r} does not say which of {', '.join(params)} it is about: pass parameter=.")
+    raise ValueError(f"{prior!r} is about {chosen}; this family has the parameters {', '.join(params)}.")
+
+
+def moment_names(family: Family) -> tuple[str, str]:
+    """The parameters that hold the mean, and the covariance or standard deviation, of a normal family."""
+    location = next(name for name, space in family.spaces().items() if space.role == "location")
+    return location, str(family.spaces()[location].spread)
 
 
 def checked(name: str, value: Any, above: float, prior: str) -> Any:

@@ -8,11 +8,12 @@ from numpy.typing import ArrayLike
 from fastkl._core.array_types import Params, Statistics
 from fastkl.exceptions import DegenerateDataError
 from fastkl.families.base import Family
-from fastkl.families.priors.base import Prior, checked, parameter_of
+from fastkl.families.priors.base import Prior, checked, parameter_about, parameter_in
+from fastkl.families.spaces import Positive, Rate, Simplex, Space, UnitInterval
 
 
 class BetaPrior(Prior):
-    r"""Beta law of a probability: a - 1 pseudo-successes and b - 1 pseudo-failures.
+    r"""Beta distribution of a probability: a - 1 pseudo-successes and b - 1 pseudo-failures.
 
     .. math:: \log f(p) = (a - 1) \log p + (b - 1) \log (1 - p) + \text{const}
 
@@ -23,8 +24,7 @@ class BetaPrior(Prior):
     a, b : float or array-like of shape (d,), default=2.0
         Above 0; 1 is flat, below 1 the density is infinite at the edge and a maximum need not exist.
     parameter : str, default=None
-        The parameter it is about; None takes ``probability``, ``zero_probability`` or ``probabilities``, whichever
-        there is.
+        The parameter it is about; None takes the family's probability, or its probabilities of two outcomes.
 
     Examples
     --------
@@ -41,27 +41,25 @@ class BetaPrior(Prior):
         self.b = b
         self.parameter = parameter
 
-    def _name(self, params: Params) -> str:
-        return parameter_of(params, self.parameter, ("probability", "zero_probability", "probabilities"), self)
-
     def bind(self, family: Family, params: Params) -> Prior:
         a, b = checked("a", self.a, 0.0, "BetaPrior"), checked("b", self.b, 0.0, "BetaPrior")
-        if self._name(params) == "probabilities":
-            return DirichletPrior(np.stack(np.broadcast_arrays(a, b), axis=-1)).bind(family, params)
-        return self
+        name = parameter_about(family, self.parameter, _is_probability, "a probability", self)
+        if isinstance(family.spaces()[name], Simplex):
+            return DirichletPrior(np.stack(np.broadcast_arrays(a, b), axis=-1), name).bind(family, params)
+        return BetaPrior(self.a, self.b, name)
 
     def log_density(self, params: Params) -> float:
-        p = params[self._name(params)]
+        p = params[parameter_in(params, self.parameter, self)]
         return float(np.sum((np.asarray(self.a) - 1.0) * np.log(p) + (np.asarray(self.b) - 1.0) * np.log1p(-p)))
 
     def gradient(self, params: Params) -> Params:
-        name = self._name(params)
+        name = parameter_in(params, self.parameter, self)
         p = params[name]
         return {name: (np.asarray(self.a) - 1.0) / p - (np.asarray(self.b) - 1.0) / (1.0 - p)}
 
 
 class DirichletPrior(Prior):
-    r"""Dirichlet law of probabilities: concentration - 1 pseudo-counts for each category.
+    r"""Dirichlet distribution of probabilities: concentration - 1 pseudo-counts for each category.
 
     .. math:: \log f(\pi) = \sum_k (\alpha_k - 1) \log \pi_k + \text{const}
 
@@ -69,41 +67,46 @@ class DirichletPrior(Prior):
     ----------
     concentration : float or array-like of shape (k,) or (d, k), default=2.0
         Above 0, in the order of ``categories_``; a number stands for all categories. 1 is flat.
+    parameter : str, default=None
+        The parameter it is about; None takes the family's probabilities.
 
     Examples
     --------
     >>> import numpy as np
     >>> from fastkl import DensityMLE, families
     >>> from fastkl.families.priors import DirichletPrior
-    >>> law = families.Categorical(categories=["cat", "dog", "eel"])
-    >>> model = DensityMLE(law, prior=DirichletPrior(2.0)).fit(np.array([["cat"]] * 6 + [["dog"]] * 4))
+    >>> family = families.Categorical(categories=["cat", "dog", "eel"])
+    >>> model = DensityMLE(family, prior=DirichletPrior(2.0)).fit(np.array([["cat"]] * 6 + [["dog"]] * 4))
     >>> model.params_["probabilities"].round(4)
     array([[0.5385, 0.3846, 0.0769]])
     """
 
-    def __init__(self, concentration: ArrayLike = 2.0):
+    def __init__(self, concentration: ArrayLike = 2.0, parameter: str | None = None):
         self.concentration = concentration
+        self.parameter = parameter
 
     def bind(self, family: Family, params: Params) -> Prior:
         concentration = checked("concentration", self.concentration, 0.0, "DirichletPrior")
-        if "probabilities" not in params:
+        name = parameter_about(family, self.parameter, _is_probability, "probabilities", self)
+        space = family.spaces()[name]
+        if not isinstance(space, Simplex):
             if concentration.ndim and concentration.shape != (2,):
                 raise ValueError(
                     f"{self!r} has to have two entries for a single probability: of success and of failure."
                 )
             pair = np.broadcast_to(concentration, (2,))
-            return BetaPrior(float(pair[0]), float(pair[1])).bind(family, params)
-        shape = np.shape(params["probabilities"])
+            return BetaPrior(float(pair[0]), float(pair[1]), name).bind(family, params)
+        shape = np.shape(params[name])
         try:
             full = np.array(np.broadcast_to(concentration, shape))
         except ValueError:
             raise ValueError(f"{self!r} does not fit probabilities of shape {shape}.") from None
-        for j, labels in enumerate(family.labels_of(params) if hasattr(family, "labels_of") else []):
-            full[j, len(labels) :] = 1.0  # no pseudo-count where rows of fewer categories are filled up
-        return DirichletPrior(full)
+        full[~space.used(params[name])] = 1.0  # no pseudo-count where rows of fewer categories are filled up
+        return DirichletPrior(full, name)
 
     def solve(self, family: Family, statistics: Statistics) -> Params | None:
-        if family.name != "categorical" or family.fixed_parameters():
+        name = parameter_about(family, self.parameter, _is_probability, "probabilities", self)
+        if not family.labels or family.parameter_names != (name,) or family.fixed_parameters():
             return None
         table = np.zeros(np.shape(self.concentration))
         for j, counts in enumerate(statistics["counts"]):
@@ -116,26 +119,28 @@ class DirichletPrior(Prior):
                 "infinite at probability 0. Use a concentration of at least 1.",
                 column,
             )
-        return {"probabilities": table / table.sum(axis=1, keepdims=True)}
+        return {name: table / table.sum(axis=1, keepdims=True)}
 
     def log_density(self, params: Params) -> float:
-        excess, p = np.broadcast_arrays(np.asarray(self.concentration) - 1.0, params["probabilities"])
+        name = parameter_in(params, self.parameter, self)
+        excess, p = np.broadcast_arrays(np.asarray(self.concentration) - 1.0, params[name])
         with np.errstate(divide="ignore"):
             return float(np.sum(excess[excess != 0.0] * np.log(p[excess != 0.0])))
 
     def gradient(self, params: Params) -> Params:
-        excess, p = np.broadcast_arrays(np.asarray(self.concentration) - 1.0, params["probabilities"])
+        name = parameter_in(params, self.parameter, self)
+        excess, p = np.broadcast_arrays(np.asarray(self.concentration) - 1.0, params[name])
         with np.errstate(divide="ignore"):
-            return {"probabilities": np.where(excess != 0.0, excess / np.where(excess != 0.0, p, 1.0), 0.0)}
+            return {name: np.where(excess != 0.0, excess / np.where(excess != 0.0, p, 1.0), 0.0)}
 
 
 class GammaPrior(Prior):
-    r"""Gamma law of a rate (or of another positive parameter).
+    r"""Gamma distribution of a rate (or of another positive parameter).
 
     .. math:: \log f(r) = (\text{shape} - 1) \log r - \text{rate} \cdot r + \text{const}
 
-    For a family with a ``rate`` it is about that; for one with a ``scale`` it is about 1 / scale, the conjugate form of
-    the exponential and the gamma law. It then adds shape - 1 pseudo-events in a time of ``rate``.
+    For a family with a rate it is about that; for one with a scale it is about 1 / scale, the conjugate form of the
+    exponential and the gamma distribution. It then adds shape - 1 pseudo-events in a time of ``rate``.
 
     Parameters
     ----------
@@ -144,7 +149,10 @@ class GammaPrior(Prior):
     rate : float or array-like of shape (d,), default=0.0
         At least 0; 0 leaves large rates alone.
     parameter : str, default=None
-        Another positive parameter that it is about itself, such as ``"df"`` or ``"shape"``.
+        Another positive parameter that it is about, such as ``"df"`` or ``"shape"``; None takes the family's rate, else its
+        scale.
+    inverse : bool, default=None
+        Whether it is about 1 / parameter; None takes that for a scale that ``parameter`` does not name.
 
     Examples
     --------
@@ -155,24 +163,32 @@ class GammaPrior(Prior):
     array([4.5422])
     """
 
-    def __init__(self, shape: ArrayLike = 1.5, rate: ArrayLike = 0.0, parameter: str | None = None):
+    def __init__(
+        self,
+        shape: ArrayLike = 1.5,
+        rate: ArrayLike = 0.0,
+        parameter: str | None = None,
+        inverse: bool | None = None,
+    ):
         self.shape = shape
         self.rate = rate
         self.parameter = parameter
+        self.inverse = inverse
 
     def bind(self, family: Family, params: Params) -> Prior:
         checked("shape", self.shape, 0.0, "GammaPrior")
-        checked("rate", np.asarray(self.rate, dtype=np.float64) + 1.0, 1.0 - 1e-300, "GammaPrior")
-        self._rate(params)
-        return self
+        checked("rate", self.rate, -np.nextafter(0.0, 1.0), "GammaPrior")  # 0 is allowed
+        spaces = family.spaces()
+        wanted = _is_rate if any(map(_is_rate, spaces.values())) else _is_scale
+        name = parameter_about(family, self.parameter, wanted, "a rate or a scale", self)
+        inverse = self.parameter is None and wanted is _is_scale if self.inverse is None else self.inverse
+        return GammaPrior(self.shape, self.rate, name, inverse)
 
     def _rate(self, params: Params) -> tuple[str, Any, Any]:
         """The parameter, the rate it stands for, and the derivative of the rate by it."""
-        name = parameter_of(params, self.parameter, ("rate", "scale"), self)
+        name = parameter_in(params, self.parameter, self)
         value = np.asarray(params[name])
-        if self.parameter is None and name == "scale":
-            return name, 1.0 / value, -1.0 / value**2
-        return name, value, np.ones_like(value)
+        return (name, 1.0 / value, -1.0 / value**2) if self.inverse else (name, value, np.ones_like(value))
 
     def log_density(self, params: Params) -> float:
         _, rate, _ = self._rate(params)
@@ -184,7 +200,7 @@ class GammaPrior(Prior):
 
 
 class NormalPrior(Prior):
-    """Normal law of a location.
+    """Normal distribution of a location.
 
     Parameters
     ----------
@@ -193,7 +209,7 @@ class NormalPrior(Prior):
     sd : float or array-like of shape (d,), default=1.0
         Its standard deviation, above 0.
     parameter : str, default=None
-        The parameter it is about; None takes ``loc``, ``mean`` or ``meanlog``, whichever there is.
+        The parameter it is about; None takes the family's location or mean.
 
     Examples
     --------
@@ -211,16 +227,25 @@ class NormalPrior(Prior):
 
     def bind(self, family: Family, params: Params) -> Prior:
         checked("sd", self.sd, 0.0, "NormalPrior")
-        self._name(params)
-        return self
-
-    def _name(self, params: Params) -> str:
-        return parameter_of(params, self.parameter, ("loc", "mean", "meanlog"), self)
+        name = parameter_about(family, self.parameter, lambda space: space.is_centre, "a location or mean", self)
+        return NormalPrior(self.mean, self.sd, name)
 
     def log_density(self, params: Params) -> float:
-        z = (params[self._name(params)] - np.asarray(self.mean)) / np.asarray(self.sd)
+        z = (params[parameter_in(params, self.parameter, self)] - np.asarray(self.mean)) / np.asarray(self.sd)
         return float(-0.5 * np.sum(z**2))
 
     def gradient(self, params: Params) -> Params:
-        name = self._name(params)
+        name = parameter_in(params, self.parameter, self)
         return {name: (np.asarray(self.mean) - params[name]) / np.asarray(self.sd, dtype=np.float64) ** 2}
+
+
+def _is_probability(space: Space) -> bool:
+    return isinstance(space, UnitInterval | Simplex)
+
+
+def _is_rate(space: Space) -> bool:
+    return isinstance(space, Rate) or space.role == "inverse_scale"
+
+
+def _is_scale(space: Space) -> bool:
+    return isinstance(space, Positive) and space.role == "scale"

@@ -1,4 +1,4 @@
-"""The conjugate prior of normal laws, in the forms that belong to full, diagonal and spherical covariances."""
+"""The conjugate prior of normal distributions, in the forms that belong to full, diagonal and spherical covariances."""
 
 from typing import Any, Self
 
@@ -7,18 +7,19 @@ from numpy.typing import ArrayLike
 
 from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl.families.base import Family
-from fastkl.families.priors.base import Prior, checked
+from fastkl.families.priors.base import Prior, checked, moment_names
+from fastkl.families.spaces import PositiveDefinite
 
 
 class NormalInverseWishart(Prior):
-    r"""Normal law of the mean given the covariance, inverse Wishart law of the covariance.
+    r"""Normal distribution of the mean given the covariance, inverse Wishart distribution of the covariance.
 
     .. math:: \log f(\mu, \Sigma) = -\tfrac{\nu + d + 2}2 \log\det\Sigma - \tfrac12 \operatorname{tr}(\Lambda \Sigma^{-1})
               - \tfrac\kappa 2 (\mu - m)^T \Sigma^{-1} (\mu - m) + \text{const}
 
-    For ``normal`` and for a diagonal covariance it is this law with d = 1 for every column; for a spherical covariance
-    it is an inverse gamma law of the variance, with exponent -(nu + d + 2) / 2 and scale Lambda. The density is that of
-    the variance, also where the family's parameter is its root.
+    For ``normal`` and for a diagonal covariance it is this distribution with d = 1 for every column; for a spherical
+    covariance it is an inverse gamma distribution of the variance, with exponent -(nu + d + 2) / 2 and scale Lambda.
+    The density is that of the variance, also where the family's parameter is its root.
 
     Parameters
     ----------
@@ -31,6 +32,8 @@ class NormalInverseWishart(Prior):
     scale : array-like, default=None
         Lambda, in the shape of the covariance (variances for ``normal``); a number stands for a multiple of the
         identity. None takes the covariance of the data.
+    family : Family, default=None
+        The normal family whose parameters it is about. None takes that of the fit.
 
     References
     ----------
@@ -53,11 +56,13 @@ class NormalInverseWishart(Prior):
         mean_weight: float = 0.01,
         df: float | None = None,
         scale: ArrayLike | None = None,
+        family: Family | None = None,
     ):
         self.mean = mean
         self.mean_weight = mean_weight
         self.df = df
         self.scale = scale
+        self.family = family
 
     @classmethod
     def fraley_raftery(cls, mean: ArrayLike, covariance: ArrayLike, n_components: int = 1) -> Self:
@@ -82,9 +87,9 @@ class NormalInverseWishart(Prior):
         return cls(mean, 0.01, None, scale)
 
     def bind(self, family: Family, params: Params) -> Prior:
-        if family.name not in ("normal", "multivariate_normal"):
-            raise ValueError(f"NormalInverseWishart is a prior of normal laws, not of the {family.name} family.")
-        mean, covariance = _moments(params)
+        if not family.gaussian:
+            raise ValueError(f"NormalInverseWishart is a prior of normal families, not of {family.name}.")
+        mean, covariance = _moments(family, params)
         d, dims = len(mean), 1 if np.ndim(covariance) == 1 else len(mean)
         shape = np.shape(covariance)
         if self.scale is None:
@@ -100,7 +105,8 @@ class NormalInverseWishart(Prior):
             raise ValueError(f"{self!r}: the scale has to be positive (semi-)definite and mean_weight at least 0.")
         centre = mean if self.mean is None else checked("mean", self.mean, -np.inf, "NormalInverseWishart")
         df = dims + 2.0 if self.df is None else float(self.df)
-        return NormalInverseWishart(np.array(np.broadcast_to(centre, (d,))), float(self.mean_weight), df, scale)
+        centre = np.array(np.broadcast_to(centre, (d,)))
+        return NormalInverseWishart(centre, float(self.mean_weight), df, scale, family)
 
     def solve(self, family: Family, statistics: Statistics) -> Params | None:
         if family.fixed_parameters():
@@ -110,18 +116,19 @@ class NormalInverseWishart(Prior):
         shift = statistics["mean"] - centre
         factor = kappa * weight / (kappa + weight)
         mean = (kappa * centre + weight * statistics["mean"]) / (kappa + weight)
-        if family.name == "normal":
+        location, spread = moment_names(family)
+        if _is_deviation(family):
             variance = (prior_scale + statistics["deviation"] ** 2 + factor * shift**2) / (self.df + weight + 3.0)
-            return {"loc": mean, "scale": np.sqrt(variance)}
+            return {location: mean, spread: np.sqrt(variance)}
         if prior_scale.ndim == 2:
             total = prior_scale + statistics["scatter"] + factor * np.outer(shift, shift)
-            return {"mean": mean, "covariance": total / (self.df + weight + d + 2.0)}
+            return {location: mean, spread: total / (self.df + weight + d + 2.0)}
         total = prior_scale + _reduced(statistics["scatter"] + factor * shift**2, prior_scale.ndim)
         divisor = self.df + weight + 3.0 if prior_scale.ndim else self.df + d * (weight + 1.0) + 2.0
-        return {"mean": mean, "covariance": total / divisor}
+        return {location: mean, spread: total / divisor}
 
     def log_density(self, params: Params) -> float:
-        mean, covariance = _moments(params)
+        mean, covariance = _moments(self._family(), params)
         shift, scale = mean - np.asarray(self.mean), np.asarray(self.scale)
         if np.ndim(covariance) == 2:
             total = scale + self.mean_weight * np.outer(shift, shift)
@@ -133,7 +140,8 @@ class NormalInverseWishart(Prior):
         return float(-0.5 * np.sum(self._power(covariance) * np.log(covariance) + total / covariance))
 
     def gradient(self, params: Params) -> Params:
-        mean, covariance = _moments(params)
+        family = self._family()
+        mean, covariance = _moments(family, params)
         shift, scale, power = mean - np.asarray(self.mean), np.asarray(self.scale), self._power(covariance)
         if np.ndim(covariance) == 2:
             precision = np.linalg.inv(covariance)
@@ -144,9 +152,13 @@ class NormalInverseWishart(Prior):
             total = scale + _reduced(self.mean_weight * shift**2, np.ndim(covariance))
             by_covariance = 0.5 * (total / covariance - power) / covariance
             by_mean = -self.mean_weight * shift / covariance
-        if "loc" in params:
-            return {"loc": by_mean, "scale": by_covariance * 2.0 * params["scale"]}
-        return {"mean": by_mean, "covariance": by_covariance}
+        location, spread = moment_names(family)
+        return {location: by_mean, spread: by_covariance * (2.0 * params[spread] if _is_deviation(family) else 1.0)}
+
+    def _family(self) -> Family:
+        if self.family is None:
+            raise ValueError(f"{self!r} is about the parameters of a family: pass it, as in family=families.Normal().")
+        return self.family
 
     def _power(self, covariance: Any) -> float:
         """Minus twice the exponent of the determinant (of a variance)."""
@@ -154,11 +166,15 @@ class NormalInverseWishart(Prior):
         return float(self.df or 0.0) + (3.0 if np.ndim(covariance) == 1 else d + 2.0)
 
 
-def _moments(params: Params) -> tuple[Floats, Any]:
+def _moments(family: Family, params: Params) -> tuple[Floats, Any]:
     """Mean and covariance: a matrix, variances by column, or a number."""
-    if "loc" in params:
-        return params["loc"], params["scale"] ** 2
-    return params["mean"], params["covariance"]
+    location, spread = moment_names(family)
+    return params[location], params[spread] ** 2 if _is_deviation(family) else params[spread]
+
+
+def _is_deviation(family: Family) -> bool:
+    """Whether the family has standard deviations, not variances."""
+    return not isinstance(family.spaces()[moment_names(family)[1]], PositiveDefinite)
 
 
 def _reduced(squares: Floats, ndim: int) -> Any:

@@ -1,16 +1,17 @@
 """The default prior: weakly informative, and the same whatever the unit of the data."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastkl._core.array_types import Params, Statistics
+from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl.families.base import Family
-from fastkl.families.priors.base import Prior, checked
+from fastkl.families.priors.base import Prior, checked, moment_names
 from fastkl.families.priors.conjugate import DirichletPrior
+from fastkl.families.spaces import Simplex
 
-LOG_TEN = float(np.log(10.0))
-MATRICES = ("covariance", "scale")
-UNITLESS = frozenset({"df", "concentration", "a", "b", "c", "d", "size", "sdlog"})
+LOG_TEN_SQUARED = float(np.log(10.0)) ** 2
 
 
 class WeaklyInformative(Prior):
@@ -18,8 +19,8 @@ class WeaklyInformative(Prior):
 
     With strength m it adds to the log-likelihood
 
-    * :math:`-\frac m2 (\log\theta / \log 10)^2` for every parameter without a unit: a shape beside a scale, degrees of
-      freedom, a concentration, a size, a log-scale: one row against a factor of ten;
+    * :math:`-\frac m2 (\log\theta / \log 10)^2` for every positive parameter without a unit, such as a shape, degrees of
+      freedom, a concentration: one row against a factor of ten;
     * :math:`\frac mk \sum_k \log \pi_k` for k probabilities: m pseudo-counts spread evenly (W. Perks 1947);
     * :math:`\frac m2 \log \lambda` for the rate of a count: half an event;
     * :math:`-\frac m2 (\log\det\Sigma + \operatorname{tr} D \Sigma^{-1})` for a matrix: m rows with the variances D of
@@ -34,6 +35,8 @@ class WeaklyInformative(Prior):
         Number of rows m, at least 0.
     variances : array-like of shape (d,), default=None
         Variances D; None takes those of the data.
+    family : Family, default=None
+        Whose parameters it is about: each has the term that its space names. None takes that of the fit.
 
     Examples
     --------
@@ -43,72 +46,93 @@ class WeaklyInformative(Prior):
     array([0.045455])
     """
 
-    def __init__(self, strength: float = 1.0, variances: ArrayLike | None = None):
+    def __init__(self, strength: float = 1.0, variances: ArrayLike | None = None, family: Family | None = None):
         self.strength = strength
         self.variances = variances
+        self.family = family
 
     def bind(self, family: Family, params: Params) -> Prior | None:
         checked("strength", self.strength + 1.0, 1.0 - 1e-300, "WeaklyInformative")
-        free = {name: value for name, value in params.items() if name not in family.fixed_parameters()}
-        if "probabilities" in free:
-            width = np.asarray(params["probabilities"]).shape[-1]
-            sizes = [len(labels) for labels in family.labels_of(params)] if hasattr(family, "labels_of") else [width]
-            table = np.repeat(1.0 + self.strength / np.array(sizes, dtype=np.float64)[:, None], width, axis=1)
-            return DirichletPrior(table.reshape(np.shape(params["probabilities"]))).bind(family, params)
-        if self.strength == 0.0 or not any(name in free for name in self._terms(params)):
+        bound = WeaklyInformative(self.strength, self.variances, family)
+        terms = bound._terms()
+        free = [name for name in terms if name not in family.fixed_parameters()]
+        if self.strength == 0.0 or not free:
             return None
-        matrix = next((value for name, value in params.items() if np.ndim(value) == 2 and name in MATRICES), None)
-        if matrix is None or self.variances is not None:
-            return self
-        return WeaklyInformative(self.strength, np.diag(matrix).copy())
+        if len(terms) == 1 and terms[free[0]] == "even_counts":
+            # the conjugate prior, with a maximum in closed form
+            space = _simplex(family, free[0])
+            sizes = np.sum(space.used(params[free[0]]), axis=-1, keepdims=True)
+            table = np.broadcast_to(1.0 + self.strength / sizes, np.shape(params[free[0]]))
+            return DirichletPrior(table, free[0]).bind(family, params)
+        if self.variances is None:
+            matrices = [params[name] for name, kind in terms.items() if kind == "rows"]
+            bound.variances = np.diag(matrices[0]).copy() if matrices else None
+        return bound
 
-    def _terms(self, params: Params) -> dict[str, str]:
+    def _terms(self) -> dict[str, str]:
         """The kind of term that each parameter adds."""
-        kinds = {}
-        for name, value in params.items():
-            if np.ndim(value) == 2 and name in MATRICES:
-                kinds[name] = "matrix"
-            elif name in UNITLESS or (name == "shape" and "scale" in params):
-                kinds[name] = "unitless"
-            elif name in ("probability", "zero_probability", "rate"):
-                kinds[name] = name
-        return kinds
+        if self.family is None:
+            raise ValueError(f"{self!r} is about the parameters of a family: pass it, as in family=families.Gamma().")
+        kinds = {name: space.default_prior for name, space in self.family.spaces().items()}
+        return {name: kind for name, kind in kinds.items() if kind is not None}
 
     def solve(self, family: Family, statistics: Statistics) -> Params | None:
-        fixed = family.fixed_parameters()
-        if self.variances is None or family.name != "multivariate_normal" or "covariance" in fixed:
+        if not family.gaussian:
             return None
-        mean = np.asarray(fixed.get("mean", statistics["mean"]), dtype=np.float64)
+        location, covariance = moment_names(family)
+        fixed = family.fixed_parameters()
+        if self._terms() != {covariance: "rows"} or covariance in fixed:
+            return None
+        mean = np.asarray(fixed.get(location, statistics["mean"]), dtype=np.float64)
         shift = statistics["mean"] - mean
         scatter = statistics["scatter"] + statistics["weight"] * np.outer(shift, shift)
         added = np.diag(self.strength * np.asarray(self.variances))
-        return {"mean": np.array(mean), "covariance": (scatter + added) / (statistics["weight"] + self.strength)}
+        return {location: np.array(mean), covariance: (scatter + added) / (statistics["weight"] + self.strength)}
 
     def log_density(self, params: Params) -> float:
         total = 0.0
-        for name, kind in self._terms(params).items():
+        for name, kind in self._terms().items():
             value = params[name]
-            if kind == "matrix":
+            if kind == "rows":
                 trace = np.sum(np.asarray(self.variances) * np.diag(np.linalg.inv(value)))
                 total -= 0.5 * (np.linalg.slogdet(value)[1] + trace)
-            elif kind == "unitless":
-                total -= 0.5 * float(np.sum(np.log(value) ** 2)) / LOG_TEN**2
-            elif kind == "rate":
+            elif kind == "factor_of_ten":
+                total -= 0.5 * float(np.sum(np.log(value) ** 2)) / LOG_TEN_SQUARED
+            elif kind == "half_event":
                 total += 0.5 * float(np.sum(np.log(value)))
-            else:
+            elif kind == "even_halves":
                 total += 0.5 * float(np.sum(np.log(value) + np.log1p(-value)))
+            else:
+                shares = self._shares(name, value)
+                total += float(np.sum(shares * np.log(np.where(shares > 0.0, value, 1.0))))
         return float(self.strength * total)
 
     def gradient(self, params: Params) -> Params:
         slopes: Params = {}
-        for name, kind in self._terms(params).items():
+        for name, kind in self._terms().items():
             value = params[name]
-            if kind == "matrix":
+            if kind == "rows":
                 precision = np.linalg.inv(value)
                 slope = 0.5 * ((precision * np.asarray(self.variances)) @ precision - precision)
-            elif kind == "unitless":
-                slope = -np.log(value) / value / LOG_TEN**2
+            elif kind == "factor_of_ten":
+                slope = -np.log(value) / value / LOG_TEN_SQUARED
+            elif kind == "half_event":
+                slope = 0.5 / value
+            elif kind == "even_halves":
+                slope = 0.5 / value - 0.5 / (1.0 - value)
             else:
-                slope = 0.5 / value if kind == "rate" else 0.5 / value - 0.5 / (1.0 - value)
+                shares = self._shares(name, value)
+                slope = shares / np.where(shares > 0.0, value, 1.0)
             slopes[name] = self.strength * slope
         return slopes
+
+    def _shares(self, name: str, value: Floats) -> Floats:
+        """The share of each outcome in a count that is spread evenly; 0 where there is no outcome."""
+        used = _simplex(self.family, name).used(value)
+        return np.asarray(used / np.sum(used, axis=-1, keepdims=True))
+
+
+def _simplex(family: Any, name: str) -> Simplex:
+    space = family.spaces()[name]
+    assert isinstance(space, Simplex)  # spaces with this term
+    return space

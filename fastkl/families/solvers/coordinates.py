@@ -1,4 +1,4 @@
-"""Free parameters of a law as one unconstrained vector, and back: what optimisers, differences and standard errors work on.
+"""Free parameters as one unconstrained vector, and back: what optimisers, differences and standard errors work on.
 
 The coordinates of each parameter are those of its space (``families.spaces``). Around the parameters they were made for, a step
 of one in any coordinate is of the order of one row's information, whatever the unit of the data; every vector stands for
@@ -18,7 +18,7 @@ from fastkl.families.spaces.blocks import Elementwise
 
 @dataclass(frozen=True)
 class Chart:
-    """All free parameters of a law together; ``held`` are the others."""
+    """All free parameters of a distribution together; ``held`` are the others."""
 
     blocks: tuple[Block, ...]
     held: Params

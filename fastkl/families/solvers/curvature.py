@@ -75,7 +75,7 @@ def row_scores(family: Family, rows: Rows, params: Params, chart: Chart) -> Iter
     for start in range(0, len(rows.X), BLOCK_ROWS):
         part = slice(start, start + BLOCK_ROWS)
         weights = np.ones(len(rows.X[part])) if rows.weights is None else rows.weights[part]
-        block = Rows(rows.X[part], None, 1)  # too few rows for a second thread
+        block = Rows(rows.X[part])  # too few rows for a second thread
         by_parameter = family.score_rows(block, params)
         if by_parameter is not None:
             yield chart.pull(params, by_parameter), weights
@@ -96,7 +96,7 @@ def score_products(family: Family, rows: AnyRows, params: Params, chart: Chart, 
 
 def _score_products(rows: Rows, family: Family, params: Params, chart: Chart, squared: bool) -> Floats:
     total = np.zeros((chart.size, chart.size))
-    for scores, weights in row_scores(family, rows.present, params, chart):
+    for scores, weights in row_scores(family, rows.of_positive_weight(), params, chart):
         scaled = scores * (weights if squared else np.sqrt(weights))[:, None]
         total += scaled.T @ scaled
     return total

@@ -199,7 +199,7 @@ def _merged_constants(
 def scattered(rows: AnyRows, size: int) -> Rows:
     """About ``size`` rows at random, the same in every call: for rows that change with their number. Two passes."""
     X, weights = rows.total(_scattered, min(1.0, size / rows.total(n_rows)), merge=_joined)
-    return Rows(X, weights, rows.n_threads, rows.names)
+    return Rows(X, weights, n_threads=rows.n_threads, names=rows.names)
 
 
 def _scattered(rows: Rows, share: float) -> tuple[NDArray[Any], Floats | None]:

@@ -78,6 +78,20 @@ class Simplex(Space):
         return LOGIT.interval(value, half)
 
 
+def check_matrix(value: Floats, label: str) -> None:
+    """ValueError unless a matrix is symmetric and positive definite, judged in the unit of each column, as it is used."""
+    variances = np.diag(value)
+    if np.any(variances <= 0.0):
+        raise ValueError(f"{label} has to be positive definite; its diagonal is not above 0.")
+    root = np.sqrt(variances)
+    if np.any(np.abs(value - value.T) / root > 1e-10 * root[:, None]):
+        raise ValueError(f"{label} has to be symmetric.")
+    try:
+        np.linalg.cholesky(value)
+    except np.linalg.LinAlgError:
+        raise ValueError(f"{label} has to be positive definite; it is singular or has a negative eigenvalue.") from None
+
+
 @dataclass(frozen=True, kw_only=True)
 class PositiveDefinite(Space):
     """A covariance or scatter matrix, or what is left of it where columns are not correlated; role ``"scale"``.
@@ -116,10 +130,7 @@ class PositiveDefinite(Space):
             if np.any(value <= 0.0):
                 raise ValueError(f"{label} has to be positive, not {np.min(value):g}.")
             return
-        if np.abs(value - value.T).max() > 1e-10 * np.abs(value).max():
-            raise ValueError(f"{label} has to be symmetric.")
-        if np.any(np.diag(value) <= 0.0) or np.linalg.eigvalsh(value)[0] <= 0.0:
-            raise ValueError(f"{label} has to be positive definite; its smallest eigenvalue is not above 0.")
+        check_matrix(value, label)
 
     def taken(self, value: Any, columns: Any) -> Any:
         return value[np.ix_(columns, columns)] if self.form == "full" else super().taken(value, columns)

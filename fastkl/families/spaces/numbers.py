@@ -122,9 +122,9 @@ class Positive(Numbers):
 
 @dataclass(frozen=True, kw_only=True)
 class DegreesOfFreedom(Positive):
-    """Degrees of freedom: positive, with infinity as the boundary that is the normal law."""
+    """Degrees of freedom: positive, with infinity as the boundary that is the normal distribution."""
 
-    limit: str | None = "the normal law"
+    limit: str | None = "the normal distribution"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""What the library promises of sums over rows, for every family, where the rows are passed over block by block."""
+"""Every family over rows in blocks of any length: sums add up, the order plays no part, known answers hold."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ CASES = [
 
 @pytest.mark.parametrize("name", families.names())
 def test_log_likelihood_adds_up_and_order_plays_no_part(name):
-    """Row 3.11: any split of the rows sums to the whole to 1e-12; rows permuted give the same parameters."""
+    """Any split of the rows sums to the whole to 1e-12; rows permuted give the same parameters."""
     family, params = families.by_name(name).examples()[0]
     X = draws(family, params, 500, seed=9)
     rows = Rows(X, uneven_weights(len(X)))

@@ -1,4 +1,4 @@
-"""Tables of several columns, of whatever library: choosing columns, and giving rows back in the form they came in."""
+"""Tables of several columns, of whatever library: names, types and values of columns, choosing some, and giving rows back."""
 
 from typing import Any
 
@@ -9,6 +9,27 @@ from numpy.typing import NDArray
 def is_table(X: Any) -> bool:
     """Whether X is a data frame (pandas, polars, pyarrow) with named columns, and not an array."""
     return not isinstance(X, np.ndarray) and hasattr(X, "columns") and hasattr(X, "shape")
+
+
+def column_names(X: Any) -> list[Any] | None:
+    """The names of the columns of a table (Arrow has them under a name of its own); None for what is no table."""
+    names = getattr(X, "column_names", getattr(X, "columns", None))
+    return None if names is None else list(names)
+
+
+def column_types(X: Any) -> list[Any]:
+    """The types of the columns of a table, as its library has them."""
+    return list(X.schema.types) if hasattr(X, "column_names") else list(X.dtypes)
+
+
+def column_values(X: Any, j: int) -> NDArray[Any]:
+    """The values of a column of a table."""
+    if hasattr(X, "iloc"):
+        return np.asarray(X.iloc[:, j])
+    if hasattr(X, "column_names"):
+        column = X.column(j)
+        return np.asarray(column.to_numpy() if hasattr(column, "chunks") else column.to_numpy(zero_copy_only=False))
+    return np.asarray(X[X.columns[j]])
 
 
 def columns_of(X: Any, numbers: list[int]) -> Any:

@@ -1,4 +1,4 @@
-"""What the theory says, by row number of the list of ideas: identities, closed forms and estimates with their errors."""
+"""Identities, closed forms, and estimates within their errors."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ def normal(loc, scale):
     return DensityMLE.from_parameters("normal", loc=loc, scale=scale)
 
 
-def test_row_0_3_three_calls_three_numbers():
+def test_three_calls_three_numbers():
     x, q = draw_normal(100_000, 3), norm(1.0, 2.0)
     for estimate, truth in (
         (cross_entropy(x, q), 1.862086),
@@ -33,21 +33,21 @@ def test_row_0_3_three_calls_three_numbers():
         assert 0.0 < estimate.standard_error < 0.02
 
 
-def test_rows_0_4_and_2_3_an_empirical_law_has_no_divergence_from_a_density():
+def test_an_empirical_distribution_has_no_divergence_from_a_density():
     with pytest.raises(DegenerateDataError, match="no density"):
         kl_divergence(empirical(draw_normal(20, 4)), norm(0, 1))
     with pytest.raises(DegenerateDataError, match="no density"):
         kl_divergence(empirical([[1.0], [2.0]]), normal(0.0, 1.0))
 
 
-def test_row_0_5_entropy_of_equal_rows_is_an_error_and_of_distinct_symbols_a_logarithm():
+def test_entropy_of_equal_rows_is_an_error_and_of_distinct_symbols_a_logarithm():
     with pytest.raises(DegenerateDataError, match="repeated"):
         entropy(np.full(30, 2.0))
     assert empirical(["a", "b", "c"]).entropy() == pytest.approx(np.log(3.0), abs=1e-15)
     assert entropy(empirical([1, 2, 3])) == pytest.approx(np.log(3.0), abs=1e-15)
 
 
-def test_row_0_6_support():
+def test_support():
     from scipy.stats import randint
 
     assert kl_divergence(empirical([0, 1, 3]), randint(0, 4)) == pytest.approx(np.log(4.0 / 3.0), abs=1e-12)
@@ -59,7 +59,7 @@ def test_row_0_6_support():
 
 @pytest.mark.parametrize("d", [1, 2, 5])
 @pytest.mark.parametrize("k", [1, 3, None])
-def test_rows_0_7_and_3_9_identity_of_samples(d, k):
+def test_identity_of_samples(d, k):
     x, y = draw_normal((150, d), 7), draw_normal((230, d), 8, 0.3, 1.4)
     whole = kl_divergence(x, y, method="knn", n_neighbors=k)
     parts = cross_entropy(x, y, n_neighbors=k) - entropy(x, n_neighbors=k)
@@ -67,7 +67,7 @@ def test_rows_0_7_and_3_9_identity_of_samples(d, k):
     assert whole.diagnostics["cross_entropy"] - whole.diagnostics["entropy"] == pytest.approx(whole, abs=1e-14)
 
 
-def test_rows_0_7_and_2_11_identity_of_models():
+def test_identity_of_models():
     p, q = normal(0.0, 1.0), normal(1.0, 2.0)
     assert kl_divergence(p, q) == pytest.approx(NORMAL_KL, abs=1e-12)
     assert cross_entropy(p, q) == pytest.approx(1.862086, abs=1e-6)
@@ -75,7 +75,7 @@ def test_rows_0_7_and_2_11_identity_of_models():
     assert (cross_entropy(p, q).standard_error, cross_entropy(p, q).method) == (0.0, "exact")
 
 
-def test_rows_0_7_and_1_8_differences_between_models_are_differences_of_cross_entropy():
+def test_differences_between_models_are_differences_of_cross_entropy():
     x = draw_normal(400, 9)
     models = (norm(0, 1), norm(1, 2))
     divergence = [kl_divergence(x, q) for q in models]
@@ -86,14 +86,14 @@ def test_rows_0_7_and_1_8_differences_between_models_are_differences_of_cross_en
         assert d.diagnostics["cross_entropy"] - d.diagnostics["entropy"] == d
 
 
-def test_row_0_8_cross_entropy_is_minus_the_mean_log_density():
+def test_cross_entropy_is_minus_the_mean_log_density():
     x = np.array([[0.0], [1.0], [3.0]])
     fitted = DensityMLE("normal").fit(x)
     assert cross_entropy(x, fitted) == pytest.approx(1.639855, abs=1e-6)
     assert cross_entropy(x, fitted) == pytest.approx(-fitted.score(x), rel=1e-15)
 
 
-def test_row_0_9_the_exponential_closest_to_uniform_data():
+def test_the_exponential_closest_to_uniform_data():
     x = np.random.default_rng(10).uniform(0.0, 1.0, 4000)
     scales = np.linspace(0.3, 0.8, 51)
     divergences = [kl_divergence(x, expon(scale=s)) for s in scales]
@@ -102,14 +102,14 @@ def test_row_0_9_the_exponential_closest_to_uniform_data():
     assert within(divergences[best], 1.0 - np.log(2.0))
 
 
-def test_row_1_3_the_order_matters():
+def test_the_order_matters():
     assert kl_divergence(normal(0.0, 1.0), normal(1.0, 2.0)) == pytest.approx(0.443147, abs=1e-6)
     assert kl_divergence(normal(1.0, 2.0), normal(0.0, 1.0)) == pytest.approx(1.306853, abs=1e-6)
     assert jeffreys(normal(0.0, 1.0), normal(1.0, 2.0)) == pytest.approx(1.75, abs=1e-12)
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_row_1_4_monte_carlo(seed):
+def test_monte_carlo(seed):
     estimate = kl_divergence(norm(0, 1), norm(1, 2), n_draws=1_000_000, random_state=seed)
     assert estimate.method == "monte_carlo"
     assert within(estimate, NORMAL_KL)
@@ -117,7 +117,7 @@ def test_row_1_4_monte_carlo(seed):
     assert within(kl_divergence(norm(1, 2), norm(0, 1), random_state=seed), 1.306853)
 
 
-def test_row_1_5_discrete_identity():
+def test_discrete_identity():
     p, q = (DensityMLE.from_parameters("categorical", probabilities=v) for v in ([0.1, 0.6, 0.3], [0.2, 0.3, 0.5]))
     assert entropy(p) == pytest.approx(0.897946, abs=1e-6)
     assert cross_entropy(p, q) == pytest.approx(1.091272, abs=1e-6)
@@ -125,19 +125,19 @@ def test_row_1_5_discrete_identity():
     assert kl_divergence(q, p) == pytest.approx(0.186098, abs=1e-6)
 
 
-def test_row_1_6_sample_against_a_density():
+def test_sample_against_a_density():
     x = draw_normal(10_000, 16)
     assert kl_divergence(x, norm(5, 5)) == pytest.approx(1.629438, abs=0.05)
     assert within(kl_divergence(x, draw_normal(10_001, 17, 5.0, 5.0)), 1.629438)
 
 
-def test_row_1_7_what_is_left_over_when_the_family_is_wrong():
+def test_what_is_left_over_when_the_family_is_wrong():
     x = np.random.default_rng(18).exponential(1.0, 20_000)
     fitted = DensityMLE("normal").fit(x[:, np.newaxis])
     assert within(kl_divergence(x, fitted), 0.418939)
 
 
-def test_rows_2_2_and_3_5_estimates_may_be_negative_and_are_right_on_average():
+def test_estimates_may_be_negative_and_are_right_on_average():
     for n, m in ((500, 500), (2000, 500)):
         estimates = [kl_divergence(draw_normal(n, 20 + i), draw_normal(m, 220 + i)) for i in range(20)]
         assert abs(np.mean(estimates)) < 0.05
@@ -146,7 +146,7 @@ def test_rows_2_2_and_3_5_estimates_may_be_negative_and_are_right_on_average():
     assert kl_divergence(same, same) == 0.0
 
 
-def test_rows_2_4_and_2_5_repeats_add_up():
+def test_repeats_add_up():
     assert kl_divergence(empirical([0, 1, 2]), poisson(1)) == pytest.approx(0.132437, abs=1e-6)
     assert kl_divergence(empirical([0, 0, 1]), poisson(1)) == pytest.approx(0.363486, abs=1e-6)
     assert kl_divergence([0, 0, 1], poisson(1)) == kl_divergence(empirical([0, 0, 1]), poisson(1))
@@ -157,7 +157,7 @@ def test_rows_2_4_and_2_5_repeats_add_up():
     assert constants[0] == pytest.approx(constants[1], abs=1e-12)
 
 
-def test_row_2_6_both_optimisers_agree():
+def test_both_optimisers_agree():
     from scipy.optimize import minimize_scalar
 
     found = minimize_scalar(
@@ -166,7 +166,7 @@ def test_row_2_6_both_optimisers_agree():
     assert found.x == pytest.approx(1.0 / 3.0, abs=1e-7)
 
 
-def test_row_2_10_forward_and_reverse_between_normals():
+def test_forward_and_reverse_between_normals():
     def centred(covariance):
         return DensityMLE.from_parameters("multivariate_normal", mean=[0.0, 0.0], covariance=covariance)
 
@@ -175,38 +175,38 @@ def test_row_2_10_forward_and_reverse_between_normals():
     assert kl_divergence(target, forward) == pytest.approx(0.830366, abs=1e-6)
 
 
-def test_row_3_1_a_correct_model_leaves_nothing_over():
+def test_a_correct_model_leaves_nothing_over():
     assert within(kl_divergence(draw_normal(1000, 31), norm(0, 1)), 0.0, errors=3.0)
 
 
-def test_row_3_3_low_variance_form():
+def test_low_variance_form():
     estimate = kl_divergence(norm(0, 1), norm(0.2, 1), random_state=0)
     assert within(estimate, 0.02)
     assert estimate.diagnostics["control_variate"]
     assert estimate.diagnostics["sd_per_draw"] == pytest.approx(0.029, abs=0.003)
 
 
-def test_row_3_3_the_control_variate_is_dropped_where_it_would_be_wrong():
+def test_the_control_variate_is_dropped_where_it_would_be_wrong():
     narrow = kl_divergence(uniform(1, 1), uniform(0, 4), random_state=0)
     assert narrow == pytest.approx(np.log(4.0), abs=1e-12)
     assert kl_divergence(uniform(0, 4), uniform(1, 1), random_state=0) == np.inf
 
 
-def test_row_3_8_estimate_error_and_p_value():
+def test_estimate_error_and_p_value():
     x = draw_normal(1000, 38)
     assert within(kl_divergence(x, norm(1, 2)), NORMAL_KL)
     assert permutation_test(x, norm(1, 2), random_state=0).p_value < 0.001
     assert permutation_test(x, norm(0, 1), random_state=0).p_value > 0.01
 
 
-def test_row_4_2_many_columns_are_told():
+def test_many_columns_are_reported():
     x, y = draw_normal((200, 20), 42), draw_normal((200, 20), 43)
     for estimate in (kl_divergence(x, y), entropy(x), cross_entropy(x, y), kl_divergence(x, y, standard_error=False)):
         assert estimate.diagnostics["bias_suspected"] is True
         assert any("20 columns" in reason for reason in estimate.diagnostics["reasons"])
 
 
-def test_row_4_11_a_common_bijection_changes_nothing():
+def test_a_common_bijection_changes_nothing():
     x, y = draw_normal(4000, 44), draw_normal(4000, 45, 1.0, 2.0)
     assert within(kl_divergence(np.exp(x), np.exp(y)), NORMAL_KL)
     shift = DensityMLE.from_parameters("multivariate_normal", mean=[3.0, 4.0], covariance=np.eye(2))

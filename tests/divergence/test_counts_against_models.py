@@ -1,4 +1,4 @@
-"""The rows of theory about counts: a discrete model has a divergence from the empirical law, aggregated by value."""
+"""Counts against discrete models: the divergence from the empirical distribution adds up equal values."""
 
 import numpy as np
 import pytest

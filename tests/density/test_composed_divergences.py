@@ -1,4 +1,4 @@
-"""What the library is for, with densities made of others: numbers from the ideas it serves."""
+"""Divergences of densities that are made of others, against closed forms."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ def lognormal(loc, scale):
 
 
 def test_divergence_is_invariant_under_a_common_bijection():
-    """exp of both laws leaves KL(N(0,1), N(1,4)) = 0.443147, and the reverse 1.306853, as they are; entropies move."""
+    """exp of both variables leaves KL(N(0,1), N(1,4)) = 0.443147, and the reverse 1.306853, as they are; entropies move."""
     for p, q, value in ((lognormal(0, 1), lognormal(1, 2), 0.443147), (lognormal(1, 2), lognormal(0, 1), 1.306853)):
         estimate = kl_divergence(p, q, random_state=0)
         assert abs(estimate - value) < 4 * estimate.standard_error
@@ -28,7 +28,7 @@ def test_divergence_is_invariant_under_a_common_bijection():
 
 
 def test_kl_and_cross_entropy_rank_transformers_alike():
-    """Differences of KL(data law, model) are differences of cross-entropy, so the best score is the least divergence."""
+    """Differences of KL(data distribution, model) are differences of cross-entropy, so the best score is the least divergence."""
     rows, fresh = (np.random.default_rng(seed).lognormal(0.3, 0.8, size=(4000, 1)) for seed in (0, 1))
     models = [
         TransformedDensity(t, DensityMLE("normal")).fit(rows) for t in (StandardScaler(), FunctionTransformer(np.log))
@@ -38,7 +38,7 @@ def test_kl_and_cross_entropy_rank_transformers_alike():
     # the entropy estimate is the same up to rounding: it is taken in coordinates that the model chooses, and moved back
     assert divergences[0] - divergences[1] == pytest.approx(scores[1] - scores[0], abs=1e-9)
     assert abs(divergences[1]) < 4 * divergences[1].standard_error
-    # the best normal law for a lognormal one: log(sd) + log(2 pi e) / 2 - entropy
+    # the best normal distribution for a lognormal one: log(sd) + log(2 pi e) / 2 - entropy
     m, s = 0.3, 0.8
     spread = np.sqrt((np.exp(s**2) - 1) * np.exp(2 * m + s**2))
     left = np.log(spread) + 1.418939 - (m + np.log(s) + 1.418939)
@@ -57,14 +57,14 @@ def test_divergence_of_independent_columns_is_a_sum():
     assert float(kl_divergence(p, p)) == 0.0
 
 
-def test_the_product_nearest_to_a_dependent_law_has_its_margins():
+def test_the_nearest_product_has_the_margins():
     """Forward KL: bivariate normal with correlation 0.9, product of normals with variances 1, 0.830366 = -log(1 - 0.81) / 2."""
-    law = DensityMLE.from_parameters(mean=[0.0, 0.0], covariance=[[1.0, 0.9], [0.9, 1.0]])
+    known = DensityMLE.from_parameters(mean=[0.0, 0.0], covariance=[[1.0, 0.9], [0.9, 1.0]])
     product = ProductDensity([("x", DensityMLE("normal"), [0]), ("y", DensityMLE("normal"), [1])])
-    product.fit(law.sample(100_000, random_state=0))
+    product.fit(known.sample(100_000, random_state=0))
     for name in "xy":
         assert product.params_[name]["scale"][0] == pytest.approx(1.0, abs=0.01)
-    estimate = kl_divergence(law, product, random_state=1)
+    estimate = kl_divergence(known, product, random_state=1)
     assert abs(estimate - 0.830366) < 4 * estimate.standard_error + 1e-4
 
 

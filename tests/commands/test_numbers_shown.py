@@ -1,4 +1,4 @@
-"""Ideas of the mission as they reach the command line, the scorers and the plots."""
+"""What the command line, the scorers and the plots show of an estimate: signs, diagnostics, rankings."""
 
 import re
 
@@ -17,7 +17,7 @@ def output(capsys, *arguments):
     return capsys.readouterr().out
 
 
-def test_mission_0_9_the_closest_member_of_the_family(capsys, tmp_path):
+def test_the_closest_member_of_the_family(capsys, tmp_path):
     """Exponential family and U(0, 1) data: the scale tends to 0.5 and the KL left over is 1 - log 2 = 0.306853."""
     X = np.random.default_rng(0).uniform(size=(20_000, 1))
     np.save(tmp_path / "rows.npy", X)
@@ -27,7 +27,7 @@ def test_mission_0_9_the_closest_member_of_the_family(capsys, tmp_path):
     assert abs(-make_kl_scorer()(model, X) - 0.306853) < 0.02
 
 
-def test_mission_1_8_entropy_drops_out_of_the_ranking():
+def test_entropy_drops_out_of_the_ranking():
     """Cross-entropy, KL and the default score pick one winner, and their differences agree to 1e-12."""
     X = np.random.default_rng(1).gamma(2.0, size=(600, 1))
     grid = {"family": ["normal", "gamma", "exponential"]}
@@ -42,8 +42,8 @@ def test_mission_1_8_entropy_drops_out_of_the_ranking():
     assert picture.names[0] == "gamma"
 
 
-def test_mission_2_2_negative_estimates_are_shown(capsys, tmp_path):
-    """Equal laws: the estimate is printed as it is, below 0 too, and a sentence says what that means."""
+def test_negative_estimates_are_shown(capsys, tmp_path):
+    """Equal distributions: the estimate is printed as it is, below 0 too, and a sentence says what that means."""
     for seed in range(10):
         P, Q = np.random.default_rng(seed).normal(size=(2, 300, 1))
         if fastkl.kl_divergence(P, Q) < 0.0:
@@ -56,18 +56,18 @@ def test_mission_2_2_negative_estimates_are_shown(capsys, tmp_path):
     assert "An estimate below 0 is one of a divergence near 0." in out
 
 
-def test_mission_2_7_lowest_rows_are_the_outliers(capsys, tmp_path):
+def test_lowest_rows_are_the_outliers(capsys, tmp_path):
     X = np.r_[np.random.default_rng(2).normal(size=(200, 2)), [[6.0, -6.0]]]
     np.save(tmp_path / "rows.npy", X)
     output(capsys, "fit", tmp_path / "rows.npy", "--families", "multivariate_normal", "-o", tmp_path / "model")
     output(capsys, "score", tmp_path / "model", tmp_path / "rows.npy", "-o", tmp_path / "scores.npy")
     scores = np.load(tmp_path / "scores.npy")
     assert np.argmin(scores) == 200
-    law = stats.multivariate_normal(X.mean(axis=0), np.cov(X, rowvar=False, ddof=0))
-    np.testing.assert_allclose(scores, law.logpdf(X), rtol=1e-10)
+    known = stats.multivariate_normal(X.mean(axis=0), np.cov(X, rowvar=False, ddof=0))
+    np.testing.assert_allclose(scores, known.logpdf(X), rtol=1e-10)
 
 
-def test_mission_2_8_held_out_scores_see_the_overfit():
+def test_held_out_scores_see_the_overfit():
     """Normal with 2 parameters, n = 50: held-out rows score lower than those of the fit, by about 2/50 on average."""
     rng = np.random.default_rng(3)
     gaps = []
@@ -78,7 +78,7 @@ def test_mission_2_8_held_out_scores_see_the_overfit():
     assert abs(np.mean(gaps) - 0.04255) < 4.0 * stats.sem(gaps)
 
 
-def test_mission_4_2_no_number_without_its_diagnostic(capsys, tmp_path):
+def test_no_number_without_its_diagnostic(capsys, tmp_path):
     """In many columns the estimate carries its doubt."""
     P, Q = np.random.default_rng(4).normal(size=(2, 200, 12))
     np.save(tmp_path / "p.npy", P)

@@ -1,0 +1,117 @@
+"""A weighted mean of one value per row, with its standard error, from parts that merge.
+
+Every part is centred at its own mean and parts are merged by Chan's formula, never by E[x^2] - E[x]^2, so that a small spread
+around a large mean keeps its digits. The sums are those of a compiled kernel in blocks of fixed length: they call no BLAS, whose
+order of summation would depend on its threads. Values that are not finite are summed apart, since no difference of two of them
+means anything: they make the mean infinite, or nan where their signs differ.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+
+from fastkl._core._linalg import moments
+from fastkl._core.array_types import Floats
+
+# Sums of values beyond float64 are formed of values times this power of two, which is exact.
+_SMALLER = 2.0**-128
+
+
+@dataclass(frozen=True)
+class Mean:
+    """What is known of the mean of some values; ``+`` is that of both sets of values together, ``Mean()`` of none.
+
+    Parameters
+    ----------
+    n_rows : int
+        Values of positive weight.
+    weight, weight_squared : float
+        Sums of the weights, and of their squares; the number of values where there are no weights.
+    centre, squares : float
+        Weighted mean, and weighted sum of squares about it; 0 where a value is not finite.
+    infinite : float
+        Sum of the values that are not finite; 0 if all are.
+    """
+
+    n_rows: int = 0
+    weight: float = 0.0
+    weight_squared: float = 0.0
+    centre: float = 0.0
+    squares: float = 0.0
+    infinite: float = 0.0
+
+    @classmethod
+    def of(cls, values: Floats, weights: Floats | None = None) -> Self:
+        """The mean of values, shape (n,), with weights of at least 0, shape (n,), or None for ones.
+
+        A value of weight 0 plays no part, even if it is infinite.
+        """
+        values = np.ascontiguousarray(values, dtype=np.float64)
+        if not len(values):
+            return cls()
+        if weights is None:
+            n_rows, squared = len(values), float(len(values))
+        else:
+            weights = np.ascontiguousarray(weights, dtype=np.float64)
+            # A sum rather than a product of vectors, for which BLAS would start threads of its own.
+            with np.errstate(over="ignore", under="ignore"):
+                n_rows, squared = int(np.count_nonzero(weights)), float(np.square(weights).sum())
+        weight, centre, squares = moments(values[:, np.newaxis], weights, 1)
+        if np.isfinite(centre[0]) and not np.isnan(squares[0, 0]):
+            return cls(n_rows, weight, squared, float(centre[0]), float(squares[0, 0]))
+        return cls._of_what_is_used(values, weights, weight, squared)
+
+    @classmethod
+    def _of_what_is_used(cls, values: Floats, weights: Floats | None, weight: float, squared: float) -> Self:
+        """The mean of values that are not all finite, or whose sum is beyond float64."""
+        if weights is not None and not weights.all():
+            used = weights > 0.0
+            return cls.of(values[used], weights[used])
+        infinite = values[~np.isfinite(values)]
+        if len(infinite) or not np.isfinite(squared):
+            with np.errstate(invalid="ignore"):
+                total = float(infinite.sum()) if len(infinite) else float("nan")
+            return cls(len(values), weight, squared, infinite=total)
+        part = cls.of(values * _SMALLER, weights)
+        return replace(part, centre=part.centre / _SMALLER, squares=part.squares / _SMALLER / _SMALLER)
+
+    def __add__(self, other: "Mean") -> "Mean":
+        """The mean of both (T. F. Chan, G. H. Golub, R. J. LeVeque 1983, doi:10.1080/00031305.1983.10483115)."""
+        n_rows, weight = self.n_rows + other.n_rows, self.weight + other.weight
+        squared, infinite = self.weight_squared + other.weight_squared, self.infinite + other.infinite
+        if self.infinite != 0.0 or other.infinite != 0.0:
+            return Mean(n_rows, weight, squared, infinite=infinite)
+        shift, share = other.centre - self.centre, other.weight / weight if weight else 0.0
+        between = shift * shift * self.weight * share if self.weight and other.weight else 0.0
+        squares = self.squares + other.squares + between
+        return Mean(n_rows, weight, squared, self.centre + shift * share, squares)
+
+    @property
+    def value(self) -> float:
+        """The weighted mean; nan of no values, infinite (or nan) where a value is."""
+        if self.infinite != 0.0:
+            return self.infinite
+        return self.centre if self.weight else float("nan")
+
+    @property
+    def size(self) -> float:
+        """Kish's effective number of rows (sum w)^2 / sum w^2: the number of rows where all weights are equal."""
+        return self.weight * self.weight / self.weight_squared if self.weight_squared else 0.0
+
+    def variance(self, size: float | None = None) -> float:
+        """Weighted variance with the divisor of an unbiased estimate from ``size`` rows, by default the effective number.
+
+        0 for one row, inf beyond float64 and where a value is not finite.
+        """
+        size = self.size if size is None else size
+        if self.infinite != 0.0:
+            return float("inf")
+        return self.squares / self.weight / (1.0 - 1.0 / size) if size > 1.0 else 0.0
+
+    @property
+    def error(self) -> float:
+        """Standard error of the mean; nan where it is not known: for one row, and for a mean that is not finite."""
+        if self.infinite != 0.0 or not self.size > 1.0:
+            return float("nan")
+        return float(np.sqrt(self.squares / self.weight / (self.size - 1.0)))

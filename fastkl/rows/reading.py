@@ -1,0 +1,219 @@
+"""One reader of data: what is looked at before an array is converted, and from what a column holds to numbers.
+
+A conversion forgets: ``np.asarray`` drops masks, turns NaN among texts into the text "nan", and dates into integers (NaT into
+-9.2e18). So whatever comes in, an array, a list or a table, is looked at first, by its types; values are only looked at where
+these are Python objects.
+"""
+
+import datetime
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastkl.exceptions import ColumnTypeError, SourceError
+from fastkl.rows.columns import Names, named
+from fastkl.rows.missing import is_missing, missing
+from fastkl.rows.tables import column_names, column_types, column_values, is_table
+
+_DATE_CLASSES = (datetime.date, datetime.time, datetime.timedelta, np.datetime64, np.timedelta64)
+# Types of pandas, polars and Arrow begin so, in lower case.
+_DATE_TYPES = ("date", "time", "duration", "period", "month_day_nano")
+
+
+# -- before a conversion -------------------------------------------------------------------------------------------------------
+
+
+def look(data: Any, name: str) -> Any:
+    """The data, once they are known to hold no masked value and no date; a list becomes an array.
+
+    Parameters
+    ----------
+    data : array-like or table
+        Rows, or one column.
+    name : str
+        What messages call them.
+
+    Returns
+    -------
+    array-like or table
+        The data as they are. Of a list the array, in which a missing value among texts is still missing.
+
+    Raises
+    ------
+    SourceError
+        If a value is masked.
+    ColumnTypeError
+        If a column holds dates or spans of time.
+    """
+    if isinstance(data, list | tuple):
+        data = _array_of(data, name)
+    elif not hasattr(data, "dtype") and not is_table(data) and hasattr(data, "__array__"):
+        data = np.asarray(data)
+    refuse_masked(data, name)
+    for column, dtype, values in _columns(data):
+        refuse_dates(column, dtype, values, name)
+    return data
+
+
+def refuse_sparse(data: Any, name: str) -> None:
+    """SourceError for a sparse matrix."""
+    if hasattr(data, "toarray"):
+        raise SourceError(f"{name} is a sparse matrix; pass a dense array, for example by .toarray().")
+
+
+def refuse_masked(data: Any, name: str, first_row: int = 0) -> None:
+    """SourceError for a masked array with a masked value."""
+    if isinstance(data, np.ma.MaskedArray) and data.size and np.ma.is_masked(data):
+        place = [int(i) for i in np.argwhere(np.ma.getmaskarray(data))[0]]
+        row, column = place[0] + first_row if place else first_row, place[1] if len(place) > 1 else 0
+        raise SourceError(
+            f"{name} has masked values, the first in row {row}, column {column}. Fill them, or drop their rows."
+        )
+
+
+def refuse_dates(column: str, dtype: Any, values: NDArray[Any] | None, name: str) -> None:
+    """ColumnTypeError for a column of dates or spans of time, by its type or, where it holds Python objects, by its values."""
+    if is_date_type(dtype):
+        raise date_error(column, dtype, name)
+    if values is not None and values.dtype.kind == "O":
+        _refuse_date_objects(values, column, name)
+
+
+def is_date_type(dtype: Any) -> bool:
+    """Whether a type of NumPy, pandas, polars or Arrow is one of dates, times or spans of time, or of categories of such."""
+    of_categories = getattr(getattr(dtype, "categories", None), "dtype", None)
+    if of_categories is not None:
+        return is_date_type(of_categories)
+    inner = getattr(dtype, "value_type", None)  # of Arrow's dictionaries
+    if inner is not None:
+        return is_date_type(inner)
+    return getattr(dtype, "kind", "") in ("m", "M") or str(dtype).lower().startswith(_DATE_TYPES)
+
+
+def date_error(column: str, dtype: Any, name: str) -> ColumnTypeError:
+    """What to say of a column of dates or spans of time."""
+    return ColumnTypeError(
+        f"{name}: {column[0].upper()}{column[1:]} holds {dtype}, neither numbers nor labels. Convert it to a number, such as "
+        "days since a date, or to text if it stands for labels; or leave it out."
+    )
+
+
+def _array_of(data: Any, name: str) -> NDArray[Any]:
+    """A list as an array, of objects where it holds texts and missing values."""
+    for i, row in enumerate(data):
+        if isinstance(row, np.ma.MaskedArray) and np.ma.getmaskarray(row).any():
+            refuse_masked(np.ma.atleast_2d(row), name, first_row=i)
+    array = np.asarray(data)
+    if array.dtype.kind in "US":
+        objects = np.array(data, dtype=object)
+        if objects.shape == array.shape and missing(objects).any():
+            return objects
+    return array
+
+
+def _columns(data: Any) -> Iterator[tuple[str, Any, NDArray[Any] | None]]:
+    """Every column in words, its type, and its values where these are Python objects."""
+    if is_table(data):
+        names = column_names(data)
+        for j, dtype in enumerate(column_types(data)):
+            objects = str(dtype).lower() == "object"
+            yield named(j, names), dtype, column_values(data, j) if objects else None
+    elif hasattr(data, "dtype") or hasattr(data, "type"):
+        dtype = data.dtype if hasattr(data, "dtype") else data.type
+        if str(dtype).lower() != "object":
+            yield named(0, None), dtype, None
+            return
+        values = np.asarray(data)
+        for j in range(values.shape[1] if values.ndim > 1 else min(values.ndim, 1)):
+            yield named(j, None), dtype, values[:, j] if values.ndim > 1 else values
+
+
+def _refuse_date_objects(values: NDArray[Any], column: str, name: str) -> None:
+    """Refuse dates among Python objects; a missing one among labels or numbers is a missing value."""
+    objects = values.ravel().tolist()
+    kinds = {kind for kind in set(map(type, objects)) if _is_date_class(kind)}
+    if not kinds:
+        return
+    dates = [(i, value) for i, value in enumerate(objects) if type(value) in kinds]
+    row, value = next(((i, value) for i, value in dates if not is_missing(value)), dates[0])
+    if not is_missing(value):
+        raise date_error(column, f"dates (in row {row} {value!r})", name)
+    raise SourceError(
+        f"{name}: row {row}, {column} holds {value!r}, a missing date. Remove the row, or give missing values a label "
+        "of their own."
+    )
+
+
+def _is_date_class(kind: type) -> bool:
+    # pandas need not be installed: its Timestamp, Timedelta and NaT are kinds of these classes, its Period is known by its name
+    return issubclass(kind, _DATE_CLASSES) or kind.__name__ in ("NaTType", "Period")
+
+
+# -- numbers -------------------------------------------------------------------------------------------------------------------
+
+
+def numbers(column: NDArray[Any], where: str) -> NDArray[Any]:
+    """A column as numbers of any type; what is missing becomes NaN, for the row to be named later.
+
+    ``where`` names the column in messages.
+    """
+    if column.dtype.kind in "fiub":
+        return column
+    try:
+        return column.astype(np.float64)
+    except (TypeError, ValueError):
+        pass
+    found = first_non_number(column)
+    if found is not None:
+        row, value = found
+        raise SourceError(
+            f"{where} (type {column.dtype}) holds {value!r} in row {row}, which is not a number. Leave the column out "
+            "(columns=[...]) or encode it as numbers; labels as they are can be fitted by a categorical family."
+        )
+    absent = missing(column)
+    return np.array([np.nan if gone else float(value) for value, gone in zip(column, absent, strict=True)])
+
+
+def first_non_number(column: NDArray[Any]) -> tuple[int, Any] | None:
+    """Row and value of the first entry that is neither a number nor missing; None if there is none."""
+    for row, value in enumerate(column.tolist() if column.dtype.kind == "O" else column):
+        try:
+            float(value)
+        except (TypeError, ValueError):
+            if not is_missing(value):
+                return row, value
+    return None
+
+
+def as_floats(X: NDArray[Any]) -> NDArray[Any]:
+    """float32 and float64 in this machine's byte order as they are, other numbers as float64."""
+    if X.dtype.kind == "f" and X.dtype.itemsize in (4, 8):
+        return X if X.dtype.isnative else X.astype(X.dtype.newbyteorder("="))
+    return X.astype(np.float64)
+
+
+def common_float(dtypes: Any) -> np.dtype[Any]:
+    """float32 where NumPy would hold all of these in it without loss, else float64."""
+    common = np.result_type(*dtypes)
+    return common if common == np.float32 else np.dtype(np.float64)
+
+
+def first_not_finite(X: NDArray[Any]) -> tuple[int, ...] | None:
+    """The place of the first NaN or infinity in an array of floats; None if there is none."""
+    if X.dtype.kind != "f":
+        return None
+    finite = np.isfinite(X)
+    return None if finite.all() else tuple(int(i) for i in np.argwhere(~finite)[0])
+
+
+def refuse_not_finite(X: NDArray[Any], name: str, names: Names | None) -> None:
+    """ValueError that names the first NaN or infinity of a matrix."""
+    place = first_not_finite(X)
+    if place is not None:
+        row, column = place
+        raise ValueError(
+            f"{name} holds {X[row, column]} in row {row}, {named(column, names)}; every value must be finite. Remove the row, or "
+            "impute the value before."
+        )

@@ -1,0 +1,28 @@
+"""A source folder without compiled kernels, which hides an installed package from ``python -m``, says what to do."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import fastkl
+
+ROOT = Path(fastkl.__file__).parent
+
+
+@pytest.mark.parametrize(
+    "command", [["-c", "import fastkl"], ["-m", "fastkl", "demo"], ["-c", "import fastkl.families"]]
+)
+def test_kernels_that_are_missing(tmp_path, command):
+    shutil.copytree(ROOT, tmp_path / "fastkl", ignore=shutil.ignore_patterns("*.so", "*.pyd", "__pycache__"))
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run([sys.executable, *command], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode != 0
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("ImportError: fastkl is being imported from its source folder")
+    assert str(tmp_path) in last
+    assert "pip install -e ." in last
+    assert "circular" not in done.stderr
