@@ -18,13 +18,14 @@ from fastkl._core.array_types import Floats
 from fastkl._core.means import Mean
 from fastkl._core.rows import Rows
 from fastkl.density.contract import Density
-from fastkl.density.streamed import BlockReader, StreamedRows
-from fastkl.density.validation import raise_if_not_finite, unchanged_on_error
+from fastkl.density.validation import unchanged_on_error
 from fastkl.divergence import Estimate
 from fastkl.exceptions import SourceError
 from fastkl.rows import Block, Source, open_source
+from fastkl.rows.checks import raise_if_not_finite
 from fastkl.rows.output import is_folder, open_output, raise_if_same
 from fastkl.rows.progress import progress_of
+from fastkl.rows.streamed import BlockReader, StreamedRows
 
 
 class BatchMembers(Density):

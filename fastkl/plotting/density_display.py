@@ -8,12 +8,12 @@ from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
 
 from fastkl._core.array_types import Floats
-from fastkl.density.validation import read_weights
 from fastkl.divergence.models import Model
 from fastkl.families.base import Family
 from fastkl.plotting.axes import BLUE, DARK_GREY, GREY, axes_to_draw_on, legend_above, unit_of, with_unit
 from fastkl.plotting.density_data import Bars, Curve, Plane, bars, curve, plane
 from fastkl.plotting.marginals import marginal
+from fastkl.rows.weights import read_weights
 
 # More points than this overlap so much that their counts are shown instead.
 _MANY_POINTS = 5000

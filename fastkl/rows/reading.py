@@ -176,14 +176,31 @@ def numbers(column: NDArray[Any], where: str) -> NDArray[Any]:
     return np.array([np.nan if gone else float(value) for value, gone in zip(column, absent, strict=True)])
 
 
-def first_non_number(column: NDArray[Any]) -> tuple[int, Any] | None:
-    """Row and value of the first entry that is neither a number nor missing; None if there is none."""
+def first_non_number(column: NDArray[Any], *, or_missing: bool = False) -> tuple[int, Any] | None:
+    """Row and value of the first entry that is not a number, nor missing unless that is asked for; None if there is none."""
     for row, value in enumerate(column.tolist() if column.dtype.kind == "O" else column):
         try:
             float(value)
         except (TypeError, ValueError):
-            if not is_missing(value):
+            if or_missing or not is_missing(value):
                 return row, value
+    return None
+
+
+def first_non_number_of(X: Any) -> tuple[int, str, Any] | None:
+    """Row, column in words, and value of the first entry of a matrix that can't be made a number."""
+    if is_table(X):
+        names = column_names(X)
+        columns = ((named(j, names), column_values(X, j)) for j in range(len(names or ())))
+    else:
+        array = np.asarray(X, dtype=object)
+        if array.ndim != 2:
+            return None
+        columns = ((named(j, None), array[:, j]) for j in range(array.shape[1]))
+    for column, values in columns:
+        found = first_non_number(values, or_missing=True)
+        if found is not None:
+            return found[0], column, found[1]
     return None
 
 

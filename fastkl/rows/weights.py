@@ -1,14 +1,73 @@
-"""One weight for each row, in memory or in a ``.npy`` file, read in step with the rows."""
+"""One weight for each row: checked, or in step with the rows of a source, from memory or from a ``.npy`` file."""
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastkl._core.array_types import Floats
 from fastkl.exceptions import SourceError
+from fastkl.rows.npy_file import NpyFile
+from fastkl.rows.reading import first_non_number, look
 
-if TYPE_CHECKING:
-    from fastkl.rows.npy import NpyFile
+
+def read_weights(
+    sample_weight: Any,
+    n: int,
+    name: str = "sample_weight",
+    *,
+    row: Callable[[int], str] = "row {}".format,
+    all_zero: bool = False,
+) -> Floats | None:
+    """Weights as contiguous float64: finite, at least 0, one for each row.
+
+    Parameters
+    ----------
+    sample_weight : array-like of shape (n,), number or None
+        As a person gave them; a number stands for that weight in every row, None for none.
+    n : int
+        Number of rows.
+    name : str
+        What messages call them.
+    row : callable
+        A row in words, by its number here.
+    all_zero : bool
+        Whether all may be 0, as those of a block of rows may.
+    """
+    if sample_weight is None:
+        return None
+    given = look(sample_weight, name)
+    try:
+        weights = np.ascontiguousarray(given, dtype=np.float64) if np.ndim(given) else np.full(n, float(given))
+    except (TypeError, ValueError) as error:
+        found = first_non_number(np.asarray(given, dtype=object).reshape(-1))
+        if found is None:
+            raise
+        raise type(error)(
+            f"{name} holds {found[1]!r} in {row(found[0])}, which is not a number. Weights are numbers of at least 0."
+        ) from error
+    if weights.ndim != 1:
+        raise ValueError(f"{name} must be a 1D array or scalar; it has shape {weights.shape}.")
+    if len(weights) != n:
+        raise ValueError(f"{name} has shape {weights.shape}; expected one weight for each row: shape {(n,)}.")
+    # the least and the sum tell that all is well, without an array for each question
+    with np.errstate(over="ignore"):
+        regular = weights.min(initial=0.0) >= 0.0 and np.isfinite(weights.sum())
+    if not regular:
+        bad = np.flatnonzero(~np.isfinite(weights) | (weights < 0.0))
+        if len(bad):
+            raise ValueError(
+                f"{name} has to hold finite numbers of at least 0; {row(int(bad[0]))} has weight {weights[bad[0]]}."
+            )
+    if not all_zero and not weights.any():
+        raise no_weight(name)
+    return weights
+
+
+def no_weight(name: str = "sample_weight") -> ValueError:
+    """What to say where no row has any weight."""
+    return ValueError(f"{name} is zero in every row, so that no row is left. At least one weight must be positive.")
 
 
 class Weights:
@@ -47,7 +106,7 @@ class Weights:
 class NpyWeights(Weights):
     """Weights in a ``.npy`` file."""
 
-    def __init__(self, file: "NpyFile"):
+    def __init__(self, file: NpyFile):
         if file.dtype.kind not in "fiub":
             raise SourceError(f"{file.path} holds values of type {file.dtype}, not weights.")
         self._file, self.n_rows = file, file.shape[0]

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastkl._core.array_types import Floats
-from fastkl.density.validation import read_weights
+from fastkl.rows.weights import read_weights
 
 
 def log_density_table(densities: Sequence[Any], X: ArrayLike) -> Floats:

@@ -15,10 +15,10 @@ from sklearn.utils.validation import validate_data
 
 from fastkl.density.composed.product import ProductDensity
 from fastkl.density.parametric.mle import DensityMLE
-from fastkl.density.validation import read_weights
 from fastkl.exceptions import DegenerateDataError
 from fastkl.rows.columns import column_numbers
 from fastkl.rows.tables import is_table
+from fastkl.rows.weights import read_weights
 
 REAL = ("normal", "student_t", "laplace", "logistic")
 POSITIVE = ("gamma", "lognormal", "weibull")

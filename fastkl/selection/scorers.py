@@ -21,10 +21,10 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.metadata_routing import MetadataRequest
 
 from fastkl.density.base import BaseDensity
-from fastkl.density.validation import read_weights
 from fastkl.divergence import entropy
 from fastkl.divergence.entropy_methods import ENTROPY_METHODS
 from fastkl.exceptions import DegenerateDataError
+from fastkl.rows.weights import read_weights
 from fastkl.selection.log_densities import log_density_table
 
 __all__ = ["DensityScorer", "KLScorer", "make_kl_scorer", "neg_cross_entropy"]

@@ -15,7 +15,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from fastkl import DensityMLE, ProductDensity, TransformedDensity, families
 from fastkl._core.rows import Rows
-from fastkl.density.streamed import StreamedRows
+from fastkl.rows.streamed import StreamedRows
 
 pytestmark = pytest.mark.skipif(
     not hasattr(BaseEstimator, "_get_fitted_attr_html"), reason="this scikit-learn does not list learnt attributes"

@@ -23,9 +23,10 @@ from fastkl.density.composed.base import (
 )
 from fastkl.density.composed.groups import Group, in_group, on_groups
 from fastkl.density.composed.inference import ProductInference
-from fastkl.density.validation import as_generator, read_array, read_weights
+from fastkl.density.validation import as_generator, read_array
 from fastkl.divergence import Estimate
 from fastkl.rows.tables import columns_of, is_table, rows_as
+from fastkl.rows.weights import read_weights
 
 
 class FittedProduct(ComposedDensity):

@@ -14,7 +14,8 @@ from fastkl.density.bijections.lookup import bijection
 from fastkl.density.composed.affine import affine_invariances
 from fastkl.density.composed.base import ComposedDensity, all_rows, draw, n_parameters_of, weighted_total, with_location
 from fastkl.density.composed.inference import TransformedInference
-from fastkl.density.validation import as_generator, raise_if_not_finite, read_rows
+from fastkl.density.validation import as_generator, read_rows
+from fastkl.rows.checks import raise_if_not_finite
 
 # Draws that no row is mapped to are drawn again; so many for each row that is asked for, and more for the first.
 _MOST_REDRAWN = 1000

@@ -15,9 +15,10 @@ from fastkl.density.composed.base import fit_part, is_discrete
 from fastkl.density.composed.fitted_product import FittedProduct
 from fastkl.density.composed.groups import Group, NamedGroups, check_groups, in_group, on_groups, unfitted_groups
 from fastkl.density.files.registry import register_density
-from fastkl.density.streamed import StreamedRows
-from fastkl.density.validation import read_weights, unchanged_on_error
+from fastkl.density.validation import unchanged_on_error
+from fastkl.rows.streamed import StreamedRows
 from fastkl.rows.tables import table_kind
+from fastkl.rows.weights import read_weights
 
 
 def _every_group_has(method: str) -> Any:

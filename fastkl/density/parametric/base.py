@@ -10,9 +10,10 @@ from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl._core.rows import Rows
 from fastkl.density.base import BaseDensity
 from fastkl.density.parametric.inference import FitInference
-from fastkl.density.validation import as_generator, raise_if_not_finite, read_rows, require_finite, resolve_family
+from fastkl.density.validation import as_generator, read_rows, resolve_family
 from fastkl.families.base import Family
 from fastkl.families.priors import PriorLike
+from fastkl.rows.checks import raise_if_not_finite, require_finite
 
 
 class FamilyDensity(BaseDensity):

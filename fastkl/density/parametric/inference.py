@@ -11,12 +11,12 @@ from scipy.special import ndtr, ndtri
 from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl._core.rows import AnyRows, Rows
 from fastkl.density.inference import Inference
-from fastkl.density.validation import raise_if_not_finite, require_finite
 from fastkl.families.base import Family
 from fastkl.families.priors import PriorLike
 from fastkl.families.solvers.coordinates import Chart, chart_at
 from fastkl.families.solvers.curvature import row_scores, score_products
 from fastkl.families.solvers.posterior import posterior_covariance, posterior_curvature, posterior_errors
+from fastkl.rows.checks import raise_if_not_finite, require_finite
 
 KEPT = "score_products"  # the name among the statistics of what a fit with robust_errors=True has summed
 

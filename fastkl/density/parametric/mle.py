@@ -15,19 +15,14 @@ from fastkl.density.files.registry import register_density
 from fastkl.density.parametric.base import FamilyDensity
 from fastkl.density.parametric.checks import check_family_density
 from fastkl.density.parametric.inference import KEPT
-from fastkl.density.streamed import StreamedRows
-from fastkl.density.validation import (
-    raise_if_not_finite,
-    read_rows,
-    require_finite,
-    resolve_family,
-    unchanged_on_error,
-)
+from fastkl.density.validation import read_rows, resolve_family, unchanged_on_error
 from fastkl.exceptions import DegenerateDataError, SourceError
 from fastkl.families.base import Family, Fit
 from fastkl.families.priors import PriorLike, resolve_prior
 from fastkl.families.solvers.posterior import fit_rows, fit_statistics
 from fastkl.rows import Source
+from fastkl.rows.checks import raise_if_not_finite, require_finite
+from fastkl.rows.streamed import StreamedRows
 
 
 def _has_statistics(density: "DensityMLE") -> bool:

@@ -8,14 +8,14 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from fastkl._core.array_types import Floats
 from fastkl._core.rows import Rows
-from fastkl.density.validation import raise_if_missing, raise_if_not_finite, require_finite
 from fastkl.exceptions import SourceError
-from fastkl.rows import Block, Source
+from fastkl.rows.checks import raise_if_missing, raise_if_not_finite, require_finite
+from fastkl.rows.columns import named
+from fastkl.rows.source import Block, Source
+from fastkl.rows.weights import no_weight, read_weights
 
 T = TypeVar("T")
-NO_WEIGHT = "sample_weight is zero in every row, so that no row is left. At least one weight must be positive."
 
 
 @dataclass(frozen=True)
@@ -45,39 +45,19 @@ class BlockReader:
             raise SourceError(
                 f"Batch {block.number} has shape {block.X.shape}; {self.n_columns} columns were expected."
             )
-        weights = block_weights(block)
-        threads = block.n_threads or self.n_threads  # a Dask worker has several tasks at a time
         rows = Rows(
             block.X,
-            weights,
-            n_threads=threads,
+            n_threads=block.n_threads or self.n_threads,  # a Dask worker has several tasks at a time
             names=self.names,
             index=block.index,
             first_row=block.first_row,
             batch=block.number,
         )
+        weights = read_weights(block.weights, len(block.X), row=rows.row, all_zero=True)
         if self.labels:
             raise_if_missing(rows)
-        rows = rows.of_positive_weight()
+        rows = replace(rows, weights=weights).of_positive_weight()
         return rows if len(rows.X) else None
-
-
-def block_weights(block: Block) -> Floats | None:
-    """The weights of a block as contiguous float64: finite, at least 0, one for each row."""
-    if block.weights is None:
-        return None
-    weights = np.ascontiguousarray(block.weights, dtype=np.float64)
-    if weights.shape != (len(block.X),):
-        raise SourceError(f"Batch {block.number} has {len(block.X)} rows and weights of shape {weights.shape}.")
-    # one sum tells of NaN and infinity, and only then are they looked for
-    if not np.isfinite(weights.sum()) or (len(weights) and weights.min() < 0.0):
-        bad = np.flatnonzero(~np.isfinite(weights) | (weights < 0.0))
-        if len(bad):
-            place = Rows(block.X, index=block.index, first_row=block.first_row, batch=block.number).row(int(bad[0]))
-            raise ValueError(
-                f"sample_weight has to hold finite numbers of at least 0; {place} has weight {weights[bad[0]]}."
-            )
-    return weights
 
 
 class Part(NamedTuple):
@@ -89,7 +69,7 @@ class Part(NamedTuple):
 
 
 class StreamedRows:
-    """Rows to pass over as often as needed (``families.base.AnyRows``), read from a source in every pass.
+    """Rows to pass over as often as needed (``AnyRows``), read from a source in every pass.
 
     Parameters
     ----------
@@ -125,7 +105,7 @@ class StreamedRows:
 
     def column(self, column: int) -> str:
         """The column in words."""
-        return f"column {column}" if self.names is None else f"column {column} ({self.names[column]!r})"
+        return named(column, self.names)
 
     def total(
         self,
@@ -138,7 +118,7 @@ class StreamedRows:
         on_block = partial(_on_block, self.reader, partial(_within, function, args, merge, block_rows))
         part = self.source.sum(on_block, partial(_merged, merge))
         if part.n_rows == 0:
-            raise ValueError(NO_WEIGHT)
+            raise no_weight()
         self._weight = part.weight
         value: T = part.value
         return value
@@ -152,14 +132,14 @@ class StreamedRows:
                 found = True
                 yield rows
         if not found:
-            raise ValueError(NO_WEIGHT)
+            raise no_weight()
 
     def sample(self, size: int) -> Rows:
         """Evenly spaced rows in memory; a repeated call is no further pass."""
         if size not in self._samples:
             rows = self.reader.rows(self.source.sample(size))
             if rows is None:
-                raise ValueError(NO_WEIGHT)
+                raise no_weight()
             self._samples[size] = replace(rows, batch=None)
         return self._samples[size]
 

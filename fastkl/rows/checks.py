@@ -1,0 +1,52 @@
+"""What is asked of rows beyond their form: finite numbers, labels that are there. Messages name row, column and value.
+
+Whether all values are finite is only looked at when a result is not: a kernel turns NaN and infinity into results that are not
+finite, and a pass over a large table to find none costs as much as scoring it.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+
+from fastkl._core.rows import AnyRows, Rows
+from fastkl.exceptions import DegenerateDataError, SupportError
+from fastkl.rows.missing import missing
+from fastkl.rows.reading import first_not_finite
+
+
+def raise_if_not_finite(rows: AnyRows) -> None:
+    """ValueError naming the first NaN or infinity, if there is one; blocks of a source have been looked at one by one."""
+    place = first_not_finite(rows.X) if isinstance(rows, Rows) else None
+    if isinstance(rows, Rows) and place is not None:
+        row, column = place
+        found = "NaN" if np.isnan(rows.X[row, column]) else "infinity"
+        raise ValueError(
+            f"Input X contains {found}: {rows.place(row, column)}. Densities need complete, finite rows: remove the row, or "
+            "impute it in a pipeline step before."
+        )
+
+
+def raise_if_missing(rows: Rows) -> None:
+    """ValueError naming the first missing label (None, NaN, NaT, NA), if there is one."""
+    for j in range(rows.X.shape[1]):
+        gone = missing(rows.X[:, j])
+        if gone.any():
+            row = int(np.argmax(gone))
+            raise ValueError(
+                f"Input X contains NaN or another missing label: {rows.place(row, j)} holds {rows.X[row, j]!r}. Remove the row, "
+                "or give missing values a label of their own."
+            )
+
+
+@contextmanager
+def require_finite(rows: AnyRows) -> Iterator[None]:
+    """Let an error of the family give way to the more basic one, that a value is not finite; add the column's name."""
+    try:
+        yield
+    except SupportError:
+        raise_if_not_finite(rows)
+        raise
+    except DegenerateDataError as error:
+        raise_if_not_finite(rows)
+        raise (error if rows.names is None else error.with_names(rows.names)) from None
