@@ -86,7 +86,7 @@ cdef class ColumnKernel:
 
     def component_sums(self, const real[:, ::1] X, const double[:, ::1] weights, const double[:, :, ::1] constants,
                        tuple support, int n_threads):
-        """The same for several components: constants (k, d, n_constants), and weights (k, n) or None, give sums (k, d, n_sums)."""
+        """The same for several components: constants (k, d, n_constants), weights (k, n) or None, give (k, d, n_sums)."""
         if self.table.sums == NULL:
             raise TypeError(f"{self.table.name.decode()} has no sums at given parameters.")
         return self._accumulate(SUMS, self.table.n_sums, X, weights, constants, support, n_threads)
