@@ -2,8 +2,8 @@
  *
  * Rows are taken in tiles that fit the first cache, column by column; each tile is centred at its own mean (summed about its
  * first row, so that an offset costs no digits) and merged into the record by Chan's formula. Products are summed in sixteen
- * parts, for four columns at a time: all sums stay in registers, and few wait for each other. Rows of weight 0 are left out; a record
- * without rows is all 0.
+ * parts, for four columns at a time: all sums stay in registers, and few wait for each other. Rows of weight 0 are left out; a
+ * record without rows is all 0.
  */
 #ifndef FK_NARROW_H
 #define FK_NARROW_H
@@ -70,7 +70,7 @@ FK_INLINE void fk_tile_moments(double *FK_RESTRICT columns, const double *FK_RES
     record[0] = weight;
 }
 
-/* The rows of a tile whose weight is not 0, moved together with their weights, which the rest of the tile has as 0; their number. */
+/* The rows of a tile whose weight is not 0, moved together with their weights, and how many; the rest of the weights is 0. */
 static ptrdiff_t fk_tile_present(double *columns, const double *w, ptrdiff_t n, ptrdiff_t d, double *padded) {
     const ptrdiff_t kept = fk_count_present(w, n);
     if (kept == n && n == FK_NARROW_ROWS) return kept;

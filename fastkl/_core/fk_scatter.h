@@ -1,5 +1,5 @@
-/* Rows of a block about a point, as float64 and multiplied by the square root of their weight: what a rank-k update then sums. Rows
- * of weight 0 count as absent, whatever values they hold. */
+/* Rows of a block about a point, as float64 and multiplied by the square root of their weight: what a rank-k update then sums.
+ * Rows of weight 0 count as absent, whatever values they hold. */
 #ifndef FK_SCATTER_H
 #define FK_SCATTER_H
 

@@ -4,6 +4,8 @@ Sums over blocks merge as sums over threads do (centred, by Chan's formula), so 
 whatever the blocks. Memory holds a few blocks, whatever the number of rows.
 """
 
+from __future__ import annotations
+
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager

@@ -4,6 +4,8 @@
 members that follow, the same for all kinds.
 """
 
+from __future__ import annotations
+
 from types import SimpleNamespace
 from typing import Any, ClassVar, Self
 

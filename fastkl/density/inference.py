@@ -8,6 +8,8 @@ sufficient statistics hold. A fitted density keeps no reference to its rows; the
 further pass (``robust_errors=True``).
 """
 
+from __future__ import annotations
+
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Any

@@ -7,6 +7,8 @@ closed form: removing an observation changes one summand and, through the number
 only four sets of constants.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Any, NamedTuple
 

@@ -5,6 +5,8 @@ the divergence is far from the largest value the sample sizes can give. Each che
 search of its own (only rows shared by both samples, when there are some, ask for the repeats within Q).
 """
 
+from __future__ import annotations
+
 import warnings
 from typing import Any
 

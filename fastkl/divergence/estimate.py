@@ -1,5 +1,7 @@
 """The result of every divergence call: a number in nats that carries its uncertainty and its doubts."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -82,7 +84,7 @@ class Estimate(float):
         n_samples: int | tuple[int, ...] = 0,
         method: str = "exact",
         diagnostics: Mapping[str, Any] | None = None,
-    ) -> "Estimate":
+    ) -> Estimate:
         self = super().__new__(cls, value)
         self.standard_error = float(standard_error)
         self.n_samples = n_samples

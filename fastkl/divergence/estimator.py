@@ -1,5 +1,7 @@
 """The divergence as a scikit-learn estimator: fit keeps the reference sample and its tree, later calls only search in it."""
 
+from __future__ import annotations
+
 from typing import Any, Self
 
 import numpy as np

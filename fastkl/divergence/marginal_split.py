@@ -6,6 +6,8 @@ it: a nearest- neighbour search in the raw space sees a density that changes by 
 What is left, the copula, is measured on normal scores, for which nearest neighbours are at their best.
 """
 
+from __future__ import annotations
+
 import numpy as np
 from scipy.special import ndtri, polygamma
 

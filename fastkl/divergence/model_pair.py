@@ -5,6 +5,8 @@ term >= 0 and much less noisy where p and q are close, provided that r has mean 
 variance; the draws decide, so a control variate that would do harm is not used.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import Any
 

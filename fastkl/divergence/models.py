@@ -5,6 +5,8 @@ A model has a log-density per row (``score_samples``, ``logpdf``, ``logpmf`` or 
 and anything written alike. All answers are checked: a shape that does not fit or a NaN is an error that names the row.
 """
 
+from __future__ import annotations
+
 import copy
 import inspect
 import warnings
@@ -52,7 +54,7 @@ class Model:
         return hasattr(self.thing, "logpmf")
 
     @property
-    def factors(self) -> "list[tuple[tuple[int, ...], Model]] | None":
+    def factors(self) -> list[tuple[tuple[int, ...], Model]] | None:
         """Columns and models of the independent parts of a product; None for any other model."""
         factors = getattr(self.thing, "factors_", None)
         return None if factors is None else [(columns, Model(part, self.name)) for columns, part in factors]

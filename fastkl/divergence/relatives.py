@@ -9,6 +9,8 @@ where f estimates the share of P in the ball without the row that set the radius
 bias under p = q; else the curvature of the logarithm is corrected by its second-order term.
 """
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

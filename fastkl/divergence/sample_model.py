@@ -10,6 +10,8 @@ A divergence does not change under a common bijection, so both routes look for n
 unit covariance (its own covariance, or that of draws with a fixed seed); the entropy is moved back by log abs det.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from typing import Any
 

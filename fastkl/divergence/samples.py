@@ -1,5 +1,7 @@
 """Entropy, cross-entropy and divergences of samples: sums over the rows of p, slab by slab, then values, errors and doubts."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Any, NamedTuple, cast, get_args
 

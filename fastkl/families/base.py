@@ -8,6 +8,8 @@ A fit sees ``AnyRows``: rows in memory, or rows that are read block by block as 
 only in functions of one block, handed to ``total``, and on ``sample``, so that the same lines serve both.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -85,7 +87,7 @@ class Family(BaseEstimator):
             cls.parameter_names = tuple(cls.parameters)
 
     @classmethod
-    def examples(cls) -> "list[tuple[Family, Params]]":
+    def examples(cls) -> list[tuple[Family, Params]]:
         """Distributions that the contract test tries: the family itself, and its variants where it has some."""
         return [(cls(), cls.example)]
 
@@ -124,7 +126,7 @@ class Family(BaseEstimator):
         """Where the search for a maximum with a prior starts: the maximum without, or a guess if there is none."""
         return self.solve(statistics).params
 
-    def learned(self, statistics: Statistics) -> "Family":
+    def learned(self, statistics: Statistics) -> Family:
         """The family with what else it learnt from the rows (categories, say); itself for most."""
         return self
 
@@ -222,14 +224,14 @@ class Family(BaseEstimator):
         """Draws, (n_samples, d)."""
         raise NotImplementedError
 
-    def marginal(self, params: Params, columns: Sequence[int]) -> "tuple[Family, Params] | None":
+    def marginal(self, params: Params, columns: Sequence[int]) -> tuple[Family, Params] | None:
         """The distribution of some of the columns: a family that holds nothing fixed and its parameters; None if not closed form.
 
         Independent columns have those of their own. A joint family that has its like for some of the columns says so.
         """
         return None if self.joint else self.of_columns(params, columns)
 
-    def of_columns(self, params: Params, columns: Sequence[int]) -> "tuple[Family, Params]":
+    def of_columns(self, params: Params, columns: Sequence[int]) -> tuple[Family, Params]:
         """The family with the parts of the parameters that belong to some of the columns."""
         options = {name: value for name, value in self.get_params(deep=False).items() if name not in self.parameters}
         parts = {name: space.taken(params[name], list(columns)) for name, space in self.spaces().items()}

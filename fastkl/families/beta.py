@@ -1,5 +1,7 @@
 """Beta distribution: two shapes, by one pass and a Newton iteration on their logarithms."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

@@ -1,5 +1,7 @@
 """Burr XII distribution: inner and outer power and scale, with the Weibull distribution as its limit."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

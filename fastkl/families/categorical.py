@@ -1,5 +1,7 @@
 """Categorical distribution of labels: the relative frequencies of each column."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Any
 
@@ -113,7 +115,7 @@ class Categorical(Family):
             counts.append(total)
         return {"weight": first["weight"] + second["weight"], "categories": categories, "counts": counts}
 
-    def learned(self, statistics: Statistics) -> "Categorical":
+    def learned(self, statistics: Statistics) -> Categorical:
         return Categorical(self.probabilities, [np.array(c) for c in statistics["categories"]])
 
     # -- parameters --------------------------------------------------------------------------------------------------------

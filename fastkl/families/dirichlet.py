@@ -1,5 +1,7 @@
 """Dirichlet distribution of compositions: rows of positive parts that sum to 1, by the mean logarithms of the parts."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np
@@ -69,7 +71,7 @@ class Dirichlet(Family):
                 f"The dirichlet family lives on rows of positive parts that sum to 1; {rows.place(row, column)} holds "
                 f"{rows.X[row, column]!s}. Replace zeros by a small part and rescale the row, or remove it."
             )
-        if row_means(rows.X, None, True, most_excess(rows), rows.n_threads) is None:
+        if row_means(rows.X, None, True, tolerance(rows), rows.n_threads) is None:
             self._refuse_a_row(rows)
         weight, mean_log, m2 = records.T
         return {"weight": np.float64(weight[0]), "mean_log": mean_log.copy(), "m2_log": m2.copy()}
@@ -87,7 +89,7 @@ class Dirichlet(Family):
 
     def likelihood_statistics(self, rows: Rows) -> Statistics:
         rows = rows.of_positive_weight()
-        found = row_means(rows.X, rows.weights, True, most_excess(rows), rows.n_threads)
+        found = row_means(rows.X, rows.weights, True, tolerance(rows), rows.n_threads)
         return self.statistics(rows) if found is None else {"weight": np.float64(found[0]), "mean_log": found[1]}
 
     def merge_statistics(self, first: Statistics, second: Statistics) -> Statistics:
@@ -178,10 +180,10 @@ class Dirichlet(Family):
 def sum_excess(rows: Rows) -> tuple[Floats, float]:
     """Sum of every row less 1, and how far off 1 it may be."""
     excess = row_excess(rows.X, np.ones(rows.X.shape[1]), rows.n_threads)
-    return excess, most_excess(rows)
+    return excess, tolerance(rows)
 
 
-def most_excess(rows: Rows) -> float:
+def tolerance(rows: Rows) -> float:
     return 1e-7 if rows.X.dtype == np.float64 else 1e-6
 
 

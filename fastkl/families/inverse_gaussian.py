@@ -1,5 +1,7 @@
 """Inverse Gaussian distribution: its mean is that of each column, its shape follows from the mean of 1/x."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

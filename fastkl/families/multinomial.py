@@ -1,5 +1,7 @@
 """Multinomial distribution of rows of counts: the probabilities are the shares of the column totals."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np
@@ -73,7 +75,7 @@ class Multinomial(Family):
         maxima = np.array([first["maximum"], second["maximum"]])
         return {"weight": first["weight"] + second["weight"], **_pooled(totals, maxima)}
 
-    def learned(self, statistics: Statistics) -> "Multinomial":
+    def learned(self, statistics: Statistics) -> Multinomial:
         if self.n_trials is not None:
             return self
         return Multinomial(self.probabilities, max(1, round(float(statistics["totals"].sum() / statistics["weight"]))))

@@ -1,5 +1,7 @@
 """Multivariate normal distribution with full, diagonal or spherical covariance, by mean and scatter in one pass."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Any
 

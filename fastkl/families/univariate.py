@@ -1,5 +1,7 @@
 """Univariate families: one distribution for each column, all columns in one call of a compiled kernel."""
 
+from __future__ import annotations
+
 from functools import cache
 from typing import Any, ClassVar
 

@@ -1,5 +1,7 @@
 """Von Mises distribution of angles: mean direction, and the concentration from the resultant length."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

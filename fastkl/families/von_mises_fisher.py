@@ -1,5 +1,7 @@
 """Von Mises-Fisher distribution of directions: unit vectors about a mean direction, by their mean resultant."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np
@@ -73,7 +75,7 @@ class VonMisesFisher(Family):
 
     def statistics(self, rows: Rows) -> Statistics:
         rows = rows.of_positive_weight()
-        if row_means(rows.X, None, False, most_excess(rows), rows.n_threads) is None:
+        if row_means(rows.X, None, False, tolerance(rows), rows.n_threads) is None:
             self._refuse_a_row(rows)
         columns = Normal().statistics(rows)
         return {"weight": columns["weight"][0], "mean": columns["mean"], "deviation": columns["deviation"]}
@@ -91,7 +93,7 @@ class VonMisesFisher(Family):
 
     def likelihood_statistics(self, rows: Rows) -> Statistics:
         rows = rows.of_positive_weight()
-        found = row_means(rows.X, rows.weights, False, most_excess(rows), rows.n_threads)
+        found = row_means(rows.X, rows.weights, False, tolerance(rows), rows.n_threads)
         return self.statistics(rows) if found is None else {"weight": np.float64(found[0]), "mean": found[1]}
 
     def merge_statistics(self, first: Statistics, second: Statistics) -> Statistics:
@@ -243,10 +245,10 @@ class VonMisesFisher(Family):
 
 def length_excess(rows: Rows) -> tuple[Floats, float]:
     """Squared length of every row less 1, and how far off 1 it may be."""
-    return row_excess(rows.X, None, rows.n_threads), most_excess(rows)
+    return row_excess(rows.X, None, rows.n_threads), tolerance(rows)
 
 
-def most_excess(rows: Rows) -> float:
+def tolerance(rows: Rows) -> float:
     return 2e-7 if rows.X.dtype == np.float64 else 2e-6
 
 

@@ -4,6 +4,8 @@ Each candidate is fitted to the column alone, and the one with the lowest criter
 compared with continuous ones only, and families of counts with those: a density and a probability can't be compared.
 """
 
+from __future__ import annotations
+
 import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any

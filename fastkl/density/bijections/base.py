@@ -9,6 +9,8 @@ A row outside the domain of the transformer (the logarithm of a negative number)
 it has no image. All sums are done in float64.
 """
 
+from __future__ import annotations
+
 from functools import singledispatch
 from typing import Any, Self
 

@@ -1,5 +1,7 @@
 """Densities made of other densities: what they ask of their parts, whoever wrote those, and what they have in common."""
 
+from __future__ import annotations
+
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager

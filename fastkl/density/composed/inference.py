@@ -7,6 +7,8 @@ Behind a transformer the scores are those of the density of the images, since th
 transformer learnt is held fixed.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from copy import deepcopy

@@ -3,6 +3,8 @@
 An edited or damaged file could otherwise score with a negative scale, or hand sums of the wrong length to a kernel.
 """
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

@@ -1,5 +1,7 @@
 """The uncertainty of a fit of one family: what its statistics, its parameters and a prior tell, and what rows tell besides."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property

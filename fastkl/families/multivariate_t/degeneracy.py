@@ -1,5 +1,7 @@
 """Rows on which the multivariate t likelihood has no maximum: what tells them, and the errors that say so."""
 
+from __future__ import annotations
+
 import numpy as np
 
 from fastkl._core.array_types import Floats

@@ -1,5 +1,7 @@
 """Multivariate t distribution: location, scatter matrix and degrees of freedom, by ECME with the degrees' own likelihood."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Any
 

@@ -5,6 +5,8 @@ of one in any coordinate is of the order of one row's information, whatever the 
 parameters inside their range.
 """
 
+from __future__ import annotations
+
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 

@@ -5,6 +5,8 @@ the order of one row's information: at a step of 1e-3 both what is cut off and w
 value.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 

@@ -8,6 +8,8 @@ six from a good guess. A quantile of counts is found by doubling and bisection o
 is exact at the steps.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 
 import numpy as np

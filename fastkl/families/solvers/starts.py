@@ -1,5 +1,7 @@
 """The search for the highest of several maxima of heavy-tailed location families, and what tells a collapse onto tied rows."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 
 import numpy as np

@@ -22,6 +22,8 @@ that wraps another does it, and nothing else changes: its ``block`` returns one 
 leading axis. The family says so by ``spaces()``. ``tests/families/test_spaces.py`` has it in some thirty lines.
 """
 
+from __future__ import annotations
+
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Protocol

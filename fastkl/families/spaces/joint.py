@@ -1,5 +1,7 @@
 """Spaces of numbers that hang together: rows of probabilities, matrices, unit vectors."""
 
+from __future__ import annotations
+
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any

@@ -1,5 +1,7 @@
 """Spaces of numbers that stand alone: on the line, the half-line, the unit interval, each with the scale it is at home on."""
 
+from __future__ import annotations
+
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, ClassVar

@@ -3,6 +3,8 @@
 Values whose logarithm or logit is infinite have no place on the line; whoever takes steps moves them inside first.
 """
 
+from __future__ import annotations
+
 from typing import Any, Protocol
 
 import numpy as np
