@@ -52,7 +52,7 @@ def read_weights(
     if weights.ndim != 1:
         raise ValueError(f"{name} must be a 1D array or scalar; it has shape {weights.shape}.")
     if len(weights) != n:
-        raise ValueError(f"{name} has shape {weights.shape}; expected one weight for each row: shape {(n,)}.")
+        raise ValueError(f"{name} has shape {weights.shape} for {n} rows; expected one weight for each row.")
     # the least and the sum tell that all is well, without an array for each question
     with np.errstate(over="ignore"):
         regular = weights.min(initial=0.0) >= 0.0 and np.isfinite(weights.sum())
