@@ -1,5 +1,6 @@
 """What a reader and a type checker rely on: docstrings, stubs, types, lint, and the commands of the README."""
 
+import contextlib
 import inspect
 import os
 import subprocess
@@ -56,6 +57,27 @@ def test_docstrings_are_complete(path):
     problems = [(code, text) for code, text in report["errors"] if code not in LEFT_OUT]
     assert report["docstring"].strip(), "no docstring"
     assert not problems
+
+
+def signatures():
+    """Those of all that the public packages offer, and of the public methods of their classes."""
+    for room in (fastkl, fastkl.divergence, fastkl.density, fastkl.selection, fastkl.plotting, fastkl.priors, families):
+        for thing in (getattr(room, name) for name in dir(room)):
+            members = [thing]
+            if inspect.isclass(thing):
+                members += [getattr(thing, name) for name in vars(thing) if not name.startswith("_")]
+            for member in filter(callable, members):
+                with contextlib.suppress(ValueError):  # a type of Python's own
+                    yield f"{room.__name__}: {member!r}", inspect.signature(member)
+
+
+def test_signatures_are_short():
+    """What help() and notebooks show: names of types rather than what they stand for, and not too many arguments."""
+    for name, signature in signatures():
+        bare = [parameter.replace(annotation=parameter.empty) for parameter in signature.parameters.values()]
+        assert len(str(signature)) <= 450, name
+        assert len(str(signature.replace(parameters=bare, return_annotation=signature.empty))) <= 200, name
+        assert "typing" not in str(signature), name
 
 
 def run(*command, **options):
@@ -131,3 +153,11 @@ def test_wrong_commands(arguments):
     done = subprocess.run([sys.executable, "-m", "fastkl", *arguments], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
+
+
+def test_dir_shows_the_public_names_alone():
+    assert dir(fastkl) == sorted(fastkl.__all__)
+    for room in (fastkl.divergence, fastkl.density, fastkl.selection, fastkl.plotting, fastkl.priors):
+        assert dir(room) == sorted(room.__all__), room.__name__
+    classes = [families.by_name(name).__name__ for name in families.names()]
+    assert dir(families) == sorted([*families.__all__, *classes])

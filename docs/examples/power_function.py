@@ -33,7 +33,7 @@ class PowerFunction(UnivariateFamily):
     """
 
     name = "power_function"
-    parameters = {"shape": Positive()}  # what each parameter is: without a role, as the law has no scale
+    parameters = {"shape": Positive()}  # what each parameter is: without a role, as the distribution has no scale
     statistic_names = ("weight", "mean_log")  # in the order of the kernel's record
     support = (ABOVE_ZERO, 1.0, False)  # lowest and highest value, and whether only whole numbers are meant
     support_text = "numbers above 0 and up to 1"

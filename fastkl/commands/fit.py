@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from fastkl import Comparison, ProductDensity, compare_densities, families
 from fastkl.commands.candidates import Candidates, candidates, named
 from fastkl.commands.figures import draw
-from fastkl.commands.layout import figure, first_sentence, note, plural, progress, table
+from fastkl.commands.layout import first_sentence, note, number, plural, progress, table
 from fastkl.commands.tables import Table, chosen, names_of, read_table
 from fastkl.commands.trials import Fit, one_family, trials
 
@@ -39,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
     """Read, rank, fit, print, save."""
     data, weights = _read(options)
     X = _matrix(data, options)
-    rows, masses, said = _observations(X, weights, options)
+    rows, masses, repeats = _observations(X, weights, options)
     found = Candidates(("categorical",), "labels") if X.dtype == object else candidates(rows)
     names = found.names if options.families is None else named(options.families)
     if not 2 <= options.folds <= len(rows):
@@ -65,11 +65,11 @@ def run(options: argparse.Namespace) -> int:
     winner = next(iter(fitted)) if ranking is None else ranking.best
     best = fitted[winner]
     if options.output is not None:
-        best.save(options.output)  # before anything is said: the reader of a pipe may leave in the middle
+        best.save(options.output)  # before anything is printed: the reader of a pipe may leave in the middle
     if options.figure is not None:
         draw(options.figure, ranking, best, _frame(rows, data.names), masses)
     columns = f"{plural(len(data.names), 'column')} ({_some(data.names)})"
-    print(f"{options.data}: {plural(len(rows), 'row')}{said}, {columns}, {found.kind}.\n")
+    print(f"{options.data}: {plural(len(rows), 'row')}{repeats}, {columns}, {found.kind}.\n")
     if ranking is not None:
         _print_ranking(ranking, options.folds)
     _print_refused(refused, "\nNot possible on these rows:" if ranking is not None else "Not ranked:")
@@ -178,10 +178,10 @@ def _print_ranking(ranking: Comparison, folds: int) -> None:
     rows = [
         [
             name,
-            figure(ranking.mean_log_likelihood[i]),
-            figure(ranking.standard_error[i]),
-            figure(ranking.kl_difference[i]) if i else "best",
-            figure(ranking.kl_difference_error[i]) if i else "",
+            number(ranking.mean_log_likelihood[i]),
+            number(ranking.standard_error[i]),
+            number(ranking.kl_difference[i]) if i else "best",
+            number(ranking.kl_difference_error[i]) if i else "",
             str(ranking.n_parameters[i]),
         ]
         for i, name in enumerate(ranking.names)
@@ -226,7 +226,7 @@ def _print_parameters(density: Any, columns: Sequence[str]) -> None:
     params, errors = density.params_, density.standard_errors_
     if density.family_.labels:
         for name, labels, shares in zip(columns, density.categories_, *params.values(), strict=True):
-            held = [f"{label} {figure(share)}" for label, share in zip(labels, shares, strict=False)]
+            held = [f"{label} {number(share)}" for label, share in zip(labels, shares, strict=False)]
             print(note(", ".join(held[:40]), f"{name}: "))
         return
     vectors = {name: value for name, value in params.items() if np.shape(value) == (len(columns),)}
@@ -245,17 +245,17 @@ def _print_parameters(density: Any, columns: Sequence[str]) -> None:
     for name, value in params.items():
         if np.ndim(value) == 0:
             error = errors.get(name)
-            print(f"\n{name} {figure(float(value))}" + ("" if error is None else f" ± {figure(float(error))}"))
+            print(f"\n{name} {number(float(value))}" + ("" if error is None else f" ± {number(float(error))}"))
         elif np.ndim(value) == 2 and len(columns) <= _SHOWN_COLUMNS:
             print()
-            print(table([name, *columns], [[columns[j], *map(figure, row)] for j, row in enumerate(np.asarray(value))]))
+            print(table([name, *columns], [[columns[j], *map(number, row)] for j, row in enumerate(np.asarray(value))]))
     for name, sentence in density.boundary_.items():
         print()
         print(note(sentence, f"{name}: "))
 
 
 def _with_error(values: Any, errors: Any, j: int) -> list[str]:
-    return [figure(float(values[j])), "-" if errors is None else figure(float(errors[j]))]
+    return [number(float(values[j])), "-" if errors is None else number(float(errors[j]))]
 
 
 def _some(names: Sequence[str]) -> str:

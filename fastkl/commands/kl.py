@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastkl import Estimate, SharedRowsWarning, categorical_kl, kl_divergence, permutation_test
-from fastkl.commands.layout import figure, note, plural, progress, table
+from fastkl.commands.layout import note, number, plural, progress, table
 from fastkl.commands.tables import Table, chosen, listed, names_of, read_table
 
 _PERMUTATIONS = 999
@@ -22,8 +22,8 @@ class Line:
     """One line of the table."""
 
     name: str
-    there: Estimate
-    back: Estimate
+    forward: Estimate
+    reverse: Estimate
     p_value: float | None
     notes: list[str]
 
@@ -79,15 +79,15 @@ def _of_numbers(name: str, P: Any, Q: Any, options: argparse.Namespace) -> Line:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         warnings.simplefilter("ignore", SharedRowsWarning)  # the diagnostics say it too
-        there = kl_divergence(P, Q, n_neighbors=options.neighbors)
-        back = kl_divergence(Q, P, n_neighbors=options.neighbors)
-    said = list(dict.fromkeys(str(warning.message) for warning in caught))
+        forward = kl_divergence(P, Q, n_neighbors=options.neighbors)
+        reverse = kl_divergence(Q, P, n_neighbors=options.neighbors)
+    messages = list(dict.fromkeys(str(warning.message) for warning in caught))
     p_value = None
     if options.test:
         rng = np.random.RandomState(options.seed)
         P, Q = (x if len(x) <= _TESTED_ROWS else x[rng.permutation(len(x))[:_TESTED_ROWS]] for x in (P, Q))
         p_value = permutation_test(P, Q, n_permutations=_PERMUTATIONS, random_state=rng).p_value
-    return Line(name, there, back, p_value, said)
+    return Line(name, forward, reverse, p_value, messages)
 
 
 def _of_labels(name: str, P: Any, Q: Any, options: argparse.Namespace) -> Line:
@@ -127,15 +127,15 @@ def _print(lines: list[Line], options: argparse.Namespace, most_rows: int, scale
     rows, notes = [], []
     for line in lines:
         row = [line.name]
-        doubts = list(line.notes)
-        for estimate, direction in ((line.there, "KL(P || Q)"), (line.back, "KL(Q || P)")):
+        of_line = list(line.notes)
+        for estimate, direction in ((line.forward, "KL(P || Q)"), (line.reverse, "KL(Q || P)")):
             reasons = list(estimate.diagnostics["reasons"])
-            row += [figure(float(estimate)) + ("*" if reasons else " "), _interval(estimate)]
-            doubts += [f"{direction}: {reason}" for reason in reasons]
+            row += [number(float(estimate)) + ("*" if reasons else " "), _interval(estimate)]
+            of_line += [f"{direction}: {reason}" for reason in reasons]
         if options.test:
             row.append(f"{line.p_value:.4f}")
         rows.append(row)
-        notes += [f"{line.name}, {doubt}" for doubt in doubts]
+        notes += [f"{line.name}, {text}" for text in of_line]
     print(table([*head, "p-value"] if options.test else head, rows))
     print()
     if options.test:
@@ -148,7 +148,7 @@ def _print(lines: list[Line], options: argparse.Namespace, most_rows: int, scale
         )
     if scaled:
         print(note("The joint estimate takes columns in units of their pooled standard deviation."))
-    if any(float(estimate) < 0.0 for line in lines for estimate in (line.there, line.back)):
+    if any(float(estimate) < 0.0 for line in lines for estimate in (line.forward, line.reverse)):
         print(note("An estimate below 0 is one of a divergence near 0."))
     for text in notes:
         print(note(text, "* "))
@@ -156,4 +156,4 @@ def _print(lines: list[Line], options: argparse.Namespace, most_rows: int, scale
 
 def _interval(estimate: Estimate) -> str:
     low, high = estimate.confidence_interval()
-    return f"[{figure(low)}, {figure(high)}]" if low == low else "-"
+    return f"[{number(low)}, {number(high)}]" if low == low else "-"

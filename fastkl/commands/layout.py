@@ -1,4 +1,4 @@
-"""Tables and notes for a terminal: text on the left, figures on the right, long sentences wrapped."""
+"""Tables and notes for a terminal: text on the left, numbers on the right, long sentences wrapped."""
 
 import re
 import sys
@@ -22,7 +22,7 @@ def note(text: str, mark: str = "") -> str:
     return textwrap.fill(text, WIDTH, initial_indent=mark, subsequent_indent=" " * len(mark))
 
 
-def figure(value: float, decimals: int = 4) -> str:
+def number(value: float, decimals: int = 4) -> str:
     """A number in a column: fixed decimals, a power of ten where these would show nothing or too much, ``-`` for nan."""
     if value != value:
         return "-"

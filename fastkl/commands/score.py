@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 import fastkl
 from fastkl._core.means import Mean
-from fastkl.commands.layout import figure, first_sentence, plural, progress
+from fastkl.commands.layout import first_sentence, number, plural, progress
 from fastkl.commands.tables import chosen, listed, names_of, rows_of
 from fastkl.rows.output import Output, open_output, raise_if_same
 
@@ -109,17 +109,17 @@ def _columns(density: Any, options: argparse.Namespace) -> list[Any]:
 
 def _report(found: Tally, density: Any, options: argparse.Namespace) -> None:
     inside = found.rows - found.excluded
-    error = f" ± {figure(found.mean.error)}" if inside > 1 else ""
-    figures = f"{figure(found.mean.value)}{error} nats per row" if inside else "there are none"
+    error = f" ± {number(found.mean.error)}" if inside > 1 else ""
+    summary = f"{number(found.mean.value)}{error} nats per row" if inside else "there are none"
     family = getattr(getattr(density, "family_", None), "name", type(density).__name__)
     lines = [("rows", f"{found.rows:,}")]
     if found.excluded:
         outside = f"-inf: {plural(found.excluded, 'row')} outside the support of {family},"
         lines += [("mean log-density", outside), ("", f"first row {found.first_excluded}")]
-        lines += [("of the others", figures), ("cross-entropy", "inf")]
+        lines += [("of the others", summary), ("cross-entropy", "inf")]
     else:
-        lines += [("mean log-density", figures)]
-        lines += [("cross-entropy", f"{figure(-found.mean.value)}{error} nats per row")]
+        lines += [("mean log-density", summary)]
+        lines += [("cross-entropy", f"{number(-found.mean.value)}{error} nats per row")]
     if options.output is not None:
         lines.append(("scores", options.output))
     print("\n".join(f"{name:<18}{text}".rstrip() for name, text in lines))

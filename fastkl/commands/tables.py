@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from fastkl.exceptions import SourceError
 from fastkl.rows import Source, open_source
 from fastkl.rows.csv import MISSING
-from fastkl.rows.npy import NpyFile
+from fastkl.rows.npy_file import NpyFile
 
 Column = NDArray[Any]
 

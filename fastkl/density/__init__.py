@@ -15,3 +15,7 @@ __all__ = [
     "bijection",
     "load",
 ]
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -1,5 +1,7 @@
 """What every density offers once it can score a row: mean and total log-likelihood, criteria, divergences, files."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

@@ -4,6 +4,8 @@ Sums over blocks merge as sums over threads do (centred, by Chan's formula), so 
 whatever the blocks. Memory holds a few blocks, whatever the number of rows.
 """
 
+from __future__ import annotations
+
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -96,7 +98,7 @@ class BatchMembers(Density):
         Parameters
         ----------
         source : path, array, data frame, iterable or Dask collection
-            As for ``fit_batches``. Weights that come with the rows have no part.
+            As for ``fit_batches``. Weights that come with the rows are ignored.
         out : None, path or ndarray of shape (n,), default=None
             None gives an array. A path that ends in ``.npy``, ``.parquet`` or ``.csv`` gives a file, which appears under its name
             when it is complete: until then it is ``name.partial``, which an interrupt leaves and an error removes. An

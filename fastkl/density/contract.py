@@ -4,6 +4,8 @@
 members that follow, the same for all kinds.
 """
 
+from __future__ import annotations
+
 from types import SimpleNamespace
 from typing import Any, ClassVar, Self
 
@@ -36,6 +38,10 @@ class Density(DensityMixin, BaseEstimator):
 
     def _scored(self, X: ArrayLike, sample_weight: ArrayLike | None) -> tuple[float, float]:
         """Weighted total log-likelihood and the sum of the weights."""
+        raise NotImplementedError
+
+    def sample(self, n_samples: int = 1, random_state: Any = None) -> Any:
+        """Draw rows: an array, or a table of the kind that was fitted."""
         raise NotImplementedError
 
     # -- of a density with parameters --------------------------------------------------------------------------------------

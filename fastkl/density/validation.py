@@ -4,6 +4,8 @@ The reading itself is that of ``fastkl.rows``; scikit-learn's validation is adde
 and names of its columns, or compares them.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any

@@ -39,3 +39,7 @@ __all__ = [
     "permutation_test",
     "subsampling_interval",
 ]
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

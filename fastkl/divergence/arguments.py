@@ -4,6 +4,8 @@ Everything is checked here, before any work, so that the formulas in the other f
 sample keeps its neighbour index, so that each tree is built once however many estimates are taken from it.
 """
 
+from __future__ import annotations
+
 from functools import cached_property
 from numbers import Integral
 from typing import Any

@@ -5,6 +5,8 @@ exactly, so the result is that of the call in memory. The work grows with the nu
 as memory allows.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from numbers import Integral
 from os import PathLike

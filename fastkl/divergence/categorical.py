@@ -6,6 +6,8 @@ a row of several columns. Weights are numbers of repetitions: an integer weight 
 rows.
 """
 
+from __future__ import annotations
+
 from collections.abc import Hashable, Sequence
 from typing import Any, NamedTuple
 

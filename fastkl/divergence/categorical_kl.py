@@ -6,6 +6,8 @@ form of Zhang and Grabchak needs no double loop over the sample sizes and holds 
 symbols are rounded once (fsum), so that the order of symbols cannot matter.
 """
 
+from __future__ import annotations
+
 from math import fsum
 from typing import Any, NamedTuple
 

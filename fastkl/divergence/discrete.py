@@ -7,6 +7,8 @@ relative precision for arguments that are almost equal, where the difference of 
 lost it.
 """
 
+from __future__ import annotations
+
 from typing import Any, NamedTuple
 
 import numpy as np

@@ -4,6 +4,8 @@ It is a discrete distribution. Against a discrete model its divergence is a fini
 exist, because no density is concentrated on finitely many points.
 """
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

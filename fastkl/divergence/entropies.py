@@ -1,5 +1,7 @@
 """The calls for entropy and cross-entropy of samples and models, in nats."""
 
+from __future__ import annotations
+
 from typing import Any
 
 from numpy.typing import ArrayLike

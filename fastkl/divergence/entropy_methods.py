@@ -1,5 +1,7 @@
 """The entropies of a sample that ``entropy(method=...)`` offers beside that of Kozachenko and Leonenko, by name."""
 
+from __future__ import annotations
+
 from fastkl.divergence.arguments import Sample
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.marginal_split import marginal_split_entropy

@@ -4,6 +4,8 @@ Each argument is a sample (array-like; a 1-D array is one column) or a model (an
 computed follows from that, and the result says how it was obtained.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable
 from typing import Any
 

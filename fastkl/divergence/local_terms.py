@@ -11,6 +11,8 @@ Weights are masses, so only their ratios matter. In a ball with masses w the wei
 With equal weights that is the unweighted formula.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -46,7 +48,7 @@ class LocalTerms:
     known_scale: FloatArray | float | None = None
 
     @classmethod
-    def from_densities(cls, own: tuple[FloatArray, FloatArray], across: tuple[FloatArray, FloatArray]) -> "LocalTerms":
+    def from_densities(cls, own: tuple[FloatArray, FloatArray], across: tuple[FloatArray, FloatArray]) -> LocalTerms:
         """From estimates of log p and of log q, each with its numbers of rows."""
         (log_p, n_p), (log_q, n_q) = own, across
         return cls(log_p - log_q, n_p, n_q)
@@ -109,7 +111,7 @@ def log_density_across(slab: Slab, k: int) -> tuple[FloatArray, FloatArray]:
 
 
 def _log_density(
-    balls: "BallMasses | None", radius: FloatArray, k: int, n_columns: int, total: int
+    balls: BallMasses | None, radius: FloatArray, k: int, n_columns: int, total: int
 ) -> tuple[FloatArray, FloatArray]:
     """psi(count) - log(total) - log(volume of the ball); without weights every count is k."""
     log_volume = log_unit_ball(n_columns) + n_columns * np.log(radius)

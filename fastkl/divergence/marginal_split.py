@@ -6,6 +6,8 @@ it: a nearest- neighbour search in the raw space sees a density that changes by 
 What is left, the copula, is measured on normal scores, for which nearest neighbours are at their best.
 """
 
+from __future__ import annotations
+
 import numpy as np
 from scipy.special import ndtri, polygamma
 
@@ -106,7 +108,7 @@ def marginal_split_entropy(
         "copula_entropy": copula,
         "n_neighbors": k,
         "window": window,
-        **_doubts(copula, float(np.sqrt(noise / n)), d),
+        **_diagnostics(copula, float(np.sqrt(noise / n)), d),
     }
     return Estimate(value, float(np.sqrt(variance / effective_size(shares))), n, "marginal_split", diagnostics)
 
@@ -161,7 +163,7 @@ def _copula_terms(
     return terms
 
 
-def _doubts(copula: float, noise: float, d: int) -> dict[str, object]:
+def _diagnostics(copula: float, noise: float, d: int) -> dict[str, object]:
     reasons: list[str] = []
     if copula > 3.0 * noise and copula > 0.05:
         reasons.append(

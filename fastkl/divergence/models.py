@@ -1,9 +1,11 @@
-"""Models as the divergences meet them: through what they offer, whoever wrote them.
+"""Models as the divergences meet them: through what they offer, from any library.
 
 A model has a log-density per row (``score_samples``, ``logpdf``, ``logpmf`` or ``log_prob``) and perhaps draws (``sample``,
 ``rvs`` or ``resample``). That covers the densities of this library, those of scikit-learn, frozen distributions of scipy
 and anything written alike. All answers are checked: a shape that does not fit or a NaN is an error that names the row.
 """
+
+from __future__ import annotations
 
 import copy
 import inspect
@@ -53,7 +55,7 @@ class Model:
         return hasattr(self.thing, "logpmf")
 
     @property
-    def factors(self) -> "list[tuple[tuple[int, ...], Model]] | None":
+    def factors(self) -> list[tuple[tuple[int, ...], Model]] | None:
         """Columns and models of the independent parts of a product; None for any other model."""
         factors = getattr(self.thing, "factors_", None)
         return None if factors is None else [(columns, Model(part, self.name)) for columns, part in factors]

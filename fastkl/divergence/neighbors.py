@@ -8,6 +8,8 @@ Two distances are equal when they agree to 1e-12 relative. No distance is ever r
 a logarithm is due is an error.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -291,6 +293,6 @@ class SamplePair:
             return 0
         return sum(int(np.sum(slab.own.kth(1) == 0.0)) for slab in self.reversed().slabs(0))
 
-    def reversed(self) -> "SamplePair":
+    def reversed(self) -> SamplePair:
         """The pair (q, p), which shares the trees."""
         return SamplePair(self.q, self.p)

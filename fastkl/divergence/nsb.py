@@ -8,6 +8,8 @@ for large beta), and the grid is narrowed until it resolves the peak. No root fi
 the size of the counts.
 """
 
+from __future__ import annotations
+
 from typing import NamedTuple
 
 import numpy as np

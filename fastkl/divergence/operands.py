@@ -1,5 +1,7 @@
 """The two arguments of a divergence, each a sample, a model or an empirical distribution, brought to samples."""
 
+from __future__ import annotations
+
 from typing import Any
 
 from fastkl.divergence.arguments import Sample, as_sample, same_columns

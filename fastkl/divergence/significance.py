@@ -5,6 +5,8 @@ distributions the labels "from p" and "from q" are exchangeable on that graph, s
 64 at a time. The pooled rows are shuffled first, so that ties in distance are broken without regard to the label.
 """
 
+from __future__ import annotations
+
 from typing import Any, NamedTuple
 
 import numpy as np

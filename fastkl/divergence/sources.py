@@ -4,6 +4,8 @@ A source is an array, a memory map, a file that ``rows`` opens, or anything that
 blocks of rows. It is never held as a whole.
 """
 
+from __future__ import annotations
+
 import os
 from collections.abc import Iterator, Sequence
 from typing import Any

@@ -5,6 +5,8 @@ since the share takes row weights as well; the other two come from scipy, withou
 error: its logarithm would be -inf, and any number put in its place would be made up.
 """
 
+from __future__ import annotations
+
 from typing import Literal
 
 import numpy as np

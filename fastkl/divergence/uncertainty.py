@@ -13,6 +13,8 @@ effective sizes when there are weights. Leaving out the second source (a habit) 
 The variance is that of the estimator: no standard error says how far its expectation is from the divergence.
 """
 
+from __future__ import annotations
+
 import numpy as np
 from scipy.special import polygamma
 

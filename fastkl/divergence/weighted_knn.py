@@ -6,6 +6,8 @@ annihilate them make the estimate efficient. The rows are whitened first, so tha
 exactly when the data are mapped by x -> A x + b.
 """
 
+from __future__ import annotations
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import digamma, gammaln, polygamma

@@ -4,6 +4,8 @@ The triangular factor comes from a QR decomposition of the standardised rows rat
 so that a sample whose columns are nearly dependent is still told apart from one whose columns are.
 """
 
+from __future__ import annotations
+
 import numpy as np
 from scipy.linalg import solve_triangular
 

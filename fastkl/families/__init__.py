@@ -5,6 +5,8 @@ Families are discovered: every module of this package that defines a subclass of
 family's constructor are held fixed: ``families.Gamma(shape=2)``.
 """
 
+from __future__ import annotations
+
 import difflib
 import importlib
 import inspect
@@ -86,4 +88,4 @@ def __getattr__(attribute: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*__all__, *(family.__name__ for family in _registry().values())])
+    return [*__all__, *(family.__name__ for family in _registry().values())]

@@ -1,5 +1,7 @@
 """Bernoulli distribution of zeros and ones: the probability is the share of ones."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

@@ -1,5 +1,7 @@
 """Cauchy distribution: location and scale, by Newton's method from the best of several starts."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

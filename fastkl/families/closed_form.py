@@ -1,5 +1,7 @@
 """Closed forms for entropy and Kullback-Leibler divergence, registered by pair of families next to the families themselves."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import TypeVar
 

@@ -4,6 +4,8 @@ The kernel of the exponential distribution sums weights and means, that of the n
 mean: another family that needs just these names them here, and not the distribution whose kernel it borrows.
 """
 
+from __future__ import annotations
+
 from fastkl._core._columns import ColumnKernel
 from fastkl._core.array_types import Floats
 from fastkl._core.rows import Rows

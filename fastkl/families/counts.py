@@ -1,5 +1,7 @@
 """What univariate families of counts share: boundary maxima column by column, quantiles, and terms without cancellation."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import ClassVar
 

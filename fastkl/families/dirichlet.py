@@ -1,5 +1,7 @@
 """Dirichlet distribution of compositions: rows of positive parts that sum to 1, by the mean logarithms of the parts."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np
@@ -54,6 +56,7 @@ class Dirichlet(Family):
     parameters = {"concentration": Positive()}
     joint = True
     equivariant = False
+    least_columns = 2
     example = {"concentration": [2.5, 0.8]}
 
     def __init__(self, concentration: ArrayLike | None = None):
@@ -68,7 +71,7 @@ class Dirichlet(Family):
                 f"The dirichlet family lives on rows of positive parts that sum to 1; {rows.place(row, column)} holds "
                 f"{rows.X[row, column]!s}. Replace zeros by a small part and rescale the row, or remove it."
             )
-        if row_means(rows.X, None, True, most_excess(rows), rows.n_threads) is None:
+        if row_means(rows.X, None, True, tolerance(rows), rows.n_threads) is None:
             self._refuse_a_row(rows)
         weight, mean_log, m2 = records.T
         return {"weight": np.float64(weight[0]), "mean_log": mean_log.copy(), "m2_log": m2.copy()}
@@ -85,7 +88,7 @@ class Dirichlet(Family):
             )
 
     def likelihood_statistics(self, rows: Rows) -> Statistics:
-        found = row_means(rows.X, rows.weights, True, most_excess(rows), rows.n_threads)
+        found = row_means(rows.X, rows.weights, True, tolerance(rows), rows.n_threads)
         return self.statistics(rows) if found is None else {"weight": np.float64(found[0]), "mean_log": found[1]}
 
     def merge_statistics(self, first: Statistics, second: Statistics) -> Statistics:
@@ -99,11 +102,7 @@ class Dirichlet(Family):
     def solve(self, statistics: Statistics) -> Fit:
         mean_log = statistics["mean_log"]
         if self.concentration is not None:
-            fixed = self.shaped_parameters({"concentration": np.asarray(self.concentration, dtype=np.float64)})
-            if len(fixed["concentration"]) != len(mean_log):
-                n = len(fixed["concentration"])
-                raise ValueError(f"concentration has {n} entries, the data {len(mean_log)} columns.")
-            return Fit(fixed)
+            return Fit(self.fixed_columns(len(mean_log)))
         if np.all(statistics["m2_log"] == 0.0):
             raise DegenerateDataError(
                 f"All rows are equal (n_samples={statistics['weight']:g}): the dirichlet likelihood has no maximum, since it "
@@ -133,31 +132,9 @@ class Dirichlet(Family):
         out[~(np.abs(excess) <= allowed)] = -np.inf
         return out
 
-    # -- parameters --------------------------------------------------------------------------------------------------------
-
-    def shaped_parameters(self, params: Params) -> Params:
-        a = np.array(np.atleast_1d(params["concentration"]))
-        if a.ndim != 1 or len(a) < 2 or not (np.isfinite(a) & (a > 0.0)).all():
-            raise ValueError("dirichlet: concentration is a list of two or more positive, finite numbers.")
-        return {"concentration": a}
-
-    def n_columns(self, params: Params) -> int:
-        return len(params["concentration"])
-
-    def n_parameters(self, params: Params) -> int:
-        return 0 if self.concentration is not None else len(params["concentration"])
-
-    def standard_errors(self, statistics: Statistics, params: Params) -> Params:
-        if self.concentration is not None:
-            return {}
-        return {"concentration": np.sqrt(np.diag(self.covariance_of_params(statistics, params)[1]))}
-
-    def covariance_of_params(self, statistics: Statistics, params: Params) -> tuple[list[str], Floats]:
-        if self.concentration is not None:
-            return [], np.zeros((0, 0))
+    def covariance_of(self, name: str, statistics: Statistics, params: Params) -> Floats:
         inverse, outer = information_parts(params["concentration"])
-        covariance = (np.diag(inverse) + np.outer(inverse, inverse) * outer) / statistics["weight"]
-        return [f"concentration[{j}]" for j in range(len(inverse))], covariance
+        return np.asarray((np.diag(inverse) + np.outer(inverse, inverse) * outer) / statistics["weight"])
 
     # -- the distribution itself -------------------------------------------------------------------------------------------
 
@@ -176,10 +153,10 @@ class Dirichlet(Family):
 def sum_excess(rows: Rows) -> tuple[Floats, float]:
     """Sum of every row less 1, and how far off 1 it may be."""
     excess = row_excess(rows.X, np.ones(rows.X.shape[1]), rows.n_threads)
-    return excess, most_excess(rows)
+    return excess, tolerance(rows)
 
 
-def most_excess(rows: Rows) -> float:
+def tolerance(rows: Rows) -> float:
     return 1e-7 if rows.X.dtype == np.float64 else 1e-6
 
 

@@ -1,5 +1,7 @@
 """Exponential distribution: its scale is the mean of each column."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

@@ -1,5 +1,7 @@
 """Gamma distribution: shape and scale, by one pass and a Newton iteration on the shape."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

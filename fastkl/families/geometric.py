@@ -1,5 +1,7 @@
 """Geometric distribution of the number of trials up to the first success."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

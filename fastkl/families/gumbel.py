@@ -1,5 +1,7 @@
 """Gumbel distribution of maxima: location and scale, by Newton's method on a concave likelihood."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

@@ -1,5 +1,7 @@
 """Half-normal distribution: its scale is the root mean square of each column."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

@@ -1,5 +1,7 @@
 """Laplace distribution: its location is the weighted median of each column, its scale the mean distance from it."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

@@ -1,5 +1,7 @@
 """What location-scale families share, distributions of (x - loc) / scale, and those of shape log(x / scale)."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

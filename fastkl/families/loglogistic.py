@@ -1,5 +1,7 @@
 """Log-logistic distribution: the logistic distribution of the logarithm."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

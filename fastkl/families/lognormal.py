@@ -1,5 +1,7 @@
 """Log-normal distribution: the normal distribution of the logarithm."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

@@ -1,5 +1,7 @@
 """Lomax distribution (Pareto of the second kind): shape and scale, with the exponential distribution as its limit."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

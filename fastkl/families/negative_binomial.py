@@ -1,5 +1,7 @@
 """Negative binomial distribution: the mean is its own estimate, the size solves one equation in tallies of the counts."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import Any
 
@@ -120,7 +122,7 @@ class NegativeBinomial(CountFamily):
         boundary = {"size": boundary_sentence(limit, POISSON_LIMIT)} if np.any(limit) else {}
         return Fit({"size": size, "mean": mean}, steps, steps < MAX_STEPS, boundary)
 
-    def _tally_score(self, statistics: Statistics, column: int, mean: float) -> "SizeScore":
+    def _tally_score(self, statistics: Statistics, column: int, mean: float) -> SizeScore:
         return SizeScore(statistics["counts"][column], statistics["tallies"][column], mean)
 
     def column_log_likelihood(self, statistics: Statistics, params: Params) -> Floats:

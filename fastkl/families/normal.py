@@ -1,5 +1,7 @@
 """Normal distribution: location and scale (standard deviation), by the centred moments of each column."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

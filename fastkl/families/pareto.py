@@ -1,5 +1,7 @@
 """Pareto distribution: its scale is the smallest value of each column, its shape follows from the mean logarithm."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

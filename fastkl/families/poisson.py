@@ -1,5 +1,7 @@
 """Poisson distribution of counts: the rate is the mean."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

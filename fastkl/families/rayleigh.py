@@ -1,5 +1,7 @@
 """Rayleigh distribution: its squared scale is half the mean square of each column."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

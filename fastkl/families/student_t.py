@@ -1,5 +1,7 @@
 """Student's t: degrees of freedom, location and scale, by Newton's method on the likelihood itself from several starts."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

@@ -1,5 +1,7 @@
 """Uniform distribution: its ends are the smallest and the largest value of each column."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

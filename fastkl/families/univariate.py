@@ -1,5 +1,7 @@
 """Univariate families: one distribution for each column, all columns in one call of a compiled kernel."""
 
+from __future__ import annotations
+
 from functools import cache
 from typing import Any, ClassVar
 
@@ -15,7 +17,10 @@ from fastkl.families.base import Family
 from fastkl.families.solvers.quantiles import continuous_quantile, count_quantile
 
 ABOVE_ZERO = float(np.nextafter(0.0, 1.0))
+BELOW_ONE = float(np.nextafter(1.0, 0.0))
 BELOW_INFINITY = float(np.finfo(np.float64).max)
+# the number next to an end that does not belong to the support, and that end
+OPEN_ENDS = {ABOVE_ZERO: 0.0, BELOW_ONE: 1.0, BELOW_INFINITY: np.inf}
 
 
 class UnivariateFamily(Family):
@@ -28,6 +33,7 @@ class UnivariateFamily(Family):
     statistic_names: ClassVar[tuple[str, ...]]
     support: ClassVar[tuple[float, float, bool]] = (-np.inf, np.inf, False)
     support_text: ClassVar[str] = "finite numbers"
+    periodic: ClassVar[bool] = False  # whether x and x + 2 pi are the same value
 
     @classmethod
     @cache
@@ -129,12 +135,6 @@ class UnivariateFamily(Family):
         self._check_range(shaped)
         return shaped
 
-    def n_columns(self, params: Params) -> int:
-        return len(params[self.parameter_names[0]])
-
-    def n_parameters(self, params: Params) -> int:
-        return len(self.free_names()) * self.n_columns(params)
-
     def regular(self, params: Params) -> NDArray[np.bool_]:
         """(p, d): where a parameter was estimated and lies inside its range, so that it has a standard error."""
         free = self.free_names()
@@ -209,7 +209,7 @@ class UnivariateFamily(Family):
         """Either of them by a search; a family whose support has ends among its parameters has to give its own."""
         low, high, _ = self.support
         if not self.discrete:
-            ends = (0.0 if low == ABOVE_ZERO else low, np.inf if high == BELOW_INFINITY else high)
+            ends = (OPEN_ENDS.get(low, low), OPEN_ENDS.get(high, high))
             guess = self.quantile_guess(p, params, upper)
             return continuous_quantile(self.log_cdf, self.log_sf, p, params, upper, ends, guess)
         p = np.asarray(p, dtype=np.float64)

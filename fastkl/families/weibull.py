@@ -1,5 +1,7 @@
 """Weibull distribution: shape and scale, by Newton's method on a likelihood with one maximum."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

@@ -1,5 +1,7 @@
 """Zero-inflated Poisson distribution: a Poisson count, or 0 whatever the count with some probability."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

@@ -7,3 +7,7 @@ from fastkl.plotting.comparison_display import ComparisonDisplay
 from fastkl.plotting.density_display import DensityDisplay
 
 __all__ = ["ComparisonDisplay", "DensityDisplay"]
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -1,5 +1,7 @@
 """What both displays share: axes to draw on, colours that everybody can tell apart, and axis labels with units."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from typing import Any
 

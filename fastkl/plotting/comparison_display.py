@@ -1,5 +1,7 @@
 """Densities compared on held-out rows: how far each lies behind the best, with error bars, best on top."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
@@ -31,7 +33,7 @@ class ComparisonDisplay:
     standard_errors : array-like of shape (k,)
         Of the differences; nan where there is none.
     note : str, default="held-out rows"
-        Where the figures come from, for the label of the axis.
+        Where the numbers come from, for the label of the axis.
 
     Attributes
     ----------
@@ -215,7 +217,7 @@ class ComparisonDisplay:
         ax.set_ylim(count - 0.4, -0.6)
         ax.grid(axis="x", alpha=0.3)
         ax.set_xlabel(f"nats per row behind the best (± 2 s.e., {self.note})")
-        # the figures stand on the right, as ticks, so that the layout leaves room for them
+        # the numbers stand on the right, as ticks, so that the layout leaves room for them
         right = ax.secondary_yaxis("right")
         right.set_yticks(range(count), self._texts())
         right.tick_params(length=0.0)

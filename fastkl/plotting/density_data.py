@@ -4,6 +4,8 @@ The view covers the bulk of the data: a value far outside it would squeeze every
 and the plot says so; heights are still shares of all rows.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any

@@ -1,5 +1,7 @@
 """A fitted density over its data: curve on a histogram, probabilities on frequencies, or contours on points."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 

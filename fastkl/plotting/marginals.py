@@ -1,5 +1,7 @@
 """The density of some of the columns, where it has a closed form: that of the families that hold it themselves."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Any
 

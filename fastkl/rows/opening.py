@@ -12,7 +12,8 @@ from fastkl.rows import arrow
 from fastkl.rows.batch import Choice
 from fastkl.rows.chained import ChainedSource
 from fastkl.rows.iterables import FrameSource, IterableSource
-from fastkl.rows.npy import NpyFile, NpySource
+from fastkl.rows.npy import NpySource
+from fastkl.rows.npy_file import NpyFile
 from fastkl.rows.source import ArraySource, Source
 from fastkl.rows.weights import NpyWeights, Weights
 

@@ -1,5 +1,7 @@
 """Rows of a source as a family sees them: every block validated, weight 0 left out, places named by their row in the source."""
 
+from __future__ import annotations
+
 import operator
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, is_dataclass, replace

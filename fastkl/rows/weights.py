@@ -1,17 +1,15 @@
 """One weight for each row: checked, or in step with the rows of a source, from memory or from a ``.npy`` file."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastkl._core.array_types import Floats
 from fastkl.exceptions import SourceError
+from fastkl.rows.npy_file import NpyFile
 from fastkl.rows.reading import first_non_number, look
-
-if TYPE_CHECKING:
-    from fastkl.rows.npy import NpyFile
 
 
 def read_weights(
@@ -53,7 +51,7 @@ def read_weights(
         raise ValueError(f"{name} must be a 1D array or scalar; it has shape {weights.shape}.")
     if len(weights) != n:
         raise ValueError(f"{name} has shape {weights.shape} for {n} rows; expected one weight for each row.")
-    # the least and the sum tell that all is well, without an array for each question
+    # the minimum and the sum show that all is well, without a temporary array
     with np.errstate(over="ignore"):
         regular = weights.min(initial=0.0) >= 0.0 and np.isfinite(weights.sum())
     if not regular:
@@ -108,7 +106,7 @@ class Weights:
 class NpyWeights(Weights):
     """Weights in a ``.npy`` file."""
 
-    def __init__(self, file: "NpyFile"):
+    def __init__(self, file: NpyFile):
         if file.dtype.kind not in "fiub":
             raise SourceError(f"{file.path} holds values of type {file.dtype}, not weights.")
         self._file, self.n_rows = file, file.shape[0]

@@ -15,3 +15,7 @@ __all__ = [
     "neg_cross_entropy",
     "vuong_test",
 ]
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -4,6 +4,8 @@ The entropy of the data distribution is the same for every density, so it cancel
 and its differences have errors far below those of the divergences themselves, since the rows are the same.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -101,19 +103,19 @@ class Comparison:
         Returns
         -------
         pandas.DataFrame
-            Indexed by name, one column for each figure.
+            Indexed by name, one column for each number.
         """
         import pandas as pd  # only here: the library does without it
 
-        figures = {name: getattr(self, name) for name in COLUMNS}
-        return pd.DataFrame({**figures, "n_parameters": self.n_parameters}, index=pd.Index(self.names, name="density"))
+        columns = {name: getattr(self, name) for name in COLUMNS}
+        return pd.DataFrame({**columns, "n_parameters": self.n_parameters}, index=pd.Index(self.names, name="density"))
 
     def _cells(self) -> list[list[str]]:
         head = ["density", "mean log-lik.", "± s.e.", "KL - best", "± s.e.", "p (Vuong)", "parameters"]
         rows = [head]
         for i, name in enumerate(self.names):
-            figures = [getattr(self, column)[i] for column in COLUMNS]
-            cells = [f"{figure:.4f}" for figure in figures[:4]] + [f"{figures[4]:.2g}"]
+            numbers = [getattr(self, column)[i] for column in COLUMNS]
+            cells = [f"{value:.4f}" for value in numbers[:4]] + [f"{numbers[4]:.2g}"]
             cells = ["" if cell == "nan" else cell for cell in cells]
             rows.append([name, *cells, "" if self.n_parameters[i] is None else str(self.n_parameters[i])])
         return rows

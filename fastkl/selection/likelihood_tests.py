@@ -1,5 +1,7 @@
 """Tests between two densities: Vuong's for any two, the likelihood-ratio test for one inside the other."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import Any
 

@@ -1,5 +1,7 @@
 """Log-densities of several models on the same rows, and their differences."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Any
 

@@ -4,6 +4,8 @@ Each candidate is fitted to the column alone, and the one with the lowest criter
 compared with continuous ones only, and families of counts with those: a density and a probability can't be compared.
 """
 
+from __future__ import annotations
+
 import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -54,7 +56,7 @@ def make_product_density(
     X : array-like or table of shape (n, d)
         Rows without missing values.
     angles : str, int, or sequence of them, default=()
-        Columns that hold angles in radians; they can't be told from other numbers.
+        Columns that hold angles in radians; they look like any other numbers.
     criterion : {"bic", "aic"}, default="bic"
         What chooses between candidates; the lowest is taken.
     sample_weight : array-like of shape (n,), default=None

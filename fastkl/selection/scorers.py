@@ -11,6 +11,8 @@ A search hands every candidate a fresh copy of the same test rows, so an estimat
 values, not under their identity: it is computed once for each test set and process, and a hit gives the very same number.
 """
 
+from __future__ import annotations
+
 import copy
 from collections import OrderedDict
 from hashlib import blake2b
@@ -88,7 +90,7 @@ class DensityScorer:
         ----------
         sample_weight : bool, str or None
             True to ask for ``sample_weight``, a string to ask for it under that name, False to do without, None to make
-            passing weights an error until it is said what is meant.
+            passing weights an error until the intent is stated.
 
         Returns
         -------

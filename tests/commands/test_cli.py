@@ -11,7 +11,7 @@ import pytest
 import fastkl
 from fastkl.cli import main, parser
 from fastkl.commands import fit as fit_command
-from fastkl.commands.layout import figure
+from fastkl.commands.layout import number
 from tests.commands.files import DATA, ROOT, run
 
 
@@ -108,4 +108,4 @@ def test_info_is_light():
     ],
 )
 def test_figures(value, text):
-    assert figure(value) == text
+    assert number(value) == text

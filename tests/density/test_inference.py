@@ -427,7 +427,7 @@ def test_overfitting():
     X = generator.standard_normal((n, repeats))
     model = DensityMLE("normal").fit(X)  # one column per sample: one call fits them all
     mean, variance = model.params_["loc"], model.params_["scale"] ** 2
-    fresh = -0.5 * np.log(2 * np.pi * variance) - 0.5 * (1.0 + mean**2) / variance  # expectation over the true law
+    fresh = -0.5 * np.log(2 * np.pi * variance) - 0.5 * (1.0 + mean**2) / variance  # over the true distribution
     train = np.array([DensityMLE("normal", n_jobs=1).fit(X[:, [j]]).log_likelihood_ / n for j in range(200)])
     np.testing.assert_allclose(train, -0.5 * np.log(2 * np.pi * variance[:200]) - 0.5, rtol=1e-10)
     gap = -0.5 * np.log(2 * np.pi * variance) - 0.5 - fresh

@@ -1,5 +1,7 @@
 """Pipelines and column transformers as changes of variables: log abs dets of steps and of groups of columns add up."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
 from typing import Any, Self
 

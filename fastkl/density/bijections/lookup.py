@@ -3,6 +3,8 @@
 Those of scikit-learn are registered when the first transformer is met: scikit-learn's preprocessing is slow to import.
 """
 
+from __future__ import annotations
+
 from typing import Any
 
 from fastkl.density.bijections.base import Bijection, register, registered_bijection

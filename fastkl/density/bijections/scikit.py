@@ -5,6 +5,8 @@ log-derivatives over the columns, in closed form; the piecewise linear map of ``
 segment.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Any, NamedTuple, Self
 

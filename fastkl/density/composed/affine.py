@@ -6,6 +6,8 @@ one behind a ``PowerTransformer`` has the exponent. Criteria such as AIC need th
 in the roles of its parameters (``families.spaces``).
 """
 
+from __future__ import annotations
+
 from typing import Any
 
 from fastkl.density.bijections.base import NO_AFFINE_MAPS, AffineMaps

@@ -1,5 +1,7 @@
 """A product of fitted densities: scores, slopes, draws and uncertainty, however the densities were learnt."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import partial

@@ -1,5 +1,7 @@
 """A fitted density behind a fitted transformer: scores, slopes, draws and uncertainty of the original variable."""
 
+from __future__ import annotations
+
 from dataclasses import replace
 from typing import Any
 
@@ -21,7 +23,7 @@ from fastkl.rows.checks import raise_if_not_finite
 _MOST_REDRAWN = 1000
 
 
-def _is_invertible(density: "FittedTransformed") -> bool:
+def _is_invertible(density: FittedTransformed) -> bool:
     return bijection(getattr(density, "transformer_", density.transformer)).invertible
 
 

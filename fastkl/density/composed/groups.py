@@ -1,5 +1,7 @@
 """The groups of a product: which columns each has, that every column has one group, and where an error arose."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Self

@@ -1,5 +1,7 @@
 """``ProductDensity``: independent groups of columns, each with a density of its own, for tables of mixed type."""
 
+from __future__ import annotations
+
 import copy
 from functools import partial
 from typing import Any, Self
@@ -22,7 +24,7 @@ from fastkl.rows.weights import read_weights
 
 
 def _every_group_has(method: str) -> Any:
-    def has(product: "ProductDensity") -> bool:
+    def has(product: ProductDensity) -> bool:
         return all(hasattr(density, method) for _, density, _ in product.groups)
 
     return available_if(has)
@@ -166,7 +168,7 @@ class ProductDensity(NamedGroups, FittedProduct):
         return self
 
     @_every_group_has("merge")
-    def merge(self, other: "ProductDensity") -> Self:
+    def merge(self, other: ProductDensity) -> Self:
         """Take over the rows another product with the same groups has seen, as if this one had seen them too.
 
         Parameters
@@ -222,7 +224,6 @@ class ProductDensity(NamedGroups, FittedProduct):
         self._take(groups)
 
     def _is_discrete(self) -> bool:
-        # One discrete group is enough for a Jacobian to make no sense.
         densities = self.densities_.values() if hasattr(self, "groups_") else [density for _, density, _ in self.groups]
         return any(is_discrete(density) for density in densities)
 

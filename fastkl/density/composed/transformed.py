@@ -1,5 +1,7 @@
 """``TransformedDensity``: a density of the original variable, through a one-to-one transformer."""
 
+from __future__ import annotations
+
 import copy
 from typing import Any, Self
 
@@ -17,7 +19,7 @@ from fastkl.density.validation import unchanged_on_error
 
 
 def _sums_are_enough(method: str) -> Any:
-    def has(density: "TransformedDensity") -> bool:
+    def has(density: TransformedDensity) -> bool:
         return hasattr(density.density, method) and not bijection(density.transformer).learns
 
     return available_if(has)
@@ -189,7 +191,7 @@ class TransformedDensity(FittedTransformed):
         return self
 
     @_sums_are_enough("merge")
-    def merge(self, other: "TransformedDensity") -> Self:
+    def merge(self, other: TransformedDensity) -> Self:
         """Take over the rows another density behind the same transformer has seen; only where it learns nothing from the rows.
 
         Parameters

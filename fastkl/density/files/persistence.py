@@ -8,6 +8,8 @@ A file cannot hurt: what it unpacks to is bounded before a byte is unpacked, eve
 out of their range or of the wrong shape are an error.
 """
 
+from __future__ import annotations
+
 import errno
 import io
 import json

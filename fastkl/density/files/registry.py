@@ -4,6 +4,8 @@ A file names a kind by its class, and only classes that are registered are ever 
 when it is saved, unless it is registered too.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any

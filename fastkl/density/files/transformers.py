@@ -3,6 +3,8 @@
 Only the classes and functions listed here are ever built from a file.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Any
 

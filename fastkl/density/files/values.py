@@ -4,6 +4,8 @@ Numbers, text, containers and arrays; families and priors by their names among t
 transformers by a list of their own. Whatever could not be built again is a ``TypeError`` that says what to do.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Any
 

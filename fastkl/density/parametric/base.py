@@ -1,5 +1,7 @@
 """A density of one family: what follows once the family and its parameters are known, however they were learnt."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

@@ -1,5 +1,7 @@
 """``DensityMLE``: one family, fitted by maximum likelihood. The estimator validates and keeps state; the family does the sums."""
 
+from __future__ import annotations
+
 import warnings
 from typing import Any, Self
 
@@ -25,7 +27,7 @@ from fastkl.rows.checks import raise_if_not_finite, require_finite
 from fastkl.rows.streamed import StreamedRows
 
 
-def _has_statistics(density: "DensityMLE") -> bool:
+def _has_statistics(density: DensityMLE) -> bool:
     return resolve_family(density.family).has_statistics
 
 
@@ -191,7 +193,7 @@ class DensityMLE(FamilyDensity):
         return self
 
     @available_if(_has_statistics)
-    def merge(self, other: "DensityMLE") -> Self:
+    def merge(self, other: DensityMLE) -> Self:
         """Take over the rows another estimator of the same family has seen, as if this one had seen them too.
 
         Parameters

@@ -6,6 +6,8 @@ the step (BFGS). Where no such step rises, the sums of the last pass give a step
 summed over all rows. Only sums over the rows are kept, no number per row.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np

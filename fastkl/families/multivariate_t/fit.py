@@ -3,6 +3,8 @@
 ECME takes weighted moments at the present distances, and maximises the actual likelihood in 1 / df; it keeps a number per row.
 """
 
+from __future__ import annotations
+
 import numpy as np
 from scipy.linalg import solve_triangular
 

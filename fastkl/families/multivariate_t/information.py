@@ -1,5 +1,7 @@
 """Observed information of a multivariate t distribution in closed form, from one pass in whitened coordinates."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -26,7 +28,7 @@ class InformationSums:
     scatter: Floats
     by_df: float
 
-    def __add__(self, other: "InformationSums") -> "InformationSums":
+    def __add__(self, other: InformationSums) -> InformationSums:
         """Those of both sets of rows together."""
         mine, theirs = ([getattr(side, part.name) for part in fields(self)] for side in (self, other))
         return InformationSums(*(first + second for first, second in zip(mine, theirs, strict=True)))

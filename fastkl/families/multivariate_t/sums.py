@@ -1,5 +1,7 @@
 """What one pass gives the multivariate t: log-likelihood, its slopes by 1 / df, and moments with the weights of EM."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,7 +37,7 @@ class StudentSums:
     rises: Floats
     moments: MeanAndScatter
 
-    def __add__(self, other: "StudentSums") -> "StudentSums":
+    def __add__(self, other: StudentSums) -> StudentSums:
         """Those of both sets of rows together."""
         return StudentSums(self.rises + other.rises, merged_moments(self.moments, other.moments))
 

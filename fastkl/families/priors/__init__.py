@@ -5,6 +5,8 @@ form, and the weakly informative default. Densities are those of the parameter t
 Jacobian, and up to a constant.
 """
 
+from __future__ import annotations
+
 from fastkl.families.base import Family
 from fastkl.families.priors.base import Prior, PriorLike
 from fastkl.families.priors.conjugate import BetaPrior, DirichletPrior, GammaPrior, NormalPrior
@@ -47,3 +49,7 @@ def resolve_prior(prior: str | PriorLike | None, family: Family) -> PriorLike | 
             f"A prior is a name, or an object with log_density(params) and gradient(params), not {prior!r}."
         )
     return prior
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

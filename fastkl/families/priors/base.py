@@ -1,5 +1,7 @@
 """What a prior is: a log-density over parameters that a fit adds to the log-likelihood before it looks for the maximum."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
 
@@ -82,7 +84,7 @@ class Prior(BaseEstimator):
         """
         raise NotImplementedError
 
-    def bind(self, family: Family, params: Params) -> "Prior | None":
+    def bind(self, family: Family, params: Params) -> Prior | None:
         """The prior with what it takes from the family and the data filled in; None where it then is flat.
 
         ``params`` is the maximum of the likelihood, or a guess at it.

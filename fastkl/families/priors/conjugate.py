@@ -1,5 +1,7 @@
 """Conjugate priors of probabilities, rates and locations: pseudo-counts, pseudo-events, pseudo-observations."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

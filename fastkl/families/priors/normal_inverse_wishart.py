@@ -1,5 +1,7 @@
 """The conjugate prior of normal distributions, in the forms that belong to full, diagonal and spherical covariances."""
 
+from __future__ import annotations
+
 from typing import Any, Self
 
 import numpy as np

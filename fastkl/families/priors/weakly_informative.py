@@ -1,5 +1,7 @@
 """The default prior: weakly informative, and the same whatever the unit of the data."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

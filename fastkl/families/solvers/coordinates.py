@@ -5,6 +5,8 @@ of one in any coordinate is of the order of one row's information, whatever the 
 parameters inside their range.
 """
 
+from __future__ import annotations
+
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
@@ -83,7 +85,7 @@ class Chart:
         return full
 
     def fill(self, entries: Floats) -> Params:
-        """Figures for each entry as a dict shaped like the free parameters."""
+        """Numbers for each entry as a dict shaped like the free parameters."""
         pieces = self._pieces([len(block.entries()) for block in self.blocks])
         return {block.name: block.fill(entries[piece]) for block, piece in zip(self.blocks, pieces, strict=True)}
 

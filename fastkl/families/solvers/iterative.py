@@ -5,6 +5,8 @@ The kernel of such a family sums log-likelihood, gradient and the upper triangle
 row: the full table, in memory or not, then needs a few passes.
 """
 
+from __future__ import annotations
+
 from functools import reduce
 from typing import Any, ClassVar
 

@@ -6,6 +6,8 @@ to keep, they are tallied if they repeat, else every k-th of them is kept, and b
 pass.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from functools import partial
 
@@ -114,7 +116,7 @@ class Contents:
         both = [(values, np.ones(len(values)) if weights is None else weights) for values, weights in self.pieces]
         return np.concatenate([values for values, _ in both]), np.concatenate([weights for _, weights in both])
 
-    def bounded(self, most: int) -> "Contents":
+    def bounded(self, most: int) -> Contents:
         """At most so many values: tallied where that does it, else thinned."""
         n = sum(len(values) for values, _ in self.pieces)
         if n <= most:
@@ -126,7 +128,7 @@ class Contents:
                 return Contents(self.under, self.weight, ((distinct, tallied),), 1)
         return Contents(self.under, self.weight, ((values, weights),), self.step).thinned(self.step * -(-n // most))
 
-    def thinned(self, step: int) -> "Contents":
+    def thinned(self, step: int) -> Contents:
         """Every ``step``-th value of all; those left out don't stay in memory."""
         part = slice(None, None, max(step // self.step, 1))
         pieces = tuple(
@@ -135,7 +137,7 @@ class Contents:
         )
         return Contents(self.under, self.weight, pieces, step)
 
-    def merged(self, other: "Contents", most: int) -> "Contents":
+    def merged(self, other: Contents, most: int) -> Contents:
         """Those of both sets of rows together."""
         step = max(self.step, other.step)
         pieces = self.thinned(step).pieces + other.thinned(step).pieces
@@ -156,7 +158,7 @@ class Bracket:
         """Between what is looked."""
         return self.low, self.high
 
-    def around(self, values: NDArray[np.floating], weights: Floats | None, share: float) -> "Bracket":
+    def around(self, values: NDArray[np.floating], weights: Floats | None, share: float) -> Bracket:
         """A narrower one from a sample of the values inside, the median having this share of their weight below it."""
         ordered, cumulative = _ordered(values, weights)
         squares = float(len(values)) if weights is None else float(weights @ weights)
@@ -167,7 +169,7 @@ class Bracket:
         high = float(ordered[right]) if right < len(values) else self.high
         return Bracket(low, high, self.low, self.high)
 
-    def result(self, contents: Contents, total: float) -> "float | Bracket":
+    def result(self, contents: Contents, total: float) -> float | Bracket:
         """The median, or where to look next."""
         half, slack = 0.5 * total, SLACK * total
         # a split of the weight at an end involves the value beyond: that end is looked at together with what lies there

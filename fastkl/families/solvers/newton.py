@@ -6,6 +6,8 @@ Near the maximum it is Newton's step, whose error squares. What says "converged"
 the gain that is left, in nats and independent of all units.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -30,17 +32,17 @@ class Evaluation:
     gradient: Floats
     hessian: Floats
 
-    def __mul__(self, factor: float) -> "Evaluation":
+    def __mul__(self, factor: float) -> Evaluation:
         """That of rows whose weights are multiplied by the factor."""
         return Evaluation(self.value * factor, self.gradient * factor, self.hessian * factor)
 
-    def __add__(self, other: "Evaluation") -> "Evaluation":
+    def __add__(self, other: Evaluation) -> Evaluation:
         """That of both sets of rows together."""
         return Evaluation(
             self.value + other.value, self.gradient + other.gradient, self.hessian + other.hessian
         )  # fmt: skip
 
-    def where(self, mask: NDArray[np.bool_], other: "Evaluation") -> "Evaluation":
+    def where(self, mask: NDArray[np.bool_], other: Evaluation) -> Evaluation:
         """This one in the columns of the mask, the other elsewhere."""
         return Evaluation(
             np.where(mask, self.value, other.value),
@@ -58,13 +60,13 @@ class Maximum:
     n_iter: int
     converged: NDArray[np.bool_]
 
-    def where(self, mask: NDArray[np.bool_], other: "Maximum") -> "Maximum":
+    def where(self, mask: NDArray[np.bool_], other: Maximum) -> Maximum:
         """This one in the columns of the mask, the other elsewhere."""
         params = {name: np.where(mask, value, other.params[name]) for name, value in self.params.items()}
         converged = np.where(mask, self.converged, other.converged)
         return Maximum(params, self.at.where(mask, other.at), max(self.n_iter, other.n_iter), converged)
 
-    def better(self, other: "Maximum") -> "Maximum":
+    def better(self, other: Maximum) -> Maximum:
         """The higher of both in every column, a converged one before one that is not; NaN is the lowest."""
         higher = ~(self.at.value <= other.at.value) & ~np.isnan(self.at.value)
         return self.where((self.converged & ~other.converged) | ((self.converged == other.converged) & higher), other)
@@ -97,7 +99,7 @@ class Landscape:
     given_up: Callable[[Params], NDArray[np.bool_]] | None = None
     widen: Callable[[Params, NDArray[np.bool_]], Params] | None = None
 
-    def in_unit(self, unit: float) -> "Landscape":
+    def in_unit(self, unit: float) -> Landscape:
         """The same with weights in this unit."""
         return replace(self, evaluate=lambda params: self.evaluate(params) * (1.0 / unit), weight=self.weight / unit)
 
@@ -130,7 +132,7 @@ def maximise(landscape: Landscape, start: Params, tol: float, max_iter: int) -> 
     Parameters
     ----------
     landscape : Landscape
-        The likelihood. The unit of its weights plays no part.
+        The likelihood. The unit of its weights does not matter.
     start : dict of arrays of shape (d,)
         Where to start.
     tol : float
@@ -185,7 +187,7 @@ def _start(land: Landscape, params: Params) -> tuple[Params, Evaluation]:
 def _climb(
     land: Landscape, params: Params, at: Evaluation, step: Floats
 ) -> tuple[Params, Evaluation, NDArray[np.bool_]]:
-    """Take the step, shortened where the likelihood would fall; where no length will do, stay and say so."""
+    """Take the step, shortened where the likelihood would fall; where no length will do, stay, and report that."""
     slack = NOISE * (np.abs(at.value) + land.weight)
     for _ in range(MOST_SHORTENINGS):
         trial = land.move(params, step)

@@ -5,6 +5,8 @@ ends where differences of the objective drown in rounding, about 1e-8 from the m
 whose own error is at rounding level, bring the rest. ``converged`` rests on the gradient per unit of weight.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any

@@ -5,6 +5,8 @@ fourth moments of the rows; they are taken about the mean, block by block, and c
 so that chunks of rows give what all rows together give.
 """
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

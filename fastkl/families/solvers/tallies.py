@@ -1,5 +1,7 @@
 """Tallies of whole numbers: the distinct values of a column and the weight of each, sorted; they merge."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

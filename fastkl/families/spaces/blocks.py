@@ -5,6 +5,8 @@ covariance matrix its scaled log-Cholesky factor, a direction a step in the tang
 its distribution's spread. Every vector of coordinates stands for a value inside the parameter's range.
 """
 
+from __future__ import annotations
+
 from collections.abc import Collection
 from typing import Any
 

@@ -1,5 +1,7 @@
 """Spaces of numbers that stand alone: on the line, the half-line, the unit interval, each with the scale it is at home on."""
 
+from __future__ import annotations
+
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -94,6 +96,9 @@ class Positive(Numbers):
     @property
     def follows(self) -> frozenset[str]:
         return frozenset({"size"}) if self.single else COLUMNWISE
+
+    def n_columns(self, value: Any) -> int | None:
+        return None if self.single else super().n_columns(value)
 
     def wanted(self) -> str:
         if self.limit is not None:
