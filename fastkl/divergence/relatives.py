@@ -27,7 +27,7 @@ from fastkl.divergence.model_pair import DEFAULT_DRAWS, model_divergence, model_
 from fastkl.divergence.models import Model, is_model
 from fastkl.divergence.operands import samples_of_both, weights_fit
 from fastkl.divergence.sample_model import resolve_draws
-from fastkl.divergence.samples import check_method, divergence_neighbors, merged_doubts, sample_divergence
+from fastkl.divergence.samples import check_method, divergence_neighbors, merged_diagnostics, sample_divergence
 
 
 def jeffreys(
@@ -105,8 +105,8 @@ def jeffreys(
 
 def _sum(parts: tuple[Estimate, Estimate], error: float, size: Any, method: str) -> Estimate:
     """Both directions as one estimate."""
-    doubts = merged_doubts(*parts) | {"forward": float(parts[0]), "backward": float(parts[1])}
-    return Estimate(float(parts[0]) + float(parts[1]), error, size, method, doubts)
+    diagnostics = merged_diagnostics(*parts) | {"forward": float(parts[0]), "backward": float(parts[1])}
+    return Estimate(float(parts[0]) + float(parts[1]), error, size, method, diagnostics)
 
 
 def jensen_shannon(
@@ -182,8 +182,8 @@ def jensen_shannon(
     warn_of_shared_rows(shared, stacklevel=3)
     error = float(np.sqrt(variance)) if standard_error else float("nan")
     reasons = many_columns(pair.p)
-    doubts = {"bias_suspected": bool(reasons), "reasons": reasons, "n_neighbors": k, "shared_rows": shared}
-    return Estimate(total, error, (pair.p.n_rows, pair.q.n_rows), "common_radius", doubts)
+    diagnostics = {"bias_suspected": bool(reasons), "reasons": reasons, "n_neighbors": k, "shared_rows": shared}
+    return Estimate(total, error, (pair.p.n_rows, pair.q.n_rows), "common_radius", diagnostics)
 
 
 def _mixture_terms(p: BallMasses, q: BallMasses) -> FloatArray:

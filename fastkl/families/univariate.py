@@ -17,7 +17,10 @@ from fastkl.families.base import Family
 from fastkl.families.solvers.quantiles import continuous_quantile, count_quantile
 
 ABOVE_ZERO = float(np.nextafter(0.0, 1.0))
+BELOW_ONE = float(np.nextafter(1.0, 0.0))
 BELOW_INFINITY = float(np.finfo(np.float64).max)
+# the number next to an end that does not belong to the support, and that end
+OPEN_ENDS = {ABOVE_ZERO: 0.0, BELOW_ONE: 1.0, BELOW_INFINITY: np.inf}
 
 
 class UnivariateFamily(Family):
@@ -30,6 +33,7 @@ class UnivariateFamily(Family):
     statistic_names: ClassVar[tuple[str, ...]]
     support: ClassVar[tuple[float, float, bool]] = (-np.inf, np.inf, False)
     support_text: ClassVar[str] = "finite numbers"
+    periodic: ClassVar[bool] = False  # whether x and x + 2 pi are the same value
 
     @classmethod
     @cache
@@ -205,7 +209,7 @@ class UnivariateFamily(Family):
         """Either of them by a search; a family whose support has ends among its parameters has to give its own."""
         low, high, _ = self.support
         if not self.discrete:
-            ends = (0.0 if low == ABOVE_ZERO else low, np.inf if high == BELOW_INFINITY else high)
+            ends = (OPEN_ENDS.get(low, low), OPEN_ENDS.get(high, high))
             guess = self.quantile_guess(p, params, upper)
             return continuous_quantile(self.log_cdf, self.log_sf, p, params, upper, ends, guess)
         p = np.asarray(p, dtype=np.float64)

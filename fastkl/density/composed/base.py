@@ -1,4 +1,4 @@
-"""Densities made of other densities: what they ask of their parts, whoever wrote those, and what they have in common."""
+"""Densities made of other densities: what they need of their parts, and what they have in common."""
 
 from __future__ import annotations
 
@@ -72,15 +72,14 @@ def is_discrete(density: Any) -> bool:
 def n_parameters_of(density: Any) -> int:
     """How many parameters a fitted part has."""
     if not hasattr(density, "n_parameters_"):
-        raise AttributeError(f"{type(density).__name__} does not tell its n_parameters_, so there is no AIC or BIC.")
+        raise AttributeError(f"{type(density).__name__} has no n_parameters_, so there is no AIC or BIC.")
     return int(density.n_parameters_)
 
 
 def draw(density: Any, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
     """Draws of a fitted part, (n_samples, d)."""
     if isinstance(density, BaseDensity):
-        # every density can draw, but what it gives (an array, a table) is its own
-        return np.asarray(density.sample(n_samples, random_state=generator))  # type: ignore[attr-defined]
+        return np.asarray(density.sample(n_samples, random_state=generator))
     return Model(density, type(density).__name__).draw(n_samples, np.random.RandomState(generator.integers(2**32)))
 
 
@@ -115,7 +114,7 @@ class ComposedDensity(BaseDensity):
     """What densities made of others share: their state is that of the parts."""
 
     def _is_discrete(self) -> bool:
-        """Whether all parts are discrete."""
+        """Whether a part gives probabilities of values, so that a Jacobian makes no sense."""
         raise NotImplementedError
 
     def _n_samples(self, n_samples: int) -> int:

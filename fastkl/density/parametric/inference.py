@@ -1,4 +1,4 @@
-"""The uncertainty of a fit of one family: what its statistics, its parameters and a prior tell, and what rows tell besides."""
+"""The uncertainty of a fit of one family: from its statistics, its parameters and a prior, and from rows where they are given."""
 
 from __future__ import annotations
 
