@@ -40,6 +40,10 @@ class Density(DensityMixin, BaseEstimator):
         """Weighted total log-likelihood and the sum of the weights."""
         raise NotImplementedError
 
+    def sample(self, n_samples: int = 1, random_state: Any = None) -> Any:
+        """Draw rows: an array, or a table of the kind that was fitted."""
+        raise NotImplementedError
+
     # -- of a density with parameters --------------------------------------------------------------------------------------
 
     @property

@@ -55,6 +55,7 @@ class Family(BaseEstimator):
     discrete: ClassVar[bool] = False
     labels: ClassVar[bool] = False
     joint: ClassVar[bool] = False
+    least_columns: ClassVar[int] = 1  # of a row
     has_statistics: ClassVar[bool] = True
     # Whether multiplying all rows by c > 0 shifts log-densities by -d log c and does nothing else, as long as the rows stay in
     # the support; False for densities of angles and directions. Without meaning for discrete families.
@@ -199,22 +200,58 @@ class Family(BaseEstimator):
 
     def shaped_parameters(self, params: Params) -> Params:
         """Parameters brought to the shapes of ``params_`` and checked for range."""
-        raise NotImplementedError
+        return self.shaped(params, self.n_columns(params))
+
+    def fixed_columns(self, d: int) -> Params:
+        """The parameters held fixed, in the shapes of ``params_`` for rows of d columns, checked for range."""
+        return self.shaped(self.fixed_parameters(), d)
+
+    def shaped(self, given: Params, d: int) -> Params:
+        """Some of the parameters in the shapes of ``params_`` for rows of d columns, checked for range."""
+        if d < self.least_columns:
+            raise ValueError(f"{self.name} needs rows of at least {self.least_columns} columns, not {d}.")
+        spaces = self.spaces()
+        return {name: spaces[name].shaped(value, d, f"{self.name}: {name}") for name, value in given.items()}
 
     def n_columns(self, params: Params) -> int:
         """Columns of a row."""
-        raise NotImplementedError
+        told = (space.n_columns(params[name]) for name, space in self.spaces().items())
+        return next(d for d in told if d is not None)
 
     def n_parameters(self, params: Params) -> int:
         """Number of parameters that a fit estimates."""
-        raise NotImplementedError
+        spaces = self.spaces()
+        return sum(spaces[name].size(params[name]) for name in self.free_names())
+
+    def estimated_names(self, params: Params) -> list[str]:
+        """The parameters that have standard errors: estimated, regular, and inside their range."""
+        spaces = self.spaces()
+        inside = [name for name, space in spaces.items() if not np.any(space.at_edge(params[name]))]
+        return [name for name in self.free_names() if name in inside and not spaces[name].irregular]
 
     def standard_errors(self, statistics: Statistics, params: Params) -> Params:
         """Square roots of the diagonal of the inverse observed information, shaped like the estimated parameters."""
-        raise NotImplementedError
+        spaces, deviations = self.spaces(), np.sqrt(np.diag(self.covariance_of_params(statistics, params)[1]))
+        errors, at = {}, 0
+        for name in self.estimated_names(params):
+            count = len(spaces[name].entries(name, params[name]))
+            errors[name] = spaces[name].filled(deviations[at : at + count], params[name])
+            at += count
+        return errors
 
     def covariance_of_params(self, statistics: Statistics, params: Params) -> tuple[list[str], Floats]:
         """Names of the estimated parameters (``"scale[0]"``) and the inverse observed information in their order."""
+        spaces, estimated = self.spaces(), self.estimated_names(params)
+        names = [entry for name in estimated for entry in spaces[name].entries(name, params[name])]
+        full, at = np.zeros((len(names), len(names))), 0
+        for name in estimated:
+            block = self.covariance_of(name, statistics, params)
+            full[at : at + len(block), at : at + len(block)] = block
+            at += len(block)
+        return names, full
+
+    def covariance_of(self, name: str, statistics: Statistics, params: Params) -> Floats:
+        """The same for the entries of one parameter, of a family whose parameters are estimated independently."""
         raise NotImplementedError
 
     # -- the distribution itself -------------------------------------------------------------------------------------------

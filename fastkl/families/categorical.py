@@ -119,54 +119,31 @@ class Categorical(Family):
 
     def solve(self, statistics: Statistics) -> Fit:
         if self.probabilities is not None:
-            return Fit(self.shaped_parameters({"probabilities": np.asarray(self.probabilities, dtype=np.float64)}))
+            return Fit(self.fixed_columns(len(statistics["counts"])))
         return Fit({"probabilities": padded([counts / statistics["weight"] for counts in statistics["counts"]])})
-
-    def shaped_parameters(self, params: Params) -> Params:
-        probabilities = np.array(np.atleast_2d(params["probabilities"]))
-        if probabilities.ndim != 2 or not np.isfinite(probabilities).all() or np.any(probabilities < 0.0):
-            raise ValueError("probabilities are finite numbers of at least 0, one row for each column of the data.")
-        sums = probabilities.sum(axis=1)
-        if np.any(np.abs(sums - 1.0) > 1e-9):
-            row = int(np.argmax(np.abs(sums - 1.0)))
-            raise ValueError(
-                f"probabilities have to sum to 1 for every column; those of column {row} sum to {sums[row]:.12g}."
-            )
-        self.column_categories(len(probabilities))
-        return {"probabilities": probabilities}
-
-    def n_columns(self, params: Params) -> int:
-        return len(params["probabilities"])
 
     def spaces(self) -> dict[str, Space]:
         if self.categories is None:
             return dict(self.parameters)
         return {"probabilities": Simplex(by_column=True, widths=tuple(map(len, self._declared())))}
 
-    def labels_of(self, params: Params) -> list[NDArray[Any]]:
-        """The categories of each column: those declared or learnt, else the codes 0, 1, ..."""
-        d, k = params["probabilities"].shape
-        declared = self.column_categories(d)
-        return declared if declared is not None else [np.arange(k) for _ in range(d)]
+    def shaped(self, given: Params, d: int) -> Params:
+        self.column_categories(d)
+        return super().shaped(given, d)
 
-    def n_parameters(self, params: Params) -> int:
-        return 0 if self.probabilities is not None else sum(len(labels) - 1 for labels in self.labels_of(params))
-
-    def standard_errors(self, statistics: Statistics, params: Params) -> Params:
-        if self.probabilities is not None:
-            return {}
-        p = params["probabilities"]
-        return {"probabilities": np.sqrt(p * (1.0 - p) / statistics["weight"])}
-
-    def covariance_of_params(self, statistics: Statistics, params: Params) -> tuple[list[str], Floats]:
-        if self.probabilities is not None:
-            return [], np.zeros((0, 0))
+    def covariance_of(self, name: str, statistics: Statistics, params: Params) -> Floats:
         p = params["probabilities"]
         d, k = p.shape
         full = np.zeros((d, k, d, k))
         for j in range(d):
             full[j, :, j, :] = (np.diag(p[j]) - np.outer(p[j], p[j])) / statistics["weight"]
-        return [f"probabilities[{j},{i}]" for j in range(d) for i in range(k)], full.reshape(d * k, d * k)
+        return full.reshape(d * k, d * k)
+
+    def labels_of(self, params: Params) -> list[NDArray[Any]]:
+        """The categories of each column: those declared or learnt, else the codes 0, 1, ..."""
+        d, k = params["probabilities"].shape
+        declared = self.column_categories(d)
+        return declared if declared is not None else [np.arange(k) for _ in range(d)]
 
     # -- likelihood --------------------------------------------------------------------------------------------------------
 

@@ -56,6 +56,7 @@ class Dirichlet(Family):
     parameters = {"concentration": Positive()}
     joint = True
     equivariant = False
+    least_columns = 2
     example = {"concentration": [2.5, 0.8]}
 
     def __init__(self, concentration: ArrayLike | None = None):
@@ -101,11 +102,7 @@ class Dirichlet(Family):
     def solve(self, statistics: Statistics) -> Fit:
         mean_log = statistics["mean_log"]
         if self.concentration is not None:
-            fixed = self.shaped_parameters({"concentration": np.asarray(self.concentration, dtype=np.float64)})
-            if len(fixed["concentration"]) != len(mean_log):
-                n = len(fixed["concentration"])
-                raise ValueError(f"concentration has {n} entries, the data {len(mean_log)} columns.")
-            return Fit(fixed)
+            return Fit(self.fixed_columns(len(mean_log)))
         if np.all(statistics["m2_log"] == 0.0):
             raise DegenerateDataError(
                 f"All rows are equal (n_samples={statistics['weight']:g}): the dirichlet likelihood has no maximum, since it "
@@ -135,31 +132,9 @@ class Dirichlet(Family):
         out[~(np.abs(excess) <= allowed)] = -np.inf
         return out
 
-    # -- parameters --------------------------------------------------------------------------------------------------------
-
-    def shaped_parameters(self, params: Params) -> Params:
-        a = np.array(np.atleast_1d(params["concentration"]))
-        if a.ndim != 1 or len(a) < 2 or not (np.isfinite(a) & (a > 0.0)).all():
-            raise ValueError("dirichlet: concentration is a list of two or more positive, finite numbers.")
-        return {"concentration": a}
-
-    def n_columns(self, params: Params) -> int:
-        return len(params["concentration"])
-
-    def n_parameters(self, params: Params) -> int:
-        return 0 if self.concentration is not None else len(params["concentration"])
-
-    def standard_errors(self, statistics: Statistics, params: Params) -> Params:
-        if self.concentration is not None:
-            return {}
-        return {"concentration": np.sqrt(np.diag(self.covariance_of_params(statistics, params)[1]))}
-
-    def covariance_of_params(self, statistics: Statistics, params: Params) -> tuple[list[str], Floats]:
-        if self.concentration is not None:
-            return [], np.zeros((0, 0))
+    def covariance_of(self, name: str, statistics: Statistics, params: Params) -> Floats:
         inverse, outer = information_parts(params["concentration"])
-        covariance = (np.diag(inverse) + np.outer(inverse, inverse) * outer) / statistics["weight"]
-        return [f"concentration[{j}]" for j in range(len(inverse))], covariance
+        return np.asarray((np.diag(inverse) + np.outer(inverse, inverse) * outer) / statistics["weight"])
 
     # -- the distribution itself -------------------------------------------------------------------------------------------
 

@@ -82,11 +82,7 @@ class Multinomial(Family):
     def solve(self, statistics: Statistics) -> Fit:
         totals = statistics["totals"]
         if self.probabilities is not None:
-            fixed = self.shaped_parameters({"probabilities": np.asarray(self.probabilities, dtype=np.float64)})
-            if len(fixed["probabilities"]) != len(totals):
-                n = len(fixed["probabilities"])
-                raise ValueError(f"probabilities has {n} entries, the data {len(totals)} columns.")
-            return Fit(fixed)
+            return Fit(self.fixed_columns(len(totals)))
         if totals.sum() == 0.0:
             raise DegenerateDataError(
                 f"All counts are 0 (n_samples={statistics['weight']:g}): any probabilities explain them equally well. Pass rows "
@@ -118,36 +114,14 @@ class Multinomial(Family):
 
     # -- parameters --------------------------------------------------------------------------------------------------------
 
-    def shaped_parameters(self, params: Params) -> Params:
-        p = np.array(np.atleast_1d(params["probabilities"]))
-        if p.ndim != 1 or not np.isfinite(p).all() or np.any(p < 0.0):
-            raise ValueError(
-                "multinomial: probabilities are finite numbers of at least 0, one for each column of the data."
-            )
-        if abs(p.sum() - 1.0) > 1e-9:
-            raise ValueError(f"multinomial: probabilities have to sum to 1; these sum to {p.sum():.12g}.")
+    def shaped(self, given: Params, d: int) -> Params:
         if self.n_trials is not None and (self.n_trials != int(self.n_trials) or self.n_trials < 0):
             raise ValueError(f"multinomial: n_trials is a whole number of at least 0, not {self.n_trials!r}.")
-        return {"probabilities": p}
+        return super().shaped(given, d)
 
-    def n_columns(self, params: Params) -> int:
-        return len(params["probabilities"])
-
-    def n_parameters(self, params: Params) -> int:
-        return 0 if self.probabilities is not None else len(params["probabilities"]) - 1
-
-    def standard_errors(self, statistics: Statistics, params: Params) -> Params:
-        if self.probabilities is not None:
-            return {}
+    def covariance_of(self, name: str, statistics: Statistics, params: Params) -> Floats:
         p = params["probabilities"]
-        return {"probabilities": np.sqrt(p * (1.0 - p) / statistics["totals"].sum())}
-
-    def covariance_of_params(self, statistics: Statistics, params: Params) -> tuple[list[str], Floats]:
-        if self.probabilities is not None:
-            return [], np.zeros((0, 0))
-        p = params["probabilities"]
-        covariance = (np.diag(p) - np.outer(p, p)) / statistics["totals"].sum()
-        return [f"probabilities[{j}]" for j in range(len(p))], covariance
+        return np.asarray((np.diag(p) - np.outer(p, p)) / statistics["totals"].sum())
 
     # -- the distribution itself -------------------------------------------------------------------------------------------
 

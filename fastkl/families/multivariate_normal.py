@@ -26,7 +26,6 @@ from fastkl.families.solvers.shrinkage import (
     shrunk,
 )
 from fastkl.families.spaces import PositiveDefinite, Real, Space
-from fastkl.families.spaces.joint import check_matrix
 
 COVARIANCE_TYPES = ("full", "diag", "spherical")
 
@@ -127,7 +126,7 @@ class MultivariateNormal(Family):
 
     def solve(self, statistics: Statistics) -> Fit:
         d = len(statistics["mean"])
-        params = self._shaped(d, **self.fixed_parameters())
+        params = self.fixed_columns(d)
         params.setdefault("mean", statistics["mean"].copy())
         if "covariance" not in params:
             covariance = self._scatter_about(statistics, params["mean"]) / statistics["weight"]
@@ -150,7 +149,7 @@ class MultivariateNormal(Family):
 
     def starting_parameters(self, statistics: Statistics) -> Params:
         # fewer rows than columns have variances, though no covariance; a constant column has 0
-        params = self._shaped(len(statistics["mean"]), **self.fixed_parameters())
+        params = self.fixed_columns(len(statistics["mean"]))
         mean = params["mean"] if "mean" in params else statistics["mean"]
         variances = self._scatter_about(statistics, mean) / statistics["weight"]
         kinds: dict[str, Any] = {"full": lambda v: np.diag(np.diag(v)), "diag": np.array, "spherical": np.mean}
@@ -244,6 +243,7 @@ class MultivariateNormal(Family):
     # -- parameters --------------------------------------------------------------------------------------------------------
 
     def spaces(self) -> dict[str, Space]:
+        self._check_type()
         return {**self.parameters, "covariance": PositiveDefinite(form=self.covariance_type)}
 
     def _check_type(self) -> None:
@@ -255,88 +255,29 @@ class MultivariateNormal(Family):
                 f"shrinkage is for a full covariance; this one has covariance_type={self.covariance_type!r}."
             )
 
-    def shaped_parameters(self, params: Params) -> Params:
-        self._check_type()
-        return self._shaped(np.atleast_1d(params["mean"]).shape[0], **params)
-
-    def _shaped(self, d: int, **given: Any) -> Params:
-        """Those parameters that are given, in the shapes of ``params_`` and checked."""
-        params: Params = {}
-        if "mean" in given:
-            params["mean"] = np.array(np.atleast_1d(np.asarray(given["mean"], dtype=np.float64)))
-            if params["mean"].shape != (d,) or not np.isfinite(params["mean"]).all():
-                raise ValueError(f"mean has to be {d} finite numbers; it has shape {params['mean'].shape}.")
-        if "covariance" in given:
-            covariance = np.array(given["covariance"], dtype=np.float64)
-            if d == 1 and self.covariance_type != "spherical":
-                covariance = covariance.reshape((1, 1) if self.covariance_type == "full" else (1,))
-            shape: tuple[int, ...] = {"full": (d, d), "diag": (d,), "spherical": ()}[self.covariance_type]
-            if covariance.shape != shape:
-                raise ValueError(
-                    f"A {self.covariance_type} covariance of {d} columns has shape {shape}, not {covariance.shape}."
-                )
-            self._check_covariance(covariance)
-            params["covariance"] = covariance if shape else np.float64(covariance)
-        return params
-
-    def _check_covariance(self, covariance: Floats) -> None:
-        if not np.isfinite(covariance).all():
-            raise ValueError("covariance has to be finite.")
-        if self.covariance_type != "full":
-            if np.any(covariance <= 0.0):
-                raise ValueError(f"Variances have to be positive, not {np.min(covariance):g}.")
-            return
-        check_matrix(covariance, "covariance")
-
-    def n_columns(self, params: Params) -> int:
-        return len(params["mean"])
-
-    def n_parameters(self, params: Params) -> int:
-        d = len(params["mean"])
-        fixed = self.fixed_parameters()
-        sizes = {"full": d * (d + 1) // 2, "diag": d, "spherical": 1}
-        return (0 if "mean" in fixed else d) + (0 if "covariance" in fixed else sizes[self.covariance_type])
-
     def standard_errors(self, statistics: Statistics, params: Params) -> Params:
+        # the variances alone: the covariances of all entries of a matrix are d^4 / 4 numbers
         weight, covariance, d = statistics["weight"], params["covariance"], len(params["mean"])
-        fixed = self.fixed_parameters()
-        variances = np.diag(covariance) if self.covariance_type == "full" else np.broadcast_to(covariance, (d,))
         if self.covariance_type == "full":
+            variances = np.diag(covariance)
             squares = np.outer(variances, variances) + covariance**2
         else:
+            variances = np.broadcast_to(covariance, (d,))
             squares = 2.0 * covariance**2 / (d if self.covariance_type == "spherical" else 1)
         errors = {"mean": np.sqrt(variances / weight), "covariance": np.sqrt(squares / weight)}
-        return {name: error for name, error in errors.items() if name not in fixed}
+        return {name: errors[name] for name in self.free_names()}
 
-    def covariance_of_params(self, statistics: Statistics, params: Params) -> tuple[list[str], Floats]:
+    def covariance_of(self, name: str, statistics: Statistics, params: Params) -> Floats:
         # At the maximum the observed information equals the expected one, whose inverse is closed form: the mean is
         # independent of the covariance, and Cov(S_ij, S_kl) = (S_ik S_jl + S_il S_jk) / n.
-        weight, covariance, d = statistics["weight"], params["covariance"], len(params["mean"])
-        fixed = self.fixed_parameters()
-        names: list[str] = []
-        blocks: list[Floats] = []
-        if "mean" not in fixed:
-            names += [f"mean[{j}]" for j in range(d)]
-            matrix = covariance if self.covariance_type == "full" else np.diag(np.broadcast_to(covariance, (d,)))
-            blocks.append(matrix / weight)
-        if "covariance" not in fixed:
-            if self.covariance_type == "full":
-                i, j = np.triu_indices(d)
-                names += [f"covariance[{a},{b}]" for a, b in zip(i, j, strict=True)]
-                s = covariance
-                blocks.append((s[np.ix_(i, i)] * s[np.ix_(j, j)] + s[np.ix_(i, j)] * s[np.ix_(j, i)]) / weight)
-            elif self.covariance_type == "diag":
-                names += [f"covariance[{j}]" for j in range(d)]
-                blocks.append(np.diag(2.0 * covariance**2 / weight))
-            else:
-                names.append("covariance")
-                blocks.append(np.array([[2.0 * covariance**2 / (d * weight)]]))
-        full = np.zeros((len(names), len(names)))
-        at = 0
-        for block in blocks:
-            full[at : at + len(block), at : at + len(block)] = block
-            at += len(block)
-        return names, full
+        weight, s, d = statistics["weight"], params["covariance"], len(params["mean"])
+        if name == "mean":
+            return np.asarray((s if self.covariance_type == "full" else np.diag(np.broadcast_to(s, (d,)))) / weight)
+        if self.covariance_type == "full":
+            i, j = np.triu_indices(d)
+            return np.asarray((s[np.ix_(i, i)] * s[np.ix_(j, j)] + s[np.ix_(i, j)] * s[np.ix_(j, i)]) / weight)
+        repeated = d if self.covariance_type == "spherical" else 1
+        return np.diag(np.atleast_1d(2.0 * s**2 / (repeated * weight)))
 
     # -- the distribution itself -------------------------------------------------------------------------------------------
 

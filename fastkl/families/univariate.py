@@ -131,12 +131,6 @@ class UnivariateFamily(Family):
         self._check_range(shaped)
         return shaped
 
-    def n_columns(self, params: Params) -> int:
-        return len(params[self.parameter_names[0]])
-
-    def n_parameters(self, params: Params) -> int:
-        return len(self.free_names()) * self.n_columns(params)
-
     def regular(self, params: Params) -> NDArray[np.bool_]:
         """(p, d): where a parameter was estimated and lies inside its range, so that it has a standard error."""
         free = self.free_names()

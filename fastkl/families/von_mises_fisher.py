@@ -65,6 +65,7 @@ class VonMisesFisher(Family):
     parameters = {"direction": Direction(), "concentration": Concentration(single=True)}
     joint = True
     equivariant = False
+    least_columns = 2
     example = {"direction": [0.6, -0.8], "concentration": 3.0}
 
     def __init__(self, direction: ArrayLike | None = None, concentration: float | None = None):
@@ -104,9 +105,7 @@ class VonMisesFisher(Family):
 
     def solve(self, statistics: Statistics) -> Fit:
         mean, d = statistics["mean"], len(statistics["mean"])
-        fixed = self._shaped(
-            {name: np.asarray(value, dtype=np.float64) for name, value in self.fixed_parameters().items()}, d
-        )
+        fixed = self.fixed_columns(d)
         length = float(np.linalg.norm(mean))
         if "direction" in fixed:
             direction = fixed["direction"]
@@ -164,62 +163,18 @@ class VonMisesFisher(Family):
 
     # -- parameters --------------------------------------------------------------------------------------------------------
 
-    def shaped_parameters(self, params: Params) -> Params:
-        return self._shaped(params, np.atleast_1d(params["direction"]).shape[0])
+    def estimated_names(self, params: Params) -> list[str]:
+        # without concentration there is no direction either
+        return super().estimated_names(params) if params["concentration"] > 0.0 else []
 
-    def _shaped(self, given: Params, d: int) -> Params:
-        """Those parameters that are given, in the shapes of ``params_`` and checked."""
-        if d < 2:
-            raise ValueError("von_mises_fisher needs rows of at least two columns.")
-        params: Params = {}
-        if "direction" in given:
-            direction = np.array(np.atleast_1d(given["direction"]))
-            if direction.shape != (d,) or not abs(float(np.linalg.norm(direction)) - 1.0) <= 1e-9:
-                raise ValueError(f"von_mises_fisher: direction is a unit vector of {d} numbers, not {direction}.")
-            params["direction"] = direction
-        if "concentration" in given:
-            k = np.asarray(given["concentration"])
-            if k.ndim != 0 or not (np.isfinite(k) and k >= 0.0):
-                raise ValueError(f"von_mises_fisher: concentration is one finite number of at least 0, not {k}.")
-            params["concentration"] = np.float64(k)
-        return params
-
-    def n_columns(self, params: Params) -> int:
-        return len(params["direction"])
-
-    def n_parameters(self, params: Params) -> int:
-        fixed = self.fixed_parameters()
-        return (0 if "direction" in fixed else len(params["direction"]) - 1) + (0 if "concentration" in fixed else 1)
-
-    def standard_errors(self, statistics: Statistics, params: Params) -> Params:
-        names, covariance = self.covariance_of_params(statistics, params)
-        deviations = np.sqrt(np.diag(covariance))
-        d = len(params["direction"])
-        errors: Params = {}
-        if "direction[0]" in names:
-            errors["direction"] = deviations[:d]
-        if "concentration" in names:
-            errors["concentration"] = np.float64(deviations[-1])
-        return errors
-
-    def covariance_of_params(self, statistics: Statistics, params: Params) -> tuple[list[str], Floats]:
+    def covariance_of(self, name: str, statistics: Statistics, params: Params) -> Floats:
         # The observed information about the direction is weight k mean'direction in every direction along the sphere, and
         # independent of that about the concentration, weight A'(k).
-        fixed, direction, k = self.fixed_parameters(), params["direction"], float(params["concentration"])
-        d, weight = len(direction), float(statistics["weight"])
-        if k == 0.0:
-            return [], np.zeros((0, 0))
-        names: list[str] = []
-        full = np.zeros((d + 1, d + 1))
-        if "direction" not in fixed:
-            names += [f"direction[{j}]" for j in range(d)]
+        direction, k, weight = params["direction"], float(params["concentration"]), float(statistics["weight"])
+        if name == "direction":
             along = weight * k * float(statistics["mean"] @ direction)
-            full[:d, :d] = (np.eye(d) - np.outer(direction, direction)) / along
-        if "concentration" not in fixed:
-            names.append("concentration")
-            full[d, d] = 1.0 / (weight * ratio_slope(d, k))
-        keep = [j for j in range(d + 1) if ("direction" if j < d else "concentration") not in fixed]
-        return names, full[np.ix_(keep, keep)]
+            return np.asarray((np.eye(len(direction)) - np.outer(direction, direction)) / along)
+        return np.array([[1.0 / (weight * ratio_slope(len(direction), k))]])
 
     # -- the distribution itself -------------------------------------------------------------------------------------------
 

@@ -78,8 +78,7 @@ def n_parameters_of(density: Any) -> int:
 def draw(density: Any, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
     """Draws of a fitted part, (n_samples, d)."""
     if isinstance(density, BaseDensity):
-        # every density can draw, but what it gives (an array, a table) is its own
-        return np.asarray(density.sample(n_samples, random_state=generator))  # type: ignore[attr-defined]
+        return np.asarray(density.sample(n_samples, random_state=generator))
     return Model(density, type(density).__name__).draw(n_samples, np.random.RandomState(generator.integers(2**32)))
 
 
@@ -114,7 +113,7 @@ class ComposedDensity(BaseDensity):
     """What densities made of others share: their state is that of the parts."""
 
     def _is_discrete(self) -> bool:
-        """Whether all parts are discrete."""
+        """Whether a part gives probabilities of values, so that a Jacobian makes no sense."""
         raise NotImplementedError
 
     def _n_samples(self, n_samples: int) -> int:

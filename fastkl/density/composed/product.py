@@ -224,7 +224,6 @@ class ProductDensity(NamedGroups, FittedProduct):
         self._take(groups)
 
     def _is_discrete(self) -> bool:
-        # One discrete group is enough for a Jacobian to make no sense.
         densities = self.densities_.values() if hasattr(self, "groups_") else [density for _, density, _ in self.groups]
         return any(is_discrete(density) for density in densities)
 

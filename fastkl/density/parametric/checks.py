@@ -49,16 +49,25 @@ def check_params(family: Family, params: Params, d: int) -> None:
 
 
 def check_statistics(family: Family, statistics: Statistics, d: int) -> None:
-    """ValueError unless sums that can be merged have an entry for each column along every axis."""
+    """ValueError unless these are numbers in the form of statistics of d columns.
+
+    Sums that can be merged have an entry for each column along every axis; what errors are computed from is square.
+    """
     weight = np.asarray(statistics["weight"], dtype=np.float64)
     if not np.isfinite(weight).all() or np.any(weight <= 0.0):
         raise ValueError("the weight of the rows is not above 0")
-    if not family.has_statistics:
-        return
     for name, value in statistics.items():
-        lengths = (len(value),) if isinstance(value, list) else np.shape(value)
-        if name != KEPT and set(lengths) - {d}:
-            raise ValueError(f"the statistic {name!r} has shape {lengths} for {d} columns")
+        shape = (len(value),) if isinstance(value, list) else np.shape(value)
+        if name in ("information", "curvature", KEPT):
+            fits = value.dtype == np.float64 and len(shape) > 1 and shape[-1] == shape[-2]
+        else:
+            fits = set(shape) <= {d}
+        if not fits:
+            raise ValueError(f"the statistic {name!r} has shape {shape} for {d} columns")
+    if not family.has_statistics and not family.joint:
+        p = len(family.parameter_names)
+        if statistics["information"].shape != (d, p, p):
+            raise ValueError(f"the information has shape {statistics['information'].shape}, not {(d, p, p)}")
 
 
 def _check_log_likelihood(family: Family, statistics: Statistics, params: Params, expected: Any) -> None:

@@ -21,7 +21,6 @@ from fastkl.families.multivariate_t.fit import fit_rows
 from fastkl.families.multivariate_t.information import observed_information
 from fastkl.families.multivariate_t.sums import student_sums
 from fastkl.families.spaces import DegreesOfFreedom, PositiveDefinite, Real
-from fastkl.families.spaces.joint import check_matrix
 
 
 class MultivariateT(Family):
@@ -85,8 +84,7 @@ class MultivariateT(Family):
     # -- fit ---------------------------------------------------------------------------------------------------------------
 
     def fit(self, rows: AnyRows, tol: float, max_iter: int) -> tuple[Fit, Statistics]:
-        given = {name: np.asarray(value, dtype=np.float64) for name, value in self.fixed_parameters().items()}
-        fixed = self._shaped(rows.n_columns, given)
+        fixed = self.fixed_columns(rows.n_columns)
         # one limit for the whole iteration: BLAS threads and ours would wait for each other
         with single_threaded_blas():
             fit = fit_rows(rows, fixed, tol, max_iter)
@@ -135,79 +133,17 @@ class MultivariateT(Family):
 
     # -- parameters --------------------------------------------------------------------------------------------------------
 
-    def shaped_parameters(self, params: Params) -> Params:
-        return self._shaped(np.atleast_1d(params["loc"]).shape[0], params)
-
-    def _shaped(self, d: int, given: Params) -> Params:
-        """Those parameters that are given, in the shapes of ``params_`` and checked."""
-        params: Params = {}
-        if "df" in given:
-            if np.ndim(given["df"]) != 0 or not given["df"] > 0.0:
-                raise ValueError(f"{self.name}: df is one positive number or infinite, not {given['df']}.")
-            params["df"] = np.float64(given["df"])
-        if "loc" in given:
-            params["loc"] = np.array(np.atleast_1d(given["loc"]))
-            if params["loc"].shape != (d,) or not np.isfinite(params["loc"]).all():
-                raise ValueError(f"{self.name}: loc has to be {d} finite numbers; it has shape {params['loc'].shape}.")
-        if "scale" in given:
-            scale = np.array(given["scale"])
-            params["scale"] = scale.reshape(1, 1) if d == 1 and scale.size == 1 else scale
-            self._check_scale(params["scale"], d)
-        return params
-
-    def _check_scale(self, scale: Floats, d: int) -> None:
-        if scale.shape != (d, d) or not np.isfinite(scale).all():
-            raise ValueError(f"{self.name}: scale is a finite matrix of shape {(d, d)}; it has shape {scale.shape}.")
-        check_matrix(scale, f"{self.name}: scale")
-
-    def n_columns(self, params: Params) -> int:
-        return len(params["loc"])
-
-    def n_parameters(self, params: Params) -> int:
-        d, fixed = len(params["loc"]), self.fixed_parameters()
-        sizes = {"df": 1, "loc": d, "scale": d * (d + 1) // 2}
-        return sum(size for name, size in sizes.items() if name not in fixed)
-
-    def _estimated(self, params: Params) -> tuple[list[str], NDArray[np.intp]]:
-        """Names of the parameters with a standard error, and their places among all."""
-        d, fixed = len(params["loc"]), self.fixed_parameters()
-        i, j = np.triu_indices(d)
-        groups = {
-            "df": ["df"],
-            "loc": [f"loc[{a}]" for a in range(d)],
-            "scale": [f"scale[{a},{b}]" for a, b in zip(i, j, strict=True)],
-        }
-        names, places, at = [], [], 0
-        for group, labels in groups.items():
-            if group not in fixed and not (group == "df" and np.isinf(params["df"])):
-                names += labels
-                places += list(range(at, at + len(labels)))
-            at += len(labels)
-        return names, np.array(places, dtype=np.intp)
-
     def covariance_of_params(self, statistics: Statistics, params: Params) -> tuple[list[str], Floats]:
-        names, places = self._estimated(params)
-        information = statistics["information"][np.ix_(places, places)]
+        estimated = self.estimated_names(params)
+        entries = {name: space.entries(name, params[name]) for name, space in self.parameters.items()}
+        keep = np.concatenate([np.full(len(own), name in estimated) for name, own in entries.items()])
+        names = [entry for name in estimated for entry in entries[name]]
+        information = statistics["information"][np.ix_(keep, keep)]
         # columns of very different scale: inverted with a unit diagonal
         root = np.sqrt(np.abs(np.diag(information)))
         root = np.where(root > 0.0, root, 1.0)
         inverse = np.linalg.inv(information / np.outer(root, root)) / np.outer(root, root)
         return names, 0.5 * (inverse + inverse.T)
-
-    def standard_errors(self, statistics: Statistics, params: Params) -> Params:
-        names, covariance = self.covariance_of_params(statistics, params)
-        deviations = dict(zip(names, np.sqrt(np.diag(covariance)), strict=True))
-        d = len(params["loc"])
-        errors: Params = {}
-        if "df" in deviations:
-            errors["df"] = np.float64(deviations["df"])
-        if "loc[0]" in deviations:
-            errors["loc"] = np.array([deviations[f"loc[{j}]"] for j in range(d)])
-        if "scale[0,0]" in deviations:
-            errors["scale"] = np.array(
-                [[deviations[f"scale[{min(i, j)},{max(i, j)}]"] for j in range(d)] for i in range(d)]
-            )
-        return errors
 
     # -- the distribution itself -------------------------------------------------------------------------------------------
 

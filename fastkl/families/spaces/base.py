@@ -116,8 +116,8 @@ class Space:
     # -- shape -------------------------------------------------------------------------------------------------------------
 
     def n_columns(self, value: Any) -> int | None:
-        """Columns of a row, as far as this parameter knows; None for a number that stands for all."""
-        return None if np.ndim(value) == 0 else int(np.shape(value)[-1])
+        """Columns of a row by a value, also as a user gives it; None where it stands for any number of them."""
+        return int(np.atleast_1d(value).shape[-1])
 
     def shaped(self, value: ArrayLike, d: int, label: str) -> Any:
         """A value for rows of d columns, as float64 in its shape and checked; ``label`` names it in errors."""

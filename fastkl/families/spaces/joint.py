@@ -40,7 +40,7 @@ class Simplex(Space):
         return np.ones(np.shape(value), dtype=bool) if self.widths is None else at < np.array(self.widths)[:, None]
 
     def n_columns(self, value: Any) -> int | None:
-        return int(np.shape(value)[-2 if self.by_column else -1])
+        return int(np.atleast_2d(value).shape[-2]) if self.by_column else super().n_columns(value)
 
     def shaped(self, value: ArrayLike, d: int, label: str) -> Any:
         array = np.asarray(value, dtype=np.float64)
@@ -114,6 +114,9 @@ class PositiveDefinite(Space):
     @property
     def follows(self) -> frozenset[str]:
         return {"full": LINEAR, "diag": COLUMNWISE, "spherical": frozenset({"rotation", "size"})}[self.form]
+
+    def n_columns(self, value: Any) -> int | None:
+        return None if self.form == "spherical" else super().n_columns(value)
 
     def shaped(self, value: ArrayLike, d: int, label: str) -> Any:
         array = np.array(value, dtype=np.float64)

@@ -97,6 +97,9 @@ class Positive(Numbers):
     def follows(self) -> frozenset[str]:
         return frozenset({"size"}) if self.single else COLUMNWISE
 
+    def n_columns(self, value: Any) -> int | None:
+        return None if self.single else super().n_columns(value)
+
     def wanted(self) -> str:
         if self.limit is not None:
             return f"be positive, or infinite for {self.limit}"

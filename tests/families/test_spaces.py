@@ -1,0 +1,466 @@
+"""Parameter spaces: coordinates and back, slopes against differences, edges, intervals, shapes, roles; stacked parameters."""
+
+import dataclasses
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from scipy import special
+from scipy.linalg import block_diag
+
+from fastkl import families
+from fastkl.families.solvers.coordinates import chart_at, inside
+from fastkl.families.solvers.curvature import derivative
+from fastkl.families.spaces import (
+    Angle,
+    Concentration,
+    DegreesOfFreedom,
+    Direction,
+    Positive,
+    PositiveDefinite,
+    Rate,
+    Real,
+    Simplex,
+    Space,
+    UnitInterval,
+)
+from fastkl.families.spaces.base import entry_names
+
+MATRIX = np.array([[2.0, 0.6, -0.1], [0.6, 0.5, 0.2], [-0.1, 0.2, 1.5]])
+TURNED = np.array([[1.0, -0.3, 0.0], [-0.3, 3.0, 0.4], [0.0, 0.4, 0.2]])
+UNIT = np.array([0.6, 0.0, 0.8])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stacked(Space):
+    """One value of another space for each component, along the leading axis: all that a mixture of matrices needs."""
+
+    inner: Space = PositiveDefinite()  # noqa: RUF009 (frozen, hence safe to share)
+
+    def entries(self, name, value):
+        return [
+            f"{name}[{k},{entry.partition('[')[2]}"
+            for k, own in enumerate(value)
+            for entry in self.inner.entries(name, own)
+        ]
+
+    def size(self, value):
+        return sum(self.inner.size(own) for own in value)
+
+    def filled(self, entries, value):
+        return np.stack(
+            [self.inner.filled(part, own) for part, own in zip(np.split(entries, len(value)), value, strict=True)]
+        )
+
+    def check(self, value, label):
+        for k, own in enumerate(value):
+            self.inner.check(own, f"{label} of component {k}")
+
+    def inside(self, value, edge):
+        return np.stack([self.inner.inside(own, edge) for own in value])
+
+    def interval(self, value, half):
+        ends = [self.inner.interval(own, wide) for own, wide in zip(value, half, strict=True)]
+        return tuple(np.stack(side) for side in zip(*ends, strict=True))
+
+    def block(self, name, value, unit=None, entries=None):
+        return StackedBlock(self, name, value, [self.inner.block(name, own, unit, entries) for own in value])
+
+
+class StackedBlock:
+    def __init__(self, space, name, value, blocks):
+        self.space, self.name, self.value, self.blocks = space, name, value, blocks
+        self.size = sum(block.size for block in blocks)
+
+    def entries(self):
+        return self.space.entries(self.name, self.value)
+
+    def to(self, value):
+        return np.concatenate([block.to(own) for block, own in zip(self.blocks, value, strict=True)])
+
+    def back(self, u):
+        return np.stack(
+            [block.back(part) for block, part in zip(self.blocks, np.split(u, len(self.blocks)), strict=True)]
+        )
+
+    def pull(self, value, gradient):
+        gradient = np.moveaxis(gradient, -np.ndim(value), 0)
+        parts = zip(self.blocks, value, gradient, strict=True)
+        return np.concatenate([block.pull(own, slope) for block, own, slope in parts], axis=-1)
+
+    def jacobian(self, value):
+        return block_diag(*[block.jacobian(own) for block, own in zip(self.blocks, value, strict=True)])
+
+    def fill(self, entries):
+        return self.space.filled(entries, self.value)
+
+
+# A space, a value to take coordinates at, another value, and how many numbers are free.
+VALUES = [
+    pytest.param(Real(), np.array([0.5, -2e6]), np.array([3.0, 1e6]), 2, id="real"),
+    pytest.param(Real(), np.float64(0.5), np.float64(-1.0), 1, id="one real"),
+    pytest.param(Angle(spread="k"), np.array([0.5, -9.0]), np.array([3.0, 7.0]), 2, id="angle"),
+    pytest.param(Positive(), np.array([1e-200, 3.0, 1e200]), np.array([2e-200, 0.1, 3e199]), 3, id="positive"),
+    pytest.param(DegreesOfFreedom(single=True), np.float64(4.0), np.float64(0.2), 1, id="degrees of freedom"),
+    pytest.param(Rate(zero=True), np.array([0.7, 30.0]), np.array([2.0, 1.0]), 2, id="rate"),
+    pytest.param(Concentration(), np.array([0.7, 30.0]), np.array([2.0, 1.0]), 2, id="concentration"),
+    pytest.param(UnitInterval(), np.array([1e-12, 0.4]), np.array([0.3, 0.99]), 2, id="unit interval"),
+    pytest.param(Simplex(), np.array([0.2, 0.5, 0.3]), np.array([0.1, 0.3, 0.6]), 2, id="simplex"),
+    pytest.param(
+        Simplex(by_column=True, widths=(2, 3)),
+        np.array([[0.3, 0.7, 0.0], [0.2, 0.5, 0.3]]), np.array([[0.9, 0.1, 0.0], [0.6, 0.3, 0.1]]), 3, id="rows of probabilities",
+    ),
+    pytest.param(PositiveDefinite(), MATRIX, TURNED, 6, id="matrix"),
+    pytest.param(PositiveDefinite(form="diag"), np.array([2.0, 0.1]), np.array([1.0, 3.0]), 2, id="diagonal"),
+    pytest.param(PositiveDefinite(form="spherical"), np.float64(2.0), np.float64(0.1), 1, id="one variance"),
+    pytest.param(Direction(), UNIT, np.array([0.0, 0.8, 0.6]), 2, id="direction"),
+    # stacked: a component is the leading axis
+    pytest.param(Positive(), np.array([[1.0, 3.0], [2.0, 0.1]]), np.array([[0.5, 9.0], [0.2, 0.3]]), 4, id="stacked positive"),
+    pytest.param(
+        Simplex(),
+        np.array([[0.2, 0.5, 0.3], [0.1, 0.1, 0.8]]), np.array([[0.3, 0.3, 0.4], [0.5, 0.2, 0.3]]), 4, id="stacked simplex",
+    ),
+    pytest.param(Stacked(), np.stack([MATRIX, TURNED]), np.stack([TURNED, MATRIX]), 12, id="stacked matrices"),
+    pytest.param(
+        Stacked(inner=Direction()),
+        np.stack([UNIT, UNIT[::-1]]), np.stack([UNIT[::-1], [0.0, 0.8, 0.6]]), 4, id="stacked directions",
+    ),
+]  # fmt: skip
+
+
+def entries_of(space, value):
+    """Entries in the order of their names."""
+    if isinstance(space, Stacked):
+        return np.concatenate([entries_of(space.inner, own) for own in value])
+    value = np.asarray(value)
+    is_matrix = isinstance(space, PositiveDefinite) and space.form == "full"
+    return value[np.triu_indices(len(value))] if is_matrix else value.ravel()
+
+
+# -- coordinates -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("space", "value", "other", "free"), VALUES)
+def test_coordinates_lead_back(space, value, other, free):
+    block = space.block("p", value)
+    assert block.size == space.size(value) == free
+    space.check(value, "p")
+    for there in (value, other):
+        u = block.to(there)
+        assert u.shape == (free,)
+        np.testing.assert_allclose(block.back(u), there, rtol=1e-9, atol=1e-12)
+    # any coordinates stand for a value in the range, of the same shape
+    far = block.back(block.to(value) + np.random.default_rng(0).normal(scale=3.0, size=free))
+    space.check(far, "p")
+    assert np.shape(far) == np.shape(value)
+
+
+@pytest.mark.parametrize(("space", "value", "other", "free"), VALUES)
+def test_slopes_against_differences(space, value, other, free):
+    block = space.block("p", value)
+    for there in (value, other):
+        u = block.to(there)
+        expected = derivative(lambda u: entries_of(space, block.back(u)), u)
+        scale = np.abs(expected).max(axis=1, keepdims=True) + 1e-300
+        np.testing.assert_allclose(block.jacobian(there) / scale, expected / scale, atol=1e-8)
+        # a gradient is taken along: for a matrix it is the symmetric one whose inner product with a step is the slope
+        gradient = np.random.default_rng(1).normal(size=(4, *np.shape(there)))
+        if PositiveDefinite() in (space, getattr(space, "inner", None)):
+            gradient = gradient + np.swapaxes(gradient, -1, -2)
+        moved = derivative(lambda u: block.back(u), u)
+        pulled = np.tensordot(gradient, moved, axes=np.ndim(there)) if np.ndim(there) else gradient[:, None] * moved
+        size = np.abs(pulled).max(axis=0) + 1e-300
+        np.testing.assert_allclose(block.pull(there, gradient) / size, pulled / size, atol=1e-7)
+
+
+@pytest.mark.parametrize(("space", "value", "other", "free"), VALUES)
+def test_names_and_figures_of_entries(space, value, other, free):
+    names = space.entries("p", value)
+    block = space.block("p", value)
+    assert names == block.entries()
+    assert len(set(names)) == len(names) == len(entries_of(space, value))
+    figures = np.arange(1.0, len(names) + 1.0)
+    for filled in (space.filled(figures, value), block.fill(figures)):
+        assert np.shape(filled) == np.shape(value)
+        np.testing.assert_array_equal(entries_of(space, filled), figures)
+
+
+def test_names():
+    assert Real().entries("loc", np.zeros(2)) == ["loc[0]", "loc[1]"]
+    assert Real().entries("loc", np.zeros((2, 1))) == ["loc[0,0]", "loc[1,0]"]
+    assert DegreesOfFreedom(single=True).entries("df", np.float64(1.0)) == ["df"]
+    assert PositiveDefinite().entries("S", np.eye(2)) == ["S[0,0]", "S[0,1]", "S[1,1]"]
+    assert Stacked().entries("S", np.stack([np.eye(1)] * 2)) == ["S[0,0,0]", "S[1,0,0]"]
+    assert entry_names("p", (1, 2)) == ["p[0,0]", "p[0,1]"]
+
+
+def test_some_entries_only():
+    """Where one column's df is infinite, the others' have coordinates."""
+    block = DegreesOfFreedom().block("df", np.array([2.0, np.inf, 5.0]), entries=["df[0]", "df[2]"])
+    np.testing.assert_allclose(block.to(np.array([2.0, np.inf, 5.0])), np.log([2.0, 5.0]), rtol=1e-15)
+    np.testing.assert_allclose(block.back(np.log([3.0, 4.0])), [3.0, np.inf, 4.0], rtol=1e-15)
+    np.testing.assert_array_equal(block.fill(np.array([7.0, 8.0])), [7.0, np.nan, 8.0])
+    assert block.entries() == ["df[0]", "df[2]"]
+
+
+def test_a_location_steps_in_units_of_its_spread():
+    """Whatever the unit of the data, a step of one in the coordinate is the spread."""
+    for family, params, expected in [
+        (families.Normal(), {"loc": np.array([1.0, 2.0]), "scale": np.array([1e-9, 1e9])}, [1e-9, 1e9]),
+        (families.Lognormal(), {"meanlog": np.array([1.0]), "sdlog": np.array([0.3])}, [0.3]),
+        (families.VonMises(), {"loc": np.array([1.0]), "concentration": np.array([99.0])}, [0.1]),
+        (families.MultivariateNormal(), {"mean": np.zeros(3), "covariance": MATRIX}, np.sqrt(np.diag(MATRIX))),
+        (families.MultivariateNormal("diag"), {"mean": np.zeros(2), "covariance": np.array([4.0, 9.0])}, [2.0, 3.0]),
+        (families.MultivariateNormal("spherical"), {"mean": np.zeros(2), "covariance": np.float64(4.0)}, [2.0, 2.0]),
+        (
+            families.MultivariateT(),
+            {"df": np.float64(3.0), "loc": np.zeros(3), "scale": MATRIX},
+            np.sqrt(np.diag(MATRIX)),
+        ),
+    ]:
+        chart = chart_at(family, params)
+        location = next(name for name, space in family.spaces().items() if space.spread is not None)
+        at = [name.split("[")[0] == location for name in chart.names].index(True)
+        u = chart.to(params)
+        u[at : at + len(expected)] += 1.0
+        np.testing.assert_allclose(chart.back(u)[location] - params[location], expected, rtol=1e-6)
+
+
+# -- edges -----------------------------------------------------------------------------------------------------------------
+
+EDGES = [
+    (Positive(), [1e-300, 5.0, 1e300], [0.0, -1.0, np.inf, np.nan], "be positive and finite"),
+    (Positive(zero=True), [0.0, 5.0], [-1e-300, np.inf, np.nan], "be finite and at least 0"),
+    (Positive(limit="the Poisson"), [1.0, np.inf], [0.0, np.nan, -np.inf], "be positive, or infinite for the Poisson"),
+    (DegreesOfFreedom(), [1.0, np.inf], [0.0, np.nan], "be positive, or infinite for the normal"),
+    (Rate(), [3.0], [0.0, np.inf, np.nan], "be positive and finite"),
+    (Concentration(), [0.0, 3.0], [-1.0, np.inf, np.nan], "be finite and at least 0"),
+    (UnitInterval(), [0.5], [0.0, 1.0, -0.1, 1.1, np.nan], r"lie in \(0, 1\)"),
+    (UnitInterval(zero=True), [0.0, 0.5], [1.0, -1e-9, np.nan], r"lie in \[0, 1\)"),
+    (UnitInterval(one=True), [1.0, 0.5], [0.0, 1.1, np.nan], r"lie in \(0, 1\]"),
+    (UnitInterval(zero=True, one=True), [0.0, 1.0], [-1e-300, np.nextafter(1.0, 2.0), np.nan], r"lie in \[0, 1\]"),
+    (Real(), [-1e300, 0.0], [np.inf, -np.inf, np.nan], "be finite"),
+    (Angle(), [100.0], [np.inf, np.nan], "be finite"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("space", "good", "bad", "message"), EDGES)
+def test_ranges(space, good, bad, message):
+    space.check(np.array(good), "p")
+    space.check(np.float64(good[0]), "p")
+    for value in bad:
+        with pytest.raises(ValueError, match=f"gamma: p has to {message}"):
+            space.check(np.array([good[0], value]), "gamma: p")
+        with pytest.raises(ValueError, match=str(abs(value)).replace("+", r"\+")[:3]):
+            space.check(np.float64(value), "gamma: p")
+
+
+@pytest.mark.parametrize(("space", "good", "bad", "message"), EDGES)
+def test_edges_have_no_coordinates_and_are_moved_inside(space, good, bad, message):
+    value = np.array(good)
+    edges = space.at_edge(value)
+    with np.errstate(divide="ignore"):
+        on_the_line = np.isfinite(space.scale.to(value))
+    np.testing.assert_array_equal(edges, ~on_the_line)
+    moved = space.inside(value, 1e-3)
+    assert np.isfinite(space.block("p", moved).to(moved)).all()
+    assert not np.any(space.at_edge(moved))
+    inner = ~edges & (value > 1e-3) & (value < 0.999 if isinstance(space, UnitInterval) else True)
+    np.testing.assert_array_equal(moved[inner], value[inner])
+
+
+def test_edges_of_probabilities_and_matrices():
+    space, value = Simplex(by_column=True, widths=(2, 3)), np.array([[1.0, 0.0, 0.0], [0.0, 0.5, 0.5]])
+    moved = space.inside(value, 0.3)
+    np.testing.assert_allclose(moved, [[1.0 / 1.1, 0.1 / 1.1, 0.0], [0.1 / 1.1, 0.5 / 1.1, 0.5 / 1.1]], rtol=1e-14)
+    assert space.block("p", moved).size == space.size(moved) == 3
+    # an entry of 0 has no coordinate, and stays 0
+    block = Simplex().block("p", np.array([0.5, 0.0, 0.5]))
+    assert block.size == 1
+    np.testing.assert_allclose(block.back(np.array([1.0])), [special.expit(-1.0), 0.0, special.expit(1.0)], rtol=1e-14)
+    np.testing.assert_array_equal(PositiveDefinite(form="diag").inside(np.array([0.0, 2.0]), 0.1), [0.1, 2.0])
+    np.testing.assert_array_equal(PositiveDefinite().inside(MATRIX, 0.1), MATRIX)
+
+
+def test_inside_takes_every_parameter():
+    law = families.ZeroInflatedPoisson()
+    moved = inside(law, {"zero_probability": np.array([0.0]), "rate": np.array([2.0])}, 9.0)
+    np.testing.assert_allclose(moved["zero_probability"], 0.05, rtol=1e-15)
+    np.testing.assert_array_equal(moved["rate"], [2.0])
+
+
+@pytest.mark.parametrize(
+    ("space", "value", "message"),
+    [
+        (Simplex(), [0.5, 0.6], "sum to 1; these sum to 1.1"),
+        (Simplex(), [1.5, -0.5], "at least 0"),
+        (Simplex(), [0.5, np.nan], "finite"),
+        (Simplex(), [[0.5, 0.5]], "for each of 2 columns"),
+        (Simplex(by_column=True), [[1.0, 0.0], [0.5, 0.4]], "for every column; those of column 1 sum to 0.9"),
+        (PositiveDefinite(), [[1.0, 0.2], [0.3, 1.0]], "symmetric"),
+        (PositiveDefinite(), [[1.0, 2.0], [2.0, 1.0]], "positive definite"),
+        (PositiveDefinite(), [[1.0, np.inf], [np.inf, 1.0]], "finite"),
+        (PositiveDefinite(), [1.0, 2.0], r"shape \(2, 2\) for 2 columns, not \(2,\)"),
+        (PositiveDefinite(form="diag"), [1.0, 0.0], "positive, not 0"),
+        (PositiveDefinite(form="diag"), [1.0], r"shape \(2,\) for 2 columns"),
+        (PositiveDefinite(form="spherical"), [1.0, 1.0], r"shape \(\) for 2 columns"),
+        (Direction(), [1.0, 1.0], "unit vector, not"),
+        (Direction(), [1.0], "unit vector of 2 numbers"),
+        (Real(), [1.0], "2 numbers, one for each column"),
+        (Real(), [1.0, np.inf], "has to be finite, not inf"),
+        (Positive(single=True), [1.0, 2.0], "one number"),
+        (Positive(single=True), -1.0, "positive and finite, not -1.0"),
+    ],
+)
+def test_what_a_user_gives_is_checked(space, value, message):
+    with pytest.raises(ValueError, match=f"^family: p.*{message}"):
+        space.shaped(value, 2, "family: p")
+
+
+@pytest.mark.parametrize(
+    ("space", "value", "d", "shape"),
+    [
+        (Real(), 1, 1, (1,)),
+        (Real(), [1, 2], 2, (2,)),
+        (Positive(single=True), 3, 2, ()),
+        (PositiveDefinite(), 2.0, 1, (1, 1)),
+        (PositiveDefinite(), [[1, 0], [0, 1]], 2, (2, 2)),
+        (PositiveDefinite(form="diag"), 2.0, 1, (1,)),
+        (PositiveDefinite(form="spherical"), 2.0, 3, ()),
+        (Simplex(), [0.5, 0.5], 2, (2,)),
+        (Simplex(by_column=True), [0.5, 0.5], 1, (1, 2)),
+        (Direction(), [0.6, 0.8], 2, (2,)),
+    ],
+)
+def test_what_a_user_gives_is_shaped(space, value, d, shape):
+    shaped = space.shaped(value, d, "p")
+    assert shaped.shape == shape
+    assert shaped.dtype == np.float64
+    assert space.n_columns(value) in (d, None)
+    assert (space.n_columns(value) is None) == (shape == ())
+
+
+# -- intervals -------------------------------------------------------------------------------------------------------------
+
+
+def test_intervals_are_symmetric_on_the_scale():
+    low, high = Real().interval(np.array([1.0, -5.0]), 2.0)
+    np.testing.assert_array_equal([low, high], [[-1.0, -7.0], [3.0, -3.0]])
+    value, half = np.array([1e-300, 2.0]), np.array([2e-300, 1.0])
+    low, high = Positive().interval(value, half)
+    np.testing.assert_allclose([low, high], [value * np.exp(-half / value), value * np.exp(half / value)], rtol=1e-14)
+    p, half = np.array([0.01, 0.9]), np.array([0.02, 0.2])
+    low, high = UnitInterval().interval(p, half)
+    wide = half / (p * (1.0 - p))
+    np.testing.assert_allclose(special.logit(low), special.logit(p) - wide, rtol=1e-10)
+    np.testing.assert_allclose(special.logit(high), special.logit(p) + wide, rtol=1e-10)
+    np.testing.assert_array_equal(Simplex().interval(p, half), [low, high])
+    low, high = PositiveDefinite().interval(MATRIX, 5.0 * np.ones((3, 3)))
+    assert np.all(np.diag(low) > 0.0)
+    np.testing.assert_allclose(low[0, 1], 0.6 - 5.0, rtol=1e-15)
+    np.testing.assert_allclose(np.diag(low), Positive().interval(np.diag(MATRIX), 5.0)[0], rtol=1e-15)
+    np.testing.assert_allclose(
+        Stacked().interval(np.stack([MATRIX] * 2), 5.0 * np.ones((2, 3, 3)))[1][1], high, rtol=1e-15
+    )
+
+
+# -- what a parameter means ------------------------------------------------------------------------------------------------
+
+
+def test_meaning():
+    scale, location = Positive(role="scale"), Real(role="location", spread="scale")
+    for space, term in [
+        (Positive(), "factor_of_ten"),
+        (DegreesOfFreedom(), "factor_of_ten"),
+        (Rate(), "half_event"),
+        (UnitInterval(), "even_halves"),
+        (Simplex(), "even_counts"),
+        (PositiveDefinite(), "rows"),
+    ]:
+        assert space.default_prior == term
+    flat = [
+        scale,
+        location,
+        Direction(),
+        Angle(),
+        PositiveDefinite(form="diag"),
+        Positive(centre=True),
+        Positive(role="inverse_scale"),
+    ]
+    assert [space.default_prior for space in flat] == [None] * len(flat)
+    centres = [location, Real(role="log_location"), Angle(), Positive(role="scale", centre=True)]
+    assert all(space.is_centre for space in centres)
+    assert not any(
+        space.is_centre for space in (scale, Real(role="location", irregular=True), Direction(), PositiveDefinite())
+    )
+    with pytest.raises(ValueError, match="role is one of"):
+        Positive(role="width")
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        scale.role = "location"
+    assert Positive(role="scale") == scale
+    assert DegreesOfFreedom(limit=None) != Positive()
+    assert (
+        repr(Real(role="location", spread="sd")) == "Real(role='location', spread='sd', irregular=False, centre=None)"
+    )
+
+
+def test_some_of_the_columns():
+    np.testing.assert_array_equal(Real().taken(np.array([1.0, 2.0, 3.0]), [2, 0]), [3.0, 1.0])
+    np.testing.assert_array_equal(PositiveDefinite().taken(MATRIX, [2, 0]), MATRIX[[2, 0]][:, [2, 0]])
+    np.testing.assert_array_equal(PositiveDefinite(form="diag").taken(np.array([1.0, 2.0]), [1]), [2.0])
+    assert PositiveDefinite(form="spherical").taken(np.float64(2.0), [1]) == 2.0
+    assert DegreesOfFreedom(single=True).taken(np.float64(3.0), [1]) == 3.0
+    table = np.array([[0.2, 0.8], [0.5, 0.5]])
+    np.testing.assert_array_equal(Simplex(by_column=True).taken(table, [1]), table[[1]])
+
+
+@pytest.mark.parametrize("name", families.names())
+def test_declarations(name):
+    """Names are derived, a spread is a parameter, and examples lie in the range that is declared."""
+    family = families.by_name(name)
+    assert family.parameter_names == tuple(family.parameters)
+    for variant, example in family.examples():
+        spaces = variant.spaces()
+        assert list(spaces) == list(family.parameter_names)
+        params = variant.check_parameters({**variant.fixed_parameters(), **example})
+        for key, space in spaces.items():
+            assert space.spread is None or space.spread in spaces
+            space.check(np.asarray(params[key]), key)
+            hash(space)
+        assert variant.n_parameters(params) == sum(spaces[key].size(params[key]) for key in spaces)
+
+
+# -- stacked parameters ----------------------------------------------------------------------------------------------------
+
+
+class Components(families.Family):
+    """Parameters of two multivariate t distributions, stacked."""
+
+    name = "components"
+    parameters = {
+        "weights": Simplex(),
+        "df": DegreesOfFreedom(),
+        "loc": Real(role="location"),
+        "scale": Stacked(role="scale"),
+    }
+
+
+def test_stacked_parameters_of_a_family():
+    """One vector for the parameters of all components, and back."""
+    params = {
+        "weights": np.array([0.3, 0.7]),
+        "df": np.array([3.0, 8.0]),
+        "loc": np.array([[0.0, 1.0, 2.0], [5.0, 5.0, 5.0]]),
+        "scale": np.stack([MATRIX, TURNED]),
+    }
+    chart = chart_at(Components(), params)
+    assert chart.size == 1 + 2 + 6 + 12
+    assert chart.names[:5] == ["weights[0]", "weights[1]", "df[0]", "df[1]", "loc[0,0]"]
+    assert chart.names[-1] == "scale[1,2,2]"
+    u = chart.to(params)
+    moved = chart.back(u + 0.1)
+    np.testing.assert_allclose(chart.to(moved), u + 0.1, rtol=1e-12, atol=1e-12)
+    for name, value in chart.back(u).items():
+        np.testing.assert_allclose(value, params[name], rtol=1e-12, atol=1e-14)
+    with pytest.raises(ValueError, match="component 1"):
+        Stacked().check(np.stack([MATRIX, -MATRIX]), "scale")
