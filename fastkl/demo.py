@@ -145,8 +145,8 @@ def print_divergences(winner: str, cross: Estimate, gap: Estimate, groups: Mappi
     print("How different are the two groups?")
     for name, estimate in groups.items():
         low, high = estimate.confidence_interval()
-        doubt = "".join(f"\n    note: {reason}" for reason in estimate.diagnostics["reasons"])
-        print(f"  {name} {estimate.value:.3f} nats, 95 % interval [{low:.3f}, {high:.3f}]{doubt}")
+        reasons = "".join(f"\n    note: {reason}" for reason in estimate.diagnostics["reasons"])
+        print(f"  {name} {estimate.value:.3f} nats, 95 % interval [{low:.3f}, {high:.3f}]{reasons}")
     print()
 
 

@@ -1,7 +1,7 @@
 /* The values of one column that lie in a bracket, moved to the front of a buffer, and the weight below the bracket and in it.
  *
- * About one value in thirty is inside. A first loop, without branches, notes for every value whether it is; a second looks
- * at the notes in eights, most of which are empty. NaN counts as inside, for whoever looks at what was kept.
+ * About one value in thirty is inside. A first loop, without branches, marks every value inside; a second looks
+ * at the marks in eights, most of which are empty. NaN counts as inside, so that the caller finds it among what was kept.
  */
 #ifndef FK_INSIDE_H
 #define FK_INSIDE_H

@@ -98,7 +98,7 @@ class BatchMembers(Density):
         Parameters
         ----------
         source : path, array, data frame, iterable or Dask collection
-            As for ``fit_batches``. Weights that come with the rows have no part.
+            As for ``fit_batches``. Weights that come with the rows are ignored.
         out : None, path or ndarray of shape (n,), default=None
             None gives an array. A path that ends in ``.npy``, ``.parquet`` or ``.csv`` gives a file, which appears under its name
             when it is complete: until then it is ``name.partial``, which an interrupt leaves and an error removes. An

@@ -194,7 +194,7 @@ class InferenceMembers(Density):
         A is the observed information, :math:`B = \sum_i w_i s_i s_i^T` sums the outer products of the scores. If the
         distribution of the data belongs to the family, the trace tends to the number of parameters and the criterion is
         Akaike's; if not, it still estimates the bias of log L. Weights count as repetitions, as in ``aic`` and ``bic``.
-        Parameters without a standard error have no part in the trace; those of a transformer count as in ``aic``.
+        Parameters without a standard error are left out of the trace; those of a transformer count as in ``aic``.
 
         Parameters
         ----------

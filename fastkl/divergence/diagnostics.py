@@ -76,15 +76,15 @@ class NeighborSweep:
             return {}
         return {k: mean.value for k, mean in zip(self.numbers, self._means, strict=True)}
 
-    def doubts(self, value: float, error: float) -> tuple[list[str], float]:
+    def reasons(self, value: float, error: float) -> tuple[list[str], float]:
         """Whether they drift with k, and the bias that this implies."""
-        return drift_doubts(list(self.values), self._change, self.n_columns, value, error)
+        return drift_reasons(list(self.values), self._change, self.n_columns, value, error)
 
 
-def divergence_doubts(
+def divergence_diagnostics(
     pair: Pair, sweep: NeighborSweep, gap: Mean, large: float, value: float, error: float, k: int
 ) -> dict[str, Any]:
-    """Diagnostics of a sample-sample divergence: figures, ``bias_suspected`` and ``reasons``.
+    """Diagnostics of a sample-sample divergence: numbers, ``bias_suspected`` and ``reasons``.
 
     ``gap`` holds the local terms less those of fixed k; ``large`` is the part of p around whose rows the ball is a large part
     of p.
@@ -97,7 +97,7 @@ def divergence_doubts(
             f"samples seem to share rows, and the estimate has no meaning then."
         )
     reasons += many_columns(pair.p)
-    drifts, bias = sweep.doubts(value, error)
+    drifts, bias = sweep.reasons(value, error)
     reasons += drifts
     between = gap.value if gap.weight and sweep.values else 0.0
     if between and gap_is_large(gap, value, error):
@@ -132,7 +132,7 @@ def divergence_doubts(
 
 
 def many_columns(sample: Totals) -> list[str]:
-    """The doubt that comes with many columns, whatever the data."""
+    """The reason to expect a bias in many columns, whatever the data."""
     d, n = sample.n_columns, sample.n_rows
     if d < MANY_COLUMNS:
         return []
@@ -180,13 +180,13 @@ def sweep_numbers(reach: int) -> list[int]:
     return sorted({1, (reach + 1) // 2, reach}) if reach else []
 
 
-def drift_doubts(
+def drift_reasons(
     numbers: list[int], change: Mean, n_columns: int, value: float, error: float
 ) -> tuple[list[str], float]:
     """Whether the fixed-k estimates drift with k beyond their noise, and the bias at half the largest k that this implies.
 
     ``change`` holds the steps of the local terms from the last but one of ``numbers`` to the last.
-    In practice (edges, tails) the bias grows about as (k/n)^(1/d), so the step from k to 2k tells its size at k.
+    In practice (edges, tails) the bias grows about as (k/n)^(1/d), so the step from k to 2k is about its size at k.
     """
     if len(numbers) < 2:
         return [], 0.0

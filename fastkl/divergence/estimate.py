@@ -1,4 +1,4 @@
-"""The result of every divergence call: a number in nats that carries its uncertainty and its doubts."""
+"""The result of every divergence call: a number in nats with its uncertainty and diagnostics."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Estimate(float):
     method : str, default="exact"
         How the value was obtained.
     diagnostics : mapping, default=None
-        Further figures. ``"bias_suspected"`` (bool) and ``"reasons"`` (list of sentences) are always there.
+        Further numbers. ``"bias_suspected"`` (bool) and ``"reasons"`` (list of sentences) are always there.
 
     Attributes
     ----------
@@ -120,8 +120,8 @@ class Estimate(float):
 
     def __repr__(self) -> str:
         error = "" if not self.standard_error > 0.0 else f" ± {self.standard_error:.3g}"
-        doubt = ", bias suspected" if self.diagnostics["bias_suspected"] else ""
-        return f"Estimate({self.value:.6g}{error} nats, method={self.method!r}, n_samples={self.n_samples}{doubt})"
+        flag = ", bias suspected" if self.diagnostics["bias_suspected"] else ""
+        return f"Estimate({self.value:.6g}{error} nats, method={self.method!r}, n_samples={self.n_samples}{flag})"
 
     __str__ = __repr__
 

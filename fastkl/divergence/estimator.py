@@ -216,6 +216,6 @@ class KLDivergence(BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.estimator_type = "density_estimator"
         # A local term depends on the whole sample, so terms of single rows cannot be those of the sample; this tag is
-        # how scikit-learn is told not to compare them.
+        # how scikit-learn knows not to compare them.
         tags.non_deterministic = True
         return tags

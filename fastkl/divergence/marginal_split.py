@@ -108,7 +108,7 @@ def marginal_split_entropy(
         "copula_entropy": copula,
         "n_neighbors": k,
         "window": window,
-        **_doubts(copula, float(np.sqrt(noise / n)), d),
+        **_diagnostics(copula, float(np.sqrt(noise / n)), d),
     }
     return Estimate(value, float(np.sqrt(variance / effective_size(shares))), n, "marginal_split", diagnostics)
 
@@ -163,7 +163,7 @@ def _copula_terms(
     return terms
 
 
-def _doubts(copula: float, noise: float, d: int) -> dict[str, object]:
+def _diagnostics(copula: float, noise: float, d: int) -> dict[str, object]:
     reasons: list[str] = []
     if copula > 3.0 * noise and copula > 0.05:
         reasons.append(

@@ -151,8 +151,8 @@ def _log_ratio_mean(log_ratio: FloatArray) -> Estimate:
     sound = abs(drift.value) <= 4.0 * drift.error + 1e-12 and control.max() + 1.0 <= 0.02 * size
     controlled = bool(sound and helped.error < plain.error)
     mean = helped if controlled else plain
-    doubts = {"n_draws": size, "control_variate": controlled, "sd_per_draw": mean.error * np.sqrt(size)}
-    return Estimate(mean.value, mean.error, size, "monte_carlo", doubts)
+    diagnostics = {"n_draws": size, "control_variate": controlled, "sd_per_draw": mean.error * np.sqrt(size)}
+    return Estimate(mean.value, mean.error, size, "monte_carlo", diagnostics)
 
 
 model_divergence = Expectation(

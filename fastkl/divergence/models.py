@@ -1,4 +1,4 @@
-"""Models as the divergences meet them: through what they offer, whoever wrote them.
+"""Models as the divergences meet them: through what they offer, from any library.
 
 A model has a log-density per row (``score_samples``, ``logpdf``, ``logpmf`` or ``log_prob``) and perhaps draws (``sample``,
 ``rvs`` or ``resample``). That covers the densities of this library, those of scikit-learn, frozen distributions of scipy

@@ -123,14 +123,14 @@ _JEFFREYS: Rules[Estimate] = Rules(
 def _sum_of_directions(forward: Estimate, backward: Estimate, error: float) -> Estimate:
     """Both directions as one estimate, which is exact only if both are."""
     reasons = dict.fromkeys([*forward.diagnostics["reasons"], *backward.diagnostics["reasons"]])
-    doubts = {
+    diagnostics = {
         "bias_suspected": forward.diagnostics["bias_suspected"] or backward.diagnostics["bias_suspected"],
         "reasons": list(reasons),
         "forward": float(forward),
         "backward": float(backward),
     }
     how = backward if forward.method == EXACT else forward
-    return Estimate(float(forward) + float(backward), error, how.n_samples, how.method, doubts)
+    return Estimate(float(forward) + float(backward), error, how.n_samples, how.method, diagnostics)
 
 
 def jensen_shannon(
@@ -213,8 +213,8 @@ def _jensen_shannon_of_samples(p: Operand, q: Operand, options: Options) -> Esti
     warn_of_shared_rows(shared)
     error = float(np.sqrt(variance)) if options.standard_error else float("nan")
     reasons = many_columns(pair.p)
-    doubts = {"bias_suspected": bool(reasons), "reasons": reasons, "n_neighbors": k, "shared_rows": shared}
-    return Estimate(total, error, (pair.p.n_rows, pair.q.n_rows), "common_radius", doubts)
+    diagnostics = {"bias_suspected": bool(reasons), "reasons": reasons, "n_neighbors": k, "shared_rows": shared}
+    return Estimate(total, error, (pair.p.n_rows, pair.q.n_rows), "common_radius", diagnostics)
 
 
 _JENSEN_SHANNON: Rules[Estimate] = Rules(

@@ -22,7 +22,7 @@ from scipy.special import digamma
 
 from fastkl._core.means import Mean
 from fastkl.divergence.arguments import FloatArray, Sample, resolve_neighbors
-from fastkl.divergence.diagnostics import drift_doubts, many_columns, sweep_numbers
+from fastkl.divergence.diagnostics import drift_reasons, many_columns, sweep_numbers
 from fastkl.divergence.draws import default_draws, drawn_sample, resolve_draws
 from fastkl.divergence.empirical import impossible_rows
 from fastkl.divergence.estimate import Estimate
@@ -99,7 +99,7 @@ def _divergence_by_density(p: Sample, model: Model, options: Options) -> Estimat
     entropy = -log_density.value
     value = cross_entropy - entropy
     error = entropy_error(difference, noise.value) if standard_error else float("nan")
-    reasons, bias = drift.doubts(value, error) if standard_error else ([], 0.0)
+    reasons, bias = drift.reasons(value, error) if standard_error else ([], 0.0)
     reasons = many_columns(p) + reasons + _negative(value, error)
     return Estimate(
         value,
@@ -145,9 +145,9 @@ class _EntropyDrift:
         )  # fmt: skip
         self.change += Mean.of(largest - half)
 
-    def doubts(self, value: float, error: float) -> tuple[list[str], float]:
-        """The doubt, and the bias that it implies."""
-        return drift_doubts(self.numbers, self.change, self.n_columns, value, error)
+    def reasons(self, value: float, error: float) -> tuple[list[str], float]:
+        """The reasons to expect a bias, and its size."""
+        return drift_reasons(self.numbers, self.change, self.n_columns, value, error)
 
 
 def _divergence_by_draws(p: Sample, model: Model, options: Options) -> Estimate:
@@ -162,18 +162,18 @@ def _divergence_by_draws(p: Sample, model: Model, options: Options) -> Estimate:
     pair = SamplePair(p, drawn)
     k = divergence_neighbors(pair, "common_radius", options.n_neighbors)
     estimate = sample_divergence(pair, "common_radius", k, options.standard_error).estimate
-    doubts = dict(estimate.diagnostics)
-    doubts |= {
+    diagnostics = dict(estimate.diagnostics)
+    diagnostics |= {
         "cross_entropy": cross_entropy,
         "entropy": cross_entropy - float(estimate),
         "n_draws": draws,
         "route": "draws",
     }
-    return Estimate(float(estimate), estimate.standard_error, (p.n_rows, draws), "draws", doubts)
+    return Estimate(float(estimate), estimate.standard_error, (p.n_rows, draws), "draws", diagnostics)
 
 
 def _negative(value: float, error: float) -> list[str]:
-    """The doubt of an estimate far below 0."""
+    """The reason to expect a bias of an estimate far below 0."""
     if not value < -3.0 * error:
         return []
     return [f"The estimate is negative by {-value / error:.1f} standard errors, which no divergence is."]

@@ -1,4 +1,4 @@
-"""Entropy, cross-entropy and divergences of samples: sums over the rows of p, slab by slab, then values, errors and doubts."""
+"""Entropy, cross-entropy and divergences of samples: sums over the rows of p, in slabs, then values with diagnostics."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fastkl._core.means import Mean
 from fastkl.divergence.arguments import DEFAULT_NEIGHBORS, FloatArray, resolve_neighbors
 from fastkl.divergence.diagnostics import (
     NeighborSweep,
-    divergence_doubts,
+    divergence_diagnostics,
     large_ball,
     many_columns,
     shared_rows,
@@ -95,22 +95,22 @@ class _Sums:
             self.influence += Mean.of(terms.log_ratio - terms.inverse_ratio, weights)
 
     def finish(self, pair: Pair, sweep: NeighborSweep, standard_error: bool) -> Divergence:
-        """The estimate with its error and doubts."""
+        """The estimate with its error and diagnostics."""
         value, k, error = self.terms.value, self.k, float("nan")
-        doubts: dict[str, Any]
+        diagnostics: dict[str, Any]
         if standard_error:
             error = divergence_error(self.q, self.terms, (self.noise_p.value, self.noise_q.value), self.ratio.value)
-            doubts = divergence_doubts(pair, sweep, self.gap, self.large.value, value, error, k)
+            diagnostics = divergence_diagnostics(pair, sweep, self.gap, self.large.value, value, error, k)
             if self.method == "knn":
-                doubts |= {"entropy": -self.log_p.value, "cross_entropy": value - self.log_p.value}
+                diagnostics |= {"entropy": -self.log_p.value, "cross_entropy": value - self.log_p.value}
         else:
             reasons = many_columns(self.p)
-            doubts = {"bias_suspected": bool(reasons), "reasons": reasons, "n_neighbors": k}
+            diagnostics = {"bias_suspected": bool(reasons), "reasons": reasons, "n_neighbors": k}
             if sweep.reach:
-                doubts["shared_rows"] = shared_rows(pair, sweep)
+                diagnostics["shared_rows"] = shared_rows(pair, sweep)
         size = (self.p.n_rows, self.q.n_rows)
         variance = self.influence.variance() / self.influence.size if self.influence.weight else 0.0
-        return Divergence(Estimate(value, error, size, self.method, doubts), variance)
+        return Divergence(Estimate(value, error, size, self.method, diagnostics), variance)
 
 
 def sample_divergence(
@@ -164,7 +164,7 @@ def sample_entropy(pair: Pair, n_neighbors: int | None, standard_error: bool) ->
         log_density += Mean.of(log_p, slab.weights)
         noise += Mean.of(count_noise(numbers), slab.weights)
     error = entropy_error(log_density, noise.value) if standard_error else float("nan")
-    return Estimate(-log_density.value, error, p.n_rows, "knn", _plain_doubts(pair, k))
+    return Estimate(-log_density.value, error, p.n_rows, "knn", _plain_diagnostics(pair, k))
 
 
 def sample_cross_entropy(pair: Pair, n_neighbors: int | None, standard_error: bool) -> Estimate:
@@ -184,7 +184,7 @@ def sample_cross_entropy(pair: Pair, n_neighbors: int | None, standard_error: bo
     if enough:
         plain = max(log_density.variance(), noise.value) / log_density.size
         error = float(np.sqrt(plain + reference_variance(pair.q, ratio.value)))
-    return Estimate(-log_density.value, error, (n, m), "knn", _plain_doubts(pair, k))
+    return Estimate(-log_density.value, error, (n, m), "knn", _plain_diagnostics(pair, k))
 
 
 def _fixed_ratio(slab: Slab, k: int) -> FloatArray:
@@ -192,7 +192,7 @@ def _fixed_ratio(slab: Slab, k: int) -> FloatArray:
     return LocalTerms.from_densities(log_density_own(slab, k), log_density_across(slab, k)).ratio
 
 
-def _plain_doubts(pair: Pair, k: int) -> dict[str, Any]:
+def _plain_diagnostics(pair: Pair, k: int) -> dict[str, Any]:
     """Doubts that need no further search."""
     reasons = many_columns(pair.p)
     return {"bias_suspected": bool(reasons), "reasons": reasons, "n_neighbors": k}

@@ -229,6 +229,11 @@ class Family(BaseEstimator):
         inside = [name for name, space in spaces.items() if not np.any(space.at_edge(params[name]))]
         return [name for name in self.free_names() if name in inside and not spaces[name].irregular]
 
+    def estimated_entries(self, params: Params) -> list[str]:
+        """Names of their entries (``"scale[0]"``), in the order of ``covariance_of_params``."""
+        spaces = self.spaces()
+        return [entry for name in self.estimated_names(params) for entry in spaces[name].entries(name, params[name])]
+
     def standard_errors(self, statistics: Statistics, params: Params) -> Params:
         """Square roots of the diagonal of the inverse observed information, shaped like the estimated parameters."""
         spaces, deviations = self.spaces(), np.sqrt(np.diag(self.covariance_of_params(statistics, params)[1]))
@@ -241,10 +246,9 @@ class Family(BaseEstimator):
 
     def covariance_of_params(self, statistics: Statistics, params: Params) -> tuple[list[str], Floats]:
         """Names of the estimated parameters (``"scale[0]"``) and the inverse observed information in their order."""
-        spaces, estimated = self.spaces(), self.estimated_names(params)
-        names = [entry for name in estimated for entry in spaces[name].entries(name, params[name])]
+        names = self.estimated_entries(params)
         full, at = np.zeros((len(names), len(names))), 0
-        for name in estimated:
+        for name in self.estimated_names(params):
             block = self.covariance_of(name, statistics, params)
             full[at : at + len(block), at : at + len(block)] = block
             at += len(block)

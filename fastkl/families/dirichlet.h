@@ -3,7 +3,7 @@
  *     log p(x) = -sum_j [a_j phi(u_j) + log x_j] + a_0 (sum_j x_j - 1) + constant,      phi(u) = u - log(1 + u),
  *
  * where the textbook form subtracts numbers of size a_0 log a_0. The descriptor adds the last two terms. Statistics: weight,
- * mean and centred sum of squares of log x; the last only tells columns that are constant.
+ * mean and centred sum of squares of log x; the last only detects constant columns.
  */
 #ifndef FK_FAMILY_DIRICHLET_H
 #define FK_FAMILY_DIRICHLET_H

@@ -176,7 +176,7 @@ class MultivariateNormal(Family):
         return scatter
 
     def _check_positive(self, covariance: Any, statistics: Statistics) -> None:
-        """DegenerateDataError if the covariance is singular, judged on its correlation matrix: scale plays no part."""
+        """DegenerateDataError if the covariance is singular, judged on its correlation matrix, so that scales do not matter."""
         d = len(statistics["mean"])
         variances = np.diag(covariance) if self.covariance_type == "full" else np.atleast_1d(covariance)
         if np.any(variances <= 0.0):

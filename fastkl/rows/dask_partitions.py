@@ -37,7 +37,7 @@ class Partitions:
     names : list of str or None
         Their names.
     numbers_only : bool
-        Whether the types tell that they hold numbers.
+        Whether their types are numeric.
     """
 
     graph: Any

@@ -3,7 +3,7 @@
 Every partition is a task, or two where it has to be read first: the function on its blocks, merged from the first block to the
 last. (Persisted neighbours on one worker share a task, which gives the result of each.) The partial results of ``FAN_IN``
 neighbouring partitions are merged by one task, and theirs again, up to one result. Which partial results meet, and in which
-order, follows from the partitions alone; so a pass gives the same whatever the number of workers, whoever finishes first, and
+order, follows from the partitions alone; so a pass gives the same whatever the number of workers, their order of finishing, and
 whether a task was repeated because its worker was lost.
 
 A pass costs about max(reading, computing / cores) + depth * latency, with depth = 1 + log(partitions) / log(``FAN_IN``).
@@ -185,7 +185,7 @@ class DaskSource(Source):
         return self._lengths
 
     def _check_first_partition(self) -> None:
-        """Where types leave open whether columns hold numbers, the first partition tells, before all are computed in vain."""
+        """Where types leave open whether columns hold numbers, the first partition decides, before all are computed in vain."""
         if self._numbers_only:
             return
         name = f"fastkl-look-{uuid.uuid4().hex}"
@@ -273,23 +273,23 @@ class DaskSource(Source):
         """The values of the keys; ``progress`` hears of the leaves, tasks on some partitions each, that are done."""
         if self.progress is None:
             return compute(graph, name, keys)
-        told, progress = 0, self.progress
+        reported, progress = 0, self.progress
 
         def advance(key: Any, parts: list[Part] | None) -> None:
-            nonlocal told
+            nonlocal reported
             rows = sum(part.lengths[0][0] for part in parts or [])
             if parts is None and self._lengths is not None:
                 rows = sum(self._lengths[number][0] for number in leaves[key])
-            told += rows
+            reported += rows
             progress.advance(rows)
 
         progress.begin(self.n_rows)
         found: list[list[Part]] = compute(graph, name, keys, leaves, advance)
-        progress.advance(sum(rows for parts in found for part in parts for rows, _ in part.lengths) - told)
+        progress.advance(sum(rows for parts in found for part in parts for rows, _ in part.lengths) - reported)
         return found
 
     def _learned(self, part: Part) -> Any:
-        """The value of a pass; what it tells about the partitions is remembered, and has to be the same in every pass."""
+        """The value of a pass; what it shows of the partitions is remembered, and has to be the same in every pass."""
         if part.empty:
             raise SourceError("The Dask collection holds no rows: all its partitions are empty.")
         if self._lengths is None:

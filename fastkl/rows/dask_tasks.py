@@ -111,7 +111,7 @@ def several(
 
 
 def merge_parts(merge: Callable[[Any, Any], Any], lists: Sequence[Sequence[Part]]) -> list[Part]:
-    """The parts of neighbouring partitions as one, merged in the order of the rows, whoever had them."""
+    """The parts of neighbouring partitions as one, merged in the order of the rows, wherever they were."""
     parts = sorted((part for group in lists for part in group), key=attrgetter("number"))
     lengths = tuple(length for part in parts for length in part.lengths)
     failure = next((part.failure for part in parts if part.failure is not None), None)

@@ -27,7 +27,7 @@ class IterableSource(Source):
         block_rows: int | None = None,
     ):
         self._batches, self._choice, self._weights, self._block_rows = batches, choice, weights, block_rows
-        self.independent = False  # whoever makes the batches may use their memory again
+        self.independent = False  # the producer of the batches may reuse their memory
         self.repeatable = not isinstance(batches, Iterator)
         self._begun: tuple[Any, Iterator[Any]] | None = None
         self._used = False

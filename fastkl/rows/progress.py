@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 
 class Progress(Protocol):
-    """What a source tells while it is read."""
+    """What a source reports while it is read."""
 
     def begin(self, n_rows: int | None) -> None:
         """A pass begins, over so many rows where that is known."""

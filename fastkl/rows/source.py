@@ -4,7 +4,7 @@ A sum is ``function(block)`` for every block, merged in block order, so that its
 many threads take part. Blocks of a source are the same in every pass.
 
 Iterators of blocks are generators or the like: ``closing`` ends a pass that is left early, and lets go of its files. The type
-``Iterator`` does not tell of ``close``, hence the ignores for mypy.
+``Iterator`` does not declare ``close``, hence the ignores for mypy.
 """
 
 from abc import ABC, abstractmethod
@@ -123,7 +123,7 @@ class Source(ABC):
         return self._with_progress(_in_this_thread(self.blocks(), function))
 
     def _with_progress(self, results: Iterator[tuple[Block, T]]) -> Iterator[tuple[Block, T]]:
-        """One pass that tells ``progress`` of the rows that are done, and makes sure that all passes have the same rows."""
+        """One pass that reports to ``progress`` the rows that are done, and makes sure that all passes have the same rows."""
         done = 0
         if self.progress is not None:
             self.progress.begin(self.n_rows)

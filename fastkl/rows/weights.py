@@ -51,7 +51,7 @@ def read_weights(
         raise ValueError(f"{name} must be a 1D array or scalar; it has shape {weights.shape}.")
     if len(weights) != n:
         raise ValueError(f"{name} has shape {weights.shape}; expected one weight for each row: shape {(n,)}.")
-    # the least and the sum tell that all is well, without an array for each question
+    # the minimum and the sum show that all is well, without a temporary array
     with np.errstate(over="ignore"):
         regular = weights.min(initial=0.0) >= 0.0 and np.isfinite(weights.sum())
     if not regular:

@@ -56,7 +56,7 @@ def make_product_density(
     X : array-like or table of shape (n, d)
         Rows without missing values.
     angles : str, int, or sequence of them, default=()
-        Columns that hold angles in radians; they can't be told from other numbers.
+        Columns that hold angles in radians; they look like any other numbers.
     criterion : {"bic", "aic"}, default="bic"
         What chooses between candidates; the lowest is taken.
     sample_weight : array-like of shape (n,), default=None

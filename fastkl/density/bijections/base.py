@@ -145,7 +145,7 @@ class Bijection:
         row, column = (int(i) for i in np.argwhere(~np.isfinite(images))[0])
         raise ValueError(
             f"{self.transformer!r} turns row {row if rows.index is None else int(rows.index[row])}, {rows.X[row].tolist()}, into "
-            f"{images[row, column]} in column {column}, which no longer tells one value from another. Rescale the column before."
+            f"{images[row, column]} in column {column}, where different values are equal. Rescale the column before."
         )
 
     # -- what it costs -----------------------------------------------------------------------------------------------------
@@ -153,7 +153,7 @@ class Bijection:
     def free_parameters(self, absorbed: AffineMaps, d: int) -> tuple[int, AffineMaps]:
         """How many numbers the transformer took from the data, without those that the density behind it absorbs.
 
-        With it, what a transformer in front of this one may learn at no cost. A transformer tells by its ``n_parameters_``.
+        With it, what a transformer in front of this one may learn at no cost. ``n_parameters_`` says how many those are.
         """
         return int(getattr(self.transformer, "n_parameters_", 0)), NO_AFFINE_MAPS
 

@@ -1,4 +1,4 @@
-"""Densities made of other densities: what they ask of their parts, whoever wrote those, and what they have in common."""
+"""Densities made of other densities: what they need of their parts, and what they have in common."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def is_discrete(density: Any) -> bool:
 def n_parameters_of(density: Any) -> int:
     """How many parameters a fitted part has."""
     if not hasattr(density, "n_parameters_"):
-        raise AttributeError(f"{type(density).__name__} does not tell its n_parameters_, so there is no AIC or BIC.")
+        raise AttributeError(f"{type(density).__name__} has no n_parameters_, so there is no AIC or BIC.")
     return int(density.n_parameters_)
 
 

@@ -24,7 +24,7 @@ from fastkl.density.inference import Inference
 
 @dataclass(frozen=True)
 class ProductInference(Inference):
-    """The uncertainty of independent groups; a group without parameters of its own has no part in it.
+    """The uncertainty of independent groups; a group without parameters of its own is left out.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ class ProductInference(Inference):
             yield np.concatenate([scores for scores, _ in found], axis=1), found[0][1]
 
     def kept_products(self) -> Floats | None:
-        return None  # what each group kept does not tell how the groups depend on each other
+        return None  # what each group kept does not show how the groups depend on each other
 
     def robust_standard_errors(self, X: Any, sample_weight: Any = None) -> Params:
         if X is None:
@@ -93,7 +93,7 @@ class ProductInference(Inference):
 
     def effective_parameters(self, X: Any, sample_weight: Any) -> float:
         if self.unknown:
-            raise AttributeError(f"{self.unknown[0]} does not tell the scores of its parameters, so there is no TIC.")
+            raise AttributeError(f"{self.unknown[0]} does not give the scores of its parameters, so there is no TIC.")
         columns, weights = self.split(X, sample_weight)
         total = 0.0
         for group, part in self.parts.items():

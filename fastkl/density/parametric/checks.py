@@ -71,7 +71,7 @@ def check_statistics(family: Family, statistics: Statistics, d: int) -> None:
 
 
 def _check_log_likelihood(family: Family, statistics: Statistics, params: Params, expected: Any) -> None:
-    """The log-likelihood follows from statistics and parameters, so that it tells when they do not belong together."""
+    """The log-likelihood follows from statistics and parameters, so that it shows when they do not belong together."""
     found = family.statistics_log_likelihood(statistics, params)
     slack = LOG_LIKELIHOOD_SLACK * family.statistics_weight(statistics)
     if not np.isclose(found, expected, rtol=1e-9, atol=slack, equal_nan=True):

@@ -1,4 +1,4 @@
-"""Rows on which the multivariate t likelihood has no maximum: what tells them, and the errors that say so."""
+"""Rows on which the multivariate t likelihood has no maximum: how they are detected, and the errors."""
 
 from __future__ import annotations
 

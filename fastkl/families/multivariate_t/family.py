@@ -137,13 +137,12 @@ class MultivariateT(Family):
         estimated = self.estimated_names(params)
         entries = {name: space.entries(name, params[name]) for name, space in self.parameters.items()}
         keep = np.concatenate([np.full(len(own), name in estimated) for name, own in entries.items()])
-        names = [entry for name in estimated for entry in entries[name]]
         information = statistics["information"][np.ix_(keep, keep)]
         # columns of very different scale: inverted with a unit diagonal
         root = np.sqrt(np.abs(np.diag(information)))
         root = np.where(root > 0.0, root, 1.0)
         inverse = np.linalg.inv(information / np.outer(root, root)) / np.outer(root, root)
-        return names, 0.5 * (inverse + inverse.T)
+        return self.estimated_entries(params), 0.5 * (inverse + inverse.T)
 
     # -- the distribution itself -------------------------------------------------------------------------------------------
 

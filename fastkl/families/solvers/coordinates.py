@@ -85,7 +85,7 @@ class Chart:
         return full
 
     def fill(self, entries: Floats) -> Params:
-        """Figures for each entry as a dict shaped like the free parameters."""
+        """Numbers for each entry as a dict shaped like the free parameters."""
         pieces = self._pieces([len(block.entries()) for block in self.blocks])
         return {block.name: block.fill(entries[piece]) for block, piece in zip(self.blocks, pieces, strict=True)}
 

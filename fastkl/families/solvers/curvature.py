@@ -41,7 +41,7 @@ def jacobian(functions: Callable[[list[Floats]], list[Floats]], u: Floats, colum
     """Derivatives, by each coordinate, of a function from coordinates to as many numbers: (1, q, q).
 
     ``functions`` takes several places at once, since it may pass over rows for them. ``columns`` says that the coordinates are
-    those of p parameters in so many columns that know nothing of each other: then all columns are moved at once, and there is a
+    those of p parameters in so many independent columns: then all columns are moved at once, and there is a
     matrix for each, (columns, p, p).
     """
     size = len(u) if columns is None else len(u) // columns

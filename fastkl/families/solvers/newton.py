@@ -132,7 +132,7 @@ def maximise(landscape: Landscape, start: Params, tol: float, max_iter: int) -> 
     Parameters
     ----------
     landscape : Landscape
-        The likelihood. The unit of its weights plays no part.
+        The likelihood. The unit of its weights does not matter.
     start : dict of arrays of shape (d,)
         Where to start.
     tol : float
@@ -187,7 +187,7 @@ def _start(land: Landscape, params: Params) -> tuple[Params, Evaluation]:
 def _climb(
     land: Landscape, params: Params, at: Evaluation, step: Floats
 ) -> tuple[Params, Evaluation, NDArray[np.bool_]]:
-    """Take the step, shortened where the likelihood would fall; where no length will do, stay and say so."""
+    """Take the step, shortened where the likelihood would fall; where no length will do, stay, and report that."""
     slack = NOISE * (np.abs(at.value) + land.weight)
     for _ in range(MOST_SHORTENINGS):
         trial = land.move(params, step)

@@ -102,7 +102,7 @@ def _increasing_root(
         a[rows], fa[rows] = middle, value
         share[rows] = _next_share(*(column[rows] for column in (a, b, c)), *(column[rows] for column in (fa, fb, fc)))
     root = _number(np.where(np.abs(fa) <= np.abs(fb), a, b))
-    # the quantile lies between 0 and the smallest number, nearer to 0 for all that can be told
+    # the quantile lies between 0 and the smallest number, nearer to 0 as far as can be seen
     return np.where((np.minimum(a, b) == 0) & (np.minimum(fa, fb) == -np.inf) & (root < 1e-300), 0.0, root)
 
 

@@ -1,4 +1,4 @@
-"""The search for the highest of several maxima of heavy-tailed location families, and what tells a collapse onto tied rows."""
+"""The search for the highest of several maxima of heavy-tailed location families, and the detection of a collapse on ties."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Scales on which a number has the whole line: itself, its logarithm, its logit. Steps and intervals are taken there.
 
-Values whose logarithm or logit is infinite have no place on the line; whoever takes steps moves them inside first.
+Values whose logarithm or logit is infinite have no place on the line; they are moved inside before a step is taken.
 """
 
 from __future__ import annotations
