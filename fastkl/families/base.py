@@ -20,7 +20,7 @@ from sklearn.base import BaseEstimator
 
 from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl._core.rows import AnyRows, Rows
-from fastkl.exceptions import SupportError
+from fastkl.exceptions import DegenerateDataError, SupportError
 from fastkl.families.spaces import Space
 
 
@@ -114,6 +114,7 @@ class Family(BaseEstimator):
         and the observed ``"information"`` at the maximum.
         """
         statistics = rows.total(self.statistics, merge=self.merge_statistics)
+        raise_if_weightless(self.statistics_weight(statistics))
         return self.solve(statistics), statistics
 
     # -- sums to parameters ------------------------------------------------------------------------------------------------
@@ -285,6 +286,21 @@ class Family(BaseEstimator):
 def added(first: Params, second: Params) -> Params:
     """The sum of two gradients, entry by entry: what merges those of blocks."""
     return {name: value + second[name] for name, value in first.items()}
+
+
+def rows_of_weight(rows: AnyRows) -> AnyRows:
+    """Rows to fit, without those of weight 0, as rows that are read block by block are already."""
+    if not isinstance(rows, Rows):
+        return rows
+    kept = rows.of_positive_weight()
+    raise_if_weightless(float(len(kept.X)))
+    return kept
+
+
+def raise_if_weightless(weight: float) -> None:
+    """DegenerateDataError where all rows have weight 0."""
+    if weight == 0.0:
+        raise DegenerateDataError("All rows have weight 0, or there are none: there is nothing to fit.")
 
 
 def fixed_parameter_text(names: Sequence[str]) -> str:
