@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from fastkl._core._threads import effective_n_threads
 from fastkl._core.rows import Rows
-from fastkl.divergence.arguments import FloatArray, column_names
+from fastkl.divergence.arguments import FloatArray
+from fastkl.rows.tables import column_names
 
 _LOG_DENSITIES = ("score_samples", "logpdf", "logpmf", "log_prob")
 
