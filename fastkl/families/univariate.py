@@ -143,6 +143,10 @@ class UnivariateFamily(Family):
             inside.append(~space.at_edge(params[name]) & (name in free and not space.irregular))
         return np.array(inside)
 
+    def estimated_entries(self, params: Params) -> list[str]:
+        regular = dict(zip(self.parameter_names, self.regular(params), strict=True))
+        return [f"{name}[{j}]" for name, inside in regular.items() for j in np.flatnonzero(inside)]
+
     def _column_covariances(self, statistics: Statistics, params: Params) -> tuple[NDArray[np.bool_], Floats]:
         """The mask of ``regular`` and the covariances (d, p, p), NaN outside the mask."""
         regular = self.regular(params)
@@ -168,8 +172,7 @@ class UnivariateFamily(Family):
         for j in range(d):
             full[:, j, :, j] = covariances[j]
         keep = np.flatnonzero(regular)
-        names = [f"{name}[{j}]" for name in self.parameter_names for j in range(d)]
-        return [names[i] for i in keep], full.reshape(p * d, p * d)[np.ix_(keep, keep)]
+        return self.estimated_entries(params), full.reshape(p * d, p * d)[np.ix_(keep, keep)]
 
     # -- the distribution of one column: x, p and q below are (n, d), or anything that broadcasts against the parameters' (d,);
     # the result has the broadcast shape. NaN gives NaN ----------------------------------------------------------------------
