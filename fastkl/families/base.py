@@ -242,8 +242,8 @@ class Family(BaseEstimator):
     def estimated_names(self, params: Params) -> list[str]:
         """The parameters that have standard errors: estimated, regular, and inside their range."""
         spaces = self.spaces()
-        inside = [name for name, space in spaces.items() if not np.any(space.at_edge(params[name]))]
-        return [name for name in self.free_names() if name in inside and not spaces[name].irregular]
+        regular = [name for name in self.free_names() if not spaces[name].irregular]
+        return [name for name in regular if not np.any(spaces[name].at_edge(params[name]))]
 
     def estimated_entries(self, params: Params) -> list[str]:
         """Names of their entries (``"scale[0]"``), in the order of ``covariance_of_params``."""
