@@ -11,8 +11,8 @@ import pytest
 from sklearn.base import clone
 
 from fastkl import DegenerateDataError, DensityMLE, SourceError, SupportError, families
+from fastkl._core.means import Mean
 from fastkl.density.base import BaseDensity
-from fastkl.density.batches import moments
 
 N = 3000
 CUTS = [0, 1, 2, 700, 701, 1900, 2999, N]  # uneven, and some of a single row
@@ -191,12 +191,12 @@ def test_far_from_zero():
         model.params_["covariance"], np.cov(X.T, bias=True), rtol=5e-8
     )  # the rounding of a mean near 1e8
     values = np.sort(1e6 + np.random.default_rng(6).normal(size=N))
-    parts = [moments(part.copy(), None) for part in cut(values)]
+    parts = [Mean.of(part.copy()) for part in cut(values)]
     total = parts[0]
     for part in parts[1:]:
-        total = total.merge(part)
-    assert total.mean == pytest.approx(values.mean(), rel=1e-15)
-    assert total.squares == pytest.approx(N * values.var(), rel=1e-9)
+        total = total + part
+    assert total.value == pytest.approx(values.mean(), rel=1e-15)
+    assert total.variance(np.inf) == pytest.approx(values.var(), rel=1e-9)
 
 
 # -- scores ----------------------------------------------------------------------------------------------------------------

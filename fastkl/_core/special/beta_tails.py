@@ -56,7 +56,7 @@ def log_beta_tails(
     Notes
     -----
     The relative error of either tail is some 1e-15 times the larger of 1 and the logarithm of the smaller one. For shapes from
-    1e-3 to 1e9 the logarithms are good to 1e-12 relative everywhere (tests/core/test_beta_tails.py).
+    1e-3 to 1e9 the logarithms are good to 1e-12 relative everywhere (tests/core/special/test_beta_tails.py).
     """
     given = np.broadcast_arrays(*(np.asarray(v, dtype=np.float64) for v in (a, b, x)))
     shape = given[0].shape

@@ -46,7 +46,7 @@ def log_gamma_tails(a: ArrayLike, x: ArrayLike, gap: ArrayLike | None = None) ->
     Notes
     -----
     The relative error of either tail is some 1e-15 times the larger of 1 and the logarithm of the smaller one
-    (tests/core/test_gamma_tails.py holds the logarithms to 1e-12 for shapes from 1e-12 to 1e12).
+    (tests/core/special/test_gamma_tails.py holds the logarithms to 1e-12 for shapes from 1e-12 to 1e12).
     """
     a, x = np.broadcast_arrays(np.asarray(a, dtype=np.float64), np.asarray(x, dtype=np.float64))
     shape = x.shape

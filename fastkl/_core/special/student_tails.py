@@ -21,7 +21,7 @@ _LOG_2 = np.log(2.0)
 def log_student_sf(df: ArrayLike, t: ArrayLike) -> Floats:
     """log P(T > t), elementwise; df may be infinite, which is the normal distribution.
 
-    The relative error is below 1e-12 for df from 1e-6 to 1e15 (tests/core/test_student_tails.py).
+    The relative error is below 1e-12 for df from 1e-6 to 1e15 (tests/core/special/test_student_tails.py).
     """
     df, t = np.broadcast_arrays(np.asarray(df, dtype=np.float64), np.asarray(t, dtype=np.float64))
     degrees = np.minimum(df, NORMAL_FROM)

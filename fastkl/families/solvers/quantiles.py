@@ -68,6 +68,8 @@ def continuous_quantile(
         """Increasing in x, 0 at the quantile, in units of what counts as 0."""
         value = np.empty(len(x))
         for tail, sign, of in ((log_cdf, 1.0, below[rows]), (log_sf, -1.0, ~below[rows])):
+            if not of.any():
+                continue
             chosen = {name: column[rows[of]] for name, column in given.items()}
             value[of] = sign * (tail(x[of], chosen) - target[rows[of]])
         value /= ROUNDINGS * np.maximum(1.0, np.abs(target[rows]))
@@ -128,11 +130,14 @@ def _bracket(
     for reach in REACHES:
         keep = a[rows] != b[rows]
         rows, upwards = rows[keep], upwards[keep]
+        if not len(rows):
+            break
         further = narrow(np.clip(place[rows] + np.where(upwards, reach, -reach), first, last), rows) == upwards
         rows, upwards = rows[further], upwards[further]
     # no bracket may hold more numbers than an int64 counts
     rows = np.flatnonzero((a < 0) & (b > 0))
-    narrow(np.zeros(len(rows), dtype=np.int64), rows)
+    if len(rows):
+        narrow(np.zeros(len(rows), dtype=np.int64), rows)
     return a, b, fa, fb
 
 

@@ -19,7 +19,7 @@ probabilities take leading axes as they are: their entries are then ``"scale[1,0
 entry by entry, and the last axis remains that of the columns. For matrices and directions, whose entries hang together, a space
 that wraps another does it, and nothing else changes: its ``block`` returns one whose ``to``, ``back``, ``pull``, ``jacobian`` and
 ``fill`` call the inner block of each component and join what those return; its ``check``, ``inside`` and ``interval`` go over the
-leading axis. The family says so by ``spaces()``. ``tests/families/test_spaces.py`` has it in some thirty lines.
+leading axis. The family says so by ``spaces()``. ``tests/families/spaces/test_spaces.py`` has it in some thirty lines.
 """
 
 from __future__ import annotations

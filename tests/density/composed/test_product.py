@@ -14,7 +14,7 @@ from sklearn.neighbors import KernelDensity
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from fastkl import DensityMLE, ProductDensity, compare_densities, cross_entropy, entropy, families, kl_divergence, load
-from tests.density.products import MIXED, NUMBERS, THREE, N, frame, mixed_columns
+from tests.density.composed.products import MIXED, NUMBERS, THREE, N, frame, mixed_columns
 
 
 @parametrize_with_checks(

@@ -16,7 +16,7 @@ from sklearn.preprocessing import FunctionTransformer, MaxAbsScaler, MinMaxScale
 
 from fastkl import DensityMLE, ProductDensity, TransformedDensity, families
 from fastkl.exceptions import SupportError
-from tests.density.transformers import BY_COLUMN, QUANTILES, RNG, Cube, X, short
+from tests.density.bijections.transformers import BY_COLUMN, QUANTILES, RNG, Cube, X, short
 
 # -- weights, chunks, numbers of parameters --------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from fastkl import DensityMLE, TransformedDensity, load
 from fastkl.exceptions import ModelFileError
-from tests.density.transformers import QUANTILES, SMOOTH, Cube, X, short
+from tests.density.bijections.transformers import QUANTILES, SMOOTH, Cube, X, short
 
 
 @pytest.mark.parametrize("transformer", SMOOTH + QUANTILES, ids=short)

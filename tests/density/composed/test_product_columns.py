@@ -13,7 +13,7 @@ from fastkl import DensityMLE, ProductDensity, entropy, kl_divergence, make_prod
 from fastkl.exceptions import DegenerateDataError, SupportError
 from fastkl.rows.columns import column_numbers
 from fastkl.selection.candidates import COUNTS, POSITIVE, REAL, candidates
-from tests.density.products import MIXED, NUMBERS, THREE, N, frame, mixed_columns
+from tests.density.composed.products import MIXED, NUMBERS, THREE, N, frame, mixed_columns
 
 # -- columns ---------------------------------------------------------------------------------------------------------------
 

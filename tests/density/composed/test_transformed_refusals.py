@@ -23,7 +23,7 @@ from sklearn.preprocessing import (
 
 from fastkl import DensityMLE, ProductDensity, TransformedDensity
 from fastkl.exceptions import DegenerateDataError, LossyTransformerError, SupportError
-from tests.density.transformers import X, short
+from tests.density.bijections.transformers import X, short
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 import fastkl
 from fastkl import DensityMLE, ProductDensity, TransformedDensity, families, kl_divergence
 from fastkl.exceptions import SupportError
-from tests.density.transformers import QUANTILES, SMOOTH, X, short
+from tests.density.bijections.transformers import QUANTILES, SMOOTH, X, short
 
 
 @parametrize_with_checks(

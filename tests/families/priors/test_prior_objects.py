@@ -208,7 +208,7 @@ def test_names():
 
 # -- shrinkage -------------------------------------------------------------------------------------------------------------
 
-CASES = json.loads((Path(__file__).parents[1] / "data" / "cases" / "density.json").read_text())
+CASES = json.loads((Path(__file__).parents[2] / "data" / "cases" / "density.json").read_text())
 
 
 @pytest.mark.parametrize("case", [c for c in CASES if "shrinkage" in c["options"]], ids=lambda c: c["id"])

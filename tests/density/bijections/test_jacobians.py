@@ -11,7 +11,7 @@ from fastkl import DensityMLE, TransformedDensity
 from fastkl.density import Bijection, bijection
 from fastkl.density.bijections.scikit import FUNCTIONS
 from fastkl.exceptions import SupportError
-from tests.density.transformers import QUANTILES, SMOOTH, Cube, X, short
+from tests.density.bijections.transformers import QUANTILES, SMOOTH, Cube, X, short
 
 # -- Jacobians -------------------------------------------------------------------------------------------------------------
 
