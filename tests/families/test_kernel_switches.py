@@ -10,6 +10,7 @@ import pytest
 
 from fastkl import DensityMLE, families
 from fastkl._core.rows import Rows
+from tests.families.discovered import CLASSES, UNIVARIATE
 
 # around the fours, the pieces and the blocks of the loops
 LENGTHS = (1, 2, 3, 4, 5, 7, 511, 512, 513, 2047, 2048, 2051, 4095, 4096, 4099, 8193)
@@ -127,20 +128,36 @@ def test_weibull_sums_where_the_short_loop_would_overflow():
     np.testing.assert_allclose(score * 300, weibull_reference(x, 12.0, 2.0)[0], rtol=1e-12)
 
 
-@pytest.mark.parametrize("name", ["logistic", "loglogistic"])
+@pytest.mark.parametrize("name", UNIVARIATE)
+def test_sums_without_weights_are_those_with_ones(name):
+    """Without weights a kernel may go a shorter way, as logarithms of products: the same to rounding, at any length."""
+    cls = CLASSES[name]
+    law = DensityMLE.from_parameters(name, **{key: value[:1] for key, value in cls.example.items()})
+    everything = law.sample(max(LENGTHS), random_state=3)
+    for n in LENGTHS:
+        x = everything[:n]
+        one, other = law.score_and_gradient(x), law.score_and_gradient(x, np.ones(n))
+        np.testing.assert_allclose(one[0], other[0], rtol=1e-13)
+        np.testing.assert_allclose(one[0], law.score_samples(x).mean(), rtol=1e-13, atol=1e-14)
+        for key, value in one[1].items():
+            np.testing.assert_allclose(value, other[1][key], rtol=1e-12, atol=1e-12)
+
+
 @pytest.mark.parametrize("n", LENGTHS)
-def test_logistic_products_against_a_logarithm_for_each_row(name, n):
-    """Without weights logarithms are taken of products, with weights one by one: the same to rounding, tails included."""
+def test_logistic_products_with_far_tails(n):
+    """Logarithms of products of terms that differ by e^100 and more, on the line and on a logarithmic scale."""
     x = np.random.default_rng(n).logistic(size=n)
     x[:: max(n // 7, 1)] *= 100.0
-    x = np.exp(x) if name == "loglogistic" else x
-    params = {"shape": 1.3, "scale": 0.8} if name == "loglogistic" else {"loc": 0.2, "scale": 0.7}
-    model = DensityMLE.from_parameters(name, **params)
-    one, other = model.score_and_gradient(x[:, None]), model.score_and_gradient(x[:, None], np.ones(n))
-    np.testing.assert_allclose(one[0], other[0], rtol=1e-14)
-    np.testing.assert_allclose(one[0], model.score_samples(x[:, None]).mean(), rtol=1e-14)
-    for key, value in one[1].items():
-        np.testing.assert_allclose(value, other[1][key], rtol=1e-12, atol=1e-13)
+    for name, rows, params in (
+        ("logistic", x, {"loc": 0.2, "scale": 0.7}),
+        ("loglogistic", np.exp(x), {"shape": 1.3, "scale": 0.8}),
+    ):
+        model = DensityMLE.from_parameters(name, **params)
+        one, other = model.score_and_gradient(rows[:, None]), model.score_and_gradient(rows[:, None], np.ones(n))
+        np.testing.assert_allclose(one[0], other[0], rtol=1e-14)
+        np.testing.assert_allclose(one[0], model.score_samples(rows[:, None]).mean(), rtol=1e-14)
+        for key, value in one[1].items():
+            np.testing.assert_allclose(value, other[1][key], rtol=1e-12, atol=1e-13)
 
 
 @pytest.mark.parametrize("d", [1, 2, 3, 7, 8, 9, 15, 16, 17, 33, 64, 511, 512])
