@@ -14,7 +14,7 @@ from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.model_pair import DEFAULT_DRAWS, model_cross_entropy, model_entropy
 from fastkl.divergence.models import Model, is_model
 from fastkl.divergence.neighbors import SamplePair
-from fastkl.divergence.operands import samples_of_both, weights_fit
+from fastkl.divergence.operands import check_weights, samples_of_both
 from fastkl.divergence.sample_model import resolve_draws, sample_cross_entropy_of_model
 from fastkl.divergence.samples import sample_cross_entropy, sample_entropy
 
@@ -95,7 +95,7 @@ def entropy(
     if isinstance(p, EmpiricalDistribution):
         return Estimate(p.entropy(), 0.0, p.n_samples_, "plugin")
     if is_model(p):
-        weights_fit(p, None, sample_weight_p, None)
+        check_weights(p, None, sample_weight_p, None)
         return model_entropy(Model(p, "p"), resolve_draws(n_draws, DEFAULT_DRAWS), check_random_state(random_state))
     sample = as_sample(p, "p", sample_weight_p, n_jobs)
     if method != "knn":
@@ -164,7 +164,7 @@ def cross_entropy(
     if method != "knn":
         raise ValueError(f"method={method!r} is unknown; expected 'knn'.")
     rng = check_random_state(random_state)
-    weights_fit(p, q, sample_weight_p, sample_weight_q)
+    check_weights(p, q, sample_weight_p, sample_weight_q)
     if is_model(q):
         model = Model(q, "q")
         model.same_names(p)

@@ -19,7 +19,7 @@ from fastkl.divergence.empirical import EmpiricalDistribution, empirical_against
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.model_pair import DEFAULT_DRAWS, model_divergence
 from fastkl.divergence.models import Model, is_model
-from fastkl.divergence.operands import samples_of_both, weights_fit
+from fastkl.divergence.operands import check_weights, samples_of_both
 from fastkl.divergence.sample_model import choose_route, divergence_by_density, divergence_by_draws, resolve_draws
 from fastkl.divergence.samples import check_method, divergence_neighbors, sample_divergence, sample_divergences
 
@@ -125,7 +125,7 @@ def kl_divergence(
     """
     method = check_method(method)
     rng = check_random_state(random_state)
-    weights_fit(p, q, sample_weight_p, sample_weight_q)
+    check_weights(p, q, sample_weight_p, sample_weight_q)
     if is_model(q):
         model = Model(q, "q")
         model.same_names(p)

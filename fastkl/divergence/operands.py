@@ -47,7 +47,7 @@ def samples_of_both(
     return SamplePair(*same_columns(first, second))
 
 
-def weights_fit(p: Any, q: Any, weight_p: Any, weight_q: Any) -> None:
+def check_weights(p: Any, q: Any, weight_p: Any, weight_q: Any) -> None:
     """A model has no rows to weight."""
     for thing, weights, name in ((p, weight_p, "p"), (q, weight_q, "q")):
         if weights is not None and (is_model(thing) or isinstance(thing, EmpiricalDistribution)):

@@ -25,7 +25,7 @@ from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.local_terms import BallMasses, common_balls
 from fastkl.divergence.model_pair import DEFAULT_DRAWS, model_divergence, model_jensen_shannon
 from fastkl.divergence.models import Model, is_model
-from fastkl.divergence.operands import samples_of_both, weights_fit
+from fastkl.divergence.operands import check_weights, samples_of_both
 from fastkl.divergence.sample_model import resolve_draws
 from fastkl.divergence.samples import check_method, divergence_neighbors, merged_diagnostics, sample_divergence
 
@@ -85,7 +85,7 @@ def jeffreys(
     """
     chosen = check_method(method)
     rng = check_random_state(random_state)
-    weights_fit(p, q, sample_weight_p, sample_weight_q)
+    check_weights(p, q, sample_weight_p, sample_weight_q)
     if is_model(p) and is_model(q):
         draws = resolve_draws(n_draws, DEFAULT_DRAWS)
         first, second = Model(p, "p"), Model(q, "q")
@@ -162,7 +162,7 @@ def jensen_shannon(
     True
     """
     rng = check_random_state(random_state)
-    weights_fit(p, q, sample_weight_p, sample_weight_q)
+    check_weights(p, q, sample_weight_p, sample_weight_q)
     if is_model(p) and is_model(q):
         return model_jensen_shannon(Model(p, "p"), Model(q, "q"), resolve_draws(n_draws, DEFAULT_DRAWS), rng)
     pair = samples_of_both(p, q, sample_weight_p, sample_weight_q, n_jobs, rng, n_draws)
