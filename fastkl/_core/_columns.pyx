@@ -4,12 +4,15 @@ The rows are cut into blocks of 4096 and the columns into tiles of 32; a task is
 column-major float64 buffer (so that float32 rows are never widened as a whole and kernels see contiguous values). Tasks run in
 waves, the partial records of a wave are merged in block order: the result does not depend on the number of threads, and the
 memory in use does not depend on the number of rows.
+
+Several components, each with weights or parameters of its own, are served by one pass: a task takes its tile once for all of
+them, and each gets the bits that a pass of its own would give. Rows of weight 0 are left out before a kernel sees them.
 """
 
 import numpy as np
 
 from cython.parallel cimport prange, threadid
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 
 from fastkl._core._gather cimport FK_BLOCK, FK_TILE_COLUMNS, FK_TILE_STRIDE, FK_WAVE_NUMBERS, columns_of, real, threads_for
 
@@ -21,13 +24,32 @@ cdef extern from "fk_column_ops.h" nogil:
     Py_ssize_t fk_first_outside(const double *x, Py_ssize_t n, fk_support support)
     void fk_mask_outside(const double *x, Py_ssize_t n, fk_support support, double *out)
 
+cdef extern from "fk_present.h" nogil:
+    Py_ssize_t fk_count_present(const double *w, Py_ssize_t n)
+    Py_ssize_t fk_keep_present(const double *x, const double *w, Py_ssize_t n, double *out)
+    Py_ssize_t fk_place_of_present(const double *w, Py_ssize_t at)
+
 # A wave never has fewer blocks than keep a few threads busy.
 cdef enum:
     WAVE_BLOCKS = 32
+    WAVE_BLOCKS_OF_SEVERAL = 4
+    BUFFER = (FK_TILE_COLUMNS + 2) * FK_TILE_STRIDE  # a tile, one column without its rows of weight 0, and their weights
 
 ctypedef enum Task:
     STATISTICS
     SUMS
+
+cdef struct Job:
+    # What every task of a call has in common; weights (k, n) or NULL, constants (k, d, n_constants) or NULL.
+    Task task
+    const fk_column_kernel *table
+    const double *weights
+    const double *constants
+    fk_support support
+    Py_ssize_t n
+    Py_ssize_t d
+    Py_ssize_t components
+    Py_ssize_t length  # of a record
 
 
 cdef class ColumnKernel:
@@ -39,44 +61,63 @@ cdef class ColumnKernel:
         kernel.table = table
         return kernel
 
-    def statistics(self, const real[:, ::1] X, const double[::1] weights, tuple support, int n_threads):
-        """Sufficient statistics per column.
+    def statistics(self, const real[:, ::1] X, weights, tuple support, int n_threads):
+        """Sufficient statistics per column, given weights (n,) or None.
 
         Returns ``(records, row, column)``: records of shape (d, n_statistics), and the first value outside the support
-        ``(low, high, integral)``; ``row`` is -1 if there is none, and the records are without meaning otherwise.
+        ``(low, high, integral)`` in a row whose weight is not 0; ``row`` is -1 if there is none, and the records are without
+        meaning otherwise.
         """
+        records, row, column = self.component_statistics(X, None if weights is None else weights[None], support, n_threads)
+        return records[0], row, column
+
+    def component_statistics(self, const real[:, ::1] X, const double[:, ::1] weights, tuple support, int n_threads):
+        """The same for several components: weights (k, n) give records (k, d, n_statistics)."""
         if self.table.statistics == NULL:
             raise TypeError(f"{self.table.name.decode()} has no sufficient statistics.")
         return self._accumulate(STATISTICS, self.table.n_statistics, X, weights, None, support, n_threads)
 
-    def sums(self, const real[:, ::1] X, const double[::1] weights, const double[:, ::1] constants, tuple support,
-             int n_threads):
+    def sums(self, const real[:, ::1] X, weights, const double[:, ::1] constants, tuple support, int n_threads):
         """Log-likelihood, gradient and further sums per column at given parameters: like ``statistics``, (d, n_sums)."""
+        sums, row, column = self.component_sums(
+            X, None if weights is None else weights[None], np.asarray(constants)[None], support, n_threads
+        )
+        return sums[0], row, column
+
+    def component_sums(self, const real[:, ::1] X, const double[:, ::1] weights, const double[:, :, ::1] constants,
+                       tuple support, int n_threads):
+        """The same for several components: constants (k, d, n_constants), weights (k, n) or None, give (k, d, n_sums)."""
         if self.table.sums == NULL:
             raise TypeError(f"{self.table.name.decode()} has no sums at given parameters.")
         return self._accumulate(SUMS, self.table.n_sums, X, weights, constants, support, n_threads)
 
-    def _accumulate(self, Task task, Py_ssize_t length, const real[:, ::1] X, const double[::1] weights,
-                    const double[:, ::1] constants, tuple support, int n_threads):
-        cdef Py_ssize_t n = X.shape[0], d = X.shape[1]
+    def _accumulate(self, Task task, Py_ssize_t length, const real[:, ::1] X, const double[:, ::1] weights,
+                    const double[:, :, ::1] constants, tuple support, int n_threads):
+        cdef Py_ssize_t n = X.shape[0], d = X.shape[1], components = 1
+        cdef const double *w = NULL
+        cdef const double *c = NULL
+        if constants is not None:
+            components, c = constants.shape[0], &constants[0, 0, 0]
+        if weights is not None:
+            components, w = weights.shape[0], &weights[0, 0]
         cdef Py_ssize_t n_blocks = (n + FK_BLOCK - 1) // FK_BLOCK
         cdef Py_ssize_t n_tiles = (d + FK_TILE_COLUMNS - 1) // FK_TILE_COLUMNS
-        cdef Py_ssize_t wave = min(n_blocks, max(WAVE_BLOCKS, FK_WAVE_NUMBERS // max(1, d * length)))
+        cdef Py_ssize_t least = WAVE_BLOCKS if components == 1 else WAVE_BLOCKS_OF_SEVERAL
+        cdef Py_ssize_t wave = min(n_blocks, max(least, FK_WAVE_NUMBERS // max(1, components * d * length)))
         cdef Py_ssize_t start, blocks, b, bad_row = -1, bad_column = -1, t
-        cdef const double *w = &weights[0] if weights is not None else NULL
-        cdef const double *c = &constants[0, 0] if constants is not None else NULL
-        cdef Py_ssize_t n_constants = self.table.n_constants
-        cdef fk_support allowed = fk_support(support[0], support[1], support[2])
-        cdef const fk_column_kernel *table = self.table
-        out = np.zeros((d, length))
-        partial_array = np.zeros((wave, d, length))
-        outside_array = np.full((wave, n_tiles, 2), -1, dtype=np.intp)
-        cdef double[:, ::1] total = out
-        cdef double[:, :, ::1] partial = partial_array
-        cdef Py_ssize_t[:, :, ::1] outside = outside_array
-        n_threads = threads_for(n_blocks * n_tiles, n_threads)
-        buffer_array = np.empty((n_threads, FK_TILE_COLUMNS * FK_TILE_STRIDE))
-        cdef double[:, ::1] buffer = buffer_array
+        cdef Job job = Job(
+            task, self.table, w, c, fk_support(support[0], support[1], support[2]), n, d, components, length
+        )
+        out = np.zeros((components, d, length))
+        if n == 0:
+            return out, -1, -1
+        cdef double[:, :, ::1] total = out
+        cdef double[:, :, :, ::1] partial = np.zeros((wave, components, d, length))
+        cdef Py_ssize_t[:, ::1] present = np.zeros((wave, components), dtype=np.intp)
+        cdef Py_ssize_t[:, :, ::1] outside = np.full((wave, n_tiles, 2), -1, dtype=np.intp)
+        cdef Py_ssize_t[::1] before = np.zeros(components, dtype=np.intp)
+        n_threads = threads_for(n_blocks * n_tiles * components, n_threads)
+        cdef double[:, ::1] buffer = np.empty((n_threads, BUFFER))
 
         for start in range(0, n_blocks, wave):
             blocks = min(wave, n_blocks - start)
@@ -84,8 +125,8 @@ cdef class ColumnKernel:
                 blocks * n_tiles, nogil=True, schedule="dynamic", num_threads=n_threads, use_threads_if=n_threads > 1
             ):
                 tile_sums(
-                    task, table, &X[0, 0], w, n, d, start + t // n_tiles, t % n_tiles, c, n_constants, allowed,
-                    &buffer[threadid(), 0], length, &partial[t // n_tiles, 0, 0], &outside[t // n_tiles, t % n_tiles, 0],
+                    &job, &X[0, 0], start + t // n_tiles, t % n_tiles, &buffer[threadid(), 0],
+                    &partial[t // n_tiles, 0, 0, 0], &present[t // n_tiles, 0], &outside[t // n_tiles, t % n_tiles, 0],
                 )
             for b in range(blocks):
                 for t in range(n_tiles):
@@ -94,16 +135,16 @@ cdef class ColumnKernel:
             if bad_row >= 0:
                 return out, bad_row, bad_column
             with nogil:
-                merge_wave(task, table, start == 0, blocks, d, length, &partial[0, 0, 0], &total[0, 0])
+                merge_wave(&job, blocks, &partial[0, 0, 0, 0], &present[0, 0], &before[0], &total[0, 0, 0])
         return out, -1, -1
 
     def merge(self, const double[:, ::1] first, const double[:, ::1] second):
-        """Statistics (d, n_statistics) of both sets of rows together."""
+        """Statistics (d, n_statistics) of both sets of rows together; a record of weight 0 leaves the other as it is."""
         out = np.array(first)
         cdef double[:, ::1] into = out
         cdef Py_ssize_t j
         for j in range(first.shape[0]):
-            self.table.merge(&into[j, 0], &second[j, 0])
+            fk_merge_records(self.table, &into[j, 0], &second[j, 0])
         return out
 
     def log_density(self, const real[:, ::1] X, const double[:, ::1] constants, tuple support, int n_threads):
@@ -111,79 +152,112 @@ cdef class ColumnKernel:
 
         ``constants`` is (d, n_constants).
         """
+        return self.component_log_density(X, np.asarray(constants)[None], support, n_threads)[0]
+
+    def component_log_density(self, const real[:, ::1] X, const double[:, :, ::1] constants, tuple support, int n_threads):
+        """The same for several components: constants (k, d, n_constants) give (k, n)."""
         cdef Py_ssize_t n = X.shape[0], d = X.shape[1], n_blocks = (n + FK_BLOCK - 1) // FK_BLOCK, b
-        cdef fk_support allowed = fk_support(support[0], support[1], support[2])
-        cdef const fk_column_kernel *table = self.table
-        out = np.zeros(n)
-        cdef double[::1] view = out
-        n_threads = threads_for(n_blocks * ((d + FK_TILE_COLUMNS - 1) // FK_TILE_COLUMNS), n_threads)
-        buffer_array = np.empty((n_threads, FK_TILE_COLUMNS * FK_TILE_STRIDE))
-        cdef double[:, ::1] buffer = buffer_array
+        cdef Py_ssize_t components = constants.shape[0], n_tiles = (d + FK_TILE_COLUMNS - 1) // FK_TILE_COLUMNS
+        cdef Job job = Job(
+            SUMS, self.table, NULL, &constants[0, 0, 0], fk_support(support[0], support[1], support[2]), n, d, components, 0
+        )
+        out = np.zeros((components, n))
+        cdef double[:, ::1] view = out
+        n_threads = threads_for(n_blocks * n_tiles * components, n_threads)
+        cdef double[:, ::1] buffer = np.empty((n_threads, BUFFER))
         for b in prange(n_blocks, nogil=True, schedule="dynamic", num_threads=n_threads, use_threads_if=n_threads > 1):
-            block_log_density(
-                table, &X[0, 0], n, d, b, &constants[0, 0], table.n_constants, allowed, &buffer[threadid(), 0], &view[0]
-            )
+            block_log_density(&job, &X[0, 0], b, &buffer[threadid(), 0], &view[0, 0])
         return out
 
 
 cdef void tile_sums(
-    Task task, const fk_column_kernel *table, const real *x, const double *w, Py_ssize_t n, Py_ssize_t d, Py_ssize_t block,
-    Py_ssize_t tile, const double *constants, Py_ssize_t n_constants, fk_support allowed, double *buffer,
-    Py_ssize_t length, double *partial, Py_ssize_t *outside,
+    const Job *job, const real *x, Py_ssize_t block, Py_ssize_t tile, double *buffer, double *partial, Py_ssize_t *present,
+    Py_ssize_t *outside,
 ) noexcept nogil:
-    """One task: the records of the tile's columns over the block, and the first value outside the support."""
-    cdef Py_ssize_t row = block * FK_BLOCK, rows = min(FK_BLOCK, n - row)
-    cdef Py_ssize_t first = tile * FK_TILE_COLUMNS, count = min(FK_TILE_COLUMNS, d - first), j, at
+    """One task: for each component the records of the tile's columns over the block, and the first value outside the support."""
+    cdef Py_ssize_t row = block * FK_BLOCK, rows = min(FK_BLOCK, job.n - row), d = job.d, kept
+    cdef Py_ssize_t first = tile * FK_TILE_COLUMNS, count = min(FK_TILE_COLUMNS, d - first), j, k, at
     cdef const double *values = columns_of(x + row * d, rows, d, first, count, buffer)
-    cdef const double *block_weights = NULL
-    if w != NULL:
-        block_weights = w + row
-    outside[0] = -1
+    cdef double *spare = buffer + FK_TILE_COLUMNS * FK_TILE_STRIDE
+    cdef double *spare_weights = spare + FK_TILE_STRIDE
+    cdef double *records
+    cdef const double *weights
+    cdef const double *own
+    cdef const double *column
+    cdef Py_ssize_t[FK_TILE_COLUMNS] beyond  # the first value of a column outside the support, whatever its weight
     for j in range(count):
-        at = fk_first_outside(values + j * FK_TILE_STRIDE, rows, allowed)
-        if at >= 0:
-            if outside[0] < 0 or row + at < outside[0]:
-                outside[0] = row + at
-                outside[1] = first + j
-        elif task == STATISTICS:
-            table.statistics(values + j * FK_TILE_STRIDE, block_weights, rows, partial + (first + j) * length)
-        else:
-            table.sums(
-                values + j * FK_TILE_STRIDE, block_weights, rows, constants + (first + j) * n_constants,
-                partial + (first + j) * length,
-            )
+        beyond[j] = fk_first_outside(values + j * FK_TILE_STRIDE, rows, job.support)
+    outside[0] = -1
+    for k in range(job.components):
+        weights = NULL if job.weights == NULL else job.weights + k * job.n + row
+        kept = rows if weights == NULL else fk_count_present(weights, rows)
+        records = partial + (k * d + first) * job.length
+        own = weights
+        if tile == 0:
+            present[k] = kept
+        if kept == 0:
+            memset(records, 0, count * job.length * sizeof(double))
+            continue
+        if kept < rows:
+            fk_keep_present(weights, weights, rows, spare_weights)
+            own = spare_weights
+        for j in range(count):
+            column = values + j * FK_TILE_STRIDE
+            at = beyond[j]
+            if kept < rows:
+                fk_keep_present(column, weights, rows, spare)
+                column = spare
+                if at >= 0:
+                    at = fk_first_outside(spare, kept, job.support)
+                    at = fk_place_of_present(weights, at) if at >= 0 else -1
+            if at >= 0:
+                if outside[0] < 0 or row + at < outside[0]:
+                    outside[0] = row + at
+                    outside[1] = first + j
+            elif job.task == STATISTICS:
+                job.table.statistics(column, own, kept, records + j * job.length)
+            else:
+                job.table.sums(
+                    column, own, kept, job.constants + (k * d + first + j) * job.table.n_constants, records + j * job.length
+                )
 
 
 cdef void merge_wave(
-    Task task, const fk_column_kernel *table, bint fresh, Py_ssize_t blocks, Py_ssize_t d, Py_ssize_t length,
-    const double *partial, double *total,
+    const Job *job, Py_ssize_t blocks, const double *partial, const Py_ssize_t *present, Py_ssize_t *before, double *total
 ) noexcept nogil:
-    """Add the partial records of a wave to the total, in block order."""
-    cdef Py_ssize_t b, j, i
-    cdef const double *record
+    """Add the partial records of a wave to the total, in block order; ``before`` counts the rows that it holds already."""
+    cdef Py_ssize_t b, k, j, i, size = job.d * job.length
+    cdef const double *records
+    cdef double *into
     for b in range(blocks):
-        for j in range(d):
-            record = partial + (b * d + j) * length
-            if fresh and b == 0:
-                memcpy(total + j * length, record, length * sizeof(double))
-            elif task == STATISTICS:
-                table.merge(total + j * length, record)
+        for k in range(job.components):
+            if present[b * job.components + k] == 0:
+                continue
+            records = partial + (b * job.components + k) * size
+            into = total + k * size
+            if before[k] == 0:
+                memcpy(into, records, size * sizeof(double))
+            elif job.task == STATISTICS:
+                for j in range(job.d):
+                    fk_merge_records(job.table, into + j * job.length, records + j * job.length)
             else:
-                for i in range(length):
-                    total[j * length + i] += record[i]
+                for i in range(size):
+                    into[i] += records[i]
+            before[k] += present[b * job.components + k]
 
 
-cdef void block_log_density(
-    const fk_column_kernel *table, const real *x, Py_ssize_t n, Py_ssize_t d, Py_ssize_t block,
-    const double *constants, Py_ssize_t n_constants, fk_support allowed, double *buffer, double *out,
-) noexcept nogil:
-    cdef Py_ssize_t row = block * FK_BLOCK, rows = min(FK_BLOCK, n - row), first, count, j
+cdef void block_log_density(const Job *job, const real *x, Py_ssize_t block, double *buffer, double *out) noexcept nogil:
+    cdef Py_ssize_t row = block * FK_BLOCK, rows = min(FK_BLOCK, job.n - row), d = job.d, first = 0, count, j, k
     cdef const double *values
-    first = 0
+    cdef double *into
     while first < d:
         count = min(FK_TILE_COLUMNS, d - first)
         values = columns_of(x + row * d, rows, d, first, count, buffer)
-        for j in range(count):
-            table.log_density(values + j * FK_TILE_STRIDE, rows, constants + (first + j) * n_constants, out + row)
-            fk_mask_outside(values + j * FK_TILE_STRIDE, rows, allowed, out + row)
+        for k in range(job.components):
+            into = out + k * job.n + row
+            for j in range(count):
+                job.table.log_density(
+                    values + j * FK_TILE_STRIDE, rows, job.constants + (k * d + first + j) * job.table.n_constants, into
+                )
+                fk_mask_outside(values + j * FK_TILE_STRIDE, rows, job.support, into)
         first += FK_TILE_COLUMNS

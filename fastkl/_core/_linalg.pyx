@@ -13,7 +13,7 @@ import numpy as np
 from fastkl._core.blas_threads import single_threaded_blas
 
 from cython.parallel cimport prange, threadid
-from libc.string cimport memcpy, memset
+from libc.string cimport memset
 from scipy.linalg.cython_blas cimport ddot, dsyrk, dtrsm
 
 cdef extern from "fk_whiten.h" nogil:
@@ -31,10 +31,14 @@ cdef extern from "fk_scatter.h" nogil:
                          double *weight)
     void fk_sum_rows_f32(const float *x, const double *w, Py_ssize_t n, Py_ssize_t d, const double *origin, double *sum,
                          double *weight)
-    void fk_centre_rows_f64(const double *x, const double *w, Py_ssize_t n, Py_ssize_t d, const double *mean, double *out)
-    void fk_centre_rows_f32(const float *x, const double *w, Py_ssize_t n, Py_ssize_t d, const double *mean, double *out)
+    Py_ssize_t fk_centre_rows_f64(const double *x, const double *w, Py_ssize_t n, Py_ssize_t d, const double *mean, double *out)
+    Py_ssize_t fk_centre_rows_f32(const float *x, const double *w, Py_ssize_t n, Py_ssize_t d, const double *mean, double *out)
     void fk_merge_scatter(Py_ssize_t d, double *weight, double *mean, double *scatter, double other_weight,
                           const double *other_mean, const double *other_scatter)
+
+cdef extern from "fk_present.h" nogil:
+    Py_ssize_t fk_count_present(const double *w, Py_ssize_t n)
+    Py_ssize_t fk_place_of_present(const double *w, Py_ssize_t at)
 
 cdef extern from "fk_narrow.h" nogil:
     const int FK_NARROW
@@ -89,11 +93,14 @@ cdef void block_squares(
         fk_whitened_squares_f32(x, n, d, mean, triangle, scratch, out)
 
 
-cdef void centre(const real *x, const double *w, Py_ssize_t n, Py_ssize_t d, const double *mean, double *out) noexcept nogil:
+cdef Py_ssize_t centre(
+    const real *x, const double *w, Py_ssize_t n, Py_ssize_t d, const double *mean, double *out
+) noexcept nogil:
+    """Rows about a point times the roots of their weights, and how many these are: those of weight 0 are left out."""
     if real is double:
-        fk_centre_rows_f64(x, w, n, d, mean, out)
+        return fk_centre_rows_f64(x, w, n, d, mean, out)
     else:
-        fk_centre_rows_f32(x, w, n, d, mean, out)
+        return fk_centre_rows_f32(x, w, n, d, mean, out)
 
 
 cdef void solve_block(
@@ -113,32 +120,47 @@ cdef void solve_block(
         start += BLAS_ROWS
 
 
-def moments(const real[:, ::1] X, const double[::1] weights, int n_threads):
-    """Weight, mean (d,) and scatter matrix sum w (x - mean)(x - mean)' (d, d) of the rows.
+def moments(const real[:, ::1] X, weights, int n_threads):
+    """Weight, mean (d,) and scatter matrix sum w (x - mean)(x - mean)' (d, d) of the rows, given weights (n,) or None.
 
-    Every block is centred at its own mean and blocks are merged in order by Chan's formula.
+    Every block is centred at its own mean and blocks are merged in order by Chan's formula. Rows of weight 0 count as absent.
     """
+    return component_moments(X, None if weights is None else weights[None], n_threads)[0]
+
+
+def component_moments(const real[:, ::1] X, const double[:, ::1] weights, int n_threads):
+    """The same for several components at once, one after the other for each block: a list of k for weights (k, n)."""
     cdef Py_ssize_t n = X.shape[0], d = X.shape[1], n_blocks = (n + FK_BLOCK - 1) // FK_BLOCK
-    cdef Py_ssize_t length = 1 + d + d * d, wave, start, blocks, b
-    cdef const double *w = &weights[0] if weights is not None else NULL
+    cdef Py_ssize_t length = 1 + d + d * d, components = 1, wave, start, blocks, b, k
+    cdef const double *w = NULL
     cdef bint in_threads = n_threads > 1 and n_blocks > 1
-    wave = min(n_blocks, max(2 * n_threads, min(32, FK_WAVE_NUMBERS // length)))
-    total_array, partial_array = np.zeros(length), np.empty((wave, length))
-    scratch_array = np.empty((n_threads, moments_scratch(d)))
-    cdef double[::1] total = total_array
-    cdef double[:, ::1] partial = partial_array, scratch = scratch_array
+    if weights is not None:
+        components, w = weights.shape[0], &weights[0, 0]
+    wave = min(n_blocks, max(2 * n_threads, min(32, FK_WAVE_NUMBERS // (components * length))))
+    total_array = np.zeros((components, length))
+    cdef double[:, ::1] total = total_array, scratch = np.empty((n_threads, moments_scratch(d)))
+    cdef double[:, :, ::1] partial = np.empty((wave, components, length))
     with single_threaded_blas() if needs_blas(d) else nullcontext():
         for start in range(0, n_blocks, wave):
             blocks = min(wave, n_blocks - start)
             for b in prange(blocks, nogil=True, schedule="dynamic", num_threads=n_threads, use_threads_if=in_threads):
-                block_moments(&X[(start + b) * FK_BLOCK, 0], w + (start + b) * FK_BLOCK if w != NULL else NULL,
-                              min(FK_BLOCK, n - (start + b) * FK_BLOCK), d, &scratch[threadid(), 0], &partial[b, 0])
+                all_moments(&X[0, 0], w, n, d, start + b, components, &scratch[threadid(), 0], &partial[b, 0, 0])
             for b in range(blocks):
-                if start == 0 and b == 0:
-                    memcpy(&total[0], &partial[0, 0], length * sizeof(double))
-                else:
-                    merge_records(&total[0], &partial[b, 0], d)
-    return float(total_array[0]), total_array[1:1 + d].copy(), total_array[1 + d:].reshape(d, d).copy()
+                for k in range(components):
+                    merge_records(&total[k, 0], &partial[b, k, 0], d)
+    return [(float(one[0]), one[1:1 + d].copy(), one[1 + d:].reshape(d, d).copy()) for one in total_array]
+
+
+cdef void all_moments(
+    const real *x, const double *w, Py_ssize_t n, Py_ssize_t d, Py_ssize_t block, Py_ssize_t components, double *scratch,
+    double *records
+) noexcept nogil:
+    """Records of one block, for all components."""
+    cdef Py_ssize_t first = block * FK_BLOCK, rows = min(FK_BLOCK, n - first), k
+    for k in range(components):
+        block_moments(
+            x + first * d, NULL if w == NULL else w + k * n + first, rows, d, scratch, records + k * (1 + d + d * d)
+        )
 
 
 def merge_moments(double weight, const double[::1] mean, const double[:, ::1] scatter,
@@ -153,6 +175,7 @@ def merge_moments(double weight, const double[::1] mean, const double[:, ::1] sc
 
 
 cdef void merge_records(double *into, const double *other, Py_ssize_t d) noexcept nogil:
+    """Add a record to another, either of which may be all 0: no rows."""
     fk_merge_scatter(d, into, into + 1, into + 1 + d, other[0], other + 1, other + 1 + d)
 
 
@@ -188,10 +211,15 @@ cdef void wide_moments(
     cdef double *mean = record + 1
     cdef double *scatter = record + 1 + d
     cdef const double *tile_weights = NULL
+    cdef const real *origin = x
     memset(record, 0, (1 + d + d * d) * sizeof(double))
+    if w != NULL:
+        if fk_count_present(w, n) == 0:
+            return
+        origin = x + fk_place_of_present(w, 0) * d
     # the mean is summed about the block's first row, so that an offset costs no digits
     for j in range(d):
-        scratch[j] = x[j]
+        scratch[j] = origin[j]
     if real is double:
         fk_sum_rows_f64(x, w, n, d, scratch, mean, &weight)
     else:
@@ -203,7 +231,7 @@ cdef void wide_moments(
         count = <int> min(tile, n - start)
         if w != NULL:
             tile_weights = w + start
-        centre(x + start * d, tile_weights, count, d, mean, scratch)
+        count = <int> centre(x + start * d, tile_weights, count, d, mean, scratch)
         dsyrk(b"U", b"N", &columns, &count, &unit, scratch, &columns, &unit, scatter, &columns)
         start += tile
     for i in range(d):

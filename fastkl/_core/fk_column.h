@@ -1,17 +1,19 @@
 /* The contract of a univariate kernel.
  *
- * A kernel only ever sees one column of one block: n <= FK_BLOCK values, contiguous, float64 (float32 rows are widened block by
- * block), weights or NULL. It allocates nothing and checks nothing: rows outside the support are found by the driver
- * before a sum is formed, and given log-density -inf after a map (fk_column_ops.h).
+ * A kernel only ever sees one column of one block: 1 <= n <= FK_BLOCK values, contiguous, float64 (float32 rows are widened block
+ * by block), weights > 0 or NULL. It allocates nothing and checks nothing: rows of weight 0 are left out by the driver
+ * (fk_present.h), rows outside the support are found by it before a sum is formed, and given log-density -inf after a map
+ * (fk_column_ops.h). A record begins with the weight; one of weight 0, all of it 0, stands for no rows and is never merged.
  */
 #ifndef FK_COLUMN_H
 #define FK_COLUMN_H
 
 #include "fk_config.h"
+#include <string.h>
 
 typedef struct {
     const char *name;
-    int n_statistics; /* length of the record of sufficient statistics; 0 if the family has none */
+    int n_statistics; /* length of the record of sufficient statistics, the first being the weight; 0 if the family has none */
     int n_constants;  /* what the descriptor derives from the parameters once a call */
     int n_sums;       /* log-likelihood, gradient and, where the descriptor wants it, the upper triangle of the Hessian */
     /* record = sufficient statistics of the block, centred at the block's own mean */
@@ -23,6 +25,13 @@ typedef struct {
     /* sums = weighted sums over the block at fixed parameters; these simply add up over blocks */
     void (*sums)(const double *x, const double *w, ptrdiff_t n, const double *constants, double *sums);
 } fk_column_kernel;
+
+/* into = statistics of both sets of rows together, either of which may be empty */
+static inline void fk_merge_records(const fk_column_kernel *kernel, double *into, const double *from) {
+    if (from[0] == 0.0) return;
+    if (into[0] == 0.0) memcpy(into, from, (size_t)kernel->n_statistics * sizeof(double));
+    else kernel->merge(into, from);
+}
 
 /* Values a column may take. Open ends are given as the next number inwards, so that both comparisons are closed. */
 typedef struct {

@@ -2,12 +2,14 @@
  *
  * Rows are taken in tiles that fit the first cache, column by column; each tile is centred at its own mean (summed about its
  * first row, so that an offset costs no digits) and merged into the record by Chan's formula. Products are summed in sixteen
- * parts, for four columns at a time: all sums stay in registers, and few wait for each other.
+ * parts, for four columns at a time: all sums stay in registers, and few wait for each other. Rows of weight 0 are left out; a
+ * record without rows is all 0.
  */
 #ifndef FK_NARROW_H
 #define FK_NARROW_H
 
 #include "fk_all_columns.h"
+#include "fk_present.h"
 #include "fk_scatter.h"
 
 #define FK_NARROW 8                  /* columns at most: BLAS is as fast from 10 on */
@@ -46,7 +48,7 @@ FK_INLINE void fk_tile_moments(double *FK_RESTRICT columns, const double *FK_RES
     for (ptrdiff_t j = 0; j < d; j++) {
         double *x = columns + j * FK_NARROW_ROWS, centre = x[0];
         for (ptrdiff_t i = n; i < FK_NARROW_ROWS; i++) x[i] = centre;
-        centre += weight != 0.0 ? fk_tile_sum(x, w, centre) / weight : 0.0;
+        centre += fk_tile_sum(x, w, centre) / weight;
         FK_SIMD for (ptrdiff_t i = 0; i < FK_NARROW_ROWS; i++) x[i] -= centre;
         for (ptrdiff_t i = n; i < FK_NARROW_ROWS; i++) x[i] = 0.0;
         mean[j] = centre;
@@ -68,6 +70,17 @@ FK_INLINE void fk_tile_moments(double *FK_RESTRICT columns, const double *FK_RES
     record[0] = weight;
 }
 
+/* The rows of a tile whose weight is not 0, moved together with their weights, and how many; the rest of the weights is 0. */
+static ptrdiff_t fk_tile_present(double *columns, const double *w, ptrdiff_t n, ptrdiff_t d, double *padded) {
+    const ptrdiff_t kept = fk_count_present(w, n);
+    if (kept == n && n == FK_NARROW_ROWS) return kept;
+    if (kept < n)
+        for (ptrdiff_t j = 0; j < d; j++) fk_keep_present(columns + j * FK_NARROW_ROWS, w, n, columns + j * FK_NARROW_ROWS);
+    fk_keep_present(w, w, n, padded);
+    for (ptrdiff_t i = kept; i < FK_NARROW_ROWS; i++) padded[i] = 0.0;
+    return kept;
+}
+
 /* Missing weights of a tile are 0. */
 static FK_CLONES void fk_tile_record(double *FK_RESTRICT columns, const double *FK_RESTRICT w, ptrdiff_t n, ptrdiff_t d,
                                      double *FK_RESTRICT record) {
@@ -80,19 +93,24 @@ static FK_CLONES void fk_tile_record(double *FK_RESTRICT columns, const double *
     static void fk_narrow_moments_##suffix(const real *x, const double *w, ptrdiff_t n, ptrdiff_t d, double *scratch,       \
                                            double *record) {                                                                \
         double tile[FK_NARROW_RECORD], *padded = scratch + FK_NARROW * FK_NARROW_ROWS;                                      \
+        memset(record, 0, (size_t)(1 + d + d * d) * sizeof(double));                                                        \
         for (ptrdiff_t start = 0; start < n; start += FK_NARROW_ROWS) {                                                     \
-            ptrdiff_t rows = n - start < FK_NARROW_ROWS ? n - start : FK_NARROW_ROWS;                                       \
+            ptrdiff_t rows = n - start < FK_NARROW_ROWS ? n - start : FK_NARROW_ROWS, kept = rows;                          \
             const double *weights = w ? w + start : NULL;                                                                   \
-            if (w && rows < FK_NARROW_ROWS) {                                                                               \
-                for (ptrdiff_t i = 0; i < FK_NARROW_ROWS; i++) padded[i] = i < rows ? weights[i] : 0.0;                     \
-                weights = padded;                                                                                           \
-            }                                                                                                               \
             fk_all_columns_##suffix(x + start * d, rows, d, FK_NARROW_ROWS, scratch);                                       \
             for (ptrdiff_t i = 0; i < FK_NARROW_ROWS * d; i += 64 / (ptrdiff_t)sizeof(real))                                \
                 FK_PREFETCH(x + (start + FK_NARROW_ROWS) * d + i);                                                          \
-            fk_tile_record(scratch, weights, rows, d, start ? tile : record);                                               \
-            if (start && tile[0] != 0.0)                                                                                    \
-                fk_merge_scatter(d, record, record + 1, record + 1 + d, tile[0], tile + 1, tile + 1 + d);                   \
+            if (w) {                                                                                                        \
+                kept = fk_tile_present(scratch, weights, rows, d, padded);                                                  \
+                if (kept == 0) continue;                                                                                    \
+                if (kept < FK_NARROW_ROWS) weights = padded;                                                                \
+            }                                                                                                               \
+            if (record[0] == 0.0) {                                                                                         \
+                fk_tile_record(scratch, weights, kept, d, record);                                                          \
+                continue;                                                                                                   \
+            }                                                                                                               \
+            fk_tile_record(scratch, weights, kept, d, tile);                                                                \
+            fk_merge_scatter(d, record, record + 1, record + 1 + d, tile[0], tile + 1, tile + 1 + d);                       \
         }                                                                                                                   \
     }
 FK_DEFINE_NARROW(double, f64)

@@ -13,9 +13,12 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from fastkl._core._threads import BLOCK_ROWS
 from fastkl._core.array_types import Floats
 
 T = TypeVar("T")
+BLOCK_BYTES = 16 << 20  # values of a block of rows: many against the cost of a call, few against memory
+LEAST_ROWS = 32 * BLOCK_ROWS  # of such a block in memory, which costs nothing to cut: work for as many threads
 
 
 class AnyRows(Protocol):
@@ -40,11 +43,18 @@ class AnyRows(Protocol):
     def column(self, column: int) -> str:
         """The column in words."""
 
-    def total(self, function: Callable[..., T], *args: Any, merge: Callable[[T, T], T] = operator.add) -> T:
+    def total(
+        self,
+        function: Callable[..., T],
+        *args: Any,
+        merge: Callable[[T, T], T] = operator.add,
+        block_rows: int | None = None,
+    ) -> T:
         """``function(block, *args)`` of all blocks, each a ``Rows``, merged in their order: one pass.
 
         All that is passed can be pickled, and so can what the function returns: blocks may be summed in other processes. What
-        the function raises is raised for the first block for which it does.
+        the function raises is raised for the first block for which it does. A function that holds many numbers for each row asks
+        for blocks of at most ``block_rows`` rows (in whole blocks of a kernel); else a block has some 16 MB of values.
         """
 
     def sample(self, size: int) -> "Rows":
@@ -63,7 +73,7 @@ class Rows:
     X : ndarray of shape (n, d)
         float32 or float64, C-contiguous; labels of any kind for families of labels.
     weights : ndarray of shape (n,) or None
-        Positive float64 weights; None stands for ones.
+        float64 weights of at least 0; None stands for ones. Rows of weight 0 count as absent, whatever values they hold.
     n_threads : int
         Threads to use.
     names : sequence of str or None
@@ -108,9 +118,28 @@ class Rows:
         """The place of a value in words."""
         return f"{self.row(row)}, {self.column(column)}"
 
-    def total(self, function: Callable[..., T], *args: Any, merge: Callable[[T, T], T] = operator.add) -> T:
-        """``function(rows, *args)``: rows in memory are one block."""
-        return function(self, *args)
+    def part(self, first: int, stop: int) -> "Rows":
+        """The rows from number ``first`` up to ``stop``, which is not among them; nothing is copied."""
+        weights = None if self.weights is None else self.weights[first:stop]
+        index, first_row = None, self.first_row + first
+        if self.index is not None:
+            index, first_row = self.index[first:stop], self.first_row
+        return replace(self, X=self.X[first:stop], weights=weights, index=index, first_row=first_row)
+
+    def total(
+        self,
+        function: Callable[..., T],
+        *args: Any,
+        merge: Callable[[T, T], T] = operator.add,
+        block_rows: int | None = None,
+    ) -> T:
+        """As for all rows to pass over; how they are cut does not depend on the number of threads, which work within a block."""
+        most = block_rows or max(LEAST_ROWS, BLOCK_BYTES // max(1, self.n_columns * self.X.itemsize))
+        step = BLOCK_ROWS * max(1, most // BLOCK_ROWS)
+        result = function(self if len(self.X) <= step else self.part(0, step), *args)
+        for first in range(step, len(self.X), step):
+            result = merge(result, function(self.part(first, first + step), *args))
+        return result
 
     def sample(self, size: int) -> "Rows":
         """Every k-th row, with k the number of rows over ``size``; the rows themselves if k is below 4."""
@@ -123,8 +152,10 @@ class Rows:
 
     def of_positive_weight(self) -> "Rows":
         """Without the rows of weight 0, which are as good as absent; they keep their numbers in messages."""
-        if self.weights is None or self.weights.all():
+        if self.weights is None or np.min(self.weights, initial=np.inf) > 0.0:
             return self
         kept = np.flatnonzero(self.weights)
+        if len(kept) == len(self.weights):
+            return self
         index = kept if self.index is None else self.index[kept]
         return replace(self, X=np.ascontiguousarray(self.X[kept]), weights=self.weights[kept], index=index)

@@ -82,6 +82,8 @@ def row_means(const real[:, ::1] X, const double[::1] weights, bint parts, doubl
     if wrong:
         return None
     for b in range(n_blocks):
+        if records[b, 0] == 0.0:
+            continue
         weight += records[b, 0]
         share = records[b, 0] / weight
         for j in range(d):
@@ -98,6 +100,9 @@ cdef Py_ssize_t block_means(
     cdef double *column
     cdef double weight = n if w == NULL else fk_sum_weights(w, n)
     cdef Py_ssize_t first = 0, count, j, wrong = 0
+    if weight == 0.0:
+        memset(record, 0, (1 + d) * sizeof(double))
+        return 0
     memset(total, 0, n * sizeof(double))
     record[0] = weight
     while first < d:
@@ -206,5 +211,8 @@ cdef double block_maximum(
         shares[j] = totals[j] / total if total > 0.0 else 0.0
     block_log_density(x, n, d, shares, scratch, rows)
     for i in range(n):
-        sum += rows[i] if w == NULL else w[i] * rows[i]
+        if w == NULL:
+            sum += rows[i]
+        elif w[i] != 0.0:  # a row of weight 0 may have probability 0
+            sum += w[i] * rows[i]
     return sum

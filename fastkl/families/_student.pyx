@@ -10,7 +10,6 @@ from cython.parallel cimport prange, threadid
 from fastkl._core._linalg cimport (
     block_moments, block_squares, merge_records, moments_scratch, needs_blas, real, squares_scratch, triangle_of,
 )
-from libc.string cimport memcpy
 
 cdef extern from "fk_student.h" nogil:
     const int FK_BLOCK
@@ -71,10 +70,7 @@ def student_sums_of_rows(const real[:, ::1] X, const double[::1] weights, const 
             for b in range(blocks):
                 for i in range(STUDENT_SUMS):
                     total[i] += rises[b, i]
-                if start + b == 0:
-                    memcpy(&merged[0], &records[0, 0], length * sizeof(double))
-                else:
-                    merge_records(&merged[0], &records[b, 0], d)
+                merge_records(&merged[0], &records[b, 0], d)
     moments = float(merged_array[0]), merged_array[1:1 + d].copy(), merged_array[1 + d:].reshape(d, d).copy()
     return total_array, moments
 

@@ -20,7 +20,7 @@ from sklearn.base import BaseEstimator
 
 from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl._core.rows import AnyRows, Rows
-from fastkl.exceptions import SupportError
+from fastkl.exceptions import DegenerateDataError, SupportError
 from fastkl.families.spaces import Space
 
 
@@ -114,6 +114,7 @@ class Family(BaseEstimator):
         and the observed ``"information"`` at the maximum.
         """
         statistics = rows.total(self.statistics, merge=self.merge_statistics)
+        raise_if_weightless(self.statistics_weight(statistics))
         return self.solve(statistics), statistics
 
     # -- sums to parameters ------------------------------------------------------------------------------------------------
@@ -229,6 +230,11 @@ class Family(BaseEstimator):
         inside = [name for name, space in spaces.items() if not np.any(space.at_edge(params[name]))]
         return [name for name in self.free_names() if name in inside and not spaces[name].irregular]
 
+    def estimated_entries(self, params: Params) -> list[str]:
+        """Names of their entries (``"scale[0]"``), in the order of ``covariance_of_params``."""
+        spaces = self.spaces()
+        return [entry for name in self.estimated_names(params) for entry in spaces[name].entries(name, params[name])]
+
     def standard_errors(self, statistics: Statistics, params: Params) -> Params:
         """Square roots of the diagonal of the inverse observed information, shaped like the estimated parameters."""
         spaces, deviations = self.spaces(), np.sqrt(np.diag(self.covariance_of_params(statistics, params)[1]))
@@ -241,10 +247,9 @@ class Family(BaseEstimator):
 
     def covariance_of_params(self, statistics: Statistics, params: Params) -> tuple[list[str], Floats]:
         """Names of the estimated parameters (``"scale[0]"``) and the inverse observed information in their order."""
-        spaces, estimated = self.spaces(), self.estimated_names(params)
-        names = [entry for name in estimated for entry in spaces[name].entries(name, params[name])]
+        names = self.estimated_entries(params)
         full, at = np.zeros((len(names), len(names))), 0
-        for name in estimated:
+        for name in self.estimated_names(params):
             block = self.covariance_of(name, statistics, params)
             full[at : at + len(block), at : at + len(block)] = block
             at += len(block)
@@ -281,6 +286,21 @@ class Family(BaseEstimator):
 def added(first: Params, second: Params) -> Params:
     """The sum of two gradients, entry by entry: what merges those of blocks."""
     return {name: value + second[name] for name, value in first.items()}
+
+
+def rows_of_weight(rows: AnyRows) -> AnyRows:
+    """Rows to fit, without those of weight 0, as rows that are read block by block are already."""
+    if not isinstance(rows, Rows):
+        return rows
+    kept = rows.of_positive_weight()
+    raise_if_weightless(float(len(kept.X)))
+    return kept
+
+
+def raise_if_weightless(weight: float) -> None:
+    """DegenerateDataError where all rows have weight 0."""
+    if weight == 0.0:
+        raise DegenerateDataError("All rows have weight 0, or there are none: there is nothing to fit.")
 
 
 def fixed_parameter_text(names: Sequence[str]) -> str:

@@ -6,22 +6,22 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import betainc, betaincinv
+from scipy.special import betainccinv, betaincinv
 
 from fastkl._core.array_types import Floats, Params, Statistics
-from fastkl._core.special.exact import exact_product
-from fastkl._core.special.gamma_functions import beta_shapes, log_excess, log_minus_digamma, stirling_error, trigamma
+from fastkl._core.special.beta_tails import beta_normaliser, log_beta_tails
+from fastkl._core.special.exact import exact_share
+from fastkl._core.special.gamma_functions import beta_shapes, log_excess, log_minus_digamma, trigamma
 from fastkl.exceptions import DegenerateDataError
 from fastkl.families.base import Fit
 from fastkl.families.closed_form import register_kl
 from fastkl.families.solvers.newton import Evaluation, Landscape, maximise
 from fastkl.families.spaces import Positive
-from fastkl.families.univariate import ABOVE_ZERO, UnivariateFamily
+from fastkl.families.univariate import ABOVE_ZERO, BELOW_ONE, UnivariateFamily
 
 MAX_NEWTON_STEPS = 200
 MAX_POLISH_STEPS = 12
 POLISHED = 1e-7  # a step of the logarithms of this length leaves an error of its square
-BELOW_ONE = float(np.nextafter(1.0, 0.0))
 
 
 class Beta(UnivariateFamily):
@@ -62,6 +62,7 @@ class Beta(UnivariateFamily):
     support = (ABOVE_ZERO, BELOW_ONE, False)
     support_text = "numbers between 0 and 1, both excluded"
     example = {"a": [2.0, 0.7], "b": [5.0, 0.4]}
+    extreme = [{"a": a, "b": b} for a, b in ((1e-3, 1e-3), (1e-3, 40.0), (1e6, 1e-3), (0.8, 1e6), (1e9, 1e9))]
     equivariant = False
 
     def __init__(self, a: ArrayLike | None = None, b: ArrayLike | None = None):
@@ -80,7 +81,7 @@ class Beta(UnivariateFamily):
             high_rest,
             1.0 / low,
             1.0 / high,
-            saddle_normaliser(a, b) - np.log(low) - np.log(high),
+            beta_normaliser(a, b) - np.log(low) - np.log(high),
         )
 
     def solve(self, statistics: Statistics) -> Fit:
@@ -119,7 +120,7 @@ class Beta(UnivariateFamily):
         a, b = params["a"], params["b"]
         weight, mean, rest, low, high = (statistics[name] for name in self.statistic_names)
         m, k = a / (a + b), b / (a + b)
-        normaliser = saddle_normaliser(a, b) - np.log(mean) - np.log(rest)
+        normaliser = beta_normaliser(a, b) - np.log(mean) - np.log(rest)
         low_phi, high_phi = log_excess(np.array([(mean - m) / m, (rest - k) / k]))
         by_row = normaliser - a * low_phi - b * high_phi
         total: Floats = weight * by_row + (1.0 - a) * low + (1.0 - b) * high
@@ -142,13 +143,16 @@ class Beta(UnivariateFamily):
         information[:, 0, 1] = information[:, 1, 0] = -weight * common
         return information
 
-    def cdf(self, x: Floats, params: Params) -> Floats:
-        value: Floats = betainc(params["a"], params["b"], np.clip(x, 0.0, 1.0))
-        return value
+    def log_cdf(self, x: Floats, params: Params) -> Floats:
+        return log_beta_tails(params["a"], params["b"], x)[0]
 
-    def quantile(self, p: Floats, params: Params) -> Floats:
-        value: Floats = betaincinv(params["a"], params["b"], p)
-        return value
+    def log_sf(self, x: Floats, params: Params) -> Floats:
+        return log_beta_tails(params["a"], params["b"], x)[1]
+
+    def quantile_guess(self, p: Floats, params: Params, upper: bool) -> Floats:
+        inverse = betainccinv if upper else betaincinv
+        guess: Floats = inverse(params["a"], params["b"], p)
+        return guess
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
         return generator.beta(params["a"], params["b"], size=(n_samples, len(params["a"])))
@@ -158,26 +162,29 @@ class Beta(UnivariateFamily):
         a, b = params["a"], params["b"]
         n = a + b
         terms = (a - 1.0) * log_minus_digamma(a) + (b - 1.0) * log_minus_digamma(b) - (n - 2.0) * log_minus_digamma(n)
-        return float(np.sum(terms - saddle_normaliser(a, b) + np.log(a / n) + np.log(b / n)))
+        return float(np.sum(terms - beta_normaliser(a, b) + np.log(a / n) + np.log(b / n)))
 
+    @staticmethod
+    def textbook(mp: Any, x: Any, a: Any, b: Any) -> Any:
+        log_beta = mp.loggamma(a) + mp.loggamma(b) - mp.loggamma(a + b)
+        return (a - 1) * mp.log(x) + (b - 1) * mp.log1p(-x) - log_beta
 
-def exact_share(a: Floats, b: Floats) -> tuple[Floats, Floats]:
-    """a / (a + b) as a rounded quotient and what rounding took away."""
-    total = a + b
-    virtual = total - a
-    lost = (a - (total - virtual)) + (b - virtual)  # what rounding a + b took away
-    share = a / total
-    high, low = exact_product(share, total)
-    return share, ((a - high) - low - share * lost) / total
+    @staticmethod
+    def textbook_tails(mp: Any, x: Any, a: Any, b: Any) -> tuple[Any, Any] | None:
+        if min(a, b) > 100:
+            return None  # the series is long there, and an integral soon done
 
+        def lower(a: Any, b: Any, x: Any, y: Any) -> Any:
+            log_beta = mp.loggamma(a) + mp.loggamma(b) - mp.loggamma(a + b)
+            return mp.exp(a * mp.log(x) + b * mp.log(y) - log_beta) / a * mp.hyp2f1(1, a + b, a + 1, x)
 
-def saddle_normaliser(a: Floats, b: Floats) -> Floats:
-    """log(a b / (2 pi (a + b))) / 2 less the errors of Stirling's formula in B(a, b)."""
-    n = a + b
-    of_a, of_b, of_n = stirling_error(np.array([a, b, n]))
-    stirling = of_a + of_b - of_n
-    value: Floats = 0.5 * (np.log(np.minimum(a, b)) + np.log(np.maximum(a, b) / n) - np.log(2.0 * np.pi)) - stirling
-    return value
+        low = lower(a, b, x, 1 - x)
+        return low, lower(b, a, 1 - x, x) if x > 1e-30 else 1 - low
+
+    @staticmethod
+    def textbook_entropy(mp: Any, a: Any, b: Any) -> Any:
+        log_beta = mp.loggamma(a) + mp.loggamma(b) - mp.loggamma(a + b)
+        return log_beta - (a - 1) * mp.psi(0, a) - (b - 1) * mp.psi(0, b) + (a + b - 2) * mp.psi(0, a + b)
 
 
 def move_logarithms(params: Params, step: Floats) -> Params:
@@ -209,5 +216,5 @@ def beta_kl(_p: Beta, p: Params, _q: Beta, q: Params) -> float:
     e_a, e_b = log_minus_digamma(a) - log_minus_digamma(n), log_minus_digamma(b) - log_minus_digamma(n)
     spread = (c - a) * e_a + (d - b) * e_b
     u, v = (a / n) / (c / m) - 1.0, (b / n) / (d / m) - 1.0
-    terms = saddle_normaliser(a, b) - saddle_normaliser(c, d) + spread + c * log_excess(u) + d * log_excess(v)
+    terms = beta_normaliser(a, b) - beta_normaliser(c, d) + spread + c * log_excess(u) + d * log_excess(v)
     return float(np.sum(np.where((a == c) & (b == d), 0.0, np.maximum(terms, 0.0))))

@@ -20,7 +20,7 @@ FK_INLINE double burr12_softplus(double z, double e) { return fk_select(z > 0.0,
 static FK_CLONES void burr12_log_density(const double *FK_RESTRICT x, ptrdiff_t n, const double *FK_RESTRICT c,
                                          double *FK_RESTRICT out) {
     const double shape = c[BURR_C], scale = c[BURR_SCALE], inverse = c[BURR_INVERSE_SCALE], normaliser = c[BURR_NORMALISER];
-    const double power = c[BURR_D] + 1.0;
+    const double d = c[BURR_D], power = d + 1.0;
     if (!(power < INFINITY)) {
         FK_SIMD for (ptrdiff_t i = 0; i < n; i++) {
             double l = fk_log_ratio(x[i], scale, inverse), z = shape * l;
@@ -31,8 +31,9 @@ static FK_CLONES void burr12_log_density(const double *FK_RESTRICT x, ptrdiff_t 
     double y[FK_BLOCK]; /* two short loops overlap better than a long one */
     FK_SIMD for (ptrdiff_t i = 0; i < n; i++) y[i] = fk_log_ratio(x[i], scale, inverse);
     FK_SIMD for (ptrdiff_t i = 0; i < n; i++) {
+        /* above the scale z - (d + 1) log(1 + exp(z)) is -d z - (d + 1) log(1 + exp(-z)): for small d most of z is gone */
         double l = y[i], z = shape * l;
-        out[i] += normaliser + ((z - l) - power * burr12_softplus(z, fk_exp(-fabs(z))));
+        out[i] += normaliser + ((fk_select(z > 0.0, -d * z, z) - l) - power * fk_log1p_unit(fk_exp(-fabs(z))));
     }
 }
 

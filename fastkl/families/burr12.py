@@ -11,6 +11,7 @@ from scipy.special import digamma
 from fastkl._core.array_types import Floats, Params
 from fastkl._core.rows import AnyRows, Rows
 from fastkl._core.special.gamma_functions import log_minus_digamma
+from fastkl._core.special.log_tails import log_one_minus_exp, log_ratio, softplus
 from fastkl.exceptions import DegenerateDataError
 from fastkl.families.solvers.iterative import IterativeFamily, weighted_moments, weighted_sum
 from fastkl.families.solvers.newton import Maximum
@@ -66,6 +67,10 @@ class Burr12(IterativeFamily):
     support = (ABOVE_ZERO, BELOW_INFINITY, False)
     support_text = "positive numbers"
     example = {"c": [2.0, 3.0], "d": [1.5, 0.7], "scale": [3.0, 0.5]}
+    extreme = [
+        {"c": c, "d": d, "scale": 2.5}
+        for c, d in ((1e-3, 0.7), (0.5, 1e3), (50.0, 1e-3), (50.0, 1e6), (1e6, 1e-3), (1e6, 0.7), (1e6, 1e6))
+    ]
 
     def __init__(self, c: ArrayLike | None = None, d: ArrayLike | None = None, scale: ArrayLike | None = None):
         self.c = c
@@ -156,26 +161,44 @@ class Burr12(IterativeFamily):
         limit = np.isinf(params["d"])
         return limit, np.where(limit, 1.0, params["d"])
 
-    def cdf(self, x: Floats, params: Params) -> Floats:
+    def log_cdf(self, x: Floats, params: Params) -> Floats:
         limit, d = self._outer(params)
-        with np.errstate(over="ignore", divide="ignore"):
-            z = params["c"] * np.log(np.maximum(x, 0.0) / params["scale"])
-            value: Floats = -np.expm1(-np.where(limit, np.exp(z), d * np.logaddexp(0.0, z)))
-            return value
+        z = self._log_power(x, params)
+        with np.errstate(over="ignore", under="ignore"):
+            # below, log(1 + exp(z)) is exp(z) to all digits, also where that underflows
+            log_softplus = np.where(z < -40.0, z, np.log(softplus(np.maximum(z, -40.0))))
+            return log_one_minus_exp(self._hazard(z, params), np.where(limit, z, np.log(d) + log_softplus))
+
+    def log_sf(self, x: Floats, params: Params) -> Floats:
+        return -self._hazard(self._log_power(x, params), params)
+
+    def _log_power(self, x: Floats, params: Params) -> Floats:
+        """log of (x / scale)^c."""
+        power: Floats = params["c"] * log_ratio(np.maximum(x, 0.0), params["scale"])
+        return power
+
+    def _hazard(self, z: Floats, params: Params) -> Floats:
+        """The cumulative hazard at (x / scale)^c = exp(z); for infinite d that of the Weibull distribution."""
+        limit, d = self._outer(params)
+        with np.errstate(over="ignore", under="ignore"):
+            return np.where(limit, np.exp(z), d * softplus(z))
 
     def quantile(self, p: Floats, params: Params) -> Floats:
-
         with np.errstate(divide="ignore", invalid="ignore"):
-            exponential = np.where(p >= 0.0, -np.log1p(-p), np.nan)
-        return self._from_exponential(exponential, params)
+            return self._at_hazard(np.where(p >= 0.0, -np.log1p(-np.asarray(p)) + 0.0, np.nan), params)
 
-    def _from_exponential(self, y: Floats, params: Params) -> Floats:
+    def upper_quantile(self, q: Floats, params: Params) -> Floats:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return self._at_hazard(np.where(q <= 1.0, -np.log(q) + 0.0, np.nan), params)
+
+    def _at_hazard(self, y: Floats, params: Params) -> Floats:
         limit, d = self._outer(params)
-        powers = np.where(limit, y, np.expm1(y / d))
-        return params["scale"] * powers ** (1.0 / params["c"])
+        with np.errstate(divide="ignore", over="ignore"):
+            log_power = np.log(np.where(limit, y, np.expm1(y / d)))
+            return params["scale"] * np.exp(log_power / params["c"])
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
-        return self._from_exponential(generator.standard_exponential(size=(n_samples, len(params["c"]))), params)
+        return self._at_hazard(generator.standard_exponential(size=(n_samples, len(params["c"]))), params)
 
     def entropy(self, params: Params) -> float:
         # -log(c d / s) - (c - 1) E l + (d + 1) E log(1 + y), with E l = (psi(1) - psi(d)) / c and E log(1 + y) = 1 / d
@@ -190,3 +213,16 @@ class Burr12(IterativeFamily):
             + np.where(limit, 0.0, 1.0 / d)
         )
         return float(np.sum(terms))
+
+    @staticmethod
+    def textbook(mp: Any, x: Any, c: Any, d: Any, scale: Any) -> Any:
+        return mp.log(c * d / scale) + (c - 1) * mp.log(x / scale) - (d + 1) * mp.log1p((x / scale) ** c)
+
+    @staticmethod
+    def textbook_tails(mp: Any, x: Any, c: Any, d: Any, scale: Any) -> tuple[Any, Any]:
+        hazard = d * mp.log1p((x / scale) ** c)
+        return -mp.expm1(-hazard), mp.exp(-hazard)
+
+    @staticmethod
+    def textbook_entropy(mp: Any, c: Any, d: Any, scale: Any) -> Any:
+        return 1 + 1 / d + mp.log(scale / (c * d)) + (1 - 1 / c) * (mp.euler + mp.psi(0, d))

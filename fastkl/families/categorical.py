@@ -79,6 +79,7 @@ class Categorical(Family):
         return [np.asarray(c) for c in (categories if nested else [categories])]
 
     def statistics(self, rows: Rows) -> Statistics:
+        rows = rows.of_positive_weight()
         declared = self.column_categories(rows.X.shape[1])
         categories, counts = [], []
         for j in range(rows.X.shape[1]):
@@ -97,6 +98,8 @@ class Categorical(Family):
         return {"weight": np.float64(rows.total_weight), "categories": categories, "counts": counts}
 
     def merge_statistics(self, first: Statistics, second: Statistics) -> Statistics:
+        if first["weight"] == 0.0 or second["weight"] == 0.0:
+            return second if first["weight"] == 0.0 else first
         categories, counts = [], []
         for j in range(len(first["counts"])):
             labels = first["categories"][j]

@@ -65,6 +65,7 @@ class Dirichlet(Family):
     # -- rows to sums ------------------------------------------------------------------------------------------------------
 
     def statistics(self, rows: Rows) -> Statistics:
+        rows = rows.of_positive_weight()
         records, row, column = column_kernel(self.name).statistics(rows.X, rows.weights, PARTS, rows.n_threads)
         if row >= 0:
             raise SupportError(
@@ -88,6 +89,7 @@ class Dirichlet(Family):
             )
 
     def likelihood_statistics(self, rows: Rows) -> Statistics:
+        rows = rows.of_positive_weight()
         found = row_means(rows.X, rows.weights, True, tolerance(rows), rows.n_threads)
         return self.statistics(rows) if found is None else {"weight": np.float64(found[0]), "mean_log": found[1]}
 

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import hyperu
 
 from fastkl._core.array_types import Floats, Params, Statistics
+from fastkl._core.special.inverse_gaussian_tails import log_inverse_gaussian_tails
 from fastkl.families.base import Fit
 from fastkl.families.closed_form import register_kl
 from fastkl.families.exponential import log_ratio_excess
@@ -44,6 +45,7 @@ class InverseGaussian(UnivariateFamily):
     support = (ABOVE_ZERO, BELOW_INFINITY, False)
     support_text = "positive numbers"
     example = {"mean": [2.0, 0.5], "shape": [3.0, 0.4]}
+    extreme = [{"mean": 1.7, "shape": shape} for shape in (1e-9, 1e-3, 0.03, 50.0, 1e3, 1e6, 1e9)]
 
     def __init__(self, mean: ArrayLike | None = None, shape: ArrayLike | None = None):
         self.mean = mean
@@ -85,17 +87,11 @@ class InverseGaussian(UnivariateFamily):
         rows = [[weight * shape * (1.0 / mean**3 + 3.0 * gap / mean), cross], [cross, 0.5 * weight / shape**2]]
         return np.moveaxis(np.array(rows), -1, 0)
 
-    def cdf(self, x: Floats, params: Params) -> Floats:
-        from scipy import stats  # it takes longer to import than all of this package
+    def log_cdf(self, x: Floats, params: Params) -> Floats:
+        return log_inverse_gaussian_tails(x, params["mean"], params["shape"])[0]
 
-        value: Floats = stats.invgauss.cdf(x, params["mean"] / params["shape"], scale=params["shape"])
-        return value
-
-    def quantile(self, p: Floats, params: Params) -> Floats:
-        from scipy import stats  # it takes longer to import than all of this package
-
-        value: Floats = stats.invgauss.ppf(p, params["mean"] / params["shape"], scale=params["shape"])
-        return value
+    def log_sf(self, x: Floats, params: Params) -> Floats:
+        return log_inverse_gaussian_tails(x, params["mean"], params["shape"])[1]
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
         return generator.wald(params["mean"], params["shape"], size=(n_samples, len(params["mean"])))
@@ -105,6 +101,21 @@ class InverseGaussian(UnivariateFamily):
         mean, shape = params["mean"], params["shape"]
         mean_log = np.log(mean) - hyperu(1.0, 1.0, 2.0 * shape / mean)
         return float(np.sum(0.5 + 0.5 * (LOG_2PI - np.log(shape)) + 1.5 * mean_log))
+
+    @staticmethod
+    def textbook(mp: Any, x: Any, mean: Any, shape: Any) -> Any:
+        return mp.log(shape / (2 * mp.pi * x**3)) / 2 - shape * (x - mean) ** 2 / (2 * mean**2 * x)
+
+    @staticmethod
+    def textbook_tails(mp: Any, x: Any, mean: Any, shape: Any) -> tuple[Any, Any]:
+        z = mp.sqrt(shape / (2 * x))
+        alpha, second = z * (x / mean - 1), mp.exp(2 * shape / mean) * mp.erfc(z * (x / mean + 1))
+        return (mp.erfc(-alpha) + second) / 2, (mp.erfc(alpha) - second) / 2
+
+    @staticmethod
+    def textbook_entropy(mp: Any, mean: Any, shape: Any) -> Any:
+        t = 2 * shape / mean
+        return (1 + mp.log(2 * mp.pi * mean**3 / shape)) / 2 - 3 * mp.exp(t) * mp.expint(1, t) / 2
 
 
 @register_kl(InverseGaussian, InverseGaussian)

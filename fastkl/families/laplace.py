@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl._core.rows import AnyRows, Rows
-from fastkl.families.base import Fit
+from fastkl.families.base import Fit, rows_of_weight
 from fastkl.families.closed_form import register_kl
 from fastkl.families.exponential import log_ratio_excess
 from fastkl.families.solvers.medians import medians
@@ -65,7 +65,7 @@ class Laplace(UnivariateFamily):
 
     @np.errstate(over="ignore", divide="ignore")
     def fit(self, rows: AnyRows, tol: float, max_iter: int) -> tuple[Fit, Statistics]:
-        d = rows.n_columns
+        rows, d = rows_of_weight(rows), rows.n_columns
         fixed = self.fixed_columns(d)
         loc = fixed["loc"] if "loc" in fixed else medians(rows)
         weight, distance, _ = rows.total(self._sums, {"loc": loc, "scale": np.ones(d)})

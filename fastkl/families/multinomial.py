@@ -57,6 +57,7 @@ class Multinomial(Family):
     # -- rows to sums ------------------------------------------------------------------------------------------------------
 
     def statistics(self, rows: Rows) -> Statistics:
+        rows = rows.of_positive_weight()
         totals, maxima, row, column = multinomial_statistics(rows.X, rows.weights, rows.n_threads)
         if row >= 0:
             raise SupportError(
@@ -68,6 +69,8 @@ class Multinomial(Family):
         return {"weight": np.float64(rows.total_weight), **_pooled(totals, maxima)}
 
     def merge_statistics(self, first: Statistics, second: Statistics) -> Statistics:
+        if first["weight"] == 0.0 or second["weight"] == 0.0:
+            return second if first["weight"] == 0.0 else first
         totals = np.stack([first["totals"], second["totals"]])
         maxima = np.array([first["maximum"], second["maximum"]])
         return {"weight": first["weight"] + second["weight"], **_pooled(totals, maxima)}

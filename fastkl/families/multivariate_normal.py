@@ -95,7 +95,7 @@ class MultivariateNormal(Family):
             weight, mean, scatter = moments(rows.X, rows.weights, rows.n_threads)
             statistics: Statistics = {"weight": np.float64(weight), "mean": mean, "scatter": scatter}
             if self.shrinkage == "ledoit_wolf":
-                statistics.update(fourth_moments(rows, mean))
+                statistics.update(fourth_moments(rows.of_positive_weight(), mean))
         else:
             columns = Normal().statistics(rows)
             statistics = {"weight": columns["weight"][0], "mean": columns["mean"], "scatter": columns["deviation"] ** 2}
@@ -109,6 +109,8 @@ class MultivariateNormal(Family):
         return statistics
 
     def merge_statistics(self, first: Statistics, second: Statistics) -> Statistics:
+        if first["weight"] == 0.0 or second["weight"] == 0.0:
+            return second if first["weight"] == 0.0 else first
         if self.covariance_type == "full":
             names = ("weight", "mean", "scatter")
             merged = merge_moments(*(first[name] for name in names), *(second[name] for name in names))

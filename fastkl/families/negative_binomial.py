@@ -88,6 +88,7 @@ class NegativeBinomial(CountFamily):
 
     def statistics(self, rows: Rows) -> Statistics:
         statistics = super().statistics(rows)
+        rows = rows.of_positive_weight()
         columns = [tallies(rows.X[:, j], rows.weights) for j in range(rows.X.shape[1])]
         return {**statistics, "counts": [c for c, _ in columns], "tallies": [t for _, t in columns]}
 

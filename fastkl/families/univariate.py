@@ -17,7 +17,10 @@ from fastkl.families.base import Family
 from fastkl.families.solvers.quantiles import continuous_quantile, count_quantile
 
 ABOVE_ZERO = float(np.nextafter(0.0, 1.0))
+BELOW_ONE = float(np.nextafter(1.0, 0.0))
 BELOW_INFINITY = float(np.finfo(np.float64).max)
+# the number next to an end that does not belong to the support, and that end
+OPEN_ENDS = {ABOVE_ZERO: 0.0, BELOW_ONE: 1.0, BELOW_INFINITY: np.inf}
 
 
 class UnivariateFamily(Family):
@@ -30,6 +33,7 @@ class UnivariateFamily(Family):
     statistic_names: ClassVar[tuple[str, ...]]
     support: ClassVar[tuple[float, float, bool]] = (-np.inf, np.inf, False)
     support_text: ClassVar[str] = "finite numbers"
+    periodic: ClassVar[bool] = False  # whether x and x + 2 pi are the same value
 
     @classmethod
     @cache
@@ -139,6 +143,10 @@ class UnivariateFamily(Family):
             inside.append(~space.at_edge(params[name]) & (name in free and not space.irregular))
         return np.array(inside)
 
+    def estimated_entries(self, params: Params) -> list[str]:
+        regular = dict(zip(self.parameter_names, self.regular(params), strict=True))
+        return [f"{name}[{j}]" for name, inside in regular.items() for j in np.flatnonzero(inside)]
+
     def _column_covariances(self, statistics: Statistics, params: Params) -> tuple[NDArray[np.bool_], Floats]:
         """The mask of ``regular`` and the covariances (d, p, p), NaN outside the mask."""
         regular = self.regular(params)
@@ -164,8 +172,7 @@ class UnivariateFamily(Family):
         for j in range(d):
             full[:, j, :, j] = covariances[j]
         keep = np.flatnonzero(regular)
-        names = [f"{name}[{j}]" for name in self.parameter_names for j in range(d)]
-        return [names[i] for i in keep], full.reshape(p * d, p * d)[np.ix_(keep, keep)]
+        return self.estimated_entries(params), full.reshape(p * d, p * d)[np.ix_(keep, keep)]
 
     # -- the distribution of one column: x, p and q below are (n, d), or anything that broadcasts against the parameters' (d,);
     # the result has the broadcast shape. NaN gives NaN ----------------------------------------------------------------------
@@ -205,7 +212,7 @@ class UnivariateFamily(Family):
         """Either of them by a search; a family whose support has ends among its parameters has to give its own."""
         low, high, _ = self.support
         if not self.discrete:
-            ends = (0.0 if low == ABOVE_ZERO else low, np.inf if high == BELOW_INFINITY else high)
+            ends = (OPEN_ENDS.get(low, low), OPEN_ENDS.get(high, high))
             guess = self.quantile_guess(p, params, upper)
             return continuous_quantile(self.log_cdf, self.log_sf, p, params, upper, ends, guess)
         p = np.asarray(p, dtype=np.float64)

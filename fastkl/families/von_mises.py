@@ -9,8 +9,10 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import i0e, i1e
 
 from fastkl._core.array_types import Floats, Params, Statistics
+from fastkl._core.special.von_mises_tails import log_von_mises_tails, turn_ends
 from fastkl.families.base import Fit
 from fastkl.families.closed_form import register_kl
+from fastkl.families.solvers.quantiles import continuous_quantile
 from fastkl.families.spaces import Angle, Concentration
 from fastkl.families.univariate import UnivariateFamily, raise_if_constant
 
@@ -37,7 +39,7 @@ class VonMises(UnivariateFamily):
     -----
     The maximum solves I1(kappa) / I0(kappa) = R, the mean resultant length, by Newton's method from the start of I. S. Dhillon
     and S. Sra, "Modeling Data using Directional Distributions", 2003. The density is one of the circle: it integrates to 1
-    over any turn. ``cdf`` is that of the turn around loc, as in scipy.
+    over any turn. ``cdf`` and its relatives are those of the turn from loc - pi to loc + pi, into which every angle is brought.
 
     References
     ----------
@@ -57,6 +59,8 @@ class VonMises(UnivariateFamily):
     statistic_names = ("weight", "direction", "deficit")
     support_text = "finite angles in radians"
     example = {"loc": [1.0, -2.0], "concentration": [2.0, 0.6]}
+    extreme = [{"loc": 0.4, "concentration": k} for k in (0.0, 1e-3, 50.0, 1e3, 1e6, 1e9)]
+    periodic = True
     equivariant = False
 
     def __init__(self, loc: ArrayLike | None = None, concentration: ArrayLike | None = None):
@@ -119,18 +123,23 @@ class VonMises(UnivariateFamily):
         by_loc = kappa * weight * (1.0 - self._deficit(statistics, loc))
         return np.moveaxis(np.array([[by_loc, cross], [cross, -weight * bessel_deficit(kappa)[1]]]), -1, 0)
 
-    def cdf(self, x: Floats, params: Params) -> Floats:
-        from scipy import stats  # it takes longer to import than all of this package
+    def log_cdf(self, x: Floats, params: Params) -> Floats:
+        return log_von_mises_tails(x, params["loc"], params["concentration"])[0]
 
-        value: Floats = stats.vonmises.cdf(x, params["concentration"], loc=params["loc"])
-        return value
+    def log_sf(self, x: Floats, params: Params) -> Floats:
+        return log_von_mises_tails(x, params["loc"], params["concentration"])[1]
 
-    def quantile(self, p: Floats, params: Params) -> Floats:
-        from scipy import stats  # it takes longer to import than all of this package
-
-        value: Floats = stats.vonmises.ppf(p, params["concentration"], loc=params["loc"])
-        ends = np.where(np.asarray(p) == 0.0, -np.pi, np.where(np.asarray(p) == 1.0, np.pi, np.nan))
-        return np.where(np.isnan(ends), value, params["loc"] + ends)
+    def _solved_quantile(self, p: Floats, params: Params, upper: bool) -> Floats:
+        angle = continuous_quantile(
+            lambda t, own: log_von_mises_tails(t, 0.0, own["concentration"])[0],
+            lambda t, own: log_von_mises_tails(t, 0.0, own["concentration"])[1],
+            p,
+            {"concentration": params["concentration"]},
+            upper,
+            (-np.pi, np.pi),
+        )
+        low, high = turn_ends(params["loc"])
+        return np.where(np.abs(angle) == np.pi, np.where(angle < 0.0, low, high), params["loc"] + angle)
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
         return generator.vonmises(params["loc"], params["concentration"], size=(n_samples, len(params["loc"])))
@@ -138,6 +147,26 @@ class VonMises(UnivariateFamily):
     def entropy(self, params: Params) -> float:
         kappa = params["concentration"]
         return float(np.sum(LOG_2PI + np.log(i0e(kappa)) + kappa * bessel_deficit(kappa)[0]))
+
+    @staticmethod
+    def textbook(mp: Any, x: Any, loc: Any, concentration: Any) -> Any:
+        return concentration * mp.cos(x - loc) - mp.log(2 * mp.pi * mp.besseli(0, concentration))
+
+    @staticmethod
+    def textbook_tails(mp: Any, x: Any, loc: Any, concentration: Any) -> tuple[Any, Any]:
+        start, k = min(abs(x - loc), mp.pi), concentration
+        height = mp.cos(start)
+        # up to where the density has fallen by exp(-80)
+        stop = 2 * mp.asin(mp.sqrt(min(1, mp.sin(start / 2) ** 2 + 40 / k))) if k else mp.pi
+        with mp.workdps(30):
+            area = mp.quad(lambda t: mp.exp(k * (mp.cos(t) - height)), mp.linspace(start, stop, 5))
+        tail = area * mp.exp(k * height) / (2 * mp.pi * mp.besseli(0, k))
+        return (tail, 1 - tail) if x < loc else (1 - tail, tail)
+
+    @staticmethod
+    def textbook_entropy(mp: Any, loc: Any, concentration: Any) -> Any:
+        constant = mp.besseli(0, concentration)
+        return mp.log(2 * mp.pi * constant) - concentration * mp.besseli(1, concentration) / constant
 
 
 def bessel_deficit(kappa: Floats) -> tuple[Floats, Floats]:

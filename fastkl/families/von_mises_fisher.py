@@ -75,6 +75,7 @@ class VonMisesFisher(Family):
     # -- rows to sums ------------------------------------------------------------------------------------------------------
 
     def statistics(self, rows: Rows) -> Statistics:
+        rows = rows.of_positive_weight()
         if row_means(rows.X, None, False, tolerance(rows), rows.n_threads) is None:
             self._refuse_a_row(rows)
         columns = Normal().statistics(rows)
@@ -92,6 +93,7 @@ class VonMisesFisher(Family):
             )
 
     def likelihood_statistics(self, rows: Rows) -> Statistics:
+        rows = rows.of_positive_weight()
         found = row_means(rows.X, rows.weights, False, tolerance(rows), rows.n_threads)
         return self.statistics(rows) if found is None else {"weight": np.float64(found[0]), "mean": found[1]}
 

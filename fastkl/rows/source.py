@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from fastkl._core.rows import BLOCK_BYTES
 from fastkl.exceptions import SourceError
 from fastkl.rows.batch import ALL, Choice, as_batch
 from fastkl.rows.in_order import in_order
@@ -25,7 +26,6 @@ from fastkl.rows.progress import Progress
 from fastkl.rows.weights import Weights
 
 T = TypeVar("T")
-BLOCK_BYTES = 16 << 20  # of values: large against the cost of a call, small against memory
 WIDE_ROWS, WIDE_BYTES = 2048, 32 << 20
 
 

@@ -109,9 +109,16 @@ class StreamedRows:
         """The column in words."""
         return named(column, self.names)
 
-    def total(self, function: Callable[..., T], *args: Any, merge: Callable[[T, T], T] = operator.add) -> T:
+    def total(
+        self,
+        function: Callable[..., T],
+        *args: Any,
+        merge: Callable[[T, T], T] = operator.add,
+        block_rows: int | None = None,
+    ) -> T:
         """``function(block, *args)`` of all blocks, merged in their order: one pass."""
-        part = self.source.sum(partial(_on_block, self.reader, function, args), partial(_merged, merge))
+        on_block = partial(_on_block, self.reader, partial(_within, function, args, merge, block_rows))
+        part = self.source.sum(on_block, partial(_merged, merge))
         if part.n_rows == 0:
             raise no_weight()
         self._weight = part.weight
@@ -143,12 +150,19 @@ def _no_sum(rows: Rows) -> float:
     return 0.0
 
 
-def _on_block(reader: BlockReader, function: Callable[..., Any], args: tuple[Any, ...], block: Block) -> Part:
+def _within(
+    function: Callable[..., T], args: tuple[Any, ...], merge: Callable[[T, T], T], block_rows: int | None, rows: Rows
+) -> T:
+    """On the rows of a block: cut in turn where it is large, or the function wants few rows at a time."""
+    return rows.total(function, *args, merge=merge, block_rows=block_rows)
+
+
+def _on_block(reader: BlockReader, function: Callable[[Rows], Any], block: Block) -> Part:
     rows = reader.rows(block)
     if rows is None:
         return Part(None, 0, 0.0)
     with require_finite(rows):
-        value = function(rows, *args)
+        value = function(rows)
     if not is_finite(value):
         raise_if_not_finite(rows)
     return Part(value, len(rows.X), rows.total_weight)

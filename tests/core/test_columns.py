@@ -18,6 +18,29 @@ def test_a_kernel_without_the_operation():
         column_kernel("nothing")
 
 
+@pytest.mark.parametrize("columns", [1, 2, 40])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_rows_of_weight_zero_are_not_seen(columns, dtype):
+    """Whole blocks of them change no bit; single ones neither count nor lie outside the support."""
+    kernel, positive = column_kernel("gamma"), (1e-300, 1e300, False)
+    rng = np.random.default_rng(0)
+    X, w = rng.gamma(2.0, size=(9000, columns)).astype(dtype), rng.uniform(0.1, 2.0, 9000)
+    plain, *_ = kernel.statistics(X, w, positive, 2)
+    for cut in (0, 4096, 8192):
+        more, weights = np.insert(X, [cut] * 4096, -1.0, axis=0), np.insert(w, [cut] * 4096, 0.0)
+        found, row, _ = kernel.statistics(more, weights, positive, 2)
+        assert row == -1
+        np.testing.assert_array_equal(found, plain)
+    w[rng.random(9000) < 0.3] = 0.0
+    X[(w == 0.0) & (rng.random(9000) < 0.5)] = -1.0
+    found, row, _ = kernel.statistics(X, w, positive, 2)
+    assert row == -1
+    np.testing.assert_allclose(found, kernel.statistics(X[w > 0.0], w[w > 0.0], positive, 1)[0], rtol=1e-13)
+    last = np.flatnonzero(w)[-5]
+    X[last, -1] = -1.0
+    assert kernel.statistics(X, w, positive, 2)[1:] == (last, columns - 1)
+
+
 @pytest.mark.parametrize("n", [3, 511, 512, 4096, 9000])
 def test_odd_and_even_medians(n):
     from fastkl import DensityMLE

@@ -74,14 +74,45 @@ def test_moments_of_few_columns_at_the_edges_of_a_tile(n, d, weighted):
     np.testing.assert_array_equal(scatter, scatter.T)
 
 
-def test_rows_without_weight_leave_no_trace():
-    X = sample(3 * 512 + 5, 3, offset=5.0)
+@pytest.mark.parametrize("d", [3, 40])
+def test_rows_without_weight_leave_no_trace(d):
+    """Not even those whose values would drown all others, or overflow."""
+    X = sample(3 * 512 + 5, d, offset=5.0)
     w = np.zeros(len(X))
     w[600:1000] = 1.5
+    X[:300], X[-1] = 1e14, -1e308
     for found, expected in zip(
         _linalg.moments(X, w, 1), _linalg.moments(X[600:1000].copy(), w[600:1000].copy(), 1), strict=True
     ):
         np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("d", [3, 40])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_blocks_without_weight_change_no_bit(d, dtype):
+    X = sample(2 * 4096 + 9, d, dtype, offset=3.0)
+    w = np.random.default_rng(0).uniform(0.0, 2.0, len(X))
+    plain = _linalg.moments(X, w, 2)
+    for cut in (0, 4096, 8192):
+        more, weights = np.insert(X, [cut] * 4096, 1e9, axis=0), np.insert(w, [cut] * 4096, 0.0)
+        for found, expected in zip(_linalg.moments(more, weights, 2), plain, strict=True):
+            np.testing.assert_array_equal(found, expected)
+    nothing = _linalg.moments(X, np.zeros(len(X)), 1)
+    assert nothing[0] == 0.0
+    for first, second in ((nothing, plain), (plain, nothing)):
+        for found, expected in zip(_linalg.merge_moments(*first, *second), plain, strict=True):
+            np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("d", [1, 3, 8, 9, 40])
+def test_components_are_passes_of_their_own(d):
+    X = sample(2 * 4096 + 9, d, offset=3.0)
+    weights = np.random.default_rng(0).uniform(-0.5, 2.0, (4, len(X))).clip(0.0)
+    weights[2, :4096] = 0.0
+    for threads in (1, 2):
+        for found, own in zip(_linalg.component_moments(X, weights, threads), weights, strict=True):
+            for part, expected in zip(found, _linalg.moments(X, own, 1), strict=True):
+                np.testing.assert_array_equal(part, expected)
 
 
 def test_more_blocks_than_a_wave():

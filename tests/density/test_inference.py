@@ -18,6 +18,7 @@ from fastkl.density.validation import read_rows
 from fastkl.families.priors import NormalPrior
 from fastkl.families.solvers.coordinates import chart_at
 from fastkl.families.solvers.curvature import derivative, row_scores
+from fastkl.families.solvers.posterior import posterior_covariance
 from fastkl.families.spaces import Direction
 from fastkl.families.spaces.blocks import Matrix
 
@@ -92,6 +93,19 @@ def test_coordinates_of_a_direction():
     np.testing.assert_allclose(chart.jacobian({"direction": moved}), expected, atol=1e-10)
     slope = np.array([1.0, 2.0, 3.0])
     np.testing.assert_allclose(chart.pull({"direction": moved}, {"direction": slope}), slope @ expected, atol=1e-9)
+
+
+@pytest.mark.parametrize("law", list(laws()))
+@pytest.mark.parametrize("prior", [None, "default"])
+def test_names_need_no_covariance(law, prior):
+    """They are those that come with it, of whichever entries are inside their range."""
+    model = DensityMLE(clone(law.family_), prior=prior).fit(law.sample(60, random_state=0))
+    if model.prior_ is None:
+        names = model.family_.covariance_of_params(model.statistics_, model.params_)[0]
+    else:
+        curvature = model.inference_._curvature(model.statistics_)
+        names = posterior_covariance(model.family_, model.params_, curvature)[0]
+    assert model.param_names_ == names
 
 
 # -- observed information and sandwich -------------------------------------------------------------------------------------

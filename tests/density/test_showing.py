@@ -69,6 +69,19 @@ def test_showing_costs_nothing(name, passes):
     assert "text/html" in model._repr_mimebundle_()
 
 
+@pytest.mark.parametrize("prior", [None, "default"])
+def test_names_cost_next_to_nothing(prior, passes):
+    model = DensityMLE(prior=prior).fit(X)
+    passes.clear()
+    tracemalloc.start()
+    names = model.param_names_
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (len(names), names[0], names[-1]) == (5150, "mean[0]", "covariance[99,99]")
+    assert passes == []
+    assert peak < 5e6
+
+
 def test_what_is_shown():
     text = DensityMLE("gamma").fit(FEW)._repr_html_()
     for name in ("params_", "log_likelihood_", "n_parameters_", "converged_", "n_features_in_"):

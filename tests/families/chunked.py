@@ -42,7 +42,7 @@ class ChunkedRows:
     def column(self, column):
         return self.whole.column(column)
 
-    def total(self, function, *args, merge=operator.add):
+    def total(self, function, *args, merge=operator.add, block_rows=None):
         self.passes += 1
         function, args, merge = through_pickle((function, args, merge))
         result = through_pickle(function(self.blocks[0], *args))

@@ -39,6 +39,8 @@ class Case:
 
     def _tails(self, x):
         """P(X <= x) and P(X > x)."""
+        if not self.cls.discrete and not self.ends[0] < x < self.ends[1]:
+            return (mp.mpf(0), mp.mpf(1)) if x <= self.ends[0] else (mp.mpf(1), mp.mpf(0))
         given = self.cls.textbook_tails
         return (given and given(mp, mp.mpf(x), **self.exact)) or textbook_integrals.tails(self, mp.mpf(x))
 
@@ -58,7 +60,7 @@ class Case:
             points = np.concatenate([low, high, centre + away, centre * factors])
         if self.cls.discrete:
             points = np.rint(points)
-        first, last = self.quantile([0.0])[0], self.quantile([1.0])[0]
+        first, last = self.ends
         points = np.unique(points[(points >= first) & (points <= last) & np.isfinite(points)])
         with mp.workdps(DIGITS):
             return np.array([x for x in points if self._seen(x)])
@@ -66,6 +68,11 @@ class Case:
     def _seen(self, x):
         first, last, _ = self.cls.support
         return first <= x <= last and self.log_density(x) > LOWEST
+
+    @functools.cached_property
+    def ends(self):
+        """Lower and upper end of the support."""
+        return [float(end) for end in self.quantile([0.0, 1.0])]
 
     def quantile(self, p):
         return self.family.quantile(np.asarray(p)[:, None], self.params)[:, 0]
@@ -166,6 +173,12 @@ def test_quantiles_at_the_ends(case, upper):
     if not case.cls.discrete:
         np.testing.assert_array_equal(family.log_cdf(column, case.params)[:, 0], [-np.inf, 0.0])
         np.testing.assert_array_equal(family.log_sf(column, case.params)[:, 0], [0.0, -np.inf])
+    if case.cls.periodic:
+        angles = np.array([[first + 0.3], [last - 0.3]])
+        for tail in (family.log_cdf, family.log_sf):
+            for turn in (-2.0 * np.pi, 2.0 * np.pi):
+                np.testing.assert_allclose(tail(angles + turn, case.params), tail(angles, case.params), rtol=1e-12)
+        return
     beyond = np.array([[first - 1.0], [last + 1.0], [-np.inf], [np.inf], [np.nan]])
     np.testing.assert_array_equal(family.log_cdf(beyond, case.params)[:, 0], [-np.inf, 0.0, -np.inf, 0.0, np.nan])
     np.testing.assert_array_equal(family.log_sf(beyond, case.params)[:, 0], [0.0, -np.inf, 0.0, -np.inf, np.nan])

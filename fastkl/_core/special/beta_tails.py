@@ -60,14 +60,18 @@ def log_beta_tails(
     """
     given = np.broadcast_arrays(*(np.asarray(v, dtype=np.float64) for v in (a, b, x)))
     shape = given[0].shape
-    a, b, x = (np.array(v).reshape(-1) for v in given)
-    y = 1.0 - x if y is None else np.broadcast_to(np.asarray(y, dtype=np.float64), shape).reshape(-1)
-    gap = _gap(a, b, x) if gap is None else np.broadcast_to(np.asarray(gap, dtype=np.float64), shape).reshape(-1)
-    lower = np.where(x <= 0.0, -np.inf, np.where(y <= 0.0, 0.0, np.nan))
-    upper = np.where(x <= 0.0, 0.0, np.where(y <= 0.0, -np.inf, np.nan))
-    inside = np.flatnonzero((x > 0.0) & (y > 0.0))
+
+    def flat(values: ArrayLike) -> Floats:
+        return np.broadcast_to(np.asarray(values, dtype=np.float64), shape).reshape(-1)
+
+    first, second, at = flat(a), flat(b), np.clip(flat(x), 0.0, 1.0)
+    rest = 1.0 - at if y is None else flat(y)
+    away = _gap(first, second, at) if gap is None else flat(gap)
+    lower = np.where(at <= 0.0, -np.inf, np.where(rest <= 0.0, 0.0, np.nan))
+    upper = np.where(at <= 0.0, 0.0, np.where(rest <= 0.0, -np.inf, np.nan))
+    inside = np.flatnonzero((at > 0.0) & (rest > 0.0))
     if len(inside):
-        lower[inside], upper[inside] = _inner_tails(*(v[inside] for v in (a, b, x, y, gap)))
+        lower[inside], upper[inside] = _inner_tails(*(v[inside] for v in (first, second, at, rest, away)))
     return lower.reshape(shape), upper.reshape(shape)
 
 

@@ -10,29 +10,38 @@ from numpy.typing import ArrayLike
 from scipy.special import i0e
 
 from fastkl._core.array_types import Floats
+from fastkl._core.special.exact import exact_sum
 from fastkl._core.special.log_probabilities import log_complement
 from fastkl._core.special.tail_integrals import DEPTH, tail_integral
 
 _PI_REST = 1.2246467991473532e-16  # pi less its double
 _LOG_2PI = np.log(2.0 * np.pi)
+# 2 pi in three parts, the first two of 33 bits: products with up to a million turns are exact
+_TURN = (6.2831853069365025, 2.4308402025215864e-10, 8.089064995183803e-21)
 
 
-def log_von_mises_tails(angle: ArrayLike, concentration: ArrayLike) -> tuple[Floats, Floats]:
-    """log P(-pi < T <= angle) and log P(angle < T < pi), elementwise, for T about direction 0 and an angle in [-pi, pi].
+def log_von_mises_tails(x: ArrayLike, loc: ArrayLike, concentration: ArrayLike) -> tuple[Floats, Floats]:
+    """log P(loc - pi < X <= x) and log P(x < X < loc + pi), elementwise, x being any of the angles x + 2 pi k.
 
-    The concentration is at least 0 and finite; beyond the turn the tails are those at its ends.
+    The concentration is at least 0 and finite. An x that rounding has moved past an end of the turn counts as that end.
     """
-    angle, k = np.broadcast_arrays(*(np.asarray(v, dtype=np.float64) for v in (angle, concentration)))
-    start = np.minimum(np.abs(angle), np.pi)
-    direct = _log_tail(start, k)
-    direct = np.where(start == np.pi, -np.inf, np.minimum(direct, -np.log(2.0)))
+    x, loc, k = np.broadcast_arrays(*(np.asarray(v, dtype=np.float64) for v in (x, loc, concentration)))
+    with np.errstate(invalid="ignore"):
+        away, lost = exact_sum(x, -loc)
+        rounding = 2.0 * (np.spacing(np.abs(x)) + np.spacing(np.abs(loc)) + np.spacing(np.pi))
+        turns = np.where(np.abs(away) <= np.pi + rounding, 0.0, np.rint(away / (2.0 * np.pi)))
+        for part in _TURN:
+            away = away - turns * part
+        below = away + lost < 0.0
+        start, lost = np.where(below, -away, away), np.where(below, -lost, lost)
+        rest = np.where(np.isfinite(x), np.maximum((np.pi - start) + (_PI_REST - lost), 0.0), np.nan)
+    direct = np.minimum(_log_tail(np.clip(start, 0.0, np.pi), rest, k), -np.log(2.0))
     other = log_complement(direct)
-    return np.where(angle < 0.0, direct, other), np.where(angle < 0.0, other, direct)
+    return np.where(below, direct, other), np.where(below, other, direct)
 
 
-def _log_tail(start: Floats, k: Floats) -> Floats:
-    """log P(T > start) for a start in [0, pi]."""
-    rest = (np.pi - start) + _PI_REST
+def _log_tail(start: Floats, rest: Floats, k: Floats) -> Floats:
+    """log P(T > start) for T about direction 0, from a start in [0, pi] that leaves a rest of pi - start."""
     half_square = np.sin(0.5 * start) ** 2
     with np.errstate(divide="ignore"):
         # where the exponent has fallen by DEPTH: sin^2(end / 2) = sin^2(start / 2) + depth, if there is such an end
@@ -45,4 +54,15 @@ def _log_tail(start: Floats, k: Floats) -> Floats:
         value: Floats = np.exp(-2.0 * k * np.sin(0.5 * u) * np.sin(start + 0.5 * u))
         return value
 
-    return np.log(tail_integral(integrand, length)) - 2.0 * k * half_square - _LOG_2PI - np.log(i0e(k))
+    with np.errstate(divide="ignore"):
+        return np.log(tail_integral(integrand, length)) - 2.0 * k * half_square - _LOG_2PI - np.log(i0e(k))
+
+
+def turn_ends(loc: Floats) -> tuple[Floats, Floats]:
+    """loc - pi and loc + pi, rounded away from loc."""
+    (low, lost_low), (high, lost_high) = (
+        exact_sum(loc, np.full_like(loc, -np.pi)),
+        exact_sum(loc, np.full_like(loc, np.pi)),
+    )
+    low = np.where(lost_low < _PI_REST, np.nextafter(low, -np.inf), low)
+    return low, np.where(lost_high > -_PI_REST, np.nextafter(high, np.inf), high)

@@ -51,25 +51,27 @@ class FitInference(Inference):
     refit: Callable[[Rows], Params]
 
     def names(self) -> list[str]:
-        return self._covariance[0]
+        return self._names
+
+    @cached_property
+    def _names(self) -> list[str]:
+        if self.prior is None:
+            return self.family.estimated_entries(self.params)
+        return chart_at(self.family, self.params).names
 
     def covariance(self) -> Floats:
-        return self._covariance[1]
+        return self._covariance_from(self.statistics)
 
     def standard_errors(self) -> Params:
         if self.prior is None:
             return self.family.standard_errors(self.statistics, self.params)
         return posterior_errors(self.family, self.params, self._curvature(self.statistics))
 
-    @cached_property
-    def _covariance(self) -> tuple[list[str], Floats]:
-        return self._covariance_from(self.statistics)
-
-    def _covariance_from(self, statistics: Statistics) -> tuple[list[str], Floats]:
-        """Names and covariance of the estimated entries, from observed information."""
+    def _covariance_from(self, statistics: Statistics) -> Floats:
+        """That of the estimated entries, from observed information."""
         if self.prior is None:
-            return self.family.covariance_of_params(statistics, self.params)
-        return posterior_covariance(self.family, self.params, self._curvature(statistics))
+            return self.family.covariance_of_params(statistics, self.params)[1]
+        return posterior_covariance(self.family, self.params, self._curvature(statistics))[1]
 
     def _curvature(self, statistics: Statistics) -> Floats:
         """That of the posterior."""
@@ -121,7 +123,7 @@ class FitInference(Inference):
         with require_finite(rows):
             if family.has_statistics:
                 statistics = rows.total(family.statistics, merge=family.merge_statistics)
-            inverse = self._inverse_information(self._covariance_from(statistics)[1])
+            inverse = self._inverse_information(self._covariance_from(statistics))
             products = score_products(family, rows, self.params, self._chart, squared=False)
         return float(np.sum(inverse * products))
 

@@ -15,7 +15,7 @@ from fastkl._core.blas_threads import single_threaded_blas
 from fastkl._core.rows import AnyRows, Rows
 from fastkl._core.special.student_degrees import degrees_slopes, expected_log_rise, log_constant, log_constant_slopes
 from fastkl.families._student import row_weights, sums, to_log_density
-from fastkl.families.base import Family, Fit
+from fastkl.families.base import Family, Fit, rows_of_weight
 from fastkl.families.multivariate_t.degeneracy import overflow_error
 from fastkl.families.multivariate_t.fit import fit_rows
 from fastkl.families.multivariate_t.information import observed_information
@@ -85,6 +85,7 @@ class MultivariateT(Family):
 
     def fit(self, rows: AnyRows, tol: float, max_iter: int) -> tuple[Fit, Statistics]:
         fixed = self.fixed_columns(rows.n_columns)
+        rows = rows_of_weight(rows)
         # one limit for the whole iteration: BLAS threads and ours would wait for each other
         with single_threaded_blas():
             fit = fit_rows(rows, fixed, tol, max_iter)
@@ -94,6 +95,7 @@ class MultivariateT(Family):
     # -- likelihood --------------------------------------------------------------------------------------------------------
 
     def log_likelihood(self, rows: Rows, params: Params) -> float:
+        rows = rows.of_positive_weight()
         d, k = rows.X.shape[1], inverse_df(params)
         squares, constant = self._squares(rows, params)
         return float(rows.total_weight * constant + sums(squares, rows.weights, k, float(d), rows.n_threads)[0])
@@ -113,7 +115,7 @@ class MultivariateT(Family):
         return self.log_likelihood_and_gradient(rows, params)[1]
 
     def log_likelihood_and_gradient(self, rows: Rows, params: Params) -> tuple[float, Params]:
-        k, loc, scale = inverse_df(params), params["loc"], params["scale"]
+        k, loc, scale, rows = inverse_df(params), params["loc"], params["scale"], rows.of_positive_weight()
         sums = student_sums(rows, loc, scale, k)
         if not np.isfinite(sums.moments[2]).all():
             raise overflow_error(rows, sums.moments[2])
@@ -137,13 +139,12 @@ class MultivariateT(Family):
         estimated = self.estimated_names(params)
         entries = {name: space.entries(name, params[name]) for name, space in self.parameters.items()}
         keep = np.concatenate([np.full(len(own), name in estimated) for name, own in entries.items()])
-        names = [entry for name in estimated for entry in entries[name]]
         information = statistics["information"][np.ix_(keep, keep)]
         # columns of very different scale: inverted with a unit diagonal
         root = np.sqrt(np.abs(np.diag(information)))
         root = np.where(root > 0.0, root, 1.0)
         inverse = np.linalg.inv(information / np.outer(root, root)) / np.outer(root, root)
-        return names, 0.5 * (inverse + inverse.T)
+        return self.estimated_entries(params), 0.5 * (inverse + inverse.T)
 
     # -- the distribution itself -------------------------------------------------------------------------------------------
 

@@ -98,7 +98,7 @@ def score_products(family: Family, rows: AnyRows, params: Params, chart: Chart, 
 
 def _score_products(rows: Rows, family: Family, params: Params, chart: Chart, squared: bool) -> Floats:
     total = np.zeros((chart.size, chart.size))
-    for scores, weights in row_scores(family, rows, params, chart):
+    for scores, weights in row_scores(family, rows.of_positive_weight(), params, chart):
         scaled = scores * (weights if squared else np.sqrt(weights))[:, None]
         total += scaled.T @ scaled
     return total

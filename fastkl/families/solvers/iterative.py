@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl._core.rows import AnyRows, Rows
 from fastkl.exceptions import SupportError
-from fastkl.families.base import Fit
+from fastkl.families.base import Fit, rows_of_weight
 from fastkl.families.solvers.newton import Evaluation, Landscape, Maximum, maximise
 from fastkl.families.spaces import Numbers
 from fastkl.families.spaces.scales import IDENTITY
@@ -124,6 +124,7 @@ class IterativeFamily(UnivariateFamily):
     # -- fit ---------------------------------------------------------------------------------------------------------------
 
     def fit(self, rows: AnyRows, tol: float, max_iter: int) -> tuple[Fit, Statistics]:
+        rows = rows_of_weight(rows)
         with np.errstate(all="ignore"):
             fixed = self.fixed_columns(rows.n_columns)
             maximum = self._ascent(rows, fixed, tol, max_iter)

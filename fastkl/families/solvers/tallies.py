@@ -15,6 +15,8 @@ BINS_PER_ROW = 4
 
 def tallies(column: NDArray[Any], weights: Floats | None) -> tuple[Floats, Floats]:
     """Distinct whole numbers >= 0 of a column, sorted, and their weights."""
+    if len(column) == 0:
+        return np.empty(0), np.empty(0)
     top = float(column.max())
     if top <= BINS_PER_ROW * len(column) + 1000:
         bins = np.bincount(column.astype(np.intp), weights=weights)

@@ -254,7 +254,7 @@ EDITS = [
     ("weibull", X, "statistics_.weight", [np.nan, 1.0], "weight of the rows"),
     ("weibull", X, "statistics_.information", np.zeros((2, 1, 2)), "statistic 'information' has shape"),
     ("weibull", X, "statistics_.information", np.zeros((3, 2, 2)), "information has shape"),
-    ("categorical", COUNTS, "params_.probabilities", [[5.0, 5.0]], "sum to 1"),
+    ("categorical", COUNTS[:, :1].clip(2, 3), "params_.probabilities", [[5.0, 5.0]], "sum to 1"),
 ]
 
 

@@ -1,0 +1,147 @@
+"""What every family keeps on rows themselves, as mixtures and the like hand them over: weight 0 is absence, whoever holds it."""
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+
+from fastkl import families
+from fastkl._core._threads import BLOCK_ROWS
+from fastkl._core.rows import Rows
+from fastkl.exceptions import DegenerateDataError
+from fastkl.families.solvers.coordinates import chart_at
+from fastkl.families.solvers.curvature import score_products
+
+TOL, MOST = 1e-12, 1000
+OUTSIDE = -37.25  # neither a count nor positive, no share, no direction
+
+
+def laws():
+    for name in families.names():
+        for i, (family, params) in enumerate(families.by_name(name).examples()):
+            yield pytest.param((family, params), id=f"{name}-{i}")
+
+
+@pytest.fixture(params=laws())
+def law(request):
+    """A family, and parameters of it."""
+    family, params = request.param
+    family = clone(family)
+    return family, family.check_parameters(params)
+
+
+def draws(law, n, seed=0):
+    family, params = law
+    X = family.sample(params, n, np.random.default_rng(seed))
+    return X if family.labels else np.ascontiguousarray(X, dtype=np.float64)
+
+
+def uneven_weights(n, seed=1):
+    return np.random.default_rng(seed).uniform(0.1, 3.0, n)
+
+
+def junk_like(X):
+    """Rows as many as a block has, of values that no family knows."""
+    value = OUTSIDE if X.dtype.kind == "f" else "??" if X.dtype.kind in "UO" else 99
+    return np.full((BLOCK_ROWS, X.shape[1]), value, dtype=X.dtype)
+
+
+def bits(value):
+    """A result as something that compares equal to the last bit."""
+    if isinstance(value, dict):
+        return {name: bits(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [bits(part) for part in value]
+    array = np.asarray(value)
+    return array.shape, array.dtype, array.tolist() if array.dtype == object else array.tobytes()
+
+
+def assert_close(a, b, rtol):
+    """Statistics and the like, entry by entry."""
+    if isinstance(b, dict):
+        assert list(a) == list(b)
+        for name in b:
+            assert_close(a[name], b[name], rtol)
+    elif isinstance(b, list | tuple):
+        for one, other in zip(a, b, strict=True):
+            assert_close(one, other, rtol)
+    elif np.asarray(b).dtype.kind == "f":
+        size = np.max(np.abs(np.where(np.isfinite(b), b, 0.0)), initial=1e-300)
+        np.testing.assert_allclose(a, b, rtol=rtol, atol=rtol * size)
+    else:
+        np.testing.assert_array_equal(a, b)
+
+
+def results(law, rows):
+    """All that a family says of rows: statistics, likelihood, gradient, products of scores, and the fit."""
+    family, params = law
+    found = {}
+    if family.has_statistics:
+        found["statistics"] = family.statistics(rows)
+        family = family.learned(found["statistics"])
+    found["log_likelihood"] = family.log_likelihood(rows, params)
+    found["gradient"] = family.gradient(rows, params)
+    found["both"] = family.log_likelihood_and_gradient(rows, params)
+    chart = chart_at(family, params)
+    found["products"] = score_products(family, rows, params, chart, squared=True)
+    fit, statistics = family.fit(rows, TOL, MOST)
+    found["fit"] = fit.params, fit.n_iter, fit.converged, list(fit.boundary.items()), statistics
+    return found
+
+
+@pytest.mark.parametrize("before", [0, 1, 2])
+def test_a_block_of_weight_zero_changes_no_bit(law, before):
+    X = draws(law, 2 * BLOCK_ROWS + 50)
+    w, cut = uneven_weights(len(X)), before * BLOCK_ROWS
+    more = np.concatenate([X[:cut], junk_like(X), X[cut:]])
+    weights = np.concatenate([w[:cut], np.zeros(BLOCK_ROWS), w[cut:]])
+    assert bits(results(law, Rows(more, weights, n_threads=2))) == bits(results(law, Rows(X, w, n_threads=2)))
+
+
+def test_rows_of_weight_zero_count_as_absent(law):
+    X = draws(law, 300)
+    w = uneven_weights(len(X))
+    order = np.random.default_rng(2).permutation(500)
+    more = np.concatenate([X, junk_like(X)[:200]])[order]
+    weights = np.concatenate([w, np.zeros(200)])[order]
+    left = order[order < 300]
+    assert_close(results(law, Rows(more, weights)), results(law, Rows(X[left], w[left])), 1e-9)
+
+
+def test_statistics_without_rows_merge_as_nothing(law):
+    family, _ = law
+    if not family.has_statistics:
+        pytest.skip("no sufficient statistics")
+    X = draws(law, 100)
+    junk = junk_like(X)
+    statistics, nothing = (
+        family.statistics(Rows(X, uneven_weights(100))),
+        family.statistics(Rows(junk, np.zeros(len(junk)))),
+    )
+    assert family.statistics_weight(nothing) == 0.0
+    for merged in (family.merge_statistics(statistics, nothing), family.merge_statistics(nothing, statistics)):
+        assert bits(merged) == bits(statistics)
+    assert family.statistics_weight(family.merge_statistics(nothing, nothing)) == 0.0
+
+
+def test_no_weight_is_no_fit(law):
+    X = draws(law, 10)
+    with pytest.raises(DegenerateDataError, match="weight 0"):
+        law[0].fit(Rows(X, np.zeros(10)), TOL, MOST)
+
+
+def test_rows_in_memory_are_cut_into_blocks(law):
+    """A pass over blocks of 4096 rows, and over all at once, for any number of threads."""
+    family, params = law
+    X = draws(law, 5 * BLOCK_ROWS + 9)
+    one, two = (Rows(X, uneven_weights(len(X)), n_threads=threads) for threads in (1, 2))
+    lengths = one.total(lambda rows: [len(rows.X)], block_rows=2 * BLOCK_ROWS + 1)
+    assert lengths == [2 * BLOCK_ROWS, 2 * BLOCK_ROWS, BLOCK_ROWS + 9]
+    if family.has_statistics:
+        cut, again = (
+            rows.total(family.statistics, merge=family.merge_statistics, block_rows=BLOCK_ROWS) for rows in (one, two)
+        )
+        assert bits(cut) == bits(again)
+        assert_close(cut, family.statistics(one), 1e-12)
+        family = family.learned(cut)
+    total = family.log_likelihood(one, params)
+    assert one.total(family.log_likelihood, params, block_rows=BLOCK_ROWS) == pytest.approx(total, rel=1e-12)
