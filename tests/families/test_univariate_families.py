@@ -39,16 +39,16 @@ def test_no_family_is_left_out():
 
 
 @pytest.fixture(params=sorted(PEERS))
-def law(request):
-    """Family, parameters of two columns, and scipy's law of each column."""
+def distribution(request):
+    """Family, parameters of two columns, and scipy's distribution of each column."""
     family = families.by_name(request.param)
     params = {name: np.array(value) for name, value in family.example.items()}
     peers = [PEERS[request.param]({name: value[j] for name, value in params.items()}) for j in range(2)]
     return family(), params, peers
 
 
-def test_distribution_function_and_quantiles(law):
-    family, params, peers = law
+def test_distribution_function_and_quantiles(distribution):
+    family, params, peers = distribution
     p = np.array([1e-9, 1e-3, 0.2, 0.5, 0.77, 0.999, 1.0 - 1e-9])[:, None]
     x = family.quantile(p, params)
     want = np.stack([peer.ppf(p[:, 0]) for peer in peers], axis=1)
@@ -67,13 +67,13 @@ def test_distribution_function_and_quantiles(law):
     assert np.isnan(family.quantile(np.array([[-0.1], [1.1]]), params)).all()
 
 
-def test_entropy(law):
-    family, params, peers = law
+def test_entropy(distribution):
+    family, params, peers = distribution
     np.testing.assert_allclose(family.entropy(params), sum(float(peer.entropy()) for peer in peers), rtol=1e-7)
 
 
-def test_log_density_outside_the_support(law):
-    family, params, peers = law
+def test_log_density_outside_the_support(distribution):
+    family, params, peers = distribution
     x = np.array([[-8.0], [-1.0], [0.0], [0.5], [1.0], [20.0]]) + np.zeros(2)
     if family.name == "von_mises":
         pytest.skip("angles of any turn")
@@ -127,7 +127,7 @@ def test_closed_form_divergence_by_integration(name):
     q = {key: np.array([0.6 * value[0] + 0.4 * value[1]]) for key, value in family.example.items()}
     if name in ("uniform", "pareto"):
         q = p | {"low": np.array([-2.0])} if name == "uniform" else {"shape": np.array([1.3]), "scale": np.array([0.4])}
-    first, second = (DensityMLE.from_parameters(name, **law) for law in (p, q))
+    first, second = (DensityMLE.from_parameters(name, **distribution) for distribution in (p, q))
 
     def integrand(u):
         x = family().quantile(np.array([[u]]), p)
