@@ -7,13 +7,17 @@ sample keeps its neighbour index, so that each tree is built once however many e
 from __future__ import annotations
 
 from functools import cached_property
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastkl._core.means import Mean
+from fastkl.rows.columns import named
+from fastkl.rows.reading import first_non_number, look, numbers, refuse_not_finite, refuse_sparse
+from fastkl.rows.tables import column_names, column_types
+from fastkl.rows.weights import read_weights
 from fastkl.spatial import NeighborIndex
 
 FloatArray = NDArray[np.float64]
@@ -92,50 +96,32 @@ class Sample(Totals):
 
 def as_matrix(data: Any, name: str) -> NDArray[Any]:
     """Check a sample and give it as a C-contiguous matrix of float32 or float64; a 1-D array is one column."""
+    refuse_sparse(data, name)
+    data = look(data, name)
     refuse_labels(data, name)
-    if hasattr(data, "toarray"):
-        raise ValueError(f"{name} is a sparse matrix; pass a dense array, for example {name}.toarray().")
-    if np.ma.isMaskedArray(data) and np.ma.getmaskarray(data).any():
-        raise ValueError(f"{name} has masked values; fill or drop these rows first.")
     X = np.asarray(data)
     if X.ndim not in (1, 2):
         raise ValueError(
             f"{name} is neither a sample nor a model: expected a matrix (rows, columns), one column, or an object with a "
             f"log-density; got {type(data).__name__} with {X.ndim} dimensions."
         )
-    if X.dtype.kind == "O":
-        X = _numbers_from_objects(X, name)
-    if X.dtype.kind not in "fiub":
-        raise ValueError(f"{name} has dtype {X.dtype}; real numbers are expected. {_LABEL_ADVICE}")
     if X.ndim == 1:
         X = X[:, np.newaxis]
+    if X.dtype.kind == "O":
+        X = _numbers_from_objects(X, name, column_names(data))
+    if X.dtype.kind not in "fiub":
+        raise ValueError(f"{name} has dtype {X.dtype}; real numbers are expected. {_LABEL_ADVICE}")
     if X.shape[0] == 0 or X.shape[1] == 0:
         raise ValueError(f"{name} is empty: {X.shape[0]} rows, {X.shape[1]} columns.")
     X = np.ascontiguousarray(X, dtype=np.float32 if X.dtype == np.float32 else np.float64)
-    _refuse_not_finite(X, data, name)
+    refuse_not_finite(X, name, column_names(data))
     return X
-
-
-def as_weights(sample_weight: ArrayLike | None, n_rows: int, name: str) -> FloatArray | None:
-    """Check the weights of a sample: one finite number >= 0 per row, not all of them 0."""
-    if sample_weight is None:
-        return None
-    weights = np.asarray(sample_weight, dtype=np.float64)
-    if weights.shape != (n_rows,):
-        raise ValueError(f"{name} has shape {weights.shape}; expected one weight for each of the {n_rows} rows.")
-    bad = ~(np.isfinite(weights) & (weights >= 0.0))
-    if bad.any():
-        row = int(np.argmax(bad))
-        raise ValueError(f"{name} holds {float(weights[row])} in row {row}; weights are finite numbers >= 0.")
-    if not weights.any():
-        raise ValueError(f"{name} is zero in every row: no row has any weight.")
-    return weights
 
 
 def as_sample(data: Any, name: str, sample_weight: ArrayLike | None, n_jobs: int | None) -> Sample:
     """Check a sample and its weights. Rows of weight 0 are as good as absent; equal weights are the same as none."""
     X = as_matrix(data, name)
-    return weighted_sample(X, as_weights(sample_weight, len(X), f"sample_weight of {name}"), n_jobs)
+    return weighted_sample(X, read_weights(sample_weight, len(X), f"sample_weight of {name}"), n_jobs)
 
 
 def weighted_sample(X: NDArray[Any], weights: FloatArray | None, n_jobs: int | None) -> Sample:
@@ -182,18 +168,13 @@ def resolve_neighbors(
     return int(n_neighbors)
 
 
-def column_names(data: Any) -> list[Any] | None:
-    """Names of the columns of a table (Arrow has them under a name of its own), None for what is no table."""
-    names = getattr(data, "column_names", getattr(data, "columns", None))
-    return None if names is None else list(names)
-
-
 def refuse_labels(data: Any, name: str) -> None:
     """Labels have no distances: say which column holds them, and which call is made for them."""
     names = column_names(data)
     if names is not None:
-        columns = [(column, data[column]) for column in names]
-        typed = [(f"column {label!r} of {name}", getattr(x, "type", None) or x.dtype) for label, x in columns]
+        typed = [
+            (f"column {column!r} of {name}", dtype) for column, dtype in zip(names, column_types(data), strict=True)
+        ]
     else:
         typed = [(name, data.dtype)] if hasattr(data, "dtype") else []
     for where, dtype in typed:
@@ -201,26 +182,20 @@ def refuse_labels(data: Any, name: str) -> None:
             raise ValueError(f"{where} has dtype {dtype}: labels have no distance. {_LABEL_ADVICE}")
 
 
-def _numbers_from_objects(X: NDArray[Any], name: str) -> FloatArray:
-    """An array of Python objects as numbers, if they all are numbers."""
-    for position, value in np.ndenumerate(X):
-        if isinstance(value, Real):
-            continue
-        if isinstance(value, (str, bytes)):
-            raise ValueError(f"{name} holds {value!r} in row {position[0]}: labels have no distance. {_LABEL_ADVICE}")
-        raise ValueError(f"{name} holds {value!r} in row {position[0]}; every value must be a finite number.")
-    return X.astype(np.float64)
-
-
-def _refuse_not_finite(X: NDArray[Any], data: Any, name: str) -> None:
-    """Name the first value that is missing or infinite."""
-    finite = np.isfinite(X)
-    if finite.all():
-        return
-    row, column = (int(i) for i in np.argwhere(~finite)[0])
-    names = column_names(data)
-    label = column if names is None else names[column]
-    raise ValueError(
-        f"{name} holds {X[row, column]} in row {row}, column {label!r} (counted from 0); every value must be finite. "
-        f"Drop or impute such rows first."
-    )
+def _numbers_from_objects(X: NDArray[Any], name: str, names: list[Any] | None) -> FloatArray:
+    """A matrix of Python objects as numbers, if they all are numbers or missing; texts are labels, whatever they spell."""
+    columns = []
+    for j in range(X.shape[1]):
+        values = X[:, j]
+        for row, value in enumerate(values.tolist()):
+            if isinstance(value, (str, bytes)):
+                raise ValueError(
+                    f"{name} holds {value!r} in row {row}, {named(j, names)}: labels have no distance. {_LABEL_ADVICE}"
+                )
+        found = first_non_number(values)
+        if found is not None:
+            raise ValueError(
+                f"{name} holds {found[1]!r} in row {found[0]}, {named(j, names)}; every value must be a finite number."
+            )
+        columns.append(numbers(values, name))
+    return np.stack(columns, axis=1) if columns else np.empty(X.shape)

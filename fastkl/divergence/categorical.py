@@ -15,8 +15,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import _safe_indexing
 
-from fastkl.divergence.arguments import FloatArray, as_weights, column_names
+from fastkl.divergence.arguments import FloatArray
 from fastkl.exceptions import DegenerateDataError
+from fastkl.rows.columns import named
+from fastkl.rows.missing import missing
+from fastkl.rows.reading import look, refuse_dates
+from fastkl.rows.tables import column_names
+from fastkl.rows.weights import read_weights
 
 
 class Tally(NamedTuple):
@@ -34,10 +39,11 @@ def tally(x: Any, name: str, counts: bool, sample_weight: ArrayLike | None) -> T
         if sample_weight is not None:
             raise ValueError("Weights belong to rows of labels; with counts=True put them into the counts.")
         return _tally_counts(x, name)
-    columns = _columns(x, name)
-    codes, symbols, declared = _encode(columns[0], f"{name}")
+    columns, names = _columns(x, name), column_names(x)
+    places = [named(j, names) for j in range(len(columns))]
+    codes, symbols, declared = _encode(columns[0], name, places[0] if len(columns) > 1 else None)
     for j, column in enumerate(columns[1:], start=1):
-        other, other_symbols, _ = _encode(column, f"column {j} of {name}")
+        other, other_symbols, _ = _encode(column, name, places[j])
         if len(other) != len(codes):
             raise ValueError(f"Column {j} of {name} has {len(other)} rows, column 0 has {len(codes)}.")
         # Both factors are at most the number of rows, so that their product fits into 64 bits.
@@ -47,7 +53,7 @@ def tally(x: Any, name: str, counts: bool, sample_weight: ArrayLike | None) -> T
         symbols, declared = [(*row, other_symbols[i]) for row, i in zip(rows, right.tolist(), strict=True)], False
     if len(codes) == 0:
         raise DegenerateDataError(f"{name} has no rows: there is nothing to count.")
-    weights = as_weights(sample_weight, len(codes), f"sample_weight of {name}")
+    weights = read_weights(sample_weight, len(codes), f"sample_weight of {name}")
     totals = np.bincount(codes, weights=weights, minlength=len(symbols)).astype(np.float64)
     if not declared and not totals.all():
         # A row of weight 0 is a row that is not there.
@@ -88,7 +94,7 @@ def unseen_mass(counts: FloatArray) -> float:
 
 
 def _tally_counts(x: Any, name: str) -> Tally:
-    given = np.asarray(x)
+    given = np.asarray(look(x, name))
     if given.ndim != 1 or given.dtype.kind not in "buif":
         raise ValueError(
             f"With counts=True {name} must be a one-dimensional array of numbers; found shape {given.shape} and dtype "
@@ -113,6 +119,8 @@ def _columns(x: Any, name: str) -> list[Any]:
     if np.ma.isMaskedArray(x):
         masked = np.ma.getmaskarray(x)
         _reject_missing(np.atleast_1d(masked.any(axis=tuple(range(1, masked.ndim)))), name)
+    if isinstance(x, list | tuple):
+        look(x, name)
     array = np.asarray(x)
     if array.dtype.kind in "US" and not isinstance(x, np.ndarray) and not hasattr(x, "dtype"):
         # numpy turns [1, "1"] into two equal strings; as objects they stay what they are.
@@ -124,19 +132,22 @@ def _columns(x: Any, name: str) -> list[Any]:
     raise ValueError(f"{name} must be one column of labels, or rows of several; found an array of shape {array.shape}.")
 
 
-def _encode(column: Any, name: str) -> tuple[NDArray[np.intp], list[Any], bool]:
-    """Codes from 0, what they stand for, and whether the column declares its symbols (pandas categories)."""
+def _encode(column: Any, name: str, place: str | None) -> tuple[NDArray[np.intp], list[Any], bool]:
+    """Codes from 0, what they stand for, and whether the column declares its symbols (pandas categories).
+
+    ``place`` names the column where there are several.
+    """
+    whose = name if place is None else f"{place} of {name}"
     codes = _category_codes(column)
     if codes is not None:
-        _reject_missing(codes < 0, name)
+        _reject_missing(codes < 0, whose)
+        refuse_dates(place or "column 0", column.dtype, None, name)
         return codes, column.dtype.categories.tolist(), True
     array = np.asarray(column)
+    _reject_missing(missing(array), whose)
+    refuse_dates(place or "column 0", array.dtype, array, name)
     if array.dtype.kind == "O":
-        return (*_encode_objects(array, name), False)
-    if array.dtype.kind in "fc":
-        _reject_missing(np.isnan(array), name)
-    elif array.dtype.kind in "mM":
-        _reject_missing(np.isnat(array), name)
+        return (*_encode_objects(array, whose), False)
     values, codes = np.unique(array, return_inverse=True)
     return codes, values.tolist(), False
 
@@ -152,7 +163,6 @@ def _category_codes(x: Any) -> NDArray[np.intp] | None:
 def _encode_objects(array: NDArray[Any], name: str) -> tuple[NDArray[np.intp], list[Any]]:
     """By equality, in order of appearance: objects of different types cannot be sorted."""
     labels = array.tolist()
-    _reject_missing(np.array([_is_missing(label) for label in labels], dtype=bool), name)
     found: dict[Hashable, int] = {}
     try:
         codes = np.array([found.setdefault(label, len(found)) for label in labels], dtype=np.intp)
@@ -161,16 +171,9 @@ def _encode_objects(array: NDArray[Any], name: str) -> tuple[NDArray[np.intp], l
     return codes, list(found)
 
 
-def _is_missing(label: Any) -> bool:
-    # pandas need not be installed, so its NA and NaT are known by name; NA has no truth value to ask for.
-    if label is None or type(label).__name__ in ("NAType", "NaTType"):
-        return True
-    return isinstance(label, (float, np.generic)) and bool(label != label)
-
-
-def _reject_missing(missing: NDArray[np.bool_], name: str) -> None:
-    if missing.any():
+def _reject_missing(gone: NDArray[np.bool_], name: str) -> None:
+    if gone.any():
         raise ValueError(
-            f"Row {int(np.argmax(missing))} of {name} has no label ({int(missing.sum())} rows in all). Drop such rows, "
-            "or give the missing ones a label of their own if they are to count as a symbol."
+            f"Row {int(np.argmax(gone))} of {name} has no label ({int(gone.sum())} rows in all). Drop such rows, or give the "
+            "missing ones a label of their own if they are to count as a symbol."
         )

@@ -17,6 +17,7 @@ from scipy.special import log_softmax
 
 from fastkl.divergence.arguments import FloatArray
 from fastkl.divergence.estimate import Estimate
+from fastkl.rows.reading import look
 
 __all__ = ["discrete_cross_entropy", "discrete_entropy", "discrete_kl"]
 
@@ -210,7 +211,7 @@ def _read_pair(pk: ArrayLike, qk: ArrayLike, logits: bool, temperature: float) -
 
 
 def _read(values: ArrayLike, name: str, logits: bool, temperature: float) -> Probabilities:
-    given = np.asarray(values)
+    given = np.asarray(look(values, name))
     if given.ndim == 0 or given.size == 0:
         raise ValueError(f"{name} must be a vector or rows of probabilities; found shape {given.shape}.")
     if given.dtype.kind not in "buif":

@@ -12,10 +12,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastkl._core.means import Mean
-from fastkl.divergence.arguments import FloatArray, as_weights
+from fastkl.divergence.arguments import FloatArray
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.models import Model
 from fastkl.exceptions import DegenerateDataError
+from fastkl.rows.columns import named
+from fastkl.rows.missing import missing
+from fastkl.rows.reading import look, refuse_not_finite
+from fastkl.rows.tables import column_names
+from fastkl.rows.weights import read_weights
 
 
 class EmpiricalDistribution:
@@ -49,7 +54,7 @@ class EmpiricalDistribution:
 
     def __init__(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> None:
         rows = as_rows(X)
-        weights = as_weights(sample_weight, len(rows), "sample_weight")
+        weights = read_weights(sample_weight, len(rows))
         weights = np.ones(len(rows)) if weights is None else weights
         rows, weights = rows[weights > 0.0], weights[weights > 0.0]
         codes = np.column_stack([np.unique(column, return_inverse=True)[1] for column in rows.T])
@@ -101,15 +106,18 @@ def empirical(X: ArrayLike, sample_weight: ArrayLike | None = None) -> Empirical
 
 def as_rows(X: Any) -> NDArray[Any]:
     """Any sample, labels included, as a matrix of rows."""
-    rows = np.asarray(X)
+    rows = np.asarray(look(X, "The sample"))
     if rows.ndim not in (1, 2) or rows.size == 0:
         raise ValueError(f"A sample has rows and columns, or one column; got an array of shape {rows.shape}.")
     if rows.ndim == 1:
         rows = rows[:, np.newaxis]
-    if rows.dtype.kind == "f" and not np.isfinite(rows).all():
-        row, column = (int(i) for i in np.argwhere(~np.isfinite(rows))[0])
+    refuse_not_finite(rows, "The sample", column_names(X))
+    gone = np.argwhere(missing(rows))
+    if len(gone):
+        row, column = (int(i) for i in gone[0])
         raise ValueError(
-            f"The sample holds {rows[row, column]} in row {row}, column {column}; every value must be finite."
+            f"The sample holds {rows[row, column]!r} in row {row}, {named(column, column_names(X))}: a missing label. Remove the "
+            "row, or give missing values a label of their own."
         )
     return rows
 

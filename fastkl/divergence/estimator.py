@@ -13,7 +13,6 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from fastkl.divergence.arguments import (
     FloatArray,
     Sample,
-    as_weights,
     refuse_labels,
     resolve_neighbors,
     same_columns,
@@ -24,6 +23,8 @@ from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.local_terms import local_terms
 from fastkl.divergence.neighbors import SamplePair
 from fastkl.divergence.samples import check_method, default_neighbors, divergence_neighbors, sample_divergence
+from fastkl.rows.reading import look
+from fastkl.rows.weights import read_weights
 
 
 class KLDivergence(BaseEstimator):
@@ -100,10 +101,11 @@ class KLDivergence(BaseEstimator):
             Values that are missing or labels, wrong weights, more neighbours than rows.
         """
         method = check_method(self.method)
+        Q = look(Q, "Q")
         refuse_labels(Q, "Q")
         # All checks come before the first attribute, so that a failed fit changes nothing.
         X = check_array(Q, dtype=(np.float64, np.float32), order="C", estimator=self, input_name="Q")
-        sample = weighted_sample(X, as_weights(sample_weight, len(X), "sample_weight"), self.n_jobs)
+        sample = weighted_sample(X, read_weights(sample_weight, len(X)), self.n_jobs)
         resolve_neighbors(self.n_neighbors, None, sample.n_rows, default=default_neighbors(method))
         validate_data(self, Q, skip_check_array=True)
         self._keep(sample)
@@ -195,9 +197,10 @@ class KLDivergence(BaseEstimator):
     def _pair(self, P: ArrayLike, sample_weight: ArrayLike | None) -> SamplePair:
         """P with the reference."""
         check_is_fitted(self)
+        P = look(P, "P")
         refuse_labels(P, "P")
         X = validate_data(self, P, dtype=(np.float64, np.float32), order="C", reset=False)
-        sample = weighted_sample(X, as_weights(sample_weight, len(X), "sample_weight"), self.n_jobs)
+        sample = weighted_sample(X, read_weights(sample_weight, len(X)), self.n_jobs)
         return SamplePair(*same_columns(sample, self._sample, ("P", "Q")))
 
     def __getstate__(self) -> dict[str, Any]:

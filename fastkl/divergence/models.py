@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastkl.divergence.arguments import FloatArray, column_names
+from fastkl.divergence.arguments import FloatArray
+from fastkl.rows.tables import column_names
 
 _LOG_DENSITIES = ("score_samples", "logpdf", "logpmf", "log_prob")
 

@@ -13,10 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastkl.divergence.arguments import FloatArray, Totals, as_matrix, as_weights
+from fastkl.divergence.arguments import FloatArray, Totals, as_matrix
 from fastkl.divergence.models import is_model
 from fastkl.divergence.neighbors import Neighbors, Slab
 from fastkl.rows import open_source
+from fastkl.rows.reading import look
+from fastkl.rows.weights import read_weights
 from fastkl.spatial import NeighborIndex, ShardedIndex
 
 # Rows of an array that are looked at together.
@@ -89,7 +91,8 @@ class SourceSample(Totals):
         self.n_jobs = n_jobs
         self.shard_rows = shard_rows
         self._source = source
-        self._weights = None if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
+        weights = look(sample_weight, f"sample_weight of {name}")
+        self._weights = None if weights is None else np.asarray(weights, dtype=np.float64)
         self.index = ShardedIndex(lambda: ((X, weights) for X, weights, _ in self.shards()), n_jobs=n_jobs)
         if self._weights is not None and self._weights.ndim != 1:
             raise ValueError(
@@ -116,7 +119,7 @@ class SourceSample(Totals):
                 squares = squares * old**2 + float(np.square(relative).sum())
                 least, most, kept = min(least, float(positive.min())), largest, kept + len(positive)
         if self._weights is not None and self._weights.shape != (rows,):
-            as_weights(self._weights, rows, f"sample_weight of {self.name}")
+            read_weights(self._weights, rows, f"sample_weight of {self.name}")
         if rows == 0:
             raise ValueError(f"{self.name} is empty: its blocks hold no row.")
         if kept == 0:
@@ -142,7 +145,7 @@ class SourceSample(Totals):
                         f"hold {last} rows."
                     )
                 weights = self._weights[first:last]
-            yield X, _block_weights(weights, len(X), f"sample_weight of {where}"), first
+            yield X, read_weights(weights, len(X), f"sample_weight of {where}", all_zero=True), first
             first = last
 
     def shards(self) -> Iterator[tuple[NDArray[Any], FloatArray | None, NDArray[np.int64]]]:
@@ -173,14 +176,6 @@ class SourceSample(Totals):
             )
         if parts:
             yield _joined(parts)
-
-
-def _block_weights(weights: Any, n_rows: int, name: str) -> FloatArray | None:
-    """Check the weights of a block, which may all be 0."""
-    if weights is None:
-        return None
-    values = np.asarray(weights, dtype=np.float64)
-    return values if values.shape == (n_rows,) and not values.any() else as_weights(values, n_rows, name)
 
 
 def _joined(

@@ -50,7 +50,7 @@ def read_weights(
     if weights.ndim != 1:
         raise ValueError(f"{name} must be a 1D array or scalar; it has shape {weights.shape}.")
     if len(weights) != n:
-        raise ValueError(f"{name} has shape {weights.shape}; expected one weight for each row: shape {(n,)}.")
+        raise ValueError(f"{name} has shape {weights.shape} for {n} rows; expected one weight for each row.")
     # the minimum and the sum show that all is well, without a temporary array
     with np.errstate(over="ignore"):
         regular = weights.min(initial=0.0) >= 0.0 and np.isfinite(weights.sum())

@@ -100,9 +100,9 @@ def test_identity_holds_with_weights(samples):
 def test_wrong_weights_are_named(samples):
     x, y, v, _ = samples
     for weights, match in (
-        (v[:-1], "one weight for each of the 200 rows"),
+        (v[:-1], "for 200 rows; expected one weight for each row"),
         (-v, "row 0"),
-        (np.where(np.arange(200) == 5, np.nan, v), "nan in row 5"),
+        (np.where(np.arange(200) == 5, np.nan, v), "row 5 has weight nan"),
         (np.zeros(200), "zero in every row"),
     ):
         with pytest.raises(ValueError, match=match):
