@@ -128,6 +128,19 @@ def test_new_divergence_in_both_orders_and_at_its_ends(total_variation):
     assert total_variation(stats.uniform(0, 1), stats.uniform(5, 1), n_draws=100) == 1.0
 
 
+def test_new_divergence_of_discrete_models_is_a_sum(total_variation):
+    p, q = stats.poisson(2.0), stats.geom(0.3)
+    points = np.arange(200)
+    estimate = total_variation(p, q)
+    assert estimate == pytest.approx(0.5 * np.abs(p.pmf(points) - q.pmf(points)).sum(), rel=1e-13)
+    assert estimate.standard_error == 0.0
+
+
 def test_new_divergence_refuses_a_mixed_pair(total_variation):
     with pytest.raises(ValueError, match="is discrete"):
         total_variation(normal(0.0, 1.0), stats.poisson(1.0))
+
+
+def test_new_divergence_refuses_a_sample(total_variation):
+    with pytest.raises(ValueError, match="p, a sample and q, a density; pass models"):
+        total_variation([0.1, 0.2], normal(0.0, 1.0))

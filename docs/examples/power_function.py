@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastkl._core.array_types import Floats, Params, Statistics
+from fastkl._core.special.log_tails import log_one_minus_exp
 from fastkl.exceptions import DegenerateDataError
 from fastkl.families.base import Fit
 from fastkl.families.closed_form import register_kl
@@ -39,6 +40,7 @@ class PowerFunction(UnivariateFamily):
     support_text = "numbers above 0 and up to 1"
     equivariant = False  # the distribution has no scale
     example = {"shape": [3.0, 0.4]}  # of two columns: the contract test draws its data from them
+    extreme = [{"shape": a} for a in (1e-3, 1e3, 1e6, 1e9)]  # of one column: where a careless formula would lose its digits
 
     def __init__(self, shape: ArrayLike | None = None):
         self.shape = shape
@@ -72,13 +74,15 @@ class PowerFunction(UnivariateFamily):
         information: Floats = (statistics["weight"] / params["shape"] ** 2)[:, None, None]  # (d, p, p), here p = 1
         return information
 
-    def cdf(self, x: Floats, params: Params) -> Floats:
-        value: Floats = np.clip(x, 0.0, 1.0) ** params["shape"]
+    def log_cdf(self, x: Floats, params: Params) -> Floats:
+        with np.errstate(divide="ignore"):
+            value: Floats = params["shape"] * np.log(np.clip(x, 0.0, 1.0))
         return value
 
-    def quantile(self, p: Floats, params: Params) -> Floats:
-        with np.errstate(invalid="ignore"):
-            return np.where((p >= 0.0) & (p <= 1.0), p ** (1.0 / params["shape"]), np.nan)
+    def log_sf(self, x: Floats, params: Params) -> Floats:
+        w = -self.log_cdf(x, params)
+        with np.errstate(divide="ignore"):
+            return log_one_minus_exp(w, np.log(w))
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
         uniform = 1.0 - generator.random(size=(n_samples, len(params["shape"])))  # above 0, up to 1
@@ -86,6 +90,10 @@ class PowerFunction(UnivariateFamily):
 
     def entropy(self, params: Params) -> float:
         return float(np.sum(1.0 - 1.0 / params["shape"] - np.log(params["shape"])))
+
+    @staticmethod
+    def textbook(mp: Any, x: Any, shape: Any) -> Any:
+        return mp.log(shape) + (shape - 1) * mp.log(x)
 
 
 @register_kl(PowerFunction, PowerFunction)

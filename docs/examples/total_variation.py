@@ -1,4 +1,4 @@
-r"""Total variation distance of two models, by draws from the first.
+r"""Total variation distance of two models: exact for two discrete ones on a line, else by draws from the first.
 
 .. math:: TV(p, q) = \tfrac12 \int |p - q| = E_p \left[ \max(0, 1 - q(x) / p(x)) \right]
 
@@ -9,12 +9,14 @@ The second form is a mean of numbers between 0 and 1: it needs no bound on q/p a
 from typing import Any
 
 import numpy as np
-from sklearn.utils import check_random_state
+from numpy.typing import NDArray
 
+from fastkl.divergence.draws import resolve_draws
 from fastkl.divergence.estimate import Estimate
-from fastkl.divergence.model_pair import DEFAULT_DRAWS, refuse_mixed
+from fastkl.divergence.model_pair import Expectation
 from fastkl.divergence.models import Model
-from fastkl.divergence.sample_model import resolve_draws
+from fastkl.divergence.operands import ModelOperand, Rules, operands
+from fastkl.divergence.options import Options
 
 
 def total_variation(p: Any, q: Any, *, n_draws: int | None = None, random_state: Any = None) -> Estimate:
@@ -37,7 +39,7 @@ def total_variation(p: Any, q: Any, *, n_draws: int | None = None, random_state:
     Raises
     ------
     ValueError
-        If one is discrete and the other has a density.
+        If one is discrete and the other has a density, or one is a sample.
 
     Examples
     --------
@@ -48,10 +50,20 @@ def total_variation(p: Any, q: Any, *, n_draws: int | None = None, random_state:
     >>> abs(estimate - 0.382925) < 3 * estimate.standard_error
     True
     """
-    first, second = Model(p, "p"), Model(q, "q")
-    refuse_mixed(first, second)
-    rows = first.draw(resolve_draws(n_draws, DEFAULT_DRAWS), check_random_state(random_state))
-    log_ratio = second.log_density(rows) - first.log_density(rows)
-    terms = -np.expm1(np.minimum(log_ratio, 0.0))  # 1 - q/p where q < p, without cancellation near p = q
-    error = float(terms.std(ddof=1) / np.sqrt(len(terms)))
-    return Estimate(float(terms.mean()), error, len(terms), "monte_carlo", {"n_draws": len(terms)})
+    return _RULES(*operands(p, q), options=Options(n_draws=n_draws, random_state=random_state))
+
+
+def _terms(p: Model, q: Model, rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """1 - q/p where q < p, else 0: without cancellation near p = q."""
+    log_ratio = q.log_density(rows) - p.log_density(rows)
+    return np.asarray(-np.expm1(np.minimum(log_ratio, 0.0)))
+
+
+_expectation = Expectation(_terms, additive=False)
+
+
+def _of_models(p: ModelOperand, q: ModelOperand, options: Options) -> Estimate:
+    return _expectation(p.model, q.model, resolve_draws(options.n_draws), options.rng)
+
+
+_RULES: Rules[Estimate] = Rules({(ModelOperand, ModelOperand): _of_models})

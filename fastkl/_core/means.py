@@ -6,6 +6,9 @@ order of summation would depend on its threads. Values that are not finite are s
 means anything: they make the mean infinite, or nan where their signs differ.
 """
 
+from __future__ import annotations
+
+import math
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -57,9 +60,10 @@ class Mean:
             # A sum rather than a product of vectors, for which BLAS would start threads of its own.
             with np.errstate(over="ignore", under="ignore"):
                 n_rows, squared = int(np.count_nonzero(weights)), float(np.square(weights).sum())
-        weight, centre, squares = moments(values[:, np.newaxis], weights, 1)
-        if np.isfinite(centre[0]) and not np.isnan(squares[0, 0]):
-            return cls(n_rows, weight, squared, float(centre[0]), float(squares[0, 0]))
+        weight, mean, scatter = moments(values[:, np.newaxis], weights, 1)
+        centre, squares = float(mean[0]), float(scatter[0, 0])
+        if math.isfinite(centre) and not math.isnan(squares):
+            return cls(n_rows, weight, squared, centre, squares)
         return cls._of_what_is_used(values, weights, weight, squared)
 
     @classmethod
@@ -69,14 +73,14 @@ class Mean:
             used = weights > 0.0
             return cls.of(values[used], weights[used])
         infinite = values[~np.isfinite(values)]
-        if len(infinite) or not np.isfinite(squared):
+        if len(infinite) or not math.isfinite(squared):
             with np.errstate(invalid="ignore"):
                 total = float(infinite.sum()) if len(infinite) else float("nan")
             return cls(len(values), weight, squared, infinite=total)
         part = cls.of(values * _SMALLER, weights)
         return replace(part, centre=part.centre / _SMALLER, squares=part.squares / _SMALLER / _SMALLER)
 
-    def __add__(self, other: "Mean") -> "Mean":
+    def __add__(self, other: Mean) -> Mean:
         """The mean of both (T. F. Chan, G. H. Golub, R. J. LeVeque 1983, doi:10.1080/00031305.1983.10483115)."""
         n_rows, weight = self.n_rows + other.n_rows, self.weight + other.weight
         squared, infinite = self.weight_squared + other.weight_squared, self.infinite + other.infinite
@@ -114,4 +118,4 @@ class Mean:
         """Standard error of the mean; nan where it is not known: for one row, and for a mean that is not finite."""
         if self.infinite != 0.0 or not self.size > 1.0:
             return float("nan")
-        return float(np.sqrt(self.squares / self.weight / (self.size - 1.0)))
+        return math.sqrt(self.squares / self.weight / (self.size - 1.0))

@@ -14,15 +14,9 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
-from fastkl.divergence.diagnostics import warn_of_shared_rows
 from fastkl.divergence.estimate import Estimate
-from fastkl.divergence.samples import (
-    check_method,
-    divergence_neighbors,
-    sample_cross_entropy,
-    sample_divergence,
-    sample_entropy,
-)
+from fastkl.divergence.options import Options
+from fastkl.divergence.samples import check_method, pair_divergence, sample_cross_entropy, sample_entropy
 from fastkl.divergence.sources import SourcePair, SourceSample, checked_source
 
 SHARD_ROWS = 1_000_000
@@ -105,12 +99,9 @@ def kl_divergence_batches(
     >>> abs(estimate - kl_divergence(np.concatenate(p), q)) < 1e-12
     True
     """
-    chosen = check_method(method)
+    options = Options(check_method(method), n_neighbors, standard_error)
     pair = _sources((p, sample_weight_p), (q, sample_weight_q), columns, shard_rows, n_jobs)
-    k = divergence_neighbors(pair, chosen, n_neighbors)
-    estimate = sample_divergence(pair, chosen, k, standard_error).estimate
-    warn_of_shared_rows(estimate.diagnostics.get("shared_rows", 0), stacklevel=3)
-    return estimate
+    return pair_divergence(pair, options)
 
 
 def entropy_batches(

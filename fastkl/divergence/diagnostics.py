@@ -7,6 +7,7 @@ search of its own (only rows shared by both samples, when there are some, ask fo
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from typing import Any
 
@@ -153,15 +154,25 @@ def shared_rows(pair: Pair, sweep: NeighborSweep) -> int:
     return found if found > 2 + 3.0 * np.sqrt((sweep.zeros_own + 1.0) * (pair.repeats_in_q() + 1.0)) else 0
 
 
-def warn_of_shared_rows(shared: int, stacklevel: int) -> None:
-    """Say it aloud: an estimate from samples that share rows is meaningless."""
+def warn_of_shared_rows(shared: int) -> None:
+    """Say it aloud, at the line that called this library: an estimate from samples that share rows is meaningless."""
     if shared:
         warnings.warn(
             f"{shared} rows are shared by p and q although values hardly repeat within a sample; the estimate has no meaning "
             f"for samples that are not independent. Was a sample compared with (a part of) itself?",
             SharedRowsWarning,
-            stacklevel=stacklevel,
+            stacklevel=_level_of_caller(),
         )
+
+
+def _level_of_caller() -> int:
+    """The level, seen from the function that asks, of the first frame that is not of this library."""
+    level, frame = 1, inspect.currentframe()
+    while frame is not None and (frame := frame.f_back) is not None:
+        if not frame.f_globals.get("__name__", "").startswith("fastkl."):
+            return level
+        level += 1
+    return level
 
 
 def sweep_numbers(reach: int) -> list[int]:

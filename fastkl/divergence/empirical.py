@@ -122,50 +122,49 @@ def as_rows(X: Any) -> NDArray[Any]:
     return rows
 
 
-def refuse_density(model: Model) -> None:
-    """An empirical distribution has no divergence from a density; say why and what is meant instead."""
-    if model.discrete:
-        return
-    raise DegenerateDataError(
-        f"KL(empirical distribution || {model.name}) does not exist: the empirical distribution puts mass 1/n on single "
-        f"points, where a continuous model has probability 0, so it has no density and the divergence is infinite for every "
-        f"parameter. The negative mean log-likelihood is a cross-entropy, not this divergence. To estimate "
-        f"KL(data distribution || model) pass the sample itself: kl_divergence(X, model)."
-    )
-
-
-def empirical_against_model(frequencies: EmpiricalDistribution, model: Model, term: str = "kl") -> Estimate:
-    """Divergence or cross-entropy of a distribution on finitely many points from a discrete model.
+def frequencies_divergence(p: EmpiricalDistribution, model: Model) -> Estimate:
+    """KL(p || model) of a distribution on finitely many points from a discrete model.
 
     The value is exact for the empirical distribution. Read as an estimate for the distribution behind the sample it is
     the plug-in estimate; the standard error is that of a mean over the rows, and the plug-in's bias (distinct rows - 1)
     / (2 n) is reported, not subtracted.
     """
-    if term == "kl":
-        refuse_density(model)
-    log_q = model.log_density(frequencies.support_)
-    p = frequencies.probabilities_
-    local = -log_q if term == "cross_entropy" else np.log(p) - log_q
-    mean = Mean.of(local, p)
-    value = mean.value
-    if np.isinf(value):
-        return impossible_rows(
-            value, int(np.sum(np.isneginf(log_q))), frequencies.n_samples_, "plugin", "distinct rows"
+    if not model.discrete:
+        raise DegenerateDataError(
+            f"KL(empirical distribution || {model.name}) does not exist: the empirical distribution puts mass 1/n on single "
+            f"points, where a continuous model has probability 0, so it has no density and the divergence is infinite for every "
+            f"parameter. The negative mean log-likelihood is a cross-entropy, not this divergence. To estimate "
+            f"KL(data distribution || model) pass the sample itself: kl_divergence(X, model)."
         )
-    size = frequencies.effective_size_
+    log_q = model.log_density(p.support_)
+    bias = (len(p.probabilities_) - 1.0) / (2.0 * p.effective_size_)
+    return _plug_in(p, np.log(p.probabilities_) - log_q, bias, p.entropy())
+
+
+def frequencies_cross_entropy(p: EmpiricalDistribution, model: Model) -> Estimate:
+    """Cross-entropy of a distribution on finitely many points relative to a model: a mean over the rows, without bias."""
+    return _plug_in(p, -model.log_density(p.support_), 0.0)
+
+
+def _plug_in(p: EmpiricalDistribution, terms: FloatArray, bias: float, entropy: float | None = None) -> Estimate:
+    """Mean of terms at the distinct rows, with the error of a mean over the rows."""
+    mean, size = Mean.of(terms, p.probabilities_), p.effective_size_
+    if np.isinf(mean.value):
+        found = int(np.isposinf(terms).sum())
+        return impossible_rows(mean.value, found, p.n_samples_, "plugin", "distinct rows")
     error = float(np.sqrt(mean.variance(size) / size)) if size > 1.0 else float("nan")
-    bias = 0.0 if term == "cross_entropy" else (len(p) - 1.0) / (2.0 * size)
     reasons = []
-    if bias > max(2.0 * error, 0.1):
+    if bias > max(0.1, 2.0 * error):
         reasons.append(
-            f"{len(p)} distinct rows in a sample of {frequencies.n_samples_}: as an estimate for the distribution behind the "
-            f"sample the plug-in value is too high by about {bias:.2g} nats."
+            f"{len(terms)} distinct rows in a sample of {p.n_samples_}: as an estimate for the distribution behind the sample "
+            f"the plug-in value is too high by about {bias:.2g} nats."
         )
-    diagnostics = {"bias_suspected": bool(reasons), "reasons": reasons, "plugin_bias": bias, "distinct_rows": len(p)}
-    if term == "kl":
-        entropy = frequencies.entropy()
-        diagnostics |= {"entropy": entropy, "cross_entropy": value + entropy}
-    return Estimate(value, error, frequencies.n_samples_, "plugin", diagnostics)
+    diagnostics = {
+        "bias_suspected": bool(reasons), "reasons": reasons, "plugin_bias": bias, "distinct_rows": len(terms)
+    }  # fmt: skip
+    if entropy is not None:
+        diagnostics |= {"entropy": entropy, "cross_entropy": mean.value + entropy}
+    return Estimate(mean.value, error, p.n_samples_, "plugin", diagnostics)
 
 
 def impossible_rows(value: float, found: int, n_samples: int, method: str, what: str = "rows") -> Estimate:

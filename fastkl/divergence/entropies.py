@@ -5,17 +5,27 @@ from __future__ import annotations
 from typing import Any
 
 from numpy.typing import ArrayLike
-from sklearn.utils import check_random_state
 
-from fastkl.divergence.arguments import as_sample
-from fastkl.divergence.empirical import EmpiricalDistribution, empirical_against_model
+from fastkl.divergence.draws import resolve_draws
+from fastkl.divergence.empirical import frequencies_cross_entropy
 from fastkl.divergence.entropy_methods import ENTROPY_METHODS, entropy_by_method
 from fastkl.divergence.estimate import Estimate
-from fastkl.divergence.model_pair import DEFAULT_DRAWS, model_cross_entropy, model_entropy
-from fastkl.divergence.models import Model, is_model
+from fastkl.divergence.model_pair import model_cross_entropy, model_entropy
 from fastkl.divergence.neighbors import SamplePair
-from fastkl.divergence.operands import check_weights, samples_of_both
-from fastkl.divergence.sample_model import resolve_draws, sample_cross_entropy_of_model
+from fastkl.divergence.operands import (
+    DensityOperand,
+    DiscreteOperand,
+    EmpiricalOperand,
+    ModelOperand,
+    Operand,
+    Rules,
+    SampleOperand,
+    operand,
+    operands,
+    sample_pair,
+)
+from fastkl.divergence.options import Options
+from fastkl.divergence.sample_model import sample_model_cross_entropy
 from fastkl.divergence.samples import sample_cross_entropy, sample_entropy
 
 
@@ -92,15 +102,34 @@ def entropy(
     if method not in ("knn", *ENTROPY_METHODS):
         known = ", ".join(map(repr, ("knn", *ENTROPY_METHODS)))
         raise ValueError(f"method={method!r} is unknown; expected one of {known}.")
-    if isinstance(p, EmpiricalDistribution):
-        return Estimate(p.entropy(), 0.0, p.n_samples_, "plugin")
-    if is_model(p):
-        check_weights(p, None, sample_weight_p, None)
-        return model_entropy(Model(p, "p"), resolve_draws(n_draws, DEFAULT_DRAWS), check_random_state(random_state))
-    sample = as_sample(p, "p", sample_weight_p, n_jobs)
-    if method != "knn":
-        return entropy_by_method(sample, method, n_neighbors)
-    return sample_entropy(SamplePair(sample, sample), n_neighbors, standard_error)
+    options = Options(method, n_neighbors, standard_error, n_draws, random_state=random_state)
+    return _ENTROPY(operand(p, "p", sample_weight_p, n_jobs), options=options)
+
+
+def _entropy_of_sample(p: SampleOperand, options: Options) -> Estimate:
+    """The distribution behind a sample."""
+    if options.method != "knn":
+        return entropy_by_method(p.sample, options.method, options.n_neighbors)
+    return sample_entropy(SamplePair(p.sample, p.sample), options.n_neighbors, options.standard_error)
+
+
+def _entropy_of_frequencies(p: EmpiricalOperand, _: Options) -> Estimate:
+    """Point masses, whose discrete entropy is known."""
+    return Estimate(p.frequencies.entropy(), 0.0, p.frequencies.n_samples_, "plugin")
+
+
+def _entropy_of_model(p: ModelOperand, options: Options) -> Estimate:
+    """A model."""
+    return model_entropy(p.model, resolve_draws(options.n_draws), options.rng)
+
+
+_ENTROPY: Rules[Estimate] = Rules(
+    {
+        (SampleOperand,): _entropy_of_sample,
+        (EmpiricalOperand,): _entropy_of_frequencies,
+        (ModelOperand,): _entropy_of_model,
+    }
+)
 
 
 def cross_entropy(
@@ -163,17 +192,37 @@ def cross_entropy(
     """
     if method != "knn":
         raise ValueError(f"method={method!r} is unknown; expected 'knn'.")
-    rng = check_random_state(random_state)
-    check_weights(p, q, sample_weight_p, sample_weight_q)
-    if is_model(q):
-        model = Model(q, "q")
-        model.same_names(p)
-        if isinstance(p, EmpiricalDistribution):
-            return empirical_against_model(p, model, "cross_entropy")
-        if is_model(p):
-            return model_cross_entropy(Model(p, "p"), model, resolve_draws(n_draws, DEFAULT_DRAWS), rng)
-        if model.discrete:
-            return empirical_against_model(EmpiricalDistribution(p, sample_weight_p), model, "cross_entropy")
-        return sample_cross_entropy_of_model(as_sample(p, "p", sample_weight_p, n_jobs), model, standard_error)
-    pair = samples_of_both(p, q, sample_weight_p, sample_weight_q, n_jobs, rng, n_draws)
-    return sample_cross_entropy(pair, n_neighbors, standard_error)
+    options = Options(method, n_neighbors, standard_error, n_draws, random_state=random_state)
+    return _CROSS_ENTROPY(*operands(p, q, sample_weight_p, sample_weight_q, n_jobs), options=options)
+
+
+def _cross_entropy_of_samples(p: Operand, q: Operand, options: Options) -> Estimate:
+    """Two samples, or draws in place of p."""
+    return sample_cross_entropy(sample_pair(p, q, options), options.n_neighbors, options.standard_error)
+
+
+def _cross_entropy_of_sample_and_density(p: SampleOperand, q: DensityOperand, options: Options) -> Estimate:
+    """A sample under a density."""
+    return sample_model_cross_entropy(p.sample, q.model, options.standard_error)
+
+
+def _cross_entropy_of_frequencies(p: SampleOperand | EmpiricalOperand, q: ModelOperand, _: Options) -> Estimate:
+    """The frequencies of the distinct rows under a model."""
+    return frequencies_cross_entropy(p.frequencies, q.model)
+
+
+def _cross_entropy_of_models(p: ModelOperand, q: ModelOperand, options: Options) -> Estimate:
+    """Two models."""
+    return model_cross_entropy(p.model, q.model, resolve_draws(options.n_draws), options.rng)
+
+
+_CROSS_ENTROPY: Rules[Estimate] = Rules(
+    {
+        (SampleOperand, SampleOperand): _cross_entropy_of_samples,
+        (SampleOperand, DensityOperand): _cross_entropy_of_sample_and_density,
+        (SampleOperand, DiscreteOperand): _cross_entropy_of_frequencies,
+        (EmpiricalOperand, ModelOperand): _cross_entropy_of_frequencies,
+        (ModelOperand, ModelOperand): _cross_entropy_of_models,
+        (ModelOperand, SampleOperand): _cross_entropy_of_samples,
+    }
+)

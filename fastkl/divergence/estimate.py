@@ -8,6 +8,9 @@ from typing import Any, NamedTuple
 
 from scipy.special import ndtri
 
+# The method of a value that was computed, not estimated.
+EXACT = "exact"
+
 
 class ConfidenceInterval(NamedTuple):
     """Lower and upper end of a confidence interval, in nats.
@@ -82,7 +85,7 @@ class Estimate(float):
         value: float,
         standard_error: float = float("nan"),
         n_samples: int | tuple[int, ...] = 0,
-        method: str = "exact",
+        method: str = EXACT,
         diagnostics: Mapping[str, Any] | None = None,
     ) -> Estimate:
         self = super().__new__(cls, value)

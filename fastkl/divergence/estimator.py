@@ -18,11 +18,17 @@ from fastkl.divergence.arguments import (
     same_columns,
     weighted_sample,
 )
-from fastkl.divergence.diagnostics import warn_of_shared_rows
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.local_terms import local_terms
 from fastkl.divergence.neighbors import SamplePair
-from fastkl.divergence.samples import check_method, default_neighbors, divergence_neighbors, sample_divergence
+from fastkl.divergence.options import Options
+from fastkl.divergence.samples import (
+    check_method,
+    default_neighbors,
+    divergence_neighbors,
+    pair_divergence,
+    sample_divergence,
+)
 from fastkl.rows.reading import look
 from fastkl.rows.weights import read_weights
 
@@ -138,12 +144,7 @@ class KLDivergence(BaseEstimator):
         SharedRowsWarning
             P and the reference share rows.
         """
-        pair = self._pair(P, sample_weight)
-        method = check_method(self.method)
-        k = divergence_neighbors(pair, method, self.n_neighbors)
-        estimate = sample_divergence(pair, method, k, standard_error=True).estimate
-        warn_of_shared_rows(estimate.diagnostics["shared_rows"], stacklevel=3)
-        return estimate
+        return pair_divergence(self._pair(P, sample_weight), Options(self.method, self.n_neighbors))
 
     def score(self, P: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> float:
         """Minus the divergence: greater is nearer to the reference.

@@ -11,17 +11,27 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.utils import check_random_state
 
-from fastkl.divergence.arguments import as_sample
 from fastkl.divergence.diagnostics import warn_of_shared_rows
-from fastkl.divergence.empirical import EmpiricalDistribution, empirical_against_model
+from fastkl.divergence.draws import resolve_draws
+from fastkl.divergence.empirical import frequencies_divergence
 from fastkl.divergence.estimate import Estimate
-from fastkl.divergence.model_pair import DEFAULT_DRAWS, model_divergence
-from fastkl.divergence.models import Model, is_model
-from fastkl.divergence.operands import check_weights, samples_of_both
-from fastkl.divergence.sample_model import choose_route, divergence_by_density, divergence_by_draws, resolve_draws
-from fastkl.divergence.samples import check_method, divergence_neighbors, sample_divergence, sample_divergences
+from fastkl.divergence.model_pair import model_divergence
+from fastkl.divergence.operands import (
+    SAMPLES,
+    DensityOperand,
+    DiscreteOperand,
+    EmpiricalOperand,
+    ModelOperand,
+    Operand,
+    Rules,
+    SampleOperand,
+    operands,
+    sample_pair,
+)
+from fastkl.divergence.options import Options
+from fastkl.divergence.sample_model import sample_model_divergence
+from fastkl.divergence.samples import check_method, divergence_neighbors, pair_divergence, sample_divergences
 
 
 def kl_divergence(
@@ -123,27 +133,40 @@ def kl_divergence(
     >>> round(kl_divergence([0, 1, 2], poisson(1)), 6)
     0.132437
     """
-    method = check_method(method)
-    rng = check_random_state(random_state)
-    check_weights(p, q, sample_weight_p, sample_weight_q)
-    if is_model(q):
-        model = Model(q, "q")
-        model.same_names(p)
-        if isinstance(p, EmpiricalDistribution):
-            return empirical_against_model(p, model)
-        if is_model(p):
-            return model_divergence(Model(p, "p"), model, resolve_draws(n_draws, DEFAULT_DRAWS), rng)
-        if model.discrete:
-            return empirical_against_model(EmpiricalDistribution(p, sample_weight_p), model)
-        sample = as_sample(p, "p", sample_weight_p, n_jobs)
-        if choose_route(route, sample.n_columns, model) == "density":
-            return divergence_by_density(sample, model, n_neighbors, standard_error)
-        return divergence_by_draws(sample, model, n_neighbors, n_draws, standard_error, rng)
-    pair = samples_of_both(p, q, sample_weight_p, sample_weight_q, n_jobs, rng, n_draws)
-    k = divergence_neighbors(pair, method, n_neighbors)
-    estimate = sample_divergence(pair, method, k, standard_error).estimate
-    warn_of_shared_rows(estimate.diagnostics.get("shared_rows", 0), stacklevel=3)
-    return estimate
+    options = Options(check_method(method), n_neighbors, standard_error, n_draws, route, random_state)
+    return _DIVERGENCE(*operands(p, q, sample_weight_p, sample_weight_q, n_jobs), options=options)
+
+
+def _of_samples(p: Operand, q: Operand, options: Options) -> Estimate:
+    """Two samples, or draws in place of one."""
+    return pair_divergence(sample_pair(p, q, options), options)
+
+
+def _of_sample_and_density(p: SampleOperand, q: DensityOperand, options: Options) -> Estimate:
+    """The distribution of a sample against a density."""
+    return sample_model_divergence(p.sample, q.model, options)
+
+
+def _of_frequencies(p: SampleOperand | EmpiricalOperand, q: ModelOperand, _: Options) -> Estimate:
+    """The frequencies of the distinct rows against a model."""
+    return frequencies_divergence(p.frequencies, q.model)
+
+
+def _of_models(p: ModelOperand, q: ModelOperand, options: Options) -> Estimate:
+    """Two models."""
+    return model_divergence(p.model, q.model, resolve_draws(options.n_draws), options.rng)
+
+
+_DIVERGENCE: Rules[Estimate] = Rules(
+    {
+        (SampleOperand, SampleOperand): _of_samples,
+        (SampleOperand, DensityOperand): _of_sample_and_density,
+        (SampleOperand, DiscreteOperand): _of_frequencies,
+        (EmpiricalOperand, ModelOperand): _of_frequencies,
+        (ModelOperand, ModelOperand): _of_models,
+        (ModelOperand, SampleOperand): _of_samples,
+    }
+)
 
 
 def kl_divergence_sweep(
@@ -191,12 +214,12 @@ def kl_divergence_sweep(
     [1, 5]
     """
     chosen = check_method(method)
-    pair = samples_of_both(p, q, sample_weight_p, sample_weight_q, n_jobs, None, None)
+    pair = SAMPLES(*operands(p, q, sample_weight_p, sample_weight_q, n_jobs), options=Options(chosen))
     several = range(1, n_neighbors + 1) if isinstance(n_neighbors, (int, np.integer)) else list(n_neighbors)
     numbers = [divergence_neighbors(pair, chosen, k) for k in several]
     if not numbers:
         raise ValueError("n_neighbors names no number of neighbours.")
     divergences = sample_divergences(pair, chosen, numbers, standard_error)
     sweep = {k: divergence.estimate for k, divergence in zip(numbers, divergences, strict=True)}
-    warn_of_shared_rows(max(e.diagnostics.get("shared_rows", 0) for e in sweep.values()), stacklevel=3)
+    warn_of_shared_rows(max(e.diagnostics.get("shared_rows", 0) for e in sweep.values()))
     return sweep

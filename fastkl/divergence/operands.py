@@ -1,54 +1,190 @@
-"""The two arguments of a divergence, each a sample, a model or an empirical distribution, brought to samples."""
+"""What a divergence is taken of: each argument is resolved once, to one of four kinds, and the kinds say what is computed.
+
+==================  =====================================================================================
+Sample              rows of numbers (or labels, for a discrete model), checked when they are asked for
+Empirical           point masses on the rows of a sample, asked for as such (``empirical(X)``)
+Density             a model whose log-density is with respect to volume
+Discrete            a model whose log-density is a log-probability
+==================  =====================================================================================
+
+A density and a discrete model are both a `ModelOperand`. A definition (a divergence, an entropy, a test) is a table from kinds to
+functions, `Rules`: no function asks what its arguments are.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
+from typing import Any, ClassVar, Generic, TypeVar
+
+from numpy.typing import ArrayLike
 
 from fastkl.divergence.arguments import Sample, as_sample, same_columns
+from fastkl.divergence.draws import default_draws, drawn_sample, resolve_draws
 from fastkl.divergence.empirical import EmpiricalDistribution
-from fastkl.divergence.model_pair import DEFAULT_DRAWS
 from fastkl.divergence.models import Model, is_model
 from fastkl.divergence.neighbors import SamplePair
-from fastkl.divergence.sample_model import default_draws, drawn_sample, resolve_draws
+from fastkl.divergence.options import Options
+
+T = TypeVar("T")
 
 
-def samples_of_both(
+@dataclass(frozen=True)
+class Operand:
+    """One argument of a divergence.
+
+    Parameters
+    ----------
+    name : str
+        Name of the argument, for messages.
+    """
+
+    kind: ClassVar[str]
+    name: str
+
+
+@dataclass(frozen=True)
+class SampleOperand(Operand):
+    """Rows, as they were passed."""
+
+    kind = "a sample"
+    data: Any
+    weights: ArrayLike | None = None
+    n_jobs: int | None = None
+
+    @cached_property
+    def sample(self) -> Sample:
+        """The rows as numbers, with their weights; checked."""
+        return as_sample(self.data, self.name, self.weights, self.n_jobs)
+
+    @cached_property
+    def frequencies(self) -> EmpiricalDistribution:
+        """The distinct rows, labels included, with their frequencies; checked."""
+        return EmpiricalDistribution(self.data, self.weights)
+
+
+@dataclass(frozen=True)
+class EmpiricalOperand(Operand):
+    """Point masses."""
+
+    kind = "an empirical distribution"
+    frequencies: EmpiricalDistribution
+
+
+@dataclass(frozen=True)
+class ModelOperand(Operand):
+    """An object with a log-density."""
+
+    model: Model
+
+
+@dataclass(frozen=True)
+class DensityOperand(ModelOperand):
+    """A model with a density, in some columns at least."""
+
+    kind = "a density"
+
+
+@dataclass(frozen=True)
+class DiscreteOperand(ModelOperand):
+    """A model of probabilities."""
+
+    kind = "a discrete model"
+
+
+def operand(thing: Any, name: str, weights: ArrayLike | None = None, n_jobs: int | None = None) -> Operand:
+    """The kind of an argument, by the methods it has."""
+    known: Operand
+    if isinstance(thing, EmpiricalDistribution):
+        known = EmpiricalOperand(name, thing)
+    elif is_model(thing):
+        model = Model(thing, name)
+        known = DiscreteOperand(name, model) if model.discrete else DensityOperand(name, model)
+    else:
+        return SampleOperand(name, thing, weights, n_jobs)
+    if weights is not None:
+        raise ValueError(f"sample_weight_{name} belongs to the rows of a sample, which {name} is not.")
+    return known
+
+
+def operands(
     p: Any,
     q: Any,
-    weight_p: Any,
-    weight_q: Any,
-    n_jobs: int | None,
-    rng: Any,
-    n_draws: int | None,
-    *,
-    draws_per_row: int | None = None,
-) -> SamplePair:
-    """Both arguments as samples; a model gives draws, by default as many as befit the other sample."""
-    for thing, name in ((p, "p"), (q, "q")):
-        if isinstance(thing, EmpiricalDistribution):
-            raise ValueError(
-                f"{name} is an empirical distribution; only a discrete model can be compared with it. For two samples of "
+    sample_weight_p: ArrayLike | None = None,
+    sample_weight_q: ArrayLike | None = None,
+    n_jobs: int | None = None,
+) -> tuple[Operand, Operand]:
+    """Both arguments; an error for a table with other columns than those the other was fitted to."""
+    both = operand(p, "p", sample_weight_p, n_jobs), operand(q, "q", sample_weight_q, n_jobs)
+    for one, other in (both, both[::-1]):
+        if isinstance(one, ModelOperand) and isinstance(other, SampleOperand):
+            one.model.same_names(other.data)
+    return both
+
+
+Kinds = tuple[type[Operand], ...]
+
+
+class Rules(Generic[T]):
+    """What a definition computes, by the kinds of its operands.
+
+    Parameters
+    ----------
+    rules : mapping of tuple of Operand classes to functions
+        A function takes the operands and the options. Where several rows of the table fit, that of the first operand's own kind
+        comes first.
+    """
+
+    def __init__(self, rules: Mapping[Kinds, Callable[..., T]]) -> None:
+        self._rules = dict(rules)
+
+    def __call__(self, *given: Operand, options: Options) -> T:
+        """The value of the definition; ValueError for kinds that it does not exist for."""
+        for kinds in product(*(type(one).__mro__ for one in given)):
+            if kinds in self._rules:
+                return self._rules[kinds](*given, options)
+        raise ValueError(_refusal(given))
+
+
+def _refusal(given: tuple[Operand, ...]) -> str:
+    """Why there is no rule, and what there is instead."""
+    for one in given:
+        if isinstance(one, EmpiricalOperand):
+            return (
+                f"{one.name} is an empirical distribution; only a discrete model can be compared with it. For two samples of "
                 f"symbols use fastkl.categorical_kl; for numbers pass the samples themselves."
             )
-    samples: list[Sample | None] = [
-        None if is_model(thing) else as_sample(thing, name, weight, n_jobs)
-        for thing, name, weight in ((p, "p", weight_p), (q, "q", weight_q))
-    ]
-    for i, (thing, name) in enumerate(((p, "p"), (q, "q"))):
-        if samples[i] is None:
-            other = samples[1 - i]
-            rows = other.n_rows if other is not None else DEFAULT_DRAWS
-            default = default_draws(rows) if draws_per_row is None else draws_per_row * rows
-            draws = resolve_draws(n_draws, default)
-            samples[i] = drawn_sample(Model(thing, name), draws, other, rng)
-    first, second = samples
-    if first is None or second is None:
-        raise ValueError("p and q are both models; pass at least one sample.")
+    if all(isinstance(one, ModelOperand) for one in given):
+        return f"{' and '.join(one.name for one in given)} are both models; pass at least one sample."
+    return f"This is not known of {' and '.join(f'{one.name}, {one.kind}' for one in given)}; pass models with a log-density."
+
+
+# Pairs with at least one sample: draws may take the place of the other operand.
+WITH_A_SAMPLE: tuple[Kinds, ...] = (
+    (SampleOperand, SampleOperand),
+    (SampleOperand, ModelOperand),
+    (ModelOperand, SampleOperand),
+)
+
+
+def sample_pair(p: Operand, q: Operand, options: Options, *, draws_per_row: int | None = None) -> SamplePair:
+    """Both operands as samples; a model gives draws, by default as many as befit the other sample."""
+    first, second = (_as_sample(one, like, options, draws_per_row) for one, like in ((p, q), (q, p)))
     return SamplePair(*same_columns(first, second))
 
 
-def check_weights(p: Any, q: Any, weight_p: Any, weight_q: Any) -> None:
-    """A model has no rows to weight."""
-    for thing, weights, name in ((p, weight_p, "p"), (q, weight_q, "q")):
-        if weights is not None and (is_model(thing) or isinstance(thing, EmpiricalDistribution)):
-            raise ValueError(f"sample_weight_{name} belongs to the rows of a sample, which {name} is not.")
+def _as_sample(one: Operand, like: Operand, options: Options, draws_per_row: int | None) -> Sample:
+    """An operand as a sample, where one of the two is one."""
+    if isinstance(one, SampleOperand):
+        return one.sample
+    assert isinstance(one, ModelOperand)
+    assert isinstance(like, SampleOperand)
+    rows = like.sample.n_rows
+    default = default_draws(rows) if draws_per_row is None else draws_per_row * rows
+    return drawn_sample(one.model, resolve_draws(options.n_draws, default), like.sample, options.rng)
+
+
+# For what is known of samples alone.
+SAMPLES: Rules[SamplePair] = Rules(dict.fromkeys(WITH_A_SAMPLE, sample_pair))

@@ -16,18 +16,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import digamma
-from sklearn.utils import check_random_state
 
 from fastkl._core.means import Mean
 from fastkl.divergence.arguments import FloatArray
 from fastkl.divergence.diagnostics import NeighborSweep, many_columns, shared_rows, warn_of_shared_rows
-from fastkl.divergence.estimate import Estimate
+from fastkl.divergence.draws import resolve_draws
+from fastkl.divergence.estimate import EXACT, Estimate
 from fastkl.divergence.local_terms import BallMasses, common_balls
-from fastkl.divergence.model_pair import DEFAULT_DRAWS, model_divergence, model_jensen_shannon
-from fastkl.divergence.models import Model, is_model
-from fastkl.divergence.operands import check_weights, samples_of_both
-from fastkl.divergence.sample_model import resolve_draws
-from fastkl.divergence.samples import check_method, divergence_neighbors, merged_diagnostics, sample_divergence
+from fastkl.divergence.model_pair import model_divergence, model_jensen_shannon
+from fastkl.divergence.operands import (
+    WITH_A_SAMPLE,
+    ModelOperand,
+    Operand,
+    Rules,
+    operands,
+    sample_pair,
+)
+from fastkl.divergence.options import Options
+from fastkl.divergence.samples import check_method, divergence_neighbors, sample_divergence
 
 
 def jeffreys(
@@ -83,30 +89,48 @@ def jeffreys(
     >>> abs(estimate - 1.0) < 3 * estimate.standard_error
     True
     """
-    chosen = check_method(method)
-    rng = check_random_state(random_state)
-    check_weights(p, q, sample_weight_p, sample_weight_q)
-    if is_model(p) and is_model(q):
-        draws = resolve_draws(n_draws, DEFAULT_DRAWS)
-        first, second = Model(p, "p"), Model(q, "q")
-        parts = (model_divergence(first, second, draws, rng), model_divergence(second, first, draws, rng))
-        error = float(np.hypot(parts[0].standard_error, parts[1].standard_error))
-        return _sum(parts, error, parts[0].n_samples, parts[0].method)
-    pair = samples_of_both(p, q, sample_weight_p, sample_weight_q, n_jobs, rng, n_draws)
-    k = divergence_neighbors(pair, chosen, n_neighbors)
+    options = Options(check_method(method), n_neighbors, standard_error, n_draws, random_state=random_state)
+    return _JEFFREYS(*operands(p, q, sample_weight_p, sample_weight_q, n_jobs), options=options)
+
+
+def _jeffreys_of_samples(p: Operand, q: Operand, options: Options) -> Estimate:
+    """Two samples, or draws in place of one."""
+    pair, method = sample_pair(p, q, options), check_method(options.method)
+    k = divergence_neighbors(pair, method, options.n_neighbors)
     back = pair.reversed()
-    divergence_neighbors(back, chosen, k)
-    forward, part_p = sample_divergence(pair, chosen, k, standard_error, symmetric=True)
-    backward, part_q = sample_divergence(back, chosen, k, standard_error, symmetric=True)
-    warn_of_shared_rows(forward.diagnostics.get("shared_rows", 0), stacklevel=3)
-    error = float(np.sqrt(part_p + part_q)) if standard_error else float("nan")
-    return _sum((forward, backward), error, (pair.p.n_rows, pair.q.n_rows), method)
+    divergence_neighbors(back, method, k)
+    forward, part_p = sample_divergence(pair, method, k, options.standard_error, symmetric=True)
+    backward, part_q = sample_divergence(back, method, k, options.standard_error, symmetric=True)
+    warn_of_shared_rows(forward.diagnostics.get("shared_rows", 0))
+    error = float(np.sqrt(part_p + part_q)) if options.standard_error else float("nan")
+    return _sum_of_directions(forward, backward, error)
 
 
-def _sum(parts: tuple[Estimate, Estimate], error: float, size: Any, method: str) -> Estimate:
-    """Both directions as one estimate."""
-    diagnostics = merged_diagnostics(*parts) | {"forward": float(parts[0]), "backward": float(parts[1])}
-    return Estimate(float(parts[0]) + float(parts[1]), error, size, method, diagnostics)
+def _jeffreys_of_models(p: ModelOperand, q: ModelOperand, options: Options) -> Estimate:
+    """Two models."""
+    draws = resolve_draws(options.n_draws)
+    forward, backward = (
+        model_divergence(one.model, other.model, draws, options.rng) for one, other in ((p, q), (q, p))
+    )
+    return _sum_of_directions(forward, backward, float(np.hypot(forward.standard_error, backward.standard_error)))
+
+
+_JEFFREYS: Rules[Estimate] = Rules(
+    {**dict.fromkeys(WITH_A_SAMPLE, _jeffreys_of_samples), (ModelOperand, ModelOperand): _jeffreys_of_models}
+)
+
+
+def _sum_of_directions(forward: Estimate, backward: Estimate, error: float) -> Estimate:
+    """Both directions as one estimate, which is exact only if both are."""
+    reasons = dict.fromkeys([*forward.diagnostics["reasons"], *backward.diagnostics["reasons"]])
+    diagnostics = {
+        "bias_suspected": forward.diagnostics["bias_suspected"] or backward.diagnostics["bias_suspected"],
+        "reasons": list(reasons),
+        "forward": float(forward),
+        "backward": float(backward),
+    }
+    how = backward if forward.method == EXACT else forward
+    return Estimate(float(forward) + float(backward), error, how.n_samples, how.method, diagnostics)
 
 
 def jensen_shannon(
@@ -161,12 +185,19 @@ def jensen_shannon(
     >>> abs(estimate) < 0.03
     True
     """
-    rng = check_random_state(random_state)
-    check_weights(p, q, sample_weight_p, sample_weight_q)
-    if is_model(p) and is_model(q):
-        return model_jensen_shannon(Model(p, "p"), Model(q, "q"), resolve_draws(n_draws, DEFAULT_DRAWS), rng)
-    pair = samples_of_both(p, q, sample_weight_p, sample_weight_q, n_jobs, rng, n_draws)
-    k = divergence_neighbors(pair, "common_radius", n_neighbors)
+    options = Options("common_radius", n_neighbors, standard_error, n_draws, random_state=random_state)
+    return _JENSEN_SHANNON(*operands(p, q, sample_weight_p, sample_weight_q, n_jobs), options=options)
+
+
+def _jensen_shannon_of_models(p: ModelOperand, q: ModelOperand, options: Options) -> Estimate:
+    """Two models."""
+    return model_jensen_shannon(p.model, q.model, resolve_draws(options.n_draws), options.rng)
+
+
+def _jensen_shannon_of_samples(p: Operand, q: Operand, options: Options) -> Estimate:
+    """Two samples, or draws in place of one."""
+    pair = sample_pair(p, q, options)
+    k = divergence_neighbors(pair, "common_radius", options.n_neighbors)
     back = pair.reversed()
     divergence_neighbors(back, "common_radius", k)
     sweep, total, variance = NeighborSweep(pair.p, pair.q, 1), 0.0, 0.0
@@ -179,11 +210,19 @@ def jensen_shannon(
         total += 0.5 * terms.value
         variance += 0.25 * terms.variance() / terms.size
     shared = shared_rows(pair, sweep)
-    warn_of_shared_rows(shared, stacklevel=3)
-    error = float(np.sqrt(variance)) if standard_error else float("nan")
+    warn_of_shared_rows(shared)
+    error = float(np.sqrt(variance)) if options.standard_error else float("nan")
     reasons = many_columns(pair.p)
     diagnostics = {"bias_suspected": bool(reasons), "reasons": reasons, "n_neighbors": k, "shared_rows": shared}
     return Estimate(total, error, (pair.p.n_rows, pair.q.n_rows), "common_radius", diagnostics)
+
+
+_JENSEN_SHANNON: Rules[Estimate] = Rules(
+    {
+        **dict.fromkeys(WITH_A_SAMPLE, _jensen_shannon_of_samples),
+        (ModelOperand, ModelOperand): _jensen_shannon_of_models,
+    }
+)
 
 
 def _mixture_terms(p: BallMasses, q: BallMasses) -> FloatArray:

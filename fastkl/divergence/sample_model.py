@@ -23,11 +23,13 @@ from scipy.special import digamma
 from fastkl._core.means import Mean
 from fastkl.divergence.arguments import FloatArray, Sample, resolve_neighbors
 from fastkl.divergence.diagnostics import drift_reasons, many_columns, sweep_numbers
+from fastkl.divergence.draws import default_draws, drawn_sample, resolve_draws
 from fastkl.divergence.empirical import impossible_rows
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.local_terms import log_density_own
 from fastkl.divergence.models import Model
 from fastkl.divergence.neighbors import SamplePair, Slab
+from fastkl.divergence.options import Options
 from fastkl.divergence.samples import SWEEP_ROWS, divergence_neighbors, sample_divergence
 from fastkl.divergence.uncertainty import count_noise, entropy_error
 
@@ -51,32 +53,33 @@ def choose_route(route: str, n_columns: int, model: Model) -> str:
     return "density" if n_columns <= DENSITY_COLUMNS or not model.can_draw else "draws"
 
 
-def default_draws(n_rows: int) -> int:
-    """Five draws for each row, at least 1000 and at most 100 000 unless there are more rows."""
-    return max(n_rows, min(max(5 * n_rows, 1000), 100_000))
+def sample_model_divergence(p: Sample, model: Model, options: Options) -> Estimate:
+    """KL(distribution of the sample || model) by the route that is asked for, or fits."""
+    if choose_route(options.route, p.n_columns, model) == "density":
+        return _divergence_by_density(p, model, options)
+    return _divergence_by_draws(p, model, options)
 
 
-def resolve_draws(n_draws: int | None, default: int) -> int:
-    """The number of draws, checked."""
-    if n_draws is None:
-        return default
-    if isinstance(n_draws, bool) or not isinstance(n_draws, (int, np.integer)) or n_draws < 2:
-        raise ValueError(f"n_draws is a whole number >= 2; got {n_draws!r}.")
-    return int(n_draws)
-
-
-def sample_cross_entropy_of_model(p: Sample, model: Model, standard_error: bool) -> Estimate:
+def sample_model_cross_entropy(p: Sample, model: Model, standard_error: bool) -> Estimate:
     """-mean log q over the rows of p; +inf when a row is impossible under q."""
-    log_q = model.log_density(p.X)
-    mean = p.mean(log_q)
+    return cross_entropy_of_scores(model.log_density(p.X), p.weights, standard_error)
+
+
+def cross_entropy_of_scores(log_q: FloatArray, weights: FloatArray | None, standard_error: bool = True) -> Estimate:
+    """Minus the weighted mean of log-densities; +inf where one of them is -inf, ValueError where it is nan."""
+    mean = Mean.of(log_q, weights)
+    if np.isnan(mean.value):
+        raise ValueError(
+            f"The log-density of row {int(np.argmax(np.isnan(log_q)))} is nan; a number or -inf is expected."
+        )
     if np.isinf(mean.value):
-        return impossible_rows(-mean.value, int(np.isneginf(log_q).sum()), p.n_rows, "mean log-density")
-    return Estimate(-mean.value, mean.error if standard_error else float("nan"), p.n_rows, "mean log-density")
+        return impossible_rows(-mean.value, int(np.isneginf(log_q).sum()), mean.n_rows, "mean log-density")
+    return Estimate(-mean.value, mean.error if standard_error else float("nan"), mean.n_rows, "mean log-density")
 
 
-def divergence_by_density(p: Sample, model: Model, n_neighbors: int | None, standard_error: bool) -> Estimate:
+def _divergence_by_density(p: Sample, model: Model, options: Options) -> Estimate:
     """-mean log q - entropy of the sample, the entropy in coordinates whitened by the model."""
-    k = resolve_neighbors(n_neighbors, p.n_rows)
+    k, standard_error = resolve_neighbors(options.n_neighbors, p.n_rows), options.standard_error
     log_q = model.log_density(p.X)
     cross_entropy = -p.mean(log_q).value
     if np.isinf(cross_entropy):
@@ -147,25 +150,18 @@ class _EntropyDrift:
         return drift_reasons(self.numbers, self.change, self.n_columns, value, error)
 
 
-def divergence_by_draws(
-    p: Sample,
-    model: Model,
-    n_neighbors: int | None,
-    n_draws: int | None,
-    standard_error: bool,
-    rng: np.random.RandomState,
-) -> Estimate:
+def _divergence_by_draws(p: Sample, model: Model, options: Options) -> Estimate:
     """The common-radius divergence of the sample from rows drawn from the model."""
     log_q = model.log_density(p.X)
     cross_entropy = -p.mean(log_q).value
     if np.isinf(cross_entropy):
         return impossible_rows(cross_entropy, int(np.isneginf(log_q).sum()), p.n_rows, "draws")
-    draws = resolve_draws(n_draws, default_draws(p.n_rows))
-    drawn = drawn_sample(model, draws, p, rng)
+    draws = resolve_draws(options.n_draws, default_draws(p.n_rows))
+    drawn = drawn_sample(model, draws, p, options.rng)
     p, drawn = _whiten_both(p, drawn, model)
     pair = SamplePair(p, drawn)
-    k = divergence_neighbors(pair, "common_radius", n_neighbors)
-    estimate = sample_divergence(pair, "common_radius", k, standard_error).estimate
+    k = divergence_neighbors(pair, "common_radius", options.n_neighbors)
+    estimate = sample_divergence(pair, "common_radius", k, options.standard_error).estimate
     diagnostics = dict(estimate.diagnostics)
     diagnostics |= {
         "cross_entropy": cross_entropy,
@@ -174,14 +170,6 @@ def divergence_by_draws(
         "route": "draws",
     }
     return Estimate(float(estimate), estimate.standard_error, (p.n_rows, draws), "draws", diagnostics)
-
-
-def drawn_sample(model: Model, n_draws: int, like: Sample | None, rng: np.random.RandomState) -> Sample:
-    """Draws from a model as a sample, with the columns and threads of another."""
-    X = model.draw(n_draws, rng)
-    if like is not None and X.shape[1] != like.n_columns:
-        raise ValueError(f"The sample has {like.n_columns} columns and {model.name} draws rows of {X.shape[1]}.")
-    return Sample(np.ascontiguousarray(X, dtype=np.float64), None, None if like is None else like.n_jobs)
 
 
 def _negative(value: float, error: float) -> list[str]:

@@ -9,7 +9,14 @@ import numpy as np
 
 from fastkl._core.means import Mean
 from fastkl.divergence.arguments import DEFAULT_NEIGHBORS, FloatArray, resolve_neighbors
-from fastkl.divergence.diagnostics import NeighborSweep, divergence_diagnostics, large_ball, many_columns, shared_rows
+from fastkl.divergence.diagnostics import (
+    NeighborSweep,
+    divergence_diagnostics,
+    large_ball,
+    many_columns,
+    shared_rows,
+    warn_of_shared_rows,
+)
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.local_terms import (
     METHODS,
@@ -20,6 +27,7 @@ from fastkl.divergence.local_terms import (
     log_density_own,
 )
 from fastkl.divergence.neighbors import Pair, Slab
+from fastkl.divergence.options import Options
 from fastkl.divergence.uncertainty import count_noise, divergence_error, entropy_error, reference_variance
 
 # Up to so many rows the sweep over k needs 2 k neighbours to beat its own noise.
@@ -112,6 +120,15 @@ def sample_divergence(
     return sample_divergences(pair, method, [k], standard_error, symmetric=symmetric)[0]
 
 
+def pair_divergence(pair: Pair, options: Options) -> Estimate:
+    """KL(p || q) from samples, wherever their rows are; warns of rows that both share."""
+    method = check_method(options.method)
+    k = divergence_neighbors(pair, method, options.n_neighbors)
+    estimate = sample_divergence(pair, method, k, options.standard_error).estimate
+    warn_of_shared_rows(estimate.diagnostics.get("shared_rows", 0))
+    return estimate
+
+
 def sample_divergences(
     pair: Pair, method: Method, numbers: Sequence[int], standard_error: bool, *, symmetric: bool = False
 ) -> list[Divergence]:
@@ -179,12 +196,3 @@ def _plain_diagnostics(pair: Pair, k: int) -> dict[str, Any]:
     """Doubts that need no further search."""
     reasons = many_columns(pair.p)
     return {"bias_suspected": bool(reasons), "reasons": reasons, "n_neighbors": k}
-
-
-def merged_diagnostics(*estimates: Estimate) -> dict[str, Any]:
-    """The diagnostics of several estimates as those of their sum."""
-    reasons = [reason for e in estimates for reason in e.diagnostics["reasons"]]
-    return {
-        "bias_suspected": any(e.diagnostics["bias_suspected"] for e in estimates),
-        "reasons": list(dict.fromkeys(reasons)),
-    }

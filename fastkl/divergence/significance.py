@@ -7,12 +7,12 @@ distributions the labels "from p" and "from q" are exchangeable on that graph, s
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import digamma
-from sklearn.utils import check_random_state
 
 from fastkl._core._threads import effective_n_threads
 from fastkl.divergence._labels import LANES, score_labels, score_permutations
@@ -20,7 +20,8 @@ from fastkl.divergence.arguments import FloatArray, Sample, resolve_neighbors
 from fastkl.divergence.estimate import ConfidenceInterval
 from fastkl.divergence.local_terms import Method
 from fastkl.divergence.neighbors import SamplePair
-from fastkl.divergence.operands import samples_of_both
+from fastkl.divergence.operands import SAMPLES, WITH_A_SAMPLE, Rules, operands, sample_pair
+from fastkl.divergence.options import Options
 from fastkl.divergence.samples import check_method, divergence_neighbors, sample_divergence
 from fastkl.spatial import NeighborIndex
 
@@ -133,8 +134,9 @@ def permutation_test(
                 f"{name}: weighted rows are not exchangeable between samples, so permuted labels give no valid p-value. Thin the "
                 f"sample first: keep each row with probability weight / largest weight."
             )
-    rng = check_random_state(random_state)
-    pair = samples_of_both(p, q, None, None, n_jobs, rng, n_draws, draws_per_row=1)
+    options = Options(n_draws=n_draws, random_state=random_state)
+    rng = options.rng
+    pair = _TESTED(*operands(p, q, n_jobs=n_jobs), options=options)
     n, m = pair.p.n_rows, pair.q.n_rows
     default = int(np.clip((n + m) // 10, 5, 50))
     k = resolve_neighbors(n_neighbors, n + m, default=default)
@@ -150,6 +152,10 @@ def permutation_test(
     permuted = _statistics(np.moveaxis(sums, 1, 0), n, m).ravel()[:n_permutations]
     as_large = int(np.sum(permuted >= statistic - 1e-12))
     return PermutationTest(statistic, (as_large + 1.0) / (n_permutations + 1.0), int(n_permutations), k)
+
+
+# As many draws as the other sample has rows.
+_TESTED: Rules[SamplePair] = Rules(dict.fromkeys(WITH_A_SAMPLE, partial(sample_pair, draws_per_row=1)))
 
 
 def _unit_scale(X: NDArray[Any]) -> NDArray[Any]:
@@ -224,8 +230,9 @@ def subsampling_interval(
     if not 0.0 < level < 1.0 or not 0.0 < exponent < 1.0:
         raise ValueError(f"level and exponent lie between 0 and 1; got {level!r} and {exponent!r}.")
     chosen = check_method(method)
-    rng = check_random_state(random_state)
-    pair = samples_of_both(p, q, None, None, n_jobs, rng, None)
+    options = Options(chosen, random_state=random_state)
+    rng = options.rng
+    pair = SAMPLES(*operands(p, q, n_jobs=n_jobs), options=options)
     k = divergence_neighbors(pair, chosen, n_neighbors)
     whole = _value(pair, chosen, k)
     sizes = [int(np.ceil(s.n_rows**exponent)) for s in (pair.p, pair.q)]

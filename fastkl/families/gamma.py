@@ -12,7 +12,7 @@ from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl._core.special.exact import exact_product
 from fastkl._core.special.gamma_functions import gamma_shapes, log_excess, log_minus_digamma, stirling_error, trigamma
 from fastkl._core.special.gamma_tails import log_gamma_tails
-from fastkl._core.special.log_probabilities import log_complement
+from fastkl._core.special.log_tails import log_complement
 from fastkl.families.base import Fit
 from fastkl.families.closed_form import register_kl
 from fastkl.families.exponential import Exponential

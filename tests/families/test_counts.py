@@ -9,6 +9,7 @@ from fastkl import DensityMLE, families
 from fastkl._core.special.gamma_differences import digamma_rise, trigamma_rise
 from fastkl.exceptions import DegenerateDataError, SupportError
 from fastkl.families import closed_form
+from tests.families.discovered import COUNTS
 
 mp.mp.dps = 50
 
@@ -91,7 +92,7 @@ def test_integer_dtypes_and_large_counts():
     assert np.isfinite(DensityMLE("negative_binomial").fit(X).log_likelihood_)
 
 
-@pytest.mark.parametrize("name", ["poisson", "negative_binomial", "zero_inflated_poisson", "geometric", "bernoulli"])
+@pytest.mark.parametrize("name", COUNTS)
 @pytest.mark.parametrize("bad", [-1.0, 0.5, 1e-300])
 def test_values_that_are_no_counts(name, bad):
     X = np.ones((5000, 3))

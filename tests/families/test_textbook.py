@@ -12,6 +12,7 @@ import functools
 import mpmath as mp
 import numpy as np
 import pytest
+from sklearn.base import clone
 
 from fastkl import DensityMLE, families
 from fastkl.families.univariate import UnivariateFamily
@@ -20,6 +21,8 @@ from tests.families import textbook_integrals
 DIGITS = 50
 SHARES = np.array([1e-300, 1e-100, 1e-20, 1e-6, 0.01, 0.2, 0.5])
 STEPS = np.array([1e-3, 0.3, 5.0, 40.0, 1000.0])
+# The square of it is no number.
+BEYOND = np.array([-1e200, 1e200])
 # Beyond it a log-density says no more than that the density is 0.
 LOWEST = -1e9
 
@@ -33,14 +36,17 @@ class Case:
         self.params = {name: np.array([float(value)]) for name, value in params.items()}
         self.exact = {name: mp.mpf(float(value)) for name, value in params.items()}
         self.tails = functools.cache(self._tails)
+        self.ends = self.quantile([0.0, 1.0])
 
     def log_density(self, x):
         return self.cls.textbook(textbook_integrals.MP, mp.mpf(float(x)), **self.exact)
 
     def _tails(self, x):
         """P(X <= x) and P(X > x)."""
-        if not self.cls.discrete and not self.ends[0] < x < self.ends[1]:
-            return (mp.mpf(0), mp.mpf(1)) if x <= self.ends[0] else (mp.mpf(1), mp.mpf(0))
+        if x < self.ends[0] or (x == self.ends[0] and not self.cls.discrete):
+            return mp.mpf(0), mp.mpf(1)
+        if x >= self.ends[1]:
+            return mp.mpf(1), mp.mpf(0)
         given = self.cls.textbook_tails
         return (given and given(mp, mp.mpf(x), **self.exact)) or textbook_integrals.tails(self, mp.mpf(x))
 
@@ -57,11 +63,10 @@ class Case:
         with np.errstate(over="ignore", invalid="ignore"):  # points that are no numbers are left out below
             away = np.concatenate([-STEPS, STEPS]) * max(spread, float(self.cls.discrete))
             factors = 10.0 ** np.array([-30.0, -3.0, 3.0, 30.0])
-            points = np.concatenate([low, high, centre + away, centre * factors])
+            points = np.concatenate([low, high, centre + away, centre * factors, BEYOND])
         if self.cls.discrete:
             points = np.rint(points)
-        first, last = self.ends
-        points = np.unique(points[(points >= first) & (points <= last) & np.isfinite(points)])
+        points = np.unique(points[(points >= self.ends[0]) & (points <= self.ends[1]) & np.isfinite(points)])
         with mp.workdps(DIGITS):
             return np.array([x for x in points if self._seen(x)])
 
@@ -193,10 +198,12 @@ def test_steps_of_counts(case):
     if not case.cls.discrete:
         pytest.skip("continuous")
     family, params, k = case.family, case.params, case.points[:, None]
-    for tail, quantile in ((family.cdf, family.quantile), (family.sf, family.upper_quantile)):
+    for tail, quantile, certain in ((family.cdf, family.quantile, 1.0), (family.sf, family.upper_quantile, 0.0)):
         here, before = tail(k, params), tail(k - 1.0, params)
+        # a probability that rounds to certainty is reached at the end of the support only
+        expected = np.where(here == certain, case.ends[1], k)
         steps = here != before
-        np.testing.assert_array_equal(quantile(here, params)[steps], k[steps])
+        np.testing.assert_array_equal(quantile(here, params)[steps], expected[steps])
 
 
 def test_entropy(case):
@@ -204,6 +211,59 @@ def test_entropy(case):
     if got is None:
         pytest.skip("no closed form")
     np.testing.assert_allclose(got, float(case.entropy()), rtol=1e-12, atol=1e-12)
+
+
+# -- joint families --------------------------------------------------------------------------------------------------------
+
+
+def joint_cases():
+    """Families of rows, with the textbook of the row as a list of numbers."""
+    for name in families.names():
+        cls = families.by_name(name)
+        if issubclass(cls, UnivariateFamily) or not has_textbook(cls):
+            continue
+        plain = cls.examples()[0][0]
+        for i, (family, params) in enumerate([*cls.examples(), *((plain, params) for params in cls.extreme)]):
+            yield pytest.param(DensityMLE.from_parameters(clone(family), **params), id=f"{name}-{i}")
+
+
+def exact(value):
+    """Numbers of high precision, in lists that are nested like the array."""
+    return [exact(part) for part in value] if np.ndim(value) else mp.mpf(float(value))
+
+
+def textbook_of(density):
+    params = {name: exact(value) for name, value in density.params_.items()}
+    return functools.partial(density.family_.textbook, mp, **params)
+
+
+@pytest.fixture(params=joint_cases())
+def joint(request):
+    with mp.workdps(DIGITS):
+        yield request.param
+
+
+def test_joint_log_density(joint):
+    """At draws, and forty times as far out where the support goes that far."""
+    rows = joint.sample(6, random_state=0)
+    if rows.dtype.kind not in "fi":
+        pytest.skip("labels, whose codes are tested")
+    centre = rows.mean(axis=0)
+    rows = np.concatenate([rows, centre + 40.0 * (rows - centre)])
+    rows = rows[np.isfinite(joint.score_samples(rows))]
+    want = [float(textbook_of(joint)(exact(row))) for row in rows]
+    np.testing.assert_allclose(joint.score_samples(rows), want, rtol=1e-13, atol=1e-13)
+
+
+def test_joint_entropy(joint):
+    family, got = joint.family_, joint.family_.entropy(joint.params_)
+    if got is None or family.textbook_entropy is None:
+        pytest.skip("no closed form")
+    want = family.textbook_entropy(mp, **{name: exact(value) for name, value in joint.params_.items()})
+    np.testing.assert_allclose(got, float(want), rtol=1e-12, atol=1e-12)
+
+
+# -- shapes ----------------------------------------------------------------------------------------------------------------
 
 
 def test_shapes():

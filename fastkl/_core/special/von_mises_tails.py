@@ -11,7 +11,7 @@ from scipy.special import i0e
 
 from fastkl._core.array_types import Floats
 from fastkl._core.special.exact import exact_sum
-from fastkl._core.special.log_probabilities import log_complement
+from fastkl._core.special.log_tails import log_complement
 from fastkl._core.special.tail_integrals import DEPTH, tail_integral
 
 _PI_REST = 1.2246467991473532e-16  # pi less its double

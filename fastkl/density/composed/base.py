@@ -16,7 +16,6 @@ from fastkl._core.array_types import Floats, Params
 from fastkl._core.rows import Rows
 from fastkl.density.base import BaseDensity
 from fastkl.density.validation import resolve_family
-from fastkl.divergence import Estimate, cross_entropy
 from fastkl.divergence.models import Model
 from fastkl.exceptions import (
     ColumnTypeError,
@@ -154,18 +153,3 @@ def weighted_total(values: Floats, sample_weight: ArrayLike | None) -> float:
         return float(np.sum(values))
     weights = np.asarray(sample_weight, dtype=np.float64)
     return float(np.sum(weights[weights > 0.0] * values[weights > 0.0]))
-
-
-def cross_entropy_of_scores(scores: Floats, sample_weight: ArrayLike | None) -> Estimate:
-    """Minus the weighted mean of log-densities, with its error, for rows that a divergence can't read, such as labels."""
-    return cross_entropy(np.arange(len(scores), dtype=np.float64), _Listed(scores), sample_weight_p=sample_weight)
-
-
-class _Listed:
-    """A model of row numbers: their log-densities in a list."""
-
-    def __init__(self, scores: Floats):
-        self.scores = scores
-
-    def score_samples(self, X: NDArray[Any]) -> Floats:
-        return self.scores[X[:, 0].astype(np.intp)]

@@ -15,7 +15,6 @@ from fastkl._core.array_types import Floats, Params
 from fastkl.density.base import BaseDensity
 from fastkl.density.composed.base import (
     ComposedDensity,
-    cross_entropy_of_scores,
     draw,
     is_discrete,
     log_likelihood_of,
@@ -27,6 +26,7 @@ from fastkl.density.composed.groups import Group, in_group, on_groups
 from fastkl.density.composed.inference import ProductInference
 from fastkl.density.validation import as_generator, read_array
 from fastkl.divergence import Estimate
+from fastkl.divergence.sample_model import cross_entropy_of_scores
 from fastkl.rows.tables import columns_of, is_table, rows_as
 from fastkl.rows.weights import read_weights
 
@@ -156,7 +156,8 @@ class FittedProduct(ComposedDensity):
         Estimate
             Minus the score, in nats, with its standard error.
         """
-        return cross_entropy_of_scores(self.score_samples(X), sample_weight)
+        scores = self.score_samples(X)
+        return cross_entropy_of_scores(scores, read_weights(sample_weight, len(scores)))
 
     # -- what was learnt ---------------------------------------------------------------------------------------------------
 

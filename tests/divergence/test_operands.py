@@ -1,0 +1,203 @@
+"""What the calls make of their arguments: kinds, pairs of kinds, and that each argument is read once."""
+
+import itertools
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from fastkl import (
+    DegenerateDataError,
+    DensityMLE,
+    Estimate,
+    ProductDensity,
+    SharedRowsWarning,
+    cross_entropy,
+    empirical,
+    entropy,
+    jeffreys,
+    jensen_shannon,
+    kl_divergence,
+    permutation_test,
+    subsampling_interval,
+)
+from fastkl.density.parametric import base as family_density
+from fastkl.divergence import arguments, kl_divergence_sweep, operands
+from fastkl.divergence.operands import DensityOperand, DiscreteOperand, EmpiricalOperand, Rules, SampleOperand, operand
+from fastkl.divergence.options import Options
+
+COUNTS = np.random.default_rng(0).poisson(3.0, 60).astype(float)
+X = np.random.default_rng(1).normal(size=(60, 2))
+
+
+def distribution(name, **parameters):
+    return DensityMLE.from_parameters(name, **parameters)
+
+
+MIXED = ProductDensity([("a", DensityMLE("poisson"), [0]), ("b", DensityMLE("normal"), [1])]).fit(
+    np.column_stack([COUNTS, X[:, 0]])
+)
+KINDS = {
+    "array": (X, SampleOperand),
+    "list": ([1.0, 2.0], SampleOperand),
+    "frame": (pd.DataFrame(X), SampleOperand),
+    "labels": (["a", "b"], SampleOperand),
+    "empirical": (empirical(COUNTS), EmpiricalOperand),
+    "density": (distribution("normal", loc=0.0, scale=1.0), DensityOperand),
+    "scipy": (stats.norm(), DensityOperand),
+    "kde": (stats.gaussian_kde(X.T), DensityOperand),
+    "mixed product": (MIXED, DensityOperand),
+    "counts": (distribution("poisson", rate=3.0), DiscreteOperand),
+    "scipy counts": (stats.poisson(3.0), DiscreteOperand),
+}
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_kinds(name):
+    thing, kind = KINDS[name]
+    found = operand(thing, "p")
+    assert type(found) is kind
+    assert found.name == "p"
+    if kind is not SampleOperand:
+        with pytest.raises(ValueError, match="sample_weight_p belongs to the rows of a sample, which p is not"):
+            operand(thing, "p", [1.0, 2.0])
+
+
+SAMPLE, DENSITY, DISCRETE = (
+    COUNTS + 0.1 * X[:, 0],
+    distribution("normal", loc=3.0, scale=2.0),
+    distribution("poisson", rate=3.0),
+)
+OTHER = {
+    "sample": SAMPLE[:50] + 0.01,
+    "density": distribution("laplace", loc=3.0, scale=1.0),
+    "discrete": stats.geom(0.3),
+}
+FIRST = {"sample": SAMPLE, "density": DENSITY, "discrete": DISCRETE, "empirical": empirical(COUNTS)}
+SECOND = {**OTHER, "empirical": empirical(COUNTS + 1.0)}
+CALLS = {
+    "kl": kl_divergence,
+    "cross_entropy": cross_entropy,
+    "jeffreys": jeffreys,
+    "jensen_shannon": jensen_shannon,
+    "permutation_test": lambda p, q: permutation_test(p, q, n_permutations=9),
+    "subsampling_interval": lambda p, q: subsampling_interval(p, q, n_subsamples=2),
+    "sweep": lambda p, q: kl_divergence_sweep(p, q, [2]),
+}
+OF_SAMPLES = ("permutation_test", "subsampling_interval", "sweep")
+
+
+def refused(call, p, q):
+    """The words of the error for a pair of kinds, or None where there is an estimate."""
+    if (p, q) == ("empirical", "density") and call == "cross_entropy":
+        return None
+    if (p, q) == ("discrete", "sample") and call == "cross_entropy":
+        return "repeated or rounded values"
+    if (p, q) == ("empirical", "density") and call == "kl":
+        return "does not exist: the empirical distribution puts mass"
+    if p == "empirical" and not (q == "discrete" and call in ("kl", "cross_entropy")):
+        return "p is an empirical distribution; only a discrete model"
+    if q == "empirical":
+        return "q is an empirical distribution; only a discrete model"
+    if "sample" not in (p, q) and p != "empirical":
+        if call in OF_SAMPLES:
+            return "p and q are both models; pass at least one sample"
+        if p != q:
+            return "compares two discrete distributions or two densities"
+    return None
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize(("p", "q"), list(itertools.product(FIRST, SECOND)))
+def test_every_pair_of_kinds(call, p, q):
+    words = refused(call, p, q)
+    first = COUNTS if (p, q) == ("sample", "discrete") and call in ("kl", "cross_entropy") else FIRST[p]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SharedRowsWarning)
+        if words is None:
+            found = CALLS[call](first, SECOND[q])
+            assert not isinstance(found, Estimate) or not np.isnan(found)
+        else:
+            with pytest.raises((ValueError, DegenerateDataError), match=words):
+                CALLS[call](first, SECOND[q])
+
+
+def test_the_most_specific_rule_comes_first():
+    rules = Rules(
+        {
+            (operands.ModelOperand, operands.ModelOperand): lambda p, q, options: "models",
+            (SampleOperand, operands.Operand): lambda p, q, options: "sample",
+            (SampleOperand, DiscreteOperand): lambda p, q, options: "sample, discrete",
+        }
+    )
+    for p, q, expected in (
+        (DENSITY, DISCRETE, "models"),
+        (SAMPLE, DENSITY, "sample"),
+        (SAMPLE, DISCRETE, "sample, discrete"),
+    ):
+        assert rules(*operands.operands(p, q), options=Options()) == expected
+
+
+class CountsReads:
+    """A fixture's counter of calls of a function."""
+
+    def __init__(self, monkeypatch, module, name):
+        original = getattr(module, name)
+        self.calls = 0
+
+        def counted(*given, **named):
+            self.calls += 1
+            return original(*given, **named)
+
+        monkeypatch.setattr(module, name, counted)
+
+
+@pytest.mark.parametrize("call", [kl_divergence, cross_entropy, lambda p, q: kl_divergence(p, q, route="draws")])
+def test_rows_are_validated_once(monkeypatch, call):
+    """By the divergence alone: a density of this library does not validate them again."""
+    frame = pd.DataFrame(X, columns=["a", "b"])
+    model = DensityMLE("normal").fit(frame)
+    own = CountsReads(monkeypatch, arguments, "as_matrix")
+    again = CountsReads(monkeypatch, family_density, "read_rows")
+    call(frame, model)
+    assert (own.calls, again.calls) == (1, 0)
+
+
+def test_a_density_of_ones_own_is_asked_itself():
+    class Halved(DensityMLE):
+        def score_samples(self, X):
+            return 0.5 * super().score_samples(X)
+
+    plain, halved = DensityMLE("normal").fit(X), Halved("normal").fit(X)
+    assert cross_entropy(X, halved) == pytest.approx(0.5 * cross_entropy(X, plain), rel=1e-14)
+
+
+def test_a_density_of_other_columns_says_so():
+    with pytest.raises(ValueError, match="X has 2 features, but DensityMLE is expecting 1"):
+        kl_divergence(X, DENSITY)
+
+
+@pytest.mark.parametrize("call", [kl_divergence, cross_entropy, jeffreys, jensen_shannon, permutation_test])
+def test_columns_are_compared_by_name_in_either_order(call):
+    model = DensityMLE("normal").fit(pd.DataFrame(X, columns=["a", "b"]))
+    other = pd.DataFrame(X, columns=["b", "a"])
+    with pytest.raises(ValueError, match=r"q was fitted to the columns \['a', 'b'\], the sample has \['b', 'a'\]"):
+        call(other, model)
+    with pytest.raises(ValueError, match="p was fitted to the columns"):
+        call(model, other)
+
+
+@pytest.mark.parametrize("call", [kl_divergence, jeffreys, jensen_shannon, lambda p, q: kl_divergence_sweep(p, q, [3])])
+def test_warnings_point_at_the_line_of_the_caller(call):
+    with pytest.warns(SharedRowsWarning) as caught:
+        call(X, X[:50] if call is not jensen_shannon else X)
+    assert {warning.filename for warning in caught} == {__file__}
+
+
+def test_entropy_of_every_kind():
+    exact = entropy(DISCRETE), entropy(DENSITY), entropy(empirical(["a", "a", "b", "b"]))
+    assert [found.standard_error for found in exact] == [0.0] * 3
+    assert exact[2] == pytest.approx(np.log(2.0), rel=1e-15)
+    assert entropy(X).method == "knn"
