@@ -109,7 +109,7 @@ class NegativeBinomial(CountFamily):
 
     # -- sums to parameters ------------------------------------------------------------------------------------------------
 
-    def solve(self, statistics: Statistics) -> Fit:
+    def solve(self, statistics: Statistics, start: Params | None = None) -> Fit:
         d = len(statistics["mean"])
         fixed = self.fixed_columns(d)
         mean = fixed.get("mean", statistics["mean"].copy())
@@ -123,12 +123,16 @@ class NegativeBinomial(CountFamily):
             )
         if "size" in fixed:
             return Fit({"size": fixed["size"], "mean": mean})
-        solved = [self._tally_score(statistics, j, float(mean[j])).root() for j in range(d)]
+        begin = np.full(d, np.inf) if start is None else start["size"]
+        solved = [self._tally_score(statistics, j, float(mean[j])).root(float(begin[j])) for j in range(d)]
         size = np.array([root for root, _ in solved])
         steps = max(step for _, step in solved)
         limit = np.isinf(size)
         boundary = {"size": boundary_sentence(limit, POISSON_LIMIT)} if np.any(limit) else {}
         return Fit({"size": size, "mean": mean}, steps, steps < MAX_STEPS, boundary)
+
+    def solve_from(self, statistics: Statistics, start: Params) -> Fit:
+        return self.solve(statistics, start)
 
     def _tally_score(self, statistics: Statistics, column: int, mean: float) -> SizeScore:
         return SizeScore(statistics["counts"][column], statistics["tallies"][column], mean)
@@ -283,12 +287,15 @@ class SizeScore:
         u = (self.counts - self.mean) / (size + self.mean)
         return float(self.tallies @ (trigamma_rise(size, self.counts) + u * u / (self.counts + size)))
 
-    def root(self) -> tuple[float, int]:
-        """The size at which the score is 0 and the steps it took; infinite where it is positive for all sizes."""
+    def root(self, start: float = np.inf) -> tuple[float, int]:
+        """The size at which the score is 0 and the steps it took; infinite where it is positive for all sizes.
+
+        An infinite start is none: the estimate by moments takes its place.
+        """
         spread = float(self.tallies @ ((self.counts - self.mean) ** 2 - self.counts))
         if spread <= 0.0:
             return np.inf, 1
-        size = float(self.mean**2 * self.tallies.sum() / spread)  # the estimate by moments
+        size = start if np.isfinite(start) else float(self.mean**2 * self.tallies.sum() / spread)
         low, high = 0.0, np.inf
         for step in range(1, MAX_STEPS + 1):
             score, slope = self.value(size), self.slope(size)
@@ -296,6 +303,8 @@ class SizeScore:
             # Newton on log r while the score falls there; doubling or halving, later bisection of logarithms, where it leads out
             curvature = size * slope
             new = size * np.exp(np.clip(-score / curvature, -3.0, 3.0)) if curvature < 0.0 else np.nan
+            if np.isfinite(start) and abs(new - size) <= 1e-10 * size:
+                return float(new), step  # a Newton step's error is its square; next to the root signs are rounding
             if not low < new < high:
                 new = 4.0 * low if np.isinf(high) else (0.25 * high if low == 0.0 else np.sqrt(low) * np.sqrt(high))
             # near the Poisson limit the score drowns in its rounding: then the bracket around a change of sign is the answer
