@@ -107,22 +107,36 @@ class Family(BaseEstimator):
         """Sum of the weights behind the statistics."""
         return float(np.ravel(statistics["weight"])[0])
 
-    def fit(self, rows: AnyRows, tol: float, max_iter: int) -> tuple[Fit, Statistics]:
+    def fit(self, rows: AnyRows, tol: float, max_iter: int, start: Params | None = None) -> tuple[Fit, Statistics]:
         """The maximum of the likelihood, and what the standard errors need.
 
         With sufficient statistics those are they. A family without (``has_statistics`` False) iterates over the rows, at most
         ``max_iter`` times, until the remaining gain is below ``tol`` per unit of weight, and returns at least the ``"weight"``
-        and the observed ``"information"`` at the maximum.
+        and the observed ``"information"`` at the maximum. With ``start``, complete parameters, the search begins there and
+        nowhere else, and never ends below; what is held fixed stays. A maximum in closed form has no use for it.
         """
         statistics = rows.total(self.statistics, merge=self.merge_statistics)
         raise_if_weightless(self.statistics_weight(statistics))
-        return self.solve(statistics), statistics
+        if start is None:
+            return self.solve(statistics), statistics
+        return self.solve_from(statistics, self.start_at(start, rows.n_columns)), statistics
 
     # -- sums to parameters ------------------------------------------------------------------------------------------------
 
     def solve(self, statistics: Statistics) -> Fit:
         """The maximum of the likelihood given the statistics; DegenerateDataError if there is none."""
         raise NotImplementedError
+
+    def solve_from(self, statistics: Statistics, start: Params) -> Fit:
+        """The same by a search that begins at these parameters, where there is a search."""
+        return self.solve(statistics)
+
+    def start_at(self, start: Params, d: int) -> Params:
+        """Where a search of rows of d columns begins: the parameters given, but for those held fixed; ValueError if none fit."""
+        params = self.check_parameters({**start, **self.fixed_parameters()})
+        if self.n_columns(params) != d:
+            raise ValueError(f"{self.name}: the start is one of {self.n_columns(params)} columns, the rows have {d}.")
+        return params
 
     def starting_parameters(self, statistics: Statistics) -> Params:
         """Where the search for a maximum with a prior starts: the maximum without, or a guess if there is none."""
@@ -228,8 +242,8 @@ class Family(BaseEstimator):
     def estimated_names(self, params: Params) -> list[str]:
         """The parameters that have standard errors: estimated, regular, and inside their range."""
         spaces = self.spaces()
-        inside = [name for name, space in spaces.items() if not np.any(space.at_edge(params[name]))]
-        return [name for name in self.free_names() if name in inside and not spaces[name].irregular]
+        regular = [name for name in self.free_names() if not spaces[name].irregular]
+        return [name for name in regular if not np.any(spaces[name].at_edge(params[name]))]
 
     def estimated_entries(self, params: Params) -> list[str]:
         """Names of their entries (``"scale[0]"``), in the order of ``covariance_of_params``."""

@@ -42,6 +42,7 @@ class Bernoulli(CountFamily):
     support = (0.0, 1.0, True)
     support_text = "0 and 1"
     example = {"probability": [0.2, 0.7]}
+    extreme = [{"probability": p} for p in (1e-12, 1.0 - 1e-12)]
 
     def __init__(self, probability: ArrayLike | None = None):
         self.probability = probability
@@ -88,14 +89,48 @@ class Bernoulli(CountFamily):
     def entropy(self, params: Params) -> float:
         return float(bernoulli_entropy(params["probability"]).sum())
 
-    def cdf(self, x: ArrayLike, params: Params) -> Floats:
-        x = np.asarray(x, dtype=np.float64)
-        below_one = np.where(x < 0.0, 0.0, 1.0 - params["probability"])
-        return np.where(np.isnan(x), np.nan, np.where(x >= 1.0, 1.0, below_one))
+    def log_cdf(self, x: Floats, params: Params) -> Floats:
+        with np.errstate(divide="ignore"):
+            return _steps(x, -np.inf, np.log1p(-params["probability"]), 0.0)
 
-    def quantile(self, p: ArrayLike, params: Params) -> Floats:
-        p = np.asarray(p, dtype=np.float64)
-        return np.where((p >= 0.0) & (p <= 1.0), (p > 1.0 - params["probability"]).astype(np.float64), np.nan)
+    def log_sf(self, x: Floats, params: Params) -> Floats:
+        with np.errstate(divide="ignore"):
+            return _steps(x, 0.0, np.log(params["probability"]), -np.inf)
+
+    def cdf(self, x: Floats, params: Params) -> Floats:
+        return _steps(x, 0.0, 1.0 - params["probability"], 1.0)
+
+    def sf(self, x: Floats, params: Params) -> Floats:
+        return _steps(x, 1.0, params["probability"], 0.0)
+
+    def quantile(self, p: Floats, params: Params) -> Floats:
+        p, one = np.asarray(p, dtype=np.float64), params["probability"]
+        value = (p > 1.0 - one) | ((p == 1.0) & (one > 0.0))
+        return np.where((p >= 0.0) & (p <= 1.0), value.astype(np.float64), np.nan)
+
+    def upper_quantile(self, q: Floats, params: Params) -> Floats:
+        q = np.asarray(q, dtype=np.float64)
+        value = (q < params["probability"]).astype(np.float64)
+        return np.where((q >= 0.0) & (q <= 1.0), value, np.nan)
+
+    @staticmethod
+    def textbook(mp: Any, x: Any, probability: Any) -> Any:
+        return mp.log(probability) if x == 1 else mp.log1p(-probability)
+
+    @staticmethod
+    def textbook_tails(mp: Any, x: Any, probability: Any) -> tuple[Any, Any]:
+        above = mp.mpf(1) if x < 0 else mp.mpf(0) if x >= 1 else probability
+        return 1 - above, above
+
+    @staticmethod
+    def textbook_entropy(mp: Any, probability: Any) -> Any:
+        return -probability * mp.log(probability) - (1 - probability) * mp.log1p(-probability)
+
+
+def _steps(x: ArrayLike, below: float, middle: Floats, above: float) -> Floats:
+    """What holds below 0, from 0 on, and from 1 on; NaN for NaN."""
+    x = np.asarray(x, dtype=np.float64)
+    return np.where(np.isnan(x), np.nan, np.where(x < 0.0, below, np.where(x >= 1.0, above, middle)))
 
 
 def bernoulli_entropy(p: Floats) -> Floats:

@@ -84,7 +84,7 @@ class Beta(UnivariateFamily):
             beta_normaliser(a, b) - np.log(low) - np.log(high),
         )
 
-    def solve(self, statistics: Statistics) -> Fit:
+    def solve(self, statistics: Statistics, start: Params | None = None) -> Fit:
         mean, rest, weight = statistics["mean"], statistics["complement"], statistics["weight"]
         fixed = self.fixed_columns(len(mean))
         low, high = statistics["low_excess"] / weight, statistics["high_excess"] / weight
@@ -92,16 +92,20 @@ class Beta(UnivariateFamily):
             raise_if_no_spread((low <= 0.0) & (high <= 0.0), statistics, not fixed)
         # var ~ m (1 - m) / (a + b), and the excesses are about var / (2 mean^2) at either end
         total = 1.0 / np.maximum(low * mean / rest + high * rest / mean, 1e-300)
-        start, n_polish = {"a": total * mean, "b": total * rest, **fixed}, 0
+        begin = {"a": total * mean, "b": total * rest} if start is None else {n: v.copy() for n, v in start.items()}
+        begin, n_polish = {**begin, **fixed}, 0
         if not fixed:
-            n_polish, length = beta_shapes(mean, rest, low, high, start["a"], start["b"], MAX_POLISH_STEPS, POLISHED)
+            n_polish, length = beta_shapes(mean, rest, low, high, begin["a"], begin["b"], MAX_POLISH_STEPS, POLISHED)
             if length.max(initial=0.0) <= POLISHED:
-                return Fit(start, n_polish)  # the likelihood is concave: a step next to nothing is the certificate
+                return Fit(begin, n_polish)  # the likelihood is concave: a step next to nothing is the certificate
         free = np.array([name not in fixed for name in self.parameter_names])
         with np.errstate(all="ignore"):
             landscape = Landscape(lambda params: self._evaluate(statistics, params), move_logarithms, free, weight)
-            found = maximise(landscape, start, 1e-12, MAX_NEWTON_STEPS)
+            found = maximise(landscape, begin, 1e-12, MAX_NEWTON_STEPS)
         return Fit(found.params, found.n_iter + n_polish, bool(found.converged.all()))
+
+    def solve_from(self, statistics: Statistics, start: Params) -> Fit:
+        return self.solve(statistics, start)
 
     def _derivatives(self, statistics: Statistics, params: Params) -> tuple[Floats, Floats]:
         """Gradient (d, 2) and Hessian (d, 2, 2) of the log-likelihood by log a and log b."""

@@ -122,7 +122,8 @@ class Burr12(IterativeFamily):
         slope = np.zeros(len(inside))
         if not inside.all():
             slope = rows.total(self._slope_at_limit, params) / rows.total_weight
-        lost = ~inside & (slope > 0.0) & ~maximum.converged
+        # a search that began at the limit has not left it
+        lost = ~inside & (slope > 0.0) & (~maximum.converged | np.isinf(maximum.params["d"]))
         if lost.any():
             # a sample of the rows favoured the limit, all of them do not
             d = np.where(lost, 2.0 + 2.0 / np.maximum(slope, 1e-9), maximum.params["d"])

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import gammaincc, gammaln
+from scipy.special import ndtri
 
 from fastkl._core.array_types import Floats
 from fastkl._core.special.gamma_functions import log_excess, stirling_error
+from fastkl._core.special.gamma_tails import log_gamma_tails
 from fastkl.families.univariate import BELOW_INFINITY, UnivariateFamily
 
 # Entropies without a closed form are summed term by term, up to so many terms.
@@ -48,11 +49,32 @@ def log_factorial_rest(x: ArrayLike) -> Floats:
     return np.where(x > 0.0, 0.5 * np.log(2.0 * np.pi * safe) + stirling_error(safe), 0.0)
 
 
-def poisson_cdf(x: ArrayLike, rate: Floats) -> Floats:
-    """P(X <= x) for a Poisson count."""
-    k = np.floor(np.asarray(x, dtype=np.float64))
-    inside = gammaincc(np.maximum(k, 0.0) + 1.0, rate)
-    return np.where(np.isnan(k), np.nan, np.where(k >= 0.0, inside, 0.0))
+def log_poisson_tails(x: ArrayLike, rate: ArrayLike) -> tuple[Floats, Floats]:
+    """log P(X <= x) and log P(X > x) of a Poisson count, elementwise."""
+    x, rate = np.broadcast_arrays(np.asarray(x, dtype=np.float64), np.asarray(rate, dtype=np.float64))
+    k = np.floor(x)
+    inside = (k >= 0.0) & (k < np.inf)
+    at = np.where(inside, k, 0.0)
+    # P(X > k) is the probability that a gamma variable of shape k + 1 is below the rate
+    upper, lower = log_gamma_tails(at + 1.0, rate, (rate - at) - 1.0)
+    return outside_counts(k, inside, lower, upper)
+
+
+def outside_counts(k: Floats, inside: NDArray[np.bool_], lower: Floats, upper: Floats) -> tuple[Floats, Floats]:
+    """The tails given inside, those of a distribution that begins at 0 or later for other k, and NaN for NaN."""
+    below, above = np.where(np.isnan(k), np.nan, -np.inf), np.where(np.isnan(k), np.nan, 0.0)
+    infinite = k == np.inf
+    return (
+        np.where(inside, lower, np.where(infinite, 0.0, below)),
+        np.where(inside, upper, np.where(infinite, -np.inf, above)),
+    )
+
+
+def skewed_guess(p: ArrayLike, upper: bool, mean: Floats, variance: Floats, skewness: Floats) -> Floats:
+    """About the quantile of a distribution with these moments (E. A. Cornish, R. A. Fisher 1938)."""
+    z = np.clip(-ndtri(p) if upper else ndtri(p), -40.0, 40.0)
+    guess: Floats = mean - 0.5 + np.sqrt(variance) * (z + skewness * (z * z - 1.0) / 6.0)
+    return guess
 
 
 def poisson_entropy(rate: float) -> float:
@@ -65,26 +87,36 @@ def poisson_entropy(rate: float) -> float:
         )
     spread = 12.0 * np.sqrt(rate) + 60.0
     k = np.arange(max(0.0, np.floor(rate - spread)), np.ceil(rate + spread))
-    log_p = k * np.log(rate) - rate - gammaln(k + 1.0)
+    log_p = -deviance(k, rate) - log_factorial_rest(k)
     return float(-np.sum(np.exp(log_p) * log_p))
 
 
-def discrete_quantile(cdf: Callable[[Floats], Floats], p: ArrayLike, d: int, guess: ArrayLike) -> Floats:
-    """The smallest count k >= 0 with cdf(k) >= p, by doubling and bisection on all entries at once; inf for p = 1."""
-    p = np.asarray(p, dtype=np.float64)
-    shape = np.broadcast_shapes(p.shape, (d,))
-    p = np.broadcast_to(p, shape)
-    inside = (p >= 0.0) & (p < 1.0)
-    low = np.full(shape, -1.0)
-    high = np.ceil(np.broadcast_to(np.asarray(guess, dtype=np.float64), shape)) + 1.0
-    target = np.where(inside, p, 0.0)
-    while np.any(short := cdf(high) < target):
-        low, high = np.where(short, high, low), np.where(short, 2.0 * high, high)
-    while np.any(high - low > 1.0):
-        middle = np.floor(0.5 * (low + high))
-        stuck = (middle <= low) | (middle >= high)  # neighbours in floating point, beyond 2^53
-        if np.all(stuck):
-            break
-        enough = cdf(middle) >= target
-        low, high = np.where(~stuck & ~enough, middle, low), np.where(~stuck & enough, middle, high)
-    return np.where(inside, high, np.where(p == 1.0, np.inf, np.nan))
+def summed_tails(
+    mp: Any, k: Any, mean: Any, log_term: Callable[[Any], Any], ratio: Callable[[Any], Any]
+) -> tuple[Any, Any]:
+    """P(X <= k) and P(X > k) for a textbook: the smaller one term by term, ``ratio(k)`` being p(k) / p(k - 1).
+
+    ``mp`` is mpmath, with the precision that it has.
+    """
+    above = k + 1 > mean
+    k = k + 1 if above else k
+    term = total = mp.exp(log_term(k))
+    while (above or k > 0) and term > total * mp.mpf(10) ** -30:
+        term = term * ratio(k + 1) if above else term / ratio(k)
+        k = k + 1 if above else k - 1
+        total += term
+    return (1 - total, total) if above else (total, 1 - total)
+
+
+def summed_entropy(mp: Any, mean: Any, log_term: Callable[[Any], Any], ratio: Callable[[Any], Any]) -> Any:
+    """Entropy for a textbook, likewise, as minus the sum of p log p from the mean on to both sides."""
+    middle = mp.floor(mean)
+    total = mp.mpf(0)
+    for step in (1, -1):
+        k = middle if step > 0 else middle - 1
+        term = mp.exp(log_term(k)) if k >= 0 else mp.mpf(0)
+        while k >= 0 and (term > mp.mpf(10) ** -25):
+            total -= term * mp.log(term)
+            term = term * ratio(k + 1) if step > 0 else term / ratio(k) if k > 0 else term
+            k += step
+    return total

@@ -101,7 +101,7 @@ class Dirichlet(Family):
 
     # -- sums to parameters ------------------------------------------------------------------------------------------------
 
-    def solve(self, statistics: Statistics) -> Fit:
+    def solve(self, statistics: Statistics, start: Params | None = None) -> Fit:
         mean_log = statistics["mean_log"]
         if self.concentration is not None:
             return Fit(self.fixed_columns(len(mean_log)))
@@ -110,8 +110,12 @@ class Dirichlet(Family):
                 f"All rows are equal (n_samples={statistics['weight']:g}): the dirichlet likelihood has no maximum, since it "
                 "grows without bound with the concentration. Pass rows that differ, or hold the concentration fixed."
             )
-        concentration, steps, converged = solve_concentration(mean_log)
+        begin = None if start is None else start["concentration"]
+        concentration, steps, converged = solve_concentration(mean_log, begin)
         return Fit({"concentration": concentration}, steps, converged)
+
+    def solve_from(self, statistics: Statistics, start: Params) -> Fit:
+        return self.solve(statistics, start)
 
     def statistics_log_likelihood(self, statistics: Statistics, params: Params) -> float:
         a, g = params["concentration"], statistics["mean_log"]
@@ -183,11 +187,11 @@ def information_parts(a: Floats) -> tuple[Floats, float]:
     return inverse, common / (1.0 - common * float(inverse.sum()))
 
 
-def solve_concentration(mean_log: Floats) -> tuple[Floats, int, bool]:
-    """The root of the score by Newton's method, from the estimate of a_0 that holds for large concentrations."""
+def solve_concentration(mean_log: Floats, start: Floats | None = None) -> tuple[Floats, int, bool]:
+    """The root of the score by Newton's method, without a start from the estimate of a_0 for large concentrations."""
     # sum exp(mean log x) is 1 less about (d - 1) / (2 a_0); rows that sum to 1 only nearly can push it to 1
     gap = max(-np.expm1(np.log(np.sum(np.exp(mean_log)))), 1e-15)
-    a, _ = inverse_digamma(digamma(0.5 * (len(mean_log) - 1) / gap) + mean_log)
+    a = inverse_digamma(digamma(0.5 * (len(mean_log) - 1) / gap) + mean_log)[0] if start is None else start.copy()
     for step in range(1, MAX_STEPS + 1):
         slope = score(a, mean_log)
         inverse, outer = information_parts(a)

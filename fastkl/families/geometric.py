@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import xlog1py
 
 from fastkl._core.array_types import Floats, Params, Statistics
+from fastkl._core.special.log_tails import log_one_minus_exp
 from fastkl.families.base import Fit
 from fastkl.families.bernoulli import bernoulli_divergence, bernoulli_entropy
 from fastkl.families.closed_form import register_kl
@@ -43,6 +44,7 @@ class Geometric(CountFamily):
     support = (1.0, BELOW_INFINITY, True)
     support_text = "whole numbers of at least 1"
     example = {"probability": [0.25, 0.6]}
+    extreme = [{"probability": p} for p in (1e-12, 1e-3, 1.0 - 1e-12)]
 
     def __init__(self, probability: ArrayLike | None = None):
         self.probability = probability
@@ -89,20 +91,48 @@ class Geometric(CountFamily):
     def entropy(self, params: Params) -> float:
         return float(np.sum(bernoulli_entropy(params["probability"]) / params["probability"]))
 
-    def cdf(self, x: ArrayLike, params: Params) -> Floats:
-        k = np.floor(np.asarray(x, dtype=np.float64))
-        with np.errstate(divide="ignore"):
-            log_failure = np.log1p(-params["probability"])
-        return np.where(np.isnan(k), np.nan, np.where(k >= 1.0, -np.expm1(np.maximum(k, 1.0) * log_failure), 0.0))
-
-    def quantile(self, p: ArrayLike, params: Params) -> Floats:
-        p = np.asarray(p, dtype=np.float64)
+    def log_cdf(self, x: Floats, params: Params) -> Floats:
+        k, hazard = self._trials(x), -self._log_failure(params)
         with np.errstate(divide="ignore", invalid="ignore"):
-            k = np.maximum(np.ceil(np.log1p(-p) / np.log1p(-params["probability"])), 1.0)
-        # rounding may leave the logarithm on the far side of a whole number: one neighbour settles it
-        k = np.where((k > 1.0) & (self.cdf(k - 1.0, params) >= p), k - 1.0, k)
-        k = np.where(self.cdf(k, params) < p, k + 1.0, k)
-        return np.where((p >= 0.0) & (p <= 1.0), k, np.nan)
+            inside = log_one_minus_exp(k * hazard, np.log(k) + np.log(hazard))
+        return np.where(k >= 1.0, inside, np.where(np.isnan(k), np.nan, -np.inf))
+
+    def log_sf(self, x: Floats, params: Params) -> Floats:
+        k = self._trials(x)
+        with np.errstate(invalid="ignore"):
+            return np.where(k >= 1.0, k * self._log_failure(params), k)
+
+    def cdf(self, x: Floats, params: Params) -> Floats:
+        return -np.expm1(self.log_sf(x, params)) + 0.0
+
+    def _trials(self, x: ArrayLike) -> Floats:
+        """The whole number of trials up to x, at least 0."""
+        return np.maximum(np.floor(np.asarray(x, dtype=np.float64)), 0.0)
+
+    def _log_failure(self, params: Params) -> Floats:
+        with np.errstate(divide="ignore"):
+            value: Floats = np.log1p(-params["probability"])
+        return value
+
+    def quantile_guess(self, p: Floats, params: Params, upper: bool) -> Floats:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            log_rest = np.log(p) if upper else np.log1p(-np.asarray(p))
+            guess: Floats = np.maximum(np.ceil(log_rest / self._log_failure(params)), 1.0)
+        return guess
+
+    @staticmethod
+    def textbook(mp: Any, x: Any, probability: Any) -> Any:
+        return mp.log(probability) + (x - 1) * mp.log1p(-probability)
+
+    @staticmethod
+    def textbook_tails(mp: Any, x: Any, probability: Any) -> tuple[Any, Any]:
+        log_rest = max(x, 0) * mp.log1p(-probability)
+        return -mp.expm1(log_rest), mp.exp(log_rest)
+
+    @staticmethod
+    def textbook_entropy(mp: Any, probability: Any) -> Any:
+        rest = 1 - probability
+        return -(probability * mp.log(probability) + rest * mp.log(rest)) / probability
 
 
 @register_kl(Geometric, Geometric)

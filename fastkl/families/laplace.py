@@ -64,7 +64,7 @@ class Laplace(UnivariateFamily):
         return sums
 
     @np.errstate(over="ignore", divide="ignore")
-    def fit(self, rows: AnyRows, tol: float, max_iter: int) -> tuple[Fit, Statistics]:
+    def fit(self, rows: AnyRows, tol: float, max_iter: int, start: Params | None = None) -> tuple[Fit, Statistics]:
         rows, d = rows_of_weight(rows), rows.n_columns
         fixed = self.fixed_columns(d)
         loc = fixed["loc"] if "loc" in fixed else medians(rows)

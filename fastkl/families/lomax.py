@@ -113,7 +113,8 @@ class Lomax(IterativeFamily):
         params = {"shape": np.full_like(mean, np.inf), "scale": mean}
         at = self.evaluate(rows, params)
         limit = Maximum(params, at, 1, np.isfinite(at.value))
-        lost = ~inside & (slope > 0.0) & ~maximum.converged
+        # a search that began at the limit has not left it
+        lost = ~inside & (slope > 0.0) & (~maximum.converged | np.isinf(maximum.params["shape"]))
         if lost.any():
             # a sample of the rows favoured the limit, all of them do not
             shape = np.where(lost, 2.0 + 2.0 / np.maximum(slope, 1e-9), maximum.params["shape"])

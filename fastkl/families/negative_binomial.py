@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import betainc
+from scipy.special import gammainccinv, gammaincinv
 
 from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl._core.rows import Rows
+from fastkl._core.special.beta_tails import log_beta_tails
 from fastkl._core.special.gamma_differences import digamma_rise, trigamma_rise
 from fastkl._core.special.gamma_functions import log_excess, stirling_error
 from fastkl.exceptions import DegenerateDataError
@@ -21,9 +22,12 @@ from fastkl.families.counts import (
     CountFamily,
     boundary_sentence,
     deviance,
-    discrete_quantile,
-    poisson_cdf,
+    log_poisson_tails,
+    outside_counts,
     poisson_entropy,
+    skewed_guess,
+    summed_entropy,
+    summed_tails,
 )
 from fastkl.families.solvers.tallies import merged_tallies, tallies
 from fastkl.families.spaces import Positive
@@ -73,6 +77,9 @@ class NegativeBinomial(CountFamily):
     parameters = {"size": Positive(limit="the Poisson distribution"), "mean": Positive(centre=True)}
     statistic_names = ("weight", "mean", "m2")
     example = {"size": [2.5, 0.7], "mean": [4.0, 12.0]}
+    extreme = [
+        {"size": size, "mean": mean} for size, mean in ((1e-3, 0.5), (0.1, 1e5), (15.9, 3.0), (1e4, 1e4), (1e8, 0.5))
+    ]
 
     def __init__(self, size: ArrayLike | None = None, mean: ArrayLike | None = None):
         self.size = size
@@ -102,7 +109,7 @@ class NegativeBinomial(CountFamily):
 
     # -- sums to parameters ------------------------------------------------------------------------------------------------
 
-    def solve(self, statistics: Statistics) -> Fit:
+    def solve(self, statistics: Statistics, start: Params | None = None) -> Fit:
         d = len(statistics["mean"])
         fixed = self.fixed_columns(d)
         mean = fixed.get("mean", statistics["mean"].copy())
@@ -116,12 +123,16 @@ class NegativeBinomial(CountFamily):
             )
         if "size" in fixed:
             return Fit({"size": fixed["size"], "mean": mean})
-        solved = [self._tally_score(statistics, j, float(mean[j])).root() for j in range(d)]
+        begin = np.full(d, np.inf) if start is None else start["size"]
+        solved = [self._tally_score(statistics, j, float(mean[j])).root(float(begin[j])) for j in range(d)]
         size = np.array([root for root, _ in solved])
         steps = max(step for _, step in solved)
         limit = np.isinf(size)
         boundary = {"size": boundary_sentence(limit, POISSON_LIMIT)} if np.any(limit) else {}
         return Fit({"size": size, "mean": mean}, steps, steps < MAX_STEPS, boundary)
+
+    def solve_from(self, statistics: Statistics, start: Params) -> Fit:
+        return self.solve(statistics, start)
 
     def _tally_score(self, statistics: Statistics, column: int, mean: float) -> SizeScore:
         return SizeScore(statistics["counts"][column], statistics["tallies"][column], mean)
@@ -180,7 +191,7 @@ class NegativeBinomial(CountFamily):
     def likely_counts(self, params: Params) -> Rows | None:
         """All counts of a single column but for a tail of probability below 1e-30 or so; None if these are too many."""
         size, mean = float(params["size"][0]), float(params["mean"][0])
-        last = float(self.quantile(1.0 - 1e-15, params)[0])
+        last = float(self.upper_quantile(np.array(1e-15), params)[0])
         # beyond that quantile the terms fall by the factor mean / (size + mean) or faster
         last += 40.0 * (1.0 + mean / size) + 10.0
         return Rows(np.arange(0.0, last)[:, None]) if last <= MOST_TERMS else None
@@ -199,17 +210,57 @@ class NegativeBinomial(CountFamily):
             total -= float(np.sum(np.exp(log_p) * log_p))
         return total
 
-    def cdf(self, x: ArrayLike, params: Params) -> Floats:
-        size, mean = params["size"], params["mean"]
-        k = np.floor(np.asarray(x, dtype=np.float64))
-        finite = np.where(np.isinf(size), 1.0, size)
-        inside = betainc(finite, np.maximum(k, 0.0) + 1.0, finite / (finite + mean))
-        own = np.where(np.isnan(k), np.nan, np.where(k >= 0.0, inside, 0.0))
-        return np.where(np.isinf(size), poisson_cdf(x, mean), own)
+    def log_cdf(self, x: Floats, params: Params) -> Floats:
+        return self._log_tails(x, params)[0]
 
-    def quantile(self, p: ArrayLike, params: Params) -> Floats:
-        guess = params["mean"] + 6.0 * np.sqrt(params["mean"] * (1.0 + params["mean"] / params["size"]))
-        return discrete_quantile(lambda k: self.cdf(k, params), p, len(params["mean"]), guess)
+    def log_sf(self, x: Floats, params: Params) -> Floats:
+        return self._log_tails(x, params)[1]
+
+    def _log_tails(self, x: Floats, params: Params) -> tuple[Floats, Floats]:
+        x, size, mean = np.broadcast_arrays(np.asarray(x, dtype=np.float64), params["size"], params["mean"])
+        limit = np.isinf(size)
+        finite, k = np.where(limit, 1.0, size), np.floor(x)
+        inside = (k >= 0.0) & (k < np.inf)
+        at = np.where(inside, k, 0.0)
+        share = finite / (finite + mean)
+        tails = log_beta_tails(finite, at + 1.0, share, mean / (finite + mean), share * ((at - mean) + 1.0))
+        own = outside_counts(k, inside, *tails)
+        if not limit.any():
+            return own
+        poisson = log_poisson_tails(x, mean)
+        return np.where(limit, poisson[0], own[0]), np.where(limit, poisson[1], own[1])
+
+    def quantile_guess(self, p: Floats, params: Params, upper: bool) -> Floats:
+        size, mean = np.minimum(params["size"], 1e300), params["mean"]
+        # a Poisson count of a gamma variable: more of the one for large sizes, of the other for small ones
+        inverse = gammainccinv if upper else gammaincinv
+        variance = mean * (1.0 + mean / size)
+        skewed = skewed_guess(p, upper, mean, variance, (1.0 + 2.0 * mean / size) / np.sqrt(variance))
+        return np.where(size > 10.0, skewed, mean / size * inverse(np.minimum(size, 10.0), p))
+
+    @staticmethod
+    def textbook(mp: Any, x: Any, size: Any, mean: Any) -> Any:
+        coefficient = mp.loggamma(x + size) - mp.loggamma(size) - mp.loggamma(x + 1)
+        return coefficient + size * mp.log(size / (size + mean)) + x * mp.log(mean / (size + mean))
+
+    @staticmethod
+    def textbook_tails(mp: Any, x: Any, size: Any, mean: Any) -> tuple[Any, Any]:
+        log_term, ratio = NegativeBinomial._terms(mp, size, mean)
+        if size > 100:
+            return summed_tails(mp, x, mean, log_term, ratio)
+        factor = mp.exp(log_term(x + 1))
+        upper = factor * mp.hyp2f1(1, size + x + 1, x + 2, mean / (size + mean))
+        return 1 - upper, upper
+
+    @staticmethod
+    def textbook_entropy(mp: Any, size: Any, mean: Any) -> Any:
+        return summed_entropy(mp, mean, *NegativeBinomial._terms(mp, size, mean))
+
+    @staticmethod
+    def _terms(mp: Any, size: Any, mean: Any) -> tuple[Any, Any]:
+        """log p(k), and p(k) / p(k - 1)."""
+        share = mean / (size + mean)
+        return lambda k: NegativeBinomial.textbook(mp, k, size, mean), lambda k: share * (size + k - 1) / k
 
 
 @dataclass(frozen=True)
@@ -236,12 +287,15 @@ class SizeScore:
         u = (self.counts - self.mean) / (size + self.mean)
         return float(self.tallies @ (trigamma_rise(size, self.counts) + u * u / (self.counts + size)))
 
-    def root(self) -> tuple[float, int]:
-        """The size at which the score is 0 and the steps it took; infinite where it is positive for all sizes."""
+    def root(self, start: float = np.inf) -> tuple[float, int]:
+        """The size at which the score is 0 and the steps it took; infinite where it is positive for all sizes.
+
+        An infinite start is none: the estimate by moments takes its place.
+        """
         spread = float(self.tallies @ ((self.counts - self.mean) ** 2 - self.counts))
         if spread <= 0.0:
             return np.inf, 1
-        size = float(self.mean**2 * self.tallies.sum() / spread)  # the estimate by moments
+        size = start if np.isfinite(start) else float(self.mean**2 * self.tallies.sum() / spread)
         low, high = 0.0, np.inf
         for step in range(1, MAX_STEPS + 1):
             score, slope = self.value(size), self.slope(size)
@@ -249,6 +303,8 @@ class SizeScore:
             # Newton on log r while the score falls there; doubling or halving, later bisection of logarithms, where it leads out
             curvature = size * slope
             new = size * np.exp(np.clip(-score / curvature, -3.0, 3.0)) if curvature < 0.0 else np.nan
+            if np.isfinite(start) and abs(new - size) <= 1e-10 * size:
+                return float(new), step  # a Newton step's error is its square; next to the root signs are rounding
             if not low < new < high:
                 new = 4.0 * low if np.isinf(high) else (0.25 * high if low == 0.0 else np.sqrt(low) * np.sqrt(high))
             # near the Poisson limit the score drowns in its rounding: then the bracket around a change of sign is the answer

@@ -16,9 +16,11 @@ from fastkl.families.counts import (
     CountFamily,
     boundary_sentence,
     deviance,
-    discrete_quantile,
-    poisson_cdf,
+    log_poisson_tails,
     poisson_entropy,
+    skewed_guess,
+    summed_entropy,
+    summed_tails,
 )
 from fastkl.families.spaces import Rate
 
@@ -53,6 +55,7 @@ class Poisson(CountFamily):
     parameters = {"rate": Rate(zero=True)}
     statistic_names = ("weight", "mean", "deviance", "normaliser")
     example = {"rate": [0.7, 30.0]}
+    extreme = [{"rate": rate} for rate in (1e-300, 1e-3, 16.0, 1e5)]
 
     def __init__(self, rate: ArrayLike | None = None):
         self.rate = rate
@@ -102,12 +105,27 @@ class Poisson(CountFamily):
     def entropy(self, params: Params) -> float:
         return float(sum(poisson_entropy(float(rate)) for rate in params["rate"]))
 
-    def cdf(self, x: ArrayLike, params: Params) -> Floats:
-        return poisson_cdf(x, params["rate"])
+    def log_cdf(self, x: Floats, params: Params) -> Floats:
+        return log_poisson_tails(x, params["rate"])[0]
 
-    def quantile(self, p: ArrayLike, params: Params) -> Floats:
+    def log_sf(self, x: Floats, params: Params) -> Floats:
+        return log_poisson_tails(x, params["rate"])[1]
+
+    def quantile_guess(self, p: Floats, params: Params, upper: bool) -> Floats:
         rate = params["rate"]
-        return discrete_quantile(lambda k: poisson_cdf(k, rate), p, len(rate), rate + 6.0 * np.sqrt(rate))
+        return skewed_guess(p, upper, rate, rate, 1.0 / np.sqrt(np.maximum(rate, 1e-9)))
+
+    @staticmethod
+    def textbook(mp: Any, x: Any, rate: Any) -> Any:
+        return x * mp.log(rate) - rate - mp.loggamma(x + 1)
+
+    @staticmethod
+    def textbook_tails(mp: Any, x: Any, rate: Any) -> tuple[Any, Any]:
+        return summed_tails(mp, x, rate, lambda k: Poisson.textbook(mp, k, rate), lambda k: rate / k)
+
+    @staticmethod
+    def textbook_entropy(mp: Any, rate: Any) -> Any:
+        return summed_entropy(mp, rate, lambda k: Poisson.textbook(mp, k, rate), lambda k: rate / k)
 
 
 @register_kl(Poisson, Poisson)

@@ -118,7 +118,8 @@ class StudentT(IterativeFamily):
         slope = np.zeros(len(inside))
         if not inside.all():
             slope = rows.total(self._slope_at_limit, limit.params) / rows.total_weight
-        lost = ~inside & (slope > 0.0) & ~maximum.converged
+        # a search that began at the limit has not left it
+        lost = ~inside & (slope > 0.0) & (~maximum.converged | np.isinf(maximum.params["df"]))
         if lost.any():
             # a sample of the rows favoured the limit, all of them do not
             start: Params = {name: np.where(lost, value, maximum.params[name]) for name, value in limit.params.items()}

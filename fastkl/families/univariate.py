@@ -217,16 +217,20 @@ class UnivariateFamily(Family):
             return continuous_quantile(self.log_cdf, self.log_sf, p, params, upper, ends, guess)
         p = np.asarray(p, dtype=np.float64)
         shape = np.broadcast_shapes(p.shape, *(np.shape(value) for value in params.values()))
-        certain = p == (0.0 if upper else 1.0)
+        p = np.broadcast_to(p, shape)
+        result = np.full(shape, np.nan)
+        result[p == (0.0 if upper else 1.0)] = np.inf if high == BELOW_INFINITY else high
+        open_ = (p >= 0.0) & (p < 1.0) if not upper else (p > 0.0) & (p <= 1.0)
+        share = p[open_]
+        given = {name: np.broadcast_to(value, shape)[open_] for name, value in params.items()}
+        guess = self.quantile_guess(p, params, upper)
 
-        def enough(k: Floats, params: Params) -> NDArray[np.bool_]:
-            found: NDArray[np.bool_] = (self.sf(k, params) <= p) if upper else (self.cdf(k, params) >= p)
-            return found | np.isnan(p) | certain
+        def enough(k: Floats, rows: NDArray[np.intp]) -> NDArray[np.bool_]:
+            own = {name: value[rows] for name, value in given.items()}
+            return (self.sf(k, own) <= share[rows]) if upper else (self.cdf(k, own) >= share[rows])
 
-        smallest = np.where(
-            certain, np.inf if high == BELOW_INFINITY else high, count_quantile(enough, params, shape, low)
-        )
-        return np.where((p >= 0.0) & (p <= 1.0), smallest, np.nan)
+        result[open_] = count_quantile(enough, np.full(len(share), np.nan) if guess is None else guess[open_], low)
+        return result
 
 
 def largest(rows: Rows, column: int) -> float:

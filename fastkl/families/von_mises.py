@@ -77,7 +77,7 @@ class VonMises(UnivariateFamily):
         deficit: Floats = own + 2.0 * (1.0 - own) * np.sin(0.5 * (statistics["direction"] - loc)) ** 2
         return deficit
 
-    def solve(self, statistics: Statistics) -> Fit:
+    def solve(self, statistics: Statistics, start: Params | None = None) -> Fit:
         direction = statistics["direction"]
         fixed = self.fixed_columns(len(direction))
         loc = fixed.get("loc", direction - 2.0 * np.pi * np.ceil((direction - np.pi) / (2.0 * np.pi)))
@@ -88,7 +88,7 @@ class VonMises(UnivariateFamily):
         raise_if_constant(
             deficit <= 1e-31 * (1.0 + direction**2), constant, self.name, "concentration goes to infinity"
         )
-        kappa, steps = solve_concentration(deficit)
+        kappa, steps = solve_concentration(deficit, None if start is None else start["concentration"])
         boundary = {}
         if np.any(kappa == 0.0):
             boundary["concentration"] = (
@@ -97,6 +97,9 @@ class VonMises(UnivariateFamily):
             if "loc" not in fixed:
                 boundary["loc"] = "At concentration 0 every direction is as good as any other."
         return Fit({"loc": loc, "concentration": kappa}, steps, steps < MAX_NEWTON_STEPS, boundary)
+
+    def solve_from(self, statistics: Statistics, start: Params) -> Fit:
+        return self.solve(statistics, start)
 
     def regular(self, params: Params) -> NDArray[np.bool_]:
         value: NDArray[np.bool_] = super().regular(params) & (params["concentration"] > 0.0)
@@ -180,10 +183,12 @@ def bessel_deficit(kappa: Floats) -> tuple[Floats, Floats]:
     return np.where(kappa < _LARGE, 1.0 - ratio, series), np.where(kappa < _LARGE, -slope, series_slope)
 
 
-def solve_concentration(deficit: Floats) -> tuple[Floats, int]:
+def solve_concentration(deficit: Floats, start: Floats | None = None) -> tuple[Floats, int]:
     """The kappa with 1 - A(kappa) = deficit, 0 for a deficit of 1 or more, and the number of Newton steps it took."""
     length = np.maximum(1.0 - deficit, 0.0)
     kappa = length * (2.0 - length**2) / (deficit * (1.0 + length))
+    if start is not None:
+        kappa = np.where(start > 0.0, start, kappa)
     for step in range(1, MAX_NEWTON_STEPS + 1):
         value, slope = bessel_deficit(kappa)
         # A is concave: a step from below the root stays below it, one from above may leave the axis

@@ -105,7 +105,7 @@ class VonMisesFisher(Family):
 
     # -- sums to parameters ------------------------------------------------------------------------------------------------
 
-    def solve(self, statistics: Statistics) -> Fit:
+    def solve(self, statistics: Statistics, start: Params | None = None) -> Fit:
         mean, d = statistics["mean"], len(statistics["mean"])
         fixed = self.fixed_columns(d)
         length = float(np.linalg.norm(mean))
@@ -128,8 +128,12 @@ class VonMisesFisher(Family):
         if float(mean @ direction) <= 4.0 * np.finfo(np.float64).eps:
             boundary = {"concentration": AWAY} if "direction" in fixed else dict.fromkeys(self.parameter_names, UNIFORM)
             return Fit({"direction": direction, "concentration": np.float64(0.0)}, boundary=boundary)
-        concentration, steps = solve_concentration(d, float(mean @ direction), gap)
+        begin = 0.0 if start is None else float(start["concentration"])
+        concentration, steps = solve_concentration(d, float(mean @ direction), gap, begin)
         return Fit({"direction": direction, "concentration": np.float64(concentration)}, steps, steps < MAX_STEPS)
+
+    def solve_from(self, statistics: Statistics, start: Params) -> Fit:
+        return self.solve(statistics, start)
 
     def statistics_log_likelihood(self, statistics: Statistics, params: Params) -> float:
         mean, direction, k = statistics["mean"], params["direction"], float(params["concentration"])
@@ -207,9 +211,9 @@ def tolerance(rows: Rows) -> float:
     return 2e-7 if rows.X.dtype == np.float64 else 2e-6
 
 
-def solve_concentration(d: int, length: float, gap: float) -> tuple[float, int]:
+def solve_concentration(d: int, length: float, gap: float, start: float = 0.0) -> tuple[float, int]:
     """The root of A(k) = length = 1 - gap, and the Newton steps it took; A rises, so that a bracket never fails."""
-    k = length * (d - length**2) / (gap * (1.0 + length))
+    k = start if start > 0.0 else length * (d - length**2) / (gap * (1.0 + length))
     low, high = 0.0, np.inf
     for step in range(1, MAX_STEPS + 1):
         ratio, complement = ratio_and_complement(d, k)

@@ -10,16 +10,18 @@ from scipy.optimize import brentq
 from scipy.special import xlog1py, xlogy
 
 from fastkl._core.array_types import Floats, Params, Statistics
+from fastkl._core.special.log_tails import log_complement
 from fastkl.exceptions import DegenerateDataError
 from fastkl.families.base import Fit
 from fastkl.families.counts import (
     CountFamily,
     boundary_sentence,
     deviance,
-    discrete_quantile,
-    poisson_cdf,
+    log_poisson_tails,
     poisson_entropy,
+    skewed_guess,
 )
+from fastkl.families.poisson import Poisson
 from fastkl.families.spaces import Rate, UnitInterval
 
 NO_INFLATION = "There are no more zeros than the Poisson distribution has: zero_probability is at its boundary 0"
@@ -60,6 +62,10 @@ class ZeroInflatedPoisson(CountFamily):
     parameters = {"zero_probability": UnitInterval(zero=True), "rate": Rate()}
     statistic_names = ("weight", "zeros", "positive", "mean", "deviance", "normaliser")
     example = {"zero_probability": [0.3, 0.5], "rate": [2.0, 6.0]}
+    extreme = [
+        {"zero_probability": share, "rate": rate}
+        for share, rate in ((1e-12, 1e-9), (0.999, 500.0), (0.0, 40.0), (0.3, 1e4))
+    ]
 
     def __init__(self, zero_probability: ArrayLike | None = None, rate: ArrayLike | None = None):
         self.zero_probability = zero_probability
@@ -160,14 +166,44 @@ class ZeroInflatedPoisson(CountFamily):
             total += -np.exp(log_p0) * log_p0 + (1.0 - share) * positive - above * xlog1py(1.0 - share, -share)
         return float(total)
 
-    def cdf(self, x: ArrayLike, params: Params) -> Floats:
+    def log_cdf(self, x: Floats, params: Params) -> Floats:
         share = params["zero_probability"]
-        below = poisson_cdf(x, params["rate"])
-        return np.where(np.asarray(x, dtype=np.float64) < 0.0, 0.0, share + (1.0 - share) * below)
+        below, above = self._log_tails(x, params)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            sum_ = np.logaddexp(np.log(share), np.log1p(-share) + below)
+        inside = np.where(above < -np.log(2.0), log_complement(np.minimum(above, 0.0)), sum_)
+        return np.where(np.asarray(x) < 0.0, -np.inf, inside)
 
-    def quantile(self, p: ArrayLike, params: Params) -> Floats:
-        rate = params["rate"]
-        return discrete_quantile(lambda k: self.cdf(k, params), p, len(rate), rate + 6.0 * np.sqrt(rate))
+    def log_sf(self, x: Floats, params: Params) -> Floats:
+        return np.where(np.asarray(x) < 0.0, 0.0, self._log_tails(x, params)[1])
+
+    def _log_tails(self, x: Floats, params: Params) -> tuple[Floats, Floats]:
+        """log P(X <= x) of the Poisson count alone, and log P(X > x) of the inflated one, for x >= 0."""
+        below, above = log_poisson_tails(x, params["rate"])
+        return below, np.log1p(-params["zero_probability"]) + above
+
+    def quantile_guess(self, p: Floats, params: Params, upper: bool) -> Floats:
+        share, rate = params["zero_probability"], params["rate"]
+        rest = np.clip(np.asarray(p) / (1.0 - share) if upper else (p - share) / (1.0 - share), 0.0, 1.0)
+        return skewed_guess(rest, upper, rate, rate, 1.0 / np.sqrt(rate))
+
+    @staticmethod
+    def textbook(mp: Any, x: Any, zero_probability: Any, rate: Any) -> Any:
+        log_poisson = x * mp.log(rate) - rate - mp.loggamma(x + 1)
+        return mp.log((zero_probability if x == 0 else 0) + (1 - zero_probability) * mp.exp(log_poisson))
+
+    @staticmethod
+    def textbook_tails(mp: Any, x: Any, zero_probability: Any, rate: Any) -> tuple[Any, Any]:
+        if x < 0:
+            return mp.mpf(0), mp.mpf(1)
+        below, above = Poisson.textbook_tails(mp, x, rate)
+        return zero_probability + (1 - zero_probability) * below, (1 - zero_probability) * above
+
+    @staticmethod
+    def textbook_entropy(mp: Any, zero_probability: Any, rate: Any) -> Any:
+        rest, never = 1 - zero_probability, mp.exp(-rate)
+        zero, positive = zero_probability + rest * never, Poisson.textbook_entropy(mp, rate) - rate * never
+        return -zero * mp.log(zero) + rest * (positive - (1 - never) * mp.log(rest))
 
 
 def log_zero(share: ArrayLike, rate: ArrayLike) -> Floats:

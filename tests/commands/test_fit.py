@@ -11,7 +11,7 @@ from sklearn.model_selection import KFold
 
 import fastkl
 from fastkl import DensityMLE
-from fastkl.commands.candidates import COUNTS, FRACTIONS, JOINT, NOT_NEGATIVE, POSITIVE, REAL, candidates
+from fastkl.selection.candidates import COUNTS, FRACTIONS, JOINT, NOT_NEGATIVE, POSITIVE, REAL, candidates
 from tests.commands.files import DATA, FAITHFUL, read_scores, run
 
 

@@ -8,8 +8,10 @@ from fastkl import families
 from fastkl._core._threads import BLOCK_ROWS
 from fastkl._core.rows import Rows
 from fastkl.exceptions import DegenerateDataError
+from fastkl.families.priors import resolve_prior
 from fastkl.families.solvers.coordinates import chart_at
 from fastkl.families.solvers.curvature import score_products
+from fastkl.families.solvers.posterior import fit_rows
 
 TOL, MOST = 1e-12, 1000
 OUTSIDE = -37.25  # neither a count nor positive, no share, no direction
@@ -145,3 +147,60 @@ def test_rows_in_memory_are_cut_into_blocks(law):
         family = family.learned(cut)
     total = family.log_likelihood(one, params)
     assert one.total(family.log_likelihood, params, block_rows=BLOCK_ROWS) == pytest.approx(total, rel=1e-12)
+
+
+# -- warm starts -----------------------------------------------------------------------------------------------------------
+
+
+def total_of(law, fit, statistics, rows):
+    if fit.log_likelihood is not None:
+        return fit.log_likelihood
+    return law.learned(statistics).log_likelihood(rows, fit.params)
+
+
+@pytest.mark.parametrize("n", [300, 70_000])
+def test_a_start_at_the_maximum_stays_there(law, n):
+    if n > 300 and law[0].has_statistics:
+        pytest.skip("the number of rows plays no part")
+    family, rows = law[0], Rows(draws(law, n), uneven_weights(n))
+    fit, _ = family.fit(rows, TOL, MOST)
+    again, _ = family.fit(rows, TOL, MOST, start=fit.params)
+    assert again.converged
+    assert again.n_iter <= 2
+    assert dict(again.boundary) == dict(fit.boundary)
+    assert_close(again.params, fit.params, 1e-10)
+
+
+@pytest.mark.parametrize("most", [1, 3, MOST])
+def test_a_start_elsewhere_is_not_undercut(law, most):
+    """From the parameters of few other rows; however soon the search is ended."""
+    family, rows = law[0], Rows(draws(law, 400), uneven_weights(400))
+    start, _ = family.fit(Rows(draws(law, 40, seed=5)), TOL, MOST)
+    fit, statistics = family.fit(rows, TOL, most, start=start.params)
+    known = family.learned(statistics)
+    before, after = known.log_likelihood(rows, start.params), known.log_likelihood(rows, fit.params)
+    assert after >= before - 1e-12 * (abs(before) + rows.total_weight)
+    if most == MOST:
+        best, _ = family.fit(rows, TOL, MOST)
+        assert fit.converged
+        assert after == pytest.approx(known.log_likelihood(rows, best.params), rel=1e-10, abs=1e-9)
+
+
+def test_a_start_and_a_prior(law):
+    family, rows = law[0], Rows(draws(law, 300), uneven_weights(300))
+    prior = resolve_prior("default", family)
+    fit, _ = fit_rows(family, prior, rows, TOL, MOST)
+    again, _ = fit_rows(family, prior, rows, TOL, MOST, start=fit.params)
+    assert again.converged
+    assert again.n_iter <= 2
+    assert_close(again.params, fit.params, 1e-8)
+
+
+def test_a_start_keeps_what_is_held(law):
+    family, params = law
+    rows = Rows(draws(law, 300))
+    fit, _ = family.fit(rows, TOL, MOST)
+    for name in family.parameter_names:
+        held = clone(family).set_params(**{name: params[name]})
+        again, _ = held.fit(rows, TOL, MOST, start=fit.params)
+        np.testing.assert_array_equal(again.params[name], params[name])

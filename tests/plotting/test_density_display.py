@@ -250,7 +250,7 @@ def test_own_figure_and_no_global_settings():
     ("X", "options", "message"),
     [
         (np.ones((4, 3)), {}, "choose one or two by column="),
-        (np.ones((4, 3)), {"column": "dose"}, "no column 'dose'; there are column 0"),
+        (np.ones((4, 3)), {"column": "dose"}, "no column 'dose'; its columns are 'column 0'"),
         (np.ones((4, 3)), {"column": 3}, "no column 3"),
         (np.ones((4, 3)), {"column": [0, 0]}, "two different columns"),
         (np.ones((4, 3)), {"column": 0}, "no closed form"),

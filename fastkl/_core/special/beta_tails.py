@@ -20,7 +20,7 @@ from scipy.special import digamma
 from fastkl._core.array_types import Floats
 from fastkl._core.special.exact import exact_product, exact_sum
 from fastkl._core.special.gamma_functions import log_excess, log_minus_digamma, stirling_error
-from fastkl._core.special.log_probabilities import log_complement
+from fastkl._core.special.log_tails import log_complement
 from fastkl._core.special.tail_integrals import DEPTH, depth_length, tail_integral
 
 QUADRATURE_FROM = 10.0

@@ -16,7 +16,7 @@ from scipy.special import digamma, gammaln
 
 from fastkl._core.array_types import Floats
 from fastkl._core.special.gamma_functions import HALF_LOG_2PI, log_excess, stirling_error
-from fastkl._core.special.log_probabilities import log_complement
+from fastkl._core.special.log_tails import log_complement
 from fastkl._core.special.tail_integrals import DEPTH, depth_length, tail_integral
 
 QUADRATURE_FROM = 10.0

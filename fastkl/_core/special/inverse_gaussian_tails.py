@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from scipy.special import erf, erfc, erfcx
 
 from fastkl._core.array_types import Floats
-from fastkl._core.special.log_probabilities import log_complement
+from fastkl._core.special.log_tails import log_complement
 from fastkl._core.special.tail_integrals import DEPTH, tail_integral
 
 _LOG_2 = np.log(2.0)

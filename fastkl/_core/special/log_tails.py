@@ -22,6 +22,15 @@ def log_one_minus_exp(w: ArrayLike, log_w: ArrayLike) -> Floats:
     return np.where(small, log_w + ratio, np.log1p(-np.exp(-np.where(small, 1.0, w))))
 
 
+def log_complement(log_p: ArrayLike) -> Floats:
+    """log(1 - p) from log p <= 0: -inf at 0, and -p where p is small."""
+    log_p = np.asarray(log_p, dtype=np.float64)
+    with np.errstate(divide="ignore", under="ignore"):
+        near = np.log(-np.expm1(np.maximum(log_p, -_LOG_2)))
+        far = np.log1p(-np.exp(np.minimum(log_p, -_LOG_2)))
+    return np.where(log_p > -_LOG_2, near, far)
+
+
 def log_ratio(x: ArrayLike, s: ArrayLike) -> Floats:
     """log(x / s) for x >= 0 and s > 0 with full relative accuracy, x next to s included; -inf at x = 0.
 

@@ -41,7 +41,7 @@ def check_params(family: Family, params: Params, d: int) -> None:
     if family.n_columns(params) != d:
         raise ValueError(f"the parameters are those of {family.n_columns(params)} columns, n_features_in_ is {d}")
     if hasattr(family, "labels_of"):
-        for j, (labels, p) in enumerate(zip(family.labels_of(params), params["probabilities"], strict=True)):
+        for j, (labels, p) in enumerate(zip(family.labels_of(params), *params.values(), strict=True)):
             if len(set(np.asarray(labels).tolist())) < len(labels) or len(labels) > len(p) or p[len(labels) :].any():
                 raise ValueError(
                     f"column {j} has {len(labels)} categories, not all different, or as many as probabilities"

@@ -83,12 +83,13 @@ class MultivariateT(Family):
 
     # -- fit ---------------------------------------------------------------------------------------------------------------
 
-    def fit(self, rows: AnyRows, tol: float, max_iter: int) -> tuple[Fit, Statistics]:
+    def fit(self, rows: AnyRows, tol: float, max_iter: int, start: Params | None = None) -> tuple[Fit, Statistics]:
         fixed = self.fixed_columns(rows.n_columns)
         rows = rows_of_weight(rows)
         # one limit for the whole iteration: BLAS threads and ours would wait for each other
         with single_threaded_blas():
-            fit = fit_rows(rows, fixed, tol, max_iter)
+            begin = None if start is None else self.start_at(start, rows.n_columns)
+            fit = fit_rows(rows, fixed, tol, max_iter, begin)
             information = observed_information(rows, fit.params, inverse_df(fit.params))
         return fit, {"weight": np.float64(rows.total_weight), "information": information}
 

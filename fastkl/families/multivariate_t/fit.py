@@ -25,11 +25,13 @@ TRIAL_ITERATIONS = 8
 NORMAL_LIMIT = "No finite df has a higher likelihood than the normal distribution: df is infinite"
 
 
-def fit_rows(rows: AnyRows, fixed: Params, tol: float, max_iter: int) -> Fit:
-    """The maximum on a sample of the rows by ECME, and from there that on all of them, by ``Ascent``."""
+def fit_rows(rows: AnyRows, fixed: Params, tol: float, max_iter: int, start: Params | None = None) -> Fit:
+    """The maximum on a sample of the rows by ECME, and from there that on all of them, by ``Ascent``; from a start at once."""
     moments = None if "scale" in fixed else checked_moments(rows)
     covariance = None if moments is None else moments[2] / moments[0]
     sample = rows.sample(SAMPLE_ROWS)
+    if start is not None:
+        return _fit_from(rows, sample, fixed, tol, max_iter, start, covariance)
     try:
         if sample is not rows and moments is not None:
             checked_moments(sample)
@@ -46,8 +48,24 @@ def fit_rows(rows: AnyRows, fixed: Params, tol: float, max_iter: int) -> Fit:
             return fit
         information = ecme.information(rows.total_weight)
         ascent = Ascent(rows, fixed, ecme.loc, ecme.scale, ecme.k, covariance, information)
+    return _climbed(ascent, tol, max_iter)
+
+
+def _fit_from(
+    rows: AnyRows, sample: Rows, fixed: Params, tol: float, max_iter: int, start: Params, covariance: Floats | None
+) -> Fit:
+    """The maximum reached from a start: by ECME on few rows, by ``Ascent`` on many."""
+    loc, scale, k = start["loc"], start["scale"], 1.0 / float(start["df"])
+    if sample is not rows:
+        return _climbed(Ascent(rows, fixed, loc, scale, k, covariance), tol, max_iter)
+    ecme = ECME(sample, fixed)
+    ecme.place(loc, scale, k)
+    return ecme.result(ecme.iterate(tol, max_iter))
+
+
+def _climbed(ascent: Ascent, tol: float, max_iter: int) -> Fit:
     at, passes, converged = ascent.climb(tol, max_iter)
-    return as_fit(fixed, at.k, at.loc, at.scale, passes, converged, at.value * ascent.unit)
+    return as_fit(ascent.fixed, at.k, at.loc, at.scale, passes, converged, at.value * ascent.unit)
 
 
 def as_fit(
@@ -94,6 +112,10 @@ class ECME:
                     self.place(*plain[:3])
                     converged = False
             converged = converged or self.iterate(tol, max_iter)
+        return self.result(converged)
+
+    def result(self, converged: bool) -> Fit:
+        """The present state as a fit."""
         return as_fit(self.fixed, self.k, self.loc, self.scale, self.n_iter, converged, self.log_likelihood())
 
     def information(self, weight: float) -> Floats:

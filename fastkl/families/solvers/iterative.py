@@ -123,11 +123,15 @@ class IterativeFamily(UnivariateFamily):
 
     # -- fit ---------------------------------------------------------------------------------------------------------------
 
-    def fit(self, rows: AnyRows, tol: float, max_iter: int) -> tuple[Fit, Statistics]:
+    def fit(self, rows: AnyRows, tol: float, max_iter: int, start: Params | None = None) -> tuple[Fit, Statistics]:
         rows = rows_of_weight(rows)
         with np.errstate(all="ignore"):
             fixed = self.fixed_columns(rows.n_columns)
-            maximum = self._ascent(rows, fixed, tol, max_iter)
+            if start is None:
+                maximum = self._ascent(rows, fixed, tol, max_iter)
+            else:
+                self._is_fair(rows, rows.sample(SAMPLE_ROWS))
+                maximum = self.climb(rows, self.start_at(start, rows.n_columns), tol, max_iter)
             self._raise_if_overflow(rows, maximum.at.value)
             maximum, boundary = self.settle(rows, fixed, maximum, tol, max_iter)
             information = -self.natural(maximum.params, maximum.at)[1]

@@ -64,7 +64,8 @@ class Maximum:
         """This one in the columns of the mask, the other elsewhere."""
         params = {name: np.where(mask, value, other.params[name]) for name, value in self.params.items()}
         converged = np.where(mask, self.converged, other.converged)
-        return Maximum(params, self.at.where(mask, other.at), max(self.n_iter, other.n_iter), converged)
+        n_iter = max(self.n_iter if mask.any() else 0, 0 if mask.all() else other.n_iter)
+        return Maximum(params, self.at.where(mask, other.at), n_iter, converged)
 
     def better(self, other: Maximum) -> Maximum:
         """The higher of both in every column, a converged one before one that is not; NaN is the lowest."""

@@ -8,7 +8,7 @@ whose own error is at rounding level, bring the rest. ``converged`` rests on the
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from fastkl.families.solvers.curvature import hessian, jacobian
 
 CERTIFICATE = 1e-8  # gradient in nats per unit of weight and coordinate
 NEWTON_SIZE = 200  # beyond, second derivatives by differences cost more than they bring
+ROUNDING = 1e-15  # relative gain of a step below which line searches only wander: Newton steps on the gradient go on from there
 
 
 @dataclass(frozen=True)
@@ -35,44 +36,51 @@ class Likelihood:
 
 
 def fit_rows(
-    family: Family, prior: PriorLike | None, rows: AnyRows, tol: float, max_iter: int
+    family: Family, prior: PriorLike | None, rows: AnyRows, tol: float, max_iter: int, start: Params | None = None
 ) -> tuple[Fit, Statistics]:
-    """The maximum on rows, with the prior that took part (None where it is flat), and the statistics.
+    """The maximum on rows, with the prior that took part (None where it is flat), and the statistics; from ``start``, if given.
 
     For a family without sufficient statistics the curvature of the posterior, which needs the rows, is among the statistics, and
     the log-likelihood is given.
     """
     if prior is not None and family.has_statistics:
         statistics = rows.total(family.statistics, merge=family.merge_statistics)
-        return fit_statistics(family, prior, statistics), statistics
-    fit, statistics = family.fit(rows, tol, max_iter)
+        return fit_statistics(family, prior, statistics, start), statistics
+    fit, statistics = family.fit(rows, tol, max_iter, start)
     bound = None if prior is None else _bound(prior, family, fit.params)
     if bound is None:
         return fit, statistics
 
     likelihood = _likelihood_of_rows(family, rows)
-    best = _search(family, bound, likelihood, fit, rows.total_weight)
+    best = _search(family, bound, likelihood, _begun(family, fit, start), rows.total_weight)
     return best, {**statistics, "curvature": _curvature(family, bound, likelihood, best.params)}
 
 
-def fit_statistics(family: Family, prior: PriorLike | None, statistics: Statistics) -> Fit:
-    """The maximum given sufficient statistics, with the prior that took part (None where it is flat)."""
+def fit_statistics(family: Family, prior: PriorLike | None, statistics: Statistics, start: Params | None = None) -> Fit:
+    """The maximum given sufficient statistics, with the prior that took part (None where it is flat); from ``start`` if given."""
     if prior is None:
-        return family.solve(statistics)
+        return family.solve(statistics) if start is None else family.solve_from(statistics, start)
     without: DegenerateDataError | None = None
     try:
         fit = family.solve(statistics)
     except DegenerateDataError as error:
         without, fit = error, Fit(family.starting_parameters(statistics), converged=False)
     try:
-        return _fit_with(family.learned(statistics), prior, statistics, fit)
+        return _fit_with(family.learned(statistics), prior, statistics, fit, start)
     except (ValueError, ArithmeticError):
         if without is not None:
             raise without from None  # the prior does not make up for what the data lack
         raise
 
 
-def _fit_with(family: Family, prior: PriorLike, statistics: Statistics, fit: Fit) -> Fit:
+def _begun(family: Family, fit: Fit, start: Params | None) -> Fit:
+    """The place from which the search for the posterior's maximum begins: the start, where there is one."""
+    if start is None:
+        return fit
+    return replace(fit, params=family.check_parameters({**start, **family.fixed_parameters()}))
+
+
+def _fit_with(family: Family, prior: PriorLike, statistics: Statistics, fit: Fit, start: Params | None = None) -> Fit:
     bound = _bound(prior, family, fit.params)
     if bound is None:
         if not fit.converged:
@@ -82,7 +90,7 @@ def _fit_with(family: Family, prior: PriorLike, statistics: Statistics, fit: Fit
     if closed is not None:
         return Fit(family.shaped_parameters(closed), prior=bound)
     likelihood = _likelihood_of_statistics(family, statistics)
-    best = _search(family, bound, likelihood, fit, family.statistics_weight(statistics))
+    best = _search(family, bound, likelihood, _begun(family, fit, start), family.statistics_weight(statistics))
     if not fit.converged and not best.converged:
         raise ArithmeticError("no maximum was reached from a guess")
     return best
@@ -187,14 +195,20 @@ def _search(family: Family, prior: PriorLike, likelihood: Likelihood, fit: Fit, 
             "starts; a prior has to be positive there."
         )
     minimise: Any = minimize
-    options = {"maxiter": 2000, "maxfun": 20000, "ftol": 0.0, "gtol": 1e-12}
-    found = minimise(objective, start, jac=True, method="L-BFGS-B", options=options)
     columns = _independent_columns(family, prior, chart)
+    ftol = ROUNDING if _takes_newton(chart.size, columns) else 0.0
+    options = {"maxiter": 2000, "maxfun": 20000, "ftol": ftol, "gtol": 1e-12}
+    found = minimise(objective, start, jac=True, method="L-BFGS-B", options=options)
     u, steps = _newton(objective, np.asarray(found.x), columns)
     slope = objective(u)[1]
     boundary = {key: text for key, text in fit.boundary.items() if key in chart.held_names}
     converged = bool(np.abs(slope).max(initial=0.0) <= CERTIFICATE and np.isfinite(objective.log_likelihood))
     return Fit(chart.back(u), int(found.nit) + steps, converged, boundary, objective.log_likelihood, prior)
+
+
+def _takes_newton(size: int, columns: int | None) -> bool:
+    """Whether so many coordinates, of so many independent columns, allow for second derivatives."""
+    return size <= NEWTON_SIZE * (columns or 1)
 
 
 class Objective:
@@ -241,7 +255,7 @@ def _newton(objective: Objective, u: Floats, columns: int | None) -> tuple[Float
     """Newton steps for as long as they make the gradient smaller."""
     slope = objective(u)[1]
     size = np.abs(slope).max(initial=0.0)
-    for step in range(8 if len(u) <= NEWTON_SIZE * (columns or 1) else 0):
+    for step in range(8 if _takes_newton(len(u), columns) else 0):
         if size == 0.0:
             return u, step
         try:

@@ -22,6 +22,7 @@ Tail = Callable[[Floats, Params], Floats]
 MOST_STEPS = 200  # bisection alone takes 64
 LARGEST = float(np.finfo(np.float64).max)
 ROUNDINGS = 2.0**-48  # what a logarithm may differ from its target, relative where it is beyond 1
+MOST_COUNT = 1e300
 REACHES = (2**12, 2**22, 2**32, 2**42)  # how far from a guess to look, in numbers between
 
 
@@ -165,28 +166,34 @@ def _number(ordinal: NDArray[np.int64]) -> Floats:
 
 
 def count_quantile(
-    enough: Callable[[Floats, Params], NDArray[np.bool_]], params: Params, shape: tuple[int, ...], lowest: float
+    enough: Callable[[Floats, NDArray[np.intp]], NDArray[np.bool_]], guess: Floats, lowest: float
 ) -> Floats:
-    """The smallest whole number k >= ``lowest`` that is enough, elementwise; inf where none is up to the largest number.
+    """The smallest whole number k >= ``lowest`` that is enough, for every one of n; inf where none is up to the largest number.
 
     Parameters
     ----------
     enough : callable
-        ``enough(k, params)``, shaped as k, true from some k on.
-    params : dict of array
-        Parameters, broadcastable to ``shape``.
-    shape : tuple of int
-        Shape of the result.
+        ``enough(k, rows)`` for some of the n, true from some k on.
+    guess : ndarray of shape (n,)
+        Where to look first, each time twice as far from there as before; NaN and infinite ones count as ``lowest``.
     lowest : float
         The lowest value of the distribution.
     """
-    low, high = np.full(shape, lowest - 1.0), np.full(shape, lowest)
-    step = 1.0
-    while not np.all(done := enough(high, params) | (high > 1e300)):
-        low, high = np.where(done, low, high), np.where(done, high, high + step)
-        step *= 2.0
-    while np.any(open_ := high - low > np.maximum(1.0, np.spacing(high))):
-        middle = np.floor(0.5 * low + 0.5 * high)
-        found = enough(middle, params)
-        low, high = np.where(open_ & ~found, middle, low), np.where(open_ & found, middle, high)
-    return np.where(high > 1e300, np.inf, high)
+    high = np.clip(np.rint(np.where(np.isfinite(guess), guess, lowest)), lowest, MOST_COUNT)
+    low = np.full(len(guess), lowest - 1.0)
+    found = enough(high, np.arange(len(guess)))
+    up, down, step = np.flatnonzero(~found), np.flatnonzero(found & (high > lowest)), 1.0
+    low[up] = high[up]
+    while len(up) or len(down):
+        high[up] += step
+        done = enough(high[up], up) | (high[up] > MOST_COUNT)
+        low[up[~done]] = high[up[~done]]
+        place = np.maximum(high[down] - step, lowest)
+        still = enough(place, down)
+        high[down[still]], low[down[~still]] = place[still], place[~still]
+        up, down, step = up[~done], down[still & (place > lowest)], 2.0 * step
+    while len(rows := np.flatnonzero(high - low > np.maximum(1.0, np.spacing(high)))):
+        middle = np.floor(0.5 * low[rows] + 0.5 * high[rows])
+        found = enough(middle, rows)
+        low[rows[~found]], high[rows[found]] = middle[~found], middle[found]
+    return np.where(high > MOST_COUNT, np.inf, high)

@@ -172,4 +172,6 @@ def entry_names(name: str, shape: tuple[int, ...]) -> list[str]:
     """``"scale[0]"``, ``"probabilities[0,1]"``: names of all entries; the name itself for a number."""
     if not shape:
         return [name]
+    if len(shape) == 1:
+        return [f"{name}[{j}]" for j in range(shape[0])]
     return [f"{name}[{','.join(map(str, index))}]" for index in np.ndindex(shape)]

@@ -192,7 +192,7 @@ class Direction:
 
 def triangle_names(name: str, d: int) -> list[str]:
     """Names of the entries of a symmetric matrix, row by row of its upper triangle."""
-    return [f"{name}[{i},{j}]" for i, j in zip(*np.triu_indices(d), strict=True)]
+    return [f"{name}[{i},{j}]" for i in range(d) for j in range(i, d)]
 
 
 def symmetric(entries: Floats, d: int) -> Floats:

@@ -42,10 +42,11 @@ def test_counts_at_their_steps():
     p = 1.0 - 0.5 ** np.arange(1.0, 40.0)
     above = np.nextafter(p, 1.0)
 
-    def quantile(p):
-        return count_quantile(lambda k, params: 1.0 - 0.5**k >= params["p"], {"p": p}, p.shape, 1.0)
-
-    np.testing.assert_array_equal(quantile(p), np.arange(1.0, 40.0))
-    np.testing.assert_array_equal(quantile(above), np.arange(2.0, 41.0))
-    assert count_quantile(lambda k, params: k < 0.0, {}, (1,), 0.0)[0] == np.inf
-    assert count_quantile(lambda k, params: k >= 1e12 + 7.0, {}, (1,), 0.0)[0] == 1e12 + 7.0
+    for start in (np.nan, -5.0, 1.0, 20.0, 1e9):
+        guess = np.full(p.shape, start)
+        for share, count in ((p, np.arange(1.0, 40.0)), (above, np.arange(2.0, 41.0))):
+            found = count_quantile(lambda k, rows, share=share: 1.0 - 0.5**k >= share[rows], guess, 1.0)
+            np.testing.assert_array_equal(found, count)
+    assert count_quantile(lambda k, rows: k < 0.0, np.array([np.nan]), 0.0)[0] == np.inf
+    for start in (0.0, 1e12, 1e13):
+        assert count_quantile(lambda k, rows: k >= 1e12 + 7.0, np.array([start]), 0.0)[0] == 1e12 + 7.0
