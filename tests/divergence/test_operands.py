@@ -165,6 +165,16 @@ def test_rows_are_validated_once(monkeypatch, call):
     assert (own.calls, again.calls) == (1, 0)
 
 
+def test_labels_are_validated_once(monkeypatch):
+    labels = np.array([["a"], ["b"], ["a"], ["c"]], dtype=object)
+    model = DensityMLE("categorical").fit(labels)
+    again = CountsReads(monkeypatch, family_density, "read_rows")
+    assert cross_entropy(labels, model) == pytest.approx(1.5 * np.log(2.0), rel=1e-14)
+    assert again.calls == 0
+    with pytest.raises(ValueError, match="row 1, column 0: a missing label"):
+        kl_divergence([["a"], [np.nan]], model)
+
+
 def test_a_density_of_ones_own_is_asked_itself():
     class Halved(DensityMLE):
         def score_samples(self, X):
