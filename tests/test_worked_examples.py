@@ -65,14 +65,21 @@ def test_new_family_is_found_and_keeps_the_laws(copy):
 def test_new_family_against_scipy(copy):
     script = (
         "from fastkl import DensityMLE, entropy, kl_divergence;"
-        "law, other = (DensityMLE.from_parameters('power_function', shape=a) for a in (0.3, 40.0));"
-        "print(*law.score_samples([[1e-300], [0.1], [1.0 - 1e-12], [1.0]]), *other.score_samples([[0.999]]),"
-        "float(entropy(law)), float(kl_divergence(law, other)))"
+        "distribution, other = (DensityMLE.from_parameters('power_function', shape=a) for a in (0.3, 40.0));"
+        "print(*distribution.score_samples([[1e-300], [0.1], [1.0 - 1e-12], [1.0]]), *other.score_samples([[0.999]]),"
+        "float(entropy(distribution)), float(kl_divergence(distribution, other)))"
     )
     found = [float(word) for word in run(copy, "-c", script).split()]
-    law, other = stats.powerlaw(0.3), stats.powerlaw(40.0)
-    ratio = integrate.quad(lambda u: law.logpdf(u ** (1 / 0.3)) - other.logpdf(u ** (1 / 0.3)), 0.0, 1.0, epsrel=1e-11)
-    wanted = [*law.logpdf([1e-300, 0.1, 1.0 - 1e-12, 1.0]), other.logpdf(0.999), law.entropy(), ratio[0]]
+    distribution, other = stats.powerlaw(0.3), stats.powerlaw(40.0)
+    ratio = integrate.quad(
+        lambda u: distribution.logpdf(u ** (1 / 0.3)) - other.logpdf(u ** (1 / 0.3)), 0.0, 1.0, epsrel=1e-11
+    )
+    wanted = [
+        *distribution.logpdf([1e-300, 0.1, 1.0 - 1e-12, 1.0]),
+        other.logpdf(0.999),
+        distribution.entropy(),
+        ratio[0],
+    ]
     np.testing.assert_allclose(found, wanted, rtol=1e-9)
 
 
