@@ -71,7 +71,7 @@ class Family(BaseEstimator):
 
     # -- the distribution as a textbook has it, for the contract test: log-density, tails and entropy are held to it at
     # ``example`` and ``extreme``. ``mp`` is mpmath, whose numbers x and the parameters are: scalars for univariate families,
-    # (nested) lists for joint ones ------------------------------------------------------------------------------------------
+    # lists of numbers and matrices for joint ones -----------------------------------------------------------------------------
 
     #: ``textbook(mp, x, **params)``: log p(x) inside the support, by the plainest formula.
     textbook: ClassVar[Callable[..., Any]]

@@ -237,39 +237,17 @@ def test_truncated_rate_near_one():
 
 # -- cumulative probabilities, entropy, divergence -------------------------------------------------------------------------
 
-LAWS = [
-    ("poisson", {"rate": 7.3}, stats.poisson(7.3)),
-    ("poisson", {"rate": 1e9}, stats.poisson(1e9)),
-    ("bernoulli", {"probability": 0.3}, stats.bernoulli(0.3)),
-    ("geometric", {"probability": 0.03}, stats.geom(0.03)),
-    ("negative_binomial", {"size": 0.4, "mean": 11.0}, stats.nbinom(0.4, 0.4 / 11.4)),
-]
 
-
-@pytest.mark.parametrize(("name", "params", "reference"), LAWS)
-def test_cdf_and_quantile(name, params, reference):
-    distribution = DensityMLE.from_parameters(name, **params)
-    family, own = distribution.family_, distribution.params_
-    # SciPy's incomplete gamma function, by which either goes, is 2e-9 off near 1 at rates of 1e9
-    p = np.array([1e-9, 0.01, 0.3, 0.5, 0.9, 0.999, 0.9999 if params.get("rate") == 1e9 else 1.0 - 1e-9])
+def test_a_rate_of_a_billion():
+    law = DensityMLE.from_parameters("poisson", rate=1e9)
+    family, own, reference = law.family_, law.params_, stats.poisson(1e9)
+    # SciPy's incomplete gamma function is 2e-9 off near 1 at rates of 1e9
+    p = np.array([1e-9, 0.01, 0.3, 0.5, 0.9, 0.999, 0.9999])
     k = family.quantile(p[:, None], own)[:, 0]
     np.testing.assert_array_equal(k, reference.ppf(p))
     np.testing.assert_allclose(family.cdf(k[:, None], own)[:, 0], reference.cdf(k), rtol=1e-11)
     np.testing.assert_array_equal(family.quantile(family.cdf(k[:, None], own), own)[:, 0], k)
-    assert family.cdf(-1.0, own)[0] == 0.0
-    assert np.isnan(family.quantile(1.5, own)[0])
-
-
-@pytest.mark.parametrize(("name", "params", "reference"), LAWS)
-def test_entropy(name, params, reference):
-    distribution = DensityMLE.from_parameters(name, **params)
-    if params.get("rate") == 1e9:
-        want = 0.5 * np.log(2.0 * np.pi * np.e * 1e9)
-    else:
-        k = np.arange(0, 5000)
-        log_p = reference.logpmf(k)
-        want = -np.sum(np.where(np.isfinite(log_p), np.exp(log_p) * np.where(np.isfinite(log_p), log_p, 0.0), 0.0))
-    np.testing.assert_allclose(distribution.family_.entropy(distribution.params_), want, rtol=1e-9)
+    np.testing.assert_allclose(family.entropy(own), 0.5 * np.log(2.0 * np.pi * np.e * 1e9), rtol=1e-9)
 
 
 def test_divergences_by_summation():

@@ -12,11 +12,10 @@ import functools
 import mpmath as mp
 import numpy as np
 import pytest
-from sklearn.base import clone
 
-from fastkl import DensityMLE, families
-from fastkl.families.univariate import UnivariateFamily
+from fastkl import DensityMLE
 from tests.families import textbook_integrals
+from tests.families.discovered import CLASSES, UNIVARIATE
 
 DIGITS = 50
 SHARES = np.array([1e-300, 1e-100, 1e-20, 1e-6, 0.01, 0.2, 0.5])
@@ -90,18 +89,12 @@ class Case:
 def cases():
     """Families with one column, by name and parameters."""
     found = {}
-    for name in families.names():
-        cls = families.by_name(name)
-        if not issubclass(cls, UnivariateFamily) or not has_textbook(cls):
-            continue
+    for name in UNIVARIATE:
+        cls = CLASSES[name]
         columns = [{key: value[j] for key, value in cls.example.items()} for j in range(2)]
         for params in [*columns, *cls.extreme]:
             found[f"{name}-{'-'.join(f'{value:g}' for value in params.values())}"] = Case(cls, params)
     return found
-
-
-def has_textbook(cls):
-    return hasattr(cls, "textbook")
 
 
 @pytest.fixture(params=cases())
@@ -213,65 +206,13 @@ def test_entropy(case):
     np.testing.assert_allclose(got, float(case.entropy()), rtol=1e-12, atol=1e-12)
 
 
-# -- joint families --------------------------------------------------------------------------------------------------------
-
-
-def joint_cases():
-    """Families of rows, with the textbook of the row as a list of numbers."""
-    for name in families.names():
-        cls = families.by_name(name)
-        if issubclass(cls, UnivariateFamily) or not has_textbook(cls):
-            continue
-        plain = cls.examples()[0][0]
-        for i, (family, params) in enumerate([*cls.examples(), *((plain, params) for params in cls.extreme)]):
-            yield pytest.param(DensityMLE.from_parameters(clone(family), **params), id=f"{name}-{i}")
-
-
-def exact(value):
-    """Numbers of high precision, in lists that are nested like the array."""
-    return [exact(part) for part in value] if np.ndim(value) else mp.mpf(float(value))
-
-
-def textbook_of(density):
-    params = {name: exact(value) for name, value in density.params_.items()}
-    return functools.partial(density.family_.textbook, mp, **params)
-
-
-@pytest.fixture(params=joint_cases())
-def joint(request):
-    with mp.workdps(DIGITS):
-        yield request.param
-
-
-def test_joint_log_density(joint):
-    """At draws, and forty times as far out where the support goes that far."""
-    rows = joint.sample(6, random_state=0)
-    if rows.dtype.kind not in "fi":
-        pytest.skip("labels, whose codes are tested")
-    centre = rows.mean(axis=0)
-    rows = np.concatenate([rows, centre + 40.0 * (rows - centre)])
-    rows = rows[np.isfinite(joint.score_samples(rows))]
-    want = [float(textbook_of(joint)(exact(row))) for row in rows]
-    np.testing.assert_allclose(joint.score_samples(rows), want, rtol=1e-13, atol=1e-13)
-
-
-def test_joint_entropy(joint):
-    family, got = joint.family_, joint.family_.entropy(joint.params_)
-    if got is None or family.textbook_entropy is None:
-        pytest.skip("no closed form")
-    want = family.textbook_entropy(mp, **{name: exact(value) for name, value in joint.params_.items()})
-    np.testing.assert_allclose(got, float(want), rtol=1e-12, atol=1e-12)
-
-
 # -- shapes ----------------------------------------------------------------------------------------------------------------
 
 
 def test_shapes():
     """x may be anything that broadcasts against the columns, and the result has the broadcast shape."""
-    for name in families.names():
-        cls = families.by_name(name)
-        if not issubclass(cls, UnivariateFamily) or not has_textbook(cls):
-            continue
+    for name in UNIVARIATE:
+        cls = CLASSES[name]
         family, params = cls(), {key: np.array(value) for key, value in cls.example.items()}
         for p in (0.3, np.array([0.2, 0.7]), np.full((5, 1), 0.4), np.full((4, 3, 2), 0.1)):
             shape = np.broadcast_shapes(np.shape(p), (2,))
