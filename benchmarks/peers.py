@@ -21,13 +21,13 @@ def multivariate_normal_rows() -> Iterator[Row]:
     for d in (2, 8, 32):
         X = rng.normal(size=(N, d)) @ rng.normal(size=(d, d))
         model = DensityMLE("multivariate_normal").fit(X)
-        law = stats.multivariate_normal(model.params_["mean"], model.params_["covariance"])
-        assert np.allclose(model.score_samples(X[:1000]), law.logpdf(X[:1000]), rtol=1e-10)
+        distribution = stats.multivariate_normal(model.params_["mean"], model.params_["covariance"])
+        assert np.allclose(model.score_samples(X[:1000]), distribution.logpdf(X[:1000]), rtol=1e-10)
         yield compare(
             f"multivariate normal log-density, n = 10⁶, d = {d}",
             "scipy.stats.multivariate_normal.logpdf",
             lambda model=model, X=X: model.score_samples(X),
-            lambda law=law, X=X: law.logpdf(X),
+            lambda distribution=distribution, X=X: distribution.logpdf(X),
         )
 
 

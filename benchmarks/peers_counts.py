@@ -14,22 +14,22 @@ N = 1_000_000
 def count_rows() -> Iterator[Row]:
     """Log-likelihood with gradient against scipy's value alone."""
     rng = np.random.default_rng(0)
-    laws = [
+    distributions = [
         ("poisson", rng.poisson(8.0, N), {"rate": 8.0}, stats.poisson(8.0)),
         ("geometric", rng.geometric(0.2, N), {"probability": 0.2}, stats.geom(0.2)),
         ("bernoulli", rng.random(N) < 0.2, {"probability": 0.2}, stats.bernoulli(0.2)),
         ("negative_binomial", rng.negative_binomial(2.5, 0.2, N), {"size": 2.5, "mean": 10.0}, stats.nbinom(2.5, 0.2)),
     ]
-    for name, values, params, law in laws:
+    for name, values, params, distribution in distributions:
         x = values.astype(np.float64)
         model = DensityMLE.from_parameters(name, **params).set_params(n_jobs=1)
         X = x[:, None]
-        assert np.isclose(model.log_likelihood(X), law.logpmf(x).sum(), rtol=1e-11)
+        assert np.isclose(model.log_likelihood(X), distribution.logpmf(x).sum(), rtol=1e-11)
         yield compare(
             f"{name} log-likelihood and gradient, n = 10⁶",
-            f"scipy.stats.{law.dist.name}.logpmf(x).sum(), value only",
+            f"scipy.stats.{distribution.dist.name}.logpmf(x).sum(), value only",
             lambda model=model, X=X: model.score_and_gradient(X),
-            lambda law=law, x=x: law.logpmf(x).sum(),
+            lambda distribution=distribution, x=x: distribution.logpmf(x).sum(),
         )
 
 
@@ -58,7 +58,7 @@ def joint_rows() -> Iterator[Row]:
     a, p, direction = np.array([2.0, 3.0, 5.0]), np.array([0.2, 0.3, 0.5]), np.array([0.0, 0.6, 0.8])
     fisher = stats.vonmises_fisher(direction, 20.0)
     student = stats.multivariate_t(np.zeros(3), np.eye(3), df=4.0)
-    laws = [
+    distributions = [
         ("dirichlet", rng.dirichlet(a, N), {"concentration": a}, lambda X: stats.dirichlet.logpdf(X.T, a)),
         ("multinomial", rng.multinomial(20, p, N), {"probabilities": p}, lambda X: stats.multinomial.logpmf(X, 20, p)),
         (
@@ -74,7 +74,7 @@ def joint_rows() -> Iterator[Row]:
             student.logpdf,
         ),
     ]
-    for name, X, params, by_scipy in laws:
+    for name, X, params, by_scipy in distributions:
         model = DensityMLE.from_parameters(name, **params).set_params(n_jobs=1)
         rows = X.astype(np.float64)
         assert np.allclose(model.score_samples(rows[:1000]), by_scipy(X[:1000]), rtol=1e-9)

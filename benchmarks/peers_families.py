@@ -17,8 +17,8 @@ from fastkl._core._threads import build_info
 
 N = 1_000_000
 
-# name: scipy's law with parameters, its fit with the same parameters held, and its logpdf arguments from our parameters
-LAWS: dict[str, tuple[object, Callable, Callable]] = {
+# name: scipy's distribution with parameters, its fit with the same parameters held, and its logpdf arguments from our parameters
+DISTRIBUTIONS: dict[str, tuple[object, Callable, Callable]] = {
     "normal": (stats.norm(1.0, 2.0), stats.norm.fit, lambda p: (stats.norm, (), p["loc"], p["scale"])),
     "exponential": (
         stats.expon(scale=2.0), lambda x: stats.expon.fit(x, floc=0), lambda p: (stats.expon, (), 0.0, p["scale"])
@@ -115,8 +115,8 @@ def family_rows(names: list[str]) -> Iterator[Row]:
     Ours is ``score_and_gradient``, validation included; scipy's logpdf does its argument checks and gives no gradient.
     """
     for name in names:
-        law, peer_fit, peer_of = LAWS[name]
-        x = law.rvs(size=N, random_state=1)
+        distribution, peer_fit, peer_of = DISTRIBUTIONS[name]
+        x = distribution.rvs(size=N, random_state=1)
         X = x[:, None]
         model = DensityMLE(name).fit(X)
         yield against(
@@ -175,7 +175,7 @@ if __name__ == "__main__":
     print(build_info())
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
-        chosen = sys.argv[1:] or list(LAWS)
+        chosen = sys.argv[1:] or list(DISTRIBUTIONS)
         print_table(family_rows(chosen))
         if not sys.argv[1:]:
             print_table(joint_rows())

@@ -95,6 +95,10 @@ class PowerFunction(UnivariateFamily):
     def textbook(mp: Any, x: Any, shape: Any) -> Any:
         return mp.log(shape) + (shape - 1) * mp.log(x)
 
+    @staticmethod
+    def textbook_tails(mp: Any, x: Any, shape: Any) -> tuple[Any, Any]:
+        return x**shape, -mp.expm1(shape * mp.log(x))
+
 
 @register_kl(PowerFunction, PowerFunction)
 def power_function_kl(_p: PowerFunction, p: Params, _q: PowerFunction, q: Params) -> float:

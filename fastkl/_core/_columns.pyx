@@ -144,6 +144,11 @@ cdef class ColumnKernel:
 
     def merge(self, const double[:, ::1] first, const double[:, ::1] second):
         """Statistics (d, n_statistics) of both sets of rows together; a record of weight 0 leaves the other as it is."""
+        cdef Py_ssize_t wanted = self.table.n_statistics
+        if first.shape[0] != second.shape[0] or first.shape[1] != wanted or second.shape[1] != wanted:
+            raise ValueError(
+                f"Statistics of {first.shape[0]} and {second.shape[0]} columns can't be merged, or records are too short."
+            )
         out = np.array(first)
         cdef double[:, ::1] into = out
         cdef Py_ssize_t j

@@ -166,10 +166,14 @@ cdef void all_moments(
 def merge_moments(double weight, const double[::1] mean, const double[:, ::1] scatter,
                   double other_weight, const double[::1] other_mean, const double[:, ::1] other_scatter):
     """``moments`` of two sets of rows together, from the moments of each."""
+    cdef Py_ssize_t d = mean.shape[0]
+    if not (d == other_mean.shape[0] == scatter.shape[0] == scatter.shape[1]
+            == other_scatter.shape[0] == other_scatter.shape[1]):
+        raise ValueError(f"Moments of {d} and {other_mean.shape[0]} columns can't be merged, or scatters do not fit means.")
     mean_array, scatter_array = np.array(mean), np.array(scatter)
     cdef double[::1] into_mean = mean_array
     cdef double[:, ::1] into_scatter = scatter_array
-    fk_merge_scatter(mean.shape[0], &weight, &into_mean[0], &into_scatter[0, 0], other_weight, &other_mean[0],
+    fk_merge_scatter(d, &weight, &into_mean[0], &into_scatter[0, 0], other_weight, &other_mean[0],
                      &other_scatter[0, 0])
     return weight, mean_array, scatter_array
 

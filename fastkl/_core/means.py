@@ -48,7 +48,7 @@ class Mean:
     def of(cls, values: Floats, weights: Floats | None = None) -> Self:
         """The mean of values, shape (n,), with weights of at least 0, shape (n,), or None for ones.
 
-        A value of weight 0 plays no part, even if it is infinite.
+        A value of weight 0 is ignored, even if it is infinite.
         """
         values = np.ascontiguousarray(values, dtype=np.float64)
         if not len(values):

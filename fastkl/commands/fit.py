@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastkl import Comparison, ProductDensity, compare_densities, families
-from fastkl.commands.candidates import Candidates, candidates, named
 from fastkl.commands.figures import draw
 from fastkl.commands.layout import first_sentence, note, number, plural, progress, table
 from fastkl.commands.tables import Table, chosen, names_of, read_table
-from fastkl.commands.trials import Fit, one_family, trials
+from fastkl.commands.trials import Fit, named, one_family, trials
+from fastkl.selection.candidates import Candidates, candidates
 
 # Whole weights are repeated rows, up to so many of them.
 _MOST_REPEATED = 5_000_000

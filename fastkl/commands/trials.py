@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from fastkl import DensityMLE, ProductDensity
-from fastkl.commands.candidates import JOINT
+from fastkl import DensityMLE, ProductDensity, families
+from fastkl.families import Family
+from fastkl.selection.candidates import JOINT
 
 PRODUCT = "product"
 Fit = Callable[[Any, Any], Any]
@@ -49,3 +50,19 @@ def _best(names: Sequence[str], column: Any, key: Any, weights: Any) -> str:
 def one_family(density: Any) -> bool:
     """Whether this is a product of one family, which is that family."""
     return isinstance(density, ProductDensity) and len({part.family_.name for part in density.densities_.values()}) == 1
+
+
+def named(option: str) -> tuple[str, ...]:
+    """The families of a comma-separated option; ValueError for one that there is not, or for kinds that can't be compared."""
+    names = tuple(dict.fromkeys(part.strip() for part in option.split(",") if part.strip()))
+    if not names:
+        raise ValueError(f"--families names no family; there are {', '.join(families.names())}")
+    classes: dict[str, type[Family]] = {name: families.by_name(name) for name in names}
+    discrete = [name for name in names if classes[name].discrete]
+    continuous = [name for name in names if not classes[name].discrete]
+    if discrete and continuous:
+        raise ValueError(
+            f"--families mixes families of counts or labels ({', '.join(discrete)}) with densities ({', '.join(continuous)}): "
+            "a probability and a density can't be compared"
+        )
+    return names

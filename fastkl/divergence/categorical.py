@@ -118,7 +118,9 @@ def _columns(x: Any, name: str) -> list[Any]:
         return [x]
     if np.ma.isMaskedArray(x):
         masked = np.ma.getmaskarray(x)
-        _reject_missing(np.atleast_1d(masked.any(axis=tuple(range(1, masked.ndim)))), name)
+        by_column = masked.T if masked.ndim == 2 else [np.ravel(masked)]
+        for j, column in enumerate(by_column):
+            _reject_missing(column, name if len(by_column) == 1 else f"{named(j, None)} of {name}")
     if isinstance(x, list | tuple):
         look(x, name)
     array = np.asarray(x)

@@ -119,14 +119,16 @@ class Model:
     def _rows_as_validated(self, X: NDArray[Any]) -> Rows | None:
         """X as a density of this library has it once it is validated, for X has been; None if the model is to do it itself."""
         thing, family = self.thing, self.family
-        numbers = X.dtype.kind in "fiub" and X.shape[1] == getattr(thing, "n_features_in_", None)
-        if family is None or family.labels or self.params is None or not numbers:
+        if family is None or self.params is None or X.shape[1] != getattr(thing, "n_features_in_", None):
+            return None
+        if not (family.labels or X.dtype.kind in "fiub"):
             return None
         # A subclass may give log-densities of its own.
         givers = [set(vars(cls)) & {"score_samples", "_log_density_of"} for cls in type(thing).__mro__]
         if "_log_density_of" not in next(filter(None, givers), ()):
             return None
-        X = np.ascontiguousarray(X, dtype=np.float32 if X.dtype == np.float32 else np.float64)
+        if not family.labels:
+            X = np.ascontiguousarray(X, dtype=np.float32 if X.dtype == np.float32 else np.float64)
         threads = effective_n_threads(getattr(thing, "n_jobs", None))
         return Rows(X, n_threads=threads, names=getattr(thing, "feature_names_in_", None))
 

@@ -53,6 +53,7 @@ class Categorical(Family):
     discrete = True
     labels = True
     example = {"probabilities": [[0.6, 0.4, 0.0], [0.2, 0.3, 0.5]]}
+    extreme = [{"probabilities": [[1e-300, 1.0], [1e-12, 1.0 - 1e-12]]}, {"probabilities": [[0.5, 0.5]] * 3}]
 
     @classmethod
     def examples(cls) -> list[tuple[Family, Params]]:
@@ -230,6 +231,14 @@ class Categorical(Family):
     def entropy(self, params: Params) -> float:
         p = params["probabilities"]
         return float(-np.sum(p * np.log(np.where(p > 0.0, p, 1.0))))
+
+    @staticmethod
+    def textbook(mp: Any, x: Any, probabilities: Any) -> Any:
+        return mp.fsum(mp.log(probabilities[j, int(code)]) for j, code in enumerate(x))
+
+    @staticmethod
+    def textbook_entropy(mp: Any, probabilities: Any) -> Any:
+        return -mp.fsum(p * mp.log(p) for p in probabilities if p > 0)
 
 
 def unique_labels(column: NDArray[Any], place: str) -> tuple[NDArray[Any], NDArray[np.intp]]:

@@ -58,6 +58,10 @@ class Dirichlet(Family):
     equivariant = False
     least_columns = 2
     example = {"concentration": [2.5, 0.8]}
+    extreme = [
+        {"concentration": a}
+        for a in ([1e-3, 0.5], [0.03, 0.2, 40.0], [1e6, 40.0], [1e6, 2e6, 5e5], [1e9, 1e9], [1e9, 0.7])
+    ]
 
     def __init__(self, concentration: ArrayLike | None = None):
         self.concentration = concentration
@@ -154,6 +158,18 @@ class Dirichlet(Family):
         rise = log_minus_digamma(total) - log_minus_digamma(a)  # g - log(a / a_0)
         g = rise + np.log(a / total)
         return float(np.sum(g) - np.sum(a * rise)) - log_constant(a)
+
+    @staticmethod
+    def textbook(mp: Any, x: Any, concentration: Any) -> Any:
+        constant = mp.loggamma(mp.fsum(concentration)) - mp.fsum(mp.loggamma(a) for a in concentration)
+        return constant + mp.fsum((a - 1) * mp.log(part) for a, part in zip(concentration, x, strict=True))
+
+    @staticmethod
+    def textbook_entropy(mp: Any, concentration: Any) -> Any:
+        total = mp.fsum(concentration)
+        log_beta = mp.fsum(mp.loggamma(a) for a in concentration) - mp.loggamma(total)
+        expected = mp.fsum((a - 1) * (mp.psi(0, a) - mp.psi(0, total)) for a in concentration)
+        return log_beta - expected
 
 
 def sum_excess(rows: Rows) -> tuple[Floats, float]:

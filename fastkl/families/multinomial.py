@@ -45,6 +45,7 @@ class Multinomial(Family):
     joint = True
     discrete = True
     example = {"probabilities": [0.31, 0.69]}
+    extreme = [{"probabilities": p} for p in ([1e-12, 1.0 - 1e-12], [0.2, 0.3, 0.5], [1e-6, 0.25, 0.75 - 1e-6])]
 
     @classmethod
     def examples(cls) -> list[tuple[Family, Params]]:
@@ -143,6 +144,22 @@ class Multinomial(Family):
             log_binomial = gammaln(n + 1.0) - gammaln(k + 1.0) - gammaln(n - k + 1.0)
             total += float(np.exp(log_binomial + k * np.log(share) + (n - k) * np.log1p(-share)) @ gammaln(k + 1.0))
         return float(total + np.sum(p == 1.0) * gammaln(n + 1.0))
+
+    @staticmethod
+    def textbook(mp: Any, x: Any, probabilities: Any) -> Any:
+        terms = (mp.log(p) * count - mp.loggamma(count + 1) for p, count in zip(probabilities, x, strict=True) if count)
+        return mp.loggamma(mp.fsum(x) + 1) + mp.fsum(terms)
+
+    def textbook_entropy(self, mp: Any, probabilities: Any) -> Any:
+        n = int(self.n_trials or 1)
+
+        def expected(p: Any) -> Any:
+            """E log x! of the count of one part."""
+            terms = (mp.binomial(n, k) * p**k * (1 - p) ** (n - k) * mp.loggamma(k + 1) for k in range(n + 1))
+            return mp.fsum(terms)
+
+        parts = mp.fsum(expected(p) - n * p * mp.log(p) for p in probabilities)
+        return parts - mp.loggamma(n + 1)
 
 
 def _pooled(totals: Floats, maxima: Floats) -> Statistics:

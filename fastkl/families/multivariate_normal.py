@@ -67,6 +67,10 @@ class MultivariateNormal(Family):
     parameters = {"mean": Real(role="location", spread="covariance"), "covariance": PositiveDefinite()}
     joint = True
     example = {"mean": [1.0, -1.0], "covariance": [[2.0, 0.6], [0.6, 0.5]]}
+    extreme = [
+        {"mean": [1e8, -1e-8], "covariance": [[1e10, 3.0], [3.0, 1e-8]]},
+        {"mean": [0.3, -0.2, 7.0], "covariance": [[2.0, 1.0, 5e-4], [1.0, 0.8, 0.0], [5e-4, 0.0, 1e-6]]},
+    ]
 
     @classmethod
     def examples(cls) -> list[tuple[Family, Params]]:
@@ -316,6 +320,17 @@ class MultivariateNormal(Family):
         d = len(params["mean"])
         return float(d * (0.5 + HALF_LOG_2PI) + 0.5 * self._log_determinant(params, d))
 
+    @staticmethod
+    def textbook(mp: Any, x: Any, mean: Any, covariance: Any) -> Any:
+        matrix = _textbook_matrix(mp, covariance, len(x))
+        away = mp.matrix(x) - mp.matrix(mean)
+        return -(len(x) * mp.log(2 * mp.pi) + mp.log(mp.det(matrix)) + (away.T * matrix**-1 * away)[0]) / 2
+
+    @staticmethod
+    def textbook_entropy(mp: Any, mean: Any, covariance: Any) -> Any:
+        determinant = mp.det(_textbook_matrix(mp, covariance, len(mean)))
+        return (len(mean) * (1 + mp.log(2 * mp.pi)) + mp.log(determinant)) / 2
+
 
 def dependent_column(correlation: Floats) -> int | None:
     """The first column that the columns before it determine (to rounding), by the pivots of a Cholesky factorisation."""
@@ -352,3 +367,10 @@ def multivariate_normal_kl(p_family: Family, p: Params, q_family: Family, q: Par
         excess = float(np.sum(np.maximum((values - 1.0) - np.log(values), 0.0)))
     shift = solve_triangular(np.linalg.cholesky(q_covariance), p_mean - q_mean, lower=True)
     return 0.5 * (excess + float(shift @ shift))
+
+
+def _textbook_matrix(mp: Any, covariance: Any, d: int) -> Any:
+    """A covariance of any type as a matrix."""
+    if isinstance(covariance, mp.matrix):
+        return covariance
+    return mp.diag(covariance if isinstance(covariance, list) else [covariance] * d)

@@ -67,6 +67,17 @@ class VonMisesFisher(Family):
     equivariant = False
     least_columns = 2
     example = {"direction": [0.6, -0.8], "concentration": 3.0}
+    extreme = [
+        {"direction": direction, "concentration": k}
+        for direction, k in (
+            ([1.0, 0.0, 0.0], 0.0),
+            ([0.6, -0.8], 1e-3),
+            ([0.48, 0.6, 0.64], 50.0),
+            ([0.48, 0.6, 0.64], 1e6),
+            ([0.6, -0.8], 1e9),
+            ([0.1] * 100, 700.0),
+        )
+    ]
 
     def __init__(self, direction: ArrayLike | None = None, concentration: float | None = None):
         self.direction = direction
@@ -200,6 +211,25 @@ class VonMisesFisher(Family):
     def entropy(self, params: Params) -> float:
         d, k = len(params["direction"]), float(params["concentration"])
         return k * ratio_and_complement(d, k)[1] - log_scaled_constant(d, k)
+
+    @staticmethod
+    def textbook(mp: Any, x: Any, direction: Any, concentration: Any) -> Any:
+        along = mp.fsum(a * b for a, b in zip(direction, x, strict=True))
+        return _textbook_constant(mp, len(x), concentration) + concentration * along
+
+    @staticmethod
+    def textbook_entropy(mp: Any, direction: Any, concentration: Any) -> Any:
+        half, k = mp.mpf(len(direction)) / 2, concentration
+        ratio = mp.besseli(half, k) / mp.besseli(half - 1, k) if k else 0
+        return -_textbook_constant(mp, len(direction), k) - k * ratio
+
+
+def _textbook_constant(mp: Any, d: int, k: Any) -> Any:
+    """log of k^v / ((2 pi)^(d/2) I_v(k)) with v = d/2 - 1, and its limit at k = 0."""
+    v = mp.mpf(d) / 2 - 1
+    if k == 0:
+        return mp.loggamma(v + 1) - mp.log(2) - (v + 1) * mp.log(mp.pi)
+    return v * mp.log(k) - (v + 1) * mp.log(2 * mp.pi) - mp.log(mp.besseli(v, k))
 
 
 def length_excess(rows: Rows) -> tuple[Floats, float]:

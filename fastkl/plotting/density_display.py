@@ -15,6 +15,9 @@ from fastkl.families.base import Family
 from fastkl.plotting.axes import BLUE, DARK_GREY, GREY, axes_to_draw_on, legend_above, unit_of, with_unit
 from fastkl.plotting.density_data import Bars, Curve, Plane, bars, curve, plane
 from fastkl.plotting.marginals import marginal
+from fastkl.rows.columns import column_numbers
+from fastkl.rows.reading import look
+from fastkl.rows.tables import column_names
 from fastkl.rows.weights import read_weights
 
 # More points than this overlap so much that their counts are shown instead.
@@ -274,7 +277,8 @@ class DensityDisplay:
 
 def _rows_and_names(estimator: Any, X: Any) -> tuple[Any, list[str]]:
     """Rows as an array of two dimensions, and the names of their columns."""
-    names = getattr(X, "columns", None)
+    X = look(X, "X")
+    names = column_names(X)
     if names is None:
         names = getattr(estimator, "feature_names_in_", None)
     rows = np.asarray(X)
@@ -304,12 +308,7 @@ def _chosen_columns(column: Any, names: Sequence[str]) -> list[int]:
             )
         return list(range(len(names)))
     given = [column] if isinstance(column, str | int | np.integer) else list(column)
-    chosen = []
-    for one in given:
-        number = names.index(one) if isinstance(one, str) and one in names else one
-        if isinstance(number, str) or not -len(names) <= number < len(names):
-            raise ValueError(f"There is no column {one!r}; there are {', '.join(names)}.")
-        chosen.append(int(number) % len(names))
+    chosen = column_numbers(given, None, names, len(names), "X")
     if len(chosen) not in (1, 2) or len(set(chosen)) != len(chosen):
         raise ValueError(f"column names one or two different columns, not {given}.")
     return chosen

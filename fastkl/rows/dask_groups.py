@@ -70,9 +70,9 @@ def grouped(
     loads: dict[str, int] = {}
     groups: dict[Any, list[int]] = {}
     for number, several in enumerate(places):
-        there = [worker for worker in sorted(several) if worker in threads]
-        if there:
-            worker = min(there, key=lambda name: loads.get(name, 0))
+        present = [worker for worker in sorted(several) if worker in threads]
+        if present:
+            worker = min(present, key=lambda name: loads.get(name, 0))
             loads[worker] = loads.get(worker, 0) + n_bytes[number]
             held.setdefault(worker, []).append(number)
         else:

@@ -87,14 +87,14 @@ def _of_array(X: Any, columns: Sequence[Any] | None, weights: Any, labels: bool)
 
 
 def _of_frame(frame: Any, columns: Sequence[Any] | None, weights: Any, labels: bool) -> Partitions:
-    there, place = list(frame.columns), "The Dask data frame"
+    known, place = list(frame.columns), "The Dask data frame"
     in_frame = weights if isinstance(weights, str) else None
-    names = [there[j] for j in chosen(Choice(columns, in_frame), there, len(there), place)]
+    names = [known[j] for j in chosen(Choice(columns, in_frame), known, len(known), place)]
     wanted = list(dict.fromkeys(names))
     if in_frame is not None:
-        column_number(in_frame, there, len(there), place)
+        column_number(in_frame, known, len(known), place)
         wanted += [in_frame] if in_frame not in wanted else []
-    twice = [name for name in wanted if there.count(name) > 1]
+    twice = [name for name in wanted if known.count(name) > 1]
     if twice:
         raise SourceError(f"{place} has several columns of the name {twice[0]!r}.")
     frame = frame[wanted]

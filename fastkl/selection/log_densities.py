@@ -9,11 +9,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastkl._core.array_types import Floats
+from fastkl.rows.reading import look
 from fastkl.rows.weights import read_weights
 
 
 def log_density_table(densities: Sequence[Any], X: ArrayLike) -> Floats:
     """Log-density of every row under every density, (n, k); ValueError for what is not one number per row."""
+    X = look(X, "X")
     columns: list[Floats] = []
     for density in densities:
         if not hasattr(density, "score_samples"):

@@ -18,14 +18,12 @@ from sklearn.utils.validation import validate_data
 from fastkl.density.composed.product import ProductDensity
 from fastkl.density.parametric.mle import DensityMLE
 from fastkl.exceptions import DegenerateDataError
-from fastkl.rows.columns import column_numbers
-from fastkl.rows.tables import is_table
+from fastkl.rows.columns import column_numbers, named
+from fastkl.rows.missing import missing
+from fastkl.rows.reading import look
+from fastkl.rows.tables import column_values, is_table
 from fastkl.rows.weights import read_weights
-
-REAL = ("normal", "student_t", "laplace", "logistic")
-POSITIVE = ("gamma", "lognormal", "weibull")
-FRACTIONS = ("beta",)
-COUNTS = ("poisson", "negative_binomial", "zero_inflated_poisson")
+from fastkl.selection.candidates import candidates
 
 
 def make_product_density(
@@ -37,19 +35,23 @@ def make_product_density(
 ) -> ProductDensity:
     """Propose a density for a table of mixed type: one group per column, with a family that its values suggest.
 
-    ========================================  ==================================================================
-    column                                    candidates
-    ========================================  ==================================================================
-    named in ``angles``                       von_mises (radians)
-    only 0 and 1, or booleans                 bernoulli
-    integers of at least 0                    poisson, negative_binomial, zero_inflated_poisson
-    floats (and integers with negative ones)  normal, student_t, laplace, logistic
-    the same, all positive                    also gamma, lognormal, weibull
-    the same, all between 0 and 1             also beta
-    strings, categories, objects              categorical
-    ========================================  ==================================================================
+    =================================================  ===========================================================
+    column                                             candidates
+    =================================================  ===========================================================
+    named in ``angles``                                von_mises (radians)
+    only 0 and 1, or booleans                          bernoulli
+    integers of at least 0 that look counted           poisson, negative_binomial, geometric, zero_inflated_poisson
+    numbers of both signs                              normal, student_t, laplace, logistic, gumbel, cauchy
+    numbers of at least 0, some of them 0              exponential, half_normal, normal, student_t, laplace, logistic
+    positive numbers                                   gamma, lognormal, weibull, loglogistic, inverse_gaussian,
+                                                       exponential, normal, student_t, laplace, logistic
+    numbers between 0 and 1                            beta, gamma, lognormal, weibull, normal, student_t
+    strings, categories, objects                       categorical
+    =================================================  ===========================================================
 
-    Of an array of floats a column counts as integers if all its values are whole; in a table the dtype of the column decides.
+    Integers look counted if the smallest is at most a quarter of the largest, and the largest is at most 30 or values repeat:
+    numbers of visits do, heights in whole centimetres do not. Of an array of floats a column counts as integers if all its
+    values are whole; in a table the dtype of the column decides.
 
     Parameters
     ----------
@@ -92,17 +94,17 @@ def make_product_density(
     """
     if criterion not in ("aic", "bic"):
         raise ValueError(f"criterion is 'bic' or 'aic', not {criterion!r}.")
-    columns, names = _columns(X)
+    columns, names = _columns(look(X, "X"))
     weights = read_weights(sample_weight, len(columns[0]))
     used = slice(None) if weights is None else weights > 0.0
     turning = column_numbers(list([angles] if isinstance(angles, str | int) else angles), X, names, len(columns))
     keys: Sequence[Any] = range(len(columns)) if names is None else names
     groups = []
     for j, (key, label) in enumerate(zip(keys, _group_names(keys), strict=True)):
-        place = f"column {j}" if names is None else f"column {j} ({key!r})"
+        place = named(j, names)
         values = _numbers_or_labels(columns[j], place)
-        candidates = ("von_mises",) if j in turning else _candidates(values[used], place)
-        family = _best(candidates, values, weights, criterion, place)
+        tried = ("von_mises",) if j in turning else _candidates(values[used], place)
+        family = _best(tried, values, weights, criterion, place)
         groups.append((label, DensityMLE(family), [key]))
     return ProductDensity(groups)
 
@@ -120,10 +122,8 @@ def _columns(X: Any) -> tuple[list[NDArray[Any]], list[str] | None]:
     validate_data(probe, X, skip_check_array=True)
     if hasattr(X, "iloc"):
         columns = [_of_pandas(X.iloc[:, j]) for j in range(X.shape[1])]
-    elif hasattr(X, "column_names"):
-        columns = [column.to_numpy() for column in X.columns]
     else:
-        columns = [X[name].to_numpy() for name in X.columns]
+        columns = [column_values(X, j) for j in range(X.shape[1])]
     if not columns or not len(columns[0]):
         raise ValueError(f"A proposal needs rows; the table has shape {X.shape}.")
     names = getattr(probe, "feature_names_in_", None)
@@ -149,24 +149,17 @@ def _whole_as_integers(column: NDArray[Any]) -> NDArray[Any]:
 
 def _numbers_or_labels(column: NDArray[Any], place: str) -> NDArray[Any]:
     """Booleans, integers, floats, or objects; an error for what is missing or neither."""
-    if column.dtype.kind in "mMcV":
+    if column.dtype.kind in "cV":
         raise TypeError(
-            f"{place.capitalize()} holds {column.dtype}: convert it to a number, such as days since a date, or to labels."
+            f"{place.capitalize()} holds {column.dtype}, neither numbers nor labels: convert it to one of these."
         )
     if column.dtype.kind == "O":
-        missing = [
-            value is None or not isinstance(value == value, bool | np.bool_) or value != value
-            for value in column.tolist()
-        ]
-        if any(missing):
+        gone = missing(column)
+        if gone.any():
             raise ValueError(
-                f"Row {missing.index(True)}, {place} is missing; remove the row, or impute the value before."
+                f"Row {int(np.argmax(gone))}, {place} is missing; remove the row, or impute the value before."
             )
         kinds = {type(value) for value in column.tolist()}
-        if any(hasattr(kind, "toordinal") for kind in kinds):
-            raise TypeError(
-                f"{place.capitalize()} holds dates: convert them to a number, such as days since one, or to labels."
-            )
         if kinds <= {bool, np.bool_}:
             return column.astype(bool)
         if all(issubclass(kind, int | np.integer) for kind in kinds):
@@ -189,10 +182,8 @@ def _candidates(values: NDArray[Any], place: str) -> Iterable[str]:
         return ("categorical",)
     if values.dtype.kind == "b" or set(np.asarray(distinct).tolist()) <= {0, 1}:
         return ("bernoulli",)
-    lowest, highest = float(values.min()), float(values.max())
-    if values.dtype.kind in "iu" and lowest >= 0:
-        return COUNTS
-    return REAL + POSITIVE * (lowest > 0.0) + FRACTIONS * (lowest > 0.0 and highest < 1.0)
+    numbers = np.ascontiguousarray(values, dtype=np.float64).reshape(-1, 1)
+    return candidates(numbers, counted=values.dtype.kind in "iu").names
 
 
 def _best(candidates: Iterable[str], values: NDArray[Any], weights: Any, criterion: str, place: str) -> str:

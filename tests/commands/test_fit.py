@@ -11,7 +11,7 @@ from sklearn.model_selection import KFold
 
 import fastkl
 from fastkl import DensityMLE
-from fastkl.commands.candidates import COUNTS, FRACTIONS, JOINT, NOT_NEGATIVE, POSITIVE, REAL, candidates
+from fastkl.selection.candidates import COUNTS, FRACTIONS, JOINT, NOT_NEGATIVE, POSITIVE, REAL, candidates
 from tests.commands.files import DATA, FAITHFUL, read_scores, run
 
 
@@ -220,7 +220,7 @@ def test_default_families(X, names):
 
 
 def test_limits_are_shown(capsys, tmp_path):
-    """Under-dispersed counts: the negative binomial sits at its limit, the Poisson law."""
+    """Under-dispersed counts: the negative binomial sits at its limit, the Poisson distribution."""
     pd.DataFrame({"n": [2, 3, 2, 3, 1, 0] * 10}).to_csv(tmp_path / "rows.csv", index=False)
     out = run(capsys, "fit", tmp_path / "rows.csv", "--families", "negative_binomial")
     assert re.search(r"^n +inf +- ", out, re.MULTILINE)

@@ -1,4 +1,4 @@
-"""fastkl kl: its divergences and p-values, against the library and exact laws."""
+"""fastkl kl: its divergences and p-values, against the library and exact distributions."""
 
 import re
 
@@ -95,7 +95,7 @@ def test_label_test_against_the_exact_law(n, m, k):
     """Two labels: given the margins the count is hypergeometric, and the p-value a sum over its tail."""
     P = np.array(["a"] * k + ["b"] * (n - k), dtype=object)
     Q = np.array(["a"] * 20 + ["b"] * (m - 20), dtype=object)
-    law = stats.hypergeom(n + m, k + 20, n)
+    distribution = stats.hypergeom(n + m, k + 20, n)
     counts = np.arange(max(0, k + 20 - m), min(n, k + 20) + 1)
 
     def statistic(x):
@@ -103,5 +103,5 @@ def test_label_test_against_the_exact_law(n, m, k):
         return np.sum(cells * np.log(np.maximum(cells, 1.0)))
 
     values = np.array([statistic(x) for x in counts])
-    exact = law.pmf(counts)[values >= statistic(k) - 1e-9].sum()
+    exact = distribution.pmf(counts)[values >= statistic(k) - 1e-9].sum()
     assert abs(label_test(P, Q, 0) - exact) < 5.0 * np.sqrt(exact * (1.0 - exact) / 999) + 2e-3

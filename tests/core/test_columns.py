@@ -18,6 +18,12 @@ def test_a_kernel_without_the_operation():
         column_kernel("nothing")
 
 
+@pytest.mark.parametrize(("first", "second"), [((2, 3), (1, 3)), ((1, 3), (2, 3)), ((1, 2), (1, 3)), ((1, 3), (1, 2))])
+def test_records_that_do_not_fit_are_not_merged(first, second):
+    with pytest.raises(ValueError, match="can't be merged"):
+        column_kernel("normal").merge(np.ones(first), np.ones(second))
+
+
 @pytest.mark.parametrize("columns", [1, 2, 40])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_rows_of_weight_zero_are_not_seen(columns, dtype):

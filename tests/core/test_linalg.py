@@ -120,3 +120,10 @@ def test_more_blocks_than_a_wave():
     _, mean, scatter = _linalg.moments(X, None, 2)
     np.testing.assert_allclose(mean, X.mean(axis=0), rtol=1e-11, atol=1e-12)
     np.testing.assert_allclose(scatter, (X - X.mean(axis=0)).T @ (X - X.mean(axis=0)), rtol=1e-10)
+
+
+@pytest.mark.parametrize("shapes", [(2, (2, 2), 1, (1, 1)), (2, (2, 2), 2, (2, 1)), (2, (1, 2), 2, (2, 2))])
+def test_moments_that_do_not_fit_are_not_merged(shapes):
+    arrays = [np.ones(shape) for shape in shapes]
+    with pytest.raises(ValueError, match="can't be merged"):
+        _linalg.merge_moments(1.0, *arrays[:2], 1.0, *arrays[2:])

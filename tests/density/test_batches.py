@@ -18,20 +18,20 @@ N = 3000
 CUTS = [0, 1, 2, 700, 701, 1900, 2999, N]  # uneven, and some of a single row
 
 
-def laws():
+def distributions():
     for name in families.names():
         for i, (family, params) in enumerate(families.by_name(name).examples()):
             yield pytest.param((family, params), id=f"{name}-{i}")
 
 
-@pytest.fixture(params=laws())
-def law(request):
+@pytest.fixture(params=distributions())
+def distribution(request):
     family, params = request.param
     return DensityMLE.from_parameters(clone(family), **params)
 
 
-def unfitted(law):
-    return DensityMLE(next(f for f, p in type(law.family_).examples() if repr(f) == repr(law.family)))
+def unfitted(distribution):
+    return DensityMLE(next(f for f, p in type(distribution.family_).examples() if repr(f) == repr(distribution.family)))
 
 
 def cut(X, *more):
@@ -53,47 +53,47 @@ def assert_same_fit(a, b, rtol=1e-10):
         np.testing.assert_allclose(error, b.standard_errors_[name], rtol=1e-6, err_msg=name)
 
 
-# -- laws of every family --------------------------------------------------------------------------------------------------
+# -- what holds for every family -----------------------------------------------------------------------------------------
 
 
-def test_fit_is_that_in_memory(law):
-    X = law.sample(N, random_state=0)
-    assert_same_fit(unfitted(law).fit(X), unfitted(law).fit_batches(cut(X)))
+def test_fit_is_that_in_memory(distribution):
+    X = distribution.sample(N, random_state=0)
+    assert_same_fit(unfitted(distribution).fit(X), unfitted(distribution).fit_batches(cut(X)))
 
 
-def test_weighted_fit_is_that_in_memory(law):
-    X = law.sample(N, random_state=1)
+def test_weighted_fit_is_that_in_memory(distribution):
+    X = distribution.sample(N, random_state=1)
     w = np.random.default_rng(2).uniform(0.2, 3.0, N)
     w[:2] = w[705:1800] = 0.0  # whole batches without weight, and a part of one
-    expected = unfitted(law).fit(X, sample_weight=w)
-    assert_same_fit(expected, unfitted(law).fit_batches(cut(X, w)))
-    assert_same_fit(expected, unfitted(law).fit_batches(cut(X), sample_weight=w))
+    expected = unfitted(distribution).fit(X, sample_weight=w)
+    assert_same_fit(expected, unfitted(distribution).fit_batches(cut(X, w)))
+    assert_same_fit(expected, unfitted(distribution).fit_batches(cut(X), sample_weight=w))
 
 
-def test_scores_are_those_in_memory(law):
-    X = law.sample(N, random_state=3)
+def test_scores_are_those_in_memory(distribution):
+    X = distribution.sample(N, random_state=3)
     w = np.random.default_rng(4).uniform(0.0, 3.0, N)
-    rows = law.score_samples(X)
+    rows = distribution.score_samples(X)
     for weights in (None, w):
-        found = law.score_batches(cut(X), sample_weight=weights)
-        np.testing.assert_allclose(found, law.score(X, sample_weight=weights), rtol=1e-12)
+        found = distribution.score_batches(cut(X), sample_weight=weights)
+        np.testing.assert_allclose(found, distribution.score(X, sample_weight=weights), rtol=1e-12)
         mass = np.ones(N) if weights is None else w
         size = mass.sum() ** 2 / np.sum(mass**2)
         variance = np.average((rows - np.average(rows, weights=mass)) ** 2, weights=mass) * size / (size - 1.0)
         np.testing.assert_allclose(found.standard_error, np.sqrt(variance / size), rtol=1e-9, atol=1e-12)
         assert found.n_samples == np.count_nonzero(mass)
     np.testing.assert_array_equal(
-        law.score_samples_batches(cut(X)), np.concatenate([law.score_samples(x) for x in cut(X)])
+        distribution.score_samples_batches(cut(X)), np.concatenate([distribution.score_samples(x) for x in cut(X)])
     )
 
 
-def test_result_does_not_depend_on_threads(law, tmp_path):
-    if law.family_.labels:
+def test_result_does_not_depend_on_threads(distribution, tmp_path):
+    if distribution.family_.labels:
         pytest.skip("labels come from tables; see below")
-    np.save(tmp_path / "X.npy", law.sample(N, random_state=5))
+    np.save(tmp_path / "X.npy", distribution.sample(N, random_state=5))
     fits = []
     for n_jobs in (1, 4):
-        model = unfitted(law).set_params(n_jobs=n_jobs)
+        model = unfitted(distribution).set_params(n_jobs=n_jobs)
         fits.append(model.fit_batches(tmp_path / "X.npy", batch_rows=331))
     for name, value in fits[0].params_.items():
         np.testing.assert_array_equal(value, fits[1].params_[name])
@@ -101,27 +101,32 @@ def test_result_does_not_depend_on_threads(law, tmp_path):
     assert (float(first), first.standard_error) == (float(second), second.standard_error)
 
 
-def test_float32(law):
-    if law.family_.labels:
+def test_float32(distribution):
+    if distribution.family_.labels:
         pytest.skip("labels have no precision")
-    X = law.sample(N, random_state=6).astype(np.float32)
+    X = distribution.sample(N, random_state=6).astype(np.float32)
     try:
-        expected = unfitted(law).fit(X)
+        expected = unfitted(distribution).fit(X)
     except SupportError:  # unit vectors rounded, proportions that no longer add up
         with pytest.raises(SupportError):
-            unfitted(law).fit_batches(cut(X))
+            unfitted(distribution).fit_batches(cut(X))
         return
-    assert_same_fit(expected, unfitted(law).fit_batches(cut(X)))
+    assert_same_fit(expected, unfitted(distribution).fit_batches(cut(X)))
 
 
-def test_a_value_that_is_not_finite_is_named(law):
-    if law.family_.labels:
+def test_a_value_that_is_not_finite_is_named(distribution):
+    if distribution.family_.labels:
         pytest.skip("a missing label; see below")
-    X = law.sample(N, random_state=7).astype(float)
-    model = unfitted(law).fit(X)
+    X = distribution.sample(N, random_state=7).astype(float)
+    model = unfitted(distribution).fit(X)
     X[1902, 1] = np.nan
     before = dict(vars(model))
-    for call in (unfitted(law).fit_batches, model.fit_batches, model.score_batches, model.score_samples_batches):
+    for call in (
+        unfitted(distribution).fit_batches,
+        model.fit_batches,
+        model.score_batches,
+        model.score_samples_batches,
+    ):
         with pytest.raises(ValueError, match=r"contains NaN: row 1902 \(batch 5\), column 1"):
             call(cut(X))
     assert {k: id(v) for k, v in vars(model).items()} == {k: id(v) for k, v in before.items()}
@@ -211,10 +216,10 @@ def test_outside_the_support():
 
 
 def test_rows_too_far_out_for_a_variance():
-    law = DensityMLE.from_parameters("normal", loc=[0.0], scale=[1.0])
+    distribution = DensityMLE.from_parameters("normal", loc=[0.0], scale=[1.0])
     for weights in (None, np.array([1.0, 2.0])):
-        found = law.score_batches(np.array([[0.0], [1e100]]), sample_weight=weights)
-        assert float(found) == pytest.approx(law.score([[0.0], [1e100]], sample_weight=weights), rel=1e-12)
+        found = distribution.score_batches(np.array([[0.0], [1e100]]), sample_weight=weights)
+        assert float(found) == pytest.approx(distribution.score([[0.0], [1e100]], sample_weight=weights), rel=1e-12)
         assert found.standard_error == np.inf
 
 

@@ -1,4 +1,4 @@
-"""Standard errors, the sandwich, intervals, bootstrap and criteria against exact laws, scipy's densities and simulation."""
+"""Standard errors, the sandwich, intervals, bootstrap and criteria against exact values, scipy's densities and simulation."""
 
 import copy
 import gc
@@ -26,7 +26,7 @@ RNG = np.random.default_rng(21)
 SKEWED = RNG.exponential(size=(4000, 1))
 
 
-def laws():
+def distributions():
     for name in families.names():
         for i, (family, params) in enumerate(families.by_name(name).examples()):
             yield pytest.param(DensityMLE.from_parameters(clone(family), **params), id=f"{name}-{i}")
@@ -35,12 +35,12 @@ def laws():
 # -- scores and coordinates ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("law", list(laws()))
-def test_scores_are_slopes_of_the_log_density(law):
+@pytest.mark.parametrize("distribution", list(distributions()))
+def test_scores_are_slopes_of_the_log_density(distribution):
     """Analytic scores of every row against differences of the log-density along the coordinates; Laplace has a kink at loc."""
-    X = law.sample(200, random_state=0)
-    X = X if law.family_.labels else np.ascontiguousarray(X, dtype=np.float64)
-    rows, params, family = Rows(X), law.params_, law.family_
+    X = distribution.sample(200, random_state=0)
+    X = X if distribution.family_.labels else np.ascontiguousarray(X, dtype=np.float64)
+    rows, params, family = Rows(X), distribution.params_, distribution.family_
     if family.name == "laplace":
         rows = Rows(X[np.all(np.abs(X - params["loc"]) > 0.01 * params["scale"], axis=1)])
     chart = chart_at(family, params)
@@ -53,10 +53,10 @@ def test_scores_are_slopes_of_the_log_density(law):
     np.testing.assert_allclose(scores.sum(axis=0), total, rtol=1e-8, atol=1e-7)
 
 
-@pytest.mark.parametrize("law", list(laws()))
-def test_coordinates_lead_back(law):
+@pytest.mark.parametrize("distribution", list(distributions()))
+def test_coordinates_lead_back(distribution):
     """Parameters to coordinates and back; the Jacobian against differences."""
-    params, family = law.params_, law.family_
+    params, family = distribution.params_, distribution.family_
     chart = chart_at(family, params)
     back = chart.back(chart.to(params))
     for name, value in params.items():
@@ -95,11 +95,11 @@ def test_coordinates_of_a_direction():
     np.testing.assert_allclose(chart.pull({"direction": moved}, {"direction": slope}), slope @ expected, atol=1e-9)
 
 
-@pytest.mark.parametrize("law", list(laws()))
+@pytest.mark.parametrize("distribution", list(distributions()))
 @pytest.mark.parametrize("prior", [None, "default"])
-def test_names_need_no_covariance(law, prior):
+def test_names_need_no_covariance(distribution, prior):
     """They are those that come with it, of whichever entries are inside their range."""
-    model = DensityMLE(clone(law.family_), prior=prior).fit(law.sample(60, random_state=0))
+    model = DensityMLE(clone(distribution.family_), prior=prior).fit(distribution.sample(60, random_state=0))
     if model.prior_ is None:
         names = model.family_.covariance_of_params(model.statistics_, model.params_)[0]
     else:
@@ -163,7 +163,7 @@ def test_normal_fitted_to_exponential_data():
     np.testing.assert_allclose(errors["loc"], x.std() / np.sqrt(n), rtol=1e-12)
     influence = ((x - x.mean()) ** 2 - x.var()) / (2 * x.std())
     np.testing.assert_allclose(errors["scale"], influence.std() / np.sqrt(n), rtol=1e-12)
-    # and by the law
+    # and by the distribution
     np.testing.assert_allclose(errors["loc"] * np.sqrt(n), 1.0, atol=0.1)
     np.testing.assert_allclose(errors["scale"] * np.sqrt(n), np.sqrt(2.0), atol=0.35)
     np.testing.assert_allclose(model.standard_errors_["scale"] * np.sqrt(n), np.sqrt(0.5), atol=0.1)
@@ -419,11 +419,11 @@ def test_coverage(method, options):
     assert np.all(np.abs(hits / 600 - 0.9) < 0.05)
 
 
-# -- criteria and laws -----------------------------------------------------------------------------------------------------
+# -- criteria and projections --------------------------------------------------------------------------------------------
 
 
 def test_takeuchi():
-    """For the normal law the trace is (1 + kurtosis) / 2 exactly, with the sample's kurtosis; Akaike's 2 for normal data."""
+    """For the normal the trace is (1 + kurtosis) / 2 exactly, with the sample's kurtosis; Akaike's 2 for normal data."""
     x = SKEWED[:500]
     model = DensityMLE("normal").fit(x)
     trace = 0.5 * (1.0 + stats.kurtosis(x[:, 0], fisher=False))
@@ -450,12 +450,12 @@ def test_overfitting():
 
 
 def nodes():
-    """Quadrature of the gamma(2, 1) law as rows and masses: Gauss-Laguerre with the weight x exp(-x)."""
+    """Quadrature of the gamma(2, 1) distribution as rows and masses: Gauss-Laguerre with the weight x exp(-x)."""
     return special.roots_genlaguerre(120, 1.0)
 
 
 def test_projection_of_a_distribution():
-    """Fitting to a law: its quadrature nodes as rows, its masses as weights. gamma(2, 1) to exponential, normal, gamma."""
+    """A distribution as data: quadrature nodes as rows, masses as weights. gamma(2, 1) to exponential, normal, gamma."""
     x, w = nodes()
     keep = w > 0.0
     X, masses = x[keep, None], w[keep]
@@ -463,7 +463,7 @@ def test_projection_of_a_distribution():
     normal = DensityMLE("normal").fit(X, sample_weight=masses)
     np.testing.assert_allclose([normal.params_["loc"][0], normal.params_["scale"][0] ** 2], [2.0, 2.0], rtol=1e-10)
     np.testing.assert_allclose(DensityMLE().fit(X, sample_weight=masses).params_["covariance"], [[2.0]], rtol=1e-10)
-    gamma = DensityMLE("gamma").fit(X, sample_weight=masses)  # the law itself, up to the quadrature of log x
+    gamma = DensityMLE("gamma").fit(X, sample_weight=masses)  # the distribution itself, up to the quadrature of log x
     np.testing.assert_allclose([gamma.params_["shape"][0], gamma.params_["scale"][0]], [2.0, 1.0], rtol=1e-3)
     entropy = stats.gamma.entropy(2.0)
     for name, left in (("exponential", 0.115932), ("normal", 0.188296)):  # what remains

@@ -199,7 +199,7 @@ def test_alphabet():
         categorical_entropy(["a", "b"], n_symbols=1)
 
 
-# --- laws --------------------------------------------------------------------------------------------------------------------
+# --- laws ---------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("method", ENTROPIES)
@@ -312,10 +312,12 @@ def test_standard_error_of_kl():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("n", [200, 1000])
-@pytest.mark.parametrize("law", ["zipf", "geometric", "two"])
-def test_coverage_of_the_entropy_interval(n, law):
+@pytest.mark.parametrize("distribution", ["zipf", "geometric", "two"])
+def test_coverage_of_the_entropy_interval(n, distribution):
     rng = np.random.default_rng(5)
-    p = {"zipf": 1.0 / np.arange(1, 51), "geometric": 0.5 ** np.arange(1.0, 30.0), "two": np.array([0.8, 0.2])}[law]
+    p = {"zipf": 1.0 / np.arange(1, 51), "geometric": 0.5 ** np.arange(1.0, 30.0), "two": np.array([0.8, 0.2])}[
+        distribution
+    ]
     p /= p.sum()
     truth = discrete_entropy(p)
     intervals = [categorical_entropy(x, counts=True).confidence_interval() for x in rng.multinomial(n, p, 500)]

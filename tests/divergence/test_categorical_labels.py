@@ -102,6 +102,15 @@ def test_missing_in_typed_columns():
         categorical_entropy([["a", 1.0], ["b", None]])
 
 
+def test_a_masked_label_is_named_with_its_column():
+    table = np.ma.array([["a", "b"], ["c", "d"], ["e", "f"]])
+    table[2, 1] = np.ma.masked
+    with pytest.raises(ValueError, match="Row 2 of column 1 of x has no label"):
+        categorical_entropy(table)
+    with pytest.raises(ValueError, match="Row 2 of q has no label"):
+        categorical_kl(["a", "b"], table[:, 1])
+
+
 # --- unseen symbols, diagnostics, bad input ----------------------------------------------------------------------------------
 
 

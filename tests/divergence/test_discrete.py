@@ -17,7 +17,7 @@ CASES = json.loads((pathlib.Path(__file__).parents[1] / "data" / "cases" / "dive
 P, Q = [0.1, 0.6, 0.3], [0.2, 0.3, 0.5]
 
 
-def laws(size=5):
+def distributions(size=5):
     numbers = st.floats(0.0, 1.0).map(lambda v: 0.0 if v < 1e-12 else v)
     return arrays(np.float64, size, elements=numbers).filter(lambda v: v.sum() > 0.1).map(lambda v: v / v.sum())
 
@@ -46,14 +46,14 @@ def test_infinite_where_q_lacks_mass():
     assert discrete_kl([1.0, 0.0], [0.5, 0.5]) == pytest.approx(np.log(2), abs=1e-15)
 
 
-@given(laws(), laws())
+@given(distributions(), distributions())
 def test_never_negative_and_zero_for_identical(p, q):
     assert discrete_kl(p, q) >= 0.0
     assert discrete_kl(p, p) == 0.0
     assert discrete_kl(p, p.copy()[::1]) == 0.0
 
 
-@given(laws(), laws())
+@given(distributions(), distributions())
 def test_against_mpmath_and_the_identity(p, q):
     q = 0.9 * q + 0.1 / len(q)
     q /= q.sum()

@@ -225,20 +225,21 @@ def test_scaling_columns_moves_the_split_estimate(d):
 
 
 @pytest.mark.parametrize(
-    ("name", "law"), [("gamma", stats.gamma(0.4, scale=0.3)), ("beta", stats.beta(0.5, 2)), ("normal", stats.norm())]
+    ("name", "distribution"),
+    [("gamma", stats.gamma(0.4, scale=0.3)), ("beta", stats.beta(0.5, 2)), ("normal", stats.norm())],
 )
-def test_split_estimate_where_neighbours_fail(name, law):
-    X = law.ppf(np.random.default_rng(3).random((2000, 5)))
+def test_split_estimate_where_neighbours_fail(name, distribution):
+    X = distribution.ppf(np.random.default_rng(3).random((2000, 5)))
     e = marginal_split_entropy(X)
-    assert abs(e - 5 * law.entropy()) < 4 * e.standard_error
+    assert abs(e - 5 * distribution.entropy()) < 4 * e.standard_error
     assert e.standard_error < 0.15
     if name != "normal":
-        assert abs(plain_knn(X, 1) - 5 * law.entropy()) > 1.0
+        assert abs(plain_knn(X, 1) - 5 * distribution.entropy()) > 1.0
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("law", "rho", "bound"),
+    ("distribution", "rho", "bound"),
     [
         (stats.gamma(0.4, scale=0.3), 0.0, 0.14),
         (stats.gamma(0.4, scale=0.3), 0.5, 0.24),
@@ -246,27 +247,27 @@ def test_split_estimate_where_neighbours_fail(name, law):
         (stats.norm(), 0.0, 0.08),
     ],
 )
-def test_split_estimate_in_the_published_setting(law, rho, bound):
+def test_split_estimate_in_the_published_setting(distribution, rho, bound):
     """Five columns with a Gaussian copula, n = 3000; plain neighbours have errors of 2.15, 1.28, 1.17 and .04 there."""
     rng = np.random.default_rng(4)
     root = np.linalg.cholesky((1 - rho) * np.eye(5) + rho)
-    truth = 5 * law.entropy() + np.log(np.diag(root)).sum()
+    truth = 5 * distribution.entropy() + np.log(np.diag(root)).sum()
     errors = [
-        marginal_split_entropy(law.ppf(stats.norm.cdf(rng.standard_normal((3000, 5)) @ root.T))) - truth
+        marginal_split_entropy(distribution.ppf(stats.norm.cdf(rng.standard_normal((3000, 5)) @ root.T))) - truth
         for _ in range(10)
     ]
     assert math.sqrt(np.mean(np.square(errors))) < bound
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("law", [stats.norm(), stats.expon(), stats.gamma(0.4)])
+@pytest.mark.parametrize("distribution", [stats.norm(), stats.expon(), stats.gamma(0.4)])
 @pytest.mark.parametrize("estimate", [spacings_entropy, marginal_split_entropy, weighted_knn_entropy])
-def test_coverage_in_one_column(law, estimate):
+def test_coverage_in_one_column(distribution, estimate):
     rng = np.random.default_rng(5)
-    if estimate is not marginal_split_entropy and law.dist.name == "gamma":
+    if estimate is not marginal_split_entropy and distribution.dist.name == "gamma":
         pytest.skip("the pole of the density at 0 needs the log scale")
-    truth = law.entropy()
-    intervals = [estimate(law.rvs((1000, 1), random_state=rng)).confidence_interval() for _ in range(300)]
+    truth = distribution.entropy()
+    intervals = [estimate(distribution.rvs((1000, 1), random_state=rng)).confidence_interval() for _ in range(300)]
     assert 0.9 <= np.mean([low <= truth <= high for low, high in intervals]) <= 0.995
 
 

@@ -96,7 +96,7 @@ def test_symbols_give_the_zhang_grabchak_estimate():
 
 @pytest.mark.parametrize("decimals", [3, 2, 1, 0])
 def test_rounded_normals(decimals):
-    """The divergence of the rounded laws is .4431, .4431, .4429, .4186."""
+    """The divergence of the rounded distributions is .4431, .4431, .4429, .4186."""
     truth = {3: 0.4431, 2: 0.4431, 1: 0.4429, 0: 0.4186}[decimals]
     rng = np.random.default_rng(decimals)
     draws = [

@@ -152,20 +152,23 @@ def test_names_of_columns_are_compared_and_no_warning_is_left():
 
 
 def test_discrete_families_without_a_listed_support_are_summed_too():
-    def law(family, **params):
+    def distribution(family, **params):
         return DensityMLE.from_parameters(family, **params)
 
     truth = kl_divergence(stats.poisson(3), stats.nbinom(3, 0.5))
-    found = kl_divergence(law("poisson", rate=3.0), law("negative_binomial", size=3.0, mean=3.0))
+    found = kl_divergence(distribution("poisson", rate=3.0), distribution("negative_binomial", size=3.0, mean=3.0))
     assert found.method == "exact"
     assert found == pytest.approx(truth, abs=1e-12)
     k = np.arange(400)
     direct = np.exp(stats.poisson(3).logpmf(k)) @ (stats.poisson(3).logpmf(k) - stats.nbinom(3, 0.5).logpmf(k))
     assert truth == pytest.approx(direct, abs=1e-12)
-    assert jensen_shannon(law("poisson", rate=3.0), law("poisson", rate=4.0)).standard_error == 0.0
+    assert jensen_shannon(distribution("poisson", rate=3.0), distribution("poisson", rate=4.0)).standard_error == 0.0
     labels = DensityMLE("categorical").fit(np.array([["a"], ["b"], ["b"]]))
     assert jensen_shannon(labels, labels, random_state=0) == pytest.approx(0.0, abs=1e-12)
-    pair = [law("poisson", rate=[3.0, 4.0]), law("negative_binomial", size=[3.0, 3.0], mean=[3.0, 4.0])]
+    pair = [
+        distribution("poisson", rate=[3.0, 4.0]),
+        distribution("negative_binomial", size=[3.0, 3.0], mean=[3.0, 4.0]),
+    ]
     assert kl_divergence(*pair, random_state=0).method in ("exact", "monte_carlo")
 
 

@@ -32,7 +32,7 @@ COUNTS = np.random.default_rng(0).poisson(3.0, 60).astype(float)
 X = np.random.default_rng(1).normal(size=(60, 2))
 
 
-def law(name, **parameters):
+def distribution(name, **parameters):
     return DensityMLE.from_parameters(name, **parameters)
 
 
@@ -45,11 +45,11 @@ KINDS = {
     "frame": (pd.DataFrame(X), SampleOperand),
     "labels": (["a", "b"], SampleOperand),
     "empirical": (empirical(COUNTS), EmpiricalOperand),
-    "density": (law("normal", loc=0.0, scale=1.0), DensityOperand),
+    "density": (distribution("normal", loc=0.0, scale=1.0), DensityOperand),
     "scipy": (stats.norm(), DensityOperand),
     "kde": (stats.gaussian_kde(X.T), DensityOperand),
     "mixed product": (MIXED, DensityOperand),
-    "counts": (law("poisson", rate=3.0), DiscreteOperand),
+    "counts": (distribution("poisson", rate=3.0), DiscreteOperand),
     "scipy counts": (stats.poisson(3.0), DiscreteOperand),
 }
 
@@ -65,8 +65,16 @@ def test_kinds(name):
             operand(thing, "p", [1.0, 2.0])
 
 
-SAMPLE, DENSITY, DISCRETE = COUNTS + 0.1 * X[:, 0], law("normal", loc=3.0, scale=2.0), law("poisson", rate=3.0)
-OTHER = {"sample": SAMPLE[:50] + 0.01, "density": law("laplace", loc=3.0, scale=1.0), "discrete": stats.geom(0.3)}
+SAMPLE, DENSITY, DISCRETE = (
+    COUNTS + 0.1 * X[:, 0],
+    distribution("normal", loc=3.0, scale=2.0),
+    distribution("poisson", rate=3.0),
+)
+OTHER = {
+    "sample": SAMPLE[:50] + 0.01,
+    "density": distribution("laplace", loc=3.0, scale=1.0),
+    "discrete": stats.geom(0.3),
+}
 FIRST = {"sample": SAMPLE, "density": DENSITY, "discrete": DISCRETE, "empirical": empirical(COUNTS)}
 SECOND = {**OTHER, "empirical": empirical(COUNTS + 1.0)}
 CALLS = {
@@ -155,6 +163,16 @@ def test_rows_are_validated_once(monkeypatch, call):
     again = CountsReads(monkeypatch, family_density, "read_rows")
     call(frame, model)
     assert (own.calls, again.calls) == (1, 0)
+
+
+def test_labels_are_validated_once(monkeypatch):
+    labels = np.array([["a"], ["b"], ["a"], ["c"]], dtype=object)
+    model = DensityMLE("categorical").fit(labels)
+    again = CountsReads(monkeypatch, family_density, "read_rows")
+    assert cross_entropy(labels, model) == pytest.approx(1.5 * np.log(2.0), rel=1e-14)
+    assert again.calls == 0
+    with pytest.raises(ValueError, match="row 1, column 0: a missing label"):
+        kl_divergence([["a"], [np.nan]], model)
 
 
 def test_a_density_of_ones_own_is_asked_itself():

@@ -1,4 +1,4 @@
-"""The permutation test: exact p-values against all assignments of the labels, uniform under equal laws."""
+"""The permutation test: exact p-values against all assignments of the labels, uniform under equal distributions."""
 
 from itertools import combinations
 

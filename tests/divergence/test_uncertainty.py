@@ -209,7 +209,7 @@ def test_trigamma_is_exact_on_both_sides_of_its_switch():
 
 
 def test_a_bias_of_curvature_shows_as_a_gap_to_the_fixed_k_estimate():
-    """Balls are round, and one law is narrow across them: common balls then miss much of log p/q, fixed k little of it."""
+    """Balls are round, and one of the two is narrow across them: common balls then miss much of log p/q, fixed k little of it."""
     factor = np.linalg.cholesky([[1.0, 0.99], [0.99, 1.0]])
     for seed in range(8):
         rng = np.random.default_rng(seed)

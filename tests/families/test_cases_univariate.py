@@ -93,7 +93,7 @@ def test_highest_of_four_maxima_by_multiples():
 
 
 def test_limit_of_infinite_degrees_of_freedom():
-    """The stack-loss response has tails lighter than normal in the air flow column; the limit is the normal law."""
+    """The stack-loss response has tails lighter than normal in the air flow column; the limit is the normal distribution."""
     X = np.random.default_rng(0).uniform(size=(500, 1))
     model, normal = DensityMLE("student_t").fit(X), DensityMLE("normal").fit(X)
     assert np.isinf(model.params_["df"]).all()

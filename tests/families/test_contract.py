@@ -1,4 +1,4 @@
-"""The laws every family keeps. Families are discovered: a new one joins without an edit here (it brings its ``example``)."""
+"""The laws that every family keeps. Families are discovered: a new one joins without an edit here (it brings its ``example``)."""
 
 import itertools
 import pickle
@@ -15,26 +15,26 @@ N = 400
 BLOCK = 4096
 
 
-def laws():
+def distributions():
     for name in families.names():
         for i, (family, params) in enumerate(families.by_name(name).examples()):
             yield pytest.param((family, params), id=f"{name}-{i}")
 
 
-@pytest.fixture(params=laws())
-def law(request):
+@pytest.fixture(params=distributions())
+def distribution(request):
     """A density with known parameters of the family."""
     family, params = request.param
     return DensityMLE.from_parameters(clone(family), **params)
 
 
-def unfitted(law):
+def unfitted(distribution):
     """An estimator that has to learn everything."""
-    return DensityMLE(next(f for f, p in type(law.family_).examples() if repr(f) == repr(law.family)))
+    return DensityMLE(next(f for f, p in type(distribution.family_).examples() if repr(f) == repr(distribution.family)))
 
 
-def draws(law, n=N, seed=0):
-    return law.sample(n, random_state=seed)
+def draws(distribution, n=N, seed=0):
+    return distribution.sample(n, random_state=seed)
 
 
 def flat(params):
@@ -48,25 +48,25 @@ def assert_same_fit(a, b, rtol=1e-11):
     np.testing.assert_allclose(a.log_likelihood_, b.log_likelihood_, rtol=1e-11)
 
 
-def is_number_family(law):
-    return not law.family_.labels
+def is_number_family(distribution):
+    return not distribution.family_.labels
 
 
 # -- likelihood ------------------------------------------------------------------------------------------------------------
 
 
-def test_total_is_the_sum_of_the_rows(law):
-    X = draws(law)
+def test_total_is_the_sum_of_the_rows(distribution):
+    X = draws(distribution)
     w = np.random.default_rng(1).uniform(0.1, 3.0, N)
-    rows = law.score_samples(X)
+    rows = distribution.score_samples(X)
     assert rows.shape == (N,)
-    np.testing.assert_allclose(law.log_likelihood(X), rows.sum(), rtol=1e-11)
-    np.testing.assert_allclose(law.log_likelihood(X, w), rows @ w, rtol=1e-11)
-    np.testing.assert_allclose(law.score(X, sample_weight=w), rows @ w / w.sum(), rtol=1e-11)
+    np.testing.assert_allclose(distribution.log_likelihood(X), rows.sum(), rtol=1e-11)
+    np.testing.assert_allclose(distribution.log_likelihood(X, w), rows @ w, rtol=1e-11)
+    np.testing.assert_allclose(distribution.score(X, sample_weight=w), rows @ w / w.sum(), rtol=1e-11)
 
 
-def test_density_integrates_to_one(law):
-    family, params = law.family_, law.params_
+def test_density_integrates_to_one(distribution):
+    family, params = distribution.family_, distribution.params_
     if family.joint or family.labels:
         pytest.skip("checked against references of their own")
     one = {name: value[:1] for name, value in params.items()}
@@ -88,21 +88,21 @@ def test_density_integrates_to_one(law):
     np.testing.assert_allclose(total, 1.0, rtol=2e-6)
 
 
-def test_entropy_is_the_mean_surprise_of_draws(law):
-    entropy = law.family_.entropy(law.params_)
+def test_entropy_is_the_mean_surprise_of_draws(distribution):
+    entropy = distribution.family_.entropy(distribution.params_)
     if entropy is None:
         pytest.skip("no closed form")
-    surprise = -law.score_samples(draws(law, 20000, seed=3))
+    surprise = -distribution.score_samples(draws(distribution, 20000, seed=3))
     assert abs(surprise.mean() - entropy) < 5.0 * surprise.std() / np.sqrt(len(surprise)) + 1e-12
 
 
-def test_gradient_is_the_slope(law):
+def test_gradient_is_the_slope(distribution):
     """Against central differences of the mean log-likelihood, one parameter at a time, away from the maximum."""
-    X = draws(law, seed=4)
-    gradient = law.gradient(X)
-    params = law.params_
+    X = draws(distribution, seed=4)
+    gradient = distribution.gradient(X)
+    params = distribution.params_
     assert list(gradient) == list(params)
-    if law.family_.joint or law.family_.labels:
+    if distribution.family_.joint or distribution.family_.labels:
         pytest.skip("constrained parameters; checked against references of their own")
     for name, value in params.items():
         for j in range(len(value)):
@@ -111,51 +111,51 @@ def test_gradient_is_the_slope(law):
             for sign in (1.0, -1.0):
                 moved = {key: v.copy() for key, v in params.items()}
                 moved[name][j] += sign * step
-                score.append(DensityMLE.from_parameters(clone(law.family_), **moved).score(X))
+                score.append(DensityMLE.from_parameters(clone(distribution.family_), **moved).score(X))
             if not np.isfinite(score).all():
                 continue  # a step over the edge of the support
             slope = (score[0] - score[1]) / (2.0 * step)
             np.testing.assert_allclose(gradient[name][j], slope, rtol=2e-5, atol=2e-6, err_msg=f"{name}[{j}]")
 
 
-def test_value_and_gradient_in_one_call(law):
-    X = draws(law, seed=5)
+def test_value_and_gradient_in_one_call(distribution):
+    X = draws(distribution, seed=5)
     for w in (None, np.random.default_rng(2).choice([0.0, 0.5, 3.0], N)):
-        score, gradient = law.score_and_gradient(X, w)
-        np.testing.assert_allclose(score, law.score(X, sample_weight=w), rtol=1e-13)
-        expected = law.gradient(X, w)
+        score, gradient = distribution.score_and_gradient(X, w)
+        np.testing.assert_allclose(score, distribution.score(X, sample_weight=w), rtol=1e-13)
+        expected = distribution.gradient(X, w)
         assert list(gradient) == list(expected)
         for name, value in expected.items():
             size = np.abs(value).max()
             np.testing.assert_allclose(gradient[name], value, rtol=1e-12, atol=1e-13 * size, err_msg=name)
 
 
-def test_value_and_gradient_outside_the_support(law):
+def test_value_and_gradient_outside_the_support(distribution):
     """What has no slope raises, from either call alike; weight 0 takes such a row away."""
-    X = draws(law)
-    if not is_number_family(law) or any(space.irregular for space in law.family_.spaces().values()):
+    X = draws(distribution)
+    if not is_number_family(distribution) or any(space.irregular for space in distribution.family_.spaces().values()):
         pytest.skip("labels, or an end of the support that is a parameter")
     for bad in (-50.0, 0.3):
         outside = X.astype(np.float64)
         outside[5, 1] = bad
-        if law.score(outside) > -np.inf:
+        if distribution.score(outside) > -np.inf:
             continue
-        for call in (law.gradient, law.score_and_gradient):
+        for call in (distribution.gradient, distribution.score_and_gradient):
             with pytest.raises(ValueError, match="row 5"):
                 call(outside)
         w = np.arange(N) != 5.0
-        assert law.score_and_gradient(outside, w)[0] == law.score(outside, sample_weight=w)
+        assert distribution.score_and_gradient(outside, w)[0] == distribution.score(outside, sample_weight=w)
 
 
 # -- the maximum -----------------------------------------------------------------------------------------------------------
 
 
-def test_fit_is_a_maximum(law):
-    X = draws(law)
-    model = unfitted(law).fit(X)
+def test_fit_is_a_maximum(distribution):
+    X = draws(distribution)
+    model = unfitted(distribution).fit(X)
     assert model.converged_
     np.testing.assert_allclose(model.log_likelihood_, model.log_likelihood(X), rtol=1e-12)
-    assert model.log_likelihood_ >= law.log_likelihood(X) - 1e-9
+    assert model.log_likelihood_ >= distribution.log_likelihood(X) - 1e-9
     inner = [name for name in model.params_ if name not in model.boundary_]
     gradient = model.gradient(X)
     for name in inner:
@@ -163,28 +163,34 @@ def test_fit_is_a_maximum(law):
         assert np.max(np.abs(gradient[name] * scale)) < 1e-8, name
 
 
-def test_weights_are_repetitions(law):
-    X = draws(law)
+def test_weights_are_repetitions(distribution):
+    X = draws(distribution)
     w = np.random.default_rng(5).integers(0, 4, N)
-    weighted = unfitted(law).fit(X, sample_weight=w)
-    repeated = unfitted(law).fit(np.repeat(X, w, axis=0))
+    weighted = unfitted(distribution).fit(X, sample_weight=w)
+    repeated = unfitted(distribution).fit(np.repeat(X, w, axis=0))
     assert_same_fit(weighted, repeated)
     for name, error in weighted.standard_errors_.items():
         np.testing.assert_allclose(error, repeated.standard_errors_[name], rtol=1e-8, err_msg=name)
 
 
-def test_weight_zero_is_absence(law):
-    X = draws(law)
+def test_weight_zero_is_absence(distribution):
+    X = draws(distribution)
     w = np.random.default_rng(6).uniform(0.5, 2.0, N) * (np.arange(N) % 3 > 0)
-    with_zeros, without = unfitted(law).fit(X, sample_weight=w), unfitted(law).fit(X[w > 0], sample_weight=w[w > 0])
+    with_zeros, without = (
+        unfitted(distribution).fit(X, sample_weight=w),
+        unfitted(distribution).fit(X[w > 0], sample_weight=w[w > 0]),
+    )
     np.testing.assert_array_equal(flat(with_zeros.params_), flat(without.params_))
 
 
 @pytest.mark.parametrize("exponent", [4, -1000, -560, 900])
-def test_factor_on_the_weights_changes_nothing_but_the_total(law, exponent):
-    X = draws(law)
+def test_factor_on_the_weights_changes_nothing_but_the_total(distribution, exponent):
+    X = draws(distribution)
     w = np.random.default_rng(7).uniform(0.5, 2.0, N)
-    one, many = unfitted(law).fit(X, sample_weight=w), unfitted(law).fit(X, sample_weight=np.ldexp(w, exponent))
+    one, many = (
+        unfitted(distribution).fit(X, sample_weight=w),
+        unfitted(distribution).fit(X, sample_weight=np.ldexp(w, exponent)),
+    )
     assert (many.n_iter_, many.converged_) == (one.n_iter_, one.converged_)
     np.testing.assert_allclose(flat(many.params_), flat(one.params_), rtol=1e-12, atol=1e-13)
     np.testing.assert_allclose(many.log_likelihood_, np.ldexp(one.log_likelihood_, exponent), rtol=1e-12)
@@ -192,15 +198,15 @@ def test_factor_on_the_weights_changes_nothing_but_the_total(law, exponent):
         np.testing.assert_allclose(np.ldexp(many.standard_errors_[name], exponent // 2), error, rtol=1e-9, err_msg=name)
 
 
-def test_order_of_rows_does_not_matter(law):
-    X = draws(law)
+def test_order_of_rows_does_not_matter(distribution):
+    X = draws(distribution)
     order = np.random.default_rng(8).permutation(N)
-    assert_same_fit(unfitted(law).fit(X), unfitted(law).fit(X[order]), rtol=1e-10)
+    assert_same_fit(unfitted(distribution).fit(X), unfitted(distribution).fit(X[order]), rtol=1e-10)
 
 
-def test_threads_do_not_change_a_bit(law):
-    X = draws(law, 17 * BLOCK + 17)  # enough blocks for a second thread
-    one, two = unfitted(law).set_params(n_jobs=1).fit(X), unfitted(law).set_params(n_jobs=2).fit(X)
+def test_threads_do_not_change_a_bit(distribution):
+    X = draws(distribution, 17 * BLOCK + 17)  # enough blocks for a second thread
+    one, two = unfitted(distribution).set_params(n_jobs=1).fit(X), unfitted(distribution).set_params(n_jobs=2).fit(X)
     np.testing.assert_array_equal(flat(one.params_), flat(two.params_))
     assert one.log_likelihood_ == two.log_likelihood_
     np.testing.assert_array_equal(one.score_samples(X), two.score_samples(X))
@@ -208,16 +214,16 @@ def test_threads_do_not_change_a_bit(law):
 
 
 @pytest.mark.parametrize("cuts", [[1], [1, 2, 3, 200], [N // 2], [N - 1]])
-def test_chunks_are_the_whole(law, cuts):
-    if not law.family_.has_statistics:
+def test_chunks_are_the_whole(distribution, cuts):
+    if not distribution.family_.has_statistics:
         pytest.skip("no sufficient statistics")
-    X = draws(law)
+    X = draws(distribution)
     w = np.random.default_rng(9).uniform(0.5, 2.0, N)
-    whole = unfitted(law).fit(X, sample_weight=w)
-    chunked, parts = unfitted(law), []
+    whole = unfitted(distribution).fit(X, sample_weight=w)
+    chunked, parts = unfitted(distribution), []
     for chunk, weights in zip(np.split(X, cuts), np.split(w, cuts), strict=True):
         chunked.partial_fit(chunk, sample_weight=weights)
-        parts.append(unfitted(law).partial_fit(chunk, sample_weight=weights))
+        parts.append(unfitted(distribution).partial_fit(chunk, sample_weight=weights))
     assert_same_fit(chunked, whole, rtol=1e-12)
     merged = parts[0]
     for part in parts[1:]:
@@ -225,14 +231,14 @@ def test_chunks_are_the_whole(law, cuts):
     assert_same_fit(merged, whole, rtol=1e-12)
 
 
-def test_scale_equivariance(law):
-    if law.family_.discrete or not law.family_.equivariant:
-        pytest.skip("not a law on a scale")
-    X = draws(law)
-    model, d = unfitted(law).fit(X), X.shape[1]
+def test_scale_equivariance(distribution):
+    if distribution.family_.discrete or not distribution.family_.equivariant:
+        pytest.skip("not a distribution on a scale")
+    X = draws(distribution)
+    model, d = unfitted(distribution).fit(X), X.shape[1]
     for factor in (2.0**-30, 2.0**-1, 2.0**30):
         try:
-            scaled = unfitted(law).fit(X * factor)
+            scaled = unfitted(distribution).fit(X * factor)
         except ValueError as error:
             if "lives on" not in str(error):
                 raise
@@ -244,39 +250,39 @@ def test_scale_equivariance(law):
 # -- input -----------------------------------------------------------------------------------------------------------------
 
 
-def test_float32_is_read_as_it_is(law):
-    if not is_number_family(law):
+def test_float32_is_read_as_it_is(distribution):
+    if not is_number_family(distribution):
         pytest.skip("labels")
-    X = draws(law).astype(np.float32)
+    X = draws(distribution).astype(np.float32)
     try:
-        wide = unfitted(law).fit(X.astype(np.float64))
+        wide = unfitted(distribution).fit(X.astype(np.float64))
     except ValueError:
         pytest.skip("rounding to float32 leaves the support")
-    narrow = unfitted(law).fit(X)
+    narrow = unfitted(distribution).fit(X)
     np.testing.assert_array_equal(flat(narrow.params_), flat(wide.params_))
     np.testing.assert_array_equal(narrow.score_samples(X), wide.score_samples(X.astype(np.float64)))
 
 
-def test_any_memory_layout(law, tmp_path):
-    X = draws(law)
-    model = unfitted(law).fit(X)
+def test_any_memory_layout(distribution, tmp_path):
+    X = draws(distribution)
+    model = unfitted(distribution).fit(X)
     read_only = X.copy()
     read_only.flags.writeable = False
     layouts = [read_only, np.asfortranarray(X), np.repeat(X, 2, axis=0)[::2]]
-    if is_number_family(law):
+    if is_number_family(distribution):
         np.save(tmp_path / "rows.npy", X)
         layouts.append(np.load(tmp_path / "rows.npy", mmap_mode="r"))
     for other in layouts:
-        np.testing.assert_array_equal(flat(unfitted(law).fit(other).params_), flat(model.params_))
+        np.testing.assert_array_equal(flat(unfitted(distribution).fit(other).params_), flat(model.params_))
         np.testing.assert_array_equal(model.score_samples(other), model.score_samples(X))
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_values_that_are_not_finite(law, bad):
-    if not is_number_family(law):
+def test_values_that_are_not_finite(distribution, bad):
+    if not is_number_family(distribution):
         pytest.skip("labels")
-    X = draws(law).astype(np.float64)
-    model = unfitted(law).fit(X)
+    X = draws(distribution).astype(np.float64)
+    model = unfitted(distribution).fit(X)
     before = pickle.dumps(model)
     X[7, 1] = bad
     what = "NaN" if np.isnan(bad) else "infinity"
@@ -294,29 +300,29 @@ def test_values_that_are_not_finite(law, bad):
     assert pickle.dumps(model) == before
 
 
-def test_wrong_number_of_columns(law):
-    X = draws(law)
-    model = unfitted(law).fit(X)
+def test_wrong_number_of_columns(distribution):
+    X = draws(distribution)
+    model = unfitted(distribution).fit(X)
     with pytest.raises(ValueError, match="features"):
         model.score(X[:, :1])
 
 
-def test_data_frames(law):
+def test_data_frames(distribution):
     pd = pytest.importorskip("pandas")
-    X = draws(law)
+    X = draws(distribution)
     frame = pd.DataFrame(X, columns=[f"c{j}" for j in range(X.shape[1])])
-    model = unfitted(law).fit(frame)
-    np.testing.assert_array_equal(flat(model.params_), flat(unfitted(law).fit(X).params_))
+    model = unfitted(distribution).fit(frame)
+    np.testing.assert_array_equal(flat(model.params_), flat(unfitted(distribution).fit(X).params_))
     assert list(model.feature_names_in_) == list(frame.columns)
-    np.testing.assert_array_equal(model.score_samples(frame), unfitted(law).fit(X).score_samples(X))
+    np.testing.assert_array_equal(model.score_samples(frame), unfitted(distribution).fit(X).score_samples(X))
 
 
 # -- state -----------------------------------------------------------------------------------------------------------------
 
 
-def test_copies_and_files(law, tmp_path):
-    X = draws(law)
-    model = unfitted(law).fit(X)
+def test_copies_and_files(distribution, tmp_path):
+    X = draws(distribution)
+    model = unfitted(distribution).fit(X)
     model.save(tmp_path / "model")
     for copy in (pickle.loads(pickle.dumps(model)), load(tmp_path / "model")):
         np.testing.assert_array_equal(copy.score_samples(X), model.score_samples(X))
@@ -324,34 +330,34 @@ def test_copies_and_files(law, tmp_path):
     np.testing.assert_array_equal(flat(clone(model).fit(X).params_), flat(model.params_))
 
 
-def test_known_parameters_score_alike(law):
-    X = draws(law)
-    model = unfitted(law).fit(X)
+def test_known_parameters_score_alike(distribution):
+    X = draws(distribution)
+    model = unfitted(distribution).fit(X)
     known = DensityMLE.from_parameters(clone(model.family_), **model.params_)
     np.testing.assert_array_equal(known.score_samples(X), model.score_samples(X))
 
 
-def test_seeded_draws_repeat(law):
-    np.testing.assert_array_equal(draws(law, 10), draws(law, 10))
-    assert draws(law, 10).shape == (10, law.n_features_in_)
-    assert not np.array_equal(draws(law, 50, seed=1), draws(law, 50, seed=2))
+def test_seeded_draws_repeat(distribution):
+    np.testing.assert_array_equal(draws(distribution, 10), draws(distribution, 10))
+    assert draws(distribution, 10).shape == (10, distribution.n_features_in_)
+    assert not np.array_equal(draws(distribution, 50, seed=1), draws(distribution, 50, seed=2))
 
 
-def test_fixed_parameters_stay(law):
-    family, X = law.family_, draws(law)
-    free = unfitted(law).fit(X)
+def test_fixed_parameters_stay(distribution):
+    family, X = distribution.family_, draws(distribution)
+    free = unfitted(distribution).fit(X)
     for name in family.parameter_names:
-        held = clone(unfitted(law).family).set_params(**{name: law.params_[name]})
+        held = clone(unfitted(distribution).family).set_params(**{name: distribution.params_[name]})
         model = DensityMLE(held).fit(X)
-        np.testing.assert_array_equal(model.params_[name], law.params_[name])
+        np.testing.assert_array_equal(model.params_[name], distribution.params_[name])
         assert name not in model.standard_errors_
         assert not any(label.startswith(f"{name}[") or label == name for label in model.param_names_)
         assert model.n_parameters_ < free.n_parameters_
         assert model.log_likelihood_ <= free.log_likelihood_ + 1e-9 * abs(free.log_likelihood_)
 
 
-def test_standard_errors_are_the_diagonal(law):
-    model = unfitted(law).fit(draws(law))
+def test_standard_errors_are_the_diagonal(distribution):
+    model = unfitted(distribution).fit(draws(distribution))
     covariance, errors = model.covariance_of_params_, model.standard_errors_
     assert covariance.shape == (len(model.param_names_),) * 2
     np.testing.assert_allclose(covariance, covariance.T, rtol=1e-9, atol=1e-300)
@@ -361,12 +367,12 @@ def test_standard_errors_are_the_diagonal(law):
         np.testing.assert_allclose(np.asarray(errors[name])[at] ** 2, covariance[i, i], rtol=1e-9, err_msg=label)
 
 
-def test_observed_information_is_minus_the_hessian(law):
+def test_observed_information_is_minus_the_hessian(distribution):
     """Inverse covariance against central differences of the analytic gradient at the maximum."""
-    if law.family_.joint or law.family_.labels or not law.family_.smooth:
+    if distribution.family_.joint or distribution.family_.labels or not distribution.family_.smooth:
         pytest.skip("constrained parameters or a kink; checked against references of their own")
-    X = draws(law)
-    model = unfitted(law).fit(X)
+    X = draws(distribution)
+    model = unfitted(distribution).fit(X)
     names = [name for name in model.params_ if name in model.standard_errors_]
     d = X.shape[1]
     hessian = np.zeros((len(names) * d, len(names) * d))
@@ -391,7 +397,7 @@ def test_observed_information_is_minus_the_hessian(law):
 def test_closed_form_divergences_against_draws(pair):
     (p_family, p_params), (q_family, q_params) = (families.by_name(name).examples()[0] for name in pair)
     p = DensityMLE.from_parameters(p_family, **p_params)
-    # the second law is a refit to few rows of itself, so that it differs even when both families are the same
+    # the second distribution is a refit to few rows of itself, so that it differs even when both families are the same
     q = DensityMLE.from_parameters(q_family, **q_params)
     q = DensityMLE(q_family).fit(q.sample(40, random_state=1))
     value = closed_form.kl(p.family_, p.params_, q.family_, q.params_)

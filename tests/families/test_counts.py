@@ -1,4 +1,4 @@
-"""Univariate laws of counts: against 50-digit arithmetic, SciPy, optimisers, and at their boundaries."""
+"""Univariate distributions of counts: against 50-digit arithmetic, SciPy, optimisers, and at their boundaries."""
 
 import mpmath as mp
 import numpy as np
@@ -100,8 +100,8 @@ def test_values_that_are_no_counts(name, bad):
     with pytest.raises(SupportError, match="row 4500, column 2"):
         DensityMLE(name).fit(X)
     family = families.by_name(name)
-    law = DensityMLE.from_parameters(name, **{key: value[:1] for key, value in family.example.items()})
-    assert law.score_samples([[bad]])[0] == -np.inf
+    distribution = DensityMLE.from_parameters(name, **{key: value[:1] for key, value in family.example.items()})
+    assert distribution.score_samples([[bad]])[0] == -np.inf
 
 
 # -- boundaries ------------------------------------------------------------------------------------------------------------
@@ -248,8 +248,8 @@ LAWS = [
 
 @pytest.mark.parametrize(("name", "params", "reference"), LAWS)
 def test_cdf_and_quantile(name, params, reference):
-    law = DensityMLE.from_parameters(name, **params)
-    family, own = law.family_, law.params_
+    distribution = DensityMLE.from_parameters(name, **params)
+    family, own = distribution.family_, distribution.params_
     # SciPy's incomplete gamma function, by which either goes, is 2e-9 off near 1 at rates of 1e9
     p = np.array([1e-9, 0.01, 0.3, 0.5, 0.9, 0.999, 0.9999 if params.get("rate") == 1e9 else 1.0 - 1e-9])
     k = family.quantile(p[:, None], own)[:, 0]
@@ -262,14 +262,14 @@ def test_cdf_and_quantile(name, params, reference):
 
 @pytest.mark.parametrize(("name", "params", "reference"), LAWS)
 def test_entropy(name, params, reference):
-    law = DensityMLE.from_parameters(name, **params)
+    distribution = DensityMLE.from_parameters(name, **params)
     if params.get("rate") == 1e9:
         want = 0.5 * np.log(2.0 * np.pi * np.e * 1e9)
     else:
         k = np.arange(0, 5000)
         log_p = reference.logpmf(k)
         want = -np.sum(np.where(np.isfinite(log_p), np.exp(log_p) * np.where(np.isfinite(log_p), log_p, 0.0), 0.0))
-    np.testing.assert_allclose(law.family_.entropy(law.params_), want, rtol=1e-9)
+    np.testing.assert_allclose(distribution.family_.entropy(distribution.params_), want, rtol=1e-9)
 
 
 def test_divergences_by_summation():
@@ -281,7 +281,7 @@ def test_divergences_by_summation():
         ("bernoulli", {"probability": 0.2}, {"probability": 0.5}),
     ]
     for name, p, q in pairs:
-        first, second = (DensityMLE.from_parameters(name, **law) for law in (p, q))
+        first, second = (DensityMLE.from_parameters(name, **distribution) for distribution in (p, q))
         got = closed_form.kl(first.family_, first.params_, second.family_, second.params_)
         k = np.arange(0.0, 2.0 if name == "bernoulli" else 400.0)[:, None]
         log_p, log_q = first.score_samples(k), second.score_samples(k)

@@ -36,7 +36,7 @@ LOC = np.array([1.0, -2.0, 0.5])
 
 @pytest.mark.parametrize("df", [0.1, 1.0, 4.0, 30.0, 1e4, 1e8])
 def test_t_log_density(df):
-    law = DensityMLE.from_parameters("multivariate_t", df=df, loc=LOC, scale=SCALE)
+    distribution = DensityMLE.from_parameters("multivariate_t", df=df, loc=LOC, scale=SCALE)
     S, precision = mp.matrix(SCALE.tolist()), mp.matrix(SCALE.tolist()) ** -1
     nu, d = mp.mpf(df), 3
     constant = (
@@ -45,7 +45,7 @@ def test_t_log_density(df):
     for x in ([1.0, -2.0, 0.5], [1.1, -2.3, 0.4], [100.0, 7.0, -50.0], [1e8, 1e7, 0.0]):
         z = mp.matrix(x) - mp.matrix(LOC.tolist())
         want = constant - (nu + d) / 2 * mp.log1p((z.T * precision * z)[0] / nu)
-        assert close(law.score_samples([x])[0], want), x
+        assert close(distribution.score_samples([x])[0], want), x
 
 
 def test_t_with_infinite_df_is_normal():
@@ -73,8 +73,8 @@ def test_t_normal_limit_is_reported():
 
 @pytest.mark.parametrize("d", [1, 3])
 def test_t_gradient_and_information(d):
-    law = DensityMLE.from_parameters("multivariate_t", df=4.0, loc=LOC[:d], scale=SCALE[:d, :d])
-    X, w = law.sample(300, random_state=1), np.random.default_rng(2).uniform(0.5, 2.0, 300)
+    distribution = DensityMLE.from_parameters("multivariate_t", df=4.0, loc=LOC[:d], scale=SCALE[:d, :d])
+    X, w = distribution.sample(300, random_state=1), np.random.default_rng(2).uniform(0.5, 2.0, 300)
     model = DensityMLE("multivariate_t").fit(X, sample_weight=w)
     i, j = np.triu_indices(d)
 
@@ -139,8 +139,8 @@ def test_t_in_one_dimension_against_an_optimiser():
     "fixed", [{"df": 3.0}, {"loc": LOC}, {"scale": SCALE}, {"df": np.inf}, {"loc": LOC, "scale": SCALE}]
 )
 def test_t_with_parameters_held(fixed):
-    law = DensityMLE.from_parameters("multivariate_t", df=5.0, loc=LOC, scale=SCALE)
-    X = law.sample(300, random_state=5)
+    distribution = DensityMLE.from_parameters("multivariate_t", df=5.0, loc=LOC, scale=SCALE)
+    X = distribution.sample(300, random_state=5)
     model = DensityMLE(families.MultivariateT(**fixed)).fit(X)
     gradient = model.gradient(X)
     for name, value in model.params_.items():
@@ -153,8 +153,8 @@ def test_t_with_parameters_held(fixed):
 
 
 def test_t_shifted_data():
-    law = DensityMLE.from_parameters("multivariate_t", df=5.0, loc=LOC, scale=SCALE)
-    X = np.round(law.sample(300, random_state=6) * 2**20) / 2**20
+    distribution = DensityMLE.from_parameters("multivariate_t", df=5.0, loc=LOC, scale=SCALE)
+    X = np.round(distribution.sample(300, random_state=6) * 2**20) / 2**20
     near, far = DensityMLE("multivariate_t").fit(X), DensityMLE("multivariate_t").fit(X + 2.0**27)
     np.testing.assert_allclose(far.params_["scale"], near.params_["scale"], rtol=1e-7)
     np.testing.assert_allclose(far.params_["df"], near.params_["df"], rtol=1e-7)
@@ -179,13 +179,13 @@ def test_t_that_does_not_exist():
 
 @pytest.mark.parametrize("a", [[1e-3, 2e-3, 1e-3], [0.5, 1.0, 7.0], [1e6, 2e6, 0.5e6], [1e-3, 1e6, 3.0]])
 def test_dirichlet_log_density(a):
-    law = DensityMLE.from_parameters("dirichlet", concentration=a)
+    distribution = DensityMLE.from_parameters("dirichlet", concentration=a)
     X = np.array(
         [[0.25, 0.5, 0.25], [1e-300, 0.5, 0.5], [0.1, 0.2, 0.7], [1e-5, 1e-5, 0.99998], [0.285, 0.5715, 0.1435]]
     )
     A = [mp.mpf(v) for v in a]
     constant = mp.loggamma(mp.fsum(A)) - mp.fsum(mp.loggamma(v) for v in A)
-    for x, got in zip(X, law.score_samples(X), strict=True):
+    for x, got in zip(X, distribution.score_samples(X), strict=True):
         want = constant + mp.fsum((v - 1) * mp.log(mp.mpf(float(part))) for v, part in zip(A, x, strict=True))
         assert close(got, want), (x, got, want)
 
@@ -301,13 +301,15 @@ def test_parts_that_need_care_and_rows_that_are_none():
 
 def test_multinomial_log_density():
     p = np.array([0.2, 0.3, 0.5])
-    law = DensityMLE.from_parameters("multinomial", probabilities=p)
+    distribution = DensityMLE.from_parameters("multinomial", probabilities=p)
     for x in ([0, 0, 0], [1, 0, 0], [3, 4, 5], [200, 300, 500], [10**9, 2, 3], [2 * 10**15, 3 * 10**15, 5 * 10**15]):
         want = mp.loggamma(sum(x) + 1) + mp.fsum(
             c * mp.log(mp.mpf(float(q))) - mp.loggamma(c + 1) for c, q in zip(x, p, strict=True)
         )
         # probabilities that sum to 1 but for rounding: what is left over is multiplied by the total
-        assert abs(mp.mpf(law.score_samples(np.array([x]))[0]) - want) <= 1e-13 * max(1, abs(want)) + 1e-16 * sum(x), x
+        assert abs(mp.mpf(distribution.score_samples(np.array([x]))[0]) - want) <= 1e-13 * max(
+            1, abs(want)
+        ) + 1e-16 * sum(x), x
     zero = DensityMLE.from_parameters("multinomial", probabilities=[1.0, 0.0])
     assert zero.score_samples([[3, 0], [3, 1]]).tolist() == [0.0, -np.inf]
 
@@ -326,17 +328,20 @@ def test_multinomial_with_totals_that_differ():
 
 
 def test_multinomial_entropy_and_divergence():
-    law = DensityMLE.from_parameters(families.Multinomial(n_trials=6), probabilities=[0.1, 0.2, 0.7])
+    distribution = DensityMLE.from_parameters(families.Multinomial(n_trials=6), probabilities=[0.1, 0.2, 0.7])
     np.testing.assert_allclose(
-        law.family_.entropy(law.params_), stats.multinomial(6, [0.1, 0.2, 0.7]).entropy(), rtol=1e-12
+        distribution.family_.entropy(distribution.params_), stats.multinomial(6, [0.1, 0.2, 0.7]).entropy(), rtol=1e-12
     )
     other = DensityMLE.from_parameters(families.Multinomial(n_trials=6), probabilities=[0.3, 0.3, 0.4])
     want = 6.0 * np.sum(
-        law.params_["probabilities"] * np.log(law.params_["probabilities"] / other.params_["probabilities"])
+        distribution.params_["probabilities"]
+        * np.log(distribution.params_["probabilities"] / other.params_["probabilities"])
     )
-    np.testing.assert_allclose(closed_form.kl(law.family_, law.params_, other.family_, other.params_), want, rtol=1e-13)
+    np.testing.assert_allclose(
+        closed_form.kl(distribution.family_, distribution.params_, other.family_, other.params_), want, rtol=1e-13
+    )
     unknown = families.Multinomial()
-    assert closed_form.kl(unknown, law.params_, unknown, other.params_) is None
+    assert closed_form.kl(unknown, distribution.params_, unknown, other.params_) is None
     with pytest.raises(DegenerateDataError, match="All counts are 0"):
         DensityMLE("multinomial").fit(np.zeros((3, 2)))
 
@@ -352,21 +357,21 @@ def test_directions_log_density(d, k):
     X[1] = X[0] + X[1] / np.sqrt(d * max(k, 1.0))
     X /= np.linalg.norm(X, axis=1, keepdims=True)
     direction = X[0]
-    law = DensityMLE.from_parameters("von_mises_fisher", direction=direction, concentration=k)
+    distribution = DensityMLE.from_parameters("von_mises_fisher", direction=direction, concentration=k)
     v = mp.mpf(d) / 2 - 1
     if k == 0.0:
         constant = mp.loggamma(v + 1) - mp.log(2) - mp.mpf(d) / 2 * mp.log(mp.pi)
     else:
         constant = v * mp.log(mp.mpf(k)) - mp.mpf(d) / 2 * mp.log(2 * mp.pi) - mp.log(mp.besseli(v, mp.mpf(k)))
-    for x, got in zip(X, law.score_samples(X), strict=True):
+    for x, got in zip(X, distribution.score_samples(X), strict=True):
         along = mp.fsum(mp.mpf(float(a)) * mp.mpf(float(b)) for a, b in zip(x, direction, strict=True))
         assert close(got, constant + mp.mpf(k) * along), (x[:3], got)
 
 
 @pytest.mark.parametrize(("d", "k"), [(2, 0.3), (3, 5.0), (3, 1e5), (50, 200.0), (400, 3e3)])
 def test_directions_fit(d, k):
-    law = DensityMLE.from_parameters("von_mises_fisher", direction=np.eye(1, d)[0], concentration=k)
-    X = law.sample(2000, random_state=0)
+    distribution = DensityMLE.from_parameters("von_mises_fisher", direction=np.eye(1, d)[0], concentration=k)
+    X = distribution.sample(2000, random_state=0)
     model = DensityMLE("von_mises_fisher").fit(X)
     mean = [mp.fsum(mp.mpf(float(v)) for v in column) / len(X) for column in X.T]
     length = mp.sqrt(mp.fsum(v * v for v in mean))

@@ -22,8 +22,8 @@ N = 600
 TOL = 1e-12
 
 
-def laws():
-    """Every example law with nothing held fixed, weighted and not, in both precisions; and with each of its parameters held."""
+def distributions():
+    """Every example with nothing held fixed, weighted and not, in both precisions; and with each of its parameters held."""
     for name in families.names():
         for i, (family, params) in enumerate(families.by_name(name).examples()):
             for weighted, dtype in itertools.product((False, True), (np.float64, np.float32)):
@@ -36,13 +36,13 @@ def laws():
 
 def draws(family, params, n, dtype=np.float64, seed=0):
     """Draws that still lie in the support when they are rounded to the precision."""
-    law = clone(family)
-    params = law.check_parameters(params)
-    X = law.sample(params, n + 200, np.random.default_rng(seed))
-    if law.labels:
+    distribution = clone(family)
+    params = distribution.check_parameters(params)
+    X = distribution.sample(params, n + 200, np.random.default_rng(seed))
+    if distribution.labels:
         return X[:n]
     X = np.ascontiguousarray(X, dtype=dtype)
-    inside = np.isfinite(law.log_density(Rows(X), params))
+    inside = np.isfinite(distribution.log_density(Rows(X), params))
     return np.ascontiguousarray(X[inside][:n])
 
 
@@ -80,7 +80,7 @@ def same_fit(family, rows, streamed, params_rtol=1e-10):
     return again
 
 
-@pytest.mark.parametrize(("family", "params", "held", "weighted", "dtype"), list(laws()))
+@pytest.mark.parametrize(("family", "params", "held", "weighted", "dtype"), list(distributions()))
 def test_blocks_give_what_memory_gives(family, params, held, weighted, dtype):
     X = draws(family, params, N, dtype)
     family = clone(family).set_params(**{name: params[name] for name in held})
@@ -103,9 +103,9 @@ def test_statistics_merge_to_rounding_however_the_rows_are_cut(name, lengths):
     whole = family.statistics(rows)
     fit = family.solve(whole)
     close(family.solve(parts).params, fit.params, 1e-12)
-    law = family.learned(whole)
-    total = law.statistics_log_likelihood(whole, fit.params)
-    assert law.statistics_log_likelihood(parts, fit.params) == pytest.approx(total, rel=1e-12, abs=1e-12 * 200)
+    distribution = family.learned(whole)
+    total = distribution.statistics_log_likelihood(whole, fit.params)
+    assert distribution.statistics_log_likelihood(parts, fit.params) == pytest.approx(total, rel=1e-12, abs=1e-12 * 200)
 
 
 def test_later_blocks_bring_new_labels():

@@ -40,14 +40,14 @@ def registry(monkeypatch):
 # -- the contract, as it stands --------------------------------------------------------------------------------------------
 
 
-def laws():
+def distributions():
     for name, cls in RENAMED.items():
         for i, (family, params) in enumerate(cls.examples()):
             yield pytest.param((family, params), id=f"{name}-{i}")
 
 
-@pytest.fixture(params=laws())
-def law(request):
+@pytest.fixture(params=distributions())
+def distribution(request):
     family, params = request.param
     return DensityMLE.from_parameters(clone(family), **params)
 
@@ -59,7 +59,7 @@ def case(request):
         yield test_textbook.Case(cls, {name: value[0] for name, value in cls.example.items()})
 
 
-for _module, _fixture in ((test_contract, "law"), (test_textbook, "case")):
+for _module, _fixture in ((test_contract, "distribution"), (test_textbook, "case")):
     for _name, _test in vars(_module).items():
         if _name.startswith("test_") and _fixture in inspect.signature(_test).parameters:
             globals()[_name] = _test

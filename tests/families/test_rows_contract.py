@@ -18,22 +18,22 @@ TOL, MOST = 1e-12, 1000
 OUTSIDE = -37.25  # neither a count nor positive, no share, no direction
 
 
-def laws():
+def distributions():
     for name in families.names():
         for i, (family, params) in enumerate(families.by_name(name).examples()):
             yield pytest.param((family, params), id=f"{name}-{i}")
 
 
-@pytest.fixture(params=laws())
-def law(request):
+@pytest.fixture(params=distributions())
+def distribution(request):
     """A family, and parameters of it."""
     family, params = request.param
     family = clone(family)
     return family, family.check_parameters(params)
 
 
-def draws(law, n, seed=0):
-    family, params = law
+def draws(distribution, n, seed=0):
+    family, params = distribution
     X = family.sample(params, n, np.random.default_rng(seed))
     return X if family.labels else np.ascontiguousarray(X, dtype=np.float64)
 
@@ -74,9 +74,9 @@ def assert_close(a, b, rtol):
         np.testing.assert_array_equal(a, b)
 
 
-def results(law, rows):
+def results(distribution, rows):
     """All that a family says of rows: statistics, likelihood, gradient, products of scores, and the fit."""
-    family, params = law
+    family, params = distribution
     found = {}
     if family.has_statistics:
         found["statistics"] = family.statistics(rows)
@@ -92,29 +92,31 @@ def results(law, rows):
 
 
 @pytest.mark.parametrize("before", [0, 1, 2])
-def test_a_block_of_weight_zero_changes_no_bit(law, before):
-    X = draws(law, 2 * BLOCK_ROWS + 50)
+def test_a_block_of_weight_zero_changes_no_bit(distribution, before):
+    X = draws(distribution, 2 * BLOCK_ROWS + 50)
     w, cut = uneven_weights(len(X)), before * BLOCK_ROWS
     more = np.concatenate([X[:cut], junk_like(X), X[cut:]])
     weights = np.concatenate([w[:cut], np.zeros(BLOCK_ROWS), w[cut:]])
-    assert bits(results(law, Rows(more, weights, n_threads=2))) == bits(results(law, Rows(X, w, n_threads=2)))
+    assert bits(results(distribution, Rows(more, weights, n_threads=2))) == bits(
+        results(distribution, Rows(X, w, n_threads=2))
+    )
 
 
-def test_rows_of_weight_zero_count_as_absent(law):
-    X = draws(law, 300)
+def test_rows_of_weight_zero_count_as_absent(distribution):
+    X = draws(distribution, 300)
     w = uneven_weights(len(X))
     order = np.random.default_rng(2).permutation(500)
     more = np.concatenate([X, junk_like(X)[:200]])[order]
     weights = np.concatenate([w, np.zeros(200)])[order]
     left = order[order < 300]
-    assert_close(results(law, Rows(more, weights)), results(law, Rows(X[left], w[left])), 1e-9)
+    assert_close(results(distribution, Rows(more, weights)), results(distribution, Rows(X[left], w[left])), 1e-9)
 
 
-def test_statistics_without_rows_merge_as_nothing(law):
-    family, _ = law
+def test_statistics_without_rows_merge_as_nothing(distribution):
+    family, _ = distribution
     if not family.has_statistics:
         pytest.skip("no sufficient statistics")
-    X = draws(law, 100)
+    X = draws(distribution, 100)
     junk = junk_like(X)
     statistics, nothing = (
         family.statistics(Rows(X, uneven_weights(100))),
@@ -126,16 +128,16 @@ def test_statistics_without_rows_merge_as_nothing(law):
     assert family.statistics_weight(family.merge_statistics(nothing, nothing)) == 0.0
 
 
-def test_no_weight_is_no_fit(law):
-    X = draws(law, 10)
+def test_no_weight_is_no_fit(distribution):
+    X = draws(distribution, 10)
     with pytest.raises(DegenerateDataError, match="weight 0"):
-        law[0].fit(Rows(X, np.zeros(10)), TOL, MOST)
+        distribution[0].fit(Rows(X, np.zeros(10)), TOL, MOST)
 
 
-def test_rows_in_memory_are_cut_into_blocks(law):
+def test_rows_in_memory_are_cut_into_blocks(distribution):
     """A pass over blocks of 4096 rows, and over all at once, for any number of threads."""
-    family, params = law
-    X = draws(law, 5 * BLOCK_ROWS + 9)
+    family, params = distribution
+    X = draws(distribution, 5 * BLOCK_ROWS + 9)
     one, two = (Rows(X, uneven_weights(len(X)), n_threads=threads) for threads in (1, 2))
     lengths = one.total(lambda rows: [len(rows.X)], block_rows=2 * BLOCK_ROWS + 1)
     assert lengths == [2 * BLOCK_ROWS, 2 * BLOCK_ROWS, BLOCK_ROWS + 9]

@@ -28,7 +28,7 @@ def in_other_units(name, params, factor):
 
 
 @pytest.fixture(params=NAMES)
-def law(request):
+def distribution(request):
     return DensityMLE.from_parameters(request.param, **families.by_name(request.param).example)
 
 
@@ -37,8 +37,8 @@ def test_the_families_of_a_scale_are_all_here():
 
 
 @pytest.mark.parametrize("factor", FACTORS, ids=("1e-301", "1e-200", "1e150"))
-def test_fit_and_score(law, factor):
-    name, X = law.family_.name, law.sample(300, random_state=0)
+def test_fit_and_score(distribution, factor):
+    name, X = distribution.family_.name, distribution.sample(300, random_state=0)
     model, scaled = DensityMLE(name).fit(X), DensityMLE(name).fit(X * factor)
     expected = model.score_samples(X) - 2.0 * np.log(factor)
     np.testing.assert_allclose(scaled.score_samples(X * factor), expected, rtol=1e-9, atol=1e-9)
@@ -48,10 +48,10 @@ def test_fit_and_score(law, factor):
 
 
 @pytest.mark.parametrize("factor", FACTORS, ids=("1e-301", "1e-200", "1e150"))
-def test_value_and_gradient(law, factor):
-    name, X = law.family_.name, law.sample(300, random_state=1)
-    score, gradient = law.score_and_gradient(X)
-    scaled = DensityMLE.from_parameters(name, **in_other_units(name, law.params_, factor))
+def test_value_and_gradient(distribution, factor):
+    name, X = distribution.family_.name, distribution.sample(300, random_state=1)
+    score, gradient = distribution.score_and_gradient(X)
+    scaled = DensityMLE.from_parameters(name, **in_other_units(name, distribution.params_, factor))
     moved_score, moved = scaled.score_and_gradient(X * factor)
     np.testing.assert_allclose(moved_score, score - 2.0 * np.log(factor), rtol=1e-12)
     for key, value in gradient.items():

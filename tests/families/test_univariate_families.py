@@ -67,7 +67,7 @@ def test_closed_form_divergence_by_integration(name):
     q = {key: np.array([0.6 * value[0] + 0.4 * value[1]]) for key, value in family.example.items()}
     if np.isinf(closed_form.kl(family(), p, family(), q)):
         p, q = q, p  # the support of one holds that of the other
-    first, second = (DensityMLE.from_parameters(name, **law) for law in (p, q))
+    first, second = (DensityMLE.from_parameters(name, **distribution) for distribution in (p, q))
 
     def integrand(u):
         x = family().quantile(np.array([[u]]), p)

@@ -124,7 +124,7 @@ def test_nothing_is_clipped():
     import matplotlib.pyplot as plt
 
     display = ComparisonDisplay.from_estimators(
-        {f"a rather long name of the {n} law": d for n, d in FITTED.items()}, TEST
+        {f"a rather long name of the {n} distribution": d for n, d in FITTED.items()}, TEST
     )
     figure = display.figure_
     figure.canvas.draw()

@@ -130,16 +130,16 @@ def test_contours_of_a_normal_enclose_the_stated_mass(ax):
     model = DensityMLE().fit(PAIRS)
     masses = (0.5, 0.9, 0.99)
     display = DensityDisplay.from_estimator(model, PAIRS, ax=ax, masses=masses)
-    law = stats.multivariate_normal(model.params_["mean"], model.params_["covariance"])
+    distribution = stats.multivariate_normal(model.params_["mean"], model.params_["covariance"])
     for mass, level in zip(masses, display.data.levels, strict=True):
-        squared = -2.0 * (level - law.logpdf(model.params_["mean"]))
+        squared = -2.0 * (level - distribution.logpdf(model.params_["mean"]))
         error = np.sqrt(mass * (1.0 - mass) / 100_000)
         assert abs(stats.chi2(2).cdf(squared) - mass) < 5.0 * error
     drawn = np.sort(display.data.levels)
     np.testing.assert_allclose(display.line_.levels, drawn, atol=1e-8)
     for level, lines in zip(display.line_.levels, display.line_.allsegs, strict=True):
         points = np.concatenate(lines)
-        np.testing.assert_allclose(law.logpdf(points), level, atol=0.01)
+        np.testing.assert_allclose(distribution.logpdf(points), level, atol=0.01)
     np.testing.assert_array_equal(display.data_.get_offsets(), PAIRS.to_numpy())
 
 
@@ -207,9 +207,9 @@ def test_two_columns_of_three_and_one_of_labels(ax):
     model = DensityMLE().fit(X)
     display = DensityDisplay.from_estimator(model, X, column=(2, 0), ax=ax, n_points=30, n_draws=1000)
     block = np.ix_([2, 0], [2, 0])
-    law = stats.multivariate_normal(model.params_["mean"][[2, 0]], model.params_["covariance"][block])
+    distribution = stats.multivariate_normal(model.params_["mean"][[2, 0]], model.params_["covariance"][block])
     x, y = display.data.grid_x[4], display.data.grid_y[7]
-    assert display.data.log_density[7, 4] == pytest.approx(law.logpdf([x, y]), rel=1e-10)
+    assert display.data.log_density[7, 4] == pytest.approx(distribution.logpdf([x, y]), rel=1e-10)
     labels = np.array([["a", "x"], ["b", "x"], ["b", "y"], ["b", "x"]])
     display = DensityDisplay.from_estimator(
         DensityMLE("categorical").fit(labels), labels, column=1, ax=Figure().subplots()
@@ -250,7 +250,7 @@ def test_own_figure_and_no_global_settings():
     ("X", "options", "message"),
     [
         (np.ones((4, 3)), {}, "choose one or two by column="),
-        (np.ones((4, 3)), {"column": "dose"}, "no column 'dose'; there are column 0"),
+        (np.ones((4, 3)), {"column": "dose"}, "no column 'dose'; its columns are 'column 0'"),
         (np.ones((4, 3)), {"column": 3}, "no column 3"),
         (np.ones((4, 3)), {"column": [0, 0]}, "two different columns"),
         (np.ones((4, 3)), {"column": 0}, "no closed form"),
@@ -281,6 +281,6 @@ def test_without_matplotlib(monkeypatch):
 
 
 def test_laws_of_scipy(ax):
-    display = DensityDisplay.from_estimator(stats.gamma(2.0, scale=3.0), POSITIVE, name="law", ax=ax)
+    display = DensityDisplay.from_estimator(stats.gamma(2.0, scale=3.0), POSITIVE, name="distribution", ax=ax)
     x, y = display.line_.get_data()
     np.testing.assert_allclose(y, stats.gamma(2.0, scale=3.0).pdf(x))

@@ -66,7 +66,7 @@ def test_both_pick_the_same_and_differ_by_a_constant_per_fold(weights):
 
 
 def test_scale_of_the_kl_score():
-    """gamma(2, 1) rows: KL 0.188296 to N(2, 2), 0 to the law itself; by the closed forms of the entropies."""
+    """gamma(2, 1) rows: KL 0.188296 to N(2, 2), 0 to the distribution itself; by the closed forms of the entropies."""
     rows = np.random.default_rng(0).gamma(2.0, size=(20_000, 1))
     wrong = DensityMLE.from_parameters("normal", loc=2.0, scale=np.sqrt(2.0))
     right = DensityMLE.from_parameters("gamma", shape=2.0, scale=1.0)

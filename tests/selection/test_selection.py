@@ -1,4 +1,4 @@
-"""Tables and tests of densities against numpy, exact laws and simulation."""
+"""Tables and tests of densities against numpy, exact distributions and simulation."""
 
 import numpy as np
 import pytest
@@ -147,7 +147,7 @@ def test_two_wrong_families():
 
 
 def test_vuong_level():
-    """Two densities equally far from the data law, N(-1, 1) and N(1, 1) for N(0, 1) rows: 5 % of rejections at 5 %."""
+    """Two densities equally far from the data distribution, N(-1, 1) and N(1, 1) for N(0, 1) rows: 5 % of rejections at 5 %."""
     left, right = (DensityMLE.from_parameters("normal", loc=m, scale=1.0) for m in (-1.0, 1.0))
     generator = np.random.default_rng(6)
     p_values = [vuong_test(left, right, generator.standard_normal((60, 1))).p_value for _ in range(800)]
@@ -162,8 +162,14 @@ def test_likelihood_ratio():
     assert result.df == 1
     assert result.p_value == pytest.approx(stats.chi2.sf(expected, 1), rel=1e-12)
     weights = np.r_[np.zeros(100), np.full(300, 2.0)]
-    pair = [DensityMLE(law).fit(TRAIN, sample_weight=weights) for law in (families.Gamma(shape=1.0), "gamma")]
-    twice = [DensityMLE(law).fit(np.repeat(TRAIN[100:], 2, axis=0)) for law in (families.Gamma(shape=1.0), "gamma")]
+    pair = [
+        DensityMLE(distribution).fit(TRAIN, sample_weight=weights)
+        for distribution in (families.Gamma(shape=1.0), "gamma")
+    ]
+    twice = [
+        DensityMLE(distribution).fit(np.repeat(TRAIN[100:], 2, axis=0))
+        for distribution in (families.Gamma(shape=1.0), "gamma")
+    ]
     assert likelihood_ratio_test(*pair, TRAIN, weights).statistic == pytest.approx(
         likelihood_ratio_test(*twice, np.repeat(TRAIN[100:], 2, axis=0)).statistic, rel=1e-10
     )
@@ -176,11 +182,11 @@ def test_likelihood_ratio():
 
 
 def test_likelihood_ratio_level():
-    """Under the nested law the p-values are uniform: gamma with shape 1 is exponential."""
+    """Under the nested distribution the p-values are uniform: gamma with shape 1 is exponential."""
     X = np.random.default_rng(7).exponential(size=(200, 500))
     p_values = []
     for j in range(500):
-        pair = [DensityMLE(law, n_jobs=1).fit(X[:, [j]]) for law in ("exponential", "gamma")]
+        pair = [DensityMLE(distribution, n_jobs=1).fit(X[:, [j]]) for distribution in ("exponential", "gamma")]
         p_values.append(likelihood_ratio_test(*pair, X[:, [j]]).p_value)
     assert stats.kstest(p_values, "uniform").pvalue > 1e-3
 
@@ -190,7 +196,9 @@ def test_likelihood_ratio_at_the_edge():
     X = np.random.default_rng(8).poisson(1.0, size=(300, 400)).astype(float)
     p_values, statistics = [], []
     for j in range(400):
-        pair = [DensityMLE(law, n_jobs=1).fit(X[:, [j]]) for law in ("poisson", "zero_inflated_poisson")]
+        pair = [
+            DensityMLE(distribution, n_jobs=1).fit(X[:, [j]]) for distribution in ("poisson", "zero_inflated_poisson")
+        ]
         result = likelihood_ratio_test(*pair, X[:, [j]], n_boundary=1)
         p_values.append(result.p_value)
         statistics.append(result.statistic)

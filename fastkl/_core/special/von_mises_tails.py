@@ -60,9 +60,14 @@ def _log_tail(start: Floats, rest: Floats, k: Floats) -> Floats:
 
 def turn_ends(loc: Floats) -> tuple[Floats, Floats]:
     """loc - pi and loc + pi, rounded away from loc."""
-    (low, lost_low), (high, lost_high) = (
-        exact_sum(loc, np.full_like(loc, -np.pi)),
-        exact_sum(loc, np.full_like(loc, np.pi)),
+    low, below = exact_sum(*_plus(loc, -np.pi, -_PI_REST))
+    high, above = exact_sum(*_plus(loc, np.pi, _PI_REST))
+    return np.where(below < 0.0, np.nextafter(low, -np.inf), low), np.where(
+        above > 0.0, np.nextafter(high, np.inf), high
     )
-    low = np.where(lost_low < _PI_REST, np.nextafter(low, -np.inf), low)
-    return low, np.where(lost_high > -_PI_REST, np.nextafter(high, np.inf), high)
+
+
+def _plus(loc: Floats, half_turn: float, rest: float) -> tuple[Floats, Floats]:
+    """loc + half_turn + rest as a rounded sum and what it lacks."""
+    total, lost = exact_sum(loc, np.full_like(loc, half_turn))
+    return total, lost + rest

@@ -37,7 +37,7 @@ class FittedProduct(ComposedDensity):
     _cheap_properties = ("n_parameters_", "discrete_")
 
     groups_: list[Group]
-    table_: list[str] | None  # dtypes of the table that was fitted
+    dtypes_: list[str] | None  # dtypes of the table that was fitted
 
     @property
     def _names(self) -> Any:
@@ -139,7 +139,7 @@ class FittedProduct(ComposedDensity):
             drawn = draw(density, n_samples, generator)
             for i, j in enumerate(numbers):
                 columns[j] = drawn[:, i]
-        return rows_as(self.table_, columns, self._names)
+        return rows_as(self.dtypes_, columns, self._names)
 
     def cross_entropy(self, X: Any, sample_weight: ArrayLike | None = None) -> Estimate:
         """Estimated cross-entropy H(p_data, p_theta) = -E log p_theta from a sample of the data; columns may be labels.

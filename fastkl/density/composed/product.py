@@ -130,7 +130,7 @@ class ProductDensity(NamedGroups, FittedProduct):
             weights = read_weights(sample_weight, len(table))
             groups = self._unfitted_groups(X, self._names, self.n_features_in_)
             on_groups(groups, table, self._names, lambda density, part: fit_part(density, part, weights))
-            self.table_ = table_kind(X)
+            self.dtypes_ = table_kind(X)
             self._take(groups)
             if not hasattr(self, "log_likelihood_"):
                 self.log_likelihood_ = self._scored(X, weights)[0]
@@ -160,7 +160,7 @@ class ProductDensity(NamedGroups, FittedProduct):
             weights = read_weights(sample_weight, len(table))
             if first:
                 groups = self._unfitted_groups(X, self._names, self.n_features_in_)
-                self.table_ = table_kind(X)
+                self.dtypes_ = table_kind(X)
             else:
                 groups = copy.deepcopy(self.groups_)
             on_groups(groups, table, self._names, partial(_learn_more, weights=weights))
@@ -220,7 +220,7 @@ class ProductDensity(NamedGroups, FittedProduct):
         groups = self._unfitted_groups(None, rows.names, rows.n_columns)
         for block in rows.blocks():
             on_groups(groups, block.X, rows.names, partial(_learn_more, weights=block.weights))
-        self.table_ = None
+        self.dtypes_ = None
         self._take(groups)
 
     def _is_discrete(self) -> bool:
@@ -263,8 +263,8 @@ def _check_stored(product: ProductDensity) -> None:
     if sorted(listed) != list(range(product.n_features_in_)) or any(type(j) is not int for j in listed):
         raise ValueError(f"the columns of the groups, {listed}, are not the {product.n_features_in_} columns")
     check_groups(product.groups)
-    if product.table_ is not None and len(product.table_) != product.n_features_in_:
-        raise ValueError(f"table_ has {len(product.table_)} dtypes for {product.n_features_in_} columns")
+    if product.dtypes_ is not None and len(product.dtypes_) != product.n_features_in_:
+        raise ValueError(f"dtypes_ has {len(product.dtypes_)} dtypes for {product.n_features_in_} columns")
 
 
 register_density(ProductDensity, _check_stored, _parameters_to_store)

@@ -75,6 +75,7 @@ class MultivariateT(Family):
     joint = True
     has_statistics = False
     example = {"df": 4.0, "loc": [1.0, -2.0], "scale": [[2.0, 0.6], [0.6, 0.5]]}
+    extreme = [{"df": df, "loc": [1.0, -2.0], "scale": [[2.0, 0.6], [0.6, 0.5]]} for df in (0.1, 1.0, 1e4, 1e8)]
 
     def __init__(self, df: float | None = None, loc: ArrayLike | None = None, scale: ArrayLike | None = None):
         self.df = df
@@ -164,6 +165,18 @@ class MultivariateT(Family):
         d, k = len(params["loc"]), inverse_df(params)
         half_log_determinant = float(np.sum(np.log(np.diag(np.linalg.cholesky(params["scale"])))))
         return half_log_determinant - log_constant(k, d) + expected_log_rise(k, d)
+
+    @staticmethod
+    def textbook(mp: Any, x: Any, df: Any, loc: Any, scale: Any) -> Any:
+        away, d = mp.matrix(x) - mp.matrix(loc), len(x)
+        rise = mp.loggamma((df + d) / 2) - mp.loggamma(df / 2) - (d * mp.log(df * mp.pi) + mp.log(mp.det(scale))) / 2
+        return rise - (df + d) / 2 * mp.log1p((away.T * scale**-1 * away)[0] / df)
+
+    @staticmethod
+    def textbook_entropy(mp: Any, df: Any, loc: Any, scale: Any) -> Any:
+        d = len(loc)
+        fall = mp.loggamma(df / 2) - mp.loggamma((df + d) / 2) + (d * mp.log(df * mp.pi) + mp.log(mp.det(scale))) / 2
+        return fall + (df + d) / 2 * (mp.psi(0, (df + d) / 2) - mp.psi(0, df / 2))
 
 
 def inverse_df(params: Params) -> float:

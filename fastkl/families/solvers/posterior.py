@@ -268,9 +268,9 @@ def _newton(objective: Objective, u: Floats, columns: int | None) -> tuple[Float
         moved = u - step_back.T.ravel()
         if not np.isfinite(moved).all():
             return u, step
-        there = objective(moved)[1]
-        new = np.abs(there).max(initial=0.0)
+        ahead = objective(moved)[1]
+        new = np.abs(ahead).max(initial=0.0)
         if not new < size:
             return u, step
-        u, slope, size = moved, there, new
+        u, slope, size = moved, ahead, new
     return u, 0

@@ -34,12 +34,12 @@ def test_scikit_learn_checks(estimator, check):
 def test_sum_of_scipys_log_densities():
     table = frame()
     model = clone(MIXED).fit(table)
-    law = stats.norm(table["height"].mean(), table["height"].std(ddof=0))
+    distribution = stats.norm(table["height"].mean(), table["height"].std(ddof=0))
     share = table["colour"].value_counts() / N
     turning = model.params_["heading"]
     logs = np.log(table["income"])
     expected = (
-        law.logpdf(table["height"])
+        distribution.logpdf(table["height"])
         + stats.poisson(table["visits"].mean()).logpmf(table["visits"])
         + np.log(table["colour"].astype(object).map(share).astype(float))
         + stats.bernoulli(table["smoker"].mean()).logpmf(table["smoker"])
@@ -53,7 +53,7 @@ def test_sum_of_scipys_log_densities():
     assert model.bic(table) == pytest.approx(10 * np.log(N) - 2 * expected.sum(), rel=1e-12)
     assert list(model.params_) == ["visits", "body", "labels", "smoker", "heading", "money"]
     parts = model.group_scores(table)
-    np.testing.assert_allclose(parts[:, 1], law.logpdf(table["height"]), rtol=1e-11)
+    np.testing.assert_allclose(parts[:, 1], distribution.logpdf(table["height"]), rtol=1e-11)
     np.testing.assert_allclose(parts.sum(axis=1), expected, rtol=1e-11)
 
 

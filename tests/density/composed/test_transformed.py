@@ -73,7 +73,9 @@ def test_mass_is_one(transformer, family, low, high):
 def test_mass_of_quantiles_is_one(output, family):
     transformer = QuantileTransformer(n_quantiles=30, output_distribution=output)
     model = TransformedDensity(transformer, DensityMLE(family)).fit(X[1:, :1]) if output == "normal" else None
-    if model is None:  # the ends of the range are 0 and 1, where a beta law has no support: keep the law, known
+    if (
+        model is None
+    ):  # the ends of the range are 0 and 1, where a beta distribution has no support: keep the distribution, known
         fitted = transformer.fit(X[:, :1])
         model = TransformedDensity.from_fitted(fitted, DensityMLE.from_parameters("beta", a=2.0, b=3.0))
     knots = model.transformer_.quantiles_[:, 0]
@@ -113,7 +115,7 @@ def test_mass_in_two_columns(transformer):
 
 
 def test_mass_that_is_lost_is_lost():
-    """exp(x) is positive: a normal law keeps only the mass it gives to positive numbers."""
+    """exp(x) is positive: a normal distribution keeps only the mass it gives to positive numbers."""
     normal = DensityMLE.from_parameters("normal", loc=1.0, scale=1.0)
     model = TransformedDensity.from_fitted(FunctionTransformer(np.exp), normal)
     mass = integrate.quad(lambda x: np.exp(model.score_samples([[x]])[0]), -60, 8, limit=400)[0]
@@ -212,7 +214,7 @@ def test_a_plain_pipeline_ranks_wrongly_and_this_one_rightly():
               if p["density__family"] == "normal"}  # fmt: skip
     same = [normal[short(t)] for t in (transformers[0], transformers[1], transformers[3])]
     np.testing.assert_allclose(same, same[0], rtol=1e-12)
-    # the truth, a lognormal law, is the bound that the best comes close to
+    # the truth, a lognormal distribution, is the bound that the best comes close to
     truth = cross_validated_lognormal(rows)
     assert search.best_score_ == pytest.approx(truth, abs=0.02)
     assert same[0] < truth - 0.3
@@ -233,8 +235,8 @@ def test_draws_follow_the_density(transformer):
     np.testing.assert_array_equal(rows, model.sample(3000, random_state=1))
     images = rows if transformer in (None, "passthrough") else model.transformer_.transform(rows)
     for j, values in enumerate(images.T):
-        law = stats.norm(model.density_.params_["loc"][j], model.density_.params_["scale"][j])
-        assert stats.kstest(values, law.cdf).pvalue > 1e-4
+        distribution = stats.norm(model.density_.params_["loc"][j], model.density_.params_["scale"][j])
+        assert stats.kstest(values, distribution.cdf).pvalue > 1e-4
     assert np.isfinite(model.score_samples(rows)).all()
 
 
@@ -247,7 +249,7 @@ def test_draws_are_checked():
 
 
 def test_divergences():
-    """KL does not change under a bijection: two lognormal laws have that of their normal laws, 0.443147."""
+    """KL does not change under a bijection: two lognormal distributions have that of their normal distributions, 0.443147."""
     log = FunctionTransformer(np.log)
     p = TransformedDensity.from_fitted(log, DensityMLE.from_parameters("normal", loc=0.0, scale=1.0))
     q = TransformedDensity.from_fitted(log, DensityMLE.from_parameters("normal", loc=1.0, scale=2.0))

@@ -309,7 +309,7 @@ HEADERS = [
     (PRODUCT, ["state", "dict", "groups_", "list", 0, "tuple", 2, "list"], [1], "are not the 2 columns"),
     (PRODUCT, ["state", "dict", "groups_", "list", 0, "tuple", 2, "list"], [0, 1], "its density 1"),
     (PRODUCT, ["state", "dict", "groups_", "list", 0, "tuple", 1, "state", "dict"], {}, None),
-    (PRODUCT, ["state", "dict", "table_"], {"list": ["float64"]}, "1 dtypes for 2 columns"),
+    (PRODUCT, ["state", "dict", "dtypes_"], {"list": ["float64"]}, "1 dtypes for 2 columns"),
     (BEHIND, ["state", "dict", "n_features_in_"], 3, "the density has 2 columns"),
     (BEHIND, ["state", "dict", "transformer_"], None, None),
     (

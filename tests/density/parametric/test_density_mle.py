@@ -70,13 +70,13 @@ def test_multivariate_normal_against_scipy(covariance_type):
         covariance = np.diag(np.diag(covariance))
     elif covariance_type == "spherical":
         covariance = np.eye(3) * np.trace(covariance) / 3
-    law = stats.multivariate_normal(X.mean(axis=0), covariance)
-    np.testing.assert_allclose(model.score_samples(X), law.logpdf(X), rtol=1e-11)
-    np.testing.assert_allclose(fastkl.entropy(model), law.entropy(), rtol=1e-12)
+    distribution = stats.multivariate_normal(X.mean(axis=0), covariance)
+    np.testing.assert_allclose(model.score_samples(X), distribution.logpdf(X), rtol=1e-11)
+    np.testing.assert_allclose(fastkl.entropy(model), distribution.entropy(), rtol=1e-12)
     p = {"full": 9, "diag": 6, "spherical": 4}[covariance_type]
     assert model.n_parameters_ == p
-    np.testing.assert_allclose(model.aic(X), 2 * p - 2 * law.logpdf(X).sum(), rtol=1e-12)
-    np.testing.assert_allclose(model.bic(X), p * np.log(300) - 2 * law.logpdf(X).sum(), rtol=1e-12)
+    np.testing.assert_allclose(model.aic(X), 2 * p - 2 * distribution.logpdf(X).sum(), rtol=1e-12)
+    np.testing.assert_allclose(model.bic(X), p * np.log(300) - 2 * distribution.logpdf(X).sum(), rtol=1e-12)
 
 
 @pytest.mark.parametrize("covariance_type", ["full", "diag", "spherical"])
@@ -102,8 +102,8 @@ def test_covariance_gradient_is_the_slope_along_symmetric_steps(covariance_type)
 def test_standard_errors_of_the_covariance():
     """Cov(S_ij, S_kl) = (S_ik S_jl + S_il S_jk) / n, against the spread over many samples."""
     truth = np.array([[2.0, 0.6], [0.6, 0.5]])
-    law = DensityMLE.from_parameters(mean=[0.0, 0.0], covariance=truth)
-    fits = [DensityMLE().fit(law.sample(200, random_state=i)) for i in range(600)]
+    distribution = DensityMLE.from_parameters(mean=[0.0, 0.0], covariance=truth)
+    fits = [DensityMLE().fit(distribution.sample(200, random_state=i)) for i in range(600)]
     estimates = np.array([np.r_[f.params_["mean"], f.params_["covariance"][np.triu_indices(2)]] for f in fits])
     typical = np.mean([f.covariance_of_params_ for f in fits], axis=0)
     assert fits[0].param_names_ == ["mean[0]", "mean[1]", "covariance[0,0]", "covariance[0,1]", "covariance[1,1]"]

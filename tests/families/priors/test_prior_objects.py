@@ -220,18 +220,18 @@ def test_shrinkage_cases(case):
 
 @pytest.mark.parametrize(("shrinkage", "reference"), [("ledoit_wolf", ledoit_wolf), ("oas", oas)])
 def test_shrinkage_against_scikit_learn(shrinkage, reference):
-    law = families.MultivariateNormal(shrinkage=shrinkage)
+    distribution = families.MultivariateNormal(shrinkage=shrinkage)
     X = 1e4 + np.random.default_rng(6).normal(size=(30, 5)) * [1.0, 2.0, 0.1, 5.0, 1.0]
     covariance, amount = reference(X)
-    model = DensityMLE(law).fit(X)
+    model = DensityMLE(distribution).fit(X)
     assert model.shrinkage_ == pytest.approx(amount, rel=1e-9)
     np.testing.assert_allclose(model.params_["covariance"], covariance, rtol=1e-9, atol=1e-12)
-    chunks = DensityMLE(law)
+    chunks = DensityMLE(distribution)
     for start in range(0, 30, 7):
         chunks.partial_fit(X[start : start + 7])
     np.testing.assert_allclose(chunks.params_["covariance"], covariance, rtol=1e-9, atol=1e-12)
-    weighted = DensityMLE(law).fit(X, sample_weight=np.arange(30) % 3)
-    repeated = DensityMLE(law).fit(np.repeat(X, np.arange(30) % 3, axis=0))
+    weighted = DensityMLE(distribution).fit(X, sample_weight=np.arange(30) % 3)
+    repeated = DensityMLE(distribution).fit(np.repeat(X, np.arange(30) % 3, axis=0))
     assert weighted.shrinkage_ == pytest.approx(repeated.shrinkage_, rel=1e-12)
     centred, amount = reference(X - X[0], assume_centered=True)
     fixed = DensityMLE(families.MultivariateNormal(mean=X[0], shrinkage=shrinkage)).fit(X)

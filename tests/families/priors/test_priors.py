@@ -49,12 +49,12 @@ def test_beta_prior():
 def test_normal_prior():
     """Four values with mean 1, known sd 1, prior N(0,1) on the location: 0.8; without it 1."""
     X = np.array([[0.0], [1.0], [1.0], [2.0]])
-    law = families.Normal(scale=1.0)
-    model = DensityMLE(law, prior=NormalPrior(0.0, 1.0)).fit(X)
+    distribution = families.Normal(scale=1.0)
+    model = DensityMLE(distribution, prior=NormalPrior(0.0, 1.0)).fit(X)
     np.testing.assert_allclose(model.params_["loc"], 0.8, rtol=1e-13)
     np.testing.assert_allclose(model.standard_errors_["loc"], 1 / np.sqrt(5.0), rtol=1e-9)
     assert list(model.standard_errors_) == ["loc"]
-    np.testing.assert_allclose(DensityMLE(law).fit(X).params_["loc"], 1.0, rtol=1e-15)
+    np.testing.assert_allclose(DensityMLE(distribution).fit(X).params_["loc"], 1.0, rtol=1e-15)
     assert model.log_likelihood_ == pytest.approx(stats.norm.logpdf(X, 0.8).sum(), rel=1e-13)  # without the prior
 
 
@@ -344,8 +344,8 @@ def test_limits_become_finite():
     np.testing.assert_allclose(model.params_["rate"], 0.05, rtol=1e-10)
     np.testing.assert_allclose(model.standard_errors_["rate"], 0.05 / np.sqrt(0.5), rtol=1e-8)
     np.testing.assert_allclose(DensityMLE("bernoulli", prior="default").fit(zeros).params_["probability"], 0.5 / 11)
-    law = families.Categorical(categories=["a", "b", "c"])
-    model = DensityMLE(law, prior="default").fit([["a"]] * 4 + [["b"]] * 2)
+    distribution = families.Categorical(categories=["a", "b", "c"])
+    model = DensityMLE(distribution, prior="default").fit([["a"]] * 4 + [["b"]] * 2)
     np.testing.assert_allclose(model.params_["probabilities"], [[13 / 21, 7 / 21, 1 / 21]], rtol=1e-14)
     assert np.isfinite(model.score([["c"]]))
 

@@ -283,8 +283,8 @@ def test_edges_of_probabilities_and_matrices():
 
 
 def test_inside_takes_every_parameter():
-    law = families.ZeroInflatedPoisson()
-    moved = inside(law, {"zero_probability": np.array([0.0]), "rate": np.array([2.0])}, 9.0)
+    distribution = families.ZeroInflatedPoisson()
+    moved = inside(distribution, {"zero_probability": np.array([0.0]), "rate": np.array([2.0])}, 9.0)
     np.testing.assert_allclose(moved["zero_probability"], 0.05, rtol=1e-15)
     np.testing.assert_array_equal(moved["rate"], [2.0])
 

@@ -1,12 +1,13 @@
-"""Which families to try on given columns: by sign, whole numbers, bounds, and how many columns there are."""
+"""Which families to try on given columns: by sign, whole numbers, bounds, and how many columns there are.
+
+One list and one set of rules, for the command line as for ``make_product_density``. Densities are compared with densities only,
+and probabilities with probabilities, so that whole numbers have to be taken for the one or the other: see ``looks_counted``.
+"""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-
-from fastkl import families
-from fastkl.families import Family
 
 REAL = ("normal", "student_t", "laplace", "logistic", "gumbel", "cauchy")
 POSITIVE = (
@@ -18,6 +19,8 @@ POSITIVE = (
     "exponential",
     "normal",
     "student_t",
+    "laplace",
+    "logistic",
 )
 NOT_NEGATIVE = ("exponential", "half_normal", "normal", "student_t", "laplace", "logistic")
 FRACTIONS = ("beta", "gamma", "lognormal", "weibull", "normal", "student_t")
@@ -36,14 +39,14 @@ class Candidates:
     kind: str
 
 
-def candidates(X: NDArray[np.float64]) -> Candidates:
-    """Families that could have given the rows."""
+def candidates(X: NDArray[np.float64], *, counted: bool = True) -> Candidates:
+    """Families that could have given the rows; whole numbers may be counts only where ``counted`` says so."""
     low, high = float(X.min()), float(X.max())
     d = X.shape[1]
     whole = bool(np.all(np.rint(X) == X))
     if whole and low >= 0.0 and high <= 1.0:
         return Candidates(("bernoulli",), "zeros and ones")
-    if whole and low >= 0.0 and all(looks_counted(column) for column in X.T):
+    if counted and whole and low >= 0.0 and all(looks_counted(column) for column in X.T):
         return Candidates(COUNTS, "whole numbers of at least 0, taken for counts")
     if d > 1 and low > 0.0 and np.all(np.abs(X.sum(axis=1) - 1.0) <= 1e-6):
         return Candidates(("dirichlet",), "positive parts that sum to 1")
@@ -61,19 +64,3 @@ def looks_counted(column: NDArray[np.float64]) -> bool:
     """Whether whole numbers are rather counts than rounded measurements: near 0, and small or often repeated."""
     near_zero = bool(column.min() <= column.max() / 4.0)
     return near_zero and bool(column.max() <= _SMALL or len(np.unique(column)) <= _DISTINCT * len(column))
-
-
-def named(option: str) -> tuple[str, ...]:
-    """The families of a comma-separated option; ValueError for one that there is not, or for kinds that can't be compared."""
-    names = tuple(dict.fromkeys(part.strip() for part in option.split(",") if part.strip()))
-    if not names:
-        raise ValueError(f"--families names no family; there are {', '.join(families.names())}")
-    classes: dict[str, type[Family]] = {name: families.by_name(name) for name in names}
-    discrete = [name for name in names if classes[name].discrete]
-    continuous = [name for name in names if not classes[name].discrete]
-    if discrete and continuous:
-        raise ValueError(
-            f"--families mixes families of counts or labels ({', '.join(discrete)}) with densities ({', '.join(continuous)}): "
-            "a probability and a density can't be compared"
-        )
-    return names
