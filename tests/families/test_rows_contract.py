@@ -155,12 +155,12 @@ def test_rows_in_memory_are_cut_into_blocks(distribution):
 # -- several components in one pass ------------------------------------------------------------------------------------------
 
 
-def places_around(law, k=3):
+def places_around(distribution, k=3):
     """Sets of parameters: those of the example, and of fits to few draws."""
-    family, params = law
+    family, params = distribution
     if family.labels:
         return [params] * k
-    return [params, *(family.fit(Rows(draws(law, 60, seed=3 + i)), TOL, MOST)[0].params for i in range(k - 1))]
+    return [params, *(family.fit(Rows(draws(distribution, 60, seed=3 + i)), TOL, MOST)[0].params for i in range(k - 1))]
 
 
 def responsibilities(n, k=3):
@@ -172,11 +172,11 @@ def responsibilities(n, k=3):
 
 
 @pytest.mark.parametrize("weighted", [False, True])
-def test_components_have_the_statistics_of_passes_of_their_own(law, weighted):
-    family, _ = law
+def test_components_have_the_statistics_of_passes_of_their_own(distribution, weighted):
+    family, _ = distribution
     if not family.has_statistics:
         pytest.skip("no sufficient statistics")
-    X = draws(law, 2 * BLOCK_ROWS + 50)
+    X = draws(distribution, 2 * BLOCK_ROWS + 50)
     own, weights = uneven_weights(len(X)) if weighted else None, responsibilities(len(X))
     single = [weights[:, k] if own is None else weights[:, k] * own for k in range(3)]
     expected = [bits(family.statistics(Rows(X, np.ascontiguousarray(w)))) for w in single]
@@ -186,8 +186,8 @@ def test_components_have_the_statistics_of_passes_of_their_own(law, weighted):
             assert [bits(found) for found in family.component_statistics(rows, given)] == expected
 
 
-def test_components_have_the_log_density_of_calls_of_their_own(law):
-    family, X, places = law[0], draws(law, BLOCK_ROWS + 300), places_around(law)
+def test_components_have_the_log_density_of_calls_of_their_own(distribution):
+    family, X, places = distribution[0], draws(distribution, BLOCK_ROWS + 300), places_around(distribution)
     if not family.labels:
         X[7], X[-1, -1] = OUTSIDE, OUTSIDE
     for threads in (1, 2):
@@ -198,10 +198,10 @@ def test_components_have_the_log_density_of_calls_of_their_own(law):
 
 
 @pytest.mark.parametrize("weighted", [False, True])
-def test_components_have_the_likelihood_of_passes_of_their_own(law, weighted):
+def test_components_have_the_likelihood_of_passes_of_their_own(distribution, weighted):
     """Without weights of the components each has those of the rows."""
-    family, _ = law
-    X, places = draws(law, BLOCK_ROWS + 300), places_around(law)
+    family, _ = distribution
+    X, places = draws(distribution, BLOCK_ROWS + 300), places_around(distribution)
     rows = Rows(X, uneven_weights(len(X)) if weighted else None, n_threads=2)
     expected = [family.log_likelihood_and_gradient(rows, at) for at in places]
     assert bits(family.component_likelihoods(rows, places)) == bits(expected)
@@ -229,17 +229,11 @@ def test_a_row_outside_belongs_to_the_components_that_weigh_it():
 # -- warm starts -----------------------------------------------------------------------------------------------------------
 
 
-def total_of(law, fit, statistics, rows):
-    if fit.log_likelihood is not None:
-        return fit.log_likelihood
-    return law.learned(statistics).log_likelihood(rows, fit.params)
-
-
 @pytest.mark.parametrize("n", [300, 70_000])
-def test_a_start_at_the_maximum_stays_there(law, n):
-    if n > 300 and law[0].has_statistics:
+def test_a_start_at_the_maximum_stays_there(distribution, n):
+    if n > 300 and distribution[0].has_statistics:
         pytest.skip("the number of rows plays no part")
-    family, rows = law[0], Rows(draws(law, n), uneven_weights(n))
+    family, rows = distribution[0], Rows(draws(distribution, n), uneven_weights(n))
     fit, _ = family.fit(rows, TOL, MOST)
     again, _ = family.fit(rows, TOL, MOST, start=fit.params)
     assert again.converged
@@ -249,10 +243,10 @@ def test_a_start_at_the_maximum_stays_there(law, n):
 
 
 @pytest.mark.parametrize("most", [1, 3, MOST])
-def test_a_start_elsewhere_is_not_undercut(law, most):
+def test_a_start_elsewhere_is_not_undercut(distribution, most):
     """From the parameters of few other rows; however soon the search is ended."""
-    family, rows = law[0], Rows(draws(law, 400), uneven_weights(400))
-    start, _ = family.fit(Rows(draws(law, 40, seed=5)), TOL, MOST)
+    family, rows = distribution[0], Rows(draws(distribution, 400), uneven_weights(400))
+    start, _ = family.fit(Rows(draws(distribution, 40, seed=5)), TOL, MOST)
     fit, statistics = family.fit(rows, TOL, most, start=start.params)
     known = family.learned(statistics)
     before, after = known.log_likelihood(rows, start.params), known.log_likelihood(rows, fit.params)
@@ -263,8 +257,8 @@ def test_a_start_elsewhere_is_not_undercut(law, most):
         assert after == pytest.approx(known.log_likelihood(rows, best.params), rel=1e-10, abs=1e-9)
 
 
-def test_a_start_and_a_prior(law):
-    family, rows = law[0], Rows(draws(law, 300), uneven_weights(300))
+def test_a_start_and_a_prior(distribution):
+    family, rows = distribution[0], Rows(draws(distribution, 300), uneven_weights(300))
     prior = resolve_prior("default", family)
     fit, _ = fit_rows(family, prior, rows, TOL, MOST)
     again, _ = fit_rows(family, prior, rows, TOL, MOST, start=fit.params)
@@ -273,9 +267,9 @@ def test_a_start_and_a_prior(law):
     assert_close(again.params, fit.params, 1e-8)
 
 
-def test_a_start_keeps_what_is_held(law):
-    family, params = law
-    rows = Rows(draws(law, 300))
+def test_a_start_keeps_what_is_held(distribution):
+    family, params = distribution
+    rows = Rows(draws(distribution, 300))
     fit, _ = family.fit(rows, TOL, MOST)
     for name in family.parameter_names:
         held = clone(family).set_params(**{name: params[name]})
