@@ -146,7 +146,7 @@ def test_a_missing_label_in_a_list_is_no_category(missing):
         DensityMLE("categorical").fit_batches(rows)
     with pytest.raises(ValueError, match="(?i)row 1, column 0"):
         fastkl.make_product_density(rows)
-    with pytest.raises(ValueError, match="Row 1 of x"):
+    with pytest.raises(ValueError, match="Row 1 of x|row 1, column 0"):
         fastkl.categorical_entropy([label for (label,) in rows])
     labels = DensityMLE("categorical").fit([["a"], ["nan"], ["b"]]).categories_[0].tolist()
     assert labels == ["a", "b", "nan"]
