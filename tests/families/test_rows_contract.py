@@ -154,17 +154,17 @@ def test_rows_in_memory_are_cut_into_blocks(distribution):
 # -- warm starts -----------------------------------------------------------------------------------------------------------
 
 
-def total_of(law, fit, statistics, rows):
+def total_of(distribution, fit, statistics, rows):
     if fit.log_likelihood is not None:
         return fit.log_likelihood
-    return law.learned(statistics).log_likelihood(rows, fit.params)
+    return distribution.learned(statistics).log_likelihood(rows, fit.params)
 
 
 @pytest.mark.parametrize("n", [300, 70_000])
-def test_a_start_at_the_maximum_stays_there(law, n):
-    if n > 300 and law[0].has_statistics:
+def test_a_start_at_the_maximum_stays_there(distribution, n):
+    if n > 300 and distribution[0].has_statistics:
         pytest.skip("the number of rows plays no part")
-    family, rows = law[0], Rows(draws(law, n), uneven_weights(n))
+    family, rows = distribution[0], Rows(draws(distribution, n), uneven_weights(n))
     fit, _ = family.fit(rows, TOL, MOST)
     again, _ = family.fit(rows, TOL, MOST, start=fit.params)
     assert again.converged
@@ -174,10 +174,10 @@ def test_a_start_at_the_maximum_stays_there(law, n):
 
 
 @pytest.mark.parametrize("most", [1, 3, MOST])
-def test_a_start_elsewhere_is_not_undercut(law, most):
+def test_a_start_elsewhere_is_not_undercut(distribution, most):
     """From the parameters of few other rows; however soon the search is ended."""
-    family, rows = law[0], Rows(draws(law, 400), uneven_weights(400))
-    start, _ = family.fit(Rows(draws(law, 40, seed=5)), TOL, MOST)
+    family, rows = distribution[0], Rows(draws(distribution, 400), uneven_weights(400))
+    start, _ = family.fit(Rows(draws(distribution, 40, seed=5)), TOL, MOST)
     fit, statistics = family.fit(rows, TOL, most, start=start.params)
     known = family.learned(statistics)
     before, after = known.log_likelihood(rows, start.params), known.log_likelihood(rows, fit.params)
@@ -188,8 +188,8 @@ def test_a_start_elsewhere_is_not_undercut(law, most):
         assert after == pytest.approx(known.log_likelihood(rows, best.params), rel=1e-10, abs=1e-9)
 
 
-def test_a_start_and_a_prior(law):
-    family, rows = law[0], Rows(draws(law, 300), uneven_weights(300))
+def test_a_start_and_a_prior(distribution):
+    family, rows = distribution[0], Rows(draws(distribution, 300), uneven_weights(300))
     prior = resolve_prior("default", family)
     fit, _ = fit_rows(family, prior, rows, TOL, MOST)
     again, _ = fit_rows(family, prior, rows, TOL, MOST, start=fit.params)
@@ -198,9 +198,9 @@ def test_a_start_and_a_prior(law):
     assert_close(again.params, fit.params, 1e-8)
 
 
-def test_a_start_keeps_what_is_held(law):
-    family, params = law
-    rows = Rows(draws(law, 300))
+def test_a_start_keeps_what_is_held(distribution):
+    family, params = distribution
+    rows = Rows(draws(distribution, 300))
     fit, _ = family.fit(rows, TOL, MOST)
     for name in family.parameter_names:
         held = clone(family).set_params(**{name: params[name]})
