@@ -4,35 +4,25 @@ import argparse
 import os
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.base import clone
 
-from fastkl import Comparison, ProductDensity, compare_densities, families
+from fastkl import Comparison, ProductDensity, families
 from fastkl.commands.figures import draw
 from fastkl.commands.layout import first_sentence, note, number, plural, progress, table
 from fastkl.commands.tables import Table, chosen, names_of, read_table
-from fastkl.commands.trials import Fit, named, one_family, trials
+from fastkl.commands.trials import named, one_family, trials
 from fastkl.selection.candidates import Candidates, candidates
+from fastkl.selection.comparison import comparison_of
+from fastkl.selection.cross_validation import cross_validated_log_density
 
 # Whole weights are repeated rows, up to so many of them.
 _MOST_REPEATED = 5_000_000
 # Parameters of more columns than this are left to the saved file.
 _SHOWN_COLUMNS = 20
-
-
-@dataclass(frozen=True)
-class HeldOut:
-    """Log-densities of all rows, each under a fit to the other folds: what a table of densities needs."""
-
-    values: NDArray[np.float64]
-    n_parameters_: int
-
-    def score_samples(self, X: Any) -> NDArray[np.float64]:
-        """The log-densities of the rows themselves."""
-        return self.values
 
 
 def run(options: argparse.Namespace) -> int:
@@ -46,8 +36,8 @@ def run(options: argparse.Namespace) -> int:
         raise ValueError(f"--folds: between 2 and the number of rows, {len(rows)}; not {options.folds}")
     tried = trials(names, product=options.families is None and X.shape[1] > 1)
     fitted, refused = _fit_all(tried, _frame(X, data.names), weights)
-    ranked: dict[str, HeldOut] = {}
-    for i, (name, density) in enumerate(fitted.items()):
+    ranked: dict[str, NDArray[np.float64]] = {}
+    for i, name in enumerate(fitted):
         progress(f"{name}, family {i + 1} of {len(fitted)}")
         values = _held_out(tried[name], rows, masses, options.folds, options.seed)
         if isinstance(values, str):
@@ -55,13 +45,14 @@ def run(options: argparse.Namespace) -> int:
         elif np.isneginf(values).any():
             refused[name] = f"gives density 0 to {plural(int(np.isneginf(values).sum()), 'held-out row')}"
         else:
-            ranked[name] = HeldOut(values, density.n_parameters_)
+            ranked[name] = values
     progress("")
     if not ranked and len(fitted) != 1:
         _print_refused(refused)
         raise ValueError("none of the families fits these rows; name others with --families")
     # one family alone is fitted whatever it gives to rows held out
-    ranking = compare_densities(ranked, rows, masses) if ranked else None
+    sizes = [fitted[name].n_parameters_ for name in ranked]
+    ranking = comparison_of(list(ranked), np.column_stack(list(ranked.values())), sizes, masses) if ranked else None
     winner = next(iter(fitted)) if ranking is None else ranking.best
     best = fitted[winner]
     if options.output is not None:
@@ -142,14 +133,15 @@ def _frame(X: NDArray[Any], names: Sequence[str]) -> Any:
     return pd.DataFrame(X, columns=list(names))
 
 
-def _fit_all(tried: dict[str, Fit], rows: Any, weights: Any) -> tuple[dict[str, Any], dict[str, str]]:
+def _fit_all(tried: dict[str, Any], rows: Any, weights: Any) -> tuple[dict[str, Any], dict[str, str]]:
     """Fits to all rows; for families that these rows exclude the reason."""
     fitted, refused = {}, {}
-    for name, fit in tried.items():
+    for name, unfitted in tried.items():
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("error")
-                density = fit(rows, weights)
+                fit = clone(unfitted).fit(rows, sample_weight=weights)
+            density = getattr(fit, "density_", fit)  # of a product, the one that was chosen
             if not one_family(density):
                 fitted[name] = density
         except (ValueError, Warning) as error:
@@ -157,20 +149,14 @@ def _fit_all(tried: dict[str, Fit], rows: Any, weights: Any) -> tuple[dict[str, 
     return fitted, refused
 
 
-def _held_out(fit: Fit, X: NDArray[Any], weights: Any, folds: int, seed: int) -> NDArray[np.float64] | str:
+def _held_out(density: Any, X: NDArray[Any], weights: Any, folds: int, seed: int) -> NDArray[np.float64] | str:
     """Log-density of every row under the fit to the other folds; in words why there is none."""
-    from sklearn.model_selection import KFold
-
-    out = np.empty(len(X))
-    for train, test in KFold(folds, shuffle=True, random_state=seed).split(X):
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("error")
-                density = fit(X[train], None if weights is None else weights[train])
-        except (ValueError, Warning) as error:
-            return f"has no fit to one of the {folds} parts: {first_sentence(error)}"
-        out[test] = density.score_samples(X[test])
-    return out
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            return cross_validated_log_density(density, X, weights, cv=folds, random_state=seed)
+    except (ValueError, Warning) as error:
+        return f"has no fit to one of the {folds} parts: {first_sentence(error)}"
 
 
 def _print_ranking(ranking: Comparison, folds: int) -> None:

@@ -1,38 +1,53 @@
 """What ``fastkl fit`` tries: every family on all columns, and for several columns the product of the best family for each."""
 
-from collections.abc import Callable, Sequence
-from functools import partial
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Self
 
 import numpy as np
+from sklearn.base import BaseEstimator, DensityMixin
 
 from fastkl import DensityMLE, ProductDensity, families
 from fastkl.families import Family
 from fastkl.selection.candidates import JOINT
 
 PRODUCT = "product"
-Fit = Callable[[Any, Any], Any]
 
 
-def trials(names: Sequence[str], product: bool) -> dict[str, Fit]:
-    """By name the functions that fit a density to rows and weights."""
-    found: dict[str, Fit] = {name: partial(_fit_family, name) for name in names}
+def trials(names: Sequence[str], product: bool) -> dict[str, Any]:
+    """By name the unfitted densities to try."""
+    found: dict[str, Any] = {name: DensityMLE(name) for name in names}
     singles = [name for name in names if name not in JOINT]
     if product and len(singles) > 1:
-        found[PRODUCT] = partial(_fit_product, singles)
+        found[PRODUCT] = ProductOfBest(singles)
     return found
 
 
-def _fit_family(name: str, rows: Any, weights: Any) -> DensityMLE:
-    return DensityMLE(name).fit(rows, sample_weight=weights)
+class ProductOfBest(DensityMixin, BaseEstimator):
+    """Independent columns, each with the family of the lowest BIC on the rows of the fit.
 
+    Parameters
+    ----------
+    names : sequence of str
+        Families to choose from.
+    """
 
-def _fit_product(names: Sequence[str], rows: Any, weights: Any) -> ProductDensity:
-    """Independent columns, each with the family of the lowest BIC on these rows."""
-    keys = list(rows.columns) if hasattr(rows, "columns") else range(rows.shape[1])
-    X = np.asarray(rows)
-    groups = [(f"x{j}", DensityMLE(_best(names, X[:, [j]], key, weights)), [key]) for j, key in enumerate(keys)]
-    return ProductDensity(groups).fit(rows, sample_weight=weights)
+    def __init__(self, names: Sequence[str]) -> None:
+        self.names = names
+
+    def fit(self, X: Any, y: object = None, sample_weight: Any = None) -> Self:
+        """Choose and fit; ``density_`` is the product."""
+        keys = list(X.columns) if hasattr(X, "columns") else range(X.shape[1])
+        values = np.asarray(X)
+        groups = [
+            (f"x{j}", DensityMLE(_best(self.names, values[:, [j]], key, sample_weight)), [key])
+            for j, key in enumerate(keys)
+        ]
+        self.density_ = ProductDensity(groups).fit(X, sample_weight=sample_weight)
+        return self
+
+    def score_samples(self, X: Any) -> Any:
+        """Log-density of every row."""
+        return self.density_.score_samples(X)
 
 
 def _best(names: Sequence[str], column: Any, key: Any, weights: Any) -> str:

@@ -14,6 +14,7 @@ from fastkl.rows.chained import ChainedSource
 from fastkl.rows.iterables import FrameSource, IterableSource
 from fastkl.rows.npy import NpySource
 from fastkl.rows.npy_file import NpyFile
+from fastkl.rows.reading import look
 from fastkl.rows.source import ArraySource, Source
 from fastkl.rows.weights import NpyWeights, Weights
 
@@ -85,7 +86,7 @@ def _opened(source: Any, choice: Choice, weights: Weights | None, block_rows: in
         return _opened_paths(_paths(source), choice, weights, block_rows)
     if isinstance(source, np.ndarray) or _is_matrix(source) or _is_like_array(source):
         return ArraySource(
-            np.asarray(source) if isinstance(source, list | tuple) else source, weights, block_rows, choice
+            look(source, "The source") if isinstance(source, list | tuple) else source, weights, block_rows, choice
         )
     if hasattr(source, "to_batches"):  # an Arrow table or dataset
         return IterableSource(source.to_batches, choice, weights, block_rows)

@@ -4,6 +4,8 @@ One list and one set of rules, for the command line as for ``make_product_densit
 and probabilities with probabilities, so that whole numbers have to be taken for the one or the other: see ``looks_counted``.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np

@@ -180,7 +180,15 @@ def compare_densities(
     names = [str(name) for name, _ in named]
     if not names or len(set(names)) != len(names):
         raise ValueError(f"compare_densities takes at least one density, each under a name of its own, not {names}.")
+    parameters = [getattr(density, "n_parameters_", None) for _, density in named]
     table = log_density_table([density for _, density in named], X)
+    return comparison_of(names, table, parameters, sample_weight)
+
+
+def comparison_of(
+    names: Sequence[str], table: Floats, parameters: Sequence[int | None], sample_weight: ArrayLike | None
+) -> Comparison:
+    """The comparison of log-densities of the same rows, (n, k), under k names."""
     weights = row_weights(sample_weight, len(table))
     means = [Mean.of(column, weights) for column in table.T]
     order = sorted(range(len(names)), key=lambda i: -means[i].value)
@@ -188,7 +196,7 @@ def compare_densities(
         raise ValueError("Every density excludes a row (log-density -inf): none of them can have given these rows.")
     best = table[:, order[0]]
     against = [Mean.of(log_ratio(best, table[:, i], weights), weights) for i in order]
-    parameters = [getattr(named[i][1], "n_parameters_", None) for i in order]
+    counts = [parameters[i] for i in order]
     return Comparison(
         names=[names[i] for i in order],
         mean_log_likelihood=np.array([means[i].value for i in order]),
@@ -196,7 +204,7 @@ def compare_densities(
         kl_difference=np.array([difference.value for difference in against]),
         kl_difference_error=np.array([difference.error for difference in against]),
         p_value=np.array([normal_test(difference)[1] for difference in against]),
-        n_parameters=[None if count is None else int(count) for count in parameters],
+        n_parameters=[None if count is None else int(count) for count in counts],
         n_rows=int(np.count_nonzero(weights)),
         log_densities=table[:, order],
         weights=weights,

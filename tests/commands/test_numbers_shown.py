@@ -79,7 +79,7 @@ def test_held_out_scores_see_the_overfit():
 
 
 def test_no_number_without_its_diagnostic(capsys, tmp_path):
-    """In many columns the estimate carries its doubt."""
+    """In many columns the estimate says that a bias is likely."""
     P, Q = np.random.default_rng(4).normal(size=(2, 200, 12))
     np.save(tmp_path / "p.npy", P)
     np.save(tmp_path / "q.npy", Q + 0.3)

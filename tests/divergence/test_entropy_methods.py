@@ -106,7 +106,7 @@ def test_weighted_estimate_of_normal_samples(d, n, tolerance):
     assert 0.7 < e.standard_error / math.sqrt(d / 2 / n) < 2.5
 
 
-def test_doubts_of_the_weighted_estimate():
+def test_diagnostics_of_the_weighted_estimate():
     rng = np.random.default_rng(4)
     assert "neighbours" in weighted_knn_entropy(rng.random((4000, 3))).diagnostics["reasons"][0]
     assert any("norm" in r for r in weighted_knn_entropy(rng.standard_normal((300, 12))).diagnostics["reasons"])

@@ -1,4 +1,4 @@
-"""Standard errors, doubts and p-values: whether they say what happens when samples are drawn again and again."""
+"""Standard errors, diagnostics and p-values: whether they say what happens when samples are drawn again and again."""
 
 import numpy as np
 import pytest
@@ -97,7 +97,7 @@ def test_no_standard_error_when_it_is_not_wanted():
 
 
 @pytest.mark.parametrize("name", PAIRS)
-def test_easy_cases_raise_no_doubt(name):
+def test_easy_cases_are_not_flagged(name):
     draw, _ = PAIRS[name]
     estimates = repeated(kl_divergence, lambda rng: draw(rng, 1000), 10, seed=2)
     assert sum(e.diagnostics["bias_suspected"] for e in estimates) <= 1
@@ -113,7 +113,7 @@ HARD = {
 
 
 @pytest.mark.parametrize("name", HARD)
-def test_hard_cases_raise_doubts(name):
+def test_hard_cases_are_flagged(name):
     for estimate in repeated(kl_divergence, HARD[name], 5):
         assert estimate.diagnostics["bias_suspected"] is True
         assert estimate.diagnostics["reasons"]

@@ -17,7 +17,7 @@ N = 12
 DIGITS = 60
 
 
-def laws():
+def distributions():
     for name in sorted(set(CLASSES) - set(UNIVARIATE)):
         cls = CLASSES[name]
         examples = [(family, params) for family, params in cls.examples() if not getattr(family, "categories", None)]
@@ -25,8 +25,8 @@ def laws():
             yield pytest.param(DensityMLE.from_parameters(family, **params), id=f"{name}-{i}")
 
 
-@pytest.fixture(params=laws())
-def law(request):
+@pytest.fixture(params=distributions())
+def distribution(request):
     with mp.workdps(DIGITS):
         yield request.param
 
@@ -39,30 +39,30 @@ def exact(value):
     return [mp.mpf(v) for v in value.tolist()] if value.ndim else mp.mpf(float(value))
 
 
-def exact_parameters(law):
-    return {name: exact(value) for name, value in law.params_.items()}
+def exact_parameters(distribution):
+    return {name: exact(value) for name, value in distribution.params_.items()}
 
 
-def rows_to_try(law):
-    X = np.asarray(law.sample(N, random_state=0), dtype=np.float64)
-    family = law.family_
+def rows_to_try(distribution):
+    X = np.asarray(distribution.sample(N, random_state=0), dtype=np.float64)
+    family = distribution.family_
     if family.equivariant and not family.discrete:
         X = np.concatenate([X[0] + factor * (X - X[0]) for factor in (1.0, 1e-3, 100.0)])
     return X
 
 
-def test_log_density(law):
-    X, params = rows_to_try(law), exact_parameters(law)
-    got = law.score_samples(X)
+def test_log_density(distribution):
+    X, params = rows_to_try(distribution), exact_parameters(distribution)
+    got = distribution.score_samples(X)
     seen = np.isfinite(got)
     assert seen.sum() > len(X) // 4  # a part may be drawn as 0, which is outside
-    want = np.array([float(law.family_.textbook(mp, exact(x), **params)) for x in X[seen]])
+    want = np.array([float(distribution.family_.textbook(mp, exact(x), **params)) for x in X[seen]])
     np.testing.assert_allclose(got[seen], want, rtol=1e-13, atol=1e-13)
 
 
-def test_entropy(law):
-    got = law.family_.entropy(law.params_)
+def test_entropy(distribution):
+    got = distribution.family_.entropy(distribution.params_)
     if got is None:
         pytest.skip("not offered")
-    want = float(law.family_.textbook_entropy(mp, **exact_parameters(law)))
+    want = float(distribution.family_.textbook_entropy(mp, **exact_parameters(distribution)))
     np.testing.assert_allclose(got, want, rtol=1e-12, atol=1e-12)

@@ -17,14 +17,14 @@ def registry(monkeypatch):
     monkeypatch.setattr(families, "_registry", lambda: found)
 
 
-def laws():
+def distributions():
     for name, cls in RENAMED.items():
         for i, (family, params) in enumerate(cls.examples()):
             yield pytest.param((family, params), id=f"{name}-{i}")
 
 
-@pytest.fixture(params=laws())
-def law(request):
+@pytest.fixture(params=distributions())
+def distribution(request):
     """A family, and parameters of it."""
     family, params = request.param
     family = clone(family)
@@ -32,7 +32,7 @@ def law(request):
 
 
 for _name, _test in vars(test_rows_contract).items():
-    if _name.startswith("test_") and "law" in inspect.signature(_test).parameters:
+    if _name.startswith("test_") and "distribution" in inspect.signature(_test).parameters:
         globals()[_name] = _test
 
 

@@ -1,0 +1,195 @@
+"""Dates, spans of time, NaT, set masks and missing labels: refused by every estimator and function, with the column named."""
+
+import datetime
+
+import numpy as np
+import pytest
+from sklearn.preprocessing import StandardScaler
+
+import fastkl
+from fastkl import DensityMLE, KLDivergence, ProductDensity, TransformedDensity
+from fastkl.cli import main
+from fastkl.selection import cross_validated_log_density
+
+pd = pytest.importorskip("pandas")
+pl = pytest.importorskip("polars")
+pa = pytest.importorskip("pyarrow")
+
+N = 12
+X = np.random.default_rng(0).gamma(2.0, size=(N, 2))
+FITTED = DensityMLE("normal").fit(X)
+LABELLED = DensityMLE("categorical").fit(X.round())
+DAYS = np.arange(N).astype("datetime64[D]")
+SPANS = np.arange(N).astype("timedelta64[s]")
+PYTHON_DAYS = DAYS.tolist()
+
+
+def beside(column):
+    """A table of numbers with a second column."""
+    return pd.DataFrame({"x": X[:, 0], "day": column})
+
+
+DATES = {
+    "datetime64": np.column_stack([DAYS, DAYS]),
+    "timedelta64": np.column_stack([SPANS, SPANS]),
+    "NaT": np.full((N, 2), "NaT", dtype="datetime64[ns]"),
+    "objects": np.column_stack([X[:, 0].astype(object), np.array(PYTHON_DAYS, dtype=object)]),
+    "nanoseconds": np.array([[1.0, np.datetime64(i, "ns")] for i in range(N)], dtype=object),
+    "list": [[1.0, day] for day in PYTHON_DAYS],
+    "pandas": beside(DAYS),
+    "pandas zone": beside(pd.date_range("2020", periods=N, tz="UTC")),
+    "pandas span": beside(SPANS),
+    "pandas NaT": beside(np.where(np.arange(N) == 3, np.datetime64("NaT"), DAYS)),
+    "pandas objects": beside(np.array(PYTHON_DAYS, dtype=object)),
+    "polars": pl.DataFrame({"x": X[:, 0], "day": PYTHON_DAYS}),
+    "polars span": pl.DataFrame({"x": X[:, 0], "day": [datetime.timedelta(i) for i in range(N)]}),
+    "arrow": pa.table({"x": X[:, 0], "day": pa.array(PYTHON_DAYS)}),
+}
+MASKED = {
+    "masked": np.ma.array(X, mask=np.arange(2 * N).reshape(N, 2) == 7),
+    "rows": [np.ma.array(row, mask=[False, i == 3]) for i, row in enumerate(X)],
+}
+
+IN_MEMORY = {
+    "fit": lambda bad: DensityMLE("normal").fit(bad),
+    "fit labels": lambda bad: DensityMLE("categorical").fit(bad),
+    "partial_fit": lambda bad: DensityMLE("normal").partial_fit(bad),
+    "score": lambda bad: FITTED.score(bad),
+    "score_samples": lambda bad: FITTED.score_samples(bad),
+    "score labels": lambda bad: LABELLED.score(bad),
+    "log_likelihood": lambda bad: FITTED.log_likelihood(bad),
+    "cross_entropy of a density": lambda bad: FITTED.cross_entropy(bad),
+    "kl of a density": lambda bad: FITTED.kl_divergence(bad),
+    "gradient": lambda bad: FITTED.gradient(bad),
+    "robust_covariance": lambda bad: FITTED.robust_covariance(bad),
+    "product": lambda bad: ProductDensity([("all", DensityMLE("normal"), [0, 1])]).fit(bad),
+    "transformed": lambda bad: TransformedDensity(StandardScaler(), DensityMLE("normal")).fit(bad),
+    "KLDivergence.fit": lambda bad: KLDivergence().fit(bad),
+    "KLDivergence.estimate": lambda bad: KLDivergence().fit(X).estimate(bad),
+    "entropy": fastkl.entropy,
+    "cross_entropy": lambda bad: fastkl.cross_entropy(bad, FITTED),
+    "kl_divergence p": lambda bad: fastkl.kl_divergence(bad, X),
+    "kl_divergence q": lambda bad: fastkl.kl_divergence(X, bad),
+    "kl_divergence model": lambda bad: fastkl.kl_divergence(bad, FITTED),
+    "kl_divergence_sweep": lambda bad: fastkl.kl_divergence_sweep(X, bad, [1, 2]),
+    "jeffreys": lambda bad: fastkl.jeffreys(X, bad),
+    "jensen_shannon": lambda bad: fastkl.jensen_shannon(bad, X),
+    "permutation_test": lambda bad: fastkl.permutation_test(X, bad),
+    "subsampling_interval": lambda bad: fastkl.subsampling_interval(bad, X),
+    "empirical": fastkl.empirical,
+    "categorical_entropy": fastkl.categorical_entropy,
+    "categorical_kl": lambda bad: fastkl.categorical_kl(bad, bad),
+    "categorical_cross_entropy": lambda bad: fastkl.categorical_cross_entropy(bad, bad),
+    "discrete_entropy": fastkl.discrete_entropy,
+    "discrete_kl": lambda bad: fastkl.discrete_kl(bad, [0.5, 0.5]),
+    "discrete_cross_entropy": lambda bad: fastkl.discrete_cross_entropy([0.5, 0.5], bad),
+    "make_product_density": fastkl.make_product_density,
+    "compare_densities": lambda bad: fastkl.compare_densities({"normal": FITTED}, bad),
+    "vuong_test": lambda bad: fastkl.vuong_test(FITTED, FITTED, bad),
+    "neg_cross_entropy": lambda bad: fastkl.neg_cross_entropy(FITTED, bad),
+    "kl scorer": lambda bad: fastkl.make_kl_scorer()(FITTED, bad),
+    "cross-validation": lambda bad: cross_validated_log_density(DensityMLE("normal"), bad),
+    "figure": lambda bad: fastkl.DensityDisplay.from_estimator(FITTED, bad),
+}
+IN_BATCHES = {
+    "fit_batches": lambda bad: DensityMLE("normal").fit_batches(bad),
+    "fit_batches labels": lambda bad: DensityMLE("categorical").fit_batches(bad),
+    "score_batches": lambda bad: FITTED.score_batches(bad),
+    "score_samples_batches": lambda bad: FITTED.score_samples_batches(bad),
+    "entropy_batches": fastkl.entropy_batches,
+    "kl_divergence_batches": lambda bad: fastkl.kl_divergence_batches(bad, X),
+    "cross_entropy_batches": lambda bad: fastkl.cross_entropy_batches(X, bad),
+}
+# a row without label, as the categorical functions say it, or a masked one, also names the place
+NAMED = r"(?i)column [01'](?:day)?|row \d+ of (?:x|p)|^pk|^qk|of pk|dtype"
+
+
+@pytest.mark.parametrize("call", IN_MEMORY)
+@pytest.mark.parametrize("kind", DATES)
+def test_dates_are_refused(call, kind):
+    with pytest.raises((ValueError, TypeError), match=NAMED):
+        IN_MEMORY[call](DATES[kind])
+
+
+@pytest.mark.parametrize("call", IN_MEMORY)
+@pytest.mark.parametrize("kind", MASKED)
+def test_set_masks_are_refused(call, kind):
+    with pytest.raises(ValueError, match=r"masked values, the first in row 3, column 1|Row 3 of (column 1 of )?[xp]"):
+        IN_MEMORY[call](MASKED[kind])
+
+
+@pytest.mark.parametrize("call", IN_BATCHES)
+@pytest.mark.parametrize("kind", [kind for kind in DATES if kind != "list"])
+@pytest.mark.parametrize("batches", [False, True])
+def test_dates_in_batches_are_refused(call, kind, batches):
+    bad = [DATES[kind]] if batches else DATES[kind]
+    with pytest.raises((ValueError, TypeError), match=NAMED):
+        IN_BATCHES[call](bad)
+
+
+@pytest.mark.parametrize("call", IN_BATCHES)
+@pytest.mark.parametrize("batches", [False, True])
+def test_set_masks_in_batches_are_refused(call, batches):
+    bad = [MASKED["masked"]] if batches else MASKED["masked"]
+    with pytest.raises(ValueError, match="masked values, the first in row 3, column 1"):
+        IN_BATCHES[call](bad)
+
+
+@pytest.mark.parametrize("missing", [np.nan, None, pd.NA, np.datetime64("NaT")])
+def test_a_missing_label_in_a_list_is_no_category(missing):
+    rows = [["a"], [missing], ["b"]]
+    with pytest.raises(ValueError, match="row 1, column 0"):
+        DensityMLE("categorical").fit(rows)
+    with pytest.raises(ValueError, match="row 1"):
+        DensityMLE("categorical").fit_batches([rows])
+    with pytest.raises(ValueError, match="row 1"):
+        DensityMLE("categorical").fit_batches(rows)
+    with pytest.raises(ValueError, match="(?i)row 1, column 0"):
+        fastkl.make_product_density(rows)
+    with pytest.raises(ValueError, match="Row 1 of x|row 1, column 0"):
+        fastkl.categorical_entropy([label for (label,) in rows])
+    labels = DensityMLE("categorical").fit([["a"], ["nan"], ["b"]]).categories_[0].tolist()
+    assert labels == ["a", "b", "nan"]
+
+
+def test_an_unset_mask_and_booleans_are_read_as_numbers():
+    unset = np.ma.array(X, mask=np.zeros(X.shape, dtype=bool))
+    np.testing.assert_array_equal(DensityMLE("normal").fit(unset).params_["loc"], FITTED.params_["loc"])
+    flags = X > 1.0
+    expected = DensityMLE("bernoulli").fit(flags.astype(float)).params_["probability"]
+    np.testing.assert_array_equal(DensityMLE("bernoulli").fit(flags).params_["probability"], expected)
+    np.testing.assert_array_equal(DensityMLE("bernoulli").fit_batches(flags).params_["probability"], expected)
+
+
+@pytest.mark.parametrize("weights", [DAYS, SPANS, np.ma.array(np.ones(N), mask=np.arange(N) == 3), ["a"] * N])
+def test_such_weights_are_refused(weights):
+    for call in (
+        lambda: DensityMLE("normal").fit(X, sample_weight=weights),
+        lambda: fastkl.entropy(X, sample_weight_p=weights),
+        lambda: KLDivergence().fit(X, sample_weight=weights),
+        lambda: fastkl.categorical_entropy(X[:, 0], sample_weight=weights),
+        lambda: fastkl.empirical(X, sample_weight=weights),
+    ):
+        with pytest.raises((ValueError, TypeError), match="sample_weight"):
+            call()
+
+
+def test_dask_collections_with_dates_or_masks_are_refused():
+    da, dd = pytest.importorskip("dask.array"), pytest.importorskip("dask.dataframe")
+    with pytest.raises(fastkl.ColumnTypeError, match="Column 0 holds datetime64"):
+        DensityMLE("normal").fit_batches(da.from_array(DATES["datetime64"], chunks=(5, 2)))
+    with pytest.raises(fastkl.ColumnTypeError, match="Column 'day' holds datetime64"):
+        DensityMLE("normal").fit_batches(dd.from_pandas(DATES["pandas"], npartitions=2))
+    masked = da.from_array(X, chunks=(5, 2)).map_blocks(lambda chunk: np.ma.masked_greater(chunk, 1.0))
+    with pytest.raises(ValueError, match="masked values, the first in row"):
+        DensityMLE("normal").fit_batches(masked)
+
+
+@pytest.mark.parametrize("command", ["fit", "score", "kl"])
+def test_the_command_line_names_the_column(command, tmp_path, capsys):
+    path, model = tmp_path / "rows.parquet", tmp_path / "model"
+    DATES["pandas"].to_parquet(path)
+    FITTED.save(model)
+    arguments = {"fit": [path], "score": [model, path], "kl": [path, path]}[command]
+    assert main([command, *map(str, arguments)]) == 2
+    assert "day" in capsys.readouterr().err
