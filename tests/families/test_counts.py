@@ -250,7 +250,7 @@ LAWS = [
 def test_cdf_and_quantile(name, params, reference):
     distribution = DensityMLE.from_parameters(name, **params)
     family, own = distribution.family_, distribution.params_
-    # SciPy's incomplete gamma function, by which either goes, is 2e-9 off near 1 at rates of 1e9
+    # SciPy's incomplete gamma function, by which the reference goes, is 2e-9 off near 1 at rates of 1e9
     p = np.array([1e-9, 0.01, 0.3, 0.5, 0.9, 0.999, 0.9999 if params.get("rate") == 1e9 else 1.0 - 1e-9])
     k = family.quantile(p[:, None], own)[:, 0]
     np.testing.assert_array_equal(k, reference.ppf(p))
