@@ -40,10 +40,11 @@ ctypedef enum Task:
     SUMS
 
 cdef struct Job:
-    # What every task of a call has in common; weights (k, n) or NULL, constants (k, d, n_constants) or NULL.
+    # What every task of a call has in common; weights (k, n), (n,) or NULL, constants (k, d, n_constants) or NULL.
     Task task
     const fk_column_kernel *table
     const double *weights
+    Py_ssize_t stride  # from a component's weights to the next one's; 0 where all have the same
     const double *constants
     fk_support support
     Py_ssize_t n
@@ -86,27 +87,30 @@ cdef class ColumnKernel:
 
     def component_sums(self, const real[:, ::1] X, const double[:, ::1] weights, const double[:, :, ::1] constants,
                        tuple support, int n_threads):
-        """The same for several components: constants (k, d, n_constants), weights (k, n) or None, give (k, d, n_sums)."""
+        """The same for several components: constants (k, d, n_constants), weights (k, n), (1, n) or None, give (k, d, n_sums)."""
         if self.table.sums == NULL:
             raise TypeError(f"{self.table.name.decode()} has no sums at given parameters.")
         return self._accumulate(SUMS, self.table.n_sums, X, weights, constants, support, n_threads)
 
     def _accumulate(self, Task task, Py_ssize_t length, const real[:, ::1] X, const double[:, ::1] weights,
                     const double[:, :, ::1] constants, tuple support, int n_threads):
-        cdef Py_ssize_t n = X.shape[0], d = X.shape[1], components = 1
+        cdef Py_ssize_t n = X.shape[0], d = X.shape[1], components = 1, stride = 0
         cdef const double *w = NULL
         cdef const double *c = NULL
         if constants is not None:
             components, c = constants.shape[0], &constants[0, 0, 0]
         if weights is not None:
-            components, w = weights.shape[0], &weights[0, 0]
+            if constants is not None and weights.shape[0] not in (1, components):
+                raise ValueError(f"There are {weights.shape[0]} columns of weights for {components} sets of parameters.")
+            components, w = max(components, weights.shape[0]), &weights[0, 0]
+            stride = n if weights.shape[0] > 1 else 0
         cdef Py_ssize_t n_blocks = (n + FK_BLOCK - 1) // FK_BLOCK
         cdef Py_ssize_t n_tiles = (d + FK_TILE_COLUMNS - 1) // FK_TILE_COLUMNS
         cdef Py_ssize_t least = WAVE_BLOCKS if components == 1 else WAVE_BLOCKS_OF_SEVERAL
         cdef Py_ssize_t wave = min(n_blocks, max(least, FK_WAVE_NUMBERS // max(1, components * d * length)))
         cdef Py_ssize_t start, blocks, b, bad_row = -1, bad_column = -1, t
         cdef Job job = Job(
-            task, self.table, w, c, fk_support(support[0], support[1], support[2]), n, d, components, length
+            task, self.table, w, stride, c, fk_support(support[0], support[1], support[2]), n, d, components, length
         )
         out = np.zeros((components, d, length))
         if n == 0:
@@ -164,7 +168,7 @@ cdef class ColumnKernel:
         cdef Py_ssize_t n = X.shape[0], d = X.shape[1], n_blocks = (n + FK_BLOCK - 1) // FK_BLOCK, b
         cdef Py_ssize_t components = constants.shape[0], n_tiles = (d + FK_TILE_COLUMNS - 1) // FK_TILE_COLUMNS
         cdef Job job = Job(
-            SUMS, self.table, NULL, &constants[0, 0, 0], fk_support(support[0], support[1], support[2]), n, d, components, 0
+            SUMS, self.table, NULL, 0, &constants[0, 0, 0], fk_support(support[0], support[1], support[2]), n, d, components, 0
         )
         out = np.zeros((components, n))
         cdef double[:, ::1] view = out
@@ -194,7 +198,7 @@ cdef void tile_sums(
         beyond[j] = fk_first_outside(values + j * FK_TILE_STRIDE, rows, job.support)
     outside[0] = -1
     for k in range(job.components):
-        weights = NULL if job.weights == NULL else job.weights + k * job.n + row
+        weights = NULL if job.weights == NULL else job.weights + k * job.stride + row
         kept = rows if weights == NULL else fk_count_present(weights, rows)
         records = partial + (k * d + first) * job.length
         own = weights

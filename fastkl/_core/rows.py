@@ -118,6 +118,15 @@ class Rows:
         """The place of a value in words."""
         return f"{self.row(row)}, {self.column(column)}"
 
+    def component_weights(self, weights: Floats) -> Floats:
+        """Weights (n, k) of k components times the rows' own, each component's side by side: (k, n)."""
+        of_components = np.ascontiguousarray(weights.T, dtype=np.float64)
+        return of_components if self.weights is None else of_components * self.weights
+
+    def components(self, weights: Floats) -> "list[Rows]":
+        """The rows once for each of k components, whose weights (n, k) are multiplied by the rows' own."""
+        return [replace(self, weights=own) for own in self.component_weights(weights)]
+
     def part(self, first: int, stop: int) -> "Rows":
         """The rows from number ``first`` up to ``stop``, which is not among them; nothing is copied."""
         weights = None if self.weights is None else self.weights[first:stop]

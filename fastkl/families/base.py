@@ -182,6 +182,30 @@ class Family(BaseEstimator):
         """Log-density of every row, (n,); -inf outside the support."""
         raise NotImplementedError
 
+    # -- several components at once, for a block of rows: each gives what a call of its own gives. A family overrides these where
+    # components can share work; weights (n, k) are multiplied by those of the rows ------------------------------------------
+
+    def component_statistics(self, rows: Rows, weights: Floats) -> list[Statistics]:
+        """Statistics of the rows under each of k columns of weights."""
+        return [self.statistics(component) for component in rows.components(weights)]
+
+    def component_log_density(self, rows: Rows, params: Sequence[Params]) -> Floats:
+        """Log-density of every row at each of k sets of parameters, (n, k)."""
+        return np.stack([self.log_density(rows, at) for at in params], axis=1)
+
+    def component_likelihoods(
+        self, rows: Rows, params: Sequence[Params], weights: Floats | None = None
+    ) -> list[tuple[float, Params]]:
+        """Log-likelihood and gradient at each of k sets of parameters, with a column of weights for each where there are some."""
+        if weights is None and self.has_statistics:
+            statistics = self.likelihood_statistics(rows)
+            return [
+                (self.statistics_log_likelihood(statistics, at), self.statistics_gradient(statistics, at))
+                for at in params
+            ]
+        of_components = [rows] * len(params) if weights is None else rows.components(weights)
+        return [self.log_likelihood_and_gradient(own, at) for own, at in zip(of_components, params, strict=True)]
+
     def score_rows(self, rows: Rows, params: Params) -> Params | None:
         """Gradient of the log-density of every row, one array (n, ...) per parameter; None leaves it to differences."""
         return None

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import cho_solve, lapack, solve_triangular
 
-from fastkl._core._linalg import merge_moments, moments, whitened_squares
+from fastkl._core._linalg import component_moments, merge_moments, moments, whitened_squares
 from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl._core.rows import Rows
 from fastkl._core.special.gamma_functions import HALF_LOG_2PI
@@ -96,13 +96,29 @@ class MultivariateNormal(Family):
     def statistics(self, rows: Rows) -> Statistics:
         self._check_type()
         if self.covariance_type == "full":
-            weight, mean, scatter = moments(rows.X, rows.weights, rows.n_threads)
-            statistics: Statistics = {"weight": np.float64(weight), "mean": mean, "scatter": scatter}
-            if self.shrinkage == "ledoit_wolf":
-                statistics.update(fourth_moments(rows.of_positive_weight(), mean))
-        else:
-            columns = Normal().statistics(rows)
-            statistics = {"weight": columns["weight"][0], "mean": columns["mean"], "scatter": columns["deviation"] ** 2}
+            return self._of_moments(rows, moments(rows.X, rows.weights, rows.n_threads))
+        return self._of_columns(rows, Normal().statistics(rows))
+
+    def component_statistics(self, rows: Rows, weights: Floats) -> list[Statistics]:
+        self._check_type()
+        if self.covariance_type != "full":
+            return [self._of_columns(rows, columns) for columns in Normal().component_statistics(rows, weights)]
+        found = component_moments(rows.X, rows.component_weights(weights), rows.n_threads)
+        return [self._of_moments(part, own) for part, own in zip(rows.components(weights), found, strict=True)]
+
+    def _of_moments(self, rows: Rows, found: tuple[float, Floats, Floats]) -> Statistics:
+        weight, mean, scatter = found
+        statistics: Statistics = {"weight": np.float64(weight), "mean": mean, "scatter": scatter}
+        if self.shrinkage == "ledoit_wolf":
+            statistics.update(fourth_moments(rows.of_positive_weight(), mean))
+        return self._finite(rows, statistics)
+
+    def _of_columns(self, rows: Rows, columns: Statistics) -> Statistics:
+        scatter = columns["deviation"] ** 2
+        return self._finite(rows, {"weight": columns["weight"][0], "mean": columns["mean"], "scatter": scatter})
+
+    def _finite(self, rows: Rows, statistics: Statistics) -> Statistics:
+        """The statistics; DegenerateDataError where they overflow."""
         if not np.isfinite(statistics["scatter"]).all():
             column = int(np.flatnonzero(~np.isfinite(np.atleast_2d(statistics["scatter"]).sum(axis=0)))[0])
             raise DegenerateDataError(

@@ -94,7 +94,13 @@ class NegativeBinomial(CountFamily):
     # -- rows to sums ------------------------------------------------------------------------------------------------------
 
     def statistics(self, rows: Rows) -> Statistics:
-        statistics = super().statistics(rows)
+        return self._with_tallies(super().statistics(rows), rows)
+
+    def component_statistics(self, rows: Rows, weights: Floats) -> list[Statistics]:
+        found = super().component_statistics(rows, weights)
+        return [self._with_tallies(own, part) for own, part in zip(found, rows.components(weights), strict=True)]
+
+    def _with_tallies(self, statistics: Statistics, rows: Rows) -> Statistics:
         rows = rows.of_positive_weight()
         columns = [tallies(rows.X[:, j], rows.weights) for j in range(rows.X.shape[1])]
         return {**statistics, "counts": [c for c, _ in columns], "tallies": [t for _, t in columns]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Any, ClassVar
 
@@ -48,6 +49,14 @@ class UnivariateFamily(Family):
         self._raise_if_overflow(rows, records)
         return statistics
 
+    def component_statistics(self, rows: Rows, weights: Floats) -> list[Statistics]:
+        of_components = rows.component_weights(weights)
+        records, row, column = self.kernel().component_statistics(rows.X, of_components, self.support, rows.n_threads)
+        self._check_inside(rows, row, column)
+        for one in records:
+            self._raise_if_overflow(rows, one)
+        return [dict(zip(self.statistic_names, one.T.copy(), strict=True)) for one in records]
+
     def _raise_if_overflow(self, rows: AnyRows, sums: Floats) -> None:
         """DegenerateDataError for the first column with sums, (d,) or (d, k), that are not finite."""
         bad = ~np.isfinite(sums).reshape(len(sums), -1).all(axis=1)
@@ -75,8 +84,15 @@ class UnivariateFamily(Family):
             )
 
     def log_density(self, rows: Rows, params: Params) -> Floats:
-        constants = np.ascontiguousarray(np.stack(np.broadcast_arrays(*self.constants(params)), axis=1))
-        return self.kernel().log_density(rows.X, constants, self.support, rows.n_threads)
+        return self.kernel().log_density(rows.X, self._constants(params), self.support, rows.n_threads)
+
+    def component_log_density(self, rows: Rows, params: Sequence[Params]) -> Floats:
+        constants = np.stack([self._constants(at) for at in params])
+        return self.kernel().component_log_density(rows.X, constants, self.support, rows.n_threads).T
+
+    def _constants(self, params: Params) -> Floats:
+        """What the kernel reads, (d, n_constants)."""
+        return np.ascontiguousarray(np.stack(np.broadcast_arrays(*self.constants(params)), axis=1))
 
     def score_rows(self, rows: Rows, params: Params) -> Params:
         """The gradient of one row that has every value as a column of its own."""

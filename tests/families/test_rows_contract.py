@@ -7,10 +7,11 @@ from sklearn.base import clone
 from fastkl import families
 from fastkl._core._threads import BLOCK_ROWS
 from fastkl._core.rows import Rows
-from fastkl.exceptions import DegenerateDataError
+from fastkl.exceptions import DegenerateDataError, SupportError
 from fastkl.families.priors import resolve_prior
 from fastkl.families.solvers.coordinates import chart_at
 from fastkl.families.solvers.curvature import score_products
+from fastkl.families.solvers.iterative import IterativeFamily
 from fastkl.families.solvers.posterior import fit_rows
 
 TOL, MOST = 1e-12, 1000
@@ -151,13 +152,81 @@ def test_rows_in_memory_are_cut_into_blocks(distribution):
     assert one.total(family.log_likelihood, params, block_rows=BLOCK_ROWS) == pytest.approx(total, rel=1e-12)
 
 
+# -- several components in one pass ------------------------------------------------------------------------------------------
+
+
+def places_around(distribution, k=3):
+    """Sets of parameters: those of the example, and of fits to few draws."""
+    family, params = distribution
+    if family.labels:
+        return [params] * k
+    return [params, *(family.fit(Rows(draws(distribution, 60, seed=3 + i)), TOL, MOST)[0].params for i in range(k - 1))]
+
+
+def responsibilities(n, k=3):
+    """Weights of k components, one of them 0 for whole blocks and for single rows."""
+    weights = np.random.default_rng(4).dirichlet(np.ones(k), n)
+    weights[:BLOCK_ROWS, 1] = 0.0
+    weights[::3, 2] = 0.0
+    return weights
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_components_have_the_statistics_of_passes_of_their_own(distribution, weighted):
+    family, _ = distribution
+    if not family.has_statistics:
+        pytest.skip("no sufficient statistics")
+    X = draws(distribution, 2 * BLOCK_ROWS + 50)
+    own, weights = uneven_weights(len(X)) if weighted else None, responsibilities(len(X))
+    single = [weights[:, k] if own is None else weights[:, k] * own for k in range(3)]
+    expected = [bits(family.statistics(Rows(X, np.ascontiguousarray(w)))) for w in single]
+    for threads in (1, 2):
+        rows = Rows(X, own, n_threads=threads)
+        for given in (weights, np.asfortranarray(weights)):
+            assert [bits(found) for found in family.component_statistics(rows, given)] == expected
+
+
+def test_components_have_the_log_density_of_calls_of_their_own(distribution):
+    family, X, places = distribution[0], draws(distribution, BLOCK_ROWS + 300), places_around(distribution)
+    if not family.labels:
+        X[7], X[-1, -1] = OUTSIDE, OUTSIDE
+    for threads in (1, 2):
+        found = family.component_log_density(Rows(X, n_threads=threads), places)
+        assert found.shape == (len(X), 3)
+        for k, at in enumerate(places):
+            np.testing.assert_array_equal(found[:, k], family.log_density(Rows(X), at))
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_components_have_the_likelihood_of_passes_of_their_own(distribution, weighted):
+    """Without weights of the components each has those of the rows."""
+    family, _ = distribution
+    X, places = draws(distribution, BLOCK_ROWS + 300), places_around(distribution)
+    rows = Rows(X, uneven_weights(len(X)) if weighted else None, n_threads=2)
+    expected = [family.log_likelihood_and_gradient(rows, at) for at in places]
+    assert bits(family.component_likelihoods(rows, places)) == bits(expected)
+    weights = responsibilities(len(X))
+    expected = [
+        family.log_likelihood_and_gradient(own, at) for own, at in zip(rows.components(weights), places, strict=True)
+    ]
+    assert bits(family.component_likelihoods(rows, places, weights)) == bits(expected)
+    if isinstance(family, IterativeFamily):
+        for own, at, found in zip(
+            rows.components(weights), places, family.component_evaluate(rows, places, weights), strict=True
+        ):
+            assert bits(vars(found)) == bits(vars(family.evaluate(own, at)))
+
+
+def test_a_row_outside_belongs_to_the_components_that_weigh_it():
+    rows = Rows(np.array([[1.0], [2.0], [-1.0], [3.0]]))
+    weights = np.array([[1.0, 1.0], [0.5, 0.0], [0.0, 0.0], [1.0, 2.0]])
+    assert [found["weight"][0] for found in families.Gamma().component_statistics(rows, weights)] == [2.5, 3.0]
+    weights[2, 1] = 1e-300
+    with pytest.raises(SupportError, match="row 2"):
+        families.Gamma().component_statistics(rows, weights)
+
+
 # -- warm starts -----------------------------------------------------------------------------------------------------------
-
-
-def total_of(distribution, fit, statistics, rows):
-    if fit.log_likelihood is not None:
-        return fit.log_likelihood
-    return distribution.learned(statistics).log_likelihood(rows, fit.params)
 
 
 @pytest.mark.parametrize("n", [300, 70_000])

@@ -7,6 +7,7 @@ row: the full table, in memory or not, then needs a few passes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import reduce
 from typing import Any, ClassVar
 
@@ -69,9 +70,26 @@ class IterativeFamily(UnivariateFamily):
         return rows.total(self._evaluate_block, params)
 
     def _evaluate_block(self, rows: Rows, params: Params) -> Evaluation:
-        constants = np.ascontiguousarray(np.stack(np.broadcast_arrays(*self.constants(params)), axis=1))
-        sums, row, column = self.kernel().sums(rows.X, rows.weights, constants, self.support, rows.n_threads)
+        sums, row, column = self.kernel().sums(
+            rows.X, rows.weights, self._constants(params), self.support, rows.n_threads
+        )
         self._check_inside(rows, row, column)
+        return self._evaluation(sums)
+
+    def component_evaluate(
+        self, rows: Rows, params: Sequence[Params], weights: Floats | None = None
+    ) -> list[Evaluation]:
+        """``evaluate`` on a block at each of k sets of parameters, each with a column of weights (n, k) where there are some."""
+        constants = np.stack([self._constants(at) for at in params])
+        of_components = None if rows.weights is None else rows.weights[None]
+        if weights is not None:
+            of_components = rows.component_weights(weights)
+        sums, row, column = self.kernel().component_sums(rows.X, of_components, constants, self.support, rows.n_threads)
+        self._check_inside(rows, row, column)
+        return [self._evaluation(own) for own in sums]
+
+    def _evaluation(self, sums: Floats) -> Evaluation:
+        """What the kernel has summed, (d, n_sums)."""
         p = len(self.coordinates)
         hessian = np.empty((len(sums), p, p))
         above = np.triu_indices(p)
@@ -109,15 +127,22 @@ class IterativeFamily(UnivariateFamily):
         return {name: gradient[name] for name in self.parameter_names}, hessian[:, order][:, :, order]
 
     def log_likelihood(self, rows: Rows, params: Params) -> float:
-        constants = np.ascontiguousarray(np.stack(np.broadcast_arrays(*self.constants(params)), axis=1))
-        sums, row, _ = self.kernel().sums(rows.X, rows.weights, constants, self.support, rows.n_threads)
+        sums, row, _ = self.kernel().sums(rows.X, rows.weights, self._constants(params), self.support, rows.n_threads)
         return -np.inf if row >= 0 else float(np.sum(sums[:, 0]))
 
     def gradient(self, rows: Rows, params: Params) -> Params:
         return self.log_likelihood_and_gradient(rows, params)[1]
 
     def log_likelihood_and_gradient(self, rows: Rows, params: Params) -> tuple[float, Params]:
-        at = self.evaluate(rows, params)
+        return self._likelihood(rows, params, self._evaluate_block(rows, params))
+
+    def component_likelihoods(
+        self, rows: Rows, params: Sequence[Params], weights: Floats | None = None
+    ) -> list[tuple[float, Params]]:
+        found = self.component_evaluate(rows, params, weights)
+        return [self._likelihood(rows, at, own) for at, own in zip(params, found, strict=True)]
+
+    def _likelihood(self, rows: Rows, params: Params, at: Evaluation) -> tuple[float, Params]:
         self._raise_if_overflow(rows, at.gradient)
         return float(np.sum(at.value)), self.natural(params, at)[0]
 

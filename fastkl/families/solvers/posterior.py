@@ -23,8 +23,9 @@ from fastkl.families.solvers.coordinates import Chart, chart_at, inside
 from fastkl.families.solvers.curvature import hessian, jacobian
 
 CERTIFICATE = 1e-8  # gradient in nats per unit of weight and coordinate
+SETTLED = 1e-14  # the same where rounding is all that is left of it
 NEWTON_SIZE = 200  # beyond, second derivatives by differences cost more than they bring
-ROUNDING = 1e-15  # relative gain of a step below which line searches only wander: Newton steps on the gradient go on from there
+ROUNDING = 1e-13  # relative gain of a step below which line searches only wander: Newton steps on the gradient go on from there
 
 
 @dataclass(frozen=True)
@@ -177,7 +178,7 @@ def _both_added(first: tuple[float, Params], second: tuple[float, Params]) -> tu
 
 
 def _gradients(rows: Rows, family: Family, places: list[Params]) -> list[Params]:
-    return [family.gradient(rows, at) for at in places]
+    return [gradient for _, gradient in family.component_likelihoods(rows, places)]
 
 
 def _gradients_added(first: list[Params], second: list[Params]) -> list[Params]:
@@ -256,7 +257,7 @@ def _newton(objective: Objective, u: Floats, columns: int | None) -> tuple[Float
     slope = objective(u)[1]
     size = np.abs(slope).max(initial=0.0)
     for step in range(8 if _takes_newton(len(u), columns) else 0):
-        if size == 0.0:
+        if size <= SETTLED:
             return u, step
         try:
             second = jacobian(objective.slopes, u, columns)
