@@ -40,7 +40,7 @@ class PowerFunction(UnivariateFamily):
     support_text = "numbers above 0 and up to 1"
     equivariant = False  # the distribution has no scale
     example = {"shape": [3.0, 0.4]}  # of two columns: the contract test draws its data from them
-    extreme = [{"shape": a} for a in (1e-3, 1e3, 1e6, 1e9)]  # of one column: where a careless formula would lose its digits
+    extreme = [{"shape": a} for a in (1e-3, 1e3, 1e6, 1e9)]  # of one column: where a careless formula loses digits
 
     def __init__(self, shape: ArrayLike | None = None):
         self.shape = shape
