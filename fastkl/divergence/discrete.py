@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import log_softmax
 
+from fastkl._core.special.gamma_functions import log_excess
 from fastkl.divergence.arguments import FloatArray
 from fastkl.divergence.estimate import Estimate
 from fastkl.rows.reading import look
@@ -174,18 +175,7 @@ def kl_terms(p: Probabilities, q: Probabilities) -> FloatArray:
         change = (q.p - p.p) / p.p
     close = positive & (np.abs(change) < 0.25)
     near: FloatArray = np.where(close, change, 0.0)
-    return np.where(close, p.p * _excess_over_log(near), terms)
-
-
-def _excess_over_log(r: FloatArray) -> FloatArray:
-    """r - log(1 + r) for |r| < 1/4 without cancellation: log(1 + r) = 2 artanh(s), s = r / (2 + r), r - 2s = r s."""
-    s = r / (2.0 + r)
-    square = s * s
-    tail = np.zeros_like(s)
-    # s^2 < 0.0205, so that the first term left out, of order square^10, is below 1e-17 of the first one kept.
-    for odd in range(21, 1, -2):
-        tail = tail * square + 1.0 / odd
-    return s * (r - 2.0 * square * tail)
+    return np.where(close, p.p * log_excess(near), terms)
 
 
 def _expected_surprisal(p: FloatArray, log_q: FloatArray) -> FloatArray:

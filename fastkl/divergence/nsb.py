@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import digamma, gammaln, polygamma
 
+from fastkl._core.special.gamma_functions import stirling_error
 from fastkl.divergence.arguments import FloatArray
 
 _GRID = 513
@@ -106,16 +107,13 @@ def _log_rising(x: FloatArray, step: float) -> FloatArray:
     rising[~large] = gammaln(x[~large] + step) - gammaln(x[~large])
     big = x[large]
     rising[large] = (
-        (big - 0.5) * np.log1p(step / big) - step + step * np.log(big + step) + _stirling(big + step) - _stirling(big)
+        (big - 0.5) * np.log1p(step / big)
+        - step
+        + step * np.log(big + step)
+        + stirling_error(big + step)
+        - stirling_error(big)
     )
     return rising
-
-
-def _stirling(x: FloatArray) -> FloatArray:
-    """log Gamma(x) - [(x - 1/2) log x - x + log(2 pi)/2], to 1e-16 for x > 40."""
-    inverse = 1.0 / x
-    square = inverse * inverse
-    return inverse * (1.0 / 12.0 - square * (1.0 / 360.0 - square * (1.0 / 1260.0 - square / 1680.0)))
 
 
 def _moments(

@@ -16,30 +16,11 @@ The variance is that of the estimator: no standard error says how far its expect
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import polygamma
 
 from fastkl._core.means import Mean
+from fastkl._core.special.gamma_functions import trigamma
 from fastkl.divergence.arguments import FloatArray, Totals
 from fastkl.divergence.local_terms import at_numbers
-
-# From here on the first terms of the asymptotic series are exact to the last digit.
-_LARGE = 20.0
-# B_2, B_4, ..., of trigamma(x) ~ 1/x + 1/(2 x^2) + sum of B_2j / x^(2j + 1) (Abramowitz and Stegun 6.4.12).
-_BERNOULLI = (1.0 / 6.0, -1.0 / 30.0, 1.0 / 42.0, -1.0 / 30.0, 5.0 / 66.0)
-
-
-def trigamma(numbers: FloatArray) -> FloatArray:
-    """psi'(x) for x >= 1, by its series where that is exact: scipy's takes longer than the searches on a line."""
-    inverse = 1.0 / np.maximum(numbers, _LARGE)
-    square = inverse * inverse
-    series = np.zeros_like(inverse)
-    for coefficient in reversed(_BERNOULLI):
-        series = (series + coefficient) * square
-    series = inverse * (1.0 + 0.5 * inverse + series)
-    small = numbers < _LARGE
-    if small.any():
-        series[small] = polygamma(1, numbers[small])
-    return series
 
 
 def count_noise(numbers: FloatArray) -> FloatArray:

@@ -12,6 +12,7 @@
 #define FK_FAMILY_BETA_H
 
 #include "fk_column.h"
+#include "fk_log_phi.h"
 #include "fk_log_ratio.h"
 #include "fk_moments.h"
 #include "fk_sum_log.h"

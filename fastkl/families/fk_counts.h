@@ -14,37 +14,7 @@
 #include "fk_column.h"
 #include "fk_log_phi.h"
 #include "fk_math.h"
-
-/* delta(x) = log x! - ((x + 1/2) log x - x + log(2 pi) / 2) of any real x >= 1, given 1 / x. It is 1 / x times a
- * smooth function of 1 / x on [0, 1]: the first 23 terms of that function's Chebyshev series, as a polynomial in t = 2
- * / x - 1, are 2e-17 off (a table of the small whole numbers would keep loops from vectorising). */
-FK_INLINE double fk_stirling(double inverse) {
-    double t = 2.0 * inverse - 1.0;
-    double p = 5.1202352025127822737e-11;
-    p = p * t - 7.5359042099767858674e-11;
-    p = p * t - 2.2089651818644468614e-10;
-    p = p * t + 4.4048868297137672163e-10;
-    p = p * t + 7.8045035116138795695e-11;
-    p = p * t - 4.7136548397545866699e-10;
-    p = p * t + 2.1750971075662721595e-10;
-    p = p * t - 9.2784759473413938555e-10;
-    p = p * t + 3.0778424109320771743e-9;
-    p = p * t - 4.4767521285459783367e-9;
-    p = p * t + 1.1854883042283611473e-9;
-    p = p * t + 1.5495567040292990946e-8;
-    p = p * t - 5.9875134291576270922e-8;
-    p = p * t + 1.2995811379479393913e-7;
-    p = p * t - 1.1717449942331085536e-7;
-    p = p * t - 4.2740368220462395729e-7;
-    p = p * t + 2.5473663653581223532e-6;
-    p = p * t - 6.4040426432190863573e-6;
-    p = p * t - 1.2621643103336691181e-6;
-    p = p * t + 0.00010076829938315877038;
-    p = p * t - 0.00048510438810089630488;
-    p = p * t - 0.001230010064906036698;
-    p = p * t + 0.082681391910818587775;
-    return p * inverse;
-}
+#include "fk_stirling.h"
 
 /* A rate as the loops below want it: scaled up where its quotients would leave the normal numbers. */
 typedef struct {

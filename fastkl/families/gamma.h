@@ -10,6 +10,7 @@
 #define FK_FAMILY_GAMMA_H
 
 #include "fk_column.h"
+#include "fk_log_phi.h"
 #include "fk_math.h"
 #include "fk_moments.h"
 #include "fk_sum_log.h"
@@ -21,20 +22,10 @@ enum { GAMMA_SHAPE, GAMMA_MEAN_HIGH, GAMMA_MEAN_LOW, GAMMA_INVERSE_MEAN, GAMMA_L
 #define GAMMA_MANY 512       /* rows from which multiplying mantissas pays */
 #define GAMMA_WIDE 1e-3      /* mean excess (shape 500) from which a plain sum of logarithms keeps 13 digits of it */
 
-typedef struct {
-    double log, phi;
-} gamma_pair;
-
-/* log(x / mean), and phi at u = x / mean - 1. Both come out of one argument reduction x / mean = 2^k (1 + f): where k = 0, f is u
- * but for its rounding and is replaced by it, and phi = f^2/2 - tail has all its digits; elsewhere phi is at least .04. */
-FK_INLINE gamma_pair gamma_log_and_phi(double x, double u, double inverse_mean) {
-    int tiny = x < GAMMA_TINY;
-    double f, k = fk_split((tiny ? x * 0x1p500 : x) * inverse_mean, &f);
-    k = tiny ? k - 500.0 : k;
-    f = k == 0.0 ? u : f;
-    double half_square = 0.5 * f * f, tail = fk_log_tail(f, half_square);
-    double log = k * FK_LN2_HI - ((half_square - (tail + k * FK_LN2_LO)) - f);
-    return (gamma_pair){log, k == 0.0 ? half_square - tail : u - log};
+/* log(x / mean), and phi at u = x / mean - 1 */
+FK_INLINE fk_log_phi gamma_log_and_phi(double x, double u, double inverse_mean) {
+    const int tiny = x < GAMMA_TINY;
+    return fk_log_and_phi((tiny ? x * 0x1p500 : x) * inverse_mean, u, tiny ? -500.0 : 0.0);
 }
 
 FK_INLINE void gamma_statistics_body(const double *x, const double *w, ptrdiff_t n, double *record) {
@@ -85,7 +76,7 @@ static FK_CLONES void gamma_log_density(const double *FK_RESTRICT x, ptrdiff_t n
     const double inverse = c[GAMMA_INVERSE_MEAN];
     const double normaliser = c[GAMMA_NORMALISER] - c[GAMMA_LOG_MEAN];
     FK_SIMD for (ptrdiff_t i = 0; i < n; i++) {
-        gamma_pair ratio = gamma_log_and_phi(x[i], ((x[i] - high) - low) * inverse, inverse);
+        fk_log_phi ratio = gamma_log_and_phi(x[i], ((x[i] - high) - low) * inverse, inverse);
         out[i] += normaliser - ratio.log - shape * ratio.phi;
     }
 }

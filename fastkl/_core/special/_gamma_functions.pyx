@@ -8,6 +8,7 @@ cdef extern from "fk_gamma_functions.h" nogil:
     void fk_log_excesses(const double *u, const double *one_plus_u, Py_ssize_t n, double *out)
     void fk_trigamma(const double *a, Py_ssize_t n, double *out)
     void fk_stirling_errors(const double *a, Py_ssize_t n, double *out)
+    void fk_stirling_errors_of_counts(const double *a, Py_ssize_t n, double *out)
     void fk_beta_shape_step(const double *mean, const double *rest, const double *low, const double *high, Py_ssize_t n,
                             double *a, double *b, double *length)
     Py_ssize_t fk_gamma_shape_step(const double *excess, Py_ssize_t n, double *a)
@@ -39,6 +40,11 @@ def trigamma(a):
 def stirling_error(a):
     """What Stirling's formula lacks of log Gamma(a), of every element."""
     return mapped(fk_stirling_errors, a)
+
+
+def stirling_error_of_counts(a):
+    """The same of every element of at least 1, as the kernels of counts take it."""
+    return mapped(fk_stirling_errors_of_counts, a)
 
 
 def log_excess(u, one_plus_u=None):

@@ -7,27 +7,41 @@
 #ifndef FK_GAMMA_FUNCTIONS_H
 #define FK_GAMMA_FUNCTIONS_H
 
-#include "fk_log_ratio.h"
+#include "fk_log_phi.h"
+#include "fk_stirling.h"
 
 #define FK_GAMMA_STEPS 10
 #define FK_GAMMA_LARGE 10.0
+#define FK_PIECE 256 /* values that are looked over together */
 
 typedef struct {
     double log_excess; /* log a - psi(a), about 1 / (2 a) */
     double curvature;  /* a^2 (psi'(a) - 1 / a), from 1 at 0 to 1/2 at infinity: its derivative by 1 / a */
 } fk_digamma_terms;
 
+/* a^3 (psi'(a) - 1 / a - 1 / (2 a^2)) given z = 1 / a^2, for a of at least 10 */
+FK_INLINE double fk_trigamma_series(double z) {
+    double slope = -3617.0 / 510;
+    slope = slope * z + 7.0 / 6;
+    slope = slope * z - 691.0 / 2730;
+    slope = slope * z + 5.0 / 66;
+    slope = slope * z - 1.0 / 30;
+    slope = slope * z + 1.0 / 42;
+    slope = slope * z - 1.0 / 30;
+    return slope * z + 1.0 / 6;
+}
+
 FK_INLINE fk_digamma_terms fk_digamma(double a) {
     const int small = a < FK_GAMMA_LARGE;
-    const double x = fk_select(small, a + FK_GAMMA_STEPS, a), v = 1.0 / x, z = v * v;
-    double psi = -3617.0 / 8160, slope = -3617.0 / 510;
-    psi = psi * z + 1.0 / 12, slope = slope * z + 7.0 / 6;
-    psi = psi * z - 691.0 / 32760, slope = slope * z - 691.0 / 2730;
-    psi = psi * z + 1.0 / 132, slope = slope * z + 5.0 / 66;
-    psi = psi * z - 1.0 / 240, slope = slope * z - 1.0 / 30;
-    psi = psi * z + 1.0 / 252, slope = slope * z + 1.0 / 42;
-    psi = psi * z - 1.0 / 120, slope = slope * z - 1.0 / 30;
-    psi = psi * z + 1.0 / 12, slope = slope * z + 1.0 / 6;
+    const double x = fk_select(small, a + FK_GAMMA_STEPS, a), v = 1.0 / x, z = v * v, slope = fk_trigamma_series(z);
+    double psi = -3617.0 / 8160;
+    psi = psi * z + 1.0 / 12;
+    psi = psi * z - 691.0 / 32760;
+    psi = psi * z + 1.0 / 132;
+    psi = psi * z - 1.0 / 240;
+    psi = psi * z + 1.0 / 252;
+    psi = psi * z - 1.0 / 120;
+    psi = psi * z + 1.0 / 12;
     psi = psi * z + 0.5 * v; /* log x - psi(x) */
     /* 1 / (a + k) + 1 / (a + 9 - k), and the same of their squares, from one quotient */
     const double pair = a + a + (FK_GAMMA_STEPS - 1);
@@ -44,39 +58,23 @@ FK_INLINE fk_digamma_terms fk_digamma(double a) {
     };
 }
 
-/* log Gamma(a) - ((a - 1/2) log a - a + log(2 pi) / 2), about 1 / (12 a) */
-FK_INLINE double fk_stirling_error(double a) {
-    const int small = a < FK_GAMMA_LARGE;
-    const double x = fk_select(small, a + FK_GAMMA_STEPS, a), v = 1.0 / x, z = v * v;
-    double series = -3617.0 / 122400;
-    series = series * z + 1.0 / 156;
-    series = series * z - 691.0 / 360360;
-    series = series * z + 1.0 / 1188;
-    series = series * z - 1.0 / 1680;
-    series = series * z + 1.0 / 1260;
-    series = series * z - 1.0 / 360;
-    series = (series * z + 1.0 / 12) * v;
-    double steps = 0.0;
-    for (int k = 0; k < FK_GAMMA_STEPS; k++) steps += (a + (k + 0.5)) * fk_log1p(1.0 / (a + k)) - 1.0;
-    return series + fk_select(small, steps, 0.0);
-}
-
-/* phi(u) for -0.6 <= u <= 1.5, where u - log(1 + u) would still lose a few roundings to cancellation: with s = u / (2 + u) the
- * logarithm is 2 artanh(s), u - 2 s is u s, and what is left is the smaller part. The first term left out is below 1e-17. */
-FK_INLINE double fk_phi_between(double u, double one_plus_u) {
-    const double s = u / (1.0 + one_plus_u), z = s * s;
-    double series = 0.0;
-    for (int k = 43; k > 1; k -= 2) series = series * z + 1.0 / k;
-    return s * (u - 2.0 * z * series);
-}
-
-/* phi(u) = u - log(1 + u) given 1 + u as well, which near u = -1 knows more than u. */
+/* phi(u) = u - log(1 + u) given 1 + u as well, which near u = -1 knows more than u. The long series in between is left
+ * out of pieces that hold no such u. */
 static FK_CLONES void fk_log_excesses(const double *FK_RESTRICT u, const double *FK_RESTRICT one_plus_u, ptrdiff_t n,
                                       double *FK_RESTRICT out) {
-    FK_SIMD for (ptrdiff_t i = 0; i < n; i++) {
-        const int between = (u[i] >= -0.6) & (u[i] <= 1.5) & !((u[i] > -0.25) & (u[i] < 0.4));
-        const double x = fk_select(between, u[i], 0.0), ratio = fk_select(between, one_plus_u[i], 1.0);
-        out[i] = fk_select(between, fk_phi_between(x, ratio), fk_phi(u[i], fk_log(one_plus_u[i])));
+    for (ptrdiff_t at = 0; at < n; at += FK_PIECE) {
+        const ptrdiff_t end = n - at < FK_PIECE ? n : at + FK_PIECE;
+        int64_t some = 0;
+        FK_SIMD_SUM(some) for (ptrdiff_t i = at; i < end; i++) some += fk_is_between(u[i]);
+        if (!some) {
+            FK_SIMD for (ptrdiff_t i = at; i < end; i++) out[i] = fk_phi(u[i], fk_log(one_plus_u[i]));
+            continue;
+        }
+        FK_SIMD for (ptrdiff_t i = at; i < end; i++) {
+            const int between = fk_is_between(u[i]);
+            const double x = fk_select(between, u[i], 0.0), ratio = fk_select(between, one_plus_u[i], 1.0);
+            out[i] = fk_select(between, fk_phi_between(x, ratio), fk_phi(u[i], fk_log(one_plus_u[i])));
+        }
     }
 }
 
@@ -84,12 +82,34 @@ static FK_CLONES void fk_log_minus_digamma(const double *FK_RESTRICT a, ptrdiff_
     FK_SIMD for (ptrdiff_t i = 0; i < n; i++) out[i] = fk_digamma(a[i]).log_excess;
 }
 
+/* psi'(a), the smallest terms first */
 static FK_CLONES void fk_trigamma(const double *FK_RESTRICT a, ptrdiff_t n, double *FK_RESTRICT out) {
-    FK_SIMD for (ptrdiff_t i = 0; i < n; i++) out[i] = (1.0 + fk_digamma(a[i]).curvature / a[i]) / a[i];
+    FK_SIMD for (ptrdiff_t i = 0; i < n; i++) {
+        const int small = a[i] < FK_GAMMA_LARGE;
+        const double x = fk_select(small, a[i] + FK_GAMMA_STEPS, a[i]), v = 1.0 / x, z = v * v;
+        const double rest = z * (0.5 + fk_trigamma_series(z) * v);
+        double sum = rest + v;
+        for (int k = FK_GAMMA_STEPS - 1; k >= 0; k--) sum += 1.0 / ((a[i] + k) * (a[i] + k));
+        out[i] = fk_select(small, sum, rest + v);
+    }
 }
 
+/* The recurrence is left out of pieces that hold large arguments alone. */
 static FK_CLONES void fk_stirling_errors(const double *FK_RESTRICT a, ptrdiff_t n, double *FK_RESTRICT out) {
-    FK_SIMD for (ptrdiff_t i = 0; i < n; i++) out[i] = fk_stirling_error(a[i]);
+    for (ptrdiff_t at = 0; at < n; at += FK_PIECE) {
+        const ptrdiff_t end = n - at < FK_PIECE ? n : at + FK_PIECE;
+        int64_t some = 0;
+        FK_SIMD_SUM(some) for (ptrdiff_t i = at; i < end; i++) some += a[i] < FK_STIRLING_LARGE;
+        if (some) {
+            FK_SIMD for (ptrdiff_t i = at; i < end; i++) out[i] = fk_stirling_error(a[i]);
+        } else {
+            FK_SIMD for (ptrdiff_t i = at; i < end; i++) out[i] = fk_stirling_series(1.0 / a[i]);
+        }
+    }
+}
+
+static FK_CLONES void fk_stirling_errors_of_counts(const double *FK_RESTRICT a, ptrdiff_t n, double *FK_RESTRICT out) {
+    FK_SIMD for (ptrdiff_t i = 0; i < n; i++) out[i] = fk_stirling(1.0 / a[i]);
 }
 
 /* One Newton step on 1 / a towards log a - psi(a) = excess, for n values; the number of those that moved so far that

@@ -33,11 +33,4 @@ FK_INLINE double fk_log1p_unit(double e) {
     return fk_select(upper, FK_LN2_HI, 0.0) - ((half_square - y) - f);
 }
 
-/* phi(u) = u - log(1 + u) >= 0 at u = x / origin - 1, given log(x / origin). */
-FK_INLINE double fk_phi(double u, double log_ratio) {
-    double half_square = 0.5 * u * u;
-    double near = half_square - fk_log_tail(u, half_square);
-    return fk_select((u > -0.25) & (u < 0.4), near, u - log_ratio);
-}
-
 #endif

@@ -4,7 +4,7 @@ import mpmath
 import numpy as np
 import pytest
 
-from fastkl._core.special import gamma_functions
+from fastkl._core.special import _gamma_functions, gamma_functions
 
 POINTS = np.concatenate(
     [10.0 ** np.random.default_rng(0).uniform(-3, 10, 200), [1.0, 2.0, 9.999, 10.0, 10.001, 1e-100, 1e30]]
@@ -16,6 +16,27 @@ def test_trigamma(points):
     with mpmath.workdps(50):
         exact = [float(mpmath.psi(1, mpmath.mpf(a))) for a in points.tolist()]
     np.testing.assert_allclose(gamma_functions.trigamma(points), exact, rtol=2e-15)
+
+
+def test_trigamma_is_exact_on_both_sides_of_its_switch():
+    """What stands for the noise of a count, which is at least 1."""
+    numbers = np.concatenate([np.linspace(1.0, 40.0, 79), [9.999999, 10.000001, 19.999999, 1e3, 1e8, 1e300]])
+    with mpmath.workdps(50):
+        exact = [float(mpmath.psi(1, mpmath.mpf(x))) for x in numbers.tolist()]
+    np.testing.assert_allclose(gamma_functions.trigamma(numbers), exact, rtol=4e-16)
+
+
+def test_stirling_error_of_counts():
+    """The polynomial of the kernels of counts against the formula for any argument, and both against 50 digits."""
+    counts = np.concatenate([np.arange(1.0, 60.0), [1.5, 2.75, 200.0, 1e3, 1e8, 2.0**53, 1e300]])
+    with mpmath.workdps(50):
+        half_log = mpmath.log(2 * mpmath.pi) / 2
+        a = [mpmath.mpf(v) for v in counts.tolist()]
+        # Gamma(a + 1) = a Gamma(a): the error for a! is that of log Gamma(a), log a being half of either side
+        exact = [float(mpmath.loggamma(v) - ((v - 0.5) * mpmath.log(v) - v + half_log)) for v in a[:-1]]
+    exact.append(1.0 / 12.0 / 1e300)
+    np.testing.assert_allclose(_gamma_functions.stirling_error_of_counts(counts), exact, rtol=1e-15)
+    np.testing.assert_allclose(gamma_functions.stirling_error(counts), exact, rtol=1e-12, atol=2e-15)
 
 
 def test_log_minus_digamma_and_stirling_error():
