@@ -4,7 +4,6 @@ The files are read by ``fastkl.rows``; here is what a person at a terminal needs
 rows do not include the header.
 """
 
-import difflib
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -16,8 +15,11 @@ from numpy.typing import NDArray
 
 from fastkl.exceptions import SourceError
 from fastkl.rows import Source, open_source
+from fastkl.rows.columns import column_number
 from fastkl.rows.csv import MISSING
+from fastkl.rows.missing import missing
 from fastkl.rows.npy_file import NpyFile
+from fastkl.rows.reading import first_not_finite
 
 Column = NDArray[Any]
 
@@ -67,16 +69,9 @@ def chosen(path: str, names: Sequence[str], wanted: str | None, option: str = "-
     """Numbers of the columns that a comma-separated option names (by name, else by number); all without it."""
     if wanted is None:
         return list(range(len(names)))
-    found = []
-    for one in (part.strip() for part in wanted.split(",")):
-        if one in names:
-            found.append(list(names).index(one))
-        elif one.isdigit() and int(one) < len(names):
-            found.append(int(one))
-        else:
-            near = difflib.get_close_matches(one, names, n=1)
-            hint = f" (did you mean {near[0]!r}?)" if near else ""
-            raise ValueError(f"{option}: {path} has no column {one!r}{hint}; it has {listed(names)}")
+    parts = [part.strip() for part in wanted.split(",")]
+    keys = [int(part) if part.isdigit() and part not in names else part for part in parts]
+    found = [column_number(key, names, len(names), f"{option}: {path}") for key in keys]
     if len(set(found)) != len(found):
         raise ValueError(f"{option} names a column twice: {wanted}")
     return found
@@ -125,14 +120,15 @@ def _settled(path: str, name: str, parts: list[Column]) -> Column:
         return numbers
     values = np.concatenate([part.astype(object) for part in parts])
     numbers = _as_numbers(values)
-    missing = np.array([_is_missing(value) for value in values])
+    blank = np.array([isinstance(value, str) and not value.strip() for value in values])
+    gone = missing(values) | blank
     unknown = np.array([isinstance(value, str) and value.strip() in MISSING for value in values])
-    bad = np.isnan(numbers) & ~missing & ~unknown
+    bad = np.isnan(numbers) & ~gone & ~unknown
     text = np.mean(bad) >= 0.5
     if not text:
-        missing |= unknown  # NA among numbers is a missing one, among labels it is a label
-    if missing.any():
-        _missing_error(path, name, int(np.argmax(missing)))
+        gone |= unknown  # NA among numbers is a missing one, among labels it is a label
+    if gone.any():
+        _missing_error(path, name, int(np.argmax(gone)))
     if text:
         return np.array([str(value) for value in values], dtype=object)
     if bad.any():
@@ -153,19 +149,11 @@ def _as_numbers(values: Column) -> NDArray[np.float64]:
     return out
 
 
-def _is_missing(value: Any) -> bool:
-    """None, NaN, NaT, NA or an empty text; the missing values of tables are those that do not equal themselves."""
-    if value is None or (isinstance(value, str) and not value.strip()):
-        return True
-    same = value == value
-    return not isinstance(same, bool | np.bool_) or not bool(same)
-
-
 def _refuse_missing(path: str, name: str, numbers: Column) -> None:
-    finite = np.isfinite(numbers)
-    if finite.all():
+    place = first_not_finite(numbers)
+    if place is None:
         return
-    row = int(np.argmin(finite))
+    row = place[0]
     if np.isnan(numbers[row]):
         _missing_error(path, name, row)
     raise ValueError(f"{path}: row {row}, column {name!r} holds {numbers[row]}; finite numbers are needed")

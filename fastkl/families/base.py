@@ -1,8 +1,12 @@
-"""What a family of distributions is: the contract that every descriptor fulfils, and the rows it is given.
+"""What a family of distributions is: the contract that every descriptor fulfils, on one page.
 
 A family turns rows into sums, sums into parameters, and parameters into log-densities. It knows no estimator. Parameters given to
-its constructor are held fixed. Rows arrive validated (two-dimensional, finite, positive weights); what remains to be checked here
-is what only the family knows: its support, its parameters, and whether a maximum exists.
+its constructor are held fixed. Rows arrive validated (two-dimensional, finite, weights of at least 0); what remains to be checked
+here is what only the family knows: its support, its parameters, and whether a maximum exists.
+
+What a family *must* give is needed; what it *may* give is offered, and has a default; what is derived follows from those for
+every family alike, and none overrides it (a test holds all families to this). A method is described here, once: a family adds
+only what is special about its own. Univariate families get most of this from ``UnivariateFamily`` and the kernel.
 
 A fit sees ``AnyRows``: rows in memory, or rows that are read block by block as often as they are passed over. It looks at values
 only in functions of one block, handed to ``total``, and on ``sample``, so that the same lines serve both.
@@ -39,7 +43,8 @@ class Fit:
 class Family(BaseEstimator):
     """A family of distributions: subclasses say how to sum, how to solve, and how to score.
 
-    ``params`` below are dicts of arrays shaped as in ``params_``. Totals are weighted sums over rows, in nats.
+    Throughout, ``rows`` is a ``Rows``, all rows or a block of them, ``params`` a complete dict of arrays shaped as in
+    ``params_``, and ``statistics`` what ``statistics`` gave, or a merge of such. Totals are weighted sums over rows, in nats.
 
     Examples
     --------
@@ -88,24 +93,49 @@ class Family(BaseEstimator):
         if "parameters" in vars(cls):
             cls.parameter_names = tuple(cls.parameters)
 
-    @classmethod
-    def examples(cls) -> list[tuple[Family, Params]]:
-        """Distributions that the contract test tries: the family itself, and its variants where it has some."""
-        return [(cls(), cls.example)]
+    # -- needed by every family --------------------------------------------------------------------------------------------
 
-    # -- rows to sums ------------------------------------------------------------------------------------------------------
+    def log_density(self, rows: Rows, params: Params) -> Floats:
+        """Log-density of every row, (n,); -inf outside the support."""
+        raise NotImplementedError
+
+    def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
+        """Draws, (n_samples, d)."""
+        raise NotImplementedError
+
+    def covariance_of(self, name: str, statistics: Statistics, params: Params) -> Floats:
+        """Inverse observed information about the entries of one parameter, where parameters are estimated independently."""
+        raise NotImplementedError
+
+    # -- needed with sufficient statistics ---------------------------------------------------------------------------------
+    # Sums over the rows that know the likelihood at all parameters: chunks of rows merge, and no search passes over the rows.
 
     def statistics(self, rows: Rows) -> Statistics:
-        """Sufficient statistics of the rows, or of a block of them; SupportError for a value of density zero."""
+        """Sufficient statistics of the rows, ``"weight"`` among them; SupportError for a value of density zero.
+
+        Rows of weight 0 count as absent, whatever they hold.
+        """
         raise NotImplementedError
 
     def merge_statistics(self, first: Statistics, second: Statistics) -> Statistics:
-        """Statistics of both sets of rows together."""
+        """Statistics of both sets of rows together; those of weight 0 leave the others as they are, to the last bit."""
         raise NotImplementedError
 
-    def statistics_weight(self, statistics: Statistics) -> float:
-        """Sum of the weights behind the statistics."""
-        return float(np.ravel(statistics["weight"])[0])
+    def solve(self, statistics: Statistics) -> Fit:
+        """The maximum of the likelihood given the statistics; DegenerateDataError if there is none."""
+        raise NotImplementedError
+
+    def statistics_log_likelihood(self, statistics: Statistics, params: Params) -> float:
+        """Total log-likelihood at any parameters, from the statistics alone."""
+        raise NotImplementedError
+
+    def statistics_gradient(self, statistics: Statistics, params: Params) -> Params:
+        """The gradient of that by the parameters: a dict shaped like ``params``."""
+        raise NotImplementedError
+
+    # -- offered: the same of rows -----------------------------------------------------------------------------------------
+    # A family without sufficient statistics (``has_statistics`` False) gives the first three. All add up over blocks of rows:
+    # ``rows.total(family.log_likelihood, params)``, ``rows.total(family.gradient, params, merge=added)``.
 
     def fit(self, rows: AnyRows, tol: float, max_iter: int, start: Params | None = None) -> tuple[Fit, Statistics]:
         """The maximum of the likelihood, and what the standard errors need.
@@ -121,22 +151,38 @@ class Family(BaseEstimator):
             return self.solve(statistics), statistics
         return self.solve_from(statistics, self.start_at(start, rows.n_columns)), statistics
 
-    # -- sums to parameters ------------------------------------------------------------------------------------------------
+    def log_likelihood(self, rows: Rows, params: Params) -> float:
+        """Total log-likelihood of the rows, -inf if one lies outside the support."""
+        try:
+            statistics = self.likelihood_statistics(rows)
+        except SupportError:
+            return -np.inf
+        return self.statistics_log_likelihood(statistics, params)
 
-    def solve(self, statistics: Statistics) -> Fit:
-        """The maximum of the likelihood given the statistics; DegenerateDataError if there is none."""
-        raise NotImplementedError
+    def log_likelihood_and_gradient(self, rows: Rows, params: Params) -> tuple[float, Params]:
+        """The total log-likelihood and its gradient from one pass over the rows; SupportError for a value of density zero."""
+        statistics = self.likelihood_statistics(rows)
+        return self.statistics_log_likelihood(statistics, params), self.statistics_gradient(statistics, params)
+
+    def gradient(self, rows: Rows, params: Params) -> Params:
+        """Gradient of the total log-likelihood of the rows; SupportError as above."""
+        if not self.has_statistics:
+            return self.log_likelihood_and_gradient(rows, params)[1]
+        return self.statistics_gradient(self.likelihood_statistics(rows), params)
+
+    def likelihood_statistics(self, rows: Rows) -> Statistics:
+        """The statistics that the likelihood and its gradient need, where those of a fit are more."""
+        return self.statistics(rows)
+
+    def score_rows(self, rows: Rows, params: Params) -> Params | None:
+        """Gradient of the log-density of every row, one array (n, ...) per parameter; None leaves it to differences."""
+        return None
+
+    # -- offered: ways to the maximum --------------------------------------------------------------------------------------
 
     def solve_from(self, statistics: Statistics, start: Params) -> Fit:
         """The same by a search that begins at these parameters, where there is a search."""
         return self.solve(statistics)
-
-    def start_at(self, start: Params, d: int) -> Params:
-        """Where a search of rows of d columns begins: the parameters given, but for those held fixed; ValueError if none fit."""
-        params = self.check_parameters({**start, **self.fixed_parameters()})
-        if self.n_columns(params) != d:
-            raise ValueError(f"{self.name}: the start is one of {self.n_columns(params)} columns, the rows have {d}.")
-        return params
 
     def starting_parameters(self, statistics: Statistics) -> Params:
         """Where the search for a maximum with a prior starts: the maximum without, or a guess if there is none."""
@@ -146,44 +192,9 @@ class Family(BaseEstimator):
         """The family with what else it learnt from the rows (categories, say); itself for most."""
         return self
 
-    def statistics_log_likelihood(self, statistics: Statistics, params: Params) -> float:
-        """Total log-likelihood at any parameters, from the statistics alone."""
-        raise NotImplementedError
-
-    def statistics_gradient(self, statistics: Statistics, params: Params) -> Params:
-        """Its gradient: a dict shaped like ``params``."""
-        raise NotImplementedError
-
-    # -- the same from rows: families without sufficient statistics override these. Both add up over blocks: of rows to pass
-    # over, they are rows.total(family.log_likelihood, params) and rows.total(family.gradient, params, merge=added) ----------
-
-    def likelihood_statistics(self, rows: Rows) -> Statistics:
-        """The statistics that the likelihood and its gradient need, where those of a fit are more."""
-        return self.statistics(rows)
-
-    def log_likelihood(self, rows: Rows, params: Params) -> float:
-        """Total log-likelihood of the rows, -inf if one lies outside the support."""
-        try:
-            statistics = self.likelihood_statistics(rows)
-        except SupportError:
-            return -np.inf
-        return self.statistics_log_likelihood(statistics, params)
-
-    def gradient(self, rows: Rows, params: Params) -> Params:
-        """Gradient of the total log-likelihood of the rows."""
-        return self.statistics_gradient(self.likelihood_statistics(rows), params)
-
-    def log_likelihood_and_gradient(self, rows: Rows, params: Params) -> tuple[float, Params]:
-        """Both from one pass over the rows; SupportError for a value of density zero."""
-        statistics = self.likelihood_statistics(rows)
-        return self.statistics_log_likelihood(statistics, params), self.statistics_gradient(statistics, params)
-
-    def log_density(self, rows: Rows, params: Params) -> Floats:
-        """Log-density of every row, (n,); -inf outside the support."""
-        raise NotImplementedError
-
-    # -- several components at once, for a block of rows: each gives what a call of its own gives. A family overrides these where
-    # components can share work; weights (n, k) are multiplied by those of the rows ------------------------------------------
+    # -- offered: several components at once, of a block of rows -----------------------------------------------------------
+    # Each gives, to the last bit, what a call of its own gives; overridden where components can share work. Weights (n, k) are
+    # multiplied by those of the rows.
 
     def component_statistics(self, rows: Rows, weights: Floats) -> list[Statistics]:
         """Statistics of the rows under each of k columns of weights."""
@@ -206,45 +217,12 @@ class Family(BaseEstimator):
         of_components = [rows] * len(params) if weights is None else rows.components(weights)
         return [self.log_likelihood_and_gradient(own, at) for own, at in zip(of_components, params, strict=True)]
 
-    def score_rows(self, rows: Rows, params: Params) -> Params | None:
-        """Gradient of the log-density of every row, one array (n, ...) per parameter; None leaves it to differences."""
-        return None
-
-    # -- parameters --------------------------------------------------------------------------------------------------------
+    # -- offered: parameters -----------------------------------------------------------------------------------------------
+    # What follows from the spaces, unless a family knows better.
 
     def spaces(self) -> Mapping[str, Space]:
         """What each parameter is, where options of the family decide; ``parameters`` otherwise."""
         return self.parameters
-
-    def free_names(self) -> list[str]:
-        """Parameters that a fit estimates."""
-        fixed = self.fixed_parameters()
-        return [name for name in self.parameter_names if name not in fixed]
-
-    def fixed_parameters(self) -> Params:
-        """The parameters that the constructor holds fixed."""
-        given = {name: getattr(self, name, None) for name in self.parameter_names}
-        return {name: value for name, value in given.items() if value is not None}
-
-    def check_parameters(self, params: Mapping[str, ArrayLike]) -> Params:
-        """Complete parameters from a user, as float64 arrays; ValueError for what is missing, unknown or out of range."""
-        given = {**self.fixed_parameters(), **params}
-        missing = [name for name in self.parameter_names if name not in given]
-        unknown = [name for name in given if name not in self.parameter_names]
-        if missing or unknown:
-            wrong = f"lacks {', '.join(missing)}" if missing else f"has no parameter named {', '.join(unknown)}"
-            raise ValueError(f"{self.name} takes the parameters {', '.join(self.parameter_names)}; this call {wrong}.")
-        return self.shaped_parameters(
-            {name: np.asarray(given[name], dtype=np.float64) for name in self.parameter_names}
-        )
-
-    def shaped_parameters(self, params: Params) -> Params:
-        """Parameters brought to the shapes of ``params_`` and checked for range."""
-        return self.shaped(params, self.n_columns(params))
-
-    def fixed_columns(self, d: int) -> Params:
-        """The parameters held fixed, in the shapes of ``params_`` for rows of d columns, checked for range."""
-        return self.shaped(self.fixed_parameters(), d)
 
     def shaped(self, given: Params, d: int) -> Params:
         """Some of the parameters in the shapes of ``params_`` for rows of d columns, checked for range."""
@@ -253,15 +231,13 @@ class Family(BaseEstimator):
         spaces = self.spaces()
         return {name: spaces[name].shaped(value, d, f"{self.name}: {name}") for name, value in given.items()}
 
-    def n_columns(self, params: Params) -> int:
-        """Columns of a row."""
-        told = (space.n_columns(params[name]) for name, space in self.spaces().items())
-        return next(d for d in told if d is not None)
+    def shaped_parameters(self, params: Params) -> Params:
+        """Parameters brought to the shapes of ``params_`` and checked for range."""
+        return self.shaped(params, self.n_columns(params))
 
-    def n_parameters(self, params: Params) -> int:
-        """Number of parameters that a fit estimates."""
-        spaces = self.spaces()
-        return sum(spaces[name].size(params[name]) for name in self.free_names())
+    def fixed_columns(self, d: int) -> Params:
+        """The parameters held fixed, in the shapes of ``params_`` for rows of d columns, checked for range."""
+        return self.shaped(self.fixed_parameters(), d)
 
     def estimated_names(self, params: Params) -> list[str]:
         """The parameters that have standard errors: estimated, regular, and inside their range."""
@@ -274,16 +250,6 @@ class Family(BaseEstimator):
         spaces = self.spaces()
         return [entry for name in self.estimated_names(params) for entry in spaces[name].entries(name, params[name])]
 
-    def standard_errors(self, statistics: Statistics, params: Params) -> Params:
-        """Square roots of the diagonal of the inverse observed information, shaped like the estimated parameters."""
-        spaces, deviations = self.spaces(), np.sqrt(np.diag(self.covariance_of_params(statistics, params)[1]))
-        errors, at = {}, 0
-        for name in self.estimated_names(params):
-            count = len(spaces[name].entries(name, params[name]))
-            errors[name] = spaces[name].filled(deviations[at : at + count], params[name])
-            at += count
-        return errors
-
     def covariance_of_params(self, statistics: Statistics, params: Params) -> tuple[list[str], Floats]:
         """Names of the estimated parameters (``"scale[0]"``) and the inverse observed information in their order."""
         names = self.estimated_entries(params)
@@ -294,15 +260,21 @@ class Family(BaseEstimator):
             at += len(block)
         return names, full
 
-    def covariance_of(self, name: str, statistics: Statistics, params: Params) -> Floats:
-        """The same for the entries of one parameter, of a family whose parameters are estimated independently."""
-        raise NotImplementedError
+    def standard_errors(self, statistics: Statistics, params: Params) -> Params:
+        """Square roots of the diagonal of the inverse observed information, shaped like the estimated parameters."""
+        spaces, deviations = self.spaces(), np.sqrt(np.diag(self.covariance_of_params(statistics, params)[1]))
+        errors, at = {}, 0
+        for name in self.estimated_names(params):
+            count = len(spaces[name].entries(name, params[name]))
+            errors[name] = spaces[name].filled(deviations[at : at + count], params[name])
+            at += count
+        return errors
 
-    # -- the distribution itself -------------------------------------------------------------------------------------------
+    # -- offered: the distribution itself ----------------------------------------------------------------------------------
 
-    def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
-        """Draws, (n_samples, d)."""
-        raise NotImplementedError
+    def entropy(self, params: Params) -> float | None:
+        """Entropy of a row in nats, where it has a closed form."""
+        return None
 
     def marginal(self, params: Params, columns: Sequence[int]) -> tuple[Family, Params] | None:
         """The distribution of some of the columns: a family that holds nothing fixed and its parameters; None if not closed form.
@@ -317,9 +289,55 @@ class Family(BaseEstimator):
         parts = {name: space.taken(params[name], list(columns)) for name, space in self.spaces().items()}
         return type(self)(**options), parts
 
-    def entropy(self, params: Params) -> float | None:
-        """Entropy of a row in nats, where it has a closed form."""
-        return None
+    @classmethod
+    def examples(cls) -> list[tuple[Family, Params]]:
+        """Distributions that the contract test tries: the family itself, and its variants where it has some."""
+        return [(cls(), cls.example)]
+
+    # -- derived: the same for every family --------------------------------------------------------------------------------
+
+    def statistics_weight(self, statistics: Statistics) -> float:
+        """Sum of the weights behind the statistics."""
+        return float(np.ravel(statistics["weight"])[0])
+
+    def start_at(self, start: Params, d: int) -> Params:
+        """Where a search of rows of d columns begins: the parameters given, but for those held fixed; ValueError if none fit."""
+        params = self.check_parameters({**start, **self.fixed_parameters()})
+        if self.n_columns(params) != d:
+            raise ValueError(f"{self.name}: the start is one of {self.n_columns(params)} columns, the rows have {d}.")
+        return params
+
+    def fixed_parameters(self) -> Params:
+        """The parameters that the constructor holds fixed."""
+        given = {name: getattr(self, name, None) for name in self.parameter_names}
+        return {name: value for name, value in given.items() if value is not None}
+
+    def free_names(self) -> list[str]:
+        """Parameters that a fit estimates."""
+        fixed = self.fixed_parameters()
+        return [name for name in self.parameter_names if name not in fixed]
+
+    def check_parameters(self, params: Mapping[str, ArrayLike]) -> Params:
+        """Complete parameters from a user, as float64 arrays; ValueError for what is missing, unknown or out of range."""
+        given = {**self.fixed_parameters(), **params}
+        missing = [name for name in self.parameter_names if name not in given]
+        unknown = [name for name in given if name not in self.parameter_names]
+        if missing or unknown:
+            wrong = f"lacks {', '.join(missing)}" if missing else f"has no parameter named {', '.join(unknown)}"
+            raise ValueError(f"{self.name} takes the parameters {', '.join(self.parameter_names)}; this call {wrong}.")
+        return self.shaped_parameters(
+            {name: np.asarray(given[name], dtype=np.float64) for name in self.parameter_names}
+        )
+
+    def n_columns(self, params: Params) -> int:
+        """Columns of a row."""
+        told = (space.n_columns(params[name]) for name, space in self.spaces().items())
+        return next(d for d in told if d is not None)
+
+    def n_parameters(self, params: Params) -> int:
+        """Number of parameters that a fit estimates."""
+        spaces = self.spaces()
+        return sum(spaces[name].size(params[name]) for name in self.free_names())
 
 
 def added(first: Params, second: Params) -> Params:

@@ -33,7 +33,8 @@ class Laplace(UnivariateFamily):
     -----
     With an even number of rows any point between the two middle values is a maximum: their midpoint is taken (likewise for
     weights). The likelihood has a kink at every row, hence no curvature in loc: the standard errors are those of the expected
-    information, scale / sqrt(n) for either parameter.
+    information, scale / sqrt(n) for either parameter. The gradient by loc counts a row at loc as 0, halfway between the slopes on
+    its two sides.
 
     Examples
     --------
@@ -80,10 +81,6 @@ class Laplace(UnivariateFamily):
     def log_likelihood(self, rows: Rows, params: Params) -> float:
         weight, distance, _ = self._sums(rows, params)
         return float(np.sum(-distance - weight * np.log(2.0 * params["scale"])))
-
-    def gradient(self, rows: Rows, params: Params) -> Params:
-        """The slope by loc counts a row at loc as 0, halfway between the slopes on its two sides."""
-        return self.log_likelihood_and_gradient(rows, params)[1]
 
     def log_likelihood_and_gradient(self, rows: Rows, params: Params) -> tuple[float, Params]:
         weight, distance, sign = self._sums(rows, params)

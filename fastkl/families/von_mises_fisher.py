@@ -14,7 +14,7 @@ from fastkl.exceptions import DegenerateDataError, SupportError
 from fastkl.families._row_sums import row_excess, row_means
 from fastkl.families.base import Family, Fit
 from fastkl.families.closed_form import register_kl
-from fastkl.families.normal import Normal
+from fastkl.families.column_sums import column_moments, merged_moments
 from fastkl.families.spaces import Concentration, Direction
 
 MAX_STEPS = 100
@@ -89,8 +89,7 @@ class VonMisesFisher(Family):
         rows = rows.of_positive_weight()
         if row_means(rows.X, None, False, tolerance(rows), rows.n_threads) is None:
             self._refuse_a_row(rows)
-        columns = Normal().statistics(rows)
-        return {"weight": columns["weight"][0], "mean": columns["mean"], "deviation": columns["deviation"]}
+        return of_records(column_moments(rows))
 
     def _refuse_a_row(self, rows: Rows) -> None:
         """SupportError if there is a row whose length is not 1."""
@@ -110,9 +109,8 @@ class VonMisesFisher(Family):
 
     def merge_statistics(self, first: Statistics, second: Statistics) -> Statistics:
         d = len(first["mean"])
-        sides = [{**s, "weight": np.full(d, s["weight"])} for s in (first, second)]
-        columns = Normal().merge_statistics(*sides)
-        return {"weight": columns["weight"][0], "mean": columns["mean"], "deviation": columns["deviation"]}
+        sides = [np.stack([np.full(d, s["weight"]), s["mean"], s["deviation"]], axis=1) for s in (first, second)]
+        return of_records(merged_moments(*sides))
 
     # -- sums to parameters ------------------------------------------------------------------------------------------------
 
@@ -230,6 +228,11 @@ def _textbook_constant(mp: Any, d: int, k: Any) -> Any:
     if k == 0:
         return mp.loggamma(v + 1) - mp.log(2) - (v + 1) * mp.log(mp.pi)
     return v * mp.log(k) - (v + 1) * mp.log(2 * mp.pi) - mp.log(mp.besseli(v, k))
+
+
+def of_records(records: Floats) -> Statistics:
+    """Statistics from the weight, mean and deviation of every column, (d, 3)."""
+    return {"weight": records[0, 0], "mean": records[:, 1].copy(), "deviation": records[:, 2].copy()}
 
 
 def length_excess(rows: Rows) -> tuple[Floats, float]:

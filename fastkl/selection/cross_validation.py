@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import clone
-from sklearn.model_selection import KFold, check_cv
 from sklearn.utils import _safe_indexing
 
 from fastkl._core.array_types import Floats
@@ -57,6 +56,8 @@ def cross_validated_log_density(
     >>> bool(gamma.mean() > normal.mean())
     True
     """
+    from sklearn.model_selection import KFold, check_cv  # only here: every import of fastkl would pay for it
+
     X = look(X, "X")
     n = X.shape[0]
     weights = read_weights(sample_weight, n)

@@ -18,7 +18,7 @@ from tests.commands.files import DATA, ROOT, run
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["fit", DATA / "old_faithful.csv", "--columns", "eruption"], "did you mean 'eruptions'?"),
+        (["fit", DATA / "old_faithful.csv", "--columns", "eruption"], "Did you mean 'eruptions'?"),
         (["fit", DATA / "old_faithful.csv", "--columns", "waiting,1"], "twice"),
         (["fit", DATA / "old_faithful.csv", "--families", "gama"], "Did you mean 'gamma'"),
         (["fit", DATA / "old_faithful.csv", "--families", "gamma,poisson"], "can't be compared"),

@@ -239,8 +239,8 @@ def test_truncated_rate_near_one():
 
 
 def test_a_rate_of_a_billion():
-    law = DensityMLE.from_parameters("poisson", rate=1e9)
-    family, own, reference = law.family_, law.params_, stats.poisson(1e9)
+    distribution = DensityMLE.from_parameters("poisson", rate=1e9)
+    family, own, reference = distribution.family_, distribution.params_, stats.poisson(1e9)
     # SciPy's incomplete gamma function is 2e-9 off near 1 at rates of 1e9
     p = np.array([1e-9, 0.01, 0.3, 0.5, 0.9, 0.999, 0.9999])
     k = family.quantile(p[:, None], own)[:, 0]

@@ -113,9 +113,6 @@ class MultivariateT(Family):
         squares = whitened_squares(rows.X, params["loc"], lower, rows.n_threads)
         return squares, log_constant(inverse_df(params), len(lower)) - float(np.sum(np.log(np.diag(lower))))
 
-    def gradient(self, rows: Rows, params: Params) -> Params:
-        return self.log_likelihood_and_gradient(rows, params)[1]
-
     def log_likelihood_and_gradient(self, rows: Rows, params: Params) -> tuple[float, Params]:
         k, loc, scale, rows = inverse_df(params), params["loc"], params["scale"], rows.of_positive_weight()
         sums = student_sums(rows, loc, scale, k)

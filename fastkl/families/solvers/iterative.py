@@ -130,9 +130,6 @@ class IterativeFamily(UnivariateFamily):
         sums, row, _ = self.kernel().sums(rows.X, rows.weights, self._constants(params), self.support, rows.n_threads)
         return -np.inf if row >= 0 else float(np.sum(sums[:, 0]))
 
-    def gradient(self, rows: Rows, params: Params) -> Params:
-        return self.log_likelihood_and_gradient(rows, params)[1]
-
     def log_likelihood_and_gradient(self, rows: Rows, params: Params) -> tuple[float, Params]:
         return self._likelihood(rows, params, self._evaluate_block(rows, params))
 
