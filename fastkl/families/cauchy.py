@@ -65,15 +65,16 @@ class Cauchy(LocationScaleFamily):
         return maximum, {}
 
     def log_cdf(self, x: Floats, params: Params) -> Floats:
-        return self._log_tail((params["loc"] - x) / params["scale"])
+        return self._log_tail(params["loc"] - x, params["scale"])
 
     def log_sf(self, x: Floats, params: Params) -> Floats:
-        return self._log_tail((x - params["loc"]) / params["scale"])
+        return self._log_tail(x - params["loc"], params["scale"])
 
-    def _log_tail(self, z: Floats) -> Floats:
-        """Logarithm of the standard distribution's tail above z: of the arc cotangent, which keeps its digits far out."""
+    def _log_tail(self, distance: Floats, scale: Floats) -> Floats:
+        """Logarithm of the tail at a distance above loc: of the arc cotangent, which keeps its digits far out."""
         with np.errstate(divide="ignore"):
-            return np.where(z > 0.0, np.log(np.arctan2(1.0, z) / np.pi), np.log1p(-np.arctan2(1.0, -z) / np.pi))
+            above, below = np.arctan2(scale, distance) / np.pi, np.arctan2(scale, -distance) / np.pi
+            return np.where(distance > 0.0, np.log(above), np.log1p(-below))
 
     def quantile(self, p: Floats, params: Params) -> Floats:
         return params["loc"] + params["scale"] * self._standard_quantile(np.asarray(p))

@@ -142,8 +142,11 @@ class Lomax(IterativeFamily):
 
     def _hazard(self, x: Floats, params: Params) -> Floats:
         """The cumulative hazard; at an infinite shape that of the exponential distribution."""
-        r, shape = np.maximum(x, 0.0) / params["scale"], params["shape"]
-        return np.where(np.isinf(shape), r, np.where(np.isinf(shape), 1.0, shape) * np.log1p(r))
+        x, scale, shape = np.maximum(x, 0.0), params["scale"], params["shape"]
+        with np.errstate(over="ignore", divide="ignore"):
+            r = x / scale
+            log_rise = np.where(r < np.inf, np.log1p(r), np.log(x) - np.log(scale))
+        return np.where(np.isinf(shape), r, np.where(np.isinf(shape), 1.0, shape) * log_rise)
 
     def quantile(self, p: Floats, params: Params) -> Floats:
         with np.errstate(divide="ignore", invalid="ignore"):

@@ -153,10 +153,12 @@ class StudentT(IterativeFamily):
     # -- the distribution --------------------------------------------------------------------------------------------------
 
     def log_cdf(self, x: Floats, params: Params) -> Floats:
-        return log_student_sf(params["df"], (params["loc"] - x) / params["scale"])
+        with np.errstate(over="ignore"):
+            return log_student_sf(params["df"], (params["loc"] - x) / params["scale"])
 
     def log_sf(self, x: Floats, params: Params) -> Floats:
-        return log_student_sf(params["df"], (x - params["loc"]) / params["scale"])
+        with np.errstate(over="ignore"):
+            return log_student_sf(params["df"], (x - params["loc"]) / params["scale"])
 
     def quantile_guess(self, p: Floats, params: Params, upper: bool) -> Floats:
         df = params["df"]

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from fastkl._core.array_types import Floats, Params
 from fastkl._core.rows import Rows
+from fastkl._core.special.exact import exact_product
 from fastkl._core.special.log_tails import log_one_minus_exp, log_ratio
 from fastkl.families.closed_form import register_kl
 from fastkl.families.gumbel import SD_RATIO, extreme_value_kl
@@ -51,14 +52,18 @@ class Weibull(LogLocationScaleFamily):
         return [{"shape": 1.0 / spread, "scale": np.exp(mean + np.euler_gamma * spread), **fixed}]
 
     def log_cdf(self, x: Floats, params: Params) -> Floats:
-        log_w = params["shape"] * log_ratio(np.maximum(x, 0.0), params["scale"])
-        with np.errstate(over="ignore"):
-            return log_one_minus_exp(np.exp(log_w), log_w)
+        log_w, w = self._hazard(x, params)
+        return log_one_minus_exp(w, log_w)
 
     def log_sf(self, x: Floats, params: Params) -> Floats:
-        with np.errstate(over="ignore"):
-            value: Floats = -np.exp(params["shape"] * log_ratio(np.maximum(x, 0.0), params["scale"]))
-        return value
+        return -self._hazard(x, params)[1]
+
+    def _hazard(self, x: Floats, params: Params) -> tuple[Floats, Floats]:
+        """The cumulative hazard (x / scale)^shape and its logarithm."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            log_w, lost = exact_product(params["shape"], log_ratio(np.maximum(x, 0.0), params["scale"]))
+            w: Floats = np.exp(log_w) * (1.0 + lost)
+        return log_w, w
 
     def quantile(self, p: Floats, params: Params) -> Floats:
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):

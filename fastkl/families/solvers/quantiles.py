@@ -21,7 +21,8 @@ Tail = Callable[[Floats, Params], Floats]
 
 MOST_STEPS = 200  # bisection alone takes 64
 LARGEST = float(np.finfo(np.float64).max)
-ROUNDINGS = 2.0**-48  # what a logarithm may differ from its target, relative where it is beyond 1
+# What the logarithm of a tail may differ from its target: relative where that is beyond 1, and nowhere more than the second.
+ROUNDINGS, MOST_OFF = 2.0**-48, 2.0**-41
 MOST_COUNT = 1e300
 REACHES = (2**12, 2**22, 2**32, 2**42)  # how far from a guess to look, in numbers between
 
@@ -73,7 +74,7 @@ def continuous_quantile(
                 continue
             chosen = {name: column[rows[of]] for name, column in given.items()}
             value[of] = sign * (tail(x[of], chosen) - target[rows[of]])
-        value /= ROUNDINGS * np.maximum(1.0, np.abs(target[rows]))
+        value /= np.minimum(ROUNDINGS * np.maximum(1.0, np.abs(target[rows])), MOST_OFF)
         return np.where(np.abs(value) <= 1.0, 0.0, value)
 
     start = np.full(len(share), np.nan) if guess is None else guess[inside]
