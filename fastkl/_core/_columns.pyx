@@ -62,7 +62,7 @@ cdef class ColumnKernel:
         kernel.table = table
         return kernel
 
-    def statistics(self, const real[:, ::1] X, weights, tuple support, int n_threads):
+    def statistics(self, X, weights, tuple support, int n_threads):
         """Sufficient statistics per column, given weights (n,) or None.
 
         Returns ``(records, row, column)``: records of shape (d, n_statistics), and the first value outside the support
@@ -78,10 +78,10 @@ cdef class ColumnKernel:
             raise TypeError(f"{self.table.name.decode()} has no sufficient statistics.")
         return self._accumulate(STATISTICS, self.table.n_statistics, X, weights, None, support, n_threads)
 
-    def sums(self, const real[:, ::1] X, weights, const double[:, ::1] constants, tuple support, int n_threads):
+    def sums(self, X, weights, constants, tuple support, int n_threads):
         """Log-likelihood, gradient and further sums per column at given parameters: like ``statistics``, (d, n_sums)."""
         sums, row, column = self.component_sums(
-            X, None if weights is None else weights[None], np.asarray(constants)[None], support, n_threads
+            X, None if weights is None else weights[None], constants[None], support, n_threads
         )
         return sums[0], row, column
 
@@ -117,9 +117,9 @@ cdef class ColumnKernel:
             return out, -1, -1
         cdef double[:, :, ::1] total = out
         cdef double[:, :, :, ::1] partial = np.zeros((wave, components, d, length))
-        cdef Py_ssize_t[:, ::1] present = np.zeros((wave, components), dtype=np.intp)
+        # rows of a block by component, and in the line behind those of all blocks before
+        cdef Py_ssize_t[:, ::1] present = np.zeros((wave + 1, components), dtype=np.intp)
         cdef Py_ssize_t[:, :, ::1] outside = np.full((wave, n_tiles, 2), -1, dtype=np.intp)
-        cdef Py_ssize_t[::1] before = np.zeros(components, dtype=np.intp)
         n_threads = threads_for(n_blocks * n_tiles * components, n_threads)
         cdef double[:, ::1] buffer = np.empty((n_threads, BUFFER))
 
@@ -139,7 +139,7 @@ cdef class ColumnKernel:
             if bad_row >= 0:
                 return out, bad_row, bad_column
             with nogil:
-                merge_wave(&job, blocks, &partial[0, 0, 0, 0], &present[0, 0], &before[0], &total[0, 0, 0])
+                merge_wave(&job, blocks, &partial[0, 0, 0, 0], &present[0, 0], &present[wave, 0], &total[0, 0, 0])
         return out, -1, -1
 
     def merge(self, const double[:, ::1] first, const double[:, ::1] second):
@@ -156,12 +156,12 @@ cdef class ColumnKernel:
             fk_merge_records(self.table, &into[j, 0], &second[j, 0])
         return out
 
-    def log_density(self, const real[:, ::1] X, const double[:, ::1] constants, tuple support, int n_threads):
+    def log_density(self, X, constants, tuple support, int n_threads):
         """Sum over the columns of the log-densities of a row, (n,); -inf where a value lies outside the support.
 
         ``constants`` is (d, n_constants).
         """
-        return self.component_log_density(X, np.asarray(constants)[None], support, n_threads)[0]
+        return self.component_log_density(X, constants[None], support, n_threads)[0]
 
     def component_log_density(self, const real[:, ::1] X, const double[:, :, ::1] constants, tuple support, int n_threads):
         """The same for several components: constants (k, d, n_constants) give (k, n)."""

@@ -120,7 +120,7 @@ cdef void solve_block(
         start += BLAS_ROWS
 
 
-def moments(const real[:, ::1] X, weights, int n_threads):
+def moments(X, weights, int n_threads):
     """Weight, mean (d,) and scatter matrix sum w (x - mean)(x - mean)' (d, d) of the rows, given weights (n,) or None.
 
     Every block is centred at its own mean and blocks are merged in order by Chan's formula. Rows of weight 0 count as absent.

@@ -6,9 +6,9 @@
 
 /* How many weights are not 0 (NaN, which results show, is not). */
 static FK_CLONES ptrdiff_t fk_count_present(const double *FK_RESTRICT w, ptrdiff_t n) {
-    ptrdiff_t count = 0;
-    FK_SIMD_SUM(count) for (ptrdiff_t i = 0; i < n; i++) count += w[i] != 0.0;
-    return count;
+    double absent = 0.0; /* a number like those compared: one width of registers for both */
+    FK_SIMD_SUM(absent) for (ptrdiff_t i = 0; i < n; i++) absent += w[i] == 0.0 ? 1.0 : 0.0;
+    return n - (ptrdiff_t)absent;
 }
 
 /* The values whose weight is not 0, in their order, and how many they are; out may be x, or w itself. */

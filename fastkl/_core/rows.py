@@ -143,6 +143,8 @@ class Rows:
         block_rows: int | None = None,
     ) -> T:
         """As for all rows to pass over; how they are cut does not depend on the number of threads, which work within a block."""
+        if block_rows is None and len(self.X) <= LEAST_ROWS:
+            return function(self, *args)
         most = block_rows or max(LEAST_ROWS, BLOCK_BYTES // max(1, self.n_columns * self.X.itemsize))
         step = BLOCK_ROWS * max(1, most // BLOCK_ROWS)
         result = function(self if len(self.X) <= step else self.part(0, step), *args)
