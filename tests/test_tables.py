@@ -66,5 +66,5 @@ def test_a_missing_value_is_named(table):
     bad[7, 1] = np.nan
     with pytest.raises(ValueError, match=r"row 7, column 1 \('b'\)"):
         fastkl.DensityMLE().fit(table(bad))
-    with pytest.raises(ValueError, match="row 7, column 'b'"):
+    with pytest.raises(ValueError, match=r"row 7, column 1 \('b'\)"):
         fastkl.entropy(table(bad))
