@@ -14,7 +14,7 @@ only in functions of one block, handed to ``total``, and on ``sample``, so that 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -61,6 +61,9 @@ class Family(BaseEstimator):
     labels: ClassVar[bool] = False
     joint: ClassVar[bool] = False
     least_columns: ClassVar[int] = 1  # of a row
+    aliases: ClassVar[tuple[str, ...]] = ()  # other names that find it: everyday ones, those of other libraries
+    scipy_name: ClassVar[str | None] = None  # its name in scipy.stats, which finds it too
+    scipy_parameters: ClassVar[Mapping[str, str]] = {}  # scipy's parameters by name, and which of its own each one is
     has_statistics: ClassVar[bool] = True
     # Whether multiplying all rows by c > 0 shifts log-densities by -d log c and does nothing else, as long as the rows stay in
     # the support; False for densities of angles and directions. Without meaning for discrete families.
@@ -276,6 +279,23 @@ class Family(BaseEstimator):
         """Entropy of a row in nats, where it has a closed form."""
         return None
 
+    def moments(self, params: Params) -> tuple[Floats, Floats] | None:
+        """Mean (d,), and variances (d,) or the covariance (d, d); inf where infinite, NaN where not defined, None if unknown."""
+        return None
+
+    def mode(self, params: Params) -> NDArray[Any] | None:
+        """The most probable value (d,), the smallest of several; NaN where there is no single one, None if unknown."""
+        return None
+
+    def to_scipy(self, params: Params) -> dict[str, Any]:
+        """The arguments by name of the same distribution in scipy.stats, where it has a ``scipy_name``."""
+        return {scipy: params[own] for scipy, own in self.scipy_parameters.items()}
+
+    def from_scipy(self, arguments: Mapping[str, Any]) -> Params:
+        """Parameters (and options) from all of scipy's arguments, loc and scale too; ValueError where none would be right."""
+        self.raise_if_moved(arguments, self.scipy_parameters)
+        return {own: arguments[scipy] for scipy, own in self.scipy_parameters.items()}
+
     def marginal(self, params: Params, columns: Sequence[int]) -> tuple[Family, Params] | None:
         """The distribution of some of the columns: a family that holds nothing fixed and its parameters; None if not closed form.
 
@@ -295,6 +315,16 @@ class Family(BaseEstimator):
         return [(cls(), cls.example)]
 
     # -- derived: the same for every family --------------------------------------------------------------------------------
+
+    def raise_if_moved(self, arguments: Mapping[str, Any], known: Iterable[str]) -> None:
+        """ValueError if scipy's loc or scale is not the one that this family has, 0 or 1."""
+        for name, neutral in (("loc", 0.0), ("scale", 1.0)):
+            value = arguments.get(name, neutral)
+            if name not in known and np.any(np.asarray(value) != neutral):
+                raise ValueError(
+                    f"scipy's {self.scipy_name} has {name}={value}, but the family {self.name} has {name} {neutral:g}. Shift or "
+                    "scale the rows before, or by a TransformedDensity with a scaler."
+                )
 
     def statistics_weight(self, statistics: Statistics) -> float:
         """Sum of the weights behind the statistics."""

@@ -63,6 +63,9 @@ class MultivariateNormal(Family):
     """
 
     name = "multivariate_normal"
+    aliases = ("mvn", "multinormal", "multivariate_gaussian")
+    scipy_name = "multivariate_normal"
+    scipy_parameters = {"mean": "mean", "cov": "covariance"}
     gaussian = True
     parameters = {"mean": Real(role="location", spread="covariance"), "covariance": PositiveDefinite()}
     joint = True
@@ -312,6 +315,18 @@ class MultivariateNormal(Family):
             z *= np.sqrt(params["covariance"])
         z += params["mean"]
         return z
+
+    def moments(self, params: Params) -> tuple[Floats, Floats]:
+        d = len(params["mean"])
+        spread = params["covariance"]
+        return params["mean"], spread if np.ndim(spread) == 2 else np.diag(np.broadcast_to(spread, (d,)))
+
+    def mode(self, params: Params) -> Floats:
+        return params["mean"]
+
+    def to_scipy(self, params: Params) -> dict[str, Any]:
+        mean, covariance = self.moments(params)
+        return {"mean": mean, "cov": covariance}
 
     def marginal(self, params: Params, columns: Sequence[int]) -> tuple[Family, Params]:
         return self.of_columns(params, columns)

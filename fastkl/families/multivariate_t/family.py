@@ -67,6 +67,9 @@ class MultivariateT(Family):
     """
 
     name = "multivariate_t"
+    aliases = ("mvt", "multivariate_student_t")
+    scipy_name = "multivariate_t"
+    scipy_parameters = {"df": "df", "loc": "loc", "shape": "scale"}
     parameters = {
         "df": DegreesOfFreedom(single=True),
         "loc": Real(role="location", spread="scale"),
@@ -154,6 +157,16 @@ class MultivariateT(Family):
             z /= np.sqrt(generator.gamma(0.5 * df, 2.0 / df, size=(n_samples, 1)))
         rows: Floats = params["loc"] + z
         return rows
+
+    def moments(self, params: Params) -> tuple[Floats, Floats]:
+        df, d = float(params["df"]), len(params["loc"])
+        mean = params["loc"] if df > 1.0 else np.full(d, np.nan)
+        if df <= 2.0:
+            return mean, np.full((d, d), np.nan)
+        return mean, params["scale"] * (1.0 if np.isinf(df) else df / (df - 2.0))
+
+    def mode(self, params: Params) -> Floats:
+        return params["loc"]
 
     def marginal(self, params: Params, columns: Sequence[int]) -> tuple[Family, Params]:
         return self.of_columns(params, columns)
