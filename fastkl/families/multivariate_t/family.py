@@ -20,6 +20,7 @@ from fastkl.families.multivariate_t.degeneracy import overflow_error
 from fastkl.families.multivariate_t.fit import fit_rows
 from fastkl.families.multivariate_t.information import observed_information
 from fastkl.families.multivariate_t.sums import student_sums
+from fastkl.families.orthants import t_cdf
 from fastkl.families.spaces import DegreesOfFreedom, PositiveDefinite, Real
 
 
@@ -164,6 +165,15 @@ class MultivariateT(Family):
         if df <= 2.0:
             return mean, np.full((d, d), np.nan)
         return mean, params["scale"] * (1.0 if np.isinf(df) else df / (df - 2.0))
+
+    def cdf(self, x: Floats, params: Params) -> Floats:
+        """P(X_1 <= x_1, ..., X_d <= x_d) of every row, (n,)."""
+        return t_cdf(x - params["loc"], params["scale"], float(params["df"]))
+
+    def log_cdf(self, x: Floats, params: Params) -> Floats:
+        """Its logarithm."""
+        with np.errstate(divide="ignore"):
+            return np.log(self.cdf(x, params))
 
     def mode(self, params: Params) -> Floats:
         return params["loc"]
