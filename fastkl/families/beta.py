@@ -120,7 +120,7 @@ class Beta(UnivariateFamily):
         shapes = np.stack([params["a"], params["b"]], axis=1)
         slopes = self.statistics_gradient(statistics, params)
         gradient = np.stack([slopes["a"], slopes["b"]], axis=1) * shapes
-        hessian = -self.information(statistics, params) * (shapes[:, :, None] * shapes[:, None, :])
+        hessian = -self.information(statistics, params)
         hessian[:, [0, 1], [0, 1]] += gradient
         return gradient, hessian
 
@@ -144,7 +144,9 @@ class Beta(UnivariateFamily):
         hessian[:, 0, 0] = by_size - weight * (curved_a + curved_b - curved)
         hessian[:, 1, 1] = (v - u) * by_share - weight * (v * v * (a + curved_a) + u * u * (b + curved_b))
         hessian[:, 0, 1] = hessian[:, 1, 0] = by_share - weight * (v * curved_a - u * curved_b)
-        return Evaluation(self.column_log_likelihood(statistics, params), np.stack([by_size, by_share], axis=1), hessian)
+        return Evaluation(
+            self.column_log_likelihood(statistics, params), np.stack([by_size, by_share], axis=1), hessian
+        )
 
     def column_log_likelihood(self, statistics: Statistics, params: Params) -> Floats:
         a, b = params["a"], params["b"]
@@ -168,10 +170,10 @@ class Beta(UnivariateFamily):
         a, b, weight = params["a"], params["b"], statistics["weight"]
         both = a + b
         information = np.empty((len(a), 2, 2))
-        # psi'(a) - psi'(a + b), whose terms agree in all digits for b far below a
-        information[:, 0, 0] = weight * (b / a / both - trigamma_rise(a, b))
-        information[:, 1, 1] = weight * (a / b / both - trigamma_rise(b, a))
-        information[:, 0, 1] = information[:, 1, 0] = -weight * trigamma(both)
+        # a^2 (psi'(a) - psi'(a + b)), whose terms agree in all digits for b far below a
+        information[:, 0, 0] = weight * (a * (b / both) - trigamma_rise(a, b) * a * a)
+        information[:, 1, 1] = weight * (b * (a / both) - trigamma_rise(b, a) * b * b)
+        information[:, 0, 1] = information[:, 1, 0] = -weight * trigamma(both) * a * b
         return information
 
     def log_cdf(self, x: Floats, params: Params) -> Floats:

@@ -1,4 +1,4 @@
-"""Dirichlet distribution of compositions: rows of positive parts that sum to 1, by the means of the parts and of their logarithms."""
+"""Dirichlet distribution of compositions: rows of positive parts that sum to 1, by mean parts and mean logarithms."""
 
 from __future__ import annotations
 
@@ -226,9 +226,7 @@ def information_parts(a: Floats) -> tuple[Floats, float]:
     return inverse, float((1.0 + common / total) / total / left)
 
 
-def solve_concentration(
-    terms: tuple[Floats, Floats, float], start: Floats | None = None
-) -> tuple[Floats, int, bool]:
+def solve_concentration(terms: tuple[Floats, Floats, float], start: Floats | None = None) -> tuple[Floats, int, bool]:
     """The root of the score by Newton's method, without a start from the estimate of a_0 for large concentrations.
 
     A step moves log(a_0) and, beside it, the shares a / a_0, of which the likelihood of concentrated rows knows a_0 times more:
@@ -265,9 +263,7 @@ def newton_parts(a: Floats, terms: tuple[Floats, Floats, float]) -> tuple[float,
     u, curved, common = a / total, trigamma_curvature(a), float(trigamma_curvature(total))
     g = a * score(a, mean, excess)
     phis = log_excess((mean * total - a) / a)
-    by_size = float(
-        np.sum(a * (log_minus_digamma(a) - excess - phis)) - total * (log_minus_digamma(total) - gap)
-    )
+    by_size = float(np.sum(a * (log_minus_digamma(a) - excess - phis)) - total * (log_minus_digamma(total) - gap))
     diagonal = a + curved
     weight = float(np.sum(u * u / diagonal))
     of_gradient = (g - u * float(np.sum(u * g / diagonal)) / weight) / diagonal
