@@ -136,7 +136,7 @@ static FK_CLONES void fk_trigamma_curvatures(const double *FK_RESTRICT a, ptrdif
  * log(mean) - mean log of either. Writes the longer of both steps; infinity where the step would not do, because the Hessian is
  * not negative definite there or the step longer than 1: such a column stays where it is.
  *
- * The coordinates are log(a + b) and log(a / b): for shapes of 1e8 and more the likelihood knows the second a billion times better
+ * The coordinates are log(a + b) and log(a / b): for shapes of 1e8 and more the likelihood knows the second far better
  * than the first, and in (log a, log b) the first would drown in the rounding of the second. All that is of order a + b has
  * cancelled here by algebra: t = a mean(1 - x) - b mean(x) is what is left of it. */
 static FK_CLONES void fk_beta_shape_step(const double *FK_RESTRICT mean, const double *FK_RESTRICT rest,
