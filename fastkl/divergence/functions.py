@@ -82,7 +82,7 @@ def kl_divergence(
         ball's mass counts as Kish's effective number of rows.
     standard_error : bool, default=True
         Whether to compute the standard error and the diagnostics that need one.
-    random_state : int, RandomState instance or None, default=None
+    random_state : int, RandomState, Generator or None, default=None
         For draws from a model.
     n_jobs : int or None, default=None
         Threads; None means all cores the process may use.
@@ -134,7 +134,8 @@ def kl_divergence(
     0.132437
     """
     options = Options(check_method(method), n_neighbors, standard_error, n_draws, route, random_state)
-    return _DIVERGENCE(*operands(p, q, sample_weight_p, sample_weight_q, n_jobs), options=options)
+    both = operands(p, q, sample_weight_p, sample_weight_q, n_jobs, discrete_call="discrete_kl")
+    return _DIVERGENCE(*both, options=options)
 
 
 def _of_samples(p: Operand, q: Operand, options: Options) -> Estimate:
