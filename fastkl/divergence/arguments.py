@@ -192,6 +192,8 @@ def resolve_neighbors(
 
 def refuse_labels(data: Any, name: str) -> None:
     """Labels have no distances: say which column holds them, and which call is made for them."""
+    if type(data) is np.ndarray and data.dtype.kind in "fiub":
+        return
     names = column_names(data)
     if names is not None:
         typed = [
