@@ -8,7 +8,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from fastkl import families
-from fastkl.density import DensityMLE, ProductDensity, TransformedDensity, load
+from fastkl.density import DensityMLE, ProductDensity, Summary, TransformedDensity, load
 from fastkl.divergence import (
     EmpiricalDistribution,
     Estimate,
@@ -78,6 +78,7 @@ __all__ = [
     "ProductDensity",
     "SharedRowsWarning",
     "SourceError",
+    "Summary",
     "SupportError",
     "TransformedDensity",
     "UnknownFamilyError",

@@ -6,11 +6,13 @@ from fastkl.density.composed.product import ProductDensity
 from fastkl.density.composed.transformed import TransformedDensity
 from fastkl.density.files.persistence import load
 from fastkl.density.parametric.mle import DensityMLE
+from fastkl.density.summary import Summary
 
 __all__ = [
     "Bijection",
     "DensityMLE",
     "ProductDensity",
+    "Summary",
     "TransformedDensity",
     "bijection",
     "load",

@@ -14,9 +14,10 @@ only in functions of one block, handed to ``total``, and on ``sample``, so that 
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -26,6 +27,7 @@ from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl._core.rows import AnyRows, Rows
 from fastkl.exceptions import DegenerateDataError, SupportError
 from fastkl.families.spaces import Space
+from fastkl.families.synonyms import unknown_parameters
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,7 @@ class Family(BaseEstimator):
     name: ClassVar[str]
     parameters: ClassVar[Mapping[str, Space]]  # what each parameter is, in the order of the information's rows
     parameter_names: ClassVar[tuple[str, ...]]  # derived from ``parameters``
+    _options: ClassVar[frozenset[str]] = frozenset()  # what the constructor takes
     discrete: ClassVar[bool] = False
     labels: ClassVar[bool] = False
     joint: ClassVar[bool] = False
@@ -91,8 +94,14 @@ class Family(BaseEstimator):
     #: Parameters of one column at which a careless formula would lose its digits.
     extreme: ClassVar[Sequence[Params]] = ()
 
+    def __new__(cls, *args: Any, **options: Any) -> Self:
+        if not options.keys() <= cls._options:
+            cls.raise_if_unknown(options)
+        return super().__new__(cls)
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        cls._options = frozenset(list(inspect.signature(cls.__init__).parameters)[1:])
         if "parameters" in vars(cls):
             cls.parameter_names = tuple(cls.parameters)
 
@@ -352,12 +361,22 @@ class Family(BaseEstimator):
         given = {**self.fixed_parameters(), **params}
         missing = [name for name in self.parameter_names if name not in given]
         unknown = [name for name in given if name not in self.parameter_names]
-        if missing or unknown:
-            wrong = f"lacks {', '.join(missing)}" if missing else f"has no parameter named {', '.join(unknown)}"
-            raise ValueError(f"{self.name} takes the parameters {', '.join(self.parameter_names)}; this call {wrong}.")
+        self.raise_if_unknown(unknown, ValueError)
+        if missing:
+            raise ValueError(
+                f"{self.name} takes the parameters {', '.join(self.parameter_names)}; this call lacks {', '.join(missing)}."
+            )
         return self.shaped_parameters(
             {name: np.asarray(given[name], dtype=np.float64) for name in self.parameter_names}
         )
+
+    @classmethod
+    def raise_if_unknown(cls, names: Iterable[str], error: type[Exception] = TypeError) -> None:
+        """An error that says what the family takes, and what names from other libraries are called here."""
+        unknown = [name for name in names if name not in cls._options and name not in cls.parameter_names]
+        if unknown:
+            options = sorted(cls._options - set(cls.parameter_names))
+            raise error(unknown_parameters(cls.name, unknown, cls.parameter_names, options, cls.scipy_parameters))
 
     def n_columns(self, params: Params) -> int:
         """Columns of a row."""

@@ -331,9 +331,7 @@ class DensityMLE(FamilyDensity):
         """
         resolved = resolve_family(family)
         options = {name: params.pop(name) for name in list(params) if name not in resolved.parameter_names}
-        unknown = [name for name in options if name not in resolved.get_params(deep=False)]
-        if unknown:
-            raise ValueError(f"{resolved.name} has no parameter or option named {', '.join(unknown)}.")
+        resolved.raise_if_unknown(options, ValueError)
         resolved.set_params(**options)
         density = cls(resolved if options or not isinstance(family, str) else family)
         density.family_ = resolved
