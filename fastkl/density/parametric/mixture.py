@@ -37,10 +37,11 @@ class MixtureMLE(PosteriorMembers, TransformerMixin, FamilyDensity):
 
     .. math:: \log p(x) = \log \sum_{k=1}^K \pi_k \, p_{\theta_k}(x)
 
-    EM maps, each one pass over the rows in fixed blocks, are taken further by quasi-Newton steps; the log-likelihood never falls, and
-    the fit ends when what is left to gain is negligible. It is the highest proper maximum that several starts lead to. Maximum
-    likelihood of continuous mixtures is unbounded: a component may close in on a single row. Such a place is never taken while a
-    proper maximum is known, and ``spurious_components_`` says so where none is.
+    EM maps, each one pass over the rows in fixed blocks, are taken further by quasi-Newton steps; the log-likelihood
+    never falls, and the fit ends when what is left to gain is negligible. It is the highest proper maximum that
+    several starts lead to. Maximum likelihood of continuous mixtures is unbounded: a component may close in on a
+    single row. Such a place is never taken while a proper maximum is known, and ``spurious_components_`` says so
+    where none is.
 
     Parameters
     ----------
@@ -48,14 +49,14 @@ class MixtureMLE(PosteriorMembers, TransformerMixin, FamilyDensity):
         Number K of components.
     family : str, Family or sequence of K of these, default="multivariate_normal"
         Of all components, or of each: a name out of ``fastkl.families.names()``, or an object such as
-        ``families.StudentT(df=4)``, whose given parameters are held fixed. Columns are independent within a component of a
-        univariate family. ``families.MultivariateNormal("tied")`` is a covariance that all components share.
+        ``families.StudentT(df=4)``, whose given parameters are held fixed. Columns are independent within a component
+        of a univariate family. ``families.MultivariateNormal("tied")`` is a covariance that all components share.
     weights : array-like of shape (K,), default=None
         Weights of the components, held fixed where given.
     prior : str, prior or None, default=None
-        None maximises the likelihood, else that plus the log-prior of every component: ``"default"`` (for normal components that
-        of C. Fraley and A. E. Raftery, else the weakly informative one of ``DensityMLE``; no unit of the rows changes what they
-        say), or a prior of the family. With ``"default"`` no component can collapse.
+        None maximises the likelihood, else that plus the log-prior of every component: ``"default"`` (for normal
+        components that of C. Fraley and A. E. Raftery, else the weakly informative one of ``DensityMLE``; no unit of
+        the rows changes what they say), or a prior of the family. With ``"default"`` no component can collapse.
     n_init : int, default=5
         Number of starts, each the best of a few short ascents; the best of them are followed to their maxima.
     init : dict of arrays, default=None
@@ -65,19 +66,20 @@ class MixtureMLE(PosteriorMembers, TransformerMixin, FamilyDensity):
     max_iter : int, default=1000
         Most EM maps of one ascent; a fit that needs more warns and has ``converged_`` False.
     standard_errors : bool or "auto", default="auto"
-        Whether the fit forms the observed information, by a few gradients for each parameter; ``"auto"`` does where that takes
-        moments.
+        Whether the fit forms the observed information, by a few gradients for each parameter; ``"auto"`` does where
+        that takes moments.
     random_state : int, RandomState, Generator or None, default=None
         Of the starts. A number gives the same fit every time.
     n_jobs : int, default=None
-        Threads: None for all cores the process may use (1 inside a joblib worker), -1 likewise, or a number. The result is the
-        same bit for bit whatever the number.
+        Threads: None for all cores the process may use (1 inside a joblib worker), -1 likewise, or a number. The
+        result is the same bit for bit whatever the number.
 
     Attributes
     ----------
     params_ : dict of arrays
-        ``"weights"`` (K,), and the parameters of the components, with the component as the leading axis (a tied covariance has
-        none). Components of several families have names that begin with the family's: ``"normal_loc"``.
+        ``"weights"`` (K,), and the parameters of the components, with the component as the leading axis (a tied
+        covariance has none). Components of several families have names that begin with the family's:
+        ``"normal_loc"``.
     component_params_ : list of dict
         The parameters of each component by their own names.
     log_likelihood_ : float
@@ -87,9 +89,9 @@ class MixtureMLE(PosteriorMembers, TransformerMixin, FamilyDensity):
     converged_ : bool
         Whether the remaining gain is negligible.
     certificate_ : dict
-        ``"gradient"``: largest derivative of the log-likelihood by a coordinate, per unit of weight; ``"remaining_gain"``: nats that
-        a further quasi-Newton step promises; ``"smallest_eigenvalue"`` of the observed information per unit of weight, where the fit
-        formed it (above 0 at a strict maximum).
+        ``"gradient"``: largest derivative of the log-likelihood by a coordinate, per unit of weight;
+        ``"remaining_gain"``: nats that a further quasi-Newton step promises; ``"smallest_eigenvalue"`` of the
+        observed information per unit of weight, where the fit formed it (above 0 at a strict maximum).
     spurious_components_ : dict of int to str
         Components that sit on a few rows and narrow without end, with a sentence each.
     boundary_ : dict of str
@@ -107,15 +109,16 @@ class MixtureMLE(PosteriorMembers, TransformerMixin, FamilyDensity):
 
     Notes
     -----
-    Components are in the order of their locations, first column first (of their first parameter, where a family has no location);
-    components of different families, and those of a fit with ``init`` or ``weights``, keep the order given.
+    Components are in the order of their locations, first column first (of their first parameter, where a family has
+    no location); components of different families, and those of a fit with ``init`` or ``weights``, keep the order
+    given.
 
     References
     ----------
-    A. P. Dempster, N. M. Laird, D. B. Rubin, "Maximum likelihood from incomplete data via the EM algorithm", JRSS B 39, 1977,
-    doi:10.1111/j.2517-6161.1977.tb01600.x; M. Jamshidian, R. I. Jennrich, "Acceleration of the EM algorithm by using quasi-Newton
-    methods", JRSS B 59, 1997, doi:10.1111/1467-9868.00083; C. Fraley, A. E. Raftery, "Bayesian regularization for normal mixture
-    estimation and model-based clustering", 2007, doi:10.1007/s00357-007-0004-5.
+    A. P. Dempster, N. M. Laird, D. B. Rubin, "Maximum likelihood from incomplete data via the EM algorithm", JRSS B
+    39, 1977, doi:10.1111/j.2517-6161.1977.tb01600.x; M. Jamshidian, R. I. Jennrich, "Acceleration of the EM algorithm
+    by using quasi-Newton methods", JRSS B 59, 1997, doi:10.1111/1467-9868.00083; C. Fraley, A. E. Raftery, "Bayesian
+    regularization for normal mixture estimation and model-based clustering", 2007, doi:10.1007/s00357-007-0004-5.
 
     Examples
     --------
@@ -197,9 +200,9 @@ class MixtureMLE(PosteriorMembers, TransformerMixin, FamilyDensity):
     def _raise_if_read_once(self, source: Source) -> None:
         if not source.repeatable:
             raise SourceError(
-                "A mixture passes over the rows several times, and an iterator can be read once. Pass a list of batches, an object "
-                "whose iter() starts anew, a function that makes the iterator (fit_batches(make), not fit_batches(make())), or the "
-                "path of a file."
+                "A mixture passes over the rows several times, and an iterator can be read once. Pass a list of batches, an "
+                "object whose iter() starts anew, a function that makes the iterator (fit_batches(make), not "
+                "fit_batches(make())), or the path of a file."
             )
 
     def _fit_blocks(self, rows: StreamedRows) -> None:
@@ -230,8 +233,8 @@ class MixtureMLE(PosteriorMembers, TransformerMixin, FamilyDensity):
             climb = search.from_start(mixture.start_at(dict(self.init), rows.n_columns))
             if climb.collapsed is not None:
                 raise DegenerateDataError(
-                    f"Component {climb.collapsed.component} collapsed on the way from init: {climb.collapsed} Start elsewhere, use "
-                    "fewer components, or a prior (prior='default')."
+                    f"Component {climb.collapsed.component} collapsed on the way from init: {climb.collapsed} Start "
+                    "elsewhere, use fewer components, or a prior (prior='default')."
                 )
         if self.init is None and self.weights is None:
             climb = ordered(mixture, climb)
@@ -270,8 +273,8 @@ class MixtureMLE(PosteriorMembers, TransformerMixin, FamilyDensity):
             warnings.warn(text, ConvergenceWarning, stacklevel=5)
         if not climb.converged:
             warnings.warn(
-                f"The mixture fit stopped after {climb.n_maps} EM maps before it reached a maximum (about {climb.gain:.3g} nats are "
-                "left to gain); raise max_iter.",
+                f"The mixture fit stopped after {climb.n_maps} EM maps before it reached a maximum (about {climb.gain:.3g} "
+                "nats are left to gain); raise max_iter.",
                 ConvergenceWarning,
                 stacklevel=5,
             )
@@ -318,7 +321,8 @@ class MixtureMLE(PosteriorMembers, TransformerMixin, FamilyDensity):
         Returns
         -------
         MixtureMLE
-            Ready to score, to sample and to tell components apart; it has no standard errors, since nothing was estimated.
+            Ready to score, to sample and to tell components apart; it has no standard errors, since nothing was
+            estimated.
 
         Examples
         --------

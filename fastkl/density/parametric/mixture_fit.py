@@ -40,13 +40,15 @@ def resolved_mixture(
         if len(components) != n_components:
             raise ValueError(f"family names {len(components)} components, n_components is {n_components}.")
     else:
-        components = [resolve_family(family)]  # which says what a family is
+        components = [resolve_family(family)]  # type: ignore[arg-type]  # which says what a family is
     tied = [isinstance(one, MultivariateNormal) and one.covariance_type == "tied" for one in components]
     if any(tied):
         components = _untied(components, tied)
     for one in components:
         if getattr(one, "shrinkage", None) is not None:
-            raise ValueError("The components of a mixture are regularised by a prior (prior='default'), not by shrinkage.")
+            raise ValueError(
+                "The components of a mixture are regularised by a prior (prior='default'), not by shrinkage."
+            )
         if isinstance(one, Mixture):
             raise ValueError("A mixture of mixtures is a mixture: give all components at once.")
     if len({one.labels for one in components}) > 1 or len({one.discrete for one in components}) > 1:
@@ -71,7 +73,7 @@ def raise_if_few_rows(rows: AnyRows, n_components: int) -> None:
     some = rows.sample(DISTINCT_ROWS)
     if len(_different(some.X[:DISTINCT_ROWS], n_components)) >= n_components:
         return
-    found = len(_different(some.X, n_components)) if not isinstance(rows, Rows) else len(_different(rows.X, n_components))
+    found = len(_different(rows.X if isinstance(rows, Rows) else some.X, n_components))
     if found < n_components:
         raise DegenerateDataError(
             f"There are {n_components} components for {found} different row{'s' * (found != 1)} "
@@ -95,7 +97,9 @@ def resolved_priors(prior: str | PriorLike | None, mixture: Mixture, rows: AnyRo
     if prior is None:
         return found
     if mixture.tied:
-        raise ValueError("A covariance that all components share can't collapse: there is no prior for it, leave prior=None.")
+        raise ValueError(
+            "A covariance that all components share can't collapse: there is no prior for it, leave prior=None."
+        )
     for group in layout.groups:
         own = resolve_prior(prior, group.family)
         if not group.family.free_names():

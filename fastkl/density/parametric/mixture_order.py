@@ -12,7 +12,7 @@ from fastkl.families.mixture.layout import WEIGHTS
 
 
 def ordered(mixture: Mixture, climb: Climb) -> Climb:
-    """The same maximum with components in the order of their locations, or of their first parameter; by family where they differ."""
+    """The same maximum with components in the order of their locations, or of their first parameter."""
     layout = mixture.layout
     if len(layout.groups) > 1:
         return climb

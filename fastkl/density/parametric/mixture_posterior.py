@@ -46,7 +46,9 @@ class PosteriorMembers(FamilyDensity):
         if np.isnan(shares.sum()):
             raise_if_not_finite(rows)
             row = int(np.argmax(np.isnan(shares).any(axis=1)))
-            raise SupportError(f"{rows.row(row).capitalize()} lies outside the support of every component: it is from none.")
+            raise SupportError(
+                f"{rows.row(row).capitalize()} lies outside the support of every component: it is from none."
+            )
         return shares
 
     def predict(self, X: ArrayLike) -> NDArray[np.intp]:
@@ -145,8 +147,8 @@ class PosteriorMembers(FamilyDensity):
 
         .. math:: \sum_i w_i \sum_k r_{ik} \left( \log \pi_k p_k(x_i) - \log r_{ik} \right)
 
-        The log-likelihood is this plus ``posterior_divergence``, whatever the responsibilities; they are equal at the posterior,
-        to which the first half of an EM map sets them.
+        The log-likelihood is this plus ``posterior_divergence``, whatever the responsibilities; they are equal at the
+        posterior, to which the first half of an EM map sets them.
 
         Parameters
         ----------
@@ -195,13 +197,15 @@ class PosteriorMembers(FamilyDensity):
             terms = np.where(r > 0.0, r * np.log(r / posterior) - r + posterior, posterior)
         return _weighted(terms.sum(axis=1), rows)
 
-    def _with_responsibilities(self, X: ArrayLike, given: ArrayLike, sample_weight: ArrayLike | None) -> tuple[Rows, Floats]:
+    def _with_responsibilities(
+        self, X: ArrayLike, given: ArrayLike, sample_weight: ArrayLike | None
+    ) -> tuple[Rows, Floats]:
         rows, r = self._read(X, sample_weight), np.asarray(given, dtype=np.float64)
         if rows.index is not None and len(r) != len(rows.X):
             r = r[rows.index]  # rows of weight 0 were left out
         if r.shape != (len(rows.X), self.family_.layout.size):
             raise ValueError(
-                f"responsibilities has shape {r.shape}; {len(rows.X)} rows and {self.family_.layout.size} components need as many."
+                f"responsibilities has shape {r.shape}, not {(len(rows.X), self.family_.layout.size)} for these rows."
             )
         if not np.all(r >= 0.0) or np.any(np.abs(r.sum(axis=1) - 1.0) > 1e-9):
             raise ValueError("responsibilities are probabilities: at least 0, and each row sums to 1.")
@@ -222,8 +226,8 @@ class PosteriorMembers(FamilyDensity):
         Returns
         -------
         float
-            The criterion, in nats times 2 (C. Biernacki, G. Celeux, G. Govaert 2000, doi:10.1109/34.865189, with the entropy of G.
-            McLachlan and D. Peel 2000 for their most probable components).
+            The criterion, in nats times 2 (C. Biernacki, G. Celeux, G. Govaert 2000, doi:10.1109/34.865189, with the
+            entropy of G. McLachlan and D. Peel 2000 for their most probable components).
         """
         rows = self._read(X, sample_weight)
         shares = self._posterior(rows)

@@ -1,7 +1,7 @@
-"""The search for the highest proper maximum of a mixture: short ascents from many starts, long ones from the best, moves from there.
+"""The search for the highest proper maximum of a mixture: short ascents from many starts, long ones from the best, moves.
 
-A maximum is proper if no component has collapsed onto a few rows, where the likelihood of a continuous mixture grows without bound:
-such places are never taken while a proper one is known.
+A maximum is proper if no component has collapsed onto a few rows, where the likelihood of a continuous mixture grows
+without bound: such places are never taken while a proper one is known.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Search:
         return self.ascent(self.rows).run(start, self.tol, self.max_iter)
 
     def best(self, n_init: int, generator: np.random.Generator) -> Climb:
-        """The highest proper maximum found, or the highest of all where none is proper; DegenerateDataError where there is none."""
+        """The highest proper maximum found, or the highest of all where none is proper; DegenerateDataError without one."""
         sample = self.rows.sample(SAMPLE_ROWS)
         starts = Starts(self.mixture, sample, self.priors, generator)
         ascent = self.ascent(sample)
@@ -167,7 +167,7 @@ def _halved(X: Any, generator: np.random.Generator) -> Any:
 
 
 def spurious_components(mixture: Mixture, climb: Climb, rows: AnyRows) -> dict[int, str]:
-    """Components that sit on a few rows, with a sentence each: an accident of the sample, on the way to an unbounded likelihood."""
+    """Components that sit on a few rows, with a sentence each: accidents of the sample, on the way to infinity."""
     if mixture.discrete or not len(climb.sums):
         return {}
     d, components = rows.n_columns, mixture.split(climb.params)
@@ -184,7 +184,7 @@ def spurious_components(mixture: Mixture, climb: Climb, rows: AnyRows) -> dict[i
                 continue
             others = [j for j in range(len(components)) if j not in few] or list(range(len(components)))
             pooled = sum(climb.sums[j] * covariances[j] for j in others) / np.sum(climb.sums[others])
-            narrow = _narrowest(covariances[k], pooled)
+            narrow = _narrowest(np.asarray(covariances[k]), pooled)
             if narrow < NARROW:
                 found[k] = (
                     f"Component {k} holds {count[k]:.3g} rows and is narrow: its variance in one direction is {narrow:.2g} times "
@@ -201,7 +201,7 @@ def _covariance(family: Any, params: Params) -> Floats | None:
     spread = None if location is None else spaces[location].spread
     if spread is None or spread not in params:
         return None
-    value, d = np.asarray(params[spread], dtype=np.float64), len(np.atleast_1d(params[location]))
+    value, d = np.asarray(params[spread], dtype=np.float64), len(np.atleast_1d(params[str(location)]))
     if value.ndim == 2:
         return value
     squares = value if family.joint else value**2

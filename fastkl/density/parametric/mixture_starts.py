@@ -1,8 +1,9 @@
-"""Where the search for a mixture begins: partitions of the rows, of several kinds, since none of them is the best for all tables.
+"""Where the search for a mixture begins: partitions of the rows, of several kinds, since none is the best for all tables.
 
-Rows are compared in coordinates without units: whitened, by standard deviations, by ranks; angles by their sines and cosines; labels
-by the number of columns that differ. Parts grow from the seeds of k-means++ (scikit-learn) or from rows at random, or are shells about
-the centre, or the clusters of a hierarchy (scipy), which finds small groups far out.
+Rows are compared in coordinates without units: whitened, by standard deviations, by ranks; angles by their sines and
+cosines; labels by the number of columns that differ. Parts grow from the seeds of k-means++ (scikit-learn) or from
+rows at random, or are shells about the centre, or the clusters of a hierarchy (scipy), which finds small groups far
+out.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from fastkl.families.mixture import Mixture
 from fastkl.families.mixture.maximisation import fit_alone
 from fastkl.families.priors import PriorLike
 
-SOFTNESS = (0.02, 0.3, 0.8)  # share of a row that all components have alike, from the first that gives every component a maximum
+SOFTNESS = (0.02, 0.3, 0.8)  # share of a row that is the same for all components: the first that gives each a maximum
 LLOYD_STEPS = 3
 HIERARCHY_ROWS = 400  # of the sample that is merged step by step
 
@@ -105,7 +106,7 @@ class Starts:
     def _by_labels(self) -> NDArray[np.intp]:
         X: Any = self.rows.X
         seeds = X[self.generator.choice(len(X), size=self.mixture.layout.size, replace=False)]
-        differ = np.stack([np.sum(X != seed, axis=1) for seed in seeds], axis=1)
+        differ = np.stack([np.sum(seed != X, axis=1) for seed in seeds], axis=1)
         return np.asarray(np.argmin(differ + self.generator.random(differ.shape), axis=1))
 
 

@@ -1,9 +1,9 @@
 """The way to a maximum: EM maps, taken further by quasi-Newton steps, with a guard that the log-likelihood never falls.
 
-In the coordinates of the parameters (``solvers.coordinates``) a map goes from u to u + f, and its statistics give the gradient there. A
-quasi-Newton step is made of both (``quasi_newton``). One that does not raise the log-likelihood is shortened, and where that does not
-help the plain map, which always raises it, takes its place. The ascent ends when the remaining gain, half the slope along the step,
-is negligible at two places in a row.
+In the coordinates of the parameters (``solvers.coordinates``) a map goes from u to u + f, and its statistics give the
+gradient there. A quasi-Newton step is made of both (``quasi_newton``). One that does not raise the log-likelihood is
+shortened, and where that does not help the plain map, which always raises it, takes its place. The ascent ends when
+the remaining gain, half the slope along the step, is negligible at two places in a row.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The first half of an EM map: the responsibilities of components for rows, and the statistics of the rows under them.
 
-Both are formed for a block of rows at a time and merged in the order of the blocks: memory does not grow with the number of rows times
-that of components, and the same lines serve rows in memory, on disk and in other processes.
+Both are formed for a block of rows at a time and merged in the order of the blocks: memory does not grow with the
+number of rows times that of components, and the same lines serve rows in memory, on disk and in other processes.
 """
 
 from __future__ import annotations
@@ -167,16 +167,8 @@ class Components:
 
     def gradient(self, rows: Rows) -> tuple[float, Params]:
         """Log-likelihood of a block and its gradient by the mixture's parameters."""
-        evidence, shares = self.responsibilities(rows)
-        total = weighted_sum(evidence, rows.weights)
-        if total == -np.inf:
-            raise_outside(rows, evidence)
-        slopes: list[Params] = [{} for _ in range(self.layout.size)]
-        for group in self.layout.groups:
-            for k, (_, slope) in zip(group.members, self._likelihoods(group, rows, shares), strict=True):
-                slopes[k] = slope
-        sums = np.array([weighted_sum(own, rows.weights) for own in shares])
-        return total, self.layout.summed(slopes, self.weight_slopes(sums))
+        found = self._block(rows) if self.normals is None else self._normal_block(rows)
+        return found.log_likelihood, self.gradient_of(found)
 
     def weight_slopes(self, sums: Floats) -> Floats:
         """The gradient by the weights, along the simplex, from responsibilities summed over the rows."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -25,9 +25,10 @@ class Mixture(Family):
 
     .. math:: \log p(x) = \log \sum_k \pi_k p_k(x)
 
-    Its parameters are the weights and those of the components, stacked: the component is the leading axis. Where the components
-    are of several families, or hold different parameters fixed, their names begin with that of the family: ``"normal_loc"``.
-    :class:`fastkl.MixtureMLE` finds starts and makes this family; ``fit`` here goes to a maximum from a start.
+    Its parameters are the weights and those of the components, stacked: the component is the leading axis. Where the
+    components are of several families, or hold different parameters fixed, their names begin with that of the family:
+    ``"normal_loc"``. :class:`fastkl.MixtureMLE` finds starts and makes this family; ``fit`` here goes to a maximum
+    from a start.
 
     Parameters
     ----------
@@ -40,8 +41,8 @@ class Mixture(Family):
 
     References
     ----------
-    A. P. Dempster, N. M. Laird, D. B. Rubin, "Maximum likelihood from incomplete data via the EM algorithm", JRSS B 39, 1977,
-    doi:10.1111/j.2517-6161.1977.tb01600.x.
+    A. P. Dempster, N. M. Laird, D. B. Rubin, "Maximum likelihood from incomplete data via the EM algorithm", JRSS B
+    39, 1977, doi:10.1111/j.2517-6161.1977.tb01600.x.
 
     Examples
     --------
@@ -57,7 +58,7 @@ class Mixture(Family):
     """
 
     name = "mixture"
-    parameters: Mapping[str, Space] = {}  # those of the components decide: ``spaces``
+    parameters: ClassVar[Mapping[str, Space]] = {}  # those of the components decide: ``spaces``
     composed = True
     joint = True
     has_statistics = False
@@ -251,9 +252,7 @@ class Mixture(Family):
         return drawn, which
 
     def marginal(self, params: Params, columns: Sequence[int]) -> tuple[Family, Params] | None:
-        parts = [
-            family.marginal(own, columns) for family, own in zip(self._families, self.split(params), strict=True)
-        ]
+        parts = [family.marginal(own, columns) for family, own in zip(self._families, self.split(params), strict=True)]
         if any(part is None for part in parts):
             return None
         known = [part for part in parts if part is not None]

@@ -1,8 +1,8 @@
 """How the parameters of a mixture's components lie in one dict: stacked by groups of components that are of the same family.
 
-Where all components are alike, a parameter has its own name and the component as its leading axis: ``"mean"`` is (k, d). Components
-of several families form groups, each with names of its own: ``"normal_loc"`` and ``"uniform_low"``; groups of the same family that
-hold different parameters fixed are told apart by a number: ``"normal_1_loc"``.
+Where all components are alike, a parameter has its own name and the component as its leading axis: ``"mean"`` is (k,
+d). Components of several families form groups, each with names of its own: ``"normal_loc"`` and ``"uniform_low"``;
+groups of the same family that hold different parameters fixed are told apart by a number: ``"normal_1_loc"``.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The second half of an EM map: the parameters of each component from the rows under its responsibilities.
 
-A family with sufficient statistics solves them; another goes some steps uphill, which raises the likelihood of the mixture all the
-same (A. Dempster, N. Laird, D. Rubin 1977: generalised EM). A component that is left without rows, or whose rows have no maximum, is a
-``CollapsedError``.
+A family with sufficient statistics solves them; another goes some steps uphill, which raises the likelihood of the
+mixture all the same (A. Dempster, N. Laird, D. Rubin 1977: generalised EM). A component that is left without rows, or
+whose rows have no maximum, is a ``CollapsedError``.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from fastkl.families.solvers.posterior import fit_rows, fit_statistics
 T = TypeVar("T")
 INNER_TOL, INNER_STEPS = 1e-12, 4  # of a family without statistics, in one EM map
 START_TOL, START_STEPS = 1e-6, 50
-KEPT_NUMBERS = 1 << 21  # responsibilities that are kept for such families, 16 MB; more are formed anew in each of their passes
+KEPT_NUMBERS = 1 << 21  # responsibilities kept for such families, 16 MB; more are formed anew in each of their passes
 NO_ROWS = 1e-12  # share of all rows
-SINGULAR = 10.0 * float(np.finfo(np.float64).eps)  # pivot of a correlation matrix, for each column: what its family calls singular
+SINGULAR = 10.0 * float(np.finfo(np.float64).eps)  # pivot of a correlation matrix, by column: singular for its family
 
 
 class CollapsedError(DegenerateDataError):

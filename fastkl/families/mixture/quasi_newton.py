@@ -1,8 +1,8 @@
 """Quasi-Newton steps from EM maps: the map's own step is the preconditioner, pairs of places correct it.
 
-Near a maximum an EM map moves by f = -C^-1 g, with g the gradient and C the curvature that rows and components would have together.
-What is missing to Newton's step is a symmetric S with S g ~ f less the step: it begins at 0 and takes a rank-two correction from each
-pair of places, kept as vectors.
+Near a maximum an EM map moves by f = -C^-1 g, with g the gradient and C the curvature that rows and components would
+have together. What is missing to Newton's step is a symmetric S with S g ~ f less the step: it begins at 0 and takes
+a rank-two correction from each pair of places, kept as vectors.
 
 References
 ----------

@@ -1,7 +1,7 @@
 """Spaces of a mixture: one value of another space for each component, one that they share, and their weights.
 
-Entries of a stacked parameter are named component first: ``"scale[1,0]"`` is the scale of component 1 in column 0. Coordinates are
-those of the components' own spaces, side by side.
+Entries of a stacked parameter are named component first: ``"scale[1,0]"`` is the scale of component 1 in column 0.
+Coordinates are those of the components' own spaces, side by side.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from scipy.linalg import block_diag
 
 from fastkl._core.array_types import Floats
 from fastkl.families.spaces.base import Block, Space
-from fastkl.families.spaces.joint import Simplex
+from fastkl.families.spaces.blocks import Matrix
+from fastkl.families.spaces.joint import PositiveDefinite, Simplex
+from fastkl.families.spaces.numbers import Numbers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,9 +142,7 @@ class Stacked(Space):
         return sum(self.inner.size(own) for own in value)
 
     def entries(self, name: str, value: Any) -> list[str]:
-        return [
-            stacked_entry(name, k, entry) for k, own in enumerate(value) for entry in self.inner.entries(name, own)
-        ]
+        return [stacked_entry(name, k, entry) for k, own in enumerate(value) for entry in self.inner.entries(name, own)]
 
     def filled(self, entries: Floats, value: Any) -> Any:
         parts = zip(np.split(entries, len(value)), value, strict=True)
@@ -163,7 +163,13 @@ class Stacked(Space):
         return np.stack([self.inner.inside(own, edge) for own in value])
 
     def block(self, name: str, value: Any, unit: Any = None, entries: Collection[str] | None = None) -> Block:
-        blocks = []
+        if np.ndim(value) < 2 or isinstance(self.inner, Numbers) or getattr(self.inner, "form", "full") != "full":
+            if unit is not None:
+                unit = np.stack([np.broadcast_to(one, np.shape(own)) for one, own in zip(unit, value, strict=True)])
+            return self.inner.block(name, value, unit, entries)  # numbers each on its own take any shape
+        if isinstance(self.inner, PositiveDefinite):
+            return Matrices(name, value)
+        blocks: list[Block] = []
         for k, own in enumerate(value):
             chosen = None
             if entries is not None:
@@ -195,9 +201,7 @@ class StackedBlock:
         return np.concatenate([block.to(own) for block, own in zip(self.blocks, value, strict=True)])
 
     def back(self, u: Floats) -> Any:
-        return np.stack(
-            [block.back(part) for block, part in zip(self.blocks, np.split(u, self._ends), strict=True)]
-        )
+        return np.stack([block.back(part) for block, part in zip(self.blocks, np.split(u, self._ends), strict=True)])
 
     def pull(self, value: Any, gradient: Any) -> Floats:
         gradient = np.moveaxis(np.asarray(gradient, dtype=np.float64), -np.ndim(value), 0)
@@ -210,9 +214,49 @@ class StackedBlock:
 
     def fill(self, entries: Floats) -> Any:
         ends = np.cumsum([len(block.entries()) for block in self.blocks])[:-1]
-        return np.stack(
-            [block.fill(part) for block, part in zip(self.blocks, np.split(entries, ends), strict=True)]
-        )
+        return np.stack([block.fill(part) for block, part in zip(self.blocks, np.split(entries, ends), strict=True)])
+
+
+class Matrices:
+    """Those of the covariance matrices of all components at once, each in the coordinates of ``blocks.Matrix``."""
+
+    def __init__(self, name: str, value: Floats):
+        self.name, self.blocks = name, [Matrix(name, own) for own in value]
+        first = self.blocks[0]
+        self.rows, self.columns, self.diagonal = first.rows, first.columns, first.diagonal
+        self.roots = np.stack([block.root for block in self.blocks])
+        self.size = len(self.blocks) * first.size
+        self.shape = np.shape(value)
+
+    def entries(self) -> list[str]:
+        return [stacked_entry(self.name, k, entry) for k, block in enumerate(self.blocks) for entry in block.entries()]
+
+    def to(self, value: Any) -> Floats:
+        u = (np.linalg.cholesky(value) / self.roots[:, :, None])[:, self.rows, self.columns]
+        u[:, self.diagonal] = np.log(u[:, self.diagonal])
+        return np.asarray(u.ravel())
+
+    def back(self, u: Floats) -> Any:
+        entries = u.reshape(len(self.blocks), -1).copy()
+        entries[:, self.diagonal] = np.exp(entries[:, self.diagonal])
+        factors = np.zeros(self.shape)
+        factors[:, self.rows, self.columns] = entries
+        factors *= self.roots[:, :, None]
+        return factors @ factors.swapaxes(1, 2)
+
+    def pull(self, value: Any, gradient: Any) -> Floats:
+        factors = np.linalg.cholesky(value)
+        slopes = (2.0 * np.asarray(gradient) @ factors)[..., self.rows, self.columns]
+        weights = np.where(self.diagonal, factors[:, self.rows, self.columns], self.roots[:, self.rows])
+        return np.asarray((slopes * weights).reshape(*slopes.shape[:-2], self.size))
+
+    def jacobian(self, value: Any) -> Floats:
+        parts = [block.jacobian(own) for block, own in zip(self.blocks, value, strict=True)]
+        return np.asarray(block_diag(*parts))
+
+    def fill(self, entries: Floats) -> Any:
+        parts = zip(self.blocks, np.split(entries, len(self.blocks)), strict=True)
+        return np.stack([block.fill(part) for block, part in parts])
 
 
 def stacked_entry(name: str, component: int, entry: str) -> str:
