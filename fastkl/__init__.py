@@ -34,10 +34,12 @@ from fastkl.divergence import (
     subsampling_interval,
 )
 from fastkl.exceptions import (
+    ColumnOrderWarning,
     ColumnTypeError,
     DegenerateDataError,
     LossyTransformerError,
     ModelFileError,
+    ProbabilityVectorWarning,
     SharedRowsWarning,
     SourceError,
     SupportError,
@@ -59,6 +61,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
+    "ColumnOrderWarning",
     "ColumnTypeError",
     "Comparison",
     "ComparisonDisplay",
@@ -72,6 +75,7 @@ __all__ = [
     "MixtureMLE",
     "ModelFileError",
     "PermutationTest",
+    "ProbabilityVectorWarning",
     "ProductDensity",
     "SharedRowsWarning",
     "SourceError",

@@ -1,15 +1,17 @@
 """Errors that say what was found, where, and what to do. All are ``ValueError`` too, so that existing handlers work.
 
-The one warning is a ``UserWarning``.
+Warnings are ``UserWarning``s.
 """
 
 from collections.abc import Sequence
 
 __all__ = [
+    "ColumnOrderWarning",
     "ColumnTypeError",
     "DegenerateDataError",
     "LossyTransformerError",
     "ModelFileError",
+    "ProbabilityVectorWarning",
     "SharedRowsWarning",
     "SourceError",
     "SupportError",
@@ -148,4 +150,37 @@ class SharedRowsWarning(UserWarning):
     ...     _ = kl_divergence(x[:60], x[40:])
     >>> caught[0].category.__name__
     'SharedRowsWarning'
+    """
+
+
+class ColumnOrderWarning(UserWarning):
+    """Two tables have the same columns in different order; they are matched by name.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> import pandas as pd
+    >>> from fastkl import ColumnOrderWarning, kl_divergence
+    >>> first = pd.DataFrame({"age": [31.0, 45.0, 28.0], "income": [2.1, 3.9, 1.7]})
+    >>> second = pd.DataFrame({"income": [2.4, 3.1, 1.2], "age": [33.0, 40.0, 25.0]})
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always", ColumnOrderWarning)
+    ...     _ = kl_divergence(first, second)
+    >>> caught[0].category.__name__
+    'ColumnOrderWarning'
+    """
+
+
+class ProbabilityVectorWarning(UserWarning):
+    """Known probabilities were given to a call that takes samples; the message names the call for probabilities.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> from fastkl import ProbabilityVectorWarning, kl_divergence
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always", ProbabilityVectorWarning)
+    ...     _ = kl_divergence([0.1, 0.6, 0.3], [0.2, 0.3, 0.5])
+    >>> caught[0].category.__name__
+    'ProbabilityVectorWarning'
     """

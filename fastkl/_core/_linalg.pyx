@@ -1,4 +1,4 @@
-"""Linear algebra on blocks of rows: Mahalanobis distances, and mean and scatter matrix in one pass.
+"""Linear algebra on blocks of rows: Mahalanobis distances, and mean and scatter matrix in one pass; the same of one column.
 
 Rows are read as they are (float32 or float64, possibly read-only), computed with in float64, and only ever copied block by
 block. BLAS is called inside the parallel loop on a block at a time, and only for many columns; the callers below hold it to one
@@ -35,6 +35,10 @@ cdef extern from "fk_scatter.h" nogil:
     Py_ssize_t fk_centre_rows_f32(const float *x, const double *w, Py_ssize_t n, Py_ssize_t d, const double *mean, double *out)
     void fk_merge_scatter(Py_ssize_t d, double *weight, double *mean, double *scatter, double other_weight,
                           const double *other_mean, const double *other_scatter)
+
+cdef extern from "fk_moments.h" nogil:
+    void fk_moments(const double *x, const double *w, Py_ssize_t n, double *record)
+    void fk_merge_moments(double *into, const double *other)
 
 cdef extern from "fk_present.h" nogil:
     Py_ssize_t fk_count_present(const double *w, Py_ssize_t n)
@@ -161,6 +165,29 @@ cdef void all_moments(
         block_moments(
             x + first * d, NULL if w == NULL else w + k * n + first, rows, d, scratch, records + k * (1 + d + d * d)
         )
+
+
+def value_moments(const double[::1] values, const double[::1] weights):
+    """Weight, sum of squared weights, mean and squares about it of values (n,) with weights above 0 or None; n > 0.
+
+    What ``moments`` computes for one column, without what a matrix needs: for the many short means of an estimate.
+    """
+    cdef Py_ssize_t n = values.shape[0], start = FK_BLOCK, i
+    cdef const double *w = NULL
+    cdef double[3] total
+    cdef double[3] block
+    cdef double squared = <double> n
+    if weights is not None:
+        w, squared = &weights[0], 0.0
+        for i in range(n):
+            squared += w[i] * w[i]
+    with nogil:
+        fk_moments(&values[0], w, min(n, FK_BLOCK), total)
+        while start < n:
+            fk_moments(&values[start], NULL if w == NULL else w + start, min(n - start, FK_BLOCK), block)
+            fk_merge_moments(total, block)
+            start += FK_BLOCK
+    return total[0], squared, total[1], total[2]
 
 
 def merge_moments(double weight, const double[::1] mean, const double[:, ::1] scatter,

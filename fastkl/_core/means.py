@@ -14,7 +14,7 @@ from typing import Self
 
 import numpy as np
 
-from fastkl._core._linalg import moments
+from fastkl._core._linalg import value_moments
 from fastkl._core.array_types import Floats
 
 # Sums of values beyond float64 are formed of values times this power of two, which is exact.
@@ -53,25 +53,22 @@ class Mean:
         values = np.ascontiguousarray(values, dtype=np.float64)
         if not len(values):
             return cls()
-        if weights is None:
-            n_rows, squared = len(values), float(len(values))
-        else:
+        if weights is not None:
             weights = np.ascontiguousarray(weights, dtype=np.float64)
-            # A sum rather than a product of vectors, for which BLAS would start threads of its own.
-            with np.errstate(over="ignore", under="ignore"):
-                n_rows, squared = int(np.count_nonzero(weights)), float(np.square(weights).sum())
-        weight, mean, scatter = moments(values[:, np.newaxis], weights, 1)
-        centre, squares = float(mean[0]), float(scatter[0, 0])
+            used = np.count_nonzero(weights)
+            if used == 0:
+                return cls()
+            if used < len(weights):
+                present = weights != 0.0
+                values, weights = values[present], weights[present]
+        weight, squared, centre, squares = value_moments(values, weights)
         if math.isfinite(centre) and not math.isnan(squares):
-            return cls(n_rows, weight, squared, centre, squares)
-        return cls._of_what_is_used(values, weights, weight, squared)
+            return cls(len(values), weight, squared, centre, squares)
+        return cls._beyond_float64(values, weights, weight, squared)
 
     @classmethod
-    def _of_what_is_used(cls, values: Floats, weights: Floats | None, weight: float, squared: float) -> Self:
+    def _beyond_float64(cls, values: Floats, weights: Floats | None, weight: float, squared: float) -> Self:
         """The mean of values that are not all finite, or whose sum is beyond float64."""
-        if weights is not None and not weights.all():
-            used = weights > 0.0
-            return cls.of(values[used], weights[used])
         infinite = values[~np.isfinite(values)]
         if len(infinite) or not math.isfinite(squared):
             with np.errstate(invalid="ignore"):

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastkl._core.means import Mean
+from fastkl.divergence.matching import given_names
 from fastkl.rows.columns import named
 from fastkl.rows.reading import first_non_number, look, numbers, refuse_not_finite, refuse_sparse
 from fastkl.rows.tables import column_names, column_types
@@ -98,6 +99,7 @@ def as_matrix(data: Any, name: str) -> NDArray[Any]:
     """Check a sample and give it as a C-contiguous matrix of float32 or float64; a 1-D array is one column."""
     refuse_sparse(data, name)
     data = look(data, name)
+    given_names(data, name)  # which refuses one that is given twice
     refuse_labels(data, name)
     X = np.asarray(data)
     if X.ndim not in (1, 2):
@@ -113,9 +115,29 @@ def as_matrix(data: Any, name: str) -> NDArray[Any]:
         raise ValueError(f"{name} has dtype {X.dtype}; real numbers are expected. {_LABEL_ADVICE}")
     if X.shape[0] == 0 or X.shape[1] == 0:
         raise ValueError(f"{name} is empty: {X.shape[0]} rows, {X.shape[1]} columns.")
+    whole = X if X.dtype.kind in "iu" and X.dtype.itemsize == 8 else None
     X = np.ascontiguousarray(X, dtype=np.float32 if X.dtype == np.float32 else np.float64)
+    if whole is not None:
+        _refuse_merged(whole, X, name, column_names(data))
     refuse_not_finite(X, name, column_names(data))
     return X
+
+
+def _refuse_merged(whole: NDArray[Any], X: FloatArray, name: str, names: list[Any] | None) -> None:
+    """ValueError for different integers that are one number as float64: identifiers, as a rule."""
+    if max(float(X.max()), -float(X.min())) <= 2.0**53:
+        return
+    for j in range(whole.shape[1]):
+        values = np.unique(whole[:, j])
+        merged = np.flatnonzero(np.diff(values.astype(np.float64)) == 0.0)
+        if len(merged):
+            first, second = (int(values[i]) for i in (merged[0], merged[0] + 1))
+            row = int(np.argmax(whole[:, j] == second))
+            raise ValueError(
+                f"{name} holds {second} in row {row}, {named(j, names)}, and {first} elsewhere: integers beyond 2**53, which are "
+                f"one number as float64. If they are identifiers, leave the column out or use fastkl.categorical_kl; else "
+                f"subtract an offset first."
+            )
 
 
 def as_sample(data: Any, name: str, sample_weight: ArrayLike | None, n_jobs: int | None) -> Sample:
@@ -170,6 +192,8 @@ def resolve_neighbors(
 
 def refuse_labels(data: Any, name: str) -> None:
     """Labels have no distances: say which column holds them, and which call is made for them."""
+    if type(data) is np.ndarray and data.dtype.kind in "fiub":
+        return
     names = column_names(data)
     if names is not None:
         typed = [

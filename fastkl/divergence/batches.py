@@ -15,6 +15,7 @@ from typing import Any
 from numpy.typing import ArrayLike
 
 from fastkl.divergence.estimate import Estimate
+from fastkl.divergence.matching import order_of_columns
 from fastkl.divergence.options import Options
 from fastkl.divergence.samples import check_method, pair_divergence, sample_cross_entropy, sample_entropy
 from fastkl.divergence.sources import SourcePair, SourceSample, checked_source
@@ -232,6 +233,7 @@ def _sources(p: tuple[Any, Any], q: tuple[Any, Any], columns: Any, shard_rows: i
         raise ValueError(
             f"p has {first.n_columns} columns and q has {second.n_columns}; they must have the same columns."
         )
+    second.order = order_of_columns(first.names, second.names)
     if first.dtype != second.dtype:
         first.dtype = second.dtype = float
     return SourcePair(first, second)

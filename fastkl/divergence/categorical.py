@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import _safe_indexing
 
 from fastkl.divergence.arguments import FloatArray
+from fastkl.divergence.matching import refuse_duplicates
 from fastkl.exceptions import DegenerateDataError
 from fastkl.rows.columns import named
 from fastkl.rows.missing import missing
@@ -113,6 +114,7 @@ def _tally_counts(x: Any, name: str) -> Tally:
 def _columns(x: Any, name: str) -> list[Any]:
     names = column_names(x)
     if names is not None:
+        refuse_duplicates(names, name)
         return [_safe_indexing(x, j, axis=1) for j in range(len(names))] or [np.empty(0)]
     if _category_codes(x) is not None:
         return [x]

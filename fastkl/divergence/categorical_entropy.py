@@ -179,6 +179,14 @@ def _diagnostics(method: str, profile: Profile, missing: float, value: float, st
             f"The relative frequencies have entropy {plugin:.3g}, near the ceiling log n = {np.log(profile.n):.3g} "
             "that a sample of this size cannot pass: nearly every observation is a new symbol."
         )
+    if profile.times.sum() == 1.0 and profile.n > 0.0:
+        most = min(
+            0.5, 3.0 / profile.n
+        )  # the rule of three: a symbol of greater probability is missed in 5 % of the samples
+        reasons.append(
+            f"Only one symbol was seen: others may have a probability up to {most:.2g}, and the entropy be up to "
+            f"{entr(most) + entr(1.0 - most):.2g}, which the standard error does not say."
+        )
     first_order = (float(profile.times.sum()) - 1.0) / (2.0 * profile.n)
     if method == "plugin" and first_order > standard_error:
         reasons.append(

@@ -19,6 +19,7 @@ from fastkl.divergence.arguments import FloatArray
 from fastkl.divergence.categorical import align, tally, unseen_mass
 from fastkl.divergence.discrete import Probabilities, kl_terms
 from fastkl.divergence.estimate import Estimate
+from fastkl.divergence.matching import match_columns, match_labels
 from fastkl.exceptions import SupportError
 
 __all__ = ["categorical_cross_entropy", "categorical_kl"]
@@ -57,7 +58,8 @@ def categorical_kl(
     ----------
     p, q : array_like of shape (n,) or (n, d), (m,) or (m, d), or data frames
         Labels of any type, compared by value; with several columns each row is one joint symbol. With ``counts=True``
-        two vectors of counts, real numbers >= 0, that align symbol by symbol.
+        two vectors of counts, real numbers >= 0, that align symbol by symbol: by their index if both are pandas series with
+        one (a symbol that one of them lacks has count 0), else by position. Tables are matched by the names of their columns.
     method : {"zhang_grabchak", "plugin"}, default="zhang_grabchak"
         ``"zhang_grabchak"``: bias falls exponentially with the sample sizes on a finite alphabet; it can be slightly
         negative for equal distributions, as any unbiased estimate must.
@@ -221,7 +223,9 @@ def _check_options(method: str, unseen: str) -> None:
 
 def _read(p: Any, q: Any, counts: bool, weight_p: ArrayLike | None, weight_q: ArrayLike | None, unseen: str) -> Pair:
     if counts:
-        _check_same_index(p, q)
+        p, q = match_labels(p, q, 0.0, ("p", "q"))
+    else:
+        q = match_columns(p, q)
     first, second = tally(p, "p", counts, weight_p), tally(q, "q", counts, weight_q)
     symbols, x, y = align(first, second, counts)
     missing = np.flatnonzero((x > 0.0) & (y == 0.0))
@@ -231,18 +235,6 @@ def _read(p: Any, q: Any, counts: bool, weight_p: ArrayLike | None, weight_q: Ar
             f"{_unseen_sentence(pair)} Collect more of q, merge rare symbols, or choose another value of unseen."
         )
     return pair
-
-
-def _check_same_index(p: Any, q: Any) -> None:
-    """Two pandas series of counts in different order would be compared symbol by wrong symbol."""
-    index_p, index_q = getattr(p, "index", None), getattr(q, "index", None)
-    if index_p is None or index_q is None or callable(index_p) or callable(index_q):
-        return
-    if len(index_p) == len(index_q) and list(index_p) != list(index_q):
-        raise ValueError(
-            "With counts=True the two arrays align by position, but the indexes of p and q differ. Bring both to one "
-            "index, for instance q.reindex(p.index, fill_value=0) after adding what only q has."
-        )
 
 
 def _frequencies_q(pair: Pair, unseen: str) -> FloatArray:

@@ -7,7 +7,6 @@ search of its own (only rows shared by both samples, when there are some, ask fo
 
 from __future__ import annotations
 
-import inspect
 import warnings
 from typing import Any
 
@@ -16,6 +15,8 @@ from scipy.special import digamma
 
 from fastkl._core.means import Mean
 from fastkl.divergence.arguments import FloatArray, Totals
+from fastkl.divergence.atoms import rounding_reasons
+from fastkl.divergence.callers import level_of_caller
 from fastkl.divergence.neighbors import Pair, Slab
 from fastkl.exceptions import SharedRowsWarning
 
@@ -47,11 +48,13 @@ class NeighborSweep:
         self.zeros_own = self.zeros_across = 0
         self._means = [Mean() for _ in self.numbers]
         self._change = Mean()
+        self._radius = Mean()
 
     def add(self, slab: Slab) -> None:
         """Add what the searches of a slab have found."""
         self.zeros_own += int(np.sum(slab.own.kth(1) == 0.0))
         self.zeros_across += int(np.sum(slab.across.kth(1) == 0.0))
+        self._radius += Mean.of(slab.own.kth(self.reach))
         if self.zeros_own or self.zeros_across:
             return
         terms = [self._terms(slab, k) for k in self.numbers]
@@ -68,6 +71,11 @@ class NeighborSweep:
     def _terms(self, slab: Slab, k: int) -> FloatArray:
         terms: FloatArray = self.n_columns * np.log(slab.across.kth(k) / slab.own.kth(k)) + self.constant
         return terms
+
+    @property
+    def radius(self) -> float:
+        """Mean distance of a row of p to the last of its neighbours that are known."""
+        return self._radius.value if self.reach else 0.0
 
     @property
     def values(self) -> dict[int, float]:
@@ -89,14 +97,9 @@ def divergence_diagnostics(
     ``gap`` holds the local terms less those of fixed k; ``large`` is the part of p around whose rows the ball is a large part
     of p.
     """
-    reasons: list[str] = []
     shared = shared_rows(pair, sweep)
-    if shared:
-        reasons.append(
-            f"{shared} of {pair.p.n_rows} rows of p are also rows of q although values hardly repeat within a sample: the "
-            f"samples seem to share rows, and the estimate has no meaning then."
-        )
-    reasons += many_columns(pair.p)
+    reasons = shared_rows_reasons(pair, shared)
+    reasons += rounding_reasons(pair, sweep.radius) + many_columns(pair.p)
     drifts, bias = sweep.reasons(value, error)
     reasons += drifts
     between = gap.value if gap.weight and sweep.values else 0.0
@@ -154,6 +157,16 @@ def shared_rows(pair: Pair, sweep: NeighborSweep) -> int:
     return found if found > 2 + 3.0 * np.sqrt((sweep.zeros_own + 1.0) * (pair.repeats_in_q() + 1.0)) else 0
 
 
+def shared_rows_reasons(pair: Pair, shared: int) -> list[str]:
+    """What shared rows do to an estimate."""
+    if not shared:
+        return []
+    return [
+        f"{shared} of {pair.p.n_rows} rows of p are also rows of q although values hardly repeat within a sample: the samples "
+        f"seem to share rows, and the estimate has no meaning then."
+    ]
+
+
 def warn_of_shared_rows(shared: int) -> None:
     """Say it aloud, at the line that called this library: an estimate from samples that share rows is meaningless."""
     if shared:
@@ -161,18 +174,8 @@ def warn_of_shared_rows(shared: int) -> None:
             f"{shared} rows are shared by p and q although values hardly repeat within a sample; the estimate has no meaning "
             f"for samples that are not independent. Was a sample compared with (a part of) itself?",
             SharedRowsWarning,
-            stacklevel=_level_of_caller(),
+            stacklevel=level_of_caller(),
         )
-
-
-def _level_of_caller() -> int:
-    """The level, seen from the function that asks, of the first frame that is not of this library."""
-    level, frame = 1, inspect.currentframe()
-    while frame is not None and (frame := frame.f_back) is not None:
-        if not frame.f_globals.get("__name__", "").startswith("fastkl."):
-            return level
-        level += 1
-    return level
 
 
 def sweep_numbers(reach: int) -> list[int]:
@@ -181,11 +184,12 @@ def sweep_numbers(reach: int) -> list[int]:
 
 
 def drift_reasons(
-    numbers: list[int], change: Mean, n_columns: int, value: float, error: float
+    numbers: list[int], change: Mean, n_columns: int, value: float, error: float, expected: float = 0.0
 ) -> tuple[list[str], float]:
     """Whether the fixed-k estimates drift with k beyond their noise, and the bias at half the largest k that this implies.
 
-    ``change`` holds the steps of the local terms from the last but one of ``numbers`` to the last.
+    ``change`` holds the steps of the local terms from the last but one of ``numbers`` to the last, ``expected`` their mean where
+    the estimate has no bias.
     In practice (edges, tails) the bias grows about as (k/n)^(1/d), so the step from k to 2k is about its size at k.
     """
     if len(numbers) < 2:
@@ -193,7 +197,7 @@ def drift_reasons(
     half, largest = numbers[-2:]
     # Neighbouring rows share their noise: that about doubles the variance of a plain mean.
     noise = float(np.sqrt(2.0 * change.variance(np.inf) / change.weight))
-    drift = change.value
+    drift = change.value - expected
     bias = drift / float((largest / half) ** (1.0 / n_columns) - 1.0)
     if abs(drift) <= 3.0 * noise or abs(bias) <= max(0.05 + 0.05 * abs(value), 0.5 * error):
         return [], bias

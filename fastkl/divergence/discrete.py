@@ -18,6 +18,7 @@ from scipy.special import log_softmax
 from fastkl._core.special.gamma_functions import log_excess
 from fastkl.divergence.arguments import FloatArray
 from fastkl.divergence.estimate import Estimate
+from fastkl.divergence.matching import match_labels
 from fastkl.rows.reading import look
 
 __all__ = ["discrete_cross_entropy", "discrete_entropy", "discrete_kl"]
@@ -82,7 +83,9 @@ def discrete_cross_entropy(pk: ArrayLike, qk: ArrayLike, *, logits: bool = False
     ----------
     pk, qk : array_like of shape (K,) or (..., K)
         Probabilities along the last axis, summing to 1; with ``logits=True`` unnormalised log-probabilities. Both have
-        one shape, or one of them is a single vector that is compared with every row of the other.
+        one shape, or one of them is a single vector that is compared with every row of the other. Symbols are matched by
+        the index of pandas series and the column names of tables where both have such (a symbol that one of them lacks has
+        probability 0 there), else by position.
     logits : bool, default=False
         Whether both are logits.
     temperature : float, default=1.0
@@ -127,7 +130,9 @@ def discrete_kl(pk: ArrayLike, qk: ArrayLike, *, logits: bool = False, temperatu
     ----------
     pk, qk : array_like of shape (K,) or (..., K)
         Probabilities along the last axis, summing to 1; with ``logits=True`` unnormalised log-probabilities. Both have
-        one shape, or one of them is a single vector that is compared with every row of the other.
+        one shape, or one of them is a single vector that is compared with every row of the other. Symbols are matched by
+        the index of pandas series and the column names of tables where both have such (a symbol that one of them lacks has
+        probability 0 there), else by position.
     logits : bool, default=False
         Whether both are logits, as in knowledge distillation.
     temperature : float, default=1.0
@@ -190,6 +195,7 @@ def _exact(values: FloatArray) -> Any:
 
 
 def _read_pair(pk: ArrayLike, qk: ArrayLike, logits: bool, temperature: float) -> tuple[Probabilities, Probabilities]:
+    pk, qk = match_labels(pk, qk, None if logits else 0.0, ("pk", "qk"))
     p, q = _read(pk, "pk", logits, temperature), _read(qk, "qk", logits, temperature)
     fits = p.p.shape == q.p.shape or (1 in (p.p.ndim, q.p.ndim) and p.p.shape[-1] == q.p.shape[-1])
     if not fits:

@@ -64,7 +64,7 @@ def entropy(
         Masses of the rows; only ratios matter.
     standard_error : bool, default=True
         Whether to compute it.
-    random_state : int, RandomState instance or None, default=None
+    random_state : int, RandomState, Generator or None, default=None
         For draws from a model whose entropy is not known in closed form.
     n_jobs : int or None, default=None
         Threads; None means all cores the process may use.
@@ -103,7 +103,7 @@ def entropy(
         known = ", ".join(map(repr, ("knn", *ENTROPY_METHODS)))
         raise ValueError(f"method={method!r} is unknown; expected one of {known}.")
     options = Options(method, n_neighbors, standard_error, n_draws, random_state=random_state)
-    return _ENTROPY(operand(p, "p", sample_weight_p, n_jobs), options=options)
+    return _ENTROPY(operand(p, "p", sample_weight_p, n_jobs, discrete_call="discrete_entropy"), options=options)
 
 
 def _entropy_of_sample(p: SampleOperand, options: Options) -> Estimate:
@@ -164,7 +164,7 @@ def cross_entropy(
         Masses of the rows of a sample; only ratios matter.
     standard_error : bool, default=True
         Whether to compute it; for two samples it needs a search among the rows of p.
-    random_state : int, RandomState instance or None, default=None
+    random_state : int, RandomState, Generator or None, default=None
         For draws from a model p.
     n_jobs : int or None, default=None
         Threads; None means all cores the process may use.
@@ -193,7 +193,8 @@ def cross_entropy(
     if method != "knn":
         raise ValueError(f"method={method!r} is unknown; expected 'knn'.")
     options = Options(method, n_neighbors, standard_error, n_draws, random_state=random_state)
-    return _CROSS_ENTROPY(*operands(p, q, sample_weight_p, sample_weight_q, n_jobs), options=options)
+    both = operands(p, q, sample_weight_p, sample_weight_q, n_jobs, discrete_call="discrete_cross_entropy")
+    return _CROSS_ENTROPY(*both, options=options)
 
 
 def _cross_entropy_of_samples(p: Operand, q: Operand, options: Options) -> Estimate:

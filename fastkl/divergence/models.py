@@ -83,6 +83,9 @@ class Model:
     @property
     def can_draw(self) -> bool:
         """Whether it offers draws."""
+        # scikit-learn's KernelDensity has the method for every kernel, and draws for two.
+        if type(self.thing).__name__ == "KernelDensity" and self.thing.kernel not in ("gaussian", "tophat"):
+            return False
         return any(callable(getattr(self.thing, name, None)) for name in ("sample", "rvs", "resample"))
 
     def log_density(self, X: NDArray[Any]) -> FloatArray:
@@ -110,6 +113,11 @@ class Model:
             return thing._log_density_of(rows)
         if hasattr(thing, "score_samples"):
             return thing.score_samples(X)
+        if type(thing).__name__.startswith("dirichlet") and type(thing).__module__.startswith("scipy."):
+            raise ValueError(
+                f"{self.name} is scipy's dirichlet, which takes one row in each column; pass "
+                f'DensityMLE.from_parameters("dirichlet", concentration=...), which takes rows as rows.'
+            )
         if hasattr(thing, "resample"):
             return thing.logpdf(X.T)  # scipy's gaussian_kde takes columns of points
         if hasattr(thing, "logpmf") and self.discrete:
@@ -157,8 +165,8 @@ class Model:
         thing = self.thing
         if not self.can_draw:
             raise ValueError(
-                f"{self.name} cannot be drawn from: it has neither a `sample` nor an `rvs` method. Give it one, or pass a "
-                f"sample of it."
+                f"{self.name} cannot be drawn from: it has neither a `sample` nor an `rvs` method (for its kernel, if it is a "
+                f"KernelDensity). Give it one, or pass a sample of it."
             )
         if hasattr(thing, "rvs"):
             drawn = thing.rvs(size=n_draws, random_state=rng)

@@ -14,7 +14,7 @@ functions, `Rules`: no function asks what its arguments are.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
 from typing import Any, ClassVar, Generic, TypeVar
@@ -24,6 +24,7 @@ from numpy.typing import ArrayLike
 from fastkl.divergence.arguments import Sample, as_sample, same_columns
 from fastkl.divergence.draws import default_draws, drawn_sample, resolve_draws
 from fastkl.divergence.empirical import EmpiricalDistribution
+from fastkl.divergence.matching import match_columns, warn_of_probabilities
 from fastkl.divergence.models import Model, is_model
 from fastkl.divergence.neighbors import SamplePair
 from fastkl.divergence.options import Options
@@ -94,15 +95,26 @@ class DiscreteOperand(ModelOperand):
     kind = "a discrete model"
 
 
-def operand(thing: Any, name: str, weights: ArrayLike | None = None, n_jobs: int | None = None) -> Operand:
-    """The kind of an argument, by the methods it has."""
+def operand(
+    thing: Any,
+    name: str,
+    weights: ArrayLike | None = None,
+    n_jobs: int | None = None,
+    *,
+    discrete_call: str | None = None,
+) -> Operand:
+    """The kind of an argument, by the methods it has; a warning where it is the probabilities that ``discrete_call`` takes."""
     known: Operand
+    if isinstance(thing, type) and is_model(thing):
+        raise TypeError(f"{name} is the class {thing.__name__}, which has no parameters yet; pass an instance of it.")
     if isinstance(thing, EmpiricalDistribution):
         known = EmpiricalOperand(name, thing)
     elif is_model(thing):
         model = Model(thing, name)
         known = DiscreteOperand(name, model) if model.discrete else DensityOperand(name, model)
     else:
+        if discrete_call is not None and weights is None:
+            warn_of_probabilities([thing], discrete_call)
         return SampleOperand(name, thing, weights, n_jobs)
     if weights is not None:
         raise ValueError(f"sample_weight_{name} belongs to the rows of a sample, which {name} is not.")
@@ -115,13 +127,23 @@ def operands(
     sample_weight_p: ArrayLike | None = None,
     sample_weight_q: ArrayLike | None = None,
     n_jobs: int | None = None,
+    *,
+    discrete_call: str | None = None,
 ) -> tuple[Operand, Operand]:
-    """Both arguments; an error for a table with other columns than those the other was fitted to."""
-    both = operand(p, "p", sample_weight_p, n_jobs), operand(q, "q", sample_weight_q, n_jobs)
-    for one, other in (both, both[::-1]):
+    """Both arguments, with the columns of two tables matched by name.
+
+    An error for a table with other columns than those of the other, or than those the other was fitted to; a warning for two
+    vectors of probabilities, which ``discrete_call`` takes.
+    """
+    first, second = operand(p, "p", sample_weight_p, n_jobs), operand(q, "q", sample_weight_q, n_jobs)
+    if isinstance(first, SampleOperand) and isinstance(second, SampleOperand):
+        if discrete_call is not None and sample_weight_p is None and sample_weight_q is None:
+            warn_of_probabilities([p, q], discrete_call)
+        return first, replace(second, data=match_columns(p, q))
+    for one, other in ((first, second), (second, first)):
         if isinstance(one, ModelOperand) and isinstance(other, SampleOperand):
             one.model.same_names(other.data)
-    return both
+    return first, second
 
 
 Kinds = tuple[type[Operand], ...]
@@ -171,6 +193,8 @@ WITH_A_SAMPLE: tuple[Kinds, ...] = (
 
 def sample_pair(p: Operand, q: Operand, options: Options, *, draws_per_row: int | None = None) -> SamplePair:
     """Both operands as samples; a model gives draws, by default as many as befit the other sample."""
+    if isinstance(p, SampleOperand) and isinstance(q, SampleOperand):
+        options.refuse_those_of_models()
     first, second = (_as_sample(one, like, options, draws_per_row) for one, like in ((p, q), (q, p)))
     return SamplePair(*same_columns(first, second))
 

@@ -25,7 +25,7 @@ class Options:
         Draws from a model, or the default.
     route : {"auto", "density", "draws"}
         For a sample and a density.
-    random_state : int, RandomState instance or None
+    random_state : int, RandomState, Generator or None
         For draws.
 
     Attributes
@@ -43,4 +43,17 @@ class Options:
     rng: np.random.RandomState = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "rng", check_random_state(self.random_state))
+        object.__setattr__(self, "rng", as_random_state(self.random_state))
+
+    def refuse_those_of_models(self) -> None:
+        """ValueError for keywords that say how a model is met, where there is none."""
+        for name, given in (("route", self.route != "auto"), ("n_draws", self.n_draws is not None)):
+            if given:
+                raise ValueError(f"{name}= says how a sample meets a model; p and q are both samples. Leave it out.")
+
+
+def as_random_state(random_state: Any) -> np.random.RandomState:
+    """The generator behind ``random_state``; a `numpy.random.Generator` gives its seed, and goes on with each call."""
+    if isinstance(random_state, np.random.Generator):
+        return np.random.RandomState(random_state.integers(2**32, dtype=np.uint64))
+    return check_random_state(random_state)

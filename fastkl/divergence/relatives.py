@@ -19,11 +19,19 @@ from scipy.special import digamma
 
 from fastkl._core.means import Mean
 from fastkl.divergence.arguments import FloatArray
-from fastkl.divergence.diagnostics import NeighborSweep, many_columns, shared_rows, warn_of_shared_rows
+from fastkl.divergence.atoms import rounding_reasons
+from fastkl.divergence.diagnostics import (
+    NeighborSweep,
+    many_columns,
+    shared_rows,
+    shared_rows_reasons,
+    warn_of_shared_rows,
+)
 from fastkl.divergence.draws import resolve_draws
 from fastkl.divergence.estimate import EXACT, Estimate
-from fastkl.divergence.local_terms import BallMasses, common_balls
+from fastkl.divergence.local_terms import BallMasses, Method, mixture_balls
 from fastkl.divergence.model_pair import model_divergence, model_jensen_shannon
+from fastkl.divergence.neighbors import SamplePair
 from fastkl.divergence.operands import (
     WITH_A_SAMPLE,
     ModelOperand,
@@ -63,7 +71,7 @@ def jeffreys(
         Masses of the rows of a sample.
     standard_error : bool, default=True
         Whether to compute it.
-    random_state : int, RandomState instance or None, default=None
+    random_state : int, RandomState, Generator or None, default=None
         For draws from a model.
     n_jobs : int or None, default=None
         Threads.
@@ -90,20 +98,25 @@ def jeffreys(
     True
     """
     options = Options(check_method(method), n_neighbors, standard_error, n_draws, random_state=random_state)
-    return _JEFFREYS(*operands(p, q, sample_weight_p, sample_weight_q, n_jobs), options=options)
+    both = operands(p, q, sample_weight_p, sample_weight_q, n_jobs, discrete_call="discrete_kl")
+    return _JEFFREYS(*both, options=options)
 
 
 def _jeffreys_of_samples(p: Operand, q: Operand, options: Options) -> Estimate:
     """Two samples, or draws in place of one."""
     pair, method = sample_pair(p, q, options), check_method(options.method)
-    k = divergence_neighbors(pair, method, options.n_neighbors)
     back = pair.reversed()
-    divergence_neighbors(back, method, k)
+    k = _neighbors_both_ways(pair, method, options.n_neighbors)
     forward, part_p = sample_divergence(pair, method, k, options.standard_error, symmetric=True)
     backward, part_q = sample_divergence(back, method, k, options.standard_error, symmetric=True)
     warn_of_shared_rows(forward.diagnostics.get("shared_rows", 0))
     error = float(np.sqrt(part_p + part_q)) if options.standard_error else float("nan")
     return _sum_of_directions(forward, backward, error)
+
+
+def _neighbors_both_ways(pair: SamplePair, method: Method, n_neighbors: int | None) -> int:
+    """The number of neighbours, which both directions must have; by default as many as the smaller sample allows."""
+    return min(divergence_neighbors(one, method, n_neighbors) for one in (pair, pair.reversed()))
 
 
 def _jeffreys_of_models(p: ModelOperand, q: ModelOperand, options: Options) -> Estimate:
@@ -159,7 +172,7 @@ def jensen_shannon(
         Masses of the rows of a sample.
     standard_error : bool, default=True
         Whether to compute it.
-    random_state : int, RandomState instance or None, default=None
+    random_state : int, RandomState, Generator or None, default=None
         For draws from a model.
     n_jobs : int or None, default=None
         Threads.
@@ -186,7 +199,8 @@ def jensen_shannon(
     True
     """
     options = Options("common_radius", n_neighbors, standard_error, n_draws, random_state=random_state)
-    return _JENSEN_SHANNON(*operands(p, q, sample_weight_p, sample_weight_q, n_jobs), options=options)
+    both = operands(p, q, sample_weight_p, sample_weight_q, n_jobs, discrete_call="discrete_kl")
+    return _JENSEN_SHANNON(*both, options=options)
 
 
 def _jensen_shannon_of_models(p: ModelOperand, q: ModelOperand, options: Options) -> Estimate:
@@ -197,14 +211,13 @@ def _jensen_shannon_of_models(p: ModelOperand, q: ModelOperand, options: Options
 def _jensen_shannon_of_samples(p: Operand, q: Operand, options: Options) -> Estimate:
     """Two samples, or draws in place of one."""
     pair = sample_pair(p, q, options)
-    k = divergence_neighbors(pair, "common_radius", options.n_neighbors)
     back = pair.reversed()
-    divergence_neighbors(back, "common_radius", k)
+    k = _neighbors_both_ways(pair, "common_radius", options.n_neighbors)
     sweep, total, variance = NeighborSweep(pair.p, pair.q, 1), 0.0, 0.0
     for side in (pair, back):
         terms = Mean()
         for slab in side.slabs(k):
-            terms += Mean.of(_mixture_terms(*common_balls(slab, k)), slab.weights)
+            terms += Mean.of(_mixture_terms(*mixture_balls(slab, k)), slab.weights)
             if side is pair:
                 sweep.add(slab)
         total += 0.5 * terms.value
@@ -212,7 +225,7 @@ def _jensen_shannon_of_samples(p: Operand, q: Operand, options: Options) -> Esti
     shared = shared_rows(pair, sweep)
     warn_of_shared_rows(shared)
     error = float(np.sqrt(variance)) if options.standard_error else float("nan")
-    reasons = many_columns(pair.p)
+    reasons = shared_rows_reasons(pair, shared) + rounding_reasons(pair, sweep.radius) + many_columns(pair.p)
     diagnostics = {"bias_suspected": bool(reasons), "reasons": reasons, "n_neighbors": k, "shared_rows": shared}
     return Estimate(total, error, (pair.p.n_rows, pair.q.n_rows), "common_radius", diagnostics)
 

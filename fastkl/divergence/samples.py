@@ -9,6 +9,7 @@ import numpy as np
 
 from fastkl._core.means import Mean
 from fastkl.divergence.arguments import DEFAULT_NEIGHBORS, FloatArray, resolve_neighbors
+from fastkl.divergence.atoms import LackingAtoms
 from fastkl.divergence.diagnostics import (
     NeighborSweep,
     divergence_diagnostics,
@@ -71,6 +72,7 @@ class _Sums:
         self.k = k
         self.ratio_k = k if method != "knn" else max(k, min(_RATIO_NEIGHBORS, self.p.n_rows - 1, self.q.n_rows))
         self.large_ball = large_ball(self.p, k)
+        self.lacking = LackingAtoms(self.p, self.q)
         self.terms = self.influence = self.log_p = Mean()
         self.noise_p = self.noise_q = self.ratio = self.large = self.gap = Mean()
 
@@ -78,11 +80,15 @@ class _Sums:
         """Add the rows of a slab, which is in the sweep."""
         terms, weights = local_terms(slab, self.method, self.k), slab.weights
         self.terms += Mean.of(terms.log_ratio, weights)
+        if self.method == "common_radius" and (sweep.zeros_own or not sweep.reach):
+            self.lacking.add(slab, self.k)
         if not standard_error:
             return
         self.noise_p += Mean.of(count_noise(terms.n_p), weights)
         self.noise_q += Mean.of(count_noise(terms.n_q), weights)
-        self.large += Mean.of((terms.n_p > self.large_ball).astype(np.float64), weights)
+        # A ball of radius 0 is an atom, which is as large as it is.
+        spread = np.maximum(slab.own.kth(self.k), slab.across.kth(self.k)) > 0.0
+        self.large += Mean.of((spread & (terms.n_p > self.large_ball)).astype(np.float64), weights)
         enough = terms if self.ratio_k == self.k else local_terms(slab, self.method, self.ratio_k)
         self.ratio += Mean.of(enough.ratio, weights)
         fixed = sweep.terms(slab, self.k) if self.method == "common_radius" else None
@@ -109,6 +115,10 @@ class _Sums:
             if sweep.reach:
                 diagnostics["shared_rows"] = shared_rows(pair, sweep)
         size = (self.p.n_rows, self.q.n_rows)
+        lacking = self.lacking.reasons(self.p)
+        if lacking:
+            diagnostics |= {"bias_suspected": True, "reasons": lacking, "rows_at_lacking_atoms": self.lacking.rows}
+            return Divergence(Estimate(float("inf"), 0.0, size, self.method, diagnostics), 0.0)
         variance = self.influence.variance() / self.influence.size if self.influence.weight else 0.0
         return Divergence(Estimate(value, error, size, self.method, diagnostics), variance)
 

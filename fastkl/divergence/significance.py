@@ -85,7 +85,7 @@ def permutation_test(
         Weights are refused: see Notes.
     n_permutations : int, default=1999
         Permutations of the labels; each costs one pass over the neighbours and no search.
-    random_state : int, RandomState instance or None, default=None
+    random_state : int, RandomState, Generator or None, default=None
         For the permutations and for draws from a model.
     n_jobs : int or None, default=None
         Threads for the search.
@@ -203,7 +203,7 @@ def subsampling_interval(
         Number of subsamples.
     exponent : float, default=2/3
         Subsamples have n to this power rows; between 0 and 1.
-    random_state : int, RandomState instance or None, default=None
+    random_state : int, RandomState, Generator or None, default=None
         For the choice of rows.
     n_jobs : int or None, default=None
         Threads.

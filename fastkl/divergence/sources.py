@@ -14,15 +14,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastkl.divergence.arguments import FloatArray, Totals, as_matrix
+from fastkl.divergence.matching import given_names
 from fastkl.divergence.models import is_model
 from fastkl.divergence.neighbors import Neighbors, Slab
 from fastkl.rows import open_source
 from fastkl.rows.reading import look
+from fastkl.rows.tables import is_table
 from fastkl.rows.weights import read_weights
 from fastkl.spatial import NeighborIndex, ShardedIndex
 
 # Rows of an array that are looked at together.
 _BLOCK_ROWS = 1 << 16
+_UNKNOWN = object()
 
 
 def read_blocks(source: Any) -> Iterator[tuple[Any, Any]]:
@@ -54,9 +57,11 @@ def checked_source(data: Any, name: str, columns: Sequence[Any] | None = None, w
         )
     if hasattr(data, "blocks") or (isinstance(data, np.ndarray) and data.ndim > 0):
         return data, weights
-    if hasattr(data, "columns") or hasattr(data, "__array__"):
-        return as_matrix(data, name), weights
-    if isinstance(data, (list, tuple)) and not all(hasattr(block, "shape") and len(block.shape) == 2 for block in data):
+    if is_table(data):
+        return [data], weights
+    if hasattr(data, "__array__") or (
+        isinstance(data, (list, tuple)) and not any(getattr(row, "shape", ()) for row in data)
+    ):
         return as_matrix(data, name), weights
     if not hasattr(data, "__iter__"):
         raise TypeError(f"{name} is no sample: expected an array or blocks of rows; got {type(data).__name__}.")
@@ -84,6 +89,13 @@ class SourceSample(Totals):
         Rows that are indexed together.
     n_jobs : int or None
         Threads.
+
+    Attributes
+    ----------
+    names : list or None
+        Names of the columns, where the blocks are tables.
+    order : list of int or None
+        In which order the columns are read; None for the order they have.
     """
 
     def __init__(self, source: Any, name: str, sample_weight: Any, shard_rows: int, n_jobs: int | None) -> None:
@@ -91,6 +103,8 @@ class SourceSample(Totals):
         self.n_jobs = n_jobs
         self.shard_rows = shard_rows
         self._source = source
+        self.names: Any = _UNKNOWN
+        self.order: list[int] | None = None
         weights = look(sample_weight, f"sample_weight of {name}")
         self._weights = None if weights is None else np.asarray(weights, dtype=np.float64)
         self.index = ShardedIndex(lambda: ((X, weights) for X, weights, _ in self.shards()), n_jobs=n_jobs)
@@ -136,7 +150,15 @@ class SourceSample(Totals):
             if hasattr(block, "__len__") and len(block) == 0:
                 continue
             where = f"block {number} (from row {first} on) of {self.name}"
+            if not hasattr(self._source, "shape") and np.ndim(block) == 1:
+                raise ValueError(
+                    f"{where} has one dimension: one row, or one column? Blocks have rows and columns; reshape a block of one "
+                    f"column with .reshape(-1, 1)."
+                )
             X = as_matrix(block, where)
+            self._learn_names(given_names(block, where) or getattr(self._source, "names", None), where)
+            if self.order is not None:
+                X = np.ascontiguousarray(X[:, self.order])
             last = first + len(X)
             if self._weights is not None:
                 if last > len(self._weights):
@@ -147,6 +169,14 @@ class SourceSample(Totals):
                 weights = self._weights[first:last]
             yield X, read_weights(weights, len(X), f"sample_weight of {where}", all_zero=True), first
             first = last
+
+    def _learn_names(self, names: Sequence[Any] | None, where: str) -> None:
+        """Keep the names of the columns, which are the same in every block."""
+        found = None if names is None else list(names)
+        if self.names is _UNKNOWN:
+            self.names = found
+        elif self.names != found:
+            raise ValueError(f"{where} has the columns {found}, the blocks before have {self.names}.")
 
     def shards(self) -> Iterator[tuple[NDArray[Any], FloatArray | None, NDArray[np.int64]]]:
         """One pass: rows of positive weight, weights relative to the largest, and row numbers, ``shard_rows`` at a time."""

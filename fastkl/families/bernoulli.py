@@ -78,7 +78,7 @@ class Bernoulli(CountFamily):
     def information(self, statistics: Statistics, params: Params) -> Floats:
         p, ones = params["probability"], statistics["ones"]
         with np.errstate(divide="ignore", invalid="ignore"):
-            information: Floats = ones / p**2 + (statistics["weight"] - ones) / (1.0 - p) ** 2
+            information: Floats = ones * (1.0 - p) ** 2 + (statistics["weight"] - ones) * p**2
         return information[:, None, None]
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:

@@ -14,38 +14,49 @@
 #include "fk_column.h"
 #include "fk_log_phi.h"
 #include "fk_log_ratio.h"
-#include "fk_moments.h"
+#include "fk_means.h"
 #include "fk_sum_log.h"
 
 enum { BETA_WEIGHT, BETA_MEAN, BETA_COMPLEMENT, BETA_LOW_EXCESS, BETA_HIGH_EXCESS, BETA_STATISTICS };
 enum { BETA_A, BETA_B, BETA_M, BETA_M_LOW, BETA_1_M, BETA_1_M_LOW };
 enum { BETA_INVERSE_M = 6, BETA_INVERSE_1_M, BETA_NORMALISER, BETA_CONSTANTS };
 
-/* -sum log(x / mean): with full relative accuracy where the values are so close together that it is small. Without
- * weights products are taken instead of logarithms, unless it is small or a ratio subnormal. */
-FK_INLINE double beta_excess(const double *x, const double *w, ptrdiff_t n, double mean, double weight) {
-    const double inverse = 1.0 / mean;
-    double sum = 0.0;
-    if (!w) {
-        ptrdiff_t irregular;
-        sum = -fk_sum_log(x, n, inverse, &irregular);
-        if (!irregular && sum >= 0.01 * weight) return sum;
-        sum = 0.0;
+/* -sum log(x / mean) as the sum of phi at u = x / mean - 1, where nothing but what is of second order is left. The deviations are
+ * those of near, exact where its values are: of x itself, or of 1 - x, whose deviations are those of x but for the sign. */
+FK_INLINE double beta_excess(const double *x, const double *w, ptrdiff_t n, double mean, const double *near, double centre,
+                             double sign, double weight) {
+    const double inverse = 1.0 / mean, factor = sign * inverse;
+    double sum = 0.0, left = 0.0;
+    FK_SIMD_SUM(sum, left) for (ptrdiff_t i = 0; i < n; i++) {
+        double wi = w ? w[i] : 1.0, u = (near[i] - centre) * factor;
+        left += wi * u;
+        sum += wi * fk_phi(u, fk_log_ratio(x[i], mean, inverse));
     }
-    FK_SIMD_SUM(sum) for (ptrdiff_t i = 0; i < n; i++) sum -= (w ? w[i] : 1.0) * fk_log_ratio(x[i], mean, inverse);
-    return sum;
+    return sum - 0.5 * left * (left / weight); /* the mean is rounded, see gamma.h */
+}
+
+/* The same from products of the ratios, without weights; NaN where it is too small for that, or a ratio subnormal. */
+FK_INLINE double beta_plain_excess(const double *x, ptrdiff_t n, double mean) {
+    ptrdiff_t irregular;
+    double sum = -fk_sum_log(x, n, 1.0 / mean, &irregular);
+    return !irregular && sum >= 0.01 * (double)n ? sum : NAN;
 }
 
 FK_INLINE void beta_statistics_body(const double *x, const double *w, ptrdiff_t n, double *record) {
     double y[FK_BLOCK], weight;
     y[0] = 1.0 - x[0];
     FK_SIMD for (ptrdiff_t i = 0; i < n; i++) y[i] = 1.0 - x[i];
-    const double mean = fk_mean_body(x, w, n, &weight), complement = fk_mean_body(y, w, n, &weight);
+    const double mean = fk_corrected_mean_body(x, w, n, &weight), complement = fk_corrected_mean_body(y, w, n, &weight);
+    const int below = mean <= complement;
+    const double *near = below ? x : y, centre = below ? mean : complement;
+    double low = w ? NAN : beta_plain_excess(x, n, mean), high = w ? NAN : beta_plain_excess(y, n, complement);
+    if (isnan(low)) low = beta_excess(x, w, n, mean, near, centre, below ? 1.0 : -1.0, weight);
+    if (isnan(high)) high = beta_excess(y, w, n, complement, near, centre, below ? -1.0 : 1.0, weight);
     record[BETA_WEIGHT] = weight;
     record[BETA_MEAN] = mean;
     record[BETA_COMPLEMENT] = complement;
-    record[BETA_LOW_EXCESS] = beta_excess(x, w, n, mean, weight);
-    record[BETA_HIGH_EXCESS] = beta_excess(y, w, n, complement, weight);
+    record[BETA_LOW_EXCESS] = low;
+    record[BETA_HIGH_EXCESS] = high;
 }
 
 static FK_CLONES void beta_statistics(const double *x, const double *w, ptrdiff_t n, double *record) {

@@ -11,7 +11,14 @@ from scipy.special import betainccinv, betaincinv
 from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl._core.special.beta_tails import beta_normaliser, log_beta_tails
 from fastkl._core.special.exact import exact_share
-from fastkl._core.special.gamma_functions import beta_shapes, log_excess, log_minus_digamma, trigamma
+from fastkl._core.special.gamma_differences import digamma_rise, trigamma_rise
+from fastkl._core.special.gamma_functions import (
+    beta_shapes,
+    log_excess,
+    log_minus_digamma,
+    trigamma,
+    trigamma_curvature,
+)
 from fastkl.exceptions import DegenerateDataError
 from fastkl.families.base import Fit
 from fastkl.families.closed_form import register_kl
@@ -99,8 +106,9 @@ class Beta(UnivariateFamily):
             if length.max(initial=0.0) <= POLISHED:
                 return Fit(begin, n_polish)  # the likelihood is concave: a step next to nothing is the certificate
         free = np.array([name not in fixed for name in self.parameter_names])
+        evaluate, move = (self._evaluate, move_logarithms) if fixed else (self._evaluate_by_size, move_by_size)
         with np.errstate(all="ignore"):
-            landscape = Landscape(lambda params: self._evaluate(statistics, params), move_logarithms, free, weight)
+            landscape = Landscape(lambda params: evaluate(statistics, params), move, free, weight)
             found = maximise(landscape, begin, 1e-12, MAX_NEWTON_STEPS)
         return Fit(found.params, found.n_iter + n_polish, bool(found.converged.all()))
 
@@ -112,7 +120,7 @@ class Beta(UnivariateFamily):
         shapes = np.stack([params["a"], params["b"]], axis=1)
         slopes = self.statistics_gradient(statistics, params)
         gradient = np.stack([slopes["a"], slopes["b"]], axis=1) * shapes
-        hessian = -self.information(statistics, params) * (shapes[:, :, None] * shapes[:, None, :])
+        hessian = -self.information(statistics, params)
         hessian[:, [0, 1], [0, 1]] += gradient
         return gradient, hessian
 
@@ -120,12 +128,32 @@ class Beta(UnivariateFamily):
         """Log-likelihood and its derivatives by log a and log b."""
         return Evaluation(self.column_log_likelihood(statistics, params), *self._derivatives(statistics, params))
 
+    def _evaluate_by_size(self, statistics: Statistics, params: Params) -> Evaluation:
+        """Log-likelihood and its derivatives by log(a + b) and log(a / b), in which shapes of any size keep their digits."""
+        a, b = params["a"], params["b"]
+        weight, mean, rest, low, high = (statistics[name] for name in self.statistic_names)
+        n, off = a + b, a * rest - b * mean
+        u, v = a / n, b / n
+        of_a, of_b, common = log_minus_digamma(np.array([a, b, n]))
+        curved_a, curved_b, curved = trigamma_curvature(np.array([a, b, n]))
+        phis = log_excess(np.array([-off / a, off / b]))
+        by_size = weight * (a * of_a + b * of_b - n * common - a * phis[0] - b * phis[1]) - a * low - b * high
+        logs = np.log1p(-off / a) - np.log1p(off / b)
+        by_share = a * v * (weight * (of_a - of_b + logs) - (low - high))
+        hessian = np.empty((len(a), 2, 2))
+        hessian[:, 0, 0] = by_size - weight * (curved_a + curved_b - curved)
+        hessian[:, 1, 1] = (v - u) * by_share - weight * (v * v * (a + curved_a) + u * u * (b + curved_b))
+        hessian[:, 0, 1] = hessian[:, 1, 0] = by_share - weight * (v * curved_a - u * curved_b)
+        return Evaluation(
+            self.column_log_likelihood(statistics, params), np.stack([by_size, by_share], axis=1), hessian
+        )
+
     def column_log_likelihood(self, statistics: Statistics, params: Params) -> Floats:
         a, b = params["a"], params["b"]
         weight, mean, rest, low, high = (statistics[name] for name in self.statistic_names)
-        m, k = a / (a + b), b / (a + b)
+        off = a * rest - b * mean
         normaliser = beta_normaliser(a, b) - np.log(mean) - np.log(rest)
-        low_phi, high_phi = log_excess(np.array([(mean - m) / m, (rest - k) / k]))
+        low_phi, high_phi = log_excess(np.array([-off / a, off / b]))
         by_row = normaliser - a * low_phi - b * high_phi
         total: Floats = weight * by_row + (1.0 - a) * low + (1.0 - b) * high
         return total
@@ -133,18 +161,19 @@ class Beta(UnivariateFamily):
     def statistics_gradient(self, statistics: Statistics, params: Params) -> Params:
         a, b = params["a"], params["b"]
         weight, mean, rest, low, high = (statistics[name] for name in self.statistic_names)
-        of_a, of_b, common = log_minus_digamma(np.array([a, b, a + b]))
-        by_a = weight * (of_a - common + np.log(mean * ((a + b) / a))) - low
-        by_b = weight * (of_b - common + np.log(rest * ((a + b) / b))) - high
+        off = a * rest - b * mean
+        by_a = weight * (digamma_rise(a, b) + np.log1p(-off / a)) - low
+        by_b = weight * (digamma_rise(b, a) + np.log1p(off / b)) - high
         return {"a": by_a, "b": by_b}
 
     def information(self, statistics: Statistics, params: Params) -> Floats:
         a, b, weight = params["a"], params["b"], statistics["weight"]
-        of_a, of_b, common = trigamma(np.array([a, b, a + b]))
+        both = a + b
         information = np.empty((len(a), 2, 2))
-        information[:, 0, 0] = weight * (of_a - common)
-        information[:, 1, 1] = weight * (of_b - common)
-        information[:, 0, 1] = information[:, 1, 0] = -weight * common
+        # a^2 (psi'(a) - psi'(a + b)), whose terms agree in all digits for b far below a
+        information[:, 0, 0] = weight * (a * (b / both) - trigamma_rise(a, b) * a * a)
+        information[:, 1, 1] = weight * (b * (a / both) - trigamma_rise(b, a) * b * b)
+        information[:, 0, 1] = information[:, 1, 0] = -weight * trigamma(both) * a * b
         return information
 
     def log_cdf(self, x: Floats, params: Params) -> Floats:
@@ -197,6 +226,15 @@ def move_logarithms(params: Params, step: Floats) -> Params:
         name: np.where(step[:, i] == 0.0, params[name], params[name] * np.exp(step[:, i]))
         for i, name in enumerate(("a", "b"))
     }
+
+
+def move_by_size(params: Params, step: Floats) -> Params:
+    """Parameters a step of log(a + b) and log(a / b) away."""
+    a, b = params["a"], params["b"]
+    ratio = np.exp(step[:, 1])
+    scale = np.exp(step[:, 0]) * (a + b) / (a * ratio + b)
+    moved = np.any(step != 0.0, axis=1)
+    return {"a": np.where(moved, a * ratio * scale, a), "b": np.where(moved, b * scale, b)}
 
 
 def raise_if_no_spread(constant: NDArray[np.bool_], statistics: Statistics, both_free: bool) -> None:

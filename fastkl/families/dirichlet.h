@@ -2,24 +2,35 @@
  *
  *     log p(x) = -sum_j [a_j phi(u_j) + log x_j] + a_0 (sum_j x_j - 1) + constant,      phi(u) = u - log(1 + u),
  *
- * where the textbook form subtracts numbers of size a_0 log a_0. The descriptor adds the last two terms. Statistics: weight,
- * mean and centred sum of squares of log x; the last only detects constant columns.
+ * where the textbook form subtracts numbers of size a_0 log a_0. The descriptor adds the last two terms. Statistics: those of
+ * the gamma distribution, weight, mean, and sum of log(mean / x), and what the rounded mean lacks of the exact one: the means of
+ * all columns have to sum to 1 with more digits than they have, since a_0 multiplies what is left.
  */
 #ifndef FK_FAMILY_DIRICHLET_H
 #define FK_FAMILY_DIRICHLET_H
 
 #include "fk_column.h"
 #include "fk_log_phi.h"
-#include "fk_moments.h"
+#include "gamma.h"
 
-static FK_CLONES void dirichlet_logs(const double *FK_RESTRICT x, ptrdiff_t n, double *FK_RESTRICT out) {
-    FK_SIMD for (ptrdiff_t i = 0; i < n; i++) out[i] = fk_log(x[i]);
+enum { DIRICHLET_LEFT = GAMMA_STATISTICS, DIRICHLET_STATISTICS };
+
+static FK_CLONES void dirichlet_statistics(const double *x, const double *w, ptrdiff_t n, double *record) {
+    double left = 0.0;
+    gamma_statistics(x, w, n, record);
+    if (w) {
+        FK_SIMD_SUM(left) for (ptrdiff_t i = 0; i < n; i++) left += w[i] * (x[i] - record[GAMMA_MEAN]);
+    } else {
+        left = fk_sum_about(x, n, record[GAMMA_MEAN]);
+    }
+    record[DIRICHLET_LEFT] = left / record[GAMMA_WEIGHT];
 }
 
-static void dirichlet_statistics(const double *x, const double *w, ptrdiff_t n, double *record) {
-    double logs[FK_BLOCK];
-    dirichlet_logs(x, n, logs);
-    fk_moments(logs, w, n, record);
+static void dirichlet_merge(double *into, const double *from) {
+    const double first = into[GAMMA_MEAN], share = from[GAMMA_WEIGHT] / (into[GAMMA_WEIGHT] + from[GAMMA_WEIGHT]);
+    const double moved = (from[GAMMA_MEAN] - first) * share;
+    gamma_merge(into, from);
+    into[DIRICHLET_LEFT] += (from[DIRICHLET_LEFT] - into[DIRICHLET_LEFT]) * share + ((first - into[GAMMA_MEAN]) + moved);
 }
 
 static FK_CLONES void dirichlet_log_density(const double *FK_RESTRICT x, ptrdiff_t n, const double *FK_RESTRICT c,
@@ -36,10 +47,10 @@ static FK_CLONES void dirichlet_log_density(const double *FK_RESTRICT x, ptrdiff
 
 static const fk_column_kernel fk_kernel_dirichlet = {
     .name = "dirichlet",
-    .n_statistics = FK_MOMENTS,
+    .n_statistics = DIRICHLET_STATISTICS,
     .n_constants = 2,
     .statistics = dirichlet_statistics,
-    .merge = fk_merge_moments,
+    .merge = dirichlet_merge,
     .log_density = dirichlet_log_density,
 };
 

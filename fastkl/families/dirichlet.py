@@ -1,16 +1,23 @@
-"""Dirichlet distribution of compositions: rows of positive parts that sum to 1, by the mean logarithms of the parts."""
+"""Dirichlet distribution of compositions: rows of positive parts that sum to 1, by mean parts and mean logarithms."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import digamma, gammaln, polygamma
+from scipy.special import digamma, gammaln
 
 from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl._core.rows import Rows
-from fastkl._core.special.gamma_functions import HALF_LOG_2PI, log_minus_digamma, stirling_error
+from fastkl._core.special.gamma_functions import (
+    HALF_LOG_2PI,
+    log_excess,
+    log_minus_digamma,
+    stirling_error,
+    trigamma_curvature,
+)
 from fastkl.exceptions import DegenerateDataError, SupportError
 from fastkl.families._kernels import column_kernel
 from fastkl.families._row_sums import row_excess, row_means
@@ -78,8 +85,7 @@ class Dirichlet(Family):
             )
         if row_means(rows.X, None, True, tolerance(rows), rows.n_threads) is None:
             self._refuse_a_row(rows)
-        weight, mean_log, m2 = records.T
-        return {"weight": np.float64(weight[0]), "mean_log": mean_log.copy(), "m2_log": m2.copy()}
+        return named(records)
 
     def _refuse_a_row(self, rows: Rows) -> None:
         """SupportError if there is a row whose sum is not 1."""
@@ -92,46 +98,41 @@ class Dirichlet(Family):
                 f"{where} sums to {1.0 + excess[off[0]]:.10g}. Divide every row by its sum if the parts are shares of it."
             )
 
-    def likelihood_statistics(self, rows: Rows) -> Statistics:
-        rows = rows.of_positive_weight()
-        found = row_means(rows.X, rows.weights, True, tolerance(rows), rows.n_threads)
-        return self.statistics(rows) if found is None else {"weight": np.float64(found[0]), "mean_log": found[1]}
-
     def merge_statistics(self, first: Statistics, second: Statistics) -> Statistics:
-        d = len(first["mean_log"])
-        sides = [np.stack([np.full(d, s["weight"]), s["mean_log"], s["m2_log"]], axis=1) for s in (first, second)]
-        weight, mean_log, m2 = column_kernel(self.name).merge(*sides).T
-        return {"weight": np.float64(weight[0]), "mean_log": mean_log.copy(), "m2_log": m2.copy()}
+        d = len(first["mean"])
+        sides = [
+            np.stack([np.full(d, s["weight"]), s["mean"], s["log_excess"], s["left"]], axis=1) for s in (first, second)
+        ]
+        return named(column_kernel(self.name).merge(*sides))
 
     # -- sums to parameters ------------------------------------------------------------------------------------------------
 
     def solve(self, statistics: Statistics, start: Params | None = None) -> Fit:
-        mean_log = statistics["mean_log"]
         if self.concentration is not None:
-            return Fit(self.fixed_columns(len(mean_log)))
-        if np.all(statistics["m2_log"] == 0.0):
+            return Fit(self.fixed_columns(len(statistics["mean"])))
+        if np.all(statistics["log_excess"] <= 0.0):
             raise DegenerateDataError(
                 f"All rows are equal (n_samples={statistics['weight']:g}): the dirichlet likelihood has no maximum, since it "
                 "grows without bound with the concentration. Pass rows that differ, or hold the concentration fixed."
             )
         begin = None if start is None else start["concentration"]
-        concentration, steps, converged = solve_concentration(mean_log, begin)
+        concentration, steps, converged = solve_concentration(mean_terms(statistics), begin)
         return Fit({"concentration": concentration}, steps, converged)
 
     def solve_from(self, statistics: Statistics, start: Params) -> Fit:
         return self.solve(statistics, start)
 
     def statistics_log_likelihood(self, statistics: Statistics, params: Params) -> float:
-        a, g = params["concentration"], statistics["mean_log"]
-        mean = float(np.sum(a * (g - np.log(a / a.sum()))) - np.sum(g)) + log_constant(a)
-        return float(statistics["weight"]) * mean
+        a, (mean, excess, gap) = params["concentration"], mean_terms(statistics)
+        terms = a * (log_excess((mean * a.sum() - a) / a) + excess) + (np.log(mean) - excess)
+        return float(statistics["weight"]) * float(log_constant(a) + a.sum() * gap - np.sum(terms))
 
     def statistics_gradient(self, statistics: Statistics, params: Params) -> Params:
-        return {"concentration": statistics["weight"] * score(params["concentration"], statistics["mean_log"])}
+        mean, excess, _ = mean_terms(statistics)
+        return {"concentration": statistics["weight"] * score(params["concentration"], mean, excess)}
 
     def score_rows(self, rows: Rows, params: Params) -> Params:
-        logs: Floats = np.log(rows.X.astype(np.float64))
-        return {"concentration": logs + score(params["concentration"], np.zeros(rows.X.shape[1]))}
+        return {"concentration": score(params["concentration"], rows.X.astype(np.float64), 0.0)}
 
     def log_density(self, rows: Rows, params: Params) -> Floats:
         a = params["concentration"]
@@ -189,35 +190,87 @@ def log_constant(a: Floats) -> float:
     return float(logs + stirling_error(total) - np.sum(stirling_error(a)))
 
 
-def score(a: Floats, mean_log: Floats) -> Floats:
-    """psi(a_0) - psi(a) + mean log x, by the differences of digammas and logarithms."""
+def named(records: Floats) -> Statistics:
+    """The kernel's statistics of all columns by their names."""
+    weight, mean, excess, left = records.T
+    return {"weight": np.float64(weight[0]), "mean": mean.copy(), "log_excess": excess.copy(), "left": left.copy()}
+
+
+def mean_terms(statistics: Statistics) -> tuple[Floats, Floats, float]:
+    """Mean of every part, log(mean) - mean(log), and what the exact means sum to less 1."""
+    mean = statistics["mean"]
+    gap = math.fsum([-1.0, *mean.tolist(), *statistics["left"].tolist()])
+    return mean, statistics["log_excess"] / statistics["weight"], gap
+
+
+def score(a: Floats, mean: Floats, excess: Floats | float) -> Floats:
+    """psi(a_0) - psi(a) + log(mean) - excess, by the differences of digammas and logarithms; ``mean`` (d,) or (n, d)."""
     total = a.sum()
-    difference: Floats = (mean_log - np.log(a / total)) + (log_minus_digamma(a) - log_minus_digamma(total))
-    return difference
+    rise = log_minus_digamma(a) - log_minus_digamma(total)
+    off: Floats = (mean * total - a) / a
+    with np.errstate(invalid="ignore", divide="ignore"):
+        logs = np.where(np.abs(off) < 0.5, np.log1p(off), np.log(mean) - np.log(a / total))
+    return np.asarray(logs + rise - excess)
 
 
 def information_parts(a: Floats) -> tuple[Floats, float]:
-    """(diag psi'(a) - psi'(a_0))^-1 = diag(v) + c v v': v and c (Sherman and Morrison)."""
-    inverse = 1.0 / polygamma(1, a)
-    common = float(polygamma(1, a.sum()))
-    return inverse, common / (1.0 - common * float(inverse.sum()))
+    """(diag psi'(a) - psi'(a_0))^-1 = diag(v) + c v v': v and c (Sherman and Morrison).
+
+    With psi'(x) = (x + curvature(x)) / x^2 the leading terms of 1 - psi'(a_0) sum(v), which is 0 to rounding for large a, cancel.
+    """
+    total, curved = a.sum(), trigamma_curvature(a)
+    common = float(trigamma_curvature(total))
+    inverse = a * (a / (a + curved))
+    lost = float(np.sum(curved * (a / (a + curved))))
+    left = (lost - common + common * (lost / total)) / total
+    return inverse, float((1.0 + common / total) / total / left)
 
 
-def solve_concentration(mean_log: Floats, start: Floats | None = None) -> tuple[Floats, int, bool]:
-    """The root of the score by Newton's method, without a start from the estimate of a_0 for large concentrations."""
-    # sum exp(mean log x) is 1 less about (d - 1) / (2 a_0); rows that sum to 1 only nearly can push it to 1
-    gap = max(-np.expm1(np.log(np.sum(np.exp(mean_log)))), 1e-15)
-    a = inverse_digamma(digamma(0.5 * (len(mean_log) - 1) / gap) + mean_log)[0] if start is None else start.copy()
+def solve_concentration(terms: tuple[Floats, Floats, float], start: Floats | None = None) -> tuple[Floats, int, bool]:
+    """The root of the score by Newton's method, without a start from the estimate of a_0 for large concentrations.
+
+    A step moves log(a_0) and, beside it, the shares a / a_0, of which the likelihood of concentrated rows knows a_0 times more:
+    in these coordinates neither drowns in the rounding of the other.
+    """
+    mean, excess, _ = terms
+    if start is None:
+        # sum exp(mean log x) is 1 less about (d - 1) / (2 a_0)
+        gap = max(-float(np.sum(mean * np.expm1(-excess))), 1e-300)
+        a = inverse_digamma(digamma(0.5 * (len(mean) - 1) / gap) + np.log(mean) - excess)[0]
+    else:
+        a = start.copy()
+    longest = np.inf
     for step in range(1, MAX_STEPS + 1):
-        slope = score(a, mean_log)
-        inverse, outer = information_parts(a)
-        move = inverse * (slope + outer * float(inverse @ slope))
+        size, shares = newton_parts(a, terms)
         # at most to a fifth at once: from there on the concave likelihood leads Newton's method home
-        factor = min(1.0, 0.8 / max(float(np.max(-move / a)), 1e-300))
-        a = a + factor * move
-        if factor == 1.0 and np.all(np.abs(move) <= 1e-12 * a):
+        move = size + shares
+        factor = min(1.0, 0.8 / max(float(np.max(-move)), 1e-300))
+        a = a * (1.0 + factor * move)
+        before, longest = longest, float(np.max(np.abs(move)))
+        if factor == 1.0 and (longest <= 1e-12 or (longest <= 1e-8 and longest >= before)):
             return a, step, True
-    return a, MAX_STEPS, bool(np.max(np.abs(slope) * np.minimum(a, 1.0)) < 1e-12)
+    return a, MAX_STEPS, False
+
+
+def newton_parts(a: Floats, terms: tuple[Floats, Floats, float]) -> tuple[float, Floats]:
+    """Newton's step relative to a: that of log(a_0) for all parts alike, and of each share, whose sum weighted by a is 0.
+
+    With c = a^2 psi'(a) - a and c_0 likewise of a_0, minus the Hessian by relative steps is diag(a + c) less (a_0 + c_0) u u'
+    with u = a / a_0. Along (1, ..., 1) all that is of order a_0 cancels.
+    """
+    mean, excess, gap = terms
+    total = a.sum()
+    u, curved, common = a / total, trigamma_curvature(a), float(trigamma_curvature(total))
+    g = a * score(a, mean, excess)
+    phis = log_excess((mean * total - a) / a)
+    by_size = float(np.sum(a * (log_minus_digamma(a) - excess - phis)) - total * (log_minus_digamma(total) - gap))
+    diagonal = a + curved
+    weight = float(np.sum(u * u / diagonal))
+    of_gradient = (g - u * float(np.sum(u * g / diagonal)) / weight) / diagonal
+    of_size = (curved - u * float(np.sum(u * curved / diagonal)) / weight) / diagonal
+    curvature = float(np.sum(curved)) - common - float(np.sum(curved * of_size))
+    size = (by_size - float(np.sum(curved * of_gradient))) / curvature
+    return size, of_gradient - size * of_size
 
 
 @register_kl(Dirichlet, Dirichlet)

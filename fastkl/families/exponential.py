@@ -64,9 +64,7 @@ class Exponential(UnivariateFamily):
 
     def information(self, statistics: Statistics, params: Params) -> Floats:
         scale = params["scale"]
-        information: Floats = (statistics["weight"] * (2.0 * statistics["mean"] / scale - 1.0) / scale / scale)[
-            :, None, None
-        ]
+        information: Floats = (statistics["weight"] * (2.0 * statistics["mean"] / scale - 1.0))[:, None, None]
         return information
 
     def log_cdf(self, x: Floats, params: Params) -> Floats:

@@ -12,7 +12,7 @@
 #include "fk_column.h"
 #include "fk_log_phi.h"
 #include "fk_math.h"
-#include "fk_moments.h"
+#include "fk_means.h"
 #include "fk_sum_log.h"
 
 enum { GAMMA_WEIGHT, GAMMA_MEAN, GAMMA_LOG_EXCESS, GAMMA_STATISTICS };
@@ -30,7 +30,7 @@ FK_INLINE fk_log_phi gamma_log_and_phi(double x, double u, double inverse_mean) 
 
 FK_INLINE void gamma_statistics_body(const double *x, const double *w, ptrdiff_t n, double *record) {
     double weight, sum = 0.0, left = 0.0;
-    double mean = fk_mean_body(x, w, n, &weight), inverse = 1.0 / mean;
+    double mean = fk_corrected_mean_body(x, w, n, &weight), inverse = 1.0 / mean;
     FK_SIMD_SUM(sum, left) for (ptrdiff_t i = 0; i < n; i++) {
         double wi = w ? w[i] : 1.0, u = (x[i] - mean) * inverse;
         left += wi * u;
@@ -38,8 +38,10 @@ FK_INLINE void gamma_statistics_body(const double *x, const double *w, ptrdiff_t
     }
     record[GAMMA_WEIGHT] = weight;
     record[GAMMA_MEAN] = mean;
-    /* The mean is off by a rounding, so the u do not quite sum to 0; the identity "excess = -sum log(x / mean)" wants them to. */
-    record[GAMMA_LOG_EXCESS] = sum - left;
+    /* The mean is rounded, so the u sum to left and not to 0. About the exact mean, in units of this one 1 + left / weight, the
+     * excess is less by weight phi(left / weight), of second order; left itself, of first order, would outweigh it once the
+     * shape nears 1 / rounding. */
+    record[GAMMA_LOG_EXCESS] = sum - 0.5 * left * (left / weight);
 }
 
 static FK_CLONES void gamma_statistics(const double *x, const double *w, ptrdiff_t n, double *record) {
@@ -50,7 +52,7 @@ static FK_CLONES void gamma_statistics(const double *x, const double *w, ptrdiff
     }
     /* Without weights the excess is minus the sum of the log ratios, unless it is so small that phi has to be summed. */
     ptrdiff_t irregular;
-    double mean = fk_mean_body(x, NULL, n, &record[GAMMA_WEIGHT]);
+    double mean = fk_corrected_mean_body(x, NULL, n, &record[GAMMA_WEIGHT]);
     double excess = -fk_sum_log(x, n, 1.0 / mean, &irregular);
     record[GAMMA_MEAN] = mean;
     record[GAMMA_LOG_EXCESS] = excess;

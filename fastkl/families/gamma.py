@@ -119,8 +119,8 @@ class Gamma(UnivariateFamily):
     def information(self, statistics: Statistics, params: Params) -> Floats:
         shape, scale = params["shape"], params["scale"]
         weight, mean = statistics["weight"], statistics["mean"]
-        cross = weight / scale
-        rows = [[weight * trigamma(shape), cross], [cross, weight * (2.0 * mean / scale - shape) / scale / scale]]
+        cross = weight * shape
+        rows = [[weight * trigamma(shape) * shape * shape, cross], [cross, weight * (2.0 * mean / scale - shape)]]
         return np.moveaxis(np.array(rows), -1, 0)
 
     def log_cdf(self, x: Floats, params: Params) -> Floats:

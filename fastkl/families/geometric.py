@@ -82,7 +82,7 @@ class Geometric(CountFamily):
     def information(self, statistics: Statistics, params: Params) -> Floats:
         p = params["probability"]
         with np.errstate(divide="ignore", invalid="ignore"):
-            information: Floats = statistics["weight"] / p**2 + statistics["failures"] / (1.0 - p) ** 2
+            information: Floats = statistics["weight"] * (1.0 - p) ** 2 + statistics["failures"] * p**2
         return information[:, None, None]
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:

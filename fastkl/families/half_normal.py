@@ -68,7 +68,7 @@ class HalfNormal(UnivariateFamily):
 
     def information(self, statistics: Statistics, params: Params) -> Floats:
         scale = params["scale"]
-        by_row = (3.0 * (statistics["root_mean_square"] / scale) ** 2 - 1.0) / scale / scale
+        by_row = 3.0 * (statistics["root_mean_square"] / scale) ** 2 - 1.0
         information: Floats = (statistics["weight"] * by_row)[:, None, None]
         return information
 

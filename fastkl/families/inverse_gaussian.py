@@ -82,9 +82,9 @@ class InverseGaussian(UnivariateFamily):
 
     def information(self, statistics: Statistics, params: Params) -> Floats:
         mean, shape, weight = params["mean"], params["shape"], statistics["weight"]
-        gap = (statistics["mean"] - mean) / mean**3
-        cross = -weight * gap
-        rows = [[weight * shape * (1.0 / mean**3 + 3.0 * gap / mean), cross], [cross, 0.5 * weight / shape**2]]
+        gap, ratio = (statistics["mean"] - mean) / mean, shape / mean
+        cross = -weight * gap * ratio
+        rows = [[weight * ratio * (1.0 + 3.0 * gap), cross], [cross, 0.5 * weight]]
         return np.moveaxis(np.array(rows), -1, 0)
 
     def log_cdf(self, x: Floats, params: Params) -> Floats:

@@ -74,7 +74,7 @@ class Laplace(UnivariateFamily):
         raise_if_constant(scale == 0.0, {"weight": weight, "value": loc}, self.name, "scale goes to 0")
         self._raise_if_overflow(rows, scale)
         information = np.zeros((d, 2, 2))
-        information[:, [0, 1], [0, 1]] = (weight / scale / scale)[:, None]
+        information[:, [0, 1], [0, 1]] = weight[:, None]
         total = float(np.sum(-distance / scale - weight * np.log(2.0 * scale)))
         return Fit({"loc": loc, "scale": scale}, log_likelihood=total), {"weight": weight, "information": information}
 

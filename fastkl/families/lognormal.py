@@ -90,8 +90,8 @@ class Lognormal(UnivariateFamily):
     def information(self, statistics: Statistics, params: Params) -> Floats:
         sd, weight = params["sdlog"], statistics["weight"]
         deviations, squares = self._squares(statistics, params)
-        cross = 2.0 * deviations / sd**3
-        rows = [[weight / sd**2, cross], [cross, (3.0 * squares / sd**2 - weight) / sd**2]]
+        cross = 2.0 * deviations / sd
+        rows = [[weight, cross], [cross, 3.0 * squares / sd**2 - weight]]
         return np.moveaxis(np.array(rows), -1, 0)
 
     def log_cdf(self, x: Floats, params: Params) -> Floats:

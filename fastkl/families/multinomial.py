@@ -92,7 +92,15 @@ class Multinomial(Family):
                 f"All counts are 0 (n_samples={statistics['weight']:g}): any probabilities explain them equally well. Pass rows "
                 "with at least one trial, or hold the probabilities fixed."
             )
-        return Fit({"probabilities": totals / totals.sum()})
+        probabilities = totals / totals.sum()
+        never = np.flatnonzero(totals == 0.0)
+        if len(never) == 0:
+            return Fit({"probabilities": probabilities})
+        which = f"Column {never[0]} holds" if len(never) == 1 else f"Columns {', '.join(map(str, never))} hold"
+        return Fit(
+            {"probabilities": probabilities},
+            boundary={"probabilities": f"{which} zeros alone: the probability is at its boundary 0."},
+        )
 
     def statistics_log_likelihood(self, statistics: Statistics, params: Params) -> float:
         totals = statistics["totals"]
@@ -122,6 +130,12 @@ class Multinomial(Family):
         if self.n_trials is not None and (self.n_trials != int(self.n_trials) or self.n_trials < 0):
             raise ValueError(f"multinomial: n_trials is a whole number of at least 0, not {self.n_trials!r}.")
         return super().shaped(given, d)
+
+    def standard_errors(self, statistics: Statistics, params: Params) -> Params:
+        """NaN for a share that is 0 or 1, at its boundary; no entry where all are."""
+        errors = super().standard_errors(statistics, params)
+        inside = {name: (params[name] > 0.0) & (params[name] < 1.0) for name in errors}
+        return {name: np.where(inside[name], value, np.nan) for name, value in errors.items() if np.any(inside[name])}
 
     def covariance_of(self, name: str, statistics: Statistics, params: Params) -> Floats:
         p = params["probabilities"]

@@ -108,7 +108,10 @@ class MultivariateNormal(Family):
 
     def _of_moments(self, rows: Rows, found: tuple[float, Floats, Floats]) -> Statistics:
         weight, mean, scatter = found
-        statistics: Statistics = {"weight": np.float64(weight), "mean": mean, "scatter": scatter}
+        counted = len(rows.X) if rows.weights is None else np.count_nonzero(rows.weights)
+        statistics: Statistics = {
+            "weight": np.float64(weight), "mean": mean, "scatter": scatter, "n_rows": np.float64(counted)
+        }  # fmt: skip
         if self.shrinkage == "ledoit_wolf":
             statistics.update(fourth_moments(rows.of_positive_weight(), mean))
         return self._finite(rows, statistics)
@@ -135,7 +138,14 @@ class MultivariateNormal(Family):
             names = ("weight", "mean", "scatter")
             merged = merge_moments(*(first[name] for name in names), *(second[name] for name in names))
             fourth = merged_moments(first, second, merged[1]) if "fourth" in first else {}
-            return {"weight": np.float64(merged[0]), "mean": merged[1], "scatter": merged[2], **fourth}
+            counted = first["n_rows"] + second["n_rows"]
+            return {
+                "weight": np.float64(merged[0]),
+                "mean": merged[1],
+                "scatter": merged[2],
+                "n_rows": counted,
+                **fourth,
+            }
         d = len(first["mean"])
         sides = [
             {"weight": np.full(d, s["weight"]), "mean": s["mean"], "deviation": np.sqrt(s["scatter"])}
@@ -214,10 +224,12 @@ class MultivariateNormal(Family):
             return
         root = np.sqrt(variances)
         dependent = dependent_column(covariance / np.outer(root, root))
+        if dependent is None and self.mean is None and self.shrinkage is None and statistics["n_rows"] <= d:
+            dependent = int(statistics["n_rows"]) - 1  # rounding alone has made the last pivots positive
         if dependent is not None:
             raise DegenerateDataError(
                 f"The covariance of these {d} columns is singular: column {dependent} is a linear combination of the columns "
-                f"before it, as always when there are fewer rows than columns (or only n_samples={statistics['weight']:g} "
+                f"before it, as always when there are no more rows than columns (here only n_samples={statistics['weight']:g} "
                 "rows). The likelihood of a full covariance then has no maximum. Use a prior (DensityMLE(prior='default')), "
                 "shrinkage (families.MultivariateNormal(shrinkage='ledoit_wolf')), covariance_type='diag' or 'spherical', "
                 "or leave columns out.",

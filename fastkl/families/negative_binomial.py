@@ -180,10 +180,11 @@ class NegativeBinomial(CountFamily):
         finite = np.where(np.isinf(size), 1.0, size)
         scores = [self._tally_score(statistics, j, float(mean[j])) for j in range(len(mean))]
         by_size = np.array([-score.slope(float(r)) for score, r in zip(scores, finite, strict=True)])
-        cross = np.where(np.isinf(size), 0.0, -weight * (observed - mean) / (finite + mean) ** 2)
-        lost = np.where(np.isinf(size), 0.0, (observed + finite) / (finite + mean) ** 2)
-        by_mean = weight * (observed / mean**2 - lost)
-        return np.moveaxis(np.array([[by_size, cross], [cross, by_mean]]), -1, 0)
+        share, shift = finite / (finite + mean), (observed - mean) / (finite + mean)
+        cross = np.where(np.isinf(size), 0.0, -weight * shift * share * mean)
+        # mean^2 (observed / mean^2 - (observed + size) / (size + mean)^2), whose terms agree to mean / size
+        by_mean = weight * np.where(np.isinf(size), observed, share * (mean + shift * (finite + 2.0 * mean)))
+        return np.moveaxis(np.array([[by_size * finite * finite, cross], [cross, by_mean]]), -1, 0)
 
     # -- the distribution itself ----------------------------------------------------------------------------------
 

@@ -93,11 +93,9 @@ class Normal(UnivariateFamily):
         return {"loc": deviations / scale, "scale": (squares - statistics["weight"]) / scale}
 
     def information(self, statistics: Statistics, params: Params) -> Floats:
-        scale, weight = params["scale"], statistics["weight"]
-        deviations, squares = self._squares(statistics, params)
+        weight, (deviations, squares) = statistics["weight"], self._squares(statistics, params)
         cross = 2.0 * deviations
-        rows = np.array([[weight, cross], [cross, 3.0 * squares - weight]]) / scale / scale
-        return np.moveaxis(rows, -1, 0)
+        return np.moveaxis(np.array([[weight, cross], [cross, 3.0 * squares - weight]]), -1, 0)
 
     def log_cdf(self, x: Floats, params: Params) -> Floats:
         return log_normal_sf((params["loc"] - x) / params["scale"])

@@ -94,9 +94,9 @@ class Pareto(UnivariateFamily):
         return {"shape": weight / shape - self._logs(statistics, scale), "scale": weight * shape / scale}
 
     def information(self, statistics: Statistics, params: Params) -> Floats:
-        shape, scale, weight = params["shape"], params["scale"], statistics["weight"]
-        cross = -weight / scale
-        return np.moveaxis(np.array([[weight / shape**2, cross], [cross, weight * shape / scale**2]]), -1, 0)
+        shape, weight = params["shape"], statistics["weight"]
+        cross = -weight * shape
+        return np.moveaxis(np.array([[weight, cross], [cross, weight * shape]]), -1, 0)
 
     def log_cdf(self, x: Floats, params: Params) -> Floats:
         w = params["shape"] * log_ratio(np.maximum(x, params["scale"]), params["scale"])

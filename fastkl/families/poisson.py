@@ -95,8 +95,7 @@ class Poisson(CountFamily):
         return self.statistics_gradient({"weight": records[:, 0], "mean": records[:, 1]}, params)
 
     def information(self, statistics: Statistics, params: Params) -> Floats:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            information: Floats = (statistics["weight"] * statistics["mean"] / params["rate"] ** 2)[:, None, None]
+        information: Floats = (statistics["weight"] * statistics["mean"])[:, None, None]
         return information
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:

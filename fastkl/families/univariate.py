@@ -16,9 +16,11 @@ from fastkl.exceptions import DegenerateDataError, SupportError
 from fastkl.families._kernels import column_kernel
 from fastkl.families.base import Family
 from fastkl.families.solvers.quantiles import continuous_quantile, count_quantile
+from fastkl.families.spaces import Numbers
 
 ABOVE_ZERO = float(np.nextafter(0.0, 1.0))
 BELOW_ONE = float(np.nextafter(1.0, 0.0))
+SINGULAR = 1e-13  # eigenvalue of an information in correlation form that is all rounding
 BELOW_INFINITY = float(np.finfo(np.float64).max)
 # the number next to an end that does not belong to the support, and that end
 OPEN_ENDS = {ABOVE_ZERO: 0.0, BELOW_ONE: 1.0, BELOW_INFINITY: np.inf}
@@ -117,9 +119,23 @@ class UnivariateFamily(Family):
         raise NotImplementedError
 
     def information(self, statistics: Statistics, params: Params) -> Floats:
-        """Observed information per column, (d, p, p), in the order of ``parameter_names``."""
+        """Observed information per column, (d, p, p), in the order of ``parameter_names``, by the parameters in their units."""
         information: Floats = statistics["information"]
         return information
+
+    def units(self, params: Params) -> Params:
+        """What a step of each parameter is measured in: near what it takes to be seen, whatever the unit of the rows.
+
+        A positive number's unit is itself, a location's its spread: an information in them neither overflows nor underflows.
+        """
+        units = {}
+        for name, space in self.parameters.items():
+            value = params[name]
+            unit = space.scale.slope(value) if isinstance(space, Numbers) else np.ones_like(value)
+            if space.spread is not None:
+                unit = unit * self.parameters[space.spread].unit_of_location(params[space.spread])
+            units[name] = np.where((unit > 0.0) & np.isfinite(unit), unit, 1.0)
+        return units
 
     # -- parameters --------------------------------------------------------------------------------------------------------
 
@@ -164,25 +180,31 @@ class UnivariateFamily(Family):
         return [f"{name}[{j}]" for name, inside in regular.items() for j in np.flatnonzero(inside)]
 
     def _column_covariances(self, statistics: Statistics, params: Params) -> tuple[NDArray[np.bool_], Floats]:
-        """The mask of ``regular`` and the covariances (d, p, p), NaN outside the mask."""
+        """The mask of ``regular`` and the covariances (d, p, p) by the units, NaN outside the mask and where there is none."""
         regular = self.regular(params)
         information = self.information(statistics, params)
         covariances = np.full(information.shape, np.nan)
         for pattern in np.unique(regular, axis=1).T:
             columns, kept = np.flatnonzero(np.all(pattern == regular.T, axis=1)), np.flatnonzero(pattern)
             block = np.ix_(columns, kept, kept)
-            covariances[block] = np.linalg.inv(information[block])
+            covariances[block] = inverses(information[block])
         return regular, covariances
 
     def standard_errors(self, statistics: Statistics, params: Params) -> Params:
-        """NaN in a column where the parameter is at its boundary; no entry where it does in all of them, or is fixed."""
-        regular, covariances = self._column_covariances(statistics, params)
-        return {
-            name: np.sqrt(covariances[:, i, i]) for i, name in enumerate(self.parameter_names) if np.any(regular[i])
-        }  # fmt: skip
+        """NaN in a column where the parameter is at its boundary; no entry where it does in all of them, or is fixed.
+
+        Likewise where the likelihood is flat in some direction: what is not determined has no standard error.
+        """
+        units, (regular, covariances) = self.units(params), self._column_covariances(statistics, params)
+        errors = {name: units[name] * np.sqrt(covariances[:, i, i]) for i, name in enumerate(self.parameter_names)}
+        kept = np.any(regular, axis=1) & ~np.all(np.isnan(covariances.diagonal(axis1=1, axis2=2)), axis=0)
+        return {name: errors[name] for i, name in enumerate(self.parameter_names) if kept[i]}
 
     def covariance_of_params(self, statistics: Statistics, params: Params) -> tuple[list[str], Floats]:
         regular, covariances = self._column_covariances(statistics, params)
+        unit = np.stack(list(self.units(params).values()), axis=1)
+        with np.errstate(over="ignore", under="ignore"):
+            covariances = covariances * unit[:, :, None] * unit[:, None, :]
         p, d = regular.shape
         full = np.zeros((p, d, p, d))
         for j in range(d):
@@ -247,6 +269,18 @@ class UnivariateFamily(Family):
 
         result[open_] = count_quantile(enough, np.full(len(share), np.nan) if guess is None else guess[open_], low)
         return result
+
+
+def inverses(information: Floats) -> Floats:
+    """Inverses of symmetric matrices (d, p, p) by their correlation form; NaN where one is not positive definite to rounding."""
+    diagonal = np.diagonal(information, axis1=1, axis2=2)
+    good = np.all((diagonal > 0.0) & np.isfinite(diagonal), axis=1) & np.isfinite(information).all(axis=(1, 2))
+    root = np.sqrt(np.where(good[:, None], diagonal, 1.0))
+    scaled = np.where(good[:, None, None], information, np.eye(diagonal.shape[1])) / root[:, :, None] / root[:, None, :]
+    good &= np.min(np.linalg.eigvalsh(scaled), axis=1, initial=np.inf) > SINGULAR
+    found = np.linalg.inv(np.where(good[:, None, None], scaled, np.eye(diagonal.shape[1])))
+    found = found / root[:, :, None] / root[:, None, :]
+    return np.where(good[:, None, None], found, np.nan)
 
 
 def largest(rows: Rows, column: int) -> float:

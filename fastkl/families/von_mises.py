@@ -18,9 +18,19 @@ from fastkl.families.univariate import UnivariateFamily, raise_if_constant
 
 MAX_NEWTON_STEPS = 100
 LOG_2PI = np.log(2.0 * np.pi)
-_LARGE = 500.0
-# 1 - I1(k) / I0(k) in powers of 1 / k, from the Riccati equation A' = 1 - A^2 - A / k
-_SERIES = (0.0, 1 / 2, 1 / 8, 1 / 8, 25 / 128, 13 / 32, 1073 / 1024)
+_LARGE = 32.0
+NO_LENGTH = 4.0 * np.finfo(np.float64).eps  # a mean resultant length that is all rounding
+
+
+def _series(terms: int) -> list[float]:
+    """1 - I1(k) / I0(k) in powers of 1 / k, from the Riccati equation A' = 1 - A^2 - A / k: 1/2, 1/8, 1/8, 25/128, ..."""
+    c = [0.0, 0.5]
+    for m in range(2, terms):
+        c.append(0.5 * ((m - 2) * c[m - 1] + sum(c[i] * c[m - i] for i in range(1, m))))
+    return c
+
+
+_SERIES = _series(22)  # the terms left out are below 1e-18 of the value
 
 
 class VonMises(UnivariateFamily):
@@ -122,9 +132,11 @@ class VonMises(UnivariateFamily):
 
     def information(self, statistics: Statistics, params: Params) -> Floats:
         kappa, loc, weight = params["concentration"], params["loc"], statistics["weight"]
-        cross = -self._sines(statistics, loc)
-        by_loc = kappa * weight * (1.0 - self._deficit(statistics, loc))
-        return np.moveaxis(np.array([[by_loc, cross], [cross, -weight * bessel_deficit(kappa)[1]]]), -1, 0)
+        unit = 1.0 / np.sqrt(1.0 + kappa)
+        cross = -self._sines(statistics, loc) * unit * kappa
+        by_loc = kappa * unit * unit * weight * (1.0 - self._deficit(statistics, loc))
+        by_kappa = -weight * bessel_deficit(kappa)[1] * kappa * kappa
+        return np.moveaxis(np.array([[by_loc, cross], [cross, by_kappa]]), -1, 0)
 
     def log_cdf(self, x: Floats, params: Params) -> Floats:
         return log_von_mises_tails(x, params["loc"], params["concentration"])[0]
@@ -184,23 +196,24 @@ def bessel_deficit(kappa: Floats) -> tuple[Floats, Floats]:
 
 
 def solve_concentration(deficit: Floats, start: Floats | None = None) -> tuple[Floats, int]:
-    """The kappa with 1 - A(kappa) = deficit, 0 for a deficit of 1 or more, and the number of Newton steps it took."""
-    length = np.maximum(1.0 - deficit, 0.0)
+    """The kappa with 1 - A(kappa) = deficit, and the number of Newton steps; 0 for a deficit of 1 to rounding, or more."""
+    length = np.where(1.0 - deficit > NO_LENGTH, 1.0 - deficit, 0.0)
     kappa = length * (2.0 - length**2) / (deficit * (1.0 + length))
     if start is not None:
         kappa = np.where(start > 0.0, start, kappa)
+    before = np.full(np.shape(kappa), np.inf)
     for step in range(1, MAX_NEWTON_STEPS + 1):
         value, slope = bessel_deficit(kappa)
         # A is concave: a step from below the root stays below it, one from above may leave the axis
         new = kappa - (value - deficit) / slope
         new = np.where(length > 0.0, np.where(new > 0.0, new, 0.5 * kappa), 0.0)
-        done = np.abs(new - kappa) <= 1e-14 * new
-        kappa = new
+        move = np.abs(new - kappa)
+        # once steps no longer shrink, they are the rounding of the deficit
+        done = (move <= 1e-14 * new) | ((move <= 1e-10 * new) & (move >= 0.5 * before))
+        kappa, before = new, move
         if np.all(done):
             return kappa, step
-    return kappa, np.where(
-        np.all(np.abs(value - deficit) <= 1e-13 * deficit), MAX_NEWTON_STEPS - 1, MAX_NEWTON_STEPS
-    ).item()
+    return kappa, MAX_NEWTON_STEPS
 
 
 @register_kl(VonMises, VonMises)

@@ -148,7 +148,9 @@ class ZeroInflatedPoisson(CountFamily):
         by_share = zeros * rise**2 + positive / (1.0 - share) ** 2
         by_rate = zeros * fall * (fall - 1.0) + positive * mean / rate**2
         cross = -zeros * (np.exp(-rate) / chance + rise * fall)
-        return np.moveaxis(np.array([[by_share, cross], [cross, by_rate]]), -1, 0)
+        odds = share * (1.0 - share)
+        rows = [[by_share * odds * odds, cross * odds * rate], [cross * odds * rate, by_rate * rate * rate]]
+        return np.moveaxis(np.array(rows), -1, 0)
 
     # -- the distribution itself -------------------------------------------------------------------------------------------
 

@@ -51,6 +51,8 @@ def look(data: Any, name: str) -> Any:
         data = _array_of(data, name)
     elif not hasattr(data, "dtype") and not is_table(data) and hasattr(data, "__array__"):
         data = np.asarray(data)
+    if type(data) is np.ndarray and data.dtype.kind in "fiub":
+        return data  # numbers of NumPy: what the rest looks for is not in it
     refuse_masked(data, name)
     for column, dtype, values in _columns(data):
         refuse_dates(column, dtype, values, name)

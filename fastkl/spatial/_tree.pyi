@@ -24,20 +24,6 @@ class Tree:
         positions: npt.NDArray[np.int32] | None,
         out: npt.NDArray[np.float64],
     ) -> None: ...
-    def ball(
-        self,
-        queries: Tree,
-        radius: npt.NDArray[np.float64],
-        same: bool,
-        in_order: bool,
-        scale: float,
-        first: int,
-        last: int,
-        positions: npt.NDArray[np.int32] | None,
-        weights: npt.NDArray[np.float64] | None,
-        count: npt.NDArray[np.int64] | None,
-        total: npt.NDArray[np.float64] | None,
-    ) -> None: ...
     def listed(self, k: int, radius: npt.NDArray[np.float64], out: npt.NDArray[np.int32]) -> None: ...
 
 def magnitudes(X: npt.NDArray[np.floating]) -> tuple[float, float]: ...

@@ -1,35 +1,15 @@
 """The kd-tree of nearest-neighbour searches as an object: it owns the arrays, slices the queries and runs the threads.
 
-The work is in the headers: ``fk_build.h`` (building), ``fk_knn.h`` (nearest neighbours), ``fk_count.h`` (closed balls),
-``fk_list.h`` (which rows the neighbours are), ``fk_leaf.h`` (distances within a leaf). Every block of queries is searched on
-its own, so results are the same for any number of threads.
+The work is in the headers: ``fk_build.h`` (building), ``fk_knn.h`` (nearest neighbours), ``fk_list.h`` (which rows the
+neighbours are), ``fk_leaf.h`` (distances within a leaf). Closed balls are counted in ``_balls``, which compiles beside it.
+Every block of queries is searched on its own, so results are the same for any number of threads.
 """
 
 from cython.parallel cimport prange
-from libc.stdint cimport int64_t
 
 import numpy as np
 
 cdef extern from "fk_build.h" nogil:
-    const int FK_CHILDREN
-    ctypedef struct fk_tree:
-        const double *rows64
-        const float *rows32
-        Py_ssize_t n, d, leaf, n_leaves, n_nodes
-        int together
-        int *order
-        double *low
-        double *high
-        double *boxes
-        int *child
-        int *first
-        double *points
-        double *ordered64
-        float *ordered32
-        float *near_points
-        float *half_norm
-        float *largest
-        double *factor
     void fk_magnitudes_64(const double *x, Py_ssize_t n, double *least, double *most)
     void fk_magnitudes_32(const float *x, Py_ssize_t n, double *least, double *most)
     Py_ssize_t fk_count_nodes(Py_ssize_t n_leaves)
@@ -54,39 +34,15 @@ cdef extern from "fk_knn.h" nogil:
         double *out
     int fk_knn(const fk_knn_job *job, const int *positions, Py_ssize_t start, Py_ssize_t end)
 
-cdef extern from "fk_count.h" nogil:
-    ctypedef struct fk_count_job:
-        const fk_tree *queries
-        const fk_tree *tree
-        int self
-        int in_order
-        Py_ssize_t first
-        double scale
-        const double *radius
-        const double *weight
-        const double *total
-        int64_t *count
-        double *sum
-    int fk_count(const fk_count_job *job, const int *positions, Py_ssize_t start, Py_ssize_t end)
-    double fk_totals(const fk_tree *tree, const double *weight, Py_ssize_t node, double *total)
-
 cdef extern from "fk_list.h" nogil:
     int fk_list(const fk_tree *tree, const double *radius, Py_ssize_t k, Py_ssize_t start, Py_ssize_t end, int *out)
 
 cdef enum:
-    CHUNK = 128  # queries of one piece of work: a multiple of the block of lanes (SPAN_STEP of index.py)
     ORDERED = 256  # rows of a leaf in which neighbouring queries are worth bringing together
     ENOUGH = 1 << 17  # numbers in a sample that is worth building with threads
 
 
 RELATIVE_SLACK = FK_RELATIVE_SLACK
-
-
-cdef bint worth_threads(Py_ssize_t n_queries, const fk_tree *tree) noexcept nogil:
-    """Whether the search takes more than a few milliseconds: below that, waking threads on a busy machine costs more."""
-    if tree.n_leaves == 1:
-        return <double> n_queries * tree.n * tree.d > 2e8
-    return n_queries * (tree.d + 2) > 20000
 
 
 cdef class Tree:
@@ -95,11 +51,6 @@ cdef class Tree:
     ``preselect`` keeps float32 coordinates relative to the leaf's centre, for many columns, instead of float64 ones.
     ``together`` lets several blocks of queries walk at once (with ``preselect``), where boxes rule out little.
     """
-
-    cdef fk_tree tree
-    cdef readonly object X, order
-    cdef object arrays
-    cdef int n_threads
 
     def __init__(self, X, Py_ssize_t leaf, bint preselect, bint together, int n_threads):
         cdef Py_ssize_t n = X.shape[0], d = X.shape[1], n_leaves = (n + leaf - 1) // leaf
@@ -189,40 +140,6 @@ cdef class Tree:
                 failed += fk_knn(&job, listed, start + c * CHUNK, min(n, start + (c + 1) * CHUNK))
         if failed:
             raise MemoryError(f"No memory for the lists of the {k} nearest rows.")
-
-    def ball(self, Tree queries, const double[::1] radius, bint same, bint in_order, double scale, Py_ssize_t first,
-             Py_ssize_t last, const int[::1] positions, const double[::1] weights, int64_t[::1] count, double[::1] total):
-        """Rows in the closed ball of ``radius`` around each query, into ``count``; with ``weights`` (m, by row) their
-        sum, into ``total``. The other arguments as in :meth:`nearest`.
-        """
-        cdef fk_count_job job
-        cdef const int *listed = NULL
-        cdef double[::1] ordered, nodes
-        cdef Py_ssize_t start = first, n = last, c, n_chunks
-        cdef int failed = 0, n_threads = self.n_threads
-        cdef bint in_threads = n_threads > 1 and worth_threads(last - first, &self.tree)
-        if positions is not None:
-            start, n = 0, positions.shape[0]
-            if n == 0:
-                return
-            listed = &positions[0]
-        job.queries, job.tree, job.self, job.in_order, job.scale = &queries.tree, &self.tree, same, in_order, scale
-        job.first = first
-        job.radius, job.weight, job.total, job.count, job.sum = &radius[0], NULL, NULL, NULL, NULL
-        if weights is None:
-            job.count = &count[0]
-        else:
-            ordered = np.asarray(weights)[self.order]
-            nodes = np.empty(self.tree.n_nodes * FK_CHILDREN + 1)
-            if self.tree.n_nodes:
-                fk_totals(&self.tree, &ordered[0], 0, &nodes[0])
-            job.weight, job.total, job.sum = &ordered[0], &nodes[0], &total[0]
-        n_chunks = (n - start + CHUNK - 1) // CHUNK
-        with nogil:
-            for c in prange(n_chunks, schedule="dynamic", num_threads=n_threads, use_threads_if=in_threads):
-                failed += fk_count(&job, listed, start + c * CHUNK, min(n, start + (c + 1) * CHUNK))
-        if failed:
-            raise MemoryError("No memory for a block of queries.")
 
     def listed(self, Py_ssize_t k, const double[::1] radius, int[:, ::1] out):
         """Positions of the k nearest other rows of each row, (n, k), in the tree's order; ``radius`` holds the k-th distances."""

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastkl._core._threads import effective_n_threads
+from fastkl.spatial._balls import ball
 from fastkl.spatial._tree import Tree, magnitudes
 from fastkl.spatial.line import Line, Span
 from fastkl.spatial.policy import arrangement
@@ -217,7 +218,7 @@ class NeighborIndex:
         into = (None, found, None) if weights is None else (weights, None, found)
 
         def search(scale: float, positions: npt.NDArray[np.int32] | None) -> None:
-            tree.ball(other, radius, same, in_order, scale, first, last, positions, *into)
+            ball(tree, other, radius, same, in_order, scale, first, last, positions, *into)
 
         if self._extreme or queries._extreme:
             small, large = radius < SMALL, radius > LARGE

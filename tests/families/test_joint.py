@@ -162,7 +162,7 @@ def test_t_shifted_data():
 
 def test_t_that_does_not_exist():
     rng = np.random.default_rng(7)
-    with pytest.raises(DegenerateDataError, match="fewer rows than columns"):
+    with pytest.raises(DegenerateDataError, match="no more rows than columns"):
         DensityMLE("multivariate_t").fit(rng.normal(size=(3, 5)))
     X = rng.normal(size=(20, 3))
     X[:, 1] = 4.0
@@ -265,7 +265,7 @@ def test_likelihood_of_rows_that_fulfil_an_equation(d, dtype, weighted):
         model = DensityMLE(name).fit(X, sample_weight=w)
         rows = Rows(X, w, n_threads=2)
         less, all_of_them = model.family_.likelihood_statistics(rows), model.family_.statistics(rows)
-        assert set(less) < set(all_of_them)
+        assert set(less) <= set(all_of_them)
         for key, value in less.items():
             np.testing.assert_allclose(value, all_of_them[key], rtol=1e-12, atol=1e-14)
         want = np.average(model.score_samples(X), weights=w)

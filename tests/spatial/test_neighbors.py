@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastkl.spatial import NeighborIndex
+from fastkl.spatial._balls import ball
 from fastkl.spatial._tree import Tree
 from fastkl.spatial.policy import arrangement
 
@@ -255,7 +256,7 @@ def test_every_arrangement_in_every_dimension(leaf, preselect, together, d):
     found, count = np.empty(300 * k), np.empty(300, dtype=np.int64)
     tree.nearest(queries, k, False, False, False, 1.0, 0, 300, None, found)
     np.testing.assert_allclose(found.reshape(300, k), twin_query(X, Y, k), rtol=1e-13)
-    tree.ball(queries, found[k - 1 :: k].copy(), False, False, 1.0, 0, 300, None, None, count, None)
+    ball(tree, queries, found[k - 1 :: k].copy(), False, False, 1.0, 0, 300, None, None, count, None)
     assert np.all(count == k)
     own = np.empty(700 * k)
     tree.nearest(tree, k, True, False, False, 1.0, 0, 700, None, own)

@@ -7,6 +7,7 @@ cdef extern from "fk_gamma_functions.h" nogil:
     void fk_log_minus_digamma(const double *a, Py_ssize_t n, double *out)
     void fk_log_excesses(const double *u, const double *one_plus_u, Py_ssize_t n, double *out)
     void fk_trigamma(const double *a, Py_ssize_t n, double *out)
+    void fk_trigamma_curvatures(const double *a, Py_ssize_t n, double *out)
     void fk_stirling_errors(const double *a, Py_ssize_t n, double *out)
     void fk_stirling_errors_of_counts(const double *a, Py_ssize_t n, double *out)
     void fk_beta_shape_step(const double *mean, const double *rest, const double *low, const double *high, Py_ssize_t n,
@@ -35,6 +36,11 @@ def log_minus_digamma(a):
 def trigamma(a):
     """psi'(a) of every element."""
     return mapped(fk_trigamma, a)
+
+
+def trigamma_curvature(a):
+    """a^2 (psi'(a) - 1 / a) of every element, from 1 at 0 to 1/2 at infinity."""
+    return mapped(fk_trigamma_curvatures, a)
 
 
 def stirling_error(a):
@@ -79,7 +85,7 @@ def gamma_shapes(const double[::1] excess, double[::1] shape, int most_steps):
 
 def beta_shapes(const double[::1] mean, const double[::1] rest, const double[::1] low, const double[::1] high, double[::1] a,
                 double[::1] b, int most_steps, double enough):
-    """Overwrite the starts ``a`` and ``b`` by Newton steps on their logarithms; ``(steps, length of the last one)``.
+    """Overwrite the starts ``a`` and ``b`` by Newton steps on log(a + b) and log(a / b); ``(steps, length of the last one)``.
 
     It ends with a step in which no column that moves does so by more than ``enough``; a length of infinity says that a column
     stopped where Newton's method does not suit it.

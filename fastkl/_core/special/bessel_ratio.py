@@ -17,7 +17,7 @@ HANKEL_TERMS = 20
 def ratio_and_complement(d: int, k: float) -> tuple[float, float]:
     """A(k) and 1 - A(k) for k >= 0."""
     v = 0.5 * d - 1.0
-    if k >= 100.0 * max(1.0, (v + 1.0) ** 2):
+    if k >= hankel_from(v):
         gap = _hankel_gap(v, k)
         return 1.0 - gap, gap
     if k <= FRACTION_UP_TO:
@@ -41,6 +41,8 @@ def ratio_slope(d: int, k: float) -> float:
 def log_scaled_constant(d: int, k: float) -> float:
     """log C_d(k) + k, the log-density at the mode: C_d(k) = k^v / ((2 pi)^(d/2) I_v(k))."""
     v = 0.5 * d - 1.0
+    if k >= hankel_from(v):
+        return float((v + 0.5) * np.log(k) - (d - 1) * HALF_LOG_2PI - np.log1p(_hankel_rest(v, k)))
     if k * k <= 4.0 * (v + 1.0) or (k * k < 2000.0 * (v + 1.0) and float(ive(v, k)) < 1e-290):
         return float(v * np.log(2.0) + gammaln(v + 1.0) - _log_series(v, k) - d * HALF_LOG_2PI + k)
     scaled = float(ive(v, k))
@@ -56,6 +58,22 @@ def _fraction(v: float, k: float) -> float:
     for n in range(int(1.5 * k) + 60, 0, -1):
         ratio = k / (2.0 * (v + n) + k * ratio)
     return ratio
+
+
+def hankel_from(v: float) -> float:
+    """Where Hankel's expansion begins to have all digits."""
+    return 100.0 * max(1.0, (v + 1.0) ** 2)
+
+
+def _hankel_rest(v: float, k: float) -> float:
+    """sqrt(2 pi k) exp(-k) I_v(k) - 1."""
+    term, rest = 1.0, 0.0
+    for j in range(1, HANKEL_TERMS):
+        term *= -(4.0 * v * v - (2.0 * j - 1.0) ** 2) / (8.0 * j * k)
+        rest += term
+        if abs(term) < 1e-18:
+            break
+    return rest
 
 
 def _hankel_gap(v: float, k: float) -> float:

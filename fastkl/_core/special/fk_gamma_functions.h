@@ -127,27 +127,39 @@ static FK_CLONES ptrdiff_t fk_gamma_shape_step(const double *FK_RESTRICT excess,
     return (ptrdiff_t)moved;
 }
 
-/* One Newton step on (log a, log b) towards the maximum of a beta likelihood, for n columns with these means of x, of
- * 1 - x, and excesses log(mean) - mean log of either. Writes the longer of both steps; infinity where the step would
- * not do, because the Hessian is not negative definite there or the step longer than 1: such a column stays where it
- * is. */
+/* a^2 (psi'(a) - 1 / a) */
+static FK_CLONES void fk_trigamma_curvatures(const double *FK_RESTRICT a, ptrdiff_t n, double *FK_RESTRICT out) {
+    FK_SIMD for (ptrdiff_t i = 0; i < n; i++) out[i] = fk_digamma(a[i]).curvature;
+}
+
+/* One Newton step towards the maximum of a beta likelihood, for n columns with these means of x, of 1 - x, and excesses
+ * log(mean) - mean log of either. Writes the longer of both steps; infinity where the step would not do, because the Hessian is
+ * not negative definite there or the step longer than 1: such a column stays where it is.
+ *
+ * The coordinates are log(a + b) and log(a / b): for shapes of 1e8 and more the likelihood knows the second far better
+ * than the first, and in (log a, log b) the first would drown in the rounding of the second. All that is of order a + b has
+ * cancelled here by algebra: t = a mean(1 - x) - b mean(x) is what is left of it. */
 static FK_CLONES void fk_beta_shape_step(const double *FK_RESTRICT mean, const double *FK_RESTRICT rest,
                                          const double *FK_RESTRICT low, const double *FK_RESTRICT high, ptrdiff_t n,
                                          double *FK_RESTRICT a, double *FK_RESTRICT b, double *FK_RESTRICT length) {
     FK_SIMD for (ptrdiff_t i = 0; i < n; i++) {
-        const double x = a[i], y = b[i], both = x + y;
+        const double x = a[i], y = b[i], both = x + y, u = x / both, v = y / both;
         const fk_digamma_terms f = fk_digamma(x), g = fk_digamma(y), h = fk_digamma(both);
-        const double by_x = x * ((f.log_excess - h.log_excess + fk_log(mean[i] * (both / x))) - low[i]);
-        const double by_y = y * ((g.log_excess - h.log_excess + fk_log(rest[i] * (both / y))) - high[i]);
-        /* x^2 psi'(x) = x + curvature; that of the sum is shared out as u^2, v^2 and u v */
-        const double u = x / both, v = y / both, common = both + h.curvature;
-        const double xx = by_x - ((x + f.curvature) - u * u * common), yy = by_y - ((y + g.curvature) - v * v * common);
-        const double xy = u * v * common, determinant = xx * yy - xy * xy;
-        const double step_x = (xy * by_y - yy * by_x) / determinant, step_y = (xy * by_x - xx * by_y) / determinant;
-        const double longest = fabs(step_x) > fabs(step_y) ? fabs(step_x) : fabs(step_y);
-        const int good = (determinant > 0.0) & (xx < 0.0) & (longest < 1.0);
-        a[i] = fk_select(good, x * fk_exp(step_x), x);
-        b[i] = fk_select(good, y * fk_exp(step_y), y);
+        const double t = x * rest[i] - y * mean[i], s = -t / x, r = t / y;
+        const double log_s = fk_log1p(s), log_r = fk_log1p(r), phis = x * fk_phi(s, log_s) + y * fk_phi(r, log_r);
+        const double by_size = (x * f.log_excess + y * g.log_excess - both * h.log_excess) - (x * low[i] + y * high[i]) - phis;
+        const double by_share = x * v * ((f.log_excess - g.log_excess) + (log_s - log_r) - (low[i] - high[i]));
+        const double size_size = by_size - ((f.curvature + g.curvature) - h.curvature);
+        const double share_share = (v - u) * by_share - (v * v * (x + f.curvature) + u * u * (y + g.curvature));
+        const double mixed = by_share - (v * f.curvature - u * g.curvature);
+        const double determinant = size_size * share_share - mixed * mixed;
+        const double step_size = (mixed * by_share - share_share * by_size) / determinant;
+        const double step_share = (mixed * by_size - size_size * by_share) / determinant;
+        const double longest = fabs(step_size) > fabs(step_share) ? fabs(step_size) : fabs(step_share);
+        const int good = (determinant > 0.0) & (size_size < 0.0) & (longest < 1.0);
+        const double grown = fk_exp(step_size), ratio = fk_exp(step_share), scale = grown / (u * ratio + v);
+        a[i] = fk_select(good, x * ratio * scale, x);
+        b[i] = fk_select(good, y * scale, y);
         length[i] = fk_select(good, longest, INFINITY);
     }
 }

@@ -1,7 +1,7 @@
 """Differences of gamma-function terms that cancel when taken literally, for large arguments by their asymptotic series.
 
 ``log_minus_digamma`` (log a - psi(a), about 1 / (2 a)), ``stirling_error`` (what Stirling's formula lacks of log Gamma(a), about
-1 / (12 a)), ``trigamma`` and ``log_excess`` (u - log(1 + u)) are compiled,
+1 / (12 a)), ``trigamma``, ``trigamma_curvature`` (a^2 (psi'(a) - 1 / a)) and ``log_excess`` (u - log(1 + u)) are compiled,
 and so are the solvers of the gamma and the beta distribution: see ``fk_gamma_functions.h``.
 """
 
@@ -17,6 +17,7 @@ from fastkl._core.special._gamma_functions import (
     log_minus_digamma,
     stirling_error,
     trigamma,
+    trigamma_curvature,
 )
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "log_minus_digamma",
     "stirling_error",
     "trigamma",
+    "trigamma_curvature",
 ]
 
 HALF_LOG_2PI = 0.5 * np.log(2.0 * np.pi)  # the constant of Stirling's formula and of the normal density

@@ -42,11 +42,13 @@ def checked_moments(rows: AnyRows) -> MeanAndScatter:
             column,
         )
     root = np.sqrt(np.diag(scatter))
-    dependent = dependent_column(scatter / np.outer(root, root))
+    dependent, n = dependent_column(scatter / np.outer(root, root)), rows.total(n_rows)
+    if dependent is None and n <= d:
+        dependent = n - 1  # rounding alone has made the last pivots positive
     if dependent is not None:
         raise DegenerateDataError(
             f"The scatter of these {d} columns is singular: column {dependent} is a linear combination of the columns before "
-            f"it, as always when there are fewer rows than columns (here {rows.total(n_rows)} rows). The multivariate t "
+            f"it, as always when there are no more rows than columns (here {n} rows). The multivariate t "
             "likelihood then has no maximum. Leave columns out, reduce them first, or hold the scale fixed.",
             dependent,
         )

@@ -111,20 +111,26 @@ class IterativeFamily(UnivariateFamily):
         space = self.parameters[name]
         return isinstance(space, Numbers) and space.scale is IDENTITY
 
-    def natural(self, params: Params, at: Evaluation) -> tuple[Params, Floats]:
-        """Gradient and Hessian by the parameters themselves, the Hessian in the order of ``parameter_names``."""
-        rates = self.rates(params)
+    def natural_gradient(self, params: Params, at: Evaluation) -> Params:
+        """Gradient by the parameters themselves."""
+        rates, gradient = self.rates(params), {}
         with np.errstate(all="ignore"):
-            slopes = np.stack(
-                [rates[n] * (1.0 if self._is_additive(n) else params[n]) for n in self.coordinates], axis=1
-            )
-            hessian = at.hessian / slopes[:, :, None] / slopes[:, None, :]
+            for i, name in enumerate(self.coordinates):
+                slope = at.gradient[:, i] / rates[name]
+                gradient[name] = slope if self._is_additive(name) else slope / params[name]
+        return {name: gradient[name] for name in self.parameter_names}
+
+    def observed_information(self, params: Params, at: Evaluation) -> Floats:
+        """Minus the Hessian by the parameters in their ``units``, in the order of ``parameter_names``."""
+        rates, units = self.rates(params), self.units(params)
+        with np.errstate(all="ignore"):
+            steps = np.stack([rates[n] / (units[n] if self._is_additive(n) else 1.0) for n in self.coordinates], axis=1)
+            hessian = at.hessian / steps[:, :, None] / steps[:, None, :]
             for i, name in enumerate(self.coordinates):
                 if not self._is_additive(name):
-                    hessian[:, i, i] -= at.gradient[:, i] / (rates[name] * params[name] ** 2)
-        gradient = {name: at.gradient[:, i] / slopes[:, i] for i, name in enumerate(self.coordinates)}
+                    hessian[:, i, i] -= at.gradient[:, i] / rates[name]
         order = [self.coordinates.index(name) for name in self.parameter_names]
-        return {name: gradient[name] for name in self.parameter_names}, hessian[:, order][:, :, order]
+        return -hessian[:, order][:, :, order]
 
     def log_likelihood(self, rows: Rows, params: Params) -> float:
         sums, row, _ = self.kernel().sums(rows.X, rows.weights, self._constants(params), self.support, rows.n_threads)
@@ -141,7 +147,7 @@ class IterativeFamily(UnivariateFamily):
 
     def _likelihood(self, rows: Rows, params: Params, at: Evaluation) -> tuple[float, Params]:
         self._raise_if_overflow(rows, at.gradient)
-        return float(np.sum(at.value)), self.natural(params, at)[0]
+        return float(np.sum(at.value)), self.natural_gradient(params, at)
 
     # -- fit ---------------------------------------------------------------------------------------------------------------
 
@@ -156,7 +162,7 @@ class IterativeFamily(UnivariateFamily):
                 maximum = self.climb(rows, self.start_at(start, rows.n_columns), tol, max_iter)
             self._raise_if_overflow(rows, maximum.at.value)
             maximum, boundary = self.settle(rows, fixed, maximum, tol, max_iter)
-            information = -self.natural(maximum.params, maximum.at)[1]
+            information = self.observed_information(maximum.params, maximum.at)
         statistics = {"weight": np.full(len(information), rows.total_weight), "information": information}
         total = float(np.sum(maximum.at.value))
         converged = bool(maximum.converged.all())

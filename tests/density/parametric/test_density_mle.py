@@ -144,7 +144,7 @@ def changed(row, column, value):
             DegenerateDataError,
             "column 1 is a linear",
         ),
-        ("multivariate_normal", GOOD[:2], {}, DegenerateDataError, "fewer rows than columns"),
+        ("multivariate_normal", GOOD[:2], {}, DegenerateDataError, "no more rows than columns"),
         ("normal", np.array([[1.7e308], [-1.7e308], [0.0]]), {}, DegenerateDataError, "overflow"),
         ("normal", GOOD[:, 0], {}, ValueError, "Expected 2D array, got 1D"),
         ("normal", np.empty((0, 2)), {}, ValueError, "0 sample"),

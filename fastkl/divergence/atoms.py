@@ -1,0 +1,102 @@
+"""Atoms of P that Q lacks, and samples of which one is rounded: where two samples have no common scale to be compared on.
+
+A common ball that reaches rows of Q around a value that is repeated in P but absent from Q would compare different values, and
+the divergence of categories 0 and 1 come out as 0. Whether an absent value is impossible or only rare under Q the rows of Q
+nearest to it tell: a smooth distribution thins out toward its tail, so that the last values seen have few rows. Where instead
+many rows of Q share the nearest value and none has this one, no smooth distribution is behind them, and the divergence is
+infinite, as it is for the relative frequencies.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastkl.divergence.arguments import Sample, Totals
+from fastkl.divergence.neighbors import Pair, SamplePair, Slab
+
+# Q would have so many rows at a value if it had it as often as P: their absence is then no chance.
+_EXPECTED_ROWS = 10.0
+# So many rows of Q at the nearest value, and so large a part of Q, are no tail that thins out.
+_NEAREST_ROWS = 30.0
+_NEAREST_PART = 0.02
+# A column is rounded in one sample if at least this part of its values is repeated, and in the other at most that part.
+_REPEATED, _SINGLE = 0.5, 0.02
+_LOOKED_AT = 2000
+# Balls of so many steps do not see them.
+_STEPS = 3.0
+
+
+class LackingAtoms:
+    """Rows of P at values that are repeated in P, absent from Q, and no tail of Q; added slab by slab."""
+
+    def __init__(self, p: Totals, q: Totals) -> None:
+        self._expected = min(_EXPECTED_ROWS, 0.5 * q.n_rows) * p.n_rows / q.n_rows
+        self._nearest = max(min(_NEAREST_ROWS, 0.5 * q.n_rows), _NEAREST_PART * q.n_rows)
+        self.rows = 0
+
+    def add(self, slab: Slab, k: int) -> None:
+        """Add the rows of a slab, whose neighbours up to k are known."""
+        nearest = slab.across.kth(1)
+        atoms = (slab.own.kth(k) == 0.0) & (nearest > 0.0)
+        if not atoms.any():
+            return
+        repeats = slab.own.count(np.where(atoms, 0.0, -1.0)) + 1.0
+        around = slab.across.count(np.where(atoms, nearest, -1.0))
+        self.rows += int(np.sum(atoms & (repeats >= self._expected) & (around >= self._nearest)))
+
+    def reasons(self, p: Totals) -> list[str]:
+        """Why the divergence is infinite; nothing where it is not."""
+        if not self.rows:
+            return []
+        return [
+            f"{self.rows} of {p.n_rows} rows of p have repeated values of which q has none although it has many rows at the "
+            f"nearest ones: p has atoms that q lacks, and the divergence is infinite. If the values are symbols that a larger "
+            f"sample of q would show, use fastkl.categorical_kl with unseen='estimate' or 'smooth'."
+        ]
+
+
+def rounding_reasons(pair: Pair, radius: float) -> list[str]:
+    """The reason to doubt a comparison of rounded values with values as they are.
+
+    ``radius`` is a usual distance between neighbours: beside a large one steps do not matter.
+    """
+    if not isinstance(pair, SamplePair):
+        return []
+    reasons = []
+    first, second = _looked_at(pair.p), _looked_at(pair.q)
+    for j in range(pair.p.n_columns):
+        values = first[:, j], second[:, j]
+        for rounded, exact, names in ((*values, ("p", "q")), (*values[::-1], ("q", "p"))):
+            if radius < _STEPS * _step(rounded) and _is_rounded_beside(rounded, exact):
+                reasons.append(
+                    f"Column {j}: the values of {names[0]} are repeated and those of {names[1]} are not, so {names[0]} seems to "
+                    f"be rounded and {names[1]} is not: at small distances the estimate sees the rounding. Round both alike."
+                )
+    return reasons
+
+
+def _looked_at(sample: Sample) -> NDArray[Any]:
+    """Rows spread over a sample, few enough to be sorted at no cost."""
+    return sample.X[:: -(-sample.n_rows // _LOOKED_AT)]
+
+
+def _step(values: NDArray[Any]) -> float:
+    """The least distance between different values; 0 for one value alone."""
+    gaps = np.diff(np.unique(values))
+    return float(gaps.min()) if len(gaps) else 0.0
+
+
+def _is_rounded_beside(rounded: NDArray[Any], exact: NDArray[Any]) -> bool:
+    if len(rounded) < 10 or len(exact) < 10:
+        return False
+    known, counts = np.unique(rounded, return_counts=True)
+    # A few values alone are atoms, not a grid.
+    if len(known) < 3 or float(counts[counts > 1].sum()) < _REPEATED * len(rounded):
+        return False
+    if len(np.unique(exact)) < (1.0 - _SINGLE) * len(exact):
+        return False
+    place = np.minimum(np.searchsorted(known, exact), len(known) - 1)
+    return float(np.mean(known[place] == exact)) <= _SINGLE

@@ -1,0 +1,173 @@
+"""Two arguments side by side: columns matched by their names, probabilities by their labels, never by position alone.
+
+Position is what is left where one of two has no names. Two tables with the same names in another order hold the same variables,
+so the second is read in the order of the first, which a warning says; tables with other names hold other variables.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastkl.divergence.callers import level_of_caller
+from fastkl.exceptions import ColumnOrderWarning, ProbabilityVectorWarning, SourceError
+from fastkl.rows.columns import listed
+from fastkl.rows.tables import column_names, columns_of, is_table
+
+# A vector of probabilities that is longer is taken for a sample without a word.
+_LONG_VECTOR = 10_000
+
+
+# -- columns -------------------------------------------------------------------------------------------------------------------
+
+
+def given_names(data: Any, name: str) -> list[Any] | None:
+    """The names of the columns of a table; None for what has none but numbers in order. SourceError for a name given twice."""
+    names = column_names(data) if is_table(data) else None
+    if names is None:
+        return None
+    refuse_duplicates(names, name)
+    return None if names == list(range(len(names))) else names
+
+
+def refuse_duplicates(names: Sequence[Any], name: str) -> None:
+    """SourceError where two columns have one name."""
+    seen: dict[Any, int] = {}
+    for j, column in enumerate(names):
+        if column in seen:
+            raise SourceError(
+                f"{name} has two columns named {column!r}, columns {seen[column]} and {j}: names have to tell columns apart. "
+                "Rename one of them, or leave it out."
+            )
+        seen[column] = j
+
+
+def order_of_columns(
+    first: list[Any] | None, second: list[Any] | None, names: tuple[str, str] = ("p", "q")
+) -> list[int] | None:
+    """Numbers of the columns of the second table in the order of the first; None where they need no other order.
+
+    SourceError where the tables have different columns.
+    """
+    if first is None or second is None or first == second:
+        return None
+    if set(first) == set(second):
+        warnings.warn(
+            f"{names[0]} and {names[1]} have the same columns in different order; those of {names[1]} are read in the order of "
+            f"{names[0]}, {listed(first)}.",
+            ColumnOrderWarning,
+            stacklevel=level_of_caller(),
+        )
+        return [second.index(column) for column in first]
+    lacking = [
+        f"{one} lacks {listed(sorted(missing, key=str))}"
+        for one, missing in zip(names, (set(second) - set(first), set(first) - set(second)), strict=True)
+        if missing
+    ]
+    raise SourceError(
+        f"{names[0]} and {names[1]} have different columns: {' and '.join(lacking)}. Tables are matched by the names of their "
+        f"columns; rename or choose columns, or pass arrays (such as .to_numpy()) to compare them by position."
+    )
+
+
+def match_columns(p: Any, q: Any) -> Any:
+    """The second of two samples with its columns in the order of those of the first, where both are tables with names."""
+    order = order_of_columns(given_names(p, "p"), given_names(q, "q"))
+    return q if order is None else columns_of(q, order)
+
+
+# -- labels of probabilities ---------------------------------------------------------------------------------------------------
+
+
+def match_labels(p: Any, q: Any, absent: float | None, names: tuple[str, str]) -> tuple[Any, Any]:
+    """Two vectors or tables of probabilities (or counts, or logits) over the same symbols in the same order.
+
+    Symbols are the index of a pandas series, and the column names of a table. A symbol that only one of them has counts as
+    ``absent`` in the other, as ``value_counts`` leaves out what does not occur; with None that is an error. So it is where no
+    symbol is in both. Rows of two tables are matched by their index where both have the same one in different order.
+    """
+    first, second = _labels(p, names[0]), _labels(q, names[1])
+    if _is_frame(p) and _is_frame(q) and _same_in_other_order(p.index, q.index):
+        q = q.reindex(p.index)
+    if first is None or second is None or first == second:
+        return p, q
+    known = set(first)
+    if not known & set(second) or (absent is None and known != set(second)):
+        raise SourceError(
+            f"{names[0]} and {names[1]} have different labels: {listed(first, 5)} and {listed(second, 5)}. Probabilities are "
+            f"matched by their labels; give both the same ones, or pass arrays (such as .to_numpy()) to match them by position."
+        )
+    union = first + [label for label in second if label not in known]
+    return _over(p, first, union, absent), _over(q, second, union, absent)
+
+
+def _labels(data: Any, name: str) -> list[Any] | None:
+    """What a vector or the columns of a table stand for; None where they are only numbered."""
+    if _is_series(data):
+        labels = data.index.tolist()
+        refuse_duplicates_in_index(labels, name)
+        return None if labels == list(range(len(labels))) else labels
+    return given_names(data, name)
+
+
+def refuse_duplicates_in_index(labels: Sequence[Any], name: str) -> None:
+    """SourceError where a label stands twice in the index of a series."""
+    seen = set()
+    for label in labels:
+        if label in seen:
+            raise SourceError(f"The index of {name} has the label {label!r} twice; each symbol has one probability.")
+        seen.add(label)
+
+
+def _over(data: Any, labels: list[Any], union: list[Any], absent: float | None) -> NDArray[Any]:
+    """The numbers of ``data`` in the order of ``union``."""
+    values = np.asarray(data)
+    place = {label: j for j, label in enumerate(labels)}
+    if len(union) > len(labels):
+        assert absent is not None
+        values = np.concatenate([values, np.full((*values.shape[:-1], 1), absent, dtype=values.dtype)], axis=-1)
+    return np.ascontiguousarray(values[..., [place.get(label, len(labels)) for label in union]])
+
+
+def _same_in_other_order(first: Any, second: Any) -> bool:
+    """Whether two indexes of rows hold the same labels once each, in different order."""
+    if len(first) != len(second) or first.equals(second) or not (first.is_unique and second.is_unique):
+        return False
+    return len(first.union(second)) == len(first)
+
+
+def _is_series(data: Any) -> bool:
+    return hasattr(data, "index") and not callable(data.index) and getattr(data, "ndim", None) == 1
+
+
+def _is_frame(data: Any) -> bool:
+    return hasattr(data, "index") and not callable(data.index) and getattr(data, "ndim", None) == 2
+
+
+# -- probabilities in place of a sample ----------------------------------------------------------------------------------------
+
+
+def warn_of_probabilities(given: Sequence[Any], call: str) -> None:
+    """Say so where all that was given are vectors of probabilities, which a call for samples takes for values of a variable."""
+    if all(_is_probability_vector(one) for one in given):
+        what = "The argument is a vector" if len(given) == 1 else "Both arguments are vectors"
+        warnings.warn(
+            f"{what} of numbers >= 0 that sum to 1, taken for a sample of {len(given[0])} values. For known probabilities call "
+            f"fastkl.{call}.",
+            ProbabilityVectorWarning,
+            stacklevel=level_of_caller(),
+        )
+
+
+def _is_probability_vector(data: Any) -> bool:
+    if is_table(data) or not hasattr(data, "__len__") or not 2 <= len(data) <= _LONG_VECTOR:
+        return False
+    values = np.asarray(data)
+    if values.ndim != 1 or values.dtype.kind != "f":
+        return False
+    tolerance = 64.0 * float(np.finfo(values.dtype).eps)
+    return bool((values >= 0.0).all() and abs(float(values.sum(dtype=np.float64)) - 1.0) <= max(1e-9, tolerance))

@@ -1,0 +1,61 @@
+"""Rows in closed balls around queries, by the kd-tree of ``_tree``: the queries are sliced and the threads run here.
+
+The work is in ``fk_count.h``. A module of its own, so that the two large searches compile side by side.
+"""
+
+from cython.parallel cimport prange
+from fastkl.spatial._tree cimport CHUNK, FK_CHILDREN, Tree, fk_tree, worth_threads
+from libc.stdint cimport int64_t
+
+import numpy as np
+
+cdef extern from "fk_count.h" nogil:
+    ctypedef struct fk_count_job:
+        const fk_tree *queries
+        const fk_tree *tree
+        int self
+        int in_order
+        Py_ssize_t first
+        double scale
+        const double *radius
+        const double *weight
+        const double *total
+        int64_t *count
+        double *sum
+    int fk_count(const fk_count_job *job, const int *positions, Py_ssize_t start, Py_ssize_t end)
+    double fk_totals(const fk_tree *tree, const double *weight, Py_ssize_t node, double *total)
+
+
+def ball(Tree tree, Tree queries, const double[::1] radius, bint same, bint in_order, double scale, Py_ssize_t first,
+         Py_ssize_t last, const int[::1] positions, const double[::1] weights, int64_t[::1] count, double[::1] total):
+    """Rows of ``tree`` in the closed ball of ``radius`` around each query, into ``count``; with ``weights`` (m, by row) their
+    sum, into ``total``. The other arguments as in ``Tree.nearest``.
+    """
+    cdef fk_count_job job
+    cdef const int *listed = NULL
+    cdef double[::1] ordered, nodes
+    cdef Py_ssize_t start = first, n = last, c, n_chunks
+    cdef int failed = 0, n_threads = tree.n_threads
+    cdef bint in_threads = n_threads > 1 and worth_threads(last - first, &tree.tree)
+    if positions is not None:
+        start, n = 0, positions.shape[0]
+        if n == 0:
+            return
+        listed = &positions[0]
+    job.queries, job.tree, job.self, job.in_order, job.scale = &queries.tree, &tree.tree, same, in_order, scale
+    job.first = first
+    job.radius, job.weight, job.total, job.count, job.sum = &radius[0], NULL, NULL, NULL, NULL
+    if weights is None:
+        job.count = &count[0]
+    else:
+        ordered = np.asarray(weights)[tree.order]
+        nodes = np.empty(tree.tree.n_nodes * FK_CHILDREN + 1)
+        if tree.tree.n_nodes:
+            fk_totals(&tree.tree, &ordered[0], 0, &nodes[0])
+        job.weight, job.total, job.sum = &ordered[0], &nodes[0], &total[0]
+    n_chunks = (n - start + CHUNK - 1) // CHUNK
+    with nogil:
+        for c in prange(n_chunks, schedule="dynamic", num_threads=n_threads, use_threads_if=in_threads):
+            failed += fk_count(&job, listed, start + c * CHUNK, min(n, start + (c + 1) * CHUNK))
+    if failed:
+        raise MemoryError("No memory for a block of queries.")

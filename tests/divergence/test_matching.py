@@ -1,0 +1,172 @@
+"""Columns are matched by name and probabilities by label; what looks like a call meant for something else says so."""
+
+import warnings
+from decimal import Decimal
+
+import numpy as np
+import pytest
+
+import fastkl
+from fastkl import (
+    ColumnOrderWarning,
+    ProbabilityVectorWarning,
+    SourceError,
+    categorical_kl,
+    cross_entropy,
+    discrete_cross_entropy,
+    discrete_kl,
+    entropy,
+    jeffreys,
+    jensen_shannon,
+    kl_divergence,
+    kl_divergence_batches,
+    kl_divergence_sweep,
+    permutation_test,
+)
+
+pd = pytest.importorskip("pandas")
+
+
+def sweep(p, q):
+    return kl_divergence_sweep(p, q, [5])[5]
+
+
+def test_of(p, q):
+    return permutation_test(p, q, n_permutations=99, random_state=0).p_value
+
+
+test_of.__test__ = False  # it is a function of two samples, not a test
+
+
+def batches(p, q):
+    return kl_divergence_batches([p[:50], p[50:]] if hasattr(p, "iloc") else p, q)
+
+
+def labels(p, q):
+    return categorical_kl(p.round() if hasattr(p, "round") else p, q.round(), unseen="smooth")
+
+
+CALLS = [kl_divergence, jensen_shannon, jeffreys, cross_entropy, sweep, test_of, batches, labels]
+
+
+def table(seed):
+    rng = np.random.default_rng(seed)
+    return pd.DataFrame({"a": rng.normal(0, 1, 200), "b": rng.normal(5, 1, 200)})
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_columns_in_other_order_are_the_same_columns(call):
+    p, q = table(0), table(1)
+    with pytest.warns(ColumnOrderWarning, match="'a', 'b'"):
+        found = call(p, q[["b", "a"]])
+    assert float(found) == float(call(p, q))
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_other_columns_are_refused_and_named(call):
+    with pytest.raises(SourceError, match="p lacks 'y' and q lacks 'b'"):
+        call(table(0), table(1).rename(columns={"b": "y"}))
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_a_column_named_twice_is_refused(call):
+    q = table(1)
+    with pytest.raises(SourceError, match=r"q has two columns named 'a', columns 0 and 1|named 'a', columns 0 and 1"):
+        call(table(0), q.set_axis(["a", "a"], axis=1))
+
+
+def test_arrays_and_numbered_columns_go_by_position():
+    p, q = table(0), table(1)
+    expected = float(kl_divergence(p, q))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert float(kl_divergence(p, q.to_numpy())) == expected
+        assert float(kl_divergence(p, pd.DataFrame(q.to_numpy()))) == expected
+        assert float(kl_divergence(p["a"], q["b"])) > 1.0  # two series are two samples, whatever their names
+
+
+@pytest.mark.parametrize("library", ["polars", "pyarrow"])
+def test_tables_of_other_libraries(library):
+    module = pytest.importorskip(library)
+    make = module.table if library == "pyarrow" else module.DataFrame
+    p, q = table(0), table(1)
+    columns = {name: q[name].to_numpy() for name in ("b", "a")}
+    with pytest.warns(ColumnOrderWarning):
+        assert float(kl_divergence(p, make(columns))) == float(kl_divergence(p, q))
+
+
+def test_probabilities_are_matched_by_label():
+    p = pd.Series(list("aaaaaabbbc")).value_counts(normalize=True)
+    q = pd.Series(list("ccccccbbba")).value_counts(normalize=True)
+    assert discrete_kl(p, q) == pytest.approx(0.5 * np.log(6.0), rel=1e-14)  # .6 log 6 + .1 log(1/6)
+    assert discrete_cross_entropy(p, q) == pytest.approx(-0.6 * np.log(0.1) - 0.3 * np.log(0.3) - 0.1 * np.log(0.6))
+    lacking = pd.Series(list("aab")).value_counts(normalize=True)
+    assert discrete_kl(lacking, p) == pytest.approx(2 / 3 * np.log(2 / 1.8) + 1 / 3 * np.log(1 / 0.9))
+    assert discrete_kl(p, lacking) == np.inf
+    with pytest.raises(SourceError, match="different labels"):
+        discrete_kl(p, q.rename(index=dict(zip("abc", "xyz", strict=True))))
+    with pytest.raises(SourceError, match="different labels"):
+        discrete_kl(np.log(p), np.log(lacking), logits=True)
+    with pytest.raises(SourceError, match="'a' twice"):
+        discrete_kl(pd.Series([0.5, 0.5], index=["a", "a"]), p)
+
+
+def test_rows_of_probabilities_are_matched_by_column_and_row():
+    rows = np.random.default_rng(0).dirichlet([1.0, 2.0, 3.0], 4)
+    p = pd.DataFrame(rows, columns=list("abc"), index=list("wxyz"))
+    q = pd.DataFrame(rows[::-1], columns=list("abc"), index=list("wxyz"))
+    assert (discrete_kl(p, q[["c", "a", "b"]]) == discrete_kl(rows, rows[::-1])).all()
+    assert (discrete_kl(p, q.loc[list("yxwz")]) == discrete_kl(rows, rows[::-1])).all()
+    assert (discrete_kl(p, pd.Series([0.2, 0.3, 0.5], index=list("cab"))) == discrete_kl(rows, [0.3, 0.5, 0.2])).all()
+
+
+def test_counts_are_matched_by_label():
+    p, q = pd.Series({"a": 6, "b": 3, "c": 1}), pd.Series({"c": 6, "a": 1, "b": 3, "d": 2})
+    assert float(categorical_kl(p, q, counts=True)) == float(categorical_kl([6, 3, 1, 0], [1, 3, 6, 2], counts=True))
+
+
+@pytest.mark.parametrize("kind", [list, np.array, pd.Series])
+def test_probabilities_in_place_of_samples_draw_a_warning(kind):
+    p, q = kind([0.1, 0.6, 0.3]), kind([0.2, 0.3, 0.5])
+    for call in (kl_divergence, jensen_shannon, jeffreys):
+        with pytest.warns(ProbabilityVectorWarning, match="discrete_kl"):
+            call(p, q)
+    with pytest.warns(ProbabilityVectorWarning, match="discrete_cross_entropy"):
+        cross_entropy(p, q)
+    with pytest.warns(ProbabilityVectorWarning, match="discrete_entropy"):
+        entropy(p)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        kl_divergence(kind([0.1, 0.6, 0.3]), kind([0.2, 0.3, 0.6]))
+
+
+def test_calls_that_were_meant_otherwise_are_refused():
+    x, y = np.random.default_rng(0).normal(size=(2, 50))
+    for keywords in ({"route": "draws"}, {"n_draws": 100}):
+        with pytest.raises(ValueError, match="p and q are both samples"):
+            kl_divergence(x, y, **keywords)
+    with pytest.raises(TypeError, match="class DensityMLE"):
+        kl_divergence(x, fastkl.DensityMLE)
+    with pytest.raises(ValueError, match="one row, or one column"):
+        kl_divergence_batches([x, x], [y])
+
+
+def test_identifiers_are_not_merged():
+    identifiers = 2**53 + np.arange(200)
+    with pytest.raises(ValueError, match=r"9007199254740993 in row 1, column 0, and 9007199254740992 elsewhere"):
+        entropy(identifiers)
+    assert np.isfinite(entropy(2**53 + 2 * np.arange(200)))  # which float64 keeps apart
+
+
+def test_decimals_are_numbers():
+    x = np.random.default_rng(0).normal(size=50).round(6)
+    decimals = pd.DataFrame({"a": [Decimal(f"{value:.6f}") for value in x]})
+    assert entropy(decimals) == entropy(x)
+
+
+def test_a_generator_seeds_draws():
+    from scipy.stats import norm
+
+    x = np.random.default_rng(0).normal(size=50)
+    values = [float(kl_divergence(norm(), x, random_state=np.random.default_rng(seed))) for seed in (1, 1, 2)]
+    assert values[0] == values[1] != values[2]
