@@ -122,9 +122,14 @@ class Components:
     def _normal_block(self, rows: Rows) -> Expectation:
         assert self.normals is not None
         total, records = self.normals.expectation(rows.X, rows.weights, rows.n_threads)
-        d = rows.n_columns
+        d, n_rows = rows.n_columns, np.float64(len(rows.X))  # a responsibility is above 0
         statistics: list[Statistics | None] = [
-            {"weight": one[0], "mean": one[1 : 1 + d].copy(), "scatter": one[1 + d :].reshape(d, d).copy()}
+            {
+                "weight": one[0],
+                "mean": one[1 : 1 + d].copy(),
+                "scatter": one[1 + d :].reshape(d, d).copy(),
+                "n_rows": n_rows,
+            }
             for one in records
         ]
         return Expectation(float(total), records[:, 0].copy(), statistics, [None] * len(records))

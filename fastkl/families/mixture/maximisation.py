@@ -111,7 +111,8 @@ def _tied(group: Group, expectation: Expectation) -> list[Fit]:
     if len(lost):
         raise CollapsedError(group.members[lost[0]], "no row is left for it")
     scatter = np.sum([own["scatter"] for own in chosen], axis=0)
-    pooled = {"weight": np.sum(weights), "mean": np.zeros(len(scatter)), "scatter": scatter}
+    counted = max(own["n_rows"] for own in chosen)
+    pooled = {"weight": np.sum(weights), "mean": np.zeros(len(scatter)), "scatter": scatter, "n_rows": counted}
     try:
         shared = family.solve(pooled).params["covariance"]
     except DegenerateDataError as error:
