@@ -9,7 +9,7 @@ from sklearn.datasets import load_iris
 from fastkl import MixtureMLE, families
 
 matplotlib.use("Agg")
-from matplotlib import pyplot as plt  # noqa: E402
+from matplotlib import pyplot as plt
 
 X = load_iris().data[:, [2, 1]]
 tied = families.MultivariateNormal("tied")
@@ -19,9 +19,7 @@ colours = np.array([[0.0, 0.45, 0.7], [0.84, 0.37, 0.0], [0.0, 0.62, 0.45]])
 figure, (rows, bound) = plt.subplots(1, 2, figsize=(10.0, 4.2), layout="constrained")
 grid = np.stack(np.meshgrid(np.linspace(0.5, 7.5, 281), np.linspace(1.8, 4.6, 225)), axis=-1)
 shares = model.predict_proba(grid.reshape(-1, 2)) @ colours
-rows.imshow(
-    shares.reshape(*grid.shape[:2], 3), origin="lower", extent=(0.5, 7.5, 1.8, 4.6), aspect="auto", alpha=0.25
-)
+rows.imshow(shares.reshape(*grid.shape[:2], 3), origin="lower", extent=(0.5, 7.5, 1.8, 4.6), aspect="auto", alpha=0.25)
 rows.contour(
     grid[..., 0], grid[..., 1], model.score_samples(grid.reshape(-1, 2)).reshape(grid.shape[:2]),
     levels=[-6.0, -5.0, -4.0, -3.0, -2.0, -1.0], colors="0.4", linewidths=0.7, linestyles="solid",

@@ -88,4 +88,4 @@ def __getattr__(attribute: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return [*__all__, *(family.__name__ for family in _registry().values())]
+    return [*__all__, *(by_name(name).__name__ for name in names())]

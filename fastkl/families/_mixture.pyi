@@ -1,12 +1,14 @@
 from typing import Any
 
 from numpy.typing import ArrayLike, NDArray
+from typing_extensions import disjoint_base
 
 from fastkl._core.array_types import Floats
 
 def log_sum_exp(logs: Floats, share: bool, n_threads: int) -> Floats: ...
 def weighted_sum(values: Floats, weights: Floats | None) -> float: ...
 
+@disjoint_base
 class Normals:
     def __init__(self, constants: ArrayLike, means: ArrayLike, lowers: ArrayLike) -> None: ...
     def evidence(self, X: NDArray[Any], n_threads: int) -> Floats: ...

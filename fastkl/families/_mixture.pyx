@@ -1,8 +1,8 @@
 """The expectation step of mixtures, block by block: responsibilities of any components, and all of it for normal ones.
 
-A block's log-densities under all components, their log-sum, the responsibilities and the weighted moments are formed one after the
-other while they are in the cache: nothing of size n x k is stored. Blocks have a fixed length and are merged in their order, so that
-the number of threads does not change a bit.
+A block's log-densities under all components, their log-sum, the responsibilities and the weighted moments are formed one
+after the other while they are in the cache: nothing of size n x k is stored. Blocks have a fixed length and are merged in
+their order, so that the number of threads does not change a bit.
 """
 
 from contextlib import nullcontext
