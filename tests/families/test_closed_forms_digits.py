@@ -23,7 +23,9 @@ def dirichlet_kl(a, b):
         a, b = ([mp.mpf(float(x)) for x in c] for c in (a, b))
         log_beta = [mp.fsum(map(mp.loggamma, c)) - mp.loggamma(mp.fsum(c)) for c in (a, b)]
         psi = mp.psi(0, mp.fsum(a))
-        return float(log_beta[1] - log_beta[0] + mp.fsum((x - y) * (mp.psi(0, x) - psi) for x, y in zip(a, b, strict=True)))
+        return float(
+            log_beta[1] - log_beta[0] + mp.fsum((x - y) * (mp.psi(0, x) - psi) for x, y in zip(a, b, strict=True))
+        )
 
 
 SHAPES = [(k, k + np.sqrt(k)) for k in (1e8, 1e12, 1e14, 1e15)] + [
