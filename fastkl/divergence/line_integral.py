@@ -121,7 +121,8 @@ def _adaptive(
         return None
     if abs(mass - 1.0) > _MASS:
         return Integral(float("nan"), float("nan"), float(mass))
-    return Integral(float(value), float(error))
+    # A part of p as small as the mass may be off by would go unseen.
+    return Integral(float(value), float(error + _MASS * (1.0 + abs(value))))
 
 
 def _integrated(
