@@ -15,10 +15,10 @@ import numpy as np
 from fastkl.divergence.arguments import FloatArray
 from fastkl.divergence.models import Model
 
-_LEVELS = np.array([1e-12, 1e-9, 1e-6, 1e-4, 1e-3, 0.01, 0.05, 0.15, 0.3, 0.5])
+_LEVELS = np.array([0.0, 1e-12, 1e-9, 1e-6, 1e-4, 1e-3, 0.01, 0.05, 0.15, 0.3, 0.5])
 _ROUNDS, _MOST_INTERVALS = 60, 4000
 # What an interval may be off by, and the mass of the density.
-_TOLERANCE, _MASS = 1e-10, 1e-7
+_TOLERANCE, _MASS = 1e-12, 1e-7
 _DRAWS = 2000
 
 # Gauss and Kronrod's 7 and 15 points on (-1, 1): nodes from the middle, Kronrod's weights, Gauss's at every second one.
