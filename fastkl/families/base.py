@@ -62,6 +62,7 @@ class Family(BaseEstimator):
     _options: ClassVar[frozenset[str]] = frozenset()  # what the constructor takes
     discrete: ClassVar[bool] = False
     labels: ClassVar[bool] = False
+    composed: ClassVar[bool] = False  # made of other families, so that its name alone does not say what it is
     joint: ClassVar[bool] = False
     least_columns: ClassVar[int] = 1  # of a row
     aliases: ClassVar[tuple[str, ...]] = ()  # other names that find it: everyday ones, those of other libraries
@@ -102,7 +103,7 @@ class Family(BaseEstimator):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         cls._options = frozenset(list(inspect.signature(cls.__init__).parameters)[1:])
-        if "parameters" in vars(cls):
+        if "parameters" in vars(cls) and "parameter_names" not in vars(cls):
             cls.parameter_names = tuple(cls.parameters)
 
     # -- needed by every family --------------------------------------------------------------------------------------------
