@@ -292,20 +292,9 @@ class UnivariateFamily(Family):
         result[open_] = count_quantile(enough, np.full(len(share), np.nan) if guess is None else guess[open_], low)
         return result
 
-
-def inverses(information: Floats) -> Floats:
-    """Inverses of symmetric matrices (d, p, p) by their correlation form; NaN where one is not positive definite to rounding."""
-    diagonal = np.diagonal(information, axis1=1, axis2=2)
-    good = np.all((diagonal > 0.0) & np.isfinite(diagonal), axis=1) & np.isfinite(information).all(axis=(1, 2))
-    root = np.sqrt(np.where(good[:, None], diagonal, 1.0))
-    scaled = np.where(good[:, None, None], information, np.eye(diagonal.shape[1])) / root[:, :, None] / root[:, None, :]
-    good &= np.min(np.linalg.eigvalsh(scaled), axis=1, initial=np.inf) > SINGULAR
-    found = np.linalg.inv(np.where(good[:, None, None], scaled, np.eye(diagonal.shape[1])))
-    found = found / root[:, :, None] / root[:, None, :]
-    return np.where(good[:, None, None], found, np.nan)
-
-
-    def _confirmed_quantile(self, p: Floats, params: Params, upper: bool, ends: tuple[float, float], guess: Floats) -> Floats:
+    def _confirmed_quantile(
+        self, p: Floats, params: Params, upper: bool, ends: tuple[float, float], guess: Floats
+    ) -> Floats:
         """The guess where the plain tails confirm it, the smaller of both by its relative error; a search for the others."""
         result = np.array(guess, dtype=np.float64)
         p = np.broadcast_to(np.asarray(p, dtype=np.float64), result.shape)
@@ -317,10 +306,20 @@ def inverses(information: Floats) -> Floats:
         open_ = ~(np.abs(off) <= CONFIRMED)
         if open_.any():
             given = {name: np.broadcast_to(value, result.shape)[open_] for name, value in params.items()}
-            result[open_] = continuous_quantile(
-                self.log_cdf, self.log_sf, p[open_], given, upper, ends, result[open_]
-            )
+            result[open_] = continuous_quantile(self.log_cdf, self.log_sf, p[open_], given, upper, ends, result[open_])
         return result
+
+
+def inverses(information: Floats) -> Floats:
+    """Inverses of symmetric matrices (d, p, p) by their correlation form; NaN where one is not positive definite to rounding."""
+    diagonal = np.diagonal(information, axis1=1, axis2=2)
+    good = np.all((diagonal > 0.0) & np.isfinite(diagonal), axis=1) & np.isfinite(information).all(axis=(1, 2))
+    root = np.sqrt(np.where(good[:, None], diagonal, 1.0))
+    scaled = np.where(good[:, None, None], information, np.eye(diagonal.shape[1])) / root[:, :, None] / root[:, None, :]
+    good &= np.min(np.linalg.eigvalsh(scaled), axis=1, initial=np.inf) > SINGULAR
+    found = np.linalg.inv(np.where(good[:, None, None], scaled, np.eye(diagonal.shape[1])))
+    found = found / root[:, :, None] / root[:, None, :]
+    return np.where(good[:, None, None], found, np.nan)
 
 
 def largest(rows: Rows, column: int) -> float:

@@ -15,7 +15,7 @@ standard deviation, by one of
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import digamma
+from scipy.special import betainc, betaincc, digamma
 
 from fastkl._core.array_types import Floats
 from fastkl._core.special.exact import exact_product, exact_sum
@@ -25,6 +25,10 @@ from fastkl._core.special.tail_integrals import DEPTH, depth_length, tail_integr
 
 QUADRATURE_FROM = 10.0
 MOST_STEPS = 1000
+# where scipy's functions are right to 5e-13
+PLAIN_SHAPE = 500.0
+SMALLEST_PLAIN = 1e-290
+SMALLEST_TAIL = 1e-100
 _UNIT_NODES, _UNIT_WEIGHTS = (0.5 * array for array in np.polynomial.legendre.leggauss(12))
 _UNIT_NODES = _UNIT_NODES + 0.5
 
@@ -194,9 +198,10 @@ def plain_beta_tail(a: ArrayLike, b: ArrayLike, x: ArrayLike, y: ArrayLike, uppe
     """
     a, b, x, y = np.broadcast_arrays(*(np.asarray(value, dtype=np.float64) for value in (a, b, x, y)))
     fits = (a <= PLAIN_SHAPE) & (b <= PLAIN_SHAPE) & (x >= SMALLEST_PLAIN) & (y >= SMALLEST_PLAIN)
-    first = np.where(fits, a, np.nan)
     own, other = (betaincc, betainc) if upper else (betainc, betaincc)
-    near = y < x
-    value = np.where(near, other(np.where(near, b, 1.0), np.where(near, first, 1.0), np.where(near, y, 0.5)), np.nan)
-    value = np.where(near, value, own(np.where(near, 1.0, first), np.where(near, 1.0, b), np.where(near, 0.5, x)))
+    value = np.full(a.shape, np.nan)
+    near = fits & (y < x)
+    value[near] = other(b[near], a[near], y[near])
+    rest = fits & ~near
+    value[rest] = own(a[rest], b[rest], x[rest])
     return np.where(value >= SMALLEST_TAIL, value, np.nan)

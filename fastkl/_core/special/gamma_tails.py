@@ -12,7 +12,7 @@ of a standard deviation, by one of
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import digamma, gammaln
+from scipy.special import digamma, gammainc, gammaincc, gammaln
 
 from fastkl._core.array_types import Floats
 from fastkl._core.special.gamma_functions import HALF_LOG_2PI, log_excess, stirling_error
@@ -22,6 +22,10 @@ from fastkl._core.special.tail_integrals import DEPTH, depth_length, tail_integr
 QUADRATURE_FROM = 10.0
 SERIES_TO = 1.5  # for small shapes the series of Q serves up to here
 MOST_STEPS = 1000
+# where scipy's functions are right to 5e-13
+PLAIN_SHAPE = 150.0
+SMALLEST_PLAIN = 1e-290
+SMALLEST_TAIL = 1e-15
 _UNIT_NODES, _UNIT_WEIGHTS = (0.5 * array for array in np.polynomial.legendre.leggauss(12))
 _UNIT_NODES = _UNIT_NODES + 0.5
 
