@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastkl.divergence.diagnostics import warn_of_shared_rows
-from fastkl.divergence.draws import resolve_draws
 from fastkl.divergence.empirical import frequencies_divergence
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.model_pair import model_divergence
@@ -54,8 +53,8 @@ def kl_divergence(
     * Sample and model: cross-entropy minus an entropy estimate whose bias is measured on draws from the model
       (``route="density"``), or the sample against draws from the model (``route="draws"``). A discrete model is compared with the
       frequencies of the distinct rows.
-    * Model and model: in closed form where one is known, as a sum over the support of two discrete distributions on a
-      line, else as a mean over draws from p.
+    * Model and model: in closed form where one is known (frozen distributions of scipy included), as a sum over the support
+      of two discrete distributions on a line, by quadrature of two densities on a line, else as a mean over draws from p.
     * Model and sample: draws from p against the sample.
 
     Parameters
@@ -93,7 +92,8 @@ def kl_divergence(
         four columns or more are repeated.
     n_draws : int, default=None
         Draws from a model. By default 5 n (at least 1000, at most the larger of n and 100 000) against a sample of n rows,
-        about 5000 (in samples of n rows, of which there are 2 to 20) to measure a bias, and 100 000 for two models.
+        about 5000 (in samples of n rows, of which there are 2 to 20) to measure a bias, and 100 000
+        for two models, for which a number asks for draws in place of quadrature.
 
     Returns
     -------
@@ -158,7 +158,7 @@ def _of_frequencies(p: SampleOperand | EmpiricalOperand, q: ModelOperand, _: Opt
 
 def _of_models(p: ModelOperand, q: ModelOperand, options: Options) -> Estimate:
     """Two models."""
-    return model_divergence(p.model, q.model, resolve_draws(options.n_draws), options.rng)
+    return model_divergence(p.model, q.model, options.n_draws, options.rng)
 
 
 _DIVERGENCE: Rules[Estimate] = Rules(
