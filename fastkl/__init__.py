@@ -8,7 +8,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from fastkl import families
-from fastkl.density import DensityMLE, ProductDensity, TransformedDensity, load
+from fastkl.density import DensityMLE, MixtureMLE, ProductDensity, TransformedDensity, load
 from fastkl.divergence import (
     EmpiricalDistribution,
     Estimate,
@@ -72,6 +72,7 @@ __all__ = [
     "Estimate",
     "KLDivergence",
     "LossyTransformerError",
+    "MixtureMLE",
     "ModelFileError",
     "PermutationTest",
     "ProbabilityVectorWarning",

@@ -5,11 +5,13 @@ from fastkl.density.bijections.lookup import bijection
 from fastkl.density.composed.product import ProductDensity
 from fastkl.density.composed.transformed import TransformedDensity
 from fastkl.density.files.persistence import load
+from fastkl.density.parametric.mixture import MixtureMLE
 from fastkl.density.parametric.mle import DensityMLE
 
 __all__ = [
     "Bijection",
     "DensityMLE",
+    "MixtureMLE",
     "ProductDensity",
     "TransformedDensity",
     "bijection",

@@ -184,11 +184,12 @@ def sweep_numbers(reach: int) -> list[int]:
 
 
 def drift_reasons(
-    numbers: list[int], change: Mean, n_columns: int, value: float, error: float
+    numbers: list[int], change: Mean, n_columns: int, value: float, error: float, expected: float = 0.0
 ) -> tuple[list[str], float]:
     """Whether the fixed-k estimates drift with k beyond their noise, and the bias at half the largest k that this implies.
 
-    ``change`` holds the steps of the local terms from the last but one of ``numbers`` to the last.
+    ``change`` holds the steps of the local terms from the last but one of ``numbers`` to the last, ``expected`` their mean where
+    the estimate has no bias.
     In practice (edges, tails) the bias grows about as (k/n)^(1/d), so the step from k to 2k is about its size at k.
     """
     if len(numbers) < 2:
@@ -196,7 +197,7 @@ def drift_reasons(
     half, largest = numbers[-2:]
     # Neighbouring rows share their noise: that about doubles the variance of a plain mean.
     noise = float(np.sqrt(2.0 * change.variance(np.inf) / change.weight))
-    drift = change.value
+    drift = change.value - expected
     bias = drift / float((largest / half) ** (1.0 / n_columns) - 1.0)
     if abs(drift) <= 3.0 * noise or abs(bias) <= max(0.05 + 0.05 * abs(value), 0.5 * error):
         return [], bias

@@ -6,7 +6,6 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
-from fastkl.divergence.draws import resolve_draws
 from fastkl.divergence.empirical import frequencies_cross_entropy
 from fastkl.divergence.entropy_methods import ENTROPY_METHODS, entropy_by_method
 from fastkl.divergence.estimate import Estimate
@@ -120,7 +119,7 @@ def _entropy_of_frequencies(p: EmpiricalOperand, _: Options) -> Estimate:
 
 def _entropy_of_model(p: ModelOperand, options: Options) -> Estimate:
     """A model."""
-    return model_entropy(p.model, resolve_draws(options.n_draws), options.rng)
+    return model_entropy(p.model, options.n_draws, options.rng)
 
 
 _ENTROPY: Rules[Estimate] = Rules(
@@ -214,7 +213,7 @@ def _cross_entropy_of_frequencies(p: SampleOperand | EmpiricalOperand, q: ModelO
 
 def _cross_entropy_of_models(p: ModelOperand, q: ModelOperand, options: Options) -> Estimate:
     """Two models."""
-    return model_cross_entropy(p.model, q.model, resolve_draws(options.n_draws), options.rng)
+    return model_cross_entropy(p.model, q.model, options.n_draws, options.rng)
 
 
 _CROSS_ENTROPY: Rules[Estimate] = Rules(

@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastkl.divergence.diagnostics import warn_of_shared_rows
-from fastkl.divergence.draws import resolve_draws
 from fastkl.divergence.empirical import frequencies_divergence
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.model_pair import model_divergence
@@ -51,10 +50,11 @@ def kl_divergence(
     r"""Kullback-Leibler divergence :math:`E_p[\log p - \log q]` of q from p, in nats. The order matters.
 
     * Sample and sample: by nearest neighbours.
-    * Sample and model: cross-entropy minus an entropy estimate (``route="density"``), or the sample against draws
-      from the model (``route="draws"``). A discrete model is compared with the frequencies of the distinct rows.
-    * Model and model: in closed form where one is known, as a sum over the support of two discrete distributions on a
-      line, else as a mean over draws from p.
+    * Sample and model: cross-entropy minus an entropy estimate whose bias is measured on draws from the model
+      (``route="density"``), or the sample against draws from the model (``route="draws"``). A discrete model is compared with the
+      frequencies of the distinct rows.
+    * Model and model: in closed form where one is known (frozen distributions of scipy included), as a sum over the support
+      of two discrete distributions on a line, by quadrature of two densities on a line, else as a mean over draws from p.
     * Model and sample: draws from p against the sample.
 
     Parameters
@@ -75,7 +75,8 @@ def kl_divergence(
             one radius as above with k = 1, then the distances to the last rows within it:
             mean of d log(nu_k' / rho_l) + psi(l) - psi(k') + log(m / (n - 1)).
     n_neighbors : int, default=None
-        k; by default 5 (1 for "bias_reduced"), or fewer in tiny samples. Small k has less bias, large k less variance.
+        k; by default 5 (1 for "bias_reduced"), or fewer in tiny samples. Small k has less bias, large k less variance. For a
+        sample and a density a number asks for the plain k-nearest-neighbour entropy, whose bias is not measured.
     sample_weight_p, sample_weight_q : array-like, default=None
         Masses of the rows; only ratios matter, rows of weight 0 are left out, equal weights change nothing. A weight is
         *not* the same as that many repeated rows, which would be atoms to a neighbour estimate: radii go by rows, and a
@@ -83,14 +84,16 @@ def kl_divergence(
     standard_error : bool, default=True
         Whether to compute the standard error and the diagnostics that need one.
     random_state : int, RandomState, Generator or None, default=None
-        For draws from a model.
+        For draws from a model. Those that measure a bias have a fixed seed by default.
     n_jobs : int or None, default=None
         Threads; None means all cores the process may use.
     route : {"auto", "density", "draws"}, default="auto"
-        For a sample and a model. "auto" takes the density up to 3 columns (or if the model has no draws), then draws.
+        For a sample and a model. "auto" takes the density, but draws where the model has discrete columns, or where rows of
+        four columns or more are repeated.
     n_draws : int, default=None
         Draws from a model. By default 5 n (at least 1000, at most the larger of n and 100 000) against a sample of n rows,
-        and 100 000 for two models.
+        about 5000 (in samples of n rows, of which there are 2 to 20) to measure a bias, and 100 000
+        for two models, for which a number asks for draws in place of quadrature.
 
     Returns
     -------
@@ -155,7 +158,7 @@ def _of_frequencies(p: SampleOperand | EmpiricalOperand, q: ModelOperand, _: Opt
 
 def _of_models(p: ModelOperand, q: ModelOperand, options: Options) -> Estimate:
     """Two models."""
-    return model_divergence(p.model, q.model, resolve_draws(options.n_draws), options.rng)
+    return model_divergence(p.model, q.model, options.n_draws, options.rng)
 
 
 _DIVERGENCE: Rules[Estimate] = Rules(

@@ -1,4 +1,5 @@
-"""Two models: the closed form where one is known, the exact sum where both are discrete on a line, else Monte Carlo.
+"""Two models: the closed form where one is known, the exact sum where both are discrete on a line, quadrature where both are
+densities on one, else Monte Carlo.
 
 A divergence of models is an `Expectation`: a function whose mean over draws from p is the divergence. What they have in common
 (parts of a product, closed forms, sums over a support, draws) stands here once.
@@ -10,6 +11,7 @@ where p has none) and a finite variance; the draws decide, so a control variate 
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -18,31 +20,50 @@ from numpy.typing import NDArray
 
 from fastkl._core.means import Mean
 from fastkl.divergence.arguments import FloatArray
+from fastkl.divergence.draws import resolve_draws
 from fastkl.divergence.estimate import EXACT, Estimate
+from fastkl.divergence.line_integral import Integral, expectation_on_a_line
 from fastkl.divergence.models import Model
+from fastkl.divergence.ratio_tails import doubts_of_draws
 from fastkl.divergence.supports import listed_support
 
 
 def closed_form_divergence(p: Model, q: Model) -> float | None:
     """KL(p || q) from the families' closed forms, or None where none is known."""
-    if p.family is None or q.family is None:
+    first, second = p.law, q.law
+    if first is None or second is None:
         return None
     from fastkl.families import closed_form
 
-    return closed_form.kl(p.family, p.params, q.family, q.params)
+    if None not in (p.n_columns, q.n_columns) and p.n_columns != q.n_columns:
+        return None  # which the log-densities refuse
+    return closed_form.kl(*first, *second)
 
 
 def closed_form_entropy(p: Model) -> float | None:
     """Entropy from the family's closed form or the model's own ``entropy`` method, or None."""
-    if p.family is not None:
+    law = p.law
+    if law is not None:
         from fastkl.families import closed_form
 
-        return closed_form.entropy(p.family, p.params)
+        known = closed_form.entropy(*law)
+        if known is not None or p.family is not None:
+            return known
     own = getattr(p.thing, "entropy", None)
     if not callable(own):
         return None
     value = np.asarray(own(), dtype=np.float64)
     return float(value.reshape(())) if value.size == 1 and np.isfinite(value).all() else None
+
+
+def same_transformer(p: Model, q: Model) -> tuple[Model, Model] | None:
+    """The densities behind one and the same transformer; None unless both models have it."""
+    first, second = p.behind_a_transformer, q.behind_a_transformer
+    if first is None or second is None:
+        return None
+    one, other = first[0], second[0]
+    same = one is other or (type(one) is type(other) and pickle.dumps(one) == pickle.dumps(other))
+    return (first[1], second[1]) if same else None
 
 
 def refuse_mixed(p: Model, q: Model) -> None:
@@ -76,6 +97,17 @@ def mean_of_draws(terms: FloatArray) -> Estimate:
     return Estimate(mean.value, error, mean.n_rows, "monte_carlo", {"n_draws": mean.n_rows})
 
 
+def _with_a_part_missing(estimate: Estimate, mass: float) -> Estimate:
+    """An estimate from draws of a density that was not found as a whole."""
+    reason = (
+        f"The density of p has mass {mass:.9g} where it was looked for, not 1: it has parts that draws hardly meet, or it is not "
+        f"normalised."
+    )
+    diagnostics = dict(estimate.diagnostics)
+    diagnostics |= {"bias_suspected": True, "reasons": [*diagnostics["reasons"], reason]}
+    return Estimate(float(estimate), estimate.standard_error, estimate.n_samples, estimate.method, diagnostics)
+
+
 @dataclass(frozen=True)
 class Expectation:
     """A divergence of two models, as a mean over draws from the first.
@@ -90,23 +122,39 @@ class Expectation:
         The estimate from the terms at draws from p; by default their mean.
     additive : bool
         Whether the divergence of two products is the sum of those of their parts.
+    invariant : bool
+        Whether a common bijection of both variables leaves it as it is.
     """
 
     terms: Callable[[Model, Model, NDArray[np.float64]], FloatArray]
     closed_form: Callable[[Model, Model], float | None] = no_closed_form
     of_draws: Callable[[FloatArray], Estimate] = mean_of_draws
     additive: bool = True
+    invariant: bool = True
 
-    def __call__(self, p: Model, q: Model, n_draws: int, rng: np.random.RandomState) -> Estimate:
-        """The divergence of q from p: exact where it can be, else from draws."""
+    def __call__(self, p: Model, q: Model, n_draws: int | None, rng: np.random.RandomState) -> Estimate:
+        """The divergence of q from p: exact, by quadrature on a line unless a number of draws is asked for, or from draws."""
         refuse_mixed(p, q)
         parts = self._parts(p, q)
         if parts is not None:
             return sum_of_parts([self(one, other, n_draws, rng) for one, other in parts], n_draws)
+        inner = same_transformer(p, q) if self.invariant else None
+        if inner is not None:
+            return self(*inner, n_draws, rng)
         exact = self.exact(p, q)
         if exact is not None:
             return Estimate(exact, 0.0)
-        return self.of_draws(self.terms(p, q, p.draw(n_draws, rng)))
+        integral = self._integral(p, q) if n_draws is None else None
+        if integral is not None and not np.isnan(integral.value):
+            return Estimate(integral.value, integral.error, 0, "quadrature")
+        estimate = self.of_draws(self.terms(p, q, p.draw(resolve_draws(n_draws), rng)))
+        return estimate if integral is None else _with_a_part_missing(estimate, integral.mass)
+
+    def _integral(self, p: Model, q: Model) -> Integral | None:
+        """By quadrature, for densities of one column."""
+        if p.discrete or p.discrete_columns is not None or p.n_columns not in (1, None):
+            return None
+        return expectation_on_a_line(p, lambda rows: self.terms(p, q, rows), None if p is q else q)
 
     def exact(self, p: Model, q: Model) -> float | None:
         """The divergence by closed forms and sums over a support; None where these do not do."""
@@ -126,15 +174,21 @@ class Expectation:
         return common_factors(p, q) if self.additive else None
 
 
-def sum_of_parts(parts: list[Estimate], n_draws: int) -> Estimate:
+def sum_of_parts(parts: list[Estimate], n_draws: int | None) -> Estimate:
     """The sum of independent estimates."""
+    n_draws = resolve_draws(n_draws)
     value, error = float(sum(map(float, parts))), float(np.sqrt(sum(part.standard_error**2 for part in parts)))
     if all(part.method == EXACT for part in parts):
         return Estimate(value, error)
-    reasons = [reason for part in parts for reason in part.diagnostics.get("reasons", [])]
-    return Estimate(
-        value, error, n_draws, "monte_carlo", {"n_draws": n_draws, "parts": list(map(float, parts)), "reasons": reasons}
-    )
+    if not any(part.method == "monte_carlo" for part in parts):
+        return Estimate(value, error, 0, "quadrature")
+    diagnostics = {
+        "n_draws": n_draws,
+        "parts": list(map(float, parts)),
+        "reasons": [reason for part in parts for reason in part.diagnostics["reasons"]],
+        "bias_suspected": any(part.diagnostics["bias_suspected"] for part in parts),
+    }
+    return Estimate(value, error, n_draws, "monte_carlo", diagnostics)
 
 
 def _log_ratio_mean(log_ratio: FloatArray) -> Estimate:
@@ -151,7 +205,15 @@ def _log_ratio_mean(log_ratio: FloatArray) -> Estimate:
     sound = abs(drift.value) <= 4.0 * drift.error + 1e-12 and control.max() + 1.0 <= 0.02 * size
     controlled = bool(sound and helped.error < plain.error)
     mean = helped if controlled else plain
-    diagnostics = {"n_draws": size, "control_variate": controlled, "sd_per_draw": mean.error * np.sqrt(size)}
+    reasons, tail = doubts_of_draws(log_ratio, drift, mean)
+    diagnostics = {
+        "n_draws": size,
+        "control_variate": controlled,
+        "sd_per_draw": mean.error * np.sqrt(size),
+        "tail_index": tail,
+        "bias_suspected": bool(reasons),
+        "reasons": reasons,
+    }
     return Estimate(mean.value, mean.error, size, "monte_carlo", diagnostics)
 
 
@@ -163,6 +225,7 @@ model_divergence = Expectation(
 _entropy = Expectation(
     terms=lambda p, _, rows: -p.log_density(rows),
     closed_form=lambda p, _: closed_form_entropy(p),
+    invariant=False,
 )
 _mixture_divergence = Expectation(  # KL(p || (p + q) / 2)
     terms=lambda p, q, rows: np.log(2.0) - np.logaddexp(0.0, q.log_density(rows) - p.log_density(rows)),
@@ -170,12 +233,15 @@ _mixture_divergence = Expectation(  # KL(p || (p + q) / 2)
 )
 
 
-def model_entropy(p: Model, n_draws: int, rng: np.random.RandomState) -> Estimate:
+_cross_entropy = Expectation(terms=lambda p, q, rows: -q.log_density(rows), invariant=False)
+
+
+def model_entropy(p: Model, n_draws: int | None, rng: np.random.RandomState) -> Estimate:
     """Entropy of a model."""
     return _entropy(p, p, n_draws, rng)
 
 
-def model_cross_entropy(p: Model, q: Model, n_draws: int, rng: np.random.RandomState) -> Estimate:
+def model_cross_entropy(p: Model, q: Model, n_draws: int | None, rng: np.random.RandomState) -> Estimate:
     """Cross-entropy of p relative to q: divergence plus entropy where the latter is exact, so that the identity of the three
     holds for one seed; else a mean over draws from p.
     """
@@ -185,7 +251,7 @@ def model_cross_entropy(p: Model, q: Model, n_draws: int, rng: np.random.RandomS
         return sum_of_parts([model_cross_entropy(one, other, n_draws, rng) for one, other in parts], n_draws)
     entropy = _entropy.exact(p, p)
     if entropy is None:
-        return mean_of_draws(-q.log_density(p.draw(n_draws, rng)))
+        return _cross_entropy(p, q, n_draws, rng)
     divergence = model_divergence(p, q, n_draws, rng)
     return Estimate(
         float(divergence) + entropy,
@@ -196,11 +262,14 @@ def model_cross_entropy(p: Model, q: Model, n_draws: int, rng: np.random.RandomS
     )
 
 
-def model_jensen_shannon(p: Model, q: Model, n_draws: int, rng: np.random.RandomState) -> Estimate:
+def model_jensen_shannon(p: Model, q: Model, n_draws: int | None, rng: np.random.RandomState) -> Estimate:
     """Jensen-Shannon divergence of two models by draws from both; a discrete pair on a line exactly."""
     halves = [_mixture_divergence(one, other, n_draws, rng) for one, other in ((p, q), (q, p))]
     value = 0.5 * float(halves[0]) + 0.5 * float(halves[1])
     if all(half.method == EXACT for half in halves):
         return Estimate(value, 0.0)
     error = 0.5 * float(np.hypot(halves[0].standard_error, halves[1].standard_error))
-    return Estimate(value, error, n_draws, "monte_carlo", {"n_draws": n_draws})
+    if not any(half.method == "monte_carlo" for half in halves):
+        return Estimate(value, error, 0, "quadrature")
+    draws = resolve_draws(n_draws)
+    return Estimate(value, error, draws, "monte_carlo", {"n_draws": draws})

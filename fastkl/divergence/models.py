@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from fastkl._core._threads import effective_n_threads
 from fastkl._core.rows import Rows
 from fastkl.divergence.arguments import FloatArray
+from fastkl.divergence.scipy_families import family_of_frozen
 from fastkl.rows.tables import column_names
 
 _LOG_DENSITIES = ("score_samples", "logpdf", "logpmf", "log_prob")
@@ -81,8 +82,45 @@ class Model:
         return None if self.family is None else getattr(self.thing, "params_", None)
 
     @property
+    def law(self) -> tuple[Any, Any] | None:
+        """Family and parameters, of a frozen scipy distribution too; None for a model of no family."""
+        if self.family is not None:
+            return None if self.params is None else (self.family, self.params)
+        return family_of_frozen(self.thing)
+
+    @property
+    def behind_a_transformer(self) -> tuple[Any, Model] | None:
+        """The transformer of a density behind one, and that density; None for any other model."""
+        transformer, inner = (getattr(self.thing, name, None) for name in ("transformer_", "density_"))
+        return None if inner is None or transformer is None else (transformer, Model(inner, self.name))
+
+    @property
+    def n_columns(self) -> int | None:
+        """The number of columns, where the model says it."""
+        known = getattr(self.thing, "n_features_in_", getattr(self.thing, "dim", None))
+        if known is None and hasattr(getattr(self.thing, "dist", None), "_parse_args"):
+            return 1  # a univariate distribution of scipy
+        return int(known) if isinstance(known, (int, np.integer)) else None
+
+    def quantiles(self, levels: FloatArray) -> FloatArray | None:
+        """Quantiles of a model of one column, where it knows them."""
+        for name in ("ppf", "quantile", "icdf"):
+            known = getattr(self.thing, name, None)
+            if callable(known):
+                try:
+                    values = np.asarray(known(levels), dtype=np.float64).reshape(-1)
+                except (TypeError, ValueError, NotImplementedError):
+                    continue
+                if values.shape == levels.shape:
+                    return values
+        return None
+
+    @property
     def can_draw(self) -> bool:
         """Whether it offers draws."""
+        # scikit-learn's KernelDensity has the method for every kernel, and draws for two.
+        if type(self.thing).__name__ == "KernelDensity" and self.thing.kernel not in ("gaussian", "tophat"):
+            return False
         return any(callable(getattr(self.thing, name, None)) for name in ("sample", "rvs", "resample"))
 
     def log_density(self, X: NDArray[Any]) -> FloatArray:
@@ -110,6 +148,11 @@ class Model:
             return thing._log_density_of(rows)
         if hasattr(thing, "score_samples"):
             return thing.score_samples(X)
+        if type(thing).__name__.startswith("dirichlet") and type(thing).__module__.startswith("scipy."):
+            raise ValueError(
+                f"{self.name} is scipy's dirichlet, which takes one row in each column; pass "
+                f'DensityMLE.from_parameters("dirichlet", concentration=...), which takes rows as rows.'
+            )
         if hasattr(thing, "resample"):
             return thing.logpdf(X.T)  # scipy's gaussian_kde takes columns of points
         if hasattr(thing, "logpmf") and self.discrete:
@@ -157,8 +200,8 @@ class Model:
         thing = self.thing
         if not self.can_draw:
             raise ValueError(
-                f"{self.name} cannot be drawn from: it has neither a `sample` nor an `rvs` method. Give it one, or pass a "
-                f"sample of it."
+                f"{self.name} cannot be drawn from: it has neither a `sample` nor an `rvs` method (for its kernel, if it is a "
+                f"KernelDensity). Give it one, or pass a sample of it."
             )
         if hasattr(thing, "rvs"):
             drawn = thing.rvs(size=n_draws, random_state=rng)

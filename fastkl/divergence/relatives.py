@@ -27,7 +27,6 @@ from fastkl.divergence.diagnostics import (
     shared_rows_reasons,
     warn_of_shared_rows,
 )
-from fastkl.divergence.draws import resolve_draws
 from fastkl.divergence.estimate import EXACT, Estimate
 from fastkl.divergence.local_terms import BallMasses, Method, mixture_balls
 from fastkl.divergence.model_pair import model_divergence, model_jensen_shannon
@@ -121,9 +120,8 @@ def _neighbors_both_ways(pair: SamplePair, method: Method, n_neighbors: int | No
 
 def _jeffreys_of_models(p: ModelOperand, q: ModelOperand, options: Options) -> Estimate:
     """Two models."""
-    draws = resolve_draws(options.n_draws)
     forward, backward = (
-        model_divergence(one.model, other.model, draws, options.rng) for one, other in ((p, q), (q, p))
+        model_divergence(one.model, other.model, options.n_draws, options.rng) for one, other in ((p, q), (q, p))
     )
     return _sum_of_directions(forward, backward, float(np.hypot(forward.standard_error, backward.standard_error)))
 
@@ -205,7 +203,7 @@ def jensen_shannon(
 
 def _jensen_shannon_of_models(p: ModelOperand, q: ModelOperand, options: Options) -> Estimate:
     """Two models."""
-    return model_jensen_shannon(p.model, q.model, resolve_draws(options.n_draws), options.rng)
+    return model_jensen_shannon(p.model, q.model, options.n_draws, options.rng)
 
 
 def _jensen_shannon_of_samples(p: Operand, q: Operand, options: Options) -> Estimate:

@@ -37,7 +37,7 @@ def _registry() -> dict[str, type[Family]]:
 
 
 def names() -> list[str]:
-    """Names of all families, sorted.
+    """Names of all families that a name alone stands for, sorted: all but mixtures, which are made of others.
 
     Examples
     --------
@@ -45,7 +45,7 @@ def names() -> list[str]:
     >>> "gamma" in families.names()
     True
     """
-    return list(_registry())
+    return [name for name, family in _registry().items() if not family.composed]
 
 
 def by_name(name: str) -> type[Family]:
@@ -88,4 +88,4 @@ def __getattr__(attribute: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return [*__all__, *(family.__name__ for family in _registry().values())]
+    return [*__all__, *(by_name(name).__name__ for name in names())]

@@ -59,6 +59,7 @@ class Family(BaseEstimator):
     parameter_names: ClassVar[tuple[str, ...]]  # derived from ``parameters``
     discrete: ClassVar[bool] = False
     labels: ClassVar[bool] = False
+    composed: ClassVar[bool] = False  # made of other families, so that its name alone does not say what it is
     joint: ClassVar[bool] = False
     least_columns: ClassVar[int] = 1  # of a row
     has_statistics: ClassVar[bool] = True
@@ -90,7 +91,7 @@ class Family(BaseEstimator):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        if "parameters" in vars(cls):
+        if "parameters" in vars(cls) and "parameter_names" not in vars(cls):
             cls.parameter_names = tuple(cls.parameters)
 
     # -- needed by every family --------------------------------------------------------------------------------------------

@@ -116,4 +116,9 @@ class Cauchy(LocationScaleFamily):
 def cauchy_kl(_p: Cauchy, p: Params, _q: Cauchy, q: Params) -> float:
     """log(1 + ((s - t)^2 + shift^2) / (4 s t)) for scales s, t (F. Chyzak and F. Nielsen 2019, arXiv:1905.10965)."""
     s, t = p["scale"], q["scale"]
-    return float(np.sum(np.log1p(((s - t) ** 2 + (p["loc"] - q["loc"]) ** 2) / (4.0 * s * t))))
+    apart = np.hypot(s - t, p["loc"] - q["loc"])
+    ratio = apart / np.sqrt(s) / np.sqrt(t) / 2.0
+    # The square of a large ratio may be beyond float64, its logarithm is not.
+    near = np.minimum(ratio, 1e100)
+    far = 2.0 * (np.log(np.maximum(apart, 1e-300)) - np.log(2.0)) - np.log(s) - np.log(t)
+    return float(np.sum(np.where(ratio <= 1e100, np.log1p(near * near), far)))

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import digamma, gammaln
+from scipy.special import digamma
 
 from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl._core.rows import Rows
+from fastkl._core.special.gamma_differences import log_gamma_excess
 from fastkl._core.special.gamma_functions import (
     HALF_LOG_2PI,
     log_excess,
@@ -279,5 +280,8 @@ def dirichlet_kl(_p: Dirichlet, p: Params, _q: Dirichlet, q: Params) -> float:
     a, b = p["concentration"], q["concentration"]
     if np.array_equal(a, b):
         return 0.0
-    log_beta = [np.sum(gammaln(c)) - gammaln(c.sum()) for c in (a, b)]
-    return max(float(log_beta[1] - log_beta[0] + np.sum((a - b) * (digamma(a) - digamma(a.sum())))), 0.0)
+    # That of the means, b_0 times, and what the gamma functions add to it: no part is lost in the size of the others.
+    size_a, size_b = a.sum(), b.sum()
+    change = ((a - b) - b * (np.sum(a - b) / size_b)) / b * (size_b / size_a)
+    of_means = float(np.sum(b * log_excess(change, a / b * (size_b / size_a))))
+    return max(of_means + float(np.sum(log_gamma_excess(a, b)) - log_gamma_excess(size_a, size_b)), 0.0)

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import digamma, gammainccinv, gammaincinv, gammaln
+from scipy.special import digamma, gammainccinv, gammaincinv
 
 from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl._core.special.exact import exact_product
+from fastkl._core.special.gamma_differences import log_gamma_excess
 from fastkl._core.special.gamma_functions import gamma_shapes, log_excess, log_minus_digamma, stirling_error, trigamma
 from fastkl._core.special.gamma_tails import log_gamma_tails
 from fastkl._core.special.log_tails import log_complement
@@ -199,10 +200,14 @@ def inverse_digamma(value: Floats) -> tuple[Floats, int]:
 
 @register_kl(Gamma, Gamma)
 def gamma_kl(_p: Gamma, p: Params, _q: Gamma, q: Params) -> float:
-    """(a - b) psi(a) - log Gamma(a) + log Gamma(b) + b log(t / s) + a (s - t) / t for shapes a, b and scales s, t."""
+    """(a - b) psi(a) - log Gamma(a) + log Gamma(b) + b log(t / s) + a (s - t) / t for shapes a, b and scales s, t.
+
+    Written as b (r - 1 - log r) for the ratio r of the means a s and b t, and what the gamma function adds to it: neither part is
+    negative, so that no digits are lost however near or large the shapes are.
+    """
     a, b, s, t = p["shape"], q["shape"], p["scale"], q["scale"]
-    terms = (a - b) * digamma(a) - (gammaln(a) - gammaln(b)) + b * np.log(t / s) + a * (s - t) / t
-    return float(np.sum(np.maximum(terms, 0.0)))
+    change = (a - b) / b * (s / t) + (s - t) / t
+    return float(np.sum(b * log_excess(change, a / b * (s / t)) + log_gamma_excess(a, b)))
 
 
 def _as_gamma(scale: Floats) -> Params:

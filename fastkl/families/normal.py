@@ -10,7 +10,7 @@ from scipy.special import ndtri
 
 from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl._core.rows import Rows
-from fastkl._core.special.gamma_functions import HALF_LOG_2PI
+from fastkl._core.special.gamma_functions import HALF_LOG_2PI, log_excess
 from fastkl._core.special.log_tails import log_normal_sf
 from fastkl.families.base import Fit
 from fastkl.families.closed_form import register_kl
@@ -134,7 +134,12 @@ class Normal(UnivariateFamily):
 @register_kl(Normal, Normal)
 def normal_kl(_p: Normal, p: Params, _q: Normal, q: Params) -> float:
     """Sum over the columns of (r - 1 - log r + shift^2) / 2 with r the ratio of variances: no term is negative."""
-    ratio = (p["scale"] / q["scale"]) ** 2
-    shift = (p["loc"] - q["loc"]) / q["scale"]
-    excess = np.maximum((ratio - 1.0) - 2.0 * np.log(p["scale"] / q["scale"]), 0.0)
-    return float(np.sum(0.5 * (excess + shift**2)))
+    s, t = p["scale"], q["scale"]
+    with np.errstate(over="ignore"):
+        root, shift = s / t, (p["loc"] - q["loc"]) / t
+        change, square = (s - t) / t * (root + 1.0), shift**2
+    # A ratio of variances beyond float64 makes the divergence infinite to it; the logarithm of one below it is known.
+    usual = (root > 1e-100) & np.isfinite(change)
+    excess = log_excess(np.where(usual, change, 0.0), np.where(usual, root, 1.0) ** 2)
+    excess = np.where(usual, excess, change - 2.0 * (np.log(s) - np.log(t)))
+    return float(np.sum(0.5 * (excess + square)))

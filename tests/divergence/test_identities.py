@@ -108,13 +108,27 @@ def test_the_order_matters():
     assert jeffreys(normal(0.0, 1.0), normal(1.0, 2.0)) == pytest.approx(1.75, abs=1e-12)
 
 
+class OfNoFamily:
+    """A distribution of scipy of which nothing is known but its density and its draws."""
+
+    def __init__(self, loc, scale):
+        self.known = norm(loc, scale)
+
+    def logpdf(self, x):
+        return self.known.logpdf(x)
+
+    def rvs(self, size, random_state):
+        return self.known.rvs(size, random_state)
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_monte_carlo(seed):
-    estimate = kl_divergence(norm(0, 1), norm(1, 2), n_draws=1_000_000, random_state=seed)
+    p, q = OfNoFamily(0, 1), OfNoFamily(1, 2)
+    estimate = kl_divergence(p, q, n_draws=1_000_000, random_state=seed)
     assert estimate.method == "monte_carlo"
     assert within(estimate, NORMAL_KL)
     assert estimate.standard_error < 0.001
-    assert within(kl_divergence(norm(1, 2), norm(0, 1), random_state=seed), 1.306853)
+    assert within(kl_divergence(q, p, n_draws=100_000, random_state=seed), 1.306853)
 
 
 def test_discrete_identity():
@@ -180,7 +194,7 @@ def test_a_correct_model_leaves_nothing_over():
 
 
 def test_low_variance_form():
-    estimate = kl_divergence(norm(0, 1), norm(0.2, 1), random_state=0)
+    estimate = kl_divergence(OfNoFamily(0, 1), OfNoFamily(0.2, 1), n_draws=100_000, random_state=0)
     assert within(estimate, 0.02)
     assert estimate.diagnostics["control_variate"]
     assert estimate.diagnostics["sd_per_draw"] == pytest.approx(0.029, abs=0.003)

@@ -1,4 +1,4 @@
-"""Differences of the digamma function and its derivative between a and a + h, with all digits for large a.
+"""Differences of the gamma function's logarithm, of the digamma function and of its derivative, with all digits for large a.
 
 Writing psi(a) = log a - L(a), L(a) = 1 / (2 a) + 1 / (12 a^2) - 1 / (120 a^4) + ... (Abramowitz and Stegun 6.3.18), the leading
 terms of L(a) - L(a + h) are multiples of 1 / a - 1 / (a + h) = h / (a (a + h)), which is exact; below 16 the functions
@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from scipy.special import digamma, polygamma
 
 from fastkl._core.array_types import Floats
+from fastkl._core.special._gamma_functions import log_minus_digamma, stirling_error, trigamma_curvature
 
 _FROM = 16.0
 
@@ -50,3 +51,23 @@ def _slope_tail(p: Floats) -> Floats:
     coefficients = (1 / 30, -1 / 42, 1 / 30, -5 / 66, 691 / 2730, -7 / 6, 3617 / 510)
     series: Floats = p**5 * np.polynomial.polynomial.polyval(p * p, coefficients)
     return series
+
+
+def log_gamma_excess(a: ArrayLike, b: ArrayLike) -> Floats:
+    """log Gamma(b) - log Gamma(a) - (b - a) psi(a), less what Gamma(x) ~ (x / e)^x gives for it, b log(b / a) - (b - a).
+
+    It is the integral of (b - x) (psi'(x) - 1 / x) from a to b, which is nowhere negative: near to each other it is summed so.
+    """
+    a, b = np.broadcast_arrays(np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64))
+    h = b - a
+    near = np.abs(h) <= 0.5 * a
+    step = np.where(near, h, 0.0)
+    points, weights = np.polynomial.legendre.leggauss(16)
+    along = 0.5 * (points + 1.0)
+    x = np.asarray(a)[..., np.newaxis] + step[..., np.newaxis] * along
+    # (b - x) dx / x^2, in units of the step over x, so that nothing overflows.
+    relative = step[..., np.newaxis] / x
+    integral = 0.5 * (relative**2 * (1.0 - along) * trigamma_curvature(x)) @ weights
+    with np.errstate(all="ignore"):
+        direct = h * log_minus_digamma(a) - 0.5 * np.log(b / a) + stirling_error(b) - stirling_error(a)
+    return np.where(near, integral, direct)

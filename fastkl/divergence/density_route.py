@@ -1,0 +1,198 @@
+"""A sample against a known density: cross-entropy minus an entropy whose bias is measured on draws from that density.
+
+KL = -mean log q - H, where the first term is a plain mean and only the entropy of the sample needs neighbours. Their bias (edges,
+curvature, and in many columns the emptiness of space) is the same for any sample alike, and for draws from q itself it is known:
+there the whole difference is 0 on average. So what the same calculation gives for a few samples drawn from q is subtracted. For a
+correct model the result has mean 0 in any number of columns and for any number of rows; for another one what is left is how much
+the bias differs between the two distributions, which the drift with the number of neighbours tells beyond that of the draws.
+
+In one column the gaps between order statistics take the place of neighbours: they have a third of the error and no bias worth a
+measurement, so that differences between models are exactly those of their cross-entropies. A number of neighbours that the caller
+gives asks for the plain estimate with it. The draws have a fixed seed unless the caller gives one, so that the estimate is a
+function of the data and the model. Neighbours are looked for in coordinates in which the model has unit covariance (the entropy
+is moved back by log abs det).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import digamma, polygamma
+
+from fastkl._core.means import Mean
+from fastkl.divergence.arguments import FloatArray, Sample, resolve_neighbors
+from fastkl.divergence.diagnostics import drift_reasons, many_columns, sweep_numbers
+from fastkl.divergence.draws import drawn_sample, resolve_draws
+from fastkl.divergence.empirical import impossible_rows
+from fastkl.divergence.estimate import Estimate
+from fastkl.divergence.local_terms import log_density_own
+from fastkl.divergence.model_coordinates import covariance_factor, transformed
+from fastkl.divergence.models import Model
+from fastkl.divergence.neighbors import SamplePair, Slab
+from fastkl.divergence.options import Options
+from fastkl.divergence.samples import SWEEP_ROWS
+from fastkl.divergence.spacings import resolve_window, spacing_terms
+from fastkl.divergence.uncertainty import count_noise
+from fastkl.divergence.whitening import normalised
+from fastkl.exceptions import DegenerateDataError
+
+# The bias is measured on about so many draws, in samples as large as the data, of which there are at least and at most:
+_DRAWS = 5000
+_FEWEST, _MOST = 2, 20
+
+
+@dataclass(frozen=True)
+class _Plain:
+    """-mean log q - entropy of a sample, as it comes.
+
+    Attributes
+    ----------
+    entropy : float
+        The entropy alone.
+    difference : Mean
+        Of the local terms log p - log q.
+    noise : float
+        Variance of a term that comes from counting few rows.
+    change : Mean
+        Of the steps of the terms from k to 2 k neighbours; empty where they are not known.
+    reach : int
+        That 2 k; 0 where it is not known.
+    """
+
+    entropy: float
+    difference: Mean
+    noise: float
+    change: Mean
+    reach: int = 0
+
+
+def divergence_by_density(p: Sample, model: Model, options: Options) -> Estimate:
+    """KL(distribution of the sample || model) from the model's log-density."""
+    k, wanted = resolve_neighbors(options.n_neighbors, p.n_rows), options.standard_error
+    log_q = model.log_density(p.X)
+    cross_entropy = -p.mean(log_q).value
+    if np.isinf(cross_entropy):
+        return impossible_rows(cross_entropy, int(np.isneginf(log_q).sum()), p.n_rows, "density")
+    plain = options.n_neighbors is not None or p.n_columns == 1
+    spacings = options.n_neighbors is None and p.n_columns == 1
+    calculation = _Calculation(p, model, k, spacings)
+    found = calculation(p, log_q)
+    drawn = [] if plain or not model.can_draw else [calculation(*one) for one in _drawn(p, model, options)]
+    bias = float(np.mean([one.difference.value for one in drawn])) if drawn else 0.0
+    entropy = found.entropy + bias
+    value = cross_entropy - entropy
+    error = _error(found, drawn) if wanted else float("nan")
+    reasons, left = _doubts(p, found, drawn, value, error) if wanted else ([], 0.0)
+    diagnostics = {
+        "bias_suspected": bool(reasons),
+        "reasons": reasons,
+        "cross_entropy": cross_entropy,
+        "entropy": entropy,
+        "entropy_bias": bias,
+        "bias_samples": len(drawn),
+        "n_neighbors": 0 if calculation.window else k,
+        "k_sweep_bias": left,
+        "route": "density",
+    }
+    return Estimate(value, error, p.n_rows, "density", diagnostics)
+
+
+def _drawn(p: Sample, model: Model, options: Options) -> Iterator[tuple[Sample, FloatArray]]:
+    """Samples from the model of the size and with the weights of another, with their log-densities."""
+    rng = np.random.RandomState(0) if options.random_state is None else options.rng
+    wanted = -(-resolve_draws(options.n_draws, _DRAWS) // p.n_rows)
+    for _ in range(int(np.clip(wanted, _FEWEST, _MOST)) if options.n_draws is None else wanted):
+        drawn = drawn_sample(model, p.n_rows, p, rng)
+        yield Sample(drawn.X, p.weights, p.n_jobs), model.log_density(drawn.X)
+
+
+class _Calculation:
+    """What is done to the sample and to each of the samples drawn from the model alike.
+
+    Parameters
+    ----------
+    p : Sample
+        The sample, which sets the centre, and the size of all of them.
+    model : Model
+        The model, in whose covariance distances are measured.
+    k : int
+        Number of neighbours.
+    spacings : bool
+        Whether gaps between order statistics take the place of neighbours.
+    """
+
+    def __init__(self, p: Sample, model: Model, k: int, spacings: bool) -> None:
+        self.k = k
+        self.window = resolve_window(None, p.n_rows, small=True) if spacings and p.n_rows >= 3 else 0
+        self.reach = min(2 * k, p.n_rows - 1) if p.n_rows <= SWEEP_ROWS else k
+        self.factor = covariance_factor(p.n_columns, model)
+        self.centre = p.X.mean(axis=0, dtype=np.float64)
+        self.log_det = 0.0 if self.factor is None else float(np.log(np.diag(self.factor)).sum())
+
+    def __call__(self, sample: Sample, log_q: FloatArray) -> _Plain:
+        """The mean of log p - log q over a sample."""
+        if self.window:
+            try:
+                return self._by_spacings(sample, log_q)
+            except DegenerateDataError:
+                if not sample.weighted:
+                    raise
+                # Weights that vanish beside their neighbours' leave gaps without mass; balls always reach some.
+        if self.factor is not None:
+            sample = Sample(transformed(sample.X, self.centre, self.factor), sample.weights, sample.n_jobs)
+        log_density = difference = noise = change = Mean()
+        numbers = [] if sample.weighted else sweep_numbers(self.reach)[-2:]
+        for log_q_here, slab in _slabs_with(log_q, SamplePair(sample, sample)):
+            slab.own.search(self.reach)
+            log_p, counts = log_density_own(slab, self.k)
+            log_density += Mean.of(log_p - self.log_det, slab.weights)
+            difference += Mean.of(log_p - self.log_det - log_q_here, slab.weights)
+            noise += Mean.of(count_noise(counts), slab.weights)
+            if len(numbers) == 2:
+                half, largest = (digamma(k) - sample.n_columns * np.log(slab.own.kth(k)) for k in numbers)
+                change += Mean.of(largest - half)
+        return _Plain(-log_density.value, difference, noise.value, change, numbers[-1] if len(numbers) == 2 else 0)
+
+    def _by_spacings(self, sample: Sample, log_q: FloatArray) -> _Plain:
+        column = sample.X[:, 0].astype(np.float64)
+        terms = spacing_terms(column, normalised(sample.weights, len(column)), self.window, "digamma", "p")
+        difference = Mean.of(-terms - log_q, sample.weights)
+        return _Plain(sample.mean(terms).value, difference, float(polygamma(1, 2 * self.window)), Mean())
+
+
+def _slabs_with(values: FloatArray, pair: SamplePair) -> Iterator[tuple[FloatArray, Slab]]:
+    """The slabs of a pair, each with its part of values that are by row of p."""
+    order, first = pair.p.index.order, 0
+    for slab in pair.slabs(0):
+        rows = order[first : first + slab.n_rows]
+        first += slab.n_rows
+        yield values[rows], slab
+
+
+def _error(found: _Plain, drawn: list[_Plain]) -> float:
+    """Standard error: of the terms, of their rows' use as neighbours, and of the bias that was measured."""
+    mean, noise = found.difference, found.noise
+    square = (max(mean.variance(), noise) + noise) / mean.size
+    if drawn:
+        spread = float(np.var([one.difference.value for one in drawn], ddof=1))
+        square += max(spread, 2.0 * noise / mean.size) / len(drawn)
+    return float(np.sqrt(square))
+
+
+def _doubts(p: Sample, found: _Plain, drawn: list[_Plain], value: float, error: float) -> tuple[list[str], float]:
+    """The reasons to expect a bias, and its size by the drift with the number of neighbours beyond that of the draws."""
+    reasons, left = [] if drawn else many_columns(p), 0.0
+    if found.reach:
+        expected = float(np.mean([one.change.value for one in drawn])) if drawn else 0.0
+        drifts, left = drift_reasons(sweep_numbers(found.reach), found.change, p.n_columns, value, error, expected)
+        reasons += drifts
+    if value < -3.0 * error:
+        reasons.append(f"The estimate is negative by {-value / error:.1f} standard errors, which no divergence is.")
+    return reasons, left
+
+
+def rows_are_apart(p: Sample, k: int) -> bool:
+    """Whether no row is repeated so often that its k-th neighbour is at distance 0."""
+    return all((slab.own.kth(k) > 0.0).all() for slab in SamplePair(p, p).slabs(0))

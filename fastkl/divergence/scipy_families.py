@@ -1,0 +1,87 @@
+"""Frozen distributions of scipy as families of this library, so that closed forms of pairs know them too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+Law = tuple[Any, dict[str, Any]]
+
+
+def family_of_frozen(thing: Any) -> Law | None:
+    """The family's descriptor and the parameters of a frozen scipy distribution; None for one without a counterpart."""
+    generator: Any = getattr(thing, "dist", None)
+    name = getattr(generator, "name", None)
+    if type(thing).__name__ == "multivariate_normal_frozen":
+        return _multivariate_normal(thing)
+    if type(thing).__name__ == "dirichlet_frozen":
+        return _as_law("dirichlet", concentration=np.asarray(thing.alpha, dtype=np.float64))
+    if name not in _UNIVARIATE or not hasattr(generator, "_parse_args"):
+        return None
+    shapes, loc, scale = generator._parse_args(*thing.args, **thing.kwds)
+    numbers = [np.asarray(value, dtype=np.float64) for value in (*shapes, loc, scale)]
+    if any(value.size != 1 for value in numbers):
+        return None
+    *shapes, loc, scale = (float(value.reshape(())) for value in numbers)
+    known = _UNIVARIATE[name](shapes, loc, scale)
+    if known is None:
+        return None
+    family, params = known
+    return _as_law(family, **{key: np.array([value]) for key, value in params.items()})
+
+
+def _as_law(family: str, **params: Any) -> Law:
+    from fastkl.families import by_name
+
+    return by_name(family)(), params
+
+
+def _multivariate_normal(thing: Any) -> Law | None:
+    covariance = np.atleast_2d(np.asarray(thing.cov, dtype=np.float64))
+    mean = np.atleast_1d(np.asarray(thing.mean, dtype=np.float64))
+    if np.linalg.matrix_rank(covariance) < len(mean):
+        return None
+    return _as_law("multivariate_normal", mean=mean, covariance=covariance)
+
+
+Known = tuple[str, dict[str, float]] | None
+Mapping = Callable[[list[float], float, float], Known]
+
+
+def _location_scale(family: str) -> Mapping:
+    return lambda shapes, loc, scale: (family, {"loc": loc, "scale": scale})
+
+
+def _from_zero(family: str, *names: str) -> Mapping:
+    """A family on positive numbers, which has no location: shapes by name, then the scale."""
+
+    def known(shapes: list[float], loc: float, scale: float) -> Known:
+        return None if loc != 0.0 else (family, {**dict(zip(names, shapes, strict=True)), "scale": scale})
+
+    return known
+
+
+_UNIVARIATE: dict[str, Mapping] = {
+    **{
+        theirs: _location_scale(ours)
+        for theirs, ours in (
+            ("norm", "normal"), ("laplace", "laplace"), ("logistic", "logistic"), ("cauchy", "cauchy"), ("gumbel_r", "gumbel"),
+        )
+    },
+    **{
+        theirs: _from_zero(ours, *names)
+        for theirs, ours, names in (
+            ("expon", "exponential", ()), ("gamma", "gamma", ("shape",)), ("weibull_min", "weibull", ("shape",)),
+            ("pareto", "pareto", ("shape",)), ("rayleigh", "rayleigh", ()), ("halfnorm", "half_normal", ()),
+            ("lomax", "lomax", ("shape",)), ("fisk", "loglogistic", ("shape",)),
+        )
+    },
+    "t": lambda s, loc, scale: ("student_t", {"df": s[0], "loc": loc, "scale": scale}),
+    "uniform": lambda s, loc, scale: ("uniform", {"low": loc, "high": loc + scale}),
+    "lognorm": lambda s, loc, scale: None if loc != 0.0 else ("lognormal", {"meanlog": np.log(scale), "sdlog": s[0]}),
+    "invgauss": lambda s, loc, scale: None if loc != 0.0 else ("inverse_gaussian", {"mean": s[0] * scale, "shape": scale}),
+    "beta": lambda s, loc, scale: ("beta", {"a": s[0], "b": s[1]}) if (loc, scale) == (0.0, 1.0) else None,
+    "vonmises": lambda s, loc, scale: ("von_mises", {"loc": loc, "concentration": s[0]}) if scale == 1.0 else None,
+}  # fmt: skip

@@ -1,0 +1,81 @@
+"""Closed-form divergences at parameters where the textbook's formula loses every digit, against it in many digits."""
+
+import mpmath as mp
+import numpy as np
+import pytest
+from scipy import stats
+
+from fastkl import DensityMLE, kl_divergence
+
+
+def distribution(family, **parameters):
+    return DensityMLE.from_parameters(family, **parameters)
+
+
+def gamma_kl(a, s, b, t):
+    with mp.workdps(80):
+        a, s, b, t = map(mp.mpf, (a, s, b, t))
+        return float((a - b) * mp.psi(0, a) - mp.loggamma(a) + mp.loggamma(b) + b * mp.log(t / s) + a * (s - t) / t)
+
+
+def dirichlet_kl(a, b):
+    with mp.workdps(80):
+        a, b = ([mp.mpf(float(x)) for x in c] for c in (a, b))
+        log_beta = [mp.fsum(map(mp.loggamma, c)) - mp.loggamma(mp.fsum(c)) for c in (a, b)]
+        psi = mp.psi(0, mp.fsum(a))
+        return float(
+            log_beta[1] - log_beta[0] + mp.fsum((x - y) * (mp.psi(0, x) - psi) for x, y in zip(a, b, strict=True))
+        )
+
+
+SHAPES = [(k, k + np.sqrt(k)) for k in (1e8, 1e12, 1e14, 1e15)] + [
+    (1e8, 1e8 + 1), (3.0, 3.0 * (1 + 1e-7)), (0.01, 0.012), (1e-5, 3.0), (2.0, 1e5), (0.3, 0.1), (1.0, 1.5), (1.0, 1.501),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("a", "b"), SHAPES)
+@pytest.mark.parametrize("scales", [(1.0, 1.0), (2.0, 2.0 * (1 + 1e-9)), (1.0, 7.0)])
+def test_gamma(a, b, scales):
+    s, t = scales
+    found = kl_divergence(distribution("gamma", shape=a, scale=s), distribution("gamma", shape=b, scale=t))
+    assert found == pytest.approx(gamma_kl(a, s, b, t), rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        ([1e12, 1e12, 1e12], [1e12 + 1e6, 1e12, 1e12]),
+        ([1e12, 1e12, 1e12], [1e12 + 1e6, 1e12 + 1e6, 1e12 + 1e6]),
+        ([0.1, 0.2, 3.0], [1.0, 2.0, 0.3]),
+        ([2.0, 3.0], [2.0 + 1e-6, 3.0 - 1e-6]),
+        ([1e-3, 5.0, 1e9], [2e-3, 5.0, 1e9]),
+    ],
+)
+def test_dirichlet(a, b):
+    found = kl_divergence(distribution("dirichlet", concentration=a), distribution("dirichlet", concentration=b))
+    assert found == pytest.approx(dirichlet_kl(a, b), rel=1e-6)
+
+
+def test_beyond_the_squares():
+    def kl(family, *pairs):
+        return kl_divergence(*(distribution(family, loc=loc, scale=scale) for loc, scale in pairs))
+
+    assert kl("cauchy", (0.0, 1.0), (1e200, 1.0)) == pytest.approx(float(400 * mp.log(10) - mp.log(4)), rel=1e-14)
+    assert kl("cauchy", (0.0, 1e-200), (0.0, 1e200)) == pytest.approx(float(400 * mp.log(10) - mp.log(4)), rel=1e-14)
+    assert kl("cauchy", (0.0, 1.0), (1e-9, 1.0)) == pytest.approx(2.5e-19, rel=1e-12)
+    assert kl("normal", (0.0, 1e300), (0.0, 1e-300)) == np.inf
+    assert kl("normal", (0.0, 1e-300), (0.0, 1e300)) == pytest.approx(float(600 * mp.log(10)) - 0.5, rel=1e-14)
+    assert kl("normal", (0.0, 1.0), (0.0, 1.0 + 1e-9)) == pytest.approx(1e-18, rel=1e-6)
+
+
+@pytest.mark.parametrize("family", ["gamma", "normal", "cauchy"])
+def test_nothing_is_between_equal_distributions(family):
+    one = distribution(family, **{"gamma": {"shape": 2.3, "scale": 0.7}}.get(family, {"loc": 2.3, "scale": 0.7}))
+    assert kl_divergence(one, one) == 0.0
+
+
+def test_gamma_against_an_integral():
+    p, q = stats.gamma(2.0), stats.gamma(3.0, scale=2.0)
+    by_integral = p.expect(lambda x: p.logpdf(x) - q.logpdf(x))
+    found = kl_divergence(distribution("gamma", shape=2.0, scale=1.0), distribution("gamma", shape=3.0, scale=2.0))
+    assert found == pytest.approx(by_integral, rel=1e-8)

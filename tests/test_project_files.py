@@ -1,0 +1,59 @@
+"""Files of the project that repeat what stands elsewhere: versions, requirements, pinned actions, links to pages."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import fastkl
+
+ROOT = Path(__file__).parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+def requirement(text):
+    """Name and bounds without blanks, in the order of the alphabet."""
+    name, bounds = re.fullmatch(r"\s*-?\s*([\w.-]+)\s*(.*?)\s*", text).groups()
+    return name.lower(), sorted(bounds.split(",")) if bounds else []
+
+
+def recipe_section(name):
+    text = (ROOT / "conda-recipe/meta.yaml").read_text()
+    lines = re.search(rf"^  {name}:\n((?:    - .*\n)+)", text, re.MULTILINE).group(1)
+    return dict(map(requirement, lines.splitlines()))
+
+
+def test_versions():
+    for path, pattern in (("CITATION.cff", r"^version: (.+)$"), ("conda-recipe/meta.yaml", r'set version = "(.+)"')):
+        assert re.search(pattern, (ROOT / path).read_text(), re.MULTILINE).group(1) == fastkl.__version__
+
+
+@pytest.mark.parametrize(
+    ("section", "listed"),
+    [("run", PROJECT["project"]["dependencies"]), ("host", PROJECT["build-system"]["requires"])],
+)
+def test_requirements_of_the_recipe(section, listed):
+    assert recipe_section(section) == {"python": [], **({"pip": []} if section == "host" else {})} | dict(
+        map(requirement, listed)
+    )
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / ".github/workflows").iterdir()), ids=lambda path: path.name)
+def test_actions_are_pinned(path):
+    used = re.findall(r"uses: (\S+)(.*)", path.read_text())
+    assert used
+    for action, comment in used:
+        assert re.fullmatch(r"[\w.-]+/[\w./-]+@[0-9a-f]{40}", action), action
+        assert re.fullmatch(r" # v[\d.]+", comment), action
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "SECURITY.md"])
+def test_links_between_files(name):
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)", (ROOT / name).read_text()):
+        assert (ROOT / target).exists(), target
+
+
+def test_scripts_are_executable():
+    for path in (ROOT / ".ci/run", *(ROOT / "tools").glob("*.sh")):
+        assert path.stat().st_mode & 0o111, path

@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# The tests on every CPython from 3.11 that this machine has, each in a fresh environment: tools/matrix.sh [pytest arguments].
+# An interpreter is found as python3.N on the PATH or through pyenv. A Python for which a dependency has no wheel is named and left out.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+failed=""
+for version in 3.11 3.12 3.13 3.14 3.14t; do
+    python=$(command -v "python$version" || ls -d "$HOME/.pyenv/versions/${version%t}".*/bin/"python$version" 2>/dev/null | tail -1)
+    if [ -z "$python" ]; then
+        echo "== $version: not on this machine"
+        continue
+    fi
+    echo "== $version: $python"
+    "$python" -m venv "$work/$version"
+    git clone --quiet . "$work/clone-$version"
+    ( . "$work/$version/bin/activate" && cd "$work/clone-$version" && pip install --quiet -e '.[test]' && pytest -q "$@" ) || failed+=" $version"
+done
+[ -z "$failed" ] || { echo "failed:$failed"; exit 1; }
