@@ -110,7 +110,8 @@ static FK_CLONES void student_t_sums(const double *x, const double *w, ptrdiff_t
  * by their series, below from differences of what Stirling's formula and the logarithm lack. */
 FK_INLINE void student_t_half_step(double a, double *out) {
     if (a >= 16.0) {
-        static const double c[] = {-1.0 / 8, 1.0 / 192, -1.0 / 640, 17.0 / 14336, -31.0 / 18432, 691.0 / 180224, -5461.0 / 425984};
+        static const double c[] = {-1.0 / 8,       1.0 / 192,      -1.0 / 640,      17.0 / 14336,
+                                   -31.0 / 18432, 691.0 / 180224, -5461.0 / 425984};
         const double inverse = 1.0 / a, z = inverse * inverse;
         out[0] = out[1] = out[2] = 0.0;
         for (int k = 6; k >= 0; k--) {

@@ -1,7 +1,7 @@
 """Ascents on the columns of a few rows, without a detour through Python: the loops over ``fk_climb.h``.
 
-Each column has starts of its own, in groups. Of a group the start with the highest likelihood is climbed from, and of all summits of
-a column the best one counts: a converged one before one that is not, then the higher. One thread: the result is the same for all.
+Each column has starts of its own, in groups. Of a group the start with the highest likelihood is climbed from, and of all summits
+of a column the best one counts: a converged one before one that is not, then the higher.
 """
 
 import numpy as np
@@ -72,7 +72,8 @@ def climb_columns(ColumnKernel kernel, const double[:, ::1] columns, const doubl
         The largest of all columns.
     converged : (d,)
     """
-    cdef Py_ssize_t d = columns.shape[0], groups = starts.shape[1], variants = starts.shape[2], p = starts.shape[3], j, g, v, best, i
+    cdef Py_ssize_t d = columns.shape[0], groups = starts.shape[1], variants = starts.shape[2], p = starts.shape[3]
+    cdef Py_ssize_t j, g, v, best, i
     cdef int exponent, most = 0, length = kernel.table.n_sums
     cdef fk_hill hill
     cdef fk_summit found, here

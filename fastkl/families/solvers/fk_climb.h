@@ -1,9 +1,9 @@
-/* Newton ascent on the likelihood of one column, as in newton.py, for rows that fit into a cache: no array is made on the way, so
- * that a hundred rows cost microseconds. The kernel gives log-likelihood, gradient and Hessian in its coordinates, what it derives
- * from the parameters, and where a step in the coordinates leads; all else is the same for every family.
+/* Newton ascent on the likelihood of one column, as in newton.py, for rows that fit into a cache: no array is made on the way,
+ * so that a hundred rows cost microseconds. The kernel gives log-likelihood, gradient and Hessian in its coordinates, what it
+ * derives from the parameters, and where a step in the coordinates leads; all else is the same for every family.
  *
- * A step solves with the absolute eigenvalues of the Hessian, is cut where the quadratic model cannot be trusted and shortened until
- * the likelihood does not fall. Sums are in units of the weight's power of two.
+ * A step solves with the absolute eigenvalues of the Hessian, is cut where the quadratic model cannot be trusted and shortened
+ * until the likelihood does not fall. Sums are in units of the weight's power of two.
  */
 #ifndef FK_CLIMB_H
 #define FK_CLIMB_H
