@@ -19,6 +19,7 @@ from fastkl.families.base import Family, Fit
 from fastkl.families.closed_form import register_kl
 from fastkl.families.normal import Normal
 from fastkl.families.orthants import normal_cdf
+from fastkl.families.regression import regressed
 from fastkl.families.solvers.shrinkage import (
     check_shrinkage,
     coefficient,
@@ -329,6 +330,16 @@ class MultivariateNormal(Family):
             z *= np.sqrt(params["covariance"])
         z += params["mean"]
         return z
+
+    def conditional(
+        self, params: Params, kept: Sequence[int], given: Sequence[int], values: Floats
+    ) -> tuple[Family, Params]:
+        """The columns kept, given the values of the others: normal, with the regression on these as its mean."""
+        mean, covariance = self.moments(params)
+        if self.covariance_type != "full":
+            return self.of_columns(params, kept)
+        centre, spread, _ = regressed(mean, covariance, kept, given, values)
+        return type(self)(), {"mean": centre, "covariance": spread}
 
     def moments(self, params: Params) -> tuple[Floats, Floats]:
         d = len(params["mean"])

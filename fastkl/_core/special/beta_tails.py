@@ -198,10 +198,13 @@ def plain_beta_tail(a: ArrayLike, b: ArrayLike, x: ArrayLike, y: ArrayLike, uppe
     """
     a, b, x, y = np.broadcast_arrays(*(np.asarray(value, dtype=np.float64) for value in (a, b, x, y)))
     fits = (a <= PLAIN_SHAPE) & (b <= PLAIN_SHAPE) & (x >= SMALLEST_PLAIN) & (y >= SMALLEST_PLAIN)
-    own, other = (betaincc, betainc) if upper else (betainc, betaincc)
     value = np.full(a.shape, np.nan)
-    near = fits & (y < x)
-    value[near] = other(b[near], a[near], y[near])
-    rest = fits & ~near
-    value[rest] = own(a[rest], b[rest], x[rest])
+    middle = fits & (
+        np.minimum(x, y) >= 0.01
+    )  # both have all digits, and the complement of the tail takes twice the time
+    first, second, at = (b, a, y) if upper else (a, b, x)
+    value[middle] = betainc(first[middle], second[middle], at[middle])
+    for part, one, two, at in ((fits & ~middle & (x <= y), a, b, x), (fits & ~middle & (y < x), b, a, y)):
+        function = betaincc if upper == (at is x) else betainc
+        value[part] = function(one[part], two[part], at[part])
     return np.where(value >= SMALLEST_TAIL, value, np.nan)

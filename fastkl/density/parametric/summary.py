@@ -51,12 +51,26 @@ class FamilySummary(SummaryMembers):
         """Column (or columns) and label of an entry; None for one that stands for nothing."""
         if not index:
             return "", name
+        if self.family_.composed:
+            return self._placed_in_mixture(name, index, names)
         labels_of: Any = getattr(self.family_, "labels_of", None)
         if labels_of is not None and len(index) == 2:
             labels = labels_of(self.params_)[index[0]]
             return (names[index[0]], f"P({labels[index[1]]})") if index[1] < len(labels) else None
         columns = dict.fromkeys(names[j] for j in index)  # a variance has its column once
         return ", ".join(columns), name
+
+    def _placed_in_mixture(self, name: str, index: tuple[int, ...], names: Sequence[str]) -> tuple[str, str]:
+        """The same for a mixture, whose components are the leading axis of all but what they share."""
+        mixture: Any = self.family_
+        places = {
+            group.key(own): group.members for group in mixture.layout.groups for own in group.family.parameter_names
+        }
+        shared = {group.key(group.tied) for group in mixture.layout.groups if group.tied is not None}
+        if name in shared:
+            return ", ".join(dict.fromkeys(names[j] for j in index)), name
+        component = places[name][index[0]] if name in places else index[0]
+        return ", ".join(dict.fromkeys(names[j] for j in index[1:])), f"{name} of {component}"
 
     def _summary_notes(self) -> list[str]:
         prior = getattr(self, "prior_", None)

@@ -251,6 +251,18 @@ class Mixture(Family):
         assert drawn is not None
         return drawn, which
 
+    def moments(self, params: Params) -> tuple[Floats, Floats] | None:
+        parts = [family.moments(own) for family, own in zip(self._families, self.split(params), strict=True)]
+        known = [part for part in parts if part is not None]
+        if len(known) < len(parts):
+            return None
+        weights = np.asarray(params[WEIGHTS])
+        means = np.stack([mean for mean, _ in known])
+        spreads = np.stack([spread if spread.ndim == 2 else np.diag(spread) for _, spread in known])
+        mean = weights @ means
+        away = means - mean
+        return mean, np.tensordot(weights, spreads, 1) + (away.T * weights) @ away
+
     def marginal(self, params: Params, columns: Sequence[int]) -> tuple[Family, Params] | None:
         parts = [family.marginal(own, columns) for family, own in zip(self._families, self.split(params), strict=True)]
         if any(part is None for part in parts):
