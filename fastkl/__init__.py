@@ -8,7 +8,15 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from fastkl import families
-from fastkl.density import DensityMLE, MixtureMLE, ProductDensity, Summary, TransformedDensity, load
+from fastkl.density import (
+    DensityMLE,
+    DensityOutlierDetector,
+    MixtureMLE,
+    ProductDensity,
+    Summary,
+    TransformedDensity,
+    load,
+)
 from fastkl.divergence import (
     EmpiricalDistribution,
     Estimate,
@@ -68,6 +76,7 @@ __all__ = [
     "DegenerateDataError",
     "DensityDisplay",
     "DensityMLE",
+    "DensityOutlierDetector",
     "EmpiricalDistribution",
     "Estimate",
     "KLDivergence",
