@@ -119,7 +119,7 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
             else:
                 raise ValueError(f"{type(density).__name__} takes no sample_weight; leave the weights out.")
             for name in ("n_features_in_", "feature_names_in_"):
-                vars(self).pop(name, None)
+                self.__dict__.pop(name, None)
                 if hasattr(density, name):
                     setattr(self, name, getattr(density, name))
             self.density_ = density
