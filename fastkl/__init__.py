@@ -79,6 +79,7 @@ __all__ = [
     "DensityOutlierDetector",
     "EmpiricalDistribution",
     "Estimate",
+    "GoodnessOfFit",
     "KLDivergence",
     "LossyTransformerError",
     "MixtureMLE",

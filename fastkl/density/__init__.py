@@ -5,6 +5,7 @@ from fastkl.density.bijections.lookup import bijection
 from fastkl.density.composed.product import ProductDensity
 from fastkl.density.composed.transformed import TransformedDensity
 from fastkl.density.files.persistence import load
+from fastkl.density.goodness import GoodnessOfFit
 from fastkl.density.outliers import DensityOutlierDetector
 from fastkl.density.parametric.mixture import MixtureMLE
 from fastkl.density.parametric.mle import DensityMLE
@@ -14,6 +15,7 @@ __all__ = [
     "Bijection",
     "DensityMLE",
     "DensityOutlierDetector",
+    "GoodnessOfFit",
     "MixtureMLE",
     "ProductDensity",
     "Summary",
