@@ -305,3 +305,67 @@ def test_cauchy_of_two_values_is_a_ridge():
     assert "flat along a ridge" in model.boundary_["loc"]
     assert model.standard_errors_ == {}
     np.testing.assert_allclose(model.log_likelihood_, -2.0 * np.log(np.pi), rtol=1e-12)
+
+
+def groups_of_two_columns():
+    generator = np.random.default_rng(0)
+    return np.vstack([generator.normal(size=(320, 2)), 30.0 + 0.5 * generator.normal(size=(80, 2))])
+
+
+@pytest.mark.parametrize("permuted", [False, True])
+def test_multivariate_t_of_two_groups(permuted):
+    """A free df is never below a fixed one, and far above the normal distribution, where one start ended."""
+    X = groups_of_two_columns()
+    X = np.random.default_rng(1).permutation(X) if permuted else X
+    model = DensityMLE("multivariate_t").fit(X)
+    assert model.converged_
+    assert model.boundary_ == {}
+    fixed = [DensityMLE(families.MultivariateT(df=df)).fit(X).log_likelihood_ for df in (0.5, 0.7, 0.8, 1.0, 3.0, 30.0)]
+    assert model.log_likelihood_ >= max(fixed)
+    assert model.log_likelihood_ > -2026.0
+    params = model.params_
+    scored = stats.multivariate_t.logpdf(X, params["loc"], params["scale"], df=float(params["df"])).sum()
+    np.testing.assert_allclose(scored, model.log_likelihood_, rtol=1e-12)
+    np.testing.assert_allclose(float(params["df"]), 0.824555858, rtol=1e-6)  # EM of 20,000 steps from (0, I)
+
+
+@pytest.mark.parametrize("far", [1e4, 1e8, 1e9, 1e30])
+@pytest.mark.parametrize("place", [0, 150])
+def test_multivariate_t_with_one_outlier(far, place):
+    """With df held at 4 a row beyond reach has lost its influence: the others' maximum, whatever its distance and place."""
+    X = np.random.default_rng(0).normal(size=(300, 2))
+    X[place] = far
+    model, free = DensityMLE(families.MultivariateT(df=4.0)).fit(X), DensityMLE("multivariate_t").fit(X)
+    z = X.copy()
+    z[place] = 1e4
+    near = DensityMLE(families.MultivariateT(df=4.0)).fit(z)
+    np.testing.assert_allclose(model.params_["scale"], near.params_["scale"], rtol=1e-6)
+    assert free.log_likelihood_ >= model.log_likelihood_
+    assert 1.0 < free.params_["df"] < 4.0
+    slopes = free.gradient(X)
+    assert np.max(np.abs(slopes["scale"])) < 1e-6
+    assert np.max(np.abs(slopes["loc"])) < 1e-6
+
+
+def test_multivariate_t_of_few_degrees_of_freedom():
+    for seed in range(20):
+        generator = np.random.default_rng(seed)
+        X = generator.normal(size=(300, 2)) / np.sqrt(generator.gamma(0.15, 1.0 / 0.15, size=(300, 1)))
+        model = DensityMLE("multivariate_t").fit(X)
+        assert model.converged_
+        assert 0.2 < model.params_["df"] < 0.45
+        assert model.log_likelihood_ >= stats.multivariate_t.logpdf(X, [0.0, 0.0], np.eye(2), df=0.3).sum()
+
+
+def test_multivariate_t_of_a_group_that_is_tight():
+    """Half of the rows within 1e-9 of a point are a group, not a collapse; rows in a line are none."""
+    generator = np.random.default_rng(2)
+    X = generator.normal(size=(100, 2))
+    X[::2] = 3.0 + 1e-9 * X[::2]
+    model = DensityMLE(families.MultivariateT(df=1.5)).fit(X)
+    assert model.converged_
+    assert np.sqrt(model.params_["scale"][0, 0]) < 1e-7
+    line = np.c_[X[:, 0], 2.0 * X[:, 0]]
+    line[0] = [1e6, -1e6]
+    with pytest.raises(DegenerateDataError):
+        DensityMLE(families.MultivariateT(df=1.5)).fit(line)
