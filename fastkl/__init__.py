@@ -8,7 +8,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from fastkl import families
-from fastkl.density import DensityMLE, MixtureMLE, ProductDensity, TransformedDensity, load
+from fastkl.density import DensityMLE, FactorAnalysisMLE, MixtureMLE, ProductDensity, TransformedDensity, load
 from fastkl.divergence import (
     EmpiricalDistribution,
     Estimate,
@@ -70,6 +70,7 @@ __all__ = [
     "DensityMLE",
     "EmpiricalDistribution",
     "Estimate",
+    "FactorAnalysisMLE",
     "KLDivergence",
     "LossyTransformerError",
     "MixtureMLE",

@@ -5,12 +5,14 @@ from fastkl.density.bijections.lookup import bijection
 from fastkl.density.composed.product import ProductDensity
 from fastkl.density.composed.transformed import TransformedDensity
 from fastkl.density.files.persistence import load
+from fastkl.density.parametric.factor_analysis import FactorAnalysisMLE
 from fastkl.density.parametric.mixture import MixtureMLE
 from fastkl.density.parametric.mle import DensityMLE
 
 __all__ = [
     "Bijection",
     "DensityMLE",
+    "FactorAnalysisMLE",
     "MixtureMLE",
     "ProductDensity",
     "TransformedDensity",
