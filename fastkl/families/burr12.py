@@ -87,7 +87,7 @@ class Burr12(IterativeFamily):
 
     # -- fit ---------------------------------------------------------------------------------------------------------------
 
-    def starts(self, rows: Rows, fixed: Params) -> list[Params]:
+    def starts(self, rows: Rows, fixed: Params) -> list[list[Params]]:
         """Powers d from heavy to light tails, with mean and variance of log x those of the rows."""
         mean, deviation = weighted_moments(rows, np.log)
         starts = []
@@ -96,14 +96,14 @@ class Burr12(IterativeFamily):
             finite = np.where(np.isinf(d), 1.0, d)
             c = fixed.get("c", np.sqrt(1.6449 * (1.0 + 1.0 / finite**2)) / deviation)
             shift = np.where(np.isinf(d), -np.euler_gamma, -np.euler_gamma - digamma(finite))
-            starts.append({"c": c, "d": d, "scale": np.exp(mean - shift / c), **fixed})
+            starts.append([{"c": c, "d": d, "scale": np.exp(mean - shift / c), **fixed}])
         return starts
 
-    def given_up(self, start: Params, params: Params) -> NDArray[np.bool_]:
-        free = self.free_names()
-        away = (params["d"] > LIMIT_D) & ("d" in free and "scale" in free)
-        lost: NDArray[np.bool_] = away | ((params["c"] > LIMIT_C * start["c"]) & ("c" in free))
-        return lost
+    def bounds(self, start: Params) -> dict[str, tuple[Floats | float, Floats | float]]:
+        bounds: dict[str, tuple[Floats | float, Floats | float]] = {"c": (0.0, LIMIT_C * start["c"])}
+        if "scale" in self.free_names():
+            bounds["d"] = (0.0, LIMIT_D)
+        return bounds
 
     def settle(
         self, rows: AnyRows, fixed: Params, maximum: Maximum, tol: float, max_iter: int

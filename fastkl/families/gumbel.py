@@ -48,10 +48,10 @@ class Gumbel(LocationScaleFamily):
     example = {"loc": [0.5, -2.0], "scale": [1.5, 0.3]}
     extreme = [{"loc": 0.3, "scale": 1e-3}, {"loc": -2.0, "scale": 1e6}, {"loc": 1e8, "scale": 1.0}]
 
-    def starts(self, rows: Rows, fixed: Params) -> list[Params]:
+    def starts(self, rows: Rows, fixed: Params) -> list[list[Params]]:
         mean, deviation = weighted_moments(rows)
         scale = deviation * SD_RATIO
-        return [{"loc": mean - np.euler_gamma * scale, "scale": scale, **fixed}]
+        return [[{"loc": mean - np.euler_gamma * scale, "scale": scale, **fixed}]]
 
     def log_cdf(self, x: Floats, params: Params) -> Floats:
         with np.errstate(over="ignore"):

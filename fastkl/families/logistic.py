@@ -43,9 +43,9 @@ class Logistic(LocationScaleFamily):
     example = {"loc": [0.5, -2.0], "scale": [1.5, 0.3]}
     extreme = [{"loc": 0.3, "scale": 1e-3}, {"loc": -2.0, "scale": 1e6}, {"loc": 1e8, "scale": 1.0}]
 
-    def starts(self, rows: Rows, fixed: Params) -> list[Params]:
+    def starts(self, rows: Rows, fixed: Params) -> list[list[Params]]:
         mean, deviation = weighted_moments(rows)
-        return [{"loc": mean, "scale": deviation * (np.sqrt(3.0) / np.pi), **fixed}]
+        return [[{"loc": mean, "scale": deviation * (np.sqrt(3.0) / np.pi), **fixed}]]
 
     def log_cdf(self, x: Floats, params: Params) -> Floats:
         return -softplus((params["loc"] - x) / params["scale"])

@@ -40,9 +40,9 @@ class Loglogistic(LogLocationScaleFamily):
     example = {"shape": [3.0, 1.2], "scale": [2.0, 10.0]}
     extreme = [{"shape": a, "scale": 2.5} for a in (1e-3, 0.03, 0.5, 50.0, 1e3, 1e6, 1e9)]
 
-    def starts(self, rows: Rows, fixed: Params) -> list[Params]:
+    def starts(self, rows: Rows, fixed: Params) -> list[list[Params]]:
         mean, deviation = weighted_moments(rows, np.log)
-        return [{"shape": np.pi / (np.sqrt(3.0) * deviation), "scale": np.exp(mean), **fixed}]
+        return [[{"shape": np.pi / (np.sqrt(3.0) * deviation), "scale": np.exp(mean), **fixed}]]
 
     def log_cdf(self, x: Floats, params: Params) -> Floats:
         return -softplus(-params["shape"] * log_ratio(np.maximum(x, 0.0), params["scale"]))

@@ -46,10 +46,10 @@ class Weibull(LogLocationScaleFamily):
     example = {"shape": [1.7, 0.6], "scale": [2.0, 10.0]}
     extreme = [{"shape": a, "scale": 2.5} for a in (1e-3, 0.03, 0.5, 50.0, 1e3, 1e6, 1e9)]
 
-    def starts(self, rows: Rows, fixed: Params) -> list[Params]:
+    def starts(self, rows: Rows, fixed: Params) -> list[list[Params]]:
         mean, deviation = weighted_moments(rows, np.log)
         spread = deviation * SD_RATIO
-        return [{"shape": 1.0 / spread, "scale": np.exp(mean + np.euler_gamma * spread), **fixed}]
+        return [[{"shape": 1.0 / spread, "scale": np.exp(mean + np.euler_gamma * spread), **fixed}]]
 
     def log_cdf(self, x: Floats, params: Params) -> Floats:
         log_w, w = self._hazard(x, params)
