@@ -24,7 +24,7 @@ from fastkl.families.priors import PriorLike
 SAMPLE_ROWS = 16384  # of larger tables the search sees so many rows, and the last ascent all
 PER_START = 2  # short ascents, of which the best counts as a start
 SHORT_MAPS, SHORT_TOL = 12, 1e-6
-LONG = 3  # long ascents
+LONG, SPARE = 3, 6  # long ascents, and further ones where these collapse
 MOVES, VAIN = 8, 2  # rounds of splits and merges at most, and of those without gain
 HALVES, BALLS = 2, 4  # splits tried in a round
 GROWTHS, GROWN_MAPS = 12, 30  # ways in which a component is added, and maps from the best of them
@@ -74,12 +74,10 @@ class Search:
         drawn = islice(starts.draw(), n_init * PER_START)
         found = [ascent.run(start, SHORT_TOL, SHORT_MAPS) for start in drawn if start is not None]
         found += self._grown(sample, generator)
-        ranked = self._ranked(found, sample)
-        if not ranked:
+        followed = self._followed(ascent, self._ranked(found, sample), LONG, sample)
+        if not followed:
             self._raise_without(found)
-        long = [ascent.run(climb.params, self.tol, self.max_iter) for climb in _different(ranked, ascent.weight)[:LONG]]
-        ranked = self._ranked([*long, *ranked], sample)
-        best = self._moved(ranked[0], ascent, starts, sample)
+        best = self._moved(followed[0], ascent, starts, sample)
         if sample is self.rows:
             return best
         whole = self.from_start(best.params)
@@ -105,10 +103,10 @@ class Search:
                 start = starts.of_labels(new)
                 if start is not None:
                     tried.append(ascent.run(start, SHORT_TOL, SHORT_MAPS))
-            best = search._ranked(tried, rows)[:1]
+            ahead = replace(search, tol=SHORT_TOL, max_iter=GROWN_MAPS)
+            best = ahead._followed(ascent, search._ranked(tried, rows), 1, rows)[:1]
             if not best:
                 return []
-            best = search._ranked([*best, ascent.run(best[0].params, SHORT_TOL, GROWN_MAPS)], rows)[:1]
             labels = np.argmax(mixture.posterior(rows, best[0].params), axis=1)
         return best
 
@@ -117,6 +115,16 @@ class Search:
         alive = [climb for climb in climbs if climb.collapsed is None and np.isfinite(climb.objective)]
         proper = [climb for climb in alive if not spurious_components(self.mixture, climb, rows)]
         return sorted(proper or alive, key=lambda climb: -climb.objective)
+
+    def _followed(self, ascent: Ascent, ranked: Sequence[Climb], count: int, rows: Rows) -> list[Climb]:
+        """So many of the maxima to which short ascents lead: the proper ones first, from the highest down."""
+        reached: list[Climb] = []
+        for climb in _different(ranked, ascent.weight)[: count + SPARE]:
+            ahead = ascent.run(climb.params, self.tol, self.max_iter)
+            reached += [ahead] if ahead.collapsed is None else []
+            if sum(not spurious_components(self.mixture, one, rows) for one in reached) == count:
+                break
+        return self._ranked(reached, rows)
 
     def _moved(self, best: Climb, ascent: Ascent, starts: Starts, rows: Rows) -> Climb:
         """Splits and merges: rows are parted anew with two components made one, and another one made two."""
@@ -127,9 +135,7 @@ class Search:
         for _ in range(MOVES if k >= 3 else 0):
             begun = [starts.of_labels(labels) for labels in _parted(self.mixture, best, rows, starts.generator)]
             tried = [ascent.run(start, SHORT_TOL, SHORT_MAPS) for start in begun if start is not None]
-            better = best
-            for climb in self._ranked(tried, rows)[:1]:
-                better = self._ranked([best, ascent.run(climb.params, self.tol, self.max_iter)], rows)[0]
+            better = self._ranked([best, *self._followed(ascent, self._ranked(tried, rows), 1, rows)], rows)[0]
             vain = 0 if better.objective > best.objective + PROPER_GAIN * ascent.weight else vain + 1
             best = better
             if vain == VAIN:
