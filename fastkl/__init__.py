@@ -8,7 +8,15 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from fastkl import families
-from fastkl.density import DensityMLE, FactorAnalysisMLE, MixtureMLE, ProductDensity, TransformedDensity, load
+from fastkl.density import (
+    DensityMLE,
+    FactorAnalysisMLE,
+    MixtureMLE,
+    ProductDensity,
+    Summary,
+    TransformedDensity,
+    load,
+)
 from fastkl.divergence import (
     EmpiricalDistribution,
     Estimate,
@@ -80,6 +88,7 @@ __all__ = [
     "ProductDensity",
     "SharedRowsWarning",
     "SourceError",
+    "Summary",
     "SupportError",
     "TransformedDensity",
     "UnknownFamilyError",

@@ -8,6 +8,7 @@ from fastkl.density.files.persistence import load
 from fastkl.density.parametric.factor_analysis import FactorAnalysisMLE
 from fastkl.density.parametric.mixture import MixtureMLE
 from fastkl.density.parametric.mle import DensityMLE
+from fastkl.density.summary import Summary
 
 __all__ = [
     "Bijection",
@@ -15,6 +16,7 @@ __all__ = [
     "FactorAnalysisMLE",
     "MixtureMLE",
     "ProductDensity",
+    "Summary",
     "TransformedDensity",
     "bijection",
     "load",
