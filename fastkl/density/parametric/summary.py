@@ -71,12 +71,19 @@ class FamilySummary(SummaryMembers):
         return ", ".join(columns), f"{whose}{name}"
 
     def _summary_notes(self) -> list[str]:
-        prior = getattr(self, "prior_", None)
-        return (
-            []
-            if prior is None
-            else [f"Maximum of the posterior with the prior {prior!r}; the log-likelihood is without it."]
-        )
+        notes, prior = [], getattr(self, "prior_", None)
+        if prior is not None:
+            notes.append(f"Maximum of the posterior with the prior {prior!r}; the log-likelihood is without it.")
+        if isinstance(self.family_, Mixture) and self._fitted_weight() is not None and not self._determined():
+            notes.append(
+                "No standard errors: the rows do not determine all parameters, since the likelihood is flat in some direction. "
+                "Fewer components, or some parameters held fixed, are determined."
+            )
+        return notes
+
+    def _determined(self) -> bool:
+        covariance = self.family_.covariance_of_params(self.statistics_, self.params_)[1]
+        return not np.isnan(covariance).all()
 
     def _fitted_weight(self) -> float | None:
         return self.family_.statistics_weight(self.statistics_) if hasattr(self, "statistics_") else None

@@ -18,6 +18,7 @@ from fastkl.families.mixture.layout import WEIGHTS, Layout
 from fastkl.families.normal import Normal
 from fastkl.families.solvers.coordinates import chart_at
 from fastkl.families.spaces import Space
+from fastkl.families.univariate import inverses
 
 
 class Mixture(Family):
@@ -223,7 +224,8 @@ class Mixture(Family):
         names = self.estimated_entries(params)
         chart = chart_at(self, params, names)
         slopes = chart.jacobian(params)
-        return chart.names, slopes @ np.linalg.inv(_curvature(statistics)[0]) @ slopes.T
+        # NaN where the rows do not determine the parameters: the likelihood is flat in some direction
+        return chart.names, slopes @ inverses(np.asarray(_curvature(statistics)[0])[np.newaxis])[0] @ slopes.T
 
     def standard_errors(self, statistics: Statistics, params: Params) -> Params:
         chart = chart_at(self, params, self.estimated_entries(params))
