@@ -186,7 +186,8 @@ def test_components_of_several_families_and_of_labels():
         for k, names in enumerate((["weight", "loc", "scale"], ["weight", "scale"]))
         for name in names
     ]
-    summary = MixtureMLE(2, family="categorical", random_state=0).fit(TABLE[["pet"]]).summary()  # one share, three parameters
+    # one share, three parameters
+    summary = MixtureMLE(2, family="categorical", random_state=0).fit(TABLE[["pet"]]).summary()
     assert "the rows do not determine all parameters" in str(summary)
     pets = summary.to_frame()
     assert pets["standard_error"].isna().all()
