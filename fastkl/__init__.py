@@ -8,7 +8,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from fastkl import families
-from fastkl.density import DensityMLE, MixtureMLE, ProductDensity, TransformedDensity, load
+from fastkl.density import DensityMLE, MixtureMLE, ProductDensity, Summary, TransformedDensity, load
 from fastkl.divergence import (
     EmpiricalDistribution,
     Estimate,
@@ -79,6 +79,7 @@ __all__ = [
     "ProductDensity",
     "SharedRowsWarning",
     "SourceError",
+    "Summary",
     "SupportError",
     "TransformedDensity",
     "UnknownFamilyError",

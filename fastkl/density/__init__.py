@@ -7,12 +7,14 @@ from fastkl.density.composed.transformed import TransformedDensity
 from fastkl.density.files.persistence import load
 from fastkl.density.parametric.mixture import MixtureMLE
 from fastkl.density.parametric.mle import DensityMLE
+from fastkl.density.summary import Summary
 
 __all__ = [
     "Bijection",
     "DensityMLE",
     "MixtureMLE",
     "ProductDensity",
+    "Summary",
     "TransformedDensity",
     "bijection",
     "load",

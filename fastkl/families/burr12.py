@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import digamma
+from scipy.special import digamma, gammaln
 
 from fastkl._core.array_types import Floats, Params
 from fastkl._core.rows import AnyRows, Rows
 from fastkl._core.special.gamma_functions import log_minus_digamma
 from fastkl._core.special.log_tails import log_one_minus_exp, log_ratio, softplus
+from fastkl._core.special.moments import gamma_spread, log_gamma_rise
 from fastkl.exceptions import DegenerateDataError
 from fastkl.families.pareto import Pareto
 from fastkl.families.solvers.iterative import IterativeFamily, weighted_moments, weighted_sum
@@ -64,6 +65,9 @@ class Burr12(IterativeFamily):
     """
 
     name = "burr12"
+    aliases = ("burr_xii", "burr_type_12", "singh_maddala")
+    scipy_name = "burr12"
+    scipy_parameters = {"c": "c", "d": "d", "scale": "scale"}
     parameters = {"c": Positive(), "d": Positive(limit="the Weibull distribution"), "scale": Positive(role="scale")}
     coordinates = ("c", "d", "scale")
     spread = ("c", 0.25)
@@ -219,11 +223,41 @@ class Burr12(IterativeFamily):
     def _at_hazard(self, y: Floats, params: Params) -> Floats:
         limit, d = self._outer(params)
         with np.errstate(divide="ignore", over="ignore"):
-            log_power = np.log(np.where(limit, y, np.expm1(y / d)))
+            # log(expm1(y / d)), whose exponential alone may overflow
+            log_power = np.where(limit, np.log(y), y / d + np.log(-np.expm1(-y / d)))
             return params["scale"] * np.exp(log_power / params["c"])
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
         return self._at_hazard(generator.standard_exponential(size=(n_samples, len(params["c"]))), params)
+
+    def moments(self, params: Params) -> tuple[Floats, Floats]:
+        limit, d = self._outer(params)
+        power = 1.0 / params["c"]
+        # E X^r is s^r d B(d - r / c, 1 + r / c), and s^r Gamma(1 + r / c) in the Weibull limit
+        first, second = limit | (d > power), limit | (d > 2.0 * power)
+        rest = np.where(limit | ~first, d, d - power)
+        log_mean = gammaln(1.0 + power) - np.where(
+            limit, 0.0, log_gamma_rise(rest, np.where(limit | ~first, 0.0, power))
+        )
+        spread = gamma_spread(1.0 + power, power)
+        inner = np.where(limit | ~second, 1.0, d - power)
+        spread = spread + np.where(limit, 0.0, gamma_spread(inner, np.where(limit | ~second, 0.0, power)))
+        with np.errstate(over="ignore"):
+            mean = params["scale"] * np.exp(log_mean)
+            variance = mean**2 * np.expm1(spread)
+        return np.where(first, mean, np.inf), np.where(second, variance, np.inf)
+
+    def mode(self, params: Params) -> Floats:
+        limit, d = self._outer(params)
+        c = params["c"]
+        power = np.maximum(c - 1.0, 0.0) / np.where(limit, c, c * d + 1.0)
+        found: Floats = params["scale"] * power ** (1.0 / c)
+        return found
+
+    def to_scipy(self, params: Params) -> dict[str, Any]:
+        if np.any(np.isinf(params["d"])):
+            raise ValueError("scipy's burr12 has no infinite d; the Weibull distribution is scipy's weibull_min.")
+        return super().to_scipy(params)
 
     def entropy(self, params: Params) -> float:
         # -log(c d / s) - (c - 1) E l + (d + 1) E log(1 + y), with E l = (psi(1) - psi(d)) / c and E log(1 + y) = 1 / d

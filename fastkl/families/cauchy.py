@@ -42,6 +42,9 @@ class Cauchy(LocationScaleFamily):
     """
 
     name = "cauchy"
+    aliases = ("lorentz", "lorentzian")
+    scipy_name = "cauchy"
+    scipy_parameters = {"loc": "loc", "scale": "scale"}
     example = {"loc": [0.5, -2.0], "scale": [1.5, 0.3]}
     extreme = [{"loc": 0.3, "scale": 1e-3}, {"loc": -2.0, "scale": 1e6}, {"loc": 1e8, "scale": 1.0}]
 
@@ -95,6 +98,13 @@ class Cauchy(LocationScaleFamily):
             size=(n_samples, len(params["loc"]))
         )
         return value
+
+    def moments(self, params: Params) -> tuple[Floats, Floats]:
+        nowhere = np.full_like(params["loc"], np.nan)
+        return nowhere, nowhere
+
+    def mode(self, params: Params) -> Floats:
+        return params["loc"]
 
     def entropy(self, params: Params) -> float:
         return float(np.sum(np.log(4.0 * np.pi * params["scale"])))

@@ -45,6 +45,9 @@ class Gumbel(LocationScaleFamily):
     """
 
     name = "gumbel"
+    aliases = ("gumbel_max", "extreme_value_type_1")
+    scipy_name = "gumbel_r"
+    scipy_parameters = {"loc": "loc", "scale": "scale"}
     example = {"loc": [0.5, -2.0], "scale": [1.5, 0.3]}
     extreme = [{"loc": 0.3, "scale": 1e-3}, {"loc": -2.0, "scale": 1e6}, {"loc": 1e8, "scale": 1.0}]
 
@@ -75,6 +78,13 @@ class Gumbel(LocationScaleFamily):
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
         return generator.gumbel(params["loc"], params["scale"], size=(n_samples, len(params["loc"])))
+
+    def moments(self, params: Params) -> tuple[Floats, Floats]:
+        scale = params["scale"]
+        return params["loc"] + np.euler_gamma * scale, (np.pi * scale) ** 2 / 6.0
+
+    def mode(self, params: Params) -> Floats:
+        return params["loc"]
 
     def entropy(self, params: Params) -> float:
         return float(np.sum(1.0 + np.euler_gamma + np.log(params["scale"])))

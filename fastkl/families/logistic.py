@@ -40,6 +40,8 @@ class Logistic(LocationScaleFamily):
     """
 
     name = "logistic"
+    scipy_name = "logistic"
+    scipy_parameters = {"loc": "loc", "scale": "scale"}
     example = {"loc": [0.5, -2.0], "scale": [1.5, 0.3]}
     extreme = [{"loc": 0.3, "scale": 1e-3}, {"loc": -2.0, "scale": 1e6}, {"loc": 1e8, "scale": 1.0}]
 
@@ -63,6 +65,12 @@ class Logistic(LocationScaleFamily):
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
         return generator.logistic(params["loc"], params["scale"], size=(n_samples, len(params["loc"])))
+
+    def moments(self, params: Params) -> tuple[Floats, Floats]:
+        return params["loc"], (np.pi * params["scale"]) ** 2 / 3.0
+
+    def mode(self, params: Params) -> Floats:
+        return params["loc"]
 
     def entropy(self, params: Params) -> float:
         return float(np.sum(2.0 + np.log(params["scale"])))

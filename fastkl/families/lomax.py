@@ -58,6 +58,9 @@ class Lomax(IterativeFamily):
     """
 
     name = "lomax"
+    aliases = ("pareto_type_2",)
+    scipy_name = "lomax"
+    scipy_parameters = {"c": "shape", "scale": "scale"}
     parameters = {"shape": Positive(limit="the exponential distribution"), "scale": Positive(role="scale")}
     coordinates = ("shape", "scale")
     degenerate = ()
@@ -166,6 +169,23 @@ class Lomax(IterativeFamily):
         shape = params["shape"]
         draws = generator.standard_exponential(size=(n_samples, len(shape)))
         return params["scale"] * np.where(np.isinf(shape), draws, np.expm1(draws / shape))
+
+    def moments(self, params: Params) -> tuple[Floats, Floats]:
+        # a scale s and a shape a that are infinite together have the exponential distribution of scale s / a, kept in their place
+        shape, scale = params["shape"], params["scale"]
+        one, two = np.where(shape > 1.0, shape, 2.0), np.where(shape > 2.0, shape, 3.0)
+        with np.errstate(invalid="ignore"):
+            mean = np.where(np.isinf(shape), scale, scale / (one - 1.0))
+            variance = np.where(np.isinf(shape), scale**2, (scale / (two - 1.0)) ** 2 * (two / (two - 2.0)))
+        return np.where(shape > 1.0, mean, np.inf), np.where(shape > 2.0, variance, np.inf)
+
+    def mode(self, params: Params) -> Floats:
+        return np.zeros_like(params["scale"])
+
+    def to_scipy(self, params: Params) -> dict[str, Any]:
+        if np.any(np.isinf(params["shape"])):
+            raise ValueError("scipy's lomax has no infinite shape; the exponential distribution is scipy's expon.")
+        return super().to_scipy(params)
 
     def entropy(self, params: Params) -> float:
         shape = params["shape"]

@@ -74,6 +74,9 @@ class StudentT(IterativeFamily):
     """
 
     name = "student_t"
+    aliases = ("student", "students_t", "tdist")
+    scipy_name = "t"
+    scipy_parameters = {"df": "df", "loc": "loc", "scale": "scale"}
     parameters = {
         "df": DegreesOfFreedom(),
         "loc": Real(role="location", spread="scale"),
@@ -187,6 +190,16 @@ class StudentT(IterativeFamily):
         finite = np.where(np.isinf(df), 1.0, df)
         mixing = np.where(np.isinf(df), 1.0, generator.chisquare(finite, size=shape) / finite)
         return params["loc"] + params["scale"] * generator.standard_normal(shape) / np.sqrt(mixing)
+
+    def moments(self, params: Params) -> tuple[Floats, Floats]:
+        df, loc, scale = params["df"], params["loc"], params["scale"]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            stretch = np.where(np.isinf(df), 1.0, df / (df - 2.0))
+        variance = np.where(df > 2.0, stretch * scale**2, np.where(df > 1.0, np.inf, np.nan))
+        return np.where(df > 1.0, loc, np.nan), variance
+
+    def mode(self, params: Params) -> Floats:
+        return params["loc"]
 
     def entropy(self, params: Params) -> float:
         half = 0.5 * params["df"]

@@ -20,6 +20,7 @@ from fastkl.families.multivariate_t.degeneracy import overflow_error
 from fastkl.families.multivariate_t.fit import fit_rows
 from fastkl.families.multivariate_t.information import observed_information
 from fastkl.families.multivariate_t.sums import student_sums
+from fastkl.families.orthants import t_cdf
 from fastkl.families.spaces import DegreesOfFreedom, PositiveDefinite, Real
 
 
@@ -70,6 +71,9 @@ class MultivariateT(Family):
     """
 
     name = "multivariate_t"
+    aliases = ("mvt", "multivariate_student_t")
+    scipy_name = "multivariate_t"
+    scipy_parameters = {"df": "df", "loc": "loc", "shape": "scale"}
     parameters = {
         "df": DegreesOfFreedom(single=True),
         "loc": Real(role="location", spread="scale"),
@@ -157,6 +161,25 @@ class MultivariateT(Family):
             z /= np.sqrt(generator.gamma(0.5 * df, 2.0 / df, size=(n_samples, 1)))
         rows: Floats = params["loc"] + z
         return rows
+
+    def moments(self, params: Params) -> tuple[Floats, Floats]:
+        df, d = float(params["df"]), len(params["loc"])
+        mean = params["loc"] if df > 1.0 else np.full(d, np.nan)
+        if df <= 2.0:
+            return mean, np.full((d, d), np.nan)
+        return mean, params["scale"] * (1.0 if np.isinf(df) else df / (df - 2.0))
+
+    def cdf(self, x: Floats, params: Params) -> Floats:
+        """P(X_1 <= x_1, ..., X_d <= x_d) of every row, (n,)."""
+        return t_cdf(x - params["loc"], params["scale"], float(params["df"]))
+
+    def log_cdf(self, x: Floats, params: Params) -> Floats:
+        """Its logarithm."""
+        with np.errstate(divide="ignore"):
+            return np.log(self.cdf(x, params))
+
+    def mode(self, params: Params) -> Floats:
+        return params["loc"]
 
     def marginal(self, params: Params, columns: Sequence[int]) -> tuple[Family, Params]:
         return self.of_columns(params, columns)
