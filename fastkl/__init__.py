@@ -11,6 +11,7 @@ from fastkl import families
 from fastkl.density import (
     DensityMLE,
     DensityOutlierDetector,
+    FactorAnalysisMLE,
     MixtureMLE,
     ProductDensity,
     Summary,
@@ -79,6 +80,7 @@ __all__ = [
     "DensityOutlierDetector",
     "EmpiricalDistribution",
     "Estimate",
+    "FactorAnalysisMLE",
     "KLDivergence",
     "LossyTransformerError",
     "MixtureMLE",

@@ -6,6 +6,7 @@ from fastkl.density.composed.product import ProductDensity
 from fastkl.density.composed.transformed import TransformedDensity
 from fastkl.density.files.persistence import load
 from fastkl.density.outliers import DensityOutlierDetector
+from fastkl.density.parametric.factor_analysis import FactorAnalysisMLE
 from fastkl.density.parametric.mixture import MixtureMLE
 from fastkl.density.parametric.mle import DensityMLE
 from fastkl.density.summary import Summary
@@ -14,6 +15,7 @@ __all__ = [
     "Bijection",
     "DensityMLE",
     "DensityOutlierDetector",
+    "FactorAnalysisMLE",
     "MixtureMLE",
     "ProductDensity",
     "Summary",
