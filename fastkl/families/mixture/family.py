@@ -255,7 +255,7 @@ class Mixture(Family):
         return drawn, which
 
     def moments(self, params: Params) -> tuple[Floats, Floats] | None:
-        parts = [family.moments(own) for family, own in zip(self._families, self.split(params), strict=True)]
+        parts = [family.moments(own) for family, own in zip(self.component_families, self.split(params), strict=True)]
         known = [part for part in parts if part is not None]
         if len(known) < len(parts):
             return None
