@@ -11,6 +11,8 @@ from fastkl import families
 from fastkl.density import (
     DensityMLE,
     DensityOutlierDetector,
+    FactorAnalysisMLE,
+    GoodnessOfFit,
     MixtureMLE,
     ProductDensity,
     Summary,
@@ -79,6 +81,7 @@ __all__ = [
     "DensityOutlierDetector",
     "EmpiricalDistribution",
     "Estimate",
+    "FactorAnalysisMLE",
     "GoodnessOfFit",
     "KLDivergence",
     "LossyTransformerError",

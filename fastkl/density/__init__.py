@@ -7,6 +7,7 @@ from fastkl.density.composed.transformed import TransformedDensity
 from fastkl.density.files.persistence import load
 from fastkl.density.goodness import GoodnessOfFit
 from fastkl.density.outliers import DensityOutlierDetector
+from fastkl.density.parametric.factor_analysis import FactorAnalysisMLE
 from fastkl.density.parametric.mixture import MixtureMLE
 from fastkl.density.parametric.mle import DensityMLE
 from fastkl.density.summary import Summary
@@ -15,6 +16,7 @@ __all__ = [
     "Bijection",
     "DensityMLE",
     "DensityOutlierDetector",
+    "FactorAnalysisMLE",
     "GoodnessOfFit",
     "MixtureMLE",
     "ProductDensity",

@@ -1,7 +1,7 @@
 """``goodness_of_fit``: how far the rows are from a fitted distribution, and how far rows of that distribution would be.
 
-The usual tables of these statistics are for a distribution that is known. Where its parameters were estimated from the same rows it is
-nearer to them, and p-values from the tables are far too large. Here the whole is repeated on rows drawn from the fitted
+The usual tables of these statistics are for a distribution that is known. Where its parameters were estimated from the same rows
+it is nearer to them, and p-values from the tables are far too large. Here the whole is repeated on rows drawn from the fitted
 distribution, with its parameters estimated anew each time (the parametric bootstrap).
 """
 
@@ -121,8 +121,8 @@ class GoodnessMembers(Density):
         Returns
         -------
         GoodnessOfFit
-            A mapping of ``"ks"``, ``"cvm"`` and ``"ad"`` to arrays of shape (d,), with ``p_values`` likewise. A small p-value says
-            that the fitted distribution is not that of the rows; a large one that these rows can't tell.
+            A mapping of ``"ks"``, ``"cvm"`` and ``"ad"`` to arrays of shape (d,), with ``p_values`` likewise. A small p-value
+            says that the fitted distribution is not that of the rows; a large one that these rows can't tell.
 
         Raises
         ------
@@ -197,8 +197,8 @@ def edf_statistics(log_cdf: Floats, log_sf: Floats, weights: Floats | None) -> d
     """Kolmogorov-Smirnov, Cramér-von Mises and Anderson-Darling statistics of every column, from logarithms of both tails (n, d).
 
     With masses w of the rows in order, W_i their sum up to the i-th and W_0 = 0, u_i the distribution function there and n the
-    sum of the weights: the integrals are sums over the steps of the empirical distribution function in closed form. Equal rows may
-    come in any order.
+    sum of the weights: the integrals are sums over the steps of the empirical distribution function in closed form. Equal rows
+    may come in any order.
     """
     n = float(len(log_cdf)) if weights is None else float(weights.sum())
     order = np.argsort(log_cdf, axis=0, kind="stable")

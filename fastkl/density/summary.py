@@ -15,7 +15,7 @@ from fastkl.density.contract import Density
 
 # Lines that the text and the HTML show; the data frame has all.
 MOST_LINES = 60
-_WIDEST = 24  # characters of a column's name
+_WIDEST = 36  # characters of a column's name
 
 
 @dataclass(frozen=True)
@@ -265,13 +265,12 @@ class SummaryMembers(Density):
         names = getattr(self, "feature_names_in_", None)
         if names is None:
             names = [f"column {j}" for j in range(self.n_features_in_)]
-        notes = self._summary_notes()
         try:
-            figures = self._figures(level, robust, X, sample_weight)
-        except AttributeError as error:
+            figures, notes = self._figures(level, robust, X, sample_weight), self._summary_notes()
+        except AttributeError as error:  # a fit that did not form them
             if robust:
                 raise
-            figures, notes = Figures(), [*notes, f"No standard errors: {error}"]
+            figures, notes = Figures(), [f"No standard errors: {error}"]
         lines = self._summary_lines([str(name) for name in names], figures)
         weight, facts = self._fitted_weight(), []
         rows = "known parameters" if weight is None else _count(weight, "row")

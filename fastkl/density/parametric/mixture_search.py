@@ -7,7 +7,7 @@ without bound: such places are never taken while a proper one is known.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -22,10 +22,13 @@ from fastkl.families.mixture.ascent import Ascent, Climb
 from fastkl.families.priors import PriorLike
 
 SAMPLE_ROWS = 16384  # of larger tables the search sees so many rows, and the last ascent all
-PER_START = 4  # short ascents, of which the best counts as a start
+PER_START = 2  # short ascents, of which the best counts as a start
 SHORT_MAPS, SHORT_TOL = 12, 1e-6
-LONG = 3  # long ascents
-MOVES = 3  # rounds of splits and merges
+LONG, SPARE = 3, 6  # long ascents, and further ones where these collapse
+MOVES, VAIN = 8, 2  # rounds of splits and merges at most, and of those without gain
+HALVES, BALLS = 2, 4  # splits tried in a round
+GROWTHS, GROWN_MAPS = 12, 30  # ways in which a component is added, and maps from the best of them
+MOST_GROWN = 12  # components up to which a mixture is also grown one by one
 FEW_ROWS = 4.0  # per column and one more: components of fewer rows may be collapsed
 NARROW = 1e-4  # smallest variance of such a component in any direction, in that of all components together
 PROPER_GAIN = 1e-6  # nats per unit of weight: maxima that differ by less are the same
@@ -70,12 +73,11 @@ class Search:
         ascent = self.ascent(sample)
         drawn = islice(starts.draw(), n_init * PER_START)
         found = [ascent.run(start, SHORT_TOL, SHORT_MAPS) for start in drawn if start is not None]
-        ranked = self._ranked(found, sample)
-        if not ranked:
+        found += self._grown(sample, generator)
+        followed = self._followed(ascent, self._ranked(found, sample), LONG, sample)
+        if not followed:
             self._raise_without(found)
-        long = [ascent.run(climb.params, self.tol, self.max_iter) for climb in _different(ranked, ascent.weight)[:LONG]]
-        ranked = self._ranked([*long, *ranked], sample)
-        best = self._moved(ranked[0], ascent, starts, sample)
+        best = self._moved(followed[0], ascent, starts, sample)
         if sample is self.rows:
             return best
         whole = self.from_start(best.params)
@@ -83,31 +85,61 @@ class Search:
             self._raise_without([whole])
         return whole
 
+    def _grown(self, rows: Rows, generator: np.random.Generator) -> list[Climb]:
+        """One component after another: each takes a ball of rows, or half of those of a component, from the best so far."""
+        layout, weights = self.mixture.layout, self.mixture.fixed_parameters().get("weights")
+        if len(layout.groups) > 1 or weights is not None or layout.size > MOST_GROWN:
+            return []
+        family, labels = layout.groups[0].family, np.zeros(len(rows.X), dtype=np.intp)
+        best: list[Climb] = []
+        for k in range(2, layout.size + 1):
+            mixture = Mixture([family] * k, None, self.mixture.tied)
+            search = replace(self, mixture=mixture, rows=rows, priors=self.priors[:k])
+            starts, ascent = Starts(mixture, rows, search.priors, generator), search.ascent(rows)
+            tried = []
+            for turn in range(GROWTHS):
+                new = labels.copy()
+                new[_ball(rows.X, generator) if turn else _half_of(labels, rows.X, generator)] = k - 1
+                start = starts.of_labels(new)
+                if start is not None:
+                    tried.append(ascent.run(start, SHORT_TOL, SHORT_MAPS))
+            ahead = replace(search, tol=SHORT_TOL, max_iter=GROWN_MAPS)
+            best = ahead._followed(ascent, search._ranked(tried, rows), 1, rows)[:1]
+            if not best:
+                return []
+            labels = np.argmax(mixture.posterior(rows, best[0].params), axis=1)
+        return best
+
     def _ranked(self, climbs: Sequence[Climb], rows: Rows) -> list[Climb]:
         """Those that have parameters, the proper ones first, each kind from the highest down."""
         alive = [climb for climb in climbs if climb.collapsed is None and np.isfinite(climb.objective)]
         proper = [climb for climb in alive if not spurious_components(self.mixture, climb, rows)]
         return sorted(proper or alive, key=lambda climb: -climb.objective)
 
+    def _followed(self, ascent: Ascent, ranked: Sequence[Climb], count: int, rows: Rows) -> list[Climb]:
+        """So many of the maxima to which short ascents lead: the proper ones first, from the highest down."""
+        reached: list[Climb] = []
+        for climb in _different(ranked, ascent.weight)[: count + SPARE]:
+            ahead = ascent.run(climb.params, self.tol, self.max_iter)
+            reached += [ahead] if ahead.collapsed is None else []
+            if sum(not spurious_components(self.mixture, one, rows) for one in reached) == count:
+                break
+        return self._ranked(reached, rows)
+
     def _moved(self, best: Climb, ascent: Ascent, starts: Starts, rows: Rows) -> Climb:
         """Splits and merges: rows are parted anew with two components made one, and another one made two."""
         k = self.mixture.layout.size
         if k < 3 and len(self.mixture.layout.groups) == 1:
             return best
+        vain = 0
         for _ in range(MOVES if k >= 3 else 0):
-            tried = []
-            for labels in _parted(self.mixture, best, rows, starts.generator):
-                start = starts.of_labels(labels)
-                if start is not None:
-                    tried.append(ascent.run(start, SHORT_TOL, SHORT_MAPS))
-            ranked = self._ranked(tried, rows)
-            if not ranked:
-                return best
-            ahead = ascent.run(ranked[0].params, self.tol, self.max_iter)
-            better = self._ranked([best, ahead], rows)[0]
-            if better is best or better.objective <= best.objective + PROPER_GAIN * ascent.weight:
-                return better
+            begun = [starts.of_labels(labels) for labels in _parted(self.mixture, best, rows, starts.generator)]
+            tried = [ascent.run(start, SHORT_TOL, SHORT_MAPS) for start in begun if start is not None]
+            better = self._ranked([best, *self._followed(ascent, self._ranked(tried, rows), 1, rows)], rows)[0]
+            vain = 0 if better.objective > best.objective + PROPER_GAIN * ascent.weight else vain + 1
             best = better
+            if vain == VAIN:
+                break
         return best
 
     def _raise_without(self, climbs: Sequence[Climb]) -> None:
@@ -130,7 +162,7 @@ def _different(climbs: Sequence[Climb], weight: float) -> list[Climb]:
 
 
 def _parted(mixture: Mixture, climb: Climb, rows: Rows, generator: np.random.Generator) -> list[Any]:
-    """Labels of the rows after a merge of two components and a split of another, for the most promising of each."""
+    """Labels of the rows after a merge of two components that overlap: the free one takes half of another, or a ball of rows."""
     shares = mixture.posterior(rows, climb.params)
     labels, k = np.argmax(shares, axis=1), shares.shape[1]
     overlap = shares.T @ shares
@@ -138,22 +170,40 @@ def _parted(mixture: Mixture, climb: Climb, rows: Rows, generator: np.random.Gen
     pairs = sorted(
         ((i, j) for i in range(k) for j in range(i)), key=lambda pair: -overlap[pair] / (size[pair[0]] * size[pair[1]])
     )
-    evidence = mixture.log_density(rows, climb.params)
-    likelihoods = [float(np.mean(evidence[labels == j])) if np.any(labels == j) else np.inf for j in range(k)]
     parted = []
-    for i, j in pairs[:2]:
-        for split in [m for m in np.argsort(likelihoods) if m not in (i, j)][:2]:
-            new = np.where(labels == i, j, labels)
-            own = np.flatnonzero(labels == split)
-            if len(own) > 1:
-                new[own[_halved(rows.X[own], generator)]] = i
-                parted.append(new)
+    for turn in range(HALVES + BALLS):
+        free, taking = pairs[turn % min(len(pairs), 3)]
+        new = np.where(labels == free, taking, labels)
+        if turn < HALVES:
+            chosen = _half_of(new, rows.X, generator)
+        else:
+            chosen = _ball(rows.X, generator)
+        new[chosen] = free
+        parted.append(new)
     return parted
+
+
+def _ball(X: Any, generator: np.random.Generator) -> Any:
+    """A row and those nearest to it, in units of the columns: a few of all rows up to a third."""
+    centre, share = X[generator.integers(len(X))], np.exp(generator.uniform(np.log(0.03), np.log(0.33)))
+    if X.dtype.kind in "fiub":
+        values = np.asarray(X, dtype=np.float64)
+        deviation = np.std(values, axis=0)
+        distances = np.sum(((values - centre) / np.where(deviation > 0.0, deviation, 1.0)) ** 2, axis=1)
+    else:
+        distances = np.sum(centre != X, axis=1) + generator.random(len(X))
+    return np.argsort(distances, kind="stable")[: max(2, int(share * len(X)))]
+
+
+def _half_of(labels: Any, X: Any, generator: np.random.Generator) -> Any:
+    """Half of the rows of one of the components."""
+    own = np.flatnonzero(labels == generator.choice(np.unique(labels)))
+    return own[_halved(X[own], generator)]
 
 
 def _halved(X: Any, generator: np.random.Generator) -> Any:
     """A mask of about half of the rows: those on one side of the direction in which they differ most, or any."""
-    if X.dtype.kind not in "fiub":
+    if X.dtype.kind not in "fiub" or len(X) < 2:
         return generator.random(len(X)) < 0.5
     values = np.asarray(X, dtype=np.float64)
     shift = values - values.mean(axis=0)

@@ -15,11 +15,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.cluster.hierarchy import fcluster, linkage
-from scipy.spatial import cKDTree
 from scipy.special import ndtri
 from scipy.stats import rankdata
-from sklearn.cluster import kmeans_plusplus
 
 from fastkl._core.array_types import Floats, Params
 from fastkl._core.rows import Rows
@@ -82,6 +79,8 @@ class Starts:
         return int(self.generator.integers(2**31 - 1))
 
     def _by_seeds(self, space: Floats) -> NDArray[np.intp]:
+        from sklearn.cluster import kmeans_plusplus  # every import of the library would pay for it
+
         k = self.mixture.layout.size
         centres, _ = kmeans_plusplus(space, k, sample_weight=self.rows.weights, random_state=self._seed())
         return _lloyd(space, centres, self.rows.weights)
@@ -98,6 +97,8 @@ class Starts:
 
     def _by_hierarchy(self, space: Floats, method: str) -> NDArray[np.intp]:
         """Clusters of some of the rows by merging the nearest ones; the other rows go with the nearest of these."""
+        from scipy.cluster.hierarchy import fcluster, linkage
+
         chosen = self.generator.choice(len(space), size=min(len(space), HIERARCHY_ROWS), replace=False)
         some = space[chosen]
         labels = fcluster(linkage(some, method), self.mixture.layout.size, criterion="maxclust") - 1
@@ -133,6 +134,8 @@ def _normal_scores(X: Floats) -> Floats:
 
 
 def _nearest(space: Floats, centres: Floats) -> NDArray[np.intp]:
+    from scipy.spatial import cKDTree
+
     return np.asarray(cKDTree(centres).query(space)[1])
 
 

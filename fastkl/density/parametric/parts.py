@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.base import clone
 
 from fastkl._core.array_types import Params
+from fastkl.density.files.registry import KINDS
 from fastkl.density.parts import PartMembers
 from fastkl.families.base import Family
 
@@ -19,14 +20,14 @@ class FamilyParts(PartMembers):
     params_: Params
 
     def _of_parameters(self, family: Family, params: Params) -> Any:
-        """A density of this kind with known parameters; a mixture is made of its components."""
-        if family.composed:
-            mixture: Any = family
-            components = [clone(one) for one in mixture.components]
-            if mixture.tied:
-                components = [one.set_params(covariance_type="tied") for one in components]
-            return type(self).from_parameters(components, **params)  # type: ignore[attr-defined]
-        return type(self).from_parameters(family, **params)  # type: ignore[attr-defined]
+        """A density with known parameters: one family, or a mixture that is made of its components."""
+        if not family.composed:
+            return KINDS["DensityMLE"].type.from_parameters(family, **params)  # type: ignore[attr-defined]
+        mixture: Any = family
+        components = [clone(one) for one in mixture.components]
+        if mixture.tied:
+            components = [one.set_params(covariance_type="tied") for one in components]
+        return KINDS["MixtureMLE"].type.from_parameters(components, **params)  # type: ignore[attr-defined]
 
     def _marginal(self, columns: list[int]) -> Any:
         part = self.family_.marginal(self.params_, columns)
