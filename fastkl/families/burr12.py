@@ -14,15 +14,19 @@ from fastkl._core.special.gamma_functions import log_minus_digamma
 from fastkl._core.special.log_tails import log_one_minus_exp, log_ratio, softplus
 from fastkl._core.special.moments import gamma_spread, log_gamma_rise
 from fastkl.exceptions import DegenerateDataError
+from fastkl.families.pareto import Pareto
 from fastkl.families.solvers.iterative import IterativeFamily, weighted_moments, weighted_sum
 from fastkl.families.solvers.newton import Maximum
 from fastkl.families.spaces import Positive
 from fastkl.families.univariate import ABOVE_ZERO, BELOW_INFINITY
 from fastkl.families.weibull import Weibull
 
-START_D = (0.3, 1.0, 5.0, 50.0)
+START_D = (0.1, 0.3, 1.0, 5.0, 50.0)
+FEET = (0.02, 0.1, 0.3)  # shares of the rows below, and c in units of 1 / deviation of log x
+STEEP = (5.0, 15.0, 50.0)
 FAR_D = 1e4
 LIMIT_D = 1e10
+NEGLIGIBLE = 1e-6  # nats
 LIMIT_C = 1e6  # relative to the start: the limit is a Pareto distribution
 
 
@@ -101,7 +105,21 @@ class Burr12(IterativeFamily):
             c = fixed.get("c", np.sqrt(1.6449 * (1.0 + 1.0 / finite**2)) / deviation)
             shift = np.where(np.isinf(d), -np.euler_gamma, -np.euler_gamma - digamma(finite))
             starts.append([{"c": c, "d": d, "scale": np.exp(mean - shift / c), **fixed}])
-        return starts
+        return starts if fixed else starts + self._starts_at_a_foot(rows, deviation)
+
+    def _starts_at_a_foot(self, rows: Rows, deviation: Floats) -> list[list[Params]]:
+        """Steep up to a low quantile, from there a power law: near the Pareto limit."""
+        logs = np.log(rows.X.astype(np.float64))
+        ordered, groups = np.sort(logs, axis=0), []
+        for share in FEET:
+            foot = ordered[int(share * len(ordered))]
+            beyond = np.average(np.maximum(logs - foot, 0.0), axis=0, weights=rows.weights)
+            group: list[Params] = []
+            for steepness in STEEP:
+                c = steepness / deviation
+                group.append({"c": c, "d": 1.0 / (c * np.maximum(beyond, 1e-3 * deviation)), "scale": np.exp(foot)})
+            groups.append(group)
+        return groups
 
     def bounds(self, start: Params) -> dict[str, tuple[Floats | float, Floats | float]]:
         bounds: dict[str, tuple[Floats | float, Floats | float]] = {"c": (0.0, LIMIT_C * start["c"])}
@@ -136,7 +154,7 @@ class Burr12(IterativeFamily):
             maximum = maximum.where(~lost, self.climb(rows, start, tol, max_iter))
         at_limit = (limit.at.value >= maximum.at.value) | ((maximum.params["d"] >= FAR_D) & (slope <= 0.0))
         maximum = limit.where(at_limit, maximum)
-        self._raise_if_pareto(maximum, params["c"])
+        self._raise_if_pareto(rows, maximum, params["c"], "c" not in fixed)
         if not at_limit.any():
             return maximum, {}
         where = "" if at_limit.all() else f" in column {', '.join(map(str, np.flatnonzero(at_limit)))}"
@@ -150,8 +168,14 @@ class Burr12(IterativeFamily):
         y = (rows.X.astype(np.float64) / limit["scale"]) ** limit["c"]
         return weighted_sum(0.5 * y * y - y, rows.weights)
 
-    def _raise_if_pareto(self, maximum: Maximum, weibull_shape: Floats) -> None:
+    def _raise_if_pareto(self, rows: AnyRows, maximum: Maximum, weibull_shape: Floats, c_free: bool) -> None:
+        """DegenerateDataError where no maximum inside is as high as the Pareto limit, which no finite c attains."""
         bad = ~maximum.converged & (maximum.params["c"] > 1e-2 * LIMIT_C * weibull_shape)
+        if c_free:
+            pareto = Pareto()
+            statistics = rows.total(pareto.statistics, merge=pareto.merge_statistics)
+            limit = pareto.column_log_likelihood(statistics, pareto.solve(statistics).params)
+            bad |= limit > maximum.at.value + NEGLIGIBLE
         if np.any(bad):
             column = int(np.flatnonzero(bad)[0])
             raise DegenerateDataError(

@@ -14,7 +14,7 @@ from fastkl._core.special.log_tails import log_one_minus_exp
 from fastkl.families.closed_form import register_kl
 from fastkl.families.exponential import log_ratio_excess
 from fastkl.families.location_scale import LocationScaleFamily
-from fastkl.families.solvers.iterative import weighted_moments
+from fastkl.families.solvers.iterative import log_mean_exp, weighted_moments
 
 SD_RATIO = np.sqrt(6.0) / np.pi  # scale over standard deviation
 
@@ -52,6 +52,8 @@ class Gumbel(LocationScaleFamily):
     extreme = [{"loc": 0.3, "scale": 1e-3}, {"loc": -2.0, "scale": 1e6}, {"loc": 1e8, "scale": 1.0}]
 
     def starts(self, rows: Rows, fixed: Params) -> list[list[Params]]:
+        if "scale" in fixed and "loc" not in fixed:  # in closed form
+            return [[{"loc": -fixed["scale"] * log_mean_exp(-rows.X / fixed["scale"], rows.weights), **fixed}]]
         mean, deviation = weighted_moments(rows)
         scale = deviation * SD_RATIO
         return [[{"loc": mean - np.euler_gamma * scale, "scale": scale, **fixed}]]

@@ -13,6 +13,7 @@ from fastkl._core.rows import Rows
 from fastkl._core.special.log_tails import softplus
 from fastkl.families.location_scale import LocationScaleFamily
 from fastkl.families.solvers.iterative import weighted_moments
+from fastkl.families.solvers.medians import medians
 
 
 class Logistic(LocationScaleFamily):
@@ -47,6 +48,8 @@ class Logistic(LocationScaleFamily):
 
     def starts(self, rows: Rows, fixed: Params) -> list[list[Params]]:
         mean, deviation = weighted_moments(rows)
+        if "scale" in fixed and "loc" not in fixed:  # a step is at most a few scales: an outlier must not own the start
+            return [[{"loc": mean, **fixed}, {"loc": medians(rows), **fixed}]]
         return [[{"loc": mean, "scale": deviation * (np.sqrt(3.0) / np.pi), **fixed}]]
 
     def log_cdf(self, x: Floats, params: Params) -> Floats:

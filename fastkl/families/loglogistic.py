@@ -14,6 +14,7 @@ from fastkl._core.special.log_tails import log_ratio, softplus
 from fastkl._core.special.moments import tangent_excess
 from fastkl.families.location_scale import LogLocationScaleFamily
 from fastkl.families.solvers.iterative import weighted_moments
+from fastkl.families.solvers.medians import medians
 
 
 class Loglogistic(LogLocationScaleFamily):
@@ -46,6 +47,8 @@ class Loglogistic(LogLocationScaleFamily):
 
     def starts(self, rows: Rows, fixed: Params) -> list[list[Params]]:
         mean, deviation = weighted_moments(rows, np.log)
+        if "shape" in fixed and "scale" not in fixed:
+            return [[{"scale": np.exp(mean), **fixed}, {"scale": medians(rows), **fixed}]]
         return [[{"shape": np.pi / (np.sqrt(3.0) * deviation), "scale": np.exp(mean), **fixed}]]
 
     def log_cdf(self, x: Floats, params: Params) -> Floats:

@@ -16,7 +16,7 @@ from fastkl._core.special.moments import gamma_spread
 from fastkl.families.closed_form import register_kl
 from fastkl.families.gumbel import SD_RATIO, extreme_value_kl
 from fastkl.families.location_scale import LogLocationScaleFamily
-from fastkl.families.solvers.iterative import weighted_moments
+from fastkl.families.solvers.iterative import log_mean_exp, weighted_moments
 
 
 class Weibull(LogLocationScaleFamily):
@@ -52,6 +52,9 @@ class Weibull(LogLocationScaleFamily):
     extreme = [{"shape": a, "scale": 2.5} for a in (1e-3, 0.03, 0.5, 50.0, 1e3, 1e6, 1e9)]
 
     def starts(self, rows: Rows, fixed: Params) -> list[list[Params]]:
+        if "shape" in fixed and "scale" not in fixed:  # in closed form
+            logs = fixed["shape"] * np.log(rows.X.astype(np.float64))
+            return [[{"scale": np.exp(log_mean_exp(logs, rows.weights) / fixed["shape"]), **fixed}]]
         mean, deviation = weighted_moments(rows, np.log)
         spread = deviation * SD_RATIO
         return [[{"shape": 1.0 / spread, "scale": np.exp(mean + np.euler_gamma * spread), **fixed}]]

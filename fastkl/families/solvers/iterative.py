@@ -345,3 +345,10 @@ def weighted_moments(rows: Rows, transform: np.ufunc | None = None) -> tuple[Flo
     largest = np.maximum(np.max(np.abs(values - mean), axis=0), 1e-300)
     deviation = largest * np.sqrt(np.average(((values - mean) / largest) ** 2, axis=0, weights=rows.weights))
     return mean, np.where(deviation > 0.0, deviation, np.maximum(1e-3 * np.abs(mean), 1e-300))
+
+
+def log_mean_exp(values: Floats, weights: Floats | None) -> Floats:
+    """Logarithm of the mean of exp(values) over the rows, (d,), whatever their size."""
+    largest = np.max(values, axis=0)
+    mean: Floats = np.log(np.average(np.exp(values - largest), axis=0, weights=weights)) + largest
+    return mean
