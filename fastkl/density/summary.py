@@ -15,7 +15,7 @@ from fastkl.density.contract import Density
 
 # Lines that the text and the HTML show; the data frame has all.
 MOST_LINES = 60
-_WIDEST = 24  # characters of a column's name
+_WIDEST = 36  # characters of a column's name
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import pytest
 from sklearn.exceptions import NotFittedError
 from sklearn.preprocessing import StandardScaler
 
-from fastkl import DensityMLE, Estimate, ProductDensity, Summary, TransformedDensity, families
+from fastkl import DensityMLE, Estimate, MixtureMLE, ProductDensity, Summary, TransformedDensity, families
 from tests.families.discovered import CLASSES
 
 RNG = np.random.default_rng(2)
@@ -159,3 +159,38 @@ def test_estimates_show_themselves():
     exact = Estimate(0.25, 0.0)._repr_html_()
     assert "exact" in exact
     assert "interval" not in exact
+
+
+@pytest.mark.parametrize("form", ["full", "tied"])
+def test_components_of_a_mixture_are_named(form):
+    """The leading axis is the component, not a column."""
+    family = families.MultivariateNormal(covariance_type=form)
+    model = MixtureMLE(2, family=family, random_state=0).fit(NUMBERS)
+    table = model.summary().to_frame()
+    lines = {(line.column, line.parameter): line.estimate for line in table.itertuples()}
+    params = model.params_
+    assert lines["", "component 1: weight"] == params["weights"][1]
+    assert lines["weight", "component 0: mean"] == params["mean"][0, 1]
+    if form == "tied":
+        assert lines["height, weight", "all components: covariance"] == params["covariance"][0, 1]
+    else:
+        assert lines["height, weight", "component 1: covariance"] == params["covariance"][1, 0, 1]
+    assert len(lines) == len(table) == 2 + 4 + (3 if form == "tied" else 6)
+    assert list(table["parameter"][:2]) == ["component 0: weight", "component 0: mean"]
+
+
+def test_components_of_several_families_and_of_labels():
+    mixed = MixtureMLE(family=["normal", "exponential"], random_state=0).fit(NUMBERS[["height"]]).summary().to_frame()
+    assert list(mixed["parameter"]) == [
+        f"component {k}: {name}"
+        for k, names in enumerate((["weight", "loc", "scale"], ["weight", "scale"]))
+        for name in names
+    ]
+    # one share, three parameters
+    summary = MixtureMLE(2, family="categorical", random_state=0).fit(TABLE[["pet"]]).summary()
+    assert "the rows do not determine all parameters" in str(summary)
+    pets = summary.to_frame()
+    assert pets["standard_error"].isna().all()
+    assert set(pets["parameter"]) == {
+        f"component {k}: {name}" for k in (0, 1) for name in ("weight", "P(cat)", "P(dog)")
+    }

@@ -11,6 +11,7 @@ import numpy as np
 from fastkl._core.array_types import Params, Statistics
 from fastkl.density.summary import HELD, Figures, Line, SummaryMembers
 from fastkl.families.base import Family
+from fastkl.families.mixture import Mixture
 
 _ENTRY = re.compile(r"\[([\d,]+)\]$")
 
@@ -43,28 +44,46 @@ class FamilySummary(SummaryMembers):
                     line = Line(*placed, float(value[index]), note=HELD)
                 elif np.isnan(line.standard_error) and name in boundary:
                     line = Line(*placed, float(value[index]), note=boundary[name])
-                lines.append((0 if family.joint else index[0], line))
-        lines.sort(key=lambda placed: placed[0])  # columns that are independent one after the other
+                lines.append((self._rank(name, index), line))
+        lines.sort(key=lambda placed: placed[0])  # columns, or components, that are independent one after the other
         return [line for _, line in lines]
+
+    def _rank(self, name: str, index: tuple[int, ...]) -> int:
+        if isinstance(self.family_, Mixture):
+            component = self.family_.layout.part_of(name, index)[0]
+            return self.family_.layout.size if component is None else component
+        return 0 if self.family_.joint else index[0]
 
     def _placed(self, name: str, index: tuple[int, ...], names: Sequence[str]) -> tuple[str, str] | None:
         """Column (or columns) and label of an entry; None for one that stands for nothing."""
+        family, params, whose = self.family_, self.params_, ""
+        if isinstance(family, Mixture):
+            component, name, index = family.layout.part_of(name, index)
+            whose = "all components: " if component is None else f"component {component}: "
+            params, family = family.split(params)[component or 0], family.component_families[component or 0]
         if not index:
-            return "", name
-        labels_of: Any = getattr(self.family_, "labels_of", None)
+            return "", f"{whose}{name}"
+        labels_of: Any = getattr(family, "labels_of", None)
         if labels_of is not None and len(index) == 2:
-            labels = labels_of(self.params_)[index[0]]
-            return (names[index[0]], f"P({labels[index[1]]})") if index[1] < len(labels) else None
+            labels = labels_of(params)[index[0]]
+            return (names[index[0]], f"{whose}P({labels[index[1]]})") if index[1] < len(labels) else None
         columns = dict.fromkeys(names[j] for j in index)  # a variance has its column once
-        return ", ".join(columns), name
+        return ", ".join(columns), f"{whose}{name}"
 
     def _summary_notes(self) -> list[str]:
-        prior = getattr(self, "prior_", None)
-        return (
-            []
-            if prior is None
-            else [f"Maximum of the posterior with the prior {prior!r}; the log-likelihood is without it."]
-        )
+        notes, prior = [], getattr(self, "prior_", None)
+        if prior is not None:
+            notes.append(f"Maximum of the posterior with the prior {prior!r}; the log-likelihood is without it.")
+        if isinstance(self.family_, Mixture) and self._fitted_weight() is not None and not self._determined():
+            notes.append(
+                "No standard errors: the rows do not determine all parameters, since the likelihood is flat in some direction. "
+                "Fewer components, or some parameters held fixed, are determined."
+            )
+        return notes
+
+    def _determined(self) -> bool:
+        covariance = self.family_.covariance_of_params(self.statistics_, self.params_)[1]
+        return not np.isnan(covariance).all()
 
     def _fitted_weight(self) -> float | None:
         return self.family_.statistics_weight(self.statistics_) if hasattr(self, "statistics_") else None

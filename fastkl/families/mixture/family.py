@@ -18,6 +18,7 @@ from fastkl.families.mixture.layout import WEIGHTS, Layout
 from fastkl.families.normal import Normal
 from fastkl.families.solvers.coordinates import chart_at
 from fastkl.families.spaces import Space
+from fastkl.families.univariate import inverses
 
 
 class Mixture(Family):
@@ -91,34 +92,35 @@ class Mixture(Family):
         return tuple(self.layout.spaces())
 
     @property
-    def _families(self) -> list[Family]:
+    def component_families(self) -> list[Family]:
+        """The family of each component."""
         found = {k: group.family for group in self.layout.groups for k in group.members}
         return [found[k] for k in range(self.layout.size)]
 
     @property
     def discrete(self) -> bool:  # type: ignore[override]
         """Whether its components are discrete."""
-        return all(family.discrete for family in self._families)
+        return all(family.discrete for family in self.component_families)
 
     @property
     def labels(self) -> bool:  # type: ignore[override]
         """Whether they are about labels."""
-        return all(family.labels for family in self._families)
+        return all(family.labels for family in self.component_families)
 
     @property
     def equivariant(self) -> bool:  # type: ignore[override]
         """Whether they follow the unit of the rows."""
-        return all(family.equivariant for family in self._families)
+        return all(family.equivariant for family in self.component_families)
 
     @property
     def smooth(self) -> bool:  # type: ignore[override]
         """Whether their log-densities are smooth."""
-        return all(family.smooth for family in self._families)
+        return all(family.smooth for family in self.component_families)
 
     @property
     def least_columns(self) -> int:  # type: ignore[override]
         """The least that one of them needs."""
-        return max(family.least_columns for family in self._families)
+        return max(family.least_columns for family in self.component_families)
 
     def spaces(self) -> dict[str, Space]:
         return self.layout.spaces()
@@ -140,7 +142,7 @@ class Mixture(Family):
         """The mixture with what its families learn from all rows before a fit: categories."""
         if not self.labels:
             return self
-        family = self._families[0]
+        family = self.component_families[0]
         learned = family.learned(rows.total(family.statistics, merge=family.merge_statistics))
         return Mixture([learned] * self.layout.size, self.weights, self.tied)
 
@@ -181,7 +183,7 @@ class Mixture(Family):
         components = Components.at(self.layout, params)
         shares = components.responsibilities(rows)[1]
         slopes: list[Params] = [{} for _ in range(self.layout.size)]
-        for k, family in enumerate(self._families):
+        for k, family in enumerate(self.component_families):
             own = family.score_rows(rows, components.params[k])
             if own is None:
                 return None
@@ -222,7 +224,8 @@ class Mixture(Family):
         names = self.estimated_entries(params)
         chart = chart_at(self, params, names)
         slopes = chart.jacobian(params)
-        return chart.names, slopes @ np.linalg.inv(_curvature(statistics)[0]) @ slopes.T
+        # NaN where the rows do not determine the parameters: the likelihood is flat in some direction
+        return chart.names, slopes @ inverses(np.asarray(_curvature(statistics)[0])[np.newaxis])[0] @ slopes.T
 
     def standard_errors(self, statistics: Statistics, params: Params) -> Params:
         chart = chart_at(self, params, self.estimated_entries(params))
@@ -239,7 +242,7 @@ class Mixture(Family):
         """Draws, and the component that each is from."""
         which = generator.choice(self.layout.size, size=n_samples, p=params[WEIGHTS] / np.sum(params[WEIGHTS]))
         drawn = None
-        for k, (family, own) in enumerate(zip(self._families, self.split(params), strict=True)):
+        for k, (family, own) in enumerate(zip(self.component_families, self.split(params), strict=True)):
             at = np.flatnonzero(which == k)
             if len(at):
                 values = family.sample(own, len(at), generator)
@@ -265,7 +268,10 @@ class Mixture(Family):
         return mean, np.tensordot(params[WEIGHTS], within + between, axes=1)
 
     def marginal(self, params: Params, columns: Sequence[int]) -> tuple[Family, Params] | None:
-        parts = [family.marginal(own, columns) for family, own in zip(self._families, self.split(params), strict=True)]
+        parts = [
+            family.marginal(own, columns)
+            for family, own in zip(self.component_families, self.split(params), strict=True)
+        ]
         if any(part is None for part in parts):
             return None
         known = [part for part in parts if part is not None]
@@ -275,7 +281,8 @@ class Mixture(Family):
 
     def of_columns(self, params: Params, columns: Sequence[int]) -> tuple[Family, Params]:
         parts = [
-            family.of_columns(own, columns) for family, own in zip(self._families, self.split(params), strict=True)
+            family.of_columns(own, columns)
+            for family, own in zip(self.component_families, self.split(params), strict=True)
         ]
         mixture = Mixture([family for family, _ in parts], tied=self.tied)
         return mixture, mixture.layout.join([own for _, own in parts], params[WEIGHTS])

@@ -75,6 +75,16 @@ class Layout:
             found.update(group.spaces())
         return found
 
+    def part_of(self, name: str, index: tuple[int, ...]) -> tuple[int | None, str, tuple[int, ...]]:
+        """Whose an entry of a parameter is: the component (None for all), the parameter's own name, the entry in it."""
+        if name == WEIGHTS:
+            return index[0], "weight", ()
+        for group in self.groups:
+            for own in group.family.parameter_names:
+                if group.key(own) == name:
+                    return (None, own, index) if own == group.tied else (group.members[index[0]], own, index[1:])
+        raise KeyError(name)
+
     def split(self, params: Params) -> list[Params]:
         """The parameters of each component."""
         found: list[Params] = [{} for _ in range(self.size)]
