@@ -254,6 +254,19 @@ class Mixture(Family):
         assert drawn is not None
         return drawn, which
 
+    def moments(self, params: Params) -> tuple[Floats, Floats] | None:
+        # the covariance within components, and that of their means
+        found = [family.moments(own) for family, own in zip(self._families, self.split(params), strict=True)]
+        known = [moments for moments in found if moments is not None]
+        if len(known) < len(found) or not self.equivariant:
+            return None  # means of angles and directions do not average
+        means = np.stack([mean for mean, _ in known])
+        within = np.stack([np.diag(spread) if spread.ndim == 1 else spread for _, spread in known])
+        mean = params[WEIGHTS] @ means
+        shifts = means - mean
+        between = shifts[:, :, None] * shifts[:, None, :]
+        return mean, np.tensordot(params[WEIGHTS], within + between, axes=1)
+
     def marginal(self, params: Params, columns: Sequence[int]) -> tuple[Family, Params] | None:
         parts = [
             family.marginal(own, columns)
