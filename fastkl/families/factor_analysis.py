@@ -248,12 +248,6 @@ class FactorAnalysis(Family):
         drawn: NDArray[Any] = params["mean"] + generator.standard_normal((n_samples, q)) @ params["loadings"].T + noise
         return drawn
 
-    def moments(self, params: Params) -> tuple[Floats, Floats]:
-        return MultivariateNormal().moments(self.as_normal(params))
-
-    def mode(self, params: Params) -> Floats:
-        return np.asarray(params["mean"])
-
     def cdf(self, x: Floats, params: Params) -> Floats:
         """That of the normal distribution which this is."""
         return MultivariateNormal().cdf(x, self.as_normal(params))
