@@ -114,11 +114,12 @@ class FactorAnalysis(Family):
                     "components, or leave columns out."
                 )
         noise: Any = found.noise if self.noise == "diagonal" else np.float64(found.noise[0])
-        boundary = {
-            f"noise_variance[{j}]": "The noise variance is 0: the factors account for the whole column (a Heywood case), as "
-            "with too many factors or too few rows. Loadings and noise then have no standard errors."
-            for j in np.flatnonzero(found.at_zero)
-        }
+        boundary, zero = {}, np.flatnonzero(found.at_zero)
+        if len(zero):
+            boundary["noise_variance"] = (
+                f"The noise variance is 0 in column {', '.join(map(str, zero))}: the factors account for all of it (a Heywood "
+                "case), as with too many factors or too few rows. Loadings and noise then have no standard errors."
+            )
         params = {"mean": statistics["mean"].copy(), "loadings": found.loadings, "noise_variance": noise}
         return Fit(params, found.n_iter, found.converged, boundary)
 
@@ -247,12 +248,6 @@ class FactorAnalysis(Family):
         drawn: NDArray[Any] = params["mean"] + generator.standard_normal((n_samples, q)) @ params["loadings"].T + noise
         return drawn
 
-    def moments(self, params: Params) -> tuple[Floats, Floats]:
-        return MultivariateNormal().moments(self.as_normal(params))
-
-    def mode(self, params: Params) -> Floats:
-        return np.asarray(params["mean"])
-
     def cdf(self, x: Floats, params: Params) -> Floats:
         """That of the normal distribution which this is."""
         return MultivariateNormal().cdf(x, self.as_normal(params))
@@ -269,6 +264,13 @@ class FactorAnalysis(Family):
 
     def marginal(self, params: Params, columns: Sequence[int]) -> tuple[Family, Params]:
         return MultivariateNormal().of_columns(self.as_normal(params), columns)
+
+    def moments(self, params: Params) -> tuple[Floats, Floats]:
+        return params["mean"], self.covariance_matrix(params)
+
+    def mode(self, params: Params) -> Floats:
+        mean: Floats = params["mean"]
+        return mean
 
     def entropy(self, params: Params) -> float | None:
         return MultivariateNormal().entropy(self.as_normal(params))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -67,7 +68,7 @@ class FactorAnalysisMLE(TransformerMixin, DensityMLE):
     params_ : dict of arrays
         ``"mean"``, ``"loadings"`` (d, n_components), ``"noise_variance"``.
     boundary_ : dict of str
-        Noise variances that are 0 (Heywood cases), with a sentence each.
+        Noise variances that are 0 (a Heywood case), with a sentence that names the columns.
     log_likelihood_ : float
         Weighted log-likelihood of the fitted rows, in nats.
     converged_ : bool
@@ -111,6 +112,10 @@ class FactorAnalysisMLE(TransformerMixin, DensityMLE):
     def family(self) -> FactorAnalysis:  # type: ignore[override]
         """The family that is fitted."""
         return FactorAnalysis(self.n_components, self.noise)
+
+    def _placed(self, name: str, index: tuple[int, ...], names: Sequence[str]) -> tuple[str, str] | None:
+        # loadings are of a column and a factor
+        return (names[index[0]], f"loading {index[1]}") if name == "loadings" else super()._placed(name, index, names)
 
     # -- what was learnt ---------------------------------------------------------------------------------------------------
 

@@ -12,12 +12,13 @@ from sklearn.base import TransformerMixin, clone
 from sklearn.exceptions import ConvergenceWarning
 
 from fastkl._core.array_types import Params
+from fastkl._core.blas_threads import single_threaded_blas
 from fastkl._core.rows import AnyRows, Rows
 from fastkl.density.files.registry import register_density
 from fastkl.density.parametric.base import FamilyDensity
 from fastkl.density.parametric.mixture_checks import check_mixture, stored_parameters
 from fastkl.density.parametric.mixture_fit import curvature_of, raise_if_few_rows, resolved_mixture, resolved_priors
-from fastkl.density.parametric.mixture_order import ordered
+from fastkl.density.parametric.mixture_order import by_parameter, ordered
 from fastkl.density.parametric.mixture_posterior import PosteriorMembers
 from fastkl.density.parametric.mixture_search import Search, spurious_components
 from fastkl.density.validation import as_generator, read_rows, unchanged_on_error
@@ -95,7 +96,7 @@ class MixtureMLE(PosteriorMembers, TransformerMixin, FamilyDensity):
     spurious_components_ : dict of int to str
         Components that sit on a few rows and narrow without end, with a sentence each.
     boundary_ : dict of str
-        Parameters that sit at a boundary, with a sentence each.
+        Parameters that sit at a boundary, with a sentence for each component.
     standard_errors_ : dict of arrays
         From the observed information, where the fit formed it.
     prior_ : list or None
@@ -190,7 +191,7 @@ class MixtureMLE(PosteriorMembers, TransformerMixin, FamilyDensity):
             rows = read_rows(self, X, sample_weight, labels=mixture.labels, reset=True)
             if not mixture.labels:
                 raise_if_not_finite(rows)
-            with require_finite(rows):
+            with require_finite(rows), single_threaded_blas():  # small matrices only wait for further threads
                 self._fit_rows(mixture, rows)
         return self
 
@@ -252,7 +253,7 @@ class MixtureMLE(PosteriorMembers, TransformerMixin, FamilyDensity):
             total = group.family.statistics_log_likelihood(statistics, fit.params)
         climb = Climb(mixture.layout.join([fit.params], np.ones(1)), total, total, fit.n_iter, 0.0, 0.0, fit.converged)
         climb.sums = np.array([rows.total_weight])
-        climb.boundary = dict(fit.boundary)
+        climb.boundary = {f"{name}[0]": text for name, text in fit.boundary.items()}
         self._keep(mixture, climb, rows, [fit.prior])
 
     def _keep(self, mixture: Mixture, climb: Climb, rows: AnyRows, priors: list[PriorLike | None]) -> None:
@@ -260,7 +261,7 @@ class MixtureMLE(PosteriorMembers, TransformerMixin, FamilyDensity):
         self.family_, self.params_ = mixture, climb.params
         self.prior_ = None if all(prior is None for prior in priors) else priors  # type: ignore[assignment]
         self.log_likelihood_, self.n_iter_, self.converged_ = climb.log_likelihood, climb.n_maps, climb.converged
-        self.boundary_ = climb.boundary
+        self.boundary_ = by_parameter(climb.boundary)
         self.spurious_components_ = spurious_components(mixture, climb, rows)
         self.certificate_ = {"gradient": climb.slope, "remaining_gain": climb.gain}
         self.statistics_ = {"weight": np.float64(rows.total_weight)}

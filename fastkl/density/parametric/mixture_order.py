@@ -30,6 +30,15 @@ def ordered(mixture: Mixture, climb: Climb) -> Climb:
     return replace(climb, params=params, sums=climb.sums[order], boundary=boundary)
 
 
+def by_parameter(boundary: dict[str, str]) -> dict[str, str]:
+    """Sentences about entries (``"df[1]"``) by the parameter, each with its component."""
+    found: dict[str, list[str]] = {}
+    for entry, text in sorted(boundary.items()):
+        name, _, rest = entry.partition("[")
+        found.setdefault(name, []).append(f"Component {rest.rstrip(']').partition(',')[0]}: {text}")
+    return {name: " ".join(texts) for name, texts in found.items()}
+
+
 def _renumbered(entry: str, order: np.ndarray) -> str:
     """The name of a parameter's entry after its component has moved."""
     name, _, rest = entry.partition("[")

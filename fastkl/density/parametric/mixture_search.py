@@ -27,7 +27,10 @@ SHORT_MAPS, SHORT_TOL = 12, 1e-6
 LONG, SPARE = 3, 6  # long ascents, and further ones where these collapse
 MOVES, VAIN = 8, 2  # rounds of splits and merges at most, and of those without gain
 HALVES, BALLS = 2, 4  # splits tried in a round
-GROWTHS, GROWN_MAPS = 12, 30  # ways in which a component is added, and maps from the best of them
+GROWTHS, GROWN_MAPS = (
+    2,
+    30,
+)  # for each start and one more: ways in which a component is added; maps from the best of them
 MOST_GROWN = 12  # components up to which a mixture is also grown one by one
 FEW_ROWS = 4.0  # per column and one more: components of fewer rows may be collapsed
 NARROW = 1e-4  # smallest variance of such a component in any direction, in that of all components together
@@ -73,7 +76,7 @@ class Search:
         ascent = self.ascent(sample)
         drawn = islice(starts.draw(), n_init * PER_START)
         found = [ascent.run(start, SHORT_TOL, SHORT_MAPS) for start in drawn if start is not None]
-        found += self._grown(sample, generator)
+        found += self._grown(sample, GROWTHS * (n_init + 1), generator)
         followed = self._followed(ascent, self._ranked(found, sample), LONG, sample)
         if not followed:
             self._raise_without(found)
@@ -85,7 +88,7 @@ class Search:
             self._raise_without([whole])
         return whole
 
-    def _grown(self, rows: Rows, generator: np.random.Generator) -> list[Climb]:
+    def _grown(self, rows: Rows, ways: int, generator: np.random.Generator) -> list[Climb]:
         """One component after another: each takes a ball of rows, or half of those of a component, from the best so far."""
         layout, weights = self.mixture.layout, self.mixture.fixed_parameters().get("weights")
         if len(layout.groups) > 1 or weights is not None or layout.size > MOST_GROWN:
@@ -97,7 +100,7 @@ class Search:
             search = replace(self, mixture=mixture, rows=rows, priors=self.priors[:k])
             starts, ascent = Starts(mixture, rows, search.priors, generator), search.ascent(rows)
             tried = []
-            for turn in range(GROWTHS):
+            for turn in range(ways):
                 new = labels.copy()
                 new[_ball(rows.X, generator) if turn else _half_of(labels, rows.X, generator)] = k - 1
                 start = starts.of_labels(new)

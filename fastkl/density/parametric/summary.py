@@ -67,8 +67,6 @@ class FamilySummary(SummaryMembers):
         if labels_of is not None and len(index) == 2:
             labels = labels_of(params)[index[0]]
             return (names[index[0]], f"{whose}P({labels[index[1]]})") if index[1] < len(labels) else None
-        if family.name == "factor_analysis" and len(index) == 2:
-            return names[index[0]], f"loading on {index[1]}"
         columns = dict.fromkeys(names[j] for j in index)  # a variance has its column once
         return ", ".join(columns), f"{whose}{name}"
 

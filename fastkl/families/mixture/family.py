@@ -255,16 +255,17 @@ class Mixture(Family):
         return drawn, which
 
     def moments(self, params: Params) -> tuple[Floats, Floats] | None:
-        parts = [family.moments(own) for family, own in zip(self.component_families, self.split(params), strict=True)]
-        known = [part for part in parts if part is not None]
-        if len(known) < len(parts):
-            return None
-        weights = np.asarray(params[WEIGHTS])
+        # the covariance within components, and that of their means
+        found = [family.moments(own) for family, own in zip(self.component_families, self.split(params), strict=True)]
+        known = [moments for moments in found if moments is not None]
+        if len(known) < len(found) or not self.equivariant:
+            return None  # means of angles and directions do not average
         means = np.stack([mean for mean, _ in known])
-        spreads = np.stack([spread if spread.ndim == 2 else np.diag(spread) for _, spread in known])
-        mean = weights @ means
-        away = means - mean
-        return mean, np.tensordot(weights, spreads, 1) + (away.T * weights) @ away
+        within = np.stack([np.diag(spread) if spread.ndim == 1 else spread for _, spread in known])
+        mean = params[WEIGHTS] @ means
+        shifts = means - mean
+        between = shifts[:, :, None] * shifts[:, None, :]
+        return mean, np.tensordot(params[WEIGHTS], within + between, axes=1)
 
     def marginal(self, params: Params, columns: Sequence[int]) -> tuple[Family, Params] | None:
         parts = [

@@ -19,6 +19,7 @@ import numpy as np
 from scipy.optimize import minimize
 
 from fastkl._core.array_types import Floats
+from fastkl._core.blas_threads import single_threaded_blas
 from fastkl.families.solvers.curvature import jacobian
 
 LOWEST = 1e-6  # the search goes no lower with a noise variance, in units of the column's: what presses on is 0
@@ -43,7 +44,8 @@ def diagonal_factors(covariance: Floats, q: int, max_iter: int) -> Factors:
     """The maximum for a noise variance of each column."""
     root = np.sqrt(np.diag(covariance))
     correlation = covariance / np.outer(root, root)
-    found = _of_correlation(correlation, q, max_iter)
+    with single_threaded_blas():  # matrices so small only wait for further threads
+        found = _of_correlation(correlation, q, max_iter)
     return found._replace(loadings=_signed(found.loadings * root[:, None]), noise=found.noise * root**2)
 
 

@@ -95,7 +95,8 @@ def test_slopes_of_the_profile():
 def test_a_column_without_noise():
     """Iris, one factor: petal length is the factor. The limit is the regression on it, and no search does better."""
     model = FactorAnalysisMLE(1).fit(IRIS)
-    assert list(model.boundary_) == ["noise_variance[2]"]
+    assert list(model.boundary_) == ["noise_variance"]
+    assert "in column 2:" in model.boundary_["noise_variance"]
     assert model.noise_variance_[2] == 0.0
     assert set(model.standard_errors_) == {"mean"}
     x = IRIS[:, 2]
@@ -169,6 +170,10 @@ def test_posterior_of_the_factors():
     expected = (TESTED - model.mean_) / noise @ loadings @ np.linalg.inv(precision)
     np.testing.assert_allclose(model.transform(TESTED), expected, rtol=1e-8, atol=1e-10)
     assert make_pipeline(StandardScaler(), FactorAnalysisMLE(2)).fit_transform(TESTED).shape == (112, 2)
+    np.testing.assert_array_equal(model.covariance(), model.get_covariance())
+    np.testing.assert_array_equal(model.mode(), model.mean())
+    table = model.summary().to_frame()
+    assert "loading 1" in set(table["parameter"])
     draws = model.sample(100_000, random_state=0)
     np.testing.assert_allclose(np.cov(draws.T), model.get_covariance(), rtol=0.05, atol=1.0)
 

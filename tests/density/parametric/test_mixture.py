@@ -205,6 +205,30 @@ def test_the_order_of_components_is_that_of_their_locations():
         np.testing.assert_allclose(params["weights"], found[0]["weights"], rtol=1e-6)
 
 
+def test_moments_and_summary(iris):
+    """The covariance within components and between their means adds up to that of the rows, at a maximum of normal components."""
+    np.testing.assert_allclose(iris.mean(), IRIS.mean(axis=0), rtol=1e-8)
+    np.testing.assert_allclose(iris.covariance(), np.cov(IRIS.T, bias=True), rtol=1e-7)
+    counts = MixtureMLE.from_parameters("poisson", **LONDON)
+    np.testing.assert_allclose(counts.variance(), [2.0 + 1.0])
+    with pytest.raises(AttributeError, match="no mean"):
+        MixtureMLE.from_parameters("von_mises", weights=[1.0], loc=[[0.0]], concentration=[[1.0]]).mean()
+    table = iris.summary().to_frame()
+    assert list(table["column"][:4]) == ["component 0", "component 1", "component 2", "component 0: column 0"]
+
+
+def test_boundaries_name_their_component():
+    X = np.concatenate(
+        [np.random.default_rng(0).normal(size=(200, 1)), 30.0 + np.random.default_rng(1).standard_t(2, (200, 1))]
+    )
+    model = MixtureMLE(2, family="student_t", random_state=0, n_init=1).fit(X)
+    assert list(model.boundary_) == ["df"]
+    assert model.boundary_["df"].startswith("Component 0: ")
+    assert np.isinf(model.params_["df"][0, 0])
+    assert np.isnan(model.standard_errors_["df"][0, 0])
+    assert model.standard_errors_["df"][1, 0] > 0.0
+
+
 def test_draws():
     model = MixtureMLE.from_parameters("normal", weights=[0.3, 0.7], loc=[[-9.0], [9.0]], scale=[[1.0], [2.0]])
     X, z = model.sample(20_000, random_state=0, return_components=True)
