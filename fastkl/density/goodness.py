@@ -154,7 +154,7 @@ class GoodnessMembers(Density):
         density: Any = self
         values = look(X, "X")
         weights = read_weights(sample_weight, len(values))
-        found = edf_statistics(density.log_cdf(values), density.log_sf(values), weights)
+        found = edf_statistics(density, values, weights)
         names = getattr(self, "feature_names_in_", None)
         columns = (
             [f"column {j}" for j in range(self.n_features_in_)] if names is None else [str(name) for name in names]
@@ -175,7 +175,13 @@ class GoodnessMembers(Density):
         )
 
     def _raise_if_no_statistics(self) -> None:
-        """ValueError for a discrete distribution."""
+        """ValueError for a discrete distribution, AttributeError for one that has no distribution function by column."""
+        discrete = getattr(self, "_is_discrete", None)
+        if discrete is not None and discrete():
+            raise ValueError(
+                "ks, cvm and ad are statistics of continuous distributions, and a group of this product is discrete. Ask the "
+                "others one by one: densities_[name].goodness_of_fit(columns)."
+            )
 
     def _bootstrap_statistics(
         self, n: int, weights: Floats | None, n_bootstrap: int, generator: np.random.Generator
@@ -189,37 +195,42 @@ class GoodnessMembers(Density):
             except ValueError:  # DegenerateDataError among them
                 yield {name: np.empty((0, self.n_features_in_)) for name in STATISTICS}, 1
                 continue
-            found = edf_statistics(again.log_cdf(rows), again.log_sf(rows), weights)
+            found = edf_statistics(again, rows, weights)
             yield {name: value[np.newaxis] for name, value in found.items()}, 0
 
 
-def edf_statistics(log_cdf: Floats, log_sf: Floats, weights: Floats | None) -> dict[str, Floats]:
-    """Kolmogorov-Smirnov, Cramér-von Mises and Anderson-Darling statistics of every column, from logarithms of both tails (n, d).
+def edf_statistics(density: Any, rows: Any, weights: Floats | None) -> dict[str, Floats]:
+    """Kolmogorov-Smirnov, Cramér-von Mises and Anderson-Darling statistics of every column of the rows.
 
     With masses w of the rows in order, W_i their sum up to the i-th and W_0 = 0, u_i the distribution function there and n the
     sum of the weights: the integrals are sums over the steps of the empirical distribution function in closed form. Equal rows
     may come in any order.
     """
-    n = float(len(log_cdf)) if weights is None else float(weights.sum())
-    order = np.argsort(log_cdf, axis=0, kind="stable")
-    # where the distribution function is 1 to double precision the other tail has the order
-    order = np.take_along_axis(
-        order, np.argsort(-np.take_along_axis(log_sf, order, axis=0), axis=0, kind="stable"), axis=0
-    )
-    below, above = np.take_along_axis(log_cdf, order, axis=0), np.take_along_axis(log_sf, order, axis=0)
+    below, above = density.cdf(rows), density.sf(rows)
+    n = float(len(below)) if weights is None else float(weights.sum())
+    logs = [_logarithms(tail, rest) for tail, rest in ((below, above), (above, below))]
+    if not all(np.isfinite(one).all() for one in logs):
+        logs = [density.log_cdf(rows), density.log_sf(rows)]
+    order = np.argsort(np.where(below <= 0.5, logs[0], -logs[1]), axis=0)  # the tail that has the digits
+    u, log_below, log_above = (np.take_along_axis(values, order, axis=0) for values in (below, *logs))
     if weights is None:
-        until = np.broadcast_to((np.arange(1.0, len(below) + 1.0) / n)[:, None], below.shape)
-        before = np.broadcast_to((np.arange(0.0, len(below)) / n)[:, None], below.shape)
+        until = (np.arange(1.0, len(u) + 1.0) / n)[:, None]
+        before = until - 1.0 / n
     else:
         until = np.cumsum(weights[order], axis=0) / n
-        before = np.vstack([np.zeros(below.shape[1]), until[:-1]])
-    u = np.exp(below)
+        before = np.vstack([np.zeros(u.shape[1]), until[:-1]])
     ks = np.maximum(np.max(until - u, axis=0), np.max(u - before, axis=0))
     # n sum_i of int_{u_i}^{u_{i+1}} (W_i - v)^2 dv, whose cubes are those at both sides of every u_i
-    cubes = (u - before) ** 3 - (u - until) ** 3
-    cvm = n * np.sum(cubes, axis=0) / 3.0
+    cvm = n * np.sum((u - before) ** 3 - (u - until) ** 3, axis=0) / 3.0
+    lower, upper = (until - before) * (until + before), (until - before) * (2.0 - until - before)
     with np.errstate(invalid="ignore"):
-        lower = np.where(below == -np.inf, -np.inf, (until**2 - before**2) * below)
-        upper = np.where(above == -np.inf, -np.inf, ((1.0 - before) ** 2 - (1.0 - until) ** 2) * above)
-    ad = -n - n * (np.sum(lower, axis=0) + np.sum(upper, axis=0))
+        ad = -n - n * np.sum(
+            np.where(lower > 0.0, lower * log_below, 0.0) + np.where(upper > 0.0, upper * log_above, 0.0), axis=0
+        )
     return {"ks": ks, "cvm": cvm, "ad": ad}
+
+
+def _logarithms(share: Floats, rest: Floats) -> Floats:
+    """log(share), from the rest where that is the smaller one."""
+    with np.errstate(divide="ignore"):
+        return np.where(share <= 0.5, np.log(share), np.log1p(-np.minimum(rest, 0.5)))

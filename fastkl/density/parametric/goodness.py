@@ -9,6 +9,7 @@ import numpy as np
 
 from fastkl._core.array_types import Floats, Params
 from fastkl.density.goodness import STATISTICS, GoodnessMembers, edf_statistics
+from fastkl.density.summary import SummaryMembers
 from fastkl.exceptions import DegenerateDataError
 from fastkl.families.base import Family
 from fastkl.families.univariate import UnivariateFamily
@@ -17,7 +18,7 @@ from fastkl.families.univariate import UnivariateFamily
 _BLOCK = 2**20
 
 
-class FamilyGoodness(GoodnessMembers):
+class FamilyGoodness(GoodnessMembers, SummaryMembers):
     """Members about how well one family fits."""
 
     family_: Family
@@ -30,12 +31,15 @@ class FamilyGoodness(GoodnessMembers):
                 "with other families by compare_densities, or see how far it is by kl_divergence."
             )
 
+        if not isinstance(self.family_, UnivariateFamily):
+            raise AttributeError(
+                f"The {self.family_.name} family describes the row as a whole, and has no ks, cvm and ad. How far it is from "
+                "the rows is kl_divergence(X)."
+            )
+
     def _bootstrap_statistics(
         self, n: int, weights: Floats | None, n_bootstrap: int, generator: np.random.Generator
     ) -> Iterator[tuple[dict[str, Floats], int]]:
-        if not isinstance(self.family_, UnivariateFamily):
-            yield from super()._bootstrap_statistics(n, weights, n_bootstrap, generator)
-            return
         at_a_time = max(1, _BLOCK // n)
         for start in range(0, n_bootstrap, at_a_time):
             m = min(at_a_time, n_bootstrap - start)
@@ -50,28 +54,33 @@ class FamilyGoodness(GoodnessMembers):
         self, j: int, n: int, m: int, weights: Floats | None, generator: np.random.Generator
     ) -> dict[str, Floats]:
         """Statistics (m,) of samples from the distribution of a column; NaN for one without a maximum of the likelihood."""
-        family: Any = self.family_
         many = {name: np.repeat(np.asarray(value, dtype=np.float64)[j], m) for name, value in self.params_.items()}
-        rows = family.sample(many, n, generator).astype(np.float64)
-        held = {
-            name: np.broadcast_to(value, (self.n_features_in_,))[j] for name, value in family.fixed_parameters().items()
-        }
+        rows = self.family_.sample(many, n, generator).astype(np.float64)
         found = {name: np.full(m, np.nan) for name in STATISTICS}
         # all at once; where one of them has no maximum, halves of them
         pending = [np.arange(m)]
         while pending:
             chosen = pending.pop()
+            own = np.ascontiguousarray(rows[:, chosen])
             try:
-                again = type(self)(family.__class__(**{**family.get_params(deep=False), **held}), **self._fit_options())  # type: ignore[call-arg]
-                again.fit(np.ascontiguousarray(rows[:, chosen]), sample_weight=weights)
+                again = self._fitted_to(own, j, weights, {name: value[chosen] for name, value in many.items()})
             except DegenerateDataError:
                 if len(chosen) > 1:
                     pending += np.array_split(chosen, 2)
                 continue
-            own = np.ascontiguousarray(rows[:, chosen])
-            for name, values in edf_statistics(again.log_cdf(own), again.log_sf(own), weights).items():
+            for name, values in edf_statistics(again, own, weights).items():
                 found[name][chosen] = values
         return found
+
+    def _fitted_to(self, rows: Floats, j: int, weights: Floats | None, params: Params) -> Any:
+        """The density of a column fitted to samples of it, each a column; with known parameters there is nothing to fit."""
+        kind: Any = type(self)
+        if self._fitted_weight() is None:
+            return kind.from_parameters(self.family_.name, **params)
+        options = self.family_.get_params(deep=False)
+        for name, value in self.family_.fixed_parameters().items():
+            options[name] = np.broadcast_to(value, (self.n_features_in_,))[j]
+        return kind(type(self.family_)(**options), **self._fit_options()).fit(rows, sample_weight=weights)
 
     def _fit_options(self) -> dict[str, Any]:
         """The parameters of the constructor that a fit depends on, but for the family."""
