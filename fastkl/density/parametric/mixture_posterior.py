@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,6 @@ from fastkl._core.rows import Rows
 from fastkl.density.parametric.base import FamilyDensity
 from fastkl.density.validation import as_generator
 from fastkl.exceptions import SupportError
-from fastkl.families.spaces import Stacked
 from fastkl.rows.checks import raise_if_not_finite
 
 
@@ -22,13 +20,6 @@ class PosteriorMembers(FamilyDensity):
     """Members of a fitted mixture about the components of rows."""
 
     family_: Any
-
-    def _placed(self, name: str, index: tuple[int, ...], names: Sequence[str]) -> tuple[str, str] | None:
-        # the first index is that of the component, unless all share the parameter
-        if not isinstance(self.family_.spaces()[name], Stacked):
-            return super()._placed(name, index, names) if name != "weights" else (f"component {index[0]}", name)
-        columns = ", ".join(dict.fromkeys(names[j] for j in index[1:] if j < len(names)))
-        return f"component {index[0]}" + (f": {columns}" if columns else ""), name
 
     def predict_proba(self, X: ArrayLike) -> Floats:
         r"""Posterior probability of every component given a row, :math:`p(z = k \mid x)`: its responsibility for the row.
