@@ -8,7 +8,15 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from fastkl import families
-from fastkl.density import DensityMLE, ProductDensity, TransformedDensity, load
+from fastkl.density import (
+    DensityMLE,
+    FactorAnalysisMLE,
+    MixtureMLE,
+    ProductDensity,
+    Summary,
+    TransformedDensity,
+    load,
+)
 from fastkl.divergence import (
     EmpiricalDistribution,
     Estimate,
@@ -72,14 +80,17 @@ __all__ = [
     "DensityMLE",
     "EmpiricalDistribution",
     "Estimate",
+    "FactorAnalysisMLE",
     "KLDivergence",
     "LossyTransformerError",
+    "MixtureMLE",
     "ModelFileError",
     "PermutationTest",
     "ProbabilityVectorWarning",
     "ProductDensity",
     "SharedRowsWarning",
     "SourceError",
+    "Summary",
     "SupportError",
     "TransformedDensity",
     "UnknownFamilyError",

@@ -42,6 +42,32 @@ class MultivariateNormal:
         self.model.score_samples(self.X)
 
 
+class SmallFits:
+    """100 rows of two columns, as in grid searches and fits by group; gamma is the unit that the others are read in."""
+
+    params = (
+        [
+            *("gamma", "student_t", "multivariate_t", "cauchy", "burr12", "lomax"),
+            *("negative_binomial", "weibull", "gumbel", "logistic", "loglogistic"),
+        ],
+    )
+    param_names = ("family",)
+
+    def setup(self, family: str) -> None:
+        generator = np.random.default_rng(0)
+        if family == "negative_binomial":
+            self.X = generator.poisson(generator.gamma(2.0, 2.0, size=(100, 2))).astype(float)
+        elif family in ("student_t", "multivariate_t", "cauchy", "gumbel", "logistic"):
+            self.X = generator.standard_t(4.0, size=(100, 2))
+        elif family == "lomax":
+            self.X = generator.pareto(2.5, size=(100, 2))
+        else:
+            self.X = generator.gamma(3.0, size=(100, 2))
+
+    def time_fit(self, family: str) -> None:
+        DensityMLE(family, n_jobs=1).fit(self.X)
+
+
 class ManyColumns:
     """10 000 gamma fits of 1000 rows each in one call."""
 

@@ -71,7 +71,8 @@ class PowerFunction(UnivariateFamily):
         return {"shape": statistics["weight"] * (1.0 / params["shape"] + statistics["mean_log"])}
 
     def information(self, statistics: Statistics, params: Params) -> Floats:
-        information: Floats = (statistics["weight"] / params["shape"] ** 2)[:, None, None]  # (d, p, p), here p = 1
+        # (d, p, p), here p = 1, about parameters measured in their ``units``: n / shape^2 about a shape in units of itself
+        information: Floats = statistics["weight"][:, None, None].copy()
         return information
 
     def log_cdf(self, x: Floats, params: Params) -> Floats:

@@ -86,6 +86,9 @@ def not_shown(thing: type) -> list[str]:
 def facts(family: type[families.Family]) -> Iterator[str]:
     """What a family's attributes say about it, as a field list."""
     yield f':Name: ``DensityMLE("{family.name}")``'
+    others = [*family.aliases, *([f"{family.scipy_name}"] if family.scipy_name not in (None, family.name) else [])]
+    if others:
+        yield f":Also found as: {', '.join(f'``{name}``' for name in dict.fromkeys(others))}"
     kind = "the row as a whole" if family.joint else "every column on its own"
     yield f":Describes: {kind}{', labels' if family.labels else ''}{', discrete' if family.discrete else ''}"
     if hasattr(family, "support_text"):

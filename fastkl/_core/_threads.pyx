@@ -53,8 +53,8 @@ cdef int effective_threads(object n_jobs) except -1:
     if n_jobs is None:
         return 1 if get_active_backend()[0].nesting_level else available
     if n_jobs < 0:
-        return max(1, available + 1 + <int>n_jobs)
-    return min(<int>n_jobs, 1024)
+        return available + 1 + <int>max(n_jobs, -available)
+    return <int>min(n_jobs, 1024)
 
 
 def effective_n_threads(n_jobs=None):

@@ -24,6 +24,11 @@ typedef struct {
     void (*log_density)(const double *x, ptrdiff_t n, const double *constants, double *out);
     /* sums = weighted sums over the block at fixed parameters; these simply add up over blocks */
     void (*sums)(const double *x, const double *w, ptrdiff_t n, const double *constants, double *sums);
+    /* For ascents without a detour through Python (families/solvers/fk_climb.h), on sums with a Hessian: how many coordinates,
+     * the constants at parameters in their order, and where a step leads, as the descriptor has it. 0 and NULL without. */
+    int n_parameters;
+    void (*constants)(const double *params, double *constants);
+    void (*move)(const double *params, const double *step, double *moved);
 } fk_column_kernel;
 
 /* into = statistics of both sets of rows together, either of which may be empty */

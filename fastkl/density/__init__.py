@@ -5,12 +5,18 @@ from fastkl.density.bijections.lookup import bijection
 from fastkl.density.composed.product import ProductDensity
 from fastkl.density.composed.transformed import TransformedDensity
 from fastkl.density.files.persistence import load
+from fastkl.density.parametric.factor_analysis import FactorAnalysisMLE
+from fastkl.density.parametric.mixture import MixtureMLE
 from fastkl.density.parametric.mle import DensityMLE
+from fastkl.density.summary import Summary
 
 __all__ = [
     "Bijection",
     "DensityMLE",
+    "FactorAnalysisMLE",
+    "MixtureMLE",
     "ProductDensity",
+    "Summary",
     "TransformedDensity",
     "bijection",
     "load",

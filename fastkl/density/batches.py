@@ -101,9 +101,10 @@ class BatchMembers(Density):
             As for ``fit_batches``. Weights that come with the rows are ignored.
         out : None, path or ndarray of shape (n,), default=None
             None gives an array. A path that ends in ``.npy``, ``.parquet`` or ``.csv`` gives a file, which appears under its name
-            when it is complete: until then it is ``name.partial``, which an interrupt leaves and an error removes. An
-            array (or memory map) is written into. For a Dask collection, None gives a lazy Dask array and computes
-            nothing, and a path without an ending gives a folder of Parquet files that the workers write.
+            when it is complete, also if several processes write it at once; an interrupt leaves the rows so far as
+            ``name.partial``, an error leaves nothing. An array (or memory map) is written into. For a Dask collection,
+            None gives a lazy Dask array and computes nothing, and a path without an ending gives a folder of Parquet
+            files that the workers write.
         columns : sequence of str or int, default=None
             Columns to read. None takes, from a table, those with the names of the fit; else all.
         batch_rows : int, default=None

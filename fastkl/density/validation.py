@@ -19,6 +19,7 @@ from sklearn.utils.validation import validate_data
 from fastkl import families
 from fastkl._core._threads import effective_n_threads
 from fastkl._core.rows import Rows
+from fastkl.density.parametric.frozen import family_of, is_frozen, scipy_name
 from fastkl.families.base import Family
 from fastkl.rows.checks import raise_if_missing
 from fastkl.rows.reading import first_non_number_of, look
@@ -26,11 +27,18 @@ from fastkl.rows.weights import read_weights
 
 
 def resolve_family(family: str | Family) -> Family:
-    """A family of its own from a name or a family object; the object is copied, not shared."""
+    """A family of its own from a name, a family object (which is copied, not shared) or a distribution of scipy."""
     if isinstance(family, str):
         return families.by_name(family)()
     if isinstance(family, Family):
         return clone(family)
+    if scipy_name(family) is not None:
+        if is_frozen(family):
+            raise TypeError(
+                f"{family!r} has its parameters already. DensityMLE.from_scipy makes a density of it; to fit its family pass the "
+                f"name, {family_of(family).name!r}."
+            )
+        return family_of(family)()
     raise TypeError(
         f"family is a name such as 'gamma' or an object such as families.Gamma(shape=2), not {family!r}. "
         f"The names are: {', '.join(families.names())}."

@@ -4,6 +4,7 @@ Every group of permutations has its own seeds and its own labels, so results are
 """
 
 from cython.parallel cimport prange, threadid
+from fastkl._core._waves cimport next_wave, perf_counter
 from libc.stdint cimport int32_t, uint8_t, uint64_t
 
 import numpy as np
@@ -30,11 +31,16 @@ def score_permutations(uint64_t[:, ::1] seeds, Py_ssize_t n_p, const int32_t[:, 
                        int n_threads):
     """The same for random labels with ``n_p`` ones: (g, 2, ``LANES``), for seeds (g, ``LANES``), which are used up."""
     cdef Py_ssize_t n = neighbors.shape[0], k = neighbors.shape[1], groups = seeds.shape[0], g
+    cdef Py_ssize_t done = 0, stop, wave = n_threads  # a group is 64 or more permutations of all rows
+    cdef double began
     cdef double[:, :, ::1] sums = np.empty((groups, 2, FK_LABELS))
     cdef uint8_t[:, :, ::1] labels = np.empty((n_threads, n, FK_LABELS), dtype=np.uint8)
     cdef uint8_t *own
-    for g in prange(groups, schedule="dynamic", num_threads=n_threads, nogil=True):
-        own = &labels[threadid(), 0, 0]
-        fk_draw_labels(&seeds[g, 0], n, n_p, own)
-        fk_score_labels(own, &neighbors[0, 0], n, k, &score[0], &sums[g, 0, 0], &sums[g, 1, 0])
+    while done < groups:
+        began, stop = perf_counter(), min(groups, done + wave)
+        for g in prange(done, stop, schedule="dynamic", num_threads=n_threads, nogil=True):
+            own = &labels[threadid(), 0, 0]
+            fk_draw_labels(&seeds[g, 0], n, n_p, own)
+            fk_score_labels(own, &neighbors[0, 0], n, k, &score[0], &sums[g, 0, 0], &sums[g, 1, 0])
+        done, wave = stop, next_wave(wave, began, n_threads)
     return np.asarray(sums)

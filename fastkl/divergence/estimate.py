@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Mapping
 from math import log
 from types import MappingProxyType
@@ -132,6 +133,19 @@ class Estimate(float):
         return f"Estimate({self.value:.6g}{error} nats, method={self.method!r}, n_samples={self.n_samples}{flag})"
 
     __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        low, high = self.confidence_interval()
+        facts = (
+            [("method", self.method), ("rows", str(self.n_samples))] if self.n_samples else [("method", self.method)]
+        )
+        if self.standard_error > 0.0:
+            facts.insert(0, ("95 % interval", f"{low:.6g} ... {high:.6g}"))
+            facts.insert(0, ("standard error", f"{self.standard_error:.3g}"))
+        cells = "".join(f"<tr><th>{html.escape(name)}</th><td>{html.escape(value)}</td></tr>" for name, value in facts)
+        reasons = "".join(f"<div>{html.escape(str(reason))}</div>" for reason in self.diagnostics["reasons"])
+        flag = "<div><strong>bias suspected</strong></div>" if self.diagnostics["bias_suspected"] else ""
+        return f"<div><strong>{self.value:.6g} nats</strong><table>{cells}</table>{flag}{reasons}</div>"
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (

@@ -16,6 +16,7 @@ from typing import Any
 
 from fastkl.exceptions import UnknownFamilyError
 from fastkl.families.base import Family
+from fastkl.families.synonyms import NEAREST, plain
 
 __all__ = ["Family", "by_name", "names"]
 
@@ -37,7 +38,7 @@ def _registry() -> dict[str, type[Family]]:
 
 
 def names() -> list[str]:
-    """Names of all families, sorted.
+    """Names of all families that a name alone stands for, sorted: all but mixtures, which are made of others.
 
     Examples
     --------
@@ -45,7 +46,7 @@ def names() -> list[str]:
     >>> "gamma" in families.names()
     True
     """
-    return list(_registry())
+    return [name for name, family in _registry().items() if not family.composed]
 
 
 def by_name(name: str) -> type[Family]:
@@ -54,7 +55,8 @@ def by_name(name: str) -> type[Family]:
     Parameters
     ----------
     name : str
-        One of ``names()``.
+        One of ``names()``, or another name that it goes by: that of scipy (``"norm"``, ``"expon"``, ``"nbinom"``) or an everyday
+        one (``"gaussian"``), with capitals, hyphens or spaces as you like.
 
     Returns
     -------
@@ -64,19 +66,49 @@ def by_name(name: str) -> type[Family]:
     Raises
     ------
     UnknownFamilyError
-        With the nearest names, if there is none of this name.
+        With the families nearest in meaning or spelling, if there is none of this name.
 
     Examples
     --------
     >>> from fastkl import families
     >>> families.by_name("gamma")
     <class 'fastkl.families.gamma.Gamma'>
+    >>> families.by_name("Gaussian").name
+    'normal'
     """
-    if name not in _registry():
-        near = difflib.get_close_matches(str(name), names(), n=3, cutoff=0.4)
-        hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
-        raise UnknownFamilyError(f"There is no family named {name!r}.{hint} The families are: {', '.join(names())}.")
-    return _registry()[name]
+    found = _registry().get(name) or _aliases().get(plain(str(name)))
+    if found is None:
+        raise UnknownFamilyError(
+            f"There is no family named {name!r}.{_hint(plain(str(name)))} The families are: {', '.join(names())}."
+        )
+    return found
+
+
+@cache
+def _aliases() -> dict[str, type[Family]]:
+    """Families by all names that find them."""
+    found: dict[str, type[Family]] = {}
+    for family in _registry().values():
+        own = (
+            family.name,
+            *family.aliases,
+            *([family.scipy_name] if family.scipy_name else []),
+            family.__name__.lower(),
+        )
+        for name in own:
+            if found.setdefault(name, family) is not family:
+                raise ValueError(f"The families {family.name} and {found[name].name} both go by {name!r}.")
+    return found
+
+
+def _hint(name: str) -> str:
+    """The families nearest in meaning, else in spelling."""
+    if name in NEAREST:
+        return f" The nearest {'is' if len(NEAREST[name]) == 1 else 'are'} {' and '.join(map(repr, NEAREST[name]))}."
+    near = difflib.get_close_matches(name, [*_aliases(), *NEAREST], n=3, cutoff=0.6)
+    meant = dict.fromkeys(other for close in near for other in NEAREST.get(close, (close,)))
+    families = dict.fromkeys(_aliases()[other].name for other in meant)
+    return f" Did you mean {' or '.join(map(repr, families))}?" if families else ""
 
 
 def __getattr__(attribute: str) -> Any:
@@ -88,4 +120,4 @@ def __getattr__(attribute: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return [*__all__, *(family.__name__ for family in _registry().values())]
+    return [*__all__, *(by_name(name).__name__ for name in names())]

@@ -14,9 +14,10 @@ only in functions of one block, handed to ``total``, and on ``sample``, so that 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -26,6 +27,7 @@ from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl._core.rows import AnyRows, Rows
 from fastkl.exceptions import DegenerateDataError, SupportError
 from fastkl.families.spaces import Space
+from fastkl.families.synonyms import unknown_parameters
 
 
 @dataclass(frozen=True)
@@ -57,10 +59,15 @@ class Family(BaseEstimator):
     name: ClassVar[str]
     parameters: ClassVar[Mapping[str, Space]]  # what each parameter is, in the order of the information's rows
     parameter_names: ClassVar[tuple[str, ...]]  # derived from ``parameters``
+    _options: ClassVar[frozenset[str]] = frozenset()  # what the constructor takes
     discrete: ClassVar[bool] = False
     labels: ClassVar[bool] = False
+    composed: ClassVar[bool] = False  # made of other families, so that its name alone does not say what it is
     joint: ClassVar[bool] = False
     least_columns: ClassVar[int] = 1  # of a row
+    aliases: ClassVar[tuple[str, ...]] = ()  # other names that find it: everyday ones, those of other libraries
+    scipy_name: ClassVar[str | None] = None  # its name in scipy.stats, which finds it too
+    scipy_parameters: ClassVar[Mapping[str, str]] = {}  # scipy's parameters by name, and which of its own each one is
     has_statistics: ClassVar[bool] = True
     # Whether multiplying all rows by c > 0 shifts log-densities by -d log c and does nothing else, as long as the rows stay in
     # the support; False for densities of angles and directions. Without meaning for discrete families.
@@ -88,9 +95,15 @@ class Family(BaseEstimator):
     #: Parameters of one column at which a careless formula would lose its digits.
     extreme: ClassVar[Sequence[Params]] = ()
 
+    def __new__(cls, *args: Any, **options: Any) -> Self:
+        if not options.keys() <= cls._options:
+            cls.raise_if_unknown(options)
+        return super().__new__(cls)
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        if "parameters" in vars(cls):
+        cls._options = frozenset(list(inspect.signature(cls.__init__).parameters)[1:])
+        if "parameters" in vars(cls) and "parameter_names" not in vars(cls):
             cls.parameter_names = tuple(cls.parameters)
 
     # -- needed by every family --------------------------------------------------------------------------------------------
@@ -276,6 +289,23 @@ class Family(BaseEstimator):
         """Entropy of a row in nats, where it has a closed form."""
         return None
 
+    def moments(self, params: Params) -> tuple[Floats, Floats] | None:
+        """Mean (d,), and variances (d,) or the covariance (d, d); inf where infinite, NaN where not defined, None if unknown."""
+        return None
+
+    def mode(self, params: Params) -> NDArray[Any] | None:
+        """The most probable value (d,), the smallest of several; NaN where there is no single one, None if unknown."""
+        return None
+
+    def to_scipy(self, params: Params) -> dict[str, Any]:
+        """The arguments by name of the same distribution in scipy.stats, where it has a ``scipy_name``."""
+        return {scipy: params[own] for scipy, own in self.scipy_parameters.items()}
+
+    def from_scipy(self, arguments: Mapping[str, Any]) -> Params:
+        """Parameters (and options) from all of scipy's arguments, loc and scale too; ValueError where none would be right."""
+        self.raise_if_moved(arguments, self.scipy_parameters)
+        return {own: arguments[scipy] for scipy, own in self.scipy_parameters.items()}
+
     def marginal(self, params: Params, columns: Sequence[int]) -> tuple[Family, Params] | None:
         """The distribution of some of the columns: a family that holds nothing fixed and its parameters; None if not closed form.
 
@@ -295,6 +325,16 @@ class Family(BaseEstimator):
         return [(cls(), cls.example)]
 
     # -- derived: the same for every family --------------------------------------------------------------------------------
+
+    def raise_if_moved(self, arguments: Mapping[str, Any], known: Iterable[str]) -> None:
+        """ValueError if scipy's loc or scale is not the one that this family has, 0 or 1."""
+        for name, neutral in (("loc", 0.0), ("scale", 1.0)):
+            value = arguments.get(name, neutral)
+            if name not in known and np.any(np.asarray(value) != neutral):
+                raise ValueError(
+                    f"scipy's {self.scipy_name} has {name}={value}, but the family {self.name} has {name} {neutral:g}. Shift or "
+                    "scale the rows before, or by a TransformedDensity with a scaler."
+                )
 
     def statistics_weight(self, statistics: Statistics) -> float:
         """Sum of the weights behind the statistics."""
@@ -322,12 +362,22 @@ class Family(BaseEstimator):
         given = {**self.fixed_parameters(), **params}
         missing = [name for name in self.parameter_names if name not in given]
         unknown = [name for name in given if name not in self.parameter_names]
-        if missing or unknown:
-            wrong = f"lacks {', '.join(missing)}" if missing else f"has no parameter named {', '.join(unknown)}"
-            raise ValueError(f"{self.name} takes the parameters {', '.join(self.parameter_names)}; this call {wrong}.")
+        self.raise_if_unknown(unknown, ValueError)
+        if missing:
+            raise ValueError(
+                f"{self.name} takes the parameters {', '.join(self.parameter_names)}; this call lacks {', '.join(missing)}."
+            )
         return self.shaped_parameters(
             {name: np.asarray(given[name], dtype=np.float64) for name in self.parameter_names}
         )
+
+    @classmethod
+    def raise_if_unknown(cls, names: Iterable[str], error: type[Exception] = TypeError) -> None:
+        """An error that says what the family takes, and what names from other libraries are called here."""
+        unknown = [name for name in names if name not in cls._options and name not in cls.parameter_names]
+        if unknown:
+            options = sorted(cls._options - set(cls.parameter_names))
+            raise error(unknown_parameters(cls.name, unknown, cls.parameter_names, options, cls.scipy_parameters))
 
     def n_columns(self, params: Params) -> int:
         """Columns of a row."""

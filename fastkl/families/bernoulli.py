@@ -37,6 +37,9 @@ class Bernoulli(CountFamily):
     """
 
     name = "bernoulli"
+    aliases = ("binary",)
+    scipy_name = "bernoulli"
+    scipy_parameters = {"p": "probability"}
     parameters = {"probability": UnitInterval(zero=True, one=True)}
     statistic_names = ("weight", "ones")
     support = (0.0, 1.0, True)
@@ -85,6 +88,13 @@ class Bernoulli(CountFamily):
         p = params["probability"]
         ones: NDArray[np.bool_] = generator.random((n_samples, len(p))) < p
         return ones.astype(np.int64)
+
+    def moments(self, params: Params) -> tuple[Floats, Floats]:
+        p = params["probability"]
+        return p, p * (1.0 - p)
+
+    def mode(self, params: Params) -> Floats:
+        return np.where(params["probability"] > 0.5, 1.0, 0.0)
 
     def entropy(self, params: Params) -> float:
         return float(bernoulli_entropy(params["probability"]).sum())

@@ -64,6 +64,8 @@ class Beta(UnivariateFamily):
     """
 
     name = "beta"
+    scipy_name = "beta"
+    scipy_parameters = {"a": "a", "b": "b"}
     parameters = {"a": Positive(), "b": Positive()}
     statistic_names = ("weight", "mean", "complement", "low_excess", "high_excess")
     support = (ABOVE_ZERO, BELOW_ONE, False)
@@ -189,6 +191,19 @@ class Beta(UnivariateFamily):
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
         return generator.beta(params["a"], params["b"], size=(n_samples, len(params["a"])))
+
+    def moments(self, params: Params) -> tuple[Floats, Floats]:
+        a, b = params["a"], params["b"]
+        mean, rest = a / (a + b), b / (a + b)
+        return mean, mean * rest / (a + b + 1.0)
+
+    def mode(self, params: Params) -> Floats:
+        a, b = params["a"], params["b"]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            inside = (a - 1.0) / ((a - 1.0) + (b - 1.0))
+        # at an end the density of the smaller shape is the larger one
+        at_end = np.where(a < b, 0.0, np.where(b < a, 1.0, np.nan))
+        return np.where((a > 1.0) & (b > 1.0), inside, at_end)
 
     def entropy(self, params: Params) -> float:
         # log B - (a - 1) psi(a) - (b - 1) psi(b) + (n - 2) psi(n), rearranged so that nothing large cancels

@@ -10,6 +10,7 @@
 
 #include "fk_column.h"
 #include "fk_log_ratio.h"
+#include <math.h>
 
 enum { BURR_C, BURR_D, BURR_SCALE, BURR_INVERSE_SCALE, BURR_NORMALISER, BURR_CONSTANTS };
 enum { BURR_SUMS = 10 };
@@ -78,12 +79,29 @@ static FK_CLONES void burr12_sums(const double *x, const double *w, ptrdiff_t n,
     else burr12_sums_body(x, NULL, n, c, 0, sums);
 }
 
+static void burr12_constants(const double *params, double *c) {
+    c[BURR_C] = params[0];
+    c[BURR_D] = params[1];
+    c[BURR_SCALE] = params[2];
+    c[BURR_INVERSE_SCALE] = 1.0 / params[2];
+    c[BURR_NORMALISER] = log(params[0]) + (params[1] < INFINITY ? log(params[1]) : 0.0) - log(params[2]);
+}
+
+static void burr12_move(const double *params, const double *step, double *moved) {
+    moved[0] = params[0] * exp(step[0]);
+    moved[1] = params[1] * exp(step[1]);
+    moved[2] = params[2] * exp(step[2] / params[0]);
+}
+
 static const fk_column_kernel fk_kernel_burr12 = {
     .name = "burr12",
     .n_constants = BURR_CONSTANTS,
     .n_sums = BURR_SUMS,
     .log_density = burr12_log_density,
     .sums = burr12_sums,
+    .n_parameters = 3,
+    .constants = burr12_constants,
+    .move = burr12_move,
 };
 
 #endif

@@ -6,22 +6,27 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import digamma
+from scipy.special import digamma, gammaln
 
 from fastkl._core.array_types import Floats, Params
 from fastkl._core.rows import AnyRows, Rows
 from fastkl._core.special.gamma_functions import log_minus_digamma
 from fastkl._core.special.log_tails import log_one_minus_exp, log_ratio, softplus
+from fastkl._core.special.moments import gamma_spread, log_gamma_rise
 from fastkl.exceptions import DegenerateDataError
+from fastkl.families.pareto import Pareto
 from fastkl.families.solvers.iterative import IterativeFamily, weighted_moments, weighted_sum
 from fastkl.families.solvers.newton import Maximum
 from fastkl.families.spaces import Positive
 from fastkl.families.univariate import ABOVE_ZERO, BELOW_INFINITY
 from fastkl.families.weibull import Weibull
 
-START_D = (0.3, 1.0, 5.0, 50.0)
+START_D = (0.1, 0.3, 1.0, 5.0, 50.0)
+FEET = (0.02, 0.1, 0.3)  # shares of the rows below, and c in units of 1 / deviation of log x
+STEEP = (5.0, 15.0, 50.0)
 FAR_D = 1e4
 LIMIT_D = 1e10
+NEGLIGIBLE = 1e-6  # nats
 LIMIT_C = 1e6  # relative to the start: the limit is a Pareto distribution
 
 
@@ -60,6 +65,9 @@ class Burr12(IterativeFamily):
     """
 
     name = "burr12"
+    aliases = ("burr_xii", "burr_type_12", "singh_maddala")
+    scipy_name = "burr12"
+    scipy_parameters = {"c": "c", "d": "d", "scale": "scale"}
     parameters = {"c": Positive(), "d": Positive(limit="the Weibull distribution"), "scale": Positive(role="scale")}
     coordinates = ("c", "d", "scale")
     spread = ("c", 0.25)
@@ -87,7 +95,7 @@ class Burr12(IterativeFamily):
 
     # -- fit ---------------------------------------------------------------------------------------------------------------
 
-    def starts(self, rows: Rows, fixed: Params) -> list[Params]:
+    def starts(self, rows: Rows, fixed: Params) -> list[list[Params]]:
         """Powers d from heavy to light tails, with mean and variance of log x those of the rows."""
         mean, deviation = weighted_moments(rows, np.log)
         starts = []
@@ -96,14 +104,28 @@ class Burr12(IterativeFamily):
             finite = np.where(np.isinf(d), 1.0, d)
             c = fixed.get("c", np.sqrt(1.6449 * (1.0 + 1.0 / finite**2)) / deviation)
             shift = np.where(np.isinf(d), -np.euler_gamma, -np.euler_gamma - digamma(finite))
-            starts.append({"c": c, "d": d, "scale": np.exp(mean - shift / c), **fixed})
-        return starts
+            starts.append([{"c": c, "d": d, "scale": np.exp(mean - shift / c), **fixed}])
+        return starts if fixed else starts + self._starts_at_a_foot(rows, deviation)
 
-    def given_up(self, start: Params, params: Params) -> NDArray[np.bool_]:
-        free = self.free_names()
-        away = (params["d"] > LIMIT_D) & ("d" in free and "scale" in free)
-        lost: NDArray[np.bool_] = away | ((params["c"] > LIMIT_C * start["c"]) & ("c" in free))
-        return lost
+    def _starts_at_a_foot(self, rows: Rows, deviation: Floats) -> list[list[Params]]:
+        """Steep up to a low quantile, from there a power law: near the Pareto limit."""
+        logs = np.log(rows.X.astype(np.float64))
+        ordered, groups = np.sort(logs, axis=0), []
+        for share in FEET:
+            foot = ordered[int(share * len(ordered))]
+            beyond = np.average(np.maximum(logs - foot, 0.0), axis=0, weights=rows.weights)
+            group: list[Params] = []
+            for steepness in STEEP:
+                c = steepness / deviation
+                group.append({"c": c, "d": 1.0 / (c * np.maximum(beyond, 1e-3 * deviation)), "scale": np.exp(foot)})
+            groups.append(group)
+        return groups
+
+    def bounds(self, start: Params) -> dict[str, tuple[Floats | float, Floats | float]]:
+        bounds: dict[str, tuple[Floats | float, Floats | float]] = {"c": (0.0, LIMIT_C * start["c"])}
+        if "scale" in self.free_names():
+            bounds["d"] = (0.0, LIMIT_D)
+        return bounds
 
     def settle(
         self, rows: AnyRows, fixed: Params, maximum: Maximum, tol: float, max_iter: int
@@ -132,7 +154,7 @@ class Burr12(IterativeFamily):
             maximum = maximum.where(~lost, self.climb(rows, start, tol, max_iter))
         at_limit = (limit.at.value >= maximum.at.value) | ((maximum.params["d"] >= FAR_D) & (slope <= 0.0))
         maximum = limit.where(at_limit, maximum)
-        self._raise_if_pareto(maximum, params["c"])
+        self._raise_if_pareto(rows, maximum, params["c"], "c" not in fixed)
         if not at_limit.any():
             return maximum, {}
         where = "" if at_limit.all() else f" in column {', '.join(map(str, np.flatnonzero(at_limit)))}"
@@ -146,8 +168,14 @@ class Burr12(IterativeFamily):
         y = (rows.X.astype(np.float64) / limit["scale"]) ** limit["c"]
         return weighted_sum(0.5 * y * y - y, rows.weights)
 
-    def _raise_if_pareto(self, maximum: Maximum, weibull_shape: Floats) -> None:
+    def _raise_if_pareto(self, rows: AnyRows, maximum: Maximum, weibull_shape: Floats, c_free: bool) -> None:
+        """DegenerateDataError where no maximum inside is as high as the Pareto limit, which no finite c attains."""
         bad = ~maximum.converged & (maximum.params["c"] > 1e-2 * LIMIT_C * weibull_shape)
+        if c_free:
+            pareto = Pareto()
+            statistics = rows.total(pareto.statistics, merge=pareto.merge_statistics)
+            limit = pareto.column_log_likelihood(statistics, pareto.solve(statistics).params)
+            bad |= limit > maximum.at.value + NEGLIGIBLE
         if np.any(bad):
             column = int(np.flatnonzero(bad)[0])
             raise DegenerateDataError(
@@ -195,11 +223,41 @@ class Burr12(IterativeFamily):
     def _at_hazard(self, y: Floats, params: Params) -> Floats:
         limit, d = self._outer(params)
         with np.errstate(divide="ignore", over="ignore"):
-            log_power = np.log(np.where(limit, y, np.expm1(y / d)))
+            # log(expm1(y / d)), whose exponential alone may overflow
+            log_power = np.where(limit, np.log(y), y / d + np.log(-np.expm1(-y / d)))
             return params["scale"] * np.exp(log_power / params["c"])
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
         return self._at_hazard(generator.standard_exponential(size=(n_samples, len(params["c"]))), params)
+
+    def moments(self, params: Params) -> tuple[Floats, Floats]:
+        limit, d = self._outer(params)
+        power = 1.0 / params["c"]
+        # E X^r is s^r d B(d - r / c, 1 + r / c), and s^r Gamma(1 + r / c) in the Weibull limit
+        first, second = limit | (d > power), limit | (d > 2.0 * power)
+        rest = np.where(limit | ~first, d, d - power)
+        log_mean = gammaln(1.0 + power) - np.where(
+            limit, 0.0, log_gamma_rise(rest, np.where(limit | ~first, 0.0, power))
+        )
+        spread = gamma_spread(1.0 + power, power)
+        inner = np.where(limit | ~second, 1.0, d - power)
+        spread = spread + np.where(limit, 0.0, gamma_spread(inner, np.where(limit | ~second, 0.0, power)))
+        with np.errstate(over="ignore"):
+            mean = params["scale"] * np.exp(log_mean)
+            variance = mean**2 * np.expm1(spread)
+        return np.where(first, mean, np.inf), np.where(second, variance, np.inf)
+
+    def mode(self, params: Params) -> Floats:
+        limit, d = self._outer(params)
+        c = params["c"]
+        power = np.maximum(c - 1.0, 0.0) / np.where(limit, c, c * d + 1.0)
+        found: Floats = params["scale"] * power ** (1.0 / c)
+        return found
+
+    def to_scipy(self, params: Params) -> dict[str, Any]:
+        if np.any(np.isinf(params["d"])):
+            raise ValueError("scipy's burr12 has no infinite d; the Weibull distribution is scipy's weibull_min.")
+        return super().to_scipy(params)
 
     def entropy(self, params: Params) -> float:
         # -log(c d / s) - (c - 1) E l + (d + 1) E log(1 + y), with E l = (psi(1) - psi(d)) / c and E log(1 + y) = 1 / d

@@ -49,6 +49,7 @@ class Categorical(Family):
     """
 
     name = "categorical"
+    aliases = ("multinoulli", "labels")
     parameters = {"probabilities": Simplex(by_column=True)}
     discrete = True
     labels = True
@@ -223,6 +224,14 @@ class Categorical(Family):
         if len({column.dtype.kind for column in columns}) > 1:
             columns = [column.astype(object) for column in columns]
         return np.stack(columns, axis=1)
+
+    def mode(self, params: Params) -> NDArray[Any]:
+        """The most probable label of every column, the first of several."""
+        chosen = [
+            labels[int(np.argmax(p[: len(labels)]))]
+            for labels, p in zip(self.labels_of(params), params["probabilities"], strict=True)
+        ]
+        return np.array(chosen, dtype=np.result_type(*map(np.asarray, chosen)) if len(chosen) == 1 else object)
 
     def of_columns(self, params: Params, columns: Sequence[int]) -> tuple[Family, Params]:
         labels = self.labels_of(params)

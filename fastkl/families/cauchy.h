@@ -13,6 +13,22 @@ FK_INLINE double cauchy_terms(double z, double *psi, double *slope) {
     *slope = fk_select(far, 0.0, -2.0 * (inverse - square * inverse) * inverse);
     return fk_select(far, -2.0 * y, -(y + lost));
 }
-FK_DEFINE_LOCATION_SCALE(cauchy)
+FK_DEFINE_LOCATION_SCALE_LOOPS(cauchy)
+
+static void cauchy_constants(const double *params, double *c) {
+    fk_ls_constants(params, c);
+    c[LS_NORMALISER] = -log(3.14159265358979323846 * params[1]);
+}
+
+static const fk_column_kernel fk_kernel_cauchy = {
+    .name = "cauchy",
+    .n_constants = LS_CONSTANTS,
+    .n_sums = LS_SUMS,
+    .log_density = cauchy_log_density,
+    .sums = cauchy_sums,
+    .n_parameters = 2,
+    .constants = cauchy_constants,
+    .move = fk_ls_move,
+};
 
 #endif

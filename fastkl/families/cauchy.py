@@ -12,7 +12,7 @@ from fastkl._core.rows import AnyRows, Rows
 from fastkl.families.closed_form import register_kl
 from fastkl.families.location_scale import LocationScaleFamily
 from fastkl.families.solvers.newton import Maximum
-from fastkl.families.solvers.starts import best_locations, is_small, median_and_distance, raise_if_collapsed, too_narrow
+from fastkl.families.solvers.starts import COLLAPSED, median_and_distance, raise_if_tied, spread_rows
 
 
 class Cauchy(LocationScaleFamily):
@@ -42,26 +42,31 @@ class Cauchy(LocationScaleFamily):
     """
 
     name = "cauchy"
+    aliases = ("lorentz", "lorentzian")
+    scipy_name = "cauchy"
+    scipy_parameters = {"loc": "loc", "scale": "scale"}
     example = {"loc": [0.5, -2.0], "scale": [1.5, 0.3]}
     extreme = [{"loc": 0.3, "scale": 1e-3}, {"loc": -2.0, "scale": 1e6}, {"loc": 1e8, "scale": 1.0}]
 
     def constants(self, params: Params) -> tuple[Any, ...]:
         return params["loc"], 1.0 / params["scale"], -np.log(np.pi * params["scale"])
 
-    def starts(self, rows: Rows, fixed: Params) -> list[Params]:
+    def starts(self, rows: Rows, fixed: Params) -> list[list[Params]]:
         centre, distance = median_and_distance(rows)
         start = {"loc": centre, "scale": distance, **fixed}
-        if "loc" in fixed or not ("scale" in fixed or is_small(rows)):
-            return [start]
-        return [start, *best_locations(rows, start, lambda params: self.evaluate(rows, params).value)]
+        if "scale" not in fixed or "loc" in fixed:
+            return [[start]]  # one maximum, or none
+        return [[start], *([{**start, "loc": value}] for value in spread_rows(rows))]
 
-    def given_up(self, start: Params, params: Params) -> NDArray[np.bool_]:
-        return too_narrow(start, params)
+    def bounds(self, start: Params) -> dict[str, tuple[Floats | float, Floats | float]]:
+        return {"scale": (COLLAPSED * start["scale"], np.inf)}
 
     def settle(
         self, rows: AnyRows, fixed: Params, maximum: Maximum, tol: float, max_iter: int
     ) -> tuple[Maximum, dict[str, str]]:
-        raise_if_collapsed(rows, maximum, self.name, "Leave the column out, or hold scale fixed.")
+        if "scale" not in fixed:
+            df, remedy = np.ones(rows.n_columns), "Leave the column out, or hold scale fixed."
+            raise_if_tied(rows, maximum, df, fixed.get("loc"), self.name, remedy)
         return maximum, {}
 
     def log_cdf(self, x: Floats, params: Params) -> Floats:
@@ -93,6 +98,13 @@ class Cauchy(LocationScaleFamily):
             size=(n_samples, len(params["loc"]))
         )
         return value
+
+    def moments(self, params: Params) -> tuple[Floats, Floats]:
+        nowhere = np.full_like(params["loc"], np.nan)
+        return nowhere, nowhere
+
+    def mode(self, params: Params) -> Floats:
+        return params["loc"]
 
     def entropy(self, params: Params) -> float:
         return float(np.sum(np.log(4.0 * np.pi * params["scale"])))

@@ -77,6 +77,11 @@ def skewed_guess(p: ArrayLike, upper: bool, mean: Floats, variance: Floats, skew
     return guess
 
 
+def smallest_mode(limit: Floats) -> Floats:
+    """The most probable count where p(k) >= p(k - 1) up to k = limit; the smaller one of two that are as probable."""
+    return np.maximum(np.ceil(limit) - 1.0, 0.0)
+
+
 def poisson_entropy(rate: float) -> float:
     """Entropy of the Poisson distribution: its sum, or from 10^4 on the asymptotic series, with a next term below 1e-16."""
     if rate == 0.0:

@@ -61,6 +61,8 @@ class Dirichlet(Family):
     """
 
     name = "dirichlet"
+    scipy_name = "dirichlet"
+    scipy_parameters = {"alpha": "concentration"}
     parameters = {"concentration": Positive()}
     joint = True
     equivariant = False
@@ -152,6 +154,15 @@ class Dirichlet(Family):
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
         return generator.dirichlet(params["concentration"], size=n_samples)
+
+    def moments(self, params: Params) -> tuple[Floats, Floats]:
+        a = params["concentration"]
+        mean = a / a.sum()
+        return mean, (np.diag(mean) - np.outer(mean, mean)) / (a.sum() + 1.0)
+
+    def mode(self, params: Params) -> Floats:
+        a = params["concentration"]
+        return (a - 1.0) / np.sum(a - 1.0) if np.all(a > 1.0) else np.full_like(a, np.nan)
 
     def entropy(self, params: Params) -> float:
         # with g = psi(a) - psi(a_0), the mean logarithms, it is minus the log-likelihood of a row

@@ -34,6 +34,9 @@ class Exponential(UnivariateFamily):
     """
 
     name = "exponential"
+    aliases = ("exp",)
+    scipy_name = "expon"
+    scipy_parameters = {"scale": "scale"}
     parameters = {"scale": Positive(role="scale")}
     statistic_names = ("weight", "mean")
     support = (0.0, BELOW_INFINITY, False)
@@ -86,6 +89,12 @@ class Exponential(UnivariateFamily):
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
         return generator.exponential(params["scale"], size=(n_samples, len(params["scale"])))
+
+    def moments(self, params: Params) -> tuple[Floats, Floats]:
+        return params["scale"], params["scale"] ** 2
+
+    def mode(self, params: Params) -> Floats:
+        return np.zeros_like(params["scale"])
 
     def entropy(self, params: Params) -> float:
         return float(np.sum(1.0 + np.log(params["scale"])))

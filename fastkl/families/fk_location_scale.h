@@ -13,6 +13,7 @@
 #include "fk_column.h"
 #include "fk_log_ratio.h"
 #include "fk_sum_log.h"
+#include <math.h>
 
 enum { LS_LOC, LS_INVERSE_SCALE, LS_NORMALISER, LS_CONSTANTS };
 enum { LOG_LS_SCALE, LOG_LS_INVERSE_SCALE, LOG_LS_SHAPE, LOG_LS_NORMALISER, LOG_LS_CONSTANTS };
@@ -69,23 +70,48 @@ FK_INLINE void fk_ls_store(const fk_ls_totals *t, double normaliser, double *sum
         }                                                                                                    \
     }
 
-/* The loops and the table of a family. */
-#define FK_DEFINE_DENSITY(family, constants, normaliser, before, statement)                                  \
-    FK_DEFINE_DENSITY_LOOPS(family, normaliser, before, statement)                                           \
-    FK_DEFINE_DENSITY_TABLE(family, constants, family##_sums)
-#define FK_DEFINE_DENSITY_TABLE(family, constants, sums_function)                                            \
+/* Constants and steps in (loc, scale), and in (scale, shape). */
+static void fk_ls_constants(const double *params, double *c) {
+    c[LS_LOC] = params[0];
+    c[LS_INVERSE_SCALE] = 1.0 / params[1];
+    c[LS_NORMALISER] = -log(params[1]);
+}
+
+static void fk_ls_move(const double *params, const double *step, double *moved) {
+    moved[0] = params[0] + params[1] * step[0];
+    moved[1] = params[1] * exp(step[1]);
+}
+
+static void fk_log_ls_constants(const double *params, double *c) {
+    c[LOG_LS_SCALE] = params[0];
+    c[LOG_LS_INVERSE_SCALE] = 1.0 / params[0];
+    c[LOG_LS_SHAPE] = params[1];
+    c[LOG_LS_NORMALISER] = log(params[1]) - log(params[0]);
+}
+
+static void fk_log_ls_move(const double *params, const double *step, double *moved) {
+    moved[0] = params[0] * exp(step[0] / params[1]);
+    moved[1] = params[1] * exp(-step[1]);
+}
+
+/* The table of a family: kind is ls or log_ls. */
+#define FK_DEFINE_DENSITY_TABLE(family, kind, how_many, sums_function)                                       \
     static const fk_column_kernel fk_kernel_##family = {                                                     \
         .name = #family,                                                                                     \
-        .n_constants = constants,                                                                            \
+        .n_constants = how_many,                                                                             \
         .n_sums = LS_SUMS,                                                                                   \
         .log_density = family##_log_density,                                                                 \
         .sums = sums_function,                                                                               \
+        .n_parameters = 2,                                                                                   \
+        .constants = fk_##kind##_constants,                                                                  \
+        .move = fk_##kind##_move,                                                                            \
     };
 
-#define FK_DEFINE_LOCATION_SCALE(family)                                                                     \
-    FK_DEFINE_DENSITY(family, LS_CONSTANTS, LS_NORMALISER, , z = (x[i] - c[LS_LOC]) * c[LS_INVERSE_SCALE]; extra = 0.0)
 #define FK_DEFINE_LOCATION_SCALE_LOOPS(family)                                                               \
     FK_DEFINE_DENSITY_LOOPS(family, LS_NORMALISER, , z = (x[i] - c[LS_LOC]) * c[LS_INVERSE_SCALE]; extra = 0.0)
+#define FK_DEFINE_LOCATION_SCALE(family)                                                                     \
+    FK_DEFINE_LOCATION_SCALE_LOOPS(family)                                                                   \
+    FK_DEFINE_DENSITY_TABLE(family, ls, LS_CONSTANTS, family##_sums)
 
 /* The density of x is that of log x divided by x: log x itself is in the normaliser (log scale) and in extra. The
  * logarithms have a loop of their own: one loop for all is longer than what a processor overlaps. */

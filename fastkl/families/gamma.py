@@ -58,6 +58,8 @@ class Gamma(UnivariateFamily):
     """
 
     name = "gamma"
+    scipy_name = "gamma"
+    scipy_parameters = {"a": "shape", "scale": "scale"}
     parameters = {"shape": Positive(), "scale": Positive(role="scale")}
     statistic_names = ("weight", "mean", "log_excess")
     example = {"shape": [3.0, 0.7], "scale": [2.0, 10.0]}
@@ -151,6 +153,13 @@ class Gamma(UnivariateFamily):
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
         return generator.gamma(params["shape"], params["scale"], size=(n_samples, len(params["shape"])))
+
+    def moments(self, params: Params) -> tuple[Floats, Floats]:
+        mean = params["shape"] * params["scale"]
+        return mean, mean * params["scale"]
+
+    def mode(self, params: Params) -> Floats:
+        return np.maximum(params["shape"] - 1.0, 0.0) * params["scale"]
 
     def entropy(self, params: Params) -> float:
         # a + log s + log Gamma(a) + (1 - a) psi(a), rearranged so that nothing large cancels

@@ -39,6 +39,8 @@ class Geometric(CountFamily):
     """
 
     name = "geometric"
+    scipy_name = "geom"
+    scipy_parameters = {"p": "probability"}
     parameters = {"probability": UnitInterval(one=True)}
     statistic_names = ("weight", "failures")
     support = (1.0, BELOW_INFINITY, True)
@@ -87,6 +89,13 @@ class Geometric(CountFamily):
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
         return generator.geometric(params["probability"], size=(n_samples, len(params["probability"])))
+
+    def moments(self, params: Params) -> tuple[Floats, Floats]:
+        p = params["probability"]
+        return 1.0 / p, (1.0 - p) / p**2
+
+    def mode(self, params: Params) -> Floats:
+        return np.ones_like(params["probability"])
 
     def entropy(self, params: Params) -> float:
         return float(np.sum(bernoulli_entropy(params["probability"]) / params["probability"]))

@@ -14,7 +14,7 @@ from fastkl._core.special.log_tails import log_one_minus_exp
 from fastkl.families.closed_form import register_kl
 from fastkl.families.exponential import log_ratio_excess
 from fastkl.families.location_scale import LocationScaleFamily
-from fastkl.families.solvers.iterative import weighted_moments
+from fastkl.families.solvers.iterative import log_mean_exp, weighted_moments
 
 SD_RATIO = np.sqrt(6.0) / np.pi  # scale over standard deviation
 
@@ -45,13 +45,18 @@ class Gumbel(LocationScaleFamily):
     """
 
     name = "gumbel"
+    aliases = ("gumbel_max", "extreme_value_type_1")
+    scipy_name = "gumbel_r"
+    scipy_parameters = {"loc": "loc", "scale": "scale"}
     example = {"loc": [0.5, -2.0], "scale": [1.5, 0.3]}
     extreme = [{"loc": 0.3, "scale": 1e-3}, {"loc": -2.0, "scale": 1e6}, {"loc": 1e8, "scale": 1.0}]
 
-    def starts(self, rows: Rows, fixed: Params) -> list[Params]:
+    def starts(self, rows: Rows, fixed: Params) -> list[list[Params]]:
+        if "scale" in fixed and "loc" not in fixed:  # in closed form
+            return [[{"loc": -fixed["scale"] * log_mean_exp(-rows.X / fixed["scale"], rows.weights), **fixed}]]
         mean, deviation = weighted_moments(rows)
         scale = deviation * SD_RATIO
-        return [{"loc": mean - np.euler_gamma * scale, "scale": scale, **fixed}]
+        return [[{"loc": mean - np.euler_gamma * scale, "scale": scale, **fixed}]]
 
     def log_cdf(self, x: Floats, params: Params) -> Floats:
         with np.errstate(over="ignore"):
@@ -75,6 +80,13 @@ class Gumbel(LocationScaleFamily):
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
         return generator.gumbel(params["loc"], params["scale"], size=(n_samples, len(params["loc"])))
+
+    def moments(self, params: Params) -> tuple[Floats, Floats]:
+        scale = params["scale"]
+        return params["loc"] + np.euler_gamma * scale, (np.pi * scale) ** 2 / 6.0
+
+    def mode(self, params: Params) -> Floats:
+        return params["loc"]
 
     def entropy(self, params: Params) -> float:
         return float(np.sum(1.0 + np.euler_gamma + np.log(params["scale"])))

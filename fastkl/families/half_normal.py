@@ -37,6 +37,9 @@ class HalfNormal(UnivariateFamily):
     """
 
     name = "half_normal"
+    aliases = ("half_gaussian",)
+    scipy_name = "halfnorm"
+    scipy_parameters = {"scale": "scale"}
     parameters = {"scale": Positive(role="scale")}
     statistic_names = ("weight", "root_mean_square")
     support = (0.0, BELOW_INFINITY, False)
@@ -91,6 +94,13 @@ class HalfNormal(UnivariateFamily):
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
         return np.abs(generator.normal(0.0, params["scale"], size=(n_samples, len(params["scale"]))))
+
+    def moments(self, params: Params) -> tuple[Floats, Floats]:
+        scale = params["scale"]
+        return np.sqrt(2.0 / np.pi) * scale, (1.0 - 2.0 / np.pi) * scale**2
+
+    def mode(self, params: Params) -> Floats:
+        return np.zeros_like(params["scale"])
 
     def entropy(self, params: Params) -> float:
         return float(np.sum(0.5 - HALF_LOG_2_BY_PI + np.log(params["scale"])))

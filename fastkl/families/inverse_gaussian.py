@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,8 @@ class InverseGaussian(UnivariateFamily):
     """
 
     name = "inverse_gaussian"
+    aliases = ("inverse_normal", "wald")
+    scipy_name = "invgauss"
     parameters = {"mean": Positive(role="scale", centre=True), "shape": Positive(role="scale")}
     statistic_names = ("weight", "mean", "mean_log", "excess")
     support = (ABOVE_ZERO, BELOW_INFINITY, False)
@@ -95,6 +98,21 @@ class InverseGaussian(UnivariateFamily):
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
         return generator.wald(params["mean"], params["shape"], size=(n_samples, len(params["mean"])))
+
+    def moments(self, params: Params) -> tuple[Floats, Floats]:
+        mean, shape = params["mean"], params["shape"]
+        return mean, mean**2 * (mean / shape)
+
+    def mode(self, params: Params) -> Floats:
+        ratio = 1.5 * params["mean"] / params["shape"]
+        return params["mean"] / (np.hypot(1.0, ratio) + ratio)
+
+    def to_scipy(self, params: Params) -> dict[str, Any]:
+        return {"mu": params["mean"] / params["shape"], "scale": params["shape"]}
+
+    def from_scipy(self, arguments: Mapping[str, Any]) -> Params:
+        self.raise_if_moved(arguments, ("mu", "scale"))
+        return {"mean": arguments["mu"] * arguments["scale"], "shape": arguments["scale"]}
 
     def entropy(self, params: Params) -> float:
         # E log x = log m - exp(t) E1(t) at t = 2 shape / mean; the product is Tricomi's U(1, 1, t)

@@ -45,6 +45,9 @@ class Laplace(UnivariateFamily):
     """
 
     name = "laplace"
+    aliases = ("double_exponential",)
+    scipy_name = "laplace"
+    scipy_parameters = {"loc": "loc", "scale": "scale"}
     parameters = {"loc": Real(role="location", spread="scale"), "scale": Positive(role="scale")}
     has_statistics = False
     smooth = False
@@ -110,6 +113,12 @@ class Laplace(UnivariateFamily):
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
         return generator.laplace(params["loc"], params["scale"], size=(n_samples, len(params["loc"])))
+
+    def moments(self, params: Params) -> tuple[Floats, Floats]:
+        return params["loc"], 2.0 * params["scale"] ** 2
+
+    def mode(self, params: Params) -> Floats:
+        return params["loc"]
 
     def entropy(self, params: Params) -> float:
         return float(np.sum(1.0 + np.log(2.0 * params["scale"])))

@@ -19,6 +19,6 @@ static FK_CLONES void logistic_short_sums(const double *x, const double *w, ptrd
     fk_ls_store(&totals, c[LS_NORMALISER], sums);
 }
 
-FK_DEFINE_DENSITY_TABLE(logistic, LS_CONSTANTS, logistic_short_sums)
+FK_DEFINE_DENSITY_TABLE(logistic, ls, LS_CONSTANTS, logistic_short_sums)
 
 #endif

@@ -13,6 +13,7 @@ from fastkl._core.rows import Rows
 from fastkl._core.special.log_tails import softplus
 from fastkl.families.location_scale import LocationScaleFamily
 from fastkl.families.solvers.iterative import weighted_moments
+from fastkl.families.solvers.medians import medians
 
 
 class Logistic(LocationScaleFamily):
@@ -40,12 +41,16 @@ class Logistic(LocationScaleFamily):
     """
 
     name = "logistic"
+    scipy_name = "logistic"
+    scipy_parameters = {"loc": "loc", "scale": "scale"}
     example = {"loc": [0.5, -2.0], "scale": [1.5, 0.3]}
     extreme = [{"loc": 0.3, "scale": 1e-3}, {"loc": -2.0, "scale": 1e6}, {"loc": 1e8, "scale": 1.0}]
 
-    def starts(self, rows: Rows, fixed: Params) -> list[Params]:
+    def starts(self, rows: Rows, fixed: Params) -> list[list[Params]]:
         mean, deviation = weighted_moments(rows)
-        return [{"loc": mean, "scale": deviation * (np.sqrt(3.0) / np.pi), **fixed}]
+        if "scale" in fixed and "loc" not in fixed:  # a step is at most a few scales: an outlier must not own the start
+            return [[{"loc": mean, **fixed}, {"loc": medians(rows), **fixed}]]
+        return [[{"loc": mean, "scale": deviation * (np.sqrt(3.0) / np.pi), **fixed}]]
 
     def log_cdf(self, x: Floats, params: Params) -> Floats:
         return -softplus((params["loc"] - x) / params["scale"])
@@ -63,6 +68,12 @@ class Logistic(LocationScaleFamily):
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
         return generator.logistic(params["loc"], params["scale"], size=(n_samples, len(params["loc"])))
+
+    def moments(self, params: Params) -> tuple[Floats, Floats]:
+        return params["loc"], (np.pi * params["scale"]) ** 2 / 3.0
+
+    def mode(self, params: Params) -> Floats:
+        return params["loc"]
 
     def entropy(self, params: Params) -> float:
         return float(np.sum(2.0 + np.log(params["scale"])))

@@ -23,6 +23,6 @@ static FK_CLONES void loglogistic_short_sums(const double *x, const double *w, p
     fk_ls_store(&totals, c[LOG_LS_NORMALISER], sums);
 }
 
-FK_DEFINE_DENSITY_TABLE(loglogistic, LOG_LS_CONSTANTS, loglogistic_short_sums)
+FK_DEFINE_DENSITY_TABLE(loglogistic, log_ls, LOG_LS_CONSTANTS, loglogistic_short_sums)
 
 #endif

@@ -11,8 +11,10 @@ from scipy.special import logit
 from fastkl._core.array_types import Floats, Params
 from fastkl._core.rows import Rows
 from fastkl._core.special.log_tails import log_ratio, softplus
+from fastkl._core.special.moments import tangent_excess
 from fastkl.families.location_scale import LogLocationScaleFamily
 from fastkl.families.solvers.iterative import weighted_moments
+from fastkl.families.solvers.medians import medians
 
 
 class Loglogistic(LogLocationScaleFamily):
@@ -37,12 +39,17 @@ class Loglogistic(LogLocationScaleFamily):
     """
 
     name = "loglogistic"
+    aliases = ("log_logistic",)
+    scipy_name = "fisk"
+    scipy_parameters = {"c": "shape", "scale": "scale"}
     example = {"shape": [3.0, 1.2], "scale": [2.0, 10.0]}
     extreme = [{"shape": a, "scale": 2.5} for a in (1e-3, 0.03, 0.5, 50.0, 1e3, 1e6, 1e9)]
 
-    def starts(self, rows: Rows, fixed: Params) -> list[Params]:
+    def starts(self, rows: Rows, fixed: Params) -> list[list[Params]]:
         mean, deviation = weighted_moments(rows, np.log)
-        return [{"shape": np.pi / (np.sqrt(3.0) * deviation), "scale": np.exp(mean), **fixed}]
+        if "shape" in fixed and "scale" not in fixed:
+            return [[{"scale": np.exp(mean), **fixed}, {"scale": medians(rows), **fixed}]]
+        return [[{"shape": np.pi / (np.sqrt(3.0) * deviation), "scale": np.exp(mean), **fixed}]]
 
     def log_cdf(self, x: Floats, params: Params) -> Floats:
         return -softplus(-params["shape"] * log_ratio(np.maximum(x, 0.0), params["scale"]))
@@ -63,6 +70,17 @@ class Loglogistic(LogLocationScaleFamily):
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
         logs = generator.logistic(0.0, 1.0 / params["shape"], size=(n_samples, len(params["shape"])))
         return params["scale"] * np.exp(logs)
+
+    def moments(self, params: Params) -> tuple[Floats, Floats]:
+        angle = np.pi / params["shape"]
+        one, two = np.where(angle < np.pi, angle, 1.0), np.where(2.0 * angle < np.pi, angle, 1.0)
+        mean = np.where(angle < np.pi, params["scale"] * one / np.sin(one), np.inf)
+        spread = two * tangent_excess(two) / np.sin(two) ** 2
+        return mean, np.where(2.0 * angle < np.pi, params["scale"] ** 2 * spread, np.inf)
+
+    def mode(self, params: Params) -> Floats:
+        shape = params["shape"]
+        return params["scale"] * np.maximum((shape - 1.0) / (shape + 1.0), 0.0) ** (1.0 / shape)
 
     def entropy(self, params: Params) -> float:
         return float(np.sum(2.0 + np.log(params["scale"] / params["shape"])))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,8 @@ class Lognormal(UnivariateFamily):
     """
 
     name = "lognormal"
+    aliases = ("log_normal", "lnorm", "galton")
+    scipy_name = "lognorm"
     parameters = {"meanlog": Real(role="log_location", spread="sdlog"), "sdlog": Positive()}
     statistic_names = ("weight", "meanlog", "m2log")
     support = (ABOVE_ZERO, BELOW_INFINITY, False)
@@ -117,6 +120,22 @@ class Lognormal(UnivariateFamily):
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
         return generator.lognormal(params["meanlog"], params["sdlog"], size=(n_samples, len(params["meanlog"])))
+
+    def moments(self, params: Params) -> tuple[Floats, Floats]:
+        square = params["sdlog"] ** 2
+        with np.errstate(over="ignore"):
+            mean = np.exp(params["meanlog"] + 0.5 * square)
+            return mean, mean**2 * np.expm1(square)
+
+    def mode(self, params: Params) -> Floats:
+        return np.exp(params["meanlog"] - params["sdlog"] ** 2)
+
+    def to_scipy(self, params: Params) -> dict[str, Any]:
+        return {"s": params["sdlog"], "scale": np.exp(params["meanlog"])}
+
+    def from_scipy(self, arguments: Mapping[str, Any]) -> Params:
+        self.raise_if_moved(arguments, ("s", "scale"))
+        return {"meanlog": np.log(arguments["scale"]), "sdlog": arguments["s"]}
 
     def entropy(self, params: Params) -> float:
         return float(np.sum(0.5 + HALF_LOG_2PI + np.log(params["sdlog"]) + params["meanlog"]))

@@ -6,6 +6,7 @@
 
 #include "fk_column.h"
 #include "fk_math.h"
+#include <math.h>
 
 enum { LOMAX_SHAPE, LOMAX_INVERSE_SCALE, LOMAX_NORMALISER, LOMAX_CONSTANTS };
 enum { LOMAX_SUMS = 6 };
@@ -45,12 +46,25 @@ static FK_CLONES void lomax_sums(const double *x, const double *w, ptrdiff_t n, 
     else lomax_sums_body(x, NULL, n, c, sums);
 }
 
+static void lomax_constants(const double *params, double *c) {
+    c[LOMAX_SHAPE] = params[0];
+    c[LOMAX_INVERSE_SCALE] = 1.0 / params[1];
+    c[LOMAX_NORMALISER] = (params[0] < INFINITY ? log(params[0]) : 0.0) - log(params[1]);
+}
+
+static void lomax_move(const double *params, const double *step, double *moved) {
+    for (int i = 0; i < 2; i++) moved[i] = params[i] * exp(step[i]);
+}
+
 static const fk_column_kernel fk_kernel_lomax = {
     .name = "lomax",
     .n_constants = LOMAX_CONSTANTS,
     .n_sums = LOMAX_SUMS,
     .log_density = lomax_log_density,
     .sums = lomax_sums,
+    .n_parameters = 2,
+    .constants = lomax_constants,
+    .move = lomax_move,
 };
 
 #endif

@@ -15,7 +15,7 @@ from fastkl.families.column_sums import column_means, merged_means
 from fastkl.families.solvers.iterative import IterativeFamily, n_rows, weighted_sum
 from fastkl.families.solvers.medians import medians
 from fastkl.families.solvers.newton import Maximum
-from fastkl.families.solvers.starts import too_narrow
+from fastkl.families.solvers.starts import COLLAPSED
 from fastkl.families.spaces import Positive
 from fastkl.families.univariate import BELOW_INFINITY
 
@@ -58,6 +58,9 @@ class Lomax(IterativeFamily):
     """
 
     name = "lomax"
+    aliases = ("pareto_type_2",)
+    scipy_name = "lomax"
+    scipy_parameters = {"c": "shape", "scale": "scale"}
     parameters = {"shape": Positive(limit="the exponential distribution"), "scale": Positive(role="scale")}
     coordinates = ("shape", "scale")
     degenerate = ()
@@ -78,13 +81,13 @@ class Lomax(IterativeFamily):
         one = np.ones_like(params["scale"])
         return {"shape": one, "scale": one}
 
-    def starts(self, rows: Rows, fixed: Params) -> list[Params]:
+    def starts(self, rows: Rows, fixed: Params) -> list[list[Params]]:
         middle = medians(rows)
         middle = np.where(middle > 0.0, middle, np.mean(rows.X, axis=0, dtype=np.float64))
         middle = np.where(middle > 0.0, middle, 1.0)  # these rows are all 0, others are not
         shapes = [fixed["shape"]] if "shape" in fixed else [np.full_like(middle, shape) for shape in START_SHAPES]
         starts = [{"shape": shape, "scale": middle / np.expm1(np.log(2.0) / shape), **fixed} for shape in shapes]
-        return [{**start, "scale": np.where(np.isinf(start["shape"]), middle, start["scale"])} for start in starts]
+        return [[{**start, "scale": np.where(np.isinf(start["shape"]), middle, start["scale"])}] for start in starts]
 
     def raise_if_degenerate(self, rows: AnyRows, constant: NDArray[np.bool_], values: Floats) -> None:
         zero = constant & (values == 0.0)
@@ -96,10 +99,10 @@ class Lomax(IterativeFamily):
                 column,
             )
 
-    def given_up(self, start: Params, params: Params) -> NDArray[np.bool_]:
-        both_free = len(self.free_names()) == 2
-        lost: NDArray[np.bool_] = ((params["shape"] > LIMIT_SHAPE) | too_narrow(start, params)) & both_free
-        return lost
+    def bounds(self, start: Params) -> dict[str, tuple[Floats | float, Floats | float]]:
+        if len(self.free_names()) < 2:
+            return {}
+        return {"shape": (0.0, LIMIT_SHAPE), "scale": (COLLAPSED * start["scale"], np.inf)}
 
     def settle(
         self, rows: AnyRows, fixed: Params, maximum: Maximum, tol: float, max_iter: int
@@ -166,6 +169,23 @@ class Lomax(IterativeFamily):
         shape = params["shape"]
         draws = generator.standard_exponential(size=(n_samples, len(shape)))
         return params["scale"] * np.where(np.isinf(shape), draws, np.expm1(draws / shape))
+
+    def moments(self, params: Params) -> tuple[Floats, Floats]:
+        # a scale s and a shape a that are infinite together have the exponential distribution of scale s / a, kept in their place
+        shape, scale = params["shape"], params["scale"]
+        one, two = np.where(shape > 1.0, shape, 2.0), np.where(shape > 2.0, shape, 3.0)
+        with np.errstate(invalid="ignore"):
+            mean = np.where(np.isinf(shape), scale, scale / (one - 1.0))
+            variance = np.where(np.isinf(shape), scale**2, (scale / (two - 1.0)) ** 2 * (two / (two - 2.0)))
+        return np.where(shape > 1.0, mean, np.inf), np.where(shape > 2.0, variance, np.inf)
+
+    def mode(self, params: Params) -> Floats:
+        return np.zeros_like(params["scale"])
+
+    def to_scipy(self, params: Params) -> dict[str, Any]:
+        if np.any(np.isinf(params["shape"])):
+            raise ValueError("scipy's lomax has no infinite shape; the exponential distribution is scipy's expon.")
+        return super().to_scipy(params)
 
     def entropy(self, params: Params) -> float:
         shape = params["shape"]

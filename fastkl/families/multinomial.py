@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,7 @@ class Multinomial(Family):
     """
 
     name = "multinomial"
+    scipy_name = "multinomial"
     parameters = {"probabilities": Simplex()}
     joint = True
     discrete = True
@@ -146,6 +148,20 @@ class Multinomial(Family):
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
         p = params["probabilities"]
         return generator.multinomial(1 if self.n_trials is None else int(self.n_trials), p / p.sum(), size=n_samples)
+
+    def moments(self, params: Params) -> tuple[Floats, Floats] | None:
+        if self.n_trials is None:
+            return None
+        n, p = float(self.n_trials), params["probabilities"]
+        return n * p, n * (np.diag(p) - np.outer(p, p))
+
+    def to_scipy(self, params: Params) -> dict[str, Any]:
+        if self.n_trials is None:
+            raise ValueError("scipy's multinomial needs the number of trials, n_trials.")
+        return {"n": int(self.n_trials), "p": params["probabilities"]}
+
+    def from_scipy(self, arguments: Mapping[str, Any]) -> Params:
+        return {"probabilities": arguments["p"], "n_trials": arguments["n"]}
 
     def entropy(self, params: Params) -> float | None:
         """Entropy of a row of ``n_trials`` trials; None where that is not known."""

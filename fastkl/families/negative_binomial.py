@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +27,7 @@ from fastkl.families.counts import (
     outside_counts,
     poisson_entropy,
     skewed_guess,
+    smallest_mode,
     summed_entropy,
     summed_tails,
 )
@@ -74,6 +76,8 @@ class NegativeBinomial(CountFamily):
     """
 
     name = "negative_binomial"
+    aliases = ("negbin", "neg_binomial", "pascal", "polya")
+    scipy_name = "nbinom"
     parameters = {"size": Positive(limit="the Poisson distribution"), "mean": Positive(centre=True)}
     statistic_names = ("weight", "mean", "m2")
     example = {"size": [2.5, 0.7], "mean": [4.0, 12.0]}
@@ -194,6 +198,25 @@ class NegativeBinomial(CountFamily):
         shape = (n_samples, len(mean))
         rates = np.where(np.isinf(size), mean, generator.gamma(finite, mean / finite, size=shape))
         return generator.poisson(rates)
+
+    def moments(self, params: Params) -> tuple[Floats, Floats]:
+        mean = params["mean"]
+        return mean, mean * (1.0 + mean / params["size"])
+
+    def mode(self, params: Params) -> Floats:
+        return smallest_mode(params["mean"] * np.maximum(1.0 - 1.0 / params["size"], 0.0))
+
+    def to_scipy(self, params: Params) -> dict[str, Any]:
+        size, mean = params["size"], params["mean"]
+        if np.any(np.isinf(size)):
+            raise ValueError(
+                "scipy's nbinom has no infinite size; the Poisson distribution of the same mean is scipy's poisson."
+            )
+        return {"n": size, "p": size / (size + mean)}
+
+    def from_scipy(self, arguments: Mapping[str, Any]) -> Params:
+        self.raise_if_moved(arguments, ("n", "p"))
+        return {"size": arguments["n"], "mean": arguments["n"] * (1.0 - arguments["p"]) / arguments["p"]}
 
     def likely_counts(self, params: Params) -> Rows | None:
         """All counts of a single column but for a tail of probability below 1e-30 or so; None if these are too many."""

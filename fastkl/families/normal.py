@@ -40,6 +40,9 @@ class Normal(UnivariateFamily):
     """
 
     name = "normal"
+    aliases = ("norm", "gaussian", "gauss")
+    scipy_name = "norm"
+    scipy_parameters = {"loc": "loc", "scale": "scale"}
     gaussian = True
     parameters = {"loc": Real(role="location", spread="scale"), "scale": Positive(role="scale")}
     statistic_names = ("weight", "mean", "deviation")
@@ -113,6 +116,12 @@ class Normal(UnivariateFamily):
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
         return generator.normal(params["loc"], params["scale"], size=(n_samples, len(params["loc"])))
+
+    def moments(self, params: Params) -> tuple[Floats, Floats]:
+        return params["loc"], params["scale"] ** 2
+
+    def mode(self, params: Params) -> Floats:
+        return params["loc"]
 
     def entropy(self, params: Params) -> float:
         return float(np.sum(0.5 + HALF_LOG_2PI + np.log(params["scale"])))

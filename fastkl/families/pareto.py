@@ -43,6 +43,9 @@ class Pareto(UnivariateFamily):
     """
 
     name = "pareto"
+    aliases = ("pareto_type_1",)
+    scipy_name = "pareto"
+    scipy_parameters = {"b": "shape", "scale": "scale"}
     parameters = {"shape": Positive(), "scale": Positive(role="scale", irregular=True)}
     statistic_names = ("weight", "minimum", "log_excess")
     support = (ABOVE_ZERO, BELOW_INFINITY, False)
@@ -120,6 +123,15 @@ class Pareto(UnivariateFamily):
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
         excess = generator.standard_exponential(size=(n_samples, len(params["shape"]))) / params["shape"]
         return params["scale"] * np.exp(excess)
+
+    def moments(self, params: Params) -> tuple[Floats, Floats]:
+        shape, scale = params["shape"], params["scale"]
+        one, two = np.where(shape > 1.0, shape, 2.0), np.where(shape > 2.0, shape, 3.0)
+        variance = scale**2 * two / ((two - 1.0) ** 2 * (two - 2.0))
+        return np.where(shape > 1.0, scale * one / (one - 1.0), np.inf), np.where(shape > 2.0, variance, np.inf)
+
+    def mode(self, params: Params) -> Floats:
+        return params["scale"]
 
     def entropy(self, params: Params) -> float:
         shape = params["shape"]

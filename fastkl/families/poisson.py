@@ -19,6 +19,7 @@ from fastkl.families.counts import (
     log_poisson_tails,
     poisson_entropy,
     skewed_guess,
+    smallest_mode,
     summed_entropy,
     summed_tails,
 )
@@ -52,6 +53,9 @@ class Poisson(CountFamily):
     """
 
     name = "poisson"
+    aliases = ("pois",)
+    scipy_name = "poisson"
+    scipy_parameters = {"mu": "rate"}
     parameters = {"rate": Rate(zero=True)}
     statistic_names = ("weight", "mean", "deviance", "normaliser")
     example = {"rate": [0.7, 30.0]}
@@ -100,6 +104,12 @@ class Poisson(CountFamily):
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
         return generator.poisson(params["rate"], size=(n_samples, len(params["rate"])))
+
+    def moments(self, params: Params) -> tuple[Floats, Floats]:
+        return params["rate"], params["rate"]
+
+    def mode(self, params: Params) -> Floats:
+        return smallest_mode(params["rate"])
 
     def entropy(self, params: Params) -> float:
         return float(sum(poisson_entropy(float(rate)) for rate in params["rate"]))

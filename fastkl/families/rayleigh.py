@@ -34,6 +34,8 @@ class Rayleigh(UnivariateFamily):
     """
 
     name = "rayleigh"
+    scipy_name = "rayleigh"
+    scipy_parameters = {"scale": "scale"}
     parameters = {"scale": Positive(role="scale")}
     statistic_names = ("weight", "root_mean_square", "mean_log")
     support = (ABOVE_ZERO, BELOW_INFINITY, False)
@@ -90,6 +92,13 @@ class Rayleigh(UnivariateFamily):
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
         return generator.rayleigh(params["scale"], size=(n_samples, len(params["scale"])))
+
+    def moments(self, params: Params) -> tuple[Floats, Floats]:
+        scale = params["scale"]
+        return np.sqrt(0.5 * np.pi) * scale, (2.0 - 0.5 * np.pi) * scale**2
+
+    def mode(self, params: Params) -> Floats:
+        return params["scale"]
 
     def entropy(self, params: Params) -> float:
         return float(np.sum(1.0 + 0.5 * np.euler_gamma - 0.5 * np.log(2.0) + np.log(params["scale"])))

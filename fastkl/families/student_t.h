@@ -9,7 +9,9 @@
 #define FK_FAMILY_STUDENT_T_H
 
 #include "fk_column.h"
+#include "fk_gamma_functions.h"
 #include "fk_log_ratio.h"
+#include <math.h>
 
 enum { T_DF, T_INVERSE_DF, T_LOG_DF, T_LOC, T_INVERSE_SCALE, T_NORMALISER, T_SLOPE, T_CURVATURE, T_CONSTANTS };
 enum { T_SUMS = 10 };
@@ -104,12 +106,58 @@ static FK_CLONES void student_t_sums(const double *x, const double *w, ptrdiff_t
     }
 }
 
+/* As special.gamma_functions.half_step: log Gamma(a + 1/2) - log Gamma(a) - log(a) / 2 and its derivatives by log a, from 16 on
+ * by their series, below from differences of what Stirling's formula and the logarithm lack. */
+FK_INLINE void student_t_half_step(double a, double *out) {
+    if (a >= 16.0) {
+        static const double c[] = {-1.0 / 8,       1.0 / 192,      -1.0 / 640,      17.0 / 14336,
+                                   -31.0 / 18432, 691.0 / 180224, -5461.0 / 425984};
+        const double inverse = 1.0 / a, z = inverse * inverse;
+        out[0] = out[1] = out[2] = 0.0;
+        for (int k = 6; k >= 0; k--) {
+            const double power = -(2 * k + 1);
+            for (int order = 0; order < 3; order++)
+                out[order] = out[order] * z + c[k] * (order == 0 ? 1.0 : order == 1 ? power : power * power);
+        }
+        for (int order = 0; order < 3; order++) out[order] *= inverse;
+        return;
+    }
+    const fk_digamma_terms here = fk_digamma(a), there = fk_digamma(a + 0.5);
+    const double grown = a / (a + 0.5), rise = log1p(0.5 / a);
+    const double slope = rise + (here.log_excess - there.log_excess); /* psi(a + 1/2) - psi(a) */
+    out[0] = a * rise - 0.5 + (fk_stirling_error(a + 0.5) - fk_stirling_error(a));
+    out[1] = a * slope - 0.5;
+    out[2] = a * slope + (a * grown - a) + (there.curvature * grown * grown - here.curvature);
+}
+
+static void student_t_constants(const double *params, double *c) {
+    double steps[3];
+    student_t_half_step(0.5 * params[0], steps);
+    c[T_DF] = params[0];
+    c[T_INVERSE_DF] = 1.0 / params[0];
+    c[T_LOG_DF] = log(params[0]);
+    c[T_LOC] = params[1];
+    c[T_INVERSE_SCALE] = 1.0 / params[2];
+    c[T_NORMALISER] = steps[0] - 0.918938533204672741780 - log(params[2]); /* log(2 pi) / 2 */
+    c[T_SLOPE] = steps[1];
+    c[T_CURVATURE] = steps[2];
+}
+
+static void student_t_move(const double *params, const double *step, double *moved) {
+    moved[0] = params[0] * exp(step[0]);
+    moved[1] = params[1] + params[2] * step[1];
+    moved[2] = params[2] * exp(step[2]);
+}
+
 static const fk_column_kernel fk_kernel_student_t = {
     .name = "student_t",
     .n_constants = T_CONSTANTS,
     .n_sums = T_SUMS,
     .log_density = student_t_log_density,
     .sums = student_t_sums,
+    .n_parameters = 3,
+    .constants = student_t_constants,
+    .move = student_t_move,
 };
 
 #endif

@@ -15,10 +15,20 @@ from fastkl._core.special.student_tails import log_student_sf
 from fastkl.families.column_sums import column_moments, merged_moments
 from fastkl.families.solvers.iterative import IterativeFamily, weighted_sum
 from fastkl.families.solvers.newton import Maximum
-from fastkl.families.solvers.starts import best_locations, is_small, median_and_distance, raise_if_collapsed, too_narrow
+from fastkl.families.solvers.starts import (
+    COLLAPSED,
+    FEW,
+    median_and_distance,
+    raise_if_collapsed,
+    raise_if_tied,
+    spread_rows,
+    tight_windows,
+)
 from fastkl.families.spaces import DegreesOfFreedom, Positive, Real
 
 START_DF = (1.0, 4.0, 30.0)
+WIDTHS = (2.0, 0.2)  # scale at such a group, in half-lengths of its window
+WINDOW_DF = (0.3, 1.0, 4.0)  # at a group of rows, with the others in the tails
 FAR_DF = 1e4  # beyond it the normal limit is looked at
 LIMIT_DF = 1e10  # beyond it there is no telling from the limit
 
@@ -64,6 +74,9 @@ class StudentT(IterativeFamily):
     """
 
     name = "student_t"
+    aliases = ("student", "students_t", "tdist")
+    scipy_name = "t"
+    scipy_parameters = {"df": "df", "loc": "loc", "scale": "scale"}
     parameters = {
         "df": DegreesOfFreedom(),
         "loc": Real(role="location", spread="scale"),
@@ -91,27 +104,33 @@ class StudentT(IterativeFamily):
 
     # -- fit ---------------------------------------------------------------------------------------------------------------
 
-    def starts(self, rows: Rows, fixed: Params) -> list[Params]:
+    def starts(self, rows: Rows, fixed: Params) -> list[list[Params]]:
         centre, distance = median_and_distance(rows)
-        degrees = [fixed["df"]] if "df" in fixed else [np.full_like(centre, df) for df in START_DF]
-        starts = [{"df": df, "loc": centre, "scale": distance, **fixed} for df in degrees]
-        several = "scale" in fixed or is_small(rows) or ("df" in fixed and bool(np.any(fixed["df"] < 1.0)))
-        if "loc" in fixed or not several:
-            return starts
-        return starts + best_locations(rows, starts[0], lambda params: self.evaluate(rows, params).value)
+        start = {"df": np.full_like(centre, 4.0), "loc": centre, "scale": distance, **fixed}
+        groups = [[start]] if "df" in fixed else [[{**start, "df": np.full_like(centre, df)}] for df in START_DF]
+        if "loc" in fixed:
+            return groups
+        degrees = [fixed["df"]] if "df" in fixed else [np.full_like(centre, df) for df in WINDOW_DF]
+        if "scale" in fixed:
+            return groups + [[{**start, "df": df, "loc": value} for df in degrees] for value in spread_rows(rows)]
+        windows = [
+            [{**start, "df": df, "loc": loc, "scale": width * half} for df in degrees for width in WIDTHS]
+            for loc, half in tight_windows(rows, distance)
+        ]
+        if len(rows.X) <= FEW:  # any two rows may be a group: each start for itself
+            return groups + [[one] for window in windows for one in window]
+        return groups + windows
 
-    def given_up(self, start: Params, params: Params) -> NDArray[np.bool_]:
-        free = "df" in self.free_names()
-        lost: NDArray[np.bool_] = too_narrow(start, params) | ((params["df"] > LIMIT_DF) & free)
-        return lost
+    def bounds(self, start: Params) -> dict[str, tuple[Floats | float, Floats | float]]:
+        return {"df": (0.0, LIMIT_DF), "scale": (COLLAPSED * start["scale"], np.inf)}
 
     def settle(
         self, rows: AnyRows, fixed: Params, maximum: Maximum, tol: float, max_iter: int
     ) -> tuple[Maximum, dict[str, str]]:
         if "df" in fixed:
-            raise_if_collapsed(
-                rows, maximum, self.name, "Leave the column out, or hold df at a larger value, or scale."
-            )
+            if "scale" not in fixed:
+                remedy = "Leave the column out, or hold df at a larger value, or scale."
+                raise_if_tied(rows, maximum, fixed["df"], fixed.get("loc"), self.name, remedy)
             return maximum, {}
         limit = self._normal_limit(rows, fixed)
         inside = maximum.params["df"] < FAR_DF
@@ -171,6 +190,16 @@ class StudentT(IterativeFamily):
         finite = np.where(np.isinf(df), 1.0, df)
         mixing = np.where(np.isinf(df), 1.0, generator.chisquare(finite, size=shape) / finite)
         return params["loc"] + params["scale"] * generator.standard_normal(shape) / np.sqrt(mixing)
+
+    def moments(self, params: Params) -> tuple[Floats, Floats]:
+        df, loc, scale = params["df"], params["loc"], params["scale"]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            stretch = np.where(np.isinf(df), 1.0, df / (df - 2.0))
+        variance = np.where(df > 2.0, stretch * scale**2, np.where(df > 1.0, np.inf, np.nan))
+        return np.where(df > 1.0, loc, np.nan), variance
+
+    def mode(self, params: Params) -> Floats:
+        return params["loc"]
 
     def entropy(self, params: Params) -> float:
         half = 0.5 * params["df"]

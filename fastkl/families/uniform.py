@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,8 @@ class Uniform(UnivariateFamily):
     """
 
     name = "uniform"
+    aliases = ("unif", "rectangular")
+    scipy_name = "uniform"
     parameters = {"low": Real(role="location", irregular=True), "high": Real(role="location", irregular=True)}
     statistic_names = ("weight", "minimum", "maximum")
     smooth = False
@@ -121,6 +124,19 @@ class Uniform(UnivariateFamily):
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
         return generator.uniform(params["low"], params["high"], size=(n_samples, len(params["low"])))
+
+    def moments(self, params: Params) -> tuple[Floats, Floats]:
+        low, high = params["low"], params["high"]
+        return 0.5 * low + 0.5 * high, (high - low) ** 2 / 12.0
+
+    def mode(self, params: Params) -> Floats:
+        return np.full_like(params["low"], np.nan)
+
+    def to_scipy(self, params: Params) -> dict[str, Any]:
+        return {"loc": params["low"], "scale": params["high"] - params["low"]}
+
+    def from_scipy(self, arguments: Mapping[str, Any]) -> Params:
+        return {"low": arguments["loc"], "high": arguments["loc"] + arguments["scale"]}
 
     def entropy(self, params: Params) -> float:
         return float(np.sum(np.log(params["high"] - params["low"])))

@@ -62,6 +62,9 @@ class VonMisesFisher(Family):
     """
 
     name = "von_mises_fisher"
+    aliases = ("vmf",)
+    scipy_name = "vonmises_fisher"
+    scipy_parameters = {"mu": "direction", "kappa": "concentration"}
     parameters = {"direction": Direction(), "concentration": Concentration(single=True)}
     joint = True
     equivariant = False
@@ -205,6 +208,20 @@ class VonMisesFisher(Family):
         x = (1.0 - gap)[:, None] * direction + np.sqrt(gap * (2.0 - gap))[:, None] * z
         rows: Floats = x / np.linalg.norm(x, axis=1, keepdims=True)
         return rows
+
+    def moments(self, params: Params) -> tuple[Floats, Floats]:
+        direction, k = params["direction"], float(params["concentration"])
+        d = len(direction)
+        ratio, _ = ratio_and_complement(d, k)
+        across = ratio / k if k > 0.0 else 1.0 / d
+        along = np.outer(direction, direction)
+        return ratio * direction, across * (np.eye(d) - along) + ratio_slope(d, k) * along
+
+    def mode(self, params: Params) -> Floats:
+        found: Floats = (
+            params["direction"] if params["concentration"] > 0.0 else np.full_like(params["direction"], np.nan)
+        )
+        return found
 
     def entropy(self, params: Params) -> float:
         d, k = len(params["direction"]), float(params["concentration"])

@@ -49,12 +49,6 @@ static FK_CLONES void weibull_short_sums(const double *x, const double *w, ptrdi
     if (!done) weibull_sums(x, w, n, c, sums);
 }
 
-static const fk_column_kernel fk_kernel_weibull = {
-    .name = "weibull",
-    .n_constants = LOG_LS_CONSTANTS,
-    .n_sums = LS_SUMS,
-    .log_density = weibull_log_density,
-    .sums = weibull_short_sums,
-};
+FK_DEFINE_DENSITY_TABLE(weibull, log_ls, LOG_LS_CONSTANTS, weibull_short_sums)
 
 #endif

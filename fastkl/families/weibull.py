@@ -6,15 +6,17 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import gammaln
 
 from fastkl._core.array_types import Floats, Params
 from fastkl._core.rows import Rows
 from fastkl._core.special.exact import exact_product
 from fastkl._core.special.log_tails import log_one_minus_exp, log_ratio
+from fastkl._core.special.moments import gamma_spread
 from fastkl.families.closed_form import register_kl
 from fastkl.families.gumbel import SD_RATIO, extreme_value_kl
 from fastkl.families.location_scale import LogLocationScaleFamily
-from fastkl.families.solvers.iterative import weighted_moments
+from fastkl.families.solvers.iterative import log_mean_exp, weighted_moments
 
 
 class Weibull(LogLocationScaleFamily):
@@ -43,13 +45,19 @@ class Weibull(LogLocationScaleFamily):
     """
 
     name = "weibull"
+    aliases = ("weibull_minimum",)
+    scipy_name = "weibull_min"
+    scipy_parameters = {"c": "shape", "scale": "scale"}
     example = {"shape": [1.7, 0.6], "scale": [2.0, 10.0]}
     extreme = [{"shape": a, "scale": 2.5} for a in (1e-3, 0.03, 0.5, 50.0, 1e3, 1e6, 1e9)]
 
-    def starts(self, rows: Rows, fixed: Params) -> list[Params]:
+    def starts(self, rows: Rows, fixed: Params) -> list[list[Params]]:
+        if "shape" in fixed and "scale" not in fixed:  # in closed form
+            logs = fixed["shape"] * np.log(rows.X.astype(np.float64))
+            return [[{"scale": np.exp(log_mean_exp(logs, rows.weights) / fixed["shape"]), **fixed}]]
         mean, deviation = weighted_moments(rows, np.log)
         spread = deviation * SD_RATIO
-        return [{"shape": 1.0 / spread, "scale": np.exp(mean + np.euler_gamma * spread), **fixed}]
+        return [[{"shape": 1.0 / spread, "scale": np.exp(mean + np.euler_gamma * spread), **fixed}]]
 
     def log_cdf(self, x: Floats, params: Params) -> Floats:
         log_w, w = self._hazard(x, params)
@@ -78,6 +86,16 @@ class Weibull(LogLocationScaleFamily):
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
         draws = generator.standard_exponential(size=(n_samples, len(params["shape"])))
         return params["scale"] * draws ** (1.0 / params["shape"])
+
+    def moments(self, params: Params) -> tuple[Floats, Floats]:
+        power = 1.0 / params["shape"]
+        with np.errstate(over="ignore"):
+            mean = params["scale"] * np.exp(gammaln(1.0 + power))
+            return mean, mean**2 * np.expm1(gamma_spread(1.0 + power, power))
+
+    def mode(self, params: Params) -> Floats:
+        shape = params["shape"]
+        return params["scale"] * np.maximum(1.0 - 1.0 / shape, 0.0) ** (1.0 / shape)
 
     def entropy(self, params: Params) -> float:
         shape = params["shape"]

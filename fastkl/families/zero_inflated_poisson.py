@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
-from scipy.special import xlog1py, xlogy
+from scipy.special import gammaln, xlog1py, xlogy
 
 from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl._core.special.log_tails import log_complement
@@ -20,6 +20,7 @@ from fastkl.families.counts import (
     log_poisson_tails,
     poisson_entropy,
     skewed_guess,
+    smallest_mode,
 )
 from fastkl.families.poisson import Poisson
 from fastkl.families.spaces import Rate, UnitInterval
@@ -59,6 +60,7 @@ class ZeroInflatedPoisson(CountFamily):
     """
 
     name = "zero_inflated_poisson"
+    aliases = ("zip", "zipoisson")
     parameters = {"zero_probability": UnitInterval(zero=True), "rate": Rate()}
     statistic_names = ("weight", "zeros", "positive", "mean", "deviance", "normaliser")
     example = {"zero_probability": [0.3, 0.5], "rate": [2.0, 6.0]}
@@ -158,6 +160,20 @@ class ZeroInflatedPoisson(CountFamily):
         shape = (n_samples, len(params["rate"]))
         extra = generator.random(shape) < params["zero_probability"]
         return np.where(extra, 0, generator.poisson(params["rate"], size=shape))
+
+    def moments(self, params: Params) -> tuple[Floats, Floats]:
+        share, rate = params["zero_probability"], params["rate"]
+        mean = (1.0 - share) * rate
+        return mean, mean * (1.0 + share * rate)
+
+    def mode(self, params: Params) -> Floats:
+        # the Poisson mode, unless the added zeros make 0 as likely
+        share, rate = params["zero_probability"], params["rate"]
+        mode = smallest_mode(rate)
+        rise = mode * np.log(rate) - gammaln(mode + 1.0)  # of its log-probability above that of a Poisson zero
+        with np.errstate(divide="ignore", over="ignore"):
+            zero = np.logaddexp(0.0, np.log(share) - np.log1p(-share) + rate)
+        return np.where(rise > zero, mode, 0.0)
 
     def entropy(self, params: Params) -> float:
         total = 0.0

@@ -67,6 +67,8 @@ def _array(data: Any, choice: Choice, place: str) -> Batch:
     if X.ndim != 2:
         hint = " Reshape it with .reshape(-1, 1) if it is one column." if X.ndim == 1 and X.dtype.kind in "fiub" else ""
         raise SourceError(f"{place} has shape {X.shape}; rows of shape (n, d) are needed.{hint}")
+    if X.shape[1] == 0:
+        raise SourceError(f"{place} has no columns to read.")
     if choice.weights is not None:
         raise SourceError(f"{place} is an array without named columns, so that {choice.weights!r} names no weights.")
     wanted = chosen(choice, None, X.shape[1], place) if choice.columns is not None else range(X.shape[1])

@@ -8,6 +8,7 @@ import csv
 import gzip
 import itertools
 import re
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -193,7 +194,7 @@ def _read_safely(path: Path, read: Callable[[], Any]) -> Any:
         return read()
     except UnicodeDecodeError as error:
         raise SourceError(f"{path} is not text in UTF-8: {error}") from error
-    except (gzip.BadGzipFile, EOFError, csv.Error) as error:
+    except (gzip.BadGzipFile, zlib.error, EOFError, csv.Error) as error:
         raise SourceError(f"{path} can't be read: {error}") from error
 
 

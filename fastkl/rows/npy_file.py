@@ -5,6 +5,7 @@ A file that is cut short while it is mapped would end the process with a signal;
 
 import mmap
 import os
+import tokenize
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -49,7 +50,11 @@ class NpyFile:
             )
             raise SourceError(f"{self.path} holds an array of shape {self.shape}; what is needed is {asked}.{hint}")
         self.row_bytes = self.dtype.itemsize * (self.shape[1] if n_dimensions == 2 else 1)
-        complete = size // self.row_bytes if self.row_bytes else 0
+        if self.row_bytes == 0:
+            raise SourceError(
+                f"{self.path} holds an array of shape {self.shape} and type {self.dtype}: no values to read."
+            )
+        complete = size // self.row_bytes
         if size < self.shape[0] * self.row_bytes:
             whole = "" if self.fortran and n_dimensions == 2 else f": {complete} complete rows"
             raise SourceError(
@@ -65,8 +70,11 @@ class NpyFile:
         try:
             version = npy_format.read_magic(stream)
             read = npy_format.read_array_header_1_0 if version == (1, 0) else npy_format.read_array_header_2_0
-            return read(stream)
-        except (ValueError, EOFError, UnicodeDecodeError) as error:
+            shape, fortran, dtype = read(stream)
+            if any(length < 0 for length in shape):
+                raise ValueError(f"its shape is {shape}")
+            return shape, fortran, dtype
+        except (ValueError, EOFError, UnicodeDecodeError, SyntaxError, tokenize.TokenError) as error:
             raise SourceError(
                 f"{self.path} is not a .npy file (as numpy.save writes it), or its header is damaged: {error}"
             ) from error

@@ -1,7 +1,8 @@
 """Where one number per row goes: an array in memory, a ``.npy``, Parquet or CSV file, an array of the caller's.
 
-A file is written as ``name.partial`` beside its place and takes its name when it is complete and on the disk. An interrupt leaves
-the partial file, which is a whole file of the rows so far; any other failure removes it.
+A file is written beside its place under a name of its own, so that several writers can't mix, and takes its name when it is
+complete and on the disk (``whole_file.py``). An interrupt leaves ``name.partial``, which is a whole file of the rows so far;
+any other failure leaves nothing.
 """
 
 import os
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from fastkl.exceptions import SourceError
 from fastkl.rows import arrow
+from fastkl.rows.whole_file import WholeFile
 
 LOG_DENSITY = "log_density"  # the name of the column that holds the numbers
 GROUP_ROWS = 1 << 20  # rows of a row group
@@ -76,16 +78,22 @@ class FileOutput:
 
     def __init__(self, path: Any, n_rows: int | None):
         self.path = Path(path)
-        self.partial = self.path.with_name(self.path.name + ".partial")
         if self.path.is_dir():
             raise IsADirectoryError(f"out is the folder {self.path}; give the name of a file in it.")
         if not self.path.absolute().parent.is_dir():
             raise FileNotFoundError(f"out is to be in {self.path.absolute().parent}, which is not a folder.")
         self._rows = 0
         try:
-            self._open()
+            self._file = WholeFile(self.path)
         except OSError as error:
             raise self._failed(error) from error
+        try:
+            self._open(self._file.temporary)
+        except BaseException as error:
+            self._file.discard()
+            if isinstance(error, OSError):
+                raise self._failed(error) from error
+            raise
 
     def write(self, first_row: int, values: NDArray[Any]) -> None:
         """Values of the rows from this number on."""
@@ -99,32 +107,37 @@ class FileOutput:
         """The path, where the file now is."""
         try:
             self._close()
-            with open(self.partial, "rb+") as stream:
-                os.fsync(stream.fileno())
-            os.replace(self.partial, self.path)
+            self._file.finish()
+            self._kept().unlink(missing_ok=True)
         except OSError as error:
             raise self._failed(error) from error
         return self.path
 
     def abandon(self, keep: bool) -> None:
-        """Keep the partial file, or remove it."""
+        """Keep what is written as ``name.partial``, or remove it."""
         try:
             self._close()
+            if keep:
+                self._file.keep_as(self._kept())
         except OSError:
             keep = False
         if not keep:
-            self.partial.unlink(missing_ok=True)
+            self._file.discard()
+
+    def _kept(self) -> Path:
+        """Where an interrupt leaves the rows so far."""
+        return self._file.target.with_name(f"{self._file.target.name}.partial")
 
     def _failed(self, error: OSError) -> OSError:
         reason = error.strerror or str(error)
         return OSError(
             error.errno or 0,
-            f"{reason}: after {self._rows} rows, {self.partial.name} could not be written further and is removed; "
+            f"{reason}: after {self._rows} rows the file could not be written further and is removed; "
             f"{self.path.name} is as it was before",
             str(self.path),
         )
 
-    def _open(self) -> None:
+    def _open(self, path: Path) -> None:
         raise NotImplementedError
 
     def _append(self, values: NDArray[np.float64]) -> None:
@@ -139,8 +152,8 @@ class NpyOutput(FileOutput):
 
     _stream: BinaryIO | None = None
 
-    def _open(self) -> None:
-        self._stream = open(self.partial, "wb")  # noqa: SIM115
+    def _open(self, path: Path) -> None:
+        self._stream = open(path, "wb")  # noqa: SIM115
         self._header(0)
 
     def _header(self, n_rows: int) -> None:
@@ -175,12 +188,12 @@ class ParquetOutput(FileOutput):
 
     _writer: Any = None
 
-    def _open(self) -> None:
+    def _open(self, path: Path) -> None:
         self._arrow = arrow.import_pyarrow("Writing Parquet")
         from pyarrow import parquet
 
         self._schema = self._arrow.schema([(LOG_DENSITY, self._arrow.float64())])
-        self._writer = parquet.ParquetWriter(self.partial, self._schema, use_dictionary=False, compression="none")
+        self._writer = parquet.ParquetWriter(path, self._schema, use_dictionary=False, compression="none")
         self._waiting: list[NDArray[np.float64]] = []
 
     def _append(self, values: NDArray[np.float64]) -> None:
@@ -211,8 +224,8 @@ class CsvOutput(FileOutput):
 
     _stream: BinaryIO | None = None
 
-    def _open(self) -> None:
-        self._stream = open(self.partial, "wb")  # noqa: SIM115
+    def _open(self, path: Path) -> None:
+        self._stream = open(path, "wb")  # noqa: SIM115
         self._stream.write(f"{LOG_DENSITY}\n".encode())
 
     def _append(self, values: NDArray[np.float64]) -> None:

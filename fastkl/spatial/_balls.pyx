@@ -4,6 +4,7 @@ The work is in ``fk_count.h``. A module of its own, so that the two large search
 """
 
 from cython.parallel cimport prange
+from fastkl._core._waves cimport first_wave, next_wave, perf_counter
 from fastkl.spatial._tree cimport CHUNK, FK_CHILDREN, Tree, fk_tree, worth_threads
 from libc.stdint cimport int64_t
 
@@ -34,8 +35,9 @@ def ball(Tree tree, Tree queries, const double[::1] radius, bint same, bint in_o
     cdef fk_count_job job
     cdef const int *listed = NULL
     cdef double[::1] ordered, nodes
-    cdef Py_ssize_t start = first, n = last, c, n_chunks
+    cdef Py_ssize_t start = first, n = last, c, n_chunks, done = 0, stop, wave = first_wave(tree.n_threads)
     cdef int failed = 0, n_threads = tree.n_threads
+    cdef double began
     cdef bint in_threads = n_threads > 1 and worth_threads(last - first, &tree.tree)
     if positions is not None:
         start, n = 0, positions.shape[0]
@@ -54,8 +56,10 @@ def ball(Tree tree, Tree queries, const double[::1] radius, bint same, bint in_o
             fk_totals(&tree.tree, &ordered[0], 0, &nodes[0])
         job.weight, job.total, job.sum = &ordered[0], &nodes[0], &total[0]
     n_chunks = (n - start + CHUNK - 1) // CHUNK
-    with nogil:
-        for c in prange(n_chunks, schedule="dynamic", num_threads=n_threads, use_threads_if=in_threads):
+    while done < n_chunks:
+        began, stop = perf_counter(), min(n_chunks, done + wave)
+        for c in prange(done, stop, nogil=True, schedule="dynamic", num_threads=n_threads, use_threads_if=in_threads):
             failed += fk_count(&job, listed, start + c * CHUNK, min(n, start + (c + 1) * CHUNK))
+        done, wave = stop, next_wave(wave, began, n_threads)
     if failed:
         raise MemoryError("No memory for a block of queries.")

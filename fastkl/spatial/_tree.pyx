@@ -6,6 +6,7 @@ Every block of queries is searched on its own, so results are the same for any n
 """
 
 from cython.parallel cimport prange
+from fastkl._core._waves cimport first_wave, next_wave, perf_counter
 
 import numpy as np
 
@@ -124,8 +125,9 @@ cdef class Tree:
         """
         cdef fk_knn_job job
         cdef const int *listed = NULL
-        cdef Py_ssize_t start = first, n = last, c, n_chunks
+        cdef Py_ssize_t start = first, n = last, c, n_chunks, done = 0, stop, wave = first_wave(self.n_threads)
         cdef int failed = 0, n_threads = self.n_threads
+        cdef double began
         cdef bint in_threads = n_threads > 1 and worth_threads(last - first, &self.tree)
         if positions is not None:
             start, n = 0, positions.shape[0]
@@ -135,20 +137,26 @@ cdef class Tree:
         job.queries, job.tree, job.k, job.self = &queries.tree, &self.tree, k, same
         job.only_last, job.in_order, job.first, job.scale, job.out = only_last, in_order, first, scale, &out[0]
         n_chunks = (n - start + CHUNK - 1) // CHUNK
-        with nogil:
-            for c in prange(n_chunks, schedule="dynamic", num_threads=n_threads, use_threads_if=in_threads):
+        while done < n_chunks:
+            began, stop = perf_counter(), min(n_chunks, done + wave)
+            for c in prange(done, stop, nogil=True, schedule="dynamic", num_threads=n_threads, use_threads_if=in_threads):
                 failed += fk_knn(&job, listed, start + c * CHUNK, min(n, start + (c + 1) * CHUNK))
+            done, wave = stop, next_wave(wave, began, n_threads)
         if failed:
             raise MemoryError(f"No memory for the lists of the {k} nearest rows.")
 
     def listed(self, Py_ssize_t k, const double[::1] radius, int[:, ::1] out):
         """Positions of the k nearest other rows of each row, (n, k), in the tree's order; ``radius`` holds the k-th distances."""
         cdef Py_ssize_t n = self.tree.n, c, n_chunks = (n + CHUNK - 1) // CHUNK
+        cdef Py_ssize_t done = 0, stop, wave = first_wave(self.n_threads)
         cdef int failed = 0, n_threads = self.n_threads
+        cdef double began
         cdef bint in_threads = n_threads > 1 and worth_threads(n, &self.tree)
-        with nogil:
-            for c in prange(n_chunks, schedule="dynamic", num_threads=n_threads, use_threads_if=in_threads):
+        while done < n_chunks:
+            began, stop = perf_counter(), min(n_chunks, done + wave)
+            for c in prange(done, stop, nogil=True, schedule="dynamic", num_threads=n_threads, use_threads_if=in_threads):
                 failed += fk_list(&self.tree, &radius[0], k, c * CHUNK, min(n, (c + 1) * CHUNK), &out[0, 0])
+            done, wave = stop, next_wave(wave, began, n_threads)
         if failed:
             raise RuntimeError(f"The lists of the {k} nearest rows are not complete: too little memory, or other radii.")
 

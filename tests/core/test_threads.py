@@ -21,7 +21,8 @@ def test_numbers():
     assert 1 <= most <= joblib.cpu_count()
     assert effective_n_threads(1) == 1
     assert effective_n_threads(-1) == most
-    assert effective_n_threads(-1000) == 1
+    assert effective_n_threads(-1000) == effective_n_threads(-(10**12)) == 1
+    assert effective_n_threads(10**12) == (1024 if build_info()["openmp"] else 1)
     if build_info()["openmp"]:
         assert effective_n_threads(3) == 3
 

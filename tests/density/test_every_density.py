@@ -9,7 +9,7 @@ import pytest
 from scipy.linalg import block_diag
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from fastkl import DensityMLE, ProductDensity, TransformedDensity, families
+from fastkl import DensityMLE, FactorAnalysisMLE, MixtureMLE, ProductDensity, TransformedDensity, families
 from fastkl._core.rows import Rows
 from fastkl.families.solvers.coordinates import chart_at
 from fastkl.families.solvers.curvature import row_scores
@@ -33,6 +33,11 @@ DENSITIES = {
     "mle": (DensityMLE("gamma"), X[:, :2]),
     "mle_joint": (DensityMLE(families.MultivariateNormal(mean=[2.0, 2.0])), X[:, :2]),
     "mle_prior": (DensityMLE("weibull", prior="default"), X[:, :2]),
+    "factors": (FactorAnalysisMLE(), X),
+    "principal_components": (FactorAnalysisMLE(2, noise="isotropic"), X),
+    "mixture": (MixtureMLE(2, random_state=0, n_init=1), X[:, :2]),
+    "mixture_of_two_families": (MixtureMLE(2, family=["gamma", "lognormal"], random_state=0, n_init=1), X[:, :1]),
+    "mixture_with_prior": (MixtureMLE(2, prior="default", random_state=0, n_init=1), X[:, :2]),
     "product": (PRODUCT, X),
     "nested_product": (NESTED, X),
     "transformed": (LOGS, X[:, :2]),
@@ -56,6 +61,12 @@ def leaves(params, prefix=()):
             yield from leaves(value, (*prefix, name))
         else:
             yield (*prefix, name), value
+
+
+def mirrored(index, shape):
+    """The entry on the other side of the diagonal of a matrix, maybe one of several stacked; the entry itself elsewhere."""
+    square = len(shape) > 1 and shape[-1] == shape[-2]
+    return (*index[:-2], index[-1], index[-2]) if square else index
 
 
 def same(found, expected, **tolerances):
@@ -98,7 +109,9 @@ def test_gradients_are_slopes(fitted):
         for index in np.ndindex(at.shape):
             step = np.zeros(at.shape)
             step[index] += 0.5
-            step[index[::-1]] += 0.5  # a symmetric step of a matrix; the same entry twice elsewhere
+            step[mirrored(index, at.shape)] += 0.5  # a symmetric step of a matrix; the same entry twice elsewhere
+            if path[-1] == "weights":
+                step -= at  # along the simplex, as the gradient is
             size = 1e-5 * max(abs(at[index]), 1e-2)
             means = []
             for sign in (1.0, -1.0):
@@ -121,7 +134,7 @@ def test_standard_errors_are_the_diagonal(fitted):
         roots = diagonal_of(matrix, names, density.params_)
         for path, value in leaves(errors):
             for index in np.ndindex(np.shape(value)):
-                entry = roots.get((*path, *index), roots.get((*path, *index[::-1])))
+                entry = roots.get((*path, *index), roots.get((*path, *mirrored(index, np.shape(value)))))
                 assert np.asarray(value)[index] == pytest.approx(entry, rel=1e-9)
 
 

@@ -106,3 +106,18 @@ def test_files_that_will_not_do(tmp_path, reader):
     (tmp_path / "X.csv.gz").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(SourceError, match="X.csv.gz can't be read"):
         contents(open_source(tmp_path / "X.csv.gz"))
+
+
+def test_damaged_gzip(tmp_path):
+    """Every byte of the compressed file may be wrong: an error of ours, or the rows (where it is a byte that says nothing)."""
+    content = bytearray(gzip.compress(b"a,b\n" + b"1,2\n" * 30))
+    for place in range(len(content)):
+        wrong = bytes(content[:place]) + bytes([content[place] ^ 0xFF]) + bytes(content[place + 1 :])
+        (tmp_path / "x.csv.gz").write_bytes(wrong)
+        try:
+            found = contents(open_source(tmp_path / "x.csv.gz"))
+        except SourceError as error:
+            if "x.csv.gz" not in str(error):
+                raise
+        else:
+            np.testing.assert_array_equal(found, np.tile([1.0, 2.0], (30, 1)))

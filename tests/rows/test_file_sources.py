@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from fastkl import SourceError
+from fastkl import DensityMLE, SourceError
 from fastkl.rows import open_source
 from tests.rows.known import N, X, contents, table
 
@@ -180,6 +180,31 @@ def test_tables_that_will_not_do(tmp_path):
         open_source(tmp_path)
     with pytest.raises(SourceError, match="column 'name' \\(type (object|str)\\) holds 'x' in row 0"):
         contents(open_source(frame.drop(columns="day")))
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        ("{'descr': '<f8', 'fortran_order': False, 'shape': (10, 2", "header is damaged"),  # the bracket stays open
+        ("{'descr': '<f8', 'fortran_order': False, 'shape': (-1, 2), }", r"its shape is \(-1, 2\)"),
+        ("{'descr': '<f8', 'fortran_order': False, 'shape': (10, 0), }", "no values to read"),
+        ("{'descr': '|S0', 'fortran_order': False, 'shape': (10, 2), }", "no values to read"),
+        ("{'descr': '<f8', 'fortran_order': False, 'shape': (0, 2), }", "holds no rows"),
+        ("{'descr': '<q9', 'fortran_order': False, 'shape': (10, 2), }", "header is damaged"),
+    ],
+)
+@pytest.mark.parametrize("family", ["normal", "categorical"])
+def test_headers_of_nothing(family, header, message, tmp_path):
+    line = header.encode() + b" " * (117 - len(header)) + b"\n"
+    (tmp_path / "x.npy").write_bytes(b"\x93NUMPY\x01\x00" + len(line).to_bytes(2, "little") + line + bytes(160))
+    with pytest.raises(SourceError, match=message):
+        DensityMLE(family).fit_batches(tmp_path / "x.npy")
+
+
+@pytest.mark.parametrize("family", ["laplace", "student_t", "gamma", "categorical"])
+def test_batches_without_columns(family):
+    with pytest.raises(SourceError, match=r"Batch 0 has no columns to read"):
+        DensityMLE(family).fit_batches([np.empty((5, 0))])
 
 
 def test_parquet_damaged_inside(tmp_path):

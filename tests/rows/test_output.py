@@ -29,7 +29,7 @@ def test_everywhere(tmp_path):
     for name in ("s.npy", "s.parquet", "s.csv"):
         for source in (X, batches()):
             assert MODEL.score_samples_batches(source, str(tmp_path / name), batch_rows=1234) == tmp_path / name
-        assert sorted(path.name for path in tmp_path.iterdir() if "partial" in path.name) == []
+        assert sorted(path.name for path in tmp_path.iterdir() if "part" in path.name) == []
     np.testing.assert_array_equal(np.load(tmp_path / "s.npy"), EXPECTED)
     assert np.load(tmp_path / "s.npy", mmap_mode="r").shape == (5000,)
     table = parquet.read_table(tmp_path / "s.parquet")
@@ -131,14 +131,12 @@ def test_full_disk(tmp_path, monkeypatch):
 
     for room in (10_000, 50_000):
 
-        def opened(self, room=room):
-            self._stream = Full(open(self.partial, "wb"), room)  # noqa: SIM115
+        def opened(self, path, room=room):
+            self._stream = Full(open(path, "wb"), room)  # noqa: SIM115
             self._header(0)
 
         monkeypatch.setattr(NpyOutput, "_open", opened)
-        with pytest.raises(
-            OSError, match="No space left on device: after .* rows, s.npy.partial could not be"
-        ) as caught:
+        with pytest.raises(OSError, match="No space left on device: after .* rows the file could not be") as caught:
             MODEL.score_samples_batches(X, tmp_path / "s.npy", batch_rows=1000)
         assert caught.value.errno == errno.ENOSPC
         assert list(tmp_path.iterdir()) == []

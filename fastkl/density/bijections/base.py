@@ -148,6 +148,39 @@ class Bijection:
             f"{images[row, column]} in column {column}, where different values are equal. Rescale the column before."
         )
 
+    # -- for distribution functions ----------------------------------------------------------------------------------------
+
+    @property
+    def affine(self) -> bool:
+        """Whether the image is a linear function of the row plus a constant."""
+        return False
+
+    def monotone(self, d: int) -> tuple[NDArray[np.intp], Floats] | None:
+        """The image column of every column, and 1 or -1 as the image rises or falls; None if columns are mixed, or one turns."""
+        return None
+
+    def inner_point(self, d: int) -> Floats:
+        """A value of every column inside the domain."""
+        return np.full(d, 0.5)
+
+    def image_range(self, d: int) -> tuple[Floats, Floats]:
+        """Between which ends the image columns lie."""
+        return np.full(d, -np.inf), np.full(d, np.inf)
+
+    def extended_images(self, X: Floats) -> Floats:
+        """Images by a monotone map of all real numbers and infinities: -inf or inf for what lies beyond the domain."""
+        d = X.shape[1]
+        found, inner = self.monotone(d), self.inner_point(d)
+        assert found is not None
+        order, signs = found
+        outside, beyond = ~np.isfinite(X), self.outside(X)
+        if beyond is not None:
+            outside |= beyond
+        with np.errstate(over="ignore"):
+            images = np.array(self.transform(np.ascontiguousarray(np.where(outside, inner, X))), dtype=np.float64)
+        images[:, order] = np.where(outside, signs * np.where(inner < X, np.inf, -np.inf), images[:, order])
+        return images
+
     # -- what it costs -----------------------------------------------------------------------------------------------------
 
     def free_parameters(self, absorbed: AffineMaps, d: int) -> tuple[int, AffineMaps]:
@@ -175,6 +208,11 @@ def scattered(inside: NDArray[np.bool_], X: Floats, function: Any) -> tuple[Floa
     return images, log_det
 
 
+def rising(d: int) -> tuple[NDArray[np.intp], Floats]:
+    """Every column is the image of its own, and rises."""
+    return np.arange(d), np.ones(d)
+
+
 class Identity(Bijection):
     """No transformer: None or "passthrough"."""
 
@@ -197,6 +235,13 @@ class Identity(Bijection):
     @property
     def invertible(self) -> bool:
         return True
+
+    @property
+    def affine(self) -> bool:
+        return True
+
+    def monotone(self, d: int) -> tuple[NDArray[np.intp], Floats]:
+        return rising(d)
 
     def free_parameters(self, absorbed: AffineMaps, d: int) -> tuple[int, AffineMaps]:
         return 0, absorbed

@@ -13,7 +13,7 @@ from sklearn.pipeline import Pipeline
 
 from fastkl._core.array_types import Floats
 from fastkl._core.rows import Rows
-from fastkl.density.bijections.base import AffineMaps, Bijection, Identity, register, registered_bijection
+from fastkl.density.bijections.base import AffineMaps, Bijection, Identity, register, registered_bijection, rising
 from fastkl.rows.columns import column_numbers
 
 
@@ -61,6 +61,32 @@ class Steps(Bijection):
     @property
     def invertible(self) -> bool:
         return all(step.invertible for step in self.steps)
+
+    @property
+    def affine(self) -> bool:
+        return all(step.affine for step in self.steps)
+
+    def monotone(self, d: int) -> tuple[NDArray[np.intp], Floats] | None:
+        order, signs = rising(d)
+        for step in self.steps:
+            found = step.monotone(d)
+            if found is None:
+                return None
+            signs, order = signs * found[1][order], found[0][order]
+        return order, signs
+
+    def extended_images(self, X: Floats) -> Floats:
+        for step in self.steps:
+            X = step.extended_images(X)
+        return X
+
+    def image_range(self, d: int) -> tuple[Floats, Floats]:
+        ends = np.array([np.full(d, -np.inf), np.full(d, np.inf)])
+        for step in self.steps:
+            own = step.image_range(d)
+            ends = np.sort(step.extended_images(ends), axis=0)
+            ends = np.array([np.maximum(ends[0], own[0]), np.minimum(ends[1], own[1])])
+        return ends[0], ends[1]
 
     def free_parameters(self, absorbed: AffineMaps, d: int) -> tuple[int, AffineMaps]:
         total = 0
@@ -166,6 +192,31 @@ class Groups(Bijection):
     @property
     def invertible(self) -> bool:
         return all(step.invertible for step, _, _ in self._groups)
+
+    @property
+    def affine(self) -> bool:
+        return all(step.affine for step, _, _ in self._groups)
+
+    def monotone(self, d: int) -> tuple[NDArray[np.intp], Floats] | None:
+        order, signs = rising(d)
+        for step, numbers, place in self._groups:
+            found = step.monotone(len(numbers))
+            if found is None:
+                return None
+            order[numbers], signs[numbers] = np.arange(d)[place][found[0]], found[1]
+        return order, signs
+
+    def extended_images(self, X: Floats) -> Floats:
+        images = np.empty(X.shape)
+        for step, numbers, place in self._groups:
+            images[:, place] = step.extended_images(np.ascontiguousarray(X[:, numbers]))
+        return images
+
+    def image_range(self, d: int) -> tuple[Floats, Floats]:
+        ends = np.empty((2, d))
+        for step, numbers, place in self._groups:
+            ends[0, place], ends[1, place] = step.image_range(len(numbers))
+        return ends[0], ends[1]
 
     def free_parameters(self, absorbed: AffineMaps, d: int) -> tuple[int, AffineMaps]:
         total = 0

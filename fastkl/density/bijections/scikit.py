@@ -8,7 +8,7 @@ segment.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,10 +34,10 @@ from sklearn.preprocessing import (
 
 from fastkl._core.array_types import Floats
 from fastkl._core.rows import Rows
-from fastkl.density.bijections.base import NO_AFFINE_MAPS, AffineMaps, Bijection, register
+from fastkl.density.bijections.base import NO_AFFINE_MAPS, AffineMaps, Bijection, register, rising
+from fastkl.density.bijections.functions import FUNCTIONS, LOG_SQRT_2PI, Function
 from fastkl.exceptions import DegenerateDataError
 
-_LOG_SQRT_2PI = 0.5 * np.log(2.0 * np.pi)
 _COLUMNWISE: AffineMaps = frozenset({"location", "scale", "size"})
 ALL_LINEAR: AffineMaps = frozenset({"scale", "rotation", "size"})
 
@@ -78,6 +78,13 @@ class Scaler(Bijection):
         total = float(np.sum(np.log(np.abs(scale))))
         return total if isinstance(self.transformer, MinMaxScaler) else -total
 
+    @property
+    def affine(self) -> bool:
+        return True
+
+    def monotone(self, d: int) -> tuple[NDArray[np.intp], Floats]:
+        return rising(d)
+
     def free_parameters(self, absorbed: AffineMaps, d: int) -> tuple[int, AffineMaps]:
         options = self.transformer.get_params()
         location = not isinstance(self.transformer, MaxAbsScaler)
@@ -109,6 +116,10 @@ class Principal(Bijection):
             return 0.0
         return -0.5 * float(np.sum(np.log(self.transformer.explained_variance_)))
 
+    @property
+    def affine(self) -> bool:
+        return True
+
     def free_parameters(self, absorbed: AffineMaps, d: int) -> tuple[int, AffineMaps]:
         count = 0 if "location" in absorbed else d
         if self.transformer.whiten and "scale" not in absorbed:
@@ -135,6 +146,10 @@ class Independent(Bijection):
 
     def log_abs_det_jacobian(self, X: Floats) -> float:
         return float(np.linalg.slogdet(self.transformer.components_)[1])
+
+    @property
+    def affine(self) -> bool:
+        return True
 
     def free_parameters(self, absorbed: AffineMaps, d: int) -> tuple[int, AffineMaps]:
         count = d if self.transformer.whiten and "location" not in absorbed else 0
@@ -166,6 +181,26 @@ class Power(Bijection):
         if self.transformer.standardize:
             log_det -= np.sum(np.log(self.transformer._scaler.scale_))
         return log_det
+
+    def monotone(self, d: int) -> tuple[NDArray[np.intp], Floats]:
+        return rising(d)
+
+    def image_range(self, d: int) -> tuple[Floats, Floats]:
+        # (x^p - 1) / p ends at -1 / p, on the side of the sign of -p; Yeo and Johnson's two branches have the powers p and 2 - p
+        powers = np.asarray(self.transformer.lambdas_, dtype=np.float64)
+        with np.errstate(divide="ignore"):
+            if self.transformer.method == "box-cox":
+                low, high = (
+                    np.where(powers > 0.0, -1.0 / powers, -np.inf),
+                    np.where(powers < 0.0, -1.0 / powers, np.inf),
+                )
+            else:
+                low = np.where(powers > 2.0, 1.0 / (2.0 - powers), -np.inf)
+                high = np.where(powers < 0.0, -1.0 / powers, np.inf)
+        if not self.transformer.standardize:
+            return low, high
+        scaler = self.transformer._scaler
+        return (low - scaler.mean_) / scaler.scale_, (high - scaler.mean_) / scaler.scale_
 
     def free_parameters(self, absorbed: AffineMaps, d: int) -> tuple[int, AffineMaps]:
         affine = self.transformer.standardize
@@ -230,7 +265,7 @@ class Quantile(Bijection):
             log_slope[at_knot] = np.logaddexp(slopes[pair - 1], slopes[pair]) - np.log(2.0)
             log_det += log_slope
         if self.transformer.output_distribution == "normal":
-            log_det += X.shape[1] * _LOG_SQRT_2PI + 0.5 * np.einsum("ij,ij->i", images, images)
+            log_det += X.shape[1] * LOG_SQRT_2PI + 0.5 * np.einsum("ij,ij->i", images, images)
         return images, log_det
 
     def inverse(self, Z: Floats) -> Floats:
@@ -239,70 +274,20 @@ class Quantile(Bijection):
             low, high = special.ndtri(_SNAPPED), special.ndtri(1.0 - _SNAPPED)
         return np.where((low > Z) | (high < Z), np.nan, super().inverse(Z))
 
+    def monotone(self, d: int) -> tuple[NDArray[np.intp], Floats]:
+        return rising(d)
+
+    def inner_point(self, d: int) -> Floats:
+        knots: Floats = self.transformer.quantiles_
+        return 0.5 * knots[0] + 0.5 * knots[-1]
+
+    def image_range(self, d: int) -> tuple[Floats, Floats]:
+        normal = self.transformer.output_distribution == "normal"
+        end = -special.ndtri(_SNAPPED - np.spacing(1.0)) if normal else 1.0
+        return np.full(d, -end if normal else 0.0), np.full(d, end)
+
     def free_parameters(self, absorbed: AffineMaps, d: int) -> tuple[int, AffineMaps]:
         return self.transformer.quantiles_.size, _COLUMNWISE
-
-
-class Function(NamedTuple):
-    """What is known of a function of one variable: log |f'|, its inverse, where it is defined, and what it does to scales."""
-
-    log_derivative: Callable[[Floats], Floats]
-    inverse: Callable[[Floats], Floats]
-    inside: Callable[[Floats], NDArray[np.bool_]] | None = None
-    text: str = ""
-    kind: str = ""  # "logarithm" turns a scale into a location, "factor" is a constant factor
-
-
-_POSITIVE = (lambda x: x > 0.0, "positive numbers")
-_NONZERO = (lambda x: x != 0.0, "numbers other than 0")
-_FRACTIONS = (lambda x: (x > 0.0) & (x < 1.0), "numbers between 0 and 1")
-
-
-def _constant(log_factor: float) -> Callable[[Floats], Floats]:
-    return lambda x: np.full(x.shape, log_factor)
-
-
-def _log_cosh(x: Floats) -> Floats:
-    return np.logaddexp(x, -x) - np.log(2.0)
-
-
-def _log_normal_density(x: Floats) -> Floats:
-    return -0.5 * x * x - _LOG_SQRT_2PI
-
-
-_DEGREE = float(np.log(np.pi / 180.0))
-FUNCTIONS: dict[Any, Function] = {
-    None: Function(_constant(0.0), np.positive, kind="factor"),
-    np.positive: Function(_constant(0.0), np.positive, kind="factor"),
-    np.negative: Function(_constant(0.0), np.negative, kind="factor"),
-    np.log: Function(lambda x: -np.log(x), np.exp, *_POSITIVE, "logarithm"),
-    np.log2: Function(lambda x: -np.log(x) - np.log(np.log(2.0)), np.exp2, *_POSITIVE, "logarithm"),
-    np.log10: Function(lambda x: -np.log(x) - np.log(np.log(10.0)), lambda z: 10.0**z, *_POSITIVE, "logarithm"),
-    np.log1p: Function(lambda x: -np.log1p(x), np.expm1, lambda x: x > -1.0, "numbers above -1"),
-    np.exp: Function(lambda x: x.copy(), np.log),
-    np.exp2: Function(lambda x: x * np.log(2.0) + np.log(np.log(2.0)), np.log2),
-    np.expm1: Function(lambda x: x.copy(), np.log1p),
-    np.sqrt: Function(lambda x: -np.log(2.0) - 0.5 * np.log(x), lambda z: np.where(z > 0.0, z * z, np.nan), *_POSITIVE),
-    np.cbrt: Function(lambda x: -np.log(3.0) - np.log(np.abs(x)) / 1.5, lambda z: z**3, *_NONZERO),
-    np.reciprocal: Function(lambda x: -2.0 * np.log(np.abs(x)), np.reciprocal, *_NONZERO),
-    np.sinh: Function(_log_cosh, np.arcsinh),
-    np.arcsinh: Function(lambda x: -np.log(np.hypot(1.0, x)), np.sinh),
-    np.tanh: Function(lambda x: -2.0 * _log_cosh(x), np.arctanh),
-    np.arctanh: Function(
-        lambda x: -np.log1p(-x) - np.log1p(x), np.tanh, lambda x: np.abs(x) < 1.0, "numbers between -1 and 1"
-    ),
-    np.arctan: Function(
-        lambda x: -2.0 * np.log(np.hypot(1.0, x)), lambda z: np.where(np.abs(z) < np.pi / 2, np.tan(z), np.nan)
-    ),
-    np.deg2rad: Function(_constant(_DEGREE), np.rad2deg, kind="factor"),
-    np.radians: Function(_constant(_DEGREE), np.degrees, kind="factor"),
-    np.rad2deg: Function(_constant(-_DEGREE), np.deg2rad, kind="factor"),
-    np.degrees: Function(_constant(-_DEGREE), np.radians, kind="factor"),
-    special.logit: Function(lambda x: -np.log(x) - np.log1p(-x), special.expit, *_FRACTIONS),
-    special.expit: Function(lambda x: special.log_expit(x) + special.log_expit(-x), special.logit),
-    special.ndtri: Function(lambda x: -_log_normal_density(special.ndtri(x)), special.ndtr, *_FRACTIONS),
-    special.ndtr: Function(_log_normal_density, special.ndtri),
-}
 
 
 class Known(Bijection):
@@ -331,6 +316,17 @@ class Known(Bijection):
         if self.transformer.inverse_func is not None:
             return super().inverse(Z)
         return np.asarray(self.function.inverse(Z), dtype=np.float64)
+
+    @property
+    def affine(self) -> bool:
+        return self.function.kind == "factor"
+
+    def monotone(self, d: int) -> tuple[NDArray[np.intp], Floats] | None:
+        return None if self.function.sign == 0.0 else (np.arange(d), np.full(d, self.function.sign))
+
+    def image_range(self, d: int) -> tuple[Floats, Floats]:
+        low, high = self.function.range
+        return np.full(d, low), np.full(d, high)
 
     def free_parameters(self, absorbed: AffineMaps, d: int) -> tuple[int, AffineMaps]:
         if self.function.kind == "factor":

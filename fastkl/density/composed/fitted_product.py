@@ -22,8 +22,10 @@ from fastkl.density.composed.base import (
     n_parameters_of,
     slopes_of,
 )
+from fastkl.density.composed.distribution import ProductDistribution
 from fastkl.density.composed.groups import Group, in_group, on_groups
 from fastkl.density.composed.inference import ProductInference
+from fastkl.density.composed.summary import ProductSummary
 from fastkl.density.validation import as_generator, read_array
 from fastkl.divergence import Estimate
 from fastkl.divergence.sample_model import cross_entropy_of_scores
@@ -31,7 +33,7 @@ from fastkl.rows.tables import columns_of, is_table, rows_as
 from fastkl.rows.weights import read_weights
 
 
-class FittedProduct(ComposedDensity):
+class FittedProduct(ProductDistribution, ProductSummary, ComposedDensity):
     """Members of independent groups of columns whose densities are fitted. A subclass learns them."""
 
     _cheap_properties = ("n_parameters_", "discrete_")

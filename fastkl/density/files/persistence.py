@@ -15,9 +15,7 @@ import io
 import json
 import math
 import os
-import secrets
 import zipfile
-from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -25,38 +23,32 @@ from numpy.typing import NDArray
 
 from fastkl.density.files.values import WAY_OUT, Arrays, pack_density, unpack_density
 from fastkl.exceptions import ModelFileError
+from fastkl.rows.whole_file import WholeFile
 
 FORMAT, VERSION, HEADER = "fastkl density", 1, "fastkl.json"
 LARGEST_HEADER = 2**26
-LARGEST_UNPACKED = (
-    2**28
-)  # bytes of all that is compressed; what is more is stored as it is, and can't be more than the file
+# Bytes of all that is compressed; what is more is stored as it is, and can't be more than the file.
+LARGEST_UNPACKED = 2**28
 
 
 def save_density(density: Any, path: Any) -> None:
     """Write a fitted density; TypeError or ModelFileError, and no file, for one that ``load`` could not read."""
     arrays: Arrays = {}
     header = json.dumps({"format": FORMAT, "version": VERSION, **pack_density(density, arrays)}, indent=1)
-    target = Path(os.path.realpath(path))  # of a link, the file that it leads to
-    if target.exists() and not target.is_file():
-        raise OSError(errno.EEXIST, "Not a regular file", str(path))
-    temporary = target.with_name(f"{target.name}.{secrets.token_hex(4)}.part")
-    # a new file, with the permissions that the process gives to its files
-    handle = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+    file = WholeFile(path)
     try:
-        with os.fdopen(handle, "w+b") as stream:
+        with os.fdopen(file.handle, "w+b", closefd=False) as stream:
             _write(stream, header, arrays)
             stream.flush()
-            os.fsync(stream.fileno())
             try:
                 _read(stream)
             except Exception as error:
                 raise ModelFileError(
                     f"This {type(density).__name__} can't be saved, since load would refuse it ({error}). {WAY_OUT}"
                 ) from error
-        os.replace(temporary, target)
+        file.finish()
     except BaseException:
-        os.unlink(temporary)
+        file.discard()
         raise
 
 

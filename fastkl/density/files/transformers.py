@@ -55,6 +55,6 @@ def unpack_transformer(packed: dict[str, Any], unpack: Callable[[Any], Any]) -> 
 
 
 def _functions() -> dict[str, Any]:
-    from fastkl.density.bijections.scikit import FUNCTIONS
+    from fastkl.density.bijections.functions import FUNCTIONS
 
     return {function.__name__: function for function in FUNCTIONS if function is not None}

@@ -74,7 +74,8 @@ def pack(value: Any, arrays: Arrays) -> Any:
     if isinstance(value, slice):
         return {"slice": [pack(end, arrays) for end in (value.start, value.stop, value.step)]}
     if isinstance(value, Family):
-        if value.name not in families.names() or families.by_name(value.name) is not type(value):
+        known = value.composed or value.name in families.names()
+        if not known or families.by_name(value.name) is not type(value):
             raise TypeError(
                 f"The family {type(value).__name__} can't be saved without pickle: load builds the families that "
                 f"fastkl.families.names() lists. {WAY_OUT}"

@@ -11,14 +11,16 @@ from fastkl._core._threads import effective_n_threads
 from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl._core.rows import Rows
 from fastkl.density.base import BaseDensity
+from fastkl.density.parametric.distribution import FamilyDistribution
 from fastkl.density.parametric.inference import FitInference
+from fastkl.density.parametric.summary import FamilySummary
 from fastkl.density.validation import as_generator, read_rows, resolve_family
 from fastkl.families.base import Family
 from fastkl.families.priors import PriorLike
 from fastkl.rows.checks import raise_if_not_finite, require_finite
 
 
-class FamilyDensity(BaseDensity):
+class FamilyDensity(FamilyDistribution, FamilySummary, BaseDensity):
     """Scores, slopes, draws and uncertainty of a family at its parameters. A subclass learns them."""
 
     family: str | Family

@@ -13,9 +13,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastkl._core.array_types import Params, Statistics
 from fastkl._core.rows import AnyRows, Rows
-from fastkl.density.files.registry import register_density
+from fastkl.density.files.registry import constructor_parameters, register_density
 from fastkl.density.parametric.base import FamilyDensity
 from fastkl.density.parametric.checks import check_family_density
+from fastkl.density.parametric.frozen import thawed
 from fastkl.density.parametric.inference import KEPT
 from fastkl.density.validation import read_rows, resolve_family, unchanged_on_error
 from fastkl.exceptions import DegenerateDataError, SourceError
@@ -39,9 +40,10 @@ class DensityMLE(FamilyDensity):
 
     Parameters
     ----------
-    family : str or Family, default="multivariate_normal"
+    family : str, Family or distribution of scipy.stats, default="multivariate_normal"
         A name out of ``fastkl.families.names()``, or an object such as ``families.Gamma(shape=2)``, whose given parameters are
-        held fixed. Univariate families are fitted to every column on its own.
+        held fixed. Univariate families are fitted to every column on its own. Everyday names and those of scipy (``"norm"``,
+        ``"expon"``) find a family too, and so does ``scipy.stats.gamma`` itself, with the location 0 if the family has none.
     prior : str, prior or None, default=None
         None maximises the likelihood, else that plus the log-prior: ``"default"`` (weakly informative, without a unit), a name
         out of ``families.priors.PRIORS``, an object such as ``families.priors.BetaPrior(2, 2)``, or any object with
@@ -329,15 +331,45 @@ class DensityMLE(FamilyDensity):
         """
         resolved = resolve_family(family)
         options = {name: params.pop(name) for name in list(params) if name not in resolved.parameter_names}
-        unknown = [name for name in options if name not in resolved.get_params(deep=False)]
-        if unknown:
-            raise ValueError(f"{resolved.name} has no parameter or option named {', '.join(unknown)}.")
+        resolved.raise_if_unknown(options, ValueError)
         resolved.set_params(**options)
         density = cls(resolved if options or not isinstance(family, str) else family)
         density.family_ = resolved
         density.params_ = resolved.check_parameters(params)
         density.n_features_in_ = resolved.n_columns(density.params_)
         return density
+
+    @classmethod
+    def from_scipy(cls, law: Any, /) -> Self:
+        """The same density as a distribution of scipy.stats.
+
+        Parameters
+        ----------
+        law : frozen distribution, or list of them
+            Such as ``scipy.stats.gamma(2.0, scale=3.0)``, whose arguments may be arrays with an entry for each column; or one
+            frozen distribution of the same family for each column; or a joint one. Objects of scipy's new kind
+            (``scipy.stats.Normal(mu=0.0, sigma=1.0)``) are taken as well.
+
+        Returns
+        -------
+        DensityMLE
+            Ready to score and sample; it has no standard errors, since nothing was estimated.
+
+        Raises
+        ------
+        ValueError
+            If no family is that distribution, or it is shifted or scaled where the family is not.
+
+        Examples
+        --------
+        >>> from scipy import stats
+        >>> from fastkl import DensityMLE
+        >>> DensityMLE.from_scipy(stats.gamma(2.0, scale=3.0)).params_
+        {'shape': array([2.]), 'scale': array([3.])}
+        """
+        family, params = thawed(law)
+        plain = repr(family) == repr(type(family)())
+        return cls.from_parameters(family.name if plain else family, **params)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -349,4 +381,12 @@ class DensityMLE(FamilyDensity):
         return tags
 
 
-register_density(DensityMLE, check_family_density)
+def _parameters_to_store(density: DensityMLE) -> dict[str, Any]:
+    """Those of the constructor, with the name of the family that one of scipy's distributions stands for."""
+    parameters = constructor_parameters(density)
+    if not isinstance(density.family, str | Family):
+        parameters["family"] = resolve_family(density.family).name
+    return parameters
+
+
+register_density(DensityMLE, check_family_density, _parameters_to_store)

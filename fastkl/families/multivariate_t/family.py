@@ -20,6 +20,7 @@ from fastkl.families.multivariate_t.degeneracy import overflow_error
 from fastkl.families.multivariate_t.fit import fit_rows
 from fastkl.families.multivariate_t.information import observed_information
 from fastkl.families.multivariate_t.sums import student_sums
+from fastkl.families.orthants import t_cdf
 from fastkl.families.spaces import DegreesOfFreedom, PositiveDefinite, Real
 
 
@@ -46,10 +47,13 @@ class MultivariateT(Family):
 
     Notes
     -----
-    Every iteration maximises the likelihood in 1/df at the present distances, then takes the weighted mean and the weighted
-    scatter divided by the sum of the weights. Many rows, from 65536 on, are first represented by every k-th of them; from the
-    maximum there a few quasi-Newton steps, one pass over all rows each, lead to that of all rows. Standard errors are those of
-    the observed information, in closed form.
+    The likelihood may have several maxima, one for each group of rows: the search begins at moments, medians and the
+    densest groups, and the highest maximum reached counts. Every iteration maximises the likelihood in 1/df at the
+    present distances, then takes the weighted mean and the weighted scatter divided by the sum of the weights. Many
+    rows, from 65536 on, are first represented by every k-th of them; from the maximum there a few quasi-Newton steps,
+    one pass over all rows each, lead to that of all rows. With df free the likelihood also grows without bound as df
+    and scale go to 0 together at any row: maxima are those inside. Standard errors are those of the observed
+    information, in closed form.
 
     References
     ----------
@@ -67,6 +71,9 @@ class MultivariateT(Family):
     """
 
     name = "multivariate_t"
+    aliases = ("mvt", "multivariate_student_t")
+    scipy_name = "multivariate_t"
+    scipy_parameters = {"df": "df", "loc": "loc", "shape": "scale"}
     parameters = {
         "df": DegreesOfFreedom(single=True),
         "loc": Real(role="location", spread="scale"),
@@ -154,6 +161,25 @@ class MultivariateT(Family):
             z /= np.sqrt(generator.gamma(0.5 * df, 2.0 / df, size=(n_samples, 1)))
         rows: Floats = params["loc"] + z
         return rows
+
+    def moments(self, params: Params) -> tuple[Floats, Floats]:
+        df, d = float(params["df"]), len(params["loc"])
+        mean = params["loc"] if df > 1.0 else np.full(d, np.nan)
+        if df <= 2.0:
+            return mean, np.full((d, d), np.nan)
+        return mean, params["scale"] * (1.0 if np.isinf(df) else df / (df - 2.0))
+
+    def cdf(self, x: Floats, params: Params) -> Floats:
+        """P(X_1 <= x_1, ..., X_d <= x_d) of every row, (n,)."""
+        return t_cdf(x - params["loc"], params["scale"], float(params["df"]))
+
+    def log_cdf(self, x: Floats, params: Params) -> Floats:
+        """Its logarithm."""
+        with np.errstate(divide="ignore"):
+            return np.log(self.cdf(x, params))
+
+    def mode(self, params: Params) -> Floats:
+        return params["loc"]
 
     def marginal(self, params: Params, columns: Sequence[int]) -> tuple[Family, Params]:
         return self.of_columns(params, columns)

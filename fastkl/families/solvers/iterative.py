@@ -17,13 +17,15 @@ from numpy.typing import NDArray
 from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl._core.rows import AnyRows, Rows
 from fastkl.exceptions import SupportError
-from fastkl.families.base import Fit, rows_of_weight
+from fastkl.families.base import Fit, fixed_parameter_text, rows_of_weight
+from fastkl.families.solvers._climb import can_climb, climb_columns
 from fastkl.families.solvers.newton import Evaluation, Landscape, Maximum, maximise
 from fastkl.families.spaces import Numbers
 from fastkl.families.spaces.scales import IDENTITY
-from fastkl.families.univariate import UnivariateFamily, raise_if_constant
+from fastkl.families.univariate import UnivariateFamily, inverses, raise_if_constant
 
 SAMPLE_ROWS = 16384
+MOST_AT_ONCE = 2 * SAMPLE_ROWS  # rows whose columns are climbed on one after the other, in compiled loops
 
 
 class IterativeFamily(UnivariateFamily):
@@ -43,13 +45,16 @@ class IterativeFamily(UnivariateFamily):
         """What a unit of every coordinate is worth."""
         raise NotImplementedError
 
-    def starts(self, rows: Rows, fixed: Params) -> list[Params]:
-        """Where to start from, given rows in memory: complete parameters; the highest maximum reached counts."""
+    def starts(self, rows: Rows, fixed: Params) -> list[list[Params]]:
+        """Where to start from, given rows in memory: complete parameters in groups.
+
+        Of a group the start with the highest likelihood is climbed from, in every column; the highest maximum reached counts.
+        """
         raise NotImplementedError
 
-    def given_up(self, start: Params, params: Params) -> NDArray[np.bool_]:
-        """Columns on their way to a boundary that ``settle`` knows: they need not go on."""
-        return np.zeros(len(params[self.parameter_names[0]]), dtype=bool)
+    def bounds(self, start: Params) -> dict[str, tuple[Floats | float, Floats | float]]:
+        """Between what the free parameters of an ascent stay: beyond, it runs into a boundary that ``settle`` knows."""
+        return {}
 
     def settle(
         self, rows: AnyRows, fixed: Params, maximum: Maximum, tol: float, max_iter: int
@@ -163,10 +168,28 @@ class IterativeFamily(UnivariateFamily):
             self._raise_if_overflow(rows, maximum.at.value)
             maximum, boundary = self.settle(rows, fixed, maximum, tol, max_iter)
             information = self.observed_information(maximum.params, maximum.at)
+            boundary = {**self._ridges(maximum, information), **boundary}
         statistics = {"weight": np.full(len(information), rows.total_weight), "information": information}
         total = float(np.sum(maximum.at.value))
         converged = bool(maximum.converged.all())
         return Fit(maximum.params, maximum.n_iter, converged, boundary, total), statistics
+
+    def _ridges(self, maximum: Maximum, information: Floats) -> dict[str, str]:
+        """A sentence for the parameters that the rows do not determine, since the likelihood is flat in some direction."""
+        regular = self.regular(maximum.params).T
+        several = maximum.converged & (regular.sum(axis=1) > 1)
+        if not several.any():
+            return {}
+        free = regular[:, :, None] & regular[:, None, :]
+        flat = several & np.isnan(inverses(np.where(free, information, np.eye(regular.shape[1]))).sum(axis=(1, 2)))
+        if not flat.any():
+            return {}
+        names = [name for i, name in enumerate(self.parameter_names) if regular[flat, i].any()]
+        sentence = (
+            f"The likelihood is flat along a ridge in column {', '.join(map(str, np.flatnonzero(flat)))}: the rows do not "
+            f"determine {fixed_parameter_text(names)}, and these are values among others with the same likelihood."
+        )
+        return dict.fromkeys(names, sentence)
 
     def _ascent(self, rows: AnyRows, fixed: Params, tol: float, max_iter: int) -> Maximum:
         """The maximum on every k-th row, or on others where these are alike, and from there that on all of them."""
@@ -175,11 +198,11 @@ class IterativeFamily(UnivariateFamily):
         if not trusted:
             sample = rows if isinstance(rows, Rows) else scattered(rows, SAMPLE_ROWS)
             trusted = sample is rows or self._is_fair(rows, sample)
-        starts = self.starts(sample, fixed)
+        groups = self.starts(sample, fixed)
         try:
-            maximum = self._best(sample if trusted else rows, starts, tol, max_iter)
+            maximum = self._best(sample if trusted else rows, groups, tol, max_iter)
         except SupportError:
-            self.evaluate(rows, starts[0])  # names the first row outside, the sample holds a later one
+            self.evaluate(rows, groups[0][0])  # names the first row outside, the sample holds a later one
             raise
         return maximum if sample is rows or not trusted else self.climb(rows, maximum.params, tol, max_iter)
 
@@ -192,19 +215,71 @@ class IterativeFamily(UnivariateFamily):
         self.raise_if_degenerate(rows, constant, values)
         return bool(np.all(constant[alike]))
 
-    def _best(self, rows: AnyRows, starts: list[Params], tol: float, max_iter: int) -> Maximum:
-        """The highest of the maxima reached from the starts."""
+    def _best(self, rows: AnyRows, groups: list[list[Params]], tol: float, max_iter: int) -> Maximum:
+        """The highest of the maxima reached from the best start of every group."""
+        if isinstance(rows, Rows) and len(rows.X) <= MOST_AT_ONCE and can_climb(self.kernel()):
+            return self._best_of_columns(rows, groups, tol, max_iter)
+        starts = (self._best_start(rows, group) for group in groups)
         return reduce(lambda best, found: found.better(best), (self.climb(rows, s, tol, max_iter) for s in starts))
+
+    def _best_start(self, rows: AnyRows, group: list[Params]) -> Params:
+        """The highest start of a group, in every column."""
+        if len(group) == 1:
+            return group[0]
+        values = np.stack([self.evaluate(rows, start).value for start in group])
+        best = np.argmax(np.where(np.isnan(values), -np.inf, values), axis=0)
+        return {
+            name: np.take_along_axis(np.stack([start[name] for start in group]), best[None], axis=0)[0]
+            for name in self.parameter_names
+        }
+
+    def _best_of_columns(self, rows: Rows, groups: list[list[Params]], tol: float, max_iter: int) -> Maximum:
+        """The same for few rows, in compiled loops over the columns."""
+        columns = np.ascontiguousarray(rows.X.T, dtype=np.float64)
+        low, high, _ = self.support
+        if low > -np.inf and np.any(outside := (columns < low) | (columns > high)):
+            row = int(np.argmax(outside.any(axis=0)))
+            self._check_inside(rows, row, int(np.argmax(outside[:, row])))
+        most, d, p = max(map(len, groups)), len(columns), len(self.coordinates)
+        starts = np.empty((d, len(groups), most, p))
+        bounds = np.empty((2, d, len(groups), p))
+        bounds[0], bounds[1] = -np.inf, np.inf
+        for g, group in enumerate(groups):
+            for v in range(most):
+                start = group[min(v, len(group) - 1)]
+                for i, name in enumerate(self.coordinates):
+                    starts[:, g, v, i] = start[name]
+            for name, ends in self.bounds(group[0]).items():
+                bounds[0, :, g, self.coordinates.index(name)], bounds[1, :, g, self.coordinates.index(name)] = ends
+        free = np.array([name in self.free_names() for name in self.coordinates], dtype=np.intc)
+        spread, factor = self.spread
+        weights = None if rows.weights is None else np.ascontiguousarray(rows.weights, dtype=np.float64)
+        found, sums, n_iter, converged = climb_columns(
+            self.kernel(), columns, weights, rows.total_weight, starts, bounds, free, self.coordinates.index(spread), factor,
+            tol, max_iter,
+        )  # fmt: skip
+        params = {name: found[:, self.coordinates.index(name)].copy() for name in self.parameter_names}
+        return Maximum(params, self._evaluation(sums), n_iter, converged)
 
     def climb(self, rows: AnyRows, start: Params, tol: float, max_iter: int) -> Maximum:
         """The maximum reached from one start."""
+        if isinstance(rows, Rows) and len(rows.X) <= MOST_AT_ONCE and can_climb(self.kernel()):
+            return self._best_of_columns(rows, [[start]], tol, max_iter)
         free = np.array([name in self.free_names() for name in self.coordinates])
+        bounds = {name: ends for name, ends in self.bounds(start).items() if name in self.free_names()}
+
+        def given_up(params: Params) -> NDArray[np.bool_]:
+            beyond = np.zeros(len(start[self.coordinates[0]]), dtype=bool)
+            for name, (low, high) in bounds.items():
+                beyond |= ~((params[name] >= low) & (params[name] <= high))
+            return beyond
+
         landscape = Landscape(
             evaluate=lambda params: self.evaluate(rows, params),
             move=self.move,
             free=free,
             weight=rows.total_weight,
-            given_up=lambda params: self.given_up(start, params),
+            given_up=given_up,
             widen=self._widened,
         )
         return maximise(landscape, start, tol, max_iter)
@@ -270,3 +345,10 @@ def weighted_moments(rows: Rows, transform: np.ufunc | None = None) -> tuple[Flo
     largest = np.maximum(np.max(np.abs(values - mean), axis=0), 1e-300)
     deviation = largest * np.sqrt(np.average(((values - mean) / largest) ** 2, axis=0, weights=rows.weights))
     return mean, np.where(deviation > 0.0, deviation, np.maximum(1e-3 * np.abs(mean), 1e-300))
+
+
+def log_mean_exp(values: Floats, weights: Floats | None) -> Floats:
+    """Logarithm of the mean of exp(values) over the rows, (d,), whatever their size."""
+    largest = np.max(values, axis=0)
+    mean: Floats = np.log(np.average(np.exp(values - largest), axis=0, weights=weights)) + largest
+    return mean

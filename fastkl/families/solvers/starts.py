@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 from numpy.typing import NDArray
 
-from fastkl._core.array_types import Floats, Params
+from fastkl._core.array_types import Floats
 from fastkl._core.rows import AnyRows, Rows
 from fastkl.exceptions import DegenerateDataError
 from fastkl.families.solvers.iterative import SAMPLE_ROWS, n_rows
@@ -15,8 +13,11 @@ from fastkl.families.solvers.medians import medians
 from fastkl.families.solvers.newton import Maximum
 
 MOST_CANDIDATES = 64
-MOST_STARTS = 4
 COLLAPSED = 1e-9  # scale relative to where it started
+SHARES = (0.5, 0.25, 0.1)  # of the weight, in the tightest windows that are looked at
+WINDOWS = 3  # of each share, apart from each other
+FEW, WINDOWS_OF_FEW = 40, 8  # of so few rows, of which two may be a group
+SOLE = 1.0 - 1e-12  # share of a weight that is all of it but for rounding
 
 
 def median_and_distance(rows: Rows) -> tuple[Floats, Floats]:
@@ -29,30 +30,89 @@ def median_and_distance(rows: Rows) -> tuple[Floats, Floats]:
     return centre, np.where(reach > 0.0, reach, np.maximum(1e-3 * np.abs(centre), 1e-300))
 
 
-def is_small(rows: Rows) -> bool:
-    """Whether trying many starts costs next to nothing."""
-    return rows.X.size <= SAMPLE_ROWS
+def tight_windows(rows: Rows, distance: Floats) -> list[tuple[Floats, Floats]]:
+    """Centre and half-length of the shortest windows that hold a share of the weight, in every column.
 
-
-def best_locations(rows: Rows, start: Params, likelihood: Callable[[Params], Floats]) -> list[Params]:
-    """The start moved to those locations among the rows where the likelihood peaks highest.
-
-    Few rows are all tried, many are represented by evenly spaced order statistics.
+    A heavy-tailed likelihood has a maximum at a group of rows that is tight, whatever the median of all of them. A window of ties
+    alone gets a thousandth of ``distance``.
     """
+    order = np.argsort(rows.X, axis=0, kind="stable")
+    ordered = np.take_along_axis(rows.X, order, axis=0).astype(np.float64)
+    n, found = len(ordered), []
+    weights = None if rows.weights is None else np.cumsum(rows.weights[order], axis=0)
+    for held, share in {max(int(np.ceil(share * n)), 2): share for share in SHARES}.items():
+        if held >= n:
+            continue
+        if weights is None:
+            lengths, last = ordered[held - 1 :] - ordered[: n - held + 1], None
+        else:
+            lengths, last = _weighted_lengths(ordered, weights, share)
+        for _ in range(min(n // held, WINDOWS if n > FEW else WINDOWS_OF_FEW)):
+            first = np.argmin(lengths, axis=0)
+            end = first + held - 1 if last is None else np.take_along_axis(last, first[None], axis=0)[0]
+            middle = np.take_along_axis(ordered, ((first + end) // 2)[None], axis=0)[0]
+            half = 0.5 * np.take_along_axis(lengths, first[None], axis=0)[0]
+            usable = np.isfinite(half) & (half > 0.0)
+            found.append((middle, np.where(usable, half, np.where(half == 0.0, 1e-3, 1.0) * distance)))
+            places = np.arange(len(lengths))[:, None]
+            apart = (places > end) | (places < 2 * first - end)
+            lengths = np.where(apart, lengths, np.inf)
+    return found
+
+
+def _weighted_lengths(ordered: Floats, cumulative: Floats, share: float) -> tuple[Floats, NDArray[np.intp]]:
+    """From every row to the first one after it by which the share of the weight is reached: length and place; else infinite."""
+    n, d = ordered.shape
+    lengths, last = np.full((n, d), np.inf), np.full((n, d), n - 1)
+    for j in range(d):
+        before = np.concatenate([[0.0], cumulative[:-1, j]])
+        end = np.searchsorted(cumulative[:, j], (before + share * cumulative[-1, j]) * SOLE)
+        reached = np.flatnonzero(end < n)
+        lengths[reached, j] = ordered[end[reached], j] - ordered[reached, j]
+        last[:, j] = np.minimum(end, n - 1)
+    return lengths, last
+
+
+def spread_rows(rows: Rows) -> Floats:
+    """At most so many of the rows, at even ranks in every column, (k, d): where a likelihood in loc alone may have its maxima."""
     ordered = np.sort(rows.X, axis=0).astype(np.float64)
-    if len(ordered) > MOST_CANDIDATES:
-        ordered = ordered[np.linspace(0, len(ordered) - 1, MOST_CANDIDATES).astype(int)]
-    heights = np.array([likelihood({**start, "loc": location}) for location in ordered])
-    around = np.pad(heights, ((1, 1), (0, 0)), constant_values=-np.inf)
-    peaks = np.where((heights >= around[:-2]) & (heights >= around[2:]), heights, -np.inf)
-    best = np.argsort(-peaks, axis=0)[:MOST_STARTS]
-    return [{**start, "loc": np.take_along_axis(ordered, row[None], axis=0)[0]} for row in best]
+    if len(ordered) <= MOST_CANDIDATES:
+        return ordered
+    return ordered[np.linspace(0, len(ordered) - 1, MOST_CANDIDATES).astype(int)]
 
 
-def too_narrow(start: Params, params: Params) -> NDArray[np.bool_]:
-    """Columns whose scale goes to 0."""
-    narrow: NDArray[np.bool_] = params["scale"] < COLLAPSED * start["scale"]
-    return narrow
+def largest_tie(rows: AnyRows, sample: Rows) -> Floats:
+    """Share of the weight that has the same value, the most frequent of a sample of the rows, by column."""
+    values = np.empty(rows.n_columns)
+    for j in range(rows.n_columns):
+        distinct, inverse = np.unique(sample.X[:, j], return_inverse=True)
+        values[j] = distinct[np.argmax(np.bincount(inverse, weights=sample.weights))]
+    tied: Floats = rows.total(_weight_at, values) / rows.total_weight
+    return tied
+
+
+def _weight_at(rows: Rows, values: Floats) -> Floats:
+    same = values == rows.X
+    return np.asarray(np.sum(same, axis=0, dtype=np.float64) if rows.weights is None else rows.weights @ same)
+
+
+def raise_if_tied(rows: AnyRows, maximum: Maximum, df: Floats, loc: Floats | None, family: str, remedy: str) -> None:
+    """DegenerateDataError where so many rows have the same value that no scale above 0 is best, or every ascent ran into it.
+
+    With df degrees of freedom the likelihood of loc at a value grows without bound as scale goes to 0 if it is that of more than
+    df / (1 + df) of the weight, and to a least upper bound that no scale attains if it is that of just as much. ``loc`` is
+    where it is held, if it is.
+    """
+    sample = rows.sample(SAMPLE_ROWS)
+    scale, distance = maximum.params["scale"], median_and_distance(sample)[1]
+    suspect = (scale < 1e-2 * distance) | ~maximum.converged
+    if not suspect.any():
+        return
+    share = largest_tie(rows, sample) if loc is None else rows.total(_weight_at, loc) / rows.total_weight
+    with np.errstate(invalid="ignore"):
+        limit = np.where(np.isinf(df), 1.0, df / (1.0 + df)) * SOLE
+    raise_collapsed(rows, maximum, suspect & (share >= limit), family, remedy)
+    raise_if_collapsed(rows, maximum, family, remedy)
 
 
 def raise_if_collapsed(rows: AnyRows, maximum: Maximum, family: str, remedy: str) -> None:
@@ -61,6 +121,11 @@ def raise_if_collapsed(rows: AnyRows, maximum: Maximum, family: str, remedy: str
         return
     distance = median_and_distance(rows.sample(SAMPLE_ROWS))[1]
     collapsed = ~maximum.converged & (maximum.params["scale"] < 1e3 * COLLAPSED * distance)
+    raise_collapsed(rows, maximum, collapsed, family, remedy)
+
+
+def raise_collapsed(rows: AnyRows, maximum: Maximum, collapsed: NDArray[np.bool_], family: str, remedy: str) -> None:
+    """The error for the first of these columns, if there is one."""
     if np.any(collapsed):
         column = int(np.flatnonzero(collapsed)[0])
         raise DegenerateDataError(

@@ -5,7 +5,7 @@ parameter than its values asks its space: solvers for coordinates, inference for
 what an affine map in front of a density would learn twice. Nobody goes by a parameter's name, which is for people.
 
 ``base`` says what every space offers, ``numbers`` and ``joint`` hold the spaces of numbers that stand alone and of those that
-hang together; ``scales`` and ``blocks`` are the coordinates behind them.
+hang together, ``stacked`` those of mixtures; ``scales`` and ``blocks`` are the coordinates behind them.
 """
 
 from fastkl.families.spaces.base import Space
@@ -20,6 +20,7 @@ from fastkl.families.spaces.numbers import (
     Real,
     UnitInterval,
 )
+from fastkl.families.spaces.stacked import Stacked, Tied, Weights
 
 __all__ = [
     "Angle",
@@ -33,5 +34,8 @@ __all__ = [
     "Real",
     "Simplex",
     "Space",
+    "Stacked",
+    "Tied",
     "UnitInterval",
+    "Weights",
 ]

@@ -145,6 +145,11 @@ class Space:
         """ValueError unless the value lies in the range."""
         raise NotImplementedError
 
+    @property
+    def has_edges(self) -> bool:
+        """Whether a value can sit at an edge of the range at all."""
+        return type(self).at_edge is not Space.at_edge
+
     def at_edge(self, value: Any) -> NDArray[np.bool_]:
         """Entries that sit at an edge of the range, where they have no standard error."""
         return np.zeros(np.shape(value), dtype=bool)

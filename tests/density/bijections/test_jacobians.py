@@ -9,7 +9,7 @@ from sklearn.preprocessing import FunctionTransformer, MaxAbsScaler, PowerTransf
 
 from fastkl import DensityMLE, TransformedDensity
 from fastkl.density import Bijection, bijection
-from fastkl.density.bijections.scikit import FUNCTIONS
+from fastkl.density.bijections.functions import FUNCTIONS
 from fastkl.exceptions import SupportError
 from tests.density.bijections.transformers import QUANTILES, SMOOTH, Cube, X, short
 

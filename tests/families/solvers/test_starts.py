@@ -6,7 +6,13 @@ import pytest
 from fastkl._core.rows import Rows
 from fastkl.exceptions import DegenerateDataError
 from fastkl.families.solvers.newton import Evaluation, Maximum
-from fastkl.families.solvers.starts import best_locations, median_and_distance, raise_if_collapsed
+from fastkl.families.solvers.starts import (
+    largest_tie,
+    median_and_distance,
+    raise_if_collapsed,
+    spread_rows,
+    tight_windows,
+)
 
 
 def test_median_and_distance():
@@ -20,20 +26,43 @@ def test_median_and_distance():
     assert (median_and_distance(Rows(np.full((4, 1), 8.0)))[1] > 0.0).all()
 
 
+@pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("n", [12, 500])
-def test_both_peaks_are_among_the_starts(n):
-    """Cauchy likelihood of two far groups with a small scale: a peak at each, the larger group first."""
+def test_tight_windows_of_two_groups(n, weighted):
+    """Each of two far groups has a window of its own, whatever the order of the rows; the tighter one comes first."""
     rng = np.random.default_rng(n)
-    X = np.r_[rng.normal(-50.0, 1.0, size=(2 * n // 3, 1)), rng.normal(50.0, 1.0, size=(n - 2 * n // 3, 1))]
+    X = np.r_[rng.normal(-50.0, 1.0, size=(n // 2, 1)), rng.normal(50.0, 0.1, size=(n // 2, 1))]
+    weights = np.ones(n) if weighted else None
+    found = tight_windows(Rows(rng.permutation(X), weights), np.array([50.0]))
+    centres = np.array([centre[0] for centre, _ in found])
+    assert abs(centres[0] - 50.0) < 0.3
+    assert np.any(np.abs(centres + 50.0) < 2.0)
+    assert all(half[0] > 0.0 for _, half in found)
 
-    def likelihood(params):
-        return -np.sum(np.log1p(((X - params["loc"]) / params["scale"]) ** 2), axis=0)
 
-    starts = best_locations(Rows(X), {"loc": np.zeros(1), "scale": np.full(1, 2.0)}, likelihood)
-    found = [float(start["loc"][0]) for start in starts]
-    assert abs(found[0] + 50.0) < 2.0
-    assert any(abs(location - 50.0) < 3.0 for location in found)
-    assert all(start["scale"].tolist() == [2.0] for start in starts)
+def test_tight_windows_of_ties_and_weights():
+    """A window of ties has no length of its own; a weight of 3 holds what three rows do."""
+    X = np.array([[0.0], [0.0], [0.0], [7.0], [9.0], [20.0]])
+    assert tight_windows(Rows(X), np.array([4.0]))[0][1][0] == 4e-3
+    apart = np.array([[0.0], [1.0], [7.0], [7.5], [20.0]])
+    repeated = np.repeat(apart, [1, 1, 3, 3, 1], axis=0)
+    by_weight = tight_windows(Rows(apart, np.array([1.0, 1.0, 3.0, 3.0, 1.0])), np.array([4.0]))[0]
+    by_rows = tight_windows(Rows(repeated), np.array([4.0]))[0]
+    assert by_weight[1][0] == by_rows[1][0] == 0.25
+
+
+def test_rows_of_even_rank():
+    assert spread_rows(Rows(np.array([[3.0], [1.0], [2.0]]))).tolist() == [[1.0], [2.0], [3.0]]
+    many = spread_rows(Rows(np.arange(1000.0)[::-1, None]))
+    assert len(many) == 64
+    assert (many[0, 0], many[-1, 0]) == (0.0, 999.0)
+
+
+def test_largest_tie():
+    X = np.array([[1.0, 5.0], [1.0, 6.0], [2.0, 7.0], [3.0, 7.0]])
+    assert largest_tie(Rows(X), Rows(X)).tolist() == [0.5, 0.5]
+    weighted = Rows(X, np.array([1.0, 1.0, 1.0, 5.0]))
+    np.testing.assert_allclose(largest_tie(weighted, weighted), [5 / 8, 6 / 8])
 
 
 def test_collapse_onto_tied_rows():

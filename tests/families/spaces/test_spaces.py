@@ -1,12 +1,10 @@
 """Parameter spaces: coordinates and back, slopes against differences, edges, intervals, shapes, roles; stacked parameters."""
 
 import dataclasses
-from dataclasses import dataclass
 
 import numpy as np
 import pytest
 from scipy import special
-from scipy.linalg import block_diag
 
 from fastkl import families
 from fastkl.families.solvers.coordinates import chart_at
@@ -21,78 +19,17 @@ from fastkl.families.spaces import (
     Rate,
     Real,
     Simplex,
-    Space,
+    Stacked,
+    Tied,
     UnitInterval,
+    Weights,
 )
 from fastkl.families.spaces.base import entry_names
 
 MATRIX = np.array([[2.0, 0.6, -0.1], [0.6, 0.5, 0.2], [-0.1, 0.2, 1.5]])
 TURNED = np.array([[1.0, -0.3, 0.0], [-0.3, 3.0, 0.4], [0.0, 0.4, 0.2]])
 UNIT = np.array([0.6, 0.0, 0.8])
-
-
-@dataclass(frozen=True, kw_only=True)
-class Stacked(Space):
-    """One value of another space for each component, along the leading axis: all that a mixture of matrices needs."""
-
-    inner: Space = PositiveDefinite()  # noqa: RUF009 (frozen, hence safe to share)
-
-    def entries(self, name, value):
-        return [
-            f"{name}[{k},{entry.partition('[')[2]}"
-            for k, own in enumerate(value)
-            for entry in self.inner.entries(name, own)
-        ]
-
-    def size(self, value):
-        return sum(self.inner.size(own) for own in value)
-
-    def filled(self, entries, value):
-        return np.stack(
-            [self.inner.filled(part, own) for part, own in zip(np.split(entries, len(value)), value, strict=True)]
-        )
-
-    def check(self, value, label):
-        for k, own in enumerate(value):
-            self.inner.check(own, f"{label} of component {k}")
-
-    def inside(self, value, edge):
-        return np.stack([self.inner.inside(own, edge) for own in value])
-
-    def interval(self, value, half):
-        ends = [self.inner.interval(own, wide) for own, wide in zip(value, half, strict=True)]
-        return tuple(np.stack(side) for side in zip(*ends, strict=True))
-
-    def block(self, name, value, unit=None, entries=None):
-        return StackedBlock(self, name, value, [self.inner.block(name, own, unit, entries) for own in value])
-
-
-class StackedBlock:
-    def __init__(self, space, name, value, blocks):
-        self.space, self.name, self.value, self.blocks = space, name, value, blocks
-        self.size = sum(block.size for block in blocks)
-
-    def entries(self):
-        return self.space.entries(self.name, self.value)
-
-    def to(self, value):
-        return np.concatenate([block.to(own) for block, own in zip(self.blocks, value, strict=True)])
-
-    def back(self, u):
-        return np.stack(
-            [block.back(part) for block, part in zip(self.blocks, np.split(u, len(self.blocks)), strict=True)]
-        )
-
-    def pull(self, value, gradient):
-        gradient = np.moveaxis(gradient, -np.ndim(value), 0)
-        parts = zip(self.blocks, value, gradient, strict=True)
-        return np.concatenate([block.pull(own, slope) for block, own, slope in parts], axis=-1)
-
-    def jacobian(self, value):
-        return block_diag(*[block.jacobian(own) for block, own in zip(self.blocks, value, strict=True)])
-
-    def fill(self, entries):
-        return self.space.filled(entries, self.value)
+MATRICES = Stacked(inner=PositiveDefinite(), components=2)
 
 
 # A space, a value to take coordinates at, another value, and how many numbers are free.
@@ -120,9 +57,24 @@ VALUES = [
         Simplex(),
         np.array([[0.2, 0.5, 0.3], [0.1, 0.1, 0.8]]), np.array([[0.3, 0.3, 0.4], [0.5, 0.2, 0.3]]), 4, id="stacked simplex",
     ),
-    pytest.param(Stacked(), np.stack([MATRIX, TURNED]), np.stack([TURNED, MATRIX]), 12, id="stacked matrices"),
+    pytest.param(MATRICES, np.stack([MATRIX, TURNED]), np.stack([TURNED, MATRIX]), 12, id="stacked matrices"),
     pytest.param(
-        Stacked(inner=Direction()),
+        Stacked(inner=Simplex(by_column=True), components=2),
+        np.array([[[0.2, 0.8], [0.5, 0.5]], [[0.1, 0.9], [0.3, 0.7]]]), np.full((2, 2, 2), 0.5), 4, id="stacked tables",
+    ),
+    pytest.param(Stacked(inner=Real(), components=2), np.ones((2, 3)), np.arange(6.0).reshape(2, 3), 6, id="stacked reals"),
+    pytest.param(
+        Stacked(inner=DegreesOfFreedom(single=True), components=2),
+        np.array([4.0, 2.0]), np.array([9.0, 0.1]), 2, id="stacked df",
+    ),
+    pytest.param(
+        Stacked(inner=PositiveDefinite(form="diag"), components=2),
+        np.array([[2.0, 0.1], [1.0, 1.0]]), np.array([[1.0, 3.0], [0.2, 9.0]]), 4, id="stacked diagonals",
+    ),
+    pytest.param(Tied(inner=PositiveDefinite(), components=2), MATRIX, TURNED, 6, id="tied matrix"),
+    pytest.param(Weights(), np.array([0.2, 0.5, 0.3]), np.array([0.1, 0.3, 0.6]), 2, id="weights"),
+    pytest.param(
+        Stacked(inner=Direction(), components=2),
         np.stack([UNIT, UNIT[::-1]]), np.stack([UNIT[::-1], [0.0, 0.8, 0.6]]), 4, id="stacked directions",
     ),
 ]  # fmt: skip
@@ -130,6 +82,8 @@ VALUES = [
 
 def entries_of(space, value):
     """Entries in the order of their names."""
+    if isinstance(space, Tied):
+        return entries_of(space.inner, value)
     if isinstance(space, Stacked):
         return np.concatenate([entries_of(space.inner, own) for own in value])
     value = np.asarray(value)
@@ -190,7 +144,7 @@ def test_names():
     assert Real().entries("loc", np.zeros((2, 1))) == ["loc[0,0]", "loc[1,0]"]
     assert DegreesOfFreedom(single=True).entries("df", np.float64(1.0)) == ["df"]
     assert PositiveDefinite().entries("S", np.eye(2)) == ["S[0,0]", "S[0,1]", "S[1,1]"]
-    assert Stacked().entries("S", np.stack([np.eye(1)] * 2)) == ["S[0,0,0]", "S[1,0,0]"]
+    assert MATRICES.entries("S", np.stack([np.eye(1)] * 2)) == ["S[0,0,0]", "S[1,0,0]"]
     assert entry_names("p", (1, 2)) == ["p[0,0]", "p[0,1]"]
 
 
@@ -246,7 +200,7 @@ def test_intervals_are_symmetric_on_the_scale():
     np.testing.assert_allclose(low[0, 1], 0.6 - 5.0, rtol=1e-15)
     np.testing.assert_allclose(np.diag(low), Positive().interval(np.diag(MATRIX), 5.0)[0], rtol=1e-15)
     np.testing.assert_allclose(
-        Stacked().interval(np.stack([MATRIX] * 2), 5.0 * np.ones((2, 3, 3)))[1][1], high, rtol=1e-15
+        MATRICES.interval(np.stack([MATRIX] * 2), 5.0 * np.ones((2, 3, 3)))[1][1], high, rtol=1e-15
     )
 
 
@@ -327,7 +281,7 @@ class Components(families.Family):
         "weights": Simplex(),
         "df": DegreesOfFreedom(),
         "loc": Real(role="location"),
-        "scale": Stacked(role="scale"),
+        "scale": Stacked(inner=PositiveDefinite(), components=2, role="scale"),
     }
 
 
@@ -349,4 +303,40 @@ def test_stacked_parameters_of_a_family():
     for name, value in chart.back(u).items():
         np.testing.assert_allclose(value, params[name], rtol=1e-12, atol=1e-14)
     with pytest.raises(ValueError, match="component 1"):
-        Stacked().check(np.stack([MATRIX, -MATRIX]), "scale")
+        MATRICES.check(np.stack([MATRIX, -MATRIX]), "scale")
+
+
+def test_what_a_user_gives_of_components():
+    """One value for each component: a number where a component has one column, in the shape of its own space otherwise."""
+    stacked = Stacked(inner=Real(), components=2)
+    np.testing.assert_array_equal(stacked.shaped([1.0, 2.0], 1, "loc"), [[1.0], [2.0]])
+    with pytest.raises(ValueError, match="one value for each of 2 components"):
+        stacked.shaped([1.0, 2.0, 3.0], 1, "loc")
+    with pytest.raises(ValueError, match="loc of component 0 has to be 2 numbers"):
+        stacked.shaped([1.0, 2.0], 2, "loc")
+    with pytest.raises(ValueError, match="a number for each component"):
+        Weights().shaped(np.ones((2, 2)) / 2.0, 1, "weights")
+    assert Weights().n_columns(np.array([0.5, 0.5])) is None
+    assert Weights().taken(np.array([0.5, 0.5]), [0]).shape == (2,)
+    assert MATRICES.n_columns(np.stack([MATRIX, TURNED])) == 3
+    np.testing.assert_array_equal(MATRICES.taken(np.stack([MATRIX, TURNED]), [2])[:, 0, 0], [1.5, 0.2])
+
+
+def test_units_of_stacked_locations():
+    """Each component steps in units of its own spread, or of the one that all share."""
+    roots = np.sqrt([np.diag(MATRIX), np.diag(TURNED)])
+    np.testing.assert_array_equal(MATRICES.unit_of_location(np.stack([MATRIX, TURNED])), roots)
+    tied = Tied(inner=PositiveDefinite(), components=2)
+    np.testing.assert_array_equal(tied.unit_of_location(MATRIX), np.stack([roots[0], roots[0]]))
+
+
+def test_some_entries_of_a_component():
+    """Where one component's df is infinite, the others' have coordinates."""
+    space = Stacked(inner=DegreesOfFreedom(), components=2)
+    value = np.array([[2.0, np.inf], [5.0, 3.0]])
+    block = space.block("df", value, None, ["df[0,0]", "df[1,1]"])
+    assert block.entries() == ["df[0,0]", "df[1,1]"]
+    np.testing.assert_allclose(block.to(value), np.log([2.0, 3.0]), rtol=1e-15)
+    assert space.has_edges
+    np.testing.assert_array_equal(space.at_edge(value), [[False, True], [False, False]])
+    assert not MATRICES.has_edges

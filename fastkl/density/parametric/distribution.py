@@ -1,0 +1,73 @@
+"""What a density of one family says of its distribution: the family's own functions, asked block by block of rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastkl._core.array_types import Floats, Params
+from fastkl._core.rows import Rows
+from fastkl.density.distribution import DistributionMembers
+from fastkl.density.parametric.frozen import frozen
+from fastkl.families.base import Family
+from fastkl.families.univariate import UnivariateFamily
+from fastkl.rows.checks import raise_if_missing
+
+# Rows at a time: what a function of one row needs on the way is many times its size.
+_BLOCK = 2**15
+
+
+class FamilyDistribution(DistributionMembers):
+    """Members about the distribution of one family at its parameters."""
+
+    family_: Family
+    params_: Params
+
+    def _read(self, X: Any, sample_weight: Any = None) -> Rows:
+        raise NotImplementedError
+
+    def _tail(self, which: str, X: Any) -> Floats:
+        self._check_fitted()
+        family = self.family_
+        if not (isinstance(family, UnivariateFamily) or hasattr(family, which)):
+            raise AttributeError(f"The {family.name} family has no {which}: {self._why_none()}")
+        rows = self._read(X)
+        raise_if_missing(rows)
+        function, n = getattr(family, which), len(rows.X)
+        out = np.empty(rows.X.shape if isinstance(family, UnivariateFamily) else n)
+        for start in range(0, n, _BLOCK):
+            block = slice(start, start + _BLOCK)
+            out[block] = function(np.asarray(rows.X[block], dtype=np.float64), self.params_)
+        return out
+
+    def _why_none(self) -> str:
+        if self.family_.labels:
+            return "labels have no order."
+        return (
+            "it describes the row as a whole. Count draws instead: (density.sample(100_000) <= x).all(axis=1).mean()."
+        )
+
+    def _quantile(self, q: Floats, upper: bool) -> Floats:
+        family = self.family_
+        if not isinstance(family, UnivariateFamily):
+            raise AttributeError(f"The {family.name} family has no quantiles: {self._why_none()}")
+        function = family.upper_quantile if upper else family.quantile
+        return np.asarray(function(q[:, np.newaxis], self.params_), dtype=np.float64)
+
+    def _moments(self) -> tuple[Floats, Floats]:
+        found = self.family_.moments(self.params_)
+        if found is None:
+            reason = "labels are no numbers." if self.family_.labels else "it is not known in closed form."
+            raise AttributeError(f"The {self.family_.name} family has no mean and no variance here: {reason}")
+        return found
+
+    def _mode(self) -> NDArray[Any]:
+        found = self.family_.mode(self.params_)
+        if found is None:
+            raise AttributeError(f"The mode of the {self.family_.name} family is not known in closed form.")
+        return found
+
+    def _to_scipy(self) -> Any:
+        return frozen(self.family_, self.params_)

@@ -1,0 +1,174 @@
+"""From what a user says of a mixture to families and priors, and from its maximum to the observed information."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from fastkl._core.array_types import Floats, Params
+from fastkl._core.rows import AnyRows, Rows
+from fastkl.density.validation import resolve_family
+from fastkl.exceptions import DegenerateDataError
+from fastkl.families.base import Family, added
+from fastkl.families.mixture import Mixture
+from fastkl.families.mixture.expectation import Components
+from fastkl.families.mixture.layout import Layout
+from fastkl.families.multivariate_normal import MultivariateNormal
+from fastkl.families.normal import Normal
+from fastkl.families.priors import NormalInverseWishart, Prior, PriorLike, resolve_prior
+from fastkl.families.priors.base import moment_names
+from fastkl.families.solvers.coordinates import chart_at
+from fastkl.families.solvers.curvature import hessian
+
+MOMENTS = 3e7  # numbers read, times parameters: what "auto" takes for the observed information
+DISTINCT_ROWS = 4096  # at first looked at for as many different ones as there are components
+
+
+def resolved_mixture(
+    family: str | Family | Sequence[str | Family], n_components: int, weights: ArrayLike | None
+) -> Mixture:
+    """A mixture of its own from a family, or one for each component."""
+    if isinstance(n_components, bool) or not isinstance(n_components, int | np.integer) or n_components < 1:
+        raise ValueError(f"n_components is a whole number of at least 1, not {n_components!r}.")
+    if isinstance(family, str | Family):
+        components = [resolve_family(family) for _ in range(n_components)]
+    elif isinstance(family, list | tuple):
+        components = [resolve_family(one) for one in family]
+        if len(components) != n_components:
+            raise ValueError(f"family names {len(components)} components, n_components is {n_components}.")
+    else:
+        components = [resolve_family(family)]  # type: ignore[arg-type]  # which says what a family is
+    tied = [isinstance(one, MultivariateNormal) and one.covariance_type == "tied" for one in components]
+    if any(tied):
+        components = _untied(components, tied)
+    for one in components:
+        if getattr(one, "shrinkage", None) is not None:
+            raise ValueError(
+                "The components of a mixture are regularised by a prior (prior='default'), not by shrinkage."
+            )
+        if isinstance(one, Mixture):
+            raise ValueError("A mixture of mixtures is a mixture: give all components at once.")
+    if len({one.labels for one in components}) > 1 or len({one.discrete for one in components}) > 1:
+        raise ValueError("The components of a mixture are all continuous, all discrete, or all about labels.")
+    fixed = None if weights is None else np.asarray(weights, dtype=np.float64)
+    mixture = Mixture(components, fixed, any(tied))
+    if fixed is not None:
+        mixture.spaces()["weights"].shaped(fixed, 1, "weights")
+        if len(fixed) != len(components):
+            raise ValueError(f"There are {len(fixed)} weights for {len(components)} components.")
+    return mixture
+
+
+def _untied(components: list[Family], tied: list[bool]) -> list[Family]:
+    if not all(tied) or any(one.fixed_parameters() for one in components):
+        raise ValueError("A tied covariance is one of all components, which then hold no parameter fixed.")
+    return [MultivariateNormal() for _ in components]
+
+
+def raise_if_few_rows(rows: AnyRows, n_components: int) -> None:
+    """DegenerateDataError unless there are as many different rows as components."""
+    some = rows.sample(DISTINCT_ROWS)
+    if len(_different(some.X[:DISTINCT_ROWS], n_components)) >= n_components:
+        return
+    found = len(_different(rows.X if isinstance(rows, Rows) else some.X, n_components))
+    if found < n_components:
+        raise DegenerateDataError(
+            f"There are {n_components} components for {found} different row{'s' * (found != 1)} "
+            f"(n_samples={rows.total_weight:g}): use fewer components."
+        )
+
+
+def _different(X: Any, enough: int) -> set[tuple[Any, ...]]:
+    found: set[tuple[Any, ...]] = set()
+    for row in X:
+        found.add(tuple(row.tolist()))
+        if len(found) >= enough:
+            break
+    return found
+
+
+def resolved_priors(prior: str | PriorLike | None, mixture: Mixture, rows: AnyRows) -> list[PriorLike | None]:
+    """The prior of each component, bound to all rows, so that it says the same of every component."""
+    layout: Layout = mixture.layout
+    found: list[PriorLike | None] = [None] * layout.size
+    if prior is None:
+        return found
+    if mixture.tied:
+        raise ValueError(
+            "A covariance that all components share can't collapse: there is no prior for it, leave prior=None."
+        )
+    for group in layout.groups:
+        own = resolve_prior(prior, group.family)
+        if not group.family.free_names():
+            continue
+        params = _params_of_all(group.family, rows)
+        if prior in ("default", "normal_inverse_wishart") and group.family.gaussian:
+            location, spread = moment_names(group.family)
+            covariance = params[spread] ** 2 if isinstance(group.family, Normal) else params[spread]
+            own = NormalInverseWishart.fraley_raftery(params[location], covariance, layout.size)
+        bound = own.bind(group.family, params) if isinstance(own, Prior) else own
+        for k in group.members:
+            found[k] = bound
+    return found
+
+
+def _params_of_all(family: Family, rows: AnyRows) -> Params:
+    """The maximum on all rows, or a guess at it where there is none."""
+    try:
+        return family.fit(rows, 1e-6, 100)[0].params
+    except DegenerateDataError:
+        if not family.has_statistics:
+            raise
+        return family.starting_parameters(rows.total(family.statistics, merge=family.merge_statistics))
+
+
+# -- observed information --------------------------------------------------------------------------------------------------
+
+
+def curvature_of(
+    mixture: Mixture, params: Params, rows: AnyRows, priors: Sequence[PriorLike | None], wanted: bool | str
+) -> Floats | None:
+    """Minus the second derivatives of log-likelihood plus log-prior by the coordinates, (1, q, q); None where not wanted.
+
+    They are differences of gradients, of fourth order: one pass over the rows for each 64 coordinates.
+    """
+    if wanted not in (True, False, "auto"):
+        raise ValueError(f"standard_errors is True, False or 'auto', not {wanted!r}.")
+    if wanted is False:
+        return None
+    chart = chart_at(mixture, params, mixture.estimated_entries(params))
+    if wanted == "auto" and not isinstance(rows, Rows):
+        return None
+    if wanted == "auto" and 4.0 * chart.size * rows.total_weight * rows.n_columns * mixture.layout.size > MOMENTS:
+        return None
+
+    def gradients(places: list[Params]) -> list[Params]:
+        step = Components.at(mixture.layout, params).block_rows
+        found = rows.total(gradients_block, mixture, places, merge=_all_added, block_rows=step)
+        return [_with_priors(mixture, priors, at, slope) for at, slope in zip(places, found, strict=True)]
+
+    with np.errstate(all="ignore"):
+        return -hessian(gradients, chart, params)
+
+
+def gradients_block(rows: Rows, mixture: Mixture, places: Sequence[Params]) -> list[Params]:
+    """Gradients of the log-likelihood of a block at several places."""
+    return [Components.at(mixture.layout, at).gradient(rows)[1] for at in places]
+
+
+def _all_added(first: list[Params], second: list[Params]) -> list[Params]:
+    return [added(one, other) for one, other in zip(first, second, strict=True)]
+
+
+def _with_priors(mixture: Mixture, priors: Sequence[PriorLike | None], at: Params, gradient: Params) -> Params:
+    own = mixture.split(at)
+    for group in mixture.layout.groups:
+        for i, k in enumerate(group.members):
+            prior = priors[k]
+            if prior is not None:
+                for name, slope in prior.gradient(own[k]).items():
+                    gradient[group.key(name)][i] += slope
+    return gradient

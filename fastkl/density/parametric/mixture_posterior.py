@@ -1,0 +1,248 @@
+"""What only a mixture has: the posterior distribution of the component that a row is from, and what follows from it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import xlogy
+
+from fastkl._core.array_types import Floats
+from fastkl._core.rows import Rows
+from fastkl.density.parametric.base import FamilyDensity
+from fastkl.density.validation import as_generator
+from fastkl.exceptions import SupportError
+from fastkl.families.spaces import Stacked
+from fastkl.rows.checks import raise_if_not_finite
+
+
+class PosteriorMembers(FamilyDensity):
+    """Members of a fitted mixture about the components of rows."""
+
+    family_: Any
+
+    def _placed(self, name: str, index: tuple[int, ...], names: Sequence[str]) -> tuple[str, str] | None:
+        # the first index is that of the component, unless all share the parameter
+        if not isinstance(self.family_.spaces()[name], Stacked):
+            return super()._placed(name, index, names) if name != "weights" else (f"component {index[0]}", name)
+        columns = ", ".join(dict.fromkeys(names[j] for j in index[1:] if j < len(names)))
+        return f"component {index[0]}" + (f": {columns}" if columns else ""), name
+
+    def predict_proba(self, X: ArrayLike) -> Floats:
+        r"""Posterior probability of every component given a row, :math:`p(z = k \mid x)`: its responsibility for the row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d)
+            Rows.
+
+        Returns
+        -------
+        ndarray of shape (n, K)
+            Rows sum to 1.
+
+        Raises
+        ------
+        SupportError
+            If a row lies outside the support of every component.
+        """
+        return self._posterior(self._read(X))
+
+    def _posterior(self, rows: Rows) -> Floats:
+        shares: Floats = self.family_.posterior(rows, self.params_)
+        if np.isnan(shares.sum()):
+            raise_if_not_finite(rows)
+            row = int(np.argmax(np.isnan(shares).any(axis=1)))
+            raise SupportError(
+                f"{rows.row(row).capitalize()} lies outside the support of every component: it is from none."
+            )
+        return shares
+
+    def predict(self, X: ArrayLike) -> NDArray[np.intp]:
+        """The most probable component of every row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d)
+            Rows.
+
+        Returns
+        -------
+        ndarray of shape (n,)
+            Numbers from 0 to K - 1; the first of equally probable ones.
+        """
+        return np.asarray(np.argmax(self.predict_proba(X), axis=1))
+
+    def fit_predict(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> NDArray[np.intp]:
+        """Fit the mixture, and give the most probable component of every row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d)
+            Rows.
+        y : None
+            Ignored.
+        sample_weight : array-like of shape (n,), default=None
+            Weights of at least 0.
+
+        Returns
+        -------
+        ndarray of shape (n,)
+            Numbers from 0 to K - 1.
+        """
+        return self.fit(X, y, sample_weight=sample_weight).predict(X)
+
+    def transform(self, X: ArrayLike) -> Floats:
+        """The responsibilities as columns: ``predict_proba``, for a ``Pipeline``.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d)
+            Rows.
+
+        Returns
+        -------
+        ndarray of shape (n, K)
+            Rows sum to 1.
+        """
+        return self.predict_proba(X)
+
+    def get_feature_names_out(self, input_features: Any = None) -> NDArray[Any]:
+        """Names of the columns of ``transform``.
+
+        Parameters
+        ----------
+        input_features : ignored
+            For scikit-learn.
+
+        Returns
+        -------
+        ndarray of str
+            ``"mixturemle0"`` and so on.
+        """
+        self._check_fitted()
+        name = type(self).__name__.lower()
+        return np.array([f"{name}{k}" for k in range(self.family_.layout.size)], dtype=object)
+
+    def sample(self, n_samples: int = 1, random_state: Any = None, *, return_components: bool = False) -> Any:
+        """Draw rows from the mixture.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Number of rows.
+        random_state : int, RandomState, Generator or None, default=None
+            A number gives the same rows every time.
+        return_components : bool, default=False
+            Whether to return the component that each row is from as well.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, d), or a pair of it and one of shape (n_samples,)
+            Draws.
+        """
+        self._check_fitted()
+        if n_samples < 1:
+            raise ValueError(f"n_samples has to be at least 1, not {n_samples}.")
+        drawn = self.family_.sample_with_components(self.params_, int(n_samples), as_generator(random_state))
+        return drawn if return_components else drawn[0]
+
+    # -- two layers of likelihood ------------------------------------------------------------------------------------------
+
+    def elbo(self, X: ArrayLike, responsibilities: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        r"""Evidence lower bound of the rows under any responsibilities.
+
+        .. math:: \sum_i w_i \sum_k r_{ik} \left( \log \pi_k p_k(x_i) - \log r_{ik} \right)
+
+        The log-likelihood is this plus ``posterior_divergence``, whatever the responsibilities; they are equal at the
+        posterior, to which the first half of an EM map sets them.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d)
+            Rows.
+        responsibilities : array-like of shape (n, K)
+            Probabilities of the components, a row of X in each row.
+        sample_weight : array-like of shape (n,), default=None
+            Weights of at least 0.
+
+        Returns
+        -------
+        float
+            Nats; at most ``log_likelihood(X, sample_weight)``.
+        """
+        rows, r = self._with_responsibilities(X, responsibilities, sample_weight)
+        logs: Floats = self.family_.joint_log_density(rows, self.params_)
+        with np.errstate(invalid="ignore"):
+            terms = np.where(r > 0.0, r * logs, 0.0) - xlogy(r, r)
+        return _weighted(terms.sum(axis=1), rows)
+
+    def posterior_divergence(
+        self, X: ArrayLike, responsibilities: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> float:
+        r"""Divergence of responsibilities from the posterior, summed over the rows: log-likelihood less ``elbo``.
+
+        .. math:: \sum_i w_i \, \mathrm{KL}\left( r_i \,\|\, p(z \mid x_i) \right)
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d)
+            Rows.
+        responsibilities : array-like of shape (n, K)
+            Probabilities of the components, a row of X in each row.
+        sample_weight : array-like of shape (n,), default=None
+            Weights of at least 0.
+
+        Returns
+        -------
+        float
+            Nats, at least 0.
+        """
+        rows, r = self._with_responsibilities(X, responsibilities, sample_weight)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            posterior = self._posterior(rows)
+            terms = np.where(r > 0.0, r * np.log(r / posterior) - r + posterior, posterior)
+        return _weighted(terms.sum(axis=1), rows)
+
+    def _with_responsibilities(
+        self, X: ArrayLike, given: ArrayLike, sample_weight: ArrayLike | None
+    ) -> tuple[Rows, Floats]:
+        rows, r = self._read(X, sample_weight), np.asarray(given, dtype=np.float64)
+        if rows.index is not None and len(r) != len(rows.X):
+            r = r[rows.index]  # rows of weight 0 were left out
+        if r.shape != (len(rows.X), self.family_.layout.size):
+            raise ValueError(
+                f"responsibilities has shape {r.shape}, not {(len(rows.X), self.family_.layout.size)} for these rows."
+            )
+        if not np.all(r >= 0.0) or np.any(np.abs(r.sum(axis=1) - 1.0) > 1e-9):
+            raise ValueError("responsibilities are probabilities: at least 0, and each row sums to 1.")
+        return rows, r
+
+    def icl(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Integrated completed likelihood: ``bic`` plus twice the entropy of the responsibilities; lower is better.
+
+        It counts against components that overlap, and so tells clusters rather than shapes of the density.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d)
+            The rows the mixture was fitted to.
+        sample_weight : array-like of shape (n,), default=None
+            Weights of at least 0.
+
+        Returns
+        -------
+        float
+            The criterion, in nats times 2 (C. Biernacki, G. Celeux, G. Govaert 2000, doi:10.1109/34.865189, with the
+            entropy of G. McLachlan and D. Peel 2000 for their most probable components).
+        """
+        rows = self._read(X, sample_weight)
+        shares = self._posterior(rows)
+        entropy: Floats = -xlogy(shares, shares).sum(axis=1)
+        return self.bic(X, sample_weight) + 2.0 * _weighted(entropy, rows)
+
+
+def _weighted(values: Floats, rows: Rows) -> float:
+    return float(np.sum(values) if rows.weights is None else values @ rows.weights)

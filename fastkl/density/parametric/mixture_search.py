@@ -1,0 +1,269 @@
+"""The search for the highest proper maximum of a mixture: short ascents from many starts, long ones from the best, moves.
+
+A maximum is proper if no component has collapsed onto a few rows, where the likelihood of a continuous mixture grows
+without bound: such places are never taken while a proper one is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from fastkl._core.array_types import Floats, Params
+from fastkl._core.rows import AnyRows, Rows
+from fastkl.density.parametric.mixture_starts import Starts
+from fastkl.exceptions import DegenerateDataError
+from fastkl.families.mixture import Mixture
+from fastkl.families.mixture.ascent import Ascent, Climb
+from fastkl.families.priors import PriorLike
+
+SAMPLE_ROWS = 16384  # of larger tables the search sees so many rows, and the last ascent all
+PER_START = 2  # short ascents, of which the best counts as a start
+SHORT_MAPS, SHORT_TOL = 12, 1e-6
+LONG, SPARE = 3, 6  # long ascents, and further ones where these collapse
+MOVES, VAIN = 8, 2  # rounds of splits and merges at most, and of those without gain
+HALVES, BALLS = 2, 4  # splits tried in a round
+GROWTHS, GROWN_MAPS = (
+    2,
+    30,
+)  # for each start and one more: ways in which a component is added; maps from the best of them
+MOST_GROWN = 12  # components up to which a mixture is also grown one by one
+FEW_ROWS = 4.0  # per column and one more: components of fewer rows may be collapsed
+NARROW = 1e-4  # smallest variance of such a component in any direction, in that of all components together
+PROPER_GAIN = 1e-6  # nats per unit of weight: maxima that differ by less are the same
+
+
+@dataclass(frozen=True)
+class Search:
+    """The search on one set of rows.
+
+    Parameters
+    ----------
+    mixture : Mixture
+        With what it learnt of the rows.
+    rows : AnyRows
+        All rows.
+    priors : list
+        Of each component, bound to the rows, or None.
+    tol, max_iter : float, int
+        Of the last ascent.
+    """
+
+    mixture: Mixture
+    rows: AnyRows
+    priors: list[PriorLike | None]
+    tol: float
+    max_iter: int
+
+    def ascent(self, rows: AnyRows) -> Ascent:
+        """The ascent on some rows."""
+        fixed = self.mixture.fixed_parameters().get("weights")
+        weights = None if fixed is None else np.asarray(fixed, dtype=np.float64)
+        return Ascent(self.mixture, self.mixture.layout, rows, self.priors, weights)
+
+    def from_start(self, start: Params) -> Climb:
+        """The maximum reached from one start."""
+        return self.ascent(self.rows).run(start, self.tol, self.max_iter)
+
+    def best(self, n_init: int, generator: np.random.Generator) -> Climb:
+        """The highest proper maximum found, or the highest of all where none is proper; DegenerateDataError without one."""
+        sample = self.rows.sample(SAMPLE_ROWS)
+        starts = Starts(self.mixture, sample, self.priors, generator)
+        ascent = self.ascent(sample)
+        drawn = islice(starts.draw(), n_init * PER_START)
+        found = [ascent.run(start, SHORT_TOL, SHORT_MAPS) for start in drawn if start is not None]
+        found += self._grown(sample, GROWTHS * (n_init + 1), generator)
+        followed = self._followed(ascent, self._ranked(found, sample), LONG, sample)
+        if not followed:
+            self._raise_without(found)
+        best = self._moved(followed[0], ascent, starts, sample)
+        if sample is self.rows:
+            return best
+        whole = self.from_start(best.params)
+        if whole.collapsed is not None:
+            self._raise_without([whole])
+        return whole
+
+    def _grown(self, rows: Rows, ways: int, generator: np.random.Generator) -> list[Climb]:
+        """One component after another: each takes a ball of rows, or half of those of a component, from the best so far."""
+        layout, weights = self.mixture.layout, self.mixture.fixed_parameters().get("weights")
+        if len(layout.groups) > 1 or weights is not None or layout.size > MOST_GROWN:
+            return []
+        family, labels = layout.groups[0].family, np.zeros(len(rows.X), dtype=np.intp)
+        best: list[Climb] = []
+        for k in range(2, layout.size + 1):
+            mixture = Mixture([family] * k, None, self.mixture.tied)
+            search = replace(self, mixture=mixture, rows=rows, priors=self.priors[:k])
+            starts, ascent = Starts(mixture, rows, search.priors, generator), search.ascent(rows)
+            tried = []
+            for turn in range(ways):
+                new = labels.copy()
+                new[_ball(rows.X, generator) if turn else _half_of(labels, rows.X, generator)] = k - 1
+                start = starts.of_labels(new)
+                if start is not None:
+                    tried.append(ascent.run(start, SHORT_TOL, SHORT_MAPS))
+            ahead = replace(search, tol=SHORT_TOL, max_iter=GROWN_MAPS)
+            best = ahead._followed(ascent, search._ranked(tried, rows), 1, rows)[:1]
+            if not best:
+                return []
+            labels = np.argmax(mixture.posterior(rows, best[0].params), axis=1)
+        return best
+
+    def _ranked(self, climbs: Sequence[Climb], rows: Rows) -> list[Climb]:
+        """Those that have parameters, the proper ones first, each kind from the highest down."""
+        alive = [climb for climb in climbs if climb.collapsed is None and np.isfinite(climb.objective)]
+        proper = [climb for climb in alive if not spurious_components(self.mixture, climb, rows)]
+        return sorted(proper or alive, key=lambda climb: -climb.objective)
+
+    def _followed(self, ascent: Ascent, ranked: Sequence[Climb], count: int, rows: Rows) -> list[Climb]:
+        """So many of the maxima to which short ascents lead: the proper ones first, from the highest down."""
+        reached: list[Climb] = []
+        for climb in _different(ranked, ascent.weight)[: count + SPARE]:
+            ahead = ascent.run(climb.params, self.tol, self.max_iter)
+            reached += [ahead] if ahead.collapsed is None else []
+            if sum(not spurious_components(self.mixture, one, rows) for one in reached) == count:
+                break
+        return self._ranked(reached, rows)
+
+    def _moved(self, best: Climb, ascent: Ascent, starts: Starts, rows: Rows) -> Climb:
+        """Splits and merges: rows are parted anew with two components made one, and another one made two."""
+        k = self.mixture.layout.size
+        if k < 3 and len(self.mixture.layout.groups) == 1:
+            return best
+        vain = 0
+        for _ in range(MOVES if k >= 3 else 0):
+            begun = [starts.of_labels(labels) for labels in _parted(self.mixture, best, rows, starts.generator)]
+            tried = [ascent.run(start, SHORT_TOL, SHORT_MAPS) for start in begun if start is not None]
+            better = self._ranked([best, *self._followed(ascent, self._ranked(tried, rows), 1, rows)], rows)[0]
+            vain = 0 if better.objective > best.objective + PROPER_GAIN * ascent.weight else vain + 1
+            best = better
+            if vain == VAIN:
+                break
+        return best
+
+    def _raise_without(self, climbs: Sequence[Climb]) -> None:
+        reasons = [climb.collapsed for climb in climbs if climb.collapsed is not None]
+        k = self.mixture.layout.size
+        why = f" In the last, component {reasons[-1].component} collapsed: {reasons[-1]}" if reasons else ""
+        raise DegenerateDataError(
+            f"None of {max(1, len(climbs))} starts led to a mixture of {k} components with a maximum of the likelihood.{why} Use "
+            "fewer components, a prior (prior='default'), or a simpler family (covariance_type='diag', 'spherical' or 'tied')."
+        )
+
+
+def _different(climbs: Sequence[Climb], weight: float) -> list[Climb]:
+    """One of each height, from the highest down."""
+    chosen: list[Climb] = []
+    for climb in climbs:
+        if all(abs(climb.objective - other.objective) > 1e-4 * weight for other in chosen):
+            chosen.append(climb)
+    return chosen
+
+
+def _parted(mixture: Mixture, climb: Climb, rows: Rows, generator: np.random.Generator) -> list[Any]:
+    """Labels of the rows after a merge of two components that overlap: the free one takes half of another, or a ball of rows."""
+    shares = mixture.posterior(rows, climb.params)
+    labels, k = np.argmax(shares, axis=1), shares.shape[1]
+    overlap = shares.T @ shares
+    size = np.sqrt(np.diag(overlap))
+    pairs = sorted(
+        ((i, j) for i in range(k) for j in range(i)), key=lambda pair: -overlap[pair] / (size[pair[0]] * size[pair[1]])
+    )
+    parted = []
+    for turn in range(HALVES + BALLS):
+        free, taking = pairs[turn % min(len(pairs), 3)]
+        new = np.where(labels == free, taking, labels)
+        if turn < HALVES:
+            chosen = _half_of(new, rows.X, generator)
+        else:
+            chosen = _ball(rows.X, generator)
+        new[chosen] = free
+        parted.append(new)
+    return parted
+
+
+def _ball(X: Any, generator: np.random.Generator) -> Any:
+    """A row and those nearest to it, in units of the columns: a few of all rows up to a third."""
+    centre, share = X[generator.integers(len(X))], np.exp(generator.uniform(np.log(0.03), np.log(0.33)))
+    if X.dtype.kind in "fiub":
+        values = np.asarray(X, dtype=np.float64)
+        deviation = np.std(values, axis=0)
+        distances = np.sum(((values - centre) / np.where(deviation > 0.0, deviation, 1.0)) ** 2, axis=1)
+    else:
+        distances = np.sum(centre != X, axis=1) + generator.random(len(X))
+    return np.argsort(distances, kind="stable")[: max(2, int(share * len(X)))]
+
+
+def _half_of(labels: Any, X: Any, generator: np.random.Generator) -> Any:
+    """Half of the rows of one of the components."""
+    own = np.flatnonzero(labels == generator.choice(np.unique(labels)))
+    return own[_halved(X[own], generator)]
+
+
+def _halved(X: Any, generator: np.random.Generator) -> Any:
+    """A mask of about half of the rows: those on one side of the direction in which they differ most, or any."""
+    if X.dtype.kind not in "fiub" or len(X) < 2:
+        return generator.random(len(X)) < 0.5
+    values = np.asarray(X, dtype=np.float64)
+    shift = values - values.mean(axis=0)
+    deviation = np.sqrt(np.mean(shift**2, axis=0))
+    shift /= np.where(deviation > 0.0, deviation, 1.0)
+    along = shift @ np.linalg.svd(shift, full_matrices=False)[2][0]
+    return along > np.median(along)
+
+
+# -- collapsed components --------------------------------------------------------------------------------------------------
+
+
+def spurious_components(mixture: Mixture, climb: Climb, rows: AnyRows) -> dict[int, str]:
+    """Components that sit on a few rows, with a sentence each: accidents of the sample, on the way to infinity."""
+    if mixture.discrete or not len(climb.sums):
+        return {}
+    d, components = rows.n_columns, mixture.split(climb.params)
+    n_rows = max(rows.total_weight, len(rows.X) if isinstance(rows, Rows) else 0.0)
+    count = climb.sums / np.sum(climb.sums) * n_rows
+    found = {}
+    for group in mixture.layout.groups:
+        few = [k for k in group.members if count[k] < FEW_ROWS * (d + 1.0)]
+        if not few or group.tied is not None or not group.family.free_names():
+            continue
+        covariances = [_covariance(group.family, components[k]) for k in range(len(components))]
+        for k in few:
+            if covariances[k] is None or any(c is None for c in covariances):
+                continue
+            others = [j for j in range(len(components)) if j not in few] or list(range(len(components)))
+            pooled = sum(climb.sums[j] * covariances[j] for j in others) / np.sum(climb.sums[others])
+            narrow = _narrowest(np.asarray(covariances[k]), pooled)
+            if narrow < NARROW:
+                found[k] = (
+                    f"Component {k} holds {count[k]:.3g} rows and is narrow: its variance in one direction is {narrow:.2g} times "
+                    "that of the other components. The likelihood grows without bound as a component closes in on a point, "
+                    "a line or a plane; use prior='default' or fewer components."
+                )
+    return found
+
+
+def _covariance(family: Any, params: Params) -> Floats | None:
+    """The covariance of a component with normal tails, as a matrix; None for other families."""
+    spaces = family.spaces()
+    location = next((name for name, space in spaces.items() if space.role == "location"), None)
+    spread = None if location is None else spaces[location].spread
+    if spread is None or spread not in params:
+        return None
+    value, d = np.asarray(params[spread], dtype=np.float64), len(np.atleast_1d(params[str(location)]))
+    if value.ndim == 2:
+        return value
+    squares = value if family.joint else value**2
+    return np.diag(np.broadcast_to(squares, (d,)))
+
+
+def _narrowest(covariance: Floats, pooled: Floats) -> float:
+    """The smallest variance in any direction, in units of that of the other components there."""
+    root = np.sqrt(np.diag(pooled))
+    lower = np.linalg.cholesky(pooled / np.outer(root, root) + 1e-12 * np.eye(len(root)))
+    half = np.linalg.solve(lower, covariance / np.outer(root, root))
+    return float(np.linalg.eigvalsh(np.linalg.solve(lower, half.T)).min())

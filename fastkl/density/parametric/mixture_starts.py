@@ -1,0 +1,150 @@
+"""Where the search for a mixture begins: partitions of the rows, of several kinds, since none is the best for all tables.
+
+Rows are compared in coordinates without units: whitened, by standard deviations, by ranks; angles by their sines and
+cosines; labels by the number of columns that differ. Parts grow from the seeds of k-means++ (scikit-learn) or from
+rows at random, or are shells about the centre, or the clusters of a hierarchy (scipy), which finds small groups far
+out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtri
+from scipy.stats import rankdata
+
+from fastkl._core.array_types import Floats, Params
+from fastkl._core.rows import Rows
+from fastkl.exceptions import DegenerateDataError
+from fastkl.families.mixture import Mixture
+from fastkl.families.mixture.maximisation import fit_alone
+from fastkl.families.priors import PriorLike
+
+SOFTNESS = (0.02, 0.3, 0.8)  # share of a row that is the same for all components: the first that gives each a maximum
+LLOYD_STEPS = 3
+HIERARCHY_ROWS = 400  # of the sample that is merged step by step
+
+
+@dataclass(frozen=True)
+class Starts:
+    """Starting parameters of a mixture, drawn from rows in memory."""
+
+    mixture: Mixture
+    rows: Rows
+    priors: list[PriorLike | None]
+    generator: np.random.Generator
+
+    def draw(self) -> Iterator[Params | None]:
+        """One start after another, without end (None where a partition gives none): kinds of partitions take turns."""
+        kinds = self._kinds()
+        while True:
+            for kind in kinds:
+                yield self.of_labels(kind())
+
+    def of_labels(self, labels: NDArray[np.intp]) -> Params | None:
+        """Parameters at which the components fit their part of the rows; None where a part is too poor for that."""
+        layout = self.mixture.layout
+        if len(layout.groups) > 1:
+            labels = self.generator.permutation(layout.size)[labels]
+        hard = np.eye(layout.size)[labels]
+        for softness in SOFTNESS:
+            shares = (1.0 - softness) * hard + softness / layout.size
+            try:
+                return fit_alone(self.mixture, self.rows, shares, self.priors)
+            except (DegenerateDataError, np.linalg.LinAlgError):
+                continue
+        return None
+
+    def _kinds(self) -> list[Callable[[], NDArray[np.intp]]]:
+        if self.rows.X.dtype.kind not in "fiub":
+            return [self._by_labels]
+        X = np.asarray(self.rows.X, dtype=np.float64)
+        if not self.mixture.equivariant and self._is_periodic():
+            X = np.concatenate([np.cos(X), np.sin(X)], axis=1)
+        standard = _standardised(X)
+        spaces = [_whitened(standard), standard, _normal_scores(X)] if X.shape[1] > 1 else [standard, _normal_scores(X)]
+        seeded = [partial(self._by_seeds, space) for space in spaces]
+        merged = [partial(self._by_hierarchy, standard, method) for method in ("average", "ward")]
+        return [seeded[0], merged[0], *seeded[1:], merged[1], self._scattered(spaces[0]), self._shells(spaces[0])]
+
+    def _is_periodic(self) -> bool:
+        return any(getattr(group.family, "periodic", False) for group in self.mixture.layout.groups)
+
+    def _seed(self) -> int:
+        return int(self.generator.integers(2**31 - 1))
+
+    def _by_seeds(self, space: Floats) -> NDArray[np.intp]:
+        from sklearn.cluster import kmeans_plusplus  # every import of the library would pay for it
+
+        k = self.mixture.layout.size
+        centres, _ = kmeans_plusplus(space, k, sample_weight=self.rows.weights, random_state=self._seed())
+        return _lloyd(space, centres, self.rows.weights)
+
+    def _scattered(self, space: Floats) -> Callable[[], NDArray[np.intp]]:
+        """Parts about rows at random."""
+        k = self.mixture.layout.size
+        return lambda: _nearest(space, space[self.generator.choice(len(space), size=k, replace=False)])
+
+    def _shells(self, space: Floats) -> Callable[[], NDArray[np.intp]]:
+        """Rows by their distance from the centre, in parts of random size: components may lie within each other."""
+        distances, k = np.sum((space - np.median(space, axis=0)) ** 2, axis=1), self.mixture.layout.size
+        return lambda: np.searchsorted(np.quantile(distances, np.sort(self.generator.random(k - 1))), distances)
+
+    def _by_hierarchy(self, space: Floats, method: str) -> NDArray[np.intp]:
+        """Clusters of some of the rows by merging the nearest ones; the other rows go with the nearest of these."""
+        from scipy.cluster.hierarchy import fcluster, linkage
+
+        chosen = self.generator.choice(len(space), size=min(len(space), HIERARCHY_ROWS), replace=False)
+        some = space[chosen]
+        labels = fcluster(linkage(some, method), self.mixture.layout.size, criterion="maxclust") - 1
+        return np.asarray(labels[_nearest(space, some)])
+
+    def _by_labels(self) -> NDArray[np.intp]:
+        X: Any = self.rows.X
+        seeds = X[self.generator.choice(len(X), size=self.mixture.layout.size, replace=False)]
+        differ = np.stack([np.sum(seed != X, axis=1) for seed in seeds], axis=1)
+        return np.asarray(np.argmin(differ + self.generator.random(differ.shape), axis=1))
+
+
+def _standardised(X: Floats) -> Floats:
+    """Columns about their mean in units of their standard deviation; constant ones say nothing and are left out."""
+    shift = X - X.mean(axis=0)
+    size = np.abs(shift).max(axis=0)
+    shift = shift[:, size > 0.0] / size[size > 0.0]
+    if shift.shape[1] == 0:
+        return np.zeros((len(X), 1))
+    return np.asarray(shift / np.sqrt(np.mean(shift**2, axis=0)))
+
+
+def _whitened(standard: Floats) -> Floats:
+    """The same without correlation; directions in which the rows do not differ are left out."""
+    values, vectors = np.linalg.eigh(standard.T @ standard / len(standard))
+    kept = values > 1e-10 * values[-1]
+    return np.asarray(standard @ (vectors[:, kept] / np.sqrt(values[kept])))
+
+
+def _normal_scores(X: Floats) -> Floats:
+    ranks = rankdata(X, axis=0)
+    return np.asarray(ndtri((ranks - 0.5) / len(X)))
+
+
+def _nearest(space: Floats, centres: Floats) -> NDArray[np.intp]:
+    from scipy.spatial import cKDTree
+
+    return np.asarray(cKDTree(centres).query(space)[1])
+
+
+def _lloyd(space: Floats, centres: Floats, weights: Floats | None) -> NDArray[np.intp]:
+    labels = _nearest(space, centres)
+    for _ in range(LLOYD_STEPS):
+        for k in range(len(centres)):
+            own = labels == k
+            if np.any(own):
+                centres[k] = np.average(space[own], axis=0, weights=None if weights is None else weights[own])
+        labels = _nearest(space, centres)
+    return labels

@@ -1,0 +1,65 @@
+"""Which families hold others: as members, at certain parameters, or as limits that they come as near to as one likes.
+
+The maximum over a family is never below that over a family it holds: a search that ends below has missed it. The tests of maxima
+take this table (``tests/families/test_containments.py``), and the page of theory shows it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Containment:
+    """One family among the distributions of another.
+
+    Parameters
+    ----------
+    family, member : str
+        Names of the larger and the smaller one.
+    at : str
+        Where in the larger one, in words.
+    fixed : dict
+        Parameters of the smaller one that are held, where only some of its distributions belong to the larger one.
+    attained : bool
+        Whether the larger family has the member among its parameters, infinite ones included. A limit that it has not is refused
+        where it wins, by an error that names it.
+    """
+
+    family: str
+    member: str
+    at: str
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+    attained: bool = True
+
+
+CONTAINMENTS = (
+    Containment("beta", "uniform", "a = b = 1", {"low": 0.0, "high": 1.0}),
+    Containment("burr12", "loglogistic", "d = 1"),
+    Containment("burr12", "lomax", "c = 1"),
+    Containment("burr12", "pareto", "limit of c to infinity with c d held", attained=False),
+    Containment("burr12", "weibull", "d = infinity"),
+    Containment("gamma", "exponential", "shape = 1"),
+    Containment("lomax", "exponential", "shape = infinity"),
+    Containment("multivariate_t", "multivariate_normal", "df = infinity"),
+    Containment("negative_binomial", "poisson", "size = infinity"),
+    Containment("student_t", "cauchy", "df = 1"),
+    Containment("student_t", "normal", "df = infinity"),
+    Containment("weibull", "exponential", "shape = 1"),
+    Containment("weibull", "rayleigh", "shape = 2"),
+    Containment("zero_inflated_poisson", "poisson", "zero_probability = 0"),
+)
+
+
+def containment_table() -> str:
+    """The table in Markdown, a line for each."""
+    lines = ["| family | holds | at |", "|---|---|---|"]
+    lines += [f"| `{one.family}` | {_member(one)} | {one.at} |" for one in CONTAINMENTS]
+    return "\n".join(lines)
+
+
+def _member(one: Containment) -> str:
+    held = ", ".join(f"{name} = {value:g}" for name, value in one.fixed.items())
+    return f"`{one.member}`" + (f" with {held}" if held else "")

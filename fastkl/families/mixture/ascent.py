@@ -1,0 +1,270 @@
+"""The way to a maximum: EM maps, taken further by quasi-Newton steps, with a guard that the log-likelihood never falls.
+
+In the coordinates of the parameters (``solvers.coordinates``) a map goes from u to u + f, and its statistics give the
+gradient there. A quasi-Newton step is made of both (``quasi_newton``). One that does not raise the log-likelihood is
+shortened, and where that does not help the plain map, which always raises it, takes its place. The ascent ends when
+the remaining gain, half the slope along the step, is negligible at two places in a row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from fastkl._core.array_types import Floats, Params
+from fastkl._core.rows import AnyRows
+from fastkl.exceptions import SupportError
+from fastkl.families.base import Family
+from fastkl.families.mixture.expectation import Components, Expectation
+from fastkl.families.mixture.layout import Layout
+from fastkl.families.mixture.maximisation import CollapsedError, Maximisation, maximise
+from fastkl.families.mixture.quasi_newton import Correction, Pair
+from fastkl.families.priors import PriorLike
+from fastkl.families.solvers.coordinates import Chart, chart_at
+from fastkl.families.spaces.stacked import stacked_entry
+
+PLAIN_MAPS = 3  # before the first quasi-Newton step: they go far where the parameters still do
+SHORTER = 0.3
+ROUNDING = 1e-13  # of a log-likelihood, relative to its terms
+
+
+@dataclass
+class Climb:
+    """How far an ascent has come.
+
+    Parameters
+    ----------
+    params : dict of arrays
+        Of the mixture.
+    log_likelihood : float
+        There, without the priors.
+    objective : float
+        With them.
+    n_maps : int
+        Passes over the rows so far.
+    gain : float
+        What is left to gain, estimated by half the slope along the last quasi-Newton step.
+    slope : float
+        Largest derivative by a coordinate, per unit of weight.
+    converged : bool
+        Whether the gain is negligible.
+    boundary : dict of str
+        Parameters at a boundary, with a sentence each.
+    collapsed : CollapsedError or None
+        Why the ascent could not go on.
+    sums : ndarray of shape (k,)
+        Responsibilities summed over the rows.
+    trace : list of float
+        The objective at every place that was reached.
+    """
+
+    params: Params
+    log_likelihood: float = -np.inf
+    objective: float = -np.inf
+    n_maps: int = 0
+    gain: float = np.inf
+    slope: float = np.inf
+    converged: bool = False
+    boundary: dict[str, str] = field(default_factory=dict)
+    collapsed: CollapsedError | None = None
+    sums: Floats = field(default_factory=lambda: np.empty(0))
+    trace: list[float] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Parameters, and what one map says of them."""
+
+    params: Params
+    found: Expectation
+    objective: float
+    gradient: Params  # of the objective
+    best: Maximisation
+    following: Params  # where the map leads
+
+
+class Ascent:
+    """The ascent of one mixture on one set of rows."""
+
+    def __init__(
+        self,
+        family: Family,
+        layout: Layout,
+        rows: AnyRows,
+        priors: Sequence[PriorLike | None],
+        fixed_weights: Floats | None = None,
+    ):
+        self.family, self.layout, self.rows, self.priors = family, layout, rows, priors
+        self.fixed_weights = fixed_weights
+        self.weight = rows.total_weight
+
+    def run(self, start: Params, tol: float, max_iter: int) -> Climb:
+        """The maximum reached from a start, by at most ``max_iter`` maps."""
+        climb = Climb(start)
+        with np.errstate(all="ignore"):
+            try:
+                self._run(climb, tol, max_iter)
+            except CollapsedError as error:
+                climb.collapsed = error
+        return climb
+
+    def _run(self, climb: Climb, tol: float, max_iter: int) -> None:
+        climb.n_maps = 1
+        place = self._map(climb.params)
+        self._take(climb, place)
+        steps, plain, quiet = Steps(self.family, place), PLAIN_MAPS, 0
+        while climb.n_maps < max_iter:
+            ahead = steps.newton() if plain <= 0 else None
+            if ahead is None and plain <= 0:
+                plain = 1
+            self._measure(climb, steps, ahead)
+            quiet = quiet + 1 if climb.gain <= tol * self.weight and steps.settled(place) else 0
+            if steps.still(place) or (quiet >= 2 and (ahead is not None or not steps.size)):
+                climb.converged = True
+                return
+            new = None if ahead is None else self._tried(climb, steps, place, ahead, max_iter)
+            if new is None:
+                if climb.n_maps >= max_iter:
+                    return
+                climb.n_maps += 1
+                new = self._map(place.following)
+                if not self._is_higher(new.objective, place.objective):
+                    climb.converged = quiet > 0
+                    return  # rounding is all that is left
+            plain -= 1
+            if not steps.move(new):
+                plain = max(plain, 1)
+            place = new
+            self._take(climb, place)
+
+    def _tried(self, climb: Climb, steps: Steps, place: Place, ahead: Floats, max_iter: int) -> Place | None:
+        """The place a quasi-Newton step away, or a shorter one; None if both are lower or beyond what the parameters can be."""
+        for factor in (1.0, SHORTER):
+            if climb.n_maps >= max_iter:
+                return None
+            climb.n_maps += 1
+            try:
+                new = self._map(steps.place(place, factor * ahead))
+            except (ValueError, ArithmeticError, np.linalg.LinAlgError):
+                continue
+            if self._is_higher(new.objective, place.objective):
+                return new
+            steps.learn(new)
+        return None
+
+    def _is_higher(self, new: float, old: float) -> bool:
+        return new >= old - ROUNDING * (abs(old) + self.weight)
+
+    def _map(self, params: Params) -> Place:
+        """One EM map: a pass over the rows."""
+        components = Components.at(self.layout, params)
+        found = components.expectation(self.rows)
+        pairs = [(p, own) for p, own in zip(self.priors, components.params, strict=True) if p is not None]
+        objective = found.log_likelihood + float(sum(prior.log_density(own) for prior, own in pairs))
+        if not np.isfinite(objective):
+            raise SupportError("The log-likelihood of these parameters is not finite.")
+        best = maximise(components, found, self.rows, self.priors, self.fixed_weights)
+        following = self.layout.join([fit.params for fit in best.fits], best.weights)
+        gradient = components.gradient_of(found)
+        for group in self.layout.groups:
+            for i, k in enumerate(group.members):
+                prior = self.priors[k]
+                if prior is not None:
+                    for name, slope in prior.gradient(components.params[k]).items():
+                        gradient[group.key(name)][i] += slope
+        return Place(params, found, objective, gradient, best, following)
+
+    def _take(self, climb: Climb, place: Place) -> None:
+        climb.params, climb.objective = place.params, place.objective
+        climb.log_likelihood, climb.sums = place.found.log_likelihood, place.found.weights
+        climb.trace.append(place.objective)
+        climb.boundary = {}
+        for group in self.layout.groups:
+            for i, k in enumerate(group.members):
+                for entry, text in place.best.fits[k].boundary.items():
+                    name = stacked_entry(group.key(entry.partition("[")[0]), i, entry)
+                    climb.boundary[name] = text
+
+    def _measure(self, climb: Climb, steps: Steps, ahead: Floats | None) -> None:
+        climb.slope = float(np.abs(steps.gradient).max(initial=0.0) / self.weight)
+        climb.gain = 0.5 * abs(float(steps.gradient @ (steps.step if ahead is None else ahead)))
+
+
+class Steps:
+    """Places in coordinates, and the steps between them."""
+
+    def __init__(self, family: Family, place: Place):
+        self.family, self.correction, self.spaces = family, Correction(), family.spaces()
+        self.with_edges = [name for name, space in self.spaces.items() if space.has_edges]
+        self._chart_at(place)
+
+    @property
+    def size(self) -> int:
+        """Number of coordinates."""
+        return self.chart.size
+
+    def _chart_at(self, place: Place) -> None:
+        # entries at an edge of their range have no coordinates; they go with the maps
+        self.edges = self._edges(place)
+        self.correction.clear()
+        there = set(self.family.estimated_entries(place.params))
+        entries = [entry for entry in self.family.estimated_entries(place.following) if entry in there]
+        self.chart: Chart = chart_at(self.family, place.following, entries)
+        self.names = [block.name for block in self.chart.blocks]
+        self.u, self.step, self.gradient = self._at(place)
+
+    def _edges(self, place: Place) -> list[bytes]:
+        """Which entries sit at an edge of their range before and after the map."""
+        return [
+            self.spaces[name].at_edge(params[name]).tobytes()
+            for name in self.with_edges
+            for params in (place.params, place.following)
+        ]
+
+    def _at(self, place: Place) -> tuple[Floats, Floats, Floats]:
+        """Coordinates, the step of the map, and the gradient."""
+        u = self.chart.to(place.params)
+        return u, self.chart.to(place.following) - u, self.chart.pull(place.params, place.gradient)
+
+    def learn(self, place: Place) -> None:
+        """Take in the pair of the present place and another."""
+        if self._edges(place) == self.edges:
+            u, step, gradient = self._at(place)
+            self.correction.add(Pair(u - self.u, step - self.step, gradient - self.gradient))
+
+    def move(self, place: Place) -> bool:
+        """Go to another place; False where coordinates had to be laid anew."""
+        if self._edges(place) != self.edges:
+            self._chart_at(place)
+            return False
+        here = self._at(place)
+        self.correction.add(Pair(here[0] - self.u, here[1] - self.step, here[2] - self.gradient))
+        self.u, self.step, self.gradient = here
+        return True
+
+    def newton(self) -> Floats | None:
+        """The quasi-Newton step; None where the pairs so far give none that leads uphill."""
+        ahead: Floats = self.step - self.correction.times(self.gradient)
+        if len(self.correction) and np.isfinite(ahead).all() and float(ahead @ self.gradient) > 0.0:
+            return ahead
+        self.correction.clear()
+        return None
+
+    def place(self, place: Place, step: Floats) -> Params:
+        """Parameters a step away; what has no coordinates is as the last map had it."""
+        there = self.chart.back(self.u + step)
+        return {name: there[name] if name in self.names else value for name, value in place.following.items()}
+
+    def still(self, place: Place) -> bool:
+        """Whether the map did not move at all."""
+        return all(np.array_equal(value, place.following[name]) for name, value in place.params.items())
+
+    def settled(self, place: Place) -> bool:
+        """Whether what has no coordinates, such as the ends of a support, no longer moves."""
+        others: list[tuple[Any, Any]] = [
+            (value, place.following[name]) for name, value in place.params.items() if name not in self.names
+        ]
+        return all(np.allclose(value, new, rtol=1e-12, atol=0.0) for value, new in others)

@@ -1,0 +1,229 @@
+"""The first half of an EM map: the responsibilities of components for rows, and the statistics of the rows under them.
+
+Both are formed for a block of rows at a time and merged in the order of the blocks: memory does not grow with the
+number of rows times that of components, and the same lines serve rows in memory, on disk and in other processes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from fastkl._core._threads import BLOCK_ROWS
+from fastkl._core.array_types import Floats, Params, Statistics
+from fastkl._core.rows import AnyRows, Rows
+from fastkl._core.special.gamma_functions import HALF_LOG_2PI
+from fastkl.exceptions import SupportError
+from fastkl.families._mixture import Normals, log_sum_exp, weighted_sum
+from fastkl.families.base import added
+from fastkl.families.mixture.layout import WEIGHTS, Group, Layout
+from fastkl.families.multivariate_normal import MultivariateNormal
+
+BLOCK_NUMBERS = 1 << 19  # responsibilities of a block: 4 MB, some three times of which are in use at once
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """What a pass over the rows says of the components at some parameters.
+
+    Parameters
+    ----------
+    log_likelihood : float
+        Of the rows, at these parameters.
+    weights : ndarray of shape (k,)
+        Responsibilities summed over the rows.
+    statistics : list of k statistics
+        Of the rows under each component's responsibilities; None for families without.
+    slopes : list of k gradients
+        By the parameters of each component, for these families; None for the others.
+    """
+
+    log_likelihood: float
+    weights: Floats
+    statistics: list[Statistics | None]
+    slopes: list[Params | None]
+
+
+@dataclass(frozen=True)
+class Components:
+    """The components of a mixture at their parameters, as they meet a block of rows."""
+
+    layout: Layout
+    weights: Floats
+    params: list[Params]
+
+    @classmethod
+    def at(cls, layout: Layout, params: Params) -> Components:
+        return cls(layout, params[WEIGHTS], layout.split(params))
+
+    def __getstate__(self) -> dict[str, Any]:
+        # without what follows: the form of the compiled pass stays in its process
+        return {"layout": self.layout, "weights": self.weights, "params": self.params}
+
+    @property
+    def block_rows(self) -> int:
+        """Rows of a block."""
+        return max(BLOCK_ROWS, BLOCK_NUMBERS // self.layout.size)
+
+    @cached_property
+    def log_weights(self) -> Floats:
+        with np.errstate(divide="ignore"):
+            return np.log(self.weights)
+
+    @cached_property
+    def normals(self) -> Normals | None:
+        """All components in the form of the compiled pass, where they are normal with full covariances."""
+        family = self.layout.groups[0].family
+        if len(self.layout.groups) > 1 or type(family) is not MultivariateNormal or family.covariance_type != "full":
+            return None
+        lowers = np.linalg.cholesky(np.stack([own["covariance"] for own in self.params]))
+        means = np.stack([own["mean"] for own in self.params])
+        halves = np.sum(np.log(np.diagonal(lowers, axis1=1, axis2=2)), axis=1)
+        return Normals(self.log_weights - halves - means.shape[1] * HALF_LOG_2PI, means, lowers)
+
+    def logs(self, rows: Rows) -> Floats:
+        """log(weight) + log-density of every component at every row, (k, n)."""
+        logs = np.empty((self.layout.size, len(rows.X)))
+        for group in self.layout.groups:
+            members = list(group.members)
+            logs[members] = group.family.component_log_density(rows, [self.params[k] for k in members]).T
+        logs += self.log_weights[:, None]
+        return logs
+
+    def responsibilities(self, rows: Rows) -> tuple[Floats, Floats]:
+        """The log-density of every row, (n,), and the posterior probability of every component, (k, n)."""
+        shares = self.logs(rows)
+        return log_sum_exp(shares, True, rows.n_threads), shares
+
+    def evidence(self, rows: Rows) -> Floats:
+        """The log-density of every row under the mixture, (n,)."""
+        if self.normals is not None:
+            return self.normals.evidence(rows.X, rows.n_threads)
+        parts = [log_sum_exp(self.logs(part), False, rows.n_threads) for part in self.parts(rows)]
+        return np.concatenate(parts)
+
+    def parts(self, rows: Rows) -> Iterator[Rows]:
+        """Rows in memory, cut so that what is formed for each of them stays small."""
+        for first in range(0, len(rows.X), self.block_rows):
+            yield rows if len(rows.X) <= self.block_rows else rows.part(first, first + self.block_rows)
+
+    # -- over all rows -----------------------------------------------------------------------------------------------------
+
+    def expectation(self, rows: AnyRows) -> Expectation:
+        """One pass over the rows; SupportError for a row outside the support of every component."""
+        if self.normals is not None:
+            return rows.total(self._normal_block, merge=self._merged)
+        return rows.total(self._block, merge=self._merged, block_rows=self.block_rows)
+
+    def _normal_block(self, rows: Rows) -> Expectation:
+        assert self.normals is not None
+        total, records = self.normals.expectation(rows.X, rows.weights, rows.n_threads)
+        d, n_rows = rows.n_columns, np.float64(len(rows.X))  # a responsibility is above 0
+        statistics: list[Statistics | None] = [
+            {
+                "weight": one[0],
+                "mean": one[1 : 1 + d].copy(),
+                "scatter": one[1 + d :].reshape(d, d).copy(),
+                "n_rows": n_rows,
+            }
+            for one in records
+        ]
+        return Expectation(float(total), records[:, 0].copy(), statistics, [None] * len(records))
+
+    def _block(self, rows: Rows) -> Expectation:
+        evidence, shares = self.responsibilities(rows)
+        total = weighted_sum(evidence, rows.weights)
+        if total == -np.inf:
+            raise_outside(rows, evidence)
+        weights = np.array([weighted_sum(own, rows.weights) for own in shares])
+        statistics: list[Statistics | None] = [None] * self.layout.size
+        slopes: list[Params | None] = [None] * self.layout.size
+        for group in self.layout.groups:
+            members = list(group.members)
+            if group.family.has_statistics:
+                sums = group.family.component_statistics(rows, shares[members].T)
+                for k, own in zip(members, sums, strict=True):
+                    statistics[k] = own
+            else:
+                for k, (_, slope) in zip(members, self._likelihoods(group, rows, shares), strict=True):
+                    slopes[k] = slope
+        return Expectation(total, weights, statistics, slopes)
+
+    def _likelihoods(self, group: Group, rows: Rows, shares: Floats) -> list[tuple[float, Params]]:
+        members = list(group.members)
+        return group.family.component_likelihoods(rows, [self.params[k] for k in members], shares[members].T)
+
+    def _merged(self, first: Expectation, second: Expectation) -> Expectation:
+        statistics, slopes = list(first.statistics), list(first.slopes)
+        for group in self.layout.groups:
+            for k in group.members:
+                one, other = first.statistics[k], second.statistics[k]
+                if one is not None and other is not None:
+                    statistics[k] = group.family.merge_statistics(one, other)
+                slope, further = first.slopes[k], second.slopes[k]
+                if slope is not None and further is not None:
+                    slopes[k] = added(slope, further)
+        total = first.log_likelihood + second.log_likelihood
+        return Expectation(total, first.weights + second.weights, statistics, slopes)
+
+    def gradient(self, rows: Rows) -> tuple[float, Params]:
+        """Log-likelihood of a block and its gradient by the mixture's parameters."""
+        found = self._block(rows) if self.normals is None else self._normal_block(rows)
+        return found.log_likelihood, self.gradient_of(found)
+
+    def weight_slopes(self, sums: Floats) -> Floats:
+        """The gradient by the weights, along the simplex, from responsibilities summed over the rows."""
+        slopes: Floats = sums / np.where(self.weights > 0.0, self.weights, np.inf) - np.sum(sums)
+        return slopes
+
+    def gradient_of(self, expectation: Expectation) -> Params:
+        """The gradient of the log-likelihood at these parameters, from a pass over the rows there (Fisher's identity)."""
+        if self.normals is not None:
+            slopes = self._normal_slopes(expectation)
+            return self.layout.summed(slopes, self.weight_slopes(expectation.weights))
+        slopes = [{} for _ in range(self.layout.size)]
+        for group in self.layout.groups:
+            for k in group.members:
+                statistics, slope = expectation.statistics[k], expectation.slopes[k]
+                if statistics is not None:
+                    slope = group.family.statistics_gradient(statistics, self.params[k])
+                assert slope is not None
+                slopes[k] = slope
+        return self.layout.summed(slopes, self.weight_slopes(expectation.weights))
+
+    def _normal_slopes(self, expectation: Expectation) -> list[Params]:
+        """The same for normal components with full covariances, all at once."""
+        known: list[Any] = expectation.statistics
+        sums, scatter = expectation.weights, np.stack([own["scatter"] for own in known])
+        precisions = np.linalg.inv(np.stack([own["covariance"] for own in self.params]))
+        shifts = np.stack([own["mean"] - at["mean"] for own, at in zip(known, self.params, strict=True)])
+        scatter = scatter + sums[:, None, None] * shifts[:, :, None] * shifts[:, None, :]
+        halves = 0.5 * (precisions @ scatter @ precisions - sums[:, None, None] * precisions)
+        halves = 0.5 * (halves + halves.swapaxes(1, 2))
+        means = sums[:, None] * (precisions @ shifts[:, :, None])[:, :, 0]
+        return [{"mean": mean, "covariance": half} for mean, half in zip(means, halves, strict=True)]
+
+
+def gradient_block(rows: Rows, layout: Layout, params: Params) -> tuple[float, Params]:
+    """Log-likelihood and gradient of a block."""
+    return Components.at(layout, params).gradient(rows)
+
+
+def both_added(first: tuple[float, Params], second: tuple[float, Params]) -> tuple[float, Params]:
+    """The sum of two such."""
+    return first[0] + second[0], added(first[1], second[1])
+
+
+def raise_outside(rows: Rows, evidence: Floats) -> None:
+    """SupportError that names the first row of density zero."""
+    absent: Any = 0.0 if rows.weights is None else rows.weights == 0.0
+    row = int(np.argmax((evidence == -np.inf) & ~np.asarray(absent, dtype=bool)))
+    values = ", ".join(map(str, rows.X[row][:5].tolist()))
+    raise SupportError(
+        f"{rows.row(row).capitalize()} ({values}{', ...' if rows.n_columns > 5 else ''}) lies outside the support of every "
+        "component. Remove or transform the row, or add a component whose support holds it."
+    )

@@ -1,0 +1,301 @@
+"""A mixture as a family: scores, slopes, draws and uncertainty of a weighted sum of distributions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastkl._core.array_types import Floats, Params, Statistics
+from fastkl._core.rows import AnyRows, Rows
+from fastkl.families._mixture import weighted_sum
+from fastkl.families.base import Family, Fit
+from fastkl.families.mixture.ascent import Ascent
+from fastkl.families.mixture.expectation import Components, both_added, gradient_block
+from fastkl.families.mixture.layout import WEIGHTS, Layout
+from fastkl.families.normal import Normal
+from fastkl.families.solvers.coordinates import chart_at
+from fastkl.families.spaces import Space
+from fastkl.families.univariate import inverses
+
+
+class Mixture(Family):
+    r"""Finite mixture of distributions of other families.
+
+    .. math:: \log p(x) = \log \sum_k \pi_k p_k(x)
+
+    Its parameters are the weights and those of the components, stacked: the component is the leading axis. Where the
+    components are of several families, or hold different parameters fixed, their names begin with that of the family:
+    ``"normal_loc"``. :class:`fastkl.MixtureMLE` finds starts and makes this family; ``fit`` here goes to a maximum
+    from a start.
+
+    Parameters
+    ----------
+    components : sequence of Family
+        The family of each component; None stands for two normal ones.
+    weights : array-like of shape (k,), default=None
+        Held fixed where given.
+    tied : bool, default=False
+        Whether normal components share one covariance matrix.
+
+    References
+    ----------
+    A. P. Dempster, N. M. Laird, D. B. Rubin, "Maximum likelihood from incomplete data via the EM algorithm", JRSS B
+    39, 1977, doi:10.1111/j.2517-6161.1977.tb01600.x.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastkl.families import Poisson
+    >>> from fastkl.families.mixture import Mixture
+    >>> from fastkl._core.rows import Rows
+    >>> deaths = Rows(np.arange(10.0)[:, None], np.array([162.0, 267, 271, 185, 111, 61, 27, 8, 3, 1]))
+    >>> start = {"weights": [0.5, 0.5], "rate": [1.0, 3.0]}
+    >>> fit, _ = Mixture([Poisson(), Poisson()]).fit(deaths, 1e-14, 1000, start)
+    >>> fit.params["rate"].ravel().round(4), round(fit.log_likelihood, 4)
+    (array([1.2561, 2.6634]), -1989.9459)
+    """
+
+    name = "mixture"
+    parameters: ClassVar[Mapping[str, Space]] = {}  # those of the components decide: ``spaces``
+    composed = True
+    joint = True
+    has_statistics = False
+
+    def __init__(
+        self, components: Sequence[Family] | None = None, weights: ArrayLike | None = None, tied: bool = False
+    ):
+        self.components = components
+        self.weights = weights
+        self.tied = tied
+
+    # -- what its components say -------------------------------------------------------------------------------------------
+
+    @property
+    def layout(self) -> Layout:
+        """How the parameters of the components lie in one dict."""
+        known = self.__dict__.get("_layout")
+        if known is None or known[0] is not self.components or known[1] != self.tied:
+            families = [Normal(), Normal()] if self.components is None else list(self.components)
+            known = self.components, self.tied, Layout.of(families, self.tied)
+            self._layout = known
+        return known[2]
+
+    def __getstate__(self) -> Any:
+        return {name: value for name, value in super().__getstate__().items() if name != "_layout"}
+
+    @property
+    def parameter_names(self) -> tuple[str, ...]:  # type: ignore[override]
+        """The weights, then the parameters of the components."""
+        return tuple(self.layout.spaces())
+
+    @property
+    def component_families(self) -> list[Family]:
+        """The family of each component."""
+        found = {k: group.family for group in self.layout.groups for k in group.members}
+        return [found[k] for k in range(self.layout.size)]
+
+    @property
+    def discrete(self) -> bool:  # type: ignore[override]
+        """Whether its components are discrete."""
+        return all(family.discrete for family in self.component_families)
+
+    @property
+    def labels(self) -> bool:  # type: ignore[override]
+        """Whether they are about labels."""
+        return all(family.labels for family in self.component_families)
+
+    @property
+    def equivariant(self) -> bool:  # type: ignore[override]
+        """Whether they follow the unit of the rows."""
+        return all(family.equivariant for family in self.component_families)
+
+    @property
+    def smooth(self) -> bool:  # type: ignore[override]
+        """Whether their log-densities are smooth."""
+        return all(family.smooth for family in self.component_families)
+
+    @property
+    def least_columns(self) -> int:  # type: ignore[override]
+        """The least that one of them needs."""
+        return max(family.least_columns for family in self.component_families)
+
+    def spaces(self) -> dict[str, Space]:
+        return self.layout.spaces()
+
+    def fixed_parameters(self) -> Params:
+        fixed: Params = {} if self.weights is None else {WEIGHTS: self.weights}
+        for group in self.layout.groups:
+            for name, value in group.family.fixed_parameters().items():
+                fixed[group.key(name)] = [value] * len(group.members)
+        return fixed
+
+    def shaped(self, given: Params, d: int) -> Params:
+        shaped = super().shaped(given, d)
+        if len(shaped.get(WEIGHTS, range(self.layout.size))) != self.layout.size:
+            raise ValueError(f"A mixture of {self.layout.size} components has {len(shaped[WEIGHTS])} weights.")
+        return shaped
+
+    def learned_from(self, rows: AnyRows) -> Mixture:
+        """The mixture with what its families learn from all rows before a fit: categories."""
+        if not self.labels:
+            return self
+        family = self.component_families[0]
+        learned = family.learned(rows.total(family.statistics, merge=family.merge_statistics))
+        return Mixture([learned] * self.layout.size, self.weights, self.tied)
+
+    def split(self, params: Params) -> list[Params]:
+        """The parameters of each component."""
+        return self.layout.split(params)
+
+    # -- rows --------------------------------------------------------------------------------------------------------------
+
+    def log_density(self, rows: Rows, params: Params) -> Floats:
+        return Components.at(self.layout, params).evidence(rows)
+
+    def posterior(self, rows: Rows, params: Params) -> Floats:
+        """The probability of every component given a row, (n, k); nan for a row outside the support of all."""
+        components = Components.at(self.layout, params)
+        out = np.empty((len(rows.X), self.layout.size))
+        first = 0
+        for part in components.parts(rows):
+            evidence, shares = components.responsibilities(part)
+            shares[:, evidence == -np.inf] = np.nan
+            out[first : first + len(part.X)] = shares.T
+            first += len(part.X)
+        return out
+
+    def joint_log_density(self, rows: Rows, params: Params) -> Floats:
+        """log(weight) + log-density of every row under every component, (n, k)."""
+        components = Components.at(self.layout, params)
+        return np.concatenate([components.logs(part).T for part in components.parts(rows)])
+
+    def log_likelihood(self, rows: Rows, params: Params) -> float:
+        return weighted_sum(self.log_density(rows, params), rows.weights)
+
+    def log_likelihood_and_gradient(self, rows: Rows, params: Params) -> tuple[float, Params]:
+        step = Components.at(self.layout, params).block_rows
+        return rows.total(gradient_block, self.layout, params, merge=both_added, block_rows=step)
+
+    def score_rows(self, rows: Rows, params: Params) -> Params | None:
+        components = Components.at(self.layout, params)
+        shares = components.responsibilities(rows)[1]
+        slopes: list[Params] = [{} for _ in range(self.layout.size)]
+        for k, family in enumerate(self.component_families):
+            own = family.score_rows(rows, components.params[k])
+            if own is None:
+                return None
+            slopes[k] = {name: _times(shares[k], value) for name, value in own.items()}
+        found: Params = {WEIGHTS: (shares / np.where(components.weights > 0.0, components.weights, np.inf)[:, None]).T}
+        for group in self.layout.groups:
+            for name in group.family.parameter_names:
+                values = [slopes[k][name] for k in group.members]
+                found[group.key(name)] = sum(values[1:], values[0]) if name == group.tied else np.stack(values, axis=1)
+        return found
+
+    def fit(self, rows: AnyRows, tol: float, max_iter: int, start: Params | None = None) -> tuple[Fit, Statistics]:
+        if start is None:
+            raise ValueError("A mixture is fitted from a start; fastkl.MixtureMLE finds starts.")
+        begin = self.start_at(start, rows.n_columns)
+        fixed = None if self.weights is None else begin[WEIGHTS]
+        climb = Ascent(self, self.layout, rows, [None] * self.layout.size, fixed).run(begin, tol, max_iter)
+        if climb.collapsed is not None:
+            raise climb.collapsed
+        fit = Fit(climb.params, climb.n_maps, climb.converged, climb.boundary, climb.log_likelihood)
+        return fit, {"weight": np.float64(rows.total_weight)}
+
+    # -- parameters --------------------------------------------------------------------------------------------------------
+
+    def estimated_entries(self, params: Params) -> list[str]:
+        spaces, entries = self.spaces(), []
+        for name in self.free_names():
+            space, value = spaces[name], params[name]
+            if space.irregular:
+                continue
+            names = space.entries(name, value)
+            edges = np.ravel(space.at_edge(value))
+            at_edge = edges if len(edges) == len(names) else np.zeros(len(names), dtype=bool)
+            entries += [entry for entry, edge in zip(names, at_edge, strict=True) if not edge]
+        return entries
+
+    def covariance_of_params(self, statistics: Statistics, params: Params) -> tuple[list[str], Floats]:
+        names = self.estimated_entries(params)
+        chart = chart_at(self, params, names)
+        slopes = chart.jacobian(params)
+        # NaN where the rows do not determine the parameters: the likelihood is flat in some direction
+        return chart.names, slopes @ inverses(np.asarray(_curvature(statistics)[0])[np.newaxis])[0] @ slopes.T
+
+    def standard_errors(self, statistics: Statistics, params: Params) -> Params:
+        chart = chart_at(self, params, self.estimated_entries(params))
+        return chart.fill(np.sqrt(np.diag(self.covariance_of_params(statistics, params)[1])))
+
+    # -- the distribution itself -------------------------------------------------------------------------------------------
+
+    def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
+        return self.sample_with_components(params, n_samples, generator)[0]
+
+    def sample_with_components(
+        self, params: Params, n_samples: int, generator: np.random.Generator
+    ) -> tuple[NDArray[Any], NDArray[np.intp]]:
+        """Draws, and the component that each is from."""
+        which = generator.choice(self.layout.size, size=n_samples, p=params[WEIGHTS] / np.sum(params[WEIGHTS]))
+        drawn = None
+        for k, (family, own) in enumerate(zip(self.component_families, self.split(params), strict=True)):
+            at = np.flatnonzero(which == k)
+            if len(at):
+                values = family.sample(own, len(at), generator)
+                if drawn is None:
+                    drawn = np.empty((n_samples, values.shape[1]), dtype=values.dtype)
+                elif drawn.dtype != values.dtype:
+                    drawn = drawn.astype(np.result_type(drawn, values))
+                drawn[at] = values
+        assert drawn is not None
+        return drawn, which
+
+    def moments(self, params: Params) -> tuple[Floats, Floats] | None:
+        # the covariance within components, and that of their means
+        found = [family.moments(own) for family, own in zip(self._families, self.split(params), strict=True)]
+        known = [moments for moments in found if moments is not None]
+        if len(known) < len(found) or not self.equivariant:
+            return None  # means of angles and directions do not average
+        means = np.stack([mean for mean, _ in known])
+        within = np.stack([np.diag(spread) if spread.ndim == 1 else spread for _, spread in known])
+        mean = params[WEIGHTS] @ means
+        shifts = means - mean
+        between = shifts[:, :, None] * shifts[:, None, :]
+        return mean, np.tensordot(params[WEIGHTS], within + between, axes=1)
+
+    def marginal(self, params: Params, columns: Sequence[int]) -> tuple[Family, Params] | None:
+        parts = [
+            family.marginal(own, columns)
+            for family, own in zip(self.component_families, self.split(params), strict=True)
+        ]
+        if any(part is None for part in parts):
+            return None
+        known = [part for part in parts if part is not None]
+        families = [family for family, _ in known]
+        mixture = Mixture(families, tied=self.tied)
+        return mixture, mixture.layout.join([own for _, own in known], params[WEIGHTS])
+
+    def of_columns(self, params: Params, columns: Sequence[int]) -> tuple[Family, Params]:
+        parts = [
+            family.of_columns(own, columns)
+            for family, own in zip(self.component_families, self.split(params), strict=True)
+        ]
+        mixture = Mixture([family for family, _ in parts], tied=self.tied)
+        return mixture, mixture.layout.join([own for _, own in parts], params[WEIGHTS])
+
+
+def _curvature(statistics: Statistics) -> Floats:
+    if "curvature" not in statistics:
+        raise AttributeError(
+            "The fit did not form the observed information, which takes some passes over the rows for each parameter: fit with "
+            "standard_errors=True."
+        )
+    return np.asarray(statistics["curvature"])
+
+
+def _times(shares: Floats, values: Floats) -> Floats:
+    return shares.reshape(len(shares), *[1] * (values.ndim - 1)) * values

@@ -1,0 +1,250 @@
+"""The second half of an EM map: the parameters of each component from the rows under its responsibilities.
+
+A family with sufficient statistics solves them; another goes some steps uphill, which raises the likelihood of the
+mixture all the same (A. Dempster, N. Laird, D. Rubin 1977: generalised EM). A component that is left without rows, or
+whose rows have no maximum, is a ``CollapsedError``.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, TypeVar
+
+import numpy as np
+
+from fastkl._core.array_types import Floats, Params, Statistics
+from fastkl._core.rows import AnyRows, Rows
+from fastkl.exceptions import DegenerateDataError
+from fastkl.families.base import Family, Fit
+from fastkl.families.mixture.expectation import Components, Expectation
+from fastkl.families.mixture.layout import WEIGHTS, Group, Layout
+from fastkl.families.priors import PriorLike
+from fastkl.families.solvers.posterior import fit_rows, fit_statistics
+
+T = TypeVar("T")
+INNER_TOL, INNER_STEPS = 1e-12, 4  # of a family without statistics, in one EM map
+START_TOL, START_STEPS = 1e-6, 50
+KEPT_NUMBERS = 1 << 21  # responsibilities kept for such families, 16 MB; more are formed anew in each of their passes
+NO_ROWS = 1e-12  # share of all rows
+SINGULAR = 10.0 * float(np.finfo(np.float64).eps)  # pivot of a correlation matrix, by column: singular for its family
+
+
+class CollapsedError(DegenerateDataError):
+    """A component has no maximum under its responsibilities.
+
+    Parameters
+    ----------
+    component : int
+        Its number.
+    reason : str
+        A sentence.
+    """
+
+    def __init__(self, component: int, reason: str):
+        super().__init__(reason)
+        self.component = component
+
+
+@dataclass(frozen=True)
+class Maximisation:
+    """Parameters of the components, their weights, and which parameters sit at a boundary (with a sentence each)."""
+
+    weights: Floats
+    fits: list[Fit]
+
+
+def maximise(
+    components: Components,
+    expectation: Expectation,
+    rows: AnyRows,
+    priors: Sequence[PriorLike | None],
+    fixed_weights: Floats | None = None,
+) -> Maximisation:
+    """Weights and parameters that raise the expected log-likelihood of rows and components together."""
+    sums = expectation.weights
+    fits: list[Fit] = [Fit({})] * components.layout.size
+    own = OwnRows(components, rows)
+    for group in components.layout.groups:
+        if group.tied is not None or (components.normals is not None and not any(priors) and _is_free(group)):
+            solve = _normal if group.tied is None else _tied
+            for k, fit in zip(group.members, solve(group, expectation), strict=True):
+                fits[k] = fit
+            continue
+        for k in group.members:
+            if not group.family.free_names():
+                fits[k] = Fit(components.params[k])
+                continue
+            if sums[k] <= NO_ROWS * np.sum(sums):
+                raise CollapsedError(k, "no row is left for it")
+            fits[k] = _fitted(k, group.family, expectation.statistics[k], own, components.params[k], priors[k])
+    return Maximisation(sums / np.sum(sums) if fixed_weights is None else fixed_weights, fits)
+
+
+def _fitted(
+    k: int,
+    family: Family,
+    statistics: Statistics | None,
+    own: OwnRows | None,
+    start: Params | None,
+    prior: PriorLike | None,
+) -> Fit:
+    try:
+        if statistics is not None:
+            return fit_statistics(family, prior, statistics, start)
+        assert own is not None
+        return fit_rows(family, prior, own.of(k), INNER_TOL, INNER_STEPS, start)[0]
+    except DegenerateDataError as error:
+        raise CollapsedError(k, str(error)) from error
+    except np.linalg.LinAlgError:
+        raise CollapsedError(k, "its matrix is singular to rounding") from None
+
+
+def _tied(group: Group, expectation: Expectation) -> list[Fit]:
+    """Normal components that share their covariance: its maximum is that of the scatter about all of their means."""
+    chosen: Any = [expectation.statistics[k] for k in group.members]
+    family: Any = group.family
+    weights = np.array([own["weight"] for own in chosen])
+    lost = np.flatnonzero(weights <= NO_ROWS * np.sum(expectation.weights))
+    if len(lost):
+        raise CollapsedError(group.members[lost[0]], "no row is left for it")
+    scatter = np.sum([own["scatter"] for own in chosen], axis=0)
+    counted = max(own["n_rows"] for own in chosen)
+    pooled = {"weight": np.sum(weights), "mean": np.zeros(len(scatter)), "scatter": scatter, "n_rows": counted}
+    try:
+        shared = family.solve(pooled).params["covariance"]
+    except DegenerateDataError as error:
+        raise CollapsedError(group.members[0], str(error)) from error
+    return [Fit({"mean": own["mean"], "covariance": shared}) for own in chosen]
+
+
+def _is_free(group: Group) -> bool:
+    return not group.family.fixed_parameters()
+
+
+def _normal(group: Group, expectation: Expectation) -> list[Fit]:
+    """Normal components with full covariances, all at once: the moments of each."""
+    sums, chosen = expectation.weights, expectation.statistics
+    lost = np.flatnonzero(sums <= NO_ROWS * np.sum(sums))
+    if len(lost):
+        raise CollapsedError(int(lost[0]), "no row is left for it")
+    covariances = np.stack([own["scatter"] for own in chosen if own is not None]) / sums[:, None, None]
+    roots = np.sqrt(np.diagonal(covariances, axis1=1, axis2=2))
+    try:
+        lowers = np.linalg.cholesky(covariances / (roots[:, :, None] * roots[:, None, :]))
+        pivots = np.diagonal(lowers, axis1=1, axis2=2).min(axis=1) ** 2
+    except np.linalg.LinAlgError:
+        pivots = np.zeros(len(sums))
+    if not np.all(pivots > SINGULAR * roots.shape[1]):
+        # the family says which, and why
+        return [_fitted(k, group.family, chosen[k], None, None, None) for k in group.members]
+    return [Fit({"mean": own["mean"], "covariance": s}) for own, s in zip(chosen, covariances, strict=True) if own]
+
+
+class OwnRows:
+    """The rows of each component: all rows, with its responsibilities for weights."""
+
+    def __init__(self, components: Components, rows: AnyRows):
+        self.components, self.rows = components, rows
+        self.shares: Floats | None = None
+
+    def of(self, k: int) -> AnyRows:
+        """Those of component k, as a fit takes them."""
+        rows = self.rows
+        if isinstance(rows, Rows) and len(rows.X) * self.components.layout.size <= KEPT_NUMBERS:
+            if self.shares is None:
+                self.shares = self.components.responsibilities(rows)[1]
+            weights = self.shares[k] if rows.weights is None else self.shares[k] * rows.weights
+            return replace(rows, weights=np.ascontiguousarray(weights))
+        return ComponentRows(rows, self.components, k)
+
+
+class ComponentRows:
+    """Rows to pass over (``AnyRows``) under the responsibilities of one component, which are formed anew for every block."""
+
+    def __init__(self, rows: AnyRows, components: Components, k: int):
+        self.rows, self.components, self.k = rows, components, k
+        self.n_threads, self.names, self.n_columns = rows.n_threads, rows.names, rows.n_columns
+        self._weight: float | None = None
+
+    @property
+    def total_weight(self) -> float:
+        """Sum of the weights: a pass of its own."""
+        if self._weight is None:
+            self._weight = self.total(_weight_of)
+        return self._weight
+
+    def column(self, column: int) -> str:
+        """The column in words."""
+        return self.rows.column(column)
+
+    def total(
+        self,
+        function: Callable[..., T],
+        *args: Any,
+        merge: Callable[[T, T], T] = operator.add,
+        block_rows: int | None = None,
+    ) -> T:
+        """``function(block, *args)`` of all blocks, merged in their order: one pass."""
+        step = self.components.block_rows if block_rows is None else min(block_rows, self.components.block_rows)
+        found = self.rows.total(
+            _of_component, self.components, self.k, function, args, merge=partial(_merged, merge), block_rows=step
+        )
+        if found is None:
+            raise DegenerateDataError("No row is left for it.")
+        return found[0]
+
+    def sample(self, size: int) -> Rows:
+        """Some of the rows in memory, under the same responsibilities."""
+        return _weighted(self.rows.sample(size), self.components, self.k)
+
+
+def _weighted(rows: Rows, components: Components, k: int) -> Rows:
+    shares = components.responsibilities(rows)[1][k]
+    weights = shares if rows.weights is None else shares * rows.weights
+    return replace(rows, weights=np.ascontiguousarray(weights)).of_positive_weight()
+
+
+def _of_component(
+    rows: Rows, components: Components, k: int, function: Callable[..., T], args: tuple[Any, ...]
+) -> tuple[T] | None:
+    own = _weighted(rows, components, k)
+    return (function(own, *args),) if len(own.X) else None
+
+
+def _merged(merge: Callable[[T, T], T], first: tuple[T] | None, second: tuple[T] | None) -> tuple[T] | None:
+    if first is None or second is None:
+        return second if first is None else first
+    return (merge(first[0], second[0]),)
+
+
+def _weight_of(rows: Rows) -> float:
+    return rows.total_weight
+
+
+def fit_alone(mixture: Any, rows: Rows, shares: Floats, priors: Sequence[PriorLike | None]) -> Params:
+    """Parameters of a mixture whose components are fitted to rows in memory under given responsibilities, (n, k).
+
+    DegenerateDataError where the rows of a component have no maximum.
+    """
+    layout: Layout = mixture.layout
+    own = rows.components(shares)
+    sums = np.array([part.total_weight for part in own])
+    params: list[Params] = [{} for _ in range(layout.size)]
+    for group in layout.groups:
+        if group.tied is not None:
+            statistics: list[Statistics | None] = list(group.family.component_statistics(rows, shares))
+            fits = _tied(group, Expectation(0.0, sums, statistics, []))
+        else:
+            fits = [
+                fit_rows(group.family, priors[k], own[k], START_TOL, START_STEPS)[0]
+                if group.family.free_names()
+                else Fit(group.family.fixed_columns(rows.n_columns))
+                for k in group.members
+            ]
+        for k, fit in zip(group.members, fits, strict=True):
+            params[k] = fit.params
+    fixed = mixture.fixed_parameters().get(WEIGHTS)
+    return layout.join(params, sums / np.sum(sums) if fixed is None else np.asarray(fixed, dtype=np.float64))

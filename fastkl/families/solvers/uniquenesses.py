@@ -1,0 +1,155 @@
+"""The maximum of a factor model from a covariance matrix: a search over the noise variances alone.
+
+Given noise variances psi, the loadings that maximise the likelihood are known: with the eigenvalues t_1 >= t_2 >= ...
+and vectors w of psi^-1/2 S psi^-1/2 they are psi^1/2 W (T - 1)^1/2 of the first q. What is left is a function of d
+numbers, here of their logarithms in units of the variances, so that no unit of the rows matters.
+
+References
+----------
+K. G. Joreskog, "Some contributions to maximum likelihood factor analysis", Psychometrika 32, 1967,
+doi:10.1007/BF02289658; D. N. Lawley, A. E. Maxwell, "Factor analysis as a statistical method", 1971; M. E. Tipping,
+C. M. Bishop, "Probabilistic principal component analysis", JRSS B 61, 1999, doi:10.1111/1467-9868.00196.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.optimize import minimize
+
+from fastkl._core.array_types import Floats
+from fastkl._core.blas_threads import single_threaded_blas
+from fastkl.families.solvers.curvature import jacobian
+
+LOWEST = 1e-6  # the search goes no lower with a noise variance, in units of the column's: what presses on is 0
+HIGHEST = 0.01  # logarithm of the same: it is at most 0 at a maximum
+SETTLED = 1e-10  # slope of the misfit by the logarithm of a noise variance
+CONVERGED = 1e-8  # the same: what is left to gain is about its square for each row
+NEWTON_STEPS = 6
+NEWTON_COLUMNS = 30  # of more columns second derivatives by differences take longer than they bring
+
+
+class Factors(NamedTuple):
+    """A maximum: loadings (d, q), noise variances (d,), where these are at 0, iterations, and whether it was reached."""
+
+    loadings: Floats
+    noise: Floats
+    at_zero: Any
+    n_iter: int
+    converged: bool
+
+
+def diagonal_factors(covariance: Floats, q: int, max_iter: int) -> Factors:
+    """The maximum for a noise variance of each column."""
+    root = np.sqrt(np.diag(covariance))
+    correlation = covariance / np.outer(root, root)
+    with single_threaded_blas():  # matrices so small only wait for further threads
+        found = _of_correlation(correlation, q, max_iter)
+    return found._replace(loadings=_signed(found.loadings * root[:, None]), noise=found.noise * root**2)
+
+
+def _of_correlation(correlation: Floats, q: int, max_iter: int) -> Factors:
+    d = len(correlation)
+    if q == 0 or d == 1:
+        # no factors: the noise is the variance; one column: its factor is itself
+        loadings = np.zeros((d, q))
+        return Factors(loadings, np.diag(correlation).copy(), np.zeros(d, dtype=bool), 0, True)
+    start = np.minimum((1.0 - 0.5 * q / d) / np.diag(np.linalg.inv(correlation)), 1.0)
+    tries = [_minimum(correlation, q, np.log(np.maximum(psi, LOWEST)), max_iter) for psi in (start, np.full(d, 0.5))]
+    n_iter = sum(steps for _, steps in tries)
+    u = min((found for found, _ in tries), key=lambda u: misfit(correlation, q, u)[0])
+    slope = misfit(correlation, q, u)[1]
+    if np.any(at_zero := (u <= np.log(LOWEST) + 1e-6) & (slope >= 0.0)):
+        return _without_noise(correlation, q, max_iter, at_zero, n_iter)
+    converged = bool(np.abs(slope).max() <= CONVERGED)
+    return Factors(_loadings(correlation, q, np.exp(u)), np.exp(u), at_zero, n_iter, converged)
+
+
+def _without_noise(correlation: Floats, q: int, max_iter: int, at_zero: Any, n_iter: int) -> Factors:
+    """The maximum where these columns have no noise (Joreskog 1967): as many factors are the columns themselves, the others those
+    of what is left of the other columns given these.
+    """
+    first, rest = np.flatnonzero(at_zero)[:q], np.flatnonzero(~at_zero)
+    rest = np.sort(np.append(rest, np.flatnonzero(at_zero)[q:]))
+    lower = np.linalg.cholesky(correlation[np.ix_(first, first)])
+    along = np.linalg.solve(lower, correlation[np.ix_(first, rest)]).T
+    left = correlation[np.ix_(rest, rest)] - along @ along.T
+    root = np.sqrt(np.diag(left))
+    inner = _of_correlation(left / np.outer(root, root), q - len(first), max_iter)
+    loadings, noise, zero = np.zeros((len(correlation), q)), np.zeros(len(correlation)), at_zero.copy()
+    loadings[np.ix_(first, np.arange(len(first)))] = lower
+    loadings[rest, : len(first)], loadings[rest, len(first) :] = along, inner.loadings * root[:, None]
+    noise[rest], zero[rest] = inner.noise * root**2, inner.at_zero
+    return Factors(loadings, noise, zero, n_iter + inner.n_iter, inner.converged)
+
+
+def isotropic_factors(covariance: Floats, q: int) -> Factors:
+    """The maximum for one noise variance of all columns, in closed form."""
+    values, vectors = np.linalg.eigh(covariance)
+    noise = float(np.mean(values[: len(values) - q]))
+    kept = slice(len(values) - q, None)
+    loadings = (vectors[:, kept] * np.sqrt(np.maximum(values[kept] - noise, 0.0)))[:, ::-1]
+    return Factors(_signed(loadings), np.full(len(values), noise), np.zeros(len(values), dtype=bool), 1, True)
+
+
+def misfit(correlation: Floats, q: int, u: Floats) -> tuple[float, Floats]:
+    """Half of log det M - log det S + tr(S M^-1) - d for the model's M at the best loadings, and its slopes by u = log psi."""
+    root = np.exp(0.5 * u)
+    values, vectors = np.linalg.eigh(correlation / np.outer(root, root))
+    # the model's covariance in units of psi has the first q eigenvalues of S, as far as they are above 1, and ones
+    rest = (np.arange(len(values)) < len(values) - q) | (values < 1.0)
+    others = np.maximum(values[rest], np.finfo(np.float64).tiny)
+    value = 0.5 * float(np.sum(others - 1.0 - np.log(others)))
+    slopes = 0.5 * np.sum(vectors[:, rest] ** 2 * (1.0 - values[rest]), axis=1)
+    return value, slopes
+
+
+def _minimum(correlation: Floats, q: int, u: Floats, max_iter: int) -> tuple[Floats, int]:
+    low = np.log(LOWEST)
+    search: Any = minimize
+    found = search(
+        lambda u: misfit(correlation, q, u),
+        u,
+        jac=True,
+        method="L-BFGS-B",
+        bounds=[(low, HIGHEST)] * len(u),
+        options={"maxiter": max_iter, "maxfun": 10 * max_iter, "ftol": 0.0, "gtol": 0.1 * SETTLED},
+    )
+    u, n_iter = np.asarray(found.x), int(found.nit)
+    inside = np.flatnonzero(u > low)
+    for _ in range(NEWTON_STEPS if len(inside) and len(u) <= NEWTON_COLUMNS else 0):
+        slope = misfit(correlation, q, u)[1][inside]
+        if np.abs(slope).max() <= 1e-14:
+            break
+
+        def slopes(places: list[Floats], at: Floats = u) -> list[Floats]:
+            return [misfit(correlation, q, _with(at, inside, own))[1][inside] for own in places]
+
+        second = jacobian(slopes, u[inside])[0]
+        moved = _with(u, inside, u[inside] - np.linalg.lstsq(0.5 * (second + second.T), slope, rcond=1e-12)[0])
+        if not np.all((moved >= low) & (moved <= HIGHEST)):
+            break
+        if not np.abs(misfit(correlation, q, moved)[1][inside]).max() < np.abs(slope).max():
+            break
+        u, n_iter = moved, n_iter + 1
+    return u, n_iter
+
+
+def _with(u: Floats, at: Any, values: Floats) -> Floats:
+    moved = u.copy()
+    moved[at] = values
+    return moved
+
+
+def _loadings(correlation: Floats, q: int, psi: Floats) -> Floats:
+    root = np.sqrt(psi)
+    d = len(psi)
+    values, vectors = np.linalg.eigh(correlation / np.outer(root, root))
+    kept = slice(d - q, None)
+    return _signed((root[:, None] * vectors[:, kept] * np.sqrt(np.maximum(values[kept] - 1.0, 0.0)))[:, ::-1])
+
+
+def _signed(loadings: Floats) -> Floats:
+    """Every factor with the sign that makes the sum of its loadings positive."""
+    return np.asarray(loadings * np.where(loadings.sum(axis=0) < 0.0, -1.0, 1.0))

@@ -1,0 +1,112 @@
+"""Several writers of one file, writers that were killed, and what stands in the way of a file."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fastkl import DensityMLE, load
+from fastkl.rows import whole_file
+from fastkl.rows.whole_file import WholeFile
+
+X = np.random.default_rng(3).normal(size=(2000, 2))
+ROOT = Path(__file__).parents[2]
+
+
+def read(path):
+    if path.suffix == ".npy":
+        return np.load(path)
+    if path.suffix == ".csv":
+        return np.loadtxt(path, skiprows=1)
+    from pyarrow import parquet
+
+    return parquet.read_table(path).column(0).to_numpy()
+
+
+@pytest.mark.parametrize("name", ["s.npy", "s.parquet", "s.csv"])
+def test_writers_at_once_do_not_mix(name, tmp_path):
+    """Each waits in the middle of its rows until all have begun; one of their results stands there, whole."""
+    models = [DensityMLE.from_parameters("normal", loc=[m, m], scale=[1.0, 1.0]) for m in (0.0, 1.0, 2.0)]
+    begun = threading.Barrier(len(models))
+
+    def halves():
+        yield X[:1000]
+        begun.wait()
+        yield X[1000:]
+
+    writers = [threading.Thread(target=model.score_samples_batches, args=(halves, tmp_path / name)) for model in models]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    found = read(tmp_path / name)
+    assert any(np.array_equal(found, model.score_samples(X)) for model in models)
+    assert os.listdir(tmp_path) == [name]
+
+
+KILLED = """
+import os, signal, sys
+import numpy as np
+from fastkl import DensityMLE
+model = DensityMLE.from_parameters("normal", loc=[0.0, 0.0], scale=[1.0, 1.0])
+def rows():
+    yield np.zeros((10, 2))
+    os.kill(os.getpid(), signal.SIGKILL)
+model.score_samples_batches(rows, sys.argv[1])
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+def test_what_a_killed_writer_left_goes_with_the_next(tmp_path, monkeypatch):
+    monkeypatch.setattr(whole_file, "YOUNG", 0.0)
+    out = tmp_path / "s.npy"
+    out.write_bytes(b"before")
+    done = subprocess.run([sys.executable, "-c", KILLED, out], env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert done.returncode == -signal.SIGKILL
+    assert out.read_bytes() == b"before"
+    assert len(os.listdir(tmp_path)) == 2
+    alive = WholeFile(out)  # takes away what is left, and is itself not taken for it
+    assert sorted(os.listdir(tmp_path)) == ["s.npy", alive.temporary.name]
+    DensityMLE.from_parameters("normal", loc=[0.0, 0.0], scale=[1.0, 1.0]).score_samples_batches(X, out)
+    assert alive.temporary.exists()
+    alive.discard()
+    assert os.listdir(tmp_path) == ["s.npy"]
+
+
+def test_young_files_and_other_names_are_left(tmp_path):
+    names = ["m.0123abcd.part", "m.0123ABCD.part", "m.123.part", "m.part", "other.0123abcd.part", "m.0123abcd.part.gz"]
+    for name in names:
+        (tmp_path / name).touch()
+    whole_file.remove_stale(tmp_path / "m")
+    assert sorted(os.listdir(tmp_path)) == sorted(names)
+    for name in names:
+        os.utime(tmp_path / name, (0, 0))
+    whole_file.remove_stale(tmp_path / "m")
+    assert sorted(os.listdir(tmp_path)) == sorted(names[1:])
+
+
+def test_a_model_goes_the_same_way(tmp_path):
+    model = DensityMLE("normal").fit(X)
+    (tmp_path / "m.0123abcd.part").touch()
+    os.utime(tmp_path / "m.0123abcd.part", (0, 0))
+    model.save(tmp_path / "m")
+    assert os.listdir(tmp_path) == ["m"]
+    np.testing.assert_array_equal(load(tmp_path / "m").params_["loc"], model.params_["loc"])
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links and pipes of POSIX")
+def test_links_and_pipes(tmp_path):
+    model = DensityMLE("normal").fit(X)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link.npy").symlink_to(tmp_path / "folder" / "s.npy")
+    assert model.score_samples_batches(X, tmp_path / "link.npy") == tmp_path / "link.npy"
+    assert (tmp_path / "link.npy").is_symlink()
+    np.testing.assert_array_equal(np.load(tmp_path / "folder" / "s.npy"), model.score_samples(X))
+    os.mkfifo(tmp_path / "pipe.npy")
+    with pytest.raises(OSError, match="Not a regular file"):
+        model.score_samples_batches(X, tmp_path / "pipe.npy")

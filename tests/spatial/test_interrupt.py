@@ -1,0 +1,62 @@
+"""Ctrl-C in the middle of a search: it stops there, and the tree is as it was."""
+
+import signal
+import threading
+
+import numpy as np
+import pytest
+
+from fastkl.divergence._labels import LANES, score_permutations
+from fastkl.spatial._balls import ball
+from fastkl.spatial._tree import Tree
+
+pytestmark = pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="timers of POSIX")
+
+N, D, K = 150_000, 12, 5  # seconds of work
+
+
+@pytest.fixture
+def interrupt():
+    """A SIGINT after 0.15 seconds."""
+    assert threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGINT))
+    signal.setitimer(signal.ITIMER_REAL, 0.15)
+    yield
+    signal.setitimer(signal.ITIMER_REAL, 0.0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.fixture(scope="module")
+def tree():
+    return Tree(np.random.default_rng(0).normal(size=(N, D)), 704, True, True, 1)
+
+
+def test_neighbours(tree, interrupt):
+    found = np.full(N, np.nan)
+    with pytest.raises(KeyboardInterrupt):
+        tree.nearest(tree, K, True, True, False, 1.0, 0, N, None, found)
+    assert 0 < np.count_nonzero(np.isnan(found)) < N
+    again = np.empty(300)
+    tree.nearest(tree, K, True, True, True, 1.0, 0, 256, None, again)
+    row = tree.order[:256]
+    distances = np.sort(np.linalg.norm(tree.X[None, row[7]] - tree.X, axis=1))
+    assert again[7] == pytest.approx(distances[K], rel=1e-12)
+
+
+def test_balls(tree, interrupt):
+    count = np.full(N, -1)
+    with pytest.raises(KeyboardInterrupt):
+        ball(tree, tree, np.full(N, 3.5), True, False, 1.0, 0, N, None, None, count, None)
+    assert 0 < np.count_nonzero(count == -1) < N
+
+
+def test_permutations(interrupt):
+    """Groups of seeds that were not reached are as they were."""
+    rng = np.random.default_rng(1)
+    neighbors = rng.integers(0, 20_000, (20_000, 10), dtype=np.int32)
+    seeds = rng.integers(1, 2**63, (2000, LANES), dtype=np.uint64)
+    before = seeds.copy()
+    with pytest.raises(KeyboardInterrupt):
+        score_permutations(seeds, 10_000, neighbors, np.ones(11), 1)
+    untouched = (seeds == before).all(axis=1)
+    assert 0 < np.count_nonzero(untouched) < len(seeds)
