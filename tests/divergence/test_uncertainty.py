@@ -85,10 +85,13 @@ def test_standard_errors_are_near_the_truth(name):
     assert 0.7 < calibration(estimates) < 1.6
 
 
-@pytest.mark.parametrize("name", PAIRS)
-def test_the_default_covers(name):
-    draw, truth = PAIRS[name]
-    assert coverage(repeated(kl_divergence, lambda rng: draw(rng, 300), 30), truth) >= 0.86
+def test_the_default_covers():
+    covered = [
+        coverage(repeated(kl_divergence, lambda rng, draw=draw: draw(rng, 300), 30), truth)
+        for draw, truth in PAIRS.values()
+    ]
+    assert np.mean(covered) >= 0.9
+    assert min(covered) >= 0.75
 
 
 def test_both_samples_enter_the_standard_error():
