@@ -93,6 +93,10 @@ class Beta(UnivariateFamily):
             beta_normaliser(a, b) - np.log(low) - np.log(high),
         )
 
+    def at_open_ends(self, params: Params) -> dict[float, Floats]:
+        a, b = params["a"], params["b"]
+        return {0.0: np.where(a == 1.0, np.log(b), -np.inf), 1.0: np.where(b == 1.0, np.log(a), -np.inf)}
+
     def solve(self, statistics: Statistics, start: Params | None = None) -> Fit:
         mean, rest, weight = statistics["mean"], statistics["complement"], statistics["weight"]
         fixed = self.fixed_columns(len(mean))

@@ -93,6 +93,10 @@ class Burr12(IterativeFamily):
         one = np.ones_like(params["c"])
         return {"c": one, "d": one, "scale": 1.0 / params["c"]}
 
+    def at_open_ends(self, params: Params) -> dict[float, Floats]:
+        limit = np.where(np.isinf(params["d"]), 0.0, np.log(params["d"])) - np.log(params["scale"])
+        return {0.0: np.where(params["c"] == 1.0, limit, -np.inf)}
+
     # -- fit ---------------------------------------------------------------------------------------------------------------
 
     def starts(self, rows: Rows, fixed: Params) -> list[list[Params]]:

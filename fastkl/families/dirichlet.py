@@ -29,6 +29,7 @@ from fastkl.families.spaces import Positive
 from fastkl.families.univariate import ABOVE_ZERO
 
 MAX_STEPS = 100
+NEXT_TO_NONE = 1e-300
 PARTS = (ABOVE_ZERO, 1.0, False)
 
 
@@ -139,6 +140,9 @@ class Dirichlet(Family):
 
     def log_density(self, rows: Rows, params: Params) -> Floats:
         a = params["concentration"]
+        if np.any(absent := (rows.X == 0.0) & (a == 1.0)):
+            # a part of 0 with a concentration of 1 has a density: a part that tends to 0 drops out of it
+            rows = Rows(np.where(absent, NEXT_TO_NONE, rows.X), rows.weights, n_threads=rows.n_threads)
         constants = np.ascontiguousarray(np.stack([a, a.sum() / a], axis=1))
         out = column_kernel(self.name).log_density(rows.X, constants, PARTS, rows.n_threads)
         excess, allowed = sum_excess(rows)

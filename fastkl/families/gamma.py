@@ -77,6 +77,9 @@ class Gamma(UnivariateFamily):
         normaliser = 0.5 * np.log(shape / (2.0 * np.pi)) - stirling_error(shape)
         return shape, mean, rest, 1.0 / mean, np.log(mean), normaliser
 
+    def at_open_ends(self, params: Params) -> dict[float, Floats]:
+        return {0.0: np.where(params["shape"] == 1.0, -np.log(params["scale"]), -np.inf)}
+
     def solve(self, statistics: Statistics, start: Params | None = None) -> Fit:
         mean = statistics["mean"]
         fixed = self.fixed_columns(len(mean))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastkl._core.array_types import Params
+from fastkl._core.array_types import Floats, Params
 from fastkl.families.solvers.iterative import IterativeFamily
 from fastkl.families.spaces import Positive, Real
 from fastkl.families.univariate import ABOVE_ZERO, BELOW_INFINITY
@@ -50,3 +50,6 @@ class LogLocationScaleFamily(IterativeFamily):
     def constants(self, params: Params) -> tuple[Any, ...]:
         scale, shape = params["scale"], params["shape"]
         return scale, 1.0 / scale, shape, np.log(shape) - np.log(scale)
+
+    def at_open_ends(self, params: Params) -> dict[float, Floats]:
+        return {0.0: np.where(params["shape"] == 1.0, -np.log(params["scale"]), -np.inf)}

@@ -85,12 +85,42 @@ class UnivariateFamily(Family):
                 f"{rows.X[row, column]!s}. Remove or transform the value, or choose a family with a wider support."
             )
 
+    def at_open_ends(self, params: Params) -> dict[float, Floats]:
+        """Limits of the log-density at ends that the support leaves out, by end and column; -inf where not finite."""
+        return {}
+
     def log_density(self, rows: Rows, params: Params) -> Floats:
-        return self.kernel().log_density(rows.X, self._constants(params), self.support, rows.n_threads)
+        total = self.kernel().log_density(rows.X, self._constants(params), self.support, rows.n_threads)
+        return self._with_ends(rows, params, total)
 
     def component_log_density(self, rows: Rows, params: Sequence[Params]) -> Floats:
         constants = np.stack([self._constants(at) for at in params])
-        return self.kernel().component_log_density(rows.X, constants, self.support, rows.n_threads).T
+        totals = self.kernel().component_log_density(rows.X, constants, self.support, rows.n_threads).T
+        for k, at in enumerate(params):
+            totals[:, k] = self._with_ends(rows, at, totals[:, k])
+        return totals
+
+    def _with_ends(self, rows: Rows, params: Params, total: Floats) -> Floats:
+        """The log-densities with rows that hold an end, where a column has a limit, looked at column by column."""
+        ends = {end: limits for end, limits in self.at_open_ends(params).items() if np.any(limits > -np.inf)}
+        touched = np.zeros(len(rows.X), dtype=bool)
+        for end in ends:
+            touched |= np.any(end == rows.X, axis=1)
+        if not touched.any():
+            return total
+        X, constants, found = (
+            np.ascontiguousarray(rows.X[touched]),
+            self._constants(params),
+            np.zeros(int(touched.sum())),
+        )
+        for j in range(X.shape[1]):
+            column = np.ascontiguousarray(X[:, j : j + 1])
+            own = self.kernel().log_density(column, constants[j : j + 1], self.support, 1)
+            for end, limits in ends.items():
+                own = np.where(column[:, 0] == end, limits[j], own)
+            found += own
+        total[touched] = found
+        return total
 
     def _constants(self, params: Params) -> Floats:
         """What the kernel reads, (d, n_constants)."""

@@ -369,3 +369,46 @@ def test_multivariate_t_of_a_group_that_is_tight():
     line[0] = [1e6, -1e6]
     with pytest.raises(DegenerateDataError):
         DensityMLE(families.MultivariateT(df=1.5)).fit(line)
+
+
+@pytest.mark.parametrize(
+    ("name", "x", "params", "reference"),
+    [
+        ("gamma", 0.0, {"shape": 1.0, "scale": 2.0}, stats.gamma(1.0, scale=2.0)),
+        ("weibull", 0.0, {"shape": 1.0, "scale": 2.0}, stats.weibull_min(1.0, scale=2.0)),
+        ("loglogistic", 0.0, {"shape": 1.0, "scale": 2.0}, stats.fisk(1.0, scale=2.0)),
+        ("burr12", 0.0, {"c": 1.0, "d": 3.0, "scale": 2.0}, stats.burr12(1.0, 3.0, scale=2.0)),
+        ("beta", 0.0, {"a": 1.0, "b": 3.0}, stats.beta(1.0, 3.0)),
+        ("beta", 1.0, {"a": 3.0, "b": 1.0}, stats.beta(3.0, 1.0)),
+    ],
+)
+def test_density_at_an_end_of_the_support(name, x, params, reference):
+    """Where the density tends to a finite limit it has that value there, in one column of several too."""
+    model = DensityMLE.from_parameters(name, **params)
+    expected = float(reference.logpdf(x))
+    assert np.isfinite(expected)
+    inside = 0.25
+    np.testing.assert_allclose(model.score_samples([[x], [inside]]), [expected, reference.logpdf(inside)], rtol=1e-12)
+    both = DensityMLE.from_parameters(name, **{key: [value, value + 0.5] for key, value in params.items()})
+    alone = DensityMLE.from_parameters(name, **{key: value + 0.5 for key, value in params.items()})
+    found = both.score_samples([[x, inside], [inside, x]])
+    np.testing.assert_allclose(found[0], expected + alone.score_samples([[inside]])[0], rtol=1e-12)
+    assert found[1] == -np.inf
+    higher = DensityMLE.from_parameters(name, **{key: value + 0.5 for key, value in params.items()})
+    assert higher.score_samples([[x]])[0] == -np.inf
+
+
+def test_dirichlet_density_of_an_absent_part():
+    model = DensityMLE.from_parameters("dirichlet", concentration=[1.0, 2.5, 1.0])
+    for row in ([0.0, 0.4, 0.6], [0.0, 1.0, 0.0]):
+        expected = mp.loggamma(4.5) - mp.loggamma(2.5) + 1.5 * mp.log(row[1])
+        np.testing.assert_allclose(model.score_samples([row]), [float(expected)], rtol=1e-12, atol=1e-12)
+    assert model.score_samples([[0.4, 0.0, 0.6]])[0] == -np.inf
+
+
+@pytest.mark.parametrize("name", ["gamma", "student_t", "multivariate_t", "normal", "lomax"])
+def test_max_iter_below_one_is_an_error(name):
+    model = DensityMLE(name, max_iter=0)
+    with pytest.raises(ValueError, match="max_iter has to be at least 1"):
+        model.fit(np.random.default_rng(0).gamma(2.0, size=(30, 2)))
+    assert not hasattr(model, "params_")

@@ -254,6 +254,8 @@ class DensityMLE(FamilyDensity):
 
     def _fit_rows(self, family: Family, rows: AnyRows) -> None:
         """Fit to rows in memory or not, and take over what was found."""
+        if self.max_iter < 1:
+            raise ValueError(f"max_iter has to be at least 1, not {self.max_iter!r}.")
         fit, statistics = fit_rows(family, resolve_prior(self.prior, family), rows, self.tol, self.max_iter)
         self._keep(family, statistics, fit, rows)
         if self.robust_errors:

@@ -18,7 +18,7 @@ from fastkl.families._student import row_weights, sums, to_log_density
 from fastkl.families.base import Family, Fit, rows_of_weight
 from fastkl.families.multivariate_t.degeneracy import overflow_error
 from fastkl.families.multivariate_t.fit import fit_rows
-from fastkl.families.multivariate_t.information import observed_information
+from fastkl.families.multivariate_t.information import observed_information, units
 from fastkl.families.multivariate_t.sums import student_sums
 from fastkl.families.orthants import t_cdf
 from fastkl.families.spaces import DegreesOfFreedom, PositiveDefinite, Real
@@ -142,15 +142,30 @@ class MultivariateT(Family):
     # -- parameters --------------------------------------------------------------------------------------------------------
 
     def covariance_of_params(self, statistics: Statistics, params: Params) -> tuple[list[str], Floats]:
+        kept, inverse = self._covariance_by_units(statistics, params)
+        unit = units(params)[kept]
+        return self.estimated_entries(params), inverse * np.outer(unit, unit)
+
+    def standard_errors(self, statistics: Statistics, params: Params) -> Params:
+        # not by way of the variances, which leave the range of doubles for units of 1e-100
+        kept, inverse = self._covariance_by_units(statistics, params)
+        deviations, errors, at = units(params)[kept] * np.sqrt(np.diag(inverse)), {}, 0
+        for name in self.estimated_names(params):
+            count = len(self.parameters[name].entries(name, params[name]))
+            errors[name] = self.parameters[name].filled(deviations[at : at + count], params[name])
+            at += count
+        return errors
+
+    def _covariance_by_units(self, statistics: Statistics, params: Params) -> tuple[NDArray[np.bool_], Floats]:
+        """Which entries are estimated, and their covariance by the units."""
         estimated = self.estimated_names(params)
         entries = {name: space.entries(name, params[name]) for name, space in self.parameters.items()}
         keep = np.concatenate([np.full(len(own), name in estimated) for name, own in entries.items()])
         information = statistics["information"][np.ix_(keep, keep)]
-        # columns of very different scale: inverted with a unit diagonal
         root = np.sqrt(np.abs(np.diag(information)))
         root = np.where(root > 0.0, root, 1.0)
         inverse = np.linalg.inv(information / np.outer(root, root)) / np.outer(root, root)
-        return self.estimated_entries(params), 0.5 * (inverse + inverse.T)
+        return keep, 0.5 * (inverse + inverse.T)
 
     # -- the distribution itself -------------------------------------------------------------------------------------------
 

@@ -17,6 +17,13 @@ from fastkl._core.rows import AnyRows, Rows
 Indices = NDArray[Any]
 
 
+def units(params: Params) -> Floats:
+    """What df, loc and the upper triangle of scale are measured in: 1, and roots of the scale's diagonal and their products."""
+    root = np.sqrt(np.diag(params["scale"]))
+    i, j = np.triu_indices(len(root))
+    return np.concatenate([[1.0], root, root[i] * root[j]])
+
+
 @dataclass(frozen=True)
 class InformationSums:
     """Gram matrix of the slopes of s, their products with that of k, moments with weights u, and the entry of df."""
@@ -35,7 +42,7 @@ class InformationSums:
 
 
 def observed_information(rows: AnyRows, params: Params, k: float) -> Floats:
-    """Minus the second derivatives of the log-likelihood in (df, loc, upper triangle of scale).
+    """Minus the second derivatives of the log-likelihood in (df, loc, upper triangle of scale), by their ``units``.
 
     With x = loc + L z, loc moved by L eta and scale by L E L', s = |z|^2, and u = (1 + k d) / (1 + k s), the second derivative of
     a row is -u s_ab / 2 + k u^2 s_a s_b / (2 (1 + k d)) and that of log det, where s_eta = -2 z and s_E = -z E z. The sums
@@ -47,7 +54,9 @@ def observed_information(rows: AnyRows, params: Params, k: float) -> Floats:
     information[0, 0] = sums.by_df
     information[0, 1:] *= -k * k
     information[1:, 0] *= -k * k
-    transform = _to_original(lower, *np.triu_indices(len(lower)))
+    # by loc and scale in units of the columns' own: in the unit of the rows entries go like its fourth power
+    own = lower / np.sqrt(np.diag(params["scale"]))[:, None]
+    transform = _to_original(own, *np.triu_indices(len(lower)))
     result: Floats = transform.T @ information @ transform
     return 0.5 * (result + result.T)
 
