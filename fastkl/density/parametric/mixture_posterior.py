@@ -28,8 +28,8 @@ class PosteriorMembers(FamilyDensity):
         self._check_fitted()
         if "curvature" not in getattr(self, "statistics_", {"curvature": None}):
             raise AttributeError(
-                "The fit did not form the observed information, which takes some passes over the rows for each parameter: fit with "
-                "standard_errors=True."
+                "The fit did not form the observed information, which takes some passes over the rows for each parameter: fit "
+                "with standard_errors=True."
             )
         return super().inference_
 
