@@ -159,7 +159,8 @@ class Beta(UnivariateFamily):
         weight, mean, rest, low, high = (statistics[name] for name in self.statistic_names)
         off = a * rest - b * mean
         normaliser = beta_normaliser(a, b) - np.log(mean) - np.log(rest)
-        low_phi, high_phi = log_excess(np.array([-off / a, off / b]))
+        ratios = np.array([mean * ((a + b) / a), rest * ((a + b) / b)])
+        low_phi, high_phi = log_excess(np.array([-off / a, off / b]), ratios)
         by_row = normaliser - a * low_phi - b * high_phi
         total: Floats = weight * by_row + (1.0 - a) * low + (1.0 - b) * high
         return total

@@ -128,7 +128,8 @@ class Dirichlet(Family):
 
     def statistics_log_likelihood(self, statistics: Statistics, params: Params) -> float:
         a, (mean, excess, gap) = params["concentration"], mean_terms(statistics)
-        terms = a * (log_excess((mean * a.sum() - a) / a) + excess) + (np.log(mean) - excess)
+        ratio = mean * (a.sum() / a)
+        terms = a * (log_excess((mean * a.sum() - a) / a, ratio) + excess) + (np.log(mean) - excess)
         return float(statistics["weight"]) * float(log_constant(a) + a.sum() * gap - np.sum(terms))
 
     def statistics_gradient(self, statistics: Statistics, params: Params) -> Params:

@@ -110,7 +110,7 @@ class Gamma(UnivariateFamily):
         shape = params["shape"]
         weight, mean, excess = (statistics[name] for name in self.statistic_names)
         centre = shape * params["scale"]
-        phi = log_excess((mean - centre) / centre)
+        phi = log_excess((mean - centre) / centre, mean / centre)
         normaliser = 0.5 * np.log(shape / (2.0 * np.pi)) - stirling_error(shape) - np.log(mean)
         total: Floats = weight * (normaliser - shape * phi) + (1.0 - shape) * excess
         return total

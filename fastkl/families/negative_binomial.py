@@ -333,7 +333,7 @@ class SizeScore:
             # Newton on log r while the score falls there; doubling or halving, later bisection of logarithms, where it leads out
             curvature = size * slope
             new = size * np.exp(np.clip(-score / curvature, -3.0, 3.0)) if curvature < 0.0 else np.nan
-            if np.isfinite(start) and abs(new - size) <= 1e-10 * size:
+            if abs(new - size) <= (1e-10 if np.isfinite(start) else 1e-9) * size and low < new < high:
                 return float(new), step  # a Newton step's error is its square; next to the root signs are rounding
             if not low < new < high:
                 new = 4.0 * low if np.isinf(high) else (0.25 * high if low == 0.0 else np.sqrt(low) * np.sqrt(high))
