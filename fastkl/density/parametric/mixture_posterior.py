@@ -11,6 +11,7 @@ from scipy.special import xlogy
 from fastkl._core.array_types import Floats
 from fastkl._core.rows import Rows
 from fastkl.density.parametric.base import FamilyDensity
+from fastkl.density.parametric.inference import FitInference
 from fastkl.density.validation import as_generator
 from fastkl.exceptions import SupportError
 from fastkl.rows.checks import raise_if_not_finite
@@ -20,6 +21,17 @@ class PosteriorMembers(FamilyDensity):
     """Members of a fitted mixture about the components of rows."""
 
     family_: Any
+
+    @property
+    def inference_(self) -> FitInference:
+        """The uncertainty of the parameters, where the fit formed the observed information."""
+        self._check_fitted()
+        if "curvature" not in getattr(self, "statistics_", {"curvature": None}):
+            raise AttributeError(
+                "The fit did not form the observed information, which takes some passes over the rows for each parameter: fit "
+                "with standard_errors=True."
+            )
+        return super().inference_
 
     def predict_proba(self, X: ArrayLike) -> Floats:
         r"""Posterior probability of every component given a row, :math:`p(z = k \mid x)`: its responsibility for the row.
