@@ -265,12 +265,12 @@ class SummaryMembers(Density):
         names = getattr(self, "feature_names_in_", None)
         if names is None:
             names = [f"column {j}" for j in range(self.n_features_in_)]
-        try:
-            figures, notes = self._figures(level, robust, X, sample_weight), self._summary_notes()
-        except AttributeError as error:  # a fit that did not form them
-            if robust:
-                raise
-            figures, notes = Figures(), [f"No standard errors: {error}"]
+        figures, notes = self._figures(level, robust, X, sample_weight), self._summary_notes()
+        if self._fitted_weight() is not None and not figures.errors:
+            try:
+                _ = self.inference_
+            except AttributeError as error:  # a fit that did not form the information
+                notes.append(f"No standard errors: {error}")
         lines = self._summary_lines([str(name) for name in names], figures)
         weight, facts = self._fitted_weight(), []
         rows = "known parameters" if weight is None else _count(weight, "row")
