@@ -4,6 +4,7 @@ from fastkl.divergence.batches import cross_entropy_batches, entropy_batches, kl
 from fastkl.divergence.categorical_entropy import categorical_entropy
 from fastkl.divergence.categorical_kl import categorical_cross_entropy, categorical_kl
 from fastkl.divergence.discrete import discrete_cross_entropy, discrete_entropy, discrete_kl
+from fastkl.divergence.discrete_relatives import discrete_jeffreys, discrete_jensen_shannon
 from fastkl.divergence.empirical import EmpiricalDistribution, empirical
 from fastkl.divergence.entropies import cross_entropy, entropy
 from fastkl.divergence.estimate import ConfidenceInterval, Estimate
@@ -26,6 +27,8 @@ __all__ = [
     "cross_entropy_batches",
     "discrete_cross_entropy",
     "discrete_entropy",
+    "discrete_jeffreys",
+    "discrete_jensen_shannon",
     "discrete_kl",
     "empirical",
     "entropy",

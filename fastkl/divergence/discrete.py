@@ -9,11 +9,11 @@ lost it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import log_softmax
 
 from fastkl._core.special.gamma_functions import log_excess
 from fastkl.divergence.arguments import FloatArray
@@ -22,6 +22,10 @@ from fastkl.divergence.matching import match_labels
 from fastkl.rows.reading import look
 
 __all__ = ["discrete_cross_entropy", "discrete_entropy", "discrete_kl"]
+
+
+# Numbers of rows that are looked at together.
+_BLOCK_NUMBERS = 1 << 15
 
 
 class Probabilities(NamedTuple):
@@ -72,7 +76,7 @@ def discrete_entropy(pk: ArrayLike, *, logits: bool = False, temperature: float 
     >>> discrete_entropy([[0.5, 0.5], [1.0, 0.0]]).round(6)
     array([0.693147, 0.      ])
     """
-    vector = _read(pk, "pk", logits, temperature)
+    vector = _read(_numbers(pk, "pk"), "pk", logits, temperature)
     return _exact(_expected_surprisal(vector.p, vector.log_p))
 
 
@@ -119,8 +123,7 @@ def discrete_cross_entropy(pk: ArrayLike, qk: ArrayLike, *, logits: bool = False
     >>> float(discrete_cross_entropy(np.eye(2)[[1, 0, 1]], predicted).mean().round(6))
     0.228393
     """
-    p, q = _read_pair(pk, qk, logits, temperature)
-    return _exact(_expected_surprisal(p.p, q.log_p))
+    return of_rows(lambda p, q: _expected_surprisal(p.p, q.log_p), pk, qk, logits, temperature)
 
 
 def discrete_kl(pk: ArrayLike, qk: ArrayLike, *, logits: bool = False, temperature: float = 1.0) -> Any:
@@ -168,19 +171,25 @@ def discrete_kl(pk: ArrayLike, qk: ArrayLike, *, logits: bool = False, temperatu
     >>> round(discrete_kl([2.0, 1.0, 0.0], [1.0, 1.0, 1.0], logits=True, temperature=2.0), 6)
     0.078421
     """
-    p, q = _read_pair(pk, qk, logits, temperature)
-    return _exact(kl_terms(p, q).sum(axis=-1))
+    return of_rows(lambda p, q: kl_terms(p, q).sum(axis=-1), pk, qk, logits, temperature)
 
 
 def kl_terms(p: Probabilities, q: Probabilities) -> FloatArray:
     """The terms p log(p/q) - p + q, each >= 0 and 0 only where p = q."""
-    positive = p.p > 0.0
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
-        terms = np.where(positive, p.p * (p.log_p - q.log_p) - p.p + q.p, q.p)
-        change = (q.p - p.p) / p.p
-    close = positive & (np.abs(change) < 0.25)
-    near: FloatArray = np.where(close, change, 0.0)
-    return np.where(close, p.p * log_excess(near), terms)
+        terms = np.asarray(p.log_p - q.log_p)
+        terms *= p.p
+        gap = np.asarray(q.p - p.p)
+        terms += gap
+        absent = p.p == 0.0
+        if absent.any():
+            terms = np.where(absent, q.p, terms)
+        close = np.abs(gap) < 0.25 * p.p
+        if close.any():
+            # Where the two are near, what is left of the difference is formed without it.
+            near, change = np.broadcast_to(p.p, terms.shape)[close], gap[close]
+            terms[close] = near * log_excess(change / near)
+    return terms
 
 
 def _expected_surprisal(p: FloatArray, log_q: FloatArray) -> FloatArray:
@@ -194,19 +203,51 @@ def _exact(values: FloatArray) -> Any:
     return Estimate(float(values), standard_error=0.0) if np.ndim(values) == 0 else values
 
 
-def _read_pair(pk: ArrayLike, qk: ArrayLike, logits: bool, temperature: float) -> tuple[Probabilities, Probabilities]:
+RowFunction = Callable[[Probabilities, Probabilities], FloatArray]
+
+
+def of_rows(function: RowFunction, pk: Any, qk: Any, logits: bool, temperature: float) -> Any:
+    """A function of two distributions for every row, a few rows at a time: what is held beside the input fits a cache."""
     pk, qk = match_labels(pk, qk, None if logits else 0.0, ("pk", "qk"))
-    p, q = _read(pk, "pk", logits, temperature), _read(qk, "qk", logits, temperature)
-    fits = p.p.shape == q.p.shape or (1 in (p.p.ndim, q.p.ndim) and p.p.shape[-1] == q.p.shape[-1])
-    if not fits:
+    p, q = _numbers(pk, "pk"), _numbers(qk, "qk")
+    if not (p.shape == q.shape or (1 in (p.ndim, q.ndim) and p.shape[-1] == q.shape[-1])):
         raise ValueError(
             f"pk and qk need one shape, or one of them is a single vector as long as the rows of the other; "
-            f"found {p.p.shape} and {q.p.shape}."
+            f"found {p.shape} and {q.shape}."
         )
-    return p, q
+    shape = p.shape[:-1] if p.ndim > 1 else q.shape[:-1]
+    if not shape:
+        pair = (_read(one, name, logits, temperature) for one, name in ((p, "pk"), (q, "qk")))
+        return _exact(function(*pair))
+    out = np.empty(int(np.prod(shape)))
+    step = max(1, _BLOCK_NUMBERS // p.shape[-1])
+    single = [_read(one, name, logits, temperature) if one.ndim == 1 else None for one, name in ((p, "pk"), (q, "qk"))]
+    rows = [one.reshape(-1, one.shape[-1]) for one in (p, q)]
+    for first in range(0, len(out), step):
+        block = slice(first, first + step)
+        parts = [
+            known or _read(one[block], name, logits, temperature, Place(shape, first))
+            for known, one, name in zip(single, rows, ("pk", "qk"), strict=True)
+        ]
+        out[block] = function(*parts)
+    return out.reshape(shape)
 
 
-def _read(values: ArrayLike, name: str, logits: bool, temperature: float) -> Probabilities:
+class Place(NamedTuple):
+    """Where rows that are looked at together are: the shape of all rows, and the number of the first."""
+
+    shape: tuple[int, ...] = ()
+    first: int = 0
+
+    def row(self, place: tuple[int, ...]) -> tuple[int, ...]:
+        """The place of a row, or of an entry, among all."""
+        if not self.shape or not place:
+            return place
+        return (*(int(i) for i in np.unravel_index(self.first + place[0], self.shape)), *place[1:])
+
+
+def _numbers(values: Any, name: str) -> NDArray[Any]:
+    """Rows of real numbers, as they are."""
     given = np.asarray(look(values, name))
     if given.ndim == 0 or given.size == 0:
         raise ValueError(f"{name} must be a vector or rows of probabilities; found shape {given.shape}.")
@@ -214,12 +255,19 @@ def _read(values: ArrayLike, name: str, logits: bool, temperature: float) -> Pro
         raise ValueError(
             f"{name} must hold real numbers; found dtype {given.dtype}. For labels use categorical_entropy."
         )
+    return given
+
+
+def _read(
+    given: NDArray[Any], name: str, logits: bool, temperature: float, where: Place | None = None
+) -> Probabilities:
+    where = where or Place()
     array = given.astype(np.float64)
     if logits:
-        return _read_logits(array, name, temperature)
+        return _read_logits(array, name, temperature, where)
     if temperature != 1.0:
         raise ValueError(f"temperature={temperature!r} divides logits; probabilities have none: set logits=True.")
-    _reject(~(array >= 0.0) | np.isinf(array), array, name, "a probability is a number between 0 and 1")
+    _reject(~(array >= 0.0) | np.isinf(array), array, name, "a probability is a number between 0 and 1", where)
     # Probabilities computed in single precision sum to 1 only that well.
     tolerance = 1e-9
     if given.dtype.kind == "f":
@@ -229,29 +277,38 @@ def _read(values: ArrayLike, name: str, logits: bool, temperature: float) -> Pro
     if wrong.any():
         place = tuple(int(i[0]) for i in np.nonzero(wrong)) if total.ndim else ()
         raise ValueError(
-            f"{_row(name, place)} sums to {float(total[place])!r}; probabilities sum to 1 (within {tolerance:.1e}). "
+            f"{_row(name, where.row(place))} sums to {float(total[place])!r}; probabilities sum to 1 (within {tolerance:.1e}). "
             "If the numbers are only proportional to probabilities, divide them by their sum; logits need logits=True."
         )
     with np.errstate(divide="ignore"):
         return Probabilities(array, np.log(array))
 
 
-def _read_logits(array: FloatArray, name: str, temperature: float) -> Probabilities:
+def _read_logits(array: FloatArray, name: str, temperature: float, where: Place) -> Probabilities:
     if not (np.isfinite(temperature) and temperature > 0.0):
         raise ValueError(f"temperature must be a positive number; found {temperature!r}.")
-    _reject(np.isnan(array) | (array == np.inf), array, name, "a logit is a finite number, or -inf for probability 0")
-    empty = (array == -np.inf).all(axis=-1)
+    wrong = np.isnan(array) | (array == np.inf)
+    _reject(wrong, array, name, "a logit is a finite number, or -inf for probability 0", where)
+    largest = array.max(axis=-1, keepdims=True)
+    empty = largest[..., 0] == -np.inf
     if empty.any():
         place = tuple(int(i[0]) for i in np.nonzero(empty)) if empty.ndim else ()
-        raise ValueError(f"{_row(name, place)} has only logits of -inf, which give no probabilities.")
-    log_p: FloatArray = np.asarray(log_softmax(array / temperature, axis=-1))
-    return Probabilities(np.exp(log_p), log_p)
+        raise ValueError(f"{_row(name, where.row(place))} has only logits of -inf, which give no probabilities.")
+    # In place, and one exponential: p = exp(z) / sum, log p = z - log(sum) for z = (logit - largest) / temperature.
+    array -= largest
+    array /= temperature
+    p = np.exp(array)
+    total = p.sum(axis=-1, keepdims=True)
+    p /= total
+    array -= np.log(total)
+    return Probabilities(p, array)
 
 
-def _reject(wrong: NDArray[np.bool_], array: FloatArray, name: str, rule: str) -> None:
+def _reject(wrong: NDArray[np.bool_], array: FloatArray, name: str, rule: str, where: Place) -> None:
     if wrong.any():
         place = tuple(int(i[0]) for i in np.nonzero(wrong))
-        raise ValueError(f"{name}[{', '.join(map(str, place))}] is {float(array[place])!r}; {rule}.")
+        found = float(array[place])
+        raise ValueError(f"{name}[{', '.join(map(str, where.row(place)))}] is {found!r}; {rule}.")
 
 
 def _row(name: str, place: tuple[int, ...]) -> str:

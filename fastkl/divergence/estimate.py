@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Mapping
+from math import log
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -74,6 +75,8 @@ class Estimate(float):
     >>> low, high = e.confidence_interval(0.95)
     >>> round(low, 3), round(high, 3)
     (0.152, 0.348)
+    >>> round(e.bits, 4)
+    0.3607
     """
 
     standard_error: float
@@ -100,6 +103,11 @@ class Estimate(float):
     def value(self) -> float:
         """The estimate as a plain float, in nats."""
         return float(self)
+
+    @property
+    def bits(self) -> float:
+        """The estimate in bits: nats over log 2."""
+        return float(self) / log(2.0)
 
     def confidence_interval(self, level: float = 0.95) -> ConfidenceInterval:
         """Interval that covers the expectation of the estimator with probability ``level``, by its normal limit.

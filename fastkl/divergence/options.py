@@ -27,6 +27,8 @@ class Options:
         For a sample and a density.
     random_state : int, RandomState, Generator or None
         For draws.
+    coordinates : {"auto", "normal_scores", "scaled"} or None
+        In which two samples are compared.
 
     Attributes
     ----------
@@ -40,6 +42,7 @@ class Options:
     n_draws: int | None = None
     route: str = "auto"
     random_state: Any = None
+    coordinates: str | None = "auto"
     rng: np.random.RandomState = field(init=False)
 
     def __post_init__(self) -> None:

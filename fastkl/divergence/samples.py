@@ -38,12 +38,12 @@ SWEEP_ROWS = 20_000
 _RATIO_NEIGHBORS = 5
 
 
-def check_method(method: str) -> Method:
-    """Refuse an unknown method by naming the known ones."""
-    for known in get_args(Method):
-        if method == known:
-            return cast(Method, known)
-    raise ValueError(f"method={method!r} is unknown; expected one of {', '.join(map(repr, METHODS))}.")
+def check_method(method: str, also: str = "") -> Method:
+    """Refuse an unknown method by naming the known ones, and the one the caller knows too."""
+    if method in get_args(Method):
+        return cast(Method, method)
+    known = METHODS if not also else (*METHODS, also)
+    raise ValueError(f"method={method!r} is unknown; expected one of {', '.join(map(repr, known))}.")
 
 
 def default_neighbors(method: Method) -> int:

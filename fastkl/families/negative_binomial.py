@@ -12,7 +12,7 @@ from scipy.special import gammainccinv, gammaincinv
 
 from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl._core.rows import Rows
-from fastkl._core.special.beta_tails import log_beta_tails
+from fastkl._core.special.beta_tails import log_beta_tails, plain_beta_tail
 from fastkl._core.special.gamma_differences import digamma_rise, trigamma_rise
 from fastkl._core.special.gamma_functions import log_excess, stirling_error
 from fastkl.exceptions import DegenerateDataError
@@ -260,6 +260,13 @@ class NegativeBinomial(CountFamily):
         poisson = log_poisson_tails(x, mean)
         return np.where(limit, poisson[0], own[0]), np.where(limit, poisson[1], own[1])
 
+    def plain_tail(self, x: Floats, params: Params, upper: bool) -> Floats:
+        size, mean, k = params["size"], params["mean"], np.floor(x)
+        fits = (k >= 0.0) & np.isfinite(size)
+        finite = np.where(np.isinf(size), 1.0, size)
+        share = np.where(fits, finite / (finite + mean), np.nan)
+        return plain_beta_tail(finite, np.where(fits, k, 0.0) + 1.0, share, mean / (finite + mean), upper)
+
     def quantile_guess(self, p: Floats, params: Params, upper: bool) -> Floats:
         size, mean = np.minimum(params["size"], 1e300), params["mean"]
         # a Poisson count of a gamma variable: more of the one for large sizes, of the other for small ones
@@ -333,7 +340,7 @@ class SizeScore:
             # Newton on log r while the score falls there; doubling or halving, later bisection of logarithms, where it leads out
             curvature = size * slope
             new = size * np.exp(np.clip(-score / curvature, -3.0, 3.0)) if curvature < 0.0 else np.nan
-            if np.isfinite(start) and abs(new - size) <= 1e-10 * size:
+            if abs(new - size) <= (1e-10 if np.isfinite(start) else 1e-9) * size and low < new < high:
                 return float(new), step  # a Newton step's error is its square; next to the root signs are rounding
             if not low < new < high:
                 new = 4.0 * low if np.isinf(high) else (0.25 * high if low == 0.0 else np.sqrt(low) * np.sqrt(high))

@@ -137,19 +137,18 @@ class ZeroInflatedPoisson(CountFamily):
     def statistics_gradient(self, statistics: Statistics, params: Params) -> Params:
         share, rate = params["zero_probability"], params["rate"]
         zeros, positive, mean = (statistics[name] for name in ("zeros", "positive", "mean"))
-        chance = np.exp(log_zero(share, rate))
-        by_share = zeros * -np.expm1(-rate) / chance - positive / (1.0 - share)
-        by_rate = -zeros * (1.0 - share) * np.exp(-rate) / chance + positive * (mean - rate) / rate
+        rise, fall, _ = zero_slopes(share, rate, zeros)
+        by_share = zeros * rise - positive / (1.0 - share)
+        by_rate = -zeros * fall + positive * (mean - rate) / rate
         return {"zero_probability": by_share, "rate": by_rate}
 
     def information(self, statistics: Statistics, params: Params) -> Floats:
         share, rate = params["zero_probability"], params["rate"]
         zeros, positive, mean = (statistics[name] for name in ("zeros", "positive", "mean"))
-        chance = np.exp(log_zero(share, rate))
-        rise, fall = -np.expm1(-rate) / chance, (1.0 - share) * np.exp(-rate) / chance  # slopes of log p(0)
+        rise, fall, poisson = zero_slopes(share, rate, zeros)
         by_share = zeros * rise**2 + positive / (1.0 - share) ** 2
         by_rate = zeros * fall * (fall - 1.0) + positive * mean / rate**2
-        cross = -zeros * (np.exp(-rate) / chance + rise * fall)
+        cross = -zeros * (poisson + rise * fall)
         odds = share * (1.0 - share)
         rows = [[by_share * odds * odds, cross * odds * rate], [cross * odds * rate, by_rate * rate * rate]]
         return np.moveaxis(np.array(rows), -1, 0)
@@ -275,3 +274,15 @@ def inflated_rate(share: float, zeros: float, positive: float, mean: float) -> f
     ]
     value = [zeros * float(log_zero(share, r)) + positive * (xlogy(mean, r) - r) for r in roots]
     return roots[int(np.argmax(value))]
+
+
+def zero_slopes(share: Floats, rate: Floats, zeros: Floats) -> tuple[Floats, Floats, Floats]:
+    """Slopes of log p(0) by the share and, downwards, by the rate, and exp(-rate) / p(0); 0 where there are no zeros.
+
+    p(0) itself is below the range of doubles for rates above 745.
+    """
+    some, log_chance = zeros > 0.0, log_zero(share, rate)
+    poisson = np.exp(np.where(some, -rate - log_chance, -np.inf))
+    with np.errstate(over="ignore"):
+        rise: Floats = -np.expm1(-rate) * np.exp(np.where(some, -log_chance, -np.inf))
+    return rise, (1.0 - share) * poisson, poisson

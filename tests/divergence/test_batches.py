@@ -115,7 +115,8 @@ def test_rows_that_are_repeated_in_other_shards():
     y = np.concatenate([x[:5], rng.normal(size=(20, 2))])
     for shard_rows in (1, 4, 11):
         same_estimate(
-            kl_divergence_batches(x, y, n_neighbors=2, shard_rows=shard_rows), kl_divergence(x, y, n_neighbors=2)
+            kl_divergence_batches(x, y, n_neighbors=2, shard_rows=shard_rows),
+            kl_divergence(x, y, method="common_radius", n_neighbors=2),
         )
     with pytest.raises(DegenerateDataError, match="row 0 of p"):
         entropy_batches(x, n_neighbors=2, shard_rows=4)
@@ -123,7 +124,7 @@ def test_rows_that_are_repeated_in_other_shards():
 
 def test_sources_of_every_kind(tmp_path):
     x, y = samples(3, "smooth")
-    expected = kl_divergence(x, y)
+    expected = kl_divergence(x, y, method="common_radius")
     np.save(tmp_path / "x.npy", x)
     mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
     pandas = pytest.importorskip("pandas")
@@ -133,19 +134,26 @@ def test_sources_of_every_kind(tmp_path):
         same_estimate(kl_divergence_batches(source, y, shard_rows=150), expected)
     w = np.random.default_rng(1).random(400)
     w[:130] = 0.0  # a whole block without weight
-    same_estimate(kl_divergence_batches(Blocks(x, w, 128), y, shard_rows=150), kl_divergence(x, y, sample_weight_p=w))
+    same_estimate(
+        kl_divergence_batches(Blocks(x, w, 128), y, shard_rows=150),
+        kl_divergence(x, y, method="common_radius", sample_weight_p=w),
+    )
     frame.assign(w=w).to_parquet(tmp_path / "x.parquet")
     np.save(tmp_path / "w.npy", w)
     for source, weight in ((tmp_path / "x.parquet", "w"), (str(tmp_path / "x.npy"), tmp_path / "w.npy")):
         weighted = kl_divergence_batches(source, y, sample_weight_p=weight, shard_rows=150)
-        same_estimate(weighted, kl_divergence(x, y, sample_weight_p=w))
+        same_estimate(weighted, kl_divergence(x, y, method="common_radius", sample_weight_p=w))
     np.save(tmp_path / "y.npy", y)
     read = kl_divergence_batches(tmp_path / "x.parquet", tmp_path / "y.npy", columns=[2, 0])
-    same_estimate(read, kl_divergence(x[:, [2, 0]], y[:, [2, 0]]))
+    same_estimate(read, kl_divergence(x[:, [2, 0]], y[:, [2, 0]], method="common_radius"))
     array = pytest.importorskip("dask.array").from_array(x, chunks=(130, 3))
     same_estimate(kl_divergence_batches(array, y, shard_rows=150), expected)
-    same_estimate(kl_divergence_batches(x[:, 0], y[:, 0], shard_rows=150), kl_divergence(x[:, 0], y[:, 0]))
-    same_estimate(kl_divergence_batches(x.astype(np.float32), y), kl_divergence(x.astype(np.float32), y))
+    same_estimate(
+        kl_divergence_batches(x[:, 0], y[:, 0], shard_rows=150), kl_divergence(x[:, 0], y[:, 0], method="common_radius")
+    )
+    same_estimate(
+        kl_divergence_batches(x.astype(np.float32), y), kl_divergence(x.astype(np.float32), y, method="common_radius")
+    )
 
 
 def test_what_can_be_read_only_once_is_refused_before_anything_is_read():

@@ -215,7 +215,8 @@ def test_estimate_error_and_p_value():
 
 def test_many_columns_are_reported():
     x, y = draw_normal((200, 20), 42), draw_normal((200, 20), 43)
-    for estimate in (kl_divergence(x, y), entropy(x), cross_entropy(x, y), kl_divergence(x, y, standard_error=False)):
+    pair = [kl_divergence(x, y, method="common_radius", standard_error=wanted) for wanted in (True, False)]
+    for estimate in (*pair, entropy(x), cross_entropy(x, y)):
         assert estimate.diagnostics["bias_suspected"] is True
         assert any("20 columns" in reason for reason in estimate.diagnostics["reasons"])
 

@@ -56,7 +56,7 @@ def test_common_radius_equals_its_slow_twin(seed, d, kind, k):
         x, y = np.sign(x), np.sign(y)
     elif kind == "mixed":
         x[rng.random(n) < 0.5], y[rng.random(m) < 0.5] = 0.0, 0.0
-    estimate = kl_divergence(x, y, n_neighbors=k, standard_error=False)
+    estimate = kl_divergence(x, y, method="common_radius", n_neighbors=k, standard_error=False)
     assert estimate == pytest.approx(slow_common_radius(x, y, k), abs=1e-11)
 
 

@@ -412,3 +412,24 @@ def test_max_iter_below_one_is_an_error(name):
     with pytest.raises(ValueError, match="max_iter has to be at least 1"):
         model.fit(np.random.default_rng(0).gamma(2.0, size=(30, 2)))
     assert not hasattr(model, "params_")
+
+
+@pytest.mark.parametrize("name", ["gamma", "beta"])
+def test_score_of_rows_far_below_the_mean(name):
+    """The score of a few rows of 1e-17 is the mean of theirs, and not -inf for want of digits near -1."""
+    model = DensityMLE(name).fit(np.random.default_rng(0).beta(2.0, 3.0, size=(100, 1)))
+    for X in ([[1e-17]], [[1e-17], [1e-17]], [[1e-17], [1e-300]], [[1e-17], [0.5]]):
+        np.testing.assert_allclose(model.score(X), model.score_samples(X).mean(), rtol=1e-12)
+
+
+@pytest.mark.parametrize("inflated", [False, True])
+def test_zero_inflated_poisson_of_large_counts(inflated):
+    """exp(-800) is 0 in doubles: without zeros among the rows, or with extra ones, the errors are those of the formulas."""
+    X = np.random.default_rng(0).poisson(800.0, size=(500, 1)).astype(float)
+    if inflated:
+        X[:100] = 0.0
+    model = DensityMLE("zero_inflated_poisson").fit(X)
+    n = 400 if inflated else 500
+    np.testing.assert_allclose(model.standard_errors_["rate"], np.sqrt(model.params_["rate"] / n), rtol=1e-10)
+    if inflated:
+        np.testing.assert_allclose(model.standard_errors_["zero_probability"], [np.sqrt(0.2 * 0.8 / 500)], rtol=1e-10)

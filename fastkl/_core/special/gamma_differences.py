@@ -7,10 +7,11 @@ themselves are used.
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import digamma, polygamma
+from scipy.special import digamma
 
 from fastkl._core.array_types import Floats
 from fastkl._core.special._gamma_functions import log_minus_digamma, stirling_error, trigamma_curvature
+from fastkl._core.special.gamma_functions import trigamma
 
 _FROM = 16.0
 
@@ -18,13 +19,18 @@ _FROM = 16.0
 def digamma_rise(a: ArrayLike, h: ArrayLike) -> Floats:
     """psi(a + h) - psi(a) - log(1 + h / a) = L(a) - L(a + h), at least 0 for h >= 0; 0 for infinite a."""
     a, h = np.broadcast_arrays(np.asarray(a, dtype=np.float64), np.asarray(h, dtype=np.float64))
-    large = np.maximum(a, _FROM)
-    p, q = 1.0 / large, 1.0 / (large + h)
-    z, y = p * p, q * q
-    series: Floats = h * p * q * (0.5 + (p + q) / 12.0) + (_tail(z) - _tail(y))
+    far = a >= _FROM
+    if far.all():
+        return _digamma_series(a, h)
     small = np.minimum(a, _FROM)
     direct = np.asarray(digamma(small + h) - digamma(small) - np.log1p(h / small), dtype=np.float64)
-    return np.where(a >= _FROM, series, direct)
+    return np.where(far, _digamma_series(np.maximum(a, _FROM), h), direct) if far.any() else direct
+
+
+def _digamma_series(a: Floats, h: Floats) -> Floats:
+    p, q = 1.0 / a, 1.0 / (a + h)
+    series: Floats = h * p * q * (0.5 + (p + q) / 12.0) + (_tail(p * p) - _tail(q * q))
+    return series
 
 
 def _tail(z: Floats) -> Floats:
@@ -36,14 +42,20 @@ def _tail(z: Floats) -> Floats:
 def trigamma_rise(a: ArrayLike, h: ArrayLike) -> Floats:
     """The derivative of ``digamma_rise`` by a: psi'(a + h) - psi'(a) + h / (a (a + h)), at most 0 for h >= 0."""
     a, h = np.broadcast_arrays(np.asarray(a, dtype=np.float64), np.asarray(h, dtype=np.float64))
-    large = np.maximum(a, _FROM)
-    p, q = 1.0 / large, 1.0 / (large + h)
+    far = a >= _FROM
+    if far.all():
+        return _trigamma_series(a, h)
+    small = np.minimum(a, _FROM)
+    direct: Floats = trigamma(small + h) - trigamma(small) + h / (small * (small + h))
+    return np.where(far, _trigamma_series(np.maximum(a, _FROM), h), direct) if far.any() else direct
+
+
+def _trigamma_series(a: Floats, h: Floats) -> Floats:
     # L'(a) = -1 / (2 a^2) - 1 / (6 a^3) + 1 / (30 a^5) - ...
+    p, q = 1.0 / a, 1.0 / (a + h)
     lead: Floats = h * p * q * (0.5 * (p + q) + (p * p + p * q + q * q) / 6.0)
     series: Floats = -lead + _slope_tail(p) - _slope_tail(q)
-    small = np.minimum(a, _FROM)
-    direct: Floats = polygamma(1, small + h) - polygamma(1, small) + h / (small * (small + h))
-    return np.where(a >= _FROM, series, direct)
+    return series
 
 
 def _slope_tail(p: Floats) -> Floats:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,9 +11,9 @@ from scipy.special import xlogy
 from fastkl._core.array_types import Floats
 from fastkl._core.rows import Rows
 from fastkl.density.parametric.base import FamilyDensity
+from fastkl.density.parametric.inference import FitInference
 from fastkl.density.validation import as_generator
 from fastkl.exceptions import SupportError
-from fastkl.families.spaces import Stacked
 from fastkl.rows.checks import raise_if_not_finite
 
 
@@ -23,12 +22,16 @@ class PosteriorMembers(FamilyDensity):
 
     family_: Any
 
-    def _placed(self, name: str, index: tuple[int, ...], names: Sequence[str]) -> tuple[str, str] | None:
-        # the first index is that of the component, unless all share the parameter
-        if not isinstance(self.family_.spaces()[name], Stacked):
-            return super()._placed(name, index, names) if name != "weights" else (f"component {index[0]}", name)
-        columns = ", ".join(dict.fromkeys(names[j] for j in index[1:] if j < len(names)))
-        return f"component {index[0]}" + (f": {columns}" if columns else ""), name
+    @property
+    def inference_(self) -> FitInference:
+        """The uncertainty of the parameters, where the fit formed the observed information."""
+        self._check_fitted()
+        if "curvature" not in getattr(self, "statistics_", {"curvature": None}):
+            raise AttributeError(
+                "The fit did not form the observed information, which takes some passes over the rows for each parameter: fit "
+                "with standard_errors=True."
+            )
+        return super().inference_
 
     def predict_proba(self, X: ArrayLike) -> Floats:
         r"""Posterior probability of every component given a row, :math:`p(z = k \mid x)`: its responsibility for the row.

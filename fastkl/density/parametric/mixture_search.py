@@ -21,16 +21,15 @@ from fastkl.families.mixture import Mixture
 from fastkl.families.mixture.ascent import Ascent, Climb
 from fastkl.families.priors import PriorLike
 
-SAMPLE_ROWS = 16384  # of larger tables the search sees so many rows, and the last ascent all
-PER_START = 2  # short ascents, of which the best counts as a start
+# Of larger tables the search sees so many rows up to four times, more where there are many components; the last ascent sees all.
+SAMPLE_ROWS, MOST_ROWS = 2048, 16384
+ROWS_OF_ONE = 100  # at least, for each component
+MANY_ROWS = 4096  # of more a search tries half as much: they have fewer maxima by accident
 SHORT_MAPS, SHORT_TOL = 12, 1e-6
 LONG, SPARE = 3, 6  # long ascents, and further ones where these collapse
 MOVES, VAIN = 8, 2  # rounds of splits and merges at most, and of those without gain
 HALVES, BALLS = 2, 4  # splits tried in a round
-GROWTHS, GROWN_MAPS = (
-    2,
-    30,
-)  # for each start and one more: ways in which a component is added; maps from the best of them
+GROWN_MAPS = 30  # from the best of the ways in which a component is added
 MOST_GROWN = 12  # components up to which a mixture is also grown one by one
 FEW_ROWS = 4.0  # per column and one more: components of fewer rows may be collapsed
 NARROW = 1e-4  # smallest variance of such a component in any direction, in that of all components together
@@ -71,12 +70,13 @@ class Search:
 
     def best(self, n_init: int, generator: np.random.Generator) -> Climb:
         """The highest proper maximum found, or the highest of all where none is proper; DegenerateDataError without one."""
-        sample = self.rows.sample(SAMPLE_ROWS)
+        sample = self.rows.sample(min(MOST_ROWS, max(SAMPLE_ROWS, ROWS_OF_ONE * self.mixture.layout.size)))
         starts = Starts(self.mixture, sample, self.priors, generator)
         ascent = self.ascent(sample)
-        drawn = islice(starts.draw(), n_init * PER_START)
+        effort = 1 if len(sample.X) > MANY_ROWS else 2
+        drawn = islice(starts.draw(), n_init * effort)
         found = [ascent.run(start, SHORT_TOL, SHORT_MAPS) for start in drawn if start is not None]
-        found += self._grown(sample, GROWTHS * (n_init + 1), generator)
+        found += self._grown(sample, effort * (n_init + 1), generator)
         followed = self._followed(ascent, self._ranked(found, sample), LONG, sample)
         if not followed:
             self._raise_without(found)
@@ -141,7 +141,7 @@ class Search:
             better = self._ranked([best, *self._followed(ascent, self._ranked(tried, rows), 1, rows)], rows)[0]
             vain = 0 if better.objective > best.objective + PROPER_GAIN * ascent.weight else vain + 1
             best = better
-            if vain == VAIN:
+            if vain == (VAIN if len(rows.X) <= MANY_ROWS else 1):
                 break
         return best
 

@@ -82,6 +82,8 @@ class FamilySummary(SummaryMembers):
         return notes
 
     def _determined(self) -> bool:
+        if "curvature" not in self.statistics_:
+            return True  # nothing is known of it
         covariance = self.family_.covariance_of_params(self.statistics_, self.params_)[1]
         return not np.isnan(covariance).all()
 

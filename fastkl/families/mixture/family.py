@@ -256,7 +256,7 @@ class Mixture(Family):
 
     def moments(self, params: Params) -> tuple[Floats, Floats] | None:
         # the covariance within components, and that of their means
-        found = [family.moments(own) for family, own in zip(self._families, self.split(params), strict=True)]
+        found = [family.moments(own) for family, own in zip(self.component_families, self.split(params), strict=True)]
         known = [moments for moments in found if moments is not None]
         if len(known) < len(found) or not self.equivariant:
             return None  # means of angles and directions do not average

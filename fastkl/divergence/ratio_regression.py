@@ -1,0 +1,106 @@
+"""Log-ratios of two densities by a cross-fitted logistic regression, on terms that usual distributions have in their logarithms.
+
+Squares and products are those of normal distributions, logarithms of the distance to either end those of gamma, beta and Pareto
+distributions, log(1 + z^2) those of heavy tails, and indicators of the most frequent value those of atoms. All terms are free of
+units. A row's log-odds come from a regression that has not seen it, so that a mean over the rows of P does not flatter the fit.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.linalg import cho_factor, cho_solve
+
+from fastkl.divergence.arguments import FloatArray
+from fastkl.divergence.coordinates import centre_and_spread
+
+_STEPS = 25
+_LARGEST = 30.0
+# Products of columns are left out beyond so many.
+_PRODUCTS = 10
+_ATOM = 0.05
+
+
+def regression_terms(Z: FloatArray, scores: FloatArray | None) -> FloatArray:
+    """Standardised terms of the rows of both samples, (n + m, terms); those of the normal scores too, if given."""
+    middle, spread = centre_and_spread(Z)
+    z = (Z - middle) / spread
+    resolution = 1.0 / len(Z)
+    columns = [
+        z,
+        *_products(z),
+        np.log1p(z * z),
+        np.log(z - z.min(axis=0) + resolution),
+        np.log(z.max(axis=0) - z + resolution),
+    ]
+    columns += [_atoms(Z)]
+    if scores is not None:
+        columns += [scores, *_products(scores)]
+    terms = np.concatenate(columns, axis=1)
+    terms -= terms.mean(axis=0)
+    deviation = terms.std(axis=0)
+    kept = deviation > 1e-12
+    return np.ascontiguousarray(terms[:, kept] / deviation[kept])
+
+
+def _products(z: FloatArray) -> list[FloatArray]:
+    if z.shape[1] > _PRODUCTS:
+        return [z * z]
+    first, second = np.triu_indices(z.shape[1])
+    return [z[:, first] * z[:, second]]
+
+
+def _atoms(Z: FloatArray) -> FloatArray:
+    """Indicators of the most frequent value of every column that has an atom."""
+    found = []
+    for column in Z.T:
+        values, counts = np.unique(column, return_counts=True)
+        if counts.max() > _ATOM * len(column):
+            found.append((column == values[counts.argmax()]).astype(np.float64))
+    return np.column_stack(found) if found else np.empty((len(Z), 0))
+
+
+def cross_fitted(terms: FloatArray, of_p: FloatArray, fold: FloatArray, n_folds: int) -> FloatArray:
+    """log p/q of every row by the regression on the other folds; ``of_p`` is 1 for rows of P and 0 for those of Q."""
+    out = np.empty(len(terms))
+    start: FloatArray | None = None
+    for f in range(n_folds):
+        held = fold == f
+        start = _fit(terms[~held], of_p[~held], start)
+        share = of_p[~held].mean()
+        out[held] = terms[held] @ start[1:] + start[0] - np.log(share / (1.0 - share))
+    return np.clip(out, -_LARGEST, _LARGEST)
+
+
+def _fit(terms: FloatArray, of_p: FloatArray, start: FloatArray | None) -> FloatArray:
+    """Coefficients, the constant first, of a logistic regression with a ridge of 1 on the others, by Newton's method."""
+    n, k = terms.shape
+    design = np.empty((n, k + 1))
+    design[:, 0], design[:, 1:] = 1.0, terms
+    ridge = np.ones(k + 1)
+    ridge[0] = 1e-8
+    beta = np.zeros(k + 1) if start is None else start.copy()
+    score = design @ beta
+    objective = _objective(score, of_p, beta, ridge)
+    for _ in range(_STEPS):
+        probability = 1.0 / (1.0 + np.exp(-np.clip(score, -40.0, 40.0)))
+        gradient = design.T @ (probability - of_p) + ridge * beta
+        weight = probability * (1.0 - probability)
+        hessian = (design * weight[:, np.newaxis]).T @ design
+        hessian[np.diag_indices(k + 1)] += ridge
+        step = cho_solve(cho_factor(hessian, check_finite=False), gradient, check_finite=False)
+        size, decrement = 1.0, float(gradient @ step)
+        along = design @ step
+        while size > 1e-4:
+            trial = _objective(score - size * along, of_p, beta - size * step, ridge)
+            if trial <= objective - 0.25 * size * decrement:
+                break
+            size *= 0.5
+        beta, score = beta - size * step, score - size * along
+        objective = _objective(score, of_p, beta, ridge)
+        if decrement < 1e-3:
+            break
+    return beta
+
+
+def _objective(score: FloatArray, of_p: FloatArray, beta: FloatArray, ridge: FloatArray) -> float:
+    return float(np.logaddexp(0.0, score).sum() - of_p @ score + 0.5 * (ridge * beta) @ beta)

@@ -1,0 +1,201 @@
+"""The default estimate of two samples: free of units, near the truth where neighbours alone are not, else doubtful."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from fastkl import kl_divergence
+from fastkl.divergence.arguments import Sample
+from fastkl.divergence.assisted import has_atoms, unreached_rows
+from fastkl.divergence.coordinates import in_coordinates, normal_scores, scaled
+from fastkl.divergence.neighbors import SamplePair
+from fastkl.divergence.ratio_regression import cross_fitted
+from fastkl.divergence.working_laws import divergence_of_normals, moments, normal_pair, unbiased_divergence
+
+
+def normals(seed, n, d, shift=0.0, covariance=None):
+    rng = np.random.default_rng(seed)
+    factor = np.eye(d) if covariance is None else np.linalg.cholesky(covariance)
+    return rng.normal(size=(n, d)), shift + rng.normal(size=(n, d)) @ factor.T
+
+
+def normal_kl(shift, covariance):
+    inverse = np.linalg.inv(covariance)
+    d = len(covariance)
+    return 0.5 * (np.trace(inverse) + shift @ inverse @ shift - d + np.linalg.slogdet(covariance)[1])
+
+
+@pytest.mark.parametrize("n", [15, 300])
+@pytest.mark.parametrize("columns", [1, 3])
+def test_units_do_not_matter(n, columns):
+    rng = np.random.default_rng(n)
+    x, y = rng.lognormal(size=(n, columns)), rng.lognormal(0.5, size=(n, columns))
+    first = kl_divergence(x, y)
+    units, offset = 10.0 ** np.arange(-3, 6)[rng.permutation(9)[:columns]], rng.normal(size=columns) * 100.0
+    moved = kl_divergence(offset + x * units, offset + y * units)
+    assert moved == pytest.approx(first, abs=1e-6)
+    assert moved.standard_error == pytest.approx(first.standard_error, rel=1e-5)
+    assert moved.diagnostics["bias_suspected"] == first.diagnostics["bias_suspected"]
+
+
+@pytest.mark.parametrize("scale", [1.0, 10.0, 1000.0, 1e5])
+def test_a_wide_column_does_not_hide_a_shift(scale):
+    x, y = normals(0, 2000, 2)
+    found = kl_divergence(x * [scale, 1.0], (y + np.array([0.0, 1.0])) * [scale, 1.0])
+    assert abs(found - 0.5) < 3.0 * found.standard_error
+    assert found.standard_error < 0.06
+
+
+PAIRS = [
+    (5, np.zeros(5), 0.5 * np.eye(5)),  # q narrower: neighbours alone say 0 for .77
+    (10, np.zeros(10), 0.5 * np.eye(10)),
+    (2, np.zeros(2), np.array([[1.0, 0.9], [0.9, 1.0]])),
+    (2, np.zeros(2), np.array([[1.0, 1.0], [1.0, 2.0]])),
+    (5, np.full(5, 2.0 / np.sqrt(5)), np.eye(5)),
+    (20, np.zeros(20), np.eye(20)),
+]
+
+
+@pytest.mark.parametrize(("d", "shift", "covariance"), PAIRS)
+def test_normal_distributions(d, shift, covariance):
+    x, y = normals(1, 1000, d, shift, covariance)
+    found = kl_divergence(x, y)
+    assert found.method == "assisted"
+    assert abs(found - normal_kl(shift, covariance)) < 3.0 * found.standard_error
+    assert found.standard_error < 0.06 + 0.15 * normal_kl(shift, covariance)
+
+
+def test_skewed_and_tied_samples():
+    rng = np.random.default_rng(2)
+    x, y = rng.exponential(1.0, (1000, 3)), rng.exponential(0.5, (1000, 3))
+    found = kl_divergence(x, y)
+    assert abs(found - 3.0 * (1.0 - np.log(2.0))) < 3.0 * found.standard_error
+    p, q = rng.poisson(4, (1000, 3)), rng.poisson(5, (1000, 3))
+    found = kl_divergence(p, q)
+    assert found.diagnostics["route"] == "regression"
+    assert abs(found - 3.0 * (4.0 * np.log(0.8) + 1.0)) < 3.0 * found.standard_error
+
+
+def test_what_no_route_describes_is_doubtful():
+    rng = np.random.default_rng(3)
+    inside, around = rng.random((1000, 5)), rng.uniform(-0.15, 1.15, (1000, 5))
+    assert kl_divergence(inside, around).diagnostics["bias_suspected"]
+    heavy = stats.multivariate_t(np.zeros(6), np.eye(6), df=2).rvs(2000, random_state=0)
+    normal = rng.normal(size=(2000, 6)) * 3.0
+    found = kl_divergence(heavy, normal)
+    assert found.diagnostics["bias_suspected"]
+    assert any("tail of p beyond the last row of q" in reason for reason in found.diagnostics["reasons"])
+
+
+def test_equal_distributions_are_no_reason_for_doubt():
+    doubts = 0
+    for seed in range(8):
+        x, y = normals(seed, 400, 3)
+        found = kl_divergence(x, y)
+        assert abs(found) < 3.5 * found.standard_error
+        doubts += found.diagnostics["bias_suspected"]
+    assert doubts <= 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("d", [1, 3, 10, 20])
+def test_coverage_of_equal_distributions(d):
+    covers = sum(
+        found.confidence_interval()[0] < 0.0 < found.confidence_interval()[1]
+        for found in (kl_divergence(*normals(seed, 1000, d)) for seed in range(60))
+    )
+    assert covers >= 54
+
+
+def test_the_same_for_any_seed_state_and_number_of_threads():
+    x, y = normals(4, 300, 2, 0.5)
+    first = kl_divergence(x, y)
+    np.random.seed(7)  # noqa: NPY002
+    assert kl_divergence(x, y, n_jobs=2) == first
+    other = kl_divergence(x, y, random_state=1)
+    assert other != first
+    assert abs(other - first) < first.standard_error
+    assert kl_divergence(x.astype(np.float32), y.astype(np.float32)) == pytest.approx(first, abs=1e-2)
+
+
+def test_weights_and_few_rows_are_compared_in_normal_scores():
+    x, y = normals(5, 200, 2, 0.3)
+    w = np.random.default_rng(5).random(200)
+    found = kl_divergence(x, y, sample_weight_p=w)
+    plain = kl_divergence(x, y, sample_weight_p=w, method="common_radius", coordinates="normal_scores")
+    assert float(found) == float(plain)
+    assert np.isfinite(kl_divergence(x[:3], y[:4]))
+
+
+def test_coordinates():
+    x, y = normals(6, 200, 2, 0.3)
+    given = kl_divergence(x, y, method="common_radius")
+    assert kl_divergence(x, y, method="common_radius", coordinates=None) == given
+    units = np.array([1.0, 1e4])
+    for coordinates in ("normal_scores", "scaled"):
+        first = kl_divergence(x, y, method="knn", coordinates=coordinates)
+        assert kl_divergence(x * units, y * units, method="knn", coordinates=coordinates) == pytest.approx(
+            first, abs=1e-9
+        )
+    with pytest.raises(ValueError, match="coordinates='polar'"):
+        kl_divergence(x, y, method="knn", coordinates="polar")
+    with pytest.raises(ValueError, match="'assisted'"):
+        kl_divergence(x, y, method="assited")
+
+
+def test_normal_scores_are_those_of_mean_ranks():
+    x, y = np.array([[1.0], [2.0], [2.0]]), np.array([[2.0], [7.0]])
+    both = np.concatenate(normal_scores(x, y))[:, 0]
+    ranks = stats.rankdata([1.0, 2.0, 2.0, 2.0, 7.0])
+    np.testing.assert_allclose(both, stats.norm.ppf((ranks - 0.5) / 5), rtol=1e-12)
+    first, second = scaled(x, y)
+    assert np.isfinite(first).all()
+    assert np.isfinite(second).all()
+
+
+def test_working_distributions():
+    x, y = normals(7, 60, 8)
+    first, second = moments(x), moments(y)
+    direct = 0.5 * (
+        np.trace(np.linalg.solve(second[1], first[1]))
+        + (first[0] - second[0]) @ np.linalg.solve(second[1], first[0] - second[0])
+        - 8
+        + np.linalg.slogdet(second[1])[1]
+        - np.linalg.slogdet(first[1])[1]
+    )
+    assert divergence_of_normals(first, second) == pytest.approx(direct, rel=1e-6)
+    goal = max(unbiased_divergence(first, second, 60, 60), 0.0)
+    assert normal_pair(x, y).divergence == pytest.approx(goal, abs=2e-3)
+    unbiased = [
+        unbiased_divergence(*(moments(part) for part in normals(seed, 60, 4, 0.5)), 60, 60) for seed in range(300)
+    ]
+    assert np.mean(unbiased) == pytest.approx(0.5, abs=4 * np.std(unbiased) / np.sqrt(300))
+
+
+def test_the_regression_against_scikit_learn():
+    from sklearn.linear_model import LogisticRegression
+
+    rng = np.random.default_rng(8)
+    terms, of_p = rng.normal(size=(200, 4)), np.repeat([1.0, 0.0], [120, 80])
+    terms[:120] += 0.7
+    fold = rng.integers(0, 2, 200)
+    found = cross_fitted(terms, of_p, fold, 2)
+    for f in range(2):
+        held = fold == f
+        peer = LogisticRegression(C=1.0, tol=1e-10, max_iter=1000).fit(terms[~held], of_p[~held])
+        share = of_p[~held].mean()
+        expected = peer.decision_function(terms[held]) - np.log(share / (1.0 - share))
+        np.testing.assert_allclose(found[held], expected, atol=0.02)
+
+
+def test_atoms_and_rows_out_of_reach():
+    rng = np.random.default_rng(9)
+    assert has_atoms(np.where(rng.random((200, 1)) < 0.2, 0.0, rng.normal(size=(200, 1))))
+    assert has_atoms(rng.integers(0, 50, (200, 1)).astype(float))
+    assert not has_atoms(rng.normal(size=(200, 2)))
+    near, far = (
+        SamplePair(*(Sample(part, None, 1) for part in pair)) for pair in (normals(9, 500, 2), normals(9, 500, 2, 6.0))
+    )
+    assert unreached_rows(near) < 6.0
+    assert unreached_rows(far) > 50.0
+    assert in_coordinates(near, None) is near
