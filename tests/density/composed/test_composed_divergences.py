@@ -22,7 +22,6 @@ def test_divergence_is_invariant_under_a_common_bijection():
         (lognormal(1, 2), lognormal(0, 1), 2.0 - np.log(2.0)),
     ):
         assert float(kl_divergence(p, q)) == pytest.approx(value, rel=1e-13)
-        assert estimate.standard_error < 0.02
     # the entropy of exp(Z) is that of Z plus the mean of Z, the mean log abs det
     for loc, scale, value in ((0, 1, 1.418939), (1, 2, 1.418939 + np.log(2) + 1)):
         estimate = entropy(lognormal(loc, scale), random_state=0)
