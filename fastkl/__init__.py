@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 from fastkl import families
 from fastkl.density import (
     DensityMLE,
+    DensityOutlierDetector,
     FactorAnalysisMLE,
+    GoodnessOfFit,
     MixtureMLE,
     ProductDensity,
     Summary,
@@ -78,9 +80,11 @@ __all__ = [
     "DegenerateDataError",
     "DensityDisplay",
     "DensityMLE",
+    "DensityOutlierDetector",
     "EmpiricalDistribution",
     "Estimate",
     "FactorAnalysisMLE",
+    "GoodnessOfFit",
     "KLDivergence",
     "LossyTransformerError",
     "MixtureMLE",

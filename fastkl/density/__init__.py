@@ -5,6 +5,8 @@ from fastkl.density.bijections.lookup import bijection
 from fastkl.density.composed.product import ProductDensity
 from fastkl.density.composed.transformed import TransformedDensity
 from fastkl.density.files.persistence import load
+from fastkl.density.goodness import GoodnessOfFit
+from fastkl.density.outliers import DensityOutlierDetector
 from fastkl.density.parametric.factor_analysis import FactorAnalysisMLE
 from fastkl.density.parametric.mixture import MixtureMLE
 from fastkl.density.parametric.mle import DensityMLE
@@ -13,7 +15,9 @@ from fastkl.density.summary import Summary
 __all__ = [
     "Bijection",
     "DensityMLE",
+    "DensityOutlierDetector",
     "FactorAnalysisMLE",
+    "GoodnessOfFit",
     "MixtureMLE",
     "ProductDensity",
     "Summary",

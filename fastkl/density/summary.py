@@ -265,7 +265,13 @@ class SummaryMembers(Density):
         names = getattr(self, "feature_names_in_", None)
         if names is None:
             names = [f"column {j}" for j in range(self.n_features_in_)]
-        lines = self._summary_lines([str(name) for name in names], self._figures(level, robust, X, sample_weight))
+        figures, notes = self._figures(level, robust, X, sample_weight), self._summary_notes()
+        if self._fitted_weight() is not None and not figures.errors:
+            try:
+                _ = self.inference_
+            except AttributeError as error:  # a fit that did not form the information
+                notes.append(f"No standard errors: {error}")
+        lines = self._summary_lines([str(name) for name in names], figures)
         weight, facts = self._fitted_weight(), []
         rows = "known parameters" if weight is None else _count(weight, "row")
         title = f"{self._summary_title()}: {rows}, {_count(self.n_features_in_, 'column')}"
@@ -277,7 +283,7 @@ class SummaryMembers(Density):
                 criteria = (2.0 * p - 2.0 * total, p * np.log(weight) - 2.0 * total)
                 facts += [("parameters", f"{p:,}"), ("AIC", f"{criteria[0]:.5g}"), ("BIC", f"{criteria[1]:.5g}")]
             facts.append(("", self._fit_state()))
-        return Summary(title, facts, lines, self._summary_notes(), level)
+        return Summary(title, facts, lines, notes, level)
 
     def _figures(self, level: float, robust: bool, X: Any, sample_weight: Any) -> Figures:
         density: Any = self

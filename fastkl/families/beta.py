@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import betainccinv, betaincinv
 
 from fastkl._core.array_types import Floats, Params, Statistics
-from fastkl._core.special.beta_tails import beta_normaliser, log_beta_tails
+from fastkl._core.special.beta_tails import beta_normaliser, log_beta_tails, plain_beta_tail
 from fastkl._core.special.exact import exact_share
 from fastkl._core.special.gamma_differences import digamma_rise, trigamma_rise
 from fastkl._core.special.gamma_functions import (
@@ -188,6 +188,9 @@ class Beta(UnivariateFamily):
 
     def log_sf(self, x: Floats, params: Params) -> Floats:
         return log_beta_tails(params["a"], params["b"], x)[1]
+
+    def plain_tail(self, x: Floats, params: Params, upper: bool) -> Floats:
+        return plain_beta_tail(params["a"], params["b"], x, 1.0 - x, upper)
 
     def quantile_guess(self, p: Floats, params: Params, upper: bool) -> Floats:
         inverse = betainccinv if upper else betaincinv

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from fastkl.exceptions import DegenerateDataError, SupportError
 from fastkl.families._kernels import column_kernel
 from fastkl.families._row_sums import row_excess, row_means
 from fastkl.families.base import Family, Fit
+from fastkl.families.beta import Beta
 from fastkl.families.closed_form import register_kl
 from fastkl.families.gamma import inverse_digamma
 from fastkl.families.spaces import Positive
@@ -159,6 +161,16 @@ class Dirichlet(Family):
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
         return generator.dirichlet(params["concentration"], size=n_samples)
+
+    def marginal(self, params: Params, columns: Sequence[int]) -> tuple[Family, Params] | None:
+        """Of one column the beta distribution; several are Dirichlet only with the sum of the others beside them."""
+        a = params["concentration"]
+        if len(columns) == len(a):
+            return self.of_columns(params, columns)
+        if len(columns) > 1:
+            return None
+        own = a[columns[0]]
+        return Beta(), {"a": np.array([own]), "b": np.array([np.sum(np.delete(a, columns[0]))])}
 
     def moments(self, params: Params) -> tuple[Floats, Floats]:
         a = params["concentration"]

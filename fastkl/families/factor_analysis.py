@@ -248,6 +248,20 @@ class FactorAnalysis(Family):
         drawn: NDArray[Any] = params["mean"] + generator.standard_normal((n_samples, q)) @ params["loadings"].T + noise
         return drawn
 
+    def cdf(self, x: Floats, params: Params) -> Floats:
+        """That of the normal distribution which this is."""
+        return MultivariateNormal().cdf(x, self.as_normal(params))
+
+    def log_cdf(self, x: Floats, params: Params) -> Floats:
+        """Its logarithm."""
+        return MultivariateNormal().log_cdf(x, self.as_normal(params))
+
+    def conditional(
+        self, params: Params, kept: Sequence[int], given: Sequence[int], values: Floats
+    ) -> tuple[Family, Params]:
+        """The columns kept, given the values of the others."""
+        return MultivariateNormal().conditional(self.as_normal(params), kept, given, values)
+
     def marginal(self, params: Params, columns: Sequence[int]) -> tuple[Family, Params]:
         return MultivariateNormal().of_columns(self.as_normal(params), columns)
 

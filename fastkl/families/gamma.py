@@ -12,7 +12,7 @@ from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl._core.special.exact import exact_product
 from fastkl._core.special.gamma_differences import log_gamma_excess
 from fastkl._core.special.gamma_functions import gamma_shapes, log_excess, log_minus_digamma, stirling_error, trigamma
-from fastkl._core.special.gamma_tails import log_gamma_tails
+from fastkl._core.special.gamma_tails import log_gamma_tails, plain_gamma_tail
 from fastkl._core.special.log_tails import log_complement
 from fastkl.families.base import Fit
 from fastkl.families.closed_form import register_kl
@@ -148,6 +148,9 @@ class Gamma(UnivariateFamily):
             lower = np.where(tiny, lower + below, lower)
             upper = np.where(tiny, log_complement(lower), upper)
         return lower, upper
+
+    def plain_tail(self, x: Floats, params: Params, upper: bool) -> Floats:
+        return plain_gamma_tail(params["shape"], x / params["scale"], upper)
 
     def quantile_guess(self, p: Floats, params: Params, upper: bool) -> Floats:
         inverse = gammainccinv if upper else gammaincinv

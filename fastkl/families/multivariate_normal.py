@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import cho_solve, lapack, solve_triangular
-from scipy.special import log_ndtr
 
 from fastkl._core._linalg import component_moments, merge_moments, moments, whitened_squares
 from fastkl._core.array_types import Floats, Params, Statistics
@@ -18,7 +17,7 @@ from fastkl.exceptions import DegenerateDataError
 from fastkl.families.base import Family, Fit
 from fastkl.families.closed_form import register_kl
 from fastkl.families.normal import Normal
-from fastkl.families.orthants import normal_cdf
+from fastkl.families.normal_vector import NormalVector
 from fastkl.families.solvers.shrinkage import (
     check_shrinkage,
     coefficient,
@@ -32,7 +31,7 @@ from fastkl.families.spaces import PositiveDefinite, Real, Space
 COVARIANCE_TYPES = ("full", "diag", "spherical")
 
 
-class MultivariateNormal(Family):
+class MultivariateNormal(NormalVector):
     r"""Normal distribution of a row of d columns.
 
     .. math:: \log p(x) = -\tfrac12 (x - \mu)^T \Sigma^{-1} (x - \mu) - \tfrac12 \log \det \Sigma - \tfrac d2 \log 2\pi
@@ -329,32 +328,6 @@ class MultivariateNormal(Family):
             z *= np.sqrt(params["covariance"])
         z += params["mean"]
         return z
-
-    def moments(self, params: Params) -> tuple[Floats, Floats]:
-        d = len(params["mean"])
-        spread = params["covariance"]
-        return params["mean"], spread if np.ndim(spread) == 2 else np.diag(np.broadcast_to(spread, (d,)))
-
-    def mode(self, params: Params) -> Floats:
-        return params["mean"]
-
-    def cdf(self, x: Floats, params: Params) -> Floats:
-        """P(X_1 <= x_1, ..., X_d <= x_d) of every row, (n,)."""
-        mean, covariance = self.moments(params)
-        if self.covariance_type != "full":
-            return np.exp(self.log_cdf(x, params))
-        return normal_cdf(x - mean, covariance)
-
-    def log_cdf(self, x: Floats, params: Params) -> Floats:
-        """Its logarithm."""
-        if self.covariance_type == "full" and len(params["mean"]) > 1:
-            with np.errstate(divide="ignore"):
-                return np.log(self.cdf(x, params))
-        return np.sum(log_ndtr((x - params["mean"]) / np.sqrt(np.diag(self.moments(params)[1]))), axis=1)
-
-    def to_scipy(self, params: Params) -> dict[str, Any]:
-        mean, covariance = self.moments(params)
-        return {"mean": mean, "cov": covariance}
 
     def marginal(self, params: Params, columns: Sequence[int]) -> tuple[Family, Params]:
         return self.of_columns(params, columns)

@@ -12,7 +12,7 @@ from scipy.special import gammainccinv, gammaincinv
 
 from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl._core.rows import Rows
-from fastkl._core.special.beta_tails import log_beta_tails
+from fastkl._core.special.beta_tails import log_beta_tails, plain_beta_tail
 from fastkl._core.special.gamma_differences import digamma_rise, trigamma_rise
 from fastkl._core.special.gamma_functions import log_excess, stirling_error
 from fastkl.exceptions import DegenerateDataError
@@ -259,6 +259,13 @@ class NegativeBinomial(CountFamily):
             return own
         poisson = log_poisson_tails(x, mean)
         return np.where(limit, poisson[0], own[0]), np.where(limit, poisson[1], own[1])
+
+    def plain_tail(self, x: Floats, params: Params, upper: bool) -> Floats:
+        size, mean, k = params["size"], params["mean"], np.floor(x)
+        fits = (k >= 0.0) & np.isfinite(size)
+        finite = np.where(np.isinf(size), 1.0, size)
+        share = np.where(fits, finite / (finite + mean), np.nan)
+        return plain_beta_tail(finite, np.where(fits, k, 0.0) + 1.0, share, mean / (finite + mean), upper)
 
     def quantile_guess(self, p: Floats, params: Params, upper: bool) -> Floats:
         size, mean = np.minimum(params["size"], 1e300), params["mean"]

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl._core.rows import Rows
+from fastkl._core.special.gamma_tails import plain_gamma_tail
 from fastkl.families.base import Fit
 from fastkl.families.closed_form import register_kl
 from fastkl.families.column_sums import kernel_of_means
@@ -119,6 +120,11 @@ class Poisson(CountFamily):
 
     def log_sf(self, x: Floats, params: Params) -> Floats:
         return log_poisson_tails(x, params["rate"])[1]
+
+    def plain_tail(self, x: Floats, params: Params, upper: bool) -> Floats:
+        k = np.floor(x)
+        counts = k >= 0.0
+        return plain_gamma_tail(np.where(counts, k, 0.0) + 1.0, np.where(counts, params["rate"], np.nan), not upper)
 
     def quantile_guess(self, p: Floats, params: Params, upper: bool) -> Floats:
         rate = params["rate"]

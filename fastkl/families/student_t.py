@@ -11,7 +11,7 @@ from scipy.special import ndtri, stdtrit
 from fastkl._core.array_types import Floats, Params
 from fastkl._core.rows import AnyRows, Rows
 from fastkl._core.special.gamma_functions import HALF_LOG_2PI, half_step
-from fastkl._core.special.student_tails import log_student_sf
+from fastkl._core.special.student_tails import log_student_sf, plain_student_sf
 from fastkl.families.column_sums import column_moments, merged_moments
 from fastkl.families.solvers.iterative import IterativeFamily, weighted_sum
 from fastkl.families.solvers.newton import Maximum
@@ -178,6 +178,10 @@ class StudentT(IterativeFamily):
     def log_sf(self, x: Floats, params: Params) -> Floats:
         with np.errstate(over="ignore"):
             return log_student_sf(params["df"], (x - params["loc"]) / params["scale"])
+
+    def plain_tail(self, x: Floats, params: Params, upper: bool) -> Floats:
+        t = (x - params["loc"]) / params["scale"]
+        return plain_student_sf(params["df"], t if upper else -t)
 
     def quantile_guess(self, p: Floats, params: Params, upper: bool) -> Floats:
         df = params["df"]

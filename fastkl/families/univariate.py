@@ -22,6 +22,8 @@ ABOVE_ZERO = float(np.nextafter(0.0, 1.0))
 BELOW_ONE = float(np.nextafter(1.0, 0.0))
 SINGULAR = 1e-13  # eigenvalue of an information in correlation form that is all rounding
 BELOW_INFINITY = float(np.finfo(np.float64).max)
+# what a probability at a quantile may differ from the one that was asked for, relative
+CONFIRMED = 2.0**-43
 # the number next to an end that does not belong to the support, and that end
 OPEN_ENDS = {ABOVE_ZERO: 0.0, BELOW_ONE: 1.0, BELOW_INFINITY: np.inf}
 
@@ -255,11 +257,29 @@ class UnivariateFamily(Family):
 
     def cdf(self, x: Floats, params: Params) -> Floats:
         """The distribution function P(X <= x)."""
-        return np.asarray(np.exp(self.log_cdf(x, params)))
+        return self._tail(x, params, upper=False)
 
     def sf(self, x: Floats, params: Params) -> Floats:
         """The survival function P(X > x)."""
-        return np.asarray(np.exp(self.log_sf(x, params)))
+        return self._tail(x, params, upper=True)
+
+    def plain_tail(self, x: Floats, params: Params, upper: bool) -> Floats | None:
+        """Either of them by a function of scipy where that is right to 5e-13, NaN where not; None if there is none.
+
+        These functions are several times faster than logarithms that hold everywhere.
+        """
+        return None
+
+    def _tail(self, x: Floats, params: Params, upper: bool) -> Floats:
+        logs = self.log_sf if upper else self.log_cdf
+        found = self.plain_tail(x, params, upper)
+        if found is None:
+            return np.asarray(np.exp(logs(x, params)))
+        rest = np.isnan(found)
+        if rest.any():
+            given = {name: np.broadcast_to(value, found.shape)[rest] for name, value in params.items()}
+            found[rest] = np.exp(logs(np.broadcast_to(x, found.shape)[rest], given))
+        return found
 
     def quantile(self, p: Floats, params: Params) -> Floats:
         """The x with P(X <= x) = p, for discrete families the smallest one with P(X <= x) >= p; NaN for p outside [0, 1]."""
@@ -282,7 +302,9 @@ class UnivariateFamily(Family):
         if not self.discrete:
             ends = (OPEN_ENDS.get(low, low), OPEN_ENDS.get(high, high))
             guess = self.quantile_guess(p, params, upper)
-            return continuous_quantile(self.log_cdf, self.log_sf, p, params, upper, ends, guess)
+            if guess is None or self.plain_tail(guess, params, upper) is None:
+                return continuous_quantile(self.log_cdf, self.log_sf, p, params, upper, ends, guess)
+            return self._confirmed_quantile(p, params, upper, ends, guess)
         p = np.asarray(p, dtype=np.float64)
         shape = np.broadcast_shapes(p.shape, *(np.shape(value) for value in params.values()))
         p = np.broadcast_to(p, shape)
@@ -298,6 +320,23 @@ class UnivariateFamily(Family):
             return (self.sf(k, own) <= share[rows]) if upper else (self.cdf(k, own) >= share[rows])
 
         result[open_] = count_quantile(enough, np.full(len(share), np.nan) if guess is None else guess[open_], low)
+        return result
+
+    def _confirmed_quantile(
+        self, p: Floats, params: Params, upper: bool, ends: tuple[float, float], guess: Floats
+    ) -> Floats:
+        """The guess where the plain tails confirm it, the smaller of both by its relative error; a search for the others."""
+        result = np.array(guess, dtype=np.float64)
+        p = np.broadcast_to(np.asarray(p, dtype=np.float64), result.shape)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            own, other = (self.plain_tail(result, params, side) for side in (upper, not upper))
+            assert own is not None
+            assert other is not None
+            off = np.where(p <= 0.5, own / p, other / (1.0 - p)) - 1.0
+        open_ = ~(np.abs(off) <= CONFIRMED)
+        if open_.any():
+            given = {name: np.broadcast_to(value, result.shape)[open_] for name, value in params.items()}
+            result[open_] = continuous_quantile(self.log_cdf, self.log_sf, p[open_], given, upper, ends, result[open_])
         return result
 
 

@@ -25,6 +25,7 @@ from fastkl.density.composed.base import (
 from fastkl.density.composed.distribution import ProductDistribution
 from fastkl.density.composed.groups import Group, in_group, on_groups
 from fastkl.density.composed.inference import ProductInference
+from fastkl.density.composed.parts import ProductParts
 from fastkl.density.composed.summary import ProductSummary
 from fastkl.density.validation import as_generator, read_array
 from fastkl.divergence import Estimate
@@ -33,7 +34,7 @@ from fastkl.rows.tables import columns_of, is_table, rows_as
 from fastkl.rows.weights import read_weights
 
 
-class FittedProduct(ProductDistribution, ProductSummary, ComposedDensity):
+class FittedProduct(ProductDistribution, ProductParts, ProductSummary, ComposedDensity):
     """Members of independent groups of columns whose densities are fitted. A subclass learns them."""
 
     _cheap_properties = ("n_parameters_", "discrete_")

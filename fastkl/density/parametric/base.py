@@ -12,7 +12,9 @@ from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl._core.rows import Rows
 from fastkl.density.base import BaseDensity
 from fastkl.density.parametric.distribution import FamilyDistribution
+from fastkl.density.parametric.goodness import FamilyGoodness
 from fastkl.density.parametric.inference import FitInference
+from fastkl.density.parametric.parts import FamilyParts
 from fastkl.density.parametric.summary import FamilySummary
 from fastkl.density.validation import as_generator, read_rows, resolve_family
 from fastkl.families.base import Family
@@ -20,7 +22,7 @@ from fastkl.families.priors import PriorLike
 from fastkl.rows.checks import raise_if_not_finite, require_finite
 
 
-class FamilyDensity(FamilyDistribution, FamilySummary, BaseDensity):
+class FamilyDensity(FamilyDistribution, FamilyGoodness, FamilyParts, FamilySummary, BaseDensity):
     """Scores, slopes, draws and uncertainty of a family at its parameters. A subclass learns them."""
 
     family: str | Family

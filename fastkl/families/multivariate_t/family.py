@@ -21,6 +21,7 @@ from fastkl.families.multivariate_t.fit import fit_rows
 from fastkl.families.multivariate_t.information import observed_information, units
 from fastkl.families.multivariate_t.sums import student_sums
 from fastkl.families.orthants import t_cdf
+from fastkl.families.regression import regressed
 from fastkl.families.spaces import DegreesOfFreedom, PositiveDefinite, Real
 
 
@@ -176,6 +177,15 @@ class MultivariateT(Family):
             z /= np.sqrt(generator.gamma(0.5 * df, 2.0 / df, size=(n_samples, 1)))
         rows: Floats = params["loc"] + z
         return rows
+
+    def conditional(
+        self, params: Params, kept: Sequence[int], given: Sequence[int], values: Floats
+    ) -> tuple[Family, Params]:
+        """The columns kept, given the values of the others: t with as many more degrees, wider the further these are out."""
+        df = float(params["df"])
+        centre, spread, distance = regressed(params["loc"], params["scale"], kept, given, values)
+        stretch = 1.0 if np.isinf(df) else (df + distance) / (df + len(given))
+        return type(self)(), {"df": np.float64(df + len(given)), "loc": centre, "scale": stretch * spread}
 
     def moments(self, params: Params) -> tuple[Floats, Floats]:
         df, d = float(params["df"]), len(params["loc"])

@@ -24,6 +24,8 @@ from fastkl.families.solvers.iterative import SAMPLE_ROWS
 
 TRIAL_ITERATIONS = 20
 TRIAL_ROWS = 2048
+HELD_DF = (0.5, 1.0, 3.0)
+HIGHER = 1e-9  # relative
 NEAR = 0.2  # of the scale, or relative
 FOLLOWED = 3  # starts that are followed to their maximum
 MOST_STEPS = 400  # of ECME, before the ascent takes over
@@ -106,7 +108,32 @@ def _maxima(rows: Rows, fixed: Params, tol: float, max_iter: int, frame: Frame |
             break
     if not maxima:
         raise collapsed_error()
-    return sorted(maxima, key=lambda one: -one[3])
+    maxima.sort(key=lambda one: -one[3])
+    if "df" not in fixed and maxima[0][2] == 0.0:
+        higher = _above_the_normal_limit(rows, fixed, begin, maxima[0][3], tol, max_iter, frame)
+        maxima = maxima if higher is None else [higher, *maxima]
+    return maxima
+
+
+def _above_the_normal_limit(
+    rows: Rows, fixed: Params, begin: list[Start], highest: float, tol: float, max_iter: int, frame: Frame | None
+) -> Found | None:
+    """A maximum that a df held for a while leads to, where the normal limit is all that is left; None if there is none.
+
+    DegenerateDataError where the likelihood is higher at a df that is held, and from there rises without end, as df and scale go
+    to 0 together: few rows in many columns do that.
+    """
+    most = min(max_iter, MOST_STEPS)
+    for df in HELD_DF:
+        for start in begin[:2]:
+            held = _steps(rows, {**fixed, "df": np.float64(df)}, start, tol, most, frame)
+            if held is None or held[3] <= highest + HIGHER * (1.0 + abs(highest)):
+                continue
+            free = _steps(rows, fixed, Start(*held[:3]), tol, most, frame)
+            if free is None or free[3] < held[3]:
+                raise collapsed_error()
+            return free
+    return None
 
 
 def _apart(found: list[Found]) -> list[Found]:

@@ -95,7 +95,7 @@ def information_sums(rows: Rows, loc: Floats, lower: Floats, k: float) -> Inform
         weighted = slopes * (own * u * u)[:, None]
         gram += slopes.T @ weighted * (0.5 * k / (1.0 + k * d))
         # minus the derivative of -u / 2 by k
-        cross += 0.5 * (slopes.T @ (own * (d - s) / (1.0 + k * s) ** 2))
+        cross += 0.5 * (slopes.T @ (own * ((d - s) / (1.0 + k * s)) / (1.0 + k * s)))
         weight += float(own @ u)
         first += z.T @ (own * u)
         scatter += z.T @ (z * (own * u)[:, None])
@@ -110,7 +110,8 @@ def _df_curvature(s: Floats, k: float, d: int) -> Floats:
     df = 1.0 / k
     constant = 0.25 * (polygamma(1, 0.5 * (df + d)) - polygamma(1, 0.5 * df)) + 0.5 * d / df**2
     share = s / (df * (df + s))
-    slope = 0.5 * s * (df * (df + s) - (df + d) * (2.0 * df + s)) / (df * (df + s)) ** 2
+    # in ratios, since squares of squared distances overflow
+    slope = 0.5 * (s / (df + s)) * ((df * (df + s) - (df + d) * (2.0 * df + s)) / (df + s)) / df**2
     curvature: Floats = -(constant + 0.5 * share + slope)
     return curvature
 

@@ -1,0 +1,55 @@
+"""Marginals and conditionals of products: of every group the part that is asked for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastkl.density.composed.groups import Group
+from fastkl.density.parts import PartMembers
+
+
+class ProductParts(PartMembers):
+    """Members about the parts of a product."""
+
+    groups_: list[Group]
+
+    def _product_of(self, groups: list[Group]) -> Any:
+        """A product of fitted groups; a group alone with its columns in order is that density."""
+        if len(groups) == 1 and groups[0][2] == list(range(len(groups[0][2]))):
+            return groups[0][1]
+        product = type(self)(groups)  # type: ignore[call-arg]
+        product.groups_, product.n_features_in_ = groups, sum(len(numbers) for _, _, numbers in groups)
+        product.dtypes_ = None  # type: ignore[attr-defined]
+        return product
+
+    def _part(self, name: str, density: Any, method: str, *arguments: Any) -> Any:
+        if not isinstance(density, PartMembers):
+            raise AttributeError(f"Group {name!r}: the parts of a {type(density).__name__} are not known.")
+        try:
+            return getattr(density, method)(*arguments)
+        except AttributeError as error:
+            raise AttributeError(f"Group {name!r}: {error}") from error
+
+    def _marginal(self, columns: list[int]) -> Any:
+        place = {j: i for i, j in enumerate(columns)}
+        groups: list[Group] = []
+        for name, density, numbers in self.groups_:
+            inside = [i for i, j in enumerate(numbers) if j in place]
+            if inside:
+                whole = len(inside) == len(numbers)
+                part = density if whole else self._part(name, density, "_marginal", inside)
+                groups.append((name, part, [place[numbers[i]] for i in inside]))
+        return self._product_of(groups)
+
+    def _conditional(self, kept: list[int], given: list[int], values: list[Any]) -> Any:
+        place, known = {j: i for i, j in enumerate(kept)}, dict(zip(given, values, strict=True))
+        groups: list[Group] = []
+        for name, density, numbers in self.groups_:
+            left = [i for i, j in enumerate(numbers) if j in place]
+            told = [i for i, j in enumerate(numbers) if j in known]
+            if not left:
+                continue
+            if told:
+                density = self._part(name, density, "_conditional", left, told, [known[numbers[i]] for i in told])
+            groups.append((name, density, [place[numbers[i]] for i in left]))
+        return self._product_of(groups)

@@ -1,0 +1,236 @@
+"""``goodness_of_fit``: how far the rows are from a fitted distribution, and how far rows of that distribution would be.
+
+The usual tables of these statistics are for a distribution that is known. Where its parameters were estimated from the same rows
+it is nearer to them, and p-values from the tables are far too large. Here the whole is repeated on rows drawn from the fitted
+distribution, with its parameters estimated anew each time (the parametric bootstrap).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import clone
+
+from fastkl._core.array_types import Floats
+from fastkl.density.contract import Density
+from fastkl.density.validation import as_generator
+from fastkl.rows.reading import look
+from fastkl.rows.weights import read_weights
+
+STATISTICS = ("ks", "cvm", "ad")
+
+
+class GoodnessOfFit(Mapping[str, Floats]):
+    """Statistics of ``goodness_of_fit`` by name, with their p-values.
+
+    Parameters
+    ----------
+    statistics : dict of arrays
+        ``"ks"``, ``"cvm"`` and ``"ad"``, each of shape (d,).
+    p_values : dict of arrays
+        Of each: the share of bootstrap samples, the rows themselves among them, that are at least as far away. Empty without a
+        bootstrap.
+    n_bootstrap : int
+        Bootstrap samples that were fitted.
+    n_failed : int
+        Those that had no maximum of the likelihood, and are left out.
+    columns : list of str
+        Names of the columns.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastkl import DensityMLE
+    >>> X = np.random.default_rng(0).gamma(2.0, size=(200, 1))
+    >>> report = DensityMLE("normal").fit(X).goodness_of_fit(X, n_bootstrap=99, random_state=0)
+    >>> report["ks"].shape, bool(report.p_values["ad"][0] < 0.05)
+    ((1,), True)
+    """
+
+    def __init__(
+        self,
+        statistics: dict[str, Floats],
+        p_values: dict[str, Floats],
+        n_bootstrap: int = 0,
+        n_failed: int = 0,
+        columns: list[str] | None = None,
+    ):
+        self.statistics = statistics
+        self.p_values = p_values
+        self.n_bootstrap = n_bootstrap
+        self.n_failed = n_failed
+        self.columns = columns or []
+
+    def __getitem__(self, name: str) -> Floats:
+        return self.statistics[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.statistics)
+
+    def __len__(self) -> int:
+        return len(self.statistics)
+
+    def __repr__(self) -> str:
+        width = max(6, *map(len, self.columns)) if self.columns else 6
+        lines = [f"{'column'.ljust(width)}  " + "  ".join(f"{name:>9}  {'p-value':>7}" for name in self)]
+        for j, column in enumerate(self.columns):
+            cells = [
+                f"{self[name][j]:9.4g}  {f'{self.p_values[name][j]:7.4f}' if self.p_values else '      -'}"
+                for name in self
+            ]
+            lines.append(f"{column.ljust(width)}  " + "  ".join(cells))
+        if self.n_bootstrap:
+            failed = f", {self.n_failed} without a maximum left out" if self.n_failed else ""
+            lines.append(f"{self.n_bootstrap} bootstrap samples, parameters estimated anew in each{failed}")
+        return "\n".join(lines)
+
+
+class GoodnessMembers(Density):
+    """The member that says how well a fitted density fits."""
+
+    def goodness_of_fit(
+        self,
+        X: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        n_bootstrap: int = 999,
+        random_state: Any = None,
+    ) -> GoodnessOfFit:
+        r"""Distances between the rows and the fitted distribution, column by column, with p-values.
+
+        With :math:`F` the fitted distribution function and :math:`F_n` that of the n rows, ``"ks"`` is Kolmogorov and Smirnov's
+        :math:`\max |F_n - F|`, ``"cvm"`` Cramér and von Mises' :math:`n \int (F_n - F)^2 dF`, and ``"ad"`` Anderson and Darling's
+        :math:`n \int (F_n - F)^2 / (F (1 - F)) \, dF`, which looks harder at the tails: as the R package fitdistrplus has them.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d)
+            The rows the density was fitted to.
+        sample_weight : array-like of shape (n,), default=None
+            Their weights, as masses: a row of weight 2 is two rows. Where all weights are whole, as many rows are drawn; else as
+            many as there are, each with its weight.
+        n_bootstrap : int, default=999
+            Samples of n rows drawn from the fitted distribution, to each of which the density is fitted anew; 0 leaves p-values
+            out. Parameters that are held fixed stay.
+        random_state : int, RandomState, Generator or None, default=None
+            A number gives the same p-values every time.
+
+        Returns
+        -------
+        GoodnessOfFit
+            A mapping of ``"ks"``, ``"cvm"`` and ``"ad"`` to arrays of shape (d,), with ``p_values`` likewise. A small p-value
+            says that the fitted distribution is not that of the rows; a large one that these rows can't tell.
+
+        Raises
+        ------
+        AttributeError
+            If the density has no distribution function column by column. How far a joint one is from the rows is
+            ``kl_divergence(X)``.
+        ValueError
+            If the distribution is discrete, for which these are no statistics; or if ``n_bootstrap`` is negative.
+
+        References
+        ----------
+        M. A. Stephens, "EDF statistics for goodness of fit and some comparisons", J. Am. Stat. Assoc. 69, 1974,
+        doi:10.2307/2286009. W. Stute, W. González-Manteiga, M. Presedo-Quindimil, "Bootstrap based goodness-of-fit tests",
+        Metrika 40, 1993, doi:10.1007/BF02613687.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastkl import DensityMLE
+        >>> X = np.random.default_rng(0).gamma(2.0, size=(200, 1))
+        >>> report = DensityMLE("gamma").fit(X).goodness_of_fit(X, n_bootstrap=99, random_state=0)
+        >>> bool(report.p_values["ad"][0] > 0.05)
+        True
+        """
+        self._check_fitted()
+        if n_bootstrap < 0:
+            raise ValueError(f"n_bootstrap is a number of samples of at least 0, not {n_bootstrap}.")
+        self._raise_if_no_statistics()
+        density: Any = self
+        values = look(X, "X")
+        weights = read_weights(sample_weight, len(values))
+        found = edf_statistics(density, values, weights)
+        names = getattr(self, "feature_names_in_", None)
+        columns = (
+            [f"column {j}" for j in range(self.n_features_in_)] if names is None else [str(name) for name in names]
+        )
+        if not n_bootstrap:
+            return GoodnessOfFit(found, {}, columns=columns)
+        generator = as_generator(random_state)
+        n_rows = len(values)
+        if weights is not None and np.all(weights == np.rint(weights)):
+            n_rows, weights = int(weights.sum()), None
+        reached, fitted, failed = {name: np.ones(len(columns)) for name in found}, 0, 0
+        for draws, missed in self._bootstrap_statistics(n_rows, weights, n_bootstrap, generator):
+            for name in found:
+                reached[name] += np.sum(draws[name] >= found[name], axis=0)
+            fitted, failed = fitted + len(draws["ks"]), failed + missed
+        return GoodnessOfFit(
+            found, {name: count / (fitted + 1.0) for name, count in reached.items()}, fitted, failed, columns
+        )
+
+    def _raise_if_no_statistics(self) -> None:
+        """ValueError for a discrete distribution, AttributeError for one that has no distribution function by column."""
+        discrete = getattr(self, "_is_discrete", None)
+        if discrete is not None and discrete():
+            raise ValueError(
+                "ks, cvm and ad are statistics of continuous distributions, and a group of this product is discrete. Ask the "
+                "others one by one: densities_[name].goodness_of_fit(columns)."
+            )
+
+    def _bootstrap_statistics(
+        self, n: int, weights: Floats | None, n_bootstrap: int, generator: np.random.Generator
+    ) -> Iterator[tuple[dict[str, Floats], int]]:
+        """Statistics (m, d) of some of the bootstrap samples at a time, and how many had no maximum: one fit after the other."""
+        density: Any = self
+        for _ in range(n_bootstrap):
+            rows = density.sample(n, random_state=generator)
+            try:
+                again = clone(density).fit(rows) if weights is None else clone(density).fit(rows, sample_weight=weights)
+            except ValueError:  # DegenerateDataError among them
+                yield {name: np.empty((0, self.n_features_in_)) for name in STATISTICS}, 1
+                continue
+            found = edf_statistics(again, rows, weights)
+            yield {name: value[np.newaxis] for name, value in found.items()}, 0
+
+
+def edf_statistics(density: Any, rows: Any, weights: Floats | None) -> dict[str, Floats]:
+    """Kolmogorov-Smirnov, Cramér-von Mises and Anderson-Darling statistics of every column of the rows.
+
+    With masses w of the rows in order, W_i their sum up to the i-th and W_0 = 0, u_i the distribution function there and n the
+    sum of the weights: the integrals are sums over the steps of the empirical distribution function in closed form. Equal rows
+    may come in any order.
+    """
+    below, above = density.cdf(rows), density.sf(rows)
+    n = float(len(below)) if weights is None else float(weights.sum())
+    logs = [_logarithms(tail, rest) for tail, rest in ((below, above), (above, below))]
+    if not all(np.isfinite(one).all() for one in logs):
+        logs = [density.log_cdf(rows), density.log_sf(rows)]
+    order = np.argsort(np.where(below <= 0.5, logs[0], -logs[1]), axis=0)  # the tail that has the digits
+    u, log_below, log_above = (np.take_along_axis(values, order, axis=0) for values in (below, *logs))
+    if weights is None:
+        until = (np.arange(1.0, len(u) + 1.0) / n)[:, None]
+        before = until - 1.0 / n
+    else:
+        until = np.cumsum(weights[order], axis=0) / n
+        before = np.vstack([np.zeros(u.shape[1]), until[:-1]])
+    ks = np.maximum(np.max(until - u, axis=0), np.max(u - before, axis=0))
+    # n sum_i of int_{u_i}^{u_{i+1}} (W_i - v)^2 dv, whose cubes are those at both sides of every u_i
+    cvm = n * np.sum((u - before) ** 3 - (u - until) ** 3, axis=0) / 3.0
+    lower, upper = (until - before) * (until + before), (until - before) * (2.0 - until - before)
+    with np.errstate(invalid="ignore"):
+        ad = -n - n * np.sum(
+            np.where(lower > 0.0, lower * log_below, 0.0) + np.where(upper > 0.0, upper * log_above, 0.0), axis=0
+        )
+    return {"ks": ks, "cvm": cvm, "ad": ad}
+
+
+def _logarithms(share: Floats, rest: Floats) -> Floats:
+    """log(share), from the rest where that is the smaller one."""
+    with np.errstate(divide="ignore"):
+        return np.where(share <= 0.5, np.log(share), np.log1p(-np.minimum(rest, 0.5)))

@@ -1,0 +1,228 @@
+"""``DensityOutlierDetector``: a row is an outlier where the density is lower than nearly anywhere its distribution has mass."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import chi2, f
+from sklearn.base import BaseEstimator, OutlierMixin
+from sklearn.utils import get_tags
+from sklearn.utils.validation import check_is_fitted, has_fit_parameter
+
+from fastkl._core.array_types import Floats
+from fastkl.density.base import BaseDensity
+from fastkl.density.composed.base import check_density, draw
+from fastkl.density.parametric.mle import DensityMLE
+from fastkl.density.validation import as_generator, unchanged_on_error
+from fastkl.rows.weights import read_weights
+
+
+class DensityOutlierDetector(OutlierMixin, BaseEstimator):
+    r"""Outliers by the log-density: rows with :math:`\log p_\theta(x)` below a threshold.
+
+    The region of all other rows is the smallest one of its probability (the highest-density region).
+
+    Parameters
+    ----------
+    density : density, default=None
+        What is fitted to the rows, such as ``DensityMLE("gamma")``, a mixture or a product; None is
+        ``DensityMLE(prior="default")``, a multivariate normal distribution, for which this is a test of the Mahalanobis distance.
+    contamination : float or "auto", default=0.1
+        A number is the share of the fitted rows that lie below the threshold, as elsewhere in scikit-learn. ``"auto"`` takes the
+        threshold from the fitted distribution itself, below which a row *of that distribution* lies with probability ``level``;
+        how many of the fitted rows do is then what the data say, and may be none.
+    level : float, default=0.001
+        That probability.
+    n_draws : int, default=100_000
+        Draws that give the threshold for ``"auto"`` where there is no closed form; the relative error of the level is
+        1 / sqrt(level n_draws).
+    random_state : int, RandomState, Generator or None, default=0
+        For these draws.
+
+    Attributes
+    ----------
+    density_ : density
+        Fitted to all rows.
+    offset_ : float
+        The threshold, in nats.
+    n_features_in_ : int
+        Number of columns.
+    feature_names_in_ : ndarray of str
+        Column names, where the rows came as a table with names.
+
+    Notes
+    -----
+    For normal distributions the log-density is a constant less half of a chi-squared variable, for a multivariate t distribution
+    a function of one with an F distribution: thresholds are exact. The fit is that of all rows, outliers among them: where there
+    are many, or far ones, choose a family with heavy tails such as ``"multivariate_t"``, which they move less.
+
+    References
+    ----------
+    R. J. Hyndman, "Computing and graphing highest density regions", The American Statistician 50, 1996, doi:10.2307/2684423.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastkl import DensityMLE, DensityOutlierDetector
+    >>> X = np.random.default_rng(0).normal(size=(500, 2))
+    >>> detector = DensityOutlierDetector(DensityMLE("multivariate_t"), contamination="auto").fit(X)
+    >>> detector.predict([[0.0, 1.0], [5.0, -5.0]])
+    array([ 1, -1])
+    """
+
+    def __init__(
+        self,
+        density: Any = None,
+        *,
+        contamination: str | float = 0.1,
+        level: float = 0.001,
+        n_draws: int = 100_000,
+        random_state: Any = 0,
+    ):
+        self.density = density
+        self.contamination = contamination
+        self.level = level
+        self.n_draws = n_draws
+        self.random_state = random_state
+
+    def fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
+        """Fit the density, and find the threshold.
+
+        Parameters
+        ----------
+        X : array-like or table of shape (n, d)
+            Rows.
+        y : None
+            Ignored.
+        sample_weight : array-like of shape (n,), default=None
+            Weights of at least 0, for the density, and for the share that ``contamination`` is.
+
+        Returns
+        -------
+        DensityOutlierDetector
+            The estimator itself.
+
+        Raises
+        ------
+        ValueError
+            If ``contamination`` lies outside (0, 0.5], or ``level`` outside (0, 1).
+        """
+        share = self._share()
+        with unchanged_on_error(self):
+            density = DensityMLE(prior="default") if self.density is None else check_density(self.density, "density")
+            if sample_weight is None:
+                density.fit(X)
+            elif has_fit_parameter(density, "sample_weight"):
+                density.fit(X, sample_weight=sample_weight)
+            else:
+                raise ValueError(f"{type(density).__name__} takes no sample_weight; leave the weights out.")
+            for name in ("n_features_in_", "feature_names_in_"):
+                self.__dict__.pop(name, None)
+                if hasattr(density, name):
+                    setattr(self, name, getattr(density, name))
+            self.density_ = density
+            if share is None:
+                self.offset_ = self._threshold_of_model()
+            else:
+                scores = np.asarray(density.score_samples(X), dtype=np.float64)
+                self.offset_ = _quantile(scores, read_weights(sample_weight, len(scores)), share)
+        return self
+
+    def _share(self) -> float | None:
+        """The contamination as a number, None for "auto"; ValueError for what is neither."""
+        if not 0.0 < float(self.level) < 1.0:
+            raise ValueError(f"level is a probability between 0 and 1, not {self.level!r}.")
+        if isinstance(self.contamination, str):
+            if self.contamination != "auto":
+                raise ValueError(f"contamination is 'auto' or a number, not {self.contamination!r}.")
+            return None
+        share = float(self.contamination)
+        if not 0.0 < share <= 0.5:
+            raise ValueError(f"contamination is 'auto' or a share above 0 and up to 0.5, not {self.contamination!r}.")
+        return share
+
+    def _threshold_of_model(self) -> float:
+        """The log-density below which a row of the distribution lies with probability ``level``."""
+        density, level = self.density_, float(self.level)
+        family, d = getattr(density, "family_", None), density.n_features_in_
+        if isinstance(density, DensityMLE) and family is not None and family.gaussian:
+            peak = float(density.score_samples(density.mean()[np.newaxis])[0])
+            return peak - 0.5 * float(chi2.isf(level, d))
+        if isinstance(density, DensityMLE) and family is not None and family.name == "multivariate_t":
+            df = float(density.params_["df"])
+            peak = float(density.score_samples(density.params_["loc"][np.newaxis])[0])
+            if np.isinf(df):
+                return peak - 0.5 * float(chi2.isf(level, d))
+            return peak - 0.5 * (df + d) * float(np.log1p(d * f.isf(level, d, df) / df))
+        generator, n = as_generator(self.random_state), int(self.n_draws)
+        draws = (
+            density.sample(n, random_state=generator)
+            if isinstance(density, BaseDensity)
+            else draw(density, n, generator)
+        )
+        return float(np.quantile(np.asarray(density.score_samples(draws), dtype=np.float64), level))
+
+    def score_samples(self, X: ArrayLike) -> Floats:
+        """Log-density of every row.
+
+        Parameters
+        ----------
+        X : array-like or table of shape (n, d)
+            Rows.
+
+        Returns
+        -------
+        ndarray of shape (n,)
+            In nats; the lower, the more of an outlier, and -inf outside the support.
+        """
+        check_is_fitted(self, "density_")
+        return np.asarray(self.density_.score_samples(X), dtype=np.float64)
+
+    def decision_function(self, X: ArrayLike) -> Floats:
+        """Log-density less the threshold: negative for outliers.
+
+        Parameters
+        ----------
+        X : array-like or table of shape (n, d)
+            Rows.
+
+        Returns
+        -------
+        ndarray of shape (n,)
+            In nats.
+        """
+        return self.score_samples(X) - self.offset_
+
+    def predict(self, X: ArrayLike) -> NDArray[np.int64]:
+        """1 for rows like the others, -1 for outliers.
+
+        Parameters
+        ----------
+        X : array-like or table of shape (n, d)
+            Rows.
+
+        Returns
+        -------
+        ndarray of shape (n,)
+            Of 1 and -1.
+        """
+        return np.where(self.decision_function(X) < 0.0, -1, 1)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        try:
+            inner = get_tags(self.density if self.density is not None else DensityMLE()).input_tags
+        except (AttributeError, TypeError, ValueError):
+            return tags  # a wrong density is an error of fit, not of a question about tags
+        tags.input_tags.string, tags.input_tags.categorical = inner.string, inner.categorical
+        return tags
+
+
+def _quantile(scores: Floats, weights: Floats | None, share: float) -> float:
+    """The lowest score such that no more than that share of the weight lies below it; a row of weight k is k rows."""
+    order = np.argsort(scores, kind="stable")
+    below = np.cumsum(np.ones(len(scores)) if weights is None else weights[order])
+    place = int(np.searchsorted(below, share * below[-1] * (1.0 + 1e-12), side="right"))
+    return float(scores[order][min(place, len(scores) - 1)])

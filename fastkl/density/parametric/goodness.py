@@ -1,0 +1,88 @@
+"""Bootstrap samples for the goodness of fit of univariate families: many at a time, each a column of one fit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from fastkl._core.array_types import Floats, Params
+from fastkl.density.goodness import STATISTICS, GoodnessMembers, edf_statistics
+from fastkl.density.summary import SummaryMembers
+from fastkl.exceptions import DegenerateDataError
+from fastkl.families.base import Family
+from fastkl.families.univariate import UnivariateFamily
+
+# values drawn at a time
+_BLOCK = 2**20
+
+
+class FamilyGoodness(GoodnessMembers, SummaryMembers):
+    """Members about how well one family fits."""
+
+    family_: Family
+    params_: Params
+
+    def _raise_if_no_statistics(self) -> None:
+        if self.family_.discrete:
+            raise ValueError(
+                f"ks, cvm and ad are statistics of continuous distributions, and {self.family_.name} is discrete. Compare "
+                "with other families by compare_densities, or see how far it is by kl_divergence."
+            )
+
+        if not isinstance(self.family_, UnivariateFamily):
+            raise AttributeError(
+                f"The {self.family_.name} family describes the row as a whole, and has no ks, cvm and ad. How far it is from "
+                "the rows is kl_divergence(X)."
+            )
+
+    def _bootstrap_statistics(
+        self, n: int, weights: Floats | None, n_bootstrap: int, generator: np.random.Generator
+    ) -> Iterator[tuple[dict[str, Floats], int]]:
+        at_a_time = max(1, _BLOCK // n)
+        for start in range(0, n_bootstrap, at_a_time):
+            m = min(at_a_time, n_bootstrap - start)
+            parts = [self._column_statistics(j, n, m, weights, generator) for j in range(self.n_features_in_)]
+            whole = np.all([~np.isnan(part["ks"]) for part in parts], axis=0)
+            yield (
+                {name: np.stack([part[name][whole] for part in parts], axis=1) for name in STATISTICS},
+                int(np.sum(~whole)),
+            )
+
+    def _column_statistics(
+        self, j: int, n: int, m: int, weights: Floats | None, generator: np.random.Generator
+    ) -> dict[str, Floats]:
+        """Statistics (m,) of samples from the distribution of a column; NaN for one without a maximum of the likelihood."""
+        many = {name: np.repeat(np.asarray(value, dtype=np.float64)[j], m) for name, value in self.params_.items()}
+        rows = self.family_.sample(many, n, generator).astype(np.float64)
+        found = {name: np.full(m, np.nan) for name in STATISTICS}
+        # all at once; where one of them has no maximum, halves of them
+        pending = [np.arange(m)]
+        while pending:
+            chosen = pending.pop()
+            own = np.ascontiguousarray(rows[:, chosen])
+            try:
+                again = self._fitted_to(own, j, weights, {name: value[chosen] for name, value in many.items()})
+            except DegenerateDataError:
+                if len(chosen) > 1:
+                    pending += np.array_split(chosen, 2)
+                continue
+            for name, values in edf_statistics(again, own, weights).items():
+                found[name][chosen] = values
+        return found
+
+    def _fitted_to(self, rows: Floats, j: int, weights: Floats | None, params: Params) -> Any:
+        """The density of a column fitted to samples of it, each a column; with known parameters there is nothing to fit."""
+        kind: Any = type(self)
+        if self._fitted_weight() is None:
+            return kind.from_parameters(self.family_.name, **params)
+        options = self.family_.get_params(deep=False)
+        for name, value in self.family_.fixed_parameters().items():
+            options[name] = np.broadcast_to(value, (self.n_features_in_,))[j]
+        return kind(type(self.family_)(**options), **self._fit_options()).fit(rows, sample_weight=weights)
+
+    def _fit_options(self) -> dict[str, Any]:
+        """The parameters of the constructor that a fit depends on, but for the family."""
+        options: dict[str, Any] = self.get_params(deep=False)
+        return {name: value for name, value in options.items() if name not in ("family", "robust_errors")}

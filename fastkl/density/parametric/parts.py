@@ -1,0 +1,47 @@
+"""Marginals and conditionals of one family: the families that hold them, and their parameters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone
+
+from fastkl._core.array_types import Params
+from fastkl.density.files.registry import KINDS
+from fastkl.density.parts import PartMembers
+from fastkl.families.base import Family
+
+
+class FamilyParts(PartMembers):
+    """Members about the parts of a density of one family."""
+
+    family_: Family
+    params_: Params
+
+    def _of_parameters(self, family: Family, params: Params) -> Any:
+        """A density with known parameters: one family, or a mixture that is made of its components."""
+        if not family.composed:
+            return KINDS["DensityMLE"].type.from_parameters(family, **params)  # type: ignore[attr-defined]
+        mixture: Any = family
+        components = [clone(one) for one in mixture.components]
+        if mixture.tied:
+            components = [one.set_params(covariance_type="tied") for one in components]
+        return KINDS["MixtureMLE"].type.from_parameters(components, **params)  # type: ignore[attr-defined]
+
+    def _marginal(self, columns: list[int]) -> Any:
+        part = self.family_.marginal(self.params_, columns)
+        if part is None:
+            raise AttributeError(
+                f"The distribution of {len(columns)} of the {self.n_features_in_} columns of a {self.family_.name} density has "
+                "no closed form. Fit a density to those columns alone."
+            )
+        return self._of_parameters(*part)
+
+    def _conditional(self, kept: list[int], given: list[int], values: list[Any]) -> Any:
+        family: Any = self.family_
+        if not family.joint:
+            return self._marginal(kept)  # columns are independent
+        if not hasattr(family, "conditional"):
+            raise AttributeError(f"The conditional distributions of a {family.name} density have no closed form here.")
+        return self._of_parameters(*family.conditional(self.params_, kept, given, np.array(values, dtype=np.float64)))

@@ -1,0 +1,56 @@
+"""What a normal vector is beside its likelihood: moments, distribution function, and some columns given others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from scipy.special import log_ndtr
+
+from fastkl._core.array_types import Floats, Params
+from fastkl.families.base import Family
+from fastkl.families.orthants import normal_cdf
+from fastkl.families.regression import regressed
+
+
+class NormalVector(Family):
+    """The distribution with ``mean`` and ``covariance``, which is a matrix, variances or one variance."""
+
+    covariance_type: str
+
+    def conditional(
+        self, params: Params, kept: Sequence[int], given: Sequence[int], values: Floats
+    ) -> tuple[Family, Params]:
+        """The columns kept, given the values of the others: normal, with the regression on these as its mean."""
+        mean, covariance = self.moments(params)
+        if self.covariance_type != "full":
+            return self.of_columns(params, kept)
+        centre, spread, _ = regressed(mean, covariance, kept, given, values)
+        return type(self)(), {"mean": centre, "covariance": spread}
+
+    def moments(self, params: Params) -> tuple[Floats, Floats]:
+        d = len(params["mean"])
+        spread = params["covariance"]
+        return params["mean"], spread if np.ndim(spread) == 2 else np.diag(np.broadcast_to(spread, (d,)))
+
+    def cdf(self, x: Floats, params: Params) -> Floats:
+        """P(X_1 <= x_1, ..., X_d <= x_d) of every row, (n,)."""
+        mean, covariance = self.moments(params)
+        if self.covariance_type != "full":
+            return np.exp(self.log_cdf(x, params))
+        return normal_cdf(x - mean, covariance)
+
+    def log_cdf(self, x: Floats, params: Params) -> Floats:
+        """Its logarithm."""
+        if self.covariance_type == "full" and len(params["mean"]) > 1:
+            with np.errstate(divide="ignore"):
+                return np.log(self.cdf(x, params))
+        return np.sum(log_ndtr((x - params["mean"]) / np.sqrt(np.diag(self.moments(params)[1]))), axis=1)
+
+    def to_scipy(self, params: Params) -> dict[str, Any]:
+        mean, covariance = self.moments(params)
+        return {"mean": mean, "cov": covariance}
+
+    def mode(self, params: Params) -> Floats:
+        return params["mean"]

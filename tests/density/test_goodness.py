@@ -1,0 +1,147 @@
+"""Goodness of fit: the statistics against scipy and the formulas of fitdistrplus, p-values against those of Stephens' tables."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.stats
+from sklearn.preprocessing import FunctionTransformer
+
+from fastkl import DensityMLE, GoodnessOfFit, ProductDensity, TransformedDensity, families
+
+RNG = np.random.default_rng(4)
+X = np.column_stack([RNG.gamma(2.0, size=150), RNG.gamma(5.0, 3.0, size=150)])
+
+
+def plain(u):
+    """As fitdistrplus has them, from the distribution function at the sorted rows."""
+    u, n = np.sort(u), len(u)
+    i = np.arange(1.0, n + 1.0)
+    ks = max(np.max(i / n - u), np.max(u - (i - 1.0) / n))
+    cvm = 1.0 / (12.0 * n) + np.sum((u - (2.0 * i - 1.0) / (2.0 * n)) ** 2)
+    ad = -n - np.mean((2.0 * i - 1.0) * (np.log(u) + np.log1p(-u[::-1])))
+    return {"ks": ks, "cvm": cvm, "ad": ad}
+
+
+@pytest.mark.parametrize("name", ["gamma", "lognormal", "normal", "weibull", "student_t"])
+def test_statistics(name):
+    model = DensityMLE(name).fit(X)
+    report = model.goodness_of_fit(X, n_bootstrap=0)
+    assert list(report) == ["ks", "cvm", "ad"]
+    assert report.p_values == {}
+    for j, law in enumerate(model.to_scipy()):
+        for key, value in plain(law.cdf(X[:, j])).items():
+            assert report[key][j] == pytest.approx(value, rel=1e-9)
+        assert report["ks"][j] == pytest.approx(scipy.stats.kstest(X[:, j], law.cdf).statistic, rel=1e-9)
+        assert report["cvm"][j] == pytest.approx(scipy.stats.cramervonmises(X[:, j], law.cdf).statistic, rel=1e-9)
+
+
+def test_weights_are_masses():
+    weights = RNG.integers(0, 4, len(X)).astype(float)
+    model = DensityMLE("gamma").fit(X, sample_weight=weights)
+    report = model.goodness_of_fit(X, weights, n_bootstrap=50, random_state=0)
+    repeated = model.goodness_of_fit(np.repeat(X, weights.astype(int), axis=0), n_bootstrap=50, random_state=0)
+    for key in report:
+        np.testing.assert_allclose(report[key], repeated[key], rtol=1e-10)
+        np.testing.assert_array_equal(report.p_values[key], repeated.p_values[key])
+    halves = (
+        DensityMLE("gamma")
+        .fit(X, sample_weight=np.full(len(X), 0.5))
+        .goodness_of_fit(X, np.full(len(X), 0.5), n_bootstrap=5)
+    )
+    np.testing.assert_allclose(
+        halves["ks"], DensityMLE("gamma").fit(X).goodness_of_fit(X, n_bootstrap=0)["ks"], rtol=1e-10
+    )
+
+
+def test_far_tails_keep_the_statistic_finite():
+    model = DensityMLE.from_parameters("normal", loc=0.0, scale=1.0)
+    report = model.goodness_of_fit([[-60.0], [0.3], [50.0]], n_bootstrap=0)
+    logs = [
+        scipy.stats.norm.logcdf(x) + scipy.stats.norm.logsf(y) for x, y in ((-60.0, 50.0), (0.3, 0.3), (50.0, -60.0))
+    ]
+    assert report["ad"][0] == pytest.approx(-3.0 - np.mean(np.array([1.0, 3.0, 5.0]) * logs), rel=1e-12)
+
+
+def test_p_values_of_an_estimated_normal_distribution():
+    """Stephens' case 3: p = exp(1.2937 - 5.709 a + 0.0186 a^2) for a = A^2 (1 + 0.75 / n + 2.25 / n^2) from 0.6 to 13."""
+    n = len(X)
+    rows = np.column_stack([np.random.default_rng(seed).standard_t(4.0, size=n) for seed in range(8)])
+    report = DensityMLE("normal").fit(rows).goodness_of_fit(rows, n_bootstrap=4000, random_state=0)
+    a = report["ad"] * (1.0 + 0.75 / n + 2.25 / n**2)
+    chosen = (a > 0.6) & (a < 1.5)
+    assert chosen.sum() >= 2
+    expected = np.exp(1.2937 - 5.709 * a + 0.0186 * a**2)[chosen]
+    np.testing.assert_allclose(report.p_values["ad"][chosen], expected, atol=0.015)
+
+
+def test_known_parameters_are_not_estimated_again():
+    """Then Kolmogorov's distribution holds."""
+    rows = X[:, :1]
+    model = DensityMLE.from_parameters("gamma", shape=2.2, scale=1.0)
+    report = model.goodness_of_fit(rows, n_bootstrap=2000, random_state=0)
+    exact = scipy.stats.kstest(rows[:, 0], scipy.stats.gamma(2.2).cdf)
+    assert report["ks"][0] == pytest.approx(exact.statistic, rel=1e-9)
+    assert report.p_values["ks"][0] == pytest.approx(exact.pvalue, abs=0.04)
+    held = DensityMLE(families.Gamma(shape=2.2)).fit(rows)
+    free = DensityMLE("gamma").fit(rows)
+    p = [m.goodness_of_fit(rows, n_bootstrap=300, random_state=0).p_values["ks"][0] for m in (held, free)]
+    assert all(0.0 < value <= 1.0 for value in p)
+
+
+def test_behind_a_transformer_and_in_a_product():
+    logs = TransformedDensity(FunctionTransformer(np.log), DensityMLE("normal")).fit(X)
+    plain_fit = DensityMLE("lognormal").fit(X)
+    report = logs.goodness_of_fit(X, n_bootstrap=20, random_state=0)
+    for key, value in plain_fit.goodness_of_fit(X, n_bootstrap=0).items():
+        np.testing.assert_allclose(report[key], value, rtol=1e-9)
+    assert report.n_bootstrap == 20
+    product = ProductDensity([("a", DensityMLE("gamma"), [1]), ("b", DensityMLE("weibull"), [0])]).fit(X)
+    found = product.goodness_of_fit(X, n_bootstrap=10, random_state=0)
+    np.testing.assert_allclose(
+        found["ad"][1], DensityMLE("gamma").fit(X[:, 1:]).goodness_of_fit(X[:, 1:], n_bootstrap=0)["ad"][0]
+    )
+
+
+def test_seeds_names_and_text():
+    table = pd.DataFrame(X, columns=["hours", "days"])
+    model = DensityMLE("gamma").fit(table)
+    first, second = (model.goodness_of_fit(table, n_bootstrap=30, random_state=1) for _ in range(2))
+    assert isinstance(first, GoodnessOfFit)
+    for key in first:
+        np.testing.assert_array_equal(first.p_values[key], second.p_values[key])
+        assert np.all(first.p_values[key] >= 1.0 / 31.0)
+    text = repr(first).splitlines()
+    assert text[1].startswith("hours ")
+    assert text[2].startswith("days ")
+    assert text[-1].startswith("30 bootstrap samples")
+
+
+def test_what_has_no_such_statistics():
+    counts = np.rint(X)
+    with pytest.raises(ValueError, match="poisson is discrete"):
+        DensityMLE("poisson").fit(counts).goodness_of_fit(counts)
+    with pytest.raises(AttributeError, match=r"describes the row as a whole.*kl_divergence"):
+        DensityMLE().fit(X).goodness_of_fit(X)
+    mixed = ProductDensity([("a", DensityMLE("gamma"), [0]), ("b", DensityMLE("poisson"), [1])])
+    with pytest.raises(ValueError, match="a group of this product is discrete"):
+        mixed.fit(np.column_stack([X[:, 0], counts[:, 1]])).goodness_of_fit(counts)
+    with pytest.raises(ValueError, match="at least 0, not -1"):
+        DensityMLE("gamma").fit(X).goodness_of_fit(X, n_bootstrap=-1)
+    with pytest.raises(ValueError, match="row 2, column 0"):
+        DensityMLE("gamma").fit(X).goodness_of_fit([[1.0, 2.0], [1.0, 1.0], [np.nan, 1.0]])
+
+
+def test_samples_without_a_maximum_are_left_out():
+    """Draws that are rounded are now and then all equal, and no scale is the best."""
+    model = DensityMLE("gumbel").fit([[1.0], [2.0], [2.5]])
+    plain_sample = type(model.family_).sample
+
+    def rounded(self, params, n_samples, generator):
+        return np.rint(plain_sample(self, params, n_samples, generator))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(model.family_), "sample", rounded)
+        report = model.goodness_of_fit([[1.0], [2.0], [2.5]], n_bootstrap=200, random_state=0)
+    assert report.n_failed > 10
+    assert report.n_bootstrap + report.n_failed == 200
+    assert f"{report.n_failed} without a maximum left out" in repr(report)
