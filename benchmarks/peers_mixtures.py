@@ -1,6 +1,6 @@
 """Mixtures beside scikit-learn's GaussianMixture: ``python benchmarks/peers_mixtures.py``; the same threads on both sides.
 
-An EM map is compared at the same parameters, the way to a maximum at the same starts. Memory is that of the arrays that a map makes.
+An EM map is compared at the same parameters, the way to a maximum at the same starts. Memory is that of the arrays of a map.
 """
 
 import subprocess
