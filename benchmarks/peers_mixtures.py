@@ -1,6 +1,6 @@
 """Mixtures beside scikit-learn's GaussianMixture: ``python benchmarks/peers_mixtures.py``; the same threads on both sides.
 
-An EM map is compared at the same parameters, the way to a maximum at the same starts. Memory is what a map adds to the process.
+An EM map is compared at the same parameters, the way to a maximum at the same starts. Memory is that of the arrays of a map.
 """
 
 import subprocess
@@ -93,23 +93,22 @@ def maximum_rows() -> Iterator[Row]:
 
 
 MEMORY = """
-import resource, sys, numpy as np
+import sys, tracemalloc
 sys.path.insert(0, "benchmarks")
 from peers_mixtures import rows_and_parameters, Components, Rows
 X, ours, theirs = rows_and_parameters(1_000_000, 8, 50)
 components = Components.at(ours.family_.layout, ours.params_)
-components.expectation(Rows(X[:10_000], n_threads=2)); theirs._e_step(X[:10_000])
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+tracemalloc.start()
 if sys.argv[1] == "ours":
     components.expectation(Rows(X, n_threads=2))
 else:
     theirs._m_step(X, theirs._e_step(X)[1])
-print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+print(tracemalloc.get_traced_memory()[1] / 2**20)
 """
 
 
 def print_memory() -> None:
-    """Peak memory that a map adds, in a process of its own."""
+    """Peak memory of the arrays that a map makes, in a process of its own."""
     for side in ("ours", "theirs"):
         done = subprocess.run([sys.executable, "-c", MEMORY, side], capture_output=True, text=True, check=True)
         print(f"memory of an EM map, n = 10⁶, d = 8, K = 50, {side}: {float(done.stdout):.0f} MB")
