@@ -58,13 +58,13 @@ cdef double best_inverse_df(const Hill *hill, double k) noexcept nogil:
     """Guarded Newton steps on k at the present distances; 0 where the likelihood falls from k = 0 (the normal) on."""
     cdef double low = 0.0, high = INFINITY, slope, curvature, new, at_normal, unused
     cdef bint done
-    cdef int step
+    cdef int _step
     if k == 0.0:
         slopes(hill, 0.0, &at_normal, &unused)
         if at_normal <= 0.0:
             return 0.0
         k = FIRST_K
-    for step in range(12):
+    for _step in range(12):
         slopes(hill, k, &slope, &curvature)
         if slope > 0.0:
             low = k
@@ -120,8 +120,8 @@ cdef double log_diagonal(const double *lower, Py_ssize_t d) noexcept nogil:
 cdef double whitened_change(const double *lower, double *matrix, Py_ssize_t d) noexcept nogil:
     """The largest entry of L^-1 M L^-T for a symmetric M, which is overwritten."""
     cdef double largest = 0.0
-    cdef Py_ssize_t i, j, k, turn
-    for turn in range(2):
+    cdef Py_ssize_t i, j, k, _turn
+    for _turn in range(2):
         for j in range(d):
             for i in range(d):
                 for k in range(i):
