@@ -57,7 +57,7 @@ def run(folder, *command):
 def test_new_family_is_found_and_keeps_the_laws(copy):
     """No file but the two was touched: every test of families and the docstring's example find the family by themselves."""
     targets = ("tests/families", "fastkl/families/power_function.py")
-    out = run(copy, "-m", "pytest", "-q", "-p", "no:cacheprovider", *targets, "-k", "power_function")
+    out = run(copy, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", *targets, "-k", "power_function")
     passed = int(out.split(" passed")[0].split()[-1])
     assert passed > 60, out
 

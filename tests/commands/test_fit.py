@@ -181,8 +181,11 @@ def test_figure_of_a_fit(capsys, tmp_path, monkeypatch, name, panels, arguments)
 
 
 def test_figures_that_cannot_be_drawn(capsys, tmp_path):
-    message = run(capsys, "fit", DATA / "ducklings.csv", "--figure", tmp_path / "figure.png", status=2)
-    assert "dirichlet density of 3 columns can't be drawn" in message
+    known = DensityMLE.from_parameters("von_mises_fisher", direction=[0.6, 0.0, 0.8], concentration=5.0)
+    pd.DataFrame(known.sample(60, random_state=0), columns=["x", "y", "z"]).to_csv(tmp_path / "rows.csv", index=False)
+    arguments = ["--families", "von_mises_fisher", "--figure", tmp_path / "figure.png"]
+    message = run(capsys, "fit", tmp_path / "rows.csv", *arguments, status=2)
+    assert "von_mises_fisher density of 3 columns can't be drawn" in message
     arguments = ["--families", "normal", "--figure", tmp_path / "figure.doc"]
     assert "doc" in run(capsys, "fit", DATA / "galaxies.csv", *arguments, status=2)
 

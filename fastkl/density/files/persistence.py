@@ -25,7 +25,8 @@ from fastkl.density.files.values import WAY_OUT, Arrays, pack_density, unpack_de
 from fastkl.exceptions import ModelFileError
 from fastkl.rows.whole_file import WholeFile
 
-FORMAT, VERSION, HEADER = "fastkl density", 1, "fastkl.json"
+# Version 2: the observed information in statistics is about parameters in their units.
+FORMAT, VERSION, HEADER = "fastkl density", 2, "fastkl.json"
 LARGEST_HEADER = 2**26
 # Bytes of all that is compressed; what is more is stored as it is, and can't be more than the file.
 LARGEST_UNPACKED = 2**28
@@ -118,6 +119,11 @@ def _read(stream: BinaryIO) -> Any:
         version = header["version"]
         if type(version) is not int or version < 1:
             raise ModelFileError(f"its version is {version!r}")
+        if version < VERSION:
+            raise _UnreadableError(
+                f"was written by a fastkl before 0.1.0 (format {version}), whose standard errors would be misread; fit and save "
+                "the density again."
+            )
         if version > VERSION:
             raise _UnreadableError(f"was written by a later fastkl (format {version}); this one reads {VERSION}.")
         unread = set(archive.namelist())

@@ -40,8 +40,7 @@ class FactorTest(NamedTuple):
 class FactorAnalysisMLE(TransformerMixin, DensityMLE):
     r"""Factor analysis, or probabilistic principal components, fitted by maximum likelihood.
 
-    .. math:: x = \mu + \Lambda z + e, \qquad z \sim N(0, I), \quad e \sim N(0, \Psi), \qquad \Sigma = \Lambda
-    \Lambda^T + \Psi
+    .. math:: x = \mu + \Lambda z + e, \quad z \sim N(0, I), \quad e \sim N(0, \Psi), \quad \Sigma = \Lambda \Lambda^T + \Psi
 
     The rows are read once, for their mean and covariance; the rest is a search over the d noise variances. With
     ``"isotropic"`` noise the maximum is in closed form. ``partial_fit``, ``merge`` and ``fit_batches`` go by the same

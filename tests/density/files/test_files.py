@@ -287,6 +287,7 @@ HEADERS = [
     (NORMAL, ["version"], -1, "version is -1"),
     (NORMAL, ["version"], True, "version is True"),
     (NORMAL, ["version"], 0.5, "version is 0.5"),
+    (NORMAL, ["version"], 1, "before 0.1.0 .*; fit and save the density again"),
     (NORMAL, ["version"], 99, "later fastkl"),
     (NORMAL, ["format"], "another", "is not a fastkl density"),
     (NORMAL, ["estimator"], "Mine", "'Mine' is no density"),
