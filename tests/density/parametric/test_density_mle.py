@@ -316,13 +316,13 @@ def test_files_that_are_not_densities(tmp_path):
         (tmp_path / "bad").write_bytes(damaged)
         with pytest.raises(ModelFileError, match="damaged or not a fastkl density"):
             load(tmp_path / "bad")
-    for replacement, message in (('"version": 99', "later fastkl"), ('"version": 1, "no": 1', None)):
+    for replacement, message in (('"version": 99', "later fastkl"), ('"version": 2, "no": 1', None)):
         stream = io.BytesIO()
         with zipfile.ZipFile(path) as source, zipfile.ZipFile(stream, "w") as target:
             for name in source.namelist():
                 content = source.read(name)
                 target.writestr(
-                    name, content.replace(b'"version": 1', replacement.encode()) if name.endswith("json") else content
+                    name, content.replace(b'"version": 2', replacement.encode()) if name.endswith("json") else content
                 )
         (tmp_path / "bad").write_bytes(stream.getvalue())
         if message is None:
