@@ -17,9 +17,10 @@ class ProductParts(PartMembers):
         """A product of fitted groups; a group alone with its columns in order is that density."""
         if len(groups) == 1 and groups[0][2] == list(range(len(groups[0][2]))):
             return groups[0][1]
-        product = type(self)(groups)  # type: ignore[call-arg]
+        own: Any = type(self)  # the product that this is a part of, which has a constructor of its own
+        product = own(groups)
         product.groups_, product.n_features_in_ = groups, sum(len(numbers) for _, _, numbers in groups)
-        product.dtypes_ = None  # type: ignore[attr-defined]
+        product.dtypes_ = None
         return product
 
     def _part(self, name: str, density: Any, method: str, *arguments: Any) -> Any:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.stats import chi2
-from sklearn.base import TransformerMixin
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
 from fastkl._core.array_types import Floats
 from fastkl.density.files.registry import register_density
@@ -37,7 +37,7 @@ class FactorTest(NamedTuple):
     pvalue: float
 
 
-class FactorAnalysisMLE(TransformerMixin, DensityMLE):
+class FactorAnalysisMLE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMLE):
     r"""Factor analysis, or probabilistic principal components, fitted by maximum likelihood.
 
     .. math:: x = \mu + \Lambda z + e, \quad z \sim N(0, I), \quad e \sim N(0, \Psi), \quad \Sigma = \Lambda \Lambda^T + \Psi
@@ -107,6 +107,7 @@ class FactorAnalysisMLE(TransformerMixin, DensityMLE):
         self.noise = noise
         self.n_jobs = n_jobs
 
+    # a hyper-parameter elsewhere; here the two of this class decide it
     @property
     def family(self) -> FactorAnalysis:  # type: ignore[override]
         """The family that is fitted."""
@@ -219,22 +220,11 @@ class FactorAnalysisMLE(TransformerMixin, DensityMLE):
         covariance: Floats = family.factor_covariance(self.params_)
         return covariance
 
-    def get_feature_names_out(self, input_features: Any = None) -> NDArray[Any]:
-        """Names of the columns of ``transform``.
+    @property
+    def _n_features_out(self) -> int:  # what scikit-learn's mixin of names asks for
+        return int(self.params_["loadings"].shape[1])
 
-        Parameters
-        ----------
-        input_features : ignored
-            For scikit-learn.
-
-        Returns
-        -------
-        ndarray of str
-            ``"factoranalysismle0"`` and so on.
-        """
-        self._check_fitted()
-        return np.array([f"{type(self).__name__.lower()}{k}" for k in range(self.n_components)], dtype=object)
-
+    # there is no family to name, and the parameters are known
     @classmethod
     def from_parameters(cls, mean: ArrayLike, loadings: ArrayLike, noise_variance: ArrayLike) -> Self:  # type: ignore[override]
         """A factor model with known parameters, without data.

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import TransformerMixin, clone
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
 from sklearn.exceptions import ConvergenceWarning
 
 from fastkl._core.array_types import Params
@@ -33,7 +33,7 @@ from fastkl.rows.checks import raise_if_not_finite, require_finite
 from fastkl.rows.streamed import StreamedRows
 
 
-class MixtureMLE(PosteriorMembers, TransformerMixin, FamilyDensity):
+class MixtureMLE(PosteriorMembers, ClassNamePrefixFeaturesOutMixin, TransformerMixin, FamilyDensity):
     r"""Finite mixture of distributions of any family, fitted by maximum likelihood.
 
     .. math:: \log p(x) = \log \sum_{k=1}^K \pi_k \, p_{\theta_k}(x)
@@ -149,7 +149,7 @@ class MixtureMLE(PosteriorMembers, TransformerMixin, FamilyDensity):
         n_jobs: int | None = None,
     ):
         self.n_components = n_components
-        self.family = family  # type: ignore[assignment]
+        self.family = family  # type: ignore[assignment]  # a list of families too, which other densities do not take
         self.weights = weights
         self.prior = prior
         self.n_init = n_init
@@ -259,6 +259,7 @@ class MixtureMLE(PosteriorMembers, TransformerMixin, FamilyDensity):
     def _keep(self, mixture: Mixture, climb: Climb, rows: AnyRows, priors: list[PriorLike | None]) -> None:
         self._forget_fit_of_parameters()
         self.family_, self.params_ = mixture, climb.params
+        # one prior for each component, where other densities have one
         self.prior_ = None if all(prior is None for prior in priors) else priors  # type: ignore[assignment]
         self.log_likelihood_, self.n_iter_, self.converged_ = climb.log_likelihood, climb.n_maps, climb.converged
         self.boundary_ = by_parameter(climb.boundary)
@@ -288,8 +289,9 @@ class MixtureMLE(PosteriorMembers, TransformerMixin, FamilyDensity):
 
     def _refitted(self, rows: Rows) -> Params:
         """The parameters of the maximum on other rows that the ascent from those of this fit reaches."""
-        priors = self.prior_ or [None] * self.family_.layout.size  # type: ignore[attr-defined]
-        search = Search(self.family_, rows, priors, self.tol, self.max_iter)  # type: ignore[arg-type]
+        mixture: Any = self.family_
+        priors: Any = self.prior_ or [None] * mixture.layout.size
+        search = Search(mixture, rows, priors, self.tol, self.max_iter)
         return search.from_start(self.params_).params
 
     def _check_fitted(self) -> None:

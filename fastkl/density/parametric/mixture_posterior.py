@@ -112,22 +112,9 @@ class PosteriorMembers(FamilyDensity):
         """
         return self.predict_proba(X)
 
-    def get_feature_names_out(self, input_features: Any = None) -> NDArray[Any]:
-        """Names of the columns of ``transform``.
-
-        Parameters
-        ----------
-        input_features : ignored
-            For scikit-learn.
-
-        Returns
-        -------
-        ndarray of str
-            ``"mixturemle0"`` and so on.
-        """
-        self._check_fitted()
-        name = type(self).__name__.lower()
-        return np.array([f"{name}{k}" for k in range(self.family_.layout.size)], dtype=object)
+    @property
+    def _n_features_out(self) -> int:  # what scikit-learn's mixin of names asks for
+        return self.family_.layout.size
 
     def sample(self, n_samples: int = 1, random_state: Any = None, *, return_components: bool = False) -> Any:
         """Draw rows from the mixture.
