@@ -25,7 +25,9 @@ LINK = re.compile(r"""(?:href|src)=["']([^"']*)["']""")
 def site(tmp_path_factory):
     """The built site; the build works on a copy, so that it leaves nothing in the source tree."""
     folder = tmp_path_factory.mktemp("site")
-    shutil.copytree(ROOT / "docs", folder / "docs", ignore=shutil.ignore_patterns("_build", "api", "__pycache__"))
+    left_out = shutil.ignore_patterns("_build", "api", "gallery", "__pycache__")
+    shutil.copytree(ROOT / "docs", folder / "docs", ignore=left_out)
+    shutil.copytree(ROOT / "examples", folder / "examples", ignore=left_out)
     shutil.copy(ROOT / "CHANGELOG.md", folder)
     command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", "docs", "html"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -98,6 +100,22 @@ def test_links_lead_somewhere(site):
             if not file.exists() or (anchor and file in ids and unquote(anchor) not in ids[file]):
                 wrong.append((page.name, link))
     assert not wrong
+
+
+def test_every_example_has_run_and_drawn(site):
+    """The build runs them; one that fails, or that draws nothing, is no answer."""
+    examples = sorted((ROOT / "examples").rglob("plot_*.py"))
+    assert len(examples) >= 14
+    for example in examples:
+        text = (site / "gallery" / example.relative_to(ROOT / "examples").with_suffix(".html")).read_text("utf-8")
+        assert f"sphx_glr_{example.stem}_001.png" in text, example.name
+        assert "Traceback" not in text, example.name
+
+
+def test_pages_lead_to_source_and_gallery(site):
+    text = (site / "api/fastkl.kl_divergence.html").read_text(encoding="utf-8")
+    assert "_modules/fastkl/divergence/functions.html#kl_divergence" in text
+    assert "gallery/compare/plot_two_groups.html" in text
 
 
 def test_nothing_is_fetched(site):
