@@ -18,6 +18,7 @@ from fastkl.divergence.matching import given_names
 from fastkl.divergence.models import is_model
 from fastkl.divergence.neighbors import Neighbors, Slab
 from fastkl.rows import open_source
+from fastkl.rows.queries import is_query
 from fastkl.rows.reading import look
 from fastkl.rows.tables import is_table
 from fastkl.rows.weights import read_weights
@@ -69,8 +70,8 @@ def checked_source(data: Any, name: str, columns: Sequence[Any] | None = None, w
 
 
 def _is_opened_by_rows(data: Any) -> bool:
-    """Whether this is a path, a Dask collection, an Arrow dataset, or a function that gives blocks."""
-    lazy = type(data).__module__.split(".")[0] in {"dask", "dask_expr"}
+    """Whether this is a path, a Dask collection, an Arrow dataset, a query, or a function that gives blocks."""
+    lazy = type(data).__module__.split(".")[0] in {"dask", "dask_expr"} or is_query(data)
     return isinstance(data, (str, os.PathLike)) or lazy or hasattr(data, "to_batches") or callable(data)
 
 
