@@ -16,20 +16,21 @@ from fastkl._core.blas_threads import single_threaded_blas
 from fastkl._core.rows import AnyRows, Rows
 from fastkl.density.files.registry import register_density
 from fastkl.density.parametric.base import FamilyDensity
+from fastkl.density.parametric.incomplete import fit_any_rows
 from fastkl.density.parametric.mixture_checks import check_mixture, stored_parameters
 from fastkl.density.parametric.mixture_fit import curvature_of, raise_if_few_rows, resolved_mixture, resolved_priors
 from fastkl.density.parametric.mixture_order import by_parameter, ordered
 from fastkl.density.parametric.mixture_posterior import PosteriorMembers
 from fastkl.density.parametric.mixture_search import Search, spurious_components
 from fastkl.density.validation import as_generator, read_rows, unchanged_on_error
-from fastkl.exceptions import DegenerateDataError, SourceError
+from fastkl.exceptions import DegenerateDataError, MissingValueError, SourceError
 from fastkl.families.base import Family
 from fastkl.families.mixture import Mixture
 from fastkl.families.mixture.ascent import Climb
 from fastkl.families.priors import PriorLike, resolve_prior
-from fastkl.families.solvers.posterior import fit_rows
 from fastkl.rows import Source
 from fastkl.rows.checks import raise_if_not_finite, require_finite
+from fastkl.rows.incomplete import count_empty, grouped, tell_of_empty
 from fastkl.rows.streamed import StreamedRows
 
 
@@ -189,7 +190,10 @@ class MixtureMLE(PosteriorMembers, ClassNamePrefixFeaturesOutMixin, TransformerM
         with unchanged_on_error(self):
             mixture = resolved_mixture(self.family, self.n_components, self.weights)
             rows = read_rows(self, X, sample_weight, labels=mixture.labels, reset=True)
-            if not mixture.labels:
+            if mixture.takes_missing:
+                tell_of_empty(count_empty(rows), len(rows.X), stacklevel=2)
+                rows = grouped(rows)
+            elif not mixture.labels:
                 raise_if_not_finite(rows)
             with require_finite(rows), single_threaded_blas():  # small matrices only wait for further threads
                 self._fit_rows(mixture, rows)
@@ -207,8 +211,16 @@ class MixtureMLE(PosteriorMembers, ClassNamePrefixFeaturesOutMixin, TransformerM
             )
 
     def _fit_blocks(self, rows: StreamedRows) -> None:
+        mixture = resolved_mixture(self.family, self.n_components, self.weights)
         try:
-            self._fit_rows(resolved_mixture(self.family, self.n_components, self.weights), rows)
+            try:
+                self._fit_rows(mixture, rows)
+                return
+            except MissingValueError:
+                if not mixture.takes_missing:
+                    raise
+            tell_of_empty(rows.total(count_empty), rows.total_weight, stacklevel=3)
+            self._fit_rows(mixture, rows.with_missing_values())
         except DegenerateDataError as error:
             raise (error if rows.names is None else error.with_names(rows.names)) from None
 
@@ -225,7 +237,7 @@ class MixtureMLE(PosteriorMembers, ClassNamePrefixFeaturesOutMixin, TransformerM
         if mixture.layout.size == 1:
             self._fit_one(mixture, rows)
             return
-        raise_if_few_rows(rows, mixture.layout.size)
+        raise_if_few_rows(rows, mixture.layout.size)  # which looks at some rows, and whether they are finite
         priors = resolved_priors(self.prior, mixture, rows)
         search = Search(mixture, rows, priors, self.tol, self.max_iter)
         if self.init is None:
@@ -245,7 +257,7 @@ class MixtureMLE(PosteriorMembers, ClassNamePrefixFeaturesOutMixin, TransformerM
         """A single component is what ``DensityMLE`` fits, in the same way."""
         (group,) = mixture.layout.groups
         start = None if self.init is None else mixture.split(mixture.start_at(dict(self.init), rows.n_columns))[0]
-        fit, statistics = fit_rows(
+        fit, statistics = fit_any_rows(
             group.family, resolve_prior(self.prior, group.family), rows, self.tol, self.max_iter, start
         )
         total = fit.log_likelihood

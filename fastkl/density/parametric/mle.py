@@ -17,14 +17,16 @@ from fastkl.density.files.registry import constructor_parameters, register_densi
 from fastkl.density.parametric.base import FamilyDensity
 from fastkl.density.parametric.checks import check_family_density
 from fastkl.density.parametric.frozen import thawed
+from fastkl.density.parametric.incomplete import ImputingMembers, fit_any_rows
 from fastkl.density.parametric.inference import KEPT
 from fastkl.density.validation import read_rows, resolve_family, unchanged_on_error
-from fastkl.exceptions import DegenerateDataError, SourceError
+from fastkl.exceptions import DegenerateDataError, MissingValueError, SourceError
 from fastkl.families.base import Family, Fit
 from fastkl.families.priors import PriorLike, resolve_prior
-from fastkl.families.solvers.posterior import fit_rows, fit_statistics
+from fastkl.families.solvers.posterior import fit_statistics
 from fastkl.rows import Source
 from fastkl.rows.checks import raise_if_not_finite, require_finite
+from fastkl.rows.incomplete import count_empty, grouped, tell_of_empty
 from fastkl.rows.streamed import StreamedRows
 
 
@@ -32,7 +34,13 @@ def _has_statistics(density: DensityMLE) -> bool:
     return resolve_family(density.family).has_statistics
 
 
-class DensityMLE(FamilyDensity):
+def raise_if_incomplete(*densities: DensityMLE) -> None:
+    """ValueError where a fit saw missing values: its statistics do not add up with others."""
+    if any("incomplete" in getattr(density, "statistics_", {}) for density in densities):
+        raise ValueError("Statistics of rows with missing values do not add up: fit all rows at once.")
+
+
+class DensityMLE(ImputingMembers, FamilyDensity):
     r"""Density of one parametric family, fitted by maximum likelihood.
 
     The fit maximises the weighted log-likelihood :math:`\sum_i w_i \log p_\theta(x_i)`. Since the entropy of the data
@@ -154,11 +162,21 @@ class DensityMLE(FamilyDensity):
         with unchanged_on_error(self):
             family = resolve_family(self.family)
             rows = read_rows(self, X, sample_weight, labels=family.labels, reset=True)
-            with require_finite(rows):
-                self._fit_rows(family, rows)
-            if not np.isfinite(self.log_likelihood_):
-                raise_if_not_finite(rows)
+            try:
+                self._fit_finite(family, rows)
+                return self
+            except MissingValueError:
+                if not family.takes_missing:
+                    raise
+            tell_of_empty(count_empty(rows), len(rows.X), stacklevel=2)
+            self._fit_finite(family, grouped(rows))
         return self
+
+    def _fit_finite(self, family: Family, rows: Rows) -> None:
+        with require_finite(rows):
+            self._fit_rows(family, rows)
+        if not np.isfinite(self.log_likelihood_):
+            raise_if_not_finite(rows)
 
     @available_if(_has_statistics)
     def partial_fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
@@ -187,6 +205,7 @@ class DensityMLE(FamilyDensity):
         """
         with unchanged_on_error(self):
             first = not hasattr(self, "statistics_")
+            raise_if_incomplete(self)
             family = resolve_family(self.family)
             rows = read_rows(self, X, sample_weight, labels=family.labels, reset=first)
             with require_finite(rows):
@@ -219,6 +238,7 @@ class DensityMLE(FamilyDensity):
             )
         if hasattr(self, "statistics_") and self.n_features_in_ != other.n_features_in_:
             raise ValueError(f"This one has {self.n_features_in_} columns, the other {other.n_features_in_}.")
+        raise_if_incomplete(self, other)
         with unchanged_on_error(self):
             if hasattr(self, "statistics_"):
                 self._learn_more(family, family.merge_statistics(self.statistics_, other.statistics_))
@@ -247,8 +267,16 @@ class DensityMLE(FamilyDensity):
             )
 
     def _fit_blocks(self, rows: StreamedRows) -> None:
+        family = resolve_family(self.family)
         try:
-            self._fit_rows(resolve_family(self.family), rows)
+            try:
+                self._fit_rows(family, rows)
+                return
+            except MissingValueError:
+                if not family.takes_missing or not rows.source.repeatable:
+                    raise
+            tell_of_empty(rows.total(count_empty), rows.total_weight, stacklevel=3)
+            self._fit_rows(family, rows.with_missing_values())
         except DegenerateDataError as error:
             raise (error if rows.names is None else error.with_names(rows.names)) from None
 
@@ -256,14 +284,14 @@ class DensityMLE(FamilyDensity):
         """Fit to rows in memory or not, and take over what was found."""
         if self.max_iter < 1:
             raise ValueError(f"max_iter has to be at least 1, not {self.max_iter!r}.")
-        fit, statistics = fit_rows(family, resolve_prior(self.prior, family), rows, self.tol, self.max_iter)
+        fit, statistics = fit_any_rows(family, resolve_prior(self.prior, family), rows, self.tol, self.max_iter)
         self._keep(family, statistics, fit, rows)
         if self.robust_errors:
             self.statistics_ = {**statistics, KEPT: self.inference_.products_to_keep(rows)}
 
     def _refitted(self, rows: Rows) -> Params:
         """The parameters of a fit to other rows."""
-        fit, _ = fit_rows(self.family_, resolve_prior(self.prior, self.family_), rows, self.tol, self.max_iter)
+        fit, _ = fit_any_rows(self.family_, resolve_prior(self.prior, self.family_), rows, self.tol, self.max_iter)
         return fit.params
 
     def _learn_more(self, family: Family, statistics: Statistics) -> None:
