@@ -250,7 +250,7 @@ cdef class IncompleteNormals:
         double *evidence, double *records
     ) noexcept nogil:
         """Logs of a block; where there are records, its log-likelihood and expected moments too."""
-        cdef Py_ssize_t d = self.d, first = 0, stop, known, i, j, k
+        cdef Py_ssize_t d = self.d, first = 0, stop, known, i, j
         cdef double total = 0.0
         cdef double *rows = work + self.components * d * d + d * d + 2 * d + 2 * (1 + d + d * d)
         if records != NULL:

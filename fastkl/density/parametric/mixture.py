@@ -169,7 +169,8 @@ class MixtureMLE(PosteriorMembers, ClassNamePrefixFeaturesOutMixin, TransformerM
         Parameters
         ----------
         X : array-like of shape (n, d)
-            Rows; float32 and float64 are read without a copy. Labels for families of labels.
+            Rows; float32 and float64 are read without a copy. Labels for families of labels. Values may be missing (NaN)
+            where all components are normal (``"multivariate_normal"``).
         y : None
             Ignored.
         sample_weight : array-like of shape (n,), default=None
@@ -360,10 +361,11 @@ class MixtureMLE(PosteriorMembers, ClassNamePrefixFeaturesOutMixin, TransformerM
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         try:
-            labels = self._takes_labels()
+            mixture = resolved_mixture(self.family, self.n_components, self.weights)
         except (TypeError, ValueError):
             return tags  # an unknown family is an error of fit, not of a question about tags
-        tags.input_tags.string = tags.input_tags.categorical = labels
+        tags.input_tags.string = tags.input_tags.categorical = mixture.labels
+        tags.input_tags.allow_nan = mixture.takes_missing
         return tags
 
 

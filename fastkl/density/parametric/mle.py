@@ -141,7 +141,8 @@ class DensityMLE(ImputingMembers, FamilyDensity):
         Parameters
         ----------
         X : array-like of shape (n, d)
-            Rows; float32 and float64 are read without a copy. Labels for families of labels.
+            Rows; float32 and float64 are read without a copy. Labels for families of labels. Of ``multivariate_normal`` values may
+            be missing (NaN): the likelihood is that of those that are known.
         y : None
             Ignored.
         sample_weight : array-like of shape (n,), default=None
@@ -408,6 +409,7 @@ class DensityMLE(ImputingMembers, FamilyDensity):
         except (TypeError, ValueError):
             return tags  # an unknown family is an error of fit, not of a question about tags
         tags.input_tags.string = tags.input_tags.categorical = family.labels
+        tags.input_tags.allow_nan = family.takes_missing
         return tags
 
 
