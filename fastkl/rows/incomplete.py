@@ -45,11 +45,9 @@ def count_empty(rows: Rows) -> int:
     return int(np.count_nonzero(np.isnan(rows.X).all(axis=1))) if rows.X.dtype.kind == "f" else 0
 
 
-def tell_of_empty(n_empty: int, n_rows: float, stacklevel: int) -> None:
+def tell_of_empty(n_empty: int, n_rows: float) -> None:
     """Say that some rows are of no use; MissingValueError where all are."""
-    if n_empty == 0:
-        return
     if n_empty >= n_rows:
         raise MissingValueError("Every value of every row is missing: there is nothing to fit.")
     what = "1 row holds" if n_empty == 1 else f"{n_empty} rows hold"
-    warnings.warn(f"{what} no value at all, which says nothing: left out.", stacklevel=stacklevel)
+    warnings.warn(f"{what} no value at all, which says nothing: left out.", stacklevel=4)

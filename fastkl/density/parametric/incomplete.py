@@ -6,6 +6,7 @@ map sums the expected moments of complete rows, and quasi-Newton steps take it f
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +18,7 @@ from fastkl._core.blas_threads import single_threaded_blas
 from fastkl._core.rows import AnyRows, Rows
 from fastkl.density.base import BaseDensity
 from fastkl.density.validation import as_generator, read_rows
-from fastkl.exceptions import DegenerateDataError
+from fastkl.exceptions import DegenerateDataError, MissingValueError
 from fastkl.families.base import Family, Fit, added
 from fastkl.families.incomplete import (
     GroupedSums,
@@ -33,10 +34,34 @@ from fastkl.families.priors import Prior, PriorLike
 from fastkl.families.solvers.coordinates import Chart, chart_at
 from fastkl.families.solvers.curvature import derivative, hessian
 from fastkl.families.solvers.posterior import fit_rows
-from fastkl.rows.incomplete import marked
+from fastkl.rows.incomplete import count_empty, grouped, marked, tell_of_empty
 
 INFORMATION = 3e10  # products that the observed information may take
 FILL_TOL, FILL_MAPS = 1e-6, 30  # of the fit whose conditional means stand in where rows are parted for a start
+
+
+def fit_again_with_missing(family: Family, rows: Any, fit: Callable[[Any], None]) -> None:
+    """``fit(rows)``, and once more where values turn out to be missing, which the family takes.
+
+    Rows of which nothing is known are left out, and a warning says how many these are.
+    """
+    streamed = not isinstance(rows, Rows)
+    try:
+        fit(rows)
+        return
+    except MissingValueError:
+        if not family.takes_missing or (streamed and not rows.source.repeatable):
+            raise
+    n_empty = rows.total(count_empty)
+    if n_empty:
+        tell_of_empty(n_empty, rows.total_weight if streamed else len(rows.X))
+    fit(rows.with_missing_values() if streamed else grouped(rows))
+
+
+def raise_if_incomplete(*densities: Any) -> None:
+    """ValueError where a fit saw missing values: its statistics do not add up with others."""
+    if any("incomplete" in getattr(density, "statistics_", {}) for density in densities):
+        raise ValueError("Statistics of rows with missing values do not add up: fit all rows at once.")
 
 
 def fit_any_rows(

@@ -17,21 +17,20 @@ from fastkl._core.rows import AnyRows, Rows
 from fastkl.density.files.registry import register_density
 from fastkl.density.parametric.base import FamilyDensity
 from fastkl.density.parametric.checks import check_search
-from fastkl.density.parametric.incomplete import fit_any_rows
+from fastkl.density.parametric.incomplete import fit_again_with_missing, fit_any_rows
 from fastkl.density.parametric.mixture_checks import check_mixture, stored_parameters
 from fastkl.density.parametric.mixture_fit import curvature_of, raise_if_few_rows, resolved_mixture, resolved_priors
 from fastkl.density.parametric.mixture_order import by_parameter, ordered
 from fastkl.density.parametric.mixture_posterior import PosteriorMembers
 from fastkl.density.parametric.mixture_search import Search, spurious_components
 from fastkl.density.validation import as_generator, read_rows, unchanged_on_error
-from fastkl.exceptions import DegenerateDataError, MissingValueError, SourceError
+from fastkl.exceptions import DegenerateDataError, SourceError
 from fastkl.families.base import Family
 from fastkl.families.mixture import Mixture
 from fastkl.families.mixture.ascent import Climb
 from fastkl.families.priors import PriorLike, resolve_prior
 from fastkl.rows import Source
 from fastkl.rows.checks import raise_if_not_finite, require_finite
-from fastkl.rows.incomplete import count_empty, grouped, tell_of_empty
 from fastkl.rows.streamed import StreamedRows
 
 
@@ -192,14 +191,14 @@ class MixtureMLE(PosteriorMembers, ClassNamePrefixFeaturesOutMixin, TransformerM
         with unchanged_on_error(self):
             mixture = resolved_mixture(self.family, self.n_components, self.weights)
             rows = read_rows(self, X, sample_weight, labels=mixture.labels, reset=True)
-            if mixture.takes_missing:
-                tell_of_empty(count_empty(rows), len(rows.X), stacklevel=2)
-                rows = grouped(rows)
-            elif not mixture.labels:
-                raise_if_not_finite(rows)
-            with require_finite(rows), single_threaded_blas():  # small matrices only wait for further threads
-                self._fit_rows(mixture, rows)
+            fit_again_with_missing(mixture, rows, lambda rows: self._fit_finite(mixture, rows))
         return self
+
+    def _fit_finite(self, mixture: Mixture, rows: Rows) -> None:
+        if not mixture.labels:
+            raise_if_not_finite(rows)
+        with require_finite(rows), single_threaded_blas():  # small matrices only wait for further threads
+            self._fit_rows(mixture, rows)
 
     def _learns_from_blocks(self) -> bool:
         return True
@@ -215,14 +214,7 @@ class MixtureMLE(PosteriorMembers, ClassNamePrefixFeaturesOutMixin, TransformerM
     def _fit_blocks(self, rows: StreamedRows) -> None:
         mixture = resolved_mixture(self.family, self.n_components, self.weights)
         try:
-            try:
-                self._fit_rows(mixture, rows)
-                return
-            except MissingValueError:
-                if not mixture.takes_missing:
-                    raise
-            tell_of_empty(rows.total(count_empty), rows.total_weight, stacklevel=3)
-            self._fit_rows(mixture, rows.with_missing_values())
+            fit_again_with_missing(mixture, rows, lambda rows: self._fit_rows(mixture, rows))
         except DegenerateDataError as error:
             raise (error if rows.names is None else error.with_names(rows.names)) from None
 

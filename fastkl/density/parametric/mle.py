@@ -17,27 +17,25 @@ from fastkl.density.files.registry import constructor_parameters, register_densi
 from fastkl.density.parametric.base import FamilyDensity
 from fastkl.density.parametric.checks import check_family_density, check_search, raise_if_another
 from fastkl.density.parametric.frozen import thawed
-from fastkl.density.parametric.incomplete import ImputingMembers, fit_any_rows
+from fastkl.density.parametric.incomplete import (
+    ImputingMembers,
+    fit_again_with_missing,
+    fit_any_rows,
+    raise_if_incomplete,
+)
 from fastkl.density.parametric.inference import KEPT
 from fastkl.density.validation import read_rows, resolve_family, unchanged_on_error
-from fastkl.exceptions import DegenerateDataError, MissingValueError, SourceError
+from fastkl.exceptions import DegenerateDataError, SourceError
 from fastkl.families.base import Family, Fit
 from fastkl.families.priors import PriorLike, resolve_prior
 from fastkl.families.solvers.posterior import fit_statistics
 from fastkl.rows import Source
 from fastkl.rows.checks import raise_if_not_finite, require_finite
-from fastkl.rows.incomplete import count_empty, grouped, tell_of_empty
 from fastkl.rows.streamed import StreamedRows
 
 
 def _has_statistics(density: DensityMLE) -> bool:
     return resolve_family(density.family).has_statistics
-
-
-def raise_if_incomplete(*densities: DensityMLE) -> None:
-    """ValueError where a fit saw missing values: its statistics do not add up with others."""
-    if any("incomplete" in getattr(density, "statistics_", {}) for density in densities):
-        raise ValueError("Statistics of rows with missing values do not add up: fit all rows at once.")
 
 
 class DensityMLE(ImputingMembers, FamilyDensity):
@@ -141,8 +139,8 @@ class DensityMLE(ImputingMembers, FamilyDensity):
         Parameters
         ----------
         X : array-like of shape (n, d)
-            Rows; float32 and float64 are read without a copy. Labels for families of labels. Of ``multivariate_normal`` values may
-            be missing (NaN): the likelihood is that of those that are known.
+            Rows; float32 and float64 are read without a copy. Labels for families of labels. ``multivariate_normal`` takes
+            missing values (NaN): the likelihood is that of those that are known.
         y : None
             Ignored.
         sample_weight : array-like of shape (n,), default=None
@@ -163,14 +161,7 @@ class DensityMLE(ImputingMembers, FamilyDensity):
         with unchanged_on_error(self):
             family = resolve_family(self.family)
             rows = read_rows(self, X, sample_weight, labels=family.labels, reset=True)
-            try:
-                self._fit_finite(family, rows)
-                return self
-            except MissingValueError:
-                if not family.takes_missing:
-                    raise
-            tell_of_empty(count_empty(rows), len(rows.X), stacklevel=2)
-            self._fit_finite(family, grouped(rows))
+            fit_again_with_missing(family, rows, lambda rows: self._fit_finite(family, rows))
         return self
 
     def _fit_finite(self, family: Family, rows: Rows) -> None:
@@ -274,14 +265,7 @@ class DensityMLE(ImputingMembers, FamilyDensity):
     def _fit_blocks(self, rows: StreamedRows) -> None:
         family = resolve_family(self.family)
         try:
-            try:
-                self._fit_rows(family, rows)
-                return
-            except MissingValueError:
-                if not family.takes_missing or not rows.source.repeatable:
-                    raise
-            tell_of_empty(rows.total(count_empty), rows.total_weight, stacklevel=3)
-            self._fit_rows(family, rows.with_missing_values())
+            fit_again_with_missing(family, rows, lambda rows: self._fit_rows(family, rows))
         except DegenerateDataError as error:
             raise (error if rows.names is None else error.with_names(rows.names)) from None
 
