@@ -51,7 +51,8 @@ static void fk_extreme_constants(double shape, double loc, double scale, double 
     c[EX_LOC] = loc;
     c[EX_INVERSE_SCALE] = 1.0 / scale;
     c[EX_NORMALISER] = -log(scale);
-    const double reach = scale * c[EX_INVERSE_SHAPE], rest = reach == 0.0 ? 0.0 : -fma(reach, shape, -scale) * c[EX_INVERSE_SHAPE];
+    const double reach = scale * c[EX_INVERSE_SHAPE];
+    const double rest = reach == 0.0 ? 0.0 : -fma(reach, shape, -scale) * c[EX_INVERSE_SHAPE];
     const double end = loc - reach, back = end + reach; /* Knuth's sum of two numbers with its rounding */
     c[EX_END_HIGH] = end;
     c[EX_END_LOW] = ((loc - back) - (reach - (back - end))) - rest;
