@@ -68,8 +68,9 @@ static void inverse_gamma_merge(double *into, const double *from) {
     const double t = (into[INVG_MEAN] - from[INVG_MEAN]) / from[INVG_MEAN], growth = 1.0 + share * t;
     const double u = -share * t / growth, v = (1.0 - share) * t / growth, mean = into[INVG_MEAN] / growth;
     const inverse_gamma_centre centre = inverse_gamma_scaled(mean);
-    into[INVG_LOG_EXCESS] += from[INVG_LOG_EXCESS] + into[INVG_WEIGHT] * inverse_gamma_log_and_phi(into[INVG_MEAN], u, centre).phi +
-                           from[INVG_WEIGHT] * inverse_gamma_log_and_phi(from[INVG_MEAN], v, centre).phi;
+    into[INVG_LOG_EXCESS] += from[INVG_LOG_EXCESS] +
+                             into[INVG_WEIGHT] * inverse_gamma_log_and_phi(into[INVG_MEAN], u, centre).phi +
+                             from[INVG_WEIGHT] * inverse_gamma_log_and_phi(from[INVG_MEAN], v, centre).phi;
     into[INVG_MEAN] = mean;
     into[INVG_WEIGHT] = weight;
 }
