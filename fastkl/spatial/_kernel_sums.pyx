@@ -12,6 +12,7 @@ cdef extern from "fk_kernel_sums.h" nogil:
         int profile
         int moments
         int self
+        Py_ssize_t m
         Py_ssize_t d
         Py_ssize_t n_tiles
         Py_ssize_t n_queries
@@ -81,7 +82,7 @@ cdef class Tiles:
         of_moments = np.empty((n, self.d)) if moments else None
         cdef double[:, ::1] moment_view = of_moments if moments else np.empty((1, 1))
         job.profile, job.moments, job.self, job.error = profile, moments, same, error
-        job.d, job.n_tiles, job.n_queries = self.d, self.n_tiles, n
+        job.m, job.d, job.n_tiles, job.n_queries = self.m, self.d, self.n_tiles, n
         job.tiles, job.weights, job.tile_weight = &self.tiles[0, 0, 0], &self.weights[0, 0], &self.tile_weight[0]
         job.low, job.high, job.queries = &self.low[0, 0], &self.high[0, 0], &queries[0, 0]
         job.narrow = &self.narrow[0, 0] if self.narrow is not None else NULL

@@ -27,7 +27,7 @@ enum { FK_NO_MOMENTS, FK_FIRST_MOMENTS, FK_SECOND_MOMENTS };
 
 typedef struct {
     int profile, moments, self;
-    ptrdiff_t d, n_tiles, n_queries;
+    ptrdiff_t m, d, n_tiles, n_queries;
     const double *tiles, *weights, *narrow; /* narrow: factors of squared distances, or NULL for ones */
     const double *low, *high, *tile_weight, *tile_narrow;
     const double *queries;
@@ -171,7 +171,10 @@ static FK_CLONES void fk_kernel_group(const fk_kernel_job *job, ptrdiff_t tile, 
             FK_SIMD
             for (int l = 0; l < FK_KERNEL_TILE; l++) s[l] *= narrow[l];
         }
-        if (own >= 0) s[own + q] = INFINITY;
+        if (own >= 0) { /* without the row itself, and without the padding, which may be a copy of it */
+            s[own + q] = INFINITY;
+            for (ptrdiff_t l = job->m - tile * FK_KERNEL_TILE; l < FK_KERNEL_TILE; l++) s[l] = INFINITY;
+        }
         if (profile <= FK_EXPONENTIAL) {
             double most = fk_kernel_exponents(profile, s), added = 0.0;
             if (!(most > -INFINITY) || most - high[q] <= skip + log(sum[q])) continue;

@@ -8,17 +8,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
+from warnings import warn
 
 import numpy as np
 
 from fastkl._core.array_types import Floats
 from fastkl._core.rows import Rows
 from fastkl.density.kernel.kernels import KERNELS
-from fastkl.density.kernel.leave_one_out import maximise
+from fastkl.density.kernel.leave_one_out import distinct, evaluated, maximise
 from fastkl.density.kernel.sheather_jones import sheather_jones
 from fastkl.density.kernel.units import median_of
-from fastkl.exceptions import DegenerateDataError
+from fastkl.exceptions import DegenerateDataError, RepeatedValuesWarning
 
+WAY_OUT = "Choose bandwidth='silverman' or numbers, or describe rounded columns by a discrete family."
 RULES = ("likelihood", "likelihood_scalar", "scott", "sheather_jones", "silverman")
 
 
@@ -112,11 +114,42 @@ def chosen_bandwidth(rule: str, rows: Rows, kernel: str) -> Bandwidth:
             f"bandwidth={rule!r} needs a kernel with a slope; that of the {kernel} kernel is 0 or infinite. Choose another "
             "kernel, or search bandwidths with GridSearchCV."
         )
-    scalar = rule == "likelihood_scalar"
-    found = maximise(points, rows.weights, start, kernel, scalar=scalar, n_threads=rows.n_threads)
-    _raise_if_collapsed(found.bandwidth, points, rows)
+    return _most_likely(rule == "likelihood_scalar", rows, points, start, kernel)
+
+
+def _most_likely(scalar: bool, rows: Rows, points: Floats, start: Floats, kernel: str) -> Bandwidth:
+    """The maximum of the leave-one-out likelihood; a warning where it is one of rounding, or there is none."""
+    options: dict[str, Any] = {"scalar": scalar, "n_threads": rows.n_threads}
+    values, weights = distinct(points, rows.weights)
+    unweighted = np.bincount(np.unique(points, axis=0, return_inverse=True)[1].reshape(-1))
+    if unweighted.min() > 1:
+        reason = "Every row has another one equal to it, so that the leave-one-out likelihood grows without bound as h goes to 0."
+    else:
+        found = maximise(points, rows.weights, start, kernel, **options)
+        reason = _collapse(found.bandwidth, points, rows)
+    if reason and 1 < len(values) < len(points):
+        warn(f"{reason} Equal rows are left out together instead. {WAY_OUT}", RepeatedValuesWarning, stacklevel=8)
+        found = maximise(values, weights, start, kernel, **options)
+        reason = _collapse(found.bandwidth, values, rows)
+    if reason:
+        warn(f"{reason} Silverman's rule is taken instead. {WAY_OUT}", RepeatedValuesWarning, stacklevel=8)
+        found = evaluated(points, rows.weights, start, kernel, **options)
     value = float(found.bandwidth[0]) if scalar else found.bandwidth
     return Bandwidth(value, found.log_likelihood, found.converged, found.n_iter)
+
+
+def _collapse(bandwidth: Floats, points: Floats, rows: Rows) -> str:
+    """What is wrong with a bandwidth far below the least difference of values that are repeated; empty if nothing is."""
+    for j, width in enumerate(np.broadcast_to(bandwidth, points.shape[1])):
+        values = np.unique(points[:, j])
+        gap = float(np.diff(values).min(initial=np.inf))
+        if width < 0.1 * gap and len(values) < len(points):
+            return (
+                f"{rows.column(j).capitalize()} has {len(values)} different values in {len(points)} rows, and its bandwidth of "
+                f"maximum leave-one-out likelihood, {width:.3g}, lies far below their least difference, {gap:.3g}: it would show the "
+                "rounding of the values, not their distribution."
+            )
+    return ""
 
 
 def column_scales(rows: Rows, points: Floats, rule: str) -> Floats:
@@ -124,7 +157,7 @@ def column_scales(rows: Rows, points: Floats, rule: str) -> Floats:
     n, weights = rows.total_weight, rows.weights
     if len(points) < 2:
         raise DegenerateDataError(
-            f"bandwidth={rule!r} needs at least 2 rows of positive weight; there is a single one. Give a number as bandwidth."
+            f"bandwidth={rule!r} needs at least 2 rows of positive weight (n_samples={len(points)}). Give a number as bandwidth."
         )
     if n <= 1.0:
         raise DegenerateDataError(
@@ -143,17 +176,3 @@ def column_scales(rows: Rows, points: Floats, rule: str) -> Floats:
     squares = np.sum((scaled - mean) ** 2 * (1.0 if weights is None else weights[:, np.newaxis]), axis=0)
     scales: Floats = most * np.sqrt(squares / (n - 1.0))
     return scales
-
-
-def _raise_if_collapsed(bandwidth: Floats, points: Floats, rows: Rows) -> None:
-    """DegenerateDataError for a bandwidth that went to 0 because nearly all values of its column are repeated."""
-    for j, width in enumerate(bandwidth):
-        values, counts = np.unique(points[:, j], return_counts=True)
-        gap = float(np.diff(values).min(initial=np.inf))
-        if width < 0.1 * gap and counts.max() > 1:
-            raise DegenerateDataError(
-                f"Column {j} has {len(values)} different values in {len(points)} rows, and its bandwidth of maximum likelihood "
-                f"({width:.3g}) lies far below their least difference ({gap:.3g}): it would show the rounding of the values, not "
-                "their distribution. Choose bandwidth='silverman' or numbers; or describe the column by a discrete family.",
-                j,
-            )

@@ -152,7 +152,7 @@ class FittedKernelDensity(BaseDensity):
         --------
         >>> from fastkl import KernelDensityMLE
         >>> KernelDensityMLE(bandwidth=1.0).fit([[0.0], [1.0], [3.0]]).leave_one_out().round(3)
-        array([-2.032, -1.911, -3.536])
+        array([-2.094, -1.911, -3.533])
         """
         self._check_fitted()
         if len(self.references_) < 2:
@@ -185,7 +185,7 @@ class FittedKernelDensity(BaseDensity):
         >>> from fastkl import KernelDensityMLE
         >>> X = np.random.default_rng(0).normal(size=(2000, 1))
         >>> KernelDensityMLE().fit(X).entropy()
-        Estimate(0 ± 0 nats, method='leave one out', n_samples=2000)
+        Estimate(1.42232 ± 0.0155 nats, method='leave one out', n_samples=2000)
         """
         self._check_fitted()
         if not leave_one_out:

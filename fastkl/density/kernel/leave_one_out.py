@@ -12,21 +12,21 @@ start from the maximum of a part of them. A row is left out with all of its weig
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.optimize import minimize
 
 from fastkl._core.array_types import Floats
 from fastkl.density.kernel.kernels import KERNELS
-from fastkl.exceptions import DegenerateDataError
 from fastkl.spatial.kernel_sums import KernelSums, near_order
 
 ERROR = 1e-11  # of a log-density during the search: far below what would mislead it
 TOLERANCE = 1e-6  # of a slope per row, where the search has converged
-PART = 2000  # rows of the part on which a search of many begins
-MANY = 4 * PART
+MANY = 1500  # rows whose search begins on a part of them: a quarter, of at most so many rows
+LARGEST_PART = 2000
 FINE, FINE_OF_MANY = 1e-14, 1e-10  # slopes at which a search ends: rounding, or what many rows are worth
+FARTHEST = 30.0  # from the start, in logarithms: a likelihood that still grows there has no maximum
 LOWEST = 1e10  # stands for a log-likelihood of minus infinity in the line search
 
 
@@ -106,24 +106,32 @@ def maximise(
     points: Floats, weights: Floats | None, start: Floats, kernel: str, *, scalar: bool, n_threads: int
 ) -> Maximum:
     """The maximum that a search from bandwidths ``start`` (d,) climbs to, with one bandwidth for each column or one for all."""
-    _raise_if_twins(points)
     n, d = points.shape
     unit = np.full(d, np.exp(np.mean(np.log(start)))) if scalar else start
     scaled = points / unit
     log_bandwidth, inverse, n_iter = np.zeros(1 if scalar else d), None, 0
     if n > MANY:
-        every = n // PART
+        every = max(4, n // LARGEST_PART)
         part = LeaveOneOut(scaled[::every], None if weights is None else weights[::every], kernel, n_threads)
         growth = np.log(n / len(part.points)) / (d + 4.0)
         log_bandwidth, inverse, n_iter = _climb(part, log_bandwidth + growth, None)
         log_bandwidth = log_bandwidth - growth
     likelihood = LeaveOneOut(scaled, weights, kernel, n_threads)
     log_bandwidth, _, more = _climb(likelihood, log_bandwidth, inverse)
-    full = np.broadcast_to(log_bandwidth, d)
-    mean, slopes = likelihood.mean(full)
-    mean -= float(np.sum(np.log(unit)))
+    bandwidth: Floats = unit * np.exp(log_bandwidth)
+    found = evaluated(points, weights, bandwidth, kernel, scalar=scalar, n_threads=n_threads)
+    return replace(found, n_iter=n_iter + more + 1)
+
+
+def evaluated(
+    points: Floats, weights: Floats | None, bandwidth: Floats, kernel: str, *, scalar: bool, n_threads: int
+) -> Maximum:
+    """The likelihood and its slope at these bandwidths (d,)."""
+    likelihood = LeaveOneOut(points / bandwidth, weights, kernel, n_threads)
+    mean, slopes = likelihood.mean(np.zeros(len(bandwidth)))
+    mean -= float(np.sum(np.log(bandwidth)))
     slope = abs(float(slopes.sum())) if scalar else float(np.max(np.abs(slopes)))
-    return Maximum(unit * np.exp(full), mean * likelihood.total_weight, slope, n_iter + more + 1)
+    return Maximum(bandwidth, mean * likelihood.total_weight, slope, 1)
 
 
 def _climb(likelihood: LeaveOneOut, theta: Floats, inverse: Floats | None) -> tuple[Floats, Floats, int]:
@@ -150,14 +158,19 @@ def _climb(likelihood: LeaveOneOut, theta: Floats, inverse: Floats | None) -> tu
         theta = theta + 0.5
     options = {"gtol": 1e-6, "ftol": 0.0, "maxiter": 200, "maxcor": 20}
     found = minimize(
-        lambda theta: tuple(map(np.nan_to_num, loss(theta))), theta, jac=True, method="L-BFGS-B", options=options
+        lambda theta: tuple(map(np.nan_to_num, loss(theta))),
+        theta,
+        jac=True,
+        method="L-BFGS-B",
+        bounds=[(centre - FARTHEST, centre + FARTHEST) for centre in theta],
+        options=options,
     )
     at = loss(found.x)[1]
     steps = 1e-4 * np.eye(len(theta))
     curvature = np.array([(loss(found.x + step)[1] - at) / 1e-4 for step in steps])
     curvature = 0.5 * (curvature + curvature.T)
     inverse = np.asarray(found.hess_inv.todense())
-    if np.isfinite(curvature).all() and np.linalg.eigvalsh(curvature)[0] > 0.0:
+    if np.isfinite(curvature).all() and np.linalg.eigvalsh(curvature)[0] > 1e-8 * np.max(np.abs(curvature)):
         inverse = np.linalg.inv(curvature)
     theta, inverse, _ = _polished(loss, found.x, inverse, FINE)
     return theta, inverse, n_evaluations
@@ -187,12 +200,7 @@ def _polished(
     return theta, inverse, float(np.max(np.abs(slopes)))
 
 
-def _raise_if_twins(points: Floats) -> None:
-    """DegenerateDataError where every row has a twin: the likelihood has no maximum."""
-    ordered = points[np.lexsort(points.T[::-1])]
-    same = np.all(ordered[1:] == ordered[:-1], axis=1)
-    if np.all(np.r_[same, False] | np.r_[False, same]):
-        raise DegenerateDataError(
-            "Every row has another one equal to it, so that the leave-one-out likelihood grows without bound as the bandwidth goes "
-            "to 0. Give equal rows once with sample_weight, or choose bandwidth='silverman' or a number."
-        )
+def distinct(points: Floats, weights: Floats | None) -> tuple[Floats, Floats]:
+    """Every different row once, with the weight of all that are equal to it."""
+    values, at = np.unique(points, axis=0, return_inverse=True)
+    return values, np.bincount(at.reshape(-1), weights=weights, minlength=len(values)).astype(np.float64)

@@ -88,7 +88,7 @@ class KernelDensityMLE(FittedKernelDensity):
     >>> X = np.concatenate([rng.normal(0.0, 1.0, (300, 1)), rng.normal(6.0, 0.5, (200, 1))])
     >>> model = KernelDensityMLE().fit(X)
     >>> model.bandwidth_.round(4)
-    array([0.2366])
+    array([0.204])
     >>> model.score_samples([[0.0], [3.0], [100.0]]).round(3)
     array([0., 0., 0.])
     """
