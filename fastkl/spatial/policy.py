@@ -61,7 +61,7 @@ def _is_compact(X: npt.NDArray[Any]) -> bool:
     return bool(bound < 0.02 * np.median(between.min(axis=1)))
 
 
-# A kernel sum leaves out tiles of 128 references by their boxes, which takes rows in an order in which near ones follow each other.
+# A kernel sum leaves out tiles of 128 references by their boxes, which takes an order in which near rows follow each other.
 # Boxes of many columns rule out nothing, and few rows are summed sooner than ordered.
 MOST_COLUMNS_IN_ORDER = 12
 LEAST_ROWS_IN_ORDER = 256

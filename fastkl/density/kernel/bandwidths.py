@@ -53,7 +53,9 @@ def is_rule(bandwidth: Any) -> bool:
     if bandwidth not in RULES:
         near = get_close_matches(bandwidth, RULES, n=1)
         meant = f" Did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"There is no bandwidth rule {bandwidth!r}.{meant} Rules: {', '.join(RULES)}; or give numbers.")
+        raise ValueError(
+            f"There is no bandwidth rule {bandwidth!r}.{meant} Rules: {', '.join(RULES)}; or give numbers."
+        )
     return True
 
 
@@ -123,7 +125,9 @@ def _most_likely(scalar: bool, rows: Rows, points: Floats, start: Floats, kernel
     values, weights = distinct(points, rows.weights)
     unweighted = np.bincount(np.unique(points, axis=0, return_inverse=True)[1].reshape(-1))
     if unweighted.min() > 1:
-        reason = "Every row has another one equal to it, so that the leave-one-out likelihood grows without bound as h goes to 0."
+        reason = (
+            "Every row has another one equal to it: the leave-one-out likelihood grows without bound as h goes to 0."
+        )
     else:
         found = maximise(points, rows.weights, start, kernel, **options)
         reason = _collapse(found.bandwidth, points, rows)
@@ -146,8 +150,8 @@ def _collapse(bandwidth: Floats, points: Floats, rows: Rows) -> str:
         if width < 0.1 * gap and len(values) < len(points):
             return (
                 f"{rows.column(j).capitalize()} has {len(values)} different values in {len(points)} rows, and its bandwidth of "
-                f"maximum leave-one-out likelihood, {width:.3g}, lies far below their least difference, {gap:.3g}: it would show the "
-                "rounding of the values, not their distribution."
+                f"maximum leave-one-out likelihood, {width:.3g}, lies far below their least difference, {gap:.3g}: it would show "
+                "the rounding of the values, not their distribution."
             )
     return ""
 

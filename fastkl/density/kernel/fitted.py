@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -169,8 +170,8 @@ class FittedKernelDensity(BaseDensity):
         Parameters
         ----------
         leave_one_out : bool, default=True
-            Minus the mean leave-one-out log-density of the fitted rows, which errs upwards by the divergence of the estimate. False
-            takes a mean over draws from the density itself, which is smoother than the data.
+            Minus the mean leave-one-out log-density of the fitted rows, which errs upwards by the divergence of the estimate.
+            False takes a mean over draws from the density itself, which is smoother than the data.
         **options
             Passed on to :func:`fastkl.entropy` for draws, such as ``random_state`` and ``n_draws``.
 
@@ -238,7 +239,7 @@ class FittedKernelDensity(BaseDensity):
     def _summary_title(self) -> str:
         return f"{self.kernel} kernel density"
 
-    def _summary_lines(self, names: list[str], figures: Any) -> list[Line]:
+    def _summary_lines(self, names: Sequence[str], figures: Any) -> list[Line]:
         own = np.asarray(self.bandwidth_)
         widths = np.sqrt(np.diag(own)) if own.ndim == 2 else np.broadcast_to(own, len(names))
         return [Line(name, "bandwidth", float(width)) for name, width in zip(names, widths, strict=True)]

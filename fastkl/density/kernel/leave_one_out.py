@@ -158,7 +158,7 @@ def _climb(likelihood: LeaveOneOut, theta: Floats, inverse: Floats | None) -> tu
         theta = theta + 0.5
     options = {"gtol": 1e-6, "ftol": 0.0, "maxiter": 200, "maxcor": 20}
     found = minimize(
-        lambda theta: tuple(map(np.nan_to_num, loss(theta))),
+        lambda theta: tuple(np.nan_to_num(part) for part in loss(theta)),
         theta,
         jac=True,
         method="L-BFGS-B",
