@@ -1,4 +1,4 @@
-"""Sums of kernels over references, for many queries: references in tiles, queries in chunks for the threads (``fk_kernel_sums.h``)."""
+"""Sums of kernels over references in tiles, for queries in chunks for the threads (``fk_kernel_sums.h``)."""
 
 from cython.parallel cimport prange, threadid
 from fastkl._core._waves cimport first_wave, next_wave, perf_counter

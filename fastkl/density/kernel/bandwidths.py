@@ -161,12 +161,12 @@ def column_scales(rows: Rows, points: Floats, rule: str) -> Floats:
     n, weights = rows.total_weight, rows.weights
     if len(points) < 2:
         raise DegenerateDataError(
-            f"bandwidth={rule!r} needs at least 2 rows of positive weight (n_samples={len(points)}). Give a number as bandwidth."
+            f"bandwidth={rule!r} needs at least 2 rows of positive weight (n_samples={len(points)}). Give a number."
         )
     if n <= 1.0:
         raise DegenerateDataError(
-            f"The weights sum to {n:.6g}, but bandwidth={rule!r} reads them as numbers of rows. Multiply them (so that they sum to "
-            "the number of rows they stand for), or give a number as bandwidth."
+            f"The weights sum to {n:.6g}, but bandwidth={rule!r} reads them as numbers of rows. Multiply them (so that they sum "
+            "to the number of rows they stand for), or give a number as bandwidth."
         )
     most = np.max(np.abs(points), axis=0)
     for j in np.flatnonzero(np.ptp(points, axis=0) == 0.0):

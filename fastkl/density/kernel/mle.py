@@ -89,8 +89,8 @@ class KernelDensityMLE(FittedKernelDensity):
     >>> model = KernelDensityMLE().fit(X)
     >>> model.bandwidth_.round(4)
     array([0.204])
-    >>> model.score_samples([[0.0], [3.0], [100.0]]).round(3)
-    array([0., 0., 0.])
+    >>> model.score_samples([[0.0], [3.0], [30.0]]).round(3)
+    array([-1.544000e+00, -5.114000e+00, -6.328212e+03])
     """
 
     def __init__(

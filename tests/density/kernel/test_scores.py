@@ -107,7 +107,7 @@ def test_single_precision_is_read_as_it_is():
     model = KernelDensityMLE(0.3).fit(X)
     assert model.references_.dtype == np.float32
     np.testing.assert_allclose(model.score_samples(X), log_densities(X, X, 0.3), rtol=1e-9)
-    assert np.all(X == model.references_)
+    assert np.all(model.references_ == X)
     X[:] = 0.0  # the density keeps rows of its own
     assert not np.all(model.references_ == 0.0)
 
