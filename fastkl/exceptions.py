@@ -13,6 +13,7 @@ __all__ = [
     "MissingValueError",
     "ModelFileError",
     "ProbabilityVectorWarning",
+    "RepeatedValuesWarning",
     "SharedRowsWarning",
     "SourceError",
     "SupportError",
@@ -197,4 +198,19 @@ class ProbabilityVectorWarning(UserWarning):
     ...     _ = kl_divergence([0.1, 0.6, 0.3], [0.2, 0.3, 0.5])
     >>> caught[0].category.__name__
     'ProbabilityVectorWarning'
+    """
+
+
+class RepeatedValuesWarning(UserWarning):
+    """A likelihood would describe how often values are repeated, or rounded, instead of their distribution.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> from fastkl import KernelDensityMLE, RepeatedValuesWarning
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always", RepeatedValuesWarning)
+    ...     _ = KernelDensityMLE().fit([[0.0], [0.0], [1.0], [1.0], [3.0], [3.0]])
+    >>> caught[0].category.__name__
+    'RepeatedValuesWarning'
     """
