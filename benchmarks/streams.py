@@ -3,8 +3,8 @@
     python benchmarks/streams.py [--gigabytes 1] [--columns 8] [--rounds 3] [--group-rows 262144]
 
 Makes a Parquet file of float64 rows in a temporary folder and reads it as a path, as an Arrow stream, as a ``scan_parquet`` of
-polars and as a duckdb relation, each case in a fresh process, in turn. Rates are gigabytes of float64 per second of the fastest round;
-the share is that of the path; memory is the peak above what the process had after its imports.
+polars and as a duckdb relation, each case in a fresh process, in turn. Rates are gigabytes of float64 per second of the fastest
+round; the share is that of the path; memory is the peak above what the process had after its imports.
 """
 
 import argparse
