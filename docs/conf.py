@@ -65,7 +65,7 @@ sphinx_gallery_conf = {
     "image_srcset": ["2x"],
     "download_all_examples": False,
     "show_signature": False,
-    "min_reported_time": 1e9,
+    "write_computation_times": False,  # its page would fetch styles from elsewhere
 }
 
 html_theme = "pydata_sphinx_theme"

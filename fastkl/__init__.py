@@ -62,7 +62,9 @@ from fastkl.exceptions import (
 from fastkl.families import priors
 from fastkl.selection import (
     Comparison,
+    GroupFits,
     compare_densities,
+    fit_groups,
     likelihood_ratio_test,
     make_kl_scorer,
     make_product_density,
@@ -87,6 +89,7 @@ __all__ = [
     "Estimate",
     "FactorAnalysisMLE",
     "GoodnessOfFit",
+    "GroupFits",
     "KLDivergence",
     "KernelDensityMLE",
     "LossyTransformerError",
@@ -118,6 +121,7 @@ __all__ = [
     "entropy",
     "entropy_batches",
     "families",
+    "fit_groups",
     "jeffreys",
     "jensen_shannon",
     "kl_divergence",
