@@ -3,6 +3,7 @@
 Warnings are ``UserWarning``s.
 """
 
+import re
 from collections.abc import Sequence
 
 __all__ = [
@@ -184,3 +185,8 @@ class ProbabilityVectorWarning(UserWarning):
     >>> caught[0].category.__name__
     'ProbabilityVectorWarning'
     """
+
+
+def first_sentence(error: BaseException) -> str:
+    """What was found; the advice after it speaks of one call in Python."""
+    return re.split(r"(?<=\.)\s+(?=[A-Z])", str(error), maxsplit=1)[0]

@@ -12,9 +12,10 @@ from sklearn.base import clone
 
 from fastkl import Comparison, ProductDensity, families
 from fastkl.commands.figures import draw
-from fastkl.commands.layout import first_sentence, note, number, plural, progress, table
+from fastkl.commands.layout import note, number, plural, progress, table
 from fastkl.commands.tables import Table, chosen, names_of, read_table
 from fastkl.commands.trials import named, one_family, trials
+from fastkl.exceptions import first_sentence
 from fastkl.selection.candidates import Candidates, candidates
 from fastkl.selection.comparison import comparison_of
 from fastkl.selection.cross_validation import cross_validated_log_density
