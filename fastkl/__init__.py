@@ -60,11 +60,13 @@ from fastkl.exceptions import (
 from fastkl.families import priors
 from fastkl.selection import (
     Comparison,
+    FamilyRanking,
     compare_densities,
     likelihood_ratio_test,
     make_kl_scorer,
     make_product_density,
     neg_cross_entropy,
+    rank_families,
     vuong_test,
 )
 
@@ -84,6 +86,7 @@ __all__ = [
     "EmpiricalDistribution",
     "Estimate",
     "FactorAnalysisMLE",
+    "FamilyRanking",
     "GoodnessOfFit",
     "KLDivergence",
     "LossyTransformerError",
@@ -126,6 +129,7 @@ __all__ = [
     "neg_cross_entropy",
     "permutation_test",
     "priors",
+    "rank_families",
     "subsampling_interval",
     "vuong_test",
 ]

@@ -35,10 +35,14 @@ class Trials:
     """What families gave on one column."""
 
     names: tuple[str, ...]
-    held_out: dict[str, Floats] = field(default_factory=dict)  # log-density of every row under the fit to the other folds
+    held_out: dict[str, Floats] = field(
+        default_factory=dict
+    )  # log-density of every row under the fit to the other folds
     log_likelihood: dict[str, float] = field(default_factory=dict)  # of the fit to all rows
     n_parameters: dict[str, int] = field(default_factory=dict)
-    of_folds: dict[str, list[float]] = field(default_factory=dict)  # log-likelihoods of the fits to the rows of the folds
+    of_folds: dict[str, list[float]] = field(
+        default_factory=dict
+    )  # log-likelihoods of the fits to the rows of the folds
     refused: dict[str, str] = field(default_factory=dict)
 
     def finite(self) -> list[str]:
@@ -51,8 +55,10 @@ class Trials:
 
     def lowest_bic(self, weight: float, fold: int | None = None) -> str | None:
         """The family with the lowest BIC on all rows or those of a fold, whose weights sum to ``weight``."""
-        best, least = None, np.inf
-        for name in self.usable():
+        best, least, usable = None, np.inf, self.usable()
+        if len(usable) == 1:
+            return usable[0]
+        for name in usable:
             total = self.log_likelihood[name] if fold is None else self.of_folds[name][fold]
             bic = -2.0 * total + self.n_parameters[name] * np.log(weight)
             if bic < least or best is None:
@@ -171,7 +177,9 @@ class Fits:
         if self.family.has_statistics:
             total = self.family.column_log_likelihood(statistics, fit.params)
         else:
-            total = np.array([_sum(one, rows.weights) for _, one in column_log_densities(self.family, rows, fit.params)])
+            total = np.array(
+                [_sum(one, rows.weights) for _, one in column_log_densities(self.family, rows, fit.params)]
+            )
         if not np.isfinite(total).all():
             raise ValueError("The log-likelihood of the fit is not finite.")
         self.log_likelihood[chosen] = total

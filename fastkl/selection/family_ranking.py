@@ -1,4 +1,4 @@
-"""What ``rank_families`` found: a table for every column and one for all of them together, with what could not be fitted and why."""
+"""What ``rank_families`` found: tables by column and one of whole rows, with what could not be fitted and why."""
 
 from __future__ import annotations
 
@@ -130,8 +130,8 @@ class FamilyRanking(Mapping[Any, FamilyTable]):
     columns : dict of FamilyTable
         By the name of a column, or its number where columns have no names.
     joint : FamilyTable
-        Densities of whole rows: families of all columns at once, and as ``"product"`` independent columns, each with the family of
-        the lowest BIC. For one column this is its own table.
+        Densities of whole rows: families of all columns at once, and as ``"product"`` independent columns, each with the family
+        of the lowest BIC. For one column this is its own table.
     choices : dict of str
         The family of each column in that product.
     block : list
@@ -231,7 +231,9 @@ class FamilyRanking(Mapping[Any, FamilyTable]):
                 [(label, DensityMLE(self.choices[key]), [key]) for label, key in self._labelled(keys)]
             )
         if name not in self.joint.names and name not in self.joint.refused and name not in self.choices.values():
-            raise ValueError(f"There is no density named {name!r} in the table; there are {', '.join(self.joint.names)}.")
+            raise ValueError(
+                f"There is no density named {name!r} in the table; there are {', '.join(self.joint.names)}."
+            )
         if " x " not in name:
             return DensityMLE(name)
         family = name.split(" x ")[0]
@@ -261,7 +263,9 @@ class FamilyRanking(Mapping[Any, FamilyTable]):
         lines = [["column", "holds", "best", "mean log-lik.", "± s.e.", "not told apart"]]
         for key, part in list(self.columns.items())[:_MOST_LINES]:
             best = part.best or self.choices.get(key, "-")
-            numbers = [f"{values[0]:.4f}" if part.names else "" for values in (part.mean_log_likelihood, part.standard_error)]
+            numbers = [
+                f"{values[0]:.4f}" if part.names else "" for values in (part.mean_log_likelihood, part.standard_error)
+            ]
             lines.append([str(key), part.kind, best, *numbers, ", ".join(not_told_apart(part)[:3])])
         return lines
 
@@ -274,7 +278,9 @@ class FamilyRanking(Mapping[Any, FamilyTable]):
         if len(self.columns) > _MOST_LINES:
             notes.insert(0, f"... and {len(self.columns) - _MOST_LINES} more columns")
         if self.n_excluded:
-            notes.append(f"{self.n_excluded} rows that every joint density excludes when they are held out are left out of it")
+            notes.append(
+                f"{self.n_excluded} rows that every joint density excludes when they are held out are left out of it"
+            )
         return notes
 
     def __repr__(self) -> str:
@@ -322,9 +328,11 @@ def family_table(
             values[name] = own
     empty: Any = np.empty(0)
     if not values:
-        return FamilyTable(kind, [], *[empty] * 9, 0, refused)
+        return FamilyTable(kind, [], empty, empty, empty, empty, empty, empty, empty, empty, empty, 0, refused)
     names = list(values)
-    found = comparison_of(names, np.column_stack(list(values.values())), [n_parameters[name] for name in names], weights)
+    found = comparison_of(
+        names, np.column_stack(list(values.values())), [n_parameters[name] for name in names], weights
+    )
     weight = float(len(next(iter(values.values()))) if weights is None else weights.sum())
     likelihood = np.array([log_likelihood[name] for name in found.names])
     sizes = np.array([n_parameters[name] for name in found.names])
