@@ -7,7 +7,7 @@ many columns is fitted to halves of them, until that column is alone with its re
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -105,8 +105,8 @@ def _try_family(name: str, block: Sequence[Trials], rows: Rows, folds: Sequence[
         fits = Fits(family, _some(rows, train, at[kept]), start)
         gone |= {int(kept[j]): f"has no fit to one of the {len(folds)} parts: {why}" for j, why in fits.refused.items()}
         of_folds[kept, k] = fits.log_likelihood
-        for j, values in fits.log_densities(_some(rows, test, at[kept])):
-            held_out[kept[j], test] = values
+        scored = [j for j in range(len(kept)) if j not in fits.refused]
+        held_out[np.ix_(kept[scored], test)] = fits.log_densities(_some(rows, test, at[kept[scored]]), scored).T
     for j in fitted:
         trial = block[at[j]]
         if j in gone:
@@ -177,29 +177,14 @@ class Fits:
         if self.family.has_statistics:
             total = self.family.column_log_likelihood(statistics, fit.params)
         else:
-            total = np.array(
-                [_sum(one, rows.weights) for _, one in column_log_densities(self.family, rows, fit.params)]
-            )
+            values = self.family.value_log_density(rows, fit.params)
+            total = values.sum(axis=0) if rows.weights is None else rows.weights @ values
         if not np.isfinite(total).all():
             raise ValueError("The log-likelihood of the fit is not finite.")
         self.log_likelihood[chosen] = total
         for name, value in fit.params.items():
             self.params[name][chosen] = value
 
-    def log_densities(self, rows: Rows) -> Iterator[tuple[int, Floats]]:
-        """The log-densities (n,) of other rows, for the columns with a fit."""
-        return column_log_densities(self.family, rows, self.params, self.refused)
-
-
-def column_log_densities(
-    family: UnivariateFamily, rows: Rows, params: Mapping[str, Floats], without: Collection[int] = ()
-) -> Iterator[tuple[int, Floats]]:
-    """Number and log-densities (n,) of every column."""
-    for j in range(rows.n_columns):
-        if j not in without:
-            one = Rows(np.ascontiguousarray(rows.X[:, j : j + 1]), n_threads=rows.n_threads)
-            yield j, family.log_density(one, {name: value[j : j + 1] for name, value in params.items()})
-
-
-def _sum(values: Floats, weights: Floats | None) -> float:
-    return float(np.sum(values) if weights is None else np.dot(values, weights))
+    def log_densities(self, rows: Rows, columns: Sequence[int]) -> Floats:
+        """The log-densities (n, c) of other rows, which have those of the columns."""
+        return self.family.value_log_density(rows, {name: value[columns] for name, value in self.params.items()})
