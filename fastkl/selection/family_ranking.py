@@ -82,6 +82,20 @@ class FamilyTable:
         """The family with the greatest mean log-likelihood; None where none could be ranked."""
         return self.names[0] if self.names else None
 
+    def to_dict(self) -> dict[str, Any]:
+        """The table as lists and texts, for JSON.
+
+        Returns
+        -------
+        dict
+            ``kind``, ``n_rows``, ``ranked`` (a dict for each family, best first) and ``refused``.
+        """
+        ranked = [
+            {"family": name, **{number: float(getattr(self, number)[i]) for number in _NUMBERS}}
+            for i, name in enumerate(self.names)
+        ]
+        return {"kind": self.kind, "n_rows": self.n_rows, "ranked": ranked, "refused": dict(self.refused)}
+
     def to_frame(self) -> Any:
         """The table as a pandas data frame, with the families that could not be ranked at its end.
 
