@@ -1,4 +1,4 @@
-"""Files of rows as tables in memory: columns by name or number, each of numbers or of text; rows with missing values are refused or left out.
+"""Files of rows as tables in memory: columns by name or number, each of numbers or of text, without missing values.
 
 The files are read by ``fastkl.rows``; here is what a person at a terminal needs beside that. Rows and columns count from 0, and
 rows do not include the header.
