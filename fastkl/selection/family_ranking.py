@@ -280,7 +280,7 @@ class FamilyRanking(Mapping[Any, FamilyTable]):
             numbers = [
                 f"{values[0]:.4f}" if part.names else "" for values in (part.mean_log_likelihood, part.standard_error)
             ]
-            lines.append([str(key), part.kind, best, *numbers, ", ".join(not_told_apart(part)[:3])])
+            lines.append([str(key), part.kind.split(",")[0], best, *numbers, ", ".join(not_told_apart(part)[:3])])
         return lines
 
     def _head(self) -> str:

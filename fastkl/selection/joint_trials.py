@@ -31,7 +31,8 @@ class JointTrials:
 
     def __init__(self, weights: Floats | None, folds: Sequence[Fold], n: int):
         self.weights, self.folds, self.n = weights, folds, n
-        self.single: Trials | None = None  # sums over all columns of one family
+        self.single = Trials(())  # sums over all columns of one family
+        self.n_columns = 0
         self.chosen, self.rest = (
             Trials((PRODUCT,)),
             Trials((PRODUCT,)),
@@ -42,7 +43,8 @@ class JointTrials:
 
     def add(self, key: Any, place: str, trials: Trials, in_block: bool) -> None:
         """Take in a column."""
-        if self.single is None:
+        self.n_columns += 1
+        if self.n_columns == 1:
             self.single = Trials(
                 trials.names,
                 {name: np.array(values) for name, values in trials.held_out.items()},
@@ -69,7 +71,6 @@ class JointTrials:
 
     def _add_to_single(self, place: str, trials: Trials) -> None:
         single = self.single
-        assert single is not None
         for name in list(single.held_out):
             if name in trials.held_out:
                 single.held_out[name] += trials.held_out[name]
@@ -85,7 +86,6 @@ class JointTrials:
 
     def add_joint(self, name: str, X: Floats, n_jobs: int | None, alone: bool) -> None:
         """Take in a joint family of the columns of the block, times the product of the others where it is not ``alone``."""
-        assert self.single is not None
         label = name if alone else f"{name} x {PRODUCT}"
         found = density_trials(name, X, self.weights, self.folds, n_jobs)
         if name in found.refused:
@@ -97,7 +97,7 @@ class JointTrials:
 
     def table(self, kind: str, with_product: bool) -> tuple[FamilyTable, int]:
         """The joint table, and the number of rows that every candidate excludes, which are left out of it."""
-        single = self.single or Trials(())
+        single = self.single
         if with_product and len(set(self.choices.values())) > 1:
             single.refused |= self.chosen.refused
             if PRODUCT not in single.refused:

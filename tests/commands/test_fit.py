@@ -197,9 +197,7 @@ def test_a_table_of_mixed_type(capsys, tmp_path):
         shares[table["city"]].to_numpy()
     )
     np.testing.assert_allclose(np.load(tmp_path / "scores.npy"), expected, rtol=1e-11)
-    again = run(
-        capsys, "fit", tmp_path / "rows.csv", "--columns", "income,city", "--families", "lognormal,categorical"
-    )
+    again = run(capsys, "fit", tmp_path / "rows.csv", "--columns", "income,city", "--families", "lognormal,categorical")
     assert "lognormal" in again
 
 
