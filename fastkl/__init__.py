@@ -71,7 +71,7 @@ from fastkl.selection import (
 )
 
 if TYPE_CHECKING:
-    from fastkl.plotting import ComparisonDisplay, DensityDisplay
+    from fastkl.plotting import ComparisonDisplay, DensityDisplay, DensityPanels
 
 __version__ = "0.1.0"
 __all__ = [
@@ -83,6 +83,7 @@ __all__ = [
     "DensityDisplay",
     "DensityMLE",
     "DensityOutlierDetector",
+    "DensityPanels",
     "EmpiricalDistribution",
     "Estimate",
     "FactorAnalysisMLE",
@@ -137,7 +138,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     # Figures are wanted now and then; every import of the library would pay for them.
-    if name in ("ComparisonDisplay", "DensityDisplay", "plotting"):
+    if name in ("ComparisonDisplay", "DensityDisplay", "DensityPanels", "plotting"):
         plotting = importlib.import_module("fastkl.plotting")
         return plotting if name == "plotting" else getattr(plotting, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

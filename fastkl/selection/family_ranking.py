@@ -61,6 +61,15 @@ class FamilyTable:
         Rows behind the means.
     refused : dict of str
         Families that could not be ranked, with the reason.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastkl import rank_families
+    >>> X = np.random.default_rng(0).gamma(2.0, size=(500, 1))
+    >>> table = rank_families(X, families=["exponential", "gamma", "beta"])[0]
+    >>> table.best, table.n_parameters.tolist(), list(table.refused)
+    ('gamma', [2, 1], ['beta'])
     """
 
     kind: str
