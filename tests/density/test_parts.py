@@ -210,10 +210,3 @@ def test_bad_columns():
     assert list(model.conditional({"height": 1.0}).feature_names_in_) == ["weight"]
     with pytest.raises(NotFittedError):
         DensityMLE().marginal([0])
-    from sklearn.preprocessing import StandardScaler
-
-    from fastkl import TransformedDensity
-
-    scaled = TransformedDensity(StandardScaler(), DensityMLE()).fit(X)
-    with pytest.raises(AttributeError, match="marginals of a TransformedDensity are not known"):
-        scaled.marginal([0])
