@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import ndtri, polygamma
 
-from fastkl.divergence.arguments import FloatArray
+from fastkl.divergence.arguments import FloatArray, require_count
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.spacings import resolve_window, spacing_terms
 from fastkl.divergence.weighted_knn import local_terms
@@ -179,6 +179,7 @@ def _diagnostics(copula: float, noise: float, d: int) -> dict[str, object]:
 def _resolve_neighbors(n_neighbors: int | None, n: int, d: int) -> int:
     if n_neighbors is None:
         return min(next((k for most, k in ((2, 10), (3, 5), (4, 3)) if d <= most), 1), n - 1)
-    if not 1 <= n_neighbors < n:
+    require_count(n_neighbors, "n_neighbors")
+    if n_neighbors >= n:
         raise ValueError(f"n_neighbors={n_neighbors}, but a row of {n} has between 1 and {n - 1} neighbours.")
     return n_neighbors
