@@ -89,7 +89,7 @@ class DensityDisplay:
         estimator: Any,
         X: ArrayLike,
         *,
-        column: int | str | Sequence[int | str] | None = None,
+        column: Any = None,
         sample_weight: ArrayLike | None = None,
         bins: int | ArrayLike | None = None,
         masses: Sequence[float] = (0.5, 0.9, 0.99),
