@@ -2,14 +2,18 @@
 
 from fastkl.selection.comparison import Comparison, compare_densities
 from fastkl.selection.cross_validation import cross_validated_log_density
+from fastkl.selection.family_ranking import FamilyRanking, FamilyTable
 from fastkl.selection.group_fits import GroupFits
 from fastkl.selection.groups import fit_groups
 from fastkl.selection.likelihood_tests import TestResult, likelihood_ratio_test, vuong_test
 from fastkl.selection.product_proposal import make_product_density
+from fastkl.selection.ranking import rank_families
 from fastkl.selection.scorers import make_kl_scorer, neg_cross_entropy
 
 __all__ = [
     "Comparison",
+    "FamilyRanking",
+    "FamilyTable",
     "GroupFits",
     "TestResult",
     "compare_densities",
@@ -19,6 +23,7 @@ __all__ = [
     "make_kl_scorer",
     "make_product_density",
     "neg_cross_entropy",
+    "rank_families",
     "vuong_test",
 ]
 
