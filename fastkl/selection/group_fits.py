@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,12 @@ class GroupFits:
         Nats per row, on the rows of the fit.
     verdicts : ndarray of str of shape (g, d)
         Why there is no fit, or which parameter is at its boundary; empty where nothing is to be said.
+    candidates : list of Family
+        The families tried.
+    criterion : ndarray of shape (g, d)
+        BIC or AIC of the family taken; inf where there is no fit.
+    chosen : ndarray of int of shape (g, d)
+        Its number among the candidates; -1 where there is no fit.
 
     Examples
     --------
@@ -58,62 +64,9 @@ class GroupFits:
     standard_errors: dict[str, Floats]
     mean_log_likelihood: Floats
     verdicts: NDArray[Any]
-    _candidates: list[UnivariateFamily]
-    _best: Floats  # the criterion of the fit taken
-    _chosen: NDArray[np.intp]  # its number among the candidates; -1 where there is none
-
-    @classmethod
-    def empty(
-        cls,
-        groups: dict[str, NDArray[Any]],
-        columns: list[str],
-        n_rows: NDArray[np.intp],
-        candidates: list[UnivariateFamily],
-    ) -> Self:
-        """No group has a fit yet."""
-        shape = (len(n_rows), len(columns))
-        names = dict.fromkeys(name for family in candidates for name in family.parameter_names)
-        return cls(
-            groups=groups,
-            columns=[str(name) for name in columns],
-            n_rows=n_rows,
-            families=np.full(shape, "", dtype=object),
-            params={name: np.full(shape, np.nan) for name in names},
-            standard_errors={name: np.full(shape, np.nan) for name in names},
-            mean_log_likelihood=np.full(shape, np.nan),
-            verdicts=np.full(shape, "", dtype=object),
-            _candidates=candidates,
-            _best=np.full(shape, np.inf),
-            _chosen=np.full(shape, -1, dtype=np.intp),
-        )
-
-    def take(
-        self, k: int, model: DensityMLE, total: Floats, indices: NDArray[np.intp], column: int, criterion: str
-    ) -> None:
-        """Keep what was fitted to some groups where the criterion prefers it to what is there."""
-        family = self._candidates[k]
-        n = self.n_rows[indices]
-        parameters = len(family.free_names())
-        value = -2.0 * total + parameters * (np.log(n) if criterion == "bic" else 2.0)
-        better = (value < self._best[indices, column]) | (self._chosen[indices, column] < 0)
-        at, errors = indices[better], model.standard_errors_
-        for name in self.params:
-            found, error = model.params_.get(name), errors.get(name)
-            self.params[name][at, column] = np.nan if found is None else found[better]
-            self.standard_errors[name][at, column] = np.nan if error is None else error[better]
-        self.families[at, column] = family.name
-        self.mean_log_likelihood[at, column] = (total / n)[better]
-        self.verdicts[at, column] = ""
-        self._best[at, column], self._chosen[at, column] = value[better], k
-        for name in family.free_names():
-            edge = family.parameters[name].at_edge(self.params[name][at, column])
-            for group in at[edge]:
-                self.verdicts[group, column] = f"{name} is at its boundary, {self.params[name][group, column]:g}"
-
-    def refuse(self, k: int, reason: str, group: int, column: int) -> None:
-        """A family has no fit for this group, which counts where no other has one."""
-        if self._chosen[group, column] < 0 and not self.verdicts[group, column]:
-            self.verdicts[group, column] = reason
+    candidates: list[UnivariateFamily]
+    criterion: Floats
+    chosen: NDArray[np.intp]
 
     def density(self, *group: Any, column: Any = None) -> DensityMLE:
         """The density of one group.
@@ -143,13 +96,29 @@ class GroupFits:
             raise KeyError(f"There is no column {column!r}; there are {', '.join(self.columns)}.")
         j = 0 if column is None else self.columns.index(column)
         i = self.number_of(group)
-        if self._chosen[i, j] < 0:
+        if self.chosen[i, j] < 0:
             raise SourceError(f"The group {self._label(i)} has no density: {self.verdicts[i, j]}")
-        family = self._candidates[self._chosen[i, j]]
+        family = self.candidates[self.chosen[i, j]]
         return DensityMLE.from_parameters(family, **{name: self.params[name][i, j] for name in family.free_names()})
 
     def number_of(self, group: Sequence[Any]) -> int:
-        """The place of a group by its labels; KeyError if there is none."""
+        """The place of a group in the arrays.
+
+        Parameters
+        ----------
+        group : sequence
+            Its labels, one for each of what makes the groups.
+
+        Returns
+        -------
+        int
+            The place.
+
+        Raises
+        ------
+        KeyError
+            If there is no such group.
+        """
         if len(group) != len(self.groups):
             raise KeyError(f"A group has {len(self.groups)} labels ({', '.join(self.groups)}), not {len(group)}.")
         same = np.ones(len(self.n_rows), dtype=bool)
@@ -189,3 +158,56 @@ class GroupFits:
         parts = [f"{n} {name or 'without a fit'}" for name, n in zip(names, counts, strict=True)]
         words = [f"{n} {what}{'' if n == 1 else 's'}" for n, what in ((g, "group"), (d, "column"))]
         return f"GroupFits({', '.join(words)}: {', '.join(reversed(parts))})"
+
+
+def no_fits(
+    groups: dict[str, NDArray[Any]],
+    columns: Sequence[Any],
+    n_rows: NDArray[np.intp],
+    candidates: list[UnivariateFamily],
+) -> GroupFits:
+    """The result before any group has a fit."""
+    shape = (len(n_rows), len(columns))
+    names = dict.fromkeys(name for family in candidates for name in family.parameter_names)
+    return GroupFits(
+        groups=groups,
+        columns=[str(name) for name in columns],
+        n_rows=n_rows,
+        families=np.full(shape, "", dtype=object),
+        params={name: np.full(shape, np.nan) for name in names},
+        standard_errors={name: np.full(shape, np.nan) for name in names},
+        mean_log_likelihood=np.full(shape, np.nan),
+        verdicts=np.full(shape, "", dtype=object),
+        candidates=candidates,
+        criterion=np.full(shape, np.inf),
+        chosen=np.full(shape, -1, dtype=np.intp),
+    )
+
+
+def take(
+    result: GroupFits, k: int, model: DensityMLE, total: Floats, at: tuple[NDArray[np.intp], int], by: str
+) -> None:
+    """Keep candidate k as fitted to the groups and the column ``at``, where the criterion ``by`` prefers it to what is there."""
+    family, (indices, column) = result.candidates[k], at
+    n, parameters = result.n_rows[indices], len(family.free_names())
+    value = -2.0 * total + parameters * (np.log(n) if by == "bic" else 2.0)
+    better = (value < result.criterion[indices, column]) | (result.chosen[indices, column] < 0)
+    kept, errors = indices[better], model.standard_errors_
+    for name in result.params:
+        found, error = model.params_.get(name), errors.get(name)
+        result.params[name][kept, column] = np.nan if found is None else found[better]
+        result.standard_errors[name][kept, column] = np.nan if error is None else error[better]
+    result.families[kept, column] = family.name
+    result.mean_log_likelihood[kept, column] = (total / n)[better]
+    result.verdicts[kept, column] = ""
+    result.criterion[kept, column], result.chosen[kept, column] = value[better], k
+    for name in family.free_names():
+        edge = family.parameters[name].at_edge(result.params[name][kept, column])
+        for group in kept[edge]:
+            result.verdicts[group, column] = f"{name} is at its boundary, {result.params[name][group, column]:g}"
+
+
+def refuse(result: GroupFits, reason: str, group: int, column: int) -> None:
+    """A family has no fit for this group, which counts where no other has one."""
+    if result.chosen[group, column] < 0 and not result.verdicts[group, column]:
+        result.verdicts[group, column] = reason

@@ -25,7 +25,7 @@ from fastkl.families.univariate import UnivariateFamily
 from fastkl.rows.batch import Choice, as_batch
 from fastkl.rows.missing import missing
 from fastkl.rows.tables import column_names, column_values
-from fastkl.selection.group_fits import GroupFits
+from fastkl.selection.group_fits import GroupFits, no_fits, refuse, take
 
 # Values that are fitted in one call: enough to amortise it, and a few megabytes.
 _CELLS = 1 << 22
@@ -99,7 +99,7 @@ def fit_groups(
         raise ValueError(f"min_rows is a number of rows of at least 1, not {min_rows!r}.")
     values, names, groups, starts = sorted_groups(X, by, columns)
     sizes = np.diff(starts)
-    result = GroupFits.empty(groups, names, sizes, chosen)
+    result = no_fits(groups, names, sizes, chosen)
     for column in range(values.shape[1]):
         for indices in _alike(sizes, min_rows):
             size = int(sizes[indices[0]])
@@ -242,9 +242,9 @@ def _fit(
         reason = _in_words(str(error))
     if not reason:
         total = _log_likelihood(model, matrix)
-        result.take(k, model, total, indices, column, criterion)
+        take(result, k, model, total, (indices, column), criterion)
     elif len(indices) == 1:
-        result.refuse(k, reason, int(indices[0]), column)
+        refuse(result, reason, int(indices[0]), column)
     else:
         half = len(indices) // 2
         for part in (slice(None, half), slice(half, None)):
