@@ -17,6 +17,7 @@ from fastkl.divergence.arguments import FloatArray, Totals, as_matrix
 from fastkl.divergence.matching import given_names
 from fastkl.divergence.models import is_model
 from fastkl.divergence.neighbors import Neighbors, Slab
+from fastkl.exceptions import SourceError
 from fastkl.rows import open_source
 from fastkl.rows.queries import is_query
 from fastkl.rows.reading import look
@@ -51,6 +52,11 @@ def checked_source(data: Any, name: str, columns: Sequence[Any] | None = None, w
         raise TypeError(f"{name} is a model; blocks of rows are expected. Use fastkl.kl_divergence for models.")
     if columns is not None or isinstance(weights, (str, os.PathLike)) or _is_opened_by_rows(data):
         data, weights = open_source(data, columns, weights), None
+    if not getattr(data, "nested", True):
+        raise SourceError(
+            f"{name} is a relation of duckdb, which gives its rows to one pass at a time, but several are needed side by side. "
+            "Pass relation.to_arrow_table() if that fits into memory, or write it to Parquet and pass the path."
+        )
     if not getattr(data, "repeatable", True) or (hasattr(data, "__next__") and iter(data) is data):
         raise TypeError(
             f"{name} can be read only once (a generator or another iterator), but its rows are read several times. Pass a list "

@@ -24,10 +24,11 @@ from fastkl.rows.weights import Weights
 class Query:
     """What gives the rows: names of the columns, and batches of some of them.
 
-    ``repeatable`` says whether it can be asked again. Batches are tables that ``as_batch`` reads and that have ``slice``.
+    ``repeatable`` says whether it can be asked again, ``nested`` whether also while it gives its rows. Batches are tables that ``as_batch`` reads and that have ``slice``.
     """
 
     repeatable: bool = True
+    nested: bool = True
     what: str
     names: list[str]
 
@@ -57,6 +58,7 @@ class DuckQuery(Query):
     """A relation of duckdb, executed anew for every pass, with its columns projected."""
 
     what = "The relation"
+    nested = False  # a connection streams one result at a time
 
     def __init__(self, relation: Any):
         arrow.import_pyarrow("A relation of duckdb")
@@ -135,7 +137,7 @@ class QuerySource(Source):
 
     def __init__(self, query: Query, choice: Choice, weights: Weights | None = None, block_rows: int | None = None):
         self._query, self._choice, self._weights, self._given_rows = query, choice, weights, block_rows
-        self.repeatable = query.repeatable
+        self.repeatable, self.nested = query.repeatable, query.nested
         self._resolve()
 
     def _resolve(self) -> None:
