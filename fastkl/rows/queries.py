@@ -24,7 +24,8 @@ from fastkl.rows.weights import Weights
 class Query:
     """What gives the rows: names of the columns, and batches of some of them.
 
-    ``repeatable`` says whether it can be asked again, ``nested`` whether also while it gives its rows. Batches are tables that ``as_batch`` reads and that have ``slice``.
+    ``repeatable`` says whether it can be asked again, ``nested`` whether also while it gives its rows. Batches are tables that
+    ``as_batch`` reads and that have ``slice``.
     """
 
     repeatable: bool = True
