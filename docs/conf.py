@@ -39,7 +39,14 @@ if os.environ.get("READTHEDOCS"):  # elsewhere nothing is fetched, and what belo
         "scipy": ("https://docs.scipy.org/doc/scipy", None),
         "sklearn": ("https://scikit-learn.org/stable", None),
     }
-exclude_patterns = ["_build", "examples", "gallery/**/*.ipynb", "gallery/**/*.py"]
+exclude_patterns = [
+    "_build",
+    "examples",
+    "**/sg_execution_times.rst",
+    "sg_execution_times.rst",
+    "gallery/**/*.ipynb",
+    "gallery/**/*.py",
+]
 smartquotes = False  # "knn" in a docstring is what a person types
 toc_object_entries_show_parents = "hide"
 

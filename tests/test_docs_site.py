@@ -28,7 +28,7 @@ def site(tmp_path_factory):
     The examples of the gallery are not run by it but by tests/test_gallery.py.
     """
     folder = tmp_path_factory.mktemp("site")
-    left_out = shutil.ignore_patterns("_build", "api", "gallery", "__pycache__")
+    left_out = shutil.ignore_patterns("_build", "api", "gallery", "sg_execution_times.rst", "__pycache__")
     shutil.copytree(ROOT / "docs", folder / "docs", ignore=left_out)
     shutil.copytree(ROOT / "examples", folder / "examples", ignore=left_out)
     shutil.copy(ROOT / "CHANGELOG.md", folder)
