@@ -32,7 +32,7 @@ class FamilyDistribution(DistributionMembers):
         self._check_fitted()
         family = self.family_
         by_column = self._by_column()
-        if not (by_column or (hasattr(family, which) and not family.composed)):
+        if not (by_column or (hasattr(family, which) and not hasattr(family, "columnwise"))):
             raise AttributeError(f"The {family.name} family has no {which}: {self._why_none()}")
         rows = self._read(X)
         raise_if_missing(rows)
