@@ -50,6 +50,7 @@ from fastkl.exceptions import (
     ColumnTypeError,
     DegenerateDataError,
     LossyTransformerError,
+    MissingValueError,
     ModelFileError,
     ProbabilityVectorWarning,
     SharedRowsWarning,
@@ -60,6 +61,8 @@ from fastkl.exceptions import (
 from fastkl.families import priors
 from fastkl.selection import (
     Comparison,
+    ComponentChoice,
+    choose_components,
     compare_densities,
     likelihood_ratio_test,
     make_kl_scorer,
@@ -69,7 +72,7 @@ from fastkl.selection import (
 )
 
 if TYPE_CHECKING:
-    from fastkl.plotting import ComparisonDisplay, DensityDisplay
+    from fastkl.plotting import ComparisonDisplay, ComponentsDisplay, DensityDisplay
 
 __version__ = "0.1.0"
 __all__ = [
@@ -77,6 +80,8 @@ __all__ = [
     "ColumnTypeError",
     "Comparison",
     "ComparisonDisplay",
+    "ComponentChoice",
+    "ComponentsDisplay",
     "DegenerateDataError",
     "DensityDisplay",
     "DensityMLE",
@@ -87,6 +92,7 @@ __all__ = [
     "GoodnessOfFit",
     "KLDivergence",
     "LossyTransformerError",
+    "MissingValueError",
     "MixtureMLE",
     "ModelFileError",
     "PermutationTest",
@@ -102,6 +108,7 @@ __all__ = [
     "categorical_cross_entropy",
     "categorical_entropy",
     "categorical_kl",
+    "choose_components",
     "compare_densities",
     "cross_entropy",
     "cross_entropy_batches",
@@ -133,7 +140,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     # Figures are wanted now and then; every import of the library would pay for them.
-    if name in ("ComparisonDisplay", "DensityDisplay", "plotting"):
+    if name in ("ComparisonDisplay", "ComponentsDisplay", "DensityDisplay", "plotting"):
         plotting = importlib.import_module("fastkl.plotting")
         return plotting if name == "plotting" else getattr(plotting, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -4,9 +4,10 @@ matplotlib is imported when something is drawn, not before.
 """
 
 from fastkl.plotting.comparison_display import ComparisonDisplay
+from fastkl.plotting.components_display import ComponentsDisplay
 from fastkl.plotting.density_display import DensityDisplay
 
-__all__ = ["ComparisonDisplay", "DensityDisplay"]
+__all__ = ["ComparisonDisplay", "ComponentsDisplay", "DensityDisplay"]
 
 
 def __dir__() -> list[str]:

@@ -1,6 +1,7 @@
 """Choosing between densities: tables on held-out rows, Vuong's test, the likelihood-ratio test, scorers for searches."""
 
 from fastkl.selection.comparison import Comparison, compare_densities
+from fastkl.selection.components import ComponentChoice, choose_components
 from fastkl.selection.cross_validation import cross_validated_log_density
 from fastkl.selection.likelihood_tests import TestResult, likelihood_ratio_test, vuong_test
 from fastkl.selection.product_proposal import make_product_density
@@ -8,7 +9,9 @@ from fastkl.selection.scorers import make_kl_scorer, neg_cross_entropy
 
 __all__ = [
     "Comparison",
+    "ComponentChoice",
     "TestResult",
+    "choose_components",
     "compare_densities",
     "cross_validated_log_density",
     "likelihood_ratio_test",
