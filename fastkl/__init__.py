@@ -13,6 +13,7 @@ from fastkl.density import (
     DensityOutlierDetector,
     FactorAnalysisMLE,
     GoodnessOfFit,
+    KernelDensityMLE,
     MixtureMLE,
     ProductDensity,
     Summary,
@@ -53,6 +54,7 @@ from fastkl.exceptions import (
     MissingValueError,
     ModelFileError,
     ProbabilityVectorWarning,
+    RepeatedValuesWarning,
     SharedRowsWarning,
     SourceError,
     SupportError,
@@ -62,17 +64,19 @@ from fastkl.families import priors
 from fastkl.selection import (
     Comparison,
     ComponentChoice,
+    FamilyRanking,
     choose_components,
     compare_densities,
     likelihood_ratio_test,
     make_kl_scorer,
     make_product_density,
     neg_cross_entropy,
+    rank_families,
     vuong_test,
 )
 
 if TYPE_CHECKING:
-    from fastkl.plotting import ComparisonDisplay, ComponentsDisplay, DensityDisplay
+    from fastkl.plotting import ComparisonDisplay, ComponentsDisplay, DensityDisplay, DensityPanels
 
 __version__ = "0.1.0"
 __all__ = [
@@ -86,11 +90,14 @@ __all__ = [
     "DensityDisplay",
     "DensityMLE",
     "DensityOutlierDetector",
+    "DensityPanels",
     "EmpiricalDistribution",
     "Estimate",
     "FactorAnalysisMLE",
+    "FamilyRanking",
     "GoodnessOfFit",
     "KLDivergence",
+    "KernelDensityMLE",
     "LossyTransformerError",
     "MissingValueError",
     "MixtureMLE",
@@ -98,6 +105,7 @@ __all__ = [
     "PermutationTest",
     "ProbabilityVectorWarning",
     "ProductDensity",
+    "RepeatedValuesWarning",
     "SharedRowsWarning",
     "SourceError",
     "Summary",
@@ -133,6 +141,7 @@ __all__ = [
     "neg_cross_entropy",
     "permutation_test",
     "priors",
+    "rank_families",
     "subsampling_interval",
     "vuong_test",
 ]
@@ -140,7 +149,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     # Figures are wanted now and then; every import of the library would pay for them.
-    if name in ("ComparisonDisplay", "ComponentsDisplay", "DensityDisplay", "plotting"):
+    if name in ("ComparisonDisplay", "ComponentsDisplay", "DensityDisplay", "DensityPanels", "plotting"):
         plotting = importlib.import_module("fastkl.plotting")
         return plotting if name == "plotting" else getattr(plotting, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

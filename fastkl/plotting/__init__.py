@@ -6,8 +6,9 @@ matplotlib is imported when something is drawn, not before.
 from fastkl.plotting.comparison_display import ComparisonDisplay
 from fastkl.plotting.components_display import ComponentsDisplay
 from fastkl.plotting.density_display import DensityDisplay
+from fastkl.plotting.density_panels import DensityPanels
 
-__all__ = ["ComparisonDisplay", "ComponentsDisplay", "DensityDisplay"]
+__all__ = ["ComparisonDisplay", "ComponentsDisplay", "DensityDisplay", "DensityPanels"]
 
 
 def __dir__() -> list[str]:
