@@ -258,6 +258,12 @@ def choose_components(
     finally:
         if heard is not None:
             heard.close()
+    return _table(candidates, criterion, (value, error, p_value), best)
+
+
+def _table(
+    candidates: list[_Candidate], criterion: str, judged: tuple[Floats, Floats, Floats], best: int
+) -> ComponentChoice:
     models = [one.model if one.is_fitted else None for one in candidates]
     return ComponentChoice(
         criterion,
@@ -265,9 +271,7 @@ def choose_components(
         [one.covariance_type for one in candidates],
         np.array([-np.inf if model is None else model.log_likelihood_ for model in models]),
         np.array([np.nan if model is None else model.n_parameters_ for model in models]),
-        value,
-        error,
-        p_value,
+        *judged,
         models,
         [one.note for one in candidates],
         best,
