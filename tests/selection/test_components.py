@@ -58,7 +58,7 @@ def test_cross_validation(line):
     assert choice.standard_error[0] > 0.0
 
 
-@pytest.mark.parametrize(("n_resamples", "level"), [(4, 0.2), pytest.param(39, 0.05, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("n_resamples", "level"), [(9, 0.1), pytest.param(39, 0.05, marks=pytest.mark.slow)])
 def test_bootstrap(line, n_resamples, level):
     heard = []
     choice = choose_components(
