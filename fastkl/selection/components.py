@@ -142,15 +142,12 @@ def choose_components(
     covariance_types: Sequence[str] | None = None,
     *,
     criterion: str = "bic",
-    family: str | Family = "multivariate_normal",
+    mixture: MixtureMLE | None = None,
     sample_weight: ArrayLike | None = None,
-    prior: Any = None,
-    n_init: int = 5,
     cv: Any = 5,
     n_resamples: int = 99,
     level: float = 0.05,
     random_state: Any = None,
-    n_jobs: int | None = None,
     progress: Any = False,
 ) -> ComponentChoice:
     """Fit mixtures of several numbers of components, and choose between them.
@@ -163,19 +160,15 @@ def choose_components(
         Numbers of components to try.
     covariance_types : sequence of str, default=None
         Types out of ``"full"``, ``"tied"``, ``"diag"`` and ``"spherical"`` to try, for normal vectors. None takes the
-        family as it is.
+        family of ``mixture`` as it is.
     criterion : {"bic", "icl", "cv", "bootstrap"}, default="bic"
         ``"bic"`` asks for a density, ``"icl"`` for clusters that can be told apart, ``"cv"`` how new rows are
         predicted. ``"bootstrap"`` tests K components against the next number, on draws from the fit of K, and takes the
         first that is not rejected; it is for one type of covariance, and refits every candidate ``n_resamples`` times.
-    family : str or Family, default="multivariate_normal"
-        Of the components.
+    mixture : MixtureMLE, default=None
+        Whose family, prior, number of starts and threads are those of all candidates; None stands for ``MixtureMLE()``.
     sample_weight : array-like of shape (n,), default=None
         Weights of at least 0.
-    prior : str, prior or None, default=None
-        As for ``MixtureMLE``.
-    n_init : int, default=5
-        Starts of each fit, beside the one from one component less.
     cv : int, splitter or iterable, default=5
         Folds, as for ``cross_validated_log_density``.
     n_resamples : int, default=99
@@ -184,8 +177,6 @@ def choose_components(
         Up to which p-value a test rejects.
     random_state : int, RandomState, Generator or None, default=None
         Of starts and draws. A number gives the same choice every time.
-    n_jobs : int, default=None
-        Threads.
     progress : bool or callable, default=False
         True shows a bar (tqdm), a function is called with the fits done and the fits in all.
 
@@ -224,12 +215,13 @@ def choose_components(
     numbers = _numbers(n_components)
     if criterion not in CRITERIA:
         raise ValueError(f"criterion is one of {', '.join(CRITERIA)}, not {criterion!r}.")
-    kinds = _kinds(family, covariance_types)
+    template = MixtureMLE() if mixture is None else clone(mixture)
+    kinds = _kinds(template.family, covariance_types)
     if criterion == "bootstrap" and (len(kinds) > 1 or sample_weight is not None):
         raise ValueError("criterion='bootstrap' is for one type of covariance, and for rows without weights.")
     generator = as_generator(random_state)
     seed = int(generator.integers(2**31))
-    options = {"prior": prior, "n_init": n_init, "standard_errors": False, "random_state": seed, "n_jobs": n_jobs}
+    template.set_params(init=None, weights=None, standard_errors=False, random_state=seed)
     candidates: list[_Candidate] = []
     heard = progress_of(progress, "choose")
     try:
@@ -237,7 +229,7 @@ def choose_components(
         for name, kind in kinds:
             fewer: MixtureMLE | None = None
             for k in numbers:
-                one = _fitted(name, MixtureMLE(k, family=kind, **options), X, sample_weight, fewer)
+                one = _fitted(name, clone(template).set_params(n_components=k, family=kind), X, sample_weight, fewer)
                 fewer = one.model if one.is_fitted else fewer
                 candidates.append(one)
                 _advance(heard)

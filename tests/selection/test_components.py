@@ -9,6 +9,7 @@ from fastkl.plotting import ComponentsDisplay
 from fastkl.selection import cross_validated_log_density
 
 IRIS = load_iris().data
+TIED = MixtureMLE(family=families.MultivariateNormal("tied"), n_init=1)
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +35,7 @@ def test_bic_of_iris():
 
 
 def test_more_components_are_never_worse(line):
-    choice = choose_components(line, range(1, 6), family=families.MultivariateNormal("tied"), n_init=1, random_state=1)
+    choice = choose_components(line, range(1, 6), mixture=TIED, random_state=1)
     assert np.all(np.diff(choice.log_likelihood) > -1e-6)
     assert choice.best.n_components == 2
     alone = MixtureMLE(2, family=families.MultivariateNormal("tied"), random_state=0).fit(line)
@@ -43,14 +44,16 @@ def test_more_components_are_never_worse(line):
 
 def test_icl_and_weights(line):
     weights = np.random.default_rng(2).integers(1, 3, size=len(line))
-    choice = choose_components(line, [1, 2], criterion="icl", sample_weight=weights, family="normal", random_state=0)
+    choice = choose_components(
+        line, [1, 2], criterion="icl", sample_weight=weights, mixture=MixtureMLE(family="normal"), random_state=0
+    )
     repeated = np.repeat(line, weights, axis=0)
     assert choice.value[1] == pytest.approx(choice.models[1].icl(repeated), rel=1e-10)
     assert choice.best.n_components == 2
 
 
 def test_cross_validation(line):
-    choice = choose_components(line, [1, 2], criterion="cv", cv=3, n_init=2, random_state=0)
+    choice = choose_components(line, [1, 2], criterion="cv", cv=3, mixture=MixtureMLE(n_init=2), random_state=0)
     assert choice.best.n_components == 2
     logs = cross_validated_log_density(choice.models[0].set_params(n_init=2), line, cv=3)
     assert choice.value[0] == pytest.approx(-logs.mean(), abs=0.01)  # other folds
@@ -62,8 +65,8 @@ def test_cross_validation(line):
 def test_bootstrap(line, n_resamples, level):
     heard = []
     choice = choose_components(
-        line[::2], [1, 2, 3], criterion="bootstrap", family=families.MultivariateNormal("tied"), n_init=1, level=level,
-        n_resamples=n_resamples, random_state=0, progress=lambda done, total: heard.append((done, total)),
+        line[::2], [1, 2, 3], criterion="bootstrap", mixture=TIED, level=level, n_resamples=n_resamples,
+        random_state=0, progress=lambda done, total: heard.append((done, total)),
     )  # fmt: skip
     assert choice.best.n_components == 2
     assert choice.p_value[0] == pytest.approx(1.0 / (1 + n_resamples))
@@ -73,7 +76,7 @@ def test_bootstrap(line, n_resamples, level):
 
 def test_picture(line):
     pytest.importorskip("matplotlib").use("Agg")
-    choice = choose_components(line, [1, 2, 3], ["tied", "spherical"], n_init=1, random_state=0)
+    choice = choose_components(line, [1, 2, 3], ["tied", "spherical"], mixture=MixtureMLE(n_init=1), random_state=0)
     display = ComponentsDisplay.from_choice(choice)
     assert len(display.lines_) == 2
     x, y = display.lines_[0][0].get_data()
@@ -87,7 +90,7 @@ def test_what_makes_no_sense_is_said(line):
     with pytest.raises(ValueError, match="whole numbers"):
         choose_components(line, [0, 1])
     with pytest.raises(ValueError, match="multivariate_normal"):
-        choose_components(np.abs(line), [1], ["full"], family="gamma")
+        choose_components(np.abs(line), [1], ["full"], mixture=MixtureMLE(family="gamma"))
     with pytest.raises(ValueError, match="one type of covariance"):
         choose_components(line, [1], ["full", "tied"], criterion="bootstrap")
     with pytest.raises(DegenerateDataError, match="No candidate"):
