@@ -208,9 +208,9 @@ def choose_components(
     >>> X = np.concatenate([rng.normal(0.0, 1.0, (200, 1)), rng.normal(5.0, 1.0, (200, 1))])
     >>> choose_components(X, range(1, 4), random_state=0)
     components  covariance  log-likelihood  parameters      bic
-             1                   -967.784           2  1947.55
-             2                   -829.683           5  1689.32  <- best
-             3                   -828.407           8  1704.75
+             1        full        -956.209           2  1924.40
+             2        full        -830.048           5  1690.05  <- best
+             3        full        -823.556           8  1695.04
     """
     numbers = _numbers(n_components)
     if criterion not in CRITERIA:
