@@ -51,6 +51,7 @@ from fastkl.exceptions import (
     ColumnTypeError,
     DegenerateDataError,
     LossyTransformerError,
+    MissingValueError,
     ModelFileError,
     ProbabilityVectorWarning,
     RepeatedValuesWarning,
@@ -62,8 +63,10 @@ from fastkl.exceptions import (
 from fastkl.families import priors
 from fastkl.selection import (
     Comparison,
+    ComponentChoice,
     FamilyRanking,
     GroupFits,
+    choose_components,
     compare_densities,
     fit_groups,
     likelihood_ratio_test,
@@ -75,7 +78,7 @@ from fastkl.selection import (
 )
 
 if TYPE_CHECKING:
-    from fastkl.plotting import ComparisonDisplay, DensityDisplay, DensityPanels, GoodnessDisplay
+    from fastkl.plotting import ComparisonDisplay, ComponentsDisplay, DensityDisplay, DensityPanels, GoodnessDisplay
 
 __version__ = "0.1.0"
 __all__ = [
@@ -83,6 +86,8 @@ __all__ = [
     "ColumnTypeError",
     "Comparison",
     "ComparisonDisplay",
+    "ComponentChoice",
+    "ComponentsDisplay",
     "DegenerateDataError",
     "DensityDisplay",
     "DensityMLE",
@@ -98,6 +103,7 @@ __all__ = [
     "KLDivergence",
     "KernelDensityMLE",
     "LossyTransformerError",
+    "MissingValueError",
     "MixtureMLE",
     "ModelFileError",
     "PermutationTest",
@@ -114,6 +120,7 @@ __all__ = [
     "categorical_cross_entropy",
     "categorical_entropy",
     "categorical_kl",
+    "choose_components",
     "compare_densities",
     "cross_entropy",
     "cross_entropy_batches",
@@ -147,7 +154,14 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     # Figures are wanted now and then; every import of the library would pay for them.
-    if name in ("ComparisonDisplay", "DensityDisplay", "DensityPanels", "GoodnessDisplay", "plotting"):
+    if name in (
+        "ComparisonDisplay",
+        "ComponentsDisplay",
+        "DensityDisplay",
+        "DensityPanels",
+        "GoodnessDisplay",
+        "plotting",
+    ):
         plotting = importlib.import_module("fastkl.plotting")
         return plotting if name == "plotting" else getattr(plotting, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,6 +1,7 @@
 """Choosing between densities: tables on held-out rows, tests, scorers for searches; one density for each group."""
 
 from fastkl.selection.comparison import Comparison, compare_densities
+from fastkl.selection.components import ComponentChoice, choose_components
 from fastkl.selection.cross_validation import cross_validated_log_density
 from fastkl.selection.family_ranking import FamilyRanking, FamilyTable
 from fastkl.selection.group_fits import GroupFits
@@ -12,10 +13,12 @@ from fastkl.selection.scorers import make_kl_scorer, neg_cross_entropy
 
 __all__ = [
     "Comparison",
+    "ComponentChoice",
     "FamilyRanking",
     "FamilyTable",
     "GroupFits",
     "TestResult",
+    "choose_components",
     "compare_densities",
     "cross_validated_log_density",
     "fit_groups",
