@@ -129,7 +129,7 @@ def raise_collapsed(rows: AnyRows, maximum: Maximum, collapsed: NDArray[np.bool_
     if np.any(collapsed):
         column, sample = int(np.flatnonzero(collapsed)[0]), rows.sample(SAMPLE_ROWS)
         distinct, n = len(np.unique(sample.X[:, column])), rows.total(n_rows)
-        if distinct == len(sample.X):
+        if distinct == len(sample.X) and sample.weights is None:
             raise DegenerateDataError(
                 f"Column {column}: the {family} likelihood of these {n} rows has no maximum inside; it grows without bound as "
                 f"scale goes to 0 at any of them, such as {maximum.params['loc'][column]:.6g}. {remedy}",
