@@ -47,7 +47,7 @@ def million(n=1_000_000):
         _, peer = timed(gaussian_kde(X[:100_000].T).logpdf, queries[:few].T)
         pairs = peer / (few * 100_000.0) * float(n) ** 2
         print(
-            f"  d={d}  {seconds:7.2f} s   largest error {off:.1e}   gaussian_kde by pair count {pairs / seconds:,.0f} times as long"
+            f"  d={d}  {seconds:7.2f} s   largest error {off:.1e}   gaussian_kde by pair count {pairs / seconds:,.0f} times"
         )
 
 
