@@ -7,7 +7,7 @@ from typing import Any
 from numpy.typing import ArrayLike
 
 from fastkl.divergence.empirical import frequencies_cross_entropy
-from fastkl.divergence.entropy_methods import ENTROPY_METHODS, entropy_by_method
+from fastkl.divergence.entropy_methods import ENTROPY_METHODS, default_entropy, entropy_by_method
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.model_pair import model_cross_entropy, model_entropy
 from fastkl.divergence.neighbors import SamplePair
@@ -31,7 +31,7 @@ from fastkl.divergence.samples import sample_cross_entropy, sample_entropy
 def entropy(
     p: Any,
     *,
-    method: str = "knn",
+    method: str = "auto",
     n_neighbors: int | None = None,
     sample_weight_p: ArrayLike | None = None,
     standard_error: bool = True,
@@ -45,26 +45,31 @@ def entropy(
     ----------
     p : array-like of shape (n,) or (n, d), or model
         A sample, or an object with a log-density.
-    method : {"knn", "weighted_knn", "spacings", "marginal_split"}, default="knn"
+    method : {"auto", "marginal_split", "spacings", "knn", "weighted_knn"}, default="auto"
         Estimator for samples.
 
+        "auto"
+            "marginal_split", or "knn" among scaled columns where values are rounded so coarsely that margins can't be split
+            off; "knn" where ``n_neighbors`` is given. Multiplying a column by c moves the estimate by log c and nothing else.
+        "marginal_split"
+            Gaps between order statistics for each column (of logarithms, where these are less skewed), and nearest neighbours
+            for the copula, whose bias is measured on samples with a normal copula and subtracted.
+        "spacings"
+            Gaps between order statistics, for one column.
         "knn"
             Kozachenko and Leonenko's, with the distance from each row to its k-th neighbour and the volume of the unit ball:
             :math:`\frac{d}{n} \sum_i \log \rho_k(i) + \log V_d + \log(n - 1) - \psi(k)`.
         "weighted_knn"
             The average over k whose weights cancel the leading bias (Berrett, Samworth and Yuan): for 4 to 8 columns.
-        "spacings"
-            Gaps between order statistics, for one column.
-        "marginal_split"
-            Spacings for each column and nearest neighbours for the copula: for skewed columns in several dimensions.
     n_neighbors : int, default=None
-        k; by default 5, or n - 1 in smaller samples.
+        k; by default 5, or n - 1 in smaller samples. Given with ``method="auto"``, it asks for "knn".
     sample_weight_p : array-like of shape (n,), default=None
         Masses of the rows; only ratios matter.
     standard_error : bool, default=True
         Whether to compute it.
     random_state : int, RandomState, Generator or None, default=None
-        For draws from a model whose entropy is not known in closed form.
+        For draws from a model whose entropy is not known in closed form, and for the samples on which a bias is measured (by
+        default these are the same at each call).
     n_jobs : int or None, default=None
         Threads; None means all cores the process may use.
     n_draws : int, default=None
@@ -73,12 +78,14 @@ def entropy(
     Returns
     -------
     Estimate
-        Exact values have a standard error of 0. From 10 columns on a sample's estimate carries the flag ``bias_suspected``.
+        Exact values have a standard error of 0. ``diagnostics["bias_suspected"]`` is up where the estimate moves with the number
+        of neighbours or with the gaps more than it should, or where rows are near a curve or a surface.
 
     Raises
     ------
     DegenerateDataError
-        The sample has repeated rows (atoms): then it has no density at the scale of the k-th neighbour.
+        The sample has repeated rows (atoms): then it has no density at the scale of the k-th neighbour. Or its rows are on a
+        plane or a surface of second degree (a constant column, columns with a fixed sum, a sphere): the entropy is -inf.
     ValueError
         Values that are missing or labels, wrong weights, more neighbours than rows.
 
@@ -98,8 +105,8 @@ def entropy(
     >>> entropy(norm(0, 1))
     Estimate(1.41894 nats, method='exact', n_samples=0)
     """
-    if method not in ("knn", *ENTROPY_METHODS):
-        known = ", ".join(map(repr, ("knn", *ENTROPY_METHODS)))
+    if method not in ("auto", "knn", *ENTROPY_METHODS):
+        known = ", ".join(map(repr, ("auto", "knn", *ENTROPY_METHODS)))
         raise ValueError(f"method={method!r} is unknown; expected one of {known}.")
     options = Options(method, n_neighbors, standard_error, n_draws, random_state=random_state)
     return _ENTROPY(operand(p, "p", sample_weight_p, n_jobs, discrete_call="discrete_entropy"), options=options)
@@ -107,6 +114,8 @@ def entropy(
 
 def _entropy_of_sample(p: SampleOperand, options: Options) -> Estimate:
     """The distribution behind a sample."""
+    if options.method == "auto":
+        return default_entropy(p.sample, options)
     if options.method != "knn":
         return entropy_by_method(p.sample, options.method, options.n_neighbors)
     return sample_entropy(SamplePair(p.sample, p.sample), options.n_neighbors, options.standard_error)
