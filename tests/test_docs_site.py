@@ -26,6 +26,7 @@ def site(tmp_path_factory):
     """The built site; the build works on a copy, so that it leaves nothing in the source tree."""
     folder = tmp_path_factory.mktemp("site")
     shutil.copytree(ROOT / "docs", folder / "docs", ignore=shutil.ignore_patterns("_build", "api", "__pycache__"))
+    shutil.copy(ROOT / "CHANGELOG.md", folder)
     command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", "docs", "html"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
@@ -109,12 +110,14 @@ def test_nothing_is_fetched(site):
 
 
 def test_names_in_the_guides_are_links(site):
-    text = (site / "user_guide.html").read_text(encoding="utf-8")
-    for name in ("kl_divergence", "compare_densities"):
-        assert f'href="api/fastkl.{name}.html#fastkl.{name}"' in text, name
+    for page, name in (("compare", "kl_divergence"), ("choose", "compare_densities")):
+        text = (site / f"guide/{page}.html").read_text(encoding="utf-8")
+        assert f'href="../api/fastkl.{name}.html#fastkl.{name}"' in text, name
 
 
 def test_the_guides_are_reached_from_the_first_page(site):
-    text = (site / "index.html").read_text(encoding="utf-8")
-    for page in sorted((ROOT / "docs").glob("*.md")):
-        assert page.stem == "index" or f"{page.stem}.html" in text, page.name
+    """Or from the first page of the user guide."""
+    text = "".join((site / page).read_text(encoding="utf-8") for page in ("index.html", "user_guide.html"))
+    for page in sorted((ROOT / "docs").rglob("*.md")):
+        name = page.relative_to(ROOT / "docs").with_suffix(".html")
+        assert page.stem == "index" or str(name) in text, name

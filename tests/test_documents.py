@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 BLOCK = re.compile(r"```python\n(.*?)```(?:\s*```text\n(.*?)```)?", re.DOTALL)
 EXAMPLES = [
     pytest.param(code, expected, id=f"{path.name}-{i}")
-    for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    for path in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
     for i, (code, expected) in enumerate(BLOCK.findall(path.read_text(encoding="utf-8")))
 ]
 
@@ -29,7 +29,7 @@ def test_example(code, expected):
 
 
 @pytest.mark.parametrize(
-    "path", [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))], ids=lambda path: path.name
+    "path", [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))], ids=lambda path: path.name
 )
 def test_files_and_tests_that_are_named_exist(path):
     """A path in `code` is that of a file, from the top or from tests/; what follows a :: is a test in it."""

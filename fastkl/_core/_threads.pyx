@@ -24,6 +24,8 @@ cdef extern from "fk_config.h" nogil:
 
 BLOCK_ROWS = FK_BLOCK  # rows of a block: results depend on it, so that all that cut rows into blocks take it from here
 
+MOST_THREADS = 10**6  # beyond, n_jobs is no number of threads but a mistake
+
 cdef bint forked = False
 
 
@@ -48,6 +50,8 @@ cdef int effective_threads(object n_jobs) except -1:
         raise TypeError(f"n_jobs is a whole number of threads or None, not {n_jobs!r}.")
     if n_jobs == 0:
         raise ValueError("n_jobs=0 has no meaning: give a number of threads, None for all cores, or -1 for all cores.")
+    if n_jobs is not None and n_jobs > MOST_THREADS:
+        raise ValueError(f"n_jobs={n_jobs} is more threads than any machine has; -1 stands for all cores.")
     if not FK_HAS_OPENMP or forked:
         return 1
     if n_jobs is None:

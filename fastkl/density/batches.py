@@ -14,7 +14,6 @@ from typing import Any, Self
 
 import numpy as np
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted
 
 from fastkl._core.array_types import Floats
 from fastkl._core.means import Mean
@@ -141,7 +140,7 @@ class BatchMembers(Density):
             raise
 
     def _rows_to_score(self, source: Any, columns: Any, sample_weight: Any, batch_rows: int | None) -> StreamedRows:
-        check_is_fitted(self)
+        self._check_fitted()
         labels = self._takes_labels()
         opened = open_source(source, columns, sample_weight, batch_rows, labels)
         opened.learn_columns()

@@ -22,7 +22,9 @@ from fastkl._core.rows import Rows
 from fastkl.density.parametric.frozen import family_of, is_frozen, scipy_name
 from fastkl.families.base import Family
 from fastkl.rows.checks import raise_if_missing
+from fastkl.rows.columns import refuse_duplicates
 from fastkl.rows.reading import first_non_number_of, look
+from fastkl.rows.tables import column_names, is_table
 from fastkl.rows.weights import read_weights
 
 
@@ -79,6 +81,7 @@ def is_plain(estimator: BaseEstimator, X: Any, reset: bool) -> bool:
         and X.dtype in (np.float64, np.float32)
         and X.dtype.isnative
         and X.flags.c_contiguous
+        and X.flags.aligned
         and X.size > 0
     )
     if plain and reset:
@@ -90,6 +93,8 @@ def is_plain(estimator: BaseEstimator, X: Any, reset: bool) -> bool:
 def read_array(estimator: BaseEstimator, X: ArrayLike, labels: bool, reset: bool) -> NDArray[Any]:
     """The values as scikit-learn validates them; a value that is not a number is an error that names its place."""
     X = look(X, "X")
+    if is_table(X):
+        refuse_duplicates(column_names(X) or [], "X")
     dtype = None if labels else [np.float64, np.float32]
     name = type(estimator).__name__
     try:

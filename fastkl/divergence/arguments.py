@@ -179,8 +179,7 @@ def resolve_neighbors(
         raise ValueError("p has 1 row of positive weight; neighbours among the other rows need at least 2 rows.")
     if n_neighbors is None:
         return min(default, *([] if n is None else [n - 1]), *([] if m is None else [m]))
-    if isinstance(n_neighbors, bool) or not isinstance(n_neighbors, Integral) or n_neighbors < 1:
-        raise ValueError(f"n_neighbors is a whole number >= 1; got {n_neighbors!r}.")
+    require_count(n_neighbors, "n_neighbors")
     if n is not None and n_neighbors >= n:
         raise ValueError(
             f"n_neighbors={n_neighbors} neighbours need more rows than p has: each of its {n} rows has {n - 1} others."
@@ -188,6 +187,12 @@ def resolve_neighbors(
     if m is not None and n_neighbors > m:
         raise ValueError(f"n_neighbors={n_neighbors} neighbours need more rows than q has: n_samples={m}.")
     return int(n_neighbors)
+
+
+def require_count(value: Any, name: str) -> None:
+    """ValueError unless a value is a whole number of at least 1."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
+        raise ValueError(f"{name} is a whole number >= 1; got {value!r}.")
 
 
 def refuse_labels(data: Any, name: str) -> None:

@@ -16,13 +16,14 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import _safe_indexing
 
 from fastkl.divergence.arguments import FloatArray
-from fastkl.divergence.matching import refuse_duplicates
 from fastkl.exceptions import DegenerateDataError
-from fastkl.rows.columns import named
+from fastkl.rows.columns import named, refuse_duplicates
 from fastkl.rows.missing import missing
 from fastkl.rows.reading import look, refuse_dates
 from fastkl.rows.tables import column_names
 from fastkl.rows.weights import read_weights
+
+MOST = 1e15  # of a total: beyond, floats can't tell a number of occurrences from the next one
 
 
 class Tally(NamedTuple):
@@ -56,6 +57,7 @@ def tally(x: Any, name: str, counts: bool, sample_weight: ArrayLike | None) -> T
         raise DegenerateDataError(f"{name} has no rows: there is nothing to count.")
     weights = read_weights(sample_weight, len(codes), f"sample_weight of {name}")
     totals = np.bincount(codes, weights=weights, minlength=len(symbols)).astype(np.float64)
+    _refuse_beyond_counting(totals, name)
     if not declared and not totals.all():
         # A row of weight 0 is a row that is not there.
         present = np.flatnonzero(totals)
@@ -108,7 +110,18 @@ def _tally_counts(x: Any, name: str) -> Tally:
         raise ValueError(f"Entry {i} of {name} is {float(totals[i])!r}; a count is a finite number >= 0.")
     if not totals.any():
         raise DegenerateDataError(f"{name} has no positive count: there is no sample.")
+    _refuse_beyond_counting(totals, name)
     return Tally(range(len(totals)), totals, True, round(float(totals.sum())))
+
+
+def _refuse_beyond_counting(totals: FloatArray, name: str) -> None:
+    """ValueError for positive totals that are no numbers of occurrences."""
+    strange = (totals > MOST) | ((totals > 0.0) & (totals < 1.0 / MOST))
+    if strange.any():
+        raise ValueError(
+            f"{name} has a symbol of total {totals[strange][0]:.3g}. A total is a number of occurrences, up to {MOST:g} and, "
+            f"where it is not 0, from {1.0 / MOST:g}: multiply counts or weights by a common factor."
+        )
 
 
 def _columns(x: Any, name: str) -> list[Any]:

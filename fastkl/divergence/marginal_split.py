@@ -17,7 +17,7 @@ from scipy.special import digamma, ndtri, polygamma
 
 from fastkl._core.blas_threads import single_threaded_blas
 from fastkl._core.means import Mean
-from fastkl.divergence.arguments import DEFAULT_NEIGHBORS, FloatArray
+from fastkl.divergence.arguments import DEFAULT_NEIGHBORS, FloatArray, require_count
 from fastkl.divergence.diagnostics import drift_reasons
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.spacings import resolve_window, spacing_terms
@@ -328,6 +328,7 @@ def _of_dimensions(change: float, expected: float, k: int, largest: int, d: int)
 def _resolve_neighbors(n_neighbors: int | None, n: int) -> int:
     if n_neighbors is None:
         return min(DEFAULT_NEIGHBORS, n - 1)
-    if not 1 <= n_neighbors < n:
+    require_count(n_neighbors, "n_neighbors")
+    if n_neighbors >= n:
         raise ValueError(f"n_neighbors={n_neighbors}, but a row of {n} has between 1 and {n - 1} neighbours.")
     return n_neighbors

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from fastkl.divergence.callers import level_of_caller
 from fastkl.exceptions import ColumnOrderWarning, ProbabilityVectorWarning, SourceError
-from fastkl.rows.columns import listed
+from fastkl.rows.columns import listed, refuse_duplicates
 from fastkl.rows.tables import column_names, columns_of, is_table
 
 # A vector of probabilities that is longer is taken for a sample without a word.
@@ -32,18 +32,6 @@ def given_names(data: Any, name: str) -> list[Any] | None:
         return None
     refuse_duplicates(names, name)
     return None if names == list(range(len(names))) else names
-
-
-def refuse_duplicates(names: Sequence[Any], name: str) -> None:
-    """SourceError where two columns have one name."""
-    seen: dict[Any, int] = {}
-    for j, column in enumerate(names):
-        if column in seen:
-            raise SourceError(
-                f"{name} has two columns named {column!r}, columns {seen[column]} and {j}: names have to tell columns apart. "
-                "Rename one of them, or leave it out."
-            )
-        seen[column] = j
 
 
 def order_of_columns(

@@ -229,6 +229,10 @@ def subsampling_interval(
     """
     if not 0.0 < level < 1.0 or not 0.0 < exponent < 1.0:
         raise ValueError(f"level and exponent lie between 0 and 1; got {level!r} and {exponent!r}.")
+    if not n_subsamples >= 2:
+        raise ValueError(
+            f"n_subsamples is a whole number of at least 2, whose spread is measured; got {n_subsamples!r}."
+        )
     chosen = check_method(method)
     options = Options(chosen, random_state=random_state)
     rng = options.rng
@@ -239,6 +243,11 @@ def subsampling_interval(
     if sizes[0] <= k or sizes[1] < k:
         raise ValueError(
             f"Subsamples of {sizes[0]} and {sizes[1]} rows are too small for n_neighbors={k}; raise the exponent or lower k."
+        )
+    if min(sizes) == min(pair.p.n_rows, pair.q.n_rows):
+        raise ValueError(
+            f"Subsamples of {sizes[0]} and {sizes[1]} rows out of {pair.p.n_rows} and {pair.q.n_rows} are the samples again; "
+            "pass more rows or lower the exponent."
         )
     parts = np.array([_value(_thinned(pair, sizes, rng), chosen, k) for _ in range(n_subsamples)])
     kept = min(sizes) / min(pair.p.n_rows, pair.q.n_rows)

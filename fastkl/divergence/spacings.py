@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import digamma, polygamma
 
-from fastkl.divergence.arguments import FloatArray
+from fastkl.divergence.arguments import FloatArray, require_count
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.whitening import effective_size, normalised
 from fastkl.exceptions import DegenerateDataError
@@ -123,7 +123,8 @@ def resolve_window(window: int | None, n: int, *, small: bool) -> int:
         if n < 3:
             raise ValueError(f"Spacings need at least 3 values; found {n}.")
         window = min(int(float(np.cbrt(n) if small else np.sqrt(n)) + 0.5), (n - 1) // 2)
-    if not 2 <= 2 * window < n:
+    require_count(window, "window")
+    if 2 * window >= n:
         raise ValueError(f"window={window} must be at least 1 and less than half the number of values, {n}.")
     return window
 

@@ -87,14 +87,12 @@ def _equation(terms: Sequence[FloatArray], left: float) -> list[int] | None:
     # An equation holds whatever its rows are multiplied by: so no row far out outweighs the others.
     design /= np.linalg.norm(design, axis=1, keepdims=True)
     size = np.linalg.norm(design, axis=0)
-    triangle = np.linalg.qr(design / size, mode="r")
+    triangle: FloatArray = np.asarray(np.linalg.qr(design / size, mode="r"))
     follows = np.flatnonzero(np.abs(np.diag(triangle)) < left)
     if not len(follows):
         return None
     last = int(follows[0])
-    share = (
-        np.linalg.solve(np.asarray(triangle[:last, :last]), np.asarray(triangle[:last, last])) if last else np.empty(0)
-    )
+    share = np.linalg.solve(triangle[:last, :last], triangle[:last, last]) if last else np.empty(0)
     return [*np.flatnonzero(np.abs(share) > 1e-6 * np.abs(share).max(initial=0.0)).tolist(), last]
 
 

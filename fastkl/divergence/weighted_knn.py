@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import digamma, gammaln, polygamma
 
-from fastkl.divergence.arguments import FloatArray
+from fastkl.divergence.arguments import FloatArray, require_count
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.local_terms import log_unit_ball
 from fastkl.divergence.whitening import effective_size, normalised, whiten
@@ -208,7 +208,8 @@ def _combine(
 def _resolve_neighbors(n_neighbors: int | None, n: int, d: int) -> int:
     if n_neighbors is None:
         return min(max(5, 3 * d, min(50, round(float(np.cbrt(n))))), n - 1)
-    if not 1 <= n_neighbors < n:
+    require_count(n_neighbors, "n_neighbors")
+    if n_neighbors >= n:
         raise ValueError(
             f"n_neighbors={n_neighbors}; a sample of {n} rows has between 1 and {n - 1} neighbours of a row."
         )

@@ -133,8 +133,21 @@ class Categorical(Family):
         return {"probabilities": Simplex(by_column=True, widths=tuple(map(len, self._declared())))}
 
     def shaped(self, given: Params, d: int) -> Params:
-        self.column_categories(d)
-        return super().shaped(given, d)
+        shaped = super().shaped(given, d)
+        for j, labels in enumerate(self.column_categories(d) or []):
+            names = labels.tolist()
+            twice = (
+                next((name for name in names if names.count(name) > 1), None) if len(set(names)) < len(names) else None
+            )
+            if twice is not None or len(names) == 0:
+                which = "names none" if len(names) == 0 else f"names {twice!r} twice"
+                raise ValueError(f"categorical: categories of column {j} {which}; each category is named once.")
+            p = shaped["probabilities"][j] if "probabilities" in shaped else None
+            if p is not None and (len(names) > len(p) or p[len(names) :].any()):
+                raise ValueError(
+                    f"categorical: column {j} has {len(names)} categories and {len(p)} probabilities; each category has one."
+                )
+        return shaped
 
     def covariance_of(self, name: str, statistics: Statistics, params: Params) -> Floats:
         p = params["probabilities"]

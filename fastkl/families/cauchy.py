@@ -49,7 +49,7 @@ class Cauchy(LocationScaleFamily):
     extreme = [{"loc": 0.3, "scale": 1e-3}, {"loc": -2.0, "scale": 1e6}, {"loc": 1e8, "scale": 1.0}]
 
     def constants(self, params: Params) -> tuple[Any, ...]:
-        return params["loc"], 1.0 / params["scale"], -np.log(np.pi * params["scale"])
+        return params["loc"], 1.0 / params["scale"], -np.log(np.pi) - np.log(params["scale"])
 
     def starts(self, rows: Rows, fixed: Params) -> list[list[Params]]:
         centre, distance = median_and_distance(rows)

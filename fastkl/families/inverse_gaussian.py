@@ -61,7 +61,8 @@ class InverseGaussian(UnivariateFamily):
     def _distance(self, statistics: Statistics, mean: Floats) -> Floats:
         """Mean of (x - m)^2 / (m^2 x)."""
         own = statistics["mean"]
-        distance: Floats = ((own - mean) / mean) ** 2 / own + statistics["excess"]
+        gap = (own - mean) / mean
+        distance: Floats = gap * (gap / own) + statistics["excess"]
         return distance
 
     def solve(self, statistics: Statistics) -> Fit:

@@ -3,8 +3,9 @@
  *
  * Statistics: weight, mean direction, and the deficit W - R = sum 2 sin^2((x - direction) / 2) with R the resultant length: for
  * concentrated angles R is W to rounding and only the deficit knows the concentration. Half angles are reduced modulo pi by
- * a three-part pi (exact up to 2^20 turns; beyond, by the C library) to [-pi/2, pi/2], where sine and cosine are their Taylor
- * polynomials: error below 2e-16 absolute, sine also relative to itself.
+ * a three-part pi to [-pi/2, pi/2], where sine and cosine are their Taylor polynomials: error below 2e-16 absolute, sine also
+ * relative to itself. Angles beyond 1000 are turned to [-pi, pi] by the C library before anything is subtracted from them: a
+ * difference of two of them would be rounded to the digits that a large angle has.
  */
 #ifndef FK_FAMILY_VON_MISES_H
 #define FK_FAMILY_VON_MISES_H
@@ -18,7 +19,7 @@ enum { VM_LOC, VM_TWICE_CONCENTRATION, VM_NORMALISER, VM_CONSTANTS };
 #define VM_PI_1 3.1415926534682512e+00 /* pi in three parts, the first two of 33 bits */
 #define VM_PI_2 1.2154201012607932e-10
 #define VM_PI_3 4.044532497591901e-21
-#define VM_FAR 1e6 /* angles up to it are reduced here */
+#define VM_FAR 1e3 /* angles up to it are reduced here */
 
 /* The half angle h modulo pi, in [-pi/2, pi/2]. */
 FK_INLINE double vm_reduce(double h) {
@@ -53,23 +54,26 @@ FK_INLINE double vm_cos(double r) {
     return 1.0 - z * (0.5 - z * p);
 }
 
-FK_INLINE int vm_far(const double *x, ptrdiff_t n, double centre) {
+FK_INLINE int vm_far(const double *x, ptrdiff_t n) {
     double largest = 0.0;
     FK_PRAGMA(omp simd reduction(max : largest)) for (ptrdiff_t i = 0; i < n; i++) {
-        double size = fabs(x[i] - centre);
+        double size = fabs(x[i]);
         largest = size > largest ? size : largest;
     }
     return largest > VM_FAR;
 }
 
+/* The same angle, of size 1000 at most. */
+FK_INLINE double vm_turned(double x) { return fabs(x) > VM_FAR ? atan2(sin(x), cos(x)) : x; }
+
 /* Sums of sin(x - centre) and of 1 - cos(x - centre) = 2 sin^2 of the half. */
 FK_INLINE double vm_sums(const double *x, const double *w, ptrdiff_t n, double centre, double *weight, double *deficit) {
     double total = 0.0, sines = 0.0, squares = 0.0;
-    if (vm_far(x, n, centre)) {
+    if (vm_far(x, n)) {
         for (ptrdiff_t i = 0; i < n; i++) {
-            double wi = w ? w[i] : 1.0, s = sin(0.5 * (x[i] - centre));
+            double wi = w ? w[i] : 1.0, angle = vm_turned(x[i]) - centre, s = sin(0.5 * angle);
             total += wi;
-            sines += wi * sin(x[i] - centre);
+            sines += wi * sin(angle);
             squares += wi * s * s;
         }
     } else {
@@ -86,8 +90,8 @@ FK_INLINE double vm_sums(const double *x, const double *w, ptrdiff_t n, double c
 }
 
 FK_INLINE void von_mises_statistics_body(const double *x, const double *w, ptrdiff_t n, double *record) {
-    double weight, deficit, sines = vm_sums(x, w, n, x[0], &weight, &deficit);
-    double direction = x[0] + atan2(sines, weight - deficit);
+    double first = vm_turned(x[0]), weight, deficit, sines = vm_sums(x, w, n, first, &weight, &deficit);
+    double direction = first + atan2(sines, weight - deficit);
     sines = vm_sums(x, w, n, direction, &weight, &deficit);
     double turn = atan2(sines, weight - deficit), s = sin(0.5 * turn); /* a rounding, unless the resultant is next to nothing */
     record[VM_WEIGHT] = weight;
@@ -114,9 +118,9 @@ static void von_mises_merge(double *into, const double *from) {
 static FK_CLONES void von_mises_log_density(const double *FK_RESTRICT x, ptrdiff_t n, const double *FK_RESTRICT c,
                                             double *FK_RESTRICT out) {
     const double loc = c[VM_LOC], twice = c[VM_TWICE_CONCENTRATION], normaliser = c[VM_NORMALISER];
-    if (vm_far(x, n, loc)) {
+    if (vm_far(x, n)) {
         for (ptrdiff_t i = 0; i < n; i++) {
-            double s = sin(0.5 * (x[i] - loc));
+            double s = sin(0.5 * (vm_turned(x[i]) - loc));
             out[i] += normaliser - twice * (s * s);
         }
         return;

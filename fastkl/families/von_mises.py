@@ -20,6 +20,7 @@ MAX_NEWTON_STEPS = 100
 LOG_2PI = np.log(2.0 * np.pi)
 _LARGE = 32.0
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(120)
+FAR = 1e3  # angles beyond it are turned to within half a turn of 0 before another is subtracted from them
 NO_LENGTH = 4.0 * np.finfo(np.float64).eps  # a mean resultant length that is all rounding
 
 
@@ -83,12 +84,12 @@ class VonMises(UnivariateFamily):
 
     def constants(self, params: Params) -> tuple[Any, ...]:
         kappa = params["concentration"]
-        return params["loc"], 2.0 * kappa, -LOG_2PI - np.log(i0e(kappa))
+        return turned(params["loc"]), 2.0 * kappa, -LOG_2PI - np.log(i0e(kappa))
 
     def _deficit(self, statistics: Statistics, loc: Floats) -> Floats:
         """Mean of 1 - cos(x - loc)."""
         own = statistics["deficit"] / statistics["weight"]
-        deficit: Floats = own + 2.0 * (1.0 - own) * np.sin(0.5 * (statistics["direction"] - loc)) ** 2
+        deficit: Floats = own + 2.0 * (1.0 - own) * np.sin(0.5 * (statistics["direction"] - turned(loc))) ** 2
         return deficit
 
     def solve(self, statistics: Statistics, start: Params | None = None) -> Fit:
@@ -126,7 +127,7 @@ class VonMises(UnivariateFamily):
 
     def _sines(self, statistics: Statistics, loc: Floats) -> Floats:
         """Sum of sin(x - loc)."""
-        total: Floats = (statistics["weight"] - statistics["deficit"]) * np.sin(statistics["direction"] - loc)
+        total: Floats = (statistics["weight"] - statistics["deficit"]) * np.sin(statistics["direction"] - turned(loc))
         return total
 
     def statistics_gradient(self, statistics: Statistics, params: Params) -> Params:
@@ -197,6 +198,11 @@ class VonMises(UnivariateFamily):
     def textbook_entropy(mp: Any, loc: Any, concentration: Any) -> Any:
         constant = mp.besseli(0, concentration)
         return mp.log(2 * mp.pi * constant) - concentration * mp.besseli(1, concentration) / constant
+
+
+def turned(angle: Floats) -> Floats:
+    """The same angle, within a turn of 0 if it is so large that a difference would be rounded to its few digits."""
+    return np.where(np.abs(angle) > FAR, np.arctan2(np.sin(angle), np.cos(angle)), angle)
 
 
 def bessel_deficit(kappa: Floats) -> tuple[Floats, Floats]:

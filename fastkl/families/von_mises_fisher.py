@@ -279,16 +279,20 @@ def solve_concentration(d: int, length: float, gap: float, start: float = 0.0) -
 
 
 def draw_gaps(d: int, k: float, n: int, generator: np.random.Generator) -> Floats:
-    """Draws of 1 - direction'x by Wood's rejection from a transformed beta distribution."""
-    b = (d - 1.0) / (2.0 * k + np.hypot(2.0 * k, d - 1.0))
-    x0 = (1.0 - b) / (1.0 + b)
-    c = k * x0 + (d - 1.0) * np.log1p(-x0 * x0)
+    """Draws of 1 - direction'x by Wood's rejection from a transformed beta distribution.
+
+    All in terms of gaps, which keep their digits where the direction's share of a row rounds to 1: w = 1 - gap, x0 = 1 - centre,
+    and 1 - x0 w = centre + gap - centre gap. At least every other proposal is accepted, whatever the concentration.
+    """
+    half = 0.5 * (d - 1.0) / k
+    b = half / (1.0 + np.hypot(1.0, half)) if half < 1.0 else 1.0 / (1.0 / half + np.hypot(1.0, 1.0 / half))
+    centre = 2.0 * b / (1.0 + b)
     gaps: Floats = np.empty(0)
     while len(gaps) < n:
         z = generator.beta(0.5 * (d - 1.0), 0.5 * (d - 1.0), size=n)
-        gap = 2.0 * b * z / (1.0 - (1.0 - b) * z)
-        w = 1.0 - gap
-        accept = k * w + (d - 1.0) * np.log1p(-x0 * w) - c >= np.log(generator.random(n))
+        gap = 2.0 * (b / ((1.0 - z) + b * z)) * z
+        ratio = (1.0 + gap / centre - gap) / (2.0 - centre)
+        accept = k * (centre - gap) + (d - 1.0) * np.log(ratio) >= np.log1p(-generator.random(n))
         gaps = np.concatenate([gaps, gap[accept]])
     return gaps[:n]
 

@@ -79,6 +79,18 @@ def column_number(column: Any, names: Names | None, d: int, place: str = "The ta
     raise SourceError(f"{place} has no column {column!r}; its columns are {listed(known)}.")
 
 
+def refuse_duplicates(names: Sequence[Any], name: str) -> None:
+    """SourceError where two columns have one name."""
+    seen: dict[Any, int] = {}
+    for j, column in enumerate(names):
+        if column in seen:
+            raise SourceError(
+                f"{name} has two columns named {column!r}, columns {seen[column]} and {j}: names have to tell columns apart. "
+                "Rename one of them, or leave it out."
+            )
+        seen[column] = j
+
+
 def named(column: int, names: Names | None) -> str:
     """A column in words, by its number and, where it has one, its name."""
     return f"column {column}" if names is None else f"column {column} ({names[column]!r})"

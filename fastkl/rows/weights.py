@@ -11,6 +11,8 @@ from fastkl.exceptions import SourceError
 from fastkl.rows.npy_file import NpyFile
 from fastkl.rows.reading import first_non_number, look
 
+LARGEST = float(np.finfo(np.float64).max)
+
 
 def read_weights(
     sample_weight: Any,
@@ -38,6 +40,8 @@ def read_weights(
     if sample_weight is None:
         return None
     given = look(sample_weight, name)
+    if getattr(getattr(given, "dtype", None), "kind", "") == "c":
+        raise ValueError(f"{name} holds complex numbers. Weights are real numbers of at least 0.")
     try:
         weights = np.ascontiguousarray(given, dtype=np.float64) if np.ndim(given) else np.full(n, float(given))
     except (TypeError, ValueError) as error:
@@ -60,6 +64,10 @@ def read_weights(
             raise ValueError(
                 f"{name} has to hold finite numbers of at least 0; {row(int(bad[0]))} has weight {weights[bad[0]]}."
             )
+        raise ValueError(
+            f"{name} sums to more than the largest number, {LARGEST:.3g}: divide all weights by the largest of them, "
+            f"{weights.max():.3g}."
+        )
     if not all_zero and not weights.any():
         raise no_weight(name)
     return weights

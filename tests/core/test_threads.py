@@ -22,12 +22,14 @@ def test_numbers():
     assert effective_n_threads(1) == 1
     assert effective_n_threads(-1) == most
     assert effective_n_threads(-1000) == effective_n_threads(-(10**12)) == 1
-    assert effective_n_threads(10**12) == (1024 if build_info()["openmp"] else 1)
+    assert effective_n_threads(10**6) == (1024 if build_info()["openmp"] else 1)
     if build_info()["openmp"]:
         assert effective_n_threads(3) == 3
 
 
-@pytest.mark.parametrize(("bad", "error"), [(0, ValueError), (1.5, TypeError), ("2", TypeError), (True, TypeError)])
+@pytest.mark.parametrize(
+    ("bad", "error"), [(0, ValueError), (10**12, ValueError), (1.5, TypeError), ("2", TypeError), (True, TypeError)]
+)
 def test_bad_numbers(bad, error):
     with pytest.raises(error, match="n_jobs"):
         effective_n_threads(bad)

@@ -18,6 +18,7 @@ from fastkl.density.parametric.parts import FamilyParts
 from fastkl.density.parametric.summary import FamilySummary
 from fastkl.density.validation import as_generator, read_rows, resolve_family
 from fastkl.families.base import Family
+from fastkl.families.drawing import draws
 from fastkl.families.priors import PriorLike
 from fastkl.rows.checks import raise_if_not_finite, require_finite
 
@@ -114,7 +115,7 @@ class FamilyDensity(FamilyDistribution, FamilyGoodness, FamilyParts, FamilySumma
         self._check_fitted()
         if n_samples < 1:
             raise ValueError(f"n_samples has to be at least 1, not {n_samples}.")
-        return self.family_.sample(self.params_, int(n_samples), as_generator(random_state))
+        return draws(self.family_, self.params_, int(n_samples), as_generator(random_state))
 
     # -- what was learnt ---------------------------------------------------------------------------------------------------
 

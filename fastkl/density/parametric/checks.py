@@ -1,4 +1,6 @@
-"""What a file has to hold to be a fitted density of one family: parameters in range, and arrays that fit each other.
+"""What a density of one family checks of itself: options of a search, what it has learnt so far, what a file has to hold.
+
+A file has to hold parameters in range, and arrays that fit each other.
 
 An edited or damaged file could otherwise score with a negative scale, or hand sums of the wrong length to a kernel.
 """
@@ -13,7 +15,41 @@ from fastkl._core.array_types import Params, Statistics
 from fastkl.density.parametric.inference import KEPT
 from fastkl.families.base import Family
 
+LEAST_TOL = 1e-30  # below it a gain is less than what the rounding of any log-likelihood hides
 LOG_LIKELIHOOD_SLACK = 1e-6  # nats per unit of weight; the same sums on another machine differ by rounding
+
+
+def check_search(tol: Any, max_iter: Any) -> None:
+    """ValueError for a tolerance or a number of iterations with which no search could end well."""
+    if not LEAST_TOL < tol < np.inf:
+        raise ValueError(
+            f"tol is what a fit may still gain, in nats per row: a number above {LEAST_TOL:g}, not {tol!r}."
+        )
+    if max_iter < 1:
+        raise ValueError(f"max_iter has to be at least 1, not {max_iter!r}.")
+
+
+def raise_if_another(density: Any, family: Family) -> None:
+    """ValueError if the sums that a density has are those of another family, or of the family with other options."""
+    if not hasattr(density, "statistics_"):
+        return
+    known, own = density.family_, family
+    if type(known) is type(own):
+        own = own.learned(density.statistics_)
+        options = own.get_params(deep=False)
+        if all(_equal(value, options[name]) for name, value in known.get_params(deep=False).items()):
+            return
+    raise ValueError(
+        f"The rows seen so far were summed for {known!r}; those sums say nothing about {family!r}. Fit anew, or use an estimator "
+        "of its own for each family."
+    )
+
+
+def _equal(first: Any, second: Any) -> bool:
+    """Whether two options of a family are the same."""
+    if isinstance(first, list | tuple) and isinstance(second, list | tuple):
+        return len(first) == len(second) and all(map(_equal, first, second))
+    return bool(np.array_equal(first, second))
 
 
 def check_family_density(density: Any) -> None:
@@ -40,12 +76,6 @@ def check_params(family: Family, params: Params, d: int) -> None:
             raise ValueError(f"{name} is no float64 of shape {np.shape(value)}")
     if family.n_columns(params) != d:
         raise ValueError(f"the parameters are those of {family.n_columns(params)} columns, n_features_in_ is {d}")
-    if hasattr(family, "labels_of"):
-        for j, (labels, p) in enumerate(zip(family.labels_of(params), *params.values(), strict=True)):
-            if len(set(np.asarray(labels).tolist())) < len(labels) or len(labels) > len(p) or p[len(labels) :].any():
-                raise ValueError(
-                    f"column {j} has {len(labels)} categories, not all different, or as many as probabilities"
-                )
 
 
 def check_statistics(family: Family, statistics: Statistics, d: int) -> None:

@@ -12,6 +12,7 @@ from fastkl.density.goodness import STATISTICS, GoodnessMembers, edf_statistics
 from fastkl.density.summary import SummaryMembers
 from fastkl.exceptions import DegenerateDataError
 from fastkl.families.base import Family
+from fastkl.families.drawing import draws
 from fastkl.families.univariate import UnivariateFamily
 
 # values drawn at a time
@@ -55,7 +56,7 @@ class FamilyGoodness(GoodnessMembers, SummaryMembers):
     ) -> dict[str, Floats]:
         """Statistics (m,) of samples from the distribution of a column; NaN for one without a maximum of the likelihood."""
         many = {name: np.repeat(np.asarray(value, dtype=np.float64)[j], m) for name, value in self.params_.items()}
-        rows = self.family_.sample(many, n, generator).astype(np.float64)
+        rows = draws(self.family_, many, n, generator).astype(np.float64)
         found = {name: np.full(m, np.nan) for name in STATISTICS}
         # all at once; where one of them has no maximum, halves of them
         pending = [np.arange(m)]

@@ -16,6 +16,7 @@ from fastkl._core.blas_threads import single_threaded_blas
 from fastkl._core.rows import AnyRows, Rows
 from fastkl.density.files.registry import register_density
 from fastkl.density.parametric.base import FamilyDensity
+from fastkl.density.parametric.checks import check_search
 from fastkl.density.parametric.mixture_checks import check_mixture, stored_parameters
 from fastkl.density.parametric.mixture_fit import curvature_of, raise_if_few_rows, resolved_mixture, resolved_priors
 from fastkl.density.parametric.mixture_order import by_parameter, ordered
@@ -219,8 +220,9 @@ class MixtureMLE(PosteriorMembers, ClassNamePrefixFeaturesOutMixin, TransformerM
 
     def _fit_rows(self, mixture: Mixture, rows: AnyRows) -> None:
         """Fit to rows in memory or not, and take over what was found."""
-        if self.n_init < 1 or self.max_iter < 1:
-            raise ValueError(f"n_init and max_iter have to be at least 1, not {self.n_init} and {self.max_iter}.")
+        check_search(self.tol, self.max_iter)
+        if self.n_init < 1:
+            raise ValueError(f"n_init has to be at least 1, not {self.n_init}.")
         mixture = mixture.learned_from(rows)
         if mixture.layout.size == 1:
             self._fit_one(mixture, rows)

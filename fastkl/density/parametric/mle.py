@@ -15,7 +15,7 @@ from fastkl._core.array_types import Params, Statistics
 from fastkl._core.rows import AnyRows, Rows
 from fastkl.density.files.registry import constructor_parameters, register_density
 from fastkl.density.parametric.base import FamilyDensity
-from fastkl.density.parametric.checks import check_family_density
+from fastkl.density.parametric.checks import check_family_density, check_search, raise_if_another
 from fastkl.density.parametric.frozen import thawed
 from fastkl.density.parametric.inference import KEPT
 from fastkl.density.validation import read_rows, resolve_family, unchanged_on_error
@@ -188,7 +188,9 @@ class DensityMLE(FamilyDensity):
         with unchanged_on_error(self):
             first = not hasattr(self, "statistics_")
             family = resolve_family(self.family)
+            raise_if_another(self, family)
             rows = read_rows(self, X, sample_weight, labels=family.labels, reset=first)
+            family.shaped({}, rows.n_columns)
             with require_finite(rows):
                 statistics = family.statistics(rows)
             self._learn_more(family, statistics if first else family.merge_statistics(self.statistics_, statistics))
@@ -220,6 +222,8 @@ class DensityMLE(FamilyDensity):
         if hasattr(self, "statistics_") and self.n_features_in_ != other.n_features_in_:
             raise ValueError(f"This one has {self.n_features_in_} columns, the other {other.n_features_in_}.")
         with unchanged_on_error(self):
+            raise_if_another(self, family)
+            raise_if_another(other, family)
             if hasattr(self, "statistics_"):
                 self._learn_more(family, family.merge_statistics(self.statistics_, other.statistics_))
             else:
@@ -254,8 +258,8 @@ class DensityMLE(FamilyDensity):
 
     def _fit_rows(self, family: Family, rows: AnyRows) -> None:
         """Fit to rows in memory or not, and take over what was found."""
-        if self.max_iter < 1:
-            raise ValueError(f"max_iter has to be at least 1, not {self.max_iter!r}.")
+        check_search(self.tol, self.max_iter)
+        family.shaped({}, rows.n_columns)  # which refuses too few columns, and options that make no sense
         fit, statistics = fit_rows(family, resolve_prior(self.prior, family), rows, self.tol, self.max_iter)
         self._keep(family, statistics, fit, rows)
         if self.robust_errors:
@@ -272,7 +276,7 @@ class DensityMLE(FamilyDensity):
             fit = fit_statistics(family, resolve_prior(self.prior, family), statistics)
         except DegenerateDataError:
             self._forget_parameters()
-            self.statistics_ = statistics
+            self.family_, self.statistics_ = family.learned(statistics), statistics
         else:
             self._keep(family, statistics, fit)
 

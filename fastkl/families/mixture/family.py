@@ -12,6 +12,7 @@ from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl._core.rows import AnyRows, Rows
 from fastkl.families._mixture import weighted_sum
 from fastkl.families.base import Family, Fit
+from fastkl.families.drawing import draws
 from fastkl.families.mixture.ascent import Ascent
 from fastkl.families.mixture.expectation import Components, both_added, gradient_block
 from fastkl.families.mixture.layout import WEIGHTS, Layout
@@ -245,7 +246,7 @@ class Mixture(Family):
         for k, (family, own) in enumerate(zip(self.component_families, self.split(params), strict=True)):
             at = np.flatnonzero(which == k)
             if len(at):
-                values = family.sample(own, len(at), generator)
+                values = draws(family, own, len(at), generator)
                 if drawn is None:
                     drawn = np.empty((n_samples, values.shape[1]), dtype=values.dtype)
                 elif drawn.dtype != values.dtype:

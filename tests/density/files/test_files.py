@@ -323,7 +323,7 @@ HEADERS = [
         LABELS,
         ["state", "dict", "family_", "options", "dict", "categories", "list"],
         [{"labels": ["a", "a"]}],
-        "2 categories",
+        "'a' twice",
     ),
     (
         LABELS,
