@@ -86,8 +86,13 @@ def listed(names: Sequence[str], most: int = 8) -> str:
 # -- values --------------------------------------------------------------------------------------------------------------------
 
 
-def read_table(path: str, columns: str | None = None, *, without: Sequence[int] = ()) -> Table:
-    """All rows of the chosen columns: float64 where every value is a number, text elsewhere; ValueError for missing values."""
+def read_table(
+    path: str, columns: str | None = None, *, without: Sequence[int] = (), keep_missing: bool = False
+) -> Table:
+    """All rows of the chosen columns: float64 where every value is a number, text elsewhere.
+
+    ValueError for missing values, or with ``keep_missing`` NaN and None in their places.
+    """
     known, named = names_of(path)
     picked = [j for j in chosen(path, known, columns) if j not in without]
     if not picked:
@@ -101,7 +106,7 @@ def read_table(path: str, columns: str | None = None, *, without: Sequence[int] 
         parts = _copied(open_source(rows, wanted, labels=True))
     if not sum(map(len, parts)):
         raise ValueError(f"{path} has no rows")
-    settled = [_settled(path, name, [part[:, j] for part in parts]) for j, name in enumerate(names)]
+    settled = [_settled(path, name, [part[:, j] for part in parts], keep_missing) for j, name in enumerate(names)]
     return Table(path, names, settled)
 
 
@@ -112,11 +117,11 @@ def _copied(source: Source) -> list[NDArray[Any]]:
         return [block.X.copy() for block in blocks]
 
 
-def _settled(path: str, name: str, parts: list[Column]) -> Column:
+def _settled(path: str, name: str, parts: list[Column], keep_missing: bool) -> Column:
     """One column out of its parts: numbers if all of them are, else text."""
     if all(part.dtype.kind in "fiub" for part in parts):
         numbers = np.concatenate(parts).astype(np.float64)
-        _refuse_missing(path, name, numbers)
+        _refuse_missing(path, name, numbers, keep_missing)
         return numbers
     values = np.concatenate([part.astype(object) for part in parts])
     numbers = _as_numbers(values)
@@ -127,14 +132,14 @@ def _settled(path: str, name: str, parts: list[Column]) -> Column:
     text = np.mean(bad) >= 0.5
     if not text:
         gone |= unknown  # NA among numbers is a missing one, among labels it is a label
-    if gone.any():
+    if gone.any() and not keep_missing:
         _missing_error(path, name, int(np.argmax(gone)))
     if text:
-        return np.array([str(value) for value in values], dtype=object)
+        return np.array([None if lost else str(value) for value, lost in zip(values, gone, strict=True)], dtype=object)
     if bad.any():
         row = int(np.argmax(bad))
         raise ValueError(f"{path}: row {row}, column {name!r} holds {values[row]!r}, which is not a number")
-    _refuse_missing(path, name, numbers)
+    _refuse_missing(path, name, numbers, keep_missing)
     return numbers
 
 
@@ -149,8 +154,8 @@ def _as_numbers(values: Column) -> NDArray[np.float64]:
     return out
 
 
-def _refuse_missing(path: str, name: str, numbers: Column) -> None:
-    place = first_not_finite(numbers)
+def _refuse_missing(path: str, name: str, numbers: Column, keep_missing: bool) -> None:
+    place = first_not_finite(numbers[~np.isnan(numbers)] if keep_missing else numbers)
     if place is None:
         return
     row = place[0]

@@ -103,7 +103,12 @@ def jeffreys(
 
 def _jeffreys_of_samples(p: Operand, q: Operand, options: Options) -> Estimate:
     """Two samples, or draws in place of one."""
-    pair, method = sample_pair(p, q, options), check_method(options.method)
+    return jeffreys_of_pair(sample_pair(p, q, options), options)
+
+
+def jeffreys_of_pair(pair: SamplePair, options: Options) -> Estimate:
+    """Of two samples in memory."""
+    method = check_method(options.method)
     back = pair.reversed()
     k = _neighbors_both_ways(pair, method, options.n_neighbors)
     forward, part_p = sample_divergence(pair, method, k, options.standard_error, symmetric=True)
@@ -208,7 +213,11 @@ def _jensen_shannon_of_models(p: ModelOperand, q: ModelOperand, options: Options
 
 def _jensen_shannon_of_samples(p: Operand, q: Operand, options: Options) -> Estimate:
     """Two samples, or draws in place of one."""
-    pair = sample_pair(p, q, options)
+    return jensen_shannon_of_pair(sample_pair(p, q, options), options)
+
+
+def jensen_shannon_of_pair(pair: SamplePair, options: Options) -> Estimate:
+    """Of two samples in memory."""
     back = pair.reversed()
     k = _neighbors_both_ways(pair, "common_radius", options.n_neighbors)
     sweep, total, variance = NeighborSweep(pair.p, pair.q, 1), 0.0, 0.0
