@@ -48,7 +48,8 @@ DIRECTIVES = {
 # The loops over rows need the vectorizer with its full cost model, and that is all of -O3 most of them gain by; what else it
 # does (peeled, unswitched and unrolled copies, times three instruction sets) makes the objects and the build half as large
 # again. The modules named here have short inner loops of fixed length, which are 10 to 50 % faster unrolled.
-VECTORIZED = ["-O2", "-ftree-vectorize", "-fvect-cost-model=dynamic"]
+VECTORIZED = ["-O2", "-ftree-vectorize"]
+WHERE_KNOWN = ["-fvect-cost-model=dynamic", "-mprefer-vector-width=512", "-fopenmp-simd"]
 UNROLLED = {"fastkl._core._linalg", "fastkl.spatial._balls", "fastkl.spatial._tree"}
 
 OPENMP_PROBE = "#include <omp.h>\nint fastkl_openmp_probe(void) { return omp_get_max_threads(); }\n"
@@ -65,7 +66,7 @@ class BuildExt(build_ext):
             # No symbols for a debugger (-g0 comes after Python's own -g): they were nine tenths of the installed size.
             compile_args = [*VECTORIZED, "-fno-math-errno", "-fno-trapping-math", "-fvisibility=hidden"]
             compile_args += [] if DEBUG else ["-g0"]
-            compile_args += [flag for flag in ["-mprefer-vector-width=512", "-fopenmp-simd"] if self._compiles([flag])]
+            compile_args += [flag for flag in WHERE_KNOWN if self._compiles([flag])]
             stripped = [] if DEBUG or not self._compiles([], link=["-Wl,--strip-all"]) else ["-Wl,--strip-all"]
             candidates = [(["-fopenmp"], ["-fopenmp"]), (["-Xpreprocessor", "-fopenmp"], ["-lomp"])]
         openmp = self._find_openmp(candidates)

@@ -10,6 +10,7 @@ __all__ = [
     "ColumnTypeError",
     "DegenerateDataError",
     "LossyTransformerError",
+    "MissingValueError",
     "ModelFileError",
     "ProbabilityVectorWarning",
     "SharedRowsWarning",
@@ -29,6 +30,19 @@ class SupportError(ValueError):
     Traceback (most recent call last):
     ...
     fastkl.exceptions.SupportError: The gamma family lives on positive numbers; row 1, column 0 holds -2.0. ...
+    """
+
+
+class MissingValueError(ValueError):
+    """A value is missing (NaN) where complete rows are needed. Normal components take missing values; other families do not.
+
+    Examples
+    --------
+    >>> from fastkl import DensityMLE
+    >>> DensityMLE("gamma").fit([[1.0], [float("nan")]])
+    Traceback (most recent call last):
+    ...
+    fastkl.exceptions.MissingValueError: Input X contains NaN: row 1, column 0. ...
     """
 
 

@@ -282,6 +282,8 @@ def test_values_that_are_not_finite(distribution, bad):
         pytest.skip("labels")
     X = draws(distribution).astype(np.float64)
     model = unfitted(distribution).fit(X)
+    if np.isnan(bad) and model.family_.takes_missing:
+        pytest.skip("what is known of the row counts: tests/density/parametric/test_missing_values.py")
     before = pickle.dumps(model)
     X[7, 1] = bad
     what = "NaN" if np.isnan(bad) else "infinity"

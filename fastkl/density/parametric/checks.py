@@ -60,7 +60,7 @@ def check_family_density(density: Any) -> None:
     check_params(family, params, density.n_features_in_)
     if hasattr(density, "statistics_"):
         check_statistics(family, density.statistics_, density.n_features_in_)
-        if family.has_statistics:
+        if family.has_statistics and "incomplete" not in density.statistics_:
             _check_log_likelihood(family, density.statistics_, params, density.log_likelihood_)
 
 
