@@ -13,6 +13,7 @@ from fastkl.density import (
     DensityOutlierDetector,
     FactorAnalysisMLE,
     GoodnessOfFit,
+    KernelDensityMLE,
     MixtureMLE,
     ProductDensity,
     Summary,
@@ -60,6 +61,7 @@ from fastkl.exceptions import (
     LossyTransformerError,
     ModelFileError,
     ProbabilityVectorWarning,
+    RepeatedValuesWarning,
     SharedRowsWarning,
     SourceError,
     SupportError,
@@ -68,16 +70,18 @@ from fastkl.exceptions import (
 from fastkl.families import priors
 from fastkl.selection import (
     Comparison,
+    FamilyRanking,
     compare_densities,
     likelihood_ratio_test,
     make_kl_scorer,
     make_product_density,
     neg_cross_entropy,
+    rank_families,
     vuong_test,
 )
 
 if TYPE_CHECKING:
-    from fastkl.plotting import ComparisonDisplay, DensityDisplay
+    from fastkl.plotting import ComparisonDisplay, DensityDisplay, DensityPanels
 
 __version__ = "0.1.0"
 __all__ = [
@@ -89,17 +93,21 @@ __all__ = [
     "DensityDisplay",
     "DensityMLE",
     "DensityOutlierDetector",
+    "DensityPanels",
     "EmpiricalDistribution",
     "Estimate",
     "FactorAnalysisMLE",
+    "FamilyRanking",
     "GoodnessOfFit",
     "KLDivergence",
+    "KernelDensityMLE",
     "LossyTransformerError",
     "MixtureMLE",
     "ModelFileError",
     "PermutationTest",
     "ProbabilityVectorWarning",
     "ProductDensity",
+    "RepeatedValuesWarning",
     "SharedRowsWarning",
     "SourceError",
     "Summary",
@@ -142,6 +150,7 @@ __all__ = [
     "permutation_test",
     "population_stability_index",
     "priors",
+    "rank_families",
     "subsampling_interval",
     "vuong_test",
 ]
@@ -149,7 +158,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     # Figures are wanted now and then; every import of the library would pay for them.
-    if name in ("ComparisonDisplay", "DensityDisplay", "plotting"):
+    if name in ("ComparisonDisplay", "DensityDisplay", "DensityPanels", "plotting"):
         plotting = importlib.import_module("fastkl.plotting")
         return plotting if name == "plotting" else getattr(plotting, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

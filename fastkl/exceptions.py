@@ -3,6 +3,7 @@
 Warnings are ``UserWarning``s.
 """
 
+import re
 from collections.abc import Sequence
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "MissingValueError",
     "ModelFileError",
     "ProbabilityVectorWarning",
+    "RepeatedValuesWarning",
     "SharedRowsWarning",
     "SourceError",
     "SupportError",
@@ -198,3 +200,23 @@ class ProbabilityVectorWarning(UserWarning):
     >>> caught[0].category.__name__
     'ProbabilityVectorWarning'
     """
+
+
+class RepeatedValuesWarning(UserWarning):
+    """A likelihood would describe how often values are repeated, or rounded, instead of their distribution.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> from fastkl import KernelDensityMLE, RepeatedValuesWarning
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always", RepeatedValuesWarning)
+    ...     _ = KernelDensityMLE().fit([[0.0], [0.0], [1.0], [1.0], [3.0], [3.0]])
+    >>> caught[0].category.__name__
+    'RepeatedValuesWarning'
+    """
+
+
+def first_sentence(error: BaseException) -> str:
+    """What was found; the advice after it speaks of one call in Python."""
+    return re.split(r"(?<=\.)\s+(?=[A-Z])", str(error), maxsplit=1)[0]
