@@ -165,7 +165,10 @@ def _settled(path: str, name: str, parts: list[Column]) -> tuple[Column, NDArray
 
 def _with_gaps(values: Column, gone: NDArray[np.bool_]) -> Column:
     """The column with NaN or None where it is missing."""
-    return values if values.dtype != object else np.where(gone, None, values)
+    if values.dtype == object:
+        values = values.copy()
+        values[gone] = None
+    return values
 
 
 def _as_numbers(values: Column) -> NDArray[np.float64]:
