@@ -35,7 +35,7 @@ _NUMBERS = ("kl", "kl_reverse", "jensen_shannon", "psi")
 class TableLine:
     """A column of two tables, or several together, compared.
 
-    Attributes
+    Parameters
     ----------
     name : hashable
         Name of the column, or what is compared jointly.
@@ -65,7 +65,13 @@ class TableLine:
     notes: list[str]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain numbers, lists and strings, as JSON takes them (which has no infinity: ``"inf"``)."""
+        """Plain numbers, lists and strings, as JSON takes them.
+
+        Returns
+        -------
+        dict
+            JSON has no infinity: it is ``"inf"`` here, and what there is not is None.
+        """
         found: dict[str, Any] = {"name": self.name if isinstance(self.name, int) else str(self.name), "kind": self.kind}
         found |= {"n_rows": list(self.n_rows), "n_missing": list(self.n_missing)}
         for name in _NUMBERS:
@@ -84,7 +90,7 @@ def _plain(estimate: Estimate) -> dict[str, Any]:
 class TableComparison:
     """What `compare_tables` finds.
 
-    Attributes
+    Parameters
     ----------
     columns : list of TableLine
         One for each column.
@@ -118,7 +124,13 @@ class TableComparison:
         return [f"{line.name}: {note}" for line in self.lines for note in line.notes]
 
     def to_frame(self) -> Any:
-        """A pandas data frame: one row for each line; estimates with their standard errors."""
+        """The lines as a pandas data frame.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row for each line; estimates with their standard errors.
+        """
         import pandas as pd  # only here: the library does without it
 
         rows = []
@@ -134,15 +146,20 @@ class TableComparison:
         return pd.DataFrame(rows, index=pd.Index([line.name for line in self.lines], name="column"))
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain numbers, lists and strings."""
+        """Plain numbers, lists and strings.
+
+        Returns
+        -------
+        dict
+            ``"n_rows"``, and ``"columns"`` and ``"joint"``, lists of lines.
+        """
         return {
             "n_rows": list(self.n_rows),
             "columns": [line.to_dict() for line in self.columns],
             "joint": [line.to_dict() for line in self.joint],
         }
 
-    def cells(self) -> list[list[str]]:
-        """Head and rows as text."""
+    def _cells(self) -> list[list[str]]:
         rows = [["column", "type", "KL(P || Q)", "± s.e.", "KL(Q || P)", "± s.e.", "JS", "PSI", "p-value"]]
         for line in self.lines:
             cells = [str(line.name), line.kind]
@@ -156,14 +173,14 @@ class TableComparison:
         return rows
 
     def __repr__(self) -> str:
-        rows = self.cells()
+        rows = self._cells()
         widths = [max(len(row[j]) for row in rows) for j in range(len(rows[0]))]
         lines = ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip() for row in rows]
         head = f"P: {self.n_rows[0]} rows, Q: {self.n_rows[1]} rows; in nats"
         return "\n".join([head, *lines, *(f"* {note}" for note in self.notes)])
 
     def _repr_html_(self) -> str:
-        head, *rows = self.cells()
+        head, *rows = self._cells()
         body = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
         notes = "".join(f"<div>{html.escape(note)}</div>" for note in self.notes)
         return f"<table><tr>{''.join(f'<th>{html.escape(cell)}</th>' for cell in head)}</tr>{body}</table>{notes}"
