@@ -59,6 +59,7 @@ from fastkl.exceptions import (
     ColumnTypeError,
     DegenerateDataError,
     LossyTransformerError,
+    MissingValueError,
     ModelFileError,
     ProbabilityVectorWarning,
     RepeatedValuesWarning,
@@ -70,7 +71,9 @@ from fastkl.exceptions import (
 from fastkl.families import priors
 from fastkl.selection import (
     Comparison,
+    ComponentChoice,
     FamilyRanking,
+    choose_components,
     compare_densities,
     likelihood_ratio_test,
     make_kl_scorer,
@@ -81,7 +84,7 @@ from fastkl.selection import (
 )
 
 if TYPE_CHECKING:
-    from fastkl.plotting import ComparisonDisplay, DensityDisplay, DensityPanels, GoodnessDisplay
+    from fastkl.plotting import ComparisonDisplay, ComponentsDisplay, DensityDisplay, DensityPanels, GoodnessDisplay
 
 __version__ = "0.1.0"
 __all__ = [
@@ -89,6 +92,8 @@ __all__ = [
     "ColumnTypeError",
     "Comparison",
     "ComparisonDisplay",
+    "ComponentChoice",
+    "ComponentsDisplay",
     "DegenerateDataError",
     "DensityDisplay",
     "DensityMLE",
@@ -103,6 +108,7 @@ __all__ = [
     "KLDivergence",
     "KernelDensityMLE",
     "LossyTransformerError",
+    "MissingValueError",
     "MixtureMLE",
     "ModelFileError",
     "PermutationTest",
@@ -123,6 +129,7 @@ __all__ = [
     "categorical_jeffreys",
     "categorical_jensen_shannon",
     "categorical_kl",
+    "choose_components",
     "compare_densities",
     "compare_tables",
     "cross_entropy",
@@ -159,7 +166,14 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     # Figures are wanted now and then; every import of the library would pay for them.
-    if name in ("ComparisonDisplay", "DensityDisplay", "DensityPanels", "GoodnessDisplay", "plotting"):
+    if name in (
+        "ComparisonDisplay",
+        "ComponentsDisplay",
+        "DensityDisplay",
+        "DensityPanels",
+        "GoodnessDisplay",
+        "plotting",
+    ):
         plotting = importlib.import_module("fastkl.plotting")
         return plotting if name == "plotting" else getattr(plotting, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
