@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from numpy.typing import ArrayLike
 
+from fastkl.divergence.coordinates import centre_and_spread, free_of_units
 from fastkl.divergence.empirical import frequencies_cross_entropy
 from fastkl.divergence.entropy_methods import ENTROPY_METHODS, default_entropy, entropy_by_method
 from fastkl.divergence.estimate import Estimate
@@ -144,7 +146,7 @@ def cross_entropy(
     p: Any,
     q: Any,
     *,
-    method: str = "knn",
+    method: str = "auto",
     n_neighbors: int | None = None,
     sample_weight_p: ArrayLike | None = None,
     sample_weight_q: ArrayLike | None = None,
@@ -158,14 +160,16 @@ def cross_entropy(
     For a sample against a model it is the negative mean log-density. For two samples it is estimated from the
     distances :math:`\nu_k(i)` of the rows of p to their k-th neighbours in q,
     :math:`\frac{d}{n} \sum_i \log \nu_k(i) + \log V_d + \log m - \psi(k)`, so that
-    ``cross_entropy(p, q) - entropy(p)`` is ``kl_divergence(p, q, method="knn")`` for the same k.
+    ``cross_entropy(p, q) - entropy(p)`` with ``method="knn"`` is that of ``kl_divergence`` for the same k.
 
     Parameters
     ----------
     p, q : array-like of shape (n,) or (n, d), or model
         Samples, or objects with a log-density.
-    method : {"knn"}, default="knn"
-        Estimator for two samples.
+    method : {"auto", "knn"}, default="auto"
+        Estimator for two samples: nearest neighbours among columns scaled by their quartile range in both samples together, so
+        that multiplying a column of both by c moves the estimate by log c and nothing else; or ("knn") among the columns as they
+        are.
     n_neighbors : int, default=None
         k for two samples; by default 5, or m in smaller samples.
     sample_weight_p, sample_weight_q : array-like, default=None
@@ -198,8 +202,8 @@ def cross_entropy(
     >>> round(cross_entropy([0.0, 1.0, 3.0], norm(0, 1)), 6)
     2.585605
     """
-    if method != "knn":
-        raise ValueError(f"method={method!r} is unknown; expected 'knn'.")
+    if method not in ("auto", "knn"):
+        raise ValueError(f"method={method!r} is unknown; expected 'auto' or 'knn'.")
     options = Options(method, n_neighbors, standard_error, n_draws, random_state=random_state)
     both = operands(p, q, sample_weight_p, sample_weight_q, n_jobs, discrete_call="discrete_cross_entropy")
     return _CROSS_ENTROPY(*both, options=options)
@@ -207,7 +211,13 @@ def cross_entropy(
 
 def _cross_entropy_of_samples(p: Operand, q: Operand, options: Options) -> Estimate:
     """Two samples, or draws in place of p."""
-    return sample_cross_entropy(sample_pair(p, q, options), options.n_neighbors, options.standard_error)
+    pair = sample_pair(p, q, options)
+    if options.method == "knn":
+        return sample_cross_entropy(pair, options.n_neighbors, options.standard_error)
+    _, spread = centre_and_spread(np.concatenate([pair.p.X, pair.q.X]).astype(np.float64))
+    found = sample_cross_entropy(free_of_units(pair, "auto"), options.n_neighbors, options.standard_error)
+    value = float(found) + float(np.log(spread).sum())
+    return Estimate(value, found.standard_error, found.n_samples, found.method, found.diagnostics)
 
 
 def _cross_entropy_of_sample_and_density(p: SampleOperand, q: DensityOperand, options: Options) -> Estimate:

@@ -97,7 +97,7 @@ def pairwise_divergence(
         if logits:
             raise ValueError("logits=True is for rows of one array; a list holds samples.")
         values, errors = _between_samples(
-            list(samples), name, Options("common_radius", n_neighbors, return_errors), n_jobs
+            list(samples), name, Options("common_radius", n_neighbors, return_errors, coordinates=None), n_jobs
         )
     else:
         if return_errors:
