@@ -71,7 +71,11 @@ def combined_test(
     seeds = rng.randint(0, np.iinfo(np.int64).max, size=-(-n_permutations // LANES)).tolist()
     first = of_labels(np.repeat(own[:, np.newaxis], LANES, axis=1))[:, :1]
     with single_threaded_blas(), ThreadPoolExecutor(n_threads) as pool:
-        permuted = np.concatenate(list(pool.map(of_group, seeds)), axis=1)
+        try:
+            permuted = np.concatenate(list(pool.map(of_group, seeds)), axis=1)
+        except BaseException:  # Ctrl-C too: groups that have not begun are not waited for
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
     every = np.concatenate([first, permuted], axis=1)
     spread = every.std(axis=1, keepdims=True)
     every = (every - every.mean(axis=1, keepdims=True)) / np.where(spread > _SMALL, spread, np.inf)
