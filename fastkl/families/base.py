@@ -25,9 +25,10 @@ from sklearn.base import BaseEstimator
 
 from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl._core.rows import AnyRows, Rows
-from fastkl.exceptions import DegenerateDataError, SupportError
+from fastkl.exceptions import SupportError
 from fastkl.families.spaces import Space
 from fastkl.families.synonyms import unknown_parameters
+from fastkl.families.weightless import raise_if_weightless
 
 
 @dataclass(frozen=True)
@@ -394,23 +395,3 @@ class Family(BaseEstimator):
 def added(first: Params, second: Params) -> Params:
     """The sum of two gradients, entry by entry: what merges those of blocks."""
     return {name: value + second[name] for name, value in first.items()}
-
-
-def rows_of_weight(rows: AnyRows) -> AnyRows:
-    """Rows to fit, without those of weight 0, as rows that are read block by block are already."""
-    if not isinstance(rows, Rows):
-        return rows
-    kept = rows.of_positive_weight()
-    raise_if_weightless(float(len(kept.X)))
-    return kept
-
-
-def raise_if_weightless(weight: float) -> None:
-    """DegenerateDataError where all rows have weight 0."""
-    if weight == 0.0:
-        raise DegenerateDataError("All rows have weight 0, or there are none: there is nothing to fit.")
-
-
-def fixed_parameter_text(names: Sequence[str]) -> str:
-    """``"scale"``, ``"shape and scale"``: names in a sentence."""
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -15,7 +15,7 @@ from fastkl._core.blas_threads import single_threaded_blas
 from fastkl._core.rows import AnyRows, Rows
 from fastkl._core.special.student_degrees import degrees_slopes, expected_log_rise, log_constant, log_constant_slopes
 from fastkl.families._student import row_weights, sums, to_log_density
-from fastkl.families.base import Family, Fit, rows_of_weight
+from fastkl.families.base import Family, Fit
 from fastkl.families.multivariate_t.degeneracy import overflow_error
 from fastkl.families.multivariate_t.fit import fit_rows
 from fastkl.families.multivariate_t.information import observed_information, units
@@ -23,6 +23,7 @@ from fastkl.families.multivariate_t.sums import student_sums
 from fastkl.families.orthants import t_cdf
 from fastkl.families.regression import regressed
 from fastkl.families.spaces import DegreesOfFreedom, PositiveDefinite, Real
+from fastkl.families.weightless import rows_of_weight
 
 
 class MultivariateT(Family):

@@ -17,12 +17,13 @@ from numpy.typing import NDArray
 from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl._core.rows import AnyRows, Rows
 from fastkl.exceptions import SupportError
-from fastkl.families.base import Fit, fixed_parameter_text, rows_of_weight
+from fastkl.families.base import Fit
 from fastkl.families.solvers._climb import can_climb, climb_columns
 from fastkl.families.solvers.newton import Evaluation, Landscape, Maximum, maximise
 from fastkl.families.spaces import Numbers
 from fastkl.families.spaces.scales import IDENTITY
 from fastkl.families.univariate import UnivariateFamily, inverses, raise_if_constant
+from fastkl.families.weightless import rows_of_weight
 
 SAMPLE_ROWS = 16384
 MOST_AT_ONCE = 2 * SAMPLE_ROWS  # rows whose columns are climbed on one after the other, in compiled loops
@@ -187,7 +188,7 @@ class IterativeFamily(UnivariateFamily):
         names = [name for i, name in enumerate(self.parameter_names) if regular[flat, i].any()]
         sentence = (
             f"The likelihood is flat along a ridge in column {', '.join(map(str, np.flatnonzero(flat)))}: the rows do not "
-            f"determine {fixed_parameter_text(names)}, and these are values among others with the same likelihood."
+            f"determine {in_words(names)}, and these are values among others with the same likelihood."
         )
         return dict.fromkeys(names, sentence)
 
@@ -352,3 +353,8 @@ def log_mean_exp(values: Floats, weights: Floats | None) -> Floats:
     largest = np.max(values, axis=0)
     mean: Floats = np.log(np.average(np.exp(values - largest), axis=0, weights=weights)) + largest
     return mean
+
+
+def in_words(names: Sequence[str]) -> str:
+    """``"scale"``, ``"shape and scale"``: names in a sentence."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
