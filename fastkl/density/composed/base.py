@@ -15,7 +15,7 @@ from sklearn.utils.validation import has_fit_parameter
 from fastkl._core.array_types import Floats, Params
 from fastkl._core.rows import Rows
 from fastkl.density.base import BaseDensity
-from fastkl.density.validation import resolve_family
+from fastkl.density.validation import resolve_family, whole_number
 from fastkl.divergence.models import Model
 from fastkl.exceptions import (
     ColumnTypeError,
@@ -118,9 +118,7 @@ class ComposedDensity(BaseDensity):
 
     def _n_samples(self, n_samples: int) -> int:
         self._check_fitted()
-        if n_samples < 1:
-            raise ValueError(f"n_samples has to be at least 1, not {n_samples}.")
-        return int(n_samples)
+        return whole_number(n_samples, "n_samples")
 
 
 def log_likelihood_of(density: Any, X: Any, weights: Floats | None) -> float:

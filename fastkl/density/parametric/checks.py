@@ -13,8 +13,10 @@ import numpy as np
 
 from fastkl._core.array_types import Params, Statistics
 from fastkl.density.parametric.inference import KEPT
+from fastkl.density.validation import whole_number
 from fastkl.families.base import Family
 
+MOST_ITERATIONS = 2**31 - 1
 LEAST_TOL = 1e-30  # below it a gain is less than what the rounding of any log-likelihood hides
 LOG_LIKELIHOOD_SLACK = 1e-6  # nats per unit of weight; the same sums on another machine differ by rounding
 
@@ -25,8 +27,8 @@ def check_search(tol: Any, max_iter: Any) -> None:
         raise ValueError(
             f"tol is what a fit may still gain, in nats per row: a number above {LEAST_TOL:g}, not {tol!r}."
         )
-    if max_iter < 1:
-        raise ValueError(f"max_iter has to be at least 1, not {max_iter!r}.")
+    if whole_number(max_iter, "max_iter") > MOST_ITERATIONS:
+        raise ValueError(f"max_iter is at most {MOST_ITERATIONS}, not {max_iter!r}.")
 
 
 def raise_if_another(density: Any, family: Family) -> None:

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 from fastkl._core._threads import BLOCK_ROWS
 from fastkl._core.array_types import Floats, Params
 from fastkl._core.rows import AnyRows, Rows
+from fastkl.exceptions import SupportError
 from fastkl.families.base import Family
 from fastkl.families.solvers.coordinates import Chart
 
@@ -84,7 +85,15 @@ def row_scores(family: Family, rows: Rows, params: Params, chart: Chart) -> Iter
         elif chart.size == 0:
             yield np.zeros((len(weights), 0)), weights
         else:
-            yield derivative(partial(_log_density, family, block, chart), chart.to(params)), weights
+            with np.errstate(invalid="ignore"):
+                scores = derivative(partial(_log_density, family, block, chart), chart.to(params))
+            without = np.flatnonzero(~np.isfinite(scores).all(axis=1))
+            if len(without):
+                raise SupportError(
+                    f"{rows.row(start + int(without[0]))} has density 0, so that its log-density has no derivatives. Leave the "
+                    "row out: it is none that this distribution can have been fitted to."
+                )
+            yield scores, weights
 
 
 def _log_density(family: Family, rows: Rows, chart: Chart, u: Floats) -> Floats:

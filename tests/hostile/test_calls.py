@@ -1,0 +1,35 @@
+"""Hostile calls over the public API: 20,000 in the normal suite, a million with ``pytest -m hostile``.
+
+A failing case is made small by hypothesis and ends with the call that broke a promise of ``promises.py``.
+"""
+
+import pytest
+
+from tests.hostile import densities, estimates
+from tests.hostile.driving import campaign
+
+# calls of each subject in the normal suite
+SUBJECTS = {
+    densities.fitted_to_anything: 7000,
+    densities.of_any_parameters: 6000,
+    densities.compared: 1000,
+    densities.goodness: 500,
+    estimates.of_samples: 1200,
+    estimates.of_one: 1500,
+    estimates.of_sources: 600,
+    estimates.of_probabilities: 1500,
+    estimates.of_labels: 1500,
+}
+ROUNDS = 50
+
+
+@pytest.mark.parametrize(("subject", "calls"), SUBJECTS.items(), ids=[subject.__name__ for subject in SUBJECTS])
+def test_no_call_breaks_a_promise(subject, calls):
+    campaign(subject, calls)
+
+
+@pytest.mark.hostile
+@pytest.mark.parametrize(("subject", "calls"), SUBJECTS.items(), ids=[subject.__name__ for subject in SUBJECTS])
+@pytest.mark.parametrize("round_", range(1, ROUNDS + 1))
+def test_a_million_calls_break_no_promise(subject, calls, round_):
+    campaign(subject, calls, round_)
