@@ -1,11 +1,11 @@
-"""Hostile calls over the public API: 20,000 in the normal suite, a million with ``pytest -m hostile``.
+"""Hostile calls over the public API and files that were edited: 20,000 in the normal suite, a million with ``pytest -m hostile``.
 
 A failing case is made small by hypothesis and ends with the call that broke a promise of ``promises.py``.
 """
 
 import pytest
 
-from tests.hostile import densities, estimates
+from tests.hostile import data_files, densities, estimates, model_files
 from tests.hostile.driving import campaign
 
 # calls of each subject in the normal suite
@@ -19,6 +19,8 @@ SUBJECTS = {
     estimates.of_sources: 600,
     estimates.of_probabilities: 1500,
     estimates.of_labels: 1500,
+    model_files.edited_file: 2000,
+    data_files.edited_rows: 1000,
 }
 ROUNDS = 50
 

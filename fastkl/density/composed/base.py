@@ -116,6 +116,16 @@ class ComposedDensity(BaseDensity):
         """Whether a part gives probabilities of values, so that a Jacobian makes no sense."""
         raise NotImplementedError
 
+    def _check_fitted(self) -> None:
+        """NotFittedError if the density is not fitted, or a part has no maximum yet."""
+        super()._check_fitted()
+        own = vars(self)
+        for part in [density for _, density, _ in own.get("groups_", ())] + [
+            own[name] for name in ("density_",) if name in own
+        ]:
+            if isinstance(part, BaseDensity):
+                part._check_fitted()
+
     def _n_samples(self, n_samples: int) -> int:
         self._check_fitted()
         return whole_number(n_samples, "n_samples")
