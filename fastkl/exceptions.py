@@ -10,8 +10,10 @@ __all__ = [
     "ColumnTypeError",
     "DegenerateDataError",
     "LossyTransformerError",
+    "MissingValueError",
     "ModelFileError",
     "ProbabilityVectorWarning",
+    "RepeatedValuesWarning",
     "SharedRowsWarning",
     "SourceError",
     "SupportError",
@@ -29,6 +31,19 @@ class SupportError(ValueError):
     Traceback (most recent call last):
     ...
     fastkl.exceptions.SupportError: The gamma family lives on positive numbers; row 1, column 0 holds -2.0. ...
+    """
+
+
+class MissingValueError(ValueError):
+    """A value is missing (NaN) where complete rows are needed. Normal components take missing values; other families do not.
+
+    Examples
+    --------
+    >>> from fastkl import DensityMLE
+    >>> DensityMLE("gamma").fit([[1.0], [float("nan")]])
+    Traceback (most recent call last):
+    ...
+    fastkl.exceptions.MissingValueError: Input X contains NaN: row 1, column 0. ...
     """
 
 
@@ -183,4 +198,19 @@ class ProbabilityVectorWarning(UserWarning):
     ...     _ = kl_divergence([0.1, 0.6, 0.3], [0.2, 0.3, 0.5])
     >>> caught[0].category.__name__
     'ProbabilityVectorWarning'
+    """
+
+
+class RepeatedValuesWarning(UserWarning):
+    """A likelihood would describe how often values are repeated, or rounded, instead of their distribution.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> from fastkl import KernelDensityMLE, RepeatedValuesWarning
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always", RepeatedValuesWarning)
+    ...     _ = KernelDensityMLE().fit([[0.0], [0.0], [1.0], [1.0], [3.0], [3.0]])
+    >>> caught[0].category.__name__
+    'RepeatedValuesWarning'
     """

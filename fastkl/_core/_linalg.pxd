@@ -6,6 +6,9 @@ ctypedef fused real:
 # The lower-triangular factor in the form that block_squares takes.
 cdef double[:, ::1] triangle_of(const double[:, ::1] lower)
 
+# The same in place, of a factor whose rows are d numbers long.
+cdef void to_triangle(double *lower, Py_ssize_t d) noexcept nogil
+
 # Numbers of scratch for block_squares, of one thread.
 cdef Py_ssize_t squares_scratch(Py_ssize_t d) noexcept nogil
 

@@ -76,10 +76,16 @@ def whitened_squares(const real[:, ::1] X, const double[::1] mean, const double[
 
 
 cdef double[:, ::1] triangle_of(const double[:, ::1] lower):
-    triangle = np.array(lower)
-    if lower.shape[0] < BLAS_COLUMNS:
-        np.fill_diagonal(triangle, 1.0 / np.diag(triangle))
+    cdef double[:, ::1] triangle = np.array(lower)
+    to_triangle(&triangle[0, 0], triangle.shape[0])
     return triangle
+
+
+cdef void to_triangle(double *lower, Py_ssize_t d) noexcept nogil:
+    cdef Py_ssize_t j
+    if d < BLAS_COLUMNS:
+        for j in range(d):
+            lower[j * d + j] = 1.0 / lower[j * d + j]
 
 
 cdef Py_ssize_t squares_scratch(Py_ssize_t d) noexcept nogil:

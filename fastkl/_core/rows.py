@@ -40,6 +40,10 @@ class AnyRows(Protocol):
     def total_weight(self) -> float:
         """Sum of the weights: the number of rows without weights."""
 
+    @property
+    def incomplete(self) -> bool:
+        """Whether NaN stands for a value that is not known."""
+
     def column(self, column: int) -> str:
         """The column in words."""
 
@@ -84,6 +88,8 @@ class Rows:
         Number of the first row in the caller's data, where these rows are a block of them.
     batch : int or None
         Number of that block.
+    incomplete : bool
+        Whether NaN stands for a value that is not known.
     """
 
     X: NDArray[Any]
@@ -94,6 +100,7 @@ class Rows:
     index: NDArray[np.intp] | None = None
     first_row: int = 0
     batch: int | None = None
+    incomplete: bool = False
 
     @property
     def n_columns(self) -> int:

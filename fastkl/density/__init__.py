@@ -6,6 +6,7 @@ from fastkl.density.composed.product import ProductDensity
 from fastkl.density.composed.transformed import TransformedDensity
 from fastkl.density.files.persistence import load
 from fastkl.density.goodness import GoodnessOfFit
+from fastkl.density.kernel.mle import KernelDensityMLE
 from fastkl.density.outliers import DensityOutlierDetector
 from fastkl.density.parametric.factor_analysis import FactorAnalysisMLE
 from fastkl.density.parametric.mixture import MixtureMLE
@@ -18,6 +19,7 @@ __all__ = [
     "DensityOutlierDetector",
     "FactorAnalysisMLE",
     "GoodnessOfFit",
+    "KernelDensityMLE",
     "MixtureMLE",
     "ProductDensity",
     "Summary",

@@ -72,6 +72,7 @@ class Family(BaseEstimator):
     # Whether multiplying all rows by c > 0 shifts log-densities by -d log c and does nothing else, as long as the rows stay in
     # the support; False for densities of angles and directions. Without meaning for discrete families.
     equivariant: ClassVar[bool] = True
+    takes_missing: ClassVar[bool] = False  # whether NaN may stand for a value that is not known (``Rows.incomplete``)
     # Whether its distributions are the normal ones, by a location and its spread (a standard deviation, variances, a covariance),
     # with mean, and scatter or its root by column (deviation), among the statistics.
     gaussian: ClassVar[bool] = False

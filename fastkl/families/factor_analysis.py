@@ -171,7 +171,9 @@ class FactorAnalysis(Family):
         }
 
     def score_rows(self, rows: Rows, params: Params) -> Params:
-        return self._pulled(MultivariateNormal().score_rows(rows, self.as_normal(params)), params)
+        slopes = MultivariateNormal().score_rows(rows, self.as_normal(params))
+        assert slopes is not None  # as it is for incomplete rows alone
+        return self._pulled(slopes, params)
 
     def log_density(self, rows: Rows, params: Params) -> Floats:
         return MultivariateNormal().log_density(rows, self.as_normal(params))

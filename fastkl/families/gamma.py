@@ -140,14 +140,7 @@ class Gamma(UnivariateFamily):
         mean, rest = exact_product(shape, scale)
         # x / scale - shape from exact differences: for a shape of 1e9 rounding x / scale alone would cost four digits
         x = np.maximum(x, 0.0)
-        ratio = np.where(x == 0.0, 0.0, np.maximum(x / scale, SMALLEST))
-        lower, upper = log_gamma_tails(shape, ratio, ((x - mean) - rest) / scale)
-        if np.any(tiny := (ratio == SMALLEST)):
-            # x / scale has lost its digits, or all of itself; there the lower tail is a power of it
-            below = shape * (np.log(np.where(tiny, x, 1.0)) - np.log(scale) - np.log(SMALLEST))
-            lower = np.where(tiny, lower + below, lower)
-            upper = np.where(tiny, log_complement(lower), upper)
-        return lower, upper
+        return log_quotient_tails(shape, x, scale, ((x - mean) - rest) / scale)
 
     def plain_tail(self, x: Floats, params: Params, upper: bool) -> Floats:
         return plain_gamma_tail(params["shape"], x / params["scale"], upper)
@@ -186,6 +179,18 @@ class Gamma(UnivariateFamily):
     @staticmethod
     def textbook_entropy(mp: Any, shape: Any, scale: Any) -> Any:
         return shape + mp.log(scale) + mp.loggamma(shape) + (1 - shape) * mp.digamma(shape)
+
+
+def log_quotient_tails(shape: Floats, x: Floats, scale: Floats, gap: Floats) -> tuple[Floats, Floats]:
+    """Both tails of the gamma distribution of scale 1 at x / scale, given x / scale - shape, x >= 0 and scale >= 0."""
+    ratio = np.where((x == 0.0) | (scale == np.inf), 0.0, np.maximum(x / scale, SMALLEST))
+    lower, upper = log_gamma_tails(shape, ratio, gap)
+    if np.any(tiny := (ratio == SMALLEST)):
+        # x / scale has lost its digits, or all of itself; there the lower tail is a power of it
+        below = shape * (np.log(np.where(tiny, x, 1.0)) - np.log(np.where(tiny, scale, 1.0)) - np.log(SMALLEST))
+        lower = np.where(tiny, lower + below, lower)
+        upper = np.where(tiny, log_complement(lower), upper)
+    return lower, upper
 
 
 def solve_shape(excess: Floats, start: Floats | None = None) -> tuple[Floats, int]:

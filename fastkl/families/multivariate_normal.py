@@ -14,6 +14,7 @@ from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl._core.rows import Rows
 from fastkl._core.special.gamma_functions import HALF_LOG_2PI
 from fastkl.exceptions import DegenerateDataError
+from fastkl.families import incomplete
 from fastkl.families.base import Family, Fit
 from fastkl.families.closed_form import register_kl
 from fastkl.families.normal import Normal
@@ -191,7 +192,9 @@ class MultivariateNormal(NormalVector):
         kinds: dict[str, Any] = {"full": lambda v: np.diag(np.diag(v)), "diag": np.array, "spherical": np.mean}
         return {"mean": mean, "covariance": params.get("covariance", kinds[self.covariance_type](variances))}
 
-    def score_rows(self, rows: Rows, params: Params) -> Params:
+    def score_rows(self, rows: Rows, params: Params) -> Params | None:
+        if rows.incomplete:
+            return None
         covariance, shift = params["covariance"], rows.X - params["mean"]
         if self.covariance_type == "full":
             factor = (np.linalg.cholesky(covariance), True)
@@ -264,6 +267,8 @@ class MultivariateNormal(NormalVector):
         return {"mean": weight * shift / covariance, "covariance": by_variance}
 
     def log_density(self, rows: Rows, params: Params) -> Floats:
+        if rows.incomplete:
+            return incomplete.log_density(rows, *self.moments(params))
         d = len(params["mean"])
         constant = -d * HALF_LOG_2PI - 0.5 * self._log_determinant(params, d)
         if self.covariance_type == "full":

@@ -8,7 +8,10 @@ from typing import Any
 import numpy as np
 from scipy.special import log_ndtr
 
-from fastkl._core.array_types import Floats, Params
+from fastkl._core.array_types import Floats, Params, Statistics
+from fastkl._core.rows import Rows
+from fastkl.families import incomplete
+from fastkl.families._mixture import IncompleteNormals
 from fastkl.families.base import Family
 from fastkl.families.orthants import normal_cdf
 from fastkl.families.regression import regressed
@@ -18,6 +21,39 @@ class NormalVector(Family):
     """The distribution with ``mean`` and ``covariance``, which is a matrix, variances or one variance."""
 
     covariance_type: str
+    takes_missing = True
+
+    # -- rows of which some values are unknown -----------------------------------------------------------------------------
+
+    def log_likelihood(self, rows: Rows, params: Params) -> float:
+        if rows.incomplete:
+            return incomplete.log_likelihood(rows, *self.moments(params))
+        return super().log_likelihood(rows, params)
+
+    def log_likelihood_and_gradient(self, rows: Rows, params: Params) -> tuple[float, Params]:
+        if not rows.incomplete:
+            return super().log_likelihood_and_gradient(rows, params)
+        total, statistics = self.expected_statistics(rows, params)
+        return total, self.statistics_gradient(statistics, params)
+
+    def gradient(self, rows: Rows, params: Params) -> Params:
+        return self.log_likelihood_and_gradient(rows, params)[1] if rows.incomplete else super().gradient(rows, params)
+
+    def component_likelihoods(
+        self, rows: Rows, params: Sequence[Params], weights: Floats | None = None
+    ) -> list[tuple[float, Params]]:
+        if rows.incomplete and weights is None:
+            return [self.log_likelihood_and_gradient(rows, at) for at in params]
+        return super().component_likelihoods(rows, params, weights)
+
+    def expected_statistics(self, rows: Rows, params: Params) -> tuple[float, Statistics]:
+        """The log-likelihood, and the statistics that are expected of complete rows given what is known of these."""
+        mean, covariance = self.moments(params)
+        normal = IncompleteNormals([0.0], [mean], [covariance])
+        total, found = incomplete.expected_statistics(normal, rows, [self.covariance_type == "full"])
+        return total, found[0]
+
+    # -- the distribution itself -------------------------------------------------------------------------------------------
 
     def conditional(
         self, params: Params, kept: Sequence[int], given: Sequence[int], values: Floats

@@ -10,19 +10,26 @@ from contextlib import contextmanager
 import numpy as np
 
 from fastkl._core.rows import AnyRows, Rows
-from fastkl.exceptions import DegenerateDataError, SupportError
+from fastkl.exceptions import DegenerateDataError, MissingValueError, SupportError
 from fastkl.rows.missing import missing
 from fastkl.rows.reading import first_not_finite
 
 
 def raise_if_not_finite(rows: AnyRows) -> None:
-    """ValueError naming the first NaN or infinity, if there is one; blocks of a source have been looked at one by one."""
-    place = first_not_finite(rows.X) if isinstance(rows, Rows) else None
+    """ValueError naming the first NaN or infinity, if there is one; blocks of a source have been looked at one by one.
+
+    NaN is a MissingValueError, and none where it stands for a value that is not known.
+    """
+    place = first_not_finite(rows.X, rows.incomplete) if isinstance(rows, Rows) else None
     if isinstance(rows, Rows) and place is not None:
         row, column = place
-        found = "NaN" if np.isnan(rows.X[row, column]) else "infinity"
+        if np.isnan(rows.X[row, column]):
+            raise MissingValueError(
+                f"Input X contains NaN: {rows.place(row, column)}. Densities need complete, finite rows: remove the row, or "
+                "impute it in a pipeline step before. Fits of multivariate_normal, and of mixtures of it, take missing values."
+            )
         raise ValueError(
-            f"Input X contains {found}: {rows.place(row, column)}. Densities need complete, finite rows: remove the row, or "
+            f"Input X contains infinity: {rows.place(row, column)}. Densities need complete, finite rows: remove the row, or "
             "impute it in a pipeline step before."
         )
 

@@ -219,11 +219,11 @@ def common_float(dtypes: Any) -> np.dtype[Any]:
     return common if common == np.float32 else np.dtype(np.float64)
 
 
-def first_not_finite(X: NDArray[Any]) -> tuple[int, ...] | None:
-    """The place of the first NaN or infinity in an array of floats; None if there is none."""
+def first_not_finite(X: NDArray[Any], incomplete: bool = False) -> tuple[int, ...] | None:
+    """The place of the first NaN (unless ``incomplete``) or infinity in an array of floats; None if there is none."""
     if X.dtype.kind != "f":
         return None
-    finite = np.isfinite(X)
+    finite = ~np.isinf(X) if incomplete else np.isfinite(X)
     return None if finite.all() else tuple(int(i) for i in np.argwhere(~finite)[0])
 
 

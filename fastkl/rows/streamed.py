@@ -14,6 +14,7 @@ from fastkl._core.rows import Rows
 from fastkl.exceptions import SourceError
 from fastkl.rows.checks import raise_if_missing, raise_if_not_finite, require_finite
 from fastkl.rows.columns import named
+from fastkl.rows.incomplete import grouped
 from fastkl.rows.source import Block, Source
 from fastkl.rows.weights import no_weight, read_weights
 
@@ -34,12 +35,15 @@ class BlockReader:
         Threads to use.
     labels : bool
         Whether values are labels.
+    incomplete : bool
+        Whether values may be missing.
     """
 
     n_columns: int
     names: Sequence[str] | None
     n_threads: int
     labels: bool = False
+    incomplete: bool = False
 
     def rows(self, block: Block) -> Rows | None:
         """Rows of positive weight; None if there are none."""
@@ -59,6 +63,8 @@ class BlockReader:
         if self.labels:
             raise_if_missing(rows)
         rows = replace(rows, weights=weights).of_positive_weight()
+        if self.incomplete:
+            rows = grouped(rows)
         return rows if len(rows.X) else None
 
 
@@ -96,6 +102,17 @@ class StreamedRows:
         self.reader = BlockReader(n_columns, names, 1 if source.independent else n_threads, labels)
         self._weight: float | None = None
         self._samples: dict[int, Rows] = {}
+
+    @property
+    def incomplete(self) -> bool:
+        """Whether values may be missing."""
+        return self.reader.incomplete
+
+    def with_missing_values(self) -> StreamedRows:
+        """The same rows, of which some values are unknown."""
+        found = StreamedRows(self.source, self.n_columns, self.names, self.n_threads, self.reader.labels)
+        found.reader = replace(self.reader, incomplete=True)
+        return found
 
     @property
     def total_weight(self) -> float:

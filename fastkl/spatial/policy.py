@@ -59,3 +59,14 @@ def _is_compact(X: npt.NDArray[Any]) -> bool:
         width = X.max(axis=0).astype(np.float64) - X.min(axis=0)
         bound = 2.0**-24 * (X.shape[1] + 8) * np.square(width).sum()
     return bool(bound < 0.02 * np.median(between.min(axis=1)))
+
+
+# A kernel sum leaves out tiles of 128 references by their boxes, which takes an order in which near rows follow each other.
+# Boxes of many columns rule out nothing, and few rows are summed sooner than ordered.
+MOST_COLUMNS_IN_ORDER = 12
+LEAST_ROWS_IN_ORDER = 256
+
+
+def orders_kernel_sums(n_rows: int, n_columns: int) -> bool:
+    """Whether rows are brought into an order for a kernel sum."""
+    return n_rows >= LEAST_ROWS_IN_ORDER and n_columns <= MOST_COLUMNS_IN_ORDER

@@ -13,7 +13,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from fastkl import DensityMLE, ProductDensity, TransformedDensity, families
+from fastkl import DensityMLE, KernelDensityMLE, ProductDensity, TransformedDensity, families
 from fastkl._core.rows import Rows
 from fastkl.rows.streamed import StreamedRows
 
@@ -29,6 +29,7 @@ MODELS = {
     "prior": (DensityMLE(prior="default"), X[:90]),
     "columns": (DensityMLE("student_t"), X),
     "robust": (DensityMLE("gamma", robust_errors=True), FEW),
+    "kernel": (KernelDensityMLE("silverman"), FEW),
     "product": (PRODUCT, X),
     "transformed": (TransformedDensity(StandardScaler(), DensityMLE()), X),
     "labels": (DensityMLE("categorical"), X[:, :3].round().astype(str)),

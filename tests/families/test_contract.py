@@ -9,7 +9,6 @@ from scipy import integrate
 from sklearn.base import clone
 
 from fastkl import DensityMLE, families, load
-from fastkl.families import closed_form
 
 N = 400
 BLOCK = 4096
@@ -283,6 +282,8 @@ def test_values_that_are_not_finite(distribution, bad):
         pytest.skip("labels")
     X = draws(distribution).astype(np.float64)
     model = unfitted(distribution).fit(X)
+    if np.isnan(bad) and model.family_.takes_missing:
+        pytest.skip("what is known of the row counts: tests/density/parametric/test_missing_values.py")
     before = pickle.dumps(model)
     X[7, 1] = bad
     what = "NaN" if np.isnan(bad) else "infinity"
@@ -388,25 +389,3 @@ def test_observed_information_is_minus_the_hessian(distribution):
             hessian[a * d + j] = N * (ends[0] - ends[1]) / (2.0 * step)
     if names:
         np.testing.assert_allclose(np.linalg.inv(-hessian), model.covariance_of_params_, rtol=2e-4, atol=1e-9)
-
-
-# -- divergence ------------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("pair", closed_form.registered_pairs() if families.names() else [], ids="-".join)
-def test_closed_form_divergences_against_draws(pair):
-    (p_family, p_params), (q_family, q_params) = (families.by_name(name).examples()[0] for name in pair)
-    p = DensityMLE.from_parameters(p_family, **p_params)
-    # the second distribution is a refit to few rows of itself, so that it differs even when both families are the same
-    q = DensityMLE.from_parameters(q_family, **q_params)
-    q = DensityMLE(q_family).fit(q.sample(40, random_state=1))
-    value = closed_form.kl(p.family_, p.params_, q.family_, q.params_)
-    X = p.sample(40000, random_state=2)
-    ratio = p.score_samples(X) - q.score_samples(X)
-    if np.isinf(value):
-        assert np.isinf(ratio).any()
-        return
-    assert value > 0.0
-    assert abs(ratio.mean() - value) < 5.0 * ratio.std() / np.sqrt(len(X))
-    if p.family_.name == q.family_.name:
-        assert closed_form.kl(p.family_, p.params_, p.family_, p.params_) == 0.0

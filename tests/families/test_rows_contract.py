@@ -156,11 +156,16 @@ def test_rows_in_memory_are_cut_into_blocks(distribution):
 
 
 def places_around(distribution, k=3):
-    """Sets of parameters: those of the example, and of fits to few draws."""
+    """Sets of parameters: those of the example, and of fits to few draws, if these leave all the others inside."""
     family, params = distribution
     if family.labels:
         return [params] * k
-    return [params, *(family.fit(Rows(draws(distribution, 60, seed=3 + i)), TOL, MOST)[0].params for i in range(k - 1))]
+    places, rows = [params], Rows(draws(distribution, BLOCK_ROWS + 300))
+    for i in range(k - 1):
+        place = family.fit(Rows(draws(distribution, 60, seed=3 + i)), TOL, MOST)[0].params
+        ends_move = family.log_likelihood(rows, place) == -np.inf and "scale" in params
+        places.append({**params, "scale": (1.1 + i) * np.asarray(params["scale"])} if ends_move else place)
+    return places
 
 
 def responsibilities(n, k=3):

@@ -1,8 +1,8 @@
 """Model files that somebody edited: any byte, any entry of the header, any array.
 
 A good file is taken apart, something in it is changed, and it is put together again, so that the change is seen by what reads
-densities and not by the checksums of the archive alone. ``load`` refuses it with a ``ModelFileError``, in bounded time and memory;
-or what it gives is a density that ``from_parameters`` would have made too, which answers like any other.
+densities and not by the checksums of the archive alone. ``load`` refuses it with a ``ModelFileError``, in bounded time and
+memory; or what it gives is a density that ``from_parameters`` would have made too, which answers like any other.
 """
 
 import io

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
-import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastkl._core._threads import effective_n_threads
@@ -17,10 +17,15 @@ from fastkl.density.parametric.inference import FitInference
 from fastkl.density.parametric.parts import FamilyParts
 from fastkl.density.parametric.summary import FamilySummary
 from fastkl.density.validation import as_generator, read_rows, resolve_family, whole_number
+from fastkl.exceptions import MissingValueError
 from fastkl.families.base import Family
 from fastkl.families.drawing import draws
 from fastkl.families.priors import PriorLike
 from fastkl.rows.checks import raise_if_not_finite, require_finite
+from fastkl.rows.incomplete import marked
+from fastkl.rows.streamed import is_finite
+
+T = TypeVar("T")
 
 
 class FamilyDensity(FamilyDistribution, FamilyGoodness, FamilyParts, FamilySummary, BaseDensity):
@@ -44,12 +49,27 @@ class FamilyDensity(FamilyDistribution, FamilyGoodness, FamilyParts, FamilySumma
         self._check_fitted()
         return read_rows(self, X, sample_weight, labels=self.family_.labels)
 
+    def _read_marked(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> Rows:
+        """The same, marked where values are missing and the family takes that."""
+        rows = self._read(X, sample_weight)
+        return marked(rows) if self.family_.takes_missing else rows
+
+    def _of_any_rows(self, function: Callable[[Rows], T], rows: Rows) -> T:
+        """``function(rows)``; once more where it fails for missing values, which the family takes."""
+        try:
+            with require_finite(rows):
+                found = function(rows)
+            if not is_finite(found):
+                raise_if_not_finite(rows)
+        except MissingValueError:
+            if not self.family_.takes_missing:
+                raise
+            return function(marked(rows))
+        return found
+
     def _scored(self, X: ArrayLike, sample_weight: ArrayLike | None) -> tuple[float, float]:
         rows = self._read(X, sample_weight)
-        with require_finite(rows):
-            total = self.family_.log_likelihood(rows, self.params_)
-        if not np.isfinite(total):
-            raise_if_not_finite(rows)
+        total = self._of_any_rows(lambda rows: self.family_.log_likelihood(rows, self.params_), rows)
         return total, rows.total_weight
 
     def score_samples(self, X: ArrayLike) -> Floats:
@@ -63,31 +83,24 @@ class FamilyDensity(FamilyDistribution, FamilyGoodness, FamilyParts, FamilySumma
         Returns
         -------
         ndarray of shape (n,)
-            In nats; -inf outside the support.
+            In nats; -inf outside the support. Of a row with missing values (NaN), which normal densities take, that of
+            the values that are known.
         """
-        rows = self._read(X)
-        out = self._log_density_of(rows)
-        if not np.isfinite(out.sum()):
-            raise_if_not_finite(rows)
-        return out
+        return self._log_density_of(self._read(X))
 
     def _log_density_of(self, rows: Rows) -> Floats:
-        return self.family_.log_density(rows, self.params_)
+        return self._of_any_rows(lambda rows: self.family_.log_density(rows, self.params_), rows)
 
     def gradient(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> Params:
         rows = self._read(X, sample_weight)
-        with require_finite(rows):
-            total = self.family_.gradient(rows, self.params_)
-        if not all(np.isfinite(value).all() for value in total.values()):
-            raise_if_not_finite(rows)
+        total = self._of_any_rows(lambda rows: self.family_.gradient(rows, self.params_), rows)
         return {name: value / rows.total_weight for name, value in total.items()}
 
     def score_and_gradient(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> tuple[float, Params]:
         rows = self._read(X, sample_weight)
-        with require_finite(rows):
-            total, slopes = self.family_.log_likelihood_and_gradient(rows, self.params_)
-        if not np.isfinite(total) or not all(np.isfinite(value).all() for value in slopes.values()):
-            raise_if_not_finite(rows)
+        total, slopes = self._of_any_rows(
+            lambda rows: self.family_.log_likelihood_and_gradient(rows, self.params_), rows
+        )
         weight = rows.total_weight
         return total / weight, {name: value / weight for name, value in slopes.items()}
 
@@ -148,4 +161,6 @@ class FamilyDensity(FamilyDistribution, FamilyGoodness, FamilyParts, FamilySumma
         self._check_fitted()
         if not hasattr(self, "statistics_"):
             raise AttributeError("Standard errors need a fit; this density was made from known parameters.")
-        return FitInference(self.family_, self.params_, self.statistics_, self.prior_, self._read, self._refitted)
+        return FitInference(
+            self.family_, self.params_, self.statistics_, self.prior_, self._read_marked, self._refitted
+        )

@@ -76,7 +76,7 @@ def check_family_density(density: Any) -> None:
         if density.prior_ is not None and not family.has_statistics and "curvature" not in density.statistics_:
             raise ValueError("the curvature of the posterior is not there")
         check_statistics(family, density.statistics_, density.n_features_in_)
-        if family.has_statistics:
+        if family.has_statistics and "incomplete" not in density.statistics_:
             _check_log_likelihood(family, density.statistics_, params, density.log_likelihood_)
 
 

@@ -55,28 +55,38 @@ class FitInference(Inference):
 
     @cached_property
     def _names(self) -> list[str]:
-        if self.prior is None:
+        if self._is_closed:
             return self.family.estimated_entries(self.params)
         return chart_at(self.family, self.params).names
+
+    @property
+    def _is_closed(self) -> bool:
+        """Whether the family knows its information from its statistics: there is no prior, and no value was missing."""
+        return self.prior is None and "incomplete" not in self.statistics
 
     def covariance(self) -> Floats:
         return self._covariance_from(self.statistics)
 
     def standard_errors(self) -> Params:
-        if self.prior is None:
+        if self._is_closed:
             return self.family.standard_errors(self.statistics, self.params)
         return posterior_errors(self.family, self.params, self._curvature(self.statistics))
 
     def _covariance_from(self, statistics: Statistics) -> Floats:
         """That of the estimated entries, from observed information."""
-        if self.prior is None:
+        if self._is_closed:
             return self.family.covariance_of_params(statistics, self.params)[1]
         return posterior_covariance(self.family, self.params, self._curvature(statistics))[1]
 
     def _curvature(self, statistics: Statistics) -> Floats:
-        """That of the posterior."""
+        """By the coordinates: that of the posterior, or of a likelihood of incomplete rows."""
         if "curvature" in statistics:
             return np.asarray(statistics["curvature"])
+        if "incomplete" in statistics:
+            raise AttributeError(
+                "The fit did not form the observed information, which takes long for so many incomplete rows. Fit to some of "
+                "them, or fewer columns."
+            )
         family, prior = self.family, self.prior
         assert prior is not None
         return posterior_curvature(family, prior, lambda at: family.statistics_gradient(statistics, at), self.params)
@@ -121,7 +131,7 @@ class FitInference(Inference):
     def effective_parameters(self, X: Any, sample_weight: Any) -> float:
         rows, family, statistics = self.read(X, sample_weight), self.family, self.statistics
         with require_finite(rows):
-            if family.has_statistics:
+            if family.has_statistics and not rows.incomplete and "incomplete" not in statistics:
                 statistics = rows.total(family.statistics, merge=family.merge_statistics)
             inverse = self._inverse_information(self._covariance_from(statistics))
             products = score_products(family, rows, self.params, self._chart, squared=False)

@@ -17,6 +17,7 @@ from fastkl._core.rows import AnyRows, Rows
 from fastkl.density.files.registry import register_density
 from fastkl.density.parametric.base import FamilyDensity
 from fastkl.density.parametric.checks import check_search
+from fastkl.density.parametric.incomplete import fit_again_with_missing, fit_any_rows
 from fastkl.density.parametric.mixture_checks import check_mixture, stored_parameters
 from fastkl.density.parametric.mixture_fit import curvature_of, raise_if_few_rows, resolved_mixture, resolved_priors
 from fastkl.density.parametric.mixture_order import by_parameter, ordered
@@ -28,7 +29,6 @@ from fastkl.families.base import Family
 from fastkl.families.mixture import Mixture
 from fastkl.families.mixture.ascent import Climb
 from fastkl.families.priors import PriorLike, resolve_prior
-from fastkl.families.solvers.posterior import fit_rows
 from fastkl.rows import Source
 from fastkl.rows.checks import raise_if_not_finite, require_finite
 from fastkl.rows.streamed import StreamedRows
@@ -169,7 +169,8 @@ class MixtureMLE(PosteriorMembers, ClassNamePrefixFeaturesOutMixin, TransformerM
         Parameters
         ----------
         X : array-like of shape (n, d)
-            Rows; float32 and float64 are read without a copy. Labels for families of labels.
+            Rows; float32 and float64 are read without a copy. Labels for families of labels. Values may be missing (NaN)
+            where all components are normal (``"multivariate_normal"``).
         y : None
             Ignored.
         sample_weight : array-like of shape (n,), default=None
@@ -190,11 +191,14 @@ class MixtureMLE(PosteriorMembers, ClassNamePrefixFeaturesOutMixin, TransformerM
         with unchanged_on_error(self):
             mixture = resolved_mixture(self.family, self.n_components, self.weights)
             rows = read_rows(self, X, sample_weight, labels=mixture.labels, reset=True)
-            if not mixture.labels:
-                raise_if_not_finite(rows)
-            with require_finite(rows), single_threaded_blas():  # small matrices only wait for further threads
-                self._fit_rows(mixture, rows)
+            fit_again_with_missing(mixture, rows, lambda rows: self._fit_finite(mixture, rows))
         return self
+
+    def _fit_finite(self, mixture: Mixture, rows: Rows) -> None:
+        if not mixture.labels:
+            raise_if_not_finite(rows)
+        with require_finite(rows), single_threaded_blas():  # small matrices only wait for further threads
+            self._fit_rows(mixture, rows)
 
     def _learns_from_blocks(self) -> bool:
         return True
@@ -208,8 +212,9 @@ class MixtureMLE(PosteriorMembers, ClassNamePrefixFeaturesOutMixin, TransformerM
             )
 
     def _fit_blocks(self, rows: StreamedRows) -> None:
+        mixture = resolved_mixture(self.family, self.n_components, self.weights)
         try:
-            self._fit_rows(resolved_mixture(self.family, self.n_components, self.weights), rows)
+            fit_again_with_missing(mixture, rows, lambda rows: self._fit_rows(mixture, rows))
         except DegenerateDataError as error:
             raise (error if rows.names is None else error.with_names(rows.names)) from None
 
@@ -226,7 +231,7 @@ class MixtureMLE(PosteriorMembers, ClassNamePrefixFeaturesOutMixin, TransformerM
         if mixture.layout.size == 1:
             self._fit_one(mixture, rows)
             return
-        raise_if_few_rows(rows, mixture.layout.size)
+        raise_if_few_rows(rows, mixture.layout.size)  # which looks at some rows, and whether they are finite
         priors = resolved_priors(self.prior, mixture, rows)
         search = Search(mixture, rows, priors, self.tol, self.max_iter)
         if self.init is None:
@@ -246,7 +251,7 @@ class MixtureMLE(PosteriorMembers, ClassNamePrefixFeaturesOutMixin, TransformerM
         """A single component is what ``DensityMLE`` fits, in the same way."""
         (group,) = mixture.layout.groups
         start = None if self.init is None else mixture.split(mixture.start_at(dict(self.init), rows.n_columns))[0]
-        fit, statistics = fit_rows(
+        fit, statistics = fit_any_rows(
             group.family, resolve_prior(self.prior, group.family), rows, self.tol, self.max_iter, start
         )
         total = fit.log_likelihood
@@ -349,10 +354,11 @@ class MixtureMLE(PosteriorMembers, ClassNamePrefixFeaturesOutMixin, TransformerM
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         try:
-            labels = self._takes_labels()
+            mixture = resolved_mixture(self.family, self.n_components, self.weights)
         except (TypeError, ValueError):
             return tags  # an unknown family is an error of fit, not of a question about tags
-        tags.input_tags.string = tags.input_tags.categorical = labels
+        tags.input_tags.string = tags.input_tags.categorical = mixture.labels
+        tags.input_tags.allow_nan = mixture.takes_missing
         return tags
 
 

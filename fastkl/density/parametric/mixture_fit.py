@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from fastkl._core.array_types import Floats, Params
 from fastkl._core.rows import AnyRows, Rows
+from fastkl.density.parametric.incomplete import fit_any_rows, starting_parameters
 from fastkl.density.validation import resolve_family
 from fastkl.exceptions import DegenerateDataError
 from fastkl.families.base import Family, added
@@ -22,6 +23,7 @@ from fastkl.families.priors import NormalInverseWishart, Prior, PriorLike, resol
 from fastkl.families.priors.base import moment_names
 from fastkl.families.solvers.coordinates import chart_at
 from fastkl.families.solvers.curvature import hessian
+from fastkl.rows.checks import raise_if_not_finite
 
 MOMENTS = 3e7  # numbers read, times parameters: what "auto" takes for the observed information
 DISTINCT_ROWS = 4096  # at first looked at for as many different ones as there are components
@@ -71,6 +73,7 @@ def _untied(components: list[Family], tied: list[bool]) -> list[Family]:
 def raise_if_few_rows(rows: AnyRows, n_components: int) -> None:
     """DegenerateDataError unless there are as many different rows as components."""
     some = rows.sample(DISTINCT_ROWS)
+    raise_if_not_finite(some)
     if len(_different(some.X[:DISTINCT_ROWS], n_components)) >= n_components:
         return
     found = len(_different(rows.X if isinstance(rows, Rows) else some.X, n_components))
@@ -118,10 +121,12 @@ def resolved_priors(prior: str | PriorLike | None, mixture: Mixture, rows: AnyRo
 def _params_of_all(family: Family, rows: AnyRows) -> Params:
     """The maximum on all rows, or a guess at it where there is none."""
     try:
-        return family.fit(rows, 1e-6, 100)[0].params
+        return fit_any_rows(family, None, rows, 1e-6, 100)[0].params
     except DegenerateDataError:
         if not family.has_statistics:
             raise
+        if rows.incomplete:
+            return starting_parameters(family, rows)
         return family.starting_parameters(rows.total(family.statistics, merge=family.merge_statistics))
 
 

@@ -11,13 +11,14 @@ from scipy.special import xlogy
 from fastkl._core.array_types import Floats
 from fastkl._core.rows import Rows
 from fastkl.density.parametric.base import FamilyDensity
+from fastkl.density.parametric.incomplete import ImputingMembers
 from fastkl.density.parametric.inference import FitInference
 from fastkl.density.validation import as_generator, whole_number
 from fastkl.exceptions import SupportError
-from fastkl.rows.checks import raise_if_not_finite
+from fastkl.families.incomplete import completed
 
 
-class PosteriorMembers(FamilyDensity):
+class PosteriorMembers(ImputingMembers, FamilyDensity):
     """Members of a fitted mixture about the components of rows."""
 
     family_: Any
@@ -54,9 +55,8 @@ class PosteriorMembers(FamilyDensity):
         return self._posterior(self._read(X))
 
     def _posterior(self, rows: Rows) -> Floats:
-        shares: Floats = self.family_.posterior(rows, self.params_)
+        shares: Floats = self._of_any_rows(lambda rows: self.family_.posterior(rows, self.params_), rows)
         if np.isnan(shares.sum()):
-            raise_if_not_finite(rows)
             row = int(np.argmax(np.isnan(shares).any(axis=1)))
             raise SupportError(
                 f"{rows.row(row).capitalize()} lies outside the support of every component: it is from none."
@@ -138,6 +138,23 @@ class PosteriorMembers(FamilyDensity):
         drawn = self.family_.sample_with_components(self.params_, n_samples, as_generator(random_state))
         return drawn if return_components else drawn[0]
 
+    def _imputed(self, rows: Rows, generator: np.random.Generator | None) -> Floats:
+        """Averages of the components' conditional means by the posterior, or draws from a component drawn by it."""
+        mixture, shares = self.family_, self._posterior(rows)
+        components = zip(mixture.component_families, mixture.split(self.params_), strict=True)
+        moments = [family.moments(params) for family, params in components]
+        if generator is None:
+            parts = zip(shares.T, moments, strict=True)
+            found = [share[:, None] * completed(rows.X, mean, spread) for share, (mean, spread) in parts]
+            return np.where(np.isnan(rows.X), np.sum(found, axis=0), rows.X)
+        steps = np.cumsum(shares, axis=1)
+        chosen = np.sum(generator.random(len(shares))[:, None] * steps[:, -1:] > steps, axis=1)
+        out = np.empty(rows.X.shape)
+        for k, (mean, spread) in enumerate(moments):
+            if np.any(chosen == k):
+                out[chosen == k] = completed(rows.X[chosen == k], mean, spread, generator)
+        return out
+
     # -- two layers of likelihood ------------------------------------------------------------------------------------------
 
     def elbo(self, X: ArrayLike, responsibilities: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
@@ -198,7 +215,7 @@ class PosteriorMembers(FamilyDensity):
     def _with_responsibilities(
         self, X: ArrayLike, given: ArrayLike, sample_weight: ArrayLike | None
     ) -> tuple[Rows, Floats]:
-        rows, r = self._read(X, sample_weight), np.asarray(given, dtype=np.float64)
+        rows, r = self._read_marked(X, sample_weight), np.asarray(given, dtype=np.float64)
         if rows.index is not None and len(r) != len(rows.X):
             r = r[rows.index]  # rows of weight 0 were left out
         if r.shape != (len(rows.X), self.family_.layout.size):
@@ -227,7 +244,7 @@ class PosteriorMembers(FamilyDensity):
             The criterion, in nats times 2 (C. Biernacki, G. Celeux, G. Govaert 2000, doi:10.1109/34.865189, with the
             entropy of G. McLachlan and D. Peel 2000 for their most probable components).
         """
-        rows = self._read(X, sample_weight)
+        rows = self._read_marked(X, sample_weight)
         shares = self._posterior(rows)
         entropy: Floats = -xlogy(shares, shares).sum(axis=1)
         return self.bic(X, sample_weight) + 2.0 * _weighted(entropy, rows)

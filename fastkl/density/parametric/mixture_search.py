@@ -15,6 +15,7 @@ import numpy as np
 
 from fastkl._core.array_types import Floats, Params
 from fastkl._core.rows import AnyRows, Rows
+from fastkl.density.parametric.incomplete import filled_for_starts
 from fastkl.density.parametric.mixture_starts import Starts
 from fastkl.exceptions import DegenerateDataError
 from fastkl.families.mixture import Mixture
@@ -71,16 +72,17 @@ class Search:
     def best(self, n_init: int, generator: np.random.Generator) -> Climb:
         """The highest proper maximum found, or the highest of all where none is proper; DegenerateDataError without one."""
         sample = self.rows.sample(min(MOST_ROWS, max(SAMPLE_ROWS, ROWS_OF_ONE * self.mixture.layout.size)))
-        starts = Starts(self.mixture, sample, self.priors, generator)
+        filled = filled_for_starts(sample)
+        starts = Starts(self.mixture, filled, self.priors, generator)
         ascent = self.ascent(sample)
         effort = 1 if len(sample.X) > MANY_ROWS else 2
         drawn = islice(starts.draw(), n_init * effort)
         found = [ascent.run(start, SHORT_TOL, SHORT_MAPS) for start in drawn if start is not None]
-        found += self._grown(sample, effort * (n_init + 1), generator)
+        found += self._grown(sample, filled, effort * (n_init + 1), generator)
         followed = self._followed(ascent, self._ranked(found, sample), LONG, sample)
         if not followed:
             self._raise_without(found)
-        best = self._moved(followed[0], ascent, starts, sample)
+        best = self._moved(followed[0], ascent, starts, filled)
         if sample is self.rows:
             return best
         whole = self.from_start(best.params)
@@ -88,8 +90,11 @@ class Search:
             self._raise_without([whole])
         return whole
 
-    def _grown(self, rows: Rows, ways: int, generator: np.random.Generator) -> list[Climb]:
-        """One component after another: each takes a ball of rows, or half of those of a component, from the best so far."""
+    def _grown(self, rows: Rows, filled: Rows, ways: int, generator: np.random.Generator) -> list[Climb]:
+        """One component after another: each takes a ball of rows, or half of those of a component, from the best so far.
+
+        Rows are parted by their values, with others filled in for those that are unknown.
+        """
         layout, weights = self.mixture.layout, self.mixture.fixed_parameters().get("weights")
         if len(layout.groups) > 1 or weights is not None or layout.size > MOST_GROWN:
             return []
@@ -98,11 +103,11 @@ class Search:
         for k in range(2, layout.size + 1):
             mixture = Mixture([family] * k, None, self.mixture.tied)
             search = replace(self, mixture=mixture, rows=rows, priors=self.priors[:k])
-            starts, ascent = Starts(mixture, rows, search.priors, generator), search.ascent(rows)
+            starts, ascent = Starts(mixture, filled, search.priors, generator), search.ascent(rows)
             tried = []
             for turn in range(ways):
                 new = labels.copy()
-                new[_ball(rows.X, generator) if turn else _half_of(labels, rows.X, generator)] = k - 1
+                new[_ball(filled.X, generator) if turn else _half_of(labels, filled.X, generator)] = k - 1
                 start = starts.of_labels(new)
                 if start is not None:
                     tried.append(ascent.run(start, SHORT_TOL, SHORT_MAPS))

@@ -17,12 +17,18 @@ from fastkl.density.files.registry import constructor_parameters, register_densi
 from fastkl.density.parametric.base import FamilyDensity
 from fastkl.density.parametric.checks import check_family_density, check_search, raise_if_another
 from fastkl.density.parametric.frozen import thawed
+from fastkl.density.parametric.incomplete import (
+    ImputingMembers,
+    fit_again_with_missing,
+    fit_any_rows,
+    raise_if_incomplete,
+)
 from fastkl.density.parametric.inference import KEPT
 from fastkl.density.validation import read_rows, resolve_family, unchanged_on_error
 from fastkl.exceptions import DegenerateDataError, SourceError
 from fastkl.families.base import Family, Fit
 from fastkl.families.priors import PriorLike, resolve_prior
-from fastkl.families.solvers.posterior import fit_rows, fit_statistics
+from fastkl.families.solvers.posterior import fit_statistics
 from fastkl.rows import Source
 from fastkl.rows.checks import raise_if_not_finite, require_finite
 from fastkl.rows.streamed import StreamedRows
@@ -32,7 +38,7 @@ def _has_statistics(density: DensityMLE) -> bool:
     return resolve_family(density.family).has_statistics
 
 
-class DensityMLE(FamilyDensity):
+class DensityMLE(ImputingMembers, FamilyDensity):
     r"""Density of one parametric family, fitted by maximum likelihood.
 
     The fit maximises the weighted log-likelihood :math:`\sum_i w_i \log p_\theta(x_i)`. Since the entropy of the data
@@ -133,7 +139,8 @@ class DensityMLE(FamilyDensity):
         Parameters
         ----------
         X : array-like of shape (n, d)
-            Rows; float32 and float64 are read without a copy. Labels for families of labels.
+            Rows; float32 and float64 are read without a copy. Labels for families of labels. ``multivariate_normal`` takes
+            missing values (NaN): the likelihood is that of those that are known.
         y : None
             Ignored.
         sample_weight : array-like of shape (n,), default=None
@@ -154,11 +161,14 @@ class DensityMLE(FamilyDensity):
         with unchanged_on_error(self):
             family = resolve_family(self.family)
             rows = read_rows(self, X, sample_weight, labels=family.labels, reset=True)
-            with require_finite(rows):
-                self._fit_rows(family, rows)
-            if not np.isfinite(self.log_likelihood_):
-                raise_if_not_finite(rows)
+            fit_again_with_missing(family, rows, lambda rows: self._fit_finite(family, rows))
         return self
+
+    def _fit_finite(self, family: Family, rows: Rows) -> None:
+        with require_finite(rows):
+            self._fit_rows(family, rows)
+        if not np.isfinite(self.log_likelihood_):
+            raise_if_not_finite(rows)
 
     @available_if(_has_statistics)
     def partial_fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
@@ -187,6 +197,7 @@ class DensityMLE(FamilyDensity):
         """
         with unchanged_on_error(self):
             first = not hasattr(self, "statistics_")
+            raise_if_incomplete(self)
             family = resolve_family(self.family)
             raise_if_another(self, family)
             rows = read_rows(self, X, sample_weight, labels=family.labels, reset=first)
@@ -221,6 +232,7 @@ class DensityMLE(FamilyDensity):
             )
         if hasattr(self, "statistics_") and self.n_features_in_ != other.n_features_in_:
             raise ValueError(f"This one has {self.n_features_in_} columns, the other {other.n_features_in_}.")
+        raise_if_incomplete(self, other)
         with unchanged_on_error(self):
             raise_if_another(self, family)
             raise_if_another(other, family)
@@ -251,8 +263,9 @@ class DensityMLE(FamilyDensity):
             )
 
     def _fit_blocks(self, rows: StreamedRows) -> None:
+        family = resolve_family(self.family)
         try:
-            self._fit_rows(resolve_family(self.family), rows)
+            fit_again_with_missing(family, rows, lambda rows: self._fit_rows(family, rows))
         except DegenerateDataError as error:
             raise (error if rows.names is None else error.with_names(rows.names)) from None
 
@@ -260,14 +273,14 @@ class DensityMLE(FamilyDensity):
         """Fit to rows in memory or not, and take over what was found."""
         check_search(self.tol, self.max_iter)
         family.shaped({}, rows.n_columns)  # which refuses too few columns, and options that make no sense
-        fit, statistics = fit_rows(family, resolve_prior(self.prior, family), rows, self.tol, self.max_iter)
+        fit, statistics = fit_any_rows(family, resolve_prior(self.prior, family), rows, self.tol, self.max_iter)
         self._keep(family, statistics, fit, rows)
         if self.robust_errors:
             self.statistics_ = {**statistics, KEPT: self.inference_.products_to_keep(rows)}
 
     def _refitted(self, rows: Rows) -> Params:
         """The parameters of a fit to other rows."""
-        fit, _ = fit_rows(self.family_, resolve_prior(self.prior, self.family_), rows, self.tol, self.max_iter)
+        fit, _ = fit_any_rows(self.family_, resolve_prior(self.prior, self.family_), rows, self.tol, self.max_iter)
         return fit.params
 
     def _learn_more(self, family: Family, statistics: Statistics) -> None:
@@ -384,6 +397,7 @@ class DensityMLE(FamilyDensity):
         except (TypeError, ValueError):
             return tags  # an unknown family is an error of fit, not of a question about tags
         tags.input_tags.string = tags.input_tags.categorical = family.labels
+        tags.input_tags.allow_nan = family.takes_missing
         return tags
 
 

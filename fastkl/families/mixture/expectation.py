@@ -18,8 +18,9 @@ from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl._core.rows import AnyRows, Rows
 from fastkl._core.special.gamma_functions import HALF_LOG_2PI
 from fastkl.exceptions import SupportError
-from fastkl.families._mixture import Normals, log_sum_exp, weighted_sum
+from fastkl.families._mixture import IncompleteNormals, Normals, log_sum_exp, weighted_sum
 from fastkl.families.base import added
+from fastkl.families.incomplete import expected_statistics, log_terms
 from fastkl.families.mixture.layout import WEIGHTS, Group, Layout
 from fastkl.families.multivariate_normal import MultivariateNormal
 
@@ -75,6 +76,14 @@ class Components:
             return np.log(self.weights)
 
     @cached_property
+    def of_incomplete_rows(self) -> IncompleteNormals:
+        """All components in the form of the compiled pass over rows of which some values are unknown; all are normal."""
+        found = {k: group.family.moments(self.params[k]) for group in self.layout.groups for k in group.members}
+        means, covariances = zip(*(found[k] for k in range(self.layout.size)), strict=True)
+        np.linalg.cholesky(np.stack(covariances))  # LinAlgError for one that is none
+        return IncompleteNormals(self.log_weights, means, covariances)
+
+    @cached_property
     def normals(self) -> Normals | None:
         """All components in the form of the compiled pass, where they are normal with full covariances."""
         family = self.layout.groups[0].family
@@ -87,6 +96,8 @@ class Components:
 
     def logs(self, rows: Rows) -> Floats:
         """log(weight) + log-density of every component at every row, (k, n)."""
+        if rows.incomplete:
+            return log_terms(self.of_incomplete_rows, rows)
         logs = np.empty((self.layout.size, len(rows.X)))
         for group in self.layout.groups:
             members = list(group.members)
@@ -101,7 +112,7 @@ class Components:
 
     def evidence(self, rows: Rows) -> Floats:
         """The log-density of every row under the mixture, (n,)."""
-        if self.normals is not None:
+        if self.normals is not None and not rows.incomplete:
             return self.normals.evidence(rows.X, rows.n_threads)
         parts = [log_sum_exp(self.logs(part), False, rows.n_threads) for part in self.parts(rows)]
         return np.concatenate(parts)
@@ -115,6 +126,8 @@ class Components:
 
     def expectation(self, rows: AnyRows) -> Expectation:
         """One pass over the rows; SupportError for a row outside the support of every component."""
+        if rows.incomplete:
+            return rows.total(self._incomplete_block, merge=self._merged)
         if self.normals is not None:
             return rows.total(self._normal_block, merge=self._merged)
         return rows.total(self._block, merge=self._merged, block_rows=self.block_rows)
@@ -133,6 +146,15 @@ class Components:
             for one in records
         ]
         return Expectation(float(total), records[:, 0].copy(), statistics, [None] * len(records))
+
+    def _incomplete_block(self, rows: Rows) -> Expectation:
+        if not rows.incomplete:  # a block of a source that holds all its values
+            return self._block(rows) if self.normals is None else self._normal_block(rows)
+        families: Any = {k: group.family for group in self.layout.groups for k in group.members}
+        full = [families[k].covariance_type == "full" for k in range(self.layout.size)]
+        total, found = expected_statistics(self.of_incomplete_rows, rows, full)
+        weights = np.array([own["weight"] for own in found])
+        return Expectation(total, weights, list(found), [None] * len(found))
 
     def _block(self, rows: Rows) -> Expectation:
         evidence, shares = self.responsibilities(rows)
@@ -172,7 +194,7 @@ class Components:
 
     def gradient(self, rows: Rows) -> tuple[float, Params]:
         """Log-likelihood of a block and its gradient by the mixture's parameters."""
-        found = self._block(rows) if self.normals is None else self._normal_block(rows)
+        found = self._incomplete_block(rows)
         return found.log_likelihood, self.gradient_of(found)
 
     def weight_slopes(self, sums: Floats) -> Floats:

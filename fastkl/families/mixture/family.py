@@ -109,6 +109,11 @@ class Mixture(Family):
         return all(family.labels for family in self.component_families)
 
     @property
+    def takes_missing(self) -> bool:  # type: ignore[override]
+        """Whether they take rows of which some values are unknown."""
+        return all(family.takes_missing for family in self.component_families)
+
+    @property
     def equivariant(self) -> bool:  # type: ignore[override]
         """Whether they follow the unit of the rows."""
         return all(family.equivariant for family in self.component_families)

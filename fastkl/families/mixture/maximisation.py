@@ -167,6 +167,7 @@ class ComponentRows:
     def __init__(self, rows: AnyRows, components: Components, k: int):
         self.rows, self.components, self.k = rows, components, k
         self.n_threads, self.names, self.n_columns = rows.n_threads, rows.names, rows.n_columns
+        self.incomplete = rows.incomplete
         self._weight: float | None = None
 
     @property

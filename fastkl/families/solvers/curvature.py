@@ -78,7 +78,7 @@ def row_scores(family: Family, rows: Rows, params: Params, chart: Chart) -> Iter
     for start in range(0, len(rows.X), BLOCK_ROWS):
         part = slice(start, start + BLOCK_ROWS)
         weights = np.ones(len(rows.X[part])) if rows.weights is None else rows.weights[part]
-        block = Rows(rows.X[part])  # too few rows for a second thread
+        block = Rows(rows.X[part], incomplete=rows.incomplete)  # too few rows for a second thread
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
             by_parameter = family.score_rows(block, params)
             if by_parameter is not None:

@@ -18,6 +18,7 @@ from fastkl.families.spaces.numbers import (
     Positive,
     Rate,
     Real,
+    TailShape,
     UnitInterval,
 )
 from fastkl.families.spaces.stacked import Stacked, Tied, Weights
@@ -35,6 +36,7 @@ __all__ = [
     "Simplex",
     "Space",
     "Stacked",
+    "TailShape",
     "Tied",
     "UnitInterval",
     "Weights",

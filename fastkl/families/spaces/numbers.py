@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastkl._core.array_types import Floats
 from fastkl.families.spaces.base import COLUMNWISE, Block, Space
 from fastkl.families.spaces.blocks import Elementwise
-from fastkl.families.spaces.scales import IDENTITY, LOG, LOGIT, Scale
+from fastkl.families.spaces.scales import FROM_MINUS_ONE, IDENTITY, LOG, LOGIT, Scale
 
 
 class Numbers(Space):
@@ -66,6 +66,25 @@ class Angle(Real):
     @property
     def is_centre(self) -> bool:
         return True
+
+
+class TailShape(Numbers):
+    """The shape of an extreme-value distribution: at least -1, below which its density is infinite at an end."""
+
+    def wanted(self) -> str:
+        return "be finite and at least -1"
+
+    def outside(self, value: Floats) -> NDArray[np.bool_]:
+        return ~((value >= -1.0) & (value < np.inf))
+
+    def at_edge(self, value: Any) -> NDArray[np.bool_]:
+        return np.asarray(value == -1.0)
+
+    def inside(self, value: Any, edge: float) -> Any:
+        return np.maximum(value, edge - 1.0)[()]
+
+    def block(self, name: str, value: Any, unit: Any = None, entries: Collection[str] | None = None) -> Block:
+        return Elementwise(name, value, FROM_MINUS_ONE, unit, entries)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -66,6 +66,22 @@ class Log:
             return value * np.exp(-half / value), value * np.exp(half / value)
 
 
+class FromMinusOne:
+    """The logarithm of 1 + x: for steps of numbers above -1, whose intervals are those of the number itself."""
+
+    def to(self, value: Any) -> Floats:
+        return np.asarray(np.log1p(value))
+
+    def back(self, u: Any) -> Floats:
+        return np.asarray(np.expm1(u))
+
+    def slope(self, value: Any) -> Floats:
+        return np.asarray(1.0 + np.asarray(value, dtype=np.float64))
+
+    def interval(self, value: Any, half: Any) -> tuple[Any, Any]:
+        return value - half, value + half
+
+
 class Logit:
     """The logit: for numbers between 0 and 1."""
 
@@ -84,4 +100,4 @@ class Logit:
             return expit(centre - wide), expit(centre + wide)
 
 
-IDENTITY, LOG, LOGIT = Identity(), Log(), Logit()
+IDENTITY, LOG, FROM_MINUS_ONE, LOGIT = Identity(), Log(), FromMinusOne(), Logit()

@@ -1,0 +1,1 @@
+"""Densities without a family: kernel sums and the choice of their bandwidths."""

@@ -1,0 +1,182 @@
+"""From what a user gives as ``bandwidth`` to numbers: given ones are checked, rules are evaluated on the rows.
+
+All rules go by the scale of the data: rows times c have bandwidths times c.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+from warnings import warn
+
+import numpy as np
+
+from fastkl._core.array_types import Floats
+from fastkl._core.rows import Rows
+from fastkl.density.kernel.kernels import KERNELS
+from fastkl.density.kernel.leave_one_out import distinct, evaluated, maximise
+from fastkl.density.kernel.sheather_jones import sheather_jones
+from fastkl.density.kernel.units import median_of
+from fastkl.exceptions import DegenerateDataError, RepeatedValuesWarning
+
+WAY_OUT = "Choose bandwidth='silverman' or numbers, or describe rounded columns by a discrete family."
+RULES = ("likelihood", "likelihood_scalar", "scott", "sheather_jones", "silverman")
+
+
+@dataclass(frozen=True)
+class Bandwidth:
+    """What was chosen.
+
+    Parameters
+    ----------
+    value : float or ndarray
+        A number for all columns, one for each (d,), or a covariance (d, d).
+    log_likelihood : float or None
+        Leave-one-out log-likelihood, where it was maximised.
+    converged : bool
+        Whether a search, if there was one, reached the maximum.
+    n_iter : int
+        Evaluations that it took.
+    """
+
+    value: Any
+    log_likelihood: float | None = None
+    converged: bool = True
+    n_iter: int = 0
+
+
+def is_rule(bandwidth: Any) -> bool:
+    """Whether it is the name of a rule; ValueError for another text."""
+    if not isinstance(bandwidth, str):
+        return False
+    if bandwidth not in RULES:
+        near = get_close_matches(bandwidth, RULES, n=1)
+        meant = f" Did you mean {near[0]!r}?" if near else ""
+        raise ValueError(
+            f"There is no bandwidth rule {bandwidth!r}.{meant} Rules: {', '.join(RULES)}; or give numbers."
+        )
+    return True
+
+
+def given_bandwidth(bandwidth: Any, d: int) -> Any:
+    """A number, one for each column or a covariance, as it was given; ValueError for one that is none."""
+    try:
+        value = np.asarray(bandwidth, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"bandwidth is a number, one for each column, a matrix or a rule ({', '.join(RULES)}), not {bandwidth!r}."
+        ) from error
+    if value.shape not in ((), (d,), (d, d)):
+        raise ValueError(f"bandwidth has shape {value.shape} for {d} columns; give a number, {d} numbers or a matrix.")
+    if value.ndim == 2:
+        return _checked_matrix(value)
+    bad = np.atleast_1d(~(np.isfinite(value) & (value > 0.0)))
+    if bad.any():
+        place = int(np.argmax(bad))
+        raise ValueError(
+            f"A bandwidth has to be a finite number above 0; {'it' if value.ndim == 0 else f'that of column {place}'} is "
+            f"{np.atleast_1d(value)[place]!s}."
+        )
+    return float(value) if value.ndim == 0 else value.copy()
+
+
+def _checked_matrix(value: Floats) -> Floats:
+    if not np.isfinite(value).all() or not np.allclose(value, value.T, rtol=1e-10, atol=0.0):
+        raise ValueError("A bandwidth matrix has to be finite and symmetric: it is the covariance of the kernel.")
+    try:
+        np.linalg.cholesky(value)
+    except np.linalg.LinAlgError:
+        raise ValueError(
+            f"A bandwidth matrix has to be positive definite; the least eigenvalue of this one is "
+            f"{np.linalg.eigvalsh(value)[0]:.6g}."
+        ) from None
+    return 0.5 * (value + value.T)
+
+
+def chosen_bandwidth(rule: str, rows: Rows, kernel: str) -> Bandwidth:
+    """The bandwidths of a rule for these rows."""
+    d = rows.n_columns
+    if rule == "sheather_jones" and rows.weights is not None and np.any(rows.weights != 1.0):
+        raise ValueError(
+            "bandwidth='sheather_jones' takes no sample_weight: it goes by quartiles and pairs of rows. Use 'likelihood' or "
+            "'silverman'."
+        )
+    points = rows.X - median_of(rows.X)
+    scales = column_scales(rows, points, rule)
+    spread = np.sqrt(KERNELS[kernel].variance(d))
+    if rule == "sheather_jones":
+        return Bandwidth(np.array([sheather_jones(rows.X[:, j].astype(np.float64), j) for j in range(d)]) / spread)
+    n = rows.total_weight
+    start: Floats = scales * (n * (1.0 if rule == "scott" else (d + 2.0) / 4.0)) ** (-1.0 / (d + 4.0)) / spread
+    if rule in ("scott", "silverman"):
+        return Bandwidth(start)
+    if not KERNELS[kernel].smooth:
+        raise ValueError(
+            f"bandwidth={rule!r} needs a kernel with a slope; that of the {kernel} kernel is 0 or infinite. Choose another "
+            "kernel, or search bandwidths with GridSearchCV."
+        )
+    return _most_likely(rule == "likelihood_scalar", rows, points, start, kernel)
+
+
+def _most_likely(scalar: bool, rows: Rows, points: Floats, start: Floats, kernel: str) -> Bandwidth:
+    """The maximum of the leave-one-out likelihood; a warning where it is one of rounding, or there is none."""
+    options: dict[str, Any] = {"scalar": scalar, "n_threads": rows.n_threads}
+    values, weights = distinct(points, rows.weights)
+    unweighted = np.bincount(np.unique(points, axis=0, return_inverse=True)[1].reshape(-1))
+    if unweighted.min() > 1:
+        reason = (
+            "Every row has another one equal to it: the leave-one-out likelihood grows without bound as h goes to 0."
+        )
+    else:
+        found = maximise(points, rows.weights, start, kernel, **options)
+        reason = _collapse(found.bandwidth, points, rows)
+    if reason and 1 < len(values) < len(points):
+        warn(f"{reason} Equal rows are left out together instead. {WAY_OUT}", RepeatedValuesWarning, stacklevel=8)
+        found = maximise(values, weights, start, kernel, **options)
+        reason = _collapse(found.bandwidth, values, rows)
+    if reason:
+        warn(f"{reason} Silverman's rule is taken instead. {WAY_OUT}", RepeatedValuesWarning, stacklevel=8)
+        found = evaluated(points, rows.weights, start, kernel, **options)
+    value = float(found.bandwidth[0]) if scalar else found.bandwidth
+    return Bandwidth(value, found.log_likelihood, found.converged, found.n_iter)
+
+
+def _collapse(bandwidth: Floats, points: Floats, rows: Rows) -> str:
+    """What is wrong with a bandwidth far below the least difference of values that are repeated; empty if nothing is."""
+    for j, width in enumerate(np.broadcast_to(bandwidth, points.shape[1])):
+        values = np.unique(points[:, j])
+        gap = float(np.diff(values).min(initial=np.inf))
+        if width < 0.1 * gap and len(values) < len(points):
+            return (
+                f"{rows.column(j).capitalize()} has {len(values)} different values in {len(points)} rows, and its bandwidth of "
+                f"maximum leave-one-out likelihood, {width:.3g}, lies far below their least difference, {gap:.3g}: it would show "
+                "the rounding of the values, not their distribution."
+            )
+    return ""
+
+
+def column_scales(rows: Rows, points: Floats, rule: str) -> Floats:
+    """Standard deviations of the columns, with n - 1; DegenerateDataError where a column has none."""
+    n, weights = rows.total_weight, rows.weights
+    if len(points) < 2:
+        raise DegenerateDataError(
+            f"bandwidth={rule!r} needs at least 2 rows of positive weight (n_samples={len(points)}). Give a number."
+        )
+    if n <= 1.0:
+        raise DegenerateDataError(
+            f"The weights sum to {n:.6g}, but bandwidth={rule!r} reads them as numbers of rows. Multiply them (so that they sum "
+            "to the number of rows they stand for), or give a number as bandwidth."
+        )
+    most = np.max(np.abs(points), axis=0)
+    for j in np.flatnonzero(np.ptp(points, axis=0) == 0.0):
+        raise DegenerateDataError(
+            f"Column {j} is constant: {float(rows.X[0, j]):.6g} in every row (n_samples={len(points)}), so that "
+            f"bandwidth={rule!r} would be 0. Leave the column out, or give numbers as bandwidth.",
+            int(j),
+        )
+    scaled = points / most  # squares of very large or very small values leave the range of numbers
+    mean = np.average(scaled, axis=0, weights=weights)
+    squares = np.sum((scaled - mean) ** 2 * (1.0 if weights is None else weights[:, np.newaxis]), axis=0)
+    scales: Floats = most * np.sqrt(squares / (n - 1.0))
+    return scales

@@ -1,0 +1,245 @@
+"""What a fitted kernel density answers: log-densities, their slopes, draws, moments, entropy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from fastkl._core._threads import effective_n_threads
+from fastkl._core.array_types import Floats
+from fastkl._core.means import Mean
+from fastkl._core.rows import Rows
+from fastkl.density.base import BaseDensity
+from fastkl.density.kernel.kernels import KERNELS
+from fastkl.density.kernel.units import Units
+from fastkl.density.summary import Line
+from fastkl.density.validation import as_generator, read_rows
+from fastkl.divergence import Estimate
+from fastkl.rows.checks import raise_if_not_finite
+from fastkl.spatial.kernel_sums import KernelSums
+
+
+class FittedKernelDensity(BaseDensity):
+    """A kernel density with known references and bandwidths. A subclass learns them."""
+
+    bandwidth: Any
+    kernel: str
+    error: float
+    n_jobs: int | None
+    bandwidth_: Any
+    references_: Floats
+    reference_weights_: Floats | None
+    _sums: tuple[Any, Units, KernelSums] | None = None  # arranged once for the parameters that it depends on
+
+    def _check_parameters(self) -> None:
+        """ValueError or TypeError for parameters out of their range."""
+        if self.kernel not in KERNELS:
+            near = get_close_matches(str(self.kernel), KERNELS, n=1)
+            meant = f" Did you mean {near[0]!r}?" if near else ""
+            raise ValueError(f"There is no kernel {self.kernel!r}.{meant} Kernels: {', '.join(KERNELS)}.")
+        if isinstance(self.error, bool) or not isinstance(self.error, int | float | np.number):
+            raise TypeError(f"error is a number of nats, not {self.error!r}.")
+        if not 0.0 <= self.error < 1.0:
+            raise ValueError(f"error is a number of nats from 0 up to 1, not {self.error!r}.")
+
+    def __getstate__(self) -> dict[str, Any]:
+        state: dict[str, Any] = dict(super().__getstate__())
+        state.pop("_sums", None)  # is arranged anew
+        return state
+
+    def _all_threads(self) -> int:
+        return effective_n_threads(self.n_jobs)
+
+    # -- scoring -----------------------------------------------------------------------------------------------------------
+
+    def _sums_of(self, n_threads: int) -> tuple[Units, KernelSums]:
+        """Units of the bandwidth, and the references arranged in them."""
+        key = (self.kernel, float(self.error), n_threads)
+        if self._sums is None or self._sums[0] != key:
+            units = Units.about_median(self.references_, self.bandwidth_)
+            points = units.of_references(self.references_)
+            sums = KernelSums(points, self.reference_weights_, self.kernel, error=self.error, n_threads=n_threads)
+            self._sums = (key, units, sums)
+        return self._sums[1], self._sums[2]
+
+    def _total_weight(self) -> float:
+        weights = self.reference_weights_
+        return float(len(self.references_)) if weights is None else float(weights.sum())
+
+    def _log_constant(self, units: Units) -> float:
+        """Logarithm of what the sum of k is divided by, but for the weight."""
+        return KERNELS[self.kernel].log_integral(self.n_features_in_) + units.log_volume
+
+    def _log_density_of(self, rows: Rows) -> Floats:
+        units, sums = self._sums_of(rows.n_threads)
+        logs = sums.log_sums(units.of_queries(rows.X))
+        return logs - (np.log(self._total_weight()) + self._log_constant(units))
+
+    def _read(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> Rows:
+        self._check_fitted()
+        return read_rows(self, X, sample_weight)
+
+    def _checked_log_density(self, rows: Rows) -> Floats:
+        values = self._log_density_of(rows)
+        if not np.isfinite(values.sum()):
+            raise_if_not_finite(rows)
+        return values
+
+    def score_samples(self, X: ArrayLike) -> Floats:
+        """Log-density of every row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d)
+            Rows.
+
+        Returns
+        -------
+        ndarray of shape (n,)
+            In nats. Finite however far out for the Gaussian and the exponential kernel, unless the squared distance in bandwidths
+            leaves the range of numbers; -inf beyond the end of the others.
+        """
+        return self._checked_log_density(self._read(X))
+
+    def _scored(self, X: ArrayLike, sample_weight: ArrayLike | None) -> tuple[float, float]:
+        rows = self._read(X, sample_weight)
+        values = self._checked_log_density(rows)
+        total = float(values.sum() if rows.weights is None else rows.weights @ values)
+        return total, rows.total_weight
+
+    def score_gradient(self, X: ArrayLike) -> Floats:
+        """Gradient of the log-density with respect to the row (the "score" of diffusion models).
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d)
+            Rows.
+
+        Returns
+        -------
+        ndarray of shape (n, d)
+            In nats per unit of the columns; 0 where the density is 0, and where a kernel has no slope.
+
+        Examples
+        --------
+        >>> from fastkl import KernelDensityMLE
+        >>> KernelDensityMLE(bandwidth=2.0).fit([[0.0]]).score_gradient([[1.0], [-4.0]])
+        array([[-0.25],
+               [ 1.  ]])
+        """
+        rows = self._read(X)
+        raise_if_not_finite(rows)
+        units, sums = self._sums_of(rows.n_threads)
+        return units.slopes(sums.slopes(units.of_queries(rows.X))[1])
+
+    def leave_one_out(self) -> Floats:
+        """Log-density of every fitted row under the density of the others.
+
+        Returns
+        -------
+        ndarray of shape (m,)
+            In nats, in the order of ``references_``; a row is left out with all of its weight.
+
+        Raises
+        ------
+        ValueError
+            If there is a single row.
+
+        Examples
+        --------
+        >>> from fastkl import KernelDensityMLE
+        >>> KernelDensityMLE(bandwidth=1.0).fit([[0.0], [1.0], [3.0]]).leave_one_out().round(3)
+        array([-2.094, -1.911, -3.533])
+        """
+        self._check_fitted()
+        if len(self.references_) < 2:
+            raise ValueError("A single row has no others: leave_one_out needs at least 2 rows.")
+        units, sums = self._sums_of(self._all_threads())
+        own = 1.0 if self.reference_weights_ is None else self.reference_weights_
+        logs: Floats = sums.leave_one_out()[0] - np.log(self._total_weight() - own) - self._log_constant(units)
+        return logs
+
+    # entropy of the others is that of the distribution; here its best estimate is at hand, from the rows themselves
+    def entropy(self, *, leave_one_out: bool = True, **options: Any) -> Estimate:
+        """Entropy: of the data distribution by leaving out each row in turn, or of the density itself by draws.
+
+        Parameters
+        ----------
+        leave_one_out : bool, default=True
+            Minus the mean leave-one-out log-density of the fitted rows, which errs upwards by the divergence of the estimate.
+            False takes a mean over draws from the density itself, which is smoother than the data.
+        **options
+            Passed on to :func:`fastkl.entropy` for draws, such as ``random_state`` and ``n_draws``.
+
+        Returns
+        -------
+        Estimate
+            In nats, with its standard error.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastkl import KernelDensityMLE
+        >>> X = np.random.default_rng(0).normal(size=(2000, 1))
+        >>> KernelDensityMLE().fit(X).entropy()
+        Estimate(1.42232 ± 0.0155 nats, method='leave one out', n_samples=2000)
+        """
+        self._check_fitted()
+        if not leave_one_out:
+            return super().entropy(**options)
+        if options:
+            raise TypeError(f"{', '.join(options)}: options of draws, which leave_one_out=False takes.")
+        mean = Mean.of(-self.leave_one_out(), self.reference_weights_)
+        return Estimate(mean.value, mean.error, mean.n_rows, "leave one out")
+
+    # -- the distribution --------------------------------------------------------------------------------------------------
+
+    def sample(self, n_samples: int = 1, random_state: Any = None) -> Floats:
+        """Draw rows from the density: references at random, and draws of the kernel around them.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Number of rows.
+        random_state : int, RandomState, Generator or None, default=None
+            A number gives the same rows every time.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, d)
+            Draws.
+        """
+        self._check_fitted()
+        if n_samples < 1:
+            raise ValueError(f"n_samples has to be at least 1, not {n_samples}.")
+        rng, weights = as_generator(random_state), self.reference_weights_
+        shares = None if weights is None else weights / weights.sum()
+        chosen = rng.choice(len(self.references_), size=int(n_samples), p=shares)
+        noise = KERNELS[self.kernel].draw(rng, int(n_samples), self.n_features_in_)
+        drawn: Floats = self.references_[chosen] + Units(self.bandwidth_, np.zeros(self.n_features_in_)).scaled(noise)
+        return drawn
+
+    def _moments(self) -> tuple[Floats, Floats]:
+        rows = self.references_.astype(np.float64)
+        centre, weights = np.median(rows, axis=0), self.reference_weights_
+        mean = np.average(rows - centre, axis=0, weights=weights)
+        spread = np.atleast_2d(np.cov((rows - centre).T, bias=True, aweights=weights))
+        of_kernel = KERNELS[self.kernel].variance(self.n_features_in_)
+        return centre + mean, spread + of_kernel * Units(self.bandwidth_, centre).covariance
+
+    # -- what it says of itself --------------------------------------------------------------------------------------------
+
+    def _fitted_weight(self) -> float | None:
+        return self._total_weight()
+
+    def _summary_title(self) -> str:
+        return f"{self.kernel} kernel density"
+
+    def _summary_lines(self, names: Sequence[str], figures: Any) -> list[Line]:
+        own = np.asarray(self.bandwidth_)
+        widths = np.sqrt(np.diag(own)) if own.ndim == 2 else np.broadcast_to(own, len(names))
+        return [Line(name, "bandwidth", float(width)) for name, width in zip(names, widths, strict=True)]

@@ -1,0 +1,206 @@
+r"""Bandwidths of maximum leave-one-out likelihood.
+
+.. math:: \ell(h) = \sum_i w_i \log \frac{\sum_{j \ne i} w_j k(u_{ij})}{(W - w_i) \, c_d \prod_s h_s}, \quad
+          u_{ij,s} = (x_{is} - x_{js}) / h_s
+
+Its slope by :math:`\log h_s` is :math:`\sum_i w_i (\sum_j w_j q(u_{ij}) u_{ij,s}^2 / \sum_j w_j k(u_{ij}) - 1)` with
+:math:`q = -k'(r) / r`, which is k itself for a Gaussian kernel: value and slopes take one pass over the pairs. The maximum is
+found by a quasi-Newton method in log h, on columns divided by their standard deviations, so that units do not matter; many rows
+start from the maximum of a part of them. A row is left out with all of its weight.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.optimize import minimize
+
+from fastkl._core.array_types import Floats
+from fastkl.density.kernel.kernels import KERNELS
+from fastkl.spatial.kernel_sums import KernelSums, near_order
+
+ERROR = 1e-11  # of a log-density during the search: far below what would mislead it
+TOLERANCE = 1e-6  # of a slope per row, where the search has converged
+MANY = 1500  # rows whose search begins on a part of them: a quarter, of at most so many rows
+LARGEST_PART = 2000
+FINE, FINE_OF_MANY = 1e-14, 1e-10  # slopes at which a search ends: rounding, or what many rows are worth
+FARTHEST = 30.0  # from the start, in logarithms: a likelihood that still grows there has no maximum
+LOWEST = 1e10  # stands for a log-likelihood of minus infinity in the line search
+
+
+@dataclass(frozen=True)
+class Maximum:
+    """A maximum of the leave-one-out likelihood.
+
+    Parameters
+    ----------
+    bandwidth : ndarray of shape (d,)
+        One for each column, or the same for all.
+    log_likelihood : float
+        Total, in nats.
+    slope : float
+        Largest slope by the logarithm of a bandwidth, per unit of weight.
+    n_iter : int
+        Evaluations of the likelihood.
+    """
+
+    bandwidth: Floats
+    log_likelihood: float
+    slope: float
+    n_iter: int
+
+    @property
+    def converged(self) -> bool:
+        """Whether the slopes vanish."""
+        return self.slope <= TOLERANCE
+
+
+class LeaveOneOut:
+    """The leave-one-out likelihood of rows, as a function of log-bandwidths.
+
+    Parameters
+    ----------
+    points : ndarray of shape (n, d)
+        Rows about their centre, in units in which bandwidths are near 1.
+    weights : ndarray of shape (n,) or None
+        Weights above 0.
+    kernel : str
+        Name of the kernel.
+    n_threads : int
+        Threads.
+    """
+
+    def __init__(self, points: Floats, weights: Floats | None, kernel: str, n_threads: int):
+        self.points, self.weights, self.kernel, self.n_threads = points, weights, kernel, n_threads
+        n, d = points.shape
+        self.total_weight = float(n) if weights is None else float(weights.sum())
+        others = self.total_weight - (1.0 if weights is None else weights)
+        self._constant = -np.log(others) - KERNELS[kernel].log_integral(d)
+        self._order = near_order(points, n_threads)
+
+    def log_densities(self, log_bandwidth: Floats, moments: bool) -> tuple[Floats, Floats | None]:
+        """Of every row without itself (n,), and their slopes by the log-bandwidths (n, d)."""
+        sums = KernelSums(
+            self.points * np.exp(-log_bandwidth),
+            self.weights,
+            self.kernel,
+            error=ERROR,
+            n_threads=self.n_threads,
+            order=self._order,
+        )
+        logs, slopes = sums.leave_one_out(moments)
+        return logs + self._constant - np.sum(log_bandwidth), None if slopes is None else slopes - 1.0
+
+    def mean(self, log_bandwidth: Floats) -> tuple[float, Floats]:
+        """The mean log-density and its slopes."""
+        logs, slopes = self.log_densities(log_bandwidth, True)
+        assert slopes is not None
+        if self.weights is None:
+            return float(logs.mean()), slopes.mean(axis=0)
+        return float(self.weights @ logs / self.total_weight), self.weights @ slopes / self.total_weight
+
+
+def maximise(
+    points: Floats, weights: Floats | None, start: Floats, kernel: str, *, scalar: bool, n_threads: int
+) -> Maximum:
+    """The maximum that a search from bandwidths ``start`` (d,) climbs to, with one bandwidth for each column or one for all."""
+    n, d = points.shape
+    unit = np.full(d, np.exp(np.mean(np.log(start)))) if scalar else start
+    scaled = points / unit
+    log_bandwidth, inverse, n_iter = np.zeros(1 if scalar else d), None, 0
+    if n > MANY:
+        every = max(4, n // LARGEST_PART)
+        part = LeaveOneOut(scaled[::every], None if weights is None else weights[::every], kernel, n_threads)
+        growth = np.log(n / len(part.points)) / (d + 4.0)
+        log_bandwidth, inverse, n_iter = _climb(part, log_bandwidth + growth, None)
+        log_bandwidth = log_bandwidth - growth
+    likelihood = LeaveOneOut(scaled, weights, kernel, n_threads)
+    log_bandwidth, _, more = _climb(likelihood, log_bandwidth, inverse)
+    bandwidth: Floats = unit * np.exp(log_bandwidth)
+    found = evaluated(points, weights, bandwidth, kernel, scalar=scalar, n_threads=n_threads)
+    return replace(found, n_iter=n_iter + more + 1)
+
+
+def evaluated(
+    points: Floats, weights: Floats | None, bandwidth: Floats, kernel: str, *, scalar: bool, n_threads: int
+) -> Maximum:
+    """The likelihood and its slope at these bandwidths (d,)."""
+    likelihood = LeaveOneOut(points / bandwidth, weights, kernel, n_threads)
+    mean, slopes = likelihood.mean(np.zeros(len(bandwidth)))
+    mean -= float(np.sum(np.log(bandwidth)))
+    slope = abs(float(slopes.sum())) if scalar else float(np.max(np.abs(slopes)))
+    return Maximum(bandwidth, mean * likelihood.total_weight, slope, 1)
+
+
+def _climb(likelihood: LeaveOneOut, theta: Floats, inverse: Floats | None) -> tuple[Floats, Floats, int]:
+    """Log-bandwidths where the slopes vanish, the inverse curvature there, and how often the likelihood was evaluated.
+
+    With an ``inverse`` curvature from elsewhere the search begins with steps by it, and ends if these lead to the maximum.
+    """
+    d, n_evaluations = likelihood.points.shape[1], 0
+
+    def loss(theta: Floats) -> tuple[float, Floats]:
+        nonlocal n_evaluations
+        n_evaluations += 1
+        mean, slopes = likelihood.mean(np.broadcast_to(theta, d))
+        if not np.isfinite(mean):
+            return LOWEST, np.full_like(theta, np.nan)
+        return -mean, -(slopes if len(theta) == d else slopes.sum(keepdims=True))
+
+    if inverse is not None:
+        theta, inverse, slope = _polished(loss, theta, inverse, FINE_OF_MANY)
+        if slope <= FINE_OF_MANY:
+            return theta, inverse, n_evaluations
+    while not loss(theta)[0] < LOWEST:
+        # a kernel with an end reaches no other row from somewhere; a wider one does
+        theta = theta + 0.5
+    options = {"gtol": 1e-6, "ftol": 0.0, "maxiter": 200, "maxcor": 20}
+    found = minimize(
+        lambda theta: tuple(np.nan_to_num(part) for part in loss(theta)),
+        theta,
+        jac=True,
+        method="L-BFGS-B",
+        bounds=[(centre - FARTHEST, centre + FARTHEST) for centre in theta],
+        options=options,
+    )
+    at = loss(found.x)[1]
+    steps = 1e-4 * np.eye(len(theta))
+    curvature = np.array([(loss(found.x + step)[1] - at) / 1e-4 for step in steps])
+    curvature = 0.5 * (curvature + curvature.T)
+    inverse = np.asarray(found.hess_inv.todense())
+    if np.isfinite(curvature).all() and np.linalg.eigvalsh(curvature)[0] > 1e-8 * np.max(np.abs(curvature)):
+        inverse = np.linalg.inv(curvature)
+    theta, inverse, _ = _polished(loss, found.x, inverse, FINE)
+    return theta, inverse, n_evaluations
+
+
+def _polished(
+    loss: Callable[[Floats], tuple[float, Floats]], theta: Floats, inverse: Floats, fine: float
+) -> tuple[Floats, Floats, float]:
+    """Steps by the slopes alone, which know the maximum to more digits than the values do, as long as these fall.
+
+    Returns where they end, the inverse curvature, and the largest slope.
+    """
+    slopes = loss(theta)[1]
+    for _ in range(12):
+        largest = np.max(np.abs(slopes))
+        step = -inverse @ slopes
+        if not largest > fine or np.max(np.abs(step)) > 1.0:
+            break
+        new = loss(theta + step)[1]
+        if not np.max(np.abs(new)) < largest:
+            break
+        change, theta = new - slopes, theta + step
+        slopes, rate = new, float(step @ change)
+        if rate > 0.0:
+            left = np.eye(len(theta)) - np.outer(step, change) / rate
+            inverse = left @ inverse @ left.T + np.outer(step, step) / rate
+    return theta, inverse, float(np.max(np.abs(slopes)))
+
+
+def distinct(points: Floats, weights: Floats | None) -> tuple[Floats, Floats]:
+    """Every different row once, with the weight of all that are equal to it."""
+    values, at = np.unique(points, axis=0, return_inverse=True)
+    return values, np.bincount(at.reshape(-1), weights=weights, minlength=len(values)).astype(np.float64)

@@ -1,0 +1,82 @@
+"""Units of the bandwidth: rows about a centre, divided by bandwidths or by the root of a bandwidth matrix.
+
+The centre is the median of the references, so that neither an offset of the data nor an outlier costs digits of the others.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+from scipy.linalg import solve_triangular
+
+from fastkl._core.array_types import Floats
+from fastkl.spatial.kernel_sums import FAR
+
+
+def median_of(references: Floats) -> Floats:
+    """The centre (d,)."""
+    return np.median(references, axis=0).astype(np.float64)
+
+
+class Units:
+    """From rows to units of a bandwidth, and back.
+
+    Parameters
+    ----------
+    bandwidth : float or ndarray of shape (d,) or (d, d)
+        As ``bandwidth_``.
+    centre : ndarray of shape (d,)
+        What is subtracted first.
+    """
+
+    def __init__(self, bandwidth: Any, centre: Floats):
+        self.centre, d = centre, len(centre)
+        own = np.asarray(bandwidth, dtype=np.float64)
+        self._root = np.linalg.cholesky(own) if own.ndim == 2 else None
+        self._widths = np.diag(self._root) if self._root is not None else np.broadcast_to(own, d)
+
+    @classmethod
+    def about_median(cls, references: Floats, bandwidth: Any) -> Self:
+        """Units about the median of the references."""
+        return cls(bandwidth, median_of(references))
+
+    @property
+    def log_volume(self) -> float:
+        """Logarithm of the volume of a unit cube."""
+        return float(np.sum(np.log(self._widths)))
+
+    @property
+    def covariance(self) -> Floats:
+        """The bandwidths as a matrix."""
+        return np.diag(self._widths**2) if self._root is None else self._root @ self._root.T
+
+    def of_queries(self, X: Floats) -> Floats:
+        """Rows in units; what leaves the range of numbers is infinitely far."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            about: Floats = np.subtract(X, self.centre, dtype=np.float64)
+            if self._root is None:
+                return np.divide(about, self._widths, out=about)
+            solved: Floats = solve_triangular(self._root, about.T, lower=True, check_finite=False).T
+            return np.ascontiguousarray(solved)
+
+    def of_references(self, X: Floats) -> Floats:
+        """The same; ValueError where the square of a distance would leave the range of numbers."""
+        points = self.of_queries(X)
+        most = np.max(np.abs(points))
+        if not most < FAR:
+            raise ValueError(
+                f"Rows lie more than {FAR:g} bandwidths from their median; give a larger bandwidth, or remove the outlier."
+            )
+        return points
+
+    def scaled(self, u: Floats) -> Floats:
+        """Differences in units as differences of rows."""
+        return u * self._widths if self._root is None else u @ self._root.T
+
+    def slopes(self, slopes: Floats) -> Floats:
+        """Gradients by coordinates in units as gradients by the rows."""
+        if self._root is None:
+            return slopes / self._widths
+        turned: Floats = solve_triangular(self._root, slopes.T, lower=True, trans="T", check_finite=False).T
+        return np.ascontiguousarray(turned)

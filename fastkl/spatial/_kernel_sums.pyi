@@ -1,0 +1,12 @@
+import numpy as np
+import numpy.typing as npt
+
+_Floats = npt.NDArray[np.float64]
+
+PROFILES: tuple[str, ...]
+
+class Tiles:
+    def __init__(self, points: _Floats, weights: _Floats | None, narrow: _Floats | None = None) -> None: ...
+    def sums(
+        self, queries: _Floats, profile: int, moments: int, same: bool, error: float, n_threads: int
+    ) -> tuple[_Floats, _Floats | None]: ...

@@ -1,0 +1,232 @@
+"""Bandwidths against direct sums, published values and laws of scale; what has none."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize_scalar
+from sklearn.datasets import load_iris
+from sklearn.model_selection import GridSearchCV
+
+from fastkl import DegenerateDataError, KernelDensityMLE, RepeatedValuesWarning
+from fastkl.density.kernel.leave_one_out import LeaveOneOut
+from fastkl.density.kernel.sheather_jones import _functional, binned_pairs, sheather_jones
+from tests.density.kernel.direct import log_densities
+
+DATA = Path(__file__).parents[2] / "data"
+RNG = np.random.default_rng(8)
+RULES = ["likelihood", "likelihood_scalar", "scott", "silverman", "sheather_jones"]
+
+
+def table(name, *columns):
+    with (DATA / name).open() as file:
+        return np.array([[float(row[column]) for column in columns] for row in csv.DictReader(file)])
+
+
+GALAXIES = table("galaxies.csv", "velocity") / 1000.0
+FAITHFUL = table("old_faithful.csv", "eruptions", "waiting")
+
+
+@pytest.mark.parametrize(
+    ("rows", "rule", "bandwidth", "log_likelihood"),
+    [
+        (GALAXIES, "likelihood_scalar", 0.6453786894, -209.71187102),
+        (FAITHFUL[:, :1], "likelihood_scalar", 0.1026789153, -270.79311767),
+        (FAITHFUL, "likelihood", [0.1469702653, 2.925789984], -1140.71389989),
+        (load_iris().data, "likelihood_scalar", 0.1767180387, -273.98799381),
+    ],
+    ids=["galaxies", "eruptions", "faithful", "iris"],
+)
+def test_known_maxima(rows, rule, bandwidth, log_likelihood):
+    """Direct leave-one-out sums, Newton's method on the logarithm of the bandwidth."""
+    model = KernelDensityMLE(rule).fit(rows)
+    np.testing.assert_allclose(model.bandwidth_, bandwidth, rtol=1e-8)
+    assert model.loo_log_likelihood_ == pytest.approx(log_likelihood, abs=1e-7)
+    assert model.loo_log_likelihood_ == pytest.approx(model.leave_one_out().sum(), abs=1e-6)
+    assert model.converged_
+
+
+@pytest.mark.parametrize("kernel", ["gaussian", "exponential", "epanechnikov", "linear", "cosine"])
+def test_a_search_over_direct_sums_finds_no_better(kernel):
+    X = RNG.normal(size=(150, 1))
+    w = RNG.uniform(0.5, 2.0, 150)
+    model = KernelDensityMLE(kernel=kernel).fit(X, sample_weight=w)
+
+    def loss(theta):
+        logs = log_densities(X, X, np.exp(theta), kernel, w, leave_one_out=True)
+        return 1e10 if np.isinf(logs).any() else -w @ logs
+
+    at = np.log(model.bandwidth_[0])
+    found = minimize_scalar(loss, bounds=(at - 0.2, at + 0.2), method="bounded", options={"xatol": 1e-9})
+    assert model.loo_log_likelihood_ == pytest.approx(loss(at) * -1.0, rel=1e-9)
+    kinks = kernel in ("epanechnikov", "linear", "cosine")  # wherever a pair comes within reach
+    assert -found.fun <= model.loo_log_likelihood_ + (1e-4 if kinks else 1e-8)
+
+
+@pytest.mark.parametrize("kernel", ["gaussian", "exponential", "epanechnikov", "linear", "cosine"])
+def test_slopes_of_the_likelihood(kernel):
+    """Against differences of direct sums."""
+    X, w, h = RNG.normal(size=(200, 3)), RNG.uniform(0.5, 2.0, 200), np.array([1.9, 2.3, 2.1])
+    _, slopes = LeaveOneOut(X, w, kernel, 1).mean(np.log(h))
+    for j in range(3):
+        values = []
+        for sign in (1.0, -1.0):
+            moved = h.copy()
+            moved[j] *= np.exp(sign * 1e-5)
+            values.append(w @ log_densities(X, X, moved, kernel, w, leave_one_out=True) / w.sum())
+        assert slopes[j] == pytest.approx((values[0] - values[1]) / 2e-5, rel=2e-4, abs=2e-5)
+
+
+def test_many_rows_begin_on_a_part_of_them():
+    X = RNG.normal(size=(4000, 2)) * [1.0, 50.0]
+    model = KernelDensityMLE().fit(X)
+    assert model.converged_
+    _, slopes = LeaveOneOut(X, None, "gaussian", 2).mean(np.log(model.bandwidth_))
+    assert np.max(np.abs(slopes)) <= 1e-6
+    np.testing.assert_allclose(model.bandwidth_[1] / model.bandwidth_[0], 50.0, rtol=0.1)
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rows", [GALAXIES, load_iris().data], ids=["galaxies", "iris"])
+def test_units_do_not_matter(rule, rows):
+    """Also for rows given as a plain list."""
+    plain = KernelDensityMLE(rule).fit(rows)
+    scores = plain.score_samples(rows)
+    for c in (0.001, 7.0, 1e6):
+        scaled = KernelDensityMLE(rule).fit((c * rows).tolist())
+        np.testing.assert_allclose(scaled.bandwidth_, c * np.asarray(plain.bandwidth_), rtol=1e-11)
+        shift = -rows.shape[1] * np.log(c)
+        np.testing.assert_allclose(scaled.score_samples(c * rows), scores + shift, rtol=0, atol=1e-8)
+
+
+def test_rules_are_those_of_scipy_times_standard_deviations():
+    from scipy.stats import gaussian_kde
+
+    X = RNG.normal(size=(300, 3)) * [1.0, 10.0, 0.1]
+    for rule in ("scott", "silverman"):
+        factor = gaussian_kde(X.T, rule).factor
+        np.testing.assert_allclose(KernelDensityMLE(rule).fit(X).bandwidth_, factor * X.std(axis=0, ddof=1), rtol=1e-12)
+        wide = KernelDensityMLE(rule, kernel="epanechnikov").fit(X).bandwidth_
+        np.testing.assert_allclose(wide, factor * X.std(axis=0, ddof=1) * np.sqrt(7.0), rtol=1e-12)
+
+
+def test_sheather_jones():
+    """The functionals give the direct plug-in value that Venables and Ripley print for these data; the equation holds."""
+    x = GALAXIES[:, 0]
+    n = len(x)
+    width, pairs = binned_pairs(x)
+    assert pairs.sum() == n * (n - 1) / 2
+    spread = min(x.std(ddof=1), np.subtract(*np.quantile(x, [0.75, 0.25])) / 1.349)
+    sixth = -_functional(pairs, 1.23 * spread * n ** (-1 / 9), n, width, 6)
+    plug_in = (0.5 / np.sqrt(np.pi) / n / _functional(pairs, (2.394 / (n * sixth)) ** (1 / 7), n, width, 4)) ** 0.2
+    assert 4.0 * plug_in == pytest.approx(3.256151, abs=5e-7)  # MASS, 4th edition, width.SJ(gal, method = "dpi")
+    assert 4.0 * sheather_jones(x) == pytest.approx(2.566423, rel=2e-3)  # width.SJ(gal), whose root finder stops early
+    h = sheather_jones(x)
+    fourth = _functional(pairs, 1.24 * spread * n ** (-1 / 7), n, width, 4)
+    pilot = 1.357 * (fourth / sixth) ** (1 / 7) * h ** (5 / 7)
+    assert h == pytest.approx((0.5 / np.sqrt(np.pi) / n / _functional(pairs, pilot, n, width, 4)) ** 0.2, rel=1e-10)
+
+
+def test_pairs_are_those_of_two_loops():
+    x = RNG.normal(size=60) * 3
+    width, pairs = binned_pairs(x)
+    counts = np.zeros(1000)
+    for i in range(60):
+        for j in range(i):
+            counts[abs(int(x[i] / width) - int(x[j] / width))] += 1
+    np.testing.assert_array_equal(pairs, counts[: len(pairs)])
+    assert counts[len(pairs) :].sum() == 0
+
+
+# -- what has no bandwidth -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_single_row_and_a_constant_column(rule):
+    with pytest.raises(DegenerateDataError, match=f"bandwidth='{rule}' needs at least 2 rows"):
+        KernelDensityMLE(rule).fit([[1.0, 2.0]])
+    with pytest.raises(DegenerateDataError, match="Column 1 is constant: 3 in every row"):
+        KernelDensityMLE(rule).fit([[1.0, 3.0], [2.0, 3.0], [4.0, 3.0]])
+    single = KernelDensityMLE(2.0).fit([[1.0, 2.0]])
+    assert single.score_samples([[1.0, 2.0]])[0] == pytest.approx(-np.log(8.0 * np.pi), rel=1e-14)
+    with pytest.raises(ValueError, match="at least 2 rows"):
+        single.leave_one_out()
+
+
+def test_weights_that_sum_to_one_are_no_numbers_of_rows():
+    X = RNG.normal(size=(5, 1))
+    with pytest.raises(DegenerateDataError, match="The weights sum to 1, but"):
+        KernelDensityMLE("silverman").fit(X, sample_weight=np.full(5, 0.2))
+    with pytest.raises(ValueError, match="takes no sample_weight"):
+        KernelDensityMLE("sheather_jones").fit(X, sample_weight=[1, 2, 1, 1, 1])
+
+
+def test_every_row_with_a_twin():
+    X = RNG.normal(size=(100, 2))
+    once = KernelDensityMLE().fit(X, sample_weight=np.full(100, 2.0))
+    with pytest.warns(RepeatedValuesWarning, match="grows without bound as h goes to 0"):
+        twice = KernelDensityMLE().fit(np.vstack([X, X]))
+    np.testing.assert_allclose(twice.bandwidth_, once.bandwidth_, rtol=1e-9)
+
+
+def test_a_rounded_column():
+    """One of few different values drives its own bandwidth to 0, though no two rows are equal."""
+    X = np.column_stack([RNG.normal(size=300), RNG.integers(0, 3, 300)])
+    with pytest.warns(RepeatedValuesWarning, match="Column 1 has 3 different values in 300 rows.*Silverman's rule"):
+        model = KernelDensityMLE().fit(X)
+    np.testing.assert_array_equal(model.bandwidth_, KernelDensityMLE("silverman").fit(X).bandwidth_)
+    assert not model.converged_
+    assert model.loo_log_likelihood_ == pytest.approx(model.leave_one_out().sum(), rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("bandwidth", "message"),
+    [
+        (0.0, "finite number above 0; it is 0.0"),
+        (-1.0, "it is -1.0"),
+        (np.inf, "it is inf"),
+        ([1.0, -2.0], "that of column 1 is -2.0"),
+        ([1.0, 2.0, 3.0], r"shape \(3,\) for 2 columns"),
+        ([[1.0, 2.0], [2.0, 1.0]], "least eigenvalue of this one is -1"),
+        ([[1.0, 0.5], [0.0, 1.0]], "symmetric"),
+        ("silvermann", "Did you mean 'silverman'"),
+    ],
+)
+def test_bandwidths_that_are_none(bandwidth, message):
+    X = RNG.normal(size=(20, 2))
+    model = KernelDensityMLE(0.5).fit(X)
+    before = dict(vars(model))
+    with pytest.raises(ValueError, match=message):
+        model.set_params(bandwidth=bandwidth).fit(X)
+    assert {**vars(model), "bandwidth": 0.5} == before
+
+
+def test_other_bad_input():
+    X = RNG.normal(size=(20, 2))
+    with pytest.raises(TypeError, match="bandwidth is a number"):
+        KernelDensityMLE(object()).fit(X)
+    with pytest.raises(ValueError, match="Did you mean 'gaussian'"):
+        KernelDensityMLE(kernel="gausian").fit(X)
+    with pytest.raises(ValueError, match="error is a number of nats from 0 up to 1"):
+        KernelDensityMLE(error=-1e-3).fit(X)
+    with pytest.raises(TypeError, match="error is a number"):
+        KernelDensityMLE(error="small").fit(X)
+    with pytest.raises(ValueError, match="needs a kernel with a slope"):
+        KernelDensityMLE(kernel="tophat").fit(X)
+    with pytest.raises(ValueError, match="row 3, column 1"):
+        KernelDensityMLE(1.0).fit(np.where(np.arange(40).reshape(20, 2) == 7, np.nan, X))
+    with pytest.raises(ValueError, match="row 3, column 1"):
+        KernelDensityMLE(1.0).fit(X).score_samples(np.where(np.arange(40).reshape(20, 2) == 7, np.nan, X))
+    with pytest.raises(ValueError, match="features"):
+        KernelDensityMLE(1.0).fit(X).score_samples(X[:, :1])
+    with pytest.raises(ValueError, match="bandwidths from their median"):
+        KernelDensityMLE(1e-200).fit(X)
+    with pytest.raises(ValueError, match="is zero in every row"):
+        KernelDensityMLE(1.0).fit(X, sample_weight=np.zeros(20))
+
+
+def test_grid_search_over_bandwidths():
+    X = RNG.normal(size=(300, 1))
+    search = GridSearchCV(KernelDensityMLE(), {"bandwidth": [0.001, "likelihood", 10.0], "kernel": ["gaussian"]}).fit(X)
+    assert search.best_params_["bandwidth"] == "likelihood"

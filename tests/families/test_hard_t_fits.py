@@ -1,0 +1,133 @@
+"""Fits of Student's t, the Cauchy and the multivariate t where the likelihood has several maxima, a ridge, or a spike."""
+
+import mpmath as mp
+import numpy as np
+import pytest
+from scipy import stats
+
+from fastkl import DegenerateDataError, DensityMLE, families
+
+
+def exact(column):
+    """A column as numbers of mpmath."""
+    return [mp.mpf(float(x)) for x in column]
+
+
+def two_groups(permuted=False):
+    generator = np.random.default_rng(0)
+    X = np.concatenate([generator.normal(size=100), 50.0 + 0.5 * generator.normal(size=100)])
+    return (generator.permutation(X) if permuted else X)[:, None]
+
+
+@pytest.mark.parametrize("permuted", [False, True])
+def test_student_t_of_two_groups(permuted):
+    """Against the best of 3,000 fixed (df, loc, scale) on a grid, by SciPy's log-density: far above the normal limit."""
+    X = two_groups(permuted)
+    model = DensityMLE("student_t").fit(X)
+    highest = max(
+        stats.t.logpdf(X, df, loc, scale).sum()
+        for df in (0.2, 0.25, 0.289, 0.33, 0.5, 1.0, 3.0)
+        for loc in np.linspace(49.9, 50.1, 21)
+        for scale in (0.4, 0.446, 0.5, 1.0)
+    )
+    assert highest > stats.norm.logpdf(X, X.mean(), X.std()).sum() + 28.0
+    assert highest <= model.log_likelihood_ < highest + 0.1
+    assert model.boundary_ == {}
+    params = {name: float(value[0]) for name, value in model.params_.items()}
+    np.testing.assert_allclose(stats.t.logpdf(X, **params).sum(), model.log_likelihood_, rtol=1e-12)
+
+
+@pytest.mark.parametrize("df", [0.2, 0.5, 0.7, 1.0, 2.0, 5.0, 30.0])
+def test_a_free_df_is_never_below_a_fixed_one(df):
+    for seed in range(12):
+        generator = np.random.default_rng(seed)
+        n, far = int(generator.integers(20, 120)), 10.0 ** generator.uniform(0.5, 6.0)
+        X = generator.normal(size=(n, 1))
+        X[: n // 2] = far + generator.choice([0.01, 0.5, 1.0]) * X[: n // 2]
+        free, fixed = DensityMLE("student_t").fit(X), DensityMLE(families.StudentT(df=df)).fit(X)
+        assert free.log_likelihood_ >= fixed.log_likelihood_ - 1e-6
+        assert free.converged_
+        assert fixed.converged_
+
+
+def test_cauchy_of_half_its_rows_tied():
+    """log-likelihood at the tie falls with the scale everywhere: its least upper bound is no value of it."""
+    for X, w in (
+        ([[0.0], [0.0], [1.0], [2.0]], None),
+        ([[0.0], [1.0], [2.0]], [2.0, 1.0, 1.0]),
+        ([[0.0]] * 3 + [[5.0]], None),
+    ):
+        with pytest.raises(DegenerateDataError, match="too many rows with the same value"):
+            DensityMLE("cauchy").fit(X, sample_weight=w)
+    assert DensityMLE("cauchy").fit([[0.0], [0.0], [1.0], [2.0], [3.0]]).converged_
+
+
+def test_cauchy_of_two_values_is_a_ridge():
+    model = DensityMLE("cauchy").fit([[1.0], [2.0]])
+    assert "flat along a ridge" in model.boundary_["loc"]
+    assert model.standard_errors_ == {}
+    np.testing.assert_allclose(model.log_likelihood_, -2.0 * np.log(np.pi), rtol=1e-12)
+
+
+def groups_of_two_columns():
+    generator = np.random.default_rng(0)
+    return np.vstack([generator.normal(size=(320, 2)), 30.0 + 0.5 * generator.normal(size=(80, 2))])
+
+
+@pytest.mark.parametrize("permuted", [False, True])
+def test_multivariate_t_of_two_groups(permuted):
+    """A free df is never below a fixed one, and far above the normal distribution, where one start ended."""
+    X = groups_of_two_columns()
+    X = np.random.default_rng(1).permutation(X) if permuted else X
+    model = DensityMLE("multivariate_t").fit(X)
+    assert model.converged_
+    assert model.boundary_ == {}
+    fixed = [DensityMLE(families.MultivariateT(df=df)).fit(X).log_likelihood_ for df in (0.5, 0.7, 0.8, 1.0, 3.0, 30.0)]
+    assert model.log_likelihood_ >= max(fixed)
+    assert model.log_likelihood_ > -2026.0
+    params = model.params_
+    scored = stats.multivariate_t.logpdf(X, params["loc"], params["scale"], df=float(params["df"])).sum()
+    np.testing.assert_allclose(scored, model.log_likelihood_, rtol=1e-12)
+    np.testing.assert_allclose(float(params["df"]), 0.824555858, rtol=1e-6)  # EM of 20,000 steps from (0, I)
+
+
+@pytest.mark.parametrize("far", [1e4, 1e8, 1e9, 1e30])
+@pytest.mark.parametrize("place", [0, 150])
+def test_multivariate_t_with_one_outlier(far, place):
+    """With df held at 4 a row beyond reach has lost its influence: the others' maximum, whatever its distance and place."""
+    X = np.random.default_rng(0).normal(size=(300, 2))
+    X[place] = far
+    model, free = DensityMLE(families.MultivariateT(df=4.0)).fit(X), DensityMLE("multivariate_t").fit(X)
+    z = X.copy()
+    z[place] = 1e4
+    near = DensityMLE(families.MultivariateT(df=4.0)).fit(z)
+    np.testing.assert_allclose(model.params_["scale"], near.params_["scale"], rtol=1e-6)
+    assert free.log_likelihood_ >= model.log_likelihood_
+    assert 1.0 < free.params_["df"] < 4.0
+    slopes = free.gradient(X)
+    assert np.max(np.abs(slopes["scale"])) < 1e-6
+    assert np.max(np.abs(slopes["loc"])) < 1e-6
+
+
+def test_multivariate_t_of_few_degrees_of_freedom():
+    for seed in range(20):
+        generator = np.random.default_rng(seed)
+        X = generator.normal(size=(300, 2)) / np.sqrt(generator.gamma(0.15, 1.0 / 0.15, size=(300, 1)))
+        model = DensityMLE("multivariate_t").fit(X)
+        assert model.converged_
+        assert 0.2 < model.params_["df"] < 0.45
+        assert model.log_likelihood_ >= stats.multivariate_t.logpdf(X, [0.0, 0.0], np.eye(2), df=0.3).sum()
+
+
+def test_multivariate_t_of_a_group_that_is_tight():
+    """Half of the rows within 1e-9 of a point are a group, not a collapse; rows in a line are none."""
+    generator = np.random.default_rng(2)
+    X = generator.normal(size=(100, 2))
+    X[::2] = 3.0 + 1e-9 * X[::2]
+    model = DensityMLE(families.MultivariateT(df=1.5)).fit(X)
+    assert model.converged_
+    assert np.sqrt(model.params_["scale"][0, 0]) < 1e-7
+    line = np.c_[X[:, 0], 2.0 * X[:, 0]]
+    line[0] = [1e6, -1e6]
+    with pytest.raises(DegenerateDataError):
+        DensityMLE(families.MultivariateT(df=1.5)).fit(line)
