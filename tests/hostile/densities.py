@@ -12,6 +12,7 @@ from fastkl import (
     DensityMLE,
     DensityOutlierDetector,
     FactorAnalysisMLE,
+    KernelDensityMLE,
     KLDivergence,
     MixtureMLE,
     ProductDensity,
@@ -74,7 +75,9 @@ MAY_BE_NAN = {"tic", "gradient", "score_and_gradient", "robust_standard_errors",
 
 def an_estimator(rng):
     """Any estimator, with options that make sense as a rule."""
-    kind = rng.choice(["one"] * 12 + ["mixture", "factors", "product", "behind", "outliers", "reference"])
+    kind = rng.choice(
+        ["one"] * 24 + ["mixture", "factors", "product", "behind", "outliers", "reference", "kernel", "kernel"]
+    )
     family = rng.choice(NAMES)
     if kind == "one":
         prior = rng.choice([None, None, None, "default", "nonsense"]) if rng.random() < 0.3 else None
@@ -96,6 +99,9 @@ def an_estimator(rng):
         )
     if kind == "factors":
         return FactorAnalysisMLE(maybe(rng, 1), noise=maybe(rng, rng.choice(["diagonal", "isotropic"])))
+    if kind == "kernel":
+        rules = ["likelihood", "scott", 0.5, "silverman", "sheather_jones", [0.3, 0.5], "nonsense"]
+        return KernelDensityMLE(maybe(rng, rng.choice(rules)))
     one = DensityMLE(rng.choice(["normal", "gamma", "student_t", "multivariate_normal", "categorical", "poisson"]))
     if kind == "product":
         second = rng.choice([slice(1, None), [1], "c1", lambda X: [1], [0], [7], "no", True, None])

@@ -1,7 +1,7 @@
-"""Rows, weights and options as nobody should pass them, and some as everybody does: drawn by a generator that can shrink.
+"""Rows, weights and options as nobody should pass them, and some as everybody does: drawn by choices that are recorded.
 
-The generator is that of hypothesis (``strategies.randoms``): each choice is recorded, and a failing case is made smaller choice
-by choice. Lists of choices therefore begin with the plainest. Values of a matrix come from a seed of its own.
+Lists of choices begin with the plainest, since a case that breaks a promise is made small by choosing earlier ones.
+Values of a matrix come from a seed of its own.
 """
 
 from dataclasses import dataclass
