@@ -121,7 +121,10 @@ def fingerprint(value, depth=0):
         and depth < 6
         and type(value).__module__.startswith(("fastkl", "sklearn"))
     ):
-        return (type(value).__name__, fingerprint(vars(value), depth + 1))
+        known = {
+            name: item for name, item in vars(value).items() if not name.startswith("_")
+        }  # but what it keeps at hand
+        return (type(value).__name__, fingerprint(known, depth + 1))
     if isinstance(value, np.random.Generator | np.random.RandomState):
         return type(value).__name__  # which goes on with each call
     return repr(value)
