@@ -62,16 +62,18 @@ from fastkl.exceptions import (
 from fastkl.families import priors
 from fastkl.selection import (
     Comparison,
+    FamilyRanking,
     compare_densities,
     likelihood_ratio_test,
     make_kl_scorer,
     make_product_density,
     neg_cross_entropy,
+    rank_families,
     vuong_test,
 )
 
 if TYPE_CHECKING:
-    from fastkl.plotting import ComparisonDisplay, DensityDisplay
+    from fastkl.plotting import ComparisonDisplay, DensityDisplay, DensityPanels
 
 __version__ = "0.1.0"
 __all__ = [
@@ -83,9 +85,11 @@ __all__ = [
     "DensityDisplay",
     "DensityMLE",
     "DensityOutlierDetector",
+    "DensityPanels",
     "EmpiricalDistribution",
     "Estimate",
     "FactorAnalysisMLE",
+    "FamilyRanking",
     "GoodnessOfFit",
     "KLDivergence",
     "KernelDensityMLE",
@@ -130,6 +134,7 @@ __all__ = [
     "neg_cross_entropy",
     "permutation_test",
     "priors",
+    "rank_families",
     "subsampling_interval",
     "vuong_test",
 ]
@@ -137,7 +142,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     # Figures are wanted now and then; every import of the library would pay for them.
-    if name in ("ComparisonDisplay", "DensityDisplay", "plotting"):
+    if name in ("ComparisonDisplay", "DensityDisplay", "DensityPanels", "plotting"):
         plotting = importlib.import_module("fastkl.plotting")
         return plotting if name == "plotting" else getattr(plotting, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -100,7 +100,7 @@ def _add_fit(commands: "argparse._SubParsersAction[Parser]") -> None:
     fit.add_argument(
         "--families",
         metavar="A,B,C",
-        help="families to compare; by default those that suit the data, and the product of the best for each column",
+        help="families to compare, or 'all'; by default those that suit the data, and the product of the best for each column",
     )
     fit.add_argument("--columns", metavar="A,B,C", help="columns to use, by name or number; by default all")
     fit.add_argument(
@@ -110,6 +110,8 @@ def _add_fit(commands: "argparse._SubParsersAction[Parser]") -> None:
     )
     fit.add_argument("--folds", type=int, default=5, help="parts of the cross-validation (default: 5)")
     fit.add_argument("--seed", type=_seed, default=0, help="for the division into parts (default: 0)")
+    fit.add_argument("--drop-missing", action="store_true", help="leave rows with missing values out; an error without")
+    fit.add_argument("--json", action="store_true", help="print what was found as JSON")
     fit.add_argument("--figure", metavar="FILE", help="draw the ranking and the best density (.png, .pdf, .svg)")
     fit.add_argument("-o", "--output", metavar="FILE", help="where to save the fitted density")
 

@@ -3,6 +3,7 @@
 Warnings are ``UserWarning``s.
 """
 
+import re
 from collections.abc import Sequence
 
 __all__ = [
@@ -214,3 +215,8 @@ class RepeatedValuesWarning(UserWarning):
     >>> caught[0].category.__name__
     'RepeatedValuesWarning'
     """
+
+
+def first_sentence(error: BaseException) -> str:
+    """What was found; the advice after it speaks of one call in Python."""
+    return re.split(r"(?<=\.)\s+(?=[A-Z])", str(error), maxsplit=1)[0]

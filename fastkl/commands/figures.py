@@ -1,25 +1,27 @@
 """The figure of ``fastkl fit --figure``: the ranking with its errors, and the best density over the data."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from fastkl import Comparison, ComparisonDisplay, DensityDisplay, DensityMLE, ProductDensity
+from fastkl import ComparisonDisplay, DensityDisplay, DensityMLE, ProductDensity
+from fastkl.rows.tables import columns_of
+from fastkl.selection import FamilyTable
 
 # Columns drawn one by one, where there are more than two.
 _MOST_COLUMNS = 4
 
 
-def draw(path: str, ranking: Comparison | None, density: DensityMLE | ProductDensity, rows: Any, weights: Any) -> None:
+def draw(path: str, ranking: FamilyTable, density: DensityMLE | ProductDensity, rows: Any, weights: Any) -> None:
     """Write the figure; ImportError without matplotlib, ValueError for an ending that it does not know."""
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise ImportError("--figure needs matplotlib: pip install 'fastkl[plot]'") from error
     panels: list[Callable[..., Any]] = []
-    if ranking is not None and len(ranking.names) > 1:
+    if len(ranking.names) > 1:
         panels.append(partial(ComparisonDisplay.from_comparison, ranking))
     for part, some_rows, column in _shown(density, rows):
         display = DensityDisplay.from_estimator(part, some_rows, sample_weight=weights, column=column, plot=False)
@@ -38,13 +40,16 @@ def draw(path: str, ranking: Comparison | None, density: DensityMLE | ProductDen
     figure.savefig(path, dpi=110)
 
 
-def _shown(density: DensityMLE | ProductDensity, rows: Any) -> list[tuple[DensityMLE, Any, Any]]:
+def _shown(density: DensityMLE | ProductDensity, rows: Any) -> Iterator[tuple[DensityMLE, Any, Any]]:
     """Densities with rows and columns to draw: of a product those of its parts."""
     if isinstance(density, DensityMLE):
-        return [(density, rows, column) for column in _columns(density, rows.shape[1])]
-    X = np.asarray(rows)
-    parts = list(density.densities_.values())[:_MOST_COLUMNS]
-    return [(part, X[:, [j]], 0) for j, part in enumerate(parts)]
+        for column in _columns(density, rows.shape[1]):
+            yield density, rows, column
+        return
+    for _, part, numbers in density.groups_[:_MOST_COLUMNS]:
+        own = columns_of(rows, numbers)
+        for column in _columns(part, len(numbers)):
+            yield part, own if part.family_.labels else np.asarray(own, dtype=np.float64), column
 
 
 def _columns(density: DensityMLE, n_columns: int) -> list[Any]:

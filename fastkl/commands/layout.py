@@ -1,6 +1,5 @@
 """Tables and notes for a terminal: text on the left, numbers on the right, long sentences wrapped."""
 
-import re
 import sys
 import textwrap
 from collections.abc import Sequence
@@ -35,11 +34,6 @@ def number(value: float, decimals: int = 4) -> str:
 def plural(count: int, thing: str) -> str:
     """``"1 row"``, ``"1,200 rows"``."""
     return f"{count:,} {thing}{'' if count == 1 else 's'}"
-
-
-def first_sentence(error: BaseException) -> str:
-    """What was found; the advice after it speaks of Python."""
-    return re.split(r"(?<=\.)\s+(?=[A-Z])", str(error), maxsplit=1)[0]
 
 
 def progress(text: str) -> None:

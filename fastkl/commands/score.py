@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 import fastkl
 from fastkl._core.means import Mean
-from fastkl.commands.layout import first_sentence, number, plural, progress
+from fastkl.commands.layout import number, plural, progress
 from fastkl.commands.tables import chosen, listed, names_of, rows_of
+from fastkl.exceptions import first_sentence
 from fastkl.rows.output import Output, open_output, raise_if_same
 
 

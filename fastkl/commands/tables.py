@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,6 @@ from fastkl.rows.columns import column_number
 from fastkl.rows.csv import MISSING
 from fastkl.rows.missing import missing
 from fastkl.rows.npy_file import NpyFile
-from fastkl.rows.reading import first_not_finite
 
 Column = NDArray[Any]
 
@@ -31,6 +30,7 @@ class Table:
     path: str
     names: list[str]
     columns: list[Column]
+    n_dropped: int = 0  # rows with missing values that are not in the columns
 
     @property
     def n_rows(self) -> int:
@@ -86,12 +86,26 @@ def listed(names: Sequence[str], most: int = 8) -> str:
 # -- values --------------------------------------------------------------------------------------------------------------------
 
 
-def read_table(path: str, columns: str | None = None, *, without: Sequence[int] = ()) -> Table:
-    """All rows of the chosen columns: float64 where every value is a number, text elsewhere; ValueError for missing values."""
+def read_table(path: str, columns: str | None = None, *, last: int | None = None, drop_missing: bool = False) -> Table:
+    """All rows of the chosen columns: float64 where every value is a number, text elsewhere.
+
+    Parameters
+    ----------
+    path : str
+        The file.
+    columns : str or None
+        Names or numbers of columns, with commas between them; None takes all.
+    last : int or None
+        A column that is taken as the last one, whether it is among the others or not.
+    drop_missing : bool
+        Leave rows with missing values out, and count them in the table; ValueError for such a row without.
+    """
     known, named = names_of(path)
-    picked = [j for j in chosen(path, known, columns) if j not in without]
+    picked = [j for j in chosen(path, known, columns) if j != last]
     if not picked:
         raise ValueError(f"{path} has no column left to use; it has {listed(known)}")
+    if last is not None:
+        picked.append(last)
     names = [known[j] for j in picked]
     wanted: list[Any] = list(names) if named else list(picked)
     rows = rows_of(path)
@@ -102,7 +116,14 @@ def read_table(path: str, columns: str | None = None, *, without: Sequence[int] 
     if not sum(map(len, parts)):
         raise ValueError(f"{path} has no rows")
     settled = [_settled(path, name, [part[:, j] for part in parts]) for j, name in enumerate(names)]
-    return Table(path, names, settled)
+    gone = np.any([own for _, own in settled], axis=0)
+    if not gone.any():
+        return Table(path, names, [values for values, _ in settled])
+    if not drop_missing:
+        _raise_missing(path, names, [own for _, own in settled])
+    if gone.all():
+        raise ValueError(f"{path}: a value is missing in every row")
+    return Table(path, names, [values[~gone] for values, _ in settled], int(gone.sum()))
 
 
 def _copied(source: Source) -> list[NDArray[Any]]:
@@ -112,30 +133,23 @@ def _copied(source: Source) -> list[NDArray[Any]]:
         return [block.X.copy() for block in blocks]
 
 
-def _settled(path: str, name: str, parts: list[Column]) -> Column:
-    """One column out of its parts: numbers if all of them are, else text."""
+def _settled(path: str, name: str, parts: list[Column]) -> tuple[Column, NDArray[np.bool_]]:
+    """One column out of its parts, numbers if all of them are, else text; and where it is missing."""
     if all(part.dtype.kind in "fiub" for part in parts):
         numbers = np.concatenate(parts).astype(np.float64)
-        _refuse_missing(path, name, numbers)
-        return numbers
+        return _finite(path, name, numbers)
     values = np.concatenate([part.astype(object) for part in parts])
     numbers = _as_numbers(values)
     blank = np.array([isinstance(value, str) and not value.strip() for value in values])
     gone = missing(values) | blank
     unknown = np.array([isinstance(value, str) and value.strip() in MISSING for value in values])
     bad = np.isnan(numbers) & ~gone & ~unknown
-    text = np.mean(bad) >= 0.5
-    if not text:
-        gone |= unknown  # NA among numbers is a missing one, among labels it is a label
-    if gone.any():
-        _missing_error(path, name, int(np.argmax(gone)))
-    if text:
-        return np.array([str(value) for value in values], dtype=object)
+    if np.mean(bad) >= 0.5:  # NA among numbers is a missing one, among labels it is a label
+        return np.array([str(value) for value in values], dtype=object), gone
     if bad.any():
         row = int(np.argmax(bad))
         raise ValueError(f"{path}: row {row}, column {name!r} holds {values[row]!r}, which is not a number")
-    _refuse_missing(path, name, numbers)
-    return numbers
+    return _finite(path, name, numbers)
 
 
 def _as_numbers(values: Column) -> NDArray[np.float64]:
@@ -149,18 +163,20 @@ def _as_numbers(values: Column) -> NDArray[np.float64]:
     return out
 
 
-def _refuse_missing(path: str, name: str, numbers: Column) -> None:
-    place = first_not_finite(numbers)
-    if place is None:
-        return
-    row = place[0]
-    if np.isnan(numbers[row]):
-        _missing_error(path, name, row)
-    raise ValueError(f"{path}: row {row}, column {name!r} holds {numbers[row]}; finite numbers are needed")
+def _finite(path: str, name: str, numbers: Column) -> tuple[Column, NDArray[np.bool_]]:
+    """Numbers and where they are missing; ValueError for an infinite one."""
+    gone = np.isnan(numbers)
+    infinite = ~np.isfinite(numbers) & ~gone
+    if infinite.any():
+        row = int(np.argmax(infinite))
+        raise ValueError(f"{path}: row {row}, column {name!r} holds {numbers[row]}; finite numbers are needed")
+    return numbers, gone
 
 
-def _missing_error(path: str, name: str, row: int) -> None:
+def _raise_missing(path: str, names: Sequence[str], gone: Sequence[NDArray[np.bool_]]) -> NoReturn:
+    counts = [f"{name!r} {int(own.sum()):,}" for name, own in zip(names, gone, strict=True) if own.any()]
+    name, first = next((name, int(np.argmax(own))) for name, own in zip(names, gone, strict=True) if own.any())
     raise ValueError(
-        f"{path}: row {row}, column {name!r} is missing (empty or NaN); remove such rows, fill them, or leave the column out "
-        "with --columns"
+        f"{path}: row {first}, column {name!r} is missing (empty or NaN); missing values by column, of {len(gone[0]):,} rows: "
+        f"{listed(counts)}. Remove such rows (fastkl fit: --drop-missing), fill them, or leave columns out with --columns"
     )

@@ -104,25 +104,28 @@ class UnivariateFamily(Family):
 
     def _with_ends(self, rows: Rows, params: Params, total: Floats) -> Floats:
         """The log-densities with rows that hold an end, where a column has a limit, looked at column by column."""
-        ends = {end: limits for end, limits in self.at_open_ends(params).items() if np.any(limits > -np.inf)}
         touched = np.zeros(len(rows.X), dtype=bool)
-        for end in ends:
+        for end in self._ends(params):
             touched |= np.any(end == rows.X, axis=1)
-        if not touched.any():
-            return total
-        X, constants, found = (
-            np.ascontiguousarray(rows.X[touched]),
-            self._constants(params),
-            np.zeros(int(touched.sum())),
-        )
-        for j in range(X.shape[1]):
-            column = np.ascontiguousarray(X[:, j : j + 1])
-            own = self.kernel().log_density(column, constants[j : j + 1], self.support, 1)
+        if touched.any():
+            total[touched] = self.value_log_density(Rows(np.ascontiguousarray(rows.X[touched])), params).sum(axis=1)
+        return total
+
+    def _ends(self, params: Params) -> dict[float, Floats]:
+        """Ends that the support leaves out, and at which some column has a limit."""
+        return {end: limits for end, limits in self.at_open_ends(params).items() if np.any(limits > -np.inf)}
+
+    def value_log_density(self, rows: Rows, params: Params) -> Floats:
+        """Log-density of every value, (n, d): the terms of ``log_density``, which is a sum over columns."""
+        constants, ends = self._constants(params), self._ends(params)
+        found = np.empty(rows.X.shape[::-1])
+        for j in range(rows.n_columns):
+            column = np.ascontiguousarray(rows.X[:, j : j + 1])
+            own = self.kernel().log_density(column, constants[j : j + 1], self.support, rows.n_threads)
             for end, limits in ends.items():
                 own = np.where(column[:, 0] == end, limits[j], own)
-            found += own
-        total[touched] = found
-        return total
+            found[j] = own
+        return found.T
 
     def _constants(self, params: Params) -> Floats:
         """What the kernel reads, (d, n_constants)."""

@@ -5,8 +5,9 @@ matplotlib is imported when something is drawn, not before.
 
 from fastkl.plotting.comparison_display import ComparisonDisplay
 from fastkl.plotting.density_display import DensityDisplay
+from fastkl.plotting.density_panels import DensityPanels
 
-__all__ = ["ComparisonDisplay", "DensityDisplay"]
+__all__ = ["ComparisonDisplay", "DensityDisplay", "DensityPanels"]
 
 
 def __dir__() -> list[str]:

@@ -11,13 +11,16 @@ BLUE, GREY, DARK_GREY = "#0072B2", "#BBBBBB", "#555555"
 
 def axes_to_draw_on(ax: Any, size: tuple[float, float]) -> Any:
     """The axes given, or new ones in a pyplot figure of that size in inches; ImportError that names the extra."""
-    if ax is not None:
-        return ax
+    return figure_with_axes(1, 1, size)[0, 0] if ax is None else ax
+
+
+def figure_with_axes(down: int, across: int, size: tuple[float, float]) -> Any:
+    """The grid of axes of a new pyplot figure of that size in inches; ImportError that names the extra."""
     try:
         import matplotlib.pyplot as plt
     except ImportError as error:
         raise ImportError("A plot needs matplotlib: pip install 'fastkl[plot]'.") from error
-    return plt.subplots(figsize=size, layout="constrained")[1]
+    return plt.subplots(down, across, figsize=size, layout="constrained", squeeze=False)[1]
 
 
 def legend_above(ax: Any, handles: Sequence[Any]) -> None:

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastkl._core.array_types import Floats
 from fastkl.families.base import Family
 from fastkl.plotting.axes import BLUE, DARK_GREY, axes_to_draw_on
-from fastkl.selection import Comparison, compare_densities
+from fastkl.selection import Comparison, FamilyTable, compare_densities
 
 # A density so many times further behind than the median of them is off the axis.
 _FAR = 20.0
@@ -104,12 +104,12 @@ class ComparisonDisplay:
         return cls.from_comparison(compare_densities(densities, X, sample_weight), ax=ax, plot=plot)
 
     @classmethod
-    def from_comparison(cls, comparison: Comparison, *, ax: Any = None, plot: bool = True) -> Self:
-        """Draw the table of ``compare_densities``.
+    def from_comparison(cls, comparison: Comparison | FamilyTable, *, ax: Any = None, plot: bool = True) -> Self:
+        """Draw the table of ``compare_densities``, or one of ``rank_families``.
 
         Parameters
         ----------
-        comparison : Comparison
+        comparison : Comparison or FamilyTable
             The table.
         ax : matplotlib Axes, default=None
             Where to draw; None makes a figure.

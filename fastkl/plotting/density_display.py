@@ -14,6 +14,7 @@ from fastkl.divergence.models import Model
 from fastkl.families.base import Family
 from fastkl.plotting.axes import BLUE, DARK_GREY, GREY, axes_to_draw_on, legend_above, unit_of, with_unit
 from fastkl.plotting.density_data import Bars, Curve, Plane, bars, curve, plane
+from fastkl.plotting.density_panels import DensityPanels
 from fastkl.plotting.marginals import marginal
 from fastkl.rows.columns import column_numbers
 from fastkl.rows.reading import look
@@ -24,13 +25,16 @@ from fastkl.rows.weights import read_weights
 _MANY_POINTS = 5000
 # More discrete values than this: a line through the probabilities, not a stem for each.
 _MANY_VALUES = 60
+# More columns than this are not drawn unless they are chosen.
+_MOST_PANELS = 30
 
 
 class DensityDisplay:
     """A density drawn over data, to be made by ``DensityDisplay.from_estimator``.
 
     One continuous column gives a histogram with the curve of the density, one discrete column bars with a stem for each
-    probability, two continuous columns points (many: counts) with contours that enclose given shares of the model.
+    probability, two continuous columns points (many: counts) with contours that enclose given shares of the model. More columns
+    are ``DensityPanels``: one for each, and with ``pairs=True`` the contours of every pair below them.
 
     Parameters
     ----------
@@ -85,18 +89,19 @@ class DensityDisplay:
         estimator: Any,
         X: ArrayLike,
         *,
-        column: int | str | Sequence[int | str] | None = None,
+        column: Any = None,
         sample_weight: ArrayLike | None = None,
         bins: int | ArrayLike | None = None,
         masses: Sequence[float] = (0.5, 0.9, 0.99),
         units: str | Sequence[str] | Mapping[str, str] | None = None,
+        pairs: bool = False,
         name: str | None = None,
         n_points: int | None = None,
         n_draws: int = 100_000,
         random_state: Any = 0,
         ax: Any = None,
         plot: bool = True,
-    ) -> Self:
+    ) -> Self | DensityPanels:
         """Compute what there is to see, and draw it.
 
         Parameters
@@ -105,9 +110,9 @@ class DensityDisplay:
             A fitted density: of this library, or with ``score_samples`` (and ``sample`` for two columns).
         X : array-like of shape (n, d)
             Rows.
-        column : int, str or a pair of them, default=None
-            Which columns to draw, by number or name. None takes all, where there are one or two. A part of the columns can
-            be drawn where its density has a closed form: for univariate families, multivariate normal and t.
+        column : int, str or sequence of them, default=None
+            Which columns to draw, by number or name; None takes all. Two continuous ones are drawn together, others with a panel
+            for each. A part of the columns can be drawn where ``estimator.marginal`` gives its density.
         sample_weight : array-like of shape (n,), default=None
             Weights of the rows.
         bins : int or array-like, default=None
@@ -116,6 +121,8 @@ class DensityDisplay:
             Shares of the model that the contours enclose.
         units : str, sequence or mapping from names, default=None
             Units of the columns, for the axes.
+        pairs : bool, default=False
+            Whether a panel for every pair of continuous columns is drawn below those of the columns (a corner plot).
         name : str, default=None
             What the legend calls the density; by default its family.
         n_points : int, default=None
@@ -124,43 +131,48 @@ class DensityDisplay:
             Draws from the model that give the levels of the contours; the error of a mass m is sqrt(m (1 - m) / n_draws).
         random_state : int, RandomState or None, default=0
             For these draws.
-        ax : matplotlib Axes, default=None
+        ax : matplotlib Axes or array of them, default=None
             Where to draw; None makes a figure.
         plot : bool, default=True
             False computes only; call ``plot`` later.
 
         Returns
         -------
-        DensityDisplay
-            With the numbers in ``data``.
+        DensityDisplay or DensityPanels
+            With the numbers in ``data``; the second where there are several panels, with a ``DensityDisplay`` for each in
+            ``displays``.
 
         Raises
         ------
         ValueError
-            If it is not clear which columns to draw, or their density has no closed form.
+            If there are more than 30 columns and none is chosen, or the density of a column has no closed form.
         ImportError
             If matplotlib is not installed.
         """
         rows, names = _rows_and_names(estimator, X)
         chosen = _chosen_columns(column, names)
         weights = read_weights(sample_weight, len(rows))
-        model = Model(marginal(estimator, chosen, len(names)), "estimator")
-        labels = [names[j] for j in chosen]
-        data: Curve | Bars | Plane
-        if len(chosen) == 2:
-            if model.discrete:
-                raise ValueError(f"Two discrete columns ({', '.join(labels)}) can't be drawn; choose one by column=.")
-            rng = check_random_state(random_state)
-            data = plane(model, _numbers(rows[:, chosen]), weights, masses, n_points or 150, n_draws, rng)
-        elif model.discrete:
-            of_labels = bool(getattr(model.family, "labels", False))
-            data = bars(model, rows[:, chosen[0]] if of_labels else _numbers(rows[:, chosen[0]]), weights)
-        else:
-            data = curve(model, _numbers(rows[:, chosen[0]]), weights, bins, n_points or 500)
-        display = cls(
-            data=data, columns=labels, units=unit_of(units, labels), name=name or _name_of(estimator), n_rows=len(rows)
+        rng = check_random_state(random_state)
+
+        def one(columns: list[int], model: Model) -> DensityDisplay:
+            labels, values = [names[j] for j in columns], rows[:, columns]
+            data: Curve | Bars | Plane
+            if len(columns) == 2:
+                data = plane(model, _numbers(values), weights, masses, n_points or 150, n_draws, rng)
+            elif model.discrete:
+                of_labels = bool(getattr(model.family, "labels", False))
+                data = bars(model, values[:, 0] if of_labels else _numbers(values[:, 0]), weights)
+            else:
+                data = curve(model, _numbers(values[:, 0]), weights, bins, n_points or 500)
+            known = name or _name_of(estimator if len(chosen) <= 2 and not pairs else model.thing)
+            own = [unit for j, unit in zip(chosen, units_of, strict=True) if j in columns]
+            return cls(data=data, columns=labels, units=own, name=known, n_rows=len(rows))
+
+        units_of = unit_of(units, [names[j] for j in chosen])
+        displays = _panels(
+            lambda columns: Model(marginal(estimator, columns, len(names)), "estimator"), chosen, pairs, one
         )
-        return display.plot(ax=ax) if plot else display
+        return displays.plot(ax=ax) if plot else displays
 
     def plot(self, ax: Any = None) -> Self:
         """Draw.
@@ -299,19 +311,38 @@ def _numbers(values: Any) -> Any:
 
 
 def _chosen_columns(column: Any, names: Sequence[str]) -> list[int]:
-    """Numbers of the columns to draw, one or two."""
+    """Numbers of the columns to draw."""
     if column is None:
-        if len(names) > 2:
+        if len(names) > _MOST_PANELS:
             raise ValueError(
-                f"There are {len(names)} columns ({', '.join(names[:6])}{', ...' * (len(names) > 6)}): choose one or two by "
+                f"There are {len(names)} columns ({', '.join(names[:6])}, ...), more than {_MOST_PANELS} panels: choose some by "
                 "column=."
             )
         return list(range(len(names)))
     given = [column] if isinstance(column, str | int | np.integer) else list(column)
     chosen = column_numbers(given, None, names, len(names), "X")
-    if len(chosen) not in (1, 2) or len(set(chosen)) != len(chosen):
-        raise ValueError(f"column names one or two different columns, not {given}.")
+    if not chosen or len(set(chosen)) != len(chosen):
+        raise ValueError(f"column names one column, two different columns or more, not {given}.")
     return chosen
+
+
+def _panels(model: Any, chosen: list[int], pairs: bool, one: Any) -> Any:
+    """One display, or panels: of a column each, and below them of pairs."""
+    if len(chosen) == 1:
+        return one(chosen, model(chosen))
+    if len(chosen) == 2 and not pairs:
+        both = model(chosen)
+        if not both.discrete and not both.discrete_columns:
+            return one(chosen, both)
+    singles = {j: model([j]) for j in chosen}
+    if not pairs:
+        return DensityPanels.side_by_side([one([j], single) for j, single in singles.items()])
+    found = {(i, i): one([j], singles[j]) for i, j in enumerate(chosen)}
+    for i, below in enumerate(chosen):
+        for k, left in enumerate(chosen[:i]):
+            if not singles[below].discrete and not singles[left].discrete:
+                found[i, k] = one([left, below], model([left, below]))
+    return DensityPanels(found, (len(chosen), len(chosen)))
 
 
 def _name_of(estimator: Any) -> str:

@@ -2,12 +2,16 @@
 
 from fastkl.selection.comparison import Comparison, compare_densities
 from fastkl.selection.cross_validation import cross_validated_log_density
+from fastkl.selection.family_ranking import FamilyRanking, FamilyTable
 from fastkl.selection.likelihood_tests import TestResult, likelihood_ratio_test, vuong_test
 from fastkl.selection.product_proposal import make_product_density
+from fastkl.selection.ranking import rank_families
 from fastkl.selection.scorers import make_kl_scorer, neg_cross_entropy
 
 __all__ = [
     "Comparison",
+    "FamilyRanking",
+    "FamilyTable",
     "TestResult",
     "compare_densities",
     "cross_validated_log_density",
@@ -15,6 +19,7 @@ __all__ = [
     "make_kl_scorer",
     "make_product_density",
     "neg_cross_entropy",
+    "rank_families",
     "vuong_test",
 ]
 

@@ -6,10 +6,15 @@ and probabilities with probabilities, so that whole numbers have to be taken for
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from fastkl import families
+from fastkl.families.univariate import UnivariateFamily
+from fastkl.selection.column_kinds import Column
 
 REAL = ("normal", "student_t", "laplace", "logistic", "gumbel", "cauchy")
 POSITIVE = (
@@ -66,3 +71,49 @@ def looks_counted(column: NDArray[np.float64]) -> bool:
     """Whether whole numbers are rather counts than rounded measurements: near 0, and small or often repeated."""
     near_zero = bool(column.min() <= column.max() / 4.0)
     return near_zero and bool(column.max() <= _SMALL or len(np.unique(column)) <= _DISTINCT * len(column))
+
+
+def column_candidates(column: Column, asked: Sequence[str] | str | None) -> Candidates:
+    """Families for one column: those that suit it, with ``"all"`` every one of its kind, else the named ones of its kind.
+
+    The kind is that of densities or that of probabilities, which can't be compared; names of one kind alone decide it.
+    """
+    if column.labels:
+        wanted = asked is None or "categorical" in asked or asked == "all"
+        return Candidates(("categorical",) if wanted else (), "labels")
+    suited = candidates(column.numbers.reshape(-1, 1), counted=column.values.dtype.kind in "iu")
+    if asked is None or (asked == "all" and suited.names == ("bernoulli",)):
+        return suited
+    names = families.names() if asked == "all" else asked
+    kinds = {families.by_name(name).discrete for name in names if not families.by_name(name).labels}
+    discrete = kinds.pop() if len(kinds) == 1 else families.by_name(suited.names[0]).discrete
+    own = [name for name in names if _fits_kind(name, discrete) and not (asked == "all" and _special(name))]
+    return Candidates(tuple(own), suited.kind)
+
+
+def _fits_kind(name: str, discrete: bool) -> bool:
+    family = families.by_name(name)
+    return issubclass(family, UnivariateFamily) and family.discrete == discrete
+
+
+def _special(name: str) -> bool:
+    """Families that only a user can ask for: of angles, or of zeros and ones."""
+    family = families.by_name(name)
+    return name == "bernoulli" or (issubclass(family, UnivariateFamily) and family.periodic)
+
+
+def outside_support(name: str, values: NDArray[np.float64], place: str, index: NDArray[np.intp] | None) -> str | None:
+    """Why a univariate family excludes a column, by its first value outside the support; None if it does not."""
+    family = families.by_name(name)
+    assert issubclass(family, UnivariateFamily)
+    low, high, whole = family.support
+    if values.min() >= low and values.max() <= high and not whole:
+        return None
+    outside = (values < low) | (values > high)
+    if whole:
+        outside |= values != np.rint(values)
+    if not outside.any():
+        return None
+    row = int(np.argmax(outside))
+    number = row if index is None else int(index[row])
+    return f"The {name} family lives on {family.support_text}; row {number}, {place} holds {values[row]!s}."

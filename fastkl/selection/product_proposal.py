@@ -13,17 +13,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils.validation import validate_data
 
 from fastkl.density.composed.product import ProductDensity
 from fastkl.density.parametric.mle import DensityMLE
 from fastkl.exceptions import DegenerateDataError
 from fastkl.rows.columns import column_numbers, named
-from fastkl.rows.missing import missing
 from fastkl.rows.reading import look
-from fastkl.rows.tables import column_values, is_table
 from fastkl.rows.weights import read_weights
 from fastkl.selection.candidates import candidates
+from fastkl.selection.column_kinds import numbers_or_labels, table_columns
 
 
 def make_product_density(
@@ -94,81 +92,19 @@ def make_product_density(
     """
     if criterion not in ("aic", "bic"):
         raise ValueError(f"criterion is 'bic' or 'aic', not {criterion!r}.")
-    columns, names = _columns(look(X, "X"))
+    columns, names = table_columns(look(X, "X"))
     weights = read_weights(sample_weight, len(columns[0]))
     used = slice(None) if weights is None else weights > 0.0
     turning = column_numbers(list([angles] if isinstance(angles, str | int) else angles), X, names, len(columns))
     keys: Sequence[Any] = range(len(columns)) if names is None else names
     groups = []
-    for j, (key, label) in enumerate(zip(keys, _group_names(keys), strict=True)):
+    for j, (key, label) in enumerate(zip(keys, group_names(keys), strict=True)):
         place = named(j, names)
-        values = _numbers_or_labels(columns[j], place)
+        values = numbers_or_labels(columns[j], place)
         tried = ("von_mises",) if j in turning else _candidates(values[used], place)
         family = _best(tried, values, weights, criterion, place)
         groups.append((label, DensityMLE(family), [key]))
     return ProductDensity(groups)
-
-
-def _columns(X: Any) -> tuple[list[NDArray[Any]], list[str] | None]:
-    """Every column as an array of its own, and the names where there are some."""
-    probe = ProductDensity([])
-    if not is_table(X):
-        array = np.asarray(validate_data(probe, X, dtype=None, ensure_all_finite=False))
-        columns = [array[:, j] for j in range(array.shape[1])]
-        if array.dtype.kind in "fO":
-            # A float array of mixed columns has no dtypes to go by: whole numbers are counts.
-            columns = [_whole_as_integers(column) for column in columns]
-        return columns, None
-    validate_data(probe, X, skip_check_array=True)
-    if hasattr(X, "iloc"):
-        columns = [_of_pandas(X.iloc[:, j]) for j in range(X.shape[1])]
-    else:
-        columns = [column_values(X, j) for j in range(X.shape[1])]
-    if not columns or not len(columns[0]):
-        raise ValueError(f"A proposal needs rows; the table has shape {X.shape}.")
-    names = getattr(probe, "feature_names_in_", None)
-    return columns, None if names is None else [str(name) for name in names]
-
-
-def _of_pandas(column: Any) -> NDArray[Any]:
-    if str(column.dtype) != "category":
-        return np.asarray(column.to_numpy())
-    # Categories are labels even where they are written as numbers.
-    labels = [None if code < 0 else str(column.cat.categories[code]) for code in column.cat.codes]
-    return np.array(labels, dtype=object)
-
-
-def _whole_as_integers(column: NDArray[Any]) -> NDArray[Any]:
-    try:
-        numbers = column.astype(np.float64)
-    except (TypeError, ValueError):
-        return column
-    whole = np.isfinite(numbers).all() and (numbers == np.rint(numbers)).all() and np.abs(numbers).max() < 2.0**53
-    return numbers.astype(np.int64) if whole else numbers
-
-
-def _numbers_or_labels(column: NDArray[Any], place: str) -> NDArray[Any]:
-    """Booleans, integers, floats, or objects; an error for what is missing or neither."""
-    if column.dtype.kind in "cV":
-        raise TypeError(
-            f"{place.capitalize()} holds {column.dtype}, neither numbers nor labels: convert it to one of these."
-        )
-    if column.dtype.kind == "O":
-        gone = missing(column)
-        if gone.any():
-            raise ValueError(
-                f"Row {int(np.argmax(gone))}, {place} is missing; remove the row, or impute the value before."
-            )
-        kinds = {type(value) for value in column.tolist()}
-        if kinds <= {bool, np.bool_}:
-            return column.astype(bool)
-        if all(issubclass(kind, int | np.integer) for kind in kinds):
-            return column.astype(np.int64)
-        return column.astype(np.float64) if all(issubclass(kind, float | int | np.number) for kind in kinds) else column
-    if column.dtype.kind == "f" and not np.isfinite(column).all():
-        row = int(np.argmin(np.isfinite(column)))
-        raise ValueError(f"Row {row}, {place} holds {column[row]!s}; remove the row, or impute the value before.")
-    return column.astype(object) if column.dtype.kind in "USTa" else column
 
 
 def _candidates(values: NDArray[Any], place: str) -> Iterable[str]:
@@ -207,7 +143,7 @@ def _best(candidates: Iterable[str], values: NDArray[Any], weights: Any, criteri
     return min(finite, key=finite.__getitem__)
 
 
-def _group_names(keys: Sequence[Any]) -> list[str]:
+def group_names(keys: Sequence[Any]) -> list[str]:
     """Names that scikit-learn takes for parts of an estimator: texts without a double underscore, all different."""
     names: list[str] = []
     for key in keys:

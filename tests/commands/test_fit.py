@@ -1,5 +1,6 @@
 """fastkl fit: its ranking, the model it saves and its figures, against the library and independent routes."""
 
+import json
 import re
 
 import numpy as np
@@ -135,17 +136,12 @@ def test_excluded_families_are_shown_with_their_reason(capsys, tmp_path):
 def test_labels(capsys, tmp_path):
     table = pd.DataFrame({"animal": ["cat"] * 6 + ["dog"] * 4, "age": range(10), "site": ["a", "b"] * 5})
     table.to_csv(tmp_path / "rows.csv", index=False)
-    message = run(capsys, "fit", tmp_path / "rows.csv", status=2)
-    assert "columns animal, site hold text" in message
-    assert "--columns age" in message
     arguments = ["--columns", "animal,site", "--families", "categorical", "-o", tmp_path / "model"]
     out = run(capsys, "fit", tmp_path / "rows.csv", *arguments)
     assert "animal: cat 0.6000, dog 0.4000" in out
     run(capsys, "score", tmp_path / "model", tmp_path / "rows.csv", "-o", tmp_path / "scores.npy", "--batch-rows", "3")
     expected = np.log(0.5 * np.where(table["animal"] == "cat", 0.6, 0.4))
     np.testing.assert_allclose(np.load(tmp_path / "scores.npy"), expected, rtol=1e-12)
-    message = run(capsys, "fit", tmp_path / "rows.csv", "--families", "categorical,poisson", status=2)
-    assert "categorical alone" in message
     figures = tmp_path / "labels.png"
     run(
         capsys,
@@ -159,6 +155,78 @@ def test_labels(capsys, tmp_path):
         figures,
     )
     assert figures.stat().st_size > 5000
+
+
+def mixed_table(n=400):
+    rng = np.random.default_rng(8)
+    return pd.DataFrame(
+        {
+            "customer_id": rng.permutation(n) + 1000,
+            "change": rng.normal(1.0, 8.0, n).round(3),
+            "income": rng.lognormal(size=n).round(6),
+            "children": rng.poisson(1.2, n),
+            "smoker": (rng.random(n) < 0.3).astype(int),
+            "city": rng.choice(["Bern", "Basel", "Genf"], n, p=[0.5, 0.3, 0.2]),
+            "day": pd.date_range("2024-01-01", periods=n).astype(str),
+        }
+    )
+
+
+def test_a_table_of_mixed_type(capsys, tmp_path):
+    """Every column by families of its kind; what is no measurement is named and left out; the saved product scores the file."""
+    table = mixed_table()
+    table.to_csv(tmp_path / "rows.csv", index=False)
+    arguments = [tmp_path / "rows.csv", "-o", tmp_path / "model", "--figure", tmp_path / "figure.png"]
+    out = run(capsys, "fit", *arguments)
+    words = " ".join(out.split())
+    assert "Left out, column 'customer_id': looks like an identifier" in words
+    assert "Left out, column 'day': looks like dates: '2024-01-01'." in words
+    assert "\nproduct " in out
+    assert "multivariate_normal x product" in out
+    shares = table["city"].value_counts(normalize=True)
+    assert f"city: categorical, Basel {shares['Basel']:.4f}, Bern {shares['Bern']:.4f}" in out
+    assert f"children: poisson, rate {table['children'].mean():.4f} ±" in out
+    assert (tmp_path / "figure.png").stat().st_size > 5000
+    run(capsys, "score", tmp_path / "model", tmp_path / "rows.csv", "-o", tmp_path / "scores.npy")
+    expected = stats.norm.logpdf(table["change"], table["change"].mean(), table["change"].std(ddof=0))
+    logs = np.log(table["income"])
+    expected += stats.norm.logpdf(logs, logs.mean(), logs.std(ddof=0)) - logs
+    expected += stats.poisson.logpmf(table["children"], table["children"].mean())
+    smokers = table["smoker"].mean()
+    expected += np.log(np.where(table["smoker"] == 1, smokers, 1.0 - smokers)) + np.log(
+        shares[table["city"]].to_numpy()
+    )
+    np.testing.assert_allclose(np.load(tmp_path / "scores.npy"), expected, rtol=1e-11)
+    again = run(capsys, "fit", tmp_path / "rows.csv", "--columns", "income,city", "--families", "lognormal,categorical")
+    assert "lognormal" in again
+
+
+def test_rows_with_missing_values_are_left_out_when_asked(capsys, tmp_path):
+    table = pd.DataFrame({"x": np.random.default_rng(1).gamma(2.0, size=60), "w": np.tile([1.0, 2.0], 30)})
+    table.drop(index=[3, 8]).to_csv(tmp_path / "complete.csv", index=False)
+    table.loc[3, "x"] = np.nan
+    table.loc[8, "w"] = np.nan
+    table.to_csv(tmp_path / "rows.csv", index=False)
+    message = run(capsys, "fit", tmp_path / "rows.csv", "--weights", "w", status=2)
+    assert "'x' 1, 'w' 1" in message
+    out = run(capsys, "fit", tmp_path / "rows.csv", "--weights", "w", "--drop-missing")
+    assert "2 rows with missing values left out" in out
+    complete = run(capsys, "fit", tmp_path / "complete.csv", "--weights", "w")
+    assert out.splitlines()[2:-1] == complete.splitlines()[1:-1]
+
+
+def test_json(capsys, tmp_path):
+    table = mixed_table()
+    table.to_csv(tmp_path / "rows.csv", index=False)
+    found = json.loads(run(capsys, "fit", tmp_path / "rows.csv", "--json", "--folds", "4"))
+    assert (found["rows"], found["folds"], found["best"]) == (400, 4, "product")
+    assert list(found["left_out"]) == ["customer_id", "day"]
+    assert found["params"]["children"]["rate"] == [pytest.approx(table["children"].mean(), rel=1e-12)]
+    assert found["columns"]["city"]["ranked"][0]["family"] == "categorical"
+    assert found["joint"]["ranked"][0]["mean_log_likelihood"] > found["joint"]["ranked"][1]["mean_log_likelihood"]
+    single = json.loads(run(capsys, "fit", DATA / "old_faithful.csv", "--json", "--families", "normal,uniform"))
+    assert "density 0" in single["joint"]["refused"]["uniform"]
+    assert single["params"]["loc"] == pytest.approx(FAITHFUL.mean().tolist())
 
 
 @pytest.mark.parametrize(

@@ -74,8 +74,9 @@ def test_blocks_whose_types_differ(capsys, tmp_path, reader):
         ("a,b\n1,2\n3,4\n3,x\n", "row 2, column 'b' holds 'x', which is not a number"),
         ("a,b\n1,2\n3,4,5\n", "rows.csv"),
         ("a,b\n1,2,3\n3,4,5\n", "has 3 values|more values than the 2 columns"),
-        ("name,b\nann,2\nbob,3\n", "column name holds text, not numbers: choose others with --columns b"),
-        ("day\n2020-01-01\n2020-01-02\n", "column day holds text"),
+        ("a,b\n1,\n3,NA\n,5\n", "'a' 1, 'b' 2.*--drop-missing"),
+        ("day\n" + "2020-01-01\n2020-01-02\n" * 3, "No column is left to rank: column 'day' looks like dates"),
+        ("code\n" + "x1\nx2\nx3\nx4\nx5\nx6\nx7\nx8\nx9\nx10\n", "column 'code' looks like an identifier or free text"),
     ],
 )
 def test_csv_errors(capsys, tmp_path, reader, text, message):

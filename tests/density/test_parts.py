@@ -4,9 +4,19 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.stats
+from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import (
+    FunctionTransformer,
+    MinMaxScaler,
+    PowerTransformer,
+    QuantileTransformer,
+    RobustScaler,
+    StandardScaler,
+)
 
-from fastkl import DensityMLE, FactorAnalysisMLE, MixtureMLE, ProductDensity, families
+from fastkl import DensityMLE, FactorAnalysisMLE, MixtureMLE, ProductDensity, TransformedDensity, families
 
 MEAN = np.array([1.0, -1.0, 0.5])
 ROOT = np.array([[1.0, 0.0, 0.0], [0.6, 0.8, 0.0], [-0.4, 0.5, 1.5]])
@@ -125,6 +135,53 @@ def test_a_part_of_a_product():
     assert single is not model.densities_["visits"]
 
 
+# -- behind transformers -----------------------------------------------------------------------------------------------------
+
+POSITIVE = np.exp(0.3 * X)
+BEHIND = {
+    "scaler": StandardScaler(),
+    "range": MinMaxScaler((-1.0, 3.0)),
+    "robust": RobustScaler(with_centering=False),
+    "box-cox": PowerTransformer("box-cox"),
+    "yeo-johnson": PowerTransformer(standardize=False),
+    "logarithm": FunctionTransformer(np.log),
+    "steps": make_pipeline(FunctionTransformer(np.log), "passthrough", StandardScaler()),
+    "quantiles": QuantileTransformer(n_quantiles=7, output_distribution="normal"),
+}
+
+
+@pytest.mark.parametrize("name", BEHIND)
+@pytest.mark.parametrize("given", [[1], [2, 0]])
+def test_behind_a_transformer_a_density_is_marginal_times_conditional(name, given):
+    model = TransformedDensity(BEHIND[name], DensityMLE()).fit(pd.DataFrame(POSITIVE, columns=["a", "b", "c"]))
+    kept = [j for j in range(3) if j not in given]
+    margin = model.marginal(given)
+    assert list(margin.feature_names_in_) == [["a", "b", "c"][j] for j in given]
+    for x in POSITIVE[1:6]:
+        rest = model.conditional({j: x[j] for j in given})
+        part, others = (pd.DataFrame([x[chosen]], columns=model.feature_names_in_[chosen]) for chosen in (given, kept))
+        whole = margin.score_samples(part)[0] + rest.score_samples(others)[0]
+        row = pd.DataFrame([x], columns=["a", "b", "c"])
+        assert whole == pytest.approx(model.score_samples(row)[0], rel=1e-9, abs=1e-9)
+
+
+def test_the_marginal_behind_a_logarithm_is_lognormal():
+    columns = DensityMLE.from_parameters("normal", loc=MEAN, scale=np.sqrt(np.diag(SPREAD)))
+    model = TransformedDensity.from_fitted(FunctionTransformer(np.log), columns)
+    part = model.marginal([2])
+    exact = scipy.stats.lognorm(np.sqrt(SPREAD[2, 2]), scale=np.exp(MEAN[2]))
+    x = np.array([[0.2], [1.0], [7.0]])
+    np.testing.assert_allclose(part.score_samples(x), exact.logpdf(x[:, 0]), rtol=1e-13)
+    np.testing.assert_allclose(part.cdf(x), exact.cdf(x), rtol=1e-12)
+    assert part.sample(5, random_state=0).shape == (5, 1)
+
+
+def test_columns_that_are_mixed_have_no_marginals():
+    model = TransformedDensity(PCA(), DensityMLE("normal")).fit(X)
+    with pytest.raises(AttributeError, match="not known to map every column by itself"):
+        model.marginal([0])
+
+
 # -- bad arguments ---------------------------------------------------------------------------------------------------------
 
 
@@ -153,10 +210,3 @@ def test_bad_columns():
     assert list(model.conditional({"height": 1.0}).feature_names_in_) == ["weight"]
     with pytest.raises(NotFittedError):
         DensityMLE().marginal([0])
-    from sklearn.preprocessing import StandardScaler
-
-    from fastkl import TransformedDensity
-
-    scaled = TransformedDensity(StandardScaler(), DensityMLE()).fit(X)
-    with pytest.raises(AttributeError, match="marginals of a TransformedDensity are not known"):
-        scaled.marginal([0])

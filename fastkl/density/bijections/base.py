@@ -11,6 +11,8 @@ it has no image. All sums are done in float64.
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Sequence
 from functools import singledispatch
 from typing import Any, Self
 
@@ -181,6 +183,10 @@ class Bijection:
         images[:, order] = np.where(outside, signs * np.where(inner < X, np.inf, -np.inf), images[:, order])
         return images
 
+    def taken(self, columns: list[int]) -> Any:
+        """The fitted transformer of some of the columns, where each is mapped by itself; None where that is not known."""
+        return None
+
     # -- what it costs -----------------------------------------------------------------------------------------------------
 
     def free_parameters(self, absorbed: AffineMaps, d: int) -> tuple[int, AffineMaps]:
@@ -213,6 +219,18 @@ def rising(d: int) -> tuple[NDArray[np.intp], Floats]:
     return np.arange(d), np.ones(d)
 
 
+def of_columns(transformer: Any, columns: list[int], learnt: Sequence[str]) -> Any:
+    """A copy of a fitted transformer for some of the columns, which what it learnt has along its last axis."""
+    part = copy.copy(transformer)
+    part.n_features_in_ = len(columns)
+    vars(part).pop("feature_names_in_", None)
+    for name in learnt:
+        value = getattr(transformer, name, None)
+        if value is not None:
+            setattr(part, name, np.asarray(value)[..., columns])
+    return part
+
+
 class Identity(Bijection):
     """No transformer: None or "passthrough"."""
 
@@ -242,6 +260,9 @@ class Identity(Bijection):
 
     def monotone(self, d: int) -> tuple[NDArray[np.intp], Floats]:
         return rising(d)
+
+    def taken(self, columns: list[int]) -> str:
+        return "passthrough"
 
     def free_parameters(self, absorbed: AffineMaps, d: int) -> tuple[int, AffineMaps]:
         return 0, absorbed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -74,6 +75,14 @@ class Steps(Bijection):
                 return None
             signs, order = signs * found[1][order], found[0][order]
         return order, signs
+
+    def taken(self, columns: list[int]) -> Any:
+        parts = [step.taken(columns) for step in self.steps]
+        if any(part is None for part in parts):
+            return None
+        pipeline = copy.copy(self.transformer)
+        pipeline.steps = [(name, part) for (name, _), part in zip(self.transformer.steps, parts, strict=True)]
+        return pipeline
 
     def extended_images(self, X: Floats) -> Floats:
         for step in self.steps:

@@ -34,12 +34,25 @@ from sklearn.preprocessing import (
 
 from fastkl._core.array_types import Floats
 from fastkl._core.rows import Rows
-from fastkl.density.bijections.base import NO_AFFINE_MAPS, AffineMaps, Bijection, register, rising
+from fastkl.density.bijections.base import NO_AFFINE_MAPS, AffineMaps, Bijection, of_columns, register, rising
 from fastkl.density.bijections.functions import FUNCTIONS, LOG_SQRT_2PI, Function
 from fastkl.exceptions import DegenerateDataError
 
 _COLUMNWISE: AffineMaps = frozenset({"location", "scale", "size"})
 ALL_LINEAR: AffineMaps = frozenset({"scale", "rotation", "size"})
+
+# of every column, by the scalers of scikit-learn
+_LEARNT_BY_SCALERS = (
+    "mean_",
+    "var_",
+    "scale_",
+    "min_",
+    "data_min_",
+    "data_max_",
+    "data_range_",
+    "max_abs_",
+    "center_",
+)
 
 # scikit-learn sends what is closer than this to an end of a column's range to that end (QuantileTransformer, normal output).
 _SNAPPED = 1e-7
@@ -84,6 +97,9 @@ class Scaler(Bijection):
 
     def monotone(self, d: int) -> tuple[NDArray[np.intp], Floats]:
         return rising(d)
+
+    def taken(self, columns: list[int]) -> Any:
+        return of_columns(self.transformer, columns, _LEARNT_BY_SCALERS)
 
     def free_parameters(self, absorbed: AffineMaps, d: int) -> tuple[int, AffineMaps]:
         options = self.transformer.get_params()
@@ -202,6 +218,12 @@ class Power(Bijection):
         scaler = self.transformer._scaler
         return (low - scaler.mean_) / scaler.scale_, (high - scaler.mean_) / scaler.scale_
 
+    def taken(self, columns: list[int]) -> Any:
+        part = of_columns(self.transformer, columns, ("lambdas_",))
+        if self.transformer.standardize:
+            part._scaler = of_columns(self.transformer._scaler, columns, _LEARNT_BY_SCALERS)
+        return part
+
     def free_parameters(self, absorbed: AffineMaps, d: int) -> tuple[int, AffineMaps]:
         affine = self.transformer.standardize
         count, absorbed = columnwise(absorbed, d, location=affine, scale=affine)
@@ -286,6 +308,9 @@ class Quantile(Bijection):
         end = -special.ndtri(_SNAPPED - np.spacing(1.0)) if normal else 1.0
         return np.full(d, -end if normal else 0.0), np.full(d, end)
 
+    def taken(self, columns: list[int]) -> Any:
+        return of_columns(self.transformer, columns, ("quantiles_",))
+
     def free_parameters(self, absorbed: AffineMaps, d: int) -> tuple[int, AffineMaps]:
         return self.transformer.quantiles_.size, _COLUMNWISE
 
@@ -327,6 +352,9 @@ class Known(Bijection):
     def image_range(self, d: int) -> tuple[Floats, Floats]:
         low, high = self.function.range
         return np.full(d, low), np.full(d, high)
+
+    def taken(self, columns: list[int]) -> Any:
+        return of_columns(self.transformer, columns, ())
 
     def free_parameters(self, absorbed: AffineMaps, d: int) -> tuple[int, AffineMaps]:
         if self.function.kind == "factor":

@@ -17,6 +17,7 @@ from fastkl.density.composed.affine import affine_invariances
 from fastkl.density.composed.base import ComposedDensity, all_rows, draw, n_parameters_of, weighted_total, with_location
 from fastkl.density.composed.distribution import TransformedDistribution
 from fastkl.density.composed.inference import TransformedInference
+from fastkl.density.composed.parts import TransformedParts
 from fastkl.density.composed.summary import TransformedSummary
 from fastkl.density.validation import as_generator, read_rows
 from fastkl.rows.checks import raise_if_not_finite
@@ -29,7 +30,7 @@ def _is_invertible(density: FittedTransformed) -> bool:
     return bijection(getattr(density, "transformer_", density.transformer)).invertible
 
 
-class FittedTransformed(TransformedDistribution, TransformedSummary, ComposedDensity):
+class FittedTransformed(TransformedParts, TransformedDistribution, TransformedSummary, ComposedDensity):
     """Members of a density behind a one-to-one transformer, both fitted. A subclass learns them."""
 
     transformer: Any

@@ -1,9 +1,12 @@
-"""Marginals and conditionals of products: of every group the part that is asked for."""
+"""Marginals and conditionals of composed densities: the parts of every group, or of what is behind a transformer."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
+from fastkl.density.bijections.lookup import bijection
 from fastkl.density.composed.groups import Group
 from fastkl.density.parts import PartMembers
 
@@ -54,3 +57,35 @@ class ProductParts(PartMembers):
                 density = self._part(name, density, "_conditional", left, told, [known[numbers[i]] for i in told])
             groups.append((name, density, [place[numbers[i]] for i in left]))
         return self._product_of(groups)
+
+
+class TransformedParts(PartMembers):
+    """Members about the parts of a density behind a transformer, which has to map every column by itself."""
+
+    transformer_: Any
+    density_: Any
+
+    def _taken(self, columns: list[int]) -> Any:
+        part = bijection(self.transformer_).taken(columns)
+        if part is None:
+            raise AttributeError(
+                f"The parts of a density behind {self.transformer_!r} are not known: it is not known to map every "
+                "column by itself."
+            )
+        return part
+
+    def _behind(self, columns: list[int], density: Any) -> Any:
+        own: Any = type(self)
+        return own.from_fitted(self._taken(columns), density)
+
+    def _of_density(self, method: str, argument: Any) -> Any:
+        if not hasattr(self.density_, method):
+            raise AttributeError(f"The parts of a {type(self.density_).__name__} are not known.")
+        return getattr(self.density_, method)(argument)
+
+    def _marginal(self, columns: list[int]) -> Any:
+        return self._behind(columns, self._of_density("marginal", columns))
+
+    def _conditional(self, kept: list[int], given: list[int], values: list[Any]) -> Any:
+        images = bijection(self._taken(given)).forward(np.array([values], dtype=np.float64))[0][0]
+        return self._behind(kept, self._of_density("conditional", dict(zip(given, images.tolist(), strict=True))))
