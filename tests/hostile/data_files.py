@@ -5,15 +5,13 @@ They are refused by an error that is typed, or read as rows of finite numbers.
 
 import io
 import os
-import tempfile
 
 import numpy as np
 import pandas as pd
 
 from fastkl import DensityMLE
-from tests.hostile.promises import attempt, complain
+from tests.hostile.promises import FOLDER, attempt, complain
 
-FOLDER = tempfile.TemporaryDirectory()
 X = np.random.default_rng(0).gamma(2.0, size=(30, 2))
 TEXTS = [
     b"",
@@ -50,7 +48,7 @@ def edited_rows(rng):
     if not hasattr(edited_rows, "contents"):
         edited_rows.contents = _contents()
     ending = rng.choice(list(edited_rows.contents))
-    path = os.path.join(FOLDER.name, f"rows{ending}")
+    path = os.path.join(FOLDER, f"rows{ending}")
     with open(path, "wb") as stream:
         stream.write(_changed(rng, edited_rows.contents[ending], ending))
     model = DensityMLE("normal")

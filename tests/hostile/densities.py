@@ -1,7 +1,6 @@
 """Calls on densities: fitted to anything, made from any parameters, and then asked for all that they offer."""
 
 import os
-import tempfile
 
 import numpy as np
 from sklearn.base import clone
@@ -20,11 +19,10 @@ from fastkl import (
     families,
     load,
 )
-from tests.hostile.promises import attempt, complain
+from tests.hostile.promises import FOLDER, attempt, complain
 from tests.hostile.values import NO_NUMBERS, ODD, WILD, case, maybe
 
 NAMES = families.names()
-FOLDER = tempfile.TemporaryDirectory()
 # what a density says of its own distribution: NaN is an answer where there is no mean, no single mode, no standard error
 ASKED = [
     "mean",
@@ -239,7 +237,7 @@ def stored(label, model):
     """What ``save`` accepts, ``load`` reads."""
     if not offers(model, "save"):
         return
-    path = os.path.join(FOLDER.name, "model")
+    path = os.path.join(FOLDER, "model")
     attempt(f"{label}.save", model.save, path, estimator=model)
     if os.path.exists(path):
         read = attempt(f"{label}: load", load, path)

@@ -8,7 +8,6 @@ memory; or what it gives is a density that ``from_parameters`` would have made t
 import io
 import json
 import os
-import tempfile
 import time
 import tracemalloc
 import zipfile
@@ -26,10 +25,9 @@ from fastkl import (
     families,
     load,
 )
-from tests.hostile.promises import attempt, complain, made
+from tests.hostile.promises import FOLDER, attempt, complain, made
 from tests.hostile.values import KINDS, WILD
 
-FOLDER = tempfile.TemporaryDirectory()
 SECONDS, BYTES = 2.0, 100 * 2**20
 HEADER = "fastkl.json"
 ENTRIES = [
@@ -68,7 +66,7 @@ def _models():
 
 def good_files():
     """The bytes of a file for each of the models."""
-    path, files = os.path.join(FOLDER.name, "good"), []
+    path, files = os.path.join(FOLDER, "good"), []
     for model in _models():
         model.save(path)
         with open(path, "rb") as stream:
@@ -82,7 +80,7 @@ def edited_file(rng):
         edited_file.files = good_files()
     data = rng.choice(edited_file.files)
     data = _bytes_changed(rng, data) if rng.random() < 0.2 else _contents_changed(rng, data)
-    path = os.path.join(FOLDER.name, "edited")
+    path = os.path.join(FOLDER, "edited")
     with open(path, "wb") as stream:
         stream.write(data)
     made["load"] += 1

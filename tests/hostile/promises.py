@@ -8,6 +8,9 @@
 * On finite rows, valid weights and valid options, nothing is NaN, no log-density is +inf, and no RuntimeWarning reaches the user.
 """
 
+import atexit
+import shutil
+import tempfile
 import time
 import traceback
 import warnings
@@ -25,6 +28,8 @@ ALLOWED = (
     FileNotFoundError,
     *(kind for kind in vars(fastkl.exceptions).values() if isinstance(kind, type) and issubclass(kind, Exception)),
 )
+FOLDER = tempfile.mkdtemp()  # for the files of the campaign
+atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
 made: Counter[str] = Counter()  # calls of this process
 
 
