@@ -51,6 +51,7 @@ from fastkl.exceptions import (
     ColumnTypeError,
     DegenerateDataError,
     LossyTransformerError,
+    MissingValueError,
     ModelFileError,
     ProbabilityVectorWarning,
     RepeatedValuesWarning,
@@ -62,7 +63,9 @@ from fastkl.exceptions import (
 from fastkl.families import priors
 from fastkl.selection import (
     Comparison,
+    ComponentChoice,
     FamilyRanking,
+    choose_components,
     compare_densities,
     likelihood_ratio_test,
     make_kl_scorer,
@@ -73,7 +76,7 @@ from fastkl.selection import (
 )
 
 if TYPE_CHECKING:
-    from fastkl.plotting import ComparisonDisplay, DensityDisplay, DensityPanels
+    from fastkl.plotting import ComparisonDisplay, ComponentsDisplay, DensityDisplay, DensityPanels, GoodnessDisplay
 
 __version__ = "0.1.0"
 __all__ = [
@@ -81,6 +84,8 @@ __all__ = [
     "ColumnTypeError",
     "Comparison",
     "ComparisonDisplay",
+    "ComponentChoice",
+    "ComponentsDisplay",
     "DegenerateDataError",
     "DensityDisplay",
     "DensityMLE",
@@ -90,10 +95,12 @@ __all__ = [
     "Estimate",
     "FactorAnalysisMLE",
     "FamilyRanking",
+    "GoodnessDisplay",
     "GoodnessOfFit",
     "KLDivergence",
     "KernelDensityMLE",
     "LossyTransformerError",
+    "MissingValueError",
     "MixtureMLE",
     "ModelFileError",
     "PermutationTest",
@@ -110,6 +117,7 @@ __all__ = [
     "categorical_cross_entropy",
     "categorical_entropy",
     "categorical_kl",
+    "choose_components",
     "compare_densities",
     "cross_entropy",
     "cross_entropy_batches",
@@ -142,7 +150,14 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     # Figures are wanted now and then; every import of the library would pay for them.
-    if name in ("ComparisonDisplay", "DensityDisplay", "DensityPanels", "plotting"):
+    if name in (
+        "ComparisonDisplay",
+        "ComponentsDisplay",
+        "DensityDisplay",
+        "DensityPanels",
+        "GoodnessDisplay",
+        "plotting",
+    ):
         plotting = importlib.import_module("fastkl.plotting")
         return plotting if name == "plotting" else getattr(plotting, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,6 +1,7 @@
 """Choosing between densities: tables on held-out rows, Vuong's test, the likelihood-ratio test, scorers for searches."""
 
 from fastkl.selection.comparison import Comparison, compare_densities
+from fastkl.selection.components import ComponentChoice, choose_components
 from fastkl.selection.cross_validation import cross_validated_log_density
 from fastkl.selection.family_ranking import FamilyRanking, FamilyTable
 from fastkl.selection.likelihood_tests import TestResult, likelihood_ratio_test, vuong_test
@@ -10,9 +11,11 @@ from fastkl.selection.scorers import make_kl_scorer, neg_cross_entropy
 
 __all__ = [
     "Comparison",
+    "ComponentChoice",
     "FamilyRanking",
     "FamilyTable",
     "TestResult",
+    "choose_components",
     "compare_densities",
     "cross_validated_log_density",
     "likelihood_ratio_test",
