@@ -50,8 +50,8 @@ class FamilyDistribution(DistributionMembers):
         )
 
     def _quantile(self, q: Floats, upper: bool) -> Floats:
-        family = self.family_
-        if not isinstance(family, UnivariateFamily):
+        family: Any = self.family_
+        if not (isinstance(family, UnivariateFamily) or hasattr(family, "quantile")):
             raise AttributeError(f"The {family.name} family has no quantiles: {self._why_none()}")
         function = family.upper_quantile if upper else family.quantile
         return np.asarray(function(q[:, np.newaxis], self.params_), dtype=np.float64)

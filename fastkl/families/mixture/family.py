@@ -14,6 +14,7 @@ from fastkl.families._mixture import weighted_sum
 from fastkl.families.base import Family, Fit
 from fastkl.families.drawing import draws
 from fastkl.families.mixture.ascent import Ascent
+from fastkl.families.mixture.distribution import MixtureDistribution
 from fastkl.families.mixture.expectation import Components, both_added, gradient_block
 from fastkl.families.mixture.layout import WEIGHTS, Layout
 from fastkl.families.normal import Normal
@@ -22,7 +23,7 @@ from fastkl.families.spaces import Space
 from fastkl.families.univariate import inverses
 
 
-class Mixture(Family):
+class Mixture(MixtureDistribution):
     r"""Finite mixture of distributions of other families.
 
     .. math:: \log p(x) = \log \sum_k \pi_k p_k(x)
@@ -93,7 +94,7 @@ class Mixture(Family):
         return tuple(self.layout.spaces())
 
     @property
-    def component_families(self) -> list[Family]:
+    def component_families(self) -> list[Family]:  # type: ignore[override]
         """The family of each component."""
         found = {k: group.family for group in self.layout.groups for k in group.members}
         return [found[k] for k in range(self.layout.size)]
