@@ -11,7 +11,6 @@ cdef extern from "fk_kernel_sums.h" nogil:
     ctypedef struct fk_kernel_job:
         int profile
         int moments
-        int self
         Py_ssize_t m
         Py_ssize_t d
         Py_ssize_t n_tiles
@@ -24,6 +23,7 @@ cdef extern from "fk_kernel_sums.h" nogil:
         const double *tile_weight
         const double *tile_narrow
         const double *queries
+        const Py_ssize_t *position
         double error
         double *log_sums
         double *moment_sums
@@ -66,11 +66,12 @@ cdef class Tiles:
             self.narrow = factors.reshape(n_tiles, FK_KERNEL_TILE)
             self.tile_narrow = np.asarray(self.narrow).min(axis=1)
 
-    def sums(self, const double[:, ::1] queries, int profile, int moments, bint same, double error, int n_threads):
+    def sums(self, const double[:, ::1] queries, int profile, int moments, const Py_ssize_t[::1] positions, double error,
+             int n_threads):
         """Logarithms of the sums (n,), and with ``moments`` the terms' mean first (1) or second (2) moments (n, d), else None.
 
         Moments are about the query, with -k'(r) / r as weight of a reference in place of k(r), divided by the sum of k(r).
-        ``same`` says that the queries are the references in their order, each of which is left out of its own sum.
+        With ``positions`` (n,) the queries are references, those at these positions, each of which is left out of its own sum.
         """
         cdef fk_kernel_job job
         cdef Py_ssize_t n = queries.shape[0], n_chunks = (n + FK_KERNEL_CHUNK - 1) // FK_KERNEL_CHUNK, c, done = 0, stop
@@ -81,7 +82,8 @@ cdef class Tiles:
         cdef double[::1] of_sums = log_sums
         of_moments = np.empty((n, self.d)) if moments else None
         cdef double[:, ::1] moment_view = of_moments if moments else np.empty((1, 1))
-        job.profile, job.moments, job.self, job.error = profile, moments, same, error
+        job.profile, job.moments, job.error = profile, moments, error
+        job.position = &positions[0] if positions is not None else NULL
         job.m, job.d, job.n_tiles, job.n_queries = self.m, self.d, self.n_tiles, n
         job.tiles, job.weights, job.tile_weight = &self.tiles[0, 0, 0], &self.weights[0, 0], &self.tile_weight[0]
         job.low, job.high, job.queries = &self.low[0, 0], &self.high[0, 0], &queries[0, 0]

@@ -26,11 +26,12 @@ enum { FK_GAUSSIAN, FK_EXPONENTIAL, FK_EPANECHNIKOV, FK_TOPHAT, FK_LINEAR, FK_CO
 enum { FK_NO_MOMENTS, FK_FIRST_MOMENTS, FK_SECOND_MOMENTS };
 
 typedef struct {
-    int profile, moments, self;
+    int profile, moments;
     ptrdiff_t m, d, n_tiles, n_queries;
     const double *tiles, *weights, *narrow; /* narrow: factors of squared distances, or NULL for ones */
     const double *low, *high, *tile_weight, *tile_narrow;
     const double *queries;
+    const ptrdiff_t *position; /* of the reference that each query is, and is without; NULL where queries are none */
     double error;
     double *log_sums, *moment_sums;
 } fk_kernel_job;
@@ -156,7 +157,7 @@ FK_INLINE double fk_kernel_compact(int profile, const double *FK_RESTRICT s, con
 /* Adds a tile to the sums of a group of queries. `high` is the exponent that sums are relative to, 0 for kernels with an end;
  * `skip` the logarithm of the share of a sum below which a tile is left out. */
 static FK_CLONES void fk_kernel_group(const fk_kernel_job *job, ptrdiff_t tile, const double *FK_RESTRICT x, int used,
-                                      ptrdiff_t own, double skip, double *FK_RESTRICT high, double *FK_RESTRICT sum,
+                                      const ptrdiff_t *position, double skip, double *FK_RESTRICT high, double *FK_RESTRICT sum,
                                       double *FK_RESTRICT moment) {
     double square[FK_KERNEL_GROUP * FK_KERNEL_TILE], term[FK_KERNEL_TILE];
     const ptrdiff_t d = job->d;
@@ -171,8 +172,9 @@ static FK_CLONES void fk_kernel_group(const fk_kernel_job *job, ptrdiff_t tile, 
             FK_SIMD
             for (int l = 0; l < FK_KERNEL_TILE; l++) s[l] *= narrow[l];
         }
-        if (own >= 0) { /* without the row itself, and without the padding, which may be a copy of it */
-            s[own + q] = INFINITY;
+        const ptrdiff_t own = position ? position[q] - tile * FK_KERNEL_TILE : -1;
+        if (own >= 0 && own < FK_KERNEL_TILE) { /* without itself, and without the padding, which may be a copy of it */
+            s[own] = INFINITY;
             for (ptrdiff_t l = job->m - tile * FK_KERNEL_TILE; l < FK_KERNEL_TILE; l++) s[l] = INFINITY;
         }
         if (profile <= FK_EXPONENTIAL) {
@@ -278,12 +280,12 @@ static void fk_kernel_chunk(const fk_kernel_job *job, ptrdiff_t chunk, double *s
         sum[i] = 0.0;
     }
     for (ptrdiff_t t = 0; t < job->n_tiles; t++) {
-        const ptrdiff_t tile = near[t].tile, start = tile * FK_KERNEL_TILE;
+        const ptrdiff_t tile = near[t].tile;
         if (job->error > 0.0 && fk_kernel_done(job, near + t, n, high, sum)) break;
         for (ptrdiff_t i = 0; i < n; i += FK_KERNEL_GROUP) {
-            ptrdiff_t own = job->self && start <= first && first < start + FK_KERNEL_TILE ? first - start + i : -1;
+            const ptrdiff_t *position = job->position ? job->position + first + i : NULL;
             int used = (int)(n - i < FK_KERNEL_GROUP ? n - i : FK_KERNEL_GROUP);
-            fk_kernel_group(job, tile, x + i * d, used, own, skip - log(job->tile_weight[tile]), high + i, sum + i,
+            fk_kernel_group(job, tile, x + i * d, used, position, skip - log(job->tile_weight[tile]), high + i, sum + i,
                             moment + i * d);
         }
     }

@@ -1,20 +1,24 @@
 """Kernel sums over a fixed set of references: arranged once, evaluated at any rows, or at the references without themselves.
 
-Coordinates are in units of the bandwidth. ``error`` bounds the difference of every logarithm from that of the full sum: tiles of
-references that are too far away to matter are left out, by bounds that add up (see ``fk_kernel_sums.h``); 0 adds every term.
+Coordinates are in units of the bandwidth. ``error`` bounds the difference of every logarithm from that of the full sum; 0 adds
+every term. Two ways keep it, and the policy says which is taken: tiles of references, those left out that are too far away to
+matter (``fk_kernel_sums.h``), and for many Gaussian sums in few columns a grid, with tiles for the queries that it cannot serve.
 Neither the number of threads nor that of other queries in the same call changes a result by more than that.
 """
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from fastkl.spatial._kernel_sums import PROFILES, Tiles
+from fastkl.spatial.grid_sums import Grid, Plan, plan
 from fastkl.spatial.index import NeighborIndex
-from fastkl.spatial.policy import orders_kernel_sums
+from fastkl.spatial.policy import grid_pays, may_use_grid, most_nodes, orders_kernel_sums
 
 Floats = npt.NDArray[np.float64]
+Places = npt.NDArray[np.intp]
 
 FIRST_MOMENTS, SECOND_MOMENTS = 1, 2
 # Queries arranged and summed at a time: many against the cost of arranging them, few against memory.
@@ -56,12 +60,11 @@ class KernelSums:
         self.kernel = PROFILES.index(kernel)
         self.error = error
         self.n_threads = n_threads
-        self.order = near_order(points, n_threads) if order is None and error > 0.0 else order
-        self._points = points if self.order is None else np.ascontiguousarray(points[self.order])
-        weights, narrow = (
-            values if values is None or self.order is None else values[self.order] for values in (weights, narrow)
-        )
-        self._tiles = Tiles(self._points, weights, narrow)
+        self.points, self.weights, self.narrow, self._known_order = points, weights, narrow, order
+        self._grid: Grid | None = None
+        self._plan: Plan | None = None
+        if kernel == "gaussian" and narrow is None and may_use_grid(points.shape[1], error):
+            self._plan = plan(points, weights, error, most_nodes(len(points)))
 
     def log_sums(self, queries: Floats) -> Floats:
         """log sum_j w_j k(|x - y_j|) of every query (n, d): (n,). Queries that are not finite are infinitely far: -inf."""
@@ -78,31 +81,101 @@ class KernelSums:
 
         The slopes, (m, d), are those of the logarithm of the sum of k, without the factor 1 / h of a density.
         """
-        found = self._tiles.sums(
-            self._points, self.kernel, SECOND_MOMENTS if moments else 0, True, self.error, self.n_threads
-        )
-        return tuple(_at_rows(values, self.order) for values in found)  # type: ignore[return-value]
+        m, d = self.points.shape
+        sums, of_moments = np.empty(m), np.zeros((m, d)) if moments else None
+        left = np.arange(m)
+        if self._uses_grid(m):
+            left = left[~self._by_grid(self.points, sums, of_moments, SECOND_MOMENTS if moments else 0, True)]
+        if len(left):
+            position = np.empty(m, dtype=np.intp)
+            position[self._order] = np.arange(m)
+            places = np.sort(position[left])
+            found = self._tiles.sums(
+                np.ascontiguousarray(self.points[self._order[places]]),
+                self.kernel,
+                SECOND_MOMENTS if moments else 0,
+                places,
+                self.error,
+                self.n_threads,
+            )
+            _put(sums, of_moments, self._order[places], found)
+        return sums, of_moments
+
+    @cached_property
+    def _order(self) -> Places:
+        """The rows in the order in which tiles hold them."""
+        order = self._known_order
+        if order is None and self.error > 0.0:
+            order = near_order(self.points, self.n_threads)
+        return np.arange(len(self.points)) if order is None else order
+
+    @cached_property
+    def _tiles(self) -> Tiles:
+        """The references in tiles, arranged when they are first needed."""
+        weights, narrow = (values if values is None else values[self._order] for values in (self.weights, self.narrow))
+        return Tiles(self.points[self._order], weights, narrow)
+
+    def _uses_grid(self, n_queries: int) -> bool:
+        """Whether queries go by the grid, which is made when it pays for the first time."""
+        if self._grid is None and self._plan is not None:
+            plan, (m, d) = self._plan, self.points.shape
+            if grid_pays(m, n_queries, plan.n_nodes, plan.length, plan.reach, d):
+                self._grid = Grid(plan, self.points, self.weights, self.n_threads)
+        return self._grid is not None
+
+    def _by_grid(
+        self, queries: Floats, sums: Floats, of_moments: Floats | None, moments: int, same: bool
+    ) -> npt.NDArray[np.bool_]:
+        """Sums and moments of the queries for which the grid holds the error; says which these are."""
+        assert self._grid is not None
+        done = self._grid.serves(queries)
+        found, derivatives, sure = self._grid.at(queries[done], moments)
+        own: Any = 0.0
+        if same:
+            # what is left without the row itself has to hold the error of the sum with it
+            own = 1.0 if self.weights is None else self.weights[done]
+            sure = found - 2.0 * own >= 2.0 * self._grid.plan.tail / self.error
+        done[done] = sure
+        found, own = found[sure], own if np.ndim(own) == 0 else own[sure]
+        without = found - own
+        ratios = None
+        if derivatives is not None:
+            of_terms = derivatives[sure] + (found[:, np.newaxis] if moments == SECOND_MOMENTS else 0.0)
+            ratios = of_terms / without[:, np.newaxis]
+        _put(sums, of_moments, done, (np.log(without), ratios))
+        return done
 
     def _at(self, queries: Floats, moments: int) -> tuple[Floats, Floats | None]:
         n, d = queries.shape
-        sums, of_moments = np.empty(n), np.zeros((n, d)) if moments else None
+        sums, of_moments = np.full(n, -np.inf), np.zeros((n, d)) if moments else None
+        use_grid = self._uses_grid(n)
         for first in range(0, n, QUERIES):
-            some = queries[first : first + QUERIES]
-            with np.errstate(invalid="ignore"):
-                near = np.all(np.abs(some) < FAR, axis=1)
-            rows: Any = slice(first, first + len(some))
-            if not near.all():
-                sums[rows] = -np.inf
-                rows, some = first + np.flatnonzero(near), some[near]
-                if not len(some):
-                    continue
-            order = near_order(some, self.n_threads) if self.error > 0.0 else None
-            ordered = np.ascontiguousarray(some if order is None else some[order])
-            found = self._tiles.sums(ordered, self.kernel, moments, False, self.error, self.n_threads)
-            sums[rows] = _at_rows(found[0], order)
-            if of_moments is not None:
-                of_moments[rows] = _at_rows(found[1], order)
+            rows = slice(first, first + QUERIES)
+            self._slice(queries[rows], sums[rows], None if of_moments is None else of_moments[rows], moments, use_grid)
         return sums, of_moments
+
+    def _slice(self, queries: Floats, sums: Floats, of_moments: Floats | None, moments: int, use_grid: bool) -> None:
+        """Some queries, into arrays of their own size."""
+        with np.errstate(invalid="ignore"):
+            left = np.all(np.abs(queries) < FAR, axis=1)
+        if use_grid:
+            left &= ~self._by_grid(queries, sums, of_moments, moments, False)
+        rows = np.flatnonzero(left)
+        if len(rows):
+            some = queries if len(rows) == len(queries) else queries[rows]
+            order = near_order(some, self.n_threads) if self.error > 0.0 else None
+            if order is not None:
+                rows, some = rows[order], some[order]
+            ordered = np.ascontiguousarray(some)
+            found = self._tiles.sums(ordered, self.kernel, moments, None, self.error, self.n_threads)
+            _put(sums, of_moments, rows, found)
+
+
+def _put(sums: Floats, of_moments: Floats | None, rows: Any, found: tuple[Floats, Floats | None]) -> None:
+    """Results at their rows."""
+    sums[rows] = found[0]
+    if of_moments is not None:
+        of_moments[rows] = found[1]
 
 
 def near_order(points: Floats, n_threads: int) -> npt.NDArray[np.intp] | None:
@@ -112,12 +185,3 @@ def near_order(points: Floats, n_threads: int) -> npt.NDArray[np.intp] | None:
     if points.shape[1] == 1:
         return np.argsort(points[:, 0], kind="stable")
     return np.asarray(NeighborIndex(points, n_jobs=n_threads).order, dtype=np.intp)
-
-
-def _at_rows(values: Floats | None, order: npt.NDArray[np.intp] | None) -> Floats | None:
-    """Results in an order back at their rows."""
-    if values is None or order is None:
-        return values
-    out = np.empty_like(values)
-    out[order] = values
-    return out

@@ -70,3 +70,26 @@ LEAST_ROWS_IN_ORDER = 256
 def orders_kernel_sums(n_rows: int, n_columns: int) -> bool:
     """Whether rows are brought into an order for a kernel sum."""
     return n_rows >= LEAST_ROWS_IN_ORDER and n_columns <= MOST_COLUMNS_IN_ORDER
+
+
+# A grid for Gaussian sums (``grid_sums``): seconds, in units of those of one term of the full sum on the same threads.
+MOST_COLUMNS_OF_GRID, LEAST_ERROR_OF_GRID = 3, 1e-12
+SHARE_OF_TERMS = 0.3  # that tiles leave of a sum
+POINT, NODE_OF_WINDOW, TAP = 60.0, 0.12, 0.12
+NODES, NODES_OF_ROW, FEW_NODES = 1 << 25, 24, 1 << 23  # at most: 256 MB, and some times the references but for 64 MB
+
+
+def may_use_grid(n_columns: int, error: float) -> bool:
+    """Whether there is a grid for so many columns and such an error."""
+    return n_columns <= MOST_COLUMNS_OF_GRID and error >= LEAST_ERROR_OF_GRID
+
+
+def most_nodes(n_references: int) -> float:
+    """How many nodes a grid may have."""
+    return float(min(NODES, max(FEW_NODES, NODES_OF_ROW * n_references)))
+
+
+def grid_pays(n_references: int, n_queries: int, n_nodes: float, length: int, reach: int, n_columns: int) -> bool:
+    """Whether a grid takes less time than tiles do."""
+    windows = (n_references + n_queries) * (POINT + NODE_OF_WINDOW * float(length) ** n_columns)
+    return windows + TAP * n_nodes * reach * n_columns < SHARE_OF_TERMS * float(n_references) * float(n_queries)

@@ -14,16 +14,17 @@ from fastkl.families._mixture import weighted_sum
 from fastkl.families.base import Family, Fit
 from fastkl.families.drawing import draws
 from fastkl.families.mixture.ascent import Ascent
-from fastkl.families.mixture.distribution import MixtureDistribution
+from fastkl.families.mixture.conditioning import conditioned
 from fastkl.families.mixture.expectation import Components, both_added, gradient_block
 from fastkl.families.mixture.layout import WEIGHTS, Layout
+from fastkl.families.mixture.tails import Part, column_parts, log_tail, quantile
 from fastkl.families.normal import Normal
 from fastkl.families.solvers.coordinates import chart_at
 from fastkl.families.spaces import Space
 from fastkl.families.univariate import inverses
 
 
-class Mixture(MixtureDistribution):
+class Mixture(Family):
     r"""Finite mixture of distributions of other families.
 
     .. math:: \log p(x) = \log \sum_k \pi_k p_k(x)
@@ -94,7 +95,7 @@ class Mixture(MixtureDistribution):
         return tuple(self.layout.spaces())
 
     @property
-    def component_families(self) -> list[Family]:  # type: ignore[override]
+    def component_families(self) -> list[Family]:
         """The family of each component."""
         found = {k: group.family for group in self.layout.groups for k in group.members}
         return [found[k] for k in range(self.layout.size)]
@@ -261,6 +262,40 @@ class Mixture(MixtureDistribution):
         assert drawn is not None
         return drawn, which
 
+    def columnwise(self, params: Params) -> bool:
+        """Whether it has a distribution function column by column."""
+        return column_parts(self.component_families, self.split(params)) is not None
+
+    def _parts(self, params: Params) -> list[Part]:
+        parts = column_parts(self.component_families, self.split(params))
+        if parts is None:
+            raise AttributeError("A mixture of joint distributions has no distribution function column by column.")
+        return parts
+
+    def log_cdf(self, x: Floats, params: Params) -> Floats:
+        """log P(X <= x) by column, (n, d)."""
+        return log_tail(self._parts(params), params[WEIGHTS], x, upper=False)
+
+    def log_sf(self, x: Floats, params: Params) -> Floats:
+        """log P(X > x) by column, (n, d)."""
+        return log_tail(self._parts(params), params[WEIGHTS], x, upper=True)
+
+    def cdf(self, x: Floats, params: Params) -> Floats:
+        """P(X <= x) by column."""
+        return np.asarray(np.exp(self.log_cdf(x, params)))
+
+    def sf(self, x: Floats, params: Params) -> Floats:
+        """P(X > x) by column."""
+        return np.asarray(np.exp(self.log_sf(x, params)))
+
+    def quantile(self, p: Floats, params: Params) -> Floats:
+        """The least x with P(X <= x) >= p, by column."""
+        return quantile(self._parts(params), params[WEIGHTS], p, upper=False)
+
+    def upper_quantile(self, q: Floats, params: Params) -> Floats:
+        """The least x with P(X > x) <= q, by column."""
+        return quantile(self._parts(params), params[WEIGHTS], q, upper=True)
+
     def moments(self, params: Params) -> tuple[Floats, Floats] | None:
         # the covariance within components, and that of their means
         found = [family.moments(own) for family, own in zip(self.component_families, self.split(params), strict=True)]
@@ -285,6 +320,15 @@ class Mixture(MixtureDistribution):
         families = [family for family, _ in known]
         mixture = Mixture(families, tied=self.tied)
         return mixture, mixture.layout.join([own for _, own in known], params[WEIGHTS])
+
+    def conditional(
+        self, params: Params, kept: Sequence[int], given: Sequence[int], values: Floats
+    ) -> tuple[Family, Params]:
+        """The columns kept, given the values of the others: each component's own, weighted by its posterior given them."""
+        components = list(zip(self.component_families, self.split(params), strict=True))
+        parts, weights = conditioned(components, params[WEIGHTS], kept, given, values)
+        mixture = Mixture([family for family, _ in parts], tied=self.tied)
+        return mixture, mixture.layout.join([own for _, own in parts], weights)
 
     def of_columns(self, params: Params, columns: Sequence[int]) -> tuple[Family, Params]:
         parts = [

@@ -1,0 +1,96 @@
+"""Kernel densities side by side with scikit-learn, scipy and, where it is installed, statsmodels.
+
+    python benchmarks/peers_kde.py            # all of it
+    python benchmarks/peers_kde.py million    # a million references and a million queries in one to three columns
+    python benchmarks/peers_kde.py peers      # 20,000 x 20,000 against scikit-learn and scipy, many columns
+    python benchmarks/peers_kde.py likelihood # bandwidths by leave-one-out likelihood, against statsmodels
+
+Every run checks what it times: log-densities against direct sums at random queries and at the most extreme ones.
+"""
+
+import sys
+import time
+
+import numpy as np
+from scipy.special import logsumexp
+from scipy.stats import gaussian_kde
+from sklearn.neighbors import KernelDensity
+
+from fastkl import KernelDensityMLE
+from fastkl._core import _vector_math
+
+
+def timed(function, *args):
+    began = time.perf_counter()
+    result = function(*args)
+    return result, time.perf_counter() - began
+
+
+def worst(model, X, queries, scores, chosen):
+    """Largest difference from the direct sum at the chosen queries."""
+    h = np.broadcast_to(model.bandwidth_, X.shape[1])
+    constant = np.log(len(X)) + np.log(h).sum() + 0.5 * X.shape[1] * np.log(2.0 * np.pi)
+    direct = [logsumexp(-0.5 * np.sum(((X - queries[i]) / h) ** 2, axis=1)) - constant for i in chosen]
+    return float(np.max(np.abs(scores[chosen] - direct)))
+
+
+def million(n=1_000_000):
+    print(f"{n:,} references, {n:,} queries, Silverman's rule, error=1e-6")
+    rng = np.random.default_rng(0)
+    for d in (1, 2, 3):
+        X, queries = rng.normal(size=(n, d)), rng.normal(size=(n, d))
+        model = KernelDensityMLE("silverman", error=1e-6).fit(X)
+        scores, seconds = timed(model.score_samples, queries)
+        chosen = np.concatenate([rng.choice(n, 200), np.argsort(scores)[:100]])
+        off = worst(model, X, queries, scores, chosen)
+        few = 200 if d < 3 else 100
+        _, peer = timed(gaussian_kde(X[:100_000].T).logpdf, queries[:few].T)
+        pairs = peer / (few * 100_000.0) * float(n) ** 2
+        print(
+            f"  d={d}  {seconds:7.2f} s   largest error {off:.1e}   gaussian_kde by pair count {pairs / seconds:,.0f} times"
+        )
+
+
+def peers():
+    print("20,000 references, 20,000 queries (100,000 references in 16 columns), h = 0.3, default settings")
+    rng = np.random.default_rng(0)
+    values = -30.0 * rng.random(1_000_000)
+    rate = len(values) / min(timed(_vector_math.exp, values)[1] for _ in range(5))
+    for d, m in ((1, 20_000), (2, 20_000), (5, 20_000), (10, 20_000), (16, 100_000)):
+        n = 20_000
+        X, queries = rng.normal(size=(m, d)), rng.normal(size=(n, d))
+        model = KernelDensityMLE(0.3).fit(X)
+        scores, seconds = timed(model.score_samples, queries)
+        off = worst(model, X, queries, scores, np.arange(50))
+        few = n // 20
+        _, tree = timed(KernelDensity(bandwidth=0.3).fit(X).score_samples, queries[:few])
+        _, scipys = timed(gaussian_kde(X.T).logpdf, queries[: few // 4].T)
+        print(
+            f"  d={d:<2}  {seconds:7.2f} s   largest error {off:.1e}   scikit-learn {20.0 * tree / seconds:7.1f} times   "
+            f"gaussian_kde {80.0 * scipys / seconds:7.1f} times   bare exp on one thread {m * n / rate / seconds:.2f} of it"
+        )
+
+
+def likelihood():
+    print("bandwidths by leave-one-out likelihood, one for each column")
+    rng = np.random.default_rng(0)
+    for n, d in ((2_000, 4), (100_000, 2)):
+        X = rng.normal(size=(n, d))
+        model, seconds = timed(KernelDensityMLE().fit, X)
+        print(f"  n={n:,} d={d}  {seconds:7.2f} s   {model.bandwidth_.round(5)}   converged {model.converged_}")
+    try:
+        from statsmodels.nonparametric.kernel_density import KDEMultivariate
+    except ImportError:
+        print("  statsmodels is not installed")
+        return
+    X = rng.normal(size=(300, 4))
+    model, seconds = timed(KernelDensityMLE().fit, X)
+    other, peer = timed(lambda: KDEMultivariate(X, "cccc", bw="cv_ml"))
+    print(
+        f"  n=300 d=4: statsmodels {peer / seconds:.0f} times as long, {other.bw.round(4)} against {model.bandwidth_.round(4)}"
+    )
+
+
+if __name__ == "__main__":
+    for name in sys.argv[1:] or ["million", "peers", "likelihood"]:
+        {"million": million, "peers": peers, "likelihood": likelihood}[name]()
