@@ -41,6 +41,10 @@ class KernelDensityMLE(FittedKernelDensity):
         distance in bandwidths, normalised in any number of columns.
     error : float, default=1e-9
         Largest error of any log-density against the full sum, in nats. 0 adds every term.
+    adaptive : bool, default=False
+        Whether each row has a bandwidth of its own: that of ``bandwidth`` times :math:`(\tilde p(x_j) / g)^{-1/2}`, with
+        :math:`\tilde p` the density of equal bandwidths and g its geometric mean over the rows (Abramson). Narrow where rows are
+        dense and wide in the tails.
     n_jobs : int, default=None
         Threads: None for all cores the process may use (1 inside a joblib worker), -1 likewise, or a number. The result is the
         same bit for bit whatever the number.
@@ -59,6 +63,8 @@ class KernelDensityMLE(FittedKernelDensity):
         The rows, without those of weight 0.
     reference_weights_ : ndarray of shape (m,) or None
         Their weights.
+    local_bandwidths_ : ndarray of shape (m,)
+        Factors of the bandwidth at each of them, with ``adaptive``.
     n_features_in_ : int
         Number of columns.
     feature_names_in_ : ndarray of str
@@ -78,7 +84,8 @@ class KernelDensityMLE(FittedKernelDensity):
     References
     ----------
     B. W. Silverman, *Density Estimation for Statistics and Data Analysis*, 1986, doi:10.1201/9781315140919; leave-one-out
-    likelihood: R. P. W. Duin, IEEE Transactions on Computers C-25, 1976, doi:10.1109/TC.1976.1674577.
+    likelihood: R. P. W. Duin, IEEE Transactions on Computers C-25, 1976, doi:10.1109/TC.1976.1674577; adaptive: I. S. Abramson,
+    Annals of Statistics 10, 1982, doi:10.1214/aos/1176345986.
 
     Examples
     --------
@@ -94,11 +101,18 @@ class KernelDensityMLE(FittedKernelDensity):
     """
 
     def __init__(
-        self, bandwidth: Any = "likelihood", *, kernel: str = "gaussian", error: float = 1e-9, n_jobs: int | None = None
+        self,
+        bandwidth: Any = "likelihood",
+        *,
+        kernel: str = "gaussian",
+        error: float = 1e-9,
+        adaptive: bool = False,
+        n_jobs: int | None = None,
     ):
         self.bandwidth = bandwidth
         self.kernel = kernel
         self.error = error
+        self.adaptive = adaptive
         self.n_jobs = n_jobs
 
     def fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
@@ -138,13 +152,18 @@ class KernelDensityMLE(FittedKernelDensity):
         if rule:
             with require_finite(rows):
                 chosen = chosen_bandwidth(self.bandwidth, rows, self.kernel)
-        self.bandwidth_ = chosen.value
+        self.bandwidth_, self._sums = chosen.value, None
         if chosen.log_likelihood is not None:
             self.loo_log_likelihood_ = chosen.log_likelihood
             self.converged_, self.n_iter_ = chosen.converged, chosen.n_iter
         self.references_ = np.array(rows.X)
         self.reference_weights_ = copy.copy(rows.weights)
         self._sums_of(rows.n_threads)
+        if self.adaptive:
+            pilot = self._log_density_of(rows)
+            self.local_bandwidths_ = np.exp(-0.5 * (pilot - np.average(pilot, weights=rows.weights)))
+            self._sums = None
+            self._sums_of(rows.n_threads)
 
     # -- rows that are not in memory ---------------------------------------------------------------------------------------
 
