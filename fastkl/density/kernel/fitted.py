@@ -69,7 +69,7 @@ class FittedKernelDensity(KernelParts):
             local = getattr(self, "local_bandwidths_", None)
             if local is not None:
                 narrow = local**-2.0
-                weights = local ** -float(self.n_features_in_) * (1.0 if weights is None else weights)
+                weights = local ** -float(points.shape[1]) * (1.0 if weights is None else weights)
             sums = KernelSums(points, weights, self.kernel, error=self.error, n_threads=n_threads, narrow=narrow)
             self._sums = (key, units, sums)
         return self._sums[1], self._sums[2]
@@ -80,7 +80,7 @@ class FittedKernelDensity(KernelParts):
 
     def _log_constant(self, units: Units) -> float:
         """Logarithm of what the sum of k is divided by, but for the weight."""
-        return KERNELS[self.kernel].log_integral(self.n_features_in_) + units.log_volume
+        return KERNELS[self.kernel].log_integral(self.references_.shape[1]) + units.log_volume
 
     def _log_density_of(self, rows: Rows) -> Floats:
         units, sums = self._sums_of(rows.n_threads)
