@@ -34,7 +34,9 @@ class FittedKernelDensity(KernelParts):
     references_: Floats
     reference_weights_: Floats | None
     adaptive: bool
+    bias_reduction: str | None
     local_bandwidths_: Floats
+    shifts_: Floats
     _sums: tuple[Any, Units, KernelSums] | None = None  # arranged once for the parameters that it depends on
 
     def _check_parameters(self) -> None:
@@ -49,6 +51,12 @@ class FittedKernelDensity(KernelParts):
             raise ValueError(f"error is a number of nats from 0 up to 1, not {self.error!r}.")
         if not isinstance(self.adaptive, bool | np.bool_):
             raise TypeError(f"adaptive is True or False, not {self.adaptive!r}.")
+        if self.bias_reduction not in (None, "score"):
+            raise ValueError(f"bias_reduction is None or 'score', not {self.bias_reduction!r}.")
+        if self.bias_reduction and (self.kernel != "gaussian" or self.adaptive):
+            raise ValueError(
+                "bias_reduction='score' takes kernel='gaussian' and adaptive=False: its shift is derived for these."
+            )
 
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = dict(super().__getstate__())
@@ -65,7 +73,7 @@ class FittedKernelDensity(KernelParts):
         key = (self.kernel, float(self.error), n_threads)
         if self._sums is None or self._sums[0] != key:
             units = Units.about_median(self.references_, self.bandwidth_)
-            points, weights, narrow = units.of_references(self.references_), self.reference_weights_, None
+            points, weights, narrow = units.of_references(self._centres), self.reference_weights_, None
             local = getattr(self, "local_bandwidths_", None)
             if local is not None:
                 narrow = local**-2.0
@@ -166,9 +174,15 @@ class FittedKernelDensity(KernelParts):
         self._check_fitted()
         if len(self.references_) < 2:
             raise ValueError("A single row has no others: leave_one_out needs at least 2 rows.")
-        units, sums = self._sums_of(self._all_threads())
+        return self._leave_one_out(self._all_threads())
+
+    def _leave_one_out(self, n_threads: int) -> Floats:
+        units, sums = self._sums_of(n_threads)
         own = 1.0 if self.reference_weights_ is None else self.reference_weights_
-        logs: Floats = sums.leave_one_out()[0] - np.log(self._total_weight() - own) - self._log_constant(units)
+        places = units.of_queries(self.references_) if hasattr(self, "shifts_") else None
+        logs: Floats = (
+            sums.leave_one_out(queries=places)[0] - np.log(self._total_weight() - own) - self._log_constant(units)
+        )
         return logs
 
     # entropy of the others is that of the distribution; here its best estimate is at hand, from the rows themselves
@@ -230,11 +244,11 @@ class FittedKernelDensity(KernelParts):
         noise = KERNELS[self.kernel].draw(rng, int(n_samples), self.n_features_in_)
         if hasattr(self, "local_bandwidths_"):
             noise *= self.local_bandwidths_[chosen, np.newaxis]
-        drawn: Floats = self.references_[chosen] + Units(self.bandwidth_, np.zeros(self.n_features_in_)).scaled(noise)
+        drawn: Floats = self._centres[chosen] + Units(self.bandwidth_, np.zeros(self.n_features_in_)).scaled(noise)
         return drawn
 
     def _moments(self) -> tuple[Floats, Floats]:
-        rows = self.references_.astype(np.float64)
+        rows = self._centres.astype(np.float64)
         centre, weights = np.median(rows, axis=0), self.reference_weights_
         mean = np.average(rows - centre, axis=0, weights=weights)
         spread = np.atleast_2d(np.cov((rows - centre).T, bias=True, aweights=weights))

@@ -17,7 +17,7 @@ from fastkl._core.rows import Rows
 from fastkl.density.base import BaseDensity
 from fastkl.density.kernel.units import Units
 
-OF_A_SEARCH = ("loo_log_likelihood_", "converged_", "n_iter_")
+OF_THE_FIT = ("loo_log_likelihood_", "converged_", "n_iter_", "shifts_")
 PAIRS = 1 << 20  # of queries and references at a time
 
 
@@ -30,6 +30,12 @@ class KernelParts(BaseDensity):
     references_: Floats
     reference_weights_: Floats | None
     _sums: Any
+
+    @property
+    def _centres(self) -> Floats:
+        """Where the kernels stand: at the references, or shifted against the bias."""
+        shifts = getattr(self, "shifts_", None)
+        return self.references_ if shifts is None else self.references_ + shifts
 
     def _read(self, X: Any, sample_weight: Any = None) -> Rows:
         raise NotImplementedError
@@ -49,7 +55,7 @@ class KernelParts(BaseDensity):
     def _with(self, references: Floats, bandwidth: Any, weights: Floats | None, kept: Any = slice(None)) -> Any:
         """A kernel density of the same kind with other references and bandwidths."""
         part: Any = copy.copy(self)
-        for name in OF_A_SEARCH:
+        for name in OF_THE_FIT:
             vars(part).pop(name, None)
         part.bandwidth = part.bandwidth_ = bandwidth
         part.references_ = np.ascontiguousarray(references)
@@ -64,13 +70,13 @@ class KernelParts(BaseDensity):
         bandwidth = (
             self.bandwidth_ if own.ndim == 0 else own[columns] if own.ndim == 1 else own[np.ix_(columns, columns)]
         )
-        return self._with(self.references_[:, columns], bandwidth, self.reference_weights_)
+        return self._with(self._centres[:, columns], bandwidth, self.reference_weights_)
 
     def _conditional(self, kept: list[int], given: list[int], values: list[Any]) -> Any:
         self._raise_unless_gaussian("conditional distributions")
         covariance = Units(self.bandwidth_, np.zeros(self.n_features_in_)).covariance
         of_given = Units(covariance[np.ix_(given, given)], np.asarray(values, dtype=np.float64))
-        apart = of_given.of_queries(self.references_[:, given])
+        apart = of_given.of_queries(self._centres[:, given])
         local = self._local()
         logs = -0.5 * np.sum(apart**2, axis=1) / local**2 - len(given) * np.log(local)
         if self.reference_weights_ is not None:
@@ -78,7 +84,7 @@ class KernelParts(BaseDensity):
         weights = np.exp(logs - logs.max())
         rows = np.flatnonzero(weights)
         across = np.linalg.solve(covariance[np.ix_(given, given)], covariance[np.ix_(given, kept)])
-        centres = self.references_[:, kept] - of_given.scaled(apart) @ across
+        centres = self._centres[:, kept] - of_given.scaled(apart) @ across
         left = covariance[np.ix_(kept, kept)] - covariance[np.ix_(kept, given)] @ across
         own = np.asarray(self.bandwidth_)
         bandwidth = self.bandwidth_ if own.ndim == 0 else own[kept] if own.ndim == 1 else 0.5 * (left + left.T)
@@ -109,7 +115,7 @@ class KernelParts(BaseDensity):
         widths = np.broadcast_to(self.bandwidth_, self.n_features_in_) * self._local()[:, np.newaxis]
         logs, step = np.empty(len(rows)), max(1, PAIRS // len(self.references_))
         for first in range(0, len(rows), step):
-            apart = (rows[first : first + step, np.newaxis] - self.references_) / widths
+            apart = (rows[first : first + step, np.newaxis] - self._centres) / widths
             of_pairs = np.sum(log_ndtr(-apart if upper else apart), axis=2)
             logs[first : first + step] = logsumexp(of_pairs, b=shares, axis=1)
         return np.minimum(logs - np.log(np.sum(shares)), 0.0)
@@ -123,8 +129,8 @@ class KernelParts(BaseDensity):
             by_upper = upper == (q <= 0.5)
             wanted = np.log(np.where(by_upper == upper, q, 1.0 - q))
         widest = float(np.max(self.bandwidth_ * self._local()))
-        low = np.full(len(q), float(self.references_.min()) - 40.0 * widest)
-        high = np.full(len(q), float(self.references_.max()) + 40.0 * widest)
+        low = np.full(len(q), float(self._centres.min()) - 40.0 * widest)
+        high = np.full(len(q), float(self._centres.max()) + 40.0 * widest)
         for _ in range(200):
             middle = 0.5 * low + 0.5 * high
             if np.all((middle <= low) | (middle >= high)):
