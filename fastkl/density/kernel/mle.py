@@ -50,8 +50,8 @@ class KernelDensityMLE(FittedKernelDensity):
         dense and wide in the tails.
     bias_reduction : {None, "score"}, default=None
         ``"score"`` moves every kernel by half the bandwidth matrix times the slope of the log-density at its row,
-        :math:`x_j + \tfrac{1}{2} H \nabla \log \tilde p(x_j)`, with :math:`\tilde p` the density without the shift: towards where
-        rows are denser, against the flattening of peaks. The leading term of the bias is gone, nothing is negative, and bandwidths
+        :math:`x_j + \tfrac{1}{2} H \nabla \log \tilde p(x_j)`, with :math:`\tilde p` the density without the shift: to where rows
+        are denser, against the flattening of peaks. The leading term of the bias is gone, nothing is negative, and bandwidths
         can be wider: those of a rule are multiplied by the factor from 1 to 3 that maximises the leave-one-out likelihood.
     n_jobs : int, default=None
         Threads: None for all cores the process may use (1 inside a joblib worker), -1 likewise, or a number. The result is the
