@@ -73,7 +73,7 @@ from fastkl.selection import (
 )
 
 if TYPE_CHECKING:
-    from fastkl.plotting import ComparisonDisplay, DensityDisplay, DensityPanels
+    from fastkl.plotting import ComparisonDisplay, DensityDisplay, DensityPanels, GoodnessDisplay
 
 __version__ = "0.1.0"
 __all__ = [
@@ -90,6 +90,7 @@ __all__ = [
     "Estimate",
     "FactorAnalysisMLE",
     "FamilyRanking",
+    "GoodnessDisplay",
     "GoodnessOfFit",
     "KLDivergence",
     "KernelDensityMLE",
@@ -142,7 +143,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     # Figures are wanted now and then; every import of the library would pay for them.
-    if name in ("ComparisonDisplay", "DensityDisplay", "DensityPanels", "plotting"):
+    if name in ("ComparisonDisplay", "DensityDisplay", "DensityPanels", "GoodnessDisplay", "plotting"):
         plotting = importlib.import_module("fastkl.plotting")
         return plotting if name == "plotting" else getattr(plotting, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -6,8 +6,9 @@ matplotlib is imported when something is drawn, not before.
 from fastkl.plotting.comparison_display import ComparisonDisplay
 from fastkl.plotting.density_display import DensityDisplay
 from fastkl.plotting.density_panels import DensityPanels
+from fastkl.plotting.goodness_display import GoodnessDisplay
 
-__all__ = ["ComparisonDisplay", "DensityDisplay", "DensityPanels"]
+__all__ = ["ComparisonDisplay", "DensityDisplay", "DensityPanels", "GoodnessDisplay"]
 
 
 def __dir__() -> list[str]:

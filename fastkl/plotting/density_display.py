@@ -11,22 +11,17 @@ from sklearn.utils import check_random_state
 
 from fastkl._core.array_types import Floats
 from fastkl.divergence.models import Model
-from fastkl.families.base import Family
 from fastkl.plotting.axes import BLUE, DARK_GREY, GREY, axes_to_draw_on, legend_above, unit_of, with_unit
 from fastkl.plotting.density_data import Bars, Curve, Plane, bars, curve, plane
 from fastkl.plotting.density_panels import DensityPanels
+from fastkl.plotting.drawn_rows import chosen_columns, name_of, numbers_of, rows_and_names
 from fastkl.plotting.marginals import marginal
-from fastkl.rows.columns import column_numbers
-from fastkl.rows.reading import look
-from fastkl.rows.tables import column_names
 from fastkl.rows.weights import read_weights
 
 # More points than this overlap so much that their counts are shown instead.
 _MANY_POINTS = 5000
 # More discrete values than this: a line through the probabilities, not a stem for each.
 _MANY_VALUES = 60
-# More columns than this are not drawn unless they are chosen.
-_MOST_PANELS = 30
 
 
 class DensityDisplay:
@@ -149,8 +144,8 @@ class DensityDisplay:
         ImportError
             If matplotlib is not installed.
         """
-        rows, names = _rows_and_names(estimator, X)
-        chosen = _chosen_columns(column, names)
+        rows, names = rows_and_names(estimator, X)
+        chosen = chosen_columns(column, names)
         weights = read_weights(sample_weight, len(rows))
         rng = check_random_state(random_state)
 
@@ -158,13 +153,13 @@ class DensityDisplay:
             labels, values = [names[j] for j in columns], rows[:, columns]
             data: Curve | Bars | Plane
             if len(columns) == 2:
-                data = plane(model, _numbers(values), weights, masses, n_points or 150, n_draws, rng)
+                data = plane(model, numbers_of(values), weights, masses, n_points or 150, n_draws, rng)
             elif model.discrete:
                 of_labels = bool(getattr(model.family, "labels", False))
-                data = bars(model, values[:, 0] if of_labels else _numbers(values[:, 0]), weights)
+                data = bars(model, values[:, 0] if of_labels else numbers_of(values[:, 0]), weights)
             else:
-                data = curve(model, _numbers(values[:, 0]), weights, bins, n_points or 500)
-            known = name or _name_of(estimator if len(chosen) <= 2 and not pairs else model.thing)
+                data = curve(model, numbers_of(values[:, 0]), weights, bins, n_points or 500)
+            known = name or name_of(estimator if len(chosen) <= 2 and not pairs else model.thing)
             own = [unit for j, unit in zip(chosen, units_of, strict=True) if j in columns]
             return cls(data=data, columns=labels, units=own, name=known, n_rows=len(rows))
 
@@ -287,45 +282,6 @@ class DensityDisplay:
                 self.ax_.text(x, y, f"{100 * mass:g} %", fontsize=8, color=BLUE, ha="center", va="center", bbox=box)
 
 
-def _rows_and_names(estimator: Any, X: Any) -> tuple[Any, list[str]]:
-    """Rows as an array of two dimensions, and the names of their columns."""
-    X = look(X, "X")
-    names = column_names(X)
-    if names is None:
-        names = getattr(estimator, "feature_names_in_", None)
-    rows = np.asarray(X)
-    if rows.ndim != 2 or len(rows) == 0:
-        raise ValueError(f"X has at least one row and two dimensions (rows, columns), not shape {rows.shape}.")
-    if names is None or len(names) != rows.shape[1]:
-        names = ["x"] if rows.shape[1] == 1 else [f"column {j}" for j in range(rows.shape[1])]
-    return rows, [str(name) for name in names]
-
-
-def _numbers(values: Any) -> Any:
-    """float64; ValueError for what is not finite."""
-    numbers = np.ascontiguousarray(values, dtype=np.float64)
-    if not np.isfinite(numbers).all():
-        row = int(np.argwhere(~np.isfinite(numbers))[0][0])
-        raise ValueError(f"X has a missing or infinite value in row {row}; a plot needs complete rows.")
-    return numbers
-
-
-def _chosen_columns(column: Any, names: Sequence[str]) -> list[int]:
-    """Numbers of the columns to draw."""
-    if column is None:
-        if len(names) > _MOST_PANELS:
-            raise ValueError(
-                f"There are {len(names)} columns ({', '.join(names[:6])}, ...), more than {_MOST_PANELS} panels: choose some by "
-                "column=."
-            )
-        return list(range(len(names)))
-    given = [column] if isinstance(column, str | int | np.integer) else list(column)
-    chosen = column_numbers(given, None, names, len(names), "X")
-    if not chosen or len(set(chosen)) != len(chosen):
-        raise ValueError(f"column names one column, two different columns or more, not {given}.")
-    return chosen
-
-
 def _panels(model: Any, chosen: list[int], pairs: bool, one: Any) -> Any:
     """One display, or panels: of a column each, and below them of pairs."""
     if len(chosen) == 1:
@@ -343,12 +299,3 @@ def _panels(model: Any, chosen: list[int], pairs: bool, one: Any) -> Any:
             if not singles[below].discrete and not singles[left].discrete:
                 found[i, k] = one([left, below], model([left, below]))
     return DensityPanels(found, (len(chosen), len(chosen)))
-
-
-def _name_of(estimator: Any) -> str:
-    """The family, with what it holds fixed; or the class."""
-    family = getattr(estimator, "family", None)
-    if isinstance(family, Family):
-        fixed = ", ".join(f"{key}={value}" for key, value in family.fixed_parameters().items())
-        return f"{family.name}({fixed})" if fixed else family.name
-    return family if isinstance(family, str) else type(estimator).__name__

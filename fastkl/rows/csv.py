@@ -39,6 +39,8 @@ class CsvSource(Source):
         self._kinds: dict[str, Callable[[str], Any]] | None = None
         fields = _read_safely(path, self._head)
         self._headless = all(map(_is_number, fields))
+        if self._headless:
+            _raise_if_numbers_of_columns(path, fields, self._peeked)
         self._names = [f"f{j}" for j in range(len(fields))] if self._headless else _unique(fields)
         self._resolve()
 
@@ -61,6 +63,7 @@ class CsvSource(Source):
             reader = csv.reader(itertools.chain([first], stream), delimiter=self._delimiter, skipinitialspace=True)
             fields = next(reader)
             self._head_lines = blank + reader.line_num
+            self._peeked = next(reader, [])
             return [field.strip() for field in fields]
 
     def _resolve(self) -> None:
@@ -220,6 +223,22 @@ def _bool(text: str) -> bool:
 
 
 _KINDS: tuple[Callable[[str], Any], ...] = (_int, _float, _bool, str)
+
+
+def _raise_if_numbers_of_columns(path: Path, fields: list[str], following: list[str]) -> None:
+    """SourceError for a first line 0,1,2,...: pandas writes that where columns have no names, and it may be a row as well.
+
+    A single 0 is taken for a row, unless what follows is no whole number.
+    """
+    if fields != [str(j) for j in range(len(fields))]:
+        return
+    if len(fields) == 1 and not (following and _is_number(following[0]) and float(following[0]) % 1.0 != 0.0):
+        return
+    line = ",".join(fields) if len(fields) <= 4 else f"0,1,...,{fields[-1]}"
+    raise SourceError(
+        f"{path}: the first line is {line}. These may be names, which pandas writes for columns without names, or a row of "
+        "numbers. If they are names, give the columns others or take the line away; if a row, put a line of names before it."
+    )
 
 
 def _is_number(text: str) -> bool:

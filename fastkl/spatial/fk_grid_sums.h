@@ -104,7 +104,8 @@ static FK_CLONES void fk_grid_gather(const fk_grid *grid, const double *FK_RESTR
         sums[i] = fk_grid_dot(grid, at, own[0], own[1], own[2]);
         for (ptrdiff_t j = 0; j < d && order; j++) {
             fk_grid_window(grid, j, at[j], x[i * d + j], order, moved);
-            derivatives[i * d + j] = fk_grid_dot(grid, at, j == 0 ? moved : own[0], j == 1 ? moved : own[1], j == 2 ? moved : own[2]);
+            derivatives[i * d + j] = fk_grid_dot(grid, at, j == 0 ? moved : own[0], j == 1 ? moved : own[1],
+                                                 j == 2 ? moved : own[2]);
         }
     }
 }

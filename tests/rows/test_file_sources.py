@@ -250,6 +250,31 @@ def test_csv_that_will_not_do(tmp_path):
         open_source(path, weights="w")
 
 
+@pytest.mark.parametrize(
+    ("text", "rows"),
+    [
+        ("0,1\n5,6\n", None),
+        ("0,1,2,3,4,5\n0.5,1,2,3,4,5\n", None),
+        ("0\n1.5\n2.5\n", None),
+        ("0\n3\n1\n", [[0.0], [3.0], [1.0]]),
+        ("0,1.0\n5,6\n", [[0.0, 1.0], [5.0, 6.0]]),
+        ("1,0\n5,6\n", [[1.0, 0.0], [5.0, 6.0]]),
+    ],
+)
+def test_numbers_of_columns_are_neither_names_nor_a_row_in_silence(tmp_path, text, rows):
+    """What pandas writes above columns without names."""
+    path = tmp_path / "rows.csv"
+    path.write_text(text)
+    if rows is None:
+        with pytest.raises(SourceError, match=r"first line is 0.* names, which pandas writes .* or a row of numbers"):
+            open_source(path)
+    else:
+        np.testing.assert_array_equal(np.vstack([block.X for block in open_source(path).blocks()]), rows)
+    pd.DataFrame(np.ones((3, 2))).to_csv(path, index=False)
+    with pytest.raises(SourceError, match="names, which pandas writes"):
+        open_source(path)
+
+
 def test_pyarrow_is_asked_for_by_name(tmp_path, monkeypatch):
     table().to_parquet(tmp_path / "X.parquet")
     monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)

@@ -159,5 +159,8 @@ def plain_gamma_tail(shape: ArrayLike, x: ArrayLike, upper: bool) -> Floats:
     """
     shape, x = np.broadcast_arrays(np.asarray(shape, dtype=np.float64), np.asarray(x, dtype=np.float64))
     fits = (shape <= PLAIN_SHAPE) & (x >= SMALLEST_PLAIN)
-    value = (gammaincc if upper else gammainc)(np.where(fits, shape, np.nan), x)
-    return np.where(value >= SMALLEST_TAIL, value, np.nan)
+    value: Floats = np.asarray(
+        (gammaincc if upper else gammainc)(shape if fits.all() else np.where(fits, shape, np.nan), x)
+    )
+    value[~(value >= SMALLEST_TAIL)] = np.nan
+    return value

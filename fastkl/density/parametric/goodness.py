@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fastkl._core.array_types import Floats, Params
-from fastkl.density.goodness import STATISTICS, GoodnessMembers, edf_statistics
+from fastkl.density.goodness import STATISTICS, GoodnessMembers, edf_statistics, sorted_statistics
 from fastkl.density.summary import SummaryMembers
 from fastkl.exceptions import DegenerateDataError
 from fastkl.families.base import Family
@@ -17,6 +17,25 @@ from fastkl.families.univariate import UnivariateFamily
 
 # values drawn at a time
 _BLOCK = 2**20
+
+
+class _Known:
+    """The tails of a family at its parameters, for rows that need no validation."""
+
+    def __init__(self, family: UnivariateFamily, params: Params):
+        self.family, self.params = family, params
+
+    def cdf(self, X: Floats) -> Floats:
+        return self.family.cdf(X, self.params)
+
+    def sf(self, X: Floats) -> Floats:
+        return self.family.sf(X, self.params)
+
+    def log_cdf(self, X: Floats) -> Floats:
+        return self.family.log_cdf(X, self.params)
+
+    def log_sf(self, X: Floats) -> Floats:
+        return self.family.log_sf(X, self.params)
 
 
 class FamilyGoodness(GoodnessMembers, SummaryMembers):
@@ -55,21 +74,27 @@ class FamilyGoodness(GoodnessMembers, SummaryMembers):
         self, j: int, n: int, m: int, weights: Floats | None, generator: np.random.Generator
     ) -> dict[str, Floats]:
         """Statistics (m,) of samples from the distribution of a column; NaN for one without a maximum of the likelihood."""
-        many = {name: np.repeat(np.asarray(value, dtype=np.float64)[j], m) for name, value in self.params_.items()}
-        rows = draws(self.family_, many, n, generator).astype(np.float64)
+        one = {name: np.asarray(value, dtype=np.float64)[j : j + 1] for name, value in self.params_.items()}
+        many = {name: np.repeat(value, m) for name, value in one.items()}
+        samples = draws(self.family_, one, n * m, generator).astype(np.float64).reshape(m, n)
+        if weights is None:
+            samples.sort(axis=1)
+        rows = np.ascontiguousarray(samples.T)
         found = {name: np.full(m, np.nan) for name in STATISTICS}
         # all at once; where one of them has no maximum, halves of them
         pending = [np.arange(m)]
         while pending:
             chosen = pending.pop()
-            own = np.ascontiguousarray(rows[:, chosen])
+            own = rows if len(chosen) == m else np.ascontiguousarray(rows[:, chosen])
             try:
                 again = self._fitted_to(own, j, weights, {name: value[chosen] for name, value in many.items()})
             except DegenerateDataError:
                 if len(chosen) > 1:
                     pending += np.array_split(chosen, 2)
                 continue
-            for name, values in edf_statistics(again, own, weights).items():
+            known = _Known(again.family_, again.params_)
+            statistics = sorted_statistics(known, own) if weights is None else edf_statistics(known, own, weights)
+            for name, values in statistics.items():
                 found[name][chosen] = values
         return found
 
