@@ -51,6 +51,7 @@ from fastkl.exceptions import (
     ColumnTypeError,
     DegenerateDataError,
     LossyTransformerError,
+    MissingValueError,
     ModelFileError,
     ProbabilityVectorWarning,
     RepeatedValuesWarning,
@@ -62,8 +63,12 @@ from fastkl.exceptions import (
 from fastkl.families import priors
 from fastkl.selection import (
     Comparison,
+    ComponentChoice,
     FamilyRanking,
+    GroupFits,
+    choose_components,
     compare_densities,
+    fit_groups,
     likelihood_ratio_test,
     make_kl_scorer,
     make_product_density,
@@ -73,7 +78,7 @@ from fastkl.selection import (
 )
 
 if TYPE_CHECKING:
-    from fastkl.plotting import ComparisonDisplay, DensityDisplay, DensityPanels, GoodnessDisplay
+    from fastkl.plotting import ComparisonDisplay, ComponentsDisplay, DensityDisplay, DensityPanels, GoodnessDisplay
 
 __version__ = "0.1.0"
 __all__ = [
@@ -81,6 +86,8 @@ __all__ = [
     "ColumnTypeError",
     "Comparison",
     "ComparisonDisplay",
+    "ComponentChoice",
+    "ComponentsDisplay",
     "DegenerateDataError",
     "DensityDisplay",
     "DensityMLE",
@@ -92,9 +99,11 @@ __all__ = [
     "FamilyRanking",
     "GoodnessDisplay",
     "GoodnessOfFit",
+    "GroupFits",
     "KLDivergence",
     "KernelDensityMLE",
     "LossyTransformerError",
+    "MissingValueError",
     "MixtureMLE",
     "ModelFileError",
     "PermutationTest",
@@ -111,6 +120,7 @@ __all__ = [
     "categorical_cross_entropy",
     "categorical_entropy",
     "categorical_kl",
+    "choose_components",
     "compare_densities",
     "cross_entropy",
     "cross_entropy_batches",
@@ -123,6 +133,7 @@ __all__ = [
     "entropy",
     "entropy_batches",
     "families",
+    "fit_groups",
     "jeffreys",
     "jensen_shannon",
     "kl_divergence",
@@ -143,7 +154,14 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     # Figures are wanted now and then; every import of the library would pay for them.
-    if name in ("ComparisonDisplay", "DensityDisplay", "DensityPanels", "GoodnessDisplay", "plotting"):
+    if name in (
+        "ComparisonDisplay",
+        "ComponentsDisplay",
+        "DensityDisplay",
+        "DensityPanels",
+        "GoodnessDisplay",
+        "plotting",
+    ):
         plotting = importlib.import_module("fastkl.plotting")
         return plotting if name == "plotting" else getattr(plotting, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

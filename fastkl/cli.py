@@ -1,4 +1,5 @@
-"""Command line: ``fit``, ``score`` and ``kl`` work on files of rows, ``demo`` shows the library, ``info`` what is installed.
+"""Command line: ``fit``, ``score`` and ``kl`` work on files of rows, ``show`` and ``sample`` on saved densities; ``demo`` shows
+the library, ``info`` what is installed.
 
 Whatever is wrong with what the user gave is one line on stderr and exit status 2; an interrupt is status 130.
 """
@@ -54,6 +55,10 @@ def _run(options: argparse.Namespace) -> int:
         from fastkl.commands import score
 
         return score.run(options)
+    if options.command in ("show", "sample"):
+        from fastkl.commands import model
+
+        return model.show(options) if options.command == "show" else model.sample(options)
     if options.command == "kl":
         from fastkl.commands import kl
 
@@ -78,9 +83,10 @@ def parser() -> Parser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     top.add_argument("--version", action="version", version=f"fastkl {__version__}")
-    commands = top.add_subparsers(dest="command", required=True, metavar="{fit,score,kl,demo,info}")
+    commands = top.add_subparsers(dest="command", required=True, metavar="{fit,score,show,sample,kl,demo,info}")
     _add_fit(commands)
     _add_score(commands)
+    _add_models(commands)
     _add_kl(commands)
     demo = _command(commands, "demo", "fit, score and compare on a table that ships with scikit-learn", "fastkl demo")
     demo.add_argument("--figure", default="fastkl_demo.png", help="where to write the figure (needs matplotlib)")
@@ -133,6 +139,21 @@ def _add_score(commands: "argparse._SubParsersAction[Parser]") -> None:
     score.add_argument("-o", "--output", metavar="FILE", help="where to write them: .csv, .parquet or .npy")
     score.add_argument(
         "--batch-rows", type=int, default=1 << 17, metavar="N", help="rows read at a time (default: 131072)"
+    )
+
+
+def _add_models(commands: "argparse._SubParsersAction[Parser]") -> None:
+    show = _command(commands, "show", "parameters of a saved density, with their errors", "fastkl show model")
+    sample = _command(commands, "sample", "rows drawn from a saved density", "fastkl sample model -n 1000 -o rows.csv")
+    for one in (show, sample):
+        one.add_argument("model", help="file written by fastkl fit, or by density.save")
+    sample.add_argument("-n", type=int, default=10, metavar="N", help="how many rows (default: 10)")
+    sample.add_argument("--seed", type=_seed, help="for the draws; without it they differ every time")
+    sample.add_argument(
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="where to write them: .csv, .parquet or .npy; without it they are printed",
     )
 
 

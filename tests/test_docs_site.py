@@ -23,11 +23,17 @@ LINK = re.compile(r"""(?:href|src)=["']([^"']*)["']""")
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    """The built site; the build works on a copy, so that it leaves nothing in the source tree."""
+    """The built site; the build works on a copy, so that it leaves nothing in the source tree.
+
+    The examples of the gallery are not run by it but by tests/test_gallery.py.
+    """
     folder = tmp_path_factory.mktemp("site")
-    shutil.copytree(ROOT / "docs", folder / "docs", ignore=shutil.ignore_patterns("_build", "api", "__pycache__"))
+    left_out = shutil.ignore_patterns("_build", "api", "gallery", "sg_execution_times.rst", "__pycache__")
+    shutil.copytree(ROOT / "docs", folder / "docs", ignore=left_out)
+    shutil.copytree(ROOT / "examples", folder / "examples", ignore=left_out)
     shutil.copy(ROOT / "CHANGELOG.md", folder)
-    command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", "docs", "html"]
+    command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", "-D", "plot_gallery=0", "docs"]
+    command.append("html")
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -98,6 +104,17 @@ def test_links_lead_somewhere(site):
             if not file.exists() or (anchor and file in ids and unquote(anchor) not in ids[file]):
                 wrong.append((page.name, link))
     assert not wrong
+
+
+def test_every_example_has_a_page(site):
+    for example in (ROOT / "examples").rglob("plot_*.py"):
+        assert (site / "gallery" / example.relative_to(ROOT / "examples").with_suffix(".html")).exists(), example.name
+
+
+def test_pages_lead_to_source_and_gallery(site):
+    text = (site / "api/fastkl.kl_divergence.html").read_text(encoding="utf-8")
+    assert "_modules/fastkl/divergence/functions.html#kl_divergence" in text
+    assert "gallery/compare/plot_two_groups.html" in text
 
 
 def test_nothing_is_fetched(site):

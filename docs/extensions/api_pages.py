@@ -13,6 +13,7 @@ from functools import reduce
 from pathlib import Path
 from typing import Any
 
+from family_pictures import path_of
 from sphinx.application import Sphinx
 
 import fastkl
@@ -108,6 +109,8 @@ def page(full_name: str) -> str:
     thing = resolve(full_name)
     lines = [title, "=" * len(title), "", ".. currentmodule:: fastkl", ""]
     if is_family(thing):
+        picture = path_of(thing.name)
+        lines += [f".. image:: {picture}", f"   :alt: densities of the {thing.name} family", ""] if picture else []
         lines += [*facts(thing), "", f".. autoclass:: fastkl::{name}", "   :exclude-members: " + ", ".join(dir(thing))]
     elif inspect.isclass(thing):
         lines += [f".. autoclass:: fastkl::{name}", "   :members:", "   :inherited-members:"]
@@ -116,6 +119,8 @@ def page(full_name: str) -> str:
         lines += [f".. autofunction:: fastkl::{name}"]
     else:  # an object that is ready to use, such as a scorer
         lines += [f".. autodata:: fastkl::{name}", "   :no-value:"]
+    if "." not in name and not (inspect.isclass(thing) and issubclass(thing, Exception)):
+        lines += ["", f".. minigallery:: {full_name}", "   :add-heading: In the gallery"]
     return "\n".join([*lines, ""])
 
 

@@ -185,7 +185,8 @@ class BatchMembers(Density):
         source : path, array, data frame, iterable or Dask collection
             The path of an ``.npy``, ``.parquet`` or ``.csv`` file, of a folder of Parquet files, a pattern or a list of
             such; an array or data frame; a list, or any object that can be iterated, of arrays, data frames, record
-            batches or ``(X, weights)`` pairs; a function that returns such an iterable; a Dask array or data frame.
+            batches or ``(X, weights)`` pairs; a function that returns such an iterable; a polars ``LazyFrame``, a relation of
+            duckdb, or another object with ``__arrow_c_stream__``; a Dask array or data frame.
         columns : sequence of str or int, default=None
             Columns to read, by name or, where they have none, by number; None for all but the weights.
         sample_weight : str, path or array-like of shape (n,), default=None

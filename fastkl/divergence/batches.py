@@ -40,8 +40,9 @@ def kl_divergence_batches(
 
     Parameters
     ----------
-    p, q : array, memory map, path, iterable of arrays of shape (b, d), or Dask collection
-        Samples. A path names an ``.npy``, ``.parquet`` or ``.csv`` file, a folder of Parquet files or a pattern of such. An
+    p, q : array, memory map, path, iterable of arrays of shape (b, d), query or Dask collection
+        Samples. A path names an ``.npy``, ``.parquet`` or ``.csv`` file, a folder of Parquet files or a pattern of such. A query
+        is a polars ``LazyFrame``, a relation of duckdb, or another object with ``__arrow_c_stream__``. An
         iterable gives blocks of rows of any size, the same ones each time it is iterated over. The partitions of a Dask
         collection come to this process, one at a time.
     method : {"common_radius", "knn", "bias_reduced"}, default="common_radius"

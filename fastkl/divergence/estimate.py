@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 from scipy.special import ndtri
 
+from fastkl.divergence.interval_picture import interval_picture
+
 # The method of a value that was computed, not estimated.
 EXACT = "exact"
 
@@ -145,7 +147,8 @@ class Estimate(float):
         cells = "".join(f"<tr><th>{html.escape(name)}</th><td>{html.escape(value)}</td></tr>" for name, value in facts)
         reasons = "".join(f"<div>{html.escape(str(reason))}</div>" for reason in self.diagnostics["reasons"])
         flag = "<div><strong>bias suspected</strong></div>" if self.diagnostics["bias_suspected"] else ""
-        return f"<div><strong>{self.value:.6g} nats</strong><table>{cells}</table>{flag}{reasons}</div>"
+        picture = interval_picture(self.value, low, high, f"95 % interval from {low:.3g} to {high:.3g} nats")
+        return f"<div><strong>{self.value:.6g} nats</strong>{picture}<table>{cells}</table>{flag}{reasons}</div>"
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (

@@ -109,7 +109,7 @@ class Model:
             if callable(known):
                 try:
                     values = np.asarray(known(levels), dtype=np.float64).reshape(-1)
-                except (TypeError, ValueError, NotImplementedError):
+                except (TypeError, ValueError, NotImplementedError, AttributeError):  # the last one: a mixture
                     continue
                 if values.shape == levels.shape:
                     return values

@@ -55,6 +55,17 @@ class PermutationTest(NamedTuple):
     n_permutations: int
     n_neighbors: int
 
+    def _repr_html_(self) -> str:
+        least = 1.0 / (self.n_permutations + 1)
+        p = f"at most {least:.3g}" if self.p_value <= least else f"{self.p_value:.3g}"
+        facts = {
+            "p-value of 'same distribution'": p,
+            "statistic": f"{self.statistic:.4g} nats",
+            "permutations": f"{self.n_permutations:,}",
+            "neighbours": f"{self.n_neighbors}",
+        }
+        return f"<table>{''.join(f'<tr><th>{name}</th><td>{value}</td></tr>' for name, value in facts.items())}</table>"
+
 
 def permutation_test(
     p: Any,

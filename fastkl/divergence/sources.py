@@ -17,7 +17,9 @@ from fastkl.divergence.arguments import FloatArray, Totals, as_matrix
 from fastkl.divergence.matching import given_names
 from fastkl.divergence.models import is_model
 from fastkl.divergence.neighbors import Neighbors, Slab
+from fastkl.exceptions import SourceError
 from fastkl.rows import open_source
+from fastkl.rows.queries import is_query
 from fastkl.rows.reading import look
 from fastkl.rows.tables import is_table
 from fastkl.rows.weights import read_weights
@@ -50,6 +52,11 @@ def checked_source(data: Any, name: str, columns: Sequence[Any] | None = None, w
         raise TypeError(f"{name} is a model; blocks of rows are expected. Use fastkl.kl_divergence for models.")
     if columns is not None or isinstance(weights, (str, os.PathLike)) or _is_opened_by_rows(data):
         data, weights = open_source(data, columns, weights), None
+    if not getattr(data, "nested", True):
+        raise SourceError(
+            f"{name} is a relation of duckdb, which gives its rows to one pass at a time, but several are needed side by side. "
+            "Pass relation.to_arrow_table() if that fits into memory, or write it to Parquet and pass the path."
+        )
     if not getattr(data, "repeatable", True) or (hasattr(data, "__next__") and iter(data) is data):
         raise TypeError(
             f"{name} can be read only once (a generator or another iterator), but its rows are read several times. Pass a list "
@@ -69,8 +76,8 @@ def checked_source(data: Any, name: str, columns: Sequence[Any] | None = None, w
 
 
 def _is_opened_by_rows(data: Any) -> bool:
-    """Whether this is a path, a Dask collection, an Arrow dataset, or a function that gives blocks."""
-    lazy = type(data).__module__.split(".")[0] in {"dask", "dask_expr"}
+    """Whether this is a path, a Dask collection, an Arrow dataset, a query, or a function that gives blocks."""
+    lazy = type(data).__module__.split(".")[0] in {"dask", "dask_expr"} or is_query(data)
     return isinstance(data, (str, os.PathLike)) or lazy or hasattr(data, "to_batches") or callable(data)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
+import numpy as np
+
 from fastkl._core.array_types import Params
 from fastkl.families.base import Family
 
@@ -25,11 +27,16 @@ def register_kl(p_family: type[Family], q_family: type[Family]) -> Callable[[F],
 
 
 def kl(p_family: Family, p_params: Params, q_family: Family, q_params: Params) -> float | None:
-    """KL(p, q) in nats, at least 0 and possibly inf; None where no closed form is registered."""
+    """KL(p, q) in nats, at least 0 and possibly inf; None where no closed form is registered, or it is out of its depth.
+
+    Where terms of a form leave the range of numbers on both sides of a difference, the form says nothing.
+    """
     for p_kind in _kinds(p_family):
         for q_kind in _kinds(q_family):
             if (p_kind, q_kind) in _KL:
-                return _KL[p_kind, q_kind](p_family, p_params, q_family, q_params)
+                with np.errstate(all="ignore"):
+                    value = _KL[p_kind, q_kind](p_family, p_params, q_family, q_params)
+                return None if value is None or np.isnan(value) else value
     return None
 
 

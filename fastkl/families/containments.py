@@ -49,6 +49,8 @@ CONTAINMENTS = (
     Containment("lomax", "exponential", "shape = infinity"),
     Containment("multivariate_t", "multivariate_normal", "df = infinity"),
     Containment("negative_binomial", "poisson", "size = infinity"),
+    Containment("skew_normal", "half_normal", "shape = infinity, loc = 0"),
+    Containment("skew_normal", "normal", "shape = 0"),
     Containment("student_t", "cauchy", "df = 1"),
     Containment("student_t", "normal", "df = infinity"),
     Containment("weibull", "exponential", "shape = 1"),

@@ -37,9 +37,11 @@ def deviance(x: ArrayLike, mean: ArrayLike) -> Floats:
     """x log(x / mean) + mean - x >= 0, exactly 0 for equal arguments; inf where mean is 0 and x is not."""
     x, mean = np.broadcast_arrays(np.asarray(x, dtype=np.float64), np.asarray(mean, dtype=np.float64))
     safe = np.where(x > 0.0, x, 1.0)
-    with np.errstate(over="ignore"):
-        excess = log_excess((mean - safe) / safe, mean / safe)
-        return np.where(x > 0.0, safe * excess, mean)
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        ratio = mean / safe
+        terms = safe * log_excess((mean - safe) / safe, ratio)
+        terms = np.where(ratio == np.inf, (mean - safe) - safe * (np.log(mean) - np.log(safe)), terms)
+        return np.where(x > 0.0, terms, mean)
 
 
 def log_factorial_rest(x: ArrayLike) -> Floats:

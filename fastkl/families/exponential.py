@@ -122,8 +122,9 @@ def raise_if_zero(size: Floats, statistics: Statistics, family: str) -> None:
 
 def log_ratio_excess(ratio: Floats) -> Floats:
     """r - 1 - log r >= 0, without cancellation at r = 1."""
-    excess: Floats = np.maximum((ratio - 1.0) - np.log(ratio), 0.0)
-    return excess
+    with np.errstate(invalid="ignore", divide="ignore"):
+        excess = np.maximum((ratio - 1.0) - np.log(ratio), 0.0)
+    return np.where(ratio == np.inf, np.inf, excess)
 
 
 @register_kl(Exponential, Exponential)

@@ -89,7 +89,7 @@ class GeneralizedExtremeValue(ExtremeValueFamily):
     support_text = "numbers on the inner side of loc - scale / shape"
     edge_text = "the exponential distribution of the distance below the largest value"
     degenerate = ("loc", "scale", "scale goes to 0")
-    example = {"shape": [0.2, -0.2], "loc": [0.5, -2.0], "scale": [1.5, 0.3]}
+    example = {"shape": [0.2, -0.05], "loc": [0.5, -2.0], "scale": [1.5, 0.3]}
     extreme = [
         {"shape": xi, "loc": 0.3, "scale": 1.7} for xi in (-1.0, -0.9, -0.5, -1e-3, -1e-9, 0.0, 1e-12, 1e-3, 0.7, 5.0)
     ]

@@ -76,7 +76,7 @@ class GeneralizedPareto(ExtremeValueFamily):
     support = (0.0, BELOW_INFINITY, False)
     support_text = "numbers of at least 0, up to -scale / shape where shape is negative"
     edge_text = "uniform from 0 to the largest value"
-    example = {"shape": [0.2, -0.2], "scale": [2.0, 10.0]}
+    example = {"shape": [0.2, -0.05], "scale": [2.0, 10.0]}
     extreme = [
         {"shape": xi, "scale": 0.7} for xi in (-1.0, -0.9, -0.5, -1e-3, -1e-9, 0.0, 1e-12, 1e-3, 0.03, 1.0, 30.0)
     ]

@@ -202,8 +202,10 @@ def _pooled(totals: Floats, maxima: Floats) -> Statistics:
 
 @register_kl(Multinomial, Multinomial)
 def multinomial_kl(p_family: Multinomial, p: Params, q_family: Multinomial, q: Params) -> float | None:
-    """n sum p log(p / q) for n trials a row; None unless both distributions have the same, known number."""
+    """n sum p log(p / q) for n trials a row, inf for different numbers of them; None unless both are known."""
     n = p_family.n_trials
-    if n is None or n != q_family.n_trials:
+    if n is None or q_family.n_trials is None:
         return None
+    if n != q_family.n_trials:
+        return np.inf  # no row of the one is possible under the other
     return int(n) * float(np.sum(deviance(p["probabilities"], q["probabilities"])))

@@ -29,6 +29,7 @@ from fastkl.families.spaces import DegreesOfFreedom, Positive, Real
 START_DF = (1.0, 4.0, 30.0)
 WIDTHS = (2.0, 0.2)  # scale at such a group, in half-lengths of its window
 WINDOW_DF = (0.3, 1.0, 4.0)  # at a group of rows, with the others in the tails
+HELD_DF = (0.5, 1.0, 3.0, 30.0)
 FAR_DF = 1e4  # beyond it the normal limit is looked at
 LIMIT_DF = 1e10  # beyond it there is no telling from the limit
 
@@ -135,7 +136,8 @@ class StudentT(IterativeFamily):
         limit = self._normal_limit(rows, fixed)
         inside = maximum.params["df"] < FAR_DF
         slope = np.zeros(len(inside))
-        if not inside.all():
+        collapsed = ~maximum.converged & inside
+        if not inside.all() or collapsed.any():
             slope = rows.total(self._slope_at_limit, limit.params) / rows.total_weight
         # a search that began at the limit has not left it
         lost = ~inside & (slope > 0.0) & (~maximum.converged | np.isinf(maximum.params["df"]))
@@ -145,6 +147,9 @@ class StudentT(IterativeFamily):
             start["df"] = np.where(lost, 4.0 + 1.5 / np.maximum(slope, 1e-9), start["df"])
             maximum = maximum.where(~lost, self.climb(rows, start, tol, max_iter))
         at_limit = (limit.at.value >= maximum.at.value) | ((maximum.params["df"] >= FAR_DF) & (slope <= 0.0))
+        if np.any(collapsed := collapsed & ~at_limit & (slope < 0.0)):
+            # every ascent ran into a row: the limit is the maximum inside if no df between is higher
+            at_limit |= collapsed & (limit.at.value >= self._highest_held(rows, fixed, tol, max_iter))
         maximum = limit.where(at_limit, maximum)
         raise_if_collapsed(rows, maximum, self.name, "Leave the column out, or hold df or scale fixed.")
         if not at_limit.any():
@@ -154,6 +159,16 @@ class StudentT(IterativeFamily):
             "df": f"df is infinite{where}: the tails are no heavier than normal ones, and the fit is the normal "
             "distribution."
         }
+
+    def _highest_held(self, rows: AnyRows, fixed: Params, tol: float, max_iter: int) -> Floats:
+        """The highest likelihood with df held at one of a few values, of those that have a maximum."""
+        values = []
+        for df in HELD_DF:
+            held = type(self)(df=df, loc=self.loc, scale=self.scale)
+            found = held._ascent(rows, {**fixed, "df": np.full(rows.n_columns, df)}, tol, max_iter)
+            values.append(np.where(found.converged, found.at.value, -np.inf))
+        highest: Floats = np.max(values, axis=0)
+        return highest
 
     def _normal_limit(self, rows: AnyRows, fixed: Params) -> Maximum:
         """The maximum at df = inf: the moments, where loc and scale are free."""

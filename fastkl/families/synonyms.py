@@ -34,7 +34,6 @@ NEAREST = {
     "power_law": ("pareto",),
     "powerlaw": ("pareto", "beta"),
     "rice": ("rayleigh",),
-    "skewnorm": ("normal", "lognormal"),
     "triang": ("beta", "uniform"),
     "truncnorm": ("half_normal", "normal"),
     "weibull_max": ("generalized_extreme_value", "weibull"),

@@ -4,11 +4,12 @@ matplotlib is imported when something is drawn, not before.
 """
 
 from fastkl.plotting.comparison_display import ComparisonDisplay
+from fastkl.plotting.components_display import ComponentsDisplay
 from fastkl.plotting.density_display import DensityDisplay
 from fastkl.plotting.density_panels import DensityPanels
 from fastkl.plotting.goodness_display import GoodnessDisplay
 
-__all__ = ["ComparisonDisplay", "DensityDisplay", "DensityPanels", "GoodnessDisplay"]
+__all__ = ["ComparisonDisplay", "ComponentsDisplay", "DensityDisplay", "DensityPanels", "GoodnessDisplay"]
 
 
 def __dir__() -> list[str]:

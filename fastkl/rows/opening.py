@@ -14,14 +14,15 @@ from fastkl.rows.chained import ChainedSource
 from fastkl.rows.iterables import FrameSource, IterableSource
 from fastkl.rows.npy import NpySource
 from fastkl.rows.npy_file import NpyFile
+from fastkl.rows.queries import QuerySource, is_query, query_of
 from fastkl.rows.reading import look
 from fastkl.rows.source import ArraySource, Source
 from fastkl.rows.weights import NpyWeights, Weights
 
 KINDS = (
     "the path of an .npy, .parquet or .csv file or of a folder of Parquet files, a pattern or list of such, an array or data "
-    "frame, a list or other iterable of arrays, data frames, record batches or (X, weights) pairs, a function that returns such "
-    "an iterable, or a Dask collection"
+    "frame, a LazyFrame, a relation of duckdb, any other Arrow stream, a list or other iterable of arrays, data frames, record "
+    "batches or (X, weights) pairs, a function that returns such an iterable, or a Dask collection"
 )
 
 
@@ -88,6 +89,8 @@ def _opened(source: Any, choice: Choice, weights: Weights | None, block_rows: in
         return ArraySource(
             look(source, "The source") if isinstance(source, list | tuple) else source, weights, block_rows, choice
         )
+    if is_query(source):
+        return QuerySource(query_of(source), choice, weights, block_rows)
     if hasattr(source, "to_batches"):  # an Arrow table or dataset
         return IterableSource(source.to_batches, choice, weights, block_rows)
     if arrow.is_table(source):

@@ -65,6 +65,7 @@ class Source(ABC):
     """
 
     repeatable: bool = True  # whether a second pass is possible
+    nested: bool = True  # whether also while another pass goes on
     lazy: bool = False  # whether results can stay with the rows: a lazy collection, a folder that workers write
     names: Sequence[str] | None = None
     n_columns: int | None = None

@@ -1,8 +1,11 @@
-"""Choosing between densities: tables on held-out rows, Vuong's test, the likelihood-ratio test, scorers for searches."""
+"""Choosing between densities: tables on held-out rows, tests, scorers for searches; one density for each group."""
 
 from fastkl.selection.comparison import Comparison, compare_densities
+from fastkl.selection.components import ComponentChoice, choose_components
 from fastkl.selection.cross_validation import cross_validated_log_density
 from fastkl.selection.family_ranking import FamilyRanking, FamilyTable
+from fastkl.selection.group_fits import GroupFits
+from fastkl.selection.groups import fit_groups
 from fastkl.selection.likelihood_tests import TestResult, likelihood_ratio_test, vuong_test
 from fastkl.selection.product_proposal import make_product_density
 from fastkl.selection.ranking import rank_families
@@ -10,11 +13,15 @@ from fastkl.selection.scorers import make_kl_scorer, neg_cross_entropy
 
 __all__ = [
     "Comparison",
+    "ComponentChoice",
     "FamilyRanking",
     "FamilyTable",
+    "GroupFits",
     "TestResult",
+    "choose_components",
     "compare_densities",
     "cross_validated_log_density",
+    "fit_groups",
     "likelihood_ratio_test",
     "make_kl_scorer",
     "make_product_density",

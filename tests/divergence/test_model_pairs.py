@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from scipy import integrate, stats
+from scipy import integrate, special, stats
 from sklearn.mixture import GaussianMixture
 from sklearn.preprocessing import StandardScaler
 
-from fastkl import DensityMLE, TransformedDensity, cross_entropy, entropy, jensen_shannon, kl_divergence
+from fastkl import DensityMLE, MixtureMLE, TransformedDensity, cross_entropy, entropy, jensen_shannon, kl_divergence
 from fastkl.divergence.ratio_tails import tail_index
 
 
@@ -88,6 +88,26 @@ def test_quadrature_against_known_values():
     assert kl_divergence(stats.norm(a, 1), humps) == pytest.approx(np.log(2.0), abs=1e-9)
     assert jensen_shannon(stats.norm(-40, 1), stats.norm(40, 1)) == pytest.approx(np.log(2.0), abs=1e-9)
     assert kl_divergence(stats.triang(0.5, scale=2), stats.beta(2, 2)) == np.inf
+
+
+def test_a_mixture_of_one_column_by_quadrature():
+    """It has no quantiles to cut the line at; either order against scipy's integral."""
+    draws = np.random.default_rng(0).normal(size=300) + 4.0 * (np.arange(300) % 3 == 0)
+    mixture = MixtureMLE(2, family="normal", random_state=0).fit(draws[:, None])
+    weights, parts = (
+        mixture.params_["weights"],
+        stats.norm(*(mixture.params_[name].ravel() for name in ("loc", "scale"))),
+    )
+    normal = stats.norm(0.5, 1.5)
+
+    def log_mixture(x):
+        return special.logsumexp(np.log(weights) + parts.logpdf(x))
+
+    there = integrate.quad(lambda x: normal.pdf(x) * (normal.logpdf(x) - log_mixture(x)), -30, 30, limit=500)[0]
+    back = integrate.quad(lambda x: np.exp(log_mixture(x)) * (log_mixture(x) - normal.logpdf(x)), -30, 30, limit=500)[0]
+    model = DensityMLE.from_parameters("normal", loc=0.5, scale=1.5)
+    assert kl_divergence(model, mixture) == pytest.approx(there, abs=1e-7)
+    assert kl_divergence(mixture, model) == pytest.approx(back, abs=1e-7)
 
 
 class Mixture:

@@ -1,11 +1,14 @@
 """Closed-form divergences at parameters where the textbook's formula loses every digit, against it in many digits."""
 
+import itertools
+
 import mpmath as mp
 import numpy as np
 import pytest
 from scipy import stats
 
-from fastkl import DensityMLE, kl_divergence
+from fastkl import DensityMLE, families, kl_divergence
+from fastkl.families import closed_form
 
 
 def distribution(family, **parameters):
@@ -79,3 +82,35 @@ def test_gamma_against_an_integral():
     by_integral = p.expect(lambda x: p.logpdf(x) - q.logpdf(x))
     found = kl_divergence(distribution("gamma", shape=2.0, scale=1.0), distribution("gamma", shape=3.0, scale=2.0))
     assert found == pytest.approx(by_integral, rel=1e-8)
+
+
+def test_divergences_beyond_the_range_of_numbers():
+    """Of geometric distributions of 1e-310 and 1/2 it is 6.9e309, of multinomial rows with other totals it is infinite."""
+    geometric, multinomial = families.Geometric(), families.Multinomial
+    tiny, half = ({"probability": np.array([p])} for p in (1e-310, 0.5))
+    assert closed_form.kl(geometric, tiny, geometric, half) == np.inf
+    even = {"probabilities": np.array([0.5, 0.5])}
+    uneven = {"probabilities": np.array([0.3, 0.7])}
+    assert closed_form.kl(multinomial(n_trials=4), even, multinomial(n_trials=2), even) == np.inf
+    assert closed_form.kl(multinomial(n_trials=0), even, multinomial(n_trials=0), uneven) == 0.0
+    exponential = families.Exponential()
+    wide, narrow = {"scale": np.array([1e300])}, {"scale": np.array([1e-300])}
+    assert closed_form.kl(exponential, wide, exponential, narrow) == np.inf
+
+
+SIZES = (1e-300, 1e-8, 1.0, 1e8, 1e300)
+
+
+@pytest.mark.parametrize(
+    "name", ["exponential", "gamma", "inverse_gamma", "weibull", "pareto", "lognormal", "rayleigh"]
+)
+def test_no_closed_form_is_nan(name):
+    """At any sizes: what a form does not know it leaves to other routes."""
+    family = families.by_name(name)()
+    laws = [
+        {key: np.array([value]) for key, value in zip(family.parameter_names, values, strict=True)}
+        for values in itertools.product(SIZES, repeat=len(family.parameter_names))
+    ]
+    for p, q in itertools.product(laws, laws):
+        value = closed_form.kl(family, p, family, q)
+        assert value is None or value >= 0.0

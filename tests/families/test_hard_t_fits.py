@@ -62,6 +62,23 @@ def test_cauchy_of_half_its_rows_tied():
     assert DensityMLE("cauchy").fit([[0.0], [0.0], [1.0], [2.0], [3.0]]).converged_
 
 
+def test_a_few_rows_apart_are_normal_where_no_other_maximum_is():
+    """Every ascent in df runs into a row; of df = inf, a maximum to smaller df, and a few between that is the highest."""
+    X = np.array([[1.0], [2.0], [4.0], [9.0]])
+    model = DensityMLE("student_t").fit(X)
+    assert model.params_["df"][0] == np.inf
+    assert model.log_likelihood_ == pytest.approx(DensityMLE("normal").fit(X).log_likelihood_, rel=1e-13)
+    for df in (0.5, 1.0, 3.0):
+        assert model.log_likelihood_ >= DensityMLE(families.StudentT(df=df)).fit(X).log_likelihood_
+
+
+def test_rows_apart_are_not_said_to_be_tied():
+    with pytest.raises(
+        DegenerateDataError, match=r"of these 4 rows has no maximum inside; it grows without bound as scale goes to 0"
+    ):
+        DensityMLE("student_t").fit([[0.0], [0.01], [5.0], [300.0]])
+
+
 def test_cauchy_of_two_values_is_a_ridge():
     model = DensityMLE("cauchy").fit([[1.0], [2.0]])
     assert "flat along a ridge" in model.boundary_["loc"]

@@ -26,6 +26,7 @@ EVERYDAY = {
     "GPD": "generalized_pareto",
     "genextreme": "generalized_extreme_value",
     "gev": "generalized_extreme_value",
+    "skewnorm": "skew_normal",
     "mvn": "multivariate_normal",
     "multivariate gaussian": "multivariate_normal",
     "vonmises": "von_mises",

@@ -4,6 +4,7 @@ import gzip
 import operator
 import threading
 
+import duckdb
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -20,8 +21,18 @@ from tests.rows.known import NAMES, N, W, X, contents, table
 
 KINDS = (
     "npy fortran shards mixed parquet folder pattern csv tsv.gz array frame polars arrow dataset list frames function generator "
-    "reader memmap rows"
+    "reader memmap rows lazy relation stream"
 )
+
+
+class Exporter:
+    """An object of which nothing is known but that it gives Arrow streams."""
+
+    def __init__(self, table):
+        self._table = table
+
+    def __arrow_c_stream__(self, requested_schema=None):
+        return self._table.__arrow_c_stream__(requested_schema)
 
 
 @pytest.fixture(params=KINDS.split())
@@ -63,7 +74,8 @@ def source(request, tmp_path):
         "array": X, "frame": table(), "polars": pl.DataFrame(X, schema=NAMES), "arrow": arrow_table, "list": parts,
         "frames": [table()[:1], table()[1:]], "function": lambda: iter(parts), "generator": (part for part in parts),
         "reader": pa.RecordBatchReader.from_batches(arrow_table.schema, arrow_table.to_batches(max_chunksize=300)),
-        "rows": X.tolist(),
+        "rows": X.tolist(), "lazy": pl.DataFrame(X, schema=NAMES).lazy(), "relation": duckdb.from_arrow(arrow_table),
+        "stream": Exporter(arrow_table),
     }[kind]  # fmt: skip
 
 

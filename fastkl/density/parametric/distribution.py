@@ -31,16 +31,23 @@ class FamilyDistribution(DistributionMembers):
     def _tail(self, which: str, X: Any) -> Floats:
         self._check_fitted()
         family = self.family_
-        if not (isinstance(family, UnivariateFamily) or hasattr(family, which)):
+        by_column = self._by_column()
+        if not (by_column or (hasattr(family, which) and not hasattr(family, "columnwise"))):
             raise AttributeError(f"The {family.name} family has no {which}: {self._why_none()}")
         rows = self._read(X)
         raise_if_missing(rows)
         function, n = getattr(family, which), len(rows.X)
-        out = np.empty(rows.X.shape if isinstance(family, UnivariateFamily) else n)
+        out = np.empty(rows.X.shape if by_column else n)
         for start in range(0, n, _BLOCK):
             block = slice(start, start + _BLOCK)
             out[block] = function(np.asarray(rows.X[block], dtype=np.float64), self.params_)
         return out
+
+    def _by_column(self) -> bool:
+        """Whether every column has a distribution function of its own: univariate families, and mixtures of them."""
+        family = self.family_
+        known = getattr(family, "columnwise", None)
+        return isinstance(family, UnivariateFamily) or (known is not None and bool(known(self.params_)))
 
     def _why_none(self) -> str:
         if self.family_.labels:
@@ -50,8 +57,8 @@ class FamilyDistribution(DistributionMembers):
         )
 
     def _quantile(self, q: Floats, upper: bool) -> Floats:
-        family = self.family_
-        if not isinstance(family, UnivariateFamily):
+        family: Any = self.family_
+        if not self._by_column():
             raise AttributeError(f"The {family.name} family has no quantiles: {self._why_none()}")
         function = family.upper_quantile if upper else family.quantile
         return np.asarray(function(q[:, np.newaxis], self.params_), dtype=np.float64)

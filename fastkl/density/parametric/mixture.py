@@ -194,6 +194,14 @@ class MixtureMLE(PosteriorMembers, ClassNamePrefixFeaturesOutMixin, TransformerM
             fit_again_with_missing(mixture, rows, lambda rows: self._fit_finite(mixture, rows))
         return self
 
+    def _fit_from_fewer(self, X: ArrayLike, sample_weight: ArrayLike | None, fewer: MixtureMLE | None) -> Self:
+        """``fit``, whose starts grow out of a fit to the same rows with fewer components of the same family."""
+        self._fewer = fewer
+        try:
+            return self.fit(X, sample_weight=sample_weight)
+        finally:
+            del self._fewer
+
     def _fit_finite(self, mixture: Mixture, rows: Rows) -> None:
         if not mixture.labels:
             raise_if_not_finite(rows)
@@ -236,7 +244,7 @@ class MixtureMLE(PosteriorMembers, ClassNamePrefixFeaturesOutMixin, TransformerM
         priors = resolved_priors(self.prior, mixture, rows)
         search = Search(mixture, rows, priors, self.tol, self.max_iter)
         if self.init is None:
-            climb = search.best(self.n_init, as_generator(self.random_state))
+            climb = search.best(self.n_init, as_generator(self.random_state), self.__dict__.get("_fewer"))
         else:
             climb = search.from_start(mixture.start_at(dict(self.init), rows.n_columns))
             if climb.collapsed is not None:

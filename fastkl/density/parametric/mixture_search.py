@@ -69,8 +69,11 @@ class Search:
         """The maximum reached from one start."""
         return self.ascent(self.rows).run(start, self.tol, self.max_iter)
 
-    def best(self, n_init: int, generator: np.random.Generator) -> Climb:
-        """The highest proper maximum found, or the highest of all where none is proper; DegenerateDataError without one."""
+    def best(self, n_init: int, generator: np.random.Generator, fewer: Any = None) -> Climb:
+        """The highest proper maximum found, or the highest of all where none is proper; DegenerateDataError without one.
+
+        ``fewer`` is a fitted mixture of fewer components, out of which some of the starts grow.
+        """
         sample = self.rows.sample(min(MOST_ROWS, max(SAMPLE_ROWS, ROWS_OF_ONE * self.mixture.layout.size)))
         filled = filled_for_starts(sample)
         starts = Starts(self.mixture, filled, self.priors, generator)
@@ -78,7 +81,7 @@ class Search:
         effort = 1 if len(sample.X) > MANY_ROWS else 2
         drawn = islice(starts.draw(), n_init * effort)
         found = [ascent.run(start, SHORT_TOL, SHORT_MAPS) for start in drawn if start is not None]
-        found += self._grown(sample, filled, effort * (n_init + 1), generator)
+        found += self._grown(sample, filled, effort * (n_init + 1), generator, fewer)
         followed = self._followed(ascent, self._ranked(found, sample), LONG, sample)
         if not followed:
             self._raise_without(found)
@@ -90,17 +93,23 @@ class Search:
             self._raise_without([whole])
         return whole
 
-    def _grown(self, rows: Rows, filled: Rows, ways: int, generator: np.random.Generator) -> list[Climb]:
+    def _grown(
+        self, rows: Rows, filled: Rows, ways: int, generator: np.random.Generator, fewer: Any = None
+    ) -> list[Climb]:
         """One component after another: each takes a ball of rows, or half of those of a component, from the best so far.
 
         Rows are parted by their values, with others filled in for those that are unknown.
         """
         layout, weights = self.mixture.layout, self.mixture.fixed_parameters().get("weights")
-        if len(layout.groups) > 1 or weights is not None or layout.size > MOST_GROWN:
+        if len(layout.groups) > 1 or weights is not None or (layout.size > MOST_GROWN and fewer is None):
             return []
+        first = 2
         family, labels = layout.groups[0].family, np.zeros(len(rows.X), dtype=np.intp)
+        if fewer is not None and fewer.family_.layout.size < layout.size:
+            labels = np.argmax(fewer.family_.posterior(filled, fewer.params_), axis=1)
+            first = fewer.family_.layout.size + 1
         best: list[Climb] = []
-        for k in range(2, layout.size + 1):
+        for k in range(first, layout.size + 1):
             mixture = Mixture([family] * k, None, self.mixture.tied)
             search = replace(self, mixture=mixture, rows=rows, priors=self.priors[:k])
             starts, ascent = Starts(mixture, filled, search.priors, generator), search.ascent(rows)

@@ -16,6 +16,7 @@ from fastkl.families.drawing import draws
 from fastkl.families.mixture.ascent import Ascent
 from fastkl.families.mixture.expectation import Components, both_added, gradient_block
 from fastkl.families.mixture.layout import WEIGHTS, Layout
+from fastkl.families.mixture.tails import Part, column_parts, log_tail, quantile
 from fastkl.families.normal import Normal
 from fastkl.families.solvers.coordinates import chart_at
 from fastkl.families.spaces import Space
@@ -259,6 +260,40 @@ class Mixture(Family):
                 drawn[at] = values
         assert drawn is not None
         return drawn, which
+
+    def columnwise(self, params: Params) -> bool:
+        """Whether it has a distribution function column by column."""
+        return column_parts(self.component_families, self.split(params)) is not None
+
+    def _parts(self, params: Params) -> list[Part]:
+        parts = column_parts(self.component_families, self.split(params))
+        if parts is None:
+            raise AttributeError("A mixture of joint distributions has no distribution function column by column.")
+        return parts
+
+    def log_cdf(self, x: Floats, params: Params) -> Floats:
+        """log P(X <= x) by column, (n, d)."""
+        return log_tail(self._parts(params), params[WEIGHTS], x, upper=False)
+
+    def log_sf(self, x: Floats, params: Params) -> Floats:
+        """log P(X > x) by column, (n, d)."""
+        return log_tail(self._parts(params), params[WEIGHTS], x, upper=True)
+
+    def cdf(self, x: Floats, params: Params) -> Floats:
+        """P(X <= x) by column."""
+        return np.asarray(np.exp(self.log_cdf(x, params)))
+
+    def sf(self, x: Floats, params: Params) -> Floats:
+        """P(X > x) by column."""
+        return np.asarray(np.exp(self.log_sf(x, params)))
+
+    def quantile(self, p: Floats, params: Params) -> Floats:
+        """The least x with P(X <= x) >= p, by column."""
+        return quantile(self._parts(params), params[WEIGHTS], p, upper=False)
+
+    def upper_quantile(self, q: Floats, params: Params) -> Floats:
+        """The least x with P(X > x) <= q, by column."""
+        return quantile(self._parts(params), params[WEIGHTS], q, upper=True)
 
     def moments(self, params: Params) -> tuple[Floats, Floats] | None:
         # the covariance within components, and that of their means

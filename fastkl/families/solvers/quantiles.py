@@ -74,7 +74,8 @@ def continuous_quantile(
                 continue
             chosen = {name: column[rows[of]] for name, column in given.items()}
             value[of] = sign * (tail(x[of], chosen) - target[rows[of]])
-        value /= np.minimum(ROUNDINGS * np.maximum(1.0, np.abs(target[rows])), MOST_OFF)
+        with np.errstate(over="ignore"):  # far out the tail's logarithm is as large as numbers go
+            value /= np.minimum(ROUNDINGS * np.maximum(1.0, np.abs(target[rows])), MOST_OFF)
         return np.where(np.abs(value) <= 1.0, 0.0, value)
 
     start = np.full(len(share), np.nan) if guess is None else guess[inside]

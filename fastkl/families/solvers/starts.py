@@ -127,9 +127,16 @@ def raise_if_collapsed(rows: AnyRows, maximum: Maximum, family: str, remedy: str
 def raise_collapsed(rows: AnyRows, maximum: Maximum, collapsed: NDArray[np.bool_], family: str, remedy: str) -> None:
     """The error for the first of these columns, if there is one."""
     if np.any(collapsed):
-        column = int(np.flatnonzero(collapsed)[0])
+        column, sample = int(np.flatnonzero(collapsed)[0]), rows.sample(SAMPLE_ROWS)
+        distinct, n = len(np.unique(sample.X[:, column])), rows.total(n_rows)
+        if distinct == len(sample.X) and sample.weights is None:
+            raise DegenerateDataError(
+                f"Column {column}: the {family} likelihood of these {n} rows has no maximum inside; it grows without bound as "
+                f"scale goes to 0 at any of them, such as {maximum.params['loc'][column]:.6g}. {remedy}",
+                column,
+            )
         raise DegenerateDataError(
             f"Column {column} holds too many rows with the same value, near {maximum.params['loc'][column]:.6g} (of "
-            f"{rows.total(n_rows)} rows): the {family} likelihood grows without bound as scale goes to 0 there. {remedy}",
+            f"{n} rows): the {family} likelihood grows without bound as scale goes to 0 there. {remedy}",
             column,
         )

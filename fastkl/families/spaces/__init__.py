@@ -18,6 +18,7 @@ from fastkl.families.spaces.numbers import (
     Positive,
     Rate,
     Real,
+    Slant,
     TailShape,
     UnitInterval,
 )
@@ -34,6 +35,7 @@ __all__ = [
     "Rate",
     "Real",
     "Simplex",
+    "Slant",
     "Space",
     "Stacked",
     "TailShape",

@@ -68,6 +68,25 @@ class Angle(Real):
         return True
 
 
+class Slant(Numbers):
+    """Any number, or infinite to either side, where a distribution is half of another."""
+
+    def wanted(self) -> str:
+        return "be a number, or infinite"
+
+    def outside(self, value: Floats) -> NDArray[np.bool_]:
+        return np.isnan(value)
+
+    def at_edge(self, value: Any) -> NDArray[np.bool_]:
+        return np.isinf(value)
+
+    def inside(self, value: Any, edge: float) -> Any:
+        return np.clip(value, -1.0 / edge, 1.0 / edge)[()]
+
+    def block(self, name: str, value: Any, unit: Any = None, entries: Collection[str] | None = None) -> Block:
+        return Elementwise(name, value, self.scale, 1.0 + np.abs(value), entries)
+
+
 class TailShape(Numbers):
     """The shape of an extreme-value distribution: at least -1, below which its density is infinite at an end."""
 

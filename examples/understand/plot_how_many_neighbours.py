@@ -1,0 +1,68 @@
+"""
+When is an estimate of a divergence not to be trusted?
+======================================================
+
+Estimates from two samples have a bias that no standard error contains: it grows with the divergence itself and with
+the number of columns. They say so; and a sweep over the number of neighbours shows it.
+"""
+
+# %%
+# Two normal distributions, 500 rows each, moved apart step by step. The truth is known: half the squared shift.
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from fastkl import kl_divergence, kl_divergence_sweep
+
+rng = np.random.default_rng(0)
+q = rng.normal(size=(500, 2))
+shifts = np.linspace(0.0, 5.0, 11)
+samples = [rng.normal(size=(500, 2)) + [shift, 0.0] for shift in shifts]
+estimates = {
+    method: [kl_divergence(p, q, method=method, random_state=0) for p in samples]
+    for method in ("common_radius", "assisted")
+}
+
+figure, ax = plt.subplots(figsize=(7.5, 4.4), layout="constrained")
+ax.plot(shifts, 0.5 * shifts**2, color="0.5", label="truth")
+for (method, found), marker in zip(estimates.items(), "os", strict=True):
+    flagged = np.array([estimate.diagnostics["bias_suspected"] for estimate in found])
+    values, bars = np.array(found, dtype=float), 1.96 * np.array([estimate.standard_error for estimate in found])
+    line = ax.errorbar(shifts, values, yerr=bars, fmt=marker, capsize=3, markersize=6, label=f'method="{method}"')
+    ax.plot(
+        shifts[flagged],
+        values[flagged],
+        marker,
+        markersize=6,
+        markerfacecolor="white",
+        color=line[0].get_color(),
+        zorder=5,
+    )
+ax.plot([], [], "o", color="0.3", markerfacecolor="white", label="says that a bias is likely")
+ax.set(xlabel="shift in standard deviations", ylabel="KL, nats, with 95 % interval")
+ax.legend(frameon=False, loc="upper left")
+plt.show()
+
+# %%
+# Sweeping the number of neighbours is one search. Where the estimate moves by more than its error, the samples are
+# too small for it.
+
+neighbours = [1, 2, 3, 5, 8, 12, 20, 30, 50, 80]
+figure, axes = plt.subplots(1, 2, figsize=(10, 3.8), layout="constrained")
+for ax, i in zip(axes, (2, 8), strict=True):
+    sweep = kl_divergence_sweep(samples[i], q, neighbours)
+    bars = [1.96 * estimate.standard_error for estimate in sweep.values()]
+    ax.errorbar(list(sweep), list(sweep.values()), yerr=bars, fmt="o-", capsize=3, label="estimate")
+    ax.axhline(0.5 * shifts[i] ** 2, color="0.5", label="truth")
+    ax.set(xscale="log", xlabel="neighbours", title=f"shift {shifts[i]:g}")
+    ax.set_xticks(neighbours, neighbours)
+    ax.set_xticks([], minor=True)
+    ax.set_ylim(bottom=min(0.0, ax.get_ylim()[0]))
+axes[0].set_ylabel("KL, nats, with 95 % interval")
+axes[0].legend(frameon=False)
+plt.show()
+
+# %%
+# In words:
+
+print(*estimates["common_radius"][8].diagnostics["reasons"], sep="\n")

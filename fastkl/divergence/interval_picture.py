@@ -1,0 +1,36 @@
+"""An interval as a small picture in a notebook: SVG as text, in the colour of the text around it, so that it needs no library."""
+
+from __future__ import annotations
+
+import html
+import math
+
+_WIDTH, _HEIGHT, _EDGE = 260.0, 34.0, 14.0
+
+
+def interval_picture(value: float, low: float, high: float, label: str) -> str:
+    """A dot with a bar from ``low`` to ``high`` and a dotted line at 0; nothing where one of the numbers is not finite.
+
+    ``label`` is what is read out instead of the picture.
+    """
+    if not all(map(math.isfinite, (value, low, high))) or not low < high:
+        return ""
+    left, right = min(0.0, low), max(0.0, high)
+
+    def x(number: float) -> str:
+        return f"{_EDGE + (_WIDTH - 2.0 * _EDGE) * (number / (right - left) - left / (right - left)):.1f}"
+
+    def text(number: float, shown: str) -> str:
+        return f'<text x="{x(number)}" y="31" font-size="10" text-anchor="middle" fill="currentColor">{shown}</text>'
+
+    marks = text(0.0, "0")
+    for end in (low, high):  # an end beside the 0 would be written over it
+        if abs(end) > 0.2 * (right - left):
+            marks += text(end, f"{end:.3g}")
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH:g}" height="{_HEIGHT:g}" role="img" '
+        f'aria-label="{html.escape(label, quote=True)}">'
+        f'<line x1="{x(0.0)}" x2="{x(0.0)}" y1="2" y2="20" stroke="currentColor" stroke-dasharray="2 2" opacity="0.6"/>'
+        f'<line x1="{x(low)}" x2="{x(high)}" y1="11" y2="11" stroke="#0072B2" stroke-width="2"/>'
+        f'<circle cx="{x(value)}" cy="11" r="4" fill="#0072B2"/>{marks}</svg>'
+    )

@@ -1,0 +1,188 @@
+"""Rows that a query makes anew for every pass: polars ``LazyFrame``, relations of duckdb, whatever else gives an Arrow stream.
+
+Only the wanted columns are asked for, and batches come as the engine makes them, so that memory does not grow with the rows. None
+of the engines is imported here: an object that arrives shows that its library is there. Batches of all three are immutable, so
+that several threads may turn them into matrices, and work on these, while the engine goes on.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from fastkl.exceptions import SourceError
+from fastkl.rows import arrow
+from fastkl.rows.batch import Choice, as_batch, chosen
+from fastkl.rows.columns import listed
+from fastkl.rows.read_ahead import read_ahead
+from fastkl.rows.source import Block, Source, default_rows
+from fastkl.rows.weights import Weights
+
+
+class Query:
+    """What gives the rows: names of the columns, and batches of some of them.
+
+    ``repeatable`` says whether it can be asked again, ``nested`` whether also while it gives its rows. Batches are tables that
+    ``as_batch`` reads and that have ``slice``.
+    """
+
+    repeatable: bool = True
+    nested: bool = True
+    what: str
+    names: list[str]
+
+    def batches(self, columns: list[str], rows: int) -> Iterator[Any]:
+        """The columns of all rows, ``rows`` at a time as far as the engine listens."""
+        raise NotImplementedError
+
+
+class PolarsQuery(Query):
+    """A ``LazyFrame``, collected in batches by the streaming engine, in the order of its rows."""
+
+    what = "The LazyFrame"
+
+    def __init__(self, frame: Any):
+        if not hasattr(frame, "collect_batches"):
+            raise SourceError("A LazyFrame is read in batches, which needs polars 1.34; or pass frame.collect().")
+        self._frame = frame
+        self.names = list(frame.collect_schema().names())
+
+    def batches(self, columns: list[str], rows: int) -> Iterator[Any]:
+        yield from self._frame.select(columns).collect_batches(
+            chunk_size=rows, maintain_order=True, lazy=True, engine="streaming"
+        )
+
+
+class DuckQuery(Query):
+    """A relation of duckdb, executed anew for every pass, with its columns projected."""
+
+    what = "The relation"
+    nested = False  # a connection streams one result at a time
+
+    def __init__(self, relation: Any):
+        arrow.import_pyarrow("A relation of duckdb")
+        self._relation = relation
+        self.names = list(relation.columns)
+
+    def batches(self, columns: list[str], rows: int) -> Iterator[Any]:
+        quoted = ", ".join('"' + name.replace('"', '""') + '"' for name in columns)
+        wanted = self._relation.project(quoted)
+        read = getattr(wanted, "to_arrow_reader", None) or wanted.fetch_arrow_reader
+        try:
+            reader = read(rows)
+        except Exception as error:
+            if "open result" not in str(error):
+                raise
+            raise SourceError(
+                "The relation's connection is busy with another query, perhaps the other sample of this call. Give each "
+                "source a connection of its own (con.cursor()), or pass relation.to_arrow_table()."
+            ) from error
+        with closing(reader):
+            yield from reader
+
+
+class StreamQuery(Query):
+    """An object with ``__arrow_c_stream__``: read again if it gives a second stream."""
+
+    what = "The Arrow stream"
+
+    def __init__(self, thing: Any):
+        self._open = arrow.import_pyarrow("An Arrow stream").RecordBatchReader.from_stream
+        self._thing, self._first = thing, self._open(thing)
+        self.names = list(self._first.schema.names)
+        try:
+            self._open(thing).close()
+        except Exception:  # of whatever library: a reader that can be read once says so in its own way
+            self.repeatable = False
+
+    def batches(self, columns: list[str], rows: int) -> Iterator[Any]:
+        first, self._first = self._first, None
+        if first is None and not self.repeatable:
+            raise SourceError("The Arrow stream has been passed over already; it cannot be read again.")
+        with closing(first or self._open(self._thing)) as reader:
+            for batch in reader:
+                yield batch.select(columns)
+
+
+def is_query(source: Any) -> bool:
+    """Whether this is a ``LazyFrame``, something of duckdb, or gives an Arrow stream without being a table or an iterator."""
+    library = _library(source)
+    if library == "polars" and hasattr(source, "collect_schema") and not hasattr(source, "shape"):
+        return True
+    if library == "duckdb":
+        return True
+    in_memory = hasattr(source, "shape") or hasattr(source, "to_batches") or arrow.is_table(source)
+    return hasattr(source, "__arrow_c_stream__") and not in_memory and not isinstance(source, Iterator)
+
+
+def query_of(source: Any) -> Query:
+    """The query behind what ``is_query``."""
+    library = _library(source)
+    if library == "polars":
+        return PolarsQuery(source)
+    if library != "duckdb":
+        return StreamQuery(source)
+    if not hasattr(source, "project"):
+        raise TypeError("A source from duckdb is a relation: con.sql(query) rather than con.execute(query).")
+    return DuckQuery(source)
+
+
+def _library(source: Any) -> str:
+    return type(source).__module__.split(".")[0].lstrip("_")
+
+
+class QuerySource(Source):
+    """The rows of a query. Their number is known after the first pass."""
+
+    def __init__(self, query: Query, choice: Choice, weights: Weights | None = None, block_rows: int | None = None):
+        self._query, self._choice, self._weights, self._given_rows = query, choice, weights, block_rows
+        self.repeatable, self.nested = query.repeatable, query.nested
+        self._resolve()
+
+    def _resolve(self) -> None:
+        names, weight = self._query.names, self._choice.weights
+        if weight is not None and weight not in names:
+            raise SourceError(
+                f"{self._query.what} has no column {weight!r} for the weights; its columns are {listed(names)}."
+            )
+        self._wanted = [names[j] for j in chosen(self._choice, names, len(names), self._query.what)]
+        self._read = self._wanted + ([] if weight is None or weight in self._wanted else [weight])
+        self._as_read = Choice(self._wanted, weight, self._choice.labels)
+        self.names, self.n_columns = self._wanted, len(self._wanted)
+
+    def select(self, columns: Sequence[Any]) -> None:
+        if self._choice.columns is None:
+            self._choice = Choice(list(columns), self._choice.weights, self._choice.labels)
+            self._resolve()
+
+    def blocks(self) -> Iterator[Block]:
+        with closing(self.parts()) as parts:  # type: ignore[type-var]
+            for part in parts:
+                yield part()
+
+    def parts(self) -> Iterator[Callable[[], Block]]:
+        """The engine works ahead of what is done with its rows; a matrix is made of the columns where it is needed."""
+        row = 0
+        with closing(read_ahead(self._pieces())) as pieces:  # type: ignore[type-var]
+            for number, piece in enumerate(pieces):
+                yield partial(self._block, piece, row, number)
+                row += len(piece)
+        if row == 0:
+            raise SourceError(f"{self._query.what} holds no rows.")
+        if self._weights is not None:
+            self._weights.check(row)
+
+    def _pieces(self) -> Iterator[Any]:
+        """Batches, large ones in parts."""
+        size = self._given_rows or default_rows(8 * len(self._wanted))
+        with closing(self._query.batches(self._read, size)) as batches:  # type: ignore[type-var]
+            for batch in batches:
+                for start in range(0, len(batch), size):
+                    yield batch.slice(start, size)
+
+    def _block(self, piece: Any, row: int, number: int) -> Block:
+        batch = as_batch(piece, self._as_read, f"Batch {number}")
+        weights = batch.weights if self._weights is None else self._weights.part(row, len(batch.X))
+        return Block(np.ascontiguousarray(batch.X), weights, row, number)

@@ -1,0 +1,213 @@
+"""What ``fit_groups`` found: parameters, errors and scores of every group and column, as arrays, a table, and densities."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastkl._core.array_types import Floats
+from fastkl.density import DensityMLE
+from fastkl.exceptions import SourceError
+from fastkl.families.univariate import UnivariateFamily
+
+
+@dataclass(frozen=True, repr=False)
+class GroupFits:
+    """Univariate densities of g groups and d columns.
+
+    Parameters
+    ----------
+    groups : dict of ndarray of shape (g,)
+        Labels of the groups, by the name of what makes them.
+    columns : list of str
+        Names of the fitted columns.
+    n_rows : ndarray of shape (g,)
+        Rows of each group.
+    families : ndarray of str of shape (g, d)
+        The family taken; empty where there is no fit.
+    params, standard_errors : dict of ndarray of shape (g, d)
+        By parameter; nan where the family has no such parameter, or there is no fit or no standard error.
+    mean_log_likelihood : ndarray of shape (g, d)
+        Nats per row, on the rows of the fit.
+    verdicts : ndarray of str of shape (g, d)
+        Why there is no fit, or which parameter is at its boundary; empty where nothing is to be said.
+    candidates : list of Family
+        The families tried.
+    criterion : ndarray of shape (g, d)
+        BIC or AIC of the family taken; inf where there is no fit.
+    chosen : ndarray of int of shape (g, d)
+        Its number among the candidates; -1 where there is no fit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastkl import fit_groups
+    >>> x = np.random.default_rng(0).gamma(2.0, size=3000)
+    >>> found = fit_groups(x, by=np.arange(3000) % 3, families=["gamma", "normal"])
+    >>> found
+    GroupFits(3 groups, 1 column: 3 gamma)
+    >>> found.to_frame()[["group", "n_rows", "family"]].to_dict("list")
+    {'group': [0, 1, 2], 'n_rows': [1000, 1000, 1000], 'family': ['gamma', 'gamma', 'gamma']}
+    >>> found.density(2).family
+    Gamma()
+    """
+
+    groups: dict[str, NDArray[Any]]
+    columns: list[str]
+    n_rows: NDArray[np.intp]
+    families: NDArray[Any]
+    params: dict[str, Floats]
+    standard_errors: dict[str, Floats]
+    mean_log_likelihood: Floats
+    verdicts: NDArray[Any]
+    candidates: list[UnivariateFamily]
+    criterion: Floats
+    chosen: NDArray[np.intp]
+
+    def density(self, *group: Any, column: Any = None) -> DensityMLE:
+        """The density of one group.
+
+        Parameters
+        ----------
+        *group : object
+            Its label, or one label for each of what makes the groups.
+        column : str, default=None
+            Which column; needed where there are several.
+
+        Returns
+        -------
+        DensityMLE
+            Ready to score and to draw.
+
+        Raises
+        ------
+        KeyError
+            If there is no such group or column.
+        SourceError
+            If the group has no fit.
+        """
+        if column is None and len(self.columns) > 1:
+            raise KeyError(f"There are {len(self.columns)} columns: name one by column=, {', '.join(self.columns)}.")
+        if column is not None and column not in self.columns:
+            raise KeyError(f"There is no column {column!r}; there are {', '.join(self.columns)}.")
+        j = 0 if column is None else self.columns.index(column)
+        i = self.number_of(group)
+        if self.chosen[i, j] < 0:
+            raise SourceError(f"The group {self._label(i)} has no density: {self.verdicts[i, j]}")
+        family = self.candidates[self.chosen[i, j]]
+        return DensityMLE.from_parameters(family, **{name: self.params[name][i, j] for name in family.free_names()})
+
+    def number_of(self, group: Sequence[Any]) -> int:
+        """The place of a group in the arrays.
+
+        Parameters
+        ----------
+        group : sequence
+            Its labels, one for each of what makes the groups.
+
+        Returns
+        -------
+        int
+            The place.
+
+        Raises
+        ------
+        KeyError
+            If there is no such group.
+        """
+        if len(group) != len(self.groups):
+            raise KeyError(f"A group has {len(self.groups)} labels ({', '.join(self.groups)}), not {len(group)}.")
+        same = np.ones(len(self.n_rows), dtype=bool)
+        for label, labels in zip(group, self.groups.values(), strict=True):
+            same &= labels == label
+        if not same.any():
+            raise KeyError(f"There is no group {', '.join(map(str, group))}.")
+        return int(np.argmax(same))
+
+    def to_frame(self) -> Any:
+        """The table as a pandas data frame: a row for each group and column.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Labels of the group, column, n_rows, family, a column for each parameter and its standard error,
+            mean_log_likelihood, verdict.
+        """
+        import pandas as pd  # only here: the library does without it
+
+        g, d = self.families.shape
+        table = {name: np.repeat(labels, d) for name, labels in self.groups.items()}
+        table |= {"column": np.tile(np.array(self.columns, dtype=object), g), "n_rows": np.repeat(self.n_rows, d)}
+        table["family"] = self.families.ravel()
+        for name, values in self.params.items():
+            table |= {name: values.ravel(), f"{name}_error": self.standard_errors[name].ravel()}
+        return pd.DataFrame(
+            {**table, "mean_log_likelihood": self.mean_log_likelihood.ravel(), "verdict": self.verdicts.ravel()}
+        )
+
+    def _label(self, i: int) -> str:
+        return ", ".join(str(labels[i]) for labels in self.groups.values())
+
+    def __repr__(self) -> str:
+        g, d = self.families.shape
+        names, counts = np.unique(self.families.astype(str), return_counts=True)
+        parts = [f"{n} {name or 'without a fit'}" for name, n in zip(names, counts, strict=True)]
+        words = [f"{n} {what}{'' if n == 1 else 's'}" for n, what in ((g, "group"), (d, "column"))]
+        return f"GroupFits({', '.join(words)}: {', '.join(reversed(parts))})"
+
+
+def no_fits(
+    groups: dict[str, NDArray[Any]],
+    columns: Sequence[Any],
+    n_rows: NDArray[np.intp],
+    candidates: list[UnivariateFamily],
+) -> GroupFits:
+    """The result before any group has a fit."""
+    shape = (len(n_rows), len(columns))
+    names = dict.fromkeys(name for family in candidates for name in family.parameter_names)
+    return GroupFits(
+        groups=groups,
+        columns=[str(name) for name in columns],
+        n_rows=n_rows,
+        families=np.full(shape, "", dtype=object),
+        params={name: np.full(shape, np.nan) for name in names},
+        standard_errors={name: np.full(shape, np.nan) for name in names},
+        mean_log_likelihood=np.full(shape, np.nan),
+        verdicts=np.full(shape, "", dtype=object),
+        candidates=candidates,
+        criterion=np.full(shape, np.inf),
+        chosen=np.full(shape, -1, dtype=np.intp),
+    )
+
+
+def take(
+    result: GroupFits, k: int, model: DensityMLE, total: Floats, at: tuple[NDArray[np.intp], int], by: str
+) -> None:
+    """Keep candidate k as fitted to the groups and the column ``at``, where the criterion ``by`` prefers it to what is there."""
+    family, (indices, column) = result.candidates[k], at
+    n, parameters = result.n_rows[indices], len(family.free_names())
+    value = -2.0 * total + parameters * (np.log(n) if by == "bic" else 2.0)
+    better = (value < result.criterion[indices, column]) | (result.chosen[indices, column] < 0)
+    kept, errors = indices[better], model.standard_errors_
+    for name in result.params:
+        found, error = model.params_.get(name), errors.get(name)
+        result.params[name][kept, column] = np.nan if found is None else found[better]
+        result.standard_errors[name][kept, column] = np.nan if error is None else error[better]
+    result.families[kept, column] = family.name
+    result.mean_log_likelihood[kept, column] = (total / n)[better]
+    result.verdicts[kept, column] = ""
+    result.criterion[kept, column], result.chosen[kept, column] = value[better], k
+    for name in family.free_names():
+        edge = family.parameters[name].at_edge(result.params[name][kept, column])
+        for group in kept[edge]:
+            result.verdicts[group, column] = f"{name} is at its boundary, {result.params[name][group, column]:g}"
+
+
+def refuse(result: GroupFits, reason: str, group: int, column: int) -> None:
+    """A family has no fit for this group, which counts where no other has one."""
+    if result.chosen[group, column] < 0 and not result.verdicts[group, column]:
+        result.verdicts[group, column] = reason

@@ -1,0 +1,273 @@
+"""One density for each group of a long table, of thousands to millions of groups, in one sorted pass.
+
+Rows are brought into the order of their groups once. Groups with the same number of rows then stand side by side as the columns
+of a matrix, which is what univariate families are fitted to in one call; n rows have at most sqrt(2 n) different sizes of groups,
+so few calls fit many groups. Where a matrix holds a group without a maximum, its halves are fitted, and their halves: one bad
+group is found without fitting the good ones one by one, and becomes a row of the result that says why.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastkl._core.array_types import Floats, Params
+from fastkl._core.rows import Rows
+from fastkl.density import DensityMLE
+from fastkl.density.validation import resolve_family
+from fastkl.exceptions import DegenerateDataError, SourceError, SupportError
+from fastkl.families.base import Family
+from fastkl.families.univariate import UnivariateFamily
+from fastkl.rows.batch import Choice, as_batch
+from fastkl.rows.missing import missing
+from fastkl.rows.tables import column_names, column_values
+from fastkl.selection.group_fits import GroupFits, no_fits, refuse, take
+
+# Values that are fitted in one call: enough to amortise it, and a few megabytes.
+_CELLS = 1 << 22
+CRITERIA = ("bic", "aic")
+
+
+def fit_groups(
+    X: Any,
+    by: Any,
+    families: str | Family | Sequence[str | Family] = "normal",
+    *,
+    columns: Sequence[Any] | None = None,
+    criterion: str = "bic",
+    min_rows: int = 2,
+    n_jobs: int | None = None,
+) -> GroupFits:
+    """Fit a univariate density to every group of rows, each column on its own.
+
+    Parameters
+    ----------
+    X : data frame or array-like of shape (n,) or (n, d)
+        The rows: a table of pandas, polars or Arrow, or numbers.
+    by : str, sequence of str, or array-like of shape (n,)
+        What makes a group: the name of a column of the table, several of them, or a label for each row.
+    families : str, Family or sequence of these, default="normal"
+        Univariate families. Of several, each group takes the one that the criterion prefers.
+    columns : sequence of str or int, default=None
+        Columns to fit; None for all but those of the groups.
+    criterion : {"bic", "aic"}, default="bic"
+        What chooses between families.
+    min_rows : int, default=2
+        Groups with fewer rows are not fitted.
+    n_jobs : int, default=None
+        Threads of each fit; None takes those that the process may use.
+
+    Returns
+    -------
+    GroupFits
+        Parameters, standard errors and the mean log-likelihood of every group and column, and why there are none where a
+        group has too few rows, values outside the support, or no maximum.
+
+    Raises
+    ------
+    ValueError
+        If a family describes several columns at once or labels, or an argument is none of its choices.
+    SourceError
+        If a row has no group, or a value is missing or infinite.
+
+    Notes
+    -----
+    Groups are in the order of their labels. A group's numbers are those of ``DensityMLE(family).fit`` on its rows alone, to
+    rounding. The work grows with the number of rows; rows that come in the order of their groups need not be sorted.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastkl import fit_groups
+    >>> rng = np.random.default_rng(0)
+    >>> machine = np.repeat(["a", "b", "c"], [500, 500, 1])
+    >>> hours = np.concatenate([rng.gamma(2.0, 3.0, 500), rng.gamma(5.0, 1.0, 500), [4.0]])
+    >>> found = fit_groups(hours, by=machine, families="gamma")
+    >>> [round(float(value), 1) for value in found.params["shape"][:, 0]]
+    [2.2, 4.6, nan]
+    >>> print(found.verdicts[2, 0])
+    1 row, fewer than min_rows=2
+    """
+    chosen = _univariate(families)
+    if criterion not in CRITERIA:
+        raise ValueError(f"criterion is one of {', '.join(CRITERIA)}, not {criterion!r}.")
+    if isinstance(min_rows, bool) or not isinstance(min_rows, int) or min_rows < 1:
+        raise ValueError(f"min_rows is a number of rows of at least 1, not {min_rows!r}.")
+    values, names, groups, starts = sorted_groups(X, by, columns)
+    sizes = np.diff(starts)
+    result = no_fits(groups, names, sizes, chosen)
+    for column in range(values.shape[1]):
+        for indices in _alike(sizes, min_rows):
+            size = int(sizes[indices[0]])
+            side_by_side = values[starts[indices][:, None] + np.arange(size), column]
+            matrix = np.ascontiguousarray(side_by_side.T)
+            for k, family in enumerate(chosen):
+                _fit(result, k, family, matrix, indices, column, criterion, n_jobs)
+    for few in np.flatnonzero(sizes < min_rows):
+        result.verdicts[few] = f"{sizes[few]} {'row' if sizes[few] == 1 else 'rows'}, fewer than min_rows={min_rows}"
+    return result
+
+
+def _univariate(families: Any) -> list[UnivariateFamily]:
+    """The families, each of which has to be one of numbers, column by column."""
+    given = [families] if isinstance(families, str | Family) else list(families)
+    if not given:
+        raise ValueError("families names no family.")
+    found = []
+    for one in given:
+        family = resolve_family(one)
+        if not isinstance(family, UnivariateFamily) or family.labels:
+            raise ValueError(f"fit_groups fits univariate families of numbers; {family.name} is none.")
+        found.append(family)
+    return found
+
+
+def sorted_groups(X: Any, by: Any, columns: Any) -> tuple[Floats, list[str], dict[str, NDArray[Any]], NDArray[np.intp]]:
+    """Values (n, d) in the order of their groups, names of the columns, labels of the groups, and where each group starts."""
+    names = column_names(X)
+    keys = _keys(X, by, names)
+    if columns is None and names is not None:
+        columns = [name for name in names if name not in keys]
+    if not hasattr(X, "shape") and names is None:
+        X = np.asarray(X)
+    if getattr(X, "ndim", 2) == 1:
+        X = np.asarray(X).reshape(-1, 1)
+    batch = as_batch(X, Choice(columns), "X")
+    values = np.asarray(batch.X)
+    labels = batch.names or [f"x{j}" if values.shape[1] > 1 else "x" for j in range(values.shape[1])]
+    for name, key in keys.items():
+        if len(key) != len(values):
+            raise ValueError(f"by has {len(key)} labels for {len(values)} rows.")
+        lost = missing(key)
+        if lost.any():
+            raise SourceError(
+                f"The group {name!r} is missing in row {int(np.argmax(lost))}: drop such rows, or name it."
+            )
+    if not np.isfinite(values).all():
+        row, j = (int(i) for i in np.argwhere(~np.isfinite(values))[0])
+        raise SourceError(f"Row {row} of column {labels[j]!r} holds {values[row, j]}: fit_groups needs finite values.")
+    groups, codes = _coded(keys)
+    order = _order(codes)
+    if order is not None:
+        values, codes = values[order], codes[order]
+    starts = np.flatnonzero(np.diff(codes, prepend=-1)).astype(np.intp)
+    return values, labels, groups, np.append(starts, len(codes))
+
+
+def _keys(X: Any, by: Any, names: list[Any] | None) -> dict[str, NDArray[Any]]:
+    """The labels of the rows, by the names of what makes the groups."""
+    wanted = (
+        [by] if isinstance(by, str) else list(by) if isinstance(by, list | tuple) and _are_names(by, names) else None
+    )
+    if wanted is None:
+        key = np.asarray(by)
+        if key.ndim != 1:
+            raise ValueError(f"by has shape {key.shape}; one label for each row is needed.")
+        return {"group": key}
+    absent = [name for name in wanted if names is None or name not in names]
+    if absent:
+        there = "X has no named columns" if names is None else f"its columns are {', '.join(map(str, names))}"
+        raise SourceError(f"X has no column {absent[0]!r} for the groups; {there}.")
+    return {name: column_values(X, names.index(name)) for name in wanted}  # type: ignore[union-attr]
+
+
+def _are_names(by: Sequence[Any], names: list[Any] | None) -> bool:
+    return names is not None and len(by) > 0 and all(isinstance(name, str) for name in by) and by[0] in names
+
+
+def _coded(keys: dict[str, NDArray[Any]]) -> tuple[dict[str, NDArray[Any]], NDArray[np.int64]]:
+    """Labels of the groups, and the number of its group for every row."""
+    parts = [_labels_and_codes(key) for key in keys.values()]
+    codes = parts[0][1].astype(np.int64)
+    for labels, inverse in parts[1:]:
+        codes = codes * len(labels) + inverse
+    if len(parts) == 1:
+        return {next(iter(keys)): parts[0][0]}, codes
+    found, codes = np.unique(codes, return_inverse=True)
+    groups: dict[str, NDArray[Any]] = {}
+    for name, (labels, _) in reversed(list(zip(keys, parts, strict=True))):
+        groups[name], found = labels[found % len(labels)], found // len(labels)
+    return dict(reversed(groups.items())), codes.astype(np.int64)
+
+
+def _labels_and_codes(key: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Different labels in their order, and the number of the label for every row; in one look where labels come in order."""
+    if len(key) and key.dtype.kind in "iufUS" and np.all(key[1:] >= key[:-1]):
+        new = np.append(True, key[1:] != key[:-1])
+        return key[new], np.cumsum(new) - 1
+    labels, codes = np.unique(key, return_inverse=True)
+    return labels, codes
+
+
+def _order(codes: NDArray[np.int64]) -> NDArray[np.intp] | None:
+    """Rows in the order of their groups, or None if they are; by digits of 16 bits, which numpy sorts in linear time."""
+    if np.all(codes[1:] >= codes[:-1]):
+        return None
+    order = np.argsort((codes & 0xFFFF).astype(np.uint16), kind="stable")
+    for shift in range(16, max(int(codes.max()).bit_length(), 1), 16):
+        order = order[np.argsort(((codes[order] >> shift) & 0xFFFF).astype(np.uint16), kind="stable")]
+    return order
+
+
+def _alike(sizes: NDArray[np.intp], min_rows: int) -> Iterator[NDArray[np.intp]]:
+    """Groups with the same number of rows, so many at a time that their values fill a few megabytes."""
+    order = np.argsort(sizes, kind="stable")
+    order = order[sizes[order] >= min_rows]
+    for same in np.split(order, np.flatnonzero(np.diff(sizes[order])) + 1):
+        step = max(1, _CELLS // max(1, int(sizes[same[0]]))) if len(same) else 1
+        for first in range(0, len(same), step):
+            yield same[first : first + step]
+
+
+def _fit(
+    result: GroupFits,
+    k: int,
+    family: UnivariateFamily,
+    matrix: Floats,
+    indices: NDArray[np.intp],
+    column: int,
+    criterion: str,
+    n_jobs: int | None,
+) -> None:
+    """Fit the columns of the matrix, or what can be fitted of them."""
+    model = DensityMLE(family, n_jobs=n_jobs)
+    try:
+        model.fit(matrix)
+        reason = "" if model.converged_ else "the fit stopped before it reached its maximum"
+    except (DegenerateDataError, SupportError) as error:
+        reason = _in_words(str(error))
+    if not reason:
+        total = _log_likelihood(model, matrix)
+        take(result, k, model, total, (indices, column), criterion)
+    elif len(indices) == 1:
+        refuse(result, reason, int(indices[0]), column)
+    else:
+        half = len(indices) // 2
+        for part in (slice(None, half), slice(half, None)):
+            rows = np.ascontiguousarray(matrix[:, part])
+            _fit(result, k, family, rows, indices[part], column, criterion, n_jobs)
+
+
+def _in_words(message: str) -> str:
+    """What an error says of the only column, as said of a group: without what to do about a column."""
+    message = re.sub(r", column 0\b", "", re.sub(r"\b[Cc]olumn 0\b", "the column", message))
+    return re.split(r"\.? (?:Leave|Remove|Rescale)\b", message)[0].strip().rstrip(".")
+
+
+def _log_likelihood(model: DensityMLE, matrix: Floats) -> Floats:
+    """The total log-likelihood of every column."""
+    family, params = model.family_, model.params_
+    assert isinstance(family, UnivariateFamily)
+    if family.has_statistics:
+        return family.column_log_likelihood(model.statistics_, params)
+    return np.array([float(log_density_of(family, params, j, matrix[:, j]).sum()) for j in range(matrix.shape[1])])
+
+
+def log_density_of(family: UnivariateFamily, params: Params, j: int, values: ArrayLike) -> Floats:
+    """The log-density of values under column j of the parameters."""
+    own = {name: value[j : j + 1] for name, value in params.items()}
+    return family.log_density(Rows(np.ascontiguousarray(values).reshape(-1, 1)), own)

@@ -1,0 +1,146 @@
+"""Queries as sources: polars LazyFrame, duckdb relations, Arrow streams. What they give is what the same rows in memory give."""
+
+import duckdb
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pytest
+
+from fastkl import DensityMLE, SourceError, kl_divergence_batches
+from fastkl.rows import open_source
+
+RNG = np.random.default_rng(0)
+X = RNG.gamma(2.0, size=(2000, 2))
+TABLE = pa.table({"a": X[:, 0], "label": ["x"] * 2000, 'b "2"': X[:, 1], "w": RNG.integers(0, 3, 2000)})
+NAMES = ["a", 'b "2"']
+
+
+class Once:
+    """Gives its stream to whom asks first."""
+
+    def __init__(self, table):
+        self._table = table
+
+    def __arrow_c_stream__(self, requested_schema=None):
+        if self._table is None:
+            raise ValueError("this stream has been given away")
+        table, self._table = self._table, None
+        return table.__arrow_c_stream__(requested_schema)
+
+
+def lazy(table):
+    return pl.from_arrow(table).lazy()
+
+
+def relation(table):
+    return duckdb.connect().from_arrow(table)
+
+
+@pytest.fixture(params=[lazy, relation], ids=["polars", "duckdb"])
+def query(request):
+    return request.param
+
+
+@pytest.mark.parametrize("family", ["normal", "weibull"])  # one pass, several
+def test_fit_and_scores(query, family):
+    source = query(TABLE)
+    weights = TABLE["w"].to_numpy()
+    found = DensityMLE(family).fit_batches(source, columns=NAMES, sample_weight="w", batch_rows=300)
+    wanted = DensityMLE(family).fit(X, sample_weight=weights)
+    for name, value in wanted.params_.items():
+        np.testing.assert_allclose(found.params_[name], value, rtol=1e-9)
+    assert float(found.score_batches(source, sample_weight="w")) == pytest.approx(
+        wanted.score(X, None, weights), rel=1e-12
+    )
+    np.testing.assert_allclose(found.score_samples_batches(source), wanted.score_samples(X), rtol=1e-8)  # by names
+
+
+def test_the_same_bits_in_every_pass_and_for_any_number_of_threads(query):
+    results = [
+        DensityMLE("weibull", n_jobs=n).fit_batches(query(TABLE), columns=NAMES, batch_rows=128) for n in (1, 2, 3)
+    ]
+    assert len({one.params_["shape"].tobytes() for one in results}) == 1
+
+
+def test_divergence():
+    p, q = TABLE.slice(0, 900).select(["a"]), TABLE.slice(900).select(["a"])
+    wanted = kl_divergence_batches([X[:900, :1]], [X[900:, :1]], shard_rows=300)
+    assert kl_divergence_batches(lazy(p), lazy(q), shard_rows=300) == wanted
+    with pytest.raises(SourceError, match="q is a relation of duckdb, which gives its rows to one pass at a time"):
+        kl_divergence_batches(lazy(p), relation(q), shard_rows=300)
+
+
+def test_columns_that_are_not_there(query):
+    with pytest.raises(SourceError, match=r"(LazyFrame|relation) has no column 'c'"):
+        DensityMLE().fit_batches(query(TABLE), columns=["a", "c"])
+    with pytest.raises(SourceError, match="no column 'v' for the weights"):
+        DensityMLE().fit_batches(query(TABLE), columns=["a"], sample_weight="v")
+    model = DensityMLE().fit_batches(query(TABLE), columns=NAMES)
+    with pytest.raises(ValueError, match='b "2"'):
+        model.score_batches(query(TABLE.select(["a", "w"])))
+
+
+def test_columns_that_are_no_numbers(query):
+    with pytest.raises(SourceError, match="column 'label'"):
+        DensityMLE().fit_batches(query(TABLE))
+    holes = pa.table({"a": pa.array([1.0, 2.0, None, 4.0])})
+    with pytest.raises(ValueError, match=r"(?s)row 2.*a|a.*row 2"):
+        DensityMLE("normal").fit_batches(query(holes))
+
+
+def test_no_rows(query):
+    for family in ("normal", "weibull"):
+        with pytest.raises(SourceError, match="holds no rows"):
+            DensityMLE(family).fit_batches(query(TABLE.slice(0, 0)), columns=["a"])
+
+
+def test_labels(query):
+    model = DensityMLE("categorical").fit_batches(query(TABLE), columns=["label"])
+    assert model.categories_[0].tolist() == ["x"]
+
+
+def test_a_stream_that_is_given_once():
+    found = DensityMLE("normal").fit_batches(Once(TABLE.select(NAMES)))
+    np.testing.assert_allclose(found.params_["loc"], X.mean(axis=0), rtol=1e-12)
+    with pytest.raises(SourceError, match="several times"):
+        DensityMLE("weibull").fit_batches(Once(TABLE.select(NAMES)))
+    with pytest.raises(TypeError, match="read only once"):
+        kl_divergence_batches(Once(TABLE.select(NAMES)), X)
+    opened = open_source(Once(TABLE.select(NAMES)))
+    assert sum(len(block.X) for block in opened.blocks()) == 2000
+    with pytest.raises(SourceError, match="cannot be read again"):
+        list(opened.blocks())
+
+
+def test_two_relations_of_one_connection():
+    """duckdb streams one result of a connection at a time: that is said, with what to do, or both come whole."""
+    connection = duckdb.connect()
+    connection.register("t", TABLE)
+    sources = [open_source(connection.sql(f"SELECT a FROM t WHERE a > {low}"), block_rows=100) for low in (0, 1)]
+    first = iter(sources[0].blocks())
+    rows = [len(next(first).X), 0]
+    error = None
+    try:
+        rows[1] = sum(len(block.X) for block in sources[1].blocks())
+    except SourceError as found:
+        error = found
+    rows[0] += sum(len(block.X) for block in first)
+    assert rows[0] == 2000
+    assert rows[1] == (X[:, 0] > 1).sum() if error is None else "a connection of its own" in str(error)
+
+
+def test_a_cursor_of_duckdb_is_no_source():
+    with pytest.raises(TypeError, match=r"con.sql\(query\)"):
+        DensityMLE().fit_batches(duckdb.connect().execute("SELECT 1.0 AS a"))
+
+
+def test_a_scan_reads_what_is_asked_for(tmp_path):
+    """The path of a user: a filter and a new column over a file, fitted without collecting it."""
+    pl.from_arrow(TABLE).write_parquet(tmp_path / "rows.parquet")
+    frame = pl.scan_parquet(tmp_path / "rows.parquet").filter(pl.col("a") > 1).with_columns(c=pl.col("a").log())
+    found = DensityMLE("normal").fit_batches(frame, columns=["c"])
+    logs = np.log(X[X[:, 0] > 1, 0])
+    np.testing.assert_allclose(found.params_["loc"], [logs.mean()], rtol=1e-12)
+    (tmp_path / "rows.parquet").unlink()
+    with pytest.raises(FileNotFoundError):
+        DensityMLE("normal").fit_batches(frame, columns=["c"])
