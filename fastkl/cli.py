@@ -169,6 +169,13 @@ def _add_kl(commands: "argparse._SubParsersAction[Parser]") -> None:
     kl.add_argument("--columns", metavar="A,B,C", help="columns to use, by name or number; by default all")
     kl.add_argument("--no-test", dest="test", action="store_false", help="leave out the permutation tests")
     kl.add_argument("--seed", type=_seed, default=0, help="for the permutations (default: 0)")
+    kl.add_argument(
+        "--labels", metavar="A,B,C", help="columns that are labels although they hold numbers (codes, years)"
+    )
+    kl.add_argument(
+        "--drop-missing", action="store_true", help="compare without missing values, which are errors otherwise"
+    )
+    kl.add_argument("--json", action="store_true", help="print everything as JSON")
     kl.add_argument("--neighbors", type=int, metavar="K", help="neighbours of the estimate (default: 5)")
 
 

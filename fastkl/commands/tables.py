@@ -86,7 +86,14 @@ def listed(names: Sequence[str], most: int = 8) -> str:
 # -- values --------------------------------------------------------------------------------------------------------------------
 
 
-def read_table(path: str, columns: str | None = None, *, last: int | None = None, drop_missing: bool = False) -> Table:
+def read_table(
+    path: str,
+    columns: str | None = None,
+    *,
+    last: int | None = None,
+    drop_missing: bool = False,
+    keep_missing: bool = False,
+) -> Table:
     """All rows of the chosen columns: float64 where every value is a number, text elsewhere.
 
     Parameters
@@ -99,6 +106,8 @@ def read_table(path: str, columns: str | None = None, *, last: int | None = None
         A column that is taken as the last one, whether it is among the others or not.
     drop_missing : bool
         Leave rows with missing values out, and count them in the table; ValueError for such a row without.
+    keep_missing : bool
+        Leave NaN, among labels None, where values are missing.
     """
     known, named = names_of(path)
     picked = [j for j in chosen(path, known, columns) if j != last]
@@ -116,6 +125,8 @@ def read_table(path: str, columns: str | None = None, *, last: int | None = None
     if not sum(map(len, parts)):
         raise ValueError(f"{path} has no rows")
     settled = [_settled(path, name, [part[:, j] for part in parts]) for j, name in enumerate(names)]
+    if keep_missing:
+        return Table(path, names, [_with_gaps(values, own) for values, own in settled])
     gone = np.any([own for _, own in settled], axis=0)
     if not gone.any():
         return Table(path, names, [values for values, _ in settled])
@@ -150,6 +161,14 @@ def _settled(path: str, name: str, parts: list[Column]) -> tuple[Column, NDArray
         row = int(np.argmax(bad))
         raise ValueError(f"{path}: row {row}, column {name!r} holds {values[row]!r}, which is not a number")
     return _finite(path, name, numbers)
+
+
+def _with_gaps(values: Column, gone: NDArray[np.bool_]) -> Column:
+    """The column with NaN or None where it is missing."""
+    if values.dtype == object:
+        values = values.copy()
+        values[gone] = None
+    return values
 
 
 def _as_numbers(values: Column) -> NDArray[np.float64]:

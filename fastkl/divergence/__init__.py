@@ -3,6 +3,7 @@
 from fastkl.divergence.batches import cross_entropy_batches, entropy_batches, kl_divergence_batches
 from fastkl.divergence.categorical_entropy import categorical_entropy
 from fastkl.divergence.categorical_kl import categorical_cross_entropy, categorical_kl
+from fastkl.divergence.categorical_relatives import categorical_jeffreys, categorical_jensen_shannon
 from fastkl.divergence.discrete import discrete_cross_entropy, discrete_entropy, discrete_kl
 from fastkl.divergence.discrete_relatives import discrete_jeffreys, discrete_jensen_shannon
 from fastkl.divergence.empirical import EmpiricalDistribution, empirical
@@ -10,8 +11,12 @@ from fastkl.divergence.entropies import cross_entropy, entropy
 from fastkl.divergence.estimate import ConfidenceInterval, Estimate
 from fastkl.divergence.estimator import KLDivergence
 from fastkl.divergence.functions import kl_divergence, kl_divergence_sweep
+from fastkl.divergence.log_probs import kl_from_log_probs
+from fastkl.divergence.pairwise import pairwise_divergence
 from fastkl.divergence.relatives import jeffreys, jensen_shannon
 from fastkl.divergence.significance import PermutationTest, permutation_test, subsampling_interval
+from fastkl.divergence.stability import population_stability_index
+from fastkl.divergence.table_comparison import TableComparison, TableLine, compare_tables
 from fastkl.divergence.weighted_knn import entropy_weights
 
 __all__ = [
@@ -20,9 +25,14 @@ __all__ = [
     "Estimate",
     "KLDivergence",
     "PermutationTest",
+    "TableComparison",
+    "TableLine",
     "categorical_cross_entropy",
     "categorical_entropy",
+    "categorical_jeffreys",
+    "categorical_jensen_shannon",
     "categorical_kl",
+    "compare_tables",
     "cross_entropy",
     "cross_entropy_batches",
     "discrete_cross_entropy",
@@ -39,7 +49,10 @@ __all__ = [
     "kl_divergence",
     "kl_divergence_batches",
     "kl_divergence_sweep",
+    "kl_from_log_probs",
+    "pairwise_divergence",
     "permutation_test",
+    "population_stability_index",
     "subsampling_interval",
 ]
 

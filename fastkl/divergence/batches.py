@@ -138,7 +138,7 @@ def entropy_batches(
     Returns
     -------
     Estimate
-        That of `entropy` for the same rows.
+        That of `entropy` with ``method="knn"`` for the same rows.
 
     Raises
     ------

@@ -30,7 +30,7 @@ _UNSEEN = ("inf", "estimate", "smooth", "raise")
 _MUCH_UNSEEN = 0.1
 
 
-class Pair(NamedTuple):
+class CountPair(NamedTuple):
     """Aligned counts of both samples, with what follows from them."""
 
     symbols: list[Any]
@@ -129,7 +129,7 @@ def categorical_kl(
         return _infinite(pair, method)
     share, share_q = pair.x / pair.n, _frequencies_q(pair, unseen)
     if method == "plugin":
-        value = fsum(kl_terms(_probabilities(share), _probabilities(share_q)))
+        value = fsum(kl_terms(frequencies(share), frequencies(share_q)))
     else:
         value = fsum(share * (_cross_terms(pair, unseen, share_q) - _surprisal(pair)))
     safe = _frequencies_q(pair, "smooth") if len(pair.missing) else share_q
@@ -221,60 +221,76 @@ def _check_options(method: str, unseen: str) -> None:
         )
 
 
-def _read(p: Any, q: Any, counts: bool, weight_p: ArrayLike | None, weight_q: ArrayLike | None, unseen: str) -> Pair:
+def read_pair(
+    p: Any,
+    q: Any,
+    counts: bool,
+    weight_p: ArrayLike | None,
+    weight_q: ArrayLike | None,
+    *,
+    names: tuple[str, str] = ("p", "q"),
+) -> CountPair:
+    """Counts of both samples over the symbols of either, matched by name."""
     if counts:
-        p, q = match_labels(p, q, 0.0, ("p", "q"))
+        p, q = match_labels(p, q, 0.0, names)
     else:
         q = match_columns(p, q)
-    first, second = tally(p, "p", counts, weight_p), tally(q, "q", counts, weight_q)
+    first, second = tally(p, names[0], counts, weight_p), tally(q, names[1], counts, weight_q)
     symbols, x, y = align(first, second, counts)
     missing = np.flatnonzero((x > 0.0) & (y == 0.0))
-    pair = Pair(symbols, x, y, float(x.sum()), float(y.sum()), (first.n_samples, second.n_samples), missing)
-    if unseen == "raise" and len(missing):
+    return CountPair(symbols, x, y, float(x.sum()), float(y.sum()), (first.n_samples, second.n_samples), missing)
+
+
+def _read(
+    p: Any, q: Any, counts: bool, weight_p: ArrayLike | None, weight_q: ArrayLike | None, unseen: str
+) -> CountPair:
+    pair = read_pair(p, q, counts, weight_p, weight_q)
+    if unseen == "raise" and len(pair.missing):
         raise SupportError(
             f"{_unseen_sentence(pair)} Collect more of q, merge rare symbols, or choose another value of unseen."
         )
     return pair
 
 
-def _frequencies_q(pair: Pair, unseen: str) -> FloatArray:
+def _frequencies_q(pair: CountPair, unseen: str) -> FloatArray:
     if unseen == "smooth":
         return (pair.y + 0.5) / (pair.m + 0.5 * len(pair.y))
     return pair.y / pair.m
 
 
-def _cross_terms(pair: Pair, unseen: str, share_q: FloatArray) -> FloatArray:
+def _cross_terms(pair: CountPair, unseen: str, share_q: FloatArray) -> FloatArray:
     """Surprisal of each symbol under Q."""
     if unseen == "smooth":
         return -np.log(share_q)
     return np.asarray(digamma(pair.m + 1.0) - digamma(pair.y + 1.0))
 
 
-def _surprisal(pair: Pair) -> FloatArray:
+def _surprisal(pair: CountPair) -> FloatArray:
     """Surprisal of each symbol under P, in the sense of Zhang."""
     seen = np.where(pair.x > 0.0, pair.x, 1.0)
     return np.asarray(digamma(pair.n) - digamma(seen))
 
 
-def _probabilities(share: FloatArray) -> Probabilities:
+def frequencies(share: FloatArray) -> Probabilities:
+    """Relative frequencies as known probabilities."""
     with np.errstate(divide="ignore"):
         return Probabilities(share, np.log(share))
 
 
-def _variance_q(pair: Pair, share: FloatArray, share_q: FloatArray) -> float:
+def _variance_q(pair: CountPair, share: FloatArray, share_q: FloatArray) -> float:
     ratio = np.divide(share, share_q, out=np.zeros_like(share), where=share_q > 0.0)
     return fsum(share_q * (ratio - 1.0) ** 2) / pair.m
 
 
-def _n_seen(pair: Pair) -> float:
+def _n_seen(pair: CountPair) -> float:
     return float(np.count_nonzero((pair.x > 0.0) | (pair.y > 0.0)))
 
 
-def _infinite(pair: Pair, method: str) -> Estimate:
+def _infinite(pair: CountPair, method: str) -> Estimate:
     return _estimate(float("inf"), float("nan"), pair, method)
 
 
-def _estimate(value: float, variance: float, pair: Pair, method: str) -> Estimate:
+def _estimate(value: float, variance: float, pair: CountPair, method: str) -> Estimate:
     reasons = []
     if len(pair.missing):
         meaning = "the value is +inf" if np.isinf(value) else "the value rests on what was assumed about them"
@@ -299,7 +315,7 @@ def _estimate(value: float, variance: float, pair: Pair, method: str) -> Estimat
     return Estimate(value, float(np.sqrt(variance)), pair.n_samples, method, diagnostics)
 
 
-def _unseen_sentence(pair: Pair) -> str:
+def _unseen_sentence(pair: CountPair) -> str:
     many = len(pair.missing)
     named = ", ".join(repr(pair.symbols[i]) for i in pair.missing[:5].tolist())
     more = f" and {many - 5} more" if many > 5 else ""

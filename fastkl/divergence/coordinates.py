@@ -19,6 +19,11 @@ from fastkl.divergence.neighbors import SamplePair
 COORDINATES = ("normal_scores", "scaled")
 
 
+def free_of_units(pair: SamplePair, coordinates: str | None) -> SamplePair:
+    """Both samples in the coordinates asked for; scaled by default."""
+    return in_coordinates(pair, "scaled" if coordinates == "auto" else coordinates)
+
+
 def in_coordinates(pair: SamplePair, coordinates: str | None) -> SamplePair:
     """Both samples in the coordinates asked for; None and "auto" for those they have."""
     if coordinates in (None, "auto"):

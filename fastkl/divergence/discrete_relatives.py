@@ -53,7 +53,7 @@ def discrete_jensen_shannon(pk: ArrayLike, qk: ArrayLike, *, logits: bool = Fals
     >>> round(discrete_jensen_shannon([1.0, 0.0], [0.0, 1.0]).bits, 6)
     1.0
     """
-    return of_rows(_jensen_shannon, pk, qk, logits, temperature)
+    return of_rows(jensen_shannon_of, pk, qk, logits, temperature)
 
 
 def discrete_jeffreys(pk: ArrayLike, qk: ArrayLike, *, logits: bool = False, temperature: float = 1.0) -> Any:
@@ -90,15 +90,17 @@ def discrete_jeffreys(pk: ArrayLike, qk: ArrayLike, *, logits: bool = False, tem
     >>> round(discrete_jeffreys([0.1, 0.6, 0.3], [0.2, 0.3, 0.5]), 6)
     0.379424
     """
-    return of_rows(_jeffreys, pk, qk, logits, temperature)
+    return of_rows(jeffreys_of, pk, qk, logits, temperature)
 
 
-def _jensen_shannon(p: Probabilities, q: Probabilities) -> FloatArray:
+def jensen_shannon_of(p: Probabilities, q: Probabilities) -> FloatArray:
+    """Of probabilities with their logarithms, along the last axis."""
     mixture = Probabilities(0.5 * (p.p + q.p), np.logaddexp(p.log_p, q.log_p) - np.log(2.0))
     return 0.5 * (kl_terms(p, mixture) + kl_terms(q, mixture)).sum(axis=-1)
 
 
-def _jeffreys(p: Probabilities, q: Probabilities) -> FloatArray:
+def jeffreys_of(p: Probabilities, q: Probabilities) -> FloatArray:
+    """Of probabilities with their logarithms, along the last axis."""
     with np.errstate(invalid="ignore"):
         terms = np.where(p.p == q.p, 0.0, (p.p - q.p) * (p.log_p - q.log_p))
     return np.asarray(terms.sum(axis=-1))

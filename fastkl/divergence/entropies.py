@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from numpy.typing import ArrayLike
 
+from fastkl.divergence.coordinates import centre_and_spread, free_of_units
 from fastkl.divergence.empirical import frequencies_cross_entropy
-from fastkl.divergence.entropy_methods import ENTROPY_METHODS, entropy_by_method
+from fastkl.divergence.entropy_methods import ENTROPY_METHODS, default_entropy, entropy_by_method
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.model_pair import model_cross_entropy, model_entropy
 from fastkl.divergence.neighbors import SamplePair
@@ -31,7 +33,7 @@ from fastkl.divergence.samples import sample_cross_entropy, sample_entropy
 def entropy(
     p: Any,
     *,
-    method: str = "knn",
+    method: str = "auto",
     n_neighbors: int | None = None,
     sample_weight_p: ArrayLike | None = None,
     standard_error: bool = True,
@@ -45,26 +47,31 @@ def entropy(
     ----------
     p : array-like of shape (n,) or (n, d), or model
         A sample, or an object with a log-density.
-    method : {"knn", "weighted_knn", "spacings", "marginal_split"}, default="knn"
+    method : {"auto", "marginal_split", "spacings", "knn", "weighted_knn"}, default="auto"
         Estimator for samples.
 
+        "auto"
+            "marginal_split", or "knn" among scaled columns where values are rounded so coarsely that margins can't be split
+            off; "knn" where ``n_neighbors`` is given. Multiplying a column by c moves the estimate by log c and nothing else.
+        "marginal_split"
+            Gaps between order statistics for each column (of logarithms, where these are less skewed), and nearest neighbours
+            for the copula, whose bias is measured on samples with a normal copula and subtracted.
+        "spacings"
+            Gaps between order statistics, for one column.
         "knn"
             Kozachenko and Leonenko's, with the distance from each row to its k-th neighbour and the volume of the unit ball:
             :math:`\frac{d}{n} \sum_i \log \rho_k(i) + \log V_d + \log(n - 1) - \psi(k)`.
         "weighted_knn"
             The average over k whose weights cancel the leading bias (Berrett, Samworth and Yuan): for 4 to 8 columns.
-        "spacings"
-            Gaps between order statistics, for one column.
-        "marginal_split"
-            Spacings for each column and nearest neighbours for the copula: for skewed columns in several dimensions.
     n_neighbors : int, default=None
-        k; by default 5, or n - 1 in smaller samples.
+        k; by default 5, or n - 1 in smaller samples. Given with ``method="auto"``, it asks for "knn".
     sample_weight_p : array-like of shape (n,), default=None
         Masses of the rows; only ratios matter.
     standard_error : bool, default=True
         Whether to compute it.
     random_state : int, RandomState, Generator or None, default=None
-        For draws from a model whose entropy is not known in closed form.
+        For draws from a model whose entropy is not known in closed form, and for the samples on which a bias is measured (by
+        default these are the same at each call).
     n_jobs : int or None, default=None
         Threads; None means all cores the process may use.
     n_draws : int, default=None
@@ -73,12 +80,14 @@ def entropy(
     Returns
     -------
     Estimate
-        Exact values have a standard error of 0. From 10 columns on a sample's estimate carries the flag ``bias_suspected``.
+        Exact values have a standard error of 0. ``diagnostics["bias_suspected"]`` is up where the estimate moves with the number
+        of neighbours or with the gaps more than it should, or where rows are near a curve or a surface.
 
     Raises
     ------
     DegenerateDataError
-        The sample has repeated rows (atoms): then it has no density at the scale of the k-th neighbour.
+        The sample has repeated rows (atoms): then it has no density at the scale of the k-th neighbour. Or its rows are on a
+        plane or a surface of second degree (a constant column, columns with a fixed sum, a sphere): the entropy is -inf.
     ValueError
         Values that are missing or labels, wrong weights, more neighbours than rows.
 
@@ -98,8 +107,8 @@ def entropy(
     >>> entropy(norm(0, 1))
     Estimate(1.41894 nats, method='exact', n_samples=0)
     """
-    if method not in ("knn", *ENTROPY_METHODS):
-        known = ", ".join(map(repr, ("knn", *ENTROPY_METHODS)))
+    if method not in ("auto", "knn", *ENTROPY_METHODS):
+        known = ", ".join(map(repr, ("auto", "knn", *ENTROPY_METHODS)))
         raise ValueError(f"method={method!r} is unknown; expected one of {known}.")
     options = Options(method, n_neighbors, standard_error, n_draws, random_state=random_state)
     return _ENTROPY(operand(p, "p", sample_weight_p, n_jobs, discrete_call="discrete_entropy"), options=options)
@@ -107,6 +116,8 @@ def entropy(
 
 def _entropy_of_sample(p: SampleOperand, options: Options) -> Estimate:
     """The distribution behind a sample."""
+    if options.method == "auto":
+        return default_entropy(p.sample, options)
     if options.method != "knn":
         return entropy_by_method(p.sample, options.method, options.n_neighbors)
     return sample_entropy(SamplePair(p.sample, p.sample), options.n_neighbors, options.standard_error)
@@ -135,7 +146,7 @@ def cross_entropy(
     p: Any,
     q: Any,
     *,
-    method: str = "knn",
+    method: str = "auto",
     n_neighbors: int | None = None,
     sample_weight_p: ArrayLike | None = None,
     sample_weight_q: ArrayLike | None = None,
@@ -149,14 +160,16 @@ def cross_entropy(
     For a sample against a model it is the negative mean log-density. For two samples it is estimated from the
     distances :math:`\nu_k(i)` of the rows of p to their k-th neighbours in q,
     :math:`\frac{d}{n} \sum_i \log \nu_k(i) + \log V_d + \log m - \psi(k)`, so that
-    ``cross_entropy(p, q) - entropy(p)`` is ``kl_divergence(p, q, method="knn")`` for the same k.
+    ``cross_entropy(p, q) - entropy(p)`` with ``method="knn"`` is that of ``kl_divergence`` for the same k.
 
     Parameters
     ----------
     p, q : array-like of shape (n,) or (n, d), or model
         Samples, or objects with a log-density.
-    method : {"knn"}, default="knn"
-        Estimator for two samples.
+    method : {"auto", "knn"}, default="auto"
+        Estimator for two samples: nearest neighbours among columns scaled by their quartile range in both samples together, so
+        that multiplying a column of both by c moves the estimate by log c and nothing else; or ("knn") among the columns as they
+        are.
     n_neighbors : int, default=None
         k for two samples; by default 5, or m in smaller samples.
     sample_weight_p, sample_weight_q : array-like, default=None
@@ -189,8 +202,8 @@ def cross_entropy(
     >>> round(cross_entropy([0.0, 1.0, 3.0], norm(0, 1)), 6)
     2.585605
     """
-    if method != "knn":
-        raise ValueError(f"method={method!r} is unknown; expected 'knn'.")
+    if method not in ("auto", "knn"):
+        raise ValueError(f"method={method!r} is unknown; expected 'auto' or 'knn'.")
     options = Options(method, n_neighbors, standard_error, n_draws, random_state=random_state)
     both = operands(p, q, sample_weight_p, sample_weight_q, n_jobs, discrete_call="discrete_cross_entropy")
     return _CROSS_ENTROPY(*both, options=options)
@@ -198,7 +211,13 @@ def cross_entropy(
 
 def _cross_entropy_of_samples(p: Operand, q: Operand, options: Options) -> Estimate:
     """Two samples, or draws in place of p."""
-    return sample_cross_entropy(sample_pair(p, q, options), options.n_neighbors, options.standard_error)
+    pair = sample_pair(p, q, options)
+    if options.method == "knn":
+        return sample_cross_entropy(pair, options.n_neighbors, options.standard_error)
+    _, spread = centre_and_spread(np.concatenate([pair.p.X, pair.q.X]).astype(np.float64))
+    found = sample_cross_entropy(free_of_units(pair, "auto"), options.n_neighbors, options.standard_error)
+    value = float(found) + float(np.log(spread).sum())
+    return Estimate(value, found.standard_error, found.n_samples, found.method, found.diagnostics)
 
 
 def _cross_entropy_of_sample_and_density(p: SampleOperand, q: DensityOperand, options: Options) -> Estimate:

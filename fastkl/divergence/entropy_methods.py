@@ -1,14 +1,80 @@
-"""The entropies of a sample that ``entropy(method=...)`` offers beside that of Kozachenko and Leonenko, by name."""
+"""The entropies of a sample that ``entropy(method=...)`` offers, by name, and which of them the data ask for.
+
+By default margins are split off: gaps between order statistics for every column, on a log scale where that is less skewed, and
+neighbours for the copula. Where a column's values are rounded so coarsely that gaps are 0, or weights so unequal that they leave
+gaps without mass, the neighbours of whole rows take over, among columns scaled by their own spread.
+"""
 
 from __future__ import annotations
 
+import numpy as np
+
 from fastkl.divergence.arguments import Sample
+from fastkl.divergence.coordinates import centre_and_spread
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.marginal_split import marginal_split_entropy
-from fastkl.divergence.spacings import spacings_entropy
+from fastkl.divergence.neighbors import SamplePair
+from fastkl.divergence.options import Options
+from fastkl.divergence.samples import sample_entropy
+from fastkl.divergence.spacings import bridges, resolve_window, spacings_entropy
+from fastkl.divergence.surfaces import refuse_surfaces
 from fastkl.divergence.weighted_knn import weighted_knn_entropy
+from fastkl.exceptions import DegenerateDataError
 
 ENTROPY_METHODS = ("weighted_knn", "spacings", "marginal_split")
+# Fewer rows than this are said to be few.
+_FEWEST_ROWS = 20
+
+
+def default_entropy(sample: Sample, options: Options) -> Estimate:
+    """Entropy of a checked sample by the method that its columns ask for; a number of neighbours asks for "knn".
+
+    Raises
+    ------
+    DegenerateDataError
+        Repeated rows, or rows on a plane or a surface of second degree: the entropy is -inf.
+    """
+    n, d = sample.X.shape
+    if options.n_neighbors is not None or n < 3:
+        plain = sample_entropy(SamplePair(sample, sample), options.n_neighbors, options.standard_error)
+        return plain if options.n_neighbors is not None else _with_few_rows(plain, n, options)
+    if d > 1:
+        refuse_surfaces(sample.X)
+    window = resolve_window(None, n, small=True)
+    if n > d and all(bridges(column, window) for column in sample.X.T):
+        seeded = None if options.random_state is None else options.rng
+        try:
+            found = marginal_split_entropy(sample.X, sample.weights, random_state=seeded, n_jobs=sample.n_jobs)
+            return _with_few_rows(found, n, options)
+        except DegenerateDataError:
+            if not sample.weighted:
+                raise
+    doubt = (
+        "The margins can't be split off (rounded values, few rows, or weights): no bias of the neighbours is corrected."
+    )
+    return _with_few_rows(_among_scaled(sample, options), n, options, doubt)
+
+
+def _among_scaled(sample: Sample, options: Options) -> Estimate:
+    """Kozachenko and Leonenko's entropy with distances between scaled columns."""
+    middle, spread = centre_and_spread(sample.X.astype(np.float64))
+    among = Sample(np.ascontiguousarray((sample.X - middle) / spread), sample.weights, sample.n_jobs)
+    found = sample_entropy(SamplePair(among, among), None, options.standard_error)
+    moved = float(found) + float(np.log(spread).sum())
+    return Estimate(moved, found.standard_error, found.n_samples, found.method, found.diagnostics)
+
+
+def _with_few_rows(found: Estimate, n: int, options: Options, *doubts: str) -> Estimate:
+    """The estimate, with what there is to say of it beside its own doubts, and its error if it is wanted."""
+    more = (
+        []
+        if n >= _FEWEST_ROWS
+        else [f"{n} rows are few for an entropy: neither its bias nor its error are known well."]
+    )
+    reasons = [*found.diagnostics["reasons"], *more, *doubts]
+    diagnostics = {**found.diagnostics, "bias_suspected": bool(reasons), "reasons": reasons}
+    error = found.standard_error if options.standard_error else float("nan")
+    return Estimate(float(found), error, found.n_samples, found.method, diagnostics)
 
 
 def entropy_by_method(sample: Sample, method: str, n_neighbors: int | None) -> Estimate:

@@ -18,6 +18,7 @@ from fastkl.divergence.arguments import (
     same_columns,
     weighted_sample,
 )
+from fastkl.divergence.coordinates import centre_and_spread
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.local_terms import local_terms
 from fastkl.divergence.neighbors import SamplePair
@@ -42,6 +43,9 @@ class KLDivergence(BaseEstimator):
     ----------
     method : {"common_radius", "knn", "bias_reduced"}, default="common_radius"
         As in `kl_divergence`.
+    coordinates : {"auto", "scaled"} or None, default="auto"
+        In which rows are compared: "auto" is "scaled", columns over their quartile range in the reference, so that no unit
+        matters; None takes them as they are.
     n_neighbors : int, default=None
         Number of neighbours; by default 5 (1 for "bias_reduced"), or fewer in tiny samples.
     n_jobs : int or None, default=None
@@ -78,9 +82,15 @@ class KLDivergence(BaseEstimator):
     """
 
     def __init__(
-        self, method: str = "common_radius", *, n_neighbors: int | None = None, n_jobs: int | None = None
+        self,
+        method: str = "common_radius",
+        *,
+        coordinates: str | None = "auto",
+        n_neighbors: int | None = None,
+        n_jobs: int | None = None,
     ) -> None:
         self.method = method
+        self.coordinates = coordinates
         self.n_neighbors = n_neighbors
         self.n_jobs = n_jobs
 
@@ -107,6 +117,8 @@ class KLDivergence(BaseEstimator):
             Values that are missing or labels, wrong weights, more neighbours than rows.
         """
         method = check_method(self.method)
+        if self.coordinates not in ("auto", "scaled", None):
+            raise ValueError(f"coordinates={self.coordinates!r} is unknown; expected 'auto', 'scaled' or None.")
         Q = look(Q, "Q")
         refuse_labels(Q, "Q")
         # All checks come before the first attribute, so that a failed fit changes nothing.
@@ -192,8 +204,17 @@ class KLDivergence(BaseEstimator):
         """Store the reference as arrays, and the sample whose tree is built now."""
         self.reference_ = sample.X
         self.reference_weight_ = sample.weights
-        self._sample = sample
-        _ = sample.index
+        if self.coordinates is None:
+            self._middle, self._spread = np.zeros(sample.n_columns), np.ones(sample.n_columns)
+        else:
+            self._middle, self._spread = centre_and_spread(sample.X.astype(np.float64))
+        self._sample = self._in_coordinates(sample)
+        _ = self._sample.index
+
+    def _in_coordinates(self, sample: Sample) -> Sample:
+        if self.coordinates is None:
+            return sample
+        return Sample(np.ascontiguousarray((sample.X - self._middle) / self._spread), sample.weights, sample.n_jobs)
 
     def _pair(self, P: ArrayLike, sample_weight: ArrayLike | None) -> SamplePair:
         """P with the reference."""
@@ -202,12 +223,13 @@ class KLDivergence(BaseEstimator):
         refuse_labels(P, "P")
         X = validate_data(self, P, dtype=(np.float64, np.float32), order="C", reset=False)
         sample = weighted_sample(X, read_weights(sample_weight, len(X)), self.n_jobs)
-        return SamplePair(*same_columns(sample, self._sample, ("P", "Q")))
+        return SamplePair(*same_columns(self._in_coordinates(sample), self._sample, ("P", "Q")))
 
     def __getstate__(self) -> dict[str, Any]:
         # The tree is rebuilt from the rows; what is stored is arrays and parameters only.
         state: dict[str, Any] = dict(super().__getstate__())
-        state.pop("_sample", None)
+        for name in ("_sample", "_middle", "_spread"):
+            state.pop(name, None)
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:

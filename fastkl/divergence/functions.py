@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastkl.divergence.assisted import assisted_divergence
-from fastkl.divergence.coordinates import in_coordinates
+from fastkl.divergence.coordinates import free_of_units, in_coordinates
 from fastkl.divergence.diagnostics import warn_of_shared_rows
 from fastkl.divergence.empirical import frequencies_divergence
 from fastkl.divergence.estimate import Estimate
@@ -199,6 +199,7 @@ def kl_divergence_sweep(
     n_neighbors: int | Iterable[int] = 10,
     *,
     method: str = "common_radius",
+    coordinates: str | None = "auto",
     sample_weight_p: ArrayLike | None = None,
     sample_weight_q: ArrayLike | None = None,
     standard_error: bool = True,
@@ -216,6 +217,9 @@ def kl_divergence_sweep(
         The numbers; K stands for 1, ..., K.
     method : {"common_radius", "knn", "bias_reduced"}, default="common_radius"
         As in `kl_divergence`.
+    coordinates : {"auto", "scaled", "normal_scores"} or None, default="auto"
+        In which two samples are compared. "auto" is "scaled": columns over their quartile range in both samples together, so
+        that no unit matters; None takes the columns as they are.
     sample_weight_p, sample_weight_q : array-like, default=None
         Masses of the rows.
     standard_error : bool, default=True
@@ -239,6 +243,7 @@ def kl_divergence_sweep(
     """
     chosen = check_method(method)
     pair = SAMPLES(*operands(p, q, sample_weight_p, sample_weight_q, n_jobs), options=Options(chosen))
+    pair = free_of_units(pair, coordinates)
     several = range(1, n_neighbors + 1) if isinstance(n_neighbors, (int, np.integer)) else list(n_neighbors)
     numbers = [divergence_neighbors(pair, chosen, k) for k in several]
     if not numbers:

@@ -20,6 +20,7 @@ from scipy.special import digamma
 from fastkl._core.means import Mean
 from fastkl.divergence.arguments import FloatArray
 from fastkl.divergence.atoms import rounding_reasons
+from fastkl.divergence.coordinates import free_of_units
 from fastkl.divergence.diagnostics import (
     NeighborSweep,
     many_columns,
@@ -48,6 +49,7 @@ def jeffreys(
     q: Any,
     *,
     method: str = "common_radius",
+    coordinates: str | None = "auto",
     n_neighbors: int | None = None,
     sample_weight_p: ArrayLike | None = None,
     sample_weight_q: ArrayLike | None = None,
@@ -64,6 +66,9 @@ def jeffreys(
         Samples, or objects with a log-density. With one model, rows drawn from it take its place.
     method : {"common_radius", "knn", "bias_reduced"}, default="common_radius"
         As in `kl_divergence`.
+    coordinates : {"auto", "scaled", "normal_scores"} or None, default="auto"
+        In which two samples are compared. "auto" is "scaled": columns over their quartile range in both samples together, so
+        that no unit matters; None takes the columns as they are.
     n_neighbors : int, default=None
         As in `kl_divergence`.
     sample_weight_p, sample_weight_q : array-like, default=None
@@ -96,14 +101,21 @@ def jeffreys(
     >>> abs(estimate - 1.0) < 3 * estimate.standard_error
     True
     """
-    options = Options(check_method(method), n_neighbors, standard_error, n_draws, random_state=random_state)
+    options = Options(
+        check_method(method), n_neighbors, standard_error, n_draws, random_state=random_state, coordinates=coordinates
+    )
     both = operands(p, q, sample_weight_p, sample_weight_q, n_jobs, discrete_call="discrete_kl")
     return _JEFFREYS(*both, options=options)
 
 
 def _jeffreys_of_samples(p: Operand, q: Operand, options: Options) -> Estimate:
     """Two samples, or draws in place of one."""
-    pair, method = sample_pair(p, q, options), check_method(options.method)
+    return jeffreys_of_pair(sample_pair(p, q, options), options)
+
+
+def jeffreys_of_pair(pair: SamplePair, options: Options) -> Estimate:
+    """Of two samples in memory."""
+    pair, method = free_of_units(pair, options.coordinates), check_method(options.method)
     back = pair.reversed()
     k = _neighbors_both_ways(pair, method, options.n_neighbors)
     forward, part_p = sample_divergence(pair, method, k, options.standard_error, symmetric=True)
@@ -148,6 +160,7 @@ def jensen_shannon(
     p: Any,
     q: Any,
     *,
+    coordinates: str | None = "auto",
     n_neighbors: int | None = None,
     sample_weight_p: ArrayLike | None = None,
     sample_weight_q: ArrayLike | None = None,
@@ -164,6 +177,9 @@ def jensen_shannon(
     ----------
     p, q : array-like of shape (n,) or (n, d), or model
         Samples, or objects with a log-density. With one model, rows drawn from it take its place.
+    coordinates : {"auto", "scaled", "normal_scores"} or None, default="auto"
+        In which two samples are compared. "auto" is "scaled": columns over their quartile range in both samples together, so
+        that no unit matters; None takes the columns as they are.
     n_neighbors : int, default=None
         Rows of each sample that the common ball around a row reaches; by default 5.
     sample_weight_p, sample_weight_q : array-like, default=None
@@ -196,7 +212,9 @@ def jensen_shannon(
     >>> abs(estimate) < 0.03
     True
     """
-    options = Options("common_radius", n_neighbors, standard_error, n_draws, random_state=random_state)
+    options = Options(
+        "common_radius", n_neighbors, standard_error, n_draws, random_state=random_state, coordinates=coordinates
+    )
     both = operands(p, q, sample_weight_p, sample_weight_q, n_jobs, discrete_call="discrete_kl")
     return _JENSEN_SHANNON(*both, options=options)
 
@@ -208,7 +226,12 @@ def _jensen_shannon_of_models(p: ModelOperand, q: ModelOperand, options: Options
 
 def _jensen_shannon_of_samples(p: Operand, q: Operand, options: Options) -> Estimate:
     """Two samples, or draws in place of one."""
-    pair = sample_pair(p, q, options)
+    return jensen_shannon_of_pair(sample_pair(p, q, options), options)
+
+
+def jensen_shannon_of_pair(pair: SamplePair, options: Options) -> Estimate:
+    """Of two samples in memory."""
+    pair = free_of_units(pair, options.coordinates)
     back = pair.reversed()
     k = _neighbors_both_ways(pair, "common_radius", options.n_neighbors)
     sweep, total, variance = NeighborSweep(pair.p, pair.q, 1), 0.0, 0.0

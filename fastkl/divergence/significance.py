@@ -17,6 +17,7 @@ from scipy.special import digamma
 from fastkl._core._threads import effective_n_threads
 from fastkl.divergence._labels import LANES, score_labels, score_permutations
 from fastkl.divergence.arguments import FloatArray, Sample, resolve_neighbors
+from fastkl.divergence.combined_test import combined_test
 from fastkl.divergence.estimate import ConfidenceInterval
 from fastkl.divergence.local_terms import Method
 from fastkl.divergence.neighbors import SamplePair
@@ -81,17 +82,21 @@ def permutation_test(
 ) -> PermutationTest:
     r"""Test whether two samples come from the same distribution, or a sample from a model.
 
-    With :math:`c_i` of the K nearest neighbours of pooled row i from the same sample as row i, the statistic is the mean of
-    :math:`\psi(c_i + 1) - \psi(K - c_i + 1)` over the rows of p plus that over the rows of q: the ratio of counts of
-    Noshad et al. (2017) as an estimate of the Jeffreys divergence. The p-value is exact for samples of independent rows.
-    For a model with parameters fitted to the same sample it is not: fit to one half and test with the other.
+    With :math:`c_i` of the K nearest neighbours of pooled row i from the same sample as row i, the neighbour statistic is the
+    mean of :math:`\psi(c_i + 1) - \psi(K - c_i + 1)` over the rows of p plus that over the rows of q: the ratio of counts of
+    Noshad et al. (2017) as an estimate of the Jeffreys divergence. By default it is taken for 5 and for K neighbours, together
+    with statistics of how the means, squares, fourth powers and products of the columns and the shares of repeated values
+    differ, all in normal scores of the pooled ranks, so that no unit matters; the largest of them, each standardised by its
+    permutations, is tested. The p-value is exact for samples of independent rows. For a model with parameters fitted to the same
+    sample it is not: fit to one half and test with the other.
 
     Parameters
     ----------
     p, q : array-like of shape (n,) or (n, d), or model
         Two samples, or a sample and a model that can be drawn from.
     n_neighbors : int, default=None
-        K; by default a tenth of all rows, between 5 and 50. Small shifts want a large K.
+        K; by default a tenth of all rows, between 5 and 50. A number given asks for the neighbour statistic alone, with
+        distances in the columns as they are.
     sample_weight_p, sample_weight_q : None
         Weights are refused: see Notes.
     n_permutations : int, default=1999
@@ -151,6 +156,11 @@ def permutation_test(
     n, m = pair.p.n_rows, pair.q.n_rows
     default = int(np.clip((n + m) // 10, 5, 50))
     k = resolve_neighbors(n_neighbors, n + m, default=default)
+    threads = effective_n_threads(n_jobs)
+    if n_neighbors is None:
+        X, Y = (side.X.astype(np.float64, copy=False) for side in (pair.p, pair.q))
+        p_value, statistic = combined_test(X, Y, k, int(n_permutations), rng, n_jobs, threads)
+        return PermutationTest(statistic, p_value, int(n_permutations), k)
     order = rng.permutation(n + m)
     index = NeighborIndex(_unit_scale(np.concatenate([pair.p.X, pair.q.X])[order]), n_jobs=n_jobs)
     neighbors = index.neighbors_self(k)
@@ -159,7 +169,7 @@ def permutation_test(
     labels[:, 0] = order[index.order] < n
     statistic = float(_statistics(score_labels(labels, neighbors, score), n, m)[0])
     seeds = rng.randint(0, np.iinfo(np.int64).max, size=(-(-n_permutations // LANES), LANES)).astype(np.uint64)
-    sums = score_permutations(seeds, n, neighbors, score, effective_n_threads(n_jobs))
+    sums = score_permutations(seeds, n, neighbors, score, threads)
     permuted = _statistics(np.moveaxis(sums, 1, 0), n, m).ravel()[:n_permutations]
     as_large = int(np.sum(permuted >= statistic - 1e-12))
     return PermutationTest(statistic, (as_large + 1.0) / (n_permutations + 1.0), int(n_permutations), k)

@@ -7,9 +7,10 @@ error: its logarithm would be -inf, and any number put in its place would be mad
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import digamma, polygamma
 
 from fastkl.divergence.arguments import FloatArray, require_count
@@ -126,6 +127,13 @@ def resolve_window(window: int | None, n: int, *, small: bool) -> int:
     if 2 * window >= n:
         raise ValueError(f"window={window} must be at least 1 and less than half the number of values, {n}.")
     return window
+
+
+def bridges(x: NDArray[Any], window: int) -> bool:
+    """Whether no gap between order statistics so far apart is 0."""
+    ordered = np.sort(x)
+    first, last = ordered[window] > ordered[0], ordered[-1] > ordered[-1 - window]
+    return bool(first and last and (ordered[2 * window :] > ordered[: -2 * window]).all())
 
 
 def spacing_terms(x: FloatArray, shares: FloatArray, window: int, method: str, name: str) -> FloatArray:

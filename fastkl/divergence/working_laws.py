@@ -106,7 +106,8 @@ def normal_pair(X: FloatArray, Y: FloatArray) -> NormalPair:
     common = [(n * one + m * other) / (n + m) for one, other in zip(p, q, strict=True)]
 
     def at(t: float) -> tuple[Moments, Moments]:
-        first, second = (tuple(c + t * (one - c) for c, one in zip(common, law, strict=True)) for law in (p, q))
+        # Not c + t (one - c), which loses what is small beside a common spread that one wild sample sets.
+        first, second = (tuple((1.0 - t) * c + t * one for c, one in zip(common, law, strict=True)) for law in (p, q))
         return first, second  # type: ignore[return-value]
 
     share = _share_of_distance(lambda t: divergence_of_normals(*at(t)), unbiased_divergence(p, q, n, m))

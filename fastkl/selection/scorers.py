@@ -209,7 +209,7 @@ class KLScorer(DensityScorer):
     _routing_repr = __repr__
 
 
-def make_kl_scorer(*, method: str = "knn", n_neighbors: int | None = None, n_jobs: int | None = None) -> KLScorer:
+def make_kl_scorer(*, method: str = "auto", n_neighbors: int | None = None, n_jobs: int | None = None) -> KLScorer:
     r"""A scorer that says how far a density is from the distribution of held-out rows: minus the estimated KL divergence.
 
     .. math:: -\widehat{KL} = \frac1n \sum_i \log p_\theta(x_i) + \hat H(x_1, \ldots, x_n)
@@ -224,8 +224,8 @@ def make_kl_scorer(*, method: str = "knn", n_neighbors: int | None = None, n_job
 
     Parameters
     ----------
-    method : {"knn", "weighted_knn", "spacings", "marginal_split"}, default="knn"
-        As of ``fastkl.entropy``. "knn" and "weighted_knn" want columns of comparable scale, or take "marginal_split".
+    method : {"auto", "marginal_split", "spacings", "knn", "weighted_knn"}, default="auto"
+        As of ``fastkl.entropy``. "knn" and "weighted_knn" want columns of comparable scale.
     n_neighbors : int, default=None
         As of ``fastkl.entropy``.
     n_jobs : int or None, default=None
@@ -255,8 +255,8 @@ def make_kl_scorer(*, method: str = "knn", n_neighbors: int | None = None, n_job
     >>> search.best_params_, bool(abs(search.best_score_) < 0.05)
     ({'family': 'gamma'}, True)
     """
-    if method not in ("knn", *ENTROPY_METHODS):
-        known = ", ".join(map(repr, ("knn", *ENTROPY_METHODS)))
+    if method not in ("auto", "knn", *ENTROPY_METHODS):
+        known = ", ".join(map(repr, ("auto", "knn", *ENTROPY_METHODS)))
         raise ValueError(f"method={method!r} is unknown; expected one of {known}.")
     return KLScorer(method, n_neighbors, n_jobs)
 

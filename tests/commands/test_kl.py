@@ -1,5 +1,6 @@
 """fastkl kl: its divergences and p-values, against the library and exact distributions."""
 
+import json
 import re
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from scipy import stats
 
 import fastkl
-from fastkl.commands.kl import label_test
+from fastkl.divergence.label_test import label_test
 from tests.commands.files import DATA, run
 
 
@@ -90,6 +91,69 @@ def test_kl_of_the_same_rows_says_so(capsys):
     assert "share rows" in " ".join(out.split())
 
 
+def test_kl_of_numbers_against_text_is_an_error(capsys, tmp_path):
+    (tmp_path / "p.csv").write_text("x,y\n1.5,1\n2.5,2\n3.5,4\n")
+    (tmp_path / "q.csv").write_text('x,y\n"1,5",3\n"2,5",4\n"3,5",5\n')
+    message = run(capsys, "kl", tmp_path / "p.csv", tmp_path / "q.csv", status=2)
+    assert "Column 'x': p holds numbers (1.5) and q holds labels ('1,5')" in message
+    assert "decimal comma" in message
+    assert "joint" not in run(capsys, "kl", tmp_path / "p.csv", tmp_path / "q.csv", "--labels", "x", "--no-test")
+
+
+def test_kl_counts_missing_values_and_drops_them_if_asked(capsys, tmp_path):
+    rng = np.random.default_rng(1)
+    frames = [pd.DataFrame(rng.normal(size=(80, 2)), columns=["x", "y"]) for _ in range(2)]
+    frames[0].loc[[3, 5], "x"] = np.nan
+    frames[1].loc[7, "y"] = np.nan
+    paths = [tmp_path / "p.csv", tmp_path / "q.csv"]
+    for frame, path in zip(frames, paths, strict=True):
+        frame.to_csv(path, index=False)
+    message = run(capsys, "kl", *paths, status=2)
+    assert f"2 of 80 in column 'x' of {paths[0]}, 1 of 80 in column 'y' of {paths[1]}" in message
+    assert "--drop-missing" in message
+    out = run(capsys, "kl", *paths, "--drop-missing", "--no-test")
+    p, q = frames[0]["x"].dropna().to_numpy(), frames[1]["x"].to_numpy()
+    assert f"{fastkl.kl_divergence(p, q).value:.4f}" in re.search("^x .*$", out, re.MULTILINE).group()
+    assert "* x: without 2 rows of P and 0 rows of Q, where a value is missing" in out
+    joint = fastkl.kl_divergence(frames[0].dropna().to_numpy(), frames[1].dropna().to_numpy())
+    assert f"{joint.value:.4f}" in re.search("^joint.*$", out, re.MULTILINE).group()
+
+
+def test_kl_as_json(capsys, halves):
+    *_, p, q = halves
+    found = json.loads(run(capsys, "kl", p, q, "--json"))
+    assert [line["name"] for line in found["columns"]] == ["x", "y", "kind"]
+    assert found["n_rows"] == [150, 90]
+    line = found["columns"][0]
+    expected = fastkl.kl_divergence(*(pd.read_csv(p)["x"].to_numpy(), pd.read_parquet(q)["x"].to_numpy()))
+    assert line["kl"]["value"] == pytest.approx(expected.value, rel=1e-12)
+    assert line["kl"]["low"] == pytest.approx(expected.confidence_interval()[0], rel=1e-9)
+    assert 0.0 < line["p_value"] <= 0.01
+    assert line["psi"]["value"] > 0.5
+
+
+def test_kl_of_dates(capsys, tmp_path):
+    rng = np.random.default_rng(2)
+    for name, first in (("p", "2024-01-01"), ("q", "2024-02-01")):
+        days = pd.Timestamp(first) + pd.to_timedelta(rng.integers(0, 300, 120), unit="D")
+        pd.DataFrame({"when": days.strftime("%Y-%m-%d")}).to_csv(tmp_path / f"{name}.csv", index=False)
+    found = json.loads(run(capsys, "kl", tmp_path / "p.csv", tmp_path / "q.csv", "--json"))
+    assert found["columns"][0]["kind"] == "date"
+    assert found["columns"][0]["p_value"] < 0.05
+
+
+def test_notes_stand_once_on_one_line_with_p_and_q_as_given(capsys, tmp_path):
+    rng = np.random.default_rng(3)
+    pd.DataFrame({"x": rng.standard_cauchy(400) ** 3}).to_csv(tmp_path / "p.csv", index=False)
+    pd.DataFrame({"x": rng.normal(size=400)}).to_csv(tmp_path / "q.csv", index=False)
+    out = run(capsys, "kl", tmp_path / "p.csv", tmp_path / "q.csv", "--no-test")
+    notes = [line for line in out.splitlines() if line.startswith("* ")]
+    assert len(notes) == len(set(notes))
+    assert any("KL(P || Q): The tail of P beyond the last row of Q is not in the data" in line for line in notes)
+    back = run(capsys, "kl", tmp_path / "q.csv", tmp_path / "p.csv", "--no-test")
+    assert "KL(Q || P): The tail of Q beyond the last row of P is not in the data" in back
+
+
 @pytest.mark.parametrize(("n", "m", "k"), [(30, 40, 12), (25, 25, 13)])
 def test_label_test_against_the_exact_law(n, m, k):
     """Two labels: given the margins the count is hypergeometric, and the p-value a sum over its tail."""
@@ -104,4 +168,6 @@ def test_label_test_against_the_exact_law(n, m, k):
 
     values = np.array([statistic(x) for x in counts])
     exact = distribution.pmf(counts)[values >= statistic(k) - 1e-9].sum()
-    assert abs(label_test(P, Q, 0) - exact) < 5.0 * np.sqrt(exact * (1.0 - exact) / 999) + 2e-3
+    assert (
+        abs(label_test(P, Q, 999, np.random.RandomState(0)) - exact) < 5.0 * np.sqrt(exact * (1.0 - exact) / 999) + 2e-3
+    )

@@ -196,10 +196,15 @@ def test_one_column_is_its_spacings():
     x = np.random.default_rng(0).standard_normal((500, 1))
     assert marginal_split_entropy(x) == pytest.approx(spacings_entropy(x), abs=1e-12)
     y = np.exp(2 * x)
-    expected = spacings_entropy(np.log(y)) + np.log(y).mean()
+    first, second = np.sort(y, axis=0)[:2, 0]
+    beyond = y - (
+        2 * first - second
+    )  # distances from an end that is as far beyond the first value as that from the second
+    expected = spacings_entropy(np.log(beyond)) + np.log(beyond).mean()
     found = marginal_split_entropy(y)
     assert found == pytest.approx(expected, abs=1e-12)
     assert found.diagnostics["log_scale"].tolist() == [True]
+    assert marginal_split_entropy(7.0 - y) == pytest.approx(found, abs=1e-9)
 
 
 def test_copula_part_is_blind_to_the_margins():

@@ -25,7 +25,7 @@ def samples():
 @pytest.mark.parametrize("method", ["common_radius", "knn", "bias_reduced"])
 def test_agrees_with_the_function(samples, method):
     x, y = samples
-    fitted = KLDivergence(method).fit(y)
+    fitted = KLDivergence(method, coordinates=None).fit(y)
     direct = kl_divergence(x, y, method=method)
     estimate = fitted.estimate(x)
     assert estimate == direct
@@ -38,7 +38,7 @@ def test_weights_agree_with_the_function(samples):
     x, y = samples
     rng = np.random.default_rng(2)
     v, w = rng.uniform(0, 2, len(x)), rng.uniform(0, 2, len(y))
-    fitted = KLDivergence().fit(y, sample_weight=w)
+    fitted = KLDivergence(coordinates=None).fit(y, sample_weight=w)
     direct = kl_divergence(x, y, method="common_radius", sample_weight_p=v, sample_weight_q=w)
     assert fitted.estimate(x, sample_weight=v) == direct
     assert fitted.score(x, sample_weight=v) == pytest.approx(-direct, abs=1e-14)
@@ -86,7 +86,7 @@ def test_shared_rows_warn_and_zero_distances_raise(samples):
 def test_column_names_are_kept_and_checked(samples):
     pd = pytest.importorskip("pandas")
     x, y = (pd.DataFrame(s, columns=["a", "b"]) for s in samples)
-    fitted = KLDivergence().fit(y)
+    fitted = KLDivergence(coordinates=None).fit(y)
     assert list(fitted.feature_names_in_) == ["a", "b"]
     assert fitted.estimate(x) == kl_divergence(*samples, method="common_radius")
     with pytest.raises(ValueError, match="feature names"):
@@ -98,7 +98,7 @@ def test_column_names_are_kept_and_checked(samples):
 def test_local_terms_are_by_row(method, d):
     rng = np.random.default_rng(3)
     x, y = rng.normal(size=(60, d)), rng.normal(0.5, 2.0, (50, d))
-    fitted = KLDivergence(method).fit(y)
+    fitted = KLDivergence(method, coordinates=None).fit(y)
     terms, order = fitted.score_samples(x), rng.permutation(60)
     np.testing.assert_allclose(fitted.score_samples(x[order]), terms[order], rtol=1e-12)
     far = int(np.argmin(((x - 0.5) ** 2).sum(axis=1)))

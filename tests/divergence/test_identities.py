@@ -62,7 +62,7 @@ def test_support():
 def test_identity_of_samples(d, k):
     x, y = draw_normal((150, d), 7), draw_normal((230, d), 8, 0.3, 1.4)
     whole = kl_divergence(x, y, method="knn", n_neighbors=k)
-    parts = cross_entropy(x, y, n_neighbors=k) - entropy(x, n_neighbors=k)
+    parts = cross_entropy(x, y, method="knn", n_neighbors=k) - entropy(x, method="knn", n_neighbors=k)
     assert whole == pytest.approx(parts, rel=0, abs=1e-13)
     assert whole.diagnostics["cross_entropy"] - whole.diagnostics["entropy"] == pytest.approx(whole, abs=1e-14)
 
@@ -216,7 +216,7 @@ def test_estimate_error_and_p_value():
 def test_many_columns_are_reported():
     x, y = draw_normal((200, 20), 42), draw_normal((200, 20), 43)
     pair = [kl_divergence(x, y, method="common_radius", standard_error=wanted) for wanted in (True, False)]
-    for estimate in (*pair, entropy(x), cross_entropy(x, y)):
+    for estimate in (*pair, entropy(x, method="knn"), cross_entropy(x, y, method="knn")):
         assert estimate.diagnostics["bias_suspected"] is True
         assert any("20 columns" in reason for reason in estimate.diagnostics["reasons"])
 

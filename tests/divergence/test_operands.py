@@ -210,4 +210,4 @@ def test_entropy_of_every_kind():
     exact = entropy(DISCRETE), entropy(DENSITY), entropy(empirical(["a", "a", "b", "b"]))
     assert [found.standard_error for found in exact] == [0.0] * 3
     assert exact[2] == pytest.approx(np.log(2.0), rel=1e-15)
-    assert entropy(X).method == "knn"
+    assert entropy(X).method == "marginal_split"

@@ -1,0 +1,154 @@
+"""Divergences between many distributions as a matrix: of samples, whose trees are built once, or of rows of probabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from fastkl.divergence.arguments import FloatArray, Sample, as_sample
+from fastkl.divergence.coordinates import centre_and_spread
+from fastkl.divergence.discrete import discrete_kl
+from fastkl.divergence.discrete_relatives import discrete_jeffreys, discrete_jensen_shannon
+from fastkl.divergence.estimate import Estimate
+from fastkl.divergence.matching import match_columns
+from fastkl.divergence.neighbors import SamplePair
+from fastkl.divergence.options import Options
+from fastkl.divergence.relatives import jeffreys_of_pair, jensen_shannon_of_pair
+from fastkl.divergence.samples import pair_divergence
+from fastkl.rows.tables import is_table
+
+__all__ = ["pairwise_divergence"]
+
+_OF_SAMPLES: dict[str, Callable[[SamplePair, Options], Estimate]] = {
+    "kl": pair_divergence,
+    "jeffreys": jeffreys_of_pair,
+    "jensen_shannon": jensen_shannon_of_pair,
+}
+_OF_ROWS: dict[str, Callable[..., Any]] = {
+    "kl": discrete_kl,
+    "jeffreys": discrete_jeffreys,
+    "jensen_shannon": discrete_jensen_shannon,
+}
+_DISTANCE = "jensen_shannon_distance"
+
+
+def pairwise_divergence(
+    samples: Any,
+    metric: str = "jensen_shannon",
+    *,
+    n_neighbors: int | None = None,
+    logits: bool = False,
+    return_errors: bool = False,
+    n_jobs: int | None = None,
+) -> Any:
+    """Divergences between all pairs of distributions, as a matrix in nats.
+
+    Parameters
+    ----------
+    samples : list of array-like of shape (n_i,) or (n_i, d), or array of shape (k, K)
+        A list of samples of the same columns (tables are matched by column names); or one array or table whose *rows are known
+        probabilities*.
+    metric : {"jensen_shannon", "jensen_shannon_distance", "jeffreys", "kl"}, default="jensen_shannon"
+        ``"kl"``: entry (i, j) is KL(i || j), so the matrix is not symmetric; the others are. ``"jensen_shannon_distance"``: the
+        square root, a metric, 0 where the estimate is below 0.
+    n_neighbors : int, default=None
+        Of samples, as in `kl_divergence`.
+    logits : bool, default=False
+        Whether rows are unnormalised log-probabilities.
+    return_errors : bool, default=False
+        Whether to give the standard errors too; only of samples, and not of the distance.
+    n_jobs : int or None, default=None
+        Threads.
+
+    Returns
+    -------
+    ndarray of shape (k, k), or a pair of such
+        The divergences, 0 on the diagonal; with ``return_errors=True`` also their standard errors.
+
+    Raises
+    ------
+    ValueError
+        An unknown metric, rows that do not sum to 1, samples of other columns.
+
+    Notes
+    -----
+    Samples are compared by the "common_radius" estimate, in columns scaled by their quartile range in all samples together, so
+    that units do not matter; each sample's tree is built once.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastkl import pairwise_divergence
+    >>> rng = np.random.default_rng(0)
+    >>> D = pairwise_divergence([rng.normal(loc, 1.0, 500) for loc in (0.0, 0.1, 3.0)])
+    >>> bool(D[0, 1] < D[0, 2]), D.shape
+    (True, (3, 3))
+    >>> pairwise_divergence(np.array([[0.5, 0.5], [0.25, 0.75]]), "kl").round(4)
+    array([[0.    , 0.1438],
+           [0.1308, 0.    ]])
+    """
+    name = "jensen_shannon" if metric == _DISTANCE else metric
+    if name not in _OF_SAMPLES:
+        known = ", ".join(map(repr, (*_OF_SAMPLES, _DISTANCE)))
+        raise ValueError(f"metric={metric!r} is unknown; expected one of {known}.")
+    if isinstance(samples, (list, tuple)):
+        if logits:
+            raise ValueError("logits=True is for rows of one array; a list holds samples.")
+        values, errors = _between_samples(
+            list(samples), name, Options("common_radius", n_neighbors, return_errors, coordinates=None), n_jobs
+        )
+    else:
+        if return_errors:
+            raise ValueError("Divergences of known probabilities are exact: there are no errors to return.")
+        values, errors = _between_rows(samples, name, logits), np.empty(0)
+    if metric == _DISTANCE:
+        if return_errors:
+            raise ValueError(
+                f"return_errors=True is not for {_DISTANCE!r}: ask for 'jensen_shannon', whose root it is."
+            )
+        values = np.sqrt(np.maximum(values, 0.0))
+    return (values, errors) if return_errors else values
+
+
+def _between_rows(rows: Any, metric: str, logits: bool) -> FloatArray:
+    """Of known probabilities."""
+    array = np.asarray(rows)
+    if array.ndim != 2:
+        raise ValueError(
+            f"Rows of probabilities are an array of shape (k, K); found {array.shape}. Samples come in a list."
+        )
+    out = np.zeros((len(array), len(array)))
+    for i, row in enumerate(array):
+        out[i] = _OF_ROWS[metric](row, array, logits=logits)
+        out[i, i] = 0.0
+    return out
+
+
+def _between_samples(
+    samples: list[Any], metric: str, options: Options, n_jobs: int | None
+) -> tuple[FloatArray, FloatArray]:
+    """Of samples, each with one tree."""
+    if len(samples) < 2:
+        raise ValueError(f"A matrix of divergences needs at least 2 samples; found {len(samples)}.")
+    first = samples[0]
+    matched = [first, *(match_columns(first, other) if is_table(other) else other for other in samples[1:])]
+    read = [as_sample(one, f"sample {i}", None, n_jobs).X.astype(np.float64) for i, one in enumerate(matched)]
+    for i, X in enumerate(read):
+        if X.shape[1] != read[0].shape[1]:
+            raise ValueError(
+                f"Sample {i} has {X.shape[1]} columns and sample 0 has {read[0].shape[1]}; they need the same ones."
+            )
+    middle, spread = centre_and_spread(np.concatenate(read))
+    trees = [Sample(np.ascontiguousarray((X - middle) / spread), None, n_jobs) for X in read]
+    values, errors = np.zeros((2, len(trees), len(trees)))
+    for i, p in enumerate(trees):
+        for j, q in enumerate(trees):
+            if i == j or (metric != "kl" and j < i):
+                continue
+            found = _OF_SAMPLES[metric](SamplePair(p, q), options)
+            values[i, j], errors[i, j] = float(found), found.standard_error
+            if metric != "kl":
+                values[j, i], errors[j, i] = values[i, j], errors[i, j]
+    return values, errors

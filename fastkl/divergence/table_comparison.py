@@ -1,0 +1,364 @@
+"""Two tables compared: every column by its type, all of them together, as a table that prints, and as a frame or JSON."""
+
+from __future__ import annotations
+
+import html
+import re
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastkl.divergence.categorical_kl import categorical_kl
+from fastkl.divergence.categorical_relatives import categorical_jensen_shannon
+from fastkl.divergence.estimate import Estimate
+from fastkl.divergence.functions import kl_divergence
+from fastkl.divergence.label_test import label_test
+from fastkl.divergence.options import as_random_state
+from fastkl.divergence.relatives import jensen_shannon
+from fastkl.divergence.significance import permutation_test
+from fastkl.divergence.stability import population_stability_index
+from fastkl.divergence.table_columns import DATE, LABEL, NUMBER, ColumnPair, paired_columns
+from fastkl.exceptions import SharedRowsWarning
+
+__all__ = ["TableComparison", "TableLine", "compare_tables"]
+
+# The test takes at most so many rows of either table, drawn at random: exact all the same, and its time does not grow further.
+TESTED_ROWS = 5_000
+_NUMBERS = ("kl", "kl_reverse", "jensen_shannon", "psi")
+
+
+@dataclass(frozen=True)
+class TableLine:
+    """A column of two tables, or several together, compared.
+
+    Parameters
+    ----------
+    name : hashable
+        Name of the column, or what is compared jointly.
+    kind : str
+        "number", "date" or "label".
+    n_rows, n_missing : pair of int
+        Rows of either table that are compared, and those left out.
+    kl, kl_reverse, jensen_shannon : Estimate
+        KL(P || Q), KL(Q || P), and the Jensen-Shannon divergence, in nats.
+    psi : Estimate or None
+        Population stability index of q against p, 1/2 added to the counts of bins; None for several columns.
+    p_value : float or None
+        Of a permutation test that both have one distribution.
+    notes : list of str
+        Doubts about these numbers, each once, about P and Q as given.
+    """
+
+    name: Any
+    kind: str
+    n_rows: tuple[int, int]
+    n_missing: tuple[int, int]
+    kl: Estimate
+    kl_reverse: Estimate
+    jensen_shannon: Estimate
+    psi: Estimate | None
+    p_value: float | None
+    notes: list[str]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers, lists and strings, as JSON takes them.
+
+        Returns
+        -------
+        dict
+            JSON has no infinity: it is ``"inf"`` here, and what there is not is None.
+        """
+        found: dict[str, Any] = {"name": self.name if isinstance(self.name, int) else str(self.name), "kind": self.kind}
+        found |= {"n_rows": list(self.n_rows), "n_missing": list(self.n_missing)}
+        for name in _NUMBERS:
+            estimate = getattr(self, name)
+            found[name] = None if estimate is None else _plain(estimate)
+        return {**found, "p_value": self.p_value, "notes": list(self.notes)}
+
+
+def _plain(estimate: Estimate) -> dict[str, Any]:
+    numbers = (float(estimate), estimate.standard_error, *estimate.confidence_interval())
+    names = ("value", "standard_error", "low", "high")
+    return {name: None if x != x else str(x) if np.isinf(x) else x for name, x in zip(names, numbers, strict=True)}
+
+
+@dataclass(frozen=True)
+class TableComparison:
+    """What `compare_tables` finds.
+
+    Parameters
+    ----------
+    columns : list of TableLine
+        One for each column.
+    joint : list of TableLine
+        Of all columns of numbers and dates together, and of all labels together, where there are several.
+    n_rows : pair of int
+        Rows of either table.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastkl import compare_tables
+    >>> rng = np.random.default_rng(0)
+    >>> found = compare_tables(rng.normal(size=(200, 2)), rng.normal([0.0, 1.0], 1.0, size=(200, 2)))
+    >>> [line.p_value < 0.01 for line in found.columns]
+    [False, True]
+    """
+
+    columns: list[TableLine]
+    joint: list[TableLine]
+    n_rows: tuple[int, int]
+
+    @property
+    def lines(self) -> list[TableLine]:
+        """All lines, the joint ones last."""
+        return [*self.columns, *self.joint]
+
+    @property
+    def notes(self) -> list[str]:
+        """Doubts of all lines, with their names."""
+        return [f"{line.name}: {note}" for line in self.lines for note in line.notes]
+
+    def to_frame(self) -> Any:
+        """The lines as a pandas data frame.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row for each line; estimates with their standard errors.
+        """
+        import pandas as pd  # only here: the library does without it
+
+        rows = []
+        for line in self.lines:
+            row: dict[str, Any] = {"kind": line.kind, "rows_p": line.n_rows[0], "rows_q": line.n_rows[1]}
+            row |= {"missing_p": line.n_missing[0], "missing_q": line.n_missing[1]}
+            for name in _NUMBERS:
+                estimate = getattr(line, name)
+                row[name] = np.nan if estimate is None else float(estimate)
+                row[f"{name}_error"] = np.nan if estimate is None else estimate.standard_error
+            row |= {"p_value": np.nan if line.p_value is None else line.p_value, "notes": "; ".join(line.notes)}
+            rows.append(row)
+        return pd.DataFrame(rows, index=pd.Index([line.name for line in self.lines], name="column"))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers, lists and strings.
+
+        Returns
+        -------
+        dict
+            ``"n_rows"``, and ``"columns"`` and ``"joint"``, lists of lines.
+        """
+        return {
+            "n_rows": list(self.n_rows),
+            "columns": [line.to_dict() for line in self.columns],
+            "joint": [line.to_dict() for line in self.joint],
+        }
+
+    def _cells(self) -> list[list[str]]:
+        rows = [["column", "type", "KL(P || Q)", "± s.e.", "KL(Q || P)", "± s.e.", "JS", "PSI", "p-value"]]
+        for line in self.lines:
+            cells = [str(line.name), line.kind]
+            for estimate in (line.kl, line.kl_reverse):
+                cells += [
+                    _number(float(estimate)) + ("*" if estimate.diagnostics["reasons"] else ""),
+                    _number(estimate.standard_error),
+                ]
+            cells += [_number(float(line.jensen_shannon)), "" if line.psi is None else _number(float(line.psi))]
+            rows.append([*cells, "" if line.p_value is None else f"{line.p_value:.4f}"])
+        return rows
+
+    def __repr__(self) -> str:
+        rows = self._cells()
+        widths = [max(len(row[j]) for row in rows) for j in range(len(rows[0]))]
+        lines = ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip() for row in rows]
+        head = f"P: {self.n_rows[0]} rows, Q: {self.n_rows[1]} rows; in nats"
+        return "\n".join([head, *lines, *(f"* {note}" for note in self.notes)])
+
+    def _repr_html_(self) -> str:
+        head, *rows = self._cells()
+        body = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+        notes = "".join(f"<div>{html.escape(note)}</div>" for note in self.notes)
+        return f"<table><tr>{''.join(f'<th>{html.escape(cell)}</th>' for cell in head)}</tr>{body}</table>{notes}"
+
+
+def _number(value: float) -> str:
+    return "-" if value != value else f"{value:.4f}" if abs(value) < 1e6 else f"{value:.4g}"
+
+
+def compare_tables(
+    p: Any,
+    q: Any,
+    *,
+    columns: Sequence[Any] | None = None,
+    labels: Sequence[Any] = (),
+    drop_missing: bool = False,
+    test: bool = True,
+    n_neighbors: int | None = None,
+    n_permutations: int = 999,
+    random_state: Any = 0,
+    n_jobs: int | None = None,
+) -> TableComparison:
+    """Compare two tables column by column and jointly: divergences both ways, Jensen-Shannon, stability index, tests.
+
+    Numbers and dates (as days) are compared by nearest neighbours, labels by their frequencies. Columns are matched by name.
+
+    Parameters
+    ----------
+    p, q : data frame (pandas, polars, Arrow) or array-like of shape (n, d), (m, d)
+        The tables.
+    columns : sequence, default=None
+        Names of the columns to compare (numbers for arrays); by default all, which both tables then have.
+    labels : sequence, default=()
+        Columns that are labels although they hold numbers: codes, years, postcodes.
+    drop_missing : bool, default=False
+        Whether to leave missing values out: of a column its own, of a joint line every row that lacks one of its values. By
+        default a missing value is an error that counts them.
+    test : bool, default=True
+        Whether to test each line by permutations, on 5000 random rows of a table at most.
+    n_neighbors : int, default=None
+        As in `kl_divergence`.
+    n_permutations : int, default=999
+        Permutations of each test.
+    random_state : int, RandomState or Generator, default=0
+        For the permutations.
+    n_jobs : int or None, default=None
+        Threads.
+
+    Returns
+    -------
+    TableComparison
+        Prints as a table; ``to_frame()``, ``to_dict()``, and HTML in a notebook.
+
+    Raises
+    ------
+    ColumnTypeError
+        A column holds numbers in one table and text in the other.
+    SourceError
+        The tables have different columns, or a name is not among them.
+    ValueError
+        Missing values without ``drop_missing``; infinite ones.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> from fastkl import compare_tables
+    >>> rng = np.random.default_rng(0)
+    >>> before = pd.DataFrame({"age": rng.normal(40, 10, 300), "plan": rng.choice(["free", "paid"], 300)})
+    >>> after = pd.DataFrame({"age": rng.normal(50, 10, 200), "plan": rng.choice(["free", "paid"], 200)})
+    >>> found = compare_tables(before, after)
+    >>> found.to_frame().loc["age", "p_value"]
+    0.001
+    """
+    pairs = paired_columns(p, q, None if columns is None else list(columns), list(labels))
+    if not drop_missing:
+        _refuse_missing(pairs)
+    compare = _Comparison(test, n_neighbors, n_permutations, as_random_state(random_state).get_state(), n_jobs)
+    singles = [compare.one(pair) for pair in pairs]
+    joint = []
+    for kinds, word in (((NUMBER, DATE), "column"), ((LABEL,), "label")):
+        several = [pair for pair in pairs if pair.kind in kinds]
+        if len(several) > 1:
+            joint.append(compare.together(several, f"joint ({len(several)} {word}s)"))
+    return TableComparison(singles, joint, (len(pairs[0].values[0]), len(pairs[0].values[1])))
+
+
+def _refuse_missing(pairs: list[ColumnPair]) -> None:
+    """ValueError that counts the missing values of every column."""
+    counts = [
+        f"{int(gone.sum())} of {len(gone)} in column {pair.name!r} of {side}"
+        for pair in pairs
+        for side, gone in zip(("p", "q"), pair.missing, strict=True)
+        if gone.any()
+    ]
+    if counts:
+        raise ValueError(
+            f"There are missing values: {', '.join(counts)}. Fill them, leave the columns out, or set drop_missing=True to "
+            f"compare without them."
+        )
+
+
+@dataclass(frozen=True)
+class _Comparison:
+    """How lines are computed; each test begins with the same random numbers, so that no line depends on the others."""
+
+    test: bool
+    n_neighbors: int | None
+    n_permutations: int
+    state: Any
+    n_jobs: int | None
+
+    def one(self, pair: ColumnPair) -> TableLine:
+        """The line of a column."""
+        gone = (int(pair.missing[0].sum()), int(pair.missing[1].sum()))
+        first, second = pair.present(0), pair.present(1)
+        psi = population_stability_index(
+            first, second, unseen="smooth", bins="categories" if pair.kind == LABEL else "auto"
+        )
+        return self._line(pair.name, pair.kind, first, second, gone, psi)
+
+    def together(self, pairs: list[ColumnPair], name: str) -> TableLine:
+        """The line of several columns of one kind, of the rows that lack no value."""
+        sides, gone = [], []
+        for side in (0, 1):
+            lacking = np.logical_or.reduce([pair.missing[side] for pair in pairs])
+            sides.append(np.column_stack([pair.values[side] for pair in pairs])[~lacking])
+            gone.append(int(lacking.sum()))
+            if lacking.all():
+                raise ValueError(f"No row of {'pq'[side]} has a value in each of the columns of {name}.")
+        kind = LABEL if pairs[0].kind == LABEL else NUMBER
+        return self._line(name, kind, sides[0], sides[1], (gone[0], gone[1]), None)
+
+    def _line(
+        self, name: Any, kind: str, P: NDArray[Any], Q: NDArray[Any], gone: tuple[int, int], psi: Estimate | None
+    ) -> TableLine:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            warnings.simplefilter("ignore", SharedRowsWarning)  # the diagnostics say it too
+            forward, backward, middle = self._of_labels(P, Q) if kind == LABEL else self._of_numbers(P, Q)
+            p_value = self._test(kind, P, Q) if self.test else None
+        said = [f"KL(P || Q): {reason}" for reason in map(upright, forward.diagnostics["reasons"])]
+        known = {upright(reason) for reason in forward.diagnostics["reasons"]}
+        for reason in backward.diagnostics["reasons"]:
+            turned = other_way_round(upright(reason))
+            if turned not in known and not _about_both(reason):
+                said.append(f"KL(Q || P): {turned}")
+        said += [str(warning.message) for warning in caught]
+        return TableLine(
+            name, kind, (len(P), len(Q)), gone, forward, backward, middle, psi, p_value, list(dict.fromkeys(said))
+        )
+
+    def _of_numbers(self, P: Any, Q: Any) -> tuple[Estimate, Estimate, Estimate]:
+        options: dict[str, Any] = {"n_neighbors": self.n_neighbors, "n_jobs": self.n_jobs}
+        return kl_divergence(P, Q, **options), kl_divergence(Q, P, **options), jensen_shannon(P, Q, **options)
+
+    def _of_labels(self, P: Any, Q: Any) -> tuple[Estimate, Estimate, Estimate]:
+        return categorical_kl(P, Q), categorical_kl(Q, P), categorical_jensen_shannon(P, Q)
+
+    def _test(self, kind: str, P: Any, Q: Any) -> float:
+        rng = np.random.RandomState()
+        rng.set_state(self.state)
+        P, Q = (x if len(x) <= TESTED_ROWS else x[rng.permutation(len(x))[:TESTED_ROWS]] for x in (P, Q))
+        if kind == LABEL:
+            return label_test(P, Q, self.n_permutations, rng)
+        return permutation_test(P, Q, n_permutations=self.n_permutations, random_state=rng, n_jobs=self.n_jobs).p_value
+
+
+def upright(reason: str) -> str:
+    """A sentence of an estimate, with P and Q as the table calls them."""
+    return re.sub(r"\b[pq]\b", lambda found: found.group().upper(), reason)
+
+
+def other_way_round(reason: str) -> str:
+    """A sentence about the divergence of P from Q, as one about that of Q from P."""
+    return re.sub(r"\b[PQ]\b", lambda found: "Q" if found.group() == "P" else "P", reason)
+
+
+def _about_both(reason: str) -> bool:
+    """Whether a doubt is about the two samples alike, and said already."""
+    return "share rows" in reason or "rounded" in reason or "are biased beyond about" in reason

@@ -1,0 +1,180 @@
+"""Jensen-Shannon, Jeffreys and the stability index of labels, counts and bins: other routes, expectations, policies."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.spatial.distance import jensenshannon
+from scipy.special import rel_entr
+
+from fastkl import (
+    DegenerateDataError,
+    SourceError,
+    SupportError,
+    categorical_jeffreys,
+    categorical_jensen_shannon,
+    categorical_kl,
+    population_stability_index,
+)
+
+X, Y = np.array([40, 35, 20, 5]), np.array([30, 30, 25, 15])
+
+
+def jeffreys(a, b):
+    return float((rel_entr(a, b) + rel_entr(b, a)).sum())
+
+
+def labels(counts):
+    return np.repeat(list("abcd"), counts)
+
+
+# --- Jensen-Shannon -----------------------------------------------------------------------------------------------------------
+
+
+def test_plug_in_is_that_of_scipy():
+    expected = jensenshannon(X / X.sum(), Y / Y.sum()) ** 2
+    for p, q, counts in ((X, Y, True), (labels(X), labels(Y), False)):
+        assert categorical_jensen_shannon(p, q, "plugin", counts=counts) == pytest.approx(expected, abs=1e-14)
+    assert categorical_jensen_shannon(["a"] * 7, ["b"] * 3, "plugin").bits == pytest.approx(1.0, abs=1e-14)
+
+
+def test_correction_against_a_simulation():
+    """Means over samples of distributions whose divergence is known."""
+    rng, p, q = np.random.default_rng(0), np.array([0.5, 0.3, 0.2]), np.array([0.3, 0.3, 0.4])
+    for a, b in ((p, q), (p, p)):
+        truth = jensenshannon(a, b) ** 2
+        found = [
+            categorical_jensen_shannon(rng.multinomial(60, a), rng.multinomial(90, b), counts=True) for _ in range(2000)
+        ]
+        spread = np.std(found)
+        assert abs(np.mean(found) - truth) < 4 * spread / math.sqrt(2000) + 3e-4
+        plain = truth + np.mean([e.diagnostics["bias"] for e in found])
+        assert plain - truth > 8 * spread / math.sqrt(2000) or truth > 0
+        assert 0.85 < np.mean([e.standard_error for e in found]) / spread < (1.2 if a is not b else 1.6)
+    assert np.mean([e.diagnostics["bias"] for e in found]) == pytest.approx(2 / 8 * (1 / 60 + 1 / 90), rel=0.05)
+
+
+def test_weights_are_repetitions_and_indexes_are_matched():
+    w, v = np.array([2, 1, 3, 1]), np.array([1, 4, 1, 2])
+    p, q = np.array(list("abca")), np.array(list("bbcd"))
+    for call in (categorical_jensen_shannon, lambda *a, **k: categorical_jeffreys(*a, unseen="estimate", **k)):
+        weighted = call(p, q, sample_weight_p=w, sample_weight_q=v)
+        assert weighted == pytest.approx(call(np.repeat(p, w), np.repeat(q, v)), abs=1e-13)
+    first, second = pd.Series({"u": 4, "v": 6}), pd.Series({"v": 5, "w": 5})
+    expected = jensenshannon([0.4, 0.6, 0.0], [0.0, 0.5, 0.5]) ** 2
+    assert categorical_jensen_shannon(first, second, "plugin", counts=True) == pytest.approx(expected, abs=1e-14)
+
+
+# --- Jeffreys -----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["plugin", "zhang_grabchak"])
+def test_jeffreys_is_the_sum_of_both_directions(method):
+    found = categorical_jeffreys(X, Y, method, counts=True)
+    there, back = categorical_kl(X, Y, method, counts=True), categorical_kl(Y, X, method, counts=True)
+    assert found == pytest.approx(there + back, abs=1e-14)
+    assert (found.diagnostics["forward"], found.diagnostics["backward"]) == (there, back)
+    if method == "plugin":
+        assert found == pytest.approx(jeffreys(X / X.sum(), Y / Y.sum()), abs=1e-14)
+
+
+def test_error_of_jeffreys_against_a_simulation():
+    rng, p, q = np.random.default_rng(1), np.array([0.5, 0.3, 0.2]), np.array([0.3, 0.3, 0.4])
+    for a, b in ((p, q), (p, p)):
+        found = [
+            categorical_jeffreys(rng.multinomial(300, a), rng.multinomial(400, b), counts=True) for _ in range(1000)
+        ]
+        assert abs(np.mean(found) - jeffreys(a, b)) < 4 * np.std(found) / math.sqrt(1000) + 1e-3
+        assert 0.85 < np.mean([e.standard_error for e in found]) / np.std(found) < (1.2 if a is not b else 1.7)
+
+
+def test_unseen_symbols_of_either_side_are_named_the_right_way_round():
+    found = categorical_jeffreys(list("aabc"), list("abbd"))
+    assert found == math.inf
+    assert any("P has 1 symbol without a count in Q ('c')" in r for r in found.diagnostics["reasons"])
+    assert any("Q has 1 symbol without a count in P ('d')" in r for r in found.diagnostics["reasons"])
+    assert math.isfinite(categorical_jeffreys(list("aabc"), list("abbd"), unseen="smooth"))
+    with pytest.raises(SupportError):
+        categorical_jeffreys(list("aabc"), list("abbd"), unseen="raise")
+
+
+# --- the population stability index -------------------------------------------------------------------------------------------
+
+
+def test_index_of_counts_and_labels():
+    expected = jeffreys(X / X.sum(), Y / Y.sum())
+    assert population_stability_index(X, Y, counts=True) == pytest.approx(expected, abs=1e-14)
+    found = population_stability_index(labels(X), labels(Y))
+    assert found == pytest.approx(expected, abs=1e-14)
+    assert found.diagnostics["contributions"].sum() == pytest.approx(expected, abs=1e-14)
+    assert population_stability_index(labels(X), labels(X)) == 0.0
+    codes = np.repeat([3, 1, 2, 7], X), np.repeat([3, 1, 2, 7], Y)
+    assert population_stability_index(*codes, bins="categories") == pytest.approx(expected, abs=1e-14)
+
+
+def test_quantile_bins_are_those_of_pandas():
+    rng = np.random.default_rng(2)
+    reference, current = rng.normal(size=500), rng.normal(0.3, 1.2, size=400)
+    cut, edges = pd.qcut(reference, 10, retbins=True)
+    e = pd.Series(cut).value_counts(normalize=True, sort=False).to_numpy()
+    edges[0], edges[-1] = -np.inf, np.inf
+    a = pd.Series(pd.cut(current, edges)).value_counts(normalize=True, sort=False).to_numpy()
+    found = population_stability_index(reference, current)
+    assert found == pytest.approx(jeffreys(e, a), abs=1e-13)
+    assert found.diagnostics["shares"].shape == (2, 10)
+    assert found.diagnostics["bins"][0].startswith("(-inf, ")
+    assert population_stability_index(pd.Series(reference), pd.Series(current)) == found
+    scaled = population_stability_index(1e6 * reference - 5.0, 1e6 * current - 5.0)
+    assert scaled == pytest.approx(found, abs=1e-13)
+
+
+def test_cut_points_and_ties():
+    reference, current = [0, 1, 2, 3, 4, 5, 6, 7], [1, 2, 2, 5, 9, 9, -1, 0]
+    found = population_stability_index(reference, current, bins=[2, 5])  # up to 2, up to 5, beyond
+    assert found.diagnostics["shares"].tolist() == [[3 / 8, 3 / 8, 2 / 8], [5 / 8, 1 / 8, 2 / 8]]
+    assert found == pytest.approx(jeffreys(*found.diagnostics["shares"]), abs=1e-14)
+    heavy = np.array([0.0] * 90 + list(range(1, 11)))
+    assert len(population_stability_index(heavy, heavy + 0.0).diagnostics["bins"]) == 2  # nine deciles are 0
+
+
+def test_empty_bins_by_policy():
+    reference, current = np.arange(100.0), np.arange(30.0)
+    found = population_stability_index(reference, current)
+    assert found == math.inf
+    assert "(29.7, 39.6]" in found.diagnostics["reasons"][0]
+    smooth = population_stability_index(reference, current, unseen="smooth")
+    e, a = (np.full(10, 10.5) / 105, np.array([10.5] * 3 + [0.5] * 7) / 35)
+    assert smooth == pytest.approx(jeffreys(e, a), abs=1e-13)
+    assert smooth.diagnostics["bias_suspected"]
+    with pytest.raises(SupportError, match="fewer bins"):
+        population_stability_index(reference, current, unseen="raise")
+
+
+def test_index_of_equal_distributions_is_about_what_is_expected():
+    rng = np.random.default_rng(3)
+    found = [population_stability_index(rng.normal(size=800), rng.normal(size=900)) for _ in range(300)]
+    # The bins are those of the reference, whose shares are exact.
+    expected = 9 * (1 / 900 + 1 / 800)
+    assert found[0].diagnostics["expected_if_equal"] == pytest.approx(expected)
+    assert 0.8 < np.mean(found) / expected < 1.2
+
+
+def test_wrong_calls():
+    with pytest.raises(ValueError, match="rising order"):
+        population_stability_index([1.0, 2.0], [1.0, 2.0], bins=[3, 2])
+    with pytest.raises(ValueError, match="bins='many'"):
+        population_stability_index([1.0, 2.0], [1.0, 2.0], bins="many")
+    with pytest.raises(ValueError, match="one variable"):
+        population_stability_index(np.zeros((5, 2)), np.zeros((5, 2)))
+    with pytest.raises(ValueError, match="current"):
+        population_stability_index([1.0, 2.0], [1.0, math.nan])
+    with pytest.raises(ValueError, match="unseen"):
+        population_stability_index([1.0], [1.0], unseen="estimate")
+    with pytest.raises(ValueError, match="corrected"):
+        categorical_jensen_shannon(["a"], ["b"], "zhang")
+    with pytest.raises((DegenerateDataError, ValueError)):
+        categorical_jensen_shannon([], ["b"])
+    frame = pd.DataFrame({"a": ["u"], "b": ["v"]})
+    with pytest.raises(SourceError):
+        categorical_jensen_shannon(frame, frame.rename(columns={"b": "c"}))

@@ -1,0 +1,95 @@
+"""The default permutation test: level by counting, units, and alternatives of each kind with known answers."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from fastkl import permutation_test
+
+KINDS = {
+    "shift": (lambda r, n: r.normal(size=(n, 2)), lambda r, n: r.normal([0.0, 0.5], 1.0, (n, 2))),
+    "scale": (lambda r, n: r.normal(size=(n, 3)), lambda r, n: r.normal(0.0, 1.4, (n, 3))),
+    "one column of many": (
+        lambda r, n: r.normal(size=(n, 20)),
+        lambda r, n: r.normal(size=(n, 20)) * ([2.0] + 19 * [1.0]),
+    ),
+    "correlation": (lambda r, n: r.normal(size=(n, 2)), lambda r, n: r.normal(size=(n, 2)) @ [[1.0, 0.6], [0.0, 0.8]]),
+    "kurtosis": (
+        lambda r, n: r.normal(size=(n, 1)),
+        lambda r, n: r.normal(0.0, 0.4, (n, 1)) + r.choice([-0.9, 0.9], (n, 1)),
+    ),
+    "share of zeros": (
+        lambda r, n: np.where(r.random((n, 1)) < 0.3, 0.0, r.gamma(2.0, size=(n, 1))),
+        lambda r, n: np.where(r.random((n, 1)) < 0.5, 0.0, r.gamma(2.0, size=(n, 1))),
+    ),
+    "ring": (lambda r, n: r.normal(size=(n, 2)), lambda r, n: _ring(r, n)),
+}
+
+
+def _ring(r, n):
+    angle = r.uniform(0.0, 2.0 * np.pi, n)
+    return 1.4 * np.column_stack([np.cos(angle), np.sin(angle)]) + r.normal(0.0, 0.1, (n, 2))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_kind_of_difference_is_found_in_any_unit(kind):
+    p, q = KINDS[kind]
+    found = []
+    for seed in range(4):
+        r = np.random.default_rng(seed)
+        x, y = p(r, 200), q(r, 200)
+        result = permutation_test(x, y, n_permutations=199, random_state=seed)
+        found.append(result.p_value)
+        scale, offset = 10.0 ** np.arange(-3, x.shape[1] - 3), np.arange(x.shape[1])
+        moved = permutation_test(scale * x + offset, scale * y + offset, n_permutations=199, random_state=seed)
+        if kind != "share of zeros":  # an offset that is no power of two may merge values
+            assert moved == result
+    assert np.median(found) <= 0.02
+
+
+def test_a_column_in_other_units_hides_nothing():
+    """Income beside age: on the columns as they are neighbours see income alone."""
+    r = np.random.default_rng(0)
+    x, y = (np.column_stack([r.lognormal(10.0, 0.6, 1000), r.normal(age, 10.0, 1000)]) for age in (40.0, 50.0))
+    assert permutation_test(x, y, random_state=0).p_value == 0.0005
+    assert permutation_test(x, y, n_neighbors=50, random_state=0).p_value > 0.05
+
+
+@pytest.mark.parametrize("draw", ["normal", "ties", "constant column"])
+def test_p_values_are_uniform_for_equal_distributions(draw):
+    r, values = np.random.default_rng(1), []
+    for seed in range(150):
+        both = r.normal(size=(60, 3))
+        if draw == "ties":
+            both = np.round(both)
+        if draw == "constant column":
+            both[:, 1] = 7.0
+        values.append(permutation_test(both[:25], both[25:], n_permutations=63, random_state=seed).p_value)
+    # p-values are multiples of 1/64; a uniform number below takes the place of the ties.
+    jittered = np.array(values) - r.random(150) / 64.0
+    assert stats.kstest(jittered, "uniform").pvalue > 1e-3
+
+
+def test_the_smallest_p_value_and_the_same_numbers_for_any_threads():
+    r = np.random.default_rng(2)
+    x, y = r.normal(size=(50, 2)), r.normal(9.0, 1.0, (40, 2))
+    for draws in (1, 63, 64, 65, 130):
+        assert permutation_test(x, y, n_permutations=draws, random_state=1).p_value == 1.0 / (draws + 1.0)
+    z = r.normal(size=(60, 2))
+    assert permutation_test(x, z, random_state=3, n_jobs=1) == permutation_test(x, z, random_state=3, n_jobs=2)
+    assert permutation_test(x, z, random_state=3) == permutation_test(x.astype(np.float64), z, random_state=3)
+
+
+def test_all_rows_alike():
+    assert permutation_test(np.ones(20), np.ones(30), random_state=0).p_value == 1.0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("n", "m", "d"), [(50, 50, 1), (50, 50, 5), (30, 200, 10), (100, 100, 20)])
+def test_level(n, m, d):
+    r = np.random.default_rng(4)
+    found = [
+        permutation_test(r.normal(size=(n, d)), r.normal(size=(m, d)), n_permutations=199, random_state=seed).p_value
+        for seed in range(1000)
+    ]
+    assert 0.03 < np.mean(np.array(found) <= 0.05) < 0.07

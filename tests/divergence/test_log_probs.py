@@ -1,0 +1,101 @@
+"""Divergence from log-probabilities of draws: closed forms, variances, sequences, gradients, refusals."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy.stats import norm
+
+from fastkl import SupportError, kl_from_log_probs
+
+RNG = np.random.default_rng(0)
+DRAWS = RNG.normal(0.0, 1.0, 200_000)
+
+
+@pytest.mark.parametrize(("shift", "form", "deviation"), [(0.2, "low_variance", 0.0289), (0.2, "plain", 0.2)])
+def test_normal_distributions(shift, form, deviation):
+    """KL is shift^2/2; Var[-log r] = shift^2; the other by E[r^2] = exp(shift^2) and E[r log r] = shift^2/2."""
+    e = kl_from_log_probs(norm.logpdf(DRAWS), norm.logpdf(DRAWS, shift), form=form)
+    assert abs(e - shift**2 / 2) < 4 * e.standard_error
+    s = shift**2
+    exact = math.exp(s) - 1 + s - 2 * (s / 2 + s / 2) if form == "low_variance" else s
+    assert e.standard_error * math.sqrt(len(DRAWS)) == pytest.approx(math.sqrt(exact), rel=0.05)
+    assert math.sqrt(exact) == pytest.approx(deviation, rel=0.02)
+    assert e.diagnostics["mean_ratio"] == pytest.approx(1.0, abs=0.01)
+    assert not e.diagnostics["bias_suspected"]
+
+
+def test_no_term_is_negative_and_none_overflows():
+    log_ratio = np.array([-700.0, -1.0, -1e-3, -1e-9, -1e-200, 0.0, 1e-200, 1e-9, 1e-3, 1.0, 700.0])
+    for value in log_ratio:
+        e = kl_from_log_probs([0.0], [value])
+        assert e >= 0.0
+        assert math.isfinite(e)
+    assert kl_from_log_probs([0.0], [1e-9]) == pytest.approx(5e-19, rel=1e-8)
+    assert kl_from_log_probs([0.0], [-1e-4]) == pytest.approx(math.expm1(-1e-4) + 1e-4, rel=1e-7)
+    assert kl_from_log_probs([0.0], [-700.0]) == pytest.approx(699.0, rel=1e-12)
+
+
+def test_sequences_of_tokens():
+    p, q = RNG.normal(-3.0, 0.3, (50, 7)), RNG.normal(-3.0, 0.3, (50, 7))
+    lengths = RNG.integers(1, 8, 50)
+    p[:, 6], q[lengths < 7, 6] = np.where(lengths == 7, p[:, 6], np.nan), np.nan  # padding is not looked at
+    r = q - p
+    by_hand = [sum(math.exp(r[i, t]) - 1 - r[i, t] for t in range(lengths[i])) for i in range(50)]
+    e = kl_from_log_probs(p, q, lengths=lengths)
+    assert e == pytest.approx(np.mean(by_hand), rel=1e-12)
+    assert e.standard_error == pytest.approx(np.std(by_hand, ddof=1) / math.sqrt(50), rel=1e-9)
+    assert e.diagnostics["per_token"] == pytest.approx(sum(by_hand) / lengths.sum(), rel=1e-12)
+    assert e.diagnostics["n_tokens"] == lengths.sum()
+    w = RNG.integers(0, 4, 50)
+    repeated = kl_from_log_probs(np.repeat(p, w, axis=0), np.repeat(q, w, axis=0), lengths=np.repeat(lengths, w))
+    weighted = kl_from_log_probs(p, q, lengths=lengths, sample_weight=w)
+    assert weighted == pytest.approx(repeated, rel=1e-12)
+    assert weighted.diagnostics["per_token"] == pytest.approx(repeated.diagnostics["per_token"], rel=1e-12)
+
+
+def test_what_the_gradient_through_each_form_is():
+    """p = N(t, 1) at t = 0 against q = N(s, 1): d KL(p || q) / dt = -s, d KL(q || p) / dt = -s too, so take scales instead.
+
+    p = N(0, t^2) at t = 1, q = N(0, s^2): d KL(p || q) / dt = 1/s^2 - 1 and d KL(q || p) / dt = 1 - s^2.
+    """
+    s, x, step = 0.8, DRAWS, 1e-5
+
+    def through(form):
+        up, down = (
+            kl_from_log_probs(norm.logpdf(x, 0, 1 + h), norm.logpdf(x, 0, s), form=form).value for h in (step, -step)
+        )
+        return (up - down) / (2 * step)
+
+    assert through("plain") == pytest.approx(0.0, abs=0.02)
+    assert through("low_variance") == pytest.approx(1 - s**2, abs=0.02)
+    assert through("squared") == pytest.approx(1 / s**2 - 1, abs=0.02)
+
+
+def test_doubts():
+    e = kl_from_log_probs([-1.0, -2.0], [-1.5, -math.inf])
+    assert e == math.inf
+    assert "1 draws have probability 0 under q" in e.diagnostics["reasons"][0]
+    x = RNG.normal(0.2, 1.0, 5000)  # draws from q, not from p
+    assert "do not come from p" in kl_from_log_probs(norm.logpdf(x), norm.logpdf(x, 0.5)).diagnostics["reasons"][0]
+    y = RNG.normal(0.0, 0.3, 5000)
+    heavy = kl_from_log_probs(norm.logpdf(y, 0, 0.3), norm.logpdf(y, 0, 1.0))
+    assert any("Pareto tail" in reason for reason in heavy.diagnostics["reasons"])
+    assert kl_from_log_probs([0.0, 0.0], [0.1, -0.1], form="squared").diagnostics["bias_suspected"]
+
+
+def test_refusals():
+    with pytest.raises(ValueError, match="form"):
+        kl_from_log_probs([0.0], [0.0], form="k3")
+    with pytest.raises(ValueError, match="shapes"):
+        kl_from_log_probs([0.0, 1.0], [0.0])
+    with pytest.raises(ValueError, match="draw 1, token 0"):
+        kl_from_log_probs([0.0, math.nan], [0.0, 0.0])
+    with pytest.raises(SupportError, match="exchange"):
+        kl_from_log_probs([-math.inf, -1.0], [-1.0, -1.0])
+    with pytest.raises(ValueError, match=r"lengths\[1\] is 4"):
+        kl_from_log_probs(np.zeros((2, 3)), np.zeros((2, 3)), lengths=[1, 4])
+    with pytest.raises(ValueError, match="lengths"):
+        kl_from_log_probs(np.zeros((2, 3)), np.zeros((2, 3)), lengths=[1.0, 2.0])
+    with pytest.raises(ValueError, match="dtype"):
+        kl_from_log_probs(["a"], ["b"])

@@ -1,0 +1,76 @@
+"""Matrices of divergences: each entry by the call for two."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.spatial.distance import jensenshannon
+from scipy.special import rel_entr
+
+from fastkl import SourceError, pairwise_divergence
+
+ROWS = np.random.default_rng(0).dirichlet([1.0, 1.0, 1.0, 1.0], 5)
+
+
+def samples(d=2):
+    rng = np.random.default_rng(1)
+    return [rng.normal(shift, 1.0, (n, d)) for n, shift in ((300, 0.0), (400, 0.0), (250, 2.0))]
+
+
+def test_rows_of_probabilities():
+    D = pairwise_divergence(ROWS, "jensen_shannon_distance")
+    expected = [[jensenshannon(p, q) for q in ROWS] for p in ROWS]
+    assert pytest.approx(np.array(expected), abs=1e-12) == D
+    D = pairwise_divergence(ROWS, "kl")
+    assert pytest.approx(np.array([[rel_entr(p, q).sum() for q in ROWS] for p in ROWS]), abs=1e-14) == D
+    assert pairwise_divergence(ROWS, "jeffreys") == pytest.approx(D + D.T, abs=1e-13)
+    assert pairwise_divergence(np.log(ROWS) + 3.0, "kl", logits=True) == pytest.approx(D, abs=1e-13)
+    assert pairwise_divergence(pd.DataFrame(ROWS), "kl") == pytest.approx(D)
+
+
+@pytest.mark.parametrize("metric", ["kl", "jeffreys", "jensen_shannon"])
+def test_samples(metric):
+    D, errors = pairwise_divergence(samples(), metric, return_errors=True)
+    assert D.shape == errors.shape == (3, 3)
+    assert not np.diag(D).any()
+    truth = {"kl": 4.0, "jeffreys": 8.0, "jensen_shannon": 0.5}[metric]
+    assert abs(D[0, 1]) < 0.15
+    assert D[0, 2] > 0.4 * truth
+    assert (errors[~np.eye(3, dtype=bool)] > 0.0).all()
+    if metric != "kl":
+        assert (D == D.T).all()
+    scaled = pairwise_divergence([x * [1.0, 1e4] + 5.0 for x in samples()], metric)
+    assert scaled == pytest.approx(D, abs=1e-9)
+
+
+def test_the_distance_is_a_root():
+    D = pairwise_divergence(samples())
+    assert pairwise_divergence(samples(), "jensen_shannon_distance") == pytest.approx(np.sqrt(np.maximum(D, 0.0)))
+
+
+def test_tables_are_matched_by_name():
+    rng = np.random.default_rng(2)
+    a, b = (pd.DataFrame({"x": rng.normal(size=200), "y": rng.normal(5.0, 1.0, 200)}) for _ in range(2))
+    with pytest.warns(UserWarning, match="different order"):
+        D = pairwise_divergence([a, b[["y", "x"]]])
+    assert pytest.approx(pairwise_divergence([a, b])) == D
+    with pytest.raises(SourceError):
+        pairwise_divergence([a, b.rename(columns={"x": "z"})])
+
+
+def test_refusals():
+    with pytest.raises(ValueError, match="metric"):
+        pairwise_divergence(ROWS, "euclidean")
+    with pytest.raises(ValueError, match="at least 2"):
+        pairwise_divergence([np.zeros(5)])
+    with pytest.raises(ValueError, match="columns"):
+        pairwise_divergence([np.arange(18.0).reshape(9, 2), np.arange(27.0).reshape(9, 3)])
+    with pytest.raises(ValueError, match="sums to"):
+        pairwise_divergence(2.0 * ROWS)
+    with pytest.raises(ValueError, match="exact"):
+        pairwise_divergence(ROWS, return_errors=True)
+    with pytest.raises(ValueError, match="return_errors"):
+        pairwise_divergence(samples(), "jensen_shannon_distance", return_errors=True)
+    with pytest.raises(ValueError, match="logits"):
+        pairwise_divergence(samples(), logits=True)
+    with pytest.raises(ValueError, match="list"):
+        pairwise_divergence(np.zeros((2, 2, 2)))

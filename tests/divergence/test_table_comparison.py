@@ -1,0 +1,160 @@
+"""Two tables compared: every number by the call for it, columns by name and type, missing values, dates, both directions."""
+
+import datetime
+import json
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+
+from fastkl import (
+    ColumnOrderWarning,
+    ColumnTypeError,
+    SourceError,
+    categorical_jensen_shannon,
+    categorical_kl,
+    compare_tables,
+    jensen_shannon,
+    kl_divergence,
+    permutation_test,
+    population_stability_index,
+)
+
+
+def tables(n=150, m=120):
+    rng = np.random.default_rng(0)
+    made = []
+    for rows, shift in ((n, 0.0), (m, 0.7)):
+        kind, paid = rng.choice(["a", "b", "c"], rows), rng.random(rows) < 0.5
+        when = pd.Timestamp("2024-01-01") + pd.to_timedelta(rng.integers(0, 200, rows) + 100 * shift, unit="D")
+        x, y = rng.normal(shift, 1.0, rows), rng.normal(size=rows) * 1e4
+        made.append(pd.DataFrame({"x": x, "y": y, "when": when, "kind": kind, "paid": paid}))
+    return made
+
+
+def test_every_number_is_that_of_the_call_for_it():
+    p, q = tables()
+    with pytest.warns(ColumnOrderWarning):
+        found = compare_tables(p, q[["kind", "x", "paid", "when", "y"]], random_state=3)
+    assert [(line.name, line.kind) for line in found.columns] == [
+        ("x", "number"), ("y", "number"), ("when", "date"), ("kind", "label"), ("paid", "label")
+    ]  # fmt: skip
+    line = found.columns[0]
+    a, b = p["x"].to_numpy(), q["x"].to_numpy()
+    assert (line.kl, line.kl_reverse) == (kl_divergence(a, b), kl_divergence(b, a))
+    assert line.jensen_shannon == jensen_shannon(a, b)
+    assert line.psi == population_stability_index(a, b, unseen="smooth")
+    rng = np.random.RandomState(3)
+    assert line.p_value == permutation_test(a, b, n_permutations=999, random_state=rng).p_value
+    assert line.p_value < 0.01 < found.columns[1].p_value
+    line = found.columns[3]
+    assert line.kl == categorical_kl(p["kind"], q["kind"])
+    assert line.jensen_shannon == categorical_jensen_shannon(p["kind"], q["kind"])
+    assert line.psi == population_stability_index(p["kind"], q["kind"], unseen="smooth")
+    assert [line.name for line in found.joint] == ["joint (3 columns)", "joint (2 labels)"]
+    days = [f.assign(when=(f["when"] - pd.Timestamp(0)) / pd.Timedelta("1D"))[["x", "y", "when"]] for f in (p, q)]
+    assert found.joint[0].kl == pytest.approx(kl_divergence(*(f.to_numpy() for f in days)), abs=1e-9)
+
+
+def test_tables_of_other_libraries_and_arrays():
+    p, q = tables()
+    expected = compare_tables(p, q, test=False).to_dict()
+    assert compare_tables(pl.from_pandas(p), pl.from_pandas(q), test=False).to_dict() == expected
+    assert compare_tables(pa.Table.from_pandas(p), pa.Table.from_pandas(q), test=False).to_dict() == expected
+    numbers = [frame[["x", "y"]] for frame in (p, q)]
+    by_position = compare_tables(*(frame.to_numpy() for frame in numbers), test=False)
+    assert by_position.columns[1].kl == compare_tables(*numbers, test=False).columns[1].kl
+    assert [line.name for line in by_position.columns] == [0, 1]
+
+
+def test_forms():
+    p, q = tables(80, 60)
+    found = compare_tables(p, q)
+    frame = found.to_frame()
+    assert frame.loc["x", "kl"] == float(found.columns[0].kl)
+    assert frame.loc["x", "kl_error"] == found.columns[0].kl.standard_error
+    assert list(frame["rows_p"]) == [80] * 7
+    assert json.loads(json.dumps(found.to_dict()))["columns"][0]["kl"]["value"] == float(found.columns[0].kl)
+    text = repr(found)
+    assert text.splitlines()[0] == "P: 80 rows, Q: 60 rows; in nats"
+    assert f"{found.columns[0].p_value:.4f}" in text
+    assert found._repr_html_().count("<tr>") == 8
+    assert (
+        "<td>&lt;b&gt;</td>"
+        in compare_tables(pd.DataFrame({"<b>": p["x"]}), pd.DataFrame({"<b>": q["x"]}))._repr_html_()
+    )
+
+
+def test_infinite_divergences_have_a_place_in_json():
+    found = compare_tables(pd.DataFrame({"k": list("aab")}), pd.DataFrame({"k": list("aaa")}), test=False)
+    assert found.to_dict()["columns"][0]["kl"]["value"] == "inf"
+    assert found.to_dict()["columns"][0]["kl"]["standard_error"] is None
+    assert found.columns[0].notes[0].startswith("KL(P || Q): P has 1 symbol without a count in Q ('b')")
+
+
+def test_the_other_direction_is_said_the_right_way_round():
+    p, q = pd.DataFrame({"k": list("aabb")}), pd.DataFrame({"k": list("aabbc")})
+    notes = compare_tables(p, q, test=False).columns[0].notes
+    assert any(note.startswith("KL(Q || P): Q has 1 symbol without a count in P ('c')") for note in notes)
+    rng = np.random.default_rng(1)
+    x, y = rng.normal(size=300), rng.standard_cauchy(300) ** 3
+    notes = compare_tables(x, y, test=False).columns[0].notes
+    assert any(note.startswith("KL(Q || P): The tail of Q beyond the last row of P") for note in notes)
+    shared = compare_tables(x, x, test=False).columns[0].notes
+    assert sum("share rows" in note for note in shared) == 1
+
+
+def test_missing_values_are_counted_and_left_out_if_asked():
+    p, q = tables()
+    p.loc[[1, 2], "x"], q.loc[5, "kind"], q.loc[7, "when"] = np.nan, None, pd.NaT
+    with pytest.raises(ValueError, match=r"2 of 150 in column 'x' of p, 1 of 120 in column 'when' of q, 1 of 120 in"):
+        compare_tables(p, q)
+    found = compare_tables(p, q, drop_missing=True, test=False)
+    assert [line.n_missing for line in found.columns] == [(2, 0), (0, 0), (0, 1), (0, 1), (0, 0)]
+    assert found.columns[0].kl == kl_divergence(p["x"].dropna().to_numpy(), q["x"].to_numpy())
+    assert (found.joint[0].n_rows, found.joint[0].n_missing) == ((148, 119), (2, 1))
+    assert found.joint[1].n_rows == (150, 119)
+    p["x"] = np.nan
+    with pytest.raises(ValueError, match="no value that is not missing"):
+        compare_tables(p, q, drop_missing=True)
+
+
+def test_dates_in_every_form():
+    days = [
+        datetime.date(2024, 1, 1) + datetime.timedelta(days=int(d))
+        for d in np.random.default_rng(2).integers(0, 99, 60)
+    ]
+    forms = [days, [d.isoformat() for d in days], np.array(days, dtype="datetime64[D]"), pd.to_datetime(days)]
+    found = [compare_tables(pd.DataFrame({"t": form}), pd.DataFrame({"t": days[:40]}), test=False) for form in forms]
+    assert [f.columns[0].kind for f in found] == ["date"] * 4
+    assert len({float(f.columns[0].kl) for f in found}) == 1
+    no_dates = pd.DataFrame({"t": ["2024-02-30", "2024-02-31"]})
+    assert compare_tables(no_dates, no_dates, test=False).columns[0].kind == "label"
+
+
+def test_kinds_that_differ_are_errors_and_codes_can_be_labels():
+    p, q = pd.DataFrame({"x": [1.5, 2.5, 4.5]}), pd.DataFrame({"x": ["1,5", "2,5", "4,5"]})
+    with pytest.raises(ColumnTypeError, match=r"Column 'x': p holds numbers \(1.5\) and q holds labels \('1,5'\)"):
+        compare_tables(p, q)
+    with pytest.raises(ColumnTypeError, match="dates"):
+        compare_tables(pd.DataFrame({"x": pd.to_datetime(["2024-01-01"])}), p)
+    codes = pd.DataFrame({"x": [1, 2, 2, 3]})
+    assert compare_tables(codes, codes, labels=["x"], test=False).columns[0].kl == categorical_kl(
+        codes["x"], codes["x"]
+    )
+    with pytest.raises(SourceError, match="labels names 'z'"):
+        compare_tables(codes, codes, labels=["z"])
+    with pytest.raises(SourceError, match="lacks"):
+        compare_tables(codes, codes.rename(columns={"x": "y"}))
+    with pytest.raises(SourceError, match="no column 'y'"):
+        compare_tables(codes, codes, columns=["y"])
+    with pytest.raises(ValueError, match="row 1"):
+        compare_tables([1.0, np.inf], [1.0, 2.0])
+
+
+def test_lines_do_not_depend_on_each_other():
+    p, q = tables(60, 50)
+    alone = compare_tables(p, q, columns=["y"]).columns[0]
+    assert alone.to_dict() == compare_tables(p, q).columns[1].to_dict()
