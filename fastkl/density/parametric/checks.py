@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from fastkl._core.array_types import Params, Statistics
+from fastkl.density.files.registry import constructor_parameters
 from fastkl.density.parametric.inference import KEPT
-from fastkl.density.validation import whole_number
+from fastkl.density.validation import resolve_family, whole_number
 from fastkl.families.base import Family
 from fastkl.families.priors import PriorLike
 
@@ -78,6 +79,14 @@ def check_family_density(density: Any) -> None:
         check_statistics(family, density.statistics_, density.n_features_in_)
         if family.has_statistics and "incomplete" not in density.statistics_:
             _check_log_likelihood(family, density.statistics_, params, density.log_likelihood_)
+
+
+def parameters_to_store(density: Any) -> dict[str, Any]:
+    """Those of the constructor, with the name of the family that one of scipy's distributions stands for."""
+    parameters = constructor_parameters(density)
+    if not isinstance(density.family, str | Family):
+        parameters["family"] = resolve_family(density.family).name
+    return parameters
 
 
 def check_fit(density: Any) -> None:

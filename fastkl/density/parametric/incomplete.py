@@ -40,7 +40,7 @@ INFORMATION = 3e10  # products that the observed information may take
 FILL_TOL, FILL_MAPS = 1e-6, 30  # of the fit whose conditional means stand in where rows are parted for a start
 
 
-def fit_again_with_missing(family: Family, rows: Any, fit: Callable[[Any], None]) -> None:
+def refit_with_missing(family: Family, rows: Any, fit: Callable[[Any], None]) -> None:
     """``fit(rows)``, and once more where values turn out to be missing, which the family takes.
 
     Rows of which nothing is known are left out, and a warning says how many these are.

@@ -17,7 +17,7 @@ from fastkl._core.rows import AnyRows, Rows
 from fastkl.density.files.registry import register_density
 from fastkl.density.parametric.base import FamilyDensity
 from fastkl.density.parametric.checks import check_search
-from fastkl.density.parametric.incomplete import fit_again_with_missing, fit_any_rows
+from fastkl.density.parametric.incomplete import fit_any_rows, refit_with_missing
 from fastkl.density.parametric.mixture_checks import check_mixture, stored_parameters
 from fastkl.density.parametric.mixture_fit import curvature_of, raise_if_few_rows, resolved_mixture, resolved_priors
 from fastkl.density.parametric.mixture_order import by_parameter, ordered
@@ -191,7 +191,7 @@ class MixtureMLE(PosteriorMembers, ClassNamePrefixFeaturesOutMixin, TransformerM
         with unchanged_on_error(self):
             mixture = resolved_mixture(self.family, self.n_components, self.weights)
             rows = read_rows(self, X, sample_weight, labels=mixture.labels, reset=True)
-            fit_again_with_missing(mixture, rows, lambda rows: self._fit_finite(mixture, rows))
+            refit_with_missing(mixture, rows, lambda rows: self._fit_finite(mixture, rows))
         return self
 
     def _fit_from_fewer(self, X: ArrayLike, sample_weight: ArrayLike | None, fewer: MixtureMLE | None) -> Self:
@@ -222,7 +222,7 @@ class MixtureMLE(PosteriorMembers, ClassNamePrefixFeaturesOutMixin, TransformerM
     def _fit_blocks(self, rows: StreamedRows) -> None:
         mixture = resolved_mixture(self.family, self.n_components, self.weights)
         try:
-            fit_again_with_missing(mixture, rows, lambda rows: self._fit_rows(mixture, rows))
+            refit_with_missing(mixture, rows, lambda rows: self._fit_rows(mixture, rows))
         except DegenerateDataError as error:
             raise (error if rows.names is None else error.with_names(rows.names)) from None
 

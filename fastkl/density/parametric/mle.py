@@ -13,16 +13,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastkl._core.array_types import Params, Statistics
 from fastkl._core.rows import AnyRows, Rows
-from fastkl.density.files.registry import constructor_parameters, register_density
+from fastkl.density.files.registry import register_density
 from fastkl.density.parametric.base import FamilyDensity
-from fastkl.density.parametric.checks import check_family_density, check_search, raise_if_another
+from fastkl.density.parametric.checks import check_family_density, check_search, parameters_to_store, raise_if_another
 from fastkl.density.parametric.frozen import thawed
-from fastkl.density.parametric.incomplete import (
-    ImputingMembers,
-    fit_again_with_missing,
-    fit_any_rows,
-    raise_if_incomplete,
-)
+from fastkl.density.parametric.incomplete import ImputingMembers, fit_any_rows, raise_if_incomplete, refit_with_missing
 from fastkl.density.parametric.inference import KEPT
 from fastkl.density.validation import read_rows, resolve_family, unchanged_on_error
 from fastkl.exceptions import DegenerateDataError, SourceError
@@ -33,9 +28,7 @@ from fastkl.rows import Source
 from fastkl.rows.checks import raise_if_not_finite, require_finite
 from fastkl.rows.streamed import StreamedRows
 
-
-def _has_statistics(density: DensityMLE) -> bool:
-    return resolve_family(density.family).has_statistics
+_learns_by_sums = available_if(lambda density: resolve_family(density.family).has_statistics)
 
 
 class DensityMLE(ImputingMembers, FamilyDensity):
@@ -161,7 +154,7 @@ class DensityMLE(ImputingMembers, FamilyDensity):
         with unchanged_on_error(self):
             family = resolve_family(self.family)
             rows = read_rows(self, X, sample_weight, labels=family.labels, reset=True)
-            fit_again_with_missing(family, rows, lambda rows: self._fit_finite(family, rows))
+            refit_with_missing(family, rows, lambda rows: self._fit_finite(family, rows))
         return self
 
     def _fit_finite(self, family: Family, rows: Rows) -> None:
@@ -170,7 +163,7 @@ class DensityMLE(ImputingMembers, FamilyDensity):
         if not np.isfinite(self.log_likelihood_):
             raise_if_not_finite(rows)
 
-    @available_if(_has_statistics)
+    @_learns_by_sums
     def partial_fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
         """Add rows to those already seen: any chunking of the rows gives what ``fit`` on all of them gives.
 
@@ -207,7 +200,7 @@ class DensityMLE(ImputingMembers, FamilyDensity):
             self._learn_more(family, statistics if first else family.merge_statistics(self.statistics_, statistics))
         return self
 
-    @available_if(_has_statistics)
+    @_learns_by_sums
     def merge(self, other: DensityMLE) -> Self:
         """Take over the rows another estimator of the same family has seen, as if this one had seen them too.
 
@@ -265,7 +258,7 @@ class DensityMLE(ImputingMembers, FamilyDensity):
     def _fit_blocks(self, rows: StreamedRows) -> None:
         family = resolve_family(self.family)
         try:
-            fit_again_with_missing(family, rows, lambda rows: self._fit_rows(family, rows))
+            refit_with_missing(family, rows, lambda rows: self._fit_rows(family, rows))
         except DegenerateDataError as error:
             raise (error if rows.names is None else error.with_names(rows.names)) from None
 
@@ -401,12 +394,4 @@ class DensityMLE(ImputingMembers, FamilyDensity):
         return tags
 
 
-def _parameters_to_store(density: DensityMLE) -> dict[str, Any]:
-    """Those of the constructor, with the name of the family that one of scipy's distributions stands for."""
-    parameters = constructor_parameters(density)
-    if not isinstance(density.family, str | Family):
-        parameters["family"] = resolve_family(density.family).name
-    return parameters
-
-
-register_density(DensityMLE, check_family_density, _parameters_to_store)
+register_density(DensityMLE, check_family_density, parameters_to_store)
