@@ -52,6 +52,7 @@ def run(options: argparse.Namespace) -> int:
     if not os.path.exists(options.model):
         raise FileNotFoundError(f"there is no file {options.model}")
     density = fastkl.load(options.model)
+    _refuse_missing(density)
     columns = _columns(density, options)
     tally = Tally(_output(options))
     try:
@@ -67,6 +68,19 @@ def run(options: argparse.Namespace) -> int:
         progress("")
     _report(tally, density, options)
     return 0
+
+
+def _refuse_missing(density: Any) -> None:
+    """Let the density that was loaded refuse missing values, also where its family takes them.
+
+    The log-density of an incomplete row is that of fewer columns: a mean over such rows and others would be no cross-entropy, and
+    nobody would see it in a file of scores.
+    """
+    parts = [density, *getattr(density, "densities_", {}).values()]
+    for part in parts:
+        family = getattr(getattr(part, "density_", part), "family_", None)
+        for one in [] if family is None else getattr(family, "component_families", [family]):
+            vars(one)["takes_missing"] = False
 
 
 def _output(options: argparse.Namespace) -> Output | None:

@@ -15,7 +15,6 @@ from fastkl._core.rows import Rows
 from fastkl._core.special.beta_tails import log_beta_tails, plain_beta_tail
 from fastkl._core.special.gamma_differences import digamma_rise, trigamma_rise
 from fastkl._core.special.gamma_functions import log_excess, stirling_error
-from fastkl.exceptions import DegenerateDataError
 from fastkl.families.base import Fit
 from fastkl.families.closed_form import register_kl
 from fastkl.families.counts import (
@@ -35,6 +34,7 @@ from fastkl.families.solvers.tallies import merged_tallies, tallies
 from fastkl.families.spaces import Positive
 
 MAX_STEPS = 200
+NO_COUNTS = "All counts are 0: the mean is at its boundary 0, and no size is better than another"
 POISSON_LIMIT = (
     "The counts vary no more than Poisson counts of the same mean: size is infinite, the Poisson distribution"
 )
@@ -46,14 +46,15 @@ class NegativeBinomial(CountFamily):
     .. math:: p(x) = \frac{\Gamma(x + r)}{\Gamma(r) \, x!} \Bigl(\frac{r}{r + m}\Bigr)^r \Bigl(\frac{m}{r + m}\Bigr)^x
 
     with size r and mean m. Where the counts vary no more than Poisson counts, the maximum is the Poisson limit: ``size`` is
-    infinite, ``boundary_`` says so, and there is no standard error for it.
+    infinite, ``boundary_`` says so, and there is no standard error for it. Likewise where all counts are 0, and the
+    mean is 0 too.
 
     Parameters
     ----------
     size : float or array-like of shape (d,), default=None
         Size r > 0, not necessarily whole; held fixed where given.
     mean : float or array-like of shape (d,), default=None
-        Mean m > 0; held fixed where given.
+        Mean m of at least 0; held fixed where given.
 
     Notes
     -----
@@ -78,7 +79,7 @@ class NegativeBinomial(CountFamily):
     name = "negative_binomial"
     aliases = ("negbin", "neg_binomial", "pascal", "polya")
     scipy_name = "nbinom"
-    parameters = {"size": Positive(limit="the Poisson distribution"), "mean": Positive(centre=True)}
+    parameters = {"size": Positive(limit="the Poisson distribution"), "mean": Positive(zero=True, centre=True)}
     statistic_names = ("weight", "mean", "m2")
     example = {"size": [2.5, 0.7], "mean": [4.0, 12.0]}
     extreme = [
@@ -90,7 +91,8 @@ class NegativeBinomial(CountFamily):
         self.mean = mean
 
     def constants(self, params: Params) -> tuple[Any, ...]:
-        size, mean = params["size"], params["mean"]
+        mean = params["mean"]
+        size = np.where(mean == 0.0, np.inf, params["size"])  # all counts are 0 whatever the size
         finite = np.where(np.isinf(size), 1.0, size)
         normaliser = 0.5 * np.log(finite) - 0.5 * np.log(2.0 * np.pi) - stirling_error(finite)
         return size, mean, 1.0 / (finite + mean), -finite * np.log1p(mean / finite), normaliser
@@ -123,22 +125,17 @@ class NegativeBinomial(CountFamily):
         d = len(statistics["mean"])
         fixed = self.fixed_columns(d)
         mean = fixed.get("mean", statistics["mean"].copy())
-        if np.any(mean == 0.0):
-            column = int(np.flatnonzero(mean == 0.0)[0])
-            raise DegenerateDataError(
-                f"Column {column} holds only zeros (n_samples={statistics['weight'][column]:g}): every size then gives them "
-                "probability 1 in the limit of mean 0, and the negative binomial has no unique maximum. Leave the column "
-                "out, or fit the family 'poisson'.",
-                column,
-            )
+        zero = (mean == 0.0) & ("mean" not in fixed)
+        boundary = {"mean": boundary_sentence(zero, NO_COUNTS)} if np.any(zero) else {}
         if "size" in fixed:
-            return Fit({"size": fixed["size"], "mean": mean})
+            return Fit({"size": fixed["size"], "mean": mean}, boundary=boundary)
         begin = np.full(d, np.inf) if start is None else start["size"]
         solved = [self._tally_score(statistics, j, float(mean[j])).root(float(begin[j])) for j in range(d)]
         size = np.array([root for root, _ in solved])
         steps = max(step for _, step in solved)
         limit = np.isinf(size)
-        boundary = {"size": boundary_sentence(limit, POISSON_LIMIT)} if np.any(limit) else {}
+        if np.any(limit):
+            boundary["size"] = boundary_sentence(limit, POISSON_LIMIT)
         return Fit({"size": size, "mean": mean}, steps, steps < MAX_STEPS, boundary)
 
     def solve_from(self, statistics: Statistics, start: Params) -> Fit:
@@ -161,8 +158,7 @@ class NegativeBinomial(CountFamily):
             [0.0 if np.isinf(r) else score.value(float(r)) for score, r in zip(scores, size, strict=True)]
         )
         # r / (r + m) as 1 / (1 + m / r), which holds for infinite r too
-        by_mean = weight * (statistics["mean"] - mean) / (mean * (1.0 + mean / size))
-        return {"size": by_size, "mean": by_mean}
+        return {"size": by_size, "mean": weight * self._by_mean(statistics["mean"], params)}
 
     def score_rows(self, rows: Rows, params: Params) -> Params:
         size, mean = params["size"], params["mean"]
@@ -170,7 +166,15 @@ class NegativeBinomial(CountFamily):
         by_size = np.zeros(X.shape)
         for j in np.flatnonzero(np.isfinite(size)):
             by_size[:, j] = SizeScore(X[:, j], np.ones(len(X)), float(mean[j])).terms(float(size[j]))
-        return {"size": by_size, "mean": (X - mean) / (mean * (1.0 + mean / size))}
+        return {"size": by_size, "mean": self._by_mean(X, params)}
+
+    @staticmethod
+    def _by_mean(x: Floats, params: Params) -> Floats:
+        """The slope of the log-probability of x by the mean: -1 for a count of 0 at mean 0."""
+        size, mean = params["size"], params["mean"]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            slope = (x - mean) / (mean * (1.0 + mean / size))
+        return np.where((x == 0.0) & (mean == 0.0), -1.0, slope)
 
     def starting_parameters(self, statistics: Statistics) -> Params:
         fixed = self.fixed_columns(len(statistics["mean"]))
@@ -229,7 +233,7 @@ class NegativeBinomial(CountFamily):
     def entropy(self, params: Params) -> float | None:
         total = 0.0
         for j, (size, mean) in enumerate(zip(params["size"].tolist(), params["mean"].tolist(), strict=True)):
-            if np.isinf(size):
+            if np.isinf(size) or mean == 0.0:
                 total += poisson_entropy(mean)
                 continue
             one = {name: value[j : j + 1] for name, value in params.items()}
@@ -248,7 +252,7 @@ class NegativeBinomial(CountFamily):
 
     def _log_tails(self, x: Floats, params: Params) -> tuple[Floats, Floats]:
         x, size, mean = np.broadcast_arrays(np.asarray(x, dtype=np.float64), params["size"], params["mean"])
-        limit = np.isinf(size)
+        limit = np.isinf(size) | (mean == 0.0)
         finite, k = np.where(limit, 1.0, size), np.floor(x)
         inside = (k >= 0.0) & (k < np.inf)
         at = np.where(inside, k, 0.0)
@@ -262,18 +266,20 @@ class NegativeBinomial(CountFamily):
 
     def plain_tail(self, x: Floats, params: Params, upper: bool) -> Floats:
         size, mean, k = params["size"], params["mean"], np.floor(x)
-        fits = (k >= 0.0) & np.isfinite(size)
+        fits = (k >= 0.0) & np.isfinite(size) & (mean > 0.0)
         finite = np.where(np.isinf(size), 1.0, size)
         share = np.where(fits, finite / (finite + mean), np.nan)
         return plain_beta_tail(finite, np.where(fits, k, 0.0) + 1.0, share, mean / (finite + mean), upper)
 
     def quantile_guess(self, p: Floats, params: Params, upper: bool) -> Floats:
-        size, mean = np.minimum(params["size"], 1e300), params["mean"]
+        size, mean = np.minimum(params["size"], 1e300), np.maximum(params["mean"], 1e-300)
         # a Poisson count of a gamma variable: more of the one for large sizes, of the other for small ones
         inverse = gammainccinv if upper else gammaincinv
         variance = mean * (1.0 + mean / size)
         skewed = skewed_guess(p, upper, mean, variance, (1.0 + 2.0 * mean / size) / np.sqrt(variance))
-        return np.where(size > 10.0, skewed, mean / size * inverse(np.minimum(size, 10.0), p))
+        with np.errstate(invalid="ignore"):  # 0 times infinity, next to a mean of 0
+            mixed = mean / size * inverse(np.minimum(size, 10.0), p)
+        return np.where(size > 10.0, skewed, mixed)
 
     @staticmethod
     def textbook(mp: Any, x: Any, size: Any, mean: Any) -> Any:

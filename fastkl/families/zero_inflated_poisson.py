@@ -25,6 +25,7 @@ from fastkl.families.counts import (
 from fastkl.families.poisson import Poisson
 from fastkl.families.spaces import Rate, UnitInterval
 
+NO_COUNTS = "All counts are 0: the rate is at its boundary 0, and no zero_probability is better than another"
 NO_INFLATION = "There are no more zeros than the Poisson distribution has: zero_probability is at its boundary 0"
 
 
@@ -41,7 +42,7 @@ class ZeroInflatedPoisson(CountFamily):
     zero_probability : float or array-like of shape (d,), default=None
         Probability of an extra zero, in [0, 1); held fixed where given.
     rate : float or array-like of shape (d,), default=None
-        Mean of the Poisson count, positive; held fixed where given.
+        Mean of the Poisson count, at least 0; held fixed where given.
 
     Notes
     -----
@@ -61,7 +62,7 @@ class ZeroInflatedPoisson(CountFamily):
 
     name = "zero_inflated_poisson"
     aliases = ("zip", "zipoisson")
-    parameters = {"zero_probability": UnitInterval(zero=True), "rate": Rate()}
+    parameters = {"zero_probability": UnitInterval(zero=True), "rate": Rate(zero=True)}
     statistic_names = ("weight", "zeros", "positive", "mean", "deviance", "normaliser")
     example = {"zero_probability": [0.3, 0.5], "rate": [2.0, 6.0]}
     extreme = [
@@ -84,7 +85,8 @@ class ZeroInflatedPoisson(CountFamily):
         fixed = self.fixed_columns(d)
         if len(fixed) == 2:
             return Fit(fixed)
-        self._check_positive(statistics)
+        if "rate" in fixed:
+            self._check_positive(statistics)
         zeros, positive, mean = (statistics[name] for name in ("zeros", "positive", "mean"))
         overall = mean * (positive / statistics["weight"])
         if "zero_probability" in fixed:
@@ -94,8 +96,11 @@ class ZeroInflatedPoisson(CountFamily):
                     for column in zip(fixed["zero_probability"], zeros, positive, mean, strict=True)
                 ]
             )
-            return Fit({"zero_probability": fixed["zero_probability"], "rate": rate})
-        rate = fixed["rate"] if "rate" in fixed else truncated_rate(mean)
+            return Fit(
+                {"zero_probability": fixed["zero_probability"], "rate": rate}, boundary=self._all_zero(statistics)
+            )
+        empty = positive == 0.0
+        rate = fixed["rate"] if "rate" in fixed else np.where(empty, 0.0, truncated_rate(np.where(empty, 1.0, mean)))
         with np.errstate(divide="ignore", invalid="ignore"):
             # 1 - pi = share of positive counts / (1 - exp(-rate))
             share = 1.0 - (positive / statistics["weight"]) / -np.expm1(-rate)
@@ -106,16 +111,24 @@ class ZeroInflatedPoisson(CountFamily):
         share = np.where(limit, 0.0, share)
         rate = rate if "rate" in fixed else np.where(limit, overall, rate)
         boundary = {"zero_probability": boundary_sentence(limit, NO_INFLATION)} if np.any(limit) else {}
+        if "rate" not in fixed:
+            boundary |= self._all_zero(statistics)
         return Fit({"zero_probability": share, "rate": rate}, boundary=boundary)
+
+    @staticmethod
+    def _all_zero(statistics: Statistics) -> dict[str, str]:
+        """The sentence for columns of zeros."""
+        empty = statistics["positive"] == 0.0
+        return {"rate": boundary_sentence(empty, NO_COUNTS)} if np.any(empty) else {}
 
     def _check_positive(self, statistics: Statistics) -> None:
         empty = statistics["positive"] == 0.0
         if np.any(empty):
             column = int(np.flatnonzero(empty)[0])
             raise DegenerateDataError(
-                f"Column {column} holds only zeros (n_samples={statistics['weight'][column]:g}): extra zeros and a rate of 0 "
-                "explain them equally well, and the zero-inflated Poisson likelihood has no unique maximum. Leave the "
-                "column out, or fit the family 'poisson'.",
+                f"Column {column} holds only zeros (n_samples={statistics['weight'][column]:g}): with the rate held, the "
+                "likelihood rises up to a zero_probability of 1, which is none of this family. Leave the column out, or let "
+                "the rate be free.",
                 column,
             )
 
@@ -139,7 +152,8 @@ class ZeroInflatedPoisson(CountFamily):
         zeros, positive, mean = (statistics[name] for name in ("zeros", "positive", "mean"))
         rise, fall, _ = zero_slopes(share, rate, zeros)
         by_share = zeros * rise - positive / (1.0 - share)
-        by_rate = -zeros * fall + positive * (mean - rate) / rate
+        with np.errstate(divide="ignore", invalid="ignore"):
+            by_rate = -zeros * fall + np.where(positive > 0.0, positive * (mean - rate) / rate, 0.0)
         return {"zero_probability": by_share, "rate": by_rate}
 
     def information(self, statistics: Statistics, params: Params) -> Floats:
@@ -147,7 +161,8 @@ class ZeroInflatedPoisson(CountFamily):
         zeros, positive, mean = (statistics[name] for name in ("zeros", "positive", "mean"))
         rise, fall, poisson = zero_slopes(share, rate, zeros)
         by_share = zeros * rise**2 + positive / (1.0 - share) ** 2
-        by_rate = zeros * fall * (fall - 1.0) + positive * mean / rate**2
+        with np.errstate(divide="ignore", invalid="ignore"):
+            by_rate = zeros * fall * (fall - 1.0) + np.where(positive > 0.0, positive * mean / rate**2, 0.0)
         cross = -zeros * (poisson + rise * fall)
         odds = share * (1.0 - share)
         rows = [[by_share * odds * odds, cross * odds * rate], [cross * odds * rate, by_rate * rate * rate]]
@@ -169,7 +184,7 @@ class ZeroInflatedPoisson(CountFamily):
         # the Poisson mode, unless the added zeros make 0 as likely
         share, rate = params["zero_probability"], params["rate"]
         mode = smallest_mode(rate)
-        rise = mode * np.log(rate) - gammaln(mode + 1.0)  # of its log-probability above that of a Poisson zero
+        rise = xlogy(mode, rate) - gammaln(mode + 1.0)  # of its log-probability above that of a Poisson zero
         with np.errstate(divide="ignore", over="ignore"):
             zero = np.logaddexp(0.0, np.log(share) - np.log1p(-share) + rate)
         return np.where(rise > zero, mode, 0.0)
@@ -200,7 +215,7 @@ class ZeroInflatedPoisson(CountFamily):
         return below, np.log1p(-params["zero_probability"]) + above
 
     def quantile_guess(self, p: Floats, params: Params, upper: bool) -> Floats:
-        share, rate = params["zero_probability"], params["rate"]
+        share, rate = params["zero_probability"], np.maximum(params["rate"], 1e-300)
         rest = np.clip(np.asarray(p) / (1.0 - share) if upper else (p - share) / (1.0 - share), 0.0, 1.0)
         return skewed_guess(rest, upper, rate, rate, 1.0 / np.sqrt(rate))
 
@@ -258,6 +273,8 @@ def exponential_ratio(rate: Floats) -> tuple[Floats, Floats]:
 def inflated_rate(share: float, zeros: float, positive: float, mean: float) -> float:
     """The best rate for a probability held fixed: the best of all stationary points between the overall and the positive mean."""
     overall = mean * positive / (zeros + positive)
+    if positive == 0.0:
+        return 0.0
     if zeros == 0.0 or share == 0.0:
         return overall if share == 0.0 else mean
 

@@ -76,28 +76,26 @@ class KernelSums:
         assert moments is not None
         return sums, moments
 
-    def leave_one_out(self, moments: bool = False) -> tuple[Floats, Floats | None]:
+    def leave_one_out(self, moments: bool = False, queries: Floats | None = None) -> tuple[Floats, Floats | None]:
         """The logarithms at the references, each without itself, and their slopes by the logarithms of the bandwidths.
 
-        The slopes, (m, d), are those of the logarithm of the sum of k, without the factor 1 / h of a density.
+        The slopes, (m, d), are those of the logarithm of the sum of k, without the factor 1 / h of a density. ``queries`` are
+        other places, one for each reference, which is the one that is left out there.
         """
         m, d = self.points.shape
+        queries = self.points if queries is None else queries
         sums, of_moments = np.empty(m), np.zeros((m, d)) if moments else None
-        left = np.arange(m)
+        kind, left = SECOND_MOMENTS if moments else 0, np.arange(m)
         if self._uses_grid(m):
-            left = left[~self._by_grid(self.points, sums, of_moments, SECOND_MOMENTS if moments else 0, True)]
+            own = np.exp(-0.5 * np.sum((queries - self.points) ** 2, axis=1))
+            own *= 1.0 if self.weights is None else self.weights
+            left = left[~self._by_grid(queries, sums, of_moments, kind, own)]
         if len(left):
             position = np.empty(m, dtype=np.intp)
             position[self._order] = np.arange(m)
             places = np.sort(position[left])
-            found = self._tiles.sums(
-                np.ascontiguousarray(self.points[self._order[places]]),
-                self.kernel,
-                SECOND_MOMENTS if moments else 0,
-                places,
-                self.error,
-                self.n_threads,
-            )
+            some = np.ascontiguousarray(queries[self._order[places]])
+            found = self._tiles.sums(some, self.kernel, kind, places, self.error, self.n_threads)
             _put(sums, of_moments, self._order[places], found)
         return sums, of_moments
 
@@ -124,20 +122,19 @@ class KernelSums:
         return self._grid is not None
 
     def _by_grid(
-        self, queries: Floats, sums: Floats, of_moments: Floats | None, moments: int, same: bool
+        self, queries: Floats, sums: Floats, of_moments: Floats | None, moments: int, own: Floats | None
     ) -> npt.NDArray[np.bool_]:
-        """Sums and moments of the queries for which the grid holds the error; says which these are."""
+        """Sums and moments of the queries for which the grid holds the error, without a term of their own; says which."""
         assert self._grid is not None
         done = self._grid.serves(queries)
         found, derivatives, sure = self._grid.at(queries[done], moments)
-        own: Any = 0.0
-        if same:
-            # what is left without the row itself has to hold the error of the sum with it
-            own = 1.0 if self.weights is None else self.weights[done]
-            sure = found - 2.0 * own >= 2.0 * self._grid.plan.tail / self.error
+        without = found
+        if own is not None:
+            # what is left has to hold the error of the sum with that term
+            without = found - own[done]
+            sure = without - own[done] >= 2.0 * self._grid.plan.tail / self.error
         done[done] = sure
-        found, own = found[sure], own if np.ndim(own) == 0 else own[sure]
-        without = found - own
+        found, without = found[sure], without[sure]
         ratios = None
         if derivatives is not None:
             of_terms = derivatives[sure] + (found[:, np.newaxis] if moments == SECOND_MOMENTS else 0.0)
@@ -159,7 +156,7 @@ class KernelSums:
         with np.errstate(invalid="ignore"):
             left = np.all(np.abs(queries) < FAR, axis=1)
         if use_grid:
-            left &= ~self._by_grid(queries, sums, of_moments, moments, False)
+            left &= ~self._by_grid(queries, sums, of_moments, moments, None)
         rows = np.flatnonzero(left)
         if len(rows):
             some = queries if len(rows) == len(queries) else queries[rows]

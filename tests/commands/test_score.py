@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 import fastkl
-from fastkl import DensityMLE
+from fastkl import DensityMLE, MixtureMLE
 from fastkl.cli import main
 from fastkl.commands.score import Tally
 from tests.commands.files import DATA, FAITHFUL, read_scores, run
@@ -102,6 +102,9 @@ def test_missing_values_are_named_with_their_file(capsys, tmp_path, model):
     message = run(capsys, "score", *arguments, status=2)
     assert re.search(r"data.parquet: .*NaN: row 100 \(batch 3\), column 0 \('eruptions'\)\.$", message)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data.parquet", "model"]
+    mixture = MixtureMLE(2, random_state=0, n_init=1, standard_errors=False).fit(FAITHFUL.astype(float))
+    mixture.save(tmp_path / "mixture")
+    assert "row 100" in run(capsys, "score", tmp_path / "mixture", tmp_path / "data.parquet", status=2)
     FAITHFUL.iloc[:0].to_parquet(tmp_path / "none.parquet")
     assert "none.parquet: there are no rows" in run(
         capsys, "score", tmp_path / "model", tmp_path / "none.parquet", status=2

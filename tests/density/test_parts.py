@@ -79,8 +79,10 @@ def test_marginals_of_mixtures():
     )
     np.testing.assert_allclose(tied.marginal([1]).params_["covariance"], tied.params_["covariance"][1:2, 1:2])
     assert "No standard errors" in str(tied.summary())
-    with pytest.raises(AttributeError, match="mixture density have no closed form"):
-        model.conditional({0: 1.0})
+    given = tied.conditional({0: 1.0})
+    rows = np.insert(X[:5, 1:], 0, 1.0, axis=1)
+    expected = tied.score_samples(rows) - tied.marginal([0]).score_samples(rows[:, :1])
+    np.testing.assert_allclose(given.score_samples(X[:5, 1:]), expected, rtol=1e-11)
 
 
 def test_parts_of_a_factor_analysis_are_those_of_the_normal_distribution_that_it_is():

@@ -7,7 +7,7 @@ from scipy import optimize, stats
 
 from fastkl import DensityMLE, families
 from fastkl._core.special.gamma_differences import digamma_rise, trigamma_rise
-from fastkl.exceptions import DegenerateDataError, SupportError
+from fastkl.exceptions import SupportError
 from fastkl.families import closed_form
 from tests.families.discovered import COUNTS
 
@@ -159,9 +159,45 @@ def test_all_zeros():
     assert "rate" in model.boundary_
     assert model.standard_errors_ == {}
     assert model.score_samples([[0.0], [1.0]]).tolist() == [0.0, -np.inf]
-    for name in ("negative_binomial", "zero_inflated_poisson"):
-        with pytest.raises(DegenerateDataError, match="Column 0 holds only zeros"):
-            DensityMLE(name).fit(X)
+
+
+@pytest.mark.parametrize("name", ["negative_binomial", "zero_inflated_poisson"])
+def test_families_around_the_poisson_distribution_treat_zeros_alike(name):
+    """Columns of zeros have the Poisson distribution of rate 0, beside others; any parameters that say so can be given."""
+    counts = np.random.default_rng(0).poisson(np.random.default_rng(1).gamma(0.7, 3.0, 200))
+    X = np.stack([np.zeros(200), counts], axis=1)
+    model, alone = DensityMLE(name).fit(X), DensityMLE(name).fit(X[:, 1:])
+    mean = "mean" if name == "negative_binomial" else "rate"
+    assert model.params_[mean].tolist() == [0.0, alone.params_[mean][0]]
+    assert model.log_likelihood_ == pytest.approx(alone.log_likelihood_, rel=1e-14)
+    assert f"All counts are 0: the {mean} is at its boundary 0" in model.boundary_[mean]
+    assert "(column 0)" in model.boundary_[mean]
+    assert np.isnan(model.standard_errors_[mean][0])
+    assert model.standard_errors_[mean][1] == pytest.approx(alone.standard_errors_[mean][0], rel=1e-12)
+    zeros = DensityMLE(name).fit(X[:, :1])
+    assert zeros.log_likelihood_ == 0.0
+    assert zeros.standard_errors_ == {}
+    assert zeros.score_samples([[0.0], [1.0]]).tolist() == [0.0, -np.inf]
+    assert zeros.gradient(X[:, :1])[mean].tolist() == [-1.0]
+    assert zeros.cdf([[0.0], [-1.0]])[:, 0].tolist() == [1.0, 0.0]
+    assert zeros.quantile([0.0, 0.5, 1.0])[:2, 0].tolist() == [0.0, 0.0]
+    assert (zeros.mean()[0], zeros.variance()[0], zeros.mode()[0], zeros.entropy()) == (0.0, 0.0, 0.0, 0.0)
+    assert not zeros.sample(20, random_state=0).any()
+
+
+@pytest.mark.parametrize(
+    ("name", "others"),
+    [
+        ("negative_binomial", {"size": 2.5, "mean": 0.0}),
+        ("zero_inflated_poisson", {"zero_probability": 0.3, "rate": 0.0}),
+    ],
+)
+def test_a_mean_of_0_can_be_given(name, others):
+    law = DensityMLE.from_parameters(name, **others)
+    assert law.score_samples([[0.0], [2.0]]).tolist() == [0.0, -np.inf]
+    assert law.cdf([[0.0]])[0, 0] == 1.0
+    assert law.entropy() == 0.0
+    assert law.quantile([0.9])[0, 0] == 0.0
 
 
 def test_bernoulli_and_geometric_boundaries():

@@ -21,5 +21,11 @@ def check_kernel_density(density: Any) -> None:
         right = isinstance(weights, np.ndarray) and weights.dtype == np.float64 and weights.shape == (len(rows),)
         if not right or not np.isfinite(weights).all() or np.any(weights <= 0.0):
             raise ValueError("reference_weights_ are not a number above 0 for each reference")
+    local = getattr(density, "local_bandwidths_", None)
+    if local is not None and (local.shape != (len(rows),) or local.dtype != np.float64 or not np.all(local > 0.0)):
+        raise ValueError("local_bandwidths_ are not a number above 0 for each reference")
+    shifts = getattr(density, "shifts_", None)
+    if shifts is not None and (shifts.shape != rows.shape or not np.isfinite(shifts).all()):
+        raise ValueError("shifts_ are not a finite number for each value of the references")
     given_bandwidth(density.bandwidth_, d)
     density._sums_of(1)

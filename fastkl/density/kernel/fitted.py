@@ -13,8 +13,8 @@ from fastkl._core._threads import effective_n_threads
 from fastkl._core.array_types import Floats
 from fastkl._core.means import Mean
 from fastkl._core.rows import Rows
-from fastkl.density.base import BaseDensity
 from fastkl.density.kernel.kernels import KERNELS
+from fastkl.density.kernel.parts import KernelParts
 from fastkl.density.kernel.units import Units
 from fastkl.density.summary import Line
 from fastkl.density.validation import as_generator, read_rows
@@ -23,7 +23,7 @@ from fastkl.rows.checks import raise_if_not_finite
 from fastkl.spatial.kernel_sums import KernelSums
 
 
-class FittedKernelDensity(BaseDensity):
+class FittedKernelDensity(KernelParts):
     """A kernel density with known references and bandwidths. A subclass learns them."""
 
     bandwidth: Any
@@ -33,6 +33,10 @@ class FittedKernelDensity(BaseDensity):
     bandwidth_: Any
     references_: Floats
     reference_weights_: Floats | None
+    adaptive: bool
+    bias_reduction: str | None
+    local_bandwidths_: Floats
+    shifts_: Floats
     _sums: tuple[Any, Units, KernelSums] | None = None  # arranged once for the parameters that it depends on
 
     def _check_parameters(self) -> None:
@@ -45,6 +49,14 @@ class FittedKernelDensity(BaseDensity):
             raise TypeError(f"error is a number of nats, not {self.error!r}.")
         if not 0.0 <= self.error < 1.0:
             raise ValueError(f"error is a number of nats from 0 up to 1, not {self.error!r}.")
+        if not isinstance(self.adaptive, bool | np.bool_):
+            raise TypeError(f"adaptive is True or False, not {self.adaptive!r}.")
+        if self.bias_reduction not in (None, "score"):
+            raise ValueError(f"bias_reduction is None or 'score', not {self.bias_reduction!r}.")
+        if self.bias_reduction and (self.kernel != "gaussian" or self.adaptive):
+            raise ValueError(
+                "bias_reduction='score' takes kernel='gaussian' and adaptive=False: its shift is derived for these."
+            )
 
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = dict(super().__getstate__())
@@ -61,8 +73,12 @@ class FittedKernelDensity(BaseDensity):
         key = (self.kernel, float(self.error), n_threads)
         if self._sums is None or self._sums[0] != key:
             units = Units.about_median(self.references_, self.bandwidth_)
-            points = units.of_references(self.references_)
-            sums = KernelSums(points, self.reference_weights_, self.kernel, error=self.error, n_threads=n_threads)
+            points, weights, narrow = units.of_references(self._centres), self.reference_weights_, None
+            local = getattr(self, "local_bandwidths_", None)
+            if local is not None:
+                narrow = local**-2.0
+                weights = local ** -float(points.shape[1]) * (1.0 if weights is None else weights)
+            sums = KernelSums(points, weights, self.kernel, error=self.error, n_threads=n_threads, narrow=narrow)
             self._sums = (key, units, sums)
         return self._sums[1], self._sums[2]
 
@@ -72,7 +88,7 @@ class FittedKernelDensity(BaseDensity):
 
     def _log_constant(self, units: Units) -> float:
         """Logarithm of what the sum of k is divided by, but for the weight."""
-        return KERNELS[self.kernel].log_integral(self.n_features_in_) + units.log_volume
+        return KERNELS[self.kernel].log_integral(self.references_.shape[1]) + units.log_volume
 
     def _log_density_of(self, rows: Rows) -> Floats:
         units, sums = self._sums_of(rows.n_threads)
@@ -158,9 +174,15 @@ class FittedKernelDensity(BaseDensity):
         self._check_fitted()
         if len(self.references_) < 2:
             raise ValueError("A single row has no others: leave_one_out needs at least 2 rows.")
-        units, sums = self._sums_of(self._all_threads())
+        return self._leave_one_out(self._all_threads())
+
+    def _leave_one_out(self, n_threads: int) -> Floats:
+        units, sums = self._sums_of(n_threads)
         own = 1.0 if self.reference_weights_ is None else self.reference_weights_
-        logs: Floats = sums.leave_one_out()[0] - np.log(self._total_weight() - own) - self._log_constant(units)
+        places = units.of_queries(self.references_) if hasattr(self, "shifts_") else None
+        logs: Floats = (
+            sums.leave_one_out(queries=places)[0] - np.log(self._total_weight() - own) - self._log_constant(units)
+        )
         return logs
 
     # entropy of the others is that of the distribution; here its best estimate is at hand, from the rows themselves
@@ -220,15 +242,19 @@ class FittedKernelDensity(BaseDensity):
         shares = None if weights is None else weights / weights.sum()
         chosen = rng.choice(len(self.references_), size=int(n_samples), p=shares)
         noise = KERNELS[self.kernel].draw(rng, int(n_samples), self.n_features_in_)
-        drawn: Floats = self.references_[chosen] + Units(self.bandwidth_, np.zeros(self.n_features_in_)).scaled(noise)
+        if hasattr(self, "local_bandwidths_"):
+            noise *= self.local_bandwidths_[chosen, np.newaxis]
+        drawn: Floats = self._centres[chosen] + Units(self.bandwidth_, np.zeros(self.n_features_in_)).scaled(noise)
         return drawn
 
     def _moments(self) -> tuple[Floats, Floats]:
-        rows = self.references_.astype(np.float64)
+        rows = self._centres.astype(np.float64)
         centre, weights = np.median(rows, axis=0), self.reference_weights_
         mean = np.average(rows - centre, axis=0, weights=weights)
         spread = np.atleast_2d(np.cov((rows - centre).T, bias=True, aweights=weights))
         of_kernel = KERNELS[self.kernel].variance(self.n_features_in_)
+        if hasattr(self, "local_bandwidths_"):
+            of_kernel *= float(np.average(self.local_bandwidths_**2, weights=weights))
         return centre + mean, spread + of_kernel * Units(self.bandwidth_, centre).covariance
 
     # -- what it says of itself --------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from fastkl.families._mixture import weighted_sum
 from fastkl.families.base import Family, Fit
 from fastkl.families.drawing import draws
 from fastkl.families.mixture.ascent import Ascent
+from fastkl.families.mixture.conditioning import conditioned
 from fastkl.families.mixture.expectation import Components, both_added, gradient_block
 from fastkl.families.mixture.layout import WEIGHTS, Layout
 from fastkl.families.mixture.tails import Part, column_parts, log_tail, quantile
@@ -319,6 +320,15 @@ class Mixture(Family):
         families = [family for family, _ in known]
         mixture = Mixture(families, tied=self.tied)
         return mixture, mixture.layout.join([own for _, own in known], params[WEIGHTS])
+
+    def conditional(
+        self, params: Params, kept: Sequence[int], given: Sequence[int], values: Floats
+    ) -> tuple[Family, Params]:
+        """The columns kept, given the values of the others: each component's own, weighted by its posterior given them."""
+        components = list(zip(self.component_families, self.split(params), strict=True))
+        parts, weights = conditioned(components, params[WEIGHTS], kept, given, values)
+        mixture = Mixture([family for family, _ in parts], tied=self.tied)
+        return mixture, mixture.layout.join([own for _, own in parts], weights)
 
     def of_columns(self, params: Params, columns: Sequence[int]) -> tuple[Family, Params]:
         parts = [

@@ -1,0 +1,143 @@
+"""Marginals, conditionals and probabilities of a Gaussian kernel density: a normal distribution at each reference.
+
+The marginal of each is known, and given some of its columns the others are normal too, about a shifted centre; its share goes by
+how well it explains what is given. Probabilities are sums of normal ones, on a logarithmic scale in both tails.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+from scipy.special import log_ndtr, logsumexp
+
+from fastkl._core.array_types import Floats
+from fastkl._core.rows import Rows
+from fastkl.density.base import BaseDensity
+from fastkl.density.kernel.units import Units
+
+OF_THE_FIT = ("loo_log_likelihood_", "converged_", "n_iter_", "shifts_")
+PAIRS = 1 << 20  # of queries and references at a time
+
+
+class KernelParts(BaseDensity):
+    """Members of a kernel density that a Gaussian kernel has in closed form."""
+
+    kernel: str
+    bandwidth: Any
+    bandwidth_: Any
+    references_: Floats
+    reference_weights_: Floats | None
+    _sums: Any
+
+    @property
+    def _centres(self) -> Floats:
+        """Where the kernels stand: at the references, or shifted against the bias."""
+        shifts = getattr(self, "shifts_", None)
+        return self.references_ if shifts is None else self.references_ + shifts
+
+    def _read(self, X: Any, sample_weight: Any = None) -> Rows:
+        raise NotImplementedError
+
+    def _raise_unless_gaussian(self, what: str) -> None:
+        if self.kernel != "gaussian":
+            raise AttributeError(
+                f"A kernel density has {what} in closed form for the gaussian kernel, not the {self.kernel}."
+            )
+
+    def _local(self) -> Floats:
+        """Factors of the bandwidth at the references."""
+        return getattr(self, "local_bandwidths_", np.ones(len(self.references_)))
+
+    # -- densities of some of the columns ----------------------------------------------------------------------------------
+
+    def _with(self, references: Floats, bandwidth: Any, weights: Floats | None, kept: Any = slice(None)) -> Any:
+        """A kernel density of the same kind with other references and bandwidths."""
+        part: Any = copy.copy(self)
+        for name in OF_THE_FIT:
+            vars(part).pop(name, None)
+        part.bandwidth = part.bandwidth_ = bandwidth
+        part.references_ = np.ascontiguousarray(references)
+        part.reference_weights_, part.n_features_in_, part._sums = weights, references.shape[1], None
+        if hasattr(self, "local_bandwidths_"):
+            part.local_bandwidths_ = self.local_bandwidths_[kept]
+        return part
+
+    def _marginal(self, columns: list[int]) -> Any:
+        self._raise_unless_gaussian("marginals")
+        own = np.asarray(self.bandwidth_)
+        bandwidth = (
+            self.bandwidth_ if own.ndim == 0 else own[columns] if own.ndim == 1 else own[np.ix_(columns, columns)]
+        )
+        return self._with(self._centres[:, columns], bandwidth, self.reference_weights_)
+
+    def _conditional(self, kept: list[int], given: list[int], values: list[Any]) -> Any:
+        self._raise_unless_gaussian("conditional distributions")
+        covariance = Units(self.bandwidth_, np.zeros(self.n_features_in_)).covariance
+        of_given = Units(covariance[np.ix_(given, given)], np.asarray(values, dtype=np.float64))
+        apart = of_given.of_queries(self._centres[:, given])
+        local = self._local()
+        logs = -0.5 * np.sum(apart**2, axis=1) / local**2 - len(given) * np.log(local)
+        if self.reference_weights_ is not None:
+            logs = logs + np.log(self.reference_weights_)
+        weights = np.exp(logs - logs.max())
+        rows = np.flatnonzero(weights)
+        across = np.linalg.solve(covariance[np.ix_(given, given)], covariance[np.ix_(given, kept)])
+        centres = self._centres[:, kept] - of_given.scaled(apart) @ across
+        left = covariance[np.ix_(kept, kept)] - covariance[np.ix_(kept, given)] @ across
+        own = np.asarray(self.bandwidth_)
+        bandwidth = self.bandwidth_ if own.ndim == 0 else own[kept] if own.ndim == 1 else 0.5 * (left + left.T)
+        return self._with(np.asarray(centres[rows], dtype=np.float64), bandwidth, weights[rows], rows)
+
+    # -- probabilities -----------------------------------------------------------------------------------------------------
+
+    def _tail(self, which: str, X: Any) -> Floats:
+        self._check_fitted()
+        self._raise_unless_gaussian(which)
+        d = self.n_features_in_
+        if np.ndim(self.bandwidth_) == 2:
+            raise AttributeError(f"A kernel density with a bandwidth matrix has no {which} in closed form.")
+        if d > 1 and which.endswith("sf"):
+            raise AttributeError(f"{which} is of one column; take that of marginal(column).")
+        rows = self._read(X).X.astype(np.float64)
+        if np.isnan(rows).any():
+            row, column = np.argwhere(np.isnan(rows))[0]
+            raise ValueError(f"Input X contains NaN: row {row}, column {column}.")
+        logs = self._log_tail(rows, upper=which.endswith("sf"))
+        values: Floats = logs if which.startswith("log") else np.exp(logs)
+        return values[:, np.newaxis] if d == 1 else values
+
+    def _log_tail(self, rows: Floats, upper: bool) -> Floats:
+        """Logarithm of P(X <= x) of every row, or of P(X > x)."""
+        weights = self.reference_weights_
+        shares = np.full(len(self.references_), 1.0) if weights is None else weights
+        widths = np.broadcast_to(self.bandwidth_, self.n_features_in_) * self._local()[:, np.newaxis]
+        logs, step = np.empty(len(rows)), max(1, PAIRS // len(self.references_))
+        for first in range(0, len(rows), step):
+            apart = (rows[first : first + step, np.newaxis] - self._centres) / widths
+            of_pairs = np.sum(log_ndtr(-apart if upper else apart), axis=2)
+            logs[first : first + step] = logsumexp(of_pairs, b=shares, axis=1)
+        return np.minimum(logs - np.log(np.sum(shares)), 0.0)
+
+    def _quantile(self, q: Floats, upper: bool) -> Floats:
+        self._raise_unless_gaussian("quantiles")
+        if self.n_features_in_ != 1:
+            raise AttributeError("Quantiles are of one column; take those of marginal(column).")
+        with np.errstate(divide="ignore"):
+            # by the smaller tail, which has all digits
+            by_upper = upper == (q <= 0.5)
+            wanted = np.log(np.where(by_upper == upper, q, 1.0 - q))
+        widest = float(np.max(self.bandwidth_ * self._local()))
+        low = np.full(len(q), float(self._centres.min()) - 40.0 * widest)
+        high = np.full(len(q), float(self._centres.max()) + 40.0 * widest)
+        for _ in range(200):
+            middle = 0.5 * low + 0.5 * high
+            if np.all((middle <= low) | (middle >= high)):
+                break
+            logs = np.where(by_upper, self._log_tail(middle[:, None], True), self._log_tail(middle[:, None], False))
+            below = np.where(by_upper, logs > wanted, logs < wanted)
+            low, high = np.where(below, middle, low), np.where(below, high, middle)
+        ends = (np.inf, -np.inf) if upper else (-np.inf, np.inf)
+        found = np.where(q == 0.0, ends[0], np.where(q == 1.0, ends[1], high))
+        return found[:, np.newaxis]
