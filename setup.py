@@ -4,6 +4,7 @@ Every ``.pyx`` below ``fastkl`` is one extension module. Environment switches:
 
 ``FASTKL_OPENMP``  ``probe`` (default) uses OpenMP where a shared object links with it, ``1`` insists, ``0`` builds without.
 ``FASTKL_DEBUG``   ``1`` turns bounds checks on.
+``FASTKL_SANITIZE`` sanitizers of GCC, such as ``address,undefined``: with the names of symbols; see tools/sanitize.sh.
 
 No ``-ffast-math`` (it changes the floating-point mode of the whole process on some compilers) and no ``-march=native``
 (the wheel must run elsewhere): loops that profit from wide registers are cloned per instruction set in ``fk_config.h``.
@@ -29,6 +30,7 @@ if int(setuptools.__version__.split(".")[0]) < 80:
 ROOT = Path(__file__).parent
 OPENMP = os.environ.get("FASTKL_OPENMP", "probe")
 DEBUG = os.environ.get("FASTKL_DEBUG", "0") == "1"
+SANITIZE = os.environ.get("FASTKL_SANITIZE", "")
 
 GENERATED = "build/generated"
 SHARED = "fastkl._core._memoryviews"  # what Cython would otherwise put into every module that takes arrays
@@ -69,8 +71,12 @@ class BuildExt(build_ext):
             compile_args += [flag for flag in WHERE_KNOWN if self._compiles([flag])]
             stripped = [] if DEBUG or not self._compiles([], link=["-Wl,--strip-all"]) else ["-Wl,--strip-all"]
             candidates = [(["-fopenmp"], ["-fopenmp"]), (["-Xpreprocessor", "-fopenmp"], ["-lomp"])]
+        if SANITIZE:
+            checked = [f"-fsanitize={SANITIZE}"]
+            compile_args = ["-O1", "-g1", "-fno-omit-frame-pointer", "-fno-sanitize-recover=all", *checked]
+            stripped = checked
         openmp = self._find_openmp(candidates)
-        unrolled = [] if self.compiler.compiler_type == "msvc" else ["-O3"]
+        unrolled = [] if SANITIZE or self.compiler.compiler_type == "msvc" else ["-O3"]
         for extension in self.extensions:
             extension.extra_compile_args = compile_args + openmp[0] + (unrolled if extension.name in UNROLLED else [])
             extension.extra_link_args = openmp[1] + stripped

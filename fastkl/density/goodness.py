@@ -8,6 +8,7 @@ distribution, with its parameters estimated anew each time (the parametric boots
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -150,8 +151,8 @@ class GoodnessMembers(Density):
         True
         """
         self._check_fitted()
-        if n_bootstrap < 0:
-            raise ValueError(f"n_bootstrap is a number of samples of at least 0, not {n_bootstrap}.")
+        if isinstance(n_bootstrap, bool) or not isinstance(n_bootstrap, Integral) or n_bootstrap < 0:
+            raise ValueError(f"n_bootstrap is a number of samples of at least 0, not {n_bootstrap!r}.")
         self._raise_if_no_statistics()
         density: Any = self
         values = look(X, "X")

@@ -20,7 +20,7 @@ from scipy.special import ndtri
 
 from fastkl._core.array_types import Floats, Params
 from fastkl.density.contract import Density
-from fastkl.density.validation import as_generator
+from fastkl.density.validation import as_generator, whole_number
 
 
 class Inference(ABC):
@@ -305,9 +305,8 @@ class InferenceMembers(Density):
         M. A. Newton, A. E. Raftery, "Approximate Bayesian inference with the weighted likelihood bootstrap", 1994,
         doi:10.1111/j.2517-6161.1994.tb01956.x.
         """
-        if n_resamples < 1:
-            raise ValueError(f"n_resamples has to be at least 1, not {n_resamples}.")
-        refits: Params = self.inference_.refits(X, sample_weight, int(n_resamples), as_generator(random_state))
+        n_resamples = whole_number(n_resamples, "n_resamples")
+        refits: Params = self.inference_.refits(X, sample_weight, n_resamples, as_generator(random_state))
         return refits
 
 

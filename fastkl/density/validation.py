@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -120,6 +121,13 @@ def unchanged_on_error(estimator: BaseEstimator) -> Iterator[None]:
         vars(estimator).clear()
         vars(estimator).update(before)
         raise
+
+
+def whole_number(value: Any, name: str) -> int:
+    """A number of things as an int; ValueError unless it is a whole number of at least 1."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
+        raise ValueError(f"{name} has to be a whole number of at least 1, not {value!r}.")
+    return int(value)
 
 
 def as_generator(random_state: Any) -> np.random.Generator:

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 from scipy.special import digamma, entr
 
 from fastkl.divergence.arguments import FloatArray
-from fastkl.divergence.categorical import tally, unseen_mass
+from fastkl.divergence.categorical import MOST, tally, unseen_mass
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.nsb import nsb_entropy
 
@@ -151,6 +151,8 @@ def categorical_entropy(
 def _alphabet(n_symbols: int | None, seen: int, declared: int) -> int:
     if n_symbols is None:
         return declared
+    if not 0 <= n_symbols <= MOST:
+        raise ValueError(f"n_symbols is the number of symbols that there can be, up to {MOST:g}; not {n_symbols!r}.")
     if n_symbols < seen:
         raise ValueError(f"n_symbols={n_symbols}, but {seen} different symbols occur.")
     return int(n_symbols)

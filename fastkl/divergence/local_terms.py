@@ -208,7 +208,7 @@ def _own_balls(slab: Slab, radius: FloatArray, extra: FloatArray) -> BallMasses:
     count, unit = _kish(*slab.own.mass(radius))
     size, total_unit = _kish(p.weight_sum - w, p.square_sum - w**2)
     log_total = digamma(size + 1.0) + np.log(total_unit)
-    return BallMasses(count, extra, np.log(unit), log_total, np.log(p.weight_sum - w), size)
+    return BallMasses(count, extra, _log_mass(unit), log_total, np.log(p.weight_sum - w), size)
 
 
 def _across_balls(slab: Slab, radius: FloatArray, extra: FloatArray) -> BallMasses:
@@ -220,7 +220,13 @@ def _across_balls(slab: Slab, radius: FloatArray, extra: FloatArray) -> BallMass
     count, unit = _kish(*slab.across.mass(radius))
     size = q.effective_size
     log_total = float(digamma(size + 1.0) + np.log(q.square_sum / q.weight_sum))
-    return BallMasses(count, extra, np.log(unit), log_total, float(np.log(q.weight_sum)), size)
+    return BallMasses(count, extra, _log_mass(unit), log_total, float(np.log(q.weight_sum)), size)
+
+
+def _log_mass(unit: FloatArray) -> FloatArray:
+    """The logarithm of a mass; -inf of the ball that is an atom of the other sample, where this one may have none."""
+    with np.errstate(divide="ignore"):
+        return np.asarray(np.log(unit))
 
 
 def _kish(mass: FloatArray, square: FloatArray) -> tuple[FloatArray, FloatArray]:

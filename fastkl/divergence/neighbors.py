@@ -26,6 +26,9 @@ from fastkl.spatial import RELATIVE_SLACK, distances_by_number
 _SLAB_NUMBERS = 1 << 22
 _NUMBERS_PER_ROW = 20
 _SLAB_STEP = 128
+# Rows in a ball beyond which its last one is found by counting, and how often the radius is halved: to 1e-15 of it.
+_MANY = 500
+_HALVINGS = 50
 
 
 class Search(Protocol):
@@ -114,10 +117,28 @@ class TreeSearch:
 
     def last_within(self, radius: FloatArray, rows: NDArray[np.intp], counts: FloatArray | None) -> FloatArray:
         """Distance to the last row in the closed ball around each of the given rows."""
-        chosen = (self.count(radius) if counts is None else counts)[rows].astype(np.int64) + self.same
-        return distances_by_number(
-            self.among.index, self.around.X[self.around.index.order[slice(*self.span)][rows]], chosen
-        )
+        number = (self.count(radius) if counts is None else counts)[rows].astype(np.int64)
+        last, few = np.empty(len(rows)), number < _MANY
+        where = self.around.index.order[slice(*self.span)][rows[few]]
+        last[few] = distances_by_number(self.among.index, self.around.X[where], number[few] + self.same)
+        if not few.all():
+            last[~few] = self._halved(radius, rows[~few], number[~few])
+        return last
+
+    def _halved(self, radius: FloatArray, rows: NDArray[np.intp], number: NDArray[np.int64]) -> FloatArray:
+        """The same where a ball holds many rows: the least radius that still holds them, by halving.
+
+        A list of all neighbours would take a time that grows with the square of their number; a count does not.
+        """
+        high = radius[rows]
+        low = np.zeros(len(rows))
+        for _ in range(_HALVINGS):
+            middle = 0.5 * (low + high)
+            asked = np.full(len(radius), -1.0)
+            asked[rows] = middle
+            holds = self.count(asked)[rows] == number
+            low, high = np.where(holds, low, middle), np.where(holds, middle, high)
+        return high * (1.0 + RELATIVE_SLACK)  # a ball reaches that much beyond its radius
 
     def first_row(self, chosen: NDArray[np.bool_]) -> int:
         """Least number in p of the chosen rows of the slab."""

@@ -29,9 +29,7 @@ class Normal:
     @classmethod
     def of(cls, mean: FloatArray, covariance: FloatArray) -> Normal:
         """With a covariance that may be singular but for rounding."""
-        d = len(mean)
-        ridge = _RIDGE * float(np.trace(covariance)) / d + np.finfo(float).tiny
-        return cls(mean, np.asarray(np.linalg.cholesky(covariance + ridge * np.eye(d)), dtype=np.float64))
+        return cls(mean, np.asarray(np.linalg.cholesky(_ridged(covariance)), dtype=np.float64))
 
     def log_density(self, X: FloatArray) -> FloatArray:
         """(n,) for rows (n, d), but for the constant that all normal distributions of d columns share."""
@@ -59,6 +57,13 @@ class NormalPair:
 Moments = tuple[FloatArray, FloatArray]
 
 
+def _ridged(covariance: FloatArray) -> FloatArray:
+    """A covariance with a ridge that makes it positive definite, be it all zeros."""
+    d = len(covariance)
+    ridge = _RIDGE * float(np.trace(covariance)) / d + np.finfo(float).tiny
+    return covariance + ridge * np.eye(d)
+
+
 def moments(X: FloatArray) -> Moments:
     """Mean and covariance (divisor n)."""
     mean = X.mean(axis=0)
@@ -70,8 +75,8 @@ def divergence_of_normals(p: Moments, q: Moments) -> float:
     """KL of two normal distributions."""
     (a, A), (b, B) = p, q
     d = len(a)
-    factor = np.linalg.cholesky(B + _RIDGE * np.trace(B) / d * np.eye(d))
-    root = np.linalg.cholesky(A + _RIDGE * np.trace(A) / d * np.eye(d))
+    factor = np.linalg.cholesky(_ridged(B))
+    root = np.linalg.cholesky(_ridged(A))
     solved = solve_triangular(factor, np.column_stack([root, b - a]), lower=True, check_finite=False)
     trace, shift = float(np.square(solved[:, :-1]).sum()), solved[:, -1]
     log_dets = 2.0 * float(np.log(np.diag(factor)).sum() - np.log(np.diag(root)).sum())
@@ -85,7 +90,7 @@ def unbiased_divergence(p: Moments, q: Moments, n: int, m: int) -> float:
     if m <= d + 3 or n <= d + 2:
         return float("nan")
     j = np.arange(1, d + 1)
-    factor = np.linalg.cholesky(B + _RIDGE * np.trace(B) / d * np.eye(d))
+    factor = np.linalg.cholesky(_ridged(B))
     shrunk = (m - d - 2) / m
     whitened = solve_triangular(factor, A, lower=True)
     trace = shrunk * float(np.trace(solve_triangular(factor, whitened.T, lower=True))) * n / (n - 1)

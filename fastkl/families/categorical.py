@@ -185,7 +185,7 @@ class Categorical(Family):
             codes = codes_of(labels, own)
             known = codes >= 0
             raw = np.zeros(len(p))
-            with np.errstate(divide="ignore"):
+            with np.errstate(divide="ignore", invalid="ignore"):
                 raw[codes[known]] = np.where(counts[known] > 0.0, counts[known] / p[codes[known]], 0.0)
             possible = p > 0.0
             gradient[j, : len(own)] = raw[: len(own)] - np.sum(raw[possible] * p[possible])

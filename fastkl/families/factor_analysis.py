@@ -240,7 +240,8 @@ class FactorAnalysis(Family):
 
     def standard_errors(self, statistics: Statistics, params: Params) -> Params:
         chart = chart_at(self, params, self.estimated_entries(params))
-        return chart.fill(np.sqrt(np.diag(self.covariance_of_params(statistics, params)[1])))
+        variances = np.diag(self.covariance_of_params(statistics, params)[1])
+        return chart.fill(np.sqrt(np.where(variances >= 0.0, variances, np.nan)))
 
     # -- the distribution itself -------------------------------------------------------------------------------------------
 

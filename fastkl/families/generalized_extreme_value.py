@@ -32,7 +32,7 @@ from fastkl.families.spaces import Positive, Real, TailShape
 
 START_SHAPES = (-0.8, -0.4, -0.1, 0.1, 0.4, 1.0, 2.0)
 QUARTERS = (0.25, 0.75)
-BETWEEN = (-0.6, -0.2, 0.0, 0.3, 1.0)
+BETWEEN = (-0.6, -0.2, 0.0, 0.3, 1.0, 2.0)  # shapes of which none may be higher than the edge
 SPIKE = 3.0
 MOST_SHAPE = 100.0  # beyond it an ascent is on its way into the spike at the smallest value
 

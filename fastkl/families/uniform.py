@@ -123,7 +123,7 @@ class Uniform(UnivariateFamily):
         return np.where((q >= 0.0) & (q <= 1.0), q * params["low"] + (1.0 - q) * params["high"], np.nan)
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
-        return generator.uniform(params["low"], params["high"], size=(n_samples, len(params["low"])))
+        return 2.0 * generator.uniform(0.5 * params["low"], 0.5 * params["high"], size=(n_samples, len(params["low"])))
 
     def moments(self, params: Params) -> tuple[Floats, Floats]:
         low, high = params["low"], params["high"]

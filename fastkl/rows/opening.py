@@ -126,6 +126,8 @@ def _paths(source: Any) -> list[Path]:
     """The files and folders behind a path, a pattern, or a list of them."""
     if isinstance(source, list | tuple):
         return [path for part in source for path in _paths(part)]
+    if not os.fspath(source):
+        raise ValueError("The path of the source is empty; it would stand for all files of the working directory.")
     path = Path(source)
     if not path.exists() and glob.has_magic(str(path)):
         found = [Path(name) for name in sorted(glob.glob(str(path), recursive=True))]

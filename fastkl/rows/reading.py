@@ -52,7 +52,8 @@ def look(data: Any, name: str) -> Any:
     elif not hasattr(data, "dtype") and not is_table(data) and hasattr(data, "__array__"):
         data = np.asarray(data)
     if type(data) is np.ndarray and data.dtype.kind in "fiub":
-        return data  # numbers of NumPy: what the rest looks for is not in it
+        # numbers of NumPy: what the rest looks for is not in it; kernels read them at addresses that suit their type
+        return data if data.flags.aligned else data.copy()
     refuse_masked(data, name)
     for column, dtype, values in _columns(data):
         refuse_dates(column, dtype, values, name)

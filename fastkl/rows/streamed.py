@@ -52,7 +52,7 @@ class BlockReader:
                 f"Batch {block.number} has shape {block.X.shape}; {self.n_columns} columns were expected."
             )
         rows = Rows(
-            block.X,
+            block.X if block.X.flags.aligned else block.X.copy(),
             n_threads=block.n_threads or self.n_threads,  # a Dask worker has several tasks at a time
             names=self.names,
             index=block.index,

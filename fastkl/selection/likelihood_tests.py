@@ -174,6 +174,9 @@ def likelihood_ratio_test(
     >>> result.df, result.p_value < 1e-6
     (1, True)
     """
+    for density in (nested, full):
+        if not hasattr(density, "n_parameters_"):
+            raise TypeError(f"A likelihood-ratio test compares fitted densities with parameters; {density!r} has none.")
     df = int(full.n_parameters_) - int(nested.n_parameters_)
     if df < 1:
         raise ValueError(

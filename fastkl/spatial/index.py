@@ -253,4 +253,4 @@ def _as_rows(X: npt.ArrayLike) -> npt.NDArray[np.floating]:
         raise ValueError(
             f"A sample of shape (m, d) with 1 to {MOST_ROWS} rows is needed, not one of shape {rows.shape}."
         )
-    return np.ascontiguousarray(rows)
+    return np.require(rows, requirements=["C", "A"])

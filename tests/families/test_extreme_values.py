@@ -161,3 +161,13 @@ def test_the_space_of_shapes_ends_at_minus_one():
     np.testing.assert_allclose(block.back(block.to(value)), value, rtol=1e-14)
     np.testing.assert_array_equal(space.interval(0.2, 0.5), (-0.3, 0.7))
     assert space.inside(np.array([-1.0]), 0.01)[0] == -0.99
+
+
+def test_two_groups_far_apart_have_no_maximum():
+    """With the shape held at 2 they are 500 nats above the boundary at -1: that is no maximum."""
+    generator = np.random.default_rng(0)
+    X = np.concatenate([generator.normal(size=100), 1e6 + 0.5 * generator.normal(size=100)])[:, None]
+    held = DensityMLE(families.GeneralizedExtremeValue(shape=2.0)).fit(X).log_likelihood_
+    assert held > DensityMLE(families.GeneralizedExtremeValue(shape=-1.0)).fit(X).log_likelihood_ + 400.0
+    with pytest.raises(DegenerateDataError, match="no maximum of the generalized_extreme_value likelihood"):
+        DensityMLE("gev").fit(X)

@@ -289,7 +289,7 @@ def test_dirichlet_density_of_an_absent_part():
 @pytest.mark.parametrize("name", ["gamma", "student_t", "multivariate_t", "normal", "lomax"])
 def test_max_iter_below_one_is_an_error(name):
     model = DensityMLE(name, max_iter=0)
-    with pytest.raises(ValueError, match="max_iter has to be at least 1"):
+    with pytest.raises(ValueError, match="max_iter has to be a whole number of at least 1"):
         model.fit(np.random.default_rng(0).gamma(2.0, size=(30, 2)))
     assert not hasattr(model, "params_")
 

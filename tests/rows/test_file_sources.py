@@ -280,3 +280,12 @@ def test_pyarrow_is_asked_for_by_name(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
     with pytest.raises(ImportError, match=r"Reading Parquet needs pyarrow: pip install 'fastkl\[files\]'"):
         open_source(tmp_path / "X.parquet")
+
+
+@pytest.mark.parametrize("empty", ["", [""], ["a.npy", ""]])
+def test_an_empty_path_is_no_folder(empty, tmp_path, monkeypatch):
+    """It would be the working directory, with whatever Parquet files are below it."""
+    np.save(tmp_path / "a.npy", np.ones((3, 1)))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="path of the source is empty"):
+        open_source(empty)

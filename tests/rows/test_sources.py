@@ -13,7 +13,7 @@ import pytest
 from pyarrow import dataset, parquet
 from scipy import sparse
 
-from fastkl import SourceError
+from fastkl import DensityMLE, SourceError, kl_divergence
 from fastkl.rows import open_source
 from fastkl.rows.read_ahead import read_ahead
 from fastkl.rows.source import default_rows
@@ -314,3 +314,27 @@ def test_the_first_error_is_the_one_raised(tmp_path, n_threads):
         with pytest.raises(ValueError, match="block 3"):
             opened.sum(refuse, operator.add)
     assert not [thread for thread in threading.enumerate() if "fastkl" in thread.name]
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_rows_and_weights_that_are_not_aligned(dtype):
+    """Arrays at odd addresses, as in packed records, are read as they are elsewhere."""
+    rng = np.random.default_rng(0)
+    plain, weights = rng.gamma(2.0, size=(50, 2)).astype(dtype), rng.uniform(0.1, 1.0, 50)
+
+    def odd(array):
+        moved = np.ndarray(array.shape, array.dtype, buffer=bytearray(array.nbytes + 1), offset=1)
+        moved[...] = array
+        assert not moved.flags.aligned
+        return moved
+
+    model = DensityMLE("gamma").fit(plain, sample_weight=weights)
+    moved = DensityMLE("gamma").fit_batches([(odd(plain), odd(weights))])
+    np.testing.assert_allclose(moved.params_["shape"], model.params_["shape"], rtol=1e-13)
+    assert float(model.score_batches(odd(plain), sample_weight=odd(weights))) == pytest.approx(
+        model.score(plain, sample_weight=weights), rel=1e-13
+    )
+    other = plain + dtype(0.5)
+    assert float(kl_divergence(odd(plain), odd(other), sample_weight_p=odd(weights))) == float(
+        kl_divergence(plain, other, sample_weight_p=weights)
+    )

@@ -15,7 +15,7 @@ from sklearn.utils.validation import has_fit_parameter
 from fastkl._core.array_types import Floats, Params
 from fastkl._core.rows import Rows
 from fastkl.density.base import BaseDensity
-from fastkl.density.validation import resolve_family
+from fastkl.density.validation import resolve_family, whole_number
 from fastkl.divergence.models import Model
 from fastkl.exceptions import (
     ColumnTypeError,
@@ -116,11 +116,19 @@ class ComposedDensity(BaseDensity):
         """Whether a part gives probabilities of values, so that a Jacobian makes no sense."""
         raise NotImplementedError
 
+    def _check_fitted(self) -> None:
+        """NotFittedError if the density is not fitted, or a part has no maximum yet."""
+        super()._check_fitted()
+        own = vars(self)
+        for part in [density for _, density, _ in own.get("groups_", ())] + [
+            own[name] for name in ("density_",) if name in own
+        ]:
+            if isinstance(part, BaseDensity):
+                part._check_fitted()
+
     def _n_samples(self, n_samples: int) -> int:
         self._check_fitted()
-        if n_samples < 1:
-            raise ValueError(f"n_samples has to be at least 1, not {n_samples}.")
-        return int(n_samples)
+        return whole_number(n_samples, "n_samples")
 
 
 def log_likelihood_of(density: Any, X: Any, weights: Floats | None) -> float:

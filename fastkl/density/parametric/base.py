@@ -16,7 +16,7 @@ from fastkl.density.parametric.goodness import FamilyGoodness
 from fastkl.density.parametric.inference import FitInference
 from fastkl.density.parametric.parts import FamilyParts
 from fastkl.density.parametric.summary import FamilySummary
-from fastkl.density.validation import as_generator, read_rows, resolve_family
+from fastkl.density.validation import as_generator, read_rows, resolve_family, whole_number
 from fastkl.exceptions import MissingValueError
 from fastkl.families.base import Family
 from fastkl.families.drawing import draws
@@ -126,9 +126,7 @@ class FamilyDensity(FamilyDistribution, FamilyGoodness, FamilyParts, FamilySumma
             Draws.
         """
         self._check_fitted()
-        if n_samples < 1:
-            raise ValueError(f"n_samples has to be at least 1, not {n_samples}.")
-        return draws(self.family_, self.params_, int(n_samples), as_generator(random_state))
+        return draws(self.family_, self.params_, whole_number(n_samples, "n_samples"), as_generator(random_state))
 
     # -- what was learnt ---------------------------------------------------------------------------------------------------
 

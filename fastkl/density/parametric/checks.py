@@ -13,8 +13,19 @@ import numpy as np
 
 from fastkl._core.array_types import Params, Statistics
 from fastkl.density.parametric.inference import KEPT
+from fastkl.density.validation import whole_number
 from fastkl.families.base import Family
+from fastkl.families.priors import PriorLike
 
+# what a fit learns, and of which type each is
+LEARNT: dict[str, Any] = {
+    "prior_": object,
+    "n_iter_": int,
+    "converged_": bool,
+    "boundary_": dict,
+    "log_likelihood_": float,
+}
+MOST_ITERATIONS = 2**31 - 1
 LEAST_TOL = 1e-30  # below it a gain is less than what the rounding of any log-likelihood hides
 LOG_LIKELIHOOD_SLACK = 1e-6  # nats per unit of weight; the same sums on another machine differ by rounding
 
@@ -25,8 +36,8 @@ def check_search(tol: Any, max_iter: Any) -> None:
         raise ValueError(
             f"tol is what a fit may still gain, in nats per row: a number above {LEAST_TOL:g}, not {tol!r}."
         )
-    if max_iter < 1:
-        raise ValueError(f"max_iter has to be at least 1, not {max_iter!r}.")
+    if whole_number(max_iter, "max_iter") > MOST_ITERATIONS:
+        raise ValueError(f"max_iter is at most {MOST_ITERATIONS}, not {max_iter!r}.")
 
 
 def raise_if_another(density: Any, family: Family) -> None:
@@ -59,9 +70,24 @@ def check_family_density(density: Any) -> None:
         raise ValueError(f"family_ is {family!r}")
     check_params(family, params, density.n_features_in_)
     if hasattr(density, "statistics_"):
+        check_fit(density)
+        if density.prior_ is not None and not isinstance(density.prior_, PriorLike):
+            raise ValueError(f"prior_ is {density.prior_!r}")
+        if density.prior_ is not None and not family.has_statistics and "curvature" not in density.statistics_:
+            raise ValueError("the curvature of the posterior is not there")
         check_statistics(family, density.statistics_, density.n_features_in_)
         if family.has_statistics and "incomplete" not in density.statistics_:
             _check_log_likelihood(family, density.statistics_, params, density.log_likelihood_)
+
+
+def check_fit(density: Any) -> None:
+    """ValueError unless what a fit learns beside parameters and statistics is there, each of its kind."""
+    for name, kinds in LEARNT.items():
+        value = getattr(density, name, None)
+        if name not in vars(density) or not isinstance(value, kinds) or (isinstance(value, bool) and kinds is not bool):
+            raise ValueError(f"{name} is {value!r}")
+    if not all(isinstance(sentence, str) for sentence in density.boundary_.values()):
+        raise ValueError(f"boundary_ is {density.boundary_!r}")
 
 
 def check_params(family: Family, params: Params, d: int) -> None:
@@ -76,6 +102,9 @@ def check_params(family: Family, params: Params, d: int) -> None:
             raise ValueError(f"{name} is no float64 of shape {np.shape(value)}")
     if family.n_columns(params) != d:
         raise ValueError(f"the parameters are those of {family.n_columns(params)} columns, n_features_in_ is {d}")
+    for name, held in family.fixed_columns(d).items():
+        if not np.array_equal(held, params[name]):
+            raise ValueError(f"{name} is held fixed at another value")
 
 
 def check_statistics(family: Family, statistics: Statistics, d: int) -> None:

@@ -68,7 +68,13 @@ def frozen(family: Family, params: Params) -> Any:
         raise AttributeError(f"scipy.stats has no {family.name} distribution.")
     law, arguments = getattr(scipy.stats, family.scipy_name), family.to_scipy(params)
     if family.joint:
-        return law(**{name: _plain(value) for name, value in arguments.items()})
+        try:
+            return law(**{name: _plain(value) for name, value in arguments.items()})
+        except np.linalg.LinAlgError as error:
+            raise ValueError(
+                f"scipy.stats.{family.scipy_name} refuses the matrix of this {family.name}, which is too close to singular for "
+                f"it; fastkl's own members take it. ({error})"
+            ) from error
     d = family.n_columns(params)
     return [law(**{name: float(value[j]) for name, value in arguments.items()}) for j in range(d)]
 

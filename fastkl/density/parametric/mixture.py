@@ -23,7 +23,7 @@ from fastkl.density.parametric.mixture_fit import curvature_of, raise_if_few_row
 from fastkl.density.parametric.mixture_order import by_parameter, ordered
 from fastkl.density.parametric.mixture_posterior import PosteriorMembers
 from fastkl.density.parametric.mixture_search import Search, spurious_components
-from fastkl.density.validation import as_generator, read_rows, unchanged_on_error
+from fastkl.density.validation import as_generator, read_rows, unchanged_on_error, whole_number
 from fastkl.exceptions import DegenerateDataError, SourceError
 from fastkl.families.base import Family
 from fastkl.families.mixture import Mixture
@@ -234,8 +234,7 @@ class MixtureMLE(PosteriorMembers, ClassNamePrefixFeaturesOutMixin, TransformerM
     def _fit_rows(self, mixture: Mixture, rows: AnyRows) -> None:
         """Fit to rows in memory or not, and take over what was found."""
         check_search(self.tol, self.max_iter)
-        if self.n_init < 1:
-            raise ValueError(f"n_init has to be at least 1, not {self.n_init}.")
+        whole_number(self.n_init, "n_init")
         mixture = mixture.learned_from(rows)
         if mixture.layout.size == 1:
             self._fit_one(mixture, rows)

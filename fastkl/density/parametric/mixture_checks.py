@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from fastkl.density.parametric.checks import check_params
+from fastkl.density.parametric.checks import check_fit, check_params
 from fastkl.families.mixture import Mixture
 from fastkl.families.solvers.coordinates import chart_at
 
@@ -25,6 +25,7 @@ def check_mixture(density: Any) -> None:
     check_params(density.family_, density.params_, density.n_features_in_)
     if not hasattr(density, "statistics_"):
         return
+    check_fit(density)
     weight = np.asarray(density.statistics_["weight"], dtype=np.float64)
     if weight.shape or not 0.0 < weight < np.inf:
         raise ValueError("the weight of the rows is not above 0")

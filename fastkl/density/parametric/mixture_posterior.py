@@ -13,7 +13,7 @@ from fastkl._core.rows import Rows
 from fastkl.density.parametric.base import FamilyDensity
 from fastkl.density.parametric.incomplete import ImputingMembers
 from fastkl.density.parametric.inference import FitInference
-from fastkl.density.validation import as_generator
+from fastkl.density.validation import as_generator, whole_number
 from fastkl.exceptions import SupportError
 from fastkl.families.incomplete import completed
 
@@ -134,9 +134,8 @@ class PosteriorMembers(ImputingMembers, FamilyDensity):
             Draws.
         """
         self._check_fitted()
-        if n_samples < 1:
-            raise ValueError(f"n_samples has to be at least 1, not {n_samples}.")
-        drawn = self.family_.sample_with_components(self.params_, int(n_samples), as_generator(random_state))
+        n_samples = whole_number(n_samples, "n_samples")
+        drawn = self.family_.sample_with_components(self.params_, n_samples, as_generator(random_state))
         return drawn if return_components else drawn[0]
 
     def _imputed(self, rows: Rows, generator: np.random.Generator | None) -> Floats:

@@ -23,6 +23,7 @@ from fastkl.families.multivariate_t.sums import student_sums
 from fastkl.families.orthants import t_cdf
 from fastkl.families.regression import regressed
 from fastkl.families.spaces import DegreesOfFreedom, PositiveDefinite, Real
+from fastkl.families.univariate import inverses
 
 
 class MultivariateT(Family):
@@ -163,9 +164,8 @@ class MultivariateT(Family):
         entries = {name: space.entries(name, params[name]) for name, space in self.parameters.items()}
         keep = np.concatenate([np.full(len(own), name in estimated) for name, own in entries.items()])
         information = statistics["information"][np.ix_(keep, keep)]
-        root = np.sqrt(np.abs(np.diag(information)))
-        root = np.where(root > 0.0, root, 1.0)
-        inverse = np.linalg.inv(information / np.outer(root, root)) / np.outer(root, root)
+        # NaN where the rows do not determine the parameters
+        inverse = inverses(information[np.newaxis])[0]
         return keep, 0.5 * (inverse + inverse.T)
 
     # -- the distribution itself -------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 from fastkl._core._threads import BLOCK_ROWS
 from fastkl._core.array_types import Floats, Params
 from fastkl._core.rows import AnyRows, Rows
+from fastkl.exceptions import SupportError
 from fastkl.families.base import Family
 from fastkl.families.solvers.coordinates import Chart
 
@@ -78,13 +79,22 @@ def row_scores(family: Family, rows: Rows, params: Params, chart: Chart) -> Iter
         part = slice(start, start + BLOCK_ROWS)
         weights = np.ones(len(rows.X[part])) if rows.weights is None else rows.weights[part]
         block = Rows(rows.X[part], incomplete=rows.incomplete)  # too few rows for a second thread
-        by_parameter = family.score_rows(block, params)
-        if by_parameter is not None:
-            yield chart.pull(params, by_parameter), weights
-        elif chart.size == 0:
-            yield np.zeros((len(weights), 0)), weights
-        else:
-            yield derivative(partial(_log_density, family, block, chart), chart.to(params)), weights
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+            by_parameter = family.score_rows(block, params)
+            if by_parameter is not None:
+                scores = chart.pull(params, by_parameter)
+            elif chart.size == 0:
+                scores = np.zeros((len(weights), 0))
+            else:
+                scores = derivative(partial(_log_density, family, block, chart), chart.to(params))
+        without = np.flatnonzero(~np.isfinite(scores).all(axis=1))
+        if len(without):
+            where = rows.row(start + int(without[0])).capitalize()
+            raise SupportError(
+                f"{where} has density 0, or next to 0: its log-density has no finite derivatives. Leave the row out; it is none "
+                "that this distribution can have been fitted to."
+            )
+        yield scores, weights
 
 
 def _log_density(family: Family, rows: Rows, chart: Chart, u: Floats) -> Floats:
