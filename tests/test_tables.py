@@ -65,6 +65,6 @@ def test_a_missing_value_is_named(table):
     bad = X.copy()
     bad[7, 1] = np.nan
     with pytest.raises(ValueError, match=r"row 7, column 1 \('b'\)"):
-        fastkl.DensityMLE().fit(table(bad))
+        fastkl.DensityMLE("normal").fit(table(bad))
     with pytest.raises(ValueError, match=r"row 7, column 1 \('b'\)"):
         fastkl.entropy(table(bad))

@@ -15,7 +15,9 @@ from fastkl._core.array_types import Floats
 from fastkl.density.base import BaseDensity
 from fastkl.density.composed.base import check_density, draw
 from fastkl.density.parametric.mle import DensityMLE
-from fastkl.density.validation import as_generator, unchanged_on_error
+from fastkl.density.validation import as_generator, read_rows, unchanged_on_error
+from fastkl.exceptions import MissingValueError
+from fastkl.rows.checks import raise_if_not_finite
 from fastkl.rows.weights import read_weights
 
 
@@ -112,6 +114,7 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
         share = self._share()
         with unchanged_on_error(self):
             density = DensityMLE(prior="default") if self.density is None else check_density(self.density, "density")
+            _raise_if_incomplete(density, X, reset=True)
             if sample_weight is None:
                 density.fit(X)
             elif has_fit_parameter(density, "sample_weight"):
@@ -178,6 +181,7 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
             In nats; the lower, the more of an outlier, and -inf outside the support.
         """
         check_is_fitted(self, "density_")
+        _raise_if_incomplete(self.density_, X, reset=False)
         return np.asarray(self.density_.score_samples(X), dtype=np.float64)
 
     def decision_function(self, X: ArrayLike) -> Floats:
@@ -218,6 +222,18 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
             return tags  # a wrong density is an error of fit, not of a question about tags
         tags.input_tags.string, tags.input_tags.categorical = inner.string, inner.categorical
         return tags
+
+
+def _raise_if_incomplete(density: Any, X: ArrayLike, *, reset: bool) -> None:
+    """MissingValueError for NaN where the density itself takes it: what is known of a row has another density than a row."""
+    if not get_tags(density).input_tags.allow_nan:
+        return
+    try:
+        raise_if_not_finite(read_rows(density, X, reset=reset))
+    except MissingValueError as error:
+        raise MissingValueError(
+            f"{str(error).split('. ')[0]}. Densities of complete rows are compared: remove the row, or impute it before."
+        ) from None
 
 
 def _quantile(scores: Floats, weights: Floats | None, share: float) -> float:

@@ -51,6 +51,15 @@ class TableLine:
         Of a permutation test that both have one distribution.
     notes : list of str
         Doubts about these numbers, each once, about P and Q as given.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastkl import compare_tables
+    >>> rng = np.random.default_rng(0)
+    >>> line = compare_tables(rng.normal(size=(200, 1)), rng.normal(size=(300, 1)), n_permutations=99).columns[0]
+    >>> line.kind, line.n_rows
+    ('number', (200, 300))
     """
 
     name: Any
@@ -252,7 +261,7 @@ def compare_tables(
     >>> before = pd.DataFrame({"age": rng.normal(40, 10, 300), "plan": rng.choice(["free", "paid"], 300)})
     >>> after = pd.DataFrame({"age": rng.normal(50, 10, 200), "plan": rng.choice(["free", "paid"], 200)})
     >>> found = compare_tables(before, after)
-    >>> found.to_frame().loc["age", "p_value"]
+    >>> float(found.to_frame().loc["age", "p_value"])
     0.001
     """
     pairs = paired_columns(p, q, None if columns is None else list(columns), list(labels))

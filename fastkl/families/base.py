@@ -242,7 +242,7 @@ class Family(BaseEstimator):
     def shaped(self, given: Params, d: int) -> Params:
         """Some of the parameters in the shapes of ``params_`` for rows of d columns, checked for range."""
         if d < self.least_columns:
-            raise ValueError(f"{self.name} needs rows of at least {self.least_columns} columns, not {d}.")
+            raise ValueError(f"{self.name} needs rows of at least {self.least_columns} columns; here n_features = {d}.")
         spaces = self.spaces()
         return {name: spaces[name].shaped(value, d, f"{self.name}: {name}") for name, value in given.items()}
 

@@ -71,16 +71,16 @@ class DuckQuery(Query):
         wanted = self._relation.project(quoted)
         read = getattr(wanted, "to_arrow_reader", None) or wanted.fetch_arrow_reader
         try:
-            reader = read(rows)
+            with closing(read(rows)) as reader:
+                yield from reader
         except Exception as error:
-            if "open result" not in str(error):
+            # duckdb says so when the second query begins, or when either is read on
+            if "open result" not in str(error) and "busy with another" not in str(error):
                 raise
             raise SourceError(
                 "The relation's connection is busy with another query, perhaps the other sample of this call. Give each "
                 "source a connection of its own (con.cursor()), or pass relation.to_arrow_table()."
             ) from error
-        with closing(reader):
-            yield from reader
 
 
 class StreamQuery(Query):

@@ -117,16 +117,14 @@ def test_two_relations_of_one_connection():
     connection = duckdb.connect()
     connection.register("t", TABLE)
     sources = [open_source(connection.sql(f"SELECT a FROM t WHERE a > {low}"), block_rows=100) for low in (0, 1)]
-    first = iter(sources[0].blocks())
-    rows = [len(next(first).X), 0]
-    error = None
+    first, said = iter(sources[0].blocks()), ""
     try:
-        rows[1] = sum(len(block.X) for block in sources[1].blocks())
-    except SourceError as found:
-        error = found
-    rows[0] += sum(len(block.X) for block in first)
-    assert rows[0] == 2000
-    assert rows[1] == (X[:, 0] > 1).sum() if error is None else "a connection of its own" in str(error)
+        n = len(next(first).X)
+        m = sum(len(block.X) for block in sources[1].blocks())
+        n += sum(len(block.X) for block in first)  # the engine reads ahead, so either may come upon the other
+    except SourceError as error:
+        said = str(error)
+    assert "a connection of its own" in said or (n, m) == (2000, (X[:, 0] > 1).sum())
 
 
 def test_a_cursor_of_duckdb_is_no_source():

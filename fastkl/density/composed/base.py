@@ -21,6 +21,7 @@ from fastkl.exceptions import (
     ColumnTypeError,
     DegenerateDataError,
     LossyTransformerError,
+    MissingValueError,
     SourceError,
     SupportError,
 )
@@ -31,6 +32,7 @@ _RELOCATED = (
     TypeError,
     SupportError,
     DegenerateDataError,
+    MissingValueError,
     LossyTransformerError,
     SourceError,
     ColumnTypeError,

@@ -74,7 +74,7 @@ class TestWhatTheLikelihoodEstimates:
         rng = np.random.default_rng(0)
         x, y = rng.normal(size=(500, 2)), rng.normal(1.0, 2.0, size=(400, 2))
         for k in (1, 4):
-            difference = cross_entropy(x, y, n_neighbors=k) - entropy(x, n_neighbors=k)
+            difference = cross_entropy(x, y, method="knn", n_neighbors=k) - entropy(x, n_neighbors=k)
             np.testing.assert_allclose(kl_divergence(x, y, method="knn", n_neighbors=k), difference, atol=1e-13)
         p, q = (
             DensityMLE.from_parameters("gamma", shape=2.0, scale=1.0),
