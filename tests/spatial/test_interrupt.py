@@ -17,13 +17,15 @@ N, D, K = 150_000, 12, 5  # seconds of work
 
 @pytest.fixture
 def interrupt():
-    """A SIGINT after 0.15 seconds."""
+    """A SIGINT after 0.15 seconds, which is heeded also in a process that was started to ignore it (in the background)."""
     assert threading.current_thread() is threading.main_thread()
+    heeded = signal.signal(signal.SIGINT, signal.default_int_handler)
     before = signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGINT))
     signal.setitimer(signal.ITIMER_REAL, 0.15)
     yield
     signal.setitimer(signal.ITIMER_REAL, 0.0)
     signal.signal(signal.SIGALRM, before)
+    signal.signal(signal.SIGINT, heeded)
 
 
 @pytest.fixture(scope="module")

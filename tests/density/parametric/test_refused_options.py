@@ -25,7 +25,7 @@ def test_a_tolerance_that_no_search_reaches(estimator, tol):
 @pytest.mark.filterwarnings("error")
 def test_a_joint_family_needs_two_columns(name, learn):
     model = DensityMLE(name)
-    with pytest.raises(ValueError, match=f"{name} needs rows of at least 2 columns, not 1"):
+    with pytest.raises(ValueError, match=f"{name} needs rows of at least 2 columns; here n_features = 1"):
         getattr(model, learn)([[1.0], [1.0], [0.9999999999999999]])
     assert not hasattr(model, "n_features_in_")
 
