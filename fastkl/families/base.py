@@ -393,8 +393,3 @@ class Family(BaseEstimator):
         """Number of parameters that a fit estimates."""
         spaces = self.spaces()
         return sum(spaces[name].size(params[name]) for name in self.free_names())
-
-
-def added(first: Params, second: Params) -> Params:
-    """The sum of two gradients, entry by entry: what merges those of blocks."""
-    return {name: value + second[name] for name, value in first.items()}

@@ -11,6 +11,7 @@
 #define FK_FAMILY_VON_MISES_H
 
 #include "fk_column.h"
+#include "fk_sine.h"
 #include <math.h>
 
 enum { VM_WEIGHT, VM_DIRECTION, VM_DEFICIT, VM_STATISTICS };
@@ -25,20 +26,6 @@ enum { VM_LOC, VM_TWICE_CONCENTRATION, VM_NORMALISER, VM_CONSTANTS };
 FK_INLINE double vm_reduce(double h) {
     double k = (h * 0.318309886183790671538 + 0x1.8p52) - 0x1.8p52;
     return ((h - k * VM_PI_1) - k * VM_PI_2) - k * VM_PI_3;
-}
-
-FK_INLINE double vm_sin(double r) {
-    double z = r * r, p = 1.9572941063391263e-20;
-    p = p * z - 8.2206352466243297e-18;
-    p = p * z + 2.8114572543455206e-15;
-    p = p * z - 7.6471637318198165e-13;
-    p = p * z + 1.6059043836821613e-10;
-    p = p * z - 2.5052108385441720e-08;
-    p = p * z + 2.7557319223985893e-06;
-    p = p * z - 1.9841269841269841e-04;
-    p = p * z + 8.3333333333333333e-03;
-    p = p * z - 1.6666666666666667e-01;
-    return r + r * (z * p);
 }
 
 FK_INLINE double vm_cos(double r) {
@@ -78,7 +65,7 @@ FK_INLINE double vm_sums(const double *x, const double *w, ptrdiff_t n, double c
         }
     } else {
         FK_SIMD_SUM(total, sines, squares) for (ptrdiff_t i = 0; i < n; i++) {
-            double wi = w ? w[i] : 1.0, r = vm_reduce(0.5 * (x[i] - centre)), s = vm_sin(r);
+            double wi = w ? w[i] : 1.0, r = vm_reduce(0.5 * (x[i] - centre)), s = fk_sin_near_zero(r);
             total += wi;
             sines += wi * (2.0 * s * vm_cos(r));
             squares += wi * s * s;
@@ -126,7 +113,7 @@ static FK_CLONES void von_mises_log_density(const double *FK_RESTRICT x, ptrdiff
         return;
     }
     FK_SIMD for (ptrdiff_t i = 0; i < n; i++) {
-        double s = vm_sin(vm_reduce(0.5 * (x[i] - loc)));
+        double s = fk_sin_near_zero(vm_reduce(0.5 * (x[i] - loc)));
         out[i] += normaliser - twice * (s * s);
     }
 }

@@ -15,6 +15,7 @@
 #define FK_KERNEL_SUMS_H
 
 #include "fk_math.h"
+#include "fk_sine.h"
 #include <stdlib.h>
 
 #define FK_KERNEL_TILE 128
@@ -48,18 +49,7 @@ static int fk_kernel_nearer(const void *a, const void *b) {
 }
 
 /* sin(pi t / 2) for t in [0, 1], to rounding relative to its value. */
-FK_INLINE double fk_sin_quarter(double t) {
-    double z = 1.57079632679489661923 * t, y = z * z, p = -8.22063524662432972e-18; /* -1/19! */
-    p = p * y + 2.81145725434552076e-15;
-    p = p * y - 7.64716373181981648e-13;
-    p = p * y + 1.60590438368216146e-10;
-    p = p * y - 2.50521083854417188e-08;
-    p = p * y + 2.75573192239858907e-06;
-    p = p * y - 1.98412698412698413e-04;
-    p = p * y + 8.33333333333333333e-03;
-    p = p * y - 1.66666666666666667e-01;
-    return z + z * y * p;
-}
+FK_INLINE double fk_sin_quarter(double t) { return fk_sin_near_zero(1.57079632679489661923 * t); }
 
 /* Logarithm of a kernel at a squared distance: an upper bound at all that is farther. */
 static double fk_kernel_log_bound(int profile, double square) {

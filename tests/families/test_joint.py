@@ -11,21 +11,9 @@ from fastkl._core.rows import Rows
 from fastkl.exceptions import DegenerateDataError, SupportError
 from fastkl.families import closed_form
 from fastkl.families._student import student_sums_of_rows
+from tests.families.differences import close, slopes
 
 mp.mp.dps = 50
-
-
-def close(got, want, tolerance=1e-13):
-    return abs(mp.mpf(float(got)) - want) <= tolerance * max(abs(want), 1)
-
-
-def slopes(score, x, step=1e-4):
-    """Central differences of fourth order, one row for each entry of x."""
-    rows = []
-    for j in range(len(x)):
-        e = np.eye(len(x))[j] * step
-        rows.append((8.0 * (score(x + e) - score(x - e)) - (score(x + 2 * e) - score(x - 2 * e))) / (12.0 * step))
-    return np.array(rows)
 
 
 # -- multivariate t --------------------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from fastkl.density.kernel.kernels import KERNELS
 from fastkl.density.kernel.parts import KernelParts
 from fastkl.density.kernel.units import Units
 from fastkl.density.summary import Line
-from fastkl.density.validation import as_generator, read_rows
+from fastkl.density.validation import as_generator, read_rows, whole_number
 from fastkl.divergence import Estimate
 from fastkl.rows.checks import raise_if_not_finite
 from fastkl.spatial.kernel_sums import KernelSums
@@ -236,12 +236,11 @@ class FittedKernelDensity(KernelParts):
             Draws.
         """
         self._check_fitted()
-        if n_samples < 1:
-            raise ValueError(f"n_samples has to be at least 1, not {n_samples}.")
+        n_samples = whole_number(n_samples, "n_samples")
         rng, weights = as_generator(random_state), self.reference_weights_
         shares = None if weights is None else weights / weights.sum()
-        chosen = rng.choice(len(self.references_), size=int(n_samples), p=shares)
-        noise = KERNELS[self.kernel].draw(rng, int(n_samples), self.n_features_in_)
+        chosen = rng.choice(len(self.references_), size=n_samples, p=shares)
+        noise = KERNELS[self.kernel].draw(rng, n_samples, self.n_features_in_)
         if hasattr(self, "local_bandwidths_"):
             noise *= self.local_bandwidths_[chosen, np.newaxis]
         drawn: Floats = self._centres[chosen] + Units(self.bandwidth_, np.zeros(self.n_features_in_)).scaled(noise)

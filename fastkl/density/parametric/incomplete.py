@@ -19,7 +19,8 @@ from fastkl._core.rows import AnyRows, Rows
 from fastkl.density.base import BaseDensity
 from fastkl.density.validation import as_generator, read_rows
 from fastkl.exceptions import DegenerateDataError, MissingValueError
-from fastkl.families.base import Family, Fit, added
+from fastkl.families.base import Family, Fit
+from fastkl.families.gradient_sums import all_added
 from fastkl.families.incomplete import (
     GroupedSums,
     completed,
@@ -177,7 +178,7 @@ def _curvature(family: Any, params: Params, rows: AnyRows, prior: PriorLike | No
         return np.asarray(slopes.T @ information @ slopes)[None]
 
     def gradients(places: list[Params]) -> list[Params]:
-        found = rows.total(_gradients, family, places, merge=_gradients_added)
+        found = rows.total(_gradients, family, places, merge=all_added)
         return [_with_prior(prior, slope, at) for slope, at in zip(found, places, strict=True)]
 
     return -hessian(gradients, chart, params)
@@ -206,10 +207,6 @@ def _sums_added(
 
 def _gradients(rows: Rows, family: Family, places: list[Params]) -> list[Params]:
     return [gradient for _, gradient in family.component_likelihoods(rows, places)]
-
-
-def _gradients_added(first: list[Params], second: list[Params]) -> list[Params]:
-    return [added(one, other) for one, other in zip(first, second, strict=True)]
 
 
 # -- in their place --------------------------------------------------------------------------------------------------------

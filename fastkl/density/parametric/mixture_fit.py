@@ -13,7 +13,8 @@ from fastkl._core.rows import AnyRows, Rows
 from fastkl.density.parametric.incomplete import fit_any_rows, starting_parameters
 from fastkl.density.validation import resolve_family
 from fastkl.exceptions import DegenerateDataError
-from fastkl.families.base import Family, added
+from fastkl.families.base import Family
+from fastkl.families.gradient_sums import all_added
 from fastkl.families.mixture import Mixture
 from fastkl.families.mixture.expectation import Components
 from fastkl.families.mixture.layout import Layout
@@ -152,7 +153,7 @@ def curvature_of(
 
     def gradients(places: list[Params]) -> list[Params]:
         step = Components.at(mixture.layout, params).block_rows
-        found = rows.total(gradients_block, mixture, places, merge=_all_added, block_rows=step)
+        found = rows.total(gradients_block, mixture, places, merge=all_added, block_rows=step)
         return [_with_priors(mixture, priors, at, slope) for at, slope in zip(places, found, strict=True)]
 
     with np.errstate(all="ignore"):
@@ -162,10 +163,6 @@ def curvature_of(
 def gradients_block(rows: Rows, mixture: Mixture, places: Sequence[Params]) -> list[Params]:
     """Gradients of the log-likelihood of a block at several places."""
     return [Components.at(mixture.layout, at).gradient(rows)[1] for at in places]
-
-
-def _all_added(first: list[Params], second: list[Params]) -> list[Params]:
-    return [added(one, other) for one, other in zip(first, second, strict=True)]
 
 
 def _with_priors(mixture: Mixture, priors: Sequence[PriorLike | None], at: Params, gradient: Params) -> Params:

@@ -21,6 +21,7 @@ class FamilyParts(PartMembers):
 
     def _of_parameters(self, family: Family, params: Params) -> Any:
         """A density with known parameters: one family, or a mixture that is made of its components."""
+        # a kind in the registry is any density; from_parameters is what these two have beyond that
         if not family.composed:
             return KINDS["DensityMLE"].type.from_parameters(family, **params)  # type: ignore[attr-defined]
         mixture: Any = family

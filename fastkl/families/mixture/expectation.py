@@ -19,7 +19,7 @@ from fastkl._core.rows import AnyRows, Rows
 from fastkl._core.special.gamma_functions import HALF_LOG_2PI
 from fastkl.exceptions import SupportError
 from fastkl.families._mixture import IncompleteNormals, Normals, log_sum_exp, weighted_sum
-from fastkl.families.base import added
+from fastkl.families.gradient_sums import added
 from fastkl.families.incomplete import expected_statistics, log_terms
 from fastkl.families.mixture.layout import WEIGHTS, Group, Layout
 from fastkl.families.multivariate_normal import MultivariateNormal

@@ -17,7 +17,8 @@ from scipy.optimize import minimize
 from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl._core.rows import AnyRows, Rows
 from fastkl.exceptions import DegenerateDataError
-from fastkl.families.base import Family, Fit, added
+from fastkl.families.base import Family, Fit
+from fastkl.families.gradient_sums import added, all_added
 from fastkl.families.priors import Prior, PriorLike
 from fastkl.families.solvers.coordinates import Chart, chart_at, inside
 from fastkl.families.solvers.curvature import hessian, jacobian
@@ -169,7 +170,7 @@ def _likelihood_of_rows(family: Family, rows: AnyRows) -> Likelihood:
     """One pass over the rows for each call."""
     return Likelihood(
         lambda at: rows.total(family.log_likelihood_and_gradient, at, merge=_both_added),
-        lambda places: rows.total(_gradients, family, places, merge=_gradients_added),
+        lambda places: rows.total(_gradients, family, places, merge=all_added),
     )
 
 
@@ -179,10 +180,6 @@ def _both_added(first: tuple[float, Params], second: tuple[float, Params]) -> tu
 
 def _gradients(rows: Rows, family: Family, places: list[Params]) -> list[Params]:
     return [gradient for _, gradient in family.component_likelihoods(rows, places)]
-
-
-def _gradients_added(first: list[Params], second: list[Params]) -> list[Params]:
-    return [added(one, other) for one, other in zip(first, second, strict=True)]
 
 
 def _search(family: Family, prior: PriorLike, likelihood: Likelihood, fit: Fit, weight: float) -> Fit:

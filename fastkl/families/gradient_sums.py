@@ -1,0 +1,15 @@
+"""Sums of gradients over blocks of rows."""
+
+from __future__ import annotations
+
+from fastkl._core.array_types import Params
+
+
+def added(first: Params, second: Params) -> Params:
+    """The sum of two gradients, entry by entry: what merges those of blocks."""
+    return {name: value + second[name] for name, value in first.items()}
+
+
+def all_added(first: list[Params], second: list[Params]) -> list[Params]:
+    """The same for the gradients at several places."""
+    return [added(one, other) for one, other in zip(first, second, strict=True)]
