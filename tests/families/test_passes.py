@@ -9,7 +9,7 @@ from sklearn.base import clone
 from fastkl import families
 from fastkl._core.rows import Rows
 from fastkl.exceptions import DegenerateDataError, SupportError
-from fastkl.families.base import added
+from fastkl.families.gradient_sums import added
 from fastkl.families.multivariate_t.degeneracy import frame_of
 from fastkl.families.multivariate_t.fit import fit_in_memory
 from fastkl.families.priors import resolve_prior
