@@ -125,8 +125,9 @@ class KLDivergence(BaseEstimator):
         X = check_array(Q, dtype=(np.float64, np.float32), order="C", estimator=self, input_name="Q")
         sample = weighted_sample(X, read_weights(sample_weight, len(X)), self.n_jobs)
         resolve_neighbors(self.n_neighbors, None, sample.n_rows, default=default_neighbors(method))
+        placed = self._placed(sample)
         validate_data(self, Q, skip_check_array=True)
-        self._keep(sample)
+        self._keep(sample, *placed)
         return self
 
     def estimate(self, P: ArrayLike, sample_weight: ArrayLike | None = None) -> Estimate:
@@ -200,21 +201,33 @@ class KLDivergence(BaseEstimator):
         k = divergence_neighbors(pair, method, self.n_neighbors)
         return pair.by_row(local_terms(pair.whole(), method, k).log_ratio)
 
-    def _keep(self, sample: Sample) -> None:
-        """Store the reference as arrays, and the sample whose tree is built now."""
-        self.reference_ = sample.X
-        self.reference_weight_ = sample.weights
+    def _placed(self, sample: Sample) -> tuple[FloatArray, FloatArray, Sample]:
+        """Middle and spread of the columns, and the sample in these coordinates with its tree."""
         if self.coordinates is None:
-            self._middle, self._spread = np.zeros(sample.n_columns), np.ones(sample.n_columns)
+            middle, spread = np.zeros(sample.n_columns), np.ones(sample.n_columns)
         else:
-            self._middle, self._spread = centre_and_spread(sample.X.astype(np.float64))
-        self._sample = self._in_coordinates(sample)
-        _ = self._sample.index
+            with np.errstate(over="ignore", invalid="ignore"):
+                middle, spread = centre_and_spread(sample.X.astype(np.float64))
+        with np.errstate(over="ignore", invalid="ignore"):
+            inside = self._in_coordinates(sample, middle, spread)
+        if not np.isfinite(inside.X).all():
+            column = int(np.argmin(np.isfinite(inside.X).all(axis=0)))
+            raise ValueError(
+                f"Column {column} of Q holds values that overflow in units of its spread. Rescale it, remove the largest values, or "
+                "choose coordinates=None."
+            )
+        _ = inside.index
+        return middle, spread, inside
 
-    def _in_coordinates(self, sample: Sample) -> Sample:
+    def _keep(self, sample: Sample, middle: FloatArray, spread: FloatArray, inside: Sample) -> None:
+        """Store the reference as arrays, and the sample whose tree was built."""
+        self.reference_, self.reference_weight_ = sample.X, sample.weights
+        self._middle, self._spread, self._sample = middle, spread, inside
+
+    def _in_coordinates(self, sample: Sample, middle: FloatArray, spread: FloatArray) -> Sample:
         if self.coordinates is None:
             return sample
-        return Sample(np.ascontiguousarray((sample.X - self._middle) / self._spread), sample.weights, sample.n_jobs)
+        return Sample(np.ascontiguousarray((sample.X - middle) / spread), sample.weights, sample.n_jobs)
 
     def _pair(self, P: ArrayLike, sample_weight: ArrayLike | None) -> SamplePair:
         """P with the reference."""
@@ -223,7 +236,8 @@ class KLDivergence(BaseEstimator):
         refuse_labels(P, "P")
         X = validate_data(self, P, dtype=(np.float64, np.float32), order="C", reset=False)
         sample = weighted_sample(X, read_weights(sample_weight, len(X)), self.n_jobs)
-        return SamplePair(*same_columns(self._in_coordinates(sample), self._sample, ("P", "Q")))
+        sample = self._in_coordinates(sample, self._middle, self._spread)
+        return SamplePair(*same_columns(sample, self._sample, ("P", "Q")))
 
     def __getstate__(self) -> dict[str, Any]:
         # The tree is rebuilt from the rows; what is stored is arrays and parameters only.
@@ -235,7 +249,8 @@ class KLDivergence(BaseEstimator):
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         if "reference_" in state:
-            self._keep(Sample(self.reference_, self.reference_weight_, self.n_jobs))
+            sample = Sample(self.reference_, self.reference_weight_, self.n_jobs)
+            self._keep(sample, *self._placed(sample))
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

@@ -129,7 +129,7 @@ class FactorAnalysis(Family):
             raise ValueError(f"noise is 'diagonal' or 'isotropic', not {self.noise!r}.")
         if isinstance(q, bool) or not isinstance(q, int | np.integer) or q < 1:
             raise ValueError(f"n_components is a whole number of at least 1, not {q!r}.")
-        if self.noise == "diagonal" and degrees_of_freedom(d, q) < 0:
+        if self.noise == "diagonal" and (q >= d or degrees_of_freedom(d, q) < 0):
             most = max((k for k in range(d) if degrees_of_freedom(d, k) >= 0), default=0)
             raise ValueError(
                 f"{q} factors have more parameters than a covariance matrix where n_features = {d}: at most {most} can be told "

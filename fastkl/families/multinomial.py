@@ -146,8 +146,12 @@ class Multinomial(Family):
     # -- the distribution itself -------------------------------------------------------------------------------------------
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
-        p = params["probabilities"]
-        return generator.multinomial(1 if self.n_trials is None else int(self.n_trials), p / p.sum(), size=n_samples)
+        p, n_trials = params["probabilities"], 1 if self.n_trials is None else int(self.n_trials)
+        if n_trials > np.iinfo(np.int64).max:
+            raise ValueError(
+                f"multinomial: rows of {n_trials:.3g} trials can't be drawn; their counts exceed whole numbers of 64 bits."
+            )
+        return generator.multinomial(n_trials, p / p.sum(), size=n_samples)
 
     def moments(self, params: Params) -> tuple[Floats, Floats] | None:
         if self.n_trials is None:

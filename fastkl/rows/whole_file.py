@@ -2,7 +2,8 @@
 
 Every writer has a file of its own beside the target, under a name that nobody else draws, and gives it the target's name in one
 step when its bytes are on the disk: of several writers the last one's file stands there, whole. A writer holds a lock on its file
-while it lives. What a killed process left has no lock, and the next writer of the same target removes it.
+until it has that name. What a killed process left has no lock, and the next writer of the same target removes it. (It may be
+quicker than the lock of a writer that begins; that one sees that its file is gone, and makes another.)
 """
 
 from __future__ import annotations
@@ -17,11 +18,13 @@ from typing import Any
 
 try:
     import fcntl
-except ImportError:  # Windows, where an open file can't be removed: that is lock enough
+except (
+    ImportError
+):  # Windows, where an open file can't be removed: that is lock enough, but for the moment of its renaming
     fcntl = None  # type: ignore[assignment]
 
 ENDING = ".part"
-YOUNG = 60.0  # seconds in which a file without a lock may be one whose writer is about to take it
+YOUNG = 60.0  # seconds in which a file may be one that is being renamed, where there are no locks
 
 
 class WholeFile:
@@ -40,10 +43,16 @@ class WholeFile:
         if self.target.exists() and not self.target.is_file():
             raise OSError(errno.EEXIST, "Not a regular file", str(path))
         remove_stale(self.target)
+        self._create()
+        while not self.temporary.exists():  # taken for a stale one before it had its lock
+            self._close()
+            self._create()
+
+    def _create(self) -> None:
+        """A new file, with the permissions that the process gives to its files, and its lock."""
         self.temporary = self.target.with_name(f"{self.target.name}.{secrets.token_hex(4)}{ENDING}")
-        # a new file, with the permissions that the process gives to its files
         self.handle = os.open(self.temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
-        _lock(self.handle)
+        _lock(self.handle, wait=True)
 
     def finish(self) -> None:
         """All is written: the file takes its name, once it is on the disk."""
@@ -53,8 +62,10 @@ class WholeFile:
 
     def keep_as(self, path: Path) -> None:
         """The file as it is takes this name."""
-        self._close()
+        if fcntl is None:
+            self._close()
         os.replace(self.temporary, path)
+        self._close()
 
     def discard(self) -> None:
         """The file is removed, if it is still there."""
@@ -82,7 +93,9 @@ def remove_stale(target: Path) -> None:
 
 def _remove_if_stale(path: Path) -> None:
     with contextlib.suppress(OSError):
-        if time.time() - path.stat().st_mtime < YOUNG:
+        if fcntl is None:
+            if time.time() - path.stat().st_mtime >= YOUNG:
+                path.unlink()
             return
         handle = os.open(path, os.O_RDWR)
         try:
@@ -92,12 +105,12 @@ def _remove_if_stale(path: Path) -> None:
             os.close(handle)
 
 
-def _lock(handle: int) -> bool:
+def _lock(handle: int, wait: bool = False) -> bool:
     """Take the lock of an open file; False where another process has it, or the file system has no locks."""
     if fcntl is None:
         return True
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except OSError:
         return False
     return True

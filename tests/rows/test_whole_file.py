@@ -62,8 +62,7 @@ model.score_samples_batches(rows, sys.argv[1])
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
-def test_what_a_killed_writer_left_goes_with_the_next(tmp_path, monkeypatch):
-    monkeypatch.setattr(whole_file, "YOUNG", 0.0)
+def test_what_a_killed_writer_left_goes_with_the_next(tmp_path):
     out = tmp_path / "s.npy"
     out.write_bytes(b"before")
     done = subprocess.run([sys.executable, "-c", KILLED, out], env={**os.environ, "PYTHONPATH": str(ROOT)})
@@ -78,16 +77,45 @@ def test_what_a_killed_writer_left_goes_with_the_next(tmp_path, monkeypatch):
     assert os.listdir(tmp_path) == ["s.npy"]
 
 
-def test_young_files_and_other_names_are_left(tmp_path):
+def test_other_names_are_left(tmp_path):
     names = ["m.0123abcd.part", "m.0123ABCD.part", "m.123.part", "m.part", "other.0123abcd.part", "m.0123abcd.part.gz"]
     for name in names:
         (tmp_path / name).touch()
-    whole_file.remove_stale(tmp_path / "m")
-    assert sorted(os.listdir(tmp_path)) == sorted(names)
-    for name in names:
         os.utime(tmp_path / name, (0, 0))
     whole_file.remove_stale(tmp_path / "m")
     assert sorted(os.listdir(tmp_path)) == sorted(names[1:])
+
+
+def test_without_locks_young_files_are_left(tmp_path, monkeypatch):
+    monkeypatch.setattr(whole_file, "fcntl", None)
+    (tmp_path / "m.0123abcd.part").touch()
+    (tmp_path / "m.01234567.part").touch()
+    os.utime(tmp_path / "m.0123abcd.part", (0, 0))
+    whole_file.remove_stale(tmp_path / "m")
+    assert os.listdir(tmp_path) == ["m.01234567.part"]
+    file = WholeFile(tmp_path / "m")
+    file.finish()
+    assert sorted(os.listdir(tmp_path)) == ["m", "m.01234567.part"]
+
+
+@pytest.mark.skipif(whole_file.fcntl is None, reason="locks of POSIX")
+def test_a_writer_whose_file_was_taken_for_a_stale_one(tmp_path, monkeypatch):
+    """Another writer removes it between its first moment and its lock."""
+    lock, taken = whole_file._lock, []
+
+    def late(handle, wait=False):
+        if wait and not taken:
+            taken.extend(os.listdir(tmp_path))
+            whole_file.remove_stale(tmp_path / "m")
+        return lock(handle, wait)
+
+    monkeypatch.setattr(whole_file, "_lock", late)
+    file = WholeFile(tmp_path / "m")
+    assert len(taken) == 1
+    assert os.listdir(tmp_path) == [file.temporary.name] != taken
+    whole_file.remove_stale(tmp_path / "m")
+    file.finish()
+    assert os.listdir(tmp_path) == ["m"]
 
 
 def test_a_model_goes_the_same_way(tmp_path):

@@ -17,6 +17,7 @@ from fastkl.exceptions import DegenerateDataError
 
 BINS = 1000
 FARTHEST = 1000.0  # squared differences in bandwidths whose terms are left out, as in R
+WIDEST = 1e100  # bins beyond this many spreads have no pair in reach, whose squared difference stays finite
 
 
 def sheather_jones(column: Floats, number: int = 0) -> float:
@@ -26,12 +27,16 @@ def sheather_jones(column: Floats, number: int = 0) -> float:
     1991, doi:10.1111/j.2517-6161.1991.tb01857.x.
     """
     n = len(column)
+    exponent = int(np.frexp(np.abs(column).max())[1])  # so that no square overflows
+    column = np.ldexp(column, -exponent)
     width, pairs = binned_pairs(column)
     quartiles = np.quantile(column, [0.25, 0.75])
     spread = min(float(np.std(column, ddof=1)), float(quartiles[1] - quartiles[0]) / 1.349)
-    sixth = -_functional(pairs, 1.23 * spread * n ** (-1.0 / 9.0), n, width, 6) if spread > 0.0 else 0.0
-    fourth = _functional(pairs, 1.24 * spread * n ** (-1.0 / 7.0), n, width, 4) if spread > 0.0 else 0.0
-    if not (np.isfinite(sixth) and sixth > 0.0 and fourth > 0.0):
+    if spread > 0.0:  # is the unit from here on
+        width = min(width / spread, WIDEST)
+        sixth = -_functional(pairs, 1.23 * n ** (-1.0 / 9.0), n, width, 6)
+        fourth = _functional(pairs, 1.24 * n ** (-1.0 / 7.0), n, width, 4)
+    if not (spread > 0.0 and np.isfinite(sixth) and sixth > 0.0 and fourth > 0.0):
         raise DegenerateDataError(
             f"Column {number} has no bandwidth of Sheather and Jones: its values are too few or too often repeated. Choose "
             "bandwidth='silverman' or a number.",
@@ -43,11 +48,12 @@ def sheather_jones(column: Floats, number: int = 0) -> float:
     def excess(h: float) -> float:
         return float((constant / _functional(pairs, ratio * h ** (5.0 / 7.0), n, width, 4)) ** 0.2 - h)
 
-    high = 1.144 * spread * n ** (-0.2)
+    high = 1.144 * n ** (-0.2)
     low = 0.1 * high
     for _ in range(100):
         if excess(low) * excess(high) <= 0.0:
-            return float(brentq(excess, low, high, xtol=1e-13 * high, rtol=1e-13))
+            root = float(brentq(excess, low, high, xtol=1e-13 * high, rtol=1e-13))
+            return float(np.ldexp(root * spread, exponent))
         low, high = 0.8 * low, 1.2 * high
     raise DegenerateDataError(
         f"The equation of Sheather and Jones has no solution for column {number}. Choose bandwidth='silverman' or a number.",

@@ -128,6 +128,16 @@ def test_sheather_jones():
     assert h == pytest.approx((0.5 / np.sqrt(np.pi) / n / _functional(pairs, pilot, n, width, 4)) ** 0.2, rel=1e-10)
 
 
+@pytest.mark.filterwarnings("error")
+def test_sheather_jones_at_every_scale():
+    x = RNG.normal(size=(50, 1))
+    h = KernelDensityMLE("sheather_jones").fit(x).bandwidth_
+    for power in (-1020, -500, 500, 1020):
+        np.testing.assert_array_equal(
+            KernelDensityMLE("sheather_jones").fit(np.ldexp(x, power)).bandwidth_, np.ldexp(h, power)
+        )
+
+
 def test_pairs_are_those_of_two_loops():
     x = RNG.normal(size=60) * 3
     width, pairs = binned_pairs(x)

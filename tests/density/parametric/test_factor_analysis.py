@@ -210,6 +210,7 @@ def test_no_unit_and_far_from_zero():
     [
         (FactorAnalysisMLE(0), TESTED, "at least 1"),
         (FactorAnalysisMLE(4), TESTED, "at most 3 can be told apart"),
+        (FactorAnalysisMLE(12), TESTED, "at most 3 can be told apart"),  # where (d - q)² is above d + q again
         (FactorAnalysisMLE(6, noise="isotropic"), TESTED, "at most 5"),
         (FactorAnalysisMLE(noise="spherical"), TESTED, "'diagonal' or 'isotropic'"),
         (FactorAnalysisMLE(1), TESTED[:4], "singular"),

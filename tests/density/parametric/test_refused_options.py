@@ -35,6 +35,12 @@ def test_options_of_a_family_are_looked_at_in_a_fit():
         DensityMLE(families.Multinomial(n_trials=-1)).fit(np.ones((3, 2)))
 
 
+def test_trials_that_cannot_be_drawn():
+    model = DensityMLE("multinomial").fit(np.full((3, 2), 1e200))
+    with pytest.raises(ValueError, match=r"rows of 2e\+200 trials can't be drawn"):
+        model.sample(1)
+
+
 @pytest.mark.parametrize(
     ("categories", "message"),
     [
