@@ -213,8 +213,8 @@ class KLDivergence(BaseEstimator):
         if not np.isfinite(inside.X).all():
             column = int(np.argmin(np.isfinite(inside.X).all(axis=0)))
             raise ValueError(
-                f"Column {column} of Q holds values that overflow in units of its spread. Rescale it, remove the largest values, or "
-                "choose coordinates=None."
+                f"Column {column} of Q holds values that overflow in units of its spread. Rescale it, remove the largest values, "
+                "or choose coordinates=None."
             )
         _ = inside.index
         return middle, spread, inside

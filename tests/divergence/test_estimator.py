@@ -73,7 +73,7 @@ def test_a_failed_fit_leaves_the_estimator_as_it_was(samples):
     with pytest.raises(ValueError, match="NaN"):
         fitted.fit(np.full((9, 3), np.nan))
     with pytest.raises(ValueError, match="Column 0 of Q holds values that overflow in units of its spread"):
-        fitted.fit(np.outer([1.7e308, -1.7e308, 1.7e308, 0.0], np.ones(3)), sample_weight=[1.0, 2.0, 1.0, 1.0])
+        fitted.fit(np.outer([1.7e308, 0.0, 0.1, 0.05, 0.02], np.ones(3)), sample_weight=[1.0, 2.0, 1.0, 1.0, 1.0])
     assert fitted.reference_weight_ is None
     assert fitted.estimate(x) == before
 
