@@ -147,6 +147,8 @@ class _Calculation:
         for log_q_here, slab in _slabs_with(log_q, SamplePair(sample, sample)):
             slab.own.search(self.reach)
             log_p, counts = log_density_own(slab, self.k)
+            if numbers and not (slab.own.kth(numbers[0]) > 0.0).all():
+                numbers = []  # fewer neighbours than k, among so few rows, are twins of their row
             log_density += Mean.of(log_p - self.log_det, slab.weights)
             difference += Mean.of(log_p - self.log_det - log_q_here, slab.weights)
             noise += Mean.of(count_noise(counts), slab.weights)

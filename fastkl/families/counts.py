@@ -89,9 +89,8 @@ def poisson_entropy(rate: float) -> float:
     if rate == 0.0:
         return 0.0
     if rate > 1e4:
-        return float(
-            0.5 * np.log(2.0 * np.pi * np.e * rate) - 1 / (12 * rate) - 1 / (24 * rate**2) - 19 / (360 * rate**3)
-        )
+        r = 1.0 / rate  # whose powers become 0 where those of the largest rates overflow
+        return float(0.5 * (np.log(2.0 * np.pi * np.e) + np.log(rate)) - r / 12.0 - r**2 / 24.0 - 19.0 * r**3 / 360.0)
     spread = 12.0 * np.sqrt(rate) + 60.0
     k = np.arange(max(0.0, np.floor(rate - spread)), np.ceil(rate + spread))
     log_p = -deviance(k, rate) - log_factorial_rest(k)

@@ -12,6 +12,9 @@ from scipy.special import ndtr
 from fastkl._core.array_types import Floats
 from fastkl._core.special.student_tails import log_student_sf
 
+REACH = 1e10
+LEAST = 2.5e-10  # eigenvalue of the correlations as a part of the largest: below 2.2e-10 scipy refuses
+
 
 def normal_cdf(away: Floats, covariance: Floats) -> Floats:
     """At every row (n, d) of distances from the mean."""
@@ -19,8 +22,9 @@ def normal_cdf(away: Floats, covariance: Floats) -> Floats:
 
     if len(covariance) == 1:
         return np.asarray(ndtr(away[:, 0] / np.sqrt(covariance[0, 0])))
-    law = stats.multivariate_normal(np.zeros(len(covariance)), covariance, seed=0)
-    return _certain(away, np.atleast_1d(law.cdf(_finite(away, covariance))))
+    away, correlation = _standardised(away, covariance)
+    law = stats.multivariate_normal(np.zeros(len(correlation)), correlation, seed=0)
+    return _certain(away, np.atleast_1d(law.cdf(_finite(away))))
 
 
 def t_cdf(away: Floats, scale: Floats, df: float) -> Floats:
@@ -31,15 +35,29 @@ def t_cdf(away: Floats, scale: Floats, df: float) -> Floats:
         return normal_cdf(away, scale)
     if len(scale) == 1:
         return np.exp(log_student_sf(df, -away[:, 0] / np.sqrt(scale[0, 0])))
-    law = stats.multivariate_t(np.zeros(len(scale)), scale, df=df)
-    values = [law.cdf(row, random_state=0) for row in _finite(away, scale)]
+    away, correlation = _standardised(away, scale)
+    law = stats.multivariate_t(np.zeros(len(correlation)), correlation, df=df)
+    values = [law.cdf(row, random_state=0) for row in _finite(away)]
     return _certain(away, np.array(values, dtype=np.float64))
 
 
-def _finite(away: Floats, covariance: Floats) -> Floats:
+def _standardised(away: Floats, covariance: Floats) -> tuple[Floats, Floats]:
+    """Distances in standard deviations, and the correlations: with columns of different units a matrix may look singular."""
+    deviations = np.sqrt(np.diag(covariance))
+    correlation: Floats = covariance / deviations / deviations[:, None]
+    correlation[np.diag_indices(len(correlation))] = 1.0
+    values = np.linalg.eigvalsh(correlation)
+    if not values[0] > LEAST * values[-1]:
+        raise ValueError(
+            "The columns are linear functions of each other, to rounding: their joint distribution function is out of reach of "
+            "the integration. Leave columns out (marginal)."
+        )
+    return away / deviations, correlation
+
+
+def _finite(away: Floats) -> Floats:
     """Infinite distances as 1e10 standard deviations, since scipy subtracts them from each other."""
-    reach = 1e10 * np.sqrt(np.diag(covariance))
-    return np.clip(away, -reach, reach)
+    return np.clip(away, -REACH, REACH)
 
 
 def _certain(away: Floats, values: Floats) -> Floats:

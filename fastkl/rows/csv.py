@@ -23,7 +23,8 @@ from fastkl.rows.read_ahead import read_ahead
 from fastkl.rows.source import Block, Source
 from fastkl.rows.weights import Weights
 
-TEXT_BYTES, TEXT_ROWS = 8 << 20, 1 << 15
+TEXT_BYTES, TEXT_ROWS, TEXT_VALUES = 8 << 20, 1 << 15, 1 << 20  # at most so much at a time
+MOST_COLUMNS = 20_000  # Arrow takes 7 KB for each, however few the rows
 MISSING = ["", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "null", "NULL", "None"]
 DELIMITERS = ",;\t"
 
@@ -122,7 +123,11 @@ class CsvSource(Source):
         row = 0
         try:
             from pyarrow import ArrowInvalid, ArrowKeyError
+
+            readable = len(self._names) <= MOST_COLUMNS
         except ImportError:
+            readable = False
+        if not readable:
             yield from self._plain_batches(numbers, texts, 0)
             return
         try:
@@ -148,7 +153,7 @@ class CsvSource(Source):
             arrow_csv.ConvertOptions(
                 column_types={name: pa.float64() if name in numbers else pa.string() for name in numbers | texts},
                 include_columns=sorted(numbers | texts),
-                null_values=[""] if texts else MISSING,  # NA may be a label
+                null_values=[""] if texts else MISSING,
                 strings_can_be_null=True,
             ),
         ) as reader:
@@ -162,8 +167,10 @@ class CsvSource(Source):
             lines = (line for line in csv.reader(stream, delimiter=self._delimiter, skipinitialspace=True) if line)
             rows = enumerate(lines, 0 if self._headless else -1)
             start = skip if self._headless else skip + 1
+            places = {name: j for j, name in enumerate(self._names)}
+            at_once = max(1, min(TEXT_ROWS, TEXT_VALUES // len(self._names)))
             next(itertools.islice(rows, start, start), None)
-            while block := _read_safely(self._path, lambda: list(itertools.islice(rows, TEXT_ROWS))):
+            while block := _read_safely(self._path, lambda: list(itertools.islice(rows, at_once))):
                 for row, line in block:
                     if len(line) != len(self._names):
                         raise SourceError(
@@ -171,7 +178,7 @@ class CsvSource(Source):
                         )
                 batch = {}
                 for name in numbers | texts:
-                    j = self._names.index(name)
+                    j = places[name]
                     column = [(row, line[j]) for row, line in block]
                     batch[name] = self._numbers(name, column) if name in numbers else _texts(column)
                 yield batch

@@ -181,6 +181,23 @@ def test_joint_distribution_functions_of_other_shapes():
     np.testing.assert_allclose(single.cdf([[-5.0]]), scipy.stats.t.cdf(-3.0, 3.0), rtol=1e-12)
 
 
+@pytest.mark.parametrize("units", [[1e-9, 1.0, 1e12], [1e-100, 1.0, 1e120]])
+def test_a_joint_distribution_function_has_no_unit(units):
+    X, equal = np.array([[0.3, -0.2, 1.0]]), 0.5 * np.eye(3) + 0.5
+    scaled = equal * units * np.transpose([units])
+    for family, known in (
+        ("multivariate_normal", {"mean": np.zeros(3)}),
+        ("multivariate_t", {"df": 3.0, "loc": np.zeros(3)}),
+    ):
+        name = "covariance" if "mean" in known else "scale"
+        plain = DensityMLE.from_parameters(family, **known, **{name: equal})
+        other = DensityMLE.from_parameters(family, **known, **{name: scaled})
+        np.testing.assert_allclose(other.cdf(X * units), plain.cdf(X), rtol=1e-10)
+        line = DensityMLE.from_parameters(family, **known, **{name: np.full((3, 3), 1.0 - 1e-11) + 1e-11 * np.eye(3)})
+        with pytest.raises(ValueError, match="linear functions of each other"):
+            line.cdf(X)
+
+
 # -- products --------------------------------------------------------------------------------------------------------------
 
 

@@ -214,3 +214,12 @@ def test_the_identity_holds_for_one_seed_of_monte_carlo():
     assert parts[0].standard_error == parts[1].standard_error
     mixture = GaussianMixture(2, random_state=0).fit(np.random.default_rng(9).normal(size=(200, 1)))
     assert abs(cross_entropy(mixture, mixture, random_state=0) - entropy(mixture, random_state=1)) < 0.02
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_few_rows_of_which_two_are_equal():
+    """The density on the scale of two neighbours is known; that of one is not asked for to look for a drift."""
+    model = DensityMLE.from_parameters("normal", loc=[0.0, 1.0], scale=[1.0, 2.0])
+    found = kl_divergence(np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 0.0]]), model, random_state=0)
+    assert np.isfinite(found)
+    assert "k_sweep_bias" not in found.diagnostics or np.isfinite(found.diagnostics["k_sweep_bias"])

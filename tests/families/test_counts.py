@@ -338,3 +338,10 @@ def test_cats_and_dogs_as_a_coin():
     np.testing.assert_allclose(
         closed_form.kl(model.family_, model.params_, half.family_, half.params_), 0.020136, atol=5e-7
     )
+
+
+@pytest.mark.parametrize("rate", [1e9, 1e103, 1e160, 1.7e308])
+def test_poisson_entropy_of_large_rates(rate):
+    with mp.workdps(30):
+        exact = float(mp.log(2 * mp.pi * mp.e * mp.mpf(rate)) / 2 - 1 / (12 * mp.mpf(rate)))
+    assert DensityMLE.from_parameters("poisson", rate=rate).entropy() == pytest.approx(exact, rel=1e-14)

@@ -2,6 +2,7 @@
 
 import gzip
 import sys
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -121,3 +122,18 @@ def test_damaged_gzip(tmp_path):
                 raise
         else:
             np.testing.assert_array_equal(found, np.tile([1.0, 2.0], (30, 1)))
+
+
+def test_very_many_columns(tmp_path, monkeypatch):
+    """More than Arrow has room for are read by Python, a few rows at a time: the memory follows the size of the file."""
+    rng, d = np.random.default_rng(0), 30_000
+    values = rng.integers(0, 100, (5, d)).astype(float)
+    np.savetxt(tmp_path / "x.csv", values, "%g", ",", header=",".join(f"c{j}" for j in range(d)), comments="")
+    monkeypatch.setattr(csv_module, "TEXT_VALUES", 2 * d)
+    size = (tmp_path / "x.csv").stat().st_size
+    tracemalloc.start()
+    found = contents(open_source(tmp_path / "x.csv"))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    np.testing.assert_array_equal(found, values)
+    assert peak < 100 * size

@@ -14,6 +14,7 @@ from fastkl._core.array_types import Floats
 from fastkl._core.means import Mean
 from fastkl._core.rows import Rows
 from fastkl.density.kernel.kernels import KERNELS
+from fastkl.density.kernel.leave_one_out import weight_of_others
 from fastkl.density.kernel.parts import KernelParts
 from fastkl.density.kernel.units import Units
 from fastkl.density.summary import Line
@@ -178,11 +179,9 @@ class FittedKernelDensity(KernelParts):
 
     def _leave_one_out(self, n_threads: int) -> Floats:
         units, sums = self._sums_of(n_threads)
-        own = 1.0 if self.reference_weights_ is None else self.reference_weights_
+        others = weight_of_others(self.reference_weights_, len(self.references_))
         places = units.of_queries(self.references_) if hasattr(self, "shifts_") else None
-        logs: Floats = (
-            sums.leave_one_out(queries=places)[0] - np.log(self._total_weight() - own) - self._log_constant(units)
-        )
+        logs: Floats = sums.leave_one_out(queries=places)[0] - np.log(others) - self._log_constant(units)
         return logs
 
     # entropy of the others is that of the distribution; here its best estimate is at hand, from the rows themselves

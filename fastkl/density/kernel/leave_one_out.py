@@ -13,12 +13,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from scipy.optimize import minimize
 
 from fastkl._core.array_types import Floats
 from fastkl.density.kernel.kernels import KERNELS
+from fastkl.exceptions import DegenerateDataError
 from fastkl.spatial.kernel_sums import KernelSums, near_order
 
 ERROR = 1e-11  # of a log-density during the search: far below what would mislead it
@@ -76,8 +78,7 @@ class LeaveOneOut:
         self.points, self.weights, self.kernel, self.n_threads = points, weights, kernel, n_threads
         n, d = points.shape
         self.total_weight = float(n) if weights is None else float(weights.sum())
-        others = self.total_weight - (1.0 if weights is None else weights)
-        self._constant = -np.log(others) - KERNELS[kernel].log_integral(d)
+        self._constant = -np.log(weight_of_others(weights, n)) - KERNELS[kernel].log_integral(d)
         self._order = near_order(points, n_threads)
 
     def log_densities(self, log_bandwidth: Floats, moments: bool) -> tuple[Floats, Floats | None]:
@@ -99,7 +100,9 @@ class LeaveOneOut:
         assert slopes is not None
         if self.weights is None:
             return float(logs.mean()), slopes.mean(axis=0)
-        return float(self.weights @ logs / self.total_weight), self.weights @ slopes / self.total_weight
+        shares = self.weights / self.total_weight
+        with np.errstate(invalid="ignore"):  # where no other row is in reach
+            return float(shares @ logs), shares @ slopes
 
 
 def maximise(
@@ -153,9 +156,15 @@ def _climb(likelihood: LeaveOneOut, theta: Floats, inverse: Floats | None) -> tu
         theta, inverse, slope = _polished(loss, theta, inverse, FINE_OF_MANY)
         if slope <= FINE_OF_MANY:
             return theta, inverse, n_evaluations
-    while not loss(theta)[0] < LOWEST:
-        # a kernel with an end reaches no other row from somewhere; a wider one does
-        theta = theta + 0.5
+    for _ in range(int(2 * FARTHEST)):
+        if loss(theta)[0] < LOWEST:
+            break
+        theta = theta + 0.5  # a kernel with an end reaches no other row from somewhere; a wider one does
+    else:
+        raise DegenerateDataError(
+            "No bandwidth gives every row a finite density under the others: their weights or values are too far apart. Remove "
+            "outliers, or give numbers as bandwidth."
+        )
     options = {"gtol": 1e-6, "ftol": 0.0, "maxiter": 200, "maxcor": 20}
     found = minimize(
         lambda theta: tuple(np.nan_to_num(part) for part in loss(theta)),
@@ -198,6 +207,16 @@ def _polished(
             left = np.eye(len(theta)) - np.outer(step, change) / rate
             inverse = left @ inverse @ left.T + np.outer(step, step) / rate
     return theta, inverse, float(np.max(np.abs(slopes)))
+
+
+def weight_of_others(weights: Floats | None, n: int) -> Any:
+    """The weight of all rows but each."""
+    if weights is None:
+        return n - 1.0
+    others = weights.sum() - weights
+    largest = int(np.argmax(weights))  # one that is most of the total would leave a difference of rounding
+    others[largest] = weights[:largest].sum() + weights[largest + 1 :].sum()
+    return others
 
 
 def distinct(points: Floats, weights: Floats | None) -> tuple[Floats, Floats]:

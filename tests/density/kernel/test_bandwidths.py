@@ -240,3 +240,20 @@ def test_grid_search_over_bandwidths():
     X = RNG.normal(size=(300, 1))
     search = GridSearchCV(KernelDensityMLE(), {"bandwidth": [0.001, "likelihood", 10.0], "kernel": ["gaussian"]}).fit(X)
     assert search.best_params_["bandwidth"] == "likelihood"
+
+
+# -- weights that are far apart --------------------------------------------------------------------------------------------
+
+
+def test_a_row_with_nearly_all_of_the_weight():
+    """What is left without it is a sum of its own, not a difference of two large ones."""
+    X, rest = RNG.normal(size=(12, 1)), RNG.uniform(0.5, 1.5, 11)
+    for heavy in (1.0, 1e12, 1e17):
+        model = KernelDensityMLE(0.7).fit(X, sample_weight=np.append(rest, heavy))
+        alone = KernelDensityMLE(0.7).fit(X[:-1], sample_weight=rest)
+        assert model.leave_one_out()[-1] == pytest.approx(alone.score_samples(X[-1:])[0], rel=1e-12)
+
+
+def test_no_bandwidth_for_weights_that_are_too_far_apart():
+    with pytest.raises(DegenerateDataError, match="No bandwidth gives every row a finite density under the others"):
+        KernelDensityMLE().fit([[0.0], [1.0], [3.0]], sample_weight=[1e16, 1e-308, 1e-308])
