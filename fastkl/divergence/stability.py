@@ -13,6 +13,7 @@ from fastkl.divergence.categorical_relatives import jeffreys_error
 from fastkl.divergence.discrete_relatives import jeffreys_of
 from fastkl.divergence.estimate import Estimate
 from fastkl.exceptions import ColumnTypeError, SupportError
+from fastkl.rows.reading import look
 
 __all__ = ["population_stability_index"]
 
@@ -122,6 +123,7 @@ def _binned(reference: Any, current: Any, bins: Any) -> tuple[Any, Any, FloatArr
     by_value = isinstance(bins, str)
     if by_value and bins not in ("auto", "categories"):
         raise ValueError(f"bins={bins!r} is unknown; give 'auto', 'categories', a number of bins or cut points.")
+    reference, current = look(reference, "reference"), look(current, "current")
     numeric = is_numbers(reference), is_numbers(current)
     if by_value and bins == "auto" and numeric[0] != numeric[1]:
         holds = ["numbers" if one else "labels" for one in numeric]
