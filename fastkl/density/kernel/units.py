@@ -48,8 +48,9 @@ class Units:
 
     @property
     def covariance(self) -> Floats:
-        """The bandwidths as a matrix."""
-        return np.diag(self._widths**2) if self._root is None else self._root @ self._root.T
+        """The bandwidths as a matrix; infinite where their squares leave the range of numbers."""
+        with np.errstate(over="ignore"):
+            return np.diag(self._widths**2) if self._root is None else self._root @ self._root.T
 
     def of_queries(self, X: Floats) -> Floats:
         """Rows in units; what leaves the range of numbers is infinitely far."""
