@@ -99,7 +99,8 @@ class Inference(ABC):
 
     def robust_standard_errors(self, X: Any, sample_weight: Any = None) -> Params:
         """Roots of the diagonal of the sandwich form, shaped like the parameters."""
-        return self.shaped(np.sqrt(np.diag(self.robust_covariance(X, sample_weight))))
+        variances = np.diag(self.robust_covariance(X, sample_weight))
+        return self.shaped(np.sqrt(np.maximum(variances, 0.0)))  # one that is 0 may be less by rounding
 
 
 class InferenceMembers(Density):

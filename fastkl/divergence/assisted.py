@@ -202,7 +202,7 @@ def _error(chosen: Route, n: int, neighbors: float, spread: float) -> float:
     log_ratio, of_neighbors = chosen.log_ratio, max(neighbors**2, (2.0 * neighbors**2 + chosen.noise) / 3.0)
     at_q = np.exp(np.minimum(log_ratio[n:], 12.0))
     sampling = float(log_ratio[:n].var() / n + min(at_q.var() / len(at_q), of_neighbors))
-    return float(np.sqrt(max(0.5 * (sampling + of_neighbors), of_neighbors) + (_SPREAD * spread) ** 2))
+    return float(np.hypot(np.sqrt(max(0.5 * (sampling + of_neighbors), of_neighbors)), _SPREAD * spread))
 
 
 def _doubts(

@@ -372,6 +372,9 @@ class Family(BaseEstimator):
             raise ValueError(
                 f"{self.name} takes the parameters {', '.join(self.parameter_names)}; this call lacks {', '.join(missing)}."
             )
+        for name in self.parameter_names:
+            if np.iscomplexobj(given[name]):
+                raise ValueError(f"{self.name}: {name} is complex; parameters are real numbers.")
         return self.shaped_parameters(
             {name: np.asarray(given[name], dtype=np.float64) for name in self.parameter_names}
         )

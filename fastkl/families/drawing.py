@@ -16,10 +16,25 @@ from fastkl._core.array_types import Params
 from fastkl.families.base import Family
 
 LARGEST = float(np.finfo(np.float64).max)
+AT_ONCE = 1 << 20  # values; Ctrl-C is heard between two blocks, and they need no memory beside the rows
 
 
 def draws(family: Family, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
     """Rows drawn from a distribution, (n_samples, d); the nearest number of the support for what was rounded out of it."""
+    at_once = max(1, AT_ONCE // family.n_columns(params))
+    rows = _block(family, params, min(n_samples, at_once), generator)
+    if n_samples <= at_once:
+        return rows
+    first, rows = rows, np.empty((n_samples, *rows.shape[1:]), dtype=rows.dtype)
+    rows[:at_once] = first
+    for start in range(at_once, n_samples, at_once):
+        block = _block(family, params, min(at_once, n_samples - start), generator)
+        rows = rows.astype(np.result_type(rows, block), copy=False)
+        rows[start : start + len(block)] = block
+    return rows
+
+
+def _block(family: Family, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
     with np.errstate(over="ignore", under="ignore", divide="ignore"):
         rows = family.sample(params, n_samples, generator)
     if rows.dtype != np.float64:

@@ -338,7 +338,7 @@ class SizeScore:
         spread = float(self.tallies @ ((self.counts - self.mean) ** 2 - self.counts))
         if spread <= 0.0:
             return np.inf, 1
-        size = start if np.isfinite(start) else float(self.mean**2 * self.tallies.sum() / spread)
+        size = start if np.isfinite(start) else float(self.mean * self.tallies.sum() * (self.mean / spread))
         low, high = 0.0, np.inf
         for step in range(1, MAX_STEPS + 1):
             score, slope = self.value(size), self.slope(size)

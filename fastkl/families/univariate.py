@@ -350,6 +350,7 @@ def inverses(information: Floats) -> Floats:
     root = np.sqrt(np.where(good[:, None], diagonal, 1.0))
     scaled = np.where(good[:, None, None], information, np.eye(diagonal.shape[1])) / root[:, :, None] / root[:, None, :]
     scaled = 0.5 * (scaled + scaled.swapaxes(1, 2))  # as eigvalsh takes it; an edited file may hold what is not
+    good &= np.max(np.abs(scaled), axis=(1, 2), initial=0.0) < 2.0  # or eigenvalues are no better than rounding
     good &= np.min(np.linalg.eigvalsh(scaled), axis=1, initial=np.inf) > SINGULAR
     found = np.linalg.inv(np.where(good[:, None, None], scaled, np.eye(diagonal.shape[1])))
     found = found / root[:, :, None] / root[:, None, :]

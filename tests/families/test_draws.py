@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from fastkl import DensityMLE, MixtureMLE, families
+from fastkl.families import drawing
 from fastkl.families.von_mises_fisher import draw_gaps
 
 EXTREME = [
@@ -78,3 +79,19 @@ def test_large_angles(turn, loc):
     far, near = (DensityMLE("von_mises").fit(X).params_ for X in (rows, turned))
     np.testing.assert_allclose(far["concentration"], near["concentration"], rtol=1e-12)
     np.testing.assert_allclose(np.exp(1j * far["loc"]), np.exp(1j * near["loc"]), atol=1e-13)
+
+
+@pytest.mark.parametrize("name", families.names())
+def test_draws_of_many_rows_are_of_the_same_distribution(name, monkeypatch):
+    """They are made in blocks, so that Ctrl-C is heard: of the same type and shape, and the same every time."""
+    monkeypatch.setattr(drawing, "AT_ONCE", 256)
+    family, params = families.by_name(name).examples()[0]
+    model = DensityMLE.from_parameters(family, **params)
+    rows, again = model.sample(1000, random_state=0), model.sample(1000, random_state=0)
+    np.testing.assert_array_equal(rows, again)
+    few = model.sample(3, random_state=0)
+    assert rows.dtype == few.dtype
+    assert rows.shape == (1000, few.shape[1])
+    assert np.isfinite(model.score_samples(rows)).all()
+    if rows.dtype.kind != "O" and rows.shape[1] > 0:
+        assert len(np.unique(rows[:256], axis=0)) == 1 or not np.array_equal(rows[:200], rows[256:456])

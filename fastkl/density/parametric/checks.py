@@ -129,7 +129,7 @@ def check_statistics(family: Family, statistics: Statistics, d: int) -> None:
         if name in ("information", "curvature", KEPT):
             fits = value.dtype == np.float64 and len(shape) > 1 and shape[-1] == shape[-2]
         else:
-            fits = set(shape) <= {d}
+            fits = set(shape) <= {d} and len(shape) <= (2 if family.joint and name != "weight" else 1)
         if not fits:
             raise ValueError(f"the statistic {name!r} has shape {shape} for {d} columns")
     if not family.has_statistics and not family.joint:

@@ -234,6 +234,8 @@ EDITS = [
     ("normal", X, "statistics_.mean", np.zeros(2), "log_likelihood_ is"),
     ("normal", X, "statistics_.weight", [-1.0, -1.0], "weight of the rows"),
     ("weibull", X, "statistics_.weight", [np.nan, 1.0], "weight of the rows"),
+    ("normal", X[:, :1], "statistics_.weight", [[40.0]], "statistic 'weight' has shape"),
+    ("normal", X[:, :1], "statistics_.mean", [[1.0]], "statistic 'mean' has shape"),
     ("weibull", X, "statistics_.information", np.zeros((2, 1, 2)), "statistic 'information' has shape"),
     ("weibull", X, "statistics_.information", np.zeros((3, 2, 2)), "information has shape"),
     ("categorical", COUNTS[:, :1].clip(2, 3), "params_.probabilities", [[5.0, 5.0]], "sum to 1"),

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from sklearn.exceptions import NotFittedError
 
-from fastkl import DensityMLE, MixtureMLE, SourceError, families
+from fastkl import DegenerateDataError, DensityMLE, MixtureMLE, SourceError, families
 
 X = np.random.default_rng(0).gamma(2.0, size=(30, 2))
 
@@ -123,3 +123,22 @@ def test_inverse_gaussian_score_of_huge_values():
     for value in (1e155, 1e200, 1e300, 1e-200):
         rows = np.full((4, 1), value)
         assert model.score(rows) == pytest.approx(model.score_samples(rows).mean(), rel=1e-13)
+
+
+@pytest.mark.filterwarnings("error")
+def test_complex_parameters():
+    for value in (np.array(1.0 + 2.0j), np.array([1.0 + 0.0j])):
+        with pytest.raises(ValueError, match="normal: loc is complex; parameters are real numbers"):
+            DensityMLE.from_parameters("normal", loc=value, scale=1.0)
+
+
+def test_sandwich_of_rows_on_a_line():
+    """The curvature of two rows has directions whose variance is 0 to rounding, and may come out below it."""
+    rows = np.array([[0.75867665, 0.91261064], [0.82323565, 0.91810255]])
+    errors = DensityMLE("multivariate_normal", prior="default").fit(rows).robust_standard_errors(rows)
+    assert all((np.asarray(value) >= 0.0).all() for value in errors.values())
+
+
+def test_counts_beyond_all_squares():
+    with pytest.raises(DegenerateDataError, match="The sums of column 0 overflow"):
+        DensityMLE("negative_binomial").fit([[1e200], [2e200], [5e200], [0.0]])
