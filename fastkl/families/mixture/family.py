@@ -19,6 +19,7 @@ from fastkl.families.mixture.expectation import Components, both_added, gradient
 from fastkl.families.mixture.layout import WEIGHTS, Layout
 from fastkl.families.mixture.tails import Part, column_parts, log_tail, quantile
 from fastkl.families.normal import Normal
+from fastkl.families.product import Product
 from fastkl.families.solvers.coordinates import chart_at
 from fastkl.families.spaces import Space
 from fastkl.families.univariate import inverses
@@ -140,6 +141,9 @@ class Mixture(Family):
                 fixed[group.key(name)] = [value] * len(group.members)
         return fixed
 
+    def n_columns(self, params: Params) -> int:
+        return self.component_families[0].n_columns(self.split(params)[0])
+
     def shaped(self, given: Params, d: int) -> Params:
         shaped = super().shaped(given, d)
         if len(shaped.get(WEIGHTS, range(self.layout.size))) != self.layout.size:
@@ -150,9 +154,16 @@ class Mixture(Family):
         """The mixture with what its families learn from all rows before a fit: categories."""
         if not self.labels:
             return self
-        family = self.component_families[0]
-        learned = family.learned(rows.total(family.statistics, merge=family.merge_statistics))
-        return Mixture([learned] * self.layout.size, self.weights, self.tied)
+        components: list[Family] = [Normal()] * self.layout.size
+        for group in self.layout.groups:
+            family = group.family
+            if isinstance(family, Product):
+                family = family.learned_from(rows)
+            else:
+                family = family.learned(rows.total(family.statistics, merge=family.merge_statistics))
+            for k in group.members:
+                components[k] = family
+        return Mixture(components, self.weights, self.tied)
 
     def split(self, params: Params) -> list[Params]:
         """The parameters of each component."""
@@ -322,7 +333,7 @@ class Mixture(Family):
         return mixture, mixture.layout.join([own for _, own in known], params[WEIGHTS])
 
     def conditional(
-        self, params: Params, kept: Sequence[int], given: Sequence[int], values: Floats
+        self, params: Params, kept: Sequence[int], given: Sequence[int], values: NDArray[Any]
     ) -> tuple[Family, Params]:
         """The columns kept, given the values of the others: each component's own, weighted by its posterior given them."""
         components = list(zip(self.component_families, self.split(params), strict=True))
