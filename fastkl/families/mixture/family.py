@@ -112,6 +112,13 @@ class Mixture(Family):
         return all(family.labels for family in self.component_families)
 
     @property
+    def discrete_columns(self) -> frozenset[int]:
+        """The discrete columns of components that have columns of both kinds."""
+        own: Any = self.component_families[0]
+        found: frozenset[int] = getattr(own, "discrete_columns", frozenset())
+        return found
+
+    @property
     def takes_missing(self) -> bool:  # type: ignore[override]
         """Whether they take rows of which some values are unknown."""
         return all(family.takes_missing for family in self.component_families)
@@ -164,6 +171,14 @@ class Mixture(Family):
             for k in group.members:
                 components[k] = family
         return Mixture(components, self.weights, self.tied)
+
+    def labels_of(self, params: Params) -> list[NDArray[Any]]:
+        """The categories of each column of labels; AttributeError where the components are not about labels."""
+        own: Any = self.component_families[0]
+        if not own.labels:
+            raise AttributeError("The components of this mixture have no categories.")
+        found: list[NDArray[Any]] = own.labels_of(self.split(params)[0])
+        return found
 
     def split(self, params: Params) -> list[Params]:
         """The parameters of each component."""

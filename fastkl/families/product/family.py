@@ -65,6 +65,11 @@ class Product(Family):
     def __getstate__(self) -> Any:
         return {name: value for name, value in super().__getstate__().items() if name != "_parts"}
 
+    @property
+    def _families(self) -> list[Family]:
+        """The families of the groups, whose columns may still be in the words of a user."""
+        return [family for _, family, _ in self.groups or ()]
+
     # -- what its groups say -----------------------------------------------------------------------------------------------
 
     @property
@@ -75,27 +80,32 @@ class Product(Family):
     @property
     def has_statistics(self) -> bool:  # type: ignore[override]
         """Whether all groups have sufficient statistics."""
-        return all(part.family.has_statistics for part in self.parts)
+        return all(family.has_statistics for family in self._families)
 
     @property
     def discrete(self) -> bool:  # type: ignore[override]
         """Whether all groups are discrete."""
-        return all(part.family.discrete for part in self.parts)
+        return all(family.discrete for family in self._families)
 
     @property
     def labels(self) -> bool:  # type: ignore[override]
         """Whether one of them is about labels."""
-        return any(part.family.labels for part in self.parts)
+        return any(family.labels for family in self._families)
 
     @property
     def equivariant(self) -> bool:  # type: ignore[override]
         """Whether all follow the unit of the rows, or are discrete."""
-        return all(part.family.equivariant or part.family.discrete for part in self.parts)
+        return all(family.equivariant or family.discrete for family in self._families)
 
     @property
     def smooth(self) -> bool:  # type: ignore[override]
         """Whether all log-densities are smooth."""
-        return all(part.family.smooth for part in self.parts)
+        return all(family.smooth for family in self._families)
+
+    @property
+    def discrete_columns(self) -> frozenset[int]:
+        """The columns whose values are counted, or are labels."""
+        return frozenset(j for part in self.parts if part.family.discrete for j in part.columns)
 
     @property
     def width(self) -> int:
@@ -213,10 +223,7 @@ class Product(Family):
 
     def statistics_log_likelihood(self, statistics: Statistics, params: Params) -> float:
         return float(
-            sum(
-                part.family.statistics_log_likelihood(part.own(statistics), part.own(params))
-                for part in self.parts
-            )
+            sum(part.family.statistics_log_likelihood(part.own(statistics), part.own(params)) for part in self.parts)
         )
 
     def statistics_gradient(self, statistics: Statistics, params: Params) -> Params:
@@ -235,9 +242,7 @@ class Product(Family):
         return total
 
     def log_likelihood(self, rows: Rows, params: Params) -> float:
-        return float(
-            sum(part.family.log_likelihood(part.rows(rows), part.own(params)) for part in self.parts)
-        )
+        return float(sum(part.family.log_likelihood(part.rows(rows), part.own(params)) for part in self.parts))
 
     def log_likelihood_and_gradient(self, rows: Rows, params: Params) -> tuple[float, Params]:
         return self.component_likelihoods(rows, [params])[0]
@@ -334,7 +339,9 @@ class Product(Family):
             else:
                 margin = None
             if margin is None:
-                raise AttributeError(f"The conditional distributions of the {family.name} family have no closed form here.")
+                raise AttributeError(
+                    f"The conditional distributions of the {family.name} family have no closed form here."
+                )
             found.append((part.name, *margin, places))
         return _of_parts(found)
 
