@@ -17,6 +17,7 @@ from fastkl.density.parametric.inference import KEPT
 from fastkl.density.validation import resolve_family, whole_number
 from fastkl.families.base import Family
 from fastkl.families.priors import PriorLike
+from fastkl.families.solvers.coordinates import chart_at
 
 # what a fit learns, and of which type each is
 LEARNT: dict[str, Any] = {
@@ -76,7 +77,7 @@ def check_family_density(density: Any) -> None:
             raise ValueError(f"prior_ is {density.prior_!r}")
         if density.prior_ is not None and not family.has_statistics and "curvature" not in density.statistics_:
             raise ValueError("the curvature of the posterior is not there")
-        check_statistics(family, density.statistics_, density.n_features_in_)
+        check_statistics(family, density.statistics_, params)
         if family.has_statistics and "incomplete" not in density.statistics_:
             _check_log_likelihood(family, density.statistics_, params, density.log_likelihood_)
 
@@ -116,12 +117,12 @@ def check_params(family: Family, params: Params, d: int) -> None:
             raise ValueError(f"{name} is held fixed at another value")
 
 
-def check_statistics(family: Family, statistics: Statistics, d: int) -> None:
-    """ValueError unless these are numbers in the form of statistics of d columns.
+def check_statistics(family: Family, statistics: Statistics, params: Params) -> None:
+    """ValueError unless these are numbers in the form of statistics that go with these parameters.
 
     Sums that can be merged have an entry for each column along every axis; what errors are computed from is square.
     """
-    weight = np.asarray(statistics["weight"], dtype=np.float64)
+    d, weight = family.n_columns(params), np.asarray(statistics["weight"], dtype=np.float64)
     if not np.isfinite(weight).all() or np.any(weight <= 0.0):
         raise ValueError("the weight of the rows is not above 0")
     for name, value in statistics.items():
@@ -132,10 +133,17 @@ def check_statistics(family: Family, statistics: Statistics, d: int) -> None:
             fits = set(shape) <= {d} and len(shape) <= (2 if family.joint and name != "weight" else 1)
         if not fits:
             raise ValueError(f"the statistic {name!r} has shape {shape} for {d} columns")
-    if not family.has_statistics and not family.joint:
+    if not family.has_statistics:
         p = len(family.parameter_names)
-        if statistics["information"].shape != (d, p, p):
-            raise ValueError(f"the information has shape {statistics['information'].shape}, not {(d, p, p)}")
+        if family.joint:
+            p = sum(len(space.entries(name, params[name])) for name, space in family.parameters.items())
+        expected = (p, p) if family.joint else (d, p, p)
+        if statistics["information"].shape != expected:
+            raise ValueError(f"the information has shape {statistics['information'].shape}, not {expected}")
+    if "curvature" in statistics:
+        shape, q = statistics["curvature"].shape, len(chart_at(family, params).names)
+        if len(shape) != 3 or shape[0] * shape[1] != q:
+            raise ValueError(f"the curvature has shape {shape} for {q} coordinates")
 
 
 def _check_log_likelihood(family: Family, statistics: Statistics, params: Params, expected: Any) -> None:

@@ -22,6 +22,7 @@ from fastkl.families.gradient_sums import added, all_added
 from fastkl.families.priors import Prior, PriorLike
 from fastkl.families.solvers.coordinates import Chart, chart_at, inside
 from fastkl.families.solvers.curvature import hessian, jacobian
+from fastkl.families.univariate import inverses
 
 CERTIFICATE = 1e-8  # gradient in nats per unit of weight and coordinate
 SETTLED = 1e-14  # the same where rounding is all that is left of it
@@ -118,7 +119,7 @@ def _curvature(family: Family, prior: PriorLike, likelihood: Likelihood, params:
 def posterior_covariance(family: Family, params: Params, curvature: Floats) -> tuple[list[str], Floats]:
     """Names of the estimated entries, and their covariance."""
     chart = chart_at(family, params)
-    inverse = np.linalg.inv(curvature)
+    inverse = inverses(curvature)
     if len(curvature) == 1:
         covariance = inverse[0]
     else:
@@ -136,7 +137,7 @@ def posterior_errors(family: Family, params: Params, curvature: Floats) -> Param
     if len(curvature) == 1:
         return chart.fill(np.sqrt(np.diag(posterior_covariance(family, params, curvature)[1])))
     slopes = chart.pull(params, {name: np.ones_like(value) for name, value in params.items()})
-    variances = np.diagonal(np.linalg.inv(curvature), axis1=1, axis2=2).T.ravel()
+    variances = np.diagonal(inverses(curvature), axis1=1, axis2=2).T.ravel()
     return chart.fill(slopes * np.sqrt(variances))
 
 

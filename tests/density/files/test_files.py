@@ -238,13 +238,15 @@ EDITS = [
     ("normal", X[:, :1], "statistics_.mean", [[1.0]], "statistic 'mean' has shape"),
     ("weibull", X, "statistics_.information", np.zeros((2, 1, 2)), "statistic 'information' has shape"),
     ("weibull", X, "statistics_.information", np.zeros((3, 2, 2)), "information has shape"),
+    ("multivariate_t", X, "statistics_.information", np.zeros((3, 3)), "information has shape"),
+    (DensityMLE("student_t", prior="default"), X, "statistics_.curvature", np.zeros((1, 2, 2)), "curvature has shape"),
     ("categorical", COUNTS[:, :1].clip(2, 3), "params_.probabilities", [[5.0, 5.0]], "sum to 1"),
 ]
 
 
 @pytest.mark.parametrize(("family", "rows", "place", "value", "message"), EDITS)
 def test_arrays_that_do_not_belong_there(family, rows, place, value, message, tmp_path):
-    DensityMLE(family).fit(rows).save(tmp_path / "model")
+    (DensityMLE(family) if isinstance(family, str) else family).fit(rows).save(tmp_path / "model")
     bad = edited(tmp_path / "model", tmp_path / "bad", **{numbered(tmp_path / "model")[place]: value})
     with pytest.raises(ModelFileError, match=message):
         load(bad)
