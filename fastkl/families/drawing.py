@@ -21,7 +21,7 @@ AT_ONCE = 1 << 20  # values; Ctrl-C is heard between two blocks, and they need n
 
 def draws(family: Family, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
     """Rows drawn from a distribution, (n_samples, d); the nearest number of the support for what was rounded out of it."""
-    at_once = max(1, AT_ONCE // family.n_columns(params))
+    at_once = max(1, AT_ONCE // max(1, family.n_columns(params)))
     rows = _block(family, params, min(n_samples, at_once), generator)
     if n_samples <= at_once:
         return rows
@@ -35,6 +35,7 @@ def draws(family: Family, params: Params, n_samples: int, generator: np.random.G
 
 
 def _block(family: Family, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
+    """Draws that are made at once."""
     with np.errstate(over="ignore", under="ignore", divide="ignore"):
         rows = family.sample(params, n_samples, generator)
     if rows.dtype != np.float64:

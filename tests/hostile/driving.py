@@ -5,12 +5,14 @@ takes longer for a case than most of the calls take, so that a million of them c
 """
 
 import faulthandler
+import math
 import random
 import time
 
 from tests.hostile.promises import BrokenPromiseError, Clock, made
 
 HANG = 300  # seconds after which a call that does not come back ends the process with a traceback
+WATCHED = 30  # seconds for which the watch over it stays as it is: to set it takes longer than a call
 RUNS = 200  # at most so many runs of a case to make it small
 
 
@@ -43,27 +45,31 @@ class Choices:
 def campaign(subject, calls, round_=0):
     """Make cases of ``subject(choices)`` until there were so many calls; the same ones for a round each time."""
     begun, number = sum(made.values()), 0
-    while sum(made.values()) - begun < calls:
-        number += 1
-        choices = Choices(f"{subject.__name__}/{round_}/{number}")
-        broken = _broken(subject, choices)
-        if broken is not None:
-            record, error = smaller(subject, choices.taken, broken)
-            raise AssertionError(
-                f"{error}\nMade by {subject.__module__}.{subject.__name__}(Choices(given={record}))"
-            ) from error
+    try:
+        while sum(made.values()) - begun < calls:
+            number += 1
+            choices = Choices(f"{subject.__name__}/{round_}/{number}")
+            broken = _broken(subject, choices)
+            if broken is not None:
+                record, error = smaller(subject, choices.taken, broken)
+                raise AssertionError(
+                    f"{error}\nMade by {subject.__module__}.{subject.__name__}(Choices(given={record}))"
+                ) from error
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+        Clock.watched = -math.inf
 
 
 def _broken(subject, choices):
     """The promise that a case breaks; None if it keeps them all."""
-    faulthandler.dump_traceback_later(HANG, exit=True)
+    if not time.perf_counter() - Clock.watched < WATCHED:
+        faulthandler.dump_traceback_later(HANG, exit=True)
+        Clock.watched = time.perf_counter()
     Clock.begun = time.process_time()
     try:
         subject(choices)
     except BrokenPromiseError as error:
         return error
-    finally:
-        faulthandler.cancel_dump_traceback_later()
     return None
 
 

@@ -9,6 +9,8 @@
 """
 
 import atexit
+import math
+import os
 import shutil
 import tempfile
 import time
@@ -28,15 +30,20 @@ ALLOWED = (
     FileNotFoundError,
     *(kind for kind in vars(fastkl.exceptions).values() if isinstance(kind, type) and issubclass(kind, Exception)),
 )
-FOLDER = tempfile.mkdtemp()  # for the files of the campaign
+MEMORY = "/dev/shm"  # where there is a file system in memory, no disk has to be waited for
+FOLDER = tempfile.mkdtemp(dir=MEMORY if os.access(MEMORY, os.W_OK) else None)  # for the files of the campaign
 atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
 made: Counter[str] = Counter()  # calls of this process
 
 
 class Clock:
-    """When the case at hand began, in seconds of the processor: asked for once a case, since that takes as long as a fit."""
+    """When the case at hand began, in seconds of the processor: asked for once a case, since that takes as long as a fit.
+
+    And since when the watch over calls that do not come back is set.
+    """
 
     begun = 0.0
+    watched = -math.inf
 
 
 class BrokenPromiseError(AssertionError):
@@ -66,15 +73,18 @@ def attempt(what, function, *args, estimator=None, tame=False, whole=False, **op
         used = time.process_time() - Clock.begun
         complain(used > SECONDS, what, f"it took {used:.1f} s")
     for value, was in zip(given, before, strict=True):
-        complain(fingerprint(value) != was, what, f"it changed its argument {value!r:.200}")
+        if fingerprint(value) != was:  # the message takes longer than most calls
+            complain(True, what, f"it changed its argument {value!r:.200}")
     if error is not None:
         complain(not _is_allowed(error), what, f"it raised {type(error).__name__}: {error}", error)
-        complain(fingerprint(estimator) != state, what, f"an error ({error!r:.200}) left the estimator changed", error)
+        if fingerprint(estimator) != state:
+            complain(True, what, f"an error ({error!r:.200}) left the estimator changed", error)
         return None
     if tame:
         leaked = [str(one.message) for one in heard if issubclass(one.category, RuntimeWarning)]
         complain(bool(leaked), what, f"a RuntimeWarning reached the user: {leaked}")
-        complain(whole and has_nan(result), what, f"its result holds NaN: {result!r:.300}")
+        if whole and has_nan(result):
+            complain(True, what, f"its result holds NaN: {result!r:.300}")
     return result
 
 
@@ -113,7 +123,7 @@ def fingerprint(value, depth=0):
     if isinstance(value, np.ndarray):
         content = value.tobytes() if value.dtype.kind != "O" else repr(value.ravel().tolist())
         mask = np.ma.getmaskarray(value).tobytes() if isinstance(value, np.ma.MaskedArray) else b""
-        return ("array", value.shape, str(value.dtype), value.flags.writeable, content, mask)
+        return ("array", value.shape, value.dtype.str, value.flags.writeable, content, mask)
     if isinstance(value, dict):
         return ("dict", tuple((key, fingerprint(item, depth + 1)) for key, item in value.items()))
     if isinstance(value, list | tuple):

@@ -236,6 +236,8 @@ EDITS = [
     ("weibull", X, "statistics_.weight", [np.nan, 1.0], "weight of the rows"),
     ("normal", X[:, :1], "statistics_.weight", [[40.0]], "statistic 'weight' has shape"),
     ("normal", X[:, :1], "statistics_.mean", [[1.0]], "statistic 'mean' has shape"),
+    ("uniform", X, "statistics_.minimum", [np.inf, 0.0], "statistic 'minimum' is not finite"),
+    ("multivariate_normal", X, "statistics_.n_rows", np.inf, "statistic 'n_rows' is not finite"),
     ("weibull", X, "statistics_.information", np.zeros((2, 1, 2)), "statistic 'information' has shape"),
     ("weibull", X, "statistics_.information", np.zeros((3, 2, 2)), "information has shape"),
     ("multivariate_t", X, "statistics_.information", np.zeros((3, 3)), "information has shape"),
