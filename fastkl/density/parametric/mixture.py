@@ -206,9 +206,7 @@ class MixtureMLE(NoiseMembers, ClassNamePrefixFeaturesOutMixin, TransformerMixin
             mixture = resolved_mixture(self.family, self.n_components, self.weights)
             rows = read_rows(self, X, sample_weight, labels=mixture.labels, reset=True)
             mixture = with_columns(mixture, X, rows.names, rows.n_columns)
-            rows = with_noise(
-                mixture, rows, noise_covariance, len(rows.X) if sample_weight is None else len(sample_weight)
-            )
+            rows = with_noise(mixture, rows, noise_covariance, sample_weight)
             refit_with_missing(mixture, rows, lambda rows: self._fit_finite(mixture, rows))
         return self
 

@@ -14,10 +14,13 @@ from fastkl.families.mixture import Mixture
 from fastkl.families.multivariate_normal import MultivariateNormal
 
 
-def with_noise(mixture: Mixture, rows: Rows, noise_covariance: ArrayLike | None, n_rows: int) -> Rows:
-    """The rows with the noise of their measurement, checked; ``n_rows`` is how many the caller has, of any weight."""
+def with_noise(
+    mixture: Mixture, rows: Rows, noise_covariance: ArrayLike | None, sample_weight: ArrayLike | None
+) -> Rows:
+    """The rows with the noise of their measurement, checked; the caller may have more of them, of weight 0."""
     if noise_covariance is None:
         return rows
+    n_rows = len(rows.X) if sample_weight is None or np.ndim(sample_weight) == 0 else np.shape(sample_weight)[0]
     if not all(isinstance(one, MultivariateNormal) for one in mixture.component_families):
         raise ValueError("noise_covariance is for components of the family multivariate_normal.")
     noise, d = np.asarray(noise_covariance, dtype=np.float64), rows.n_columns
@@ -66,10 +69,7 @@ class NoiseMembers(PosteriorMembers):
 
     def _measured(self, X: ArrayLike, sample_weight: ArrayLike | None, noise_covariance: ArrayLike | None) -> Rows:
         rows = self._read(X, sample_weight)
-        if noise_covariance is None:
-            return rows
-        given = len(rows.X) if sample_weight is None else np.shape(sample_weight)[0]
-        return with_noise(self.family_, rows, noise_covariance, given)
+        return with_noise(self.family_, rows, noise_covariance, sample_weight)
 
     def score_samples(self, X: ArrayLike, *, noise_covariance: ArrayLike | None = None) -> Floats:
         """Log-density of every row.
