@@ -131,7 +131,8 @@ def check_statistics(family: Family, statistics: Statistics, params: Params) -> 
             fits = value.dtype == np.float64 and len(shape) > 1 and shape[-1] == shape[-2]
         else:
             fits = set(shape) <= {d} and len(shape) <= (2 if family.joint and name != "weight" else 1)
-            if np.asarray(value).dtype.kind == "f" and not np.isfinite(value).all():
+            parts = map(np.asarray, value if isinstance(value, list) else [value])
+            if not all(np.isfinite(part).all() for part in parts if part.dtype.kind == "f"):
                 raise ValueError(f"the statistic {name!r} is not finite")
         if not fits:
             raise ValueError(f"the statistic {name!r} has shape {shape} for {d} columns")
