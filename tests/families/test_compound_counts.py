@@ -159,7 +159,7 @@ def test_tails_of_the_successes(total, c):
     model = DensityMLE.from_parameters("beta_binomial", probabilities=p, concentration=c, n_trials=total)
     k = np.unique(np.linspace(0, total, 7).astype(int))
     X = np.column_stack([k, total - k])
-    with mp.workdps(50):
+    with mp.workdps(130):
         exact = [mp.mpf(v) for v in p]
         tails = [BetaBinomial.textbook_tails(mp, [mp.mpf(int(v)) for v in x], exact, mp.mpf(c)) for x in X[:-1]]
         logs = np.array([[float(mp.log(v)) for v in both] for both in tails])
