@@ -47,10 +47,11 @@ class BetaBinomial(DirichletMultinomial):
 
     Examples
     --------
-    Boys among the first 12 children of 6,115 families in Saxony, 1876 to 1885:
-
     >>> import numpy as np
     >>> from fastkl import DensityMLE
+
+    Boys among the first 12 children of 6,115 families in Saxony, 1876 to 1885:
+
     >>> families = [3, 24, 104, 286, 670, 1033, 1343, 1112, 829, 478, 181, 45, 7]
     >>> k = np.repeat(np.arange(13), families)
     >>> model = DensityMLE("beta_binomial").fit(np.column_stack([k, 12 - k]))
