@@ -56,7 +56,7 @@ class BetaBinomial(DirichletMultinomial):
     >>> k = np.repeat(np.arange(13), families)
     >>> model = DensityMLE("beta_binomial").fit(np.column_stack([k, 12 - k]))
     >>> (model.params_["concentration"] * model.params_["probabilities"]).round(2)
-    array([34.1 , 31.61])
+    array([34.1 , 31.58])
     """
 
     name = "beta_binomial"
