@@ -120,7 +120,8 @@ def check_params(family: Family, params: Params, d: int) -> None:
 def check_statistics(family: Family, statistics: Statistics, params: Params) -> None:
     """ValueError unless these are numbers in the form of statistics that go with these parameters.
 
-    Sums that can be merged have an entry for each column along every axis; what errors are computed from is square.
+    Sums that can be merged have an entry for each column along every axis, or are lists of what is tallied, by column or of whole
+    rows; what errors are computed from is square.
     """
     d, weight = family.n_columns(params), np.asarray(statistics["weight"], dtype=np.float64)
     if not np.isfinite(weight).all() or np.any(weight <= 0.0):
@@ -130,7 +131,8 @@ def check_statistics(family: Family, statistics: Statistics, params: Params) -> 
         if name in ("information", "curvature", KEPT):
             fits = value.dtype == np.float64 and len(shape) > 1 and shape[-1] == shape[-2]
         else:
-            fits = set(shape) <= {d} and len(shape) <= (2 if family.joint and name != "weight" else 1)
+            axes = 2 if family.joint and name != "weight" else 1
+            fits = (set(shape) <= {d} and len(shape) <= axes) or (isinstance(value, list) and len(value) == 1)
             parts = map(np.asarray, value if isinstance(value, list) else [value])
             if not all(np.isfinite(part).all() for part in parts if part.dtype.kind == "f"):
                 raise ValueError(f"the statistic {name!r} is not finite")
