@@ -255,5 +255,7 @@ def test_a_row_with_nearly_all_of_the_weight():
 
 
 def test_no_bandwidth_for_weights_that_are_too_far_apart():
-    with pytest.raises(DegenerateDataError, match="No bandwidth gives every row a finite density under the others"):
+    with pytest.raises(ValueError, match="Rows lie more than"):
         KernelDensityMLE().fit([[0.0], [1.0], [3.0]], sample_weight=[1e16, 1e-308, 1e-308])
+    with pytest.raises(DegenerateDataError, match="No bandwidth gives every row a finite density under the others"):
+        KernelDensityMLE().fit([[0.0], [1.0], [3.0]], sample_weight=np.full(3, 1e300))
