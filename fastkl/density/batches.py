@@ -239,7 +239,8 @@ class BatchMembers(Density):
         estimator: Any = self
         if hasattr(self, "merge"):
             learned = vars(rows.total(_learned_from_block, clone(estimator), merge=_merged))
-            vars(self).update({name: learned[name] for name in learned if name.endswith("_")})
+            for name in [name for name in learned if name.endswith("_")]:
+                setattr(self, name, learned[name])
         else:
             for block in rows.blocks():
                 estimator.partial_fit(block.X, sample_weight=block.weights)

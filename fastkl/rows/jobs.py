@@ -1,8 +1,8 @@
 """A fit or a score whose passes over the rows somebody else's engine makes: ``map`` there, ``reduce`` here, until it is done.
 
-What runs is the same code as for any other source of rows: the job is a source that, for every pass, hands out what is to be mapped
-and waits for the parts. That code waits in the middle of its own loops and searches, so it has a thread of its own, which works only
-while ``reduce`` waits for it: the two never run at the same time.
+What runs is the same code as for any other source of rows: the job is a source that, for every pass, hands out what is to be
+mapped and waits for the parts. That code waits in the middle of its own loops and searches, so it has a thread of its own, which
+works only while ``reduce`` waits for it: the two never run at the same time.
 """
 
 import contextvars
@@ -86,8 +86,8 @@ class MappedSource(Source):
     def select(self, columns: Sequence[Any]) -> None:
         if self._choice.columns is None:
             self._choice = replace(self._choice, columns=list(columns))
-            self._known = replace(self._places(), n_columns=len(columns))
-            self.names, self.n_columns = list(columns), len(columns)
+            self._known = None  # what tells batches apart is what is read of them
+            self._places()
 
     def blocks(self) -> Iterator[Block]:
         raise SourceError("This reads the rows themselves, which map and reduce leave where they are: use fit_batches.")
@@ -162,8 +162,8 @@ class Job:
     -----
     The result is the same bit for bit however the rows are split, whoever maps which batch, and in whatever order the parts
     come. The first pass counts rows; of each border between two batches half a megabyte of rows at most travels, once (batches
-    that are smaller than that travel whole: map several by an iterator); after that sums alone do, and a sample of at most 65,535 rows
-    where a family starts from one. Parts as bytes are pickles: take them from your own workers only.
+    that are smaller than that travel whole: map several by an iterator); after that sums alone do, and a sample of at most
+    65,535 rows where a family starts from one. Parts as bytes are pickles: take them from your own workers only.
 
     Examples
     --------

@@ -1,9 +1,9 @@
 """Passes over rows that somebody else's engine holds: a pure map of a batch to a small part, and parts to one result.
 
 Rows are cut into blocks whose borders follow from the number of the row alone, never from the batches. A block that lies in one
-batch is summed there; sums of neighbouring blocks 2k and 2k + 1 are merged wherever they meet, and theirs again. Which numbers are
-added, and in which order, is therefore the same for every way to split the rows: the result is the same bit for bit. Of a block
-that lies in several batches the rows themselves travel, once: later passes find them where they were put together.
+batch is summed there; sums of neighbouring blocks 2k and 2k + 1 are merged wherever they meet, and theirs again. Which numbers
+are added, and in which order, is therefore the same for every way to split the rows: the result is the same bit for bit. Of a
+block that lies in several batches the rows themselves travel, once: later passes find them where they were put together.
 
 The first pass counts the rows of every batch, so that each knows its place afterwards.
 """
@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fastkl._core.blas_threads import single_threaded_blas
 from fastkl.exceptions import SourceError
 from fastkl.rows.batch import Choice
 from fastkl.rows.columns import listed
@@ -25,7 +26,9 @@ from fastkl.rows.opening import open_source
 from fastkl.rows.queries import is_query
 from fastkl.rows.source import Block
 
-VALUES = 1 << 16  # of a block: half a megabyte, which is what may travel of it, and enough to outweigh the cost of a call
+VALUES = (
+    1 << 16
+)  # of a block: half a megabyte, which is what may travel of it, and enough to outweigh the cost of a call
 FEWEST_ROWS, MOST_ROWS = 256, 1 << 15
 
 Node = tuple[int, int]  # 2**level blocks from number index * 2**level on
@@ -77,7 +80,9 @@ class Places:
         """For each place of a batch: rows before it, those of positive weight, and the batch's blocks."""
         if key not in self.rows:
             what = f"Batch number {key}" if isinstance(key, int) else "A batch"
-            raise SourceError(f"{what} was not there in the first pass. Every pass takes the same batches, as they were.")
+            raise SourceError(
+                f"{what} was not there in the first pass. Every pass takes the same batches, as they were."
+            )
         looked = list(blocks) if len(self.rows[key]) > 1 else blocks
         for first, before in zip(self.rows[key], self.positive[key], strict=True):
             yield first, before, looked
@@ -85,7 +90,9 @@ class Places:
     def check(self, key: Any, n_rows: int) -> None:
         """SourceError unless the batch has as many rows as in the first pass."""
         if n_rows != self.lengths[key][0]:
-            raise SourceError(f"A batch had {self.lengths[key][0]} rows in the first pass and has {n_rows} in this one.")
+            raise SourceError(
+                f"A batch had {self.lengths[key][0]} rows in the first pass and has {n_rows} in this one."
+            )
 
 
 # -- what is done with a batch -------------------------------------------------------------------------------------------------
@@ -138,7 +145,7 @@ class Sum:
         nodes: dict[Node, Any] = {}
         step = block_rows(self.places.n_columns)
         for piece in pieces:
-            nodes[0, piece.first_row // step] = self._of_piece(piece)
+            add(nodes, (0, piece.first_row // step), self._of_piece(piece), self.merge)
         return nodes
 
 
@@ -201,7 +208,8 @@ class Pass:
             elif key is None:
                 blocks = [block for block in blocks if len(block.X)]
                 key = fingerprint(blocks)
-            return replace(self.work.of_batch(key, blocks), names=names)
+            with single_threaded_blas():  # who maps several batches at a time has a thread for each
+                return replace(self.work.of_batch(key, blocks), names=names)
         except Exception as error:
             return Part(key, names=names, failure=travelling(error))
 
@@ -215,7 +223,8 @@ class Pass:
             batch = [batch]
         if key is None and (callable(batch) or isinstance(batch, Iterator) or is_query(batch)):
             raise SourceError(
-                f"A {type(batch).__name__} is told apart from others by its number: job.map(batch, number), the same in every pass."
+                f"A {type(batch).__name__} is told apart from others by its number: job.map(batch, number), the same in every "
+                "pass."
             )
         source = open_source(batch, self.choice.columns, self.choice.weights, None, self.choice.labels)
         source.learn_columns()
@@ -293,9 +302,13 @@ def order_of(parts: Sequence[Part]) -> list[Part]:
         return list(parts)
     if len(numbers) < len(parts):
         raise SourceError("Some batches have a number and others have none: give job.map(batch, number) one for each.")
-    twice = sorted({number for number in numbers if numbers.count(number) > 1}) if len(set(numbers)) < len(numbers) else []
+    twice = (
+        sorted({number for number in numbers if numbers.count(number) > 1}) if len(set(numbers)) < len(numbers) else []
+    )
     if twice:
-        raise SourceError(f"Several batches have the number {twice[0]}: numbers are the places of the batches among all.")
+        raise SourceError(
+            f"Several batches have the number {twice[0]}: numbers are the places of the batches among all."
+        )
     return sorted(parts, key=lambda part: part.key)
 
 
