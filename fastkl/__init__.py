@@ -86,7 +86,15 @@ from fastkl.selection import (
 )
 
 if TYPE_CHECKING:
-    from fastkl.plotting import ComparisonDisplay, ComponentsDisplay, DensityDisplay, DensityPanels, GoodnessDisplay
+    from fastkl.plotting import (
+        ComparisonDisplay,
+        ComponentsDisplay,
+        DensityDisplay,
+        DensityPanels,
+        DivergenceDisplay,
+        GoodnessDisplay,
+        KSweepDisplay,
+    )
 
 __version__ = "0.1.0"
 __all__ = [
@@ -101,6 +109,7 @@ __all__ = [
     "DensityMLE",
     "DensityOutlierDetector",
     "DensityPanels",
+    "DivergenceDisplay",
     "EmpiricalDistribution",
     "Estimate",
     "FactorAnalysisMLE",
@@ -109,6 +118,7 @@ __all__ = [
     "GoodnessOfFit",
     "GroupFits",
     "KLDivergence",
+    "KSweepDisplay",
     "KernelDensityMLE",
     "LossyTransformerError",
     "MissingValueError",
@@ -175,7 +185,9 @@ def __getattr__(name: str) -> Any:
         "ComponentsDisplay",
         "DensityDisplay",
         "DensityPanels",
+        "DivergenceDisplay",
         "GoodnessDisplay",
+        "KSweepDisplay",
         "plotting",
     ):
         plotting = importlib.import_module("fastkl.plotting")
