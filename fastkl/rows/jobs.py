@@ -5,6 +5,8 @@ mapped and waits for the parts. That code waits in the middle of its own loops a
 works only while ``reduce`` waits for it: the two never run at the same time.
 """
 
+from __future__ import annotations
+
 import contextvars
 import pickle
 import threading
