@@ -74,7 +74,7 @@ def test_two_files_of_rows(capsys, folder):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["model", "-o", "a.doc"], "--output: a.doc ends in none of .eps"),
+        (["model", "-o", "a.doc"], "--output: a.doc ends in none of "),
         (["nowhere", "-o", "a.png"], "no file"),
         (["model", "-o", "a.png", "--kind", "qq"], "name a file of rows after the model"),
         (["rows.csv", "rows.csv", "-o", "a.png", "--kind", "pp"], "not about two files"),

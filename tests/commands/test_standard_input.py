@@ -6,6 +6,7 @@ import json
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import fastkl
@@ -69,7 +70,7 @@ def test_rows_outside_the_support_in_json(capsys, monkeypatch, tmp_path):
     found = json.loads(run(capsys, "score", tmp_path / "model", "-", "--json"))
     assert (found["mean_log_density"], found["cross_entropy"]) == ("-inf", "inf")
     assert (found["rows_outside_support"], found["first_row_outside_support"]) == (1, 1)
-    inside = fastkl.load(tmp_path / "model").score(np.array([[50.0], [60.0]]))
+    inside = fastkl.load(tmp_path / "model").score(pd.DataFrame({"waiting": [50.0, 60.0]}))
     assert found["mean_log_density_inside"] == pytest.approx(inside, rel=1e-12)
 
 
