@@ -98,7 +98,7 @@ def _refuse_missing(tables: tuple[Table, Table], drop: bool) -> None:
 
 def _print(found: TableComparison, options: argparse.Namespace) -> None:
     head = ["column", "KL(P || Q)", "95 % interval", "KL(Q || P)", "95 % interval", "JS", "PSI"]
-    rows, notes, missing = [], [], []
+    rows, notes, of_several, missing = [], [], [], []
     for line in found.lines:
         row = [str(line.name)]
         for estimate, direction in ((line.kl, "KL(P || Q)"), (line.kl_reverse, "KL(Q || P)")):
@@ -106,7 +106,10 @@ def _print(found: TableComparison, options: argparse.Namespace) -> None:
             row += [number(float(estimate)) + ("*" if marked else " "), _interval(estimate)]
         row += [number(float(line.jensen_shannon)), "" if line.psi is None else number(float(line.psi))]
         rows.append([*row, f"{line.p_value:.4f}"] if line.p_value is not None else row)
-        notes += [(str(line.name), text) for text in line.notes]
+        if line in found.joint:
+            of_several += [f"{line.name}, {text}" for text in line.notes]
+        else:
+            notes += [(str(line.name), text) for text in line.notes]
         if any(line.n_missing):
             without = " and ".join(
                 f"{plural(n, 'row')} of {side}" for n, side in zip(line.n_missing, "PQ", strict=True)
@@ -125,7 +128,7 @@ def _print(found: TableComparison, options: argparse.Namespace) -> None:
     print(note("JS: Jensen-Shannon divergence, at most 0.6931. PSI: population stability index of Q in deciles of P."))
     if any(float(estimate) < 0.0 for line in found.lines for estimate in (line.kl, line.kl_reverse)):
         print(note("An estimate below 0 is one of a divergence near 0."))
-    for text in [*_grouped(notes), *missing]:
+    for text in [*_grouped(notes), *of_several, *missing]:
         print(note(text, "* "))
 
 
