@@ -21,7 +21,7 @@ from fastkl.divergence.options import as_random_state
 from fastkl.divergence.relatives import jensen_shannon
 from fastkl.divergence.significance import permutation_test
 from fastkl.divergence.stability import population_stability_index
-from fastkl.divergence.table_columns import DATE, LABEL, NUMBER, ColumnPair, paired_columns
+from fastkl.divergence.table_columns import DATE, LABEL, NUMBER, ColumnPair, paired_columns, refuse_missing
 from fastkl.exceptions import SharedRowsWarning
 
 __all__ = ["TableComparison", "TableLine", "compare_tables"]
@@ -266,7 +266,7 @@ def compare_tables(
     """
     pairs = paired_columns(p, q, None if columns is None else list(columns), list(labels))
     if not drop_missing:
-        _refuse_missing(pairs)
+        refuse_missing(pairs, "Fill them, leave the columns out, or set drop_missing=True to compare without them.")
     compare = _Comparison(test, n_neighbors, n_permutations, as_random_state(random_state).get_state(), n_jobs)
     singles = [compare.one(pair) for pair in pairs]
     joint = []
@@ -275,21 +275,6 @@ def compare_tables(
         if len(several) > 1:
             joint.append(compare.together(several, f"joint ({len(several)} {word}s)"))
     return TableComparison(singles, joint, (len(pairs[0].values[0]), len(pairs[0].values[1])))
-
-
-def _refuse_missing(pairs: list[ColumnPair]) -> None:
-    """ValueError that counts the missing values of every column."""
-    counts = [
-        f"{int(gone.sum())} of {len(gone)} in column {pair.name!r} of {side}"
-        for pair in pairs
-        for side, gone in zip(("p", "q"), pair.missing, strict=True)
-        if gone.any()
-    ]
-    if counts:
-        raise ValueError(
-            f"There are missing values: {', '.join(counts)}. Fill them, leave the columns out, or set drop_missing=True to "
-            f"compare without them."
-        )
 
 
 @dataclass(frozen=True)
