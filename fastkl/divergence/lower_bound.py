@@ -17,7 +17,7 @@ from fastkl.divergence.learned_ratio import Rows
 from fastkl.divergence.mixed_rows import mixed_columns
 from fastkl.divergence.models import is_model
 from fastkl.divergence.operands import SAMPLES, operands
-from fastkl.divergence.options import Options
+from fastkl.divergence.options import Options, one_seed
 from fastkl.rows.weights import read_weights
 
 __all__ = ["LowerBound", "kl_lower_bound"]
@@ -108,6 +108,7 @@ def kl_lower_bound(
     sample_weight_q: ArrayLike | None = None,
     n_draws: int | None = None,
     random_state: Any = None,
+    rng: Any = None,
     n_jobs: int | None = None,
 ) -> LowerBound:
     r"""A lower bound of KL(P to Q) from two samples that holds with probability ``level``, whatever P and Q are.
@@ -132,6 +133,8 @@ def kl_lower_bound(
         are rows.
     random_state : int, RandomState, Generator or None, default=None
         For the order of the rows, which is that of a fixed seed by default, for draws and for weights.
+    rng : int, Generator or None, default=None
+        In place of ``random_state``, as numpy and scipy name it; a number is that of `numpy.random.default_rng`.
     n_jobs : int or None, default=None
         Threads of models; the bound itself takes one.
 
@@ -171,7 +174,8 @@ def kl_lower_bound(
     """
     if not 0.0 < level < 1.0:
         raise ValueError(f"A level lies between 0 and 1; {level!r} does not.")
-    options = Options(n_draws=n_draws, random_state=0 if random_state is None else random_state)
+    seed = one_seed(random_state, rng)
+    options = Options(n_draws=n_draws, random_state=0 if seed is None else seed)
     P, Q = _both(p, q, (sample_weight_p, sample_weight_q), options, n_jobs)
     found = held_out_bound(P, Q, 1.0 - level, options.rng)
     reasons = []

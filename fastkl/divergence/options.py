@@ -60,3 +60,12 @@ def as_random_state(random_state: Any) -> np.random.RandomState:
     if isinstance(random_state, np.random.Generator):
         return np.random.RandomState(random_state.integers(2**32, dtype=np.uint64))
     return check_random_state(random_state)
+
+
+def one_seed(random_state: Any, rng: Any, default: Any = None) -> Any:
+    """``random_state`` or ``rng``, whichever was given; the latter as `numpy.random.default_rng` takes it (SPEC 7)."""
+    if rng is None:
+        return random_state
+    if random_state is not default:
+        raise TypeError("random_state and rng are two names of one thing; give one of them.")
+    return np.random.default_rng(rng)

@@ -22,7 +22,7 @@ from fastkl.divergence.estimate import ConfidenceInterval
 from fastkl.divergence.local_terms import Method
 from fastkl.divergence.neighbors import SamplePair
 from fastkl.divergence.operands import SAMPLES, WITH_A_SAMPLE, Rules, operands, sample_pair
-from fastkl.divergence.options import Options
+from fastkl.divergence.options import Options, one_seed
 from fastkl.divergence.samples import check_method, divergence_neighbors, sample_divergence
 from fastkl.spatial import NeighborIndex
 
@@ -77,6 +77,7 @@ def permutation_test(
     sample_weight_q: ArrayLike | None = None,
     n_permutations: int = 1999,
     random_state: Any = None,
+    rng: Any = None,
     n_jobs: int | None = None,
     n_draws: int | None = None,
 ) -> PermutationTest:
@@ -103,6 +104,8 @@ def permutation_test(
         Permutations of the labels; each costs one pass over the neighbours and no search.
     random_state : int, RandomState, Generator or None, default=None
         For the permutations and for draws from a model.
+    rng : int, Generator or None, default=None
+        In place of ``random_state``, as numpy and scipy name it; a number is that of `numpy.random.default_rng`.
     n_jobs : int or None, default=None
         Threads for the search.
     n_draws : int, default=None
@@ -150,7 +153,7 @@ def permutation_test(
                 f"{name}: weighted rows are not exchangeable between samples, so permuted labels give no valid p-value. Thin the "
                 f"sample first: keep each row with probability weight / largest weight."
             )
-    options = Options(n_draws=n_draws, random_state=random_state)
+    options = Options(n_draws=n_draws, random_state=one_seed(random_state, rng))
     rng = options.rng
     pair = _TESTED(*operands(p, q, n_jobs=n_jobs), options=options)
     n, m = pair.p.n_rows, pair.q.n_rows
@@ -201,6 +204,7 @@ def subsampling_interval(
     n_subsamples: int = 200,
     exponent: float = 2.0 / 3.0,
     random_state: Any = None,
+    rng: Any = None,
     n_jobs: int | None = None,
 ) -> ConfidenceInterval:
     r"""Confidence interval for KL(p || q) of two samples by subsampling without replacement.
@@ -226,6 +230,8 @@ def subsampling_interval(
         Subsamples have n to this power rows; between 0 and 1.
     random_state : int, RandomState, Generator or None, default=None
         For the choice of rows.
+    rng : int, Generator or None, default=None
+        In place of ``random_state``, as numpy and scipy name it; a number is that of `numpy.random.default_rng`.
     n_jobs : int or None, default=None
         Threads.
 
@@ -255,7 +261,7 @@ def subsampling_interval(
             f"n_subsamples is a whole number of at least 2, whose spread is measured; got {n_subsamples!r}."
         )
     chosen = check_method(method)
-    options = Options(chosen, random_state=random_state)
+    options = Options(chosen, random_state=one_seed(random_state, rng))
     rng = options.rng
     pair = SAMPLES(*operands(p, q, n_jobs=n_jobs), options=options)
     k = divergence_neighbors(pair, chosen, n_neighbors)

@@ -17,7 +17,7 @@ from fastkl.divergence.categorical_relatives import categorical_jensen_shannon
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.functions import kl_divergence
 from fastkl.divergence.label_test import label_test
-from fastkl.divergence.options import as_random_state
+from fastkl.divergence.options import as_random_state, one_seed
 from fastkl.divergence.relatives import jensen_shannon
 from fastkl.divergence.significance import permutation_test
 from fastkl.divergence.stability import population_stability_index
@@ -210,6 +210,7 @@ def compare_tables(
     n_neighbors: int | None = None,
     n_permutations: int = 999,
     random_state: Any = 0,
+    rng: Any = None,
     n_jobs: int | None = None,
 ) -> TableComparison:
     """Compare two tables column by column and jointly: divergences both ways, Jensen-Shannon, stability index, tests.
@@ -235,6 +236,8 @@ def compare_tables(
         Permutations of each test.
     random_state : int, RandomState or Generator, default=0
         For the permutations.
+    rng : int, Generator or None, default=None
+        In place of ``random_state``, as numpy and scipy name it; a number is that of `numpy.random.default_rng`.
     n_jobs : int or None, default=None
         Threads.
 
@@ -267,7 +270,9 @@ def compare_tables(
     pairs = paired_columns(p, q, None if columns is None else list(columns), list(labels))
     if not drop_missing:
         refuse_missing(pairs, "Fill them, leave the columns out, or set drop_missing=True to compare without them.")
-    compare = _Comparison(test, n_neighbors, n_permutations, as_random_state(random_state).get_state(), n_jobs)
+    compare = _Comparison(
+        test, n_neighbors, n_permutations, as_random_state(one_seed(random_state, rng, default=0)).get_state(), n_jobs
+    )
     singles = [compare.one(pair) for pair in pairs]
     joint = []
     for kinds, word in (((NUMBER, DATE), "column"), ((LABEL,), "label")):
