@@ -121,7 +121,7 @@ def kl_lower_bound(
     Parameters
     ----------
     p, q : array-like of shape (n,) or (n, d), data frame, or model
-        Samples of numbers, labels, dates, or of columns of each; columns of two tables are matched by name. A model is drawn
+        Samples of numbers, of labels, or of columns of each; columns of two tables are matched by name. A model is drawn
         from.
     level : float, default=0.95
         Probability with which the divergence is not below the bound, between 0 and 1.

@@ -1,6 +1,6 @@
-"""Two samples that hold labels or dates beside numbers: numbers and dates as one matrix, labels as codes.
+"""Two samples that hold labels, beside numbers or alone: numbers as one matrix, labels as codes.
 
-Where both hold numbers alone nothing is done here; the checks of samples of numbers say more about them.
+Where one of them holds numbers alone nothing is done here; the checks of samples of numbers say more about the other.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from fastkl.divergence.arguments import FloatArray
 from fastkl.divergence.table_columns import LABEL, paired_columns, refuse_missing
+from fastkl.rows.reading import look
 from fastkl.rows.tables import column_types, column_values, is_table
 
 
@@ -21,7 +22,7 @@ class MixedColumns(NamedTuple):
     Parameters
     ----------
     numbers : pair of ndarray of shape (n, d), (m, d)
-        Numbers, and dates as days.
+        Numbers, and texts that are dates as days.
     labels : pair of ndarray of shape (n, c), (m, c), integers
         Codes of labels, the same in both; where there are several columns of labels, the last one holds codes of all together.
     """
@@ -31,8 +32,9 @@ class MixedColumns(NamedTuple):
 
 
 def mixed_columns(p: Any, q: Any) -> MixedColumns | None:
-    """The columns of two samples of which one has labels or dates; None if neither has any. ValueError for missing values."""
-    if not (_has_labels(p) or _has_labels(q)):
+    """The columns of two samples that have labels; None where one has none. ValueError for missing values and dates."""
+    p, q = look(p, "p"), look(q, "q")
+    if not (_has_labels(p) and _has_labels(q)):
         return None
     pairs = paired_columns(p, q, None, [])
     refuse_missing(pairs, "Fill them, leave the columns out, or drop the rows.")
@@ -53,7 +55,7 @@ def _codes(values: list[Any]) -> NDArray[np.intp]:
 
 
 def _has_labels(data: Any) -> bool:
-    """Whether a sample has a column of labels or dates."""
+    """Whether a sample has a column of labels."""
     if is_table(data) or hasattr(data, "column_names"):
         return any(_are_labels(column_values(data, j)) for j in range(len(column_types(data))))
     return _are_labels(np.asarray(data))
@@ -61,5 +63,5 @@ def _has_labels(data: Any) -> bool:
 
 def _are_labels(values: NDArray[Any]) -> bool:
     if values.dtype.kind != "O":
-        return values.dtype.kind in "USM"
-    return any(isinstance(v, (str, bytes)) or hasattr(v, "isoformat") for v in values.ravel().tolist())
+        return values.dtype.kind in "US"
+    return any(isinstance(v, str) for v in values.ravel().tolist())

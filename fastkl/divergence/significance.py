@@ -20,6 +20,8 @@ from fastkl.divergence.arguments import FloatArray, Sample, resolve_neighbors
 from fastkl.divergence.combined_test import combined_test
 from fastkl.divergence.estimate import ConfidenceInterval
 from fastkl.divergence.local_terms import Method
+from fastkl.divergence.mixed_rows import mixed_columns
+from fastkl.divergence.models import is_model
 from fastkl.divergence.neighbors import SamplePair
 from fastkl.divergence.operands import SAMPLES, WITH_A_SAMPLE, Rules, operands, sample_pair
 from fastkl.divergence.options import Options, one_seed
@@ -93,8 +95,8 @@ def permutation_test(
 
     Parameters
     ----------
-    p, q : array-like of shape (n,) or (n, d), or model
-        Two samples, or a sample and a model that can be drawn from.
+    p, q : array-like of shape (n,) or (n, d), data frame, or model
+        Two samples, or a sample and a model that can be drawn from. Columns may hold labels too.
     n_neighbors : int, default=None
         K; by default a tenth of all rows, between 5 and 50. A number given asks for the neighbour statistic alone, with
         distances in the columns as they are.
@@ -154,12 +156,20 @@ def permutation_test(
                 f"sample first: keep each row with probability weight / largest weight."
             )
     options = Options(n_draws=n_draws, random_state=one_seed(random_state, rng))
-    rng = options.rng
+    rng, threads = options.rng, effective_n_threads(n_jobs)
+    mixed = None if is_model(p) or is_model(q) else mixed_columns(p, q)
+    if mixed is not None:
+        if n_neighbors is not None:
+            raise ValueError(
+                "n_neighbors asks for the neighbour statistic alone, and labels have no distances. Leave it out."
+            )
+        X, Y = mixed.numbers
+        k = resolve_neighbors(None, len(X) + len(Y), default=_many_neighbors(len(X) + len(Y)))
+        p_value, statistic = combined_test(X, Y, k, int(n_permutations), rng, n_jobs, threads, mixed.labels)
+        return PermutationTest(statistic, p_value, int(n_permutations), k)
     pair = _TESTED(*operands(p, q, n_jobs=n_jobs), options=options)
     n, m = pair.p.n_rows, pair.q.n_rows
-    default = int(np.clip((n + m) // 10, 5, 50))
-    k = resolve_neighbors(n_neighbors, n + m, default=default)
-    threads = effective_n_threads(n_jobs)
+    k = resolve_neighbors(n_neighbors, n + m, default=_many_neighbors(n + m))
     if n_neighbors is None:
         X, Y = (side.X.astype(np.float64, copy=False) for side in (pair.p, pair.q))
         p_value, statistic = combined_test(X, Y, k, int(n_permutations), rng, n_jobs, threads)
@@ -176,6 +186,10 @@ def permutation_test(
     permuted = _statistics(np.moveaxis(sums, 1, 0), n, m).ravel()[:n_permutations]
     as_large = int(np.sum(permuted >= statistic - 1e-12))
     return PermutationTest(statistic, (as_large + 1.0) / (n_permutations + 1.0), int(n_permutations), k)
+
+
+def _many_neighbors(rows: int) -> int:
+    return int(np.clip(rows // 10, 5, 50))
 
 
 # As many draws as the other sample has rows.
