@@ -88,7 +88,15 @@ from fastkl.selection import (
 )
 
 if TYPE_CHECKING:
-    from fastkl.plotting import ComparisonDisplay, ComponentsDisplay, DensityDisplay, DensityPanels, GoodnessDisplay
+    from fastkl.plotting import (
+        ComparisonDisplay,
+        ComponentsDisplay,
+        DensityDisplay,
+        DensityPanels,
+        DivergenceDisplay,
+        GoodnessDisplay,
+        KSweepDisplay,
+    )
 
 __version__ = "0.1.0"
 __all__ = [
@@ -103,6 +111,7 @@ __all__ = [
     "DensityMLE",
     "DensityOutlierDetector",
     "DensityPanels",
+    "DivergenceDisplay",
     "EmpiricalDistribution",
     "Estimate",
     "FactorAnalysisMLE",
@@ -111,6 +120,7 @@ __all__ = [
     "GoodnessOfFit",
     "GroupFits",
     "KLDivergence",
+    "KSweepDisplay",
     "KernelDensityMLE",
     "LossyTransformerError",
     "LowerBound",
@@ -179,7 +189,9 @@ def __getattr__(name: str) -> Any:
         "ComponentsDisplay",
         "DensityDisplay",
         "DensityPanels",
+        "DivergenceDisplay",
         "GoodnessDisplay",
+        "KSweepDisplay",
         "plotting",
     ):
         plotting = importlib.import_module("fastkl.plotting")

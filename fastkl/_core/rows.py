@@ -90,6 +90,8 @@ class Rows:
         Number of that block.
     incomplete : bool
         Whether NaN stands for a value that is not known.
+    numbers : sequence of int or None
+        Numbers of these columns in the caller's data, where there are others.
     """
 
     X: NDArray[Any]
@@ -101,6 +103,7 @@ class Rows:
     first_row: int = 0
     batch: int | None = None
     incomplete: bool = False
+    numbers: Sequence[int] | None = None
 
     @property
     def n_columns(self) -> int:
@@ -114,7 +117,8 @@ class Rows:
 
     def column(self, column: int) -> str:
         """The column in words."""
-        return f"column {column}" if self.names is None else f"column {column} ({self.names[column]!r})"
+        number = column if self.numbers is None else self.numbers[column]
+        return f"column {number}" if self.names is None else f"column {number} ({self.names[column]!r})"
 
     def row(self, row: int) -> str:
         """The row in words, counted from 0 in the caller's data."""
