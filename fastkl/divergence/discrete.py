@@ -196,16 +196,17 @@ def kl_terms(p: Probabilities, q: Probabilities) -> FloatArray:
 
 def _divergences(p: Probabilities, q: Probabilities) -> FloatArray:
     """Sums of the terms: as they are where the sum is large beside their rounding, else each without cancellation."""
-    if p.p.ndim + q.p.ndim < 3:
-        return np.asarray(kl_terms(p, q).sum(axis=-1))
     with np.errstate(invalid="ignore", over="ignore"):
-        plain = np.einsum("ij,ij->i", *np.broadcast_arrays(p.p, p.log_p - q.log_p))
-        plain += q.p.sum(axis=-1) - p.p.sum(axis=-1)
+        terms = np.asarray(p.log_p - q.log_p)
+        terms *= p.p
+        plain = np.asarray(terms.sum(axis=-1) + (q.p.sum(axis=-1) - p.p.sum(axis=-1)))
     again = np.flatnonzero(~(plain > _LARGE) | np.isinf(plain))  # also where 0 log 0 is nan
+    if len(again) and plain.ndim == 0:
+        return np.asarray(kl_terms(p, q).sum(axis=-1))
     if len(again):
         some = [one if one.p.ndim == 1 else Probabilities(one.p[again], one.log_p[again]) for one in (p, q)]
         plain[again] = kl_terms(*some).sum(axis=-1)
-    return np.asarray(plain)
+    return plain
 
 
 def _expected_surprisal(p: FloatArray, log_q: FloatArray) -> FloatArray:
