@@ -14,6 +14,8 @@ import numpy as np
 
 from fastkl._core.array_types import Floats
 from fastkl._core.rows import Rows
+from fastkl.density.kernel.boundaries import Support
+from fastkl.density.kernel.folded import Mirrors
 from fastkl.density.kernel.kernels import KERNELS
 from fastkl.density.kernel.leave_one_out import distinct, evaluated, maximise
 from fastkl.density.kernel.sheather_jones import sheather_jones
@@ -94,19 +96,22 @@ def _checked_matrix(value: Floats) -> Floats:
     return 0.5 * (value + value.T)
 
 
-def chosen_bandwidth(rule: str, rows: Rows, kernel: str) -> Bandwidth:
-    """The bandwidths of a rule for these rows."""
+def chosen_bandwidth(rule: str, rows: Rows, kernel: str, coordinates: Floats, support: Support) -> Bandwidth:
+    """The bandwidths of a rule for these rows, whose coordinates in their support are what is smoothed."""
     d = rows.n_columns
     if rule == "sheather_jones" and rows.weights is not None and np.any(rows.weights != 1.0):
         raise ValueError(
             "bandwidth='sheather_jones' takes no sample_weight: it goes by quartiles and pairs of rows. Use 'likelihood' or "
             "'silverman'."
         )
-    points = rows.X - median_of(rows.X)
+    centre = median_of(coordinates)
+    points, mirrors = coordinates - centre, support.mirrors(centre)
     scales = column_scales(rows, points, rule)
+    if mirrors is not None:
+        scales = _around(points, rows.weights, mirrors, scales, rule)
     spread = np.sqrt(KERNELS[kernel].variance(d))
     if rule == "sheather_jones":
-        return Bandwidth(np.array([sheather_jones(rows.X[:, j].astype(np.float64), j) for j in range(d)]) / spread)
+        return Bandwidth(np.array([sheather_jones(coordinates[:, j].astype(np.float64), j) for j in range(d)]) / spread)
     n = rows.total_weight
     start: Floats = scales * (n * (1.0 if rule == "scott" else (d + 2.0) / 4.0)) ** (-1.0 / (d + 4.0)) / spread
     if rule in ("scott", "silverman"):
@@ -116,12 +121,32 @@ def chosen_bandwidth(rule: str, rows: Rows, kernel: str) -> Bandwidth:
             f"bandwidth={rule!r} needs a kernel with a slope; that of the {kernel} kernel is 0 or infinite. Choose another "
             "kernel, or search bandwidths with GridSearchCV."
         )
-    return _most_likely(rule == "likelihood_scalar", rows, points, start, kernel)
+    return _most_likely(rule == "likelihood_scalar", rows, points, start, kernel, mirrors)
 
 
-def _most_likely(scalar: bool, rows: Rows, points: Floats, start: Floats, kernel: str) -> Bandwidth:
+def _around(points: Floats, weights: Floats | None, mirrors: Mirrors, scales: Floats, rule: str) -> Floats:
+    """Scales with those of circular columns by their mean resultant length, which has no beginning."""
+    scales = scales.copy()
+    for j in np.flatnonzero(mirrors.circular):
+        if rule == "sheather_jones":
+            raise ValueError(
+                f"bandwidth='sheather_jones' goes by differences on a line, which circular column {j} has none of. Use "
+                "'likelihood' or a number."
+            )
+        turn = (mirrors.high[j] - mirrors.low[j]) / (2.0 * np.pi)
+        angles = points[:, j] / turn
+        apart = angles - np.angle(np.average(np.exp(1j * angles), weights=weights))
+        deficit = float(np.average(2.0 * np.sin(0.5 * apart) ** 2, weights=weights))
+        least = 1.0 / np.sqrt(len(points))  # a mean resultant length below this is chance
+        scales[j] = turn * np.sqrt(-2.0 * np.log1p(-min(deficit, 1.0 - least)))
+    return scales
+
+
+def _most_likely(
+    scalar: bool, rows: Rows, points: Floats, start: Floats, kernel: str, mirrors: Mirrors | None
+) -> Bandwidth:
     """The maximum of the leave-one-out likelihood; a warning where it is one of rounding, or there is none."""
-    options: dict[str, Any] = {"scalar": scalar, "n_threads": rows.n_threads}
+    options: dict[str, Any] = {"scalar": scalar, "n_threads": rows.n_threads, "mirrors": mirrors}
     values, weights = distinct(points, rows.weights)
     unweighted = np.bincount(np.unique(points, axis=0, return_inverse=True)[1].reshape(-1))
     if unweighted.min() > 1:

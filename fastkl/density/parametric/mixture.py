@@ -20,11 +20,11 @@ from fastkl.density.parametric.checks import check_search
 from fastkl.density.parametric.incomplete import fit_any_rows, refit_with_missing
 from fastkl.density.parametric.mixture_checks import check_mixture, stored_parameters
 from fastkl.density.parametric.mixture_fit import curvature_of, raise_if_few_rows, resolved_mixture, resolved_priors
+from fastkl.density.parametric.mixture_noise import NoiseMembers, with_noise
 from fastkl.density.parametric.mixture_order import by_parameter, ordered
-from fastkl.density.parametric.mixture_posterior import PosteriorMembers
 from fastkl.density.parametric.mixture_search import Search, spurious_components
-from fastkl.density.parametric.products import coded, coded_mixture, with_columns
-from fastkl.density.validation import as_generator, read_rows, unchanged_on_error, whole_number
+from fastkl.density.parametric.products import coded, smaller, with_columns
+from fastkl.density.validation import as_generator, is_positive, read_rows, unchanged_on_error, whole_number
 from fastkl.exceptions import DegenerateDataError, SourceError
 from fastkl.families.mixture import Mixture
 from fastkl.families.mixture.ascent import Climb
@@ -34,7 +34,7 @@ from fastkl.rows.checks import raise_if_not_finite, require_finite
 from fastkl.rows.streamed import StreamedRows
 
 
-class MixtureMLE(PosteriorMembers, ClassNamePrefixFeaturesOutMixin, TransformerMixin, FamilyDensity):
+class MixtureMLE(NoiseMembers, ClassNamePrefixFeaturesOutMixin, TransformerMixin, FamilyDensity):
     r"""Finite mixture of distributions of any family, fitted by maximum likelihood.
 
     .. math:: \log p(x) = \log \sum_{k=1}^K \pi_k \, p_{\theta_k}(x)
@@ -167,7 +167,14 @@ class MixtureMLE(PosteriorMembers, ClassNamePrefixFeaturesOutMixin, TransformerM
 
     # -- learning ----------------------------------------------------------------------------------------------------------
 
-    def fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
+    def fit(
+        self,
+        X: ArrayLike,
+        y: object = None,
+        sample_weight: ArrayLike | None = None,
+        *,
+        noise_covariance: ArrayLike | None = None,
+    ) -> Self:
         """Fit the mixture to rows.
 
         Parameters
@@ -179,6 +186,9 @@ class MixtureMLE(PosteriorMembers, ClassNamePrefixFeaturesOutMixin, TransformerM
             Ignored.
         sample_weight : array-like of shape (n,), default=None
             Weights of at least 0; an integer weight counts as that many equal rows.
+        noise_covariance : array-like of shape (n, d, d), (n, d) or (d, d), default=None
+            Covariances of the noise with which each row was measured, its variances, or the covariance of all, for
+            normal components: the mixture is then that of the rows without it (extreme deconvolution).
 
         Returns
         -------
@@ -196,6 +206,7 @@ class MixtureMLE(PosteriorMembers, ClassNamePrefixFeaturesOutMixin, TransformerM
             mixture = resolved_mixture(self.family, self.n_components, self.weights)
             rows = read_rows(self, X, sample_weight, labels=mixture.labels, reset=True)
             mixture = with_columns(mixture, X, rows.names, rows.n_columns)
+            rows = with_noise(mixture, rows, noise_covariance, sample_weight)
             refit_with_missing(mixture, rows, lambda rows: self._fit_finite(mixture, rows))
         return self
 
@@ -246,7 +257,7 @@ class MixtureMLE(PosteriorMembers, ClassNamePrefixFeaturesOutMixin, TransformerM
         if learned.labels and isinstance(rows, Rows):
             mixture, rows = coded(learned, rows)
             raise_if_not_finite(rows)
-        if mixture.layout.size == 1:
+        if mixture.layout.size == 1 and (not isinstance(rows, Rows) or rows.noise is None):
             self._fit_one(mixture, rows)
         else:
             self._fit_several(mixture, rows)
@@ -258,7 +269,7 @@ class MixtureMLE(PosteriorMembers, ClassNamePrefixFeaturesOutMixin, TransformerM
         search = Search(mixture, rows, priors, self.tol, self.max_iter)
         if self.init is None:
             climb = search.best(
-                self.n_init, as_generator(self.random_state), _smaller(mixture, self.__dict__.get("_fewer"))
+                self.n_init, as_generator(self.random_state), smaller(mixture, self.__dict__.get("_fewer"))
             )
         else:
             climb = search.from_start(mixture.start_at(dict(self.init), rows.n_columns))
@@ -383,15 +394,8 @@ class MixtureMLE(PosteriorMembers, ClassNamePrefixFeaturesOutMixin, TransformerM
             return tags  # an unknown family is an error of fit, not of a question about tags
         tags.input_tags.string = tags.input_tags.categorical = mixture.labels
         tags.input_tags.allow_nan = mixture.takes_missing
+        tags.input_tags.positive_only = all(map(is_positive, mixture.component_families))
         return tags
-
-
-def _smaller(mixture: Mixture, fewer: MixtureMLE | None) -> tuple[Mixture, Params] | None:
-    """A fit with fewer components in the form in which the rows are now: numbers for labels."""
-    if fewer is None:
-        return None
-    known: Any = fewer.family_
-    return coded_mixture(known) if mixture.labels else known, fewer.params_
 
 
 register_density(MixtureMLE, check_mixture, stored_parameters)

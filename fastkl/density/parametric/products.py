@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from fastkl._core.array_types import Params
 from fastkl._core.rows import Rows
 from fastkl.density.validation import resolve_family
 from fastkl.families.base import Family
@@ -151,6 +152,14 @@ def coded(mixture: Mixture, rows: Rows) -> tuple[Mixture, Rows]:
 def coded_mixture(mixture: Mixture) -> Mixture:
     """The same distributions of numbers in place of labels."""
     return Mixture([_coded(one) for one in mixture.component_families], mixture.weights, mixture.tied)
+
+
+def smaller(mixture: Mixture, fewer: Any) -> tuple[Mixture, Params] | None:
+    """A fit with fewer components in the form in which the rows are now: numbers for labels."""
+    if fewer is None:
+        return None
+    known: Any = fewer.family_
+    return coded_mixture(known) if mixture.labels else known, fewer.params_
 
 
 def _coded(family: Family) -> Family:

@@ -201,6 +201,10 @@ class Mixture(Family):
             first += len(part.X)
         return out
 
+    def expected_rows(self, rows: Rows, params: Params) -> Floats:
+        """The expected noise-free row of every one that was measured with noise, (n, d)."""
+        return Components.at(self.layout, params).expected_rows(rows)
+
     def joint_log_density(self, rows: Rows, params: Params) -> Floats:
         """log(weight) + log-density of every row under every component, (n, k)."""
         components = Components.at(self.layout, params)
