@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import minimize_scalar
 
-from fastkl._core.array_types import Floats
 from fastkl._core.rows import Rows
 from fastkl.density.files.registry import register_density
 from fastkl.density.kernel.bandwidths import Bandwidth, chosen_bandwidth, given_bandwidth, is_rule
@@ -211,15 +211,7 @@ class KernelDensityMLE(FittedKernelDensity):
     def _fit_blocks(self, rows: StreamedRows) -> None:
         # the rows themselves are what a kernel density learns
         self._check_parameters()
-        blocks = list(rows.blocks())
-        weights: Floats | None = None
-        if any(block.weights is not None for block in blocks):
-            weights = np.concatenate(
-                [np.ones(len(block.X)) if block.weights is None else block.weights for block in blocks]
-            )
-        values = np.concatenate([block.X for block in blocks])
-        kept = Rows(np.ascontiguousarray(values), weights, n_threads=self._all_threads(), names=rows.names)
-        self._learn(kept.of_positive_weight())
+        self._learn(replace(rows.in_memory(), n_threads=self._all_threads()))
 
 
 register_density(KernelDensityMLE, check_kernel_density)
