@@ -2,13 +2,13 @@
 A density known by its shape
 ============================
 
-One peak, or a density that only falls: where no more is known than that, the likelihood alone finds a density, with no family and no
-bandwidth to choose.
+One peak, or a density that only falls: where no more is known than that, the likelihood alone finds a density, with no family
+and no bandwidth to choose.
 """
 
 # %%
-# Times until something happens, which are seldom long: one estimate decreases, the other is log-concave (one peak, tails that fall at
-# least exponentially). The truth is an exponential distribution, which is both. A kernel density loses mass below 0.
+# Times until something happens, which are seldom long: one estimate decreases, the other is log-concave (one peak, tails that
+# fall at least exponentially). The truth is an exponential distribution, which is both. A kernel density loses mass below 0.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -35,10 +35,11 @@ axes[2].legend(frameon=False)
 plt.show()
 
 # %%
-# How much of the mass is in the wrong place, over 100 samples: half of the integral of the absolute difference of estimate and truth.
+# How much of the mass is in the wrong place, over 100 samples: half of the integral of the absolute difference of estimate and
+# truth.
 
 grid = np.arange(-3.0, 15.0, 0.01)[:, None] + 0.005
-mass = np.where(grid >= 0.0, np.exp(-np.maximum(grid, 0.0)), 0.0)
+mass = np.where(grid >= 0.0, np.exp(-np.maximum(grid, 0.0)), 0.0).ravel()
 for name, density in densities.items():
     wrong = []
     for _ in range(100):
