@@ -19,6 +19,7 @@ N = 12
 X = np.random.default_rng(0).gamma(2.0, size=(N, 2))
 FITTED = DensityMLE("normal").fit(X)
 LABELLED = DensityMLE("categorical").fit(X.round())
+KERNELS = fastkl.KernelDensityMLE(0.5).fit(X)
 DAYS = np.arange(N).astype("datetime64[D]")
 SPANS = np.arange(N).astype("timedelta64[s]")
 PYTHON_DAYS = DAYS.tolist()
@@ -90,6 +91,15 @@ IN_MEMORY = {
     "kl scorer": lambda bad: fastkl.make_kl_scorer()(FITTED, bad),
     "cross-validation": lambda bad: cross_validated_log_density(DensityMLE("normal"), bad),
     "figure": lambda bad: fastkl.DensityDisplay.from_estimator(FITTED, bad),
+    "mixture": lambda bad: fastkl.MixtureMLE(2, random_state=0).fit(bad),
+    "factor analysis": lambda bad: fastkl.FactorAnalysisMLE(1).fit(bad),
+    "kernel density": lambda bad: fastkl.KernelDensityMLE().fit(bad),
+    "kernel density score": lambda bad: KERNELS.score_samples(bad),
+    "outliers": lambda bad: fastkl.DensityOutlierDetector(FITTED).fit(bad),
+    "choose_components": lambda bad: fastkl.choose_components(bad, [1, 2], random_state=0),
+    "goodness_of_fit": lambda bad: FITTED.goodness_of_fit(bad),
+    "pairwise_divergence": lambda bad: fastkl.pairwise_divergence([X, bad]),
+    "population_stability_index": lambda bad: fastkl.population_stability_index(X, bad),
 }
 IN_BATCHES = {
     "fit_batches": lambda bad: DensityMLE("normal").fit_batches(bad),
@@ -116,6 +126,50 @@ def test_dates_are_refused(call, kind):
 def test_set_masks_are_refused(call, kind):
     with pytest.raises(ValueError, match=r"masked values, the first in row 3, column 1|Row 3 of (column 1 of )?[xp]"):
         IN_MEMORY[call](MASKED[kind])
+
+
+def with_value(value, dtype=float):
+    """The rows with this value in row 3, column 1."""
+    rows = X.astype(dtype)
+    rows[3, 1] = value
+    return rows
+
+
+NO_NUMBERS = {
+    "NaN": with_value(np.nan),
+    "inf": with_value(np.inf),
+    "-inf": with_value(-np.inf, np.float32),
+    "complex": with_value(1j, complex),
+    "text": with_value("abc", object),
+    "pandas NaN": pd.DataFrame(with_value(np.nan), columns=["x", "y"]),
+    "polars null": pl.DataFrame({"x": X[:, 0], "y": [None if i == 3 else float(i) for i in range(N)]}),
+    "one name twice": pd.DataFrame(X, columns=["x", "x"]),
+}
+PLACED = r"(?i)row 3\b|two columns named 'x'|complex"
+OF_NUMBERS = [call for call in IN_MEMORY if not any(word in call for word in ("labels", "categorical", "discrete"))]
+TAKEN = {  # mixtures take missing values; a table of texts and numbers is one of labels, which these two are made for
+    *((call, kind) for call in ("mixture", "choose_components") for kind in ("NaN", "pandas NaN", "polars null")),
+    ("make_product_density", "text"),
+    ("population_stability_index", "text"),
+    ("population_stability_index", "complex"),
+}
+
+
+@pytest.mark.parametrize(
+    ("call", "kind"), [(call, kind) for call in OF_NUMBERS for kind in NO_NUMBERS if (call, kind) not in TAKEN]
+)
+@pytest.mark.filterwarnings("ignore:X has feature names")
+def test_what_is_no_number_is_refused_with_its_place(call, kind):
+    with pytest.raises((ValueError, fastkl.ColumnTypeError), match=PLACED):
+        IN_MEMORY[call](NO_NUMBERS[kind])
+
+
+@pytest.mark.parametrize("values", [["a", 1.0, "b"], [1.0, 2.0, "b"]])
+def test_a_column_of_numbers_and_texts_is_no_sample(values):
+    with pytest.raises(fastkl.ColumnTypeError, match="of column 0"):
+        fastkl.empirical(np.array(values, dtype=object))
+    with pytest.raises(fastkl.ColumnTypeError, match="reference holds numbers and current holds labels"):
+        fastkl.population_stability_index([1.0, 2.0, 3.0], np.array(values, dtype=object))
 
 
 @pytest.mark.parametrize("call", IN_BATCHES)

@@ -7,7 +7,11 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 failed=""
 for version in 3.11 3.12 3.13 3.14 3.14t; do
-    python=$(command -v "python$version" || ls -d "$HOME/.pyenv/versions/${version%t}".*/bin/"python$version" 2>/dev/null | tail -1)
+    python=""
+    for found in "$(command -v "python$version")" "$HOME/.pyenv/versions/${version%t}".*/bin/"python$version"; do
+        # pyenv puts a stand-in on the PATH for versions that are not switched on: it exists, and does not run.
+        if [ -x "$found" ] && "$found" --version >/dev/null 2>&1; then python=$found; fi
+    done
     if [ -z "$python" ]; then
         echo "== $version: not on this machine"
         continue

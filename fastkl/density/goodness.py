@@ -18,7 +18,7 @@ from sklearn.base import clone
 from fastkl._core.array_types import Floats
 from fastkl.density.contract import Density
 from fastkl.density.validation import as_generator
-from fastkl.rows.reading import look
+from fastkl.rows.reading import look, refuse_not_finite
 from fastkl.rows.weights import read_weights
 
 STATISTICS = ("ks", "cvm", "ad")
@@ -157,8 +157,12 @@ class GoodnessMembers(Density):
         density: Any = self
         values = look(X, "X")
         weights = read_weights(sample_weight, len(values))
-        found = edf_statistics(density, values, weights)
         names = getattr(self, "feature_names_in_", None)
+        if type(values) is np.ndarray and values.ndim == 2 and values.dtype.kind == "f":
+            refuse_not_finite(
+                values, "X", names
+            )  # before they are sorted, which moves them; others are read by ``cdf``
+        found = edf_statistics(density, values, weights)
         columns = (
             [f"column {j}" for j in range(self.n_features_in_)] if names is None else [str(name) for name in names]
         )

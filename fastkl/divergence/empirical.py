@@ -14,8 +14,9 @@ from numpy.typing import ArrayLike, NDArray
 from fastkl._core.means import Mean
 from fastkl.divergence.arguments import FloatArray
 from fastkl.divergence.estimate import Estimate
+from fastkl.divergence.matching import given_names
 from fastkl.divergence.models import Model
-from fastkl.exceptions import DegenerateDataError
+from fastkl.exceptions import ColumnTypeError, DegenerateDataError
 from fastkl.rows.columns import named
 from fastkl.rows.missing import missing
 from fastkl.rows.reading import look, refuse_not_finite
@@ -57,7 +58,7 @@ class EmpiricalDistribution:
         weights = read_weights(sample_weight, len(rows))
         weights = np.ones(len(rows)) if weights is None else weights
         rows, weights = rows[weights > 0.0], weights[weights > 0.0]
-        codes = np.column_stack([np.unique(column, return_inverse=True)[1] for column in rows.T])
+        codes = np.column_stack([_codes(column, named(j, column_names(X))) for j, column in enumerate(rows.T)])
         _, first, position = np.unique(codes, axis=0, return_index=True, return_inverse=True)
         self.support_ = rows[first]
         self.probabilities_: FloatArray = np.bincount(position.ravel(), weights) / weights.sum()
@@ -106,7 +107,10 @@ def empirical(X: ArrayLike, sample_weight: ArrayLike | None = None) -> Empirical
 
 def as_rows(X: Any) -> NDArray[Any]:
     """Any sample, labels included, as a matrix of rows."""
+    given_names(X, "The sample")  # which refuses one that is given twice
     rows = np.asarray(look(X, "The sample"))
+    if rows.dtype.kind == "c":
+        raise ValueError(f"The sample has dtype {rows.dtype}; real numbers or labels are expected.")
     if rows.ndim not in (1, 2) or rows.size == 0:
         raise ValueError(f"A sample has rows and columns, or one column; got an array of shape {rows.shape}.")
     if rows.ndim == 1:
@@ -120,6 +124,19 @@ def as_rows(X: Any) -> NDArray[Any]:
             "row, or give missing values a label of their own."
         )
     return rows
+
+
+def _codes(column: NDArray[Any], place: str) -> NDArray[np.intp]:
+    """Numbers of the distinct values of a column in their order; ColumnTypeError where numbers and texts have none."""
+    try:
+        return np.unique(column, return_inverse=True)[1]
+    except TypeError:
+        values = column.tolist()
+        row = next(i for i, value in enumerate(values) if isinstance(value, str) != isinstance(values[0], str))
+        raise ColumnTypeError(
+            f"The sample holds {values[0]!r} in row 0 and {values[row]!r} in row {row} of {place}: a column holds numbers or "
+            "labels. Make all of them text, or all of them numbers."
+        ) from None
 
 
 def frequencies_divergence(p: EmpiricalDistribution, model: Model) -> Estimate:

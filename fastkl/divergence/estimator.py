@@ -21,6 +21,7 @@ from fastkl.divergence.arguments import (
 from fastkl.divergence.coordinates import centre_and_spread
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.local_terms import local_terms
+from fastkl.divergence.matching import given_names
 from fastkl.divergence.neighbors import SamplePair
 from fastkl.divergence.options import Options
 from fastkl.divergence.samples import (
@@ -30,7 +31,8 @@ from fastkl.divergence.samples import (
     pair_divergence,
     sample_divergence,
 )
-from fastkl.rows.reading import look
+from fastkl.rows.reading import first_non_number_of, look, refuse_not_finite
+from fastkl.rows.tables import column_names
 from fastkl.rows.weights import read_weights
 
 
@@ -119,10 +121,8 @@ class KLDivergence(BaseEstimator):
         method = check_method(self.method)
         if self.coordinates not in ("auto", "scaled", None):
             raise ValueError(f"coordinates={self.coordinates!r} is unknown; expected 'auto', 'scaled' or None.")
-        Q = look(Q, "Q")
-        refuse_labels(Q, "Q")
         # All checks come before the first attribute, so that a failed fit changes nothing.
-        X = check_array(Q, dtype=(np.float64, np.float32), order="C", estimator=self, input_name="Q")
+        Q, X = self._read(Q, "Q")
         sample = weighted_sample(X, read_weights(sample_weight, len(X)), self.n_jobs)
         resolve_neighbors(self.n_neighbors, None, sample.n_rows, default=default_neighbors(method))
         validate_data(self, Q, skip_check_array=True)
@@ -200,6 +200,31 @@ class KLDivergence(BaseEstimator):
         k = divergence_neighbors(pair, method, self.n_neighbors)
         return pair.by_row(local_terms(pair.whole(), method, k).log_ratio)
 
+    def _read(self, data: ArrayLike, name: str) -> tuple[Any, FloatArray]:
+        """The data once looked at, and their numbers; errors name the place of what is none."""
+        data = look(data, name)
+        refuse_labels(data, name)
+        given_names(data, name)  # which refuses one that is given twice
+        try:
+            X = check_array(
+                data,
+                dtype=(np.float64, np.float32),
+                order="C",
+                ensure_all_finite=False,
+                estimator=self,
+                input_name=name,
+            )
+        except (TypeError, ValueError) as error:
+            found = first_non_number_of(data)
+            if found is None:
+                raise
+            row, column, value = found
+            raise type(error)(
+                f"{name} holds {value!r} in row {row}, {column}, which is not a number. ({error})"
+            ) from error
+        refuse_not_finite(X, name, column_names(data))
+        return data, X
+
     def _keep(self, sample: Sample) -> None:
         """Store the reference as arrays, and the sample whose tree is built now."""
         self.reference_ = sample.X
@@ -219,9 +244,8 @@ class KLDivergence(BaseEstimator):
     def _pair(self, P: ArrayLike, sample_weight: ArrayLike | None) -> SamplePair:
         """P with the reference."""
         check_is_fitted(self)
-        P = look(P, "P")
-        refuse_labels(P, "P")
-        X = validate_data(self, P, dtype=(np.float64, np.float32), order="C", reset=False)
+        P, X = self._read(P, "P")
+        validate_data(self, P, reset=False, skip_check_array=True)
         sample = weighted_sample(X, read_weights(sample_weight, len(X)), self.n_jobs)
         return SamplePair(*same_columns(self._in_coordinates(sample), self._sample, ("P", "Q")))
 

@@ -62,9 +62,9 @@ def order_of_columns(
     )
 
 
-def match_columns(p: Any, q: Any) -> Any:
+def match_columns(p: Any, q: Any, names: tuple[str, str] = ("p", "q")) -> Any:
     """The second of two samples with its columns in the order of those of the first, where both are tables with names."""
-    order = order_of_columns(given_names(p, "p"), given_names(q, "q"))
+    order = order_of_columns(given_names(p, names[0]), given_names(q, names[1]), names)
     return q if order is None else columns_of(q, order)
 
 

@@ -132,9 +132,11 @@ def _between_samples(
     """Of samples, each with one tree."""
     if len(samples) < 2:
         raise ValueError(f"A matrix of divergences needs at least 2 samples; found {len(samples)}.")
-    first = samples[0]
-    matched = [first, *(match_columns(first, other) if is_table(other) else other for other in samples[1:])]
-    read = [as_sample(one, f"sample {i}", None, n_jobs).X.astype(np.float64) for i, one in enumerate(matched)]
+    read = []
+    for i, sample in enumerate(samples):
+        name = f"sample {i}"
+        one = match_columns(samples[0], sample, ("sample 0", name)) if i and is_table(sample) else sample
+        read.append(as_sample(one, name, None, n_jobs).X.astype(np.float64))
     for i, X in enumerate(read):
         if X.shape[1] != read[0].shape[1]:
             raise ValueError(

@@ -12,7 +12,8 @@ from fastkl.divergence.categorical_kl import frequencies, read_pair
 from fastkl.divergence.categorical_relatives import jeffreys_error
 from fastkl.divergence.discrete_relatives import jeffreys_of
 from fastkl.divergence.estimate import Estimate
-from fastkl.exceptions import SupportError
+from fastkl.exceptions import ColumnTypeError, SupportError
+from fastkl.rows.reading import look
 
 __all__ = ["population_stability_index"]
 
@@ -122,7 +123,15 @@ def _binned(reference: Any, current: Any, bins: Any) -> tuple[Any, Any, FloatArr
     by_value = isinstance(bins, str)
     if by_value and bins not in ("auto", "categories"):
         raise ValueError(f"bins={bins!r} is unknown; give 'auto', 'categories', a number of bins or cut points.")
-    if by_value and (bins == "categories" or not (is_numbers(reference) and is_numbers(current))):
+    reference, current = look(reference, "reference"), look(current, "current")
+    numeric = is_numbers(reference), is_numbers(current)
+    if by_value and bins == "auto" and numeric[0] != numeric[1]:
+        holds = ["numbers" if one else "labels" for one in numeric]
+        raise ColumnTypeError(
+            f"reference holds {holds[0]} and current holds {holds[1]}. Give both the same type (a text among numbers makes a "
+            "column of labels), or bins='categories' to compare them as labels all the same."
+        )
+    if by_value and (bins == "categories" or not numeric[0]):
         return reference, current, None
     first, second = as_matrix(reference, "reference"), as_matrix(current, "current")
     for values, name in ((first, "reference"), (second, "current")):

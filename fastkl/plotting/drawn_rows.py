@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from fastkl.families.base import Family
-from fastkl.rows.columns import column_numbers
-from fastkl.rows.reading import look
+from fastkl.rows.columns import column_numbers, refuse_duplicates
+from fastkl.rows.reading import first_non_number_of, look
 from fastkl.rows.tables import column_names
 
 # More columns than this are not drawn unless they are chosen.
@@ -22,7 +22,10 @@ def rows_and_names(estimator: Any, X: Any) -> tuple[Any, list[str]]:
     names = column_names(X)
     if names is None:
         names = getattr(estimator, "feature_names_in_", None)
+    refuse_duplicates(names or [], "X")
     rows = np.asarray(X)
+    if rows.dtype.kind == "c":
+        raise ValueError(f"X has dtype {rows.dtype}; real numbers or labels are expected.")
     if rows.ndim != 2 or len(rows) == 0:
         raise ValueError(f"X has at least one row and two dimensions (rows, columns), not shape {rows.shape}.")
     if names is None or len(names) != rows.shape[1]:
@@ -32,6 +35,10 @@ def rows_and_names(estimator: Any, X: Any) -> tuple[Any, list[str]]:
 
 def numbers_of(values: Any) -> Any:
     """float64; ValueError for what is not finite."""
+    values = np.asarray(values)
+    found = None if values.dtype.kind in "fiub" else first_non_number_of(values.reshape(len(values), -1))
+    if found is not None:
+        raise ValueError(f"X holds {found[2]!r} in row {found[0]}, which is not a number.")
     numbers = np.ascontiguousarray(values, dtype=np.float64)
     if not np.isfinite(numbers).all():
         row = int(np.argwhere(~np.isfinite(numbers))[0][0])

@@ -233,7 +233,8 @@ def refuse_not_finite(X: NDArray[Any], name: str, names: Names | None) -> None:
     place = first_not_finite(X)
     if place is not None:
         row, column = place
+        value = "NaN" if np.isnan(X[row, column]) else X[row, column]
         raise ValueError(
-            f"{name} holds {X[row, column]} in row {row}, {named(column, names)}; every value must be finite. Remove the row, or "
+            f"{name} holds {value} in row {row}, {named(column, names)}; every value must be finite. Remove the row, or "
             "impute the value before."
         )

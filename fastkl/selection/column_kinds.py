@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import validate_data
 
 from fastkl.density.composed.product import ProductDensity
-from fastkl.rows.columns import named
+from fastkl.rows.columns import named, refuse_duplicates
 from fastkl.rows.missing import missing
-from fastkl.rows.tables import column_values, is_table
+from fastkl.rows.tables import column_names, column_values, is_table
 
 # A column of labels names its rows where at least this share of its values is different, of as many rows at least.
 _DIFFERENT, _FEW = 0.5, 10
@@ -50,7 +50,9 @@ class Column:
 def table_columns(X: Any) -> tuple[list[NDArray[Any]], list[Any] | None]:
     """Every column as an array of its own, and the names where there are some."""
     probe = ProductDensity([])
-    if not is_table(X):
+    if is_table(X):
+        refuse_duplicates(column_names(X) or [], "X")
+    else:
         array = np.asarray(validate_data(probe, X, dtype=None, ensure_all_finite=False))
         columns = [array[:, j] for j in range(array.shape[1])]
         if array.dtype.kind in "fO":

@@ -251,34 +251,32 @@ FK_INLINE int fk_count_range(const fk_count_job *job, const int32_t *positions, 
     return 0;
 }
 
-#define FK_COUNT(NAME, D, PRESELECT, SCALE)                                                                                \
+#define FK_COUNT(NAME, D, PRESELECT, SCALE, WEIGHTED)                                                                      \
     FK_CLONES static int NAME(const fk_count_job *job, const int32_t *positions, ptrdiff_t start, ptrdiff_t end) {         \
-        return fk_count_range(job, positions, start, end, D, PRESELECT, SCALE, 0);                                         \
-    }                                                                                                                      \
-    FK_CLONES static int NAME##_weighted(const fk_count_job *job, const int32_t *positions, ptrdiff_t start,               \
-                                         ptrdiff_t end) {                                                                  \
-        return fk_count_range(job, positions, start, end, D, PRESELECT, SCALE, 1);                                         \
+        return fk_count_range(job, positions, start, end, D, PRESELECT, SCALE, WEIGHTED);                                  \
     }
 
-FK_COUNT(fk_count_2, 2, 0, 1.0)
-FK_COUNT(fk_count_3, 3, 0, 1.0)
-FK_COUNT(fk_count_4, 4, 0, 1.0)
-FK_COUNT(fk_count_5, 5, 0, 1.0)
-FK_COUNT(fk_count_direct_any, job->tree->d, 0, job->scale)
-FK_COUNT(fk_count_preselected_any, job->tree->d, 1, 1.0)
+FK_COUNT(fk_count_2, 2, 0, 1.0, 0)
+FK_COUNT(fk_count_3, 3, 0, 1.0, 0)
+FK_COUNT(fk_count_4, 4, 0, 1.0, 0)
+FK_COUNT(fk_count_5, 5, 0, 1.0, 0)
+FK_COUNT(fk_count_direct_any, job->tree->d, 0, job->scale, 0)
+FK_COUNT(fk_count_preselected_any, job->tree->d, 1, 1.0, 0)
+FK_COUNT(fk_weigh_direct_any, job->tree->d, 0, job->scale, 1)
+FK_COUNT(fk_weigh_preselected_any, job->tree->d, 1, 1.0, 1)
 
-#define FK_COUNT_BY(NAME) (job->weight ? NAME##_weighted : NAME)(job, positions, start, end)
-
-/* 0, or 1 when memory is short. */
+/* 0, or 1 when memory is short. Counts have loops of their own for a few columns; sums of weights, which are rarer, have not. */
 static int fk_count(const fk_count_job *job, const int32_t *positions, ptrdiff_t start, ptrdiff_t end) {
-    if (job->scale != 1.0) return FK_COUNT_BY(fk_count_direct_any);
-    if (job->tree->near_points) return FK_COUNT_BY(fk_count_preselected_any);
+    int preselect = job->scale == 1.0 && job->tree->near_points;
+    if (job->weight) return (preselect ? fk_weigh_preselected_any : fk_weigh_direct_any)(job, positions, start, end);
+    if (preselect) return fk_count_preselected_any(job, positions, start, end);
+    if (job->scale != 1.0) return fk_count_direct_any(job, positions, start, end);
     switch (job->tree->d) {
-        case 2: return FK_COUNT_BY(fk_count_2);
-        case 3: return FK_COUNT_BY(fk_count_3);
-        case 4: return FK_COUNT_BY(fk_count_4);
-        case 5: return FK_COUNT_BY(fk_count_5);
-        default: return FK_COUNT_BY(fk_count_direct_any);
+        case 2: return fk_count_2(job, positions, start, end);
+        case 3: return fk_count_3(job, positions, start, end);
+        case 4: return fk_count_4(job, positions, start, end);
+        case 5: return fk_count_5(job, positions, start, end);
+        default: return fk_count_direct_any(job, positions, start, end);
     }
 }
 

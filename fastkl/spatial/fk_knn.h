@@ -12,6 +12,7 @@
 
 #define FK_GROUP 4                   /* rows looked at together: leaves hold a multiple of it */
 #define FK_TOGETHER 8                /* blocks that walk together where boxes rule out little */
+#define FK_OWN (-1)                  /* in place of a leaf's number: the own leaf of each block */
 
 typedef struct {
     const fk_tree *queries, *tree;
@@ -202,16 +203,15 @@ FK_INLINE double fk_knn_farthest(const fk_knn_group *group) {
     return farthest;
 }
 
+/* The blocks' own leaves first, then the tree from its root. Leaves are searched at one place, because that search is inlined and
+ * large: a second copy of it would double each clone. */
 FK_INLINE void fk_knn_walk(const fk_knn_job *job, fk_knn_group *group, ptrdiff_t d, int preselect, double scale) {
     const fk_tree *tree = job->tree;
     fk_knn_visit stack[FK_STACK];
     int height = 0;
-    for (int b = 0; b < group->used; b++) {
-        ptrdiff_t own = fk_knn_first(job, group->states + b);
-        if (own >= 0) fk_knn_leaf(job, group, group->states + b, own, d, preselect, scale);
-    }
-    group->farthest = fk_knn_farthest(group);
-    if (tree->n_nodes) height = fk_knn_push(tree, group, 0, d, scale, stack, 0);
+    group->farthest = INFINITY;
+    if (tree->n_nodes) stack[height++] = (fk_knn_visit){0.0, 0, 0};
+    stack[height++] = (fk_knn_visit){0.0, -1, FK_OWN};
     while (height > 0) {
         fk_knn_visit visit = stack[--height];
         if (visit.distance > group->farthest) continue;
@@ -219,9 +219,11 @@ FK_INLINE void fk_knn_walk(const fk_knn_job *job, fk_knn_group *group, ptrdiff_t
             height = fk_knn_push(tree, group, visit.node, d, scale, stack, height);
             continue;
         }
-        for (int b = 0; b < group->used; b++)
-            if (visit.leaf != fk_knn_first(job, group->states + b))
-                fk_knn_leaf(job, group, group->states + b, visit.leaf, d, preselect, scale);
+        for (int b = 0; b < group->used; b++) {
+            ptrdiff_t own = fk_knn_first(job, group->states + b), leaf = visit.leaf == FK_OWN ? own : visit.leaf;
+            if (visit.leaf == FK_OWN ? own < 0 : leaf == own) continue;
+            fk_knn_leaf(job, group, group->states + b, leaf, d, preselect, scale);
+        }
         group->farthest = fk_knn_farthest(group);
     }
 }

@@ -179,7 +179,7 @@ def test_bad_sources_are_named():
     x, y = samples(2, "smooth")
     bad = x.copy()
     bad[207, 1] = np.nan
-    with pytest.raises(ValueError, match=r"block 4 \(from row 200 on\) of p holds nan in row 7, column 1"):
+    with pytest.raises(ValueError, match=r"block 4 \(from row 200 on\) of p holds NaN in row 7, column 1"):
         kl_divergence_batches(unequal_blocks(bad), y)
     with pytest.raises(ValueError, match="starts at row 300 has 3 columns; those before have 2"):
         kl_divergence_batches(x, [y, np.ones((4, 3))])
