@@ -76,27 +76,35 @@ class KernelSums:
         assert moments is not None
         return sums, moments
 
-    def leave_one_out(self, moments: bool = False, queries: Floats | None = None) -> tuple[Floats, Floats | None]:
+    def leave_one_out(
+        self, moments: bool = False, queries: Floats | None = None, which: Places | None = None
+    ) -> tuple[Floats, Floats | None]:
         """The logarithms at the references, each without itself, and their slopes by the logarithms of the bandwidths.
 
         The slopes, (m, d), are those of the logarithm of the sum of k, without the factor 1 / h of a density. ``queries`` are
-        other places, one for each reference, which is the one that is left out there.
+        other places, one for each reference, which is the one that is left out there; ``which`` are the references that are
+        meant where these are not all.
         """
-        m, d = self.points.shape
-        queries = self.points if queries is None else queries
-        sums, of_moments = np.empty(m), np.zeros((m, d)) if moments else None
-        kind, left = SECOND_MOMENTS if moments else 0, np.arange(m)
-        if self._uses_grid(m):
-            own = np.exp(-0.5 * np.sum((queries - self.points) ** 2, axis=1))
-            own *= 1.0 if self.weights is None else self.weights
+        which = np.arange(len(self.points)) if which is None else which
+        own_points = self.points if len(which) == len(self.points) else self.points[which]
+        queries = own_points if queries is None else queries
+        n, d = queries.shape
+        sums, of_moments = np.empty(n), np.zeros((n, d)) if moments else None
+        kind, left = SECOND_MOMENTS if moments else 0, np.arange(n)
+        if self._uses_grid(n):
+            own = np.exp(-0.5 * np.sum((queries - own_points) ** 2, axis=1))
+            own *= 1.0 if self.weights is None else self.weights[which]
             left = left[~self._by_grid(queries, sums, of_moments, kind, own)]
         if len(left):
-            position = np.empty(m, dtype=np.intp)
-            position[self._order] = np.arange(m)
-            places = np.sort(position[left])
-            some = np.ascontiguousarray(queries[self._order[places]])
-            found = self._tiles.sums(some, self.kernel, kind, places, self.error, self.n_threads)
-            _put(sums, of_moments, self._order[places], found)
+            position = np.empty(len(self.points), dtype=np.intp)
+            position[self._order] = np.arange(len(self.points))
+            places = position[which[left]]
+            near = np.argsort(places, kind="stable")
+            left, places = left[near], places[near]
+            found = self._tiles.sums(
+                np.ascontiguousarray(queries[left]), self.kernel, kind, places, self.error, self.n_threads
+            )
+            _put(sums, of_moments, left, found)
         return sums, of_moments
 
     @cached_property

@@ -66,6 +66,11 @@ def pack(value: Any, arrays: Arrays) -> Any:
         return _pack_array(np.asarray(value), isinstance(value, np.generic), arrays)
     if isinstance(value, dict):
         unnamed = [key for key in value if type(key) is not str]
+        if unnamed and all(type(key) in (int, str) for key in value):  # numbers and names of columns
+            return {
+                "keys": [pack(key, arrays) for key in value],
+                "items": [pack(item, arrays) for item in value.values()],
+            }
         if unnamed:
             raise TypeError(f"A dict with the key {unnamed[0]!r} can't be saved; keys have to be text. {WAY_OUT}")
         return {"dict": {key: pack(item, arrays) for key, item in value.items()}}
@@ -137,6 +142,9 @@ def _unpack_prior(packed: dict[str, Any], array: Callable[[str], NDArray[Any]]) 
 _BUILDERS: dict[str, Callable[[dict[str, Any], Callable[[str], NDArray[Any]]], Any]] = {
     "array": _unpack_array,
     "dict": lambda packed, array: {key: unpack(item, array) for key, item in packed["dict"].items()},
+    "keys": lambda packed, array: dict(
+        zip(packed["keys"], (unpack(item, array) for item in packed["items"]), strict=True)
+    ),
     "list": lambda packed, array: [unpack(item, array) for item in packed["list"]],
     "tuple": lambda packed, array: tuple(unpack(item, array) for item in packed["tuple"]),
     "slice": lambda packed, array: slice(*(unpack(end, array) for end in packed["slice"])),

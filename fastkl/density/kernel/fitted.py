@@ -13,14 +13,14 @@ from fastkl._core._threads import effective_n_threads
 from fastkl._core.array_types import Floats
 from fastkl._core.means import Mean
 from fastkl._core.rows import Rows
+from fastkl.density.kernel.folded import FoldedSums
 from fastkl.density.kernel.kernels import KERNELS
 from fastkl.density.kernel.parts import KernelParts
-from fastkl.density.kernel.units import Units
+from fastkl.density.kernel.units import Units, median_of
 from fastkl.density.summary import Line
 from fastkl.density.validation import as_generator, read_rows, whole_number
 from fastkl.divergence import Estimate
 from fastkl.rows.checks import raise_if_not_finite
-from fastkl.spatial.kernel_sums import KernelSums
 
 
 class FittedKernelDensity(KernelParts):
@@ -35,9 +35,10 @@ class FittedKernelDensity(KernelParts):
     reference_weights_: Floats | None
     adaptive: bool
     bias_reduction: str | None
+    boundary: Any
     local_bandwidths_: Floats
     shifts_: Floats
-    _sums: tuple[Any, Units, KernelSums] | None = None  # arranged once for the parameters that it depends on
+    _sums: tuple[Any, FoldedSums] | None = None  # arranged once for the parameters that it depends on
 
     def _check_parameters(self) -> None:
         """ValueError or TypeError for parameters out of their range."""
@@ -57,6 +58,10 @@ class FittedKernelDensity(KernelParts):
             raise ValueError(
                 "bias_reduction='score' takes kernel='gaussian' and adaptive=False: its shift is derived for these."
             )
+        if self.bias_reduction and self.boundary is not None:
+            raise ValueError(
+                "bias_reduction='score' takes boundary=None: its shift is derived for columns without an end."
+            )
 
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = dict(super().__getstate__())
@@ -68,32 +73,38 @@ class FittedKernelDensity(KernelParts):
 
     # -- scoring -----------------------------------------------------------------------------------------------------------
 
-    def _sums_of(self, n_threads: int) -> tuple[Units, KernelSums]:
-        """Units of the bandwidth, and the references arranged in them."""
+    def _sums_of(self, n_threads: int) -> FoldedSums:
+        """The references arranged in units of the bandwidth."""
         key = (self.kernel, float(self.error), n_threads)
         if self._sums is None or self._sums[0] != key:
-            units = Units.about_median(self.references_, self.bandwidth_)
-            points, weights, narrow = units.of_references(self._centres), self.reference_weights_, None
-            local = getattr(self, "local_bandwidths_", None)
-            if local is not None:
-                narrow = local**-2.0
-                weights = local ** -float(points.shape[1]) * (1.0 if weights is None else weights)
-            sums = KernelSums(points, weights, self.kernel, error=self.error, n_threads=n_threads, narrow=narrow)
-            self._sums = (key, units, sums)
-        return self._sums[1], self._sums[2]
+            points, centre = self._centres, median_of(self._coordinates)
+            sums = FoldedSums.of(
+                points,
+                self.reference_weights_,
+                self.kernel,
+                self.bandwidth_,
+                centre,
+                self._support.mirrors(centre),
+                local=getattr(self, "local_bandwidths_", None),
+                error=self.error,
+                n_threads=n_threads,
+            )
+            self._sums = (key, sums)
+        return self._sums[1]
 
     def _total_weight(self) -> float:
         weights = self.reference_weights_
         return float(len(self.references_)) if weights is None else float(weights.sum())
 
-    def _log_constant(self, units: Units) -> float:
-        """Logarithm of what the sum of k is divided by, but for the weight."""
-        return KERNELS[self.kernel].log_integral(self.references_.shape[1]) + units.log_volume
-
     def _log_density_of(self, rows: Rows) -> Floats:
-        units, sums = self._sums_of(rows.n_threads)
-        logs = sums.log_sums(units.of_queries(rows.X))
-        return logs - (np.log(self._total_weight()) + self._log_constant(units))
+        sums, support = self._sums_of(rows.n_threads), self._support
+        coordinates, outside = support.inner(rows.X)
+        logs: Floats = sums.log_sums(coordinates) - (np.log(self._total_weight()) + sums.log_constant)
+        if outside is not None:
+            with np.errstate(invalid="ignore"):
+                logs += support.log_slope(rows.X)
+            logs[outside] = -np.inf
+        return logs
 
     def _read(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> Rows:
         self._check_fitted()
@@ -149,8 +160,11 @@ class FittedKernelDensity(KernelParts):
         """
         rows = self._read(X)
         raise_if_not_finite(rows)
-        units, sums = self._sums_of(rows.n_threads)
-        return units.slopes(sums.slopes(units.of_queries(rows.X))[1])
+        coordinates, outside = self._support.inner(rows.X)
+        slopes = self._support.slopes(rows.X, self._sums_of(rows.n_threads).slopes(coordinates)[1])
+        if outside is not None:
+            slopes[outside] = 0.0
+        return slopes
 
     def leave_one_out(self) -> Floats:
         """Log-density of every fitted row under the density of the others.
@@ -177,13 +191,11 @@ class FittedKernelDensity(KernelParts):
         return self._leave_one_out(self._all_threads())
 
     def _leave_one_out(self, n_threads: int) -> Floats:
-        units, sums = self._sums_of(n_threads)
+        sums = self._sums_of(n_threads)
         own = 1.0 if self.reference_weights_ is None else self.reference_weights_
-        places = units.of_queries(self.references_) if hasattr(self, "shifts_") else None
-        logs: Floats = (
-            sums.leave_one_out(queries=places)[0] - np.log(self._total_weight() - own) - self._log_constant(units)
-        )
-        return logs
+        places = self._coordinates if hasattr(self, "shifts_") else None
+        logs: Floats = sums.leave_one_out(rows=places)[0] - np.log(self._total_weight() - own) - sums.log_constant
+        return logs + self._support.log_slope(self.references_)
 
     # entropy of the others is that of the distribution; here its best estimate is at hand, from the rows themselves
     def entropy(self, *, leave_one_out: bool = True, **options: Any) -> Estimate:
@@ -244,9 +256,13 @@ class FittedKernelDensity(KernelParts):
         if hasattr(self, "local_bandwidths_"):
             noise *= self.local_bandwidths_[chosen, np.newaxis]
         drawn: Floats = self._centres[chosen] + Units(self.bandwidth_, np.zeros(self.n_features_in_)).scaled(noise)
-        return drawn
+        return self._support.outer(drawn, self.references_)
 
     def _moments(self) -> tuple[Floats, Floats]:
+        if not self._support.plain:
+            raise AttributeError(
+                "A kernel density with a boundary has no moments in closed form; take those of many draws, model.sample(100_000)."
+            )
         rows = self._centres.astype(np.float64)
         centre, weights = np.median(rows, axis=0), self.reference_weights_
         mean = np.average(rows - centre, axis=0, weights=weights)

@@ -13,13 +13,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 from scipy.optimize import minimize
 
 from fastkl._core.array_types import Floats
-from fastkl.density.kernel.kernels import KERNELS
-from fastkl.spatial.kernel_sums import KernelSums, near_order
+from fastkl.density.kernel.folded import FoldedSums, Mirrors
+from fastkl.spatial.kernel_sums import near_order
 
 ERROR = 1e-11  # of a log-density during the search: far below what would mislead it
 TOLERANCE = 1e-6  # of a slope per row, where the search has converged
@@ -36,8 +37,8 @@ class Maximum:
 
     Parameters
     ----------
-    bandwidth : ndarray of shape (d,)
-        One for each column, or the same for all.
+    bandwidth : ndarray of shape (d,) or (d, d)
+        One for each column, or the same for all; or a matrix.
     log_likelihood : float
         Total, in nats.
     slope : float
@@ -57,6 +58,21 @@ class Maximum:
         return self.slope <= TOLERANCE
 
 
+class Likelihood(Protocol):
+    """What is climbed."""
+
+    @property
+    def n_slopes(self) -> int:
+        """Parameters."""
+
+    @property
+    def wider(self) -> Floats:
+        """The direction in which kernels widen."""
+
+    def mean(self, theta: Floats) -> tuple[float, Floats]:
+        """The mean log-density and its slopes."""
+
+
 class LeaveOneOut:
     """The leave-one-out likelihood of rows, as a function of log-bandwidths.
 
@@ -70,28 +86,36 @@ class LeaveOneOut:
         Name of the kernel.
     n_threads : int
         Threads.
+    mirrors : Mirrors or None
+        Ends of the columns, in the same units.
     """
 
-    def __init__(self, points: Floats, weights: Floats | None, kernel: str, n_threads: int):
+    def __init__(
+        self, points: Floats, weights: Floats | None, kernel: str, n_threads: int, mirrors: Mirrors | None = None
+    ):
         self.points, self.weights, self.kernel, self.n_threads = points, weights, kernel, n_threads
-        n, d = points.shape
+        self.mirrors, n = mirrors, len(points)
         self.total_weight = float(n) if weights is None else float(weights.sum())
         others = self.total_weight - (1.0 if weights is None else weights)
-        self._constant = -np.log(others) - KERNELS[kernel].log_integral(d)
+        self._log_others = np.log(others)
+        self.n_slopes, self.wider = points.shape[1], np.ones(1)
         self._order = near_order(points, n_threads)
 
     def log_densities(self, log_bandwidth: Floats, moments: bool) -> tuple[Floats, Floats | None]:
         """Of every row without itself (n,), and their slopes by the log-bandwidths (n, d)."""
-        sums = KernelSums(
-            self.points * np.exp(-log_bandwidth),
+        sums = FoldedSums.of(
+            self.points,
             self.weights,
             self.kernel,
+            np.exp(log_bandwidth),
+            np.zeros(len(log_bandwidth)),
+            self.mirrors,
             error=ERROR,
             n_threads=self.n_threads,
             order=self._order,
         )
         logs, slopes = sums.leave_one_out(moments)
-        return logs + self._constant - np.sum(log_bandwidth), None if slopes is None else slopes - 1.0
+        return logs - self._log_others - sums.log_constant, None if slopes is None else slopes - sums.constant_slopes
 
     def mean(self, log_bandwidth: Floats) -> tuple[float, Floats]:
         """The mean log-density and its slopes."""
@@ -103,43 +127,61 @@ class LeaveOneOut:
 
 
 def maximise(
-    points: Floats, weights: Floats | None, start: Floats, kernel: str, *, scalar: bool, n_threads: int
+    points: Floats,
+    weights: Floats | None,
+    start: Floats,
+    kernel: str,
+    *,
+    scalar: bool,
+    n_threads: int,
+    mirrors: Mirrors | None = None,
 ) -> Maximum:
     """The maximum that a search from bandwidths ``start`` (d,) climbs to, with one bandwidth for each column or one for all."""
     n, d = points.shape
     unit = np.full(d, np.exp(np.mean(np.log(start)))) if scalar else start
-    scaled = points / unit
+    scaled, of_scaled = points / unit, None if mirrors is None else mirrors.scaled(unit)
     log_bandwidth, inverse, n_iter = np.zeros(1 if scalar else d), None, 0
     if n > MANY:
         every = max(4, n // LARGEST_PART)
-        part = LeaveOneOut(scaled[::every], None if weights is None else weights[::every], kernel, n_threads)
+        of_part = None if weights is None else weights[::every]
+        part = LeaveOneOut(scaled[::every], of_part, kernel, n_threads, of_scaled)
         growth = np.log(n / len(part.points)) / (d + 4.0)
-        log_bandwidth, inverse, n_iter = _climb(part, log_bandwidth + growth, None)
+        log_bandwidth, inverse, n_iter = climb(part, log_bandwidth + growth, None)
         log_bandwidth = log_bandwidth - growth
-    likelihood = LeaveOneOut(scaled, weights, kernel, n_threads)
-    log_bandwidth, _, more = _climb(likelihood, log_bandwidth, inverse)
+    likelihood = LeaveOneOut(scaled, weights, kernel, n_threads, of_scaled)
+    log_bandwidth, _, more = climb(likelihood, log_bandwidth, inverse)
     bandwidth: Floats = unit * np.exp(log_bandwidth)
-    found = evaluated(points, weights, bandwidth, kernel, scalar=scalar, n_threads=n_threads)
+    found = evaluated(points, weights, bandwidth, kernel, scalar=scalar, n_threads=n_threads, mirrors=mirrors)
     return replace(found, n_iter=n_iter + more + 1)
 
 
 def evaluated(
-    points: Floats, weights: Floats | None, bandwidth: Floats, kernel: str, *, scalar: bool, n_threads: int
+    points: Floats,
+    weights: Floats | None,
+    bandwidth: Floats,
+    kernel: str,
+    *,
+    scalar: bool,
+    n_threads: int,
+    mirrors: Mirrors | None = None,
 ) -> Maximum:
     """The likelihood and its slope at these bandwidths (d,)."""
-    likelihood = LeaveOneOut(points / bandwidth, weights, kernel, n_threads)
+    of_scaled = None if mirrors is None else mirrors.scaled(bandwidth)
+    likelihood = LeaveOneOut(points / bandwidth, weights, kernel, n_threads, of_scaled)
     mean, slopes = likelihood.mean(np.zeros(len(bandwidth)))
     mean -= float(np.sum(np.log(bandwidth)))
     slope = abs(float(slopes.sum())) if scalar else float(np.max(np.abs(slopes)))
     return Maximum(bandwidth, mean * likelihood.total_weight, slope, 1)
 
 
-def _climb(likelihood: LeaveOneOut, theta: Floats, inverse: Floats | None) -> tuple[Floats, Floats, int]:
-    """Log-bandwidths where the slopes vanish, the inverse curvature there, and how often the likelihood was evaluated.
+def climb(likelihood: Likelihood, theta: Floats, inverse: Floats | None) -> tuple[Floats, Floats, int]:
+    """Parameters where the slopes vanish, the inverse curvature there, and how often the likelihood was evaluated.
+
+    A ``theta`` of one number stands for all of them.
 
     With an ``inverse`` curvature from elsewhere the search begins with steps by it, and ends if these lead to the maximum.
     """
-    d, n_evaluations = likelihood.points.shape[1], 0
+    d, n_evaluations = likelihood.n_slopes, 0
 
     def loss(theta: Floats) -> tuple[float, Floats]:
         nonlocal n_evaluations
@@ -155,7 +197,7 @@ def _climb(likelihood: LeaveOneOut, theta: Floats, inverse: Floats | None) -> tu
             return theta, inverse, n_evaluations
     while not loss(theta)[0] < LOWEST:
         # a kernel with an end reaches no other row from somewhere; a wider one does
-        theta = theta + 0.5
+        theta = theta + 0.5 * likelihood.wider
     options = {"gtol": 1e-6, "ftol": 0.0, "maxiter": 200, "maxcor": 20}
     found = minimize(
         lambda theta: tuple(np.nan_to_num(part) for part in loss(theta)),

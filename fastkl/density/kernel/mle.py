@@ -13,6 +13,7 @@ from scipy.optimize import minimize_scalar
 from fastkl._core.rows import Rows
 from fastkl.density.files.registry import register_density
 from fastkl.density.kernel.bandwidths import Bandwidth, chosen_bandwidth, given_bandwidth, is_rule
+from fastkl.density.kernel.boundaries import Support
 from fastkl.density.kernel.checks import check_kernel_density
 from fastkl.density.kernel.fitted import FittedKernelDensity
 from fastkl.density.validation import read_rows, unchanged_on_error
@@ -35,7 +36,8 @@ class KernelDensityMLE(FittedKernelDensity):
     bandwidth : float, array-like of shape (d,) or (d, d), or str, default="likelihood"
         A number, one for each column, or a matrix, which is the covariance of a Gaussian kernel (its diagonal holds squares of
         bandwidths). Or a rule; all of them go by the scale of the data. ``"likelihood"`` maximises the leave-one-out
-        log-likelihood with one bandwidth for each column, ``"likelihood_scalar"`` with one for all columns. ``"scott"`` and
+        log-likelihood with one bandwidth for each column, ``"likelihood_scalar"`` with one for all columns,
+        ``"likelihood_matrix"`` with a full matrix, for columns that depend on each other along a slope. ``"scott"`` and
         ``"silverman"`` are standard deviations times :math:`n^{-1 / (d + 4)}` and :math:`(n (d + 2) / 4)^{-1 / (d + 4)}`, best
         for normal data. ``"sheather_jones"`` solves the equation of Sheather and Jones for every column (the ``bw.SJ`` of R). For
         kernels other than the Gaussian these three are divided by the kernel's standard deviation.
@@ -44,6 +46,12 @@ class KernelDensityMLE(FittedKernelDensity):
         distance in bandwidths, normalised in any number of columns.
     error : float, default=1e-9
         Largest error of any log-density against the full sum, in nats. 0 adds every term.
+    boundary : None, str, tuple or dict, default=None
+        Where columns end: one entry for all of them, or a dict of entries by column (name or number). ``(low, high)`` reflects
+        the density at these ends, of which one may be None; ``"reflect"`` is ``(0, None)``. ``"log"`` smooths the logarithms of
+        values above 0, ``"logit"`` the log-odds of values between 0 and 1 (``("log", low)`` and ``("logit", low, high)`` of
+        values above or between others), and bandwidths of such a column are those of what is smoothed. ``("circular", period)``
+        goes around a circle: hours of a day, degrees. The density integrates to 1 over the support and is 0 outside.
     adaptive : bool, default=False
         Whether each row has a bandwidth of its own: that of ``bandwidth`` times :math:`(\tilde p(x_j) / g)^{-1/2}`, with
         :math:`\tilde p` the density of equal bandwidths and g its geometric mean over the rows (Abramson). Narrow where rows are
@@ -73,6 +81,8 @@ class KernelDensityMLE(FittedKernelDensity):
         Their weights.
     shifts_ : ndarray of shape (m, d)
         By how much the kernels are moved, with ``bias_reduction``.
+    ends_ : dict or None
+        Entries of ``boundary`` by column number, where columns end.
     local_bandwidths_ : ndarray of shape (m,)
         Factors of the bandwidth at each of them, with ``adaptive``.
     n_features_in_ : int
@@ -116,6 +126,7 @@ class KernelDensityMLE(FittedKernelDensity):
         *,
         kernel: str = "gaussian",
         error: float = 1e-9,
+        boundary: Any = None,
         adaptive: bool = False,
         bias_reduction: str | None = None,
         n_jobs: int | None = None,
@@ -123,6 +134,7 @@ class KernelDensityMLE(FittedKernelDensity):
         self.bandwidth = bandwidth
         self.kernel = kernel
         self.error = error
+        self.boundary = boundary
         self.adaptive = adaptive
         self.bias_reduction = bias_reduction
         self.n_jobs = n_jobs
@@ -150,6 +162,8 @@ class KernelDensityMLE(FittedKernelDensity):
             If a rule finds no bandwidth: a single row, a constant column, every row with a twin.
         ValueError
             If a bandwidth is not above 0, or a value is not finite.
+        SupportError
+            If a value lies beyond an end of its column.
         """
         with unchanged_on_error(self):
             self._check_parameters()
@@ -160,19 +174,25 @@ class KernelDensityMLE(FittedKernelDensity):
     def _learn(self, rows: Rows) -> None:
         raise_if_not_finite(rows)
         rule, d = is_rule(self.bandwidth), rows.n_columns
+        support = Support.of(self.boundary, d, rows.names)
+        support.refuse(rows)
+        self.ends_ = support.part(list(range(d)))
         chosen = Bandwidth(None if rule else given_bandwidth(self.bandwidth, d))
         if rule:
             with require_finite(rows):
-                chosen = chosen_bandwidth(self.bandwidth, rows, self.kernel)
+                chosen = chosen_bandwidth(self.bandwidth, rows, self.kernel, support.inner(rows.X)[0], support)
         self.bandwidth_, self._sums = chosen.value, None
         if chosen.log_likelihood is not None:
-            self.loo_log_likelihood_ = chosen.log_likelihood
+            slopes = np.broadcast_to(support.log_slope(rows.X), len(rows.X))
+            self.loo_log_likelihood_ = chosen.log_likelihood + float(
+                slopes.sum() if rows.weights is None else rows.weights @ slopes
+            )
             self.converged_, self.n_iter_ = chosen.converged, chosen.n_iter
         self.references_ = np.array(rows.X)
         self.reference_weights_ = copy.copy(rows.weights)
         self._sums_of(rows.n_threads)
         if self.adaptive:
-            pilot = self._log_density_of(rows)
+            pilot = self._log_density_of(rows) - support.log_slope(rows.X)
             self.local_bandwidths_ = np.exp(-0.5 * (pilot - np.average(pilot, weights=rows.weights)))
             self._sums = None
             self._sums_of(rows.n_threads)
@@ -186,20 +206,20 @@ class KernelDensityMLE(FittedKernelDensity):
         if hasattr(self, "shifts_"):
             del self.shifts_
         self.bandwidth_, self._sums = bandwidth, None
-        units, sums = self._sums_of(rows.n_threads)
-        slopes = units.slopes(sums.slopes(units.of_queries(self.references_))[1])
-        self.shifts_, self._sums = 0.5 * slopes @ units.covariance, None
+        sums = self._sums_of(rows.n_threads)
+        slopes = sums.slopes(self.references_)[1]
+        self.shifts_, self._sums = 0.5 * slopes @ sums.units.covariance, None
 
     def _widen(self, rows: Rows) -> None:
         """Shifted kernels with the multiple of the bandwidths that maximises the leave-one-out likelihood."""
-        chosen = self.bandwidth_
+        chosen, power = self.bandwidth_, 2.0 if np.ndim(self.bandwidth_) == 2 else 1.0  # a matrix holds squares
 
         def loss(log_factor: float) -> float:
-            self._shift(rows, chosen * np.exp(log_factor))
+            self._shift(rows, chosen * np.exp(power * log_factor))
             return -float(np.average(self._leave_one_out(rows.n_threads), weights=rows.weights))
 
         found = minimize_scalar(loss, bounds=(0.0, np.log(WIDEST)), method="bounded", options={"xatol": 1e-3})
-        self._shift(rows, chosen * float(np.exp(found.x)))
+        self._shift(rows, chosen * float(np.exp(power * found.x)))
         if hasattr(self, "loo_log_likelihood_"):
             self.loo_log_likelihood_ = -float(found.fun) * rows.total_weight
 

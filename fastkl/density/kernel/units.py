@@ -42,6 +42,11 @@ class Units:
         return cls(bandwidth, median_of(references))
 
     @property
+    def n_columns(self) -> int:
+        """Columns of a row."""
+        return len(self.centre)
+
+    @property
     def log_volume(self) -> float:
         """Logarithm of the volume of a unit cube."""
         return float(np.sum(np.log(self._widths)))
@@ -53,10 +58,19 @@ class Units:
 
     def of_queries(self, X: Floats) -> Floats:
         """Rows in units; what leaves the range of numbers is infinitely far."""
+        return self.in_units(self.about(X), in_place=True)
+
+    def about(self, X: Floats) -> Floats:
+        """Rows about the centre, as new numbers."""
         with np.errstate(over="ignore", invalid="ignore"):
             about: Floats = np.subtract(X, self.centre, dtype=np.float64)
+        return about
+
+    def in_units(self, about: Floats, in_place: bool = False) -> Floats:
+        """Rows about the centre in units."""
+        with np.errstate(over="ignore", invalid="ignore"):
             if self._root is None:
-                return np.divide(about, self._widths, out=about)
+                return np.divide(about, self._widths, out=about if in_place else None)
             solved: Floats = solve_triangular(self._root, about.T, lower=True, check_finite=False).T
             return np.ascontiguousarray(solved)
 
