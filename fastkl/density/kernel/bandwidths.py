@@ -193,8 +193,8 @@ def _most_likely_matrix(rows: Rows, points: Floats, start: Floats, kernel: str) 
         found = evaluated_matrix(points, rows.weights, matrix, kernel, rows.n_threads)
     elif found.slope > STEEP:
         warn(
-            f"The search for a bandwidth matrix ended where the likelihood still rises (slope {found.slope:.2g} per row). Where rows "
-            "lie on parallel lines or planes it rises without bound as the matrix becomes narrow across. Choose "
+            f"The search for a bandwidth matrix ended where the likelihood still rises (slope {found.slope:.2g} per row). Where "
+            "rows lie on parallel lines or planes it rises without bound as the matrix becomes narrow across. Choose "
             "bandwidth='likelihood'.",
             ConvergenceWarning,
             stacklevel=8,
