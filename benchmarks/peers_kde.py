@@ -90,8 +90,8 @@ def likelihood():
     other, peer = timed(lambda: KDEMultivariate(X, "cccc", bw="cv_ml"))
     at_theirs = KernelDensityMLE(other.bw).fit(X).leave_one_out().sum()
     print(
-        f"  n=2,000 d=4: statsmodels {peer / seconds:.0f} times as long, {other.bw.round(4)} against {model.bandwidth_.round(4)}, "
-        f"log-likelihood {at_theirs:.4f} against {model.loo_log_likelihood_:.4f}"
+        f"  n=2,000 d=4: statsmodels {peer / seconds:.0f} times as long, {other.bw.round(4)}, here {model.bandwidth_.round(4)}, "
+        f"log-likelihood {at_theirs:.4f}, here {model.loo_log_likelihood_:.4f}"
     )
 
 
