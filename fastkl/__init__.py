@@ -87,7 +87,15 @@ from fastkl.selection import (
 )
 
 if TYPE_CHECKING:
-    from fastkl.plotting import ComparisonDisplay, ComponentsDisplay, DensityDisplay, DensityPanels, GoodnessDisplay
+    from fastkl.plotting import (
+        ComparisonDisplay,
+        ComponentsDisplay,
+        DensityDisplay,
+        DensityPanels,
+        DivergenceDisplay,
+        GoodnessDisplay,
+        KSweepDisplay,
+    )
 
 __version__ = "0.1.0"
 __all__ = [
@@ -102,6 +110,7 @@ __all__ = [
     "DensityMLE",
     "DensityOutlierDetector",
     "DensityPanels",
+    "DivergenceDisplay",
     "EmpiricalDistribution",
     "Estimate",
     "FactorAnalysisMLE",
@@ -110,6 +119,7 @@ __all__ = [
     "GoodnessOfFit",
     "GroupFits",
     "KLDivergence",
+    "KSweepDisplay",
     "KernelDensityMLE",
     "LossyTransformerError",
     "MissingValueError",
@@ -177,7 +187,9 @@ def __getattr__(name: str) -> Any:
         "ComponentsDisplay",
         "DensityDisplay",
         "DensityPanels",
+        "DivergenceDisplay",
         "GoodnessDisplay",
+        "KSweepDisplay",
         "plotting",
     ):
         plotting = importlib.import_module("fastkl.plotting")

@@ -12,7 +12,7 @@ the number of columns. They say so; and a sweep over the number of neighbours sh
 import matplotlib.pyplot as plt
 import numpy as np
 
-from fastkl import kl_divergence, kl_divergence_sweep
+from fastkl import KSweepDisplay, kl_divergence
 
 rng = np.random.default_rng(0)
 q = rng.normal(size=(500, 2))
@@ -45,21 +45,14 @@ plt.show()
 
 # %%
 # Sweeping the number of neighbours is one search. Where the estimate moves by more than its error, the samples are
-# too small for it.
+# too small for it. The grey line is the truth.
 
-neighbours = [1, 2, 3, 5, 8, 12, 20, 30, 50, 80]
-figure, axes = plt.subplots(1, 2, figsize=(10, 3.8), layout="constrained")
+figure, axes = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
 for ax, i in zip(axes, (2, 8), strict=True):
-    sweep = kl_divergence_sweep(samples[i], q, neighbours)
-    bars = [1.96 * estimate.standard_error for estimate in sweep.values()]
-    ax.errorbar(list(sweep), list(sweep.values()), yerr=bars, fmt="o-", capsize=3, label="estimate")
-    ax.axhline(0.5 * shifts[i] ** 2, color="0.5", label="truth")
-    ax.set(xscale="log", xlabel="neighbours", title=f"shift {shifts[i]:g}")
-    ax.set_xticks(neighbours, neighbours)
-    ax.set_xticks([], minor=True)
+    KSweepDisplay.from_samples(samples[i], q, ax=ax)
+    ax.axhline(0.5 * shifts[i] ** 2, color="0.5")
+    ax.set_title(f"shift {shifts[i]:g}", pad=58)
     ax.set_ylim(bottom=min(0.0, ax.get_ylim()[0]))
-axes[0].set_ylabel("KL, nats, with 95 % interval")
-axes[0].legend(frameon=False)
 plt.show()
 
 # %%

@@ -90,6 +90,10 @@ class Rows:
         Number of that block.
     incomplete : bool
         Whether NaN stands for a value that is not known.
+    numbers : sequence of int or None
+        Numbers of these columns in the caller's data, where there are others.
+    noise : ndarray of shape (n, d, d), (1, d, d) or (n, d), or None
+        Covariances of the noise with which each row was measured, that of all rows, or variances; None for none.
     """
 
     X: NDArray[Any]
@@ -101,6 +105,8 @@ class Rows:
     first_row: int = 0
     batch: int | None = None
     incomplete: bool = False
+    numbers: Sequence[int] | None = None
+    noise: Floats | None = None
 
     @property
     def n_columns(self) -> int:
@@ -114,7 +120,8 @@ class Rows:
 
     def column(self, column: int) -> str:
         """The column in words."""
-        return f"column {column}" if self.names is None else f"column {column} ({self.names[column]!r})"
+        number = column if self.numbers is None else self.numbers[column]
+        return f"column {number}" if self.names is None else f"column {number} ({self.names[column]!r})"
 
     def row(self, row: int) -> str:
         """The row in words, counted from 0 in the caller's data."""
@@ -140,7 +147,14 @@ class Rows:
         index, first_row = None, self.first_row + first
         if self.index is not None:
             index, first_row = self.index[first:stop], self.first_row
-        return replace(self, X=self.X[first:stop], weights=weights, index=index, first_row=first_row)
+        noise = self._noise_of(slice(first, stop))
+        return replace(self, X=self.X[first:stop], weights=weights, index=index, first_row=first_row, noise=noise)
+
+    def _noise_of(self, chosen: Any) -> Floats | None:
+        """That of some of the rows."""
+        if self.noise is None or (self.noise.ndim == 3 and len(self.noise) == 1):
+            return self.noise
+        return self.noise[chosen]
 
     def total(
         self,
@@ -166,7 +180,8 @@ class Rows:
             return self
         weights = None if self.weights is None else np.ascontiguousarray(self.weights[::step])
         index = np.arange(0, len(self.X), step) if self.index is None else self.index[::step]
-        return replace(self, X=np.ascontiguousarray(self.X[::step]), weights=weights, index=index)
+        X, noise = np.ascontiguousarray(self.X[::step]), self._noise_of(slice(None, None, step))
+        return replace(self, X=X, weights=weights, index=index, noise=noise)
 
     def of_positive_weight(self) -> "Rows":
         """Without the rows of weight 0, which are as good as absent; they keep their numbers in messages."""
@@ -176,4 +191,5 @@ class Rows:
         if len(kept) == len(self.weights):
             return self
         index = kept if self.index is None else self.index[kept]
-        return replace(self, X=np.ascontiguousarray(self.X[kept]), weights=self.weights[kept], index=index)
+        X, noise = np.ascontiguousarray(self.X[kept]), self._noise_of(kept)
+        return replace(self, X=X, weights=self.weights[kept], index=index, noise=noise)

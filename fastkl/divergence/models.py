@@ -65,10 +65,12 @@ class Model:
 
     @property
     def discrete_columns(self) -> frozenset[int] | None:
-        """The discrete columns of a product that has columns of both kinds; None for any other model."""
+        """The discrete columns of a model that has columns of both kinds; None for any other model."""
         factors = self.factors
-        if factors is None or self.discrete:
+        if self.discrete:
             return None
+        if factors is None:
+            return getattr(self.family, "discrete_columns", None) or None
         return frozenset(j for columns, part in factors for j in columns if part.discrete) or None
 
     @property

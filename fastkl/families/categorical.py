@@ -89,15 +89,28 @@ class Categorical(Family):
             if declared is None:
                 labels, codes = unique_labels(column, rows.column(j))
             else:
-                labels, codes = declared[j], codes_of(column, declared[j])
-                if np.any(codes < 0):
-                    row = int(np.flatnonzero(codes < 0)[0])
-                    raise SupportError(
-                        f"{rows.place(row, j)} holds {column[row]!r}, which is not among its categories."
-                    )
+                labels, codes = declared[j], self._declared_codes(rows, j, declared[j])
             categories.append(labels)
             counts.append(np.bincount(codes, weights=rows.weights, minlength=len(labels)).astype(np.float64))
         return {"weight": np.float64(rows.total_weight), "categories": categories, "counts": counts}
+
+    @staticmethod
+    def _declared_codes(rows: Rows, j: int, labels: NDArray[Any]) -> NDArray[np.intp]:
+        """The category of every row in a column; SupportError for a label that is none."""
+        codes = codes_of(rows.X[:, j], labels)
+        if np.any(codes < 0):
+            row = int(np.flatnonzero(codes < 0)[0])
+            raise SupportError(f"{rows.place(row, j)} holds {rows.X[row, j]!r}, which is not among its categories.")
+        return codes
+
+    def coded(self) -> Categorical:
+        """The same distributions of the places of labels among the categories, 0, 1, ..., in place of labels."""
+        return Categorical(self.probabilities, [np.arange(len(labels)) for labels in self._declared()])
+
+    def codes(self, rows: Rows) -> NDArray[np.float64]:
+        """These places, for the rows of all columns; SupportError for a label that is no category."""
+        columns = [self._declared_codes(rows, j, labels) for j, labels in enumerate(self._declared())]
+        return np.stack(columns, axis=1).astype(np.float64)
 
     def merge_statistics(self, first: Statistics, second: Statistics) -> Statistics:
         if first["weight"] == 0.0 or second["weight"] == 0.0:
@@ -119,6 +132,21 @@ class Categorical(Family):
 
     def learned(self, statistics: Statistics) -> Categorical:
         return Categorical(self.probabilities, [np.array(c) for c in statistics["categories"]])
+
+    def component_statistics(self, rows: Rows, weights: Floats) -> list[Statistics]:
+        # categories that are known need one look for all components
+        declared = self.column_categories(rows.X.shape[1])
+        if declared is None:
+            return super().component_statistics(rows, weights)
+        codes = [self._declared_codes(rows, j, labels) for j, labels in enumerate(declared)]
+        found: list[Statistics] = []
+        for own in rows.component_weights(weights):
+            counts = [
+                np.bincount(one, weights=own, minlength=len(labels)).astype(np.float64)
+                for one, labels in zip(codes, declared, strict=True)
+            ]
+            found.append({"weight": np.float64(np.sum(own)), "categories": declared, "counts": counts})
+        return found
 
     # -- parameters --------------------------------------------------------------------------------------------------------
 
@@ -212,11 +240,15 @@ class Categorical(Family):
         return self.statistics_log_likelihood(statistics, params)
 
     def log_density(self, rows: Rows, params: Params) -> Floats:
-        total = np.zeros(len(rows.X))
-        for j, (labels, p) in enumerate(zip(self.labels_of(params), params["probabilities"], strict=True)):
+        return self.component_log_density(rows, [params])[:, 0]
+
+    def component_log_density(self, rows: Rows, params: Sequence[Params]) -> Floats:
+        total = np.zeros((len(rows.X), len(params)))
+        for j, labels in enumerate(self.labels_of(params[0])):
             codes = codes_of(rows.X[:, j], labels)
             with np.errstate(divide="ignore"):
-                total += np.where(codes >= 0, np.log(p)[codes], -np.inf)
+                logs = np.log(np.stack([at["probabilities"][j] for at in params], axis=1))
+            total += np.where(codes[:, None] >= 0, logs[codes], -np.inf)
         return total
 
     def score_rows(self, rows: Rows, params: Params) -> Params:
@@ -277,6 +309,10 @@ def unique_labels(column: NDArray[Any], place: str) -> tuple[NDArray[Any], NDArr
 
 def codes_of(column: NDArray[Any], labels: NDArray[Any]) -> NDArray[np.intp]:
     """The position of every value among the labels, -1 for a value that is not among them."""
+    if column.dtype.kind in "iuf" and labels.dtype.kind in "iu" and np.array_equal(labels, np.arange(len(labels))):
+        inside = (column >= 0) & (column < len(labels))
+        codes = np.where(inside, column, 0).astype(np.intp)
+        return np.where(inside & (codes == column), codes, -1)
     known, inverse = unique_labels(column, "a column")
     position = {label: i for i, label in enumerate(labels.tolist())}
     return np.array([position.get(label, -1) for label in known.tolist()], dtype=np.intp)[inverse]

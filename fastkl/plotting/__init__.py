@@ -7,9 +7,19 @@ from fastkl.plotting.comparison_display import ComparisonDisplay
 from fastkl.plotting.components_display import ComponentsDisplay
 from fastkl.plotting.density_display import DensityDisplay
 from fastkl.plotting.density_panels import DensityPanels
+from fastkl.plotting.divergence_display import DivergenceDisplay
 from fastkl.plotting.goodness_display import GoodnessDisplay
+from fastkl.plotting.k_sweep_display import KSweepDisplay
 
-__all__ = ["ComparisonDisplay", "ComponentsDisplay", "DensityDisplay", "DensityPanels", "GoodnessDisplay"]
+__all__ = [
+    "ComparisonDisplay",
+    "ComponentsDisplay",
+    "DensityDisplay",
+    "DensityPanels",
+    "DivergenceDisplay",
+    "GoodnessDisplay",
+    "KSweepDisplay",
+]
 
 
 def __dir__() -> list[str]:

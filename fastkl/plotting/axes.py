@@ -1,12 +1,12 @@
-"""What both displays share: axes to draw on, colours that everybody can tell apart, and axis labels with units."""
+"""What displays share: axes to draw on, colours that everybody can tell apart, and axis labels with units."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-# The blue of M. Okabe and K. Ito's palette beside greys: distinct with every kind of colour vision and on paper.
-BLUE, GREY, DARK_GREY = "#0072B2", "#BBBBBB", "#555555"
+# The blue and orange of M. Okabe and K. Ito's palette beside greys: distinct with every kind of colour vision and on paper.
+BLUE, ORANGE, GREY, DARK_GREY = "#0072B2", "#D55E00", "#BBBBBB", "#555555"
 
 
 def axes_to_draw_on(ax: Any, size: tuple[float, float]) -> Any:

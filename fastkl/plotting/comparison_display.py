@@ -10,14 +10,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastkl._core.array_types import Floats
 from fastkl.families.base import Family
-from fastkl.plotting.axes import BLUE, DARK_GREY, axes_to_draw_on
+from fastkl.plotting.axes import BLUE, DARK_GREY
+from fastkl.plotting.display import Display, at_right_edge, lines_from_above, right_labels
 from fastkl.selection import Comparison, FamilyTable, compare_densities
 
 # A density so many times further behind than the median of them is off the axis.
 _FAR = 20.0
 
 
-class ComparisonDisplay:
+class ComparisonDisplay(Display):
     """Densities in order, best first, by their held-out mean log-likelihood; made by one of the ``from_`` methods.
 
     The axis is the mean log-likelihood of the best minus that of the density, in nats per row, which is the difference of their
@@ -123,7 +124,7 @@ class ComparisonDisplay:
         """
         note = f"{comparison.n_rows:,} held-out rows"
         display = cls(comparison.names, comparison.kl_difference, comparison.kl_difference_error, note=note)
-        return display.plot(ax=ax) if plot else display
+        return display._plotted(ax, plot)
 
     @classmethod
     def from_cv_results(
@@ -179,24 +180,12 @@ class ComparisonDisplay:
         if names is None:
             names = _names_of(cv_results["params"])
         display = cls(names, behind.mean(axis=1), errors, note=f"{len(folds)} folds")
-        return display.plot(ax=ax) if plot else display
+        return display._plotted(ax, plot)
 
-    def plot(self, ax: Any = None) -> Self:
-        """Draw.
+    def _figure_size(self) -> tuple[float, float]:
+        return 6.4, 1.3 + 0.33 * len(self.names)
 
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-            Where to draw; None makes a figure.
-
-        Returns
-        -------
-        ComparisonDisplay
-            The display itself, with ``ax_``, ``figure_`` and ``line_``.
-        """
-        count = len(self.names)
-        self.ax_ = ax = axes_to_draw_on(ax, (6.4, 1.3 + 0.33 * count))
-        self.figure_ = ax.figure
+    def _draw(self, ax: Any) -> None:
         shown = self._near()
         bars = 2.0 * np.nan_to_num(self.standard_errors)
         self.line_ = ax.errorbar(
@@ -209,20 +198,12 @@ class ComparisonDisplay:
             markersize=5.0,
             zorder=3.0,
         )
-        # x in shares of the axis, y in data
-        edge = np.full(count - shown.sum(), 0.985)
-        ax.plot(edge, np.flatnonzero(~shown), ">", color=BLUE, markersize=6.0, transform=ax.get_yaxis_transform())
+        at_right_edge(ax, np.flatnonzero(~shown), BLUE)
         ax.axvline(0.0, color=DARK_GREY, linewidth=1.0, linestyle=":")
-        ax.set_yticks(range(count), self.names)
-        ax.set_ylim(count - 0.4, -0.6)
-        ax.grid(axis="x", alpha=0.3)
+        lines_from_above(ax, self.names)
         # set against the right end: beside long names the axis is shorter than its label, which would run off the figure
         ax.set_xlabel(f"nats per row behind the best (± 2 s.e., {self.note})", loc="right")
-        # the numbers stand on the right, as ticks, so that the layout leaves room for them
-        right = ax.secondary_yaxis("right")
-        right.set_yticks(range(count), self._texts())
-        right.tick_params(length=0.0)
-        return self
+        right_labels(ax, self._texts())
 
     def _near(self) -> NDArray[np.bool_]:
         """Which densities have their point on the axis."""

@@ -6,7 +6,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from fastkl.plotting.axes import BLUE, DARK_GREY, GREY, axes_to_draw_on
+from fastkl.plotting.axes import BLUE, DARK_GREY, GREY, ORANGE
+from fastkl.plotting.display import Display
 from fastkl.selection import ComponentChoice
 
 _LABELS = {
@@ -15,10 +16,10 @@ _LABELS = {
     "cv": "cross-entropy of held-out rows (nats per row)",
     "bootstrap": "BIC (nats × 2)",
 }
-_STYLES = ((BLUE, "o"), (DARK_GREY, "s"), ("#D55E00", "^"), (GREY, "D"))
+_STYLES = ((BLUE, "o"), (DARK_GREY, "s"), (ORANGE, "^"), (GREY, "D"))
 
 
-class ComponentsDisplay:
+class ComponentsDisplay(Display):
     """A criterion over the number of components, a line for each type of covariance; lower is better.
 
     Parameters
@@ -66,44 +67,28 @@ class ComponentsDisplay:
         ComponentsDisplay
             The display.
         """
-        display = cls(choice)
-        return display.plot(ax=ax) if plot else display
+        return cls(choice)._plotted(ax, plot)
 
-    def plot(self, *, ax: Any = None) -> Self:
-        """Draw the lines.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-            Where to draw; None makes a figure.
-
-        Returns
-        -------
-        ComponentsDisplay
-            The display itself.
-        """
+    def _draw(self, ax: Any) -> None:
         choice, self.lines_ = self.choice, []
-        self.ax_ = axes_to_draw_on(ax, (5.6, 3.8))
-        self.figure_ = self.ax_.figure
         types = list(dict.fromkeys(choice.covariance_types))
         for i, kind in enumerate(types):
             own = [j for j, other in enumerate(choice.covariance_types) if other == kind and not choice.notes[j]]
             colour, marker = _STYLES[i % len(_STYLES)]
             errors = None if np.isnan(choice.standard_error).all() else 2.0 * np.nan_to_num(choice.standard_error[own])
             self.lines_.append(
-                self.ax_.errorbar(
+                ax.errorbar(
                     [choice.n_components[j] for j in own], choice.value[own], yerr=errors, color=colour, marker=marker,
                     capsize=3, label=kind,
                 )
             )  # fmt: skip
         best = choice.best_index
-        self.ax_.annotate(
+        ax.annotate(
             f"best: {choice.n_components[best]}", (choice.n_components[best], choice.value[best]), xytext=(0, -26),
             textcoords="offset points", ha="center", arrowprops={"arrowstyle": "-", "color": DARK_GREY},
         )  # fmt: skip
-        self.ax_.margins(y=0.15)
-        self.ax_.set_xticks(sorted(set(choice.n_components)))
-        self.ax_.set(xlabel="components", ylabel=_LABELS[choice.criterion])
+        ax.margins(y=0.15)
+        ax.set_xticks(sorted(set(choice.n_components)))
+        ax.set(xlabel="components", ylabel=_LABELS[choice.criterion])
         if len(types) > 1:
-            self.ax_.legend(frameon=False, title="covariance")
-        return self
+            ax.legend(frameon=False, title="covariance")

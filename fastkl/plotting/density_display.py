@@ -11,9 +11,10 @@ from sklearn.utils import check_random_state
 
 from fastkl._core.array_types import Floats
 from fastkl.divergence.models import Model
-from fastkl.plotting.axes import BLUE, DARK_GREY, GREY, axes_to_draw_on, legend_above, unit_of, with_unit
+from fastkl.plotting.axes import BLUE, DARK_GREY, GREY, legend_above, unit_of, with_unit
 from fastkl.plotting.density_data import Bars, Curve, Plane, bars, curve, plane
 from fastkl.plotting.density_panels import DensityPanels
+from fastkl.plotting.display import Display
 from fastkl.plotting.drawn_rows import chosen_columns, name_of, numbers_of, rows_and_names
 from fastkl.plotting.marginals import marginal
 from fastkl.rows.weights import read_weights
@@ -24,7 +25,7 @@ _MANY_POINTS = 5000
 _MANY_VALUES = 60
 
 
-class DensityDisplay:
+class DensityDisplay(Display):
     """A density drawn over data, to be made by ``DensityDisplay.from_estimator``.
 
     One continuous column gives a histogram with the curve of the density, one discrete column bars with a stem for each
@@ -169,35 +170,23 @@ class DensityDisplay:
         )
         return displays.plot(ax=ax) if plot else displays
 
-    def plot(self, ax: Any = None) -> Self:
-        """Draw.
+    def _figure_size(self) -> tuple[float, float]:
+        return (5.2, 4.4) if isinstance(self.data, Plane) else self._size
 
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-            Where to draw; None makes a figure.
-
-        Returns
-        -------
-        DensityDisplay
-            The display itself, with ``ax_``, ``figure_``, ``line_`` and ``data_``.
-        """
-        self.ax_ = axes_to_draw_on(ax, (5.2, 4.4) if isinstance(self.data, Plane) else (5.6, 3.8))
-        self.figure_ = self.ax_.figure
+    def _draw(self, ax: Any) -> None:
         if isinstance(self.data, Curve):
-            self._draw_curve(self.data)
+            self._draw_curve(ax, self.data)
         elif isinstance(self.data, Bars):
-            self._draw_bars(self.data)
+            self._draw_bars(ax, self.data)
         else:
-            self._draw_plane(self.data)
-        return self
+            self._draw_plane(ax, self.data)
 
     def _rows_label(self, beyond: int = 0) -> str:
         hidden = f", {beyond:,} outside the view" if beyond else ""
         return f"data ({self.n_rows:,} {'row' if self.n_rows == 1 else 'rows'}{hidden})"
 
-    def _draw_curve(self, data: Curve) -> None:
-        ax, unit = self.ax_, self.units[0]
+    def _draw_curve(self, ax: Any, data: Curve) -> None:
+        unit = self.units[0]
         label = self._rows_label(sum(data.beyond))
         self.data_ = ax.stairs(data.heights, data.edges, fill=True, color=GREY, label=label)
         (self.line_,) = ax.plot(data.grid, data.density, color=BLUE, linewidth=2.0, label=self.name)
@@ -209,8 +198,7 @@ class DensityDisplay:
         ax.set(xlabel=with_unit(self.columns[0], unit), ylabel=with_unit("density", f"1/{unit}" if unit else None))
         legend_above(ax, [self.data_, self.line_])
 
-    def _draw_bars(self, data: Bars) -> None:
-        ax = self.ax_
+    def _draw_bars(self, ax: Any, data: Bars) -> None:
         labels = data.values.dtype.kind not in "fiu"
         x = np.arange(len(data.values)) if labels else data.values
         width = 0.8 if len(x) <= _MANY_VALUES else 1.0
@@ -229,10 +217,10 @@ class DensityDisplay:
         ax.set(xlabel=with_unit(self.columns[0], self.units[0]), ylabel="probability")
         legend_above(ax, [self.data_, self.line_])
 
-    def _draw_plane(self, data: Plane) -> None:
+    def _draw_plane(self, ax: Any, data: Plane) -> None:
         from matplotlib.lines import Line2D
 
-        ax, x, y = self.ax_, data.points[:, 0], data.points[:, 1]
+        x, y = data.points[:, 0], data.points[:, 1]
         box = (data.grid_x[0], data.grid_x[-1], data.grid_y[0], data.grid_y[-1])
         label = self._rows_label(data.beyond)
         if len(data.points) <= _MANY_POINTS:

@@ -12,8 +12,9 @@ from numpy.typing import ArrayLike
 from scipy.special import betaincinv
 
 from fastkl._core.array_types import Floats
-from fastkl.plotting.axes import BLUE, DARK_GREY, GREY, axes_to_draw_on, legend_above, unit_of, with_unit
+from fastkl.plotting.axes import BLUE, DARK_GREY, GREY, legend_above, unit_of, with_unit
 from fastkl.plotting.density_panels import DensityPanels
+from fastkl.plotting.display import Display
 from fastkl.plotting.drawn_rows import chosen_columns, name_of, numbers_of, rows_and_names
 from fastkl.plotting.marginals import marginal
 from fastkl.rows.weights import read_weights
@@ -52,7 +53,7 @@ class Points:
     band: Floats | None
 
 
-class GoodnessDisplay:
+class GoodnessDisplay(Display):
     """Rows against the distribution fitted to them, made by ``GoodnessDisplay.from_estimator``.
 
     A P-P plot has the fitted distribution function at the rows against their share, which shows the middle of the distribution; a
@@ -96,6 +97,8 @@ class GoodnessDisplay:
     >>> bool(abs(display.data.probabilities - display.data.shares).max() < 0.1)
     True
     """
+
+    _size = (5.0, 4.2)
 
     def __init__(self, *, data: Points, kind: str, column: str, unit: str | None, name: str, n_rows: int):
         self.data = data
@@ -179,52 +182,35 @@ class GoodnessDisplay:
         found = displays[0] if len(displays) == 1 else DensityPanels.side_by_side(displays)
         return found.plot(ax=ax) if plot else found
 
-    def plot(self, ax: Any = None) -> Self:
-        """Draw.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-            Where to draw; None makes a figure.
-
-        Returns
-        -------
-        GoodnessDisplay
-            The display itself, with ``ax_``, ``figure_``, ``line_`` and ``data_``.
-        """
-        self.ax_ = axes_to_draw_on(ax, (5.0, 4.2))
-        self.figure_ = self.ax_.figure
+    def _draw(self, ax: Any) -> None:
         rows = f"data ({self.n_rows:,} {'row' if self.n_rows == 1 else 'rows'})"
         style = {"color": DARK_GREY, "marker": ".", "markersize": 4.0, "linestyle": "none", "label": rows}
         data, named = self.data, with_unit(self.column, self.unit)
         handles = []
         if self.kind == "cdf":
-            (self.data_,) = self.ax_.step(data.values, data.until, where="post", color=DARK_GREY, label=rows)
-            (self.line_,) = self.ax_.plot(data.values, data.probabilities, color=BLUE, linewidth=2.0, label=self.name)
-            self.ax_.set(xlabel=named, ylabel="share of rows, probability", ylim=(0.0, 1.02))
+            (self.data_,) = ax.step(data.values, data.until, where="post", color=DARK_GREY, label=rows)
+            (self.line_,) = ax.plot(data.values, data.probabilities, color=BLUE, linewidth=2.0, label=self.name)
+            ax.set(xlabel=named, ylabel="share of rows, probability", ylim=(0.0, 1.02))
         elif self.kind == "pp":
             if data.band is not None:
-                band = self.ax_.fill_between(
-                    data.shares, *data.band, color=GREY, alpha=0.5, linewidth=0.0, label="95 %"
-                )
+                band = ax.fill_between(data.shares, *data.band, color=GREY, alpha=0.5, linewidth=0.0, label="95 %")
                 handles.append(band)
-            (self.line_,) = self.ax_.plot([0.0, 1.0], [0.0, 1.0], color=BLUE, linewidth=1.5, label=self.name)
-            (self.data_,) = self.ax_.plot(data.shares, data.probabilities, **style)
-            self.ax_.set(xlabel=f"share of rows up to {self.column}", ylabel="probability", xlim=(0, 1), ylim=(0, 1))
+            (self.line_,) = ax.plot([0.0, 1.0], [0.0, 1.0], color=BLUE, linewidth=1.5, label=self.name)
+            (self.data_,) = ax.plot(data.shares, data.probabilities, **style)
+            ax.set(xlabel=f"share of rows up to {self.column}", ylabel="probability", xlim=(0, 1), ylim=(0, 1))
         else:
-            self._draw_quantiles(data, style, handles)
-            self.ax_.set(xlabel=with_unit("fitted quantile", self.unit), ylabel=named)
-        legend_above(self.ax_, [self.data_, self.line_, *handles])
-        return self
+            self._draw_quantiles(ax, data, style, handles)
+            ax.set(xlabel=with_unit("fitted quantile", self.unit), ylabel=named)
+        legend_above(ax, [self.data_, self.line_, *handles])
 
-    def _draw_quantiles(self, data: Points, style: dict[str, Any], handles: list[Any]) -> None:
+    def _draw_quantiles(self, ax: Any, data: Points, style: dict[str, Any], handles: list[Any]) -> None:
         assert data.quantiles is not None
         if data.band is not None:
-            band = self.ax_.fill_between(data.quantiles, *data.band, color=GREY, alpha=0.5, linewidth=0.0, label="95 %")
+            band = ax.fill_between(data.quantiles, *data.band, color=GREY, alpha=0.5, linewidth=0.0, label="95 %")
             handles.append(band)
         ends = [data.quantiles[0], data.quantiles[-1]]
-        (self.line_,) = self.ax_.plot(ends, ends, color=BLUE, linewidth=1.5, label=self.name)
-        (self.data_,) = self.ax_.plot(data.quantiles, data.values, **style)
+        (self.line_,) = ax.plot(ends, ends, color=BLUE, linewidth=1.5, label=self.name)
+        (self.data_,) = ax.plot(data.quantiles, data.values, **style)
 
 
 def _points(density: Any, column: Floats, weights: Floats | None, kind: str, name: str) -> Points:

@@ -21,9 +21,9 @@ from sklearn.exceptions import ConvergenceWarning
 from fastkl._core.array_types import Floats
 from fastkl._core.means import Mean
 from fastkl.density import MixtureMLE
+from fastkl.density.parametric.products import is_product, resolve_product
 from fastkl.density.validation import as_generator, resolve_family
 from fastkl.exceptions import DegenerateDataError
-from fastkl.families import Family
 from fastkl.families.multivariate_normal import MultivariateNormal
 from fastkl.rows.progress import Progress, progress_of
 from fastkl.selection.cross_validation import cross_validated_log_density
@@ -277,8 +277,8 @@ def _numbers(n_components: Iterable[int]) -> list[int]:
     return sorted({int(k) for k in numbers})
 
 
-def _kinds(family: str | Family, types: Sequence[str] | None) -> list[tuple[str | None, str | Family]]:
-    resolved = resolve_family(family)
+def _kinds(family: Any, types: Sequence[str] | None) -> list[tuple[str | None, Any]]:
+    resolved = resolve_product(family) if is_product(family) else resolve_family(family)
     normal = type(resolved) is MultivariateNormal
     if types is None:
         return [(getattr(resolved, "covariance_type", None), family)]

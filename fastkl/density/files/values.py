@@ -18,8 +18,10 @@ from fastkl.density.files.transformers import pack_transformer, unpack_transform
 from fastkl.exceptions import ModelFileError
 from fastkl.families.base import Family
 from fastkl.families.priors import PRIORS
+from fastkl.families.product.fitting import ProductPrior
 
 Arrays = dict[str, NDArray[Any]]
+_PRIORS: list[Any] = [*PRIORS.values(), ProductPrior]
 WAY_OUT = "Pickle the density if you need it as it is (joblib.dump, for files of your own)."
 
 
@@ -86,7 +88,7 @@ def pack(value: Any, arrays: Arrays) -> Any:
                 f"fastkl.families.names() lists. {WAY_OUT}"
             )
         return {"family": value.name, "options": pack(value.get_params(deep=False), arrays)}
-    if type(value) in PRIORS.values():
+    if type(value) in _PRIORS:
         options: Any = value.get_params(deep=False)
         return {"prior": type(value).__name__, "options": pack(options, arrays)}
     if kind_of(value) is not None:
@@ -133,7 +135,7 @@ def _unpack_labels(packed: dict[str, Any], array: Callable[[str], NDArray[Any]])
 
 
 def _unpack_prior(packed: dict[str, Any], array: Callable[[str], NDArray[Any]]) -> Any:
-    kind = next((kind for kind in PRIORS.values() if kind.__name__ == packed["prior"]), None)
+    kind = next((kind for kind in _PRIORS if kind.__name__ == packed["prior"]), None)
     if kind is None:
         raise ModelFileError(f"There is no prior named {packed['prior']!r}.")
     return kind(**unpack(packed["options"], array))

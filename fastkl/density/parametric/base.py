@@ -17,6 +17,8 @@ from fastkl.density.parametric.inference import FitInference
 from fastkl.density.parametric.parts import FamilyParts
 from fastkl.density.parametric.summary import FamilySummary
 from fastkl.density.validation import as_generator, read_rows, resolve_family, whole_number
+from fastkl.divergence import Estimate
+from fastkl.divergence.sample_model import cross_entropy_of_scores
 from fastkl.exceptions import MissingValueError
 from fastkl.families.base import Family
 from fastkl.families.drawing import draws
@@ -24,6 +26,7 @@ from fastkl.families.priors import PriorLike
 from fastkl.rows.checks import raise_if_not_finite, require_finite
 from fastkl.rows.incomplete import marked
 from fastkl.rows.streamed import is_finite
+from fastkl.rows.weights import read_weights
 
 T = TypeVar("T")
 
@@ -103,6 +106,12 @@ class FamilyDensity(FamilyDistribution, FamilyGoodness, FamilyParts, FamilySumma
         )
         weight = rows.total_weight
         return total / weight, {name: value / weight for name, value in slopes.items()}
+
+    def cross_entropy(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> Estimate:
+        if not self.family_.labels:
+            return super().cross_entropy(X, sample_weight)
+        scores = self.score_samples(X)  # of labels, which a divergence of samples takes for none
+        return cross_entropy_of_scores(scores, read_weights(sample_weight, len(scores)))
 
     def _takes_labels(self) -> bool:
         return (self.family_ if hasattr(self, "family_") else resolve_family(self.family)).labels

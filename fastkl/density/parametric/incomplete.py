@@ -32,9 +32,9 @@ from fastkl.families.mixture import Mixture
 from fastkl.families.mixture.ascent import Ascent, Climb
 from fastkl.families.multivariate_normal import MultivariateNormal
 from fastkl.families.priors import Prior, PriorLike
+from fastkl.families.product.fitting import fit_rows
 from fastkl.families.solvers.coordinates import Chart, chart_at
 from fastkl.families.solvers.curvature import derivative, hessian
-from fastkl.families.solvers.posterior import fit_rows
 from fastkl.rows.incomplete import count_empty, grouped, marked, tell_of_empty
 
 INFORMATION = 3e10  # products that the observed information may take

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
@@ -20,12 +20,12 @@ from fastkl.density.parametric.checks import check_search
 from fastkl.density.parametric.incomplete import fit_any_rows, refit_with_missing
 from fastkl.density.parametric.mixture_checks import check_mixture, stored_parameters
 from fastkl.density.parametric.mixture_fit import curvature_of, raise_if_few_rows, resolved_mixture, resolved_priors
+from fastkl.density.parametric.mixture_noise import NoiseMembers, with_noise
 from fastkl.density.parametric.mixture_order import by_parameter, ordered
-from fastkl.density.parametric.mixture_posterior import PosteriorMembers
 from fastkl.density.parametric.mixture_search import Search, spurious_components
+from fastkl.density.parametric.products import coded, smaller, with_columns
 from fastkl.density.validation import as_generator, read_rows, unchanged_on_error, whole_number
 from fastkl.exceptions import DegenerateDataError, SourceError
-from fastkl.families.base import Family
 from fastkl.families.mixture import Mixture
 from fastkl.families.mixture.ascent import Climb
 from fastkl.families.priors import PriorLike, resolve_prior
@@ -34,7 +34,7 @@ from fastkl.rows.checks import raise_if_not_finite, require_finite
 from fastkl.rows.streamed import StreamedRows
 
 
-class MixtureMLE(PosteriorMembers, ClassNamePrefixFeaturesOutMixin, TransformerMixin, FamilyDensity):
+class MixtureMLE(NoiseMembers, ClassNamePrefixFeaturesOutMixin, TransformerMixin, FamilyDensity):
     r"""Finite mixture of distributions of any family, fitted by maximum likelihood.
 
     .. math:: \log p(x) = \log \sum_{k=1}^K \pi_k \, p_{\theta_k}(x)
@@ -49,16 +49,20 @@ class MixtureMLE(PosteriorMembers, ClassNamePrefixFeaturesOutMixin, TransformerM
     ----------
     n_components : int, default=2
         Number K of components.
-    family : str, Family or sequence of K of these, default="multivariate_normal"
+    family : str, Family, product of families, or sequence of K of these, default="multivariate_normal"
         Of all components, or of each: a name out of ``fastkl.families.names()``, or an object such as
         ``families.StudentT(df=4)``, whose given parameters are held fixed. Columns are independent within a component
         of a univariate family. ``families.MultivariateNormal("tied")`` is a covariance that all components share.
+        A product has a family for each group of columns, independent within a component, for tables of mixed type:
+        ``[(name, family, columns), ...]`` (tuples), ``{name: (family, columns), ...}``, or a :class:`ProductDensity`
+        of ``DensityMLE`` s. Columns are given by names, numbers, slices, masks or callables.
     weights : array-like of shape (K,), default=None
         Weights of the components, held fixed where given.
-    prior : str, prior or None, default=None
+    prior : str, prior, mapping or None, default=None
         None maximises the likelihood, else that plus the log-prior of every component: ``"default"`` (for normal
         components that of C. Fraley and A. E. Raftery, else the weakly informative one of ``DensityMLE``; no unit of
-        the rows changes what they say), or a prior of the family. With ``"default"`` no component can collapse.
+        the rows changes what they say), or a prior of the family; for products a mapping of groups to priors as well.
+        With ``"default"`` no component can collapse.
     n_init : int, default=5
         Number of starts, each the best of a few short ascents; the best of them are followed to their maxima.
     init : dict of arrays, default=None
@@ -138,7 +142,7 @@ class MixtureMLE(PosteriorMembers, ClassNamePrefixFeaturesOutMixin, TransformerM
         self,
         n_components: int = 2,
         *,
-        family: str | Family | Sequence[str | Family] = "multivariate_normal",
+        family: Any = "multivariate_normal",
         weights: ArrayLike | None = None,
         prior: str | PriorLike | None = None,
         n_init: int = 5,
@@ -150,7 +154,7 @@ class MixtureMLE(PosteriorMembers, ClassNamePrefixFeaturesOutMixin, TransformerM
         n_jobs: int | None = None,
     ):
         self.n_components = n_components
-        self.family = family  # type: ignore[assignment]  # a list of families too, which other densities do not take
+        self.family = family  # a list or a product of families too, which other densities do not take
         self.weights = weights
         self.prior = prior
         self.n_init = n_init
@@ -163,7 +167,14 @@ class MixtureMLE(PosteriorMembers, ClassNamePrefixFeaturesOutMixin, TransformerM
 
     # -- learning ----------------------------------------------------------------------------------------------------------
 
-    def fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
+    def fit(
+        self,
+        X: ArrayLike,
+        y: object = None,
+        sample_weight: ArrayLike | None = None,
+        *,
+        noise_covariance: ArrayLike | None = None,
+    ) -> Self:
         """Fit the mixture to rows.
 
         Parameters
@@ -175,6 +186,9 @@ class MixtureMLE(PosteriorMembers, ClassNamePrefixFeaturesOutMixin, TransformerM
             Ignored.
         sample_weight : array-like of shape (n,), default=None
             Weights of at least 0; an integer weight counts as that many equal rows.
+        noise_covariance : array-like of shape (n, d, d), (n, d) or (d, d), default=None
+            Covariances of the noise with which each row was measured, its variances, or the covariance of all, for
+            normal components: the mixture is then that of the rows without it (extreme deconvolution).
 
         Returns
         -------
@@ -191,6 +205,8 @@ class MixtureMLE(PosteriorMembers, ClassNamePrefixFeaturesOutMixin, TransformerM
         with unchanged_on_error(self):
             mixture = resolved_mixture(self.family, self.n_components, self.weights)
             rows = read_rows(self, X, sample_weight, labels=mixture.labels, reset=True)
+            mixture = with_columns(mixture, X, rows.names, rows.n_columns)
+            rows = with_noise(mixture, rows, noise_covariance, sample_weight)
             refit_with_missing(mixture, rows, lambda rows: self._fit_finite(mixture, rows))
         return self
 
@@ -221,6 +237,7 @@ class MixtureMLE(PosteriorMembers, ClassNamePrefixFeaturesOutMixin, TransformerM
 
     def _fit_blocks(self, rows: StreamedRows) -> None:
         mixture = resolved_mixture(self.family, self.n_components, self.weights)
+        mixture = with_columns(mixture, None, rows.names, rows.n_columns)
         try:
             refit_with_missing(mixture, rows, lambda rows: self._fit_rows(mixture, rows))
         except DegenerateDataError as error:
@@ -235,15 +252,25 @@ class MixtureMLE(PosteriorMembers, ClassNamePrefixFeaturesOutMixin, TransformerM
         """Fit to rows in memory or not, and take over what was found."""
         check_search(self.tol, self.max_iter)
         whole_number(self.n_init, "n_init")
-        mixture = mixture.learned_from(rows)
-        if mixture.layout.size == 1:
+        learned = mixture.learned_from(rows)
+        mixture = learned
+        if learned.labels and isinstance(rows, Rows):
+            mixture, rows = coded(learned, rows)
+            raise_if_not_finite(rows)
+        if mixture.layout.size == 1 and (not isinstance(rows, Rows) or rows.noise is None):
             self._fit_one(mixture, rows)
-            return
+        else:
+            self._fit_several(mixture, rows)
+        self.family_ = learned
+
+    def _fit_several(self, mixture: Mixture, rows: AnyRows) -> None:
         raise_if_few_rows(rows, mixture.layout.size)  # which looks at some rows, and whether they are finite
         priors = resolved_priors(self.prior, mixture, rows)
         search = Search(mixture, rows, priors, self.tol, self.max_iter)
         if self.init is None:
-            climb = search.best(self.n_init, as_generator(self.random_state), self.__dict__.get("_fewer"))
+            climb = search.best(
+                self.n_init, as_generator(self.random_state), smaller(mixture, self.__dict__.get("_fewer"))
+            )
         else:
             climb = search.from_start(mixture.start_at(dict(self.init), rows.n_columns))
             if climb.collapsed is not None:
@@ -305,6 +332,8 @@ class MixtureMLE(PosteriorMembers, ClassNamePrefixFeaturesOutMixin, TransformerM
         """The parameters of the maximum on other rows that the ascent from those of this fit reaches."""
         mixture: Any = self.family_
         priors: Any = self.prior_ or [None] * mixture.layout.size
+        if mixture.labels:
+            mixture, rows = coded(mixture, rows)
         search = Search(mixture, rows, priors, self.tol, self.max_iter)
         return search.from_start(self.params_).params
 
@@ -323,15 +352,13 @@ class MixtureMLE(PosteriorMembers, ClassNamePrefixFeaturesOutMixin, TransformerM
         return found
 
     @classmethod
-    def from_parameters(
-        cls, family: str | Family | Sequence[str | Family] = "multivariate_normal", /, **params: Any
-    ) -> Self:
+    def from_parameters(cls, family: Any = "multivariate_normal", /, **params: Any) -> Self:
         """A mixture with known parameters, without data.
 
         Parameters
         ----------
-        family : str, Family or sequence of these, default="multivariate_normal"
-            As for the constructor.
+        family : str, Family, product or sequence of these, default="multivariate_normal"
+            As for the constructor; columns of a product by number.
         **params
             ``weights``, and the parameters of the components as in ``params_``.
 
@@ -352,7 +379,7 @@ class MixtureMLE(PosteriorMembers, ClassNamePrefixFeaturesOutMixin, TransformerM
         if "weights" not in params:
             raise ValueError("A mixture with known parameters needs its weights.")
         n_components = len(np.atleast_1d(params["weights"]))
-        mixture = resolved_mixture(family, n_components, None)
+        mixture = with_columns(resolved_mixture(family, n_components, None), None, None, None)
         density = cls(n_components, family=family if isinstance(family, str) else clone(family, safe=False))
         density.family_ = mixture
         density.params_ = mixture.check_parameters(params)

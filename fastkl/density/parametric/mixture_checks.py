@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from fastkl.density.parametric.checks import check_fit, check_params
+from fastkl.density.parametric.products import is_product, with_numbers
 from fastkl.families.mixture import Mixture
 from fastkl.families.solvers.coordinates import chart_at
 
@@ -14,6 +15,8 @@ from fastkl.families.solvers.coordinates import chart_at
 def stored_parameters(density: Any) -> dict[str, Any]:
     """The parameters of the constructor; of a random state only what is a number, since a generator is a process, not a value."""
     parameters: dict[str, Any] = density.get_params(deep=False)
+    if is_product(parameters["family"]):
+        parameters["family"] = with_numbers(parameters["family"], density.family_.component_families[0])
     state = parameters["random_state"]
     return {**parameters, "random_state": state if state is None or isinstance(state, int) else None}
 

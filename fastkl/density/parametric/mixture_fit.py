@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from fastkl._core.array_types import Floats, Params
 from fastkl._core.rows import AnyRows, Rows
 from fastkl.density.parametric.incomplete import fit_any_rows, starting_parameters
+from fastkl.density.parametric.products import is_product, resolve_product
 from fastkl.density.validation import resolve_family
 from fastkl.exceptions import DegenerateDataError
 from fastkl.families.base import Family
@@ -22,24 +23,27 @@ from fastkl.families.multivariate_normal import MultivariateNormal
 from fastkl.families.normal import Normal
 from fastkl.families.priors import NormalInverseWishart, Prior, PriorLike, resolve_prior
 from fastkl.families.priors.base import moment_names
+from fastkl.families.product import Product
+from fastkl.families.product.fitting import ProductPrior
 from fastkl.families.solvers.coordinates import chart_at
 from fastkl.families.solvers.curvature import hessian
+from fastkl.families.spaces import Weights
 from fastkl.rows.checks import raise_if_not_finite
 
 MOMENTS = 3e7  # numbers read, times parameters: what "auto" takes for the observed information
 DISTINCT_ROWS = 4096  # at first looked at for as many different ones as there are components
 
 
-def resolved_mixture(
-    family: str | Family | Sequence[str | Family], n_components: int, weights: ArrayLike | None
-) -> Mixture:
-    """A mixture of its own from a family, or one for each component."""
+def resolved_mixture(family: Any, n_components: int, weights: ArrayLike | None) -> Mixture:
+    """A mixture of its own from a family (or a product of some), or one for each component."""
     if isinstance(n_components, bool) or not isinstance(n_components, int | np.integer) or n_components < 1:
         raise ValueError(f"n_components is a whole number of at least 1, not {n_components!r}.")
-    if isinstance(family, str | Family):
+    if is_product(family):
+        components = [resolve_product(family) for _ in range(n_components)]
+    elif isinstance(family, str | Family):
         components = [resolve_family(family) for _ in range(n_components)]
     elif isinstance(family, list | tuple):
-        components = [resolve_family(one) for one in family]
+        components = [resolve_product(one) if is_product(one) else resolve_family(one) for one in family]
         if len(components) != n_components:
             raise ValueError(f"family names {len(components)} components, n_components is {n_components}.")
     else:
@@ -54,12 +58,13 @@ def resolved_mixture(
             )
         if isinstance(one, Mixture):
             raise ValueError("A mixture of mixtures is a mixture: give all components at once.")
-    if len({one.labels for one in components}) > 1 or len({one.discrete for one in components}) > 1:
+    products = any(isinstance(one, Product) for one in components)  # which are compared once their columns are known
+    if not products and len({(one.labels, one.discrete) for one in components}) > 1:
         raise ValueError("The components of a mixture are all continuous, all discrete, or all about labels.")
     fixed = None if weights is None else np.asarray(weights, dtype=np.float64)
     mixture = Mixture(components, fixed, any(tied))
     if fixed is not None:
-        mixture.spaces()["weights"].shaped(fixed, 1, "weights")
+        Weights().shaped(fixed, 1, "weights")
         if len(fixed) != len(components):
             raise ValueError(f"There are {len(fixed)} weights for {len(components)} components.")
     return mixture
@@ -105,18 +110,41 @@ def resolved_priors(prior: str | PriorLike | None, mixture: Mixture, rows: AnyRo
             "A covariance that all components share can't collapse: there is no prior for it, leave prior=None."
         )
     for group in layout.groups:
-        own = resolve_prior(prior, group.family)
-        if not group.family.free_names():
-            continue
-        params = _params_of_all(group.family, rows)
-        if prior in ("default", "normal_inverse_wishart") and group.family.gaussian:
-            location, spread = moment_names(group.family)
-            covariance = params[spread] ** 2 if isinstance(group.family, Normal) else params[spread]
-            own = NormalInverseWishart.fraley_raftery(params[location], covariance, layout.size)
-        bound = own.bind(group.family, params) if isinstance(own, Prior) else own
+        if isinstance(group.family, Product):
+            bound = _bound_by_groups(prior, group.family, rows, layout.size)
+        else:
+            bound = _bound(prior, group.family, rows, layout.size)
         for k in group.members:
             found[k] = bound
     return found
+
+
+def _bound_by_groups(prior: Any, family: Product, rows: AnyRows, n_components: int) -> PriorLike | None:
+    """The priors of the groups of a product: the same name for all, or a mapping of some to theirs."""
+    given = prior if isinstance(prior, Mapping) else {part.name: prior for part in family.parts}
+    unknown = [name for name in given if name not in [part.name for part in family.parts]]
+    if unknown:
+        raise ValueError(f"prior names the groups {', '.join(map(repr, unknown))}, which the product does not have.")
+    bound = {}
+    for part in family.parts:
+        own = given.get(part.name)
+        with part.placed():
+            found = None if own is None else _bound(own, part.family, part.any_rows(rows), n_components)
+        if found is not None:
+            bound[part.name] = found
+    return ProductPrior(bound) if bound else None
+
+
+def _bound(prior: str | PriorLike, family: Family, rows: AnyRows, n_components: int) -> PriorLike | None:
+    own = resolve_prior(prior, family)
+    if not family.free_names():
+        return None
+    params = _params_of_all(family, rows)
+    if prior in ("default", "normal_inverse_wishart") and family.gaussian:
+        location, spread = moment_names(family)
+        covariance = params[spread] ** 2 if isinstance(family, Normal) else params[spread]
+        own = NormalInverseWishart.fraley_raftery(params[location], covariance, n_components)
+    return own.bind(family, params) if isinstance(own, Prior) else own
 
 
 def _params_of_all(family: Family, rows: AnyRows) -> Params:

@@ -35,24 +35,12 @@ class PosteriorMembers(ImputingMembers, FamilyDensity):
         return super().inference_
 
     def predict_proba(self, X: ArrayLike) -> Floats:
-        r"""Posterior probability of every component given a row, :math:`p(z = k \mid x)`: its responsibility for the row.
+        """Posterior probability of every component given a row."""
+        raise NotImplementedError
 
-        Parameters
-        ----------
-        X : array-like of shape (n, d)
-            Rows.
-
-        Returns
-        -------
-        ndarray of shape (n, K)
-            Rows sum to 1.
-
-        Raises
-        ------
-        SupportError
-            If a row lies outside the support of every component.
-        """
-        return self._posterior(self._read(X))
+    def predict(self, X: ArrayLike) -> NDArray[np.intp]:
+        """The most probable component of every row."""
+        raise NotImplementedError
 
     def _posterior(self, rows: Rows) -> Floats:
         shares: Floats = self._of_any_rows(lambda rows: self.family_.posterior(rows, self.params_), rows)
@@ -62,21 +50,6 @@ class PosteriorMembers(ImputingMembers, FamilyDensity):
                 f"{rows.row(row).capitalize()} lies outside the support of every component: it is from none."
             )
         return shares
-
-    def predict(self, X: ArrayLike) -> NDArray[np.intp]:
-        """The most probable component of every row.
-
-        Parameters
-        ----------
-        X : array-like of shape (n, d)
-            Rows.
-
-        Returns
-        -------
-        ndarray of shape (n,)
-            Numbers from 0 to K - 1; the first of equally probable ones.
-        """
-        return np.asarray(np.argmax(self.predict_proba(X), axis=1))
 
     def fit_predict(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> NDArray[np.intp]:
         """Fit the mixture, and give the most probable component of every row.
@@ -183,7 +156,7 @@ class PosteriorMembers(ImputingMembers, FamilyDensity):
         logs: Floats = self.family_.joint_log_density(rows, self.params_)
         with np.errstate(invalid="ignore"):
             terms = np.where(r > 0.0, r * logs, 0.0) - xlogy(r, r)
-        return _weighted(terms.sum(axis=1), rows)
+        return weighted(terms.sum(axis=1), rows)
 
     def posterior_divergence(
         self, X: ArrayLike, responsibilities: ArrayLike, sample_weight: ArrayLike | None = None
@@ -210,7 +183,7 @@ class PosteriorMembers(ImputingMembers, FamilyDensity):
         with np.errstate(divide="ignore", invalid="ignore"):
             posterior = self._posterior(rows)
             terms = np.where(r > 0.0, r * np.log(r / posterior) - r + posterior, posterior)
-        return _weighted(terms.sum(axis=1), rows)
+        return weighted(terms.sum(axis=1), rows)
 
     def _with_responsibilities(
         self, X: ArrayLike, given: ArrayLike, sample_weight: ArrayLike | None
@@ -247,8 +220,8 @@ class PosteriorMembers(ImputingMembers, FamilyDensity):
         rows = self._read_marked(X, sample_weight)
         shares = self._posterior(rows)
         entropy: Floats = -xlogy(shares, shares).sum(axis=1)
-        return self.bic(X, sample_weight) + 2.0 * _weighted(entropy, rows)
+        return self.bic(X, sample_weight) + 2.0 * weighted(entropy, rows)
 
 
-def _weighted(values: Floats, rows: Rows) -> float:
+def weighted(values: Floats, rows: Rows) -> float:
     return float(np.sum(values) if rows.weights is None else values @ rows.weights)

@@ -12,6 +12,7 @@ from itertools import islice
 from typing import Any
 
 import numpy as np
+from scipy.linalg import block_diag
 
 from fastkl._core.array_types import Floats, Params
 from fastkl._core.rows import AnyRows, Rows
@@ -21,6 +22,7 @@ from fastkl.exceptions import DegenerateDataError
 from fastkl.families.mixture import Mixture
 from fastkl.families.mixture.ascent import Ascent, Climb
 from fastkl.families.priors import PriorLike
+from fastkl.families.product import Product
 
 # Of larger tables the search sees so many rows up to four times, more where there are many components; the last ascent sees all.
 SAMPLE_ROWS, MOST_ROWS = 2048, 16384
@@ -69,10 +71,10 @@ class Search:
         """The maximum reached from one start."""
         return self.ascent(self.rows).run(start, self.tol, self.max_iter)
 
-    def best(self, n_init: int, generator: np.random.Generator, fewer: Any = None) -> Climb:
+    def best(self, n_init: int, generator: np.random.Generator, fewer: tuple[Mixture, Params] | None = None) -> Climb:
         """The highest proper maximum found, or the highest of all where none is proper; DegenerateDataError without one.
 
-        ``fewer`` is a fitted mixture of fewer components, out of which some of the starts grow.
+        ``fewer`` is a mixture of fewer components with its parameters, out of which some of the starts grow.
         """
         sample = self.rows.sample(min(MOST_ROWS, max(SAMPLE_ROWS, ROWS_OF_ONE * self.mixture.layout.size)))
         filled = filled_for_starts(sample)
@@ -94,7 +96,12 @@ class Search:
         return whole
 
     def _grown(
-        self, rows: Rows, filled: Rows, ways: int, generator: np.random.Generator, fewer: Any = None
+        self,
+        rows: Rows,
+        filled: Rows,
+        ways: int,
+        generator: np.random.Generator,
+        fewer: tuple[Mixture, Params] | None = None,
     ) -> list[Climb]:
         """One component after another: each takes a ball of rows, or half of those of a component, from the best so far.
 
@@ -105,9 +112,9 @@ class Search:
             return []
         first = 2
         family, labels = layout.groups[0].family, np.zeros(len(rows.X), dtype=np.intp)
-        if fewer is not None and fewer.family_.layout.size < layout.size:
-            labels = np.argmax(fewer.family_.posterior(filled, fewer.params_), axis=1)
-            first = fewer.family_.layout.size + 1
+        if fewer is not None and fewer[0].layout.size < layout.size:
+            labels = np.argmax(fewer[0].posterior(filled, fewer[1]), axis=1)
+            first = fewer[0].layout.size + 1
         best: list[Climb] = []
         for k in range(first, layout.size + 1):
             mixture = Mixture([family] * k, None, self.mixture.tied)
@@ -116,7 +123,7 @@ class Search:
             tried = []
             for turn in range(ways):
                 new = labels.copy()
-                new[_ball(filled.X, generator) if turn else _half_of(labels, filled.X, generator)] = k - 1
+                new[_ball(starts.values, generator) if turn else _half_of(labels, starts.values, generator)] = k - 1
                 start = starts.of_labels(new)
                 if start is not None:
                     tried.append(ascent.run(start, SHORT_TOL, SHORT_MAPS))
@@ -150,7 +157,7 @@ class Search:
             return best
         vain = 0
         for _ in range(MOVES if k >= 3 else 0):
-            begun = [starts.of_labels(labels) for labels in _parted(self.mixture, best, rows, starts.generator)]
+            begun = [starts.of_labels(labels) for labels in _parted(self.mixture, best, rows, starts)]
             tried = [ascent.run(start, SHORT_TOL, SHORT_MAPS) for start in begun if start is not None]
             better = self._ranked([best, *self._followed(ascent, self._ranked(tried, rows), 1, rows)], rows)[0]
             vain = 0 if better.objective > best.objective + PROPER_GAIN * ascent.weight else vain + 1
@@ -178,7 +185,7 @@ def _different(climbs: Sequence[Climb], weight: float) -> list[Climb]:
     return chosen
 
 
-def _parted(mixture: Mixture, climb: Climb, rows: Rows, generator: np.random.Generator) -> list[Any]:
+def _parted(mixture: Mixture, climb: Climb, rows: Rows, starts: Starts) -> list[Any]:
     """Labels of the rows after a merge of two components that overlap: the free one takes half of another, or a ball of rows."""
     shares = mixture.posterior(rows, climb.params)
     labels, k = np.argmax(shares, axis=1), shares.shape[1]
@@ -192,9 +199,9 @@ def _parted(mixture: Mixture, climb: Climb, rows: Rows, generator: np.random.Gen
         free, taking = pairs[turn % min(len(pairs), 3)]
         new = np.where(labels == free, taking, labels)
         if turn < HALVES:
-            chosen = _half_of(new, rows.X, generator)
+            chosen = _half_of(new, starts.values, starts.generator)
         else:
-            chosen = _ball(rows.X, generator)
+            chosen = _ball(starts.values, starts.generator)
         new[chosen] = free
         parted.append(new)
     return parted
@@ -262,7 +269,14 @@ def spurious_components(mixture: Mixture, climb: Climb, rows: AnyRows) -> dict[i
 
 
 def _covariance(family: Any, params: Params) -> Floats | None:
-    """The covariance of a component with normal tails, as a matrix; None for other families."""
+    """The covariance of a component with normal tails, as a matrix; None for other families.
+
+    Of a product, that of the groups that have one.
+    """
+    if isinstance(family, Product):
+        found = [_covariance(part.family, part.own(params)) for part in family.parts if not part.family.discrete]
+        known = [own for own in found if own is not None]
+        return np.asarray(block_diag(*known)) if known else None
     spaces = family.spaces()
     location = next((name for name, space in spaces.items() if space.role == "location"), None)
     spread = None if location is None else spaces[location].spread

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from fastkl.exceptions import DegenerateDataError
 from fastkl.families.mixture import Mixture
 from fastkl.families.mixture.maximisation import fit_alone
 from fastkl.families.priors import PriorLike
+from fastkl.families.product import Product
 
 SOFTNESS = (0.02, 0.3, 0.8)  # share of a row that is the same for all components: the first that gives each a maximum
 LLOYD_STEPS = 3
@@ -60,10 +61,23 @@ class Starts:
                 continue
         return None
 
+    @cached_property
+    def values(self) -> NDArray[Any]:
+        """The rows as they are compared: numbers as they are; labels too, where there is nothing else.
+
+        In tables of both every label has a column of its own, 1 where a row has it, and angles have a sine and a cosine.
+        """
+        family: Any = self.mixture.component_families[0]
+        if not isinstance(family, Product):
+            return self.rows.X.astype(object) if family.labels else self.rows.X
+        if all(part.family.labels for part in family.parts):
+            return self.rows.X.astype(object)
+        return np.concatenate([_compared(part.family, part.rows(self.rows)) for part in family.parts], axis=1)
+
     def _kinds(self) -> list[Callable[[], NDArray[np.intp]]]:
-        if self.rows.X.dtype.kind not in "fiub":
+        if self.values.dtype.kind not in "fiub":
             return [self._by_labels]
-        X = np.asarray(self.rows.X, dtype=np.float64)
+        X = np.asarray(self.values, dtype=np.float64)
         if not self.mixture.equivariant and self._is_periodic():
             X = np.concatenate([np.cos(X), np.sin(X)], axis=1)
         standard = _standardised(X)
@@ -109,6 +123,15 @@ class Starts:
         seeds = X[self.generator.choice(len(X), size=self.mixture.layout.size, replace=False)]
         differ = np.stack([np.sum(seed != X, axis=1) for seed in seeds], axis=1)
         return np.asarray(np.argmin(differ + self.generator.random(differ.shape), axis=1))
+
+
+def _compared(family: Any, rows: Rows) -> Floats:
+    """Columns of one family as numbers that can be compared."""
+    if family.labels:
+        codes = family.codes(rows).astype(np.intp)
+        return np.concatenate([np.eye(int(column.max()) + 1)[column] for column in codes.T], axis=1)
+    X = np.asarray(rows.X, dtype=np.float64)
+    return np.concatenate([np.cos(X), np.sin(X)], axis=1) if getattr(family, "periodic", False) else X
 
 
 def _standardised(X: Floats) -> Floats:

@@ -45,4 +45,5 @@ class FamilyParts(PartMembers):
             return self._marginal(kept)  # columns are independent
         if not hasattr(family, "conditional"):
             raise AttributeError(f"The conditional distributions of a {family.name} density have no closed form here.")
-        return self._of_parameters(*family.conditional(self.params_, kept, given, np.array(values, dtype=np.float64)))
+        known = np.array(values, dtype=object if family.labels else np.float64)
+        return self._of_parameters(*family.conditional(self.params_, kept, given, known))

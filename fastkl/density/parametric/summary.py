@@ -12,6 +12,7 @@ from fastkl._core.array_types import Params, Statistics
 from fastkl.density.summary import HELD, Figures, Line, SummaryMembers
 from fastkl.families.base import Family
 from fastkl.families.mixture import Mixture
+from fastkl.families.product import Product
 
 _ENTRY = re.compile(r"\[([\d,]+)\]$")
 
@@ -61,6 +62,9 @@ class FamilySummary(SummaryMembers):
             component, name, index = family.layout.part_of(name, index)
             whose = "all components: " if component is None else f"component {component}: "
             params, family = family.split(params)[component or 0], family.component_families[component or 0]
+        if isinstance(family, Product) and name != "weight":
+            part, name = family.part_of(name)
+            family, params, names = part.family, part.own(params), [names[j] for j in part.columns]
         if not index:
             return "", f"{whose}{name}"
         labels_of: Any = getattr(family, "labels_of", None)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from fastkl._core.array_types import Floats, Params
@@ -18,10 +19,10 @@ def conditioned(
     weights: Floats,
     kept: Sequence[int],
     given: Sequence[int],
-    values: Floats,
+    values: NDArray[Any],
 ) -> tuple[list[tuple[Family, Params]], Floats]:
     """Each component given the values, and the posterior weights; ValueError where no component has these values."""
-    at, logs, parts = Rows(np.asarray(values, dtype=np.float64)[None]), [], []
+    at, logs, parts = Rows(np.asarray(values)[None]), [], []
     for family, own in components:
         logs.append(_log_density_of_part(family, own, given, at))
         if not family.joint:
@@ -33,7 +34,7 @@ def conditioned(
     with np.errstate(divide="ignore"):
         terms = np.log(weights) + np.array(logs)
     if np.max(terms) == -np.inf:
-        raise ValueError(f"The values {list(map(float, values))} lie outside the support of every component.")
+        raise ValueError(f"The values {np.asarray(values).tolist()} lie outside the support of every component.")
     posterior = np.exp(terms - logsumexp(terms))
     return parts, np.asarray(posterior / posterior.sum())
 

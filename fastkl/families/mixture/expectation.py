@@ -23,6 +23,8 @@ from fastkl.families.gradient_sums import added
 from fastkl.families.incomplete import expected_statistics, log_terms
 from fastkl.families.mixture.layout import WEIGHTS, Group, Layout
 from fastkl.families.multivariate_normal import MultivariateNormal
+from fastkl.families.noisy import Measured, chunk_rows, measured
+from fastkl.families.noisy import expected_statistics as noisy_statistics
 
 BLOCK_NUMBERS = 1 << 19  # responsibilities of a block: 4 MB, some three times of which are in use at once
 
@@ -78,8 +80,7 @@ class Components:
     @cached_property
     def of_incomplete_rows(self) -> IncompleteNormals:
         """All components in the form of the compiled pass over rows of which some values are unknown; all are normal."""
-        found = {k: group.family.moments(self.params[k]) for group in self.layout.groups for k in group.members}
-        means, covariances = zip(*(found[k] for k in range(self.layout.size)), strict=True)
+        means, covariances = zip(*self._moments, strict=True)
         np.linalg.cholesky(np.stack(covariances))  # LinAlgError for one that is none
         return IncompleteNormals(self.log_weights, means, covariances)
 
@@ -96,6 +97,9 @@ class Components:
 
     def logs(self, rows: Rows) -> Floats:
         """log(weight) + log-density of every component at every row, (k, n)."""
+        if rows.noise is not None:
+            parts = [np.stack([one.log_density for one in self._measured(part)]) for part in self._noisy_parts(rows)]
+            return np.concatenate(parts, axis=1) + self.log_weights[:, None]
         if rows.incomplete:
             return log_terms(self.of_incomplete_rows, rows)
         logs = np.empty((self.layout.size, len(rows.X)))
@@ -112,7 +116,7 @@ class Components:
 
     def evidence(self, rows: Rows) -> Floats:
         """The log-density of every row under the mixture, (n,)."""
-        if self.normals is not None and not rows.incomplete:
+        if self.normals is not None and not rows.incomplete and rows.noise is None:
             return self.normals.evidence(rows.X, rows.n_threads)
         parts = [log_sum_exp(self.logs(part), False, rows.n_threads) for part in self.parts(rows)]
         return np.concatenate(parts)
@@ -126,6 +130,8 @@ class Components:
 
     def expectation(self, rows: AnyRows) -> Expectation:
         """One pass over the rows; SupportError for a row outside the support of every component."""
+        if isinstance(rows, Rows) and rows.noise is not None:
+            return rows.total(self._noisy_block, merge=self._merged, block_rows=self.block_rows)
         if rows.incomplete:
             return rows.total(self._incomplete_block, merge=self._merged)
         if self.normals is not None:
@@ -150,11 +156,59 @@ class Components:
     def _incomplete_block(self, rows: Rows) -> Expectation:
         if not rows.incomplete:  # a block of a source that holds all its values
             return self._block(rows) if self.normals is None else self._normal_block(rows)
-        families: Any = {k: group.family for group in self.layout.groups for k in group.members}
-        full = [families[k].covariance_type == "full" for k in range(self.layout.size)]
+        full = [family.covariance_type == "full" for family in self._normals]
         total, found = expected_statistics(self.of_incomplete_rows, rows, full)
         weights = np.array([own["weight"] for own in found])
         return Expectation(total, weights, list(found), [None] * len(found))
+
+    @property
+    def _normals(self) -> list[Any]:
+        """The families of the components, all of which are normal vectors."""
+        found = {k: group.family for group in self.layout.groups for k in group.members}
+        return [found[k] for k in range(self.layout.size)]
+
+    @cached_property
+    def _moments(self) -> list[tuple[Floats, Floats]]:
+        """Mean and covariance of every component, all of which are normal."""
+        return [family.moments(own) for family, own in zip(self._normals, self.params, strict=True)]
+
+    def _noisy_parts(self, rows: Rows) -> Iterator[Rows]:
+        step = chunk_rows(rows, self.layout.size)
+        for first in range(0, len(rows.X), step):
+            yield rows.part(first, first + step)
+
+    def _measured(self, rows: Rows) -> list[Measured]:
+        return [measured(rows, *moments) for moments in self._moments]
+
+    def expected_rows(self, rows: Rows) -> Floats:
+        """The expected noise-free row of every one that was measured with noise, (n, d)."""
+        found = []
+        for part in self._noisy_parts(rows):
+            own = self._measured(part)
+            shares = np.stack([one.log_density for one in own]) + self.log_weights[:, None]
+            log_sum_exp(shares, True, rows.n_threads)
+            means = [mean + one.to_mean for one, (mean, _) in zip(own, self._moments, strict=True)]
+            found.append(np.einsum("kn,knd->nd", shares, np.stack(means)))
+        return np.concatenate(found)
+
+    def _noisy_block(self, rows: Rows) -> Expectation:
+        """Of rows that were measured with noise: what they say of the noise-free distribution."""
+        found: Expectation | None = None
+        for part in self._noisy_parts(rows):
+            own = self._measured(part)
+            shares = np.stack([one.log_density for one in own]) + self.log_weights[:, None]
+            evidence = log_sum_exp(shares, True, rows.n_threads)
+            if part.weights is not None:
+                shares = shares * part.weights
+            statistics: list[Statistics | None] = [
+                noisy_statistics(one, mean, share, family.covariance_type == "full")
+                for family, one, (mean, _), share in zip(self._normals, own, self._moments, shares, strict=True)
+            ]
+            total = weighted_sum(evidence, part.weights)
+            more = Expectation(total, shares.sum(axis=1), statistics, [None] * len(own))
+            found = more if found is None else self._merged(found, more)
+        assert found is not None
+        return found
 
     def _block(self, rows: Rows) -> Expectation:
         evidence, shares = self.responsibilities(rows)
@@ -194,7 +248,7 @@ class Components:
 
     def gradient(self, rows: Rows) -> tuple[float, Params]:
         """Log-likelihood of a block and its gradient by the mixture's parameters."""
-        found = self._incomplete_block(rows)
+        found = self._incomplete_block(rows) if rows.noise is None else self._noisy_block(rows)
         return found.log_likelihood, self.gradient_of(found)
 
     def weight_slopes(self, sums: Floats) -> Floats:

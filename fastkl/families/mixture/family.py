@@ -19,6 +19,7 @@ from fastkl.families.mixture.expectation import Components, both_added, gradient
 from fastkl.families.mixture.layout import WEIGHTS, Layout
 from fastkl.families.mixture.tails import Part, column_parts, log_tail, quantile
 from fastkl.families.normal import Normal
+from fastkl.families.product import Product
 from fastkl.families.solvers.coordinates import chart_at
 from fastkl.families.spaces import Space
 from fastkl.families.univariate import inverses
@@ -111,6 +112,13 @@ class Mixture(Family):
         return all(family.labels for family in self.component_families)
 
     @property
+    def discrete_columns(self) -> frozenset[int]:
+        """The discrete columns of components that have columns of both kinds."""
+        own: Any = self.component_families[0]
+        found: frozenset[int] = getattr(own, "discrete_columns", frozenset())
+        return found
+
+    @property
     def takes_missing(self) -> bool:  # type: ignore[override]
         """Whether they take rows of which some values are unknown."""
         return all(family.takes_missing for family in self.component_families)
@@ -140,6 +148,9 @@ class Mixture(Family):
                 fixed[group.key(name)] = [value] * len(group.members)
         return fixed
 
+    def n_columns(self, params: Params) -> int:
+        return self.component_families[0].n_columns(self.split(params)[0])
+
     def shaped(self, given: Params, d: int) -> Params:
         shaped = super().shaped(given, d)
         if len(shaped.get(WEIGHTS, range(self.layout.size))) != self.layout.size:
@@ -150,9 +161,24 @@ class Mixture(Family):
         """The mixture with what its families learn from all rows before a fit: categories."""
         if not self.labels:
             return self
-        family = self.component_families[0]
-        learned = family.learned(rows.total(family.statistics, merge=family.merge_statistics))
-        return Mixture([learned] * self.layout.size, self.weights, self.tied)
+        components: list[Family] = [Normal()] * self.layout.size
+        for group in self.layout.groups:
+            family = group.family
+            if isinstance(family, Product):
+                family = family.learned_from(rows)
+            else:
+                family = family.learned(rows.total(family.statistics, merge=family.merge_statistics))
+            for k in group.members:
+                components[k] = family
+        return Mixture(components, self.weights, self.tied)
+
+    def labels_of(self, params: Params) -> list[NDArray[Any]]:
+        """The categories of each column of labels; AttributeError where the components are not about labels."""
+        own: Any = self.component_families[0]
+        if not own.labels:
+            raise AttributeError("The components of this mixture have no categories.")
+        found: list[NDArray[Any]] = own.labels_of(self.split(params)[0])
+        return found
 
     def split(self, params: Params) -> list[Params]:
         """The parameters of each component."""
@@ -174,6 +200,10 @@ class Mixture(Family):
             out[first : first + len(part.X)] = shares.T
             first += len(part.X)
         return out
+
+    def expected_rows(self, rows: Rows, params: Params) -> Floats:
+        """The expected noise-free row of every one that was measured with noise, (n, d)."""
+        return Components.at(self.layout, params).expected_rows(rows)
 
     def joint_log_density(self, rows: Rows, params: Params) -> Floats:
         """log(weight) + log-density of every row under every component, (n, k)."""
@@ -322,7 +352,7 @@ class Mixture(Family):
         return mixture, mixture.layout.join([own for _, own in known], params[WEIGHTS])
 
     def conditional(
-        self, params: Params, kept: Sequence[int], given: Sequence[int], values: Floats
+        self, params: Params, kept: Sequence[int], given: Sequence[int], values: NDArray[Any]
     ) -> tuple[Family, Params]:
         """The columns kept, given the values of the others: each component's own, weighted by its posterior given them."""
         components = list(zip(self.component_families, self.split(params), strict=True))

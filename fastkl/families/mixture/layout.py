@@ -121,6 +121,8 @@ def _text(family: Family) -> str:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, Family):
+        return _text(value)
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
     if isinstance(value, list | tuple):

@@ -22,7 +22,7 @@ from fastkl.families.base import Family, Fit
 from fastkl.families.mixture.expectation import Components, Expectation
 from fastkl.families.mixture.layout import WEIGHTS, Group, Layout
 from fastkl.families.priors import PriorLike
-from fastkl.families.solvers.posterior import fit_rows, fit_statistics
+from fastkl.families.product.fitting import fit_rows, fit_statistics
 
 T = TypeVar("T")
 INNER_TOL, INNER_STEPS = 1e-12, 4  # of a family without statistics, in one EM map

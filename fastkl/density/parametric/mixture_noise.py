@@ -1,0 +1,205 @@
+"""Rows measured with noise of a known covariance: a mixture of the noise-free rows is fitted to them, and scores them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastkl._core.array_types import Floats
+from fastkl._core.rows import Rows
+from fastkl.density.parametric.mixture_posterior import PosteriorMembers, weighted
+from fastkl.families.mixture import Mixture
+from fastkl.families.multivariate_normal import MultivariateNormal
+
+
+def with_noise(
+    mixture: Mixture, rows: Rows, noise_covariance: ArrayLike | None, sample_weight: ArrayLike | None
+) -> Rows:
+    """The rows with the noise of their measurement, checked; the caller may have more of them, of weight 0."""
+    if noise_covariance is None:
+        return rows
+    n_rows = len(rows.X) if sample_weight is None or np.ndim(sample_weight) == 0 else np.shape(sample_weight)[0]
+    if not all(isinstance(one, MultivariateNormal) for one in mixture.component_families):
+        raise ValueError("noise_covariance is for components of the family multivariate_normal.")
+    noise, d = np.asarray(noise_covariance, dtype=np.float64), rows.n_columns
+    if noise.shape == (d, d) and n_rows == d:
+        raise ValueError(
+            f"A noise_covariance of shape {noise.shape} for {n_rows} rows may be one matrix for all rows or variances of each: "
+            f"pass one of shape {(n_rows, d, d)}."
+        )
+    if noise.shape == (d, d):
+        noise = noise[None]
+    elif noise.shape not in ((n_rows, d, d), (n_rows, d)):
+        raise ValueError(
+            f"noise_covariance has shape {noise.shape}; for these rows it is {(n_rows, d, d)} (a matrix for each), {(n_rows, d)} "
+            f"(variances for each) or {(d, d)} (a matrix for all)."
+        )
+    if len(noise) == n_rows and rows.index is not None and noise.shape[0] != len(rows.X):
+        noise = noise[rows.index]  # rows of weight 0 were left out
+    _check(noise, rows)
+    if np.isnan(rows.X).any():
+        raise ValueError(
+            "Rows have missing values or noise_covariance, not both: give a missing value the column's mean and a very large "
+            "variance."
+        )
+    return replace(rows, noise=np.ascontiguousarray(noise))
+
+
+def _check(noise: Floats, rows: Rows) -> None:
+    """ValueError naming the first row whose noise is no covariance."""
+    flat = noise.reshape(len(noise), -1)
+    bad = ~np.isfinite(flat).all(axis=1)
+    if noise.ndim == 2:
+        bad |= (flat < 0.0).any(axis=1)
+    elif not bad.any():
+        size = np.abs(noise).max(axis=(1, 2))
+        bad |= np.abs(noise - noise.swapaxes(1, 2)).max(axis=(1, 2)) > 1e-10 * size
+        bad |= np.linalg.eigvalsh(noise)[:, 0] < -1e-10 * size
+    if bad.any():
+        at = int(np.argmax(bad))
+        whose = "of all rows" if noise.ndim == 3 and len(noise) == 1 else f"of {rows.row(at)}"
+        what = "variances of at least 0" if noise.ndim == 2 else "a symmetric positive semi-definite matrix"
+        raise ValueError(f"The noise_covariance {whose} is not {what}, all finite: {noise[at].tolist()}.")
+
+
+class NoiseMembers(PosteriorMembers):
+    """Scores and posteriors that take the noise with which rows were measured."""
+
+    def _measured(self, X: ArrayLike, sample_weight: ArrayLike | None, noise_covariance: ArrayLike | None) -> Rows:
+        rows = self._read(X, sample_weight)
+        return with_noise(self.family_, rows, noise_covariance, sample_weight)
+
+    def score_samples(self, X: ArrayLike, *, noise_covariance: ArrayLike | None = None) -> Floats:
+        """Log-density of every row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d)
+            Rows.
+        noise_covariance : array-like of shape (n, d, d), (n, d) or (d, d), default=None
+            Of the noise with which each row was measured, as for ``fit``: the log-density is then that of a measurement.
+            None takes the rows for noise-free.
+
+        Returns
+        -------
+        ndarray of shape (n,)
+            In nats; -inf outside the support. Of a row with missing values (NaN), which normal densities take, that of
+            the values that are known.
+        """
+        return self._log_density_of(self._measured(X, None, noise_covariance))
+
+    def log_likelihood(
+        self, X: ArrayLike, sample_weight: ArrayLike | None = None, *, noise_covariance: ArrayLike | None = None
+    ) -> float:
+        """Weighted total log-likelihood of the rows, in nats.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d)
+            Rows.
+        sample_weight : array-like of shape (n,), default=None
+            Weights of at least 0.
+        noise_covariance : array-like of shape (n, d, d), (n, d) or (d, d), default=None
+            Of the noise with which each row was measured; None takes the rows for noise-free.
+
+        Returns
+        -------
+        float
+            The total; -inf if a row lies outside the support.
+        """
+        if noise_covariance is None:
+            return super().log_likelihood(X, sample_weight)
+        rows = self._measured(X, sample_weight, noise_covariance)
+        return weighted(self._log_density_of(rows), rows)
+
+    def bic(
+        self, X: ArrayLike, sample_weight: ArrayLike | None = None, *, noise_covariance: ArrayLike | None = None
+    ) -> float:
+        """Schwarz's criterion p log n - 2 log L on the rows, n being the sum of the weights; lower is better.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d)
+            The rows the mixture was fitted to.
+        sample_weight : array-like of shape (n,), default=None
+            Weights of at least 0.
+        noise_covariance : array-like of shape (n, d, d), (n, d) or (d, d), default=None
+            Of the noise with which each row was measured, as for ``fit``.
+
+        Returns
+        -------
+        float
+            The criterion, in nats times 2 (G. Schwarz 1978, doi:10.1214/aos/1176344136).
+        """
+        if noise_covariance is None:
+            return super().bic(X, sample_weight)
+        rows = self._measured(X, sample_weight, noise_covariance)
+        total = weighted(self._log_density_of(rows), rows)
+        return float(self.n_parameters_ * np.log(rows.total_weight) - 2.0 * total)
+
+    def predict_proba(self, X: ArrayLike, *, noise_covariance: ArrayLike | None = None) -> Floats:
+        r"""Posterior probability of every component given a row, :math:`p(z = k \mid x)`: its responsibility for the row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d)
+            Rows.
+        noise_covariance : array-like of shape (n, d, d), (n, d) or (d, d), default=None
+            Of the noise with which each row was measured; None takes the rows for noise-free.
+
+        Returns
+        -------
+        ndarray of shape (n, K)
+            Rows sum to 1.
+
+        Raises
+        ------
+        SupportError
+            If a row lies outside the support of every component.
+        """
+        return self._posterior(self._measured(X, None, noise_covariance))
+
+    def predict(self, X: ArrayLike, *, noise_covariance: ArrayLike | None = None) -> NDArray[np.intp]:
+        """The most probable component of every row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d)
+            Rows.
+        noise_covariance : array-like of shape (n, d, d), (n, d) or (d, d), default=None
+            Of the noise with which each row was measured; None takes the rows for noise-free.
+
+        Returns
+        -------
+        ndarray of shape (n,)
+            Numbers from 0 to K - 1; the first of equally probable ones.
+        """
+        return np.asarray(np.argmax(self.predict_proba(X, noise_covariance=noise_covariance), axis=1))
+
+    def denoise(self, X: ArrayLike, noise_covariance: ArrayLike) -> Floats:
+        """The expected noise-free row of every measured one, given the mixture.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d)
+            Measured rows.
+        noise_covariance : array-like of shape (n, d, d), (n, d) or (d, d)
+            Of the noise with which each row was measured.
+
+        Returns
+        -------
+        ndarray of shape (n, d)
+            Posterior means: nearer to the components than the measurements, the more so the larger the noise.
+
+        Examples
+        --------
+        >>> from fastkl import MixtureMLE
+        >>> model = MixtureMLE.from_parameters(weights=[1.0], mean=[[0.0, 0.0]], covariance=[[[1.0, 0.0], [0.0, 1.0]]])
+        >>> model.denoise([[2.0, 2.0]], [[1.0, 0.0]])
+        array([[1., 2.]])
+        """
+        rows = self._measured(X, None, noise_covariance)
+        expected: Floats = self.family_.expected_rows(rows, self.params_)
+        return expected
