@@ -231,14 +231,20 @@ class ProductDensity(NamedGroups, FittedProduct):
         kinds = [affine_invariances(density) for density in self.densities_.values()]
         return frozenset.intersection(*kinds) - ({"rotation", "size", "normal"} if len(kinds) > 1 else set())
 
+    def _sk_visual_block_(self) -> Any:
+        """Groups side by side, as scikit-learn draws a ColumnTransformer."""
+        from sklearn.compose import ColumnTransformer  # only here: a picture in a notebook
+
+        return ColumnTransformer(self.groups_ if hasattr(self, "groups_") else self.groups)._sk_visual_block_()
+
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         try:
             parts = [get_tags(density).input_tags for _, density, _ in self.groups]
         except (AttributeError, TypeError, ValueError):
             return tags  # wrong groups are an error of fit, not of a question about tags
-        tags.input_tags.string = any(part.string for part in parts)
-        tags.input_tags.categorical = any(part.categorical for part in parts)
+        for name in ("string", "categorical", "positive_only"):
+            setattr(tags.input_tags, name, any(getattr(part, name) for part in parts))
         return tags
 
 
