@@ -13,6 +13,7 @@ from fastkl.density.parametric.mixture import MixtureMLE
 from fastkl.density.parametric.mle import DensityMLE
 from fastkl.density.shape.mle import ShapeConstrainedMLE
 from fastkl.density.summary import Summary
+from fastkl.rows.jobs import Job
 
 __all__ = [
     "Bijection",
@@ -20,6 +21,7 @@ __all__ = [
     "DensityOutlierDetector",
     "FactorAnalysisMLE",
     "GoodnessOfFit",
+    "Job",
     "KernelDensityMLE",
     "MixtureMLE",
     "ProductDensity",
