@@ -21,7 +21,7 @@ FASTKL_SANITIZE=$flags FASTKL_OPENMP=$openmp CC=gcc python setup.py --quiet buil
 # the C++ library comes along: a sanitizer that is loaded before it can't pass on the exceptions that scipy's C++ throws
 export LD_PRELOAD="$(gcc -print-file-name=$library) $(gcc -print-file-name=libstdc++.so)"
 export PYTHONMALLOC=malloc PYTHONPATH=. OMP_NUM_THREADS=2
-export ASAN_OPTIONS=detect_leaks=0:abort_on_error=1 UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
+export ASAN_OPTIONS=detect_leaks=0:abort_on_error=1:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
 export TSAN_OPTIONS=halt_on_error=1:report_signal_unsafe=0:ignore_noninstrumented_modules=1
 if [ "$kind" = thread ]; then
     tests=(tests/hostile/test_threads.py)
