@@ -23,6 +23,7 @@ from fastkl.divergence.arguments import FloatArray
 from fastkl.divergence.draws import resolve_draws
 from fastkl.divergence.estimate import EXACT, Estimate
 from fastkl.divergence.line_integral import Integral, expectation_on_a_line
+from fastkl.divergence.mixture_bounds import with_bounds
 from fastkl.divergence.models import Model
 from fastkl.divergence.ratio_tails import doubts_of_draws
 from fastkl.divergence.supports import listed_support
@@ -97,6 +98,11 @@ def mean_of_draws(terms: FloatArray) -> Estimate:
     return Estimate(mean.value, error, mean.n_rows, "monte_carlo", {"n_draws": mean.n_rows})
 
 
+def no_bounds(estimate: Estimate, p: Model, q: Model) -> Estimate:
+    """Of a divergence for which no bounds are known."""
+    return estimate
+
+
 def _with_a_part_missing(estimate: Estimate, mass: float) -> Estimate:
     """An estimate from draws of a density that was not found as a whole."""
     reason = (
@@ -118,6 +124,8 @@ class Expectation:
         ``terms(p, q, rows)`` gives the values at rows of p, (n,), whose mean is the divergence.
     closed_form : callable
         ``closed_form(p, q)`` gives the divergence, or None where none is known.
+    with_bounds : callable
+        An estimate from draws with bounds among its diagnostics, where some are known.
     of_draws : callable
         The estimate from the terms at draws from p; by default their mean.
     additive : bool
@@ -128,6 +136,7 @@ class Expectation:
 
     terms: Callable[[Model, Model, NDArray[np.float64]], FloatArray]
     closed_form: Callable[[Model, Model], float | None] = no_closed_form
+    with_bounds: Callable[[Estimate, Model, Model], Estimate] = no_bounds
     of_draws: Callable[[FloatArray], Estimate] = mean_of_draws
     additive: bool = True
     invariant: bool = True
@@ -147,7 +156,7 @@ class Expectation:
         integral = self._integral(p, q) if n_draws is None else None
         if integral is not None and not np.isnan(integral.value):
             return Estimate(integral.value, integral.error, 0, "quadrature")
-        estimate = self.of_draws(self.terms(p, q, p.draw(resolve_draws(n_draws), rng)))
+        estimate = self.with_bounds(self.of_draws(self.terms(p, q, p.draw(resolve_draws(n_draws), rng))), p, q)
         return estimate if integral is None else _with_a_part_missing(estimate, integral.mass)
 
     def _integral(self, p: Model, q: Model) -> Integral | None:
@@ -220,6 +229,7 @@ def _log_ratio_mean(log_ratio: FloatArray) -> Estimate:
 model_divergence = Expectation(
     terms=lambda p, q, rows: p.log_density(rows) - q.log_density(rows),
     closed_form=closed_form_divergence,
+    with_bounds=with_bounds,
     of_draws=_log_ratio_mean,
 )
 _entropy = Expectation(

@@ -367,7 +367,7 @@ class Family(BaseEstimator):
         given = {**self.fixed_parameters(), **params}
         missing = [name for name in self.parameter_names if name not in given]
         unknown = [name for name in given if name not in self.parameter_names]
-        self.raise_if_unknown(unknown, ValueError)
+        self.raise_if_unknown(unknown, ValueError, self.parameter_names)
         if missing:
             raise ValueError(
                 f"{self.name} takes the parameters {', '.join(self.parameter_names)}; this call lacks {', '.join(missing)}."
@@ -377,12 +377,17 @@ class Family(BaseEstimator):
         )
 
     @classmethod
-    def raise_if_unknown(cls, names: Iterable[str], error: type[Exception] = TypeError) -> None:
+    def raise_if_unknown(
+        cls, names: Iterable[str], error: type[Exception] = TypeError, parameters: tuple[str, ...] | None = None
+    ) -> None:
         """An error that says what the family takes, and what names from other libraries are called here."""
-        unknown = [name for name in names if name not in cls._options and name not in cls.parameter_names]
+        known = (
+            tuple(cls.parameters) if parameters is None else parameters
+        )  # families of families have those of an instance
+        unknown = [name for name in names if name not in cls._options and name not in known]
         if unknown:
-            options = sorted(cls._options - set(cls.parameter_names))
-            raise error(unknown_parameters(cls.name, unknown, cls.parameter_names, options, cls.scipy_parameters))
+            options = sorted(cls._options - set(known))
+            raise error(unknown_parameters(cls.name, unknown, known, options, cls.scipy_parameters))
 
     def n_columns(self, params: Params) -> int:
         """Columns of a row."""

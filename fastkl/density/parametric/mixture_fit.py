@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from fastkl._core.array_types import Floats, Params
 from fastkl._core.rows import AnyRows, Rows
 from fastkl.density.parametric.incomplete import fit_any_rows, starting_parameters
-from fastkl.density.parametric.products import is_product, resolve_product
+from fastkl.density.parametric.products import FORM, is_product, resolve_product
 from fastkl.density.validation import resolve_family
 from fastkl.exceptions import DegenerateDataError
 from fastkl.families.base import Family
@@ -56,6 +56,8 @@ def resolved_mixture(family: Any, n_components: int, weights: ArrayLike | None) 
             raise ValueError(
                 "The components of a mixture are regularised by a prior (prior='default'), not by shrinkage."
             )
+        if isinstance(one, Product) and not one.groups:
+            raise ValueError(f"A product is given by its groups: {FORM}.")
         if isinstance(one, Mixture):
             raise ValueError("A mixture of mixtures is a mixture: give all components at once.")
     products = any(isinstance(one, Product) for one in components)  # which are compared once their columns are known

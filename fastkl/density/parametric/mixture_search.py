@@ -244,7 +244,7 @@ def spurious_components(mixture: Mixture, climb: Climb, rows: AnyRows) -> dict[i
     """Components that sit on a few rows, with a sentence each: accidents of the sample, on the way to infinity."""
     if mixture.discrete or not len(climb.sums):
         return {}
-    d, components = rows.n_columns, mixture.split(climb.params)
+    d, components, families = rows.n_columns, mixture.split(climb.params), mixture.component_families
     n_rows = max(rows.total_weight, len(rows.X) if isinstance(rows, Rows) else 0.0)
     count = climb.sums / np.sum(climb.sums) * n_rows
     found = {}
@@ -252,7 +252,7 @@ def spurious_components(mixture: Mixture, climb: Climb, rows: AnyRows) -> dict[i
         few = [k for k in group.members if count[k] < FEW_ROWS * (d + 1.0)]
         if not few or group.tied is not None or not group.family.free_names():
             continue
-        covariances = [_covariance(group.family, components[k]) for k in range(len(components))]
+        covariances = [_covariance(family, own) for family, own in zip(families, components, strict=True)]
         for k in few:
             if covariances[k] is None or any(c is None for c in covariances):
                 continue

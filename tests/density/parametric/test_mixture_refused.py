@@ -76,3 +76,27 @@ def test_errors_that_were_not_formed():
         model.standard_errors_  # noqa: B018
     with pytest.raises(AttributeError, match="known parameters"):
         MixtureMLE.from_parameters("poisson", **LONDON).standard_errors_  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("family", "params"),
+    [
+        ("multivariate_normal", {"mean": [[0.0], [1.0]], "covariance": [[[1.0]], [[1.0]]]}),
+        ([("a", "gamma", [0])], {"a__shape": [[1.0], [2.0]], "a__scale": [[1.0], [1.0]]}),
+    ],
+)
+def test_unknown_parameters_are_named(family, params):
+    with pytest.raises(ValueError, match="foo"):
+        MixtureMLE.from_parameters(family, weights=[0.5, 0.5], foo=3.0, **params)
+
+
+def test_a_product_by_its_name_alone():
+    with pytest.raises(ValueError, match="given by its groups"):
+        MixtureMLE(2, family="product").fit([[1.0], [2.0]])
+
+
+def test_two_families_on_few_rows():
+    """Components of few rows are looked at for a collapse, each by its own family."""
+    X = np.random.default_rng(0).gamma(2.0, size=(50, 2))
+    model = MixtureMLE(2, family=["gamma", "normal"], n_init=1, random_state=0).fit(X)
+    assert model.converged_
