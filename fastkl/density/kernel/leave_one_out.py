@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from scipy.optimize import minimize
@@ -95,7 +96,8 @@ class LeaveOneOut:
 
     def log_densities(self, log_bandwidth: Floats, moments: bool) -> tuple[Floats, Floats | None]:
         """Of every row without itself (n,), and their slopes by the log-bandwidths (n, d)."""
-        bandwidth, options = np.exp(log_bandwidth), {"error": ERROR, "n_threads": self.n_threads}
+        bandwidth = np.exp(log_bandwidth)
+        options: dict[str, Any] = {"error": ERROR, "n_threads": self.n_threads}
         sums: FoldedSums | DirectionalSums
         if self.unit is not None:
             sums = DirectionalSums(self.points, self.weights, self.kernel, self.unit * bandwidth, **options)

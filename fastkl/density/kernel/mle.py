@@ -16,6 +16,7 @@ from fastkl.density.kernel.bandwidths import Bandwidth, chosen_bandwidth, given_
 from fastkl.density.kernel.checks import check_kernel_density
 from fastkl.density.kernel.directional import support_of
 from fastkl.density.kernel.fitted import FittedKernelDensity
+from fastkl.density.kernel.units import Units
 from fastkl.density.validation import read_rows, unchanged_on_error
 from fastkl.rows.checks import raise_if_not_finite, require_finite
 from fastkl.rows.streamed import StreamedRows
@@ -209,7 +210,7 @@ class KernelDensityMLE(FittedKernelDensity):
         self.bandwidth_, self._sums = bandwidth, None
         sums = self._sums_of(rows.n_threads)
         slopes = sums.slopes(self.references_)[1]
-        self.shifts_, self._sums = 0.5 * slopes @ sums.units.covariance, None
+        self.shifts_, self._sums = 0.5 * slopes @ Units(bandwidth, np.zeros(rows.n_columns)).covariance, None
 
     def _widen(self, rows: Rows) -> None:
         """Shifted kernels with the multiple of the bandwidths that maximises the leave-one-out likelihood."""
