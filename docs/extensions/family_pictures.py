@@ -27,6 +27,10 @@ SHAPES = {
     "loglogistic": [{"shape": 1.5, "scale": 2}, {"shape": 4, "scale": 3}],
     "lomax": [{"shape": 1.5, "scale": 2}, {"shape": 5, "scale": 10}],
     "burr12": [{"c": 3, "d": 1, "scale": 2}, {"c": 1.5, "d": 4, "scale": 6}],
+    "generalized_extreme_value": [{"shape": s, "loc": 0, "scale": 1} for s in (-0.4, 0, 0.4)],
+    "generalized_pareto": [{"shape": s, "scale": 1} for s in (-0.4, 0.5)],
+    "inverse_gamma": [{"shape": 2, "scale": 2}, {"shape": 4, "scale": 8}],
+    "skew_normal": [{"shape": 4, "loc": 0, "scale": 1}, {"shape": -2, "loc": 0, "scale": 1.5}],
     "exponential": [{"scale": 1}, {"scale": 3}],
     "rayleigh": [{"scale": 1}, {"scale": 2}],
     "half_normal": [{"scale": 1}, {"scale": 2}],
@@ -43,6 +47,8 @@ SHAPES = {
     "multivariate_normal": [{"mean": [0, 0], "covariance": [[1, 0.7], [0.7, 1]]}],
     "multivariate_t": [{"df": 3, "loc": [0, 0], "scale": [[1, 0.7], [0.7, 1]]}],
     "dirichlet": [{"concentration": [2, 3, 5]}],
+    "dirichlet_multinomial": [{"probabilities": [0.2, 0.3, 0.5], "concentration": 10, "n_trials": 40}],
+    "beta_binomial": [{"probabilities": [0.4, 0.6], "concentration": 3, "n_trials": 20}],
     "von_mises_fisher": [{"direction": [0.6, 0.8], "concentration": 4}],
 }
 

@@ -12,6 +12,7 @@ from fastkl.density.parametric.factor_analysis import FactorAnalysisMLE
 from fastkl.density.parametric.mixture import MixtureMLE
 from fastkl.density.parametric.mle import DensityMLE
 from fastkl.density.summary import Summary
+from fastkl.rows.jobs import Job
 
 __all__ = [
     "Bijection",
@@ -19,6 +20,7 @@ __all__ = [
     "DensityOutlierDetector",
     "FactorAnalysisMLE",
     "GoodnessOfFit",
+    "Job",
     "KernelDensityMLE",
     "MixtureMLE",
     "ProductDensity",

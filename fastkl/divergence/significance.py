@@ -12,13 +12,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import digamma
+from scipy.special import betaincinv, digamma
 
 from fastkl._core._threads import effective_n_threads
 from fastkl.divergence._labels import LANES, score_labels, score_permutations
 from fastkl.divergence.arguments import FloatArray, Sample, resolve_neighbors
 from fastkl.divergence.combined_test import combined_test
 from fastkl.divergence.estimate import ConfidenceInterval
+from fastkl.divergence.interval_picture import interval_picture
 from fastkl.divergence.local_terms import Method
 from fastkl.divergence.neighbors import SamplePair
 from fastkl.divergence.operands import SAMPLES, WITH_A_SAMPLE, Rules, operands, sample_pair
@@ -65,7 +66,17 @@ class PermutationTest(NamedTuple):
             "permutations": f"{self.n_permutations:,}",
             "neighbours": f"{self.n_neighbors}",
         }
+        low, high = self._interval()
+        label = f"95 % interval from {low:.3g} to {high:.3g} for the p-value of all permutations"
+        picture = interval_picture(self.p_value, low, high, label, (0.0, 1.0))
+        facts["of all permutations (95 %)"] = f"{low:.3g} ... {high:.3g} {picture}"
         return f"<table>{''.join(f'<tr><th>{name}</th><td>{value}</td></tr>' for name, value in facts.items())}</table>"
+
+    def _interval(self) -> tuple[float, float]:
+        """Where the p-value of all permutations lies, from those that were drawn (Clopper and Pearson 1934)."""
+        count, n = round(self.p_value * (self.n_permutations + 1)) - 1, self.n_permutations
+        low = 0.0 if count == 0 else float(betaincinv(count, n - count + 1.0, 0.025))
+        return low, 1.0 if count == n else float(betaincinv(count + 1.0, n - count, 0.975))
 
 
 def permutation_test(

@@ -16,6 +16,7 @@ from fastkl.divergence.categorical_kl import categorical_kl
 from fastkl.divergence.categorical_relatives import categorical_jensen_shannon
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.functions import kl_divergence
+from fastkl.divergence.interval_picture import interval_pictures
 from fastkl.divergence.label_test import label_test
 from fastkl.divergence.options import as_random_state
 from fastkl.divergence.relatives import jensen_shannon
@@ -190,9 +191,16 @@ class TableComparison:
 
     def _repr_html_(self) -> str:
         head, *rows = self._cells()
-        body = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+        estimates = [line.kl for line in self.lines]
+        lows, highs = zip(*(estimate.confidence_interval() for estimate in estimates), strict=True)
+        pictures = interval_pictures([float(estimate) for estimate in estimates], lows, highs, "nats")
+        body = "".join(
+            "<tr>" + "".join(f"<td>{cell}</td>" for cell in (*map(html.escape, row), picture)) + "</tr>"
+            for row, picture in zip(rows, pictures, strict=True)
+        )
         notes = "".join(f"<div>{html.escape(note)}</div>" for note in self.notes)
-        return f"<table><tr>{''.join(f'<th>{html.escape(cell)}</th>' for cell in head)}</tr>{body}</table>{notes}"
+        titles = [*head, "KL(P || Q), 95 % interval"]
+        return f"<table><tr>{''.join(f'<th>{html.escape(cell)}</th>' for cell in titles)}</tr>{body}</table>{notes}"
 
 
 def _number(value: float) -> str:

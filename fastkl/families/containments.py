@@ -37,10 +37,12 @@ class Containment:
 
 CONTAINMENTS = (
     Containment("beta", "uniform", "a = b = 1", {"low": 0.0, "high": 1.0}),
+    Containment("beta_binomial", "multinomial", "concentration = infinity"),
     Containment("burr12", "loglogistic", "d = 1"),
     Containment("burr12", "lomax", "c = 1"),
     Containment("burr12", "pareto", "limit of c to infinity with c d held", attained=False),
     Containment("burr12", "weibull", "d = infinity"),
+    Containment("dirichlet_multinomial", "multinomial", "concentration = infinity"),
     Containment("gamma", "exponential", "shape = 1"),
     Containment("generalized_extreme_value", "gumbel", "shape = 0"),
     Containment("generalized_pareto", "exponential", "shape = 0"),

@@ -51,6 +51,23 @@ def log_factorial_rest(x: ArrayLike) -> Floats:
     return np.where(x > 0.0, 0.5 * np.log(2.0 * np.pi * safe) + stirling_error(safe), 0.0)
 
 
+def log_negative_binomial(x: ArrayLike, size: ArrayLike, mean: ArrayLike) -> Floats:
+    """log p(x) by size and mean in saddle-point form, as in negative_binomial.h; Poisson at infinite sizes."""
+    x, size, mean = np.broadcast_arrays(*(np.asarray(v, dtype=np.float64) for v in (x, size, mean)))
+    limit = np.isinf(size)
+    r, k, m = np.where(limit, 1.0, size), np.where(x > 0.0, x, 1.0), np.where(mean > 0.0, mean, 1.0)
+    total, together = k + r, r + m
+    a = (k - m) / together
+    b = -a * (r / k)
+    lost = r * log_excess(a, total / together) + k * log_excess(b, (m / together) * (total / k))
+    rest = 0.5 * (np.log(r) - np.log(k) - np.log(total) - np.log(2.0 * np.pi))
+    found = rest - lost + stirling_error(total) - stirling_error(r) - stirling_error(k)
+    with np.errstate(over="ignore", invalid="ignore"):
+        none = np.where(r < mean, -r * (np.log(r + mean) - np.log(r)), -r * np.log1p(mean / r))
+    found = np.where(x > 0.0, np.where(mean > 0.0, found, -np.inf), none)
+    return np.where(limit, -deviance(x, mean) - log_factorial_rest(x), found) if limit.any() else found
+
+
 def log_poisson_tails(x: ArrayLike, rate: ArrayLike) -> tuple[Floats, Floats]:
     """log P(X <= x) and log P(X > x) of a Poisson count, elementwise."""
     x, rate = np.broadcast_arrays(np.asarray(x, dtype=np.float64), np.asarray(rate, dtype=np.float64))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Any, ClassVar
 
@@ -24,6 +25,7 @@ SINGULAR = 1e-13  # eigenvalue of an information in correlation form that is all
 BELOW_INFINITY = float(np.finfo(np.float64).max)
 # what a probability at a quantile may differ from the one that was asked for, relative
 CONFIRMED = 2.0**-43
+UNSEEN = 1e-20  # of the smallest value beside it
 # the number next to an end that does not belong to the support, and that end
 OPEN_ENDS = {ABOVE_ZERO: 0.0, BELOW_ONE: 1.0, BELOW_INFINITY: np.inf}
 
@@ -47,6 +49,7 @@ class UnivariateFamily(Family):
         return column_kernel(cls.name)
 
     def statistics(self, rows: Rows) -> Statistics:
+        rows = self.lifted(rows)
         records, row, column = self.kernel().statistics(rows.X, rows.weights, self.support, rows.n_threads)
         self._check_inside(rows, row, column)
         statistics = dict(zip(self.statistic_names, records.T.copy(), strict=True))
@@ -54,7 +57,7 @@ class UnivariateFamily(Family):
         return statistics
 
     def component_statistics(self, rows: Rows, weights: Floats) -> list[Statistics]:
-        of_components = rows.component_weights(weights)
+        of_components, rows = rows.component_weights(weights), self.lifted(rows)
         records, row, column = self.kernel().component_statistics(rows.X, of_components, self.support, rows.n_threads)
         self._check_inside(rows, row, column)
         for one in records:
@@ -90,6 +93,22 @@ class UnivariateFamily(Family):
     def at_open_ends(self, params: Params) -> dict[float, Floats]:
         """Limits of the log-density at ends that the support leaves out, by end and column; -inf where not finite."""
         return {}
+
+    def lifted(self, rows: Rows) -> Rows:
+        """The rows with values at an end where a parameter held fixed gives a limit moved inside, by less than can be seen."""
+        held = self.fixed_parameters()
+        if not held or type(self).at_open_ends is UnivariateFamily.at_open_ends:
+            return rows
+        fixed = self.fixed_columns(rows.n_columns)
+        ends = self._ends({name: fixed.get(name, np.full(rows.n_columns, 2.0)) for name in self.parameter_names})
+        X = rows.X
+        for end, limits in ends.items():
+            at_end = (end == X) & (limits > -np.inf)
+            if at_end.any():
+                X = X.astype(np.float64, copy=False)
+                step = UNSEEN * np.min(np.where(X > 0.0, X, BELOW_INFINITY), axis=0) if end == 0.0 else BELOW_ONE
+                X = np.where(at_end, np.maximum(np.where(step < 1e200, step, 0.0), ABOVE_ZERO), X)
+        return rows if X is rows.X else replace(rows, X=np.ascontiguousarray(X))
 
     def log_density(self, rows: Rows, params: Params) -> Floats:
         total = self.kernel().log_density(rows.X, self._constants(params), self.support, rows.n_threads)

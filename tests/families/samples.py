@@ -70,6 +70,23 @@ def counts(generator):
     return x[:, None].astype(float)
 
 
+def compositions(generator, d=None):
+    """Rows of counts: with equal and unequal totals, over- and under-dispersed, some with one outcome a row."""
+    d = int(generator.choice([2, 3, 6])) if d is None else d
+    n, kind = int(generator.choice(SIZES)), int(generator.integers(5))
+    totals = generator.choice([2, 5, 30, 1000]) if kind != 1 else generator.integers(1, 40, size=n)
+    shares = generator.dirichlet(np.full(d, 10.0 ** generator.uniform(-2.0, 4.0)), size=n)
+    if kind == 2:
+        shares = np.repeat(generator.dirichlet(np.ones(d))[None], n, axis=0)
+    elif kind == 3:  # less than multinomial rows
+        return generator.permutation(
+            np.floor(totals * generator.dirichlet(np.ones(d))) + generator.integers(0, 2, (n, d))
+        )
+    elif kind == 4:
+        shares[: n // 2] = np.eye(d)[generator.integers(d, size=n // 2)]
+    return generator.permutation(generator.multinomial(totals, shares)).astype(float)
+
+
 def plane(generator):
     """Rows of several columns."""
     d = int(generator.choice([2, 3, 5]))

@@ -20,7 +20,9 @@ from tests.families import samples
 NATS = 1e-6
 SAMPLES = {
     "beta": samples.fractions,
+    "beta_binomial": partial(samples.compositions, d=2),
     "burr12": samples.positive,
+    "dirichlet_multinomial": samples.compositions,
     "gamma": samples.positive,
     "generalized_extreme_value": samples.line,
     "generalized_pareto": samples.positive,
@@ -41,6 +43,7 @@ HELD = {
     "lomax": {"shape": (0.5, 2.0, 50.0)},
     "burr12": {"d": (0.1, 1.0, 20.0), "c": (0.5, 3.0)},
     "beta": {"a": (0.5, 1.0, 30.0)},
+    "dirichlet_multinomial": {"concentration": (0.0, 0.1, 1.0, 30.0, 1e4)},
     "negative_binomial": {"size": (0.3, 1.0, 30.0)},
     "zero_inflated_poisson": {"zero_probability": (0.1, 0.5)},
     "generalized_extreme_value": {"shape": (-1.0, -0.6, -0.2, 0.0, 0.3, 1.0), "scale": (0.5, 2.0)},

@@ -119,7 +119,8 @@ def check_params(family: Family, params: Params, d: int) -> None:
 def check_statistics(family: Family, statistics: Statistics, d: int) -> None:
     """ValueError unless these are numbers in the form of statistics of d columns.
 
-    Sums that can be merged have an entry for each column along every axis; what errors are computed from is square.
+    Sums that can be merged have an entry for each column along every axis, or are lists of what is tallied, by column or of whole
+    rows; what errors are computed from is square.
     """
     weight = np.asarray(statistics["weight"], dtype=np.float64)
     if not np.isfinite(weight).all() or np.any(weight <= 0.0):
@@ -129,7 +130,7 @@ def check_statistics(family: Family, statistics: Statistics, d: int) -> None:
         if name in ("information", "curvature", KEPT):
             fits = value.dtype == np.float64 and len(shape) > 1 and shape[-1] == shape[-2]
         else:
-            fits = set(shape) <= {d}
+            fits = set(shape) <= {d} or (isinstance(value, list) and len(value) == 1)
         if not fits:
             raise ValueError(f"the statistic {name!r} has shape {shape} for {d} columns")
     if not family.has_statistics and not family.joint:

@@ -76,6 +76,7 @@ class IterativeFamily(UnivariateFamily):
         return rows.total(self._evaluate_block, params)
 
     def _evaluate_block(self, rows: Rows, params: Params) -> Evaluation:
+        rows = self.lifted(rows)
         sums, row, column = self.kernel().sums(
             rows.X, rows.weights, self._constants(params), self.support, rows.n_threads
         )
@@ -90,6 +91,7 @@ class IterativeFamily(UnivariateFamily):
         of_components = None if rows.weights is None else rows.weights[None]
         if weights is not None:
             of_components = rows.component_weights(weights)
+        rows = self.lifted(rows)
         sums, row, column = self.kernel().component_sums(rows.X, of_components, constants, self.support, rows.n_threads)
         self._check_inside(rows, row, column)
         return [self._evaluation(own) for own in sums]
@@ -139,6 +141,7 @@ class IterativeFamily(UnivariateFamily):
         return -hessian[:, order][:, :, order]
 
     def log_likelihood(self, rows: Rows, params: Params) -> float:
+        rows = self.lifted(rows)
         sums, row, _ = self.kernel().sums(rows.X, rows.weights, self._constants(params), self.support, rows.n_threads)
         return -np.inf if row >= 0 else float(np.sum(sums[:, 0]))
 
@@ -199,7 +202,7 @@ class IterativeFamily(UnivariateFamily):
         if not trusted:
             sample = rows if isinstance(rows, Rows) else scattered(rows, SAMPLE_ROWS)
             trusted = sample is rows or self._is_fair(rows, sample)
-        groups = self.starts(sample, fixed)
+        groups = self.starts(self.lifted(sample), fixed)
         try:
             maximum = self._best(sample if trusted else rows, groups, tol, max_iter)
         except SupportError:
@@ -236,7 +239,7 @@ class IterativeFamily(UnivariateFamily):
 
     def _best_of_columns(self, rows: Rows, groups: list[list[Params]], tol: float, max_iter: int) -> Maximum:
         """The same for few rows, in compiled loops over the columns."""
-        columns = np.ascontiguousarray(rows.X.T, dtype=np.float64)
+        columns = np.ascontiguousarray(self.lifted(rows).X.T, dtype=np.float64)
         low, high, _ = self.support
         if low > -np.inf and np.any(outside := (columns < low) | (columns > high)):
             row = int(np.argmax(outside.any(axis=0)))

@@ -1,0 +1,66 @@
+"""Choices between families that went wrong: equal distributions, rounded heights, a table of passengers, a header of numbers.
+
+Each is a small case of a kind: likelihoods that differ by rounding alone, whole numbers that are no counts, and first lines of a
+file that may be names.
+"""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from fastkl import DensityMLE, SourceError, compare_densities, make_product_density, vuong_test
+from tests.commands.files import run
+
+
+@pytest.mark.parametrize(
+    ("smaller", "larger"),
+    [("poisson", "negative_binomial"), ("multinomial", "dirichlet_multinomial"), ("normal", "student_t")],
+)
+def test_equal_distributions_are_not_told_apart(smaller, larger):
+    """The larger family has ended at the smaller one: what is left of a difference is rounding."""
+    generator = np.random.default_rng(0)
+    X = {
+        "poisson": generator.poisson(0.5, (891, 1)),
+        "multinomial": np.tile([[4, 6, 10], [5, 5, 10], [3, 7, 10]], (50, 1)),
+        "normal": stats.norm.ppf((np.arange(200) + 0.5) / 200)[:, None],
+    }[smaller]
+    first, second = DensityMLE(smaller).fit(X), DensityMLE(larger).fit(X)
+    assert np.isnan(vuong_test(first, second, X).p_value)
+    table = compare_densities({smaller: first, larger: second}, X)
+    assert np.max(np.abs(table.kl_difference)) < 1e-12
+    assert np.isnan(table.p_value).all()
+
+
+@pytest.mark.parametrize(("centre", "spread"), [(170.0, 8.0), (70.0, 9.0), (1000.0, 40.0)])
+def test_rounded_measurements_are_no_counts(centre, spread):
+    X = np.random.default_rng(0).normal(centre, spread, (500, 1)).round()
+    model = make_product_density(X).fit(X)
+    assert [density.family for _, density, _ in model.groups] == ["normal"]
+    expected = stats.norm(X.mean(), X.std()).logpdf(X).sum()
+    np.testing.assert_allclose(model.log_likelihood(X), expected, rtol=1e-12)
+    if centre == 170.0:
+        np.testing.assert_allclose(expected, -1756.4, atol=0.05)
+
+
+def test_a_table_of_passengers(tmp_path, capsys):
+    """Zeros and ones, ages and fares: each column gets families of its own kind."""
+    generator = np.random.default_rng(0)
+    age = generator.gamma(4.0, 7.5, 700).round(1)
+    fare = np.exp(generator.normal(3.0, 1.0, 700)).round(2)
+    table = pd.DataFrame({"Survived": generator.integers(0, 2, 700), "Age": age, "Fare": fare})
+    table.to_csv(tmp_path / "passengers.csv", index=False)
+    out = run(capsys, "fit", tmp_path / "passengers.csv")
+    chosen = dict(line.split(",")[0].split(": ") for line in out.splitlines() if line.startswith(tuple(table)))
+    assert chosen["Survived"] == "bernoulli"
+    assert chosen["Age"] == "gamma"
+    assert chosen["Fare"] in ("lognormal", "inverse_gaussian", "loglogistic")
+
+
+@pytest.mark.parametrize("d", [1, 2, 5])
+def test_a_header_of_numbers_is_no_row(tmp_path, d):
+    """What pandas writes for columns without names: never read in silence as a row."""
+    path = tmp_path / "table.csv"
+    pd.DataFrame(np.random.default_rng(0).normal(size=(50, d))).to_csv(path, index=False)
+    with pytest.raises(SourceError, match="first line is 0"):
+        DensityMLE("normal").fit_batches(path)
