@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from scipy.optimize import minimize
@@ -38,8 +38,8 @@ class Maximum:
 
     Parameters
     ----------
-    bandwidth : ndarray of shape (d,)
-        One for each column, or the same for all.
+    bandwidth : ndarray of shape (d,) or (d, d)
+        One for each column, or the same for all; or a matrix.
     log_likelihood : float
         Total, in nats.
     slope : float
@@ -57,6 +57,21 @@ class Maximum:
     def converged(self) -> bool:
         """Whether the slopes vanish."""
         return self.slope <= TOLERANCE
+
+
+class Likelihood(Protocol):
+    """What is climbed."""
+
+    @property
+    def n_slopes(self) -> int:
+        """Parameters."""
+
+    @property
+    def wider(self) -> Floats:
+        """The direction in which kernels widen."""
+
+    def mean(self, theta: Floats) -> tuple[float, Floats]:
+        """The mean log-density and its slopes."""
 
 
 class LeaveOneOut:
@@ -92,6 +107,7 @@ class LeaveOneOut:
         self.total_weight = float(n) if weights is None else float(weights.sum())
         others = self.total_weight - (1.0 if weights is None else weights)
         self._log_others = np.log(others)
+        self.n_slopes, self.wider = points.shape[1], np.ones(1)
         self._order = near_order(points, n_threads) if unit is None else None
 
     def log_densities(self, log_bandwidth: Floats, moments: bool) -> tuple[Floats, Floats | None]:
@@ -136,10 +152,10 @@ def maximise(
         of_part = None if weights is None else weights[::every]
         part = LeaveOneOut(scaled[::every], of_part, kernel, n_threads, of_scaled, own)
         growth = np.log(n / len(part.points)) / (d + 4.0)
-        log_bandwidth, inverse, n_iter = _climb(part, log_bandwidth + growth, None)
+        log_bandwidth, inverse, n_iter = climb(part, log_bandwidth + growth, None)
         log_bandwidth = log_bandwidth - growth
     likelihood = LeaveOneOut(scaled, weights, kernel, n_threads, of_scaled, own)
-    log_bandwidth, _, more = _climb(likelihood, log_bandwidth, inverse)
+    log_bandwidth, _, more = climb(likelihood, log_bandwidth, inverse)
     bandwidth: Floats = unit * np.exp(log_bandwidth)
     found = evaluated(points, weights, bandwidth, kernel, scalar=scalar, n_threads=n_threads, mirrors=mirrors)
     return replace(found, n_iter=n_iter + more + 1)
@@ -173,12 +189,14 @@ def _in_units(
     return points / unit, None if mirrors is None else mirrors.scaled(unit), None
 
 
-def _climb(likelihood: LeaveOneOut, theta: Floats, inverse: Floats | None) -> tuple[Floats, Floats, int]:
-    """Log-bandwidths where the slopes vanish, the inverse curvature there, and how often the likelihood was evaluated.
+def climb(likelihood: Likelihood, theta: Floats, inverse: Floats | None) -> tuple[Floats, Floats, int]:
+    """Parameters where the slopes vanish, the inverse curvature there, and how often the likelihood was evaluated.
+
+    A ``theta`` of one number stands for all of them.
 
     With an ``inverse`` curvature from elsewhere the search begins with steps by it, and ends if these lead to the maximum.
     """
-    d, n_evaluations = likelihood.points.shape[1], 0
+    d, n_evaluations = likelihood.n_slopes, 0
 
     def loss(theta: Floats) -> tuple[float, Floats]:
         nonlocal n_evaluations
@@ -194,7 +212,7 @@ def _climb(likelihood: LeaveOneOut, theta: Floats, inverse: Floats | None) -> tu
             return theta, inverse, n_evaluations
     while not loss(theta)[0] < LOWEST:
         # a kernel with an end reaches no other row from somewhere; a wider one does
-        theta = theta + 0.5
+        theta = theta + 0.5 * likelihood.wider
     options = {"gtol": 1e-6, "ftol": 0.0, "maxiter": 200, "maxcor": 20}
     found = minimize(
         lambda theta: tuple(np.nan_to_num(part) for part in loss(theta)),
