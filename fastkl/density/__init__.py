@@ -11,6 +11,7 @@ from fastkl.density.outliers import DensityOutlierDetector
 from fastkl.density.parametric.factor_analysis import FactorAnalysisMLE
 from fastkl.density.parametric.mixture import MixtureMLE
 from fastkl.density.parametric.mle import DensityMLE
+from fastkl.density.shape.mle import ShapeConstrainedMLE
 from fastkl.density.summary import Summary
 from fastkl.rows.jobs import Job
 
@@ -24,6 +25,7 @@ __all__ = [
     "KernelDensityMLE",
     "MixtureMLE",
     "ProductDensity",
+    "ShapeConstrainedMLE",
     "Summary",
     "TransformedDensity",
     "bijection",

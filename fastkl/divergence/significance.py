@@ -21,9 +21,11 @@ from fastkl.divergence.combined_test import combined_test
 from fastkl.divergence.estimate import ConfidenceInterval
 from fastkl.divergence.interval_picture import interval_picture
 from fastkl.divergence.local_terms import Method
+from fastkl.divergence.mixed_rows import mixed_columns
+from fastkl.divergence.models import is_model
 from fastkl.divergence.neighbors import SamplePair
 from fastkl.divergence.operands import SAMPLES, WITH_A_SAMPLE, Rules, operands, sample_pair
-from fastkl.divergence.options import Options
+from fastkl.divergence.options import Options, one_seed
 from fastkl.divergence.samples import check_method, divergence_neighbors, sample_divergence
 from fastkl.spatial import NeighborIndex
 
@@ -88,6 +90,7 @@ def permutation_test(
     sample_weight_q: ArrayLike | None = None,
     n_permutations: int = 1999,
     random_state: Any = None,
+    rng: Any = None,
     n_jobs: int | None = None,
     n_draws: int | None = None,
 ) -> PermutationTest:
@@ -103,8 +106,8 @@ def permutation_test(
 
     Parameters
     ----------
-    p, q : array-like of shape (n,) or (n, d), or model
-        Two samples, or a sample and a model that can be drawn from.
+    p, q : array-like of shape (n,) or (n, d), data frame, or model
+        Two samples, or a sample and a model that can be drawn from. Columns may hold labels too.
     n_neighbors : int, default=None
         K; by default a tenth of all rows, between 5 and 50. A number given asks for the neighbour statistic alone, with
         distances in the columns as they are.
@@ -114,6 +117,8 @@ def permutation_test(
         Permutations of the labels; each costs one pass over the neighbours and no search.
     random_state : int, RandomState, Generator or None, default=None
         For the permutations and for draws from a model.
+    rng : int, Generator or None, default=None
+        In place of ``random_state``, as numpy and scipy name it; a number is that of `numpy.random.default_rng`.
     n_jobs : int or None, default=None
         Threads for the search.
     n_draws : int, default=None
@@ -161,13 +166,21 @@ def permutation_test(
                 f"{name}: weighted rows are not exchangeable between samples, so permuted labels give no valid p-value. Thin the "
                 f"sample first: keep each row with probability weight / largest weight."
             )
-    options = Options(n_draws=n_draws, random_state=random_state)
-    rng = options.rng
+    options = Options(n_draws=n_draws, random_state=one_seed(random_state, rng))
+    rng, threads = options.rng, effective_n_threads(n_jobs)
+    mixed = None if is_model(p) or is_model(q) else mixed_columns(p, q)
+    if mixed is not None:
+        if n_neighbors is not None:
+            raise ValueError(
+                "n_neighbors asks for the neighbour statistic alone, and labels have no distances. Leave it out."
+            )
+        X, Y = mixed.numbers
+        k = resolve_neighbors(None, len(X) + len(Y), default=_many_neighbors(len(X) + len(Y)))
+        p_value, statistic = combined_test(X, Y, k, int(n_permutations), rng, n_jobs, threads, mixed.labels)
+        return PermutationTest(statistic, p_value, int(n_permutations), k)
     pair = _TESTED(*operands(p, q, n_jobs=n_jobs), options=options)
     n, m = pair.p.n_rows, pair.q.n_rows
-    default = int(np.clip((n + m) // 10, 5, 50))
-    k = resolve_neighbors(n_neighbors, n + m, default=default)
-    threads = effective_n_threads(n_jobs)
+    k = resolve_neighbors(n_neighbors, n + m, default=_many_neighbors(n + m))
     if n_neighbors is None:
         X, Y = (side.X.astype(np.float64, copy=False) for side in (pair.p, pair.q))
         p_value, statistic = combined_test(X, Y, k, int(n_permutations), rng, n_jobs, threads)
@@ -184,6 +197,10 @@ def permutation_test(
     permuted = _statistics(np.moveaxis(sums, 1, 0), n, m).ravel()[:n_permutations]
     as_large = int(np.sum(permuted >= statistic - 1e-12))
     return PermutationTest(statistic, (as_large + 1.0) / (n_permutations + 1.0), int(n_permutations), k)
+
+
+def _many_neighbors(rows: int) -> int:
+    return int(np.clip(rows // 10, 5, 50))
 
 
 # As many draws as the other sample has rows.
@@ -212,6 +229,7 @@ def subsampling_interval(
     n_subsamples: int = 200,
     exponent: float = 2.0 / 3.0,
     random_state: Any = None,
+    rng: Any = None,
     n_jobs: int | None = None,
 ) -> ConfidenceInterval:
     r"""Confidence interval for KL(p || q) of two samples by subsampling without replacement.
@@ -237,6 +255,8 @@ def subsampling_interval(
         Subsamples have n to this power rows; between 0 and 1.
     random_state : int, RandomState, Generator or None, default=None
         For the choice of rows.
+    rng : int, Generator or None, default=None
+        In place of ``random_state``, as numpy and scipy name it; a number is that of `numpy.random.default_rng`.
     n_jobs : int or None, default=None
         Threads.
 
@@ -266,7 +286,7 @@ def subsampling_interval(
             f"n_subsamples is a whole number of at least 2, whose spread is measured; got {n_subsamples!r}."
         )
     chosen = check_method(method)
-    options = Options(chosen, random_state=random_state)
+    options = Options(chosen, random_state=one_seed(random_state, rng))
     rng = options.rng
     pair = SAMPLES(*operands(p, q, n_jobs=n_jobs), options=options)
     k = divergence_neighbors(pair, chosen, n_neighbors)
