@@ -66,7 +66,10 @@ def rows_of(family, n):
         return RNG.dirichlet([1.0, 2.0, 3.0], n)
     if family == "multinomial":
         return RNG.multinomial(7, [0.2, 0.3, 0.5], n).astype(float)
-    if family in ("beta",):
+    if family in ("beta_binomial", "dirichlet_multinomial"):
+        shares = RNG.dirichlet([2.0, 3.0], n)
+        return np.array([RNG.multinomial(9, share) for share in shares]).astype(float)
+    if family == "beta":
         return RNG.beta(2.0, 3.0, size=(n, 1))
     if family == "bernoulli":
         return RNG.integers(0, 2, size=(n, 1)).astype(float)
