@@ -16,6 +16,7 @@ from sklearn.exceptions import ConvergenceWarning
 from fastkl._core.array_types import Floats
 from fastkl._core.rows import Rows
 from fastkl.density.kernel.boundaries import Support
+from fastkl.density.kernel.directional import DIRECTIONAL, directional_scales
 from fastkl.density.kernel.folded import Mirrors
 from fastkl.density.kernel.kernels import KERNELS
 from fastkl.density.kernel.leave_one_out import distinct, evaluated, maximise
@@ -65,7 +66,7 @@ def is_rule(bandwidth: Any) -> bool:
     return True
 
 
-def given_bandwidth(bandwidth: Any, d: int) -> Any:
+def given_bandwidth(bandwidth: Any, d: int, kernel: str = "gaussian") -> Any:
     """A number, one for each column or a covariance, as it was given; ValueError for one that is none."""
     try:
         value = np.asarray(bandwidth, dtype=np.float64)
@@ -75,6 +76,9 @@ def given_bandwidth(bandwidth: Any, d: int) -> Any:
         ) from error
     if value.shape not in ((), (d,), (d, d)):
         raise ValueError(f"bandwidth has shape {value.shape} for {d} columns; give a number, {d} numbers or a matrix.")
+    if kernel in DIRECTIONAL and value.ndim > (kernel == "von_mises"):
+        what = "a number or one for each column" if kernel == "von_mises" else "a number"
+        raise ValueError(f"The bandwidth of kernel={kernel!r} is {what}; its concentration is 1 / bandwidth**2.")
     if value.ndim == 2:
         return _checked_matrix(value)
     bad = np.atleast_1d(~(np.isfinite(value) & (value > 0.0)))
@@ -108,6 +112,8 @@ def chosen_bandwidth(rule: str, rows: Rows, kernel: str, coordinates: Floats, su
             "bandwidth='sheather_jones' takes no sample_weight: it goes by quartiles and pairs of rows. Use 'likelihood' or "
             "'silverman'."
         )
+    if kernel in DIRECTIONAL:
+        return _directional(rule, rows, kernel)
     centre = median_of(coordinates)
     points, mirrors = coordinates - centre, support.mirrors(centre)
     scales = column_scales(rows, points, rule)
@@ -133,6 +139,28 @@ def chosen_bandwidth(rule: str, rows: Rows, kernel: str, coordinates: Floats, su
             )
         return _most_likely_matrix(rows, points, start, kernel)
     return _most_likely(rule == "likelihood_scalar", rows, points, start, kernel, mirrors)
+
+
+def _directional(rule: str, rows: Rows, kernel: str) -> Bandwidth:
+    """The bandwidths of angles, or the one of directions: rules go by scales on the circle or the sphere."""
+    if rule == "sheather_jones":
+        raise ValueError(
+            f"bandwidth='sheather_jones' goes by differences on a line, which kernel={kernel!r} has none of."
+        )
+    if rule == "likelihood_matrix":
+        raise ValueError(f"kernel={kernel!r} has no bandwidth matrix. Use 'likelihood'.")
+    points = rows.X.astype(np.float64)
+    if kernel == "von_mises" or len(points) < 2:
+        column_scales(rows, points, rule)
+    elif np.all(points == points[0]):
+        raise DegenerateDataError("All rows are one direction: there is no bandwidth by any rule. Give a number.")
+    d, n = rows.n_columns - (kernel == "von_mises_fisher"), rows.total_weight
+    scales = directional_scales(points, rows.weights, kernel)
+    start: Floats = scales * (n * (1.0 if rule == "scott" else (d + 2.0) / 4.0)) ** (-1.0 / (d + 4.0))
+    scalar = rule == "likelihood_scalar" or kernel == "von_mises_fisher"
+    if rule in ("scott", "silverman"):
+        return Bandwidth(float(start[0]) if kernel == "von_mises_fisher" else start)
+    return _most_likely(scalar, rows, points, start, kernel, None)
 
 
 def _around(points: Floats, weights: Floats | None, mirrors: Mirrors, scales: Floats, rule: str) -> Floats:

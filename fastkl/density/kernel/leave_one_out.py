@@ -19,6 +19,7 @@ import numpy as np
 from scipy.optimize import minimize
 
 from fastkl._core.array_types import Floats
+from fastkl.density.kernel.directional import DIRECTIONAL, DirectionalSums
 from fastkl.density.kernel.folded import FoldedSums, Mirrors
 from fastkl.exceptions import DegenerateDataError
 from fastkl.spatial.kernel_sums import near_order
@@ -89,31 +90,36 @@ class LeaveOneOut:
         Threads.
     mirrors : Mirrors or None
         Ends of the columns, in the same units.
+    unit : ndarray of shape (d,) or None
+        What the bandwidths of angles and directions are counted in, which themselves have no other units.
     """
 
     def __init__(
-        self, points: Floats, weights: Floats | None, kernel: str, n_threads: int, mirrors: Mirrors | None = None
+        self,
+        points: Floats,
+        weights: Floats | None,
+        kernel: str,
+        n_threads: int,
+        mirrors: Mirrors | None = None,
+        unit: Floats | None = None,
     ):
         self.points, self.weights, self.kernel, self.n_threads = points, weights, kernel, n_threads
-        self.mirrors, n = mirrors, len(points)
+        self.mirrors, self.unit, n = mirrors, unit, len(points)
         self.total_weight = float(n) if weights is None else float(weights.sum())
         self._log_others = np.log(weight_of_others(weights, n))
         self.n_slopes, self.wider = points.shape[1], np.ones(1)
-        self._order = near_order(points, n_threads)
+        self._order = near_order(points, n_threads) if unit is None else None
 
     def log_densities(self, log_bandwidth: Floats, moments: bool) -> tuple[Floats, Floats | None]:
         """Of every row without itself (n,), and their slopes by the log-bandwidths (n, d)."""
-        sums = FoldedSums.of(
-            self.points,
-            self.weights,
-            self.kernel,
-            np.exp(log_bandwidth),
-            np.zeros(len(log_bandwidth)),
-            self.mirrors,
-            error=ERROR,
-            n_threads=self.n_threads,
-            order=self._order,
-        )
+        bandwidth = np.exp(log_bandwidth)
+        options: dict[str, Any] = {"error": ERROR, "n_threads": self.n_threads}
+        sums: FoldedSums | DirectionalSums
+        if self.unit is not None:
+            sums = DirectionalSums(self.points, self.weights, self.kernel, self.unit * bandwidth, **options)
+        else:
+            centre, options["order"] = np.zeros(len(bandwidth)), self._order
+            sums = FoldedSums.of(self.points, self.weights, self.kernel, bandwidth, centre, self.mirrors, **options)
         logs, slopes = sums.leave_one_out(moments)
         return logs - self._log_others - sums.log_constant, None if slopes is None else slopes - sums.constant_slopes
 
@@ -141,16 +147,16 @@ def maximise(
     """The maximum that a search from bandwidths ``start`` (d,) climbs to, with one bandwidth for each column or one for all."""
     n, d = points.shape
     unit = np.full(d, np.exp(np.mean(np.log(start)))) if scalar else start
-    scaled, of_scaled = points / unit, None if mirrors is None else mirrors.scaled(unit)
+    scaled, of_scaled, own = _in_units(points, mirrors, unit, kernel)
     log_bandwidth, inverse, n_iter = np.zeros(1 if scalar else d), None, 0
     if n > MANY:
         every = max(4, n // LARGEST_PART)
         of_part = None if weights is None else weights[::every]
-        part = LeaveOneOut(scaled[::every], of_part, kernel, n_threads, of_scaled)
+        part = LeaveOneOut(scaled[::every], of_part, kernel, n_threads, of_scaled, own)
         growth = np.log(n / len(part.points)) / (d + 4.0)
         log_bandwidth, inverse, n_iter = climb(part, log_bandwidth + growth, None)
         log_bandwidth = log_bandwidth - growth
-    likelihood = LeaveOneOut(scaled, weights, kernel, n_threads, of_scaled)
+    likelihood = LeaveOneOut(scaled, weights, kernel, n_threads, of_scaled, own)
     log_bandwidth, _, more = climb(likelihood, log_bandwidth, inverse)
     bandwidth: Floats = unit * np.exp(log_bandwidth)
     found = evaluated(points, weights, bandwidth, kernel, scalar=scalar, n_threads=n_threads, mirrors=mirrors)
@@ -168,12 +174,21 @@ def evaluated(
     mirrors: Mirrors | None = None,
 ) -> Maximum:
     """The likelihood and its slope at these bandwidths (d,)."""
-    of_scaled = None if mirrors is None else mirrors.scaled(bandwidth)
-    likelihood = LeaveOneOut(points / bandwidth, weights, kernel, n_threads, of_scaled)
+    scaled, of_scaled, own = _in_units(points, mirrors, bandwidth, kernel)
+    likelihood = LeaveOneOut(scaled, weights, kernel, n_threads, of_scaled, own)
     mean, slopes = likelihood.mean(np.zeros(len(bandwidth)))
-    mean -= float(np.sum(np.log(bandwidth)))
+    mean -= float(np.sum(np.log(bandwidth))) if own is None else 0.0
     slope = abs(float(slopes.sum())) if scalar else float(np.max(np.abs(slopes)))
     return Maximum(bandwidth, mean * likelihood.total_weight, slope, 1)
+
+
+def _in_units(
+    points: Floats, mirrors: Mirrors | None, unit: Floats, kernel: str
+) -> tuple[Floats, Mirrors | None, Floats | None]:
+    """Rows and ends in these units, or rows as they are, and the units, where a kernel of angles or directions has none."""
+    if kernel in DIRECTIONAL:
+        return points, None, unit
+    return points / unit, None if mirrors is None else mirrors.scaled(unit), None
 
 
 def climb(likelihood: Likelihood, theta: Floats, inverse: Floats | None) -> tuple[Floats, Floats, int]:

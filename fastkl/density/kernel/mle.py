@@ -13,9 +13,10 @@ from scipy.optimize import minimize_scalar
 from fastkl._core.rows import Rows
 from fastkl.density.files.registry import register_density
 from fastkl.density.kernel.bandwidths import Bandwidth, chosen_bandwidth, given_bandwidth, is_rule
-from fastkl.density.kernel.boundaries import Support
 from fastkl.density.kernel.checks import check_kernel_density
+from fastkl.density.kernel.directional import support_of
 from fastkl.density.kernel.fitted import FittedKernelDensity
+from fastkl.density.kernel.units import Units
 from fastkl.density.validation import read_rows, unchanged_on_error
 from fastkl.rows.checks import raise_if_not_finite, require_finite
 from fastkl.rows.streamed import StreamedRows
@@ -43,7 +44,9 @@ class KernelDensityMLE(FittedKernelDensity):
         kernels other than the Gaussian these three are divided by the kernel's standard deviation.
     kernel : str, default="gaussian"
         ``"gaussian"``, ``"epanechnikov"``, ``"tophat"``, ``"exponential"``, ``"linear"`` or ``"cosine"``: radial functions of the
-        distance in bandwidths, normalised in any number of columns.
+        distance in bandwidths, normalised in any number of columns. Or ``"von_mises"`` where every column is an angle in radians,
+        and ``"von_mises_fisher"`` where rows are unit vectors, with the concentration :math:`1 / h^2`: a density of the circles,
+        or of the sphere.
     error : float, default=1e-9
         Largest error of any log-density against the full sum, in nats. 0 adds every term.
     boundary : None, str, tuple or dict, default=None
@@ -174,10 +177,10 @@ class KernelDensityMLE(FittedKernelDensity):
     def _learn(self, rows: Rows) -> None:
         raise_if_not_finite(rows)
         rule, d = is_rule(self.bandwidth), rows.n_columns
-        support = Support.of(self.boundary, d, rows.names)
+        support = support_of(self.kernel, self.boundary, d, rows.names)
         support.refuse(rows)
-        self.ends_ = support.part(list(range(d)))
-        chosen = Bandwidth(None if rule else given_bandwidth(self.bandwidth, d))
+        self.ends_ = None if self.boundary is None else support.part(list(range(d)))
+        chosen = Bandwidth(None if rule else given_bandwidth(self.bandwidth, d, self.kernel))
         if rule:
             with require_finite(rows):
                 chosen = chosen_bandwidth(self.bandwidth, rows, self.kernel, support.inner(rows.X)[0], support)
@@ -208,7 +211,7 @@ class KernelDensityMLE(FittedKernelDensity):
         self.bandwidth_, self._sums = bandwidth, None
         sums = self._sums_of(rows.n_threads)
         slopes = sums.slopes(self.references_)[1]
-        self.shifts_, self._sums = 0.5 * slopes @ sums.units.covariance, None
+        self.shifts_, self._sums = 0.5 * slopes @ Units(bandwidth, np.zeros(rows.n_columns)).covariance, None
 
     def _widen(self, rows: Rows) -> None:
         """Shifted kernels with the multiple of the bandwidths that maximises the leave-one-out likelihood."""

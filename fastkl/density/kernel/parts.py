@@ -17,6 +17,7 @@ from fastkl._core.array_types import Floats
 from fastkl._core.rows import Rows
 from fastkl.density.base import BaseDensity
 from fastkl.density.kernel.boundaries import Support
+from fastkl.density.kernel.directional import support_of
 from fastkl.density.kernel.intervals import log_image_terms, log_tails
 from fastkl.density.kernel.kernels import KERNELS
 from fastkl.density.kernel.units import Units
@@ -38,7 +39,8 @@ class KernelParts(BaseDensity):
     @property
     def _support(self) -> Support:
         """Where rows lie."""
-        return Support.of(getattr(self, "ends_", None), self.references_.shape[1], self._column_names())
+        ends, d = getattr(self, "ends_", None), self.references_.shape[1]
+        return support_of(self.kernel, ends, d, self._column_names())
 
     @property
     def _coordinates(self) -> Floats:
