@@ -1,11 +1,12 @@
-"""Command line: ``fit``, ``score`` and ``kl`` work on files of rows, ``show`` and ``sample`` on saved densities; ``demo`` shows
-the library, ``info`` what is installed.
+"""Command line: ``fit``, ``score`` and ``kl`` work on files of rows, ``show`` and ``sample`` on saved densities, ``plot`` on
+both; ``demo`` shows the library, ``info`` what is installed.
 
 Whatever is wrong with what the user gave is one line on stderr and exit status 2; an interrupt is status 130.
 """
 
 import argparse
 import importlib.metadata
+import json
 import os
 import platform
 import sys
@@ -15,7 +16,7 @@ from typing import NoReturn
 from fastkl import __version__
 from fastkl._core._threads import build_info
 
-FILES = "CSV, Parquet or NPY file, folder of Parquet files, or pattern in quotes"
+FILES = "CSV, Parquet or NPY file, folder of Parquet files, pattern in quotes, or - for standard input"
 
 
 class Parser(argparse.ArgumentParser):
@@ -41,12 +42,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (ValueError, TypeError, OSError, ImportError, MemoryError) as error:
-        _complain(_one_line(error))
+        from fastkl.commands.standard_input import shown
+
+        _complain(shown(_one_line(error)))
         return 2
 
 
 def _run(options: argparse.Namespace) -> int:
     # each command imports what it needs, so that `info` is quick
+    if options.command == "info":
+        print(json.dumps(info_facts(), indent=2) if options.json else info_text())
+        return 0
+    from fastkl.commands.standard_input import kept
+
+    with kept(options):
+        return _run_on_files(options)
+
+
+def _run_on_files(options: argparse.Namespace) -> int:
     if options.command == "fit":
         from fastkl.commands import fit
 
@@ -70,8 +83,9 @@ def _run(options: argparse.Namespace) -> int:
 
         run(figure=options.figure, n_rows=options.rows)
         return 0
-    print(info_text())
-    return 0
+    from fastkl.commands import plot
+
+    return plot.run(options)
 
 
 def parser() -> Parser:
@@ -83,15 +97,17 @@ def parser() -> Parser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     top.add_argument("--version", action="version", version=f"fastkl {__version__}")
-    commands = top.add_subparsers(dest="command", required=True, metavar="{fit,score,show,sample,kl,demo,info}")
+    commands = top.add_subparsers(dest="command", required=True, metavar="{fit,score,show,sample,kl,plot,demo,info}")
     _add_fit(commands)
     _add_score(commands)
     _add_models(commands)
     _add_kl(commands)
+    _add_plot(commands)
     demo = _command(commands, "demo", "fit, score and compare on a table that ships with scikit-learn", "fastkl demo")
     demo.add_argument("--figure", default="fastkl_demo.png", help="where to write the figure (needs matplotlib)")
     demo.add_argument("--rows", type=int, default=1_000_000, help="rows for the timing of batch scoring")
-    _command(commands, "info", "versions, threads and instruction set", "fastkl info")
+    info = _command(commands, "info", "versions, threads and instruction set", "fastkl info")
+    info.add_argument("--json", action="store_true", help="print as JSON")
     return top
 
 
@@ -136,6 +152,7 @@ def _add_score(commands: "argparse._SubParsersAction[Parser]") -> None:
         metavar="A,B,C",
         help="columns to use, in the order of the fit; by default those of the fit by name",
     )
+    score.add_argument("--json", action="store_true", help="print what was found as JSON")
     score.add_argument("-o", "--output", metavar="FILE", help="where to write them: .csv, .parquet or .npy")
     score.add_argument(
         "--batch-rows", type=int, default=1 << 17, metavar="N", help="rows read at a time (default: 131072)"
@@ -147,6 +164,7 @@ def _add_models(commands: "argparse._SubParsersAction[Parser]") -> None:
     sample = _command(commands, "sample", "rows drawn from a saved density", "fastkl sample model -n 1000 -o rows.csv")
     for one in (show, sample):
         one.add_argument("model", help="file written by fastkl fit, or by density.save")
+    show.add_argument("--json", action="store_true", help="print as JSON")
     sample.add_argument("-n", type=int, default=10, metavar="N", help="how many rows (default: 10)")
     sample.add_argument("--seed", type=_seed, help="for the draws; without it they differ every time")
     sample.add_argument(
@@ -177,6 +195,37 @@ def _add_kl(commands: "argparse._SubParsersAction[Parser]") -> None:
     )
     kl.add_argument("--json", action="store_true", help="print everything as JSON")
     kl.add_argument("--neighbors", type=int, metavar="K", help="neighbours of the estimate (default: 5)")
+
+
+def _add_plot(commands: "argparse._SubParsersAction[Parser]") -> None:
+    plot = _command(
+        commands,
+        "plot",
+        "draw a density, alone or over rows, or how two files differ",
+        "fastkl plot model rows.csv -o fit.png\n  fastkl plot rows.csv -o best.png\n"
+        "  fastkl plot before.csv after.csv -o change.svg",
+    )
+    plot.add_argument("first", metavar="model or rows", help=f"file of a saved density; or rows: {FILES}")
+    plot.add_argument(
+        "second", nargs="?", metavar="rows", help="rows to draw the density over, or to compare the first with"
+    )
+    plot.add_argument("-o", "--output", metavar="FILE", required=True, help="where to draw to (.png, .pdf, .svg)")
+    plot.add_argument(
+        "--kind",
+        choices=("density", "qq", "pp", "cdf"),
+        default="density",
+        help="the density over the rows (default), rows against fitted quantiles, probabilities against shares of rows, or "
+        "distribution functions",
+    )
+    plot.add_argument(
+        "--columns", metavar="A,B,C", help="columns of the rows to use, by name or number; by default all"
+    )
+    plot.add_argument(
+        "--labels", metavar="A,B,C", help="of two files: columns that are labels although they hold numbers"
+    )
+    plot.add_argument("--drop-missing", action="store_true", help="leave missing values out; an error without")
+    plot.add_argument("--seed", type=_seed, default=0, help="for folds, draws and permutations (default: 0)")
+    plot.set_defaults(test=True, neighbors=None)
 
 
 def _command(commands: "argparse._SubParsersAction[Parser]", name: str, text: str, example: str) -> Parser:
@@ -210,26 +259,26 @@ def _one_line(error: BaseException) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def info_text() -> str:
-    """Versions, threads, OpenMP and the instruction set in use, one line each."""
+def info_facts() -> dict[str, str]:
+    """Versions, threads, OpenMP and the instruction set in use."""
     info = build_info()
-    lines = [
-        ("fastkl", __version__),
-        ("python", platform.python_version()),
-        *(
-            (name, importlib.metadata.version(name))
-            for name in ("numpy", "scipy", "scikit-learn", "joblib", "threadpoolctl")
-        ),
-        ("platform", f"{platform.system()} {platform.machine()}"),
-        ("OpenMP", "yes" if info["openmp"] else "no: everything runs on one thread"),
-        ("threads", str(info["threads"])),
-        (
-            "instruction set",
-            f"{info['instruction_set']} ({'chosen at run time' if info['runtime_dispatch'] else 'fixed at build time'})",
-        ),
-        ("rows of a block", str(info["block_rows"])),
-    ]
-    return "\n".join(f"{name:<16} {value}" for name, value in lines)
+    chosen = "chosen at run time" if info["runtime_dispatch"] else "fixed at build time"
+    packages = ("numpy", "scipy", "scikit-learn", "joblib", "threadpoolctl")
+    return {
+        "fastkl": __version__,
+        "python": platform.python_version(),
+        **{name: importlib.metadata.version(name) for name in packages},
+        "platform": f"{platform.system()} {platform.machine()}",
+        "OpenMP": "yes" if info["openmp"] else "no: everything runs on one thread",
+        "threads": str(info["threads"]),
+        "instruction set": f"{info['instruction_set']} ({chosen})",
+        "rows of a block": str(info["block_rows"]),
+    }
+
+
+def info_text() -> str:
+    """The same, one line each."""
+    return "\n".join(f"{name:<16} {value}" for name, value in info_facts().items())
 
 
 if __name__ == "__main__":

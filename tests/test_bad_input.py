@@ -76,6 +76,7 @@ IN_MEMORY = {
     "jeffreys": lambda bad: fastkl.jeffreys(X, bad),
     "jensen_shannon": lambda bad: fastkl.jensen_shannon(bad, X),
     "permutation_test": lambda bad: fastkl.permutation_test(X, bad),
+    "kl_lower_bound": lambda bad: fastkl.kl_lower_bound(bad, X),
     "subsampling_interval": lambda bad: fastkl.subsampling_interval(bad, X),
     "empirical": fastkl.empirical,
     "categorical_entropy": fastkl.categorical_entropy,

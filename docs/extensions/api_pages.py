@@ -28,6 +28,7 @@ ROOMS = {
     "divergence": "Divergence, entropy, cross-entropy",
     "selection": "Choosing between densities",
     "plotting": "Plots",
+    "rows": "Map and reduce",
     "exceptions": "Errors and warnings",
     "contract": "For those who add a family",
 }

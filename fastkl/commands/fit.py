@@ -15,6 +15,7 @@ from fastkl import FamilyRanking, families, rank_families
 from fastkl.commands.figures import draw
 from fastkl.commands.layout import note, number, plural, progress, table
 from fastkl.commands.parameters import parameters_text, plain
+from fastkl.commands.standard_input import shown
 from fastkl.commands.tables import Table, chosen, names_of, read_table
 from fastkl.selection import FamilyTable
 from fastkl.selection.family_ranking import not_told_apart
@@ -54,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
         print(json.dumps(_report(options, data, ranking, winner, best), indent=2, allow_nan=False))
         return 0
     held = f"{plural(len(names), 'column')} ({_some(names)}), {ranking.joint.kind}"
-    print(f"{options.data}: {plural(len(rows), 'row')}{repeats}, {held}.")
+    print(f"{shown(options.data)}: {plural(len(rows), 'row')}{repeats}, {held}.")
     if data.n_dropped:
         print(f"{plural(data.n_dropped, 'row')} with missing values left out (--drop-missing).")
     for key, reason in ranking.left_out.items():
@@ -68,10 +69,15 @@ def run(options: argparse.Namespace) -> int:
     print(f"\n{winner}, fitted to all rows:\n")
     print(parameters_text(best, names))
     if options.output is None:
-        print(f"\nTo keep it, add -o FILE; then: fastkl score FILE {os.path.basename(options.data)}")
+        print(f"\nTo keep it, add -o FILE; then: fastkl score FILE {_again(options.data)}")
     else:
         print(f"\nSaved to {options.output}. Score rows with: fastkl score {options.output} DATA")
     return 0
+
+
+def _again(path: str) -> str:
+    """How the file is named in the next command."""
+    return "DATA" if shown(path) != path else os.path.basename(path)
 
 
 def _report(options: argparse.Namespace, data: Table, ranking: FamilyRanking, winner: str, best: Any) -> dict[str, Any]:
@@ -82,7 +88,7 @@ def _report(options: argparse.Namespace, data: Table, ranking: FamilyRanking, wi
 
     return plain(  # type: ignore[no-any-return]  # a dictionary as it was given one
         {
-            "data": options.data,
+            "data": shown(options.data),
             "rows": ranking.n_rows,
             "rows_dropped": data.n_dropped,
             "rows_ranked": ranking.n_ranked_rows,

@@ -2,12 +2,14 @@
 
 import argparse
 import json
+import re
 from typing import Any
 
 import numpy as np
 
 from fastkl import Estimate, TableComparison, compare_tables
 from fastkl.commands.layout import note, number, plural, progress, table
+from fastkl.commands.standard_input import shown
 from fastkl.commands.tables import Table, chosen, listed, names_of, read_table
 
 _PERMUTATIONS = 999
@@ -16,6 +18,18 @@ _TESTED_ROWS = 5_000
 
 def run(options: argparse.Namespace) -> int:
     """Read, compare, print."""
+    p, q, found = compared(options)
+    if options.json:
+        print(json.dumps({"p": shown(p.path), "q": shown(q.path), **found.to_dict()}, indent=2))
+        return 0
+    of_each = (f"{shown(one.path)} ({plural(one.n_rows, 'row')})" for one in (p, q))
+    print("P = {}, Q = {}; in nats\n".format(*of_each))
+    _print(found, options)
+    return 0
+
+
+def compared(options: argparse.Namespace) -> tuple[Table, Table, TableComparison]:
+    """Both files, and how they differ."""
     p, q = _read(options)
     _refuse_missing((p, q), options.drop_missing)
     labels = (
@@ -33,12 +47,7 @@ def run(options: argparse.Namespace) -> int:
         random_state=options.seed,
     )
     progress("")
-    if options.json:
-        print(json.dumps({"p": p.path, "q": q.path, **found.to_dict()}, indent=2))
-        return 0
-    print(f"P = {p.path} ({plural(p.n_rows, 'row')}), Q = {q.path} ({plural(q.n_rows, 'row')}); in nats\n")
-    _print(found, options)
-    return 0
+    return p, q, found
 
 
 class _Columns:
@@ -89,7 +98,7 @@ def _refuse_missing(tables: tuple[Table, Table], drop: bool) -> None:
 
 def _print(found: TableComparison, options: argparse.Namespace) -> None:
     head = ["column", "KL(P || Q)", "95 % interval", "KL(Q || P)", "95 % interval", "JS", "PSI"]
-    rows, notes = [], []
+    rows, notes, of_several, missing = [], [], [], []
     for line in found.lines:
         row = [str(line.name)]
         for estimate, direction in ((line.kl, "KL(P || Q)"), (line.kl_reverse, "KL(Q || P)")):
@@ -97,12 +106,15 @@ def _print(found: TableComparison, options: argparse.Namespace) -> None:
             row += [number(float(estimate)) + ("*" if marked else " "), _interval(estimate)]
         row += [number(float(line.jensen_shannon)), "" if line.psi is None else number(float(line.psi))]
         rows.append([*row, f"{line.p_value:.4f}"] if line.p_value is not None else row)
-        notes += [f"{line.name}, {text}" for text in line.notes]
+        if line in found.joint:
+            of_several += [f"{line.name}, {text}" for text in line.notes]
+        else:
+            notes += [(str(line.name), text) for text in line.notes]
         if any(line.n_missing):
-            notes.append(
-                f"{line.name}: without {plural(line.n_missing[0], 'row')} of P and {plural(line.n_missing[1], 'row')} of Q, "
-                "where a value is missing"
+            without = " and ".join(
+                f"{plural(n, 'row')} of {side}" for n, side in zip(line.n_missing, "PQ", strict=True)
             )
+            missing.append(f"{line.name}: without {without}, where a value is missing")
     print(table([*head, "p-value"] if options.test else head, rows))
     print()
     if options.test:
@@ -116,8 +128,21 @@ def _print(found: TableComparison, options: argparse.Namespace) -> None:
     print(note("JS: Jensen-Shannon divergence, at most 0.6931. PSI: population stability index of Q in deciles of P."))
     if any(float(estimate) < 0.0 for line in found.lines for estimate in (line.kl, line.kl_reverse)):
         print(note("An estimate below 0 is one of a divergence near 0."))
-    for text in notes:
-        print(f"* {text}")
+    for text in [*_grouped(notes), *of_several, *missing]:
+        print(note(text, "* "))
+
+
+def _grouped(notes: list[tuple[str, str]]) -> list[str]:
+    """One line for each doubt: a sentence that several columns share but for its numbers is said once, of the first of them."""
+    alike: dict[str, list[tuple[str, str]]] = {}
+    for name, text in notes:
+        alike.setdefault(re.sub(r"\([^)]*\)|[-+]?\d[\d.,e+-]*", "#", text), []).append((name, text))
+    lines = []
+    for (name, text), *others in alike.values():
+        names = listed([name, *dict.fromkeys(other for other, _ in others)])
+        said = f"{text} These are the numbers of {name}." if others and re.search(r"\d", text) else text
+        lines.append(f"{names}, {said}")
+    return lines
 
 
 def _interval(estimate: Estimate) -> str:

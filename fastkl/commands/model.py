@@ -2,6 +2,7 @@
 
 import argparse
 import csv
+import json
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import fastkl
+from fastkl.commands.parameters import plain
 from fastkl.rows.tables import column_values, is_table
 from fastkl.rows.whole_file import WholeFile
 
@@ -25,9 +27,26 @@ def opened(path: str) -> Any:
 def show(options: argparse.Namespace) -> int:
     """Print the table of parameters; of a density without any, what it is."""
     density = opened(options.model)
+    if options.json:
+        print(json.dumps(_facts(density), indent=2, allow_nan=False))
+        return 0
     summary = getattr(density, "summary", None)
     print(repr(density) if summary is None else summary())
     return 0
+
+
+def _facts(density: Any) -> dict[str, Any]:
+    """What a density says of itself, in what JSON has."""
+    columns = getattr(density, "feature_names_in_", None)
+    facts = {
+        "type": type(density).__name__,
+        "family": getattr(getattr(density, "family_", None), "name", None),
+        "n_columns": density.n_features_in_,
+        "columns": None if columns is None else [str(name) for name in columns],
+    }
+    names = ("params", "standard_errors", "boundary", "n_parameters", "log_likelihood", "n_iter", "converged")
+    facts |= {name: getattr(density, f"{name}_", None) for name in names}
+    return plain(facts)  # type: ignore[no-any-return]  # a dictionary as it was given one
 
 
 def sample(options: argparse.Namespace) -> int:

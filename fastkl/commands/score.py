@@ -1,6 +1,7 @@
 """``fastkl score``: log-densities of the rows of a file under a saved density, block by block."""
 
 import argparse
+import json
 import os
 from typing import Any
 
@@ -10,6 +11,8 @@ from numpy.typing import NDArray
 import fastkl
 from fastkl._core.means import Mean
 from fastkl.commands.layout import number, plural, progress
+from fastkl.commands.parameters import plain
+from fastkl.commands.standard_input import shown
 from fastkl.commands.tables import chosen, listed, names_of, rows_of
 from fastkl.exceptions import first_sentence
 from fastkl.rows.output import Output, open_output, raise_if_same
@@ -53,7 +56,8 @@ def run(options: argparse.Namespace) -> int:
         raise FileNotFoundError(f"there is no file {options.model}")
     density = fastkl.load(options.model)
     _refuse_missing(density)
-    columns = _columns(density, options)
+    found, (names, named) = columns_of_fit(density, options.data, options.columns), names_of(options.data)
+    columns: list[Any] = [names[j] for j in found] if named else list(found)
     tally = Tally(_output(options))
     try:
         density.score_samples_batches(
@@ -97,18 +101,18 @@ def _with_progress(done: int, of: int | None) -> None:
     progress(f"{done:,} rows" if of is None else f"{done:,} of {of:,} rows")
 
 
-def _columns(density: Any, options: argparse.Namespace) -> list[Any]:
-    """The columns of the file that are those of the density: by name where it knows names, else by position."""
+def columns_of_fit(density: Any, path: str, asked: str | None) -> list[int]:
+    """Numbers of the columns of a file that are those of the density: by name where it knows names, else by position."""
     known = getattr(density, "feature_names_in_", None)
     wanted = int(density.n_features_in_)
-    names, named = names_of(options.data)
-    if options.columns is not None:
-        found = chosen(options.data, names, options.columns)
+    names = names_of(path)[0]
+    if asked is not None:
+        found = chosen(path, names, asked)
     elif known is not None:
         missing = [str(name) for name in known if name not in names]
         if missing:
             raise ValueError(
-                f"{options.data} lacks {listed(missing)}, which the model was fitted to; it has {listed(names)}. "
+                f"{path} lacks {listed(missing)}, which the model was fitted to; it has {listed(names)}. "
                 "Columns that stand for them can be named with --columns"
             )
         found = [names.index(name) for name in known]
@@ -116,10 +120,10 @@ def _columns(density: Any, options: argparse.Namespace) -> list[Any]:
         found = list(range(len(names)))
     if len(found) != wanted:
         raise ValueError(
-            f"the model is one of {plural(wanted, 'column')}, {options.data} gives {len(found)} ({listed(names)}): choose "
+            f"the model is one of {plural(wanted, 'column')}, {path} gives {len(found)} ({listed(names)}): choose "
             "with --columns"
         )
-    return [names[j] for j in found] if named else list(found)
+    return found
 
 
 def _report(found: Tally, density: Any, options: argparse.Namespace) -> None:
@@ -127,6 +131,9 @@ def _report(found: Tally, density: Any, options: argparse.Namespace) -> None:
     error = f" ± {number(found.mean.error)}" if inside > 1 else ""
     summary = f"{number(found.mean.value)}{error} nats per row" if inside else "there are none"
     family = getattr(getattr(density, "family_", None), "name", type(density).__name__)
+    if options.json:
+        print(json.dumps(_facts(found, options), indent=2, allow_nan=False))
+        return
     lines = [("rows", f"{found.rows:,}")]
     if found.excluded:
         outside = f"-inf: {plural(found.excluded, 'row')} outside the support of {family},"
@@ -138,3 +145,22 @@ def _report(found: Tally, density: Any, options: argparse.Namespace) -> None:
     if options.output is not None:
         lines.append(("scores", options.output))
     print("\n".join(f"{name:<18}{text}".rstrip() for name, text in lines))
+
+
+def _facts(found: Tally, options: argparse.Namespace) -> dict[str, Any]:
+    """The same in what JSON has: the mean of all rows, and that of the rows inside the support."""
+    inside = found.rows - found.excluded
+    mean = found.mean.value if inside else None
+    facts = {
+        "model": options.model,
+        "data": shown(options.data),
+        "rows": found.rows,
+        "rows_outside_support": found.excluded,
+        "first_row_outside_support": found.first_excluded if found.excluded else None,
+        "mean_log_density": float("-inf") if found.excluded else mean,
+        "mean_log_density_inside": mean,
+        "standard_error_inside": found.mean.error if inside > 1 else None,
+        "cross_entropy": float("inf") if found.excluded else -found.mean.value,
+        "scores": options.output,
+    }
+    return plain(facts)  # type: ignore[no-any-return]  # a dictionary as it was given one

@@ -65,10 +65,12 @@ def names_of(path: str) -> tuple[list[str], bool]:
     return [str(j) for j in range(source.n_columns or 0)], False
 
 
-def chosen(path: str, names: Sequence[str], wanted: str | None, option: str = "--columns") -> list[int]:
+def chosen(path: str, names: Sequence[str], wanted: str | Sequence[int] | None, option: str = "--columns") -> list[int]:
     """Numbers of the columns that a comma-separated option names (by name, else by number); all without it."""
     if wanted is None:
         return list(range(len(names)))
+    if not isinstance(wanted, str):
+        return list(wanted)
     parts = [part.strip() for part in wanted.split(",")]
     keys = [int(part) if part.isdigit() and part not in names else part for part in parts]
     found = [column_number(key, names, len(names), f"{option}: {path}") for key in keys]
@@ -88,7 +90,7 @@ def listed(names: Sequence[str], most: int = 8) -> str:
 
 def read_table(
     path: str,
-    columns: str | None = None,
+    columns: str | Sequence[int] | None = None,
     *,
     last: int | None = None,
     drop_missing: bool = False,
@@ -100,8 +102,8 @@ def read_table(
     ----------
     path : str
         The file.
-    columns : str or None
-        Names or numbers of columns, with commas between them; None takes all.
+    columns : str, sequence of int or None
+        Names or numbers of columns, with commas between them, or their numbers; None takes all.
     last : int or None
         A column that is taken as the last one, whether it is among the others or not.
     drop_missing : bool

@@ -11,7 +11,9 @@ from fastkl.density.outliers import DensityOutlierDetector
 from fastkl.density.parametric.factor_analysis import FactorAnalysisMLE
 from fastkl.density.parametric.mixture import MixtureMLE
 from fastkl.density.parametric.mle import DensityMLE
+from fastkl.density.shape.mle import ShapeConstrainedMLE
 from fastkl.density.summary import Summary
+from fastkl.rows.jobs import Job
 
 __all__ = [
     "Bijection",
@@ -19,9 +21,11 @@ __all__ = [
     "DensityOutlierDetector",
     "FactorAnalysisMLE",
     "GoodnessOfFit",
+    "Job",
     "KernelDensityMLE",
     "MixtureMLE",
     "ProductDensity",
+    "ShapeConstrainedMLE",
     "Summary",
     "TransformedDensity",
     "bijection",

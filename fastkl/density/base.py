@@ -12,12 +12,15 @@ from fastkl.density.distribution import DistributionMembers
 from fastkl.density.files.persistence import save_density
 from fastkl.density.goodness import GoodnessMembers
 from fastkl.density.inference import InferenceMembers
+from fastkl.density.jobs import JobMembers
 from fastkl.density.parts import PartMembers
 from fastkl.density.summary import SummaryMembers
 from fastkl.divergence import Estimate, cross_entropy, kl_divergence
 
 
-class BaseDensity(BatchMembers, InferenceMembers, DistributionMembers, GoodnessMembers, PartMembers, SummaryMembers):
+class BaseDensity(
+    BatchMembers, JobMembers, InferenceMembers, DistributionMembers, GoodnessMembers, PartMembers, SummaryMembers
+):
     """Members that follow from the log-density alone. A subclass gives those of ``contract.Density``."""
 
     def score(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> float:

@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any, Self
 
 import numpy as np
+from sklearn.base import clone
 from sklearn.utils.metaestimators import available_if
 
 from fastkl._core.array_types import Floats
@@ -236,8 +237,21 @@ class BatchMembers(Density):
 
     def _fit_blocks(self, rows: StreamedRows) -> None:
         estimator: Any = self
-        for block in rows.blocks():
-            estimator.partial_fit(block.X, sample_weight=block.weights)
+        if hasattr(self, "merge"):
+            learned = vars(rows.total(_learned_from_block, clone(estimator), merge=_merged))
+            for name in [name for name in learned if name.endswith("_")]:
+                setattr(self, name, learned[name])
+        else:
+            for block in rows.blocks():
+                estimator.partial_fit(block.X, sample_weight=block.weights)
+
+
+def _learned_from_block(rows: Rows, unfitted: Any) -> Any:
+    return clone(unfitted).partial_fit(rows.X, sample_weight=rows.weights)
+
+
+def _merged(first: Any, second: Any) -> Any:
+    return first.merge(second)
 
 
 def _log_densities(density: Any, reader: BlockReader, block: Block) -> Floats:

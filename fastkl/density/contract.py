@@ -6,6 +6,8 @@ members that follow, the same for all kinds.
 
 from __future__ import annotations
 
+from functools import cache
+from importlib import metadata
 from types import SimpleNamespace
 from typing import Any, ClassVar, Self
 
@@ -18,10 +20,24 @@ from fastkl._core.rows import Rows
 from fastkl.rows import Source
 
 
+@cache
+def documentation_address() -> str:
+    """Where the documentation is, from the one place that says it: the addresses of the installed project; "" for none."""
+    try:
+        addresses = metadata.metadata("fastkl").get_all("Project-URL") or []
+    except metadata.PackageNotFoundError:
+        return ""
+    found = (address.split(", ", 1)[1] for address in addresses if address.startswith("Documentation, "))
+    return next(found, "").rstrip("/")
+
+
 class Density(DensityMixin, BaseEstimator):
     """The members that every kind of density writes for itself."""
 
     n_features_in_: int
+
+    # scikit-learn's link from an estimator in a notebook to its documentation
+    _doc_link_module = "fastkl"
 
     # properties that cost next to nothing, which a notebook shows beside the attributes that are stored
     _cheap_properties: ClassVar[tuple[str, ...]] = ("n_parameters_",)
@@ -160,6 +176,10 @@ class Density(DensityMixin, BaseEstimator):
         table = BaseEstimator._get_fitted_attr_html(SimpleNamespace(**shown), doc_link)
         table.estimator_class = type(self)
         return table
+
+    @property
+    def _doc_link_template(self) -> str:
+        return f"{address}/api/fastkl.{type(self).__name__}.html" if (address := documentation_address()) else ""
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -220,7 +220,12 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
             inner = get_tags(self.density if self.density is not None else DensityMLE()).input_tags
         except (AttributeError, TypeError, ValueError):
             return tags  # a wrong density is an error of fit, not of a question about tags
-        tags.input_tags.string, tags.input_tags.categorical = inner.string, inner.categorical
+        for name in (
+            "string",
+            "categorical",
+            "positive_only",
+        ):  # but no missing values: rows are compared by all they hold
+            setattr(tags.input_tags, name, getattr(inner, name))
         return tags
 
 

@@ -29,6 +29,11 @@ from fastkl.rows.tables import column_names, is_table
 from fastkl.rows.weights import read_weights
 
 
+def is_positive(family: Family) -> bool:
+    """Whether no value below 0 is in the support: what scikit-learn's tag ``positive_only`` says."""
+    return bool(getattr(family, "support", (-np.inf,))[0] >= 0.0)
+
+
 def resolve_family(family: str | Family) -> Family:
     """A family of its own from a name, a family object (which is copied, not shared) or a distribution of scipy."""
     if isinstance(family, str):

@@ -115,16 +115,17 @@ def as_matrix(data: Any, name: str) -> NDArray[Any]:
         raise ValueError(f"{name} has dtype {X.dtype}; real numbers are expected. {_LABEL_ADVICE}")
     if X.shape[0] == 0 or X.shape[1] == 0:
         raise ValueError(f"{name} is empty: {X.shape[0]} rows, {X.shape[1]} columns.")
-    whole = X if X.dtype.kind in "iu" and X.dtype.itemsize == 8 else None
-    X = np.ascontiguousarray(X, dtype=np.float32 if X.dtype == np.float32 else np.float64)
-    if whole is not None:
-        _refuse_merged(whole, X, name, column_names(data))
+    whole, X = X, np.ascontiguousarray(X, dtype=np.float32 if X.dtype == np.float32 else np.float64)
+    refuse_merged(whole, X, name, column_names(data))
     refuse_not_finite(X, name, column_names(data))
     return X
 
 
-def _refuse_merged(whole: NDArray[Any], X: FloatArray, name: str, names: list[Any] | None) -> None:
+def refuse_merged(whole: Any, X: FloatArray, name: str, names: list[Any] | None) -> None:
     """ValueError for different integers that are one number as float64: identifiers, as a rule."""
+    whole = np.asarray(whole)
+    if whole.dtype.kind not in "iu" or whole.dtype.itemsize < 8:
+        return
     if max(float(X.max()), -float(X.min())) <= 2.0**53:
         return
     for j in range(whole.shape[1]):

@@ -2,7 +2,8 @@
 
 All are taken on normal scores of the ranks in both samples together, so no unit matters: how far the means, the squares and the
 products of columns differ between the samples, column by column and all together, the share of a value that repeats, and how
-often the nearest neighbours of a row are of its own sample, for a few and for many neighbours. Each statistic is standardised by
+often the nearest neighbours of a row are of its own sample, for a few and for many neighbours; of labels the frequencies of
+their symbols, and of labels beside numbers how the means of numbers differ by symbol. Each statistic is standardised by
 its mean and standard deviation over the permutations (the observed labels among them), which treats all assignments of the
 labels alike, so the largest of them has an exact p-value.
 """
@@ -29,6 +30,8 @@ _PRODUCTS = 12
 # A value that is this part of a column is an atom.
 _ATOM = 0.05
 _SMALL = 1e-10
+# So many of the symbols of a column of labels are looked at, and so many products of symbols and numbers.
+_SYMBOLS, _BY_LABEL = 50, 60
 
 Statistic = Callable[[FloatArray], FloatArray]
 
@@ -41,13 +44,22 @@ def combined_test(
     rng: np.random.RandomState,
     n_jobs: int | None,
     n_threads: int,
+    labels: tuple[NDArray[np.intp], NDArray[np.intp]] | None = None,
 ) -> tuple[float, float]:
-    """p-value of the largest standardised statistic, and the statistic of ``k`` neighbours."""
+    """p-value of the largest standardised statistic, and the statistic of ``k`` neighbours.
+
+    ``labels`` are codes of columns of labels, (n, c) and (m, c), beside the numbers, of which there may be none.
+    """
     n, total = len(X), len(X) + len(Y)
     order = rng.permutation(total)  # so that ties in distance are broken without regard to the label
     scores = np.concatenate(normal_scores(X, Y))[order]
-    terms, statistics = _terms(scores, np.concatenate([X, Y])[order])
-    index = NeighborIndex(np.ascontiguousarray(scores), n_jobs=n_jobs)
+    blocks, near = _blocks(scores, np.concatenate([X, Y])[order]) if scores.shape[1] else {}, scores
+    if labels is not None:
+        symbols = [_indicators(column) for column in np.concatenate(labels)[order].T]
+        blocks |= _label_blocks(symbols, scores)
+        near = np.concatenate([scores, *symbols], axis=1)
+    terms, statistics = _terms(blocks, scores.shape[1])
+    index = NeighborIndex(np.ascontiguousarray(near), n_jobs=n_jobs)
     terms = terms[index.order]
     neighbors = index.neighbors_self(k)
     few = np.ascontiguousarray(index.neighbors_self(_FEW)) if k > _FEW else None
@@ -89,14 +101,37 @@ def _neighbor_scores(k: int) -> FloatArray:
     return np.asarray(digamma(count + 1.0) - digamma(k - count + 1.0))
 
 
-def _terms(scores: FloatArray, rows: FloatArray) -> tuple[FloatArray, list[Statistic]]:
-    """Standardised terms whose means are compared, and statistics of the differences of their means, by lane."""
+def _blocks(scores: FloatArray, rows: FloatArray) -> dict[str, FloatArray]:
+    """Terms of columns of numbers, by what a statistic is made of."""
     d = scores.shape[1]
     blocks = {"means": np.column_stack([scores, *_atoms(rows)]), "white": _white(scores), "squares": scores**2}
     blocks["shapes"] = scores**4 - 6.0 * scores**2
     if 1 < d <= _PRODUCTS:
         first, second = np.triu_indices(d, 1)
         blocks["products"] = scores[:, first] * scores[:, second]
+    return blocks
+
+
+def _label_blocks(symbols: list[FloatArray], scores: FloatArray) -> dict[str, FloatArray]:
+    """Indicators of the symbols of each column of labels, and their products with the scores of the numbers."""
+    blocks = {f"labels {j}": indicators for j, indicators in enumerate(symbols)}
+    every = np.concatenate(symbols, axis=1)
+    if 0 < scores.shape[1] * every.shape[1] <= _BY_LABEL:
+        blocks["by label"] = ((every - every.mean(axis=0))[:, :, np.newaxis] * scores[:, np.newaxis]).reshape(
+            len(scores), -1
+        )
+    return blocks
+
+
+def _indicators(codes: NDArray[np.intp]) -> FloatArray:
+    """Whether a row has each of the most frequent symbols, (n, symbols)."""
+    counts = np.bincount(codes)
+    kept = np.argsort(-counts, kind="stable")[: min(_SYMBOLS, len(counts))]
+    return (codes[:, np.newaxis] == kept).astype(np.float64)
+
+
+def _terms(blocks: dict[str, FloatArray], d: int) -> tuple[FloatArray, list[Statistic]]:
+    """Standardised terms whose means are compared, and statistics of the differences of their means, by lane."""
     where, columns, at = {}, [], 0
     for name, block in blocks.items():
         centred = block - block.mean(axis=0)
@@ -114,7 +149,8 @@ def _terms(scores: FloatArray, rows: FloatArray) -> tuple[FloatArray, list[Stati
     def together(name: str) -> Statistic:
         return lambda differ: np.abs(differ[where[name]].sum(axis=0))
 
-    found = [largest("means"), largest("squares"), largest("shapes")]
+    found = [largest(name) for name in ("means", "squares", "shapes") if name in blocks]
+    found += [length(name) for name in blocks if "label" in name]
     if d > 1:
         found += [length("white"), length("squares"), together("squares")]
     if "products" in blocks:

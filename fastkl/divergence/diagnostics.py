@@ -118,8 +118,8 @@ def divergence_diagnostics(
         reasons.append(f"The estimate is negative by {-value / error:.1f} standard errors, which no divergence is.")
     if large > _LARGE_BALLS_TOLERATED:
         reasons.append(
-            f"Around {large:.0%} of the rows of p the ball that reaches {k} rows of q holds more than {_LARGE_BALL:.0%} of p: "
-            f"q is hardly sampled where p is, and the estimate is likely too small."
+            f"For {large:.0%} of the rows of p, the ball around the row that reaches {k} rows of q holds more than "
+            f"{_LARGE_BALL:.0%} of p: q is hardly sampled where p is, and the estimate is likely too small."
         )
     return {
         "bias_suspected": bool(reasons),

@@ -26,6 +26,8 @@ __all__ = ["discrete_cross_entropy", "discrete_entropy", "discrete_kl"]
 
 # Numbers of rows that are looked at together.
 _BLOCK_NUMBERS = 1 << 15
+# A divergence that is larger than this has 12 digits whatever cancels in its terms.
+_LARGE = 0.05
 
 
 class Probabilities(NamedTuple):
@@ -171,7 +173,7 @@ def discrete_kl(pk: ArrayLike, qk: ArrayLike, *, logits: bool = False, temperatu
     >>> round(discrete_kl([2.0, 1.0, 0.0], [1.0, 1.0, 1.0], logits=True, temperature=2.0), 6)
     0.078421
     """
-    return of_rows(lambda p, q: kl_terms(p, q).sum(axis=-1), pk, qk, logits, temperature)
+    return of_rows(_divergences, pk, qk, logits, temperature)
 
 
 def kl_terms(p: Probabilities, q: Probabilities) -> FloatArray:
@@ -190,6 +192,21 @@ def kl_terms(p: Probabilities, q: Probabilities) -> FloatArray:
             near, change = np.broadcast_to(p.p, terms.shape)[close], gap[close]
             terms[close] = near * log_excess(change / near)
     return terms
+
+
+def _divergences(p: Probabilities, q: Probabilities) -> FloatArray:
+    """Sums of the terms: as they are where the sum is large beside their rounding, else each without cancellation."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        terms = np.asarray(p.log_p - q.log_p)
+        terms *= p.p
+        plain = np.asarray(terms.sum(axis=-1) + (q.p.sum(axis=-1) - p.p.sum(axis=-1)))
+    again = np.flatnonzero(~(plain > _LARGE) | np.isinf(plain))  # also where 0 log 0 is nan
+    if len(again) and plain.ndim == 0:
+        return np.asarray(kl_terms(p, q).sum(axis=-1))
+    if len(again):
+        some = [one if one.p.ndim == 1 else Probabilities(one.p[again], one.log_p[again]) for one in (p, q)]
+        plain[again] = kl_terms(*some).sum(axis=-1)
+    return plain
 
 
 def _expected_surprisal(p: FloatArray, log_q: FloatArray) -> FloatArray:
@@ -267,7 +284,8 @@ def _read(
         return _read_logits(array, name, temperature, where)
     if temperature != 1.0:
         raise ValueError(f"temperature={temperature!r} divides logits; probabilities have none: set logits=True.")
-    _reject(~(array >= 0.0) | np.isinf(array), array, name, "a probability is a number between 0 and 1", where)
+    if not (array.min(initial=0.0) >= 0.0 and array.max(initial=0.0) < np.inf):
+        _reject(~(array >= 0.0) | np.isinf(array), array, name, "a probability is a number between 0 and 1", where)
     # Probabilities computed in single precision sum to 1 only that well.
     tolerance = 1e-9
     if given.dtype.kind == "f":
@@ -287,16 +305,18 @@ def _read(
 def _read_logits(array: FloatArray, name: str, temperature: float, where: Place) -> Probabilities:
     if not (np.isfinite(temperature) and temperature > 0.0):
         raise ValueError(f"temperature must be a positive number; found {temperature!r}.")
-    wrong = np.isnan(array) | (array == np.inf)
-    _reject(wrong, array, name, "a logit is a finite number, or -inf for probability 0", where)
     largest = array.max(axis=-1, keepdims=True)
+    if not (largest < np.inf).all():  # nan or inf is the largest of its row
+        wrong = np.isnan(array) | (array == np.inf)
+        _reject(wrong, array, name, "a logit is a finite number, or -inf for probability 0", where)
     empty = largest[..., 0] == -np.inf
     if empty.any():
         place = tuple(int(i[0]) for i in np.nonzero(empty)) if empty.ndim else ()
         raise ValueError(f"{_row(name, where.row(place))} has only logits of -inf, which give no probabilities.")
     # In place, and one exponential: p = exp(z) / sum, log p = z - log(sum) for z = (logit - largest) / temperature.
     array -= largest
-    array /= temperature
+    if temperature != 1.0:
+        array /= temperature
     p = np.exp(array)
     total = p.sum(axis=-1, keepdims=True)
     p /= total

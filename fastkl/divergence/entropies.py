@@ -25,7 +25,7 @@ from fastkl.divergence.operands import (
     operands,
     sample_pair,
 )
-from fastkl.divergence.options import Options
+from fastkl.divergence.options import Options, one_seed
 from fastkl.divergence.sample_model import sample_model_cross_entropy
 from fastkl.divergence.samples import sample_cross_entropy, sample_entropy
 
@@ -38,6 +38,7 @@ def entropy(
     sample_weight_p: ArrayLike | None = None,
     standard_error: bool = True,
     random_state: Any = None,
+    rng: Any = None,
     n_jobs: int | None = None,
     n_draws: int | None = None,
 ) -> Estimate:
@@ -72,6 +73,8 @@ def entropy(
     random_state : int, RandomState, Generator or None, default=None
         For draws from a model whose entropy is not known in closed form, and for the samples on which a bias is measured (by
         default these are the same at each call).
+    rng : int, Generator or None, default=None
+        In place of ``random_state``, as numpy and scipy name it; a number is that of `numpy.random.default_rng`.
     n_jobs : int or None, default=None
         Threads; None means all cores the process may use.
     n_draws : int, default=None
@@ -110,7 +113,7 @@ def entropy(
     if method not in ("auto", "knn", *ENTROPY_METHODS):
         known = ", ".join(map(repr, ("auto", "knn", *ENTROPY_METHODS)))
         raise ValueError(f"method={method!r} is unknown; expected one of {known}.")
-    options = Options(method, n_neighbors, standard_error, n_draws, random_state=random_state)
+    options = Options(method, n_neighbors, standard_error, n_draws, random_state=one_seed(random_state, rng))
     return _ENTROPY(operand(p, "p", sample_weight_p, n_jobs, discrete_call="discrete_entropy"), options=options)
 
 
@@ -152,6 +155,7 @@ def cross_entropy(
     sample_weight_q: ArrayLike | None = None,
     standard_error: bool = True,
     random_state: Any = None,
+    rng: Any = None,
     n_jobs: int | None = None,
     n_draws: int | None = None,
 ) -> Estimate:
@@ -178,6 +182,8 @@ def cross_entropy(
         Whether to compute it; for two samples it needs a search among the rows of p.
     random_state : int, RandomState, Generator or None, default=None
         For draws from a model p.
+    rng : int, Generator or None, default=None
+        In place of ``random_state``, as numpy and scipy name it; a number is that of `numpy.random.default_rng`.
     n_jobs : int or None, default=None
         Threads; None means all cores the process may use.
     n_draws : int, default=None
@@ -204,7 +210,7 @@ def cross_entropy(
     """
     if method not in ("auto", "knn"):
         raise ValueError(f"method={method!r} is unknown; expected 'auto' or 'knn'.")
-    options = Options(method, n_neighbors, standard_error, n_draws, random_state=random_state)
+    options = Options(method, n_neighbors, standard_error, n_draws, random_state=one_seed(random_state, rng))
     both = operands(p, q, sample_weight_p, sample_weight_q, n_jobs, discrete_call="discrete_cross_entropy")
     return _CROSS_ENTROPY(*both, options=options)
 

@@ -14,6 +14,7 @@ from fastkl.divergence.arguments import (
     FloatArray,
     Sample,
     refuse_labels,
+    refuse_merged,
     resolve_neighbors,
     same_columns,
     weighted_sample,
@@ -222,6 +223,7 @@ class KLDivergence(BaseEstimator):
             raise type(error)(
                 f"{name} holds {value!r} in row {row}, {column}, which is not a number. ({error})"
             ) from error
+        refuse_merged(data, X, name, column_names(data))
         refuse_not_finite(X, name, column_names(data))
         return data, X
 

@@ -30,11 +30,12 @@ from fastkl.divergence.operands import (
     operands,
     sample_pair,
 )
-from fastkl.divergence.options import Options
+from fastkl.divergence.options import Options, also_by_rng
 from fastkl.divergence.sample_model import sample_model_divergence
 from fastkl.divergence.samples import check_method, divergence_neighbors, pair_divergence, sample_divergences
 
 
+@also_by_rng
 def kl_divergence(
     p: Any,
     q: Any,
@@ -96,7 +97,8 @@ def kl_divergence(
     standard_error : bool, default=True
         Whether to compute the standard error and the diagnostics that need one.
     random_state : int, RandomState, Generator or None, default=None
-        For draws from a model. Those that measure a bias have a fixed seed by default.
+        For draws from a model. Those that measure a bias have a fixed seed by default. ``rng=`` is taken in its
+        place, as numpy and scipy name it; a number is then that of `numpy.random.default_rng`.
     n_jobs : int or None, default=None
         Threads; None means all cores the process may use.
     route : {"auto", "density", "draws"}, default="auto"

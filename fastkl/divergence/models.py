@@ -1,8 +1,9 @@
 """Models as the divergences meet them: through what they offer, from any library.
 
-A model has a log-density per row (``score_samples``, ``logpdf``, ``logpmf`` or ``log_prob``) and perhaps draws (``sample``,
-``rvs`` or ``resample``). That covers the densities of this library, those of scikit-learn, frozen distributions of scipy
-and anything written alike. All answers are checked: a shape that does not fit or a NaN is an error that names the row.
+A model has a log-density per row (``score_samples``, ``logpdf``, ``logpmf``, ``log_prob`` or ``log_pdf``) and perhaps draws
+(``sample``, ``rvs`` or ``resample``). That covers the densities of this library, those of scikit-learn, frozen distributions of
+scipy, distributions of torch, numpyro and skpro, and anything written alike. All answers are checked: a shape that does not fit
+or a NaN is an error that names the row.
 """
 
 from __future__ import annotations
@@ -17,11 +18,12 @@ from numpy.typing import NDArray
 
 from fastkl._core._threads import effective_n_threads
 from fastkl._core.rows import Rows
+from fastkl.divergence import foreign_models
 from fastkl.divergence.arguments import FloatArray
 from fastkl.divergence.scipy_families import family_of_frozen
 from fastkl.rows.tables import column_names
 
-_LOG_DENSITIES = ("score_samples", "logpdf", "logpmf", "log_prob")
+_LOG_DENSITIES = ("score_samples", "logpdf", "logpmf", *foreign_models.LOG_DENSITIES)
 
 
 def is_model(thing: object) -> bool:
@@ -55,7 +57,7 @@ class Model:
             return bool(getattr(family, "discrete", False))
         if hasattr(self.thing, "logpmf") and hasattr(self.thing, "logpdf"):
             return any(base.__name__ == "DiscreteDistribution" for base in type(self.thing).__mro__)
-        return hasattr(self.thing, "logpmf")
+        return hasattr(self.thing, "logpmf") or foreign_models.is_discrete(self.thing)
 
     @property
     def factors(self) -> list[tuple[tuple[int, ...], Model]] | None:
@@ -102,6 +104,8 @@ class Model:
         known = getattr(self.thing, "n_features_in_", getattr(self.thing, "dim", None))
         if known is None and hasattr(getattr(self.thing, "dist", None), "_parse_args"):
             return 1  # a univariate distribution of scipy
+        if known is None:
+            return foreign_models.n_columns_of(self.thing)
         return int(known) if isinstance(known, (int, np.integer)) else None
 
     def quantiles(self, levels: FloatArray) -> FloatArray | None:
@@ -110,7 +114,8 @@ class Model:
             known = getattr(self.thing, name, None)
             if callable(known):
                 try:
-                    values = np.asarray(known(levels), dtype=np.float64).reshape(-1)
+                    values = foreign_models.as_numbers(known(foreign_models.as_given(self.thing, levels)))
+                    values = np.asarray(values, dtype=np.float64).reshape(-1)
                 except (TypeError, ValueError, NotImplementedError, AttributeError):  # the last one: a mixture
                     continue
                 if values.shape == levels.shape:
@@ -159,7 +164,7 @@ class Model:
             return thing.logpdf(X.T)  # scipy's gaussian_kde takes columns of points
         if hasattr(thing, "logpmf") and self.discrete:
             return thing.logpmf(X)
-        return thing.logpdf(X) if hasattr(thing, "logpdf") else thing.log_prob(X)
+        return thing.logpdf(X) if hasattr(thing, "logpdf") else foreign_models.log_densities(thing, X, self.discrete)
 
     def _rows_as_validated(self, X: NDArray[Any]) -> Rows | None:
         """X as a density of this library has it once it is validated, for X has been; None if the model is to do it itself."""
@@ -226,7 +231,7 @@ class Model:
             seeded = copy.copy(self.thing)
             seeded.random_state = rng
             return seeded.sample(n_draws)
-        return self.thing.sample((n_draws,) if "sample_shape" in known else n_draws)
+        return foreign_models.draws(self.thing, n_draws, known, rng)
 
     def covariance(self, n_columns: int) -> FloatArray | None:
         """A covariance to whiten by: the model's own, else that of draws with a fixed seed; None without either."""

@@ -20,26 +20,50 @@ _PRODUCTS = 10
 _ATOM = 0.05
 
 
+class RegressionTerms:
+    """Terms of rows as the rows of both samples define them: middles, spreads, ends and atoms are those of ``Z``.
+
+    Parameters
+    ----------
+    Z : ndarray of shape (n, d)
+        Rows of both samples.
+    """
+
+    def __init__(self, Z: FloatArray) -> None:
+        self.middle, self.spread = centre_and_spread(Z)
+        z = (Z - self.middle) / self.spread
+        self.low, self.high = z.min(axis=0), z.max(axis=0)
+        self.resolution = 1.0 / len(Z)
+        self.atoms = [(j, value) for j, column in enumerate(Z.T) for value in _atom(column)]
+
+    def of(self, Z: FloatArray) -> FloatArray:
+        """(rows, terms), not standardised; rows beyond the ends count as being there."""
+        z = (Z - self.middle) / self.spread
+        columns = [
+            z,
+            *_products(z),
+            np.log1p(z * z),
+            np.log(np.maximum(z - self.low, 0.0) + self.resolution),
+            np.log(np.maximum(self.high - z, 0.0) + self.resolution),
+        ]
+        columns += [(Z[:, [j]] == value).astype(np.float64) for j, value in self.atoms]
+        return np.concatenate(columns, axis=1)
+
+
 def regression_terms(Z: FloatArray, scores: FloatArray | None) -> FloatArray:
     """Standardised terms of the rows of both samples, (n + m, terms); those of the normal scores too, if given."""
-    middle, spread = centre_and_spread(Z)
-    z = (Z - middle) / spread
-    resolution = 1.0 / len(Z)
-    columns = [
-        z,
-        *_products(z),
-        np.log1p(z * z),
-        np.log(z - z.min(axis=0) + resolution),
-        np.log(z.max(axis=0) - z + resolution),
-    ]
-    columns += [_atoms(Z)]
+    terms = RegressionTerms(Z).of(Z)
     if scores is not None:
-        columns += [scores, *_products(scores)]
-    terms = np.concatenate(columns, axis=1)
+        terms = np.concatenate([terms, score_terms(scores)], axis=1)
     terms -= terms.mean(axis=0)
     deviation = terms.std(axis=0)
     kept = deviation > 1e-12
     return np.ascontiguousarray(terms[:, kept] / deviation[kept])
+
+
+def score_terms(scores: FloatArray) -> FloatArray:
+    """Terms of normal scores: themselves and their products."""
+    return np.concatenate([scores, *_products(scores)], axis=1)
 
 
 def _products(z: FloatArray) -> list[FloatArray]:
@@ -49,34 +73,30 @@ def _products(z: FloatArray) -> list[FloatArray]:
     return [z[:, first] * z[:, second]]
 
 
-def _atoms(Z: FloatArray) -> FloatArray:
-    """Indicators of the most frequent value of every column that has an atom."""
-    found = []
-    for column in Z.T:
-        values, counts = np.unique(column, return_counts=True)
-        if counts.max() > _ATOM * len(column):
-            found.append((column == values[counts.argmax()]).astype(np.float64))
-    return np.column_stack(found) if found else np.empty((len(Z), 0))
+def _atom(column: FloatArray) -> list[float]:
+    """The most frequent value of a column that has an atom."""
+    values, counts = np.unique(column, return_counts=True)
+    return [float(values[counts.argmax()])] if counts.max() > _ATOM * len(column) else []
 
 
-def cross_fitted(terms: FloatArray, of_p: FloatArray, fold: FloatArray, n_folds: int) -> FloatArray:
+def cross_fitted(terms: FloatArray, of_p: FloatArray, fold: FloatArray, n_folds: int, ridge: float = 1.0) -> FloatArray:
     """log p/q of every row by the regression on the other folds; ``of_p`` is 1 for rows of P and 0 for those of Q."""
     out = np.empty(len(terms))
     start: FloatArray | None = None
     for f in range(n_folds):
         held = fold == f
-        start = _fit(terms[~held], of_p[~held], start)
+        start = fitted(terms[~held], of_p[~held], start, ridge)
         share = of_p[~held].mean()
         out[held] = terms[held] @ start[1:] + start[0] - np.log(share / (1.0 - share))
     return np.clip(out, -_LARGEST, _LARGEST)
 
 
-def _fit(terms: FloatArray, of_p: FloatArray, start: FloatArray | None) -> FloatArray:
-    """Coefficients, the constant first, of a logistic regression with a ridge of 1 on the others, by Newton's method."""
+def fitted(terms: FloatArray, of_p: FloatArray, start: FloatArray | None, size_of_ridge: float = 1.0) -> FloatArray:
+    """Coefficients, the constant first, of a logistic regression with a ridge on the others, by Newton's method."""
     n, k = terms.shape
     design = np.empty((n, k + 1))
     design[:, 0], design[:, 1:] = 1.0, terms
-    ridge = np.ones(k + 1)
+    ridge = np.full(k + 1, size_of_ridge)
     ridge[0] = 1e-8
     beta = np.zeros(k + 1) if start is None else start.copy()
     score = design @ beta

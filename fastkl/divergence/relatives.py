@@ -40,7 +40,7 @@ from fastkl.divergence.operands import (
     operands,
     sample_pair,
 )
-from fastkl.divergence.options import Options
+from fastkl.divergence.options import Options, one_seed
 from fastkl.divergence.samples import check_method, divergence_neighbors, sample_divergence
 
 
@@ -55,6 +55,7 @@ def jeffreys(
     sample_weight_q: ArrayLike | None = None,
     standard_error: bool = True,
     random_state: Any = None,
+    rng: Any = None,
     n_jobs: int | None = None,
     n_draws: int | None = None,
 ) -> Estimate:
@@ -77,6 +78,8 @@ def jeffreys(
         Whether to compute it.
     random_state : int, RandomState, Generator or None, default=None
         For draws from a model.
+    rng : int, Generator or None, default=None
+        In place of ``random_state``, as numpy and scipy name it; a number is that of `numpy.random.default_rng`.
     n_jobs : int or None, default=None
         Threads.
     n_draws : int, default=None
@@ -102,7 +105,12 @@ def jeffreys(
     True
     """
     options = Options(
-        check_method(method), n_neighbors, standard_error, n_draws, random_state=random_state, coordinates=coordinates
+        check_method(method),
+        n_neighbors,
+        standard_error,
+        n_draws,
+        random_state=one_seed(random_state, rng),
+        coordinates=coordinates,
     )
     both = operands(p, q, sample_weight_p, sample_weight_q, n_jobs, discrete_call="discrete_kl")
     return _JEFFREYS(*both, options=options)
@@ -166,6 +174,7 @@ def jensen_shannon(
     sample_weight_q: ArrayLike | None = None,
     standard_error: bool = True,
     random_state: Any = None,
+    rng: Any = None,
     n_jobs: int | None = None,
     n_draws: int | None = None,
 ) -> Estimate:
@@ -188,6 +197,8 @@ def jensen_shannon(
         Whether to compute it.
     random_state : int, RandomState, Generator or None, default=None
         For draws from a model.
+    rng : int, Generator or None, default=None
+        In place of ``random_state``, as numpy and scipy name it; a number is that of `numpy.random.default_rng`.
     n_jobs : int or None, default=None
         Threads.
     n_draws : int, default=None
@@ -213,7 +224,12 @@ def jensen_shannon(
     True
     """
     options = Options(
-        "common_radius", n_neighbors, standard_error, n_draws, random_state=random_state, coordinates=coordinates
+        "common_radius",
+        n_neighbors,
+        standard_error,
+        n_draws,
+        random_state=one_seed(random_state, rng),
+        coordinates=coordinates,
     )
     both = operands(p, q, sample_weight_p, sample_weight_q, n_jobs, discrete_call="discrete_kl")
     return _JENSEN_SHANNON(*both, options=options)

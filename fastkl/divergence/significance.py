@@ -12,17 +12,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import digamma
+from scipy.special import betaincinv, digamma
 
 from fastkl._core._threads import effective_n_threads
 from fastkl.divergence._labels import LANES, score_labels, score_permutations
 from fastkl.divergence.arguments import FloatArray, Sample, resolve_neighbors
 from fastkl.divergence.combined_test import combined_test
 from fastkl.divergence.estimate import ConfidenceInterval
+from fastkl.divergence.interval_picture import interval_picture
 from fastkl.divergence.local_terms import Method
+from fastkl.divergence.mixed_rows import mixed_columns
+from fastkl.divergence.models import is_model
 from fastkl.divergence.neighbors import SamplePair
 from fastkl.divergence.operands import SAMPLES, WITH_A_SAMPLE, Rules, operands, sample_pair
-from fastkl.divergence.options import Options
+from fastkl.divergence.options import Options, one_seed
 from fastkl.divergence.samples import check_method, divergence_neighbors, sample_divergence
 from fastkl.spatial import NeighborIndex
 
@@ -65,7 +68,17 @@ class PermutationTest(NamedTuple):
             "permutations": f"{self.n_permutations:,}",
             "neighbours": f"{self.n_neighbors}",
         }
+        low, high = self._interval()
+        label = f"95 % interval from {low:.3g} to {high:.3g} for the p-value of all permutations"
+        picture = interval_picture(self.p_value, low, high, label, (0.0, 1.0))
+        facts["of all permutations (95 %)"] = f"{low:.3g} ... {high:.3g} {picture}"
         return f"<table>{''.join(f'<tr><th>{name}</th><td>{value}</td></tr>' for name, value in facts.items())}</table>"
+
+    def _interval(self) -> tuple[float, float]:
+        """Where the p-value of all permutations lies, from those that were drawn (Clopper and Pearson 1934)."""
+        count, n = round(self.p_value * (self.n_permutations + 1)) - 1, self.n_permutations
+        low = 0.0 if count == 0 else float(betaincinv(count, n - count + 1.0, 0.025))
+        return low, 1.0 if count == n else float(betaincinv(count + 1.0, n - count, 0.975))
 
 
 def permutation_test(
@@ -77,6 +90,7 @@ def permutation_test(
     sample_weight_q: ArrayLike | None = None,
     n_permutations: int = 1999,
     random_state: Any = None,
+    rng: Any = None,
     n_jobs: int | None = None,
     n_draws: int | None = None,
 ) -> PermutationTest:
@@ -92,8 +106,8 @@ def permutation_test(
 
     Parameters
     ----------
-    p, q : array-like of shape (n,) or (n, d), or model
-        Two samples, or a sample and a model that can be drawn from.
+    p, q : array-like of shape (n,) or (n, d), data frame, or model
+        Two samples, or a sample and a model that can be drawn from. Columns may hold labels too.
     n_neighbors : int, default=None
         K; by default a tenth of all rows, between 5 and 50. A number given asks for the neighbour statistic alone, with
         distances in the columns as they are.
@@ -103,6 +117,8 @@ def permutation_test(
         Permutations of the labels; each costs one pass over the neighbours and no search.
     random_state : int, RandomState, Generator or None, default=None
         For the permutations and for draws from a model.
+    rng : int, Generator or None, default=None
+        In place of ``random_state``, as numpy and scipy name it; a number is that of `numpy.random.default_rng`.
     n_jobs : int or None, default=None
         Threads for the search.
     n_draws : int, default=None
@@ -150,13 +166,21 @@ def permutation_test(
                 f"{name}: weighted rows are not exchangeable between samples, so permuted labels give no valid p-value. Thin the "
                 f"sample first: keep each row with probability weight / largest weight."
             )
-    options = Options(n_draws=n_draws, random_state=random_state)
-    rng = options.rng
+    options = Options(n_draws=n_draws, random_state=one_seed(random_state, rng))
+    rng, threads = options.rng, effective_n_threads(n_jobs)
+    mixed = None if is_model(p) or is_model(q) else mixed_columns(p, q)
+    if mixed is not None:
+        if n_neighbors is not None:
+            raise ValueError(
+                "n_neighbors asks for the neighbour statistic alone, and labels have no distances. Leave it out."
+            )
+        X, Y = mixed.numbers
+        k = resolve_neighbors(None, len(X) + len(Y), default=_many_neighbors(len(X) + len(Y)))
+        p_value, statistic = combined_test(X, Y, k, int(n_permutations), rng, n_jobs, threads, mixed.labels)
+        return PermutationTest(statistic, p_value, int(n_permutations), k)
     pair = _TESTED(*operands(p, q, n_jobs=n_jobs), options=options)
     n, m = pair.p.n_rows, pair.q.n_rows
-    default = int(np.clip((n + m) // 10, 5, 50))
-    k = resolve_neighbors(n_neighbors, n + m, default=default)
-    threads = effective_n_threads(n_jobs)
+    k = resolve_neighbors(n_neighbors, n + m, default=_many_neighbors(n + m))
     if n_neighbors is None:
         X, Y = (side.X.astype(np.float64, copy=False) for side in (pair.p, pair.q))
         p_value, statistic = combined_test(X, Y, k, int(n_permutations), rng, n_jobs, threads)
@@ -173,6 +197,10 @@ def permutation_test(
     permuted = _statistics(np.moveaxis(sums, 1, 0), n, m).ravel()[:n_permutations]
     as_large = int(np.sum(permuted >= statistic - 1e-12))
     return PermutationTest(statistic, (as_large + 1.0) / (n_permutations + 1.0), int(n_permutations), k)
+
+
+def _many_neighbors(rows: int) -> int:
+    return int(np.clip(rows // 10, 5, 50))
 
 
 # As many draws as the other sample has rows.
@@ -201,6 +229,7 @@ def subsampling_interval(
     n_subsamples: int = 200,
     exponent: float = 2.0 / 3.0,
     random_state: Any = None,
+    rng: Any = None,
     n_jobs: int | None = None,
 ) -> ConfidenceInterval:
     r"""Confidence interval for KL(p || q) of two samples by subsampling without replacement.
@@ -226,6 +255,8 @@ def subsampling_interval(
         Subsamples have n to this power rows; between 0 and 1.
     random_state : int, RandomState, Generator or None, default=None
         For the choice of rows.
+    rng : int, Generator or None, default=None
+        In place of ``random_state``, as numpy and scipy name it; a number is that of `numpy.random.default_rng`.
     n_jobs : int or None, default=None
         Threads.
 
@@ -255,7 +286,7 @@ def subsampling_interval(
             f"n_subsamples is a whole number of at least 2, whose spread is measured; got {n_subsamples!r}."
         )
     chosen = check_method(method)
-    options = Options(chosen, random_state=random_state)
+    options = Options(chosen, random_state=one_seed(random_state, rng))
     rng = options.rng
     pair = SAMPLES(*operands(p, q, n_jobs=n_jobs), options=options)
     k = divergence_neighbors(pair, chosen, n_neighbors)

@@ -72,6 +72,18 @@ def paired_columns(p: Any, q: Any, columns: list[Any] | None, labels: list[Any])
     return [_pair(first[0], first[1], second[1], first[0] in labels) for first, second in both]
 
 
+def refuse_missing(pairs: list[ColumnPair], advice: str) -> None:
+    """ValueError that counts the missing values of every column."""
+    counts = [
+        f"{int(gone.sum())} of {len(gone)} in column {pair.name!r} of {side}"
+        for pair in pairs
+        for side, gone in zip(("p", "q"), pair.missing, strict=True)
+        if gone.any()
+    ]
+    if counts:
+        raise ValueError(f"There are missing values: {', '.join(counts)}. {advice}")
+
+
 def _columns(data: Any, name: str) -> list[tuple[Any, NDArray[Any]]]:
     """Names and values of the columns of a table or a matrix."""
     refuse_sparse(data, name)

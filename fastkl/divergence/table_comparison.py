@@ -16,12 +16,13 @@ from fastkl.divergence.categorical_kl import categorical_kl
 from fastkl.divergence.categorical_relatives import categorical_jensen_shannon
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.functions import kl_divergence
+from fastkl.divergence.interval_picture import interval_pictures
 from fastkl.divergence.label_test import label_test
-from fastkl.divergence.options import as_random_state
+from fastkl.divergence.options import as_random_state, one_seed
 from fastkl.divergence.relatives import jensen_shannon
 from fastkl.divergence.significance import permutation_test
 from fastkl.divergence.stability import population_stability_index
-from fastkl.divergence.table_columns import DATE, LABEL, NUMBER, ColumnPair, paired_columns
+from fastkl.divergence.table_columns import DATE, LABEL, NUMBER, ColumnPair, paired_columns, refuse_missing
 from fastkl.exceptions import SharedRowsWarning
 
 __all__ = ["TableComparison", "TableLine", "compare_tables"]
@@ -190,9 +191,16 @@ class TableComparison:
 
     def _repr_html_(self) -> str:
         head, *rows = self._cells()
-        body = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+        estimates = [line.kl for line in self.lines]
+        lows, highs = zip(*(estimate.confidence_interval() for estimate in estimates), strict=True)
+        pictures = interval_pictures([float(estimate) for estimate in estimates], lows, highs, "nats")
+        body = "".join(
+            "<tr>" + "".join(f"<td>{cell}</td>" for cell in (*map(html.escape, row), picture)) + "</tr>"
+            for row, picture in zip(rows, pictures, strict=True)
+        )
         notes = "".join(f"<div>{html.escape(note)}</div>" for note in self.notes)
-        return f"<table><tr>{''.join(f'<th>{html.escape(cell)}</th>' for cell in head)}</tr>{body}</table>{notes}"
+        titles = [*head, "KL(P || Q), 95 % interval"]
+        return f"<table><tr>{''.join(f'<th>{html.escape(cell)}</th>' for cell in titles)}</tr>{body}</table>{notes}"
 
 
 def _number(value: float) -> str:
@@ -210,6 +218,7 @@ def compare_tables(
     n_neighbors: int | None = None,
     n_permutations: int = 999,
     random_state: Any = 0,
+    rng: Any = None,
     n_jobs: int | None = None,
 ) -> TableComparison:
     """Compare two tables column by column and jointly: divergences both ways, Jensen-Shannon, stability index, tests.
@@ -235,6 +244,8 @@ def compare_tables(
         Permutations of each test.
     random_state : int, RandomState or Generator, default=0
         For the permutations.
+    rng : int, Generator or None, default=None
+        In place of ``random_state``, as numpy and scipy name it; a number is that of `numpy.random.default_rng`.
     n_jobs : int or None, default=None
         Threads.
 
@@ -266,8 +277,10 @@ def compare_tables(
     """
     pairs = paired_columns(p, q, None if columns is None else list(columns), list(labels))
     if not drop_missing:
-        _refuse_missing(pairs)
-    compare = _Comparison(test, n_neighbors, n_permutations, as_random_state(random_state).get_state(), n_jobs)
+        refuse_missing(pairs, "Fill them, leave the columns out, or set drop_missing=True to compare without them.")
+    compare = _Comparison(
+        test, n_neighbors, n_permutations, as_random_state(one_seed(random_state, rng, default=0)).get_state(), n_jobs
+    )
     singles = [compare.one(pair) for pair in pairs]
     joint = []
     for kinds, word in (((NUMBER, DATE), "column"), ((LABEL,), "label")):
@@ -275,21 +288,6 @@ def compare_tables(
         if len(several) > 1:
             joint.append(compare.together(several, f"joint ({len(several)} {word}s)"))
     return TableComparison(singles, joint, (len(pairs[0].values[0]), len(pairs[0].values[1])))
-
-
-def _refuse_missing(pairs: list[ColumnPair]) -> None:
-    """ValueError that counts the missing values of every column."""
-    counts = [
-        f"{int(gone.sum())} of {len(gone)} in column {pair.name!r} of {side}"
-        for pair in pairs
-        for side, gone in zip(("p", "q"), pair.missing, strict=True)
-        if gone.any()
-    ]
-    if counts:
-        raise ValueError(
-            f"There are missing values: {', '.join(counts)}. Fill them, leave the columns out, or set drop_missing=True to "
-            f"compare without them."
-        )
 
 
 @dataclass(frozen=True)

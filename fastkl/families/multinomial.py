@@ -17,6 +17,7 @@ from fastkl.families.base import Family, Fit
 from fastkl.families.closed_form import register_kl
 from fastkl.families.counts import deviance
 from fastkl.families.spaces import Simplex
+from fastkl.families.univariate import BELOW_INFINITY
 
 
 class Multinomial(Family):
@@ -44,6 +45,7 @@ class Multinomial(Family):
     name = "multinomial"
     scipy_name = "multinomial"
     parameters = {"probabilities": Simplex()}
+    support = (0.0, BELOW_INFINITY, True)
     joint = True
     discrete = True
     example = {"probabilities": [0.31, 0.69]}

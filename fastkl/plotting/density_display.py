@@ -44,6 +44,8 @@ class DensityDisplay(Display):
         What the legend calls the density.
     n_rows : int
         Rows of the data.
+    rows_name : str, default="data"
+        What the legend calls the rows.
 
     Attributes
     ----------
@@ -71,13 +73,21 @@ class DensityDisplay(Display):
     """
 
     def __init__(
-        self, *, data: Curve | Bars | Plane, columns: Sequence[str], units: Sequence[str | None], name: str, n_rows: int
+        self,
+        *,
+        data: Curve | Bars | Plane,
+        columns: Sequence[str],
+        units: Sequence[str | None],
+        name: str,
+        n_rows: int,
+        rows_name: str = "data",
     ):
         self.data = data
         self.columns = list(columns)
         self.units = list(units)
         self.name = name
         self.n_rows = n_rows
+        self.rows_name = rows_name
 
     @classmethod
     def from_estimator(
@@ -183,7 +193,7 @@ class DensityDisplay(Display):
 
     def _rows_label(self, beyond: int = 0) -> str:
         hidden = f", {beyond:,} outside the view" if beyond else ""
-        return f"data ({self.n_rows:,} {'row' if self.n_rows == 1 else 'rows'}{hidden})"
+        return f"{self.rows_name} ({self.n_rows:,} {'row' if self.n_rows == 1 else 'rows'}{hidden})"
 
     def _draw_curve(self, ax: Any, data: Curve) -> None:
         unit = self.units[0]

@@ -155,7 +155,10 @@ def _opened_paths(paths: list[Path], choice: Choice, weights: Weights | None, bl
         from fastkl.rows.csv import CsvSource
 
         return CsvSource(path, choice, weights, block_rows)
-    raise ValueError(f"{path} ends in none of .npy, .parquet, .pq, .csv, .tsv, .txt; a source is {KINDS}.")
+    raise ValueError(
+        f"{path} ends in none of .npy, .parquet, .pq, .csv, .tsv, .txt (the last three also with .gz): save the rows as one of "
+        "these, or give a table in the place of its path."
+    )
 
 
 def _ending(path: Path) -> str:

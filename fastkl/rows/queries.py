@@ -102,6 +102,12 @@ class StreamQuery(Query):
         if first is None and not self.repeatable:
             raise SourceError("The Arrow stream has been passed over already; it cannot be read again.")
         with closing(first or self._open(self._thing)) as reader:
+            absent = [name for name in columns if name not in reader.schema.names]
+            if absent:
+                raise SourceError(
+                    f"The Arrow stream had a column {absent[0]!r} when it was opened; now its columns are "
+                    f"{listed(reader.schema.names)}. Every pass needs the same rows: pass an object that gives them."
+                )
             for batch in reader:
                 yield batch.select(columns)
 

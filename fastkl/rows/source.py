@@ -41,8 +41,8 @@ class Block:
         Their weights as found; None stands for ones.
     first_row : int
         Number of the first row in the source, from 0.
-    number : int
-        Number of the block in the source, from 0.
+    number : int or None
+        Number of the block in the source, from 0; None where blocks are nothing that the user knows of.
     index : ndarray of shape (b,) or None
         Numbers of the rows less ``first_row``, where they do not follow each other (a sample).
     n_threads : int or None
@@ -52,7 +52,7 @@ class Block:
     X: NDArray[Any]
     weights: NDArray[Any] | None
     first_row: int
-    number: int
+    number: int | None
     index: NDArray[np.intp] | None = None
     n_threads: int | None = None
 

@@ -153,6 +153,17 @@ class StreamedRows:
         if not found:
             raise no_weight()
 
+    def in_memory(self) -> Rows:
+        """All rows of positive weight, for what learns from rows as they are: one pass."""
+        blocks = list(self.blocks())
+        weights = None
+        if any(block.weights is not None for block in blocks):
+            weights = np.concatenate(
+                [np.ones(len(block.X)) if block.weights is None else block.weights for block in blocks]
+            )
+        values = np.ascontiguousarray(np.concatenate([block.X for block in blocks]))
+        return Rows(values, weights, n_threads=self.n_threads, names=self.names).of_positive_weight()
+
     def sample(self, size: int) -> Rows:
         """Evenly spaced rows in memory; a repeated call is no further pass."""
         if size not in self._samples:

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 
 from fastkl._core.array_types import Floats
 from fastkl._core.means import Mean
+from fastkl.divergence.interval_picture import interval_pictures
 from fastkl.selection.likelihood_tests import TestResult, normal_test, vuong_test_of
 from fastkl.selection.log_densities import log_density_table, log_ratio, row_weights
 
@@ -128,8 +129,15 @@ class Comparison:
 
     def _repr_html_(self) -> str:
         head, *rows = self._cells()
-        body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-        return f"<table><tr>{''.join(f'<th>{cell}</th>' for cell in head)}</tr>{body}</table>"
+        half = 1.96 * self.kl_difference_error
+        lows, highs = (self.kl_difference - half).tolist(), (self.kl_difference + half).tolist()
+        pictures = interval_pictures(self.kl_difference.tolist(), lows, highs, "nats per row behind the best")
+        body = "".join(
+            "<tr>" + "".join(f"<td>{cell}</td>" for cell in (*map(escape, row), picture)) + "</tr>"
+            for row, picture in zip(rows, pictures, strict=True)
+        )
+        titles = [*head, "KL - best, 95 % interval"]
+        return f"<table><tr>{''.join(f'<th>{cell}</th>' for cell in titles)}</tr>{body}</table>"
 
 
 def compare_densities(

@@ -51,7 +51,7 @@ def test_wrong_arguments_are_one_line(capsys, arguments):
     assert "--help" in err
 
 
-@pytest.mark.parametrize("command", ["fit", "score", "kl", "demo", "info"])
+@pytest.mark.parametrize("command", ["fit", "score", "show", "sample", "kl", "plot", "demo", "info"])
 def test_help_has_an_example(capsys, command):
     with pytest.raises(SystemExit) as left:
         parser().parse_args([command, "--help"])

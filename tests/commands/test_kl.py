@@ -171,3 +171,15 @@ def test_label_test_against_the_exact_law(n, m, k):
     assert (
         abs(label_test(P, Q, 999, np.random.RandomState(0)) - exact) < 5.0 * np.sqrt(exact * (1.0 - exact) / 999) + 2e-3
     )
+
+
+def test_a_doubt_that_columns_share_is_said_once(capsys, tmp_path):
+    """With the numbers of the first of them; that of all columns together stands by itself."""
+    pd.DataFrame({"a": list("xxyyz"), "b": list("uuvww")}).to_csv(tmp_path / "p.csv", index=False)
+    pd.DataFrame({"a": list("xxyyy"), "b": list("uuvuv")}).to_csv(tmp_path / "q.csv", index=False)
+    out = run(capsys, "kl", tmp_path / "p.csv", tmp_path / "q.csv", "--no-test")
+    said = [line for line in re.sub(r"\n +", " ", out).splitlines() if line.startswith("* ")]
+    assert not any(line.startswith(("* a, KL", "* b, ")) for line in said)  # said with the other
+    assert said[0].startswith("* a, b, KL(P || Q): P has 1 symbol without a count in Q ('z'), with 0.2 of its mass.")
+    assert said[0].endswith(" These are the numbers of a.")
+    assert any(line.startswith("* joint (2 labels), KL(P || Q): P has ") for line in said[1:])

@@ -1,6 +1,7 @@
 """The default permutation test: level by counting, units, and alternatives of each kind with known answers."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
@@ -93,3 +94,40 @@ def test_level(n, m, d):
         for seed in range(1000)
     ]
     assert 0.03 < np.mean(np.array(found) <= 0.05) < 0.07
+
+
+def _table(r, n, chance, shift, by_plan=0.0):
+    plan = np.where(r.random(n) < chance, "paid", "free")
+    age = r.normal(40.0 + shift, 10.0, n) + by_plan * np.where(plan == "paid", 1.0, -1.0)
+    return pd.DataFrame({"age": age, "plan": plan, "joined": np.char.mod("2026-01-%02d", r.integers(1, 29, n))})
+
+
+@pytest.mark.parametrize(
+    "difference",
+    [{"chance": 0.5, "shift": 0.0}, {"chance": 0.3, "shift": 4.0}, {"chance": 0.3, "shift": 0.0, "by_plan": 6.0}],
+)
+def test_tables_of_numbers_labels_and_texts_that_are_dates(difference):
+    found = []
+    for seed in range(3):
+        r = np.random.default_rng(seed)
+        x, y = _table(r, 300, 0.3, 0.0), _table(r, 200, **difference)
+        found.append(permutation_test(x, y, n_permutations=199, random_state=seed).p_value)
+    assert np.median(found) <= 0.02
+
+
+@pytest.mark.parametrize("columns", [["plan"], ["age", "plan"], ["plan", "joined"]])
+def test_p_values_of_equal_tables_are_uniform(columns):
+    values = []
+    for seed in range(60):
+        r = np.random.default_rng(seed)
+        x, y = _table(r, 40, 0.3, 0.0, 3.0)[columns], _table(r, 30, 0.3, 0.0, 3.0)[columns]
+        values.append(permutation_test(x, y, n_permutations=99, random_state=seed).p_value)
+    assert stats.binomtest(sum(value <= 0.1 for value in values), 60, 0.1, alternative="greater").pvalue > 1e-3
+
+
+def test_labels_alone():
+    r = np.random.default_rng(0)
+    x, y = r.choice(["a", "b", "c"], 300, p=[0.5, 0.3, 0.2]), r.choice(["a", "b", "c"], 300, p=[0.3, 0.3, 0.4])
+    assert permutation_test(x, y, n_permutations=199, random_state=0).p_value == 0.005
+    with pytest.raises(ValueError, match="labels have no distances"):
+        permutation_test(x, y, n_neighbors=5)

@@ -4,9 +4,10 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from scipy import stats
 
-from fastkl import Estimate, PermutationTest
-from fastkl.divergence.interval_picture import interval_picture
+from fastkl import DensityMLE, Estimate, PermutationTest, compare_densities, compare_tables
+from fastkl.divergence.interval_picture import interval_picture, interval_pictures
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -51,3 +52,39 @@ def test_permutation_test():
     ElementTree.fromstring(text)
     assert "at most 0.001" in text
     assert "<td>0.25</td>" in PermutationTest(0.2, 0.25, 999, 5)._repr_html_()
+
+
+@pytest.mark.parametrize(("as_large", "n"), [(0, 99), (3, 199), (99, 99)])
+def test_interval_of_a_p_value_is_that_of_the_binomial(as_large, n):
+    test = PermutationTest(0.2, (as_large + 1) / (n + 1), n, 5)
+    low, high = stats.binomtest(as_large, n).proportion_ci(0.95, method="exact")
+    np.testing.assert_allclose(test._interval(), (low, high), rtol=1e-10, atol=1e-14)
+    picture = ElementTree.fromstring(test._repr_html_()).find(f".//{SVG}svg")
+    bar = picture.findall(f"{SVG}line")[1]
+    np.testing.assert_allclose(
+        [float(bar.get("x1")), float(bar.get("x2"))], [14 + 232 * low, 14 + 232 * high], atol=0.06
+    )
+
+
+def test_pictures_of_a_table_share_an_axis():
+    texts = interval_pictures([0.0, 1.0, np.inf, 0.5], [0.0, 0.8, np.inf, 0.25], [0.0, 1.2, np.inf, 0.75], "nats")
+    assert texts[0] == texts[2] == ""
+    bars = [ElementTree.fromstring(texts[i]).findall(f"{SVG}line")[1] for i in (1, 3)]
+    ends = [(float(bar.get("x1")) - 14) / 232 * 1.2 for bar in bars]
+    np.testing.assert_allclose(ends, [0.8, 0.25], atol=1e-3)
+    assert interval_pictures([0.0], [0.0], [0.0], "nats") == [""]
+
+
+def test_tables_in_a_notebook():
+    rng = np.random.default_rng(0)
+    X = rng.gamma(2.0, size=(300, 1))
+    table = compare_densities({name: DensityMLE(name).fit(X[:150]) for name in ("normal", "gamma")}, X[150:])
+    html = ElementTree.fromstring(table._repr_html_())
+    (picture,) = html.iter(f"{SVG}svg")  # the best has no interval
+    low, high = (table.kl_difference[1] + z * table.kl_difference_error[1] for z in (-1.96, 1.96))
+    assert picture.get("aria-label") == f"95 % interval from {low:.3g} to {high:.3g} nats per row behind the best"
+    found = compare_tables(rng.normal(size=(80, 2)), rng.normal(size=(90, 2)), test=False)
+    html = ElementTree.fromstring(f"<div>{found._repr_html_()}</div>")
+    pictures = list(html.iter(f"{SVG}svg"))
+    labels = ["95 % interval from {:.3g} to {:.3g} nats".format(*line.kl.confidence_interval()) for line in found.lines]
+    assert [picture.get("aria-label") for picture in pictures] == labels

@@ -15,6 +15,7 @@ from fastkl import (
     KLDivergence,
     MixtureMLE,
     ProductDensity,
+    ShapeConstrainedMLE,
     TransformedDensity,
     families,
     load,
@@ -74,7 +75,7 @@ MAY_BE_NAN = {"tic", "gradient", "score_and_gradient", "robust_standard_errors",
 def an_estimator(rng):
     """Any estimator, with options that make sense as a rule."""
     kind = rng.choice(
-        ["one"] * 24 + ["mixture", "factors", "product", "behind", "outliers", "reference", "kernel", "kernel"]
+        ["one"] * 24 + ["mixture", "factors", "product", "behind", "outliers", "reference", "kernel", "kernel", "shape"]
     )
     family = rng.choice(NAMES)
     if kind == "one":
@@ -100,6 +101,8 @@ def an_estimator(rng):
     if kind == "kernel":
         rules = ["likelihood", "scott", 0.5, "silverman", "sheather_jones", [0.3, 0.5], "nonsense"]
         return KernelDensityMLE(maybe(rng, rng.choice(rules)))
+    if kind == "shape":
+        return ShapeConstrainedMLE(maybe(rng, rng.choice(["log_concave", "decreasing"])), start=maybe(rng, 0.0))
     one = DensityMLE(rng.choice(["normal", "gamma", "student_t", "multivariate_normal", "categorical", "poisson"]))
     if kind == "product":
         second = rng.choice([slice(1, None), [1], "c1", lambda X: [1], [0], [7], "no", True, None])

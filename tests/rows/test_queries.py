@@ -1,5 +1,7 @@
 """Queries as sources: polars LazyFrame, duckdb relations, Arrow streams. What they give is what the same rows in memory give."""
 
+import sys
+
 import duckdb
 import numpy as np
 import polars as pl
@@ -142,3 +144,37 @@ def test_a_scan_reads_what_is_asked_for(tmp_path):
     (tmp_path / "rows.parquet").unlink()
     with pytest.raises(FileNotFoundError):
         DensityMLE("normal").fit_batches(frame, columns=["c"])
+
+
+class Changing:
+    """Gives other columns from its third stream on: a look and a second look are the first two."""
+
+    def __init__(self, later):
+        self._asked, self._later = 0, later
+
+    def __arrow_c_stream__(self, requested_schema=None):
+        self._asked += 1
+        first = pa.table({"a": np.arange(1.0, 9.0)})
+        return (first if self._asked < 3 else self._later).__arrow_c_stream__(requested_schema)
+
+
+@pytest.mark.parametrize(
+    ("later", "message"),
+    [
+        (pa.table({"c": np.arange(1.0, 9.0)}), "had a column 'a' when it was opened; now its columns are 'c'"),
+        (pa.table({"a": [str(i) for i in range(8)]}), "column 'a' has type string, not numbers"),
+        (pa.table({"a": np.arange(1.0, 7.0)}), "found 6 rows, 8 were expected"),
+    ],
+)
+def test_a_stream_that_changes(later, message):
+    model = DensityMLE("weibull")
+    with pytest.raises(SourceError, match=message):
+        model.fit_batches(Changing(later))
+    assert not hasattr(model, "params_")
+
+
+def test_what_to_install_for_a_relation(monkeypatch):
+    source = relation(TABLE)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(ImportError, match=r"pip install 'fastkl\[files\]'"):
+        DensityMLE("normal").fit_batches(source)

@@ -11,6 +11,7 @@ from sklearn.utils import get_tags
 from sklearn.utils.metaestimators import available_if
 
 from fastkl._core.array_types import Floats
+from fastkl._core.rows import Rows
 from fastkl.density.bijections.base import AffineMaps
 from fastkl.density.composed.affine import affine_invariances
 from fastkl.density.composed.base import fit_part, is_discrete
@@ -32,6 +33,21 @@ def _every_group_has(method: str) -> Any:
 
 def _learn_more(density: Any, columns: Any, weights: Floats | None) -> None:
     density.partial_fit(columns, sample_weight=weights)
+
+
+def _groups_of_block(rows: Rows, groups: list[Group], names: Any) -> list[Group]:
+    """The groups as they are after these rows."""
+    found = copy.deepcopy(groups)
+    on_groups(found, rows.X, names, partial(_learn_more, weights=rows.weights))
+    return found
+
+
+def _merged_groups(names: Any, groups: list[Group], further: list[Group]) -> list[Group]:
+    """The first groups, which take over what the others have seen."""
+    for (name, density, numbers), (_, more, _) in zip(groups, further, strict=True):
+        with in_group(name, numbers, names):
+            density.merge(more)
+    return groups
 
 
 class ProductDensity(NamedGroups, FittedProduct):
@@ -193,11 +209,7 @@ class ProductDensity(NamedGroups, FittedProduct):
                 f"Only products of the same groups can be merged: this one has {mine}, the other {theirs}."
             )
         with unchanged_on_error(self):
-            groups = copy.deepcopy(self.groups_)
-            for (name, density, numbers), (_, more, _) in zip(groups, other.groups_, strict=True):
-                with in_group(name, numbers, self._names):
-                    density.merge(more)
-            self._take(groups)
+            self._take(_merged_groups(self._names, copy.deepcopy(self.groups_), other.groups_))
         return self
 
     def _take(self, groups: list[Group]) -> None:
@@ -217,9 +229,12 @@ class ProductDensity(NamedGroups, FittedProduct):
         return any(get_tags(density).input_tags.string for _, density, _ in self.groups)
 
     def _fit_blocks(self, rows: StreamedRows) -> None:
-        groups = self._unfitted_groups(None, rows.names, rows.n_columns)
-        for block in rows.blocks():
-            on_groups(groups, block.X, rows.names, partial(_learn_more, weights=block.weights))
+        groups, names = self._unfitted_groups(None, rows.names, rows.n_columns), rows.names
+        if hasattr(self, "merge"):
+            groups = rows.total(_groups_of_block, groups, names, merge=partial(_merged_groups, names))
+        else:
+            for block in rows.blocks():
+                on_groups(groups, block.X, names, partial(_learn_more, weights=block.weights))
         self.dtypes_ = None
         self._take(groups)
 
@@ -231,14 +246,20 @@ class ProductDensity(NamedGroups, FittedProduct):
         kinds = [affine_invariances(density) for density in self.densities_.values()]
         return frozenset.intersection(*kinds) - ({"rotation", "size", "normal"} if len(kinds) > 1 else set())
 
+    def _sk_visual_block_(self) -> Any:
+        """Groups side by side, as scikit-learn draws a ColumnTransformer."""
+        from sklearn.compose import ColumnTransformer  # only here: a picture in a notebook
+
+        return ColumnTransformer(self.groups_ if hasattr(self, "groups_") else self.groups)._sk_visual_block_()
+
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         try:
             parts = [get_tags(density).input_tags for _, density, _ in self.groups]
         except (AttributeError, TypeError, ValueError):
             return tags  # wrong groups are an error of fit, not of a question about tags
-        tags.input_tags.string = any(part.string for part in parts)
-        tags.input_tags.categorical = any(part.categorical for part in parts)
+        for name in ("string", "categorical", "positive_only"):
+            setattr(tags.input_tags, name, any(getattr(part, name) for part in parts))
         return tags
 
 

@@ -7,6 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
+from sklearn.utils import get_tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
@@ -273,6 +274,25 @@ class TransformedDensity(FittedTransformed):
 
     def _is_discrete(self) -> bool:
         return False
+
+    def _sk_visual_block_(self) -> Any:
+        """One after the other, as scikit-learn draws a Pipeline."""
+        from sklearn.pipeline import Pipeline  # only here: a picture in a notebook
+
+        transformer = getattr(self, "transformer_", self.transformer)
+        first = "passthrough" if transformer is None or isinstance(transformer, str) else transformer
+        return Pipeline(
+            [("transformer", first), ("density", getattr(self, "density_", self.density))]
+        )._sk_visual_block_()
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        # what comes to the density has passed the transformer: its own tags say nothing of the rows
+        if hasattr(self.transformer, "fit"):
+            own = get_tags(self.transformer).input_tags
+            # scikit-learn's PowerTransformer doesn't say so itself
+            tags.input_tags.positive_only = own.positive_only or getattr(self.transformer, "method", None) == "box-cox"
+        return tags
 
 
 def _numbered(transformer: Any, X: Any, names: Any, d: int) -> Bijection:

@@ -11,19 +11,24 @@ from typing import Any
 from warnings import warn
 
 import numpy as np
+from sklearn.exceptions import ConvergenceWarning
 
 from fastkl._core.array_types import Floats
 from fastkl._core.rows import Rows
 from fastkl.density.kernel.boundaries import Support
+from fastkl.density.kernel.directional import DIRECTIONAL, directional_scales
 from fastkl.density.kernel.folded import Mirrors
 from fastkl.density.kernel.kernels import KERNELS
 from fastkl.density.kernel.leave_one_out import distinct, evaluated, maximise
+from fastkl.density.kernel.matrix_bandwidth import evaluated_matrix, most_likely_matrix, start_of
 from fastkl.density.kernel.sheather_jones import sheather_jones
 from fastkl.density.kernel.units import median_of
 from fastkl.exceptions import DegenerateDataError, RepeatedValuesWarning
 
 WAY_OUT = "Choose bandwidth='silverman' or numbers, or describe rounded columns by a discrete family."
-RULES = ("likelihood", "likelihood_scalar", "scott", "sheather_jones", "silverman")
+TWINS = "Every row has another one equal to it: the leave-one-out likelihood grows without bound as h goes to 0."
+STEEP = 1e-3  # slope per row of a search that did not end near a maximum
+RULES = ("likelihood", "likelihood_matrix", "likelihood_scalar", "scott", "sheather_jones", "silverman")
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,7 @@ def is_rule(bandwidth: Any) -> bool:
     return True
 
 
-def given_bandwidth(bandwidth: Any, d: int) -> Any:
+def given_bandwidth(bandwidth: Any, d: int, kernel: str = "gaussian") -> Any:
     """A number, one for each column or a covariance, as it was given; ValueError for one that is none."""
     try:
         value = np.asarray(bandwidth, dtype=np.float64)
@@ -71,6 +76,9 @@ def given_bandwidth(bandwidth: Any, d: int) -> Any:
         ) from error
     if value.shape not in ((), (d,), (d, d)):
         raise ValueError(f"bandwidth has shape {value.shape} for {d} columns; give a number, {d} numbers or a matrix.")
+    if kernel in DIRECTIONAL and value.ndim > (kernel == "von_mises"):
+        what = "a number or one for each column" if kernel == "von_mises" else "a number"
+        raise ValueError(f"The bandwidth of kernel={kernel!r} is {what}; its concentration is 1 / bandwidth**2.")
     if value.ndim == 2:
         return _checked_matrix(value)
     bad = np.atleast_1d(~(np.isfinite(value) & (value > 0.0)))
@@ -104,6 +112,8 @@ def chosen_bandwidth(rule: str, rows: Rows, kernel: str, coordinates: Floats, su
             "bandwidth='sheather_jones' takes no sample_weight: it goes by quartiles and pairs of rows. Use 'likelihood' or "
             "'silverman'."
         )
+    if kernel in DIRECTIONAL:
+        return _directional(rule, rows, kernel)
     centre = median_of(coordinates)
     points, mirrors = coordinates - centre, support.mirrors(centre)
     scales = column_scales(rows, points, rule)
@@ -121,7 +131,36 @@ def chosen_bandwidth(rule: str, rows: Rows, kernel: str, coordinates: Floats, su
             f"bandwidth={rule!r} needs a kernel with a slope; that of the {kernel} kernel is 0 or infinite. Choose another "
             "kernel, or search bandwidths with GridSearchCV."
         )
+    if rule == "likelihood_matrix":
+        if mirrors is not None:
+            raise ValueError(
+                "bandwidth='likelihood_matrix' takes no reflected and no circular columns: a kernel across columns has no image "
+                "of its own shape at an end. Choose bandwidth='likelihood', or boundary='log' or 'logit'."
+            )
+        return _most_likely_matrix(rows, points, start, kernel)
     return _most_likely(rule == "likelihood_scalar", rows, points, start, kernel, mirrors)
+
+
+def _directional(rule: str, rows: Rows, kernel: str) -> Bandwidth:
+    """The bandwidths of angles, or the one of directions: rules go by scales on the circle or the sphere."""
+    if rule == "sheather_jones":
+        raise ValueError(
+            f"bandwidth='sheather_jones' goes by differences on a line, which kernel={kernel!r} has none of."
+        )
+    if rule == "likelihood_matrix":
+        raise ValueError(f"kernel={kernel!r} has no bandwidth matrix. Use 'likelihood'.")
+    points = rows.X.astype(np.float64)
+    if kernel == "von_mises" or len(points) < 2:
+        column_scales(rows, points, rule)
+    elif np.all(points == points[0]):
+        raise DegenerateDataError("All rows are one direction: there is no bandwidth by any rule. Give a number.")
+    d, n = rows.n_columns - (kernel == "von_mises_fisher"), rows.total_weight
+    scales = directional_scales(points, rows.weights, kernel)
+    start: Floats = scales * (n * (1.0 if rule == "scott" else (d + 2.0) / 4.0)) ** (-1.0 / (d + 4.0))
+    scalar = rule == "likelihood_scalar" or kernel == "von_mises_fisher"
+    if rule in ("scott", "silverman"):
+        return Bandwidth(float(start[0]) if kernel == "von_mises_fisher" else start)
+    return _most_likely(scalar, rows, points, start, kernel, None)
 
 
 def _around(points: Floats, weights: Floats | None, mirrors: Mirrors, scales: Floats, rule: str) -> Floats:
@@ -148,11 +187,8 @@ def _most_likely(
     """The maximum of the leave-one-out likelihood; a warning where it is one of rounding, or there is none."""
     options: dict[str, Any] = {"scalar": scalar, "n_threads": rows.n_threads, "mirrors": mirrors}
     values, weights = distinct(points, rows.weights)
-    unweighted = np.bincount(np.unique(points, axis=0, return_inverse=True)[1].reshape(-1))
-    if unweighted.min() > 1:
-        reason = (
-            "Every row has another one equal to it: the leave-one-out likelihood grows without bound as h goes to 0."
-        )
+    if _all_repeated(points):
+        reason = TWINS
     else:
         found = maximise(points, rows.weights, start, kernel, **options)
         reason = _collapse(found.bandwidth, points, rows)
@@ -165,6 +201,38 @@ def _most_likely(
         found = evaluated(points, rows.weights, start, kernel, **options)
     value = float(found.bandwidth[0]) if scalar else found.bandwidth
     return Bandwidth(value, found.log_likelihood, found.converged, found.n_iter)
+
+
+def _most_likely_matrix(rows: Rows, points: Floats, start: Floats, kernel: str) -> Bandwidth:
+    """A matrix of maximum leave-one-out likelihood; equal rows are left out together where they would spoil it."""
+    matrix = start_of(points, rows.weights, rows.total_weight, start)
+    values, weights = distinct(points, rows.weights)
+    if _all_repeated(points):
+        reason = TWINS
+    else:
+        found = most_likely_matrix(points, rows.weights, matrix, kernel, rows.n_threads)
+        reason = _collapse(np.sqrt(np.diag(found.bandwidth)), points, rows)
+    if reason and 1 < len(values) < len(points):
+        warn(f"{reason} Equal rows are left out together instead. {WAY_OUT}", RepeatedValuesWarning, stacklevel=8)
+        found = most_likely_matrix(values, weights, matrix, kernel, rows.n_threads)
+        reason = _collapse(np.sqrt(np.diag(found.bandwidth)), values, rows)
+    if reason:
+        warn(f"{reason} Silverman's rule is taken instead. {WAY_OUT}", RepeatedValuesWarning, stacklevel=8)
+        found = evaluated_matrix(points, rows.weights, matrix, kernel, rows.n_threads)
+    elif found.slope > STEEP:
+        warn(
+            f"The search for a bandwidth matrix ended where the likelihood still rises (slope {found.slope:.2g} per row). Where "
+            "rows lie on parallel lines or planes it rises without bound as the matrix becomes narrow across. Choose "
+            "bandwidth='likelihood'.",
+            ConvergenceWarning,
+            stacklevel=8,
+        )
+    return Bandwidth(found.bandwidth, found.log_likelihood, found.converged, found.n_iter)
+
+
+def _all_repeated(points: Floats) -> bool:
+    """Whether every row has another one equal to it."""
+    return bool(np.unique(points, axis=0, return_counts=True)[1].min() > 1)
 
 
 def _collapse(bandwidth: Floats, points: Floats, rows: Rows) -> str:

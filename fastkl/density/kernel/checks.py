@@ -27,7 +27,7 @@ def check_kernel_density(density: Any) -> None:
     shifts = getattr(density, "shifts_", None)
     if shifts is not None and (shifts.shape != rows.shape or not np.isfinite(shifts).all()):
         raise ValueError("shifts_ are not a finite number for each value of the references")
-    given_bandwidth(density.bandwidth_, d)
+    given_bandwidth(density.bandwidth_, d, density.kernel)
     if not all(column.holds(rows[:, j]).all() for j, column in enumerate(density._support.columns)):
         raise ValueError("references_ lie outside the boundary")
     density._sums_of(1)

@@ -13,6 +13,7 @@ from fastkl._core._threads import effective_n_threads
 from fastkl._core.array_types import Floats
 from fastkl._core.means import Mean
 from fastkl._core.rows import Rows
+from fastkl.density.kernel.directional import DIRECTIONAL, DirectionalSums, draw_directional
 from fastkl.density.kernel.folded import FoldedSums
 from fastkl.density.kernel.kernels import KERNELS
 from fastkl.density.kernel.parts import KernelParts
@@ -38,14 +39,15 @@ class FittedKernelDensity(KernelParts):
     boundary: Any
     local_bandwidths_: Floats
     shifts_: Floats
-    _sums: tuple[Any, FoldedSums] | None = None  # arranged once for the parameters that it depends on
+    _sums: tuple[Any, FoldedSums | DirectionalSums] | None = None  # arranged once for the parameters that it depends on
 
     def _check_parameters(self) -> None:
         """ValueError or TypeError for parameters out of their range."""
-        if self.kernel not in KERNELS:
-            near = get_close_matches(str(self.kernel), KERNELS, n=1)
+        known = (*KERNELS, *DIRECTIONAL)
+        if self.kernel not in known:
+            near = get_close_matches(str(self.kernel), known, n=1)
             meant = f" Did you mean {near[0]!r}?" if near else ""
-            raise ValueError(f"There is no kernel {self.kernel!r}.{meant} Kernels: {', '.join(KERNELS)}.")
+            raise ValueError(f"There is no kernel {self.kernel!r}.{meant} Kernels: {', '.join(known)}.")
         if isinstance(self.error, bool) or not isinstance(self.error, int | float | np.number):
             raise TypeError(f"error is a number of nats, not {self.error!r}.")
         if not 0.0 <= self.error < 1.0:
@@ -57,6 +59,11 @@ class FittedKernelDensity(KernelParts):
         if self.bias_reduction and (self.kernel != "gaussian" or self.adaptive):
             raise ValueError(
                 "bias_reduction='score' takes kernel='gaussian' and adaptive=False: its shift is derived for these."
+            )
+        if self.kernel in DIRECTIONAL and (self.adaptive or self.boundary is not None):
+            raise ValueError(
+                f"kernel={self.kernel!r} has a support of its own and one bandwidth for all rows: it takes boundary=None and "
+                "adaptive=False. Angles beside other columns are boundary={column: ('circular', period)} of a Gaussian kernel."
             )
         if self.bias_reduction and self.boundary is not None:
             raise ValueError(
@@ -73,24 +80,35 @@ class FittedKernelDensity(KernelParts):
 
     # -- scoring -----------------------------------------------------------------------------------------------------------
 
-    def _sums_of(self, n_threads: int) -> FoldedSums:
+    def _sums_of(self, n_threads: int) -> FoldedSums | DirectionalSums:
         """The references arranged in units of the bandwidth."""
         key = (self.kernel, float(self.error), n_threads)
         if self._sums is None or self._sums[0] != key:
-            points, centre = self._centres, median_of(self._coordinates)
-            sums = FoldedSums.of(
-                points,
+            self._sums = (key, self._arranged(n_threads))
+        return self._sums[1]
+
+    def _arranged(self, n_threads: int) -> FoldedSums | DirectionalSums:
+        if self.kernel in DIRECTIONAL:
+            return DirectionalSums(
+                self.references_,
                 self.reference_weights_,
                 self.kernel,
                 self.bandwidth_,
-                centre,
-                self._support.mirrors(centre),
-                local=getattr(self, "local_bandwidths_", None),
                 error=self.error,
                 n_threads=n_threads,
             )
-            self._sums = (key, sums)
-        return self._sums[1]
+        points, centre = self._centres, median_of(self._coordinates)
+        return FoldedSums.of(
+            points,
+            self.reference_weights_,
+            self.kernel,
+            self.bandwidth_,
+            centre,
+            self._support.mirrors(centre),
+            local=getattr(self, "local_bandwidths_", None),
+            error=self.error,
+            n_threads=n_threads,
+        )
 
     def _total_weight(self) -> float:
         weights = self.reference_weights_
@@ -252,6 +270,10 @@ class FittedKernelDensity(KernelParts):
         rng, weights = as_generator(random_state), self.reference_weights_
         shares = None if weights is None else weights / weights.sum()
         chosen = rng.choice(len(self.references_), size=n_samples, p=shares)
+        if self.kernel in DIRECTIONAL:
+            centres = self.references_[chosen].astype(np.float64)
+            around = draw_directional(self.kernel, centres, self.bandwidth_, rng)
+            return self._support.outer(around, self.references_)
         noise = KERNELS[self.kernel].draw(rng, n_samples, self.n_features_in_)
         if hasattr(self, "local_bandwidths_"):
             noise *= self.local_bandwidths_[chosen, np.newaxis]
@@ -259,9 +281,10 @@ class FittedKernelDensity(KernelParts):
         return self._support.outer(drawn, self.references_)
 
     def _moments(self) -> tuple[Floats, Floats]:
-        if not self._support.plain:
+        if not self._support.plain or self.kernel in DIRECTIONAL:
             raise AttributeError(
-                "A kernel density with a boundary has no moments in closed form; take those of many draws, model.sample(100_000)."
+                "A kernel density with a boundary, or of directions, has no moments in closed form; take those of many draws, "
+                "model.sample(100_000)."
             )
         rows = self._centres.astype(np.float64)
         centre, weights = np.median(rows, axis=0), self.reference_weights_

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from math import gamma, lgamma, log, pi
 
 import numpy as np
+from scipy.special import log_ndtr
 
 from fastkl._core.array_types import Floats
 
@@ -38,6 +39,14 @@ def _cosine_radius(rng: np.random.Generator, n: int, d: int) -> Floats:
     return radius[:n]
 
 
+def _log_of_halves(u: Floats, lower: Callable[[Floats], Floats]) -> Floats:
+    """Logarithm of a symmetric distribution function from that below the centre, a function of 1 + u for u in [-1, 0]."""
+    left = np.clip(1.0 - np.abs(u), 0.0, 1.0)
+    with np.errstate(divide="ignore"):
+        tail = np.log(lower(left))
+    return np.where(u <= 0.0, tail, np.log1p(-np.exp(tail)))
+
+
 @dataclass(frozen=True)
 class Kernel:
     """A kernel in d columns.
@@ -50,6 +59,8 @@ class Kernel:
         ``variance(d)`` is that of one coordinate of a draw from it.
     radius : callable
         ``radius(rng, n, d)`` draws distances from the centre.
+    log_cdf : callable
+        Logarithm of the distribution function of a draw in one column.
     smooth : bool
         Whether k has a slope, so that a likelihood has one in the bandwidth.
     """
@@ -57,6 +68,7 @@ class Kernel:
     log_integral: Callable[[int], float]
     variance: Callable[[int], float]
     radius: Callable[[np.random.Generator, int, int], Floats]
+    log_cdf: Callable[[Floats], Floats]
     smooth: bool = True
 
     def draw(self, rng: np.random.Generator, n: int, d: int) -> Floats:
@@ -72,31 +84,37 @@ KERNELS = {
         lambda d: 0.5 * d * log(2.0 * pi),
         lambda d: 1.0,
         lambda rng, n, d: np.sqrt(rng.chisquare(d, size=n)),
+        log_ndtr,
     ),
     "epanechnikov": Kernel(
         lambda d: log_ball(d) + log(2.0 / (d + 2.0)),
         lambda d: 1.0 / (d + 4.0),
         lambda rng, n, d: np.sqrt(rng.beta(0.5 * d, 2.0, size=n)),
+        lambda u: _log_of_halves(u, lambda left: left**2 * (3.0 - left) / 4.0),
     ),
     "tophat": Kernel(
         log_ball,
         lambda d: 1.0 / (d + 2.0),
         lambda rng, n, d: rng.random(n) ** (1.0 / d),
+        lambda u: _log_of_halves(u, lambda left: left / 2.0),
         smooth=False,
     ),
     "exponential": Kernel(
         lambda d: log_ball(d) + lgamma(d + 1.0),
         lambda d: d + 1.0,
         lambda rng, n, d: rng.gamma(d, size=n),
+        lambda u: np.where(u <= 0.0, np.minimum(u, 0.0) - log(2.0), np.log1p(-0.5 * np.exp(-np.maximum(u, 0.0)))),
     ),
     "linear": Kernel(
         lambda d: log_ball(d) - log(d + 1.0),
         lambda d: (d + 1.0) / ((d + 2.0) * (d + 3.0)),
         lambda rng, n, d: rng.beta(d, 2.0, size=n),
+        lambda u: _log_of_halves(u, lambda left: left**2 / 2.0),
     ),
     "cosine": Kernel(
         lambda d: log_ball(d) + log(d * cosine_moment(d)),
         lambda d: cosine_moment(d + 2) / (d * cosine_moment(d)),
         _cosine_radius,
+        lambda u: _log_of_halves(u, lambda left: np.sin(0.25 * pi * left) ** 2),
     ),
 }

@@ -13,11 +13,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 import numpy as np
 from scipy.optimize import minimize
 
 from fastkl._core.array_types import Floats
+from fastkl.density.kernel.directional import DIRECTIONAL, DirectionalSums
 from fastkl.density.kernel.folded import FoldedSums, Mirrors
 from fastkl.spatial.kernel_sums import near_order
 
@@ -36,8 +38,8 @@ class Maximum:
 
     Parameters
     ----------
-    bandwidth : ndarray of shape (d,)
-        One for each column, or the same for all.
+    bandwidth : ndarray of shape (d,) or (d, d)
+        One for each column, or the same for all; or a matrix.
     log_likelihood : float
         Total, in nats.
     slope : float
@@ -57,6 +59,21 @@ class Maximum:
         return self.slope <= TOLERANCE
 
 
+class Likelihood(Protocol):
+    """What is climbed."""
+
+    @property
+    def n_slopes(self) -> int:
+        """Parameters."""
+
+    @property
+    def wider(self) -> Floats:
+        """The direction in which kernels widen."""
+
+    def mean(self, theta: Floats) -> tuple[float, Floats]:
+        """The mean log-density and its slopes."""
+
+
 class LeaveOneOut:
     """The leave-one-out likelihood of rows, as a function of log-bandwidths.
 
@@ -72,31 +89,37 @@ class LeaveOneOut:
         Threads.
     mirrors : Mirrors or None
         Ends of the columns, in the same units.
+    unit : ndarray of shape (d,) or None
+        What the bandwidths of angles and directions are counted in, which themselves have no other units.
     """
 
     def __init__(
-        self, points: Floats, weights: Floats | None, kernel: str, n_threads: int, mirrors: Mirrors | None = None
+        self,
+        points: Floats,
+        weights: Floats | None,
+        kernel: str,
+        n_threads: int,
+        mirrors: Mirrors | None = None,
+        unit: Floats | None = None,
     ):
         self.points, self.weights, self.kernel, self.n_threads = points, weights, kernel, n_threads
-        self.mirrors, n = mirrors, len(points)
+        self.mirrors, self.unit, n = mirrors, unit, len(points)
         self.total_weight = float(n) if weights is None else float(weights.sum())
         others = self.total_weight - (1.0 if weights is None else weights)
         self._log_others = np.log(others)
-        self._order = near_order(points, n_threads)
+        self.n_slopes, self.wider = points.shape[1], np.ones(1)
+        self._order = near_order(points, n_threads) if unit is None else None
 
     def log_densities(self, log_bandwidth: Floats, moments: bool) -> tuple[Floats, Floats | None]:
         """Of every row without itself (n,), and their slopes by the log-bandwidths (n, d)."""
-        sums = FoldedSums.of(
-            self.points,
-            self.weights,
-            self.kernel,
-            np.exp(log_bandwidth),
-            np.zeros(len(log_bandwidth)),
-            self.mirrors,
-            error=ERROR,
-            n_threads=self.n_threads,
-            order=self._order,
-        )
+        bandwidth = np.exp(log_bandwidth)
+        options: dict[str, Any] = {"error": ERROR, "n_threads": self.n_threads}
+        sums: FoldedSums | DirectionalSums
+        if self.unit is not None:
+            sums = DirectionalSums(self.points, self.weights, self.kernel, self.unit * bandwidth, **options)
+        else:
+            centre, options["order"] = np.zeros(len(bandwidth)), self._order
+            sums = FoldedSums.of(self.points, self.weights, self.kernel, bandwidth, centre, self.mirrors, **options)
         logs, slopes = sums.leave_one_out(moments)
         return logs - self._log_others - sums.log_constant, None if slopes is None else slopes - sums.constant_slopes
 
@@ -122,17 +145,17 @@ def maximise(
     """The maximum that a search from bandwidths ``start`` (d,) climbs to, with one bandwidth for each column or one for all."""
     n, d = points.shape
     unit = np.full(d, np.exp(np.mean(np.log(start)))) if scalar else start
-    scaled, of_scaled = points / unit, None if mirrors is None else mirrors.scaled(unit)
+    scaled, of_scaled, own = _in_units(points, mirrors, unit, kernel)
     log_bandwidth, inverse, n_iter = np.zeros(1 if scalar else d), None, 0
     if n > MANY:
         every = max(4, n // LARGEST_PART)
         of_part = None if weights is None else weights[::every]
-        part = LeaveOneOut(scaled[::every], of_part, kernel, n_threads, of_scaled)
+        part = LeaveOneOut(scaled[::every], of_part, kernel, n_threads, of_scaled, own)
         growth = np.log(n / len(part.points)) / (d + 4.0)
-        log_bandwidth, inverse, n_iter = _climb(part, log_bandwidth + growth, None)
+        log_bandwidth, inverse, n_iter = climb(part, log_bandwidth + growth, None)
         log_bandwidth = log_bandwidth - growth
-    likelihood = LeaveOneOut(scaled, weights, kernel, n_threads, of_scaled)
-    log_bandwidth, _, more = _climb(likelihood, log_bandwidth, inverse)
+    likelihood = LeaveOneOut(scaled, weights, kernel, n_threads, of_scaled, own)
+    log_bandwidth, _, more = climb(likelihood, log_bandwidth, inverse)
     bandwidth: Floats = unit * np.exp(log_bandwidth)
     found = evaluated(points, weights, bandwidth, kernel, scalar=scalar, n_threads=n_threads, mirrors=mirrors)
     return replace(found, n_iter=n_iter + more + 1)
@@ -149,20 +172,31 @@ def evaluated(
     mirrors: Mirrors | None = None,
 ) -> Maximum:
     """The likelihood and its slope at these bandwidths (d,)."""
-    of_scaled = None if mirrors is None else mirrors.scaled(bandwidth)
-    likelihood = LeaveOneOut(points / bandwidth, weights, kernel, n_threads, of_scaled)
+    scaled, of_scaled, own = _in_units(points, mirrors, bandwidth, kernel)
+    likelihood = LeaveOneOut(scaled, weights, kernel, n_threads, of_scaled, own)
     mean, slopes = likelihood.mean(np.zeros(len(bandwidth)))
-    mean -= float(np.sum(np.log(bandwidth)))
+    mean -= float(np.sum(np.log(bandwidth))) if own is None else 0.0
     slope = abs(float(slopes.sum())) if scalar else float(np.max(np.abs(slopes)))
     return Maximum(bandwidth, mean * likelihood.total_weight, slope, 1)
 
 
-def _climb(likelihood: LeaveOneOut, theta: Floats, inverse: Floats | None) -> tuple[Floats, Floats, int]:
-    """Log-bandwidths where the slopes vanish, the inverse curvature there, and how often the likelihood was evaluated.
+def _in_units(
+    points: Floats, mirrors: Mirrors | None, unit: Floats, kernel: str
+) -> tuple[Floats, Mirrors | None, Floats | None]:
+    """Rows and ends in these units, or rows as they are, and the units, where a kernel of angles or directions has none."""
+    if kernel in DIRECTIONAL:
+        return points, None, unit
+    return points / unit, None if mirrors is None else mirrors.scaled(unit), None
+
+
+def climb(likelihood: Likelihood, theta: Floats, inverse: Floats | None) -> tuple[Floats, Floats, int]:
+    """Parameters where the slopes vanish, the inverse curvature there, and how often the likelihood was evaluated.
+
+    A ``theta`` of one number stands for all of them.
 
     With an ``inverse`` curvature from elsewhere the search begins with steps by it, and ends if these lead to the maximum.
     """
-    d, n_evaluations = likelihood.points.shape[1], 0
+    d, n_evaluations = likelihood.n_slopes, 0
 
     def loss(theta: Floats) -> tuple[float, Floats]:
         nonlocal n_evaluations
@@ -178,7 +212,7 @@ def _climb(likelihood: LeaveOneOut, theta: Floats, inverse: Floats | None) -> tu
             return theta, inverse, n_evaluations
     while not loss(theta)[0] < LOWEST:
         # a kernel with an end reaches no other row from somewhere; a wider one does
-        theta = theta + 0.5
+        theta = theta + 0.5 * likelihood.wider
     options = {"gtol": 1e-6, "ftol": 0.0, "maxiter": 200, "maxcor": 20}
     found = minimize(
         lambda theta: tuple(np.nan_to_num(part) for part in loss(theta)),

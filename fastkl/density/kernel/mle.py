@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import minimize_scalar
 
-from fastkl._core.array_types import Floats
 from fastkl._core.rows import Rows
 from fastkl.density.files.registry import register_density
 from fastkl.density.kernel.bandwidths import Bandwidth, chosen_bandwidth, given_bandwidth, is_rule
-from fastkl.density.kernel.boundaries import Support
 from fastkl.density.kernel.checks import check_kernel_density
+from fastkl.density.kernel.directional import support_of
 from fastkl.density.kernel.fitted import FittedKernelDensity
+from fastkl.density.kernel.units import Units
 from fastkl.density.validation import read_rows, unchanged_on_error
 from fastkl.rows.checks import raise_if_not_finite, require_finite
 from fastkl.rows.streamed import StreamedRows
@@ -36,13 +37,16 @@ class KernelDensityMLE(FittedKernelDensity):
     bandwidth : float, array-like of shape (d,) or (d, d), or str, default="likelihood"
         A number, one for each column, or a matrix, which is the covariance of a Gaussian kernel (its diagonal holds squares of
         bandwidths). Or a rule; all of them go by the scale of the data. ``"likelihood"`` maximises the leave-one-out
-        log-likelihood with one bandwidth for each column, ``"likelihood_scalar"`` with one for all columns. ``"scott"`` and
+        log-likelihood with one bandwidth for each column, ``"likelihood_scalar"`` with one for all columns,
+        ``"likelihood_matrix"`` with a full matrix, for columns that depend on each other along a slope. ``"scott"`` and
         ``"silverman"`` are standard deviations times :math:`n^{-1 / (d + 4)}` and :math:`(n (d + 2) / 4)^{-1 / (d + 4)}`, best
         for normal data. ``"sheather_jones"`` solves the equation of Sheather and Jones for every column (the ``bw.SJ`` of R). For
         kernels other than the Gaussian these three are divided by the kernel's standard deviation.
     kernel : str, default="gaussian"
         ``"gaussian"``, ``"epanechnikov"``, ``"tophat"``, ``"exponential"``, ``"linear"`` or ``"cosine"``: radial functions of the
-        distance in bandwidths, normalised in any number of columns.
+        distance in bandwidths, normalised in any number of columns. Or ``"von_mises"`` where every column is an angle in radians,
+        and ``"von_mises_fisher"`` where rows are unit vectors, with the concentration :math:`1 / h^2`: a density of the circles,
+        or of the sphere.
     error : float, default=1e-9
         Largest error of any log-density against the full sum, in nats. 0 adds every term.
     boundary : None, str, tuple or dict, default=None
@@ -173,10 +177,10 @@ class KernelDensityMLE(FittedKernelDensity):
     def _learn(self, rows: Rows) -> None:
         raise_if_not_finite(rows)
         rule, d = is_rule(self.bandwidth), rows.n_columns
-        support = Support.of(self.boundary, d, rows.names)
+        support = support_of(self.kernel, self.boundary, d, rows.names)
         support.refuse(rows)
-        self.ends_ = support.part(list(range(d)))
-        chosen = Bandwidth(None if rule else given_bandwidth(self.bandwidth, d))
+        self.ends_ = None if self.boundary is None else support.part(list(range(d)))
+        chosen = Bandwidth(None if rule else given_bandwidth(self.bandwidth, d, self.kernel))
         if rule:
             with require_finite(rows):
                 chosen = chosen_bandwidth(self.bandwidth, rows, self.kernel, support.inner(rows.X)[0], support)
@@ -207,18 +211,18 @@ class KernelDensityMLE(FittedKernelDensity):
         self.bandwidth_, self._sums = bandwidth, None
         sums = self._sums_of(rows.n_threads)
         slopes = sums.slopes(self.references_)[1]
-        self.shifts_, self._sums = 0.5 * slopes @ sums.units.covariance, None
+        self.shifts_, self._sums = 0.5 * slopes @ Units(bandwidth, np.zeros(rows.n_columns)).covariance, None
 
     def _widen(self, rows: Rows) -> None:
         """Shifted kernels with the multiple of the bandwidths that maximises the leave-one-out likelihood."""
-        chosen = self.bandwidth_
+        chosen, power = self.bandwidth_, 2.0 if np.ndim(self.bandwidth_) == 2 else 1.0  # a matrix holds squares
 
         def loss(log_factor: float) -> float:
-            self._shift(rows, chosen * np.exp(log_factor))
+            self._shift(rows, chosen * np.exp(power * log_factor))
             return -float(np.average(self._leave_one_out(rows.n_threads), weights=rows.weights))
 
         found = minimize_scalar(loss, bounds=(0.0, np.log(WIDEST)), method="bounded", options={"xatol": 1e-3})
-        self._shift(rows, chosen * float(np.exp(found.x)))
+        self._shift(rows, chosen * float(np.exp(power * found.x)))
         if hasattr(self, "loo_log_likelihood_"):
             self.loo_log_likelihood_ = -float(found.fun) * rows.total_weight
 
@@ -230,15 +234,7 @@ class KernelDensityMLE(FittedKernelDensity):
     def _fit_blocks(self, rows: StreamedRows) -> None:
         # the rows themselves are what a kernel density learns
         self._check_parameters()
-        blocks = list(rows.blocks())
-        weights: Floats | None = None
-        if any(block.weights is not None for block in blocks):
-            weights = np.concatenate(
-                [np.ones(len(block.X)) if block.weights is None else block.weights for block in blocks]
-            )
-        values = np.concatenate([block.X for block in blocks])
-        kept = Rows(np.ascontiguousarray(values), weights, n_threads=self._all_threads(), names=rows.names)
-        self._learn(kept.of_positive_weight())
+        self._learn(replace(rows.in_memory(), n_threads=self._all_threads()))
 
 
 register_density(KernelDensityMLE, check_kernel_density)

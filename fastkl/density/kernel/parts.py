@@ -17,7 +17,9 @@ from fastkl._core.array_types import Floats
 from fastkl._core.rows import Rows
 from fastkl.density.base import BaseDensity
 from fastkl.density.kernel.boundaries import Support
+from fastkl.density.kernel.directional import support_of
 from fastkl.density.kernel.intervals import log_image_terms, log_tails
+from fastkl.density.kernel.kernels import KERNELS
 from fastkl.density.kernel.units import Units
 
 OF_THE_FIT = ("loo_log_likelihood_", "converged_", "n_iter_", "shifts_")
@@ -37,7 +39,8 @@ class KernelParts(BaseDensity):
     @property
     def _support(self) -> Support:
         """Where rows lie."""
-        return Support.of(getattr(self, "ends_", None), self.references_.shape[1], self._column_names())
+        ends, d = getattr(self, "ends_", None), self.references_.shape[1]
+        return support_of(self.kernel, ends, d, self._column_names())
 
     @property
     def _coordinates(self) -> Floats:
@@ -60,6 +63,12 @@ class KernelParts(BaseDensity):
                 f"A kernel density has {what} in closed form for the gaussian kernel, not the {self.kernel}."
             )
 
+    def _raise_without_tails(self, what: str) -> None:
+        """AttributeError unless probabilities are sums over references: a Gaussian kernel's, or another one's of one column."""
+        if self.n_features_in_ > 1 or self._support.folded:
+            self._raise_unless_gaussian(what)
+        self._raise_for_circles(what)
+
     def _raise_for_matrix(self, what: str) -> None:
         if np.ndim(self.bandwidth_) == 2:
             raise AttributeError(f"A kernel density with a bandwidth matrix has no {what} in closed form.")
@@ -67,6 +76,11 @@ class KernelParts(BaseDensity):
     def _raise_for_circles(self, what: str) -> None:
         if any(column.kind == "circular" for column in self._support.columns):
             raise AttributeError(f"A circular column has no {what}: a circle has no beginning.")
+
+    def _widths(self) -> Floats:
+        """The bandwidths of the columns, the matrix of a single one as that."""
+        own = np.asarray(self.bandwidth_, dtype=np.float64)
+        return np.broadcast_to(np.sqrt(np.diag(own)) if own.ndim == 2 else own, self.n_features_in_)
 
     def _local(self) -> Floats:
         """Factors of the bandwidth at the references."""
@@ -131,10 +145,10 @@ class KernelParts(BaseDensity):
 
     def _tail(self, which: str, X: Any) -> Floats:
         self._check_fitted()
-        self._raise_unless_gaussian(which)
+        self._raise_without_tails(which)
         d = self.n_features_in_
-        self._raise_for_matrix(which)
-        self._raise_for_circles(which)
+        if d > 1:
+            self._raise_for_matrix(which)
         if d > 1 and which.endswith("sf"):
             raise AttributeError(f"{which} is of one column; take that of marginal(column).")
         rows = self._read(X).X.astype(np.float64)
@@ -150,27 +164,30 @@ class KernelParts(BaseDensity):
         """Logarithm of P(X <= x) of every row of coordinates, or of P(X > x)."""
         weights = self.reference_weights_
         shares = np.full(len(self.references_), 1.0) if weights is None else weights
-        widths = np.broadcast_to(self.bandwidth_, self.n_features_in_) * self._local()[:, np.newaxis]
+        widths = self._widths() * self._local()[:, np.newaxis]
         logs, step = np.empty(len(rows)), max(1, PAIRS // len(self.references_))
         centres, columns = self._centres.astype(np.float64), self._support.columns
         for first in range(0, len(rows), step):
             some = rows[first : first + step, np.newaxis]
-            of_pairs = sum(
-                log_tails(columns[j], some[..., j], centres[:, j], widths[:, j], upper) for j in range(len(columns))
-            )
+            if self.kernel == "gaussian":
+                of_pairs = sum(
+                    log_tails(columns[j], some[..., j], centres[:, j], widths[:, j], upper) for j in range(len(columns))
+                )
+            else:
+                apart = (some[..., 0] - centres[:, 0]) / widths[:, 0]
+                of_pairs = KERNELS[self.kernel].log_cdf(-apart if upper else apart)
             logs[first : first + step] = logsumexp(of_pairs, b=shares, axis=1)
         return np.minimum(logs - np.log(np.sum(shares)), 0.0)
 
     def _quantile(self, q: Floats, upper: bool) -> Floats:
-        self._raise_unless_gaussian("quantiles")
+        self._raise_without_tails("quantiles")
         if self.n_features_in_ != 1:
             raise AttributeError("Quantiles are of one column; take those of marginal(column).")
-        self._raise_for_circles("quantiles")
         with np.errstate(divide="ignore"):
             # by the smaller tail, which has all digits
             by_upper = upper == (q <= 0.5)
             wanted = np.log(np.where(by_upper == upper, q, 1.0 - q))
-        widest = float(np.max(self.bandwidth_ * self._local()))
+        widest = float(self._widths()[0] * np.max(self._local()))
         column, centres = self._support.columns[0], self._centres
         ends = (column.low, column.high) if column.kind == "reflect" else (-np.inf, np.inf)
         low = np.full(len(q), max(float(centres.min()) - 40.0 * widest, ends[0]))

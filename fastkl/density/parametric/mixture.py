@@ -24,7 +24,7 @@ from fastkl.density.parametric.mixture_noise import NoiseMembers, with_noise
 from fastkl.density.parametric.mixture_order import by_parameter, ordered
 from fastkl.density.parametric.mixture_search import Search, spurious_components
 from fastkl.density.parametric.products import coded, smaller, with_columns
-from fastkl.density.validation import as_generator, read_rows, unchanged_on_error, whole_number
+from fastkl.density.validation import as_generator, is_positive, read_rows, unchanged_on_error, whole_number
 from fastkl.exceptions import DegenerateDataError, SourceError
 from fastkl.families.mixture import Mixture
 from fastkl.families.mixture.ascent import Climb
@@ -394,6 +394,7 @@ class MixtureMLE(NoiseMembers, ClassNamePrefixFeaturesOutMixin, TransformerMixin
             return tags  # an unknown family is an error of fit, not of a question about tags
         tags.input_tags.string = tags.input_tags.categorical = mixture.labels
         tags.input_tags.allow_nan = mixture.takes_missing
+        tags.input_tags.positive_only = all(map(is_positive, mixture.component_families))
         return tags
 
 

@@ -19,7 +19,7 @@ from fastkl.density.parametric.checks import check_family_density, check_search,
 from fastkl.density.parametric.frozen import thawed
 from fastkl.density.parametric.incomplete import ImputingMembers, fit_any_rows, raise_if_incomplete, refit_with_missing
 from fastkl.density.parametric.inference import KEPT
-from fastkl.density.validation import read_rows, resolve_family, unchanged_on_error
+from fastkl.density.validation import is_positive, read_rows, resolve_family, unchanged_on_error
 from fastkl.exceptions import DegenerateDataError, SourceError
 from fastkl.families.base import Family, Fit
 from fastkl.families.priors import PriorLike, resolve_prior
@@ -391,6 +391,7 @@ class DensityMLE(ImputingMembers, FamilyDensity):
             return tags  # an unknown family is an error of fit, not of a question about tags
         tags.input_tags.string = tags.input_tags.categorical = family.labels
         tags.input_tags.allow_nan = family.takes_missing
+        tags.input_tags.positive_only = is_positive(family)
         return tags
 
 

@@ -128,6 +128,22 @@ def test_sheather_jones():
     assert h == pytest.approx((0.5 / np.sqrt(np.pi) / n / _functional(pairs, pilot, n, width, 4)) ** 0.2, rel=1e-10)
 
 
+@pytest.mark.parametrize(
+    ("column", "bandwidth"),
+    [
+        (GALAXIES[:, 0], 0.641141369502693),
+        (FAITHFUL[:, 0], 0.139546339574496),
+        (FAITHFUL[:, 1], 2.49458997510986),
+        (table("acidity.csv", "value")[:, 0], 0.177786191729419),
+    ],
+    ids=["galaxies", "eruptions", "waiting", "acidity"],
+)
+def test_sheather_jones_as_r_has_it(column, bandwidth):
+    """bw.SJ(x, tol = 1e-12) of R 4.2.2, which by default (tol = 0.1 * lower) stops some thousandths from the answer."""
+    assert sheather_jones(column) == pytest.approx(bandwidth, rel=1e-12)
+    assert KernelDensityMLE("sheather_jones").fit(column[:, None]).bandwidth_[0] == pytest.approx(bandwidth, rel=1e-12)
+
+
 def test_pairs_are_those_of_two_loops():
     x = RNG.normal(size=60) * 3
     width, pairs = binned_pairs(x)

@@ -1,5 +1,7 @@
 """Marginals, conditionals, probabilities and bandwidths of each row's own, against mixtures of normal distributions."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from scipy.integrate import quad
@@ -124,3 +126,35 @@ def test_heavy_tails_are_better_with_bandwidths_of_each_row():
     rows = RNG.standard_t(2.0, (4000, 1))
     equal, own = (KernelDensityMLE("silverman", adaptive=a).fit(rows[:2000]) for a in (False, True))
     assert own.score(rows[2000:]) > equal.score(rows[2000:])
+
+
+@pytest.mark.parametrize("kernel", ["epanechnikov", "tophat", "exponential", "linear", "cosine"])
+@pytest.mark.parametrize("adaptive", [False, True])
+def test_probabilities_of_other_kernels_by_quadrature(kernel, adaptive):
+    """One column; kinks of the sum stand at the ends of the kernels."""
+    x, w = RNG.normal(size=(12, 1)), RNG.uniform(0.5, 2.0, 12)
+    model = KernelDensityMLE(0.7, kernel=kernel, adaptive=adaptive).fit(x, sample_weight=w)
+    local = getattr(model, "local_bandwidths_", np.ones(12))
+    kinks = np.concatenate([x.ravel() + sign * 0.7 * local for sign in (-1.0, 0.0, 1.0)])
+    low = kinks.min() if kernel != "exponential" else kinks.min() - 40.0
+    nodes, weights = np.polynomial.legendre.leggauss(60)
+    for end in (-0.8, 0.1, 1.1):
+        edges = np.unique([low, *kinks[(kinks > low) & (kinks < end)], end])
+        total = sum(
+            (b - a) / 2.0 * weights @ np.exp(model.score_samples(a + (b - a) * (nodes[:, None] + 1.0) / 2.0))
+            for a, b in pairwise(edges)
+        )
+        assert model.cdf([[end]])[0, 0] == pytest.approx(total, rel=1e-9)
+        assert model.sf([[end]])[0, 0] == pytest.approx(1.0 - total, rel=1e-8)
+    q = np.array([1e-9, 0.05, 0.5, 0.95])
+    np.testing.assert_allclose(model.cdf(model.quantile(q)).ravel(), q, rtol=1e-6)
+    np.testing.assert_allclose(model.sf(model.quantile(q, upper=True)).ravel(), q, rtol=1e-6)
+    if kernel != "exponential":
+        assert model.log_cdf([[kinks.min() - 0.01]])[0, 0] == -np.inf
+        assert model.cdf([[kinks.max() + 0.01]])[0, 0] == 1.0
+    else:
+        assert model.log_sf([[800.0]])[0, 0] == pytest.approx(
+            model.log_sf([[790.0]])[0, 0] - 10.0 / 0.7 / local.max(), rel=1e-6
+        )
+    with pytest.raises(AttributeError, match="for the gaussian kernel"):
+        KernelDensityMLE(0.7, kernel=kernel).fit(np.hstack([x, x + 1.0])).cdf([[0.0, 0.0]])

@@ -1,0 +1,1 @@
+"""Densities on a line that are known by their shape alone."""

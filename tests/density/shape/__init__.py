@@ -1,0 +1,1 @@
+"""Densities known by their shape."""
