@@ -26,7 +26,9 @@ def passes(family, batches):
     job, found = DensityMLE(family).start(), []
     while not job.done:
         parts = [bytes(job.map(batch, k)) for k, batch in enumerate(batches)]
-        found.append((type(job.map.work).__name__.lower(), len(pickle.dumps(job.map)), sum(map(len, parts)) // len(parts)))
+        found.append(
+            (type(job.map.work).__name__.lower(), len(pickle.dumps(job.map)), sum(map(len, parts)) // len(parts))
+        )
         job.reduce(parts)
     return found
 
@@ -38,7 +40,9 @@ def main():
     options = parser.parse_args()
     for family, make in CASES.items():
         found = passes(family, np.array_split(make(np.random.default_rng(0)), options.batches))
-        print(f"{family}: {len(found)} passes;", "; ".join(f"{kind} {sent:,} -> {part:,}" for kind, sent, part in found))
+        print(
+            f"{family}: {len(found)} passes;", "; ".join(f"{kind} {sent:,} -> {part:,}" for kind, sent, part in found)
+        )
 
 
 if __name__ == "__main__":
