@@ -22,6 +22,7 @@ from fastkl.families.gradient_sums import added, all_added
 from fastkl.families.priors import Prior, PriorLike
 from fastkl.families.solvers.coordinates import Chart, chart_at, inside
 from fastkl.families.solvers.curvature import hessian, jacobian
+from fastkl.families.solvers.kinks import at_kinks
 
 CERTIFICATE = 1e-8  # gradient in nats per unit of weight and coordinate
 SETTLED = 1e-14  # the same where rounding is all that is left of it
@@ -55,6 +56,13 @@ def fit_rows(
 
     likelihood = _likelihood_of_rows(family, rows)
     best = _search(family, bound, likelihood, _begun(family, fit, start), rows.total_weight)
+    best = at_kinks(
+        family,
+        rows,
+        best,
+        lambda held, begin: _search(held, bound, likelihood, begin, rows.total_weight),
+        lambda at: _sum(likelihood.gradients([at])[0], bound.gradient(at)),
+    )
     return best, {**statistics, "curvature": _curvature(family, bound, likelihood, best.params)}
 
 
