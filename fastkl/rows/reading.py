@@ -47,6 +47,8 @@ def look(data: Any, name: str) -> Any:
     ColumnTypeError
         If a column holds dates or spans of time.
     """
+    if type(data) is not np.ndarray and all(hasattr(data, part) for part in ("__dlpack__", "shape", "ndim")):
+        data = _shared(data, name)
     if isinstance(data, list | tuple):
         data = _array_of(data, name)
     elif not hasattr(data, "dtype") and not is_table(data) and hasattr(data, "__array__"):
@@ -101,6 +103,20 @@ def date_error(column: str, dtype: Any, name: str) -> ColumnTypeError:
         f"{name}: {column[0].upper()}{column[1:]} holds {dtype}, neither numbers nor labels. Convert it to a number, such as "
         "days since a date, or to text if it stands for labels; or leave it out."
     )
+
+
+def _shared(data: Any, name: str) -> Any:
+    """An array of another library (torch, jax, cupy) as NumPy's, by DLPack: without a copy where it is in main memory."""
+    if isinstance(data, np.ndarray | np.generic):
+        return data  # a subclass with a meaning of its own, such as masks
+    try:
+        return np.from_dlpack(data)
+    except (BufferError, RuntimeError, TypeError, ValueError) as error:
+        kind = f"{type(data).__module__.split('.')[0]}.{type(data).__name__}"
+        raise SourceError(
+            f"{name} is a {kind} that can't be read where it is ({error}). Pass a copy in main memory, of float32 or float64 and "
+            "without gradients, such as X.detach().cpu() of torch or X.get() of cupy."
+        ) from error
 
 
 def _array_of(data: Any, name: str) -> NDArray[Any]:
