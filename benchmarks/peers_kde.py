@@ -79,7 +79,9 @@ def likelihood():
         X = rng.normal(size=(n, d))
         model, seconds = timed(KernelDensityMLE().fit, X)
         _, slopes = LeaveOneOut(X, None, "gaussian", 1).mean(np.log(model.bandwidth_))
-        print(f"  n={n:,} d={d}  {seconds:7.2f} s   {model.bandwidth_.round(5)}   largest slope {np.abs(slopes).max():.1e} a row")
+        print(
+            f"  n={n:,} d={d}  {seconds:7.2f} s   {model.bandwidth_.round(5)}   largest slope {np.abs(slopes).max():.1e} a row"
+        )
     try:
         from statsmodels.nonparametric.kernel_density import KDEMultivariate
     except ImportError:

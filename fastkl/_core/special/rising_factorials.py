@@ -40,9 +40,10 @@ def lost_share(a: ArrayLike, x: ArrayLike) -> Floats:
     return np.where(x <= 1.0, 0.0, np.where(a < _FROM, direct, series))
 
 
-def lost_share_slope(a: ArrayLike, x: ArrayLike) -> Floats:
-    """Minus the derivative of that by log a: the sum of a i / (a + i)^2."""
+def lost_share_slope(a: ArrayLike, x: ArrayLike, share: Floats | None = None) -> Floats:
+    """Minus the derivative of that, which may be given, by log a: the sum of a i / (a + i)^2."""
     a, x, small, large = _split(a, x)
-    direct = x - lost_share(small, x) - small * small * (trigamma(small) - trigamma(small + x))
-    series = x * (x / (large + x)) + large * large * trigamma_rise(large, x) - lost_share(large, x)
+    share = lost_share(a, x) if share is None else share
+    direct = x - share - small * small * (trigamma(small) - trigamma(small + x))
+    series = x * (x / (large + x)) + large * large * trigamma_rise(large, x) - share
     return np.where(x <= 1.0, 0.0, np.where(a < _FROM, direct, series))

@@ -20,7 +20,7 @@ from fastkl._core.special.rising_factorials import log_rise, lost_share, lost_sh
 
 MAX_STEPS = 200
 ENOUGH = 1e-13
-STARTS = (0.1, 3.0, 100.0)  # concentrations beside that of moments
+ANOTHER = 3.0  # a concentration to start from beside that of moments
 LARGEST, SMALLEST = 1e15, 1e-15
 
 
@@ -42,7 +42,8 @@ class Tally:
 
     def sums(self, a: float) -> tuple[float, float]:
         """E and Q."""
-        return float(self.weights @ lost_share(a, self.counts)), float(self.weights @ lost_share_slope(a, self.counts))
+        share = lost_share(a, self.counts)
+        return float(self.weights @ share), float(self.weights @ lost_share_slope(a, self.counts, share))
 
     @cached_property
     def pairs(self) -> float:
@@ -141,8 +142,8 @@ class CompoundCounts:
         same = float(np.sum(shares * shares))
         # pairs of like outcomes are a share (1 + c sum p^2) / (1 + c) of all pairs
         alike = pairs / of_totals if of_totals > 0.0 else same
-        by_moments = (1.0 - alike) / (alike - same) if same < alike < 1.0 else STARTS[-1]
-        return [(shares, size) for size in (float(np.clip(by_moments, 1e-6, 1e12)), *STARTS)]
+        by_moments = (1.0 - alike) / (alike - same) if same < alike < 1.0 else 1e3
+        return [(shares, size) for size in (float(np.clip(by_moments, 1e-6, 1e12)), ANOTHER)]
 
     def _climb(self, p: Floats, c: float, free_shares: bool, free_size: bool) -> Maximum:
         """Newton's method from there, uphill but for rounding, until the step, or what it gains, is rounding."""
