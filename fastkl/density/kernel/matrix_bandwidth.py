@@ -113,8 +113,14 @@ def most_likely_matrix(points: Floats, weights: Floats | None, start: Floats, ke
         whiten = part.step(theta) @ whiten
     likelihood = MatrixLeaveOneOut(points @ whiten.T, weights, kernel, n_threads)
     theta, _, more = climb(likelihood, np.zeros(likelihood.n_slopes), None)
-    root = np.linalg.inv(likelihood.step(theta) @ whiten)
-    found = evaluated_matrix(points, weights, root @ root.T, kernel, n_threads)
+    try:
+        root = np.linalg.inv(likelihood.step(theta) @ whiten)
+        found = evaluated_matrix(points, weights, root @ root.T, kernel, n_threads)
+    except np.linalg.LinAlgError:
+        raise DegenerateDataError(
+            "No bandwidth matrix of rank d is the most likely one: the values are too far apart. Remove outliers, or choose "
+            "bandwidth='likelihood'."
+        ) from None
     return replace(found, n_iter=n_iter + more + 1)
 
 
