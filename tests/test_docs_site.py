@@ -114,7 +114,7 @@ def test_every_example_has_a_page(site):
 def test_pages_lead_to_source_and_gallery(site):
     text = (site / "api/fastkl.kl_divergence.html").read_text(encoding="utf-8")
     assert "_modules/fastkl/divergence/functions.html#kl_divergence" in text
-    assert "gallery/compare/plot_two_groups.html" in text
+    assert "gallery/compare/plot_drift.html" in text
 
 
 def test_nothing_is_fetched(site):
