@@ -99,7 +99,7 @@ class MixtureMLE(NoiseMembers, ClassNamePrefixFeaturesOutMixin, TransformerMixin
         ``"remaining_gain"``: nats that a further quasi-Newton step promises; ``"smallest_eigenvalue"`` of the
         observed information per unit of weight, where the fit formed it (above 0 at a strict maximum).
     spurious_components_ : dict of int to str
-        Components that sit on a few rows and narrow without end, with a sentence each.
+        Components that sit on a few rows and narrow without end, with a sentence.
     boundary_ : dict of str
         Parameters that sit at a boundary, with a sentence for each component.
     standard_errors_ : dict of arrays
@@ -115,9 +115,8 @@ class MixtureMLE(NoiseMembers, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
     Notes
     -----
-    Components are in the order of their locations, first column first (of their first parameter, where a family has
-    no location); components of different families, and those of a fit with ``init`` or ``weights``, keep the order
-    given.
+    Components are in the order of their locations, first column first (of their first parameter, where a family has no
+    location); components of different families, and those of a fit with ``init`` or ``weights``, keep theirs.
 
     References
     ----------
