@@ -143,7 +143,7 @@ CALLS = {
     "entropy marginal_split": (lambda _: fastkl.entropy(X, method="marginal_split", n_jobs=1), None),
     "entropy weighted_knn": (lambda _: fastkl.entropy(X, method="weighted_knn", n_jobs=1), None),
     "entropy_batches": (lambda _: fastkl.entropy_batches([X] * 9), None),
-    "cross_entropy_batches": (lambda _: fastkl.cross_entropy_batches([X] * 1000, NORMAL), None),
+    "cross_entropy_batches": (lambda _: fastkl.cross_entropy_batches([X] * 9, [Y]), None),
     "subsampling_interval": (lambda _: fastkl.subsampling_interval(X, Y, n_jobs=1), None),
     "permutation_test": (
         lambda _: fastkl.permutation_test(PAIRS, PAIRS + 0.1, n_permutations=1_000_000, random_state=0, n_jobs=1),
@@ -161,7 +161,7 @@ CALLS = {
     "categorical_entropy": (lambda _: fastkl.categorical_entropy(np.tile(LABELS.astype("U9"), 5)), None),
     "categorical_entropy nsb": (lambda _: fastkl.categorical_entropy(np.tile(LABELS, 20), "nsb"), None),
     "categorical_kl": (lambda _: fastkl.categorical_kl(np.tile(LABELS, 20), np.tile(MORE, 20)), None),
-    "vuong_test": (lambda _: fastkl.vuong_test(MIXED, NORMAL, np.tile(X, (10, 1))), None),
+    "vuong_test": (lambda _: fastkl.vuong_test(MIXED, NORMAL, np.tile(X, (60, 1))), None),
 }
 
 
