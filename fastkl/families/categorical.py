@@ -145,7 +145,8 @@ class Categorical(Family):
                 np.bincount(one, weights=own, minlength=len(labels)).astype(np.float64)
                 for one, labels in zip(codes, declared, strict=True)
             ]
-            found.append({"weight": np.float64(np.sum(own)), "categories": declared, "counts": counts})
+            weight = np.float64(np.sum(own[own > 0.0]))  # added up as ``statistics`` does, which looks at no other rows
+            found.append({"weight": weight, "categories": declared, "counts": counts})
         return found
 
     # -- parameters --------------------------------------------------------------------------------------------------------

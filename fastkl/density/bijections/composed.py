@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass, field
 from typing import Any, Self
 
 import numpy as np
@@ -115,16 +114,6 @@ def inverse_where_finite(step: Bijection, Z: Floats) -> Floats:
     return out
 
 
-@dataclass(frozen=True)
-class SomeColumns(Rows):
-    """Some columns of other rows, which keep their numbers in messages."""
-
-    numbers: list[int] = field(default_factory=list)
-
-    def column(self, column: int) -> str:
-        return super().column(self.numbers[column])
-
-
 class Groups(Bijection):
     """A ColumnTransformer that sends every column through exactly one one-to-one transformer."""
 
@@ -146,9 +135,8 @@ class Groups(Bijection):
         learnt = {}
         for name, step, numbers in parts:
             X = np.ascontiguousarray(rows.X[:, numbers])
-            some = SomeColumns(
-                X, rows.weights, n_threads=rows.n_threads, names=rows.names, index=rows.index, numbers=numbers
-            )
+            names = None if rows.names is None else [rows.names[j] for j in numbers]
+            some = Rows(X, rows.weights, n_threads=rows.n_threads, names=names, index=rows.index, numbers=numbers)
             learnt[name] = step.fitted(some)
             learnt[name].forward(X[:1])
         transformer = clone(self.transformer)

@@ -9,14 +9,14 @@ is left out, row by row; when no row needs one of a shell, none needs one beyond
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import product
-from math import log
+from math import log, prod
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import logsumexp
 
 from fastkl._core.array_types import Floats
 from fastkl.density.kernel.kernels import KERNELS
@@ -29,6 +29,7 @@ WIDEST_REFLECTED, WIDEST_CIRCULAR = (
     1.5,
 )  # in widths and periods: a Gaussian is constant to 1e-19 of its value from here on
 MOST_IMAGES = 100_000
+TOGETHER = 1 << 16  # queries of several images at a time
 
 
 @dataclass(frozen=True)
@@ -56,28 +57,41 @@ class Mirrors:
         most = np.where(self.circular, WIDEST_CIRCULAR, WIDEST_REFLECTED) * (self.high - self.low) / least
         return np.minimum(widths, most)
 
-    def _image(self, column: int, cell: int) -> tuple[float, float]:
-        """Sign and offset of the image in a cell: 0 is the support, 1 lies above it, -1 below."""
-        low, high = self.low[column], self.high[column]
-        if cell == 0:
-            return 1.0, 0.0
-        if self.circular[column]:
-            return 1.0, cell * (high - low)
-        if np.isinf(low) or np.isinf(high):
-            return -1.0, 2.0 * (high if np.isinf(low) else low)
-        return (1.0, cell * (high - low)) if cell % 2 == 0 else (-1.0, 2.0 * low + (cell + 1) * (high - low))
+    @property
+    def uniform(self) -> Floats:
+        """Bandwidths (d,) with which a column between two ends is as good as uniform, infinite where it has not two.
 
-    def shell(self, radius: int) -> Iterator[tuple[Floats, Floats]]:
-        """Signs and offsets (d,) of the images whose farthest cell is ``radius`` cells away; none beyond the last shell."""
-        cells = []
+        A Gaussian kernel then varies by 1.4 % about the uniform density, and so does a column whose rows fill it by that over
+        the root of their number.
+        """
+        return np.where(self.circular, 0.5, 1.0) * (self.high - self.low)
+
+    def _images(self, column: int, cells: npt.NDArray[np.intp]) -> tuple[Floats, Floats]:
+        """Signs and offsets of the images in cells: 0 is the support, 1 lies above it, -1 below."""
+        low, high = self.low[column], self.high[column]
+        if np.isinf(low) or np.isinf(high):
+            end = high if np.isinf(low) else low
+            return np.where(cells == 0, 1.0, -1.0), np.where(cells == 0, 0.0, 2.0 * (0.0 if np.isinf(end) else end))
+        turned = (cells % 2 != 0) & (not self.circular[column])
+        offsets = np.where(turned, 2.0 * low + (cells + 1) * (high - low), cells * (high - low))
+        return np.where(turned, -1.0, 1.0), offsets
+
+    def shell(self, radius: int) -> tuple[Floats, Floats]:
+        """Signs and offsets (k, d) of the images whose farthest cell is ``radius`` cells away; none beyond the last shell."""
+        ranges = []
         for low, high in zip(self.low, self.high, strict=True):
             below = 0 if np.isinf(low) else radius if np.isfinite(high) else min(radius, 1)
             above = 0 if np.isinf(high) else radius if np.isfinite(low) else min(radius, 1)
-            cells.append(range(-below, above + 1))
-        for chosen in product(*cells):
-            if max(map(abs, chosen)) == radius:
-                pairs = [self._image(column, cell) for column, cell in enumerate(chosen)]
-                yield np.array([sign for sign, _ in pairs]), np.array([offset for _, offset in pairs])
+            ranges.append(np.arange(-below, above + 1))
+        if prod(map(len, ranges)) > MOST_IMAGES:
+            raise ValueError(
+                f"The bandwidths are so wide for the support that more than {MOST_IMAGES} images of a row might matter. Give "
+                "narrower ones, or take the gaussian kernel, whose images fade sooner."
+            )
+        cells = np.stack(np.meshgrid(*ranges, indexing="ij"), axis=-1).reshape(-1, len(ranges))
+        cells = cells[np.abs(cells).max(axis=1) == radius]
+        pairs = [self._images(column, cells[:, column]) for column in range(len(ranges))]
+        return np.stack([sign for sign, _ in pairs], axis=1), np.stack([offset for _, offset in pairs], axis=1)
 
 
 class FoldedSums:
@@ -194,28 +208,28 @@ class FoldedSums:
         n, d = rows.shape
         rows = self.units.about(rows)
         logs, means = of_image(self.units.in_units(rows), np.arange(n), np.ones(d))
-        n_images, radius, needed = 1, 0, True
+        radius, needed, together = 0, True, max(1, TOGETHER // n)
         while needed:
             needed, radius = False, radius + 1
-            for sign, offset in self.mirrors.shell(radius):
-                queries = self.units.in_units(sign * rows + offset)
-                which = np.flatnonzero(self._bound(queries) > logs + ROUNDING)
-                n_images += 1
-                if n_images > MOST_IMAGES:
-                    raise ValueError(
-                        f"The bandwidths are so wide for the support that more than {MOST_IMAGES} images of a row would matter; "
-                        "give narrower ones."
-                    )
+            signs, offsets = self.mirrors.shell(radius)
+            for first in range(0, len(signs), together):
+                sign, offset = (part[first : first + together, np.newaxis] for part in (signs, offsets))
+                queries = self.units.in_units((sign * rows + offset).reshape(-1, d))
+                image, which = np.nonzero(self._bound(queries).reshape(-1, n) > logs + ROUNDING)
                 if not len(which):
                     continue
                 needed = True
-                added, with_it = of_image(np.ascontiguousarray(queries[which]), which, sign)
-                before, total = logs[which], np.logaddexp(logs[which], added)
+                added, with_it = of_image(np.ascontiguousarray(queries[image * n + which]), which, sign[image, 0])
+                terms = np.full((len(sign) + 1, n), -np.inf)
+                terms[image, which], terms[-1] = added, logs
+                total = logsumexp(terms, axis=0)
                 if means is not None and with_it is not None:
                     finite = np.where(np.isfinite(total), total, 0.0)
-                    share, old = np.exp(added - finite)[:, np.newaxis], np.exp(before - finite)[:, np.newaxis]
-                    means[which] = old * means[which] + share * with_it
-                logs[which] = total
+                    means *= np.exp(logs - finite)[:, np.newaxis]
+                    with_it = np.exp(added - finite[which])[:, np.newaxis] * with_it
+                    for j in range(with_it.shape[1]):
+                        means[:, j] += np.bincount(which, with_it[:, j], minlength=n)
+                logs = total
         return logs, means
 
     def _bound(self, queries: Floats) -> Floats:

@@ -70,7 +70,7 @@ def log_image_terms(column: ColumnSupport, value: float, centres: Floats, widths
         return total
     for radius in count(1):
         needed = False
-        for sign, offset in mirrors.shell(radius):
+        for sign, offset in zip(*mirrors.shell(radius), strict=True):
             of_image = term(float(sign[0] * value + offset[0]))
             needed = needed or bool(np.any(of_image > total - ENOUGH))
             total = np.logaddexp(total, of_image)

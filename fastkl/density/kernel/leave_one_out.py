@@ -30,6 +30,7 @@ MANY = 1500  # rows whose search begins on a part of them: a quarter, of at most
 LARGEST_PART = 2000
 FINE, FINE_OF_MANY = 1e-14, 1e-10  # slopes at which a search ends: rounding, or what many rows are worth
 FARTHEST = 30.0  # from the start, in logarithms: a likelihood that still grows there has no maximum
+ROUNDING = 1e-9  # of a log-bandwidth
 LOWEST = 1e10  # stands for a log-likelihood of minus infinity in the line search
 
 
@@ -71,6 +72,10 @@ class Likelihood(Protocol):
     def wider(self) -> Floats:
         """The direction in which kernels widen."""
 
+    @property
+    def widest(self) -> Floats:
+        """Where the search ends (n_slopes,), infinite where nothing ends it."""
+
     def mean(self, theta: Floats) -> tuple[float, Floats]:
         """The mean log-density and its slopes."""
 
@@ -108,6 +113,7 @@ class LeaveOneOut:
         self.total_weight = float(n) if weights is None else float(weights.sum())
         self._log_others = np.log(weight_of_others(weights, n))
         self.n_slopes, self.wider = points.shape[1], np.ones(1)
+        self.widest = np.full(self.n_slopes, np.inf) if mirrors is None else np.log(mirrors.uniform)
         self._order = near_order(points, n_threads) if unit is None else None
 
     def log_densities(self, log_bandwidth: Floats, moments: bool) -> tuple[Floats, Floats | None]:
@@ -178,7 +184,9 @@ def evaluated(
     likelihood = LeaveOneOut(scaled, weights, kernel, n_threads, of_scaled, own)
     mean, slopes = likelihood.mean(np.zeros(len(bandwidth)))
     mean -= float(np.sum(np.log(bandwidth))) if own is None else 0.0
-    slope = abs(float(slopes.sum())) if scalar else float(np.max(np.abs(slopes)))
+    slopes, widest = (slopes.sum(keepdims=True), likelihood.widest.min()) if scalar else (slopes, likelihood.widest)
+    slopes = np.where((widest <= ROUNDING) & (slopes > 0.0), 0.0, slopes)  # what is uniform need not be wider still
+    slope = float(np.max(np.abs(slopes)))
     return Maximum(bandwidth, mean * likelihood.total_weight, slope, 1)
 
 
@@ -208,7 +216,9 @@ def climb(likelihood: Likelihood, theta: Floats, inverse: Floats | None) -> tupl
             return LOWEST, np.full_like(theta, np.nan)
         return -mean, -(slopes if len(theta) == d else slopes.sum(keepdims=True))
 
-    if inverse is not None:
+    ends = likelihood.widest if len(theta) == d else np.min(likelihood.widest, keepdims=True)
+    theta = np.minimum(theta, ends)
+    if inverse is not None and np.all(theta < ends - ROUNDING):
         theta, inverse, slope = _polished(loss, theta, inverse, FINE_OF_MANY)
         if slope <= FINE_OF_MANY:
             return theta, inverse, n_evaluations
@@ -223,15 +233,18 @@ def climb(likelihood: Likelihood, theta: Floats, inverse: Floats | None) -> tupl
             "No bandwidth gives every row a finite density under the others: their weights or values are too far apart. Remove "
             "outliers, or give numbers as bandwidth."
         )
+    theta = np.minimum(theta, ends)
     options = {"gtol": 1e-6, "ftol": 0.0, "maxiter": 200, "maxcor": 20}
     found = minimize(
         lambda theta: tuple(np.nan_to_num(part) for part in loss(theta)),
         theta,
         jac=True,
         method="L-BFGS-B",
-        bounds=[(centre - FARTHEST, centre + FARTHEST) for centre in theta],
+        bounds=[(centre - FARTHEST, min(centre + FARTHEST, end)) for centre, end in zip(theta, ends, strict=True)],
         options=options,
     )
+    if np.any(found.x >= ends - ROUNDING):
+        return found.x, np.eye(len(theta)), n_evaluations
     at = loss(found.x)[1]
     steps = 1e-4 * np.eye(len(theta))
     curvature = np.array([(loss(found.x + step)[1] - at) / 1e-4 for step in steps])

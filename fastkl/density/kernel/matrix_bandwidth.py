@@ -45,6 +45,7 @@ class MatrixLeaveOneOut:
         self.points, self.weights, self.kernel, self.n_threads = points, weights, kernel, n_threads
         n, d = points.shape
         self.n_slopes = d * (d + 1) // 2
+        self.widest = np.full(self.n_slopes, np.inf)
         self.wider = np.concatenate([np.ones(d), np.zeros(self.n_slopes - d)])
         self.total_weight = float(n) if weights is None else float(weights.sum())
         others = weight_of_others(weights, len(points))

@@ -324,3 +324,20 @@ def test_offsets_do_no_harm():
     plain = KernelDensityMLE(0.25, boundary=(0, 2)).fit(x[:, None]).score_samples(x[:, None])
     far = KernelDensityMLE(0.25, boundary=(1e8, 1e8 + 2)).fit(x[:, None] + 1e8).score_samples(x[:, None] + 1e8)
     np.testing.assert_allclose(far, plain, rtol=1e-11, atol=1e-11)
+
+
+@pytest.mark.parametrize("kernel", ["gaussian", "exponential"])
+@pytest.mark.parametrize(("boundary", "widest"), [((0, 1), 1.0), (("circular", 1.0), 0.5)])
+def test_the_search_ends_where_columns_are_uniform(kernel, boundary, widest):
+    rows = (np.arange(40.0)[:, np.newaxis] + 0.5) / 40.0
+    model = KernelDensityMLE(kernel=kernel, boundary=boundary).fit(rows)  # a warning would be an error
+    np.testing.assert_allclose(model.bandwidth_, widest, rtol=1e-9)
+    assert -0.01 * len(rows) < model.loo_log_likelihood_ < 0.0
+
+
+def test_bandwidths_far_wider_than_the_support():
+    rows = np.random.default_rng(0).random((5, 3))
+    gaussian = KernelDensityMLE(1e9, boundary=(0, 1)).fit(rows[:, :1])
+    np.testing.assert_allclose(gaussian.score_samples(rows[:, :1]), 0.0, atol=1e-9)
+    with pytest.raises(ValueError, match="images of a row might matter"):
+        KernelDensityMLE(200.0, kernel="exponential", boundary=(0, 1)).fit(rows).score(rows)
