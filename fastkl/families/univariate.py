@@ -364,14 +364,16 @@ class UnivariateFamily(Family):
 
 def inverses(information: Floats) -> Floats:
     """Inverses of symmetric matrices (d, p, p) by their correlation form; NaN where one is not positive definite to rounding."""
-    diagonal = np.diagonal(information, axis1=1, axis2=2)
+    diagonal, identity = np.diagonal(information, axis1=1, axis2=2), np.eye(information.shape[1])
     good = np.all((diagonal > 0.0) & np.isfinite(diagonal), axis=1) & np.isfinite(information).all(axis=(1, 2))
     root = np.sqrt(np.where(good[:, None], diagonal, 1.0))
-    scaled = np.where(good[:, None, None], information, np.eye(diagonal.shape[1])) / root[:, :, None] / root[:, None, :]
-    scaled = 0.5 * (scaled + scaled.swapaxes(1, 2))  # as eigvalsh takes it; an edited file may hold what is not
+    with np.errstate(over="ignore", invalid="ignore"):  # an edited file may hold what is no information
+        scaled = np.where(good[:, None, None], information, identity) / root[:, :, None] / root[:, None, :]
+        scaled = 0.5 * (scaled + scaled.swapaxes(1, 2))  # as eigvalsh takes it
     good &= np.max(np.abs(scaled), axis=(1, 2), initial=0.0) < 2.0  # or eigenvalues are no better than rounding
-    good &= np.min(np.linalg.eigvalsh(scaled), axis=1, initial=np.inf) > SINGULAR
-    found = np.linalg.inv(np.where(good[:, None, None], scaled, np.eye(diagonal.shape[1])))
+    values = np.linalg.eigvalsh(np.where(good[:, None, None], scaled, identity))
+    good &= np.min(values, axis=1, initial=np.inf) > SINGULAR
+    found = np.linalg.inv(np.where(good[:, None, None], scaled, identity))
     found = found / root[:, :, None] / root[:, None, :]
     return np.where(good[:, None, None], found, np.nan)
 

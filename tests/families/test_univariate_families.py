@@ -8,6 +8,7 @@ from scipy import integrate, optimize, stats
 from fastkl import DensityMLE, families
 from fastkl.exceptions import DegenerateDataError, SupportError
 from fastkl.families import closed_form
+from fastkl.families.univariate import inverses
 from tests.families.discovered import CLASSES, CONTINUOUS, ITERATIVE, LOCATED, UNIVARIATE
 
 
@@ -331,3 +332,10 @@ def test_offsets(name):
     np.testing.assert_allclose(far.params_["scale"], model.params_["scale"], rtol=1e-6)
     np.testing.assert_allclose(far.params_["loc"] - 1e8, model.params_["loc"], atol=1e-7)
     np.testing.assert_allclose(far.log_likelihood_, model.log_likelihood_, rtol=1e-10)
+
+
+def test_inverses_of_what_is_no_information_are_nan():
+    matrices = np.array([[[2.0, 1.0], [1.0, 2.0]], [[1e-300, 1e300], [1e300, 1e-300]], [[1.0, np.nan], [np.nan, 1.0]]])
+    found = inverses(matrices)
+    np.testing.assert_allclose(found[0], np.array([[2.0, -1.0], [-1.0, 2.0]]) / 3.0, rtol=1e-15)
+    assert np.isnan(found[1:]).all()
