@@ -86,7 +86,7 @@ def _report(options: argparse.Namespace, data: Table, ranking: FamilyRanking, wi
     def name(key: Any) -> str:
         return data.names[key] if isinstance(key, int) else str(key)
 
-    return plain(  # type: ignore[no-any-return]  # a dictionary as it was given one
+    found: dict[str, Any] = plain(
         {
             "data": shown(options.data),
             "rows": ranking.n_rows,
@@ -103,6 +103,7 @@ def _report(options: argparse.Namespace, data: Table, ranking: FamilyRanking, wi
             "output": options.output,
         }
     )
+    return found
 
 
 def _winner(ranking: FamilyRanking) -> str:

@@ -58,7 +58,8 @@ class EmpiricalDistribution:
         weights = read_weights(sample_weight, len(rows))
         weights = np.ones(len(rows)) if weights is None else weights
         rows, weights = rows[weights > 0.0], weights[weights > 0.0]
-        codes = np.column_stack([_codes(column, named(j, column_names(X))) for j, column in enumerate(rows.T)])
+        names = column_names(X)
+        codes = np.column_stack([_codes(column, named(j, names)) for j, column in enumerate(rows.T)])
         _, first, position = np.unique(codes, axis=0, return_index=True, return_inverse=True)
         self.support_ = rows[first]
         self.probabilities_: FloatArray = np.bincount(position.ravel(), weights) / weights.sum()

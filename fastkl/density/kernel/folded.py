@@ -24,10 +24,8 @@ from fastkl.density.kernel.units import Units
 from fastkl.spatial.kernel_sums import KernelSums
 
 ROUNDING = log(1e-20)  # share of a sum that may be left out with each image
-WIDEST_REFLECTED, WIDEST_CIRCULAR = (
-    3.0,
-    1.5,
-)  # in widths and periods: a Gaussian is constant to 1e-19 of its value from here on
+# In widths and periods: a Gaussian is constant to 1e-19 of its value from here on.
+WIDEST_REFLECTED, WIDEST_CIRCULAR = 3.0, 1.5
 MOST_IMAGES = 100_000
 TOGETHER = 1 << 16  # queries of several images at a time
 

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from fastkl._core.array_types import Floats
 from fastkl.families.spaces import Space
-from fastkl.families.spaces.base import Block
+from fastkl.families.spaces.within import Within
 
 
 @dataclass(frozen=True, kw_only=True)
-class OfColumns(Space):
+class OfColumns(Within):
     """A parameter of a family that describes some of the columns.
 
     Parameters
@@ -26,7 +23,6 @@ class OfColumns(Space):
         Numbers of these columns among all.
     """
 
-    inner: Space
     columns: tuple[int, ...]
 
     @classmethod
@@ -57,34 +53,3 @@ class OfColumns(Space):
     @property
     def follows(self) -> frozenset[str]:
         return self.inner.follows
-
-    def size(self, value: Any) -> int:
-        return self.inner.size(value)
-
-    def entries(self, name: str, value: Any) -> list[str]:
-        return self.inner.entries(name, value)
-
-    def filled(self, entries: Floats, value: Any) -> Any:
-        return self.inner.filled(entries, value)
-
-    def check(self, value: Any, label: str) -> None:
-        self.inner.check(value, label)
-
-    @property
-    def has_edges(self) -> bool:
-        return self.inner.has_edges
-
-    def at_edge(self, value: Any) -> NDArray[np.bool_]:
-        return self.inner.at_edge(value)
-
-    def inside(self, value: Any, edge: float) -> Any:
-        return self.inner.inside(value, edge)
-
-    def block(self, name: str, value: Any, unit: Any = None, entries: Collection[str] | None = None) -> Block:
-        return self.inner.block(name, value, unit, entries)
-
-    def unit_of_location(self, value: Any) -> Any:
-        return self.inner.unit_of_location(value)
-
-    def interval(self, value: Any, half: Any) -> tuple[Any, Any]:
-        return self.inner.interval(value, half)

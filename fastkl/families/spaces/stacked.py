@@ -19,6 +19,7 @@ from fastkl.families.spaces.base import Block, Space
 from fastkl.families.spaces.blocks import Matrix
 from fastkl.families.spaces.joint import PositiveDefinite, Simplex
 from fastkl.families.spaces.numbers import Numbers
+from fastkl.families.spaces.within import Within
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +41,7 @@ class Weights(Simplex):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tied(Space):
+class Tied(Within):
     """One value of another space that all components share.
 
     Parameters
@@ -51,49 +52,11 @@ class Tied(Space):
         How many share it.
     """
 
-    inner: Space
     components: int
-
-    def n_columns(self, value: Any) -> int | None:
-        return self.inner.n_columns(value)
-
-    def shaped(self, value: ArrayLike, d: int, label: str) -> Any:
-        return self.inner.shaped(value, d, label)
-
-    def taken(self, value: Any, columns: Any) -> Any:
-        return self.inner.taken(value, columns)
-
-    def size(self, value: Any) -> int:
-        return self.inner.size(value)
-
-    def entries(self, name: str, value: Any) -> list[str]:
-        return self.inner.entries(name, value)
-
-    def filled(self, entries: Floats, value: Any) -> Any:
-        return self.inner.filled(entries, value)
-
-    def check(self, value: Any, label: str) -> None:
-        self.inner.check(value, label)
-
-    @property
-    def has_edges(self) -> bool:
-        return self.inner.has_edges
-
-    def at_edge(self, value: Any) -> NDArray[np.bool_]:
-        return self.inner.at_edge(value)
-
-    def inside(self, value: Any, edge: float) -> Any:
-        return self.inner.inside(value, edge)
-
-    def block(self, name: str, value: Any, unit: Any = None, entries: Collection[str] | None = None) -> Block:
-        return self.inner.block(name, value, unit, entries)
 
     def unit_of_location(self, value: Any) -> Any:
         unit = np.asarray(self.inner.unit_of_location(value))
         return np.broadcast_to(unit, (self.components, *unit.shape))
-
-    def interval(self, value: Any, half: Any) -> tuple[Any, Any]:
-        return self.inner.interval(value, half)
 
 
 @dataclass(frozen=True, kw_only=True)
