@@ -89,7 +89,7 @@ class FitTask:
 
 
 @contextmanager
-def part_of_fit(whole: Any, part: Any) -> Iterator[None]:
+def part_of_fit(part: Any, whole: Any) -> Iterator[None]:
     """Inside, the fit of a part is a subtask of that of the whole, whose progress bar it shares."""
     context = getattr(whole, "_callback_fit_ctx", None)
     if context is None:

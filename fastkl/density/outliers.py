@@ -117,7 +117,7 @@ class DensityOutlierDetector(CallbackSupportMixin, OutlierMixin, BaseEstimator):
         with unchanged_on_error(self):
             density = DensityMLE(prior="default") if self.density is None else check_density(self.density, "density")
             _raise_if_incomplete(density, X, reset=True)
-            fit_part(self, density, X, sample_weight)
+            fit_part(density, X, sample_weight, self)
             for name in ("n_features_in_", "feature_names_in_"):
                 self.__dict__.pop(name, None)
                 if hasattr(density, name):

@@ -49,13 +49,13 @@ def check_density(density: Any, where: str) -> Any:
     return clone(density)
 
 
-def fit_part(whole: Any, density: Any, X: Any, weights: Floats | None) -> None:
+def fit_part(density: Any, X: Any, weights: ArrayLike | None, whole: Any = None) -> None:
     """Fit a part of the whole, with weights if there are some; ValueError if it takes none."""
     if weights is not None and not has_fit_parameter(density, "sample_weight"):
         raise ValueError(
             f"{type(density).__name__} takes no sample_weight; leave the weights out or choose another density."
         )
-    with part_of_fit(whole, density):
+    with part_of_fit(density, whole):
         if weights is None:
             density.fit(X)
         else:

@@ -147,7 +147,7 @@ class ProductDensity(NamedGroups, FittedProduct):
             table = self._read(X, reset=True)
             weights = read_weights(sample_weight, len(table))
             groups = self._unfitted_groups(X, self._names, self.n_features_in_)
-            on_groups(groups, table, self._names, lambda density, part: fit_part(self, density, part, weights))
+            on_groups(groups, table, self._names, lambda density, part: fit_part(density, part, weights, self))
             self.dtypes_ = table_kind(X)
             self._take(groups)
             if not hasattr(self, "log_likelihood_"):

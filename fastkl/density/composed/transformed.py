@@ -153,9 +153,9 @@ class TransformedDensity(FittedTransformed):
             images, log_det = self._images(mapped, rows)
             with with_location(self._place()):
                 if rows.index is None:
-                    fit_part(self, density, images, rows.weights)
+                    fit_part(density, images, rows.weights, self)
                 else:
-                    fit_part(self, density, *all_rows(images, rows, sample_weight))
+                    fit_part(density, *all_rows(images, rows, sample_weight), self)
             self.transformer_, self.density_ = mapped.transformer, density
             own = getattr(density, "log_likelihood_", None)
             total = weighted_total(density.score_samples(images), rows.weights) if own is None else float(own)

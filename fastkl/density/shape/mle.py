@@ -159,7 +159,8 @@ class ShapeConstrainedMLE(BaseDensity):
     def _learn(self, rows: Rows) -> None:
         raise_if_not_finite(rows)
         starts = self._starts(rows.n_columns)
-        found, self.certificate_, self.n_iter_ = [], 0.0, 1
+        found: list[Pieces] = []
+        self.certificate_, self.n_iter_ = 0.0, 1
         for j in range(rows.n_columns):
             with require_finite(rows):
                 values, shares = _distinct(rows, j)
