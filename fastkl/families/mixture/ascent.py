@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from fastkl._core.array_types import Floats, Params
+from fastkl._core.iterations import is_stopped, report
 from fastkl._core.rows import AnyRows
 from fastkl.exceptions import SupportError
 from fastkl.families.base import Family
@@ -167,13 +168,15 @@ class Ascent:
             climb.params, climb.sums = at.params, found.weights
             climb.log_likelihood = climb.objective = found.log_likelihood
             climb.trace.append(found.log_likelihood)
-            if climb.n_maps >= most or gain <= tol * self.weight:
+            if report(lambda: climb.params) or climb.n_maps >= most or gain <= tol * self.weight:
                 return
             at = at.following(found, self.fixed_weights)
 
     def _run(self, climb: Climb, tol: float, max_iter: int) -> None:
         if max_iter > FIRST_MAPS and self._is_light():
             self._plain(climb, FIRST_TOL, FIRST_MAPS)
+            if is_stopped():
+                return
         climb.n_maps += 1
         place = self._map(climb.params)
         self._take(climb, place)
@@ -201,6 +204,8 @@ class Ascent:
                 plain = max(plain, 1)
             place = new
             self._take(climb, place)
+            if report(lambda: climb.params):
+                return
 
     def _tried(self, climb: Climb, steps: Steps, place: Place, ahead: Floats, max_iter: int) -> Place | None:
         """The place a quasi-Newton step away, or a shorter one; None if both are lower or beyond what the parameters can be."""
