@@ -15,6 +15,7 @@ import numpy as np
 from scipy.linalg import block_diag
 
 from fastkl._core.array_types import Floats, Params
+from fastkl._core.iterations import is_stopped, report, told
 from fastkl._core.rows import AnyRows, Rows
 from fastkl.density.parametric.incomplete import filled_for_starts
 from fastkl.density.parametric.mixture_starts import Starts
@@ -77,13 +78,16 @@ class Search:
         ``fewer`` is a mixture of fewer components with its parameters, out of which some of the starts grow.
         """
         sample = self.rows.sample(min(MOST_ROWS, max(SAMPLE_ROWS, ROWS_OF_ONE * self.mixture.layout.size)))
-        filled = filled_for_starts(sample)
+        with told(None):
+            filled = filled_for_starts(sample)
         starts = Starts(self.mixture, filled, self.priors, generator)
         ascent = self.ascent(sample)
         effort = 1 if len(sample.X) > MANY_ROWS else 2
         drawn = islice(starts.draw(), n_init * effort)
-        found = [ascent.run(start, SHORT_TOL, SHORT_MAPS) for start in drawn if start is not None]
-        found += self._grown(sample, filled, effort * (n_init + 1), generator, fewer)
+        found = [self._run(ascent, start, SHORT_TOL, SHORT_MAPS) for start in drawn if start is not None]
+        if not is_stopped():
+            with told(None):  # of mixtures with fewer components
+                found += self._grown(sample, filled, effort * (n_init + 1), generator, fewer)
         followed = self._followed(ascent, self._ranked(found, sample), LONG, sample)
         if not followed:
             self._raise_without(found)
@@ -94,6 +98,15 @@ class Search:
         if whole.collapsed is not None:
             self._raise_without([whole])
         return whole
+
+    def _run(self, ascent: Ascent, start: Params, tol: float, max_iter: int) -> Climb:
+        """An ascent of the search, which is told of as a whole; who has asked for the end gets one map from each start."""
+        most = 1 if is_stopped() else max_iter
+        with told(None):
+            climb = ascent.run(start, tol, most)
+        if climb.collapsed is None:
+            report(lambda: climb.params)
+        return climb
 
     def _grown(
         self,
@@ -144,7 +157,7 @@ class Search:
         """So many of the maxima to which short ascents lead: the proper ones first, from the highest down."""
         reached: list[Climb] = []
         for climb in _different(ranked, ascent.weight)[: count + SPARE]:
-            ahead = ascent.run(climb.params, self.tol, self.max_iter)
+            ahead = self._run(ascent, climb.params, self.tol, self.max_iter)
             reached += [ahead] if ahead.collapsed is None else []
             if sum(not spurious_components(self.mixture, one, rows) for one in reached) == count:
                 break
@@ -158,7 +171,7 @@ class Search:
         vain = 0
         for _ in range(MOVES if k >= 3 else 0):
             begun = [starts.of_labels(labels) for labels in _parted(self.mixture, best, rows, starts)]
-            tried = [ascent.run(start, SHORT_TOL, SHORT_MAPS) for start in begun if start is not None]
+            tried = [self._run(ascent, start, SHORT_TOL, SHORT_MAPS) for start in begun if start is not None]
             better = self._ranked([best, *self._followed(ascent, self._ranked(tried, rows), 1, rows)], rows)[0]
             vain = 0 if better.objective > best.objective + PROPER_GAIN * ascent.weight else vain + 1
             best = better

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from fastkl._core.array_types import Floats, Params
+from fastkl._core.iterations import report
 from fastkl._core.rows import AnyRows
 from fastkl.exceptions import SupportError
 from fastkl.families.base import Family
@@ -139,6 +140,8 @@ class Ascent:
                 plain = max(plain, 1)
             place = new
             self._take(climb, place)
+            if report(lambda: climb.params):
+                return
 
     def _tried(self, climb: Climb, steps: Steps, place: Place, ahead: Floats, max_iter: int) -> Place | None:
         """The place a quasi-Newton step away, or a shorter one; None if both are lower or beyond what the parameters can be."""

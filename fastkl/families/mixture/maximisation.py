@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from fastkl._core.array_types import Floats, Params, Statistics
+from fastkl._core.iterations import told
 from fastkl._core.rows import AnyRows, Rows
 from fastkl.exceptions import DegenerateDataError
 from fastkl.families.base import Family, Fit
@@ -92,10 +93,11 @@ def _fitted(
     prior: PriorLike | None,
 ) -> Fit:
     try:
-        if statistics is not None:
-            return fit_statistics(family, prior, statistics, start)
-        assert own is not None
-        return fit_rows(family, prior, own.of(k), INNER_TOL, INNER_STEPS, start)[0]
+        with told(None):  # the iterations that count are those of the mixture
+            if statistics is not None:
+                return fit_statistics(family, prior, statistics, start)
+            assert own is not None
+            return fit_rows(family, prior, own.of(k), INNER_TOL, INNER_STEPS, start)[0]
     except DegenerateDataError as error:
         raise CollapsedError(k, str(error)) from error
     except np.linalg.LinAlgError:
@@ -239,12 +241,13 @@ def fit_alone(mixture: Any, rows: Rows, shares: Floats, priors: Sequence[PriorLi
             statistics: list[Statistics | None] = list(group.family.component_statistics(rows, shares))
             fits = _tied(group, Expectation(0.0, sums, statistics, []))
         else:
-            fits = [
-                fit_rows(group.family, priors[k], own[k], START_TOL, START_STEPS)[0]
-                if group.family.free_names()
-                else Fit(group.family.fixed_columns(rows.n_columns))
-                for k in group.members
-            ]
+            with told(None):
+                fits = [
+                    fit_rows(group.family, priors[k], own[k], START_TOL, START_STEPS)[0]
+                    if group.family.free_names()
+                    else Fit(group.family.fixed_columns(rows.n_columns))
+                    for k in group.members
+                ]
         for k, fit in zip(group.members, fits, strict=True):
             params[k] = fit.params
     fixed = mixture.fixed_parameters().get(WEIGHTS)
