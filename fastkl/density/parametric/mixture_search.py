@@ -31,7 +31,10 @@ ROWS_OF_ONE = 100  # at least, for each component
 MANY_ROWS = 4096  # of more a search tries half as much: they have fewer maxima by accident
 LONG, SPARE = 3, 6  # long ascents, and further ones where these collapse
 MOVES, VAIN = 8, 2  # rounds of splits and merges at most, and of those without gain
-HALVES, BALLS = 2, 4  # splits tried in a round
+HALVES, BALLS, PAIRS = 2, 4, 3  # splits tried in a round, and pairs that are merged for them
+LIGHT_HALVES = (
+    40  # splits tried where ascents take next to nothing: of few components all that there are, in a single round
+)
 GROWN_MAPS = 30  # from the best of the ways in which a component is added
 MOST_GROWN = 12  # components up to which a mixture is also grown one by one
 FEW_ROWS = 4.0  # per column and one more: components of fewer rows may be collapsed
@@ -167,14 +170,14 @@ class Search:
         k = self.mixture.layout.size
         if k < 3 and len(self.mixture.layout.groups) == 1:
             return best
-        vain = 0
+        vain, light = 0, ascent.is_light
         for _ in range(MOVES if k >= 3 else 0):
-            begun = [starts.of_labels(labels) for labels in _parted(self.mixture, best, rows, starts)]
+            begun = [starts.of_labels(labels) for labels in _parted(self.mixture, best, rows, starts, light)]
             tried = [self._run(ascent, start, short=True) for start in begun if start is not None]
             better = self._ranked([best, *self._followed(ascent, self._ranked(tried, rows), 1, rows)], rows)[0]
             vain = 0 if better.objective > best.objective + PROPER_GAIN * ascent.weight else vain + 1
             best = better
-            if vain == (VAIN if len(rows.X) <= MANY_ROWS else 1):
+            if vain == (1 if light or len(rows.X) > MANY_ROWS else VAIN):
                 break
         return best
 
@@ -197,8 +200,8 @@ def _different(climbs: Sequence[Climb], weight: float) -> list[Climb]:
     return chosen
 
 
-def _parted(mixture: Mixture, climb: Climb, rows: Rows, starts: Starts) -> list[Any]:
-    """Labels of the rows after a merge of two components that overlap: the free one takes half of another, or a ball of rows."""
+def _parted(mixture: Mixture, climb: Climb, rows: Rows, starts: Starts, light: bool) -> list[Any]:
+    """Labels of the rows after a merge of two components: the free one takes half of another, or a ball of rows."""
     shares = mixture.posterior(rows, climb.params)
     labels, k = np.argmax(shares, axis=1), shares.shape[1]
     overlap = shares.T @ shares
@@ -206,15 +209,18 @@ def _parted(mixture: Mixture, climb: Climb, rows: Rows, starts: Starts) -> list[
     pairs = sorted(
         ((i, j) for i in range(k) for j in range(i)), key=lambda pair: -overlap[pair] / (size[pair[0]] * size[pair[1]])
     )
+    splits = [(*pair, part) for pair in (pairs if light else pairs[:PAIRS]) for part in range(k) if part != pair[0]]
+    chosen = starts.generator.permutation(len(splits))[: LIGHT_HALVES if light else HALVES]
     parted = []
-    for turn in range(HALVES + BALLS):
-        free, taking = pairs[turn % min(len(pairs), 3)]
+    for free, taking, part in [splits[i] for i in chosen]:
         new = np.where(labels == free, taking, labels)
-        if turn < HALVES:
-            chosen = _half_of(new, starts.values, starts.generator)
-        else:
-            chosen = _ball(starts.values, starts.generator)
-        new[chosen] = free
+        own = np.flatnonzero(new == part)
+        new[own[_halved(starts.values[own], starts.generator)]] = free
+        parted.append(new)
+    for turn in range(BALLS):
+        free, taking = pairs[turn % min(len(pairs), PAIRS)]
+        new = np.where(labels == free, taking, labels)
+        new[_ball(starts.values, starts.generator)] = free
         parted.append(new)
     return parted
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from fastkl._core.array_types import Floats, Params
 from fastkl._core.iterations import is_stopped, report
-from fastkl._core.rows import AnyRows
+from fastkl._core.rows import AnyRows, Rows
 from fastkl.exceptions import SupportError
 from fastkl.families.base import Family
 from fastkl.families.mixture.collapsed import CollapsedError
@@ -127,12 +127,12 @@ class Ascent:
 
     def short(self, start: Params) -> Climb:
         """Some maps from a start: enough to tell which starts lead high."""
-        if not self._is_light():
+        if not self.is_light or not isinstance(self.rows, Rows):
             return self.run(start, SHORT_TOL, SHORT_MAPS)
         climb = Climb(start)
         with np.errstate(all="ignore"):
             try:
-                self._plain(climb, SHORT_TOL, LIGHT_MAPS)
+                self._climb(climb, SHORT_TOL, LIGHT_MAPS)
             except CollapsedError as error:
                 climb.collapsed = error
             except np.linalg.LinAlgError:
@@ -147,7 +147,8 @@ class Ascent:
         worst = int(np.argmax(sizes)) if len(sizes) == self.layout.size else 0
         return CollapsedError(worst, "its matrix is singular to rounding")
 
-    def _is_light(self) -> bool:
+    @property
+    def is_light(self) -> bool:
         """Whether a plain map costs next to nothing beside a quasi-Newton step: normal components on a small table."""
         rows, layout = self.rows, self.layout
         if rows.incomplete or getattr(rows, "noise", None) is not None or any(self.priors):
@@ -155,6 +156,18 @@ class Ascent:
         if self.weight * rows.n_columns * layout.size > LIGHT_NUMBERS or layout.groups[0].family.fixed_parameters():
             return False
         return StackedNormals.are_all_of(layout)
+
+    def _climb(self, climb: Climb, tol: float, most: int) -> None:
+        """The same as ``_plain`` for rows in memory, all in compiled lines while components are regular."""
+        at = StackedNormals.of(self.layout, climb.params)
+        assert at is not None
+        assert isinstance(self.rows, Rows)
+        climb.trace, climb.sums, irregular, at = at.climbed(self.rows, self.fixed_weights, tol * self.weight, most)
+        climb.params, climb.n_maps = at.params, len(climb.trace)
+        if climb.trace and not irregular:
+            climb.log_likelihood = climb.objective = climb.trace[-1]
+        if irregular and climb.n_maps < most:
+            self._plain(climb, tol, most)
 
     def _plain(self, climb: Climb, tol: float, most: int) -> None:
         """EM maps without the bookkeeping of quasi-Newton steps, until little is gained by one."""
@@ -173,7 +186,7 @@ class Ascent:
             at = at.following(found, self.fixed_weights)
 
     def _run(self, climb: Climb, tol: float, max_iter: int) -> None:
-        if max_iter > FIRST_MAPS and self._is_light():
+        if max_iter > FIRST_MAPS and self.is_light:
             self._plain(climb, FIRST_TOL, FIRST_MAPS)
             if is_stopped():
                 return

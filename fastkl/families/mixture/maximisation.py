@@ -23,7 +23,7 @@ from fastkl.families.base import Family, Fit
 from fastkl.families.mixture.collapsed import CollapsedError
 from fastkl.families.mixture.expectation import Components, Expectation
 from fastkl.families.mixture.layout import WEIGHTS, Group, Layout
-from fastkl.families.mixture.normals import NO_ROWS
+from fastkl.families.mixture.normals import NO_ROWS, StackedNormals
 from fastkl.families.priors import PriorLike
 from fastkl.families.product.fitting import fit_rows, fit_statistics
 from fastkl.families.spaces.stacked import stacked_entry
@@ -207,6 +207,14 @@ def fit_alone(mixture: Any, rows: Rows, shares: Floats, priors: Sequence[PriorLi
     DegenerateDataError where the rows of a component have no maximum.
     """
     layout: Layout = mixture.layout
+    fixed = mixture.fixed_parameters()
+    if (
+        StackedNormals.are_all_of(layout)
+        and not any(priors)
+        and layout.groups[0].tied is None
+        and not (fixed.keys() - {WEIGHTS})
+    ):
+        return _normals_alone(layout, rows, shares, fixed.get(WEIGHTS))
     own = rows.components(shares)
     sums = np.array([part.total_weight for part in own])
     params: list[Params] = [{} for _ in range(layout.size)]
@@ -224,5 +232,17 @@ def fit_alone(mixture: Any, rows: Rows, shares: Floats, priors: Sequence[PriorLi
                 ]
         for k, fit in zip(group.members, fits, strict=True):
             params[k] = fit.params
-    fixed = mixture.fixed_parameters().get(WEIGHTS)
-    return layout.join(params, sums / np.sum(sums) if fixed is None else np.asarray(fixed, dtype=np.float64))
+    return layout.join(params, _weights(sums, fixed.get(WEIGHTS)))
+
+
+def _weights(sums: Floats, fixed: Any) -> Floats:
+    return np.asarray(sums / np.sum(sums) if fixed is None else fixed, dtype=np.float64)
+
+
+def _normals_alone(layout: Layout, rows: Rows, shares: Floats, fixed: Any) -> Params:
+    """The same for normal components without a prior, by the moments of all at once."""
+    family: Any = layout.groups[0].family
+    statistics = family.component_statistics(rows, shares)
+    params = [family.solve(own).params for own in statistics]
+    sums = np.array([np.max(own["weight"]) for own in statistics])
+    return layout.join(params, _weights(sums, fixed))

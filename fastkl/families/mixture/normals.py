@@ -16,8 +16,7 @@ from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl._core.rows import Rows
 from fastkl._core.special.gamma_functions import HALF_LOG_2PI
 from fastkl.exceptions import DegenerateDataError
-from fastkl.families._diagonal import DiagonalNormals
-from fastkl.families._mixture import Normals
+from fastkl.families._normals import DiagonalNormals, Normals
 from fastkl.families.mixture.collapsed import CollapsedError
 from fastkl.families.mixture.layout import WEIGHTS, Group, Layout
 from fastkl.families.multivariate_normal import MultivariateNormal
@@ -130,6 +129,27 @@ class StackedNormals:
             _, records = self._compiled.expectation(rows.X, rows.weights, means, rows.n_threads)
             means, squares = self._about_new(records, means)
         return Moments(float(total), records[:, 0], means, self.spreads * np.sqrt(squares), len(rows.X))
+
+    def climbed(
+        self, rows: Rows, fixed_weights: Floats | None, least: float, most: int
+    ) -> tuple[list[float], Floats, bool, StackedNormals]:
+        """Maps one after the other on a small table, while they gain more than ``least``, at most so many.
+
+        Returns the log-likelihoods on the way, the responsibilities summed at its end, whether a component was not regular
+        there, and the end.
+        """
+        family: Any = self.group.family
+        joint = (
+            self.group.tied is not None if self.is_full else getattr(family, "covariance_type", "diag") == "spherical"
+        )
+        trace, sums, irregular, place = self._compiled.maps(rows.X, rows.weights, fixed_weights, joint, least, most)
+        if place is None:
+            return trace, sums, irregular, self
+        weights, means, spreads, *covariances = place
+        if not covariances:
+            return trace, sums, irregular, StackedNormals(self.group, weights, means, spreads)
+        covariance = covariances[0] if self.group.tied is None else covariances[0][0]
+        return trace, sums, irregular, StackedNormals(self.group, weights, means, spreads, covariance)
 
     def _about_new(self, records: Floats, centres: Floats) -> tuple[Floats, Floats]:
         """Means, and sums of squares about them in units of the variances."""

@@ -1,0 +1,26 @@
+from typing import Any
+
+from numpy.typing import ArrayLike, NDArray
+from typing_extensions import disjoint_base
+
+from fastkl._core.array_types import Floats
+
+@disjoint_base
+class Normals:
+    def __init__(self, constants: ArrayLike, means: ArrayLike, lowers: ArrayLike) -> None: ...
+    def evidence(self, X: NDArray[Any], n_threads: int) -> Floats: ...
+    def expectation(self, X: NDArray[Any], weights: Floats | None, n_threads: int) -> tuple[float, Floats]: ...
+    def maps(
+        self, X: NDArray[Any], weights: Floats | None, fixed: Floats | None, tied: bool, least: float, most: int
+    ) -> tuple[list[float], Floats, bool, tuple[Floats, ...] | None]: ...
+
+@disjoint_base
+class DiagonalNormals:
+    def __init__(self, constants: ArrayLike, means: ArrayLike, inverse: ArrayLike) -> None: ...
+    def evidence(self, X: NDArray[Any], n_threads: int) -> Floats: ...
+    def expectation(
+        self, X: NDArray[Any], weights: Floats | None, centres: Floats, n_threads: int
+    ) -> tuple[float, Floats]: ...
+    def maps(
+        self, X: NDArray[Any], weights: Floats | None, fixed: Floats | None, spherical: bool, least: float, most: int
+    ) -> tuple[list[float], Floats, bool, tuple[Floats, ...] | None]: ...

@@ -1,0 +1,280 @@
+"""EM maps of normal components: a pass over the rows block by block, and on small tables maps one after the other.
+
+A block's log-densities under all components, their log-sum, the responsibilities and the weighted moments are formed one
+after the other while they are in the cache: nothing of size n x k is stored. Blocks have a fixed length and are merged in
+their order, so that the number of threads does not change a bit. Components whose columns are independent take tiles of rows
+laid out column by column, once for all of them, and sum about their own means in units of their standard deviations.
+"""
+
+from contextlib import nullcontext
+
+import numpy as np
+
+from fastkl._core.blas_threads import single_threaded_blas
+
+from cython.parallel cimport prange, threadid
+from fastkl._core._linalg cimport (
+    block_moments, block_squares, merge_records, moments_scratch, needs_blas, real, squares_scratch, to_triangle,
+)
+from libc.math cimport INFINITY
+
+cdef extern from "fk_whiten.h" nogil:
+    const int FK_BLOCK
+    const int FK_WAVE_NUMBERS
+    void fk_affine(double *x, Py_ssize_t n, double factor, double constant)
+
+cdef extern from "fk_diagonal.h" nogil:
+    const int FK_MIXTURE_ROWS
+    void fk_columns_f64(const double *x, Py_ssize_t n, Py_ssize_t d, double *tile)
+    void fk_columns_f32(const float *x, Py_ssize_t n, Py_ssize_t d, double *tile)
+    void fk_diagonal_logs(const double *tile, Py_ssize_t n, Py_ssize_t d, Py_ssize_t components, const double *constants,
+                          const double *means, const double *inverse, double *logs)
+    void fk_diagonal_sums(const double *tile, const double *weights, Py_ssize_t n, Py_ssize_t d, Py_ssize_t components,
+                          const double *means, const double *inverse, double *records)
+    void fk_log_sum_exp(double *logs, Py_ssize_t n, Py_ssize_t components, Py_ssize_t stride, int share, double *evidence)
+    void fk_weigh(double *x, Py_ssize_t n, Py_ssize_t components, Py_ssize_t stride, const double *w)
+    double fk_weighted_sum(const double *x, const double *w, Py_ssize_t n)
+
+cdef extern from "fk_normal_maps.h" nogil:
+    Py_ssize_t fk_next_normals(double *records, Py_ssize_t components, Py_ssize_t d, int tied, const double *fixed, double *weights,
+                               double *constants, double *means, double *covariances, double *lowers)
+    Py_ssize_t fk_next_diagonals(const double *records, Py_ssize_t components, Py_ssize_t d, int spherical, const double *fixed,
+                                 double *weights, double *constants, double *means, double *deviations, double *inverse)
+
+
+cdef class Normals:
+    """Normal components in the form that a block reads: log-weights with the constants of the densities, means, triangles."""
+
+    cdef Py_ssize_t components, d
+    cdef double[::1] constants
+    cdef double[:, ::1] means
+    cdef double[:, :, ::1] triangles
+
+    def __init__(self, constants, means, lowers):
+        self.constants, self.means = np.array(constants, dtype=np.float64), np.array(means, dtype=np.float64)
+        self.components, self.d = self.means.shape[0], self.means.shape[1]
+        self.read_triangles(np.array(lowers, dtype=np.float64, order="C"))
+
+    cdef void read_triangles(self, double[:, :, ::1] lowers):
+        cdef Py_ssize_t k
+        self.triangles = lowers
+        for k in range(self.components):
+            to_triangle(&self.triangles[k, 0, 0], self.d)
+
+    def evidence(self, const real[:, ::1] X, int n_threads):
+        """Log-density of every row under the mixture, (n,)."""
+        cdef Py_ssize_t n = X.shape[0], n_blocks = (n + FK_BLOCK - 1) // FK_BLOCK, b
+        cdef bint in_threads = n_threads > 1 and n_blocks > 1
+        out = np.empty(n)
+        cdef double[::1] view = out
+        cdef double[:, ::1] scratch = np.empty((n_threads, self.components * FK_BLOCK + squares_scratch(self.d)))
+        with single_threaded_blas() if needs_blas(self.d) else nullcontext():
+            for b in prange(n_blocks, nogil=True, schedule="dynamic", num_threads=n_threads, use_threads_if=in_threads):
+                self.block_logs(
+                    &X[b * FK_BLOCK, 0], min(FK_BLOCK, n - b * FK_BLOCK), 0, &scratch[threadid(), 0],
+                    &scratch[threadid(), self.components * FK_BLOCK], &view[b * FK_BLOCK],
+                )
+        return out
+
+    def expectation(self, const real[:, ::1] X, const double[::1] weights, int n_threads):
+        """Total log-likelihood of the rows, and weight, mean and scatter matrix of each component: (k, 1 + d + d^2)."""
+        cdef Py_ssize_t n = X.shape[0], d = self.d, n_blocks = (n + FK_BLOCK - 1) // FK_BLOCK
+        cdef Py_ssize_t length = 1 + d + d * d, components = self.components, wave, start, blocks, b, k
+        cdef Py_ssize_t shared = max(squares_scratch(d), moments_scratch(d))
+        cdef const double *w = &weights[0] if weights is not None else NULL
+        cdef bint in_threads = n_threads > 1 and n_blocks > 1
+        cdef double total = 0.0
+        wave = min(n_blocks, max(2 * n_threads, min(32, FK_WAVE_NUMBERS // (components * length))))
+        merged_array, totals_array = np.zeros((components, length)), np.empty(wave)
+        cdef double[:, ::1] merged = merged_array
+        cdef double[::1] totals = totals_array
+        cdef double[:, ::1] scratch = np.empty((n_threads, (components + 1) * FK_BLOCK + shared))
+        cdef double[:, :, ::1] partial = np.empty((wave, components, length))
+        with single_threaded_blas() if needs_blas(d) else nullcontext():
+            for start in range(0, n_blocks, wave):
+                blocks = min(wave, n_blocks - start)
+                for b in prange(blocks, nogil=True, schedule="dynamic", num_threads=n_threads, use_threads_if=in_threads):
+                    totals[b] = self.block_expectation(
+                        &X[(start + b) * FK_BLOCK, 0], w + (start + b) * FK_BLOCK if w != NULL else NULL,
+                        min(FK_BLOCK, n - (start + b) * FK_BLOCK), &scratch[threadid(), 0], &partial[b, 0, 0],
+                    )
+                for b in range(blocks):
+                    total += totals[b]
+                    for k in range(components):
+                        merge_records(&merged[k, 0], &partial[b, k, 0], d)
+        return total, merged_array
+
+    cdef void block_logs(
+        self, const real *x, Py_ssize_t n, bint share, double *logs, double *shared, double *evidence
+    ) noexcept nogil:
+        """Log-sums of a block, with the terms, or their shares, in ``logs``."""
+        cdef Py_ssize_t k
+        for k in range(self.components):
+            block_squares(x, n, self.d, &self.means[k, 0], &self.triangles[k, 0, 0], shared, logs + k * FK_BLOCK)
+            fk_affine(logs + k * FK_BLOCK, n, -0.5, self.constants[k])
+        fk_log_sum_exp(logs, n, self.components, FK_BLOCK, share, evidence)
+
+    cdef double block_expectation(
+        self, const real *x, const double *w, Py_ssize_t n, double *scratch, double *records
+    ) noexcept nogil:
+        cdef Py_ssize_t components = self.components, length = 1 + self.d + self.d * self.d, k
+        cdef double *evidence = scratch + components * FK_BLOCK
+        cdef double *shared = evidence + FK_BLOCK
+        self.block_logs(x, n, True, scratch, shared, evidence)
+        if w != NULL:
+            fk_weigh(scratch, n, components, FK_BLOCK, w)
+        for k in range(components):
+            block_moments(x, scratch + k * FK_BLOCK, n, self.d, shared, records + k * length)
+        return fk_weighted_sum(evidence, w, n)
+
+    def maps(self, const real[:, ::1] X, const double[::1] weights, const double[::1] fixed, bint tied, double least, int most):
+        """EM maps one after the other, while the log-likelihood gains more than ``least``, at most so many.
+
+        Returns the log-likelihood at each place, the responsibilities summed at the last one, whether a component was not
+        regular there, and that place: weights, means, Cholesky factors, covariances (None if no map was made).
+        """
+        cdef Py_ssize_t k = self.components, d = self.d
+        cdef const double *held = &fixed[0] if fixed is not None else NULL
+        cdef double[:, ::1] records
+        cdef double[::1] shares
+        cdef double[:, :, ::1] covariances, lowers
+        cdef double total, last = -INFINITY, gain
+        trace, sums, place, reached = [], np.zeros(k), None, None
+        while True:
+            total, found = self.expectation(X, weights, 1)
+            gain = total - last
+            if not gain >= 0.0:
+                break
+            trace.append(total)
+            last = total
+            records, sums, reached = found, found[:, 0].copy(), place
+            if len(trace) >= most or gain <= least:
+                break
+            self.constants, self.means = np.empty(k), np.empty((k, d))
+            next_weights, next_covariances, next_lowers = np.empty(k), np.empty((k, d, d)), np.empty((k, d, d))
+            shares, covariances, lowers = next_weights, next_covariances, next_lowers
+            if fk_next_normals(&records[0, 0], k, d, tied, held, &shares[0], &self.constants[0], &self.means[0, 0],
+                               &covariances[0, 0, 0], &lowers[0, 0, 0]) < k:
+                return trace, sums, True, reached
+            place = next_weights, np.asarray(self.means), next_lowers, next_covariances
+            self.read_triangles(next_lowers.copy())
+        return trace, sums, False, reached
+
+
+cdef class DiagonalNormals:
+    """Normal components by log-weights with the constants of the densities (k,), means and 1 / standard deviations (k, d)."""
+
+    cdef Py_ssize_t components, d
+    cdef double[::1] constants
+    cdef double[:, ::1] means, inverse
+
+    def __init__(self, constants, means, inverse):
+        self.constants, self.means = np.array(constants, dtype=np.float64), np.array(means, dtype=np.float64, order="C")
+        self.inverse = np.array(inverse, dtype=np.float64, order="C")
+        self.components, self.d = self.means.shape[0], self.means.shape[1]
+
+    cdef Py_ssize_t scratch_size(self) noexcept nogil:
+        return FK_MIXTURE_ROWS * (self.d + self.components)
+
+    def evidence(self, const real[:, ::1] X, int n_threads):
+        """Log-density of every row under the mixture, (n,)."""
+        cdef Py_ssize_t n = X.shape[0], n_blocks = (n + FK_BLOCK - 1) // FK_BLOCK, b
+        cdef bint in_threads = n_threads > 1 and n_blocks > 1
+        out = np.empty(n)
+        cdef double[::1] view = out
+        cdef double[:, ::1] scratch = np.empty((n_threads, self.scratch_size()))
+        for b in prange(n_blocks, nogil=True, schedule="dynamic", num_threads=n_threads, use_threads_if=in_threads):
+            self.block(
+                &X[b * FK_BLOCK, 0], NULL, min(FK_BLOCK, n - b * FK_BLOCK), NULL, &scratch[threadid(), 0],
+                &view[b * FK_BLOCK], NULL,
+            )
+        return out
+
+    def expectation(self, const real[:, ::1] X, const double[::1] weights, const double[:, ::1] centres, int n_threads):
+        """Total log-likelihood, and the sums of weights, of weight * z and of weight * z^2 of each component: (k, 1 + 2 d).
+
+        z is the distance from the component's row of ``centres`` in its standard deviations.
+        """
+        cdef Py_ssize_t n = X.shape[0], n_blocks = (n + FK_BLOCK - 1) // FK_BLOCK, wave, start, blocks, b, i
+        cdef Py_ssize_t length = self.components * (1 + 2 * self.d)
+        cdef const double *w = &weights[0] if weights is not None else NULL
+        cdef bint in_threads = n_threads > 1 and n_blocks > 1
+        cdef double total = 0.0
+        wave = min(n_blocks, max(2 * n_threads, min(32, FK_WAVE_NUMBERS // length)))
+        records_array = np.zeros((self.components, 1 + 2 * self.d))
+        cdef double[:, ::1] records = records_array, partial = np.empty((wave, length))
+        cdef double *merged = &records[0, 0]
+        cdef double[::1] totals = np.empty(wave)
+        cdef double[:, ::1] scratch = np.empty((n_threads, self.scratch_size() + FK_BLOCK))
+        for start in range(0, n_blocks, wave):
+            blocks = min(wave, n_blocks - start)
+            for b in prange(blocks, nogil=True, schedule="dynamic", num_threads=n_threads, use_threads_if=in_threads):
+                totals[b] = self.block(
+                    &X[(start + b) * FK_BLOCK, 0], w + (start + b) * FK_BLOCK if w != NULL else NULL,
+                    min(FK_BLOCK, n - (start + b) * FK_BLOCK), &centres[0, 0], &scratch[threadid(), FK_BLOCK],
+                    &scratch[threadid(), 0], &partial[b, 0],
+                )
+            for b in range(blocks):
+                total += totals[b]
+                for i in range(length):
+                    merged[i] += partial[b, i]
+        return total, records_array
+
+    def maps(self, const real[:, ::1] X, const double[::1] weights, const double[::1] fixed, bint spherical, double least,
+             int most):
+        """EM maps one after the other, while the log-likelihood gains more than ``least``, at most so many.
+
+        Returns the log-likelihood at each place, the responsibilities summed at the last one, whether a component was not
+        regular there, and that place: weights, means, standard deviations (None if no map was made).
+        """
+        cdef Py_ssize_t k = self.components, d = self.d
+        cdef const double *held = &fixed[0] if fixed is not None else NULL
+        cdef double[:, ::1] records, deviations = 1.0 / np.asarray(self.inverse)
+        cdef double[::1] shares
+        cdef double total, last = -INFINITY, gain
+        trace, sums, place, reached = [], np.zeros(k), None, None
+        while True:
+            total, found = self.expectation(X, weights, self.means, 1)
+            gain = total - last
+            if not gain >= 0.0:
+                break
+            trace.append(total)
+            last = total
+            records, sums, reached = found, found[:, 0].copy(), place
+            if len(trace) >= most or gain <= least:
+                break
+            self.constants, self.means, self.inverse = np.empty(k), np.array(self.means), np.empty((k, d))
+            next_weights, next_deviations = np.empty(k), np.array(deviations)
+            shares, deviations = next_weights, next_deviations
+            if fk_next_diagonals(&records[0, 0], k, d, spherical, held, &shares[0], &self.constants[0], &self.means[0, 0],
+                                 &deviations[0, 0], &self.inverse[0, 0]) < k:
+                return trace, sums, True, reached
+            place = next_weights, np.asarray(self.means), next_deviations
+        return trace, sums, False, reached
+
+    cdef double block(
+        self, const real *x, const double *w, Py_ssize_t n, const double *centres, double *tile, double *evidence,
+        double *records
+    ) noexcept nogil:
+        """Log-sums of a block; where there are records, its log-likelihood and sums too."""
+        cdef Py_ssize_t d = self.d, components = self.components, at = 0, rows, i
+        cdef double *logs = tile + FK_MIXTURE_ROWS * d
+        if records != NULL:
+            for i in range(components * (1 + 2 * d)):
+                records[i] = 0.0
+        while at < n:
+            rows = min(FK_MIXTURE_ROWS, n - at)
+            if real is double:
+                fk_columns_f64(x + at * d, rows, d, tile)
+            else:
+                fk_columns_f32(x + at * d, rows, d, tile)
+            fk_diagonal_logs(
+                tile, rows, d, components, &self.constants[0], &self.means[0, 0], &self.inverse[0, 0], logs
+            )
+            fk_log_sum_exp(logs, rows, components, FK_MIXTURE_ROWS, records != NULL, evidence + at)
+            if records != NULL:
+                if w != NULL:
+                    fk_weigh(logs, rows, components, FK_MIXTURE_ROWS, w + at)
+                fk_diagonal_sums(tile, logs, rows, d, components, centres, &self.inverse[0, 0], records)
+            at += rows
+        return 0.0 if records == NULL else fk_weighted_sum(evidence, w, n)
