@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 from scipy.optimize import minimize
 
 from fastkl._core.array_types import Floats
@@ -29,6 +30,7 @@ TOLERANCE = 1e-6  # of a slope per row, where the search has converged
 MANY = 1500  # rows whose search begins on a part of them: a quarter, of at most so many rows
 LARGEST_PART = 2000
 FINE, FINE_OF_MANY = 1e-14, 1e-10  # slopes at which a search ends: rounding, or what many rows are worth
+ROUGH = 1e-3  # slopes where it only has to be seen which of several maxima is the highest
 FARTHEST = 30.0  # from the start, in logarithms: a likelihood that still grows there has no maximum
 ROUNDING = 1e-9  # of a log-bandwidth
 LOWEST = 1e10  # stands for a log-likelihood of minus infinity in the line search
@@ -199,10 +201,12 @@ def _in_units(
     return points / unit, None if mirrors is None else mirrors.scaled(unit), None
 
 
-def climb(likelihood: Likelihood, theta: Floats, inverse: Floats | None) -> tuple[Floats, Floats, int]:
+def climb(
+    likelihood: Likelihood, theta: Floats, inverse: Floats | None, polish: bool = True
+) -> tuple[Floats, Floats, int]:
     """Parameters where the slopes vanish, the inverse curvature there, and how often the likelihood was evaluated.
 
-    A ``theta`` of one number stands for all of them.
+    A ``theta`` of one number stands for all of them. Without ``polish`` the search ends near the maximum.
 
     With an ``inverse`` curvature from elsewhere the search begins with steps by it, and ends if these lead to the maximum.
     """
@@ -234,7 +238,7 @@ def climb(likelihood: Likelihood, theta: Floats, inverse: Floats | None) -> tupl
             "outliers, or give numbers as bandwidth."
         )
     theta = np.minimum(theta, ends)
-    options = {"gtol": 1e-6, "ftol": 0.0, "maxiter": 200, "maxcor": 20}
+    options = {"gtol": 1e-6 if polish else ROUGH, "ftol": 0.0, "maxiter": 200, "maxcor": 20}
     found = minimize(
         lambda theta: tuple(np.nan_to_num(part) for part in loss(theta)),
         theta,
@@ -243,17 +247,33 @@ def climb(likelihood: Likelihood, theta: Floats, inverse: Floats | None) -> tupl
         bounds=[(centre - FARTHEST, min(centre + FARTHEST, end)) for centre, end in zip(theta, ends, strict=True)],
         options=options,
     )
-    if np.any(found.x >= ends - ROUNDING):
+    free = found.x < ends - ROUNDING
+    if not polish or not free.any():
         return found.x, np.eye(len(theta)), n_evaluations
-    at = loss(found.x)[1]
-    steps = 1e-4 * np.eye(len(theta))
-    curvature = np.array([(loss(found.x + step)[1] - at) / 1e-4 for step in steps])
-    curvature = 0.5 * (curvature + curvature.T)
-    inverse = np.asarray(found.hess_inv.todense())
-    if np.isfinite(curvature).all() and np.linalg.eigvalsh(curvature)[0] > 1e-8 * np.max(np.abs(curvature)):
-        inverse = np.linalg.inv(curvature)
-    theta, inverse, _ = _polished(loss, found.x, inverse, FINE)
+
+    def of_free(some: Floats) -> tuple[float, Floats]:
+        whole = found.x.copy()
+        whole[free] = some
+        value, slopes = loss(whole)
+        return value, slopes[free]
+
+    theta, inverse = found.x.copy(), np.eye(len(theta))
+    polished, of_some, _ = _polished(of_free, theta[free], _inverse_curvature(of_free, theta[free], found, free), FINE)
+    theta[free], inverse[np.ix_(free, free)] = polished, of_some
     return theta, inverse, n_evaluations
+
+
+def _inverse_curvature(
+    loss: Callable[[Floats], tuple[float, Floats]], theta: Floats, found: Any, free: npt.NDArray[np.bool_]
+) -> Floats:
+    """By differences of the slopes, or where these are of no use what the search found."""
+    at = loss(theta)[1]
+    steps = 1e-4 * np.eye(len(theta))
+    curvature = np.array([(loss(theta + step)[1] - at) / 1e-4 for step in steps])
+    curvature = 0.5 * (curvature + curvature.T)
+    if np.isfinite(curvature).all() and np.linalg.eigvalsh(curvature)[0] > 1e-8 * np.max(np.abs(curvature)):
+        return np.asarray(np.linalg.inv(curvature))
+    return np.asarray(found.hess_inv.todense())[np.ix_(free, free)]
 
 
 def _polished(
