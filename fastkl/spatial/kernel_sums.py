@@ -141,12 +141,14 @@ class KernelSums:
     @cached_property
     def _plan(self) -> Plan | None:
         """Of a grid, if there is one for these references."""
+        if not self._may_use_grid:
+            return None
         return plan(self.points, self.weights, self.error, most_nodes(len(self.points)))
 
     def _uses_grid(self, n_queries: int) -> bool:
         """Whether queries go by the grid, which is made when it pays for the first time."""
         m, d = self.points.shape
-        if self._grid is None and self._may_use_grid and grid_may_pay(m, n_queries):
+        if self._grid is None and grid_may_pay(m, n_queries):
             plan = self._plan
             if plan is not None and grid_pays(m, n_queries, plan.n_nodes, plan.length, plan.reach, d):
                 self._grid = Grid(plan, self.points, self.weights, self.n_threads)
