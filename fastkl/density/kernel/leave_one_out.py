@@ -20,6 +20,7 @@ import numpy.typing as npt
 from scipy.optimize import minimize
 
 from fastkl._core.array_types import Floats
+from fastkl._core.iterations import is_heard, is_stopped, report
 from fastkl.density.kernel.directional import DIRECTIONAL, DirectionalSums
 from fastkl.density.kernel.folded import FoldedSums, Mirrors
 from fastkl.exceptions import DegenerateDataError
@@ -162,10 +163,11 @@ def maximise(
         of_part = None if weights is None else weights[::every]
         part = LeaveOneOut(scaled[::every], of_part, kernel, n_threads, of_scaled, own)
         growth = np.log(n / len(part.points)) / (d + 4.0)
-        log_bandwidth, inverse, n_iter = climb(part, log_bandwidth + growth, None)
+        reached = _telling(unit * np.exp(-growth))
+        log_bandwidth, inverse, n_iter = climb(part, log_bandwidth + growth, None, reached)
         log_bandwidth = log_bandwidth - growth
     likelihood = LeaveOneOut(scaled, weights, kernel, n_threads, of_scaled, own)
-    log_bandwidth, _, more = climb(likelihood, log_bandwidth, inverse)
+    log_bandwidth, _, more = climb(likelihood, log_bandwidth, inverse, _telling(unit))
     bandwidth: Floats = unit * np.exp(log_bandwidth)
     found = evaluated(points, weights, bandwidth, kernel, scalar=scalar, n_threads=n_threads, mirrors=mirrors)
     return replace(found, n_iter=n_iter + more + 1)
@@ -201,14 +203,24 @@ def _in_units(
     return points / unit, None if mirrors is None else mirrors.scaled(unit), None
 
 
+def _telling(unit: Floats) -> Callable[[Floats], bool]:
+    """What tells of the bandwidths whose logarithms, in these units, a search has reached."""
+    return lambda theta: report(lambda: unit * np.exp(theta))
+
+
 def climb(
-    likelihood: Likelihood, theta: Floats, inverse: Floats | None, polish: bool = True
+    likelihood: Likelihood,
+    theta: Floats,
+    inverse: Floats | None,
+    reached: Callable[[Floats], bool],
+    polish: bool = True,
 ) -> tuple[Floats, Floats, int]:
     """Parameters where the slopes vanish, the inverse curvature there, and how often the likelihood was evaluated.
 
     A ``theta`` of one number stands for all of them. Without ``polish`` the search ends near the maximum.
 
     With an ``inverse`` curvature from elsewhere the search begins with steps by it, and ends if these lead to the maximum.
+    ``reached(theta)`` is told of every step; where it is true the search ends.
     """
     d, n_evaluations = likelihood.n_slopes, 0
 
@@ -223,8 +235,8 @@ def climb(
     ends = likelihood.widest if len(theta) == d else np.min(likelihood.widest, keepdims=True)
     theta = np.minimum(theta, ends)
     if inverse is not None and np.all(theta < ends - ROUNDING):
-        theta, inverse, slope = _polished(loss, theta, inverse, FINE_OF_MANY)
-        if slope <= FINE_OF_MANY:
+        theta, inverse, slope = _polished(loss, theta, inverse, FINE_OF_MANY, reached)
+        if slope <= FINE_OF_MANY or is_stopped():
             return theta, inverse, n_evaluations
     for _ in range(int(2 * FARTHEST)):
         if loss(theta)[0] < LOWEST:
@@ -238,6 +250,11 @@ def climb(
             "outliers, or give numbers as bandwidth."
         )
     theta = np.minimum(theta, ends)
+
+    def told(theta: Floats) -> None:
+        if reached(theta):
+            raise StopIteration
+
     options = {"gtol": 1e-6 if polish else ROUGH, "ftol": 0.0, "maxiter": 200, "maxcor": 20}
     found = minimize(
         lambda theta: tuple(np.nan_to_num(part) for part in loss(theta)),
@@ -246,9 +263,10 @@ def climb(
         method="L-BFGS-B",
         bounds=[(centre - FARTHEST, min(centre + FARTHEST, end)) for centre, end in zip(theta, ends, strict=True)],
         options=options,
+        callback=told if is_heard() else None,
     )
     free = found.x < ends - ROUNDING
-    if not polish or not free.any():
+    if not polish or not free.any() or is_stopped():
         return found.x, np.eye(len(theta)), n_evaluations
 
     def of_free(some: Floats) -> tuple[float, Floats]:
@@ -257,9 +275,14 @@ def climb(
         value, slopes = loss(whole)
         return value, slopes[free]
 
+    def reached_so(some: Floats) -> bool:
+        whole = found.x.copy()
+        whole[free] = some
+        return reached(whole)
+
     theta, inverse = found.x.copy(), np.eye(len(theta))
-    polished, of_some, _ = _polished(of_free, theta[free], _inverse_curvature(of_free, theta[free], found, free), FINE)
-    theta[free], inverse[np.ix_(free, free)] = polished, of_some
+    curvature = _inverse_curvature(of_free, theta[free], found, free)
+    theta[free], inverse[np.ix_(free, free)], _ = _polished(of_free, theta[free], curvature, FINE, reached_so)
     return theta, inverse, n_evaluations
 
 
@@ -277,7 +300,11 @@ def _inverse_curvature(
 
 
 def _polished(
-    loss: Callable[[Floats], tuple[float, Floats]], theta: Floats, inverse: Floats, fine: float
+    loss: Callable[[Floats], tuple[float, Floats]],
+    theta: Floats,
+    inverse: Floats,
+    fine: float,
+    reached: Callable[[Floats], bool],
 ) -> tuple[Floats, Floats, float]:
     """Steps by the slopes alone, which know the maximum to more digits than the values do, as long as these fall.
 
@@ -297,6 +324,8 @@ def _polished(
         if rate > 0.0:
             left = np.eye(len(theta)) - np.outer(step, change) / rate
             inverse = left @ inverse @ left.T + np.outer(step, step) / rate
+        if reached(theta):
+            break
     return theta, inverse, float(np.max(np.abs(slopes)))
 
 

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastkl._core.array_types import Floats
+from fastkl._core.iterations import report
 from fastkl._core.rows import Rows
 from fastkl.density.kernel.bandwidths import TWINS, WAY_OUT, Bandwidth, around, collapse, column_scales
 from fastkl.density.kernel.boundaries import Support
@@ -55,6 +56,8 @@ class MixedLikelihood:
         Those of discrete columns.
     mirrors : Mirrors or None
         Ends of the continuous columns, in the same units.
+    unit : ndarray of shape (d,)
+        These units.
     n_threads : int
         Threads.
     """
@@ -66,16 +69,12 @@ class MixedLikelihood:
         kernel: str,
         kernels: dict[int, DiscreteKernel],
         mirrors: Mirrors | None,
+        unit: Floats,
         n_threads: int,
     ):
         n, d = points.shape
-        self.weights, self.kernel, self.kernels, self.mirrors, self.n_threads = (
-            weights,
-            kernel,
-            kernels,
-            mirrors,
-            n_threads,
-        )
+        self.weights, self.kernel, self.kernels, self.mirrors = weights, kernel, kernels, mirrors
+        self.unit, self.n_threads = unit, n_threads
         self.total_weight = float(n) if weights is None else float(weights.sum())
         self._log_others = np.log(weight_of_others(weights, n))
         self.groups = Groups(points, kernels, n_threads)
@@ -110,6 +109,10 @@ class MixedLikelihood:
         whole = self.held.copy()
         whole[self.free] = theta
         return whole
+
+    def told(self, theta: Floats) -> bool:
+        """Tells of the bandwidths that a search has reached, in the rows' own units."""
+        return report(lambda: self.bandwidth(self.whole(theta)) * self.unit)
 
     def bandwidth(self, whole: Floats) -> Floats:
         """The bandwidths at all coordinates."""
@@ -156,7 +159,7 @@ def mixed_bandwidth(rule: str, rows: Rows, kernel: str, coordinates: Floats, sup
             f"bandwidth={rule!r} needs at least 2 rows of positive weight (n_samples={len(coordinates)}). Give numbers."
         )
     points, d = coordinates.copy(), len(support.continuous)
-    start, mirrors = np.ones(d), None
+    start, mirrors, unit = np.ones(d), None, np.ones(len(support.columns))
     if d:
         if not KERNELS[kernel].smooth:
             raise ValueError(
@@ -169,12 +172,11 @@ def mixed_bandwidth(rule: str, rows: Rows, kernel: str, coordinates: Floats, sup
         start = _start(rows, inside, support, kernel, mirrors, rule)
         points[:, support.continuous] = inside / start
         mirrors = None if mirrors is None else mirrors.scaled(start)
-    found = _most_likely(rows, points, kernel, support, mirrors)
-    bandwidth = found.value.copy()
-    bandwidth[support.continuous] *= start
+        unit[support.continuous] = start
+    found = _most_likely(rows, points, kernel, support, mirrors, unit)
     assert found.log_likelihood is not None
     in_units = found.log_likelihood - rows.total_weight * float(np.sum(np.log(start)))
-    return replace(found, value=bandwidth, log_likelihood=in_units)
+    return replace(found, value=found.value * unit, log_likelihood=in_units)
 
 
 def _start(rows: Rows, inside: Floats, support: Support, kernel: str, mirrors: Mirrors | None, rule: str) -> Floats:
@@ -198,12 +200,15 @@ def _start(rows: Rows, inside: Floats, support: Support, kernel: str, mirrors: M
     return start
 
 
-def _most_likely(rows: Rows, points: Floats, kernel: str, support: Support, mirrors: Mirrors | None) -> Bandwidth:
+def _most_likely(
+    rows: Rows, points: Floats, kernel: str, support: Support, mirrors: Mirrors | None, unit: Floats
+) -> Bandwidth:
     """The maximum, in units of the start; a warning where it is one of rounding, or there is none."""
     options: dict[str, Any] = {
         "kernel": kernel,
         "kernels": support.kernels,
         "mirrors": mirrors,
+        "unit": unit,
         "n_threads": rows.n_threads,
     }
     inside = points[:, support.continuous]
@@ -308,7 +313,7 @@ def _maximum(likelihood: MixedLikelihood, start: Floats, held: Floats, polish: b
     if len(theta):
         if not np.isfinite(likelihood.mean(theta)[0]):  # labels of one row alone need a bandwidth above 0
             return Climbed(likelihood.whole(theta), -np.inf, np.inf, 1)
-        theta, _, n_iter = climb(likelihood, theta, None, polish)
+        theta, _, n_iter = climb(likelihood, theta, None, likelihood.told, polish)
     mean, slopes = likelihood.mean(theta)
     slopes = np.where((theta >= likelihood.widest - ROUNDING) & (slopes > 0.0), 0.0, slopes)
     return Climbed(likelihood.whole(theta), mean, float(np.max(np.abs(slopes), initial=0.0)), n_iter + 2)

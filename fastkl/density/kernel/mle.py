@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import minimize_scalar
 
+from fastkl._core.iterations import read_as
 from fastkl._core.rows import Rows
+from fastkl.density.callbacks import hears_callbacks
 from fastkl.density.files.registry import register_density
 from fastkl.density.kernel.bandwidths import Bandwidth, chosen_bandwidth, given_bandwidth, is_rule
 from fastkl.density.kernel.checks import check_kernel_density
@@ -24,6 +26,7 @@ from fastkl.rows.checks import raise_if_not_finite, require_finite
 from fastkl.rows.streamed import StreamedRows
 from fastkl.rows.tables import table_kind
 
+OF_LABELS = ("column_types_", "categories_", "dtypes_")
 WIDEST = 3.0  # factor of the bandwidth of a rule where kernels are shifted
 
 
@@ -158,6 +161,7 @@ class KernelDensityMLE(FittedKernelDensity):
         self.column_types = column_types
         self.n_jobs = n_jobs
 
+    @hears_callbacks
     def fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
         """Keep the rows, and choose the bandwidths.
 
@@ -208,8 +212,8 @@ class KernelDensityMLE(FittedKernelDensity):
         self.ends_ = None if self.boundary is None else support.part(list(range(d)))
         chosen = Bandwidth(None if rule else given_bandwidth(self.bandwidth, d, self.kernel, support.kernels))
         if rule:
-            with require_finite(rows):
-                choose = mixed_bandwidth if support.kernels else chosen_bandwidth
+            choose = mixed_bandwidth if support.kernels else chosen_bandwidth
+            with require_finite(rows), read_as(lambda value: self._at(rows, value)):
                 chosen = choose(self.bandwidth, rows, self.kernel, support.inner(rows.X)[0], support)
         self.bandwidth_, self._sums = chosen.value, None
         if chosen.log_likelihood is not None:
@@ -230,6 +234,17 @@ class KernelDensityMLE(FittedKernelDensity):
             self._widen(rows)
         elif self.bias_reduction:
             self._shift(rows, self.bandwidth_)
+
+    def _at(self, rows: Rows, bandwidth: Any) -> dict[str, Any]:
+        """What a density with these bandwidths, on the way to others, has learnt."""
+        one = self.bandwidth == "likelihood_scalar" or self.kernel == "von_mises_fisher"
+        return {
+            "bandwidth_": float(bandwidth[0]) if one else bandwidth,
+            "references_": rows.X,
+            "reference_weights_": rows.weights,
+            "_sums": None,
+            **{name: vars(self)[name] for name in OF_LABELS if name in vars(self)},
+        }
 
     def _shift(self, rows: Rows, bandwidth: Any) -> None:
         """Move the kernels of these bandwidths against their bias."""
