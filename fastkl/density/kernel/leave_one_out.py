@@ -265,25 +265,35 @@ def climb(
         options=options,
         callback=told if is_heard() else None,
     )
-    free = found.x < ends - ROUNDING
-    if not polish or not free.any() or is_stopped():
+    if not polish or is_stopped():
         return found.x, np.eye(len(theta)), n_evaluations
+    theta, inverse = _refined(loss, found, found.x < ends - ROUNDING, reached)
+    return theta, inverse, n_evaluations
+
+
+def _refined(
+    loss: Callable[[Floats], tuple[float, Floats]],
+    found: Any,
+    free: npt.NDArray[np.bool_],
+    reached: Callable[[Floats], bool],
+) -> tuple[Floats, Floats]:
+    """Steps from where a search has ended of the parameters that are at no end, and the inverse curvature there."""
+
+    def whole(some: Floats) -> Floats:
+        theta: Floats = found.x.copy()
+        theta[free] = some
+        return theta
 
     def of_free(some: Floats) -> tuple[float, Floats]:
-        whole = found.x.copy()
-        whole[free] = some
-        value, slopes = loss(whole)
+        value, slopes = loss(whole(some))
         return value, slopes[free]
 
-    def reached_so(some: Floats) -> bool:
-        whole = found.x.copy()
-        whole[free] = some
-        return reached(whole)
-
-    theta, inverse = found.x.copy(), np.eye(len(theta))
-    curvature = _inverse_curvature(of_free, theta[free], found, free)
-    theta[free], inverse[np.ix_(free, free)], _ = _polished(of_free, theta[free], curvature, FINE, reached_so)
-    return theta, inverse, n_evaluations
+    theta, inverse = found.x.copy(), np.eye(len(free))
+    if free.any():
+        curvature = _inverse_curvature(of_free, theta[free], found, free)
+        some, of_some, _ = _polished(of_free, theta[free], curvature, FINE, lambda some: reached(whole(some)))
+        theta[free], inverse[np.ix_(free, free)] = some, of_some
+    return theta, inverse
 
 
 def _inverse_curvature(
