@@ -1,7 +1,7 @@
 """Generalized normal distribution: tails from heavier than Laplace's over the normal ones to the uniform distribution's end.
 
-The scale has a closed form. What is left is searched in the shape, with the best location for each: where the slope of the profile
-likelihood passes through 0. From shape 1 on the location is where a convex sum has slope 0, below 1 it is one of the rows.
+The scale has a closed form. What is left is searched in the shape, with the best location for each: where the slope of the
+profile likelihood passes through 0. From shape 1 on the location is where a convex sum has slope 0, below 1 it is a row.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import digamma, gammainccinv, gammaincinv, gammaln, polygamma
+from scipy.special import digamma, gammainccinv, gammaincinv, gammaln
 
 from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl._core.rows import AnyRows, Rows
@@ -20,13 +20,23 @@ from fastkl.exceptions import DegenerateDataError, SupportError
 from fastkl.families.base import Fit
 from fastkl.families.extreme_values import column_extremes, columns_of, merged_extremes
 from fastkl.families.solvers.iterative import SAMPLE_ROWS, constant_columns, scattered
-from fastkl.families.solvers.power_profile import FIRST_STEP, GRID, GRID_STEP, LARGEST, LEAST, LOOK_ROWS, PowerProfile, first_look
+from fastkl.families.solvers.power_profile import (
+    GRID,
+    GRID_STEP,
+    IRREGULAR,
+    LARGEST,
+    LEAST,
+    LOOK_ROWS,
+    NEAR,
+    PowerProfile,
+    expected_information,
+    first_look,
+)
 from fastkl.families.spaces import Positive, Real
 from fastkl.families.univariate import UnivariateFamily, raise_if_constant
 from fastkl.families.weightless import rows_of_weight
 
 STARTS = 3
-IRREGULAR = 0.5  # up to this shape the information about loc is infinite
 SMALLEST_POWER = 1e-290
 
 
@@ -50,13 +60,13 @@ class GeneralizedNormal(UnivariateFamily):
 
     Notes
     -----
-    The likelihood is unbounded: with loc at a row it rises without end as the shape goes to 0. As usual the highest maximum inside
-    is taken, at shapes of at least 0.05; few rows, or rows of which many are tied, may have none, which is a
-    ``DegenerateDataError``. The uniform distribution on the range of the rows is always a maximum, and where it is the highest one
+    The likelihood is unbounded: with loc at a row it rises without end as the shape goes to 0. As usual the highest maximum
+    inside is taken, at shapes from 0.05 on; few rows, or rows many of which are equal, may have none, which is a
+    ``DegenerateDataError``. The uniform distribution on the range of the rows is always a maximum, and where it is the highest
     ``params_["shape"]`` is inf and ``boundary_`` says so.
 
-    Below shape 1 the density has a cusp at loc, which is estimated to be one of the rows. Standard errors are those of the expected
-    information; for shapes up to 1/2 loc has none, since it is estimated better than with an error of 1 / sqrt(n).
+    Up to shape 1 the density has a cusp at loc, which is estimated to be one of the rows. Standard errors are those of the
+    expected information; for shapes up to 1/2 loc has none, since its error falls faster than 1 / sqrt(n).
 
     References
     ----------
@@ -84,7 +94,7 @@ class GeneralizedNormal(UnivariateFamily):
     has_statistics = False
     smooth = False
     example = {"shape": [1.6, 5.0], "loc": [0.5, -2.0], "scale": [1.5, 0.3]}
-    extreme = [{"shape": b, "loc": 0.3, "scale": 1.7} for b in (0.2, 0.5, 1.0, 2.0, 30.0, 1e3)]
+    extreme = [{"shape": b, "loc": 0.3, "scale": 1.7} for b in (0.2, 0.5, 1.0, 2.0, 30.0, 100.0)]
 
     def __init__(self, shape: ArrayLike | None = None, loc: ArrayLike | None = None, scale: ArrayLike | None = None):
         self.shape = shape
@@ -97,8 +107,8 @@ class GeneralizedNormal(UnivariateFamily):
 
     def power_sums(self, rows: Rows, params: Params) -> Floats:
         """Weight, sum |z|^shape, sum |z|^shape log |z| and sum sign(z) |z|^(shape - 1), by column: (4, d)."""
-        sums: Floats = self.kernel().sums(rows.X, rows.weights, self._constants(params), self.support, rows.n_threads)
-        return sums[0].T
+        sums = self.kernel().sums(rows.X, rows.weights, self._constants(params), self.support, rows.n_threads)[0]
+        return np.asarray(sums.T)
 
     def log_likelihood(self, rows: Rows, params: Params) -> float:
         weight, powers, _, _ = self.power_sums(rows, params)
@@ -127,10 +137,10 @@ class GeneralizedNormal(UnivariateFamily):
         self._raise_if_overflow(rows, high - low)
         flat = (low == high) & ("loc" not in fixed or low == fixed["loc"]) & ("scale" not in fixed)
         raise_if_constant(flat, {"weight": weight, "value": low}, self.name, "scale goes to 0")
-        profile = PowerProfile(rows, rows, low, high, self.power_sums, fixed, tol)
+        profile = PowerProfile(rows, _some(rows), low, high, self.power_sums, fixed)
         with np.errstate(all="ignore"):
             found, value = self._maximum(profile, None if start is None else self.start_at(start, d))
-        statistics = {"weight": weight, "information": weight[:, None, None] * _information(found["shape"])}
+        statistics = {"weight": weight, "information": weight[:, None, None] * expected_information(found["shape"])}
         infinite = np.isinf(found["shape"])
         said: dict[str, str] = {}
         if "shape" not in fixed and infinite.any():
@@ -138,25 +148,29 @@ class GeneralizedNormal(UnivariateFamily):
                 f"shape is infinite in column {columns_of(infinite)}: the likelihood rises up to the uniform distribution on the "
                 "range of the rows, whose ends have no standard errors."
             )
-        return Fit(found, profile.passes, boundary=said, log_likelihood=float(np.sum(value))), statistics
+        return Fit(
+            found, profile.n_iter, boundary=said, log_likelihood=float(np.sum(value)) / profile.factor
+        ), statistics
 
     def _maximum(self, profile: PowerProfile, start: Params | None) -> tuple[Params, Floats]:
         """The highest maximum of every column, and its log-likelihood."""
         d, fixed, rows = len(profile.low), profile.fixed, profile.rows
-        sample = rows.sample(SAMPLE_ROWS)
-        if sample is not rows and constant_columns(sample)[0].any():
-            sample = rows if isinstance(rows, Rows) else scattered(rows, SAMPLE_ROWS)
-        profile.sample = sample
-        best = {"shape": np.full(d, np.nan), "loc": np.full(d, np.nan)}
-        highest = np.full(d, -np.inf)
-        starts, spikes = ([start], highest) if start is not None else self._starts(profile)
-        if start is None and sample is not rows:
+        sample = profile.sample
+        starts, spikes = [] if start is None else [start], np.full(d, np.inf)
+        if start is None or np.isinf(start["shape"]).any():
+            starts, spikes = self._starts(profile)
+        if start is not None:
+            # one of infinite shape says nothing of where else a maximum may be
+            given = np.isfinite(start["shape"])
+            starts = [{name: np.where(given, start[name], own[name]) for name in own} for own in starts]
+        elif sample is not rows:
             # the maxima of some rows, and from the highest of them that of all
             low, high = np.min(sample.X, axis=0).astype(np.float64), np.max(sample.X, axis=0).astype(np.float64)
-            of_sample = PowerProfile(sample, sample, low, high, profile.sums, fixed, profile.tol)
-            inside, _ = self._highest(of_sample, starts)
-            starts = [{name: np.where(np.isnan(inside[name]), starts[0][name], inside[name]) for name in inside}]
-        best, highest = self._highest(profile, starts)
+            of_sample = PowerProfile(sample, sample, low, high, profile.sums, fixed)
+            starts = [self._highest(of_sample, starts, GRID_STEP)[0]]
+        near = start is not None or sample is not rows
+        best, highest, fallen = self._highest(profile, starts, NEAR if near else GRID_STEP)
+        spikes = np.where(fallen if start is not None else True, spikes, -np.inf)
         uniform, of_uniform = profile.uniform()
         held_uniform = np.isinf(fixed["shape"]) if "shape" in fixed else np.zeros(d, dtype=bool)
         allowed = held_uniform if "shape" in fixed else ~held_uniform
@@ -171,16 +185,20 @@ class GeneralizedNormal(UnivariateFamily):
             )
         higher = allowed & (of_uniform >= highest)
         self._raise_if_outside(rows, profile, held_uniform & np.isneginf(of_uniform))
-        params = {name: np.where(higher, uniform[name], best[name]) for name in ("shape", "loc")}
-        inner = {**params, "shape": np.where(higher, 2.0, params["shape"])}
-        scale = np.where(higher, uniform["scale"], profile.scale(inner["shape"], inner["loc"]))
-        return {**params, "scale": scale}, np.where(higher, of_uniform, highest)
+        shape: Floats = np.where(higher, np.inf, best["shape"])
+        loc: Floats = np.where(higher, uniform["loc"], best["loc"])
+        scale = np.where(higher, uniform["scale"], profile.scale(np.where(higher, 2.0, shape), loc))
+        return {"shape": shape, "loc": loc, "scale": scale}, np.where(higher, of_uniform, highest)
 
-    def _highest(self, profile: PowerProfile, starts: list[Params]) -> tuple[Params, Floats]:
-        """The highest maximum inside that is uphill of a start, NaN where there is none, and its log-likelihood."""
+    def _highest(
+        self, profile: PowerProfile, starts: list[Params], step: float
+    ) -> tuple[Params, Floats, NDArray[np.bool_]]:
+        """The highest maximum inside that is uphill of a start, NaN where there is none, its log-likelihood, and where ascents
+        fell to the least shape.
+        """
         d = len(profile.low)
         best, highest = {name: np.full(d, np.nan) for name in ("shape", "loc")}, np.full(d, -np.inf)
-        step = min(GRID_STEP, FIRST_STEP / np.sqrt(profile.rows.total_weight))
+        fallen = np.zeros(d, dtype=bool)
         for start in starts:
             usable = np.isfinite(start["shape"])
             if not usable.any():
@@ -188,10 +206,11 @@ class GeneralizedNormal(UnivariateFamily):
             shape, loc = profile.climb(np.where(usable, start["shape"], 2.0), start["loc"], step)
             value = profile.value(shape, loc)
             inside = usable & (("shape" in profile.fixed) | ((shape > LEAST) & (shape < LARGEST)))
+            fallen |= usable & (shape <= LEAST)
             higher = inside & (value > highest)
             best = {name: np.where(higher, new, best[name]) for name, new in (("shape", shape), ("loc", loc))}
             highest = np.where(higher, value, highest)
-        return best, highest
+        return best, highest, fallen
 
     def _starts(self, profile: PowerProfile) -> tuple[list[Params], Floats]:
         """Where maxima may be by a look at few rows, NaN where a column has fewer, and the likelihood at the least shape."""
@@ -207,7 +226,7 @@ class GeneralizedNormal(UnivariateFamily):
                 continue
             shapes = GRID if held["shape"] is None else np.array([held["shape"]])
             found, spike = first_look(few[:, j], weights, shapes, held["loc"], held["scale"])
-            spikes[j] = spike * profile.rows.total_weight
+            spikes[j] = spike * profile.weight
             for start, (shape, loc) in zip(starts, found, strict=False):
                 start["shape"][j], start["loc"][j] = shape, loc
         return starts, spikes
@@ -317,14 +336,9 @@ class GeneralizedNormal(UnivariateFamily):
         return 1 / shape + mp.log(2 * scale * mp.gamma(1 + 1 / shape))
 
 
-def _information(shape: Floats) -> Floats:
-    """Expected information of a row about shape, loc and scale in their units, (d, 3, 3)."""
-    a = 1.0 / shape
-    information = np.zeros((len(shape), 3, 3))
-    with np.errstate(all="ignore"):
-        information[:, 0, 0] = a * (a + 1.0) * (digamma(a + 2.0) ** 2 + polygamma(1, a + 2.0)) - (a * digamma(a + 1.0)) ** 2
-        information[:, 0, 2] = information[:, 2, 0] = -1.0 - digamma(a + 1.0)
-        information[:, 1, 1] = shape * np.exp(gammaln(2.0 - a) - gammaln(1.0 + a))
-        information[:, 2, 2] = shape
-    information[shape <= IRREGULAR, 1, 1] = 0.0
-    return np.where(np.isfinite(information), information, 0.0)
+def _some(rows: AnyRows) -> Rows:
+    """Rows for the first search: evenly spaced, or at random where these are alike in a column."""
+    sample = rows.sample(SAMPLE_ROWS)
+    if sample is rows or not constant_columns(sample)[0].any():
+        return sample
+    return rows if isinstance(rows, Rows) else scattered(rows, SAMPLE_ROWS)

@@ -1,8 +1,9 @@
 """Where the sum of powers of distances to the rows is least, for powers of at most 1: at one of the rows.
 
-Between two rows such a sum is concave: its minima are rows, mostly each of them a local one. All rows near the best known place
-are looked at: the sum over rows farther away is a power series there (its terms fall by a factor of ``FAR`` each), so that one
-pass over the rows serves all of them. Where the best of them lies at the edge of what was looked at, the search goes on around it.
+Between two rows such a sum is concave: its minima are rows, mostly each of them a local one. All rows near the best known
+place are looked at: the sum over rows farther away is a power series there (its terms fall by a factor of ``FAR`` each), so that
+one pass over the rows serves all of them. Where the best of them lies at the edge of what was looked at, the search goes on
+around it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from scipy.special import binom
 
 from fastkl._core.array_types import Floats
 from fastkl._core.rows import AnyRows, Rows
+from fastkl.families.solvers.iterative import n_rows
 
 FAR = 8.0  # times as far as what is looked at
 TERMS = 20  # of the power series: 8^-20 is below rounding
@@ -45,7 +47,7 @@ def best_rows(rows: AnyRows, columns: list[int], centre: Floats, power: Floats, 
         Where to begin, and the power of each column, at most 1.
     """
     best = centre.astype(np.float64)
-    n = rows.total_weight if rows is not sample else float(len(sample.X))
+    n = rows.total(n_rows)
     share = max(LOOKED_AT, PER_ROOT * np.sqrt(n)) / n
     moving = np.ones(len(columns), dtype=bool)
     for _ in range(MOST_MOVES):

@@ -1,9 +1,9 @@
 """Where a slope passes through 0, for many columns at once, when a call of it is a pass over the rows.
 
-From a start it goes uphill in doubling steps until the slope changes its sign, then narrows the bracket by the Illinois variant of
-regula falsi (M. Dowell, P. Jarratt 1971, doi:10.1007/BF01934364), by halves where that does not pay. A slope that jumps from above
-0 to below, as that of a likelihood with a kink does, is followed to the jump. What ends the search is a bound on what is left to
-gain: slope times width of the bracket, which is one wherever the likelihood is concave in it.
+From a start it goes uphill in doubling steps until the slope changes its sign, then narrows the bracket by the Illinois variant
+of regula falsi (M. Dowell, P. Jarratt 1971, doi:10.1007/BF01934364), by halves where that does not pay. A slope that jumps from
+above 0 to below, as that of a likelihood with a kink does, is followed to the jump. What ends the search is the step that is
+left by the secant of the bracket.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ NARROW = 4.0  # roundings of the place, below which a bracket is a point
 
 
 def uphill(
-    slope: Callable[[Floats], Floats], start: Floats, step: Floats, low: Floats, high: Floats, enough: float
+    slope: Callable[[Floats], Floats], start: Floats, step: Floats, low: Floats, high: Floats, resolution: Floats
 ) -> Floats:
     """The place next to ``start``, uphill, where the slope passes from above 0 to below; an end where it does not.
 
@@ -32,8 +32,8 @@ def uphill(
         Where the search begins, and how far its first step goes.
     low, high : ndarray of shape (d,)
         Ends of where it looks.
-    enough : float
-        What may be left to gain, in the unit of slope times place.
+    resolution : ndarray of shape (d,)
+        The step that may be left.
     """
     at = np.clip(start, low, high)
     value = slope(at)
@@ -55,11 +55,11 @@ def uphill(
                 side[k][moved] = new[moved]
         open_ &= value * way > 0.0
         reach = 2.0 * reach
-    return _between(slope, left, right, enough)
+    return _between(slope, left, right, resolution)
 
 
 def _between(
-    slope: Callable[[Floats], Floats], left: tuple[Floats, Floats], right: tuple[Floats, Floats], enough: float
+    slope: Callable[[Floats], Floats], left: tuple[Floats, Floats], right: tuple[Floats, Floats], resolution: Floats
 ) -> Floats:
     """The same in brackets with a slope of at least 0 on the left and of at most 0 on the right; else the end that is higher."""
     (a, fa), (b, fb) = left, right
@@ -69,8 +69,8 @@ def _between(
     width_before = b - a
     for step in range(MOST_STEPS):
         width = b - a
-        active &= np.maximum(fa, -fb) * width > 0.0
-        done = (np.minimum(fa, -fb) * width <= enough) | (width <= NARROW * np.spacing(np.maximum(abs(a), abs(b))))
+        left_over = width * np.where(active, np.minimum(fa, -fb) / np.where(active, fa - fb, 1.0), 0.0)
+        done = (left_over <= resolution) | (width <= NARROW * np.spacing(np.maximum(abs(a), abs(b))))
         found = np.where(active & done, np.where(fa <= -fb, a, b), found)
         active &= ~done
         if not active.any():
