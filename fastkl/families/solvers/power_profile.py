@@ -32,7 +32,7 @@ LEAST, LARGEST, GRID_STEP = (
 )  # shapes that are looked at; steps of the logarithm between the first of them
 GRID = np.exp(np.arange(np.log(LEAST), np.log(1000.0), GRID_STEP))
 MOST_UNEVEN = 100.0  # mean weight, as a power of 2
-LOOK_ROWS, PLACES = 1024, 160  # for the first look
+LOOK_ROWS, PLACES, FEW = 1024, 128, 32  # for the first look
 FIRST_STEP = 2e-3  # of the search for a location, in units of the range
 RESOLUTION, RESOLUTION_OF_LOC = 1e-13, 1e-15  # of log shape, and of a location in units of the range
 IRREGULAR = 0.5  # up to this shape the information about loc is infinite
@@ -305,8 +305,9 @@ def first_look(
 
 
 def _places(x: Floats) -> Floats:
-    """Rows at even ranks, and the middles between them: where the location may be."""
+    """Rows at even ranks, and where they are few the middles between them: where the location may be."""
     rows = np.unique(x)
     if len(rows) > PLACES:
         rows = rows[np.linspace(0, len(rows) - 1, PLACES).astype(np.intp)]
-    return np.concatenate([rows, 0.5 * (rows[1:] + rows[:-1]), [0.5 * (rows[0] + rows[-1])]])
+    between = 0.5 * (rows[1:] + rows[:-1]) if len(rows) <= FEW else rows[:0]
+    return np.concatenate([rows, between, [0.5 * (rows[0] + rows[-1])]])
