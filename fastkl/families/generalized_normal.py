@@ -185,8 +185,8 @@ class GeneralizedNormal(UnivariateFamily):
             )
         higher = allowed & (of_uniform >= highest)
         self._raise_if_outside(rows, profile, held_uniform & np.isneginf(of_uniform))
-        shape = np.where(higher, np.inf, best["shape"])
-        loc = np.where(higher, uniform["loc"], best["loc"]).astype(np.float64)
+        shape: Any = np.where(higher, np.inf, best["shape"])
+        loc: Any = np.where(higher, uniform["loc"], best["loc"])
         scale = np.where(higher, uniform["scale"], profile.scale(np.where(higher, 2.0, shape), loc))
         return {"shape": shape, "loc": loc, "scale": scale}, np.where(higher, of_uniform, highest)
 
