@@ -40,7 +40,7 @@ DATES = {
     "pandas": beside(DAYS),
     "pandas zone": beside(pd.date_range("2020", periods=N, tz="UTC")),
     "pandas span": beside(SPANS),
-    "pandas NaT": beside(np.where(np.arange(N) == 3, np.datetime64("NaT"), DAYS)),
+    "pandas NaT": beside(np.where(np.arange(N) == 3, np.datetime64("NaT", "D"), DAYS)),
     "pandas objects": beside(np.array(PYTHON_DAYS, dtype=object)),
     "polars": pl.DataFrame({"x": X[:, 0], "day": PYTHON_DAYS}),
     "polars span": pl.DataFrame({"x": X[:, 0], "day": [datetime.timedelta(i) for i in range(N)]}),
@@ -190,7 +190,7 @@ def test_set_masks_in_batches_are_refused(call, batches):
         IN_BATCHES[call](bad)
 
 
-@pytest.mark.parametrize("missing", [np.nan, None, pd.NA, np.datetime64("NaT")])
+@pytest.mark.parametrize("missing", [np.nan, None, pd.NA, np.datetime64("NaT", "D")])
 def test_a_missing_label_in_a_list_is_no_category(missing):
     rows = [["a"], [missing], ["b"]]
     with pytest.raises(ValueError, match="row 1, column 0"):

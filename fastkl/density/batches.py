@@ -19,6 +19,7 @@ from sklearn.utils.metaestimators import available_if
 from fastkl._core.array_types import Floats
 from fastkl._core.means import Mean
 from fastkl._core.rows import Rows
+from fastkl.density.callbacks import hears_callbacks
 from fastkl.density.contract import Density
 from fastkl.density.validation import unchanged_on_error
 from fastkl.divergence import Estimate
@@ -168,6 +169,7 @@ class BatchMembers(Density):
     # -- fitting -----------------------------------------------------------------------------------------------------------
 
     @available_if(lambda density: density._learns_from_blocks())
+    @hears_callbacks
     def fit_batches(
         self,
         source: Any,

@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastkl._core.array_types import Floats, Params
 from fastkl._core.rows import Rows
+from fastkl.density.callbacks import CallbackSupportMixin
 from fastkl.rows import Source
 
 
@@ -31,7 +32,7 @@ def documentation_address() -> str:
     return next(found, "").rstrip("/")
 
 
-class Density(DensityMixin, BaseEstimator):
+class Density(CallbackSupportMixin, DensityMixin, BaseEstimator):
     """The members that every kind of density writes for itself."""
 
     n_features_in_: int

@@ -9,11 +9,12 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import chi2, f
 from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils import get_tags
-from sklearn.utils.validation import check_is_fitted, has_fit_parameter
+from sklearn.utils.validation import check_is_fitted
 
 from fastkl._core.array_types import Floats
 from fastkl.density.base import BaseDensity
-from fastkl.density.composed.base import check_density, draw
+from fastkl.density.callbacks import CallbackSupportMixin, hears_callbacks
+from fastkl.density.composed.base import check_density, draw, fit_part
 from fastkl.density.parametric.mle import DensityMLE
 from fastkl.density.validation import as_generator, read_rows, unchanged_on_error
 from fastkl.exceptions import MissingValueError
@@ -21,7 +22,7 @@ from fastkl.rows.checks import raise_if_not_finite
 from fastkl.rows.weights import read_weights
 
 
-class DensityOutlierDetector(OutlierMixin, BaseEstimator):
+class DensityOutlierDetector(CallbackSupportMixin, OutlierMixin, BaseEstimator):
     r"""Outliers by the log-density: rows with :math:`\log p_\theta(x)` below a threshold.
 
     The region of all other rows is the smallest one of its probability (the highest-density region).
@@ -89,6 +90,7 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
         self.n_draws = n_draws
         self.random_state = random_state
 
+    @hears_callbacks
     def fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
         """Fit the density, and find the threshold.
 
@@ -115,12 +117,7 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
         with unchanged_on_error(self):
             density = DensityMLE(prior="default") if self.density is None else check_density(self.density, "density")
             _raise_if_incomplete(density, X, reset=True)
-            if sample_weight is None:
-                density.fit(X)
-            elif has_fit_parameter(density, "sample_weight"):
-                density.fit(X, sample_weight=sample_weight)
-            else:
-                raise ValueError(f"{type(density).__name__} takes no sample_weight; leave the weights out.")
+            fit_part(density, X, sample_weight, self)
             for name in ("n_features_in_", "feature_names_in_"):
                 self.__dict__.pop(name, None)
                 if hasattr(density, name):

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import cho_solve
 
 from fastkl._core.array_types import Floats, Params, Statistics
+from fastkl._core.iterations import read_as
 from fastkl._core.rows import Rows
 from fastkl.exceptions import DegenerateDataError
 from fastkl.families.base import Family, Fit
@@ -104,7 +105,9 @@ class FactorAnalysis(Family):
         covariance = statistics["scatter"] / statistics["weight"]
         if self.noise == "diagonal":
             MultivariateNormal().solve(statistics)  # an error where the covariance is singular, with the reason
-            found = diagonal_factors(covariance, self.n_components, max_iter)
+            mean = statistics["mean"]
+            with read_as(lambda found: {"mean": mean, "loadings": found[0], "noise_variance": found[1]}):
+                found = diagonal_factors(covariance, self.n_components, max_iter)
         else:
             found = isotropic_factors(covariance, self.n_components)
             if not found.noise[0] > 1e-13 * np.trace(covariance) / d:

@@ -82,7 +82,7 @@ def test_joint_symbols():
         categorical_kl(numbers, numbers[:, :2])
 
 
-@pytest.mark.parametrize("missing", [None, float("nan"), pd.NA, pd.NaT, np.datetime64("NaT")])
+@pytest.mark.parametrize("missing", [None, float("nan"), pd.NA, pd.NaT, np.datetime64("NaT", "D")])
 def test_missing_labels_are_named(missing):
     with pytest.raises(ValueError, match="Row 1 of x has no label"):
         categorical_entropy(

@@ -15,6 +15,7 @@ from sklearn.utils.validation import has_fit_parameter
 from fastkl._core.array_types import Floats, Params
 from fastkl._core.rows import Rows
 from fastkl.density.base import BaseDensity
+from fastkl.density.callbacks import part_of_fit
 from fastkl.density.validation import resolve_family, whole_number
 from fastkl.divergence.models import Model
 from fastkl.exceptions import (
@@ -48,16 +49,17 @@ def check_density(density: Any, where: str) -> Any:
     return clone(density)
 
 
-def fit_part(density: Any, X: Any, weights: Floats | None) -> None:
-    """Fit a part, with weights if there are some; ValueError if it takes none."""
-    if weights is None:
-        density.fit(X)
-    elif has_fit_parameter(density, "sample_weight"):
-        density.fit(X, sample_weight=weights)
-    else:
+def fit_part(density: Any, X: Any, weights: ArrayLike | None, whole: Any = None) -> None:
+    """Fit a part of the whole, with weights if there are some; ValueError if it takes none."""
+    if weights is not None and not has_fit_parameter(density, "sample_weight"):
         raise ValueError(
             f"{type(density).__name__} takes no sample_weight; leave the weights out or choose another density."
         )
+    with part_of_fit(density, whole):
+        if weights is None:
+            density.fit(X)
+        else:
+            density.fit(X, sample_weight=weights)
 
 
 def is_discrete(density: Any) -> bool:

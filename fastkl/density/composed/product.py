@@ -13,6 +13,7 @@ from sklearn.utils.metaestimators import available_if
 from fastkl._core.array_types import Floats
 from fastkl._core.rows import Rows
 from fastkl.density.bijections.base import AffineMaps
+from fastkl.density.callbacks import hears_callbacks
 from fastkl.density.composed.affine import affine_invariances
 from fastkl.density.composed.base import fit_part, is_discrete
 from fastkl.density.composed.fitted_product import FittedProduct
@@ -115,6 +116,7 @@ class ProductDensity(NamedGroups, FittedProduct):
 
     # -- learning ----------------------------------------------------------------------------------------------------------
 
+    @hears_callbacks
     def fit(self, X: Any, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
         """Fit the density of each group to its columns.
 
@@ -145,7 +147,7 @@ class ProductDensity(NamedGroups, FittedProduct):
             table = self._read(X, reset=True)
             weights = read_weights(sample_weight, len(table))
             groups = self._unfitted_groups(X, self._names, self.n_features_in_)
-            on_groups(groups, table, self._names, lambda density, part: fit_part(density, part, weights))
+            on_groups(groups, table, self._names, lambda density, part: fit_part(density, part, weights, self))
             self.dtypes_ = table_kind(X)
             self._take(groups)
             if not hasattr(self, "log_likelihood_"):

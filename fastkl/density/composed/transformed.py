@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastkl.density.bijections.base import Bijection
 from fastkl.density.bijections.lookup import bijection
+from fastkl.density.callbacks import hears_callbacks
 from fastkl.density.composed.base import all_rows, check_density, fit_part, is_discrete, weighted_total, with_location
 from fastkl.density.composed.fitted_transformed import FittedTransformed
 from fastkl.density.files.registry import register_density
@@ -117,6 +118,7 @@ class TransformedDensity(FittedTransformed):
 
     # -- learning ----------------------------------------------------------------------------------------------------------
 
+    @hears_callbacks
     def fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
         """Fit the transformer to the rows, then the density to their images.
 
@@ -151,9 +153,9 @@ class TransformedDensity(FittedTransformed):
             images, log_det = self._images(mapped, rows)
             with with_location(self._place()):
                 if rows.index is None:
-                    fit_part(density, images, rows.weights)
+                    fit_part(density, images, rows.weights, self)
                 else:
-                    fit_part(density, *all_rows(images, rows, sample_weight))
+                    fit_part(density, *all_rows(images, rows, sample_weight), self)
             self.transformer_, self.density_ = mapped.transformer, density
             own = getattr(density, "log_likelihood_", None)
             total = weighted_total(density.score_samples(images), rows.weights) if own is None else float(own)

@@ -92,6 +92,13 @@ class Mirrors:
         return np.stack([sign for sign, _ in pairs], axis=1), np.stack([offset for _, offset in pairs], axis=1)
 
 
+def widened(bandwidth: Any, kernel: str, mirrors: Mirrors | None, local: Floats | None) -> Any:
+    """A bandwidth, none wider than it takes to be constant between two ends, with factors ``local`` of it at references."""
+    if mirrors is None or kernel != "gaussian" or np.ndim(bandwidth) == 2:
+        return bandwidth
+    return mirrors.capped(np.broadcast_to(bandwidth, len(mirrors.low)), 1.0 if local is None else float(local.min()))
+
+
 class FoldedSums:
     """Sums of kernels for rows, with the images that their support asks for.
 
@@ -151,10 +158,8 @@ class FoldedSums:
         if local is not None:
             narrow = local**-2.0
             weights = local ** -float(points.shape[1]) * (1.0 if weights is None else weights)
-        if mirrors is not None and kernel == "gaussian" and np.ndim(bandwidth) < 2:
-            least = 1.0 if local is None else float(local.min())
-            bandwidth = mirrors.capped(np.broadcast_to(bandwidth, len(centre)), least)
-        return cls(points, weights, kernel, Units(bandwidth, centre), mirrors, narrow=narrow, **options)
+        units = Units(widened(bandwidth, kernel, mirrors, local), centre)
+        return cls(points, weights, kernel, units, mirrors, narrow=narrow, **options)
 
     @property
     def log_constant(self) -> float:
@@ -166,11 +171,19 @@ class FoldedSums:
         """Slopes of that by the logarithms of the bandwidths."""
         return np.ones(self.units.n_columns)
 
-    def log_sums(self, rows: Floats) -> Floats:
-        """log sum_j w_j k of rows (n, d): (n,)."""
+    def log_sums(self, rows: Floats, ordered: bool = False) -> Floats:
+        """log sum_j w_j k of rows (n, d): (n,); ``ordered`` where near rows follow each other."""
         if self.mirrors is None:
-            return self._sums.log_sums(self.units.of_queries(rows))
+            return self._sums.log_sums(self.units.of_queries(rows), ordered)
         return self._folded(rows, lambda queries, which, sign: (self._sums.log_sums(queries), None))[0]
+
+    def moments(self, rows: Floats, ordered: bool = False) -> tuple[Floats, Floats]:
+        """The same, and the slopes of the sum of k by the logarithms of the bandwidths: (n, d)."""
+        if self.mirrors is None:
+            return self._sums.moments(self.units.of_queries(rows), ordered)
+        logs, slopes = self._folded(rows, lambda queries, which, sign: self._sums.moments(queries))
+        assert slopes is not None
+        return logs, slopes
 
     def slopes(self, rows: Floats) -> tuple[Floats, Floats]:
         """The same, and gradients by the rows (n, d)."""

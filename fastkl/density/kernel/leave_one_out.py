@@ -16,9 +16,11 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 from scipy.optimize import minimize
 
 from fastkl._core.array_types import Floats
+from fastkl._core.iterations import is_heard, is_stopped, report
 from fastkl.density.kernel.directional import DIRECTIONAL, DirectionalSums
 from fastkl.density.kernel.folded import FoldedSums, Mirrors
 from fastkl.exceptions import DegenerateDataError
@@ -29,6 +31,7 @@ TOLERANCE = 1e-6  # of a slope per row, where the search has converged
 MANY = 1500  # rows whose search begins on a part of them: a quarter, of at most so many rows
 LARGEST_PART = 2000
 FINE, FINE_OF_MANY = 1e-14, 1e-10  # slopes at which a search ends: rounding, or what many rows are worth
+ROUGH = 1e-3  # slopes where it only has to be seen which of several maxima is the highest
 FARTHEST = 30.0  # from the start, in logarithms: a likelihood that still grows there has no maximum
 ROUNDING = 1e-9  # of a log-bandwidth
 LOWEST = 1e10  # stands for a log-likelihood of minus infinity in the line search
@@ -160,10 +163,11 @@ def maximise(
         of_part = None if weights is None else weights[::every]
         part = LeaveOneOut(scaled[::every], of_part, kernel, n_threads, of_scaled, own)
         growth = np.log(n / len(part.points)) / (d + 4.0)
-        log_bandwidth, inverse, n_iter = climb(part, log_bandwidth + growth, None)
+        reached = _telling(unit * np.exp(-growth))
+        log_bandwidth, inverse, n_iter = climb(part, log_bandwidth + growth, None, reached)
         log_bandwidth = log_bandwidth - growth
     likelihood = LeaveOneOut(scaled, weights, kernel, n_threads, of_scaled, own)
-    log_bandwidth, _, more = climb(likelihood, log_bandwidth, inverse)
+    log_bandwidth, _, more = climb(likelihood, log_bandwidth, inverse, _telling(unit))
     bandwidth: Floats = unit * np.exp(log_bandwidth)
     found = evaluated(points, weights, bandwidth, kernel, scalar=scalar, n_threads=n_threads, mirrors=mirrors)
     return replace(found, n_iter=n_iter + more + 1)
@@ -199,12 +203,24 @@ def _in_units(
     return points / unit, None if mirrors is None else mirrors.scaled(unit), None
 
 
-def climb(likelihood: Likelihood, theta: Floats, inverse: Floats | None) -> tuple[Floats, Floats, int]:
+def _telling(unit: Floats) -> Callable[[Floats], bool]:
+    """What tells of the bandwidths whose logarithms, in these units, a search has reached."""
+    return lambda theta: report(lambda: unit * np.exp(theta))
+
+
+def climb(
+    likelihood: Likelihood,
+    theta: Floats,
+    inverse: Floats | None,
+    reached: Callable[[Floats], bool],
+    polish: bool = True,
+) -> tuple[Floats, Floats, int]:
     """Parameters where the slopes vanish, the inverse curvature there, and how often the likelihood was evaluated.
 
-    A ``theta`` of one number stands for all of them.
+    A ``theta`` of one number stands for all of them. Without ``polish`` the search ends near the maximum.
 
     With an ``inverse`` curvature from elsewhere the search begins with steps by it, and ends if these lead to the maximum.
+    ``reached(theta)`` is told of every step; where it is true the search ends.
     """
     d, n_evaluations = likelihood.n_slopes, 0
 
@@ -219,8 +235,8 @@ def climb(likelihood: Likelihood, theta: Floats, inverse: Floats | None) -> tupl
     ends = likelihood.widest if len(theta) == d else np.min(likelihood.widest, keepdims=True)
     theta = np.minimum(theta, ends)
     if inverse is not None and np.all(theta < ends - ROUNDING):
-        theta, inverse, slope = _polished(loss, theta, inverse, FINE_OF_MANY)
-        if slope <= FINE_OF_MANY:
+        theta, inverse, slope = _polished(loss, theta, inverse, FINE_OF_MANY, reached)
+        if slope <= FINE_OF_MANY or is_stopped():
             return theta, inverse, n_evaluations
     for _ in range(int(2 * FARTHEST)):
         if loss(theta)[0] < LOWEST:
@@ -234,7 +250,12 @@ def climb(likelihood: Likelihood, theta: Floats, inverse: Floats | None) -> tupl
             "outliers, or give numbers as bandwidth."
         )
     theta = np.minimum(theta, ends)
-    options = {"gtol": 1e-6, "ftol": 0.0, "maxiter": 200, "maxcor": 20}
+
+    def told(theta: Floats) -> None:
+        if reached(theta):
+            raise StopIteration
+
+    options = {"gtol": 1e-6 if polish else ROUGH, "ftol": 0.0, "maxiter": 200, "maxcor": 20}
     found = minimize(
         lambda theta: tuple(np.nan_to_num(part) for part in loss(theta)),
         theta,
@@ -242,22 +263,58 @@ def climb(likelihood: Likelihood, theta: Floats, inverse: Floats | None) -> tupl
         method="L-BFGS-B",
         bounds=[(centre - FARTHEST, min(centre + FARTHEST, end)) for centre, end in zip(theta, ends, strict=True)],
         options=options,
+        callback=told if is_heard() else None,
     )
-    if np.any(found.x >= ends - ROUNDING):
+    if not polish or is_stopped():
         return found.x, np.eye(len(theta)), n_evaluations
-    at = loss(found.x)[1]
-    steps = 1e-4 * np.eye(len(theta))
-    curvature = np.array([(loss(found.x + step)[1] - at) / 1e-4 for step in steps])
-    curvature = 0.5 * (curvature + curvature.T)
-    inverse = np.asarray(found.hess_inv.todense())
-    if np.isfinite(curvature).all() and np.linalg.eigvalsh(curvature)[0] > 1e-8 * np.max(np.abs(curvature)):
-        inverse = np.linalg.inv(curvature)
-    theta, inverse, _ = _polished(loss, found.x, inverse, FINE)
+    theta, inverse = _refined(loss, found, found.x < ends - ROUNDING, reached)
     return theta, inverse, n_evaluations
 
 
+def _refined(
+    loss: Callable[[Floats], tuple[float, Floats]],
+    found: Any,
+    free: npt.NDArray[np.bool_],
+    reached: Callable[[Floats], bool],
+) -> tuple[Floats, Floats]:
+    """Steps from where a search has ended of the parameters that are at no end, and the inverse curvature there."""
+
+    def whole(some: Floats) -> Floats:
+        theta: Floats = found.x.copy()
+        theta[free] = some
+        return theta
+
+    def of_free(some: Floats) -> tuple[float, Floats]:
+        value, slopes = loss(whole(some))
+        return value, slopes[free]
+
+    theta, inverse = found.x.copy(), np.eye(len(free))
+    if free.any():
+        curvature = _inverse_curvature(of_free, theta[free], found, free)
+        some, of_some, _ = _polished(of_free, theta[free], curvature, FINE, lambda some: reached(whole(some)))
+        theta[free], inverse[np.ix_(free, free)] = some, of_some
+    return theta, inverse
+
+
+def _inverse_curvature(
+    loss: Callable[[Floats], tuple[float, Floats]], theta: Floats, found: Any, free: npt.NDArray[np.bool_]
+) -> Floats:
+    """By differences of the slopes, or where these are of no use what the search found."""
+    at = loss(theta)[1]
+    steps = 1e-4 * np.eye(len(theta))
+    curvature = np.array([(loss(theta + step)[1] - at) / 1e-4 for step in steps])
+    curvature = 0.5 * (curvature + curvature.T)
+    if np.isfinite(curvature).all() and np.linalg.eigvalsh(curvature)[0] > 1e-8 * np.max(np.abs(curvature)):
+        return np.asarray(np.linalg.inv(curvature))
+    return np.asarray(found.hess_inv.todense())[np.ix_(free, free)]
+
+
 def _polished(
-    loss: Callable[[Floats], tuple[float, Floats]], theta: Floats, inverse: Floats, fine: float
+    loss: Callable[[Floats], tuple[float, Floats]],
+    theta: Floats,
+    inverse: Floats,
+    fine: float,
+    reached: Callable[[Floats], bool],
 ) -> tuple[Floats, Floats, float]:
     """Steps by the slopes alone, which know the maximum to more digits than the values do, as long as these fall.
 
@@ -277,6 +334,8 @@ def _polished(
         if rate > 0.0:
             left = np.eye(len(theta)) - np.outer(step, change) / rate
             inverse = left @ inverse @ left.T + np.outer(step, step) / rate
+        if reached(theta):
+            break
     return theta, inverse, float(np.max(np.abs(slopes)))
 
 

@@ -15,11 +15,13 @@ answer does not depend on units or on any other linear change of the columns.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 
 from fastkl._core.array_types import Floats
+from fastkl._core.iterations import report
 from fastkl.density.kernel.kernels import KERNELS
 from fastkl.density.kernel.leave_one_out import ERROR, LARGEST_PART, MANY, Maximum, climb, weight_of_others
 from fastkl.exceptions import DegenerateDataError
@@ -110,19 +112,31 @@ def most_likely_matrix(points: Floats, weights: Floats | None, start: Floats, ke
         some, of_some = points[::every], None if weights is None else weights[::every]
         growth = np.exp(np.log(n / len(some)) / (d + 4.0))
         part = MatrixLeaveOneOut(some @ whiten.T / growth, of_some, kernel, n_threads)
-        theta, _, n_iter = climb(part, np.zeros(part.n_slopes), None)
+        theta, _, n_iter = climb(part, np.zeros(part.n_slopes), None, _telling(part, whiten / growth))
         whiten = part.step(theta) @ whiten
     likelihood = MatrixLeaveOneOut(points @ whiten.T, weights, kernel, n_threads)
-    theta, _, more = climb(likelihood, np.zeros(likelihood.n_slopes), None)
+    theta, _, more = climb(likelihood, np.zeros(likelihood.n_slopes), None, _telling(likelihood, whiten))
     try:
-        root = np.linalg.inv(likelihood.step(theta) @ whiten)
-        found = evaluated_matrix(points, weights, root @ root.T, kernel, n_threads)
+        matrix = _matrix_of(likelihood.step(theta) @ whiten)
+        found = evaluated_matrix(points, weights, matrix, kernel, n_threads)
     except np.linalg.LinAlgError:
         raise DegenerateDataError(
             "No bandwidth matrix of rank d is the most likely one: the values are too far apart. Remove outliers, or choose "
             "bandwidth='likelihood'."
         ) from None
     return replace(found, n_iter=n_iter + more + 1)
+
+
+def _matrix_of(whiten: Floats) -> Floats:
+    """The covariance of the kernel that is the unit matrix in these coordinates."""
+    root = np.linalg.inv(whiten)
+    matrix: Floats = root @ root.T
+    return matrix
+
+
+def _telling(likelihood: MatrixLeaveOneOut, whiten: Floats) -> Callable[[Floats], bool]:
+    """What tells of the bandwidth matrices that a search has reached."""
+    return lambda theta: report(lambda: _matrix_of(likelihood.step(theta) @ whiten))
 
 
 def evaluated_matrix(points: Floats, weights: Floats | None, matrix: Floats, kernel: str, n_threads: int) -> Maximum:

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 
 from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl._core.blas_threads import single_threaded_blas
+from fastkl._core.iterations import read_as
 from fastkl._core.rows import AnyRows, Rows
 from fastkl.density.base import BaseDensity
 from fastkl.density.validation import as_generator, read_rows
@@ -105,7 +106,8 @@ def _fit_incomplete(
 def _climb(family: Family, rows: AnyRows, prior: PriorLike | None, tol: float, max_iter: int, begin: Params) -> Climb:
     mixture = Mixture([family])
     start = mixture.layout.join([begin], np.ones(1))
-    return Ascent(mixture, mixture.layout, rows, [prior], np.ones(1)).run(start, tol, max_iter)
+    with read_as(lambda params: mixture.split(params)[0]):
+        return Ascent(mixture, mixture.layout, rows, [prior], np.ones(1)).run(start, tol, max_iter)
 
 
 def _params(family: Family, climb: Climb) -> Params:

@@ -13,7 +13,9 @@ from sklearn.exceptions import ConvergenceWarning
 
 from fastkl._core.array_types import Params
 from fastkl._core.blas_threads import single_threaded_blas
+from fastkl._core.iterations import read_as
 from fastkl._core.rows import AnyRows, Rows
+from fastkl.density.callbacks import hears_callbacks
 from fastkl.density.files.registry import register_density
 from fastkl.density.parametric.base import FamilyDensity
 from fastkl.density.parametric.checks import check_search
@@ -166,6 +168,7 @@ class MixtureMLE(NoiseMembers, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
     # -- learning ----------------------------------------------------------------------------------------------------------
 
+    @hears_callbacks
     def fit(
         self,
         X: ArrayLike,
@@ -256,10 +259,13 @@ class MixtureMLE(NoiseMembers, ClassNamePrefixFeaturesOutMixin, TransformerMixin
         if learned.labels and isinstance(rows, Rows):
             mixture, rows = coded(learned, rows)
             raise_if_not_finite(rows)
-        if mixture.layout.size == 1 and (not isinstance(rows, Rows) or rows.noise is None):
-            self._fit_one(mixture, rows)
-        else:
-            self._fit_several(mixture, rows)
+        single = mixture.layout.size == 1 and (not isinstance(rows, Rows) or rows.noise is None)
+
+        def reached(params: Params) -> dict[str, Any]:
+            return {"family_": learned, "params_": learned.layout.join([params], np.ones(1)) if single else params}
+
+        with read_as(reached):
+            (self._fit_one if single else self._fit_several)(mixture, rows)
         self.family_ = learned
 
     def _fit_several(self, mixture: Mixture, rows: AnyRows) -> None:

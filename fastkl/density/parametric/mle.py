@@ -12,7 +12,9 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from fastkl._core.array_types import Params, Statistics
+from fastkl._core.iterations import read_as
 from fastkl._core.rows import AnyRows, Rows
+from fastkl.density.callbacks import hears_callbacks
 from fastkl.density.files.registry import register_density
 from fastkl.density.parametric.base import FamilyDensity
 from fastkl.density.parametric.checks import check_family_density, check_search, parameters_to_store, raise_if_another
@@ -126,6 +128,7 @@ class DensityMLE(ImputingMembers, FamilyDensity):
 
     # -- learning ----------------------------------------------------------------------------------------------------------
 
+    @hears_callbacks
     def fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
         """Fit the family to rows.
 
@@ -266,7 +269,8 @@ class DensityMLE(ImputingMembers, FamilyDensity):
         """Fit to rows in memory or not, and take over what was found."""
         check_search(self.tol, self.max_iter)
         family.shaped({}, rows.n_columns)  # which refuses too few columns, and options that make no sense
-        fit, statistics = fit_any_rows(family, resolve_prior(self.prior, family), rows, self.tol, self.max_iter)
+        with read_as(lambda params: {"family_": family, "params_": params}):
+            fit, statistics = fit_any_rows(family, resolve_prior(self.prior, family), rows, self.tol, self.max_iter)
         self._keep(family, statistics, fit, rows)
         if self.robust_errors:
             self.statistics_ = {**statistics, KEPT: self.inference_.products_to_keep(rows)}

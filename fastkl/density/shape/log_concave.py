@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from scipy.linalg import solveh_banded
 
 from fastkl._core.array_types import Floats
+from fastkl._core.iterations import is_stopped, read_as, report
 from fastkl.density.shape.exponential import moments, ramp
 from fastkl.density.shape.pieces import Pieces
 
@@ -57,17 +58,23 @@ def log_concave_mle(values: Floats, shares: Floats) -> LogConcave:
     knots, logs, n_iter = np.array([0, last]), np.zeros(2), 0
     while True:
         # a function that is linear between these places sees the data through the weights of their tents alone
-        among, logs, steps = _climb(u[places], _weights_at(u, shares, places), np.searchsorted(places, knots), logs)
+        with read_as(lambda found, at=places: _pieces(values, at[found[0]], found[1])):  # type: ignore[misc]
+            among, logs, steps = _climb(u[places], _weights_at(u, shares, places), np.searchsorted(places, knots), logs)
         knots, n_iter = places[among], n_iter + steps
         better, excess = _best_bends(u, shares, knots, logs)
         certificate = max(float(np.max(excess, initial=0.0)), _slope(u, shares, knots, logs))
         near = np.concatenate([knots, better[excess > GAIN]])[:, np.newaxis] + np.arange(-apart, apart + 1)
         more = np.union1d(places, np.clip(near, 0, last))
-        if certificate <= GAIN or len(more) == len(places):
+        if certificate <= GAIN or len(more) == len(places) or is_stopped():
             break
         places = more
-    heights = np.column_stack([logs[:-1], logs[1:]]) - np.log(span)
-    return LogConcave(Pieces(values[knots], heights).normalised(), certificate, n_iter)
+    return LogConcave(_pieces(values, knots, logs), certificate, n_iter)
+
+
+def _pieces(values: Floats, knots: Places, logs: Floats) -> Pieces:
+    """The density with these log-densities at the knots, in the unit of the values."""
+    heights = np.column_stack([logs[:-1], logs[1:]]) - np.log(values[-1] - values[0])
+    return Pieces(values[knots], heights).normalised()
 
 
 def _climb(u: Floats, shares: Floats, knots: Places, logs: Floats) -> tuple[Places, Floats, int]:
@@ -79,7 +86,7 @@ def _climb(u: Floats, shares: Floats, knots: Places, logs: Floats) -> tuple[Plac
         value = _value(_weights_at(u, shares, knots), np.diff(u[knots]), logs)
         places, excess = _best_bends(u, shares, knots, logs)
         wanted = places[excess > GAIN]
-        if not len(wanted) or value <= best:
+        if report(lambda at=knots, logs=logs: (at, logs)) or not len(wanted) or value <= best:  # type: ignore[misc]
             break
         best = value
         more = np.sort(np.concatenate([knots, wanted]))

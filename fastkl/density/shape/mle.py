@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from difflib import get_close_matches
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -12,8 +13,10 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.exceptions import ConvergenceWarning
 
 from fastkl._core.array_types import Floats
+from fastkl._core.iterations import read_as
 from fastkl._core.rows import Rows
 from fastkl.density.base import BaseDensity
+from fastkl.density.callbacks import hears_callbacks
 from fastkl.density.files.registry import register_density
 from fastkl.density.shape.checks import check_shapes
 from fastkl.density.shape.decreasing import decreasing_mle
@@ -101,6 +104,7 @@ class ShapeConstrainedMLE(BaseDensity):
         self.shape = shape
         self.start = start
 
+    @hears_callbacks
     def fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
         """Find the density of maximum likelihood of every column.
 
@@ -155,7 +159,8 @@ class ShapeConstrainedMLE(BaseDensity):
     def _learn(self, rows: Rows) -> None:
         raise_if_not_finite(rows)
         starts = self._starts(rows.n_columns)
-        found, self.certificate_, self.n_iter_ = [], 0.0, 1
+        found: list[Pieces] = []
+        self.certificate_, self.n_iter_ = 0.0, 1
         for j in range(rows.n_columns):
             with require_finite(rows):
                 values, shares = _distinct(rows, j)
@@ -164,7 +169,8 @@ class ShapeConstrainedMLE(BaseDensity):
                     pieces, certificate = decreasing_mle(values, shares, float(starts[j]))
                 else:
                     _raise_if_constant(rows, j, values)
-                    pieces, certificate, n_iter = log_concave_mle(values, shares)
+                    with read_as(partial(_so_far, found, rows.n_columns)):
+                        pieces, certificate, n_iter = log_concave_mle(values, shares)
                     self.n_iter_ = max(self.n_iter_, n_iter)
             found.append(pieces)
             self.certificate_ = max(self.certificate_, certificate)
@@ -321,6 +327,14 @@ class ShapeConstrainedMLE(BaseDensity):
         for name, pieces in zip(names, self._columns, strict=True):
             lines += [Line(name, "knots", float(len(pieces.knots))), Line(name, "mode", pieces.mode())]
         return lines
+
+
+def _so_far(found: list[Pieces], n_columns: int, pieces: Pieces) -> dict[str, Any] | None:
+    """What is known with a column on its way; None where others have not begun."""
+    columns = [*found, pieces]
+    if len(columns) < n_columns:
+        return None
+    return {"knots_": [part.knots for part in columns], "log_heights_": [part.heights for part in columns]}
 
 
 def _distinct(rows: Rows, column: int) -> tuple[Floats, Floats]:

@@ -8,12 +8,14 @@ summed over all rows. Only sums over the rows are kept, no number per row.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import eigh, solve_triangular
 
 from fastkl._core.array_types import Floats, Params
+from fastkl._core.iterations import report
 from fastkl._core.rows import AnyRows
 from fastkl._core.special.student_degrees import log_constant_slopes
 from fastkl.exceptions import DegenerateDataError
@@ -44,6 +46,11 @@ class Point:
     value: float
     slope: Floats
     sums: StudentSums
+
+
+def parameters(fixed: Params, k: float, loc: Floats, scale: Floats) -> Params:
+    """By the family's names; k = 0 is an infinite df."""
+    return {"df": fixed.get("df", np.float64(np.inf if k == 0.0 else 1.0 / k)), "loc": loc, "scale": scale}
 
 
 class Ascent:
@@ -193,7 +200,13 @@ class Ascent:
             if self.covariance is not None:
                 raise_if_collapsed(new.scale, self.covariance)
             before, at, since = size, new, since + 1
+            if report(self.params_of(at)):
+                return at, n_iter, False
         return at, max_iter, False
+
+    def params_of(self, at: Point) -> Callable[[], Params]:
+        """What makes the parameters of a point."""
+        return lambda: parameters(self.fixed, at.k, at.loc, at.scale)
 
     def at_limit(self, at: Point) -> bool:
         """Whether k stays at 0, since the likelihood falls from the normal distribution on."""

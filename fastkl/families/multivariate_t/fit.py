@@ -10,12 +10,13 @@ import numpy as np
 
 from fastkl._core._linalg import moments
 from fastkl._core.array_types import Floats, Params
+from fastkl._core.iterations import is_stopped, report
 from fastkl._core.rows import AnyRows, Rows
 from fastkl._core.special.student_degrees import log_constant_slopes
 from fastkl.exceptions import DegenerateDataError
 from fastkl.families._ecme import ecme
 from fastkl.families.base import Fit
-from fastkl.families.multivariate_t.ascent import Ascent
+from fastkl.families.multivariate_t.ascent import Ascent, parameters
 from fastkl.families.multivariate_t.degeneracy import Frame, collapsed_error, frame_of
 from fastkl.families.multivariate_t.information import information_sums, whitened_information
 from fastkl.families.multivariate_t.starts import START, Start, robust_frame, starts
@@ -165,7 +166,11 @@ def _steps(rows: Rows, fixed: Params, start: Start, tol: float, max_iter: int, f
     X = rows.X if rows.X.flags.c_contiguous else np.ascontiguousarray(rows.X)
     wanted = max(1e-6 * np.sqrt(tol), 2e-14)
     with np.errstate(all="ignore"):
-        return ecme(X, rows.weights, rows.total_weight, loc, scale, k, free, least, wanted, max_iter)
+        most = 1 if is_stopped() else max_iter
+        found = ecme(X, rows.weights, rows.total_weight, loc, scale, k, free, least, wanted, most)
+    if found is not None:
+        report(lambda: parameters(fixed, found[2], *found[:2]))
+    return found
 
 
 def _information(rows: Rows, loc: Floats, scale: Floats, k: float, weight: float) -> Floats:
@@ -187,6 +192,5 @@ def as_fit(
     fixed: Params, k: float, loc: Floats, scale: Floats, n_iter: int, converged: bool, log_likelihood: float
 ) -> Fit:
     """The result in the form of all fits."""
-    params = {"df": fixed.get("df", np.float64(np.inf if k == 0.0 else 1.0 / k)), "loc": loc, "scale": scale}
     boundary = {"df": NORMAL_LIMIT} if k == 0.0 and "df" not in fixed else {}
-    return Fit(params, n_iter, converged, boundary, log_likelihood)
+    return Fit(parameters(fixed, k, loc, scale), n_iter, converged, boundary, log_likelihood)

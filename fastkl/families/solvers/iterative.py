@@ -7,7 +7,7 @@ row: the full table, in memory or not, then needs a few passes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import reduce
 from typing import Any, ClassVar
 
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastkl._core.array_types import Floats, Params, Statistics
+from fastkl._core.iterations import is_heard, report, told
 from fastkl._core.rows import AnyRows, Rows
 from fastkl.exceptions import SupportError
 from fastkl.families.base import Fit
@@ -26,6 +27,7 @@ from fastkl.families.univariate import UnivariateFamily, inverses, raise_if_cons
 from fastkl.families.weightless import rows_of_weight
 
 SAMPLE_ROWS = 16384
+SHOWN_ONE_BY_ONE = 32  # iterations of such ascents
 MOST_AT_ONCE = 2 * SAMPLE_ROWS  # rows whose columns are climbed on one after the other, in compiled loops
 
 
@@ -170,7 +172,8 @@ class IterativeFamily(UnivariateFamily):
                 self._is_fair(rows, rows.sample(SAMPLE_ROWS))
                 maximum = self.climb(rows, self.start_at(start, rows.n_columns), tol, max_iter)
             self._raise_if_overflow(rows, maximum.at.value)
-            maximum, boundary = self.settle(rows, fixed, maximum, tol, max_iter)
+            with told(None):  # a limit is a family of its own
+                maximum, boundary = self.settle(rows, fixed, maximum, tol, max_iter)
             information = self.observed_information(maximum.params, maximum.at)
             boundary = {**self._ridges(maximum, information), **boundary}
         statistics = {"weight": np.full(len(information), rows.total_weight), "information": information}
@@ -202,7 +205,8 @@ class IterativeFamily(UnivariateFamily):
         if not trusted:
             sample = rows if isinstance(rows, Rows) else scattered(rows, SAMPLE_ROWS)
             trusted = sample is rows or self._is_fair(rows, sample)
-        groups = self.starts(self.lifted(sample), fixed)
+        with told(None):
+            groups = self.starts(self.lifted(sample), fixed)
         try:
             maximum = self._best(sample if trusted else rows, groups, tol, max_iter)
         except SupportError:
@@ -258,12 +262,16 @@ class IterativeFamily(UnivariateFamily):
         free = np.array([name in self.free_names() for name in self.coordinates], dtype=np.intc)
         spread, factor = self.spread
         weights = None if rows.weights is None else np.ascontiguousarray(rows.weights, dtype=np.float64)
-        found, sums, n_iter, converged = climb_columns(
-            self.kernel(), columns, weights, rows.total_weight, starts, bounds, free, self.coordinates.index(spread), factor,
-            tol, max_iter,
-        )  # fmt: skip
-        params = {name: found[:, self.coordinates.index(name)].copy() for name in self.parameter_names}
-        return Maximum(params, self._evaluation(sums), n_iter, converged)
+
+        def climbed(most: int) -> Maximum:
+            found, sums, n_iter, converged = climb_columns(
+                self.kernel(), columns, weights, rows.total_weight, starts, bounds, free, self.coordinates.index(spread),
+                factor, tol, most,
+            )  # fmt: skip
+            params = {name: found[:, self.coordinates.index(name)].copy() for name in self.parameter_names}
+            return Maximum(params, self._evaluation(sums), n_iter, converged)
+
+        return _told_of(climbed, max_iter) if is_heard() else climbed(max_iter)
 
     def climb(self, rows: AnyRows, start: Params, tol: float, max_iter: int) -> Maximum:
         """The maximum reached from one start."""
@@ -285,6 +293,7 @@ class IterativeFamily(UnivariateFamily):
             weight=rows.total_weight,
             given_up=given_up,
             widen=self._widened,
+            reached=lambda params: report(lambda: params),
         )
         return maximise(landscape, start, tol, max_iter)
 
@@ -294,6 +303,17 @@ class IterativeFamily(UnivariateFamily):
         if name not in self.free_names():
             return start
         return {**start, name: np.where(narrow, factor * start[name], start[name])}
+
+
+def _told_of(climbed: Callable[[int], Maximum], max_iter: int) -> Maximum:
+    """The end of an ascent in compiled loops, whose places are had by ascents that stop there: each, later one in four."""
+    most = 1
+    while most < max_iter:
+        place = climbed(most)
+        if report(lambda params=place.params: params) or place.n_iter < most:  # type: ignore[misc]  # bound now
+            return place
+        most += 1 + (most // 4 if most >= SHOWN_ONE_BY_ONE else 0)
+    return climbed(max_iter)
 
 
 def constant_columns(rows: Rows) -> tuple[NDArray[np.bool_], Floats]:

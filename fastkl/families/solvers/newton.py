@@ -91,6 +91,8 @@ class Landscape:
         Columns that need not go on, because they run into a boundary.
     widen : callable, default=None
         ``widen(params, columns)``: what to try where the start has likelihood 0.
+    reached : callable, default=None
+        ``reached(params)`` after every step; true ends the ascent there.
     """
 
     evaluate: Callable[[Params], Evaluation]
@@ -99,6 +101,7 @@ class Landscape:
     weight: float | Floats
     given_up: Callable[[Params], NDArray[np.bool_]] | None = None
     widen: Callable[[Params, NDArray[np.bool_]], Params] | None = None
+    reached: Callable[[Params], bool] | None = None
 
     def in_unit(self, unit: float) -> Landscape:
         """The same with weights in this unit."""
@@ -170,6 +173,8 @@ def _ascended(land: Landscape, start: Params, tol: float, max_iter: int) -> Maxi
         before = decrement
         params, at, failed = _climb(land, params, at, np.where(done[:, None], 0.0, step))
         stuck |= failed
+        if land.reached is not None and land.reached(params):
+            break
     return Maximum(params, at, n_iter, left <= tol)
 
 

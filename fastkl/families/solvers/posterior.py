@@ -15,6 +15,7 @@ import numpy as np
 from scipy.optimize import minimize
 
 from fastkl._core.array_types import Floats, Params, Statistics
+from fastkl._core.iterations import is_heard, is_stopped, report
 from fastkl._core.rows import AnyRows, Rows
 from fastkl.exceptions import DegenerateDataError
 from fastkl.families.base import Family, Fit
@@ -205,7 +206,14 @@ def _search(family: Family, prior: PriorLike, likelihood: Likelihood, fit: Fit, 
     columns = _independent_columns(family, prior, chart)
     ftol = ROUNDING if _takes_newton(chart.size, columns) else 0.0
     options = {"maxiter": 2000, "maxfun": 20000, "ftol": ftol, "gtol": 1e-12}
-    found = minimise(objective, start, jac=True, method="L-BFGS-B", options=options)
+
+    def reached(u: Floats) -> None:
+        if report(lambda: chart.back(u)):
+            raise StopIteration
+
+    found = minimise(
+        objective, start, jac=True, method="L-BFGS-B", options=options, callback=reached if is_heard() else None
+    )
     u, steps = _newton(objective, np.asarray(found.x), columns)
     slope = objective(u)[1]
     boundary = {key: text for key, text in fit.boundary.items() if key in chart.held_names}
@@ -262,7 +270,7 @@ def _newton(objective: Objective, u: Floats, columns: int | None) -> tuple[Float
     """Newton steps for as long as they make the gradient smaller."""
     slope = objective(u)[1]
     size = np.abs(slope).max(initial=0.0)
-    for step in range(8 if _takes_newton(len(u), columns) else 0):
+    for step in range(8 if _takes_newton(len(u), columns) and not is_stopped() else 0):
         if size <= SETTLED:
             return u, step
         try:

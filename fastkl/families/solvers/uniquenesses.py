@@ -13,6 +13,7 @@ C. M. Bishop, "Probabilistic principal component analysis", JRSS B 61, 1999, doi
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,6 +21,7 @@ from scipy.optimize import minimize
 
 from fastkl._core.array_types import Floats
 from fastkl._core.blas_threads import single_threaded_blas
+from fastkl._core.iterations import is_heard, is_stopped, read_as, report, told
 from fastkl.families.solvers.curvature import jacobian
 
 LOWEST = 1e-6  # the search goes no lower with a noise variance, in units of the column's: what presses on is 0
@@ -44,9 +46,17 @@ def diagonal_factors(covariance: Floats, q: int, max_iter: int) -> Factors:
     """The maximum for a noise variance of each column."""
     root = np.sqrt(np.diag(covariance))
     correlation = covariance / np.outer(root, root)
-    with single_threaded_blas():  # matrices so small only wait for further threads
+
+    def in_units(loadings: Floats, noise: Floats) -> tuple[Floats, Floats]:
+        return _signed(loadings * root[:, None]), noise * root**2
+
+    with (
+        single_threaded_blas(),
+        read_as(lambda found: in_units(*found)),
+    ):  # matrices so small only wait for more threads
         found = _of_correlation(correlation, q, max_iter)
-    return found._replace(loadings=_signed(found.loadings * root[:, None]), noise=found.noise * root**2)
+    loadings, noise = in_units(found.loadings, found.noise)
+    return found._replace(loadings=loadings, noise=noise)
 
 
 def _of_correlation(correlation: Floats, q: int, max_iter: int) -> Factors:
@@ -76,7 +86,8 @@ def _without_noise(correlation: Floats, q: int, max_iter: int, at_zero: Any, n_i
     along = np.linalg.solve(lower, correlation[np.ix_(first, rest)]).T
     left = correlation[np.ix_(rest, rest)] - along @ along.T
     root = np.sqrt(np.diag(left))
-    inner = _of_correlation(left / np.outer(root, root), q - len(first), max_iter)
+    with told(None):  # of fewer columns
+        inner = _of_correlation(left / np.outer(root, root), q - len(first), max_iter)
     loadings, noise, zero = np.zeros((len(correlation), q)), np.zeros(len(correlation)), at_zero.copy()
     loadings[np.ix_(first, np.arange(len(first)))] = lower
     loadings[rest, : len(first)], loadings[rest, len(first) :] = along, inner.loadings * root[:, None]
@@ -107,6 +118,11 @@ def misfit(correlation: Floats, q: int, u: Floats) -> tuple[float, Floats]:
 
 def _minimum(correlation: Floats, q: int, u: Floats, max_iter: int) -> tuple[Floats, int]:
     low = np.log(LOWEST)
+
+    def reached(u: Floats) -> None:
+        if report(partial(_model, correlation, q, u)):
+            raise StopIteration
+
     search: Any = minimize
     found = search(
         lambda u: misfit(correlation, q, u),
@@ -115,10 +131,11 @@ def _minimum(correlation: Floats, q: int, u: Floats, max_iter: int) -> tuple[Flo
         method="L-BFGS-B",
         bounds=[(low, HIGHEST)] * len(u),
         options={"maxiter": max_iter, "maxfun": 10 * max_iter, "ftol": 0.0, "gtol": 0.1 * SETTLED},
+        callback=reached if is_heard() else None,
     )
     u, n_iter = np.asarray(found.x), int(found.nit)
     inside = np.flatnonzero(u > low)
-    for _ in range(NEWTON_STEPS if len(inside) and len(u) <= NEWTON_COLUMNS else 0):
+    for _ in range(NEWTON_STEPS if len(inside) and len(u) <= NEWTON_COLUMNS and not is_stopped() else 0):
         slope = misfit(correlation, q, u)[1][inside]
         if np.abs(slope).max() <= 1e-14:
             break
@@ -133,7 +150,14 @@ def _minimum(correlation: Floats, q: int, u: Floats, max_iter: int) -> tuple[Flo
         if not np.abs(misfit(correlation, q, moved)[1][inside]).max() < np.abs(slope).max():
             break
         u, n_iter = moved, n_iter + 1
+        if report(partial(_model, correlation, q, u)):
+            break
     return u, n_iter
+
+
+def _model(correlation: Floats, q: int, u: Floats) -> tuple[Floats, Floats]:
+    """Loadings and noise variances."""
+    return _loadings(correlation, q, np.exp(u)), np.exp(u)
 
 
 def _with(u: Floats, at: Any, values: Floats) -> Floats:
