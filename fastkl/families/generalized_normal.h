@@ -1,8 +1,8 @@
 /* Generalized normal distribution: log p(x) = -|z|^shape - log(2 scale Gamma(1 + 1 / shape)), z = (x - loc) / scale.
  *
- * At an infinite shape it is uniform on |z| <= 1: a power is 0 inside and infinite outside. The sums at given parameters are weight,
- * sum |z|^shape, sum |z|^shape log |z| and sum sign(z) |z|^(shape - 1); a row at loc, where the last may be infinite, adds
- * nothing to them.
+ * At an infinite shape it is uniform on |z| <= 1: a power is 0 inside and infinite outside. The sums at given parameters are
+ * weight, sum |z|^shape, sum |z|^shape log |z| and sum sign(z) |z|^(shape - 1); a row at loc, where the last may be infinite,
+ * adds nothing to them.
  */
 #ifndef FK_FAMILY_GENERALIZED_NORMAL_H
 #define FK_FAMILY_GENERALIZED_NORMAL_H
