@@ -21,7 +21,7 @@ from fastkl.density.parametric.incomplete import filled_for_starts
 from fastkl.density.parametric.mixture_starts import Starts
 from fastkl.exceptions import DegenerateDataError
 from fastkl.families.mixture import Mixture
-from fastkl.families.mixture.ascent import Ascent, Climb
+from fastkl.families.mixture.ascent import SHORT_TOL, Ascent, Climb
 from fastkl.families.priors import PriorLike
 from fastkl.families.product import Product
 
@@ -29,7 +29,6 @@ from fastkl.families.product import Product
 SAMPLE_ROWS, MOST_ROWS = 2048, 16384
 ROWS_OF_ONE = 100  # at least, for each component
 MANY_ROWS = 4096  # of more a search tries half as much: they have fewer maxima by accident
-SHORT_MAPS, SHORT_TOL = 12, 1e-6
 LONG, SPARE = 3, 6  # long ascents, and further ones where these collapse
 MOVES, VAIN = 8, 2  # rounds of splits and merges at most, and of those without gain
 HALVES, BALLS = 2, 4  # splits tried in a round
@@ -86,7 +85,7 @@ class Search:
         ascent = self.ascent(sample)
         effort = 1 if len(sample.X) > MANY_ROWS else 2
         drawn = islice(starts.draw(), n_init * effort)
-        found = [self._run(ascent, start, SHORT_TOL, SHORT_MAPS) for start in drawn if start is not None]
+        found = [self._run(ascent, start, short=True) for start in drawn if start is not None]
         if not is_stopped():
             with told(None):  # of mixtures with fewer components
                 found += self._grown(sample, filled, effort * (n_init + 1), generator, fewer)
@@ -101,11 +100,11 @@ class Search:
             self._raise_without([whole])
         return whole
 
-    def _run(self, ascent: Ascent, start: Params, tol: float, max_iter: int) -> Climb:
+    def _run(self, ascent: Ascent, start: Params, short: bool = False) -> Climb:
         """An ascent of the search, which is told of as a whole; who has asked for the end gets one map from each start."""
-        most = 1 if is_stopped() else max_iter
+        most = 1 if is_stopped() else self.max_iter
         with told(None):
-            climb = ascent.run(start, tol, most)
+            climb = ascent.short(start) if short and most > 1 else ascent.run(start, self.tol, most)
         if climb.collapsed is None:
             report(lambda: climb.params)
         return climb
@@ -141,7 +140,7 @@ class Search:
                 new[_ball(starts.values, generator) if turn else _half_of(labels, starts.values, generator)] = k - 1
                 start = starts.of_labels(new)
                 if start is not None:
-                    tried.append(ascent.run(start, SHORT_TOL, SHORT_MAPS))
+                    tried.append(ascent.short(start))
             ahead = replace(search, tol=SHORT_TOL, max_iter=GROWN_MAPS)
             best = ahead._followed(ascent, search._ranked(tried, rows), 1, rows)[:1]
             if not best:
@@ -159,7 +158,7 @@ class Search:
         """So many of the maxima to which short ascents lead: the proper ones first, from the highest down."""
         reached: list[Climb] = []
         for climb in _different(ranked, ascent.weight)[: count + SPARE]:
-            ahead = self._run(ascent, climb.params, self.tol, self.max_iter)
+            ahead = self._run(ascent, climb.params)
             reached += [ahead] if ahead.collapsed is None else []
             if sum(not spurious_components(self.mixture, one, rows) for one in reached) == count:
                 break
@@ -173,7 +172,7 @@ class Search:
         vain = 0
         for _ in range(MOVES if k >= 3 else 0):
             begun = [starts.of_labels(labels) for labels in _parted(self.mixture, best, rows, starts)]
-            tried = [self._run(ascent, start, SHORT_TOL, SHORT_MAPS) for start in begun if start is not None]
+            tried = [self._run(ascent, start, short=True) for start in begun if start is not None]
             better = self._ranked([best, *self._followed(ascent, self._ranked(tried, rows), 1, rows)], rows)[0]
             vain = 0 if better.objective > best.objective + PROPER_GAIN * ascent.weight else vain + 1
             best = better
