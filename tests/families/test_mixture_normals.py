@@ -187,3 +187,35 @@ def test_plain_maps_never_lower_the_log_likelihood(kind):
     assert climb.n_maps > 3
     assert np.all(np.diff(climb.trace) >= 0.0)
     assert climb.log_likelihood == pytest.approx(mixture.log_likelihood(Rows(X), climb.params), rel=1e-12)
+
+
+@pytest.mark.parametrize("weights", [None, "given"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_compiled_maps_are_those_of_the_stacked_arrays(kind, weights):
+    rng = np.random.default_rng(1)
+    X = np.concatenate([rng.normal(size=(80, 2)), rng.normal(3.0, 0.5, size=(70, 2))])
+    mixture, rows = mixture_of(kind), Rows(X, None if weights is None else rng.random(len(X)))
+    start = StackedNormals.of(mixture.layout, mixture.check_parameters(params_of(kind, 2, rng)))
+    trace, sums, irregular, found = start.climbed(rows, None, 0.0, 7)
+    at, expected = start, []
+    for _ in range(7):
+        moments = at.moments(rows)
+        expected.append(moments.log_likelihood)
+        last, at = at, at.following(moments)
+    assert not irregular
+    np.testing.assert_allclose(trace, expected, rtol=1e-12)
+    np.testing.assert_allclose(sums, moments.weights, rtol=1e-10)
+    for name, value in last.params.items():
+        np.testing.assert_allclose(found.params[name], value, rtol=1e-10, atol=1e-12)
+
+
+def test_compiled_maps_stop_where_a_component_is_not_regular():
+    """Two equal rows far off, alone: the place before is what is left, and the lines that say why go on from there."""
+    X = np.concatenate([np.random.default_rng(0).normal(size=(50, 2)), np.full((2, 2), 40.0)])
+    mixture = Mixture([families.MultivariateNormal()] * 2)
+    start = {"weights": [0.5, 0.5], "mean": [[0.0, 0.0], [40.0, 40.0]], "covariance": [np.eye(2)] * 2}
+    at = StackedNormals.of(mixture.layout, mixture.check_parameters(start))
+    trace, _, irregular, found = at.climbed(Rows(X), None, 0.0, 20)
+    assert irregular
+    assert len(trace) == 1
+    assert found is at

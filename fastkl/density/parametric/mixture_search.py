@@ -256,10 +256,10 @@ def _halved(X: Any, generator: np.random.Generator) -> Any:
 
 def _in_deviations(shift: Floats) -> Floats:
     """Columns in units of their standard deviations; first of their largest values, whose squares may be no numbers."""
-    for units in (lambda columns: np.abs(columns).max(axis=0), lambda columns: np.std(columns, axis=0)):
-        size = units(shift)
-        shift = shift / np.where(size > 0.0, size, 1.0)
-    return shift
+    largest = np.abs(shift).max(axis=0)
+    shift = shift / np.where(largest > 0.0, largest, 1.0)
+    deviation = np.std(shift, axis=0)
+    return np.asarray(shift / np.where(deviation > 0.0, deviation, 1.0))
 
 
 # -- collapsed components --------------------------------------------------------------------------------------------------

@@ -100,6 +100,9 @@ class StackedNormals:
     @cached_property
     def _compiled(self) -> Any:
         """The compiled passes at these parameters."""
+        return self._compile()
+
+    def _compile(self) -> Any:
         with np.errstate(divide="ignore"):
             constants = np.log(self.weights) - self.means.shape[1] * HALF_LOG_2PI
             if self.is_full:
@@ -142,7 +145,8 @@ class StackedNormals:
         joint = (
             self.group.tied is not None if self.is_full else getattr(family, "covariance_type", "diag") == "spherical"
         )
-        trace, sums, irregular, place = self._compiled.maps(rows.X, rows.weights, fixed_weights, joint, least, most)
+        # compiled components move with the maps: those of the other passes stay
+        trace, sums, irregular, place = self._compile().maps(rows.X, rows.weights, fixed_weights, joint, least, most)
         if place is None:
             return trace, sums, irregular, self
         weights, means, spreads, *covariances = place
