@@ -30,6 +30,7 @@ SHAPES = {
     "generalized_extreme_value": [{"shape": s, "loc": 0, "scale": 1} for s in (-0.4, 0, 0.4)],
     "generalized_pareto": [{"shape": s, "scale": 1} for s in (-0.4, 0.5)],
     "inverse_gamma": [{"shape": 2, "scale": 2}, {"shape": 4, "scale": 8}],
+    "generalized_normal": [{"shape": s, "loc": 0, "scale": 1} for s in (0.7, 1.5, 8)],
     "skew_normal": [{"shape": 4, "loc": 0, "scale": 1}, {"shape": -2, "loc": 0, "scale": 1.5}],
     "exponential": [{"scale": 1}, {"scale": 3}],
     "rayleigh": [{"scale": 1}, {"scale": 2}],

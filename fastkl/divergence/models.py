@@ -72,8 +72,13 @@ class Model:
         if self.discrete:
             return None
         if factors is None:
-            return getattr(self.family, "discrete_columns", None) or None
-        return frozenset(j for columns, part in factors for j in columns if part.discrete) or None
+            own = getattr(self.thing, "discrete_columns_", None)
+            return own or getattr(self.family, "discrete_columns", None) or None
+        of_parts = [(columns, part, part.discrete_columns or ()) for columns, part in factors]
+        return (
+            frozenset(j for columns, part, own in of_parts for i, j in enumerate(columns) if part.discrete or i in own)
+            or None
+        )
 
     @property
     def family(self) -> Any:

@@ -13,7 +13,7 @@ from fastkl._core.blas_threads import single_threaded_blas
 
 from cython.parallel cimport prange, threadid
 from fastkl._core._linalg cimport (
-    block_moments, block_squares, merge_records, moments_scratch, needs_blas, real, squares_scratch, to_triangle, triangle_of,
+    block_moments, block_squares, merge_records, moments_scratch, needs_blas, real, squares_scratch, to_triangle,
 )
 from libc.math cimport isnan, log
 from libc.string cimport memcpy
@@ -70,7 +70,10 @@ cdef class Normals:
     def __init__(self, constants, means, lowers):
         self.constants, self.means = np.array(constants, dtype=np.float64), np.array(means, dtype=np.float64)
         self.components, self.d = self.means.shape[0], self.means.shape[1]
-        self.triangles = np.stack([np.asarray(triangle_of(lower)) for lower in lowers])
+        self.triangles = np.array(lowers, dtype=np.float64, order="C")
+        cdef Py_ssize_t k
+        for k in range(self.components):
+            to_triangle(&self.triangles[k, 0, 0], self.d)
 
     def evidence(self, const real[:, ::1] X, int n_threads):
         """Log-density of every row under the mixture, (n,)."""

@@ -26,7 +26,6 @@ NEAREST = {
     "frechet": ("generalized_extreme_value", "weibull"),
     "genexpon": ("exponential", "gamma"),
     "gengamma": ("gamma", "weibull"),
-    "gennorm": ("normal", "laplace"),
     "gumbel_l": ("gumbel",),
     "invweibull": ("generalized_extreme_value", "weibull"),
     "maxwell": ("rayleigh",),

@@ -140,6 +140,19 @@ class MappedSource(Source):
         return list({part.key: part for part in parts}.values())
 
 
+def _part(given: Any) -> Part:
+    """What map gave; TypeError for anything else, and for bytes of anything else."""
+    part = given
+    if isinstance(given, bytes | bytearray | memoryview):
+        try:
+            part = pickle.loads(given)
+        except Exception as error:
+            raise TypeError(f"reduce takes what map gave, or bytes of it: these can't be read ({error}).") from error
+    if not isinstance(part, Part):
+        raise TypeError(f"reduce takes what map gave, or bytes of it, not {type(part).__name__}.")
+    return part
+
+
 def _raise_failure(parts: Sequence[Part]) -> None:
     for part in parts:
         if part.failure is not None:
@@ -222,10 +235,7 @@ class Job:
         """
         if self._wanted is None:
             raise RuntimeError("The job wants no further pass: finish() gives the result.")
-        taken = [pickle.loads(part) if isinstance(part, bytes | bytearray | memoryview) else part for part in parts]
-        for part in taken:
-            if not isinstance(part, Part):
-                raise TypeError(f"reduce takes what map gave, or bytes of it, not {type(part).__name__}.")
+        taken = [_part(part) for part in parts]
         self._wanted = None
         self._channel.to_thread.put(taken)
         self._listen()

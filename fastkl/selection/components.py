@@ -329,7 +329,12 @@ def _held_out(
         found.append(logs)
         _advance(heard)
     value, error = np.full(len(found), np.inf), np.full(len(found), np.nan)
-    shares = row_weights(weights, len(next(logs for logs in found if logs is not None)))
+    scored = [logs for logs in found if logs is not None]
+    if not scored:
+        raise DegenerateDataError(
+            "No candidate can be chosen. " + next(one.note for one in candidates if one.is_fitted)
+        )
+    shares = row_weights(weights, len(scored[0]))
     for i, logs in enumerate(found):
         if logs is not None:
             value[i] = -float(logs @ shares)

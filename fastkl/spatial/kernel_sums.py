@@ -15,7 +15,14 @@ import numpy.typing as npt
 from fastkl.spatial._kernel_sums import PROFILES, Tiles
 from fastkl.spatial.grid_sums import Grid, Plan, plan
 from fastkl.spatial.index import NeighborIndex
-from fastkl.spatial.policy import grid_pays, may_use_grid, most_nodes, orders_kernel_sums
+from fastkl.spatial.policy import (
+    grid_may_pay,
+    grid_pays,
+    kernel_threads,
+    may_use_grid,
+    most_nodes,
+    orders_kernel_sums,
+)
 
 Floats = npt.NDArray[np.float64]
 Places = npt.NDArray[np.intp]
@@ -62,17 +69,24 @@ class KernelSums:
         self.n_threads = n_threads
         self.points, self.weights, self.narrow, self._known_order = points, weights, narrow, order
         self._grid: Grid | None = None
-        self._plan: Plan | None = None
-        if kernel == "gaussian" and narrow is None and may_use_grid(points.shape[1], error):
-            self._plan = plan(points, weights, error, most_nodes(len(points)))
+        self._may_use_grid = kernel == "gaussian" and narrow is None and may_use_grid(points.shape[1], error)
 
-    def log_sums(self, queries: Floats) -> Floats:
-        """log sum_j w_j k(|x - y_j|) of every query (n, d): (n,). Queries that are not finite are infinitely far: -inf."""
-        return self._at(queries, 0)[0]
+    def log_sums(self, queries: Floats, ordered: bool = False) -> Floats:
+        """log sum_j w_j k(|x - y_j|) of every query (n, d): (n,). Queries that are not finite are infinitely far: -inf.
+
+        Where near queries already follow each other (``ordered``) they are not arranged.
+        """
+        return self._at(queries, 0, ordered)[0]
 
     def slopes(self, queries: Floats) -> tuple[Floats, Floats]:
         """These logarithms, and their gradient by the coordinates of the query: (n,) and (n, d)."""
         sums, moments = self._at(queries, FIRST_MOMENTS)
+        assert moments is not None
+        return sums, moments
+
+    def moments(self, queries: Floats, ordered: bool = False) -> tuple[Floats, Floats]:
+        """These logarithms, and their slopes by the logarithms of the bandwidths, without the factor 1 / h of a density."""
+        sums, moments = self._at(queries, SECOND_MOMENTS, ordered)
         assert moments is not None
         return sums, moments
 
@@ -102,10 +116,13 @@ class KernelSums:
             near = np.argsort(places, kind="stable")
             left, places = left[near], places[near]
             found = self._tiles.sums(
-                np.ascontiguousarray(queries[left]), self.kernel, kind, places, self.error, self.n_threads
+                np.ascontiguousarray(queries[left]), self.kernel, kind, places, self.error, self._threads(len(left))
             )
             _put(sums, of_moments, left, found)
         return sums, of_moments
+
+    def _threads(self, n_queries: int) -> int:
+        return kernel_threads(len(self.points), n_queries, self.n_threads)
 
     @cached_property
     def _order(self) -> Places:
@@ -121,11 +138,19 @@ class KernelSums:
         weights, narrow = (values if values is None else values[self._order] for values in (self.weights, self.narrow))
         return Tiles(self.points[self._order], weights, narrow)
 
+    @cached_property
+    def _plan(self) -> Plan | None:
+        """Of a grid, if there is one for these references."""
+        if not self._may_use_grid:
+            return None
+        return plan(self.points, self.weights, self.error, most_nodes(len(self.points)))
+
     def _uses_grid(self, n_queries: int) -> bool:
         """Whether queries go by the grid, which is made when it pays for the first time."""
-        if self._grid is None and self._plan is not None:
-            plan, (m, d) = self._plan, self.points.shape
-            if grid_pays(m, n_queries, plan.n_nodes, plan.length, plan.reach, d):
+        m, d = self.points.shape
+        if self._grid is None and grid_may_pay(m, n_queries):
+            plan = self._plan
+            if plan is not None and grid_pays(m, n_queries, plan.n_nodes, plan.length, plan.reach, d):
                 self._grid = Grid(plan, self.points, self.weights, self.n_threads)
         return self._grid is not None
 
@@ -150,16 +175,19 @@ class KernelSums:
         _put(sums, of_moments, done, (np.log(without), ratios))
         return done
 
-    def _at(self, queries: Floats, moments: int) -> tuple[Floats, Floats | None]:
+    def _at(self, queries: Floats, moments: int, ordered: bool = False) -> tuple[Floats, Floats | None]:
         n, d = queries.shape
         sums, of_moments = np.full(n, -np.inf), np.zeros((n, d)) if moments else None
         use_grid = self._uses_grid(n)
         for first in range(0, n, QUERIES):
             rows = slice(first, first + QUERIES)
-            self._slice(queries[rows], sums[rows], None if of_moments is None else of_moments[rows], moments, use_grid)
+            part = None if of_moments is None else of_moments[rows]
+            self._slice(queries[rows], sums[rows], part, moments, use_grid, ordered)
         return sums, of_moments
 
-    def _slice(self, queries: Floats, sums: Floats, of_moments: Floats | None, moments: int, use_grid: bool) -> None:
+    def _slice(
+        self, queries: Floats, sums: Floats, of_moments: Floats | None, moments: int, use_grid: bool, ordered: bool
+    ) -> None:
         """Some queries, into arrays of their own size."""
         with np.errstate(invalid="ignore"):
             left = np.all(np.abs(queries) < FAR, axis=1)
@@ -168,11 +196,11 @@ class KernelSums:
         rows = np.flatnonzero(left)
         if len(rows):
             some = queries if len(rows) == len(queries) else queries[rows]
-            order = near_order(some, self.n_threads) if self.error > 0.0 else None
+            order = near_order(some, self.n_threads) if self.error > 0.0 and not ordered else None
             if order is not None:
                 rows, some = rows[order], some[order]
-            ordered = np.ascontiguousarray(some)
-            found = self._tiles.sums(ordered, self.kernel, moments, None, self.error, self.n_threads)
+            queries_in_order = np.ascontiguousarray(some)
+            found = self._tiles.sums(queries_in_order, self.kernel, moments, None, self.error, self._threads(len(rows)))
             _put(sums, of_moments, rows, found)
 
 

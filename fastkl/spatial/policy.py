@@ -72,6 +72,14 @@ def orders_kernel_sums(n_rows: int, n_columns: int) -> bool:
     return n_rows >= LEAST_ROWS_IN_ORDER and n_columns <= MOST_COLUMNS_IN_ORDER
 
 
+LEAST_TERMS_OF_THREADS = 1 << 18  # of a kernel sum: fewer are added sooner than threads have met
+
+
+def kernel_threads(n_references: int, n_queries: int, n_threads: int) -> int:
+    """How many threads add the terms of a kernel sum."""
+    return n_threads if n_references * n_queries >= LEAST_TERMS_OF_THREADS else 1
+
+
 # A grid for Gaussian sums (``grid_sums``): seconds, in units of those of one term of the full sum on the same threads.
 MOST_COLUMNS_OF_GRID, LEAST_ERROR_OF_GRID = 3, 1e-12
 SHARE_OF_TERMS = 0.3  # that tiles leave of a sum
@@ -82,6 +90,11 @@ NODES, NODES_OF_ROW, FEW_NODES = 1 << 25, 24, 1 << 23  # at most: 256 MB, and so
 def may_use_grid(n_columns: int, error: float) -> bool:
     """Whether there is a grid for so many columns and such an error."""
     return n_columns <= MOST_COLUMNS_OF_GRID and error >= LEAST_ERROR_OF_GRID
+
+
+def grid_may_pay(n_references: int, n_queries: int) -> bool:
+    """Whether a grid could take less time than tiles do, if it had no nodes."""
+    return (n_references + n_queries) * POINT < SHARE_OF_TERMS * float(n_references) * float(n_queries)
 
 
 def most_nodes(n_references: int) -> float:

@@ -54,6 +54,10 @@ ITERATIVE = {
     "bandwidth_matrix": (KernelDensityMLE("likelihood_matrix"), TAILS),
     "angles": (KernelDensityMLE(kernel="von_mises"), TAILS % 6.0),
     "boundary": (KernelDensityMLE(boundary="reflect"), POSITIVE[:, :1]),
+    "labels": (
+        KernelDensityMLE(column_types={1: "ordered"}),
+        np.column_stack([TAILS[:80, 0], np.rint(TAILS[:80, 1])]),
+    ),
     "factors": (FactorAnalysisMLE(), load_wine().data[:, [0, 5, 6, 9, 12]]),
     "shape": (ShapeConstrainedMLE(), TAILS[:, :1]),
 }

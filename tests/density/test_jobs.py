@@ -269,6 +269,9 @@ def test_calls_out_of_turn():
         job.finish()
     with pytest.raises(TypeError, match="what map gave"):
         job.reduce([3])
+    for unreadable in (b"x", bytes(4), pickle.dumps(3)):
+        with pytest.raises(TypeError, match="what map gave"):
+            job.reduce([unreadable])
     X = RNG.gamma(2.0, size=(100, 1))
     finished(job, [X])
     with pytest.raises(RuntimeError, match="no further pass"):

@@ -8,8 +8,9 @@ from fastkl import families
 from fastkl._core.rows import Rows
 from fastkl.families.mixture import Mixture
 from fastkl.families.mixture.ascent import Ascent
+from fastkl.families.mixture.collapsed import CollapsedError
 from fastkl.families.mixture.expectation import Components
-from fastkl.families.mixture.maximisation import CollapsedError, ComponentRows, OwnRows
+from fastkl.families.mixture.maximisation import ComponentRows, OwnRows
 from fastkl.families.mixture.quasi_newton import Correction, Pair
 
 VARIANTS = [

@@ -27,6 +27,8 @@ EVERYDAY = {
     "genextreme": "generalized_extreme_value",
     "gev": "generalized_extreme_value",
     "skewnorm": "skew_normal",
+    "gennorm": "generalized_normal",
+    "generalized gaussian": "generalized_normal",
     "mvn": "multivariate_normal",
     "multivariate gaussian": "multivariate_normal",
     "vonmises": "von_mises",

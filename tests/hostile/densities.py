@@ -69,6 +69,22 @@ OF_ROWS_ALONE = [
     "transform",
     "decision_function",
 ]
+BOUNDARIES = [
+    "reflect",
+    "log",
+    "logit",
+    (0.0, 1.0),
+    (None, 5.0),
+    ("circular", 6.3),
+    ("circular", 0.0),
+    ("logit", 0.0, 10.0),
+    {0: "reflect"},
+    {"c0": "log", 1: (0, None)},
+    {7: "log"},
+    (1.0, 0.0),
+    (0.0, float("nan")),
+    *ODD,
+]
 MAY_BE_NAN = {"tic", "gradient", "score_and_gradient", "robust_standard_errors", "icl"}
 
 
@@ -99,10 +115,20 @@ def an_estimator(rng):
     if kind == "factors":
         return FactorAnalysisMLE(maybe(rng, 1), noise=maybe(rng, rng.choice(["diagonal", "isotropic"])))
     if kind == "kernel":
-        rules = ["likelihood", "scott", 0.5, "silverman", "sheather_jones", [0.3, 0.5], "nonsense"]
-        return KernelDensityMLE(maybe(rng, rng.choice(rules)))
+        rules = ["likelihood", "scott", 0.5, "silverman", "sheather_jones", [0.3, 0.5], "likelihood_matrix", "nonsense"]
+        return KernelDensityMLE(
+            maybe(rng, rng.choice(rules)),
+            kernel=rng.choice(["gaussian", "epanechnikov", "exponential", "von_mises", "von_mises_fisher", "nonsense"])
+            if rng.random() < 0.3
+            else "gaussian",
+            boundary=rng.choice(BOUNDARIES) if rng.random() < 0.4 else None,
+            adaptive=rng.random() < 0.1,
+            bias_reduction=maybe(rng, rng.choice([None, "score"])) if rng.random() < 0.2 else None,
+        )
     if kind == "shape":
-        return ShapeConstrainedMLE(maybe(rng, rng.choice(["log_concave", "decreasing"])), start=maybe(rng, 0.0))
+        return ShapeConstrainedMLE(
+            maybe(rng, rng.choice(["log_concave", "decreasing"])), start=maybe(rng, rng.choice([0.0, -1.0]), ODD, 0.1)
+        )
     one = DensityMLE(rng.choice(["normal", "gamma", "student_t", "multivariate_normal", "categorical", "poisson"]))
     if kind == "product":
         second = rng.choice([slice(1, None), [1], "c1", lambda X: [1], [0], [7], "no", True, None])

@@ -37,6 +37,11 @@ class Choices:
         """One of a list."""
         return items[self.randrange(len(items))]
 
+    def sample(self, items, n):
+        """Some of a list, each at most once."""
+        left = list(items)
+        return [left.pop(self.randrange(len(left))) for _ in range(n)]
+
     def random(self):
         """A number from 0 to below 1, in thousandths; 0.999 is the plain one, where an odd choice is a small share."""
         return (999 - self.randrange(1000)) / 1000.0

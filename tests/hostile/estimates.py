@@ -43,8 +43,20 @@ def of_samples(rng):
         "n_jobs": maybe(rng, 1, ODD, 0.03),
     }
     kind = f"({p.kind}, {q.kind})"
-    which = rng.randrange(7)
-    if which < 3:
+    which = rng.randrange(8)
+    if which == 7:
+        attempt(
+            f"kl_lower_bound{kind}",
+            fastkl.kl_lower_bound,
+            p.X,
+            q.X,
+            level=maybe(rng, 0.95),
+            sample_weight_p=p.weights,
+            sample_weight_q=q.weights,
+            random_state=0,
+            tame=tame,
+        )
+    elif which < 3:
         found = attempt(
             f"kl_divergence{kind}",
             fastkl.kl_divergence,

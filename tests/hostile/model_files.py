@@ -19,9 +19,11 @@ from sklearn.preprocessing import StandardScaler
 from fastkl import (
     DensityMLE,
     FactorAnalysisMLE,
+    KernelDensityMLE,
     MixtureMLE,
     ModelFileError,
     ProductDensity,
+    ShapeConstrainedMLE,
     TransformedDensity,
     families,
     load,
@@ -62,6 +64,13 @@ def _models():
     yield MixtureMLE(2, family="normal", random_state=0, n_init=1, max_iter=50, tol=1e-3).fit(X)
     yield FactorAnalysisMLE(1).fit(X)
     yield ProductDensity([("a", DensityMLE("gamma"), [0]), ("b", DensityMLE("normal"), [1, 2])]).fit(X)
+    parts = [("a", "gamma", [0]), ("b", "normal", [1, 2])]
+    yield MixtureMLE(2, family=parts, random_state=0, n_init=1, max_iter=50, tol=1e-3).fit(X)
+    for boundary in (None, "log", (0.0, None), {0: ("circular", 9.0)}):
+        yield KernelDensityMLE("scott", boundary=boundary, adaptive=boundary is None).fit(X)
+    yield KernelDensityMLE(np.eye(3), kernel="epanechnikov").fit(X)
+    yield ShapeConstrainedMLE("log_concave").fit(X[:, :1])
+    yield ShapeConstrainedMLE("decreasing").fit(X[:, :1])
     yield TransformedDensity(StandardScaler(), DensityMLE("multivariate_normal")).fit(X)
 
 

@@ -95,6 +95,8 @@ def test_what_makes_no_sense_is_said(line):
         choose_components(line, [1], ["full", "tied"], criterion="bootstrap")
     with pytest.raises(DegenerateDataError, match="No candidate"):
         choose_components(np.ones((10, 1)), [1, 2])
+    with pytest.raises(DegenerateDataError, match="No candidate can be chosen. no fit to a fold"):
+        choose_components([[1.0], [1.0], [1.0], [2.0]], [1], criterion="cv", cv=2, random_state=0)
     few = choose_components(np.arange(3.0)[:, None], [1, 2, 5], random_state=0)
     assert isinstance(few, ComponentChoice)
     assert few.models[-1] is None

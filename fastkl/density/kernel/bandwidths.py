@@ -5,8 +5,10 @@ All rules go by the scale of the data: rows times c have bandwidths times c.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from types import MappingProxyType
 from typing import Any
 from warnings import warn
 
@@ -17,7 +19,8 @@ from fastkl._core.array_types import Floats
 from fastkl._core.rows import Rows
 from fastkl.density.kernel.boundaries import Support
 from fastkl.density.kernel.directional import DIRECTIONAL, directional_scales
-from fastkl.density.kernel.folded import Mirrors
+from fastkl.density.kernel.discrete import DiscreteKernel
+from fastkl.density.kernel.ends import Mirrors
 from fastkl.density.kernel.kernels import KERNELS
 from fastkl.density.kernel.leave_one_out import distinct, evaluated, maximise
 from fastkl.density.kernel.matrix_bandwidth import evaluated_matrix, most_likely_matrix, start_of
@@ -28,6 +31,7 @@ from fastkl.exceptions import DegenerateDataError, RepeatedValuesWarning
 WAY_OUT = "Choose bandwidth='silverman' or numbers, or describe rounded columns by a discrete family."
 TWINS = "Every row has another one equal to it: the leave-one-out likelihood grows without bound as h goes to 0."
 STEEP = 1e-3  # slope per row of a search that did not end near a maximum
+NONE_DISCRETE: Mapping[int, DiscreteKernel] = MappingProxyType({})
 RULES = ("likelihood", "likelihood_matrix", "likelihood_scalar", "scott", "sheather_jones", "silverman")
 
 
@@ -66,7 +70,9 @@ def is_rule(bandwidth: Any) -> bool:
     return True
 
 
-def given_bandwidth(bandwidth: Any, d: int, kernel: str = "gaussian") -> Any:
+def given_bandwidth(
+    bandwidth: Any, d: int, kernel: str = "gaussian", kernels: Mapping[int, DiscreteKernel] = NONE_DISCRETE
+) -> Any:
     """A number, one for each column or a covariance, as it was given; ValueError for one that is none."""
     try:
         value = np.asarray(bandwidth, dtype=np.float64)
@@ -76,6 +82,8 @@ def given_bandwidth(bandwidth: Any, d: int, kernel: str = "gaussian") -> Any:
         ) from error
     if value.shape not in ((), (d,), (d, d)):
         raise ValueError(f"bandwidth has shape {value.shape} for {d} columns; give a number, {d} numbers or a matrix.")
+    if kernels:
+        return _checked_by_column(value, d, kernels)
     if kernel in DIRECTIONAL and value.ndim > (kernel == "von_mises"):
         what = "a number or one for each column" if kernel == "von_mises" else "a number"
         raise ValueError(f"The bandwidth of kernel={kernel!r} is {what}; its concentration is 1 / bandwidth**2.")
@@ -89,6 +97,22 @@ def given_bandwidth(bandwidth: Any, d: int, kernel: str = "gaussian") -> Any:
             f"{np.atleast_1d(value)[place]!s}."
         )
     return float(value) if value.ndim == 0 else value.copy()
+
+
+def _checked_by_column(value: Floats, d: int, kernels: Mapping[int, DiscreteKernel]) -> Floats:
+    """One for each column, of which those of discrete columns have a range of their own."""
+    if value.shape != (d,):
+        raise ValueError(
+            f"Columns of labels have bandwidths of another kind than columns of numbers: give {d} of them, one for each column."
+        )
+    for j, width in enumerate(value):
+        kernel = kernels.get(j)
+        if kernel is None and not (np.isfinite(width) and width > 0.0):
+            raise ValueError(f"A bandwidth has to be a finite number above 0; that of column {j} is {width!s}.")
+        if kernel is not None and not kernel.takes(width):
+            upto = "below 1" if kernel.n_labels is None else f"to {kernel.widest:.6g}"
+            raise ValueError(f"The bandwidth of {kernel.kind} column {j} is a number from 0 {upto}, not {width!s}.")
+    return value.copy()
 
 
 def _checked_matrix(value: Floats) -> Floats:
@@ -118,7 +142,7 @@ def chosen_bandwidth(rule: str, rows: Rows, kernel: str, coordinates: Floats, su
     points, mirrors = coordinates - centre, support.mirrors(centre)
     scales = column_scales(rows, points, rule)
     if mirrors is not None:
-        scales = _around(points, rows.weights, mirrors, scales, rule)
+        scales = around(points, rows.weights, mirrors, scales, rule)
     spread = np.sqrt(KERNELS[kernel].variance(d))
     if rule == "sheather_jones":
         return Bandwidth(np.array([sheather_jones(coordinates[:, j].astype(np.float64), j) for j in range(d)]) / spread)
@@ -163,7 +187,7 @@ def _directional(rule: str, rows: Rows, kernel: str) -> Bandwidth:
     return _most_likely(scalar, rows, points, start, kernel, None)
 
 
-def _around(points: Floats, weights: Floats | None, mirrors: Mirrors, scales: Floats, rule: str) -> Floats:
+def around(points: Floats, weights: Floats | None, mirrors: Mirrors, scales: Floats, rule: str) -> Floats:
     """Scales with those of circular columns by their mean resultant length, which has no beginning."""
     scales = scales.copy()
     for j in np.flatnonzero(mirrors.circular):
@@ -187,15 +211,15 @@ def _most_likely(
     """The maximum of the leave-one-out likelihood; a warning where it is one of rounding, or there is none."""
     options: dict[str, Any] = {"scalar": scalar, "n_threads": rows.n_threads, "mirrors": mirrors}
     values, weights = distinct(points, rows.weights)
-    if _all_repeated(points):
+    if all_repeated(points):
         reason = TWINS
     else:
         found = maximise(points, rows.weights, start, kernel, **options)
-        reason = _collapse(found.bandwidth, points, rows)
+        reason = collapse(found.bandwidth, points, rows)
     if reason and 1 < len(values) < len(points):
         warn(f"{reason} Equal rows are left out together instead. {WAY_OUT}", RepeatedValuesWarning, stacklevel=8)
         found = maximise(values, weights, start, kernel, **options)
-        reason = _collapse(found.bandwidth, values, rows)
+        reason = collapse(found.bandwidth, values, rows)
     if reason:
         warn(f"{reason} Silverman's rule is taken instead. {WAY_OUT}", RepeatedValuesWarning, stacklevel=8)
         found = evaluated(points, rows.weights, start, kernel, **options)
@@ -207,15 +231,15 @@ def _most_likely_matrix(rows: Rows, points: Floats, start: Floats, kernel: str) 
     """A matrix of maximum leave-one-out likelihood; equal rows are left out together where they would spoil it."""
     matrix = start_of(points, rows.weights, rows.total_weight, start)
     values, weights = distinct(points, rows.weights)
-    if _all_repeated(points):
+    if all_repeated(points):
         reason = TWINS
     else:
         found = most_likely_matrix(points, rows.weights, matrix, kernel, rows.n_threads)
-        reason = _collapse(np.sqrt(np.diag(found.bandwidth)), points, rows)
+        reason = collapse(np.sqrt(np.diag(found.bandwidth)), points, rows)
     if reason and 1 < len(values) < len(points):
         warn(f"{reason} Equal rows are left out together instead. {WAY_OUT}", RepeatedValuesWarning, stacklevel=8)
         found = most_likely_matrix(values, weights, matrix, kernel, rows.n_threads)
-        reason = _collapse(np.sqrt(np.diag(found.bandwidth)), values, rows)
+        reason = collapse(np.sqrt(np.diag(found.bandwidth)), values, rows)
     if reason:
         warn(f"{reason} Silverman's rule is taken instead. {WAY_OUT}", RepeatedValuesWarning, stacklevel=8)
         found = evaluated_matrix(points, rows.weights, matrix, kernel, rows.n_threads)
@@ -230,12 +254,12 @@ def _most_likely_matrix(rows: Rows, points: Floats, start: Floats, kernel: str) 
     return Bandwidth(found.bandwidth, found.log_likelihood, found.converged, found.n_iter)
 
 
-def _all_repeated(points: Floats) -> bool:
+def all_repeated(points: Floats) -> bool:
     """Whether every row has another one equal to it."""
     return bool(np.unique(points, axis=0, return_counts=True)[1].min() > 1)
 
 
-def _collapse(bandwidth: Floats, points: Floats, rows: Rows) -> str:
+def collapse(bandwidth: Floats, points: Floats, rows: Rows) -> str:
     """What is wrong with a bandwidth far below the least difference of values that are repeated; empty if nothing is."""
     for j, width in enumerate(np.broadcast_to(bandwidth, points.shape[1])):
         values = np.unique(points[:, j])

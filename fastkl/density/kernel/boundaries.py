@@ -19,7 +19,9 @@ from scipy.special import expit
 
 from fastkl._core.array_types import Floats
 from fastkl._core.rows import Rows
-from fastkl.density.kernel.folded import Mirrors
+from fastkl.density.kernel.column_types import ColumnTypes
+from fastkl.density.kernel.discrete import DiscreteKernel
+from fastkl.density.kernel.ends import Mirrors
 from fastkl.exceptions import SupportError
 from fastkl.rows.columns import column_number, named
 
@@ -173,26 +175,51 @@ class Support:
         One for each column.
     names : sequence of str or None
         Their names.
+    types : ColumnTypes or None
+        The columns of labels and of whole numbers, if there are some.
     """
 
-    def __init__(self, columns: Sequence[ColumnSupport], names: Sequence[str] | None = None):
+    def __init__(
+        self, columns: Sequence[ColumnSupport], names: Sequence[str] | None = None, types: ColumnTypes | None = None
+    ):
         self.columns, self.names = tuple(columns), names
+        self.types = ColumnTypes({}, {}) if types is None else types
         self._ended = [j for j, column in enumerate(self.columns) if column.kind != "line"]
+        kernels = {j: self.types.kernel(j) for j in sorted(self.types.kinds)}
+        self.kernels: dict[int, DiscreteKernel] = {j: kernel for j, kernel in kernels.items() if kernel is not None}
 
     @classmethod
-    def of(cls, boundary: Any, d: int, names: Any) -> Support:
-        """What ``boundary`` means for d columns: one entry for all, or entries by column."""
-        if not isinstance(boundary, Mapping):
-            return cls([ColumnSupport.of(boundary)] * d, names)
+    def of(cls, boundary: Any, d: int, names: Any, types: ColumnTypes | None = None) -> Support:
+        """What ``boundary`` means for d columns: one entry for all that are continuous, or entries by column."""
+        discrete = () if types is None else types.kinds
         columns = [ColumnSupport()] * d
+        if not isinstance(boundary, Mapping):
+            entry = ColumnSupport.of(boundary)
+            return cls([columns[j] if j in discrete else entry for j in range(d)], names, types)
         for key, entry in boundary.items():
-            columns[column_number(key, names, d, "boundary=: the table")] = ColumnSupport.of(entry)
-        return cls(columns, names)
+            j = column_number(key, names, d, "boundary=: the table")
+            columns[j] = ColumnSupport.of(entry)
+            if j in discrete and columns[j].kind != "line":
+                raise ValueError(
+                    f"boundary={entry!r} of {named(j, names)}: a column of labels or whole numbers has no ends on a line. "
+                    "Leave it out of boundary, or out of column_types."
+                )
+        return cls(columns, names, types)
 
     @property
     def plain(self) -> bool:
-        """Whether no column ends."""
-        return not self._ended
+        """Whether no column ends, and all of them are continuous."""
+        return not self._ended and not self.kernels
+
+    @property
+    def continuous(self) -> list[int]:
+        """The columns of numbers on a line or a circle."""
+        return [j for j in range(len(self.columns)) if j not in self.kernels]
+
+    def taken(self, columns: list[int]) -> Support:
+        """That of some of the columns."""
+        names = None if self.names is None else [self.names[j] for j in columns]
+        return Support([self.columns[j] for j in columns], names, self.types.part(columns))
 
     @property
     def folded(self) -> bool:
@@ -224,6 +251,8 @@ class Support:
             for j in self._ended:
                 outside |= ~self.columns[j].holds(X[:, j])
                 coordinates[:, j] = self.columns[j].inner(X[:, j])
+            for j, kernel in self.kernels.items():
+                outside |= ~kernel.holds(X[:, j])
         return coordinates, outside
 
     def clipped(self, X: Floats) -> Floats:

@@ -27,7 +27,28 @@ def check_kernel_density(density: Any) -> None:
     shifts = getattr(density, "shifts_", None)
     if shifts is not None and (shifts.shape != rows.shape or not np.isfinite(shifts).all()):
         raise ValueError("shifts_ are not a finite number for each value of the references")
-    given_bandwidth(density.bandwidth_, d, density.kernel)
-    if not all(column.holds(rows[:, j]).all() for j, column in enumerate(density._support.columns)):
-        raise ValueError("references_ lie outside the boundary")
+    _check_types(density, d)
+    support = density._support
+    given_bandwidth(density.bandwidth_, d, density.kernel, support.kernels)
+    if support.inner(rows)[1] is not None and support.inner(rows)[1].any():
+        raise ValueError("references_ lie outside the boundary, or are no places of labels")
     density._sums_of(1)
+
+
+def _check_types(density: Any, d: int) -> None:
+    """ValueError unless what is learnt of columns of labels fits together."""
+    kinds, labels = getattr(density, "column_types_", {}), getattr(density, "categories_", {})
+    if not isinstance(kinds, dict) or not isinstance(labels, dict) or not set(labels) <= set(kinds):
+        raise ValueError("column_types_ and categories_ are no dicts of the same columns")
+    for j, kind in kinds.items():
+        if type(j) is not int or not 0 <= j < d or kind not in ("categorical", "ordered"):
+            raise ValueError(f"column_types_ has {kind!r} for column {j!r}")
+        own = labels.get(j)
+        if own is None and kind == "ordered":
+            continue
+        if not isinstance(own, np.ndarray) or own.ndim != 1 or not 0 < len(own) == len(set(own.tolist())):
+            raise ValueError(f"categories_ of column {j} are not labels, each of them once")
+    if kinds:
+        dtypes = density.dtypes_
+        if dtypes is not None and (len(dtypes) != d or not all(isinstance(dtype, str) for dtype in dtypes)):
+            raise ValueError(f"dtypes_ are not those of {d} columns")

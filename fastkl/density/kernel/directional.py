@@ -23,6 +23,7 @@ from fastkl._core.array_types import Floats
 from fastkl._core.rows import Rows
 from fastkl._core.special.bessel_ratio import log_scaled_constant, ratio_and_complement
 from fastkl.density.kernel.boundaries import ColumnSupport, Support
+from fastkl.density.kernel.column_types import ColumnTypes
 from fastkl.exceptions import SupportError
 from fastkl.families.von_mises import bessel_deficit
 from fastkl.families.von_mises_fisher import draw_gaps, length_excess
@@ -148,11 +149,11 @@ class Sphere(Support):
         return X, ~(np.abs(excess) <= allowed)
 
 
-def support_of(kernel: str, boundary: Any, d: int, names: Any) -> Support:
+def support_of(kernel: str, boundary: Any, d: int, names: Any, types: ColumnTypes | None = None) -> Support:
     """Where rows lie: where a directional kernel says so, otherwise by ``boundary``."""
     if kernel in DIRECTIONAL:
         return Angles(d, names) if kernel == "von_mises" else Sphere(d, names)
-    return Support.of(boundary, d, names)
+    return Support.of(boundary, d, names, types)
 
 
 def directional_scales(points: Floats, weights: Floats | None, kernel: str) -> Floats:

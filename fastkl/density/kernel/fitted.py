@@ -17,12 +17,16 @@ from fastkl.density.kernel.directional import DIRECTIONAL, DirectionalSums, draw
 from fastkl.density.kernel.folded import FoldedSums
 from fastkl.density.kernel.kernels import KERNELS
 from fastkl.density.kernel.leave_one_out import weight_of_others
+from fastkl.density.kernel.mixed import Groups, MixedSums
 from fastkl.density.kernel.parts import KernelParts
 from fastkl.density.kernel.units import Units, median_of
 from fastkl.density.summary import Line
 from fastkl.density.validation import as_generator, read_rows, whole_number
 from fastkl.divergence import Estimate
 from fastkl.rows.checks import raise_if_not_finite
+from fastkl.rows.tables import rows_as
+
+AnySums = FoldedSums | DirectionalSums | MixedSums
 
 
 class FittedKernelDensity(KernelParts):
@@ -38,9 +42,11 @@ class FittedKernelDensity(KernelParts):
     adaptive: bool
     bias_reduction: str | None
     boundary: Any
+    column_types: Any
+    dtypes_: list[str] | None
     local_bandwidths_: Floats
     shifts_: Floats
-    _sums: tuple[Any, FoldedSums | DirectionalSums] | None = None  # arranged once for the parameters that it depends on
+    _sums: tuple[Any, AnySums] | None = None  # arranged once for the parameters that it depends on
 
     def _check_parameters(self) -> None:
         """ValueError or TypeError for parameters out of their range."""
@@ -66,6 +72,11 @@ class FittedKernelDensity(KernelParts):
                 f"kernel={self.kernel!r} has a support of its own and one bandwidth for all rows: it takes boundary=None and "
                 "adaptive=False. Angles beside other columns are boundary={column: ('circular', period)} of a Gaussian kernel."
             )
+        if self.column_types is not None and (self.kernel in DIRECTIONAL or self.bias_reduction):
+            what = (
+                f"kernel={self.kernel!r}" if self.kernel in DIRECTIONAL else f"bias_reduction={self.bias_reduction!r}"
+            )
+            raise ValueError(f"{what} takes column_types=None: it is of columns of numbers alone.")
         if self.bias_reduction and self.boundary is not None:
             raise ValueError(
                 "bias_reduction='score' takes boundary=None: its shift is derived for columns without an end."
@@ -81,20 +92,36 @@ class FittedKernelDensity(KernelParts):
 
     # -- scoring -----------------------------------------------------------------------------------------------------------
 
-    def _sums_of(self, n_threads: int) -> FoldedSums | DirectionalSums:
+    def _sums_of(self, n_threads: int) -> AnySums:
         """The references arranged in units of the bandwidth."""
         key = (self.kernel, float(self.error), n_threads)
         if self._sums is None or self._sums[0] != key:
             self._sums = (key, self._arranged(n_threads))
         return self._sums[1]
 
-    def _arranged(self, n_threads: int) -> FoldedSums | DirectionalSums:
+    def _arranged(self, n_threads: int) -> AnySums:
         if self.kernel in DIRECTIONAL:
             return DirectionalSums(
                 self.references_,
                 self.reference_weights_,
                 self.kernel,
                 self.bandwidth_,
+                error=self.error,
+                n_threads=n_threads,
+            )
+        support, local = self._support, getattr(self, "local_bandwidths_", None)
+        if support.kernels:
+            points, continuous = self._coordinates.copy(), support.continuous
+            centre = median_of(points[:, continuous])
+            mirrors = support.taken(continuous).mirrors(centre)
+            return MixedSums(
+                Groups(points, support.kernels, n_threads),
+                self.reference_weights_,
+                self.kernel,
+                self.bandwidth_,
+                centre,
+                mirrors,
+                local=local,
                 error=self.error,
                 n_threads=n_threads,
             )
@@ -105,8 +132,8 @@ class FittedKernelDensity(KernelParts):
             self.kernel,
             self.bandwidth_,
             centre,
-            self._support.mirrors(centre),
-            local=getattr(self, "local_bandwidths_", None),
+            support.mirrors(centre),
+            local=local,
             error=self.error,
             n_threads=n_threads,
         )
@@ -116,6 +143,13 @@ class FittedKernelDensity(KernelParts):
         return float(len(self.references_)) if weights is None else float(weights.sum())
 
     def _log_density_of(self, rows: Rows) -> Floats:
+        """Of rows as a source holds them."""
+        if not self._types.kinds:
+            return self._log_density_at(rows)
+        return self._checked_log_density(self._types.coded(rows))
+
+    def _log_density_at(self, rows: Rows) -> Floats:
+        """Of rows of numbers."""
         sums, support = self._sums_of(rows.n_threads), self._support
         coordinates, outside = support.inner(rows.X)
         logs: Floats = sums.log_sums(coordinates) - (np.log(self._total_weight()) + sums.log_constant)
@@ -127,10 +161,28 @@ class FittedKernelDensity(KernelParts):
 
     def _read(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> Rows:
         self._check_fitted()
-        return read_rows(self, X, sample_weight)
+        types = self._types
+        rows = read_rows(self, X, sample_weight, labels=bool(types.kinds))
+        return types.coded(rows) if types.kinds else rows
+
+    def _takes_labels(self) -> bool:
+        return self.column_types is not None
+
+    def _is_discrete(self) -> bool:
+        return bool(getattr(self, "column_types_", self.column_types))
+
+    @property
+    def discrete_(self) -> bool:
+        """Whether all columns are of labels or whole numbers, so that log-densities are log-probabilities."""
+        return len(self._types.kinds) == self.n_features_in_
+
+    @property
+    def discrete_columns_(self) -> frozenset[int]:
+        """Numbers of the columns of labels and of whole numbers, whose log-densities are log-probabilities."""
+        return frozenset(self._types.kinds)
 
     def _checked_log_density(self, rows: Rows) -> Floats:
-        values = self._log_density_of(rows)
+        values = self._log_density_at(rows)
         if not np.isfinite(values.sum()):
             raise_if_not_finite(rows)
         return values
@@ -168,7 +220,8 @@ class FittedKernelDensity(KernelParts):
         Returns
         -------
         ndarray of shape (n, d)
-            In nats per unit of the columns; 0 where the density is 0, and where a kernel has no slope.
+            In nats per unit of the columns; 0 where the density is 0, and where a kernel has no slope. NaN in columns of labels
+            and whole numbers, between which there is none.
 
         Examples
         --------
@@ -251,7 +304,7 @@ class FittedKernelDensity(KernelParts):
 
     # -- the distribution --------------------------------------------------------------------------------------------------
 
-    def sample(self, n_samples: int = 1, random_state: Any = None) -> Floats:
+    def sample(self, n_samples: int = 1, random_state: Any = None) -> Any:
         """Draw rows from the density: references at random, and draws of the kernel around them.
 
         Parameters
@@ -263,8 +316,8 @@ class FittedKernelDensity(KernelParts):
 
         Returns
         -------
-        ndarray of shape (n_samples, d)
-            Draws.
+        ndarray of shape (n_samples, d) or DataFrame
+            Draws; with ``column_types`` a table of the kind that was fitted, if it was one of pandas.
         """
         self._check_fitted()
         n_samples = whole_number(n_samples, "n_samples")
@@ -275,17 +328,23 @@ class FittedKernelDensity(KernelParts):
             centres = self.references_[chosen].astype(np.float64)
             around = draw_directional(self.kernel, centres, self.bandwidth_, rng)
             return self._support.outer(around, self.references_)
-        noise = KERNELS[self.kernel].draw(rng, n_samples, self.n_features_in_)
-        if hasattr(self, "local_bandwidths_"):
-            noise *= self.local_bandwidths_[chosen, np.newaxis]
-        drawn: Floats = self._centres[chosen] + Units(self.bandwidth_, np.zeros(self.n_features_in_)).scaled(noise)
-        return self._support.outer(drawn, self.references_)
+        support, continuous = self._support, self._support.continuous
+        drawn: Floats = self._centres[chosen].astype(np.float64)
+        if continuous:
+            noise = KERNELS[self.kernel].draw(rng, n_samples, len(continuous))
+            if hasattr(self, "local_bandwidths_"):
+                noise *= self.local_bandwidths_[chosen, np.newaxis]
+            drawn[:, continuous] += self._units_of(continuous).scaled(noise)
+        for j, kernel in support.kernels.items():
+            drawn[:, j] = kernel.draw(drawn[:, j], float(self.bandwidth_[j]), rng)
+        drawn = support.outer(drawn, self.references_)
+        return rows_as(self.dtypes_, self._types.values(drawn), self._column_names()) if support.kernels else drawn
 
     def _moments(self) -> tuple[Floats, Floats]:
         if not self._support.plain or self.kernel in DIRECTIONAL:
             raise AttributeError(
-                "A kernel density with a boundary, or of directions, has no moments in closed form; take those of many draws, "
-                "model.sample(100_000)."
+                "A kernel density with a boundary, of directions or of columns of labels has no moments in closed form; take "
+                "those of many draws, model.sample(100_000), or of a marginal."
             )
         rows = self._centres.astype(np.float64)
         centre, weights = np.median(rows, axis=0), self.reference_weights_

@@ -16,12 +16,14 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 from scipy.optimize import minimize
 
 from fastkl._core.array_types import Floats
 from fastkl._core.iterations import is_heard, is_stopped, report
 from fastkl.density.kernel.directional import DIRECTIONAL, DirectionalSums
-from fastkl.density.kernel.folded import FoldedSums, Mirrors
+from fastkl.density.kernel.ends import Mirrors
+from fastkl.density.kernel.folded import FoldedSums
 from fastkl.exceptions import DegenerateDataError
 from fastkl.spatial.kernel_sums import near_order
 
@@ -30,6 +32,7 @@ TOLERANCE = 1e-6  # of a slope per row, where the search has converged
 MANY = 1500  # rows whose search begins on a part of them: a quarter, of at most so many rows
 LARGEST_PART = 2000
 FINE, FINE_OF_MANY = 1e-14, 1e-10  # slopes at which a search ends: rounding, or what many rows are worth
+ROUGH = 1e-3  # slopes where it only has to be seen which of several maxima is the highest
 FARTHEST = 30.0  # from the start, in logarithms: a likelihood that still grows there has no maximum
 ROUNDING = 1e-9  # of a log-bandwidth
 LOWEST = 1e10  # stands for a log-likelihood of minus infinity in the line search
@@ -207,11 +210,15 @@ def _telling(unit: Floats) -> Callable[[Floats], bool]:
 
 
 def climb(
-    likelihood: Likelihood, theta: Floats, inverse: Floats | None, reached: Callable[[Floats], bool]
+    likelihood: Likelihood,
+    theta: Floats,
+    inverse: Floats | None,
+    reached: Callable[[Floats], bool],
+    polish: bool = True,
 ) -> tuple[Floats, Floats, int]:
     """Parameters where the slopes vanish, the inverse curvature there, and how often the likelihood was evaluated.
 
-    A ``theta`` of one number stands for all of them.
+    A ``theta`` of one number stands for all of them. Without ``polish`` the search ends near the maximum.
 
     With an ``inverse`` curvature from elsewhere the search begins with steps by it, and ends if these lead to the maximum.
     ``reached(theta)`` is told of every step; where it is true the search ends.
@@ -249,7 +256,7 @@ def climb(
         if reached(theta):
             raise StopIteration
 
-    options = {"gtol": 1e-6, "ftol": 0.0, "maxiter": 200, "maxcor": 20}
+    options = {"gtol": 1e-6 if polish else ROUGH, "ftol": 0.0, "maxiter": 200, "maxcor": 20}
     found = minimize(
         lambda theta: tuple(np.nan_to_num(part) for part in loss(theta)),
         theta,
@@ -259,17 +266,48 @@ def climb(
         options=options,
         callback=told if is_heard() else None,
     )
-    if np.any(found.x >= ends - ROUNDING) or is_stopped():
+    if not polish or is_stopped():
         return found.x, np.eye(len(theta)), n_evaluations
-    at = loss(found.x)[1]
-    steps = 1e-4 * np.eye(len(theta))
-    curvature = np.array([(loss(found.x + step)[1] - at) / 1e-4 for step in steps])
-    curvature = 0.5 * (curvature + curvature.T)
-    inverse = np.asarray(found.hess_inv.todense())
-    if np.isfinite(curvature).all() and np.linalg.eigvalsh(curvature)[0] > 1e-8 * np.max(np.abs(curvature)):
-        inverse = np.linalg.inv(curvature)
-    theta, inverse, _ = _polished(loss, found.x, inverse, FINE, reached)
+    theta, inverse = _refined(loss, found, found.x < ends - ROUNDING, reached)
     return theta, inverse, n_evaluations
+
+
+def _refined(
+    loss: Callable[[Floats], tuple[float, Floats]],
+    found: Any,
+    free: npt.NDArray[np.bool_],
+    reached: Callable[[Floats], bool],
+) -> tuple[Floats, Floats]:
+    """Steps from where a search has ended of the parameters that are at no end, and the inverse curvature there."""
+
+    def whole(some: Floats) -> Floats:
+        theta: Floats = found.x.copy()
+        theta[free] = some
+        return theta
+
+    def of_free(some: Floats) -> tuple[float, Floats]:
+        value, slopes = loss(whole(some))
+        return value, slopes[free]
+
+    theta, inverse = found.x.copy(), np.eye(len(free))
+    if free.any():
+        curvature = _inverse_curvature(of_free, theta[free], found, free)
+        some, of_some, _ = _polished(of_free, theta[free], curvature, FINE, lambda some: reached(whole(some)))
+        theta[free], inverse[np.ix_(free, free)] = some, of_some
+    return theta, inverse
+
+
+def _inverse_curvature(
+    loss: Callable[[Floats], tuple[float, Floats]], theta: Floats, found: Any, free: npt.NDArray[np.bool_]
+) -> Floats:
+    """By differences of the slopes, or where these are of no use what the search found."""
+    at = loss(theta)[1]
+    steps = 1e-4 * np.eye(len(theta))
+    curvature = np.array([(loss(theta + step)[1] - at) / 1e-4 for step in steps])
+    curvature = 0.5 * (curvature + curvature.T)
+    if np.isfinite(curvature).all() and np.linalg.eigvalsh(curvature)[0] > 1e-8 * np.max(np.abs(curvature)):
+        return np.asarray(np.linalg.inv(curvature))
+    return np.asarray(found.hess_inv.todense())[np.ix_(free, free)]
 
 
 def _polished(

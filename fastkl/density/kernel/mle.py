@@ -16,13 +16,17 @@ from fastkl.density.callbacks import hears_callbacks
 from fastkl.density.files.registry import register_density
 from fastkl.density.kernel.bandwidths import Bandwidth, chosen_bandwidth, given_bandwidth, is_rule
 from fastkl.density.kernel.checks import check_kernel_density
+from fastkl.density.kernel.column_types import ColumnTypes, declared_types, given_types
 from fastkl.density.kernel.directional import support_of
 from fastkl.density.kernel.fitted import FittedKernelDensity
+from fastkl.density.kernel.mixed_bandwidths import mixed_bandwidth
 from fastkl.density.kernel.units import Units
 from fastkl.density.validation import read_rows, unchanged_on_error
 from fastkl.rows.checks import raise_if_not_finite, require_finite
 from fastkl.rows.streamed import StreamedRows
+from fastkl.rows.tables import table_kind
 
+OF_LABELS = ("column_types_", "categories_", "dtypes_")
 WIDEST = 3.0  # factor of the bandwidth of a rule where kernels are shifted
 
 
@@ -66,6 +70,14 @@ class KernelDensityMLE(FittedKernelDensity):
         :math:`x_j + \tfrac{1}{2} H \nabla \log \tilde p(x_j)`, with :math:`\tilde p` the density without the shift: to where rows
         are denser, against the flattening of peaks. The leading term of the bias is gone, nothing is negative, and bandwidths
         can be wider: those of a rule are multiplied by the factor from 1 to 3 that maximises the leave-one-out likelihood.
+    column_types : None, dict or list, default=None
+        What columns hold: "continuous", "categorical" or "ordered", by column (name or number; the others are continuous) or
+        one for each. A categorical column has the kernel of Aitchison and Aitken, with a bandwidth from 0, where rows stand for
+        their own label alone, to (c - 1) / c for c labels, where the label does not matter. An ordered column has that of Wang
+        and van Ryzin, with a bandwidth from 0 up to 1: of whole numbers as they are, or of labels in the order that is given,
+        ``("ordered", ["low", "high"])``, or that an ordered categorical column of pandas has. Labels that rows may have later can
+        be given, too, ``("categorical", [...])``; any other has density 0. ``bandwidth`` is then "likelihood", for all columns
+        together, or one number for each.
     n_jobs : int, default=None
         Threads: None for all cores the process may use (1 inside a joblib worker), -1 likewise, or a number. The result is the
         same bit for bit whatever the number.
@@ -86,6 +98,9 @@ class KernelDensityMLE(FittedKernelDensity):
         Their weights.
     shifts_ : ndarray of shape (m, d)
         By how much the kernels are moved, with ``bias_reduction``.
+    column_types_, categories_ : dict
+        Types by column number, of those that are not continuous, and the labels of those that have some. In ``references_`` a
+        label is its place among them.
     ends_ : dict or None
         Entries of ``boundary`` by column number, where columns end.
     local_bandwidths_ : ndarray of shape (m,)
@@ -134,6 +149,7 @@ class KernelDensityMLE(FittedKernelDensity):
         boundary: Any = None,
         adaptive: bool = False,
         bias_reduction: str | None = None,
+        column_types: Any = None,
         n_jobs: int | None = None,
     ):
         self.bandwidth = bandwidth
@@ -142,6 +158,7 @@ class KernelDensityMLE(FittedKernelDensity):
         self.boundary = boundary
         self.adaptive = adaptive
         self.bias_reduction = bias_reduction
+        self.column_types = column_types
         self.n_jobs = n_jobs
 
     @hears_callbacks
@@ -174,19 +191,30 @@ class KernelDensityMLE(FittedKernelDensity):
         with unchanged_on_error(self):
             self._check_parameters()
             self._forget_fit()
-            self._learn(read_rows(self, X, sample_weight, reset=True))
+            self._learn(read_rows(self, X, sample_weight, labels=self._takes_labels(), reset=True), X)
         return self
 
-    def _learn(self, rows: Rows) -> None:
+    def _typed(self, rows: Rows, X: Any) -> Rows:
+        """Rows of numbers; of columns of labels, what they are is learnt."""
+        given = declared_types(X, given_types(self.column_types, rows.names, rows.n_columns))
+        types = ColumnTypes.learnt(given, rows)
+        if given:
+            self.column_types_, self.categories_, self.dtypes_ = types.kinds, types.labels, table_kind(X)
+        return types.coded(rows, strict=True)
+
+    def _learn(self, rows: Rows, X: Any) -> None:
+        if self.column_types is not None:
+            rows = self._typed(rows, X)
         raise_if_not_finite(rows)
         rule, d = is_rule(self.bandwidth), rows.n_columns
-        support = support_of(self.kernel, self.boundary, d, rows.names)
+        support = support_of(self.kernel, self.boundary, d, rows.names, self._types)
         support.refuse(rows)
         self.ends_ = None if self.boundary is None else support.part(list(range(d)))
-        chosen = Bandwidth(None if rule else given_bandwidth(self.bandwidth, d, self.kernel))
+        chosen = Bandwidth(None if rule else given_bandwidth(self.bandwidth, d, self.kernel, support.kernels))
         if rule:
+            choose = mixed_bandwidth if support.kernels else chosen_bandwidth
             with require_finite(rows), read_as(lambda value: self._at(rows, value)):
-                chosen = chosen_bandwidth(self.bandwidth, rows, self.kernel, support.inner(rows.X)[0], support)
+                chosen = choose(self.bandwidth, rows, self.kernel, support.inner(rows.X)[0], support)
         self.bandwidth_, self._sums = chosen.value, None
         if chosen.log_likelihood is not None:
             slopes = np.broadcast_to(support.log_slope(rows.X), len(rows.X))
@@ -198,7 +226,7 @@ class KernelDensityMLE(FittedKernelDensity):
         self.reference_weights_ = copy.copy(rows.weights)
         self._sums_of(rows.n_threads)
         if self.adaptive:
-            pilot = self._log_density_of(rows) - support.log_slope(rows.X)
+            pilot = self._log_density_at(rows) - support.log_slope(rows.X)
             self.local_bandwidths_ = np.exp(-0.5 * (pilot - np.average(pilot, weights=rows.weights)))
             self._sums = None
             self._sums_of(rows.n_threads)
@@ -215,6 +243,7 @@ class KernelDensityMLE(FittedKernelDensity):
             "references_": rows.X,
             "reference_weights_": rows.weights,
             "_sums": None,
+            **{name: vars(self)[name] for name in OF_LABELS if name in vars(self)},
         }
 
     def _shift(self, rows: Rows, bandwidth: Any) -> None:
@@ -247,7 +276,12 @@ class KernelDensityMLE(FittedKernelDensity):
     def _fit_blocks(self, rows: StreamedRows) -> None:
         # the rows themselves are what a kernel density learns
         self._check_parameters()
-        self._learn(replace(rows.in_memory(), n_threads=self._all_threads()))
+        self._learn(replace(rows.in_memory(), n_threads=self._all_threads()), None)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string = tags.input_tags.categorical = self.column_types is not None
+        return tags
 
 
 register_density(KernelDensityMLE, check_kernel_density)

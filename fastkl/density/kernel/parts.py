@@ -1,8 +1,9 @@
-"""Marginals, conditionals and probabilities of a Gaussian kernel density: a normal distribution at each reference.
+"""Marginals, conditionals and probabilities of a kernel density, which has a distribution at each reference.
 
-The marginal of each is known, and given some of its columns the others are normal too, about a shifted centre; its share goes by
-how well it explains what is given. Probabilities are sums of normal ones, on a logarithmic scale in both tails, of the intervals
-(``intervals``) whose values an end brings back into the support.
+The marginal of each is known where the kernel is a product over columns. Given some columns, each keeps its kernel of the others,
+a Gaussian of a matrix about a shifted centre; its share goes by how well it explains what is given. Probabilities are sums of
+normal ones, on a logarithmic scale in both tails, of the intervals (``intervals``) whose values an end brings back into the
+support.
 """
 
 from __future__ import annotations
@@ -17,11 +18,15 @@ from fastkl._core.array_types import Floats
 from fastkl._core.rows import Rows
 from fastkl.density.base import BaseDensity
 from fastkl.density.kernel.boundaries import Support
-from fastkl.density.kernel.directional import support_of
+from fastkl.density.kernel.column_types import ColumnTypes
+from fastkl.density.kernel.directional import DIRECTIONAL, support_of
 from fastkl.density.kernel.intervals import log_image_terms, log_tails
 from fastkl.density.kernel.kernels import KERNELS
 from fastkl.density.kernel.units import Units
+from fastkl.rows.columns import listed
+from fastkl.spatial.kernel_sums import KernelSums
 
+PRODUCTS = ("gaussian", "von_mises")  # kernels whose factors are of one column each
 OF_THE_FIT = ("loo_log_likelihood_", "converged_", "n_iter_", "shifts_")
 PAIRS = 1 << 20  # of queries and references at a time
 
@@ -32,6 +37,9 @@ class KernelParts(BaseDensity):
     kernel: str
     bandwidth: Any
     bandwidth_: Any
+    boundary: Any
+    column_types: Any
+    dtypes_: list[str] | None
     references_: Floats
     reference_weights_: Floats | None
     _sums: Any
@@ -40,7 +48,12 @@ class KernelParts(BaseDensity):
     def _support(self) -> Support:
         """Where rows lie."""
         ends, d = getattr(self, "ends_", None), self.references_.shape[1]
-        return support_of(self.kernel, ends, d, self._column_names())
+        return support_of(self.kernel, ends, d, self._column_names(), self._types)
+
+    @property
+    def _types(self) -> ColumnTypes:
+        """The columns of labels and of whole numbers."""
+        return ColumnTypes(getattr(self, "column_types_", {}), getattr(self, "categories_", {}))
 
     @property
     def _coordinates(self) -> Floats:
@@ -65,6 +78,7 @@ class KernelParts(BaseDensity):
 
     def _raise_without_tails(self, what: str) -> None:
         """AttributeError unless probabilities are sums over references: a Gaussian kernel's, or another one's of one column."""
+        self._raise_for_labels(what)
         if self.n_features_in_ > 1 or self._support.folded:
             self._raise_unless_gaussian(what)
         self._raise_for_circles(what)
@@ -76,6 +90,18 @@ class KernelParts(BaseDensity):
     def _raise_for_circles(self, what: str) -> None:
         if any(column.kind == "circular" for column in self._support.columns):
             raise AttributeError(f"A circular column has no {what}: a circle has no beginning.")
+
+    def _raise_for_labels(self, what: str) -> None:
+        if self._types.kinds:
+            raise AttributeError(
+                f"A kernel density with column_types has no {what}; ask marginal(columns) or conditional(given) of columns of "
+                "numbers."
+            )
+
+    def _units_of(self, continuous: list[int]) -> Units:
+        """Units of the bandwidths of the continuous columns."""
+        own = np.asarray(self.bandwidth_)
+        return Units(own[continuous] if self._types.kinds else own, np.zeros(len(continuous)))
 
     def _widths(self) -> Floats:
         """The bandwidths of the columns, the matrix of a single one as that."""
@@ -93,13 +119,15 @@ class KernelParts(BaseDensity):
     ) -> Any:
         """A kernel density of the same kind of some columns, with kernels at other centres and other bandwidths."""
         part: Any = copy.copy(self)
-        part.boundary = part.ends_ = self._support.part(columns)
-        part.n_features_in_ = len(columns)
-        vars(part).pop("feature_names_in_", None)
-        own = Support([self._support.columns[j] for j in columns])
-        references = centres if own.plain else own.outer(np.array(centres), self.references_[:, columns])
-        for name in OF_THE_FIT:
+        own = self._support.taken(columns)
+        part.boundary = part.ends_ = None if self.kernel in DIRECTIONAL else own.part(list(range(len(columns))))
+        part.n_features_in_, part.column_types = len(columns), own.types.entries()
+        for name in (*OF_THE_FIT, "feature_names_in_", "column_types_", "categories_", "dtypes_"):
             vars(part).pop(name, None)
+        if own.kernels:
+            part.column_types_, part.categories_ = own.types.kinds, own.types.labels
+            part.dtypes_ = None if self.dtypes_ is None else [self.dtypes_[j] for j in columns]
+        references = own.outer(np.array(centres), self.references_[:, columns])
         part.bandwidth = part.bandwidth_ = bandwidth
         part.references_ = np.ascontiguousarray(references)
         part.reference_weights_, part._sums = weights, None
@@ -107,22 +135,69 @@ class KernelParts(BaseDensity):
             part.local_bandwidths_ = self.local_bandwidths_[kept]
         return part
 
-    def _marginal(self, columns: list[int]) -> Any:
-        self._raise_unless_gaussian("marginals")
+    def _raise_unless_parted(self, columns: list[int], what: str) -> None:
+        """AttributeError unless the kernel is a product of that of these columns and that of the others."""
+        continuous = self._support.continuous
+        inside = [j for j in columns if j in continuous]
+        if self.kernel not in PRODUCTS and 0 < len(inside) < len(continuous):
+            raise AttributeError(
+                f"A kernel density has {what} in closed form for kernels that are products over columns, {listed(PRODUCTS)}, or "
+                f"where all columns of numbers stay together; not the {self.kernel}, which goes by the distance in all of them."
+            )
+
+    def _part_of_bandwidth(self, columns: list[int]) -> Any:
         own = np.asarray(self.bandwidth_)
-        bandwidth = (
-            self.bandwidth_ if own.ndim == 0 else own[columns] if own.ndim == 1 else own[np.ix_(columns, columns)]
-        )
-        return self._with(columns, self._centres[:, columns], bandwidth, self.reference_weights_)
+        return self.bandwidth_ if own.ndim == 0 else own[columns] if own.ndim == 1 else own[np.ix_(columns, columns)]
+
+    def _marginal(self, columns: list[int]) -> Any:
+        self._raise_unless_parted(columns, "marginals")
+        return self._with(columns, self._centres[:, columns], self._part_of_bandwidth(columns), self.reference_weights_)
 
     def _conditional(self, kept: list[int], given: list[int], values: list[Any]) -> Any:
-        self._raise_unless_gaussian("conditional distributions")
+        self._raise_unless_parted(given, "conditional distributions")
+        support = self._support
+        of_given = support.taken(given)
+        row = Rows(np.array([values], dtype=object if of_given.kernels else np.float64))
+        at = of_given.inner(of_given.types.coded(row).X)[0][0]
+        numbers = [i for i, j in enumerate(given) if j not in support.kernels]
+        logs = self._log_labels(given, at)
+        centres, bandwidth = self._centres[:, kept], self._part_of_bandwidth(kept)
+        if numbers:
+            of_numbers, shift, left = self._given_numbers([given[i] for i in numbers], at[numbers], kept)
+            logs += of_numbers
+            centres, bandwidth = centres - shift, bandwidth if np.ndim(self.bandwidth_) < 2 else left
+        if self.reference_weights_ is not None:
+            logs = logs + np.log(self.reference_weights_)
+        weights = np.exp(logs - logs.max())
+        rows = np.flatnonzero(weights)
+        return self._with(kept, np.asarray(centres[rows], dtype=np.float64), bandwidth, weights[rows], rows)
+
+    def _log_labels(self, given: list[int], at: Floats) -> Floats:
+        """Logarithms of the kernels of labels that are given, about every reference."""
+        logs = np.zeros(len(self.references_))
+        for j, value in zip(given, at, strict=True):
+            kernel = self._support.kernels.get(j)
+            if kernel is not None:
+                known, of_row = np.unique(self.references_[:, j], return_inverse=True)
+                of_known = [kernel.logs(np.array([value]), float(y), float(self.bandwidth_[j]))[0] for y in known]
+                logs += np.array(of_known)[of_row]
+        return logs
+
+    def _given_numbers(self, given: list[int], at: Floats, kept: list[int]) -> tuple[Floats, Any, Any]:
+        """The same of columns of numbers, by how much centres of the others move, and the covariance that is left of them."""
         support, local = self._support, self._local()
-        given_support = Support([support.columns[j] for j in given])
-        at = given_support.inner(np.asarray([values], dtype=np.float64))[0][0]
-        covariance = Units(self.bandwidth_, np.zeros(self.n_features_in_)).covariance
-        of_given = Units(covariance[np.ix_(given, given)], at)
-        apart = of_given.of_queries(self._centres[:, given])
+        if self.kernel not in PRODUCTS:  # all columns of numbers together: nothing moves
+            if support.folded:
+                self._raise_unless_gaussian("conditional distributions at an end")
+            apart = self._units_of(given).in_units(self._centres[:, given] - at) / local[:, np.newaxis]
+            one = KernelSums(np.zeros((1, len(given))), None, self.kernel, error=0.0, n_threads=1)
+            return one.log_sums(np.ascontiguousarray(apart)) - len(given) * np.log(local), 0.0, None
+        if self.kernel == "von_mises":
+            concentrations = self._widths()[given] ** -2.0
+            return -2.0 * np.sin(0.5 * (self._centres[:, given] - at)) ** 2 @ concentrations, 0.0, None
+        covariance = self._covariance()
+        own = Units(covariance[np.ix_(given, given)], at)
+        apart = own.of_queries(self._centres[:, given])
         logs = -0.5 * np.sum(apart**2, axis=1) / local**2 - len(given) * np.log(local)
         if support.folded:
             self._raise_for_matrix("conditional distributions")
@@ -130,16 +205,16 @@ class KernelParts(BaseDensity):
             logs = np.zeros(len(local))
             for j, value in zip(given, at, strict=True):
                 logs += log_image_terms(support.columns[j], value, self._centres[:, j], widths[j] * local)
-        if self.reference_weights_ is not None:
-            logs = logs + np.log(self.reference_weights_)
-        weights = np.exp(logs - logs.max())
-        rows = np.flatnonzero(weights)
         across = np.linalg.solve(covariance[np.ix_(given, given)], covariance[np.ix_(given, kept)])
-        centres = self._centres[:, kept] - of_given.scaled(apart) @ across
         left = covariance[np.ix_(kept, kept)] - covariance[np.ix_(kept, given)] @ across
-        own = np.asarray(self.bandwidth_)
-        bandwidth = self.bandwidth_ if own.ndim == 0 else own[kept] if own.ndim == 1 else 0.5 * (left + left.T)
-        return self._with(kept, np.asarray(centres[rows], dtype=np.float64), bandwidth, weights[rows], rows)
+        return logs, own.scaled(apart) @ across, 0.5 * (left + left.T)
+
+    def _covariance(self) -> Floats:
+        """The bandwidths as a matrix, of columns of numbers; those of labels depend on nothing."""
+        d, continuous = self.n_features_in_, self._support.continuous
+        covariance = np.eye(d)
+        covariance[np.ix_(continuous, continuous)] = self._units_of(continuous).covariance
+        return covariance
 
     # -- probabilities -----------------------------------------------------------------------------------------------------
 

@@ -27,6 +27,7 @@ LEARNT: dict[str, Any] = {
     "boundary_": dict,
     "log_likelihood_": float,
 }
+LABELS = "categories"  # the one statistic that is no number
 MOST_ITERATIONS = 2**31 - 1
 LEAST_TOL = 1e-30  # below it a gain is less than what the rounding of any log-likelihood hides
 LOG_LIKELIHOOD_SLACK = 1e-6  # nats per unit of weight; the same sums on another machine differ by rounding
@@ -133,8 +134,10 @@ def check_statistics(family: Family, statistics: Statistics, params: Params) -> 
         else:
             axes = 2 if family.joint and name != "weight" else 1
             fits = (set(shape) <= {d} and len(shape) <= axes) or (isinstance(value, list) and len(value) == 1)
-            parts = map(np.asarray, value if isinstance(value, list) else [value])
-            if not all(np.isfinite(part).all() for part in parts if part.dtype.kind == "f"):
+            parts = [np.asarray(part) for part in (value if isinstance(value, list) else [value])]
+            if name != LABELS and any(part.dtype != np.float64 for part in parts):
+                raise ValueError(f"the statistic {name!r} is of type {parts[0].dtype}, not float64")
+            if name != LABELS and not all(np.isfinite(part).all() for part in parts):
                 raise ValueError(f"the statistic {name!r} is not finite")
         if not fits:
             raise ValueError(f"the statistic {name!r} has shape {shape} for {d} columns")

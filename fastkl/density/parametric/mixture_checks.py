@@ -29,8 +29,8 @@ def check_mixture(density: Any) -> None:
     if not hasattr(density, "statistics_"):
         return
     check_fit(density)
-    weight = np.asarray(density.statistics_["weight"], dtype=np.float64)
-    if weight.shape or not 0.0 < weight < np.inf:
+    weight = np.asarray(density.statistics_["weight"])
+    if weight.shape or weight.dtype != np.float64 or not 0.0 < weight < np.inf:
         raise ValueError("the weight of the rows is not above 0")
     if not np.isfinite(density.log_likelihood_):
         raise ValueError(f"log_likelihood_ is {density.log_likelihood_!r}")

@@ -31,6 +31,7 @@ from fastkl.families.spaces import Weights
 from fastkl.rows.checks import raise_if_not_finite
 
 MOMENTS = 3e7  # numbers read, times parameters: what "auto" takes for the observed information
+MOST_COMPONENTS = 100_000  # beyond, a mistake of typing would have to wait for that many descriptions of families
 DISTINCT_ROWS = 4096  # at first looked at for as many different ones as there are components
 
 
@@ -38,6 +39,8 @@ def resolved_mixture(family: Any, n_components: int, weights: ArrayLike | None) 
     """A mixture of its own from a family (or a product of some), or one for each component."""
     if isinstance(n_components, bool) or not isinstance(n_components, int | np.integer) or n_components < 1:
         raise ValueError(f"n_components is a whole number of at least 1, not {n_components!r}.")
+    if n_components > MOST_COMPONENTS:
+        raise ValueError(f"n_components is at most {MOST_COMPONENTS:,}, not {n_components!r}.")
     if is_product(family):
         components = [resolve_product(family) for _ in range(n_components)]
     elif isinstance(family, str | Family):

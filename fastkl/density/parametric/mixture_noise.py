@@ -200,6 +200,8 @@ class NoiseMembers(PosteriorMembers):
         >>> model.denoise([[2.0, 2.0]], [[1.0, 0.0]])
         array([[1., 2.]])
         """
+        if noise_covariance is None:
+            raise TypeError("denoise takes the covariance of the noise, not None.")
         rows = self._measured(X, None, noise_covariance)
         expected: Floats = self.family_.expected_rows(rows, self.params_)
         return expected

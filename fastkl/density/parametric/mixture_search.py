@@ -21,7 +21,7 @@ from fastkl.density.parametric.incomplete import filled_for_starts
 from fastkl.density.parametric.mixture_starts import Starts
 from fastkl.exceptions import DegenerateDataError
 from fastkl.families.mixture import Mixture
-from fastkl.families.mixture.ascent import Ascent, Climb
+from fastkl.families.mixture.ascent import SHORT_TOL, Ascent, Climb
 from fastkl.families.priors import PriorLike
 from fastkl.families.product import Product
 
@@ -29,13 +29,14 @@ from fastkl.families.product import Product
 SAMPLE_ROWS, MOST_ROWS = 2048, 16384
 ROWS_OF_ONE = 100  # at least, for each component
 MANY_ROWS = 4096  # of more a search tries half as much: they have fewer maxima by accident
-SHORT_MAPS, SHORT_TOL = 12, 1e-6
 LONG, SPARE = 3, 6  # long ascents, and further ones where these collapse
 MOVES, VAIN = 8, 2  # rounds of splits and merges at most, and of those without gain
 HALVES, BALLS = 2, 4  # splits tried in a round
 GROWN_MAPS = 30  # from the best of the ways in which a component is added
 MOST_GROWN = 12  # components up to which a mixture is also grown one by one
+Spread = tuple[Floats, Floats]  # deviations of the columns, and their correlations
 FEW_ROWS = 4.0  # per column and one more: components of fewer rows may be collapsed
+WIDE = 1e100  # deviations in units of those of other components beyond which only their squares would overflow
 NARROW = 1e-4  # smallest variance of such a component in any direction, in that of all components together
 PROPER_GAIN = 1e-6  # nats per unit of weight: maxima that differ by less are the same
 
@@ -84,7 +85,7 @@ class Search:
         ascent = self.ascent(sample)
         effort = 1 if len(sample.X) > MANY_ROWS else 2
         drawn = islice(starts.draw(), n_init * effort)
-        found = [self._run(ascent, start, SHORT_TOL, SHORT_MAPS) for start in drawn if start is not None]
+        found = [self._run(ascent, start, short=True) for start in drawn if start is not None]
         if not is_stopped():
             with told(None):  # of mixtures with fewer components
                 found += self._grown(sample, filled, effort * (n_init + 1), generator, fewer)
@@ -99,11 +100,11 @@ class Search:
             self._raise_without([whole])
         return whole
 
-    def _run(self, ascent: Ascent, start: Params, tol: float, max_iter: int) -> Climb:
+    def _run(self, ascent: Ascent, start: Params, short: bool = False) -> Climb:
         """An ascent of the search, which is told of as a whole; who has asked for the end gets one map from each start."""
-        most = 1 if is_stopped() else max_iter
+        most = 1 if is_stopped() else self.max_iter
         with told(None):
-            climb = ascent.run(start, tol, most)
+            climb = ascent.short(start) if short and most > 1 else ascent.run(start, self.tol, most)
         if climb.collapsed is None:
             report(lambda: climb.params)
         return climb
@@ -139,7 +140,7 @@ class Search:
                 new[_ball(starts.values, generator) if turn else _half_of(labels, starts.values, generator)] = k - 1
                 start = starts.of_labels(new)
                 if start is not None:
-                    tried.append(ascent.run(start, SHORT_TOL, SHORT_MAPS))
+                    tried.append(ascent.short(start))
             ahead = replace(search, tol=SHORT_TOL, max_iter=GROWN_MAPS)
             best = ahead._followed(ascent, search._ranked(tried, rows), 1, rows)[:1]
             if not best:
@@ -157,7 +158,7 @@ class Search:
         """So many of the maxima to which short ascents lead: the proper ones first, from the highest down."""
         reached: list[Climb] = []
         for climb in _different(ranked, ascent.weight)[: count + SPARE]:
-            ahead = self._run(ascent, climb.params, self.tol, self.max_iter)
+            ahead = self._run(ascent, climb.params)
             reached += [ahead] if ahead.collapsed is None else []
             if sum(not spurious_components(self.mixture, one, rows) for one in reached) == count:
                 break
@@ -171,7 +172,7 @@ class Search:
         vain = 0
         for _ in range(MOVES if k >= 3 else 0):
             begun = [starts.of_labels(labels) for labels in _parted(self.mixture, best, rows, starts)]
-            tried = [self._run(ascent, start, SHORT_TOL, SHORT_MAPS) for start in begun if start is not None]
+            tried = [self._run(ascent, start, short=True) for start in begun if start is not None]
             better = self._ranked([best, *self._followed(ascent, self._ranked(tried, rows), 1, rows)], rows)[0]
             vain = 0 if better.objective > best.objective + PROPER_GAIN * ascent.weight else vain + 1
             best = better
@@ -225,8 +226,7 @@ def _ball(X: Any, generator: np.random.Generator) -> Any:
     centre, share = X[generator.integers(len(X))], np.exp(generator.uniform(np.log(0.03), np.log(0.33)))
     if X.dtype.kind in "fiub":
         values = np.asarray(X, dtype=np.float64)
-        deviation = np.std(values, axis=0)
-        distances = np.sum(((values - centre) / np.where(deviation > 0.0, deviation, 1.0)) ** 2, axis=1)
+        distances = np.sum(_in_deviations(values - centre) ** 2, axis=1)
     else:
         distances = np.sum(centre != X, axis=1) + generator.random(len(X))
     return np.argsort(distances, kind="stable")[: max(2, int(share * len(X)))]
@@ -243,11 +243,17 @@ def _halved(X: Any, generator: np.random.Generator) -> Any:
     if X.dtype.kind not in "fiub" or len(X) < 2:
         return generator.random(len(X)) < 0.5
     values = np.asarray(X, dtype=np.float64)
-    shift = values - values.mean(axis=0)
-    deviation = np.sqrt(np.mean(shift**2, axis=0))
-    shift /= np.where(deviation > 0.0, deviation, 1.0)
+    shift = _in_deviations(values - values.mean(axis=0))
     along = shift @ np.linalg.svd(shift, full_matrices=False)[2][0]
     return along > np.median(along)
+
+
+def _in_deviations(shift: Floats) -> Floats:
+    """Columns in units of their standard deviations; first of their largest values, whose squares may be no numbers."""
+    for units in (lambda columns: np.abs(columns).max(axis=0), lambda columns: np.std(columns, axis=0)):
+        size = units(shift)
+        shift = shift / np.where(size > 0.0, size, 1.0)
+    return shift
 
 
 # -- collapsed components --------------------------------------------------------------------------------------------------
@@ -265,13 +271,14 @@ def spurious_components(mixture: Mixture, climb: Climb, rows: AnyRows) -> dict[i
         few = [k for k in group.members if count[k] < FEW_ROWS * (d + 1.0)]
         if not few or group.tied is not None or not group.family.free_names():
             continue
-        covariances = [_covariance(family, own) for family, own in zip(families, components, strict=True)]
+        spreads = [spread for spread in map(_spread, families, components) if spread is not None]
+        if len(spreads) < len(components):
+            continue
         for k in few:
-            if covariances[k] is None or any(c is None for c in covariances):
-                continue
             others = [j for j in range(len(components)) if j not in few] or list(range(len(components)))
-            pooled = sum(climb.sums[j] * covariances[j] for j in others) / np.sum(climb.sums[others])
-            narrow = _narrowest(np.asarray(covariances[k]), pooled)
+            units = np.max([spreads[j][0] for j in others], axis=0)
+            pooled = sum(climb.sums[j] * _covariance(spreads[j], units) for j in others) / np.sum(climb.sums[others])
+            narrow = _narrowest(_covariance(spreads[k], units), pooled)
             if narrow < NARROW:
                 found[k] = (
                     f"Component {k} holds {count[k]:.3g} rows and is narrow: its variance in one direction is {narrow:.2g} times "
@@ -281,15 +288,17 @@ def spurious_components(mixture: Mixture, climb: Climb, rows: AnyRows) -> dict[i
     return found
 
 
-def _covariance(family: Any, params: Params) -> Floats | None:
-    """The covariance of a component with normal tails, as a matrix; None for other families.
+def _spread(family: Any, params: Params) -> Spread | None:
+    """Deviations and correlations of a component with normal tails; None for other families.
 
-    Of a product, that of the groups that have one.
+    Of a product, those of the groups that have them.
     """
     if isinstance(family, Product):
-        found = [_covariance(part.family, part.own(params)) for part in family.parts if not part.family.discrete]
+        found = [_spread(part.family, part.own(params)) for part in family.parts if not part.family.discrete]
         known = [own for own in found if own is not None]
-        return np.asarray(block_diag(*known)) if known else None
+        if not known:
+            return None
+        return np.concatenate([own[0] for own in known]), np.asarray(block_diag(*(own[1] for own in known)))
     spaces = family.spaces()
     location = next((name for name, space in spaces.items() if space.role == "location"), None)
     spread = None if location is None else spaces[location].spread
@@ -297,9 +306,15 @@ def _covariance(family: Any, params: Params) -> Floats | None:
         return None
     value, d = np.asarray(params[spread], dtype=np.float64), len(np.atleast_1d(params[str(location)]))
     if value.ndim == 2:
-        return value
-    squares = value if family.joint else value**2
-    return np.diag(np.broadcast_to(squares, (d,)))
+        deviations = np.sqrt(np.diag(value))
+        return deviations, value / np.outer(deviations, deviations)
+    return np.broadcast_to(np.sqrt(value) if family.joint else value, (d,)), np.eye(d)
+
+
+def _covariance(spread: Spread, units: Floats) -> Floats:
+    """The covariance in units of each column, whose squares are numbers even where those of the columns are not."""
+    deviations = np.minimum(spread[0] / units, WIDE)
+    return spread[1] * np.outer(deviations, deviations)
 
 
 def _narrowest(covariance: Floats, pooled: Floats) -> float:

@@ -15,18 +15,25 @@ from typing import Any
 import numpy as np
 
 from fastkl._core.array_types import Floats, Params
-from fastkl._core.iterations import report
+from fastkl._core.iterations import is_stopped, report
 from fastkl._core.rows import AnyRows
 from fastkl.exceptions import SupportError
 from fastkl.families.base import Family
+from fastkl.families.mixture.collapsed import CollapsedError
 from fastkl.families.mixture.expectation import Components, Expectation
 from fastkl.families.mixture.layout import Layout
-from fastkl.families.mixture.maximisation import CollapsedError, Maximisation, maximise
+from fastkl.families.mixture.maximisation import Maximisation, maximise
+from fastkl.families.mixture.normals import StackedNormals, merged_moments, moments_of
 from fastkl.families.mixture.quasi_newton import Correction, Pair
 from fastkl.families.priors import PriorLike
 from fastkl.families.solvers.coordinates import Chart, chart_at
-from fastkl.families.spaces.stacked import stacked_entry
 
+SHORT_MAPS, SHORT_TOL = 12, 1e-6  # of ascents that tell starts apart
+LIGHT_MAPS, LIGHT_NUMBERS = (
+    60,
+    1 << 16,
+)  # plain maps of such an ascent instead, where a table has so few numbers times components
+FIRST_MAPS, FIRST_TOL = 20, 1e-4  # plain maps there before the way to the maximum begins, while they gain
 PLAIN_MAPS = 3  # before the first quasi-Newton step: they go far where the parameters still do
 SHORTER = 0.3
 ROUNDING = 1e-13  # of a log-likelihood, relative to its terms
@@ -84,7 +91,11 @@ class Place:
     objective: float
     gradient: Params  # of the objective
     best: Maximisation
-    following: Params  # where the map leads
+
+    @property
+    def following(self) -> Params:
+        """Where the map leads."""
+        return self.best.params
 
 
 class Ascent:
@@ -110,10 +121,63 @@ class Ascent:
                 self._run(climb, tol, max_iter)
             except CollapsedError as error:
                 climb.collapsed = error
+            except np.linalg.LinAlgError:
+                climb.collapsed = self._singular(climb.params)
         return climb
 
+    def short(self, start: Params) -> Climb:
+        """Some maps from a start: enough to tell which starts lead high."""
+        if not self._is_light():
+            return self.run(start, SHORT_TOL, SHORT_MAPS)
+        climb = Climb(start)
+        with np.errstate(all="ignore"):
+            try:
+                self._plain(climb, SHORT_TOL, LIGHT_MAPS)
+            except CollapsedError as error:
+                climb.collapsed = error
+            except np.linalg.LinAlgError:
+                climb.collapsed = self._singular(climb.params)
+        return climb
+
+    def _singular(self, params: Params) -> CollapsedError:
+        """The error of a component whose covariance is singular to rounding."""
+        sizes = [
+            np.linalg.cond(value) for own in self.layout.split(params) for value in own.values() if np.ndim(value) == 2
+        ]
+        worst = int(np.argmax(sizes)) if len(sizes) == self.layout.size else 0
+        return CollapsedError(worst, "its matrix is singular to rounding")
+
+    def _is_light(self) -> bool:
+        """Whether a plain map costs next to nothing beside a quasi-Newton step: normal components on a small table."""
+        rows, layout = self.rows, self.layout
+        if rows.incomplete or getattr(rows, "noise", None) is not None or any(self.priors):
+            return False
+        if self.weight * rows.n_columns * layout.size > LIGHT_NUMBERS or layout.groups[0].family.fixed_parameters():
+            return False
+        return StackedNormals.are_all_of(layout)
+
+    def _plain(self, climb: Climb, tol: float, most: int) -> None:
+        """EM maps without the bookkeeping of quasi-Newton steps, until little is gained by one."""
+        at = StackedNormals.of(self.layout, climb.params)
+        while at is not None:
+            found = self.rows.total(moments_of, at, merge=merged_moments)
+            gain = found.log_likelihood - climb.objective
+            if not np.isfinite(found.log_likelihood) or gain < 0.0:
+                return
+            climb.n_maps += 1
+            climb.params, climb.sums = at.params, found.weights
+            climb.log_likelihood = climb.objective = found.log_likelihood
+            climb.trace.append(found.log_likelihood)
+            if report(lambda: climb.params) or climb.n_maps >= most or gain <= tol * self.weight:
+                return
+            at = at.following(found, self.fixed_weights)
+
     def _run(self, climb: Climb, tol: float, max_iter: int) -> None:
-        climb.n_maps = 1
+        if max_iter > FIRST_MAPS and self._is_light():
+            self._plain(climb, FIRST_TOL, FIRST_MAPS)
+            if is_stopped():
+                return
+        climb.n_maps += 1
         place = self._map(climb.params)
         self._take(climb, place)
         steps, plain, quiet = Steps(self.family, place), PLAIN_MAPS, 0
@@ -151,11 +215,11 @@ class Ascent:
             climb.n_maps += 1
             try:
                 new = self._map(steps.place(place, factor * ahead))
+                if self._is_higher(new.objective, place.objective):
+                    return new
+                steps.learn(new)
             except (ValueError, ArithmeticError, np.linalg.LinAlgError):
                 continue
-            if self._is_higher(new.objective, place.objective):
-                return new
-            steps.learn(new)
         return None
 
     def _is_higher(self, new: float, old: float) -> bool:
@@ -170,7 +234,6 @@ class Ascent:
         if not np.isfinite(objective):
             raise SupportError("The log-likelihood of these parameters is not finite.")
         best = maximise(components, found, self.rows, self.priors, self.fixed_weights)
-        following = self.layout.join([fit.params for fit in best.fits], best.weights)
         gradient = components.gradient_of(found)
         for group in self.layout.groups:
             for i, k in enumerate(group.members):
@@ -178,18 +241,13 @@ class Ascent:
                 if prior is not None:
                     for name, slope in prior.gradient(components.params[k]).items():
                         gradient[group.key(name)][i] += slope
-        return Place(params, found, objective, gradient, best, following)
+        return Place(params, found, objective, gradient, best)
 
     def _take(self, climb: Climb, place: Place) -> None:
         climb.params, climb.objective = place.params, place.objective
         climb.log_likelihood, climb.sums = place.found.log_likelihood, place.found.weights
         climb.trace.append(place.objective)
-        climb.boundary = {}
-        for group in self.layout.groups:
-            for i, k in enumerate(group.members):
-                for entry, text in place.best.fits[k].boundary.items():
-                    name = stacked_entry(group.key(entry.partition("[")[0]), i, entry)
-                    climb.boundary[name] = text
+        climb.boundary = place.best.boundary
 
     def _measure(self, climb: Climb, steps: Steps, ahead: Floats | None) -> None:
         climb.slope = float(np.abs(steps.gradient).max(initial=0.0) / self.weight)

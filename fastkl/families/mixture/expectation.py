@@ -16,13 +16,12 @@ import numpy as np
 from fastkl._core._threads import BLOCK_ROWS
 from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl._core.rows import AnyRows, Rows
-from fastkl._core.special.gamma_functions import HALF_LOG_2PI
 from fastkl.exceptions import SupportError
-from fastkl.families._mixture import IncompleteNormals, Normals, log_sum_exp, weighted_sum
+from fastkl.families._mixture import IncompleteNormals, log_sum_exp, weighted_sum
 from fastkl.families.gradient_sums import added
 from fastkl.families.incomplete import expected_statistics, log_terms
 from fastkl.families.mixture.layout import WEIGHTS, Group, Layout
-from fastkl.families.multivariate_normal import MultivariateNormal
+from fastkl.families.mixture.normals import Moments, StackedNormals, merged_moments
 from fastkl.families.noisy import Measured, chunk_rows, measured
 from fastkl.families.noisy import expected_statistics as noisy_statistics
 
@@ -43,12 +42,15 @@ class Expectation:
         Of the rows under each component's responsibilities; None for families without.
     slopes : list of k gradients
         By the parameters of each component, for these families; None for the others.
+    moments : Moments or None
+        Of all components at once, where all are normal and of one kind.
     """
 
     log_likelihood: float
     weights: Floats
     statistics: list[Statistics | None]
     slopes: list[Params | None]
+    moments: Moments | None = None
 
 
 @dataclass(frozen=True)
@@ -56,16 +58,26 @@ class Components:
     """The components of a mixture at their parameters, as they meet a block of rows."""
 
     layout: Layout
-    weights: Floats
-    params: list[Params]
+    stacked: Params
 
     @classmethod
     def at(cls, layout: Layout, params: Params) -> Components:
-        return cls(layout, params[WEIGHTS], layout.split(params))
+        return cls(layout, params)
 
     def __getstate__(self) -> dict[str, Any]:
         # without what follows: the form of the compiled pass stays in its process
-        return {"layout": self.layout, "weights": self.weights, "params": self.params}
+        return {"layout": self.layout, "stacked": self.stacked}
+
+    @property
+    def weights(self) -> Floats:
+        """The weights of the components."""
+        found: Floats = self.stacked[WEIGHTS]
+        return found
+
+    @cached_property
+    def params(self) -> list[Params]:
+        """The parameters of each component."""
+        return self.layout.split(self.stacked)
 
     @property
     def block_rows(self) -> int:
@@ -85,15 +97,9 @@ class Components:
         return IncompleteNormals(self.log_weights, means, covariances)
 
     @cached_property
-    def normals(self) -> Normals | None:
-        """All components in the form of the compiled pass, where they are normal with full covariances."""
-        family = self.layout.groups[0].family
-        if len(self.layout.groups) > 1 or type(family) is not MultivariateNormal or family.covariance_type != "full":
-            return None
-        lowers = np.linalg.cholesky(np.stack([own["covariance"] for own in self.params]))
-        means = np.stack([own["mean"] for own in self.params])
-        halves = np.sum(np.log(np.diagonal(lowers, axis1=1, axis2=2)), axis=1)
-        return Normals(self.log_weights - halves - means.shape[1] * HALF_LOG_2PI, means, lowers)
+    def normals(self) -> StackedNormals | None:
+        """All components at once, where they are normal and of one kind."""
+        return StackedNormals.of(self.layout, self.stacked)
 
     def logs(self, rows: Rows) -> Floats:
         """log(weight) + log-density of every component at every row, (k, n)."""
@@ -117,7 +123,7 @@ class Components:
     def evidence(self, rows: Rows) -> Floats:
         """The log-density of every row under the mixture, (n,)."""
         if self.normals is not None and not rows.incomplete and rows.noise is None:
-            return self.normals.evidence(rows.X, rows.n_threads)
+            return self.normals.evidence(rows)
         parts = [log_sum_exp(self.logs(part), False, rows.n_threads) for part in self.parts(rows)]
         return np.concatenate(parts)
 
@@ -140,18 +146,15 @@ class Components:
 
     def _normal_block(self, rows: Rows) -> Expectation:
         assert self.normals is not None
-        total, records = self.normals.expectation(rows.X, rows.weights, rows.n_threads)
-        d, n_rows = rows.n_columns, np.float64(len(rows.X))  # a responsibility is above 0
-        statistics: list[Statistics | None] = [
-            {
-                "weight": one[0],
-                "mean": one[1 : 1 + d].copy(),
-                "scatter": one[1 + d :].reshape(d, d).copy(),
-                "n_rows": n_rows,
-            }
-            for one in records
-        ]
-        return Expectation(float(total), records[:, 0].copy(), statistics, [None] * len(records))
+        found = self.normals.moments(rows)
+        if found.log_likelihood == -np.inf:
+            raise_outside(rows, self.normals.evidence(rows))
+        return self._of_moments(found)
+
+    def _of_moments(self, found: Moments) -> Expectation:
+        assert self.normals is not None
+        statistics: list[Statistics | None] = list(self.normals.statistics(found))
+        return Expectation(found.log_likelihood, found.weights, statistics, [None] * len(statistics), found)
 
     def _incomplete_block(self, rows: Rows) -> Expectation:
         if not rows.incomplete:  # a block of a source that holds all its values
@@ -234,6 +237,8 @@ class Components:
         return group.family.component_likelihoods(rows, [self.params[k] for k in members], shares[members].T)
 
     def _merged(self, first: Expectation, second: Expectation) -> Expectation:
+        if first.moments is not None and second.moments is not None:
+            return self._of_moments(merged_moments(first.moments, second.moments))
         statistics, slopes = list(first.statistics), list(first.slopes)
         for group in self.layout.groups:
             for k in group.members:
@@ -258,10 +263,9 @@ class Components:
 
     def gradient_of(self, expectation: Expectation) -> Params:
         """The gradient of the log-likelihood at these parameters, from a pass over the rows there (Fisher's identity)."""
-        if self.normals is not None:
-            slopes = self._normal_slopes(expectation)
-            return self.layout.summed(slopes, self.weight_slopes(expectation.weights))
-        slopes = [{} for _ in range(self.layout.size)]
+        if self.normals is not None and expectation.moments is not None:
+            return {WEIGHTS: self.weight_slopes(expectation.weights), **self.normals.slopes(expectation.moments)}
+        slopes: list[Params] = [{} for _ in range(self.layout.size)]
         for group in self.layout.groups:
             for k in group.members:
                 statistics, slope = expectation.statistics[k], expectation.slopes[k]
@@ -270,18 +274,6 @@ class Components:
                 assert slope is not None
                 slopes[k] = slope
         return self.layout.summed(slopes, self.weight_slopes(expectation.weights))
-
-    def _normal_slopes(self, expectation: Expectation) -> list[Params]:
-        """The same for normal components with full covariances, all at once."""
-        known: list[Any] = expectation.statistics
-        sums, scatter = expectation.weights, np.stack([own["scatter"] for own in known])
-        precisions = np.linalg.inv(np.stack([own["covariance"] for own in self.params]))
-        shifts = np.stack([own["mean"] - at["mean"] for own, at in zip(known, self.params, strict=True)])
-        scatter = scatter + sums[:, None, None] * shifts[:, :, None] * shifts[:, None, :]
-        halves = 0.5 * (precisions @ scatter @ precisions - sums[:, None, None] * precisions)
-        halves = 0.5 * (halves + halves.swapaxes(1, 2))
-        means = sums[:, None] * (precisions @ shifts[:, :, None])[:, :, 0]
-        return [{"mean": mean, "covariance": half} for mean, half in zip(means, halves, strict=True)]
 
 
 def gradient_block(rows: Rows, layout: Layout, params: Params) -> tuple[float, Params]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -20,41 +20,26 @@ from fastkl._core.iterations import told
 from fastkl._core.rows import AnyRows, Rows
 from fastkl.exceptions import DegenerateDataError
 from fastkl.families.base import Family, Fit
+from fastkl.families.mixture.collapsed import CollapsedError
 from fastkl.families.mixture.expectation import Components, Expectation
 from fastkl.families.mixture.layout import WEIGHTS, Group, Layout
+from fastkl.families.mixture.normals import NO_ROWS
 from fastkl.families.priors import PriorLike
 from fastkl.families.product.fitting import fit_rows, fit_statistics
+from fastkl.families.spaces.stacked import stacked_entry
 
 T = TypeVar("T")
 INNER_TOL, INNER_STEPS = 1e-12, 4  # of a family without statistics, in one EM map
 START_TOL, START_STEPS = 1e-6, 50
 KEPT_NUMBERS = 1 << 21  # responsibilities kept for such families, 16 MB; more are formed anew in each of their passes
-NO_ROWS = 1e-12  # share of all rows
-SINGULAR = 10.0 * float(np.finfo(np.float64).eps)  # pivot of a correlation matrix, by column: singular for its family
-
-
-class CollapsedError(DegenerateDataError):
-    """A component has no maximum under its responsibilities.
-
-    Parameters
-    ----------
-    component : int
-        Its number.
-    reason : str
-        A sentence.
-    """
-
-    def __init__(self, component: int, reason: str):
-        super().__init__(reason)
-        self.component = component
 
 
 @dataclass(frozen=True)
 class Maximisation:
-    """Parameters of the components, their weights, and which parameters sit at a boundary (with a sentence each)."""
+    """Parameters of the mixture, and which of them sit at a boundary (with a sentence each)."""
 
-    weights: Floats
-    fits: list[Fit]
+    params: Params
+    boundary: dict[str, str] = field(default_factory=dict)
 
 
 def maximise(
@@ -65,13 +50,15 @@ def maximise(
     fixed_weights: Floats | None = None,
 ) -> Maximisation:
     """Weights and parameters that raise the expected log-likelihood of rows and components together."""
-    sums = expectation.weights
-    fits: list[Fit] = [Fit({})] * components.layout.size
+    sums, layout = expectation.weights, components.layout
+    free = not any(priors) and not any(group.family.fixed_parameters() for group in layout.groups)
+    if components.normals is not None and expectation.moments is not None and free:
+        return Maximisation(components.normals.following(expectation.moments, fixed_weights).params)
+    fits: list[Fit] = [Fit({})] * layout.size
     own = OwnRows(components, rows)
-    for group in components.layout.groups:
-        if group.tied is not None or (components.normals is not None and not any(priors) and _is_free(group)):
-            solve = _normal if group.tied is None else _tied
-            for k, fit in zip(group.members, solve(group, expectation), strict=True):
+    for group in layout.groups:
+        if group.tied is not None:
+            for k, fit in zip(group.members, _tied(group, expectation), strict=True):
                 fits[k] = fit
             continue
         for k in group.members:
@@ -81,7 +68,17 @@ def maximise(
             if sums[k] <= NO_ROWS * np.sum(sums):
                 raise CollapsedError(k, "no row is left for it")
             fits[k] = _fitted(k, group.family, expectation.statistics[k], own, components.params[k], priors[k])
-    return Maximisation(sums / np.sum(sums) if fixed_weights is None else fixed_weights, fits)
+    weights = sums / np.sum(sums) if fixed_weights is None else fixed_weights
+    return Maximisation(layout.join([fit.params for fit in fits], weights), _boundary(layout, fits))
+
+
+def _boundary(layout: Layout, fits: Sequence[Fit]) -> dict[str, str]:
+    found = {}
+    for group in layout.groups:
+        for i, k in enumerate(group.members):
+            for entry, text in fits[k].boundary.items():
+                found[stacked_entry(group.key(entry.partition("[")[0]), i, entry)] = text
+    return found
 
 
 def _fitted(
@@ -120,29 +117,6 @@ def _tied(group: Group, expectation: Expectation) -> list[Fit]:
     except DegenerateDataError as error:
         raise CollapsedError(group.members[0], str(error)) from error
     return [Fit({"mean": own["mean"], "covariance": shared}) for own in chosen]
-
-
-def _is_free(group: Group) -> bool:
-    return not group.family.fixed_parameters()
-
-
-def _normal(group: Group, expectation: Expectation) -> list[Fit]:
-    """Normal components with full covariances, all at once: the moments of each."""
-    sums, chosen = expectation.weights, expectation.statistics
-    lost = np.flatnonzero(sums <= NO_ROWS * np.sum(sums))
-    if len(lost):
-        raise CollapsedError(int(lost[0]), "no row is left for it")
-    covariances = np.stack([own["scatter"] for own in chosen if own is not None]) / sums[:, None, None]
-    roots = np.sqrt(np.diagonal(covariances, axis1=1, axis2=2))
-    try:
-        lowers = np.linalg.cholesky(covariances / (roots[:, :, None] * roots[:, None, :]))
-        pivots = np.diagonal(lowers, axis1=1, axis2=2).min(axis=1) ** 2
-    except np.linalg.LinAlgError:
-        pivots = np.zeros(len(sums))
-    if not np.all(pivots > SINGULAR * roots.shape[1]):
-        # the family says which, and why
-        return [_fitted(k, group.family, chosen[k], None, None, None) for k in group.members]
-    return [Fit({"mean": own["mean"], "covariance": s}) for own, s in zip(chosen, covariances, strict=True) if own]
 
 
 class OwnRows:

@@ -30,40 +30,53 @@ class Pair(NamedTuple):
 
 
 class Correction:
-    """The matrix S, from the last pairs."""
+    """The matrix S, from the last pairs: sum over pairs of factor m m' - (m o' + o m') / slope."""
 
     def __init__(self) -> None:
         self.pairs: list[Pair] = []
-        self._terms: list[tuple[Floats, Floats, float, float]] = []
+        self._moves = self._others = np.empty((PAIRS, 0))
+        self._slopes, self._factors = np.empty(PAIRS), np.empty(PAIRS)
 
     def __len__(self) -> int:
-        return len(self._terms)
+        return len(self.pairs)
 
     def clear(self) -> None:
         """Begin anew."""
-        self.pairs, self._terms = [], []
+        self.pairs = []
 
     def times(self, gradient: Floats) -> Floats:
         """S times a vector."""
-        total = np.zeros_like(gradient)
-        for move, other, slope, factor in self._terms:
-            along = float(move @ gradient)
-            total += factor * along * move - (other * along + move * float(other @ gradient)) / slope
+        return self._times(gradient, len(self.pairs))
+
+    def _times(self, gradient: Floats, count: int) -> Floats:
+        """The same with the first pairs alone."""
+        if count == 0:
+            return np.zeros_like(gradient)
+        moves, others = self._moves[:count], self._others[:count]
+        along = moves @ gradient
+        by_slope = along / self._slopes[:count]
+        total: Floats = (self._factors[:count] * along - (others @ gradient) / self._slopes[:count]) @ moves
+        total -= by_slope @ others
         return total
 
     def add(self, pair: Pair) -> None:
         """Take in a pair; one along which the curvature is not that of a maximum says nothing."""
         if not float(pair.gradient @ pair.move) < 0.0 or not np.isfinite(pair.step).all():
             return
+        if not self.pairs:
+            self._moves, self._others = np.empty((2, PAIRS, len(pair.move)))
         self.pairs.append(pair)
         if len(self.pairs) <= PAIRS:
-            self._extend(pair)
+            self._extend(len(self.pairs) - 1)
             return
-        self.pairs, self._terms = self.pairs[-PAIRS:], []
-        for kept in self.pairs:
-            self._extend(kept)
+        self.pairs = self.pairs[-PAIRS:]
+        for i in range(PAIRS):
+            self._extend(i)
 
-    def _extend(self, pair: Pair) -> None:
-        slope = float(pair.gradient @ pair.move)
-        other = self.times(pair.gradient) - pair.step
-        self._terms.append((pair.move, other, slope, (1.0 + float(pair.gradient @ other) / slope) / slope))
+    def _extend(self, i: int) -> None:
+        """The terms of pair i, from those of the pairs before it."""
+        move, step, gradient = self.pairs[i]
+        slope = float(gradient @ move)
+        other = self._times(gradient, i) - step
+        self._moves[i], self._others[i], self._slopes[i] = move, other, slope
+        self._factors[i] = (1.0 + float(gradient @ other) / slope) / slope

@@ -237,6 +237,8 @@ EDITS = [
     ("normal", X[:, :1], "statistics_.weight", [[40.0]], "statistic 'weight' has shape"),
     ("normal", X[:, :1], "statistics_.mean", [[1.0]], "statistic 'mean' has shape"),
     ("uniform", X, "statistics_.minimum", [np.inf, 0.0], "statistic 'minimum' is not finite"),
+    ("multivariate_normal", X, "statistics_.mean", np.zeros(2, complex), "statistic 'mean' is of type complex128"),
+    ("normal", X, "statistics_.mean", np.zeros(2, np.float32), "statistic 'mean' is of type float32"),
     ("multivariate_normal", X, "statistics_.n_rows", np.inf, "statistic 'n_rows' is not finite"),
     ("weibull", X, "statistics_.information", np.zeros((2, 1, 2)), "statistic 'information' has shape"),
     ("weibull", X, "statistics_.information", np.zeros((3, 2, 2)), "information has shape"),

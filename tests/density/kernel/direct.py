@@ -65,3 +65,36 @@ def log_density_to_fifty_digits(x, references, bandwidth):
 
 def log_ball(d):
     return 0.5 * d * np.log(np.pi) - gammaln(0.5 * d + 1.0)
+
+
+def log_label_kernel(kind, x, y, width, labels=None):
+    """Of all pairs: Aitchison and Aitken's of so many categories, Wang and van Ryzin's of whole numbers or of so many places."""
+    apart = np.abs(x[:, None] - y[None, :])
+    with np.errstate(divide="ignore"):
+        if kind == "categorical":
+            return np.log(np.where(apart == 0, 1.0 - width, width / max(1, labels - 1)))
+        kernel = np.where(apart == 0, 1.0 - width, 0.5 * (1.0 - width) * width**apart)
+        if labels is not None:
+            places = np.arange(labels)
+            apart = np.abs(places[:, None] - y[None, :])
+            kernel = kernel / np.where(apart == 0, 1.0 - width, 0.5 * (1.0 - width) * width**apart).sum(axis=0)
+        return np.log(kernel)
+
+
+def mixed_log_densities(X, references, bandwidth, types, name="gaussian", weights=None, leave_one_out=False):
+    """By all pairs; ``types`` has (kind, number of labels or None) for the columns that are not continuous."""
+    inside = [j for j in range(X.shape[1]) if j not in types]
+    square = np.zeros((len(X), len(references)))
+    for j in inside:
+        square += ((X[:, j][:, None] - references[:, j]) / bandwidth[j]) ** 2
+    logs = log_kernel(name, square) if inside else square
+    for j, (kind, labels) in types.items():
+        logs = logs + log_label_kernel(kind, X[:, j], references[:, j], bandwidth[j], labels)
+    weights = np.ones(len(references)) if weights is None else np.asarray(weights, dtype=float)
+    total = np.full(len(X), weights.sum())
+    if leave_one_out:
+        np.fill_diagonal(logs, -np.inf)
+        total = total - weights
+    constant = log_integral(name, len(inside)) + np.log([bandwidth[j] for j in inside]).sum() if inside else 0.0
+    with np.errstate(divide="ignore"):
+        return logsumexp(logs, b=weights, axis=1) - np.log(total) - constant

@@ -162,3 +162,5 @@ def test_what_is_wrong_is_said(sky, model):
         MixtureMLE.from_parameters("normal", weights=[1.0], loc=[[0.0]], scale=[[1.0]]).score_samples(
             [[0.0]], noise_covariance=[[[1.0]]]
         )
+    with pytest.raises(TypeError, match="not None"):
+        MixtureMLE.from_parameters(weights=[1.0], mean=[[0.0]], covariance=[[[1.0]]]).denoise([[0.0]], None)

@@ -42,6 +42,7 @@ def test_rows_outside_every_support():
     [
         ({"n_components": 0}, "whole number of at least 1"),
         ({"n_components": 2.5}, "whole number of at least 1"),
+        ({"n_components": 10**12}, "at most 100,000"),
         ({"n_components": 3, "family": ["normal", "gamma"]}, "names 2 components, n_components is 3"),
         ({"family": ["normal", "poisson"]}, "all continuous, all discrete"),
         ({"family": families.MultivariateNormal(shrinkage="oas")}, "not by shrinkage"),
