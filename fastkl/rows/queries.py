@@ -124,7 +124,7 @@ class StreamQuery(Query):
         self.names = list(self._first.schema.names)
 
     @cached_property
-    def repeatable(self) -> bool:  # type: ignore[override]  # found out where it is asked: many start to read when they are opened
+    def repeatable(self) -> bool:  # type: ignore[override]  # found out where it is asked: opened streams may begin to read
         """Whether a second stream can be had."""
         try:
             self._open(self._thing).close()
