@@ -267,7 +267,7 @@ class DirichletMultinomial(Multinomial):
         lost = np.flatnonzero(~(sums[:, 0] > 0.0))
         shares[lost] = np.eye(len(p))[generator.choice(len(p), size=len(lost), p=p / p.sum())]
         sums[lost] = 1.0
-        return generator.multinomial(1 if self.n_trials is None else int(self.n_trials), shares / sums)
+        return generator.multinomial(self._trials_to_draw(), shares / sums)
 
     def moments(self, params: Params) -> tuple[Floats, Floats] | None:
         alike, c = super().moments(params), float(params["concentration"])
