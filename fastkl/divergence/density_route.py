@@ -178,7 +178,7 @@ def _error(found: _Plain, drawn: list[_Plain]) -> float:
     mean, noise = found.difference, found.noise
     square = (max(mean.variance(), noise) + noise) / mean.size
     if drawn:
-        spread = float(np.var([one.difference.value for one in drawn], ddof=1))
+        spread = float(np.var([one.difference.value for one in drawn], ddof=1)) if len(drawn) > 1 else 0.0
         square += max(spread, 2.0 * noise / mean.size) / len(drawn)
     return float(np.sqrt(square))
 

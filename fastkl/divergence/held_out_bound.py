@@ -117,7 +117,10 @@ def _promising(
     # Few large terms say little of a variance: half a row more at the upper end has what may be there.
     spreads = float(x.var()), float(np.exp(2.0 * shift) * y.var()) + above**2 / (2.0 * len(q))
     ends_of = mean - low - shift, above
-    fastest = min(FASTEST * size / end for size, end in zip(judged, ends_of, strict=True))
+    limits = [FASTEST * size / end for size, end in zip(judged, ends_of, strict=True) if end > 0.0]
+    if not limits:  # every row of p at the lower end and of q at the upper one: nothing to be learnt from it
+        return Witness(temper, low, high, shift, mean, 1.0), -np.inf
+    fastest = min(limits)
     slopes = fastest * _SLOPES
     costs = sum(
         size * spread * cost_of_square(slopes / size, end)

@@ -82,7 +82,8 @@ def _cost(above: FloatArray, guess: float, rate: float) -> float:
 def cost_of_square(rate: Any, b: Any) -> Any:
     """psi(r b) / b^2, which is r^2 / 2 for small r b."""
     s = rate * b
-    return np.where(s < 1e-4, 0.5 * rate**2, (-np.log1p(-s) - s) / b**2)
+    near = s < 1e-4
+    return np.where(near, 0.5 * rate**2, (-np.log1p(-s) - s) / np.where(near, 1.0, b) ** 2)
 
 
 def lower_end(several: Sequence[Evidence], alpha: float) -> float:

@@ -64,6 +64,8 @@ def paired_columns(p: Any, q: Any, columns: list[Any] | None, labels: list[Any])
         both = list(zip(read[0], second, strict=True))
     else:
         both = [(_chosen(column, read[0], "p"), _chosen(column, read[1], "q")) for column in columns]
+    if not both:
+        raise SourceError("There are no columns to compare: columns is empty.")
     unknown = [label for label in labels if label not in [first[0] for first, _ in both]]
     if unknown:
         raise SourceError(

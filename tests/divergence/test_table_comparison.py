@@ -146,6 +146,8 @@ def test_kinds_that_differ_are_errors_and_codes_can_be_labels():
     )
     with pytest.raises(SourceError, match="labels names 'z'"):
         compare_tables(codes, codes, labels=["z"])
+    with pytest.raises(SourceError, match="no columns to compare"):
+        compare_tables(p, q, columns=[])
     with pytest.raises(SourceError, match="lacks"):
         compare_tables(codes, codes.rename(columns={"x": "y"}))
     with pytest.raises(SourceError, match="no column 'y'"):

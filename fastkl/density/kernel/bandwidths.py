@@ -20,7 +20,7 @@ from fastkl._core.rows import Rows
 from fastkl.density.kernel.boundaries import Support
 from fastkl.density.kernel.directional import DIRECTIONAL, directional_scales
 from fastkl.density.kernel.discrete import DiscreteKernel
-from fastkl.density.kernel.folded import Mirrors
+from fastkl.density.kernel.ends import Mirrors
 from fastkl.density.kernel.kernels import KERNELS
 from fastkl.density.kernel.leave_one_out import distinct, evaluated, maximise
 from fastkl.density.kernel.matrix_bandwidth import evaluated_matrix, most_likely_matrix, start_of

@@ -21,7 +21,7 @@ from fastkl._core.array_types import Floats
 from fastkl._core.rows import Rows
 from fastkl.density.kernel.column_types import ColumnTypes
 from fastkl.density.kernel.discrete import DiscreteKernel
-from fastkl.density.kernel.folded import Mirrors
+from fastkl.density.kernel.ends import Mirrors
 from fastkl.exceptions import SupportError
 from fastkl.rows.columns import column_number, named
 

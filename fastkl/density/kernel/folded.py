@@ -1,17 +1,19 @@
 r"""Sums over references for rows of a support that ends or is round: each row together with its images.
 
 Reflection at an end, and going around a circle, map the plane onto itself. The sum of a density over the images of a row is a
-density of the support, whose mass is that of the plane: 1. Queries have images here, not references: so the sums are those of
-``KernelSums``, whose error holds for each image and therefore for their sum, and a reference is left out of all images of its own
-row. Images are met in shells around the support. One that adds less than rounding, by the distance to the box of the references,
-is left out, row by row; when no row needs one of a shell, none needs one beyond.
+density of the support, whose mass is that of the plane: 1. For most rows references bring their images along (``mirrored``).
+
+For the others, far from all references, queries have images: so the sums are those of ``KernelSums``, whose error holds for each
+image and therefore for their sum, and a reference is left out of all images of its own row. Images are met in shells around the
+support. One that adds less than rounding, by the distance to the box of the references, is left out, row by row; when no row
+needs one of a shell, none needs one beyond.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from math import log, prod
+from functools import cached_property
+from math import log
 from typing import Any, Self
 
 import numpy as np
@@ -19,77 +21,15 @@ import numpy.typing as npt
 from scipy.special import logsumexp
 
 from fastkl._core.array_types import Floats
+from fastkl.density.kernel.ends import Mirrors
 from fastkl.density.kernel.kernels import KERNELS
+from fastkl.density.kernel.mirrored import MirroredSums
 from fastkl.density.kernel.units import Units
 from fastkl.spatial.kernel_sums import KernelSums
 
 ROUNDING = log(1e-20)  # share of a sum that may be left out with each image
-# In widths and periods: a Gaussian is constant to 1e-19 of its value from here on.
-WIDEST_REFLECTED, WIDEST_CIRCULAR = 3.0, 1.5
-MOST_IMAGES = 100_000
 TOGETHER = 1 << 16  # queries of several images at a time
-
-
-@dataclass(frozen=True)
-class Mirrors:
-    """Ends of columns at which images are taken.
-
-    Parameters
-    ----------
-    low, high : ndarray of shape (d,)
-        Ends, infinite where there are none.
-    circular : ndarray of bool of shape (d,)
-        Whether what leaves at one end comes back at the other, rather than from the same.
-    """
-
-    low: Floats
-    high: Floats
-    circular: npt.NDArray[np.bool_]
-
-    def scaled(self, unit: Floats) -> Mirrors:
-        """The same in other units."""
-        return Mirrors(self.low / unit, self.high / unit, self.circular)
-
-    def capped(self, widths: Floats, least: float = 1.0) -> Floats:
-        """Bandwidths (d,) of a Gaussian kernel, none of them wider than it takes to be constant to rounding."""
-        most = np.where(self.circular, WIDEST_CIRCULAR, WIDEST_REFLECTED) * (self.high - self.low) / least
-        return np.minimum(widths, most)
-
-    @property
-    def uniform(self) -> Floats:
-        """Bandwidths (d,) with which a column between two ends is as good as uniform, infinite where it has not two.
-
-        A Gaussian kernel then varies by 1.4 % about the uniform density, and so does a column whose rows fill it by that over
-        the root of their number.
-        """
-        return np.where(self.circular, 0.5, 1.0) * (self.high - self.low)
-
-    def _images(self, column: int, cells: npt.NDArray[np.intp]) -> tuple[Floats, Floats]:
-        """Signs and offsets of the images in cells: 0 is the support, 1 lies above it, -1 below."""
-        low, high = self.low[column], self.high[column]
-        if np.isinf(low) or np.isinf(high):
-            end = high if np.isinf(low) else low
-            return np.where(cells == 0, 1.0, -1.0), np.where(cells == 0, 0.0, 2.0 * (0.0 if np.isinf(end) else end))
-        turned = (cells % 2 != 0) & (not self.circular[column])
-        offsets = np.where(turned, 2.0 * low + (cells + 1) * (high - low), cells * (high - low))
-        return np.where(turned, -1.0, 1.0), offsets
-
-    def shell(self, radius: int) -> tuple[Floats, Floats]:
-        """Signs and offsets (k, d) of the images whose farthest cell is ``radius`` cells away; none beyond the last shell."""
-        ranges = []
-        for low, high in zip(self.low, self.high, strict=True):
-            below = 0 if np.isinf(low) else radius if np.isfinite(high) else min(radius, 1)
-            above = 0 if np.isinf(high) else radius if np.isfinite(low) else min(radius, 1)
-            ranges.append(np.arange(-below, above + 1))
-        if prod(map(len, ranges)) > MOST_IMAGES:
-            raise ValueError(
-                f"The bandwidths are so wide for the support that more than {MOST_IMAGES} images of a row might matter. Give "
-                "narrower ones, or take the gaussian kernel, whose images fade sooner."
-            )
-        cells = np.stack(np.meshgrid(*ranges, indexing="ij"), axis=-1).reshape(-1, len(ranges))
-        cells = cells[np.abs(cells).max(axis=1) == radius]
-        pairs = [self._images(column, cells[:, column]) for column in range(len(ranges))]
-        return np.stack([sign for sign, _ in pairs], axis=1), np.stack([offset for _, offset in pairs], axis=1)
+OfImage = Callable[[Floats, npt.NDArray[np.intp], Floats], tuple[Floats, Floats | None]]
 
 
 def widened(bandwidth: Any, kernel: str, mirrors: Mirrors | None, local: Floats | None) -> Any:
@@ -132,13 +72,23 @@ class FoldedSums:
         order: npt.NDArray[np.intp] | None = None,
     ):
         self.units, self.mirrors, self.kernel = units, mirrors, kernel
-        in_units = units.of_references(points)
-        self._sums = KernelSums(in_units, weights, kernel, error=error, n_threads=n_threads, narrow=narrow, order=order)
-        self._points = points if mirrors is not None else None
-        if mirrors is not None:
-            self._box = in_units.min(axis=0), in_units.max(axis=0)
-            self._log_weight = log(float(len(points)) if weights is None else float(weights.sum()))
-            self._narrow = 1.0 if narrow is None else float(narrow.min())
+        self._points, self._weights = points, weights
+        self._options: dict[str, Any] = {"error": error, "n_threads": n_threads, "narrow": narrow, "order": order}
+
+    @cached_property
+    def _sums(self) -> KernelSums:
+        """The references alone."""
+        return KernelSums(self.units.of_references(self._points), self._weights, self.kernel, **self._options)
+
+    @cached_property
+    def _near(self) -> MirroredSums | None:
+        """The references with their images near the support; None where these are too many, or kernels lie across columns."""
+        widths = self.units.widths
+        if self.mirrors is None or widths is None:
+            return None
+        in_units = self.units.of_references(self._points)
+        sums = MirroredSums(in_units, self._weights, self.kernel, self.mirrors.scaled(widths), **self._options)
+        return sums if sums.usable else None
 
     @classmethod
     def of(
@@ -175,13 +125,15 @@ class FoldedSums:
         """log sum_j w_j k of rows (n, d): (n,); ``ordered`` where near rows follow each other."""
         if self.mirrors is None:
             return self._sums.log_sums(self.units.of_queries(rows), ordered)
-        return self._folded(rows, lambda queries, which, sign: (self._sums.log_sums(queries), None))[0]
+        found = None if self._near is None else (self._near.log_sums(self.units.of_queries(rows), ordered), None)
+        return self._completed(rows, found, lambda queries, which, sign: (self._sums.log_sums(queries), None))[0]
 
     def moments(self, rows: Floats, ordered: bool = False) -> tuple[Floats, Floats]:
         """The same, and the slopes of the sum of k by the logarithms of the bandwidths: (n, d)."""
         if self.mirrors is None:
             return self._sums.moments(self.units.of_queries(rows), ordered)
-        logs, slopes = self._folded(rows, lambda queries, which, sign: self._sums.moments(queries))
+        found = None if self._near is None else self._near.moments(self.units.of_queries(rows), ordered)
+        logs, slopes = self._completed(rows, found, lambda queries, which, sign: self._sums.moments(queries))
         assert slopes is not None
         return logs, slopes
 
@@ -194,9 +146,13 @@ class FoldedSums:
 
         if self.mirrors is None:
             return of_image(self.units.of_queries(rows), np.arange(0), np.ones(rows.shape[1]))
-        logs, slopes = self._folded(rows, of_image)
-        assert slopes is not None
-        return logs, slopes
+        found = None
+        if self._near is not None:
+            logs, slopes = self._near.slopes(self.units.of_queries(rows))
+            found = logs, self.units.slopes(slopes)
+        logs, of_rows = self._completed(rows, found, of_image)
+        assert of_rows is not None
+        return logs, of_rows
 
     def leave_one_out(self, moments: bool = False, rows: Floats | None = None) -> tuple[Floats, Floats | None]:
         """The logarithms at the references, or at ``rows`` in their place, each without itself, with all of its images.
@@ -205,15 +161,35 @@ class FoldedSums:
         """
         if self.mirrors is None:
             return self._sums.leave_one_out(moments, None if rows is None else self.units.of_queries(rows))
-        assert self._points is not None
-        return self._folded(
-            self._points if rows is None else rows,
-            lambda queries, which, sign: self._sums.leave_one_out(moments, queries, which),
+        places, sure, found = self._points if rows is None else rows, None, None
+        if self._near is not None and rows is None:
+            *found, sure = self._near.leave_one_out(moments)
+        left = np.arange(len(places)) if sure is None else np.flatnonzero(~sure)
+        return self._completed(
+            places,
+            found,
+            lambda queries, which, sign: self._sums.leave_one_out(moments, queries, left[which]),
+            sure,
         )
 
-    def _folded(
-        self, rows: Floats, of_image: Callable[[Floats, npt.NDArray[np.intp], Floats], tuple[Floats, Floats | None]]
+    def _completed(
+        self, rows: Floats, found: Any, of_image: OfImage, sure: npt.NDArray[np.bool_] | None = None
     ) -> tuple[Floats, Floats | None]:
+        """What was found with the images near the support, or image by image for the rows that this is not sure for."""
+        if found is None:
+            return self._folded(rows, of_image)
+        logs, means = found
+        if sure is None:
+            assert self._near is not None
+            sure = self._near.sure(logs)
+        left = np.flatnonzero(~sure)
+        if len(left):
+            logs[left], of_left = self._folded(rows[left], of_image)
+            if means is not None and of_left is not None:
+                means[left] = of_left
+        return logs, means
+
+    def _folded(self, rows: Floats, of_image: OfImage) -> tuple[Floats, Floats | None]:
         """Logarithms summed over the images, and means of what comes with them in proportion to the terms."""
         assert self.mirrors is not None
         n, d = rows.shape
@@ -243,15 +219,23 @@ class FoldedSums:
                 logs = total
         return logs, means
 
+    @cached_property
+    def _box(self) -> tuple[Floats, Floats, float, float]:
+        """Ends of the references in units, the least factor of their squared distances, and the logarithm of their weight."""
+        points, narrow, weights = self._sums.points, self._options["narrow"], self._weights
+        weight = float(len(points)) if weights is None else float(weights.sum())
+        return points.min(axis=0), points.max(axis=0), 1.0 if narrow is None else float(narrow.min()), log(weight)
+
     def _bound(self, queries: Floats) -> Floats:
         """Logarithm of what a sum is at most, by the distance to the box of the references."""
         with np.errstate(over="ignore", invalid="ignore"):
-            gap = np.maximum(np.maximum(self._box[0] - queries, queries - self._box[1]), 0.0)
-            square = np.einsum("ij,ij->i", gap, gap) * self._narrow
+            low, high, narrow, log_weight = self._box
+            gap = np.maximum(np.maximum(low - queries, queries - high), 0.0)
+            square = np.einsum("ij,ij->i", gap, gap) * narrow
         if self.kernel == "gaussian":
             bound = -0.5 * square
         elif self.kernel == "exponential":
             bound = -np.sqrt(square)
         else:
             bound = np.where(square < 1.0, 0.0, -np.inf)
-        return np.where(np.isnan(bound), -np.inf, bound + self._log_weight)
+        return np.where(np.isnan(bound), -np.inf, bound + log_weight)

@@ -13,7 +13,7 @@ from scipy.special import log_ndtr
 
 from fastkl._core.array_types import Floats
 from fastkl.density.kernel.boundaries import ColumnSupport
-from fastkl.density.kernel.folded import WIDEST_REFLECTED
+from fastkl.density.kernel.ends import WIDEST_REFLECTED
 
 NARROW = 1e-3  # in standard deviations: the density in the middle has more digits than a difference of probabilities
 ENOUGH = 41.0  # exp of minus this is below rounding

@@ -22,7 +22,8 @@ from scipy.optimize import minimize
 from fastkl._core.array_types import Floats
 from fastkl._core.iterations import is_heard, is_stopped, report
 from fastkl.density.kernel.directional import DIRECTIONAL, DirectionalSums
-from fastkl.density.kernel.folded import FoldedSums, Mirrors
+from fastkl.density.kernel.ends import Mirrors
+from fastkl.density.kernel.folded import FoldedSums
 from fastkl.exceptions import DegenerateDataError
 from fastkl.spatial.kernel_sums import near_order
 

@@ -20,7 +20,8 @@ import numpy.typing as npt
 
 from fastkl._core.array_types import Floats
 from fastkl.density.kernel.discrete import DiscreteKernel
-from fastkl.density.kernel.folded import FoldedSums, Mirrors, widened
+from fastkl.density.kernel.ends import Mirrors
+from fastkl.density.kernel.folded import FoldedSums, widened
 from fastkl.density.kernel.kernels import KERNELS
 from fastkl.density.kernel.leave_one_out import weight_of_others
 from fastkl.density.kernel.units import Units

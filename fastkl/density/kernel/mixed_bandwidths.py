@@ -21,7 +21,7 @@ from fastkl._core.rows import Rows
 from fastkl.density.kernel.bandwidths import TWINS, WAY_OUT, Bandwidth, around, collapse, column_scales
 from fastkl.density.kernel.boundaries import Support
 from fastkl.density.kernel.discrete import DiscreteKernel
-from fastkl.density.kernel.folded import Mirrors
+from fastkl.density.kernel.ends import Mirrors
 from fastkl.density.kernel.kernels import KERNELS
 from fastkl.density.kernel.leave_one_out import (
     ERROR,

@@ -47,6 +47,11 @@ class Units:
         return len(self.centre)
 
     @property
+    def widths(self) -> Floats | None:
+        """The bandwidths of the columns (d,); None for a matrix."""
+        return self._widths if self._root is None else None
+
+    @property
     def log_volume(self) -> float:
         """Logarithm of the volume of a unit cube."""
         return float(np.sum(np.log(self._widths)))

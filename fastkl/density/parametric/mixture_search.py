@@ -34,7 +34,9 @@ MOVES, VAIN = 8, 2  # rounds of splits and merges at most, and of those without 
 HALVES, BALLS = 2, 4  # splits tried in a round
 GROWN_MAPS = 30  # from the best of the ways in which a component is added
 MOST_GROWN = 12  # components up to which a mixture is also grown one by one
+Spread = tuple[Floats, Floats]  # deviations of the columns, and their correlations
 FEW_ROWS = 4.0  # per column and one more: components of fewer rows may be collapsed
+WIDE = 1e100  # deviations in units of those of other components beyond which only their squares would overflow
 NARROW = 1e-4  # smallest variance of such a component in any direction, in that of all components together
 PROPER_GAIN = 1e-6  # nats per unit of weight: maxima that differ by less are the same
 
@@ -224,8 +226,7 @@ def _ball(X: Any, generator: np.random.Generator) -> Any:
     centre, share = X[generator.integers(len(X))], np.exp(generator.uniform(np.log(0.03), np.log(0.33)))
     if X.dtype.kind in "fiub":
         values = np.asarray(X, dtype=np.float64)
-        deviation = np.std(values, axis=0)
-        distances = np.sum(((values - centre) / np.where(deviation > 0.0, deviation, 1.0)) ** 2, axis=1)
+        distances = np.sum(_in_deviations(values - centre) ** 2, axis=1)
     else:
         distances = np.sum(centre != X, axis=1) + generator.random(len(X))
     return np.argsort(distances, kind="stable")[: max(2, int(share * len(X)))]
@@ -242,11 +243,17 @@ def _halved(X: Any, generator: np.random.Generator) -> Any:
     if X.dtype.kind not in "fiub" or len(X) < 2:
         return generator.random(len(X)) < 0.5
     values = np.asarray(X, dtype=np.float64)
-    shift = values - values.mean(axis=0)
-    deviation = np.sqrt(np.mean(shift**2, axis=0))
-    shift /= np.where(deviation > 0.0, deviation, 1.0)
+    shift = _in_deviations(values - values.mean(axis=0))
     along = shift @ np.linalg.svd(shift, full_matrices=False)[2][0]
     return along > np.median(along)
+
+
+def _in_deviations(shift: Floats) -> Floats:
+    """Columns in units of their standard deviations; first of their largest values, whose squares may be no numbers."""
+    for units in (lambda columns: np.abs(columns).max(axis=0), lambda columns: np.std(columns, axis=0)):
+        size = units(shift)
+        shift = shift / np.where(size > 0.0, size, 1.0)
+    return shift
 
 
 # -- collapsed components --------------------------------------------------------------------------------------------------
@@ -264,13 +271,14 @@ def spurious_components(mixture: Mixture, climb: Climb, rows: AnyRows) -> dict[i
         few = [k for k in group.members if count[k] < FEW_ROWS * (d + 1.0)]
         if not few or group.tied is not None or not group.family.free_names():
             continue
-        covariances = [_covariance(family, own) for family, own in zip(families, components, strict=True)]
+        spreads = [spread for spread in map(_spread, families, components) if spread is not None]
+        if len(spreads) < len(components):
+            continue
         for k in few:
-            if covariances[k] is None or any(c is None for c in covariances):
-                continue
             others = [j for j in range(len(components)) if j not in few] or list(range(len(components)))
-            pooled = sum(climb.sums[j] * covariances[j] for j in others) / np.sum(climb.sums[others])
-            narrow = _narrowest(np.asarray(covariances[k]), pooled)
+            units = np.max([spreads[j][0] for j in others], axis=0)
+            pooled = sum(climb.sums[j] * _covariance(spreads[j], units) for j in others) / np.sum(climb.sums[others])
+            narrow = _narrowest(_covariance(spreads[k], units), pooled)
             if narrow < NARROW:
                 found[k] = (
                     f"Component {k} holds {count[k]:.3g} rows and is narrow: its variance in one direction is {narrow:.2g} times "
@@ -280,15 +288,17 @@ def spurious_components(mixture: Mixture, climb: Climb, rows: AnyRows) -> dict[i
     return found
 
 
-def _covariance(family: Any, params: Params) -> Floats | None:
-    """The covariance of a component with normal tails, as a matrix; None for other families.
+def _spread(family: Any, params: Params) -> Spread | None:
+    """Deviations and correlations of a component with normal tails; None for other families.
 
-    Of a product, that of the groups that have one.
+    Of a product, those of the groups that have them.
     """
     if isinstance(family, Product):
-        found = [_covariance(part.family, part.own(params)) for part in family.parts if not part.family.discrete]
+        found = [_spread(part.family, part.own(params)) for part in family.parts if not part.family.discrete]
         known = [own for own in found if own is not None]
-        return np.asarray(block_diag(*known)) if known else None
+        if not known:
+            return None
+        return np.concatenate([own[0] for own in known]), np.asarray(block_diag(*(own[1] for own in known)))
     spaces = family.spaces()
     location = next((name for name, space in spaces.items() if space.role == "location"), None)
     spread = None if location is None else spaces[location].spread
@@ -296,9 +306,15 @@ def _covariance(family: Any, params: Params) -> Floats | None:
         return None
     value, d = np.asarray(params[spread], dtype=np.float64), len(np.atleast_1d(params[str(location)]))
     if value.ndim == 2:
-        return value
-    squares = value if family.joint else value**2
-    return np.diag(np.broadcast_to(squares, (d,)))
+        deviations = np.sqrt(np.diag(value))
+        return deviations, value / np.outer(deviations, deviations)
+    return np.broadcast_to(np.sqrt(value) if family.joint else value, (d,)), np.eye(d)
+
+
+def _covariance(spread: Spread, units: Floats) -> Floats:
+    """The covariance in units of each column, whose squares are numbers even where those of the columns are not."""
+    deviations = np.minimum(spread[0] / units, WIDE)
+    return spread[1] * np.outer(deviations, deviations)
 
 
 def _narrowest(covariance: Floats, pooled: Floats) -> float:

@@ -20,11 +20,11 @@ def moments(delta: Floats, highest: int) -> list[Floats]:
     """``g_k`` for k from 0 up to ``highest`` (at most 2) of an array of at least 0."""
     near = np.minimum(delta, 1.0)
     apart = np.maximum(delta, 1.0)
-    decay = np.exp(-apart)
+    decay, part = np.exp(-apart), 1.0 / apart  # whose powers end at 0, where those of the difference are no numbers
     closed = (
-        lambda: -np.expm1(-apart) / apart,
-        lambda: (1.0 - decay * (1.0 + apart)) / apart**2,
-        lambda: (2.0 - decay * (2.0 + apart * (2.0 + apart))) / apart**3,
+        lambda: -np.expm1(-apart) * part,
+        lambda: (part - decay * (part + 1.0)) * part,
+        lambda: (2.0 * part**2 - decay * (2.0 * part * (part + 1.0) + 1.0)) * part,
     )
     found = []
     for k in range(highest + 1):

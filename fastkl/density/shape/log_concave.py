@@ -32,6 +32,7 @@ from fastkl._core.array_types import Floats
 from fastkl._core.iterations import is_stopped, read_as, report
 from fastkl.density.shape.exponential import moments, ramp
 from fastkl.density.shape.pieces import Pieces
+from fastkl.exceptions import DegenerateDataError
 
 Places = NDArray[np.intp]
 GAIN = 1e-11  # excess of weight under a tent, in shares of all, below which no knot is added
@@ -155,7 +156,13 @@ def _newton(weights: Floats, widths: Floats, logs: Floats) -> Floats:
         slope = weights - _expected(widths, logs)
         if np.max(np.abs(slope)) <= FINE:
             break
-        step = solveh_banded(_curvature(widths, logs), slope, lower=True, check_finite=False)
+        try:
+            step = solveh_banded(_curvature(widths, logs), slope, lower=True, check_finite=False)
+        except np.linalg.LinAlgError as error:
+            raise DegenerateDataError(
+                "The log-concave density is steeper than numbers can tell: weights or gaps between values differ by too many "
+                "orders of magnitude. Leave out rows of next to no weight, and values that nearly coincide."
+            ) from error
         rise = float(slope @ step)
         factor = 1.0
         while True:

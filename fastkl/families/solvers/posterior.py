@@ -215,7 +215,12 @@ def _search(family: Family, prior: PriorLike, likelihood: Likelihood, fit: Fit, 
         objective, start, jac=True, method="L-BFGS-B", options=options, callback=reached if is_heard() else None
     )
     u, steps = _newton(objective, np.asarray(found.x), columns)
-    slope = objective(u)[1]
+    value, slope = objective(u)
+    if not np.isfinite(value):
+        raise DegenerateDataError(
+            f"With {prior!r} the search for a maximum ended where log-likelihood plus log-prior is no finite number, as it does "
+            "where they rise without bound. Give a prior that falls towards every boundary, or leave out columns of one value."
+        )
     boundary = {key: text for key, text in fit.boundary.items() if key in chart.held_names}
     converged = bool(np.abs(slope).max(initial=0.0) <= CERTIFICATE and np.isfinite(objective.log_likelihood))
     return Fit(chart.back(u), int(found.nit) + steps, converged, boundary, objective.log_likelihood, prior)

@@ -350,3 +350,13 @@ def test_in_a_pipeline_and_in_a_divergence(iris):
     draws = iris.sample(200_000, random_state=1)
     plain = np.mean(iris.score_samples(draws) - other.score_samples(draws))
     assert float(estimate) == pytest.approx(plain, abs=5.0 * estimate.standard_error + 0.005)
+
+
+@pytest.mark.filterwarnings("ignore:Component")
+@pytest.mark.parametrize("unit", [1e-200, 1e200])
+def test_units_whose_squares_are_no_numbers(unit):
+    """A component of few rows is judged in units of the others', so that a rescaled column gives a rescaled mixture."""
+    X = np.concatenate([np.random.default_rng(0).normal(size=(30, 2)), 9.0 + 1e-5 * np.arange(6.0).reshape(3, 2)])
+    plain, scaled = (MixtureMLE(2, family="normal", random_state=0, n_init=2).fit(c * X) for c in (1.0, unit))
+    np.testing.assert_allclose(scaled.params_["loc"] / unit, plain.params_["loc"], rtol=1e-6)
+    assert list(scaled.spurious_components_) == list(plain.spurious_components_) != []

@@ -130,6 +130,8 @@ def test_bad_input():
         ShapeConstrainedMLE("decreasing").fit([[2.0], [0.0]])
     with pytest.raises(DegenerateDataError, match="Column 0 \\('width'\\) is constant"):
         ShapeConstrainedMLE().fit(pd.DataFrame({"width": [2.0, 2.0]}))
+    with pytest.raises(DegenerateDataError, match="orders of magnitude"):
+        ShapeConstrainedMLE().fit([[0.1], [0.6]], sample_weight=[1e-308, 1.0])
     with pytest.raises(ValueError, match="row 1, column 0"):
         ShapeConstrainedMLE().fit([[2.0], [np.nan]])
     with pytest.raises(ValueError, match="spans more than the range of numbers"):

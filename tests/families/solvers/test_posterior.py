@@ -5,7 +5,7 @@ import pytest
 from scipy import optimize
 from scipy.special import polygamma
 
-from fastkl import families
+from fastkl import DegenerateDataError, DensityMLE, families
 from fastkl._core.rows import Rows
 from fastkl.families.solvers.posterior import fit_rows, posterior_covariance, posterior_curvature, posterior_errors
 from tests.families.chunked import ChunkedRows
@@ -100,3 +100,9 @@ def test_a_prior_of_density_zero_at_the_start():
 
     with pytest.raises(ValueError, match="has to be positive there"):
         fit_rows(families.Poisson(), Nowhere("rate", 0.0, 1.0), Rows(np.ones((3, 1))), 1e-12, 100)
+
+
+def test_a_posterior_without_a_maximum():
+    """Where zeros alone are counted, the default prior of the rate rises for ever: the search ends at no maximum."""
+    with pytest.raises(DegenerateDataError, match="rise without bound"):
+        DensityMLE("zero_inflated_poisson", prior="default").fit([[1.0, 0.0, 0.0]])

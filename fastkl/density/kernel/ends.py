@@ -1,0 +1,77 @@
+"""Ends of columns, and circles: where images of rows lie."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+import numpy.typing as npt
+
+from fastkl._core.array_types import Floats
+
+# In widths and periods: a Gaussian is constant to 1e-19 of its value from here on.
+WIDEST_REFLECTED, WIDEST_CIRCULAR = 3.0, 1.5
+MOST_IMAGES = 100_000
+
+
+@dataclass(frozen=True)
+class Mirrors:
+    """Ends of columns at which images are taken.
+
+    Parameters
+    ----------
+    low, high : ndarray of shape (d,)
+        Ends, infinite where there are none.
+    circular : ndarray of bool of shape (d,)
+        Whether what leaves at one end comes back at the other, rather than from the same.
+    """
+
+    low: Floats
+    high: Floats
+    circular: npt.NDArray[np.bool_]
+
+    def scaled(self, unit: Floats) -> Mirrors:
+        """The same in other units."""
+        return Mirrors(self.low / unit, self.high / unit, self.circular)
+
+    def capped(self, widths: Floats, least: float = 1.0) -> Floats:
+        """Bandwidths (d,) of a Gaussian kernel, none of them wider than it takes to be constant to rounding."""
+        most = np.where(self.circular, WIDEST_CIRCULAR, WIDEST_REFLECTED) * (self.high - self.low) / least
+        return np.minimum(widths, most)
+
+    @property
+    def uniform(self) -> Floats:
+        """Bandwidths (d,) with which a column between two ends is as good as uniform, infinite where it has not two.
+
+        A Gaussian kernel then varies by 1.4 % about the uniform density, and so does a column whose rows fill it by that over
+        the root of their number.
+        """
+        return np.where(self.circular, 0.5, 1.0) * (self.high - self.low)
+
+    def images(self, column: int, cells: npt.NDArray[np.intp]) -> tuple[Floats, Floats]:
+        """Signs and offsets of the images in cells: 0 is the support, 1 lies above it, -1 below."""
+        low, high = self.low[column], self.high[column]
+        if np.isinf(low) or np.isinf(high):
+            end = high if np.isinf(low) else low
+            return np.where(cells == 0, 1.0, -1.0), np.where(cells == 0, 0.0, 2.0 * (0.0 if np.isinf(end) else end))
+        turned = (cells % 2 != 0) & (not self.circular[column])
+        offsets = np.where(turned, 2.0 * low + (cells + 1) * (high - low), cells * (high - low))
+        return np.where(turned, -1.0, 1.0), offsets
+
+    def shell(self, radius: int) -> tuple[Floats, Floats]:
+        """Signs and offsets (k, d) of the images whose farthest cell is ``radius`` cells away; none beyond the last shell."""
+        ranges = []
+        for low, high in zip(self.low, self.high, strict=True):
+            below = 0 if np.isinf(low) else radius if np.isfinite(high) else min(radius, 1)
+            above = 0 if np.isinf(high) else radius if np.isfinite(low) else min(radius, 1)
+            ranges.append(np.arange(-below, above + 1))
+        if prod(map(len, ranges)) > MOST_IMAGES:
+            raise ValueError(
+                f"The bandwidths are so wide for the support that more than {MOST_IMAGES} images of a row might matter. Give "
+                "narrower ones, or take the gaussian kernel, whose images fade sooner."
+            )
+        cells = np.stack(np.meshgrid(*ranges, indexing="ij"), axis=-1).reshape(-1, len(ranges))
+        cells = cells[np.abs(cells).max(axis=1) == radius]
+        pairs = [self.images(column, cells[:, column]) for column in range(len(ranges))]
+        return np.stack([sign for sign, _ in pairs], axis=1), np.stack([offset for _, offset in pairs], axis=1)
