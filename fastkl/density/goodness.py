@@ -2,12 +2,14 @@
 
 The usual tables of these statistics are for a distribution that is known. Where its parameters were estimated from the same rows
 it is nearer to them, and p-values from the tables are far too large. Here the whole is repeated on rows drawn from the fitted
-distribution, with its parameters estimated anew each time (the parametric bootstrap).
+distribution, with its parameters estimated anew each time (the parametric bootstrap). Column by column the statistics are those
+of the distribution function; for the rows as a whole see ``joint_goodness``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from numbers import Integral
 from typing import Any
 
@@ -17,7 +19,9 @@ from sklearn.base import clone
 
 from fastkl._core.array_types import Floats
 from fastkl.density.contract import Density
+from fastkl.density.joint_goodness import JOINT, JointStatistics, bootstrap_statistics
 from fastkl.density.validation import as_generator
+from fastkl.divergence import Estimate, kl_divergence
 from fastkl.rows.reading import look, refuse_not_finite
 from fastkl.rows.weights import read_weights
 
@@ -32,7 +36,7 @@ class GoodnessOfFit(Mapping[str, Floats]):
     Parameters
     ----------
     statistics : dict of arrays
-        ``"ks"``, ``"cvm"`` and ``"ad"``, each of shape (d,).
+        ``"ks"``, ``"cvm"`` and ``"ad"``, each of shape (d,); ``"energy"`` and ``"kl"``, of the rows as a whole, of shape (1,).
     p_values : dict of arrays
         Of each: the share of bootstrap samples, the rows themselves among them, that are at least as far away. Empty without a
         bootstrap.
@@ -42,6 +46,8 @@ class GoodnessOfFit(Mapping[str, Floats]):
         Those that had no maximum of the likelihood, and are left out.
     columns : list of str
         Names of the columns.
+    kl : Estimate or None
+        The KL divergence of the rows from the density with its standard error and verdict, where it is among the statistics.
 
     Examples
     --------
@@ -60,12 +66,14 @@ class GoodnessOfFit(Mapping[str, Floats]):
         n_bootstrap: int = 0,
         n_failed: int = 0,
         columns: list[str] | None = None,
+        kl: Estimate | None = None,
     ):
         self.statistics = statistics
         self.p_values = p_values
         self.n_bootstrap = n_bootstrap
         self.n_failed = n_failed
         self.columns = columns or []
+        self.kl = kl
 
     def __getitem__(self, name: str) -> Floats:
         return self.statistics[name]
@@ -77,18 +85,25 @@ class GoodnessOfFit(Mapping[str, Floats]):
         return len(self.statistics)
 
     def __repr__(self) -> str:
-        width = max(6, *map(len, self.columns)) if self.columns else 6
-        lines = [f"{'column'.ljust(width)}  " + "  ".join(f"{name:>9}  {'p-value':>7}" for name in self)]
-        for j, column in enumerate(self.columns):
-            cells = [
-                f"{self[name][j]:9.4g}  {f'{self.p_values[name][j]:7.4f}' if self.p_values else '      -'}"
-                for name in self
-            ]
-            lines.append(f"{column.ljust(width)}  " + "  ".join(cells))
+        by_column, lines = [name for name in self if name in STATISTICS], []
+        if by_column:
+            width = max(6, *map(len, self.columns)) if self.columns else 6
+            lines.append(f"{'column'.ljust(width)}  " + "  ".join(f"{name:>9}  {'p-value':>7}" for name in by_column))
+            for j, column in enumerate(self.columns):
+                lines.append(f"{column.ljust(width)}  " + "  ".join(self._cell(name, j) for name in by_column))
+        for name in self:
+            if name not in by_column:
+                error = f" +/- {self.kl.standard_error:.2g} nats" if name == "kl" and self.kl is not None else ""
+                tested = f", p-value {self.p_values[name][0]:.4f}" if self.p_values else ""
+                lines.append(f"rows as a whole: {name} = {self[name][0]:.4g}{error}{tested}")
         if self.n_bootstrap:
             failed = f", {self.n_failed} without a maximum left out" if self.n_failed else ""
             lines.append(f"{self.n_bootstrap} bootstrap samples, parameters estimated anew in each{failed}")
         return "\n".join(lines)
+
+    def _cell(self, name: str, column: int) -> str:
+        tested = f"{self.p_values[name][column]:7.4f}" if self.p_values else "      -"
+        return f"{self[name][column]:9.4g}  {tested}"
 
 
 class GoodnessMembers(Density):
@@ -99,14 +114,19 @@ class GoodnessMembers(Density):
         X: ArrayLike,
         sample_weight: ArrayLike | None = None,
         *,
-        n_bootstrap: int = 999,
+        statistic: str | Sequence[str] | None = None,
+        n_bootstrap: int | None = None,
         random_state: Any = None,
     ) -> GoodnessOfFit:
-        r"""Distances between the rows and the fitted distribution, column by column, with p-values.
+        r"""Distances between the rows and the fitted distribution, column by column or of whole rows, with p-values.
 
         With :math:`F` the fitted distribution function and :math:`F_n` that of the n rows, ``"ks"`` is Kolmogorov and Smirnov's
         :math:`\max |F_n - F|`, ``"cvm"`` Cramér and von Mises' :math:`n \int (F_n - F)^2 dF`, and ``"ad"`` Anderson and Darling's
         :math:`n \int (F_n - F)^2 / (F (1 - F)) \, dF`, which looks harder at the tails: as the R package fitdistrplus has them.
+
+        Of the rows as a whole, ``"energy"`` is n times their energy distance to draws of the distribution, columns in units of
+        their standard deviations, with at most 1,000 rows at random, and ``"kl"`` the estimated divergence of the rows from the
+        distribution: both see a dependence that no column shows.
 
         Parameters
         ----------
@@ -115,31 +135,36 @@ class GoodnessMembers(Density):
         sample_weight : array-like of shape (n,), default=None
             Their weights, as masses: a row of weight 2 is two rows. Where all weights are whole, as many rows are drawn; else as
             many as there are, each with its weight.
-        n_bootstrap : int, default=999
+        statistic : str or sequence of str, default=None
+            Some of ``"ks"``, ``"cvm"``, ``"ad"``, ``"energy"`` and ``"kl"``. None takes the first three where there is a
+            distribution function column by column, and the last two for a joint density.
+        n_bootstrap : int, default=None
             Samples of n rows drawn from the fitted distribution, to each of which the density is fitted anew; 0 leaves p-values
-            out. Parameters that are held fixed stay.
+            out. Parameters that are held fixed stay. None takes 999, or 99 where ``"energy"`` or ``"kl"`` is asked for, each of
+            which takes its time.
         random_state : int, RandomState, Generator or None, default=None
             A number gives the same p-values every time.
 
         Returns
         -------
         GoodnessOfFit
-            A mapping of ``"ks"``, ``"cvm"`` and ``"ad"`` to arrays of shape (d,), with ``p_values`` likewise. A small p-value
-            says that the fitted distribution is not that of the rows; a large one that these rows can't tell.
+            A mapping of the statistics to arrays of shape (d,), or (1,) for rows as a whole, with ``p_values`` likewise. A small
+            p-value says that the fitted distribution is not that of the rows; a large one that these rows can't tell.
 
         Raises
         ------
         AttributeError
-            If the density has no distribution function column by column. How far a joint one is from the rows is
-            ``kl_divergence(X)``.
+            If the density has no distribution function column by column, and one of the first three is asked for.
         ValueError
-            If the distribution is discrete, for which these are no statistics; or if ``n_bootstrap`` is negative.
+            If the distribution is discrete, for which these are no statistics; if a statistic is not known, or ``n_bootstrap``
+            negative.
 
         References
         ----------
         M. A. Stephens, "EDF statistics for goodness of fit and some comparisons", J. Am. Stat. Assoc. 69, 1974,
         doi:10.2307/2286009. W. Stute, W. González-Manteiga, M. Presedo-Quindimil, "Bootstrap based goodness-of-fit tests",
-        Metrika 40, 1993, doi:10.1007/BF02613687.
+        Metrika 40, 1993, doi:10.1007/BF02613687. G. J. Székely, M. L. Rizzo, "A new test for
+        multivariate normality", J. Multivar. Anal. 93, 2005, doi:10.1016/j.jmva.2003.12.002.
 
         Examples
         --------
@@ -151,35 +176,77 @@ class GoodnessMembers(Density):
         True
         """
         self._check_fitted()
+        names = self._chosen_statistics(statistic)
+        joint = [name for name in names if name in JOINT]
+        n_bootstrap = (99 if joint else 999) if n_bootstrap is None else n_bootstrap
         if isinstance(n_bootstrap, bool) or not isinstance(n_bootstrap, Integral) or n_bootstrap < 0:
             raise ValueError(f"n_bootstrap is a number of samples of at least 0, not {n_bootstrap!r}.")
-        self._raise_if_no_statistics()
         density: Any = self
         values = look(X, "X")
         weights = read_weights(sample_weight, len(values))
-        names = getattr(self, "feature_names_in_", None)
+        feature_names = getattr(self, "feature_names_in_", None)
         if type(values) is np.ndarray and values.ndim == 2 and values.dtype.kind == "f":
-            refuse_not_finite(
-                values, "X", names
-            )  # before they are sorted, which moves them; others are read by ``cdf``
-        found = edf_statistics(density, values, weights)
-        columns = (
-            [f"column {j}" for j in range(self.n_features_in_)] if names is None else [str(name) for name in names]
-        )
-        if not n_bootstrap:
-            return GoodnessOfFit(found, {}, columns=columns)
+            # before they are sorted, which moves them; others are read by ``cdf``
+            refuse_not_finite(values, "X", feature_names)
+        columns = [f"column {j}" for j in range(self.n_features_in_)]
+        if feature_names is not None:
+            columns = [str(name) for name in feature_names]
         generator = as_generator(random_state)
+        of_columns = [name for name in names if name in STATISTICS]
+        found: dict[str, Floats] = {}
+        if of_columns:
+            found |= {name: value for name, value in edf_statistics(density, values, weights).items() if name in names}
+        divergence, whole = None, None
+        if joint:
+            rows = self._numbers(values)
+            whole = JointStatistics(joint, rows, generator)
+            found |= whole.of(density, rows, weights, values)
+            divergence = (
+                kl_divergence(rows, density, sample_weight_p=weights, random_state=0) if "kl" in joint else None
+            )
+        said = {name: found[name] if name != "kl" else np.array([float(divergence)]) for name in names}
+        if not n_bootstrap:
+            return GoodnessOfFit(said, {}, columns=columns, kl=divergence)
         n_rows = len(values)
         if weights is not None and np.all(weights == np.rint(weights)):
             n_rows, weights = int(weights.sum()), None
-        reached, fitted, failed = {name: np.ones(len(columns)) for name in found}, 0, 0
-        for draws, missed in self._bootstrap_statistics(n_rows, weights, n_bootstrap, generator):
-            for name in found:
+        samples = [self._bootstrap_statistics(n_rows, weights, n_bootstrap, generator)] if of_columns else []
+        if whole is not None:
+            samples.append(bootstrap_statistics(density, whole, n_rows, weights, n_bootstrap))
+        reached, fitted, failed = {name: np.ones(len(found[name])) for name in names}, dict.fromkeys(names, 0), 0
+        for draws, missed in chain.from_iterable(samples):
+            for name in draws.keys() & found.keys():
                 reached[name] += np.sum(draws[name] >= found[name], axis=0)
-            fitted, failed = fitted + len(draws["ks"]), failed + missed
-        return GoodnessOfFit(
-            found, {name: count / (fitted + 1.0) for name, count in reached.items()}, fitted, failed, columns
-        )
+                fitted[name] += len(draws[name])
+            failed += missed
+        p_values = {name: count / (fitted[name] + 1.0) for name, count in reached.items()}
+        return GoodnessOfFit(said, p_values, min(fitted.values()), failed, columns, divergence)
+
+    def _chosen_statistics(self, statistic: str | Sequence[str] | None) -> list[str]:
+        """Names of the statistics that are asked for; an error for those that are not known, or that the density has not."""
+        if statistic is None:
+            try:
+                self._raise_if_no_statistics()
+            except AttributeError:
+                return list(JOINT)
+            return list(STATISTICS)
+        names = [statistic] if isinstance(statistic, str) else list(statistic)
+        known = (*STATISTICS, *JOINT)
+        unknown = [name for name in names if name not in known]
+        if unknown or not names:
+            raise ValueError(f"statistic is one or more of {', '.join(known)}, not {statistic!r}.")
+        if set(names) & set(STATISTICS):
+            self._raise_if_no_statistics()
+        return list(dict.fromkeys(names))
+
+    def _numbers(self, values: Any) -> Floats:
+        """The rows as numbers, in the order of the columns of the fit."""
+        density: Any = self
+        density.score_samples(values[:1])  # refuses other columns by name
+        try:
+            return np.asarray(values, dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise ValueError("energy and kl are statistics of numbers; X holds labels.") from error
 
     def _raise_if_no_statistics(self) -> None:
         """ValueError for a discrete distribution, AttributeError for one that has no distribution function by column."""

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import _safe_indexing
 
+from fastkl._core.distinct import distinct
 from fastkl.divergence.arguments import FloatArray
 from fastkl.exceptions import DegenerateDataError
 from fastkl.rows.columns import named, refuse_duplicates
@@ -49,7 +50,7 @@ def tally(x: Any, name: str, counts: bool, sample_weight: ArrayLike | None) -> T
         if len(other) != len(codes):
             raise ValueError(f"Column {j} of {name} has {len(other)} rows, column 0 has {len(codes)}.")
         # Both factors are at most the number of rows, so that their product fits into 64 bits.
-        pairs, codes = np.unique(codes * len(other_symbols) + other, return_inverse=True)
+        pairs, codes = distinct(codes * len(other_symbols) + other)
         left, right = np.divmod(pairs, len(other_symbols))
         rows = [symbols[i] if j > 1 else (symbols[i],) for i in left.tolist()]
         symbols, declared = [(*row, other_symbols[i]) for row, i in zip(rows, right.tolist(), strict=True)], False
@@ -165,7 +166,7 @@ def _encode(column: Any, name: str, place: str | None) -> tuple[NDArray[np.intp]
     refuse_dates(place or "column 0", array.dtype, array, name)
     if array.dtype.kind == "O":
         return (*_encode_objects(array, whose), False)
-    values, codes = np.unique(array, return_inverse=True)
+    values, codes = distinct(array)
     return codes, values.tolist(), False
 
 

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import rel_entr
 
 from fastkl._core.array_types import Floats, Params, Statistics
+from fastkl._core.distinct import distinct
 from fastkl._core.rows import Rows
 from fastkl.exceptions import SupportError
 from fastkl.families.base import Family, Fit
@@ -299,13 +300,12 @@ class Categorical(Family):
 def unique_labels(column: NDArray[Any], place: str) -> tuple[NDArray[Any], NDArray[np.intp]]:
     """Sorted labels of a column and the code of every row."""
     try:
-        labels, codes = np.unique(column, return_inverse=True)
+        return distinct(column)
     except TypeError as error:
         kinds = sorted({type(value).__name__ for value in column})
         raise TypeError(
             f"The labels of {place} are of several kinds ({', '.join(kinds)}) and can't be sorted."
         ) from error
-    return labels, codes.reshape(-1)
 
 
 def codes_of(column: NDArray[Any], labels: NDArray[Any]) -> NDArray[np.intp]:

@@ -12,7 +12,7 @@ from scipy.special import gammaln, xlogy
 from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl._core.rows import Rows
 from fastkl._core.special.rising_factorials import log_rise, lost_share
-from fastkl.exceptions import SupportError
+from fastkl.exceptions import DegenerateDataError, SupportError
 from fastkl.families.base import Family, Fit
 from fastkl.families.closed_form import register_kl
 from fastkl.families.counts import deviance, log_negative_binomial
@@ -21,6 +21,7 @@ from fastkl.families.solvers.compound import CompoundCounts, Tally
 from fastkl.families.solvers.tallies import merged_tallies, tallies
 from fastkl.families.spaces import Positive, Simplex
 
+MOST_TRIALS = 2.0**53
 LIMIT = "The counts vary no more than multinomial ones: concentration is infinite, the multinomial distribution."
 ALONE = "Every row has its counts in one column: concentration is 0, all trials of a row have the same outcome."
 UNKNOWN = (
@@ -126,6 +127,12 @@ class DirichletMultinomial(Multinomial):
         held = self.fixed_columns(d)
         if len(held) == 2:
             return Fit(held)
+        most = float(np.max(self._tallies(statistics)[-1].counts))
+        if most > MOST_TRIALS:
+            raise DegenerateDataError(
+                f"{self.name}: a row has {most:.3g} trials. Beyond {MOST_TRIALS:g} doubles do not hold every whole number, and "
+                "the likelihood of counts has no digits left."
+            )
         seen = statistics["totals"] > 0.0
         if np.any(shares[seen] == 0.0):
             column = int(np.flatnonzero(seen & (shares == 0.0))[0])
@@ -267,7 +274,7 @@ class DirichletMultinomial(Multinomial):
         lost = np.flatnonzero(~(sums[:, 0] > 0.0))
         shares[lost] = np.eye(len(p))[generator.choice(len(p), size=len(lost), p=p / p.sum())]
         sums[lost] = 1.0
-        return generator.multinomial(1 if self.n_trials is None else int(self.n_trials), shares / sums)
+        return generator.multinomial(self._trials_to_draw(), shares / sums)
 
     def moments(self, params: Params) -> tuple[Floats, Floats] | None:
         alike, c = super().moments(params), float(params["concentration"])

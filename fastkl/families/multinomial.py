@@ -148,12 +148,17 @@ class Multinomial(Family):
     # -- the distribution itself -------------------------------------------------------------------------------------------
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
-        p, n_trials = params["probabilities"], 1 if self.n_trials is None else int(self.n_trials)
+        p = params["probabilities"]
+        return generator.multinomial(self._trials_to_draw(), p / p.sum(), size=n_samples)
+
+    def _trials_to_draw(self) -> int:
+        """Trials of a row that is drawn, 1 where none are known; ValueError for more than there are whole numbers."""
+        n_trials = 1 if self.n_trials is None else int(self.n_trials)
         if n_trials > np.iinfo(np.int64).max:
             raise ValueError(
-                f"multinomial: rows of {n_trials:.3g} trials can't be drawn; their counts exceed whole numbers of 64 bits."
+                f"{self.name}: rows of {n_trials:.3g} trials can't be drawn; their counts exceed whole numbers of 64 bits."
             )
-        return generator.multinomial(n_trials, p / p.sum(), size=n_samples)
+        return n_trials
 
     def moments(self, params: Params) -> tuple[Floats, Floats] | None:
         if self.n_trials is None:

@@ -71,6 +71,8 @@ def fill(columns: Sequence[Any], labels: bool, dtype: np.dtype[Any]) -> NDArray[
     """The columns side by side in a matrix of this type."""
     if labels and any(column.null_count for column in columns):
         dtype = np.dtype(object)
+    if len(columns) == 1 and not labels and (only := _numbers(columns[0])).dtype == dtype and only.flags.c_contiguous:
+        return only[:, np.newaxis]  # as it stands, which Arrow forbids to write to
     X = np.empty((len(columns[0]), len(columns)), dtype=dtype)
     for j, column in enumerate(columns):
         X[:, j] = _labels(column) if labels else _numbers(column)

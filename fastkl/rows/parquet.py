@@ -16,11 +16,10 @@ from fastkl.exceptions import SourceError
 from fastkl.rows import arrow
 from fastkl.rows.batch import Choice, chosen
 from fastkl.rows.columns import column_number
+from fastkl.rows.queries import STREAM_BUFFER
 from fastkl.rows.read_ahead import read_ahead
 from fastkl.rows.source import Block, Source, default_rows
 from fastkl.rows.weights import Weights
-
-STREAM_BUFFER = 1 << 20  # bytes read at a time of each column, so that a large row group is never in memory whole
 
 
 class ParquetSource(Source):

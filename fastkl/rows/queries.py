@@ -7,7 +7,7 @@ that several threads may turn them into matrices, and work on these, while the e
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,11 @@ from fastkl.rows.columns import listed
 from fastkl.rows.read_ahead import read_ahead
 from fastkl.rows.source import Block, Source, default_rows
 from fastkl.rows.weights import Weights
+
+STREAM_BUFFER = (
+    1 << 20
+)  # bytes read at a time of each column of Parquet, so that a large row group is never in memory whole
+SMALLER = 4  # blocks than those of files: an engine holds several of them while it works ahead
 
 
 class Query:
@@ -83,6 +88,31 @@ class DuckQuery(Query):
             ) from error
 
 
+class DatasetQuery(Query):
+    """A dataset of pyarrow, scanned anew for every pass.
+
+    As many threads as there are would decode as far ahead as they can, however slow who takes the rows: a gigabyte of memory for
+    one of Parquet. One thread, and a buffer for each column, stay as far ahead as they are asked to.
+    """
+
+    what = "The dataset"
+
+    def __init__(self, dataset: Any):
+        self._dataset = dataset
+        self.names = list(dataset.schema.names)
+
+    def batches(self, columns: list[str], rows: int) -> Iterator[Any]:
+        from pyarrow import dataset as datasets
+
+        options: dict[str, Any] = {"use_threads": False, "batch_readahead": 1, "fragment_readahead": 1}
+        if getattr(getattr(self._dataset, "format", None), "default_extname", "") == "parquet":
+            options["fragment_scan_options"] = datasets.ParquetFragmentScanOptions(
+                pre_buffer=False, use_buffered_stream=True, buffer_size=STREAM_BUFFER
+            )
+        with closing(self._dataset.scanner(columns=columns, batch_size=rows, **options).to_reader()) as reader:
+            yield from reader
+
+
 class StreamQuery(Query):
     """An object with ``__arrow_c_stream__``: read again if it gives a second stream."""
 
@@ -92,16 +122,19 @@ class StreamQuery(Query):
         self._open = arrow.import_pyarrow("An Arrow stream").RecordBatchReader.from_stream
         self._thing, self._first = thing, self._open(thing)
         self.names = list(self._first.schema.names)
+
+    @cached_property
+    def repeatable(self) -> bool:  # type: ignore[override]  # found out where it is asked: opened streams may begin to read
+        """Whether a second stream can be had."""
         try:
-            self._open(thing).close()
+            self._open(self._thing).close()
         except Exception:  # of whatever library: a reader that can be read once says so in its own way
-            self.repeatable = False
+            return False
+        return True
 
     def batches(self, columns: list[str], rows: int) -> Iterator[Any]:
         first, self._first = self._first, None
-        if first is None and not self.repeatable:
-            raise SourceError("The Arrow stream has been passed over already; it cannot be read again.")
-        with closing(first or self._open(self._thing)) as reader:
+        with closing(first or self._again()) as reader:
             absent = [name for name in columns if name not in reader.schema.names]
             if absent:
                 raise SourceError(
@@ -111,13 +144,19 @@ class StreamQuery(Query):
             for batch in reader:
                 yield batch.select(columns)
 
+    def _again(self) -> Any:
+        try:
+            return self._open(self._thing)
+        except Exception as error:  # of whatever library
+            raise SourceError("The Arrow stream has been passed over already; it cannot be read again.") from error
+
 
 def is_query(source: Any) -> bool:
-    """Whether this is a ``LazyFrame``, something of duckdb, or gives an Arrow stream without being a table or an iterator."""
+    """Whether this is a ``LazyFrame``, of duckdb, a dataset, or an Arrow stream, and no table and no iterator."""
     library = _library(source)
     if library == "polars" and hasattr(source, "collect_schema") and not hasattr(source, "shape"):
         return True
-    if library == "duckdb":
+    if library == "duckdb" or _is_dataset(source):
         return True
     in_memory = hasattr(source, "shape") or hasattr(source, "to_batches") or arrow.is_table(source)
     return hasattr(source, "__arrow_c_stream__") and not in_memory and not isinstance(source, Iterator)
@@ -129,10 +168,14 @@ def query_of(source: Any) -> Query:
     if library == "polars":
         return PolarsQuery(source)
     if library != "duckdb":
-        return StreamQuery(source)
+        return DatasetQuery(source) if _is_dataset(source) else StreamQuery(source)
     if not hasattr(source, "project"):
         raise TypeError("A source from duckdb is a relation: con.sql(query) rather than con.execute(query).")
     return DuckQuery(source)
+
+
+def _is_dataset(source: Any) -> bool:
+    return _library(source) == "pyarrow" and hasattr(source, "scanner") and hasattr(source, "schema")
 
 
 def _library(source: Any) -> str:
@@ -144,8 +187,13 @@ class QuerySource(Source):
 
     def __init__(self, query: Query, choice: Choice, weights: Weights | None = None, block_rows: int | None = None):
         self._query, self._choice, self._weights, self._given_rows = query, choice, weights, block_rows
-        self.repeatable, self.nested = query.repeatable, query.nested
+        self.nested = query.nested
         self._resolve()
+
+    @property
+    def repeatable(self) -> bool:  # type: ignore[override]
+        """Whether a second pass is possible."""
+        return self._query.repeatable
 
     def _resolve(self) -> None:
         names, weight = self._query.names, self._choice.weights
@@ -182,7 +230,7 @@ class QuerySource(Source):
 
     def _pieces(self) -> Iterator[Any]:
         """Batches, large ones in parts."""
-        size = self._given_rows or default_rows(8 * len(self._wanted))
+        size = self._given_rows or max(1, default_rows(8 * len(self._wanted)) // SMALLER)
         with closing(self._query.batches(self._read, size)) as batches:  # type: ignore[type-var]
             for batch in batches:
                 for start in range(0, len(batch), size):

@@ -7,10 +7,12 @@ Iterators of blocks are generators or the like: ``closing`` ends a pass that is 
 ``Iterator`` does not declare ``close``, hence the ignores for mypy.
 """
 
+from __future__ import annotations
+
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -55,6 +57,10 @@ class Block:
     number: int | None
     index: NDArray[np.intp] | None = None
     n_threads: int | None = None
+
+    def without_values(self) -> Block:
+        """The same rows by their places alone, which take no memory while results wait to be merged."""
+        return replace(self, X=np.broadcast_to(np.zeros((), dtype=self.X.dtype), self.X.shape), weights=None)
 
 
 class Source(ABC):
@@ -188,7 +194,7 @@ def no_result(block: Block) -> None:
 
 def _read_and_run(part: Callable[[], Block], function: Callable[[Block], T]) -> tuple[Block, T]:
     block = part()
-    return block, function(block)
+    return block.without_values(), function(block)
 
 
 def _in_this_thread(blocks: Iterator[Block], function: Callable[[Block], T]) -> Iterator[tuple[Block, T]]:

@@ -2,19 +2,21 @@
 
 Rows are brought into the order of their groups once. Groups with the same number of rows then stand side by side as the columns
 of a matrix, which is what univariate families are fitted to in one call; n rows have at most sqrt(2 n) different sizes of groups,
-so few calls fit many groups. Where a matrix holds a group without a maximum, its halves are fitted, and their halves: one bad
-group is found without fitting the good ones one by one, and becomes a row of the result that says why.
+so few calls fit many groups, and threads share them out. Where a matrix holds a group without a maximum, its halves are fitted,
+and their halves: one bad group is found without fitting the good ones one by one, and becomes a row of the result that says why.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fastkl._core._threads import effective_n_threads
 from fastkl._core.array_types import Floats, Params
 from fastkl._core.rows import Rows
 from fastkl.density import DensityMLE
@@ -23,12 +25,14 @@ from fastkl.exceptions import DegenerateDataError, SourceError, SupportError
 from fastkl.families.base import Family
 from fastkl.families.univariate import UnivariateFamily
 from fastkl.rows.batch import Choice, as_batch
+from fastkl.rows.in_order import in_order
 from fastkl.rows.missing import missing
 from fastkl.rows.tables import column_names, column_values
 from fastkl.selection.group_fits import GroupFits, no_fits, refuse, take
 
-# Values that are fitted in one call: enough to amortise it, and a few megabytes.
-_CELLS = 1 << 22
+# Values that are fitted in one call: enough to amortise it, and few enough to stay in cache.
+_CELLS = 1 << 18
+_PIECE = 1 << 18  # labels that are compared at a time
 CRITERIA = ("bic", "aic")
 
 
@@ -59,7 +63,7 @@ def fit_groups(
     min_rows : int, default=2
         Groups with fewer rows are not fitted.
     n_jobs : int, default=None
-        Threads of each fit; None takes those that the process may use.
+        Threads, which share out the groups; None takes those that the process may use. The result is the same bit for bit.
 
     Returns
     -------
@@ -100,13 +104,17 @@ def fit_groups(
     values, names, groups, starts = sorted_groups(X, by, columns)
     sizes = np.diff(starts)
     result = no_fits(groups, names, sizes, chosen)
-    for column in range(values.shape[1]):
-        for indices in _alike(sizes, min_rows):
-            size = int(sizes[indices[0]])
-            side_by_side = values[starts[indices][:, None] + np.arange(size), column]
-            matrix = np.ascontiguousarray(side_by_side.T)
-            for k, family in enumerate(chosen):
-                _fit(result, k, family, matrix, indices, column, criterion, n_jobs)
+    n_threads = effective_n_threads(n_jobs)
+    alike = list(_alike(sizes, min_rows))
+    shared = len(alike) >= n_threads  # else there are too few parts of the work, and each is shared out itself
+    tasks = (
+        partial(_fit_each, result, chosen, values[:, column], starts[indices], indices, column, criterion, own)
+        for column in range(values.shape[1])
+        for own in [1 if shared else n_threads]
+        for indices in alike
+    )
+    for _ in in_order(tasks, n_threads if shared else 1):
+        pass
     for few in np.flatnonzero(sizes < min_rows):
         result.verdicts[few] = f"{sizes[few]} {'row' if sizes[few] == 1 else 'rows'}, fewer than min_rows={min_rows}"
     return result
@@ -142,14 +150,18 @@ def sorted_groups(X: Any, by: Any, columns: Any) -> tuple[Floats, list[str], dic
     for name, key in keys.items():
         if len(key) != len(values):
             raise ValueError(f"by has {len(key)} labels for {len(values)} rows.")
-        lost = missing(key)
-        if lost.any():
+        if (key.dtype.kind in "fcmMO" or np.ma.is_masked(key)) and (lost := missing(key)).any():
             raise SourceError(
                 f"The group {name!r} is missing in row {int(np.argmax(lost))}: drop such rows, or name it."
             )
-    if not np.isfinite(values).all():
+    with np.errstate(over="ignore", invalid="ignore"):
+        sums_up = np.isfinite(values.sum())  # in one look, of finite values that are not huge
+    if not sums_up and not np.isfinite(values).all():
         row, j = (int(i) for i in np.argwhere(~np.isfinite(values))[0])
         raise SourceError(f"Row {row} of column {labels[j]!r} holds {values[row, j]}: fit_groups needs finite values.")
+    only = next(iter(keys))
+    if len(keys) == 1 and (begins := _runs(keys[only])) is not None:
+        return values, labels, {only: keys[only][begins]}, np.append(begins, len(values))
     groups, codes = _coded(keys)
     order = _order(codes)
     if order is not None:
@@ -181,7 +193,7 @@ def _are_names(by: Sequence[Any], names: list[Any] | None) -> bool:
 
 def _coded(keys: dict[str, NDArray[Any]]) -> tuple[dict[str, NDArray[Any]], NDArray[np.int64]]:
     """Labels of the groups, and the number of its group for every row."""
-    parts = [_labels_and_codes(key) for key in keys.values()]
+    parts = [np.unique(key, return_inverse=True) for key in keys.values()]
     codes = parts[0][1].astype(np.int64)
     for labels, inverse in parts[1:]:
         codes = codes * len(labels) + inverse
@@ -194,13 +206,19 @@ def _coded(keys: dict[str, NDArray[Any]]) -> tuple[dict[str, NDArray[Any]], NDAr
     return dict(reversed(groups.items())), codes.astype(np.int64)
 
 
-def _labels_and_codes(key: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Different labels in their order, and the number of the label for every row; in one look where labels come in order."""
-    if len(key) and key.dtype.kind in "iufUS" and np.all(key[1:] >= key[:-1]):
-        new = np.append(True, key[1:] != key[:-1])
-        return key[new], np.cumsum(new) - 1
-    labels, codes = np.unique(key, return_inverse=True)
-    return labels, codes
+def _runs(key: NDArray[Any]) -> NDArray[np.intp] | None:
+    """Where each group starts, if rows come in the order of their labels, in one look piece by piece; else None."""
+    if not len(key) or key.dtype.kind not in "iufUS":
+        return None
+    begins = [np.zeros(1, dtype=np.intp)]
+    for first in range(1, len(key), _PIECE):
+        own = key[first : first + _PIECE]
+        before = key[first - 1 : first - 1 + len(own)]
+        new = np.flatnonzero(own != before)
+        if np.any(own[new] < before[new]):
+            return None
+        begins.append(new + first)
+    return np.concatenate(begins)
 
 
 def _order(codes: NDArray[np.int64]) -> NDArray[np.intp] | None:
@@ -223,6 +241,27 @@ def _alike(sizes: NDArray[np.intp], min_rows: int) -> Iterator[NDArray[np.intp]]
             yield same[first : first + step]
 
 
+def _fit_each(
+    result: GroupFits,
+    families: list[UnivariateFamily],
+    values: Floats,
+    starts: NDArray[np.intp],
+    indices: NDArray[np.intp],
+    column: int,
+    criterion: str,
+    n_threads: int,
+) -> None:
+    """Fit every family to groups of one size, which begin at ``starts`` of the values of a column."""
+    size = int(result.n_rows[indices[0]])
+    if np.all(np.diff(starts) == size):  # as they stand
+        side_by_side = values[starts[0] : starts[0] + size * len(starts)].reshape(len(starts), size)
+    else:
+        side_by_side = values[starts[:, None] + np.arange(size)]
+    matrix = np.ascontiguousarray(side_by_side.T)
+    for k, family in enumerate(families):
+        _fit(result, k, family, matrix, indices, column, criterion, n_threads)
+
+
 def _fit(
     result: GroupFits,
     k: int,
@@ -231,10 +270,10 @@ def _fit(
     indices: NDArray[np.intp],
     column: int,
     criterion: str,
-    n_jobs: int | None,
+    n_threads: int,
 ) -> None:
     """Fit the columns of the matrix, or what can be fitted of them."""
-    model = DensityMLE(family, n_jobs=n_jobs)
+    model = DensityMLE(family, n_jobs=n_threads)
     try:
         model.fit(matrix)
         reason = "" if model.converged_ else "the fit stopped before it reached its maximum"
@@ -249,7 +288,7 @@ def _fit(
         half = len(indices) // 2
         for part in (slice(None, half), slice(half, None)):
             rows = np.ascontiguousarray(matrix[:, part])
-            _fit(result, k, family, rows, indices[part], column, criterion, n_jobs)
+            _fit(result, k, family, rows, indices[part], column, criterion, n_threads)
 
 
 def _in_words(message: str) -> str:

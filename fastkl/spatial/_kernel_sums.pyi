@@ -4,11 +4,14 @@ from typing_extensions import disjoint_base
 
 _Floats = npt.NDArray[np.float64]
 
+PACKED: int
 PROFILES: tuple[str, ...]
 
 @disjoint_base
 class Tiles:
-    def __init__(self, points: _Floats, weights: _Floats | None, narrow: _Floats | None = None) -> None: ...
+    def __init__(
+        self, points: _Floats, weights: _Floats | None, narrow: _Floats | None, order: npt.NDArray[np.intp]
+    ) -> None: ...
     def sums(
         self,
         queries: _Floats,

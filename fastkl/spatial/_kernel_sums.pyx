@@ -30,13 +30,15 @@ cdef extern from "fk_kernel_sums.h" nogil:
     Py_ssize_t fk_kernel_scratch(const fk_kernel_job *job)
     void fk_kernel_chunk(const fk_kernel_job *job, Py_ssize_t chunk, double *scratch)
 
+PACKED = 1024  # tiles
+
 PROFILES = ("gaussian", "exponential", "epanechnikov", "tophat", "linear", "cosine")  # in the order of the header's enum
 
 
 cdef class Tiles:
     """References in units of the bandwidth, packed: coordinates column by column in tiles, with boxes and weights.
 
-    ``points`` (m, d) and ``weights`` (m,) are in the order in which they are packed: near rows should follow each other.
+    ``points`` (m, d) and ``weights`` (m,) are packed in the ``order`` (m,) of rows: near ones should follow each other.
     ``narrow`` (m,), or None, are factors of squared distances.
     """
 
@@ -45,24 +47,27 @@ cdef class Tiles:
     cdef double[:, ::1] low, high, weights, narrow
     cdef double[::1] tile_weight, tile_narrow
 
-    def __init__(self, points, weights, narrow=None):
+    def __init__(self, points, weights, narrow, order):
         m, d = points.shape
         n_tiles = -(-m // FK_KERNEL_TILE)
         self.m, self.d, self.n_tiles = m, d, n_tiles
         tiles, of_weights = np.empty((n_tiles, d, FK_KERNEL_TILE)), np.zeros(n_tiles * FK_KERNEL_TILE)
         whole = m // FK_KERNEL_TILE
-        tiles[:whole] = points[: whole * FK_KERNEL_TILE].reshape(whole, FK_KERNEL_TILE, d).transpose(0, 2, 1)
+        for first in range(0, whole, PACKED):  # some at a time, against memory
+            last = min(whole, first + PACKED)
+            rows = points[order[first * FK_KERNEL_TILE : last * FK_KERNEL_TILE]]
+            tiles[first:last] = rows.reshape(last - first, FK_KERNEL_TILE, d).transpose(0, 2, 1)
         if whole < n_tiles:
-            rest = points[whole * FK_KERNEL_TILE :]
+            rest = points[order[whole * FK_KERNEL_TILE :]]
             tiles[whole, :, : len(rest)] = rest.T
-            tiles[whole, :, len(rest) :] = rest[-1][:, np.newaxis]  # of weight 0
-        of_weights[:m] = 1.0 if weights is None else weights
+            tiles[whole, :, len(rest) :] = rest[len(rest) - 1][:, np.newaxis]  # of weight 0; numpy 2.5 takes no -1 here
+        of_weights[:m] = 1.0 if weights is None else weights[order]
         self.tiles, self.low, self.high = tiles, tiles.min(axis=2), tiles.max(axis=2)
         self.weights = of_weights.reshape(n_tiles, FK_KERNEL_TILE)
         self.tile_weight = np.asarray(self.weights).sum(axis=1)
         if narrow is not None:
             factors = np.ones(n_tiles * FK_KERNEL_TILE)
-            factors[:m] = narrow
+            factors[:m] = narrow[order]
             self.narrow = factors.reshape(n_tiles, FK_KERNEL_TILE)
             self.tile_narrow = np.asarray(self.narrow).min(axis=1)
 

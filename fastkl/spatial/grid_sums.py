@@ -20,10 +20,13 @@ from fastkl.spatial._grid_sums import LONGEST, Nodes
 Floats = npt.NDArray[np.float64]
 Places = npt.NDArray[np.int32]
 
-SHARE = 0.1  # of the variance that spreading and gathering take each: more nodes in a window, or more nodes in all
+# Of the variance that spreading and gathering take each: more nodes in a window, or more nodes in all. Windows are as long as
+# those of the first share, rounded up to what registers hold, and the share is the largest that they have room for.
+SHARES = tuple(0.1 + 0.005 * k for k in range(21))
 LEAST_SUM = 1e-3  # in weights of a reference: smaller sums may be left to another way
 BEYOND = 1.0  # bandwidths around the references in which queries are served
 PLANES, LINE_NODES = 32, 4096  # of the first column that a thread works on at a time
+SLABS = 2  # of them, or three, whose references are arranged at a time, against memory
 TRIMS = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2)  # shares of the rows beyond a column's box, where a box of all is too large
 
 
@@ -33,6 +36,8 @@ class Plan:
 
     Parameters
     ----------
+    share : float
+        Of the variance that spreading and gathering take each.
     step : float
         Distance of nodes.
     length : int
@@ -51,6 +56,7 @@ class Plan:
         The box of the queries that can be served.
     """
 
+    share: float
     step: float
     length: int
     reach: int
@@ -92,10 +98,15 @@ def plan(points: Floats, weights: Floats | None, error: float, most_nodes: float
     part = 0.5 * error / (10.0 * d)
     quantile = -float(ndtri(part))
     distance = sqrt(2.0 * log(2.0 * total / (error * LEAST_SUM * largest)))
-    middle = 1.0 - 2.0 * SHARE
-    step = pi * sqrt(2.0 * SHARE * middle / (1.0 - SHARE) / log(2.0 / part))
-    half = SHARE * distance + quantile * sqrt(SHARE * (1.0 - SHARE))
-    length = 4 * ceil((2.0 * half / step + 2.0) / 4.0)
+
+    def window(share: float) -> tuple[float, int]:
+        step = pi * sqrt(2.0 * share * (1.0 - 2.0 * share) / (1.0 - share) / log(2.0 / part))
+        half = share * distance + quantile * sqrt(share * (1.0 - share))
+        return step, 4 * ceil((2.0 * half / step + 2.0) / 4.0)
+
+    share = max(share for share in SHARES if window(share)[1] <= window(SHARES[0])[1])
+    step, length = window(share)
+    middle = 1.0 - 2.0 * share
     reach = ceil((middle * distance + quantile * sqrt(middle * (1.0 - middle))) / step)
     if length > LONGEST:
         return None
@@ -104,7 +115,7 @@ def plan(points: Floats, weights: Floats | None, error: float, most_nodes: float
     def of_box(low: Floats, high: Floats, trimmed: tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]) -> Plan:
         first = np.where(trimmed[0], low + distance, low - BEYOND)
         last = np.where(trimmed[1], high - distance, high + BEYOND)
-        return Plan(step, length, reach, distance, tail, error, low, high, (first, last))
+        return Plan(share, step, length, reach, distance, tail, error, low, high, (first, last))
 
     none = np.zeros(d, dtype=bool)
     low, high = points.min(axis=0), points.max(axis=0)
@@ -141,17 +152,26 @@ class Grid:
             points, weights = points[inside], None if weights is None else weights[inside]
         first = plan.places(points)
         order = self._order(first)
-        first, points = first[order], np.ascontiguousarray(points[order])
-        middle = 1.0 - 2.0 * SHARE
+        middle = 1.0 - 2.0 * plan.share
         taps = np.exp(-0.5 / middle * (plan.step * np.arange(plan.reach + 1)) ** 2)
-        self._nodes = Nodes(plan.shape, plan.origin.tolist(), plan.step, SHARE, plan.length, taps, n_threads)
+        self._nodes = Nodes(plan.shape, plan.origin.tolist(), plan.step, plan.share, plan.length, taps, n_threads)
         slab = LINE_NODES if points.shape[1] == 1 else PLANES
         edges = np.arange(0, plan.shape[0] + slab, slab).clip(max=plan.shape[0])
-        begin = np.searchsorted(first[:, 0], edges[:-1] - plan.length + 1)
-        end = np.searchsorted(first[:, 0], edges[1:])
-        self._nodes.spread(points, first, None if weights is None else weights[order], edges, begin, end)
+        column = first[order, 0]
+        begin, end = np.searchsorted(column, edges[:-1] - plan.length + 1), np.searchsorted(column, edges[1:])
+        for slabs in np.array_split(np.arange(len(begin)), max(1, len(begin) // SLABS)):
+            own = order[begin[slabs[0]] : end[slabs[-1]]]
+            if len(own):
+                self._nodes.spread(
+                    np.ascontiguousarray(points[own]),
+                    first[own],
+                    None if weights is None else weights[own],
+                    edges[slabs[0] : slabs[-1] + 2],
+                    begin[slabs] - begin[slabs[0]],
+                    end[slabs] - begin[slabs[0]],
+                )
         self._nodes.convolve()
-        self._factor = (plan.step**2 / (2.0 * pi * SHARE * sqrt(middle))) ** points.shape[1]
+        self._factor = (plan.step**2 / (2.0 * pi * plan.share * sqrt(middle))) ** points.shape[1]
 
     def _order(self, first: Places) -> npt.NDArray[np.intp]:
         """By the first column's nodes, then the second's: near windows follow each other."""

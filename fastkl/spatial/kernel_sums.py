@@ -29,7 +29,7 @@ Places = npt.NDArray[np.intp]
 
 FIRST_MOMENTS, SECOND_MOMENTS = 1, 2
 # Queries arranged and summed at a time: many against the cost of arranging them, few against memory.
-QUERIES = 1 << 18
+QUERIES = 1 << 17
 # Beyond this a square leaves the range of float64: the logarithm of the sum is below -1e300 there.
 FAR = 1e150
 
@@ -70,6 +70,10 @@ class KernelSums:
         self.points, self.weights, self.narrow, self._known_order = points, weights, narrow, order
         self._grid: Grid | None = None
         self._may_use_grid = kernel == "gaussian" and narrow is None and may_use_grid(points.shape[1], error)
+
+    def expect(self, n_queries: int) -> None:
+        """Prepare for so many queries, which may then come in several calls."""
+        self._uses_grid(n_queries)
 
     def log_sums(self, queries: Floats, ordered: bool = False) -> Floats:
         """log sum_j w_j k(|x - y_j|) of every query (n, d): (n,). Queries that are not finite are infinitely far: -inf.
@@ -135,8 +139,7 @@ class KernelSums:
     @cached_property
     def _tiles(self) -> Tiles:
         """The references in tiles, arranged when they are first needed."""
-        weights, narrow = (values if values is None else values[self._order] for values in (self.weights, self.narrow))
-        return Tiles(self.points[self._order], weights, narrow)
+        return Tiles(self.points, self.weights, self.narrow, self._order)
 
     @cached_property
     def _plan(self) -> Plan | None:

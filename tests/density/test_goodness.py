@@ -120,8 +120,10 @@ def test_what_has_no_such_statistics():
     counts = np.rint(X)
     with pytest.raises(ValueError, match="poisson is discrete"):
         DensityMLE("poisson").fit(counts).goodness_of_fit(counts)
-    with pytest.raises(AttributeError, match=r"describes the row as a whole.*kl_divergence"):
-        DensityMLE().fit(X).goodness_of_fit(X)
+    with pytest.raises(AttributeError, match=r"describes the row as a whole.*'energy' and 'kl'"):
+        DensityMLE().fit(X).goodness_of_fit(X, statistic="ks")
+    with pytest.raises(ValueError, match="one or more of ks, cvm, ad, energy, kl, not 'watson'"):
+        DensityMLE().fit(X).goodness_of_fit(X, statistic="watson")
     mixed = ProductDensity([("a", DensityMLE("gamma"), [0]), ("b", DensityMLE("poisson"), [1])])
     with pytest.raises(ValueError, match="a group of this product is discrete"):
         mixed.fit(np.column_stack([X[:, 0], counts[:, 1]])).goodness_of_fit(counts)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy import optimize, stats
 
-from fastkl import DensityMLE, SupportError, families
+from fastkl import DegenerateDataError, DensityMLE, SupportError, families
 from fastkl._core.special.rising_factorials import log_rise, lost_share, lost_share_slope
 from fastkl.families.beta_binomial import BetaBinomial
 
@@ -174,3 +174,12 @@ def test_successes_alone_are_refused():
         DensityMLE("beta_binomial").fit([[1, 2, 3], [2, 2, 2]])
     with pytest.raises(ValueError, match="two columns"):
         DensityMLE("beta_binomial").fit([[1], [2]])
+
+
+@pytest.mark.parametrize("name", ["dirichlet_multinomial", "beta_binomial"])
+def test_counts_that_are_no_longer_counted(name):
+    """A search on such counts, whose sums of squares are no numbers, halved its steps for ever."""
+    X = np.floor(1e200 * np.random.default_rng(0).gamma(2.0, size=(9, 2)))
+    with pytest.raises(DegenerateDataError, match="do not hold every whole number"):
+        DensityMLE(name).fit(X)
+    assert DensityMLE(name).fit(np.floor(X / 1e185)).converged_

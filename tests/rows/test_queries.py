@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 import pytest
+from pyarrow import dataset, parquet
 
 from fastkl import DensityMLE, SourceError, kl_divergence_batches
 from fastkl.rows import open_source
@@ -178,3 +179,50 @@ def test_what_to_install_for_a_relation(monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(ImportError, match=r"pip install 'fastkl\[files\]'"):
         DensityMLE("normal").fit_batches(source)
+
+
+class Counted:
+    """Counts how often it is opened."""
+
+    def __init__(self, table):
+        self.table, self.opened = table, 0
+
+    def __arrow_c_stream__(self, requested_schema=None):
+        self.opened += 1
+        return self.table.__arrow_c_stream__(requested_schema)
+
+
+def test_one_pass_opens_one_stream():
+    source = Counted(TABLE.select(["a"]))
+    found = DensityMLE("gamma").fit_batches(source)
+    assert source.opened == 1
+    assert found.params_["shape"][0] == pytest.approx(DensityMLE("gamma").fit(X[:, :1]).params_["shape"][0], rel=1e-9)
+    DensityMLE("weibull").fit_batches(source)
+    assert source.opened > 3
+
+
+def test_a_dataset_gives_the_wanted_columns_and_rows(tmp_path):
+    for part in range(3):
+        parquet.write_table(TABLE.slice(700 * part, 700), tmp_path / f"{part}.parquet", row_group_size=200)
+    rows = dataset.dataset(tmp_path)
+    wanted = DensityMLE("weibull").fit(X, sample_weight=TABLE["w"].to_numpy())
+    for source in (rows, dataset.dataset(TABLE)):
+        found = DensityMLE("weibull").fit_batches(source, columns=NAMES, sample_weight="w", batch_rows=150)
+        np.testing.assert_allclose(found.params_["shape"], wanted.params_["shape"], rtol=1e-9)
+    some = rows.filter(dataset.field("a") > 2.0)
+    kept = X[X[:, 0] > 2.0]
+    np.testing.assert_allclose(
+        DensityMLE("normal").fit_batches(some, columns=["a"]).params_["loc"], kept[:, 0].mean(), rtol=1e-12
+    )
+    with pytest.raises(SourceError, match="label"):
+        DensityMLE("normal").fit_batches(rows)
+    with pytest.raises(SourceError, match="nothing"):
+        DensityMLE("normal").fit_batches(rows, columns=["nothing"])
+
+
+def test_results_that_wait_hold_no_rows():
+    block = next(iter(open_source(X, None, None, 100).blocks()))
+    left = block.without_values()
+    assert (left.X.shape, left.first_row) == (block.X.shape, block.first_row)
+    assert left.X.base is not block.X
+    assert left.X.strides == (0, 0)

@@ -136,3 +136,37 @@ def test_bad_options_and_groups():
     with pytest.raises(KeyError, match="name one by column="):
         found.density("g05")
     assert found.density("g05", column="b").params_["loc"] == pytest.approx(VALUES[LABELS == "g05", 1].mean())
+
+
+@pytest.mark.parametrize("arranged", [lambda frame: frame, lambda frame: frame.sort_values("site")])
+@pytest.mark.parametrize("cells", [1 << 18, 1 << 6])
+def test_threads_change_no_bit(monkeypatch, arranged, cells):
+    monkeypatch.setattr("fastkl.selection.groups._CELLS", cells)
+    one, three = (fit_groups(arranged(FRAME), "site", ["gamma", "student_t"], n_jobs=n) for n in (1, 3))
+    for name, values in one.params.items():
+        np.testing.assert_array_equal(three.params[name], values)
+        np.testing.assert_array_equal(three.standard_errors[name], one.standard_errors[name])
+    np.testing.assert_array_equal(three.mean_log_likelihood, one.mean_log_likelihood)
+    assert three.families.tolist() == one.families.tolist()
+
+
+def test_labels_in_order_are_read_in_pieces(monkeypatch):
+    sizes = [3, 1, 5, 8, 2, 13]
+    keys = np.repeat(np.arange(6) * 2 - 3, sizes)
+    values = np.random.default_rng(1).normal(size=len(keys))
+    whole = fit_groups(values, keys)
+    monkeypatch.setattr("fastkl.selection.groups._PIECE", 4)
+    pieces = fit_groups(values, keys)
+    assert pieces.n_rows.tolist() == whole.n_rows.tolist() == sizes
+    assert pieces.groups["group"].tolist() == [-3, -1, 1, 3, 5, 7]
+    np.testing.assert_array_equal(pieces.params["loc"], whole.params["loc"])
+    back = fit_groups(values[::-1], keys[::-1])
+    assert back.groups["group"].tolist() == [-3, -1, 1, 3, 5, 7]
+    np.testing.assert_allclose(back.params["loc"], whole.params["loc"], rtol=1e-12)
+
+
+def test_a_value_out_of_all_numbers_in_a_sum_is_finite_still():
+    found = fit_groups(np.array([1e308, 1.2e308, 1.7e308, 1.0, 2.0, 3.0]), [0, 0, 0, 1, 1, 1], "uniform")
+    np.testing.assert_array_equal(found.params["high"][:, 0], [1.7e308, 3.0])
+    with pytest.raises(SourceError, match=r"Row 4 .* holds inf"):
+        fit_groups(np.array([1e308, 1.2e308, 1.7e308, 1.0, np.inf, 3.0]), [0, 0, 0, 1, 1, 1], "uniform")

@@ -25,7 +25,7 @@ from fastkl.density.kernel.ends import Mirrors
 from fastkl.density.kernel.kernels import KERNELS
 from fastkl.density.kernel.mirrored import MirroredSums
 from fastkl.density.kernel.units import Units
-from fastkl.spatial.kernel_sums import KernelSums
+from fastkl.spatial.kernel_sums import QUERIES, KernelSums
 
 ROUNDING = log(1e-20)  # share of a sum that may be left out with each image
 TOGETHER = 1 << 16  # queries of several images at a time
@@ -123,9 +123,16 @@ class FoldedSums:
 
     def log_sums(self, rows: Floats, ordered: bool = False) -> Floats:
         """log sum_j w_j k of rows (n, d): (n,); ``ordered`` where near rows follow each other."""
+        near = self._sums if self.mirrors is None else self._near
+        logs = np.empty(len(rows))
+        if near is not None:
+            near.expect(len(rows))
+            for first in range(0, len(rows), QUERIES):
+                some = self.units.of_queries(rows[first : first + QUERIES])
+                logs[first : first + QUERIES] = near.log_sums(some, ordered)
         if self.mirrors is None:
-            return self._sums.log_sums(self.units.of_queries(rows), ordered)
-        found = None if self._near is None else (self._near.log_sums(self.units.of_queries(rows), ordered), None)
+            return logs
+        found = None if near is None else (logs, None)
         return self._completed(rows, found, lambda queries, which, sign: (self._sums.log_sums(queries), None))[0]
 
     def moments(self, rows: Floats, ordered: bool = False) -> tuple[Floats, Floats]:

@@ -91,6 +91,10 @@ class MirroredSums:
         """Which sums what is left out does not matter to."""
         return logs >= self._log_least
 
+    def expect(self, n_queries: int) -> None:
+        """Prepare for so many queries, which may then come in several calls."""
+        self._sums.expect(n_queries)
+
     def log_sums(self, queries: Floats, ordered: bool = False) -> Floats:
         """Logarithms at rows (n, d) of the support: (n,)."""
         return self._sums.log_sums(queries, ordered)

@@ -53,8 +53,8 @@ class FamilyGoodness(GoodnessMembers, SummaryMembers):
 
         if not isinstance(self.family_, UnivariateFamily):
             raise AttributeError(
-                f"The {self.family_.name} family describes the row as a whole, and has no ks, cvm and ad. How far it is from "
-                "the rows is kl_divergence(X)."
+                f"The {self.family_.name} family describes the row as a whole, and has no ks, cvm and ad; "
+                "statistic='energy' and 'kl' are of the row as a whole."
             )
 
     def _bootstrap_statistics(

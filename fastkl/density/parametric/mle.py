@@ -246,7 +246,7 @@ class DensityMLE(ImputingMembers, FamilyDensity):
 
     def _raise_if_read_once(self, source: Source) -> None:
         family = resolve_family(self.family)
-        if not source.repeatable and (self.robust_errors or not family.has_statistics):
+        if (self.robust_errors or not family.has_statistics) and not source.repeatable:
             reason = (
                 "With robust_errors=True"
                 if family.has_statistics

@@ -35,8 +35,11 @@ def test_options_of_a_family_are_looked_at_in_a_fit():
         DensityMLE(families.Multinomial(n_trials=-1)).fit(np.ones((3, 2)))
 
 
-def test_trials_that_cannot_be_drawn():
-    model = DensityMLE("multinomial").fit(np.full((3, 2), 1e200))
+@pytest.mark.parametrize("name", ["multinomial", "dirichlet_multinomial"])
+def test_trials_that_cannot_be_drawn(name):
+    family = families.by_name(name)(n_trials=2e200)
+    params = {} if name == "multinomial" else {"concentration": 2.0}
+    model = DensityMLE.from_parameters(family, probabilities=[0.5, 0.5], **params)
     with pytest.raises(ValueError, match=r"rows of 2e\+200 trials can't be drawn"):
         model.sample(1)
 

@@ -1,0 +1,101 @@
+"""How far the rows as a whole are from a density: their energy distance and their KL divergence.
+
+Both compare joint distributions, so that they see a dependence which no column shows. The energy distance is between the rows and
+draws of the density, in units of each column's standard deviation; it takes some rows of many, since every pair counts. The KL
+divergence takes the density's logarithm at every row, and an entropy estimate from neighbours. Neither has a known distribution
+under a fitted model: p-values come from samples of the density, with its parameters estimated anew. What is compared with samples
+is the plain estimate of the divergence, whose bias they share; what is reported is that of ``kl_divergence``, which corrects it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from scipy.spatial.distance import cdist
+from sklearn.base import clone
+
+from fastkl._core.array_types import Floats
+from fastkl.divergence import entropy
+
+JOINT = ("energy", "kl")
+MOST_ROWS = 1000  # of an energy distance: a million pairs
+NEIGHBOURS = 10  # of the plain estimate: enough for rounded values
+
+
+class JointStatistics:
+    """The statistics that are asked for, of rows and a density.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Some of ``JOINT``.
+    rows : ndarray of shape (n, d)
+        The rows, which give the units.
+    generator : Generator
+        Draws, and the choice of rows where there are many.
+    """
+
+    def __init__(self, names: Sequence[str], rows: Floats, generator: np.random.Generator):
+        self.names, self.generator = names, generator
+        spread = np.std(rows, axis=0)
+        self.unit = np.where((spread > 0.0) & np.isfinite(spread), spread, 1.0)
+
+    def of(self, density: Any, rows: Floats, weights: Floats | None, table: Any = None) -> dict[str, Floats]:
+        """Each as an array of shape (1,), for comparison with those of samples; ``table`` has the rows with column names."""
+        found = {}
+        for name in self.names:
+            if name == "energy":
+                value = self._energy(density, rows, weights)
+            else:
+                score = density.score(rows if table is None else table, sample_weight=weights)
+                value = -score - self._entropy(rows, weights)
+            found[name] = np.array([value])
+        return found
+
+    def _entropy(self, rows: Floats, weights: Floats | None) -> float:
+        """The plain estimate by neighbours, in the units of the columns."""
+        n_neighbors = min(NEIGHBOURS, len(rows) - 1)
+        of_rows = entropy(
+            rows / self.unit, method="knn", n_neighbors=n_neighbors, sample_weight_p=weights, standard_error=False
+        )
+        return float(of_rows) + float(np.sum(np.log(self.unit)))
+
+    def _energy(self, density: Any, rows: Floats, weights: Floats | None) -> float:
+        """n times 2 E|X - Y| - E|X - X'| - E|Y - Y'|, rows X, draws Y of the density, n of either."""
+        if len(rows) > MOST_ROWS:
+            share = None if weights is None else weights / weights.sum()
+            rows = rows[self.generator.choice(len(rows), MOST_ROWS, replace=weights is not None, p=share)]
+            weights = None
+        n = len(rows)
+        x = rows / self.unit
+        y = np.asarray(density.sample(n, random_state=self.generator), dtype=np.float64) / self.unit
+        w = np.full(n, 1.0 / n) if weights is None else weights / weights.sum()
+        between, within, of_draws = w @ cdist(x, y).mean(axis=1), w @ cdist(x, x) @ w, cdist(y, y).mean()
+        return float(n * (2.0 * between - within - of_draws))
+
+
+def bootstrap_statistics(
+    density: Any, statistics: JointStatistics, n: int, weights: Floats | None, n_bootstrap: int
+) -> Iterator[tuple[dict[str, Floats], int]]:
+    """Statistics (1, 1) of one sample of the density after the other, fitted anew, and whether it had no maximum."""
+    for _ in range(n_bootstrap):
+        rows = np.asarray(density.sample(n, random_state=statistics.generator), dtype=np.float64)
+        try:
+            again = density if _is_known(density) else _fitted_again(density, rows, weights)
+            found = statistics.of(again, rows, weights)
+        except ValueError:  # DegenerateDataError among them
+            yield {name: np.empty((0, 1)) for name in statistics.names}, 1
+            continue
+        yield {name: value[np.newaxis] for name, value in found.items()}, 0
+
+
+def _is_known(density: Any) -> bool:
+    """Whether its parameters were given, so that there is nothing to fit."""
+    weight = getattr(density, "_fitted_weight", None)
+    return weight is not None and weight() is None
+
+
+def _fitted_again(density: Any, rows: Floats, weights: Floats | None) -> Any:
+    return clone(density).fit(rows) if weights is None else clone(density).fit(rows, sample_weight=weights)

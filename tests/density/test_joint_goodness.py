@@ -1,0 +1,107 @@
+"""Goodness of fit of rows as a whole: energy distances against scipy, divergences, dependence that no column shows."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.stats
+
+from fastkl import DensityMLE, KernelDensityMLE, MixtureMLE, kl_divergence
+from fastkl.density.joint_goodness import MOST_ROWS, JointStatistics
+
+RNG = np.random.default_rng(8)
+NORMAL = RNG.multivariate_normal([0.0, 5.0, 1e3], [[1.0, 0.6, 0.0], [0.6, 2.0, 0.3], [0.0, 0.3, 1e4]], 300)
+SKEWED = np.exp(NORMAL / NORMAL.std(axis=0) - NORMAL.mean(axis=0) / NORMAL.std(axis=0))
+
+
+class Drawn:
+    """A density whose draws are known."""
+
+    def __init__(self, draws):
+        self.draws = draws
+
+    def sample(self, n, random_state=None):
+        return self.draws[:n]
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_energy_distance_is_scipys(weighted):
+    x, y = RNG.normal(size=(80, 1)), RNG.gamma(2.0, size=(80, 1))
+    w = RNG.integers(1, 4, 80).astype(float) if weighted else None
+    statistics = JointStatistics(["energy"], x, np.random.default_rng(0))
+    found = statistics.of(Drawn(y), x, w)["energy"][0]
+    unit = np.std(x)
+    reference = scipy.stats.energy_distance(x[:, 0] / unit, y[:, 0] / unit, u_weights=w)
+    assert found == pytest.approx(80 * reference**2, rel=1e-10)
+
+
+def test_what_is_reported_is_the_estimate_with_its_error():
+    model = DensityMLE().fit(NORMAL)
+    report = model.goodness_of_fit(NORMAL, n_bootstrap=0)
+    assert list(report) == ["energy", "kl"]
+    again = kl_divergence(NORMAL, model, random_state=0)
+    assert report["kl"][0] == float(again)
+    assert report.kl.standard_error == again.standard_error
+    assert "nats" in repr(report)
+    assert report.p_values == {}
+
+
+@pytest.mark.parametrize("name", ["energy", "kl"])
+def test_a_right_model_passes_and_a_wrong_one_does_not(name):
+    passed = DensityMLE().fit(NORMAL).goodness_of_fit(NORMAL, statistic=name, n_bootstrap=49, random_state=0)
+    failed = DensityMLE().fit(SKEWED).goodness_of_fit(SKEWED, statistic=name, n_bootstrap=49, random_state=0)
+    assert passed.p_values[name][0] > 0.1
+    assert failed.p_values[name][0] == 1.0 / 50.0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["energy", "kl"])
+def test_p_values_are_uniform_under_the_model(name):
+    found = []
+    for seed in range(150):
+        X = np.random.default_rng(seed).multivariate_normal([0.0, 0.0], [[1.0, 0.5], [0.5, 1.0]], 100)
+        report = DensityMLE().fit(X).goodness_of_fit(X, statistic=name, n_bootstrap=39, random_state=seed)
+        found.append(report.p_values[name][0] - 0.5 / 40.0)
+    assert scipy.stats.kstest(found, "uniform").pvalue > 1e-3
+
+
+def test_dependence_that_no_column_shows():
+    x = RNG.gamma(2.0, size=300)
+    X = np.column_stack([x, RNG.permutation(x)])
+    X[:, 1] = np.where(RNG.random(300) < 0.8, x, X[:, 1])
+    report = (
+        DensityMLE("gamma").fit(X).goodness_of_fit(X, statistic=["ad", "energy", "kl"], n_bootstrap=39, random_state=0)
+    )
+    assert list(report) == ["ad", "energy", "kl"]
+    assert np.all(report.p_values["ad"] > 0.05)
+    assert report.p_values["energy"][0] == report.p_values["kl"][0] == 1.0 / 40.0
+    assert [line.split()[0] for line in repr(report).splitlines()] == [
+        "column",
+        "column",
+        "column",
+        "rows",
+        "rows",
+        "39",
+    ]
+
+
+def test_units_seeds_weights_and_names():
+    table = pd.DataFrame(NORMAL, columns=["a", "b", "c"])
+    model = DensityMLE().fit(table)
+    first, second = (model.goodness_of_fit(table, n_bootstrap=9, random_state=1) for _ in range(2))
+    assert all(first[name] == second[name] and first.p_values[name] == second.p_values[name] for name in first)
+    scaled = NORMAL * [1e-5, 1e6, 3.0]
+    other = DensityMLE().fit(scaled).goodness_of_fit(scaled, n_bootstrap=0, random_state=1)
+    assert other["energy"][0] == pytest.approx(first["energy"][0], rel=1e-6)
+    with pytest.raises(ValueError, match="feature names"):
+        model.goodness_of_fit(table[["b", "a", "c"]])
+    weights = np.where(np.arange(300) < 100, 2.0, 1.0)
+    weighted = DensityMLE().fit(NORMAL, sample_weight=weights).goodness_of_fit(NORMAL, weights, n_bootstrap=9)
+    assert weighted.n_bootstrap == 9
+    assert len(table) < MOST_ROWS
+
+
+@pytest.mark.parametrize("density", [MixtureMLE(2), KernelDensityMLE(bandwidth="scott")])
+def test_other_joint_densities(density):
+    X = np.concatenate([NORMAL[:, :2], NORMAL[:, :2] + 9.0])[::4]
+    report = density.fit(X).goodness_of_fit(X, statistic="energy", n_bootstrap=9, random_state=0)
+    assert 0.0 < report.p_values["energy"][0] <= 1.0
