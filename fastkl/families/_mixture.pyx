@@ -13,7 +13,7 @@ from fastkl._core.blas_threads import single_threaded_blas
 
 from cython.parallel cimport prange, threadid
 from fastkl._core._linalg cimport (
-    block_moments, block_squares, merge_records, moments_scratch, needs_blas, real, squares_scratch, to_triangle,
+    block_moments, block_squares, merge_records, moments_scratch, needs_blas, squares_scratch, to_triangle,
 )
 from libc.math cimport isnan, log
 from libc.string cimport memcpy

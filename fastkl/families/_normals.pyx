@@ -36,8 +36,8 @@ cdef extern from "fk_diagonal.h" nogil:
     double fk_weighted_sum(const double *x, const double *w, Py_ssize_t n)
 
 cdef extern from "fk_normal_maps.h" nogil:
-    Py_ssize_t fk_next_normals(double *records, Py_ssize_t components, Py_ssize_t d, int tied, const double *fixed, double *weights,
-                               double *constants, double *means, double *covariances, double *lowers)
+    Py_ssize_t fk_next_normals(double *records, Py_ssize_t components, Py_ssize_t d, int tied, const double *fixed,
+                               double *weights, double *constants, double *means, double *covariances, double *lowers)
     Py_ssize_t fk_next_diagonals(const double *records, Py_ssize_t components, Py_ssize_t d, int spherical, const double *fixed,
                                  double *weights, double *constants, double *means, double *deviations, double *inverse)
 
