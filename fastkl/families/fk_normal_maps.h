@@ -41,8 +41,8 @@ static double fk_regular_cholesky(const double *covariance, ptrdiff_t d, double 
 }
 
 /* Records of weight, mean and scatter (1 + d + d^2 each); a tied covariance is that of all components together. */
-static ptrdiff_t fk_next_normals(double *records, ptrdiff_t components, ptrdiff_t d, int tied, const double *fixed, double *weights,
-                                 double *constants, double *means, double *covariances, double *lowers) {
+static ptrdiff_t fk_next_normals(double *records, ptrdiff_t components, ptrdiff_t d, int tied, const double *fixed,
+                                 double *weights, double *constants, double *means, double *covariances, double *lowers) {
     const ptrdiff_t length = 1 + d + d * d;
     const double total = fk_sum_of_weights(records, components, length);
     if (tied)
