@@ -27,6 +27,7 @@ import numpy as np
 from fastkl._core.blas_threads import single_threaded_blas
 from fastkl.divergence.arguments import FloatArray, Sample
 from fastkl.divergence.coordinates import normal_scores, scaled
+from fastkl.divergence.diagnostics import few_effective_rows
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.neighbors import SamplePair
 from fastkl.divergence.ratio_regression import cross_fitted, regression_terms
@@ -223,6 +224,7 @@ def _doubts(
 ) -> list[str]:
     """Reasons not to trust the estimate: the routes disagree, and why."""
     reasons = [reason for reason in plain.diagnostics["reasons"] if "share rows" in reason or "rounded" in reason]
+    reasons += few_effective_rows(pair.p, pair.q)
     neighbors = plain.standard_error
     # In one column neighbours are near enough to see the edges that a regression sees.
     apart = spread > (2.5 if pair.p.n_columns == 1 else 1.0) * neighbors

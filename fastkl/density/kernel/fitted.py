@@ -18,7 +18,7 @@ from fastkl.density.kernel.folded import FoldedSums
 from fastkl.density.kernel.kernels import KERNELS
 from fastkl.density.kernel.leave_one_out import weight_of_others
 from fastkl.density.kernel.mixed import Groups, MixedSums
-from fastkl.density.kernel.parts import KernelParts
+from fastkl.density.kernel.shards import ShardMembers
 from fastkl.density.kernel.units import Units, median_of
 from fastkl.density.summary import Line
 from fastkl.density.validation import as_generator, read_rows, whole_number
@@ -29,7 +29,7 @@ from fastkl.rows.tables import rows_as
 AnySums = FoldedSums | DirectionalSums | MixedSums
 
 
-class FittedKernelDensity(KernelParts):
+class FittedKernelDensity(ShardMembers):
     """A kernel density with known references and bandwidths. A subclass learns them."""
 
     bandwidth: Any

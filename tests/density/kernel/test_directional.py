@@ -170,3 +170,18 @@ def test_members(tmp_path):
         model.mean()
     with pytest.raises(ValueError, match="NaN"):
         model.score_samples([[np.nan, 0.0, 1.0]])
+
+
+def test_parts_of_angles_are_integrals_of_the_whole():
+    """Kernels of angles are products over columns: a marginal is an integral around the other circle, by steps of a full turn."""
+    rng = np.random.default_rng(4)
+    angles, weights = rng.vonmises([0.5, 2.0, -1.0], 3.0, (60, 3)), rng.uniform(0.5, 2.0, 60)
+    model = KernelDensityMLE([0.4, 0.7, 0.3], kernel="von_mises").fit(angles, sample_weight=weights)
+    turn = np.linspace(0.0, 2.0 * np.pi, 256, endpoint=False)
+    rows = np.column_stack([np.full(256, 1.0), turn, np.full(256, -0.5)])
+    integral = np.log(np.mean(np.exp(model.score_samples(rows))) * 2.0 * np.pi)
+    part = model.marginal([2, 0])
+    np.testing.assert_allclose(part.score_samples([[-0.5, 1.0]])[0], integral, rtol=1e-10)
+    assert part.boundary is None
+    given = model.conditional({0: 1.0, 2: -0.5})
+    np.testing.assert_allclose(given.score_samples(turn[:9, None]), model.score_samples(rows[:9]) - integral, rtol=1e-9)
