@@ -173,6 +173,11 @@ def test_a_column_of_numbers_and_texts_is_no_sample(values):
         fastkl.population_stability_index([1.0, 2.0, 3.0], np.array(values, dtype=object))
 
 
+def test_a_column_of_numbers_and_other_objects_is_no_sample():
+    with pytest.raises(fastkl.ColumnTypeError, match="b'x' in row 1 of column 0"):
+        fastkl.empirical(np.array([1.0, b"x", 2.0], dtype=object))
+
+
 @pytest.mark.parametrize("call", IN_BATCHES)
 @pytest.mark.parametrize("kind", [kind for kind in DATES if kind != "list"])
 @pytest.mark.parametrize("batches", [False, True])

@@ -23,7 +23,7 @@ from scipy.special import digamma, polygamma
 
 from fastkl._core.means import Mean
 from fastkl.divergence.arguments import FloatArray, Sample, resolve_neighbors
-from fastkl.divergence.diagnostics import drift_reasons, many_columns, sweep_numbers
+from fastkl.divergence.diagnostics import drift_reasons, few_effective_rows, many_columns, sweep_numbers
 from fastkl.divergence.draws import drawn_sample, resolve_draws
 from fastkl.divergence.empirical import impossible_rows
 from fastkl.divergence.estimate import Estimate
@@ -185,7 +185,7 @@ def _error(found: _Plain, drawn: list[_Plain]) -> float:
 
 def _doubts(p: Sample, found: _Plain, drawn: list[_Plain], value: float, error: float) -> tuple[list[str], float]:
     """The reasons to expect a bias, and its size by the drift with the number of neighbours beyond that of the draws."""
-    reasons, left = [] if drawn else many_columns(p), 0.0
+    reasons, left = few_effective_rows(p) + ([] if drawn else many_columns(p)), 0.0
     if found.reach:
         expected = float(np.mean([one.change.value for one in drawn])) if drawn else 0.0
         drifts, left = drift_reasons(sweep_numbers(found.reach), found.change, p.n_columns, value, error, expected)

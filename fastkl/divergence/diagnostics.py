@@ -89,6 +89,9 @@ class NeighborSweep:
         return drift_reasons(list(self.values), self._change, self.n_columns, value, error)
 
 
+FEW_EFFECTIVE = 10.0  # rows by their weights, of more than twice as many
+
+
 def divergence_diagnostics(
     pair: Pair, sweep: NeighborSweep, gap: Mean, large: float, value: float, error: float, k: int
 ) -> dict[str, Any]:
@@ -99,7 +102,7 @@ def divergence_diagnostics(
     """
     shared = shared_rows(pair, sweep)
     reasons = shared_rows_reasons(pair, shared)
-    reasons += rounding_reasons(pair, sweep.radius) + many_columns(pair.p)
+    reasons += rounding_reasons(pair, sweep.radius) + many_columns(pair.p) + few_effective_rows(pair.p, pair.q)
     drifts, bias = sweep.reasons(value, error)
     reasons += drifts
     between = gap.value if gap.weight and sweep.values else 0.0
@@ -142,6 +145,16 @@ def many_columns(sample: Totals) -> list[str]:
     return [
         f"{d} columns: nearest-neighbour estimates are biased beyond about {MANY_COLUMNS} columns, where {n} rows do not fill "
         f"the space."
+    ]
+
+
+def few_effective_rows(*samples: Totals) -> list[str]:
+    """The reason to trust nothing where weights leave next to no rows, as importance weights far off their target do."""
+    return [
+        f"The weights of a sample of {sample.n_rows} rows leave it with {sample.effective_size:.2g} effective rows, too few "
+        "for its neighbours and for the standard error."
+        for sample in samples
+        if sample.weighted and sample.effective_size < FEW_EFFECTIVE < 0.5 * sample.n_rows
     ]
 
 

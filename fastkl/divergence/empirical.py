@@ -133,7 +133,9 @@ def _codes(column: NDArray[Any], place: str) -> NDArray[np.intp]:
         return np.unique(column, return_inverse=True)[1]
     except TypeError:
         values = column.tolist()
-        row = next(i for i, value in enumerate(values) if isinstance(value, str) != isinstance(values[0], str))
+        row = next((i for i, value in enumerate(values) if isinstance(value, str) != isinstance(values[0], str)), None)
+        if row is None:  # objects of further kinds
+            row = next((i for i, value in enumerate(values) if type(value) is not type(values[0])), 0)
         raise ColumnTypeError(
             f"The sample holds {values[0]!r} in row 0 and {values[row]!r} in row {row} of {place}: a column holds numbers or "
             "labels. Make all of them text, or all of them numbers."

@@ -23,6 +23,7 @@ from fastkl.divergence.atoms import rounding_reasons
 from fastkl.divergence.coordinates import free_of_units
 from fastkl.divergence.diagnostics import (
     NeighborSweep,
+    few_effective_rows,
     many_columns,
     shared_rows,
     shared_rows_reasons,
@@ -263,6 +264,7 @@ def jensen_shannon_of_pair(pair: SamplePair, options: Options) -> Estimate:
     warn_of_shared_rows(shared)
     error = float(np.sqrt(variance)) if options.standard_error else float("nan")
     reasons = shared_rows_reasons(pair, shared) + rounding_reasons(pair, sweep.radius) + many_columns(pair.p)
+    reasons += few_effective_rows(pair.p, pair.q)
     diagnostics = {"bias_suspected": bool(reasons), "reasons": reasons, "n_neighbors": k, "shared_rows": shared}
     return Estimate(total, error, (pair.p.n_rows, pair.q.n_rows), "common_radius", diagnostics)
 

@@ -60,7 +60,7 @@ cdef class Tiles:
         if whole < n_tiles:
             rest = points[order[whole * FK_KERNEL_TILE :]]
             tiles[whole, :, : len(rest)] = rest.T
-            tiles[whole, :, len(rest) :] = rest[-1][:, np.newaxis]  # of weight 0
+            tiles[whole, :, len(rest) :] = rest[len(rest) - 1][:, np.newaxis]  # of weight 0; numpy 2.5 takes no -1 here
         of_weights[:m] = 1.0 if weights is None else weights[order]
         self.tiles, self.low, self.high = tiles, tiles.min(axis=2), tiles.max(axis=2)
         self.weights = of_weights.reshape(n_tiles, FK_KERNEL_TILE)

@@ -121,3 +121,17 @@ def test_weights_of_any_size(samples):
     steep = np.exp(-np.linspace(0.0, 600.0, 200))
     for name, value in calls(x, y, steep, w).items():
         assert np.isfinite(value), name
+
+
+@pytest.mark.parametrize("largest", [1.0, 1e-200, 1e200])
+@pytest.mark.parametrize("side", ["p", "q"])
+def test_weights_that_leave_next_to_no_rows_are_said(side, largest):
+    """Importance weights over hundreds of orders of magnitude: one row has all, and no neighbour of it says anything."""
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(2, 50, 2))
+    weights = {f"sample_weight_{side}": largest * 10.0 ** -rng.uniform(0.0, 100.0, 50)}
+    for estimate in (kl_divergence, jensen_shannon):
+        found = estimate(x, y, **weights)
+        assert found.diagnostics["bias_suspected"]
+        assert any("effective rows" in reason for reason in found.diagnostics["reasons"])
+    assert not any("effective" in reason for reason in kl_divergence(x, y).diagnostics["reasons"])
