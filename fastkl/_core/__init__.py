@@ -9,6 +9,7 @@ Nothing here knows scikit-learn or a distribution family. Four facts hold for ev
 """
 
 import importlib
+import importlib.machinery
 import os
 from pathlib import Path
 
@@ -18,17 +19,23 @@ from pathlib import Path
 _quiet = not {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"} & set(os.environ)
 if _quiet:
     os.environ["GOMP_SPINCOUNT"] = "1000"
-try:
-    importlib.import_module("fastkl._core._threads")
-except ModuleNotFoundError as error:
-    if error.name != "fastkl._core._threads":
-        raise
-    # Python looks for "fastkl" in the current folder first, so that a source folder without kernels hides an installed package.
-    raise ImportError(
-        f"fastkl is being imported from its source folder {Path(__file__).parents[1]}, where its compiled kernels are missing. "
-        "Leave that folder, use the command 'fastkl' instead of 'python -m fastkl', or build the kernels in place: "
-        "pip install -e ."
-    ) from None
+
+_package = Path(__file__).parents[1]
+if Path(__file__).with_name("_threads.pyx").exists():
+    # A source folder. Python looks for "fastkl" in the current folder first, so that one without kernels, or with those of an
+    # earlier state, hides an installed package.
+    _missing = [
+        source.relative_to(_package).with_suffix("").as_posix()
+        for source in sorted(_package.rglob("*.pyx"))
+        if not any(source.with_name(source.stem + suffix).exists() for suffix in importlib.machinery.EXTENSION_SUFFIXES)
+    ]
+    if _missing:
+        raise ImportError(
+            f"fastkl is being imported from its source folder {_package}, where its compiled kernels are missing "
+            f"({', '.join(_missing)}). Leave that folder, use the command 'fastkl' instead of 'python -m fastkl', or build the "
+            "kernels in place: pip install -e ."
+        )
+importlib.import_module("fastkl._core._threads")
 
 if _quiet:
     del os.environ["GOMP_SPINCOUNT"]

@@ -32,6 +32,7 @@ from fastkl.selection.group_fits import GroupFits, no_fits, refuse, take
 
 # Values that are fitted in one call: enough to amortise it, and few enough to stay in cache.
 _CELLS = 1 << 18
+_CELLS_OF_PASSES = 1 << 16  # for families that pass over them many times: Ctrl-C waits for the fits that have begun
 _PIECE = 1 << 18  # labels that are compared at a time
 CRITERIA = ("bic", "aic")
 
@@ -105,7 +106,8 @@ def fit_groups(
     sizes = np.diff(starts)
     result = no_fits(groups, names, sizes, chosen)
     n_threads = effective_n_threads(n_jobs)
-    alike = list(_alike(sizes, min_rows))
+    cells = _CELLS if all(family.has_statistics for family in chosen) else _CELLS_OF_PASSES
+    alike = list(_alike(sizes, min_rows, cells))
     shared = len(alike) >= n_threads  # else there are too few parts of the work, and each is shared out itself
     tasks = (
         partial(_fit_each, result, chosen, values[:, column], starts[indices], indices, column, criterion, own)
@@ -231,12 +233,12 @@ def _order(codes: NDArray[np.int64]) -> NDArray[np.intp] | None:
     return order
 
 
-def _alike(sizes: NDArray[np.intp], min_rows: int) -> Iterator[NDArray[np.intp]]:
+def _alike(sizes: NDArray[np.intp], min_rows: int, cells: int) -> Iterator[NDArray[np.intp]]:
     """Groups with the same number of rows, so many at a time that their values fill a few megabytes."""
     order = np.argsort(sizes, kind="stable")
     order = order[sizes[order] >= min_rows]
     for same in np.split(order, np.flatnonzero(np.diff(sizes[order])) + 1):
-        step = max(1, _CELLS // max(1, int(sizes[same[0]]))) if len(same) else 1
+        step = max(1, cells // max(1, int(sizes[same[0]]))) if len(same) else 1
         for first in range(0, len(same), step):
             yield same[first : first + step]
 

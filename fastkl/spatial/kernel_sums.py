@@ -110,9 +110,10 @@ class KernelSums:
         sums, of_moments = np.empty(n), np.zeros((n, d)) if moments else None
         kind, left = SECOND_MOMENTS if moments else 0, np.arange(n)
         if self._uses_grid(n):
-            own = np.exp(-0.5 * np.sum((queries - own_points) ** 2, axis=1))
+            apart = (queries - own_points) ** 2
+            own = np.exp(-0.5 * np.sum(apart, axis=1))
             own *= 1.0 if self.weights is None else self.weights[which]
-            left = left[~self._by_grid(queries, sums, of_moments, kind, own)]
+            left = left[~self._by_grid(queries, sums, of_moments, kind, own, apart)]
         if len(left):
             position = np.empty(len(self.points), dtype=np.intp)
             position[self._order] = np.arange(len(self.points))
@@ -158,9 +159,18 @@ class KernelSums:
         return self._grid is not None
 
     def _by_grid(
-        self, queries: Floats, sums: Floats, of_moments: Floats | None, moments: int, own: Floats | None
+        self,
+        queries: Floats,
+        sums: Floats,
+        of_moments: Floats | None,
+        moments: int,
+        own: Floats | None,
+        apart: Floats | None = None,
     ) -> npt.NDArray[np.bool_]:
-        """Sums and moments of the queries for which the grid holds the error, without a term of their own; says which."""
+        """Sums and moments of the queries for which the grid holds the error, without a term of their own; says which.
+
+        ``apart`` (n, d) are the squared distances to the references of these terms.
+        """
         assert self._grid is not None
         done = self._grid.serves(queries)
         found, derivatives, sure = self._grid.at(queries[done], moments)
@@ -174,6 +184,8 @@ class KernelSums:
         ratios = None
         if derivatives is not None:
             of_terms = derivatives[sure] + (found[:, np.newaxis] if moments == SECOND_MOMENTS else 0.0)
+            if own is not None and apart is not None:
+                of_terms -= own[done, np.newaxis] * apart[done]
             ratios = of_terms / without[:, np.newaxis]
         _put(sums, of_moments, done, (np.log(without), ratios))
         return done

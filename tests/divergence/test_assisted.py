@@ -199,3 +199,16 @@ def test_atoms_and_rows_out_of_reach():
     assert unreached_rows(near) < 6.0
     assert unreached_rows(far) > 50.0
     assert in_coordinates(near, None) is near
+
+
+@pytest.mark.parametrize("d", [1, 3])
+def test_samples_far_apart_leave_the_size_open(d):
+    """Normal distributions 6 apart have 18 nats between them, which 300 rows cannot tell; 2 apart they have 2."""
+    rng = np.random.default_rng(3)
+    p, q = rng.normal(size=(2, 300, d))
+    q[:, 0] += 2.0
+    assert not kl_divergence(p, q, random_state=0).diagnostics["reasons"]
+    q[:, 0] += 4.0
+    found = kl_divergence(p, q, random_state=0)
+    assert found.diagnostics["bias_suspected"]
+    assert any("hardly overlap" in reason for reason in found.diagnostics["reasons"])

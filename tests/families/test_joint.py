@@ -332,3 +332,10 @@ def test_multinomial_entropy_and_divergence():
     assert closed_form.kl(unknown, distribution.params_, unknown, other.params_) is None
     with pytest.raises(DegenerateDataError, match="All counts are 0"):
         DensityMLE("multinomial").fit(np.zeros((3, 2)))
+
+
+def test_a_multivariate_t_whose_scale_has_no_factor():
+    """An outlier in all columns, and weights of next to nothing: the scale is singular to rounding."""
+    X = [[1e12, 1e12], [-0.232292913, 0.321480017], [-0.157688410, -1.14124005]]
+    with pytest.raises(DegenerateDataError):
+        DensityMLE("multivariate_t").fit(X, sample_weight=[1.42970515e-300, 1.72855713e-300, 8.89630086e-301])

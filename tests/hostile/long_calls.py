@@ -17,6 +17,7 @@ G = np.random.default_rng(0)
 X = G.normal(size=(400_000, 8))
 Y = G.normal(size=(400_000, 8)) + 0.1
 GAPS = np.where(G.random(size=X.shape) < 0.2, np.nan, X)
+GAPS[np.isnan(GAPS).all(axis=1), 0] = 0.0  # rows without any value are left out with a warning
 LABELS = G.integers(0, 40, size=2_000_000)
 MORE = G.integers(0, 40, size=2_000_000)
 NORMAL = DensityMLE.from_parameters(mean=np.zeros(8), covariance=np.eye(8))

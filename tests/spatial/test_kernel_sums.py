@@ -57,6 +57,23 @@ def test_the_error_holds_everywhere(always_a_grid, d, error, weighted):
     np.testing.assert_allclose(slopes, first, rtol=1e-7, atol=100 * error)
 
 
+@pytest.mark.parametrize("d", [1, 2])
+def test_leave_one_out_at_other_places_by_a_grid(always_a_grid, d):
+    """What a reference adds to the sum and to the slopes at another place is left out of both."""
+    points, weights = hard_sample(d, 800)
+    moved = points + RNG.normal(0.0, 0.7, points.shape)
+    sums = KernelSums(points, weights, "gaussian", error=1e-9, n_threads=1)
+    logs, slopes = sums.leave_one_out(moments=True, queries=moved)
+    assert sums._grid is not None
+    apart = moved[:, None, :] - points
+    terms = weights * np.exp(-0.5 * np.sum(apart**2, axis=2))
+    np.fill_diagonal(terms, 0.0)
+    near = terms.sum(axis=1) > 1e-250
+    np.testing.assert_allclose(logs[near], np.log(terms.sum(axis=1)[near]), rtol=1e-12, atol=2e-9)
+    expected = np.einsum("ij,ijk->ik", terms, apart**2)[near] / terms.sum(axis=1)[near, None]
+    np.testing.assert_allclose(slopes[near], expected, rtol=1e-6, atol=1e-6)
+
+
 @pytest.mark.parametrize("d", [1, 2, 3])
 def test_leave_one_out_by_a_grid(always_a_grid, d):
     """Rows that are alone are summed without themselves to all digits: by subtraction nothing would be left of them."""

@@ -27,7 +27,8 @@ from fastkl.rows.weights import read_weights
 
 def _every_group_has(method: str) -> Any:
     def has(product: ProductDensity) -> bool:
-        return all(hasattr(density, method) for _, density, _ in product.groups)
+        fitted = product.densities_.values() if hasattr(product, "groups_") else ()
+        return all(hasattr(density, method) for density in (*(density for _, density, _ in product.groups), *fitted))
 
     return available_if(has)
 

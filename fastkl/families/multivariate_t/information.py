@@ -13,6 +13,7 @@ from scipy.special import polygamma
 from fastkl._core._threads import BLOCK_ROWS
 from fastkl._core.array_types import Floats, Params
 from fastkl._core.rows import AnyRows, Rows
+from fastkl.exceptions import DegenerateDataError
 
 Indices = NDArray[Any]
 
@@ -48,7 +49,13 @@ def observed_information(rows: AnyRows, params: Params, k: float) -> Floats:
     a row is -u s_ab / 2 + k u^2 s_a s_b / (2 (1 + k d)) and that of log det, where s_eta = -2 z and s_E = -z E z. The sums
     over the rows are therefore a Gram matrix of the vectors (z, z z'). For infinite df the row of df is 0.
     """
-    lower = np.linalg.cholesky(params["scale"])
+    try:
+        lower = np.linalg.cholesky(params["scale"])
+    except np.linalg.LinAlgError as error:
+        raise DegenerateDataError(
+            "The scale matrix of the maximum is singular to the digits of doubles: columns are next to linear combinations of "
+            "one another, or an outlier is far off in all of them. Leave a column out, or remove the outlier."
+        ) from error
     sums = rows.total(information_sums, params["loc"], lower, k)
     information = whitened_information(sums, rows.total_weight)
     information[0, 0] = sums.by_df
