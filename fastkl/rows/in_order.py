@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from contextvars import copy_context
+from threading import Event
 from typing import TypeVar
 
 from fastkl._core.blas_threads import single_threaded_blas
@@ -17,10 +18,10 @@ T = TypeVar("T")
 WAITING = 3  # tasks in hand for each thread, so that none runs dry while results are merged
 
 
-def in_order(tasks: Iterator[Callable[[], T]], n_threads: int) -> Iterator[T]:
+def in_order(tasks: Iterator[Callable[[], T]], n_threads: int, ended: Event | None = None) -> Iterator[T]:
     """The results of the tasks, in their order; an error is raised where its task's result would come.
 
-    Whatever ends the caller's loop, no task is left running.
+    Whatever ends the caller's loop, no task is left running; long ones look at ``ended``, which is set then, and stop early.
     """
     pending: deque[Future[T]] = deque()
     with closing(tasks), single_threaded_blas(), ThreadPoolExecutor(n_threads, "fastkl block") as pool:  # type: ignore[type-var]
@@ -33,5 +34,7 @@ def in_order(tasks: Iterator[Callable[[], T]], n_threads: int) -> Iterator[T]:
             while pending:
                 yield pending.popleft().result()
         finally:
+            if ended is not None:
+                ended.set()
             for future in pending:
                 future.cancel()

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from functools import partial
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -109,13 +110,14 @@ def fit_groups(
     cells = _CELLS if all(family.has_statistics for family in chosen) else _CELLS_OF_PASSES
     alike = list(_alike(sizes, min_rows, cells))
     shared = len(alike) >= n_threads  # else there are too few parts of the work, and each is shared out itself
+    ended = Event()
     tasks = (
-        partial(_fit_each, result, chosen, values[:, column], starts[indices], indices, column, criterion, own)
+        partial(_fit_each, result, chosen, values[:, column], starts[indices], indices, column, criterion, own, ended)
         for column in range(values.shape[1])
         for own in [1 if shared else n_threads]
         for indices in alike
     )
-    for _ in in_order(tasks, n_threads if shared else 1):
+    for _ in in_order(tasks, n_threads if shared else 1, ended):
         pass
     for few in np.flatnonzero(sizes < min_rows):
         result.verdicts[few] = f"{sizes[few]} {'row' if sizes[few] == 1 else 'rows'}, fewer than min_rows={min_rows}"
@@ -252,6 +254,7 @@ def _fit_each(
     column: int,
     criterion: str,
     n_threads: int,
+    ended: Event,
 ) -> None:
     """Fit every family to groups of one size, which begin at ``starts`` of the values of a column."""
     size = int(result.n_rows[indices[0]])
@@ -261,7 +264,7 @@ def _fit_each(
         side_by_side = values[starts[:, None] + np.arange(size)]
     matrix = np.ascontiguousarray(side_by_side.T)
     for k, family in enumerate(families):
-        _fit(result, k, family, matrix, indices, column, criterion, n_threads)
+        _fit(result, k, family, matrix, indices, column, criterion, n_threads, ended)
 
 
 def _fit(
@@ -273,8 +276,11 @@ def _fit(
     column: int,
     criterion: str,
     n_threads: int,
+    ended: Event,
 ) -> None:
-    """Fit the columns of the matrix, or what can be fitted of them."""
+    """Fit the columns of the matrix, or what can be fitted of them, unless the result is no longer wanted."""
+    if ended.is_set():
+        return
     model = DensityMLE(family, n_jobs=n_threads)
     try:
         model.fit(matrix)
@@ -290,7 +296,7 @@ def _fit(
         half = len(indices) // 2
         for part in (slice(None, half), slice(half, None)):
             rows = np.ascontiguousarray(matrix[:, part])
-            _fit(result, k, family, rows, indices[part], column, criterion, n_threads)
+            _fit(result, k, family, rows, indices[part], column, criterion, n_threads, ended)
 
 
 def _in_words(message: str) -> str:
