@@ -16,7 +16,7 @@ from fastkl.exceptions import DegenerateDataError, SupportError
 from fastkl.families.base import Family, Fit
 from fastkl.families.closed_form import register_kl
 from fastkl.families.counts import deviance, log_negative_binomial
-from fastkl.families.multinomial import Multinomial
+from fastkl.families.multinomial import MOST_ENUMERATED, Multinomial
 from fastkl.families.solvers.compound import CompoundCounts, Tally
 from fastkl.families.solvers.tallies import merged_tallies, tallies
 from fastkl.families.spaces import Positive, Simplex
@@ -311,7 +311,7 @@ class DirichletMultinomial(Multinomial):
 
     def entropy(self, params: Params) -> float | None:
         c, p = float(params["concentration"]), params["probabilities"]
-        if self.n_trials is None or np.isinf(c):
+        if self.n_trials is None or self.n_trials > MOST_ENUMERATED or np.isinf(c):
             return super().entropy(params)
         n = float(self.n_trials)
         if c == 0.0:
@@ -373,7 +373,9 @@ def _pairs(statistics: Statistics) -> list[Pair]:
 def dirichlet_multinomial_kl(
     p_family: DirichletMultinomial, p: Params, q_family: DirichletMultinomial, q: Params
 ) -> float | None:
-    """A sum over the counts of each column; None unless both numbers of trials are known, or at a concentration of 0."""
+    """A sum over the counts of each column; None unless both numbers of trials are known, at a concentration of 0, or if there
+    are too many trials to go through.
+    """
     n, sizes = p_family.n_trials, (float(p["concentration"]), float(q["concentration"]))
     if n is None or q_family.n_trials is None or min(sizes) == 0.0:
         return None
@@ -381,6 +383,8 @@ def dirichlet_multinomial_kl(
         return np.inf  # no row of the one is possible under the other
     if sizes[0] == sizes[1] and np.array_equal(p["probabilities"], q["probabilities"]):
         return 0.0
+    if n > MOST_ENUMERATED:
+        return None
     of_shares = int(n) * float(np.sum(deviance(p["probabilities"], q["probabilities"])))
     if np.isinf(of_shares):
         return of_shares

@@ -19,6 +19,8 @@ from fastkl.families.counts import deviance
 from fastkl.families.spaces import Simplex
 from fastkl.families.univariate import BELOW_INFINITY
 
+MOST_ENUMERATED = 10_000_000  # trials that an expectation goes through one by one
+
 
 class Multinomial(Family):
     r"""Multinomial distribution of a row of d counts, given the total N of the row; totals may differ from row to row.
@@ -175,8 +177,8 @@ class Multinomial(Family):
         return {"probabilities": arguments["p"], "n_trials": arguments["n"]}
 
     def entropy(self, params: Params) -> float | None:
-        """Entropy of a row of ``n_trials`` trials; None where that is not known."""
-        if self.n_trials is None:
+        """Entropy of a row of ``n_trials`` trials; None where that is not known, or there are too many to go through."""
+        if self.n_trials is None or self.n_trials > MOST_ENUMERATED:
             return None
         n, p = int(self.n_trials), params["probabilities"]
         k = np.arange(n + 1.0)

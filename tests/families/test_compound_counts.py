@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy import optimize, stats
 
-from fastkl import DegenerateDataError, DensityMLE, SupportError, families
+from fastkl import DegenerateDataError, DensityMLE, SupportError, families, kl_divergence
 from fastkl._core.special.rising_factorials import log_rise, lost_share, lost_share_slope
 from fastkl.families.beta_binomial import BetaBinomial
 
@@ -183,3 +183,12 @@ def test_counts_that_are_no_longer_counted(name):
     with pytest.raises(DegenerateDataError, match="do not hold every whole number"):
         DensityMLE(name).fit(X)
     assert DensityMLE(name).fit(np.floor(X / 1e185)).converged_
+
+
+def test_too_many_trials_to_go_through_are_left_to_draws():
+    many = families.DirichletMultinomial(n_trials=2 * 10**12)
+    p = DensityMLE.from_parameters(many, probabilities=[0.5, 0.5], concentration=3.0)
+    q = DensityMLE.from_parameters(many, probabilities=[0.4, 0.6], concentration=3.0)
+    assert many.entropy(p.params_) is None
+    assert families.Multinomial(n_trials=10**12).entropy({"probabilities": np.array([0.5, 0.5])}) is None
+    assert p.entropy().method == kl_divergence(p, q).method == "monte_carlo"

@@ -74,6 +74,7 @@ class FoldedSums:
         self.units, self.mirrors, self.kernel = units, mirrors, kernel
         self._points, self._weights = points, weights
         self._options: dict[str, Any] = {"error": error, "n_threads": n_threads, "narrow": narrow, "order": order}
+        units.raise_if_far(points)
 
     @cached_property
     def _sums(self) -> KernelSums:

@@ -105,6 +105,17 @@ def tournament(d: int) -> list[list[tuple[int, int]]]:
 
 def most_likely_matrix(points: Floats, weights: Floats | None, start: Floats, kernel: str, n_threads: int) -> Maximum:
     """The maximum that a search from the covariance ``start`` (d, d) of a kernel climbs to."""
+    try:
+        return _climbed(points, weights, start, kernel, n_threads)
+    except np.linalg.LinAlgError:
+        raise DegenerateDataError(
+            "No bandwidth matrix of rank d is the most likely one: the values, or their weights, are too far apart. Remove "
+            "outliers, or choose bandwidth='likelihood'."
+        ) from None
+
+
+def _climbed(points: Floats, weights: Floats | None, start: Floats, kernel: str, n_threads: int) -> Maximum:
+    """The same; LinAlgError where a matrix on the way has no root."""
     n, d = points.shape
     whiten, n_iter = np.linalg.inv(np.linalg.cholesky(start)), 0
     if n > MANY:
@@ -116,14 +127,8 @@ def most_likely_matrix(points: Floats, weights: Floats | None, start: Floats, ke
         whiten = part.step(theta) @ whiten
     likelihood = MatrixLeaveOneOut(points @ whiten.T, weights, kernel, n_threads)
     theta, _, more = climb(likelihood, np.zeros(likelihood.n_slopes), None, _telling(likelihood, whiten))
-    try:
-        matrix = _matrix_of(likelihood.step(theta) @ whiten)
-        found = evaluated_matrix(points, weights, matrix, kernel, n_threads)
-    except np.linalg.LinAlgError:
-        raise DegenerateDataError(
-            "No bandwidth matrix of rank d is the most likely one: the values are too far apart. Remove outliers, or choose "
-            "bandwidth='likelihood'."
-        ) from None
+    matrix = _matrix_of(likelihood.step(theta) @ whiten)
+    found = evaluated_matrix(points, weights, matrix, kernel, n_threads)
     return replace(found, n_iter=n_iter + more + 1)
 
 

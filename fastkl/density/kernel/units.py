@@ -83,12 +83,16 @@ class Units:
     def of_references(self, X: Floats) -> Floats:
         """The same; ValueError where the square of a distance would leave the range of numbers."""
         points = self.of_queries(X)
-        most = np.max(np.abs(points))
-        if not most < FAR:
-            raise ValueError(
-                f"Rows lie more than {FAR:g} bandwidths from their median; give a larger bandwidth, or remove the outlier."
-            )
+        _raise_if_far(np.max(np.abs(points)))
         return points
+
+    def raise_if_far(self, X: Floats) -> None:
+        """That ValueError, without the rows in units."""
+        if self._root is not None:
+            self.of_references(X)
+            return
+        with np.errstate(over="ignore", invalid="ignore"):
+            _raise_if_far(np.max(np.maximum(X.max(axis=0) - self.centre, self.centre - X.min(axis=0)) / self._widths))
 
     def scaled(self, u: Floats) -> Floats:
         """Differences in units as differences of rows."""
@@ -100,3 +104,10 @@ class Units:
             return slopes / self._widths
         turned: Floats = solve_triangular(self._root, slopes.T, lower=True, trans="T", check_finite=False).T
         return np.ascontiguousarray(turned)
+
+
+def _raise_if_far(most: float) -> None:
+    if not most < FAR:
+        raise ValueError(
+            f"Rows lie more than {FAR:g} bandwidths from their median; give a larger bandwidth, or remove the outlier."
+        )

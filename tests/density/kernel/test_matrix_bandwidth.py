@@ -113,3 +113,9 @@ def test_what_has_no_matrix():
     with pytest.warns(ConvergenceWarning, match="on parallel lines"):
         model = KernelDensityMLE("likelihood_matrix").fit(on_lines @ np.array([[1.0, 0.3], [0.2, 1.0]]))
     assert not model.converged_
+
+
+def test_weights_of_next_to_nothing_have_no_most_likely_matrix():
+    X = np.random.default_rng(0).normal(size=(3, 2))
+    with pytest.raises(DegenerateDataError):
+        KernelDensityMLE("likelihood_matrix").fit(X, sample_weight=[0.0, 1e16, 1e-308])
