@@ -46,7 +46,7 @@ _ATOM, _DISTINCT = 0.05, 0.5
 _REPEATS = 20
 # How the distance of the three corrections enters the error, and when the log-loss of one log-ratio is really lower.
 _SPREAD, _LOWER = 0.4, 0.005
-# Routes so many nats apart, and by half of the estimate, with an error mostly from that, leave its size open.
+# Routes so many nats apart, and by more than the estimate, with an error mostly from that, leave its size open.
 _WIDE, _ERRORS_OF_SPREAD = 1.0, 2.0
 # Rows of P beyond the reach of Q, beside those that chance puts there (about 1).
 _UNREACHED = 5.0
@@ -110,7 +110,7 @@ def assisted_divergence(
     spread = float(np.ptp(list(values.values())))
     error = _error(chosen, n, plain.standard_error, spread) if standard_error else float("nan")
     reasons = [] if not standard_error else _doubts(pair, scores, plain, chosen, regression, spread, atoms)
-    if standard_error and spread > max(_WIDE, 0.5 * abs(value)) and error > _ERRORS_OF_SPREAD * plain.standard_error:
+    if standard_error and spread > max(_WIDE, abs(value)) and error > _ERRORS_OF_SPREAD * plain.standard_error:
         reasons.append(
             f"The routes to the estimate go from {min(values.values()):.2g} to {max(values.values()):.2g} nats, as they do "
             "where p and q hardly overlap: the size of the divergence is not in the data. kl_lower_bound says what is."

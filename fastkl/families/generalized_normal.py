@@ -93,7 +93,7 @@ class GeneralizedNormal(UnivariateFamily):
     }
     has_statistics = False
     smooth = False
-    example = {"shape": [1.6, 5.0], "loc": [0.5, -2.0], "scale": [1.5, 0.3]}
+    example = {"shape": [2.5, 5.0], "loc": [0.5, -2.0], "scale": [1.5, 0.3]}
     extreme = [{"shape": b, "loc": 0.3, "scale": 1.7} for b in (0.2, 0.5, 1.0, 2.0, 30.0, 100.0)]
 
     def __init__(self, shape: ArrayLike | None = None, loc: ArrayLike | None = None, scale: ArrayLike | None = None):

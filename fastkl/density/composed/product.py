@@ -27,8 +27,9 @@ from fastkl.rows.weights import read_weights
 
 def _every_group_has(method: str) -> Any:
     def has(product: ProductDensity) -> bool:
-        fitted = product.densities_.values() if hasattr(product, "groups_") else ()
-        return all(hasattr(density, method) for density in (*(density for _, density, _ in product.groups), *fitted))
+        # parts whose rows so far have no maximum count too: more rows may give one
+        groups = [*product.groups, *getattr(product, "groups_", ())]
+        return all(hasattr(density, method) for _, density, _ in groups)
 
     return available_if(has)
 
