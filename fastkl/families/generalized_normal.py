@@ -43,8 +43,8 @@ SMALLEST_POWER = 1e-290
 class GeneralizedNormal(UnivariateFamily):
     r"""Generalized normal distribution of every column, also called generalized Gaussian or exponential power distribution.
 
-    .. math:: \log p(x) = -\Big|\frac{x - \text{loc}}{\text{scale}}\Big|^{\text{shape}}
-        - \log\big(2\, \text{scale}\, \Gamma(1 + 1 / \text{shape})\big)
+    .. math:: \log p(x) = -|(x - \text{loc}) / \text{scale}|^{\text{shape}}
+        - \log(2\, \text{scale}) - \log \Gamma(1 + 1 / \text{shape})
 
     It is the Laplace distribution at shape 1, a normal one at shape 2, and the uniform one on loc - scale to loc + scale at an
     infinite shape.
