@@ -20,6 +20,7 @@ from fastkl.families.spaces import Simplex
 from fastkl.families.univariate import BELOW_INFINITY
 
 MOST_ENUMERATED = 10_000_000  # trials that an expectation goes through one by one
+MOST_OF_SCIPY = 2**31 - 1  # in a C long, which has 32 bits on some systems
 
 
 class Multinomial(Family):
@@ -171,6 +172,8 @@ class Multinomial(Family):
     def to_scipy(self, params: Params) -> dict[str, Any]:
         if self.n_trials is None:
             raise ValueError("scipy's multinomial needs the number of trials, n_trials.")
+        if self.n_trials > MOST_OF_SCIPY:
+            raise ValueError(f"scipy counts at most {MOST_OF_SCIPY:,} trials of a row; here are {self.n_trials:.3g}.")
         return {"n": int(self.n_trials), "p": params["probabilities"]}
 
     def from_scipy(self, arguments: Mapping[str, Any]) -> Params:

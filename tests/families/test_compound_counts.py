@@ -191,4 +191,6 @@ def test_too_many_trials_to_go_through_are_left_to_draws():
     q = DensityMLE.from_parameters(many, probabilities=[0.4, 0.6], concentration=3.0)
     assert many.entropy(p.params_) is None
     assert families.Multinomial(n_trials=10**12).entropy({"probabilities": np.array([0.5, 0.5])}) is None
+    with pytest.raises(ValueError, match="at most 2,147,483,647 trials of a row; here are 2e"):
+        p.to_scipy()
     assert p.entropy().method == kl_divergence(p, q).method == "monte_carlo"
