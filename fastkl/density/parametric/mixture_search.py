@@ -18,7 +18,7 @@ from fastkl._core.array_types import Floats, Params
 from fastkl._core.iterations import is_stopped, report, told
 from fastkl._core.rows import AnyRows, Rows
 from fastkl.density.parametric.incomplete import filled_for_starts
-from fastkl.density.parametric.mixture_starts import Starts
+from fastkl.density.parametric.mixture_starts import Starts, about
 from fastkl.exceptions import DegenerateDataError
 from fastkl.families.mixture import Mixture
 from fastkl.families.mixture.ascent import SHORT_TOL, Ascent, Climb
@@ -232,7 +232,7 @@ def _ball(X: Any, generator: np.random.Generator) -> Any:
     centre, share = X[generator.integers(len(X))], np.exp(generator.uniform(np.log(0.03), np.log(0.33)))
     if X.dtype.kind in "fiub":
         values = np.asarray(X, dtype=np.float64)
-        distances = np.sum(_in_deviations(values - centre) ** 2, axis=1)
+        distances = np.sum(_in_deviations(about(values, centre)) ** 2, axis=1)
     else:
         distances = np.sum(centre != X, axis=1) + generator.random(len(X))
     return np.argsort(distances, kind="stable")[: max(2, int(share * len(X)))]
@@ -249,7 +249,7 @@ def _halved(X: Any, generator: np.random.Generator) -> Any:
     if X.dtype.kind not in "fiub" or len(X) < 2:
         return generator.random(len(X)) < 0.5
     values = np.asarray(X, dtype=np.float64)
-    shift = _in_deviations(values - values.mean(axis=0))
+    shift = _in_deviations(about(values))
     along = shift @ np.linalg.svd(shift, full_matrices=False)[2][0]
     return along > np.median(along)
 

@@ -134,9 +134,20 @@ def _compared(family: Any, rows: Rows) -> Floats:
     return np.concatenate([np.cos(X), np.sin(X)], axis=1) if getattr(family, "periodic", False) else X
 
 
+def about(X: Floats, centre: Floats | None = None) -> Floats:
+    """Columns about a centre, or their mean; in another unit where they are so near the largest number that it has no room."""
+    for unit in (1.0, 2.0**-60):
+        with np.errstate(over="ignore", invalid="ignore"):
+            in_unit = X * unit
+            shift = in_unit - (in_unit.mean(axis=0) if centre is None else centre * unit)
+        if np.isfinite(shift).all():
+            break
+    return np.asarray(shift)
+
+
 def _standardised(X: Floats) -> Floats:
     """Columns about their mean in units of their standard deviation; constant ones say nothing and are left out."""
-    shift = X - X.mean(axis=0)
+    shift = about(X)
     size = np.abs(shift).max(axis=0)
     shift = shift[:, size > 0.0] / size[size > 0.0]
     if shift.shape[1] == 0:

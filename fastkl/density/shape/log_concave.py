@@ -38,6 +38,10 @@ Places = NDArray[np.intp]
 GAIN = 1e-11  # excess of weight under a tent, in shares of all, below which no knot is added
 FINE = 1e-14  # slope at which Newton's method ends
 MOST_STEPS, MOST_SETS = 1000, 1000
+TOO_STEEP = (
+    "The log-concave density is steeper than numbers can tell: weights or gaps between values differ by too many orders of "
+    "magnitude. Leave out rows of next to no weight, and values that nearly coincide."
+)
 FEW = 500  # values among which knots are looked for first, of many
 
 
@@ -53,6 +57,8 @@ def log_concave_mle(values: Floats, shares: Floats) -> LogConcave:
     """The estimate for different increasing values (m,), at least 2, whose weights (m,) sum to 1."""
     span = values[-1] - values[0]
     u = (values - values[0]) / span
+    if not np.all(np.diff(u) > 0.0):
+        raise DegenerateDataError(TOO_STEEP)
     last = len(u) - 1
     apart = max(1, len(u) // FEW)
     places: Places = np.unique(np.append(np.arange(0, last, apart), last))
@@ -159,11 +165,10 @@ def _newton(weights: Floats, widths: Floats, logs: Floats) -> Floats:
         try:
             step = solveh_banded(_curvature(widths, logs), slope, lower=True, check_finite=False)
         except np.linalg.LinAlgError as error:
-            raise DegenerateDataError(
-                "The log-concave density is steeper than numbers can tell: weights or gaps between values differ by too many "
-                "orders of magnitude. Leave out rows of next to no weight, and values that nearly coincide."
-            ) from error
+            raise DegenerateDataError(TOO_STEEP) from error
         rise = float(slope @ step)
+        if not np.isfinite(rise):
+            raise DegenerateDataError(TOO_STEEP)
         factor = 1.0
         while True:
             moved = logs + factor * step

@@ -101,3 +101,11 @@ def test_two_families_on_few_rows():
     X = np.random.default_rng(0).gamma(2.0, size=(50, 2))
     model = MixtureMLE(2, family=["gamma", "normal"], n_init=1, random_state=0).fit(X)
     assert model.converged_
+
+
+def test_values_near_the_largest_number_are_a_typed_error_or_a_fit():
+    X = np.array([[1.7e308, 1.0], [-1.7e308, 2.0], [1.6e308, 4.0], [-1.5e308, 1.0], [3.0, 2.5], [1.0, 0.5]])
+    try:
+        MixtureMLE(2, random_state=0).fit(X)
+    except ValueError as error:
+        assert "column" in str(error) or "component" in str(error)  # noqa: PT017

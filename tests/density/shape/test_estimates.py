@@ -8,7 +8,7 @@ import pytest
 from scipy.integrate import quad
 from scipy.optimize import LinearConstraint, brentq, minimize
 
-from fastkl import ShapeConstrainedMLE
+from fastkl import DegenerateDataError, ShapeConstrainedMLE
 from fastkl.density.shape.exponential import moments, ramp
 
 RNG = np.random.default_rng(5)
@@ -249,3 +249,10 @@ def test_steep_pieces():
     np.testing.assert_allclose(model.cdf(model.quantile(q)).ravel(), q, rtol=1e-10)
     # a value near 0.2 itself is rounded, where the density falls by 1e10 nats per unit
     np.testing.assert_allclose(model.sf(model.quantile(q, upper=True)).ravel(), q, rtol=1e-7)
+
+
+def test_gaps_that_no_number_tells_are_refused():
+    """The search halved an infinite step for ever."""
+    X = np.array([[-1.7e308], [1e-308], [1e-160], [1e-17], [1e16]])
+    with pytest.raises(DegenerateDataError, match="nearly coincide"):
+        ShapeConstrainedMLE().fit(X, sample_weight=[4.0, 1.0, 1.0, 1.0, 2.0])
