@@ -18,7 +18,7 @@ from fastkl._core.iterations import Listener, told
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
 except ImportError:
-
+    # what stands in for a class of another library is a second definition to mypy
     class CallbackSupportMixin:  # type: ignore[no-redef]
         """Nothing, for want of callbacks."""
 
@@ -51,6 +51,7 @@ def hears_callbacks(fit: Method) -> Method:
         with told(None):
             return fit(estimator, *args, **options)
 
+    # a wrapper with the signature of what it wraps, which its own arguments do not say
     return either  # type: ignore[return-value]
 
 

@@ -50,8 +50,10 @@ class NormalPair:
     divergence: float
 
     def log_ratio(self, X: FloatArray) -> FloatArray:
-        """log p/q at rows."""
-        return self.p.log_density(X) - self.q.log_density(X)
+        """log p/q at rows; 0 at those that are infinitely far from both, as beside a column that is constant to rounding."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            ratio = self.p.log_density(X) - self.q.log_density(X)
+        return np.where(np.isnan(ratio), 0.0, ratio)
 
 
 Moments = tuple[FloatArray, FloatArray]

@@ -215,9 +215,9 @@ class GeneralizedNormal(UnivariateFamily):
     def _starts(self, profile: PowerProfile) -> tuple[list[Params], Floats]:
         """Where maxima may be by a look at few rows, NaN where a column has fewer, and the likelihood at the least shape."""
         fixed, d = profile.fixed, len(profile.low)
-        few = profile.sample.X[:: max(len(profile.sample.X) // LOOK_ROWS, 1)].astype(np.float64)
-        weights = profile.sample.weights
-        weights = None if weights is None else weights[:: max(len(profile.sample.X) // LOOK_ROWS, 1)]
+        every = slice(None, None, max(len(profile.sample.X) // LOOK_ROWS, 1))
+        few = profile.sample.X[every].astype(np.float64)
+        weights = None if profile.sample.weights is None else profile.sample.weights[every]
         starts = [{"shape": np.full(d, np.nan), "loc": 0.5 * (profile.low + profile.high)} for _ in range(STARTS)]
         spikes = np.full(d, -np.inf)
         for j in range(d):

@@ -1,6 +1,7 @@
 """The lower bound of a divergence: right beyond its level, whatever the distributions, and not empty where much is to be seen."""
 
 import pickle
+import warnings
 from math import log
 
 import numpy as np
@@ -150,3 +151,10 @@ def test_the_result():
     )
     with pytest.raises(ValueError, match="level"):
         kl_lower_bound([1.0], [2.0], level=1.0)
+
+
+def test_constant_columns_bound_nothing_and_warn_of_nothing():
+    ones = np.ones((40, 1))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        assert float(kl_lower_bound(ones, ones, random_state=0)) == 0.0

@@ -12,7 +12,7 @@ from fastkl._core.array_types import Floats
 
 # In widths and periods: a Gaussian is constant to 1e-19 of its value from here on.
 WIDEST_REFLECTED, WIDEST_CIRCULAR = 3.0, 1.5
-MOST_IMAGES = 100_000
+MOST_IMAGES, MOST_SHELLS = 100_000, 2000  # of a row: more would take a minute
 
 
 @dataclass(frozen=True)
@@ -66,10 +66,11 @@ class Mirrors:
             below = 0 if np.isinf(low) else radius if np.isfinite(high) else min(radius, 1)
             above = 0 if np.isinf(high) else radius if np.isfinite(low) else min(radius, 1)
             ranges.append(np.arange(-below, above + 1))
-        if prod(map(len, ranges)) > MOST_IMAGES:
+        number = prod(map(len, ranges))
+        if radius > MOST_SHELLS or number > MOST_IMAGES:
             raise ValueError(
-                f"The bandwidths are so wide for the support that more than {MOST_IMAGES} images of a row might matter. Give "
-                "narrower ones, or take the gaussian kernel, whose images fade sooner."
+                f"The bandwidths are so wide for the support that {number} images of a row and more might matter. Give narrower "
+                "ones, or take the gaussian kernel, whose images fade sooner."
             )
         cells = np.stack(np.meshgrid(*ranges, indexing="ij"), axis=-1).reshape(-1, len(ranges))
         cells = cells[np.abs(cells).max(axis=1) == radius]

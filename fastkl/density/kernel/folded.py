@@ -6,7 +6,8 @@ density of the support, whose mass is that of the plane: 1. For most rows refere
 For the others, far from all references, queries have images: so the sums are those of ``KernelSums``, whose error holds for each
 image and therefore for their sum, and a reference is left out of all images of its own row. Images are met in shells around the
 support. One that adds less than rounding, by the distance to the box of the references, is left out, row by row; when no row
-needs one of a shell, none needs one beyond.
+needs one of a shell, none needs one beyond. A Gaussian is a product over columns, so that an image is also at most as near to
+each reference as the columns with ends say: that serves rows which other columns put far from all references.
 """
 
 from __future__ import annotations
@@ -202,7 +203,9 @@ class FoldedSums:
         assert self.mirrors is not None
         n, d = rows.shape
         rows = self.units.about(rows)
-        logs, means = of_image(self.units.in_units(rows), np.arange(n), np.ones(d))
+        base = self.units.in_units(rows)
+        logs, means = of_image(base, np.arange(n), np.ones(d))
+        farthest = self._farthest(base)
         radius, needed, together = 0, True, max(1, TOGETHER // n)
         while needed:
             needed, radius = False, radius + 1
@@ -210,7 +213,10 @@ class FoldedSums:
             for first in range(0, len(signs), together):
                 sign, offset = (part[first : first + together, np.newaxis] for part in (signs, offsets))
                 queries = self.units.in_units((sign * rows + offset).reshape(-1, d))
-                image, which = np.nonzero(self._bound(queries).reshape(-1, n) > logs + ROUNDING)
+                matters = self._bound(queries).reshape(-1, n) > logs + ROUNDING
+                if farthest is not None:
+                    matters &= self._fades(queries).reshape(-1, n) - farthest < -2.0 * ROUNDING / self._box[2]
+                image, which = np.nonzero(matters)
                 if not len(which):
                     continue
                 needed = True
@@ -233,6 +239,26 @@ class FoldedSums:
         points, narrow, weights = self._sums.points, self._options["narrow"], self._weights
         weight = float(len(points)) if weights is None else float(weights.sum())
         return points.min(axis=0), points.max(axis=0), 1.0 if narrow is None else float(narrow.min()), log(weight)
+
+    @cached_property
+    def _ended(self) -> npt.NDArray[np.intp]:
+        """The columns with ends, or round."""
+        assert self.mirrors is not None
+        return np.flatnonzero(np.isfinite(self.mirrors.low) | np.isfinite(self.mirrors.high))
+
+    def _farthest(self, queries: Floats) -> Floats | None:
+        """Squared distances of the farthest corner of the references in columns with ends; None where a kernel is no product."""
+        if self.kernel != "gaussian" or self.units.widths is None:
+            return None
+        low, high, own = self._box[0][self._ended], self._box[1][self._ended], queries[:, self._ended]
+        reach: Floats = np.maximum(own - low, high - own)
+        return np.einsum("ij,ij->i", reach, reach)
+
+    def _fades(self, queries: Floats) -> Floats:
+        """Squared distances of images to the box in columns with ends, by whose excess over ``_farthest`` every term falls."""
+        low, high, own = self._box[0][self._ended], self._box[1][self._ended], queries[:, self._ended]
+        gap: Floats = np.maximum(np.maximum(low - own, own - high), 0.0)
+        return np.einsum("ij,ij->i", gap, gap)
 
     def _bound(self, queries: Floats) -> Floats:
         """Logarithm of what a sum is at most, by the distance to the box of the references."""

@@ -3,7 +3,8 @@
 From a start it goes uphill in doubling steps until the slope changes its sign, then narrows the bracket by the Illinois variant
 of regula falsi (M. Dowell, P. Jarratt 1971, doi:10.1007/BF01934364), by halves where that does not pay. A slope that jumps from
 above 0 to below, as that of a likelihood with a kink does, is followed to the jump. What ends the search is the step that is
-left by the secant of the bracket.
+left by the secant of the bracket. (scipy's elementwise solvers came with scipy 1.15, and hand over some columns at a time, where
+a pass over the rows gives all of them.)
 """
 
 from __future__ import annotations

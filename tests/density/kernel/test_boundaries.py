@@ -341,3 +341,21 @@ def test_bandwidths_far_wider_than_the_support():
     np.testing.assert_allclose(gaussian.score_samples(rows[:, :1]), 0.0, atol=1e-9)
     with pytest.raises(ValueError, match="images of a row might matter"):
         KernelDensityMLE(200.0, kernel="exponential", boundary=(0, 1)).fit(rows).score(rows)
+
+
+@pytest.mark.parametrize("entry", [("circular", 2.0), (0.0, 2.0)], ids=str)
+def test_rows_that_another_column_puts_far_away(entry):
+    """Nothing is near them, and the images still fade: they were asked for without end."""
+    references = np.column_stack([within(entry, 30), RNG.normal(size=30)])
+    h = [0.5, 1e-3]
+    model = KernelDensityMLE(h, boundary={0: entry}).fit(references)
+    X = np.column_stack([within(entry, 5), RNG.normal(size=5) + 40.0])
+    np.testing.assert_allclose(model.score_samples(X), folded(X, references, h, [entry, None]), rtol=1e-12)
+    X[:, 1] = 1e200
+    assert np.all(model.score_samples(X) == -np.inf)
+
+
+def test_kernels_too_wide_for_their_ends_are_refused():
+    model = KernelDensityMLE(5000.0, kernel="exponential", boundary=(0.0, 1.0)).fit(RNG.random((20, 1)))
+    with pytest.raises(ValueError, match=r"so wide for the support.*gaussian"):
+        model.score_samples([[0.5]])
