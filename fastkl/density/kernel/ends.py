@@ -69,8 +69,8 @@ class Mirrors:
         number = prod(map(len, ranges))
         if radius > MOST_SHELLS or number > MOST_IMAGES:
             raise ValueError(
-                f"The bandwidths are so wide for the support that {number} images of a row and more might matter. Give narrower "
-                "ones, or take the gaussian kernel, whose images fade sooner."
+                f"The bandwidths are so wide for the support that more than {min(number, MOST_IMAGES)} images of a row might matter. "
+                "Give narrower ones, or take the gaussian kernel, whose images fade sooner."
             )
         cells = np.stack(np.meshgrid(*ranges, indexing="ij"), axis=-1).reshape(-1, len(ranges))
         cells = cells[np.abs(cells).max(axis=1) == radius]
