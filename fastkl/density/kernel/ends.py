@@ -66,11 +66,11 @@ class Mirrors:
             below = 0 if np.isinf(low) else radius if np.isfinite(high) else min(radius, 1)
             above = 0 if np.isinf(high) else radius if np.isfinite(low) else min(radius, 1)
             ranges.append(np.arange(-below, above + 1))
-        number = prod(map(len, ranges))
+        number = min(prod(map(len, ranges)), MOST_IMAGES + 1)
         if radius > MOST_SHELLS or number > MOST_IMAGES:
             raise ValueError(
-                f"The bandwidths are so wide for the support that more than {min(number, MOST_IMAGES)} images of a row might matter. "
-                "Give narrower ones, or take the gaussian kernel, whose images fade sooner."
+                f"The bandwidths are so wide for the support that more than {number - 1} images of a row might matter. Give "
+                "narrower ones, or take the gaussian kernel, whose images fade sooner."
             )
         cells = np.stack(np.meshgrid(*ranges, indexing="ij"), axis=-1).reshape(-1, len(ranges))
         cells = cells[np.abs(cells).max(axis=1) == radius]
