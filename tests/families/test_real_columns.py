@@ -8,6 +8,7 @@ import importlib
 import pkgutil
 import warnings
 from collections import Counter
+from functools import cache
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ ROWS = 1000  # of a column at most, drawn at random
 FAMILIES = [name for name in families.names() if issubclass(families.by_name(name), UnivariateFamily)]
 
 
+@cache
 def columns():
     """Every column of numbers with more than two values, by table and name."""
     found = {}
@@ -91,20 +93,20 @@ def by_simplex(family, params, x, generator, n_starts=3):
 
 
 def by_scipy(family, x):
-    """The highest of scipy's fits, with what the family does not have held where it may be."""
-    best = (-np.inf, {})
+    """scipy's fit, with what the family does not have held at its neutral value."""
     if family.scipy_name is None or family.discrete:
-        return best
+        return -np.inf, {}
     distribution = getattr(stats, family.scipy_name)
     names = [name for name in (distribution.shapes or "").replace(" ", "").split(",") if name] + ["loc", "scale"]
-    for held in ({}, {"floc": 0.0}, {"floc": 0.0, "fscale": 1.0}, {"fscale": 1.0}):
+    location = {} if "loc" in family.parameter_names else {"floc": 0.0}
+    for held in (location, location | {"fscale": 1.0}):
         try:
             arguments = dict(zip(names, distribution.fit(x, **held), strict=True))
             params = family.check_parameters({key: [value] for key, value in family.from_scipy(arguments).items()})
         except Exception:  # what scipy cannot fit, or fits outside the family's space, is no reference
             continue
-        best = max(best, (scipy_likelihood(family, params, x), params), key=lambda one: one[0])
-    return best
+        return scipy_likelihood(family, params, x), params
+    return -np.inf, {}
 
 
 @pytest.mark.slow
