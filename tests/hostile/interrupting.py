@@ -1,7 +1,7 @@
 """A process that presses Ctrl-C in another one, when that has used so much time of the processor.
 
-A timer of the interrupted process itself would do it late where threads work in short turns: such timers are charged by the tick of
-the scheduler, and a turn between two ticks is not seen. This one reads the exact clock of the other process, as no lock of its
+A timer of the interrupted process itself would do it late where threads work in short turns: such timers are charged by the tick
+of the scheduler, and a turn between two ticks is not seen. This one reads the exact clock of the other process, as no lock of its
 interpreter can keep it from doing.
 """
 
