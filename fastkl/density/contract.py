@@ -41,6 +41,10 @@ class Density(ChosenTable, CallbackSupportMixin, DensityMixin, BaseEstimator):
     # scikit-learn's link from an estimator in a notebook to its documentation
     _doc_link_module = "fastkl"
 
+    # Whether ``partial_fit``, where there is one, gives what ``fit`` of all rows gives, so that densities made of this one
+    # have it too; False for an approximation.
+    _partial_fit_is_fit: ClassVar[bool] = True
+
     # properties that cost next to nothing, which a notebook shows beside the attributes that are stored
     _cheap_properties: ClassVar[tuple[str, ...]] = ("n_parameters_",)
 

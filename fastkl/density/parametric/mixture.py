@@ -24,6 +24,7 @@ from fastkl.density.parametric.mixture_fit import curvature_of, raise_if_few_row
 from fastkl.density.parametric.mixture_noise import NoiseMembers, with_noise
 from fastkl.density.parametric.mixture_order import by_parameter, ordered
 from fastkl.density.parametric.mixture_search import Search, spurious_components
+from fastkl.density.parametric.mixture_stream import StreamMembers
 from fastkl.density.parametric.products import coded, smaller, with_columns
 from fastkl.density.validation import as_generator, is_positive, read_rows, unchanged_on_error, whole_number
 from fastkl.exceptions import DegenerateDataError, SourceError
@@ -35,7 +36,7 @@ from fastkl.rows.checks import raise_if_not_finite, require_finite
 from fastkl.rows.streamed import StreamedRows
 
 
-class MixtureMLE(NoiseMembers):
+class MixtureMLE(StreamMembers, NoiseMembers):
     r"""Finite mixture of distributions of any family, fitted by maximum likelihood.
 
     .. math:: \log p(x) = \log \sum_{k=1}^K \pi_k \, p_{\theta_k}(x)
@@ -340,10 +341,6 @@ class MixtureMLE(NoiseMembers):
             mixture, rows = coded(mixture, rows)
         search = Search(mixture, rows, priors, self.tol, self.max_iter)
         return search.from_start(self.params_).params
-
-    def _check_fitted(self) -> None:
-        if "params_" not in vars(self):
-            super()._check_fitted()
 
     # -- what was learnt ---------------------------------------------------------------------------------------------------
 
