@@ -52,7 +52,7 @@ DIRECTIVES = {
 # again. The modules named here have short inner loops of fixed length, which are 10 to 50 % faster unrolled.
 VECTORIZED = ["-O2", "-ftree-vectorize"]
 WHERE_KNOWN = ["-fvect-cost-model=dynamic", "-mprefer-vector-width=512", "-fopenmp-simd"]
-UNROLLED = {"fastkl._core._linalg", "fastkl.spatial._balls", "fastkl.spatial._tree"}
+UNROLLED = {"fastkl._core._linalg", "fastkl.spatial._balls", "fastkl.spatial._kernel_sums", "fastkl.spatial._tree"}
 
 OPENMP_PROBE = "#include <omp.h>\nint fastkl_openmp_probe(void) { return omp_get_max_threads(); }\n"
 

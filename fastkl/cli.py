@@ -81,7 +81,7 @@ def _run_on_files(options: argparse.Namespace) -> int:
             raise ValueError(f"argument --rows: at least 1, not {options.rows}")
         from fastkl.demo import run
 
-        run(figure=options.figure, n_rows=options.rows)
+        run(figure=options.figure, n_rows=options.rows, seed=options.seed)
         return 0
     from fastkl.commands import plot
 
@@ -106,6 +106,7 @@ def parser() -> Parser:
     demo = _command(commands, "demo", "fit, score and compare on a table that ships with scikit-learn", "fastkl demo")
     demo.add_argument("--figure", default="fastkl_demo.png", help="where to write the figure (needs matplotlib)")
     demo.add_argument("--rows", type=int, default=1_000_000, help="rows for the timing of batch scoring")
+    demo.add_argument("--seed", type=_seed, default=0, help="for rows kept apart, parts and draws (default: 0)")
     info = _command(commands, "info", "versions, threads and instruction set", "fastkl info")
     info.add_argument("--json", action="store_true", help="print as JSON")
     return top

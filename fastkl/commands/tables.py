@@ -4,7 +4,7 @@ The files are read by ``fastkl.rows``; here is what a person at a terminal needs
 rows do not include the header.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from fastkl.exceptions import SourceError
 from fastkl.rows import Source, open_source
 from fastkl.rows.columns import column_number
-from fastkl.rows.csv import MISSING
+from fastkl.rows.csv_dialect import MISSING, Dialect
 from fastkl.rows.missing import missing
 from fastkl.rows.npy_file import NpyFile
 
@@ -121,12 +121,15 @@ def read_table(
     wanted: list[Any] = list(names) if named else list(picked)
     rows = rows_of(path)
     try:
-        parts = _copied(open_source(rows, wanted))
+        source = open_source(rows, wanted)
+        parts = _copied(source)
     except SourceError:  # it may be that some columns hold text
-        parts = _copied(open_source(rows, wanted, labels=True))
+        source = open_source(rows, wanted, labels=True)
+        parts = _copied(source)
+    number = Dialect(";", source.decimal).number
     if not sum(map(len, parts)):
         raise ValueError(f"{path} has no rows")
-    settled = [_settled(path, name, [part[:, j] for part in parts]) for j, name in enumerate(names)]
+    settled = [_settled(path, name, [part[:, j] for part in parts], number) for j, name in enumerate(names)]
     if keep_missing:
         return Table(path, names, [_with_gaps(values, own) for values, own in settled])
     gone = np.any([own for _, own in settled], axis=0)
@@ -146,13 +149,15 @@ def _copied(source: Source) -> list[NDArray[Any]]:
         return [block.X.copy() for block in blocks]
 
 
-def _settled(path: str, name: str, parts: list[Column]) -> tuple[Column, NDArray[np.bool_]]:
+def _settled(
+    path: str, name: str, parts: list[Column], number: Callable[[str], float]
+) -> tuple[Column, NDArray[np.bool_]]:
     """One column out of its parts, numbers if all of them are, else text; and where it is missing."""
     if all(part.dtype.kind in "fiub" for part in parts):
         numbers = np.concatenate(parts).astype(np.float64)
         return _finite(path, name, numbers)
     values = np.concatenate([part.astype(object) for part in parts])
-    numbers = _as_numbers(values)
+    numbers = _as_numbers(values, number)
     blank = np.array([isinstance(value, str) and not value.strip() for value in values])
     gone = missing(values) | blank
     unknown = np.array([isinstance(value, str) and value.strip() in MISSING for value in values])
@@ -173,12 +178,12 @@ def _with_gaps(values: Column, gone: NDArray[np.bool_]) -> Column:
     return values
 
 
-def _as_numbers(values: Column) -> NDArray[np.float64]:
+def _as_numbers(values: Column, number: Callable[[str], float]) -> NDArray[np.float64]:
     """float64, NaN for what is not a number."""
     out = np.full(len(values), np.nan)
     for i, value in enumerate(values.tolist()):
         try:
-            out[i] = float(value)
+            out[i] = number(value) if isinstance(value, str) else float(value)
         except (TypeError, ValueError):
             continue
     return out

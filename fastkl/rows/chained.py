@@ -34,7 +34,7 @@ class ChainedSource(Source):
                     f"{place} has the columns {listed(source.names or ['(without names)'])}, {self._places[0]} has "
                     f"{listed(first.names or ['(without names)'])}: choose columns=[...]."
                 )
-        self.names, self.n_columns = first.names, first.n_columns
+        self.names, self.n_columns, self.decimal = first.names, first.n_columns, first.decimal
 
     def select(self, columns: Sequence[Any]) -> None:
         for source in self._sources:

@@ -1,4 +1,5 @@
 """CSV files, read a few megabytes at a time. A first line of numbers is a row; any other holds the names of the columns.
+What stands between values and the decimal mark are told by the first lines (``csv_dialect``).
 
 Arrow reads them where it is installed. What it refuses is read from that row on by Python's ``csv``, which either can (spaces
 before quotes) or names row, column and value; without Arrow that reads everything. Rows count from 0, without the header.
@@ -19,30 +20,32 @@ from numpy.typing import NDArray
 from fastkl.exceptions import SourceError
 from fastkl.rows.batch import Choice, chosen
 from fastkl.rows.columns import column_number
+from fastkl.rows.csv_dialect import DELIMITERS, MISSING, Dialect, dialect_of, first_lines
 from fastkl.rows.read_ahead import read_ahead
 from fastkl.rows.source import Block, Source
 from fastkl.rows.weights import Weights
 
 TEXT_BYTES, TEXT_ROWS, TEXT_VALUES = 8 << 20, 1 << 15, 1 << 20  # at most so much at a time
 MOST_COLUMNS = 20_000  # Arrow takes 7 KB for each, however few the rows
-MISSING = ["", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "null", "NULL", "None"]
-DELIMITERS = ",;\t"
 
 
 class CsvSource(Source):
     """The rows of a text file with commas, semicolons or tabs between values, plain or compressed by gzip (``.gz``).
 
-    Labels are whole numbers, numbers, truth values or text: of these the first that fits the whole column.
+    Between semicolons or tabs numbers may have a decimal comma. Labels are whole numbers, numbers, truth values or text: of these
+    the first that fits the whole column.
     """
 
     def __init__(self, path: Path, choice: Choice, weights: Weights | None = None, block_rows: int | None = None):
         self._path, self._choice, self._weights, self._block_rows = path, choice, weights, block_rows
         self._kinds: dict[str, Callable[[str], Any]] | None = None
+        self._dialect = Dialect(",")
         fields = _read_safely(path, self._head)
-        self._headless = all(map(_is_number, fields))
+        self._headless = all(map(self._dialect.is_number, fields))
         if self._headless:
-            _raise_if_numbers_of_columns(path, fields, self._peeked)
+            _raise_if_numbers_of_columns(path, fields, self._peeked, self._dialect)
         self._names = [f"f{j}" for j in range(len(fields))] if self._headless else _unique(fields)
+        self.decimal = self._dialect.decimal
         self._resolve()
 
     def _stream(self) -> Any:
@@ -50,7 +53,7 @@ class CsvSource(Source):
         return opener(self._path, "rt", newline="", encoding="utf-8-sig")
 
     def _head(self) -> list[str]:
-        """The fields of the first line that is not blank; the delimiter, and the lines up to there."""
+        """The fields of the first line that is not blank; the dialect, and the lines up to there."""
         with self._stream() as stream:
             blank, first = 0, ""
             for first in stream:
@@ -59,9 +62,10 @@ class CsvSource(Source):
                 blank += 1
             if not first.strip():
                 raise SourceError(f"{self._path} is empty.")
-            unquoted = re.sub(r'"[^"]*"', "", first)
-            self._delimiter = "\t" if ".tsv" in self._path.suffixes[-2:] else max(DELIMITERS, key=unquoted.count)
-            reader = csv.reader(itertools.chain([first], stream), delimiter=self._delimiter, skipinitialspace=True)
+            lines = first_lines(itertools.chain([first], stream))
+            self._dialect = dialect_of(lines, "\t" if ".tsv" in self._path.suffixes[-2:] else DELIMITERS)
+            delimiter = self._dialect.delimiter
+            reader = csv.reader(itertools.chain(lines, stream), delimiter=delimiter, skipinitialspace=True)
             fields = next(reader)
             self._head_lines = blank + reader.line_num
             self._peeked = next(reader, [])
@@ -108,12 +112,13 @@ class CsvSource(Source):
 
     def _label_kinds(self) -> dict[str, Callable[[str], Any]]:
         """What the labels of each column are, by a pass of its own."""
+        kinds: tuple[Callable[[str], Any], ...] = (_int, self._dialect.number, _bool, str)
         left = dict.fromkeys(self._wanted, 0)
         for batch in self._batches(set(), set(self._wanted)):
             for name in left:
-                while left[name] < len(_KINDS) - 1 and not _fits(batch[name], _KINDS[left[name]]):
+                while left[name] < len(kinds) - 1 and not _fits(batch[name], kinds[left[name]]):
                     left[name] += 1
-        return {name: _KINDS[kind] for name, kind in left.items()}
+        return {name: kinds[kind] for name, kind in left.items()}
 
     # -- readers ---------------------------------------------------------------------------------------------------------------
 
@@ -149,12 +154,13 @@ class CsvSource(Source):
                 column_names=self._names,
                 skip_rows=0 if self._headless else self._head_lines,
             ),
-            arrow_csv.ParseOptions(delimiter=self._delimiter),
+            arrow_csv.ParseOptions(delimiter=self._dialect.delimiter),
             arrow_csv.ConvertOptions(
                 column_types={name: pa.float64() if name in numbers else pa.string() for name in numbers | texts},
                 include_columns=sorted(numbers | texts),
                 null_values=[""] if texts else MISSING,
                 strings_can_be_null=True,
+                decimal_point=self._dialect.decimal,
             ),
         ) as reader:
             for batch in reader:
@@ -164,7 +170,9 @@ class CsvSource(Source):
         """The same from row ``skip`` on, by Python alone."""
         stream = self._stream()
         try:
-            lines = (line for line in csv.reader(stream, delimiter=self._delimiter, skipinitialspace=True) if line)
+            lines = (
+                line for line in csv.reader(stream, delimiter=self._dialect.delimiter, skipinitialspace=True) if line
+            )
             rows = enumerate(lines, 0 if self._headless else -1)
             start = skip if self._headless else skip + 1
             places = {name: j for j, name in enumerate(self._names)}
@@ -189,11 +197,12 @@ class CsvSource(Source):
         out = np.empty(len(column))
         for i, (row, text) in enumerate(column):
             try:
-                out[i] = np.nan if text.strip() in MISSING else _float(text)
+                out[i] = np.nan if text.strip() in MISSING else self._dialect.number(text)
             except ValueError:
+                mark = "" if self.decimal == "." else " (numbers of this file have a decimal comma)"
                 raise SourceError(
-                    f"{self._path}: row {row}, column {name!r} holds {text!r}, which is not a number. Leave the column out "
-                    "(columns=[...]) or encode it as numbers; labels as they are can be fitted by a categorical family."
+                    f"{self._path}: row {row}, column {name!r} holds {text!r}, which is not a number{mark}. Leave the column "
+                    "out (columns=[...]) or encode it as numbers; labels as they are can be fitted by a categorical family."
                 ) from None
         return out
 
@@ -211,12 +220,6 @@ def _read_safely(path: Path, read: Callable[[], Any]) -> Any:
 # -- values --------------------------------------------------------------------------------------------------------------------
 
 
-def _float(text: str) -> float:
-    if "_" in text:  # Python takes 1_000 for a number
-        raise ValueError
-    return float(text)
-
-
 def _int(text: str) -> int:
     if not re.fullmatch(r"\s*[+-]?\d{1,18}\s*", text):
         raise ValueError
@@ -229,17 +232,14 @@ def _bool(text: str) -> bool:
     return text in ("True", "true")
 
 
-_KINDS: tuple[Callable[[str], Any], ...] = (_int, _float, _bool, str)
-
-
-def _raise_if_numbers_of_columns(path: Path, fields: list[str], following: list[str]) -> None:
+def _raise_if_numbers_of_columns(path: Path, fields: list[str], following: list[str], dialect: Dialect) -> None:
     """SourceError for a first line 0,1,2,...: pandas writes that where columns have no names, and it may be a row as well.
 
     A single 0 is taken for a row, unless what follows is no whole number.
     """
     if fields != [str(j) for j in range(len(fields))]:
         return
-    if len(fields) == 1 and not (following and _is_number(following[0]) and float(following[0]) % 1.0 != 0.0):
+    if len(fields) == 1 and not (following and _is_fraction(following[0], dialect)):
         return
     line = ",".join(fields) if len(fields) <= 4 else f"0,1,...,{fields[-1]}"
     raise SourceError(
@@ -248,12 +248,8 @@ def _raise_if_numbers_of_columns(path: Path, fields: list[str], following: list[
     )
 
 
-def _is_number(text: str) -> bool:
-    try:
-        _float(text)
-    except ValueError:
-        return text.strip() in MISSING
-    return True
+def _is_fraction(text: str, dialect: Dialect) -> bool:
+    return text.strip() not in MISSING and dialect.is_number(text) and dialect.number(text) % 1.0 != 0.0
 
 
 def _fits(column: NDArray[Any], kind: Callable[[str], Any]) -> bool:

@@ -7,8 +7,9 @@
  * Kernels without an end are summed relative to the largest term so far (log-sum-exp): however far out, a sum has a logarithm.
  *
  * With error > 0 a chunk meets the tiles in the order of the distance between their boxes, and stops when all that is left,
- * at the distance of the next box, is at most error / 2 of every sum. A tile whose largest term, times its weight, is at most
- * error / (2 n_tiles) of the sum so far is left out. Sums only grow, so that both together are at most `error` of the sum.
+ * at the distance of the next box, is at most 3 / 8 error of every sum. A tile whose largest term, times its weight, is at most
+ * 3 / 8 error / n_tiles of the sum so far is left out. Sums only grow, so that both together are at most 3 / 4 error of the sum;
+ * the rest is for terms: from an error of 1e-11 on a Gaussian one is a short exponential's, to 1.2e-12 of its own value.
  * With error = 0 every term is added. A chunk is worked on by one thread, in an order that depends on nothing else.
  */
 #ifndef FK_KERNEL_SUMS_H
@@ -22,6 +23,9 @@
 #define FK_KERNEL_CHUNK 64
 #define FK_KERNEL_GROUP 4
 #define FK_KERNEL_STEP 8 /* rows of a tile against a group of queries in registers */
+
+#define FK_KERNEL_LEFT_OUT 0.375 /* of the error: for what is left at the end, and again for tiles left out before */
+#define FK_KERNEL_SHORT 1e-11    /* the least error that a short exponential holds: 1.2e-12 is within a quarter of it */
 
 enum { FK_GAUSSIAN, FK_EXPONENTIAL, FK_EPANECHNIKOV, FK_TOPHAT, FK_LINEAR, FK_COSINE };
 enum { FK_NO_MOMENTS, FK_FIRST_MOMENTS, FK_SECOND_MOMENTS };
@@ -91,23 +95,46 @@ FK_INLINE void fk_kernel_squares(const double *FK_RESTRICT tile, const double *F
     }
 }
 
-/* From squared distances to exponents; returns the largest. */
-FK_INLINE double fk_kernel_exponents(int profile, double *FK_RESTRICT s) {
-    double high = -INFINITY;
-    if (profile == FK_GAUSSIAN) {
-        FK_PRAGMA(omp simd reduction(max : high))
-        for (int l = 0; l < FK_KERNEL_TILE; l++) {
-            s[l] *= -0.5;
-            high = s[l] > high ? s[l] : high;
-        }
+/* The least of the squared distances. */
+FK_INLINE double fk_kernel_nearest(const double *FK_RESTRICT s) {
+    double low = INFINITY;
+    FK_PRAGMA(omp simd reduction(min : low))
+    for (int l = 0; l < FK_KERNEL_TILE; l++) low = s[l] < low ? s[l] : low;
+    return low;
+}
+
+/* exp(x) for x <= 700 to 1.2e-12 of its value, 1e-304 below -700: half the time of fk_exp_regular. On [-ln 2 / 2, ln 2 / 2] it
+ * is 1 + r + r^2 q(r) with q the polynomial of degree 6 of least largest relative error (Remez). */
+FK_INLINE double fk_exp_short(double x) {
+    double clamped = x < -700.0 ? -700.0 : x, shifted = clamped * 1.44269504088896338700e+00 + 0x1.8p52;
+    double r = clamped - (shifted - 0x1.8p52) * 6.93147180559945309417e-01, p = 2.47082893408206503e-05;
+    p = p * r + 1.99089389280437571e-04;
+    p = p * r + 1.38891971286977811e-03;
+    p = p * r + 8.33328180810853952e-03;
+    p = p * r + 4.16666644050903448e-02;
+    p = p * r + 1.66666667844417466e-01;
+    p = p * r + 5.00000000042680743e-01;
+    p = (p * r + 1.0) * r + 1.0;
+    return fk_double(fk_bits(p) + (fk_bits(shifted) << 52)); /* the exponent's bits alone: p is near 1, nothing carries */
+}
+
+/* Weighted terms exp(scale * s - from) of a tile in `term`; returns their sum. */
+FK_INLINE double fk_kernel_terms(int is_short, const double *FK_RESTRICT s, double scale, double from,
+                                 const double *FK_RESTRICT w, double *FK_RESTRICT term) {
+    double sum = 0.0;
+    if (is_short) {
+        FK_SIMD_SUM(sum)
+        for (int l = 0; l < FK_KERNEL_TILE; l++) sum += term[l] = w[l] * fk_exp_short(scale * s[l] - from);
     } else {
-        FK_PRAGMA(omp simd reduction(max : high))
-        for (int l = 0; l < FK_KERNEL_TILE; l++) {
-            s[l] = -sqrt(s[l]);
-            high = s[l] > high ? s[l] : high;
-        }
+        FK_SIMD_SUM(sum)
+        for (int l = 0; l < FK_KERNEL_TILE; l++) sum += term[l] = w[l] * fk_exp_regular(scale * s[l] - from);
     }
-    return high;
+    return sum;
+}
+
+/* A lower bound of log(x), at most ln 2 below it, for x > 0: that of its power of two. */
+FK_INLINE double fk_kernel_log_below(double x) {
+    return ((double)(int64_t)(fk_bits(x) >> 52) - 1023.0) * 6.93147180559945286e-01;
 }
 
 /* Weighted terms of a kernel with an end, from squared distances, and w (-k'(r) / r) in `slope`; returns their sum. */
@@ -151,7 +178,7 @@ static FK_CLONES void fk_kernel_group(const fk_kernel_job *job, ptrdiff_t tile, 
                                       double *FK_RESTRICT moment) {
     double square[FK_KERNEL_GROUP * FK_KERNEL_TILE], term[FK_KERNEL_TILE];
     const ptrdiff_t d = job->d;
-    const int profile = job->profile;
+    const int profile = job->profile, is_short = job->error >= FK_KERNEL_SHORT;
     const double *y = job->tiles + tile * d * FK_KERNEL_TILE, *w = job->weights + tile * FK_KERNEL_TILE;
     fk_kernel_squares(y, x, d, square);
     for (int q = 0; q < used; q++) {
@@ -168,20 +195,23 @@ static FK_CLONES void fk_kernel_group(const fk_kernel_job *job, ptrdiff_t tile, 
             for (ptrdiff_t l = job->m - tile * FK_KERNEL_TILE; l < FK_KERNEL_TILE; l++) s[l] = INFINITY;
         }
         if (profile <= FK_EXPONENTIAL) {
-            double most = fk_kernel_exponents(profile, s), added = 0.0;
-            if (!(most > -INFINITY) || most - high[q] <= skip + log(sum[q])) continue;
+            double scale = -0.5;
+            if (profile == FK_EXPONENTIAL) {
+                scale = -1.0;
+                FK_SIMD
+                for (int l = 0; l < FK_KERNEL_TILE; l++) s[l] = sqrt(s[l]);
+            }
+            double most = scale * fk_kernel_nearest(s);
+            if (!(most > -INFINITY) || most - high[q] <= skip + fk_kernel_log_below(sum[q])) continue;
             if (most > high[q]) {
                 double factor = exp(high[q] - most);
                 high[q] = most;
                 sum[q] *= factor;
                 for (ptrdiff_t j = 0; j < d && job->moments; j++) of_moment[j] *= factor;
             }
-            double from = high[q];
-            FK_SIMD_SUM(added)
-            for (int l = 0; l < FK_KERNEL_TILE; l++) added += term[l] = w[l] * fk_exp_regular(s[l] - from);
-            sum[q] += added;
+            sum[q] += fk_kernel_terms(is_short, s, scale, high[q], w, term);
             if (profile == FK_EXPONENTIAL && job->moments)
-                FK_SIMD for (int l = 0; l < FK_KERNEL_TILE; l++) term[l] = s[l] < 0.0 ? -term[l] / s[l] : 0.0;
+                FK_SIMD for (int l = 0; l < FK_KERNEL_TILE; l++) term[l] = s[l] > 0.0 ? term[l] / s[l] : 0.0;
         } else {
             sum[q] += fk_kernel_compact(profile, s, w, term);
         }
@@ -238,12 +268,12 @@ static void fk_kernel_order(const fk_kernel_job *job, ptrdiff_t first, ptrdiff_t
     for (ptrdiff_t t = job->n_tiles - 1; t >= 0; t--) near[t].left = left += job->tile_weight[near[t].tile];
 }
 
-/* Whether what is left, of this weight and at least so far away, is at most error / 2 of the sum of every query. */
+/* Whether what is left, of this weight and at least so far away, is at most its share of the error of the sum of every query. */
 static int fk_kernel_done(const fk_kernel_job *job, const fk_kernel_near *next, ptrdiff_t n, const double *high,
                           const double *sum) {
     double left = fk_kernel_log_bound(job->profile, next->distance);
     if (left == -INFINITY) return 1;
-    left += log(next->left) - log(0.5 * job->error);
+    left += log(next->left) - log(FK_KERNEL_LEFT_OUT * job->error);
     for (ptrdiff_t i = 0; i < n; i++)
         if (!(left <= high[i] + log(sum[i]))) return 0;
     return 1;
@@ -262,7 +292,7 @@ static void fk_kernel_chunk(const fk_kernel_job *job, ptrdiff_t chunk, double *s
     double *box = (double *)(near + job->n_tiles), *x = box + 2 * d, *moment = x + d * FK_KERNEL_CHUNK;
     double *high = moment + d * FK_KERNEL_CHUNK, *sum = high + FK_KERNEL_CHUNK;
     fk_kernel_order(job, first, n, box, near);
-    double skip = job->error > 0.0 ? log(0.5 * job->error / (double)job->n_tiles) : -INFINITY;
+    double skip = job->error > 0.0 ? log(FK_KERNEL_LEFT_OUT * job->error / (double)job->n_tiles) : -INFINITY;
     for (ptrdiff_t i = 0; i < FK_KERNEL_CHUNK; i++) {
         memcpy(x + i * d, job->queries + (first + (i < n ? i : n - 1)) * d, (size_t)d * sizeof(double));
         for (ptrdiff_t j = 0; j < d; j++) moment[i * d + j] = 0.0;

@@ -83,7 +83,7 @@ def kernel_threads(n_references: int, n_queries: int, n_threads: int) -> int:
 # A grid for Gaussian sums (``grid_sums``): seconds, in units of those of one term of the full sum on the same threads.
 MOST_COLUMNS_OF_GRID, LEAST_ERROR_OF_GRID = 3, 1e-12
 SHARE_OF_TERMS = 0.3  # that tiles leave of a sum
-POINT, NODE_OF_WINDOW, TAP = 60.0, 0.12, 0.12
+POINT, NODE_OF_WINDOW, TAP = 85.0, 0.17, 0.17
 NODES, NODES_OF_ROW, FEW_NODES = 1 << 25, 24, 1 << 23  # at most: 256 MB, and some times the references but for 64 MB
 
 

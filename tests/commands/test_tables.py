@@ -33,6 +33,7 @@ def reader(request, monkeypatch):
         ("a,a\n1,2\n", ["a", "a.1"], [[1.0, 2.0]]),
         ("a\r\n1\r\n2\r\n", ["a"], [[1.0], [2.0]]),
         ("a,b\n1,2", ["a", "b"], [[1.0, 2.0]]),
+        ("a;b\n1,5;2\n3;4,25\n", ["a", "b"], [[1.5, 2.0], [3.0, 4.25]]),
     ],
 )
 def test_csv(tmp_path, reader, text, names, rows):
@@ -130,3 +131,11 @@ def test_parquet_and_npy_types(tmp_path):
     np.testing.assert_array_equal(column, [2.0, 4.0])
     frame.set_index(pd.Index([5, 9])).to_parquet(tmp_path / "index.parquet")
     assert read_table(str(tmp_path / "index.parquet")).names == list("iftb")
+
+
+def test_decimal_commas_beside_text_and_missing_values(tmp_path, reader):
+    path = tmp_path / "rows.csv"
+    path.write_text("kind;size\nx;1,5\ny;NA\nz;4,25\n")
+    table = read_table(str(path), drop_missing=True)
+    assert [column.tolist() for column in table.columns] == [["x", "z"], [1.5, 4.25]]
+    assert table.n_dropped == 1

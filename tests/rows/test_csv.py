@@ -137,3 +137,60 @@ def test_very_many_columns(tmp_path, monkeypatch):
     tracemalloc.stop()
     np.testing.assert_array_equal(found, values)
     assert peak < 100 * size
+
+
+@pytest.mark.parametrize(
+    ("text", "names", "rows"),
+    [
+        ("a;b\n1,5;2\n-,25;3e1\n", ["a", "b"], [[1.5, 2.0], [-0.25, 30.0]]),
+        ("a\tb\n1,5\t2,75\n", ["a", "b"], [[1.5, 2.75]]),
+        (
+            "height, cm;weight, kg;age\n1,5;2,5;3\n1;2,25e-1;4\n",
+            ["height, cm", "weight, kg", "age"],
+            [[1.5, 2.5, 3.0], [1.0, 0.225, 4.0]],
+        ),
+        ("1,5;2,5\n3,25;4\n", None, [[1.5, 2.5], [3.25, 4.0]]),
+        ("1,5\t2,5\t3,5\n", None, [[1.5, 2.5, 3.5]]),
+        ("a;b\n0,5;1,234\nNA;\n", ["a", "b"], [[0.5, 1.234], [np.nan, np.nan]]),  # the mark is told by the other column
+        ("a;b\n1.5;2\n", ["a", "b"], [[1.5, 2.0]]),
+        ("id,tags per (a;b)\n1,2\n2,3\n", ["id", "tags per (a;b)"], [[1.0, 2.0], [2.0, 3.0]]),
+    ],
+)
+def test_decimal_commas_and_what_stands_between_values(tmp_path, reader, text, names, rows):
+    (tmp_path / "X.csv").write_text(text)
+    opened = open_source(tmp_path / "X.csv")
+    assert opened.names == names
+    np.testing.assert_array_equal(contents(opened), rows)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a;b\n1,234;2\n", "row 0, column 'a' holds '1,234', which is not a number"),  # may be a thousand
+        ("a;b\n1,5;2.5\n", "row 0, column 'a' holds '1,5', which is not a number"),
+        (
+            "a;b\n1,5;2\n1.5;3\n",
+            "row 1, column 'a' holds '1.5', which is not a number .numbers of this file have a decimal comma",
+        ),
+        ("a;b\n1,5;2\n1,234,5;3\n", "row 1, column 'a' holds '1,234,5', which is not a number"),
+        ("a;b\n" + "1;2\n" * 150 + "1,5;2\n", "row 150, column 'a' holds '1,5', which is not a number"),
+    ],
+)
+def test_marks_that_may_mean_something_else_are_no_numbers(tmp_path, reader, text, said):
+    (tmp_path / "X.csv").write_text(text)
+    with pytest.raises(SourceError, match=said):
+        contents(open_source(tmp_path / "X.csv"))
+
+
+def test_labels_beside_decimal_commas(tmp_path, reader):
+    (tmp_path / "X.csv").write_text("kind;size;n\nx;1,5;1\ny;2;3\n")
+    rows = contents(open_source(tmp_path / "X.csv", labels=True)).tolist()
+    assert rows == [["x", 1.5, 1], ["y", 2.0, 3]]
+
+
+def test_decimal_commas_are_exact(tmp_path, reader):
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(500, 2)) * 10.0 ** rng.integers(-300, 300, (500, 2))
+    lines = [";".join(repr(value).replace(".", ",") for value in row) for row in values.tolist()]
+    (tmp_path / "X.csv").write_text("x;y\n" + "\n".join(lines))
+    np.testing.assert_array_equal(contents(open_source(tmp_path / "X.csv")), values)

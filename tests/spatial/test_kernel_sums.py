@@ -57,6 +57,23 @@ def test_the_error_holds_everywhere(always_a_grid, d, error, weighted):
     np.testing.assert_allclose(slopes, first, rtol=1e-7, atol=100 * error)
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("error", [0.0, 1e-13, 1e-11, 1e-9, 1e-4])
+@pytest.mark.parametrize("d", [1, 5, 10])
+def test_the_error_holds_by_tiles(d, error, weighted):
+    """From an error of 1e-11 on terms are short exponentials: what these and tiles left out add up to stays within it."""
+    points, weights = hard_sample(d, 1500)
+    weights = weights if weighted else None
+    far = np.concatenate([RNG.normal(0, 30, (40, d)), np.full((1, d), 500.0), points[-2:], points[-2:] + 5.0])
+    queries = np.concatenate([points[::40], far])
+    sums = KernelSums(points, weights, "gaussian", error=error, n_threads=1)
+    found, slopes = sums.slopes(queries)
+    assert sums._grid is None
+    expected, first = direct(queries, points, weights, 1)
+    np.testing.assert_allclose(found, expected, rtol=1e-14, atol=max(error, 1e-14))
+    np.testing.assert_allclose(slopes, first, rtol=1e-7, atol=100 * error + 1e-12)
+
+
 @pytest.mark.parametrize("d", [1, 2])
 def test_leave_one_out_at_other_places_by_a_grid(always_a_grid, d):
     """What a reference adds to the sum and to the slopes at another place is left out of both."""
