@@ -136,7 +136,9 @@ def main():
                     away = abs(run["value"] / of_path["value"] - 1)
                     work = f"{run['work']:6.2f} s of CPU {of_path['work'] / run['work']:6.0%}"
                     memory = f"{run['memory'] / 1e6:6.0f} MB"
-                    print(f"{task:6s} {route:8s} {rate:6.2f} GB/s {share:6.0%} {work} {memory}   {away:.1e}", flush=True)
+                    print(
+                        f"{task:6s} {route:8s} {rate:6.2f} GB/s {share:6.0%} {work} {memory}   {away:.1e}", flush=True
+                    )
 
 
 def made(path, options):
