@@ -317,3 +317,12 @@ def test_many_rows_of_a_multivariate_t_law_reach_the_maximum_of_ecme():
     close(fit.params, full.params, 1e-10)
     assert fit.log_likelihood == pytest.approx(full.log_likelihood, rel=1e-13)
     assert fit.n_iter < full.n_iter
+
+
+@pytest.mark.parametrize("X", [[0.820721, 0.86908075, 1.67832833], [0.5, 0.501, 0.53, 0.9, 1.7]], ids=len)
+def test_a_likelihood_without_a_maximum_is_given_up(X):
+    """Not after the most iterations, each of which shortens its step until rounding lets it through."""
+    rows = ChunkedRows(Rows(np.array(X)[:, None]))
+    with pytest.raises(DegenerateDataError, match="no maximum"):
+        fit_rows(families.Burr12(), None, rows, TOL, 1000)
+    assert rows.passes < 200

@@ -1,6 +1,9 @@
 """Calls that take seconds, with the rows and models that they need, made when this file is read: import it where they run."""
 
+from pathlib import Path
+
 import numpy as np
+import pandas as pd
 
 import fastkl
 from fastkl import (
@@ -12,12 +15,15 @@ from fastkl import (
     ProductDensity,
     families,
 )
+from tests.hostile.promises import FOLDER
 
 G = np.random.default_rng(0)
 X = G.normal(size=(400_000, 8))
 Y = G.normal(size=(400_000, 8)) + 0.1
 GAPS = np.where(G.random(size=X.shape) < 0.2, np.nan, X)
 GAPS[np.isnan(GAPS).all(axis=1), 0] = 0.0  # rows without any value are left out with a warning
+MANY = np.tile(X, (10, 1))
+WIDE = np.tile(X[:40_000], (1, 30)) + G.normal(size=(40_000, 240))
 LABELS = G.integers(0, 40, size=2_000_000)
 MORE = G.integers(0, 40, size=2_000_000)
 NORMAL = DensityMLE.from_parameters(mean=np.zeros(8), covariance=np.eye(8))
@@ -41,13 +47,28 @@ def endless():
         yield X[:10_000]
 
 
+def files(ending):
+    """A list of as many files as take seconds, which is one file again and again."""
+    path = Path(FOLDER) / f"long{ending}"
+    table = pd.DataFrame(X[:50_000], columns=list("abcdefgh"))
+    if ending == ".npy":
+        np.save(path, X[:50_000])
+    elif ending == ".csv":
+        table.to_csv(path, index=False)
+    else:
+        table.to_parquet(path)
+    return [path] * 3000
+
+
+NPY, CSV, PARQUET = files(".npy"), files(".csv"), files(".parquet")
+
 # what is called, and whose state is looked at
 CALLS = {
     "MixtureMLE.fit": (lambda e: e.fit(X), MixtureMLE(6, random_state=0, n_jobs=1)),
     "MixtureMLE.fit gamma": (lambda e: e.fit(np.abs(X)), MixtureMLE(3, family="gamma", random_state=0, n_jobs=1)),
     "MixtureMLE.fit_batches": (lambda e: e.fit_batches(lambda: iter([X] * 9)), MixtureMLE(3, random_state=0, n_jobs=1)),
     "FactorAnalysisMLE.fit": (
-        lambda e: e.fit(np.tile(X, (1, 30))[:40_000] + G.normal(size=(40_000, 240))),
+        lambda e: e.fit(WIDE),
         FactorAnalysisMLE(20, n_jobs=1),
     ),
     "KernelDensityMLE.fit": (lambda e: e.fit(X[:50_000]), KernelDensityMLE(n_jobs=1)),
@@ -69,6 +90,12 @@ CALLS = {
     "DensityOutlierDetector.fit": (lambda e: e.fit(X), DensityOutlierDetector(MixtureMLE(6, random_state=0, n_jobs=1))),
     "DensityMLE.fit_batches": (lambda e: e.fit_batches(endless()), DensityMLE("normal", n_jobs=1)),
     "DensityMLE.score_batches": (lambda e: e.score_batches(endless()), NORMAL),
+    "DensityMLE.fit_batches NPY": (lambda e: e.fit_batches(NPY), DensityMLE("student_t")),
+    "DensityMLE.score_batches NPY": (lambda e: e.score_batches(NPY), NORMAL),
+    "DensityMLE.fit_batches CSV": (lambda e: e.fit_batches(CSV), DensityMLE("normal")),
+    "DensityMLE.score_batches CSV": (lambda e: e.score_batches(CSV), NORMAL),
+    "DensityMLE.fit_batches Parquet": (lambda e: e.fit_batches(PARQUET), DensityMLE("normal")),
+    "DensityMLE.score_samples_batches Parquet": (lambda e: e.score_samples_batches(PARQUET), NORMAL),
     "DensityMLE.goodness_of_fit": (
         lambda e: e.goodness_of_fit(ROWS, n_bootstrap=100_000, random_state=0),
         DensityMLE("gamma", n_jobs=1).fit(ROWS),
@@ -78,7 +105,7 @@ CALLS = {
         DensityMLE("gamma", n_jobs=1).fit(ROWS),
     ),
     "MixtureMLE.bootstrap": (lambda e: e.bootstrap(X[:500], n_resamples=10_000, random_state=0), MIXED),
-    "MixtureMLE.score_samples": (lambda e: e.score_samples(np.tile(X, (60, 1))), MIXED),
+    "MixtureMLE.score_samples": (lambda e: [e.score_samples(MANY) for _ in range(50)], MIXED),
     "MixtureMLE.sample": (lambda e: e.sample(20_000_000, random_state=0), MIXED),
     "MixtureMLE.kl_divergence": (lambda e: e.kl_divergence(NORMAL, n_draws=30_000_000, random_state=0), MIXED),
     "DensityMLE.sample": (lambda e: e.sample(200_000_000, random_state=0), GAMMA),
@@ -147,5 +174,5 @@ CALLS = {
     "categorical_entropy": (lambda _: fastkl.categorical_entropy(np.tile(LABELS.astype("U9"), 5)), None),
     "categorical_entropy nsb": (lambda _: fastkl.categorical_entropy(np.tile(LABELS, 20), "nsb"), None),
     "categorical_kl": (lambda _: fastkl.categorical_kl(np.tile(LABELS, 20), np.tile(MORE, 20)), None),
-    "vuong_test": (lambda _: fastkl.vuong_test(MIXED, NORMAL, np.tile(X, (60, 1))), None),
+    "vuong_test": (lambda _: [fastkl.vuong_test(MIXED, NORMAL, MANY) for _ in range(50)], None),
 }

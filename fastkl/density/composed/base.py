@@ -49,6 +49,11 @@ def check_density(density: Any, where: str) -> Any:
     return clone(density)
 
 
+def adds_up(density: Any) -> bool:
+    """Whether ``partial_fit`` of a density gives what ``fit`` of all rows gives; of a density from elsewhere it is believed."""
+    return bool(getattr(density, "_partial_fit_is_fit", True))
+
+
 def fit_part(density: Any, X: Any, weights: ArrayLike | None, whole: Any = None) -> None:
     """Fit a part of the whole, with weights if there are some; ValueError if it takes none."""
     if weights is not None and not has_fit_parameter(density, "sample_weight"):

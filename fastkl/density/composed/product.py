@@ -15,7 +15,7 @@ from fastkl._core.rows import Rows
 from fastkl.density.bijections.base import AffineMaps
 from fastkl.density.callbacks import hears_callbacks
 from fastkl.density.composed.affine import affine_invariances
-from fastkl.density.composed.base import fit_part, is_discrete
+from fastkl.density.composed.base import adds_up, fit_part, is_discrete
 from fastkl.density.composed.fitted_product import FittedProduct
 from fastkl.density.composed.groups import Group, NamedGroups, check_groups, in_group, on_groups, unfitted_groups
 from fastkl.density.files.registry import register_density
@@ -29,7 +29,7 @@ def _every_group_has(method: str) -> Any:
     def has(product: ProductDensity) -> bool:
         # parts whose rows so far have no maximum count too: more rows may give one
         groups = [*product.groups, *getattr(product, "groups_", ())]
-        return all(hasattr(density, method) for _, density, _ in groups)
+        return all(hasattr(density, method) and adds_up(density) for _, density, _ in groups)
 
     return available_if(has)
 

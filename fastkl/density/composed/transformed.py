@@ -14,7 +14,15 @@ from sklearn.utils.validation import check_is_fitted
 from fastkl.density.bijections.base import Bijection
 from fastkl.density.bijections.lookup import bijection
 from fastkl.density.callbacks import hears_callbacks
-from fastkl.density.composed.base import all_rows, check_density, fit_part, is_discrete, weighted_total, with_location
+from fastkl.density.composed.base import (
+    adds_up,
+    all_rows,
+    check_density,
+    fit_part,
+    is_discrete,
+    weighted_total,
+    with_location,
+)
 from fastkl.density.composed.fitted_transformed import FittedTransformed
 from fastkl.density.files.registry import register_density
 from fastkl.density.validation import unchanged_on_error
@@ -22,7 +30,9 @@ from fastkl.density.validation import unchanged_on_error
 
 def _sums_are_enough(method: str) -> Any:
     def has(density: TransformedDensity) -> bool:
-        return hasattr(density.density, method) and not bijection(density.transformer).learns
+        return (
+            hasattr(density.density, method) and adds_up(density.density) and not bijection(density.transformer).learns
+        )
 
     return available_if(has)
 

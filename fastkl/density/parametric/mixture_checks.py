@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from fastkl.density.parametric.checks import check_fit, check_params
+from fastkl.density.parametric.mixture_stream import check_stream
 from fastkl.density.parametric.products import is_product, with_numbers
 from fastkl.families.mixture import Mixture
 from fastkl.families.solvers.coordinates import chart_at
@@ -26,6 +27,8 @@ def check_mixture(density: Any) -> None:
     if not isinstance(density.family_, Mixture):
         raise ValueError(f"family_ is {density.family_!r}")
     check_params(density.family_, density.params_, density.n_features_in_)
+    if hasattr(density, "stream_"):
+        check_stream(density)
     if not hasattr(density, "statistics_"):
         return
     check_fit(density)

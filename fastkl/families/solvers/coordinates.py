@@ -48,6 +48,12 @@ class Chart:
         """Names of the entries of the free parameters, in order."""
         return [entry for block in self.blocks for entry in block.entries()]
 
+    def name_of(self, coordinate: int) -> str:
+        """The entry that a coordinate moves, or where it moves several of a parameter, the parameter."""
+        if self.columns is not None:
+            return self.names[coordinate]
+        return [block.name for block in self.blocks for _ in range(block.size)][coordinate]
+
     def _pieces(self, counts: list[int]) -> Iterator[slice]:
         at = 0
         for count in counts:

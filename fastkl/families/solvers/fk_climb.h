@@ -17,6 +17,7 @@
 #define FK_LONGEST_STEP 2.5
 #define FK_SHORTEN 0.25
 #define FK_MOST_SHORTENINGS 40
+#define FK_FUTILE 10 /* a step shortened so often that still gains nothing is the last one: rounding is all that is left */
 #define FK_MOST_WIDENINGS 400
 #define FK_NOISE 1e-13
 #define FK_RELATIVE_TARGET 1e-13
@@ -130,10 +131,10 @@ static int fk_left(const fk_hill *hill, const double *params, const double *low,
 static void fk_climb(const fk_hill *hill, const double *low, const double *high, fk_summit *at) {
     const int p = hill->kernel->n_parameters;
     double step[FK_MOST_PARAMETERS], trial[FK_MOST_PARAMETERS], sums[FK_MOST_SUMS], before = INFINITY, left = INFINITY;
-    int any = 0, stuck = 0;
+    int any = 0, stuck = 0, k;
     for (int i = 0; i < p; i++) any |= hill->free[i];
     fk_evaluate(hill, at->params, at->sums);
-    for (int k = 0; k < FK_MOST_WIDENINGS && hill->spread >= 0 && hill->free[hill->spread] && at->sums[0] == -INFINITY; k++) {
+    for (k = 0; k < FK_MOST_WIDENINGS && hill->spread >= 0 && hill->free[hill->spread] && at->sums[0] == -INFINITY; k++) {
         at->params[hill->spread] *= hill->factor;
         fk_evaluate(hill, at->params, at->sums);
     }
@@ -150,7 +151,7 @@ static void fk_climb(const fk_hill *hill, const double *low, const double *high,
         before = decrement;
         const double slack = FK_NOISE * (fabs(at->sums[0]) + hill->weight);
         stuck = 1;
-        for (int k = 0; k < FK_MOST_SHORTENINGS && stuck; k++) {
+        for (k = 0; k < FK_MOST_SHORTENINGS && stuck; k++) {
             for (int i = 0; i < p; i++) trial[i] = at->params[i];
             hill->kernel->move(at->params, step, trial);
             fk_evaluate(hill, trial, sums);
@@ -158,6 +159,7 @@ static void fk_climb(const fk_hill *hill, const double *low, const double *high,
             for (int i = 0; i < p; i++) step[i] *= FK_SHORTEN;
         }
         if (stuck) continue;
+        stuck = k > FK_FUTILE + 1 && !(sums[0] > at->sums[0]);
         memcpy(at->params, trial, sizeof trial);
         memcpy(at->sums, sums, sizeof sums);
     }

@@ -19,6 +19,7 @@ from fastkl._core.array_types import Floats, Params
 LONGEST_STEP = 2.5  # coordinates are logarithms, or locations in units of the scale
 SHORTEN = 0.25
 MOST_SHORTENINGS = 40
+FUTILE = 10  # a step shortened so often that still gains nothing is the last one: rounding is all that is left
 MOST_WIDENINGS = 400
 NOISE = 1e-13  # relative rounding error of a sum over the rows
 RELATIVE_TARGET = 1e-13  # the last steps square the error: going beyond tol costs one of them
@@ -193,14 +194,17 @@ def _start(land: Landscape, params: Params) -> tuple[Params, Evaluation]:
 def _climb(
     land: Landscape, params: Params, at: Evaluation, step: Floats
 ) -> tuple[Params, Evaluation, NDArray[np.bool_]]:
-    """Take the step, shortened where the likelihood would fall; where no length will do, stay, and report that."""
+    """Take the step, shortened where the likelihood would fall; report where no length would gain. Where none will do, stay."""
     slack = NOISE * (np.abs(at.value) + land.weight)
-    for _ in range(MOST_SHORTENINGS):
+    futile = np.zeros(at.value.shape, dtype=bool)
+    for shortenings in range(MOST_SHORTENINGS):
         trial = land.move(params, step)
         new = land.evaluate(trial)
         worse = ~(new.value >= at.value - slack) & np.any(step != 0.0, axis=1)
         if not worse.any():
-            return trial, new, worse
+            return trial, new, futile & ~(new.value > at.value)
+        if shortenings == FUTILE:
+            futile = worse
         step = np.where(worse[:, None], SHORTEN * step, step)
     trial = {name: np.where(worse, params[name], value) for name, value in trial.items()}
     return trial, at.where(worse, new), worse

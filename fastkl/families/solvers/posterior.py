@@ -29,6 +29,9 @@ from fastkl.families.univariate import inverses
 CERTIFICATE = 1e-8  # gradient in nats per unit of weight and coordinate
 SETTLED = 1e-14  # the same where rounding is all that is left of it
 NEWTON_SIZE = 200  # beyond, second derivatives by differences cost more than they bring
+STEEPEST = 10  # coordinates along which a search that found no maximum looks whether there is one
+BEYOND = 512.0  # the logarithm of a parameter is not changed by so much: twice as much is out of the range of numbers
+REMEDY = "Give a prior that falls towards every boundary, or leave out columns of one value."
 ROUNDING = 1e-13  # relative gain of a step below which line searches only wander: Newton steps on the gradient go on from there
 
 
@@ -219,11 +222,40 @@ def _search(family: Family, prior: PriorLike, likelihood: Likelihood, fit: Fit, 
     if not np.isfinite(value):
         raise DegenerateDataError(
             f"With {prior!r} the search for a maximum ended where log-likelihood plus log-prior is no finite number, as it does "
-            "where they rise without bound. Give a prior that falls towards every boundary, or leave out columns of one value."
+            f"where they rise without bound. {REMEDY}"
         )
     boundary = {key: text for key, text in fit.boundary.items() if key in chart.held_names}
-    converged = bool(np.abs(slope).max(initial=0.0) <= CERTIFICATE and np.isfinite(objective.log_likelihood))
-    return Fit(chart.back(u), int(found.nit) + steps, converged, boundary, objective.log_likelihood, prior)
+    log_likelihood = objective.log_likelihood
+    converged = bool(np.abs(slope).max(initial=0.0) <= CERTIFICATE and np.isfinite(log_likelihood))
+    endless = None if converged or is_stopped() else _endless(objective, u)
+    if endless is not None:
+        raise DegenerateDataError(
+            f"With {prior!r} there is no maximum: log-likelihood plus log-prior rise for ever along "
+            f"{chart.name_of(endless)}. {REMEDY}"
+        )
+    return Fit(chart.back(u), int(found.nit) + steps, converged, boundary, log_likelihood, prior)
+
+
+def _endless(objective: Objective, u: Floats) -> int | None:
+    """The coordinate, one of the steepest, by which the objective falls for ever; None if there is none."""
+    slope = objective(u)[1]
+    for coordinate in np.argsort(-np.abs(slope))[:STEEPEST]:
+        downhill = np.zeros_like(u)
+        downhill[coordinate] = -np.sign(slope[coordinate])
+        if _falls_for_ever(objective, u, downhill):
+            return int(coordinate)
+    return None
+
+
+def _falls_for_ever(objective: Objective, u: Floats, downhill: Floats) -> bool:
+    """Whether the objective falls with every step, each twice as long, up to where numbers end."""
+    value = objective(u)[0]
+    for length in 2.0 ** np.arange(60):
+        ahead = objective(u + length * downhill)[0]
+        if not ahead < value:
+            return bool(ahead == np.inf and length >= BEYOND)
+        value = ahead
+    return True
 
 
 def _takes_newton(size: int, columns: int | None) -> bool:

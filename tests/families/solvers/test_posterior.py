@@ -102,7 +102,15 @@ def test_a_prior_of_density_zero_at_the_start():
         fit_rows(families.Poisson(), Nowhere("rate", 0.0, 1.0), Rows(np.ones((3, 1))), 1e-12, 100)
 
 
-def test_a_posterior_without_a_maximum():
-    """Where zeros alone are counted, the default prior of the rate rises for ever: the search ends at no maximum."""
-    with pytest.raises(DegenerateDataError, match="rise without bound"):
-        DensityMLE("zero_inflated_poisson", prior="default").fit([[1.0, 0.0, 0.0]])
+@pytest.mark.parametrize(
+    "X", [[[1.0, 0.0, 0.0]], [[0.0]], np.zeros((10, 1)), np.zeros((10, 2)), np.zeros((300, 1))], ids=np.shape
+)
+def test_a_posterior_without_a_maximum(X):
+    """Where zeros alone are counted, the default prior of the rate rises for ever, by half its logarithm."""
+    with pytest.raises(DegenerateDataError, match="rise (without bound|for ever along rate)"):
+        DensityMLE("zero_inflated_poisson", prior="default").fit(X)
+
+
+def test_the_coordinate_along_which_a_posterior_has_no_maximum():
+    with pytest.raises(DegenerateDataError, match=r"rise for ever along rate\[1\]\. Give a prior that falls"):
+        DensityMLE("zero_inflated_poisson", prior="default").fit(np.c_[np.arange(10.0) // 3, np.zeros(10)])
