@@ -27,7 +27,12 @@ for ax, boundary in zip(axes, (None, "reflect", "log"), strict=True):
     ax.plot(x, np.exp(model.score_samples(x)), label="estimate")
     ax.plot(wait, np.full(len(wait), -0.03), "|", color="0.4", markersize=4)
     held_out = model.leave_one_out().mean()
-    ax.set(title=f"boundary={boundary!r}\n{held_out:.4f} nats a row", xlabel="waiting time", ylim=(-0.06, 1.3))
+    ax.set(
+        title=f"boundary={boundary!r}\n{held_out:.4f} nats a row",
+        xlabel="waiting time",
+        xlim=(-0.6, 4.0),
+        ylim=(-0.06, 1.3),
+    )
 axes[0].set_ylabel("density")
 axes[2].legend(frameon=False)
 plt.show()
@@ -73,3 +78,5 @@ for ax, given in zip(axes, ({"crop": "wheat"}, {"crop": "barley"}), strict=True)
 axes[0].set_ylabel("density")
 axes[1].legend(frameon=False, title="dotted: true mean")
 plt.show()
+
+# sphinx_gallery_dummy_images = 3

@@ -172,8 +172,8 @@ FK_INLINE double fk_kernel_compact(int rows, int profile, const double *FK_RESTR
     return sum;
 }
 
-/* Adds rows of a tile, from `first` on, to the sums of a group of queries. `high` is the exponent that sums are relative to, 0 for kernels with an end;
- * `skip` the logarithm of the share of a sum below which a tile is left out. */
+/* Adds rows of a tile, from `first` on, to the sums of a group of queries. `high` is the exponent that sums are relative to, 0
+ * for kernels with an end; `skip` the logarithm of the share of a sum below which these rows are left out. */
 FK_INLINE void fk_kernel_rows(int rows, ptrdiff_t first, const fk_kernel_job *job, ptrdiff_t tile,
                               const double *FK_RESTRICT x, int used, const ptrdiff_t *position, double skip,
                               double *FK_RESTRICT high, double *FK_RESTRICT sum, double *FK_RESTRICT moment) {
