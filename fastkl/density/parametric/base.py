@@ -11,6 +11,7 @@ from fastkl._core._threads import effective_n_threads
 from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl._core.rows import Rows
 from fastkl.density.base import BaseDensity
+from fastkl.density.chosen_table import as_chosen_table
 from fastkl.density.parametric.distribution import FamilyDistribution
 from fastkl.density.parametric.goodness import FamilyGoodness
 from fastkl.density.parametric.inference import FitInference
@@ -119,6 +120,7 @@ class FamilyDensity(FamilyDistribution, FamilyGoodness, FamilyParts, FamilySumma
     def _threads(self) -> int:
         return effective_n_threads(self.n_jobs)
 
+    @as_chosen_table
     def sample(self, n_samples: int = 1, random_state: Any = None) -> NDArray[Any]:
         """Draw rows from the density.
 
