@@ -22,7 +22,7 @@ from fastkl.density.parametric.incomplete import refit_with_missing
 from fastkl.density.parametric.mixture_fit import resolved_mixture
 from fastkl.density.parametric.mixture_order import by_parameter
 from fastkl.density.parametric.mixture_search import spurious_components
-from fastkl.density.parametric.products import coded, coded_mixture, with_columns
+from fastkl.density.parametric.products import coded, coded_mixture, learn_table, with_columns
 from fastkl.density.validation import read_rows, unchanged_on_error
 from fastkl.exceptions import DegenerateDataError
 from fastkl.families.base import Family
@@ -127,6 +127,7 @@ class StreamMembers(FamilyDensity):
             rows = read_rows(self, X, sample_weight, labels=mixture.labels, reset=first)
             if first:
                 self.family_ = with_columns(mixture, X, rows.names, rows.n_columns)
+                learn_table(self, X)
                 self.stream_ = {}
             self._take_in(_known(self._mixture, rows))
         return self
