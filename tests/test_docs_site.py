@@ -138,3 +138,16 @@ def test_the_guides_are_reached_from_the_first_page(site):
     for page in sorted((ROOT / "docs").rglob("*.md")):
         name = page.relative_to(ROOT / "docs").with_suffix(".html")
         assert page.stem == "index" or str(name) in text, name
+
+
+def test_sections_of_docstrings_have_lines_of_their_own():
+    """A heading that was wrapped into its text would be read as an error that is raised."""
+    heading = re.compile(
+        r"^\s*(?:Parameters|Returns|Raises|Warns|Notes|References|Examples|Attributes|See Also) -{3,}", re.M
+    )
+    found = [
+        str(path)
+        for path in sorted((ROOT / "fastkl").rglob("*.py*"))
+        if path.suffix in {".py", ".pyx"} and heading.search(path.read_text(encoding="utf-8"))
+    ]
+    assert found == []

@@ -55,10 +55,10 @@ left.annotate(
     (0.6, float(entropy(data))),
     arrowprops={"arrowstyle": "<->", "color": "0.4", "shrinkA": 0, "shrinkB": 0},
 )
-left.text(0.62, 0.33, "entropy of the data", color="0.4")
+left.text(0.59, 0.5, "entropy of the data", color="0.4", ha="right", va="center")
 left.axvline(0.6, color="0.6", linestyle=":", zorder=0)
 left.set(xlabel="θ, probability of a cat", ylabel="nats per animal", ylim=(-0.05, 1.9))
-left.legend(frameon=False, loc="upper right")
+left.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), frameon=False)
 right.plot(path, "o-", color="C2", markersize=4)
 right.axhline(0.6, color="0.6", linestyle=":")
 right.set(xlabel="step", ylabel="θ", title="the ascent ends where counting begins")

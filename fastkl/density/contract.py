@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 from fastkl._core.array_types import Floats, Params
 from fastkl._core.rows import Rows
 from fastkl.density.callbacks import CallbackSupportMixin
+from fastkl.density.chosen_table import ChosenTable
 from fastkl.rows import Source
 
 
@@ -32,7 +33,7 @@ def documentation_address() -> str:
     return next(found, "").rstrip("/")
 
 
-class Density(CallbackSupportMixin, DensityMixin, BaseEstimator):
+class Density(ChosenTable, CallbackSupportMixin, DensityMixin, BaseEstimator):
     """The members that every kind of density writes for itself."""
 
     n_features_in_: int
@@ -62,7 +63,7 @@ class Density(CallbackSupportMixin, DensityMixin, BaseEstimator):
         raise NotImplementedError
 
     def sample(self, n_samples: int = 1, random_state: Any = None) -> Any:
-        """Draw rows: an array, or a table of the kind that was fitted."""
+        """Draw rows: an array, or a table of the kind that was fitted or that ``set_output`` asked for."""
         raise NotImplementedError
 
     # -- of a density with parameters --------------------------------------------------------------------------------------

@@ -148,20 +148,24 @@ def kl_lower_bound(
     ValueError
         Missing values, different columns, two models, a level that is not between 0 and 1.
 
-    Notes ----- For every function T, KL >= E_P T + 1 - E_Q exp T. A log-ratio T is learnt from a part of the rows (a logistic
-    regression on polynomials, logarithms, ranks, neighbours, atoms and frequencies of labels), clipped, and bounded by rows
-    that it has not seen, by an empirical Bernstein inequality in the form of a product of terms with expectation at most 1;
-    three quarters of the rows are judged so, by what those before them taught. No bound from m rows of Q can be much beyond log
-    m (McAllester and Stratos 2020), and none says anything of a tail of P that Q's rows do not reach.
+    Notes
+    -----
+    For every function T, KL >= E_P T + 1 - E_Q exp T. A log-ratio T is learnt from a part of the rows (a logistic regression on
+    polynomials, logarithms, ranks, neighbours, atoms and frequencies of labels), clipped, and bounded by rows that it has not
+    seen, by an empirical Bernstein inequality in the form of a product of terms with expectation at most 1; three quarters of
+    the rows are judged so, by what those before them taught. No bound from m rows of Q can be much beyond log m (McAllester and
+    Stratos 2020), and none says anything of a tail of P that Q's rows do not reach.
 
     Several bounds of one pair of samples (other seeds, other columns) are each right with probability ``level``, not the
     largest of them.
 
-    References ---------- Nguyen, X., Wainwright, M. J. and Jordan, M. I. (2010). Estimating divergence functionals and the
-    likelihood ratio by convex risk minimization. IEEE Transactions on Information Theory 56, 5847-5861.
-    doi:10.1109/TIT.2010.2068870. Waudby-Smith, I. and Ramdas, A. (2024). Estimating means of bounded random variables by
-    betting. Journal of the Royal Statistical Society B 86, 1-27. doi:10.1093/jrsssb/qkad009. McAllester, D. and Stratos, K.
-    (2020). Formal limitations on the measurement of mutual information. arXiv:1811.04251.
+    References
+    ----------
+    Nguyen, X., Wainwright, M. J. and Jordan, M. I. (2010). Estimating divergence functionals and the likelihood ratio by convex
+    risk minimization. IEEE Transactions on Information Theory 56, 5847-5861. doi:10.1109/TIT.2010.2068870. Waudby-Smith, I. and
+    Ramdas, A. (2024). Estimating means of bounded random variables by betting. Journal of the Royal Statistical Society B 86,
+    1-27. doi:10.1093/jrsssb/qkad009. McAllester, D. and Stratos, K. (2020). Formal limitations on the measurement of mutual
+    information. arXiv:1811.04251.
 
     Examples
     --------

@@ -13,6 +13,7 @@ from sklearn.utils.validation import validate_data
 
 from fastkl._core.array_types import Floats, Params
 from fastkl.density.base import BaseDensity
+from fastkl.density.chosen_table import as_chosen_table
 from fastkl.density.composed.base import (
     ComposedDensity,
     draw,
@@ -122,6 +123,7 @@ class FittedProduct(ProductDistribution, ProductParts, ProductSummary, ComposedD
         slopes = {name: slopes for name, (_, slopes) in found.items() if slopes is not None}
         return float(sum(mean for mean, _ in found.values())), slopes
 
+    @as_chosen_table
     def sample(self, n_samples: int = 1, random_state: Any = None) -> Any:
         """Draw rows, with the columns in the order of the table that was fitted.
 

@@ -13,6 +13,7 @@ from fastkl._core.array_types import Floats, Params
 from fastkl._core.rows import Rows
 from fastkl.density.bijections.base import AffineMaps, Bijection
 from fastkl.density.bijections.lookup import bijection
+from fastkl.density.chosen_table import as_chosen_table
 from fastkl.density.composed.affine import affine_invariances
 from fastkl.density.composed.base import ComposedDensity, all_rows, draw, n_parameters_of, weighted_total, with_location
 from fastkl.density.composed.distribution import TransformedDistribution
@@ -115,6 +116,7 @@ class FittedTransformed(TransformedParts, TransformedDistribution, TransformedSu
         return *all_rows(images, rows, sample_weight), mean_log_det
 
     @available_if(_is_invertible)
+    @as_chosen_table
     def sample(self, n_samples: int = 1, random_state: Any = None) -> Floats:
         """Draw rows: draws from the density, through the inverse of the transformer.
 

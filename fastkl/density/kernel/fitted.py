@@ -13,6 +13,7 @@ from fastkl._core._threads import effective_n_threads
 from fastkl._core.array_types import Floats
 from fastkl._core.means import Mean
 from fastkl._core.rows import Rows
+from fastkl.density.chosen_table import as_chosen_table
 from fastkl.density.kernel.directional import DIRECTIONAL, DirectionalSums, draw_directional
 from fastkl.density.kernel.folded import FoldedSums
 from fastkl.density.kernel.kernels import KERNELS
@@ -304,6 +305,7 @@ class FittedKernelDensity(ShardMembers):
 
     # -- the distribution --------------------------------------------------------------------------------------------------
 
+    @as_chosen_table
     def sample(self, n_samples: int = 1, random_state: Any = None) -> Any:
         """Draw rows from the density: references at random, and draws of the kernel around them.
 

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
+from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 from fastkl._core.array_types import Params
@@ -17,7 +17,6 @@ from fastkl._core.iterations import read_as
 from fastkl._core.rows import AnyRows, Rows
 from fastkl.density.callbacks import hears_callbacks
 from fastkl.density.files.registry import register_density
-from fastkl.density.parametric.base import FamilyDensity
 from fastkl.density.parametric.checks import check_search
 from fastkl.density.parametric.incomplete import fit_any_rows, refit_with_missing
 from fastkl.density.parametric.mixture_checks import check_mixture, stored_parameters
@@ -37,7 +36,7 @@ from fastkl.rows.checks import raise_if_not_finite, require_finite
 from fastkl.rows.streamed import StreamedRows
 
 
-class MixtureMLE(StreamMembers, NoiseMembers, ClassNamePrefixFeaturesOutMixin, TransformerMixin, FamilyDensity):
+class MixtureMLE(StreamMembers, NoiseMembers):
     r"""Finite mixture of distributions of any family, fitted by maximum likelihood.
 
     .. math:: \log p(x) = \log \sum_{k=1}^K \pi_k \, p_{\theta_k}(x)

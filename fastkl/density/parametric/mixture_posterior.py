@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import xlogy
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
 from fastkl._core.array_types import Floats
 from fastkl._core.rows import Rows
+from fastkl.density.chosen_table import as_chosen_table
 from fastkl.density.parametric.base import FamilyDensity
 from fastkl.density.parametric.incomplete import ImputingMembers
 from fastkl.density.parametric.inference import FitInference
@@ -19,7 +21,8 @@ from fastkl.families.incomplete import completed
 from fastkl.rows.tables import rows_as
 
 
-class PosteriorMembers(ImputingMembers, FamilyDensity):
+# scikit-learn gives out tables by set_output from a transform that a class of its mixin defines itself
+class PosteriorMembers(ImputingMembers, ClassNamePrefixFeaturesOutMixin, TransformerMixin, FamilyDensity):
     """Members of a fitted mixture about the components of rows."""
 
     family_: Any
@@ -90,6 +93,7 @@ class PosteriorMembers(ImputingMembers, FamilyDensity):
     def _n_features_out(self) -> int:  # what scikit-learn's mixin of names asks for
         return self.family_.layout.size
 
+    @as_chosen_table
     def sample(self, n_samples: int = 1, random_state: Any = None, *, return_components: bool = False) -> Any:
         """Draw rows from the mixture.
 

@@ -17,6 +17,7 @@ from fastkl._core.iterations import read_as
 from fastkl._core.rows import Rows
 from fastkl.density.base import BaseDensity
 from fastkl.density.callbacks import hears_callbacks
+from fastkl.density.chosen_table import as_chosen_table
 from fastkl.density.files.registry import register_density
 from fastkl.density.shape.checks import check_shapes
 from fastkl.density.shape.decreasing import decreasing_mle
@@ -239,6 +240,7 @@ class ShapeConstrainedMLE(BaseDensity):
 
     # -- the distribution --------------------------------------------------------------------------------------------------
 
+    @as_chosen_table
     def sample(self, n_samples: int = 1, random_state: Any = None) -> Floats:
         """Draw rows from the density.
 
