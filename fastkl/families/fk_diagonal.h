@@ -39,9 +39,10 @@ static FK_CLONES void fk_diagonal_logs(const double *FK_RESTRICT tile, ptrdiff_t
     }
 }
 
-/* sums := those of weight * z and weight * z^2 of a column, with z beyond FK_FAR taken for that: where the weight is 0, so is its part. */
-FK_INLINE void fk_sums_of_far(const double *FK_RESTRICT x, const double *FK_RESTRICT weights, ptrdiff_t n, double mean, double factor,
-                              double *FK_RESTRICT sums) {
+/* sums := those of weight * z and weight * z^2 of a column. A z beyond FK_FAR, where the weight is 0, is taken for that, so that it
+ * adds nothing. */
+FK_INLINE void fk_sums_of_far(const double *FK_RESTRICT x, const double *FK_RESTRICT weights, ptrdiff_t n, double mean,
+                              double factor, double *FK_RESTRICT sums) {
     double sum = 0.0, squares = 0.0;
     FK_SIMD_SUM(sum, squares) for (ptrdiff_t i = 0; i < n; i++) {
         double z = (x[i] - mean) * factor;
@@ -56,8 +57,9 @@ FK_INLINE void fk_sums_of_far(const double *FK_RESTRICT x, const double *FK_REST
 }
 
 /* The same of two columns at once, which keeps the sums from waiting for each other; not finite where a z is not. */
-FK_INLINE void fk_sums_of_two(const double *FK_RESTRICT x, const double *FK_RESTRICT y, const double *FK_RESTRICT weights, ptrdiff_t n,
-                              const double *FK_RESTRICT mean, const double *FK_RESTRICT factor, double *FK_RESTRICT sums) {
+FK_INLINE void fk_sums_of_two(const double *FK_RESTRICT x, const double *FK_RESTRICT y, const double *FK_RESTRICT weights,
+                              ptrdiff_t n, const double *FK_RESTRICT mean, const double *FK_RESTRICT factor,
+                              double *FK_RESTRICT sums) {
     const double mean_x = mean[0], mean_y = mean[1], factor_x = factor[0], factor_y = factor[1];
     double sum_x = 0.0, squares_x = 0.0, sum_y = 0.0, squares_y = 0.0;
     FK_SIMD_SUM(sum_x, squares_x, sum_y, squares_y) for (ptrdiff_t i = 0; i < n; i++) {
