@@ -39,8 +39,8 @@ static FK_CLONES void fk_diagonal_logs(const double *FK_RESTRICT tile, ptrdiff_t
     }
 }
 
-/* sums := those of weight * z and weight * z^2 of a column. A z beyond FK_FAR, where the weight is 0, is taken for that, so that it
- * adds nothing. */
+/* sums := those of weight * z and weight * z^2 of a column. A z beyond FK_FAR, where the weight is 0, is taken for FK_FAR, so
+ * that it adds nothing. */
 FK_INLINE void fk_sums_of_far(const double *FK_RESTRICT x, const double *FK_RESTRICT weights, ptrdiff_t n, double mean,
                               double factor, double *FK_RESTRICT sums) {
     double sum = 0.0, squares = 0.0;
