@@ -4,6 +4,7 @@
     python benchmarks/peers_kde.py million    # a million references and a million queries in one to three columns
     python benchmarks/peers_kde.py peers      # 20,000 x 20,000 against scikit-learn and scipy, many columns
     python benchmarks/peers_kde.py likelihood # bandwidths by leave-one-out likelihood, against statsmodels
+    python benchmarks/peers_kde.py truth      # the densities of Marron and Wand: integrated squared error, kernels shifted or not
 
 Every run checks what it times: log-densities against direct sums at random queries and at the most extreme ones.
 """
@@ -13,7 +14,7 @@ import time
 
 import numpy as np
 from scipy.special import logsumexp
-from scipy.stats import gaussian_kde
+from scipy.stats import gaussian_kde, norm
 from sklearn.neighbors import KernelDensity
 
 from fastkl import KernelDensityMLE
@@ -97,6 +98,70 @@ def likelihood():
     )
 
 
+# J. S. Marron and M. P. Wand, Annals of Statistics 20, 1992, table 1: weights, means, standard deviations
+MARRON_WAND = {
+    "normal": ([1], [0], [1]),
+    "skewed unimodal": ([1 / 5, 1 / 5, 3 / 5], [0, 1 / 2, 13 / 12], [1, 2 / 3, 5 / 9]),
+    "strongly skewed": ([1 / 8] * 8, [3 * ((2 / 3) ** k - 1) for k in range(8)], [(2 / 3) ** k for k in range(8)]),
+    "kurtotic unimodal": ([2 / 3, 1 / 3], [0, 0], [1, 1 / 10]),
+    "outlier": ([1 / 10, 9 / 10], [0, 0], [1, 1 / 10]),
+    "bimodal": ([1 / 2] * 2, [-1, 1], [2 / 3] * 2),
+    "separated bimodal": ([1 / 2] * 2, [-3 / 2, 3 / 2], [1 / 2] * 2),
+    "skewed bimodal": ([3 / 4, 1 / 4], [0, 3 / 2], [1, 1 / 3]),
+    "trimodal": ([9 / 20, 9 / 20, 1 / 10], [-6 / 5, 6 / 5, 0], [3 / 5, 3 / 5, 1 / 4]),
+    "claw": ([1 / 2] + [1 / 10] * 5, [0] + [k / 2 - 1 for k in range(5)], [1] + [1 / 10] * 5),
+    "double claw": (
+        [49 / 100] * 2 + [1 / 350] * 7,
+        [-1, 1] + [(k - 3) / 2 for k in range(7)],
+        [2 / 3] * 2 + [1 / 100] * 7,
+    ),
+    "asymmetric claw": (
+        [1 / 2] + [2 ** (1 - k) / 31 for k in range(-2, 3)],
+        [0] + [k + 1 / 2 for k in range(-2, 3)],
+        [1] + [2**-k / 10 for k in range(-2, 3)],
+    ),
+    "asymmetric double claw": (
+        [46 / 100] * 2 + [1 / 300] * 3 + [7 / 300] * 3,
+        [-1, 1] + [-k / 2 for k in range(1, 4)] + [k / 2 for k in range(1, 4)],
+        [2 / 3] * 2 + [1 / 100] * 3 + [7 / 100] * 3,
+    ),
+    "smooth comb": (
+        [2 ** (5 - k) / 63 for k in range(6)],
+        [(65 - 96 * 2**-k) / 21 for k in range(6)],
+        [32 / 63 * 2**-k for k in range(6)],
+    ),
+    "discrete comb": (
+        [2 / 7] * 3 + [1 / 21] * 3,
+        [(12 * k - 15) / 7 for k in range(3)] + [2 * k / 7 for k in range(8, 11)],
+        [2 / 7] * 3 + [1 / 21] * 3,
+    ),
+}
+
+
+def truth(n=10_000, seeds=20):
+    print(f"{n:,} rows of the densities of Marron and Wand, {seeds} samples: mean integrated squared error of")
+    grid = np.linspace(-5.0, 5.0, 4001)
+    halved = 0
+    for name, parts in MARRON_WAND.items():
+        shares, means, scales = (np.array(part, dtype=float) for part in parts)
+        density = norm.pdf(grid[:, None], means, scales) @ shares
+        errors = {None: 0.0, "score": 0.0}
+        for seed in range(seeds):
+            rng = np.random.default_rng(seed)
+            of_part = rng.choice(len(shares), n, p=shares / shares.sum())
+            X = rng.normal(means[of_part], scales[of_part])[:, None]
+            for reduction in errors:
+                found = KernelDensityMLE(bias_reduction=reduction).fit(X).score_samples(grid[:, None])
+                errors[reduction] += float(np.trapezoid((np.exp(found) - density) ** 2, grid)) / seeds
+        share = errors["score"] / errors[None]
+        halved += share <= 0.5
+        print(
+            f"  {name:23s} kernels at the rows {errors[None]:.2e}, shifted {errors['score']:.2e}: {share:.2f} of it",
+            flush=True,
+        )
+    print(f"  at most half of it for {halved} of {len(MARRON_WAND)}")
+
+
 if __name__ == "__main__":
-    for name in sys.argv[1:] or ["million", "peers", "likelihood"]:
-        {"million": million, "peers": peers, "likelihood": likelihood}[name]()
+    for name in sys.argv[1:] or ["million", "peers", "likelihood", "truth"]:
+        {"million": million, "peers": peers, "likelihood": likelihood, "truth": truth}[name]()

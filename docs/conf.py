@@ -72,6 +72,7 @@ sphinx_gallery_conf = {
     "image_srcset": ["2x"],
     "download_all_examples": False,
     "show_signature": False,
+    "remove_config_comments": True,  # such as how many pictures stand in where examples are not run
     "write_computation_times": False,  # its page would fetch styles from elsewhere
 }
 

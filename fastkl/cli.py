@@ -5,7 +5,9 @@ Whatever is wrong with what the user gave is one line on stderr and exit status 
 """
 
 import argparse
+import codecs
 import importlib.metadata
+import io
 import json
 import os
 import platform
@@ -29,6 +31,9 @@ class Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; the exit status is 0 for success, 2 for an error in what was given, 130 for an interrupt."""
+    codecs.register_error("fastkl", _plain)
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="fastkl")
     options = parser().parse_args(arguments)
     try:
         status = _run(options)
@@ -243,6 +248,14 @@ def _seed(text: str) -> int:
     if not text.isdigit() or int(text) >= 2**32:
         raise argparse.ArgumentTypeError(f"a whole number from 0 to {2**32 - 1}, not {text!r}")
     return int(text)
+
+
+def _plain(error: UnicodeError) -> tuple[str, int]:
+    """Signs that a terminal's encoding has not, in ones that it has."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    signs = {"±": "+/-", "‖": "||", "−": "-", "–": "-", "…": "...", "‑": "-"}
+    return "".join(signs.get(sign, "?") for sign in error.object[error.start : error.end]), error.end
 
 
 def _complain(text: str) -> None:

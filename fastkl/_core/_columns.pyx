@@ -11,10 +11,12 @@ them, and each gets the bits that a pass of its own would give. Rows of weight 0
 
 import numpy as np
 
+from cpython.exc cimport PyErr_CheckSignals
 from cython.parallel cimport prange, threadid
 from libc.string cimport memcpy, memset
 
 from fastkl._core._gather cimport FK_BLOCK, FK_TILE_COLUMNS, FK_TILE_STRIDE, FK_WAVE_NUMBERS, columns_of, real, threads_for
+from fastkl._core._waves cimport first_wave, next_wave, perf_counter
 
 cdef extern from "fk_column_ops.h" nogil:
     ctypedef struct fk_support:
@@ -124,6 +126,7 @@ cdef class ColumnKernel:
         cdef double[:, ::1] buffer = np.empty((n_threads, BUFFER))
 
         for start in range(0, n_blocks, wave):
+            PyErr_CheckSignals()
             blocks = min(wave, n_blocks - start)
             for t in prange(
                 blocks * n_tiles, nogil=True, schedule="dynamic", num_threads=n_threads, use_threads_if=n_threads > 1
@@ -165,7 +168,8 @@ cdef class ColumnKernel:
 
     def component_log_density(self, const real[:, ::1] X, const double[:, :, ::1] constants, tuple support, int n_threads):
         """The same for several components: constants (k, d, n_constants) give (k, n)."""
-        cdef Py_ssize_t n = X.shape[0], d = X.shape[1], n_blocks = (n + FK_BLOCK - 1) // FK_BLOCK, b
+        cdef Py_ssize_t n = X.shape[0], d = X.shape[1], n_blocks = (n + FK_BLOCK - 1) // FK_BLOCK, b, done = 0, stop, wave
+        cdef double began
         cdef Py_ssize_t components = constants.shape[0], n_tiles = (d + FK_TILE_COLUMNS - 1) // FK_TILE_COLUMNS
         cdef Job job = Job(
             SUMS, self.table, NULL, 0, &constants[0, 0, 0], fk_support(support[0], support[1], support[2]), n, d, components, 0
@@ -174,8 +178,12 @@ cdef class ColumnKernel:
         cdef double[:, ::1] view = out
         n_threads = threads_for(n_blocks * n_tiles * components, n_threads)
         cdef double[:, ::1] buffer = np.empty((n_threads, BUFFER))
-        for b in prange(n_blocks, nogil=True, schedule="dynamic", num_threads=n_threads, use_threads_if=n_threads > 1):
-            block_log_density(&job, &X[0, 0], b, &buffer[threadid(), 0], &view[0, 0])
+        wave = first_wave(n_threads)
+        while done < n_blocks:
+            began, stop = perf_counter(), min(n_blocks, done + wave)
+            for b in prange(done, stop, nogil=True, schedule="dynamic", num_threads=n_threads, use_threads_if=n_threads > 1):
+                block_log_density(&job, &X[0, 0], b, &buffer[threadid(), 0], &view[0, 0])
+            done, wave = stop, next_wave(wave, began, n_threads)
         return out
 
 

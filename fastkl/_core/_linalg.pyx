@@ -12,7 +12,9 @@ import numpy as np
 
 from fastkl._core.blas_threads import single_threaded_blas
 
+from cpython.exc cimport PyErr_CheckSignals
 from cython.parallel cimport prange, threadid
+from fastkl._core._waves cimport first_wave, next_wave, perf_counter
 from libc.string cimport memset
 from scipy.linalg.cython_blas cimport ddot, dsyrk, dtrsm
 
@@ -61,17 +63,22 @@ def whitened_squares(const real[:, ::1] X, const double[::1] mean, const double[
                      double factor=1.0, double constant=0.0):
     """``constant + factor`` |L^-1 (x - mean)|^2 of every row, (n,), for a lower-triangular ``lower`` = L of shape (d, d)."""
     cdef Py_ssize_t n = X.shape[0], d = X.shape[1], n_blocks = (n + FK_BLOCK - 1) // FK_BLOCK, b, rows
+    cdef Py_ssize_t done = 0, stop, wave = first_wave(n_threads)
     cdef bint in_threads = n_threads > 1 and n_blocks > 1, plain = factor == 1.0 and constant == 0.0
+    cdef double began
     out, scratch_array = np.empty(n), np.empty((n_threads, squares_scratch(d)))
     cdef double[::1] view = out
     cdef double[:, ::1] triangle = triangle_of(lower), scratch = scratch_array
     with single_threaded_blas() if d >= BLAS_COLUMNS else nullcontext():
-        for b in prange(n_blocks, nogil=True, schedule="dynamic", num_threads=n_threads, use_threads_if=in_threads):
-            rows = min(FK_BLOCK, n - b * FK_BLOCK)
-            block_squares(&X[b * FK_BLOCK, 0], rows, d, &mean[0], &triangle[0, 0], &scratch[threadid(), 0],
-                          &view[b * FK_BLOCK])
-            if not plain:
-                fk_affine(&view[b * FK_BLOCK], rows, factor, constant)
+        while done < n_blocks:
+            began, stop = perf_counter(), min(n_blocks, done + wave)
+            for b in prange(done, stop, nogil=True, schedule="dynamic", num_threads=n_threads, use_threads_if=in_threads):
+                rows = min(FK_BLOCK, n - b * FK_BLOCK)
+                block_squares(&X[b * FK_BLOCK, 0], rows, d, &mean[0], &triangle[0, 0], &scratch[threadid(), 0],
+                              &view[b * FK_BLOCK])
+                if not plain:
+                    fk_affine(&view[b * FK_BLOCK], rows, factor, constant)
+            done, wave = stop, next_wave(wave, began, n_threads)
     return out
 
 
@@ -152,6 +159,7 @@ def component_moments(const real[:, ::1] X, const double[:, ::1] weights, int n_
     cdef double[:, :, ::1] partial = np.empty((wave, components, length))
     with single_threaded_blas() if needs_blas(d) else nullcontext():
         for start in range(0, n_blocks, wave):
+            PyErr_CheckSignals()
             blocks = min(wave, n_blocks - start)
             for b in prange(blocks, nogil=True, schedule="dynamic", num_threads=n_threads, use_threads_if=in_threads):
                 all_moments(&X[0, 0], w, n, d, start + b, components, &scratch[threadid(), 0], &partial[b, 0, 0])

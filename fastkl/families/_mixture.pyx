@@ -11,10 +11,12 @@ import numpy as np
 
 from fastkl._core.blas_threads import single_threaded_blas
 
+from cpython.exc cimport PyErr_CheckSignals
 from cython.parallel cimport prange, threadid
 from fastkl._core._linalg cimport (
     block_moments, block_squares, merge_records, moments_scratch, needs_blas, squares_scratch, to_triangle,
 )
+from fastkl._core._waves cimport first_wave, next_wave, perf_counter
 from libc.math cimport isnan, log
 from libc.string cimport memcpy
 
@@ -85,17 +87,22 @@ cdef class IncompleteNormals:
 
     def logs(self, const double[:, ::1] X, int n_threads):
         """log(weight) + log-density of what is known of every row, under every component: (k, n)."""
-        cdef Py_ssize_t n = X.shape[0], n_blocks = (n + FK_BLOCK - 1) // FK_BLOCK, b
+        cdef Py_ssize_t n = X.shape[0], n_blocks = (n + FK_BLOCK - 1) // FK_BLOCK, b, done = 0, stop
+        cdef Py_ssize_t wave = first_wave(n_threads)
         cdef bint in_threads = n_threads > 1 and n_blocks > 1
+        cdef double began
         out = np.empty((self.components, n))
         cdef double[:, ::1] view = out, work = np.empty((n_threads, self.work_size()))
         cdef Py_ssize_t[:, ::1] orders = np.empty((n_threads, self.d), dtype=np.intp)
         with single_threaded_blas() if needs_blas(self.d) else nullcontext():
-            for b in prange(n_blocks, nogil=True, schedule="dynamic", num_threads=n_threads, use_threads_if=in_threads):
-                self.block(
-                    &X[b * FK_BLOCK, 0], NULL, min(FK_BLOCK, n - b * FK_BLOCK), &orders[threadid(), 0],
-                    &work[threadid(), 0], &view[0, b * FK_BLOCK], n, NULL, NULL,
-                )
+            while done < n_blocks:
+                began, stop = perf_counter(), min(n_blocks, done + wave)
+                for b in prange(done, stop, nogil=True, schedule="dynamic", num_threads=n_threads, use_threads_if=in_threads):
+                    self.block(
+                        &X[b * FK_BLOCK, 0], NULL, min(FK_BLOCK, n - b * FK_BLOCK), &orders[threadid(), 0],
+                        &work[threadid(), 0], &view[0, b * FK_BLOCK], n, NULL, NULL,
+                    )
+                done, wave = stop, next_wave(wave, began, n_threads)
         return out
 
     def expectation(self, const double[:, ::1] X, const double[::1] weights, int n_threads):
@@ -114,6 +121,7 @@ cdef class IncompleteNormals:
         cdef Py_ssize_t[:, ::1] orders = np.empty((n_threads, d), dtype=np.intp)
         with single_threaded_blas() if needs_blas(d) else nullcontext():
             for start in range(0, n_blocks, wave):
+                PyErr_CheckSignals()
                 blocks = min(wave, n_blocks - start)
                 for b in prange(blocks, nogil=True, schedule="dynamic", num_threads=n_threads, use_threads_if=in_threads):
                     totals[b] = self.block(

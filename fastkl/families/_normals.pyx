@@ -12,10 +12,12 @@ import numpy as np
 
 from fastkl._core.blas_threads import single_threaded_blas
 
+from cpython.exc cimport PyErr_CheckSignals
 from cython.parallel cimport prange, threadid
 from fastkl._core._linalg cimport (
     block_moments, block_squares, merge_records, moments_scratch, needs_blas, real, squares_scratch, to_triangle,
 )
+from fastkl._core._waves cimport first_wave, next_wave, perf_counter
 from libc.math cimport INFINITY
 
 cdef extern from "fk_whiten.h" nogil:
@@ -63,17 +65,22 @@ cdef class Normals:
 
     def evidence(self, const real[:, ::1] X, int n_threads):
         """Log-density of every row under the mixture, (n,)."""
-        cdef Py_ssize_t n = X.shape[0], n_blocks = (n + FK_BLOCK - 1) // FK_BLOCK, b
+        cdef Py_ssize_t n = X.shape[0], n_blocks = (n + FK_BLOCK - 1) // FK_BLOCK, b, done = 0, stop
+        cdef Py_ssize_t wave = first_wave(n_threads)
         cdef bint in_threads = n_threads > 1 and n_blocks > 1
+        cdef double began
         out = np.empty(n)
         cdef double[::1] view = out
         cdef double[:, ::1] scratch = np.empty((n_threads, self.components * FK_BLOCK + squares_scratch(self.d)))
         with single_threaded_blas() if needs_blas(self.d) else nullcontext():
-            for b in prange(n_blocks, nogil=True, schedule="dynamic", num_threads=n_threads, use_threads_if=in_threads):
-                self.block_logs(
-                    &X[b * FK_BLOCK, 0], min(FK_BLOCK, n - b * FK_BLOCK), 0, &scratch[threadid(), 0],
-                    &scratch[threadid(), self.components * FK_BLOCK], &view[b * FK_BLOCK],
-                )
+            while done < n_blocks:
+                began, stop = perf_counter(), min(n_blocks, done + wave)
+                for b in prange(done, stop, nogil=True, schedule="dynamic", num_threads=n_threads, use_threads_if=in_threads):
+                    self.block_logs(
+                        &X[b * FK_BLOCK, 0], min(FK_BLOCK, n - b * FK_BLOCK), 0, &scratch[threadid(), 0],
+                        &scratch[threadid(), self.components * FK_BLOCK], &view[b * FK_BLOCK],
+                    )
+                done, wave = stop, next_wave(wave, began, n_threads)
         return out
 
     def expectation(self, const real[:, ::1] X, const double[::1] weights, int n_threads):
@@ -92,6 +99,7 @@ cdef class Normals:
         cdef double[:, :, ::1] partial = np.empty((wave, components, length))
         with single_threaded_blas() if needs_blas(d) else nullcontext():
             for start in range(0, n_blocks, wave):
+                PyErr_CheckSignals()
                 blocks = min(wave, n_blocks - start)
                 for b in prange(blocks, nogil=True, schedule="dynamic", num_threads=n_threads, use_threads_if=in_threads):
                     totals[b] = self.block_expectation(
@@ -178,16 +186,21 @@ cdef class DiagonalNormals:
 
     def evidence(self, const real[:, ::1] X, int n_threads):
         """Log-density of every row under the mixture, (n,)."""
-        cdef Py_ssize_t n = X.shape[0], n_blocks = (n + FK_BLOCK - 1) // FK_BLOCK, b
+        cdef Py_ssize_t n = X.shape[0], n_blocks = (n + FK_BLOCK - 1) // FK_BLOCK, b, done = 0, stop
+        cdef Py_ssize_t wave = first_wave(n_threads)
         cdef bint in_threads = n_threads > 1 and n_blocks > 1
+        cdef double began
         out = np.empty(n)
         cdef double[::1] view = out
         cdef double[:, ::1] scratch = np.empty((n_threads, self.scratch_size()))
-        for b in prange(n_blocks, nogil=True, schedule="dynamic", num_threads=n_threads, use_threads_if=in_threads):
-            self.block(
-                &X[b * FK_BLOCK, 0], NULL, min(FK_BLOCK, n - b * FK_BLOCK), NULL, &scratch[threadid(), 0],
-                &view[b * FK_BLOCK], NULL,
-            )
+        while done < n_blocks:
+            began, stop = perf_counter(), min(n_blocks, done + wave)
+            for b in prange(done, stop, nogil=True, schedule="dynamic", num_threads=n_threads, use_threads_if=in_threads):
+                self.block(
+                    &X[b * FK_BLOCK, 0], NULL, min(FK_BLOCK, n - b * FK_BLOCK), NULL, &scratch[threadid(), 0],
+                    &view[b * FK_BLOCK], NULL,
+                )
+            done, wave = stop, next_wave(wave, began, n_threads)
         return out
 
     def expectation(self, const real[:, ::1] X, const double[::1] weights, const double[:, ::1] centres, int n_threads):
@@ -207,6 +220,7 @@ cdef class DiagonalNormals:
         cdef double[::1] totals = np.empty(wave)
         cdef double[:, ::1] scratch = np.empty((n_threads, self.scratch_size() + FK_BLOCK))
         for start in range(0, n_blocks, wave):
+            PyErr_CheckSignals()
             blocks = min(wave, n_blocks - start)
             for b in prange(blocks, nogil=True, schedule="dynamic", num_threads=n_threads, use_threads_if=in_threads):
                 totals[b] = self.block(

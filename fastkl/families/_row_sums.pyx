@@ -5,6 +5,7 @@ log-probabilities.
 import numpy as np
 
 from cython.parallel cimport prange, threadid
+from fastkl._core._waves cimport first_wave, next_wave, perf_counter
 from libc.string cimport memset
 
 cdef extern from "fk_column_ops.h" nogil:
@@ -48,15 +49,20 @@ def row_excess(const real[:, ::1] X, const double[::1] coefficients, int n_threa
     """sum_j a_j x_j - 1 of every row as if in twice the working precision, (n,); without coefficients |x|^2 - 1."""
     cdef Py_ssize_t n = X.shape[0], d = X.shape[1], n_blocks = (n + FK_BLOCK - 1) // FK_BLOCK, b, rows
     cdef const double *a = &coefficients[0] if coefficients is not None else NULL
+    cdef Py_ssize_t done = 0, stop, wave = first_wave(n_threads)
     cdef bint in_threads = n_threads > 1 and n_blocks > 1
+    cdef double began
     out = np.empty(n)
     cdef double[::1] view = out
-    for b in prange(n_blocks, nogil=True, schedule="dynamic", num_threads=n_threads, use_threads_if=in_threads):
-        rows = min(FK_BLOCK, n - b * FK_BLOCK)
-        if real is double:
-            fk_row_excess_f64(&X[b * FK_BLOCK, 0], rows, d, a, &view[b * FK_BLOCK])
-        else:
-            fk_row_excess_f32(&X[b * FK_BLOCK, 0], rows, d, a, &view[b * FK_BLOCK])
+    while done < n_blocks:
+        began, stop = perf_counter(), min(n_blocks, done + wave)
+        for b in prange(done, stop, nogil=True, schedule="dynamic", num_threads=n_threads, use_threads_if=in_threads):
+            rows = min(FK_BLOCK, n - b * FK_BLOCK)
+            if real is double:
+                fk_row_excess_f64(&X[b * FK_BLOCK, 0], rows, d, a, &view[b * FK_BLOCK])
+            else:
+                fk_row_excess_f32(&X[b * FK_BLOCK, 0], rows, d, a, &view[b * FK_BLOCK])
+        done, wave = stop, next_wave(wave, began, n_threads)
     return out
 
 
@@ -149,16 +155,21 @@ def multinomial_statistics(const real[:, ::1] X, const double[::1] weights, int 
 def multinomial_log_density(const real[:, ::1] X, const double[::1] probabilities, int n_threads):
     """Log-probability of every row given its total, (n,); -inf for a row with a value that is no count."""
     cdef Py_ssize_t n = X.shape[0], d = X.shape[1], n_blocks = (n + FK_BLOCK - 1) // FK_BLOCK, b
+    cdef Py_ssize_t done = 0, stop, wave = first_wave(n_threads)
     cdef bint in_threads = n_threads > 1 and n_blocks > 1
+    cdef double began
     out = np.empty(n)
     scratch_array = np.empty((n_threads, 2 * FK_BLOCK))
     cdef double[::1] view = out
     cdef double[:, ::1] scratch = scratch_array
-    for b in prange(n_blocks, nogil=True, schedule="dynamic", num_threads=n_threads, use_threads_if=in_threads):
-        block_log_density(
-            &X[b * FK_BLOCK, 0], min(FK_BLOCK, n - b * FK_BLOCK), d, &probabilities[0], &scratch[threadid(), 0],
-            &view[b * FK_BLOCK],
-        )
+    while done < n_blocks:
+        began, stop = perf_counter(), min(n_blocks, done + wave)
+        for b in prange(done, stop, nogil=True, schedule="dynamic", num_threads=n_threads, use_threads_if=in_threads):
+            block_log_density(
+                &X[b * FK_BLOCK, 0], min(FK_BLOCK, n - b * FK_BLOCK), d, &probabilities[0], &scratch[threadid(), 0],
+                &view[b * FK_BLOCK],
+            )
+        done, wave = stop, next_wave(wave, began, n_threads)
     return out
 
 

@@ -6,10 +6,12 @@ import numpy as np
 
 from fastkl._core.blas_threads import single_threaded_blas
 
+from cpython.exc cimport PyErr_CheckSignals
 from cython.parallel cimport prange, threadid
 from fastkl._core._linalg cimport (
     block_moments, block_squares, merge_records, moments_scratch, needs_blas, real, squares_scratch, triangle_of,
 )
+from fastkl._core._waves cimport first_wave, next_wave, perf_counter
 
 cdef extern from "fk_student.h" nogil:
     const int FK_BLOCK
@@ -60,6 +62,7 @@ def student_sums_of_rows(const real[:, ::1] X, const double[::1] weights, const 
     cdef double[::1] total = total_array, merged = merged_array
     with single_threaded_blas() if needs_blas(d) else nullcontext():
         for start in range(0, n_blocks, wave):
+            PyErr_CheckSignals()
             blocks = min(wave, n_blocks - start)
             for b in prange(blocks, nogil=True, schedule="dynamic", num_threads=n_threads, use_threads_if=in_threads):
                 block_student_sums(
@@ -90,20 +93,30 @@ cdef void block_student_sums(
 def to_log_density(double[::1] squares, double inverse_df, double d, double constant, int n_threads):
     """Overwrite squared distances by ``constant`` + g."""
     cdef Py_ssize_t n = squares.shape[0], n_blocks = (n + FK_BLOCK - 1) // FK_BLOCK, b, at
+    cdef Py_ssize_t done = 0, stop, wave = first_wave(n_threads)
     cdef bint in_threads = n_threads > 1 and n_blocks >= THREADS_FROM
-    for b in prange(n_blocks, nogil=True, schedule="dynamic", num_threads=n_threads, use_threads_if=in_threads):
-        at = b * FK_BLOCK
-        student_log_density(&squares[at], min(FK_BLOCK, n - at), inverse_df, d, constant)
+    cdef double began
+    while done < n_blocks:
+        began, stop = perf_counter(), min(n_blocks, done + wave)
+        for b in prange(done, stop, nogil=True, schedule="dynamic", num_threads=n_threads, use_threads_if=in_threads):
+            at = b * FK_BLOCK
+            student_log_density(&squares[at], min(FK_BLOCK, n - at), inverse_df, d, constant)
+        done, wave = stop, next_wave(wave, began, n_threads)
 
 
 def row_weights(const double[::1] squares, const double[::1] weights, double inverse_df, double d, int n_threads):
     """Weights of the rows in the expectation step, times their own, (n,)."""
     cdef Py_ssize_t n = squares.shape[0], n_blocks = (n + FK_BLOCK - 1) // FK_BLOCK, b, at
+    cdef Py_ssize_t done = 0, stop, wave = first_wave(n_threads)
     cdef bint in_threads = n_threads > 1 and n_blocks >= THREADS_FROM
+    cdef double began
     cdef const double *w = &weights[0] if weights is not None else NULL
     out = np.empty(n)
     cdef double[::1] view = out
-    for b in prange(n_blocks, nogil=True, schedule="dynamic", num_threads=n_threads, use_threads_if=in_threads):
-        at = b * FK_BLOCK
-        student_weights(&squares[at], w + at if w != NULL else NULL, min(FK_BLOCK, n - at), inverse_df, d, &view[at])
+    while done < n_blocks:
+        began, stop = perf_counter(), min(n_blocks, done + wave)
+        for b in prange(done, stop, nogil=True, schedule="dynamic", num_threads=n_threads, use_threads_if=in_threads):
+            at = b * FK_BLOCK
+            student_weights(&squares[at], w + at if w != NULL else NULL, min(FK_BLOCK, n - at), inverse_df, d, &view[at])
+        done, wave = stop, next_wave(wave, began, n_threads)
     return out

@@ -168,6 +168,8 @@ def compare_densities(
     ------
     ValueError
         If a density does not give one log-density per row, or none is finite on all rows.
+    TypeError
+        If the densities have no names.
 
     References
     ----------
@@ -185,6 +187,11 @@ def compare_densities(
     ('gamma', ['gamma', 'normal'])
     """
     named = list(densities.items()) if isinstance(densities, Mapping) else list(densities)
+    if not all(isinstance(entry, tuple | list) and len(entry) == 2 for entry in named):
+        raise TypeError(
+            "compare_densities takes a dict of names and densities, or (name, density) pairs, such as "
+            '{"gamma": model, "normal": other}.'
+        )
     names = [str(name) for name, _ in named]
     if not names or len(set(names)) != len(names):
         raise ValueError(f"compare_densities takes at least one density, each under a name of its own, not {names}.")

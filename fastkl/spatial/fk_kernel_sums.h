@@ -23,6 +23,7 @@
 #define FK_KERNEL_CHUNK 64
 #define FK_KERNEL_GROUP 4
 #define FK_KERNEL_STEP 8 /* rows of a tile against a group of queries in registers */
+#define FK_KERNEL_PART 16 /* rows of a tile that is nearly empty */
 
 #define FK_KERNEL_LEFT_OUT 0.375 /* of the error: for what is left at the end, and again for tiles left out before */
 #define FK_KERNEL_SHORT 1e-11    /* the least error that a short exponential holds: 1.2e-12 is within a quarter of it */
@@ -68,10 +69,10 @@ static double fk_kernel_log_bound(int profile, double square) {
     }
 }
 
-/* Squared distances of a group of queries, (FK_KERNEL_GROUP, d), to the rows of a tile. */
-FK_INLINE void fk_kernel_squares(const double *FK_RESTRICT tile, const double *FK_RESTRICT x, ptrdiff_t d,
+/* Squared distances of a group of queries, (FK_KERNEL_GROUP, d), to the first rows of a tile, or of what is left of it. */
+FK_INLINE void fk_kernel_squares(int rows, const double *FK_RESTRICT tile, const double *FK_RESTRICT x, ptrdiff_t d,
                                  double *FK_RESTRICT square) {
-    for (ptrdiff_t r = 0; r < FK_KERNEL_TILE; r += FK_KERNEL_STEP) {
+    for (ptrdiff_t r = 0; r < rows; r += FK_KERNEL_STEP) {
         double a[FK_KERNEL_STEP] = {0.0}, b[FK_KERNEL_STEP] = {0.0}, c[FK_KERNEL_STEP] = {0.0}, e[FK_KERNEL_STEP] = {0.0};
         for (ptrdiff_t j = 0; j < d; j++) {
             const double *y = tile + j * FK_KERNEL_TILE + r;
@@ -96,10 +97,10 @@ FK_INLINE void fk_kernel_squares(const double *FK_RESTRICT tile, const double *F
 }
 
 /* The least of the squared distances. */
-FK_INLINE double fk_kernel_nearest(const double *FK_RESTRICT s) {
+FK_INLINE double fk_kernel_nearest(int rows, const double *FK_RESTRICT s) {
     double low = INFINITY;
     FK_PRAGMA(omp simd reduction(min : low))
-    for (int l = 0; l < FK_KERNEL_TILE; l++) low = s[l] < low ? s[l] : low;
+    for (int l = 0; l < rows; l++) low = s[l] < low ? s[l] : low;
     return low;
 }
 
@@ -118,16 +119,16 @@ FK_INLINE double fk_exp_short(double x) {
     return fk_double(fk_bits(p) + (fk_bits(shifted) << 52)); /* the exponent's bits alone: p is near 1, nothing carries */
 }
 
-/* Weighted terms exp(scale * s - from) of a tile in `term`; returns their sum. */
-FK_INLINE double fk_kernel_terms(int is_short, const double *FK_RESTRICT s, double scale, double from,
+/* Weighted terms exp(scale * s - from) in `term`; returns their sum. */
+FK_INLINE double fk_kernel_terms(int rows, int is_short, const double *FK_RESTRICT s, double scale, double from,
                                  const double *FK_RESTRICT w, double *FK_RESTRICT term) {
     double sum = 0.0;
     if (is_short) {
         FK_SIMD_SUM(sum)
-        for (int l = 0; l < FK_KERNEL_TILE; l++) sum += term[l] = w[l] * fk_exp_short(scale * s[l] - from);
+        for (int l = 0; l < rows; l++) sum += term[l] = w[l] * fk_exp_short(scale * s[l] - from);
     } else {
         FK_SIMD_SUM(sum)
-        for (int l = 0; l < FK_KERNEL_TILE; l++) sum += term[l] = w[l] * fk_exp_regular(scale * s[l] - from);
+        for (int l = 0; l < rows; l++) sum += term[l] = w[l] * fk_exp_regular(scale * s[l] - from);
     }
     return sum;
 }
@@ -138,31 +139,31 @@ FK_INLINE double fk_kernel_log_below(double x) {
 }
 
 /* Weighted terms of a kernel with an end, from squared distances, and w (-k'(r) / r) in `slope`; returns their sum. */
-FK_INLINE double fk_kernel_compact(int profile, const double *FK_RESTRICT s, const double *FK_RESTRICT w,
+FK_INLINE double fk_kernel_compact(int rows, int profile, const double *FK_RESTRICT s, const double *FK_RESTRICT w,
                                    double *FK_RESTRICT slope) {
     double sum = 0.0;
     if (profile == FK_EPANECHNIKOV) {
         FK_SIMD_SUM(sum)
-        for (int l = 0; l < FK_KERNEL_TILE; l++) {
+        for (int l = 0; l < rows; l++) {
             sum += s[l] < 1.0 ? w[l] * (1.0 - s[l]) : 0.0;
             slope[l] = s[l] < 1.0 ? 2.0 * w[l] : 0.0;
         }
     } else if (profile == FK_TOPHAT) {
         FK_SIMD_SUM(sum)
-        for (int l = 0; l < FK_KERNEL_TILE; l++) {
+        for (int l = 0; l < rows; l++) {
             sum += s[l] < 1.0 ? w[l] : 0.0;
             slope[l] = 0.0;
         }
     } else if (profile == FK_LINEAR) {
         FK_SIMD_SUM(sum)
-        for (int l = 0; l < FK_KERNEL_TILE; l++) {
+        for (int l = 0; l < rows; l++) {
             double r = sqrt(s[l]);
             sum += r < 1.0 ? w[l] * (1.0 - r) : 0.0;
             slope[l] = (r < 1.0) & (r > 0.0) ? w[l] / r : 0.0;
         }
     } else {
         FK_SIMD_SUM(sum)
-        for (int l = 0; l < FK_KERNEL_TILE; l++) {
+        for (int l = 0; l < rows; l++) {
             double r = sqrt(s[l]), within = r < 1.0 ? r : 1.0;
             sum += r < 1.0 ? w[l] * fk_sin_quarter(1.0 - within) : 0.0;
             slope[l] = (r < 1.0) & (r > 0.0) ? w[l] * 1.57079632679489661923 * fk_sin_quarter(within) / r : 0.0;
@@ -171,37 +172,38 @@ FK_INLINE double fk_kernel_compact(int profile, const double *FK_RESTRICT s, con
     return sum;
 }
 
-/* Adds a tile to the sums of a group of queries. `high` is the exponent that sums are relative to, 0 for kernels with an end;
- * `skip` the logarithm of the share of a sum below which a tile is left out. */
-static FK_CLONES void fk_kernel_group(const fk_kernel_job *job, ptrdiff_t tile, const double *FK_RESTRICT x, int used,
-                                      const ptrdiff_t *position, double skip, double *FK_RESTRICT high, double *FK_RESTRICT sum,
-                                      double *FK_RESTRICT moment) {
+/* Adds rows of a tile, from `first` on, to the sums of a group of queries. `high` is the exponent that sums are relative to, 0
+ * for kernels with an end; `skip` the logarithm of the share of a sum below which these rows are left out. */
+FK_INLINE void fk_kernel_rows(int rows, ptrdiff_t first, const fk_kernel_job *job, ptrdiff_t tile,
+                              const double *FK_RESTRICT x, int used, const ptrdiff_t *position, double skip,
+                              double *FK_RESTRICT high, double *FK_RESTRICT sum, double *FK_RESTRICT moment) {
     double square[FK_KERNEL_GROUP * FK_KERNEL_TILE], term[FK_KERNEL_TILE];
     const ptrdiff_t d = job->d;
     const int profile = job->profile, is_short = job->error >= FK_KERNEL_SHORT;
-    const double *y = job->tiles + tile * d * FK_KERNEL_TILE, *w = job->weights + tile * FK_KERNEL_TILE;
-    fk_kernel_squares(y, x, d, square);
+    const ptrdiff_t start = tile * FK_KERNEL_TILE + first;
+    const double *y = job->tiles + tile * d * FK_KERNEL_TILE + first, *w = job->weights + start;
+    fk_kernel_squares(rows, y, x, d, square);
     for (int q = 0; q < used; q++) {
         double *s = square + q * FK_KERNEL_TILE, *of_moment = moment + q * d;
         const double *at = x + q * d;
         if (job->narrow) {
-            const double *narrow = job->narrow + tile * FK_KERNEL_TILE;
+            const double *narrow = job->narrow + start;
             FK_SIMD
-            for (int l = 0; l < FK_KERNEL_TILE; l++) s[l] *= narrow[l];
+            for (int l = 0; l < rows; l++) s[l] *= narrow[l];
         }
-        const ptrdiff_t own = position ? position[q] - tile * FK_KERNEL_TILE : -1;
-        if (own >= 0 && own < FK_KERNEL_TILE) { /* without itself, and without the padding, which may be a copy of it */
+        const ptrdiff_t own = position ? position[q] - start : -1;
+        if (own >= 0 && own < rows) { /* without itself, and without the padding, which may be a copy of it */
             s[own] = INFINITY;
-            for (ptrdiff_t l = job->m - tile * FK_KERNEL_TILE; l < FK_KERNEL_TILE; l++) s[l] = INFINITY;
+            for (ptrdiff_t l = job->m - start; l < rows; l++) s[l] = INFINITY;
         }
         if (profile <= FK_EXPONENTIAL) {
             double scale = -0.5;
             if (profile == FK_EXPONENTIAL) {
                 scale = -1.0;
                 FK_SIMD
-                for (int l = 0; l < FK_KERNEL_TILE; l++) s[l] = sqrt(s[l]);
+                for (int l = 0; l < rows; l++) s[l] = sqrt(s[l]);
             }
-            double most = scale * fk_kernel_nearest(s);
+            double most = scale * fk_kernel_nearest(rows, s);
             if (!(most > -INFINITY) || most - high[q] <= skip + fk_kernel_log_below(sum[q])) continue;
             if (most > high[q]) {
                 double factor = exp(high[q] - most);
@@ -209,30 +211,43 @@ static FK_CLONES void fk_kernel_group(const fk_kernel_job *job, ptrdiff_t tile, 
                 sum[q] *= factor;
                 for (ptrdiff_t j = 0; j < d && job->moments; j++) of_moment[j] *= factor;
             }
-            sum[q] += fk_kernel_terms(is_short, s, scale, high[q], w, term);
+            sum[q] += fk_kernel_terms(rows, is_short, s, scale, high[q], w, term);
             if (profile == FK_EXPONENTIAL && job->moments)
-                FK_SIMD for (int l = 0; l < FK_KERNEL_TILE; l++) term[l] = s[l] > 0.0 ? term[l] / s[l] : 0.0;
+                FK_SIMD for (int l = 0; l < rows; l++) term[l] = s[l] > 0.0 ? term[l] / s[l] : 0.0;
         } else {
-            sum[q] += fk_kernel_compact(profile, s, w, term);
+            sum[q] += fk_kernel_compact(rows, profile, s, w, term);
         }
         if (!job->moments) continue;
         if (job->narrow) {
-            const double *narrow = job->narrow + tile * FK_KERNEL_TILE;
+            const double *narrow = job->narrow + start;
             FK_SIMD
-            for (int l = 0; l < FK_KERNEL_TILE; l++) term[l] *= narrow[l];
+            for (int l = 0; l < rows; l++) term[l] *= narrow[l];
         }
         for (ptrdiff_t j = 0; j < d; j++) {
             const double *of_column = y + j * FK_KERNEL_TILE;
             double added = 0.0, xj = at[j];
             if (job->moments == FK_FIRST_MOMENTS) {
                 FK_SIMD_SUM(added)
-                for (int l = 0; l < FK_KERNEL_TILE; l++) added += term[l] * (of_column[l] - xj);
+                for (int l = 0; l < rows; l++) added += term[l] * (of_column[l] - xj);
             } else {
                 FK_SIMD_SUM(added)
-                for (int l = 0; l < FK_KERNEL_TILE; l++) added += term[l] * (of_column[l] - xj) * (of_column[l] - xj);
+                for (int l = 0; l < rows; l++) added += term[l] * (of_column[l] - xj) * (of_column[l] - xj);
             }
             of_moment[j] += added;
         }
+    }
+}
+
+/* Adds a tile, of a few rows in parts: groups of labels have tiles that are nearly empty. */
+static FK_CLONES void fk_kernel_group(const fk_kernel_job *job, ptrdiff_t tile, const double *FK_RESTRICT x, int used,
+                                      const ptrdiff_t *position, double skip, double *FK_RESTRICT high, double *FK_RESTRICT sum,
+                                      double *FK_RESTRICT moment) {
+    const ptrdiff_t rows = job->m - tile * FK_KERNEL_TILE;
+    if (rows > FK_KERNEL_TILE / 2) {
+        fk_kernel_rows(FK_KERNEL_TILE, 0, job, tile, x, used, position, skip, high, sum, moment);
+    } else {
+        for (ptrdiff_t first = 0; first < rows; first += FK_KERNEL_PART)
+            fk_kernel_rows(FK_KERNEL_PART, first, job, tile, x, used, position, skip, high, sum, moment);
     }
 }
 

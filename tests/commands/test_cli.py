@@ -109,3 +109,13 @@ def test_info_is_light():
 )
 def test_figures(value, text):
     assert number(value) == text
+
+
+def test_a_terminal_without_the_sign_of_an_error_gets_another(tmp_path):
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "fastkl", "fit", str(DATA / "old_faithful.csv"), "--families", "gamma"]
+    done = subprocess.run(
+        [*command, "--columns", "waiting"], capture_output=True, text=True, env=environment, cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    assert "+/-" in done.stdout

@@ -206,3 +206,9 @@ def test_likelihood_ratio_at_the_edge():
         assert result.p_value == pytest.approx(0.5 * tail + 0.5 * (result.statistic <= 0.0), rel=1e-9)
     assert np.mean(np.array(statistics) < 1e-8) == pytest.approx(0.5, abs=0.12)
     assert np.mean(np.array(p_values) < 0.05) == pytest.approx(0.05, abs=0.04)
+
+
+def test_densities_without_names_are_refused_with_the_way_out():
+    X = np.random.default_rng(0).normal(size=(50, 1))
+    with pytest.raises(TypeError, match="compare_densities takes a dict of names and densities"):
+        compare_densities([DensityMLE("normal").fit(X)], X)

@@ -298,6 +298,6 @@ def _add(total: Floats, means: Floats | None, rows: Places, logs: Floats, with_i
     after = np.logaddexp(before, logs)
     total[rows] = after
     if means is not None and with_it is not None:
-        finite = np.where(np.isfinite(after), after, 0.0)
-        means[rows] *= np.exp(before - finite)[:, np.newaxis]
-        means[rows] += np.exp(logs - finite)[:, np.newaxis] * with_it
+        share = np.exp(logs - np.where(np.isfinite(after), after, 0.0))[:, np.newaxis]
+        so_far = means[rows]
+        means[rows] = so_far + share * (with_it - so_far)

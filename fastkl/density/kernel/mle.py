@@ -8,7 +8,6 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.optimize import minimize_scalar
 
 from fastkl._core.iterations import read_as
 from fastkl._core.rows import Rows
@@ -17,17 +16,16 @@ from fastkl.density.files.registry import register_density
 from fastkl.density.kernel.bandwidths import Bandwidth, chosen_bandwidth, given_bandwidth, is_rule
 from fastkl.density.kernel.checks import check_kernel_density
 from fastkl.density.kernel.column_types import ColumnTypes, declared_types, given_types
+from fastkl.density.kernel.debiased import moves, widened_by
 from fastkl.density.kernel.directional import support_of
 from fastkl.density.kernel.fitted import FittedKernelDensity
 from fastkl.density.kernel.mixed_bandwidths import mixed_bandwidth
-from fastkl.density.kernel.units import Units
 from fastkl.density.validation import read_rows, unchanged_on_error
 from fastkl.rows.checks import raise_if_not_finite, require_finite
 from fastkl.rows.streamed import StreamedRows
 from fastkl.rows.tables import table_kind
 
 OF_LABELS = ("column_types_", "categories_", "dtypes_")
-WIDEST = 3.0  # factor of the bandwidth of a rule where kernels are shifted
 
 
 class KernelDensityMLE(FittedKernelDensity):
@@ -67,9 +65,11 @@ class KernelDensityMLE(FittedKernelDensity):
         dense and wide in the tails.
     bias_reduction : {None, "score"}, default=None
         ``"score"`` moves every kernel by half the bandwidth matrix times the slope of the log-density at its row,
-        :math:`x_j + \tfrac{1}{2} H \nabla \log \tilde p(x_j)`, with :math:`\tilde p` the density without the shift: to where rows
-        are denser, against the flattening of peaks. The leading term of the bias is gone, nothing is negative, and bandwidths
-        can be wider: those of a rule are multiplied by the factor from 1 to 3 that maximises the leave-one-out likelihood.
+        :math:`x_j + \tfrac{1}{2} H \nabla \log \tilde p(x_j)`, to where rows are denser, against the flattening of peaks;
+        :math:`\tilde p` is the density of kernels moved by the slope of the density without the shift. The leading term of the
+        bias is gone, nothing is negative, and bandwidths can be wider: those of a rule are multiplied by the factor from 1 to 4
+        at which four parts of the rows, each under the shifted kernels of the others, say the best of log-likelihood and
+        squared error together.
     column_types : None, dict or list, default=None
         What columns hold: "continuous", "categorical" or "ordered", by column (name or number; the others are continuous) or
         one for each. A categorical column has the kernel of Aitchison and Aitken, with a bandwidth from 0, where rows stand for
@@ -87,7 +87,8 @@ class KernelDensityMLE(FittedKernelDensity):
     bandwidth_ : float or ndarray of shape (d,) or (d, d)
         The bandwidths: a number where one is for all columns.
     loo_log_likelihood_ : float
-        Leave-one-out log-likelihood of the fitted rows in nats, where the bandwidth maximises it.
+        Leave-one-out log-likelihood of the fitted rows in nats, where the bandwidth maximises it; with ``bias_reduction`` that of
+        the shifted kernels, which have seen the row.
     converged_ : bool
         Whether the slopes of that likelihood vanish (at most 1e-6 per row), where it was maximised.
     n_iter_ : int
@@ -125,7 +126,8 @@ class KernelDensityMLE(FittedKernelDensity):
     ----------
     B. W. Silverman, *Density Estimation for Statistics and Data Analysis*, 1986, doi:10.1201/9781315140919; leave-one-out
     likelihood: R. P. W. Duin, IEEE Transactions on Computers C-25, 1976, doi:10.1109/TC.1976.1674577; adaptive: I. S. Abramson,
-    Annals of Statistics 10, 1982, doi:10.1214/aos/1176345986; shifted by the score: arXiv:2602.10378.
+    Annals of Statistics 10, 1982, doi:10.1214/aos/1176345986; shifted by the score: arXiv:2504.19084,
+    arXiv:2602.10378.
 
     Examples
     --------
@@ -230,10 +232,8 @@ class KernelDensityMLE(FittedKernelDensity):
             self.local_bandwidths_ = np.exp(-0.5 * (pilot - np.average(pilot, weights=rows.weights)))
             self._sums = None
             self._sums_of(rows.n_threads)
-        if self.bias_reduction and rule:
-            self._widen(rows)
-        elif self.bias_reduction:
-            self._shift(rows, self.bandwidth_)
+        if self.bias_reduction:
+            self._move(rows, bool(rule))
 
     def _at(self, rows: Rows, bandwidth: Any) -> dict[str, Any]:
         """What a density with these bandwidths, on the way to others, has learnt."""
@@ -246,27 +246,15 @@ class KernelDensityMLE(FittedKernelDensity):
             **{name: vars(self)[name] for name in OF_LABELS if name in vars(self)},
         }
 
-    def _shift(self, rows: Rows, bandwidth: Any) -> None:
-        """Move the kernels of these bandwidths against their bias."""
-        if hasattr(self, "shifts_"):
-            del self.shifts_
-        self.bandwidth_, self._sums = bandwidth, None
-        sums = self._sums_of(rows.n_threads)
-        slopes = sums.slopes(self.references_)[1]
-        self.shifts_, self._sums = 0.5 * slopes @ Units(bandwidth, np.zeros(rows.n_columns)).covariance, None
-
-    def _widen(self, rows: Rows) -> None:
-        """Shifted kernels with the multiple of the bandwidths that maximises the leave-one-out likelihood."""
-        chosen, power = self.bandwidth_, 2.0 if np.ndim(self.bandwidth_) == 2 else 1.0  # a matrix holds squares
-
-        def loss(log_factor: float) -> float:
-            self._shift(rows, chosen * np.exp(power * log_factor))
-            return -float(np.average(self._leave_one_out(rows.n_threads), weights=rows.weights))
-
-        found = minimize_scalar(loss, bounds=(0.0, np.log(WIDEST)), method="bounded", options={"xatol": 1e-3})
-        self._shift(rows, chosen * float(np.exp(power * found.x)))
+    def _move(self, rows: Rows, rule: bool) -> None:
+        """Move the kernels against their bias, wider ones where the bandwidth is that of a rule."""
+        options = {"error": self.error, "n_threads": rows.n_threads}
+        if rule:
+            self.bandwidth_ = self.bandwidth_ * widened_by(rows, self.bandwidth_, **options)
+        self.shifts_, self._sums = moves(rows.X.astype(np.float64), rows.weights, self.bandwidth_, **options), None
         if hasattr(self, "loo_log_likelihood_"):
-            self.loo_log_likelihood_ = -float(found.fun) * rows.total_weight
+            own = self._leave_one_out(rows.n_threads)
+            self.loo_log_likelihood_ = float(own.sum() if rows.weights is None else rows.weights @ own)
 
     # -- rows that are not in memory ---------------------------------------------------------------------------------------
 

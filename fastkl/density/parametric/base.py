@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from numpy.typing import ArrayLike, NDArray
 
@@ -45,6 +45,34 @@ class FamilyDensity(FamilyDistribution, FamilyGoodness, FamilyParts, FamilySumma
     def _refitted(self, rows: Rows) -> Params:
         """The parameters of a fit to other rows."""
         raise NotImplementedError
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters of this estimator and, as ``family__df``, of a family that is an object.
+
+        Parameters
+        ----------
+        **params
+            Names and values.
+
+        Returns
+        -------
+        estimator
+            Itself.
+
+        Raises
+        ------
+        ValueError
+            For what there is not, or where the family is a name, which holds no parameters.
+        """
+        family = params.get("family", getattr(self, "family", None))
+        held = [name.removeprefix("family__") for name in params if name.startswith("family__")]
+        if held and isinstance(family, str):
+            raise ValueError(
+                f"family is the name {family!r}, which holds no {', '.join(held)}: give an object in its place, "
+                f"family=families.{type(resolve_family(family)).__name__}(...)."
+            )
+        changed: Self = super().set_params(**params)
+        return changed
 
     # -- scoring -----------------------------------------------------------------------------------------------------------
 

@@ -33,7 +33,9 @@ from tests.density.bijections.transformers import QUANTILES, SMOOTH, X, short
     [
         TransformedDensity(None, DensityMLE("normal")),
         TransformedDensity(StandardScaler(), DensityMLE(families.MultivariateNormal("diag"))),
-        TransformedDensity(PowerTransformer(), DensityMLE("normal")),
+        # Yeo and Johnson's transform alone makes the checks' rows of 100 +- 1 all but equal (1e-16 apart with scipy 1.17, not at
+        # all with 1.18), which has no density, and is refused.
+        TransformedDensity(make_pipeline(StandardScaler(), PowerTransformer()), DensityMLE("normal")),
     ]
 )
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")

@@ -346,3 +346,13 @@ def test_clone_of_a_family_object():
     assert model.family is family
     assert model.family_ is not family
     assert clone(model).family is not family
+
+
+def test_parameters_of_a_family_that_is_a_name():
+    with pytest.raises(
+        ValueError, match=r"the name 'student_t', which holds no df: .* family=families.StudentT\(...\)"
+    ):
+        DensityMLE("student_t").set_params(family__df=3.0)
+    model = DensityMLE("gamma").set_params(family=families.StudentT(), family__df=3.0)
+    assert model.family.df == 3.0
+    assert model.set_params(tol=1e-9).tol == 1e-9
