@@ -20,7 +20,7 @@ from fastkl._core.rows import Rows
 from fastkl.families.univariate import UnivariateFamily
 from tests.families.test_containments import log_likelihood_at, shortfall
 
-ROWS = 1000  # of a column at most, drawn at random
+ROWS = 500  # of a column at most, drawn at random
 FAMILIES = [name for name in families.names() if issubclass(families.by_name(name), UnivariateFamily)]
 
 
@@ -56,13 +56,30 @@ def columns():
     return clean
 
 
-def scipy_likelihood(family, params, x):
+def log_densities(family, params, x):
     """By scipy's formula where it has the family, else by ours."""
     if family.scipy_name is None:
-        return family.log_likelihood(Rows(x[:, None]), params)
+        return family.log_density(Rows(x[:, None]), params)
     distribution = getattr(stats, family.scipy_name)
     log_density = distribution.logpmf if family.discrete else distribution.logpdf
-    return float(np.sum(log_density(x, **family.to_scipy(params))))
+    return log_density(x, **family.to_scipy(params))
+
+
+def scipy_likelihood(family, params, x):
+    return float(np.sum(log_densities(family, params, x)))
+
+
+def owed_to_one_value(family, params, ours, x):
+    """Whether all that a reference gains is gained at one value, where its density is far higher: a likelihood without bound.
+
+    Families whose density has a free narrow place (a scale that goes to 0, an end that goes to the smallest value) grow
+    without bound there; their fits are the highest maximum elsewhere, and their documents say so.
+    """
+    gain = log_densities(family, params, x) - log_densities(family, ours, x)
+    values, which = np.unique(x, return_inverse=True)
+    by_value = np.bincount(which, gain)
+    highest = int(by_value.argmax())
+    return gain.sum() <= by_value[highest] and gain[which == highest].max() > 3.0
 
 
 def by_simplex(family, params, x, generator, n_starts=3):
@@ -131,7 +148,8 @@ def test_no_reference_is_higher(name):
             faults.append(f"{label} has not converged")
         for likelihood, params in (by_scipy(family, x), by_simplex(family, model.params_, x, generator)):
             if shortfall(model.log_likelihood_, likelihood) > 0.0:
-                if log_likelihood_at(family, x[:, None], params) is None:
+                without_bound = log_likelihood_at(family, x[:, None], params) is None
+                if without_bound or owed_to_one_value(family, params, model.params_, x):
                     counts["on a branch without bound"] += 1
                 else:
                     faults.append(f"{label}: {likelihood - model.log_likelihood_:.3g} nats short at {params}")
