@@ -10,6 +10,7 @@ import numpy as np
 
 from fastkl.density.contract import Density
 from fastkl.rows.columns import column_number, column_numbers, listed, named
+from fastkl.rows.missing import is_missing
 
 
 class PartMembers(Density):
@@ -107,6 +108,11 @@ class PartMembers(Density):
         for j, value in zip(columns, values, strict=True):
             if np.ndim(value) != 0:
                 raise ValueError(f"The value given of {named(j, names)} is {value!r}; a single one is expected.")
+            if is_missing(value) or value in (np.inf, -np.inf):
+                what = "missing" if is_missing(value) else repr(value)
+                raise ValueError(
+                    f"The value given of {named(j, names)} is {what}. Columns whose value is not known are left out of given."
+                )
         labels = any(isinstance(value, str) for value in values)
         row = np.array([values], dtype=object if labels else np.float64)
         margin = copy.copy(self._marginal(columns))

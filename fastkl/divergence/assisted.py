@@ -46,6 +46,8 @@ _ATOM, _DISTINCT = 0.05, 0.5
 _REPEATS = 20
 # How the distance of the three corrections enters the error, and when the log-loss of one log-ratio is really lower.
 _SPREAD, _LOWER = 0.4, 0.005
+# The part of the error that comes from Q is at most so many times the neighbours' whole: its weights have heavy tails.
+_OF_Q = 2.0
 # Routes so many nats apart, and by more than the estimate, with an error mostly from that, leave its size open.
 _WIDE, _ERRORS_OF_SPREAD = 1.0, 2.0
 # Rows of P beyond the reach of Q, beside those that chance puts there (about 1).
@@ -202,15 +204,15 @@ def _loss(log_ratio: FloatArray, n: int) -> float:
 
 
 def _error(chosen: Route, n: int, neighbors: float, spread: float) -> float:
-    """Of the influence function of the log-ratio, Var_p[r] / n + Var_q[exp r] / m, and of the neighbours, and the choice.
+    """The larger of the influence function's, Var_p[r] / n + Var_q[exp r] / m, and the neighbours' own, and that of the choice.
 
     In many columns the error of the neighbours is larger on draws from the working pair than they say of themselves (rows that
     are neighbours of many others tie the terms together); six draws know that with a third of the weight.
     """
     log_ratio, of_neighbors = chosen.log_ratio, max(neighbors**2, (2.0 * neighbors**2 + chosen.noise) / 3.0)
     at_q = np.exp(np.minimum(log_ratio[n:], 12.0))
-    sampling = float(log_ratio[:n].var() / n + min(at_q.var() / len(at_q), of_neighbors))
-    return float(np.hypot(np.sqrt(max(0.5 * (sampling + of_neighbors), of_neighbors)), _SPREAD * spread))
+    sampling = float(log_ratio[:n].var() / n + min(at_q.var() / len(at_q), _OF_Q * of_neighbors))
+    return float(np.hypot(np.sqrt(max(sampling, of_neighbors)), _SPREAD * spread))
 
 
 def _doubts(

@@ -205,7 +205,9 @@ def test_bad_columns():
         ([1.0], "mapping of columns to values"),
         ({"height": [1.0, 2.0]}, "a single one is expected"),
         ({"width": 1.0}, "no column 'width'"),
-        ({"height": np.nan}, "NaN"),
+        ({"height": np.nan}, r"column 0 \('height'\) is missing"),
+        ({"height": None}, r"column 0 \('height'\) is missing"),
+        ({"height": np.inf}, r"column 0 \('height'\) is inf"),
     ):
         with pytest.raises(ValueError, match=said):
             model.conditional(given)

@@ -55,6 +55,10 @@ def test_from_scipy():
 def test_the_new_distributions_of_scipy():
     model = DensityMLE.from_scipy(scipy.stats.Normal(mu=1.0, sigma=2.0))
     assert (model.params_["loc"], model.params_["scale"]) == (1.0, 2.0)
+    standard = DensityMLE.from_scipy(scipy.stats.Normal())  # of a class of its own
+    assert (standard.params_["loc"], standard.params_["scale"]) == (0.0, 1.0)
+    with pytest.raises(TypeError, match="parameters already"):
+        DensityMLE(scipy.stats.Normal()).fit(ROWS)
     assert DensityMLE(scipy.stats.Normal).fit(ROWS).family_.name == "normal"
     model = DensityMLE.from_scipy(scipy.stats.Uniform(a=1.0, b=3.0))
     assert (model.params_["low"], model.params_["high"]) == (1.0, 3.0)

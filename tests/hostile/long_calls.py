@@ -81,6 +81,7 @@ CALLS = {
         KernelDensityMLE(0.3, n_jobs=1).fit(X[:20_000, :1]),
     ),
     "KernelDensityMLE.entropy": (lambda e: e.entropy(), KernelDensityMLE(0.3, n_jobs=1).fit(X[:100_000])),
+    "KernelDensityMLE.sample": (lambda e: e.sample(20_000_000, random_state=0), KERNEL),
     "ProductDensity.fit": (
         lambda e: e.fit(X),
         ProductDensity(

@@ -68,7 +68,15 @@ def _models():
     yield MixtureMLE(2, family=parts, random_state=0, n_init=1, max_iter=50, tol=1e-3).fit(X)
     for boundary in (None, "log", (0.0, None), {0: ("circular", 9.0)}):
         yield KernelDensityMLE("scott", boundary=boundary, adaptive=boundary is None).fit(X)
+    yield MixtureMLE(2, family="normal", random_state=0, n_init=1, max_iter=50, tol=1e-3).partial_fit(
+        np.tile(X, (15, 1))
+    )
+    yield MixtureMLE(2, random_state=0, n_init=1, max_iter=50, tol=1e-3).partial_fit(np.tile(X, (15, 1)))
     yield KernelDensityMLE(np.eye(3), kernel="epanechnikov").fit(X)
+    yield KernelDensityMLE(0.5, bias_reduction="score").fit(X)
+    yield KernelDensityMLE([0.5, 0.3, 0.3], column_types=["continuous", "categorical", "ordered"]).fit(
+        np.c_[X[:, 0], X[:, 1:].round()]
+    )
     yield ShapeConstrainedMLE("log_concave").fit(X[:, :1])
     yield ShapeConstrainedMLE("decreasing").fit(X[:, :1])
     yield TransformedDensity(StandardScaler(), DensityMLE("multivariate_normal")).fit(X)

@@ -24,6 +24,7 @@ from fastkl.density.kernel.units import Units, median_of
 from fastkl.density.summary import Line
 from fastkl.density.validation import as_generator, read_rows, whole_number
 from fastkl.divergence import Estimate
+from fastkl.families.drawing import AT_ONCE
 from fastkl.rows.checks import raise_if_not_finite
 from fastkl.rows.tables import rows_as
 
@@ -325,6 +326,19 @@ class FittedKernelDensity(ShardMembers):
         n_samples = whole_number(n_samples, "n_samples")
         rng, weights = as_generator(random_state), self.reference_weights_
         shares = None if weights is None else weights / weights.sum()
+        step = max(1, AT_ONCE // self.n_features_in_)
+        drawn = self._drawn(min(step, n_samples), shares, rng)
+        if n_samples > step:
+            first, drawn = drawn, np.empty((n_samples, drawn.shape[1]), dtype=drawn.dtype)
+            drawn[:step] = first
+            for start in range(step, n_samples, step):
+                drawn[start : start + step] = self._drawn(min(step, n_samples - start), shares, rng)
+        if not self._support.kernels:
+            return drawn
+        return rows_as(self.dtypes_, self._types.values(drawn), self._column_names())
+
+    def _drawn(self, n_samples: int, shares: Floats | None, rng: np.random.Generator) -> Floats:
+        """Draws that are made at once; labels as numbers."""
         chosen = rng.choice(len(self.references_), size=n_samples, p=shares)
         if self.kernel in DIRECTIONAL:
             centres = self.references_[chosen].astype(np.float64)
@@ -339,8 +353,7 @@ class FittedKernelDensity(ShardMembers):
             drawn[:, continuous] += self._units_of(continuous).scaled(noise)
         for j, kernel in support.kernels.items():
             drawn[:, j] = kernel.draw(drawn[:, j], float(self.bandwidth_[j]), rng)
-        drawn = support.outer(drawn, self.references_)
-        return rows_as(self.dtypes_, self._types.values(drawn), self._column_names()) if support.kernels else drawn
+        return support.outer(drawn, self.references_)
 
     def _moments(self) -> tuple[Floats, Floats]:
         if not self._support.plain or self.kernel in DIRECTIONAL:

@@ -29,8 +29,8 @@ def scipy_name(thing: Any) -> str | None:
     if type(thing).__module__.partition(".")[0] != "scipy" and not _is_new(thing):
         return None
     if _is_new(thing):
-        kind = thing if inspect.isclass(thing) else type(thing)
-        return _NEW[kind.__name__][0] if kind.__name__ in _NEW else None
+        kind = _new_kind(thing)
+        return _NEW[kind][0] if kind else None
     owner = getattr(thing, "dist", getattr(thing, "_dist", thing))
     own = getattr(owner, "name", None)
     if isinstance(own, str):
@@ -40,11 +40,17 @@ def scipy_name(thing: Any) -> str | None:
 
 
 def _is_new(thing: Any) -> bool:
-    kind = thing if inspect.isclass(thing) else type(thing)
-    return any(
-        base.__name__ in ("ContinuousDistribution", "DiscreteDistribution", "UnivariateDistribution")
-        for base in kind.__mro__
-    )
+    new = ("ContinuousDistribution", "DiscreteDistribution", "UnivariateDistribution")
+    return any(base.__name__ in new for base in _bases(thing))
+
+
+def _bases(thing: Any) -> tuple[type, ...]:
+    return (thing if inspect.isclass(thing) else type(thing)).__mro__
+
+
+def _new_kind(thing: Any) -> str | None:
+    """Under which name a distribution of the new kind is known; ``Normal()`` makes an object of a class below ``Normal``."""
+    return next((base.__name__ for base in _bases(thing) if base.__name__ in _NEW), None)
 
 
 def is_frozen(thing: Any) -> bool:
@@ -122,12 +128,12 @@ def thawed(law: Any) -> tuple[Family, Params]:
 def _arguments(law: Any) -> dict[str, Any]:
     """All arguments of a frozen distribution by name, loc and scale among them."""
     if _is_new(law):
-        kind = type(law).__name__
-        given = dict(law._parameters)
+        kind, given = _new_kind(law), dict(law._parameters)
         if kind == "Uniform":
             return {"loc": given["a"], "scale": np.asarray(given["b"]) - given["a"]}
-        renamed: dict[str, str] = (_NEW[kind][1] if kind in _NEW else None) or {}
-        return {renamed.get(str(name), str(name)): value for name, value in given.items()}
+        renamed: dict[str, str] = (_NEW[kind][1] if kind else None) or {}
+        named = {renamed.get(str(name), str(name)): value for name, value in given.items()}
+        return {"loc": 0.0, "scale": 1.0} | named  # of which the standard one holds neither
     if hasattr(law, "_dist"):  # a joint one keeps its arguments under their names
         return _joint_arguments(law)
     shapes, loc, scale = law.dist._parse_args(*law.args, **law.kwds)

@@ -25,7 +25,7 @@ from fastkl.density.parametric.mixture_noise import NoiseMembers, with_noise
 from fastkl.density.parametric.mixture_order import by_parameter, ordered
 from fastkl.density.parametric.mixture_search import Search, spurious_components
 from fastkl.density.parametric.mixture_stream import StreamMembers
-from fastkl.density.parametric.products import coded, smaller, with_columns
+from fastkl.density.parametric.products import coded, learn_table, smaller, with_columns
 from fastkl.density.validation import as_generator, is_positive, read_rows, unchanged_on_error, whole_number
 from fastkl.exceptions import DegenerateDataError, SourceError
 from fastkl.families.mixture import Mixture
@@ -114,6 +114,8 @@ class MixtureMLE(StreamMembers, NoiseMembers):
         Number of columns.
     feature_names_in_ : ndarray of str
         Column names, where the rows came as a table with names.
+    dtypes_ : list of str or None
+        Of products: the dtypes of the DataFrame that was fitted, which draws are given.
 
     Notes
     -----
@@ -210,6 +212,7 @@ class MixtureMLE(StreamMembers, NoiseMembers):
             mixture = with_columns(mixture, X, rows.names, rows.n_columns)
             rows = with_noise(mixture, rows, noise_covariance, sample_weight)
             refit_with_missing(mixture, rows, lambda rows: self._fit_finite(mixture, rows))
+            learn_table(self, X)
         return self
 
     def _fit_from_fewer(self, X: ArrayLike, sample_weight: ArrayLike | None, fewer: MixtureMLE | None) -> Self:

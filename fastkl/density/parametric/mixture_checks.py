@@ -27,6 +27,9 @@ def check_mixture(density: Any) -> None:
     if not isinstance(density.family_, Mixture):
         raise ValueError(f"family_ is {density.family_!r}")
     check_params(density.family_, density.params_, density.n_features_in_)
+    dtypes = getattr(density, "dtypes_", None)
+    if dtypes is not None and (len(dtypes) != density.n_features_in_ or not all(type(one) is str for one in dtypes)):
+        raise ValueError(f"dtypes_ are not those of {density.n_features_in_} columns")
     if hasattr(density, "stream_"):
         check_stream(density)
     if not hasattr(density, "statistics_"):

@@ -18,6 +18,7 @@ from fastkl.density.parametric.inference import FitInference
 from fastkl.density.validation import as_generator, whole_number
 from fastkl.exceptions import SupportError
 from fastkl.families.incomplete import completed
+from fastkl.rows.tables import rows_as
 
 
 # scikit-learn gives out tables by set_output from a transform that a class of its mixin defines itself
@@ -107,13 +108,16 @@ class PosteriorMembers(ImputingMembers, ClassNamePrefixFeaturesOutMixin, Transfo
 
         Returns
         -------
-        ndarray of shape (n_samples, d), or a pair of it and one of shape (n_samples,)
-            Draws.
+        ndarray of shape (n_samples, d) or DataFrame, or a pair of it and an array of shape (n_samples,)
+            Draws. A mixture of products that was fitted to a pandas DataFrame draws one with its names and dtypes.
         """
         self._check_fitted()
         n_samples = whole_number(n_samples, "n_samples")
-        drawn = self.family_.sample_with_components(self.params_, n_samples, as_generator(random_state))
-        return drawn if return_components else drawn[0]
+        drawn, which = self.family_.sample_with_components(self.params_, n_samples, as_generator(random_state))
+        if getattr(self, "dtypes_", None) is not None:
+            columns = [np.array(column.tolist()) for column in drawn.T]
+            drawn = rows_as(self.dtypes_, columns, getattr(self, "feature_names_in_", None))
+        return (drawn, which) if return_components else drawn
 
     def _imputed(self, rows: Rows, generator: np.random.Generator | None) -> Floats:
         """Averages of the components' conditional means by the posterior, or draws from a component drawn by it."""

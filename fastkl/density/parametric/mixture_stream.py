@@ -22,7 +22,7 @@ from fastkl.density.parametric.incomplete import refit_with_missing
 from fastkl.density.parametric.mixture_fit import resolved_mixture
 from fastkl.density.parametric.mixture_order import by_parameter
 from fastkl.density.parametric.mixture_search import spurious_components
-from fastkl.density.parametric.products import coded, coded_mixture, with_columns
+from fastkl.density.parametric.products import coded, coded_mixture, learn_table, with_columns
 from fastkl.density.validation import read_rows, unchanged_on_error
 from fastkl.exceptions import DegenerateDataError
 from fastkl.families.base import Family
@@ -43,7 +43,9 @@ NOT_THE_MAXIMUM = (
 
 
 def _sums_are_known(density: Any) -> bool:
-    """Whether the families of the components have sufficient statistics; of a wrong family the call itself says so."""
+    """Whether the components' families have sufficient statistics, and no prior; of a wrong family the call itself says so."""
+    if density.prior is not None:
+        return False  # whose weight beside sums in which later rows weigh more would be another with every row
     try:
         mixture = resolved_mixture(density.family, density.n_components, density.weights)
     except (TypeError, ValueError):
@@ -77,7 +79,8 @@ class StreamMembers(FamilyDensity):
         Parameters
         ----------
         X : array-like of shape (n, d)
-            Further rows, one or more; components with sufficient statistics only.
+            Further rows, one or more. For components with sufficient statistics and without a prior; others have no
+            ``partial_fit``.
         y : None
             Ignored.
         sample_weight : array-like of shape (n,), default=None
@@ -120,12 +123,11 @@ class StreamMembers(FamilyDensity):
                     "This mixture knows its parameters from fit or from_parameters, which keep no sums to go on from. Stream "
                     "into a new one with init=model.params_, or fit all rows at once."
                 )
-            if self.prior is not None:
-                raise ValueError("partial_fit goes by the likelihood alone: leave prior=None, or use fit_batches.")
             mixture = resolved_mixture(self.family, self.n_components, self.weights)
             rows = read_rows(self, X, sample_weight, labels=mixture.labels, reset=first)
             if first:
                 self.family_ = with_columns(mixture, X, rows.names, rows.n_columns)
+                learn_table(self, X)
                 self.stream_ = {}
             self._take_in(_known(self._mixture, rows))
         return self

@@ -18,6 +18,7 @@ from fastkl.families.multivariate_normal import MultivariateNormal
 from fastkl.families.product import Product
 from fastkl.families.product.family import check_group_name
 from fastkl.rows.columns import column_numbers, named
+from fastkl.rows.tables import table_kind
 
 FORM = "[(name, family, columns), ...] or {name: (family, columns), ...}"
 
@@ -124,6 +125,12 @@ def _with_columns(product: Product, X: Any, names: Any, d: int | None) -> Produc
             "table without them."
         )
     return Product(chosen)
+
+
+def learn_table(density: Any, X: Any) -> None:
+    """Let a mixture of products, whose columns are of several kinds, know the dtypes of the DataFrame it is fitted to."""
+    if any(isinstance(one, Product) for one in density.family_.component_families):
+        density.dtypes_ = table_kind(X)
 
 
 def kinds_of(family: Family, d: int | None) -> list[tuple[bool, bool]]:

@@ -12,7 +12,7 @@ from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl._core.rows import AnyRows, Rows
 from fastkl.families._mixture import weighted_sum
 from fastkl.families.base import Family, Fit
-from fastkl.families.drawing import draws
+from fastkl.families.drawing import AT_ONCE, draws
 from fastkl.families.mixture.ascent import Ascent
 from fastkl.families.mixture.conditioning import conditioned
 from fastkl.families.mixture.expectation import Components, both_added, gradient_block
@@ -278,7 +278,10 @@ class Mixture(Family):
         self, params: Params, n_samples: int, generator: np.random.Generator
     ) -> tuple[NDArray[Any], NDArray[np.intp]]:
         """Draws, and the component that each is from."""
-        which = generator.choice(self.layout.size, size=n_samples, p=params[WEIGHTS] / np.sum(params[WEIGHTS]))
+        which, weights = np.empty(n_samples, dtype=np.intp), params[WEIGHTS] / np.sum(params[WEIGHTS])
+        for start in range(0, n_samples, AT_ONCE):
+            some = which[start : start + AT_ONCE]
+            some[:] = generator.choice(self.layout.size, size=len(some), p=weights)
         drawn = None
         for k, (family, own) in enumerate(zip(self.component_families, self.split(params), strict=True)):
             at = np.flatnonzero(which == k)
@@ -288,7 +291,9 @@ class Mixture(Family):
                     drawn = np.empty((n_samples, values.shape[1]), dtype=values.dtype)
                 elif drawn.dtype != values.dtype:
                     drawn = drawn.astype(np.result_type(drawn, values))
-                drawn[at] = values
+                step = max(1, AT_ONCE // values.shape[1])
+                for start in range(0, len(at), step):
+                    drawn[at[start : start + step]] = values[start : start + step]
         assert drawn is not None
         return drawn, which
 

@@ -142,3 +142,16 @@ def test_no_parameters_to_count():
         model.aic(X)
     with pytest.raises(AttributeError, match="no parameters"):
         model.gradient(X)
+
+
+@pytest.mark.parametrize("options", [{}, {"adaptive": True}, {"column_types": ["continuous", "ordered"]}], ids=str)
+def test_many_draws_are_made_in_blocks(options, monkeypatch):
+    """Between which Ctrl-C is heard: the first block is what as few draws are, the others go on from there."""
+    monkeypatch.setattr("fastkl.density.kernel.fitted.AT_ONCE", 10)
+    X = np.c_[np.random.default_rng(0).normal(size=50), np.arange(50.0) // 10]
+    bandwidth = 0.5 if "column_types" not in options else [0.5, 0.3]
+    model = KernelDensityMLE(bandwidth, **options).fit(X)
+    few, many = model.sample(5, random_state=1), model.sample(12, random_state=1)
+    np.testing.assert_array_equal(many[:5], few)
+    assert np.isfinite(many).all()
+    assert len(np.unique(many[:, 0])) == 12

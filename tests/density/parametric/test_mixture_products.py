@@ -141,12 +141,15 @@ def test_one_component_is_the_product(people):
 
 def test_sample_marginal_and_conditional(people, model):
     rows, which = model.sample(4000, random_state=0, return_components=True)
-    assert rows.shape == (4000, 4)
-    assert set(rows[:, 3]) == set(COLOURS)
-    drawn = rows[which == 0][:, [0, 2]].astype(float)
+    assert list(rows.dtypes) == list(people.dtypes)  # a frame like the one that was fitted, which can be fitted again
+    assert list(rows.columns) == list(people.columns)
+    assert set(rows["colour"]) == set(COLOURS)
+    drawn = rows.loc[which == 0, ["height", "weight"]].to_numpy()
     np.testing.assert_allclose(drawn.mean(axis=0), model.params_["body__mean"][0], atol=0.15)
     margin = model.marginal(["visits"])
-    assert margin.quantile(0.5)[0] == np.median(rows[:, 1].astype(int))
+    assert margin.quantile(0.5)[0] == np.median(rows["visits"])
+    unnamed = MixtureMLE.from_parameters(NUMBERS, **model.params_).sample(5, random_state=0)
+    assert isinstance(unnamed, np.ndarray)  # of known parameters nobody has seen a table
     w, p = model.params_["weights"], model.params_["colour__probabilities"][:, 0, 2]
     given = model.conditional({"colour": "red"})
     np.testing.assert_allclose(given.params_["weights"], w * p / (w @ p), rtol=1e-13)
@@ -283,7 +286,7 @@ def test_weights_are_repeats(people, model):
 def test_divergences_know_the_kinds_of_columns(people, model):
     one = MixtureMLE(1, family=GROUPS).fit(people)
     estimate = fastkl.kl_divergence(model, one, random_state=0)
-    rows = pd.DataFrame(model.sample(20000, random_state=1), columns=people.columns)
+    rows = model.sample(20000, random_state=1)
     ratios = model.score_samples(rows) - one.score_samples(rows)
     assert abs(float(estimate) - ratios.mean()) < 5.0 * ratios.std() / np.sqrt(20000)
     cross = one.cross_entropy(people)

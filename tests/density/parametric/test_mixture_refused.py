@@ -7,34 +7,12 @@ import pytest
 from sklearn import datasets
 from sklearn.exceptions import ConvergenceWarning
 
-from fastkl import DegenerateDataError, MixtureMLE, SupportError, families
+from fastkl import MixtureMLE, families
 
 IRIS = datasets.load_iris().data
 DEATHS, COUNTS = np.genfromtxt(Path(__file__).parents[2] / "data/london_deaths.csv", delimiter=",", skip_header=1).T
 DEATHS = DEATHS[:, None]
 LONDON = {"weights": [0.5, 0.5], "rate": [1.0, 3.0]}
-
-
-def test_too_few_rows():
-    with pytest.raises(DegenerateDataError, match="3 components for 2 different rows"):
-        MixtureMLE(3, family="poisson").fit([[1.0], [2.0], [1.0], [2.0]])
-    with pytest.raises(DegenerateDataError, match="2 components for 1 different row "):
-        MixtureMLE(2, family="normal").fit(np.ones((9, 1)))
-    with pytest.raises(ValueError, match="zero in every row"):
-        MixtureMLE(2, family="normal").fit(np.arange(4.0)[:, None], sample_weight=np.zeros(4))
-
-
-def test_rows_outside_every_support():
-    model = MixtureMLE(2, family=[families.Uniform(low=0.0, high=1.0), families.Uniform(low=2.0, high=3.0)])
-    with pytest.raises(SupportError, match=r"Row 2 \(1.5\)"):
-        model.fit([[0.5], [2.5], [1.5]])
-    model.fit([[0.5], [2.5], [2.6]])
-    np.testing.assert_allclose(model.params_["weights"], [1 / 3, 2 / 3])
-    assert model.score_samples([[1.5]])[0] == -np.inf
-    with pytest.raises(SupportError, match="Row 1 lies outside"):
-        model.predict([[0.5], [1.5]])
-    with pytest.raises(SupportError, match="positive numbers"):
-        MixtureMLE(2, family="gamma").fit([[1.0], [2.0], [-1.0], [4.0]])
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,13 @@ import pandas as pd
 import pytest
 from scipy.stats import norm
 from sklearn.exceptions import NotFittedError
+from sklearn.utils.estimator_checks import (
+    check_dataframe_column_names_consistency,
+    check_dict_unchanged,
+    check_estimators_partial_fit_n_features,
+    check_fit2d_1sample,
+    check_n_features_in_after_fitting,
+)
 
 from fastkl import (
     DegenerateDataError,
@@ -201,8 +208,7 @@ def test_what_it_does_not_claim():
     # only from nothing, without a prior, and where families have sufficient statistics
     with pytest.raises(ValueError, match="init=model.params_"):
         MixtureMLE(2, random_state=0, n_init=1).fit(NORMAL[:500]).partial_fit(NORMAL)
-    with pytest.raises(ValueError, match="prior=None"):
-        MixtureMLE(2, prior="default").partial_fit(NORMAL)
+    assert not hasattr(MixtureMLE(2, prior="default"), "partial_fit")
     assert not hasattr(MixtureMLE(2, family="student_t"), "partial_fit")
     # other densities promise that partial_fit is fit, and do not pass on one that is not
     assert not hasattr(ProductDensity([("a", MixtureMLE(2), [0])]), "partial_fit")
@@ -221,6 +227,20 @@ def test_a_fit_starts_anew():
 def test_weights_that_are_held():
     model = streamed(MixtureMLE(2, family="normal", weights=[0.5, 0.5], random_state=0, n_init=1), NORMAL, 1000)
     np.testing.assert_array_equal(model.params_["weights"], [0.5, 0.5])
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        check_estimators_partial_fit_n_features,
+        check_n_features_in_after_fitting,
+        check_dataframe_column_names_consistency,
+        check_fit2d_1sample,
+        check_dict_unchanged,
+    ],
+)
+def test_scikit_learn_checks_of_partial_fit(check):
+    check("MixtureMLE", MixtureMLE(2, family="normal", n_init=1, random_state=0, standard_errors=False))
 
 
 @pytest.mark.slow

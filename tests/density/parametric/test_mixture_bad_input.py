@@ -1,0 +1,106 @@
+"""Rows that no mixture, or not every component, can be fitted to: each kind by name, with what is said of it."""
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_iris
+
+from fastkl import DegenerateDataError, DensityMLE, MissingValueError, MixtureMLE, SourceError, SupportError, families
+
+IRIS = load_iris().data
+X = np.random.default_rng(0).normal(size=(60, 2))
+
+
+def test_more_components_than_different_rows():
+    with pytest.raises(DegenerateDataError, match=r"3 components for 2 different rows .*use fewer components"):
+        MixtureMLE(3, family="poisson").fit([[1.0], [2.0], [1.0], [2.0]])
+    with pytest.raises(DegenerateDataError, match="3 components for 2 different rows"):
+        MixtureMLE(3, family="poisson").fit_batches([np.ones((5, 1)), np.full((5, 1), 2.0)])
+
+
+def test_duplicates_only():
+    for family in ("normal", "multivariate_normal", "gamma", "poisson"):
+        with pytest.raises(DegenerateDataError, match="2 components for 1 different row "):
+            MixtureMLE(2, family=family).fit(np.ones((9, 1)))
+
+
+@pytest.mark.parametrize("family", ["multivariate_normal", "student_t", "gamma"])
+def test_one_component_has_the_parameters_of_the_density_bit_for_bit(family):
+    rows = np.abs(IRIS)
+    mixture, density = MixtureMLE(1, family=family).fit(rows), DensityMLE(family).fit(rows)
+    for name, value in density.params_.items():
+        np.testing.assert_array_equal(mixture.params_[name][0], value)
+    assert mixture.log_likelihood_ == density.log_likelihood_
+
+
+def test_all_weights_zero():
+    with pytest.raises(ValueError, match="zero in every row"):
+        MixtureMLE(2, family="normal").fit(X, sample_weight=np.zeros(len(X)))
+    with pytest.raises(ValueError, match="(?i)weight"):
+        MixtureMLE(2, family="normal").fit_batches([(X, np.zeros(len(X)))])
+
+
+def test_a_component_that_dies_is_named_with_the_reason_and_the_way_out():
+    # nothing is left for one that is infinitely far away in its own units
+    start = {"weights": [0.5, 0.5], "mean": [[0.0, 0.0], [1e9, 1e9]], "covariance": [np.eye(2), np.eye(2)]}
+    with pytest.raises(DegenerateDataError, match=r"Component 1 .*no row is left for it.*(?s:.)*(prior='default')"):
+        MixtureMLE(2, init=start).fit(X)
+    # another closes in on equal rows
+    rows = np.concatenate([X, np.full((5, 2), 3.0)])
+    start = {"weights": [0.9, 0.1], "mean": [[0.0, 0.0], [3.0, 3.0]], "covariance": [np.eye(2), 1e-2 * np.eye(2)]}
+    with pytest.raises(DegenerateDataError, match=r"Component 1 collapsed on the way from init: .*prior='default'"):
+        MixtureMLE(2, init=start).fit(rows)
+
+
+def test_values_outside_one_support_are_left_to_the_others():
+    box = families.Uniform(low=0.0, high=1.0)
+    rows = np.concatenate([np.linspace(0.01, 0.99, 50), [5.0, 6.0, 7.5, 9.0]])[:, None]
+    model = MixtureMLE(2, family=[box, "normal"], random_state=0).fit(rows)
+    np.testing.assert_array_equal(model.predict_proba(rows[50:]), np.tile([0.0, 1.0], (4, 1)))
+    assert np.isfinite(model.score_samples(rows)).all()
+
+
+def test_values_outside_every_support():
+    model = MixtureMLE(2, family=[families.Uniform(low=0.0, high=1.0), families.Uniform(low=2.0, high=3.0)])
+    with pytest.raises(SupportError, match=r"Row 2 \(1.5\)"):
+        model.fit([[0.5], [2.5], [1.5]])
+    model.fit([[0.5], [2.5], [2.6]])
+    np.testing.assert_allclose(model.params_["weights"], [1 / 3, 2 / 3])
+    assert model.score_samples([[1.5]])[0] == -np.inf
+    with pytest.raises(SupportError, match="Row 1 lies outside"):
+        model.predict([[0.5], [1.5]])
+    with pytest.raises(SupportError, match="positive numbers"):
+        MixtureMLE(2, family="gamma").fit([[1.0], [2.0], [-1.0], [4.0]])
+
+
+def test_missing_values_of_a_family_that_takes_none():
+    rows = np.abs(X)
+    rows[7, 1] = np.nan
+    for family in ("gamma", "student_t", ["normal", "gamma"]):
+        with pytest.raises(MissingValueError, match="row 7, column 1"):
+            MixtureMLE(2, family=family).fit(rows)
+
+
+def test_a_row_without_any_value_is_counted_and_left_out():
+    rows = X.copy()
+    rows[[3, 9]] = np.nan
+    with pytest.warns(UserWarning, match="2 rows hold no value at all"):
+        model = MixtureMLE(2, random_state=0, prior="default").fit(rows)
+    without = MixtureMLE(2, random_state=0, prior="default").fit(np.delete(X, [3, 9], axis=0))
+    assert model.log_likelihood_ == pytest.approx(without.log_likelihood_, abs=1e-8)
+    with pytest.raises(MissingValueError, match="Every value of every row is missing"):
+        MixtureMLE(2).fit(np.full((9, 2), np.nan))
+
+
+def test_a_generator_that_can_be_read_once():
+    with pytest.raises(SourceError, match=r"passes over the rows several times.*function that makes the iterator"):
+        MixtureMLE(2, random_state=0).fit_batches(part for part in (X[:30], X[30:]))
+    assert (
+        MixtureMLE(2, random_state=0, n_init=1).fit_batches(lambda: (p for p in (X[:30], X[30:]))).n_features_in_ == 2
+    )
+
+
+def test_labels_in_a_numeric_family():
+    with pytest.raises(ValueError, match="(?i)(categorical|numbers|could not convert)"):
+        MixtureMLE(2, family="normal").fit([["a"], ["b"], ["a"], ["c"]])
+    with pytest.raises(ValueError, match="(?i)(categorical|numbers|could not convert)"):
+        MixtureMLE(2, family="normal").fit_batches([np.array([["a"], ["b"]], dtype=object)])
