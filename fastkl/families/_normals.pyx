@@ -44,10 +44,35 @@ cdef extern from "fk_normal_maps.h" nogil:
                                  double *weights, double *constants, double *means, double *deviations, double *inverse)
 
 
+def climbed(components, X, weights, fixed, bint joint, double least, int most):
+    """EM maps one after the other, while the log-likelihood gains more than ``least``, at most so many.
+
+    Returns the log-likelihood at each place, the responsibilities summed at the last one, whether a component was not
+    regular there, and that place, as ``move`` gives it (None if no map was made).
+    """
+    cdef double total, last = -INFINITY, gain
+    trace, sums, place, reached = [], np.zeros(components.components), None, None
+    while True:
+        total, records = components.sums(X, weights)
+        gain = total - last
+        if not gain >= 0.0:
+            break
+        trace.append(total)
+        last = total
+        sums, reached = records[:, 0].copy(), place
+        if len(trace) >= most or gain <= least:
+            break
+        place = components.move(records, fixed, joint)
+        if place is None:
+            return trace, sums, True, reached
+    return trace, sums, False, reached
+
+
 cdef class Normals:
     """Normal components in the form that a block reads: log-weights with the constants of the densities, means, triangles."""
 
-    cdef Py_ssize_t components, d
+    cdef readonly Py_ssize_t components
+    cdef Py_ssize_t d
     cdef double[::1] constants
     cdef double[:, ::1] means
     cdef double[:, :, ::1] triangles
@@ -135,44 +160,33 @@ cdef class Normals:
             block_moments(x, scratch + k * FK_BLOCK, n, self.d, shared, records + k * length)
         return fk_weighted_sum(evidence, w, n)
 
-    def maps(self, const real[:, ::1] X, const double[::1] weights, const double[::1] fixed, bint tied, double least, int most):
-        """EM maps one after the other, while the log-likelihood gains more than ``least``, at most so many.
+    def maps(self, X, weights, fixed, bint tied, double least, int most):
+        """EM maps of a small table as ``climbed`` gives them; a place is weights, means, Cholesky factors, covariances."""
+        return climbed(self, X, weights, fixed, tied, least, most)
 
-        Returns the log-likelihood at each place, the responsibilities summed at the last one, whether a component was not
-        regular there, and that place: weights, means, Cholesky factors, covariances (None if no map was made).
-        """
+    def sums(self, X, weights):
+        """Those of a pass."""
+        return self.expectation(X, weights, 1)
+
+    def move(self, double[:, ::1] records, const double[::1] fixed, bint tied):
+        """Go to the parameters that these sums lead to; None where a component is not regular there."""
         cdef Py_ssize_t k = self.components, d = self.d
-        cdef const double *held = &fixed[0] if fixed is not None else NULL
-        cdef double[:, ::1] records
-        cdef double[::1] shares
-        cdef double[:, :, ::1] covariances, lowers
-        cdef double total, last = -INFINITY, gain
-        trace, sums, place, reached = [], np.zeros(k), None, None
-        while True:
-            total, found = self.expectation(X, weights, 1)
-            gain = total - last
-            if not gain >= 0.0:
-                break
-            trace.append(total)
-            last = total
-            records, sums, reached = found, found[:, 0].copy(), place
-            if len(trace) >= most or gain <= least:
-                break
-            self.constants, self.means = np.empty(k), np.empty((k, d))
-            next_weights, next_covariances, next_lowers = np.empty(k), np.empty((k, d, d)), np.empty((k, d, d))
-            shares, covariances, lowers = next_weights, next_covariances, next_lowers
-            if fk_next_normals(&records[0, 0], k, d, tied, held, &shares[0], &self.constants[0], &self.means[0, 0],
-                               &covariances[0, 0, 0], &lowers[0, 0, 0]) < k:
-                return trace, sums, True, reached
-            place = next_weights, np.asarray(self.means), next_lowers, next_covariances
-            self.read_triangles(next_lowers.copy())
-        return trace, sums, False, reached
+        weights, means, covariances, lowers = np.empty(k), np.empty((k, d)), np.empty((k, d, d)), np.empty((k, d, d))
+        cdef double[::1] shares = weights
+        cdef double[:, :, ::1] spreads = covariances, factors = lowers
+        self.constants, self.means = np.empty(k), means
+        if fk_next_normals(&records[0, 0], k, d, tied, &fixed[0] if fixed is not None else NULL, &shares[0], &self.constants[0],
+                           &self.means[0, 0], &spreads[0, 0, 0], &factors[0, 0, 0]) < k:
+            return None
+        self.read_triangles(lowers.copy())
+        return weights, means, lowers, covariances
 
 
 cdef class DiagonalNormals:
     """Normal components by log-weights with the constants of the densities (k,), means and 1 / standard deviations (k, d)."""
 
-    cdef Py_ssize_t components, d
+    cdef readonly Py_ssize_t components
+    cdef Py_ssize_t d
     cdef double[::1] constants
     cdef double[:, ::1] means, inverse
 
@@ -234,37 +248,25 @@ cdef class DiagonalNormals:
                     merged[i] += partial[b, i]
         return total, records_array
 
-    def maps(self, const real[:, ::1] X, const double[::1] weights, const double[::1] fixed, bint spherical, double least,
-             int most):
-        """EM maps one after the other, while the log-likelihood gains more than ``least``, at most so many.
+    def maps(self, X, weights, fixed, bint spherical, double least, int most):
+        """EM maps of a small table as ``climbed`` gives them; a place is weights, means, standard deviations."""
+        return climbed(self, X, weights, fixed, spherical, least, most)
 
-        Returns the log-likelihood at each place, the responsibilities summed at the last one, whether a component was not
-        regular there, and that place: weights, means, standard deviations (None if no map was made).
-        """
+    def sums(self, X, weights):
+        """Those of a pass."""
+        return self.expectation(X, weights, self.means, 1)
+
+    def move(self, const double[:, ::1] records, const double[::1] fixed, bint spherical):
+        """Go to the parameters that these sums lead to; None where a component is not regular there."""
         cdef Py_ssize_t k = self.components, d = self.d
-        cdef const double *held = &fixed[0] if fixed is not None else NULL
-        cdef double[:, ::1] records, deviations = 1.0 / np.asarray(self.inverse)
-        cdef double[::1] shares
-        cdef double total, last = -INFINITY, gain
-        trace, sums, place, reached = [], np.zeros(k), None, None
-        while True:
-            total, found = self.expectation(X, weights, self.means, 1)
-            gain = total - last
-            if not gain >= 0.0:
-                break
-            trace.append(total)
-            last = total
-            records, sums, reached = found, found[:, 0].copy(), place
-            if len(trace) >= most or gain <= least:
-                break
-            self.constants, self.means, self.inverse = np.empty(k), np.array(self.means), np.empty((k, d))
-            next_weights, next_deviations = np.empty(k), np.array(deviations)
-            shares, deviations = next_weights, next_deviations
-            if fk_next_diagonals(&records[0, 0], k, d, spherical, held, &shares[0], &self.constants[0], &self.means[0, 0],
-                                 &deviations[0, 0], &self.inverse[0, 0]) < k:
-                return trace, sums, True, reached
-            place = next_weights, np.asarray(self.means), next_deviations
-        return trace, sums, False, reached
+        weights, means, deviations = np.empty(k), np.array(self.means), 1.0 / np.asarray(self.inverse)
+        cdef double[::1] shares = weights
+        cdef double[:, ::1] spreads = deviations
+        self.constants, self.means, self.inverse = np.empty(k), means, np.empty((k, d))
+        if fk_next_diagonals(&records[0, 0], k, d, spherical, &fixed[0] if fixed is not None else NULL, &shares[0],
+                             &self.constants[0], &self.means[0, 0], &spreads[0, 0], &self.inverse[0, 0]) < k:
+            return None
+        return weights, means, deviations
 
     cdef double block(
         self, const real *x, const double *w, Py_ssize_t n, const double *centres, double *tile, double *evidence,

@@ -212,7 +212,10 @@ def _read_safely(path: Path, read: Callable[[], Any]) -> Any:
     try:
         return read()
     except UnicodeDecodeError as error:
-        raise SourceError(f"{path} is not text in UTF-8: {error}") from error
+        raise SourceError(
+            f"{path} is not text in UTF-8: {error}. Save it as UTF-8, or let pandas.read_csv(path, encoding=..., chunksize=...) "
+            "read it, whose frames are a source too."
+        ) from error
     except (gzip.BadGzipFile, zlib.error, EOFError, csv.Error) as error:
         raise SourceError(f"{path} can't be read: {error}") from error
 

@@ -7,9 +7,8 @@
  * Kernels without an end are summed relative to the largest term so far (log-sum-exp): however far out, a sum has a logarithm.
  *
  * With error > 0 a chunk meets the tiles in the order of the distance between their boxes, and stops when all that is left,
- * at the distance of the next box, is at most 3 / 8 error of every sum. A tile whose largest term, times its weight, is at most
- * 3 / 8 error / n_tiles of the sum so far is left out. Sums only grow, so that both together are at most 3 / 4 error of the sum;
- * the rest is for terms: from an error of 1e-11 on a Gaussian one is a short exponential's, to 1.2e-12 of its own value.
+ * at the distance of the next box, is at most error / 2 of every sum. A tile whose largest term, times its weight, is at most
+ * error / (2 n_tiles) of the sum so far is left out. Sums only grow, so that both together are at most `error` of the sum.
  * With error = 0 every term is added. A chunk is worked on by one thread, in an order that depends on nothing else.
  */
 #ifndef FK_KERNEL_SUMS_H
@@ -24,9 +23,6 @@
 #define FK_KERNEL_GROUP 4
 #define FK_KERNEL_STEP 8 /* rows of a tile against a group of queries in registers */
 #define FK_KERNEL_PART 16 /* rows of a tile that is nearly empty */
-
-#define FK_KERNEL_LEFT_OUT 0.375 /* of the error: for what is left at the end, and again for tiles left out before */
-#define FK_KERNEL_SHORT 1e-11    /* the least error that a short exponential holds: 1.2e-12 is within a quarter of it */
 
 enum { FK_GAUSSIAN, FK_EXPONENTIAL, FK_EPANECHNIKOV, FK_TOPHAT, FK_LINEAR, FK_COSINE };
 enum { FK_NO_MOMENTS, FK_FIRST_MOMENTS, FK_SECOND_MOMENTS };
@@ -104,32 +100,31 @@ FK_INLINE double fk_kernel_nearest(int rows, const double *FK_RESTRICT s) {
     return low;
 }
 
-/* exp(x) for x <= 700 to 1.2e-12 of its value, 1e-304 below -700: half the time of fk_exp_regular. On [-ln 2 / 2, ln 2 / 2] it
- * is 1 + r + r^2 q(r) with q the polynomial of degree 6 of least largest relative error (Remez). */
-FK_INLINE double fk_exp_short(double x) {
+/* exp(x) of a term beside the largest, for which x is 0: x <= 700, and 1e-304 below -700. On [-ln 2 / 2, ln 2 / 2] it is
+ * 1 + r + r^2 q(r) with q the polynomial of degree 8 of least largest relative error (2.9e-16, by Lawson's weights). One
+ * constant for ln 2 leaves a relative error of |x| roundings, which a term of e^x makes nothing of; it takes a bit more than
+ * half the time of fk_exp_regular. */
+FK_INLINE double fk_kernel_exp(double x) {
     double clamped = x < -700.0 ? -700.0 : x, shifted = clamped * 1.44269504088896338700e+00 + 0x1.8p52;
-    double r = clamped - (shifted - 0x1.8p52) * 6.93147180559945309417e-01, p = 2.47082893408206503e-05;
-    p = p * r + 1.99089389280437571e-04;
-    p = p * r + 1.38891971286977811e-03;
-    p = p * r + 8.33328180810853952e-03;
-    p = p * r + 4.16666644050903448e-02;
-    p = p * r + 1.66666667844417466e-01;
-    p = p * r + 5.00000000042680743e-01;
-    p = (p * r + 1.0) * r + 1.0;
+    double r = clamped - (shifted - 0x1.8p52) * 6.93147180559945309417e-01, p = 2.7476786528704484599e-07;
+    p = p * r + 2.7634992440051899257e-06;
+    p = p * r + 2.4801931755626858653e-05;
+    p = p * r + 1.9841185231917022382e-04;
+    p = p * r + 1.3888888516179502051e-03;
+    p = p * r + 8.3333333708736210143e-03;
+    p = p * r + 4.1666666668136724461e-02;
+    p = p * r + 1.6666666666611546054e-01;
+    p = p * r + 4.9999999999998323908e-01;
+    p = 1.0 + (r + r * r * p);
     return fk_double(fk_bits(p) + (fk_bits(shifted) << 52)); /* the exponent's bits alone: p is near 1, nothing carries */
 }
 
 /* Weighted terms exp(scale * s - from) in `term`; returns their sum. */
-FK_INLINE double fk_kernel_terms(int rows, int is_short, const double *FK_RESTRICT s, double scale, double from,
-                                 const double *FK_RESTRICT w, double *FK_RESTRICT term) {
+FK_INLINE double fk_kernel_terms(int rows, const double *FK_RESTRICT s, double scale, double from, const double *FK_RESTRICT w,
+                                 double *FK_RESTRICT term) {
     double sum = 0.0;
-    if (is_short) {
-        FK_SIMD_SUM(sum)
-        for (int l = 0; l < rows; l++) sum += term[l] = w[l] * fk_exp_short(scale * s[l] - from);
-    } else {
-        FK_SIMD_SUM(sum)
-        for (int l = 0; l < rows; l++) sum += term[l] = w[l] * fk_exp_regular(scale * s[l] - from);
-    }
+    FK_SIMD_SUM(sum)
+    for (int l = 0; l < rows; l++) sum += term[l] = w[l] * fk_kernel_exp(scale * s[l] - from);
     return sum;
 }
 
@@ -179,7 +174,7 @@ FK_INLINE void fk_kernel_rows(int rows, ptrdiff_t first, const fk_kernel_job *jo
                               double *FK_RESTRICT high, double *FK_RESTRICT sum, double *FK_RESTRICT moment) {
     double square[FK_KERNEL_GROUP * FK_KERNEL_TILE], term[FK_KERNEL_TILE];
     const ptrdiff_t d = job->d;
-    const int profile = job->profile, is_short = job->error >= FK_KERNEL_SHORT;
+    const int profile = job->profile;
     const ptrdiff_t start = tile * FK_KERNEL_TILE + first;
     const double *y = job->tiles + tile * d * FK_KERNEL_TILE + first, *w = job->weights + start;
     fk_kernel_squares(rows, y, x, d, square);
@@ -211,7 +206,7 @@ FK_INLINE void fk_kernel_rows(int rows, ptrdiff_t first, const fk_kernel_job *jo
                 sum[q] *= factor;
                 for (ptrdiff_t j = 0; j < d && job->moments; j++) of_moment[j] *= factor;
             }
-            sum[q] += fk_kernel_terms(rows, is_short, s, scale, high[q], w, term);
+            sum[q] += fk_kernel_terms(rows, s, scale, high[q], w, term);
             if (profile == FK_EXPONENTIAL && job->moments)
                 FK_SIMD for (int l = 0; l < rows; l++) term[l] = s[l] > 0.0 ? term[l] / s[l] : 0.0;
         } else {
@@ -238,7 +233,7 @@ FK_INLINE void fk_kernel_rows(int rows, ptrdiff_t first, const fk_kernel_job *jo
     }
 }
 
-/* Adds a tile, of a few rows in parts: groups of labels have tiles that are nearly empty. */
+/* Adds a tile, of a few rows in parts, none of which is left out: groups of labels have tiles that are nearly empty. */
 static FK_CLONES void fk_kernel_group(const fk_kernel_job *job, ptrdiff_t tile, const double *FK_RESTRICT x, int used,
                                       const ptrdiff_t *position, double skip, double *FK_RESTRICT high, double *FK_RESTRICT sum,
                                       double *FK_RESTRICT moment) {
@@ -247,7 +242,7 @@ static FK_CLONES void fk_kernel_group(const fk_kernel_job *job, ptrdiff_t tile, 
         fk_kernel_rows(FK_KERNEL_TILE, 0, job, tile, x, used, position, skip, high, sum, moment);
     } else {
         for (ptrdiff_t first = 0; first < rows; first += FK_KERNEL_PART)
-            fk_kernel_rows(FK_KERNEL_PART, first, job, tile, x, used, position, skip, high, sum, moment);
+            fk_kernel_rows(FK_KERNEL_PART, first, job, tile, x, used, position, -INFINITY, high, sum, moment);
     }
 }
 
@@ -283,12 +278,12 @@ static void fk_kernel_order(const fk_kernel_job *job, ptrdiff_t first, ptrdiff_t
     for (ptrdiff_t t = job->n_tiles - 1; t >= 0; t--) near[t].left = left += job->tile_weight[near[t].tile];
 }
 
-/* Whether what is left, of this weight and at least so far away, is at most its share of the error of the sum of every query. */
+/* Whether what is left, of this weight and at least so far away, is at most error / 2 of the sum of every query. */
 static int fk_kernel_done(const fk_kernel_job *job, const fk_kernel_near *next, ptrdiff_t n, const double *high,
                           const double *sum) {
     double left = fk_kernel_log_bound(job->profile, next->distance);
     if (left == -INFINITY) return 1;
-    left += log(next->left) - log(FK_KERNEL_LEFT_OUT * job->error);
+    left += log(next->left) - log(0.5 * job->error);
     for (ptrdiff_t i = 0; i < n; i++)
         if (!(left <= high[i] + log(sum[i]))) return 0;
     return 1;
@@ -307,7 +302,7 @@ static void fk_kernel_chunk(const fk_kernel_job *job, ptrdiff_t chunk, double *s
     double *box = (double *)(near + job->n_tiles), *x = box + 2 * d, *moment = x + d * FK_KERNEL_CHUNK;
     double *high = moment + d * FK_KERNEL_CHUNK, *sum = high + FK_KERNEL_CHUNK;
     fk_kernel_order(job, first, n, box, near);
-    double skip = job->error > 0.0 ? log(FK_KERNEL_LEFT_OUT * job->error / (double)job->n_tiles) : -INFINITY;
+    double skip = job->error > 0.0 ? log(0.5 * job->error / (double)job->n_tiles) : -INFINITY;
     for (ptrdiff_t i = 0; i < FK_KERNEL_CHUNK; i++) {
         memcpy(x + i * d, job->queries + (first + (i < n ? i : n - 1)) * d, (size_t)d * sizeof(double));
         for (ptrdiff_t j = 0; j < d; j++) moment[i * d + j] = 0.0;

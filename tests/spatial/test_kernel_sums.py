@@ -61,7 +61,7 @@ def test_the_error_holds_everywhere(always_a_grid, d, error, weighted):
 @pytest.mark.parametrize("error", [0.0, 1e-13, 1e-11, 1e-9, 1e-4])
 @pytest.mark.parametrize("d", [1, 5, 10])
 def test_the_error_holds_by_tiles(d, error, weighted):
-    """From an error of 1e-11 on terms are short exponentials: what these and tiles left out add up to stays within it."""
+    """Without an error every term is added, to rounding; with one, what is left out stays within it."""
     points, weights = hard_sample(d, 1500)
     weights = weights if weighted else None
     far = np.concatenate([RNG.normal(0, 30, (40, d)), np.full((1, d), 500.0), points[-2:], points[-2:] + 5.0])

@@ -11,6 +11,7 @@ from scipy.stats import chi2
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
 from fastkl._core.array_types import Floats
+from fastkl.density.chosen_table import ChosenTable
 from fastkl.density.files.registry import register_density
 from fastkl.density.parametric.checks import check_family_density
 from fastkl.density.parametric.mle import DensityMLE
@@ -191,6 +192,8 @@ class FactorAnalysisMLE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Densi
         return FactorTest(statistic, df, float(chi2.sf(statistic, df)))
 
     # -- the factors of rows -----------------------------------------------------------------------------------------------
+
+    set_output = ChosenTable.set_output  # the same switch as scikit-learn's, which also says what is drawn
 
     def transform(self, X: ArrayLike) -> Floats:
         r"""The mean of the factors given a row, :math:`\Lambda^T \Sigma^{-1} (x - \mu)` (Thomson's regression scores).

@@ -11,7 +11,7 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
 from fastkl._core.array_types import Floats
 from fastkl._core.rows import Rows
-from fastkl.density.chosen_table import as_chosen_table
+from fastkl.density.chosen_table import ChosenTable, as_chosen_table
 from fastkl.density.parametric.base import FamilyDensity
 from fastkl.density.parametric.incomplete import ImputingMembers
 from fastkl.density.parametric.inference import FitInference
@@ -73,6 +73,8 @@ class PosteriorMembers(ImputingMembers, ClassNamePrefixFeaturesOutMixin, Transfo
             Numbers from 0 to K - 1.
         """
         return self.fit(X, y, sample_weight=sample_weight).predict(X)
+
+    set_output = ChosenTable.set_output  # the same switch as scikit-learn's, which also says what is drawn
 
     def transform(self, X: ArrayLike) -> Floats:
         """The responsibilities as columns: ``predict_proba``, for a ``Pipeline``.
