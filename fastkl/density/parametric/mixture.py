@@ -20,7 +20,13 @@ from fastkl.density.files.registry import register_density
 from fastkl.density.parametric.checks import check_search
 from fastkl.density.parametric.incomplete import fit_any_rows, refit_with_missing
 from fastkl.density.parametric.mixture_checks import check_mixture, stored_parameters
-from fastkl.density.parametric.mixture_fit import curvature_of, raise_if_few_rows, resolved_mixture, resolved_priors
+from fastkl.density.parametric.mixture_fit import (
+    curvature_of,
+    raise_if_few_rows,
+    resolved_mixture,
+    resolved_priors,
+    smallest_eigenvalue,
+)
 from fastkl.density.parametric.mixture_noise import NoiseMembers, with_noise
 from fastkl.density.parametric.mixture_order import by_parameter, ordered
 from fastkl.density.parametric.mixture_search import Search, spurious_components
@@ -318,8 +324,7 @@ class MixtureMLE(StreamMembers, NoiseMembers):
         curvature = curvature_of(mixture, climb.params, rows, priors, self.standard_errors)
         if curvature is not None:
             self.statistics_["curvature"] = curvature
-            values = np.linalg.eigvalsh(curvature[0]) if curvature.size else np.zeros(1)
-            self.certificate_["smallest_eigenvalue"] = float(values[0]) / rows.total_weight
+            self.certificate_["smallest_eigenvalue"] = smallest_eigenvalue(curvature[0]) / rows.total_weight
         for text in self.spurious_components_.values():
             warnings.warn(text, ConvergenceWarning, stacklevel=5)
         if not climb.converged:

@@ -193,6 +193,13 @@ def curvature_of(
         return -hessian(gradients, chart, params)
 
 
+def smallest_eigenvalue(curvature: Floats) -> float:
+    """Of a symmetric matrix; NaN where an entry is none, as for shapes or scales near the ends of what numbers tell."""
+    if not np.isfinite(curvature).all():
+        return np.nan
+    return float(np.linalg.eigvalsh(curvature)[0]) if curvature.size else 0.0
+
+
 def gradients_block(rows: Rows, mixture: Mixture, places: Sequence[Params]) -> list[Params]:
     """Gradients of the log-likelihood of a block at several places."""
     return [Components.at(mixture.layout, at).gradient(rows)[1] for at in places]

@@ -87,3 +87,13 @@ def test_values_near_the_largest_number_are_a_typed_error_or_a_fit():
         MixtureMLE(2, random_state=0).fit(X)
     except ValueError as error:
         assert "column" in str(error) or "component" in str(error)  # noqa: PT017
+
+
+def test_curvature_that_numbers_do_not_tell_is_nan():
+    """Two values next to one another: shapes of 1e32, at which steps in the shape are below rounding."""
+    below = np.nextafter(1.0, 0.0)
+    X = np.array([below, 1.0, 1.0, 1.0, below, below, 1.0, 1.0, below])[:, None]
+    with pytest.warns(ConvergenceWarning, match="stopped after"):
+        model = MixtureMLE(family="gamma", max_iter=20, n_init=1, random_state=0).fit(X)
+    assert np.isnan(model.certificate_["smallest_eigenvalue"])
+    assert np.isnan(model.standard_errors_["shape"]).all()
