@@ -117,13 +117,15 @@ class GeneralizedNormal(UnivariateFamily):
     def log_likelihood_and_gradient(self, rows: Rows, params: Params) -> tuple[float, Params]:
         weight, powers, logs, slopes = self.power_sums(rows, params)
         shape, scale = params["shape"], params["scale"]
+        # inside the uniform distribution, where shape is infinite, all of these powers are 0; rows beyond its ends have no slope
         uniform = np.isinf(shape)
-        self._raise_if_overflow(rows, np.where(uniform, 0.0, powers))
+        inside, logs, slopes = (np.where(uniform, 0.0, sums) for sums in (powers, logs, slopes))
+        self._raise_if_overflow(rows, inside)
         share, steep = 1.0 / shape, np.where(uniform, 0.0, shape)
         gradient = {
             "shape": weight * digamma(1.0 + share) * share * share - logs,
             "loc": steep * slopes / scale,
-            "scale": (np.where(uniform, 0.0, steep * powers) - weight) / scale,
+            "scale": (steep * inside - weight) / scale,
         }
         return float(np.sum(weight * self.constants(params)[3] - powers)), gradient
 

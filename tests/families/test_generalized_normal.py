@@ -182,3 +182,10 @@ def test_uphill_goes_to_a_jump_and_to_an_end():
     cubic = uphill(lambda x: 8.0 - x**3, np.array([0.1, 5.0]), np.array([0.1, 0.1]), np.array([0.0, 0.0]),
                    np.array([9.0, 9.0]), np.array([1e-14, 1e-14]))  # fmt: skip
     np.testing.assert_allclose(cubic, 2.0, rtol=1e-13)
+
+
+def test_rows_beyond_the_ends_of_infinite_shape_have_no_slope():
+    density = DensityMLE.from_parameters("generalized_normal", shape=np.inf, loc=0.0, scale=2.0)
+    value, gradient = density.score_and_gradient([[1.0], [3.0]])
+    assert value == -np.inf
+    assert {name: float(slope[0]) for name, slope in gradient.items()} == {"shape": 0.0, "loc": 0.0, "scale": -0.5}
