@@ -14,7 +14,7 @@ from fastkl._core.iterations import read_as
 from fastkl._core.rows import Rows
 from fastkl.exceptions import DegenerateDataError
 from fastkl.families.base import Family, Fit
-from fastkl.families.multivariate_normal import MultivariateNormal
+from fastkl.families.multivariate_normal import MultivariateNormal, covariance_of_sums
 from fastkl.families.solvers.coordinates import Chart, chart_at
 from fastkl.families.solvers.curvature import derivative, hessian
 from fastkl.families.solvers.uniquenesses import diagonal_factors, isotropic_factors
@@ -102,7 +102,7 @@ class FactorAnalysis(Family):
         """The maximum, by at most so many iterations."""
         d = len(statistics["mean"])
         self._check_options(d)
-        covariance = statistics["scatter"] / statistics["weight"]
+        covariance = covariance_of_sums(statistics["scatter"], statistics["weight"])
         if self.noise == "diagonal":
             MultivariateNormal().solve(statistics)  # an error where the covariance is singular, with the reason
             mean = statistics["mean"]

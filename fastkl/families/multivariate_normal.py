@@ -32,6 +32,19 @@ from fastkl.families.spaces import PositiveDefinite, Real, Space
 COVARIANCE_TYPES = ("full", "diag", "spherical")
 
 
+def covariance_of_sums(scatter: Floats, weight: float) -> Floats:
+    """The scatter over the weight; DegenerateDataError where that is beyond the largest number, as for very small weights."""
+    with np.errstate(over="ignore"):
+        covariance: Floats = scatter / weight
+    if not np.isfinite(covariance).all():
+        column = int(np.flatnonzero(~np.isfinite(np.atleast_2d(covariance)).all(axis=0))[0])
+        raise DegenerateDataError(
+            f"The variance of column {column} is beyond the largest number. Rescale the column, for instance to unit size.",
+            column,
+        )
+    return covariance
+
+
 class MultivariateNormal(NormalVector):
     r"""Normal distribution of a row of d columns.
 
@@ -166,7 +179,8 @@ class MultivariateNormal(NormalVector):
         params = self.fixed_columns(d)
         params.setdefault("mean", statistics["mean"].copy())
         if "covariance" not in params:
-            covariance = self._scatter_about(statistics, params["mean"]) / statistics["weight"]
+            scatter = self._scatter_about(statistics, params["mean"])
+            covariance: Any = covariance_of_sums(scatter, statistics["weight"])
             if self.covariance_type == "spherical":
                 covariance = np.float64(np.mean(covariance))
             if self.shrinkage is not None:

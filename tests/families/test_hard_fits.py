@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from fastkl import DegenerateDataError, DensityMLE
+from fastkl import DegenerateDataError, DensityMLE, FactorAnalysisMLE, MixtureMLE, families
 
 
 def exact(column):
@@ -313,3 +313,23 @@ def test_zero_inflated_poisson_of_large_counts(inflated):
     np.testing.assert_allclose(model.standard_errors_["rate"], np.sqrt(model.params_["rate"] / n), rtol=1e-10)
     if inflated:
         np.testing.assert_allclose(model.standard_errors_["zero_probability"], [np.sqrt(0.2 * 0.8 / 500)], rtol=1e-10)
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+@pytest.mark.parametrize(
+    "density",
+    [
+        DensityMLE("multivariate_normal"),
+        DensityMLE(families.MultivariateNormal("diag")),
+        DensityMLE("multivariate_t"),
+        FactorAnalysisMLE(),
+        FactorAnalysisMLE(noise="isotropic"),
+        MixtureMLE(1),
+    ],
+    ids=str,
+)
+def test_variances_beyond_the_largest_number_are_named(density):
+    """Of rows of 1e200 with weights of 1e-300 the sums are numbers, the variances are not."""
+    X = np.random.default_rng(0).normal(size=(9, 3)) * 1e200
+    with pytest.raises(DegenerateDataError, match="column 0 .*Rescale"):
+        density.fit(X, sample_weight=np.full(9, 1e-300))

@@ -44,7 +44,7 @@ class Frame:
 
 def overflow_error(rows: AnyRows, scatter: Floats) -> DegenerateDataError:
     """The error for sums that are not finite, naming the first such column."""
-    column = int(np.flatnonzero(~np.isfinite(scatter.sum(axis=0)))[0])
+    column = int(np.flatnonzero(~np.isfinite(scatter).all(axis=0))[0])
     size = rows.total(largest, column, merge=max)
     return DegenerateDataError(
         f"The sums of {rows.column(column)} overflow: it holds values up to {size:.3g}. "
@@ -77,9 +77,11 @@ def frame_of(rows: AnyRows, sample: Rows) -> Frame:
 def checked_moments(rows: AnyRows) -> MeanAndScatter:
     """Moments of the rows; DegenerateDataError for a constant column, or one whose squares overflow."""
     weight, mean, scatter = rows.total(row_moments, merge=merged_moments)
-    variances = np.diag(scatter) / weight
-    if not np.isfinite(scatter).all():
-        raise overflow_error(rows, scatter)
+    with np.errstate(over="ignore"):
+        covariance = scatter / weight
+    variances = np.diag(covariance)
+    if not np.isfinite(covariance).all():
+        raise overflow_error(rows, covariance)
     if np.any(variances <= 0.0):
         column = int(np.flatnonzero(variances <= 0.0)[0])
         raise DegenerateDataError(

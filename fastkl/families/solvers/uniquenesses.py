@@ -97,7 +97,10 @@ def _without_noise(correlation: Floats, q: int, max_iter: int, at_zero: Any, n_i
 
 def isotropic_factors(covariance: Floats, q: int) -> Factors:
     """The maximum for one noise variance of all columns, in closed form."""
-    values, vectors = np.linalg.eigh(covariance)
+    # near the largest numbers the decomposition does not converge; a power of 2 as the unit changes no digit
+    unit = float(np.ldexp(1.0, int(np.frexp(np.max(np.diag(covariance)))[1])))
+    values, vectors = np.linalg.eigh(covariance / unit)
+    values = values * unit
     noise = float(np.mean(values[: len(values) - q]))
     kept = slice(len(values) - q, None)
     loadings = (vectors[:, kept] * np.sqrt(np.maximum(values[kept] - noise, 0.0)))[:, ::-1]
