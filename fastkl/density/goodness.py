@@ -43,7 +43,7 @@ class GoodnessOfFit(Mapping[str, Floats]):
     n_bootstrap : int
         Bootstrap samples that were fitted.
     n_failed : int
-        Those that had no maximum of the likelihood, and are left out.
+        Those that had no maximum of the likelihood, and are left out; where they are many, no more samples are tried.
     columns : list of str
         Names of the columns.
     kl : Estimate or None

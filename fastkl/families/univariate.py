@@ -374,7 +374,9 @@ def inverses(information: Floats) -> Floats:
     values = np.linalg.eigvalsh(np.where(good[:, None, None], scaled, identity))
     good &= np.min(values, axis=1, initial=np.inf) > SINGULAR
     found = np.linalg.inv(np.where(good[:, None, None], scaled, identity))
-    found = found / root[:, :, None] / root[:, None, :]
+    with np.errstate(over="ignore"):
+        found = found / root[:, :, None] / root[:, None, :]
+    good &= np.isfinite(found).all(axis=(1, 2))  # or an error is beyond the largest number
     return np.where(good[:, None, None], found, np.nan)
 
 

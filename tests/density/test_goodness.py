@@ -147,3 +147,11 @@ def test_samples_without_a_maximum_are_left_out():
     assert report.n_failed > 10
     assert report.n_bootstrap + report.n_failed == 200
     assert f"{report.n_failed} without a maximum left out" in repr(report)
+
+
+def test_samples_without_a_maximum_are_not_tried_for_ever():
+    X = np.random.default_rng(0).normal(size=(3, 1))
+    report = DensityMLE("student_t").fit(X).goodness_of_fit(X, random_state=0)
+    assert report.n_failed >= 8
+    assert 0 < report.n_bootstrap < 999
+    assert 0.0 < report.p_values["ks"][0] <= 1.0

@@ -334,8 +334,10 @@ def test_offsets(name):
     np.testing.assert_allclose(far.log_likelihood_, model.log_likelihood_, rtol=1e-10)
 
 
+@pytest.mark.filterwarnings("error")
 def test_inverses_of_what_is_no_information_are_nan():
     matrices = np.array([[[2.0, 1.0], [1.0, 2.0]], [[1e-300, 1e300], [1e300, 1e-300]], [[1.0, np.nan], [np.nan, 1.0]]])
+    matrices = np.concatenate([matrices, [[[1e-310, 0.0], [0.0, 1.0]]]])  # of a variance beyond the largest number
     found = inverses(matrices)
     np.testing.assert_allclose(found[0], np.array([[2.0, -1.0], [-1.0, 2.0]]) / 3.0, rtol=1e-15)
     assert np.isnan(found[1:]).all()

@@ -114,7 +114,7 @@ class MirroredSums:
         if not len(self._which):
             return logs, slopes, self.sure(logs)
         of_images, of_moments = self._of_own_images(moments)
-        with np.errstate(invalid="ignore", divide="ignore"):
+        with np.errstate(all="ignore"):  # where the sums are beyond what is sure
             ratio = of_images * np.exp(-logs)
             sure = self.sure(logs) & (ratio <= 0.5)  # a difference of what is nearly equal has lost its digits
             logs = logs + np.log1p(-np.minimum(ratio, 0.5))

@@ -17,6 +17,10 @@ from fastkl.families.univariate import UnivariateFamily
 
 # values drawn at a time
 _BLOCK = 2**20
+# samples without a maximum, over the columns, each found by a fit of its own, and their part, beyond which no more are tried
+_MOST_FAILED, _SHARE = 48, 0.05
+# samples that are fitted together where all of them at once have no maximum
+_TOGETHER = 16
 
 
 class _Known:
@@ -64,34 +68,41 @@ class FamilyGoodness(GoodnessMembers, SummaryMembers):
         for start in range(0, n_bootstrap, at_a_time):
             m = min(at_a_time, n_bootstrap - start)
             parts = [self._column_statistics(j, n, m, weights, generator) for j in range(self.n_features_in_)]
-            whole = np.all([~np.isnan(part["ks"]) for part in parts], axis=0)
+            found = np.stack([part["ks"] for part in parts])
+            whole, failed = np.isfinite(found).all(axis=0), np.isnan(found).any(axis=0)
             yield (
                 {name: np.stack([part[name][whole] for part in parts], axis=1) for name in STATISTICS},
-                int(np.sum(~whole)),
+                int(np.sum(failed)),
             )
 
     def _column_statistics(
         self, j: int, n: int, m: int, weights: Floats | None, generator: np.random.Generator
     ) -> dict[str, Floats]:
-        """Statistics (m,) of samples from the distribution of a column; NaN for one without a maximum of the likelihood."""
+        """Statistics (m,) of samples from the distribution of a column: NaN for one without a maximum, infinite if not tried."""
         one = {name: np.asarray(value, dtype=np.float64)[j : j + 1] for name, value in self.params_.items()}
         many = {name: np.repeat(value, m) for name, value in one.items()}
         samples = draws(self.family_, one, n * m, generator).astype(np.float64).reshape(m, n)
         if weights is None:
             samples.sort(axis=1)
         rows = np.ascontiguousarray(samples.T)
-        found = {name: np.full(m, np.nan) for name in STATISTICS}
-        # all at once; where one of them has no maximum, halves of them
-        pending = [np.arange(m)]
-        while pending:
+        found = {name: np.full(m, np.inf) for name in STATISTICS}
+        # all at once; where one of them has no maximum, some together, and each alone where one of those has none
+        pending, n_failed, n_fitted = [np.arange(m)], 0, 0
+        while pending and not _MOST_FAILED / self.n_features_in_ <= n_failed > _SHARE * n_fitted:
             chosen = pending.pop()
             own = rows if len(chosen) == m else np.ascontiguousarray(rows[:, chosen])
             try:
                 again = self._fitted_to(own, j, weights, {name: value[chosen] for name, value in many.items()})
             except DegenerateDataError:
                 if len(chosen) > 1:
-                    pending += np.array_split(chosen, 2)
+                    few = len(chosen) <= _TOGETHER
+                    pending += np.array_split(chosen, len(chosen) if few else -(-len(chosen) // _TOGETHER))
+                    continue
+                n_failed += 1
+                for values in found.values():
+                    values[chosen] = np.nan
                 continue
+            n_fitted += len(chosen)
             known = _Known(again.family_, again.params_)
             statistics = sorted_statistics(known, own) if weights is None else edf_statistics(known, own, weights)
             for name, values in statistics.items():

@@ -64,6 +64,9 @@ def frame_of(rows: AnyRows, sample: Rows) -> Frame:
     dependent = dependent_column(robust / np.outer(root, root))
     if dependent is None and n <= d:
         dependent = n - 1  # rounding alone has made the last pivots positive
+    scale = robust * np.outer(distance, distance)
+    if dependent is None and not _has_root(scale):
+        dependent = d - 1  # rounding alone leaves none
     if dependent is not None:
         raise DegenerateDataError(
             f"The scatter of these {d} columns is singular: column {dependent} is a linear combination of the columns before "
@@ -71,7 +74,15 @@ def frame_of(rows: AnyRows, sample: Rows) -> Frame:
             "likelihood then has no maximum. Leave columns out, reduce them first, or hold the scale fixed.",
             dependent,
         )
-    return Frame((mean, scatter / weight), centre, distance, robust * np.outer(distance, distance))
+    return Frame((mean, scatter / weight), centre, distance, scale)
+
+
+def _has_root(scale: Floats) -> bool:
+    try:
+        np.linalg.cholesky(scale)
+    except np.linalg.LinAlgError:
+        return False
+    return True
 
 
 def checked_moments(rows: AnyRows) -> MeanAndScatter:

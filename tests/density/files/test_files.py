@@ -21,6 +21,7 @@ from sklearn.preprocessing import StandardScaler
 import fastkl.density
 from fastkl import DensityMLE, ModelFileError, ProductDensity, TransformedDensity, families, load, priors
 from fastkl.density.files import persistence, registry
+from fastkl.density.parametric.checks import check_statistics
 from tests.density.files.editing import edited
 
 RNG = np.random.default_rng(0)
@@ -334,3 +335,10 @@ def test_headers_that_were_edited(model, path, value, message, tmp_path):
     with pytest.raises(ModelFileError, match=message) as caught:
         load(bad)
     assert str(bad) in str(caught.value)
+
+
+def test_a_sum_that_is_missing_is_missed():
+    model = DensityMLE("multivariate_normal").fit(np.random.default_rng(0).normal(size=(20, 2)))
+    statistics = {name: value for name, value in model.statistics_.items() if name != "n_rows"}
+    with pytest.raises(KeyError, match="n_rows"):  # which load reports with the name of the file
+        check_statistics(model.family_, statistics, model.params_)

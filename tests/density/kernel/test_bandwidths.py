@@ -275,3 +275,13 @@ def test_no_bandwidth_for_weights_that_are_too_far_apart():
         KernelDensityMLE().fit([[0.0], [1.0], [3.0]], sample_weight=[1e16, 1e-308, 1e-308])
     with pytest.raises(DegenerateDataError, match="No bandwidth gives every row a finite density under the others"):
         KernelDensityMLE().fit([[0.0], [1.0], [3.0]], sample_weight=np.full(3, 1e300))
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_two_values_at_an_end_warn_of_nothing():
+    """One value of a bandwidth that is tried leaves the other row's sum beyond the smallest number."""
+    X = np.array([0, 0, 1, 0, 1, 0, 0, 0, 0, 1, 1, 0, 0, 1, 1, 1, 0, 0, 0, 0], dtype=float)[:, None]
+    weights = np.random.default_rng(0).uniform(0.5, 1.5, len(X))
+    with pytest.warns(RepeatedValuesWarning):
+        model = KernelDensityMLE(boundary="reflect").fit(X, sample_weight=weights)
+    assert np.isfinite(model.score_samples(X)).all()
