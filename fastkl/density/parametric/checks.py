@@ -141,10 +141,10 @@ def check_statistics(family: Family, statistics: Statistics, params: Params) -> 
                 raise ValueError(f"the statistic {name!r} is not finite")
         if not fits:
             raise ValueError(f"the statistic {name!r} has shape {shape} for {d} columns")
-    if family.has_statistics:
+    if family.has_statistics and "incomplete" not in statistics:  # which do not add up
         with np.errstate(all="ignore"):
             family.merge_statistics(statistics, statistics)  # an error where a sum is missing
-    else:
+    if not family.has_statistics:
         p = len(family.parameter_names)
         if family.joint:
             p = sum(len(space.entries(name, params[name])) for name, space in family.parameters.items())
