@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Self
 
 import numpy as np
-from scipy.linalg import solve_triangular
+from numpy.typing import NDArray
 
 from fastkl._core.array_types import Floats
 from fastkl.spatial.kernel_sums import FAR
@@ -77,8 +77,7 @@ class Units:
         with np.errstate(over="ignore", invalid="ignore"):
             if self._root is None:
                 return np.divide(about, self._widths, out=about if in_place else None)
-            solved: Floats = solve_triangular(self._root, about.T, lower=True, check_finite=False).T
-            return np.ascontiguousarray(solved)
+            return _substituted(self._root, about)
 
     def of_references(self, X: Floats) -> Floats:
         """The same; ValueError where the square of a distance would leave the range of numbers."""
@@ -102,8 +101,18 @@ class Units:
         """Gradients by coordinates in units as gradients by the rows."""
         if self._root is None:
             return slopes / self._widths
-        turned: Floats = solve_triangular(self._root, slopes.T, lower=True, trans="T", check_finite=False).T
-        return np.ascontiguousarray(turned)
+        # the upper factor backwards: with rows and columns in reverse it is a lower one
+        return np.ascontiguousarray(_substituted(self._root.T[::-1, ::-1], slopes[:, ::-1])[:, ::-1])
+
+
+def _substituted(lower: NDArray[np.floating[Any]], rows: Floats) -> Floats:
+    """L^-1 x for every row x, by columns: a library's solver has other digits for one row than for many."""
+    solved = np.array(rows.T, dtype=np.float64, order="C")
+    for j, factors in enumerate(lower):
+        for k in range(j):
+            solved[j] -= factors[k] * solved[k]
+        solved[j] /= factors[j]
+    return np.ascontiguousarray(solved.T)
 
 
 def _raise_if_far(most: float) -> None:

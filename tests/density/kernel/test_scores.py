@@ -212,3 +212,14 @@ def test_in_a_process_of_joblib():
     model = KernelDensityMLE(0.3).fit(X)
     there = joblib.Parallel(n_jobs=1)(joblib.delayed(model.score_samples)(X) for _ in range(2))
     np.testing.assert_array_equal(there[0], model.score_samples(X))
+
+
+@pytest.mark.parametrize("adaptive", [False, True])
+def test_one_row_has_the_digits_that_it_has_among_others(adaptive):
+    X = np.random.default_rng(0).normal(size=(60, 3)) @ [[1.0, 0.4, 0.1], [0.0, 1.0, -0.3], [0.0, 0.0, 1.0]]
+    model = KernelDensityMLE("likelihood_matrix", adaptive=adaptive).fit(X)
+    alone = np.concatenate([model.score_samples(row[None]) for row in X])
+    np.testing.assert_array_equal(alone, model.score_samples(X))
+    np.testing.assert_array_equal(
+        np.concatenate([model.score_gradient(row[None]) for row in X]), model.score_gradient(X)
+    )
