@@ -155,3 +155,20 @@ def test_samples_without_a_maximum_are_not_tried_for_ever():
     assert report.n_failed >= 8
     assert 0 < report.n_bootstrap < 999
     assert 0.0 < report.p_values["ks"][0] <= 1.0
+
+
+def test_a_few_samples_without_a_maximum_stop_nothing_in_many_columns():
+    """One or two of 100 draws are all equal; the others of their columns are tried all the same."""
+    X = np.random.default_rng(0).gumbel(size=(8, 60))
+    model = DensityMLE("gumbel").fit(X)
+    plain_sample = type(model.family_).sample
+
+    def sometimes_equal(self, params, n_samples, generator):
+        drawn = plain_sample(self, params, n_samples, generator)
+        drawn[-8:] = 1.0  # the last sample, which is the first that is tried alone
+        return drawn
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(model.family_), "sample", sometimes_equal)
+        report = model.goodness_of_fit(X, n_bootstrap=100, random_state=0)
+    assert (report.n_bootstrap, report.n_failed) == (99, 1)

@@ -17,8 +17,8 @@ from fastkl.families.univariate import UnivariateFamily
 
 # values drawn at a time
 _BLOCK = 2**20
-# samples without a maximum, over the columns, each found by a fit of its own, and their part, beyond which no more are tried
-_MOST_FAILED, _SHARE = 48, 0.05
+# samples without a maximum, over all columns and at least of each, and their part, beyond which no more of a column are tried
+_MOST_FAILED, _LEAST_FAILED, _SHARE = 48, 8, 0.05
 # samples that are fitted together where all of them at once have no maximum
 _TOGETHER = 16
 
@@ -88,7 +88,8 @@ class FamilyGoodness(GoodnessMembers, SummaryMembers):
         found = {name: np.full(m, np.inf) for name in STATISTICS}
         # all at once; where one of them has no maximum, some together, and each alone where one of those has none
         pending, n_failed, n_fitted = [np.arange(m)], 0, 0
-        while pending and not _MOST_FAILED / self.n_features_in_ <= n_failed > _SHARE * n_fitted:
+        most = max(_LEAST_FAILED, _MOST_FAILED // self.n_features_in_)
+        while pending and not most <= n_failed > _SHARE * n_fitted:
             chosen = pending.pop()
             own = rows if len(chosen) == m else np.ascontiguousarray(rows[:, chosen])
             try:
