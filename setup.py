@@ -3,7 +3,7 @@
 Every ``.pyx`` below ``fastkl`` is one extension module. Environment switches:
 
 ``FASTKL_OPENMP``  ``probe`` (default) uses OpenMP where a shared object links with it, ``1`` insists, ``0`` builds without.
-``FASTKL_DEBUG``   ``1`` turns bounds checks on.
+``FASTKL_DEBUG``   ``1`` turns bounds checks on and keeps the symbols, with few optimisations: a quick build.
 ``FASTKL_SANITIZE`` sanitizers of GCC, such as ``address,undefined``: with the names of symbols; see tools/sanitize.sh.
 
 No ``-ffast-math`` (it changes the floating-point mode of the whole process on some compilers) and no ``-march=native``
@@ -66,7 +66,7 @@ class BuildExt(build_ext):
         else:
             # 512-bit registers only concern clones whose instruction set has them; elsewhere the flag is without effect.
             # No symbols for a debugger (-g0 comes after Python's own -g): they were nine tenths of the installed size.
-            compile_args = [*VECTORIZED, "-fno-math-errno", "-fno-trapping-math", "-fvisibility=hidden"]
+            compile_args = [*(["-O1"] if DEBUG else VECTORIZED), "-fno-math-errno", "-fno-trapping-math", "-fvisibility=hidden"]
             compile_args += [] if DEBUG else ["-g0"]
             compile_args += [flag for flag in WHERE_KNOWN if self._compiles([flag])]
             stripped = [] if DEBUG or not self._compiles([], link=["-Wl,--strip-all"]) else ["-Wl,--strip-all"]
@@ -76,7 +76,7 @@ class BuildExt(build_ext):
             compile_args = ["-O1", "-g1", "-fno-omit-frame-pointer", "-fno-sanitize-recover=all", *checked]
             stripped = checked
         openmp = self._find_openmp(candidates)
-        unrolled = [] if SANITIZE or self.compiler.compiler_type == "msvc" else ["-O3"]
+        unrolled = [] if DEBUG or SANITIZE or self.compiler.compiler_type == "msvc" else ["-O3"]
         for extension in self.extensions:
             extension.extra_compile_args = compile_args + openmp[0] + (unrolled if extension.name in UNROLLED else [])
             extension.extra_link_args = openmp[1] + stripped

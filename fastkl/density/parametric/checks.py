@@ -124,7 +124,9 @@ def check_statistics(family: Family, statistics: Statistics, params: Params) -> 
     Sums that can be merged have an entry for each column along every axis, or are lists of what is tallied, by column or of whole
     rows; what errors are computed from is square.
     """
-    d, weight = family.n_columns(params), np.asarray(statistics["weight"], dtype=np.float64)
+    d, weight = family.n_columns(params), np.asarray(statistics["weight"])
+    if weight.dtype != np.float64:
+        raise ValueError(f"the weight of the rows is of type {weight.dtype}, not float64")
     if not np.isfinite(weight).all() or np.any(weight <= 0.0):
         raise ValueError("the weight of the rows is not above 0")
     for name, value in statistics.items():

@@ -117,3 +117,11 @@ def test_every_byte_of_a_file_may_be_wrong(tmp_path):
         except ModelFileError:
             continue
         np.testing.assert_array_equal(read.score_samples(X), NORMAL.score_samples(X))
+
+
+def test_a_weight_that_is_no_number(tmp_path):
+    """Its imaginary part would be dropped."""
+    NORMAL.save(tmp_path / "model")
+    bad = edited(tmp_path / "model", tmp_path / "bad", a0=np.full(2, 60.0 + 1.0j))
+    with pytest.raises(ModelFileError, match="the weight of the rows is of type complex128, not float64"):
+        load(bad)
