@@ -77,8 +77,7 @@ class Family(BaseEstimator):
     # Whether its distributions are the normal ones, by a location and its spread (a standard deviation, variances, a covariance),
     # with mean, and scatter or its root by column (deviation), among the statistics.
     gaussian: ClassVar[bool] = False
-    # Whether the log-likelihood is smooth in its parameters, so that the observed information is minus its second derivative;
-    # False where it has kinks at the rows.
+    # Whether the log-likelihood has a second derivative everywhere, minus the observed information: no kinks at the rows.
     smooth: ClassVar[bool] = True
     # Typical parameters of two columns: the contract test draws its data from them.
     example: ClassVar[Params]
@@ -375,18 +374,16 @@ class Family(BaseEstimator):
         for name in self.parameter_names:
             if np.iscomplexobj(given[name]):
                 raise ValueError(f"{self.name}: {name} is complex; parameters are real numbers.")
-        return self.shaped_parameters(
-            {name: np.asarray(given[name], dtype=np.float64) for name in self.parameter_names}
-        )
+        numbers = {name: np.asarray(given[name], dtype=np.float64) for name in self.parameter_names}
+        return self.shaped_parameters(numbers)
 
     @classmethod
     def raise_if_unknown(
         cls, names: Iterable[str], error: type[Exception] = TypeError, parameters: tuple[str, ...] | None = None
     ) -> None:
         """An error that says what the family takes, and what names from other libraries are called here."""
-        known = (
-            tuple(cls.parameters) if parameters is None else parameters
-        )  # families of families have those of an instance
+        # families of families have those of an instance
+        known = tuple(cls.parameters) if parameters is None else parameters
         unknown = [name for name in names if name not in cls._options and name not in known]
         if unknown:
             options = sorted(cls._options - set(known))

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.linalg import cho_solve, lapack, solve_triangular
+from scipy.linalg import cho_solve, solve_triangular
 
 from fastkl._core._linalg import component_moments, merge_moments, moments, whitened_squares
 from fastkl._core.array_types import Floats, Params, Statistics
@@ -17,6 +17,7 @@ from fastkl.exceptions import DegenerateDataError
 from fastkl.families import incomplete
 from fastkl.families.base import Family, Fit
 from fastkl.families.closed_form import register_kl
+from fastkl.families.matrices import dependent_column
 from fastkl.families.normal import Normal
 from fastkl.families.normal_vector import NormalVector
 from fastkl.families.solvers.shrinkage import (
@@ -308,9 +309,7 @@ class MultivariateNormal(NormalVector):
             raise ValueError(f"covariance_type is one of {', '.join(COVARIANCE_TYPES)}, not {self.covariance_type!r}.")
         check_shrinkage(self.shrinkage)
         if self.shrinkage is not None and self.covariance_type != "full":
-            raise ValueError(
-                f"shrinkage is for a full covariance; this one has covariance_type={self.covariance_type!r}."
-            )
+            raise ValueError(f"shrinkage is for a full covariance, not covariance_type={self.covariance_type!r}.")
 
     def standard_errors(self, statistics: Statistics, params: Params) -> Params:
         # the variances alone: the covariances of all entries of a matrix are d^4 / 4 numbers
@@ -365,16 +364,6 @@ class MultivariateNormal(NormalVector):
     def textbook_entropy(mp: Any, mean: Any, covariance: Any) -> Any:
         determinant = mp.det(_textbook_matrix(mp, covariance, len(mean)))
         return (len(mean) * (1 + mp.log(2 * mp.pi)) + mp.log(determinant)) / 2
-
-
-def dependent_column(correlation: Floats) -> int | None:
-    """The first column that the columns before it determine (to rounding), by the pivots of a Cholesky factorisation."""
-    d = len(correlation)
-    factor, status = lapack.dpotrf(np.array(correlation, order="F"), lower=True, clean=True)
-    if status > 0:
-        return int(status) - 1
-    tiny = np.flatnonzero(np.diag(factor) ** 2 <= 10.0 * d * np.finfo(np.float64).eps)
-    return int(tiny[0]) if len(tiny) else None
 
 
 def full_covariance(family: Family, params: Params) -> tuple[Floats, Floats]:

@@ -16,12 +16,12 @@ from fastkl._core.rows import AnyRows, Rows
 from fastkl.exceptions import DegenerateDataError, SupportError
 from fastkl.families._kernels import column_kernel
 from fastkl.families.base import Family
+from fastkl.families.matrices import inverses
 from fastkl.families.solvers.quantiles import continuous_quantile, count_quantile
 from fastkl.families.spaces import Numbers
 
 ABOVE_ZERO = float(np.nextafter(0.0, 1.0))
 BELOW_ONE = float(np.nextafter(1.0, 0.0))
-SINGULAR = 1e-13  # eigenvalue of an information in correlation form that is all rounding
 BELOW_INFINITY = float(np.finfo(np.float64).max)
 # what a probability at a quantile may differ from the one that was asked for, relative
 CONFIRMED = 2.0**-43
@@ -360,24 +360,6 @@ class UnivariateFamily(Family):
             given = {name: np.broadcast_to(value, result.shape)[open_] for name, value in params.items()}
             result[open_] = continuous_quantile(self.log_cdf, self.log_sf, p[open_], given, upper, ends, result[open_])
         return result
-
-
-def inverses(information: Floats) -> Floats:
-    """Inverses of symmetric matrices (d, p, p) by their correlation form; NaN where one is not positive definite to rounding."""
-    diagonal, identity = np.diagonal(information, axis1=1, axis2=2), np.eye(information.shape[1])
-    good = np.all((diagonal > 0.0) & np.isfinite(diagonal), axis=1) & np.isfinite(information).all(axis=(1, 2))
-    root = np.sqrt(np.where(good[:, None], diagonal, 1.0))
-    with np.errstate(over="ignore", invalid="ignore"):  # an edited file may hold what is no information
-        scaled = np.where(good[:, None, None], information, identity) / root[:, :, None] / root[:, None, :]
-        scaled = 0.5 * (scaled + scaled.swapaxes(1, 2))  # as eigvalsh takes it
-    good &= np.max(np.abs(scaled), axis=(1, 2), initial=0.0) < 2.0  # or eigenvalues are no better than rounding
-    values = np.linalg.eigvalsh(np.where(good[:, None, None], scaled, identity))
-    good &= np.min(values, axis=1, initial=np.inf) > SINGULAR
-    found = np.linalg.inv(np.where(good[:, None, None], scaled, identity))
-    with np.errstate(over="ignore"):
-        found = found / root[:, :, None] / root[:, None, :]
-    good &= np.isfinite(found).all(axis=(1, 2))  # or an error is beyond the largest number
-    return np.where(good[:, None, None], found, np.nan)
 
 
 def largest(rows: Rows, column: int) -> float:

@@ -331,9 +331,8 @@ def _held_out(
     value, error = np.full(len(found), np.inf), np.full(len(found), np.nan)
     scored = [logs for logs in found if logs is not None]
     if not scored:
-        raise DegenerateDataError(
-            "No candidate can be chosen. " + next(one.note for one in candidates if one.is_fitted)
-        )
+        first_note = next(one.note for one in candidates if one.is_fitted)
+        raise DegenerateDataError(f"No candidate can be chosen. {first_note}")
     shares = row_weights(weights, len(scored[0]))
     for i, logs in enumerate(found):
         if logs is not None:

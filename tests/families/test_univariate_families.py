@@ -8,7 +8,7 @@ from scipy import integrate, optimize, stats
 from fastkl import DensityMLE, families
 from fastkl.exceptions import DegenerateDataError, SupportError
 from fastkl.families import closed_form
-from fastkl.families.univariate import inverses
+from fastkl.families.matrices import inverses
 from tests.families.discovered import CLASSES, CONTINUOUS, ITERATIVE, LOCATED, UNIVARIATE
 
 

@@ -33,11 +33,10 @@ from fastkl.density.parametric.mixture_search import Search, spurious_components
 from fastkl.density.parametric.mixture_stream import StreamMembers
 from fastkl.density.parametric.products import coded, learn_table, smaller, with_columns
 from fastkl.density.validation import as_generator, is_positive, read_rows, unchanged_on_error, whole_number
-from fastkl.exceptions import DegenerateDataError, SourceError
+from fastkl.exceptions import DegenerateDataError
 from fastkl.families.mixture import Mixture
 from fastkl.families.mixture.ascent import Climb
 from fastkl.families.priors import PriorLike, resolve_prior
-from fastkl.rows import Source
 from fastkl.rows.checks import raise_if_not_finite, require_finite
 from fastkl.rows.streamed import StreamedRows
 
@@ -234,17 +233,6 @@ class MixtureMLE(StreamMembers, NoiseMembers):
             raise_if_not_finite(rows)
         with require_finite(rows), single_threaded_blas():  # small matrices only wait for further threads
             self._fit_rows(mixture, rows)
-
-    def _learns_from_blocks(self) -> bool:
-        return True
-
-    def _raise_if_read_once(self, source: Source) -> None:
-        if not source.repeatable:
-            raise SourceError(
-                "A mixture passes over the rows several times, and an iterator can be read once. Pass a list of batches, an "
-                "object whose iter() starts anew, a function that makes the iterator (fit_batches(make), not "
-                "fit_batches(make())), or the path of a file."
-            )
 
     def _fit_blocks(self, rows: StreamedRows) -> None:
         mixture = resolved_mixture(self.family, self.n_components, self.weights)

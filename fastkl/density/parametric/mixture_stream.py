@@ -24,13 +24,14 @@ from fastkl.density.parametric.mixture_order import by_parameter
 from fastkl.density.parametric.mixture_search import spurious_components
 from fastkl.density.parametric.products import coded, coded_mixture, learn_table, with_columns
 from fastkl.density.validation import read_rows, unchanged_on_error
-from fastkl.exceptions import DegenerateDataError
+from fastkl.exceptions import DegenerateDataError, SourceError
 from fastkl.families.base import Family
 from fastkl.families.mixture import Mixture
 from fastkl.families.mixture.ascent import Climb
 from fastkl.families.mixture.collapsed import CollapsedError
 from fastkl.families.mixture.stepwise import Stepwise, Sums
 from fastkl.families.product import Product
+from fastkl.rows import Source
 from fastkl.rows.checks import raise_if_not_finite, require_finite
 from fastkl.rows.incomplete import marked, tell_of_empty
 
@@ -54,7 +55,7 @@ def _sums_are_known(density: Any) -> bool:
 
 
 class StreamMembers(FamilyDensity):
-    """Members of a mixture about rows that come one batch after another and are not kept."""
+    """Members of a mixture about rows that come in batches: read several times, or once and not kept."""
 
     n_components: int
     weights: ArrayLike | None
@@ -131,6 +132,17 @@ class StreamMembers(FamilyDensity):
                 self.stream_ = {}
             self._take_in(_known(self._mixture, rows))
         return self
+
+    def _learns_from_blocks(self) -> bool:
+        return True
+
+    def _raise_if_read_once(self, source: Source) -> None:
+        if not source.repeatable:
+            raise SourceError(
+                "A mixture passes over the rows several times, and an iterator can be read once. Pass a list of batches, an "
+                "object whose iter() starts anew, a function that makes the iterator (fit_batches(make), not "
+                "fit_batches(make())), or the path of a file."
+            )
 
     @property
     def _mixture(self) -> Mixture:

@@ -247,11 +247,8 @@ class DensityMLE(ImputingMembers, FamilyDensity):
     def _raise_if_read_once(self, source: Source) -> None:
         family = resolve_family(self.family)
         if (self.robust_errors or not family.has_statistics) and not source.repeatable:
-            reason = (
-                "With robust_errors=True"
-                if family.has_statistics
-                else f"The {family.name} family has no sufficient statistics:"
-            )
+            lacking = f"The {family.name} family has no sufficient statistics:"
+            reason = "With robust_errors=True" if family.has_statistics else lacking
             raise SourceError(
                 f"{reason} the fit passes over the rows several times, and an iterator can be read once. Pass a list of batches, "
                 "an object whose iter() starts anew, a function that makes the iterator (fit_batches(make), not "

@@ -13,6 +13,7 @@ from fastkl._core.rows import AnyRows, Rows
 from fastkl.families._mixture import weighted_sum
 from fastkl.families.base import Family, Fit
 from fastkl.families.drawing import AT_ONCE, draws
+from fastkl.families.matrices import inverses
 from fastkl.families.mixture.ascent import Ascent
 from fastkl.families.mixture.conditioning import conditioned
 from fastkl.families.mixture.expectation import Components, both_added, gradient_block
@@ -22,7 +23,6 @@ from fastkl.families.normal import Normal
 from fastkl.families.product import Product
 from fastkl.families.solvers.coordinates import chart_at
 from fastkl.families.spaces import Space
-from fastkl.families.univariate import inverses
 
 
 class Mixture(Family):

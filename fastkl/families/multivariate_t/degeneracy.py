@@ -12,7 +12,7 @@ import numpy as np
 from fastkl._core.array_types import Floats
 from fastkl._core.rows import AnyRows, Rows
 from fastkl.exceptions import DegenerateDataError
-from fastkl.families.multivariate_normal import dependent_column
+from fastkl.families.matrices import dependent_column
 from fastkl.families.multivariate_t.starts import robust_frame, robust_scatter
 from fastkl.families.multivariate_t.sums import MeanAndScatter, merged_moments, row_moments
 from fastkl.families.solvers.iterative import n_rows

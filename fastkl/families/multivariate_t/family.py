@@ -16,6 +16,7 @@ from fastkl._core.rows import AnyRows, Rows
 from fastkl._core.special.student_degrees import degrees_slopes, expected_log_rise, log_constant, log_constant_slopes
 from fastkl.families._student import row_weights, sums, to_log_density
 from fastkl.families.base import Family, Fit
+from fastkl.families.matrices import inverses
 from fastkl.families.multivariate_t.degeneracy import overflow_error
 from fastkl.families.multivariate_t.fit import fit_rows
 from fastkl.families.multivariate_t.information import observed_information, units
@@ -23,7 +24,6 @@ from fastkl.families.multivariate_t.sums import student_sums
 from fastkl.families.orthants import t_cdf
 from fastkl.families.regression import regressed
 from fastkl.families.spaces import DegreesOfFreedom, PositiveDefinite, Real
-from fastkl.families.univariate import inverses
 from fastkl.families.weightless import rows_of_weight
 
 

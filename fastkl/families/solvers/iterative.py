@@ -19,11 +19,12 @@ from fastkl._core.iterations import is_heard, report, told
 from fastkl._core.rows import AnyRows, Rows
 from fastkl.exceptions import SupportError
 from fastkl.families.base import Fit
+from fastkl.families.matrices import inverses
 from fastkl.families.solvers._climb import can_climb, climb_columns
 from fastkl.families.solvers.newton import Evaluation, Landscape, Maximum, maximise
 from fastkl.families.spaces import Numbers
 from fastkl.families.spaces.scales import IDENTITY
-from fastkl.families.univariate import UnivariateFamily, inverses, raise_if_constant
+from fastkl.families.univariate import UnivariateFamily, raise_if_constant
 from fastkl.families.weightless import rows_of_weight
 
 SAMPLE_ROWS = 16384

@@ -20,11 +20,11 @@ from fastkl._core.rows import AnyRows, Rows
 from fastkl.exceptions import DegenerateDataError
 from fastkl.families.base import Family, Fit
 from fastkl.families.gradient_sums import added, all_added
+from fastkl.families.matrices import inverses
 from fastkl.families.priors import Prior, PriorLike
 from fastkl.families.solvers.coordinates import Chart, chart_at, inside
 from fastkl.families.solvers.curvature import hessian, jacobian
 from fastkl.families.solvers.kinks import at_kinks
-from fastkl.families.univariate import inverses
 
 CERTIFICATE = 1e-8  # gradient in nats per unit of weight and coordinate
 SETTLED = 1e-14  # the same where rounding is all that is left of it

@@ -1,0 +1,41 @@
+"""Symmetric matrices of a few rows: inverses of information matrices, and the column that others determine.
+
+Both go by the correlation form, so that neither depends on the units of parameters or columns.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.linalg import lapack
+
+from fastkl._core.array_types import Floats
+
+SINGULAR = 1e-13  # eigenvalue of an information in correlation form that is all rounding
+
+
+def inverses(information: Floats) -> Floats:
+    """Inverses of symmetric matrices (d, p, p) by their correlation form; NaN where one is not positive definite to rounding."""
+    diagonal, identity = np.diagonal(information, axis1=1, axis2=2), np.eye(information.shape[1])
+    good = np.all((diagonal > 0.0) & np.isfinite(diagonal), axis=1) & np.isfinite(information).all(axis=(1, 2))
+    root = np.sqrt(np.where(good[:, None], diagonal, 1.0))
+    with np.errstate(over="ignore", invalid="ignore"):  # an edited file may hold what is no information
+        scaled = np.where(good[:, None, None], information, identity) / root[:, :, None] / root[:, None, :]
+        scaled = 0.5 * (scaled + scaled.swapaxes(1, 2))  # as eigvalsh takes it
+    good &= np.max(np.abs(scaled), axis=(1, 2), initial=0.0) < 2.0  # or eigenvalues are no better than rounding
+    values = np.linalg.eigvalsh(np.where(good[:, None, None], scaled, identity))
+    good &= np.min(values, axis=1, initial=np.inf) > SINGULAR
+    found = np.linalg.inv(np.where(good[:, None, None], scaled, identity))
+    with np.errstate(over="ignore"):
+        found = found / root[:, :, None] / root[:, None, :]
+    good &= np.isfinite(found).all(axis=(1, 2))  # or an error is beyond the largest number
+    return np.where(good[:, None, None], found, np.nan)
+
+
+def dependent_column(correlation: Floats) -> int | None:
+    """The first column that the columns before it determine (to rounding), by the pivots of a Cholesky factorisation."""
+    d = len(correlation)
+    factor, status = lapack.dpotrf(np.array(correlation, order="F"), lower=True, clean=True)
+    if status > 0:
+        return int(status) - 1
+    tiny = np.flatnonzero(np.diag(factor) ** 2 <= 10.0 * d * np.finfo(np.float64).eps)
+    return int(tiny[0]) if len(tiny) else None
