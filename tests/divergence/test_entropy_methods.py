@@ -116,7 +116,13 @@ def test_diagnostics_of_the_weighted_estimate():
 # --- spacings ----------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("case", [c for c in CASES if c["estimator"] == "entropy_spacing"], ids=lambda c: c["id"])
+def published(case):
+    """The errors of 10,000 samples take seconds where each goes through all windows, in formulas that scipy has too."""
+    slow = case["parameters"]["method"] in ("correa", "van_es")
+    return pytest.param(case, id=case["id"], marks=[pytest.mark.slow] if slow else [])
+
+
+@pytest.mark.parametrize("case", [published(c) for c in CASES if c["estimator"] == "entropy_spacing"])
 def test_case(case):
     scope = {"np": np}
     exec(case["generator"]["numpy"], scope)
