@@ -70,6 +70,9 @@ def test_columns_and_kinds_of_components():
         [families.Uniform(), families.Uniform()], weights=[0.5, 0.5], low=[[0.0], [2.0]], high=[[1.0], [3.0]]
     )
     assert ends.quantile([0.0, 0.25, 0.75, 1.0]).ravel() == pytest.approx([0.0, 0.5, 2.5, 3.0], rel=1e-14)
+    # level from 1 to 2: the least number there
+    for upper in (False, True):
+        assert ends.quantile(0.5, upper=upper)[0] == pytest.approx(1.0, rel=1e-14)
 
 
 def test_one_column_of_multivariate_normal_components():

@@ -2,23 +2,26 @@
 
 A column of a mixture is a mixture of that column of the components, so both tails are sums on a logarithmic scale, and the one
 that is near 1 follows from the other. A quantile lies between the least and the greatest of the components' own, and is found
-there by halving the floating-point numbers in between, which takes 64 steps whatever their size.
+there by the search of ``solvers/quantiles``; where the distribution function has steps or levels by halving the floating-point
+numbers in between, which takes 64 steps whatever their size.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
-from scipy.special import logsumexp
+from numpy.typing import NDArray
 
 from fastkl._core.array_types import Floats, Params
 from fastkl.families.base import Family
 from fastkl.families.normal import Normal
+from fastkl.families.solvers.quantiles import but_for_rounding, root_between
 from fastkl.families.univariate import UnivariateFamily
 
 Part = tuple[UnivariateFamily, Params]
 _LOG_HALF = float(np.log(0.5))
+LEVEL = 2**24  # so many numbers below a quantile the distribution function is another, unless it is level there
 
 
 def column_parts(families: Sequence[Family], params: Sequence[Params]) -> list[Part] | None:
@@ -47,9 +50,11 @@ def log_tail(parts: Sequence[Part], weights: Floats, x: Floats, upper: bool) -> 
 
 
 def _summed(parts: Sequence[Part], weights: Floats, x: Floats, upper: bool) -> Floats:
-    logs = [(family.log_sf if upper else family.log_cdf)(x, own) for family, own in parts]
-    shares = np.asarray(weights, dtype=np.float64).reshape(-1, *(1,) * x.ndim)
-    return np.asarray(logsumexp(np.stack(logs), axis=0, b=np.broadcast_to(shares, (len(logs), *logs[0].shape))))
+    total = np.full(x.shape, -np.inf)
+    for (family, own), weight in zip(parts, weights, strict=True):
+        if weight > 0.0:
+            np.logaddexp(total, np.log(weight) + (family.log_sf if upper else family.log_cdf)(x, own), out=total)
+    return total
 
 
 def quantile(parts: Sequence[Part], weights: Floats, p: Floats, upper: bool) -> Floats:
@@ -57,29 +62,56 @@ def quantile(parts: Sequence[Part], weights: Floats, p: Floats, upper: bool) -> 
     kept = [part for part, weight in zip(parts, weights, strict=True) if weight > 0.0]
     shares = np.asarray(weights)[np.asarray(weights) > 0.0]
     own = np.stack([(family.upper_quantile if upper else family.quantile)(p, at) for family, at in kept])
-    low, high = _ordinals(own.min(axis=0)), _ordinals(own.max(axis=0))
-    share = np.broadcast_to(p, low.shape)
-    with np.errstate(divide="ignore"):
-        lower_target, upper_target = np.log(share), np.log1p(-share)
-    if upper:
-        lower_target, upper_target = upper_target, lower_target
-    small = lower_target <= _LOG_HALF
-    edge = (share == 0.0) | (share == 1.0)
+    least, greatest = own.min(axis=0), own.max(axis=0)
+    share = np.broadcast_to(p, least.shape)
     # the ends of the support are those of the widest component
-    at_low = (share == 0.0) != upper
-    found = np.where(at_low, low, high)
-    low = np.where(edge, high, low)
-    while np.any(low < high):
-        middle = (low >> 1) + (high >> 1) + (low & high & 1)
-        x = _numbers(middle)
-        enough = np.where(
-            small,
-            _summed(kept, shares, x, False) >= lower_target,
-            _summed(kept, shares, x, True) <= upper_target,
-        )
-        high, low = np.where(enough, middle, high), np.where(enough, low, middle + 1)
-        low = np.minimum(low, high)
-    return _numbers(np.where(edge, found, high))
+    found = np.where((share == 0.0) != upper, least, greatest)
+    open_ = (share > 0.0) & (share < 1.0) & (least < greatest)
+    column = np.broadcast_to(np.arange(least.shape[1]), least.shape)[open_]
+    steps = any(family.discrete for family, _ in kept)
+    excess = _excess(kept, shares, share[open_], column, upper, exact=steps)
+    low, high = least[open_], greatest[open_]
+    if steps:
+        found[open_] = _least(excess, low, high)
+        return found
+    roots = root_between(excess, low, high)
+    # between components that are apart the distribution function is level: the least of the numbers there
+    rows = np.arange(len(roots))
+    level = np.flatnonzero((roots > low) & (excess(np.maximum(low, _numbers(_ordinals(roots) - LEVEL)), rows) >= 0.0))
+    if len(level):
+        roots[level] = _least(lambda x, rows: excess(x, level[rows]), low[level], roots[level])
+    found[open_] = roots
+    return found
+
+
+def _excess(
+    parts: Sequence[Part], weights: Floats, share: Floats, column: NDArray[np.intp], upper: bool, exact: bool
+) -> Callable[[Floats, NDArray[np.intp]], Floats]:
+    """Increasing functions of x, one for each share and its column, 0 at the quantile: by the logarithm of the smaller tail."""
+    with np.errstate(divide="ignore"):
+        target = np.where(share <= 0.5, np.log(share), np.log1p(-share))
+    above = (share <= 0.5) == upper  # whether the smaller tail is the upper one
+
+    def excess(x: Floats, rows: NDArray[np.intp]) -> Floats:
+        value = np.empty(len(x))
+        for side, sign, of in ((False, 1.0, ~above[rows]), (True, -1.0, above[rows])):
+            if of.any():
+                at = column[rows[of]]
+                chosen = [(family, {name: column_of[at] for name, column_of in own.items()}) for family, own in parts]
+                value[of] = sign * (_summed(chosen, weights, x[of], side) - target[rows[of]])
+        return value if exact else but_for_rounding(value, target[rows])
+
+    return excess
+
+
+def _least(excess: Callable[[Floats, NDArray[np.intp]], Floats], low: Floats, high: Floats) -> Floats:
+    """The least number with an excess of at least 0, of which ``high`` is one: by halving the numbers between."""
+    first, last, rows = _ordinals(low), _ordinals(high), np.arange(len(low))
+    while len(rows := rows[first[rows] < last[rows]]):
+        middle = (first[rows] >> 1) + (last[rows] >> 1) + (first[rows] & last[rows] & 1)
+        enough = excess(_numbers(middle), rows) >= 0.0
+        last[rows[enough]], first[rows[~enough]] = middle[enough], middle[~enough] + 1
+    return _numbers(last)
 
 
 def _ordinals(x: Floats) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:

@@ -74,21 +74,49 @@ def continuous_quantile(
                 continue
             chosen = {name: column[rows[of]] for name, column in given.items()}
             value[of] = sign * (tail(x[of], chosen) - target[rows[of]])
-        with np.errstate(over="ignore"):  # far out the tail's logarithm is as large as numbers go
-            value /= np.minimum(ROUNDINGS * np.maximum(1.0, np.abs(target[rows])), MOST_OFF)
-        return np.where(np.abs(value) <= 1.0, 0.0, value)
+        return but_for_rounding(value, target[rows])
 
     start = np.full(len(share), np.nan) if guess is None else guess[inside]
     result[inside] = _increasing_root(excess, start, ends)
     return result
 
 
+def but_for_rounding(excess: Floats, target: Floats) -> Floats:
+    """The logarithm of a tail less its target, in units of what counts as 0."""
+    with np.errstate(over="ignore"):  # far out the tail's logarithm is as large as numbers go
+        value = excess / np.minimum(ROUNDINGS * np.maximum(1.0, np.abs(target)), MOST_OFF)
+    return np.where(np.abs(value) <= 1.0, 0.0, value)
+
+
 def _increasing_root(
     function: Callable[[Floats, NDArray[np.intp]], Floats], guess: Floats, ends: tuple[float, float]
 ) -> Floats:
     """Root of every one of n increasing functions: of two neighbouring numbers about it the one with the smaller value."""
-    a, b, fa, fb = _bracket(function, guess, ends)
-    rows, share = np.arange(len(guess)), np.full(len(guess), 0.5)
+    return _root_within(function, *_bracket(function, guess, ends))
+
+
+def root_between(function: Callable[[Floats, NDArray[np.intp]], Floats], low: Floats, high: Floats) -> Floats:
+    """The same between two numbers each, where the functions are not positive at ``low`` and not negative at ``high``."""
+    rows = np.arange(len(low))
+    a, b, fa, fb = _ordinal(low), _ordinal(high), function(low, rows), function(high, rows)
+    across = np.flatnonzero((a < 0) & (b > 0))  # no bracket may hold more numbers than an int64 counts
+    if len(across):
+        value = function(np.zeros(len(across)), across)
+        below = value <= 0.0
+        a[across[below]], fa[across[below]] = 0, value[below]
+        b[across[~below]], fb[across[~below]] = 0, value[~below]
+    return _root_within(function, a, b, fa, fb)
+
+
+def _root_within(
+    function: Callable[[Floats, NDArray[np.intp]], Floats],
+    a: NDArray[np.int64],
+    b: NDArray[np.int64],
+    fa: Floats,
+    fb: Floats,
+) -> Floats:
+    """The root between the places a and b, where the functions are fa and fb; all four change."""
+    rows, share = np.arange(len(a)), np.full(len(a), 0.5)
     c, fc = a.copy(), fa.copy()
     for _ in range(MOST_STEPS):
         rows = rows[(np.abs(b[rows] - a[rows]) > 1) & (fa[rows] != 0.0) & (fb[rows] != 0.0)]
