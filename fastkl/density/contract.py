@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.utils.validation import check_is_fitted
 
+from fastkl._core.alignment import aligned
 from fastkl._core.array_types import Floats, Params
 from fastkl._core.rows import Rows
 from fastkl.density.callbacks import CallbackSupportMixin
@@ -47,6 +48,9 @@ class Density(ChosenTable, CallbackSupportMixin, DensityMixin, BaseEstimator):
 
     # properties that cost next to nothing, which a notebook shows beside the attributes that are stored
     _cheap_properties: ClassVar[tuple[str, ...]] = ("n_parameters_",)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(aligned(state))  # arrays that came from another process need not be
 
     # -- needed ------------------------------------------------------------------------------------------------------------
 

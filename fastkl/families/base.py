@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 
+from fastkl._core.alignment import aligned
 from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl._core.rows import AnyRows, Rows
 from fastkl.exceptions import SupportError
@@ -374,7 +375,7 @@ class Family(BaseEstimator):
         for name in self.parameter_names:
             if np.iscomplexobj(given[name]):
                 raise ValueError(f"{self.name}: {name} is complex; parameters are real numbers.")
-        numbers = {name: np.asarray(given[name], dtype=np.float64) for name in self.parameter_names}
+        numbers = {name: aligned(np.asarray(given[name], dtype=np.float64)) for name in self.parameter_names}
         return self.shaped_parameters(numbers)
 
     @classmethod
@@ -382,8 +383,7 @@ class Family(BaseEstimator):
         cls, names: Iterable[str], error: type[Exception] = TypeError, parameters: tuple[str, ...] | None = None
     ) -> None:
         """An error that says what the family takes, and what names from other libraries are called here."""
-        # families of families have those of an instance
-        known = tuple(cls.parameters) if parameters is None else parameters
+        known = tuple(cls.parameters) if parameters is None else parameters  # of an instance, for families of families
         unknown = [name for name in names if name not in cls._options and name not in known]
         if unknown:
             options = sorted(cls._options - set(known))

@@ -20,12 +20,13 @@ from fastkl.exceptions import SourceError
 from fastkl.rows.arrow import import_pyarrow
 from fastkl.rows.batch import Choice, as_batch
 from fastkl.rows.dask_schedulers import threads_of_a_task
+from fastkl.rows.in_band import InBand
 from fastkl.rows.output import LOG_DENSITY
 from fastkl.rows.source import Block
 
 
 @dataclass(frozen=True, eq=False)
-class Work:
+class Work(InBand):
     """What is done with every partition of a pass.
 
     Parameters
@@ -50,7 +51,7 @@ class Work:
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
+class Part(InBand):
     """The result of consecutive partitions.
 
     Parameters

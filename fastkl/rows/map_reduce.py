@@ -22,6 +22,7 @@ from fastkl._core.blas_threads import single_threaded_blas
 from fastkl.exceptions import SourceError
 from fastkl.rows.batch import Choice
 from fastkl.rows.columns import listed
+from fastkl.rows.in_band import InBand
 from fastkl.rows.opening import open_source
 from fastkl.rows.queries import is_query
 from fastkl.rows.source import Block
@@ -49,7 +50,7 @@ class Piece(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
+class Part(InBand):
     """What the map gives for a batch: a few sums and what identifies the batch, or what went wrong.
 
     ``bytes(part)`` is the part to send where an engine takes bytes; ``reduce`` takes either.
@@ -174,7 +175,7 @@ class Sample:
 
 
 @dataclass(frozen=True, eq=False)
-class Pass:
+class Pass(InBand):
     """The map of one pass: pure, and it can be pickled, as can what it returns."""
 
     work: Any

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastkl._core.alignment import aligned
 from fastkl._core.array_types import Floats
 from fastkl.exceptions import SourceError
 from fastkl.rows.npy_file import NpyFile
@@ -43,7 +44,7 @@ def read_weights(
     if getattr(getattr(given, "dtype", None), "kind", "") == "c":
         raise ValueError(f"{name} holds complex numbers. Weights are real numbers of at least 0.")
     try:
-        weights = np.ascontiguousarray(given, dtype=np.float64) if np.ndim(given) else np.full(n, float(given))
+        weights = aligned(np.ascontiguousarray(given, dtype=np.float64)) if np.ndim(given) else np.full(n, float(given))
     except (TypeError, ValueError) as error:
         found = first_non_number(np.asarray(given, dtype=object).reshape(-1))
         if found is None:
