@@ -347,7 +347,7 @@ class Family(BaseEstimator):
 
     def start_at(self, start: Params, d: int) -> Params:
         """Where a search of rows of d columns begins: the parameters given, but for those held fixed; ValueError if none fit."""
-        params = self.check_parameters({**start, **self.fixed_parameters()})
+        params = self.check_parameters({**start, **self.fixed_columns(d)})
         if self.n_columns(params) != d:
             raise ValueError(f"{self.name}: the start is one of {self.n_columns(params)} columns, the rows have {d}.")
         return params

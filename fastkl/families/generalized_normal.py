@@ -37,6 +37,7 @@ from fastkl.families.univariate import UnivariateFamily, raise_if_constant
 from fastkl.families.weightless import rows_of_weight
 
 STARTS = 3
+AT_END = 1e-9  # relative: a search that stops at an end of the shapes is there but for rounding
 SMALLEST_POWER = 1e-290
 
 
@@ -207,8 +208,9 @@ class GeneralizedNormal(UnivariateFamily):
                 continue
             shape, loc = profile.climb(np.where(usable, start["shape"], 2.0), start["loc"], step)
             value = profile.value(shape, loc)
-            inside = usable & (("shape" in profile.fixed) | ((shape > LEAST) & (shape < LARGEST)))
-            fallen |= usable & (shape <= LEAST)
+            down, up = shape < (1.0 + AT_END) * LEAST, shape > (1.0 - AT_END) * LARGEST
+            inside = usable & (("shape" in profile.fixed) | ~(down | up))
+            fallen |= usable & down
             higher = inside & (value > highest)
             best = {name: np.where(higher, new, best[name]) for name, new in (("shape", shape), ("loc", loc))}
             highest = np.where(higher, value, highest)

@@ -394,12 +394,6 @@ def test_bad_probabilities():
 
 def test_before_a_fit():
     for density in (DensityMLE("gamma"), ProductDensity([("a", DensityMLE(), [0])])):
-        for call in (
-            lambda m: m.cdf(ROWS),
-            lambda m: m.quantile(0.5),
-            lambda m: m.mean(),
-            lambda m: m.entropy(),
-            lambda m: m.to_scipy(),
-        ):
+        for name, given in {"cdf": [ROWS], "quantile": [0.5], "mean": [], "entropy": [], "to_scipy": []}.items():
             with pytest.raises(Exception, match="not fitted yet"):
-                call(density)
+                getattr(density, name)(*given)

@@ -99,7 +99,53 @@ def test_draws_follow_it(shape):
     assert stats.kstest(model.cdf(x)[:, 0], "uniform").pvalue > 1e-3
 
 
-@pytest.mark.parametrize(("x", "why"), [([0.0] * 30 + list(range(40)), "equal"), ([0.0, 1.0, 1.1, 5.0], "few")])
+# counts of 0, 1, 2, ... whose searches end at the largest and at the least shape that is looked at: no maximum either
+VISITS = [
+    166,
+    82,
+    61,
+    53,
+    36,
+    29,
+    11,
+    13,
+    12,
+    7,
+    6,
+    4,
+    4,
+    1,
+    1,
+    0,
+    0,
+    2,
+    2,
+    0,
+    4,
+    0,
+    1,
+    1,
+    *[0] * 5,
+    1,
+    0,
+    1,
+    1,
+    0,
+    0,
+    1,
+]
+GREYS = [238, 36, 36, 34, 32, 32, 17, 15, 19, 6, 7, 9, 7, 5, 3, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("x", "why"),
+    [
+        ([0.0] * 30 + list(range(40)), "equal"),
+        ([0.0, 1.0, 1.1, 5.0], "few"),
+        (np.repeat(np.arange(36.0), VISITS), "equal"),
+        (np.repeat(np.arange(17.0), GREYS), "equal"),
+    ],
+)
 def test_rows_without_a_maximum_are_refused(x, why):
     with pytest.raises(DegenerateDataError, match=why):
         DensityMLE("generalized_normal").fit(np.array(x, dtype=float)[:, None])

@@ -58,7 +58,9 @@ def columns():
 
 def log_densities(family, params, x):
     """By scipy's formula where it has the family, else by ours."""
-    if family.scipy_name is None or np.isinf(np.concatenate(list(params.values()))).any():  # a limit that scipy does not have
+    if (
+        family.scipy_name is None or np.isinf(np.concatenate(list(params.values()))).any()
+    ):  # a limit that scipy does not have
         return family.log_density(Rows(x[:, None]), params)
     distribution = getattr(stats, family.scipy_name)
     log_density = distribution.logpmf if family.discrete else distribution.logpdf

@@ -144,9 +144,22 @@ class Mixture(Family):
     def fixed_parameters(self) -> Params:
         fixed: Params = {} if self.weights is None else {WEIGHTS: self.weights}
         for group in self.layout.groups:
-            for name, value in group.family.fixed_parameters().items():
-                fixed[group.key(name)] = [value] * len(group.members)
+            fixed |= {group.key(k): [v] * len(group.members) for k, v in group.family.fixed_parameters().items()}
         return fixed
+
+    def fixed_columns(self, d: int) -> Params:
+        held = self.fixed_parameters()
+        for group in self.layout.groups:
+            held |= {group.key(k): [v] * len(group.members) for k, v in group.family.fixed_columns(d).items()}
+        return self.shaped(held, d)
+
+    def shaped_parameters(self, params: Params) -> Params:
+        held = [name for name, value in self.fixed_parameters().items() if np.array_equal(params[name], value)]
+        told = (space.n_columns(params[name]) for name, space in self.spaces().items() if name not in held)
+        d = next((width for width in told if width is not None), None)
+        if d is not None:  # one number held fixed is that of every column
+            params = {**params, **{name: value for name, value in self.fixed_columns(d).items() if name in held}}
+        return super().shaped_parameters(params)
 
     def n_columns(self, params: Params) -> int:
         return self.component_families[0].n_columns(self.split(params)[0])

@@ -137,6 +137,12 @@ class Product(Family):
             fixed |= part.named(part.family.fixed_parameters())
         return fixed
 
+    def fixed_columns(self, d: int) -> Params:
+        fixed: Params = {}
+        for part in self.parts:
+            fixed |= part.named(part.family.fixed_columns(len(part.columns)))
+        return fixed
+
     def learned_from(self, rows: AnyRows) -> Product:
         """The product with what its groups of labels learn from all rows before a fit: categories."""
         learned = []

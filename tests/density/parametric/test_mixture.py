@@ -159,6 +159,21 @@ def test_a_weight_is_a_repeated_row(family):
         np.testing.assert_allclose(again.params_[name], value, rtol=1e-6)
 
 
+def test_one_number_held_fixed_is_that_of_every_column(tmp_path):
+    family, X = families.Normal(scale=0.7), IRIS[:, :2]
+    model = MixtureMLE(2, family=family, random_state=0).fit(X)
+    assert model.params_["scale"].shape == (2, 2)
+    again = MixtureMLE(2, family=family, init=model.params_).fit(X)
+    np.testing.assert_allclose(again.params_["loc"], model.params_["loc"], rtol=1e-9)
+    model.save(tmp_path / "model")
+    np.testing.assert_array_equal(fastkl.load(tmp_path / "model").score_samples(X), model.score_samples(X))
+    known = {name: model.params_[name] for name in ("weights", "loc")}
+    known = MixtureMLE.from_parameters(family, **known)
+    np.testing.assert_array_equal(known.score_samples(X), model.score_samples(X))
+    with pytest.raises(ValueError, match="scale of component 0 has to be 3 numbers"):
+        MixtureMLE(2, family=family, init={"weights": [0.5, 0.5], "loc": np.zeros((2, 3))}).fit(X)
+
+
 def test_no_unit():
     """A factor shifts log-densities and does nothing else, starts and the default prior included."""
     for prior in (None, "default"):
