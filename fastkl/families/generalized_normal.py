@@ -28,6 +28,7 @@ from fastkl.families.solvers.power_profile import (
     LEAST,
     LOOK_ROWS,
     NEAR,
+    RESOLUTION_OF_LOC,
     PowerProfile,
     expected_information,
     first_look,
@@ -37,6 +38,7 @@ from fastkl.families.univariate import UnivariateFamily, raise_if_constant
 from fastkl.families.weightless import rows_of_weight
 
 STARTS = 3
+MEMBERS = (1.0, 2.0)  # shapes of the Laplace and the normal distributions
 AT_END = 1e-9  # relative: a search that stops at an end of the shapes is there but for rounding
 SMALLEST_POWER = 1e-290
 
@@ -62,9 +64,9 @@ class GeneralizedNormal(UnivariateFamily):
     Notes
     -----
     The likelihood is unbounded: with loc at a row it rises without end as the shape goes to 0. As usual the highest maximum
-    inside is taken, at shapes from 0.05 on; few rows, or rows many of which are equal, may have none, which is a
-    ``DegenerateDataError``. The uniform distribution on the range of the rows is always a maximum, and where it is the highest
-    ``params_["shape"]`` is inf and ``boundary_`` says so.
+    inside is taken, at shapes from 0.05 on; few rows, or rows many of which are equal, may have none, or none as high as that
+    of the Laplace or the normal distribution, which is a ``DegenerateDataError``. The uniform distribution on the range of the
+    rows is always a maximum, and where it is the highest ``params_["shape"]`` is inf and ``boundary_`` says so.
 
     Up to shape 1 the density has a cusp at loc, which is estimated to be one of the rows. Standard errors are those of the
     expected information; for shapes up to 1/2 loc has none, since its error falls faster than 1 / sqrt(n).
@@ -170,10 +172,14 @@ class GeneralizedNormal(UnivariateFamily):
             # the maxima of some rows, and from the highest of them that of all
             low, high = np.min(sample.X, axis=0).astype(np.float64), np.max(sample.X, axis=0).astype(np.float64)
             of_sample = PowerProfile(sample, sample, low, high, profile.sums, fixed)
-            starts = [self._highest(of_sample, starts, GRID_STEP)[0]]
+            found = self._highest(of_sample, starts, GRID_STEP)
+            starts = [self._above_members(of_sample, *found[:2])[0]]
         near = start is not None or sample is not rows
         best, highest, fallen = self._highest(profile, starts, NEAR if near else GRID_STEP)
         spikes = np.where(fallen if start is not None else True, spikes, -np.inf)
+        if not near:
+            best, highest, lost = self._above_members(profile, best, highest)
+            spikes = np.maximum(spikes, lost)
         uniform, of_uniform = profile.uniform()
         held_uniform = np.isinf(fixed["shape"]) if "shape" in fixed else np.zeros(d, dtype=bool)
         allowed = held_uniform if "shape" in fixed else ~held_uniform
@@ -181,9 +187,9 @@ class GeneralizedNormal(UnivariateFamily):
         if runaway.any() and "shape" not in fixed:
             column = int(np.flatnonzero(runaway)[0])
             raise DegenerateDataError(
-                f"generalized_normal: the likelihood of {rows.column(column)} has no maximum inside: with loc at one of the rows "
-                "it rises without bound as shape goes to 0, since the rows are few or many of them are equal. Hold the shape "
-                "fixed, or take student_t or laplace.",
+                f"generalized_normal: the likelihood of {rows.column(column)} has no maximum inside that is as high as those "
+                "of the Laplace and the normal distribution: with loc at one of the rows it rises without bound as shape goes to "
+                "0, since the rows are few or many of them are equal. Hold the shape fixed, or take student_t or laplace.",
                 column,
             )
         higher = allowed & (of_uniform >= highest)
@@ -215,6 +221,29 @@ class GeneralizedNormal(UnivariateFamily):
             best = {name: np.where(higher, new, best[name]) for name, new in (("shape", shape), ("loc", loc))}
             highest = np.where(higher, value, highest)
         return best, highest, fallen
+
+    def _above_members(self, profile: PowerProfile, best: Params, highest: Floats) -> tuple[Params, Floats, Floats]:
+        """A maximum uphill of the best Laplace or normal distribution where that is higher than the maximum so far.
+
+        Where there is none, since the likelihood rises from there to shape 0, the maximum so far is none either: NaN, and the
+        likelihood of the Laplace or normal distribution as the last of the three.
+        """
+        lost = np.full(len(highest), -np.inf)
+        if "shape" in profile.fixed:
+            return best, highest, lost
+        for member in MEMBERS:
+            shape = np.full_like(highest, member)
+            loc = profile.locate(shape, np.where(np.isnan(best["loc"]), profile.middle, best["loc"]), RESOLUTION_OF_LOC)
+            value = profile.value(shape, loc)
+            higher = value > np.maximum(highest, lost)
+            if not higher.any():
+                continue
+            found, top, _ = self._highest(profile, [{"shape": np.where(higher, shape, np.nan), "loc": loc}], NEAR)
+            reached, none = higher & (top >= value), higher & ~(top >= value)
+            best = {name: np.where(none, np.nan, np.where(reached, found[name], old)) for name, old in best.items()}
+            highest = np.where(none, -np.inf, np.where(reached, top, highest))
+            lost = np.where(none, value, np.where(reached, -np.inf, lost))
+        return best, highest, lost
 
     def _starts(self, profile: PowerProfile) -> tuple[list[Params], Floats]:
         """Where maxima may be by a look at few rows, NaN where a column has fewer, and the likelihood at the least shape."""

@@ -153,6 +153,19 @@ def test_rows_without_a_maximum_are_refused(x, why):
     assert held.converged_
 
 
+@pytest.mark.parametrize("df", [0.5, 3.0, 30.0])
+def test_never_below_its_members(df):
+    """There may be two maxima near shape 1, one with loc at a row; or only ones that are lower than a normal distribution."""
+    for seed in range(60):
+        X = np.random.default_rng(seed).standard_t(df, size=40)[:, None]
+        members = [DensityMLE(name).fit(X).log_likelihood_ for name in ("laplace", "normal", "uniform")]
+        try:
+            model = DensityMLE("generalized_normal").fit(X)
+        except DegenerateDataError:
+            continue
+        assert model.log_likelihood_ >= max(members) - 1e-9
+
+
 def test_shapes_that_are_held():
     X = draws(1.0, 300)
     held = DensityMLE(GeneralizedNormal(shape=1.0)).fit(X)

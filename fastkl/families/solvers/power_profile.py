@@ -77,6 +77,11 @@ class PowerProfile:
         """Sum of the weights times that."""
         return self.rows.total_weight * self.factor
 
+    @property
+    def middle(self) -> Floats:
+        """Of the range of every column."""
+        return self.low + 0.5 * (self.high - self.low)
+
     def reach(self, loc: Floats) -> Floats:
         """The largest distance from loc in every column; 1 where all rows are there."""
         largest = np.maximum(self.high - loc, loc - self.low)
@@ -240,7 +245,7 @@ class PowerProfile:
 
     def uniform(self) -> tuple[Params, Floats]:
         """The uniform distribution of infinite shape that is best, and its log-likelihood."""
-        loc = self.fixed.get("loc", self.low + 0.5 * (self.high - self.low))
+        loc = self.fixed.get("loc", self.middle)
         reach = np.maximum(self.high - loc, loc - self.low)
         scale = self.fixed.get("scale", reach)
         value = np.where(reach <= scale, -self.weight * np.log(2.0 * scale), -np.inf)
