@@ -12,14 +12,17 @@ No ``-ffast-math`` (it changes the floating-point mode of the whole process on s
 
 import os
 import re
+import sys
 import tempfile
 from pathlib import Path
 
+import Cython
 import setuptools
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 from setuptools.errors import CompileError, LinkError
+from setuptools.modified import newer_group
 
 if int(setuptools.__version__.split(".")[0]) < 80:
     raise SystemExit(
@@ -82,7 +85,38 @@ class BuildExt(build_ext):
             extension.extra_link_args = openmp[1] + stripped
         # One compiler process for each core: the modules are independent of each other.
         self.parallel = self.parallel or os.cpu_count()
+        flags = repr((Cython.__version__, self.compiler.compiler_so, [(e.extra_compile_args, e.extra_link_args) for e in self.extensions]))
+        stamp = ROOT / "build" / f"flags.{self.plat_name}-{sys.implementation.cache_tag}"
+        self.same_flags = stamp.exists() and stamp.read_text() == flags
+        if self._is_kept():
+            self.force = self.force or not self.same_flags
+            stamp.unlink(missing_ok=True)  # of a build that is not whole
         super().build_extensions()
+        if self._is_kept():
+            stamp.write_text(flags)
+
+    def build_extension(self, ext):
+        """Compile a module; or copy it, where ``pip install .`` has left it in this folder and nothing has changed since.
+
+        An editable install is built in a folder of its own, so that all would be compiled once more after the plain one.
+        """
+        made, target = self._kept() / self.get_ext_filename(ext.name), Path(self.get_ext_fullpath(ext.name))
+        # our own files: those that Cython writes are new in every environment, since its own are
+        source = ROOT / f"{ext.name.replace('.', '/')}.pyx"
+        files = [*([str(source)] if source.exists() else []), *ext.depends]
+        kept = self.same_flags and not self.force and not self._is_kept() and made.exists()
+        if kept and not newer_group(files, made):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            self.copy_file(str(made), str(target))
+        else:
+            super().build_extension(ext)
+
+    def _kept(self):
+        """Where a build leaves its modules, unless it is told otherwise."""
+        return ROOT / "build" / f"lib.{self.plat_name}-{sys.implementation.cache_tag}"
+
+    def _is_kept(self):
+        return Path(self.build_lib).resolve() == self._kept().resolve()
 
     def _compiles(self, flags, source="int fastkl_probe(void) { return 0; }\n", link=None):
         """Whether a shared object can be compiled, and linked when ``link`` is given, with these flags."""
@@ -162,7 +196,7 @@ setup(
     ext_modules=cythonize(
         extensions(),
         compiler_directives=DIRECTIVES,
-        build_dir="build/cython",
+        build_dir="build/cython-debug" if DEBUG else "build/cython",
         shared_utility_qualified_name=SHARED,
         nthreads=os.cpu_count() or 1,
     ),

@@ -12,6 +12,7 @@ from fastkl._core.array_types import Floats, Params
 from fastkl._core.rows import AnyRows, Rows
 from fastkl._core.special.gamma_functions import HALF_LOG_2PI, half_step
 from fastkl._core.special.student_tails import log_student_sf, plain_student_sf
+from fastkl.exceptions import DegenerateDataError
 from fastkl.families.column_sums import column_moments, merged_moments
 from fastkl.families.solvers.iterative import IterativeFamily, weighted_sum
 from fastkl.families.solvers.newton import Maximum
@@ -31,6 +32,7 @@ WIDTHS = (2.0, 0.2)  # scale at such a group, in half-lengths of its window
 WINDOW_DF = (0.3, 1.0, 4.0)  # at a group of rows, with the others in the tails
 HELD_DF = (0.5, 1.0, 3.0, 30.0)
 FAR_DF = 1e4  # beyond it the normal limit is looked at
+SAME = 1e-12  # likelihoods that differ by less, relatively, are the same
 LIMIT_DF = 1e10  # beyond it there is no telling from the limit
 
 
@@ -56,7 +58,8 @@ class StudentT(IterativeFamily):
 
     With small df, or scale fixed, the likelihood may have a maximum near every row: the highest is searched for. With df free it
     grows without bound as df and scale go to 0 with loc at any row (C. Fernandez and M. F. J. Steel 1999,
-    doi:10.1093/biomet/86.1.153); the estimate is the highest maximum inside.
+    doi:10.1093/biomet/86.1.153); the estimate is the highest maximum inside. Few rows whose maxima inside are all lower than that
+    of the Cauchy distribution are a ``DegenerateDataError``.
 
     References
     ----------
@@ -146,12 +149,17 @@ class StudentT(IterativeFamily):
             start: Params = {name: np.where(lost, value, maximum.params[name]) for name, value in limit.params.items()}
             start["df"] = np.where(lost, 4.0 + 1.5 / np.maximum(slope, 1e-9), start["df"])
             maximum = maximum.where(~lost, self.climb(rows, start, tol, max_iter))
-        at_limit = (limit.at.value >= maximum.at.value) | ((maximum.params["df"] >= FAR_DF) & (slope <= 0.0))
+        at_limit: NDArray[np.bool_] = (limit.at.value >= maximum.at.value) | (
+            (maximum.params["df"] >= FAR_DF) & (slope <= 0.0)
+        )
         if np.any(collapsed := collapsed & ~at_limit & (slope < 0.0)):
             # every ascent ran into a row: the limit is the maximum inside if no df between is higher
             at_limit |= collapsed & (limit.at.value >= self._highest_held(rows, fixed, tol, max_iter))
         maximum = limit.where(at_limit, maximum)
         raise_if_collapsed(rows, maximum, self.name, "Leave the column out, or hold df or scale fixed.")
+        if isinstance(rows, Rows) and len(rows.X) <= FEW:
+            maximum = self._not_below_cauchy(rows, fixed, maximum, tol, max_iter)
+            at_limit &= np.isinf(maximum.params["df"])
         if not at_limit.any():
             return maximum, {}
         where = "" if at_limit.all() else f" in column {', '.join(map(str, np.flatnonzero(at_limit)))}"
@@ -160,12 +168,36 @@ class StudentT(IterativeFamily):
             "distribution."
         }
 
+    def _not_below_cauchy(self, rows: Rows, fixed: Params, maximum: Maximum, tol: float, max_iter: int) -> Maximum:
+        """A maximum uphill of that of the Cauchy distribution, where that is higher; DegenerateDataError where there is none."""
+        cauchy = self._held(rows, fixed, 1.0, tol, max_iter)
+        higher = cauchy.converged & (cauchy.at.value > maximum.at.value + SAME * np.abs(maximum.at.value))
+        if not higher.any():
+            return maximum
+        start: Params = {name: np.where(higher, value, maximum.params[name]) for name, value in cauchy.params.items()}
+        start["df"] = np.minimum(start["df"], FAR_DF)
+        found = self.climb(rows, start, tol, max_iter)
+        lost = higher & ~(found.converged & (found.at.value >= cauchy.at.value))
+        if lost.any():
+            column = int(np.flatnonzero(lost)[0])
+            raise DegenerateDataError(
+                f"Column {column}: the student_t likelihood of these {len(rows.X)} rows has no maximum inside "
+                f"that is as high as that of the Cauchy distribution: from there, at loc={cauchy.params['loc'][column]:.6g}, it "
+                "grows without bound as df and scale go to 0. Hold df or scale fixed, or take cauchy.",
+                column,
+            )
+        return maximum.where(~higher, found)
+
+    def _held(self, rows: AnyRows, fixed: Params, df: float, tol: float, max_iter: int) -> Maximum:
+        """The maximum with df held."""
+        held = type(self)(df=df, loc=self.loc, scale=self.scale)
+        return held._ascent(rows, {**fixed, "df": np.full(rows.n_columns, df)}, tol, max_iter)
+
     def _highest_held(self, rows: AnyRows, fixed: Params, tol: float, max_iter: int) -> Floats:
         """The highest likelihood with df held at one of a few values, of those that have a maximum."""
         values = []
         for df in HELD_DF:
-            held = type(self)(df=df, loc=self.loc, scale=self.scale)
-            found = held._ascent(rows, {**fixed, "df": np.full(rows.n_columns, df)}, tol, max_iter)
+            found = self._held(rows, fixed, df, tol, max_iter)
             values.append(np.where(found.converged, found.at.value, -np.inf))
         highest: Floats = np.max(values, axis=0)
         return highest

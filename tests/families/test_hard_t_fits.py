@@ -148,3 +148,14 @@ def test_multivariate_t_of_a_group_that_is_tight():
     line[0] = [1e6, -1e6]
     with pytest.raises(DegenerateDataError):
         DensityMLE(families.MultivariateT(df=1.5)).fit(line)
+
+
+def test_rows_on_which_only_a_cauchy_distribution_has_a_high_maximum():
+    """Four of seven rows within .002: from the Cauchy maximum the likelihood rises without bound, the rest is far lower."""
+    x = np.array([-0.0008, 4.9997, 99.9994032, 99.9994164, 100.000307, 100.001834, 10000.0])
+    high, low = DensityMLE("cauchy").fit(x[:, None]), DensityMLE(families.StudentT(df=2.0)).fit(x[:, None])
+    assert high.log_likelihood_ > low.log_likelihood_ + 10.0
+    with pytest.raises(
+        DegenerateDataError, match="Column 1: .* these 7 rows has no maximum inside that is as high as .*Cauchy"
+    ):
+        DensityMLE("student_t").fit(np.column_stack([np.arange(7.0), x]))
