@@ -85,7 +85,8 @@ class BuildExt(build_ext):
             extension.extra_link_args = openmp[1] + stripped
         # One compiler process for each core: the modules are independent of each other.
         self.parallel = self.parallel or os.cpu_count()
-        flags = repr((Cython.__version__, self.compiler.compiler_so, [(e.extra_compile_args, e.extra_link_args) for e in self.extensions]))
+        arguments = [(extension.extra_compile_args, extension.extra_link_args) for extension in self.extensions]
+        flags = repr((Cython.__version__, self.compiler.compiler_so, arguments))
         stamp = ROOT / "build" / f"flags.{self.plat_name}-{sys.implementation.cache_tag}"
         self.same_flags = stamp.exists() and stamp.read_text() == flags
         if self._is_kept():
