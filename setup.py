@@ -69,7 +69,12 @@ class BuildExt(build_ext):
         else:
             # 512-bit registers only concern clones whose instruction set has them; elsewhere the flag is without effect.
             # No symbols for a debugger (-g0 comes after Python's own -g): they were nine tenths of the installed size.
-            compile_args = [*(["-O1"] if DEBUG else VECTORIZED), "-fno-math-errno", "-fno-trapping-math", "-fvisibility=hidden"]
+            compile_args = [
+                *(["-O1"] if DEBUG else VECTORIZED),
+                "-fno-math-errno",
+                "-fno-trapping-math",
+                "-fvisibility=hidden",
+            ]
             compile_args += [] if DEBUG else ["-g0"]
             compile_args += [flag for flag in WHERE_KNOWN if self._compiles([flag])]
             stripped = [] if DEBUG or not self._compiles([], link=["-Wl,--strip-all"]) else ["-Wl,--strip-all"]
