@@ -17,11 +17,12 @@ from fastkl._core.array_types import Floats
 from fastkl._core.rows import AnyRows, Rows
 from fastkl.families.solvers.iterative import n_rows
 
-FAR = 8.0  # times as far as what is looked at
-TERMS = 20  # of the power series: 8^-20 is below rounding
+FAR = 3.0  # times as far as what is looked at
+TERMS = 34  # of the power series: 3^-34 is below rounding
 LOOKED_AT = 256  # rows at least, where there are so many
 PER_ROOT = 2.0  # of the square root of the number of rows
 MOST_MOVES = 30
+FURTHER = 1.6  # times as far as the edge lies the next place to look around: what was the best is looked at again
 MOST_NUMBERS = 1 << 20  # distances at once
 MOST_PLACES = 1 << 13
 
@@ -49,17 +50,20 @@ def best_rows(rows: AnyRows, columns: list[int], centre: Floats, power: Floats, 
     best = centre.astype(np.float64)
     n = rows.total(n_rows)
     share = max(LOOKED_AT, PER_ROOT * np.sqrt(n)) / n
-    moving = np.ones(len(columns), dtype=bool)
-    for _ in range(MOST_MOVES):
-        reach = np.array([_reach(sample.X[:, j], c, share) for j, c in zip(columns, best, strict=True)])
-        found = rows.total(_near, columns, best, reach, power, merge=_joined)
-        before = best.copy()
-        for i, near in enumerate(found):
-            if moving[i]:
-                step, looked = _least(near, power[i], reach[i])
-                best[i] = before[i] + step
-                moving[i] = abs(step) > 0.5 * looked
-        if not moving.any():
+    moving = list(range(len(columns)))
+    for move in range(1, MOST_MOVES + 1):
+        of_these = [columns[i] for i in moving]
+        reach = np.array([_reach(sample.X[:, columns[i]], best[i], share) for i in moving])
+        found = rows.total(_near, of_these, best[moving], reach, power[moving], merge=_joined)
+        still = []
+        for i, near, far in zip(moving, found, reach, strict=True):
+            step, looked = _least(near, power[i], far)
+            at_edge = abs(step) > 0.5 * looked
+            best[i] += FURTHER * step if at_edge and move < MOST_MOVES else step
+            if at_edge:
+                still.append(i)
+        moving = still
+        if not moving:
             break
     return best
 

@@ -65,6 +65,7 @@ class PowerProfile:
     sums: Callable[[Rows, Params], Floats]
     fixed: Params
     n_iter: int = field(default=0, init=False)
+    _located: tuple[Floats | float, Floats | float] = field(default=(np.nan, np.nan), init=False)
 
     @cached_property
     def factor(self) -> float:
@@ -134,8 +135,12 @@ class PowerProfile:
 
             loc = uphill(slope, loc, FIRST_STEP * extent, self.low, self.high, resolution * extent)
         if not convex.all():
-            cusps = np.flatnonzero(~convex)
-            loc[cusps] = best_rows(self.rows, list(cusps), loc[cusps], shape[cusps], self.sample)
+            # columns whose search has ended come again with the same shape
+            known = (shape == self._located[0]) & (loc == self._located[1])
+            cusps = np.flatnonzero(~convex & ~known)
+            if len(cusps):
+                loc[cusps] = best_rows(self.rows, list(cusps), loc[cusps], shape[cusps], self.sample)
+            self._located = (np.array(shape), np.where(convex, np.nan, loc))
         return loc
 
     def climb(self, shape: Floats, loc: Floats, step: float) -> tuple[Floats, Floats]:
@@ -146,7 +151,7 @@ class PowerProfile:
         loc = self.fixed.get("loc", np.clip(loc, self.low, self.high))
         settled = np.zeros(len(shape), dtype=bool)
         if "shape" not in self.fixed and step > NEAR:
-            shape, loc = self._along_the_ridge(shape, loc, step, COARSE)
+            shape, loc = self._along_the_ridge(shape, loc, step, COARSE, ~settled)
         for polish in (self._newton, self._in_turn):
             new_shape, new_loc, done = polish(shape, loc)
             done &= ~settled
@@ -156,7 +161,7 @@ class PowerProfile:
         if "shape" in self.fixed:
             new_shape, new_loc = shape, self.locate(shape, loc, RESOLUTION_OF_LOC)
         else:
-            new_shape, new_loc = self._along_the_ridge(shape, loc, COARSE, RESOLUTION)
+            new_shape, new_loc = self._along_the_ridge(shape, loc, COARSE, RESOLUTION, ~settled)
         return np.where(settled, shape, new_shape), np.where(settled, loc, new_loc)
 
     def _in_turn(self, shape: Floats, loc: Floats) -> tuple[Floats, Floats, NDArray[np.bool_]]:
@@ -180,14 +185,16 @@ class PowerProfile:
                 break
         return shape, loc, settled
 
-    def _along_the_ridge(self, shape: Floats, loc: Floats, step: float, resolution: float) -> tuple[Floats, Floats]:
-        """A search in the shape, with the best location at every step, that needs no second derivative."""
+    def _along_the_ridge(
+        self, shape: Floats, loc: Floats, step: float, resolution: float, active: NDArray[np.bool_]
+    ) -> tuple[Floats, Floats]:
+        """A search in the shape, with the best location at every step, that needs no second derivative; of some columns."""
 
         def slope(log_shape: Floats) -> Floats:
             nonlocal loc
             self.n_iter += 1
             loc = self.locate(np.exp(log_shape), loc, resolution * RESOLUTION_OF_LOC / RESOLUTION)
-            return self.slope(np.exp(log_shape), loc)
+            return np.where(active, self.slope(np.exp(log_shape), loc), 0.0)
 
         low, high = np.full_like(shape, np.log(LEAST)), np.full_like(shape, np.log(LARGEST))
         steps, resolutions = np.full_like(shape, step), np.full_like(shape, resolution)
