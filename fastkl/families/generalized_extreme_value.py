@@ -27,13 +27,14 @@ from fastkl.families.extreme_values import (
 from fastkl.families.gumbel import SD_RATIO
 from fastkl.families.solvers.iterative import weighted_moments
 from fastkl.families.solvers.newton import Maximum
-from fastkl.families.solvers.starts import COLLAPSED, raise_if_collapsed
+from fastkl.families.solvers.starts import COLLAPSED, FEW, raise_if_collapsed
 from fastkl.families.spaces import Positive, Real, TailShape
 
 START_SHAPES = (-0.8, -0.4, -0.1, 0.1, 0.4, 1.0, 2.0)
 QUARTERS = (0.25, 0.75)
 BETWEEN = (-0.6, -0.2, 0.0, 0.3, 1.0, 2.0)  # shapes of which none may be higher than the edge
 SPIKE = 3.0
+SAME = 1e-12  # likelihoods that differ by less, relatively, are the same
 MOST_SHAPE = 100.0  # beyond it an ascent is on its way into the spike at the smallest value
 
 
@@ -178,12 +179,18 @@ class GeneralizedExtremeValue(ExtremeValueFamily):
         found = super().settle(rows, fixed, maximum, tol, max_iter)
         raise_if_collapsed(rows, found[0], self.name, "Leave the column out, or hold shape or scale fixed.")
         spike = ~found[0].converged & (found[0].params["shape"] > SPIKE)
+        if "shape" not in fixed and isinstance(rows, Rows) and len(rows.X) <= FEW:
+            # of few rows what is left may be lower than a Gumbel distribution, from which it rises into the spike
+            gumbel = type(self)(shape=0.0, loc=self.loc, scale=self.scale)
+            member = gumbel._ascent(rows, {**fixed, "shape": np.zeros_like(maximum.at.value)}, tol, max_iter)
+            margin = SAME * np.abs(member.at.value)
+            spike |= member.converged & ~(found[0].at.value >= member.at.value - margin)
         if "shape" not in fixed and spike.any():
             column = int(np.flatnonzero(spike)[0])
             raise DegenerateDataError(
-                f"Column {column}: no maximum of the generalized_extreme_value likelihood was found inside, and it grows without "
-                "bound as shape goes to infinity with the lower end of the support at the smallest value. Hold shape fixed, or "
-                "fit the family 'gumbel'.",
+                f"Column {column}: no maximum of the generalized_extreme_value likelihood was found inside that is as high as "
+                "that of the Gumbel distribution, and it grows without bound as shape goes to infinity with the lower end of the "
+                "support at the smallest value. Hold shape fixed, or fit the family 'gumbel'.",
                 column,
             )
         return found

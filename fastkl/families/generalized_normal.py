@@ -161,7 +161,7 @@ class GeneralizedNormal(UnivariateFamily):
         """The highest maximum of every column, and its log-likelihood."""
         d, fixed, rows = len(profile.low), profile.fixed, profile.rows
         sample = profile.sample
-        starts, spikes = [] if start is None else [start], np.full(d, np.inf)
+        starts, spikes, of_sample = [] if start is None else [start], np.full(d, np.inf), profile
         if start is None or np.isinf(start["shape"]).any():
             starts, spikes = self._starts(profile)
         if start is not None:
@@ -173,12 +173,12 @@ class GeneralizedNormal(UnivariateFamily):
             low, high = np.min(sample.X, axis=0).astype(np.float64), np.max(sample.X, axis=0).astype(np.float64)
             of_sample = PowerProfile(sample, sample, low, high, profile.sums, fixed)
             found = self._highest(of_sample, starts, GRID_STEP)
-            starts = [self._above_members(of_sample, *found[:2])[0]]
+            starts = [self._above_members(of_sample, of_sample, *found[:2])[0]]
         near = start is not None or sample is not rows
         best, highest, fallen = self._highest(profile, starts, NEAR if near else GRID_STEP)
         spikes = np.where(fallen if start is not None else True, spikes, -np.inf)
-        if not near:
-            best, highest, lost = self._above_members(profile, best, highest)
+        if start is None:
+            best, highest, lost = self._above_members(profile, of_sample, best, highest)
             spikes = np.maximum(spikes, lost)
         uniform, of_uniform = profile.uniform()
         held_uniform = np.isinf(fixed["shape"]) if "shape" in fixed else np.zeros(d, dtype=bool)
@@ -222,23 +222,29 @@ class GeneralizedNormal(UnivariateFamily):
             highest = np.where(higher, value, highest)
         return best, highest, fallen
 
-    def _above_members(self, profile: PowerProfile, best: Params, highest: Floats) -> tuple[Params, Floats, Floats]:
+    def _above_members(
+        self, profile: PowerProfile, of_sample: PowerProfile, best: Params, highest: Floats
+    ) -> tuple[Params, Floats, Floats]:
         """A maximum uphill of the best Laplace or normal distribution where that is higher than the maximum so far.
 
         Where there is none, since the likelihood rises from there to shape 0, the maximum so far is none either: NaN, and the
-        likelihood of the Laplace or normal distribution as the last of the three.
+        likelihood of the Laplace or normal distribution as the last of the three. Their locations are the best of a sample.
         """
         lost = np.full(len(highest), -np.inf)
         if "shape" in profile.fixed:
             return best, highest, lost
         for member in MEMBERS:
             shape = np.full_like(highest, member)
-            loc = profile.locate(shape, np.where(np.isnan(best["loc"]), profile.middle, best["loc"]), RESOLUTION_OF_LOC)
+            loc = np.where(np.isnan(best["loc"]), of_sample.middle, best["loc"])
+            loc = of_sample.locate(shape, loc, RESOLUTION_OF_LOC)
             value = profile.value(shape, loc)
             higher = value > np.maximum(highest, lost)
             if not higher.any():
                 continue
-            found, top, _ = self._highest(profile, [{"shape": np.where(higher, shape, np.nan), "loc": loc}], NEAR)
+            step = (
+                NEAR if profile is of_sample else GRID_STEP
+            )  # small ones tell maxima near each other apart, by more passes
+            found, top, _ = self._highest(profile, [{"shape": np.where(higher, shape, np.nan), "loc": loc}], step)
             reached, none = higher & (top >= value), higher & ~(top >= value)
             best = {name: np.where(none, np.nan, np.where(reached, found[name], old)) for name, old in best.items()}
             highest = np.where(none, -np.inf, np.where(reached, top, highest))

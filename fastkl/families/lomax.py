@@ -20,6 +20,7 @@ from fastkl.families.spaces import Positive
 from fastkl.families.univariate import BELOW_INFINITY
 
 START_SHAPES = (0.5, 2.0, 10.0)
+LOOK_ROWS, GRID, MOST_MAXIMA = 256, 64, 3  # for the look at the profile likelihood
 FAR_SHAPE = 1e4
 LIMIT_SHAPE = 1e10
 
@@ -87,7 +88,36 @@ class Lomax(IterativeFamily):
         middle = np.where(middle > 0.0, middle, 1.0)  # these rows are all 0, others are not
         shapes = [fixed["shape"]] if "shape" in fixed else [np.full_like(middle, shape) for shape in START_SHAPES]
         starts = [{"shape": shape, "scale": middle / np.expm1(np.log(2.0) / shape), **fixed} for shape in shapes]
-        return [[{**start, "scale": np.where(np.isinf(start["shape"]), middle, start["scale"])}] for start in starts]
+        groups = [[{**start, "scale": np.where(np.isinf(start["shape"]), middle, start["scale"])}] for start in starts]
+        return groups if fixed else groups + self._starts_of_profile(rows, starts[0])
+
+    def _starts_of_profile(self, rows: Rows, start: Params) -> list[list[Params]]:
+        """The best maxima of the profile likelihood over a grid of scales, by some of the rows, where it has several.
+
+        With W the sum of the weights the best shape is W / S, S the sum of log(1 + x / scale), and the profile is
+        -log S - log scale - S / W.
+        """
+        every = slice(None, None, max(len(rows.X) // LOOK_ROWS, 1))
+        X = rows.X[every].astype(np.float64)
+        w = np.ones(len(X)) if rows.weights is None else rows.weights[every]
+        groups: list[Params] = []
+        for j in range(X.shape[1]):
+            positive = X[X[:, j] > 0.0, j]
+            if not len(positive):
+                continue
+            with np.errstate(all="ignore"):
+                scales = np.geomspace(0.1 * positive.min(), 10.0 * positive.max(), GRID)
+                sums = np.log1p(X[:, j] / scales[:, None]) @ w
+                profile = -np.log(sums) - np.log(scales) - sums / w.sum()
+            profile = np.where(np.isfinite(profile), profile, -np.inf)
+            inner = 1 + np.flatnonzero((profile[1:-1] > profile[:-2]) & (profile[1:-1] >= profile[2:]))
+            best = inner[np.argsort(-profile[inner], kind="stable")][:MOST_MAXIMA]
+            several = len(inner) + (profile[-1] > profile[-2]) > 1  # the exponential limit may be one of them
+            for k, at in enumerate(best if several else []):
+                if k == len(groups):
+                    groups.append({name: value.copy() for name, value in start.items()})
+                groups[k]["shape"][j], groups[k]["scale"][j] = w.sum() / sums[at], scales[at]
+        return [[group] for group in groups]
 
     def raise_if_degenerate(self, rows: AnyRows, constant: NDArray[np.bool_], values: Floats) -> None:
         zero = constant & (values == 0.0)

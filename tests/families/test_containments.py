@@ -179,3 +179,22 @@ def test_table_of_the_documents():
     assert table.count("\n") == 1 + len(CONTAINMENTS)
     assert "| `beta` | `uniform` with low = 0, high = 1 | a = b = 1 |" in table
     assert table in (Path(__file__).parents[2] / "docs" / "theory.md").read_text()
+
+
+@pytest.mark.parametrize(
+    "x", [[1.81141307e-4, 1.29710393, 1.63101612], [1.07993987e-6, 0.0685654, 0.0884432, 0.7445067, 1.5694038]]
+)
+def test_a_value_far_below_the_others_has_a_maximum_of_its_own(x):
+    """The profile likelihood of lomax over a fine grid of scales is nowhere higher than the fit."""
+    x = np.array(x)
+    scales = np.geomspace(1e-9, 1e6, 4000)
+    sums = np.log1p(x / scales[:, None]).sum(axis=1)
+    profile = len(x) * (np.log(len(x) / sums) - np.log(scales) - 1.0) - sums
+    assert DensityMLE("lomax").fit(x[:, None]).log_likelihood_ >= profile.max()
+
+
+def test_few_rows_without_a_maximum_as_high_as_a_gumbel_distribution():
+    x = np.array([[0.26178], [1.49406417], [7.07214838]])
+    assert DensityMLE("gumbel").fit(x).converged_
+    with pytest.raises(DegenerateDataError, match="as high as that of the Gumbel distribution"):
+        DensityMLE("generalized_extreme_value").fit(x)
