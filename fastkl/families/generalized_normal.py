@@ -241,10 +241,7 @@ class GeneralizedNormal(UnivariateFamily):
             higher = value > np.maximum(highest, lost)
             if not higher.any():
                 continue
-            step = (
-                NEAR if profile is of_sample else GRID_STEP
-            )  # small ones tell maxima near each other apart, by more passes
-            found, top, _ = self._highest(profile, [{"shape": np.where(higher, shape, np.nan), "loc": loc}], step)
+            found, top, _ = self._highest(profile, [{"shape": np.where(higher, shape, np.nan), "loc": loc}], NEAR)
             reached, none = higher & (top >= value), higher & ~(top >= value)
             best = {name: np.where(none, np.nan, np.where(reached, found[name], old)) for name, old in best.items()}
             highest = np.where(none, -np.inf, np.where(reached, top, highest))

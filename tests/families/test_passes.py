@@ -212,13 +212,15 @@ def test_a_column_is_constant_only_if_it_is_so_in_all_rows(name):
     rows = Rows(X)
     streamed = ChunkedRows(rows, most_sampled=100)
     assert np.ptp(streamed.sample(100).X[:, 1]) == 0.0
+    most = 30
     try:
         same_fit(family, rows, streamed)
     except DegenerateDataError as refusal:  # that of the rows in memory: so many equal ones leave no maximum
+        most = 60  # a rise without bound is followed to where the search ends
         with pytest.raises(DegenerateDataError) as caught:
             family.fit(streamed, TOL, 200)
         assert str(caught.value) == str(refusal)  # noqa: PT017
-    assert streamed.passes <= 30
+    assert streamed.passes <= most
 
 
 def test_a_multivariate_sample_may_be_degenerate():
