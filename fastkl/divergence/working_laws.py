@@ -87,7 +87,10 @@ def divergence_of_normals(p: Moments, q: Moments) -> float:
 
 
 def unbiased_divergence(p: Moments, q: Moments, n: int, m: int) -> float:
-    """KL of two normal distributions from moments of samples, without bias (by Wishart's matrices); nan for few rows."""
+    """KL of two normal distributions from moments of samples, without bias (by Wishart's matrices).
+
+    nan for few rows, and infinite or nan where it is beyond the largest number, as beside a constant sample.
+    """
     (a, A), (b, B) = p, q
     d = len(a)
     if m <= d + 3 or n <= d + 2:
@@ -96,9 +99,10 @@ def unbiased_divergence(p: Moments, q: Moments, n: int, m: int) -> float:
     factor = np.linalg.cholesky(_ridged(B))
     shrunk = (m - d - 2) / m
     whitened = solve_triangular(factor, A, lower=True)
-    trace = shrunk * float(np.trace(solve_triangular(factor, whitened.T, lower=True))) * n / (n - 1)
     shift = solve_triangular(factor, b - a, lower=True)
-    square = shrunk * float(shift @ shift) - trace / n - d / m
+    with np.errstate(over="ignore", invalid="ignore"):
+        trace = shrunk * float(np.trace(solve_triangular(factor, whitened.T, lower=True))) * n / (n - 1)
+        square = shrunk * float(shift @ shift) - trace / n - d / m
     log_dets = [
         float(np.linalg.slogdet(S + _RIDGE * np.trace(S) / d * np.eye(d))[1])
         - float(digamma(0.5 * (size - j)).sum() + d * np.log(2.0 / size))

@@ -158,3 +158,13 @@ def test_constant_columns_bound_nothing_and_warn_of_nothing():
     with warnings.catch_warnings():
         warnings.simplefilter("error", RuntimeWarning)
         assert float(kl_lower_bound(ones, ones, random_state=0)) == 0.0
+
+
+def test_counts_beside_a_constant_sample_warn_of_nothing():
+    """In units of the constant sample's spread their distance is beyond the largest number."""
+    counts = np.repeat(np.arange(1.0, 8.0), [6, 2, 5, 4, 1, 1, 1])[:, None]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for seed in range(5):
+            shuffled = np.random.default_rng(seed).permutation(counts)
+            assert 0.0 <= kl_lower_bound(shuffled, np.ones((40, 1)), random_state=seed) < np.inf
