@@ -244,7 +244,9 @@ def of_rows(rng, label, model, rows, tame):
         streamed = attempt(
             f"{label}.score_samples_batches", model.score_samples_batches, [rows.X[:2], rows.X[2:]], estimator=model
         )
-        same = streamed is None or np.array_equal(streamed, result, equal_nan=True)
+        # sums over hundreds of references and their images go by groups of near rows, so the last digit depends on the others
+        rounding = 1e-13 if isinstance(model, KernelDensityMLE) else 0.0
+        same = streamed is None or np.allclose(streamed, result, rtol=rounding, atol=rounding, equal_nan=True)
         complain(tame and not same, label, f"in batches {streamed}, at once {result}")
 
 
