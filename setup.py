@@ -22,7 +22,6 @@ from Cython.Build import cythonize
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 from setuptools.errors import CompileError, LinkError
-from setuptools.modified import newer_group
 
 if int(setuptools.__version__.split(".")[0]) < 80:
     raise SystemExit(
@@ -106,6 +105,8 @@ class BuildExt(build_ext):
 
         An editable install is built in a folder of its own, so that all would be compiled once more after the plain one.
         """
+        from setuptools.modified import newer_group  # which a setuptools too old for the check above does not have
+
         made, target = self._kept() / self.get_ext_filename(ext.name), Path(self.get_ext_fullpath(ext.name))
         # our own files: those that Cython writes are new in every environment, since its own are
         source = ROOT / f"{ext.name.replace('.', '/')}.pyx"

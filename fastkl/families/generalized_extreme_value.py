@@ -27,14 +27,13 @@ from fastkl.families.extreme_values import (
 from fastkl.families.gumbel import SD_RATIO
 from fastkl.families.solvers.iterative import weighted_moments
 from fastkl.families.solvers.newton import Maximum
-from fastkl.families.solvers.starts import COLLAPSED, FEW, raise_if_collapsed
+from fastkl.families.solvers.starts import COLLAPSED, FEW, SAME, raise_if_collapsed
 from fastkl.families.spaces import Positive, Real, TailShape
 
 START_SHAPES = (-0.8, -0.4, -0.1, 0.1, 0.4, 1.0, 2.0)
 QUARTERS = (0.25, 0.75)
 BETWEEN = (-0.6, -0.2, 0.0, 0.3, 1.0, 2.0)  # shapes of which none may be higher than the edge
 SPIKE = 3.0
-SAME = 1e-12  # likelihoods that differ by less, relatively, are the same
 MOST_SHAPE = 100.0  # beyond it an ascent is on its way into the spike at the smallest value
 
 

@@ -19,6 +19,7 @@ from fastkl.families.solvers.newton import Maximum
 from fastkl.families.solvers.starts import (
     COLLAPSED,
     FEW,
+    SAME,
     median_and_distance,
     raise_if_collapsed,
     raise_if_tied,
@@ -32,7 +33,6 @@ WIDTHS = (2.0, 0.2)  # scale at such a group, in half-lengths of its window
 WINDOW_DF = (0.3, 1.0, 4.0)  # at a group of rows, with the others in the tails
 HELD_DF = (0.5, 1.0, 3.0, 30.0)
 FAR_DF = 1e4  # beyond it the normal limit is looked at
-SAME = 1e-12  # likelihoods that differ by less, relatively, are the same
 LIMIT_DF = 1e10  # beyond it there is no telling from the limit
 
 

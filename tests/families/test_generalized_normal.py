@@ -156,6 +156,7 @@ def test_rows_without_a_maximum_are_refused(x, why):
 @pytest.mark.parametrize("df", [0.5, 3.0, 30.0])
 def test_never_below_its_members(df):
     """There may be two maxima near shape 1, one with loc at a row; or only ones that are lower than a normal distribution."""
+    n_fits = 0
     for seed in range(60):
         X = np.random.default_rng(seed).standard_t(df, size=40)[:, None]
         members = [DensityMLE(name).fit(X).log_likelihood_ for name in ("laplace", "normal", "uniform")]
@@ -164,6 +165,8 @@ def test_never_below_its_members(df):
         except DegenerateDataError:
             continue
         assert model.log_likelihood_ >= max(members) - 1e-9
+        n_fits += 1
+    assert n_fits > 40 or df < 1.0  # whose tails mostly leave no maximum
 
 
 def test_shapes_that_are_held():

@@ -14,6 +14,7 @@ from fastkl.families.solvers.newton import Maximum
 
 MOST_CANDIDATES = 64
 COLLAPSED = 1e-9  # scale relative to where it started
+SAME = 1e-12  # likelihoods that differ by less, relatively, are the same
 SHARES = (0.5, 0.25, 0.1)  # of the weight, in the tightest windows that are looked at
 WINDOWS = 3  # of each share, apart from each other
 FEW, WINDOWS_OF_FEW = 40, 8  # of so few rows, of which two may be a group
