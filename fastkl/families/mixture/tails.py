@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from fastkl._core.array_types import Floats, Params
 from fastkl.families.base import Family
 from fastkl.families.normal import Normal
-from fastkl.families.solvers.quantiles import but_for_rounding, root_between
+from fastkl.families.solvers.quantiles import but_for_rounding, number, ordinal, root_between
 from fastkl.families.univariate import UnivariateFamily
 
 Part = tuple[UnivariateFamily, Params]
@@ -77,7 +77,7 @@ def quantile(parts: Sequence[Part], weights: Floats, p: Floats, upper: bool) -> 
     roots = root_between(excess, low, high)
     # between components that are apart the distribution function is level: the least of the numbers there
     rows = np.arange(len(roots))
-    level = np.flatnonzero((roots > low) & (excess(np.maximum(low, _numbers(_ordinals(roots) - LEVEL)), rows) >= 0.0))
+    level = np.flatnonzero((roots > low) & (excess(np.maximum(low, number(ordinal(roots) - LEVEL)), rows) >= 0.0))
     if len(level):
         roots[level] = _least(lambda x, rows: excess(x, level[rows]), low[level], roots[level])
     found[open_] = roots
@@ -106,21 +106,9 @@ def _excess(
 
 def _least(excess: Callable[[Floats, NDArray[np.intp]], Floats], low: Floats, high: Floats) -> Floats:
     """The least number with an excess of at least 0, of which ``high`` is one: by halving the numbers between."""
-    first, last, rows = _ordinals(low), _ordinals(high), np.arange(len(low))
+    first, last, rows = ordinal(low), ordinal(high), np.arange(len(low))
     while len(rows := rows[first[rows] < last[rows]]):
         middle = (first[rows] >> 1) + (last[rows] >> 1) + (first[rows] & last[rows] & 1)
-        enough = excess(_numbers(middle), rows) >= 0.0
+        enough = excess(number(middle), rows) >= 0.0
         last[rows[enough]], first[rows[~enough]] = middle[enough], middle[~enough] + 1
-    return _numbers(last)
-
-
-def _ordinals(x: Floats) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
-    """Whole numbers in the order of the floating-point numbers, neighbours for neighbours."""
-    bits = np.ascontiguousarray(x + 0.0, dtype=np.float64).view(np.int64)  # + 0.0 makes of -0.0 a 0.0
-    return np.where(bits >= 0, bits, np.int64(-(2**63)) - bits)
-
-
-def _numbers(ordinals: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> Floats:
-    """The numbers of these places."""
-    bits = np.where(ordinals >= 0, ordinals, np.int64(-(2**63)) - ordinals)
-    return np.ascontiguousarray(bits).view(np.float64)
+    return number(last)

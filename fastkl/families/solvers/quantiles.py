@@ -98,7 +98,7 @@ def _increasing_root(
 def root_between(function: Callable[[Floats, NDArray[np.intp]], Floats], low: Floats, high: Floats) -> Floats:
     """The same between two numbers each, where the functions are not positive at ``low`` and not negative at ``high``."""
     rows = np.arange(len(low))
-    a, b, fa, fb = _ordinal(low), _ordinal(high), function(low, rows), function(high, rows)
+    a, b, fa, fb = ordinal(low), ordinal(high), function(low, rows), function(high, rows)
     across = np.flatnonzero((a < 0) & (b > 0))  # no bracket may hold more numbers than an int64 counts
     if len(across):
         value = function(np.zeros(len(across)), across)
@@ -126,7 +126,7 @@ def _root_within(
         width = b[rows] - a[rows]
         step = np.clip(np.rint(share[rows] * np.abs(width)).astype(np.int64), 1, np.abs(width) - 1)
         middle = a[rows] + np.sign(width) * step
-        value = function(_number(middle), rows)
+        value = function(number(middle), rows)
         same = (value < 0.0) == (fa[rows] < 0.0)
         kept, moved = rows[same], rows[~same]
         c[kept], fc[kept] = a[kept], fa[kept]
@@ -134,7 +134,7 @@ def _root_within(
         b[moved], fb[moved] = a[moved], fa[moved]
         a[rows], fa[rows] = middle, value
         share[rows] = _next_share(*(column[rows] for column in (a, b, c)), *(column[rows] for column in (fa, fb, fc)))
-    root = _number(np.where(np.abs(fa) <= np.abs(fb), a, b))
+    root = number(np.where(np.abs(fa) <= np.abs(fb), a, b))
     # the quantile lies between 0 and the smallest number, nearer to 0 as far as can be seen
     return np.where((np.minimum(a, b) == 0) & (np.minimum(fa, fb) == -np.inf) & (root < 1e-300), 0.0, root)
 
@@ -144,19 +144,19 @@ def _bracket(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats, Floats]:
     """Places on both sides of every root, and the functions there; both places the same where that is the root."""
     n = len(guess)
-    first, last = (_ordinal(np.clip(end, -LARGEST, LARGEST)) for end in ends)
+    first, last = (ordinal(np.clip(end, -LARGEST, LARGEST)) for end in ends)
     a, b, fa, fb = np.full(n, first), np.full(n, last), np.full(n, -np.inf), np.full(n, np.inf)
 
     def narrow(place: NDArray[np.int64], rows: NDArray[np.intp]) -> NDArray[np.bool_]:
         """Look at these places of these rows; whether the root lies above."""
-        value = function(_number(place), rows)
+        value = function(number(place), rows)
         below, above = value <= 0.0, value >= 0.0
         a[rows[below]], fa[rows[below]] = place[below], value[below]
         b[rows[above]], fb[rows[above]] = place[above], value[above]
         return value < 0.0
 
     rows = np.flatnonzero((guess >= max(ends[0], -LARGEST)) & (guess <= min(ends[1], LARGEST)))
-    place = _ordinal(guess)
+    place = ordinal(guess)
     upwards = narrow(place[rows], rows)
     for reach in REACHES:
         keep = a[rows] != b[rows]
@@ -183,13 +183,13 @@ def _next_share(
     return np.where(fits & np.isfinite(inverse), np.clip(inverse, 0.0, 1.0), 0.5)
 
 
-def _ordinal(x: ArrayLike) -> NDArray[np.int64]:
+def ordinal(x: ArrayLike) -> NDArray[np.int64]:
     """The place of x among the double-precision numbers in their order, 0 for 0."""
     bits = np.asarray(x, dtype=np.float64).view(np.int64)
     return np.where(bits < 0, np.int64(-(2**63)) - bits, bits)
 
 
-def _number(ordinal: NDArray[np.int64]) -> Floats:
+def number(ordinal: NDArray[np.int64]) -> Floats:
     """The number at that place."""
     bits: NDArray[np.int64] = np.where(ordinal < 0, np.int64(-(2**63)) - ordinal, ordinal)
     return bits.view(np.float64)
