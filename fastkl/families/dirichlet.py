@@ -144,7 +144,7 @@ class Dirichlet(Family):
 
     def log_density(self, rows: Rows, params: Params) -> Floats:
         a = params["concentration"]
-        if np.any(absent := (rows.X == 0.0) & (a == 1.0)):
+        if np.any(a == 1.0) and np.any(absent := (rows.X == 0.0) & (a == 1.0)):
             # a part of 0 with a concentration of 1 has a density: a part that tends to 0 drops out of it
             rows = Rows(np.where(absent, NEXT_TO_NONE, rows.X), rows.weights, n_threads=rows.n_threads)
         constants = np.ascontiguousarray(np.stack([a, a.sum() / a], axis=1))
