@@ -3,7 +3,8 @@ r"""Kernels that are moved against the bias of a kernel density, and the width a
 A Gaussian kernel flattens peaks: to the leading order it adds :math:`\tfrac{1}{2} \nabla \cdot H \nabla p` to the density. Moving
 every row by :math:`\tfrac{1}{2} H s(x_j)`, with s the slope of the log-density, takes the same away. The slope is that of the
 estimate itself: first of the kernels where they are, then of the moved ones, which is nearer to the slope of the density than
-any estimate that is biased. Each step lies within half the way to a mean of centres, so nothing runs away.
+any estimate that is biased. Each step lies within half the way to a mean of centres, so nothing runs away. Or a mixture of
+normal distributions says where kernels go (``mixture_pilot``): where it is near the density, kernels can be wider by far.
 
 Moved kernels can be wider. How much is told by rows that took no part in the move: a row that is only left out of its own sum
 has still drawn its neighbours towards itself. What parts of the rows say of the density of the others is
@@ -16,6 +17,7 @@ errs: the likelihood goes by rows far out, where a few want wide kernels, and th
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -25,12 +27,16 @@ from scipy.special import logsumexp
 from fastkl._core.array_types import Floats
 from fastkl._core.rows import Rows
 from fastkl.density.kernel.folded import FoldedSums
+from fastkl.density.kernel.mixture_pilot import MixturePilot
 from fastkl.density.kernel.units import Units, median_of
 
 MOVES = 2  # estimates of the slope: of the kernels as they are, and of the moved ones
 FOLDS = 4  # parts of the rows, each predicted by the others
 WIDEST = 4.0  # factor of the bandwidth of a rule
 FINE = 1e-2  # of its logarithm: the likelihood is flat there
+Way = Callable[
+    [Floats, Floats | None, Any], Floats
+]  # moves (m, d) of kernels at points, by their weights and a bandwidth
 
 
 def moves(points: Floats, weights: Floats | None, bandwidth: Any, **options: Any) -> Floats:
@@ -43,20 +49,38 @@ def moves(points: Floats, weights: Floats | None, bandwidth: Any, **options: Any
     return shifts
 
 
-def widened_by(rows: Rows, bandwidth: Any, **options: Any) -> float:
-    """The factor of a bandwidth, from 1 to ``WIDEST``, at which parts of the rows speak best of the density of the others."""
-    points = rows.X.astype(np.float64)
+def widened(rows: Rows, bandwidth: Any, **options: Any) -> tuple[Any, Floats]:
+    """A bandwidth times the factor, from 1 to ``WIDEST``, at which parts of the rows speak best of the others; the moves there.
+
+    Kernels are moved by the slope of the estimate itself, or by a mixture of normal distributions: by what speaks better.
+    """
+    points, weights = rows.X.astype(np.float64), rows.weights
     part = np.random.default_rng(0).permutation(len(points)) % FOLDS
     folds = [part == k for k in range(min(FOLDS, len(points)))]
+    level = log_integral_of_square(points, weights, bandwidth, options)
     power = 2.0 if np.ndim(bandwidth) == 2 else 1.0  # a matrix holds squares
-    level = log_integral_of_square(points, rows.weights, bandwidth, options)
 
-    def loss(log_factor: float) -> float:
-        width = bandwidth * np.exp(power * log_factor)
-        return -sum(_evidence(points, rows.weights, fold, width, level, options) for fold in folds)
+    def by_the_estimate(points: Floats, weights: Floats | None, width: Any) -> Floats:
+        return moves(points, weights, width, **options)
 
-    found = minimize_scalar(loss, bounds=(0.0, np.log(WIDEST)), method="bounded", options={"xatol": FINE})
-    return float(np.exp(power * found.x))
+    ways: list[tuple[Way, list[Way]]] = [(by_the_estimate, [by_the_estimate] * len(folds))]
+    if (pilot := MixturePilot.fitted(points, weights, rows.n_threads)) is not None:
+        parts = [pilot.refitted(points[~fold], _part(weights, ~fold), rows.n_threads) for fold in folds]
+        if None not in parts:
+            ways.append((pilot.moves, [own.moves for own in parts if own is not None]))
+
+    found = []
+    for way, of_folds in ways:
+
+        def loss(log_factor: float, of_folds: list[Way] = of_folds) -> float:
+            width = bandwidth * np.exp(power * log_factor)
+            each = zip(folds, of_folds, strict=True)
+            return -sum(_evidence(points, weights, fold, width, own, level, options) for fold, own in each)
+
+        best = minimize_scalar(loss, bounds=(0.0, np.log(WIDEST)), method="bounded", options={"xatol": FINE})
+        found.append((best.fun, bandwidth * float(np.exp(power * best.x)), way))
+    _, width, way = min(found, key=lambda each: each[0])
+    return width, way(points, weights, width)
 
 
 def log_integral_of_square(points: Floats, weights: Floats | None, bandwidth: Any, options: dict[str, Any]) -> float:
@@ -67,12 +91,11 @@ def log_integral_of_square(points: Floats, weights: Floats | None, bandwidth: An
 
 
 def _evidence(
-    points: Floats, weights: Floats | None, fold: Any, bandwidth: Any, level: float, options: dict[str, Any]
+    points: Floats, weights: Floats | None, fold: Any, bandwidth: Any, way: Way, level: float, options: dict[str, Any]
 ) -> float:
     """What the rows of a fold say of the moved kernels of the others, times their weight."""
-    others, of_others = points[~fold], None if weights is None else weights[~fold]
-    own = None if weights is None else weights[fold]
-    centres = others + moves(others, of_others, bandwidth, **options)
+    others, of_others, own = points[~fold], _part(weights, ~fold), _part(weights, fold)
+    centres = others + way(others, of_others, bandwidth)
     logs = _log_densities(points[fold], centres, of_others, bandwidth, options)
     square = np.exp(log_integral_of_square(centres, of_others, bandwidth, options) - level)
     said = logs + 2.0 * np.exp(logs - level) - square
@@ -84,6 +107,10 @@ def _log_densities(
 ) -> Floats:
     sums = FoldedSums.of(centres, weights, "gaussian", bandwidth, median_of(centres), None, **options)
     return sums.log_sums(rows) - (sums.log_constant + np.log(_total(centres, weights)))
+
+
+def _part(weights: Floats | None, chosen: Any) -> Floats | None:
+    return None if weights is None else weights[chosen]
 
 
 def _total(rows: Floats, weights: Floats | None) -> float:

@@ -16,7 +16,7 @@ from fastkl.density.files.registry import register_density
 from fastkl.density.kernel.bandwidths import Bandwidth, chosen_bandwidth, given_bandwidth, is_rule
 from fastkl.density.kernel.checks import check_kernel_density
 from fastkl.density.kernel.column_types import ColumnTypes, declared_types, given_types
-from fastkl.density.kernel.debiased import moves, widened_by
+from fastkl.density.kernel.debiased import moves, widened
 from fastkl.density.kernel.directional import support_of
 from fastkl.density.kernel.fitted import FittedKernelDensity
 from fastkl.density.kernel.mixed_bandwidths import mixed_bandwidth
@@ -65,11 +65,12 @@ class KernelDensityMLE(FittedKernelDensity):
         dense and wide in the tails.
     bias_reduction : {None, "score"}, default=None
         ``"score"`` moves every kernel by half the bandwidth matrix times the slope of the log-density at its row,
-        :math:`x_j + \tfrac{1}{2} H \nabla \log \tilde p(x_j)`, to where rows are denser, against the flattening of peaks;
-        :math:`\tilde p` is the density of kernels moved by the slope of the density without the shift. The leading term of the
-        bias is gone, nothing is negative, and bandwidths can be wider: those of a rule are multiplied by the factor from 1 to 4
-        at which four parts of the rows, each under the shifted kernels of the others, say the best of log-likelihood and
-        squared error together.
+        :math:`x_j + \tfrac{1}{2} H \nabla \log \tilde p(x_j)`, to where rows are denser, against the flattening of peaks:
+        the leading term of the bias is gone, and nothing is negative. :math:`\tilde p` is the density of kernels moved by the
+        slope of the density without the shift. With a rule the bandwidth is multiplied by a factor from 1 to 4, and
+        a mixture of normal distributions (the best by BIC) is tried for :math:`\tilde p` too, by which kernels follow the
+        slope all the way (see ``docs/kernel_densities.md``): taken is what says the best, in log-likelihood and
+        squared error together, of four parts of the rows, each under the shifted kernels of the others.
     column_types : None, dict or list, default=None
         What columns hold: "continuous", "categorical" or "ordered", by column (name or number; the others are continuous) or
         one for each. A categorical column has the kernel of Aitchison and Aitken, with a bandwidth from 0, where rows stand for
@@ -250,8 +251,10 @@ class KernelDensityMLE(FittedKernelDensity):
         """Move the kernels against their bias, wider ones where the bandwidth is that of a rule."""
         options = {"error": self.error, "n_threads": rows.n_threads}
         if rule:
-            self.bandwidth_ = self.bandwidth_ * widened_by(rows, self.bandwidth_, **options)
-        self.shifts_, self._sums = moves(rows.X.astype(np.float64), rows.weights, self.bandwidth_, **options), None
+            self.bandwidth_, self.shifts_ = widened(rows, self.bandwidth_, **options)
+        else:
+            self.shifts_ = moves(rows.X.astype(np.float64), rows.weights, self.bandwidth_, **options)
+        self._sums = None
         if hasattr(self, "loo_log_likelihood_"):
             own = self._leave_one_out(rows.n_threads)
             self.loo_log_likelihood_ = float(own.sum() if rows.weights is None else rows.weights @ own)
