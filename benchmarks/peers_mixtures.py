@@ -9,11 +9,11 @@ import warnings
 from collections.abc import Iterator
 
 import numpy as np
-from side_by_side import Row, compare, print_table
+from side_by_side import Row, clock, compare, print_table
 from sklearn.datasets import load_iris
 from sklearn.mixture import GaussianMixture
 
-from fastkl import MixtureMLE, families
+from fastkl import DensityMLE, MixtureMLE, families
 from fastkl._core._threads import effective_n_threads
 from fastkl._core.rows import Rows
 from fastkl.families.mixture.expectation import Components
@@ -92,6 +92,71 @@ def maximum_rows() -> Iterator[Row]:
         )
 
 
+def diagonal_rows() -> Iterator[Row]:
+    """From rows of the table as means to the maximum, and labels; a gain of 1e-10 nats a row ends both."""
+    n, d, k = 20_000, 10, 5
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(k, d))[rng.integers(k, size=n)] + rng.normal(size=(n, d))
+    means, variances = X[rng.choice(n, k, replace=False)], np.ones((k, d)) * X.var(axis=0)
+    start = {"weights": np.full(k, 1.0 / k), "mean": means, "covariance": variances}
+    ours = MixtureMLE(k, family=families.MultivariateNormal("diag"), init=start, standard_errors=False, tol=1e-10)
+    theirs = GaussianMixture(
+        k, covariance_type="diag", weights_init=start["weights"], means_init=means, precisions_init=1.0 / variances,
+        reg_covar=0.0, tol=1e-10, max_iter=10_000,
+    )  # fmt: skip
+    gap = ours.fit(X).log_likelihood_ - n * theirs.fit(X).score(X)
+    print(f"diagonal: {ours.n_iter_} maps here, {theirs.n_iter_} there; log-likelihood here is higher by {gap:.2g}")
+    yield compare(
+        f"diagonal, {n:,} × {d}, K = {k}: from one start to the maximum, and labels",
+        "GaussianMixture.fit, predict",
+        lambda: ours.fit(X).predict(X),
+        lambda: theirs.fit(X).predict(X),
+    )
+
+
+def plain_em(X: np.ndarray, wanted: float) -> int:
+    """EM for a normal distribution with missing values, in numpy by groups of rows with the same gaps; how many maps it takes."""
+    n, d = X.shape
+    patterns, which = np.unique(np.isnan(X), axis=0, return_inverse=True)
+    groups = [X[which.ravel() == i] for i in range(len(patterns))]
+    mean, covariance, maps, reached = np.nanmean(X, axis=0), np.diag(np.nanvar(X, axis=0)), 0, -np.inf
+    while reached < wanted:
+        first, second, reached = np.zeros(d), np.zeros((d, d)), 0.0
+        for gaps, own in zip(patterns, groups, strict=True):
+            known, lost = np.flatnonzero(~gaps), np.flatnonzero(gaps)
+            among = covariance[np.ix_(known, known)]
+            inverse, filled = np.linalg.inv(among), own - mean
+            there = filled[:, known]
+            reached -= 0.5 * np.einsum("ij,ij->", there @ inverse, there)
+            reached -= 0.5 * len(own) * (np.linalg.slogdet(among)[1] + len(known) * np.log(2.0 * np.pi))
+            slope = inverse @ covariance[np.ix_(known, lost)]
+            filled[:, lost] = there @ slope
+            first += filled.sum(axis=0)
+            second += filled.T @ filled
+            second[np.ix_(lost, lost)] += len(own) * (
+                covariance[np.ix_(lost, lost)] - covariance[np.ix_(lost, known)] @ slope
+            )
+        shift, maps = first / n, maps + 1
+        mean, covariance = mean + shift, second / n - np.outer(shift, shift)
+    return maps
+
+
+def missing_rows() -> Iterator[Row]:
+    """A fifth of the values missing: to within 1e-6 nats of the maximum there."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(100_000, 10)) @ rng.normal(size=(10, 10))
+    X[rng.random(X.shape) < 0.2] = np.nan
+    model = DensityMLE("multivariate_normal").fit(X)
+    wanted = model.log_likelihood_ - 1e-6
+    print(f"missing values: {model.n_iter_} maps here, {plain_em(X, wanted)} there")
+    ours = [clock(lambda: model.fit(X)) for _ in range(7)]
+    theirs = [clock(lambda: plain_em(X, wanted)) for _ in range(3)]  # half a minute each
+    mine, other = float(np.median(ours)), float(np.median(theirs))
+    yield Row(
+        "multivariate normal, 100,000 × 10, 20 % missing: fit", "EM in numpy, by patterns", mine, other, other / mine
+    )
+
+
 MEMORY = """
 import sys, tracemalloc
 sys.path.insert(0, "benchmarks")
@@ -119,4 +184,6 @@ if __name__ == "__main__":
     print(f"threads: {effective_n_threads()}")
     print_table(map_rows())
     print_table(maximum_rows())
+    print_table(diagonal_rows())
+    print_table(missing_rows())
     print_memory()
