@@ -279,7 +279,7 @@ class DivergenceDisplay(Display):
         own = count - self.n_joint
         if count <= _MOST_LINES:
             return list(range(count))
-        largest = np.max([np.array(some, dtype=np.float64)[:own] for some in self._directions()], axis=0)
+        largest = np.array([some[:own] for some in self._directions()], dtype=np.float64).max(axis=0)
         kept = np.argsort(-largest, kind="stable")[: _MOST_LINES - self.n_joint]
         return [*sorted(map(int, kept)), *range(own, count)]
 

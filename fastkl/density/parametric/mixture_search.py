@@ -282,8 +282,9 @@ def spurious_components(mixture: Mixture, climb: Climb, rows: AnyRows) -> dict[i
             continue
         for k in few:
             others = [j for j in range(len(components)) if j not in few] or list(range(len(components)))
-            units = np.max([spreads[j][0] for j in others], axis=0)
-            pooled = sum(climb.sums[j] * _covariance(spreads[j], units) for j in others) / np.sum(climb.sums[others])
+            units = np.stack([spreads[j][0] for j in others]).max(axis=0)
+            own = np.stack([_covariance(spreads[j], units) for j in others])
+            pooled = np.tensordot(climb.sums[others] / np.sum(climb.sums[others]), own, axes=1)
             narrow = _narrowest(_covariance(spreads[k], units), pooled)
             if narrow < NARROW:
                 found[k] = (
