@@ -4,9 +4,7 @@ densities on one, else Monte Carlo.
 A divergence of models is an `Expectation`: a function whose mean over draws from p is the divergence. What they have in common
 (parts of a product, closed forms, sums over a support, draws) stands here once.
 
-Monte Carlo for the Kullback-Leibler divergence averages log p(x) - log q(x) at draws from p. With r = q/p its mean is also that
-of (r - 1) - log r, term by term >= 0 and much less noisy where p and q are close, provided that r has mean 1 (q puts no mass
-where p has none) and a finite variance; the draws decide, so a control variate that would do harm is not used.
+What is made of the draws for the Kullback-Leibler divergence stands in ``ratio_draws``.
 """
 
 from __future__ import annotations
@@ -25,7 +23,7 @@ from fastkl.divergence.estimate import EXACT, Estimate
 from fastkl.divergence.line_integral import Integral, expectation_on_a_line
 from fastkl.divergence.mixture_bounds import with_bounds
 from fastkl.divergence.models import Model
-from fastkl.divergence.ratio_tails import doubts_of_draws
+from fastkl.divergence.ratio_draws import log_ratio_mean
 from fastkl.divergence.supports import listed_support
 
 
@@ -91,8 +89,8 @@ def no_closed_form(p: Model, q: Model) -> None:
     """Of a divergence for which no pair of families has one."""
 
 
-def mean_of_draws(terms: FloatArray) -> Estimate:
-    """Mean over draws with its standard error; infinite values stay infinite."""
+def mean_of_draws(terms: FloatArray, _: Callable[[], FloatArray | None]) -> Estimate:
+    """Mean over draws from p with its standard error; infinite values stay infinite."""
     mean = Mean.of(terms)
     error = mean.error if np.isfinite(mean.value) else 0.0
     return Estimate(mean.value, error, mean.n_rows, "monte_carlo", {"n_draws": mean.n_rows})
@@ -127,7 +125,8 @@ class Expectation:
     with_bounds : callable
         An estimate from draws with bounds among its diagnostics, where some are known.
     of_draws : callable
-        The estimate from the terms at draws from p; by default their mean.
+        ``of_draws(terms, at_draws_of_q)``: the estimate from the terms at draws from p, and a function that gives those at
+        draws from q (None where it cannot be drawn); by default the mean of the former.
     additive : bool
         Whether the divergence of two products is the sum of those of their parts.
     invariant : bool
@@ -137,7 +136,7 @@ class Expectation:
     terms: Callable[[Model, Model, NDArray[np.float64]], FloatArray]
     closed_form: Callable[[Model, Model], float | None] = no_closed_form
     with_bounds: Callable[[Estimate, Model, Model], Estimate] = no_bounds
-    of_draws: Callable[[FloatArray], Estimate] = mean_of_draws
+    of_draws: Callable[[FloatArray, Callable[[], FloatArray | None]], Estimate] = mean_of_draws
     additive: bool = True
     invariant: bool = True
 
@@ -156,7 +155,13 @@ class Expectation:
         integral = self._integral(p, q) if n_draws is None else None
         if integral is not None and not np.isnan(integral.value):
             return Estimate(integral.value, integral.error, 0, "quadrature")
-        estimate = self.with_bounds(self.of_draws(self.terms(p, q, p.draw(resolve_draws(n_draws), rng))), p, q)
+        n_draws = resolve_draws(n_draws)
+
+        def at_draws_of_q() -> FloatArray | None:
+            return self.terms(p, q, q.draw(n_draws, rng)) if q.can_draw else None
+
+        estimate = self.of_draws(self.terms(p, q, p.draw(n_draws, rng)), at_draws_of_q)
+        estimate = self.with_bounds(estimate, p, q)
         return estimate if integral is None else _with_a_part_missing(estimate, integral.mass)
 
     def _integral(self, p: Model, q: Model) -> Integral | None:
@@ -200,37 +205,11 @@ def sum_of_parts(parts: list[Estimate], n_draws: int | None) -> Estimate:
     return Estimate(value, error, n_draws, "monte_carlo", diagnostics)
 
 
-def _log_ratio_mean(log_ratio: FloatArray) -> Estimate:
-    """Mean of log p/q at draws from p, with the control variate r - 1 where the draws show that it is sound and helps."""
-    size, impossible = len(log_ratio), int(np.isposinf(log_ratio).sum())
-    if impossible:
-        reason = f"{impossible} of {size} draws from p have density 0 under q, so the divergence is infinite."
-        return Estimate(float("inf"), 0.0, size, "monte_carlo", {"reasons": [reason], "impossible_rows": impossible})
-    plain = Mean.of(log_ratio)
-    with np.errstate(over="ignore", invalid="ignore"):
-        control = np.expm1(-log_ratio)
-        helped, drift = Mean.of(control + log_ratio), Mean.of(control)
-    # The errors of means that are not finite are nan, and nothing holds of nan.
-    sound = abs(drift.value) <= 4.0 * drift.error + 1e-12 and control.max() + 1.0 <= 0.02 * size
-    controlled = bool(sound and helped.error < plain.error)
-    mean = helped if controlled else plain
-    reasons, tail = doubts_of_draws(log_ratio, drift, mean)
-    diagnostics = {
-        "n_draws": size,
-        "control_variate": controlled,
-        "sd_per_draw": mean.error * np.sqrt(size),
-        "tail_index": tail,
-        "bias_suspected": bool(reasons),
-        "reasons": reasons,
-    }
-    return Estimate(mean.value, mean.error, size, "monte_carlo", diagnostics)
-
-
 model_divergence = Expectation(
     terms=lambda p, q, rows: p.log_density(rows) - q.log_density(rows),
     closed_form=closed_form_divergence,
     with_bounds=with_bounds,
-    of_draws=_log_ratio_mean,
+    of_draws=log_ratio_mean,
 )
 _entropy = Expectation(
     terms=lambda p, _, rows: -p.log_density(rows),

@@ -17,23 +17,27 @@ from fastkl.divergence.arguments import FloatArray
 HEAVY_TAIL = 0.7
 
 
-def doubts_of_draws(log_ratio: FloatArray, drift: Mean, mean: Mean) -> tuple[list[str], float]:
+def doubts_of_draws(log_ratio: FloatArray, drift: Mean | None, value: float, error: float) -> tuple[list[str], float]:
     """Reasons not to trust the mean of log p/q over draws from p, and the tail index of its terms.
 
-    ``drift`` is the mean of q/p - 1, ``mean`` that of the estimate.
+    ``drift`` is the mean of q/p - 1 where draws of q have not told what it is: then the terms where q is the larger one have a
+    tail of their own. ``value`` and ``error`` are those of the estimate.
     """
-    tail = tail_index(np.abs(log_ratio))
+    # each side by itself: a ratio with a bound piles up there, which a tail of both together would be mistaken for
+    sides = [log_ratio] if drift is None else [log_ratio, -log_ratio]
+    tails = [index for index in map(tail_index, sides) if not np.isnan(index)]
+    tail = max(tails) if tails else float("nan")
     reasons = []
     if tail > HEAVY_TAIL:
         reasons.append(
             f"The largest of the terms log p/q have a Pareto tail of index {tail:.2f}, beyond {HEAVY_TAIL}: their mean hardly "
             f"converges, and the divergence may be infinite."
         )
-    if mean.value < -3.0 * mean.error:
+    if value < -3.0 * error:
         reasons.append(
             "The estimate is negative beyond its error, which no divergence is: p has mass where hardly a draw falls."
         )
-    if drift.value > 4.0 * drift.error + 1e-9:
+    if drift is not None and drift.value > 4.0 * drift.error + 1e-9:
         reasons.append(
             f"The mean of q/p over draws from p is {1.0 + drift.value:.3g}, and it is at most 1 for densities: one of the two is "
             f"not normalised, or the draws of p do not belong to its density."
@@ -41,13 +45,24 @@ def doubts_of_draws(log_ratio: FloatArray, drift: Mean, mean: Mean) -> tuple[lis
     return reasons, tail
 
 
+def doubts_of_halves(of_p: Mean, of_q: Mean) -> list[str]:
+    """Why draws of p and of q do not belong to the densities: the means of 2 (q - p) / (q + p), whose sum is 0 if they do."""
+    off, error = of_p.value + of_q.value, float(np.hypot(of_p.error, of_q.error))
+    if abs(off) <= 4.0 * error + 1e-9:
+        return []
+    return [
+        f"Draws of p and of q do not weigh their densities alike (the mean of 2 (q - p) / (q + p) is {0.5 * off:.3g} and not 0): "
+        f"one of the two is not normalised, or its draws do not belong to its density. The estimate is by draws from p alone."
+    ]
+
+
 def tail_index(values: FloatArray) -> float:
-    """Shape of the generalised Pareto distribution of the largest of positive values; below 0 for a bounded tail, nan for few.
+    """Shape of the generalised Pareto distribution of the largest values; below 0 for a bounded tail, nan for few.
 
     Parameters
     ----------
     values : ndarray of shape (n,)
-        Positive.
+        Not NaN.
     """
     n = len(values)
     kept = min(n // 5, int(3.0 * np.sqrt(n)))
