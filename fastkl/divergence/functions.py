@@ -58,7 +58,8 @@ def kl_divergence(
       (``route="density"``), or the sample against draws from the model (``route="draws"``). A discrete model is compared with the
       frequencies of the distinct rows.
     * Model and model: in closed form where one is known (frozen distributions of scipy included), as a sum over the support
-      of two discrete distributions on a line, by quadrature of two densities on a line, else as a mean over draws from p.
+      of two discrete distributions on a line, by quadrature of two densities on a line, else as a mean over draws: of both,
+      ``n_draws`` from each, where q can be drawn too (importance sampling from their mixture), else from p.
     * Model and sample: draws from p against the sample.
 
     Parameters
