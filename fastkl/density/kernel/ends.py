@@ -59,13 +59,31 @@ class Mirrors:
         offsets = np.where(turned, 2.0 * low + (cells + 1) * (high - low), cells * (high - low))
         return np.where(turned, -1.0, 1.0), offsets
 
-    def shell(self, radius: int) -> tuple[Floats, Floats]:
-        """Signs and offsets (k, d) of the images whose farthest cell is ``radius`` cells away; none beyond the last shell."""
-        ranges = []
-        for low, high in zip(self.low, self.high, strict=True):
-            below = 0 if np.isinf(low) else radius if np.isfinite(high) else min(radius, 1)
-            above = 0 if np.isinf(high) else radius if np.isfinite(low) else min(radius, 1)
-            ranges.append(np.arange(-below, above + 1))
+    def cells(self, column: int, most: int) -> npt.NDArray[np.intp]:
+        """Numbers of the cells that hold images of a column, at most so far from the support."""
+        low, high = self.low[column], self.high[column]
+        below = 0 if np.isinf(low) else most if np.isfinite(high) else min(most, 1)
+        above = 0 if np.isinf(high) else most if np.isfinite(low) else min(most, 1)
+        return np.arange(-below, above + 1)
+
+    def reach(self, widths: Floats, exponent: float) -> Floats:
+        """Cells (d,) beyond which an image of a row adds less than exp(-exponent) of the row itself, to each Gaussian kernel.
+
+        A row is at most the distance R of the ends from a reference, and its image in cell c at least (|c| - 1) R.
+        """
+        both = np.isfinite(self.low) & np.isfinite(self.high)
+        one = (np.isfinite(self.low) | np.isfinite(self.high)).astype(np.float64)
+        size = np.where(both, self.high - self.low, 1.0) / widths
+        with np.errstate(over="ignore"):
+            return np.where(both, np.floor(1.0 + np.sqrt(1.0 + 2.0 * exponent / size**2)), one)
+
+    def shell(self, radius: int, reach: Floats | None = None) -> tuple[Floats, Floats]:
+        """Signs and offsets (k, d) of the images whose farthest cell is ``radius`` cells away; none beyond the last shell.
+
+        No image is farther in a column than ``reach`` (d,) cells.
+        """
+        most = np.full(len(self.low), radius) if reach is None else np.minimum(radius, reach).astype(np.intp)
+        ranges = [self.cells(j, farthest) for j, farthest in enumerate(most)]
         number = min(prod(map(len, ranges)), MOST_IMAGES + 1)
         if radius > MOST_SHELLS or number > MOST_IMAGES:
             raise ValueError(

@@ -7,7 +7,8 @@ For the others, far from all references, queries have images: so the sums are th
 image and therefore for their sum, and a reference is left out of all images of its own row. Images are met in shells around the
 support. One that adds less than rounding, by the distance to the box of the references, is left out, row by row; when no row
 needs one of a shell, none needs one beyond. A Gaussian is a product over columns, so that an image is also at most as near to
-each reference as the columns with ends say: that serves rows which other columns put far from all references.
+each reference as the columns with ends say: that serves rows which other columns put far from all references. Where it is wide
+for the support, its sums are products over columns: by its Fourier series (``series``), or pair by pair (``pairs``).
 """
 
 from __future__ import annotations
@@ -25,11 +26,15 @@ from fastkl._core.array_types import Floats
 from fastkl.density.kernel.ends import Mirrors
 from fastkl.density.kernel.kernels import KERNELS
 from fastkl.density.kernel.mirrored import MirroredSums
+from fastkl.density.kernel.pairs import PairSums
+from fastkl.density.kernel.series import SeriesSums
 from fastkl.density.kernel.units import Units
 from fastkl.spatial.kernel_sums import QUERIES, KernelSums
 
 ROUNDING = log(1e-20)  # share of a sum that may be left out with each image
 TOGETHER = 1 << 16  # queries of several images at a time
+FEW = 5000  # references whose pairs are gone through where each row may have so many images
+MANY = 64
 OfImage = Callable[[Floats, npt.NDArray[np.intp], Floats], tuple[Floats, Floats | None]]
 
 
@@ -92,6 +97,27 @@ class FoldedSums:
         sums = MirroredSums(in_units, self._weights, self.kernel, self.mirrors.scaled(widths), **self._options)
         return sums if sums.usable else None
 
+    @cached_property
+    def _reach(self) -> Floats | None:
+        """Cells that hold images which matter, by column; None where the kernel is no product over columns."""
+        if self.kernel != "gaussian" or self.mirrors is None or self.units.widths is None:
+            return None
+        narrow = self._options["narrow"]
+        return self.mirrors.reach(self.units.widths / (1.0 if narrow is None else np.sqrt(narrow.min())), -ROUNDING)
+
+    @cached_property
+    def _products(self) -> SeriesSums | PairSums | None:
+        """The sums by products over columns, for kernels that are wide for the support; None where images are as good."""
+        widths, mirrors, reach = self.units.widths, self.mirrors, self._reach
+        if mirrors is None or widths is None or reach is None or self._options["narrow"] is not None:
+            return None
+        points = self.units.about(self._points)
+        series = SeriesSums.of(points, self._weights, mirrors, widths, self._options["error"])
+        if series is not None or len(points) > FEW or np.prod(2.0 * reach + 1.0) < MANY or self._near is not None:
+            return series
+        wanted = -log(max(self._options["error"], 1e-17)) + log(100.0)
+        return PairSums(points, self._weights, mirrors, widths, mirrors.reach(widths, wanted))
+
     @classmethod
     def of(
         cls,
@@ -125,6 +151,8 @@ class FoldedSums:
 
     def log_sums(self, rows: Floats, ordered: bool = False) -> Floats:
         """log sum_j w_j k of rows (n, d): (n,); ``ordered`` where near rows follow each other."""
+        if self._products is not None:
+            return self._products.log_sums(self.units.about(rows))
         near = self._sums if self.mirrors is None else self._near
         logs = np.empty(len(rows))
         if near is not None:
@@ -141,6 +169,8 @@ class FoldedSums:
         """The same, and the slopes of the sum of k by the logarithms of the bandwidths: (n, d)."""
         if self.mirrors is None:
             return self._sums.moments(self.units.of_queries(rows), ordered)
+        if self._products is not None:
+            return self._products.moments(self.units.about(rows))
         found = None if self._near is None else self._near.moments(self.units.of_queries(rows), ordered)
         logs, slopes = self._completed(rows, found, lambda queries, which, sign: self._sums.moments(queries))
         assert slopes is not None
@@ -155,6 +185,8 @@ class FoldedSums:
 
         if self.mirrors is None:
             return of_image(self.units.of_queries(rows), np.arange(0), np.ones(rows.shape[1]))
+        if self._products is not None:
+            return self._products.slopes(self.units.about(rows))
         found = None
         if self._near is not None:
             logs, slopes = self._near.slopes(self.units.of_queries(rows))
@@ -170,6 +202,8 @@ class FoldedSums:
         """
         if self.mirrors is None:
             return self._sums.leave_one_out(moments, None if rows is None else self.units.of_queries(rows))
+        if self._products is not None:
+            return self._products.leave_one_out(moments, None if rows is None else self.units.about(rows))
         places, sure, found = self._points if rows is None else rows, None, None
         if self._near is not None and rows is None:
             *found, sure = self._near.leave_one_out(moments)
@@ -209,7 +243,7 @@ class FoldedSums:
         radius, needed, together = 0, True, max(1, TOGETHER // n)
         while needed:
             needed, radius = False, radius + 1
-            signs, offsets = self.mirrors.shell(radius)
+            signs, offsets = self.mirrors.shell(radius, self._reach)
             for first in range(0, len(signs), together):
                 sign, offset = (part[first : first + together, np.newaxis] for part in (signs, offsets))
                 queries = self.units.in_units((sign * rows + offset).reshape(-1, d))
