@@ -31,6 +31,11 @@ class Mirrors:
     high: Floats
     circular: npt.NDArray[np.bool_]
 
+    @property
+    def or_none(self) -> Mirrors | None:
+        """None where no column has an end."""
+        return self if np.any(np.isfinite(self.low) | np.isfinite(self.high)) else None
+
     def scaled(self, unit: Floats) -> Mirrors:
         """The same in other units."""
         return Mirrors(self.low / unit, self.high / unit, self.circular)

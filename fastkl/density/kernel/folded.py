@@ -8,7 +8,7 @@ image and therefore for their sum, and a reference is left out of all images of 
 support. One that adds less than rounding, by the distance to the box of the references, is left out, row by row; when no row
 needs one of a shell, none needs one beyond. A Gaussian is a product over columns, so that an image is also at most as near to
 each reference as the columns with ends say: that serves rows which other columns put far from all references. Where it is wide
-for the support, its sums are products over columns: by its Fourier series (``series``), or pair by pair (``pairs``).
+for the support, its sums are products over columns: by Fourier series (``series``, ``partly_wide``), or pair by pair (``pairs``).
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ from fastkl.density.kernel.ends import Mirrors
 from fastkl.density.kernel.kernels import KERNELS
 from fastkl.density.kernel.mirrored import MirroredSums
 from fastkl.density.kernel.pairs import PairSums
-from fastkl.density.kernel.series import SeriesSums
+from fastkl.density.kernel.partly_wide import MOST_SUMS, PartlyWideSums
+from fastkl.density.kernel.series import SeriesSums, n_terms, wide_columns
 from fastkl.density.kernel.units import Units
 from fastkl.spatial.kernel_sums import QUERIES, KernelSums
 
@@ -35,6 +36,7 @@ ROUNDING = log(1e-20)  # share of a sum that may be left out with each image
 TOGETHER = 1 << 16  # queries of several images at a time
 FEW = 5000  # references whose pairs are gone through where each row may have so many images
 MANY = 64
+HALF = 0.45  # of the distance of the ends: from here on few sums by trees make up for the columns that go by series
 OfImage = Callable[[Floats, npt.NDArray[np.intp], Floats], tuple[Floats, Floats | None]]
 
 
@@ -106,17 +108,31 @@ class FoldedSums:
         return self.mirrors.reach(self.units.widths / (1.0 if narrow is None else np.sqrt(narrow.min())), -ROUNDING)
 
     @cached_property
-    def _products(self) -> SeriesSums | PairSums | None:
+    def _products(self) -> SeriesSums | PairSums | PartlyWideSums | None:
         """The sums by products over columns, for kernels that are wide for the support; None where images are as good."""
-        widths, mirrors, reach = self.units.widths, self.mirrors, self._reach
+        widths, mirrors, reach, error = self.units.widths, self.mirrors, self._reach, self._options["error"]
         if mirrors is None or widths is None or reach is None or self._options["narrow"] is not None:
             return None
         points = self.units.about(self._points)
-        series = SeriesSums.of(points, self._weights, mirrors, widths, self._options["error"])
-        if series is not None or len(points) > FEW or np.prod(2.0 * reach + 1.0) < MANY or self._near is not None:
+        series = SeriesSums.of(points, self._weights, mirrors, widths, error)
+        if series is not None or np.prod(2.0 * reach + 1.0) < MANY or self._near is not None:
             return series
-        wanted = -log(max(self._options["error"], 1e-17)) + log(100.0)
-        return PairSums(points, self._weights, mirrors, widths, mirrors.reach(widths, wanted))
+        if len(points) <= FEW:
+            wanted = log(100.0) - log(max(error, 1e-17))
+            return PairSums(points, self._weights, mirrors, widths, mirrors.reach(widths, wanted))
+        wide = wide_columns(mirrors, widths, least=HALF)
+        if not np.any(wide) or error <= 0.0 or n_terms(mirrors, widths, wide) > MOST_SUMS:
+            return None
+        options = {
+            "error": error / PartlyWideSums.growth(mirrors, widths, wide),
+            "n_threads": self._options["n_threads"],
+            "order": self._options["order"],
+        }
+
+        def narrow_sums(points: Floats, weights: Floats | None, mirrors: Mirrors, widths: Floats) -> FoldedSums:
+            return FoldedSums.of(points, weights, "gaussian", widths, np.zeros(len(widths)), mirrors.or_none, **options)
+
+        return PartlyWideSums(points, self._weights, mirrors, widths, wide, narrow_sums)
 
     @classmethod
     def of(

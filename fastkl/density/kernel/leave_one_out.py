@@ -23,11 +23,12 @@ from fastkl._core.array_types import Floats
 from fastkl._core.iterations import is_heard, is_stopped, report
 from fastkl.density.kernel.directional import DIRECTIONAL, DirectionalSums
 from fastkl.density.kernel.ends import Mirrors
-from fastkl.density.kernel.folded import FoldedSums
+from fastkl.density.kernel.folded import FEW, FoldedSums
 from fastkl.exceptions import DegenerateDataError
 from fastkl.spatial.kernel_sums import near_order
 
 ERROR = 1e-11  # of a log-density during the search: far below what would mislead it
+OF_MANY = 1e-9  # where kernels may have many images, of more rows than are gone through pair by pair
 TOLERANCE = 1e-6  # of a slope per row, where the search has converged
 MANY = 1500  # rows whose search begins on a part of them: a quarter, of at most so many rows
 LARGEST_PART = 2000
@@ -129,6 +130,8 @@ class LeaveOneOut:
             sums = DirectionalSums(self.points, self.weights, self.kernel, self.unit * bandwidth, **options)
         else:
             centre, options["order"] = np.zeros(len(bandwidth)), self._order
+            if self.mirrors is not None and len(self.points) > FEW:
+                options["error"] = OF_MANY
             sums = FoldedSums.of(self.points, self.weights, self.kernel, bandwidth, centre, self.mirrors, **options)
         logs, slopes = sums.leave_one_out(moments)
         return logs - self._log_others - sums.log_constant, None if slopes is None else slopes - sums.constant_slopes

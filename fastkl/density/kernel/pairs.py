@@ -15,10 +15,9 @@ import numpy as np
 
 from fastkl._core.array_types import Floats
 from fastkl.density.kernel.ends import Mirrors
-from fastkl.density.kernel.series import Series
+from fastkl.density.kernel.series import Series, wide_columns
 
 AT_ONCE = 1 << 16  # pairs of a block, which stays near the processor
-WIDE = 0.25  # of the distance of the ends: from here on the series keeps 12 digits of the smallest value
 
 
 class PairSums:
@@ -42,9 +41,9 @@ class PairSums:
         self._points, self._widths = points, widths
         self._log_weights = np.zeros(len(points)) if weights is None else np.log(weights)
         self._columns: list[_Images | _Wide] = []
+        wide = wide_columns(mirrors, widths)
         for j, farthest in enumerate(reach):
-            size = mirrors.high[j] - mirrors.low[j]
-            if np.isfinite(size) and widths[j] >= WIDE * size:
+            if wide[j]:
                 self._columns.append(_Wide(points[:, j], mirrors, j, widths[j]))
             else:
                 self._columns.append(_Images(points[:, j], mirrors, j, widths[j], int(farthest)))

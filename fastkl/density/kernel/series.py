@@ -17,6 +17,7 @@ from __future__ import annotations
 from typing import Self
 
 import numpy as np
+import numpy.typing as npt
 
 from fastkl._core.array_types import Floats
 from fastkl.density.kernel.ends import Mirrors
@@ -25,6 +26,7 @@ LOWEST_SHARE = (
     -10.0
 )  # logarithm of the smallest value of a kernel, in units of its largest, at which sums are by the series
 ROUNDED = 5e-15  # error of a sum in units of its largest value
+WIDE = 0.25  # of the distance of the ends
 LOST = 1e-18  # size of the first term that is left out
 MOST_TERMS = 4096  # of all columns together
 ROWS = 2048  # at a time
@@ -53,7 +55,7 @@ class SeriesSums:
         self._table: Floats = np.zeros([len(column.height) for column in self._columns])
         for first in range(0, len(places), ROWS):
             parts = self._parts(places[first : first + ROWS])
-            own = _products([self._weights[first : first + ROWS, np.newaxis], *parts])
+            own = products_of([self._weights[first : first + ROWS, np.newaxis], *parts])
             self._table += own.sum(axis=0).reshape(self._table.shape)
         for j, column in enumerate(self._columns):
             self._table *= _along(column.height, j, len(self._columns))
@@ -68,7 +70,7 @@ class SeriesSums:
         least = -0.5 * float(np.sum((np.where(mirrors.circular, 0.5, 1.0) / share) ** 2))
         if least < max(LOWEST_SHARE, np.log(ROUNDED / error)):
             return None
-        if np.prod([float(_n_terms(*each)) for each in zip(share, mirrors.circular, strict=True)]) > MOST_TERMS:
+        if n_terms(mirrors, widths, np.ones(len(widths), dtype=np.bool_)) > MOST_TERMS:
             return None
         return cls(points, weights, mirrors, widths)
 
@@ -125,7 +127,7 @@ class SeriesSums:
         """The series with the coefficients of each table; every row by itself, whatever rows there are beside it."""
         found = [np.empty(len(places)) for _ in tables]
         for first in range(0, len(places), ROWS):
-            terms = _products(self._parts(places[first : first + ROWS], slope_of))
+            terms = products_of(self._parts(places[first : first + ROWS], slope_of))
             for out, table in zip(found, tables, strict=True):
                 out[first : first + ROWS] = (terms * table.ravel()).sum(axis=1)
         return found
@@ -164,13 +166,28 @@ class Series:
         return np.asarray(np.concatenate(turned, axis=1) * self._frequencies)
 
 
+def wide_columns(mirrors: Mirrors, widths: Floats, least: float = WIDE) -> npt.NDArray[np.bool_]:
+    """Columns (d,) that end at both sides, or go around, with bandwidths of at least so much of the way between.
+
+    From ``WIDE`` on the series keeps 12 digits of a kernel's smallest value.
+    """
+    size = np.where(np.isfinite(mirrors.low) & np.isfinite(mirrors.high), mirrors.high - mirrors.low, np.inf)
+    return np.asarray(widths >= least * size)
+
+
+def n_terms(mirrors: Mirrors, widths: Floats, chosen: npt.NDArray[np.bool_]) -> float:
+    """How many terms the series of the chosen columns have together."""
+    share = (widths / (mirrors.high - mirrors.low))[chosen]
+    return float(np.prod([float(_n_terms(*each)) for each in zip(share, mirrors.circular[chosen], strict=True)]))
+
+
 def _n_terms(width: float, circular: bool) -> int:
     """How many terms are not lost in rounding."""
     last = int(np.sqrt(-2.0 * np.log(LOST)) / (np.pi * width * (2.0 if circular else 1.0)))
     return 2 * last + 1 if circular else last + 1
 
 
-def _products(parts: list[Floats]) -> Floats:
+def products_of(parts: list[Floats]) -> Floats:
     """All products of one term of each part, row by row: (n, product of their numbers)."""
     found, *others = parts
     for part in others:
