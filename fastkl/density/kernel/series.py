@@ -29,7 +29,7 @@ ROUNDED = 5e-15  # error of a sum in units of its largest value
 WIDE = 0.25  # of the distance of the ends
 LOST = 1e-18  # size of the first term that is left out
 MOST_TERMS = 4096  # of all columns together
-ROWS = 2048  # at a time
+ROWS = 512  # at a time, so that their terms are a few megabytes
 
 
 class SeriesSums:
