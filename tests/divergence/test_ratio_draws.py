@@ -1,4 +1,4 @@
-"""Divergences of models by draws from both: unbiased, never noisier than draws from one alone, and checked by each other."""
+"""Divergences of models by draws from both: unbiased, hardly noisier than draws from one, and checked by each other."""
 
 import numpy as np
 import pytest

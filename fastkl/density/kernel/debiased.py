@@ -49,7 +49,7 @@ def moves(points: Floats, weights: Floats | None, bandwidth: Any, **options: Any
     return shifts
 
 
-def widened(rows: Rows, bandwidth: Any, **options: Any) -> tuple[Any, Floats]:
+def widened_moves(rows: Rows, bandwidth: Any, **options: Any) -> tuple[Any, Floats]:
     """A bandwidth times the factor, from 1 to ``WIDEST``, at which parts of the rows speak best of the others; the moves there.
 
     Kernels are moved by the slope of the estimate itself, or by a mixture of normal distributions: by what speaks better.

@@ -27,7 +27,7 @@ from fastkl.density.kernel.ends import Mirrors
 from fastkl.density.kernel.kernels import KERNELS
 from fastkl.density.kernel.mirrored import MirroredSums
 from fastkl.density.kernel.pairs import PairSums
-from fastkl.density.kernel.partly_wide import MOST_SUMS, PartlyWideSums
+from fastkl.density.kernel.partly_wide import MOST_SUMS, MOST_WEIGHTS, PartlyWideSums
 from fastkl.density.kernel.series import SeriesSums, n_terms, wide_columns
 from fastkl.density.kernel.units import Units
 from fastkl.spatial.kernel_sums import QUERIES, KernelSums
@@ -121,7 +121,9 @@ class FoldedSums:
             wanted = log(100.0) - log(max(error, 1e-17))
             return PairSums(points, self._weights, mirrors, widths, mirrors.reach(widths, wanted))
         wide = wide_columns(mirrors, widths, least=HALF)
-        if not np.any(wide) or error <= 0.0 or n_terms(mirrors, widths, wide) > MOST_SUMS:
+        if not np.any(wide) or error <= 0.0:
+            return None
+        if n_terms(mirrors, widths, wide) > min(MOST_SUMS, MOST_WEIGHTS / len(points)):
             return None
         options = {
             "error": error / PartlyWideSums.growth(mirrors, widths, wide),

@@ -1,9 +1,10 @@
 r"""A mixture of normal distributions as the pilot of moved kernels: where they go so that their width is made up for.
 
 Kernels of covariance H turn a mixture of covariances :math:`\Sigma_k` into one of :math:`\Sigma_k + H`. Rows that were carried
-from the mixture to the one of :math:`\Sigma_k - H` before give an estimate without bias, however wide the kernels are, as far as
-the mixture is the density. The way there is that of the continuity equation: in the axes in which H and :math:`\Sigma_k` are both
-diagonal the standard deviations of a component shrink to a share :math:`a_k^s` while s goes from 0 to 1, and a row moves by
+from the mixture to the one of :math:`\Sigma_k - H` before give an estimate without bias, up to kernels as wide as the narrowest
+component, as far as the mixture is the density. The way there is that of the continuity equation: in the axes in which H and
+:math:`\Sigma_k` are both diagonal the standard deviations of a component shrink to a share :math:`a_k^s` while s goes from 0
+to 1, and a row moves by
 
 .. math:: \dot x = \sum_k r_k(x, s) \, A_k (x - \mu_k), \qquad A_k = W_k^{-1} \operatorname{diag}(\log a_k) W_k ,
 

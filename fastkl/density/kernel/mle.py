@@ -16,7 +16,7 @@ from fastkl.density.files.registry import register_density
 from fastkl.density.kernel.bandwidths import Bandwidth, chosen_bandwidth, given_bandwidth, is_rule
 from fastkl.density.kernel.checks import check_kernel_density
 from fastkl.density.kernel.column_types import ColumnTypes, declared_types, given_types
-from fastkl.density.kernel.debiased import moves, widened
+from fastkl.density.kernel.debiased import moves, widened_moves
 from fastkl.density.kernel.directional import support_of
 from fastkl.density.kernel.fitted import FittedKernelDensity
 from fastkl.density.kernel.mixed_bandwidths import mixed_bandwidth
@@ -251,7 +251,7 @@ class KernelDensityMLE(FittedKernelDensity):
         """Move the kernels against their bias, wider ones where the bandwidth is that of a rule."""
         options = {"error": self.error, "n_threads": rows.n_threads}
         if rule:
-            self.bandwidth_, self.shifts_ = widened(rows, self.bandwidth_, **options)
+            self.bandwidth_, self.shifts_ = widened_moves(rows, self.bandwidth_, **options)
         else:
             self.shifts_ = moves(rows.X.astype(np.float64), rows.weights, self.bandwidth_, **options)
         self._sums = None

@@ -25,14 +25,8 @@ class PairSums:
 
     Parameters
     ----------
-    points : ndarray of shape (m, d)
-        References.
-    weights : ndarray of shape (m,) or None
-        Their weights.
-    mirrors : Mirrors
-        Ends of the columns.
-    widths : ndarray of shape (d,)
-        Bandwidths.
+    points, weights, mirrors, widths
+        As ``SeriesSums`` takes them, of columns of any kind.
     reach : ndarray of shape (d,)
         Farthest cells that hold images, by column.
     """
@@ -71,7 +65,8 @@ class PairSums:
         logs, means = np.empty(len(rows)), np.zeros(rows.shape)
         for first in range(0, len(rows), self._rows):
             block = slice(first, min(first + self._rows, len(rows)))
-            parts = [column.terms(rows[block, j], by) for j, column in enumerate(self._columns)]
+            with np.errstate(over="ignore"):  # what is beyond the range of squares is infinitely far
+                parts = [column.terms(rows[block, j], by) for j, column in enumerate(self._columns)]
             exponents = self._log_weights + sum(exponent for exponent, _, _ in parts if exponent is not None)
             exponents = np.broadcast_to(exponents, (block.stop - first, len(self._points))).copy()
             if others:
@@ -91,9 +86,8 @@ class PairSums:
         return logs, means
 
 
-Terms = tuple[
-    Floats | None, Floats | None, Floats | None
-]  # logarithms or factors (n, m), and slopes of their logarithms
+# logarithms or factors (n, m), and slopes of their logarithms
+Terms = tuple[Floats | None, Floats | None, Floats | None]
 
 
 class _Images:

@@ -21,7 +21,7 @@ from fastkl.density.kernel.ends import Mirrors
 from fastkl.density.kernel.series import Series, products_of
 
 ABOVE = 1.5  # what is added to terms between -1 and 1
-MOST_SUMS = 150
+MOST_SUMS, MOST_WEIGHTS = 150, 1 << 24  # that are held
 Answer = tuple[Floats, Floats | None]
 Ask = Callable[[Any, Floats], Answer]
 
@@ -31,14 +31,8 @@ class PartlyWideSums:
 
     Parameters
     ----------
-    points : ndarray of shape (m, d)
-        References.
-    weights : ndarray of shape (m,) or None
-        Their weights.
-    mirrors : Mirrors
-        Ends of the columns.
-    widths : ndarray of shape (d,)
-        Bandwidths.
+    points, weights, mirrors, widths
+        As ``SeriesSums`` takes them, of columns of any kind.
     wide : ndarray of bool of shape (d,)
         Columns that go by series.
     narrow_sums : callable

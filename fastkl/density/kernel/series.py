@@ -24,7 +24,7 @@ from fastkl.density.kernel.ends import Mirrors
 
 LOWEST_SHARE = (
     -10.0
-)  # logarithm of the smallest value of a kernel, in units of its largest, at which sums are by the series
+)  # logarithm of a kernel's smallest value, in units of its largest, down to which the series is taken
 ROUNDED = 5e-15  # error of a sum in units of its largest value
 WIDE = 0.25  # of the distance of the ends
 LOST = 1e-18  # size of the first term that is left out
@@ -94,7 +94,8 @@ class SeriesSums:
         """The logarithms at the references, or at rows in their stead, each without itself, and slopes as of ``moments``."""
         there = self._places if rows is None else self._placed(rows)
         sums, *rises = self._sums(there, [self._table, *(self._risen() if moments else [])])
-        parts = zip(self._columns, self._parts(there), self._parts(self._places), strict=True)
+        yours = self._parts(self._places)
+        parts = zip(self._columns, yours if rows is None else self._parts(there), yours, strict=True)
         pairs = [(mine * yours) @ np.stack([c.height, c.height * c.rises], axis=1) for c, mine, yours in parts]
         own = self._weights * np.prod([pair[:, 0] for pair in pairs], axis=0)
         sums = np.maximum(sums - own, 0.0)

@@ -121,3 +121,20 @@ def test_uniform_rows_in_three_columns_with_ends():
         for h in (0.1, 0.2)
     )
     assert better > 0.0
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_rows_far_away_in_a_column_without_ends(many, monkeypatch):
+    """Minus infinity or a finite number, never NaN, and no warning."""
+    if many:
+        monkeypatch.setattr(folded, "FEW", 0)
+    X = np.random.default_rng(1).random((100, 3))
+    model = KernelDensityMLE([1.0, 1.0, 0.3], boundary={0: (0, 1), 1: (0, 1)}).fit(X)
+    assert isinstance(model._sums_of(1)._products, PartlyWideSums if many else PairSums)
+    found = model.score_samples([[0.5, 0.5, x] for x in (0.5, 40.0, -1e100, 1e300)])
+    assert np.isfinite(found[:2]).all()
+    assert not np.isnan(found).any()
+    assert found[3] == -np.inf
+    # in the column without ends it is a Gaussian of the nearest row, far out
+    nearest = X[:, 2].max()
+    assert found[1] == pytest.approx(-0.5 * ((40.0 - nearest) / 0.3) ** 2, rel=0.01)
