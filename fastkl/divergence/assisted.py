@@ -84,9 +84,10 @@ def assisted_divergence(
 ) -> Estimate:
     """KL(p || q) of two samples in memory."""
     n, m, X, Y = pair.p.n_rows, pair.q.n_rows, pair.p.X, pair.q.X
-    scores = normal_scores(X, Y)
+    masses = _masses(pair)
+    scores = normal_scores(X, Y, masses)
     plain = sample_divergence(_as_pair(scores, pair), "common_radius", k, standard_error).estimate
-    alone = pair.p.weighted or pair.q.weighted or min(n, m) < _FEWEST or are_symbols(X, Y)
+    alone = min(pair.p.effective_size, pair.q.effective_size) < _FEWEST or are_symbols(X, Y)
     if alone or not np.isfinite(plain):
         return _labelled(
             plain, float(plain), plain.standard_error, plain.diagnostics["reasons"], {"route": "neighbors"}
@@ -96,12 +97,12 @@ def assisted_divergence(
         random_state.shuffle(part)
     atoms = has_atoms(X) or has_atoms(Y)
     with single_threaded_blas():  # the matrices are small, and our own threads have the cores
-        regression = _by_regression(X, Y, scores, fold) if n + m <= _MOST_FOR_REGRESSION else None
+        regression = _by_regression(pair, scores, fold, masses) if n + m <= _MOST_FOR_REGRESSION else None
         if atoms and regression is not None:
             values, chosen, name = {"regression": regression.value, "neighbors": float(plain)}, regression, "regression"
             value = regression.value
         else:
-            chosen, name, values = _by_normals(pair, scores, float(plain), k, fold, random_state)
+            chosen, name, values = _by_normals(pair, scores, float(plain), k, fold, masses, random_state)
             if regression is not None:
                 values["regression"] = regression.value
                 if regression.loss < chosen.loss - _LOWER:
@@ -110,7 +111,7 @@ def assisted_divergence(
                     del values["normal"]
             value = float(np.median(list(values.values())))
     spread = float(np.ptp(list(values.values())))
-    error = _error(chosen, n, plain.standard_error, spread) if standard_error else float("nan")
+    error = _error(chosen, pair, plain.standard_error, spread) if standard_error else float("nan")
     reasons = [] if not standard_error else _doubts(pair, scores, plain, chosen, regression, spread, atoms)
     if standard_error and spread > max(_WIDE, abs(value)) and error > _ERRORS_OF_SPREAD * plain.standard_error:
         reasons.append(
@@ -140,6 +141,18 @@ def has_atoms(X: FloatArray) -> bool:
     return False
 
 
+def _masses(pair: SamplePair) -> FloatArray | None:
+    """Masses of the rows of P and then of Q, each adding up to the effective number of rows; None where all are 1."""
+    if not (pair.p.weighted or pair.q.weighted):
+        return None
+    return np.concatenate(
+        [
+            np.ones(side.n_rows) if side.weights is None else side.weights * (side.effective_size / side.weight_sum)
+            for side in (pair.p, pair.q)
+        ]
+    )
+
+
 def _as_pair(both: Both, like: SamplePair) -> SamplePair:
     first, second = (Sample(X, s.weights, s.n_jobs) for X, s in zip(both, (like.p, like.q), strict=True))
     return SamplePair(first, second)
@@ -150,12 +163,18 @@ def _plain_value(both: Both, like: SamplePair, k: int) -> float:
 
 
 def _by_normals(
-    pair: SamplePair, scores: Both, plain: float, k: int, fold: FloatArray, rng: np.random.RandomState
+    pair: SamplePair,
+    scores: Both,
+    plain: float,
+    k: int,
+    fold: FloatArray,
+    masses: FloatArray | None,
+    rng: np.random.RandomState,
 ) -> tuple[Route, str, dict[str, float]]:
     """The better pair of normal distributions and where it is, and the values of the two routes that rest on such pairs."""
     spaces = {"scaled": scaled(pair.p.X, pair.q.X), "normal_scores": scores}
-    ratios = {space: _held_out(both, fold) for space, both in spaces.items()}
-    losses = {space: _loss(ratio, pair.p.n_rows) for space, ratio in ratios.items()}
+    ratios = {space: _held_out(both, fold, masses) for space, both in spaces.items()}
+    losses = {space: _loss(ratio, pair) for space, ratio in ratios.items()}
     name = min(losses, key=lambda space: losses[space])
     exact, beyond, noise = _beyond_normals(scores, plain, pair, k, rng)
     corrected = exact + beyond
@@ -172,46 +191,50 @@ def _beyond_normals(
 ) -> tuple[float, float, float]:
     """KL of the working pair; what the neighbour estimate gives beyond its mean on draws from it; the variance on such draws."""
     n, m = len(both[0]), len(both[1])
-    of_all = normal_pair(*both)
+    of_all = normal_pair(*both, (pair.p.weights, pair.q.weights))
     drawn = next(number for rows, number in _DRAWN if n + m <= rows)
     on_draws = [_plain_value((of_all.p.draw(n, rng), of_all.q.draw(m, rng)), pair, k) for _ in range(drawn)]
     noise = float(np.var(on_draws, ddof=1)) if drawn > 1 else 0.0
     return of_all.divergence, found - float(np.mean(on_draws)), noise
 
 
-def _held_out(both: Both, fold: FloatArray) -> FloatArray:
+def _held_out(both: Both, fold: FloatArray, masses: FloatArray | None) -> FloatArray:
     """log p/q at the rows of both samples by normal distributions that have not seen them."""
     n, rows = len(both[0]), np.concatenate(both)
     log_ratio = np.empty(len(rows))
     for f in range(_FOLDS):
         held = fold == f
-        log_ratio[held] = normal_pair(both[0][~held[:n]], both[1][~held[n:]]).log_ratio(rows[held])
+        in_p, in_q = ~held[:n], ~held[n:]
+        learnt = (None, None) if masses is None else (masses[:n][in_p], masses[n:][in_q])
+        log_ratio[held] = normal_pair(both[0][in_p], both[1][in_q], learnt).log_ratio(rows[held])
     return np.clip(log_ratio, -_LARGEST, _LARGEST)
 
 
-def _by_regression(X: FloatArray, Y: FloatArray, scores: Both, fold: FloatArray) -> Route:
-    n = len(X)
-    terms = regression_terms(np.concatenate([X, Y]).astype(np.float64), np.concatenate(scores))
-    of_p = np.concatenate([np.ones(n), np.zeros(len(Y))])
-    log_ratio = cross_fitted(terms, of_p, fold, _FOLDS)
-    return Route(float(log_ratio[:n].mean()), log_ratio, _loss(log_ratio, n))
+def _by_regression(pair: SamplePair, scores: Both, fold: FloatArray, masses: FloatArray | None) -> Route:
+    n, m = pair.p.n_rows, pair.q.n_rows
+    terms = regression_terms(np.concatenate([pair.p.X, pair.q.X]).astype(np.float64), np.concatenate(scores))
+    of_p = np.concatenate([np.ones(n), np.zeros(m)])
+    log_ratio = cross_fitted(terms, of_p, fold, _FOLDS, masses=masses)
+    return Route(pair.p.mean(log_ratio[:n]).value, log_ratio, _loss(log_ratio, pair))
 
 
-def _loss(log_ratio: FloatArray, n: int) -> float:
+def _loss(log_ratio: FloatArray, pair: SamplePair) -> float:
     """Mean log-loss with equal weights of both samples; log 2 where the ratios say nothing."""
-    of_p, of_q = np.logaddexp(0.0, -log_ratio[:n]).mean(), np.logaddexp(0.0, log_ratio[n:]).mean()
-    return 0.5 * float(of_p + of_q)
+    n = pair.p.n_rows
+    of_p, of_q = np.logaddexp(0.0, -log_ratio[:n]), np.logaddexp(0.0, log_ratio[n:])
+    return 0.5 * (pair.p.mean(of_p).value + pair.q.mean(of_q).value)
 
 
-def _error(chosen: Route, n: int, neighbors: float, spread: float) -> float:
+def _error(chosen: Route, pair: SamplePair, neighbors: float, spread: float) -> float:
     """The larger of the influence function's, Var_p[r] / n + Var_q[exp r] / m, and the neighbours' own, and that of the choice.
 
     In many columns the error of the neighbours is larger on draws from the working pair than they say of themselves (rows that
     are neighbours of many others tie the terms together); six draws know that with a third of the weight.
     """
-    log_ratio, of_neighbors = chosen.log_ratio, max(neighbors**2, (2.0 * neighbors**2 + chosen.noise) / 3.0)
-    at_q = np.exp(np.minimum(log_ratio[n:], 12.0))
-    sampling = float(log_ratio[:n].var() / n + min(at_q.var() / len(at_q), _OF_Q * of_neighbors))
+    n, of_neighbors = pair.p.n_rows, max(neighbors**2, (2.0 * neighbors**2 + chosen.noise) / 3.0)
+    at_p = pair.p.mean(chosen.log_ratio[:n])
+    at_q = pair.q.mean(np.exp(np.minimum(chosen.log_ratio[n:], 12.0)))
+    sampling = at_p.variance() / at_p.size + min(at_q.variance() / at_q.size, _OF_Q * of_neighbors)
     return float(np.hypot(np.sqrt(max(sampling, of_neighbors)), _SPREAD * spread))
 
 

@@ -17,6 +17,8 @@ from fastkl.divergence.arguments import FloatArray, Sample
 from fastkl.divergence.neighbors import SamplePair
 
 COORDINATES = ("normal_scores", "scaled")
+# Ranks are at least so far from 0 and 1.
+_LEAST = 1e-15
 
 
 def free_of_units(pair: SamplePair, coordinates: str | None) -> SamplePair:
@@ -36,8 +38,13 @@ def in_coordinates(pair: SamplePair, coordinates: str | None) -> SamplePair:
     return SamplePair(Sample(first, pair.p.weights, pair.p.n_jobs), Sample(second, pair.q.weights, pair.q.n_jobs))
 
 
-def normal_scores(X: NDArray[Any], Y: NDArray[Any]) -> tuple[FloatArray, FloatArray]:
-    """Normal quantiles of the ranks that the values of each column have among both samples, (n, d) and (m, d)."""
+def normal_scores(
+    X: NDArray[Any], Y: NDArray[Any], masses: FloatArray | None = None
+) -> tuple[FloatArray, FloatArray]:
+    """Normal quantiles of the ranks that the values of each column have among both samples, (n, d) and (m, d).
+
+    ``masses`` (n + m,) are those of the rows of X and then of Y, by which ranks go; None for ones.
+    """
     n, m = len(X), len(Y)
     scores = np.empty((n + m, X.shape[1]))
     for j in range(X.shape[1]):
@@ -48,7 +55,14 @@ def normal_scores(X: NDArray[Any], Y: NDArray[Any]) -> tuple[FloatArray, FloatAr
         first = np.concatenate([[True], ordered[1:] != ordered[:-1]])
         start = np.flatnonzero(first)
         count = np.diff(np.append(start, n + m))
-        scores[order, j] = np.repeat(ndtri((start + 0.5 * count) / (n + m)), count)
+        if masses is None:
+            rank = (start + 0.5 * count) / (n + m)
+        else:
+            mass = np.add.reduceat(masses[order], start)
+            below = np.cumsum(mass)
+            # A mass that is nothing beside the others has a score all the same.
+            rank = np.clip((below - 0.5 * mass) / below[-1], _LEAST, 1.0 - _LEAST)
+        scores[order, j] = np.repeat(ndtri(rank), count)
     return np.ascontiguousarray(scores[:n]), np.ascontiguousarray(scores[n:])
 
 

@@ -24,6 +24,8 @@ from fastkl.exceptions import DegenerateDataError
 ENTROPY_METHODS = ("weighted_knn", "spacings", "marginal_split")
 # Fewer rows than this are said to be few.
 _FEWEST_ROWS = 20
+# So few rows have two columns in one order by chance, which is no function of one another.
+_ORDERED_BY_CHANCE = 10
 
 
 def default_entropy(sample: Sample, options: Options) -> Estimate:
@@ -47,7 +49,7 @@ def default_entropy(sample: Sample, options: Options) -> Estimate:
             found = marginal_split_entropy(sample.X, sample.weights, random_state=seeded, n_jobs=sample.n_jobs)
             return _with_few_rows(found, n, options)
         except DegenerateDataError:
-            if not sample.weighted:
+            if not sample.weighted and n >= _ORDERED_BY_CHANCE:
                 raise
     doubt = (
         "The margins can't be split off (rounded values, few rows, or weights): no bias of the neighbours is corrected."

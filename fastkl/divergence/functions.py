@@ -82,12 +82,13 @@ def kl_divergence(
         "assisted"
             the median of three corrections of the common-radius estimate by working normal distributions and a cross-fitted
             regression, free of units, with a verdict from their disagreement. On 52 pairs with a known divergence its error is
-            about half of that of the others (``benchmarks/league.py``). For weighted rows, symbols and samples of fewer than 20
+            about half of that of the others (``benchmarks/league.py``). For symbols and samples of fewer than 20 (effective)
             rows it is "common_radius" in normal scores.
     coordinates : {"auto", "normal_scores", "scaled"} or None, default="auto"
         In which rows are near each other, for the methods that search in them as they are: pooled normal scores of every column
         (no unit matters), columns over their pooled quartile range, or None: as given (rotations do not matter, units do).
-        "auto" is None. A divergence does not change under such maps of both samples, its estimate does.
+        "auto" is None; "assisted" has coordinates of its own and takes no others. A divergence does not change under such maps of
+        both samples, its estimate does.
     n_neighbors : int, default=None
         k; by default 5 (1 for "bias_reduced"), or fewer in tiny samples. Small k has less bias, large k less variance. For a
         sample and a density a number asks for the plain k-nearest-neighbour entropy, whose bias is not measured.

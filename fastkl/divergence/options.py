@@ -32,12 +32,17 @@ class Options:
     random_state : int, RandomState, Generator or None
         For draws.
     coordinates : {"auto", "normal_scores", "scaled"} or None
-        In which two samples are compared.
+        In which two samples are compared; "auto" alone for the method "assisted".
 
     Attributes
     ----------
     rng : RandomState
         The generator of ``random_state``.
+
+    Raises
+    ------
+    ValueError
+        Coordinates for the method "assisted".
     """
 
     method: str = "common_radius"
@@ -50,6 +55,11 @@ class Options:
     rng: np.random.RandomState = field(init=False)
 
     def __post_init__(self) -> None:
+        if self.method == "assisted" and self.coordinates != "auto":
+            raise ValueError(
+                f"coordinates={self.coordinates!r} says where rows are near each other; method='assisted' (the default) has "
+                "coordinates of its own. Leave it out, or give method='common_radius' with it."
+            )
         object.__setattr__(self, "rng", as_random_state(self.random_state))
 
     def refuse_those_of_models(self) -> None:

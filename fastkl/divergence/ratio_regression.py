@@ -79,20 +79,37 @@ def _atom(column: FloatArray) -> list[float]:
     return [float(values[counts.argmax()])] if counts.max() > _ATOM * len(column) else []
 
 
-def cross_fitted(terms: FloatArray, of_p: FloatArray, fold: FloatArray, n_folds: int, ridge: float = 1.0) -> FloatArray:
+def cross_fitted(
+    terms: FloatArray,
+    of_p: FloatArray,
+    fold: FloatArray,
+    n_folds: int,
+    ridge: float = 1.0,
+    masses: FloatArray | None = None,
+) -> FloatArray:
     """log p/q of every row by the regression on the other folds; ``of_p`` is 1 for rows of P and 0 for those of Q."""
     out = np.empty(len(terms))
     start: FloatArray | None = None
     for f in range(n_folds):
         held = fold == f
-        start = fitted(terms[~held], of_p[~held], start, ridge)
-        share = of_p[~held].mean()
+        learnt = None if masses is None else masses[~held]
+        start = fitted(terms[~held], of_p[~held], start, ridge, learnt)
+        share = np.average(of_p[~held], weights=learnt)
         out[held] = terms[held] @ start[1:] + start[0] - np.log(share / (1.0 - share))
     return np.clip(out, -_LARGEST, _LARGEST)
 
 
-def fitted(terms: FloatArray, of_p: FloatArray, start: FloatArray | None, size_of_ridge: float = 1.0) -> FloatArray:
-    """Coefficients, the constant first, of a logistic regression with a ridge on the others, by Newton's method."""
+def fitted(
+    terms: FloatArray,
+    of_p: FloatArray,
+    start: FloatArray | None,
+    size_of_ridge: float = 1.0,
+    masses: FloatArray | None = None,
+) -> FloatArray:
+    """Coefficients, the constant first, of a logistic regression with a ridge on the others, by Newton's method.
+
+    ``masses`` say how often each row counts; None for once.
+    """
     n, k = terms.shape
     design = np.empty((n, k + 1))
     design[:, 0], design[:, 1:] = 1.0, terms
@@ -100,27 +117,28 @@ def fitted(terms: FloatArray, of_p: FloatArray, start: FloatArray | None, size_o
     ridge[0] = 1e-8
     beta = np.zeros(k + 1) if start is None else start.copy()
     score = design @ beta
-    objective = _objective(score, of_p, beta, ridge)
+    times = np.ones(n) if masses is None else masses
+    objective = _objective(score, of_p, times, beta, ridge)
     for _ in range(_STEPS):
         probability = 1.0 / (1.0 + np.exp(-np.clip(score, -40.0, 40.0)))
-        gradient = design.T @ (probability - of_p) + ridge * beta
-        weight = probability * (1.0 - probability)
+        gradient = design.T @ (times * (probability - of_p)) + ridge * beta
+        weight = times * probability * (1.0 - probability)
         hessian = (design * weight[:, np.newaxis]).T @ design
         hessian[np.diag_indices(k + 1)] += ridge
         step = cho_solve(cho_factor(hessian, check_finite=False), gradient, check_finite=False)
         size, decrement = 1.0, float(gradient @ step)
         along = design @ step
         while size > 1e-4:
-            trial = _objective(score - size * along, of_p, beta - size * step, ridge)
+            trial = _objective(score - size * along, of_p, times, beta - size * step, ridge)
             if trial <= objective - 0.25 * size * decrement:
                 break
             size *= 0.5
         beta, score = beta - size * step, score - size * along
-        objective = _objective(score, of_p, beta, ridge)
+        objective = _objective(score, of_p, times, beta, ridge)
         if decrement < 1e-3:
             break
     return beta
 
 
-def _objective(score: FloatArray, of_p: FloatArray, beta: FloatArray, ridge: FloatArray) -> float:
-    return float(np.logaddexp(0.0, score).sum() - of_p @ score + 0.5 * (ridge * beta) @ beta)
+def _objective(score: FloatArray, of_p: FloatArray, times: FloatArray, beta: FloatArray, ridge: FloatArray) -> float:
+    return float(times @ (np.logaddexp(0.0, score) - of_p * score) + 0.5 * (ridge * beta) @ beta)

@@ -19,6 +19,7 @@ from scipy.special import digamma
 
 from fastkl._core.means import Mean
 from fastkl.divergence.arguments import FloatArray
+from fastkl.divergence.assisted import assisted_divergence
 from fastkl.divergence.atoms import rounding_reasons
 from fastkl.divergence.coordinates import free_of_units
 from fastkl.divergence.diagnostics import (
@@ -49,7 +50,7 @@ def jeffreys(
     p: Any,
     q: Any,
     *,
-    method: str = "common_radius",
+    method: str = "assisted",
     coordinates: str | None = "auto",
     n_neighbors: int | None = None,
     sample_weight_p: ArrayLike | None = None,
@@ -66,11 +67,11 @@ def jeffreys(
     ----------
     p, q : array-like of shape (n,) or (n, d), or model
         Samples, or objects with a log-density. With one model, rows drawn from it take its place.
-    method : {"common_radius", "knn", "bias_reduced"}, default="common_radius"
-        As in `kl_divergence`.
+    method : {"assisted", "common_radius", "knn", "bias_reduced"}, default="assisted"
+        As in `kl_divergence`, for both directions.
     coordinates : {"auto", "scaled", "normal_scores"} or None, default="auto"
-        In which two samples are compared. "auto" is "scaled": columns over their quartile range in both samples together, so
-        that no unit matters; None takes the columns as they are.
+        In which two samples are compared, for the methods that search in them as they are. "auto" is "scaled": columns over
+        their quartile range in both samples together, so that no unit matters; None takes the columns as they are.
     n_neighbors : int, default=None
         As in `kl_divergence`.
     sample_weight_p, sample_weight_q : array-like, default=None
@@ -89,7 +90,8 @@ def jeffreys(
     Returns
     -------
     Estimate
-        ``diagnostics["forward"]`` and ``["backward"]`` hold both divergences.
+        ``diagnostics["forward"]`` and ``["backward"]`` hold both divergences. The error of "assisted" is the sum of theirs, which
+        it cannot exceed: both go by the same rows.
 
     References
     ----------
@@ -106,7 +108,7 @@ def jeffreys(
     True
     """
     options = Options(
-        check_method(method),
+        method if method == "assisted" else check_method(method, also="assisted"),
         n_neighbors,
         standard_error,
         n_draws,
@@ -119,7 +121,19 @@ def jeffreys(
 
 def _jeffreys_of_samples(p: Operand, q: Operand, options: Options) -> Estimate:
     """Two samples, or draws in place of one."""
-    return jeffreys_of_pair(sample_pair(p, q, options), options)
+    pair = sample_pair(p, q, options)
+    return _assisted_jeffreys(pair, options) if options.method == "assisted" else jeffreys_of_pair(pair, options)
+
+
+def _assisted_jeffreys(pair: SamplePair, options: Options) -> Estimate:
+    """The default estimates of both directions."""
+    rng = np.random.RandomState(0) if options.random_state is None else options.rng
+    k = _neighbors_both_ways(pair, "common_radius", options.n_neighbors)
+    forward, backward = (
+        assisted_divergence(one, k, options.standard_error, rng) for one in (pair, pair.reversed())
+    )
+    warn_of_shared_rows(forward.diagnostics.get("shared_rows", 0))
+    return _sum_of_directions(forward, backward, forward.standard_error + backward.standard_error)
 
 
 def jeffreys_of_pair(pair: SamplePair, options: Options) -> Estimate:

@@ -66,11 +66,16 @@ def _ridged(covariance: FloatArray) -> FloatArray:
     return covariance + ridge * np.eye(d)
 
 
-def moments(X: FloatArray) -> Moments:
-    """Mean and covariance (divisor n)."""
-    mean = X.mean(axis=0)
+def moments(X: FloatArray, masses: FloatArray | None = None) -> Moments:
+    """Mean and covariance (divisor n, or the sum of the masses)."""
+    if masses is None:
+        mean = X.mean(axis=0)
+        centred = X - mean
+        return mean, centred.T @ centred / len(X)
+    shares = masses / masses.sum()
+    mean = shares @ X
     centred = X - mean
-    return mean, centred.T @ centred / len(X)
+    return mean, centred.T @ (centred * shares[:, np.newaxis])
 
 
 def divergence_of_normals(p: Moments, q: Moments) -> float:
@@ -86,8 +91,8 @@ def divergence_of_normals(p: Moments, q: Moments) -> float:
     return 0.5 * float(squares - d + log_dets)
 
 
-def unbiased_divergence(p: Moments, q: Moments, n: int, m: int) -> float:
-    """KL of two normal distributions from moments of samples, without bias (by Wishart's matrices).
+def unbiased_divergence(p: Moments, q: Moments, n: float, m: float) -> float:
+    """KL of two normal distributions from moments of samples of n and m (effective) rows, without bias (by Wishart's matrices).
 
     nan for few rows, and infinite or nan where it is beyond the largest number, as beside a constant sample.
     """
@@ -111,10 +116,12 @@ def unbiased_divergence(p: Moments, q: Moments, n: int, m: int) -> float:
     return 0.5 * (trace + square - d + log_dets[0] - log_dets[1])
 
 
-def normal_pair(X: FloatArray, Y: FloatArray) -> NormalPair:
+def normal_pair(
+    X: FloatArray, Y: FloatArray, masses: tuple[FloatArray | None, FloatArray | None] = (None, None)
+) -> NormalPair:
     """Normal distributions of two samples, drawn together until they are as far apart as is likely."""
-    n, m = len(X), len(Y)
-    p, q = moments(X), moments(Y)
+    n, m = (_effective(rows, of_rows) for rows, of_rows in zip((X, Y), masses, strict=True))
+    p, q = (moments(rows, of_rows) for rows, of_rows in zip((X, Y), masses, strict=True))
     common = [(n * one + m * other) / (n + m) for one, other in zip(p, q, strict=True)]
 
     def at(t: float) -> tuple[Moments, Moments]:
@@ -125,6 +132,11 @@ def normal_pair(X: FloatArray, Y: FloatArray) -> NormalPair:
     share = _share_of_distance(lambda t: divergence_of_normals(*at(t)), unbiased_divergence(p, q, n, m))
     first, second = at(share)
     return NormalPair(Normal.of(*first), Normal.of(*second), divergence_of_normals(first, second))
+
+
+def _effective(X: FloatArray, masses: FloatArray | None) -> float:
+    """Kish's effective number of rows."""
+    return float(len(X)) if masses is None else float(masses.sum() ** 2 / np.square(masses).sum())
 
 
 def _share_of_distance(divergence: Callable[[float], float], target: float) -> float:

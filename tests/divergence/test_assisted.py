@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from fastkl import kl_divergence
+from fastkl import jeffreys, kl_divergence
 from fastkl.divergence.arguments import Sample
 from fastkl.divergence.assisted import has_atoms, unreached_rows
 from fastkl.divergence.coordinates import in_coordinates, normal_scores, scaled
@@ -118,13 +118,45 @@ def test_the_same_for_any_seed_state_and_number_of_threads():
     assert kl_divergence(x.astype(np.float32), y.astype(np.float32)) == pytest.approx(first, abs=1e-2)
 
 
-def test_weights_and_few_rows_are_compared_in_normal_scores():
-    x, y = normals(5, 200, 2, 0.3)
-    w = np.random.default_rng(5).random(200)
+def test_few_rows_are_compared_in_normal_scores():
+    x, y = normals(5, 15, 2, 0.3)
+    w = np.random.default_rng(5).random(15)
     found = kl_divergence(x, y, sample_weight_p=w)
     plain = kl_divergence(x, y, sample_weight_p=w, method="common_radius", coordinates="normal_scores")
-    assert float(found) == float(plain)
+    assert found.diagnostics["route"] == "neighbors"
+    assert float(found) == pytest.approx(float(plain), abs=0.2)  # ranks by masses, and by rows
     assert np.isfinite(kl_divergence(x[:3], y[:4]))
+
+
+@pytest.mark.parametrize("side", ["p", "q"])
+def test_weighted_rows_are_a_sample_of_the_weighted_distribution(side):
+    """Rows of a wider distribution, weighted to N(0, 1) in three columns: closer than neighbours alone, within the error."""
+    off, plain = [], []
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        wide, other = rng.normal(0.0, 1.5, (600, 3)), rng.normal(size=(600, 3))
+        other[:, 0] += 1.0
+        weights = np.exp(stats.norm.logpdf(wide) - stats.norm.logpdf(wide, 0.0, 1.5)).prod(axis=1)
+        samples = (wide, other) if side == "p" else (other, wide)
+        call = {f"sample_weight_{side}": weights}
+        found = kl_divergence(*samples, **call)
+        off.append((found - 0.5) / found.standard_error)
+        alone = kl_divergence(*samples, method="common_radius", coordinates="normal_scores", **call)
+        plain.append([found - 0.5, alone - 0.5])
+    assert np.mean(np.abs(off) > 2.0) < 0.2
+    ours, theirs = np.sqrt(np.mean(np.square(plain), axis=0))
+    assert ours < theirs
+
+
+def test_masses_of_ranks_that_repeat_are_those_of_repeated_rows():
+    rng = np.random.default_rng(3)
+    x, y, times = rng.normal(size=(30, 2)), rng.normal(size=(40, 2)), rng.integers(1, 4, 30)
+    by_mass = normal_scores(x, y, np.concatenate([times, np.ones(40)]))
+    repeated = normal_scores(np.repeat(x, times, axis=0), y)
+    np.testing.assert_allclose(by_mass[0], repeated[0][np.cumsum(times) - 1], atol=1e-12)
+    np.testing.assert_allclose(by_mass[1], repeated[1], atol=1e-12)
+    for mine, plain in zip(normal_scores(x, y, np.ones(70)), normal_scores(x, y), strict=True):
+        np.testing.assert_allclose(mine, plain, atol=1e-12)
 
 
 def test_coordinates():
@@ -141,6 +173,25 @@ def test_coordinates():
         kl_divergence(x, y, method="knn", coordinates="polar")
     with pytest.raises(ValueError, match="'assisted'"):
         kl_divergence(x, y, method="assited")
+    for call in (kl_divergence, jeffreys):
+        with pytest.raises(ValueError, match="has coordinates of its own"):
+            call(x, y, coordinates=None)
+
+
+def test_jeffreys_is_the_sum_of_both_directions():
+    shift = np.array([0.8, 0.0, 0.0])
+    x, y = normals(8, 1000, 3, shift, np.diag([1.0, 1.0, 4.0]))
+    # In the coordinates of q, p has a third of the columns a quarter as wide.
+    truth = normal_kl(shift, np.diag([1.0, 1.0, 4.0])) + normal_kl(shift, np.diag([1.0, 1.0, 0.25]))
+    found = jeffreys(x, y)
+    assert found.method == "assisted"
+    assert abs(found - truth) < 2.0 * found.standard_error
+    assert not found.diagnostics["bias_suspected"]
+    assert found == pytest.approx(found.diagnostics["forward"] + found.diagnostics["backward"])
+    assert found.diagnostics["forward"] == kl_divergence(x, y)
+    assert found == pytest.approx(jeffreys(y, x), abs=found.standard_error)
+    null = jeffreys(*normals(9, 1000, 10))
+    assert abs(null) < 2.0 * null.standard_error < 0.2
 
 
 def test_normal_scores_are_those_of_mean_ranks():
