@@ -1,39 +1,82 @@
-"""Several two-sample statistics in one permutation test: each is good at what others miss, and their largest is the statistic.
+"""Several two-sample statistics in one permutation test: each is good at what others miss.
 
-All are taken on normal scores of the ranks in both samples together, so no unit matters: how far the means, the squares and the
-products of columns differ between the samples, column by column and all together, the share of a value that repeats, and how
-often the nearest neighbours of a row are of its own sample, for a few and for many neighbours; of labels the frequencies of
-their symbols, and of labels beside numbers how the means of numbers differ by symbol. Each statistic is standardised by
-its mean and standard deviation over the permutations (the observed labels among them), which treats all assignments of the
-labels alike, so the largest of them has an exact p-value.
+All are free of units: how far the means of terms (`contrasts`) differ between the samples, and how often the nearest neighbours of
+a row are of its own sample, for few and for many neighbours. Every statistic has a p-value of its own, by a gamma distribution
+with the mean, variance and skewness that it has over the permutations (the observed labels among them); the statistic of the test
+is the weighted sum of their inverses (the weighted harmonic mean of Wilson 2019, doi:10.1073/pnas.1814092116), and its p-value is
+that among the permutations. All of this treats the assignments of the labels alike, so the p-value is exact, whatever the weights.
+The weights are fixed but for the number of rows: few rows show differences of means or nothing, many show those of densities.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import digamma
+from scipy.special import digamma, gammaincc
 
 from fastkl._core.blas_threads import single_threaded_blas
+from fastkl.divergence import contrasts
 from fastkl.divergence._labels import LANES, score_labels
 from fastkl.divergence.arguments import FloatArray
 from fastkl.divergence.coordinates import normal_scores
 from fastkl.spatial import NeighborIndex
 
-# The few neighbours, beside the many of the caller.
-_FEW = 5
-# Products of columns are left out beyond so many.
-_PRODUCTS = 12
-# A value that is this part of a column is an atom.
-_ATOM = 0.05
+# Numbers of neighbours beside the many of the caller.
+_NEIGHBORS = (5, 20)
 _SMALL = 1e-10
-# So many of the symbols of a column of labels are looked at, and so many products of symbols and numbers.
-_SYMBOLS, _BY_LABEL = 50, 60
+# Skewness of the gamma distributions, and the least p-value that is told from 0.
+_LEAST_SKEW, _LARGEST_SKEW, _LEAST = 0.05, 4.0, 1e-12
+# Shares of the three kinds of statistics for few rows of both samples together, and for many.
+_FEW_ROWS, _MANY_ROWS = 400, 1000
+_FEW_SHARES, _MANY_SHARES = (0.80, 0.13, 0.07), (0.20, 0.15, 0.65)
 
 Statistic = Callable[[FloatArray], FloatArray]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A statistic of the test, as the sum of some standardised ones.
+
+    Attributes
+    ----------
+    kind : int
+        0 for means, 1 for spreads and correlations, 2 for densities.
+    weight : float
+        Among those of its kind.
+    terms : tuple of str
+        Each a block of terms and how it is measured: "largest", "length" or "together".
+    """
+
+    kind: int
+    weight: float
+    terms: tuple[tuple[str, str], ...]
+
+
+# Measured on the alternatives of benchmarks/power.py; "neighbors" stands for their statistics.
+_PARTS = (
+    Part(0, 0.46, (("means", "length"), ("white", "length"))),
+    Part(0, 0.46, (("atoms", "length"),)),
+    Part(0, 0.04, (("means", "largest"),)),
+    Part(0, 0.92, (("labels", "length"),)),
+    Part(1, 0.30, (("squares", "largest"),)),
+    Part(1, 0.30, (("squares", "together"),)),
+    Part(1, 0.10, (("shapes", "largest"),)),
+    Part(1, 0.20, (("products", "length"),)),
+    Part(1, 0.10, (("products", "together"),)),
+    Part(1, 0.30, (("by label", "length"),)),
+    Part(2, 0.58, (("neighbors", ""), ("coarse", "length"), ("fine", "length"))),
+    Part(2, 0.28, (("cosines", "length"), ("clusters", "length"))),
+    Part(2, 0.14, (("within clusters", "length"), ("within clusters", "largest"))),
+)
+_MEASURES: dict[str, Statistic] = {
+    "largest": lambda differ: np.square(differ).max(axis=0),
+    "length": lambda differ: np.square(differ).sum(axis=0),
+    "together": lambda differ: np.square(differ.sum(axis=0)),
+}
 
 
 def combined_test(
@@ -46,25 +89,26 @@ def combined_test(
     n_threads: int,
     labels: tuple[NDArray[np.intp], NDArray[np.intp]] | None = None,
 ) -> tuple[float, float]:
-    """p-value of the largest standardised statistic, and the statistic of ``k`` neighbours.
+    """p-value of all statistics together, and the statistic of ``k`` neighbours.
 
     ``labels`` are codes of columns of labels, (n, c) and (m, c), beside the numbers, of which there may be none.
     """
     n, total = len(X), len(X) + len(Y)
-    order = rng.permutation(total)  # so that ties in distance are broken without regard to the label
+    order = rng.permutation(total)  # so that neither ties in distance nor clusters know the labels
     scores = np.concatenate(normal_scores(X, Y))[order]
-    blocks, near = _blocks(scores, np.concatenate([X, Y])[order]) if scores.shape[1] else {}, scores
+    with single_threaded_blas():
+        blocks = contrasts.of_numbers(scores, np.concatenate([X, Y])[order]) if scores.shape[1] else {}
+    near = scores
     if labels is not None:
-        symbols = [_indicators(column) for column in np.concatenate(labels)[order].T]
-        blocks |= _label_blocks(symbols, scores)
+        symbols = [contrasts.indicators(column) for column in np.concatenate(labels)[order].T]
+        blocks |= contrasts.of_labels(symbols, scores)
         near = np.concatenate([scores, *symbols], axis=1)
-    terms, statistics = _terms(blocks, scores.shape[1])
     index = NeighborIndex(np.ascontiguousarray(near), n_jobs=n_jobs)
+    graphs = [np.ascontiguousarray(index.neighbors_self(few)) for few in sorted({k, *(s for s in _NEIGHBORS if s < k)})]
+    names, terms, statistics = _terms(blocks)
+    names += [("neighbors", "")] * len(graphs)
     terms = terms[index.order]
-    neighbors = index.neighbors_self(k)
-    few = np.ascontiguousarray(index.neighbors_self(_FEW)) if k > _FEW else None
     own = (order[index.order] < n).astype(np.uint8)
-    graphs = [neighbors] if few is None else [neighbors, few]
     balance = terms.sum(axis=0)[:, np.newaxis]
 
     def of_labels(labels: NDArray[np.uint8]) -> FloatArray:
@@ -88,12 +132,11 @@ def combined_test(
         except BaseException:  # Ctrl-C too: groups that have not begun are not waited for
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    every = np.concatenate([first, permuted], axis=1)
-    spread = every.std(axis=1, keepdims=True)
-    every = (every - every.mean(axis=1, keepdims=True)) / np.where(spread > _SMALL, spread, np.inf)
-    largest = every.max(axis=0)[: n_permutations + 1]  # the last group may be drawn for the means and deviations alone
-    p_value = float(np.mean(largest >= largest[0] - 1e-9))
-    return p_value, float(first[len(statistics), 0])
+    together = _together(names, np.concatenate([first, permuted], axis=1), total)
+    if not np.ptp(near, axis=0).any():
+        together[:] = 0.0  # all rows are alike: neighbours are a matter of chance
+    some = together[: n_permutations + 1]  # the last group may be drawn for means and deviations alone
+    return float(np.mean(some >= some[0] * (1.0 - 1e-9))), float(first[-1, 0])
 
 
 def _neighbor_scores(k: int) -> FloatArray:
@@ -101,37 +144,8 @@ def _neighbor_scores(k: int) -> FloatArray:
     return np.asarray(digamma(count + 1.0) - digamma(k - count + 1.0))
 
 
-def _blocks(scores: FloatArray, rows: FloatArray) -> dict[str, FloatArray]:
-    """Terms of columns of numbers, by what a statistic is made of."""
-    d = scores.shape[1]
-    blocks = {"means": np.column_stack([scores, *_atoms(rows)]), "white": _white(scores), "squares": scores**2}
-    blocks["shapes"] = scores**4 - 6.0 * scores**2
-    if 1 < d <= _PRODUCTS:
-        first, second = np.triu_indices(d, 1)
-        blocks["products"] = scores[:, first] * scores[:, second]
-    return blocks
-
-
-def _label_blocks(symbols: list[FloatArray], scores: FloatArray) -> dict[str, FloatArray]:
-    """Indicators of the symbols of each column of labels, and their products with the scores of the numbers."""
-    blocks = {f"labels {j}": indicators for j, indicators in enumerate(symbols)}
-    every = np.concatenate(symbols, axis=1)
-    if 0 < scores.shape[1] * every.shape[1] <= _BY_LABEL:
-        blocks["by label"] = ((every - every.mean(axis=0))[:, :, np.newaxis] * scores[:, np.newaxis]).reshape(
-            len(scores), -1
-        )
-    return blocks
-
-
-def _indicators(codes: NDArray[np.intp]) -> FloatArray:
-    """Whether a row has each of the most frequent symbols, (n, symbols)."""
-    counts = np.bincount(codes)
-    kept = np.argsort(-counts, kind="stable")[: min(_SYMBOLS, len(counts))]
-    return (codes[:, np.newaxis] == kept).astype(np.float64)
-
-
-def _terms(blocks: dict[str, FloatArray], d: int) -> tuple[FloatArray, list[Statistic]]:
-    """Standardised terms whose means are compared, and statistics of the differences of their means, by lane."""
+def _terms(blocks: contrasts.Blocks) -> tuple[list[tuple[str, str]], FloatArray, list[Statistic]]:
+    """Standardised terms, and statistics of the differences of their means, by lane, with their names."""
     where, columns, at = {}, [], 0
     for name, block in blocks.items():
         centred = block - block.mean(axis=0)
@@ -140,37 +154,48 @@ def _terms(blocks: dict[str, FloatArray], d: int) -> tuple[FloatArray, list[Stat
         where[name] = slice(at, at + block.shape[1])
         at += block.shape[1]
 
-    def largest(name: str) -> Statistic:
-        return lambda differ: np.abs(differ[where[name]]).max(axis=0)
+    def statistic(block: str, measure: Statistic) -> Statistic:
+        return lambda differ: measure(differ[where[block]])
 
-    def length(name: str) -> Statistic:
-        return lambda differ: np.square(differ[where[name]]).sum(axis=0)
-
-    def together(name: str) -> Statistic:
-        return lambda differ: np.abs(differ[where[name]].sum(axis=0))
-
-    found = [largest(name) for name in ("means", "squares", "shapes") if name in blocks]
-    found += [length(name) for name in blocks if "label" in name]
-    if d > 1:
-        found += [length("white"), length("squares"), together("squares")]
-    if "products" in blocks:
-        found += [length("products")] + ([together("products")] if d > 2 else [])
-    return np.ascontiguousarray(np.concatenate(columns, axis=1)), found
+    asked = dict.fromkeys(term for part in _PARTS for term in part.terms if term[0] != "neighbors")
+    names, statistics = [], []
+    for kind, measure in asked:
+        for block in blocks:
+            if block == kind or (kind == "labels" and block.startswith("labels ")):
+                names.append((kind, measure))
+                statistics.append(statistic(block, _MEASURES[measure]))
+    return names, np.ascontiguousarray(np.concatenate(columns, axis=1)), statistics
 
 
-def _white(scores: FloatArray) -> FloatArray:
-    """Scores without correlation, in as many columns as they span."""
-    centred = scores - scores.mean(axis=0)
-    left, size, _ = np.linalg.svd(centred, full_matrices=False)
-    kept = size > 1e-8 * size.max(initial=0.0)
-    return np.asarray(left[:, kept] if kept.any() else centred)
+def _together(names: list[tuple[str, str]], found: FloatArray, rows: int) -> FloatArray:
+    """Weighted sum of the inverse p-values of the parts, for every assignment of the labels; ``found`` is (statistics, B + 1)."""
+    standard = _standardised(found)
+    parts, sums = [], []
+    for part in _PARTS:
+        its = [i for i, name in enumerate(names) if name in part.terms]
+        if its:
+            parts.append(part)
+            sums.append(standard[its].sum(axis=0))
+    p_values = _p_values(np.array(sums))
+    at = np.clip(np.log(rows / _FEW_ROWS) / np.log(_MANY_ROWS / _FEW_ROWS), 0.0, 1.0)
+    shares = (1.0 - at) * np.array(_FEW_SHARES) + at * np.array(_MANY_SHARES)
+    of_kind = np.zeros(len(shares))
+    for part in parts:
+        of_kind[part.kind] += part.weight
+    weights = np.array([shares[part.kind] * part.weight / of_kind[part.kind] for part in parts])
+    return weights @ (1.0 / p_values)
 
 
-def _atoms(rows: FloatArray) -> list[FloatArray]:
-    """Indicators of the most frequent value of every column that has an atom."""
-    found = []
-    for column in rows.T:
-        values, counts = np.unique(column, return_counts=True)
-        if len(values) > 1 and counts.max() > max(_ATOM * len(column), 1.0):
-            found.append((column == values[counts.argmax()]).astype(np.float64))
-    return found
+def _standardised(values: FloatArray) -> FloatArray:
+    """By their mean and standard deviation over the assignments; 0 for what none changes."""
+    centred = values - values.mean(axis=1, keepdims=True)
+    spread = centred.std(axis=1, keepdims=True)
+    return np.asarray(centred / np.where(spread > _SMALL * np.abs(values).max(axis=1, keepdims=True), spread, np.inf))
+
+
+def _p_values(values: FloatArray) -> FloatArray:
+    """Upper tails of gamma distributions with the moments of each row of values."""
+    z = _standardised(values)
+    skew = np.clip((z**3).mean(axis=1, keepdims=True), _LEAST_SKEW, _LARGEST_SKEW)
+    shape = 4.0 / skew**2
+    return np.maximum(gammaincc(shape, np.maximum(shape + z * np.sqrt(shape), 0.0)), _LEAST)
