@@ -91,10 +91,10 @@ def _atoms(rows: FloatArray) -> list[FloatArray]:
 
 
 def _products_of_cosines(ranks: FloatArray, pairs: tuple[NDArray[np.intp], NDArray[np.intp]], most: int) -> FloatArray:
-    """cos(pi j u) cos(pi k v) for the ranks u, v of every pair of columns, with j and k from 0: a constant is no term."""
-    waves = np.stack([np.cos(np.pi * k * ranks) for k in range(most)])
+    """cos(pi j u) cos(pi k v) for the ranks u, v of every pair of columns, with j and k from 1."""
+    waves = np.stack([np.cos(np.pi * k * ranks) for k in range(1, most + 1)])
     first, second = waves[:, :, pairs[0]], waves[:, :, pairs[1]]
-    return np.ascontiguousarray(np.einsum("jnp,knp->njkp", first, second).reshape(len(ranks), -1)[:, len(pairs[0]) :])
+    return np.ascontiguousarray(np.einsum("jnp,knp->njkp", first, second).reshape(len(ranks), -1))
 
 
 def _of_clusters(rows: FloatArray) -> Blocks:

@@ -98,11 +98,12 @@ def permutation_test(
 
     With :math:`c_i` of the K nearest neighbours of pooled row i from the same sample as row i, the neighbour statistic is the
     mean of :math:`\psi(c_i + 1) - \psi(K - c_i + 1)` over the rows of p plus that over the rows of q: the ratio of counts of
-    Noshad et al. (2017) as an estimate of the Jeffreys divergence. By default it is taken for 5 and for K neighbours, together
-    with statistics of how the means, squares, fourth powers and products of the columns and the shares of repeated values
-    differ, all in normal scores of the pooled ranks, so that no unit matters; the largest of them, each standardised by its
-    permutations, is tested. The p-value is exact for samples of independent rows. For a model with parameters fitted to the same
-    sample it is not: fit to one half and test with the other.
+    Noshad et al. (2017) as an estimate of the Jeffreys divergence. By default it is taken for several numbers of neighbours up to
+    K, together with statistics of how the samples differ in means and shares of repeated values, in squares, fourth powers and
+    products of the columns, in cosines of the ranks and their products, and in the spread within clusters of all rows; all are
+    free of units. Each has a p-value among the permutations, and the weighted sum of the inverses of these is tested: with few
+    rows most of the weight is on the means, with many on what tells densities apart. The p-value is exact for samples of
+    independent rows. For a model with parameters fitted to the same sample it is not: fit to one half and test with the other.
 
     Parameters
     ----------
@@ -143,9 +144,14 @@ def permutation_test(
     its weights, has the right null distribution. To test weighted samples thin them first: keep each row with
     probability weight / largest weight, which gives unweighted rows of the weighted distribution.
 
+    Against 33 alternatives its power is at most .03 below that of the best of energy distance, MMD, Anderson-Darling and the
+    published results of MMD-FUSE, and mostly above (``benchmarks/power.py``).
+
     References
     ----------
     Noshad, M. et al. (2017). Direct estimation of information divergence using nearest neighbor ratios. arXiv:1702.05222.
+    Wilson, D. J. (2019). The harmonic mean p-value for combining dependent tests. Proceedings of the National Academy of Sciences
+    116, 1195-1200. doi:10.1073/pnas.1814092116.
     Schilling, M. F. (1986). Multivariate two-sample tests based on nearest neighbors. Journal of the American Statistical
     Association 81, 799-806. doi:10.1080/01621459.1986.10478337.
 

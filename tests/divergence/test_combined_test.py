@@ -6,6 +6,9 @@ import pytest
 from scipy import stats
 
 from fastkl import permutation_test
+from fastkl.divergence import contrasts
+from fastkl.divergence.combined_test import _p_values
+from fastkl.divergence.coordinates import normal_scores
 
 KINDS = {
     "shift": (lambda r, n: r.normal(size=(n, 2)), lambda r, n: r.normal([0.0, 0.5], 1.0, (n, 2))),
@@ -23,6 +26,11 @@ KINDS = {
         lambda r, n: np.where(r.random((n, 1)) < 0.3, 0.0, r.gamma(2.0, size=(n, 1))),
         lambda r, n: np.where(r.random((n, 1)) < 0.5, 0.0, r.gamma(2.0, size=(n, 1))),
     ),
+    "one of four clusters": (lambda r, n: _clusters(r, n, 1.0), lambda r, n: _clusters(r, n, 0.3)),
+    "waves": (
+        lambda r, n: r.random((n, 1)),
+        lambda r, n: (r.integers(0, 4, (n, 1)) + r.beta(4.0, 4.0, (n, 1))) / 4.0,
+    ),
     "ring": (lambda r, n: r.normal(size=(n, 2)), lambda r, n: _ring(r, n)),
 }
 
@@ -30,6 +38,12 @@ KINDS = {
 def _ring(r, n):
     angle = r.uniform(0.0, 2.0 * np.pi, n)
     return 1.4 * np.column_stack([np.cos(angle), np.sin(angle)]) + r.normal(0.0, 0.1, (n, 2))
+
+
+def _clusters(r, n, last):
+    which = r.integers(0, 4, n)
+    centres = 20.0 * np.array([[1.0, 1.0], [-1.0, 1.0], [1.0, -1.0], [-1.0, -1.0]])
+    return centres[which] + np.where(which == 3, last, 1.0)[:, np.newaxis] * r.normal(size=(n, 2))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -79,6 +93,41 @@ def test_the_smallest_p_value_and_the_same_numbers_for_any_threads():
     z = r.normal(size=(60, 2))
     assert permutation_test(x, z, random_state=3, n_jobs=1) == permutation_test(x, z, random_state=3, n_jobs=2)
     assert permutation_test(x, z, random_state=3) == permutation_test(x.astype(np.float64), z, random_state=3)
+
+
+def test_terms_of_rows_do_not_know_which_sample_they_are_of():
+    """Rows in another order have the same terms; clusters, which a random start finds, are right where they are plain."""
+    r = np.random.default_rng(6)
+    rows = np.column_stack([_clusters(r, 300, 1.0), r.normal(size=300).round(1)])
+    scores, order = np.concatenate(normal_scores(rows[:100], rows[100:])), r.permutation(300)
+    first, other = contrasts.of_numbers(scores, rows), contrasts.of_numbers(scores[order], rows[order])
+    for name in first:
+        mine, its = first[name][order], other[name]
+        if name == "white":  # up to a rotation
+            mine, its = np.square(mine).sum(axis=1), np.square(its).sum(axis=1)
+        if "clusters" in name:  # which a random start finds
+            continue
+        np.testing.assert_allclose(mine, its, atol=1e-12, err_msg=name)
+    of_two = contrasts.of_numbers(scores[:, :2], rows[:, :2])
+    assert sorted(of_two["clusters"].sum(axis=0)) == sorted(np.unique(rows[:, :2] > 0, axis=0, return_counts=True)[1])
+    assert of_two["coarse"].shape[1] == 9
+    assert of_two["fine"].shape[1] == 25
+
+
+def test_p_values_of_parts_are_those_of_chi_squares():
+    """The gamma distributions have the upper tails of what they stand for."""
+    z = np.random.default_rng(7).normal(size=(3, 20_000))
+    for values, exact in (
+        (z[:1] ** 2, stats.chi2(1).sf(z[:1] ** 2)),
+        (np.square(z).sum(axis=0)[np.newaxis], stats.chi2(3).sf(np.square(z).sum(axis=0))[np.newaxis]),
+        (z[:1], stats.norm.sf(z[:1])),
+    ):
+        found = _p_values(values)
+        beyond = exact < 0.05
+        assert np.abs(np.log(found[beyond] / exact[beyond])).max() < 1.0
+        assert np.median(np.abs(np.log(found[beyond] / exact[beyond]))) < 0.15
+    constant = _p_values(np.full((1, 10), 3.0))
+    assert np.ptp(constant) == 0.0
 
 
 def test_all_rows_alike():
