@@ -133,7 +133,12 @@ def alternatives() -> dict[str, tuple[tuple[Draw, Draw], int, float | None]]:
     for amplitude, power in zip((0.2, 0.4, 0.6, 0.8, 1.0), (0.055, 0.17, 0.485, 0.885, 0.995), strict=True):
         found[f"perturbed by {amplitude:g}, d = 2"] = (perturbed(2, amplitude), 500, power)
     dice: Draw = lambda rng, n: rng.integers(0, 5, (n, 3)).astype(float)  # noqa: E731
-    for name, law, n in (("d = 1", one, 100), ("d = 5", five, 100), ("zeros", with_zeros(0.4), 150), ("dice", dice, 100)):
+    for name, law, n in (
+        ("d = 1", one, 100),
+        ("d = 5", five, 100),
+        ("zeros", with_zeros(0.4), 150),
+        ("dice", dice, 100),
+    ):
         found[f"equal, {name}"] = ((law, law), n, None)
     found["equal, four clusters"] = (four_clusters(1.0), 500, None)
     return found

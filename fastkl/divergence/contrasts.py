@@ -1,30 +1,31 @@
 """Terms of rows whose means are compared between two samples, by what each kind of difference moves.
 
-Means and squares, fourth powers and products of normal scores show how places, spreads, shapes and correlations differ; cosines of
-the ranks, and their products over two columns, how densities differ at larger and smaller scale; the spread within clusters of all
-rows, what happens in one group of them; indicators of values that repeat, and of labels, their shares. Each term is a function of
-the rows of both samples together, whichever sample they belong to: what is known of the labels is in the means alone.
+Means and squares, fourth powers and products of normal scores show how places, spreads, shapes and correlations differ; cosines
+of the ranks, and their products over two columns, how densities differ at larger and smaller scale; the spread within clusters
+of all rows, what happens in one group of them; indicators of values that repeat, and of labels, their shares. Each term is a
+function of the rows of both samples together, whichever sample they belong to: what is known of the labels is in the means
+alone.
 """
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.cluster.vq import vq
 from scipy.special import ndtr
 
 from fastkl.divergence.arguments import FloatArray
+from fastkl.divergence.clusters import clusters
 from fastkl.divergence.coordinates import centre_and_spread
 
-# Products of columns are left out beyond so many, and blocks of cosines that have more terms, or more numbers in all rows.
+# Products of columns are left out beyond so many, and blocks of cosines of more terms, or more numbers in all rows.
 _PRODUCTS = 12
 _TERMS, _NUMBERS = 120, 20_000_000
-# Cosines of the ranks of one column, and those whose products over two columns are taken: the finest of them in few columns alone.
+# Cosines of the ranks of one column, and those whose products over two are taken: the finest of them in few columns alone.
 _COSINES, _COARSE, _FINE = 6, 3, 5
 # A value that is this part of a column is an atom.
 _ATOM = 0.05
-# Clusters, the rows that they are sought in, the steps, and how far out (in quartile ranges) a row counts.
-_CLUSTERS, _SOUGHT_IN, _STEPS, _FARTHEST = 4, 20_000, 20, 6.0
+# Clusters, the rows that they are sought in, and how far out (in quartile ranges) a row counts.
+_CLUSTERS, _SOUGHT_IN, _FARTHEST = 4, 20_000, 6.0
 _FEWEST_IN_CLUSTER = 8
 # So many of the symbols of a column of labels are looked at, and so many products of symbols and numbers.
 _SYMBOLS, _BY_LABEL = 50, 60
@@ -46,7 +47,7 @@ def of_numbers(scores: FloatArray, rows: FloatArray) -> Blocks:
     if _COSINES * d <= _most_terms(n):
         blocks["cosines"] = np.concatenate([np.cos(np.pi * k * ranks) for k in range(1, _COSINES + 1)], axis=1)
     for name, most in (("coarse", _COARSE), ("fine", _FINE)):
-        if 1 < d and most**2 * len(pairs[0]) <= _most_terms(n):
+        if d > 1 and most**2 * len(pairs[0]) <= _most_terms(n):
             blocks[name] = _products_of_cosines(ranks, pairs, most)
     return blocks | _of_clusters(rows)
 
@@ -101,7 +102,7 @@ def _of_clusters(rows: FloatArray) -> Blocks:
     """Which of a few clusters a row is in, and how far it is from the middle of that beside the others there."""
     middle, spread = centre_and_spread(rows)
     near = np.ascontiguousarray(np.clip((rows - middle) / spread, -_FARTHEST, _FARTHEST))
-    codes = _clusters(near)
+    codes = clusters(near, _CLUSTERS, _SOUGHT_IN)
     within = []
     for code in range(_CLUSTERS):
         inside = codes == code
@@ -114,24 +115,3 @@ def _of_clusters(rows: FloatArray) -> Blocks:
         within.append(term)
     blocks = {"clusters": indicators(codes)}
     return blocks if not within else blocks | {"within clusters": np.column_stack(within)}
-
-
-def _clusters(rows: FloatArray) -> NDArray[np.intp]:
-    """Which cluster each row is in, by k-means (the better of two starts): (n,)."""
-    from sklearn.cluster import kmeans_plusplus  # every import of the library would pay for it
-
-    some = rows[:_SOUGHT_IN]  # they are in random order
-    best, least = some[:1], np.inf
-    for seed in range(2):
-        centres, _ = kmeans_plusplus(some, min(_CLUSTERS, len(some)), random_state=seed)
-        for _ in range(_STEPS):
-            codes, distances = vq(some, centres, check_finite=False)
-            counts = np.bincount(codes, minlength=len(centres))
-            sums = np.stack([np.bincount(codes, column, len(centres)) for column in some.T], axis=1)
-            moved = np.where(counts[:, np.newaxis] > 0, sums / np.maximum(counts, 1)[:, np.newaxis], centres)
-            if np.array_equal(moved, centres):
-                break
-            centres = moved
-        if float(np.square(distances).sum()) < least:
-            best, least = centres, float(np.square(distances).sum())
-    return np.asarray(vq(rows, best, check_finite=False)[0], dtype=np.intp)

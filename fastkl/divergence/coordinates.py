@@ -38,9 +38,7 @@ def in_coordinates(pair: SamplePair, coordinates: str | None) -> SamplePair:
     return SamplePair(Sample(first, pair.p.weights, pair.p.n_jobs), Sample(second, pair.q.weights, pair.q.n_jobs))
 
 
-def normal_scores(
-    X: NDArray[Any], Y: NDArray[Any], masses: FloatArray | None = None
-) -> tuple[FloatArray, FloatArray]:
+def normal_scores(X: NDArray[Any], Y: NDArray[Any], masses: FloatArray | None = None) -> tuple[FloatArray, FloatArray]:
     """Normal quantiles of the ranks that the values of each column have among both samples, (n, d) and (m, d).
 
     ``masses`` (n + m,) are those of the rows of X and then of Y, by which ranks go; None for ones.

@@ -129,9 +129,7 @@ def _assisted_jeffreys(pair: SamplePair, options: Options) -> Estimate:
     """The default estimates of both directions."""
     rng = np.random.RandomState(0) if options.random_state is None else options.rng
     k = _neighbors_both_ways(pair, "common_radius", options.n_neighbors)
-    forward, backward = (
-        assisted_divergence(one, k, options.standard_error, rng) for one in (pair, pair.reversed())
-    )
+    forward, backward = (assisted_divergence(one, k, options.standard_error, rng) for one in (pair, pair.reversed()))
     warn_of_shared_rows(forward.diagnostics.get("shared_rows", 0))
     return _sum_of_directions(forward, backward, forward.standard_error + backward.standard_error)
 

@@ -13,6 +13,7 @@ import numpy as np
 from scipy.linalg import solve_triangular
 from scipy.special import digamma
 
+from fastkl._core.means import Mean
 from fastkl.divergence.arguments import FloatArray
 
 _STEPS = 8
@@ -31,9 +32,13 @@ class Normal:
         """With a covariance that may be singular but for rounding."""
         return cls(mean, np.asarray(np.linalg.cholesky(_ridged(covariance)), dtype=np.float64))
 
+    def standard(self, X: FloatArray) -> FloatArray:
+        """Rows (n, d) in the coordinates in which the distribution is standard normal, (d, n)."""
+        return np.asarray(solve_triangular(self.factor, (X - self.mean).T, lower=True, check_finite=False))
+
     def log_density(self, X: FloatArray) -> FloatArray:
         """(n,) for rows (n, d), but for the constant that all normal distributions of d columns share."""
-        z = solve_triangular(self.factor, (X - self.mean).T, lower=True, check_finite=False)
+        z = self.standard(X)
         return np.asarray(-0.5 * np.einsum("ij,ij->j", z, z) - np.log(np.diag(self.factor)).sum())
 
     def draw(self, n: int, rng: np.random.RandomState) -> FloatArray:
@@ -48,6 +53,27 @@ class NormalPair:
     p: Normal
     q: Normal
     divergence: float
+
+    def draw(self, n: int, m: int, rng: np.random.RandomState) -> tuple[FloatArray, FloatArray]:
+        """n rows of P and m of Q."""
+        return self.p.draw(n, rng), self.q.draw(m, rng)
+
+    def error(self, X: FloatArray, Y: FloatArray, masses: tuple[FloatArray | None, FloatArray | None]) -> float:
+        """Standard error of the divergence, from the influence of the rows of both samples on the moments.
+
+        Where both distributions are equal these are 0, and the variance is that of the chi-square of all parameters.
+        """
+        d, shift = len(self.p.mean), self.q.mean - self.p.mean
+        to_q = solve_triangular(self.q.factor, np.column_stack([shift, self.p.factor]), lower=True, check_finite=False)
+        u, z = self.p.standard(X), self.q.standard(Y)
+        # In the coordinates where Q is standard normal: the shift, the covariance of P, and rows of P about its mean.
+        shift, root = to_q[:, 0], to_q[:, 1:]
+        about = root @ u
+        of_p = 0.5 * (np.square(about).sum(axis=0) - np.square(u).sum(axis=0)) - shift @ about
+        of_q = shift @ z + 0.5 * (np.square(z).sum(axis=0) - np.square(root.T @ z).sum(axis=0) - (shift @ z) ** 2)
+        both = [Mean.of(values, mass) for values, mass in zip((of_p, of_q), masses, strict=True)]
+        equal = 0.25 * d * (d + 3) * sum(1.0 / mean.size for mean in both) ** 2
+        return float(np.sqrt(sum(mean.variance() / mean.size for mean in both) + equal))
 
     def log_ratio(self, X: FloatArray) -> FloatArray:
         """log p/q at rows; 0 at those that are infinitely far from both, as beside a column that is constant to rounding."""
@@ -132,6 +158,27 @@ def normal_pair(
     share = _share_of_distance(lambda t: divergence_of_normals(*at(t)), unbiased_divergence(p, q, n, m))
     first, second = at(share)
     return NormalPair(Normal.of(*first), Normal.of(*second), divergence_of_normals(first, second))
+
+
+def departure(X: FloatArray, masses: FloatArray | None = None) -> float:
+    """How many standard deviations a sample is from one of a normal distribution, about: at most 3 where it is one.
+
+    The largest of Mardia's kurtosis and of the skewnesses and kurtoses of the columns without correlation, whose chi-square
+    statistics are brought to standard normal ones by Wilson and Hilferty's cube root.
+    """
+    n, d = _effective(X, masses), X.shape[1]
+    mean, covariance = moments(X, masses)
+    z = solve_triangular(np.linalg.cholesky(_ridged(covariance)), (X - mean).T, lower=True, check_finite=False)
+    shares = np.full(len(X), 1.0 / len(X)) if masses is None else masses / masses.sum()
+    with np.errstate(over="ignore", invalid="ignore"):
+        squares = np.square(z).sum(axis=0)
+        mardia = (shares @ squares**2 - d * (d + 2.0)) / np.sqrt(8.0 * d * (d + 2.0) / n)
+        skewness = n / 6.0 * np.square(z**3 @ shares).sum()
+        kurtosis = n / 24.0 * np.square(z**4 @ shares - 3.0).sum()
+        small = 2.0 / (9.0 * d)
+        roots = (np.cbrt([skewness / d, kurtosis / d]) - 1.0 + small) / np.sqrt(small)
+    found = float(np.max([abs(mardia), *roots]))
+    return found if np.isfinite(found) else float("inf")
 
 
 def _effective(X: FloatArray, masses: FloatArray | None) -> float:

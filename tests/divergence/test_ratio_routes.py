@@ -1,0 +1,124 @@
+"""Working distributions of the default estimate: whether samples are like them, how exact they are, and mixtures of them."""
+
+import numpy as np
+import pytest
+from sklearn.mixture import GaussianMixture
+
+from fastkl import kl_divergence
+from fastkl.divergence.clusters import clusters
+from fastkl.divergence.working_laws import departure, normal_pair
+from fastkl.divergence.working_mixtures import mixture_of, mixture_pair, refined
+
+NO_MASSES = (None, None)
+OTHERS = {
+    "uniform": lambda r, n, d: r.random((n, d)),
+    "exponential": lambda r, n, d: r.exponential(size=(n, d)),
+    "student": lambda r, n, d: r.standard_t(3.0, (n, d)),
+    "clusters": lambda r, n, d: r.normal(size=(n, d)) + 3.0 * r.choice([-1.0, 1.0], (n, 1)),
+}
+
+
+def two_clusters(rng, n, d, a=3.0):
+    rows = rng.normal(size=(n, d))
+    rows[:, 0] += a * rng.choice([-1.0, 1.0], n)
+    return rows
+
+
+@pytest.mark.parametrize("d", [1, 3, 10])
+def test_normal_samples_depart_little_and_others_much(d):
+    rng = np.random.default_rng(d)
+    turn = rng.normal(size=(d, d)) + 3.0 * np.eye(d)
+    found = [departure(rng.normal(size=(n, d)) @ turn) for n in (200, 1000) for _ in range(30)]
+    assert np.quantile(found, 0.9) < 3.0
+    for draw in OTHERS.values():
+        assert departure(draw(rng, 2000, d)) > 4.0
+    assert departure(np.ones((30, d))) >= 0.0  # a spread of 0 is no error
+
+
+def test_masses_of_departures_are_those_of_effective_rows():
+    rng = np.random.default_rng(0)
+    X = rng.exponential(size=(300, 2))
+    assert departure(X, np.full(300, 7.0)) == pytest.approx(departure(X), rel=1e-9)
+    few = np.where(np.arange(300) < 30, 1.0, 1e-12)
+    assert departure(X, few) == pytest.approx(departure(X[:30]), rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("shift", "scale"), [((1.0, 0.0), (1.0, 1.0)), ((0.5, 0.5), (2.0, 0.5)), ((0.0, 0.0), (1.0, 1.0))]
+)
+def test_errors_of_the_divergence_of_two_normal_distributions(shift, scale):
+    values, errors = [], []
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        X, Y = rng.normal(size=(300, 2)), rng.normal(shift, scale, (200, 2))
+        pair = normal_pair(X, Y)
+        values.append(pair.divergence)
+        errors.append(pair.error(X, Y, NO_MASSES))
+    if any(shift):
+        assert np.mean(errors) == pytest.approx(np.std(values), rel=0.15)
+    else:  # drawn together, where that is likely: less than the chi-square of five parameters
+        assert 0.4 * np.mean(errors) < np.sqrt(np.mean(np.square(values))) < 1.1 * np.mean(errors)
+
+
+def test_mixtures_are_those_of_expectation_maximization():
+    X = two_clusters(np.random.default_rng(1), 1500, 3)
+    found = mixture_of(X, None)
+    known = GaussianMixture(2, random_state=0, tol=1e-9).fit(X)
+    assert len(found.components) == 2
+    there = np.ptp(found.log_density(X) - known.score_samples(X))  # but for a constant, and the ridge
+    assert there < 0.1
+    assert len(mixture_of(np.random.default_rng(2).normal(size=(500, 2)), None).components) == 1
+
+
+def test_masses_of_mixtures_are_repetitions():
+    rng = np.random.default_rng(3)
+    X, times = two_clusters(rng, 400, 2), rng.integers(1, 4, 400)
+    start = mixture_of(X, None)
+    weighted, repeated = refined(start, X, times.astype(float)), refined(start, np.repeat(X, times, axis=0), None)
+    np.testing.assert_allclose(weighted.log_density(X), repeated.log_density(X), atol=1e-8)
+
+
+def test_draws_of_mixtures_have_their_divergence():
+    rng = np.random.RandomState(0)
+    X, Y = two_clusters(np.random.default_rng(4), 800, 2), two_clusters(np.random.default_rng(5), 900, 2, 1.0)
+    pair = mixture_pair(X, Y, NO_MASSES, rng)
+    p, q = pair.draw(40_000, 10, rng)
+    assert q.shape == (10, 2)
+    assert pair.log_ratio(p).mean() == pytest.approx(pair.divergence, abs=0.05)
+
+
+def test_repeated_rows_and_outliers_collapse_no_component():
+    rng = np.random.default_rng(6)
+    X = np.concatenate([rng.normal(size=(200, 2)), np.zeros((20, 2)), [[50.0, -50.0]]])
+    found = mixture_of(X, None)
+    assert np.isfinite(found.log_density(X)).all()
+    assert np.ptp(found.log_density(X[:200])) < 60.0
+
+
+def test_clusters_are_the_same_in_any_run():
+    X = two_clusters(np.random.default_rng(7), 500, 2, 6.0)
+    first = clusters(X, 2, 500)
+    assert np.array_equal(first, clusters(X, 2, 500))
+    assert len(np.unique(first[X[:, 0] > 0.0])) == len(np.unique(first[X[:, 0] < 0.0])) == 1
+
+
+def test_clusters_against_one_normal_distribution_of_their_covariance():
+    """No normal distribution tells them apart; the truth, .461995, is by quadrature of the first column."""
+    found = []
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        p, q = two_clusters(rng, 1000, 5), rng.normal(size=(1000, 5)) * [np.sqrt(10.0), 1.0, 1.0, 1.0, 1.0]
+        found.append(kl_divergence(p, q))
+    assert sum(one.diagnostics["route"] == "mixtures" for one in found) >= 3
+    assert all(abs(one - 0.461995) < 3.0 * one.standard_error < 0.3 for one in found)
+    assert abs(np.mean(found) - 0.461995) < 0.05
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_what_is_not_normal_is_not_taken_for_it(name):
+    """A sample from each against itself scaled: the median of the routes, not normal distributions alone."""
+    rng = np.random.default_rng(8)
+    p, q = OTHERS[name](rng, 2000, 2), 1.5 * OTHERS[name](rng, 2000, 2)
+    found = kl_divergence(p, q)
+    routes = sorted(found.diagnostics["routes"].values())
+    assert routes[0] - 0.02 <= found <= routes[-1] + 0.02
