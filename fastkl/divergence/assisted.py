@@ -60,8 +60,8 @@ _MISSED = 0.8
 _OF_Q = 2.0
 # Routes so many nats apart, and by more than the estimate, with an error mostly from that, leave its size open.
 _WIDE, _ERRORS_OF_SPREAD = 1.0, 2.0
-# Rows of P beyond the reach of Q, beside those that chance puts there (about 1).
-_UNREACHED = 5.0
+# Rows of P beyond the reach of Q, beside those that chance puts there (about 1); mixtures may know how tails go on.
+_UNREACHED, _UNREACHED_BY_MIXTURES = 5.0, 15.0
 
 
 def assisted_divergence(
@@ -88,7 +88,10 @@ def assisted_divergence(
             value, chosen, values = _of_routes(samples, regression)
     spread, middle = float(np.ptp(list(values.values()))), abs(float(np.median(list(values.values()))))
     error = _error(chosen, pair, plain.standard_error, spread) if standard_error else float("nan")
-    reasons = [] if not standard_error else _doubts(pair, scores, plain, chosen, regression, spread, atoms)
+    # Where mixtures are nearer than normal distributions, it is they and what is nearest to them that have to agree.
+    judge = "corrected_neighbors" if chosen.name == "mixtures" else "regression"
+    apart = abs(values["mixtures"] - values[judge]) if "mixtures" in values else spread
+    reasons = [] if not standard_error else _doubts(pair, scores, plain, chosen, regression, spread, apart, atoms)
     if standard_error and spread > max(_WIDE, middle) and error > _ERRORS_OF_SPREAD * plain.standard_error:
         reasons.append(
             f"The routes to the estimate go from {min(values.values()):.2g} to {max(values.values()):.2g} nats, as they do "
@@ -114,6 +117,8 @@ def _of_routes(samples: TwoSamples, regression: Route | None) -> tuple[float, Ro
     if mixtures.loss < regression.loss - _LOWER:
         return mixtures.value, mixtures, values | by_them
     values["neighbors"] = samples.plain
+    if mixtures.loss < chosen.loss - _LOWER:
+        values["mixtures"] = mixtures.value
     return float(np.median(list(values.values()))), replace(chosen, trust=0.0), values
 
 
@@ -163,22 +168,25 @@ def _doubts(
     chosen: Route,
     regression: Route | None,
     spread: float,
+    apart: float,
     atoms: bool,
 ) -> list[str]:
-    """Reasons not to trust the estimate: the routes disagree, and why."""
+    """Reasons not to trust the estimate: the routes disagree, all (``spread``) or those that count (``apart``), and why."""
     reasons = [reason for reason in plain.diagnostics["reasons"] if "share rows" in reason or "rounded" in reason]
     reasons += few_effective_rows(pair.p, pair.q)
     neighbors = plain.standard_error
     # In one column neighbours are near enough to see the edges that a regression sees.
-    apart = spread > (2.5 if pair.p.n_columns == 1 else 1.0) * neighbors
-    if not atoms and regression is not None and regression.loss < chosen.loss - _LOWER and apart:
+    far = (2.5 if pair.p.n_columns == 1 else 1.0) * neighbors
+    if not atoms and regression is not None and regression.loss < chosen.loss - _LOWER and apart > far:
         reasons.append(
             f"A regression tells rows of p and q apart better than normal distributions do, and the routes to the estimate are "
-            f"{spread:.2g} nats apart: none of them may be right."
+            f"{apart:.2g} nats apart: none of them may be right."
         )
-    if regression is not None and regression.loss < chosen.loss - 0.2 * _LOWER and spread > 1.5 * neighbors:
+    by_mixtures = chosen.name == "mixtures"
+    odd = regression is not None and regression.loss < chosen.loss - 0.2 * _LOWER and spread > 1.5 * neighbors
+    if odd or by_mixtures:
         beyond = unreached_rows(as_pair(scores, pair))
-        if beyond > _UNREACHED:
+        if beyond > (_UNREACHED_BY_MIXTURES if by_mixtures else _UNREACHED):
             reasons.append(
                 f"The tail of p beyond the last row of q is not in the data ({beyond:.0f} rows of p are farther from q than any "
                 f"row of q is from the others, where chance puts 1): the estimate is rather a lower bound."

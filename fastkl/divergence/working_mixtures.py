@@ -17,9 +17,9 @@ from fastkl.divergence.arguments import FloatArray
 from fastkl.divergence.clusters import clusters
 from fastkl.divergence.working_laws import Normal, moments
 
-_MOST, _FIRST_STEPS, _STEPS, _GAIN = 3, 8, 50, 1e-2
+_MOST, _FIRST_STEPS, _STEPS, _GAIN = 3, 6, 50, 1e-2
 # Rows of a sample that components are sought in, and draws for the divergence of two mixtures.
-_SOUGHT_IN, _DRAWS = 10_000, 20_000
+_SOUGHT_IN, _DRAWS = 10_000, 10_000
 # The ridge beside the covariance of all rows, and the rows that a component needs beside its columns.
 _RIDGE, _ROWS = 1e-3, 3.0
 
@@ -88,7 +88,7 @@ def mixture_pair(X: FloatArray, Y: FloatArray, masses: Masses, rng: np.random.Ra
 def refined_pair(pair: MixturePair, X: FloatArray, Y: FloatArray, masses: Masses) -> MixturePair:
     """The mixtures of other samples, from those of a pair; its divergence is not theirs and left out."""
     p, q = (
-        refined(one, rows[::step], None if of_rows is None else of_rows[::step])
+        refined(one, rows[::step], None if of_rows is None else of_rows[::step], _FIRST_STEPS)
         for one, rows, of_rows in zip((pair.p, pair.q), (X, Y), masses, strict=True)
         for step in [max(1, len(rows) // _SOUGHT_IN)]
     )
@@ -106,8 +106,9 @@ def mixture_of(X: FloatArray, masses: FloatArray | None) -> Mixture:
         found = refined(_started(X, masses, k), X, masses)
         size = len(found.components) * (1 + d + d * (d + 1) // 2) - 1
         bic = size * np.log(times.sum()) - 2.0 * float(times @ found.log_density(X))
-        if best is None or bic < least:
-            best, least = found, bic
+        if bic >= least:
+            break
+        best, least = found, bic
     return best if best is not None else _started(X, masses, 1)
 
 
