@@ -16,6 +16,11 @@
 #define FK_LN2_LO 1.90821492927058770002e-10
 #define FK_HALF_LOG_2PI 0.91893853320467274178
 
+/* A product that no sum is fused with: x y + 0 rounds once, as the product does. Where a product is used twice, or two of them
+ * are in one sum, the compiler may fuse one way in vectors and another in the rows that are left over, whose last digit would
+ * then depend on how many rows there are. */
+#define FK_ROUNDED(product) ((product) + 0.0)
+
 FK_INLINE uint64_t fk_bits(double x) { uint64_t u; memcpy(&u, &x, 8); return u; }
 FK_INLINE double fk_double(uint64_t u) { double x; memcpy(&x, &u, 8); return x; }
 
@@ -54,6 +59,7 @@ FK_INLINE double fk_log(double x) {
 }
 
 FK_INLINE double fk_log1p(double u) {
+    u = FK_ROUNDED(u);
     double w = 1.0 + u;
     double lost = (u - (w - 1.0)) / w; /* what rounding 1 + u to w took away */
     double y = fk_log(w) + (w > 0.0 && w < INFINITY ? lost : 0.0);

@@ -81,8 +81,9 @@ def kl_divergence(
             mean of d log(nu_k' / rho_l) + psi(l) - psi(k') + log(m / (n - 1)).
         "assisted"
             the median of three corrections of the common-radius estimate by working normal distributions and a cross-fitted
-            regression, free of units, with a verdict from their disagreement. On 52 pairs with a known divergence its error is
-            about half of that of the others (``benchmarks/league.py``). For symbols and samples of fewer than 20 (effective)
+            regression, free of units, with a verdict from their disagreement; the divergence of working distributions (normal
+            ones, or mixtures) where these are as good as true. On 52 pairs with a known divergence its error is about half of
+            that of the others (``benchmarks/league.py``). For symbols and samples of fewer than 20 (effective)
             rows it is "common_radius" in normal scores.
     coordinates : {"auto", "normal_scores", "scaled"} or None, default="auto"
         In which rows are near each other, for the methods that search in them as they are: pooled normal scores of every column

@@ -107,7 +107,8 @@ static FK_CLONES void von_mises_log_density(const double *FK_RESTRICT x, ptrdiff
     const double loc = c[VM_LOC], twice = c[VM_TWICE_CONCENTRATION], normaliser = c[VM_NORMALISER];
     if (vm_far(x, n)) {
         for (ptrdiff_t i = 0; i < n; i++) {
-            double s = sin(0.5 * (vm_turned(x[i]) - loc));
+            /* as below, so that a row has the same value whatever rows are beside it */
+            double s = fk_sin_near_zero(vm_reduce(0.5 * (vm_turned(x[i]) - loc)));
             out[i] += normaliser - twice * (s * s);
         }
         return;

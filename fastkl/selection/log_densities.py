@@ -12,6 +12,9 @@ from fastkl._core.array_types import Floats
 from fastkl.rows.reading import look
 from fastkl.rows.weights import read_weights
 
+# Roundings that two calculations of one log-density may differ by.
+_ROUNDINGS = 8.0
+
 
 def log_density_table(densities: Sequence[Any], X: ArrayLike) -> Floats:
     """Log-density of every row under every density, (n, k); ValueError for what is not one number per row."""
@@ -34,11 +37,17 @@ def row_weights(sample_weight: ArrayLike | None, n: int) -> Floats:
 
 
 def log_ratio(first: Floats, second: Floats, weights: Floats) -> Floats:
-    """Differences of log-densities; ValueError for a row that both exclude, on which they cannot be compared."""
+    """Differences of log-densities; ValueError for a row that both exclude, on which they cannot be compared.
+
+    Where all of them are of the size of rounding the densities are equal, and so the differences are 0.
+    """
     neither = (first == -np.inf) & (second == -np.inf) & (weights > 0.0)
     if neither.any():
         row = int(np.flatnonzero(neither)[0])
         raise ValueError(f"Row {row} lies outside the support of both densities; without it they can be compared.")
     with np.errstate(invalid="ignore"):
         difference = first - second
+        rounding = _ROUNDINGS * np.finfo(np.float64).eps * np.maximum(np.abs(first), 1.0)
+    if np.all(np.abs(difference) <= rounding):
+        return np.zeros(len(first))
     return np.where(weights > 0.0, difference, 0.0)

@@ -44,9 +44,9 @@ def test_entropy_drops_out_of_the_ranking():
 
 def test_negative_estimates_are_shown(capsys, tmp_path):
     """Equal distributions: the estimate is printed as it is, below 0 too, and a sentence says what that means."""
-    for seed in range(10):
+    for seed in range(100):
         P, Q = np.random.default_rng(seed).normal(size=(2, 300, 1))
-        if fastkl.kl_divergence(P, Q) < 0.0:
+        if -0.1 < fastkl.kl_divergence(P, Q) < -1e-3:  # shown without an exponent
             break
     np.save(tmp_path / "p.npy", P)
     np.save(tmp_path / "q.npy", Q)

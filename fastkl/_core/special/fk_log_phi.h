@@ -17,8 +17,9 @@ typedef struct {
  * .04. */
 FK_INLINE fk_log_phi fk_log_and_phi(double ratio, double u, double shift) {
     double f, k = fk_split(ratio, &f) + shift;
+    u = FK_ROUNDED(u);
     f = k == 0.0 ? u : f;
-    double half_square = 0.5 * f * f, tail = fk_log_tail(f, half_square);
+    double half_square = FK_ROUNDED(0.5 * f * f), tail = FK_ROUNDED(fk_log_tail(f, half_square));
     double log = k * FK_LN2_HI - ((half_square - (tail + k * FK_LN2_LO)) - f);
     return (fk_log_phi){log, k == 0.0 ? half_square - tail : u - log};
 }

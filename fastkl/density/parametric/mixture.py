@@ -40,6 +40,9 @@ from fastkl.families.priors import PriorLike, resolve_prior
 from fastkl.rows.checks import raise_if_not_finite, require_finite
 from fastkl.rows.streamed import StreamedRows
 
+# The default of `tol`, and what a single component is fitted to in its place: that of `DensityMLE`, whose bits it then has.
+_TOL, _TOL_OF_ONE = 1e-13, 1e-12
+
 
 class MixtureMLE(StreamMembers, NoiseMembers):
     r"""Finite mixture of distributions of any family, fitted by maximum likelihood.
@@ -155,7 +158,7 @@ class MixtureMLE(StreamMembers, NoiseMembers):
         prior: str | PriorLike | None = None,
         n_init: int = 5,
         init: Mapping[str, Any] | None = None,
-        tol: float = 1e-13,
+        tol: float = _TOL,
         max_iter: int = 1000,
         standard_errors: bool | str = "auto",
         random_state: Any = None,
@@ -288,8 +291,9 @@ class MixtureMLE(StreamMembers, NoiseMembers):
         """A single component is what ``DensityMLE`` fits, in the same way."""
         (group,) = mixture.layout.groups
         start = None if self.init is None else mixture.split(mixture.start_at(dict(self.init), rows.n_columns))[0]
+        tol = _TOL_OF_ONE if self.tol == _TOL else self.tol
         fit, statistics = fit_any_rows(
-            group.family, resolve_prior(self.prior, group.family), rows, self.tol, self.max_iter, start
+            group.family, resolve_prior(self.prior, group.family), rows, tol, self.max_iter, start
         )
         total = fit.log_likelihood
         if total is None:

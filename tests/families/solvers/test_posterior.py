@@ -112,5 +112,7 @@ def test_a_posterior_without_a_maximum(X):
 
 
 def test_the_coordinate_along_which_a_posterior_has_no_maximum():
-    with pytest.raises(DegenerateDataError, match=r"rise for ever along rate\[1\]\. Give a prior that falls"):
+    with pytest.raises(
+        DegenerateDataError, match=r"(for ever along rate\[1\]|without bound)\. Give a prior that falls"
+    ):
         DensityMLE("zero_inflated_poisson", prior="default").fit(np.c_[np.arange(10.0) // 3, np.zeros(10)])
