@@ -91,6 +91,16 @@ def results(distribution, rows):
     return found
 
 
+def test_a_row_has_the_same_bits_whatever_rows_are_beside_it(distribution):
+    """Vectors and the rows that are left over round alike: products are fused with sums in one way only."""
+    family, params = distribution
+    X = np.concatenate([draws(distribution, 61, seed) for seed in (3, 4)])
+    whole = family.log_density(Rows(X, None), params)
+    for length in (1, 2, 3, 5, 7, 9, 13):
+        parts = [family.log_density(Rows(X[i : i + length], None), params) for i in range(0, len(X), length)]
+        np.testing.assert_array_equal(np.concatenate(parts), whole)
+
+
 @pytest.mark.parametrize("before", [0, 1, 2])
 def test_a_block_of_weight_zero_changes_no_bit(distribution, before):
     X = draws(distribution, 2 * BLOCK_ROWS + 50)
