@@ -144,8 +144,8 @@ def permutation_test(
     its weights, has the right null distribution. To test weighted samples thin them first: keep each row with
     probability weight / largest weight, which gives unweighted rows of the weighted distribution.
 
-    Against 33 alternatives its power is at most .03 below that of the best of energy distance, MMD, Anderson-Darling and the
-    published results of MMD-FUSE, and mostly above (``benchmarks/power.py``).
+    Against 34 alternatives its power is, as far as some hundred repetitions tell, at most .03 below that of the best of energy
+    distance, MMD, Anderson-Darling and the published results of MMD-FUSE, and mostly above (``benchmarks/power.py``).
 
     References
     ----------
