@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from fastkl.divergence.arguments import Sample, Totals
 from fastkl.divergence.neighbors import Pair, SamplePair, Slab
 
-# Q would have so many rows at a value if it had it as often as P: their absence is then no chance.
-_EXPECTED_ROWS = 10.0
+# Q would have so many rows at a value if it had it as often as P: their absence is then no chance. In small samples half of Q
+# will do, if that is not next to nothing.
+_EXPECTED_ROWS, _LEAST_EXPECTED = 10.0, 5.0
 # So many rows of Q at the nearest value, and so large a part of Q, are no tail that thins out.
 _NEAREST_ROWS = 30.0
 _NEAREST_PART = 0.02
@@ -33,8 +34,9 @@ class LackingAtoms:
     """Rows of P at values that are repeated in P, absent from Q, and no tail of Q; added slab by slab."""
 
     def __init__(self, p: Totals, q: Totals) -> None:
-        self._expected = min(_EXPECTED_ROWS, 0.5 * q.n_rows) * p.n_rows / q.n_rows
-        self._nearest = max(min(_NEAREST_ROWS, 0.5 * q.n_rows), _NEAREST_PART * q.n_rows)
+        expected = max(min(_EXPECTED_ROWS, 0.5 * q.n_rows), min(_LEAST_EXPECTED, q.n_rows))
+        self._expected = expected * p.n_rows / q.n_rows
+        self._nearest = max(min(_NEAREST_ROWS, 0.5 * q.n_rows), _NEAREST_PART * q.n_rows, 2.0)
         self.rows = 0
 
     def add(self, slab: Slab, k: int) -> None:

@@ -59,6 +59,14 @@ def test_an_atom_that_q_lacks_is_infinitely_far(p, q, columns):
     assert kl_divergence(p, q, standard_error=False) == np.inf
 
 
+def test_one_or_two_rows_of_q_lack_no_atom():
+    """Half of p has a value that few rows of q have not: no wonder."""
+    p = np.array([0.0] * 14 + [1.0] * 12)
+    for q in ([2.0], [2.0, 2.0], [2.0] * 4):
+        assert np.isfinite(kl_divergence(p, np.array(q), method="common_radius", n_neighbors=1))
+    assert kl_divergence(np.zeros(26), np.full(6, 2.0), method="common_radius", n_neighbors=1) == np.inf
+
+
 def test_what_a_tail_lacks_by_chance_is_finite():
     rng = np.random.default_rng(1)
     p, q = rng.poisson(4, 2000), rng.poisson(1, 2000)

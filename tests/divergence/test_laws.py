@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.special import digamma, gammaln
 
@@ -46,6 +46,7 @@ def slow_bias_reduced(x, y, k):
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 10**6), st.integers(1, 3), st.sampled_from(["smooth", "grid", "few", "mixed"]), st.integers(1, 4))
+@example(416, 1, "grid", 1)  # a single row of q
 def test_common_radius_equals_its_slow_twin(seed, d, kind, k):
     rng = np.random.default_rng(seed)
     n, m = rng.integers(k + 1, 40), rng.integers(k, 40)
