@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from fastkl.divergence.coordinates import scaled
 from fastkl.divergence.neighbors import SamplePair
 from fastkl.divergence.ratio_regression import cross_fitted, regression_terms
 from fastkl.divergence.samples import sample_divergence
-from fastkl.divergence.working_laws import departure, normal_pair
+from fastkl.divergence.working_laws import Masses, WorkingPair, departure, normal_pair
 from fastkl.divergence.working_mixtures import mixture_pair, refined_pair
 
 FOLDS = 4
@@ -31,7 +31,6 @@ _DRAWN = ((20_000, 6), (200_000, 3), (np.inf, 1))
 _CHANCE, _DEPARTURE = 3.0, 3.2
 
 Both = tuple[FloatArray, FloatArray]
-Masses = tuple[FloatArray | None, FloatArray | None]
 
 
 @dataclass(frozen=True)
@@ -66,20 +65,6 @@ class Route:
     error: float = 0.0
     trust: float = 0.0
     name: str = ""
-
-
-class WorkingPair(Protocol):
-    """Two distributions whose divergence is known, and that can be drawn from."""
-
-    @property
-    def divergence(self) -> float:
-        """Of the first from the second."""
-
-    def draw(self, n: int, m: int, rng: np.random.RandomState) -> Both:
-        """n rows of the first and m of the second."""
-
-    def log_ratio(self, X: FloatArray) -> FloatArray:
-        """log p/q at rows."""
 
 
 class TwoSamples:
@@ -121,13 +106,14 @@ class TwoSamples:
         """The neighbour estimate of two matrices with the weights of the samples."""
         return float(sample_divergence(as_pair(both, self.pair), "common_radius", self.k, False).estimate)
 
-    def masses_where(self, kept: FloatArray) -> Masses:
-        """Masses of some rows of either sample."""
+    def masses_where(self, kept: Any = slice(None)) -> Masses:
+        """Masses of some rows of either sample, by a mask of both; of all by default."""
         if self.masses is None:
             return None, None
-        return self.masses[: self.n][kept[: self.n]], self.masses[self.n :][kept[self.n :]]
+        first, second = (kept, kept) if isinstance(kept, slice) else (kept[: self.n], kept[self.n :])
+        return self.masses[: self.n][first], self.masses[self.n :][second]
 
-    def held_out(self, both: Both, fit: Callable[[FloatArray, FloatArray, Masses], WorkingPair]) -> FloatArray:
+    def held_out(self, both: Both, fit: Callable[[FloatArray, FloatArray, Masses], WorkingPair[Any]]) -> FloatArray:
         """log p/q at the rows of both samples by working distributions that have not seen them."""
         rows, log_ratio = np.concatenate(both), np.empty(self.n + self.m)
         for f in range(FOLDS):
@@ -141,15 +127,11 @@ class TwoSamples:
         of_p, of_q = np.logaddexp(0.0, -log_ratio[: self.n]), np.logaddexp(0.0, log_ratio[self.n :])
         return 0.5 * (self.pair.p.mean(of_p).value + self.pair.q.mean(of_q).value)
 
-    def beyond(self, working: WorkingPair, found: float) -> tuple[float, float]:
+    def beyond(self, working: WorkingPair[Any], found: float) -> tuple[float, float]:
         """What the neighbour estimate gives beyond its mean on draws from the pair, and the variance on such draws."""
         drawn = next(number for rows, number in _DRAWN if self.n + self.m <= rows)
         on_draws = [self.by_neighbors(working.draw(self.n, self.m, self.rng)) for _ in range(drawn)]
         return found - float(np.mean(on_draws)), float(np.var(on_draws, ddof=1)) if drawn > 1 else 0.0
-
-    def everything(self) -> FloatArray:
-        """All rows, for `masses_where`."""
-        return np.ones(self.n + self.m, dtype=bool)
 
 
 def masses_of(pair: SamplePair) -> FloatArray | None:
@@ -176,7 +158,7 @@ def by_normals(samples: TwoSamples) -> tuple[Route, dict[str, float]]:
     ratios = {space: samples.held_out(both, normal_pair) for space, both in spaces.items()}
     losses = {space: samples.loss(ratio) for space, ratio in ratios.items()}
     name = min(losses, key=lambda space: losses[space])
-    every = samples.masses_where(samples.everything())
+    every = samples.masses_where()
     working = normal_pair(*samples.scores, every)
     beyond, noise = samples.beyond(working, samples.plain)
     corrected = working.divergence + beyond
@@ -194,7 +176,7 @@ def by_normals(samples: TwoSamples) -> tuple[Route, dict[str, float]]:
 def by_mixtures(samples: TwoSamples) -> tuple[Route, dict[str, float]]:
     """A pair of mixtures of normal distributions in scaled columns, and the values of the two routes that rest on it."""
     both = scaled(samples.pair.p.X, samples.pair.q.X)
-    working = mixture_pair(*both, samples.masses_where(samples.everything()), samples.rng)
+    working = mixture_pair(*both, samples.masses_where(), samples.rng)
     log_ratio = samples.held_out(both, lambda X, Y, masses: refined_pair(working, X, Y, masses))
     beyond, noise = samples.beyond(working, samples.by_neighbors(both))
     value = working.divergence + _kept(beyond, noise)

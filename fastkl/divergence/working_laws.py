@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 from scipy.linalg import solve_triangular
@@ -15,6 +16,9 @@ from scipy.special import digamma
 
 from fastkl._core.means import Mean
 from fastkl.divergence.arguments import FloatArray
+
+# Masses of the rows of P and of Q, or None for ones.
+Masses = tuple[FloatArray | None, FloatArray | None]
 
 _STEPS = 8
 _RIDGE = 1e-9
@@ -46,19 +50,42 @@ class Normal:
         return np.ascontiguousarray(self.mean + rng.standard_normal((n, len(self.mean))) @ self.factor.T)
 
 
-@dataclass(frozen=True)
-class NormalPair:
-    """Working distributions of P and of Q, and their exact divergence."""
+class Distribution(Protocol):
+    """What a pair of working distributions asks of either."""
 
-    p: Normal
-    q: Normal
+    def log_density(self, X: FloatArray) -> FloatArray:
+        """(n,) for rows (n, d), but for a constant that both share."""
+
+    def draw(self, n: int, rng: np.random.RandomState) -> FloatArray:
+        """Rows (n, d)."""
+
+
+D = TypeVar("D", bound=Distribution)
+
+
+@dataclass(frozen=True)
+class WorkingPair(Generic[D]):
+    """Working distributions of P and of Q, and their divergence."""
+
+    p: D
+    q: D
     divergence: float
 
     def draw(self, n: int, m: int, rng: np.random.RandomState) -> tuple[FloatArray, FloatArray]:
         """n rows of P and m of Q."""
         return self.p.draw(n, rng), self.q.draw(m, rng)
 
-    def error(self, X: FloatArray, Y: FloatArray, masses: tuple[FloatArray | None, FloatArray | None]) -> float:
+    def log_ratio(self, X: FloatArray) -> FloatArray:
+        """log p/q at rows; 0 at those that are infinitely far from both, as beside a column that is constant to rounding."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            ratio = self.p.log_density(X) - self.q.log_density(X)
+        return np.where(np.isnan(ratio), 0.0, ratio)
+
+
+class NormalPair(WorkingPair[Normal]):
+    """Two normal distributions, whose divergence is exact but for their moments."""
+
+    def error(self, X: FloatArray, Y: FloatArray, masses: Masses) -> float:
         """Standard error of the divergence, from the influence of the rows of both samples on the moments.
 
         Where both distributions are equal these are 0, and the variance is that of the chi-square of all parameters.
@@ -74,12 +101,6 @@ class NormalPair:
         both = [Mean.of(values, mass) for values, mass in zip((of_p, of_q), masses, strict=True)]
         equal = 0.25 * d * (d + 3) * sum(1.0 / mean.size for mean in both) ** 2
         return float(np.sqrt(sum(mean.variance() / mean.size for mean in both) + equal))
-
-    def log_ratio(self, X: FloatArray) -> FloatArray:
-        """log p/q at rows; 0 at those that are infinitely far from both, as beside a column that is constant to rounding."""
-        with np.errstate(over="ignore", invalid="ignore"):
-            ratio = self.p.log_density(X) - self.q.log_density(X)
-        return np.where(np.isnan(ratio), 0.0, ratio)
 
 
 Moments = tuple[FloatArray, FloatArray]
@@ -142,9 +163,7 @@ def unbiased_divergence(p: Moments, q: Moments, n: float, m: float) -> float:
     return 0.5 * (trace + square - d + log_dets[0] - log_dets[1])
 
 
-def normal_pair(
-    X: FloatArray, Y: FloatArray, masses: tuple[FloatArray | None, FloatArray | None] = (None, None)
-) -> NormalPair:
+def normal_pair(X: FloatArray, Y: FloatArray, masses: Masses = (None, None)) -> NormalPair:
     """Normal distributions of two samples, drawn together until they are as far apart as is likely."""
     n, m = (_effective(rows, of_rows) for rows, of_rows in zip((X, Y), masses, strict=True))
     p, q = (moments(rows, of_rows) for rows, of_rows in zip((X, Y), masses, strict=True))

@@ -15,7 +15,7 @@ from scipy.special import logsumexp
 
 from fastkl.divergence.arguments import FloatArray
 from fastkl.divergence.clusters import clusters
-from fastkl.divergence.working_laws import Normal, moments
+from fastkl.divergence.working_laws import Masses, Normal, WorkingPair, moments
 
 _MOST, _FIRST_STEPS, _STEPS, _GAIN = 3, 6, 50, 1e-2
 # Rows of a sample that components are sought in, and draws for the divergence of two mixtures.
@@ -54,45 +54,30 @@ class Mixture:
         return np.ascontiguousarray(rows[rng.permutation(n)])
 
 
-@dataclass(frozen=True)
-class MixturePair:
-    """Working mixtures of P and of Q, and their divergence (by draws, whose error is small beside that of the samples)."""
-
-    p: Mixture
-    q: Mixture
-    divergence: float
-
-    def draw(self, n: int, m: int, rng: np.random.RandomState) -> tuple[FloatArray, FloatArray]:
-        """n rows of P and m of Q."""
-        return self.p.draw(n, rng), self.q.draw(m, rng)
-
-    def log_ratio(self, X: FloatArray) -> FloatArray:
-        """log p/q at rows."""
-        return self.p.log_density(X) - self.q.log_density(X)
-
-
-Masses = tuple[FloatArray | None, FloatArray | None]
-
-
-def mixture_pair(X: FloatArray, Y: FloatArray, masses: Masses, rng: np.random.RandomState) -> MixturePair:
-    """Mixtures for two samples; of many rows some decide on them."""
+def mixture_pair(X: FloatArray, Y: FloatArray, masses: Masses, rng: np.random.RandomState) -> WorkingPair[Mixture]:
+    """Mixtures for two samples, on which some of many rows decide, and draws on their divergence: their error is small beside
+    that of the samples.
+    """
     found = []
     for rows, of_rows in zip((X, Y), masses, strict=True):
         some = rng.permutation(len(rows))[:_SOUGHT_IN]
         found.append(mixture_of(rows[some], None if of_rows is None else of_rows[some]))
     p, q = found
     drawn = p.draw(_DRAWS, rng)
-    return MixturePair(p, q, float(np.mean(p.log_density(drawn) - q.log_density(drawn))))
+    return WorkingPair(p, q, float(np.mean(p.log_density(drawn) - q.log_density(drawn))))
 
 
-def refined_pair(pair: MixturePair, X: FloatArray, Y: FloatArray, masses: Masses) -> MixturePair:
-    """The mixtures of other samples, from those of a pair; its divergence is not theirs and left out."""
+def refined_pair(pair: WorkingPair[Mixture], X: FloatArray, Y: FloatArray, masses: Masses) -> WorkingPair[Mixture]:
+    """The mixtures of other samples, from those of a pair; its divergence is not theirs and left out.
+
+    Folds leave out rows at random, so every so many of the others are a random part, whatever the order of the rows.
+    """
     p, q = (
         refined(one, rows[::step], None if of_rows is None else of_rows[::step], _FIRST_STEPS)
         for one, rows, of_rows in zip((pair.p, pair.q), (X, Y), masses, strict=True)
         for step in [max(1, len(rows) // _SOUGHT_IN)]
     )
-    return MixturePair(p, q, float("nan"))
+    return WorkingPair(p, q, float("nan"))
 
 
 def mixture_of(X: FloatArray, masses: FloatArray | None) -> Mixture:
