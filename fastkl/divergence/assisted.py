@@ -30,30 +30,25 @@ import numpy as np
 
 from fastkl._core.blas_threads import single_threaded_blas
 from fastkl.divergence.arguments import FloatArray
-from fastkl.divergence.coordinates import normal_scores
 from fastkl.divergence.diagnostics import few_effective_rows
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.neighbors import SamplePair
-from fastkl.divergence.ratio_routes import (
-    Both,
-    Route,
-    TwoSamples,
-    as_pair,
-    by_mixtures,
-    by_normals,
-    by_regression,
-    masses_of,
-)
-from fastkl.divergence.samples import sample_divergence
+from fastkl.divergence.ratio_routes import Route, by_mixtures, by_normals, by_regression
+from fastkl.divergence.two_samples import TwoSamples, rows_at_random
 
-# Fewer rows than this in either sample, or more in both, leave the regression without use.
-_FEWEST, _MOST_FOR_REGRESSION = 20, 200_000
+# Fewer rows than this in either sample leave the regression without use.
+_FEWEST = 20
 # A value that is this part of a column, or half of its values repeated, makes it one with atoms.
 _ATOM, _DISTINCT = 0.05, 0.5
+# Samples of more rows are screened for atoms by some of them.
+_SCREENED = 20_000
+_MANY = 200_000
 # Samples whose rows are repeated so often on average are symbols.
 _REPEATS = 20
 # How the distance of the three corrections enters the error, and when the log-loss of one log-ratio is really lower.
 _SPREAD, _LOWER = 0.4, 0.005
+# Standard deviations of the neighbour estimate that leave half of the weight of a regression so far away.
+_AWAY = 4.0
 # Standard deviations of what neighbours see beyond trusted distributions that may be there all the same.
 _MISSED = 0.8
 # The part of the error that comes from Q is at most so many times the neighbours' whole: its weights have heavy tails.
@@ -69,29 +64,27 @@ def assisted_divergence(
 ) -> Estimate:
     """KL(p || q) of two samples in memory."""
     X, Y = pair.p.X, pair.q.X
-    masses = masses_of(pair)
-    scores = normal_scores(X, Y, masses)
-    plain = sample_divergence(as_pair(scores, pair), "common_radius", k, standard_error).estimate
-    alone = min(pair.p.effective_size, pair.q.effective_size) < _FEWEST or are_symbols(X, Y)
-    if alone or not np.isfinite(plain):
-        return _labelled(
-            plain, float(plain), plain.standard_error, plain.diagnostics["reasons"], {"route": "neighbors"}
-        )
-    samples = TwoSamples(pair, scores, masses, k, random_state, float(plain))
-    atoms = has_atoms(X) or has_atoms(Y)
+    rng = np.random.default_rng(random_state.randint(2**31))
+    atoms = has_atoms(X, rng) or has_atoms(Y, rng)
+    alone = min(pair.p.effective_size, pair.q.effective_size) < _FEWEST or (atoms and are_symbols(X, Y))
+    samples = TwoSamples(pair, k, standard_error, rng, usual=not (alone or atoms))
     with single_threaded_blas():  # the matrices are small, and our own threads have the cores
-        regression = by_regression(samples) if samples.n + samples.m <= _MOST_FOR_REGRESSION else None
-        if atoms and regression is not None:
+        plain = samples.plain
+        if alone or not np.isfinite(plain):
+            error = plain.standard_error if standard_error else float("nan")
+            return _labelled(plain, float(plain), error, plain.diagnostics["reasons"], {"route": "neighbors"})
+        regression = by_regression(samples, alone=atoms)
+        if atoms:
             values, chosen = {"regression": regression.value, "neighbors": float(plain)}, regression
             value = regression.value
         else:
             value, chosen, values = _of_routes(samples, regression)
     spread, middle = float(np.ptp(list(values.values()))), abs(float(np.median(list(values.values()))))
-    error = _error(chosen, pair, plain.standard_error, spread) if standard_error else float("nan")
+    error = _error(chosen, samples, spread) if standard_error else float("nan")
     # Where mixtures are nearer than normal distributions, it is they and what is nearest to them that have to agree.
     judge = "corrected_neighbors" if chosen.name == "mixtures" else "regression"
     apart = abs(values["mixtures"] - values[judge]) if "mixtures" in values else spread
-    reasons = [] if not standard_error else _doubts(pair, scores, plain, chosen, regression, spread, apart, atoms)
+    reasons = [] if not standard_error else _doubts(samples, chosen, regression, spread, apart, atoms)
     if standard_error and spread > max(_WIDE, middle) and error > _ERRORS_OF_SPREAD * plain.standard_error:
         reasons.append(
             f"The routes to the estimate go from {min(values.values()):.2g} to {max(values.values()):.2g} nats, as they do "
@@ -103,28 +96,37 @@ def assisted_divergence(
     return _labelled(plain, value, error, reasons, more)
 
 
-def _of_routes(samples: TwoSamples, regression: Route | None) -> tuple[float, Route, dict[str, float]]:
+def _of_routes(samples: TwoSamples, regression: Route) -> tuple[float, Route, dict[str, float]]:
     """The estimate of samples without atoms, the log-ratio that was chosen, and what each route says."""
     chosen, values = by_normals(samples)
-    if regression is None:
-        return _weighed(chosen, values), chosen, values
     values["regression"] = regression.value
     if regression.loss >= chosen.loss - _LOWER:
-        return _weighed(chosen, values), chosen, values
+        return _weighed(chosen, regression, values), chosen, values
     # No pair of normal distributions is near: mixtures of such may be, else the neighbours as they are stand in for it.
     del values["normal"]
-    mixtures, by_them = by_mixtures(samples)
-    if mixtures.loss < regression.loss - _LOWER:
+    # Of very many rows neighbours are near enough to do without mixtures that are second best.
+    worse = chosen if samples.pair.p.n_rows + samples.pair.q.n_rows <= _MANY else regression
+    found = by_mixtures(samples, worse.loss - _LOWER)
+    if found is not None and found[0].loss < regression.loss - _LOWER:
+        mixtures, by_them = found
         return mixtures.value, mixtures, values | by_them
-    values["neighbors"] = samples.plain
-    if mixtures.loss < chosen.loss - _LOWER:
-        values["mixtures"] = mixtures.value
+    values["neighbors"] = float(samples.plain)
+    if found is not None:
+        values["mixtures"] = found[0].value
     return float(np.median(list(values.values()))), replace(chosen, trust=0.0), values
 
 
-def _weighed(chosen: Route, values: dict[str, float]) -> float:
-    """The median of the routes, or the working distributions' own divergence as far as they are trusted."""
-    return chosen.trust * chosen.exact + (1.0 - chosen.trust) * float(np.median(list(values.values())))
+def _weighed(chosen: Route, regression: Route, values: dict[str, float]) -> float:
+    """The median of the routes, or the working distributions' own divergence as far as they are trusted.
+
+    Where a regression tells P and Q apart as well, and is no farther away than neighbours may be biased, up to half of the
+    estimate is its.
+    """
+    median = float(np.median(list(values.values())))
+    as_good = float(np.clip(1.0 - (regression.loss - chosen.loss) / _LOWER, 0.0, 1.0))
+    away = (regression.value - median) ** 2 / (_AWAY**2 * chosen.noise) if chosen.noise else 0.0
+    between = median + 0.5 * as_good / (1.0 + away) * (regression.value - median)
+    return chosen.trust * chosen.exact + (1.0 - chosen.trust) * between
 
 
 def are_symbols(X: FloatArray, Y: FloatArray) -> bool:
@@ -135,8 +137,15 @@ def are_symbols(X: FloatArray, Y: FloatArray) -> bool:
     return len(np.unique(np.concatenate([X, Y]), axis=0)) <= most
 
 
-def has_atoms(X: FloatArray) -> bool:
-    """Whether a column has values that repeat: one often, or many."""
+def has_atoms(X: FloatArray, rng: np.random.Generator) -> bool:
+    """Whether a column has values that repeat: one often, or many.
+
+    Of many rows some are looked at first: where half of all values repeat, 10 sqrt(n) rows have about 50 pairs of equal ones.
+    """
+    some = int(10.0 * np.sqrt(len(X)))
+    if len(X) > _SCREENED:
+        rows = X[rows_at_random(len(X), some, rng)]
+        X = X[:, [len(np.unique(column)) < some for column in rows.T]]
     for column in X.T:
         ordered = np.sort(column)
         change = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1], [True]]))
@@ -145,47 +154,49 @@ def has_atoms(X: FloatArray) -> bool:
     return False
 
 
-def _error(chosen: Route, pair: SamplePair, neighbors: float, spread: float) -> float:
+def _error(chosen: Route, samples: TwoSamples, spread: float) -> float:
     """The larger of the influence function's, Var_p[r] / n + Var_q[exp r] / m, and the neighbours' own, and that of the choice.
 
     In many columns the error of the neighbours is larger on draws from the working pair than they say of themselves (rows that
     are neighbours of many others tie the terms together); six draws know that with a third of the weight. As far as working
     distributions are trusted the error is that of their divergence, and of what neighbours may have missed beyond it.
     """
-    n, of_neighbors = pair.p.n_rows, max(neighbors**2, (2.0 * neighbors**2 + chosen.noise) / 3.0)
-    at_p = pair.p.mean(chosen.log_ratio[:n])
-    at_q = pair.q.mean(np.exp(np.minimum(chosen.log_ratio[n:], 12.0)))
-    sampling = at_p.variance() / at_p.size + min(at_q.variance() / at_q.size, _OF_Q * of_neighbors)
+    n, neighbors = samples.n, samples.plain.standard_error
+    of_neighbors = max(neighbors**2, (2.0 * neighbors**2 + chosen.noise) / 3.0)
+    at_p = samples.learnt.p.mean(chosen.log_ratio[:n])
+    at_q = samples.learnt.q.mean(np.exp(np.minimum(chosen.log_ratio[n:], 12.0)))
+    sizes = (min(side.effective_size, chosen.seen) for side in (samples.pair.p, samples.pair.q))
+    of_p, of_q = (mean.variance() / size for mean, size in zip((at_p, at_q), sizes, strict=True))
+    sampling = of_p + min(of_q, _OF_Q * of_neighbors)
     found = float(np.hypot(np.sqrt(max(sampling, of_neighbors)), _SPREAD * spread))
     trusted = float(np.hypot(chosen.error, _MISSED * np.sqrt(chosen.noise)))
     return chosen.trust * trusted + (1.0 - chosen.trust) * found
 
 
 def _doubts(
-    pair: SamplePair,
-    scores: Both,
-    plain: Estimate,
+    samples: TwoSamples,
     chosen: Route,
-    regression: Route | None,
+    regression: Route,
     spread: float,
     apart: float,
     atoms: bool,
 ) -> list[str]:
     """Reasons not to trust the estimate: the routes disagree, all (``spread``) or those that count (``apart``), and why."""
+    pair, plain = samples.pair, samples.plain
     reasons = [reason for reason in plain.diagnostics["reasons"] if "share rows" in reason or "rounded" in reason]
     reasons += few_effective_rows(pair.p, pair.q)
     neighbors = plain.standard_error
     # In one column neighbours are near enough to see the edges that a regression sees.
     far = (2.5 if pair.p.n_columns == 1 else 1.0) * neighbors
-    if not atoms and regression is not None and regression.loss < chosen.loss - _LOWER and apart > far:
+    if not atoms and regression.loss < chosen.loss - _LOWER and apart > far:
         reasons.append(
             f"A regression tells rows of p and q apart better than normal distributions do, and the routes to the estimate are "
             f"{apart:.2g} nats apart: none of them may be right."
         )
     by_mixtures = chosen.name == "mixtures"
-    odd = regression is not None and regression.loss < chosen.loss - 0.2 * _LOWER and spread > 1.5 * neighbors
+    odd = regression.loss < chosen.loss - 0.2 * _LOWER and spread > 1.5 * neighbors
     if odd or by_mixtures:
-        beyond = unreached_rows(as_pair(scores, pair))
+        beyond = unreached_rows(samples.compared)
         if beyond > (_UNREACHED_BY_MIXTURES if by_mixtures else _UNREACHED):
             reasons.append(
                 f"The tail of p beyond the last row of q is not in the data ({beyond:.0f} rows of p are farther from q than any "

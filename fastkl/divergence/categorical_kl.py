@@ -17,9 +17,10 @@ from scipy.special import digamma, rel_entr, xlogy
 
 from fastkl.divergence.arguments import FloatArray
 from fastkl.divergence.categorical import align, tally, unseen_mass
-from fastkl.divergence.discrete import Probabilities, kl_terms
+from fastkl.divergence.discrete import kl_terms
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.matching import match_columns, match_labels
+from fastkl.divergence.probability_rows import Probabilities
 from fastkl.exceptions import SupportError
 
 __all__ = ["categorical_cross_entropy", "categorical_kl"]
@@ -273,8 +274,7 @@ def _surprisal(pair: CountPair) -> FloatArray:
 
 def frequencies(share: FloatArray) -> Probabilities:
     """Relative frequencies as known probabilities."""
-    with np.errstate(divide="ignore"):
-        return Probabilities(share, np.log(share))
+    return Probabilities(share)
 
 
 def _variance_q(pair: CountPair, share: FloatArray, share_q: FloatArray) -> float:

@@ -7,18 +7,23 @@ and what is left is how the two samples differ. Ties keep their mean rank, so at
 
 from __future__ import annotations
 
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
+from fastkl._core._threads import effective_n_threads
 from fastkl.divergence.arguments import FloatArray, Sample
 from fastkl.divergence.neighbors import SamplePair
+from fastkl.rows.in_order import in_order
 
 COORDINATES = ("normal_scores", "scaled")
 # Ranks are at least so far from 0 and 1.
 _LEAST = 1e-15
+# Rows of both samples whose columns are worth a thread each.
+_WORTH_THREADS = 100_000
 
 
 def free_of_units(pair: SamplePair, coordinates: str | None) -> SamplePair:
@@ -38,39 +43,79 @@ def in_coordinates(pair: SamplePair, coordinates: str | None) -> SamplePair:
     return SamplePair(Sample(first, pair.p.weights, pair.p.n_jobs), Sample(second, pair.q.weights, pair.q.n_jobs))
 
 
-def normal_scores(X: NDArray[Any], Y: NDArray[Any], masses: FloatArray | None = None) -> tuple[FloatArray, FloatArray]:
+def normal_scores(
+    X: NDArray[Any], Y: NDArray[Any], masses: FloatArray | None = None, n_jobs: int | None = 1
+) -> tuple[FloatArray, FloatArray]:
     """Normal quantiles of the ranks that the values of each column have among both samples, (n, d) and (m, d).
 
     ``masses`` (n + m,) are those of the rows of X and then of Y, by which ranks go; None for ones.
     """
-    n, m = len(X), len(Y)
-    scores = np.empty((n + m, X.shape[1]))
-    for j in range(X.shape[1]):
+    n, size = len(X), len(X) + len(Y)
+    scores = np.empty((size, X.shape[1]))
+    of_ranks = ndtri((np.arange(size) + 0.5) / size) if masses is None else None  # where no values are equal
+
+    def score(j: int) -> None:
         column = np.concatenate([X[:, j], Y[:, j]])
-        order = np.argsort(column, kind="stable")
+        order = np.argsort(
+            column, kind=None if masses is None else "stable"
+        )  # sums of masses go by the order of equals
         ordered = column[order]
+        changes = ordered[1:] != ordered[:-1]
+        if of_ranks is not None and changes.all():
+            scores[order, j] = of_ranks
+            return
         # Equal values share the mean of their ranks.
-        first = np.concatenate([[True], ordered[1:] != ordered[:-1]])
-        start = np.flatnonzero(first)
-        count = np.diff(np.append(start, n + m))
+        start = np.flatnonzero(np.concatenate([[True], changes]))
+        count = np.diff(np.append(start, size))
         if masses is None:
-            rank = (start + 0.5 * count) / (n + m)
+            rank = (start + 0.5 * count) / size
         else:
             mass = np.add.reduceat(masses[order], start)
             below = np.cumsum(mass)
             # A mass that is nothing beside the others has a score all the same.
             rank = np.clip((below - 0.5 * mass) / below[-1], _LEAST, 1.0 - _LEAST)
         scores[order, j] = np.repeat(ndtri(rank), count)
+
+    columns = range(X.shape[1])
+    if size < _WORTH_THREADS:
+        for j in columns:
+            score(j)
+    else:
+        for _ in in_order((partial(score, j) for j in columns), effective_n_threads(n_jobs)):
+            pass
     return np.ascontiguousarray(scores[:n]), np.ascontiguousarray(scores[n:])
+
+
+class Ranks(NamedTuple):
+    """Values of a column in order, and their normal scores, by which other values of the column have scores too."""
+
+    values: FloatArray
+    at: FloatArray
+
+    @classmethod
+    def of(cls, column: FloatArray, scores: FloatArray | None = None) -> Ranks:
+        """Of a column (n,), whose normal scores are known or those of ranks without masses."""
+        values, first, counts = np.unique(column, return_index=True, return_counts=True)
+        if scores is not None:
+            return cls(values, scores[first])
+        return cls(values, np.asarray(ndtri((np.cumsum(counts) - 0.5 * counts) / len(column))))
+
+    def scores(self, column: FloatArray) -> FloatArray:
+        """Normal scores of other values, by interpolation; those beyond the ends have that of the end."""
+        return np.asarray(np.interp(column, self.values, self.at))
 
 
 def scaled(X: NDArray[Any], Y: NDArray[Any]) -> tuple[FloatArray, FloatArray]:
     """Columns over their quartile range in both samples together (over their spread, where half of the values are equal)."""
-    both = np.concatenate([X, Y]).astype(np.float64)
-    middle, spread = centre_and_spread(both)
-    both -= middle
-    both /= spread
-    return np.ascontiguousarray(both[: len(X)]), np.ascontiguousarray(both[len(X) :])
+    return over_spread(X, Y, *centre_and_spread(np.concatenate([X, Y]).astype(np.float64)))
+
+
+def over_spread(
+    X: NDArray[Any], Y: NDArray[Any], middle: FloatArray, spread: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Columns of both samples from their middle in units of their spread."""
+    first, second = (np.ascontiguousarray((rows.astype(np.float64) - middle) / spread) for rows in (X, Y))
+    return first, second
 
 
 def centre_and_spread(Z: FloatArray) -> tuple[FloatArray, FloatArray]:

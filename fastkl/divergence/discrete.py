@@ -9,32 +9,19 @@ lost it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from fastkl._core.special.gamma_functions import log_excess
 from fastkl.divergence.arguments import FloatArray
-from fastkl.divergence.estimate import Estimate
-from fastkl.divergence.matching import match_labels
-from fastkl.rows.reading import look
+from fastkl.divergence.probability_rows import Probabilities, exact, numbers_of, of_rows, read
 
 __all__ = ["discrete_cross_entropy", "discrete_entropy", "discrete_kl"]
 
-
-# Numbers of rows that are looked at together.
-_BLOCK_NUMBERS = 1 << 15
-# A divergence that is larger than this has 12 digits whatever cancels in its terms.
+# A divergence that is larger than this, for each unit of probability that is summed over, has 12 digits whatever cancels.
 _LARGE = 0.05
-
-
-class Probabilities(NamedTuple):
-    """Probabilities and their logarithms, along the last axis."""
-
-    p: FloatArray
-    log_p: FloatArray
 
 
 def discrete_entropy(pk: ArrayLike, *, logits: bool = False, temperature: float = 1.0) -> Any:
@@ -78,8 +65,8 @@ def discrete_entropy(pk: ArrayLike, *, logits: bool = False, temperature: float 
     >>> discrete_entropy([[0.5, 0.5], [1.0, 0.0]]).round(6)
     array([0.693147, 0.      ])
     """
-    vector = _read(_numbers(pk, "pk"), "pk", logits, temperature)
-    return _exact(_expected_surprisal(vector.p, vector.log_p))
+    vector = read(numbers_of(pk, "pk"), "pk", logits, temperature)
+    return exact(_expected_surprisal(vector.p, vector.log_p))
 
 
 def discrete_cross_entropy(pk: ArrayLike, qk: ArrayLike, *, logits: bool = False, temperature: float = 1.0) -> Any:
@@ -196,16 +183,16 @@ def kl_terms(p: Probabilities, q: Probabilities) -> FloatArray:
 
 def _divergences(p: Probabilities, q: Probabilities) -> FloatArray:
     """Sums of the terms: as they are where the sum is large beside their rounding, else each without cancellation."""
-    with np.errstate(invalid="ignore", over="ignore"):
-        terms = np.asarray(p.log_p - q.log_p)
+    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+        terms = np.log(p.p / q.p) if p.given is None and q.given is None else np.asarray(p.log_p - q.log_p)
         terms *= p.p
-        plain = np.asarray(terms.sum(axis=-1) + (q.p.sum(axis=-1) - p.p.sum(axis=-1)))
-    again = np.flatnonzero(~(plain > _LARGE) | np.isinf(plain))  # also where 0 log 0 is nan
+        plain = np.asarray(terms.sum(axis=-1) + (q.total - p.total))
+    # Of a part of a row beside its own share; also where 0 log 0 is nan.
+    again = np.flatnonzero(~(plain > _LARGE * p.total) | np.isinf(plain))
     if len(again) and plain.ndim == 0:
         return np.asarray(kl_terms(p, q).sum(axis=-1))
     if len(again):
-        some = [one if one.p.ndim == 1 else Probabilities(one.p[again], one.log_p[again]) for one in (p, q)]
-        plain[again] = kl_terms(*some).sum(axis=-1)
+        plain[again] = kl_terms(p.at(again), q.at(again)).sum(axis=-1)
     return plain
 
 
@@ -214,122 +201,3 @@ def _expected_surprisal(p: FloatArray, log_q: FloatArray) -> FloatArray:
         # The last summand turns -0.0 into 0.0.
         surprisal: FloatArray = -np.where(p > 0.0, p * log_q, 0.0).sum(axis=-1) + 0.0
     return surprisal
-
-
-def _exact(values: FloatArray) -> Any:
-    return Estimate(float(values), standard_error=0.0) if np.ndim(values) == 0 else values
-
-
-RowFunction = Callable[[Probabilities, Probabilities], FloatArray]
-
-
-def of_rows(function: RowFunction, pk: Any, qk: Any, logits: bool, temperature: float) -> Any:
-    """A function of two distributions for every row, a few rows at a time: what is held beside the input fits a cache."""
-    pk, qk = match_labels(pk, qk, None if logits else 0.0, ("pk", "qk"))
-    p, q = _numbers(pk, "pk"), _numbers(qk, "qk")
-    if not (p.shape == q.shape or (1 in (p.ndim, q.ndim) and p.shape[-1] == q.shape[-1])):
-        raise ValueError(
-            f"pk and qk need one shape, or one of them is a single vector as long as the rows of the other; "
-            f"found {p.shape} and {q.shape}."
-        )
-    shape = p.shape[:-1] if p.ndim > 1 else q.shape[:-1]
-    if not shape:
-        pair = (_read(one, name, logits, temperature) for one, name in ((p, "pk"), (q, "qk")))
-        return _exact(function(*pair))
-    out = np.empty(int(np.prod(shape)))
-    step = max(1, _BLOCK_NUMBERS // p.shape[-1])
-    single = [_read(one, name, logits, temperature) if one.ndim == 1 else None for one, name in ((p, "pk"), (q, "qk"))]
-    rows = [one.reshape(-1, one.shape[-1]) for one in (p, q)]
-    for first in range(0, len(out), step):
-        block = slice(first, first + step)
-        parts = [
-            known or _read(one[block], name, logits, temperature, Place(shape, first))
-            for known, one, name in zip(single, rows, ("pk", "qk"), strict=True)
-        ]
-        out[block] = function(*parts)
-    return out.reshape(shape)
-
-
-class Place(NamedTuple):
-    """Where rows that are looked at together are: the shape of all rows, and the number of the first."""
-
-    shape: tuple[int, ...] = ()
-    first: int = 0
-
-    def row(self, place: tuple[int, ...]) -> tuple[int, ...]:
-        """The place of a row, or of an entry, among all."""
-        if not self.shape or not place:
-            return place
-        return (*(int(i) for i in np.unravel_index(self.first + place[0], self.shape)), *place[1:])
-
-
-def _numbers(values: Any, name: str) -> NDArray[Any]:
-    """Rows of real numbers, as they are."""
-    given = np.asarray(look(values, name))
-    if given.ndim == 0 or given.size == 0:
-        raise ValueError(f"{name} must be a vector or rows of probabilities; found shape {given.shape}.")
-    if given.dtype.kind not in "buif":
-        raise ValueError(
-            f"{name} must hold real numbers; found dtype {given.dtype}. For labels use categorical_entropy."
-        )
-    return given
-
-
-def _read(
-    given: NDArray[Any], name: str, logits: bool, temperature: float, where: Place | None = None
-) -> Probabilities:
-    where = where or Place()
-    array = given.astype(np.float64)
-    if logits:
-        return _read_logits(array, name, temperature, where)
-    if temperature != 1.0:
-        raise ValueError(f"temperature={temperature!r} divides logits; probabilities have none: set logits=True.")
-    if not (array.min(initial=0.0) >= 0.0 and array.max(initial=0.0) < np.inf):
-        _reject(~(array >= 0.0) | np.isinf(array), array, name, "a probability is a number between 0 and 1", where)
-    # Probabilities computed in single precision sum to 1 only that well.
-    tolerance = 1e-9
-    if given.dtype.kind == "f":
-        tolerance = max(tolerance, 64.0 * float(np.finfo(given.dtype).eps))
-    total = array.sum(axis=-1)
-    wrong = np.abs(total - 1.0) > tolerance
-    if wrong.any():
-        place = tuple(int(i[0]) for i in np.nonzero(wrong)) if total.ndim else ()
-        raise ValueError(
-            f"{_row(name, where.row(place))} sums to {float(total[place])!r}; probabilities sum to 1 (within {tolerance:.1e}). "
-            "If the numbers are only proportional to probabilities, divide them by their sum; logits need logits=True."
-        )
-    with np.errstate(divide="ignore"):
-        return Probabilities(array, np.log(array))
-
-
-def _read_logits(array: FloatArray, name: str, temperature: float, where: Place) -> Probabilities:
-    if not (np.isfinite(temperature) and temperature > 0.0):
-        raise ValueError(f"temperature must be a positive number; found {temperature!r}.")
-    largest = array.max(axis=-1, keepdims=True)
-    if not (largest < np.inf).all():  # nan or inf is the largest of its row
-        wrong = np.isnan(array) | (array == np.inf)
-        _reject(wrong, array, name, "a logit is a finite number, or -inf for probability 0", where)
-    empty = largest[..., 0] == -np.inf
-    if empty.any():
-        place = tuple(int(i[0]) for i in np.nonzero(empty)) if empty.ndim else ()
-        raise ValueError(f"{_row(name, where.row(place))} has only logits of -inf, which give no probabilities.")
-    # In place, and one exponential: p = exp(z) / sum, log p = z - log(sum) for z = (logit - largest) / temperature.
-    array -= largest
-    if temperature != 1.0:
-        array /= temperature
-    p = np.exp(array)
-    total = p.sum(axis=-1, keepdims=True)
-    p /= total
-    array -= np.log(total)
-    return Probabilities(p, array)
-
-
-def _reject(wrong: NDArray[np.bool_], array: FloatArray, name: str, rule: str, where: Place) -> None:
-    if wrong.any():
-        place = tuple(int(i[0]) for i in np.nonzero(wrong))
-        found = float(array[place])
-        raise ValueError(f"{name}[{', '.join(map(str, where.row(place)))}] is {found!r}; {rule}.")
-
-
-def _row(name: str, place: tuple[int, ...]) -> str:
-    return f"Row {', '.join(map(str, place))} of {name}" if place else name

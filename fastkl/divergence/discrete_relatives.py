@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastkl.divergence.arguments import FloatArray
-from fastkl.divergence.discrete import Probabilities, kl_terms, of_rows
+from fastkl.divergence.discrete import kl_terms
+from fastkl.divergence.probability_rows import Probabilities, of_rows
 
 __all__ = ["discrete_jeffreys", "discrete_jensen_shannon"]
 

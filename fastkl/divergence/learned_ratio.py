@@ -9,18 +9,17 @@ so that other rows are as new to it as if they were drawn afterwards.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri
 
 from fastkl.divergence.arguments import FloatArray
-from fastkl.divergence.ratio_regression import RegressionTerms, cross_fitted, fitted, score_terms
+from fastkl.divergence.coordinates import Ranks
+from fastkl.divergence.ratio_regression import RegressionTerms, clipped, cross_fitted, score_terms, with_constant
 from fastkl.divergence.working_laws import NormalPair, normal_pair
 from fastkl.spatial import NeighborIndex
 
-_FOLDS, _LARGEST = 4, 30.0
+_FOLDS = 4
 # Neighbours of the ratio, and what stands for a distance of 0.
 _NEIGHBORS, _NO_DISTANCE = 5, 1e-6
 # Counts added to each symbol.
@@ -81,20 +80,18 @@ class LearnedRatio:
         self._middle, deviation = terms.mean(axis=0), terms.std(axis=0)
         self._scale = np.where(deviation > 1e-12, deviation, np.inf)
         terms = np.ascontiguousarray((terms - self._middle) / self._scale)
-        self.held_out, self._coefficients = [], []
+        self.held_out, self._regressions = [], []
         for ridge in _RIDGES:
-            log_ratio = cross_fitted(terms, is_p, fold, _FOLDS, ridge)
+            log_ratio, found = cross_fitted(terms, is_p, fold, _FOLDS, ridge)
             self.held_out.append((log_ratio[:n], log_ratio[n:]))
-            found = fitted(terms, is_p, None, ridge)
-            found[0] -= np.log(n / m)
-            self._coefficients.append(found)
+            self._regressions.append(found)
 
     def at(self, rows: Rows, which: int) -> FloatArray:
         """Log-ratios at other rows by the regression with one of the ridges."""
-        found, parts = self._coefficients[which], []
+        found, parts = self._regressions[which], []
         for first in range(0, len(rows), _BLOCK):
             terms = (self._terms.of(rows[first : first + _BLOCK]) - self._middle) / self._scale
-            parts.append(np.clip(terms @ found[1:] + found[0], -_LARGEST, _LARGEST))
+            parts.append(found.log_ratio(with_constant(terms)))
         return np.concatenate(parts)
 
 
@@ -108,7 +105,7 @@ class _Terms:
         if not self.numbers:
             return
         self.usual = RegressionTerms(both.numbers)
-        self.ranks = [_Ranks.of(column) for column in both.numbers.T]
+        self.ranks = [Ranks.of(column) for column in both.numbers.T]
         spaces = self._spaces(both.numbers)
         self.normals = _normals(spaces, is_p)
         sides = [np.ascontiguousarray(spaces[0][is_p == side]) for side in (1.0, 0.0)]
@@ -171,23 +168,7 @@ def _normals(spaces: list[FloatArray], is_p: FloatArray) -> list[NormalPair]:
 def _of_normals(pairs: list[NormalPair], spaces: list[FloatArray]) -> FloatArray:
     """Their log-ratios, (n, spaces)."""
     found = [pair.log_ratio(space) for pair, space in zip(pairs, spaces, strict=True)]
-    return np.clip(np.column_stack(found), -_LARGEST, _LARGEST)
-
-
-class _Ranks(NamedTuple):
-    """Values of a column in order, and their normal scores."""
-
-    values: FloatArray
-    at: FloatArray
-
-    @classmethod
-    def of(cls, column: FloatArray) -> _Ranks:
-        values, counts = np.unique(column, return_counts=True)
-        return cls(values, np.asarray(ndtri((np.cumsum(counts) - 0.5 * counts) / len(column))))
-
-    def scores(self, column: FloatArray) -> FloatArray:
-        """Normal scores of other values, by interpolation; those beyond the ends have that of the end."""
-        return np.asarray(np.interp(column, self.values, self.at))
+    return clipped(np.column_stack(found))
 
 
 def _looked_up(tables: list[FloatArray], labels: NDArray[np.intp]) -> FloatArray:

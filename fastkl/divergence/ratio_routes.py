@@ -8,29 +8,28 @@ compared.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from fastkl.divergence.arguments import FloatArray, Sample
-from fastkl.divergence.coordinates import scaled
-from fastkl.divergence.neighbors import SamplePair
-from fastkl.divergence.ratio_regression import cross_fitted, regression_terms
-from fastkl.divergence.samples import sample_divergence
-from fastkl.divergence.working_laws import Masses, WorkingPair, departure, normal_pair
+from fastkl.divergence.arguments import FloatArray
+from fastkl.divergence.ratio_regression import RatioTerms, Regression, cross_fitted, fitted, with_constant
+from fastkl.divergence.two_samples import FOLDS, TwoSamples, rows_at, rows_at_random
+from fastkl.divergence.working_laws import departure, normal_pair
 from fastkl.divergence.working_mixtures import mixture_pair, refined_pair
 
-FOLDS = 4
-_LARGEST = 30.0
-# Samples drawn from the working distributions, by the rows of both samples; fewer where neighbours have little bias.
-_DRAWN = ((20_000, 6), (200_000, 3), (np.inf, 1))
+# The rows whose terms are in memory at once, and draws for the divergence of mixtures, as many as rows of P at most.
+_BLOCK, _MOST_DRAWS = 16_384, 200_000
+# Rows of P at which the regression is asked beside other routes: so many, or one of so many if that is more.
+_ASKED, _OF_MANY = 50_000, 10
+# So many rows of a sample tell whether it is one of a normal distribution.
+_EXAMINED = 200_000
+# Rows of either sample that a regression learns from that is the only route.
+_ALONE = 200_000
 # So many standard deviations of what neighbours see beyond working distributions, or of the samples' own departure from normal
 # ones, leave half of the trust in these.
 _CHANCE, _DEPARTURE = 3.0, 3.2
-
-Both = tuple[FloatArray, FloatArray]
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ class Route:
     value : float
         What it says the divergence is.
     log_ratio : ndarray of shape (n + m,)
-        Estimates of log p/q at the rows of both samples by fits that have not seen them.
+        Estimates of log p/q at the rows of both samples that are learnt from, by fits that have not seen them.
     loss : float
         Mean log-loss of telling rows of P and Q apart by them.
     noise : float
@@ -55,6 +54,8 @@ class Route:
         In them, between 0 and 1: how far the samples depart from them no more than by chance.
     name : str
         Which.
+    seen : float
+        Rows of either sample that it learns from at most, where their sampling is that of its value.
     """
 
     value: float
@@ -65,132 +66,99 @@ class Route:
     error: float = 0.0
     trust: float = 0.0
     name: str = ""
-
-
-class TwoSamples:
-    """Two samples with what all routes need of them.
-
-    Parameters
-    ----------
-    pair : SamplePair
-        The samples.
-    scores : tuple of ndarray
-        Their pooled normal scores.
-    masses : ndarray of shape (n + m,) or None
-        Those of the rows, as `masses_of` gives them.
-    k : int
-        Neighbours.
-    rng : RandomState
-        For folds and draws.
-    plain : float
-        The neighbour estimate of the scores.
-    """
-
-    def __init__(
-        self,
-        pair: SamplePair,
-        scores: Both,
-        masses: FloatArray | None,
-        k: int,
-        rng: np.random.RandomState,
-        plain: float,
-    ) -> None:
-        self.pair, self.scores, self.masses, self.k, self.rng = pair, scores, masses, k, rng
-        self.n, self.m = pair.p.n_rows, pair.q.n_rows
-        self.fold = np.concatenate([np.arange(self.n) % FOLDS, np.arange(self.m) % FOLDS])
-        for part in (self.fold[: self.n], self.fold[self.n :]):
-            rng.shuffle(part)
-        self.plain = plain
-
-    def by_neighbors(self, both: Both) -> float:
-        """The neighbour estimate of two matrices with the weights of the samples."""
-        return float(sample_divergence(as_pair(both, self.pair), "common_radius", self.k, False).estimate)
-
-    def masses_where(self, kept: Any = slice(None)) -> Masses:
-        """Masses of some rows of either sample, by a mask of both; of all by default."""
-        if self.masses is None:
-            return None, None
-        first, second = (kept, kept) if isinstance(kept, slice) else (kept[: self.n], kept[self.n :])
-        return self.masses[: self.n][first], self.masses[self.n :][second]
-
-    def held_out(self, both: Both, fit: Callable[[FloatArray, FloatArray, Masses], WorkingPair[Any]]) -> FloatArray:
-        """log p/q at the rows of both samples by working distributions that have not seen them."""
-        rows, log_ratio = np.concatenate(both), np.empty(self.n + self.m)
-        for f in range(FOLDS):
-            learnt = self.fold != f
-            found = fit(both[0][learnt[: self.n]], both[1][learnt[self.n :]], self.masses_where(learnt))
-            log_ratio[~learnt] = found.log_ratio(rows[~learnt])
-        return np.clip(log_ratio, -_LARGEST, _LARGEST)
-
-    def loss(self, log_ratio: FloatArray) -> float:
-        """Mean log-loss with equal weights of both samples; log 2 where the ratios say nothing."""
-        of_p, of_q = np.logaddexp(0.0, -log_ratio[: self.n]), np.logaddexp(0.0, log_ratio[self.n :])
-        return 0.5 * (self.pair.p.mean(of_p).value + self.pair.q.mean(of_q).value)
-
-    def beyond(self, working: WorkingPair[Any], found: float) -> tuple[float, float]:
-        """What the neighbour estimate gives beyond its mean on draws from the pair, and the variance on such draws."""
-        drawn = next(number for rows, number in _DRAWN if self.n + self.m <= rows)
-        on_draws = [self.by_neighbors(working.draw(self.n, self.m, self.rng)) for _ in range(drawn)]
-        return found - float(np.mean(on_draws)), float(np.var(on_draws, ddof=1)) if drawn > 1 else 0.0
-
-
-def masses_of(pair: SamplePair) -> FloatArray | None:
-    """Masses of the rows of P and then of Q, each adding up to the effective number of rows; None where all are 1."""
-    if not (pair.p.weighted or pair.q.weighted):
-        return None
-    return np.concatenate(
-        [
-            np.ones(side.n_rows) if side.weights is None else side.weights * (side.effective_size / side.weight_sum)
-            for side in (pair.p, pair.q)
-        ]
-    )
-
-
-def as_pair(both: Both, like: SamplePair) -> SamplePair:
-    """Two matrices with the weights of two samples."""
-    first, second = (Sample(X, s.weights, s.n_jobs) for X, s in zip(both, (like.p, like.q), strict=True))
-    return SamplePair(first, second)
+    seen: float = np.inf
 
 
 def by_normals(samples: TwoSamples) -> tuple[Route, dict[str, float]]:
     """The better pair of normal distributions, and the values of the two routes that rest on such pairs."""
-    spaces = {"scaled": scaled(samples.pair.p.X, samples.pair.q.X), "normal_scores": samples.scores}
-    ratios = {space: samples.held_out(both, normal_pair) for space, both in spaces.items()}
-    losses = {space: samples.loss(ratio) for space, ratio in ratios.items()}
-    name = min(losses, key=lambda space: losses[space])
-    every = samples.masses_where()
-    working = normal_pair(*samples.scores, every)
-    beyond, noise = samples.beyond(working, samples.plain)
+    name, log_ratio, loss = samples.nearest
+    working = samples.normals
+    beyond, noise = samples.beyond(working, samples.space, only_mean=name != samples.space)
     corrected = working.divergence + beyond
-    both = spaces[name]
-    if name == "scaled":
-        working = normal_pair(*both, every)
-        beyond, noise = samples.beyond(working, samples.by_neighbors(both))
-    trust = _trust(beyond, noise) * np.prod([_as_normal(X, mass) for X, mass in zip(both, every, strict=True)])
+    if name != samples.space:
+        working = normal_pair(*samples.everywhere(name), samples.masses_of_all())
+        beyond, noise = samples.beyond(working, name)
     value = working.divergence + _kept(beyond, noise)
-    error = working.error(*both, every) if trust else 0.0
-    route = Route(value, ratios[name], losses[name], noise, working.divergence, error, float(trust), name)
+    (X, Y), masses = samples.some_rows(_EXAMINED, name)
+    trust = _trust(beyond, noise) * np.prod([_as_normal(rows, mass) for rows, mass in zip((X, Y), masses, strict=True)])
+    sizes = samples.pair.p.effective_size, samples.pair.q.effective_size
+    error = working.error(X, Y, masses, sizes) if trust else 0.0
+    route = Route(value, log_ratio, loss, noise, working.divergence, error, float(trust), name)
     return route, {"normal": value, "corrected_neighbors": corrected}
 
 
-def by_mixtures(samples: TwoSamples) -> tuple[Route, dict[str, float]]:
-    """A pair of mixtures of normal distributions in scaled columns, and the values of the two routes that rest on it."""
-    both = scaled(samples.pair.p.X, samples.pair.q.X)
-    working = mixture_pair(*both, samples.masses_where(), samples.rng)
+def by_mixtures(samples: TwoSamples, below: float) -> tuple[Route, dict[str, float]] | None:
+    """A pair of mixtures of normal distributions in scaled columns, and the values of the two routes that rest on it.
+
+    None where its log-loss is not below the one given.
+    """
+    both = samples.spaces["scaled"]
+    drawn = min(samples.pair.p.n_rows, _MOST_DRAWS)
+    working = mixture_pair(*both, samples.masses_where(), samples.rng, drawn)
     log_ratio = samples.held_out(both, lambda X, Y, masses: refined_pair(working, X, Y, masses))
-    beyond, noise = samples.beyond(working, samples.by_neighbors(both))
+    loss = samples.loss(log_ratio)
+    if loss >= below:
+        return None
+    beyond, noise = samples.beyond(working, "scaled")
     value = working.divergence + _kept(beyond, noise)
-    route = Route(value, log_ratio, samples.loss(log_ratio), noise, working.divergence, name="mixtures")
+    route = Route(value, log_ratio, loss, noise, working.divergence, name="mixtures")
     return route, {"mixtures": value, "corrected_neighbors": working.divergence + beyond}
 
 
-def by_regression(samples: TwoSamples) -> Route:
-    """Log-odds of a cross-fitted logistic regression."""
-    pair, n = samples.pair, samples.n
-    terms = regression_terms(np.concatenate([pair.p.X, pair.q.X]).astype(np.float64), np.concatenate(samples.scores))
+def by_regression(samples: TwoSamples, alone: bool) -> Route:
+    """Log-odds of a logistic regression at rows that it has not seen; ``alone`` where no other route will be beside it."""
+    learnt, n = samples.learnt, samples.n
+    rows = np.concatenate([learnt.p.X, learnt.q.X]).astype(np.float64)
+    terms = RatioTerms(rows, np.concatenate(samples.spaces["normal_scores"]))
     of_p = np.concatenate([np.ones(n), np.zeros(samples.m)])
-    log_ratio = cross_fitted(terms, of_p, samples.fold, FOLDS, masses=samples.masses)
-    return Route(pair.p.mean(log_ratio[:n]).value, log_ratio, samples.loss(log_ratio), name="regression")
+    log_ratio, found = cross_fitted(terms.learnt, of_p, samples.fold, FOLDS, masses=samples.masses)
+    if samples.all_learnt:
+        value = learnt.p.mean(log_ratio[:n]).value
+    elif alone:
+        found = _of_many_rows(samples, terms, found)
+        value = samples.pair.p.mean(_log_odds(samples.pair.p.X, terms, found)).value
+    else:
+        value = _mean_log_odds(samples, terms, found, log_ratio[:n])
+    return Route(value, log_ratio, samples.loss(log_ratio), name="regression", seen=_ALONE if alone else np.inf)
+
+
+def _mean_log_odds(samples: TwoSamples, terms: RatioTerms, found: Regression, held_out: FloatArray) -> float:
+    """Over rows of P; where these are all, those that were learnt from have their values held out.
+
+    Of many rows some are enough beside other routes: what a pair of normal distributions gives at these is taken off, and what it
+    gives at all put back.
+    """
+    p = samples.pair.p
+    asked = max(_ASKED, p.n_rows // _OF_MANY)
+    if p.n_rows <= asked:
+        log_odds = _log_odds(p.X, terms, found)
+        log_odds[samples.rows_of_p] = held_out
+        return p.mean(log_odds).value
+    rows = rows_at_random(p.n_rows, asked, samples.rng)
+    some, of_normals = rows_at(p, rows), samples.normals.log_ratio(samples.everywhere(samples.space)[0])
+    return some.mean(_log_odds(some.X, terms, found) - of_normals[rows]).value + p.mean(of_normals).value
+
+
+def _of_many_rows(samples: TwoSamples, terms: RatioTerms, found: Regression) -> Regression:
+    """The regression on many more rows: as the only route its coefficients' error is that of the estimate.
+
+    Terms stay those of the rows that were learnt from, beside which coefficients are few, so that no row is flattered.
+    """
+    (X, Y), masses = samples.some_rows(_ALONE)
+    designs = [np.concatenate(list(_designs(rows, terms))) for rows in (X, Y)]
+    times = [np.ones(len(rows)) if mass is None else mass for rows, mass in zip((X, Y), masses, strict=True)]
+    of_p = np.concatenate([np.ones(len(X)), np.zeros(len(Y))])
+    return fitted(np.concatenate(designs), of_p, np.concatenate(times), 1.0, found)
+
+
+def _log_odds(X: FloatArray, terms: RatioTerms, found: Regression) -> FloatArray:
+    return np.concatenate([found.log_ratio(design) for design in _designs(X, terms)])
+
+
+def _designs(X: FloatArray, terms: RatioTerms) -> Iterator[FloatArray]:
+    """A column of ones and the terms of rows, some at a time."""
+    for first in range(0, len(X), _BLOCK):
+        yield with_constant(terms.of(X[first : first + _BLOCK].astype(np.float64)))
 
 
 def _kept(beyond: float, noise: float) -> float:

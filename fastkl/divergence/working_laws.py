@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 import numpy as np
-from scipy.linalg import solve_triangular
+from scipy.linalg import eigh, solve_triangular
 from scipy.special import digamma
 
 from fastkl._core.means import Mean
@@ -22,6 +22,8 @@ Masses = tuple[FloatArray | None, FloatArray | None]
 
 _STEPS = 8
 _RIDGE = 1e-9
+# Of variances: rounding may make one negative, and a constant column infinite.
+_LEAST_RATIO, _LARGEST_RATIO = 1e-15, 1e300
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class Normal:
     @classmethod
     def of(cls, mean: FloatArray, covariance: FloatArray) -> Normal:
         """With a covariance that may be singular but for rounding."""
-        return cls(mean, np.asarray(np.linalg.cholesky(_ridged(covariance)), dtype=np.float64))
+        return cls(mean, np.asarray(np.linalg.cholesky(ridged(covariance)), dtype=np.float64))
 
     def standard(self, X: FloatArray) -> FloatArray:
         """Rows (n, d) in the coordinates in which the distribution is standard normal, (d, n)."""
@@ -45,7 +47,7 @@ class Normal:
         z = self.standard(X)
         return np.asarray(-0.5 * np.einsum("ij,ij->j", z, z) - np.log(np.diag(self.factor)).sum())
 
-    def draw(self, n: int, rng: np.random.RandomState) -> FloatArray:
+    def draw(self, n: int, rng: np.random.Generator) -> FloatArray:
         """Rows (n, d)."""
         return np.ascontiguousarray(self.mean + rng.standard_normal((n, len(self.mean))) @ self.factor.T)
 
@@ -56,7 +58,7 @@ class Distribution(Protocol):
     def log_density(self, X: FloatArray) -> FloatArray:
         """(n,) for rows (n, d), but for a constant that both share."""
 
-    def draw(self, n: int, rng: np.random.RandomState) -> FloatArray:
+    def draw(self, n: int, rng: np.random.Generator) -> FloatArray:
         """Rows (n, d)."""
 
 
@@ -71,7 +73,7 @@ class WorkingPair(Generic[D]):
     q: D
     divergence: float
 
-    def draw(self, n: int, m: int, rng: np.random.RandomState) -> tuple[FloatArray, FloatArray]:
+    def draw(self, n: int, m: int, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
         """n rows of P and m of Q."""
         return self.p.draw(n, rng), self.q.draw(m, rng)
 
@@ -85,8 +87,10 @@ class WorkingPair(Generic[D]):
 class NormalPair(WorkingPair[Normal]):
     """Two normal distributions, whose divergence is exact but for their moments."""
 
-    def error(self, X: FloatArray, Y: FloatArray, masses: Masses) -> float:
-        """Standard error of the divergence, from the influence of the rows of both samples on the moments.
+    def error(self, X: FloatArray, Y: FloatArray, masses: Masses, sizes: tuple[float, float]) -> float:
+        """Standard error of the divergence, from the influence of rows of both samples on the moments.
+
+        ``sizes`` are the numbers of (effective) rows that the moments are of; X and Y may be some of them.
 
         Where both distributions are equal these are 0, and the variance is that of the chi-square of all parameters.
         """
@@ -99,14 +103,14 @@ class NormalPair(WorkingPair[Normal]):
         of_p = 0.5 * (np.square(about).sum(axis=0) - np.square(u).sum(axis=0)) - shift @ about
         of_q = shift @ z + 0.5 * (np.square(z).sum(axis=0) - np.square(root.T @ z).sum(axis=0) - (shift @ z) ** 2)
         both = [Mean.of(values, mass) for values, mass in zip((of_p, of_q), masses, strict=True)]
-        equal = 0.25 * d * (d + 3) * sum(1.0 / mean.size for mean in both) ** 2
-        return float(np.sqrt(sum(mean.variance() / mean.size for mean in both) + equal))
+        equal = 0.25 * d * (d + 3) * sum(1.0 / size for size in sizes) ** 2
+        return float(np.sqrt(sum(mean.variance() / size for mean, size in zip(both, sizes, strict=True)) + equal))
 
 
 Moments = tuple[FloatArray, FloatArray]
 
 
-def _ridged(covariance: FloatArray) -> FloatArray:
+def ridged(covariance: FloatArray) -> FloatArray:
     """A covariance with a ridge that makes it positive definite, be it all zeros."""
     d = len(covariance)
     ridge = _RIDGE * float(np.trace(covariance)) / d + np.finfo(float).tiny
@@ -125,58 +129,65 @@ def moments(X: FloatArray, masses: FloatArray | None = None) -> Moments:
     return mean, centred.T @ (centred * shares[:, np.newaxis])
 
 
-def divergence_of_normals(p: Moments, q: Moments) -> float:
-    """KL of two normal distributions; infinite where it is beyond the largest number."""
-    (a, A), (b, B) = p, q
-    d = len(a)
-    factor = np.linalg.cholesky(_ridged(B))
-    root = np.linalg.cholesky(_ridged(A))
-    solved = solve_triangular(factor, np.column_stack([root, b - a]), lower=True, check_finite=False)
-    with np.errstate(over="ignore"):
-        squares = float(np.square(solved).sum())  # the trace of B^-1 A, and the distance of the means
-    log_dets = 2.0 * float(np.log(np.diag(factor)).sum() - np.log(np.diag(root)).sum())
-    return 0.5 * float(squares - d + log_dets)
+class Distance:
+    """What is between two normal distributions: their divergence, and that of two that are a share of their way apart.
 
+    Everything is taken in the coordinates in which the covariance of q is one and that of p is diagonal.
 
-def unbiased_divergence(p: Moments, q: Moments, n: float, m: float) -> float:
-    """KL of two normal distributions from moments of samples of n and m (effective) rows, without bias (by Wishart's matrices).
-
-    nan for few rows, and infinite or nan where it is beyond the largest number, as beside a constant sample.
+    Parameters
+    ----------
+    p, q : pairs of mean (d,) and covariance (d, d)
+        Which have a ridge added that is small beside their trace.
     """
-    (a, A), (b, B) = p, q
-    d = len(a)
-    if m <= d + 3 or n <= d + 2:
-        return float("nan")
-    j = np.arange(1, d + 1)
-    factor = np.linalg.cholesky(_ridged(B))
-    shrunk = (m - d - 2) / m
-    whitened = solve_triangular(factor, A, lower=True)
-    shift = solve_triangular(factor, b - a, lower=True)
-    with np.errstate(over="ignore", invalid="ignore"):
-        trace = shrunk * float(np.trace(solve_triangular(factor, whitened.T, lower=True))) * n / (n - 1)
-        square = shrunk * float(shift @ shift) - trace / n - d / m
-    log_dets = [
-        float(np.linalg.slogdet(S + _RIDGE * np.trace(S) / d * np.eye(d))[1])
-        - float(digamma(0.5 * (size - j)).sum() + d * np.log(2.0 / size))
-        for S, size in ((B, m), (A, n))
-    ]
-    return 0.5 * (trace + square - d + log_dets[0] - log_dets[1])
+
+    def __init__(self, p: Moments, q: Moments) -> None:
+        (a, A), (b, B) = p, q
+        ratios, to_q = eigh(ridged(A), ridged(B), check_finite=False)
+        self._ratios = np.clip(ratios, _LEAST_RATIO, _LARGEST_RATIO)
+        with np.errstate(over="ignore"):
+            self._squares = np.square((b - a) @ to_q)
+
+    def divergence(self, share: float = 1.0, w: float = 0.5) -> float:
+        """KL of the two that are this share of the way from a common distribution, whose moments are w p + (1 - w) q.
+
+        Infinite where it is beyond the largest number.
+        """
+        common = w * self._ratios + 1.0 - w
+        of_p, of_q = (1.0 - share) * common + share * self._ratios, (1.0 - share) * common + share
+        ratio = of_p / of_q
+        with np.errstate(over="ignore"):
+            return 0.5 * float((ratio - 1.0 - np.log(ratio) + share**2 * self._squares / of_q).sum())
+
+    def unbiased(self, n: float, m: float) -> float:
+        """KL without the bias of moments of n and m (effective) rows (by Wishart's matrices).
+
+        nan for few rows, and infinite or nan where it is beyond the largest number, as beside a constant sample.
+        """
+        d = len(self._ratios)
+        if m <= d + 3 or n <= d + 2:
+            return float("nan")
+        shrunk = (m - d - 2) / m
+        with np.errstate(over="ignore", invalid="ignore"):
+            trace = shrunk * float(self._ratios.sum()) * n / (n - 1)
+            square = shrunk * float(self._squares.sum()) - trace / n - d / m
+        j = np.arange(1, d + 1)
+        of_q, of_p = (float(digamma(0.5 * (size - j)).sum() + d * np.log(2.0 / size)) for size in (m, n))
+        return 0.5 * (trace + square - d - float(np.log(self._ratios).sum()) - of_q + of_p)
 
 
 def normal_pair(X: FloatArray, Y: FloatArray, masses: Masses = (None, None)) -> NormalPair:
     """Normal distributions of two samples, drawn together until they are as far apart as is likely."""
     n, m = (_effective(rows, of_rows) for rows, of_rows in zip((X, Y), masses, strict=True))
     p, q = (moments(rows, of_rows) for rows, of_rows in zip((X, Y), masses, strict=True))
-    common = [(n * one + m * other) / (n + m) for one, other in zip(p, q, strict=True)]
-
-    def at(t: float) -> tuple[Moments, Moments]:
-        # Not c + t (one - c), which loses what is small beside a common spread that one wild sample sets.
-        first, second = (tuple((1.0 - t) * c + t * one for c, one in zip(common, law, strict=True)) for law in (p, q))
-        return first, second  # type: ignore[return-value]
-
-    share = _share_of_distance(lambda t: divergence_of_normals(*at(t)), unbiased_divergence(p, q, n, m))
-    first, second = at(share)
-    return NormalPair(Normal.of(*first), Normal.of(*second), divergence_of_normals(first, second))
+    w, distance = n / (n + m), Distance(p, q)
+    share = _share_of_distance(lambda t: distance.divergence(t, w), distance.unbiased(n, m))
+    common = [w * one + (1.0 - w) * other for one, other in zip(p, q, strict=True)]
+    # Not c + t (one - c), which loses what is small beside a common spread that one wild sample sets.
+    first, second = (
+        ((1.0 - share) * common[0] + share * mean, (1.0 - share) * common[1] + share * covariance)
+        for mean, covariance in (p, q)
+    )
+    return NormalPair(Normal.of(*first), Normal.of(*second), distance.divergence(share, w))
 
 
 def departure(X: FloatArray, masses: FloatArray | None = None) -> float:
@@ -187,13 +198,15 @@ def departure(X: FloatArray, masses: FloatArray | None = None) -> float:
     """
     n, d = _effective(X, masses), X.shape[1]
     mean, covariance = moments(X, masses)
-    z = solve_triangular(np.linalg.cholesky(_ridged(covariance)), (X - mean).T, lower=True, check_finite=False)
+    z = solve_triangular(np.linalg.cholesky(ridged(covariance)), (X - mean).T, lower=True, check_finite=False)
     shares = np.full(len(X), 1.0 / len(X)) if masses is None else masses / masses.sum()
     with np.errstate(over="ignore", invalid="ignore"):
-        squares = np.square(z).sum(axis=0)
+        each = np.square(z)
+        squares = each.sum(axis=0)
         mardia = (shares @ squares**2 - d * (d + 2.0)) / np.sqrt(8.0 * d * (d + 2.0) / n)
-        skewness = n / 6.0 * np.square(z**3 @ shares).sum()
-        kurtosis = n / 24.0 * np.square(z**4 @ shares - 3.0).sum()
+        z *= each
+        skewness = n / 6.0 * np.square(z @ shares).sum()
+        kurtosis = n / 24.0 * np.square(np.square(each) @ shares - 3.0).sum()
         small = 2.0 / (9.0 * d)
         roots = (np.cbrt([skewness / d, kurtosis / d]) - 1.0 + small) / np.sqrt(small)
     found = float(np.max([abs(mardia), *roots]))

@@ -8,62 +8,85 @@ densities and draws from them are asked for, so a local maximum costs accuracy a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
-from scipy.special import logsumexp
 
 from fastkl.divergence.arguments import FloatArray
 from fastkl.divergence.clusters import clusters
-from fastkl.divergence.working_laws import Masses, Normal, WorkingPair, moments
+from fastkl.divergence.working_laws import Masses, Normal, WorkingPair, moments, ridged
 
 _MOST, _FIRST_STEPS, _STEPS, _GAIN = 3, 6, 50, 1e-2
-# Rows of a sample that components are sought in, and draws for the divergence of two mixtures.
-_SOUGHT_IN, _DRAWS = 10_000, 10_000
+# Rows of a sample that components are sought in, and the fewest draws for the divergence of two mixtures.
+_SOUGHT_IN, _FEWEST_DRAWS = 10_000, 10_000
 # The ridge beside the covariance of all rows, and the rows that a component needs beside its columns.
 _RIDGE, _ROWS = 1e-3, 3.0
 
 
-@dataclass(frozen=True)
 class Mixture:
     """A mixture of normal distributions.
 
-    Attributes
+    Parameters
     ----------
-    log_weights : ndarray of shape (K,)
-        Logarithms of the weights.
-    components : list of Normal
-        The distributions.
+    weights : ndarray of shape (K,)
+        Positive; only ratios matter.
+    means : ndarray of shape (K, d)
+        Of the components.
+    covariances : ndarray of shape (K, d, d)
+        Positive definite.
     """
 
-    log_weights: FloatArray
-    components: list[Normal]
+    def __init__(self, weights: FloatArray, means: FloatArray, covariances: FloatArray) -> None:
+        self.log_weights, self._means = np.log(weights / weights.sum()), means
+        self._factors = np.linalg.cholesky(covariances)
+        # To the coordinates in which each component is standard normal, for all of them at once.
+        inverses = np.linalg.inv(self._factors)
+        self._to_standard = inverses.reshape(-1, means.shape[1])
+        self._offset = (inverses @ means[:, :, np.newaxis]).reshape(-1, 1)
+        log_dets = np.log(np.diagonal(self._factors, axis1=1, axis2=2)).sum(axis=1)
+        self._constants = (self.log_weights - log_dets)[:, np.newaxis]
+
+    def __len__(self) -> int:
+        return len(self.log_weights)
 
     def joint(self, X: FloatArray) -> FloatArray:
-        """log weight and density of each component, (n, K), but for the constant of d columns."""
-        return np.stack([w + c.log_density(X) for w, c in zip(self.log_weights, self.components, strict=True)], axis=1)
+        """Log weight and density of each component, (K, n), but for the constant of d columns."""
+        z = self._to_standard @ X.T
+        z -= self._offset
+        z *= z
+        return np.asarray(self._constants - 0.5 * z.reshape(len(self), -1, len(X)).sum(axis=1))
 
     def log_density(self, X: FloatArray) -> FloatArray:
         """(n,) for rows (n, d), but for the same constant."""
-        return np.asarray(logsumexp(self.joint(X), axis=1))
+        return _log_sum(self.joint(X))
 
-    def draw(self, n: int, rng: np.random.RandomState) -> FloatArray:
+    def draw(self, n: int, rng: np.random.Generator) -> FloatArray:
         """Rows (n, d), in random order."""
         counts = rng.multinomial(n, np.exp(self.log_weights))
-        rows = np.concatenate([c.draw(int(count), rng) for c, count in zip(self.components, counts, strict=True)])
-        return np.ascontiguousarray(rows[rng.permutation(n)])
+        parts = [
+            mean + rng.standard_normal((int(count), len(mean))) @ factor.T
+            for mean, factor, count in zip(self._means, self._factors, counts, strict=True)
+        ]
+        return np.ascontiguousarray(np.concatenate(parts)[rng.permutation(n)])
 
 
-def mixture_pair(X: FloatArray, Y: FloatArray, masses: Masses, rng: np.random.RandomState) -> WorkingPair[Mixture]:
-    """Mixtures for two samples, on which some of many rows decide, and draws on their divergence: their error is small beside
-    that of the samples.
+def _log_sum(joint: FloatArray) -> FloatArray:
+    """log(sum(exp)) over components, (K, n); nan where all are -inf."""
+    largest = joint.max(axis=0)
+    return np.asarray(largest + np.log(np.exp(joint - largest).sum(axis=0)))
+
+
+def mixture_pair(
+    X: FloatArray, Y: FloatArray, masses: Masses, rng: np.random.Generator, draws: int
+) -> WorkingPair[Mixture]:
+    """Mixtures for two samples, on which some of many rows decide, and at least so many draws on their divergence.
+
+    Its error is small beside that of the samples.
     """
     found = []
     for rows, of_rows in zip((X, Y), masses, strict=True):
         some = rng.permutation(len(rows))[:_SOUGHT_IN]
         found.append(mixture_of(rows[some], None if of_rows is None else of_rows[some]))
     p, q = found
-    drawn = p.draw(_DRAWS, rng)
+    drawn = p.draw(max(draws, _FEWEST_DRAWS), rng)
     return WorkingPair(p, q, float(np.mean(p.log_density(drawn) - q.log_density(drawn))))
 
 
@@ -89,7 +112,7 @@ def mixture_of(X: FloatArray, masses: FloatArray | None) -> Mixture:
         if times.sum() < 2.0 * k * (d + _ROWS):
             break
         found = refined(_started(X, masses, k), X, masses)
-        size = len(found.components) * (1 + d + d * (d + 1) // 2) - 1
+        size = len(found) * (1 + d + d * (d + 1) // 2) - 1
         bic = size * np.log(times.sum()) - 2.0 * float(times @ found.log_density(X))
         if bic >= least:
             break
@@ -103,12 +126,12 @@ def refined(mixture: Mixture, X: FloatArray, masses: FloatArray | None, steps: i
     ridge, before = _ridge(X, times), -np.inf
     for _ in range(steps):
         joint = mixture.joint(X)
-        density = logsumexp(joint, axis=1)
+        density = _log_sum(joint)
         now = float(times @ density)
         if now - before < _GAIN:
             break
         before = now
-        mixture = _of_parts(X, times[:, np.newaxis] * np.exp(joint - density[:, np.newaxis]), ridge)
+        mixture = _of_parts(X, times * np.exp(joint - density), ridge)
     return mixture
 
 
@@ -122,7 +145,7 @@ def _started(X: FloatArray, masses: FloatArray | None, k: int) -> Mixture:
     times = np.ones(len(X)) if masses is None else masses
     ridge = _ridge(X, times)
     if k == 1:
-        return _of_parts(X, times[:, np.newaxis], ridge)
+        return _of_parts(X, times[np.newaxis], ridge)
     z = Normal.of(*moments(X, times)).standard(X)
     squares = np.square(z).sum(axis=0)
     along = np.linalg.eigh((z * (squares * times)) @ z.T)[1][:, 0] @ z
@@ -131,20 +154,22 @@ def _started(X: FloatArray, masses: FloatArray | None, k: int) -> Mixture:
         np.searchsorted(np.quantile(along, np.arange(1, k) / k), along),
         np.searchsorted(np.quantile(squares, 1.0 - 0.4 ** np.arange(1, k)), squares),
     ]
-    parts = (times[:, np.newaxis] * (codes[:, np.newaxis] == np.arange(k)) for codes in starts)
+    parts = (times * (codes == np.arange(k)[:, np.newaxis]) for codes in starts)
     tried = [refined(_of_parts(X, part, ridge), X, masses, _FIRST_STEPS) for part in parts]
     return max(tried, key=lambda mixture: float(times @ mixture.log_density(X)))
 
 
 def _ridge(X: FloatArray, times: FloatArray) -> FloatArray:
-    return np.asarray(_RIDGE * np.diag(np.diag(moments(X, times)[1])))
+    """What is added to the covariances, positive definite even where a column is constant."""
+    return ridged(_RIDGE * np.diag(np.diag(moments(X, times)[1])))
 
 
 def _of_parts(X: FloatArray, parts: FloatArray, ridge: FloatArray) -> Mixture:
-    """The mixture whose components have these masses of each row, (n, K)."""
-    sizes = parts.sum(axis=0)
-    kept = np.flatnonzero(sizes >= min(X.shape[1] + _ROWS, sizes.max()))
-    laws = [moments(X, parts[:, j]) for j in kept]
-    return Mixture(
-        np.log(sizes[kept] / sizes[kept].sum()), [Normal.of(mean, covariance + ridge) for mean, covariance in laws]
-    )
+    """The mixture whose components have these masses of each row, (K, n)."""
+    sizes = parts.sum(axis=1)
+    kept = sizes >= min(X.shape[1] + _ROWS, sizes.max())
+    shares = parts[kept] / sizes[kept][:, np.newaxis]
+    means = shares @ X
+    centred = X - means[:, np.newaxis]
+    covariances = (centred * shares[:, :, np.newaxis]).transpose(0, 2, 1) @ centred
+    return Mixture(sizes[kept], means, covariances + ridge)

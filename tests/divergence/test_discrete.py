@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+from math import fsum
 
 import mpmath
 import numpy as np
@@ -9,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from scipy.special import softmax
+from scipy.special import rel_entr, softmax
 
+from fastkl import discrete_jeffreys, discrete_jensen_shannon
 from fastkl.divergence.discrete import discrete_cross_entropy, discrete_entropy, discrete_kl
 
 CASES = json.loads((pathlib.Path(__file__).parents[1] / "data" / "cases" / "divergence.json").read_text())
@@ -144,3 +146,58 @@ def test_shapes_must_fit():
         discrete_kl([0.5, 0.5], [0.3, 0.3])
     with pytest.raises(ValueError, match="one shape"):
         discrete_kl(np.full((2, 2), 0.5), np.full((3, 2), 0.5))
+
+
+def long_vectors(size=100_003):
+    rng = np.random.default_rng(0)
+    p, q = rng.random((2, size))
+    p[::7] = 0.0
+    return p / p.sum(), q / q.sum()
+
+
+@pytest.mark.parametrize("function", [discrete_kl, discrete_cross_entropy, discrete_jensen_shannon, discrete_jeffreys])
+def test_long_vectors_are_sums_over_parts(function):
+    p, q = long_vectors()
+    p[p == 0.0] = 1e-30  # jeffreys is finite then
+    p /= p.sum()
+    whole = function(p, q)
+    order = np.random.default_rng(1).permutation(len(p))
+    assert whole == pytest.approx(function(p[order], q[order]), rel=1e-13)
+    exact = {
+        "discrete_kl": lambda: fsum(rel_entr(p, q)),
+        "discrete_cross_entropy": lambda: -fsum(p * np.log(q)),
+        "discrete_jensen_shannon": lambda: 0.5 * fsum(rel_entr(p, 0.5 * (p + q)) + rel_entr(q, 0.5 * (p + q))),
+        "discrete_jeffreys": lambda: fsum(rel_entr(p, q) + rel_entr(q, p)),
+    }[function.__name__]()
+    assert whole == pytest.approx(exact, rel=1e-12)
+    rows = function(np.stack([p, q]), q)
+    assert rows.shape == (2,)
+    assert rows[0] == whole
+    assert rows[1] == function(q, q)
+
+
+def test_long_vectors_that_are_almost_equal_keep_their_digits():
+    p, _ = long_vectors()
+    p = np.where(p == 0.0, p.max(), p)
+    p /= p.sum()
+    change = 1e-7 * np.where(np.arange(len(p)) % 2, 1.0, -1.0)
+    change -= p @ change
+    exact = fsum(p * (change**2 / 2 - change**3 / 6))  # q = p (1 + change), where p log(p/q) - p + q is that to 1e-28
+    assert discrete_kl(p, p * (1.0 + change)) == pytest.approx(exact, rel=1e-6)
+    assert discrete_kl(p, p) == 0.0
+
+
+def test_long_vectors_name_what_is_wrong():
+    p, q = long_vectors()
+    q[70_001] = -0.5
+    with pytest.raises(ValueError, match=r"qk\[70001\] is -0.5"):
+        discrete_kl(p, q)
+    with pytest.raises(ValueError, match=r"pk\[1, 70001\] is -0.5"):
+        discrete_kl(np.stack([p, q]), p)
+    with pytest.raises(ValueError, match="pk sums to 2"):
+        discrete_kl(2.0 * p, p)
+    with pytest.raises(ValueError, match="Row 1 of pk sums to 2"):
+        discrete_kl(np.stack([p, 2.0 * p]), p)
+    with pytest.raises(ValueError, match="temperature"):
+        discrete_kl(p, p, temperature=2.0)
+    assert discrete_kl(*long_vectors()[::-1]) == np.inf

@@ -1,0 +1,164 @@
+"""Estimates of large samples: fits learn from some rows, and what they give is taken at all."""
+
+import numpy as np
+import pytest
+from scipy import integrate, stats
+from scipy.optimize import minimize
+from scipy.special import expit
+
+from fastkl import kl_divergence
+from fastkl.divergence.arguments import Sample
+from fastkl.divergence.assisted import has_atoms
+from fastkl.divergence.neighbors import SamplePair
+from fastkl.divergence.ratio_regression import RatioTerms, fitted, with_constant
+from fastkl.divergence.two_samples import TwoSamples
+
+TRUTH = np.log(1.2) + 1.09 / (2.0 * 1.44) - 0.5  # N(0, 1) from N(.3, 1.2^2)
+
+
+def normals(seed, n, m, d):
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=(n, d)), rng.normal(0.3, 1.2, size=(m, d))
+
+
+def two_samples(x, y, seed=0, *, usual=True):
+    pair = SamplePair(Sample(x, None, 1), Sample(y, None, 1))
+    return TwoSamples(pair, 5, True, np.random.default_rng(seed), usual=usual)
+
+
+@pytest.mark.parametrize(("n", "m"), [(12_000, 12_000), (40_000, 300), (300, 40_000), (70_000, 60_000)])
+@pytest.mark.parametrize("change", [lambda x: x, np.exp])
+def test_the_truth_of_large_samples(n, m, change):
+    x, y = normals(1, n, m, 2)
+    found = kl_divergence(change(x), change(y))
+    assert found.method == "assisted"
+    assert abs(found - 2.0 * TRUTH) < 3.0 * found.standard_error
+    assert found.standard_error < 2.5 / np.sqrt(min(n, m))
+    assert not found.diagnostics["bias_suspected"]
+
+
+def test_large_samples_are_free_of_units_and_of_the_number_of_threads():
+    x, y = normals(2, 15_000, 10_000, 2)
+    found = kl_divergence(x, y, n_jobs=1)
+    assert kl_divergence(x, y, n_jobs=2) == found
+    changed = kl_divergence(x * [1e-6, 1e6] + [5.0, -3.0], y * [1e-6, 1e6] + [5.0, -3.0], n_jobs=1)
+    assert changed == pytest.approx(float(found), abs=1e-6)
+    assert kl_divergence(x.astype("f4"), y.astype("f4")) == pytest.approx(float(found), abs=0.1 * found.standard_error)
+    assert kl_divergence(x, y, standard_error=False) == found
+
+
+def test_weights_of_large_samples():
+    """Draws of N(.3, 1.2^2) with the weights of N(0, 1), an importance sample."""
+    rng = np.random.default_rng(3)
+    drawn, y = rng.normal(0.3, 1.2, size=(30_000, 1)), rng.normal(0.3, 1.2, size=(20_000, 1))
+    weights = (stats.norm.pdf(drawn) / stats.norm.pdf(drawn, 0.3, 1.2)).ravel()
+    found = kl_divergence(drawn, y, sample_weight_p=weights)
+    assert abs(found - TRUTH) < 3.0 * found.standard_error
+    assert found.standard_error < 0.02
+    weighted_q = kl_divergence(y, drawn, sample_weight_q=weights)
+    assert abs(weighted_q - (-np.log(1.2) + (1.44 + 0.09) / 2.0 - 0.5)) < 3.0 * weighted_q.standard_error
+
+
+def test_what_a_mixture_knows_in_large_samples():
+    """Two clusters from a normal distribution of their spread: no normal distribution tells them apart."""
+    rng = np.random.default_rng(4)
+    n = 25_000
+    x, y = rng.normal(size=(n, 2)), rng.normal(size=(n, 2)) * [np.sqrt(10.0), 1.0]
+    x[:, 0] += np.where(rng.random(n) < 0.5, -3.0, 3.0)
+    density = lambda v: 0.5 * (stats.norm.pdf(v, -3.0) + stats.norm.pdf(v, 3.0))  # noqa: E731
+    truth = integrate.quad(
+        lambda v: density(v) * np.log(density(v) / stats.norm.pdf(v, 0, np.sqrt(10.0))), -12, 12, points=[-3, 0, 3]
+    )[0]
+    found = kl_divergence(x, y)
+    assert abs(found - truth) < 3.0 * found.standard_error
+    assert found == pytest.approx(truth, abs=0.02)
+
+
+@pytest.mark.parametrize("n", [15_000, 60_000])
+def test_a_regression_is_the_estimate_of_large_samples_with_atoms(n):
+    """Half of the rows at 0: the divergence of the shares, and half of that of normal distributions."""
+    rng = np.random.default_rng(5)
+    x, y = rng.normal(size=(n, 1)), rng.normal(0.5, 1.0, size=(n, 1))
+    x[rng.random(n) < 0.5] = 0.0
+    y[rng.random(n) < 0.3] = 0.0
+    truth = 0.5 * np.log(0.5 / 0.3) + 0.5 * np.log(0.5 / 0.7) + 0.5 * 0.125
+    found = kl_divergence(x, y)
+    assert found.diagnostics["route"] == "regression"
+    assert abs(found - truth) < 3.0 * found.standard_error
+    assert found.standard_error < 1.5 / np.sqrt(n)
+
+
+def test_a_regression_of_many_rows_from_that_of_some():
+    rng = np.random.default_rng(6)
+    rows, of_p = rng.normal(size=(20_000, 2)), np.repeat([1.0, 0.0], 10_000)
+    rows[:10_000] += [0.4, -0.2]
+    terms = RatioTerms(rows, rows)
+    design, ones = with_constant(terms.learnt), np.ones(20_000)
+    some = rng.permutation(20_000)[:4000]
+    near = fitted(design[some], of_p[some], ones[some], 1.0, None)
+    found, whole = fitted(design, of_p, ones, 1.0, near), fitted(design, of_p, ones, 1.0, None)
+    ridge = np.r_[1e-8, np.ones(len(whole.beta) - 1)]
+
+    def objective(beta):
+        score = design @ beta
+        return np.logaddexp(0.0, score).sum() - score[of_p == 1.0].sum() + 0.5 * (ridge * beta) @ beta
+
+    known = minimize(
+        objective, near.beta, jac=lambda b: design.T @ (expit(design @ b) - of_p) + ridge * b, options={"gtol": 1e-4}
+    )
+    assert objective(near.beta) - known.fun > 1.0
+    for each in (found, whole):
+        assert objective(each.beta) - known.fun < 1e-3
+    np.testing.assert_allclose(found.log_ratio(design), whole.log_ratio(design), atol=0.05)
+
+
+def test_terms_of_other_rows_are_those_of_the_rows_they_were_learnt_from():
+    rng = np.random.default_rng(7)
+    rows = rng.exponential(size=(300, 2))
+    terms = RatioTerms(rows, stats.norm.ppf(stats.rankdata(rows, axis=0) / 301.0))
+    np.testing.assert_allclose(terms.of(rows), terms.learnt, atol=1e-10)
+    assert np.isfinite(terms.of(np.array([[-5.0, 100.0]]))).all()  # beyond the ends
+
+
+@pytest.mark.parametrize(
+    ("values", "atoms"),
+    [
+        (lambda rng, n: rng.normal(size=n), False),
+        (lambda rng, n: rng.integers(0, n // 2, n).astype(float), True),  # two thirds of n / 2 values, twice each
+        (lambda rng, n: rng.integers(0, 40 * n, n).astype(float), False),
+        (lambda rng, n: np.where(rng.random(n) < 0.06, 1.0, rng.normal(size=n)), True),
+        (lambda rng, n: np.where(rng.random(n) < 0.01, 1.0, rng.normal(size=n)), False),
+        (lambda rng, n: np.repeat(rng.normal(size=n // 3 + 1), 3)[:n], True),
+    ],
+)
+@pytest.mark.parametrize("n", [5000, 200_000])
+def test_atoms_of_many_rows_are_found_by_some(values, atoms, n):
+    column = values(np.random.default_rng(8), n)
+    X = np.column_stack([np.random.default_rng(9).normal(size=n), column])
+    for seed in range(5):
+        assert has_atoms(X, np.random.default_rng(seed)) == atoms
+
+
+def test_rows_that_are_learnt_from():
+    x, y = normals(10, 30_000, 6000, 2)
+    samples = two_samples(x, y)
+    assert not samples.all_learnt
+    assert (samples.n, samples.m) == (10_000, 6000)
+    np.testing.assert_array_equal(samples.learnt.p.X, x[samples.rows_of_p])
+    assert len(np.unique(samples.rows_of_p)) == 10_000
+    small = two_samples(x[:3000], y[:3000])
+    assert small.all_learnt
+    assert small.learnt is small.pair
+    assert small.space == "normal_scores"
+    assert two_samples(x, y, usual=False).space == "normal_scores"
+
+
+def test_one_draw_is_worth_many_with_what_it_has_by_chance_taken_off():
+    """Normal rows have a working pair that is right: what neighbours see beyond it is noise about 0."""
+    beyond = []
+    for seed in range(12):
+        samples = two_samples(*normals(seed, 60_000, 60_000, 2), seed)
+        beyond.append(samples.beyond(samples.normals, samples.space)[0])
+    # one row's noise of two numbers of neighbours is about 1, and neighbours know log p/q, with deviation .3 here, of each
+    assert np.std(beyond) < 1.5 / np.sqrt(60_000)
+    assert abs(np.mean(beyond)) < 3.0 * 1.5 / np.sqrt(60_000 * 12)
