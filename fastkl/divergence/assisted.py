@@ -55,6 +55,8 @@ _MISSED = 0.8
 _OF_Q = 2.0
 # Routes so many nats apart, and by more than the estimate, with an error mostly from that, leave its size open.
 _WIDE, _ERRORS_OF_SPREAD = 1.0, 2.0
+# So many times the logarithm of the rows of Q is more than they can show.
+_NATS_OF_ROWS = 2.0
 # Rows of P beyond the reach of Q, beside those that chance puts there (about 1); mixtures may know how tails go on.
 _UNREACHED, _UNREACHED_BY_MIXTURES = 5.0, 15.0
 
@@ -90,6 +92,12 @@ def assisted_divergence(
             f"The routes to the estimate go from {min(values.values()):.2g} to {max(values.values()):.2g} nats, as they do "
             "where p and q hardly overlap: the size of the divergence is not in the data. kl_lower_bound says what is."
         )
+    if standard_error and value > _NATS_OF_ROWS * np.log(pair.q.effective_size):
+        reasons.append(
+            f"The estimate is {value:.2g} nats, and {pair.q.n_rows} rows of q show how q falls off over "
+            f"{np.log(pair.q.n_rows):.2g} at most: its size rests on how distributions that fit the rows go on beyond them. "
+            "kl_lower_bound says what is in the data."
+        )
     if standard_error and value < -3.0 * error:
         reasons.append(f"The estimate is negative by {-value / error:.1f} standard errors, which no divergence is.")
     more = {"routes": values, "route": chosen.name, "common_radius": float(plain)}
@@ -100,6 +108,9 @@ def _of_routes(samples: TwoSamples, regression: Route) -> tuple[float, Route, di
     """The estimate of samples without atoms, the log-ratio that was chosen, and what each route says."""
     chosen, values = by_normals(samples)
     values["regression"] = regression.value
+    if not np.isfinite([chosen.error, *values.values()]).all():  # one sample is a point beside the other
+        values = {"regression": regression.value, "neighbors": float(samples.plain)}
+        return float(np.mean(list(values.values()))), regression, values
     if regression.loss >= chosen.loss - _LOWER:
         return _weighed(chosen, regression, values), chosen, values
     # No pair of normal distributions is near: mixtures of such may be, else the neighbours as they are stand in for it.
@@ -107,6 +118,8 @@ def _of_routes(samples: TwoSamples, regression: Route) -> tuple[float, Route, di
     # Of very many rows neighbours are near enough to do without mixtures that are second best.
     worse = chosen if samples.pair.p.n_rows + samples.pair.q.n_rows <= _MANY else regression
     found = by_mixtures(samples, worse.loss - _LOWER)
+    if found is not None and not np.isfinite(found[0].value):
+        found = None
     if found is not None and found[0].loss < regression.loss - _LOWER:
         mixtures, by_them = found
         return mixtures.value, mixtures, values | by_them

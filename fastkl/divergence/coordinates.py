@@ -22,6 +22,8 @@ from fastkl.rows.in_order import in_order
 COORDINATES = ("normal_scores", "scaled")
 # Ranks are at least so far from 0 and 1.
 _LEAST = 1e-15
+# Spreads from the middle beyond which values are not told apart, so that sums of their fourth powers are finite.
+_FARTHEST = 1e60
 # Rows of both samples whose columns are worth a thread each.
 _WORTH_THREADS = 100_000
 
@@ -102,7 +104,11 @@ class Ranks(NamedTuple):
 
     def scores(self, column: FloatArray) -> FloatArray:
         """Normal scores of other values, by interpolation; those beyond the ends have that of the end."""
-        return np.asarray(np.interp(column, self.values, self.at))
+        found = np.asarray(np.interp(column, self.values, self.at))
+        steep = ~np.isfinite(found)  # between values whose distance is no normal number
+        if steep.any():
+            found[steep] = self.at[np.searchsorted(self.values, column[steep]).clip(max=len(self.at) - 1)]
+        return found
 
 
 def scaled(X: NDArray[Any], Y: NDArray[Any]) -> tuple[FloatArray, FloatArray]:
@@ -114,13 +120,23 @@ def over_spread(
     X: NDArray[Any], Y: NDArray[Any], middle: FloatArray, spread: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
     """Columns of both samples from their middle in units of their spread."""
-    first, second = (np.ascontiguousarray((rows.astype(np.float64) - middle) / spread) for rows in (X, Y))
-    return first, second
+    return measured(X, middle, spread), measured(Y, middle, spread)
+
+
+def measured(X: NDArray[Any], middle: FloatArray, spread: FloatArray) -> FloatArray:
+    """Columns from their middle in units of their spread, beside which no value is endlessly far."""
+    with np.errstate(over="ignore"):
+        z = (X.astype(np.float64) - middle) / spread
+    return np.ascontiguousarray(np.clip(z, -_FARTHEST, _FARTHEST, out=z))
 
 
 def centre_and_spread(Z: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Median and quartile range of every column, or its standard deviation where that is 0; 1 for a constant column."""
     low, middle, high = np.quantile(Z, [0.25, 0.5, 0.75], axis=0)
     spread = high - low
-    spread = np.where(spread > 0.0, spread, Z.std(axis=0))
+    same = spread == 0.0
+    if same.any():
+        largest = np.abs(Z[:, same]).max(axis=0, initial=0.0)
+        largest[largest == 0.0] = 1.0
+        spread[same] = (Z[:, same] / largest).std(axis=0) * largest  # whose squares are no larger than 1
     return middle, np.where(spread > 0.0, spread, 1.0)

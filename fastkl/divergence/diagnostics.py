@@ -69,7 +69,8 @@ class NeighborSweep:
         return self._terms(slab, k)
 
     def _terms(self, slab: Slab, k: int) -> FloatArray:
-        terms: FloatArray = self.n_columns * np.log(slab.across.kth(k) / slab.own.kth(k)) + self.constant
+        with np.errstate(over="ignore"):  # of distances that are no normal numbers
+            terms: FloatArray = self.n_columns * np.log(slab.across.kth(k) / slab.own.kth(k)) + self.constant
         return terms
 
     @property

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastkl.divergence.arguments import FloatArray
-from fastkl.divergence.coordinates import Ranks
+from fastkl.divergence.coordinates import Ranks, measured
 from fastkl.divergence.ratio_regression import RegressionTerms, clipped, cross_fitted, score_terms, with_constant
 from fastkl.divergence.working_laws import NormalPair, normal_pair
 from fastkl.spatial import NeighborIndex
@@ -144,7 +144,7 @@ class _Terms:
     def _spaces(self, numbers: FloatArray) -> list[FloatArray]:
         """Rows in normal scores, and over the spread of their columns."""
         scores = [ranks.scores(column) for ranks, column in zip(self.ranks, numbers.T, strict=True)]
-        return [np.ascontiguousarray(np.column_stack(scores)), (numbers - self.usual.middle) / self.usual.spread]
+        return [np.ascontiguousarray(np.column_stack(scores)), measured(numbers, self.usual.middle, self.usual.spread)]
 
     def _together(
         self,

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 
 from fastkl.divergence.arguments import FloatArray
-from fastkl.divergence.coordinates import Ranks, centre_and_spread
+from fastkl.divergence.coordinates import Ranks, centre_and_spread, measured
 
 _STEPS = 25
 # What a step with an old Hessian may leave of the gain.
@@ -39,14 +39,14 @@ class RegressionTerms:
 
     def __init__(self, Z: FloatArray) -> None:
         self.middle, self.spread = centre_and_spread(Z)
-        z = (Z - self.middle) / self.spread
+        z = measured(Z, self.middle, self.spread)
         self.low, self.high = z.min(axis=0), z.max(axis=0)
         self.resolution = 1.0 / len(Z)
         self.atoms = [(j, value) for j, column in enumerate(Z.T) for value in _atom(column)]
 
     def of(self, Z: FloatArray) -> FloatArray:
         """(rows, terms), not standardised; rows beyond the ends count as being there."""
-        z = (Z - self.middle) / self.spread
+        z = measured(Z, self.middle, self.spread)
         columns = [
             z,
             *_products(z),

@@ -21,6 +21,8 @@ from fastkl.divergence.working_mixtures import mixture_pair, refined_pair
 
 # The rows whose terms are in memory at once, and draws for the divergence of mixtures, as many as rows of P at most.
 _BLOCK, _MOST_DRAWS = 16_384, 200_000
+# Standard deviations that leave no trust at all.
+_ENDLESS = 1e20
 # Rows of P at which the regression is asked beside other routes: so many, or one of so many if that is more.
 _ASKED, _OF_MANY = 50_000, 10
 # So many rows of a sample tell whether it is one of a normal distribution.
@@ -163,12 +165,14 @@ def _designs(X: FloatArray, terms: RatioTerms) -> Iterator[FloatArray]:
 
 def _kept(beyond: float, noise: float) -> float:
     """What is kept of the rest that neighbours see: little of what is like noise."""
-    return beyond * beyond**2 / (beyond**2 + 2.0 * noise) if beyond else 0.0
+    return float(beyond / (1.0 + 2.0 * (np.sqrt(noise) / beyond) ** 2)) if beyond else 0.0
 
 
 def _trust(beyond: float, noise: float) -> float:
     """In the working distributions, from what neighbours see beyond them in standard deviations."""
-    return 1.0 / (1.0 + (beyond**2 / noise / _CHANCE**2) ** 2) if noise else float(not beyond)
+    if not noise:
+        return float(not beyond)
+    return 1.0 / (1.0 + min(abs(beyond) / (_CHANCE * float(np.sqrt(noise))), _ENDLESS) ** 4)
 
 
 def _as_normal(X: FloatArray, masses: FloatArray | None) -> float:

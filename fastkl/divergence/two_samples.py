@@ -200,7 +200,8 @@ class TwoSamples:
             if not self.all_learnt:
                 value -= self.pair.p.mean(working.log_ratio(rows[0])).value - working.divergence
             on_draws.append(value)
-        noise = float(np.var(on_draws, ddof=1)) if self.all_learnt else self.plain.standard_error**2
+        with np.errstate(invalid="ignore"):  # draws of a point beside others may be infinitely far from them
+            noise = float(np.var(on_draws, ddof=1)) if self.all_learnt else self.plain.standard_error**2
         return self.by_neighbors(space) - float(np.mean(on_draws)), noise
 
 

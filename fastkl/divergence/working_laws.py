@@ -99,9 +99,10 @@ class NormalPair(WorkingPair[Normal]):
         u, z = self.p.standard(X), self.q.standard(Y)
         # In the coordinates where Q is standard normal: the shift, the covariance of P, and rows of P about its mean.
         shift, root = to_q[:, 0], to_q[:, 1:]
-        about = root @ u
-        of_p = 0.5 * (np.square(about).sum(axis=0) - np.square(u).sum(axis=0)) - shift @ about
-        of_q = shift @ z + 0.5 * (np.square(z).sum(axis=0) - np.square(root.T @ z).sum(axis=0) - (shift @ z) ** 2)
+        with np.errstate(over="ignore", invalid="ignore"):  # where one sample is a point beside the other
+            about = root @ u
+            of_p = 0.5 * (np.square(about).sum(axis=0) - np.square(u).sum(axis=0)) - shift @ about
+            of_q = shift @ z + 0.5 * (np.square(z).sum(axis=0) - np.square(root.T @ z).sum(axis=0) - (shift @ z) ** 2)
         both = [Mean.of(values, mass) for values, mass in zip((of_p, of_q), masses, strict=True)]
         equal = 0.25 * d * (d + 3) * sum(1.0 / size for size in sizes) ** 2
         return float(np.sqrt(sum(mean.variance() / size for mean, size in zip(both, sizes, strict=True)) + equal))

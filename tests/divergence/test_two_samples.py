@@ -162,3 +162,35 @@ def test_one_draw_is_worth_many_with_what_it_has_by_chance_taken_off():
     # one row's noise of two numbers of neighbours is about 1, and neighbours know log p/q, with deviation .3 here, of each
     assert np.std(beyond) < 1.5 / np.sqrt(60_000)
     assert abs(np.mean(beyond)) < 3.0 * 1.5 / np.sqrt(60_000 * 12)
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+@pytest.mark.parametrize("n", [300, 21_000])
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (lambda g: 1e200 * g, lambda g: 1e200 * g + 1e200),
+        (lambda g: 1e200 * g, lambda g: np.tan(g)),
+        (lambda g: 1e-200 * g, np.exp),
+        (lambda g: 5e-324 * np.round(100 * g), lambda g: 5e-324 * np.round(200 * g)),
+        (lambda g: 5e-324 * np.round(100 * g), lambda g: 1e100 * g),
+        (lambda g: g, lambda g: 1e9 + 1e-9 * g),
+        (lambda g: np.where(g > 2.5, 1e300, g), lambda g: g),
+    ],
+)
+def test_columns_of_any_size_give_a_number_or_a_doubt(first, second, n):
+    rng = np.random.default_rng(11)
+    x, y = first(rng.normal(size=(n, 2))), second(rng.normal(size=(n // 12, 2)))
+    for p, q in ((x, y), (y, x)):
+        found = kl_divergence(p, q)
+        assert not np.isnan(found)
+        assert found.standard_error >= 0.0
+        assert found < 2.0 * np.log(len(q)) or found.diagnostics["bias_suspected"]
+
+
+def test_normal_distributions_very_far_apart_are_a_matter_of_belief():
+    """100 standard deviations apart they have 5000 nats between them, which no row of q shows."""
+    rng = np.random.default_rng(12)
+    found = kl_divergence(rng.normal(size=(500, 1)), rng.normal(100.0, 1.0, size=(500, 1)))
+    assert found.diagnostics["bias_suspected"]
+    assert any("rest" in reason or "not in the data" in reason for reason in found.diagnostics["reasons"])
