@@ -29,6 +29,7 @@ from typing import Any
 import numpy as np
 
 from fastkl._core.blas_threads import single_threaded_blas
+from fastkl._core.means import Mean
 from fastkl.divergence.arguments import FloatArray
 from fastkl.divergence.diagnostics import few_effective_rows
 from fastkl.divergence.estimate import Estimate
@@ -212,19 +213,25 @@ def _doubts(
         beyond = unreached_rows(samples.compared)
         if beyond > (_UNREACHED_BY_MIXTURES if by_mixtures else _UNREACHED):
             reasons.append(
-                f"The tail of p beyond the last row of q is not in the data ({beyond:.0f} rows of p are farther from q than any "
-                f"row of q is from the others, where chance puts 1): the estimate is rather a lower bound."
+                f"The tail of p beyond the last row of q is not in the data ({100.0 * beyond / pair.q.effective_size:.2g} % of p "
+                f"is farther from q than any row of q is from the others, {beyond:.0f} times as much as chance puts there): the "
+                "estimate is rather a lower bound."
             )
     return reasons
 
 
 def unreached_rows(pair: SamplePair) -> float:
-    """Rows of P farther from Q than any row of Q is from the rest of Q, in rows of Q: about 1 for equal distributions."""
+    """Rows of P (their masses) farther from Q than any row of Q is from the rest of Q, for as many rows of P as Q has.
+
+    About 1 for equal distributions.
+    """
     if pair.q.n_rows < 3:
         return 0.0
     farthest = max(float(slab.own.kth(1).max()) for slab in pair.reversed().slabs(0))
-    beyond = sum(int(np.sum(slab.across.kth(1) > farthest)) for slab in pair.slabs(0))
-    return beyond * pair.q.n_rows / pair.p.n_rows
+    beyond = Mean()
+    for slab in pair.slabs(0):
+        beyond += Mean.of((slab.across.kth(1) > farthest).astype(np.float64), slab.weights)
+    return beyond.value * pair.q.effective_size
 
 
 def _labelled(plain: Estimate, value: float, error: float, reasons: list[str], more: dict[str, Any]) -> Estimate:
