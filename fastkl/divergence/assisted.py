@@ -12,7 +12,9 @@ different places, and their median is the estimate where no more is known (measu
   seen.
 
 Where no regression tells P and Q apart better than the pair, and neighbours see no more beyond it than chance gives on draws
-from it, the pair is as good as true, and the estimate goes over to its own divergence.
+from it, the pair is as good as true, and the estimate goes over to its own divergence. Where one tells them apart as well, up to
+half of the estimate is its. Where one does better than both pairs, mixtures of normal distributions are tried
+(`working_mixtures`). Of many rows fits learn from some (`two_samples`).
 
 Where a column has atoms no normal distribution stands for anything, and the regression is the estimate; rows that are symbols
 have the neighbour estimate as it is, which on them is that of Zhang and Grabchak. All of it is free of units: multiplying or
@@ -43,6 +45,7 @@ _FEWEST = 20
 _ATOM, _DISTINCT = 0.05, 0.5
 # Samples of more rows are screened for atoms by some of them.
 _SCREENED = 20_000
+# Rows of both samples beyond which mixtures that are second best are not worth their cost.
 _MANY = 200_000
 # Samples whose rows are repeated so often on average are symbols.
 _REPEATS = 20
