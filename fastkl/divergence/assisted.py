@@ -25,7 +25,6 @@ P and Q apart better than both normal pairs and the three differ, none of them i
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -110,15 +109,15 @@ def assisted_divergence(
 
 def _of_routes(samples: TwoSamples, regression: Route) -> tuple[float, Route, dict[str, float]]:
     """The estimate of samples without atoms, the log-ratio that was chosen, and what each route says."""
-    chosen, values = by_normals(samples)
+    near = regression.loss >= samples.nearest[2] - _LOWER
+    chosen, values = by_normals(samples, near)
     values["regression"] = regression.value
     if not np.isfinite([chosen.error, *values.values()]).all():  # one sample is a point beside the other
         values = {"regression": regression.value, "neighbors": float(samples.plain)}
         return float(np.mean(list(values.values()))), regression, values
-    if regression.loss >= chosen.loss - _LOWER:
+    if near:
         return _weighed(chosen, regression, values), chosen, values
     # No pair of normal distributions is near: mixtures of such may be, else the neighbours as they are stand in for it.
-    del values["normal"]
     # Of very many rows neighbours are near enough to do without mixtures that are second best.
     worse = chosen if samples.pair.p.n_rows + samples.pair.q.n_rows <= _MANY else regression
     found = by_mixtures(samples, worse.loss - _LOWER)
@@ -130,7 +129,7 @@ def _of_routes(samples: TwoSamples, regression: Route) -> tuple[float, Route, di
     values["neighbors"] = float(samples.plain)
     if found is not None:
         values["mixtures"] = found[0].value
-    return float(np.median(list(values.values()))), replace(chosen, trust=0.0), values
+    return float(np.median(list(values.values()))), chosen, values
 
 
 def _weighed(chosen: Route, regression: Route, values: dict[str, float]) -> float:

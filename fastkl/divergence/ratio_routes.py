@@ -71,13 +71,18 @@ class Route:
     seen: float = np.inf
 
 
-def by_normals(samples: TwoSamples) -> tuple[Route, dict[str, float]]:
-    """The better pair of normal distributions, and the values of the two routes that rest on such pairs."""
+def by_normals(samples: TwoSamples, near: bool) -> tuple[Route, dict[str, float]]:
+    """The better pair of normal distributions, and the values of the two routes that rest on such pairs.
+
+    Where none is ``near`` its own divergence is no route, and only what neighbours give beyond the pair is asked for.
+    """
     name, log_ratio, loss = samples.nearest
-    working = samples.normals
-    beyond, noise = samples.beyond(working, samples.space, only_mean=name != samples.space)
-    corrected = working.divergence + beyond
-    if name != samples.space:
+    working, other = samples.normals, near and name != samples.space
+    beyond, noise = samples.beyond(working, samples.space, only_mean=other)
+    values = {"corrected_neighbors": working.divergence + beyond}
+    if not near:
+        return Route(np.nan, log_ratio, loss, noise, name=name), values
+    if other:
         working = normal_pair(*samples.everywhere(name), samples.masses_of_all())
         beyond, noise = samples.beyond(working, name)
     value = working.divergence + _kept(beyond, noise)
@@ -85,8 +90,9 @@ def by_normals(samples: TwoSamples) -> tuple[Route, dict[str, float]]:
     trust = _trust(beyond, noise) * np.prod([_as_normal(rows, mass) for rows, mass in zip((X, Y), masses, strict=True)])
     sizes = samples.pair.p.effective_size, samples.pair.q.effective_size
     error = working.error(X, Y, masses, sizes) if trust else 0.0
-    route = Route(value, log_ratio, loss, noise, working.divergence, error, float(trust), name)
-    return route, {"normal": value, "corrected_neighbors": corrected}
+    return Route(value, log_ratio, loss, noise, working.divergence, error, float(trust), name), {
+        "normal": value
+    } | values
 
 
 def by_mixtures(samples: TwoSamples, below: float) -> tuple[Route, dict[str, float]] | None:

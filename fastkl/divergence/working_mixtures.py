@@ -14,7 +14,7 @@ from fastkl.divergence.arguments import FloatArray
 from fastkl.divergence.clusters import clusters
 from fastkl.divergence.working_laws import Masses, Normal, WorkingPair, moments, ridged
 
-_MOST, _FIRST_STEPS, _STEPS, _GAIN = 3, 6, 50, 1e-2
+_MOST, _FIRST_STEPS, _STEPS, _GAIN = 3, 4, 50, 0.1
 # Rows of a sample that components are sought in, and the fewest draws for the divergence of two mixtures.
 _SOUGHT_IN, _FEWEST_DRAWS = 10_000, 10_000
 # The ridge beside the covariance of all rows, and the rows that a component needs beside its columns.
