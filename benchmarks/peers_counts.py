@@ -1,4 +1,7 @@
-"""Counts, compositions and directions beside scipy: ``python benchmarks/peers_counts.py``; one thread on both sides."""
+"""Counts, compositions, directions and known probabilities beside scipy and numpy: ``python benchmarks/peers_counts.py``.
+
+One thread on both sides.
+"""
 
 from collections.abc import Iterator
 
@@ -6,7 +9,7 @@ import numpy as np
 from scipy import optimize, stats
 from side_by_side import Row, compare, print_table
 
-from fastkl import DensityMLE
+from fastkl import DensityMLE, discrete_kl
 
 N = 1_000_000
 
@@ -86,6 +89,22 @@ def joint_rows() -> Iterator[Row]:
         )
 
 
+def probability_rows() -> Iterator[Row]:
+    """Divergences of known probabilities, which are checked, against numpy's sum, which checks nothing."""
+    for shape in ((1000,), (100_000,), (10_000_000,), (100_000, 20)):
+        rng = np.random.default_rng(0)
+        p, q = (values / values.sum(axis=-1, keepdims=True) for values in (rng.random(shape), rng.random(shape)))
+        assert np.allclose(discrete_kl(p, q), (p * np.log(p / q)).sum(axis=-1), rtol=1e-9)
+        yield compare(
+            f"discrete_kl of {' × '.join(f'{n:,}' for n in shape)} probabilities",
+            "(p * numpy.log(p / q)).sum(-1)",
+            lambda p=p, q=q: discrete_kl(p, q),
+            lambda p=p, q=q: (p * np.log(p / q)).sum(axis=-1),
+        )
+
+
 if __name__ == "__main__":
     print("One thread; medians, ratio = median of peer / fastkl, pair by pair\n")
-    print_table(row for section in (count_rows, negative_binomial_rows, joint_rows) for row in section())
+    print_table(
+        row for section in (count_rows, negative_binomial_rows, joint_rows, probability_rows) for row in section()
+    )

@@ -1,8 +1,8 @@
 """Known probabilities, read and checked row by row, and functions of them in parts that fit a cache.
 
 Vectors that are not normalised are an error, because renormalising them in silence hides the mistake that made them so. What is
-held beside the input is some rows, or some symbols of a long row, so that a function costs next to no memory; the place of a
-wrong number is named as if all were looked at together.
+held beside the input is some rows, or some symbols of a long row, so that a function of two distributions costs next to no memory
+(but for logits, whose sum comes first); the place of a wrong number is named as if all were looked at together.
 """
 
 from __future__ import annotations
@@ -114,7 +114,10 @@ class _LongRow(NamedTuple):
 
 
 def _long_rows(given: NDArray[Any], name: str, shape: tuple[int, ...]) -> Iterator[_LongRow]:
-    """The rows of one argument; of a single vector as many as the other has."""
+    """The rows of one argument; of a single vector as many as the other has.
+
+    It is checked anew beside each of them, which costs a little time where to keep what was checked would cost its memory.
+    """
     size = int(np.prod(shape))
     if given.ndim == 1:
         return (_LongRow(given, name, Place()) for _ in range(size))

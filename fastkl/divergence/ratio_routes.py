@@ -41,7 +41,7 @@ class Route:
     Attributes
     ----------
     value : float
-        What it says the divergence is.
+        What it says the divergence is; nan where only its log-ratio and its draws are of use.
     log_ratio : ndarray of shape (n + m,)
         Estimates of log p/q at the rows of both samples that are learnt from, by fits that have not seen them.
     loss : float

@@ -249,9 +249,8 @@ def test_atoms_and_rows_out_of_reach():
     )
     assert unreached_rows(near) < 6.0
     assert unreached_rows(far) > 50.0
-    few = np.where(
-        np.arange(500) < 5, 1.0, 1e-9
-    )  # masses count, not rows: the first five rows are near, the others far
+    # Masses count, not rows: the first five rows are near, the others far.
+    few = np.where(np.arange(500) < 5, 1.0, 1e-9)
     x = np.concatenate([far.q.X[:5], far.p.X[5:]])
     assert unreached_rows(SamplePair(Sample(x, few, 1), far.q)) < 1e-3
     assert in_coordinates(near, None) is near
