@@ -25,6 +25,7 @@ P and Q apart better than both normal pairs and the three differ, none of them i
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,7 @@ from fastkl.divergence.arguments import FloatArray
 from fastkl.divergence.diagnostics import few_effective_rows
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.neighbors import SamplePair
-from fastkl.divergence.ratio_routes import Route, by_mixtures, by_normals, by_regression
+from fastkl.divergence.ratio_routes import Mixtures, Route, by_mixtures, by_normals, by_regression
 from fastkl.divergence.two_samples import TwoSamples, rows_at_random
 
 # Fewer rows than this in either sample leave the regression without use.
@@ -110,26 +111,36 @@ def assisted_divergence(
 def _of_routes(samples: TwoSamples, regression: Route) -> tuple[float, Route, dict[str, float]]:
     """The estimate of samples without atoms, the log-ratio that was chosen, and what each route says."""
     near = regression.loss >= samples.nearest[2] - _LOWER
-    chosen, values = by_normals(samples, near)
+    # No pair of normal distributions is near: mixtures of such may be, else the neighbours as they are stand in for it.
+    mixtures = None if near or not np.isfinite(samples.normals.divergence) else _mixtures(samples, regression)
+    if mixtures is not None and mixtures.loss < regression.loss - _LOWER:
+        found, values = by_mixtures(samples, mixtures)
+        if np.isfinite(found.value):
+            return found.value, found, {"regression": regression.value} | values
+        mixtures = None
+    chosen, values = by_normals(samples, near, beside=mixtures is not None)
     values["regression"] = regression.value
     if not np.isfinite([chosen.error, *values.values()]).all():  # one sample is a point beside the other
         values = {"regression": regression.value, "neighbors": float(samples.plain)}
         return float(np.mean(list(values.values()))), regression, values
     if near:
         return _weighed(chosen, regression, values), chosen, values
-    # No pair of normal distributions is near: mixtures of such may be, else the neighbours as they are stand in for it.
-    # Of very many rows neighbours are near enough to do without mixtures that are second best.
-    worse = chosen if samples.pair.p.n_rows + samples.pair.q.n_rows <= _MANY else regression
-    found = by_mixtures(samples, worse.loss - _LOWER)
-    if found is not None and not np.isfinite(found[0].value):
-        found = None
-    if found is not None and found[0].loss < regression.loss - _LOWER:
-        mixtures, by_them = found
-        return mixtures.value, mixtures, values | by_them
     values["neighbors"] = float(samples.plain)
-    if found is not None:
-        values["mixtures"] = found[0].value
+    if mixtures is not None:
+        found, _ = by_mixtures(samples, mixtures, chosen.noise)
+        chosen = replace(chosen, noise=found.noise)
+        values |= {"mixtures": found.value} if np.isfinite(found.value) else {}
     return float(np.median(list(values.values()))), chosen, values
+
+
+def _mixtures(samples: TwoSamples, regression: Route) -> Mixtures | None:
+    """Mixtures that tell P and Q apart better than the nearest pair of normal distributions does.
+
+    Of very many rows neighbours are near enough to do without mixtures that are second best.
+    """
+    second = samples.pair.p.n_rows + samples.pair.q.n_rows <= _MANY
+    found = Mixtures.of(samples)
+    return found if found.loss < (samples.nearest[2] if second else regression.loss) - _LOWER else None
 
 
 def _weighed(chosen: Route, regression: Route, values: dict[str, float]) -> float:

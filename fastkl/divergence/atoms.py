@@ -68,11 +68,10 @@ def rounding_reasons(pair: Pair, radius: float) -> list[str]:
     if not isinstance(pair, SamplePair):
         return []
     reasons = []
-    first, second = _looked_at(pair.p), _looked_at(pair.q)
-    for j in range(pair.p.n_columns):
-        values = first[:, j], second[:, j]
+    for j, (first, second) in enumerate(zip(_looked_at(pair.p).T, _looked_at(pair.q).T, strict=True)):
+        values = np.sort(first), np.sort(second)
         for rounded, exact, names in ((*values, ("p", "q")), (*values[::-1], ("q", "p"))):
-            if radius < _STEPS * _step(rounded) and _is_rounded_beside(rounded, exact):
+            if _is_rounded_beside(rounded, exact) and radius < _STEPS * _step(rounded):
                 reasons.append(
                     f"Column {j}: the values of {names[0]} are repeated and those of {names[1]} are not, so {names[0]} seems to "
                     f"be rounded and {names[1]} is not: at small distances the estimate sees the rounding. Round both alike."
@@ -85,20 +84,21 @@ def _looked_at(sample: Sample) -> NDArray[Any]:
     return sample.X[:: -(-sample.n_rows // _LOOKED_AT)]
 
 
-def _step(values: NDArray[Any]) -> float:
-    """The least distance between different values; 0 for one value alone."""
-    gaps = np.diff(np.unique(values))
-    return float(gaps.min()) if len(gaps) else 0.0
+def _step(ordered: NDArray[Any]) -> float:
+    """The least distance between different values."""
+    gaps = np.diff(ordered)
+    return float(gaps[gaps > 0.0].min())
 
 
 def _is_rounded_beside(rounded: NDArray[Any], exact: NDArray[Any]) -> bool:
-    if len(rounded) < 10 or len(exact) < 10:
+    """Whether the first values, in order, are those of a grid, and the second ones are not."""
+    if len(rounded) < 10 or len(exact) < 10 or np.all(rounded[1:] > rounded[:-1]):
         return False
     known, counts = np.unique(rounded, return_counts=True)
     # A few values alone are atoms, not a grid.
     if len(known) < 3 or float(counts[counts > 1].sum()) < _REPEATED * len(rounded):
         return False
-    if len(np.unique(exact)) < (1.0 - _SINGLE) * len(exact):
+    if 1 + np.count_nonzero(np.diff(exact)) < (1.0 - _SINGLE) * len(exact):
         return False
     place = np.minimum(np.searchsorted(known, exact), len(known) - 1)
     return float(np.mean(known[place] == exact)) <= _SINGLE

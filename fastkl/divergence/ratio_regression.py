@@ -46,6 +46,10 @@ class RegressionTerms:
 
     def of(self, Z: FloatArray) -> FloatArray:
         """(rows, terms), not standardised; rows beyond the ends count as being there."""
+        return np.concatenate(self.columns(Z), axis=1)
+
+    def columns(self, Z: FloatArray) -> list[FloatArray]:
+        """The same in parts."""
         z = measured(Z, self.middle, self.spread)
         columns = [
             z,
@@ -54,8 +58,7 @@ class RegressionTerms:
             np.log(np.maximum(z - self.low, 0.0) + self.resolution),
             np.log(np.maximum(self.high - z, 0.0) + self.resolution),
         ]
-        columns += [(Z[:, [j]] == value).astype(np.float64) for j, value in self.atoms]
-        return np.concatenate(columns, axis=1)
+        return columns + [(Z[:, [j]] == value).astype(np.float64) for j, value in self.atoms]
 
 
 class RatioTerms:
@@ -80,23 +83,30 @@ class RatioTerms:
         terms = self._together(Z, scores)
         self._middle = terms.mean(axis=0)
         terms -= self._middle
-        deviation = terms.std(axis=0)
+        deviation = np.sqrt(np.einsum("ij,ij->j", terms, terms) / len(terms))
         self._kept = deviation > 1e-12
         self._scale = deviation[self._kept]
-        self.learnt = np.ascontiguousarray(terms[:, self._kept] / self._scale)
+        self.learnt = self._standardised(terms)
 
     def of(self, Z: FloatArray) -> FloatArray:
         """Terms of other rows, (rows, terms)."""
         scores = np.column_stack([ranks.scores(column) for ranks, column in zip(self._ranks, Z.T, strict=True)])
-        terms = self._together(Z, scores) - self._middle
-        return np.asarray(terms[:, self._kept] / self._scale)
+        terms = self._together(Z, scores)
+        terms -= self._middle
+        return self._standardised(terms)
+
+    def _standardised(self, terms: FloatArray) -> FloatArray:
+        """Of centred terms those that are not constant, in the same memory where that is all."""
+        kept = terms if self._kept.all() else np.ascontiguousarray(terms[:, self._kept])
+        kept /= self._scale
+        return kept
 
     @cached_property
     def _ranks(self) -> list[Ranks]:
         return [Ranks.of(column, scores) for column, scores in zip(self._Z.T, self._scores.T, strict=True)]
 
     def _together(self, Z: FloatArray, scores: FloatArray) -> FloatArray:
-        return np.concatenate([self._usual.of(Z), score_terms(scores)], axis=1)
+        return np.concatenate([*self._usual.columns(Z), scores, *_products(scores)], axis=1)
 
 
 def score_terms(scores: FloatArray) -> FloatArray:
@@ -160,25 +170,31 @@ def cross_fitted(
     ``of_p`` is 1 for rows of P and 0 for those of Q; ``masses`` say how often each row counts, None for once.
     """
     design, times = with_constant(terms), np.ones(len(terms)) if masses is None else masses
-    out = np.empty(len(terms))
-    whole = fitted(design, of_p, times, ridge, None)  # which is near to those of the folds
+    single, out = design.astype(np.float32), np.empty(len(terms))
+    whole = fitted(design, of_p, times, ridge, None, single)  # which is near to those of the folds
     for f in range(n_folds):
         held = fold == f
-        out[held] = fitted(design[~held], of_p[~held], times[~held], ridge, whole).log_ratio(design[held])
+        others = fitted(design, of_p, np.where(held, 0.0, times), ridge, whole, single)
+        out[held] = others.log_ratio(design[held])
     return out, whole
 
 
 def fitted(
-    design: FloatArray, of_p: FloatArray, times: FloatArray, of_terms: float, start: Regression | None
+    design: FloatArray,
+    of_p: FloatArray,
+    times: FloatArray,
+    of_terms: float,
+    start: Regression | None,
+    single: NDArray[np.float32] | None = None,
 ) -> Regression:
     """A logistic regression with a ridge on all coefficients but the constant, by Newton's method with a search along the line.
 
-    ``start`` is one of other rows, if there is one. A Hessian, at first that of ``start``, is kept as long as its steps take off
-    nine tenths of what is left to gain.
+    ``start`` is one of other rows, if there is one, and ``single`` the design in float32, if it is known. A Hessian, at first
+    that of ``start``, is kept as long as its steps take off nine tenths of what is left to gain.
     """
     share, size = np.average(of_p, weights=times), float(times.sum())
     ridge, prior = _ridge(design.shape[1], of_terms), float(np.log(share / (1.0 - share)))
-    single = design.astype(np.float32)
+    single = design.astype(np.float32) if single is None else single
     beta, factor, scale = np.zeros(design.shape[1]), None, 1.0
     if start is not None:
         beta, factor, scale = start.beta.copy(), start.factor, start.size / size
@@ -194,16 +210,16 @@ def fitted(
             hessian[np.diag_indices(len(beta))] += ridge
             factor, scale = cho_factor(hessian, check_finite=False), 1.0
             step = cho_solve(factor, gradient, check_finite=False)
-        length, decrement = 1.0, float(gradient @ step)
+        length, before = 1.0, float(gradient @ step)
         along = design @ step
-        while length > 1e-4:
-            trial = _objective(score - length * along, of_p, times, beta - length * step, ridge)
-            if trial <= objective - 0.25 * length * decrement:
+        while True:
+            there, at = score - length * along, beta - length * step
+            found = _objective(there, of_p, times, at, ridge)
+            if found <= objective - 0.25 * length * before or length <= 1e-4:
                 break
             length *= 0.5
-        beta, score, before = beta - length * step, score - length * along, decrement
-        objective = _objective(score, of_p, times, beta, ridge)
-        if decrement < 1e-3:
+        beta, score, objective = at, there, found
+        if before < 1e-3:
             break
     return Regression(beta, prior, factor, size)
 

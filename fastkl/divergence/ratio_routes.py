@@ -16,8 +16,8 @@ import numpy as np
 from fastkl.divergence.arguments import FloatArray
 from fastkl.divergence.ratio_regression import RatioTerms, Regression, cross_fitted, fitted, with_constant
 from fastkl.divergence.two_samples import FOLDS, TwoSamples, rows_at, rows_at_random
-from fastkl.divergence.working_laws import departure, normal_pair
-from fastkl.divergence.working_mixtures import mixture_pair, refined_pair
+from fastkl.divergence.working_laws import WorkingPair, departure, normal_pair
+from fastkl.divergence.working_mixtures import Mixture, mixture_pair, refined_pair
 
 # The rows whose terms are in memory at once, and draws for the divergence of mixtures, as many as rows of P at most.
 _BLOCK, _MOST_DRAWS = 16_384, 200_000
@@ -71,14 +71,15 @@ class Route:
     seen: float = np.inf
 
 
-def by_normals(samples: TwoSamples, near: bool) -> tuple[Route, dict[str, float]]:
+def by_normals(samples: TwoSamples, near: bool, beside: bool = False) -> tuple[Route, dict[str, float]]:
     """The better pair of normal distributions, and the values of the two routes that rest on such pairs.
 
-    Where none is ``near`` its own divergence is no route, and only what neighbours give beyond the pair is asked for.
+    Where none is ``near`` its own divergence is no route, and only what neighbours give beyond the pair is asked for; by fewer
+    draws where there are others ``beside`` it, from mixtures.
     """
     name, log_ratio, loss = samples.nearest
     working, other = samples.normals, near and name != samples.space
-    beyond, noise = samples.beyond(working, samples.space, only_mean=other)
+    beyond, noise = samples.beyond(working, samples.space, fewer=other or beside)
     values = {"corrected_neighbors": working.divergence + beyond}
     if not near:
         return Route(np.nan, log_ratio, loss, noise, name=name), values
@@ -95,21 +96,47 @@ def by_normals(samples: TwoSamples, near: bool) -> tuple[Route, dict[str, float]
     } | values
 
 
-def by_mixtures(samples: TwoSamples, below: float) -> tuple[Route, dict[str, float]] | None:
-    """A pair of mixtures of normal distributions in scaled columns, and the values of the two routes that rest on it.
+@dataclass(frozen=True)
+class Mixtures:
+    """A pair of mixtures of normal distributions in scaled columns.
 
-    None where its log-loss is not below the one given.
+    Attributes
+    ----------
+    working : WorkingPair
+        Of the rows that are learnt from.
+    log_ratio : ndarray of shape (n + m,)
+        Estimates of log p/q at these rows, by mixtures that have not seen them.
+    loss : float
+        Mean log-loss of telling rows of P and Q apart by them.
     """
-    both = samples.spaces["scaled"]
-    drawn = min(samples.pair.p.n_rows, _MOST_DRAWS)
-    working = mixture_pair(*both, samples.masses_where(), samples.rng, drawn)
-    log_ratio = samples.held_out(both, lambda X, Y, masses: refined_pair(working, X, Y, masses))
-    loss = samples.loss(log_ratio)
-    if loss >= below:
-        return None
-    beyond, noise = samples.beyond(working, "scaled")
+
+    working: WorkingPair[Mixture]
+    log_ratio: FloatArray
+    loss: float
+
+    @classmethod
+    def of(cls, samples: TwoSamples) -> Mixtures:
+        """Of two samples."""
+        both = samples.spaces["scaled"]
+        drawn = min(samples.pair.p.n_rows, _MOST_DRAWS)
+        working = mixture_pair(*both, samples.masses_where(), samples.rng, drawn)
+        log_ratio = samples.held_out(both, lambda X, Y, masses: refined_pair(working, X, Y, masses))
+        return cls(working, log_ratio, samples.loss(log_ratio))
+
+
+def by_mixtures(
+    samples: TwoSamples, found: Mixtures, other_noise: float | None = None
+) -> tuple[Route, dict[str, float]]:
+    """The values of the two routes that rest on mixtures.
+
+    Where the variance of the neighbour estimate on as many draws of other distributions is given, fewer will do: that on both
+    counts.
+    """
+    working = found.working
+    beyond, noise = samples.beyond(working, "scaled", fewer=other_noise is not None)
+    noise = noise if other_noise is None else 0.5 * (noise + other_noise)
     value = working.divergence + _kept(beyond, noise)
-    route = Route(value, log_ratio, loss, noise, working.divergence, name="mixtures")
+    route = Route(value, found.log_ratio, found.loss, noise, working.divergence, name="mixtures")
     return route, {"mixtures": value, "corrected_neighbors": working.divergence + beyond}
 
 

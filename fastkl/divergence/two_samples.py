@@ -7,13 +7,14 @@ rows: moments, neighbour estimates, and the log-odds of a regression.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import cached_property
+from collections.abc import Callable, Iterator
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastkl._core._threads import effective_n_threads
 from fastkl.divergence.arguments import FloatArray, Sample
 from fastkl.divergence.coordinates import centre_and_spread, normal_scores, over_spread, scaled
 from fastkl.divergence.estimate import Estimate
@@ -21,6 +22,7 @@ from fastkl.divergence.neighbors import SamplePair
 from fastkl.divergence.ratio_regression import clipped
 from fastkl.divergence.samples import sample_divergence
 from fastkl.divergence.working_laws import Masses, NormalPair, WorkingPair, normal_pair
+from fastkl.rows.in_order import in_order
 
 FOLDS = 4
 # All rows are learnt from up to so many of both samples, beyond it so many of either.
@@ -141,8 +143,16 @@ class TwoSamples:
         """The neighbour estimate in the coordinates."""
         return float(self.plain) if space == self.space else self._of(self.everywhere(space))
 
-    def _of(self, both: Both) -> float:
-        return float(sample_divergence(as_pair(both, self.pair), "common_radius", self.k, False).estimate)
+    def _of(self, both: Both, n_jobs: int | None = None) -> float:
+        compared = as_pair(both, self.pair, n_jobs)
+        return float(sample_divergence(compared, "common_radius", self.k, False).estimate)
+
+    def _of_few(self, draws: Iterator[Both]) -> list[float]:
+        """The neighbour estimate of each draw, in threads: of few rows searches are not shared out themselves."""
+        n_threads = effective_n_threads(self.pair.p.n_jobs) if self.pair.p.n_columns > 1 else 1
+        if n_threads == 1:
+            return [self._of(both) for both in draws]
+        return list(in_order((partial(self._of, both, n_jobs=1) for both in draws), n_threads))
 
     def masses_where(self, kept: Any = slice(None)) -> Masses:
         """Masses of some rows of either sample that are learnt from, by a mask of both; of all by default."""
@@ -181,8 +191,10 @@ class TwoSamples:
         of_p, of_q = np.logaddexp(0.0, -log_ratio[: self.n]), np.logaddexp(0.0, log_ratio[self.n :])
         return 0.5 * (self.learnt.p.mean(of_p).value + self.learnt.q.mean(of_q).value)
 
-    def beyond(self, working: WorkingPair[Any], space: str, *, only_mean: bool = False) -> tuple[float, float]:
+    def beyond(self, working: WorkingPair[Any], space: str, *, fewer: bool = False) -> tuple[float, float]:
         """What the neighbour estimate gives beyond its mean on draws from the pair, and the variance on such draws.
+
+        ``fewer`` draws have a mean, and a variance that is not worth much by itself.
 
         A few draws have no mean worth the name: what their rows of P have by chance beyond the divergence of the pair, the
         neighbours have too, and it is taken off.
@@ -190,19 +202,18 @@ class TwoSamples:
         n, m = self.pair.p.n_rows, self.pair.q.n_rows
         if self.all_learnt:
             drawn = int(np.clip(_NUMBERS_DRAWN // ((n + m) * self.pair.p.n_columns), _FEWEST_DRAWN, _MOST_DRAWN))
-            drawn = drawn // 2 if only_mean else drawn  # a variance needs more
+            drawn = drawn // 2 if fewer else drawn
         else:
             drawn = _DRAWN_OF_MANY if n + m <= _TWICE else 1
-        on_draws = []
-        for _ in range(drawn):
-            rows = working.draw(n, m, self.rng)
-            value = self._of(rows)
-            if not self.all_learnt:
-                value -= self.pair.p.mean(working.log_ratio(rows[0])).value - working.divergence
-            on_draws.append(value)
+        draws = (working.draw(n, m, self.rng) for _ in range(drawn))
+        on_draws = self._of_few(draws) if self.all_learnt else [self._beyond_chance(working, both) for both in draws]
         with np.errstate(invalid="ignore"):  # draws of a point beside others may be infinitely far from them
             noise = float(np.var(on_draws, ddof=1)) if self.all_learnt else self.plain.standard_error**2
         return self.by_neighbors(space) - float(np.mean(on_draws)), noise
+
+    def _beyond_chance(self, working: WorkingPair[Any], drawn: Both) -> float:
+        by_chance = self.pair.p.mean(working.log_ratio(drawn[0])).value - working.divergence
+        return self._of(drawn) - by_chance
 
 
 def masses_of(pair: SamplePair) -> FloatArray | None:
@@ -217,9 +228,9 @@ def masses_of(pair: SamplePair) -> FloatArray | None:
     )
 
 
-def as_pair(both: Both, like: SamplePair) -> SamplePair:
-    """Two matrices with the weights of two samples."""
-    first, second = (Sample(X, s.weights, s.n_jobs) for X, s in zip(both, (like.p, like.q), strict=True))
+def as_pair(both: Both, like: SamplePair, n_jobs: int | None = None) -> SamplePair:
+    """Two matrices with the weights of two samples, and their threads or as many as given."""
+    first, second = (Sample(X, s.weights, n_jobs or s.n_jobs) for X, s in zip(both, (like.p, like.q), strict=True))
     return SamplePair(first, second)
 
 

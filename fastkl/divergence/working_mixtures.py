@@ -13,6 +13,7 @@ import numpy as np
 from fastkl.divergence.arguments import FloatArray
 from fastkl.divergence.clusters import clusters
 from fastkl.divergence.working_laws import Masses, Normal, WorkingPair, moments, ridged
+from fastkl.families._normals import Normals
 
 _MOST, _FIRST_STEPS, _STEPS, _GAIN = 3, 4, 50, 0.1
 # Rows of a sample that components are sought in, and the fewest draws for the divergence of two mixtures.
@@ -30,48 +31,50 @@ class Mixture:
         Positive; only ratios matter.
     means : ndarray of shape (K, d)
         Of the components.
-    covariances : ndarray of shape (K, d, d)
-        Positive definite.
+    factors : ndarray of shape (K, d, d)
+        Lower Cholesky factors of their covariances.
     """
 
-    def __init__(self, weights: FloatArray, means: FloatArray, covariances: FloatArray) -> None:
-        self.log_weights, self._means = np.log(weights / weights.sum()), means
-        self._factors = np.linalg.cholesky(covariances)
-        # To the coordinates in which each component is standard normal, for all of them at once.
-        inverses = np.linalg.inv(self._factors)
-        self._to_standard = inverses.reshape(-1, means.shape[1])
-        self._offset = (inverses @ means[:, :, np.newaxis]).reshape(-1, 1)
-        log_dets = np.log(np.diagonal(self._factors, axis1=1, axis2=2)).sum(axis=1)
-        self._constants = (self.log_weights - log_dets)[:, np.newaxis]
+    def __init__(self, weights: FloatArray, means: FloatArray, factors: FloatArray) -> None:
+        self.weights, self._means, self._factors = weights / weights.sum(), means, factors
+        self._compiled = self._compile()
 
     def __len__(self) -> int:
-        return len(self.log_weights)
-
-    def joint(self, X: FloatArray) -> FloatArray:
-        """Log weight and density of each component, (K, n), but for the constant of d columns."""
-        z = self._to_standard @ X.T
-        z -= self._offset
-        z *= z
-        return np.asarray(self._constants - 0.5 * z.reshape(len(self), -1, len(X)).sum(axis=1))
+        return len(self.weights)
 
     def log_density(self, X: FloatArray) -> FloatArray:
-        """(n,) for rows (n, d), but for the same constant."""
-        return _log_sum(self.joint(X))
+        """(n,) for rows (n, d)."""
+        return self._compiled.evidence(X, 1)
 
     def draw(self, n: int, rng: np.random.Generator) -> FloatArray:
         """Rows (n, d), in random order."""
-        counts = rng.multinomial(n, np.exp(self.log_weights))
+        counts = rng.multinomial(n, self.weights)
         parts = [
             mean + rng.standard_normal((int(count), len(mean))) @ factor.T
             for mean, factor, count in zip(self._means, self._factors, counts, strict=True)
         ]
         return np.ascontiguousarray(np.concatenate(parts)[rng.permutation(n)])
 
+    def climbed(
+        self, X: FloatArray, masses: FloatArray | None, ridge: FloatArray, steps: int
+    ) -> tuple[Mixture, float, bool]:
+        """The mixture after steps of EM while they gain, its log-likelihood, and whether that is the last of the climb.
 
-def _log_sum(joint: FloatArray) -> FloatArray:
-    """log(sum(exp)) over components, (K, n); nan where all are -inf."""
-    largest = joint.max(axis=0)
-    return np.asarray(largest + np.log(np.exp(joint - largest).sum(axis=0)))
+        It is not where a component has lost its rows: that is left out.
+        """
+        fewest = X.shape[1] + _ROWS
+        trace, sums, lost, place = self._compile(ridge, fewest).maps(X, masses, None, False, _GAIN, steps + 1)
+        weights, means, factors = (self.weights, self._means, self._factors) if place is None else place[:3]
+        kept = sums >= min(fewest, sums.max(initial=0.0))
+        again = lost and not kept.all()
+        if again:
+            weights, means, factors = weights[kept], means[kept], factors[kept]
+        return Mixture(weights, means, factors), trace[-1] if trace else -np.inf, again
+
+    def _compile(self, ridge: FloatArray | None = None, fewest: float = 0.0) -> Normals:
+        log_dets = np.log(np.diagonal(self._factors, axis1=1, axis2=2)).sum(axis=1)
+        constants = np.log(self.weights) - log_dets - 0.5 * self._means.shape[1] * np.log(2.0 * np.pi)
+        return Normals(constants, self._means, self._factors, ridge, fewest)
 
 
 def mixture_pair(
@@ -96,43 +99,43 @@ def refined_pair(pair: WorkingPair[Mixture], X: FloatArray, Y: FloatArray, masse
     Folds leave out rows at random, so every so many of the others are a random part, whatever the order of the rows.
     """
     p, q = (
-        refined(one, rows[::step], None if of_rows is None else of_rows[::step], _FIRST_STEPS)
+        refined(one, *_every(step, rows, of_rows), _FIRST_STEPS)[0]
         for one, rows, of_rows in zip((pair.p, pair.q), (X, Y), masses, strict=True)
         for step in [max(1, len(rows) // _SOUGHT_IN)]
     )
     return WorkingPair(p, q, float("nan"))
 
 
+def _every(step: int, rows: FloatArray, masses: FloatArray | None) -> tuple[FloatArray, FloatArray | None]:
+    return np.ascontiguousarray(rows[::step]), None if masses is None else np.ascontiguousarray(masses[::step])
+
+
 def mixture_of(X: FloatArray, masses: FloatArray | None) -> Mixture:
     """The mixture of a sample, with the number of components that BIC asks for."""
     n, d = X.shape
-    times = np.ones(n) if masses is None else masses
+    size = n if masses is None else masses.sum()
     best, least = None, np.inf
     for k in range(1, _MOST + 1):
-        if times.sum() < 2.0 * k * (d + _ROWS):
+        if size < 2.0 * k * (d + _ROWS):
             break
-        found = refined(_started(X, masses, k), X, masses)
-        size = len(found) * (1 + d + d * (d + 1) // 2) - 1
-        bic = size * np.log(times.sum()) - 2.0 * float(times @ found.log_density(X))
+        found, log_likelihood = refined(_started(X, masses, k), X, masses)
+        numbers = len(found) * (1 + d + d * (d + 1) // 2) - 1
+        bic = numbers * np.log(size) - 2.0 * log_likelihood
         if bic >= least:
             break
         best, least = found, bic
     return best if best is not None else _started(X, masses, 1)
 
 
-def refined(mixture: Mixture, X: FloatArray, masses: FloatArray | None, steps: int = _STEPS) -> Mixture:
-    """The mixture after steps of EM on a sample, until they gain next to nothing; components without rows are left out."""
-    times = np.ones(len(X)) if masses is None else masses
-    ridge, before = _ridge(X, times), -np.inf
-    for _ in range(steps):
-        joint = mixture.joint(X)
-        density = _log_sum(joint)
-        now = float(times @ density)
-        if now - before < _GAIN:
-            break
-        before = now
-        mixture = _of_parts(X, times * np.exp(joint - density), ridge)
-    return mixture
+def refined(mixture: Mixture, X: FloatArray, masses: FloatArray | None, steps: int = _STEPS) -> tuple[Mixture, float]:
+    """The mixture after steps of EM on a sample, until they gain next to nothing, and its log-likelihood there.
+
+    Components that lose their rows are left out.
+    """
+    ridge, again = _ridge(X, masses), True
+    while again:
+        mixture, log_likelihood, again = mixture.climbed(X, masses, ridge, steps)
+    return mixture, log_likelihood
 
 
 def _started(X: FloatArray, masses: FloatArray | None, k: int) -> Mixture:
@@ -143,25 +146,25 @@ def _started(X: FloatArray, masses: FloatArray | None, k: int) -> Mixture:
     narrow and a wide distribution in one place).
     """
     times = np.ones(len(X)) if masses is None else masses
-    ridge = _ridge(X, times)
+    ridge = _ridge(X, masses)
     if k == 1:
         return _of_parts(X, times[np.newaxis], ridge)
     z = Normal.of(*moments(X, times)).standard(X)
     squares = np.square(z).sum(axis=0)
     along = np.linalg.eigh((z * (squares * times)) @ z.T)[1][:, 0] @ z
     starts = [
-        clusters(X, k, len(X)),
+        clusters(X, k, len(X), starts=1),
         np.searchsorted(np.quantile(along, np.arange(1, k) / k), along),
         np.searchsorted(np.quantile(squares, 1.0 - 0.4 ** np.arange(1, k)), squares),
     ]
     parts = (times * (codes == np.arange(k)[:, np.newaxis]) for codes in starts)
     tried = [refined(_of_parts(X, part, ridge), X, masses, _FIRST_STEPS) for part in parts]
-    return max(tried, key=lambda mixture: float(times @ mixture.log_density(X)))
+    return max(tried, key=lambda found: found[1])[0]
 
 
-def _ridge(X: FloatArray, times: FloatArray) -> FloatArray:
+def _ridge(X: FloatArray, masses: FloatArray | None) -> FloatArray:
     """What is added to the covariances, positive definite even where a column is constant."""
-    return ridged(_RIDGE * np.diag(np.diag(moments(X, times)[1])))
+    return ridged(_RIDGE * np.diag(np.diag(moments(X, masses)[1])))
 
 
 def _of_parts(X: FloatArray, parts: FloatArray, ridge: FloatArray) -> Mixture:
@@ -172,4 +175,4 @@ def _of_parts(X: FloatArray, parts: FloatArray, ridge: FloatArray) -> Mixture:
     means = shares @ X
     centred = X - means[:, np.newaxis]
     covariances = (centred * shares[:, :, np.newaxis]).transpose(0, 2, 1) @ centred
-    return Mixture(sizes[kept], means, covariances + ridge)
+    return Mixture(sizes[kept], means, np.linalg.cholesky(covariances + ridge))

@@ -39,7 +39,8 @@ cdef extern from "fk_diagonal.h" nogil:
 
 cdef extern from "fk_normal_maps.h" nogil:
     Py_ssize_t fk_next_normals(double *records, Py_ssize_t components, Py_ssize_t d, int tied, const double *fixed,
-                               double *weights, double *constants, double *means, double *covariances, double *lowers)
+                               const double *ridge, double fewest, double *weights, double *constants, double *means,
+                               double *covariances, double *lowers)
     Py_ssize_t fk_next_diagonals(const double *records, Py_ssize_t components, Py_ssize_t d, int spherical, const double *fixed,
                                  double *weights, double *constants, double *means, double *deviations, double *inverse)
 
@@ -69,16 +70,21 @@ def climbed(components, X, weights, fixed, bint joint, double least, int most):
 
 
 cdef class Normals:
-    """Normal components in the form that a block reads: log-weights with the constants of the densities, means, triangles."""
+    """Normal components in the form that a block reads: log-weights with the constants of the densities, means, triangles.
+
+    Where they move, a ridge (d, d) is added to every covariance, and a component of less weight than ``fewest`` is not regular.
+    """
 
     cdef readonly Py_ssize_t components
     cdef Py_ssize_t d
     cdef double[::1] constants
-    cdef double[:, ::1] means
+    cdef double[:, ::1] means, ridge
     cdef double[:, :, ::1] triangles
+    cdef double fewest
 
-    def __init__(self, constants, means, lowers):
+    def __init__(self, constants, means, lowers, ridge=None, double fewest=0.0):
         self.constants, self.means = np.array(constants, dtype=np.float64), np.array(means, dtype=np.float64)
+        self.ridge, self.fewest = None if ridge is None else np.array(ridge, dtype=np.float64, order="C"), fewest
         self.components, self.d = self.means.shape[0], self.means.shape[1]
         self.read_triangles(np.array(lowers, dtype=np.float64, order="C"))
 
@@ -175,8 +181,9 @@ cdef class Normals:
         cdef double[::1] shares = weights
         cdef double[:, :, ::1] spreads = covariances, factors = lowers
         self.constants, self.means = np.empty(k), means
-        if fk_next_normals(&records[0, 0], k, d, tied, &fixed[0] if fixed is not None else NULL, &shares[0], &self.constants[0],
-                           &self.means[0, 0], &spreads[0, 0, 0], &factors[0, 0, 0]) < k:
+        if fk_next_normals(&records[0, 0], k, d, tied, &fixed[0] if fixed is not None else NULL,
+                           &self.ridge[0, 0] if self.ridge is not None else NULL, self.fewest, &shares[0],
+                           &self.constants[0], &self.means[0, 0], &spreads[0, 0, 0], &factors[0, 0, 0]) < k:
             return None
         self.read_triangles(lowers.copy())
         return weights, means, lowers, covariances

@@ -40,9 +40,11 @@ static double fk_regular_cholesky(const double *covariance, ptrdiff_t d, double 
     return half;
 }
 
-/* Records of weight, mean and scatter (1 + d + d^2 each); a tied covariance is that of all components together. */
+/* Records of weight, mean and scatter (1 + d + d^2 each); a tied covariance is that of all components together. A ridge (d^2,
+ * or NULL) is added to every covariance, and a component of less weight than `fewest` has no rows. */
 static ptrdiff_t fk_next_normals(double *records, ptrdiff_t components, ptrdiff_t d, int tied, const double *fixed,
-                                 double *weights, double *constants, double *means, double *covariances, double *lowers) {
+                                 const double *ridge, double fewest, double *weights, double *constants, double *means,
+                                 double *covariances, double *lowers) {
     const ptrdiff_t length = 1 + d + d * d;
     const double total = fk_sum_of_weights(records, components, length);
     if (tied)
@@ -51,8 +53,9 @@ static ptrdiff_t fk_next_normals(double *records, ptrdiff_t components, ptrdiff_
     for (ptrdiff_t k = 0; k < components; k++) {
         const double *record = records + k * length, *scatter = tied ? records + 1 + d : record + 1 + d;
         double *covariance = covariances + k * d * d, half = 0.0;
-        if (!(record[0] > FK_NO_ROWS * total)) return k;
+        if (!(record[0] > FK_NO_ROWS * total) || record[0] < fewest) return k;
         for (ptrdiff_t i = 0; i < d * d; i++) covariance[i] = scatter[i] / (tied ? total : record[0]);
+        if (ridge) for (ptrdiff_t i = 0; i < d * d; i++) covariance[i] += ridge[i];
         half = fk_regular_cholesky(covariance, d, lowers + k * d * d);
         if (!(half > -INFINITY)) return k;
         weights[k] = fixed ? fixed[k] : record[0] / total;
