@@ -103,7 +103,7 @@ class RatioTerms:
 
     @cached_property
     def _ranks(self) -> list[Ranks]:
-        return [Ranks.of(column, scores) for column, scores in zip(self._Z.T, self._scores.T, strict=True)]
+        return [Ranks.of(column, at).thinned() for column, at in zip(self._Z.T, self._scores.T, strict=True)]
 
     def _together(self, Z: FloatArray, scores: FloatArray) -> FloatArray:
         return np.concatenate([*self._usual.columns(Z), scores, *_products(scores)], axis=1)

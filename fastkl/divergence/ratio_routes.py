@@ -16,7 +16,7 @@ import numpy as np
 from fastkl.divergence.arguments import FloatArray
 from fastkl.divergence.ratio_regression import RatioTerms, Regression, cross_fitted, fitted, with_constant
 from fastkl.divergence.two_samples import FOLDS, TwoSamples, rows_at, rows_at_random
-from fastkl.divergence.working_laws import WorkingPair, departure, normal_pair
+from fastkl.divergence.working_laws import Masses, NormalPair, WorkingPair, departure, normal_pair
 from fastkl.divergence.working_mixtures import Mixture, mixture_pair, refined_pair
 
 # The rows whose terms are in memory at once, and draws for the divergence of mixtures, as many as rows of P at most.
@@ -24,9 +24,9 @@ _BLOCK, _MOST_DRAWS = 16_384, 200_000
 # Standard deviations that leave no trust at all.
 _ENDLESS = 1e20
 # Rows of P at which the regression is asked beside other routes: so many, or one of so many if that is more.
-_ASKED, _OF_MANY = 50_000, 10
-# So many rows of a sample tell whether it is one of a normal distribution.
-_EXAMINED = 200_000
+_ASKED, _OF_MANY = 50_000, 20
+# So many rows of a sample tell whether it is one of a normal distribution, the first of them where it is far from that.
+_EXAMINED, _FIRST_EXAMINED, _NO_TRUST = 200_000, 20_000, 1e-6
 # Rows of either sample that a regression learns from that is the only route.
 _ALONE = 200_000
 # So many standard deviations of what neighbours see beyond working distributions, or of the samples' own departure from normal
@@ -87,13 +87,10 @@ def by_normals(samples: TwoSamples, near: bool, beside: bool = False) -> tuple[R
         working = normal_pair(*samples.everywhere(name), samples.masses_of_all())
         beyond, noise = samples.beyond(working, name)
     value = working.divergence + _kept(beyond, noise)
-    (X, Y), masses = samples.some_rows(_EXAMINED, name)
-    trust = _trust(beyond, noise) * np.prod([_as_normal(rows, mass) for rows, mass in zip((X, Y), masses, strict=True)])
-    sizes = samples.pair.p.effective_size, samples.pair.q.effective_size
-    error = working.error(X, Y, masses, sizes) if trust else 0.0
-    return Route(value, log_ratio, loss, noise, working.divergence, error, float(trust), name), {
-        "normal": value
-    } | values
+    of_samples, error = _of_samples(samples, working, name)
+    trust = _trust(beyond, noise) * of_samples
+    route = Route(value, log_ratio, loss, noise, working.divergence, error if trust else 0.0, trust, name)
+    return route, {"normal": value} | values
 
 
 @dataclass(frozen=True)
@@ -119,7 +116,7 @@ class Mixtures:
         """Of two samples."""
         both = samples.spaces["scaled"]
         drawn = min(samples.pair.p.n_rows, _MOST_DRAWS)
-        working = mixture_pair(*both, samples.masses_where(), samples.rng, drawn)
+        working = mixture_pair(*both, samples.masses_where(), samples.rng, drawn, samples.n_threads)
         log_ratio = samples.held_out(both, lambda X, Y, masses: refined_pair(working, X, Y, masses))
         return cls(working, log_ratio, samples.loss(log_ratio))
 
@@ -170,7 +167,10 @@ def _mean_log_odds(samples: TwoSamples, terms: RatioTerms, found: Regression, he
         log_odds[samples.rows_of_p] = held_out
         return p.mean(log_odds).value
     rows = rows_at_random(p.n_rows, asked, samples.rng)
-    some, of_normals = rows_at(p, rows), samples.normals.log_ratio(samples.everywhere(samples.space)[0])
+    some, of_normals = (
+        rows_at(p, rows),
+        samples.normals.log_ratio(samples.everywhere(samples.space)[0], samples.n_threads),
+    )
     return some.mean(_log_odds(some.X, terms, found) - of_normals[rows]).value + p.mean(of_normals).value
 
 
@@ -208,6 +208,18 @@ def _trust(beyond: float, noise: float) -> float:
     return 1.0 / (1.0 + min(abs(beyond) / (_CHANCE * float(np.sqrt(noise))), _ENDLESS) ** 4)
 
 
-def _as_normal(X: FloatArray, masses: FloatArray | None) -> float:
-    """Trust that a sample is one of a normal distribution."""
-    return 1.0 / (1.0 + (departure(X, masses) / _DEPARTURE) ** 16)
+def _of_samples(samples: TwoSamples, working: NormalPair, name: str) -> tuple[float, float]:
+    """Trust that both are samples of normal distributions, and the standard error of the divergence of these."""
+    rows, masses = samples.some_rows(_FIRST_EXAMINED, name)
+    trust = _as_normal(rows, masses)
+    if trust > _NO_TRUST and max(samples.pair.p.n_rows, samples.pair.q.n_rows) > _FIRST_EXAMINED:
+        rows, masses = samples.some_rows(_EXAMINED, name)
+        trust = _as_normal(rows, masses)
+    sizes = samples.pair.p.effective_size, samples.pair.q.effective_size
+    return trust, working.error(*rows, masses, sizes)
+
+
+def _as_normal(rows: tuple[FloatArray, FloatArray], masses: Masses) -> float:
+    """Trust that two samples are of normal distributions."""
+    far = [departure(X, of_rows) for X, of_rows in zip(rows, masses, strict=True)]
+    return float(np.prod([1.0 / (1.0 + (one / _DEPARTURE) ** 16) for one in far]))

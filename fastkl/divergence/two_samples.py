@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from fastkl._core._threads import effective_n_threads
 from fastkl.divergence.arguments import FloatArray, Sample
-from fastkl.divergence.coordinates import centre_and_spread, normal_scores, over_spread, scaled
+from fastkl.divergence.coordinates import centre_and_spread, interpolated_scores, normal_scores, over_spread, scaled
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.neighbors import SamplePair
 from fastkl.divergence.ratio_regression import clipped
@@ -29,6 +29,8 @@ FOLDS = 4
 _ALL_LEARNT, _LEARNT = 20_000, 10_000
 # Samples drawn from working distributions: as many as make so many numbers, but for a fewest and a most.
 _NUMBERS_DRAWN, _FEWEST_DRAWN, _MOST_DRAWN = 48_000, 6, 24
+# Rows of both samples whose normal scores are those of their ranks.
+_SORTED = 200_000
 # Where not all rows are learnt from, and neighbours have little bias: up to so many rows of both samples, and one beyond.
 _TWICE, _DRAWN_OF_MANY = 100_000, 2
 
@@ -55,6 +57,8 @@ class TwoSamples:
     ----------
     learnt : SamplePair
         The rows that fits learn from.
+    n_threads : int
+        Threads.
     all_learnt : bool
         Whether they are all.
     rows_of_p : ndarray of shape (n,) or slice
@@ -71,6 +75,7 @@ class TwoSamples:
         self, pair: SamplePair, k: int, standard_error: bool, rng: np.random.Generator, *, usual: bool
     ) -> None:
         self.pair, self.k, self.rng, self._usual = pair, k, rng, usual
+        self.n_threads = effective_n_threads(pair.p.n_jobs)
         self.all_learnt = pair.p.n_rows + pair.q.n_rows <= _ALL_LEARNT
         # The variance of the neighbour estimate is that of several draws, or what it says itself.
         self._standard_error = standard_error or not self.all_learnt
@@ -115,8 +120,12 @@ class TwoSamples:
             if space == "scaled":  # by the rows that are learnt from, as their working distributions are
                 learnt = np.concatenate([self.learnt.p.X, self.learnt.q.X]).astype(np.float64)
                 self._everywhere[space] = over_spread(X, Y, *centre_and_spread(learnt))
-            else:
+            elif len(X) + len(Y) <= _SORTED:
                 self._everywhere[space] = normal_scores(X, Y, self.every_mass, self.pair.p.n_jobs)
+            else:
+                some, (first, second) = self.some_rows(_SORTED // 4)
+                masses = None if first is None or second is None else np.concatenate([first, second])
+                self._everywhere[space] = interpolated_scores(X, Y, some, masses, self.pair.p.n_jobs)
         return self._everywhere[space]
 
     @cached_property
@@ -149,10 +158,9 @@ class TwoSamples:
 
     def _of_few(self, draws: Iterator[Both]) -> list[float]:
         """The neighbour estimate of each draw, in threads: of few rows searches are not shared out themselves."""
-        n_threads = effective_n_threads(self.pair.p.n_jobs) if self.pair.p.n_columns > 1 else 1
-        if n_threads == 1:
+        if self.n_threads == 1 or self.pair.p.n_columns == 1:
             return [self._of(both) for both in draws]
-        return list(in_order((partial(self._of, both, n_jobs=1) for both in draws), n_threads))
+        return list(in_order((partial(self._of, both, n_jobs=1) for both in draws), self.n_threads))
 
     def masses_where(self, kept: Any = slice(None)) -> Masses:
         """Masses of some rows of either sample that are learnt from, by a mask of both; of all by default."""
@@ -212,7 +220,7 @@ class TwoSamples:
         return self.by_neighbors(space) - float(np.mean(on_draws)), noise
 
     def _beyond_chance(self, working: WorkingPair[Any], drawn: Both) -> float:
-        by_chance = self.pair.p.mean(working.log_ratio(drawn[0])).value - working.divergence
+        by_chance = self.pair.p.mean(working.log_ratio(drawn[0], self.n_threads)).value - working.divergence
         return self._of(drawn) - by_chance
 
 

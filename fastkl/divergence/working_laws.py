@@ -16,6 +16,7 @@ from scipy.special import digamma
 
 from fastkl._core.means import Mean
 from fastkl.divergence.arguments import FloatArray
+from fastkl.families._normals import Normals
 
 # Masses of the rows of P and of Q, or None for ones.
 Masses = tuple[FloatArray | None, FloatArray | None]
@@ -42,10 +43,10 @@ class Normal:
         """Rows (n, d) in the coordinates in which the distribution is standard normal, (d, n)."""
         return np.asarray(solve_triangular(self.factor, (X - self.mean).T, lower=True, check_finite=False))
 
-    def log_density(self, X: FloatArray) -> FloatArray:
+    def log_density(self, X: FloatArray, n_threads: int = 1) -> FloatArray:
         """(n,) for rows (n, d), but for the constant that all normal distributions of d columns share."""
-        z = self.standard(X)
-        return np.asarray(-0.5 * np.einsum("ij,ij->j", z, z) - np.log(np.diag(self.factor)).sum())
+        constant = -np.log(np.diag(self.factor)).sum()
+        return Normals([constant], self.mean[np.newaxis], self.factor[np.newaxis]).evidence(X, n_threads)
 
     def draw(self, n: int, rng: np.random.Generator) -> FloatArray:
         """Rows (n, d)."""
@@ -55,7 +56,7 @@ class Normal:
 class Distribution(Protocol):
     """What a pair of working distributions asks of either."""
 
-    def log_density(self, X: FloatArray) -> FloatArray:
+    def log_density(self, X: FloatArray, n_threads: int = 1) -> FloatArray:
         """(n,) for rows (n, d), but for a constant that both share."""
 
     def draw(self, n: int, rng: np.random.Generator) -> FloatArray:
@@ -77,10 +78,10 @@ class WorkingPair(Generic[D]):
         """n rows of P and m of Q."""
         return self.p.draw(n, rng), self.q.draw(m, rng)
 
-    def log_ratio(self, X: FloatArray) -> FloatArray:
+    def log_ratio(self, X: FloatArray, n_threads: int = 1) -> FloatArray:
         """log p/q at rows; 0 at those that are infinitely far from both, as beside a column that is constant to rounding."""
         with np.errstate(over="ignore", invalid="ignore"):
-            ratio = self.p.log_density(X) - self.q.log_density(X)
+            ratio = self.p.log_density(X, n_threads) - self.q.log_density(X, n_threads)
         return np.where(np.isnan(ratio), 0.0, ratio)
 
 

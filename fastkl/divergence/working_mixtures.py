@@ -37,14 +37,13 @@ class Mixture:
 
     def __init__(self, weights: FloatArray, means: FloatArray, factors: FloatArray) -> None:
         self.weights, self._means, self._factors = weights / weights.sum(), means, factors
-        self._compiled = self._compile()
 
     def __len__(self) -> int:
         return len(self.weights)
 
-    def log_density(self, X: FloatArray) -> FloatArray:
+    def log_density(self, X: FloatArray, n_threads: int = 1) -> FloatArray:
         """(n,) for rows (n, d)."""
-        return self._compiled.evidence(X, 1)
+        return self._compile().evidence(X, n_threads)
 
     def draw(self, n: int, rng: np.random.Generator) -> FloatArray:
         """Rows (n, d), in random order."""
@@ -78,7 +77,7 @@ class Mixture:
 
 
 def mixture_pair(
-    X: FloatArray, Y: FloatArray, masses: Masses, rng: np.random.Generator, draws: int
+    X: FloatArray, Y: FloatArray, masses: Masses, rng: np.random.Generator, draws: int, n_threads: int = 1
 ) -> WorkingPair[Mixture]:
     """Mixtures for two samples, on which some of many rows decide, and at least so many draws on their divergence.
 
@@ -90,7 +89,7 @@ def mixture_pair(
         found.append(mixture_of(rows[some], None if of_rows is None else of_rows[some]))
     p, q = found
     drawn = p.draw(max(draws, _FEWEST_DRAWS), rng)
-    return WorkingPair(p, q, float(np.mean(p.log_density(drawn) - q.log_density(drawn))))
+    return WorkingPair(p, q, float(np.mean(p.log_density(drawn, n_threads) - q.log_density(drawn, n_threads))))
 
 
 def refined_pair(pair: WorkingPair[Mixture], X: FloatArray, Y: FloatArray, masses: Masses) -> WorkingPair[Mixture]:

@@ -74,8 +74,11 @@ def test_masses_of_mixtures_are_repetitions():
     rng = np.random.default_rng(3)
     X, times = two_clusters(rng, 400, 2), rng.integers(1, 4, 400)
     start = mixture_of(X, None)
-    weighted, repeated = refined(start, X, times.astype(float)), refined(start, np.repeat(X, times, axis=0), None)
+    weighted, of_weighted = refined(start, X, times.astype(float))
+    repeated, of_repeated = refined(start, np.repeat(X, times, axis=0), None)
     np.testing.assert_allclose(weighted.log_density(X), repeated.log_density(X), atol=1e-8)
+    assert of_weighted == pytest.approx(of_repeated, rel=1e-12)
+    assert of_weighted == pytest.approx(times @ weighted.log_density(X), rel=1e-12)
 
 
 def test_draws_of_mixtures_have_their_divergence():
