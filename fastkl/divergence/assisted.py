@@ -130,7 +130,15 @@ def _of_routes(samples: TwoSamples, regression: Route) -> tuple[float, Route, di
         found, _ = by_mixtures(samples, mixtures, chosen.noise)
         chosen = replace(chosen, noise=found.noise)
         values |= {"mixtures": found.value} if np.isfinite(found.value) else {}
-    return float(np.median(list(values.values()))), chosen, values
+    median = float(np.median(list(values.values())))
+    # How far the regression tells P and Q apart better than anything else does.
+    others = min(chosen.loss, chosen.loss if mixtures is None else mixtures.loss)
+    alone = float(np.clip((others - regression.loss) / _LOWER - 1.0, 0.0, 1.0))
+    return (
+        median + alone * (regression.value - median),
+        replace(regression, alone=alone) if alone > 0.5 else chosen,
+        values,
+    )
 
 
 def _mixtures(samples: TwoSamples, regression: Route) -> Mixtures | None:
@@ -195,7 +203,7 @@ def _error(chosen: Route, samples: TwoSamples, spread: float) -> float:
     sizes = (min(side.effective_size, chosen.seen) for side in (samples.pair.p, samples.pair.q))
     of_p, of_q = (mean.variance() / size for mean, size in zip((at_p, at_q), sizes, strict=True))
     sampling = of_p + min(of_q, _OF_Q * of_neighbors)
-    found = float(np.hypot(np.sqrt(max(sampling, of_neighbors)), _SPREAD * spread))
+    found = float(np.hypot(np.sqrt(max(sampling, of_neighbors)), _SPREAD * (1.0 - 0.5 * chosen.alone) * spread))
     trusted = float(np.hypot(chosen.error, _MISSED * np.sqrt(chosen.noise)))
     return chosen.trust * trusted + (1.0 - chosen.trust) * found
 
@@ -221,7 +229,7 @@ def _doubts(
             f"{apart:.2g} nats apart: none of them may be right."
         )
     by_mixtures = chosen.name == "mixtures"
-    odd = regression.loss < chosen.loss - 0.2 * _LOWER and spread > 1.5 * neighbors
+    odd = (chosen.alone > 0.0 or regression.loss < chosen.loss - 0.2 * _LOWER) and spread > 1.5 * neighbors
     if odd or by_mixtures:
         beyond = unreached_rows(samples.compared)
         if beyond > (_UNREACHED_BY_MIXTURES if by_mixtures else _UNREACHED):

@@ -1,8 +1,8 @@
 """Log-ratios of two densities by a cross-fitted logistic regression, on terms that usual distributions have in their logarithms.
 
 Squares and products are those of normal distributions, logarithms of the distance to either end those of gamma, beta and Pareto
-distributions, log(1 + z^2) those of heavy tails, and indicators of the most frequent value those of atoms. All terms are free of
-units. A row's log-odds come from a regression that has not seen it, so that a mean over the rows of P does not flatter the fit.
+distributions, log(1 + z^2) those of heavy tails, and indicators of the most frequent value those of atoms; one more says whether
+a row is beyond the values of P. All terms are free of units. A row's log-odds come from a regression that has not seen it, so that a mean over the rows of P does not flatter the fit.
 """
 
 from __future__ import annotations
@@ -70,6 +70,9 @@ class RatioTerms:
         The rows that are learnt from, of both samples.
     scores : ndarray of shape (n, d)
         Their normal scores.
+    ends : pair of ndarray of shape (d,) or None
+        Where the values of P end in each column: whether a row is beyond is a term then. Where the density of P falls to 0 at
+        an edge, such as that of a uniform distribution, no smooth term tells it.
 
     Attributes
     ----------
@@ -77,8 +80,8 @@ class RatioTerms:
         Terms of these rows.
     """
 
-    def __init__(self, Z: FloatArray, scores: FloatArray) -> None:
-        self._Z, self._scores = Z, scores
+    def __init__(self, Z: FloatArray, scores: FloatArray, ends: tuple[FloatArray, FloatArray] | None = None) -> None:
+        self._Z, self._scores, self._ends = Z, scores, ends
         self._usual = RegressionTerms(Z)
         terms = self._together(Z, scores)
         self._middle = terms.mean(axis=0)
@@ -106,7 +109,11 @@ class RatioTerms:
         return [Ranks.of(column, at).thinned() for column, at in zip(self._Z.T, self._scores.T, strict=True)]
 
     def _together(self, Z: FloatArray, scores: FloatArray) -> FloatArray:
-        return np.concatenate([*self._usual.columns(Z), scores, *_products(scores)], axis=1)
+        columns = [*self._usual.columns(Z), scores, *_products(scores)]
+        if self._ends is not None:
+            low, high = self._ends
+            columns.append(((Z < low) | (Z > high)).any(axis=1, keepdims=True).astype(np.float64))
+        return np.concatenate(columns, axis=1)
 
 
 def score_terms(scores: FloatArray) -> FloatArray:

@@ -58,6 +58,8 @@ class Route:
         Which.
     seen : float
         Rows of either sample that it learns from at most, where their sampling is that of its value.
+    alone : float
+        How far it tells P and Q apart so much better than others that these don't count, between 0 and 1.
     """
 
     value: float
@@ -69,6 +71,7 @@ class Route:
     trust: float = 0.0
     name: str = ""
     seen: float = np.inf
+    alone: float = 0.0
 
 
 def by_normals(samples: TwoSamples, near: bool, beside: bool = False) -> tuple[Route, dict[str, float]]:
@@ -141,7 +144,7 @@ def by_regression(samples: TwoSamples, alone: bool) -> Route:
     """Log-odds of a logistic regression at rows that it has not seen; ``alone`` where no other route will be beside it."""
     learnt, n = samples.learnt, samples.n
     rows = np.concatenate([learnt.p.X, learnt.q.X]).astype(np.float64)
-    terms = RatioTerms(rows, np.concatenate(samples.spaces["normal_scores"]))
+    terms = RatioTerms(rows, np.concatenate(samples.spaces["normal_scores"]), samples.ends_of_p)
     of_p = np.concatenate([np.ones(n), np.zeros(samples.m)])
     log_ratio, found = cross_fitted(terms.learnt, of_p, samples.fold, FOLDS, masses=samples.masses)
     if samples.all_learnt:
