@@ -218,7 +218,8 @@ def _doubts(
 ) -> list[str]:
     """Reasons not to trust the estimate: the routes disagree, all (``spread``) or those that count (``apart``), and why."""
     pair, plain = samples.pair, samples.plain
-    reasons = [reason for reason in plain.diagnostics["reasons"] if "share rows" in reason or "rounded" in reason]
+    told = ("share rows", "rounded", "seems to end")
+    reasons = [reason for reason in plain.diagnostics["reasons"] if any(words in reason for words in told)]
     reasons += few_effective_rows(pair.p, pair.q)
     neighbors = plain.standard_error
     # In one column neighbours are near enough to see the edges that a regression sees.
@@ -229,7 +230,7 @@ def _doubts(
             f"{apart:.2g} nats apart: none of them may be right."
         )
     by_mixtures = chosen.name == "mixtures"
-    odd = (chosen.alone > 0.0 or regression.loss < chosen.loss - 0.2 * _LOWER) and spread > 1.5 * neighbors
+    odd = chosen.alone > 0.0 or (regression.loss < chosen.loss - 0.2 * _LOWER and spread > 1.5 * neighbors)
     if odd or by_mixtures:
         beyond = unreached_rows(samples.compared)
         if beyond > (_UNREACHED_BY_MIXTURES if by_mixtures else _UNREACHED):

@@ -2,7 +2,8 @@
 
 Squares and products are those of normal distributions, logarithms of the distance to either end those of gamma, beta and Pareto
 distributions, log(1 + z^2) those of heavy tails, and indicators of the most frequent value those of atoms; one more says whether
-a row is beyond the values of P. All terms are free of units. A row's log-odds come from a regression that has not seen it, so that a mean over the rows of P does not flatter the fit.
+a row is beyond the values of P. All terms are free of units. A row's log-odds come from a regression that has not seen it, so
+that a mean over the rows of P does not flatter the fit.
 """
 
 from __future__ import annotations
@@ -112,7 +113,8 @@ class RatioTerms:
         columns = [*self._usual.columns(Z), scores, *_products(scores)]
         if self._ends is not None:
             low, high = self._ends
-            columns.append(((Z < low) | (Z > high)).any(axis=1, keepdims=True).astype(np.float64))
+            outside = np.less(Z, low) | np.greater(Z, high)
+            columns.append(np.any(outside, axis=1)[:, np.newaxis].astype(np.float64))
         return np.concatenate(columns, axis=1)
 
 

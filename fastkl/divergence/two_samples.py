@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from fastkl._core._threads import effective_n_threads
 from fastkl.divergence.arguments import FloatArray, Sample
 from fastkl.divergence.coordinates import centre_and_spread, interpolated_scores, normal_scores, over_spread, scaled
+from fastkl.divergence.edges import ends
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.neighbors import SamplePair
 from fastkl.divergence.ratio_regression import clipped
@@ -150,17 +151,8 @@ class TwoSamples:
 
     @cached_property
     def ends_of_p(self) -> Both:
-        """Where the values of P end in each column, (d,) each: a little beyond the last ones.
-
-        By half of what is between the first and the fifth of them. Of two samples of one distribution about a third of a row is
-        beyond each end then; and of a uniform one that little more is inside.
-        """
-        ordered = np.sort(self.learnt.p.X.astype(np.float64), axis=0)
-        some = min(4, self.n - 1)
-        below, above = ordered[some] - ordered[0], ordered[-1] - ordered[-1 - some]
-        share = 0.5 * self.n / self.pair.p.n_rows  # so much nearer are the last of all rows
-        X = self.pair.p.X
-        return X.min(axis=0) - share * below, X.max(axis=0) + share * above
+        """Where the values of P end in each column, (d,) each."""
+        return ends(self.learnt.p.X, self.pair.p.X)
 
     def by_neighbors(self, space: str) -> float:
         """The neighbour estimate in the coordinates."""

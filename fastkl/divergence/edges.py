@@ -1,0 +1,68 @@
+"""Where the values of a sample end, and whether a density does: at an edge as that of a uniform distribution, or in a tail.
+
+Both matter to a divergence. Where p ends within q, all of q beyond is mass that p lacks, which smooth terms do not tell; where q
+ends within p, the divergence is infinite. At an edge rows are as many next to the end as a little before it; the last rows of a
+tail are thinner and thinner.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastkl.divergence.arguments import FloatArray, Sample
+from fastkl.divergence.neighbors import Pair, SamplePair
+
+# Half of what is between the last row and so many before it is added to the ends of a sample.
+_BEFORE, _SHARE = 4, 0.5
+# So many rows of p beyond q, and of q as far before its end, are no chance; of q at most that part.
+_ROWS, _ROWS_BEFORE, _MOST = 20, 15, 0.2
+
+
+def ends(some: FloatArray, X: NDArray[Any]) -> tuple[FloatArray, FloatArray]:
+    """Where the values of a sample X (n, d) end in each column, (d,) each, a little beyond its last rows; from ``some`` of it.
+
+    Of two samples of one distribution about a third of a row is beyond each end then; of a uniform one that little more is
+    inside.
+    """
+    ordered = np.sort(some.astype(np.float64), axis=0)
+    before = min(_BEFORE, len(some) - 1)
+    share = _SHARE * len(some) / len(X)  # the last rows of all are as much nearer to each other
+    below, above = ordered[before] - ordered[0], ordered[-1] - ordered[-1 - before]
+    return X.min(axis=0) - share * below, X.max(axis=0) + share * above
+
+
+def edge_reasons(pair: Pair) -> list[str]:
+    """For each column in which q ends at an edge that p goes beyond: why the divergence is infinite."""
+    if not isinstance(pair, SamplePair):
+        return []
+    ends_of_q = (pair.q.X.min(axis=0), -1.0, "least"), (pair.q.X.max(axis=0), 1.0, "largest")
+    return [
+        f"Column {j}: {beyond[j]} of {pair.p.n_rows} rows of p are beyond the {name} value of q, just before which q has as many "
+        f"rows as elsewhere: q seems to end there, and the divergence to be infinite."
+        for end, sign, name in ends_of_q
+        for beyond in [np.count_nonzero(_beyond(pair.p.X, end, sign), axis=0)]
+        for j in np.flatnonzero(beyond >= _ROWS)
+        if _is_edge(pair.p, pair.q, int(j), float(end[j]), sign)
+    ]
+
+
+def _beyond(X: NDArray[Any], end: NDArray[Any], sign: float) -> NDArray[np.bool_]:
+    return np.less(X, end) if sign < 0.0 else np.greater(X, end)
+
+
+def _is_edge(p: Sample, q: Sample, j: int, end: float, sign: float) -> bool:
+    with np.errstate(over="ignore"):
+        beyond = sign * (p.X[:, j].astype(np.float64) - end)
+        before = sign * (end - q.X[:, j].astype(np.float64))
+    beyond = np.partition(beyond[beyond > 0.0], _ROWS - 1)[:_ROWS]
+    far = float(beyond[-1])
+    if float(beyond.min()) > 0.5 * far:  # p begins elsewhere
+        return False
+    near = before[before <= far] / far
+    if not _ROWS_BEFORE <= len(near) <= _MOST * q.n_rows:  # of a whole narrow sample there are many as well
+        return False
+    # within a standard deviation of the mean of so many uniform ones
+    return float(near.mean()) <= 0.5 + np.sqrt(1.0 / (12.0 * len(near)))
