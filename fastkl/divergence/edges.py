@@ -17,8 +17,9 @@ from fastkl.divergence.neighbors import Pair, SamplePair
 
 # Half of what is between the last row and so many before it is added to the ends of a sample.
 _BEFORE, _SHARE = 4, 0.5
-# So many rows of p beyond q, and of q as far before its end, are no chance; of q at most that part.
-_ROWS, _ROWS_BEFORE, _MOST = 20, 15, 0.2
+# So many rows of p beyond q, of which half are looked at, but at most so many, and so many of q as far before its end are no
+# chance; of q at most that part.
+_ROWS, _MOST_ROWS, _ROWS_BEFORE, _MOST = 20, 100, 25, 0.2
 
 
 def ends(some: FloatArray, X: NDArray[Any]) -> tuple[FloatArray, FloatArray]:
@@ -57,8 +58,9 @@ def _is_edge(p: Sample, q: Sample, j: int, end: float, sign: float) -> bool:
     with np.errstate(over="ignore"):
         beyond = sign * (p.X[:, j].astype(np.float64) - end)
         before = sign * (end - q.X[:, j].astype(np.float64))
-    beyond = np.partition(beyond[beyond > 0.0], _ROWS - 1)[:_ROWS]
-    far = float(beyond[-1])
+    beyond = beyond[beyond > 0.0]
+    some = int(np.clip(len(beyond) // 2, _ROWS, _MOST_ROWS))
+    far = float(np.partition(beyond, some - 1)[some - 1])
     if float(beyond.min()) > 0.5 * far:  # p begins elsewhere
         return False
     near = before[before <= far] / far
