@@ -102,6 +102,11 @@ def assisted_divergence(
             f"{np.log(pair.q.n_rows):.2g} at most: its size rests on how distributions that fit the rows go on beyond them. "
             "kl_lower_bound says what is in the data."
         )
+    if standard_error and chosen.alone and values.get("mixtures", value) > value + 2.0 * error:
+        reasons.append(
+            f"Mixtures of normal distributions, which go on beyond the rows, give {values['mixtures']:.2g} nats where a regression "
+            f"gives {value:.2g}: what the tail of p beyond q adds is not in the data, and the estimate is rather a lower bound."
+        )
     if standard_error and value < -3.0 * error:
         reasons.append(f"The estimate is negative by {-value / error:.1f} standard errors, which no divergence is.")
     more = {"routes": values, "route": chosen.name, "common_radius": float(plain)}
@@ -111,34 +116,33 @@ def assisted_divergence(
 def _of_routes(samples: TwoSamples, regression: Route) -> tuple[float, Route, dict[str, float]]:
     """The estimate of samples without atoms, the log-ratio that was chosen, and what each route says."""
     near = regression.loss >= samples.nearest[2] - _LOWER
-    # No pair of normal distributions is near: mixtures of such may be, else the neighbours as they are stand in for it.
-    mixtures = None if near or not np.isfinite(samples.normals.divergence) else _mixtures(samples, regression)
-    if mixtures is not None and mixtures.loss < regression.loss - _LOWER:
-        found, values = by_mixtures(samples, mixtures)
-        if np.isfinite(found.value):
-            return found.value, found, {"regression": regression.value} | values
-        mixtures = None
-    chosen, values = by_normals(samples, near, beside=mixtures is not None)
+    if not near and np.isfinite(samples.normals.divergence):
+        # No pair of normal distributions is near: mixtures of such may be, else the neighbours as they are stand in for it.
+        mixtures = _mixtures(samples, regression)
+        if mixtures is not None:
+            chosen, values = by_mixtures(samples, mixtures)
+            values = {"regression": regression.value} | values
+            if np.isfinite(list(values.values())).all():
+                if chosen.loss < regression.loss - _LOWER:
+                    return chosen.value, chosen, values
+                return _between(chosen, regression, values)
+    chosen, values = by_normals(samples, near)
     values["regression"] = regression.value
     if not np.isfinite([chosen.error, *values.values()]).all():  # one sample is a point beside the other
         values = {"regression": regression.value, "neighbors": float(samples.plain)}
         return float(np.mean(list(values.values()))), regression, values
     if near:
         return _weighed(chosen, regression, values), chosen, values
-    values["neighbors"] = float(samples.plain)
-    if mixtures is not None:
-        found, _ = by_mixtures(samples, mixtures, chosen.noise)
-        chosen = replace(chosen, noise=found.noise)
-        values |= {"mixtures": found.value} if np.isfinite(found.value) else {}
+    return _between(chosen, regression, values | {"neighbors": float(samples.plain)})
+
+
+def _between(chosen: Route, regression: Route, values: dict[str, float]) -> tuple[float, Route, dict[str, float]]:
+    """The median of the routes, or the regression as far as it tells P and Q apart better than the other that was chosen."""
     median = float(np.median(list(values.values())))
-    # How far the regression tells P and Q apart better than anything else does.
-    others = min(chosen.loss, chosen.loss if mixtures is None else mixtures.loss)
-    alone = float(np.clip((others - regression.loss) / _LOWER - 1.0, 0.0, 1.0))
-    return (
-        median + alone * (regression.value - median),
-        replace(regression, alone=alone) if alone > 0.5 else chosen,
-        values,
-    )
+    alone = float(np.clip((chosen.loss - regression.loss) / _LOWER - 1.0, 0.0, 1.0))
+    if alone > 0.5:
+        chosen = replace(regression, alone=alone)
+    return median + alone * (regression.value - median), chosen, values
 
 
 def _mixtures(samples: TwoSamples, regression: Route) -> Mixtures | None:
@@ -233,7 +237,8 @@ def _doubts(
     odd = chosen.alone > 0.0 or (regression.loss < chosen.loss - 0.2 * _LOWER and spread > 1.5 * neighbors)
     if odd or by_mixtures:
         beyond = unreached_rows(samples.compared)
-        if beyond > (_UNREACHED_BY_MIXTURES if by_mixtures else _UNREACHED):
+        best = by_mixtures and chosen.loss < regression.loss - _LOWER
+        if beyond > (_UNREACHED_BY_MIXTURES if best else _UNREACHED):
             reasons.append(
                 f"The tail of p beyond the last row of q is not in the data ({100.0 * beyond / pair.q.effective_size:.2g} % of p "
                 f"is farther from q than any row of q is from the others, {beyond:.0f} times as much as chance puts there): the "

@@ -74,15 +74,14 @@ class Route:
     alone: float = 0.0
 
 
-def by_normals(samples: TwoSamples, near: bool, beside: bool = False) -> tuple[Route, dict[str, float]]:
+def by_normals(samples: TwoSamples, near: bool) -> tuple[Route, dict[str, float]]:
     """The better pair of normal distributions, and the values of the two routes that rest on such pairs.
 
-    Where none is ``near`` its own divergence is no route, and only what neighbours give beyond the pair is asked for; by fewer
-    draws where there are others ``beside`` it, from mixtures.
+    Where none is ``near`` its own divergence is no route, and only what neighbours give beyond the pair is asked for.
     """
     name, log_ratio, loss = samples.nearest
     working, other = samples.normals, near and name != samples.space
-    beyond, noise = samples.beyond(working, samples.space, fewer=other or beside)
+    beyond, noise = samples.beyond(working, samples.space, only_mean=other)
     values = {"corrected_neighbors": working.divergence + beyond}
     if not near:
         return Route(np.nan, log_ratio, loss, noise, name=name), values
@@ -124,17 +123,10 @@ class Mixtures:
         return cls(working, log_ratio, samples.loss(log_ratio))
 
 
-def by_mixtures(
-    samples: TwoSamples, found: Mixtures, other_noise: float | None = None
-) -> tuple[Route, dict[str, float]]:
-    """The values of the two routes that rest on mixtures.
-
-    Where the variance of the neighbour estimate on as many draws of other distributions is given, fewer will do: that on both
-    counts.
-    """
+def by_mixtures(samples: TwoSamples, found: Mixtures) -> tuple[Route, dict[str, float]]:
+    """The values of the two routes that rest on mixtures."""
     working = found.working
-    beyond, noise = samples.beyond(working, "scaled", fewer=other_noise is not None)
-    noise = noise if other_noise is None else 0.5 * (noise + other_noise)
+    beyond, noise = samples.beyond(working, "scaled")
     value = working.divergence + _kept(beyond, noise)
     route = Route(value, found.log_ratio, found.loss, noise, working.divergence, name="mixtures")
     return route, {"mixtures": value, "corrected_neighbors": working.divergence + beyond}

@@ -205,10 +205,8 @@ class TwoSamples:
         of_p, of_q = np.logaddexp(0.0, -log_ratio[: self.n]), np.logaddexp(0.0, log_ratio[self.n :])
         return 0.5 * (self.learnt.p.mean(of_p).value + self.learnt.q.mean(of_q).value)
 
-    def beyond(self, working: WorkingPair[Any], space: str, *, fewer: bool = False) -> tuple[float, float]:
+    def beyond(self, working: WorkingPair[Any], space: str, *, only_mean: bool = False) -> tuple[float, float]:
         """What the neighbour estimate gives beyond its mean on draws from the pair, and the variance on such draws.
-
-        ``fewer`` draws have a mean, and a variance that is not worth much by itself.
 
         A few draws have no mean worth the name: what their rows of P have by chance beyond the divergence of the pair, the
         neighbours have too, and it is taken off.
@@ -216,7 +214,7 @@ class TwoSamples:
         n, m = self.pair.p.n_rows, self.pair.q.n_rows
         if self.all_learnt:
             drawn = int(np.clip(_NUMBERS_DRAWN // ((n + m) * self.pair.p.n_columns), _FEWEST_DRAWN, _MOST_DRAWN))
-            drawn = drawn // 2 if fewer else drawn
+            drawn = drawn // 2 if only_mean else drawn  # a variance needs more
         else:
             drawn = _DRAWN_OF_MANY if n + m <= _TWICE else 1
         draws = (working.draw(n, m, self.rng) for _ in range(drawn))
