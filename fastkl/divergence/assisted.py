@@ -6,21 +6,22 @@ different places, and their median is the estimate where no more is known (measu
 
 * *The better of two pairs of normal distributions*, in the columns as they are (scaled) and in pooled normal scores, by held-out
   log-loss in telling rows of P and Q apart. Its exact divergence, plus what the neighbour estimate gives beyond its own mean on
-  draws from the pair, shrunk where that is noise. Where a regression does better than both pairs, the neighbour estimate alone.
+  draws from the pair, shrunk where that is noise.
 * *The neighbour estimate in normal scores*, less its mean on draws from the pair there, plus that pair's divergence.
-* *A cross-fitted logistic regression* on squares, products, logarithms, tails and atoms: the mean log-odds of rows it has not
-  seen.
+* *A cross-fitted logistic regression* on squares, products, logarithms, tails, atoms and the ends of P: the mean log-odds of rows
+  it has not seen.
 
 Where no regression tells P and Q apart better than the pair, and neighbours see no more beyond it than chance gives on draws
 from it, the pair is as good as true, and the estimate goes over to its own divergence. Where one tells them apart as well, up to
 half of the estimate is its. Where one does better than both pairs, mixtures of normal distributions are tried
-(`working_mixtures`). Of many rows fits learn from some (`two_samples`).
+(`working_mixtures`), and if these do better than the pairs they stand in for them, else the neighbours as they are for the pair's
+divergence. Of mixtures and regression one that is far ahead is the estimate. Of many rows fits learn from some (`two_samples`).
 
 Where a column has atoms no normal distribution stands for anything, and the regression is the estimate; rows that are symbols
 have the neighbour estimate as it is, which on them is that of Zhang and Grabchak. All of it is free of units: multiplying or
 shifting a column of both samples changes nothing. The standard error takes the influence function of the log-ratio that was
 chosen, that of the neighbour estimate, and how far the three are apart. They also give the verdict: where the regression tells
-P and Q apart better than both normal pairs and the three differ, none of them is to be trusted.
+P and Q apart better than the distributions that were chosen and the three differ, none of them is to be trusted.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from fastkl._core.blas_threads import single_threaded_blas
 from fastkl._core.means import Mean
 from fastkl.divergence.arguments import FloatArray
 from fastkl.divergence.diagnostics import few_effective_rows
+from fastkl.divergence.edges import edge_reasons
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.neighbors import SamplePair
 from fastkl.divergence.ratio_routes import Mixtures, Route, by_mixtures, by_normals, by_regression
@@ -102,10 +104,11 @@ def assisted_divergence(
             f"{np.log(pair.q.n_rows):.2g} at most: its size rests on how distributions that fit the rows go on beyond them. "
             "kl_lower_bound says what is in the data."
         )
-    if standard_error and chosen.alone and values.get("mixtures", value) > value + 2.0 * error:
+    if standard_error and chosen.ahead and values.get("mixtures", value) > value + 2.0 * error:
         reasons.append(
-            f"Mixtures of normal distributions, which go on beyond the rows, give {values['mixtures']:.2g} nats where a regression "
-            f"gives {value:.2g}: what the tail of p beyond q adds is not in the data, and the estimate is rather a lower bound."
+            f"Mixtures of normal distributions, which go on beyond the rows, give {values['mixtures']:.2g} nats where a "
+            f"regression gives {value:.2g}: what the tail of p beyond q adds is not in the data, and the estimate is rather a "
+            "lower bound."
         )
     if standard_error and value < -3.0 * error:
         reasons.append(f"The estimate is negative by {-value / error:.1f} standard errors, which no divergence is.")
@@ -139,10 +142,10 @@ def _of_routes(samples: TwoSamples, regression: Route) -> tuple[float, Route, di
 def _between(chosen: Route, regression: Route, values: dict[str, float]) -> tuple[float, Route, dict[str, float]]:
     """The median of the routes, or the regression as far as it tells P and Q apart better than the other that was chosen."""
     median = float(np.median(list(values.values())))
-    alone = float(np.clip((chosen.loss - regression.loss) / _LOWER - 1.0, 0.0, 1.0))
-    if alone > 0.5:
-        chosen = replace(regression, alone=alone)
-    return median + alone * (regression.value - median), chosen, values
+    ahead = float(np.clip((chosen.loss - regression.loss) / _LOWER - 1.0, 0.0, 1.0))
+    if ahead > 0.5:
+        chosen = replace(regression, ahead=ahead)
+    return median + ahead * (regression.value - median), chosen, values
 
 
 def _mixtures(samples: TwoSamples, regression: Route) -> Mixtures | None:
@@ -207,7 +210,7 @@ def _error(chosen: Route, samples: TwoSamples, spread: float) -> float:
     sizes = (min(side.effective_size, chosen.seen) for side in (samples.pair.p, samples.pair.q))
     of_p, of_q = (mean.variance() / size for mean, size in zip((at_p, at_q), sizes, strict=True))
     sampling = of_p + min(of_q, _OF_Q * of_neighbors)
-    found = float(np.hypot(np.sqrt(max(sampling, of_neighbors)), _SPREAD * (1.0 - 0.5 * chosen.alone) * spread))
+    found = float(np.hypot(np.sqrt(max(sampling, of_neighbors)), _SPREAD * (1.0 - 0.5 * chosen.ahead) * spread))
     trusted = float(np.hypot(chosen.error, _MISSED * np.sqrt(chosen.noise)))
     return chosen.trust * trusted + (1.0 - chosen.trust) * found
 
@@ -222,9 +225,8 @@ def _doubts(
 ) -> list[str]:
     """Reasons not to trust the estimate: the routes disagree, all (``spread``) or those that count (``apart``), and why."""
     pair, plain = samples.pair, samples.plain
-    told = ("share rows", "rounded", "seems to end")
-    reasons = [reason for reason in plain.diagnostics["reasons"] if any(words in reason for words in told)]
-    reasons += few_effective_rows(pair.p, pair.q)
+    reasons = [reason for reason in plain.diagnostics["reasons"] if "share rows" in reason or "rounded" in reason]
+    reasons += edge_reasons(pair) + few_effective_rows(pair.p, pair.q)  # in the columns as they are
     neighbors = plain.standard_error
     # In one column neighbours are near enough to see the edges that a regression sees.
     far = (2.5 if pair.p.n_columns == 1 else 1.0) * neighbors
@@ -234,7 +236,7 @@ def _doubts(
             f"{apart:.2g} nats apart: none of them may be right."
         )
     by_mixtures = chosen.name == "mixtures"
-    odd = chosen.alone > 0.0 or (regression.loss < chosen.loss - 0.2 * _LOWER and spread > 1.5 * neighbors)
+    odd = (chosen.ahead > 0.0 or regression.loss < chosen.loss - 0.2 * _LOWER) and spread > 1.5 * neighbors
     if odd or by_mixtures:
         beyond = unreached_rows(samples.compared)
         best = by_mixtures and chosen.loss < regression.loss - _LOWER

@@ -58,8 +58,8 @@ class Route:
         Which.
     seen : float
         Rows of either sample that it learns from at most, where their sampling is that of its value.
-    alone : float
-        How far it tells P and Q apart so much better than others that these don't count, between 0 and 1.
+    ahead : float
+        How far it is ahead of the others in telling P and Q apart: 0 where they are worth as much, 1 where they don't count.
     """
 
     value: float
@@ -71,7 +71,7 @@ class Route:
     trust: float = 0.0
     name: str = ""
     seen: float = np.inf
-    alone: float = 0.0
+    ahead: float = 0.0
 
 
 def by_normals(samples: TwoSamples, near: bool) -> tuple[Route, dict[str, float]]:

@@ -78,8 +78,6 @@ def test_skewed_and_tied_samples():
 
 def test_what_no_route_describes_is_doubtful():
     rng = np.random.default_rng(3)
-    inside, around = rng.random((1000, 5)), rng.uniform(-0.15, 1.15, (1000, 5))
-    assert kl_divergence(inside, around).diagnostics["bias_suspected"]
     heavy = stats.multivariate_t(np.zeros(6), np.eye(6), df=2).rvs(2000, random_state=0)
     normal = rng.normal(size=(2000, 6)) * 3.0
     found = kl_divergence(heavy, normal)

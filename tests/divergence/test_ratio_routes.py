@@ -105,6 +105,13 @@ def test_clusters_are_the_same_in_any_run():
     assert len(np.unique(first[X[:, 0] > 0.0])) == len(np.unique(first[X[:, 0] < 0.0])) == 1
 
 
+def test_clusters_of_fewer_distinct_rows():
+    rows = np.repeat([[0.0, 0.0], [1.0, 1.0]], 30, axis=0)
+    codes = clusters(rows, 3, 60)
+    assert len(np.unique(codes[:30])) == len(np.unique(codes[30:])) == 1
+    assert codes[0] != codes[-1]
+
+
 def test_clusters_against_one_normal_distribution_of_their_covariance():
     """No normal distribution tells them apart; the truth, .461995, is by quadrature of the first column."""
     found = []

@@ -9,6 +9,7 @@ from scipy.special import expit
 from fastkl import kl_divergence
 from fastkl.divergence.arguments import Sample
 from fastkl.divergence.assisted import has_atoms
+from fastkl.divergence.coordinates import Ranks, interpolated_scores, normal_scores
 from fastkl.divergence.neighbors import SamplePair
 from fastkl.divergence.ratio_regression import RatioTerms, fitted, with_constant
 from fastkl.divergence.two_samples import TwoSamples
@@ -200,3 +201,48 @@ def test_normal_distributions_very_far_apart_are_a_matter_of_belief():
     found = kl_divergence(rng.normal(size=(500, 1)), rng.normal(100.0, 1.0, size=(500, 1)))
     assert found.diagnostics["bias_suspected"]
     assert any("rest" in reason or "not in the data" in reason for reason in found.diagnostics["reasons"])
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_scores_between_those_of_some_rows(weighted):
+    rng = np.random.default_rng(11)
+    x, y = rng.standard_cauchy((40_000, 2)), rng.standard_t(2.0, (60_000, 2))
+    x[rng.random(40_000) < 0.2, 1] = 0.25  # an atom has a score of its own
+    masses = rng.random(100_000) if weighted else None
+    some = np.r_[:20_000], np.r_[:30_000]
+    of_some = None if masses is None else np.concatenate([masses[some[0]], masses[40_000:][some[1]]])
+    exact = np.concatenate(normal_scores(x, y, masses))
+    found = np.concatenate(interpolated_scores(x, y, (x[some[0]], y[some[1]]), of_some, 2))
+    for values, mine, known in zip(np.concatenate([x, y]).T, found.T, exact.T, strict=True):
+        order = np.argsort(values, kind="stable")
+        steps = np.diff(values[order])
+        assert np.all(np.diff(mine[order])[steps > 1e-9] > 0.0)
+        assert np.all(np.diff(mine[order])[steps == 0.0] == 0.0)
+        assert np.quantile(np.abs(mine - known), 0.99) < 0.05
+        assert np.abs(mine - known).max() < 1.0
+        assert abs(mine.max()) < 6.0
+
+
+def test_thinned_ranks_are_near_and_keep_the_ends_of_jumps():
+    rng = np.random.default_rng(12)
+    column = np.where(rng.random(20_000) < 0.3, 0.0, rng.normal(size=20_000))
+    whole = Ranks.of(column)
+    thin = whole.thinned()
+    assert len(thin.values) < 2000
+    assert np.all(np.diff(thin.values) > 0.0)
+    at = np.concatenate([column, rng.normal(size=1000)])
+    np.testing.assert_allclose(thin.scores(at), whole.scores(at), atol=0.0101)
+    assert thin.scores(np.zeros(1)) == whole.scores(np.zeros(1))
+    assert np.isfinite(whole.reaching(-1e300, 1e300, 10**6).scores(np.array([-1e300, 0.0, 1e300]))).all()
+
+
+def test_many_rows_are_compared_as_they_are_by_ranks():
+    """Where columns are sorted up to 200,000 rows, and interpolated beyond, estimates are the same within their error."""
+    rng = np.random.default_rng(13)
+    x, y = np.exp(rng.normal(size=(101_000, 2))), np.exp(rng.normal(0.3, 1.2, (101_000, 2)))
+    found, fewer = kl_divergence(x, y), kl_divergence(x[:99_000], y[:99_000])
+    truth = 2.0 * (np.log(1.2) + 1.09 / 2.88 - 0.5)
+    for one in (found, fewer):
+        assert abs(one - truth) < 3.0 * one.standard_error < 0.03
+    weighted = kl_divergence(x, y, sample_weight_p=rng.uniform(0.5, 1.5, 101_000))
+    assert abs(weighted - truth) < 3.5 * weighted.standard_error

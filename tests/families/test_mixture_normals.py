@@ -2,9 +2,12 @@
 
 import numpy as np
 import pytest
+from scipy.special import logsumexp
+from scipy.stats import multivariate_normal
 
 from fastkl import families
 from fastkl._core.rows import Rows
+from fastkl.families._normals import Normals
 from fastkl.families.mixture import Mixture
 from fastkl.families.mixture.ascent import Ascent
 from fastkl.families.mixture.collapsed import CollapsedError
@@ -219,3 +222,44 @@ def test_compiled_maps_stop_where_a_component_is_not_regular():
     assert irregular
     assert len(trace) == 1
     assert found is at
+
+
+@pytest.mark.parametrize("weights", [None, "given"])
+def test_compiled_maps_with_a_ridge_are_those_of_numpy(weights):
+    rng = np.random.default_rng(2)
+    X = np.concatenate([rng.normal(size=(300, 3)), rng.normal(2.0, 0.5, size=(200, 3))])
+    w = None if weights is None else rng.random(500)
+    times, ridge = np.ones(500) if w is None else w, np.diag([0.1, 0.2, 0.3])
+    share, means, covariances = np.array([0.4, 0.6]), np.array([[0.0] * 3, [1.5] * 3]), np.array([np.eye(3)] * 2)
+    constants = np.log(share) - 1.5 * np.log(2.0 * np.pi)
+    trace, sums, lost, place = Normals(constants, means, covariances, ridge).maps(X, w, None, False, 0.0, 6)
+    expected = []
+    for _ in range(6):
+        logs = np.log(share[:, np.newaxis]) + [
+            multivariate_normal(mean, covariance).logpdf(X) for mean, covariance in zip(means, covariances, strict=True)
+        ]
+        evidence = logsumexp(logs, axis=0)
+        expected.append(times @ evidence)
+        last, parts = (share, means, covariances), times * np.exp(logs - evidence)
+        masses = parts.sum(axis=1)
+        share, means = masses / times.sum(), parts @ X / masses[:, np.newaxis]
+        covariances = np.array(
+            [
+                (part * (X - mean).T) @ (X - mean) / mass + ridge
+                for part, mean, mass in zip(parts, means, masses, strict=True)
+            ]
+        )
+    assert not lost
+    np.testing.assert_allclose(trace, expected, rtol=1e-12)
+    np.testing.assert_allclose(sums, masses, rtol=1e-10)
+    for found, value in zip((place[0], place[1], place[3]), last, strict=True):
+        np.testing.assert_allclose(found, value, rtol=1e-10, atol=1e-12)
+
+
+def test_a_component_of_fewer_rows_than_asked_for_is_not_regular():
+    X = np.concatenate([np.random.default_rng(0).normal(size=(50, 2)), np.full((2, 2), 40.0)])
+    constants, means, factors = np.log([0.5, 0.5]) - np.log(2.0 * np.pi), [[0.0, 0.0], [40.0, 40.0]], [np.eye(2)] * 2
+    for fewest, lost in ((1.5, False), (3.0, True)):
+        climb = Normals(constants, means, factors, 1e-3 * np.eye(2), fewest).maps(X, None, None, False, 0.0, 5)
+        assert climb[2] is lost
+        np.testing.assert_allclose(climb[1], [50.0, 2.0], rtol=1e-9)
