@@ -26,7 +26,6 @@ P and Q apart better than the distributions that were chosen and the three diffe
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -38,7 +37,8 @@ from fastkl.divergence.diagnostics import few_effective_rows
 from fastkl.divergence.edges import edge_reasons
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.neighbors import SamplePair
-from fastkl.divergence.ratio_routes import Mixtures, Route, by_mixtures, by_normals, by_regression
+from fastkl.divergence.ratio_routes import Mixtures, Route, by_mixtures, by_normals
+from fastkl.divergence.regression_route import RegressionRoute
 from fastkl.divergence.two_samples import TwoSamples, rows_at_random
 
 # Fewer rows than this in either sample leave the regression without use.
@@ -81,12 +81,13 @@ def assisted_divergence(
         if alone or not np.isfinite(plain):
             error = plain.standard_error if standard_error else float("nan")
             return _labelled(plain, float(plain), error, plain.diagnostics["reasons"], {"route": "neighbors"})
-        regression = by_regression(samples, alone=atoms)
+        learnt = RegressionRoute(samples)
+        regression = learnt.only() if atoms else learnt.beside_others()
         if atoms:
             values, chosen = {"regression": regression.value, "neighbors": float(plain)}, regression
             value = regression.value
         else:
-            value, chosen, values = _of_routes(samples, regression)
+            value, chosen, values = _of_routes(samples, regression, learnt)
     spread, middle = float(np.ptp(list(values.values()))), abs(float(np.median(list(values.values()))))
     error = _error(chosen, samples, spread) if standard_error else float("nan")
     # Where mixtures are nearer than normal distributions, it is they and what is nearest to them that have to agree.
@@ -116,7 +117,9 @@ def assisted_divergence(
     return _labelled(plain, value, error, reasons, more)
 
 
-def _of_routes(samples: TwoSamples, regression: Route) -> tuple[float, Route, dict[str, float]]:
+def _of_routes(
+    samples: TwoSamples, regression: Route, learnt: RegressionRoute
+) -> tuple[float, Route, dict[str, float]]:
     """The estimate of samples without atoms, the log-ratio that was chosen, and what each route says."""
     near = regression.loss >= samples.nearest[2] - _LOWER
     if not near and np.isfinite(samples.normals.divergence):
@@ -128,7 +131,7 @@ def _of_routes(samples: TwoSamples, regression: Route) -> tuple[float, Route, di
             if np.isfinite(list(values.values())).all():
                 if chosen.loss < regression.loss - _LOWER:
                     return chosen.value, chosen, values
-                return _between(chosen, regression, values)
+                return _between(chosen, regression, values, learnt)
     chosen, values = by_normals(samples, near)
     values["regression"] = regression.value
     if not np.isfinite([chosen.error, *values.values()]).all():  # one sample is a point beside the other
@@ -136,16 +139,19 @@ def _of_routes(samples: TwoSamples, regression: Route) -> tuple[float, Route, di
         return float(np.mean(list(values.values()))), regression, values
     if near:
         return _weighed(chosen, regression, values), chosen, values
-    return _between(chosen, regression, values | {"neighbors": float(samples.plain)})
+    return _between(chosen, regression, values | {"neighbors": float(samples.plain)}, learnt)
 
 
-def _between(chosen: Route, regression: Route, values: dict[str, float]) -> tuple[float, Route, dict[str, float]]:
+def _between(
+    chosen: Route, regression: Route, values: dict[str, float], learnt: RegressionRoute
+) -> tuple[float, Route, dict[str, float]]:
     """The median of the routes, or the regression as far as it tells P and Q apart better than the other that was chosen."""
-    median = float(np.median(list(values.values())))
     ahead = float(np.clip((chosen.loss - regression.loss) / _LOWER - 1.0, 0.0, 1.0))
     if ahead > 0.5:
-        chosen = replace(regression, ahead=ahead)
-    return median + ahead * (regression.value - median), chosen, values
+        chosen = learnt.ahead(ahead)
+        values = values | {"regression": chosen.value}
+    median = float(np.median(list(values.values())))
+    return median + ahead * (values["regression"] - median), chosen, values
 
 
 def _mixtures(samples: TwoSamples, regression: Route) -> Mixtures | None:

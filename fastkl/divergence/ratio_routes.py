@@ -1,4 +1,4 @@
-"""Routes to the divergence of two samples: by working distributions that stand for them, or by a regression.
+"""Routes to the divergence of two samples by working distributions that stand for them.
 
 Working distributions (a pair of normal ones, or of mixtures of such) have an exact divergence, and what a neighbour estimate
 makes of draws from them is known to be wrong: what it gives beyond that is what the samples have beyond the distributions. Each
@@ -8,27 +8,21 @@ compared.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from fastkl.divergence.arguments import FloatArray
-from fastkl.divergence.ratio_regression import RatioTerms, Regression, cross_fitted, fitted, with_constant
-from fastkl.divergence.two_samples import FOLDS, TwoSamples, rows_at, rows_at_random
+from fastkl.divergence.two_samples import TwoSamples
 from fastkl.divergence.working_laws import Masses, NormalPair, WorkingPair, departure, normal_pair
 from fastkl.divergence.working_mixtures import Mixture, mixture_pair, refined_pair
 
-# The rows whose terms are in memory at once, and draws for the divergence of mixtures, as many as rows of P at most.
-_BLOCK, _MOST_DRAWS = 16_384, 200_000
+# Draws for the divergence of mixtures: as many as rows of P, but at most.
+_MOST_DRAWS = 200_000
 # Standard deviations that leave no trust at all.
 _ENDLESS = 1e20
-# Rows of P at which the regression is asked beside other routes: so many, or one of so many if that is more.
-_ASKED, _OF_MANY = 50_000, 20
 # So many rows of a sample tell whether it is one of a normal distribution, the first of them where it is far from that.
 _EXAMINED, _FIRST_EXAMINED, _NO_TRUST = 200_000, 20_000, 1e-6
-# Rows of either sample that a regression learns from that is the only route.
-_ALONE = 200_000
 # So many standard deviations of what neighbours see beyond working distributions, or of the samples' own departure from normal
 # ones, leave half of the trust in these.
 _CHANCE, _DEPARTURE = 3.0, 3.2
@@ -130,65 +124,6 @@ def by_mixtures(samples: TwoSamples, found: Mixtures) -> tuple[Route, dict[str, 
     value = working.divergence + _kept(beyond, noise)
     route = Route(value, found.log_ratio, found.loss, noise, working.divergence, name="mixtures")
     return route, {"mixtures": value, "corrected_neighbors": working.divergence + beyond}
-
-
-def by_regression(samples: TwoSamples, alone: bool) -> Route:
-    """Log-odds of a logistic regression at rows that it has not seen; ``alone`` where no other route will be beside it."""
-    learnt, n = samples.learnt, samples.n
-    rows = np.concatenate([learnt.p.X, learnt.q.X]).astype(np.float64)
-    terms = RatioTerms(rows, np.concatenate(samples.spaces["normal_scores"]), samples.ends_of_p)
-    of_p = np.concatenate([np.ones(n), np.zeros(samples.m)])
-    log_ratio, found = cross_fitted(terms.learnt, of_p, samples.fold, FOLDS, masses=samples.masses)
-    if samples.all_learnt:
-        value = learnt.p.mean(log_ratio[:n]).value
-    elif alone:
-        found = _of_many_rows(samples, terms, found)
-        value = samples.pair.p.mean(_log_odds(samples.pair.p.X, terms, found)).value
-    else:
-        value = _mean_log_odds(samples, terms, found, log_ratio[:n])
-    return Route(value, log_ratio, samples.loss(log_ratio), name="regression", seen=_ALONE if alone else np.inf)
-
-
-def _mean_log_odds(samples: TwoSamples, terms: RatioTerms, found: Regression, held_out: FloatArray) -> float:
-    """Over rows of P; where these are all, those that were learnt from have their values held out.
-
-    Of many rows some are enough beside other routes: what a pair of normal distributions gives at these is taken off, and what it
-    gives at all put back.
-    """
-    p = samples.pair.p
-    asked = max(_ASKED, p.n_rows // _OF_MANY)
-    if p.n_rows <= asked:
-        log_odds = _log_odds(p.X, terms, found)
-        log_odds[samples.rows_of_p] = held_out
-        return p.mean(log_odds).value
-    rows = rows_at_random(p.n_rows, asked, samples.rng)
-    some, of_normals = (
-        rows_at(p, rows),
-        samples.normals.log_ratio(samples.everywhere(samples.space)[0], samples.n_threads),
-    )
-    return some.mean(_log_odds(some.X, terms, found) - of_normals[rows]).value + p.mean(of_normals).value
-
-
-def _of_many_rows(samples: TwoSamples, terms: RatioTerms, found: Regression) -> Regression:
-    """The regression on many more rows: as the only route its coefficients' error is that of the estimate.
-
-    Terms stay those of the rows that were learnt from, beside which coefficients are few, so that no row is flattered.
-    """
-    (X, Y), masses = samples.some_rows(_ALONE)
-    designs = [np.concatenate(list(_designs(rows, terms))) for rows in (X, Y)]
-    times = [np.ones(len(rows)) if mass is None else mass for rows, mass in zip((X, Y), masses, strict=True)]
-    of_p = np.concatenate([np.ones(len(X)), np.zeros(len(Y))])
-    return fitted(np.concatenate(designs), of_p, np.concatenate(times), 1.0, found)
-
-
-def _log_odds(X: FloatArray, terms: RatioTerms, found: Regression) -> FloatArray:
-    return np.concatenate([found.log_ratio(design) for design in _designs(X, terms)])
-
-
-def _designs(X: FloatArray, terms: RatioTerms) -> Iterator[FloatArray]:
-    """A column of ones and the terms of rows, some at a time."""
-    for first in range(0, len(X), _BLOCK):
-        yield with_constant(terms.of(X[first : first + _BLOCK].astype(np.float64)))
 
 
 def _kept(beyond: float, noise: float) -> float:
