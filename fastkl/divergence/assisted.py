@@ -65,6 +65,8 @@ _WIDE, _ERRORS_OF_SPREAD = 1.0, 2.0
 _NATS_OF_ROWS = 2.0
 # Rows of P beyond the reach of Q, beside those that chance puts there (about 1); mixtures may know how tails go on.
 _UNREACHED, _UNREACHED_BY_MIXTURES = 5.0, 15.0
+# So many rows of either sample are looked at for that.
+_COUNTED = 200_000
 
 
 def assisted_divergence(
@@ -244,11 +246,12 @@ def _doubts(
     by_mixtures = chosen.name == "mixtures"
     odd = (chosen.ahead > 0.0 or regression.loss < chosen.loss - 0.2 * _LOWER) and spread > 1.5 * neighbors
     if odd or by_mixtures:
-        beyond = unreached_rows(samples.compared)
+        compared = samples.some_compared(_COUNTED)
+        beyond = unreached_rows(compared)
         best = by_mixtures and chosen.loss < regression.loss - _LOWER
         if beyond > (_UNREACHED_BY_MIXTURES if best else _UNREACHED):
             reasons.append(
-                f"The tail of p beyond the last row of q is not in the data ({100.0 * beyond / pair.q.effective_size:.2g} % of p "
+                f"The tail of p beyond the last row of q is not in the data ({100.0 * beyond / compared.q.effective_size:.2g} % of p "
                 f"is farther from q than any row of q is from the others, {beyond:.0f} times as much as chance puts there): the "
                 "estimate is rather a lower bound."
             )

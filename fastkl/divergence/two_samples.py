@@ -139,6 +139,14 @@ class TwoSamples:
         """The pair that the neighbour estimate is of."""
         return as_pair(self.everywhere(self.space), self.pair)
 
+    def some_compared(self, most: int) -> SamplePair:
+        """At most so many rows of either of these, at random."""
+        sides = (self.compared.p, self.compared.q)
+        if max(side.n_rows for side in sides) <= most:
+            return self.compared
+        first, second = (rows_at(side, self._some(side, most)) for side in sides)
+        return SamplePair(first, second)
+
     @cached_property
     def plain(self) -> Estimate:
         """The neighbour estimate of all rows."""
