@@ -251,9 +251,9 @@ def _doubts(
         best = by_mixtures and chosen.loss < regression.loss - _LOWER
         if beyond > (_UNREACHED_BY_MIXTURES if best else _UNREACHED):
             reasons.append(
-                f"The tail of p beyond the last row of q is not in the data ({100.0 * beyond / compared.q.effective_size:.2g} % of p "
-                f"is farther from q than any row of q is from the others, {beyond:.0f} times as much as chance puts there): the "
-                "estimate is rather a lower bound."
+                f"The tail of p beyond the last row of q is not in the data "
+                f"({100.0 * beyond / compared.q.effective_size:.2g} % of p is farther from q than any row of q is from the others, {beyond:.0f} times as much as chance puts there): "
+                "the estimate is rather a lower bound."
             )
     return reasons
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastkl.divergence.arguments import FloatArray, Sample
+from fastkl.divergence.arguments import FloatArray
 from fastkl.divergence.neighbors import Pair, SamplePair
 
 # Half of what is between the last row and so many before it is added to the ends of a sample.
@@ -32,39 +32,38 @@ def ends(some: FloatArray, X: NDArray[Any]) -> tuple[FloatArray, FloatArray]:
     before = min(_BEFORE, len(some) - 1)
     share = _SHARE * len(some) / len(X)  # the last rows of all are as much nearer to each other
     below, above = ordered[before] - ordered[0], ordered[-1] - ordered[-1 - before]
-    return X.min(axis=0) - share * below, X.max(axis=0) + share * above
+    low, high = (np.array([end(column) for column in X.T], dtype=np.float64) for end in (np.min, np.max))
+    return low - share * below, high + share * above
 
 
 def edge_reasons(pair: Pair) -> list[str]:
     """For each column in which q ends at an edge that p goes beyond: why the divergence is infinite."""
     if not isinstance(pair, SamplePair):
         return []
-    ends_of_q = (pair.q.X.min(axis=0), -1.0, "least"), (pair.q.X.max(axis=0), 1.0, "largest")
-    return [
-        f"Column {j}: {beyond[j]} of {pair.p.n_rows} rows of p are beyond the {name} value of q, just before which q has as many "
-        f"rows as elsewhere: q seems to end there, and the divergence to be infinite."
-        for end, sign, name in ends_of_q
-        for beyond in [np.count_nonzero(_beyond(pair.p.X, end, sign), axis=0)]
-        for j in np.flatnonzero(beyond >= _ROWS)
-        if _is_edge(pair.p, pair.q, int(j), float(end[j]), sign)
-    ]
+    reasons = []
+    for j, (first, second) in enumerate(zip(pair.p.X.T, pair.q.X.T, strict=True)):
+        for end, sign, name in ((float(second.min()), -1.0, "least"), (float(second.max()), 1.0, "largest")):
+            beyond = int(np.count_nonzero(first < end if sign < 0.0 else first > end))
+            if beyond >= _ROWS and _is_edge(first, second, end, sign):
+                reasons.append(
+                    f"Column {j}: {beyond} of {len(first)} rows of p are beyond the {name} value of q, just before which q has "
+                    f"as many rows as elsewhere: q seems to end there, and the divergence to be infinite."
+                )
+    return reasons
 
 
-def _beyond(X: NDArray[Any], end: NDArray[Any], sign: float) -> NDArray[np.bool_]:
-    return np.less(X, end) if sign < 0.0 else np.greater(X, end)
-
-
-def _is_edge(p: Sample, q: Sample, j: int, end: float, sign: float) -> bool:
+def _is_edge(p: NDArray[Any], q: NDArray[Any], end: float, sign: float) -> bool:
+    """Whether the column of q ends as a uniform one does, on the scale on which that of p goes on."""
     with np.errstate(over="ignore"):
-        beyond = sign * (p.X[:, j].astype(np.float64) - end)
-        before = sign * (end - q.X[:, j].astype(np.float64))
+        beyond = sign * (p.astype(np.float64) - end)
+        before = sign * (end - q.astype(np.float64))
     beyond = beyond[beyond > 0.0]
     some = int(np.clip(len(beyond) // 2, _ROWS, _MOST_ROWS))
     far = float(np.partition(beyond, some - 1)[some - 1])
     if float(beyond.min()) > 0.5 * far:  # p begins elsewhere
         return False
     near = before[before <= far] / far
-    if not _ROWS_BEFORE <= len(near) <= _MOST * q.n_rows:  # of a whole narrow sample there are many as well
+    if not _ROWS_BEFORE <= len(near) <= _MOST * len(q):  # of a whole narrow sample there are many as well
         return False
     # within a standard deviation of the mean of so many uniform ones
     return float(near.mean()) <= 0.5 + np.sqrt(1.0 / (12.0 * len(near)))
