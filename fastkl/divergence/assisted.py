@@ -92,10 +92,7 @@ def assisted_divergence(
             value, chosen, values = _of_routes(samples, regression, learnt)
     spread, middle = float(np.ptp(list(values.values()))), abs(float(np.median(list(values.values()))))
     error = _error(chosen, samples, spread) if standard_error else float("nan")
-    # Where mixtures are nearer than normal distributions, it is they and what is nearest to them that have to agree.
-    judge = "corrected_neighbors" if chosen.name == "mixtures" else "regression"
-    apart = abs(values["mixtures"] - values[judge]) if "mixtures" in values else spread
-    reasons = [] if not standard_error else _doubts(samples, chosen, regression, spread, apart, atoms)
+    reasons = [] if not standard_error else _doubts(samples, chosen, regression, values, atoms)
     if standard_error and spread > max(_WIDE, middle) and error > _ERRORS_OF_SPREAD * plain.standard_error:
         reasons.append(
             f"The routes to the estimate go from {min(values.values()):.2g} to {max(values.values()):.2g} nats, as they do "
@@ -127,13 +124,18 @@ def _of_routes(
     if not near and np.isfinite(samples.normals.divergence):
         # No pair of normal distributions is near: mixtures of such may be, else the neighbours as they are stand in for it.
         mixtures = _mixtures(samples, regression)
+        other = samples.nearest[2] if mixtures is None else mixtures.loss
+        far_ahead = _ahead(regression, other) == 1.0
         if mixtures is not None:
-            chosen, values = by_mixtures(samples, mixtures)
+            chosen, values = by_mixtures(samples, mixtures, only_mean=far_ahead)
             values = {"regression": regression.value} | values
             if np.isfinite(list(values.values())).all():
                 if chosen.loss < regression.loss - _LOWER:
                     return chosen.value, chosen, values
                 return _between(chosen, regression, values, learnt)
+        if far_ahead:  # what draws would say has no weight
+            chosen = learnt.ahead(1.0)
+            return chosen.value, chosen, {"regression": chosen.value, "neighbors": float(samples.plain)}
     chosen, values = by_normals(samples, near)
     values["regression"] = regression.value
     if not np.isfinite([chosen.error, *values.values()]).all():  # one sample is a point beside the other
@@ -144,11 +146,16 @@ def _of_routes(
     return _between(chosen, regression, values | {"neighbors": float(samples.plain)}, learnt)
 
 
+def _ahead(regression: Route, other: float) -> float:
+    """How far a regression is ahead of what has another log-loss."""
+    return float(np.clip((other - regression.loss) / _LOWER - 1.0, 0.0, 1.0))
+
+
 def _between(
     chosen: Route, regression: Route, values: dict[str, float], learnt: RegressionRoute
 ) -> tuple[float, Route, dict[str, float]]:
-    """The median of the routes, or the regression as far as it tells P and Q apart better than the other that was chosen."""
-    ahead = float(np.clip((chosen.loss - regression.loss) / _LOWER - 1.0, 0.0, 1.0))
+    """The median of the routes, or the regression as far as it is ahead of the other that was chosen."""
+    ahead = _ahead(regression, chosen.loss)
     if ahead > 0.5:
         chosen = learnt.ahead(ahead)
         values = values | {"regression": chosen.value}
@@ -223,37 +230,36 @@ def _error(chosen: Route, samples: TwoSamples, spread: float) -> float:
     return chosen.trust * trusted + (1.0 - chosen.trust) * found
 
 
-def _doubts(
-    samples: TwoSamples,
-    chosen: Route,
-    regression: Route,
-    spread: float,
-    apart: float,
-    atoms: bool,
-) -> list[str]:
-    """Reasons not to trust the estimate: the routes disagree, all (``spread``) or those that count (``apart``), and why."""
+def _doubts(samples: TwoSamples, chosen: Route, regression: Route, values: dict[str, float], atoms: bool) -> list[str]:
+    """Reasons not to trust the estimate: the routes disagree, all or those that count, and why."""
+    spread, by_mixtures = float(np.ptp(list(values.values()))), chosen.name == "mixtures"
+    # Where mixtures are nearer than normal distributions, it is they and what is nearest to them that have to agree.
+    judge = "corrected_neighbors" if by_mixtures else "regression"
+    beyond_judge = values["mixtures"] - values[judge] if "mixtures" in values else spread
     pair, plain = samples.pair, samples.plain
     reasons = [reason for reason in plain.diagnostics["reasons"] if "share rows" in reason or "rounded" in reason]
     reasons += edge_reasons(pair) + few_effective_rows(pair.p, pair.q)  # in the columns as they are
     neighbors = plain.standard_error
     # In one column neighbours are near enough to see the edges that a regression sees.
     far = (2.5 if pair.p.n_columns == 1 else 1.0) * neighbors
-    if not atoms and regression.loss < chosen.loss - _LOWER and apart > far:
+    if not atoms and regression.loss < chosen.loss - _LOWER and abs(beyond_judge) > far:
         reasons.append(
             f"A regression tells rows of p and q apart better than normal distributions do, and the routes to the estimate are "
-            f"{apart:.2g} nats apart: none of them may be right."
+            f"{abs(beyond_judge):.2g} nats apart: none of them may be right."
         )
-    by_mixtures = chosen.name == "mixtures"
-    odd = (chosen.ahead > 0.0 or regression.loss < chosen.loss - 0.2 * _LOWER) and spread > 1.5 * neighbors
+    # Mixtures go on beyond the rows: where a regression is ahead of them, a tail that is not in the data makes theirs the larger.
+    odd = beyond_judge > 0.0 if chosen.ahead else regression.loss < chosen.loss - 0.2 * _LOWER
+    odd = odd and spread > 1.5 * neighbors
     if odd or by_mixtures:
         compared = samples.some_compared(_COUNTED)
         beyond = unreached_rows(compared)
+        percent = 100.0 * beyond / compared.q.effective_size
         best = by_mixtures and chosen.loss < regression.loss - _LOWER
         if beyond > (_UNREACHED_BY_MIXTURES if best else _UNREACHED):
             reasons.append(
-                f"The tail of p beyond the last row of q is not in the data "
-                f"({100.0 * beyond / compared.q.effective_size:.2g} % of p is farther from q than any row of q is from the others, {beyond:.0f} times as much as chance puts there): "
-                "the estimate is rather a lower bound."
+                f"The tail of p beyond the last row of q is not in the data ({percent:.2g} % of p is farther from q than any "
+                f"row of q is from the others, {beyond:.0f} times as much as chance puts there): the estimate is rather a lower "
+                "bound."
             )
     return reasons
 

@@ -117,10 +117,10 @@ class Mixtures:
         return cls(working, log_ratio, samples.loss(log_ratio))
 
 
-def by_mixtures(samples: TwoSamples, found: Mixtures) -> tuple[Route, dict[str, float]]:
-    """The values of the two routes that rest on mixtures."""
+def by_mixtures(samples: TwoSamples, found: Mixtures, *, only_mean: bool) -> tuple[Route, dict[str, float]]:
+    """The values of the two routes that rest on mixtures; by fewer draws where their error is not asked for."""
     working = found.working
-    beyond, noise = samples.beyond(working, "scaled")
+    beyond, noise = samples.beyond(working, "scaled", only_mean=only_mean)
     value = working.divergence + _kept(beyond, noise)
     route = Route(value, found.log_ratio, found.loss, noise, working.divergence, name="mixtures")
     return route, {"mixtures": value, "corrected_neighbors": working.divergence + beyond}
