@@ -65,6 +65,8 @@ _WIDE, _ERRORS_OF_SPREAD = 1.0, 2.0
 _NATS_OF_ROWS = 2.0
 # Rows of P beyond the reach of Q, beside those that chance puts there (about 1); mixtures may know how tails go on.
 _UNREACHED, _UNREACHED_BY_MIXTURES = 5.0, 15.0
+# What neighbours alone see, in standard deviations and as a part of the estimate, where they have a bias: in so many columns.
+_SEEN, _SEEN_PART, _BIASED_IN = 10.0, 0.5, 3
 # So many rows of either sample are looked at for that.
 _COUNTED = 200_000
 
@@ -246,6 +248,17 @@ def _doubts(samples: TwoSamples, chosen: Route, regression: Route, values: dict[
         reasons.append(
             f"A regression tells rows of p and q apart better than normal distributions do, and the routes to the estimate are "
             f"{abs(beyond_judge):.2g} nats apart: none of them may be right."
+        )
+    if (
+        pair.p.n_columns >= _BIASED_IN
+        and chosen.noise > 0.0
+        and chosen.beyond > max(_SEEN * np.sqrt(chosen.noise), _SEEN_PART * abs(chosen.value))
+        and regression.value < 0.5 * chosen.beyond
+    ):
+        reasons.append(
+            f"Neighbours see {chosen.beyond:.2g} nats beyond normal distributions, {chosen.beyond / np.sqrt(chosen.noise):.0f} "
+            "times as much as chance puts there, and neither these nor a regression tell what it is: neighbours in "
+            f"{pair.p.n_columns} columns miss some of it, and the estimate is rather a lower bound."
         )
     # Mixtures go on beyond the rows: where a regression is ahead of them, a tail that is not in the data makes theirs the larger.
     odd = beyond_judge > 0.0 if chosen.ahead else regression.loss < chosen.loss - 0.2 * _LOWER

@@ -42,6 +42,8 @@ class Route:
         Mean log-loss of telling rows of P and Q apart by them.
     noise : float
         Variance of the neighbour estimate on draws from working distributions; 0 where there are none.
+    beyond : float
+        What the neighbour estimate gives beyond its mean on such draws, where that is part of the value.
     exact : float
         Divergence of the working distributions.
     error : float
@@ -60,6 +62,7 @@ class Route:
     log_ratio: FloatArray
     loss: float
     noise: float = 0.0
+    beyond: float = 0.0
     exact: float = 0.0
     error: float = 0.0
     trust: float = 0.0
@@ -85,7 +88,7 @@ def by_normals(samples: TwoSamples, near: bool) -> tuple[Route, dict[str, float]
     value = working.divergence + _kept(beyond, noise)
     of_samples, error = _of_samples(samples, working, name)
     trust = _trust(beyond, noise) * of_samples
-    route = Route(value, log_ratio, loss, noise, working.divergence, error if trust else 0.0, trust, name)
+    route = Route(value, log_ratio, loss, noise, beyond, working.divergence, error if trust else 0.0, trust, name)
     return route, {"normal": value} | values
 
 
@@ -122,7 +125,7 @@ def by_mixtures(samples: TwoSamples, found: Mixtures, *, only_mean: bool) -> tup
     working = found.working
     beyond, noise = samples.beyond(working, "scaled", only_mean=only_mean)
     value = working.divergence + _kept(beyond, noise)
-    route = Route(value, found.log_ratio, found.loss, noise, working.divergence, name="mixtures")
+    route = Route(value, found.log_ratio, found.loss, noise, exact=working.divergence, name="mixtures")
     return route, {"mixtures": value, "corrected_neighbors": working.divergence + beyond}
 
 

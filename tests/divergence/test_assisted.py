@@ -85,6 +85,17 @@ def test_what_no_route_describes_is_doubtful():
     assert any("tail of p beyond the last row of q" in reason for reason in found.diagnostics["reasons"])
 
 
+def test_what_neighbours_alone_see_is_doubtful_in_many_columns():
+    """Tails that come together in all columns beside tails in threes: normal distributions and squares are the same."""
+    rng = np.random.default_rng(0)
+    joint = stats.multivariate_t(np.zeros(6), np.eye(6), df=2).rvs(5000, random_state=rng)
+    threes = [stats.multivariate_t(np.zeros(3), np.eye(3), df=2).rvs(5000, random_state=rng) for _ in range(2)]
+    found = kl_divergence(joint, np.concatenate(threes, axis=1))  # the truth is .2909
+    (reason,) = found.diagnostics["reasons"]
+    assert reason.startswith("Neighbours see 0.1")
+    assert "rather a lower bound" in reason
+
+
 def test_equal_distributions_are_no_reason_for_doubt():
     doubts = 0
     for seed in range(8):
