@@ -83,7 +83,7 @@ def kl_divergence(
             the median of three corrections of the common-radius estimate by working normal distributions and a cross-fitted
             regression, free of units, with a verdict from their disagreement; the divergence of working distributions (normal
             ones, or mixtures) where these are as good as true, and the regression where it is far ahead of them. Densities may
-            end at edges along the columns. On 52 pairs with a known divergence its error is less than half of that of the others
+            end at edges along the columns. On 52 pairs with a known divergence its error is .25 to .5 times that of the others
             (``benchmarks/league.py``). For symbols and samples of fewer than 20 (effective) rows it is "common_radius" in normal
             scores.
     coordinates : {"auto", "normal_scores", "scaled"} or None, default="auto"

@@ -123,8 +123,11 @@ class UnivariateFamily(Family):
 
     def _with_ends(self, rows: Rows, params: Params, total: Floats) -> Floats:
         """The log-densities with rows that hold an end, where a column has a limit, looked at column by column."""
+        ends = self._ends(params)
+        if not ends:
+            return total
         touched = np.zeros(len(rows.X), dtype=bool)
-        for end in self._ends(params):
+        for end in ends:
             touched |= np.any(end == rows.X, axis=1)
         if touched.any():
             total[touched] = self.value_log_density(Rows(np.ascontiguousarray(rows.X[touched])), params).sum(axis=1)
@@ -148,7 +151,13 @@ class UnivariateFamily(Family):
 
     def _constants(self, params: Params) -> Floats:
         """What the kernel reads, (d, n_constants)."""
-        return np.ascontiguousarray(np.stack(np.broadcast_arrays(*self.constants(params)), axis=1))
+        constants = self.constants(params)
+        read = np.empty(
+            (max(map(np.size, constants)), len(constants))
+        )  # np.stack takes longer than the kernel on few rows
+        for i, values in enumerate(constants):
+            read[:, i] = values
+        return read
 
     def score_rows(self, rows: Rows, params: Params) -> Params:
         """The gradient of one row that has every value as a column of its own."""

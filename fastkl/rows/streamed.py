@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, is_dataclass, replace
@@ -19,6 +20,9 @@ from fastkl.rows.source import Block, Source
 from fastkl.rows.weights import no_weight, read_weights
 
 T = TypeVar("T")
+
+# Values that are sooner looked at one by one than summed with numpy's warnings off.
+_FEW = 4096
 
 
 @dataclass(frozen=True)
@@ -207,10 +211,12 @@ def is_finite(value: Any) -> bool:
     if isinstance(value, np.ndarray):
         if value.dtype.kind != "f":
             return True
+        if value.size <= _FEW:
+            return bool(np.isfinite(value).all())
         with np.errstate(all="ignore"):
             return bool(np.isfinite(value.sum()))
     if isinstance(value, float):
-        return bool(np.isfinite(value))
+        return math.isfinite(value)
     if isinstance(value, dict):
         return all(map(is_finite, value.values()))
     if isinstance(value, list | tuple):
