@@ -57,9 +57,9 @@ class Mixture:
     def climbed(
         self, X: FloatArray, masses: FloatArray | None, ridge: FloatArray, steps: int
     ) -> tuple[Mixture, float, bool]:
-        """The mixture after steps of EM while they gain, its log-likelihood, and whether that is the last of the climb.
+        """The mixture after steps of EM while they gain, its log-likelihood, and whether there is more to climb.
 
-        It is not where a component has lost its rows: that is left out.
+        There is where a component has lost its rows: that is left out, and the log-likelihood is still the one with it.
         """
         fewest = X.shape[1] + _ROWS
         trace, sums, lost, place = self._compile(ridge, fewest).maps(X, masses, None, False, _GAIN, steps + 1)
