@@ -65,10 +65,10 @@ _WIDE, _ERRORS_OF_SPREAD = 1.0, 2.0
 _NATS_OF_ROWS = 2.0
 # Rows of P beyond the reach of Q, beside those that chance puts there (about 1); mixtures may know how tails go on.
 _UNREACHED, _UNREACHED_BY_MIXTURES = 5.0, 15.0
-# What neighbours alone see, in standard deviations and as a part of the estimate, where they have a bias: in so many columns.
-_SEEN, _SEEN_PART, _BIASED_IN = 10.0, 0.5, 3
 # So many rows of either sample are looked at for that.
 _COUNTED = 200_000
+# What neighbours alone see, in standard deviations and as a part of the estimate, where they have a bias: in so many columns.
+_SEEN, _SEEN_PART, _BIASED_IN = 10.0, 0.5, 3
 
 
 def assisted_divergence(
@@ -240,7 +240,8 @@ def _doubts(samples: TwoSamples, chosen: Route, regression: Route, values: dict[
     beyond_judge = values["mixtures"] - values[judge] if "mixtures" in values else spread
     pair, plain = samples.pair, samples.plain
     reasons = [reason for reason in plain.diagnostics["reasons"] if "share rows" in reason or "rounded" in reason]
-    reasons += edge_reasons(pair) + few_effective_rows(pair.p, pair.q)  # in the columns as they are
+    # Edges in the columns as they are: the neighbour estimate, which has looked too, may be in scores, where an edge is none.
+    reasons += edge_reasons(pair) + few_effective_rows(pair.p, pair.q)
     neighbors = plain.standard_error
     # In one column neighbours are near enough to see the edges that a regression sees.
     far = (2.5 if pair.p.n_columns == 1 else 1.0) * neighbors
