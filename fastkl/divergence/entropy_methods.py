@@ -1,8 +1,8 @@
 """The entropies of a sample that ``entropy(method=...)`` offers, by name, and which of them the data ask for.
 
-By default margins are split off: gaps between order statistics for every column, on a log scale where that is less skewed, and
-neighbours for the copula. Where a column's values are rounded so coarsely that gaps are 0, or weights so unequal that they leave
-gaps without mass, the neighbours of whole rows take over, among columns scaled by their own spread.
+By default margins are split off: gaps between order statistics for every column, on the scale that suits it, and neighbours for
+the copula. Where a column's values are rounded so coarsely that gaps are 0, or weights so unequal that they leave gaps without
+mass, the neighbours of whole rows take over, among columns scaled by their own spread.
 """
 
 from __future__ import annotations

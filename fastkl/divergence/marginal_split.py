@@ -20,7 +20,8 @@ from fastkl._core.means import Mean
 from fastkl.divergence.arguments import DEFAULT_NEIGHBORS, FloatArray, require_count
 from fastkl.divergence.diagnostics import drift_reasons
 from fastkl.divergence.estimate import Estimate
-from fastkl.divergence.spacings import resolve_window, spacing_terms
+from fastkl.divergence.margins import margin
+from fastkl.divergence.spacings import resolve_window
 from fastkl.divergence.surfaces import refuse_surfaces
 from fastkl.divergence.weighted_knn import local_terms
 from fastkl.divergence.whitening import effective_size, normalised, whiten
@@ -28,8 +29,14 @@ from fastkl.exceptions import DegenerateDataError
 
 __all__ = ["marginal_split_entropy"]
 
-# Samples with a normal copula on which the bias is measured, by the number of rows: their noise falls with it.
-_DRAWN = ((20_000, 4), (200_000, 2), (np.inf, 1))
+# Samples with a normal copula on which the bias is measured: of so many rows in all, but not more samples than that. They are the
+# same at each call, so that their noise would be a bias of everybody's.
+_ROWS_DRAWN, _MOST_DRAWN = 10_000, 40
+# And so many up to so many rows: their noise falls with the rows.
+_FEWEST_DRAWN = ((20_000, 4), (200_000, 2), (np.inf, 1))
+# Gaps twice as long have three to seven times the bias where it grows with the square or the cube of their length: this part of
+# the step between them is what may be left.
+_OF_A_STEP = 1.0 / 3.0
 # Where neighbours fill so much less than all dimensions, the rows are near a curve or a surface.
 _MISSING_DIMENSION = 0.6
 
@@ -47,6 +54,8 @@ class Copula(NamedTuple):
         Mean of what the same calculation is off by on samples with a normal copula.
     variance : float
         Of that bias.
+    flattened : float
+        By how much the local terms of whole rows vary too little, since balls in many columns smooth the density.
     drift : float
         The bias that is left, by what the estimate moves with the number of neighbours beyond what it does on those samples.
     reasons : list of str
@@ -57,6 +66,7 @@ class Copula(NamedTuple):
     n_neighbors: int
     bias: float
     variance: float
+    flattened: float
     drift: float
     reasons: list[str]
 
@@ -91,10 +101,9 @@ def marginal_split_entropy(
     Returns
     -------
     Estimate
-        With ``diagnostics`` ``"marginal_entropies"`` (d,), ``"log_scale"`` (d,) of bool: the columns taken on a log
-        scale,
-        ``"copula_entropy"`` (minus the mutual information of the columns; at most 0 but for error), ``"entropy_bias"`` that was
-        subtracted, ``"n_neighbors"``, ``"window"``, ``"k_sweep_bias"``, ``"bias_suspected"``, ``"reasons"``.
+        With ``diagnostics`` ``"marginal_entropies"`` (d,), ``"log_scale"`` (d,) of bool: the columns not taken as they
+        are, ``"copula_entropy"`` (minus the mutual information of the columns; at most 0 but for error), ``"entropy_bias"`` that
+        was subtracted, ``"n_neighbors"``, ``"window"``, ``"k_sweep_bias"``, ``"bias_suspected"``, ``"reasons"``.
 
     Raises
     ------
@@ -107,11 +116,13 @@ def marginal_split_entropy(
     Notes
     -----
     :math:`H(X) = \\sum_j H(X_j) + H(Z) - \\frac d2 \\log(2 \\pi e)`, where Z are the normal scores
-    :math:`\\Phi^{-1}(F_j(x_j))` from mid-ranks, whitened for the search. A column that is less skewed in the logarithms of the
-    distances Y from one of its ends is measured so: :math:`H(X_j) = H(\\log Y) + E \\log Y`. The squared standard
-    error is the variance of the sum of all local terms of a row, plus the noise of the counts, over n. From the neighbour
-    estimate its error on samples of n rows with a normal copula of the correlations R of the scores, of entropy
-    :math:`\\frac12 \\log \\det R`, is subtracted: there the result has mean 0 in any number of columns. Splitting off
+    :math:`\\Phi^{-1}(F_j(x_j))` from mid-ranks, whitened for the search. A column is measured on the one of five scales g on
+    which gaps twice as long change least (as it is, logarithms of the distances from either end or of their ratio, inverse
+    hyperbolic sine): :math:`H(X_j) = H(g(X_j)) - E \\log g'(X_j)`. The squared standard error is the variance of the sum of all
+    local terms of a row, plus the noise of the counts, over n, plus the square of a third of what gaps twice as long change; the
+    variance that balls smooth away is known for normal columns, and added. From the neighbour estimate its error on samples of n
+    rows with a normal copula of the correlations R of the scores, of entropy :math:`\\frac12 \\log \\det R`, is subtracted:
+    there the result has mean 0 in any number of columns. Splitting off
     margins is the first step of Ariel and Louzoun 2020, doi:10.3390/e22020236.
 
     Examples
@@ -132,16 +143,13 @@ def marginal_split_entropy(
     scores, change = np.empty((n, d)), np.zeros(n)
     for j in range(d):
         column = X[:, j].astype(np.float64)
-        beyond = _beyond_an_end(column, shares)
-        logged[j] = beyond is not None
-        own = _marginal_terms(column, beyond, shares, window, f"column {j}")
-        if 4 * window < n:
-            change += _marginal_terms(column, beyond, shares, 2 * window, f"column {j}") - own
-        marginal[j] = shares @ own
-        terms += own
+        own = margin(column, shares, window, f"column {j}")
+        logged[j], marginal[j] = own.logged, shares @ own.terms
+        terms += own.terms
+        change += own.change
         scores[:, j] = _normal_scores(column, shares)
     noise = d * float(polygamma(1, 2 * window))
-    copula = Copula(np.zeros(n), 0, 0.0, 0.0, 0.0, [])
+    copula = Copula(np.zeros(n), 0, 0.0, 0.0, 0.0, 0.0, [])
     if d > 1:
         refuse_surfaces(X)
         rng = np.random.RandomState(0) if random_state is None else random_state
@@ -151,9 +159,10 @@ def marginal_split_entropy(
         noise += float(polygamma(1, copula.n_neighbors))
     of_copula = float(shares @ copula.terms)
     value = float(marginal.sum()) + of_copula
-    variance = max(float(shares @ (terms - value) ** 2), noise) + noise
-    error = float(np.sqrt(variance / effective_size(shares) + copula.variance + (0.5 * copula.drift) ** 2))
+    variance = max(float(shares @ (terms - value) ** 2) + copula.flattened, noise) + noise
     step = Mean.of(change, weights)
+    of_bias = (0.5 * copula.drift) ** 2 + (_OF_A_STEP * step.value) ** 2
+    error = float(np.sqrt(variance / effective_size(shares) + copula.variance + of_bias))
     moved, left = drift_reasons([window, 2 * window], step, 1, value, error)
     reasons = copula.reasons + ([_of_margins(step.value, left, window)] if moved else [])
     diagnostics = {
@@ -168,44 +177,6 @@ def marginal_split_entropy(
         "reasons": reasons,
     }
     return Estimate(value, error, n, "marginal_split", diagnostics)
-
-
-def _beyond_an_end(column: FloatArray, shares: FloatArray) -> FloatArray | None:
-    """Distances of the values from an end of the column whose logarithms are less skewed than the values; None for neither end.
-
-    The end of the distribution is taken to be as far beyond the last value as that is from the next one.
-    """
-    least, found = _skewness(column, shares), None
-    for side in (column, -column):
-        first = side.min()
-        other = side[side > first]
-        if not len(other):
-            return None
-        beyond = side - first + (other.min() - first)
-        skewness = _skewness(np.log(beyond), shares)
-        if skewness < least:
-            least, found = skewness, beyond
-    return found
-
-
-def _skewness(column: FloatArray, shares: FloatArray) -> float:
-    """Size of the skewness; 0 for a constant column, which the spacings reject with a better message."""
-    centred = column - shares @ column
-    scale = float(np.abs(centred).max())
-    if scale == 0.0:
-        return 0.0
-    centred /= scale
-    variance = float(shares @ centred**2)
-    return abs(float(shares @ centred**3)) / (variance * float(np.sqrt(variance)))
-
-
-def _marginal_terms(
-    column: FloatArray, beyond: FloatArray | None, shares: FloatArray, window: int, name: str
-) -> FloatArray:
-    if beyond is None:
-        return spacing_terms(column, shares, window, "digamma", name)
-    logs = np.log(beyond)
-    return spacing_terms(logs, shares, window, "digamma", f"the logarithm of {name}") + logs
 
 
 def _normal_scores(column: FloatArray, shares: FloatArray) -> FloatArray:
@@ -235,7 +206,7 @@ def _copula(
     except DegenerateDataError:
         numbers = numbers[numbers >= k]  # rows that are repeated fewer than k times have a density on the scale of k
         found = _copula_terms(scores, weights, shares, numbers, n_jobs)
-    drawn = _on_normal_copulas(scores, weights, shares, numbers, n_jobs, rng)
+    drawn, variances = _on_normal_copulas(scores, weights, shares, numbers, n_jobs, rng)
     biases = drawn.mean(axis=0)
     spread = drawn.var(axis=0, ddof=1) if len(drawn) > 1 else np.zeros(len(numbers))
     at, last = int(np.searchsorted(numbers, k)), len(numbers) - 1
@@ -259,7 +230,9 @@ def _copula(
         reasons.append(
             f"The entropy found for the copula, {value:.3g}, is above its maximum 0: nearest neighbours fail there."
         )
-    return Copula(terms, int(numbers[at]), float(biases[at]), float(spread[at]) / len(drawn), drift, reasons)
+    # The log-density of d normal columns has the variance d/2, whatever their correlations; counts add their noise.
+    flattened = max(0.5 * d + float(polygamma(1, int(numbers[at]))) - float(variances[at]), 0.0)
+    return Copula(terms, int(numbers[at]), float(biases[at]), float(spread[at]) / len(drawn), flattened, drift, reasons)
 
 
 def _on_normal_copulas(
@@ -269,8 +242,11 @@ def _on_normal_copulas(
     numbers: NDArray[np.intp],
     n_jobs: int | None,
     rng: np.random.RandomState,
-) -> FloatArray:
-    """What the calculation is off by on samples with a normal copula: one row per sample, one column per number of neighbours."""
+) -> tuple[FloatArray, FloatArray]:
+    """What the calculation is off by on samples with a normal copula: one row per sample, one column per number of neighbours.
+
+    With it the mean variance of the local terms of whole rows with normal columns, for each number of neighbours.
+    """
     n, d = scores.shape
     centred = scores - shares @ scores
     covariance = centred.T @ (centred * shares[:, np.newaxis])
@@ -278,12 +254,21 @@ def _on_normal_copulas(
     correlation = covariance / np.outer(deviation, deviation)
     factor = np.linalg.cholesky(correlation + 1e-12 * np.eye(d))
     exact = float(np.log(np.diag(factor)).sum())
-    off = []
-    for _ in range(next(count for rows, count in _DRAWN if n <= rows)):
+    off, variances = [], np.zeros(len(numbers))
+    for _ in range(_samples_drawn(n)):
         drawn = rng.standard_normal((n, d)) @ factor.T
         own = np.column_stack([_normal_scores(column, shares) for column in drawn.T])
-        off.append(shares @ _copula_terms(own, weights, shares, numbers, n_jobs) - exact)
-    return np.array(off)
+        terms = _copula_terms(own, weights, shares, numbers, n_jobs)
+        off.append(shares @ terms - exact)
+        whole = terms + 0.5 * np.square(own).sum(axis=1)[:, np.newaxis]
+        variances += shares @ np.square(whole - shares @ whole)
+    return np.array(off), variances / len(off)
+
+
+def _samples_drawn(n: int) -> int:
+    """On how many samples of n rows the bias is measured."""
+    fewest = next(count for rows, count in _FEWEST_DRAWN if n <= rows)
+    return min(max(_ROWS_DRAWN // n, fewest), _MOST_DRAWN)
 
 
 def _copula_terms(
@@ -314,14 +299,15 @@ def _of_margins(moved: float, left: float, window: int) -> str:
 
 
 def _of_dimensions(change: float, expected: float, k: int, largest: int, d: int) -> list[str]:
-    """The reason to think that the rows have no density: their neighbours fill fewer dimensions than those of a normal copula."""
+    """Why the rows may have no density: their neighbours fill fewer dimensions than those of a normal copula."""
     log_ratio = float(digamma(largest) - digamma(k))
     filled, usual = (d * log_ratio / max(moved + log_ratio, 1e-300) for moved in (change, expected))
     if filled > usual - _MISSING_DIMENSION:
         return []
     return [
-        f"The neighbours of a row fill about {filled:.1f} of {d} dimensions: the rows are near a curve or a surface, where no "
-        f"density is, and the estimate falls without end as rows are added."
+        f"The neighbours of a row fill about {filled:.1f} of {d} dimensions: the rows are near a curve or a surface. If they are "
+        f"on one, there is no density and the estimate falls without end as rows are added; if the density is narrow around it, "
+        f"the estimate is too large."
     ]
 
 

@@ -199,19 +199,41 @@ def test_spacings_that_cannot_be():
 # --- split margins -----------------------------------------------------------------------------------------------------------
 
 
-def test_one_column_is_its_spacings():
-    x = np.random.default_rng(0).standard_normal((500, 1))
-    assert marginal_split_entropy(x) == pytest.approx(spacings_entropy(x), abs=1e-12)
-    y = np.exp(2 * x)
-    first, second = np.sort(y, axis=0)[:2, 0]
-    beyond = y - (
-        2 * first - second
-    )  # distances from an end that is as far beyond the first value as that from the second
-    expected = spacings_entropy(np.log(beyond)) + np.log(beyond).mean()
-    found = marginal_split_entropy(y)
-    assert found == pytest.approx(expected, abs=1e-12)
-    assert found.diagnostics["log_scale"].tolist() == [True]
-    assert marginal_split_entropy(7.0 - y) == pytest.approx(found, abs=1e-9)
+def on_all_scales(x):
+    """The entropy of a column on each scale, and what it moves by with gaps twice as long, by `spacings_entropy` of the image."""
+    ordered = np.sort(x)
+    low, high = 2.0 * ordered[0] - ordered[1], 2.0 * ordered[-1] - ordered[-2]
+    quarter, median, three_quarters = np.percentile(x, [25, 50, 75])
+    z = 2.0 * (x - median) / (three_quarters - quarter)
+    images = [
+        (x, np.zeros_like(x)),
+        (np.log(x - low), np.log(x - low)),
+        (np.log(high - x), np.log(high - x)),
+        (np.log((x - low) / (high - x)), np.log((x - low) * (high - x) / (high - low))),
+        (np.arcsinh(z), np.log(0.5 * (three_quarters - quarter) * np.hypot(1.0, z))),
+    ]
+    window = spacings_entropy(x).diagnostics["window"]
+    found = [spacings_entropy(y) + log_slope.mean() for y, log_slope in images]
+    twice = [spacings_entropy(y, window=2 * window) + log_slope.mean() for y, log_slope in images]
+    return np.array(found), np.abs(np.subtract(twice, found))
+
+
+@pytest.mark.parametrize("name", ["normal", "lognormal", "minus lognormal", "arcsine", "uniform", "cauchy"])
+def test_one_column_is_its_spacings_on_the_scale_where_they_move_least(name):
+    rng = np.random.default_rng(0)
+    x = {
+        "normal": rng.standard_normal(500),
+        "lognormal": rng.lognormal(0.0, 2.0, 500),
+        "minus lognormal": 7.0 - rng.lognormal(0.0, 2.0, 500),
+        "arcsine": rng.beta(0.5, 0.5, 500),
+        "uniform": rng.random(500),
+        "cauchy": rng.standard_cauchy(500),
+    }[name]
+    values, moves = on_all_scales(x)
+    found = marginal_split_entropy(x[:, np.newaxis])
+    assert found == pytest.approx(values[np.argmin(moves)], abs=1e-9)
+    assert found.diagnostics["log_scale"].tolist() == [np.argmin(moves) > 0]
+    assert marginal_split_entropy(7.0 - x[:, np.newaxis]) == pytest.approx(found, abs=1e-9)
 
 
 def test_copula_part_is_blind_to_the_margins():
