@@ -6,11 +6,12 @@ there the whole difference is 0 on average. So what the same calculation gives f
 correct model the result has mean 0 in any number of columns and for any number of rows; for another one what is left is how much
 the bias differs between the two distributions, which the drift with the number of neighbours tells beyond that of the draws.
 
-In one column the gaps between order statistics take the place of neighbours: they have a third of the error and no bias worth a
-measurement, so that differences between models are exactly those of their cross-entropies. A number of neighbours that the caller
-gives asks for the plain estimate with it. The draws have a fixed seed unless the caller gives one, so that the estimate is a
-function of the data and the model. Neighbours are looked for in coordinates in which the model has unit covariance (the entropy
-is moved back by log abs det).
+In one column the gaps between order statistics take the place of neighbours: they have a third of the error, and on the scale
+that suits the column so little bias that it is left, and a part of what gaps twice as long change enters the error; so
+differences between models are exactly those of their cross-entropies. A number of neighbours that the caller gives asks for the
+plain estimate with it. The draws have a fixed seed unless the caller gives one, so that the estimate is a function of the data
+and the model. Neighbours are looked for in coordinates in which the model has unit covariance (the entropy is moved back by log
+abs det).
 """
 
 from __future__ import annotations
@@ -28,19 +29,23 @@ from fastkl.divergence.draws import drawn_sample, resolve_draws
 from fastkl.divergence.empirical import impossible_rows
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.local_terms import log_density_own
+from fastkl.divergence.margins import OF_A_STEP, margin
 from fastkl.divergence.model_coordinates import covariance_factor, transformed
 from fastkl.divergence.models import Model
 from fastkl.divergence.neighbors import SamplePair, Slab
 from fastkl.divergence.options import Options
 from fastkl.divergence.samples import SWEEP_ROWS
-from fastkl.divergence.spacings import resolve_window, spacing_terms
+from fastkl.divergence.spacings import resolve_window
 from fastkl.divergence.uncertainty import count_noise
 from fastkl.divergence.whitening import normalised
 from fastkl.exceptions import DegenerateDataError
 
-# The bias is measured on about so many draws, in samples as large as the data, of which there are at least and at most:
-_DRAWS = 5000
-_FEWEST, _MOST = 2, 20
+# The bias is measured on about so many draws, in samples as large as the data, of which there are at most so many:
+_DRAWS, _MOST = 15_000, 20
+# and at least so many up to so many rows.
+_FEWEST = ((100_000, 4), (np.inf, 2))
+# So many samples also tell how far apart such estimates are.
+_TELL_SPREAD = 8
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,8 @@ class _Plain:
         Of the steps of the terms from k to 2 k neighbours; empty where they are not known.
     reach : int
         That 2 k; 0 where it is not known.
+    left : float
+        A bias of gaps between order statistics that may be left.
     """
 
     entropy: float
@@ -66,6 +73,7 @@ class _Plain:
     noise: float
     change: Mean
     reach: int = 0
+    left: float = 0.0
 
 
 def divergence_by_density(p: Sample, model: Model, options: Options) -> Estimate:
@@ -103,7 +111,8 @@ def _drawn(p: Sample, model: Model, options: Options) -> Iterator[tuple[Sample, 
     """Samples from the model of the size and with the weights of another, with their log-densities."""
     rng = np.random.RandomState(0) if options.random_state is None else options.rng
     wanted = -(-resolve_draws(options.n_draws, _DRAWS) // p.n_rows)
-    for _ in range(int(np.clip(wanted, _FEWEST, _MOST)) if options.n_draws is None else wanted):
+    fewest = next(count for rows, count in _FEWEST if p.n_rows <= rows)
+    for _ in range(int(np.clip(wanted, fewest, _MOST)) if options.n_draws is None else wanted):
         drawn = drawn_sample(model, p.n_rows, p, rng)
         yield Sample(drawn.X, p.weights, p.n_jobs), model.log_density(drawn.X)
 
@@ -159,9 +168,10 @@ class _Calculation:
 
     def _by_spacings(self, sample: Sample, log_q: FloatArray) -> _Plain:
         column = sample.X[:, 0].astype(np.float64)
-        terms = spacing_terms(column, normalised(sample.weights, len(column)), self.window, "digamma", "p")
-        difference = Mean.of(-terms - log_q, sample.weights)
-        return _Plain(sample.mean(terms).value, difference, float(polygamma(1, 2 * self.window)), Mean())
+        own = margin(column, normalised(sample.weights, len(column)), self.window, "p")
+        difference = Mean.of(-own.terms - log_q, sample.weights)
+        noise, left = float(polygamma(1, 2 * self.window)), OF_A_STEP * sample.mean(own.change).value
+        return _Plain(sample.mean(own.terms).value, difference, noise, Mean(), left=left)
 
 
 def _slabs_with(values: FloatArray, pair: SamplePair) -> Iterator[tuple[FloatArray, Slab]]:
@@ -174,11 +184,17 @@ def _slabs_with(values: FloatArray, pair: SamplePair) -> Iterator[tuple[FloatArr
 
 
 def _error(found: _Plain, drawn: list[_Plain]) -> float:
-    """Standard error: of the terms, of their rows' use as neighbours, and of the bias that was measured."""
+    """Standard error: of the terms, of their rows' use as neighbours, and of the bias that was measured.
+
+    At least that which samples from the model have among themselves, where there are enough of them to tell: terms of many
+    columns are smoothed, and vary less than they should.
+    """
     mean, noise = found.difference, found.noise
-    square = (max(mean.variance(), noise) + noise) / mean.size
+    square = (max(mean.variance(), noise) + noise) / mean.size + found.left**2
     if drawn:
         spread = float(np.var([one.difference.value for one in drawn], ddof=1)) if len(drawn) > 1 else 0.0
+        if len(drawn) >= _TELL_SPREAD:
+            square = max(square, spread)
         square += max(spread, 2.0 * noise / mean.size) / len(drawn)
     return float(np.sqrt(square))
 

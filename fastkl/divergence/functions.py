@@ -110,7 +110,7 @@ def kl_divergence(
         four columns or more are repeated.
     n_draws : int, default=None
         Draws from a model. By default 5 n (at least 1000, at most the larger of n and 100 000) against a sample of n rows,
-        about 5000 (in samples of n rows, of which there are 2 to 20) to measure a bias, and 100 000
+        about 15 000 (in samples of n rows, of which there are 4 to 20; 2 beyond 100 000 rows) to measure a bias, and 100 000
         for two models, for which a number asks for draws in place of quadrature.
 
     Returns

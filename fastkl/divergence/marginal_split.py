@@ -20,7 +20,7 @@ from fastkl._core.means import Mean
 from fastkl.divergence.arguments import DEFAULT_NEIGHBORS, FloatArray, require_count
 from fastkl.divergence.diagnostics import drift_reasons
 from fastkl.divergence.estimate import Estimate
-from fastkl.divergence.margins import margin
+from fastkl.divergence.margins import OF_A_STEP, margin
 from fastkl.divergence.spacings import resolve_window
 from fastkl.divergence.surfaces import refuse_surfaces
 from fastkl.divergence.weighted_knn import local_terms
@@ -34,9 +34,6 @@ __all__ = ["marginal_split_entropy"]
 _ROWS_DRAWN, _MOST_DRAWN = 10_000, 40
 # And so many up to so many rows: their noise falls with the rows.
 _FEWEST_DRAWN = ((20_000, 4), (200_000, 2), (np.inf, 1))
-# Gaps twice as long have three to seven times the bias where it grows with the square or the cube of their length: this part of
-# the step between them is what may be left.
-_OF_A_STEP = 1.0 / 3.0
 # Where neighbours fill so much less than all dimensions, the rows are near a curve or a surface.
 _MISSING_DIMENSION = 0.6
 
@@ -161,7 +158,7 @@ def marginal_split_entropy(
     value = float(marginal.sum()) + of_copula
     variance = max(float(shares @ (terms - value) ** 2) + copula.flattened, noise) + noise
     step = Mean.of(change, weights)
-    of_bias = (0.5 * copula.drift) ** 2 + (_OF_A_STEP * step.value) ** 2
+    of_bias = (0.5 * copula.drift) ** 2 + (OF_A_STEP * step.value) ** 2
     error = float(np.sqrt(variance / effective_size(shares) + copula.variance + of_bias))
     moved, left = drift_reasons([window, 2 * window], step, 1, value, error)
     reasons = copula.reasons + ([_of_margins(step.value, left, window)] if moved else [])
