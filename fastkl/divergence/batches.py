@@ -2,7 +2,8 @@
 
 The rows of p are taken a shard at a time, and each shard is searched against every shard of p and of q. Neighbours are merged
 exactly, so the result is that of the call in memory. The work grows with the number of pairs of shards: take shards as large
-as memory allows.
+as memory allows. By default columns are measured by their quartile range, for which the rows are read once more, so that no unit
+matters.
 """
 
 from __future__ import annotations
@@ -12,13 +13,14 @@ from numbers import Integral
 from os import PathLike
 from typing import Any
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.matching import order_of_columns
 from fastkl.divergence.options import Options
 from fastkl.divergence.samples import check_method, pair_divergence, sample_cross_entropy, sample_entropy
-from fastkl.divergence.sources import SourcePair, SourceSample, checked_source
+from fastkl.divergence.sources import SourcePair, SourceSample, checked_source, common_scale
 
 SHARD_ROWS = 1_000_000
 
@@ -27,7 +29,8 @@ def kl_divergence_batches(
     p: Any,
     q: Any,
     *,
-    method: str = "common_radius",
+    method: str = "auto",
+    coordinates: str | None = "auto",
     n_neighbors: int | None = None,
     sample_weight_p: ArrayLike | str | PathLike[str] | None = None,
     sample_weight_q: ArrayLike | str | PathLike[str] | None = None,
@@ -45,8 +48,11 @@ def kl_divergence_batches(
         is a polars ``LazyFrame``, a relation of duckdb, or another object with ``__arrow_c_stream__``. An
         iterable gives blocks of rows of any size, the same ones each time it is iterated over. The partitions of a Dask
         collection come to this process, one at a time.
-    method : {"common_radius", "knn", "bias_reduced"}, default="common_radius"
-        As in `kl_divergence`.
+    method : {"auto", "common_radius", "knn", "bias_reduced"}, default="auto"
+        "auto" is "common_radius" among scaled columns, so that no unit matters; the others are those of `kl_divergence`.
+    coordinates : {"auto", "scaled"} or None, default="auto"
+        In which rows are near each other: columns over their quartile range in both samples together (that of a million rows,
+        evenly spaced, where there are more), or None: as they are. "auto" scales them for ``method="auto"`` alone.
     n_neighbors : int, default=None
         As in `kl_divergence`.
     sample_weight_p, sample_weight_q : array-like of shape (n,) and (m,), str or path, default=None
@@ -64,7 +70,7 @@ def kl_divergence_batches(
     Returns
     -------
     Estimate
-        That of `kl_divergence` with the same method for the same rows, with its standard error and diagnostics.
+        That of `kl_divergence` with the same method and coordinates for the same rows, with its standard error and diagnostics.
 
     Raises
     ------
@@ -98,17 +104,23 @@ def kl_divergence_batches(
     >>> rng = np.random.default_rng(0)
     >>> p, q = [rng.normal(0, 1, (200, 2)) for _ in range(5)], rng.normal(1, 1, (1000, 2))
     >>> estimate = kl_divergence_batches(p, q, shard_rows=300)
-    >>> abs(estimate - kl_divergence(np.concatenate(p), q, method="common_radius")) < 1e-12
+    >>> whole = kl_divergence(np.concatenate(p), q, method="common_radius", coordinates="scaled")
+    >>> abs(estimate - whole) < 1e-12
     True
     """
-    options = Options(check_method(method), n_neighbors, standard_error)
+    chosen = check_method("common_radius" if method == "auto" else method)
+    if coordinates not in ("auto", "scaled", None):
+        raise ValueError(f"coordinates={coordinates!r} is unknown; expected 'auto', 'scaled' or None.")
     pair = _sources((p, sample_weight_p), (q, sample_weight_q), columns, shard_rows, n_jobs)
-    return pair_divergence(pair, options)
+    if coordinates == "scaled" or (coordinates == "auto" and method == "auto"):
+        _scale(pair.p, pair.q)
+    return pair_divergence(pair, Options(chosen, n_neighbors, standard_error))
 
 
 def entropy_batches(
     p: Any,
     *,
+    method: str = "auto",
     n_neighbors: int | None = None,
     sample_weight_p: ArrayLike | str | PathLike[str] | None = None,
     columns: Sequence[Any] | None = None,
@@ -122,6 +134,9 @@ def entropy_batches(
     ----------
     p : array, memory map, path, iterable of arrays of shape (b, d), or Dask collection
         As in `kl_divergence_batches`.
+    method : {"auto", "knn"}, default="auto"
+        Neighbours among columns over their quartile range, so that multiplying a column by c moves the estimate by log c and
+        nothing else; or ("knn") among the columns as they are.
     n_neighbors : int, default=None
         As in `entropy`.
     sample_weight_p : array-like of shape (n,), str or path, default=None
@@ -138,7 +153,8 @@ def entropy_batches(
     Returns
     -------
     Estimate
-        That of `entropy` with ``method="knn"`` for the same rows.
+        That of `entropy` with ``method="knn"`` for the same rows, scaled or not. It does not split off margins, as the default of
+        `entropy` does.
 
     Raises
     ------
@@ -159,15 +175,18 @@ def entropy_batches(
     >>> abs(entropy_batches(blocks) - 1.418939) < 0.1
     True
     """
+    _check_knn(method)
     checked, weights = checked_source(p, "p", columns, sample_weight_p)
     sample = SourceSample(checked, "p", weights, _checked_rows(shard_rows), n_jobs)
-    return sample_entropy(SourcePair(sample, sample), n_neighbors, standard_error)
+    log_spread = _scale(sample) if method == "auto" else 0.0
+    return _moved(sample_entropy(SourcePair(sample, sample), n_neighbors, standard_error), log_spread)
 
 
 def cross_entropy_batches(
     p: Any,
     q: Any,
     *,
+    method: str = "auto",
     n_neighbors: int | None = None,
     sample_weight_p: ArrayLike | str | PathLike[str] | None = None,
     sample_weight_q: ArrayLike | str | PathLike[str] | None = None,
@@ -182,6 +201,8 @@ def cross_entropy_batches(
     ----------
     p, q : array, memory map, path, iterable of arrays of shape (b, d), or Dask collection
         As in `kl_divergence_batches`.
+    method : {"auto", "knn"}, default="auto"
+        As in `cross_entropy`: neighbours among columns over their quartile range in both samples together, or as they are.
     n_neighbors : int, default=None
         As in `cross_entropy`.
     sample_weight_p, sample_weight_q : array-like of shape (n,) and (m,), str or path, default=None
@@ -198,7 +219,7 @@ def cross_entropy_batches(
     Returns
     -------
     Estimate
-        That of `cross_entropy` for the same rows.
+        That of `cross_entropy` with the same method for the same rows.
 
     Raises
     ------
@@ -219,8 +240,29 @@ def cross_entropy_batches(
     >>> abs(cross_entropy_batches(blocks, np.random.default_rng(9).standard_normal(2000)) - 1.418939) < 0.1
     True
     """
+    _check_knn(method)
     pair = _sources((p, sample_weight_p), (q, sample_weight_q), columns, shard_rows, n_jobs)
-    return sample_cross_entropy(pair, n_neighbors, standard_error)
+    log_spread = _scale(pair.p, pair.q) if method == "auto" else 0.0
+    return _moved(sample_cross_entropy(pair, n_neighbors, standard_error), log_spread)
+
+
+def _check_knn(method: str) -> None:
+    """Refuse a method that takes all rows at once."""
+    if method not in ("auto", "knn"):
+        raise ValueError(f"method={method!r} is unknown; expected 'auto' or 'knn'.")
+
+
+def _scale(*samples: SourceSample) -> float:
+    """Measure the columns of all samples by their common spread; the sum of the logarithms of the spreads."""
+    scale = common_scale(samples)
+    for sample in samples:
+        sample.scale = scale
+    return float(np.log(scale[1]).sum())
+
+
+def _moved(found: Estimate, log_spread: float) -> Estimate:
+    """An entropy of scaled columns as that of the columns."""
+    return Estimate(float(found) + log_spread, found.standard_error, found.n_samples, found.method, found.diagnostics)
 
 
 def _sources(p: tuple[Any, Any], q: tuple[Any, Any], columns: Any, shard_rows: int, n_jobs: int | None) -> SourcePair:

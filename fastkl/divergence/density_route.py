@@ -16,6 +16,7 @@ abs det).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -194,7 +195,9 @@ def _error(found: _Plain, drawn: list[_Plain]) -> float:
     if drawn:
         spread = float(np.var([one.difference.value for one in drawn], ddof=1)) if len(drawn) > 1 else 0.0
         if len(drawn) >= _TELL_SPREAD:
-            square = max(square, spread)
+            square = max(
+                square, spread * (1.0 + math.sqrt(2.0 / (len(drawn) - 1.0)))
+            )  # a variance of so few is uncertain
         square += max(spread, 2.0 * noise / mean.size) / len(drawn)
     return float(np.sqrt(square))
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastkl.divergence.arguments import FloatArray, Totals, as_matrix
+from fastkl.divergence.coordinates import centre_and_spread, measured
 from fastkl.divergence.matching import given_names
 from fastkl.divergence.models import is_model
 from fastkl.divergence.neighbors import Neighbors, Slab
@@ -28,6 +29,8 @@ from fastkl.spatial import NeighborIndex, ShardedIndex
 # Rows of an array that are looked at together.
 _BLOCK_ROWS = 1 << 16
 _UNKNOWN = object()
+# Rows of all samples of which the spread of the columns is taken.
+_SCALE_ROWS = 1_000_000
 
 
 def read_blocks(source: Any) -> Iterator[tuple[Any, Any]]:
@@ -103,6 +106,8 @@ class SourceSample(Totals):
         Names of the columns, where the blocks are tables.
     order : list of int or None
         In which order the columns are read; None for the order they have.
+    scale : tuple of two ndarray of shape (d,), or None
+        Middle and spread that the columns of its shards are measured by; None for columns as they are.
     """
 
     def __init__(self, source: Any, name: str, sample_weight: Any, shard_rows: int, n_jobs: int | None) -> None:
@@ -112,6 +117,7 @@ class SourceSample(Totals):
         self._source = source
         self.names: Any = _UNKNOWN
         self.order: list[int] | None = None
+        self.scale: tuple[FloatArray, FloatArray] | None = None
         weights = look(sample_weight, f"sample_weight of {name}")
         self._weights = None if weights is None else np.asarray(weights, dtype=np.float64)
         self.index = ShardedIndex(lambda: ((X, weights) for X, weights, _ in self.shards()), n_jobs=n_jobs)
@@ -201,7 +207,10 @@ class SourceSample(Totals):
             start = 0
             while start < len(X):
                 part = slice(start, start + self.shard_rows - held)
-                parts.append((X[part].astype(self.dtype), None if weights is None else weights[part], numbers[part]))
+                rows: NDArray[Any] = X[part].astype(self.dtype)
+                if self.scale is not None:
+                    rows = measured(rows, *self.scale)
+                parts.append((rows, None if weights is None else weights[part], numbers[part]))
                 held, start = held + len(parts[-1][0]), part.stop
                 if held == self.shard_rows:
                     yield _joined(parts)
@@ -213,6 +222,21 @@ class SourceSample(Totals):
             )
         if parts:
             yield _joined(parts)
+
+
+def common_scale(samples: Sequence[SourceSample]) -> tuple[FloatArray, FloatArray]:
+    """Median and quartile range of each column in all samples together, of at most a million rows, evenly spaced.
+
+    They do not depend on blocks or shards, and move with the columns as these are multiplied and shifted.
+    """
+    step = -(-sum(sample.n_rows for sample in samples) // _SCALE_ROWS)
+    chosen = []
+    for sample in samples:
+        passed = 0
+        for X, _, _ in sample.shards():
+            chosen.append(X[-passed % step :: step].astype(np.float64))
+            passed += len(X)
+    return centre_and_spread(np.concatenate(chosen))
 
 
 def _joined(

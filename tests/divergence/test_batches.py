@@ -1,5 +1,7 @@
 """Samples that are read in blocks: the estimates of the same rows in memory, whatever the blocks and the shards."""
 
+import math
+
 import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
@@ -13,7 +15,8 @@ from fastkl import (
     jensen_shannon,
     kl_divergence,
 )
-from fastkl.divergence import cross_entropy_batches, entropy_batches, kl_divergence_batches, neighbors
+from fastkl.divergence import cross_entropy_batches, entropy_batches, kl_divergence_batches, neighbors, sources
+from fastkl.divergence.coordinates import centre_and_spread
 
 METHODS = ("common_radius", "knn", "bias_reduced")
 
@@ -94,10 +97,64 @@ def test_the_estimate_in_memory(d, kind, weighted, shard_rows):
         same_estimate(found, kl_divergence(x, y, method=method, **options))
     if kind != "tied":
         own = {"sample_weight_p": options["sample_weight_p"]}
-        same_estimate(entropy_batches(x, shard_rows=shard_rows, **own), entropy(x, method="knn", **own))
-        same_estimate(
-            cross_entropy_batches(x, y, shard_rows=shard_rows, **options), cross_entropy(x, y, method="knn", **options)
+        alone = entropy_batches(x, method="knn", shard_rows=shard_rows, **own)
+        same_estimate(alone, entropy(x, method="knn", **own))
+        for method in ("knn", "auto"):
+            found = cross_entropy_batches(x, y, method=method, shard_rows=shard_rows, **options)
+            same_estimate(found, cross_entropy(x, y, method=method, **options))
+    scaled = kl_divergence_batches(unequal_blocks(x), y, shard_rows=shard_rows, **options)
+    same_estimate(scaled, kl_divergence(x, y, method="common_radius", coordinates="scaled", **options))
+
+
+@pytest.mark.parametrize("weighted", ["", "pq"])
+def test_no_unit_matters(weighted):
+    """Age beside income: a shift of one standard deviation in a column whose unit is a hundred thousand times as small."""
+    x, y = samples(2, "smooth", 900, 800)
+    y[:, 1] += 1.0
+    options = weights(900, 800, weighted)
+    own = {"sample_weight_p": options["sample_weight_p"]}
+    plain = (
+        kl_divergence_batches(x, y, shard_rows=300, **options),
+        entropy_batches(x, shard_rows=300, **own),
+        cross_entropy_batches(x, y, shard_rows=300, **options),
+    )
+    assert plain[0] > 0.3
+    for factor, offset in ((1e5, 0.0), (1e-3, 7.0), (-60.0, 3.0)):
+        X, Y = (rows * [factor, 1.0] + [offset, -offset] for rows in (x, y))
+        log_factor = math.log(abs(factor))
+        assert kl_divergence_batches(X, Y, shard_rows=300, **options) == pytest.approx(plain[0], abs=1e-9)
+        assert entropy_batches(X, shard_rows=300, **own) == pytest.approx(plain[1] + log_factor, abs=1e-9)
+        assert cross_entropy_batches(X, Y, shard_rows=300, **options) == pytest.approx(plain[2] + log_factor, abs=1e-9)
+    found = kl_divergence_batches(x * [1e5, 1.0], y * [1e5, 1.0], coordinates=None, shard_rows=300, **options)
+    assert found < 0.2
+
+
+def test_the_scale_of_many_rows_depends_on_no_block_and_no_shard(monkeypatch):
+    """Of more rows than are looked at, the same ones are taken however they come; with few, it is that of memory."""
+    x, y = samples(2, "smooth")
+    whole = kl_divergence_batches(x, y)
+    monkeypatch.setattr(sources, "_SCALE_ROWS", 100)
+    some = kl_divergence_batches(x, y)
+    chosen = np.concatenate([rows[::7] for rows in (x, y)])  # 700 rows, of which every seventh
+    assert some != whole
+    middle, spread = centre_and_spread(chosen)
+    X, Y = ((rows - middle) / spread for rows in (x, y))
+    assert some == pytest.approx(kl_divergence(X, Y, method="common_radius"), abs=1e-12)
+    for shard_rows in (11, 90):
+        assert kl_divergence_batches(unequal_blocks(x), unequal_blocks(y), shard_rows=shard_rows) == pytest.approx(
+            some, abs=1e-12
         )
+
+
+def test_unknown_methods_and_coordinates():
+    x, y = samples(2, "smooth", 20, 20)
+    for call in (lambda: kl_divergence_batches(x, y, method="mle"), lambda: entropy_batches(x, method="spacings")):
+        with pytest.raises(ValueError, match="is unknown; expected"):
+            call()
+    with pytest.raises(ValueError, match="is unknown; expected 'auto' or 'knn'"):
+        cross_entropy_batches(x, y, method="common_radius")
+    with pytest.raises(ValueError, match="coordinates='normal_scores' is unknown"):
+        kl_divergence_batches(x, y, coordinates="normal_scores")
 
 
 @pytest.mark.parametrize("shard_rows", [1, 2, 7])
@@ -117,7 +174,7 @@ def test_rows_that_are_repeated_in_other_shards():
     y = np.concatenate([x[:5], rng.normal(size=(20, 2))])
     for shard_rows in (1, 4, 11):
         same_estimate(
-            kl_divergence_batches(x, y, n_neighbors=2, shard_rows=shard_rows),
+            kl_divergence_batches(x, y, method="common_radius", n_neighbors=2, shard_rows=shard_rows),
             kl_divergence(x, y, method="common_radius", n_neighbors=2),
         )
     with pytest.raises(DegenerateDataError, match="row 0 of p"):
@@ -126,7 +183,7 @@ def test_rows_that_are_repeated_in_other_shards():
 
 def test_sources_of_every_kind(tmp_path):
     x, y = samples(3, "smooth")
-    expected = kl_divergence(x, y, method="common_radius")
+    expected = kl_divergence(x, y, method="common_radius", coordinates="scaled")
     np.save(tmp_path / "x.npy", x)
     mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
     pandas = pytest.importorskip("pandas")
@@ -138,23 +195,25 @@ def test_sources_of_every_kind(tmp_path):
     w[:130] = 0.0  # a whole block without weight
     same_estimate(
         kl_divergence_batches(Blocks(x, w, 128), y, shard_rows=150),
-        kl_divergence(x, y, method="common_radius", sample_weight_p=w),
+        kl_divergence(x, y, method="common_radius", coordinates="scaled", sample_weight_p=w),
     )
     frame.assign(w=w).to_parquet(tmp_path / "x.parquet")
     np.save(tmp_path / "w.npy", w)
     for source, weight in ((tmp_path / "x.parquet", "w"), (str(tmp_path / "x.npy"), tmp_path / "w.npy")):
         weighted = kl_divergence_batches(source, y, sample_weight_p=weight, shard_rows=150)
-        same_estimate(weighted, kl_divergence(x, y, method="common_radius", sample_weight_p=w))
+        same_estimate(weighted, kl_divergence(x, y, method="common_radius", coordinates="scaled", sample_weight_p=w))
     np.save(tmp_path / "y.npy", y)
     read = kl_divergence_batches(tmp_path / "x.parquet", tmp_path / "y.npy", columns=[2, 0])
-    same_estimate(read, kl_divergence(x[:, [2, 0]], y[:, [2, 0]], method="common_radius"))
+    same_estimate(read, kl_divergence(x[:, [2, 0]], y[:, [2, 0]], method="common_radius", coordinates="scaled"))
     array = pytest.importorskip("dask.array").from_array(x, chunks=(130, 3))
     same_estimate(kl_divergence_batches(array, y, shard_rows=150), expected)
     same_estimate(
-        kl_divergence_batches(x[:, 0], y[:, 0], shard_rows=150), kl_divergence(x[:, 0], y[:, 0], method="common_radius")
+        kl_divergence_batches(x[:, 0], y[:, 0], shard_rows=150),
+        kl_divergence(x[:, 0], y[:, 0], method="common_radius", coordinates="scaled"),
     )
     same_estimate(
-        kl_divergence_batches(x.astype(np.float32), y), kl_divergence(x.astype(np.float32), y, method="common_radius")
+        kl_divergence_batches(x.astype(np.float32), y),
+        kl_divergence(x.astype(np.float32), y, method="common_radius", coordinates="scaled"),
     )
 
 
