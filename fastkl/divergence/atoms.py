@@ -1,4 +1,4 @@
-"""Atoms of P that Q lacks, and samples of which one is rounded: where two samples have no common scale to be compared on.
+"""Atoms of P that Q lacks: where two samples have no common scale to be compared on.
 
 A common ball that reaches rows of Q around a value that is repeated in P but absent from Q would compare different values, and
 the divergence of categories 0 and 1 come out as 0. Whether an absent value is impossible or only rare under Q the rows of Q
@@ -9,13 +9,10 @@ infinite, as it is for the relative frequencies.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
-from fastkl.divergence.arguments import Sample, Totals
-from fastkl.divergence.neighbors import Pair, SamplePair, Slab
+from fastkl.divergence.arguments import Totals
+from fastkl.divergence.neighbors import Slab
 
 # Q would have so many rows at a value if it had it as often as P: their absence is then no chance. In small samples half of Q
 # will do, if that is not next to nothing.
@@ -23,11 +20,6 @@ _EXPECTED_ROWS, _LEAST_EXPECTED = 10.0, 5.0
 # So many rows of Q at the nearest value, and so large a part of Q, are no tail that thins out.
 _NEAREST_ROWS = 30.0
 _NEAREST_PART = 0.02
-# A column is rounded in one sample if at least this part of its values is repeated, and in the other at most that part.
-_REPEATED, _SINGLE = 0.5, 0.02
-_LOOKED_AT = 2000
-# Balls of so many steps do not see them.
-_STEPS = 3.0
 
 
 class LackingAtoms:
@@ -58,47 +50,3 @@ class LackingAtoms:
             f"nearest ones: p has atoms that q lacks, and the divergence is infinite. If the values are symbols that a larger "
             f"sample of q would show, use fastkl.categorical_kl with unseen='estimate' or 'smooth'."
         ]
-
-
-def rounding_reasons(pair: Pair, radius: float) -> list[str]:
-    """The reason to doubt a comparison of rounded values with values as they are.
-
-    ``radius`` is a usual distance between neighbours: beside a large one steps do not matter.
-    """
-    if not isinstance(pair, SamplePair):
-        return []
-    reasons = []
-    for j, (first, second) in enumerate(zip(_looked_at(pair.p).T, _looked_at(pair.q).T, strict=True)):
-        values = np.sort(first), np.sort(second)
-        for rounded, exact, names in ((*values, ("p", "q")), (*values[::-1], ("q", "p"))):
-            if _is_rounded_beside(rounded, exact) and radius < _STEPS * _step(rounded):
-                reasons.append(
-                    f"Column {j}: the values of {names[0]} are repeated and those of {names[1]} are not, so {names[0]} seems to "
-                    f"be rounded and {names[1]} is not: at small distances the estimate sees the rounding. Round both alike."
-                )
-    return reasons
-
-
-def _looked_at(sample: Sample) -> NDArray[Any]:
-    """Rows spread over a sample, few enough to be sorted at no cost."""
-    return sample.X[:: -(-sample.n_rows // _LOOKED_AT)]
-
-
-def _step(ordered: NDArray[Any]) -> float:
-    """The least distance between different values."""
-    gaps = np.diff(ordered)
-    return float(gaps[gaps > 0.0].min())
-
-
-def _is_rounded_beside(rounded: NDArray[Any], exact: NDArray[Any]) -> bool:
-    """Whether the first values, in order, are those of a grid, and the second ones are not."""
-    if len(rounded) < 10 or len(exact) < 10 or np.all(rounded[1:] > rounded[:-1]):
-        return False
-    known, counts = np.unique(rounded, return_counts=True)
-    # A few values alone are atoms, not a grid.
-    if len(known) < 3 or float(counts[counts > 1].sum()) < _REPEATED * len(rounded):
-        return False
-    if 1 + np.count_nonzero(np.diff(exact)) < (1.0 - _SINGLE) * len(exact):
-        return False
-    place = np.minimum(np.searchsorted(known, exact), len(known) - 1)
-    return float(np.mean(known[place] == exact)) <= _SINGLE

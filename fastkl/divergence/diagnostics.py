@@ -15,8 +15,8 @@ from scipy.special import digamma
 
 from fastkl._core.means import Mean
 from fastkl.divergence.arguments import FloatArray, Totals
-from fastkl.divergence.atoms import rounding_reasons
 from fastkl.divergence.callers import level_of_caller
+from fastkl.divergence.column_doubts import column_reasons
 from fastkl.divergence.edges import edge_reasons
 from fastkl.divergence.neighbors import Pair, Slab
 from fastkl.exceptions import SharedRowsWarning
@@ -104,7 +104,7 @@ def divergence_diagnostics(
     """
     shared = shared_rows(pair, sweep)
     reasons = shared_rows_reasons(pair, shared)
-    reasons += rounding_reasons(pair, sweep.radius) + edge_reasons(pair) + many_columns(pair.p)
+    reasons += column_reasons(pair, sweep.radius) + edge_reasons(pair) + many_columns(pair.p)
     reasons += few_effective_rows(pair.p, pair.q)
     drifts, bias = sweep.reasons(value, error)
     reasons += drifts

@@ -20,7 +20,7 @@ from scipy.special import digamma
 from fastkl._core.means import Mean
 from fastkl.divergence.arguments import FloatArray
 from fastkl.divergence.assisted import assisted_divergence
-from fastkl.divergence.atoms import rounding_reasons
+from fastkl.divergence.column_doubts import column_reasons
 from fastkl.divergence.coordinates import free_of_units
 from fastkl.divergence.diagnostics import (
     NeighborSweep,
@@ -275,7 +275,7 @@ def jensen_shannon_of_pair(pair: SamplePair, options: Options) -> Estimate:
     shared = shared_rows(pair, sweep)
     warn_of_shared_rows(shared)
     error = float(np.sqrt(variance)) if options.standard_error else float("nan")
-    reasons = shared_rows_reasons(pair, shared) + rounding_reasons(pair, sweep.radius) + many_columns(pair.p)
+    reasons = shared_rows_reasons(pair, shared) + column_reasons(pair, sweep.radius) + many_columns(pair.p)
     reasons += few_effective_rows(pair.p, pair.q)
     diagnostics = {"bias_suspected": bool(reasons), "reasons": reasons, "n_neighbors": k, "shared_rows": shared}
     return Estimate(total, error, (pair.p.n_rows, pair.q.n_rows), "common_radius", diagnostics)

@@ -10,6 +10,7 @@ import numpy as np
 from fastkl._core.means import Mean
 from fastkl.divergence.arguments import DEFAULT_NEIGHBORS, FloatArray, resolve_neighbors
 from fastkl.divergence.atoms import LackingAtoms
+from fastkl.divergence.column_doubts import units_of
 from fastkl.divergence.diagnostics import (
     NeighborSweep,
     divergence_diagnostics,
@@ -204,5 +205,5 @@ def _fixed_ratio(slab: Slab, k: int) -> FloatArray:
 
 def _plain_diagnostics(pair: Pair, k: int) -> dict[str, Any]:
     """Doubts that need no further search."""
-    reasons = many_columns(pair.p)
+    reasons = units_of(pair) + many_columns(pair.p)
     return {"bias_suspected": bool(reasons), "reasons": reasons, "n_neighbors": k}

@@ -1,0 +1,66 @@
+"""What single columns give reason to doubt: units that hide a column. (One sample rounded alone is in ``test_named_cases``.)"""
+
+import numpy as np
+import pytest
+
+from fastkl import cross_entropy, entropy, jensen_shannon, kl_divergence, kl_divergence_sweep
+from fastkl.divergence.column_doubts import unit_reasons
+
+
+def samples(factor, d=2):
+    """A shift of one standard deviation in the last column, beside a first one of another unit."""
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(1000, d)), rng.normal(size=(900, d))
+    y[:, -1] += 1.0
+    scale = np.r_[factor, np.ones(d - 1)]
+    return x * scale, y * scale
+
+
+CALLS = {
+    **{
+        name: lambda x, y, name=name: kl_divergence(x, y, method=name)
+        for name in ("common_radius", "knn", "bias_reduced")
+    },
+    "cross-entropy": lambda x, y: cross_entropy(x, y, method="knn"),
+    "entropy": lambda x, y: entropy(y, method="knn"),
+    "Jensen-Shannon": lambda x, y: jensen_shannon(x, y, coordinates=None),
+    "sweep": lambda x, y: kl_divergence_sweep(x, y, [5], coordinates=None)[5],
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.parametrize("factor", [1e5, 1e-3])
+def test_columns_as_they_are_in_units_far_apart_are_doubted_by_name(name, factor):
+    """The divergence is .5; with the first column a hundred thousand times as wide .02 was found, without a word."""
+    found = CALLS[name](*samples(factor))
+    assert found.diagnostics["bias_suspected"]
+    wide, narrow = (0, 1) if factor > 1.0 else (1, 0)
+    start = f"The quartile range of column {wide} is "
+    reason = next(reason for reason in found.diagnostics["reasons"] if reason.startswith(start))
+    assert f"what column {narrow} tells is hardly seen" in reason
+
+
+@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.parametrize("factor", [1.0, 8.0])
+def test_other_columns_are_not(name, factor):
+    assert CALLS[name](*samples(factor)).diagnostics["reasons"] == []
+
+
+def test_defaults_and_scaled_columns_are_not():
+    x, y = samples(1e5)
+    for found in (
+        kl_divergence(x, y),
+        kl_divergence(x, y, method="common_radius", coordinates="scaled"),
+        cross_entropy(x, y),
+        jensen_shannon(x, y),
+        kl_divergence_sweep(x, y, [5])[5],
+    ):
+        assert not any("quartile range" in reason for reason in found.diagnostics["reasons"])
+
+
+def test_one_column_equal_values_and_ranges_beyond_numbers():
+    column = np.sort(np.random.default_rng(1).normal(size=100))
+    assert unit_reasons([[1e300 * column], [column]]) == []
+    assert unit_reasons([[np.zeros(100), column], [np.zeros(100), column]]) == []
+    huge = 1.7e308 * np.linspace(-1.0, 1.0, 100)
+    assert "column 0 is inf times that of column 1" in unit_reasons([[huge, column], [huge, column]])[0]
