@@ -194,10 +194,8 @@ def _error(found: _Plain, drawn: list[_Plain]) -> float:
     square = (max(mean.variance(), noise) + noise) / mean.size + found.left**2
     if drawn:
         spread = float(np.var([one.difference.value for one in drawn], ddof=1)) if len(drawn) > 1 else 0.0
-        if len(drawn) >= _TELL_SPREAD:
-            square = max(
-                square, spread * (1.0 + math.sqrt(2.0 / (len(drawn) - 1.0)))
-            )  # a variance of so few is uncertain
+        if len(drawn) >= _TELL_SPREAD:  # by one of its own errors above, since a variance of so few is uncertain
+            square = max(square, spread * (1.0 + math.sqrt(2.0 / (len(drawn) - 1.0))))
         square += max(spread, 2.0 * noise / mean.size) / len(drawn)
     return float(np.sqrt(square))
 

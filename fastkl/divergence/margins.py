@@ -65,8 +65,10 @@ def margin(column: FloatArray, shares: FloatArray, window: int, name: str) -> Ma
     best = _on_scale(ordered, None, mass, window, name)
     if 4 * window < len(column):
         for values, log_slope in _scales(ordered):
+            if not (np.isfinite(values).all() and np.isfinite(log_slope).all()):
+                continue  # distances beyond the range of numbers
             try:
-                found = _on_scale(values, log_slope, mass, window, f"the logarithm of {name}")
+                found = _on_scale(values, log_slope, mass, window, name)
             except DegenerateDataError:  # distances from an edge that are equal but for rounding
                 continue
             if abs(mass @ found.change) < abs(mass @ best.change):
@@ -94,12 +96,14 @@ def _scales(ordered: FloatArray) -> Iterator[tuple[FloatArray, FloatArray]]:
     """
     first, last = ordered[0], ordered[-1]
     above, below = ordered[ordered > first][0] - first, last - ordered[ordered < last][-1]
-    lower, upper = np.log(ordered - first + above), np.log(last - ordered + below)
+    with np.errstate(over="ignore"):
+        lower, upper = np.log(ordered - first + above), np.log(last - ordered + below)
+        both = np.log(last - first + above + below)
+        quarter, median, three_quarters = np.quantile(ordered, [0.25, 0.5, 0.75])
+        half = 0.5 * (three_quarters - quarter)
+        away = (ordered - median) / (half or 1.0)
     yield lower, lower
     yield -upper, upper
-    yield lower - upper, lower + upper - np.log(last - first + above + below)
-    quarter, median, three_quarters = np.quantile(ordered, [0.25, 0.5, 0.75])
-    half = 0.5 * (three_quarters - quarter)
+    yield lower - upper, lower + upper - both
     if half > 0.0:
-        away = (ordered - median) / half
-        yield np.arcsinh(away), np.log(half) + 0.5 * np.log1p(np.square(away))
+        yield np.arcsinh(away), np.log(half) + np.log(np.hypot(1.0, away))

@@ -236,6 +236,20 @@ def test_one_column_is_its_spacings_on_the_scale_where_they_move_least(name):
     assert marginal_split_entropy(7.0 - x[:, np.newaxis]) == pytest.approx(found, abs=1e-9)
 
 
+def test_a_narrow_middle_between_values_far_out():
+    """Distances over the quartile range are beyond the squares of numbers, or beyond numbers."""
+    rng = np.random.default_rng(3)
+    for narrow in (1e-200, 1e-307):
+        x = np.concatenate([narrow * rng.random(300), rng.standard_normal(100)])
+        found = marginal_split_entropy(x[:, np.newaxis])
+        # three quarters are uniform over ``narrow``, one quarter normal; their supports hardly meet
+        truth = 0.75 * math.log(narrow / 0.75) + 0.25 * (NORMAL - math.log(0.25))
+        assert math.isfinite(found)
+        assert abs(found - truth) < 0.1 * abs(truth)
+    wide = np.linspace(-0.8, 0.8, 101) * 1e308
+    assert marginal_split_entropy(wide[:, np.newaxis]) == pytest.approx(math.log(1.6e308), abs=0.1)
+
+
 def test_copula_part_is_blind_to_the_margins():
     rng = np.random.default_rng(1)
     X = rng.multivariate_normal([0, 0], [[1, 0.8], [0.8, 1]], 1000)
