@@ -31,9 +31,12 @@ def column_reasons(pair: Pair, radius: float) -> list[str]:
         return []
     both = [_looked_at(sample) for sample in (pair.p, pair.q)]
     reasons = unit_reasons(both)
-    for j, values in enumerate(zip(*both, strict=True)):
-        for rounded, exact, names in ((*values, ("p", "q")), (*values[::-1], ("q", "p"))):
-            if _is_rounded_beside(rounded, exact) and radius < _STEPS * _step(rounded):
+    different = [1 + np.count_nonzero(X[1:] != X[:-1], axis=0) for X in both]
+    for rounded, exact, names in ((0, 1, ("p", "q")), (1, 0, ("q", "p"))):
+        repeated = different[rounded] < len(both[rounded])
+        for j in np.flatnonzero(repeated & (different[exact] >= (1.0 - _SINGLE) * len(both[exact]))):
+            values = both[rounded][:, j]
+            if _is_grid_beside(values, both[exact][:, j]) and radius < _STEPS * _step(values):
                 reasons.append(
                     f"Column {j}: the values of {names[0]} are repeated and those of {names[1]} are not, so {names[0]} seems to "
                     f"be rounded and {names[1]} is not: at small distances the estimate sees the rounding. Round both alike."
@@ -46,10 +49,10 @@ def units_of(pair: Pair) -> list[str]:
     return unit_reasons([_looked_at(sample) for sample in (pair.p, pair.q)]) if isinstance(pair, SamplePair) else []
 
 
-def unit_reasons(samples: list[list[NDArray[Any]]]) -> list[str]:
+def unit_reasons(samples: list[NDArray[Any]]) -> list[str]:
     """The reason to doubt distances among columns whose quartile ranges differ much; sorted columns of each sample are given."""
     with np.errstate(over="ignore"):
-        widths = np.max([[x[3 * len(x) // 4] - x[len(x) // 4] for x in columns] for columns in samples], axis=0)
+        widths = np.max([X[3 * len(X) // 4] - X[len(X) // 4] for X in samples], axis=0)
         if len(widths) < 2 or not widths.min() > 0.0 or widths.max() <= _WIDER * widths.min():
             return []
         wide, narrow = int(widths.argmax()), int(widths.argmin())
@@ -61,9 +64,9 @@ def unit_reasons(samples: list[list[NDArray[Any]]]) -> list[str]:
     ]
 
 
-def _looked_at(sample: Sample) -> list[NDArray[Any]]:
-    """Sorted columns of rows spread over a sample, few enough to be sorted at no cost."""
-    return list(np.sort(sample.X[:: -(-sample.n_rows // _LOOKED_AT)], axis=0).T)
+def _looked_at(sample: Sample) -> NDArray[Any]:
+    """Sorted columns of rows spread over a sample, few enough to be sorted at no cost: (b, d)."""
+    return np.sort(sample.X[:: -(-sample.n_rows // _LOOKED_AT)], axis=0)
 
 
 def _step(ordered: NDArray[Any]) -> float:
@@ -72,15 +75,13 @@ def _step(ordered: NDArray[Any]) -> float:
     return float(gaps[gaps > 0.0].min())
 
 
-def _is_rounded_beside(rounded: NDArray[Any], exact: NDArray[Any]) -> bool:
-    """Whether the first values, in order, are those of a grid, and the second ones are not."""
-    if len(rounded) < 10 or len(exact) < 10 or np.all(rounded[1:] > rounded[:-1]):
+def _is_grid_beside(rounded: NDArray[Any], exact: NDArray[Any]) -> bool:
+    """Whether the first values, in order, are those of a grid, and the second ones, hardly any of which is repeated, are not."""
+    if len(rounded) < 10 or len(exact) < 10:
         return False
     known, counts = np.unique(rounded, return_counts=True)
     # A few values alone are atoms, not a grid.
     if len(known) < 3 or float(counts[counts > 1].sum()) < _REPEATED * len(rounded):
-        return False
-    if 1 + np.count_nonzero(np.diff(exact)) < (1.0 - _SINGLE) * len(exact):
         return False
     place = np.minimum(np.searchsorted(known, exact), len(known) - 1)
     return float(np.mean(known[place] == exact)) <= _SINGLE

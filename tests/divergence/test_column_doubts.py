@@ -60,7 +60,11 @@ def test_defaults_and_scaled_columns_are_not():
 
 def test_one_column_equal_values_and_ranges_beyond_numbers():
     column = np.sort(np.random.default_rng(1).normal(size=100))
-    assert unit_reasons([[1e300 * column], [column]]) == []
-    assert unit_reasons([[np.zeros(100), column], [np.zeros(100), column]]) == []
-    huge = np.repeat([-1.7e308, 1.7e308], 50)
-    assert "column 0 is inf times that of column 1" in unit_reasons([[huge, column], [huge, column]])[0]
+    zeros, huge = np.zeros(100), np.repeat([-1.7e308, 1.7e308], 50)
+
+    def reasons(*columns):
+        return unit_reasons([np.column_stack(columns)] * 2)
+
+    assert unit_reasons([1e300 * column[:, np.newaxis], column[:, np.newaxis]]) == []
+    assert reasons(zeros, column) == []
+    assert "column 0 is inf times that of column 1" in reasons(huge, column)[0]
