@@ -3,7 +3,7 @@
 The rows of p are taken a shard at a time, and each shard is searched against every shard of p and of q. Neighbours are merged
 exactly, so the result is that of the call in memory. The work grows with the number of pairs of shards: take shards as large
 as memory allows. By default columns are measured by their quartile range, for which the rows are read once more, so that no unit
-matters.
+matters; that of a million rows, evenly spaced, where there are more.
 """
 
 from __future__ import annotations
@@ -16,10 +16,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastkl.divergence.estimate import Estimate
+from fastkl.divergence.estimate import Estimate, moved
 from fastkl.divergence.matching import order_of_columns
 from fastkl.divergence.options import Options
-from fastkl.divergence.samples import check_method, pair_divergence, sample_cross_entropy, sample_entropy
+from fastkl.divergence.samples import (
+    check_auto_or_knn,
+    check_method,
+    pair_divergence,
+    sample_cross_entropy,
+    sample_entropy,
+)
 from fastkl.divergence.sources import SourcePair, SourceSample, checked_source, common_scale
 
 SHARD_ROWS = 1_000_000
@@ -52,7 +58,8 @@ def kl_divergence_batches(
         "auto" is "common_radius" among scaled columns, so that no unit matters; the others are those of `kl_divergence`.
     coordinates : {"auto", "scaled"} or None, default="auto"
         In which rows are near each other: columns over their quartile range in both samples together (that of a million rows,
-        evenly spaced, where there are more), or None: as they are. "auto" scales them for ``method="auto"`` alone.
+        evenly spaced, where there are more), or None: as they are, whatever their units, which is not looked into here. "auto"
+        scales them for ``method="auto"`` alone.
     n_neighbors : int, default=None
         As in `kl_divergence`.
     sample_weight_p, sample_weight_q : array-like of shape (n,) and (m,), str or path, default=None
@@ -175,11 +182,11 @@ def entropy_batches(
     >>> abs(entropy_batches(blocks) - 1.418939) < 0.1
     True
     """
-    _check_knn(method)
+    check_auto_or_knn(method)
     checked, weights = checked_source(p, "p", columns, sample_weight_p)
     sample = SourceSample(checked, "p", weights, _checked_rows(shard_rows), n_jobs)
     log_spread = _scale(sample) if method == "auto" else 0.0
-    return _moved(sample_entropy(SourcePair(sample, sample), n_neighbors, standard_error), log_spread)
+    return moved(sample_entropy(SourcePair(sample, sample), n_neighbors, standard_error), log_spread)
 
 
 def cross_entropy_batches(
@@ -240,16 +247,10 @@ def cross_entropy_batches(
     >>> abs(cross_entropy_batches(blocks, np.random.default_rng(9).standard_normal(2000)) - 1.418939) < 0.1
     True
     """
-    _check_knn(method)
+    check_auto_or_knn(method)
     pair = _sources((p, sample_weight_p), (q, sample_weight_q), columns, shard_rows, n_jobs)
     log_spread = _scale(pair.p, pair.q) if method == "auto" else 0.0
-    return _moved(sample_cross_entropy(pair, n_neighbors, standard_error), log_spread)
-
-
-def _check_knn(method: str) -> None:
-    """Refuse a method that takes all rows at once."""
-    if method not in ("auto", "knn"):
-        raise ValueError(f"method={method!r} is unknown; expected 'auto' or 'knn'.")
+    return moved(sample_cross_entropy(pair, n_neighbors, standard_error), log_spread)
 
 
 def _scale(*samples: SourceSample) -> float:
@@ -258,11 +259,6 @@ def _scale(*samples: SourceSample) -> float:
     for sample in samples:
         sample.scale = scale
     return float(np.log(scale[1]).sum())
-
-
-def _moved(found: Estimate, log_spread: float) -> Estimate:
-    """An entropy of scaled columns as that of the columns."""
-    return Estimate(float(found) + log_spread, found.standard_error, found.n_samples, found.method, found.diagnostics)
 
 
 def _sources(p: tuple[Any, Any], q: tuple[Any, Any], columns: Any, shard_rows: int, n_jobs: int | None) -> SourcePair:

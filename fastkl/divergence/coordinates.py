@@ -42,9 +42,21 @@ def in_coordinates(pair: SamplePair, coordinates: str | None) -> SamplePair:
     if coordinates not in COORDINATES:
         known = ", ".join(map(repr, COORDINATES))
         raise ValueError(f"coordinates={coordinates!r} is unknown; expected one of 'auto', {known} or None.")
-    change = normal_scores if coordinates == "normal_scores" else scaled
-    first, second = change(pair.p.X, pair.q.X)
-    return SamplePair(Sample(first, pair.p.weights, pair.p.n_jobs), Sample(second, pair.q.weights, pair.q.n_jobs))
+    if coordinates == "scaled":
+        return scaled_pair(pair)[0]
+    return _with_rows(pair, *normal_scores(pair.p.X, pair.q.X))
+
+
+def scaled_pair(pair: SamplePair) -> tuple[SamplePair, FloatArray]:
+    """Both samples with columns over their quartile range in both together, and these ranges."""
+    X, Y = pair.p.X, pair.q.X
+    middle, spread = centre_and_spread(np.concatenate([X, Y]).astype(np.float64))
+    return _with_rows(pair, *over_spread(X, Y, middle, spread)), spread
+
+
+def _with_rows(pair: SamplePair, X: FloatArray, Y: FloatArray) -> SamplePair:
+    """The same samples with other values in their rows."""
+    return SamplePair(Sample(X, pair.p.weights, pair.p.n_jobs), Sample(Y, pair.q.weights, pair.q.n_jobs))
 
 
 def normal_scores(

@@ -41,10 +41,10 @@ from fastkl.divergence.uncertainty import count_noise
 from fastkl.divergence.whitening import normalised
 from fastkl.exceptions import DegenerateDataError
 
-# The bias is measured on about so many draws, in samples as large as the data, of which there are at most so many:
-_DRAWS, _MOST = 15_000, 20
-# and at least so many up to so many rows.
-_FEWEST = ((100_000, 4), (np.inf, 2))
+# The bias is measured on about so many draws, in samples as large as the data, of which there are so many at most and at least;
+_DRAWS, _MOST, _FEWEST = 15_000, 20, 4
+# of more rows than this, so many at least.
+_MANY_ROWS, _FEWEST_OF_MANY = 100_000, 2
 # So many samples also tell how far apart such estimates are.
 _TELL_SPREAD = 8
 
@@ -112,7 +112,7 @@ def _drawn(p: Sample, model: Model, options: Options) -> Iterator[tuple[Sample, 
     """Samples from the model of the size and with the weights of another, with their log-densities."""
     rng = np.random.RandomState(0) if options.random_state is None else options.rng
     wanted = -(-resolve_draws(options.n_draws, _DRAWS) // p.n_rows)
-    fewest = next(count for rows, count in _FEWEST if p.n_rows <= rows)
+    fewest = _FEWEST if p.n_rows <= _MANY_ROWS else _FEWEST_OF_MANY
     for _ in range(int(np.clip(wanted, fewest, _MOST)) if options.n_draws is None else wanted):
         drawn = drawn_sample(model, p.n_rows, p, rng)
         yield Sample(drawn.X, p.weights, p.n_jobs), model.log_density(drawn.X)

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastkl.divergence.coordinates import centre_and_spread, free_of_units
+from fastkl.divergence.coordinates import scaled_pair
 from fastkl.divergence.empirical import frequencies_cross_entropy
 from fastkl.divergence.entropy_methods import ENTROPY_METHODS, default_entropy, entropy_by_method
-from fastkl.divergence.estimate import Estimate
+from fastkl.divergence.estimate import Estimate, moved
 from fastkl.divergence.model_pair import model_cross_entropy, model_entropy
 from fastkl.divergence.neighbors import SamplePair
 from fastkl.divergence.operands import (
@@ -27,7 +27,7 @@ from fastkl.divergence.operands import (
 )
 from fastkl.divergence.options import Options, one_seed
 from fastkl.divergence.sample_model import sample_model_cross_entropy
-from fastkl.divergence.samples import sample_cross_entropy, sample_entropy
+from fastkl.divergence.samples import check_auto_or_knn, sample_cross_entropy, sample_entropy
 
 
 def entropy(
@@ -209,8 +209,7 @@ def cross_entropy(
     >>> round(cross_entropy([0.0, 1.0, 3.0], norm(0, 1)), 6)
     2.585605
     """
-    if method not in ("auto", "knn"):
-        raise ValueError(f"method={method!r} is unknown; expected 'auto' or 'knn'.")
+    check_auto_or_knn(method)
     options = Options(method, n_neighbors, standard_error, n_draws, random_state=one_seed(random_state, rng))
     both = operands(p, q, sample_weight_p, sample_weight_q, n_jobs, discrete_call="discrete_cross_entropy")
     return _CROSS_ENTROPY(*both, options=options)
@@ -221,10 +220,9 @@ def _cross_entropy_of_samples(p: Operand, q: Operand, options: Options) -> Estim
     pair = sample_pair(p, q, options)
     if options.method == "knn":
         return sample_cross_entropy(pair, options.n_neighbors, options.standard_error)
-    _, spread = centre_and_spread(np.concatenate([pair.p.X, pair.q.X]).astype(np.float64))
-    found = sample_cross_entropy(free_of_units(pair, "auto"), options.n_neighbors, options.standard_error)
-    value = float(found) + float(np.log(spread).sum())
-    return Estimate(value, found.standard_error, found.n_samples, found.method, found.diagnostics)
+    scaled, spread = scaled_pair(pair)
+    found = sample_cross_entropy(scaled, options.n_neighbors, options.standard_error)
+    return moved(found, float(np.log(spread).sum()))
 
 
 def _cross_entropy_of_sample_and_density(p: SampleOperand, q: DensityOperand, options: Options) -> Estimate:

@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 
 from fastkl.divergence.arguments import Sample
-from fastkl.divergence.coordinates import centre_and_spread
-from fastkl.divergence.estimate import Estimate
+from fastkl.divergence.coordinates import centre_and_spread, measured
+from fastkl.divergence.estimate import Estimate, moved
 from fastkl.divergence.marginal_split import marginal_split_entropy
 from fastkl.divergence.neighbors import SamplePair
 from fastkl.divergence.options import Options
@@ -60,10 +60,9 @@ def default_entropy(sample: Sample, options: Options) -> Estimate:
 def _among_scaled(sample: Sample, options: Options) -> Estimate:
     """Kozachenko and Leonenko's entropy with distances between scaled columns."""
     middle, spread = centre_and_spread(sample.X.astype(np.float64))
-    among = Sample(np.ascontiguousarray((sample.X - middle) / spread), sample.weights, sample.n_jobs)
+    among = Sample(measured(sample.X, middle, spread), sample.weights, sample.n_jobs)
     found = sample_entropy(SamplePair(among, among), None, options.standard_error)
-    moved = float(found) + float(np.log(spread).sum())
-    return Estimate(moved, found.standard_error, found.n_samples, found.method, found.diagnostics)
+    return moved(found, float(np.log(spread).sum()))
 
 
 def _with_few_rows(found: Estimate, n: int, options: Options, *doubts: str) -> Estimate:

@@ -154,3 +154,10 @@ class Estimate(float):
         return type(self), (
             self.value, self.standard_error, self.n_samples, self.method, dict(self.diagnostics),
         )  # fmt: skip
+
+
+def moved(estimate: Estimate, nats: float) -> Estimate:
+    """An estimate moved by a number that is known, as the entropy of columns in other units."""
+    return Estimate(
+        float(estimate) + nats, estimate.standard_error, estimate.n_samples, estimate.method, estimate.diagnostics
+    )

@@ -47,6 +47,12 @@ def check_method(method: str, also: str = "") -> Method:
     raise ValueError(f"method={method!r} is unknown; expected one of {', '.join(map(repr, known))}.")
 
 
+def check_auto_or_knn(method: str) -> None:
+    """Refuse a method that a cross-entropy, or an entropy from blocks of rows, has not."""
+    if method not in ("auto", "knn"):
+        raise ValueError(f"method={method!r} is unknown; expected 'auto' or 'knn'.")
+
+
 def default_neighbors(method: Method) -> int:
     """The default number of neighbours: 1 for the adaptive radius of "bias_reduced", else 5."""
     return 1 if method == "bias_reduced" else DEFAULT_NEIGHBORS

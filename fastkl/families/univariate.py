@@ -152,9 +152,8 @@ class UnivariateFamily(Family):
     def _constants(self, params: Params) -> Floats:
         """What the kernel reads, (d, n_constants)."""
         constants = self.constants(params)
-        read = np.empty(
-            (max(map(np.size, constants)), len(constants))
-        )  # np.stack takes longer than the kernel on few rows
+        # np.stack takes longer than the kernel on few rows
+        read = np.empty((max(map(np.size, constants)), len(constants)))
         for i, values in enumerate(constants):
             read[:, i] = values
         return read

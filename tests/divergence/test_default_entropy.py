@@ -68,8 +68,8 @@ def test_units_and_offsets(d):
     ids=["poles", "unequal poles", "arcsine", "cauchy"],
 )
 def test_poles_at_both_ends_and_long_tails(distribution, off, bias):
-    """Gaps on a plain scale, or on the logarithmic one of one end, are off by more than .05 (arcsine .03) nats on the mean."""
-    found = [entropy(distribution.rvs(300, random_state=seed), random_state=0) for seed in range(60)]
+    """Gaps on a plain scale, or on the logarithmic one of one end, fail in each: the density varies within them."""
+    found = [entropy(distribution.rvs(300, random_state=seed)) for seed in range(60)]
     errors = np.array(found) - float(distribution.entropy())
     assert np.mean([e.diagnostics["log_scale"][0] for e in found]) >= 0.9
     assert np.sqrt(np.mean(errors**2)) < off

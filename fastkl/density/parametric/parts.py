@@ -22,13 +22,14 @@ class FamilyParts(PartMembers):
     def _of_parameters(self, family: Family, params: Params) -> Any:
         """A density with known parameters: one family, or a mixture that is made of its components."""
         # a kind in the registry is any density; from_parameters is what these two have beyond that
+        kind: Any = KINDS["MixtureMLE" if family.composed else "DensityMLE"].type
         if not family.composed:
-            return KINDS["DensityMLE"].type.from_parameters(family, **params)  # type: ignore[attr-defined]
+            return kind.from_parameters(family, **params)
         mixture: Any = family
         components = [clone(one) for one in mixture.components]
         if mixture.tied:
             components = [one.set_params(covariance_type="tied") for one in components]
-        return KINDS["MixtureMLE"].type.from_parameters(components, **params)  # type: ignore[attr-defined]
+        return kind.from_parameters(components, **params)
 
     def _marginal(self, columns: list[int]) -> Any:
         part = self.family_.marginal(self.params_, columns)
