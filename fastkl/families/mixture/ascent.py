@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,9 @@ LIGHT_MAPS, LIGHT_NUMBERS = (
     60,
     1 << 16,
 )  # plain maps of such an ascent instead, where a table has so few numbers times components
-FIRST_MAPS, FIRST_TOL = 20, 1e-4  # plain maps there before the way to the maximum begins, while they gain
+# Such maps, compiled, begin the way to the maximum: as many as take so many numbers times components, and a fewest and a most.
+EASY_NUMBERS, FIRST_MAPS, EASY_MAPS, EASY_TOL = 1 << 19, 20, 1000, 1e-9
+FIRST_TOL = 1e-4  # of those before it where rows are not in memory
 PLAIN_MAPS = 3  # before the first quasi-Newton step: they go far where the parameters still do
 SHORTER = 0.3
 ROUNDING = 1e-13  # of a log-likelihood, relative to its terms
@@ -132,7 +135,7 @@ class Ascent:
         climb = Climb(start)
         with np.errstate(all="ignore"):
             try:
-                self._climb(climb, SHORT_TOL, LIGHT_MAPS)
+                self._climb(climb, self.rows, SHORT_TOL, LIGHT_MAPS)
             except CollapsedError as error:
                 climb.collapsed = error
             except np.linalg.LinAlgError:
@@ -157,15 +160,15 @@ class Ascent:
             return False
         return StackedNormals.are_all_of(layout)
 
-    def _climb(self, climb: Climb, tol: float, most: int) -> None:
-        """The same as ``_plain`` for rows in memory, all in compiled lines while components are regular."""
+    def _climb(self, climb: Climb, rows: Rows, tol: float, most: int) -> None:
+        """The same as ``_plain`` on all rows in memory, in compiled code while components are regular."""
         at = StackedNormals.of(self.layout, climb.params)
         assert at is not None
-        assert isinstance(self.rows, Rows)
-        climb.trace, climb.sums, irregular, at = at.climbed(self.rows, self.fixed_weights, tol * self.weight, most)
-        climb.params, climb.n_maps = at.params, len(climb.trace)
-        if climb.trace and not irregular:
-            climb.log_likelihood = climb.objective = climb.trace[-1]
+        trace, climb.sums, irregular, at = at.climbed(rows, self.fixed_weights, tol * self.weight, most - climb.n_maps)
+        climb.trace += trace
+        climb.params, climb.n_maps = at.params, climb.n_maps + len(trace)
+        if trace and not irregular:
+            climb.log_likelihood = climb.objective = trace[-1]
         if irregular and climb.n_maps < most:
             self._plain(climb, tol, most)
 
@@ -185,19 +188,45 @@ class Ascent:
                 return
             at = at.following(found, self.fixed_weights)
 
-    def _run(self, climb: Climb, tol: float, max_iter: int) -> None:
-        if max_iter > FIRST_MAPS and self.is_light:
+    @cached_property
+    def _in_memory(self) -> Rows | None:
+        """All rows of a light table, which a source gives as one sample; None where it has more, of small weight."""
+        if isinstance(self.rows, Rows):
+            return self.rows
+        sample = self.rows.sample(LIGHT_NUMBERS // (self.rows.n_columns * self.layout.size) + 1)
+        return sample if np.isclose(sample.total_weight, self.weight, rtol=1e-12, atol=0.0) else None
+
+    def _easy(self, climb: Climb, max_iter: int) -> None:
+        """Plain maps where they cost next to nothing: the more, the smaller the table."""
+        rows = self._in_memory
+        if rows is None:
             self._plain(climb, FIRST_TOL, FIRST_MAPS)
+            return
+        numbers = len(rows.X) * rows.n_columns * self.layout.size
+        maps = int(np.clip(EASY_NUMBERS // numbers, FIRST_MAPS, EASY_MAPS))
+        self._climb(climb, rows, EASY_TOL, min(climb.n_maps + maps, max_iter - 1))
+        report(lambda: climb.params)
+
+    def _run(self, climb: Climb, tol: float, max_iter: int) -> None:
+        light = max_iter > FIRST_MAPS and self.is_light
+        if light:
+            self._easy(climb, max_iter)
             if is_stopped():
                 return
         climb.n_maps += 1
         place = self._map(climb.params)
         self._take(climb, place)
-        steps, plain, quiet = Steps(self.family, place), PLAIN_MAPS, 0
+        steps, plain, quiet = Steps(self.family, place), 2 if light else PLAIN_MAPS, 0
         while climb.n_maps < max_iter:
             ahead = steps.newton() if plain <= 0 else None
             if ahead is None and plain <= 0:
                 plain = 1
+                if light and climb.gain > tol * self.weight:  # past a saddle, where many maps gain ever more
+                    self._easy(climb, max_iter - 1)
+                    climb.n_maps += 1
+                    place = self._map(climb.params)
+                    self._take(climb, place)
+                    steps = Steps(self.family, place)
             self._measure(climb, steps, ahead)
             quiet = quiet + 1 if climb.gain <= tol * self.weight and steps.settled(place) else 0
             if steps.still(place) or (quiet >= 2 and (ahead is not None or not steps.size)):
@@ -284,8 +313,10 @@ class Steps:
         # entries at an edge of their range have no coordinates; they go with the maps
         self.edges = self._edges(place)
         self.correction.clear()
-        there = set(self.family.estimated_entries(place.params))
-        entries = [entry for entry in self.family.estimated_entries(place.following) if entry in there]
+        entries = None  # all, which saves naming them
+        if any(map(any, self.edges)):
+            there = set(self.family.estimated_entries(place.params))
+            entries = [entry for entry in self.family.estimated_entries(place.following) if entry in there]
         self.chart: Chart = chart_at(self.family, place.following, entries)
         self.names = [block.name for block in self.chart.blocks]
         self.u, self.step, self.gradient = self._at(place)

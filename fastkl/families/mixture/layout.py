@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -70,6 +71,10 @@ class Layout:
 
     def spaces(self) -> dict[str, Space]:
         """What each parameter of the mixture is, by name: the weights, then those of the components."""
+        return dict(self._spaces)
+
+    @cached_property
+    def _spaces(self) -> dict[str, Space]:
         found: dict[str, Space] = {WEIGHTS: Weights()}
         for group in self.groups:
             found.update(group.spaces())
