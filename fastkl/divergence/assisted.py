@@ -32,7 +32,9 @@ import numpy as np
 
 from fastkl._core.blas_threads import single_threaded_blas
 from fastkl._core.means import Mean
+from fastkl.divergence.apart import apart_reasons
 from fastkl.divergence.arguments import FloatArray
+from fastkl.divergence.atoms import lacking_in_columns
 from fastkl.divergence.diagnostics import few_effective_rows
 from fastkl.divergence.edges import edge_reasons
 from fastkl.divergence.estimate import Estimate
@@ -61,6 +63,8 @@ _MISSED = 0.8
 _OF_Q = 2.0
 # Routes so many nats apart, and by more than the estimate, with an error mostly from that, leave its size open.
 _WIDE, _ERRORS_OF_SPREAD = 1.0, 2.0
+# Fewer rows than this that might as well be of the other sample leave the size of a divergence open.
+_OVERLAP = 16.0
 # So many times the logarithm of the rows of Q is more than they can show.
 _NATS_OF_ROWS = 2.0
 # Rows of P beyond the reach of Q, beside those that chance puts there (about 1); mixtures may know how tails go on.
@@ -85,6 +89,9 @@ def assisted_divergence(
         if alone or not np.isfinite(plain):
             error = plain.standard_error if standard_error else float("nan")
             return _labelled(plain, float(plain), error, plain.diagnostics["reasons"], {"route": "neighbors"})
+        lacking = lacking_in_columns(pair.p, pair.q) if atoms else []
+        if lacking:
+            return _labelled(plain, float("inf"), 0.0, lacking, {"route": "atoms"})
         learnt = RegressionRoute(samples)
         regression = learnt.only() if atoms else learnt.beside_others()
         if atoms:
@@ -100,7 +107,13 @@ def assisted_divergence(
             f"The routes to the estimate go from {min(values.values()):.2g} to {max(values.values()):.2g} nats, as they do "
             "where p and q hardly overlap: the size of the divergence is not in the data. kl_lower_bound says what is."
         )
-    if standard_error and value > _NATS_OF_ROWS * np.log(pair.q.effective_size):
+    overlap = 2.0 * min(pair.p.effective_size, pair.q.effective_size) * min(chosen.loss, regression.loss)
+    if standard_error and overlap < _OVERLAP:
+        reasons.append(
+            f"p and q hardly overlap: about {overlap:.0f} rows are where both have some, and the size of the divergence rests on "
+            "how distributions that fit the rows go on beyond them. kl_lower_bound says what is in the data."
+        )
+    elif standard_error and value > _NATS_OF_ROWS * np.log(pair.q.effective_size):
         reasons.append(
             f"The estimate is {value:.2g} nats, and {pair.q.n_rows} rows of q show how q falls off over "
             f"{np.log(pair.q.n_rows):.2g} at most: its size rests on how distributions that fit the rows go on beyond them. "
@@ -241,7 +254,7 @@ def _doubts(samples: TwoSamples, chosen: Route, regression: Route, values: dict[
     pair, plain = samples.pair, samples.plain
     reasons = [reason for reason in plain.diagnostics["reasons"] if "share rows" in reason or "rounded" in reason]
     # Edges in the columns as they are: the neighbour estimate, which has looked too, may be in scores, where an edge is none.
-    reasons += edge_reasons(pair) + few_effective_rows(pair.p, pair.q)
+    reasons += edge_reasons(pair) + few_effective_rows(pair.p, pair.q) + apart_reasons(samples.learnt_in("scaled"))
     neighbors = plain.standard_error
     # In one column neighbours are near enough to see the edges that a regression sees.
     far = (2.5 if pair.p.n_columns == 1 else 1.0) * neighbors

@@ -4,14 +4,21 @@ A common ball that reaches rows of Q around a value that is repeated in P but ab
 the divergence of categories 0 and 1 come out as 0. Whether an absent value is impossible or only rare under Q the rows of Q
 nearest to it tell: a smooth distribution thins out toward its tail, so that the last values seen have few rows. Where instead
 many rows of Q share the nearest value and none has this one, no smooth distribution is behind them, and the divergence is
-infinite, as it is for the relative frequencies.
+infinite, as it is for the relative frequencies. So it is where one value is frequent among those of P that else hardly repeat, as
+an inflated zero, and no value of Q repeats.
+
+Rows that are nowhere equal may have atoms in a column, such as a flag beside measurements. The divergence of the columns is never
+larger than that of the rows, so one column is enough for it to be infinite.
 """
 
 from __future__ import annotations
 
-import numpy as np
+from typing import Any
 
-from fastkl.divergence.arguments import Totals
+import numpy as np
+from numpy.typing import NDArray
+
+from fastkl.divergence.arguments import Sample, Totals
 from fastkl.divergence.neighbors import Slab
 
 # Q would have so many rows at a value if it had it as often as P: their absence is then no chance. In small samples half of Q
@@ -20,6 +27,11 @@ _EXPECTED_ROWS, _LEAST_EXPECTED = 10.0, 5.0
 # So many rows of Q at the nearest value, and so large a part of Q, are no tail that thins out.
 _NEAREST_ROWS = 30.0
 _NEAREST_PART = 0.02
+# A value that is this part of a column, and so many rows, is an atom; where others repeat in less than that part of the rows, the
+# column has a density beside it.
+_ATOM, _ATOM_ROWS, _REPEATED = 0.05, 10, 0.02
+# A column is looked at where some of so many of its values repeat.
+_SCREENED = 2000
 
 
 class LackingAtoms:
@@ -41,6 +53,24 @@ class LackingAtoms:
         around = slab.across.count(np.where(atoms, nearest, -1.0))
         self.rows += int(np.sum(atoms & (repeats >= self._expected) & (around >= self._nearest)))
 
+    def are_lacking(
+        self, values: NDArray[Any], counts: NDArray[np.intp], known: NDArray[Any], rows: NDArray[np.intp]
+    ) -> NDArray[np.bool_]:
+        """Which of the distinct values of a column of P are atoms that Q lacks; those of both are in order, with their rows."""
+        after = np.minimum(np.searchsorted(known, values), len(known) - 1)
+        before = np.maximum(after - 1, 0)
+        with np.errstate(over="ignore"):
+            nearest = np.where(np.abs(known[after] - values) <= np.abs(values - known[before]), after, before)
+        absent = known[nearest] != values
+        n, m = int(counts.sum()), int(rows.sum())
+        atoms = counts >= max(_ATOM * n, _ATOM_ROWS)
+        beside = counts[~atoms]
+        alone = m - len(known) <= _REPEATED * m and beside.sum() - len(beside) <= _REPEATED * n < beside.sum()
+        found: NDArray[np.bool_] = absent & (
+            ((counts >= self._expected) & (rows[nearest] >= self._nearest)) | (atoms & bool(alone))
+        )
+        return found
+
     def reasons(self, p: Totals) -> list[str]:
         """Why the divergence is infinite; nothing where it is not."""
         if not self.rows:
@@ -50,3 +80,24 @@ class LackingAtoms:
             f"nearest ones: p has atoms that q lacks, and the divergence is infinite. If the values are symbols that a larger "
             f"sample of q would show, use fastkl.categorical_kl with unseen='estimate' or 'smooth'."
         ]
+
+
+def lacking_in_columns(p: Sample, q: Sample) -> list[str]:
+    """For each column in which p has an atom that q lacks: why the divergence is infinite."""
+    reasons = []
+    limits = LackingAtoms(p, q)
+    for j, (first, second) in enumerate(zip(p.X.T, q.X.T, strict=True)):
+        some = np.sort(first[:: -(-len(first) // _SCREENED)])
+        if (some[1:] != some[:-1]).all():
+            continue
+        values, counts = np.unique(first, return_counts=True)
+        known, rows = np.unique(second, return_counts=True)
+        lacking = limits.are_lacking(values, counts, known, rows)
+        if lacking.any():
+            at = int(np.argmax(np.where(lacking, counts, 0)))
+            reasons.append(
+                f"Column {j}: {counts[at]} of {len(first)} rows of p have the value {values[at]:.6g}, which q never has although "
+                "its values are no smooth tail there: p has an atom that q lacks, and the divergence is infinite. If values are "
+                "rounded in one sample alone, round both alike."
+            )
+    return reasons

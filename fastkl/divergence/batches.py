@@ -209,7 +209,7 @@ def cross_entropy_batches(
     p, q : array, memory map, path, iterable of arrays of shape (b, d), or Dask collection
         As in `kl_divergence_batches`.
     method : {"auto", "knn"}, default="auto"
-        As in `cross_entropy`: neighbours among columns over their quartile range in both samples together, or as they are.
+        Neighbours among columns over their quartile range in both samples together, or as they are ("knn").
     n_neighbors : int, default=None
         As in `cross_entropy`.
     sample_weight_p, sample_weight_q : array-like of shape (n,) and (m,), str or path, default=None
@@ -226,7 +226,7 @@ def cross_entropy_batches(
     Returns
     -------
     Estimate
-        That of `cross_entropy` with the same method for the same rows.
+        That of `cross_entropy` for the same rows with ``method="knn"``, or with ``n_neighbors`` given ("auto").
 
     Raises
     ------

@@ -146,8 +146,8 @@ def frequencies_divergence(p: EmpiricalDistribution, model: Model) -> Estimate:
     """KL(p || model) of a distribution on finitely many points from a discrete model.
 
     The value is exact for the empirical distribution. Read as an estimate for the distribution behind the sample it is
-    the plug-in estimate; the standard error is that of a mean over the rows, and the plug-in's bias (distinct rows - 1)
-    / (2 n) is reported, not subtracted.
+    the plug-in estimate, whose bias (distinct rows - 1) / (2 n) is reported, not subtracted; the squared standard error is
+    that of a mean over the rows and the square of this bias, so that the interval of a correct model covers 0.
     """
     if not model.discrete:
         raise DegenerateDataError(
@@ -167,14 +167,14 @@ def frequencies_cross_entropy(p: EmpiricalDistribution, model: Model) -> Estimat
 
 
 def _plug_in(p: EmpiricalDistribution, terms: FloatArray, bias: float, entropy: float | None = None) -> Estimate:
-    """Mean of terms at the distinct rows, with the error of a mean over the rows."""
+    """Mean of terms at the distinct rows, with the error of a mean over the rows and of the bias."""
     mean, size = Mean.of(terms, p.probabilities_), p.effective_size_
     if np.isinf(mean.value):
         found = int(np.isposinf(terms).sum())
         return impossible_rows(mean.value, found, p.n_samples_, "plugin", "distinct rows")
-    error = float(np.sqrt(mean.variance(size) / size)) if size > 1.0 else float("nan")
+    sampling = float(np.sqrt(mean.variance(size) / size)) if size > 1.0 else float("nan")
     reasons = []
-    if bias > max(0.1, 2.0 * error):
+    if bias > max(0.1, 2.0 * sampling):
         reasons.append(
             f"{len(terms)} distinct rows in a sample of {p.n_samples_}: as an estimate for the distribution behind the sample "
             f"the plug-in value is too high by about {bias:.2g} nats."
@@ -184,7 +184,7 @@ def _plug_in(p: EmpiricalDistribution, terms: FloatArray, bias: float, entropy: 
     }  # fmt: skip
     if entropy is not None:
         diagnostics |= {"entropy": entropy, "cross_entropy": mean.value + entropy}
-    return Estimate(mean.value, error, p.n_samples_, "plugin", diagnostics)
+    return Estimate(mean.value, float(np.hypot(sampling, bias)), p.n_samples_, "plugin", diagnostics)
 
 
 def impossible_rows(value: float, found: int, n_samples: int, method: str, what: str = "rows") -> Estimate:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from fastkl.divergence.assisted import assisted_divergence
 from fastkl.divergence.coordinates import scaled_pair
 from fastkl.divergence.empirical import frequencies_cross_entropy
 from fastkl.divergence.entropy_methods import ENTROPY_METHODS, default_entropy, entropy_by_method
@@ -27,7 +28,8 @@ from fastkl.divergence.operands import (
 )
 from fastkl.divergence.options import Options, one_seed
 from fastkl.divergence.sample_model import sample_model_cross_entropy
-from fastkl.divergence.samples import check_auto_or_knn, sample_cross_entropy, sample_entropy
+from fastkl.divergence.samples import check_auto_or_knn, divergence_neighbors, sample_cross_entropy, sample_entropy
+from fastkl.exceptions import DegenerateDataError
 
 
 def entropy(
@@ -162,19 +164,20 @@ def cross_entropy(
 ) -> Estimate:
     r"""Cross-entropy :math:`-E_p[\log q]` of p relative to q, in nats.
 
-    For a sample against a model it is the negative mean log-density. For two samples it is estimated from the
-    distances :math:`\nu_k(i)` of the rows of p to their k-th neighbours in q,
+    For a sample against a model it is the negative mean log-density. For two samples it is ``entropy(p)`` and
+    ``kl_divergence(p, q)`` together, each as it comes by default. By nearest neighbours (``method="knn"``) it is estimated from
+    the distances :math:`\nu_k(i)` of the rows of p to their k-th neighbours in q,
     :math:`\frac{d}{n} \sum_i \log \nu_k(i) + \log V_d + \log m - \psi(k)`, so that
-    ``cross_entropy(p, q) - entropy(p)`` with ``method="knn"`` is that of ``kl_divergence`` for the same k.
+    ``cross_entropy(p, q) - entropy(p)`` is that of ``kl_divergence`` with the same method and k.
 
     Parameters
     ----------
     p, q : array-like of shape (n,) or (n, d), or model
         Samples, or objects with a log-density.
     method : {"auto", "knn"}, default="auto"
-        Estimator for two samples: nearest neighbours among columns scaled by their quartile range in both samples together, so
-        that multiplying a column of both by c moves the estimate by log c and nothing else; or ("knn") among the columns as they
-        are.
+        Estimator for two samples: the sum above, which multiplying a column of both by c moves by log c and nothing else; or
+        ("knn") nearest neighbours among the columns as they are. Where values of p are repeated, or ``n_neighbors`` is given,
+        "auto" is nearest neighbours among columns scaled by their quartile range in both samples together.
     n_neighbors : int, default=None
         k for two samples; by default 5, or m in smaller samples.
     sample_weight_p, sample_weight_q : array-like, default=None
@@ -220,9 +223,40 @@ def _cross_entropy_of_samples(p: Operand, q: Operand, options: Options) -> Estim
     pair = sample_pair(p, q, options)
     if options.method == "knn":
         return sample_cross_entropy(pair, options.n_neighbors, options.standard_error)
+    found = _in_parts(pair, options) if options.n_neighbors is None and pair.p.n_rows > 2 else None
+    if found is not None:
+        return found
     scaled, spread = scaled_pair(pair)
     found = sample_cross_entropy(scaled, options.n_neighbors, options.standard_error)
     return moved(found, float(np.log(spread).sum()))
+
+
+def _in_parts(pair: SamplePair, options: Options) -> Estimate | None:
+    """The entropy of p and the divergence together; None where the rows of p have no density on their own scale.
+
+    Each is free of the bias that neighbours have where q varies within their balls, and has its doubts.
+    """
+    try:
+        own = default_entropy(pair.p, options)
+    except DegenerateDataError:
+        return None
+    rng = np.random.RandomState(0) if options.random_state is None else options.rng
+    k = divergence_neighbors(pair, "common_radius", None)
+    between = assisted_divergence(pair, k, options.standard_error, rng)
+    reasons = [
+        f"{name}: {reason}"
+        for name, part in (("KL(p || q)", between), ("entropy of p", own))
+        for reason in part.diagnostics["reasons"]
+    ]
+    diagnostics = {
+        "bias_suspected": bool(reasons),
+        "reasons": reasons,
+        "entropy": float(own),
+        "kl_divergence": float(between),
+        "n_neighbors": k,
+    }
+    error = float(np.hypot(own.standard_error, between.standard_error))
+    return Estimate(float(own) + float(between), error, between.n_samples, "assisted", diagnostics)
 
 
 def _cross_entropy_of_sample_and_density(p: SampleOperand, q: DensityOperand, options: Options) -> Estimate:

@@ -14,6 +14,7 @@ from fastkl.divergence.column_doubts import units_of
 from fastkl.divergence.diagnostics import (
     NeighborSweep,
     divergence_diagnostics,
+    drift_reasons,
     large_ball,
     many_columns,
     shared_rows,
@@ -189,19 +190,28 @@ def sample_cross_entropy(pair: Pair, n_neighbors: int | None, standard_error: bo
     n, m = pair.p.n_rows, pair.q.n_rows
     k = resolve_neighbors(n_neighbors, None, m)
     enough = min(max(k, _RATIO_NEIGHBORS), n - 1, m) if standard_error and n > 1 else 0
-    log_density = noise = ratio = Mean()
+    farther = min(2 * k, m) if enough else k
+    log_density = noise = ratio = change = Mean()
     for slab in pair.slabs(0):
-        slab.across.search(max(k, enough))
+        slab.across.search(max(farther, enough))
         log_q, numbers = log_density_across(slab, k)
         log_density += Mean.of(log_q, slab.weights)
         if enough:
             noise += Mean.of(count_noise(numbers), slab.weights)
             ratio += Mean.of(_fixed_ratio(slab, enough), slab.weights)
-    error = float("nan")
+        if farther > k:
+            change += Mean.of(log_q - log_density_across(slab, farther)[0], slab.weights)
+    error, diagnostics = float("nan"), _plain_diagnostics(pair, k)
     if enough:
         plain = max(log_density.variance(), noise.value) / log_density.size
         error = float(np.sqrt(plain + reference_variance(pair.q, ratio.value)))
-    return Estimate(-log_density.value, error, (n, m), "knn", _plain_diagnostics(pair, k))
+    if farther > k:
+        # beside the error of a mean over p: that of q is large where q has no row near
+        of_p = float(np.sqrt(plain))
+        drifts, drift = drift_reasons([k, farther], change, pair.p.n_columns, -log_density.value, of_p)
+        reasons = [*diagnostics["reasons"], *drifts]
+        diagnostics |= {"bias_suspected": bool(reasons), "reasons": reasons, "k_sweep_bias": drift}
+    return Estimate(-log_density.value, error, (n, m), "knn", diagnostics)
 
 
 def _fixed_ratio(slab: Slab, k: int) -> FloatArray:

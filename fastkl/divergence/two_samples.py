@@ -139,6 +139,10 @@ class TwoSamples:
         """The pair that the neighbour estimate is of."""
         return as_pair(self.everywhere(self.space), self.pair)
 
+    def learnt_in(self, space: str) -> SamplePair:
+        """The rows that are learnt from in the coordinates."""
+        return as_pair(self.spaces[space], self.learnt)
+
     def some_compared(self, most: int) -> SamplePair:
         """At most so many rows of either of these, at random."""
         sides = (self.compared.p, self.compared.q)

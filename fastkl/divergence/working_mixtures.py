@@ -19,7 +19,7 @@ _MOST, _FIRST_STEPS, _STEPS, _GAIN = 3, 4, 50, 0.1
 # Rows of a sample that components are sought in, and the fewest draws for the divergence of two mixtures.
 _SOUGHT_IN, _FEWEST_DRAWS = 10_000, 10_000
 # The ridge beside the covariance of all rows, and the rows that a component needs beside its columns.
-_RIDGE, _ROWS = 1e-3, 3.0
+_RIDGE, _ROWS = 1e-6, 3.0
 
 
 class Mixture:

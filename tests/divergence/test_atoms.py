@@ -112,3 +112,27 @@ def test_one_symbol_alone_is_no_certainty():
     found = categorical_entropy(["a"] * 50)
     assert found.diagnostics["bias_suspected"]
     assert "up to 0.06" in found.diagnostics["reasons"][0]
+
+
+def test_an_atom_of_one_column_is_enough():
+    rng = np.random.default_rng(0)
+    x, y = (np.column_stack([rng.normal(size=400), column]) for column in (rng.random(400) < 0.1, np.zeros(400)))
+    found = kl_divergence(x, y)
+    assert found == np.inf
+    assert "Column 1: " in found.diagnostics["reasons"][0]
+    back = kl_divergence(y, x)  # -log .9, of a constant under a share of nine tenths
+    assert abs(back + np.log(0.9)) < 3.0 * back.standard_error
+
+
+def test_an_inflated_zero_that_q_lacks():
+    rng = np.random.default_rng(1)
+    inflated, smooth = np.where(rng.random(500) < 0.3, 0.0, rng.lognormal(size=500)), rng.lognormal(size=500)
+    assert kl_divergence(inflated, smooth) == np.inf
+    back = kl_divergence(smooth, inflated)
+    assert abs(back + np.log(0.7)) < 3.0 * back.standard_error
+
+
+def test_rounded_values_are_no_atoms():
+    rng = np.random.default_rng(2)
+    assert np.isfinite(kl_divergence(rng.normal(size=(500, 2)).round(1), rng.normal(size=(500, 2))))
+    assert np.isfinite(kl_divergence(rng.poisson(9.0, (500, 2)), rng.poisson(3.0, (500, 2))))

@@ -37,3 +37,17 @@ def test_gradient_ascent_to_the_share_of_cats():
         p = 1.0 / (1.0 + np.exp(-t))
         t += 2.0 * p * (1.0 - p) * DensityMLE.from_parameters("bernoulli", probability=p).gradient(X)["probability"][0]
     np.testing.assert_allclose(1.0 / (1.0 + np.exp(-t)), 0.6, atol=1e-6)
+
+
+@pytest.mark.parametrize("n", [300, 3000])
+@pytest.mark.parametrize("rate", [5.0, 50.0])
+def test_the_interval_of_a_correct_model_covers_zero(rate, n):
+    found = [kl_divergence(np.random.default_rng(run).poisson(rate, n), poisson(rate)) for run in range(40)]
+    covered = [abs(one) < 1.96 * one.standard_error for one in found]
+    assert np.mean(covered) >= 0.85
+
+
+def test_a_wrong_model_is_seen_all_the_same():
+    found = kl_divergence(np.random.default_rng(0).poisson(5.0, 3000), poisson(6.0))
+    truth = 5.0 * np.log(5.0 / 6.0) + 1.0  # KL of Poisson distributions
+    assert abs(found - truth) < 2.5 * found.standard_error < 0.05
