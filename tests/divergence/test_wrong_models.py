@@ -1,0 +1,46 @@
+"""A sample against a model that is far from right: its own draws do not tell the bias that neighbours have on the data."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from fastkl import kl_divergence
+
+PER_COLUMN = {  # entropy of a normal column of the same variance, less that of the column
+    "uniform": 0.5 * np.log(2.0 * np.pi * np.e / 12.0),
+    "exponential": 0.5 * np.log(2.0 * np.pi * np.e) - 1.0,
+}
+
+
+def columns(kind, n, d, rng):
+    return rng.random((n, d)) if kind == "uniform" else rng.exponential(size=(n, d))
+
+
+def normal_model(kind, d):
+    mean, variance = (0.5, 1.0 / 12.0) if kind == "uniform" else (1.0, 1.0)
+    return stats.multivariate_normal(np.full(d, mean), variance * np.eye(d))
+
+
+@pytest.mark.parametrize(("kind", "d"), [("uniform", 2), ("uniform", 10), ("exponential", 5)])
+def test_independent_columns_against_a_normal_model(kind, d):
+    truth, model = d * PER_COLUMN[kind], normal_model(kind, d)
+    for seed in range(3):
+        found = kl_divergence(columns(kind, 500, d, np.random.default_rng(seed)), model)
+        assert abs(found - truth) < 3.0 * found.standard_error
+        assert found.standard_error < 0.1 + 0.05 * truth
+
+
+def test_models_that_cannot_be_drawn_from():
+    class Normal:
+        def score_samples(self, X):
+            return stats.multivariate_normal(np.full(4, 0.5), np.eye(4) / 12.0).logpdf(X)
+
+    found = kl_divergence(columns("uniform", 500, 4, np.random.default_rng(0)), Normal())
+    assert abs(found - 4 * PER_COLUMN["uniform"]) < 3.0 * found.standard_error < 0.5
+
+
+def test_of_a_correct_model_the_draws_tell_the_bias():
+    rng = np.random.default_rng(0)
+    found = kl_divergence(rng.normal(size=(500, 5)), stats.multivariate_normal(np.zeros(5), np.eye(5)))
+    assert found.diagnostics["share_of_second"] == 0.0
+    assert abs(found) < 2.5 * found.standard_error < 0.15
