@@ -60,6 +60,16 @@ def test_scripts_are_executable():
         assert path.stat().st_mode & 0o111, path
 
 
+def test_classifiers_are_what_wheels_are_built_for():
+    wheels = PROJECT["tool"]["cibuildwheel"]
+    given = PROJECT["project"]["classifiers"]
+    versions = {f"3.{minor}" for minor in re.findall(r"cp3(\d+)", " ".join(wheels["build"]))}
+    assert set(re.findall(r"Python :: (3\.\d+)", "\n".join(given))) == versions
+    words = {"linux": "POSIX :: Linux", "macos": "MacOS", "windows": "Microsoft :: Windows"}
+    systems = {f"Operating System :: {word}" for name, word in words.items() if name in wheels}
+    assert {line for line in given if line.startswith("Operating System")} == systems
+
+
 def test_what_tests_read_is_in_the_source_distribution(monkeypatch):
     """Everything that a test looks for at the root, by MANIFEST.in or because setuptools takes it anyway."""
     monkeypatch.chdir(ROOT)
