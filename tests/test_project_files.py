@@ -5,6 +5,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from setuptools.command.egg_info import FileList
 
 import fastkl
 
@@ -57,3 +58,27 @@ def test_links_between_files(name):
 def test_scripts_are_executable():
     for path in (ROOT / ".ci/run", *(ROOT / "tools").glob("*.sh")):
         assert path.stat().st_mode & 0o111, path
+
+
+def test_classifiers_are_what_wheels_are_built_for():
+    wheels = PROJECT["tool"]["cibuildwheel"]
+    given = PROJECT["project"]["classifiers"]
+    versions = {f"3.{minor}" for minor in re.findall(r"cp3(\d+)", " ".join(wheels["build"]))}
+    assert set(re.findall(r"Python :: (3\.\d+)", "\n".join(given))) == versions
+    words = {"linux": "POSIX :: Linux", "macos": "MacOS", "windows": "Microsoft :: Windows"}
+    systems = {f"Operating System :: {word}" for name, word in words.items() if name in wheels}
+    assert {line for line in given if line.startswith("Operating System")} == systems
+
+
+def test_what_tests_read_is_in_the_source_distribution(monkeypatch):
+    """Everything that a test looks for at the root, by MANIFEST.in or because setuptools takes it anyway."""
+    monkeypatch.chdir(ROOT)
+    files = FileList()
+    for line in Path("MANIFEST.in").read_text().splitlines():
+        if line and not line.startswith("#"):
+            files.process_template_line(line)
+    given = {Path(name).parts[0] for name in files.files} | {"pyproject.toml", "setup.py", "README.md", "LICENSE"}
+    sources = "".join(path.read_text() for path in Path("tests").rglob("*.py"))
+    read = {target.split("/")[0] for target in re.findall(r'ROOT / "([\w./-]+)"', sources)}
+    assert {".ci", ".github", "docs", "pyproject.toml"} <= read
+    assert read <= given

@@ -103,11 +103,4 @@ FK_INLINE double fk_exp_regular(double x) {
     return (1.0 + (hi + (fk_exp_tail(r) * r * r - lo))) * fk_double((fk_bits(shifted) + 1023) << 52);
 }
 
-/* log(exp(a) + exp(b)), both possibly -inf. */
-FK_INLINE double fk_logaddexp(double a, double b) {
-    double high = a > b ? a : b, low = a > b ? b : a;
-    double y = high + fk_log1p(fk_exp(low - high));
-    return high > -INFINITY && high < INFINITY ? y : high;
-}
-
 #endif

@@ -1,15 +1,19 @@
 """Columns of two tables side by side: which are numbers, dates or labels in both, and what is missing.
 
-Dates are compared as days; texts that all are dates in ISO form are dates too. Numbers in one table and labels in the other are
-an error: that is a file that was read wrongly (a decimal comma, a unit in a cell), and no distance between the two means
-anything.
+Dates are compared as days, in UTC where they have a time zone, and spans of time as numbers of days; texts that all are dates in
+ISO form are dates too. Numbers in one table and labels in the other are an error: that is a file that was read wrongly (a decimal
+comma, a unit in a cell), and no distance between the two means anything. So are dates with a time zone against dates without.
+
+Labels are compared by their text, which depends on their value alone: pandas makes an integer column with a missing value one of
+floats, and 2019.0 is the label 2019.
 """
 
 from __future__ import annotations
 
+import datetime
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +22,11 @@ from fastkl.divergence.matching import given_names, order_of_columns
 from fastkl.exceptions import ColumnTypeError, SourceError
 from fastkl.rows.columns import listed, named
 from fastkl.rows.missing import missing
-from fastkl.rows.reading import is_date_type, refuse_masked, refuse_sparse
+from fastkl.rows.reading import refuse_masked, refuse_sparse
 from fastkl.rows.tables import column_names, column_types, column_values, is_table
 
 NUMBER, DATE, LABEL = "number", "date", "label"
+_SPAN = "span"  # of time; a number once both are known to be spans
 _ISO = re.compile(r"\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}(:\d{2}(\.\d+)?)?)?")
 _DAY = np.timedelta64(1, "D") / np.timedelta64(1, "us")
 
@@ -37,7 +42,7 @@ class ColumnPair:
     kind : {"number", "date", "label"}
         Of the values in both.
     values : pair of ndarray of shape (n,), (m,)
-        float64 for numbers and dates (days), else objects; rows in which the value is missing are there.
+        float64 for numbers, dates and spans of time (days), else texts; rows in which the value is missing are there.
     missing : pair of ndarray of bool
         Where the value is missing.
     """
@@ -66,12 +71,11 @@ def paired_columns(p: Any, q: Any, columns: list[Any] | None, labels: list[Any])
         both = [(_chosen(column, read[0], "p"), _chosen(column, read[1], "q")) for column in columns]
     if not both:
         raise SourceError("There are no columns to compare: columns is empty.")
-    unknown = [label for label in labels if label not in [first[0] for first, _ in both]]
+    names_of_both = [first.name for first, _ in both]
+    unknown = [label for label in labels if label not in names_of_both]
     if unknown:
-        raise SourceError(
-            f"labels names {listed(unknown)}, and the columns are {listed([first[0] for first, _ in both])}."
-        )
-    return [_pair(first[0], first[1], second[1], first[0] in labels) for first, second in both]
+        raise SourceError(f"labels names {listed(unknown)}, and the columns are {listed(names_of_both)}.")
+    return [_pair(first, second, first.name in labels) for first, second in both]
 
 
 def refuse_missing(pairs: list[ColumnPair], advice: str) -> None:
@@ -86,113 +90,219 @@ def refuse_missing(pairs: list[ColumnPair], advice: str) -> None:
         raise ValueError(f"There are missing values: {', '.join(counts)}. {advice}")
 
 
-def _columns(data: Any, name: str) -> list[tuple[Any, NDArray[Any]]]:
-    """Names and values of the columns of a table or a matrix."""
+class _Column(NamedTuple):
+    """A column of a table: ``zoned`` where its type says that its dates have a time zone, which the values need not show."""
+
+    name: Any
+    values: NDArray[Any]
+    zoned: bool
+
+
+class _Side(NamedTuple):
+    """A column by its kind, None if all values are missing; whether its dates have a time zone, None if it has none."""
+
+    kind: str | None
+    values: NDArray[Any]
+    missing: NDArray[np.bool_]
+    aware: bool | None = None
+
+
+def _columns(data: Any, name: str) -> list[_Column]:
+    """The columns of a table or a matrix."""
     refuse_sparse(data, name)
     if isinstance(data, np.ma.MaskedArray):
         refuse_masked(data, name)
     if is_table(data) or hasattr(data, "column_names"):
         names, types = column_names(data) or [], column_types(data)
-        found = []
-        for j, (column, dtype) in enumerate(zip(names, types, strict=True)):
-            values = column_values(data, j)
-            if "bool" in str(dtype).lower():
-                values = np.array([value if value is None else str(value) for value in values.tolist()], dtype=object)
-            found.append((column, values.astype("datetime64[us]") if _are_dates(dtype, values) else values))
-        if not found or not len(found[0][1]):
-            raise ValueError(f"{name} is empty: {len(found[0][1]) if found else 0} rows, {len(found)} columns.")
+        found = [
+            _Column(column, column_values(data, j), getattr(dtype, "tz", getattr(dtype, "time_zone", None)) is not None)
+            for j, (column, dtype) in enumerate(zip(names, types, strict=True))
+        ]
+        if not found or not len(found[0].values):
+            raise ValueError(f"{name} is empty: {len(found[0].values) if found else 0} rows, {len(found)} columns.")
         return found
     array = np.asarray(data)
     array = array[:, np.newaxis] if array.ndim == 1 else array
     if array.ndim != 2 or not array.size:
         raise ValueError(f"{name} is a table, or an array of shape (rows, columns); found shape {array.shape}.")
-    return [(j, array[:, j]) for j in range(array.shape[1])]
+    return [_Column(j, array[:, j], False) for j in range(array.shape[1])]
 
 
-def _are_dates(dtype: Any, values: NDArray[Any]) -> bool:
-    return values.dtype.kind == "M" or (is_date_type(dtype) and values.dtype.kind == "O")
+def _chosen(name: Any, read: list[_Column], table: str) -> _Column:
+    for column in read:
+        if column.name == name:
+            return column
+    raise SourceError(f"{table} has no column {name!r}; it has {listed([column.name for column in read])}.")
 
 
-def _chosen(column: Any, read: list[tuple[Any, NDArray[Any]]], name: str) -> tuple[Any, NDArray[Any]]:
-    for known, values in read:
-        if known == column:
-            return known, values
-    raise SourceError(f"{name} has no column {column!r}; it has {listed([known for known, _ in read])}.")
+def _pair(first: _Column, second: _Column, label: bool) -> ColumnPair:
+    name = first.name
+    sides = [_settled(column, side, name, label) for column, side in ((first, "p"), (second, "q"))]
+    _refuse_other_kinds(name, (first, second), sides)
+    kind = next((side.kind for side in sides if side.kind is not None), LABEL)
+    values = [side.values if side.kind is not None else _nothing(len(side.values), kind) for side in sides]
+    for table, x, side in zip(("p", "q"), values, sides, strict=True):
+        if kind != LABEL and np.isinf(x).any():
+            row = int(np.argmax(np.isinf(x)))
+            raise ValueError(f"{table} holds {x[row]} in row {row}, {_in_words(name)}; finite numbers are expected.")
+        if side.missing.all():
+            raise ValueError(f"Column {name!r} of {table} has no value that is not missing ({len(x)} rows).")
+    gone = (sides[0].missing, sides[1].missing)
+    if kind == LABEL:
+        values = _texts(values, gone)
+    return ColumnPair(name, NUMBER if kind == _SPAN else kind, (values[0], values[1]), gone)
 
 
-def _pair(name: Any, first: NDArray[Any], second: NDArray[Any], label: bool) -> ColumnPair:
-    sides = [_settled(values, label) for values in (first, second)]
-    kinds = [kind for kind, _, _ in sides]
-    if kinds[0] != kinds[1] and None not in kinds:
+def _refuse_other_kinds(name: Any, columns: tuple[_Column, _Column], sides: list[_Side]) -> None:
+    """ColumnTypeError for values of two kinds, and for dates of which only those of one table have a time zone."""
+    if sides[0].kind != sides[1].kind and None not in (sides[0].kind, sides[1].kind):
         examples = [
-            f"{side} holds {_plural(kind)} ({_example(raw, gone)!r})"
-            for side, kind, raw, (_, _, gone) in zip(("p", "q"), kinds, (first, second), sides, strict=True)
+            f"{table} holds {_plural(side.kind)} ({_example(column.values, side.missing)!r})"
+            for table, column, side in zip(("p", "q"), columns, sides, strict=True)
         ]
         raise ColumnTypeError(
             f"Column {name!r}: {examples[0]} and {examples[1]}. Give both the same type (a decimal comma or a unit in a cell "
             f"makes a column text), or name the column in labels."
         )
-    kind = next((kind for kind in kinds if kind is not None), LABEL)
-    values = [side[1] if side[0] is not None else _nothing(len(side[1]), kind) for side in sides]
-    for side, x, (_, _, gone) in zip(("p", "q"), values, sides, strict=True):
-        if kind != LABEL and np.isinf(x).any():
-            row = int(np.argmax(np.isinf(x)))
-            raise ValueError(f"{side} holds {x[row]} in row {row}, {_in_words(name)}; finite numbers are expected.")
-        if gone.all():
-            raise ValueError(f"Column {name!r} of {side} has no value that is not missing ({len(gone)} rows).")
-    return ColumnPair(name, kind, (values[0], values[1]), (sides[0][2], sides[1][2]))
+    if {sides[0].aware, sides[1].aware} == {True, False}:
+        zoned, naive = ("p", "q") if sides[0].aware else ("q", "p")
+        raise ColumnTypeError(
+            f"Column {name!r}: the dates of {zoned} have a time zone and those of {naive} have none, so that hours may lie "
+            f"between equal ones. Give both a zone (pandas: .dt.tz_localize) or take it off both."
+        )
 
 
 def _nothing(n: int, kind: str) -> NDArray[Any]:
     return np.full(n, None, dtype=object) if kind == LABEL else np.full(n, np.nan)
 
 
-def _settled(values: NDArray[Any], label: bool) -> tuple[str | None, NDArray[Any], NDArray[np.bool_]]:
-    """Kind (None if all values are missing), values and where they are missing."""
-    if values.dtype.kind == "b":
-        values = values.astype(str).astype(object)
-    if values.dtype.kind in "US":
-        values = values.astype(object)
-    gone = missing(values)
-    if values.dtype.kind == "M" and not label:
-        return DATE, _days(values), gone
-    if values.dtype.kind in "iuf" and not label:
-        return NUMBER, values.astype(np.float64), gone
+# -- kinds of values -----------------------------------------------------------------------------------------------------------
+
+
+def _settled(column: _Column, table: str, name: Any, label: bool) -> _Side:
+    """A column of one table by its kind; labels as the objects they are."""
+    values, gone = column.values, missing(column.values)
+    kind = values.dtype.kind
+    if kind == "m" and np.datetime_data(values.dtype)[0] in ("Y", "M", "generic"):
+        raise ColumnTypeError(
+            f"{_in_words(name).capitalize()} of {table} holds {values.dtype}, spans of no fixed length. Convert it to days."
+        )
+    if kind in "mM":
+        values = values.astype(f"{'datetime' if kind == 'M' else 'timedelta'}64[us]")
+    if not label and kind in "mM":
+        return _Side(DATE, _days(values), gone, column.zoned) if kind == "M" else _Side(_SPAN, _days(values), gone)
+    if not label and kind in "iuf":
+        return _Side(NUMBER, values.astype(np.float64), gone)
     objects = values.astype(object)
     present = objects[~gone].tolist()
     if not present:
-        return None, objects, gone
-    if not label and all(hasattr(v, "__float__") and not isinstance(v, (str, bytes, bool)) for v in present):
+        return _Side(None, objects, gone)
+    types = set(map(type, present))
+    aware = _have_zone(present, types, column, table, name)
+    if not label:
         numbers = np.full(len(objects), np.nan)
-        numbers[~gone] = [float(v) for v in present]
-        return NUMBER, numbers, gone
-    if not label and (all(hasattr(v, "isoformat") for v in present) or all(_is_iso(v) for v in present)):
-        dates = np.full(len(objects), "NaT", dtype="datetime64[us]")
-        try:
-            dates[~gone] = [np.datetime64(v.replace(" ", "T") if isinstance(v, str) else v, "us") for v in present]
-        except ValueError:  # the 31st of February is a label
-            return LABEL, objects, gone
-        return DATE, _days(dates), gone
-    return (
-        LABEL,
-        np.array([v if g else str(v) for v, g in zip(objects.tolist(), gone, strict=True)], dtype=object),
-        gone,
-    )
+        if all(map(_is_number, types)):
+            numbers[~gone] = [float(value) for value in present]
+            return _Side(NUMBER, numbers, gone)
+        if all(map(_is_span, types)):
+            numbers[~gone] = _days(np.array([np.timedelta64(value, "us") for value in present]))
+            return _Side(_SPAN, numbers, gone)
+        if all(map(_is_date, types)) or all(map(_is_iso, present)):
+            try:
+                numbers[~gone] = _days(np.array([_moment(value) for value in present]))
+                return _Side(DATE, numbers, gone, bool(aware))
+            except ValueError:  # the 31st of February is a label
+                pass
+    return _Side(LABEL, objects, gone, aware)
+
+
+def _have_zone(present: list[Any], types: set[type], column: _Column, table: str, name: Any) -> bool | None:
+    """Whether the dates among the values have a time zone; ColumnTypeError where only some have one."""
+    dated = {one for one in types if _is_date(one)}
+    aware = {
+        column.zoned or getattr(value, "tzinfo", None) is not None
+        for value in present
+        if dated and type(value) in dated
+    }
+    if len(aware) > 1:
+        raise ColumnTypeError(
+            f"{_in_words(name).capitalize()} of {table} holds dates with a time zone and dates without. Give all of them one."
+        )
+    return aware.pop() if aware else None
+
+
+def _is_number(kind: type) -> bool:
+    not_numbers = (str, bytes, bool, np.bool_, np.datetime64, np.timedelta64)
+    return hasattr(kind, "__float__") and not issubclass(kind, not_numbers)
+
+
+def _is_span(kind: type) -> bool:
+    return issubclass(kind, datetime.timedelta | np.timedelta64)
+
+
+def _is_date(kind: type) -> bool:
+    return hasattr(kind, "year") or issubclass(kind, np.datetime64)  # dates of every library and periods have years
 
 
 def _is_iso(value: Any) -> bool:
     return isinstance(value, str) and _ISO.fullmatch(value) is not None
 
 
-def _days(dates: NDArray[Any]) -> NDArray[np.float64]:
-    """Days since 1970; NaN for a missing date."""
-    microseconds = dates.astype("datetime64[us]")
-    days = microseconds.astype(np.int64) / _DAY
-    return np.where(np.isnat(microseconds), np.nan, days)
+def _moment(value: Any) -> np.datetime64:
+    """A date, in UTC if it has a time zone."""
+    if isinstance(value, str):
+        value = value.replace(" ", "T")
+    elif getattr(value, "tzinfo", None) is not None:
+        value = value.astimezone(datetime.UTC).replace(tzinfo=None)
+    return np.datetime64(value, "us")
+
+
+def _days(values: NDArray[Any]) -> NDArray[np.float64]:
+    """Days, since 1970 for dates; NaN where they are missing."""
+    return np.where(np.isnat(values), np.nan, values.astype(np.int64) / _DAY)
+
+
+# -- texts of labels -----------------------------------------------------------------------------------------------------------
+
+
+def _texts(values: list[NDArray[Any]], gone: tuple[NDArray[np.bool_], NDArray[np.bool_]]) -> list[NDArray[Any]]:
+    """Labels of both tables as texts, None where one is missing; truth values beside numbers are 1 and 0."""
+    sides = [x[~lacking].tolist() for x, lacking in zip(values, gone, strict=True)]
+    numbers = any(_is_number(kind) for side in sides for kind in set(map(type, side)))
+    out = []
+    for lacking, present in zip(gone, sides, strict=True):
+        texts = np.full(len(lacking), None, dtype=object)
+        try:
+            known = {value: _text(value, numbers) for value in set(present)}
+            texts[~lacking] = [known[value] for value in present]
+        except TypeError:  # lists and the like have no place in a set
+            texts[~lacking] = [_text(value, numbers) for value in present]
+        out.append(texts)
+    return out
+
+
+def _text(value: Any, numbers: bool) -> str:
+    """One text for equal numbers, dates or spans of time of whatever type."""
+    kind = type(value)
+    if issubclass(kind, bool | np.bool_):
+        return str(int(value) if numbers else bool(value))
+    if issubclass(kind, int | np.integer):
+        return str(int(value))
+    if _is_number(kind):
+        number = float(value)
+        if number.is_integer() and value == int(value):
+            return str(int(value))
+        return str(number if number == value else value)
+    try:
+        if _is_date(kind):
+            return str(_moment(value).item()).removesuffix(" 00:00:00")
+        return str(np.timedelta64(value, "us").item()) if _is_span(kind) else str(value)
+    except ValueError:  # a year beyond those of numpy
+        return str(value)
 
 
 def _plural(kind: str | None) -> str:
-    return {NUMBER: "numbers", DATE: "dates"}.get(str(kind), "labels")
+    return {NUMBER: "numbers", DATE: "dates", _SPAN: "spans of time"}.get(str(kind), "labels")
 
 
 def _example(values: NDArray[Any], gone: NDArray[np.bool_]) -> Any:

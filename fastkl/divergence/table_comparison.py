@@ -223,7 +223,8 @@ def compare_tables(
 ) -> TableComparison:
     """Compare two tables column by column and jointly: divergences both ways, Jensen-Shannon, stability index, tests.
 
-    Numbers and dates (as days) are compared by nearest neighbours, labels by their frequencies. Columns are matched by name.
+    Numbers, dates (as days, in UTC where they have a time zone) and spans of time (as days) are compared by nearest neighbours,
+    labels by their frequencies, equal numbers being one label whatever their type. Columns are matched by name.
 
     Parameters
     ----------
@@ -257,7 +258,7 @@ def compare_tables(
     Raises
     ------
     ColumnTypeError
-        A column holds numbers in one table and text in the other.
+        A column holds numbers in one table and text in the other, or dates of which only some have a time zone.
     SourceError
         The tables have different columns, or a name is not among them.
     ValueError

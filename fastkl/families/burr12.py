@@ -14,6 +14,7 @@ from fastkl._core.special.gamma_functions import log_minus_digamma
 from fastkl._core.special.log_tails import log_one_minus_exp, log_ratio, softplus
 from fastkl._core.special.moments import gamma_spread, log_gamma_rise
 from fastkl.exceptions import DegenerateDataError
+from fastkl.families.hazards import ByHazard
 from fastkl.families.pareto import Pareto
 from fastkl.families.solvers.iterative import IterativeFamily, weighted_moments, weighted_sum
 from fastkl.families.solvers.newton import Maximum
@@ -30,7 +31,7 @@ NEGLIGIBLE = 1e-6  # nats
 LIMIT_C = 1e6  # relative to the start: the limit is a Pareto distribution
 
 
-class Burr12(IterativeFamily):
+class Burr12(ByHazard, IterativeFamily):
     r"""Burr XII distribution of every column, on x > 0.
 
     .. math:: \log p(x) = \log(c d / s) + (c - 1) \log(x / s) - (d + 1) \log(1 + (x / s)^c)
@@ -200,39 +201,28 @@ class Burr12(IterativeFamily):
         with np.errstate(over="ignore", under="ignore"):
             # below, log(1 + exp(z)) is exp(z) to all digits, also where that underflows
             log_softplus = np.where(z < -40.0, z, np.log(softplus(np.maximum(z, -40.0))))
-            return log_one_minus_exp(self._hazard(z, params), np.where(limit, z, np.log(d) + log_softplus))
+            return log_one_minus_exp(self._hazard_of_power(z, params), np.where(limit, z, np.log(d) + log_softplus))
 
-    def log_sf(self, x: Floats, params: Params) -> Floats:
-        return -self._hazard(self._log_power(x, params), params)
+    def hazard(self, x: Floats, params: Params) -> Floats:
+        return self._hazard_of_power(self._log_power(x, params), params)
 
     def _log_power(self, x: Floats, params: Params) -> Floats:
         """log of (x / scale)^c."""
         power: Floats = params["c"] * log_ratio(np.maximum(x, 0.0), params["scale"])
         return power
 
-    def _hazard(self, z: Floats, params: Params) -> Floats:
+    def _hazard_of_power(self, z: Floats, params: Params) -> Floats:
         """The cumulative hazard at (x / scale)^c = exp(z); for infinite d that of the Weibull distribution."""
         limit, d = self._outer(params)
         with np.errstate(over="ignore", under="ignore"):
             return np.where(limit, np.exp(z), d * softplus(z))
 
-    def quantile(self, p: Floats, params: Params) -> Floats:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return self._at_hazard(np.where(p >= 0.0, -np.log1p(-np.asarray(p)) + 0.0, np.nan), params)
-
-    def upper_quantile(self, q: Floats, params: Params) -> Floats:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return self._at_hazard(np.where(q <= 1.0, -np.log(q) + 0.0, np.nan), params)
-
-    def _at_hazard(self, y: Floats, params: Params) -> Floats:
+    def at_hazard(self, y: Floats, params: Params) -> Floats:
         limit, d = self._outer(params)
         with np.errstate(divide="ignore", over="ignore"):
             # log(expm1(y / d)), whose exponential alone may overflow
             log_power = np.where(limit, np.log(y), y / d + np.log(-np.expm1(-y / d)))
             return params["scale"] * np.exp(log_power / params["c"])
-
-    def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
-        return self._at_hazard(generator.standard_exponential(size=(n_samples, len(params["c"]))), params)
 
     def moments(self, params: Params) -> tuple[Floats, Floats]:
         limit, d = self._outer(params)

@@ -10,9 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 from fastkl._core.array_types import Floats, Params
 from fastkl._core.rows import AnyRows, Rows
 from fastkl._core.special.extreme_values import from_standard, standard_variable
-from fastkl._core.special.log_tails import log_one_minus_exp
 from fastkl.exceptions import DegenerateDataError
 from fastkl.families.extreme_values import EDGE, ExtremeValueFamily, column_extremes, extreme_constants, merged_extremes
+from fastkl.families.hazards import ByHazard
 from fastkl.families.solvers.iterative import n_rows
 from fastkl.families.solvers.newton import Maximum
 from fastkl.families.solvers.starts import COLLAPSED
@@ -28,7 +28,7 @@ _RATIOS = (
 )
 
 
-class GeneralizedPareto(ExtremeValueFamily):
+class GeneralizedPareto(ByHazard, ExtremeValueFamily):
     r"""Generalized Pareto distribution of every column, on x >= 0, and x <= -scale / shape where the shape is negative.
 
     .. math:: \log p(x) = -(1 + 1 / \xi) \log(1 + \xi x / s) - \log s
@@ -159,31 +159,12 @@ class GeneralizedPareto(ExtremeValueFamily):
 
     # -- the distribution --------------------------------------------------------------------------------------------------
 
-    def _hazard(self, x: Floats, params: Params) -> Floats:
+    def hazard(self, x: Floats, params: Params) -> Floats:
         """The cumulative hazard."""
         return standard_variable(np.maximum(x, 0.0), params["shape"], np.zeros_like(params["scale"]), params["scale"])
 
-    def log_cdf(self, x: Floats, params: Params) -> Floats:
-        w = self._hazard(x, params)
-        with np.errstate(divide="ignore"):
-            return log_one_minus_exp(w, np.log(w))
-
-    def log_sf(self, x: Floats, params: Params) -> Floats:
-        return -self._hazard(x, params)
-
-    def _at_hazard(self, w: Floats, params: Params) -> Floats:
+    def at_hazard(self, w: Floats, params: Params) -> Floats:
         return from_standard(w, params["shape"], np.zeros_like(params["scale"]), params["scale"])
-
-    def quantile(self, p: Floats, params: Params) -> Floats:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return self._at_hazard(np.where(p >= 0.0, -np.log1p(-np.asarray(p)) + 0.0, np.nan), params)
-
-    def upper_quantile(self, q: Floats, params: Params) -> Floats:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return self._at_hazard(np.where(q <= 1.0, -np.log(q) + 0.0, np.nan), params)
-
-    def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
-        return self._at_hazard(generator.standard_exponential(size=(n_samples, len(params["shape"]))), params)
 
     def moments(self, params: Params) -> tuple[Floats, Floats]:
         shape, scale = params["shape"], params["scale"]

@@ -9,9 +9,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastkl._core.array_types import Floats, Params
 from fastkl._core.rows import AnyRows, Rows
-from fastkl._core.special.log_tails import log_one_minus_exp
 from fastkl.exceptions import DegenerateDataError
 from fastkl.families.column_sums import column_means, merged_means
+from fastkl.families.hazards import ByHazard
 from fastkl.families.solvers.iterative import IterativeFamily, n_rows, weighted_sum
 from fastkl.families.solvers.medians import medians
 from fastkl.families.solvers.newton import Maximum
@@ -25,7 +25,7 @@ FAR_SHAPE = 1e4
 LIMIT_SHAPE = 1e10
 
 
-class Lomax(IterativeFamily):
+class Lomax(ByHazard, IterativeFamily):
     r"""Lomax distribution of every column, on x >= 0.
 
     .. math:: \log p(x) = \log(a / s) - (a + 1) \log(1 + x / s)
@@ -165,15 +165,7 @@ class Lomax(IterativeFamily):
             "distribution with the scale given, the limit of scale / shape."
         }
 
-    def log_cdf(self, x: Floats, params: Params) -> Floats:
-        w = self._hazard(x, params)
-        with np.errstate(divide="ignore"):
-            return log_one_minus_exp(w, np.log(w))
-
-    def log_sf(self, x: Floats, params: Params) -> Floats:
-        return -self._hazard(x, params)
-
-    def _hazard(self, x: Floats, params: Params) -> Floats:
+    def hazard(self, x: Floats, params: Params) -> Floats:
         """The cumulative hazard; at an infinite shape that of the exponential distribution."""
         x, scale, shape = np.maximum(x, 0.0), params["scale"], params["shape"]
         with np.errstate(over="ignore", divide="ignore"):
@@ -181,24 +173,11 @@ class Lomax(IterativeFamily):
             log_rise = np.where(r < np.inf, np.log1p(r), np.log(x) - np.log(scale))
         return np.where(np.isinf(shape), r, np.where(np.isinf(shape), 1.0, shape) * log_rise)
 
-    def quantile(self, p: Floats, params: Params) -> Floats:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return self._at_hazard(np.where(p >= 0.0, -np.log1p(-np.asarray(p)) + 0.0, np.nan), params)
-
-    def upper_quantile(self, q: Floats, params: Params) -> Floats:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return self._at_hazard(np.where(q <= 1.0, -np.log(q) + 0.0, np.nan), params)
-
-    def _at_hazard(self, w: Floats, params: Params) -> Floats:
+    def at_hazard(self, w: Floats, params: Params) -> Floats:
         shape = params["shape"]
         with np.errstate(over="ignore"):
             value: Floats = params["scale"] * np.where(np.isinf(shape), w, np.expm1(w / shape))
         return value
-
-    def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
-        shape = params["shape"]
-        draws = generator.standard_exponential(size=(n_samples, len(shape)))
-        return params["scale"] * np.where(np.isinf(shape), draws, np.expm1(draws / shape))
 
     def moments(self, params: Params) -> tuple[Floats, Floats]:
         # a scale s and a shape a that are infinite together have the exponential distribution of scale s / a, kept in their place

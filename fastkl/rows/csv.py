@@ -2,7 +2,8 @@
 What stands between values and the decimal mark are told by the first lines (``csv_dialect``).
 
 Arrow reads them where it is installed. What it refuses is read from that row on by Python's ``csv``, which either can (spaces
-before quotes) or names row, column and value; without Arrow that reads everything. Rows count from 0, without the header.
+before quotes) or names row, column and value; without Arrow that reads everything. Text is without its leading spaces, whoever
+reads it. Rows count from 0, without the header.
 """
 
 import csv
@@ -154,7 +155,8 @@ class CsvSource(Source):
                 column_names=self._names,
                 skip_rows=0 if self._headless else self._head_lines,
             ),
-            arrow_csv.ParseOptions(delimiter=self._dialect.delimiter),
+            # without newlines_in_values a quoted line break at the end of a part would end the row, and no error would say so
+            arrow_csv.ParseOptions(delimiter=self._dialect.delimiter, newlines_in_values=True),
             arrow_csv.ConvertOptions(
                 column_types={name: pa.float64() if name in numbers else pa.string() for name in numbers | texts},
                 include_columns=sorted(numbers | texts),
@@ -164,7 +166,9 @@ class CsvSource(Source):
             ),
         ) as reader:
             for batch in reader:
-                yield {name: batch.column(name).to_numpy(zero_copy_only=False) for name in batch.schema.names}
+                columns = {name: batch.column(name) for name in batch.schema.names}
+                columns |= {name: _arrow_texts(columns[name]) for name in texts}
+                yield {name: column.to_numpy(zero_copy_only=False) for name, column in columns.items()}
 
     def _plain_batches(self, numbers: set[str], texts: set[str], skip: int) -> Iterator[dict[str, NDArray[Any]]]:
         """The same from row ``skip`` on, by Python alone."""
@@ -266,9 +270,22 @@ def _fits(column: NDArray[Any], kind: Callable[[str], Any]) -> bool:
 
 
 def _texts(column: list[tuple[int, str]]) -> NDArray[Any]:
+    """Text without leading spaces; of a quoted one they are taken too, since Arrow does not tell quoted text."""
     out = np.empty(len(column), dtype=object)
-    out[:] = [text or None for _, text in column]
+    out[:] = [text.lstrip(" ") or None for _, text in column]
     return out
+
+
+def _arrow_texts(column: Any) -> Any:
+    """The same of a column of Arrow; ArrowInvalid for a space before a quote, which Arrow takes for the text itself."""
+    import pyarrow as pa
+    from pyarrow import compute
+
+    trimmed = compute.utf8_ltrim(column, characters=" ")
+    spaced = compute.and_(compute.starts_with(column, pattern=" "), compute.starts_with(trimmed, pattern='"'))
+    if compute.any(spaced).as_py():
+        raise pa.ArrowInvalid("A space stands before a quote.")
+    return compute.if_else(compute.equal(trimmed, ""), pa.scalar(None, pa.string()), trimmed)
 
 
 def _labels(column: NDArray[Any], kind: Callable[[str], Any]) -> NDArray[Any]:

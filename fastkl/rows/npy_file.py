@@ -5,7 +5,9 @@ A file that is cut short while it is mapped would end the process with a signal;
 
 import mmap
 import os
+import threading
 import tokenize
+from io import FileIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -84,16 +86,17 @@ class OpenFile:
     """The values of a file, mapped where they lie in memory order, else read; open until the last who holds this has gone."""
 
     def __init__(self, file: NpyFile, mapped: bool):
-        self._number = -1
+        self._stream: FileIO | None = None
         self._file = file
-        self._number = os.open(file.path, os.O_RDONLY)
+        self._stream = open(file.path, "rb", buffering=0)  # noqa: SIM115
+        self._reading = threading.Lock()
         self._map: mmap.mmap | None = None
         self.mapped: NDArray[Any] | None = None
         aligned = file.offset % file.dtype.alignment == 0
         if mapped and not file.fortran and aligned and file.shape[0] * file.row_bytes > 0:
             self._check(file.shape[0])
             end = file.offset + file.shape[0] * file.row_bytes
-            self._map = mmap.mmap(self._number, end, prot=mmap.PROT_READ)
+            self._map = mmap.mmap(self._stream.fileno(), end, access=mmap.ACCESS_READ)
             if hasattr(mmap, "MADV_SEQUENTIAL"):
                 self._map.madvise(mmap.MADV_SEQUENTIAL)
             count = int(np.prod(file.shape))
@@ -102,12 +105,13 @@ class OpenFile:
             )
 
     def __del__(self) -> None:
-        if self._number >= 0:
-            os.close(self._number)
+        if self._stream is not None:
+            self._stream.close()
 
     def _check(self, n_rows: int) -> None:
         """SourceError if the file no longer has so many rows: to touch a page of the map that is not there ends the process."""
-        if os.fstat(self._number).st_size < self._file.offset + n_rows * self._file.row_bytes:
+        assert self._stream is not None
+        if os.fstat(self._stream.fileno()).st_size < self._file.offset + n_rows * self._file.row_bytes:
             raise SourceError(f"{self._file.path} became shorter while it was read.")
 
     def view(self, first: int, n_rows: int) -> NDArray[Any]:
@@ -137,10 +141,18 @@ class OpenFile:
         return part
 
     def _fill(self, at: int, part: NDArray[Any]) -> None:
-        # at a place, not from where the last read ended: several threads read
         view, done = part.view(np.uint8).reshape(-1).data, 0
         while done < len(view):
-            got = os.preadv(self._number, [view[done:]], self._file.offset + at + done)
+            got = self._read_at(self._file.offset + at + done, view[done:])
             if not got:
                 raise SourceError(f"{self._file.path} became shorter while it was read.")
             done += got
+
+    def _read_at(self, place: int, view: memoryview) -> int | None:
+        """Bytes from a place, not from where the last read ended: several threads read. Windows has no call for that."""
+        assert self._stream is not None
+        if hasattr(os, "preadv"):
+            return os.preadv(self._stream.fileno(), [view], place)
+        with self._reading:
+            self._stream.seek(place)
+            return self._stream.readinto(view)

@@ -264,7 +264,10 @@ def is_folder(out: Any) -> bool:
 
 def _raise_if_too_large(n_rows: int) -> None:
     """MemoryError at the start rather than a machine that swaps, or a process that is ended, after an hour."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    try:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError):  # Windows does not tell
+        return
     if 8 * n_rows > memory:
         raise MemoryError(
             f"{n_rows} numbers take {8 * n_rows / 1e9:.3g} GB, the machine has {memory / 1e9:.3g} GB: give out='scores.npy' or "

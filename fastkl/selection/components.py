@@ -245,7 +245,7 @@ def choose_components(
                 value[i] = judge(X, sample_weight) if one.is_fitted else np.inf
         best = int(np.argmin([np.inf if one.note else v for one, v in zip(candidates, value, strict=True)]))
         if criterion == "bootstrap":
-            best = _first_not_rejected(candidates, p_value, X, n_resamples, level, generator, heard)
+            best = _first_not_rejected(candidates, p_value, n_resamples, level, generator, heard)
         _finish(candidates[best].model, X, sample_weight)
     finally:
         if heard is not None:
@@ -347,7 +347,6 @@ def _held_out(
 def _first_not_rejected(
     candidates: list[_Candidate],
     p_value: Floats,
-    X: Any,
     n_resamples: int,
     level: float,
     generator: np.random.Generator,

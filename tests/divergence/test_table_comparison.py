@@ -1,6 +1,8 @@
 """Two tables compared: every number by the call for it, columns by name and type, missing values, dates, both directions."""
 
 import datetime
+import decimal
+import fractions
 import json
 
 import numpy as np
@@ -132,6 +134,75 @@ def test_dates_in_every_form():
     assert len({float(f.columns[0].kl) for f in found}) == 1
     no_dates = pd.DataFrame({"t": ["2024-02-30", "2024-02-31"]})
     assert compare_tables(no_dates, no_dates, test=False).columns[0].kind == "label"
+
+
+SPELLINGS = [  # the same labels or dates in columns of other types; those of a last row are missing
+    ([2019, 2020, 2020], [2019, 2020, 2020, np.nan]),
+    ([2019, 2020, 2020], ["2019", "2020", "2020"]),
+    ([True, False, False], [1.0, 0.0, 0.0, np.nan]),
+    ([True, False, False], pd.array([True, False, False, None], dtype="boolean")),
+    ([0.5, 2, 2], [decimal.Decimal("0.5"), decimal.Decimal("2.0"), fractions.Fraction(2)]),
+    ([2**52, 2**52 + 1, 2**52 + 1], pd.array([2**52, 2**52 + 1, 2**52 + 1, None], dtype="Int64")),
+    (pd.to_datetime(["2024-01-01", "2024-02-01", "2024-02-01"]), [datetime.date(2024, m, 1) for m in (1, 2, 2)]),
+    (pd.to_timedelta([1, 2, 2], unit="D"), [datetime.timedelta(days=d) for d in (1, 2, 2)]),
+]
+
+
+@pytest.mark.parametrize(("first", "second"), SPELLINGS)
+def test_labels_are_compared_by_value_whatever_their_type(first, second):
+    """Two labels with counts 1 and 2 in both tables: every divergence of the frequencies is 0."""
+    p, q = pd.DataFrame({"k": first}), pd.DataFrame({"k": pd.Series(second, dtype=getattr(second, "dtype", object))})
+    for one, other in ((p, q), (q, p), (p, q.infer_objects())):
+        line = compare_tables(one, other, labels=["k"], drop_missing=True, test=False).columns[0]
+        assert line.kl == categorical_kl([0, 1, 1], [0, 1, 1])
+        assert line.psi == 0.0
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+def test_spans_of_time_are_numbers_of_days_in_every_form(unit):
+    rng = np.random.default_rng(5)
+    days = [rng.integers(0, 99, 60), rng.integers(0, 99, 40)]
+    expected = compare_tables(*days, test=False).columns[0].kl
+    p = pd.DataFrame({"t": pd.to_timedelta(days[0], unit="D").astype(f"timedelta64[{unit}]")})
+    spans = pd.DataFrame({"t": pd.Series([datetime.timedelta(days=int(d)) for d in days[1]], dtype=object)})
+    for q in (spans, pl.DataFrame({"t": spans["t"].tolist()}), pa.table({"t": spans["t"].tolist()})):
+        line = compare_tables(p, q, test=False).columns[0]
+        assert (line.kind, line.kl) == ("number", expected)
+    with pytest.raises(ColumnTypeError, match=r"p holds spans of time .* and q holds numbers"):
+        compare_tables(p, pd.DataFrame({"t": days[1]}))
+    months = np.array([1, 2], dtype="timedelta64[M]")
+    with pytest.raises(ColumnTypeError, match="Column 0 of p holds timedelta64.M., spans of no fixed length"):
+        compare_tables(months, months)
+
+
+@pytest.mark.parametrize("form", [lambda t: t, pl.from_pandas, pa.Table.from_pandas, lambda t: t.astype(object)])
+def test_dates_with_a_time_zone_are_those_of_utc(form):
+    """No warnings, which are errors here, and no comparison with dates that have none."""
+    rng = np.random.default_rng(3)
+    hours = [pd.to_timedelta(rng.integers(0, 999, n), unit="h") for n in (60, 40)]
+    utc = [pd.DataFrame({"t": pd.Timestamp("2024-03-01") + after}) for after in hours]
+    zones = [
+        t.assign(t=t["t"].dt.tz_localize("UTC").dt.tz_convert(zone))
+        for t, zone in zip(utc, ("Asia/Tokyo", "Europe/Berlin"), strict=True)
+    ]
+    found, expected = compare_tables(*map(form, zones), test=False), compare_tables(*utc, test=False)
+    assert found.columns[0].kl == expected.columns[0].kl
+    assert found.columns[0].kind == "date"
+    for labels in ([], ["t"]):
+        with pytest.raises(
+            ColumnTypeError, match="Column 't': the dates of q have a time zone and those of p have none"
+        ):
+            compare_tables(form(utc[0]), form(zones[1]), labels=labels)
+    mixed = pd.DataFrame({"t": [*utc[0]["t"], *zones[0]["t"]]}, dtype=object)
+    with pytest.raises(ColumnTypeError, match="Column 't' of q holds dates with a time zone and dates without"):
+        compare_tables(form(utc[0]), mixed)
+
+
+def test_times_of_day_are_labels():
+    times = [datetime.time(hour) for hour in (1, 2, 2)]
+    for table in (pd.DataFrame({"t": times}), pl.DataFrame({"t": times}), pa.table({"t": times})):
+        line = compare_tables(table, pd.DataFrame({"t": times}), test=False).columns[0]
+        assert (line.kind, line.psi) == ("label", 0.0)
 
 
 def test_kinds_that_differ_are_errors_and_codes_can_be_labels():

@@ -188,6 +188,26 @@ def test_labels_beside_decimal_commas(tmp_path, reader):
     assert rows == [["x", 1.5, 1], ["y", 2.0, 3]]
 
 
+def generated_cell(rng):
+    """How a file holds a text, and the text: with spaces before it, quotes, delimiters and line breaks in it."""
+    text = "".join(rng.choice(list('ab1 ",\n'), rng.choice([0, 1, 3, 40], p=[0.1, 0.4, 0.4, 0.1])))
+    if rng.random() < 0.3 or set(text) & set('",\n'):
+        return " " * rng.integers(0, 3) + '"' + text.replace('"', '""') + '"', text
+    return text, text
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_labels_are_the_same_whoever_reads_them(tmp_path, reader, seed):
+    """Plain rows, then ones of every form, so that a space before a quote and a quoted line break come in any part."""
+    rng = np.random.default_rng(seed)
+    plain = [[("x", "x"), (" y", " y")]] * rng.integers(0, 60)
+    cells = plain + [[generated_cell(rng) for _ in range(2)] for _ in range(rng.integers(1, 20))] + plain
+    lines = [",".join(written for written, _ in row) for row in cells]
+    (tmp_path / "X.csv").write_bytes(("a,b\n" + "\n".join(lines) + "\n").encode())
+    expected = [[text.lstrip(" ") or None for _, text in row] for row in cells]
+    assert contents(open_source(tmp_path / "X.csv", labels=True)).tolist() == expected
+
+
 def test_decimal_commas_are_exact(tmp_path, reader):
     rng = np.random.default_rng(0)
     values = rng.normal(size=(500, 2)) * 10.0 ** rng.integers(-300, 300, (500, 2))

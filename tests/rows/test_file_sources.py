@@ -1,7 +1,10 @@
 """Sources that are files (.npy, Parquet, CSV): what of them is read, and what is said where it cannot be."""
 
 import decimal
+import mmap
 import operator
+import os
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
@@ -11,6 +14,7 @@ from pyarrow import parquet
 
 from fastkl import DensityMLE, SourceError
 from fastkl.rows import open_source
+from fastkl.rows.npy_file import NpyFile
 from tests.rows.known import N, X, contents, table
 
 # -- types ---------------------------------------------------------------------------------------------------------------
@@ -38,6 +42,24 @@ def test_npy_whose_values_are_not_aligned(tmp_path):
         opened.n_threads = n_threads
         np.testing.assert_array_equal(contents(opened)[0], X)
         assert opened.sum(lambda block: block.X.flags.aligned, operator.and_)
+
+
+def test_files_where_the_system_has_fewer_calls(tmp_path, monkeypatch):
+    """What Python offers on every system will do, for files in both orders, mapped and read by several threads at once."""
+    for module, name in ((os, "preadv"), (os, "pread"), (os, "sysconf"), (mmap, "PROT_READ"), (mmap, "MAP_SHARED")):
+        monkeypatch.delattr(module, name, raising=False)
+    X = np.random.default_rng(0).normal(size=(5000, 3))
+    np.save(tmp_path / "X.npy", X)
+    np.save(tmp_path / "F.npy", np.asfortranarray(X))
+    opened = NpyFile(tmp_path / "X.npy").open()
+    np.testing.assert_array_equal(opened.view(100, 50), X[100:150])
+    for name in ("X.npy", "F.npy"):
+        with ThreadPoolExecutor(4) as pool:
+            read = NpyFile(tmp_path / name).open(mapped=False).read
+            parts = list(pool.map(read, range(0, 5000, 10), np.empty((500, 10, 3))))
+        np.testing.assert_array_equal(np.concatenate(parts), X)
+    density = DensityMLE("normal").fit_batches(tmp_path / "X.npy")
+    np.testing.assert_array_equal(density.score_samples_batches(tmp_path / "F.npy"), density.score_samples(X))
 
 
 def test_arrow_types(tmp_path):

@@ -35,10 +35,6 @@ def _constant(log_factor: float) -> Callable[[Floats], Floats]:
     return lambda x: np.full(x.shape, log_factor)
 
 
-def _square(z: Floats) -> Floats:
-    return np.where(z > 0.0, z * z, np.nan)
-
-
 def _log_cosh(x: Floats) -> Floats:
     return np.logaddexp(x, -x) - np.log(2.0)
 

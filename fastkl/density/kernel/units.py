@@ -5,7 +5,7 @@ The centre is the median of the references, so that neither an offset of the dat
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,11 +35,6 @@ class Units:
         own = np.asarray(bandwidth, dtype=np.float64)
         self._root = np.linalg.cholesky(own) if own.ndim == 2 else None
         self._widths = np.diag(self._root) if self._root is not None else np.broadcast_to(own, d)
-
-    @classmethod
-    def about_median(cls, references: Floats, bandwidth: Any) -> Self:
-        """Units about the median of the references."""
-        return cls(bandwidth, median_of(references))
 
     @property
     def n_columns(self) -> int:

@@ -15,10 +15,11 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import fastkl
 from fastkl import DegenerateDataError, DensityMLE, MixtureMLE, SourceError, families
+from tests.density.parametric.plain_mixtures import highest_log_likelihood
 
 DATA = Path(__file__).parents[2] / "data"
 CASES = [case for case in json.loads((DATA / "cases/density.json").read_text()) if case["family"] == "mixture"]
-IRIS = datasets.load_iris().data
+IRIS, SPECIES = datasets.load_iris(return_X_y=True)
 
 
 def column(name, *columns):
@@ -81,11 +82,19 @@ def test_case(case):
 
 
 def test_few_maps_where_plain_em_takes_thousands():
-    """From (0.5, 1, 3) plain EM needs 2765 maps to come within 1e-6 of the maximum."""
+    """From (0.5, 1, 3) plain EM needs 2765 maps to come within 1e-6 of the maximum.
+
+    Its parameters, to 13 digits, are those of V. Hasselblad 1969 as the tests of SQUAREM in R have them.
+    """
     model = MixtureMLE(2, family="poisson", init=LONDON, max_iter=20).fit(DEATHS, sample_weight=COUNTS)
     assert model.converged_
     assert model.n_iter_ <= 20
-    assert model.log_likelihood_ == pytest.approx(-1989.94585988, abs=1e-7)
+    share, first, second = 0.6401146029910, 2.6634043566619, 1.2560951012662
+    at = np.logaddexp(
+        np.log(share) + stats.poisson.logpmf(DEATHS[:, 0], first),
+        np.log1p(-share) + stats.poisson.logpmf(DEATHS[:, 0], second),
+    )
+    assert model.log_likelihood_ == pytest.approx(COUNTS @ at, abs=1e-9)
     assert model.certificate_["remaining_gain"] < 1e-9
     assert model.certificate_["smallest_eigenvalue"] > 0.0
 
@@ -283,7 +292,8 @@ def test_weights_that_are_known():
 def test_a_tied_covariance():
     model = MixtureMLE(3, family=families.MultivariateNormal("tied"), random_state=0, standard_errors=False).fit(IRIS)
     assert model.params_["covariance"].shape == (4, 4)
-    assert model.log_likelihood_ == pytest.approx(-256.35404312558, abs=1e-8)  # mclust's EEE prints -256.354
+    assert model.log_likelihood_ == pytest.approx(highest_log_likelihood(IRIS, SPECIES, tied=True), abs=1e-8)
+    assert model.log_likelihood_ == pytest.approx(-256.354, abs=5e-4)  # mclust's EEE prints that
     assert model.n_parameters_ == 2 + 12 + 10
     assert np.abs(model.gradient(IRIS)["covariance"]).max() < 1e-6
     with pytest.raises(ValueError, match="covariance_type is one of"):
