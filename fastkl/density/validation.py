@@ -6,6 +6,7 @@ and names of its columns, or compares them.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from numbers import Integral
@@ -126,6 +127,14 @@ def unchanged_on_error(estimator: BaseEstimator) -> Iterator[None]:
         vars(estimator).clear()
         vars(estimator).update(before)
         raise
+
+
+@contextmanager
+def without_feature_name_warnings() -> Iterator[None]:
+    """Column names are compared once, by the whole density; its parts, and its own draws, need no warning."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="X (has|does not have valid) feature names")
+        yield
 
 
 def whole_number(value: Any, name: str) -> int:

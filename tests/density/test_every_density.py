@@ -7,9 +7,21 @@ density behind a transformer with the same density fitted to the images; gradien
 import numpy as np
 import pytest
 from scipy.linalg import block_diag
+from sklearn.base import clone
+from sklearn.decomposition import PCA
+from sklearn.neighbors import KernelDensity
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from fastkl import DensityMLE, FactorAnalysisMLE, MixtureMLE, ProductDensity, TransformedDensity, families
+from fastkl import (
+    DensityMLE,
+    FactorAnalysisMLE,
+    KernelDensityMLE,
+    MixtureMLE,
+    ProductDensity,
+    ShapeConstrainedMLE,
+    TransformedDensity,
+    families,
+)
 from fastkl._core.rows import Rows
 from fastkl.families.solvers.coordinates import chart_at
 from fastkl.families.solvers.curvature import row_scores
@@ -85,6 +97,23 @@ def diagonal_of(covariance, names, params):
         index = tuple(int(i) for i in entry.rstrip("]").split(",")) if entry else ()
         found[(*head.split("__"), *index)] = np.sqrt(variance)
     return found
+
+
+FREE = {
+    "kernels": (KernelDensityMLE("scott"), X[:, :1]),
+    "kernels_of_two_columns": (KernelDensityMLE("scott"), X[:, :2]),
+    "epanechnikov_kernels": (KernelDensityMLE("scott", kernel="epanechnikov"), X[:, :2]),
+    "kernels_within_an_end": (KernelDensityMLE("scott", boundary={0: "reflect"}), X[:, :2]),
+    "kernels_of_a_circle": (KernelDensityMLE(0.5, kernel="von_mises"), X[:, :1]),
+    "kernel_matrix": (KernelDensityMLE([[0.3, 0.1], [0.1, 0.3]]), X[:, :2]),
+    "shape": (ShapeConstrainedMLE(), X[:, :2]),
+    "transformed_kernels": (TransformedDensity(StandardScaler(), KernelDensityMLE("scott")), X[:, :2]),
+    "transformed_kernels_of_one_column": (TransformedDensity(StandardScaler(), KernelDensityMLE("scott")), X[:, :1]),
+    "transformed_joint": (TransformedDensity(StandardScaler(), DensityMLE()), X[:, :2]),
+    "rotated": (TransformedDensity(PCA(), DensityMLE("normal")), X[:, :2]),
+    "product_with_a_joint_group": (ProductDensity([("a", DensityMLE(), [0, 1]), ("b", LOGS, [2])]), X[:, [0, 1, 0]]),
+    "foreign": (TransformedDensity(None, KernelDensity()), X[:, :2]),
+}
 
 
 # -- each member, by itself ------------------------------------------------------------------------------------------------
@@ -175,6 +204,34 @@ def test_bootstrap(fitted):
         0.8, "bootstrap", X=rows, sample_weight=WEIGHTS, n_resamples=19, random_state=0
     )
     assert [path for path, _ in leaves(interval)] == [path for path, _ in leaves(draws)]
+
+
+@pytest.mark.parametrize("name", [*DENSITIES, *FREE])
+def test_goodness_of_fit_asks_columns_where_each_has_a_distribution_function_and_else_the_rows(name):
+    density, rows = (DENSITIES | FREE)[name]
+    rows = rows[:60]
+    model = clone(density).fit(rows)
+    if getattr(model, "_is_discrete", bool)():
+        with pytest.raises(ValueError, match="statistics of continuous distributions"):
+            model.goodness_of_fit(rows)
+        return
+    shapes = []
+    for which in ("cdf", "sf"):
+        try:
+            shapes.append(getattr(model, which)(rows).shape)
+        except AttributeError:
+            shapes.append(None)
+    by_column = shapes == [rows.shape] * 2
+    assert model._by_column() == by_column
+    report = model.goodness_of_fit(rows, n_bootstrap=2, random_state=0)
+    joint = isinstance(model, MixtureMLE) or not by_column
+    assert list(report) == (["energy", "kl"] if joint else ["ks", "cvm", "ad"])
+    assert (report.n_bootstrap, report.n_failed) == (2, 0)
+    if by_column:
+        assert model.goodness_of_fit(rows, statistic="ks", n_bootstrap=0)["ks"].shape == (rows.shape[1],)
+    else:
+        with pytest.raises(AttributeError, match="describes the row as a whole"):
+            model.goodness_of_fit(rows, statistic="ks")
 
 
 def take(params, count):

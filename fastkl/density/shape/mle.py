@@ -260,6 +260,9 @@ class ShapeConstrainedMLE(BaseDensity):
         shares = as_generator(random_state).random((whole_number(n_samples, "n_samples"), self.n_features_in_))
         return np.column_stack([pieces.quantile(shares[:, j]) for j, pieces in enumerate(self._columns)])
 
+    def _by_column(self) -> bool:
+        return True
+
     def _tail(self, which: str, X: Any) -> Floats:
         self._check_fitted()
         rows = read_rows(self, X).X.astype(np.float64)
