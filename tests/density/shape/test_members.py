@@ -12,6 +12,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 import fastkl
 from fastkl import DegenerateDataError, ModelFileError, ShapeConstrainedMLE, SupportError, TransformedDensity
 from fastkl.density.files.persistence import save_density
+from tests.rows.known import Refilled
 
 RNG = np.random.default_rng(11)
 X = RNG.gamma(2.0, size=(300, 2)) + 0.1
@@ -144,3 +145,17 @@ def test_bad_input():
         model.score_samples([[1.0, np.nan]])
     with pytest.raises(AttributeError, match="no parameters to count"):
         model.aic(X)
+
+
+def test_batches_whose_memory_is_used_again(tmp_path):
+    """Columns in Fortran order are read into one buffer; batches of an object may come in one array."""
+    weights = RNG.integers(1, 4, len(X)).astype(float)
+    np.save(tmp_path / "rows.npy", np.asfortranarray(X))
+    np.save(tmp_path / "weights.npy", weights)
+    wanted = ShapeConstrainedMLE().fit(X, sample_weight=weights).score_samples(X)
+    files = ShapeConstrainedMLE().fit_batches(
+        tmp_path / "rows.npy", sample_weight=tmp_path / "weights.npy", batch_rows=70
+    )
+    again = ShapeConstrainedMLE().fit_batches(Refilled(X, weights))
+    for found in (files, again):
+        np.testing.assert_allclose(found.score_samples(X), wanted, rtol=1e-12)
