@@ -5,6 +5,7 @@ density behind a transformer with the same density fitted to the images; gradien
 """
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.linalg import block_diag
 from sklearn.base import clone
@@ -364,3 +365,37 @@ def test_divergences_take_no_parameters_of_the_images_for_those_of_the_rows():
     found = Model(model, "q").covariance(2)
     np.testing.assert_allclose(found, np.cov(model.sample(100_000, random_state=0).T), rtol=0.5)
     assert found[0, 0] > 1.5 * model.params_["covariance"][0, 0]
+
+
+MERGED = {
+    "mle": DensityMLE("normal"),
+    "joint": DensityMLE(),
+    "product": ProductDensity([("x", DensityMLE("normal"), [0]), ("y", DensityMLE("gamma"), [1])]),
+    "transformed": TransformedDensity(FunctionTransformer(np.log), DensityMLE("normal")),
+}
+
+
+@pytest.mark.parametrize("name", MERGED)
+@pytest.mark.parametrize("in_batches", [False, True])
+def test_merging_columns_of_other_names_is_refused_as_further_rows_are(name, in_batches):
+    table = pd.DataFrame(X[:, :2], columns=["a", "b"])
+    others = {"in the same order": table[["b", "a"]], "": table.rename(columns={"b": "c"})}
+
+    def fitted(rows):
+        model = clone(MERGED[name])
+        return model.fit_batches([rows]) if in_batches and hasattr(model, "fit_batches") else model.fit(rows)
+
+    for words, rows in others.items():
+        refusals = []
+        for more in (lambda model, rows: model.partial_fit(rows), lambda model, rows: model.merge(fitted(rows))):
+            model = fitted(table)
+            before = model.params_
+            with pytest.raises(ValueError, match="The feature names should match those that were passed") as refused:
+                more(model, rows)
+            assert words in str(refused.value)
+            same(model.params_, before, rtol=0.0)
+            refusals.append(refused.type)
+        assert refusals[0] is refusals[1]
+    merged = fitted(table[:100]).merge(fitted(table[100:]))
+    same(merged.params_, fitted(table).params_, rtol=1e-10)
+    fitted(table).merge(clone(MERGED[name]).fit(X[:, :2]))  # columns without names are taken as they come
