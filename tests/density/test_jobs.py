@@ -18,6 +18,7 @@ from fastkl import (
     KernelDensityMLE,
     MixtureMLE,
     ProductDensity,
+    ShapeConstrainedMLE,
     SourceError,
     SupportError,
     TransformedDensity,
@@ -289,5 +290,6 @@ def test_calls_out_of_turn():
         finished(DensityMLE("no such family").start(), [X])
     with pytest.raises(TypeError, match="name of a column"):
         DensityMLE("gamma").start(sample_weight=np.ones(100))
-    with pytest.raises(SourceError, match="use fit_batches"):
-        finished(KernelDensityMLE().start(), [X])
+    for keeps_rows in (KernelDensityMLE(), ShapeConstrainedMLE(), ShapeConstrainedMLE("decreasing", lower=-1.0)):
+        with pytest.raises(SourceError, match="use fit_batches"):
+            finished(keeps_rows.start(), [X])

@@ -19,7 +19,7 @@ X = RNG.gamma(2.0, size=(300, 2)) + 0.1
 SHAPES = ["log_concave", "decreasing"]
 
 
-@parametrize_with_checks([ShapeConstrainedMLE(), ShapeConstrainedMLE("decreasing", start=-1e3)])
+@parametrize_with_checks([ShapeConstrainedMLE(), ShapeConstrainedMLE("decreasing", lower=-1e3)])
 def test_estimator_checks(estimator, check):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -55,7 +55,7 @@ def test_draws(shape):
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_files(shape, tmp_path):
-    model = ShapeConstrainedMLE(shape, start=[0.0, 0.05]).fit(X, sample_weight=RNG.integers(0, 3, 300))
+    model = ShapeConstrainedMLE(shape, lower=[0.0, 0.05]).fit(X, sample_weight=RNG.integers(0, 3, 300))
     model.save(tmp_path / "model")
     again = fastkl.load(tmp_path / "model")
     np.testing.assert_array_equal(again.score_samples(X), model.score_samples(X))
@@ -117,14 +117,14 @@ def test_pictures():
 def test_bad_input():
     with pytest.raises(ValueError, match="Did you mean 'decreasing'"):
         ShapeConstrainedMLE("decreasin").fit(X)
-    with pytest.raises(TypeError, match="start is a number"):
-        ShapeConstrainedMLE("decreasing", start="low").fit(X)
-    with pytest.raises(ValueError, match="start is a finite number"):
-        ShapeConstrainedMLE("decreasing", start=np.nan).fit(X)
-    with pytest.raises(ValueError, match="start holds 3 numbers for 2 columns"):
-        ShapeConstrainedMLE("decreasing", start=[0.0, 0.0, 0.0]).fit(X)
-    with pytest.raises(SupportError, match="begins at start=1; row 1, column 0 holds 0.5"):
-        ShapeConstrainedMLE("decreasing", start=1.0).fit([[2.0], [0.5]])
+    with pytest.raises(TypeError, match="lower is a number"):
+        ShapeConstrainedMLE("decreasing", lower="low").fit(X)
+    with pytest.raises(ValueError, match="lower is a finite number"):
+        ShapeConstrainedMLE("decreasing", lower=np.nan).fit(X)
+    with pytest.raises(ValueError, match="lower holds 3 numbers for 2 columns"):
+        ShapeConstrainedMLE("decreasing", lower=[0.0, 0.0, 0.0]).fit(X)
+    with pytest.raises(SupportError, match="begins at lower=1; row 1, column 0 holds 0.5"):
+        ShapeConstrainedMLE("decreasing", lower=1.0).fit([[2.0], [0.5]])
     with pytest.raises(
         DegenerateDataError, match="Column 0 holds 0.0 in row 1, which is where a decreasing density begins"
     ):
