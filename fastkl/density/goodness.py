@@ -42,8 +42,9 @@ class GoodnessOfFit(Mapping[str, Floats]):
     statistics : dict of arrays
         ``"ks"``, ``"cvm"`` and ``"ad"``, each of shape (d,); ``"energy"`` and ``"kl"``, of the rows as a whole, of shape (1,).
     p_values : dict of arrays
-        Of each: the share of bootstrap samples, the rows themselves among them, that are at least as far away. Empty without a
-        bootstrap.
+        Of each: the share of bootstrap samples, the rows themselves among them, that are at least as far away. NaN where the
+        statistic is infinite in all, as ``"ad"`` is where a fitted density ends at a row (``uniform``, a decreasing density).
+        Empty without a bootstrap.
     n_bootstrap : int
         Bootstrap samples that were fitted.
     n_failed : int
@@ -227,13 +228,15 @@ class GoodnessMembers(Density):
         if whole is not None:
             samples.append(bootstrap_statistics(density, whole, n_rows, weights, n_bootstrap))
         reached, fitted, failed = {name: np.ones(len(found[name])) for name in names}, dict.fromkeys(names, 0), 0
+        told = {name: np.isfinite(found[name]) for name in names}  # where it is infinite in all it tells nothing
         for draws, missed in chain.from_iterable(samples):
             for name in draws.keys() & found.keys():
+                told[name] |= np.isfinite(draws[name]).any(axis=0)
                 reached[name] += np.sum(draws[name] >= found[name], axis=0)
                 fitted[name] += len(draws[name])
             failed += missed
         _raise_or_warn_of_failed(min(fitted.values()), failed, n_rows)
-        p_values = {name: count / (fitted[name] + 1.0) for name, count in reached.items()}
+        p_values = {name: np.where(told[name], reached[name] / (fitted[name] + 1.0), np.nan) for name in names}
         return GoodnessOfFit(said, p_values, min(fitted.values()), failed, columns, divergence)
 
     def _chosen_statistics(self, statistic: str | Sequence[str] | None) -> list[str]:

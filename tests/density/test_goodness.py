@@ -14,6 +14,7 @@ from fastkl import (
     GoodnessOfFit,
     MixtureMLE,
     ProductDensity,
+    ShapeConstrainedMLE,
     TransformedDensity,
     families,
 )
@@ -277,3 +278,13 @@ def test_mixtures_of_univariate_families_have_them_where_they_are_named():
     assert report["ks"][0] == pytest.approx(plain(u)["ks"], rel=1e-9)
     assert report["ad"][0] == pytest.approx(plain(u)["ad"], rel=1e-9)
     assert report.n_bootstrap == 9
+
+
+@pytest.mark.parametrize("model", [DensityMLE("uniform"), ShapeConstrainedMLE()], ids=repr)
+def test_a_statistic_that_is_infinite_in_every_sample_has_no_p_value(model):
+    """The density ends at the first and the last row, where F (1 - F) is 0; p was 1."""
+    report = model.fit(X[:40]).goodness_of_fit(X[:40], n_bootstrap=9, random_state=0)
+    assert np.all(report["ad"] == np.inf)
+    assert np.isnan(report.p_values["ad"]).all()
+    for name in ("ks", "cvm"):
+        assert np.all((report.p_values[name] > 0.0) & (report.p_values[name] <= 1.0))
