@@ -32,6 +32,7 @@ def named_draws(density: Any, n: int, generator: np.random.Generator) -> Any:
 def fitted_again(density: Any, rows: Any, weights: Floats | None) -> Any:
     """The density fitted to other rows; one whose parameters were given stays as it is."""
     weight = getattr(density, "_fitted_weight", None)
-    if weight is not None and weight() is None:
+    # of a part from elsewhere the weight is not known, but that it was fitted
+    if weight is not None and weight() is None and not hasattr(density, "log_likelihood_"):
         return density
     return clone(density).fit(rows) if weights is None else clone(density).fit(rows, sample_weight=weights)

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 import scipy.stats
 from sklearn.compose import ColumnTransformer
+from sklearn.neighbors import KernelDensity
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from fastkl import (
@@ -288,3 +289,25 @@ def test_a_statistic_that_is_infinite_in_every_sample_has_no_p_value(model):
     assert np.isnan(report.p_values["ad"]).all()
     for name in ("ks", "cvm"):
         assert np.all((report.p_values[name] > 0.0) & (report.p_values[name] <= 1.0))
+
+
+class Counted(KernelDensity):
+    """A density from elsewhere that counts its fits."""
+
+    fits = 0
+
+    def fit(self, X, y=None, sample_weight=None):
+        type(self).fits += 1
+        return super().fit(X, sample_weight=sample_weight)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [TransformedDensity(None, Counted()), ProductDensity([("a", Counted(), [0]), ("b", DensityMLE("gamma"), [1])])],
+    ids=["transformed", "product"],
+)
+def test_parts_from_elsewhere_are_fitted_again(model):
+    model.fit(X)
+    Counted.fits = 0
+    assert model.goodness_of_fit(X, statistic="energy", n_bootstrap=4, random_state=0).n_bootstrap == 4
+    assert Counted.fits == 4
