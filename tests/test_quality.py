@@ -71,6 +71,21 @@ def signatures():
                     yield f"{room.__name__}: {member!r}", inspect.signature(member)
 
 
+def estimators():
+    """The public classes whose parameters are attributes of the same name, as scikit-learn has it."""
+    rooms = (fastkl, fastkl.divergence, fastkl.density, fastkl.selection, fastkl.spatial, families)
+    things = {
+        thing for room in rooms for thing in (getattr(room, name) for name in dir(room)) if inspect.isclass(thing)
+    }
+    return sorted((thing for thing in things if hasattr(thing, "_get_param_names")), key=lambda thing: thing.__name__)
+
+
+@pytest.mark.parametrize("estimator", estimators())
+def test_parameters_hide_no_method(estimator):
+    """The constructor sets them on the object, where a method or property of the same name could no longer be reached."""
+    assert not [name for name in estimator._get_param_names() if inspect.getattr_static(estimator, name, None)]
+
+
 def test_signatures_are_short():
     """What help() and notebooks show: names of types rather than what they stand for, and not too many arguments."""
     for name, signature in signatures():

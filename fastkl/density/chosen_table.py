@@ -76,12 +76,14 @@ def as_chosen_table(sample: Callable[..., Any]) -> Callable[..., Any]:
         if kind == "default":
             return found
         names = estimator._column_labels()
-        return (_table(found[0], names, kind), *found[1:]) if isinstance(found, tuple) else _table(found, names, kind)
+        return (
+            (as_table(found[0], names, kind), *found[1:]) if isinstance(found, tuple) else as_table(found, names, kind)
+        )
 
     return drawn
 
 
-def _table(rows: Any, names: Sequence[str], kind: str) -> Any:
+def as_table(rows: Any, names: Sequence[str], kind: str) -> Any:
     """The same rows as a data frame; one of this kind stays as it is."""
     _check(kind)  # scikit-learn's own set_output takes any name
     if kind == "pandas":

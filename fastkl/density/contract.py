@@ -70,6 +70,10 @@ class Density(ChosenTable, CallbackSupportMixin, DensityMixin, BaseEstimator):
         """Draw rows: an array, or a table of the kind that was fitted or that ``set_output`` asked for."""
         raise NotImplementedError
 
+    def _by_column(self) -> bool:
+        """Whether every column has a distribution function of its own: ``cdf`` and ``sf`` in the shape of the rows."""
+        return False
+
     # -- of a density with parameters --------------------------------------------------------------------------------------
 
     @property

@@ -8,6 +8,7 @@ of the distribution function; for the rows as a whole see ``joint_goodness``.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from numbers import Integral
@@ -15,19 +16,22 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import clone
 
 from fastkl._core.array_types import Floats
 from fastkl.density.contract import Density
 from fastkl.density.joint_goodness import JOINT, JointStatistics, bootstrap_statistics
-from fastkl.density.validation import as_generator
+from fastkl.density.refits import UNFITTABLE, fitted_again, named_draws
+from fastkl.density.validation import as_generator, without_feature_name_warnings
 from fastkl.divergence import Estimate, kl_divergence
+from fastkl.exceptions import DegenerateDataError
 from fastkl.rows.reading import look, refuse_not_finite
 from fastkl.rows.weights import read_weights
 
 STATISTICS = ("ks", "cvm", "ad")
 # Above this probability one minus it has lost digits.
 _LAST = 0.999
+# Where a larger share of the samples cannot be fitted, p-values are those of samples of a kind, and it is said.
+MOST_FAILED = 0.05
 
 
 class GoodnessOfFit(Mapping[str, Floats]):
@@ -38,12 +42,14 @@ class GoodnessOfFit(Mapping[str, Floats]):
     statistics : dict of arrays
         ``"ks"``, ``"cvm"`` and ``"ad"``, each of shape (d,); ``"energy"`` and ``"kl"``, of the rows as a whole, of shape (1,).
     p_values : dict of arrays
-        Of each: the share of bootstrap samples, the rows themselves among them, that are at least as far away. Empty without a
-        bootstrap.
+        Of each: the share of bootstrap samples, the rows themselves among them, that are at least as far away. NaN where the
+        statistic is infinite in all, as ``"ad"`` is where a fitted density ends at a row (``uniform``, a decreasing density).
+        Empty without a bootstrap.
     n_bootstrap : int
         Bootstrap samples that were fitted.
     n_failed : int
-        Those that had no maximum of the likelihood, and are left out; where they are many, no more samples are tried.
+        Those that had no maximum of the likelihood, and are left out, with a warning if they are more than a twentieth; where
+        they are many, no more samples are tried.
     columns : list of str
         Names of the columns.
     kl : Estimate or None
@@ -96,9 +102,9 @@ class GoodnessOfFit(Mapping[str, Floats]):
                 error = f" +/- {self.kl.standard_error:.2g} nats" if name == "kl" and self.kl is not None else ""
                 tested = f", p-value {self.p_values[name][0]:.4f}" if self.p_values else ""
                 lines.append(f"rows as a whole: {name} = {self[name][0]:.4g}{error}{tested}")
-        if self.n_bootstrap:
-            failed = f", {self.n_failed} without a maximum left out" if self.n_failed else ""
-            lines.append(f"{self.n_bootstrap} bootstrap samples, parameters estimated anew in each{failed}")
+        if self.p_values:
+            failed = f"{self.n_failed} without a maximum left out"
+            lines.append(f"{self.n_bootstrap} bootstrap samples, parameters estimated anew in each, {failed}")
         return "\n".join(lines)
 
     def _cell(self, name: str, column: int) -> str:
@@ -137,7 +143,8 @@ class GoodnessMembers(Density):
             many as there are, each with its weight.
         statistic : str or sequence of str, default=None
             Some of ``"ks"``, ``"cvm"``, ``"ad"``, ``"energy"`` and ``"kl"``. None takes the first three where there is a
-            distribution function column by column, and the last two for a joint density.
+            distribution function column by column, and the last two for a joint density and for a mixture, the columns of which
+            depend on each other.
         n_bootstrap : int, default=None
             Samples of n rows drawn from the fitted distribution, to each of which the density is fitted anew; 0 leaves p-values
             out. Parameters that are held fixed stay. None takes 999, or 99 where ``"energy"`` or ``"kl"`` is asked for, each of
@@ -158,6 +165,13 @@ class GoodnessMembers(Density):
         ValueError
             If the distribution is discrete, for which these are no statistics; if a statistic is not known, or ``n_bootstrap``
             negative.
+        DegenerateDataError
+            If none of the bootstrap samples could be fitted, so that there are no p-values.
+
+        Warns
+        -----
+        UserWarning
+            If more than a twentieth of the bootstrap samples could not be fitted: p-values are of the others.
 
         References
         ----------
@@ -214,30 +228,43 @@ class GoodnessMembers(Density):
         if whole is not None:
             samples.append(bootstrap_statistics(density, whole, n_rows, weights, n_bootstrap))
         reached, fitted, failed = {name: np.ones(len(found[name])) for name in names}, dict.fromkeys(names, 0), 0
+        told = {name: np.isfinite(found[name]) for name in names}  # where it is infinite in all it tells nothing
         for draws, missed in chain.from_iterable(samples):
             for name in draws.keys() & found.keys():
+                told[name] |= np.isfinite(draws[name]).any(axis=0)
                 reached[name] += np.sum(draws[name] >= found[name], axis=0)
                 fitted[name] += len(draws[name])
             failed += missed
-        p_values = {name: count / (fitted[name] + 1.0) for name, count in reached.items()}
+        _raise_or_warn_of_failed(min(fitted.values()), failed, n_rows)
+        p_values = {name: np.where(told[name], reached[name] / (fitted[name] + 1.0), np.nan) for name in names}
         return GoodnessOfFit(said, p_values, min(fitted.values()), failed, columns, divergence)
 
     def _chosen_statistics(self, statistic: str | Sequence[str] | None) -> list[str]:
         """Names of the statistics that are asked for; an error for those that are not known, or that the density has not."""
         if statistic is None:
-            try:
-                self._raise_if_no_statistics()
-            except AttributeError:
-                return list(JOINT)
-            return list(STATISTICS)
+            self._refuse_discrete()
+            return list(STATISTICS if self._is_tested_by_column() else JOINT)
         names = [statistic] if isinstance(statistic, str) else list(statistic)
         known = (*STATISTICS, *JOINT)
         unknown = [name for name in names if name not in known]
         if unknown or not names:
             raise ValueError(f"statistic is one or more of {', '.join(known)}, not {statistic!r}.")
         if set(names) & set(STATISTICS):
-            self._raise_if_no_statistics()
+            self._refuse_discrete()
+            if not self._by_column():
+                raise AttributeError(
+                    f"{self._what()} describes the row as a whole, and has no ks, cvm and ad; statistic='energy' and 'kl' are of "
+                    "the row as a whole."
+                )
         return list(dict.fromkeys(names))
+
+    def _is_tested_by_column(self) -> bool:
+        """Whether the statistics of columns are those that are taken where none is named."""
+        return self._by_column()
+
+    def _what(self) -> str:
+        """What describes a row, as the subject of a sentence."""
+        return f"This {type(self).__name__}"
 
     def _numbers(self, values: Any) -> Floats:
         """The rows as numbers, in the order of the columns of the fit."""
@@ -248,13 +275,16 @@ class GoodnessMembers(Density):
         except (TypeError, ValueError) as error:
             raise ValueError("energy and kl are statistics of numbers; X holds labels.") from error
 
-    def _raise_if_no_statistics(self) -> None:
-        """ValueError for a discrete distribution, AttributeError for one that has no distribution function by column."""
+    def _refuse_discrete(self) -> None:
+        """ValueError for a discrete distribution."""
         discrete = getattr(self, "_is_discrete", None)
         if discrete is not None and discrete():
+            where, whose = "columns of this density are discrete", "marginal(columns)"
+            if hasattr(self, "densities_"):
+                where, whose = "a group of this product is discrete", "densities_[name]"
             raise ValueError(
-                "ks, cvm and ad are statistics of continuous distributions, and a group of this product is discrete. Ask the "
-                "others one by one: densities_[name].goodness_of_fit(columns)."
+                f"ks, cvm and ad are statistics of continuous distributions, and {where}. Ask the others one by one: "
+                f"{whose}.goodness_of_fit(columns)."
             )
 
     def _bootstrap_statistics(
@@ -263,14 +293,31 @@ class GoodnessMembers(Density):
         """Statistics (m, d) of some of the bootstrap samples at a time, and how many had no maximum: one fit after the other."""
         density: Any = self
         for _ in range(n_bootstrap):
-            rows = density.sample(n, random_state=generator)
+            table = named_draws(density, n, generator)
+            rows = np.asarray(table, dtype=np.float64)
             try:
-                again = clone(density).fit(rows) if weights is None else clone(density).fit(rows, sample_weight=weights)
-            except ValueError:  # DegenerateDataError among them
+                with without_feature_name_warnings():
+                    found = edf_statistics(fitted_again(density, table, weights), rows, weights)
+            except UNFITTABLE:
                 yield {name: np.empty((0, self.n_features_in_)) for name in STATISTICS}, 1
                 continue
-            found = edf_statistics(again, rows, weights)
             yield {name: value[np.newaxis] for name, value in found.items()}, 0
+
+
+def _raise_or_warn_of_failed(fitted: int, failed: int, n_rows: int) -> None:
+    """DegenerateDataError where no bootstrap sample could be fitted, a warning where many could not."""
+    if not fitted:
+        raise DegenerateDataError(
+            f"None of the bootstrap samples of {n_rows} rows could be fitted ({failed} were tried), so there are no p-values: "
+            "draws of the fitted density have no maximum of its likelihood. Take n_bootstrap=0 for the statistics alone."
+        )
+    if failed > MOST_FAILED * (fitted + failed):
+        warnings.warn(
+            f"{failed} bootstrap samples of {n_rows} rows had no maximum of the likelihood, and {fitted} had one: p-values are "
+            "of these alone, and so few rows say little about this density. Fit one with fewer parameters, or hold some fixed.",
+            UserWarning,
+            stacklevel=3,
+        )
 
 
 def edf_statistics(density: Any, rows: Any, weights: Floats | None) -> dict[str, Floats]:

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 from scipy.spatial.distance import cdist
-from sklearn.base import clone
 
 from fastkl._core.array_types import Floats
+from fastkl.density.refits import UNFITTABLE, fitted_again, named_draws
 from fastkl.divergence import entropy
 
 JOINT = ("energy", "kl")
@@ -81,21 +81,11 @@ def bootstrap_statistics(
 ) -> Iterator[tuple[dict[str, Floats], int]]:
     """Statistics (1, 1) of one sample of the density after the other, fitted anew, and whether it had no maximum."""
     for _ in range(n_bootstrap):
-        rows = np.asarray(density.sample(n, random_state=statistics.generator), dtype=np.float64)
+        table = named_draws(density, n, statistics.generator)
+        rows = np.asarray(table, dtype=np.float64)
         try:
-            again = density if _is_known(density) else _fitted_again(density, rows, weights)
-            found = statistics.of(again, rows, weights)
-        except ValueError:  # DegenerateDataError among them
+            found = statistics.of(fitted_again(density, table, weights), rows, weights, table)
+        except UNFITTABLE:
             yield {name: np.empty((0, 1)) for name in statistics.names}, 1
             continue
         yield {name: value[np.newaxis] for name, value in found.items()}, 0
-
-
-def _is_known(density: Any) -> bool:
-    """Whether its parameters were given, so that there is nothing to fit."""
-    weight = getattr(density, "_fitted_weight", None)
-    return weight is not None and weight() is None
-
-
-def _fitted_again(density: Any, rows: Floats, weights: Floats | None) -> Any:
-    return clone(density).fit(rows) if weights is None else clone(density).fit(rows, sample_weight=weights)

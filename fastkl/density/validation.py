@@ -6,6 +6,7 @@ and names of its columns, or compares them.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from numbers import Integral
@@ -23,7 +24,7 @@ from fastkl._core.rows import Rows
 from fastkl.density.parametric.frozen import family_of, is_frozen, scipy_name
 from fastkl.families.base import Family
 from fastkl.rows.checks import raise_if_missing
-from fastkl.rows.columns import refuse_duplicates
+from fastkl.rows.columns import listed, refuse_duplicates
 from fastkl.rows.reading import first_non_number_of, look
 from fastkl.rows.tables import column_names, is_table
 from fastkl.rows.weights import read_weights
@@ -116,6 +117,18 @@ def read_array(estimator: BaseEstimator, X: ArrayLike, labels: bool, reset: bool
         ) from error
 
 
+def raise_if_other_names(estimator: BaseEstimator, other: BaseEstimator) -> None:
+    """ValueError where two fits have names of columns that differ, as a further fit to such rows raises it."""
+    mine, theirs = (getattr(one, "feature_names_in_", None) for one in (estimator, other))
+    if mine is None or theirs is None or list(mine) == list(theirs):
+        return
+    way = "in the same order as they were in fit" if sorted(mine) == sorted(theirs) else "the same as in fit"
+    raise ValueError(
+        f"The feature names should match those that were passed during fit. Feature names must be {way}: this one has "
+        f"{listed(mine)}, the other {listed(theirs)}."
+    )
+
+
 @contextmanager
 def unchanged_on_error(estimator: BaseEstimator) -> Iterator[None]:
     """Whatever fails inside, the estimator is afterwards as it was before."""
@@ -126,6 +139,14 @@ def unchanged_on_error(estimator: BaseEstimator) -> Iterator[None]:
         vars(estimator).clear()
         vars(estimator).update(before)
         raise
+
+
+@contextmanager
+def without_feature_name_warnings() -> Iterator[None]:
+    """Column names are compared once, by the whole density; its parts, and its own draws, need no warning."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="X (has|does not have valid) feature names")
+        yield
 
 
 def whole_number(value: Any, name: str) -> int:

@@ -103,7 +103,7 @@ class KLDivergence(BaseEstimator):
         Parameters
         ----------
         Q : array-like of shape (m, d)
-            The reference sample.
+            The reference sample; it is copied.
         y : None
             Not used.
         sample_weight : array-like of shape (m,), default=None
@@ -124,6 +124,8 @@ class KLDivergence(BaseEstimator):
             raise ValueError(f"coordinates={self.coordinates!r} is unknown; expected 'auto', 'scaled' or None.")
         # All checks come before the first attribute, so that a failed fit changes nothing.
         Q, X = self._read(Q, "Q")
+        if X is Q or not X.flags.owndata:
+            X = X.copy()  # the caller's array may change; what is kept is what is searched, here and once loaded
         sample = weighted_sample(X, read_weights(sample_weight, len(X)), self.n_jobs)
         resolve_neighbors(self.n_neighbors, None, sample.n_rows, default=default_neighbors(method))
         placed = self._placed(sample)

@@ -28,6 +28,7 @@ class IterableSource(Source):
     ):
         self._batches, self._choice, self._weights, self._block_rows = batches, choice, weights, block_rows
         self.independent = False  # the producer of the batches may reuse their memory
+        self.lasting = isinstance(batches, list | tuple)
         self.repeatable = not isinstance(batches, Iterator)
         self._begun: tuple[Any, Iterator[Any]] | None = None
         self._used = False
@@ -122,6 +123,8 @@ class IterableSource(Source):
 
 class FrameSource(Source):
     """A data frame in memory, converted block by block."""
+
+    lasting = True
 
     def __init__(self, frame: Any, choice: Choice, weights: Weights | None = None, block_rows: int | None = None):
         self._frame, self._choice, self._weights = frame, choice, weights

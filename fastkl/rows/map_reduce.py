@@ -203,23 +203,24 @@ class Pass(InBand):
             if number is not None and (isinstance(number, bool) or not isinstance(number, int | np.integer)):
                 raise ValueError(f"number is the place of the batch among all, a whole number, not {number!r}.")
             key = None if number is None else int(number)
-            blocks, names = self._opened(batch, key)
+            blocks, names, lasting = self._opened(batch, key)
             if key is None and isinstance(batch, str | os.PathLike):
                 key = os.fspath(batch)
             elif key is None:
-                blocks = [block for block in blocks if len(block.X)]
+                # all of them are told apart by what they hold before any is summed
+                blocks = [block if lasting else block.kept() for block in blocks if len(block.X)]
                 key = fingerprint(blocks)
             with single_threaded_blas():  # who maps several batches at a time has a thread for each
                 return replace(self.work.of_batch(key, blocks), names=names)
         except Exception as error:
             return Part(key, names=names, failure=travelling(error))
 
-    def _opened(self, batch: Any, key: Any) -> tuple[Iterable[Block], Sequence[str] | None]:
-        """The blocks of a batch and the names of its columns."""
+    def _opened(self, batch: Any, key: Any) -> tuple[Iterable[Block], Sequence[str] | None, bool]:
+        """The blocks of a batch, the names of its columns, and whether the blocks stay valid for good."""
         if isinstance(batch, Iterator):
             batch = _from_first(batch)
             if batch is None:
-                return [], None
+                return [], None, True
         elif isinstance(batch, tuple):
             batch = [batch]
         if key is None and (callable(batch) or isinstance(batch, Iterator) or is_query(batch)):
@@ -232,7 +233,7 @@ class Pass(InBand):
         expected = getattr(getattr(self.work, "places", None), "n_columns", source.n_columns)
         if source.n_columns != expected:
             raise SourceError(f"A batch has {source.n_columns} columns, those of the first pass have {expected}.")
-        return source.blocks(), source.names
+        return source.blocks(), source.names, source.lasting
 
 
 # -- small steps ---------------------------------------------------------------------------------------------------------------

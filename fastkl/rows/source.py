@@ -58,6 +58,10 @@ class Block:
     index: NDArray[np.intp] | None = None
     n_threads: int | None = None
 
+    def kept(self) -> Block:
+        """The same rows in memory of their own, valid for good."""
+        return replace(self, X=self.X.copy(), weights=None if self.weights is None else self.weights.copy())
+
     def without_values(self) -> Block:
         """The same rows by their places alone, which take no memory while results wait to be merged."""
         return replace(self, X=np.broadcast_to(np.zeros((), dtype=self.X.dtype), self.X.shape), weights=None)
@@ -79,6 +83,7 @@ class Source(ABC):
     decimal: str = "."  # the mark of numbers that are given as text
     progress: Progress | None = None  # who hears of it
     independent: bool = True  # whether a block stays valid while further ones are read
+    lasting: bool = False  # whether all blocks of a pass stay valid for good, as views of what is in memory anyway do
     n_threads: int = 1  # blocks worked on at the same time, where they are independent
 
     @abstractmethod
@@ -212,6 +217,8 @@ def _thinned(parts: list[NDArray[Any]]) -> list[NDArray[Any]]:
 
 class ArraySource(Source):
     """Rows of an array in memory (or memory-mapped), in blocks of ``block_rows``, brought to the form of a block one by one."""
+
+    lasting = True
 
     def __init__(self, X: Any, weights: Any = None, block_rows: int | None = None, choice: Choice = ALL):
         if hasattr(X, "toarray"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass, is_dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
@@ -159,7 +160,8 @@ class StreamedRows:
 
     def in_memory(self) -> Rows:
         """All rows of positive weight, for what learns from rows as they are: one pass."""
-        blocks = list(self.blocks())
+        # a block's memory may be used again for the next one
+        blocks = [block if self.source.lasting else kept(block) for block in self.blocks()]
         weights = None
         if any(block.weights is not None for block in blocks):
             weights = np.concatenate(
@@ -176,6 +178,11 @@ class StreamedRows:
                 raise no_weight()
             self._samples[size] = replace(rows, batch=None)
         return self._samples[size]
+
+
+def kept(rows: Rows) -> Rows:
+    """The same rows in memory of their own."""
+    return replace(rows, X=rows.X.copy(), weights=copy(rows.weights))
 
 
 def _no_sum(rows: Rows) -> float:

@@ -22,6 +22,7 @@ from fastkl._core.array_types import Floats
 from fastkl._core.means import Mean
 from fastkl.density import MixtureMLE
 from fastkl.density.parametric.products import is_product, resolve_product
+from fastkl.density.refits import named_draws
 from fastkl.density.validation import as_generator, resolve_family
 from fastkl.exceptions import DegenerateDataError
 from fastkl.families.multivariate_normal import MultivariateNormal
@@ -358,10 +359,8 @@ def _first_not_rejected(
     for i, j in pairwise(chosen):
         smaller, larger = candidates[i].model, candidates[j].model
         observed = larger.log_likelihood_ - smaller.log_likelihood_
-        exceed = 0
-        for _ in range(n_resamples):
-            drawn = smaller.sample(n_rows, generator)
-            exceed += _gain(smaller, larger, drawn) >= observed
+        draws = (named_draws(smaller, n_rows, generator) for _ in range(n_resamples))
+        exceed = sum(_gain(smaller, larger, drawn) >= observed for drawn in draws)
         p_value[i] = (1.0 + exceed) / (1.0 + n_resamples)
         _advance(heard)
         if p_value[i] > level:

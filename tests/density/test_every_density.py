@@ -5,11 +5,24 @@ density behind a transformer with the same density fitted to the images; gradien
 """
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.linalg import block_diag
+from sklearn.base import clone
+from sklearn.decomposition import PCA
+from sklearn.neighbors import KernelDensity
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from fastkl import DensityMLE, FactorAnalysisMLE, MixtureMLE, ProductDensity, TransformedDensity, families
+from fastkl import (
+    DensityMLE,
+    FactorAnalysisMLE,
+    KernelDensityMLE,
+    MixtureMLE,
+    ProductDensity,
+    ShapeConstrainedMLE,
+    TransformedDensity,
+    families,
+)
 from fastkl._core.rows import Rows
 from fastkl.families.solvers.coordinates import chart_at
 from fastkl.families.solvers.curvature import row_scores
@@ -85,6 +98,23 @@ def diagonal_of(covariance, names, params):
         index = tuple(int(i) for i in entry.rstrip("]").split(",")) if entry else ()
         found[(*head.split("__"), *index)] = np.sqrt(variance)
     return found
+
+
+FREE = {
+    "kernels": (KernelDensityMLE("scott"), X[:, :1]),
+    "kernels_of_two_columns": (KernelDensityMLE("scott"), X[:, :2]),
+    "epanechnikov_kernels": (KernelDensityMLE("scott", kernel="epanechnikov"), X[:, :2]),
+    "kernels_within_an_end": (KernelDensityMLE("scott", boundary={0: "reflect"}), X[:, :2]),
+    "kernels_of_a_circle": (KernelDensityMLE(0.5, kernel="von_mises"), X[:, :1]),
+    "kernel_matrix": (KernelDensityMLE([[0.3, 0.1], [0.1, 0.3]]), X[:, :2]),
+    "shape": (ShapeConstrainedMLE(), X[:, :2]),
+    "transformed_kernels": (TransformedDensity(StandardScaler(), KernelDensityMLE("scott")), X[:, :2]),
+    "transformed_kernels_of_one_column": (TransformedDensity(StandardScaler(), KernelDensityMLE("scott")), X[:, :1]),
+    "transformed_joint": (TransformedDensity(StandardScaler(), DensityMLE()), X[:, :2]),
+    "rotated": (TransformedDensity(PCA(), DensityMLE("normal")), X[:, :2]),
+    "product_with_a_joint_group": (ProductDensity([("a", DensityMLE(), [0, 1]), ("b", LOGS, [2])]), X[:, [0, 1, 0]]),
+    "foreign": (TransformedDensity(None, KernelDensity()), X[:, :2]),
+}
 
 
 # -- each member, by itself ------------------------------------------------------------------------------------------------
@@ -175,6 +205,34 @@ def test_bootstrap(fitted):
         0.8, "bootstrap", X=rows, sample_weight=WEIGHTS, n_resamples=19, random_state=0
     )
     assert [path for path, _ in leaves(interval)] == [path for path, _ in leaves(draws)]
+
+
+@pytest.mark.parametrize("name", [*DENSITIES, *FREE])
+def test_goodness_of_fit_asks_columns_where_each_has_a_distribution_function_and_else_the_rows(name):
+    density, rows = (DENSITIES | FREE)[name]
+    rows = rows[:60]
+    model = clone(density).fit(rows)
+    if getattr(model, "_is_discrete", bool)():
+        with pytest.raises(ValueError, match="statistics of continuous distributions"):
+            model.goodness_of_fit(rows)
+        return
+    shapes = []
+    for which in ("cdf", "sf"):
+        try:
+            shapes.append(getattr(model, which)(rows).shape)
+        except AttributeError:
+            shapes.append(None)
+    by_column = shapes == [rows.shape] * 2
+    assert model._by_column() == by_column
+    report = model.goodness_of_fit(rows, n_bootstrap=2, random_state=0)
+    joint = isinstance(model, MixtureMLE) or not by_column
+    assert list(report) == (["energy", "kl"] if joint else ["ks", "cvm", "ad"])
+    assert (report.n_bootstrap, report.n_failed) == (2, 0)
+    if by_column:
+        assert model.goodness_of_fit(rows, statistic="ks", n_bootstrap=0)["ks"].shape == (rows.shape[1],)
+    else:
+        with pytest.raises(AttributeError, match="describes the row as a whole"):
+            model.goodness_of_fit(rows, statistic="ks")
 
 
 def take(params, count):
@@ -307,3 +365,37 @@ def test_divergences_take_no_parameters_of_the_images_for_those_of_the_rows():
     found = Model(model, "q").covariance(2)
     np.testing.assert_allclose(found, np.cov(model.sample(100_000, random_state=0).T), rtol=0.5)
     assert found[0, 0] > 1.5 * model.params_["covariance"][0, 0]
+
+
+MERGED = {
+    "mle": DensityMLE("normal"),
+    "joint": DensityMLE(),
+    "product": ProductDensity([("x", DensityMLE("normal"), [0]), ("y", DensityMLE("gamma"), [1])]),
+    "transformed": TransformedDensity(FunctionTransformer(np.log), DensityMLE("normal")),
+}
+
+
+@pytest.mark.parametrize("name", MERGED)
+@pytest.mark.parametrize("in_batches", [False, True])
+def test_merging_columns_of_other_names_is_refused_as_further_rows_are(name, in_batches):
+    table = pd.DataFrame(X[:, :2], columns=["a", "b"])
+    others = {"in the same order": table[["b", "a"]], "": table.rename(columns={"b": "c"})}
+
+    def fitted(rows):
+        model = clone(MERGED[name])
+        return model.fit_batches([rows]) if in_batches and hasattr(model, "fit_batches") else model.fit(rows)
+
+    for words, rows in others.items():
+        refusals = []
+        for more in (lambda model, rows: model.partial_fit(rows), lambda model, rows: model.merge(fitted(rows))):
+            model = fitted(table)
+            before = model.params_
+            with pytest.raises(ValueError, match="The feature names should match those that were passed") as refused:
+                more(model, rows)
+            assert words in str(refused.value)
+            same(model.params_, before, rtol=0.0)
+            refusals.append(refused.type)
+        assert refusals[0] is refusals[1]
+    merged = fitted(table[:100]).merge(fitted(table[100:]))
+    same(merged.params_, fitted(table).params_, rtol=1e-10)
+    fitted(table).merge(clone(MERGED[name]).fit(X[:, :2]))  # columns without names are taken as they come

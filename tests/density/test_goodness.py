@@ -2,11 +2,24 @@
 
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 import scipy.stats
-from sklearn.preprocessing import FunctionTransformer
+from sklearn.compose import ColumnTransformer
+from sklearn.neighbors import KernelDensity
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from fastkl import DensityMLE, GoodnessOfFit, ProductDensity, TransformedDensity, families
+from fastkl import (
+    DensityMLE,
+    GoodnessOfFit,
+    MixtureMLE,
+    ProductDensity,
+    ShapeConstrainedMLE,
+    TransformedDensity,
+    families,
+)
+from fastkl.exceptions import DegenerateDataError
 
 RNG = np.random.default_rng(4)
 X = np.column_stack([RNG.gamma(2.0, size=150), RNG.gamma(5.0, 3.0, size=150)])
@@ -143,7 +156,8 @@ def test_samples_without_a_maximum_are_left_out():
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(type(model.family_), "sample", rounded)
-        report = model.goodness_of_fit([[1.0], [2.0], [2.5]], n_bootstrap=200, random_state=0)
+        with pytest.warns(UserWarning, match="bootstrap samples of 3 rows had no maximum of the likelihood"):
+            report = model.goodness_of_fit([[1.0], [2.0], [2.5]], n_bootstrap=200, random_state=0)
     assert report.n_failed > 10
     assert report.n_bootstrap + report.n_failed == 200
     assert f"{report.n_failed} without a maximum left out" in repr(report)
@@ -151,7 +165,8 @@ def test_samples_without_a_maximum_are_left_out():
 
 def test_samples_without_a_maximum_are_not_tried_for_ever():
     X = np.random.default_rng(0).normal(size=(3, 1))
-    report = DensityMLE("student_t").fit(X).goodness_of_fit(X, random_state=0)
+    with pytest.warns(UserWarning, match="p-values are of these alone"):
+        report = DensityMLE("student_t").fit(X).goodness_of_fit(X, random_state=0)
     assert report.n_failed >= 8
     assert 0 < report.n_bootstrap < 999
     assert 0.0 < report.p_values["ks"][0] <= 1.0
@@ -172,3 +187,127 @@ def test_a_few_samples_without_a_maximum_stop_nothing_in_many_columns():
         patch.setattr(type(model.family_), "sample", sometimes_equal)
         report = model.goodness_of_fit(X, n_bootstrap=100, random_state=0)
     assert (report.n_bootstrap, report.n_failed) == (99, 1)
+
+
+# -- refits --------------------------------------------------------------------------------------------------------------------
+
+TABLE = pd.DataFrame(X, columns=["a", "b"])
+
+
+def by(first, second):
+    """Densities whose parts go by these columns."""
+    inner = ProductDensity([("x", DensityMLE("gamma"), first)])
+    return {
+        "product": ProductDensity([("x", DensityMLE("gamma"), first), ("y", DensityMLE("lognormal"), second)]),
+        "nested": ProductDensity([("x", inner, first), ("y", DensityMLE("lognormal"), second)]),
+        "transformed": TransformedDensity(
+            ColumnTransformer([("s", StandardScaler(), [*first, *second])]), DensityMLE("normal")
+        ),
+    }
+
+
+def tables():
+    yield "pandas", TABLE
+    yield "polars", pl.DataFrame({"a": X[:, 0], "b": X[:, 1]})
+    yield "pyarrow", pa.table({"a": X[:, 0], "b": X[:, 1]})
+
+
+@pytest.mark.parametrize("statistic", [None, "kl"])
+@pytest.mark.parametrize("name", ["product", "nested", "transformed"])
+def test_parts_that_go_by_names_are_fitted_to_draws_as_those_that_go_by_numbers(name, statistic):
+    numbered = by([0], [1])["product" if name == "nested" else name].fit(X)
+    expected = numbered.goodness_of_fit(X, statistic=statistic, n_bootstrap=19, random_state=0)
+    models = {kind: (by(["a"], ["b"])[name].fit(table), table) for kind, table in tables()}
+    if name == "product":  # the others have no fit_batches, or none by names
+        models["batches"] = by(["a"], ["b"])[name].fit_batches([TABLE[:70], TABLE[70:]]), TABLE
+    for model, table in models.values():
+        report = model.goodness_of_fit(table, statistic=statistic, n_bootstrap=19, random_state=0)
+        assert (report.n_bootstrap, report.n_failed) == (19, 0)
+        assert "19 bootstrap samples, parameters estimated anew in each, 0 without a maximum left out" in repr(report)
+        for key, value in expected.p_values.items():
+            np.testing.assert_array_equal(report.p_values[key], value)
+
+
+class Failing(DensityMLE):
+    """A density that can be fitted once."""
+
+    error = DegenerateDataError("Nothing to see.")
+
+    def fit(self, X, y=None, sample_weight=None):
+        if len(X) == 7:
+            return super().fit(X, sample_weight=sample_weight)
+        raise self.error
+
+
+class FailingOtherwise(Failing):
+    error = ValueError("A mistake.")
+
+
+@pytest.mark.parametrize("statistic", ["ks", "energy"])
+def test_p_values_without_a_refit_are_an_error(statistic):
+    """They were 1."""
+    model = TransformedDensity(None, Failing("normal")).fit(X[:7])
+    weights = np.r_[2.0, np.ones(6)]  # samples of eight rows
+    with pytest.raises(DegenerateDataError, match=r"None of the bootstrap samples of 8 rows could be fitted \(5 were"):
+        model.goodness_of_fit(X[:7], weights, statistic=statistic, n_bootstrap=5, random_state=0)
+    assert model.goodness_of_fit(X[:7], statistic=statistic, n_bootstrap=0).p_values == {}
+
+
+@pytest.mark.parametrize("statistic", ["ks", "energy"])
+def test_errors_that_are_not_about_the_rows_are_raised(statistic):
+    model = TransformedDensity(None, FailingOtherwise("normal")).fit(X[:7])
+    with pytest.raises(ValueError, match="A mistake"):
+        model.goodness_of_fit(X[:7], np.r_[2.0, np.ones(6)], statistic=statistic, n_bootstrap=5, random_state=0)
+
+
+def test_known_parameters_behind_a_transformer_are_not_estimated_again():
+    logs = TransformedDensity.from_fitted(
+        FunctionTransformer(np.log), DensityMLE.from_parameters("normal", loc=0.6, scale=0.7)
+    )
+    report = logs.goodness_of_fit(X[:, :1], n_bootstrap=999, random_state=0)
+    exact = scipy.stats.kstest(np.log(X[:, 0]), scipy.stats.norm(0.6, 0.7).cdf)
+    assert report["ks"][0] == pytest.approx(exact.statistic, rel=1e-9)
+    assert report.p_values["ks"][0] == pytest.approx(exact.pvalue, abs=0.06)
+
+
+def test_mixtures_of_univariate_families_have_them_where_they_are_named():
+    rows = np.concatenate([X[:, :1], X[:, :1] + 9.0])
+    model = MixtureMLE(2, family="gamma", random_state=0).fit(rows)
+    assert list(model.goodness_of_fit(rows, n_bootstrap=0)) == ["energy", "kl"]
+    report = model.goodness_of_fit(rows, statistic=["ks", "ad"], n_bootstrap=9, random_state=0)
+    u = model.cdf(rows)[:, 0]
+    assert report["ks"][0] == pytest.approx(plain(u)["ks"], rel=1e-9)
+    assert report["ad"][0] == pytest.approx(plain(u)["ad"], rel=1e-9)
+    assert report.n_bootstrap == 9
+
+
+@pytest.mark.parametrize("model", [DensityMLE("uniform"), ShapeConstrainedMLE()], ids=repr)
+def test_a_statistic_that_is_infinite_in_every_sample_has_no_p_value(model):
+    """The density ends at the first and the last row, where F (1 - F) is 0; p was 1."""
+    report = model.fit(X[:40]).goodness_of_fit(X[:40], n_bootstrap=9, random_state=0)
+    assert np.all(report["ad"] == np.inf)
+    assert np.isnan(report.p_values["ad"]).all()
+    for name in ("ks", "cvm"):
+        assert np.all((report.p_values[name] > 0.0) & (report.p_values[name] <= 1.0))
+
+
+class Counted(KernelDensity):
+    """A density from elsewhere that counts its fits."""
+
+    fits = 0
+
+    def fit(self, X, y=None, sample_weight=None):
+        type(self).fits += 1
+        return super().fit(X, sample_weight=sample_weight)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [TransformedDensity(None, Counted()), ProductDensity([("a", Counted(), [0]), ("b", DensityMLE("gamma"), [1])])],
+    ids=["transformed", "product"],
+)
+def test_parts_from_elsewhere_are_fitted_again(model):
+    model.fit(X)
+    Counted.fits = 0
+    assert model.goodness_of_fit(X, statistic="energy", n_bootstrap=4, random_state=0).n_bootstrap == 4
+    assert Counted.fits == 4

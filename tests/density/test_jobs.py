@@ -18,12 +18,14 @@ from fastkl import (
     KernelDensityMLE,
     MixtureMLE,
     ProductDensity,
+    ShapeConstrainedMLE,
     SourceError,
     SupportError,
     TransformedDensity,
     families,
 )
 from fastkl.rows.map_reduce import block_rows
+from tests.rows.known import Refilled
 
 RNG = np.random.default_rng(0)
 N = 70_001  # some blocks of 32,768 rows, and a piece
@@ -123,6 +125,12 @@ def test_iterators_queries_and_paths(tmp_path):
         chunks = (pl.DataFrame({"x": X[k : k + 7001, 0]}) for k in range(30_000, N, 7001))
         job.reduce([job.map(iter(()), 2), job.map(chunks, 1), job.map(lazy, 0)])
     same(first, job.finish())
+
+
+def test_a_batch_that_is_an_object_which_fills_one_array_again_and_again():
+    X = RNG.gamma(2.0, size=(20_000, 1))
+    wanted = finished(DensityMLE("weibull").start(), [X])
+    same(wanted, finished(DensityMLE("weibull").start(), [Refilled(X, batch_rows=3000)]))
 
 
 def test_batches_that_hold_the_same():
@@ -282,5 +290,6 @@ def test_calls_out_of_turn():
         finished(DensityMLE("no such family").start(), [X])
     with pytest.raises(TypeError, match="name of a column"):
         DensityMLE("gamma").start(sample_weight=np.ones(100))
-    with pytest.raises(SourceError, match="use fit_batches"):
-        finished(KernelDensityMLE().start(), [X])
+    for keeps_rows in (KernelDensityMLE(), ShapeConstrainedMLE(), ShapeConstrainedMLE("decreasing", lower=-1.0)):
+        with pytest.raises(SourceError, match="use fit_batches"):
+            finished(keeps_rows.start(), [X])

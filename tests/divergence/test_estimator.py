@@ -3,6 +3,7 @@
 import pickle
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -50,6 +51,25 @@ def test_pickle_and_clone(samples):
     again = pickle.loads(pickle.dumps(fitted))
     assert again.estimate(x) == fitted.estimate(x)
     assert not hasattr(clone(fitted), "reference_")
+
+
+@pytest.mark.parametrize("coordinates", ["auto", None])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("kind", ["array", "strided", "pandas", "shared"])
+def test_what_was_fitted_stays_though_the_sample_changes(samples, coordinates, weighted, kind):
+    x, y = samples
+    memory = np.repeat(y, 2, axis=0) if kind == "strided" else y.copy()
+    Q = {"array": memory, "strided": memory[::2], "shared": memory[:], "pandas": pd.DataFrame(memory, copy=False)}[kind]
+    weights = np.arange(1.0, len(y) + 1.0) if weighted else None
+    fitted = KLDivergence(coordinates=coordinates).fit(Q, sample_weight=weights)
+    wanted = KLDivergence(coordinates=coordinates).fit(y, sample_weight=weights).estimate(x)
+    memory[:] = 7.0 + np.arange(len(memory))[:, np.newaxis]
+    if weighted:
+        weights[:] = 1.0
+    assert not np.shares_memory(fitted.reference_, memory)
+    np.testing.assert_array_equal(fitted.reference_, y)
+    assert fitted.estimate(x) == wanted
+    assert pickle.loads(pickle.dumps(fitted)).estimate(x) == wanted
 
 
 def test_one_dimensional_and_labels_are_refused(samples):

@@ -127,7 +127,7 @@ def an_estimator(rng):
         )
     if kind == "shape":
         return ShapeConstrainedMLE(
-            maybe(rng, rng.choice(["log_concave", "decreasing"])), start=maybe(rng, rng.choice([0.0, -1.0]), ODD, 0.1)
+            maybe(rng, rng.choice(["log_concave", "decreasing"])), lower=maybe(rng, rng.choice([0.0, -1.0]), ODD, 0.1)
         )
     one = DensityMLE(rng.choice(["normal", "gamma", "student_t", "multivariate_normal", "categorical", "poisson"]))
     if kind == "product":

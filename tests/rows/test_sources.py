@@ -17,11 +17,12 @@ from fastkl import DensityMLE, SourceError, kl_divergence
 from fastkl.rows import open_source
 from fastkl.rows.read_ahead import read_ahead
 from fastkl.rows.source import default_rows
-from tests.rows.known import NAMES, N, W, X, contents, table
+from fastkl.rows.streamed import StreamedRows
+from tests.rows.known import NAMES, N, Refilled, W, X, contents, table
 
 KINDS = (
     "npy fortran shards mixed parquet folder pattern csv tsv.gz array frame polars arrow dataset list frames function generator "
-    "reader memmap rows lazy relation stream"
+    "reader memmap rows lazy relation stream refilled unaligned"
 )
 
 
@@ -43,6 +44,10 @@ def source(request, tmp_path):
         path = tmp_path / "X.npy"
         np.save(path, X if kind != "fortran" else np.asfortranarray(X))
         return path if kind != "memmap" else np.load(path, mmap_mode="r")
+    if kind == "unaligned":  # a header of an odd length
+        header = f"{{'descr': '<f8', 'fortran_order': False, 'shape': {X.shape}}}\n".encode()
+        path.write_bytes(b"\x93NUMPY\x01\x00" + np.uint16(len(header)).tobytes() + header + X.tobytes())
+        return path.rename(tmp_path / "X.npy")
     if kind in ("shards", "mixed"):
         for i, order in enumerate("CFC"):
             np.save(tmp_path / f"{i}.npy", np.asarray(X[400 * i : 400 * i + 400], order=order))
@@ -75,7 +80,7 @@ def source(request, tmp_path):
         "frames": [table()[:1], table()[1:]], "function": lambda: iter(parts), "generator": (part for part in parts),
         "reader": pa.RecordBatchReader.from_batches(arrow_table.schema, arrow_table.to_batches(max_chunksize=300)),
         "rows": X.tolist(), "lazy": pl.DataFrame(X, schema=NAMES).lazy(), "relation": duckdb.from_arrow(arrow_table),
-        "stream": Exporter(arrow_table),
+        "stream": Exporter(arrow_table), "refilled": Refilled(X),
     }[kind]  # fmt: skip
 
 
@@ -94,6 +99,24 @@ def test_rows_are_all_there(source, block_rows):
     else:
         with pytest.raises(SourceError, match="cannot be read again"):
             contents(opened)
+
+
+@pytest.mark.parametrize("block_rows", [None, 77])
+def test_rows_that_are_kept_outlive_their_blocks(source, block_rows):
+    """A block's memory is its own while it is worked on alone."""
+    opened = open_source(source, block_rows=block_rows)
+    opened.learn_columns()
+    np.testing.assert_array_equal(StreamedRows(opened, 3, None, 2).in_memory().X, X)
+    if opened.lasting:
+        np.testing.assert_array_equal(np.concatenate([block.X for block in list(opened.blocks())]), X)
+
+
+def test_weights_that_are_kept_outlive_their_blocks():
+    opened = open_source(Refilled(X, W))
+    opened.learn_columns()
+    found = StreamedRows(opened, 3, None, 1).in_memory()
+    np.testing.assert_array_equal(found.X, X)
+    np.testing.assert_array_equal(found.weights, W)
 
 
 def test_columns_and_weights(source, tmp_path):

@@ -1,6 +1,8 @@
 """choose_components against fits one by one, published criteria, and draws from known mixtures."""
 
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
 from sklearn.datasets import load_iris
 
@@ -73,6 +75,19 @@ def test_bootstrap(line, n_resamples, level):
     assert choice.p_value[0] == pytest.approx(1.0 / (1 + n_resamples))
     assert choice.p_value[1] > level
     assert heard[0] == (1, 6)
+
+
+def test_bootstrap_of_groups_that_go_by_names(line):
+    """Draws carry the names, whatever kind of table there was."""
+    columns = {"a": line[::5, 0], "b": line[::-5, 0]}
+
+    def chosen(rows, first, second):
+        mixture = MixtureMLE(family=[("x", "normal", first), ("y", "normal", second)], n_init=1)
+        return choose_components(rows, [1, 2], criterion="bootstrap", mixture=mixture, n_resamples=5, random_state=0)
+
+    expected = chosen(np.column_stack(list(columns.values())), [0], [1])
+    for frame in (pd.DataFrame, pl.DataFrame):
+        np.testing.assert_array_equal(chosen(frame(columns), ["a"], ["b"]).p_value, expected.p_value)
 
 
 def test_picture(line):

@@ -27,6 +27,11 @@ from fastkl.rows.tables import columns_of
 _BEYOND = 1e300  # larger numbers are infinite after an inverse map
 
 
+def has_column_tails(density: Any) -> bool:
+    """Whether a fitted part has a distribution function for every column of its own; one from elsewhere is not asked."""
+    return isinstance(density, DistributionMembers) and density._by_column()
+
+
 class ProductDistribution(DistributionMembers):
     """Members about the distribution of independent groups of columns."""
 
@@ -49,6 +54,9 @@ class ProductDistribution(DistributionMembers):
             return function(*arguments, **options)
         except AttributeError as error:
             raise AttributeError(f"Group {name!r}: {error}") from error
+
+    def _by_column(self) -> bool:
+        return all(has_column_tails(density) for _, density, _ in self.groups_)
 
     def _tail(self, which: str, X: Any) -> Floats:
         table, _ = self._read_fitted(X, None)
@@ -120,6 +128,11 @@ class TransformedDistribution(DistributionMembers):
         """Logarithms of the mass that the density gives to values below and above all images, (d,) by image column."""
         low, high = (end[np.newaxis] for end in mapped.image_range(self.n_features_in_))
         return np.atleast_1d(self.density_.log_cdf(low)[0]), np.atleast_1d(self.density_.log_sf(high)[0])
+
+    def _by_column(self) -> bool:
+        return bijection(self.transformer_).monotone(self.n_features_in_) is not None and has_column_tails(
+            self.density_
+        )
 
     def _tail(self, which: str, X: Any) -> Floats:
         self._check_fitted()

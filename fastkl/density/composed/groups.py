@@ -8,7 +8,8 @@ from typing import Any, Self
 
 from sklearn.utils.metaestimators import _BaseComposition
 
-from fastkl.density.composed.base import check_density, with_location, without_feature_name_warnings
+from fastkl.density.composed.base import check_density, with_location
+from fastkl.density.validation import without_feature_name_warnings
 from fastkl.rows.columns import column_numbers
 from fastkl.rows.tables import columns_of
 

@@ -19,7 +19,7 @@ from fastkl.density.composed.base import adds_up, fit_part, is_discrete
 from fastkl.density.composed.fitted_product import FittedProduct
 from fastkl.density.composed.groups import Group, NamedGroups, check_groups, in_group, on_groups, unfitted_groups
 from fastkl.density.files.registry import register_density
-from fastkl.density.validation import unchanged_on_error
+from fastkl.density.validation import raise_if_other_names, unchanged_on_error
 from fastkl.rows.streamed import StreamedRows
 from fastkl.rows.tables import table_kind
 from fastkl.rows.weights import read_weights
@@ -212,6 +212,7 @@ class ProductDensity(NamedGroups, FittedProduct):
             raise ValueError(
                 f"Only products of the same groups can be merged: this one has {mine}, the other {theirs}."
             )
+        raise_if_other_names(self, other)
         with unchanged_on_error(self):
             self._take(_merged_groups(self._names, copy.deepcopy(self.groups_), other.groups_))
         return self

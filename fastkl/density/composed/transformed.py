@@ -25,7 +25,7 @@ from fastkl.density.composed.base import (
 )
 from fastkl.density.composed.fitted_transformed import FittedTransformed
 from fastkl.density.files.registry import register_density
-from fastkl.density.validation import unchanged_on_error
+from fastkl.density.validation import raise_if_other_names, unchanged_on_error
 
 
 def _sums_are_enough(method: str) -> Any:
@@ -223,6 +223,7 @@ class TransformedDensity(FittedTransformed):
             )
         if not hasattr(self, "log_abs_det_") or not hasattr(other, "log_abs_det_"):
             raise ValueError("Both densities need to have seen rows; call fit or partial_fit first.")
+        raise_if_other_names(self, other)
         density = copy.deepcopy(self.density_)
         density.merge(other.density_)
         self._take_more(density, other.log_abs_det_)

@@ -218,6 +218,13 @@ class KernelParts(BaseDensity):
 
     # -- probabilities -----------------------------------------------------------------------------------------------------
 
+    def _by_column(self) -> bool:
+        try:
+            self._raise_without_tails("distribution function")
+        except AttributeError:
+            return False
+        return self.n_features_in_ == 1
+
     def _tail(self, which: str, X: Any) -> Floats:
         self._check_fitted()
         self._raise_without_tails(which)

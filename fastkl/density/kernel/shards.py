@@ -12,6 +12,7 @@ from fastkl._core.array_types import Floats
 from fastkl._core.rows import Rows
 from fastkl.density.kernel.parts import KernelParts
 from fastkl.rows.checks import raise_if_not_finite
+from fastkl.rows.streamed import kept
 
 
 class ShardMembers(KernelParts):
@@ -88,7 +89,8 @@ class ShardMembers(KernelParts):
         shards = self._rows_to_score(references, columns, sample_weight, batch_rows)
         total, weight = None, 0.0
         for block in shards.blocks():
-            part = self._of_references(block)
+            # who makes the blocks may fill one array again and again, also for the pass inside
+            part = self._of_references(block if shards.source.lasting else kept(block))
             logs = np.asarray(part.score_samples_batches(source, columns=columns, batch_rows=batch_rows))
             logs = logs + np.log(part._total_weight())
             total, weight = logs if total is None else np.logaddexp(total, logs), weight + part._total_weight()

@@ -44,7 +44,7 @@ class FamilyDistribution(DistributionMembers):
         return out
 
     def _by_column(self) -> bool:
-        """Whether every column has a distribution function of its own: univariate families, and mixtures of them."""
+        # univariate families, and mixtures of them
         family = self.family_
         known = getattr(family, "columnwise", None)
         return isinstance(family, UnivariateFamily) or (known is not None and bool(known(self.params_)))

@@ -9,8 +9,8 @@ import numpy as np
 
 from fastkl._core.array_types import Floats, Params
 from fastkl.density.goodness import STATISTICS, GoodnessMembers, edf_statistics, sorted_statistics
+from fastkl.density.refits import UNFITTABLE
 from fastkl.density.summary import SummaryMembers
-from fastkl.exceptions import DegenerateDataError
 from fastkl.families.base import Family
 from fastkl.families.drawing import draws
 from fastkl.families.univariate import UnivariateFamily
@@ -48,22 +48,26 @@ class FamilyGoodness(GoodnessMembers, SummaryMembers):
     family_: Family
     params_: Params
 
-    def _raise_if_no_statistics(self) -> None:
+    def _refuse_discrete(self) -> None:
         if self.family_.discrete:
             raise ValueError(
                 f"ks, cvm and ad are statistics of continuous distributions, and {self.family_.name} is discrete. Compare "
                 "with other families by compare_densities, or see how far it is by kl_divergence."
             )
 
-        if not isinstance(self.family_, UnivariateFamily):
-            raise AttributeError(
-                f"The {self.family_.name} family describes the row as a whole, and has no ks, cvm and ad; "
-                "statistic='energy' and 'kl' are of the row as a whole."
-            )
+    def _is_tested_by_column(self) -> bool:
+        # the columns of a mixture depend on each other
+        return isinstance(self.family_, UnivariateFamily)
+
+    def _what(self) -> str:
+        return f"The {self.family_.name} family"
 
     def _bootstrap_statistics(
         self, n: int, weights: Floats | None, n_bootstrap: int, generator: np.random.Generator
     ) -> Iterator[tuple[dict[str, Floats], int]]:
+        if not isinstance(self.family_, UnivariateFamily):
+            yield from super()._bootstrap_statistics(n, weights, n_bootstrap, generator)
+            return
         at_a_time = max(1, _BLOCK // n)
         for start in range(0, n_bootstrap, at_a_time):
             m = min(at_a_time, n_bootstrap - start)
@@ -94,7 +98,7 @@ class FamilyGoodness(GoodnessMembers, SummaryMembers):
             own = rows if len(chosen) == m else np.ascontiguousarray(rows[:, chosen])
             try:
                 again = self._fitted_to(own, j, weights, {name: value[chosen] for name, value in many.items()})
-            except DegenerateDataError:
+            except UNFITTABLE:
                 if len(chosen) > 1:
                     few = len(chosen) <= _TOGETHER
                     pending += np.array_split(chosen, len(chosen) if few else -(-len(chosen) // _TOGETHER))

@@ -21,7 +21,7 @@ from fastkl.density.parametric.checks import check_family_density, check_search,
 from fastkl.density.parametric.frozen import thawed
 from fastkl.density.parametric.incomplete import ImputingMembers, fit_any_rows, raise_if_incomplete, refit_with_missing
 from fastkl.density.parametric.inference import KEPT
-from fastkl.density.validation import is_positive, read_rows, resolve_family, unchanged_on_error
+from fastkl.density.validation import is_positive, raise_if_other_names, read_rows, resolve_family, unchanged_on_error
 from fastkl.exceptions import DegenerateDataError, SourceError
 from fastkl.families.base import Family, Fit
 from fastkl.families.priors import PriorLike, resolve_prior
@@ -228,6 +228,7 @@ class DensityMLE(ImputingMembers, FamilyDensity):
             )
         if hasattr(self, "statistics_") and self.n_features_in_ != other.n_features_in_:
             raise ValueError(f"This one has {self.n_features_in_} columns, the other {other.n_features_in_}.")
+        raise_if_other_names(self, other)
         raise_if_incomplete(self, other)
         with unchanged_on_error(self):
             raise_if_another(self, family)

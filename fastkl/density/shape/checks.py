@@ -13,7 +13,7 @@ def check_shapes(density: Any) -> None:
     """ValueError unless there are pieces of a density for each column."""
     density._check_parameters()
     d = density.n_features_in_
-    density._starts(d)
+    density._lower_ends(d)
     if len(density.knots_) != d or len(density.log_heights_) != d:
         raise ValueError(f"knots_ and log_heights_ are not those of {d} columns")
     for knots, heights in zip(density.knots_, density.log_heights_, strict=True):

@@ -39,14 +39,14 @@ class ShapeConstrainedMLE(BaseDensity):
     r"""Maximum likelihood among all densities of a shape on a line: no family and no bandwidth.
 
     ``"log_concave"`` takes all densities whose logarithm is concave: one peak, tails that fall at least exponentially (normal,
-    logistic, gamma and beta of shapes from 1 on, uniform). ``"decreasing"`` takes all that decrease from ``start`` on (times to
+    logistic, gamma and beta of shapes from 1 on, uniform). ``"decreasing"`` takes all that decrease from ``lower`` on (times to
     an event, distances, sizes); the answer is Grenander's estimator. Columns are fitted one by one, as independent ones.
 
     Parameters
     ----------
     shape : {"log_concave", "decreasing"}, default="log_concave"
         The shape.
-    start : float or array-like of shape (d,), default=0.0
+    lower : float or array-like of shape (d,), default=0.0
         Where a decreasing density begins; all values lie above. It has no effect on the other shape, whose support ends at the
         smallest and the largest value.
 
@@ -101,9 +101,9 @@ class ShapeConstrainedMLE(BaseDensity):
     array([-1.0986, -1.0986, -2.4849,    -inf])
     """
 
-    def __init__(self, shape: str = "log_concave", *, start: float | ArrayLike = 0.0):
+    def __init__(self, shape: str = "log_concave", *, lower: float | ArrayLike = 0.0):
         self.shape = shape
-        self.start = start
+        self.lower = lower
 
     @hears_callbacks
     def fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
@@ -126,9 +126,9 @@ class ShapeConstrainedMLE(BaseDensity):
         Raises
         ------
         SupportError
-            If a value lies below ``start`` and the density decreases from there on.
+            If a value lies below ``lower`` and the density decreases from there on.
         DegenerateDataError
-            If a column holds a single value (log-concave), or ``start`` itself (decreasing): the likelihood has no maximum.
+            If a column holds a single value (log-concave), or ``lower`` itself (decreasing): the likelihood has no maximum.
         """
         with unchanged_on_error(self):
             self._check_parameters()
@@ -143,31 +143,31 @@ class ShapeConstrainedMLE(BaseDensity):
             meant = f" Did you mean {near[0]!r}?" if near else ""
             raise ValueError(f"shape is 'log_concave' or 'decreasing', not {self.shape!r}.{meant}")
         try:
-            start = np.asarray(self.start, dtype=np.float64)
+            lower = np.asarray(self.lower, dtype=np.float64)
         except (TypeError, ValueError) as error:
-            raise TypeError(f"start is a number, or one for each column, not {self.start!r}.") from error
-        if start.ndim > 1 or not np.isfinite(start).all():
-            raise ValueError(f"start is a finite number, or one for each column, not {self.start!r}.")
+            raise TypeError(f"lower is a number, or one for each column, not {self.lower!r}.") from error
+        if lower.ndim > 1 or not np.isfinite(lower).all():
+            raise ValueError(f"lower is a finite number, or one for each column, not {self.lower!r}.")
 
-    def _starts(self, d: int) -> Floats:
-        start = np.asarray(self.start, dtype=np.float64)
-        if start.ndim and start.shape != (d,):
+    def _lower_ends(self, d: int) -> Floats:
+        lower = np.asarray(self.lower, dtype=np.float64)
+        if lower.ndim and lower.shape != (d,):
             raise ValueError(
-                f"start holds {start.size} numbers for {d} columns; give one number, or one for each column."
+                f"lower holds {lower.size} numbers for {d} columns; give one number, or one for each column."
             )
-        return np.broadcast_to(start, d)
+        return np.broadcast_to(lower, d)
 
     def _learn(self, rows: Rows) -> None:
         raise_if_not_finite(rows)
-        starts = self._starts(rows.n_columns)
+        ends = self._lower_ends(rows.n_columns)
         found: list[Pieces] = []
         self.certificate_, self.n_iter_ = 0.0, 1
         for j in range(rows.n_columns):
             with require_finite(rows):
                 values, shares = _distinct(rows, j)
                 if self.shape == "decreasing":
-                    _raise_below(rows, j, float(starts[j]))
-                    pieces, certificate = decreasing_mle(values, shares, float(starts[j]))
+                    _raise_below(rows, j, float(ends[j]))
+                    pieces, certificate = decreasing_mle(values, shares, float(ends[j]))
                 else:
                     _raise_if_constant(rows, j, values)
                     with read_as(partial(_so_far, found, rows.n_columns)):
@@ -260,6 +260,9 @@ class ShapeConstrainedMLE(BaseDensity):
         shares = as_generator(random_state).random((whole_number(n_samples, "n_samples"), self.n_features_in_))
         return np.column_stack([pieces.quantile(shares[:, j]) for j, pieces in enumerate(self._columns)])
 
+    def _by_column(self) -> bool:
+        return True
+
     def _tail(self, which: str, X: Any) -> Floats:
         self._check_fitted()
         rows = read_rows(self, X).X.astype(np.float64)
@@ -308,7 +311,7 @@ class ShapeConstrainedMLE(BaseDensity):
         return Estimate(sum(pieces.entropy() for pieces in self._columns), 0.0)
 
     def _marginal(self, columns: list[int]) -> Any:
-        part = type(self)(self.shape, start=self._starts(self.n_features_in_)[columns])
+        part = type(self)(self.shape, lower=self._lower_ends(self.n_features_in_)[columns])
         part.knots_, part.log_heights_ = ([kept[j] for j in columns] for kept in (self.knots_, self.log_heights_))
         part.n_features_in_ = len(columns)
         return part
@@ -358,19 +361,19 @@ def _raise_if_constant(rows: Rows, column: int, values: Floats) -> None:
         )
 
 
-def _raise_below(rows: Rows, column: int, start: float) -> None:
-    """SupportError for a value below the start, DegenerateDataError for one that is the start."""
+def _raise_below(rows: Rows, column: int, lower: float) -> None:
+    """SupportError for a value below the lower end, DegenerateDataError for one that is this end."""
     row = int(np.argmin(rows.X[:, column]))
     least = float(rows.X[row, column])
-    if least < start:
+    if least < lower:
         raise SupportError(
-            f"A decreasing density begins at start={start:.6g}; {rows.place(row, column)} holds {least!r}. Lower start, or "
-            "remove the row."
+            f"A decreasing density begins at lower={lower:.6g}; {rows.place(row, column)} holds {least!r}. Take a smaller "
+            "lower, or remove the row."
         )
-    if least == start:
+    if least == lower:
         raise DegenerateDataError(
             f"Column {column} holds {least!r} in {rows.row(row)}, which is where a decreasing density begins: a density that "
-            "grows without bound there makes the likelihood as large as one likes. Lower start a little, by the rounding of the "
+            "grows without bound there makes the likelihood as large as one likes. Take a smaller lower, by the rounding of the "
             "values say, or remove such rows.",
             column,
         )

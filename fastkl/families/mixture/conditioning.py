@@ -22,7 +22,7 @@ def conditioned(
     values: NDArray[Any],
 ) -> tuple[list[tuple[Family, Params]], Floats]:
     """Each component given the values, and the posterior weights; ValueError where no component has these values."""
-    at, logs, parts = Rows(np.asarray(values)[None]), [], []
+    at, logs, parts = np.asarray(values)[np.newaxis], [], []
     for family, own in components:
         logs.append(_log_density_of_part(family, own, given, at))
         if not family.joint:
@@ -39,8 +39,10 @@ def conditioned(
     return parts, np.asarray(posterior / posterior.sum())
 
 
-def _log_density_of_part(family: Any, params: Params, columns: Sequence[int], at: Rows) -> float:
+def _log_density_of_part(family: Any, params: Params, columns: Sequence[int], at: NDArray[Any]) -> float:
     part = family.marginal(params, columns) if family.joint else family.of_columns(params, columns)
     if part is None:
         raise AttributeError(f"The marginal distributions of the {family.name} family have no closed form here.")
-    return float(part[0].log_density(at, part[1])[0])
+    # beside labels numbers come as objects, which families of numbers alone do not read
+    rows = Rows(at if part[0].labels else at.astype(np.float64))
+    return float(part[0].log_density(rows, part[1])[0])

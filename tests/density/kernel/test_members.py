@@ -13,6 +13,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 import fastkl
 from fastkl import DensityMLE, KernelDensityMLE, ModelFileError, ProductDensity, TransformedDensity
 from fastkl.density.files.persistence import save_density
+from tests.rows.known import Refilled
 
 RNG = np.random.default_rng(11)
 X = RNG.gamma(3.0, size=(400, 2)) @ np.array([[1.0, 0.4], [0.0, 1.0]])
@@ -155,3 +156,17 @@ def test_many_draws_are_made_in_blocks(options, monkeypatch):
     np.testing.assert_array_equal(many[:5], few)
     assert np.isfinite(many).all()
     assert len(np.unique(many[:, 0])) == 12
+
+
+def test_batches_whose_memory_is_used_again(tmp_path):
+    """Columns in Fortran order are read into one buffer; batches of an object may come in one array."""
+    weights = RNG.integers(1, 4, len(X)).astype(float)
+    np.save(tmp_path / "rows.npy", np.asfortranarray(X))
+    np.save(tmp_path / "weights.npy", weights)
+    wanted = KernelDensityMLE("scott").fit(X, sample_weight=weights).score_samples(X)
+    files = KernelDensityMLE("scott").fit_batches(
+        tmp_path / "rows.npy", sample_weight=tmp_path / "weights.npy", batch_rows=70
+    )
+    again = KernelDensityMLE("scott").fit_batches(Refilled(X, weights))
+    for found in (files, again):
+        np.testing.assert_allclose(found.score_samples(X), wanted, rtol=1e-12)

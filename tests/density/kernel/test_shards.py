@@ -6,6 +6,7 @@ import pytest
 
 from fastkl import KernelDensityMLE
 from fastkl.exceptions import SourceError, SupportError
+from tests.rows.known import Refilled
 
 rng = np.random.default_rng(0)
 X = rng.exponential(size=(3000, 2))
@@ -59,3 +60,11 @@ def test_what_shards_cannot_give():
         model.score_samples_shards(X, [X[:10], np.full((2, 2), np.nan)])
     with pytest.raises(SourceError, match="was fitted to 2"):
         model.score_samples_shards(X, [X[:, :1]])
+
+
+def test_references_that_come_in_one_array_filled_again_and_again():
+    rows = QUERIES[:300]
+    model = KernelDensityMLE([0.4] * rows.shape[1]).fit(X)
+    again = Refilled(rows)
+    wanted = KernelDensityMLE([0.4] * rows.shape[1]).fit(rows).score_samples(rows)
+    np.testing.assert_allclose(model.score_samples_shards(again, again), wanted, atol=1e-8)

@@ -158,6 +158,18 @@ def test_sample_marginal_and_conditional(people, model):
     mean, spread = model.params_["body__mean"][1], model.params_["body__covariance"][1]
     expected = mean[1] + spread[1, 0] / spread[0, 0] * (0.3 - mean[0])
     assert both.params_["body__mean"][1] == pytest.approx(expected, rel=1e-12)
+    height, visits = model.params_["body__mean"][:, 0], model.params_["visits__rate"][:, 0]
+    spread = np.sqrt(model.params_["body__covariance"][:, 0, 0])
+    for known, logs in (  # numbers alone, of a table with labels
+        ({"height": 0.3}, stats.norm.logpdf(0.3, height, spread)),
+        ({"visits": 2}, stats.poisson.logpmf(2, visits)),
+        (
+            {"height": 0.3, "visits": 2},
+            stats.norm.logpdf(0.3, height, spread) + stats.poisson.logpmf(2, visits),
+        ),
+    ):
+        weighed = w * np.exp(logs)
+        np.testing.assert_allclose(model.conditional(known).params_["weights"], weighed / weighed.sum(), rtol=1e-10)
     numbers = model.marginal(["weight", "visits", "height"])
     assert numbers.mean().shape == (3,)
     mean = model.params_["weights"] @ model.params_["body__mean"]

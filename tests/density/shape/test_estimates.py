@@ -29,7 +29,7 @@ def log_concave(x, weights=None):
 
 
 def decreasing(x, weights=None, start=0.0):
-    return ShapeConstrainedMLE("decreasing", start=start).fit(np.asarray(x)[:, None], sample_weight=weights)
+    return ShapeConstrainedMLE("decreasing", lower=start).fit(np.asarray(x)[:, None], sample_weight=weights)
 
 
 def by_a_general_solver(x, weights):

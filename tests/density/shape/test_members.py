@@ -12,13 +12,14 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 import fastkl
 from fastkl import DegenerateDataError, ModelFileError, ShapeConstrainedMLE, SupportError, TransformedDensity
 from fastkl.density.files.persistence import save_density
+from tests.rows.known import Refilled
 
 RNG = np.random.default_rng(11)
 X = RNG.gamma(2.0, size=(300, 2)) + 0.1
 SHAPES = ["log_concave", "decreasing"]
 
 
-@parametrize_with_checks([ShapeConstrainedMLE(), ShapeConstrainedMLE("decreasing", start=-1e3)])
+@parametrize_with_checks([ShapeConstrainedMLE(), ShapeConstrainedMLE("decreasing", lower=-1e3)])
 def test_estimator_checks(estimator, check):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -54,7 +55,7 @@ def test_draws(shape):
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_files(shape, tmp_path):
-    model = ShapeConstrainedMLE(shape, start=[0.0, 0.05]).fit(X, sample_weight=RNG.integers(0, 3, 300))
+    model = ShapeConstrainedMLE(shape, lower=[0.0, 0.05]).fit(X, sample_weight=RNG.integers(0, 3, 300))
     model.save(tmp_path / "model")
     again = fastkl.load(tmp_path / "model")
     np.testing.assert_array_equal(again.score_samples(X), model.score_samples(X))
@@ -116,14 +117,14 @@ def test_pictures():
 def test_bad_input():
     with pytest.raises(ValueError, match="Did you mean 'decreasing'"):
         ShapeConstrainedMLE("decreasin").fit(X)
-    with pytest.raises(TypeError, match="start is a number"):
-        ShapeConstrainedMLE("decreasing", start="low").fit(X)
-    with pytest.raises(ValueError, match="start is a finite number"):
-        ShapeConstrainedMLE("decreasing", start=np.nan).fit(X)
-    with pytest.raises(ValueError, match="start holds 3 numbers for 2 columns"):
-        ShapeConstrainedMLE("decreasing", start=[0.0, 0.0, 0.0]).fit(X)
-    with pytest.raises(SupportError, match="begins at start=1; row 1, column 0 holds 0.5"):
-        ShapeConstrainedMLE("decreasing", start=1.0).fit([[2.0], [0.5]])
+    with pytest.raises(TypeError, match="lower is a number"):
+        ShapeConstrainedMLE("decreasing", lower="low").fit(X)
+    with pytest.raises(ValueError, match="lower is a finite number"):
+        ShapeConstrainedMLE("decreasing", lower=np.nan).fit(X)
+    with pytest.raises(ValueError, match="lower holds 3 numbers for 2 columns"):
+        ShapeConstrainedMLE("decreasing", lower=[0.0, 0.0, 0.0]).fit(X)
+    with pytest.raises(SupportError, match="begins at lower=1; row 1, column 0 holds 0.5"):
+        ShapeConstrainedMLE("decreasing", lower=1.0).fit([[2.0], [0.5]])
     with pytest.raises(
         DegenerateDataError, match="Column 0 holds 0.0 in row 1, which is where a decreasing density begins"
     ):
@@ -144,3 +145,17 @@ def test_bad_input():
         model.score_samples([[1.0, np.nan]])
     with pytest.raises(AttributeError, match="no parameters to count"):
         model.aic(X)
+
+
+def test_batches_whose_memory_is_used_again(tmp_path):
+    """Columns in Fortran order are read into one buffer; batches of an object may come in one array."""
+    weights = RNG.integers(1, 4, len(X)).astype(float)
+    np.save(tmp_path / "rows.npy", np.asfortranarray(X))
+    np.save(tmp_path / "weights.npy", weights)
+    wanted = ShapeConstrainedMLE().fit(X, sample_weight=weights).score_samples(X)
+    files = ShapeConstrainedMLE().fit_batches(
+        tmp_path / "rows.npy", sample_weight=tmp_path / "weights.npy", batch_rows=70
+    )
+    again = ShapeConstrainedMLE().fit_batches(Refilled(X, weights))
+    for found in (files, again):
+        np.testing.assert_allclose(found.score_samples(X), wanted, rtol=1e-12)
