@@ -14,11 +14,12 @@ import numpy as np
 from scipy.special import digamma
 
 from fastkl._core.means import Mean
-from fastkl.divergence.arguments import FloatArray, Totals
+from fastkl.divergence.arguments import FloatArray, Sample, Totals
 from fastkl.divergence.callers import level_of_caller
 from fastkl.divergence.column_doubts import column_reasons
 from fastkl.divergence.edges import edge_reasons
 from fastkl.divergence.neighbors import Pair, Slab
+from fastkl.divergence.ratio_tails import HEAVY_TAIL, tail_index
 from fastkl.exceptions import SharedRowsWarning
 
 MANY_COLUMNS = 10
@@ -92,6 +93,8 @@ class NeighborSweep:
 
 
 FEW_EFFECTIVE = 10.0  # rows by their weights, of more than twice as many
+# Weights that leave so small a part of the rows, with such a tail, have their largest ones beyond the sample.
+_FEW_OF_ROWS, _HEAVY_OF_FEW = 0.1, 0.4
 
 
 def divergence_diagnostics(
@@ -152,13 +155,26 @@ def many_columns(sample: Totals) -> list[str]:
 
 
 def few_effective_rows(*samples: Totals) -> list[str]:
-    """The reason to trust nothing where weights leave next to no rows, as importance weights far off their target do."""
-    return [
-        f"The weights of a sample of {sample.n_rows} rows leave it with {sample.effective_size:.2g} effective rows, too few "
-        "for its neighbours and for the standard error."
-        for sample in samples
-        if sample.weighted and sample.effective_size < FEW_EFFECTIVE < 0.5 * sample.n_rows
-    ]
+    """The reasons to trust nothing where weights leave next to no rows, or fall off so slowly that heavier rows are missing.
+
+    Importance weights far off their target do both.
+    """
+    reasons = []
+    for sample in samples:
+        if not sample.weighted:
+            continue
+        size, n = sample.effective_size, sample.n_rows
+        left = f"The weights of a sample of {n} rows leave it with {size:.2g} effective rows"
+        if size < FEW_EFFECTIVE < 0.5 * n:
+            reasons.append(f"{left}, too few for its neighbours and for the standard error.")
+        elif isinstance(sample, Sample) and sample.weights is not None:
+            tail = tail_index(sample.weights)
+            if tail > HEAVY_TAIL or (tail > _HEAVY_OF_FEW and size < _FEW_OF_ROWS * n):
+                reasons.append(
+                    f"{left}, and the largest have a Pareto tail of index {tail:.2f}: rows that would have larger ones are not "
+                    "in it, and neither the estimate nor its error can be trusted."
+                )
+    return reasons
 
 
 def shared_rows(pair: Pair, sweep: NeighborSweep) -> int:

@@ -11,6 +11,7 @@ import numpy as np
 
 from fastkl.divergence.arguments import Sample
 from fastkl.divergence.coordinates import centre_and_spread, measured
+from fastkl.divergence.diagnostics import few_effective_rows
 from fastkl.divergence.estimate import Estimate, moved
 from fastkl.divergence.marginal_split import marginal_split_entropy
 from fastkl.divergence.neighbors import SamplePair
@@ -47,14 +48,14 @@ def default_entropy(sample: Sample, options: Options) -> Estimate:
         seeded = None if options.random_state is None else options.rng
         try:
             found = marginal_split_entropy(sample.X, sample.weights, random_state=seeded, n_jobs=sample.n_jobs)
-            return _with_few_rows(found, n, options)
+            return _with_few_rows(found, n, options, *few_effective_rows(sample))
         except DegenerateDataError:
             if not sample.weighted and n >= _ORDERED_BY_CHANCE:
                 raise
     doubt = (
         "The margins can't be split off (rounded values, few rows, or weights): no bias of the neighbours is corrected."
     )
-    return _with_few_rows(_among_scaled(sample, options), n, options, doubt)
+    return _with_few_rows(_among_scaled(sample, options), n, options, doubt, *few_effective_rows(sample))
 
 
 def _among_scaled(sample: Sample, options: Options) -> Estimate:

@@ -193,7 +193,9 @@ def _without_own(
     ranks = high - low
     others = within - mass
     squares = np.concatenate([[0.0], np.cumsum(np.square(mass))])
-    of_others = squares[high + 1] - squares[low] - 0.5 * (np.square(mass[low]) + np.square(mass[high])) - np.square(mass)
+    of_others = (
+        squares[high + 1] - squares[low] - 0.5 * (np.square(mass[low]) + np.square(mass[high])) - np.square(mass)
+    )
     count = np.maximum(ranks - 1, 1)
     with np.errstate(divide="ignore", invalid="ignore"):
         variance = count * of_others / np.square(others) - 1.0

@@ -135,3 +135,25 @@ def test_weights_that_leave_next_to_no_rows_are_said(side, largest):
         assert found.diagnostics["bias_suspected"]
         assert any("effective rows" in reason for reason in found.diagnostics["reasons"])
     assert not any("effective" in reason for reason in kl_divergence(x, y).diagnostics["reasons"])
+
+
+@pytest.mark.parametrize("sigma", [0.5, 1.0])
+def test_weights_that_have_nothing_to_do_with_the_values_do_not_move_an_entropy(sigma):
+    off = []
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        x = rng.normal(size=2000)
+        found = entropy(x, sample_weight_p=rng.lognormal(0.0, sigma, 2000))
+        off.append((found - 0.5 * np.log(2.0 * np.pi * np.e)) / found.standard_error)
+    assert abs(np.mean(off)) < 0.7  # a row's own mass, counted in the gap around it, made it -1.1
+    assert np.max(np.abs(off)) < 3.5
+
+
+def test_weights_whose_largest_ones_are_beyond_the_sample_are_said():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=1000)
+    tilted = np.exp(2.0 * x - 2.0)  # the target is N(2, 1), of which half is beyond all but 20 rows
+    for found in (entropy(x, sample_weight_p=tilted), kl_divergence(x, norm(2.0, 1.0), sample_weight_p=tilted)):
+        assert any("Pareto tail" in reason for reason in found.diagnostics["reasons"])
+    mild = np.exp(0.5 * x)
+    assert entropy(x, sample_weight_p=mild).diagnostics["reasons"] == []
