@@ -101,9 +101,8 @@ def _print(found: TableComparison, options: argparse.Namespace) -> None:
     rows, notes, of_several, missing = [], [], [], []
     for line in found.lines:
         row = [str(line.name)]
-        for estimate, direction in ((line.kl, "KL(P || Q)"), (line.kl_reverse, "KL(Q || P)")):
-            marked = any(text.startswith(direction) for text in line.notes)
-            row += [number(float(estimate)) + ("*" if marked else " "), _interval(estimate)]
+        for estimate in (line.kl, line.kl_reverse):
+            row += [number(float(estimate)) + ("*" if estimate.bias_suspected else " "), _interval(estimate)]
         row += [number(float(line.jensen_shannon)), "" if line.psi is None else number(float(line.psi))]
         rows.append([*row, f"{line.p_value:.4f}"] if line.p_value is not None else row)
         if line in found.joint:
@@ -126,8 +125,13 @@ def _print(found: TableComparison, options: argparse.Namespace) -> None:
             )
         )
     print(note("JS: Jensen-Shannon divergence, at most 0.6931. PSI: population stability index of Q in deciles of P."))
-    if any(float(estimate) < 0.0 for line in found.lines for estimate in (line.kl, line.kl_reverse)):
-        print(note("An estimate below 0 is one of a divergence near 0."))
+    below = [estimate for line in found.lines for estimate in (line.kl, line.kl_reverse) if estimate < 0.0]
+    impossible = [estimate for estimate in below if any("which no divergence is" in text for text in estimate.reasons)]
+    if len(below) > len(impossible):
+        others = "Other estimates below 0 are of divergences" if impossible else "An estimate below 0 is one of a divergence"
+        print(note(f"{others} near 0."))
+    for text in found.apart:
+        print(note(text))
     for text in [*_grouped(notes), *of_several, *missing]:
         print(note(text, "* "))
 
