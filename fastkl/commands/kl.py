@@ -128,7 +128,9 @@ def _print(found: TableComparison, options: argparse.Namespace) -> None:
     below = [estimate for line in found.lines for estimate in (line.kl, line.kl_reverse) if estimate < 0.0]
     impossible = [estimate for estimate in below if any("which no divergence is" in text for text in estimate.reasons)]
     if len(below) > len(impossible):
-        others = "Other estimates below 0 are of divergences" if impossible else "An estimate below 0 is one of a divergence"
+        others = (
+            "Other estimates below 0 are of divergences" if impossible else "An estimate below 0 is one of a divergence"
+        )
         print(note(f"{others} near 0."))
     for text in found.apart:
         print(note(text))

@@ -45,6 +45,10 @@ class Dialect:
             return text.strip() in MISSING
         return True
 
+    def is_value(self, text: str) -> bool:
+        """Whether the text is a number that is there."""
+        return text.strip() not in MISSING and self.is_number(text)
+
 
 def first_lines(stream: Iterable[str]) -> list[str]:
     """As many lines as are looked at, fewer of a wide table."""

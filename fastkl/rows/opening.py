@@ -11,6 +11,7 @@ import numpy as np
 from fastkl.rows import arrow
 from fastkl.rows.batch import Choice
 from fastkl.rows.chained import ChainedSource
+from fastkl.rows.csv_path import CsvPath
 from fastkl.rows.iterables import FrameSource, IterableSource
 from fastkl.rows.npy import NpySource
 from fastkl.rows.npy_file import NpyFile
@@ -64,7 +65,7 @@ def open_source(
 
         return DaskSource(source, columns=columns, weights=weights, block_rows=block_rows, labels=labels)
     in_table, apart = _split_weights(weights)
-    choice = Choice(None if columns is None else list(columns), in_table, labels)
+    choice = Choice(None if columns is None else list(columns), in_table, labels, _header(source))
     opened = _opened(source, choice, apart, block_rows)
     if apart is not None and opened.n_rows is not None:
         apart.check(opened.n_rows)
@@ -104,6 +105,19 @@ def _opened(source: Any, choice: Choice, weights: Weights | None, block_rows: in
 
 def _is_path(source: Any) -> bool:
     return isinstance(source, str | os.PathLike)
+
+
+def _header(source: Any) -> bool | None:
+    """What is known of the first line of text files; of a list what its paths have in common."""
+    paths = source if isinstance(source, list | tuple) else [source]
+    if not all(map(_is_path, paths)):
+        return None
+    known = {path.header if isinstance(path, CsvPath) else None for path in paths}
+    if len(known) > 1:
+        raise ValueError(
+            "A list of paths has one header for all: give each as CsvPath(path, header=...), with one value."
+        )
+    return known.pop() if known else None
 
 
 def _is_like_array(source: Any) -> bool:
