@@ -25,6 +25,7 @@ from fastkl.divergence.stability import population_stability_index
 from fastkl.divergence.table_columns import DATE, LABEL, NUMBER, ColumnPair, paired_columns, refuse_missing
 from fastkl.exceptions import SharedRowsWarning
 from fastkl.rows.columns import listed
+from fastkl.rows.reading import refuse_unread
 
 __all__ = ["TableComparison", "TableLine", "compare_tables"]
 
@@ -281,7 +282,7 @@ def compare_tables(
     ColumnTypeError
         A column holds numbers in one table and text in the other.
     SourceError
-        The tables have different columns, or a name is not among them.
+        The tables have different columns, a name is not among them, or a table is a path, a LazyFrame or a relation.
     ValueError
         Missing values without ``drop_missing``; infinite ones.
 
@@ -297,6 +298,8 @@ def compare_tables(
     >>> float(found.to_frame().loc["age", "p_value"])
     0.001
     """
+    refuse_unread(p, "p")
+    refuse_unread(q, "q")
     pairs = paired_columns(p, q, None if columns is None else list(columns), list(labels))
     if not drop_missing:
         refuse_missing(pairs, "Fill them, leave the columns out, or set drop_missing=True to compare without them.")
