@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import _safe_indexing
 
-from fastkl import FamilyRanking, families, rank_families
+from fastkl import FamilyRanking, UnknownFamilyError, families, rank_families
 from fastkl.commands.figures import draw
 from fastkl.commands.layout import note, number, plural, progress, table
 from fastkl.commands.parameters import parameters_text, plain
@@ -32,14 +32,14 @@ def run(options: argparse.Namespace) -> int:
     asked = None if options.families is None else "all" if options.families == "all" else named(options.families)
     if not 2 <= options.folds <= len(rows):
         raise ValueError(f"--folds: between 2 and the number of rows, {len(rows)}; not {options.folds}")
-    ranking = rank_families(
+    ranking = ranked(
+        options.data,
         rows,
         families=asked,
         sample_weight=masses,
         keep=() if options.columns is None else list(range(len(data.names))),
         cv=options.folds,
         random_state=options.seed,
-        progress=progress,
     )
     progress("")
     winner = _winner(ranking)
@@ -73,6 +73,16 @@ def run(options: argparse.Namespace) -> int:
     else:
         print(f"\nSaved to {options.output}. Score rows with: fastkl score {options.output} DATA")
     return 0
+
+
+def ranked(path: str, rows: Any, **options: Any) -> FamilyRanking:
+    """The ranking of the rows of a file, which an error names."""
+    try:
+        return rank_families(rows, progress=progress, **options)
+    except UnknownFamilyError:
+        raise
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
 
 
 def _again(path: str) -> str:

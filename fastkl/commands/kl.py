@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from fastkl import Estimate, TableComparison, compare_tables
-from fastkl.commands.layout import note, number, plural, progress, table
+from fastkl.commands.layout import note, number, plural, progress, remark, table
 from fastkl.commands.standard_input import shown
 from fastkl.commands.tables import Table, chosen, listed, names_of, read_table
+from fastkl.rows.csv_dialect import other_separator
 
 _PERMUTATIONS = 999
 _TESTED_ROWS = 5_000
@@ -75,8 +76,23 @@ def _read(options: argparse.Namespace) -> tuple[Table, Table]:
     for name in wanted:
         chosen(options.q, second, name)
     p, q = read_table(options.p, options.columns, keep_missing=True), read_table(options.q, keep_missing=True)
+    for one in (p, q):
+        _remark_separator(one)
     order = [q.names.index(name) for name in wanted]
     return p, Table(q.path, wanted, [q.columns[j] for j in order])
+
+
+def _remark_separator(one: Table) -> None:
+    """Say that the only column of a file looks like several, which is else compared as labels without a word."""
+    if len(one.names) > 1 or not one.is_text(0):
+        return
+    name = one.names[0]
+    separator = other_separator(name, list(map(str, one.columns[0])))
+    if separator is not None:
+        remark(
+            f"{shown(one.path)}: its column {name!r} looks like several: the separator may be {separator!r} (commas, semicolons "
+            "and tabs are read)"
+        )
 
 
 def _refuse_missing(tables: tuple[Table, Table], drop: bool) -> None:

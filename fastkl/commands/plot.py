@@ -6,8 +6,8 @@ import zipfile
 from dataclasses import replace
 from typing import Any
 
-from fastkl import DensityDisplay, DensityPanels, DivergenceDisplay, GoodnessDisplay, rank_families
-from fastkl.commands.fit import frame, some_columns
+from fastkl import DensityDisplay, DensityPanels, DivergenceDisplay, GoodnessDisplay
+from fastkl.commands.fit import frame, ranked, some_columns
 from fastkl.commands.kl import compared
 from fastkl.commands.layout import plural, progress
 from fastkl.commands.model import opened
@@ -82,7 +82,7 @@ def _of_rows(options: argparse.Namespace) -> tuple[Any, str]:
     data = read_table(options.first, options.columns, drop_missing=options.drop_missing)
     X = frame(data)
     keep = () if options.columns is None else list(range(len(data.names)))
-    ranking = rank_families(X, keep=keep, random_state=options.seed, progress=progress)
+    ranking = ranked(options.first, X, keep=keep, random_state=options.seed)
     best = ranking.best
     rows = some_columns(X, list(ranking))
     return _display(ranking.density(best).fit(rows), rows, options), f"{best}, fitted to {_rows(options.first, data)}"

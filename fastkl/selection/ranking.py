@@ -293,7 +293,8 @@ def _columns(X: Any, angles: Any, keep: Any, asked: Any) -> tuple[list[tuple[Col
             left_out[key] = reason
     if not found:
         raise ValueError(
-            f"No column is left to rank: {_listed(left_out)}. To rank such a column all the same, name it in keep."
+            f"No column is left to rank: {_listed(left_out)}. To rank such a column all the same, name it in keep "
+            "(--columns on the command line)."
         )
     _raise_if_not_compared(asked, [candidates for _, candidates in found])
     if names is not None:
