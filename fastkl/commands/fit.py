@@ -17,6 +17,7 @@ from fastkl.commands.layout import note, number, plural, progress, table
 from fastkl.commands.parameters import parameters_text, plain
 from fastkl.commands.standard_input import shown
 from fastkl.commands.tables import Table, chosen, names_of, read_table
+from fastkl.rows.whole_file import require_folder
 from fastkl.selection import FamilyTable
 from fastkl.selection.family_ranking import not_told_apart
 
@@ -26,6 +27,9 @@ _MOST_REPEATED = 5_000_000
 
 def run(options: argparse.Namespace) -> int:
     """Read, rank, fit, print, save."""
+    for path in (options.output, options.figure):
+        if path is not None:
+            require_folder(path)
     data, weights = _read(options)
     X = frame(data)
     rows, masses, repeats = _observations(X, weights, options)

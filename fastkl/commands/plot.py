@@ -13,6 +13,7 @@ from fastkl.commands.layout import plural, progress
 from fastkl.commands.model import opened
 from fastkl.commands.score import columns_of_fit
 from fastkl.commands.tables import names_of, read_table
+from fastkl.rows.whole_file import require_folder
 
 # Rows drawn from a density that is shown without data.
 _DRAWS = 10_000
@@ -21,6 +22,7 @@ _DRAWS = 10_000
 def run(options: argparse.Namespace) -> int:
     """Find out what was given, draw, write."""
     _check_ending(options.output)
+    require_folder(options.output)
     if not os.path.exists(options.first):
         names_of(options.first)  # a pattern, or the message that there is no such file
     model = os.path.isfile(options.first) and zipfile.is_zipfile(options.first)

@@ -95,7 +95,7 @@ def _output(options: argparse.Namespace) -> Output | None:
     try:
         raise_if_same(options.output, options.data)
         return open_output(options.output, None)
-    except (ValueError, FileNotFoundError, IsADirectoryError) as error:
+    except (ValueError, FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
         raise ValueError(f"--output: {error}") from error
 
 

@@ -172,9 +172,10 @@ class ComparisonDisplay(Display):
         """
         cv_results = getattr(cv_results, "cv_results_", cv_results)
         if not isinstance(cv_results, Mapping):
+            unfitted = " before fit" if hasattr(cv_results, "fit") else ""
             raise TypeError(
-                f"cv_results is a fitted search, such as GridSearchCV(...).fit(X), or its cv_results_; not {type(cv_results).__name__}"
-                f"{' before fit' if hasattr(cv_results, 'fit') else ''}."
+                "cv_results is a fitted search, such as GridSearchCV(...).fit(X), or its cv_results_; not "
+                f"{type(cv_results).__name__}{unfitted}."
             )
         folds = sorted(key for key in cv_results if key.startswith("split") and key.endswith(f"_test_{metric}"))
         if not folds:
