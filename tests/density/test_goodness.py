@@ -172,3 +172,14 @@ def test_a_few_samples_without_a_maximum_stop_nothing_in_many_columns():
         patch.setattr(type(model.family_), "sample", sometimes_equal)
         report = model.goodness_of_fit(X, n_bootstrap=100, random_state=0)
     assert (report.n_bootstrap, report.n_failed) == (99, 1)
+
+
+def test_a_notebook_shows_the_numbers_of_the_text():
+    rows = pd.DataFrame({"a < b": RNG.gamma(2.0, size=60), "c": RNG.gamma(2.0, size=60)})
+    report = DensityMLE("gamma").fit(rows).goodness_of_fit(rows, n_bootstrap=19, random_state=0)
+    text = report._repr_html_()
+    assert "<td>a &lt; b</td>" in text
+    assert text.count("<tr>") == 3
+    for name in ("ks", "cvm", "ad"):
+        assert f"<td>{report[name][1]:.4g}</td><td>{report.p_values[name][1]:.4f}</td>" in text
+    assert "<div>19 bootstrap samples, parameters estimated anew in each</div>" in text
