@@ -138,6 +138,7 @@ def _add_fit(commands: "argparse._SubParsersAction[Parser]") -> None:
     )
     fit.add_argument("--folds", type=int, default=5, help="parts of the cross-validation (default: 5)")
     fit.add_argument("--seed", type=_seed, default=0, help="for the division into parts (default: 0)")
+    _add_header(fit)
     fit.add_argument("--drop-missing", action="store_true", help="leave rows with missing values out; an error without")
     fit.add_argument("--json", action="store_true", help="print what was found as JSON")
     fit.add_argument("--figure", metavar="FILE", help="draw the ranking and the best density (.png, .pdf, .svg)")
@@ -158,6 +159,7 @@ def _add_score(commands: "argparse._SubParsersAction[Parser]") -> None:
         metavar="A,B,C",
         help="columns to use, in the order of the fit; by default those of the fit by name",
     )
+    _add_header(score)
     score.add_argument("--json", action="store_true", help="print what was found as JSON")
     score.add_argument("-o", "--output", metavar="FILE", help="where to write them: .csv, .parquet or .npy")
     score.add_argument(
@@ -199,6 +201,7 @@ def _add_kl(commands: "argparse._SubParsersAction[Parser]") -> None:
     kl.add_argument(
         "--drop-missing", action="store_true", help="compare without missing values, which are errors otherwise"
     )
+    _add_header(kl)
     kl.add_argument("--json", action="store_true", help="print everything as JSON")
     kl.add_argument("--neighbors", type=int, metavar="K", help="neighbours of the estimate (default: 5)")
 
@@ -229,9 +232,19 @@ def _add_plot(commands: "argparse._SubParsersAction[Parser]") -> None:
     plot.add_argument(
         "--labels", metavar="A,B,C", help="of two files: columns that are labels although they hold numbers"
     )
+    _add_header(plot)
     plot.add_argument("--drop-missing", action="store_true", help="leave missing values out; an error without")
     plot.add_argument("--seed", type=_seed, default=0, help="for folds, draws and permutations (default: 0)")
     plot.set_defaults(test=True, neighbors=None)
+
+
+def _add_header(command: Parser) -> None:
+    command.add_argument(
+        "--header",
+        choices=("auto", "yes", "no"),
+        default="auto",
+        help="whether the first line of CSV files holds names; by default unless it holds only numbers",
+    )
 
 
 def _command(commands: "argparse._SubParsersAction[Parser]", name: str, text: str, example: str) -> Parser:

@@ -19,6 +19,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
 from fastkl import ComparisonDisplay, DensityDisplay, DensityMLE, Estimate, families, kl_divergence
+from fastkl.rows.whole_file import require_folder
 from fastkl.selection import cross_validated_log_density
 
 COLUMNS = ["mean radius", "mean texture", "mean smoothness", "mean symmetry"]
@@ -43,6 +44,8 @@ def run(figure: str | None = "fastkl_demo.png", n_rows: int = 1_000_000, seed: i
         The ranking, the divergences, and the seconds that scoring took, which are not printed: all that is printed is the same in
         every run with the same seed.
     """
+    if figure is not None:
+        require_folder(figure)
     table = load_breast_cancer()
     names = [str(name) for name in table.feature_names]
     train, test, labels, _ = train_test_split(table.data, table.target, test_size=0.3, random_state=seed)

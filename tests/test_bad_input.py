@@ -1,6 +1,8 @@
 """Dates, spans of time, NaT, set masks and missing labels: refused by every estimator and function, with the column named."""
 
 import datetime
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from fastkl.selection import cross_validated_log_density
 pd = pytest.importorskip("pandas")
 pl = pytest.importorskip("polars")
 pa = pytest.importorskip("pyarrow")
+duckdb = pytest.importorskip("duckdb")
 
 N = 12
 X = np.random.default_rng(0).gamma(2.0, size=(N, 2))
@@ -253,3 +256,32 @@ def test_the_command_line_names_the_column(command, tmp_path, capsys):
     arguments = {"fit": [path], "score": [model, path], "kl": [path, path]}[command]
     assert main([command, *map(str, arguments)]) == 2
     assert "day" in capsys.readouterr().err
+
+
+# -- rows that have to be read first --------------------------------------------------------------------------------------------
+
+READ = pd.DataFrame({"x": X[:, 0], "y": X[:, 1]})
+UNREAD = {
+    "str": (lambda: "rows.csv", "a path or text ('rows.csv')"),
+    "path": (lambda: Path("rows.csv"), "a path or text ('rows.csv')"),
+    "polars": (lambda: pl.from_pandas(READ).lazy(), "a LazyFrame"),
+    "duckdb": (lambda: duckdb.sql("SELECT * FROM READ"), "a relation of duckdb"),
+}
+ROWS_IN_MEMORY = {name: call for name, call in IN_MEMORY.items() if not name.startswith("discrete_")} | {
+    "product by name": lambda bad: ProductDensity([("x", DensityMLE("normal"), ["x"])]).fit(bad),
+    "sample_weight": lambda bad: DensityMLE("normal").fit(X, sample_weight=bad),
+    "rank_families": fastkl.rank_families,
+    "fit_groups": lambda bad: fastkl.fit_groups(bad, by="x"),
+    "compare_tables": lambda bad: fastkl.compare_tables(bad, bad),
+}
+
+
+@pytest.mark.parametrize("source", UNREAD)
+@pytest.mark.parametrize("call", ROWS_IN_MEMORY)
+def test_sources_are_to_be_read_first(call, source):
+    """On one line, and without a warning of polars, for which the schema of the query would be resolved."""
+    make, what = UNREAD[source]
+    with pytest.raises(fastkl.SourceError, match=re.escape(f" is {what}, and rows in memory are needed: ")) as caught:
+        ROWS_IN_MEMORY[call](make())
+    assert "fit_batches" in str(caught.value)
+    assert "\n" not in str(caught.value)

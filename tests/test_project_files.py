@@ -1,7 +1,10 @@
 """Files of the project that repeat what stands elsewhere: versions, requirements, pinned actions, links to pages."""
 
 import re
+import shutil
+import subprocess
 import tomllib
+from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -79,6 +82,21 @@ def test_what_tests_read_is_in_the_source_distribution(monkeypatch):
             files.process_template_line(line)
     given = {Path(name).parts[0] for name in files.files} | {"pyproject.toml", "setup.py", "README.md", "LICENSE"}
     sources = "".join(path.read_text() for path in Path("tests").rglob("*.py"))
-    read = {target.split("/")[0] for target in re.findall(r'ROOT / "([\w./-]+)"', sources)}
+    read = {target.split("/")[0] for target in re.findall(r'ROOT / "([\w./-]+)"', sources)} - {".git"}
     assert {".ci", ".github", "docs", "pyproject.toml"} <= read
     assert read <= given
+
+
+@pytest.mark.parametrize("pattern", PROJECT["tool"]["setuptools"]["package-data"]["*"])
+def test_package_data_are_there(pattern):
+    """In the sources, in what git keeps of them, and in the package that is imported."""
+    assert list((ROOT / "fastkl").rglob(pattern))
+    if (ROOT / ".git").exists() and shutil.which("git"):
+        command = ["git", "-C", str(ROOT), "ls-files", "--", f"fastkl/**/{pattern}", f"fastkl/{pattern}"]
+        assert subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert list(Path(str(resources.files(fastkl))).rglob(pattern))
+
+
+def test_types_are_announced():
+    """PEP 561: without this file type checkers take nothing from the package."""
+    assert resources.files(fastkl).joinpath("py.typed").is_file()

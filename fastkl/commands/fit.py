@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import _safe_indexing
 
-from fastkl import FamilyRanking, families, rank_families
+from fastkl import FamilyRanking, UnknownFamilyError, families, rank_families
 from fastkl.commands.figures import draw
 from fastkl.commands.layout import note, number, plural, progress, table
 from fastkl.commands.parameters import parameters_text, plain
 from fastkl.commands.standard_input import shown
 from fastkl.commands.tables import Table, chosen, names_of, read_table
+from fastkl.rows.whole_file import require_folder
 from fastkl.selection import FamilyTable
 from fastkl.selection.family_ranking import not_told_apart
 
@@ -26,20 +27,23 @@ _MOST_REPEATED = 5_000_000
 
 def run(options: argparse.Namespace) -> int:
     """Read, rank, fit, print, save."""
+    for path in (options.output, options.figure):
+        if path is not None:
+            require_folder(path)
     data, weights = _read(options)
     X = frame(data)
     rows, masses, repeats = _observations(X, weights, options)
     asked = None if options.families is None else "all" if options.families == "all" else named(options.families)
     if not 2 <= options.folds <= len(rows):
         raise ValueError(f"--folds: between 2 and the number of rows, {len(rows)}; not {options.folds}")
-    ranking = rank_families(
+    ranking = ranked(
+        options.data,
         rows,
         families=asked,
         sample_weight=masses,
         keep=() if options.columns is None else list(range(len(data.names))),
         cv=options.folds,
         random_state=options.seed,
-        progress=progress,
     )
     progress("")
     winner = _winner(ranking)
@@ -73,6 +77,16 @@ def run(options: argparse.Namespace) -> int:
     else:
         print(f"\nSaved to {options.output}. Score rows with: fastkl score {options.output} DATA")
     return 0
+
+
+def ranked(path: str, rows: Any, **options: Any) -> FamilyRanking:
+    """The ranking of the rows of a file, which an error names."""
+    try:
+        return rank_families(rows, progress=progress, **options)
+    except UnknownFamilyError:
+        raise
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
 
 
 def _again(path: str) -> str:

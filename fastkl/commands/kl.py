@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from fastkl import Estimate, TableComparison, compare_tables
-from fastkl.commands.layout import note, number, plural, progress, table
+from fastkl.commands.layout import note, number, plural, progress, remark, table
 from fastkl.commands.standard_input import shown
 from fastkl.commands.tables import Table, chosen, listed, names_of, read_table
+from fastkl.rows.csv_dialect import other_separator
 
 _PERMUTATIONS = 999
 _TESTED_ROWS = 5_000
@@ -75,8 +76,23 @@ def _read(options: argparse.Namespace) -> tuple[Table, Table]:
     for name in wanted:
         chosen(options.q, second, name)
     p, q = read_table(options.p, options.columns, keep_missing=True), read_table(options.q, keep_missing=True)
+    for one in (p, q):
+        _remark_separator(one)
     order = [q.names.index(name) for name in wanted]
     return p, Table(q.path, wanted, [q.columns[j] for j in order])
+
+
+def _remark_separator(one: Table) -> None:
+    """Say that the only column of a file looks like several, which is else compared as labels without a word."""
+    if len(one.names) > 1 or not one.is_text(0):
+        return
+    name = one.names[0]
+    separator = other_separator(name, list(map(str, one.columns[0])))
+    if separator is not None:
+        remark(
+            f"{shown(one.path)}: its column {name!r} looks like several: the separator may be {separator!r} (commas, semicolons "
+            "and tabs are read)"
+        )
 
 
 def _refuse_missing(tables: tuple[Table, Table], drop: bool) -> None:
@@ -101,9 +117,8 @@ def _print(found: TableComparison, options: argparse.Namespace) -> None:
     rows, notes, of_several, missing = [], [], [], []
     for line in found.lines:
         row = [str(line.name)]
-        for estimate, direction in ((line.kl, "KL(P || Q)"), (line.kl_reverse, "KL(Q || P)")):
-            marked = any(text.startswith(direction) for text in line.notes)
-            row += [number(float(estimate)) + ("*" if marked else " "), _interval(estimate)]
+        for estimate in (line.kl, line.kl_reverse):
+            row += [number(float(estimate)) + ("*" if estimate.bias_suspected else " "), _interval(estimate)]
         row += [number(float(line.jensen_shannon)), "" if line.psi is None else number(float(line.psi))]
         rows.append([*row, f"{line.p_value:.4f}"] if line.p_value is not None else row)
         if line in found.joint:
@@ -126,8 +141,15 @@ def _print(found: TableComparison, options: argparse.Namespace) -> None:
             )
         )
     print(note("JS: Jensen-Shannon divergence, at most 0.6931. PSI: population stability index of Q in deciles of P."))
-    if any(float(estimate) < 0.0 for line in found.lines for estimate in (line.kl, line.kl_reverse)):
-        print(note("An estimate below 0 is one of a divergence near 0."))
+    below = [estimate for line in found.lines for estimate in (line.kl, line.kl_reverse) if estimate < 0.0]
+    impossible = [estimate for estimate in below if any("which no divergence is" in text for text in estimate.reasons)]
+    if len(below) > len(impossible):
+        others = (
+            "Other estimates below 0 are of divergences" if impossible else "An estimate below 0 is one of a divergence"
+        )
+        print(note(f"{others} near 0."))
+    for text in found.apart:
+        print(note(text))
     for text in [*_grouped(notes), *of_several, *missing]:
         print(note(text, "* "))
 

@@ -40,3 +40,9 @@ def progress(text: str) -> None:
     """What is being done, in a line of a terminal that the next one replaces; nothing where stderr is not a terminal."""
     if sys.stderr.isatty():
         print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
+
+
+def remark(text: str) -> None:
+    """A line beside the output of a command: something to know that is no error."""
+    cleared = "\r\033[K" if sys.stderr.isatty() else ""  # a line of progress may stand there
+    print(f"{cleared}fastkl: note: {text}", file=sys.stderr)

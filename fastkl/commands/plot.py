@@ -6,13 +6,14 @@ import zipfile
 from dataclasses import replace
 from typing import Any
 
-from fastkl import DensityDisplay, DensityPanels, DivergenceDisplay, GoodnessDisplay, rank_families
-from fastkl.commands.fit import frame, some_columns
+from fastkl import DensityDisplay, DensityPanels, DivergenceDisplay, GoodnessDisplay
+from fastkl.commands.fit import frame, ranked, some_columns
 from fastkl.commands.kl import compared
 from fastkl.commands.layout import plural, progress
 from fastkl.commands.model import opened
 from fastkl.commands.score import columns_of_fit
 from fastkl.commands.tables import names_of, read_table
+from fastkl.rows.whole_file import require_folder
 
 # Rows drawn from a density that is shown without data.
 _DRAWS = 10_000
@@ -21,6 +22,7 @@ _DRAWS = 10_000
 def run(options: argparse.Namespace) -> int:
     """Find out what was given, draw, write."""
     _check_ending(options.output)
+    require_folder(options.output)
     if not os.path.exists(options.first):
         names_of(options.first)  # a pattern, or the message that there is no such file
     model = os.path.isfile(options.first) and zipfile.is_zipfile(options.first)
@@ -82,7 +84,7 @@ def _of_rows(options: argparse.Namespace) -> tuple[Any, str]:
     data = read_table(options.first, options.columns, drop_missing=options.drop_missing)
     X = frame(data)
     keep = () if options.columns is None else list(range(len(data.names)))
-    ranking = rank_families(X, keep=keep, random_state=options.seed, progress=progress)
+    ranking = ranked(options.first, X, keep=keep, random_state=options.seed)
     best = ranking.best
     rows = some_columns(X, list(ranking))
     return _display(ranking.density(best).fit(rows), rows, options), f"{best}, fitted to {_rows(options.first, data)}"

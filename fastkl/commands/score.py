@@ -13,8 +13,9 @@ from fastkl._core.means import Mean
 from fastkl.commands.layout import number, plural, progress
 from fastkl.commands.parameters import plain
 from fastkl.commands.standard_input import shown
-from fastkl.commands.tables import chosen, listed, names_of, rows_of
+from fastkl.commands.tables import chosen, listed, names_of, remark_guess, rows_of
 from fastkl.exceptions import first_sentence
+from fastkl.rows import open_source
 from fastkl.rows.output import Output, open_output, raise_if_same
 
 
@@ -58,6 +59,7 @@ def run(options: argparse.Namespace) -> int:
     _refuse_missing(density)
     found, (names, named) = columns_of_fit(density, options.data, options.columns), names_of(options.data)
     columns: list[Any] = [names[j] for j in found] if named else list(found)
+    remark_guess(options.data, open_source(rows_of(options.data), labels=True))
     tally = Tally(_output(options))
     try:
         density.score_samples_batches(
@@ -93,7 +95,7 @@ def _output(options: argparse.Namespace) -> Output | None:
     try:
         raise_if_same(options.output, options.data)
         return open_output(options.output, None)
-    except (ValueError, FileNotFoundError, IsADirectoryError) as error:
+    except (ValueError, FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
         raise ValueError(f"--output: {error}") from error
 
 

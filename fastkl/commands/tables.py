@@ -13,6 +13,8 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from fastkl.commands.layout import remark
+from fastkl.commands.standard_input import shown
 from fastkl.exceptions import SourceError
 from fastkl.rows import Source, open_source
 from fastkl.rows.columns import column_number
@@ -63,6 +65,14 @@ def names_of(path: str) -> tuple[list[str], bool]:
     if source.names is not None:
         return list(source.names), True
     return [str(j) for j in range(source.n_columns or 0)], False
+
+
+def remark_guess(path: str, source: Source) -> None:
+    """Say what the first line was taken for, where it may be the other."""
+    if source.guess == "row":
+        remark(f"{shown(path)}: the first line, of numbers only, was taken as data; --header yes takes it as names")
+    elif source.guess == "names":
+        remark(f"{shown(path)}: the first line, with a number in it, was taken as names; --header no takes it as data")
 
 
 def chosen(path: str, names: Sequence[str], wanted: str | Sequence[int] | None, option: str = "--columns") -> list[int]:
@@ -126,6 +136,7 @@ def read_table(
     except SourceError:  # it may be that some columns hold text
         source = open_source(rows, wanted, labels=True)
         parts = _copied(source)
+    remark_guess(path, source)
     number = Dialect(";", source.decimal).number
     if not sum(map(len, parts)):
         raise ValueError(f"{path} has no rows")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from html import escape
 from itertools import chain
 from numbers import Integral
 from typing import Any
@@ -97,15 +98,32 @@ class GoodnessOfFit(Mapping[str, Floats]):
             lines.append(f"{'column'.ljust(width)}  " + "  ".join(f"{name:>9}  {'p-value':>7}" for name in by_column))
             for j, column in enumerate(self.columns):
                 lines.append(f"{column.ljust(width)}  " + "  ".join(self._cell(name, j) for name in by_column))
+        return "\n".join([*lines, *self._of_all()])
+
+    def _of_all(self) -> list[str]:
+        """What is said of the rows as a whole, and of the bootstrap."""
+        lines = []
         for name in self:
-            if name not in by_column:
+            if name not in STATISTICS:
                 error = f" +/- {self.kl.standard_error:.2g} nats" if name == "kl" and self.kl is not None else ""
                 tested = f", p-value {self.p_values[name][0]:.4f}" if self.p_values else ""
                 lines.append(f"rows as a whole: {name} = {self[name][0]:.4g}{error}{tested}")
         if self.p_values:
             failed = f"{self.n_failed} without a maximum left out"
             lines.append(f"{self.n_bootstrap} bootstrap samples, parameters estimated anew in each, {failed}")
-        return "\n".join(lines)
+        return lines
+
+    def _repr_html_(self) -> str:
+        names = [name for name in self if name in STATISTICS]
+        table = ""
+        if names:
+            head = "".join(f"<th>{title}</th>" for title in ("column", *chain(*((name, "p-value") for name in names))))
+            body = ""
+            for j, column in enumerate(self.columns):
+                cells = [escape(column), *chain(*(self._cell(name, j).split() for name in names))]
+                body += f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
+            table = f"<table><tr>{head}</tr>{body}</table>"
+        return f"<div>{table}{''.join(f'<div>{escape(line)}</div>' for line in self._of_all())}</div>"
 
     def _cell(self, name: str, column: int) -> str:
         tested = f"{self.p_values[name][column]:7.4f}" if self.p_values else "      -"

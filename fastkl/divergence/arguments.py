@@ -27,8 +27,8 @@ DEFAULT_NEIGHBORS = 5
 
 _LABEL_DTYPES = ("categor", "enum", "str", "large_str", "dictionary")
 _LABEL_ADVICE = (
-    "Use fastkl.categorical_kl or fastkl.categorical_entropy for labels, or encode them as numbers if the distances "
-    "between those mean something."
+    "Use fastkl.categorical_kl or fastkl.categorical_entropy for labels, fastkl.compare_tables for tables of numbers and labels, "
+    "or encode them as numbers if the distances between those mean something."
 )
 
 

@@ -20,7 +20,7 @@ from fastkl.divergence.arguments import FloatArray
 from fastkl.exceptions import DegenerateDataError
 from fastkl.rows.columns import named, refuse_duplicates
 from fastkl.rows.missing import missing
-from fastkl.rows.reading import look, refuse_dates
+from fastkl.rows.reading import look, refuse_dates, refuse_unread
 from fastkl.rows.tables import column_names
 from fastkl.rows.weights import read_weights
 
@@ -126,6 +126,7 @@ def _refuse_beyond_counting(totals: FloatArray, name: str) -> None:
 
 
 def _columns(x: Any, name: str) -> list[Any]:
+    refuse_unread(x, name)
     names = column_names(x)
     if names is not None:
         refuse_duplicates(names, name)

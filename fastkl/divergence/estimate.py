@@ -53,7 +53,8 @@ class Estimate(float):
     method : str, default="exact"
         How the value was obtained.
     diagnostics : mapping, default=None
-        Further numbers. ``"bias_suspected"`` (bool) and ``"reasons"`` (list of sentences) are always there.
+        Further numbers. ``"bias_suspected"`` (bool) and ``"reasons"`` (list of sentences) are always there, and are attributes of
+        these names too.
 
     Attributes
     ----------
@@ -79,6 +80,8 @@ class Estimate(float):
     (0.152, 0.348)
     >>> round(e.bits, 4)
     0.3607
+    >>> e.bias_suspected, e.reasons
+    (False, [])
     """
 
     standard_error: float
@@ -107,6 +110,16 @@ class Estimate(float):
         return float(self)
 
     @property
+    def bias_suspected(self) -> bool:
+        """Whether there is a reason to doubt the value: ``diagnostics["bias_suspected"]``."""
+        return bool(self.diagnostics["bias_suspected"])
+
+    @property
+    def reasons(self) -> list[str]:
+        """The doubts about the value, a sentence each: those of ``diagnostics["reasons"]``."""
+        return list(self.diagnostics["reasons"])
+
+    @property
     def bits(self) -> float:
         """The estimate in bits: nats over log 2."""
         return float(self) / log(2.0)
@@ -131,7 +144,7 @@ class Estimate(float):
 
     def __repr__(self) -> str:
         error = "" if not self.standard_error > 0.0 else f" ± {self.standard_error:.3g}"
-        flag = ", bias suspected" if self.diagnostics["bias_suspected"] else ""
+        flag = ", bias suspected" if self.bias_suspected else ""
         return f"Estimate({self.value:.6g}{error} nats, method={self.method!r}, n_samples={self.n_samples}{flag})"
 
     __str__ = __repr__
@@ -145,8 +158,8 @@ class Estimate(float):
             facts.insert(0, ("95 % interval", f"{low:.6g} ... {high:.6g}"))
             facts.insert(0, ("standard error", f"{self.standard_error:.3g}"))
         cells = "".join(f"<tr><th>{html.escape(name)}</th><td>{html.escape(value)}</td></tr>" for name, value in facts)
-        reasons = "".join(f"<div>{html.escape(str(reason))}</div>" for reason in self.diagnostics["reasons"])
-        flag = "<div><strong>bias suspected</strong></div>" if self.diagnostics["bias_suspected"] else ""
+        reasons = "".join(f"<div>{html.escape(str(reason))}</div>" for reason in self.reasons)
+        flag = "<div><strong>bias suspected</strong></div>" if self.bias_suspected else ""
         picture = interval_picture(self.value, low, high, f"95 % interval from {low:.3g} to {high:.3g} nats")
         return f"<div><strong>{self.value:.6g} nats</strong>{picture}<table>{cells}</table>{flag}{reasons}</div>"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -47,9 +47,9 @@ def pairwise_divergence(
 
     Parameters
     ----------
-    samples : list of array-like of shape (n_i,) or (n_i, d), or array of shape (k, K)
-        A list of samples of the same columns (tables are matched by column names); or one array or table whose *rows are known
-        probabilities*.
+    samples : list or dict of array-like of shape (n_i,) or (n_i, d), or array of shape (k, K)
+        Samples of the same columns (tables are matched by column names), of a dict in its order, by names that errors use; or one
+        array or table whose *rows are known probabilities*.
     metric : {"jensen_shannon", "jensen_shannon_distance", "jeffreys", "kl"}, default="jensen_shannon"
         ``"kl"``: entry (i, j) is KL(i || j), so the matrix is not symmetric; the others are. ``"jensen_shannon_distance"``: the
         square root, a metric, 0 where the estimate is below 0.
@@ -85,6 +85,8 @@ def pairwise_divergence(
     >>> D = pairwise_divergence([rng.normal(loc, 1.0, 500) for loc in (0.0, 0.1, 3.0)])
     >>> bool(D[0, 1] < D[0, 2]), D.shape
     (True, (3, 3))
+    >>> pairwise_divergence({"before": rng.normal(size=99), "after": rng.normal(size=99)}).shape
+    (2, 2)
     >>> pairwise_divergence(np.array([[0.5, 0.5], [0.25, 0.75]]), "kl").round(4)
     array([[0.    , 0.1438],
            [0.1308, 0.    ]])
@@ -93,11 +95,17 @@ def pairwise_divergence(
     if name not in _OF_SAMPLES:
         known = ", ".join(map(repr, (*_OF_SAMPLES, _DISTANCE)))
         raise ValueError(f"metric={metric!r} is unknown; expected one of {known}.")
-    if isinstance(samples, (list, tuple)):
+    if isinstance(samples, Mapping):
+        named = {f"sample {key!r}": sample for key, sample in samples.items()}
+    elif isinstance(samples, (list, tuple)):
+        named = {f"sample {i}": sample for i, sample in enumerate(samples)}
+    else:
+        named = None
+    if named is not None:
         if logits:
-            raise ValueError("logits=True is for rows of one array; a list holds samples.")
+            raise ValueError("logits=True is for rows of one array; a list or dict holds samples.")
         values, errors = _between_samples(
-            list(samples), name, Options("common_radius", n_neighbors, return_errors, coordinates=None), n_jobs
+            named, name, Options("common_radius", n_neighbors, return_errors, coordinates=None), n_jobs
         )
     else:
         if return_errors:
@@ -117,7 +125,7 @@ def _between_rows(rows: Any, metric: str, logits: bool) -> FloatArray:
     array = np.asarray(rows)
     if array.ndim != 2:
         raise ValueError(
-            f"Rows of probabilities are an array of shape (k, K); found {array.shape}. Samples come in a list."
+            f"Rows of probabilities are an array of shape (k, K); found {array.shape}. Samples come in a list or dict."
         )
     out = np.zeros((len(array), len(array)))
     for i, row in enumerate(array):
@@ -127,20 +135,20 @@ def _between_rows(rows: Any, metric: str, logits: bool) -> FloatArray:
 
 
 def _between_samples(
-    samples: list[Any], metric: str, options: Options, n_jobs: int | None
+    samples: dict[str, Any], metric: str, options: Options, n_jobs: int | None
 ) -> tuple[FloatArray, FloatArray]:
     """Of samples, each with one tree."""
     if len(samples) < 2:
         raise ValueError(f"A matrix of divergences needs at least 2 samples; found {len(samples)}.")
-    read = []
-    for i, sample in enumerate(samples):
-        name = f"sample {i}"
-        one = match_columns(samples[0], sample, ("sample 0", name)) if i and is_table(sample) else sample
+    read: list[FloatArray] = []
+    origin = next(iter(samples))
+    for name, sample in samples.items():
+        one = match_columns(samples[origin], sample, (origin, name)) if read and is_table(sample) else sample
         read.append(as_sample(one, name, None, n_jobs).X.astype(np.float64))
-    for i, X in enumerate(read):
+    for name, X in zip(samples, read, strict=True):
         if X.shape[1] != read[0].shape[1]:
             raise ValueError(
-                f"Sample {i} has {X.shape[1]} columns and sample 0 has {read[0].shape[1]}; they need the same ones."
+                f"S{name[1:]} has {X.shape[1]} columns and {origin} has {read[0].shape[1]}; they need the same ones."
             )
     middle, spread = centre_and_spread(np.concatenate(read))
     trees = [Sample(np.ascontiguousarray((X - middle) / spread), None, n_jobs) for X in read]

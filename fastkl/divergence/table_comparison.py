@@ -6,7 +6,7 @@ import html
 import re
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -24,11 +24,15 @@ from fastkl.divergence.significance import permutation_test
 from fastkl.divergence.stability import population_stability_index
 from fastkl.divergence.table_columns import DATE, LABEL, NUMBER, ColumnPair, paired_columns, refuse_missing
 from fastkl.exceptions import SharedRowsWarning
+from fastkl.rows.columns import listed
+from fastkl.rows.reading import refuse_unread
 
 __all__ = ["TableComparison", "TableLine", "compare_tables"]
 
 # The test takes at most so many rows of either table, drawn at random: exact all the same, and its time does not grow further.
 TESTED_ROWS = 5_000
+# Words of doubts about the two samples alike, which are said of one direction.
+_ABOUT_BOTH = ("share rows", "rounded", "are biased beyond about")
 _NUMBERS = ("kl", "kl_reverse", "jensen_shannon", "psi")
 
 
@@ -52,6 +56,8 @@ class TableLine:
         Of a permutation test that both have one distribution.
     notes : list of str
         Doubts about these numbers, each once, about P and Q as given.
+    left_out : list
+        Of several columns together: names of the columns of the tables that are not among them, being of another kind.
 
     Examples
     --------
@@ -73,6 +79,7 @@ class TableLine:
     psi: Estimate | None
     p_value: float | None
     notes: list[str]
+    left_out: list[Any] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers, lists and strings, as JSON takes them.
@@ -82,12 +89,17 @@ class TableLine:
         dict
             JSON has no infinity: it is ``"inf"`` here, and what there is not is None.
         """
-        found: dict[str, Any] = {"name": self.name if isinstance(self.name, int) else str(self.name), "kind": self.kind}
+        found: dict[str, Any] = {"name": _plain_name(self.name), "kind": self.kind}
         found |= {"n_rows": list(self.n_rows), "n_missing": list(self.n_missing)}
         for name in _NUMBERS:
             estimate = getattr(self, name)
             found[name] = None if estimate is None else _plain(estimate)
-        return {**found, "p_value": self.p_value, "notes": list(self.notes)}
+        left_out = [_plain_name(name) for name in self.left_out]
+        return {**found, "p_value": self.p_value, "notes": list(self.notes), "left_out": left_out}
+
+
+def _plain_name(name: Any) -> int | str:
+    return name if isinstance(name, int) else str(name)
 
 
 def _plain(estimate: Estimate) -> dict[str, Any]:
@@ -133,6 +145,17 @@ class TableComparison:
         """Doubts of all lines, with their names."""
         return [f"{line.name}: {note}" for line in self.lines for note in line.notes]
 
+    @property
+    def apart(self) -> list[str]:
+        """Which columns are not in the lines of several columns, and why, as sentences."""
+        said = []
+        for line in self.joint:
+            if line.left_out:
+                verb = "holds" if len(line.left_out) == 1 else "hold"
+                held = "numbers or dates" if line.kind == LABEL else "labels"
+                said.append(f"Not in {line.name}: {listed(line.left_out)}, which {verb} {held}.")
+        return said
+
     def to_frame(self) -> Any:
         """The lines as a pandas data frame.
 
@@ -175,7 +198,7 @@ class TableComparison:
             cells = [str(line.name), line.kind]
             for estimate in (line.kl, line.kl_reverse):
                 cells += [
-                    _number(float(estimate)) + ("*" if estimate.diagnostics["reasons"] else ""),
+                    _number(float(estimate)) + ("*" if estimate.bias_suspected else ""),
                     _number(estimate.standard_error),
                 ]
             cells += [_number(float(line.jensen_shannon)), "" if line.psi is None else _number(float(line.psi))]
@@ -187,7 +210,7 @@ class TableComparison:
         widths = [max(len(row[j]) for row in rows) for j in range(len(rows[0]))]
         lines = ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip() for row in rows]
         head = f"P: {self.n_rows[0]} rows, Q: {self.n_rows[1]} rows; in nats"
-        return "\n".join([head, *lines, *(f"* {note}" for note in self.notes)])
+        return "\n".join([head, *lines, *self.apart, *(f"* {note}" for note in self.notes)])
 
     def _repr_html_(self) -> str:
         head, *rows = self._cells()
@@ -198,7 +221,7 @@ class TableComparison:
             "<tr>" + "".join(f"<td>{cell}</td>" for cell in (*map(html.escape, row), picture)) + "</tr>"
             for row, picture in zip(rows, pictures, strict=True)
         )
-        notes = "".join(f"<div>{html.escape(note)}</div>" for note in self.notes)
+        notes = "".join(f"<div>{html.escape(note)}</div>" for note in [*self.apart, *self.notes])
         titles = [*head, "KL(P || Q), 95 % interval"]
         return f"<table><tr>{''.join(f'<th>{html.escape(cell)}</th>' for cell in titles)}</tr>{body}</table>{notes}"
 
@@ -260,7 +283,7 @@ def compare_tables(
     ColumnTypeError
         A column holds numbers in one table and text in the other, or dates of which only some have a time zone.
     SourceError
-        The tables have different columns, or a name is not among them.
+        The tables have different columns, a name is not among them, or a table is a path, a LazyFrame or a relation.
     ValueError
         Missing values without ``drop_missing``; infinite ones.
 
@@ -276,6 +299,8 @@ def compare_tables(
     >>> float(found.to_frame().loc["age", "p_value"])
     0.001
     """
+    refuse_unread(p, "p")
+    refuse_unread(q, "q")
     pairs = paired_columns(p, q, None if columns is None else list(columns), list(labels))
     if not drop_missing:
         refuse_missing(pairs, "Fill them, leave the columns out, or set drop_missing=True to compare without them.")
@@ -287,7 +312,8 @@ def compare_tables(
     for kinds, word in (((NUMBER, DATE), "column"), ((LABEL,), "label")):
         several = [pair for pair in pairs if pair.kind in kinds]
         if len(several) > 1:
-            joint.append(compare.together(several, f"joint ({len(several)} {word}s)"))
+            others = [pair.name for pair in pairs if pair.kind not in kinds]
+            joint.append(replace(compare.together(several, f"joint ({len(several)} {word}s)"), left_out=others))
     return TableComparison(singles, joint, (len(pairs[0].values[0]), len(pairs[0].values[1])))
 
 
@@ -330,11 +356,11 @@ class _Comparison:
             warnings.simplefilter("ignore", SharedRowsWarning)  # the diagnostics say it too
             forward, backward, middle = self._of_labels(P, Q) if kind == LABEL else self._of_numbers(P, Q)
             p_value = self._test(kind, P, Q) if self.test else None
-        said = [f"KL(P || Q): {reason}" for reason in map(upright, forward.diagnostics["reasons"])]
-        known = {upright(reason) for reason in forward.diagnostics["reasons"]}
-        for reason in backward.diagnostics["reasons"]:
+        known = list(map(upright, forward.reasons))
+        said = [f"KL(P || Q): {reason}" for reason in known]
+        for reason in backward.reasons:
             turned = other_way_round(upright(reason))
-            if turned not in known and not _about_both(reason):
+            if turned not in known and not _said_already(reason, known):
                 said.append(f"KL(Q || P): {turned}")
         said += [str(warning.message) for warning in caught]
         return TableLine(
@@ -367,6 +393,6 @@ def other_way_round(reason: str) -> str:
     return re.sub(r"\b[PQ]\b", lambda found: "Q" if found.group() == "P" else "P", reason)
 
 
-def _about_both(reason: str) -> bool:
-    """Whether a doubt is about the two samples alike, and said already."""
-    return "share rows" in reason or "rounded" in reason or "are biased beyond about" in reason
+def _said_already(reason: str, known: list[str]) -> bool:
+    """Whether a doubt is about the two samples alike, and among those of the other direction."""
+    return any(words in reason and any(words in other for other in known) for words in _ABOUT_BOTH)

@@ -18,6 +18,9 @@ from fastkl.exceptions import UnknownFamilyError
 from fastkl.families.base import Family
 from fastkl.families.synonyms import NEAREST, plain
 
+# How alike a name has to be to be asked about (a share of common letters, from 0 to 1); "bogus" is .6 of "gauss".
+_ALIKE = 0.65
+
 __all__ = ["Family", "by_name", "names"]
 
 
@@ -105,7 +108,7 @@ def _hint(name: str) -> str:
     """The families nearest in meaning, else in spelling."""
     if name in NEAREST:
         return f" The nearest {'is' if len(NEAREST[name]) == 1 else 'are'} {' and '.join(map(repr, NEAREST[name]))}."
-    near = difflib.get_close_matches(name, [*_aliases(), *NEAREST], n=3, cutoff=0.6)
+    near = difflib.get_close_matches(name, [*_aliases(), *NEAREST], n=3, cutoff=_ALIKE)
     meant = dict.fromkeys(other for close in near for other in NEAREST.get(close, (close,)))
     families = dict.fromkeys(_aliases()[other].name for other in meant)
     return f" Did you mean {' or '.join(map(repr, families))}?" if families else ""

@@ -12,7 +12,7 @@ from scipy.linalg import cho_solve
 from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl._core.iterations import read_as
 from fastkl._core.rows import Rows
-from fastkl.exceptions import DegenerateDataError
+from fastkl.exceptions import DegenerateDataError, first_sentence
 from fastkl.families.base import Family, Fit
 from fastkl.families.multivariate_normal import MultivariateNormal, covariance_of_sums
 from fastkl.families.solvers.coordinates import Chart, chart_at
@@ -104,7 +104,7 @@ class FactorAnalysis(Family):
         self._check_options(d)
         covariance = covariance_of_sums(statistics["scatter"], statistics["weight"])
         if self.noise == "diagonal":
-            MultivariateNormal().solve(statistics)  # an error where the covariance is singular, with the reason
+            _raise_if_singular(statistics)
             mean = statistics["mean"]
             with read_as(lambda found: {"mean": mean, "loadings": found[0], "noise_variance": found[1]}):
                 found = diagonal_factors(covariance, self.n_components, max_iter)
@@ -280,6 +280,18 @@ class FactorAnalysis(Family):
 
     def entropy(self, params: Params) -> float | None:
         return MultivariateNormal().entropy(self.as_normal(params))
+
+
+def _raise_if_singular(statistics: Statistics) -> None:
+    """DegenerateDataError for a singular covariance: noise by column is sought from its inverse, with which the search begins."""
+    try:
+        MultivariateNormal().solve(statistics)
+    except DegenerateDataError as error:
+        raise DegenerateDataError(
+            f"{first_sentence(error)} Noise variances by column are fitted here to covariances of full rank only: use "
+            "noise='isotropic', which takes any, or leave columns out.",
+            error.column,
+        ) from None
 
 
 def degrees_of_freedom(d: int, q: int) -> int:

@@ -31,6 +31,17 @@ def inverses(information: Floats) -> Floats:
     return np.where(good[:, None, None], found, np.nan)
 
 
+def dependence(what: str, dependent: int, n_rows: float, d: int, n_samples: float) -> str:
+    """The sentence that a covariance is singular, and why: too few rows, or a column that others determine in all of them."""
+    cause = (
+        f"as always when there are no more rows than columns (here only n_samples={n_samples:g} rows)"
+        if n_rows <= d
+        else f"to rounding, in all rows (n_samples={n_samples:g})"
+    )
+    singular = f"The {what} of these {d} columns is singular"
+    return f"{singular}: column {dependent} is a linear combination of the columns before it, {cause}."
+
+
 def dependent_column(correlation: Floats) -> int | None:
     """The first column that the columns before it determine (to rounding), by the pivots of a Cholesky factorisation."""
     d = len(correlation)

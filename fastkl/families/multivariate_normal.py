@@ -17,7 +17,7 @@ from fastkl.exceptions import DegenerateDataError
 from fastkl.families import incomplete
 from fastkl.families.base import Family, Fit
 from fastkl.families.closed_form import register_kl
-from fastkl.families.matrices import dependent_column
+from fastkl.families.matrices import dependence, dependent_column
 from fastkl.families.normal import Normal
 from fastkl.families.normal_vector import NormalVector
 from fastkl.families.solvers.shrinkage import (
@@ -250,11 +250,10 @@ class MultivariateNormal(NormalVector):
             dependent = int(statistics["n_rows"]) - 1  # rounding alone has made the last pivots positive
         if dependent is not None:
             raise DegenerateDataError(
-                f"The covariance of these {d} columns is singular: column {dependent} is a linear combination of the columns "
-                f"before it, as always when there are no more rows than columns (here only n_samples={statistics['weight']:g} "
-                "rows). The likelihood of a full covariance then has no maximum. Use a prior (DensityMLE(prior='default')), "
-                "shrinkage (families.MultivariateNormal(shrinkage='ledoit_wolf')), covariance_type='diag' or 'spherical', "
-                "or leave columns out.",
+                f"{dependence('covariance', dependent, statistics['n_rows'], d, statistics['weight'])} The likelihood of a full "
+                "covariance then has no maximum. Use a prior (DensityMLE(prior='default')), shrinkage "
+                "(families.MultivariateNormal(shrinkage='ledoit_wolf')), covariance_type='diag' or 'spherical', or leave "
+                "columns out.",
                 dependent,
             )
 

@@ -28,9 +28,15 @@ def legend_above(ax: Any, handles: Sequence[Any]) -> None:
     ax.legend(handles=handles, frameon=False, loc="lower left", bbox_to_anchor=(0.0, 1.0), borderaxespad=0.2)
 
 
+def shortened(text: str, most: int = 30) -> str:
+    """A name that fits beside axes, whose side is about so many letters long: its beginning and its end."""
+    end = most // 3
+    return text if len(text) <= most else f"{text[: most - 1 - end].rstrip()}…{text[-end:].lstrip()}"
+
+
 def with_unit(name: str, unit: str | None) -> str:
     """``"waiting (min)"``."""
-    return f"{name} ({unit})" if unit else name
+    return f"{shortened(name)} ({unit})" if unit else shortened(name)
 
 
 def unit_of(units: str | Sequence[str] | Mapping[str, str] | None, names: Sequence[str]) -> list[str | None]:

@@ -12,7 +12,7 @@ from fastkl._core.array_types import Floats
 from fastkl.families.base import Family
 from fastkl.plotting.axes import BLUE, DARK_GREY
 from fastkl.plotting.display import Display, at_right_edge, lines_from_above, right_labels
-from fastkl.selection import Comparison, FamilyTable, compare_densities
+from fastkl.selection import Comparison, FamilyRanking, FamilyTable, compare_densities
 
 # A density so many times further behind than the median of them is off the axis.
 _FAR = 20.0
@@ -105,13 +105,15 @@ class ComparisonDisplay(Display):
         return cls.from_comparison(compare_densities(densities, X, sample_weight), ax=ax, plot=plot)
 
     @classmethod
-    def from_comparison(cls, comparison: Comparison | FamilyTable, *, ax: Any = None, plot: bool = True) -> Self:
+    def from_comparison(
+        cls, comparison: Comparison | FamilyTable | FamilyRanking, *, ax: Any = None, plot: bool = True
+    ) -> Self:
         """Draw the table of ``compare_densities``, or one of ``rank_families``.
 
         Parameters
         ----------
-        comparison : Comparison or FamilyTable
-            The table.
+        comparison : Comparison, FamilyTable or FamilyRanking
+            The table; of a ranking that of whole rows, ``ranking.joint``. That of a column is ``ranking[column]``.
         ax : matplotlib Axes, default=None
             Where to draw; None makes a figure.
         plot : bool, default=True
@@ -122,6 +124,15 @@ class ComparisonDisplay(Display):
         ComparisonDisplay
             The display.
         """
+        if isinstance(comparison, FamilyRanking):
+            comparison = comparison.joint
+        if not isinstance(comparison, Comparison | FamilyTable):
+            raise TypeError(
+                f"comparison is what compare_densities or rank_families gives, not {type(comparison).__name__}; the results of a "
+                "search are drawn by from_cv_results, fitted densities by from_estimators."
+            )
+        if not comparison.names:
+            raise ValueError("There is nothing to draw: no density of the comparison could be ranked.")
         note = f"{comparison.n_rows:,} held-out rows"
         display = cls(comparison.names, comparison.kl_difference, comparison.kl_difference_error, note=note)
         return display._plotted(ax, plot)
@@ -129,7 +140,7 @@ class ComparisonDisplay(Display):
     @classmethod
     def from_cv_results(
         cls,
-        cv_results: Mapping[str, Any],
+        cv_results: Any,
         *,
         names: Sequence[str] | None = None,
         metric: str = "score",
@@ -143,8 +154,8 @@ class ComparisonDisplay(Display):
 
         Parameters
         ----------
-        cv_results : mapping
-            ``cv_results_`` of ``GridSearchCV`` or its kin.
+        cv_results : mapping or fitted search
+            ``GridSearchCV`` or its kin, fitted, or its ``cv_results_``.
         names : sequence of str, default=None
             Names of the candidates in their order; by default their parameters.
         metric : str, default="score"
@@ -159,6 +170,13 @@ class ComparisonDisplay(Display):
         ComparisonDisplay
             The display; a candidate that failed or excludes a row has the difference inf.
         """
+        cv_results = getattr(cv_results, "cv_results_", cv_results)
+        if not isinstance(cv_results, Mapping):
+            unfitted = " before fit" if hasattr(cv_results, "fit") else ""
+            raise TypeError(
+                "cv_results is a fitted search, such as GridSearchCV(...).fit(X), or its cv_results_; not "
+                f"{type(cv_results).__name__}{unfitted}."
+            )
         folds = sorted(key for key in cv_results if key.startswith("split") and key.endswith(f"_test_{metric}"))
         if not folds:
             metrics = sorted({key.split("_test_")[1] for key in cv_results if key.startswith("split0_test_")})

@@ -11,7 +11,7 @@ from sklearn.utils import check_random_state
 
 from fastkl._core.array_types import Floats
 from fastkl.divergence.models import Model
-from fastkl.plotting.axes import BLUE, DARK_GREY, GREY, legend_above, unit_of, with_unit
+from fastkl.plotting.axes import BLUE, DARK_GREY, GREY, legend_above, shortened, unit_of, with_unit
 from fastkl.plotting.density_data import Bars, Curve, Plane, bars, curve, plane
 from fastkl.plotting.density_panels import DensityPanels
 from fastkl.plotting.display import Display
@@ -21,6 +21,8 @@ from fastkl.rows.weights import read_weights
 
 # More points than this overlap so much that their counts are shown instead.
 _MANY_POINTS = 5000
+# More labels than this: the least frequent ones are drawn together.
+_MANY_LABELS = 20
 # More discrete values than this: a line through the probabilities, not a stem for each.
 _MANY_VALUES = 60
 
@@ -29,8 +31,9 @@ class DensityDisplay(Display):
     """A density drawn over data, to be made by ``DensityDisplay.from_estimator``.
 
     One continuous column gives a histogram with the curve of the density, one discrete column bars with a stem for each
-    probability, two continuous columns points (many: counts) with contours that enclose given shares of the model. More columns
-    are ``DensityPanels``: one for each, and with ``pairs=True`` the contours of every pair below them.
+    probability (of more than 20 labels the rarest together), two continuous columns points (many: counts) with contours that
+    enclose given shares of the model. More columns are ``DensityPanels``: one for each, and with ``pairs=True`` the contours of
+    every pair below them.
 
     Parameters
     ----------
@@ -210,6 +213,8 @@ class DensityDisplay(Display):
 
     def _draw_bars(self, ax: Any, data: Bars) -> None:
         labels = data.values.dtype.kind not in "fiu"
+        if labels:
+            data = _most_frequent(data)
         x = np.arange(len(data.values)) if labels else data.values
         width = 0.8 if len(x) <= _MANY_VALUES else 1.0
         self.data_ = ax.bar(x, data.frequencies, width=width, color=GREY, label=self._rows_label())
@@ -220,7 +225,8 @@ class DensityDisplay(Display):
         else:
             (self.line_,) = ax.plot(x, data.probabilities, color=BLUE, linewidth=1.5, label=self.name)
         if labels:
-            ax.set_xticks(x, [str(value) for value in data.values], rotation=45 if len(x) > 6 else 0)
+            style = {"rotation": 45 if len(x) <= 10 else 90, "ha": "right", "va": "center", "rotation_mode": "anchor"}
+            ax.set_xticks(x, [shortened(str(value), 20) for value in data.values], **(style if len(x) > 6 else {}))
         else:
             ax.xaxis.get_major_locator().set_params(integer=True)
         ax.set_ylim(0.0, 1.08 * float(max(data.frequencies.max(), data.probabilities.max())))
@@ -278,6 +284,19 @@ class DensityDisplay(Display):
                 x, y = corner + size * place[np.argmax(place @ [np.cos(angle), np.sin(angle)])]
                 box = {"facecolor": self.ax_.get_facecolor(), "edgecolor": "none", "pad": 0.6}
                 self.ax_.text(x, y, f"{100 * mass:g} %", fontsize=8, color=BLUE, ha="center", va="center", bbox=box)
+
+
+def _most_frequent(data: Bars) -> Bars:
+    """Labels as they are, or the most frequent of many in their order and all others together: names of more would overlap."""
+    if len(data.values) <= _MANY_LABELS:
+        return data
+    ranked = np.lexsort((-data.probabilities, -data.frequencies))
+    kept, others = np.sort(ranked[: _MANY_LABELS - 1]), ranked[_MANY_LABELS - 1 :]
+    names = [*data.values[kept].tolist(), f"{len(others)} others"]
+    frequencies, probabilities = (
+        np.append(shares[kept], shares[others].sum()) for shares in (data.frequencies, data.probabilities)
+    )
+    return Bars(np.array(names, dtype=object), frequencies, probabilities)
 
 
 def _panels(model: Any, chosen: list[int], pairs: bool, one: Any) -> Any:

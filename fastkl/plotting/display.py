@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Self
 
-from fastkl.plotting.axes import axes_to_draw_on
+from fastkl.plotting.axes import axes_to_draw_on, shortened
 
 
 class Display:
@@ -56,7 +56,7 @@ def right_labels(ax: Any, texts: list[str]) -> None:
 
 def lines_from_above(ax: Any, names: list[str]) -> None:
     """One line for each name, the first on top, on a grid of vertical lines."""
-    ax.set_yticks(range(len(names)), names)
+    ax.set_yticks(range(len(names)), [shortened(name, 40) for name in names])
     ax.set_ylim(len(names) - 0.4, -0.6)
     ax.grid(axis="x", alpha=0.3)
 

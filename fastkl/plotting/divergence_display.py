@@ -253,7 +253,8 @@ class DivergenceDisplay(Display):
         ):
             values, y = np.array(some, dtype=np.float64)[shown], np.arange(len(shown)) + side
             finite = np.isfinite(values)
-            bars = np.nan_to_num(np.abs(interval[:, shown] - values)[:, finite])
+            bars = np.abs(interval[:, shown][:, finite] - values[finite])
+            bars[~np.isfinite(bars)] = 0.0  # no error known, or none that could be drawn
             style = {"fmt": "none", "color": colour, "capsize": 3.0, "zorder": 3.0}
             self.lines_.append(ax.errorbar(values[finite], y[finite], xerr=bars, **style))
             for filled in (True, False):

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from scipy.special import betaincinv
 
 from fastkl._core.array_types import Floats
-from fastkl.plotting.axes import BLUE, DARK_GREY, GREY, legend_above, unit_of, with_unit
+from fastkl.plotting.axes import BLUE, DARK_GREY, GREY, legend_above, shortened, unit_of, with_unit
 from fastkl.plotting.density_panels import DensityPanels
 from fastkl.plotting.display import Display
 from fastkl.plotting.drawn_rows import chosen_columns, name_of, numbers_of, rows_and_names
@@ -197,7 +197,9 @@ class GoodnessDisplay(Display):
                 handles.append(band)
             (self.line_,) = ax.plot([0.0, 1.0], [0.0, 1.0], color=BLUE, linewidth=1.5, label=self.name)
             (self.data_,) = ax.plot(data.shares, data.probabilities, **style)
-            ax.set(xlabel=f"share of rows up to {self.column}", ylabel="probability", xlim=(0, 1), ylim=(0, 1))
+            ax.set(
+                xlabel=f"share of rows up to {shortened(self.column)}", ylabel="probability", xlim=(0, 1), ylim=(0, 1)
+            )
         else:
             self._draw_quantiles(ax, data, style, handles)
             ax.set(xlabel=with_unit("fitted quantile", self.unit), ylabel=named)

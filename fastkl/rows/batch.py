@@ -18,11 +18,15 @@ from fastkl.rows.tables import is_table
 
 @dataclass(frozen=True)
 class Choice:
-    """What is wanted of a batch: ``columns`` (None for all), the column ``weights`` if they are one, labels or numbers."""
+    """What is wanted of a batch: ``columns`` (None for all), the column ``weights`` if they are one, labels or numbers.
+
+    ``header`` says of a text file whether its first line holds names; None leaves that to the line.
+    """
 
     columns: Sequence[Any] | None = None
     weights: str | None = None
     labels: bool = False
+    header: bool | None = None
 
 
 ALL = Choice()

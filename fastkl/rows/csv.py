@@ -1,4 +1,5 @@
-"""CSV files, read a few megabytes at a time. A first line of numbers is a row; any other holds the names of the columns.
+"""CSV files, read a few megabytes at a time. A first line of numbers is a row and any other holds names, unless
+``CsvPath`` says which.
 What stands between values and the decimal mark are told by the first lines (``csv_dialect``).
 
 Arrow reads them where it is installed. What it refuses is read from that row on by Python's ``csv``, which either can (spaces
@@ -12,6 +13,7 @@ import itertools
 import re
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +44,11 @@ class CsvSource(Source):
         self._kinds: dict[str, Callable[[str], Any]] | None = None
         self._dialect = Dialect(",")
         fields = _read_safely(path, self._head)
-        self._headless = all(map(self._dialect.is_number, fields))
-        if self._headless:
+        told, numbers = choice.header, all(map(self._dialect.is_number, fields))
+        self._headless = numbers if told is None else not told
+        if told is None:
+            self.guess = "row" if numbers else "names" if any(map(self._dialect.is_value, fields)) else ""
+        if told is None and numbers:
             _raise_if_numbers_of_columns(path, fields, self._peeked, self._dialect)
         self._names = [f"f{j}" for j in range(len(fields))] if self._headless else _unique(fields)
         self.decimal = self._dialect.decimal
@@ -77,7 +82,8 @@ class CsvSource(Source):
         names = None if self._headless else self._names
         if names is None and self._choice.weights is not None:
             raise SourceError(
-                f"{place} starts with a row of numbers in place of names, so that {self._choice.weights!r} names no weights."
+                f"{place} starts with a row of {'values' if self._choice.header is False else 'numbers'} in place of names, so "
+                f"that {self._choice.weights!r} names no weights."
             )
         self._wanted = [self._names[j] for j in chosen(self._choice, names, len(self._names), place)]
         if self._choice.weights is not None:
@@ -86,7 +92,7 @@ class CsvSource(Source):
 
     def select(self, columns: Sequence[Any]) -> None:
         if self._choice.columns is None and not self._headless:
-            self._choice, self._kinds = Choice(list(columns), self._choice.weights, self._choice.labels), None
+            self._choice, self._kinds = replace(self._choice, columns=list(columns)), None
             self._resolve()
 
     def blocks(self) -> Iterator[Block]:
@@ -251,12 +257,12 @@ def _raise_if_numbers_of_columns(path: Path, fields: list[str], following: list[
     line = ",".join(fields) if len(fields) <= 4 else f"0,1,...,{fields[-1]}"
     raise SourceError(
         f"{path}: the first line is {line}. These may be names, which pandas writes for columns without names, or a row of "
-        "numbers. If they are names, give the columns others or take the line away; if a row, put a line of names before it."
+        "numbers. Say which: CsvPath(path, header=True) or --header yes for names, header=False or --header no for a row."
     )
 
 
 def _is_fraction(text: str, dialect: Dialect) -> bool:
-    return text.strip() not in MISSING and dialect.is_number(text) and dialect.number(text) % 1.0 != 0.0
+    return dialect.is_value(text) and dialect.number(text) % 1.0 != 0.0
 
 
 def _fits(column: NDArray[Any], kind: Callable[[str], Any]) -> bool:

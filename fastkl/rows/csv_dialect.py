@@ -45,6 +45,10 @@ class Dialect:
             return text.strip() in MISSING
         return True
 
+    def is_value(self, text: str) -> bool:
+        """Whether the text is a number that is there."""
+        return text.strip() not in MISSING and self.is_number(text)
+
 
 def first_lines(stream: Iterable[str]) -> list[str]:
     """As many lines as are looked at, fewer of a wide table."""
@@ -78,6 +82,21 @@ def dialect_of(lines: Sequence[str], delimiters: str = DELIMITERS) -> Dialect:
     read = [_read(lines, delimiter) for delimiter in known]
     ranks = [(*rank, unquoted.count(delimiter)) for (_, rank), delimiter in zip(read, known, strict=True)]
     return read[ranks.index(max(ranks))][0]
+
+
+def other_separator(name: object, texts: Sequence[str]) -> str | None:
+    """What may stand between values that were read as one column of texts: in the name and, as often, in every text.
+
+    Words have blanks between them too: there one of the values has to be a number in every row.
+    """
+    for separator in "|", " ":
+        parts = [text.split(separator if separator != " " else None) for text in (str(name), *texts[:LOOKED_AT])]
+        if len(parts[0]) < 2 or len(parts) < 2 or len(set(map(len, parts))) > 1:
+            continue
+        columns = list(zip(*parts[1:], strict=True))
+        if separator != " " or any(all(map(Dialect("").is_value, column)) for column in columns):
+            return separator
+    return None
 
 
 def _read(lines: Sequence[str], delimiter: str) -> tuple[Dialect, tuple[bool, float]]:

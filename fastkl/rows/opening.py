@@ -3,14 +3,17 @@
 import glob
 import os
 from collections.abc import Iterable
+from numbers import Number
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from fastkl.exceptions import SourceError
 from fastkl.rows import arrow
 from fastkl.rows.batch import Choice
 from fastkl.rows.chained import ChainedSource
+from fastkl.rows.csv_path import CsvPath
 from fastkl.rows.iterables import FrameSource, IterableSource
 from fastkl.rows.npy import NpySource
 from fastkl.rows.npy_file import NpyFile
@@ -64,7 +67,7 @@ def open_source(
 
         return DaskSource(source, columns=columns, weights=weights, block_rows=block_rows, labels=labels)
     in_table, apart = _split_weights(weights)
-    choice = Choice(None if columns is None else list(columns), in_table, labels)
+    choice = Choice(None if columns is None else list(columns), in_table, labels, _header(source))
     opened = _opened(source, choice, apart, block_rows)
     if apart is not None and opened.n_rows is not None:
         apart.check(opened.n_rows)
@@ -85,6 +88,7 @@ def _split_weights(weights: Any) -> tuple[str | None, Weights | None]:
 def _opened(source: Any, choice: Choice, weights: Weights | None, block_rows: int | None) -> Source:
     if _is_path(source) or (isinstance(source, list | tuple) and source and all(map(_is_path, source))):
         return _opened_paths(_paths(source), choice, weights, block_rows)
+    _raise_if_no_rows(source)
     if isinstance(source, np.ndarray) or _is_matrix(source) or _is_like_array(source):
         return ArraySource(
             look(source, "The source") if isinstance(source, list | tuple) else source, weights, block_rows, choice
@@ -102,8 +106,36 @@ def _opened(source: Any, choice: Choice, weights: Weights | None, block_rows: in
     raise TypeError(f"A source is {KINDS}; not {type(source).__name__}.")
 
 
+def _raise_if_no_rows(source: Any) -> None:
+    """SourceError for one column, or an array of other than two dimensions, with its shape."""
+    if isinstance(source, list | tuple | range):
+        shape: Any = (len(source),) if source and isinstance(source[0], Number) else None
+        advice = "numpy.reshape(x, (-1, 1))"
+    elif is_query(source):  # which would be asked for its shape
+        return
+    else:
+        shape = getattr(source, "shape", None)
+        advice = "x.to_frame()" if hasattr(source, "to_frame") else "x.reshape(-1, 1)"
+    if isinstance(shape, tuple) and (len(shape) < 2 or (len(shape) > 2 and isinstance(source, np.ndarray))):
+        hint = f" If it is one column x, pass {advice}." if len(shape) == 1 else ""
+        raise SourceError(f"The source has shape {shape}; rows of shape (n, d) are needed.{hint}")
+
+
 def _is_path(source: Any) -> bool:
     return isinstance(source, str | os.PathLike)
+
+
+def _header(source: Any) -> bool | None:
+    """What is known of the first line of text files; of a list what its paths have in common."""
+    paths = source if isinstance(source, list | tuple) else [source]
+    if not all(map(_is_path, paths)):
+        return None
+    known = {path.header if isinstance(path, CsvPath) else None for path in paths}
+    if len(known) > 1:
+        raise ValueError(
+            "A list of paths has one header for all: give each as CsvPath(path, header=...), with one value."
+        )
+    return known.pop() if known else None
 
 
 def _is_like_array(source: Any) -> bool:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from fastkl.exceptions import SourceError
 from fastkl.rows import arrow
-from fastkl.rows.whole_file import WholeFile
+from fastkl.rows.whole_file import WholeFile, require_folder
 
 LOG_DENSITY = "log_density"  # the name of the column that holds the numbers
 GROUP_ROWS = 1 << 20  # rows of a row group
@@ -80,8 +80,7 @@ class FileOutput:
         self.path = Path(path)
         if self.path.is_dir():
             raise IsADirectoryError(f"out is the folder {self.path}; give the name of a file in it.")
-        if not self.path.absolute().parent.is_dir():
-            raise FileNotFoundError(f"out is to be in {self.path.absolute().parent}, which is not a folder.")
+        require_folder(self.path)
         self._rows = 0
         try:
             self._file = WholeFile(self.path)

@@ -6,6 +6,7 @@ these are Python objects.
 """
 
 import datetime
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,6 +21,11 @@ from fastkl.rows.tables import column_names, column_types, column_values, is_tab
 _DATE_CLASSES = (datetime.date, datetime.time, datetime.timedelta, np.datetime64, np.timedelta64)
 # Types of pandas, polars and Arrow begin so, in lower case.
 _DATE_TYPES = ("date", "time", "duration", "period", "month_day_nano")
+# What stands for rows that are elsewhere, by the name of its type, and what makes them rows.
+_UNREAD = {
+    "LazyFrame": ("a LazyFrame", "collect it with .collect()"),
+    "DuckDBPyRelation": ("a relation of duckdb", "fetch it with .df() or .pl()"),
+}
 
 
 # -- before a conversion -------------------------------------------------------------------------------------------------------
@@ -43,10 +49,11 @@ def look(data: Any, name: str) -> Any:
     Raises
     ------
     SourceError
-        If a value is masked.
+        If a value is masked, or the rows are not at hand: a path, a LazyFrame, a relation.
     ColumnTypeError
         If a column holds dates or spans of time.
     """
+    refuse_unread(data, name)
     if type(data) is not np.ndarray and all(hasattr(data, part) for part in ("__dlpack__", "shape", "ndim")):
         data = _shared(data, name)
     if isinstance(data, list | tuple):
@@ -60,6 +67,20 @@ def look(data: Any, name: str) -> Any:
     for column, dtype, values in _columns(data):
         refuse_dates(column, dtype, values, name)
     return data
+
+
+def refuse_unread(data: Any, name: str) -> None:
+    """SourceError for rows that have to be read first: a path, a polars LazyFrame, a relation of duckdb."""
+    if isinstance(data, str | bytes | os.PathLike):
+        what, first = f"a path or text ({os.fspath(data)!r})", "read it, such as by pandas.read_csv or numpy.load"
+    elif type(data).__name__ in _UNREAD:
+        what, first = _UNREAD[type(data).__name__]
+    else:
+        return
+    raise SourceError(
+        f"{name} is {what}, and rows in memory are needed: {first}; or use the calls that read it themselves, block by block "
+        "(fit_batches, score_batches, kl_divergence_batches)."
+    )
 
 
 def refuse_sparse(data: Any, name: str) -> None:

@@ -81,6 +81,7 @@ class Source(ABC):
     n_columns: int | None = None
     n_rows: int | None = None  # where it is known before a pass
     decimal: str = "."  # the mark of numbers that are given as text
+    guess: str = ""  # what the first line of a text file was taken for, "row" or "names", where it may be the other
     progress: Progress | None = None  # who hears of it
     independent: bool = True  # whether a block stays valid while further ones are read
     lasting: bool = False  # whether all blocks of a pass stay valid for good, as views of what is in memory anyway do

@@ -8,11 +8,14 @@ from numpy.typing import NDArray
 
 def is_table(X: Any) -> bool:
     """Whether X is a data frame (pandas, polars, pyarrow) with named columns, and not an array."""
-    return not isinstance(X, np.ndarray) and hasattr(X, "columns") and hasattr(X, "shape")
+    # a LazyFrame has no shape, and to ask it for its columns would resolve its query
+    return not isinstance(X, np.ndarray) and hasattr(X, "shape") and hasattr(X, "columns")
 
 
 def column_names(X: Any) -> list[Any] | None:
     """The names of the columns of a table (Arrow has them under a name of its own); None for what is no table."""
+    if hasattr(X, "collect_schema"):  # of polars, eager or lazy
+        return list(X.collect_schema().names())
     names = getattr(X, "column_names", getattr(X, "columns", None))
     return None if names is None else list(names)
 

@@ -27,6 +27,16 @@ ENDING = ".part"
 YOUNG = 60.0  # seconds in which a file may be one that is being renamed, where there are no locks
 
 
+def require_folder(path: Any) -> None:
+    """FileNotFoundError or NotADirectoryError where a file can't be made since its folder is none."""
+    folder = Path(os.path.realpath(path)).parent
+    if folder.is_dir():
+        return
+    if folder.exists():
+        raise NotADirectoryError(f"{folder} is a file, not a folder to write {Path(path).name} in.")
+    raise FileNotFoundError(f"There is no folder {folder} to write {Path(path).name} in; make it first.")
+
+
 class WholeFile:
     """A new file beside ``path``, open for its writer; ``finish``, ``keep_as`` or ``discard`` ends it.
 
@@ -42,6 +52,7 @@ class WholeFile:
         self.target = Path(os.path.realpath(path))
         if self.target.exists() and not self.target.is_file():
             raise OSError(errno.EEXIST, "Not a regular file", str(path))
+        require_folder(path)
         remove_stale(self.target)
         self._create()
         while not self.temporary.exists():  # taken for a stale one before it had its lock

@@ -16,6 +16,7 @@ from sklearn.utils.validation import validate_data
 
 from fastkl.density.composed.product import ProductDensity
 from fastkl.rows.columns import named, refuse_duplicates
+from fastkl.rows.csv_dialect import other_separator
 from fastkl.rows.missing import missing
 from fastkl.rows.tables import column_names, column_values, is_table
 
@@ -25,6 +26,9 @@ _DIFFERENT, _FEW = 0.5, 10
 _LOOKED_AT = 1000
 # "id", "customer_id", "rowIndex"; not "paid"
 _IDENTIFIER = re.compile(r"(^|[\W_])(?i:id|uid|uuid|guid|key|index|idx|row)$|[a-z](Id|ID|Key|Index)$")
+# Numbers as people and spreadsheets write them.
+_WRITTEN = re.compile(r"[-+−]?(\d{1,3}(,\d{3})+|\d+|(?=[.,]))([.,]\d+)?\s*%?")
+_THOUSANDS = re.compile(r"\d{1,3}(,\d{3})+(?!\d)")
 _DATE = re.compile(r"\s*(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4})([T ].*)?$")
 
 
@@ -136,7 +140,13 @@ def reason_to_leave_out(column: Column, alone: bool) -> str | None:
     if all(value == first for value in values[:2]) and bool(np.all(values == first)):
         return f"constant: {first!s} in every row"
     if column.labels:
-        return _reason_for_labels([str(value) for value in values.tolist()])
+        texts = [str(value) for value in values.tolist()]
+        separator = other_separator(column.key, texts) if alone else None
+        if separator is not None:
+            return (
+                f"looks like several columns: the separator may be {separator!r} (commas, semicolons and tabs are read)"
+            )
+        return _reason_for_labels(texts)
     if values.dtype.kind not in "iu" or alone:
         return None
     different = len(np.unique(values)) == n
@@ -155,8 +165,26 @@ def _reason_for_labels(texts: list[str]) -> str | None:
         return f"looks like dates: {texts[0]!r}"
     different = len(set(texts))
     if len(texts) >= _FEW and different > _DIFFERENT * len(texts):
+        written = _written_numbers(texts)
+        if written is not None:
+            return f"looks like numbers with {written}, such as {texts[0]!r}: write them as plain numbers"
         return f"looks like an identifier or free text: {different:,} different values in {len(texts):,} rows"
     return None
+
+
+def _written_numbers(texts: list[str]) -> str | None:
+    """What makes texts of the numbers that a column holds; None where it holds others."""
+    bare = [text.strip() for text in texts]
+    if not all(map(_WRITTEN.fullmatch, bare)):
+        return None
+    with_comma = [text for text in bare if "," in text]
+    marks = {
+        "a % sign": any("%" in text for text in bare),
+        "a minus sign that is no hyphen (U+2212)": any("−" in text for text in bare),
+        "thousands separators": bool(with_comma) and all(map(_THOUSANDS.search, with_comma)),
+        "a decimal comma": not all(map(_THOUSANDS.search, with_comma)),
+    }
+    return " and ".join(mark for mark, seen in marks.items() if seen) or None
 
 
 def _dates_as_numbers(values: NDArray[Any]) -> bool:

@@ -28,6 +28,7 @@ from fastkl.families.univariate import UnivariateFamily
 from fastkl.rows.batch import Choice, as_batch
 from fastkl.rows.in_order import in_order
 from fastkl.rows.missing import missing
+from fastkl.rows.reading import refuse_unread
 from fastkl.rows.tables import column_names, column_values
 from fastkl.selection.group_fits import GroupFits, no_fits, refuse, take
 
@@ -140,6 +141,7 @@ def _univariate(families: Any) -> list[UnivariateFamily]:
 
 def sorted_groups(X: Any, by: Any, columns: Any) -> tuple[Floats, list[str], dict[str, NDArray[Any]], NDArray[np.intp]]:
     """Values (n, d) in the order of their groups, names of the columns, labels of the groups, and where each group starts."""
+    refuse_unread(X, "X")
     names = column_names(X)
     keys = _keys(X, by, names)
     if columns is None and names is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import ArrayLike
 from scipy.special import chdtrc, comb, ndtr
 
 from fastkl._core.means import Mean
+from fastkl.divergence.interval_picture import interval_picture
 from fastkl.selection.log_densities import log_density_table, log_ratio, row_weights
 
 
@@ -51,6 +53,21 @@ class TestResult:
     standard_error: float
     df: int
     hypothesis: str
+
+    def _repr_html_(self) -> str:
+        half = 1.96 * self.standard_error
+        low, high = self.difference - half, self.difference + half
+        label = f"95 % interval from {low:.3g} to {high:.3g} nats per row"
+        difference = (
+            f"{self.difference:.4g} ± {self.standard_error:.2g} {interval_picture(self.difference, low, high, label)}"
+        )
+        facts = {
+            "hypothesis": escape(self.hypothesis),
+            "p-value": f"{self.p_value:.3g}",
+            "statistic": f"{self.statistic:.4g}" + (f" (df = {self.df})" if self.df else ""),
+            "difference, nats per row": difference,
+        }
+        return f"<table>{''.join(f'<tr><th>{name}</th><td>{value}</td></tr>' for name, value in facts.items())}</table>"
 
 
 def vuong_test(first: Any, second: Any, X: ArrayLike, sample_weight: ArrayLike | None = None) -> TestResult:

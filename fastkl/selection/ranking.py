@@ -16,7 +16,7 @@ from fastkl._core._threads import effective_n_threads
 from fastkl._core.array_types import Floats
 from fastkl.exceptions import ColumnTypeError
 from fastkl.rows.columns import column_numbers, named
-from fastkl.rows.reading import look
+from fastkl.rows.reading import look, refuse_unread
 from fastkl.rows.tables import column_names, columns_of, is_table
 from fastkl.rows.weights import read_weights
 from fastkl.selection.candidates import JOINT, Candidates, column_candidates, outside_support
@@ -264,6 +264,7 @@ def _names(families: Sequence[str] | str | None) -> tuple[str, ...] | str | None
 
 def _columns(X: Any, angles: Any, keep: Any, asked: Any) -> tuple[list[tuple[Column, Candidates]], dict[Any, str], int]:
     """The columns to rank, each with its families; those left out with the reason; and the number of rows."""
+    refuse_unread(X, "X")
     names = column_names(X) if is_table(X) else None
     left_out = {} if names is None else _dates(X, names)
     if left_out and names is not None:
@@ -292,7 +293,8 @@ def _columns(X: Any, angles: Any, keep: Any, asked: Any) -> tuple[list[tuple[Col
             left_out[key] = reason
     if not found:
         raise ValueError(
-            f"No column is left to rank: {_listed(left_out)}. To rank such a column all the same, name it in keep."
+            f"No column is left to rank: {_listed(left_out)}. To rank such a column all the same, name it in keep "
+            "(--columns on the command line)."
         )
     _raise_if_not_compared(asked, [candidates for _, candidates in found])
     if names is not None:

@@ -119,3 +119,26 @@ def test_a_terminal_without_the_sign_of_an_error_gets_another(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert "+/-" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["fit", DATA / "ball_bearings.csv", "-o", "m"],
+        ["fit", DATA / "ball_bearings.csv", "--figure", "m.png"],
+        ["score", "model", DATA / "ball_bearings.csv", "-o", "s.csv"],
+        ["sample", "model", "-o", "q.csv"],
+        ["sample", "model", "-o", "q.npy"],
+        ["sample", "model", "-o", "q.parquet"],
+        ["plot", "model", "-o", "q.pdf"],
+        ["demo", "--figure", "q.png"],
+    ],
+    ids=lambda arguments: " ".join(map(str, (arguments[0], *arguments[-2:]))),
+)
+def test_a_missing_folder_is_said_before_any_work(capsys, tmp_path, arguments):
+    fastkl.DensityMLE.from_parameters("normal", loc=[0.0], scale=[1.0]).save(tmp_path / "model")
+    given = [str(tmp_path / "model") if one == "model" else str(one) for one in arguments]
+    given[-1] = str(tmp_path / "nodir" / arguments[-1])
+    message = run(capsys, *given, status=2)
+    assert message.endswith(f"There is no folder {tmp_path / 'nodir'} to write {arguments[-1]} in; make it first.")
+    assert ".part" not in message

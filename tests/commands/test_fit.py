@@ -12,6 +12,7 @@ from sklearn.model_selection import KFold
 
 import fastkl
 from fastkl import DensityMLE
+from fastkl.cli import main
 from fastkl.selection.candidates import COUNTS, FRACTIONS, JOINT, NOT_NEGATIVE, POSITIVE, REAL, candidates
 from tests.commands.files import DATA, FAITHFUL, read_scores, run
 
@@ -296,3 +297,23 @@ def test_limits_are_shown(capsys, tmp_path):
     out = run(capsys, "fit", tmp_path / "rows.csv", "--families", "negative_binomial")
     assert re.search(r"^n +inf +- ", out, re.MULTILINE)
     assert re.search(r"^size: .*Poisson", out, re.MULTILINE | re.DOTALL)
+
+
+def test_no_column_left_names_the_file_and_the_option(capsys, tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text("a|b\n" + "".join(f"{i}.5|{i}\n" for i in range(20)))
+    message = run(capsys, "fit", path, status=2)
+    assert message.startswith(f"fastkl: {path}: No column is left to rank: column 'a|b' looks like several columns: ")
+    assert "the separator may be '|'" in message
+    assert message.endswith("(--columns on the command line).")
+    assert run(capsys, "plot", path, "-o", tmp_path / "x.png", status=2).startswith(
+        f"fastkl: {path}: No column is left"
+    )
+    assert main(["kl", str(path), str(path), "--no-test"]) == 0
+    assert "the separator may be '|'" in capsys.readouterr().err
+
+
+def test_families_that_are_far_from_any_name(capsys):
+    message = run(capsys, "fit", DATA / "ball_bearings.csv", "--families", "bogus", status=2)
+    assert "There is no family named 'bogus'. The families are: " in message
+    assert "Did you mean 'gamma'" in run(capsys, "fit", DATA / "ball_bearings.csv", "--families", "gama", status=2)

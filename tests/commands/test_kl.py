@@ -184,3 +184,49 @@ def test_a_doubt_that_columns_share_is_said_once(capsys, tmp_path):
     assert said[0].startswith("* a, b, KL(P || Q): P has 1 symbol without a count in Q ('z'), with 0.2 of its mass.")
     assert said[0].endswith(" These are the numbers of a.")
     assert any(line.startswith("* joint (2 labels), KL(P || Q): P has ") for line in said[1:])
+
+
+@pytest.mark.parametrize("case", ["shared", "rounded", "apart"])
+def test_stars_are_those_of_the_table_in_python(capsys, tmp_path, case):
+    """A doubt about both directions is said once and marks both estimates."""
+    rng = np.random.default_rng(0)
+    p = rng.normal(size=400)
+    q = {"shared": p, "rounded": rng.normal(size=300).round(1), "apart": rng.normal(9.0, 0.1, 300)}[case]
+    for name, x in (("p", p), ("q", q)):
+        pd.DataFrame({"x": x}).to_csv(tmp_path / f"{name}.csv", index=False)
+    out = run(capsys, "kl", tmp_path / "p.csv", tmp_path / "q.csv", "--no-test")
+    line = re.search("^x .*$", out, re.MULTILINE).group()
+    table = fastkl.compare_tables(p, q, test=False)
+    both = table.columns[0].kl, table.columns[0].kl_reverse
+    assert any(one.bias_suspected for one in both)
+    for one in both:
+        assert (f"{number(float(one))}*" in line) == one.bias_suspected
+    assert line.count("*") == repr(table).splitlines()[2].count("*")
+
+
+def test_estimates_below_0_are_small_or_impossible(capsys, tmp_path):
+    """Rows that were moved by little are nearer to the others than to their own: no independent samples are so."""
+    rng = np.random.default_rng(0)
+    p = pd.DataFrame(rng.normal(size=(300, 5)), columns=list("abcde"))
+    q = p + 1e-2 * rng.normal(size=(300, 5))
+    found = fastkl.compare_tables(p, q, test=False)
+    assert "which no divergence is" in " ".join(found.joint[0].kl.reasons)
+    assert any(-3.0 * line.kl.standard_error < line.kl < 0.0 for line in found.columns)
+    for name, frame in (("p", p), ("q", q)):
+        frame.to_csv(tmp_path / f"{name}.csv", index=False)
+    out = run(capsys, "kl", tmp_path / "p.csv", tmp_path / "q.csv", "--no-test")
+    assert "An estimate below 0" not in out
+    assert "Other estimates below 0 are of divergences near 0." in out
+    small = next(str(line.name) for line in found.columns if line.kl < 0.0)
+    out = run(capsys, "kl", tmp_path / "p.csv", tmp_path / "q.csv", "--no-test", "--columns", small)
+    assert "An estimate below 0 is one of a divergence near 0." in out
+
+
+def test_columns_that_are_not_in_the_joint_line_are_named(capsys, halves):
+    *_, p, q = halves
+    out = run(capsys, "kl", p, q, "--no-test")
+    assert "Not in joint (2 columns): 'kind', which holds labels." in out
+    found = json.loads(run(capsys, "kl", p, q, "--no-test", "--json"))
+    assert found["joint"][0]["left_out"] == ["kind"]
+    assert found["columns"][0]["left_out"] == []
+    assert "Not in" not in run(capsys, "kl", p, q, "--no-test", "--columns", "x,y")

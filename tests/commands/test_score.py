@@ -90,7 +90,7 @@ def test_failed_scores_leave_what_was_there(capsys, tmp_path, model):
     assert "--output: out ends in .npy, .parquet or .csv, not in '.txt'" in message
     message = run(capsys, *arguments, "-o", tmp_path / "data.csv", status=2)
     assert "--output: out is the source itself" in message
-    assert "not a folder" in run(capsys, *arguments, "-o", tmp_path / "away" / "scores.csv", status=2)
+    assert "There is no folder" in run(capsys, *arguments, "-o", tmp_path / "away" / "scores.csv", status=2)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data.csv", "model", "scores.csv"]
 
 

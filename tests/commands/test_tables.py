@@ -1,5 +1,7 @@
 """Files of rows as the commands read them: their formats, their types, and what is said of a bad one."""
 
+import json
+import pickle
 import re
 import sys
 
@@ -11,7 +13,9 @@ import pytest
 from scipy import stats
 
 from fastkl import DensityMLE
+from fastkl.cli import main
 from fastkl.commands.tables import read_table
+from fastkl.rows import CsvPath, open_source
 from tests.commands.files import run
 
 
@@ -139,3 +143,83 @@ def test_decimal_commas_beside_text_and_missing_values(tmp_path, reader):
     table = read_table(str(path), drop_missing=True)
     assert [column.tolist() for column in table.columns] == [["x", "z"], [1.5, 4.25]]
     assert table.n_dropped == 1
+
+
+def main_on(capsys, *arguments):
+    """Status and both streams of a command."""
+    status = main([str(argument) for argument in arguments])
+    out, err = capsys.readouterr()
+    return status, out, err
+
+
+def test_a_first_line_of_numbers_is_data_or_names_as_said(capsys, tmp_path):
+    rng = np.random.default_rng(0)
+    values = rng.normal(5.0, 1.0, (60, 3)).round(3)
+    path, named = tmp_path / "years.csv", tmp_path / "named.csv"
+    pd.DataFrame(values, columns=["2021", "2022", "2023"]).to_csv(path, index=False)
+    pd.DataFrame(values, columns=["a", "b", "c"]).to_csv(named, index=False)
+    options = ["--families", "multivariate_normal", "--json"]
+    status, out, err = main_on(capsys, "fit", path, *options)
+    assert (status, json.loads(out)["rows"]) == (0, 61)
+    assert (
+        err
+        == f"fastkl: note: {path}: the first line, of numbers only, was taken as data; --header yes takes it as names\n"
+    )
+    status, out, err = main_on(capsys, "fit", path, *options, "--header", "yes")
+    found = json.loads(out)
+    assert (status, err, found["rows"], list(found["columns"])) == (0, "", 60, ["2021", "2022", "2023"])
+    assert found["params"] == json.loads(main_on(capsys, "fit", named, *options)[1])["params"]
+    assert main_on(capsys, "fit", path, *options, "--header", "no")[2] == ""
+
+
+def test_a_first_line_with_a_number_is_names_or_data_as_said(capsys, tmp_path):
+    path, model = tmp_path / "rows.csv", tmp_path / "model"
+    path.write_text("-0.051,no\n" + "0.3,yes\n1.1,no\n-0.7,no\n0.2,yes\n" * 5)
+    status, out, err = main_on(capsys, "fit", path, "--columns", "0", "--families", "normal", "-o", model, "--json")
+    assert (status, json.loads(out)["rows"]) == (0, 20)
+    assert err == (
+        f"fastkl: note: {path}: the first line, with a number in it, was taken as names; --header no takes it as data\n"
+    )
+    arguments = ["fit", path, "--columns", "0", "--families", "normal", "-o", model, "--json", "--header", "no"]
+    status, out, err = main_on(capsys, *arguments)
+    assert (status, err, json.loads(out)["rows"]) == (0, "", 21)
+    assert json.loads(out)["params"]["loc"] == [pytest.approx((-0.051 + 5 * 0.9) / 21, rel=1e-12)]
+    status, out, err = main_on(capsys, "score", model, path, "--columns", "0", "--header", "no", "--json")
+    assert (status, err, json.loads(out)["rows"]) == (0, "", 21)
+    assert "--header no" in main_on(capsys, "score", model, path, "--columns", "0")[2]
+    status, out, err = main_on(capsys, "kl", path, path, "--no-test", "--header", "no", "--json")
+    assert (status, err, json.loads(out)["n_rows"]) == (0, "", [21, 21])
+    assert main_on(capsys, "kl", path, path, "--no-test")[2].count("--header no") == 2
+
+
+def test_names_that_pandas_writes_for_columns_without_names(capsys, tmp_path):
+    path = tmp_path / "rows.csv"
+    pd.DataFrame(np.random.default_rng(0).normal(size=(30, 2))).to_csv(path, index=False)
+    assert "--header yes" in run(capsys, "fit", path, status=2)
+    found = json.loads(run(capsys, "fit", path, "--header", "yes", "--families", "normal", "--json"))
+    assert (found["rows"], list(found["columns"])) == (30, ["0", "1"])
+    assert json.loads(run(capsys, "fit", path, "--header", "no", "--families", "normal", "--json"))["rows"] == 31
+    empty_corner = tmp_path / "index.csv"
+    empty_corner.write_text(",x\n1,2.5\n2,3.5\n3,1.5\n4,2.0\n")
+    assert run(
+        capsys, "fit", empty_corner, "--columns", "x", "--families", "normal", "--folds", "2"
+    )  # nothing on stderr
+
+
+def test_csv_path_goes_where_paths_go(tmp_path, reader):
+    path = tmp_path / "years.csv"
+    path.write_text("2021,2022\n1.5,2.5\n2.5,4.5\n")
+    read = {header: open_source(CsvPath(path, header)) for header in (None, True, False)}
+    assert {header: source.names for header, source in read.items()} == {
+        None: None,
+        True: ["2021", "2022"],
+        False: None,
+    }
+    assert [sum(len(block.X) for block in read[header].blocks()) for header in (None, True, False)] == [3, 2, 3]
+    both = open_source([CsvPath(path, True), CsvPath(path, True)])
+    assert (both.names, sum(len(block.X) for block in both.blocks())) == (["2021", "2022"], 4)
+    assert sum(len(block.X) for block in open_source(CsvPath(tmp_path / "*.csv", True)).blocks()) == 2
+    with pytest.raises(ValueError, match="one header for all"):
+        open_source([CsvPath(path, True), str(path)])
+    again = pickle.loads(pickle.dumps(CsvPath(path, True)))
+    assert (again, again.header) == (str(path), True)

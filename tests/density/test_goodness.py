@@ -311,3 +311,14 @@ def test_parts_from_elsewhere_are_fitted_again(model):
     Counted.fits = 0
     assert model.goodness_of_fit(X, statistic="energy", n_bootstrap=4, random_state=0).n_bootstrap == 4
     assert Counted.fits == 4
+
+
+def test_a_notebook_shows_the_numbers_of_the_text():
+    rows = pd.DataFrame({"a < b": RNG.gamma(2.0, size=60), "c": RNG.gamma(2.0, size=60)})
+    report = DensityMLE("gamma").fit(rows).goodness_of_fit(rows, n_bootstrap=19, random_state=0)
+    text = report._repr_html_()
+    assert "<td>a &lt; b</td>" in text
+    assert text.count("<tr>") == 3
+    for name in ("ks", "cvm", "ad"):
+        assert f"<td>{report[name][1]:.4g}</td><td>{report.p_values[name][1]:.4f}</td>" in text
+    assert "<div>19 bootstrap samples, parameters estimated anew in each, 0 without a maximum left out</div>" in text

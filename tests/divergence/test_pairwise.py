@@ -6,7 +6,7 @@ import pytest
 from scipy.spatial.distance import jensenshannon
 from scipy.special import rel_entr
 
-from fastkl import SourceError, pairwise_divergence
+from fastkl import SourceError, kl_divergence, pairwise_divergence
 
 ROWS = np.random.default_rng(0).dirichlet([1.0, 1.0, 1.0, 1.0], 5)
 
@@ -74,3 +74,29 @@ def test_refusals():
         pairwise_divergence(samples(), logits=True)
     with pytest.raises(ValueError, match="list"):
         pairwise_divergence(np.zeros((2, 2, 2)))
+
+
+def test_named_samples_are_a_list_with_names():
+    rng = np.random.default_rng(0)
+    named = {
+        "before": rng.normal(size=(80, 2)),
+        "after": rng.normal(1.0, 1.0, size=(70, 2)),
+        3: rng.normal(size=(60, 2)),
+    }
+    for metric in ("kl", "jensen_shannon"):
+        np.testing.assert_array_equal(
+            pairwise_divergence(named, metric), pairwise_divergence(list(named.values()), metric)
+        )
+    with pytest.raises(ValueError, match=r"Sample 'b' has 3 columns and sample 'a' has 2"):
+        pairwise_divergence({"a": rng.normal(size=(9, 2)), "b": rng.normal(size=(9, 3))})
+    with pytest.raises(ValueError, match=r"sample 'b' holds NaN in row 4"):
+        pairwise_divergence({"a": np.arange(9.0), "b": np.where(np.arange(9) == 4, np.nan, np.arange(9.0))})
+    with pytest.raises(ValueError, match="at least 2 samples; found 1"):
+        pairwise_divergence({"a": np.arange(9.0)})
+
+
+def test_tables_of_numbers_and_labels_are_sent_to_their_call():
+    table = pd.DataFrame({"x": np.arange(9.0), "k": list("abcabcabc")})
+    for call in (lambda: kl_divergence(table, table), lambda: pairwise_divergence({"p": table, "q": table})):
+        with pytest.raises(ValueError, match=r"column 'k' of .*fastkl.compare_tables for tables of numbers and labels"):
+            call()

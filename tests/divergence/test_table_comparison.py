@@ -3,6 +3,7 @@
 import datetime
 import decimal
 import fractions
+import html
 import json
 
 import numpy as np
@@ -231,3 +232,19 @@ def test_lines_do_not_depend_on_each_other():
     p, q = tables(60, 50)
     alone = compare_tables(p, q, columns=["y"]).columns[0]
     assert alone.to_dict() == compare_tables(p, q).columns[1].to_dict()
+
+
+def test_columns_that_are_not_in_a_joint_line_are_named():
+    found = compare_tables(*tables(60, 50), test=False)
+    assert [line.left_out for line in found.joint] == [["kind", "paid"], ["x", "y", "when"]]
+    sentences = [
+        "Not in joint (3 columns): 'kind', 'paid', which hold labels.",
+        "Not in joint (2 labels): 'x', 'y', 'when', which hold numbers or dates.",
+    ]
+    assert found.apart == sentences
+    for sentence in sentences:
+        assert sentence in repr(found).splitlines()
+        assert html.escape(sentence) in found._repr_html_()
+    assert [line["left_out"] for line in found.to_dict()["joint"]] == [["kind", "paid"], ["x", "y", "when"]]
+    numbers = [frame[["x", "y"]] for frame in tables(60, 50)]
+    assert compare_tables(*numbers, test=False).apart == []

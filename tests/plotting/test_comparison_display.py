@@ -6,7 +6,15 @@ import pytest
 from matplotlib.figure import Figure
 from sklearn.model_selection import GridSearchCV, KFold
 
-from fastkl import ComparisonDisplay, DensityMLE, compare_densities, families, make_kl_scorer, neg_cross_entropy
+from fastkl import (
+    ComparisonDisplay,
+    DensityMLE,
+    compare_densities,
+    families,
+    make_kl_scorer,
+    neg_cross_entropy,
+    rank_families,
+)
 
 mpl.use("Agg")
 X = np.random.default_rng(0).gamma(2.0, size=(800, 1))
@@ -135,3 +143,28 @@ def test_nothing_is_clipped():
         assert box.x0 <= extent.x0 < extent.x1 <= box.x1 + 1.0, text.get_text()
         assert box.y0 <= extent.y0 < extent.y1 <= box.y1 + 1.0, text.get_text()
     plt.close(figure)
+
+
+def test_a_ranking_is_drawn_by_its_whole_rows(ax):
+    ranking = rank_families(np.column_stack([X[:200, 0], X[200:400, 0]]), families=["gamma", "normal"])
+    display = ComparisonDisplay.from_comparison(ranking, ax=ax)
+    assert display.names == ranking.joint.names
+    np.testing.assert_array_equal(display.differences, ranking.joint.kl_difference)
+    assert ComparisonDisplay.from_comparison(ranking[1], plot=False).names == ranking[1].names
+
+
+def test_a_fitted_search_is_its_results():
+    search = GridSearchCV(DensityMLE(), {"family": ["normal", "gamma"]}).fit(X)
+    display, same = (ComparisonDisplay.from_cv_results(one, plot=False) for one in (search, search.cv_results_))
+    assert display.names == same.names
+    np.testing.assert_array_equal(display.differences, same.differences)
+
+
+def test_what_cannot_be_compared_is_said():
+    with pytest.raises(TypeError, match=r"what compare_densities or rank_families gives, not dict"):
+        ComparisonDisplay.from_comparison(FITTED, plot=False)
+    search = GridSearchCV(DensityMLE(), {"family": ["normal", "gamma"]})
+    with pytest.raises(TypeError, match=r"fitted search, .* or its cv_results_; not GridSearchCV before fit"):
+        ComparisonDisplay.from_cv_results(search, plot=False)
+    with pytest.raises(TypeError, match=r"not list\."):
+        ComparisonDisplay.from_cv_results([1.0], plot=False)

@@ -1,5 +1,6 @@
 """The artists of a density plot hold what they should: histogram, curve, probabilities, contours of stated mass."""
 
+import itertools
 import sys
 
 import matplotlib as mpl
@@ -340,3 +341,40 @@ def test_laws_of_scipy(ax):
     display = DensityDisplay.from_estimator(stats.gamma(2.0, scale=3.0), POSITIVE, name="distribution", ax=ax)
     x, y = display.line_.get_data()
     np.testing.assert_allclose(y, stats.gamma(2.0, scale=3.0).pdf(x))
+
+
+def test_of_many_labels_the_rarest_are_drawn_together():
+    """Their shares add up, and no name lies over another."""
+    rng = np.random.default_rng(0)
+    labels = [f"category name {i:02d}" for i in range(30)]
+    rows = pd.DataFrame({"kind": rng.choice(labels, 2000, p=rng.dirichlet(np.ones(30)))})
+    figure = Figure(figsize=(5.6, 3.8), layout="constrained")
+    ax = figure.subplots()
+    display = DensityDisplay.from_estimator(DensityMLE("categorical").fit(rows), rows, ax=ax)
+    counts = rows["kind"].value_counts()
+    assert len(display.data.values) == len(counts) > 20
+    names = [text.get_text() for text in ax.get_xticklabels()]
+    assert names[:-1] == sorted(counts.index[:19])
+    assert names[-1] == f"{len(counts) - 19} others"
+    heights = [bar.get_height() for bar in display.data_]
+    np.testing.assert_allclose(heights[:-1], counts[names[:-1]] / 2000, rtol=1e-12)
+    assert heights[-1] == pytest.approx(counts[19:].sum() / 2000, rel=1e-12)
+    figure.draw_without_rendering()
+    boxes = [text.get_window_extent() for text in ax.get_xticklabels()]
+    assert all(left.x1 <= right.x0 for left, right in itertools.pairwise(boxes))
+
+
+def test_long_names_stay_within_the_figure():
+    long = "a rather long name of a column that somebody wrote in a spreadsheet, in metres per second (mean)"
+    rows = pd.DataFrame({long: POSITIVE[:200, 0], long[::-1]: POSITIVE[200:, 0]})
+    figure = Figure(figsize=(3.9, 3.3), layout="constrained")
+    ax = figure.subplots()
+    DensityDisplay.from_estimator(DensityMLE("multivariate_normal").fit(rows), rows, ax=ax)
+    figure.draw_without_rendering()
+    for label in (ax.xaxis.label, ax.yaxis.label):
+        assert "…" in label.get_text()
+        box = label.get_window_extent()
+        assert box.x0 >= 0.0
+        assert box.y0 >= 0.0
+        assert box.x1 <= figure.bbox.x1
+        assert box.y1 <= figure.bbox.y1

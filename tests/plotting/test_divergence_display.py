@@ -164,3 +164,12 @@ def test_sweep_of_a_sample_and_a_model():
     display = KSweepDisplay.from_samples(P, fastkl.DensityMLE().fit(P), plot=False)
     assert list(display.sweep) == [1, 2, 3, 5, 8, 12, 20]
     assert display.chosen == 5
+
+
+def test_infinite_estimates_and_errors_are_drawn_without_a_warning(ax):
+    estimates = {"a": Estimate(0.3, 0.1), "b": Estimate(np.inf), "c": Estimate(np.inf, 0.1), "d": Estimate(0.2, np.inf)}
+    display = DivergenceDisplay.from_estimates(estimates, ax=ax)
+    points, _, (bars,) = display.lines_[0]
+    ends = np.array([segment[:, 0] for segment in bars.get_segments()])
+    np.testing.assert_allclose(ends, [[0.3 - 0.1 * 1.959964, 0.3 + 0.1 * 1.959964], [0.2, 0.2]], rtol=1e-6)
+    assert ax.get_xlim()[1] < 1.0

@@ -98,3 +98,17 @@ def test_what_cannot_be_drawn():
         GoodnessDisplay.from_estimator(normal, ROWS)
     with pytest.raises(ValueError, match="row 1"):
         GoodnessDisplay.from_estimator(MODEL, [[1.0], [np.nan]])
+
+
+def test_a_long_name_stays_beside_its_panel():
+    name = "a rather long name of a column that somebody wrote in a spreadsheet, in metres per second (mean)"
+    rows = pd.DataFrame({name: np.random.default_rng(0).gamma(2.0, size=100)})
+    figure = Figure(figsize=(3.9, 3.3), layout="constrained")
+    ax = figure.subplots()
+    GoodnessDisplay.from_estimator(DensityMLE("gamma").fit(rows), rows, ax=ax)
+    figure.draw_without_rendering()
+    box = ax.yaxis.label.get_window_extent()
+    assert box.y0 >= 0.0
+    assert box.y1 <= figure.bbox.y1
+    assert ax.get_ylabel().startswith("a rather long")
+    assert ax.get_ylabel().endswith("…ond (mean)")

@@ -2,6 +2,7 @@
 
 import gzip
 import operator
+import re
 import threading
 
 import duckdb
@@ -361,3 +362,23 @@ def test_rows_and_weights_that_are_not_aligned(dtype):
     assert float(kl_divergence(odd(plain), odd(other), sample_weight_p=odd(weights))) == float(
         kl_divergence(plain, other, sample_weight_p=weights)
     )
+
+
+@pytest.mark.parametrize(
+    ("source", "shape", "hint"),
+    [
+        (np.ones(1000), "(1000,)", "x.reshape(-1, 1)"),
+        (np.array(["a", "b"]), "(2,)", "x.reshape(-1, 1)"),
+        ([1.0, 2.0, 3.0], "(3,)", "numpy.reshape(x, (-1, 1))"),
+        (range(4), "(4,)", "numpy.reshape(x, (-1, 1))"),
+        (pd.Series(np.ones(7)), "(7,)", "x.to_frame()"),
+        (pl.Series([1.0, 2.0]), "(2,)", "x.to_frame()"),
+        (np.ones((4, 3, 2)), "(4, 3, 2)", ""),
+        (np.array(3.0), "()", ""),
+    ],
+)
+def test_what_is_no_matrix_is_said_with_its_shape(source, shape, hint):
+    with pytest.raises(SourceError, match=re.escape(f"The source has shape {shape}; rows of shape (n, d)")) as caught:
+        DensityMLE("normal").fit_batches(source)
+    assert ("If it is one column x" in str(caught.value)) == bool(hint)
+    assert hint in str(caught.value)

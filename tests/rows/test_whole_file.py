@@ -138,3 +138,16 @@ def test_links_and_pipes(tmp_path):
     os.mkfifo(tmp_path / "pipe.npy")
     with pytest.raises(OSError, match="Not a regular file"):
         model.score_samples_batches(X, tmp_path / "pipe.npy")
+
+
+def test_a_missing_folder_is_named_and_no_temporary_file(tmp_path):
+    model = DensityMLE.from_parameters("normal", loc=[0.0], scale=[1.0])
+    for name in ("m", "x.csv", "x.npy", "x.parquet"):
+        path = tmp_path / "nodir" / name
+        with pytest.raises(FileNotFoundError) as caught:
+            model.save(path) if name == "m" else model.score_samples_batches(np.ones((3, 1)), path)
+        assert str(caught.value) == f"There is no folder {tmp_path / 'nodir'} to write {name} in; make it first."
+    (tmp_path / "file").write_text("")
+    with pytest.raises(NotADirectoryError, match=r"file is a file, not a folder to write m in"):
+        model.save(tmp_path / "file" / "m")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file"]

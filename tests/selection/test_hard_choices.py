@@ -4,12 +4,14 @@ Each is a small case of a kind: likelihoods that differ by rounding alone, whole
 file that may be names.
 """
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 
-from fastkl import DensityMLE, SourceError, compare_densities, make_product_density, vuong_test
+from fastkl import DensityMLE, SourceError, compare_densities, make_product_density, rank_families, vuong_test
 from tests.commands.files import run
 
 
@@ -64,3 +66,44 @@ def test_a_header_of_numbers_is_no_row(tmp_path, d):
     pd.DataFrame(np.random.default_rng(0).normal(size=(50, d))).to_csv(path, index=False)
     with pytest.raises(SourceError, match="first line is 0"):
         DensityMLE("normal").fit_batches(path)
+
+
+@pytest.mark.parametrize(
+    ("texts", "what"),
+    [
+        ([f"{i},{100 + i}" for i in range(1, 31)], "thousands separators"),
+        ([f"1,{100 + i},000.5" for i in range(30)], "thousands separators"),
+        ([f"{i}.3%" for i in range(30)], "a % sign"),
+        ([f"−{i}.5" for i in range(30)], r"a minus sign that is no hyphen \(U\+2212\)"),
+        ([f"{i},5" for i in range(30)], "a decimal comma"),
+        (
+            [f"−{i},5 %" for i in range(30)],
+            r"a % sign and a minus sign that is no hyphen \(U\+2212\) and a decimal comma",
+        ),
+    ],
+)
+def test_numbers_that_are_written_as_text_are_called_so(texts, what):
+    with pytest.raises(
+        ValueError, match=f"column 'x' looks like numbers with {what}, such as '{texts[0]}': write them"
+    ):
+        rank_families(pd.DataFrame({"x": texts}))
+    reason = rank_families(pd.DataFrame({"x": texts, "y": np.random.default_rng(0).normal(size=30)})).left_out["x"]
+    assert re.match(f"looks like numbers with {what}", reason)
+
+
+def test_names_of_rows_are_not_called_numbers():
+    for texts in ([f"x{i}" for i in range(30)], [f"{i}-{i}" for i in range(30)], [f"{i}:{i}%" for i in range(30)]):
+        with pytest.raises(ValueError, match="looks like an identifier or free text"):
+            rank_families(pd.DataFrame({"x": texts}))
+
+
+@pytest.mark.parametrize(("separator", "fits"), [("|", True), (" ", True), ("/", False)])
+def test_one_column_that_is_several_names_its_separator(separator, fits):
+    values = np.random.default_rng(0).normal(size=(30, 2)).round(3).astype(str)
+    frame = pd.DataFrame({separator.join("ab"): [separator.join(row) for row in values]})
+    said = f"the separator may be '{separator}'" if fits else "identifier or free text"
+    with pytest.raises(ValueError, match=re.escape(said)):
+        rank_families(frame)
+    names = pd.DataFrame({"full name": [f"{chr(97 + i)} {chr(98 + i)}" for i in range(20)]})
+    with pytest.raises(ValueError, match="identifier or free text"):
+        rank_families(names)

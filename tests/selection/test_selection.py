@@ -6,7 +6,7 @@ from scipy import stats
 from sklearn.mixture import GaussianMixture
 
 from fastkl import DensityMLE, cross_entropy, families, kl_divergence
-from fastkl.selection import compare_densities, likelihood_ratio_test, vuong_test
+from fastkl.selection import TestResult, compare_densities, likelihood_ratio_test, vuong_test
 
 RNG = np.random.default_rng(31)
 TRAIN, TEST = RNG.gamma(2.0, size=(400, 1)), RNG.gamma(2.0, size=(600, 1))
@@ -212,3 +212,15 @@ def test_densities_without_names_are_refused_with_the_way_out():
     X = np.random.default_rng(0).normal(size=(50, 1))
     with pytest.raises(TypeError, match="compare_densities takes a dict of names and densities"):
         compare_densities([DensityMLE("normal").fit(X)], X)
+
+
+def test_a_notebook_shows_what_a_test_found():
+    rows = np.random.default_rng(0).gamma(2.0, size=(200, 1))
+    found = vuong_test(DensityMLE("gamma").fit(rows), DensityMLE("normal").fit(rows), rows)
+    text = found._repr_html_()
+    assert f"<th>p-value</th><td>{found.p_value:.3g}</td>" in text
+    assert f"{found.difference:.4g} ± {found.standard_error:.2g} <svg" in text
+    assert "df =" not in text
+    nested = TestResult(3.0, 0.08, 0.1, 0.0, 1, "shape < 1")._repr_html_()
+    assert "3 (df = 1)" in nested
+    assert "shape &lt; 1" in nested

@@ -52,7 +52,8 @@ class FactorAnalysisMLE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Densi
     n_components : int, default=1
         Number of factors.
     noise : {"diagonal", "isotropic"}, default="diagonal"
-        A noise variance for each column (factor analysis), or one for all (probabilistic principal components).
+        A noise variance for each column (factor analysis), which takes a covariance of full rank: more rows than columns, none
+        of which the others determine; or one for all (probabilistic principal components), for any rows.
     n_jobs : int, default=None
         Threads: None for all cores the process may use (1 inside a joblib worker), -1 likewise, or a number. The
         result is the same bit for bit whatever the number.

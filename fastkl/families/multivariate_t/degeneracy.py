@@ -12,7 +12,7 @@ import numpy as np
 from fastkl._core.array_types import Floats
 from fastkl._core.rows import AnyRows, Rows
 from fastkl.exceptions import DegenerateDataError
-from fastkl.families.matrices import dependent_column
+from fastkl.families.matrices import dependence, dependent_column
 from fastkl.families.multivariate_t.starts import robust_frame, robust_scatter
 from fastkl.families.multivariate_t.sums import MeanAndScatter, merged_moments, row_moments
 from fastkl.families.solvers.iterative import n_rows
@@ -69,9 +69,8 @@ def frame_of(rows: AnyRows, sample: Rows) -> Frame:
         dependent = d - 1  # rounding alone leaves none
     if dependent is not None:
         raise DegenerateDataError(
-            f"The scatter of these {d} columns is singular: column {dependent} is a linear combination of the columns before "
-            f"it, as always when there are no more rows than columns (here {n} rows). The multivariate t "
-            "likelihood then has no maximum. Leave columns out, reduce them first, or hold the scale fixed.",
+            f"{dependence('scatter', dependent, n, d, n)} The multivariate t likelihood then has no maximum. Leave columns out, "
+            "reduce them first, or hold the scale fixed.",
             dependent,
         )
     return Frame((mean, scatter / weight), centre, distance, scale)

@@ -233,3 +233,27 @@ def test_a_saturated_model_is_the_normal_distribution():
     """Three factors of six columns have as many parameters as a covariance: at most its likelihood, and nearly that here."""
     gap = DensityMLE().fit(TESTED).log_likelihood_ - FactorAnalysisMLE(3).fit(TESTED).log_likelihood_
     assert -1e-8 < gap < 0.1
+
+
+def test_a_covariance_without_full_rank_is_said_with_advice_that_works():
+    """Few rows, or columns that others determine; one noise variance for all is the mean of the other eigenvalues of either."""
+    rng = np.random.default_rng(0)
+    few, dependent = rng.normal(size=(20, 40)), rng.normal(size=(300, 40))
+    dependent[:, -1] = dependent[:, 0] + dependent[:, 1]
+    with pytest.raises(
+        DegenerateDataError, match=r"no more rows than columns \(here only n_samples=20 rows\)"
+    ) as caught:
+        FactorAnalysisMLE(1).fit(few)
+    with pytest.raises(DegenerateDataError, match=r"column 39 is a linear .* in all rows \(n_samples=300\)") as other:
+        FactorAnalysisMLE(1).fit(dependent)
+    assert "no more rows" not in str(other.value)
+    for error in (caught, other):
+        assert "noise='isotropic'" in str(error.value)
+        assert not any(word in str(error.value) for word in ("prior", "covariance_type", "shrinkage"))
+    for rows in (few, dependent):
+        found = FactorAnalysisMLE(1, noise="isotropic").fit(rows).noise_variance_
+        values = np.linalg.eigvalsh(np.cov(rows.T, bias=True))
+        assert found == pytest.approx(values[:-1].mean(), rel=1e-10)
+    for name in ("multivariate_normal", "multivariate_t"):
+        with pytest.raises(DegenerateDataError, match=r"to rounding, in all rows"):
+            DensityMLE(name).fit(np.column_stack([few[:, :3], 2.0 * few[:, 0]]))
