@@ -24,6 +24,7 @@ from fastkl.divergence.line_integral import Integral, expectation_on_a_line
 from fastkl.divergence.mixture_bounds import with_bounds
 from fastkl.divergence.models import Model
 from fastkl.divergence.ratio_draws import log_ratio_mean
+from fastkl.divergence.scipy_families import known_entropy
 from fastkl.divergence.supports import listed_support
 
 
@@ -40,7 +41,7 @@ def closed_form_divergence(p: Model, q: Model) -> float | None:
 
 
 def closed_form_entropy(p: Model) -> float | None:
-    """Entropy from the family's closed form or the model's own ``entropy`` method, or None."""
+    """Entropy from the family's closed form or what the model knows of its own, or None."""
     law = p.law
     if law is not None:
         from fastkl.families import closed_form
@@ -48,11 +49,7 @@ def closed_form_entropy(p: Model) -> float | None:
         known = closed_form.entropy(*law)
         if known is not None or p.family is not None:
             return known
-    own = getattr(p.thing, "entropy", None)
-    if not callable(own) or hasattr(p.thing, "score_samples"):
-        return None  # the densities of this library ask this function
-    value = np.asarray(own(), dtype=np.float64)
-    return float(value.reshape(())) if value.size == 1 and np.isfinite(value).all() else None
+    return known_entropy(p.thing)
 
 
 def same_transformer(p: Model, q: Model) -> tuple[Model, Model] | None:
