@@ -221,8 +221,26 @@ class Model:
             drawn = np.asarray(thing.resample(n_draws, seed=rng)).T
         else:
             drawn = self._sample(n_draws, rng)
-        rows = np.asarray(drawn[0] if isinstance(drawn, tuple) else drawn)
-        return rows.reshape(n_draws, -1)
+        rows = np.asarray(drawn[0] if isinstance(drawn, tuple) else drawn).reshape(n_draws, -1)
+        inner = self._inner_ends(rows)
+        return rows if inner is None else np.clip(rows, *inner)
+
+    def n_at_ends(self, rows: NDArray[Any]) -> int:
+        """How many draws are the first or last number within the support: the density may have a pole there, cut short by it."""
+        inner = self._inner_ends(rows)
+        return 0 if inner is None else int(np.isin(rows, inner).sum())
+
+    def _inner_ends(self, rows: NDArray[Any]) -> tuple[float, float] | None:
+        """The first and last number inside the support of one continuous column, where the ends are known.
+
+        Draws are rounded, and may land on an end itself, where a density with a pole is infinite.
+        """
+        if rows.shape[1] != 1 or rows.dtype.kind != "f" or self.discrete:
+            return None
+        ends = self.quantiles(np.array([0.0, 1.0]))
+        if ends is None or np.isnan(ends).any():
+            return None
+        return float(np.nextafter(ends[0], np.inf)), float(np.nextafter(ends[1], -np.inf))
 
     def _sample(self, n_draws: int, rng: np.random.RandomState) -> Any:
         """Draw by a method called ``sample``, which has a different signature in every library."""
