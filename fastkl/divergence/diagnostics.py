@@ -24,7 +24,7 @@ from fastkl.exceptions import SharedRowsWarning
 MANY_COLUMNS = 10
 
 # A ball is large when it holds more than this part of a sample, and more than four times the rows it was made to hold.
-_LARGE_BALL = 0.15
+LARGE_BALL = 0.15
 _LARGE_BALLS_TOLERATED = 0.1
 
 
@@ -125,7 +125,7 @@ def divergence_diagnostics(
     if large > _LARGE_BALLS_TOLERATED:
         reasons.append(
             f"For {large:.0%} of the rows of p, the ball around the row that reaches {k} rows of q holds more than "
-            f"{_LARGE_BALL:.0%} of p: q is hardly sampled where p is, and the estimate is likely too small."
+            f"{LARGE_BALL:.0%} of p: q is hardly sampled where p is, and the estimate is likely too small."
         )
     return {
         "bias_suspected": bool(reasons),
@@ -232,4 +232,4 @@ def gap_is_large(gap: Mean, value: float, error: float) -> bool:
 def large_ball(p: Totals, k: int) -> float:
     """More than so many rows of p are a large part of it, for a ball that was made to hold k; inf in small samples."""
     rows_p = p.effective_size - 1.0
-    return float("inf") if rows_p <= 8.0 * k else max(_LARGE_BALL * rows_p, 4.0 * k)
+    return float("inf") if rows_p <= 8.0 * k else max(LARGE_BALL * rows_p, 4.0 * k)
