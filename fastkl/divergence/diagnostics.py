@@ -7,13 +7,13 @@ search of its own (only rows shared by both samples, when there are some, ask fo
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
 from scipy.special import digamma
 
 from fastkl._core.means import Mean
+from fastkl._core.warned import warn
 from fastkl.divergence.arguments import FloatArray, Totals
 from fastkl.divergence.callers import level_of_caller
 from fastkl.divergence.column_doubts import column_reasons
@@ -186,7 +186,7 @@ def shared_rows_reasons(pair: Pair, shared: int) -> list[str]:
 def warn_of_shared_rows(shared: int) -> None:
     """Say it aloud, at the line that called this library: an estimate from samples that share rows is meaningless."""
     if shared:
-        warnings.warn(
+        warn(
             f"{shared} rows are shared by p and q although values hardly repeat within a sample; the estimate has no meaning "
             f"for samples that are not independent. Was a sample compared with (a part of) itself?",
             SharedRowsWarning,

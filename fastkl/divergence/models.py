@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import copy
 import inspect
-import warnings
 from typing import Any
 
 import numpy as np
@@ -18,10 +17,11 @@ from numpy.typing import NDArray
 
 from fastkl._core._threads import effective_n_threads
 from fastkl._core.rows import Rows
+from fastkl._core.warned import names_compared
 from fastkl.divergence import foreign_models
 from fastkl.divergence.arguments import FloatArray
 from fastkl.divergence.scipy_families import family_of_frozen
-from fastkl.rows.tables import column_names
+from fastkl.rows.tables import column_names, with_fitted_names
 
 _LOG_DENSITIES = ("score_samples", "logpdf", "logpmf", *foreign_models.LOG_DENSITIES)
 
@@ -137,9 +137,7 @@ class Model:
 
     def log_density(self, X: NDArray[Any]) -> FloatArray:
         """Log-density of each row of X (n, d): (n,); -inf where the density is 0."""
-        with warnings.catch_warnings():
-            # The rows come without their names, which have been compared already.
-            warnings.filterwarnings("ignore", message="X does not have valid feature names")
+        with names_compared():
             values = self._asked(X)
         return self._checked(np.asarray(values, dtype=np.float64), X)
 
@@ -159,7 +157,8 @@ class Model:
         if rows is not None:
             return thing._log_density_of(rows)
         if hasattr(thing, "score_samples"):
-            return thing.score_samples(X)
+            # a density of this library knows that names have been compared; one from elsewhere is given them
+            return thing.score_samples(X if hasattr(thing, "_log_density_of") else with_fitted_names(thing, X))
         if type(thing).__name__.startswith("dirichlet") and type(thing).__module__.startswith("scipy."):
             raise ValueError(
                 f"{self.name} is scipy's dirichlet, which takes one row in each column; pass "

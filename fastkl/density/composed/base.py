@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -97,14 +96,6 @@ def all_rows(images: Floats, rows: Rows, sample_weight: Any) -> tuple[Floats, Fl
     every = np.repeat(images[:1], len(weights), axis=0)
     every[rows.index] = images
     return every, weights
-
-
-@contextmanager
-def without_feature_name_warnings() -> Iterator[None]:
-    """Column names are compared once, by the whole density; its parts need not warn again."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="X (has|does not have valid) feature names")
-        yield
 
 
 @contextmanager
