@@ -348,15 +348,21 @@ def _mixture_terms(p: BallMasses, q: BallMasses) -> FloatArray:
     """Local estimates of log p/((p + q)/2); of weighted rows by the effective ones in each ball, and the mass of one of them."""
     size = p.size + q.size
     both = p.extra * q.extra
-    # the part of each sample that an effective row is, times all that there are; 1 / pi and 1 / (1 - pi) without weights
-    of_p, of_q = (size * np.exp(side.log_unit - side.log_exact_total) for side in (p, q))
-    inner = p.count + q.count - (1.0 - p.extra) - (1.0 - q.extra)
-    f = np.clip((p.count - (1.0 - p.extra)) / np.maximum(inner, 1e-300), 0.0, 1.0)
+    (rows_p, part_p), (rows_q, part_q) = map(_effective, (p, q))
+    inner = rows_p + rows_q - (1.0 - p.extra) - (1.0 - q.extra)
+    f = np.clip((rows_p - (1.0 - p.extra)) / np.maximum(inner, 1e-300), 0.0, 1.0)
     f = np.where(inner > 0.0, f, p.size / size)
-    v = 0.5 * (f * of_p + (1.0 - f) * of_q)
-    slope = 0.5 * (of_p - of_q) / v
+    # the mass of a row of the mixture times all that there are: 1 without weights, for samples of one size
+    v = 0.5 * size * (f * np.exp(part_p) + (1.0 - f) * np.exp(part_q))
+    slope = 0.5 * size * (np.exp(part_p) - np.exp(part_q)) / v
     finite = np.maximum(1.0 / np.maximum(inner, 1.0) - 1.0 / size, 0.0)
-    log_mixture = digamma(p.count + q.count + both) - digamma(size + 1.0) + np.log(v)
+    log_mixture = digamma(rows_p + rows_q + both) - digamma(size + 1.0) + np.log(v)
     log_mixture = log_mixture + 0.5 * slope**2 * f * (1.0 - f) * finite
-    log_p = digamma(p.count + p.extra) - digamma(p.size + 1.0) + np.log(p.size) + p.log_unit - p.log_exact_total
-    return np.asarray(log_p - log_mixture)
+    return np.asarray(digamma(rows_p + p.extra) - digamma(p.size + 1.0) + np.log(p.size) + part_p - log_mixture)
+
+
+def _effective(side: BallMasses) -> tuple[FloatArray, FloatArray]:
+    """Effective rows in each ball, and the logarithm of the part of its sample that one of them is; none without mass."""
+    empty = np.isneginf(side.log_unit)
+    part = np.where(empty, -np.log(side.size), side.log_unit - side.log_exact_total)
+    return np.where(empty, 0.0, side.count), part

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from scipy import stats
+from scipy.spatial import distance
 
 from fastkl import jensen_shannon
 
@@ -85,3 +86,15 @@ def test_what_no_divergence_is_is_said():
         found = jensen_shannon(x, y, sample_weight_q=rng.lognormal(0.0, 3.0, 500), n_neighbors=1)
         wrong = not -3.0 * found.standard_error < found < LOG_2 + 3.0 * found.standard_error
         assert found.diagnostics["bias_suspected"] or not wrong
+
+
+@pytest.mark.filterwarnings("error")
+def test_weighted_atoms_that_one_sample_lacks():
+    rng = np.random.default_rng(4)
+    x, y = np.repeat([0.0, 1.0, 3.0], [300, 199, 1]), np.repeat([0.0, 2.0], [250, 250])
+    v, w = rng.uniform(0.5, 1.5, 500), rng.uniform(0.5, 1.5, 500)
+    p = np.array([v[:300].sum(), v[300:499].sum(), 0.0, v[499]]) / v.sum()
+    q = np.array([w[:250].sum(), 0.0, w[250:].sum(), 0.0]) / w.sum()
+    for weights in ({"sample_weight_p": v, "sample_weight_q": w}, {"sample_weight_p": v}, {"sample_weight_q": w}):
+        found = jensen_shannon(x, y, coordinates=None, **weights)
+        assert found == pytest.approx(float(distance.jensenshannon(p, q)) ** 2, abs=0.03)
