@@ -173,6 +173,27 @@ def test_quantile_bins_are_those_of_pandas():
     assert scaled == pytest.approx(found, abs=1e-13)
 
 
+@pytest.mark.parametrize("bins", ["auto", 4, 7])
+def test_whole_weights_of_the_reference_are_repeated_rows(bins):
+    rng = np.random.default_rng(5)
+    reference, current = rng.normal(size=200), rng.normal(0.2, 1.0, 150)
+    w, v = rng.integers(0, 6, 200) * (reference > -0.5) + (reference <= -0.5), rng.integers(1, 3, 150)
+    options = {"bins": bins, "unseen": "smooth"}
+    found = population_stability_index(
+        reference, current, sample_weight_reference=w, sample_weight_current=v, **options
+    )
+    repeated = population_stability_index(np.repeat(reference, w), np.repeat(current, v), **options)
+    np.testing.assert_allclose(found.diagnostics["edges"], repeated.diagnostics["edges"], rtol=1e-13, atol=1e-15)
+    assert found == pytest.approx(repeated, abs=1e-13)
+    np.testing.assert_allclose(found.diagnostics["shares"][0], repeated.diagnostics["shares"][0], atol=1e-14)
+    levels = np.arange(1, 5) / 5
+    expected = np.quantile(np.repeat(reference, w), levels)
+    index = population_stability_index(reference, current, bins=5, unseen="smooth", sample_weight_reference=w)
+    np.testing.assert_allclose(index.diagnostics["edges"], expected, rtol=1e-13, atol=1e-15)
+    with pytest.raises(ValueError, match="sample_weight of reference"):
+        population_stability_index(reference, current, sample_weight_reference=w[:-1])
+
+
 def test_cut_points_and_ties():
     reference, current = [0, 1, 2, 3, 4, 5, 6, 7], [1, 2, 2, 5, 9, 9, -1, 0]
     found = population_stability_index(reference, current, bins=[2, 5])  # up to 2, up to 5, beyond
