@@ -227,9 +227,9 @@ class Model:
     def n_at_ends(self, rows: NDArray[Any]) -> int:
         """How many draws are the first or last number within the support: the density may have a pole there, cut short by it."""
         inner = self._inner_ends(rows)
-        return 0 if inner is None else int(np.isin(rows, inner).sum())
+        return 0 if inner is None else int((np.isin(rows, inner) & np.isfinite(rows)).sum())
 
-    def _inner_ends(self, rows: NDArray[Any]) -> tuple[float, float] | None:
+    def _inner_ends(self, rows: NDArray[Any]) -> tuple[Any, Any] | None:
         """The first and last number inside the support of one continuous column, where the ends are known.
 
         Draws are rounded, and may land on an end itself, where a density with a pole is infinite.
@@ -239,7 +239,9 @@ class Model:
         ends = self.quantiles(np.array([0.0, 1.0]))
         if ends is None or np.isnan(ends).any():
             return None
-        return float(np.nextafter(ends[0], np.inf)), float(np.nextafter(ends[1], -np.inf))
+        inward = np.nextafter(ends.astype(rows.dtype), np.array([np.inf, -np.inf], dtype=rows.dtype))
+        low, high = np.where(np.isinf(ends), ends.astype(rows.dtype), inward)
+        return low, high
 
     def _sample(self, n_draws: int, rng: np.random.RandomState) -> Any:
         """Draw by a method called ``sample``, which has a different signature in every library."""

@@ -46,10 +46,10 @@ def known_entropy(thing: Any) -> float | None:
     giver = next((cls.__name__ for cls in type(generator).__mro__ if "_entropy" in vars(cls)), None)
     if giver in ("rv_continuous", "rv_discrete"):
         return None
-    only_formulas = {"method": "formula"} if "method" in inspect.signature(own).parameters else {}
     try:
+        only_formulas = {"method": "formula"} if "method" in inspect.signature(own).parameters else {}
         value = np.asarray(own(**only_formulas), dtype=np.float64)
-    except NotImplementedError:
+    except (NotImplementedError, ValueError):  # the latter of a compiled method without a signature
         return None
     return float(value.reshape(())) if value.size == 1 and np.isfinite(value).all() else None
 

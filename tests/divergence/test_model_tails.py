@@ -6,6 +6,7 @@ import pytest
 from scipy import special, stats
 
 from fastkl import cross_entropy, jensen_shannon, kl_divergence
+from fastkl.divergence.models import Model
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -105,3 +106,30 @@ def test_draws_that_are_rounded_onto_a_pole():
     truth = 0.5 * second + first + 0.5 * np.log(2 * np.pi) - float(stats.gamma(0.01).entropy())
     assert abs(found - truth) < 4.0 * found.standard_error
     assert 0.0 < jensen_shannon(stats.gamma(0.01), stats.lognorm(1), random_state=0) < np.log(2.0)
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_only_ends_of_a_support_are_moved(kind):
+    class Rounded:
+        """Draws of numbers of one precision, some on the ends of (0, 1), or at infinity."""
+
+        def __init__(self, low, high):
+            self.ends = np.array([low, high])
+
+        def ppf(self, levels):
+            return self.ends[np.asarray(levels).astype(int)]
+
+        def logpdf(self, x):
+            return np.zeros(len(x))
+
+        def rvs(self, size, random_state=None):
+            return np.resize(np.array([0.0, 0.5, 1.0, np.inf], dtype=kind), size)
+
+    drawn = Model(Rounded(0.0, np.inf), "p").draw(4, np.random.RandomState(0))
+    assert drawn.dtype == kind
+    assert 0.0 < drawn[0, 0] < 1e-40
+    assert drawn[1:, 0].tolist() == [0.5, 1.0, np.inf]
+    model = Model(Rounded(0.0, 1.0), "p")
+    drawn = model.draw(3, np.random.RandomState(0))
+    assert 1.0 - 2.0 * np.finfo(kind).eps < drawn[2, 0] < 1.0
+    assert model.n_at_ends(drawn) == 2
