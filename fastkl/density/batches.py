@@ -6,7 +6,6 @@ whatever the blocks. Memory holds a few blocks, whatever the number of rows.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -19,6 +18,7 @@ from sklearn.utils.metaestimators import available_if
 from fastkl._core.array_types import Floats
 from fastkl._core.means import Mean
 from fastkl._core.rows import Rows
+from fastkl._core.warned import names_compared
 from fastkl.density.callbacks import hears_callbacks
 from fastkl.density.contract import Density
 from fastkl.density.validation import unchanged_on_error
@@ -158,9 +158,7 @@ class BatchMembers(Density):
         return StreamedRows(opened, n, names, self._threads(), labels)
 
     def _log_density_of(self, rows: Rows) -> Floats:
-        with warnings.catch_warnings():
-            # a block is an array; that its columns are those of the fit has been seen to
-            warnings.filterwarnings("ignore", message="X does not have valid feature names")
+        with names_compared():  # a block is an array; that its columns are those of the fit has been seen to
             return self.score_samples(rows.X)
 
     def _mean_of(self, rows: Rows) -> Mean:

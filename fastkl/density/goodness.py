@@ -19,10 +19,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastkl._core.array_types import Floats
+from fastkl._core.warned import names_compared
 from fastkl.density.contract import Density
 from fastkl.density.joint_goodness import JOINT, JointStatistics, bootstrap_statistics
 from fastkl.density.refits import UNFITTABLE, fitted_again, named_draws
-from fastkl.density.validation import as_generator, without_feature_name_warnings
+from fastkl.density.validation import as_generator
 from fastkl.divergence import Estimate, kl_divergence
 from fastkl.exceptions import DegenerateDataError
 from fastkl.rows.reading import look, refuse_not_finite
@@ -314,7 +315,7 @@ class GoodnessMembers(Density):
             table = named_draws(density, n, generator)
             rows = np.asarray(table, dtype=np.float64)
             try:
-                with without_feature_name_warnings():
+                with names_compared():
                     found = edf_statistics(fitted_again(density, table, weights), rows, weights)
             except UNFITTABLE:
                 yield {name: np.empty((0, self.n_features_in_)) for name in STATISTICS}, 1

@@ -6,7 +6,7 @@ and names of its columns, or compares them.
 
 from __future__ import annotations
 
-import warnings
+import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from numbers import Integral
@@ -21,6 +21,7 @@ from sklearn.utils.validation import validate_data
 from fastkl import families
 from fastkl._core._threads import effective_n_threads
 from fastkl._core.rows import Rows
+from fastkl._core.warned import are_names_compared
 from fastkl.density.parametric.frozen import family_of, is_frozen, scipy_name
 from fastkl.families.base import Family
 from fastkl.rows.checks import raise_if_missing
@@ -105,7 +106,8 @@ def read_array(estimator: BaseEstimator, X: ArrayLike, labels: bool, reset: bool
     dtype = None if labels else [np.float64, np.float32]
     name = type(estimator).__name__
     try:
-        return validate_data(estimator, X, reset=reset, dtype=dtype, order="C", ensure_all_finite=False, estimator=name)
+        options = {"dtype": dtype, "order": "C", "ensure_all_finite": False, "estimator": name}
+        return validated(estimator, X, reset, **options)
     except (TypeError, ValueError) as error:
         found = None if labels else first_non_number_of(X)
         if found is None:
@@ -129,6 +131,19 @@ def raise_if_other_names(estimator: BaseEstimator, other: BaseEstimator) -> None
     )
 
 
+def validated(density: BaseEstimator, X: Any, reset: bool, **options: Any) -> Any:
+    """X as scikit-learn validates it, without a word about names that a caller has compared."""
+    if not reset and are_names_compared():
+        names = column_names(X) or [None]
+        named = all(isinstance(name, str) for name in names)
+        if named != hasattr(density, "feature_names_in_"):
+            density = copy.copy(density)
+            vars(density).pop("feature_names_in_", None)
+            if named:
+                density.feature_names_in_ = np.array(names, dtype=object)
+    return validate_data(density, X, reset=reset, **options)
+
+
 @contextmanager
 def unchanged_on_error(estimator: BaseEstimator) -> Iterator[None]:
     """Whatever fails inside, the estimator is afterwards as it was before."""
@@ -139,14 +154,6 @@ def unchanged_on_error(estimator: BaseEstimator) -> Iterator[None]:
         vars(estimator).clear()
         vars(estimator).update(before)
         raise
-
-
-@contextmanager
-def without_feature_name_warnings() -> Iterator[None]:
-    """Column names are compared once, by the whole density; its parts, and its own draws, need no warning."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="X (has|does not have valid) feature names")
-        yield
 
 
 def whole_number(value: Any, name: str) -> int:

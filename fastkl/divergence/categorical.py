@@ -20,7 +20,7 @@ from fastkl.divergence.arguments import FloatArray
 from fastkl.exceptions import DegenerateDataError
 from fastkl.rows.columns import named, refuse_duplicates
 from fastkl.rows.missing import missing
-from fastkl.rows.reading import look, refuse_dates, refuse_unread
+from fastkl.rows.reading import look, refuse_dates, refuse_sparse, refuse_unread
 from fastkl.rows.tables import column_names
 from fastkl.rows.weights import read_weights
 
@@ -38,6 +38,7 @@ class Tally(NamedTuple):
 
 def tally(x: Any, name: str, counts: bool, sample_weight: ArrayLike | None) -> Tally:
     """Count the symbols of ``x``: labels, or the counts themselves."""
+    refuse_sparse(x, name)
     if counts:
         if sample_weight is not None:
             raise ValueError("Weights belong to rows of labels; with counts=True put them into the counts.")

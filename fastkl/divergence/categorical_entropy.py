@@ -248,22 +248,28 @@ def _miller_madow_tail(p: Profile) -> float:
 
 
 def _chao_wang_jost_tail(p: Profile) -> float:
-    """What unseen symbols add: f1/n sum_{r >= n} x^(r - n + 1) / r with x = 1 - A.
+    return unseen_tail(p.once / p.n, p.once, p.twice, p.n)
+
+
+def unseen_tail(share: float, once: float, twice: float, n: float) -> float:
+    """What unseen symbols add to an entropy, share * sum_{r >= n} x^(r - n + 1) / r with x = 1 - A (Chao, Wang and Jost).
+
+    ``share`` is the mass of the symbols seen once, f1 / n for a plain sample of n.
 
     The published form subtracts the first n - 1 terms of a logarithm from it and divides by x^(n - 1), which loses
-    every digit when doubletons abound. Here the sum is f1/n x/n times the integral of exp(-s) / (1 - x exp(-s/n)) over
+    every digit when doubletons abound. Here the sum is share x/n times the integral of exp(-s) / (1 - x exp(-s/n)) over
     s > 0, taken by the trapezoidal rule in log s, whose error falls geometrically.
     """
-    if p.once == 0.0 or p.n <= 1.0:
+    if once == 0.0 or n <= 1.0:
         return 0.0
-    if p.twice > 0.0:
-        a = 2.0 * p.twice / ((p.n - 1.0) * p.once + 2.0 * p.twice)
+    if twice > 0.0:
+        a = 2.0 * twice / ((n - 1.0) * once + 2.0 * twice)
     else:
-        a = 2.0 / ((p.n - 1.0) * max(p.once - 1.0, 0.0) + 2.0)
+        a = 2.0 / ((n - 1.0) * max(once - 1.0, 0.0) + 2.0)
     step = 0.125
-    s = np.exp(np.arange(np.log(min(1.0, p.n * a)) - 40.0, 6.7, step))
-    integral = step * float((s * np.exp(-s) / (a - (1.0 - a) * np.expm1(-s / p.n))).sum())
-    return p.once / p.n * (1.0 - a) / p.n * integral
+    s = np.exp(np.arange(np.log(min(1.0, n * a)) - 40.0, 6.7, step))
+    integral = step * float((s * np.exp(-s) / (a - (1.0 - a) * np.expm1(-s / n))).sum())
+    return share * (1.0 - a) / n * integral
 
 
 Terms = Callable[[FloatArray, Profile], FloatArray]

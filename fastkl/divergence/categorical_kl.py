@@ -297,22 +297,27 @@ def _estimate(value: float, variance: float, pair: CountPair, method: str) -> Es
         reasons.append(
             f"{_unseen_sentence(pair)} Whether Q lacks them or its sample missed them is not known; {meaning}."
         )
-    unseen_p, unseen_q = unseen_mass(pair.x), unseen_mass(pair.y)
-    for name, mass in (("P", unseen_p), ("Q", unseen_q)):
-        if mass > _MUCH_UNSEEN:
-            reasons.append(
-                f"About {mass:.0%} of the probability of {name} lies on symbols that its sample lacks (Good-Turing)."
-            )
+    reasons += much_unseen(pair)
     diagnostics = {
         "unseen_mass": float(pair.x[pair.missing].sum()) / pair.n,
         "unseen_symbols": [pair.symbols[i] for i in pair.missing[:10].tolist()],
-        "coverage_p": 1.0 - unseen_p,
-        "coverage_q": 1.0 - unseen_q,
+        "coverage_p": 1.0 - unseen_mass(pair.x),
+        "coverage_q": 1.0 - unseen_mass(pair.y),
         "n_symbols": len(pair.symbols),
         "bias_suspected": bool(reasons),
         "reasons": reasons,
     }
     return Estimate(value, float(np.sqrt(variance)), pair.n_samples, method, diagnostics)
+
+
+def much_unseen(pair: CountPair) -> list[str]:
+    """Reasons not to trust an estimate from samples that lack symbols of much probability."""
+    masses = (("P", unseen_mass(pair.x)), ("Q", unseen_mass(pair.y)))
+    return [
+        f"About {mass:.0%} of the probability of {name} lies on symbols that its sample lacks (Good-Turing)."
+        for name, mass in masses
+        if mass > _MUCH_UNSEEN
+    ]
 
 
 def _unseen_sentence(pair: CountPair) -> str:

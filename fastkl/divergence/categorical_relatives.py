@@ -1,7 +1,8 @@
 """Symmetric relatives of the divergence of two categorical variables, from labels or counts: Jensen-Shannon and Jeffreys.
 
 Both are 0 for equal distributions, where relative frequencies alone are off by the same amount in every sample: too high by about
-the number of symbols over the number of rows. That is subtracted.
+the number of symbols over the number of rows. That is taken off: logarithms of frequencies are digammas of counts, as in Zhang's
+entropy, and what unseen symbols add to the entropies of both samples and of their mixture is estimated.
 """
 
 from __future__ import annotations
@@ -10,9 +11,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.special import digamma
 
 from fastkl.divergence.arguments import FloatArray
-from fastkl.divergence.categorical_kl import CountPair, categorical_kl, frequencies, read_pair
+from fastkl.divergence.categorical import frequency, unseen_mass
+from fastkl.divergence.categorical_entropy import unseen_tail
+from fastkl.divergence.categorical_kl import CountPair, categorical_kl, frequencies, much_unseen, read_pair
 from fastkl.divergence.discrete_relatives import jensen_shannon_of
 from fastkl.divergence.estimate import Estimate
 
@@ -39,7 +43,7 @@ def categorical_jensen_shannon(
         Labels or, with ``counts=True``, counts, as in `categorical_kl`.
     method : {"corrected", "plugin"}, default="corrected"
         ``"plugin"`` is the divergence of the relative frequencies, never negative, too high on average; ``"corrected"`` takes its
-        leading bias off.
+        bias off, that of symbols that were seen in one sample or in none included.
     counts : bool, default=False
         Whether ``p`` and ``q`` hold counts.
     sample_weight_p, sample_weight_q : array_like of shape (n,) and (m,), default=None
@@ -48,7 +52,9 @@ def categorical_jensen_shannon(
     Returns
     -------
     Estimate
-        With its standard error; ``diagnostics["bias"]`` is the leading bias of the relative frequencies.
+        With its standard error; ``diagnostics["bias"]`` is what the relative frequencies are too high by, as estimated.
+        ``"coverage_p"``, ``"coverage_q"`` (Good-Turing), ``"n_symbols"``, ``"bias_suspected"`` and ``"reasons"`` as in
+        `categorical_kl`.
 
     Raises
     ------
@@ -59,11 +65,14 @@ def categorical_jensen_shannon(
 
     Notes
     -----
-    Of the relative frequencies the bias is :math:`\sum_k [\frac{q_k (1 - p_k)}{4 n (p_k + q_k)} + \frac{p_k (1 - q_k)}{4 m (p_k +
-    q_k)}]` in the first order, over the symbols that were seen in both for each term; for equal distributions
-    :math:`\frac{K - 1}8 (\frac1n + \frac1m)`. The squared standard error is :math:`\frac1{4n} Var_p[\log \frac{2p}{p + q}] +
-    \frac1{4m} Var_q[\log \frac{2q}{p + q}]`, at least the second order, :math:`\frac{K - 1}{32} (\frac1n + \frac1m)^2`. Lin 1991,
-    doi:10.1109/18.61115.
+    With counts :math:`X_k, Y_k` of sums :math:`n, m` and :math:`N = n + m` the divergence is :math:`\frac12 \sum \frac{X_k}n
+    [\psi(X_k) - \psi(n)] + \frac12 \sum \frac{Y_k}m [\psi(Y_k) - \psi(m)]` less the mean of :math:`\psi(X_k + Y_k) - \log N +
+    \log v`, where :math:`v = \frac{N f}{2 n} + \frac{N (1 - f)}{2 m}` (1 for samples of one size) and f is the share of the first
+    sample in the other rows with the symbol; the curvature of :math:`\log v` and the fixed sizes of the samples are corrected by
+    their leading terms. What unseen symbols add is that of Chao, Wang and Jost (`categorical_entropy`) for the mixture less the
+    mean of those for both samples. The squared standard error is :math:`\frac1{4n} Var_p[\log \frac{2p}{p + q}] + \frac1{4m}
+    Var_q[\log \frac{2q}{p + q}]`, at least the second order, :math:`\frac{K - 1}{32} (\frac1n + \frac1m)^2`, plus that of a
+    half of what unseen symbols add. Lin 1991, doi:10.1109/18.61115.
 
     Examples
     --------
@@ -77,16 +86,72 @@ def categorical_jensen_shannon(
         raise ValueError(f"method={method!r} is unknown; choose one of 'corrected', 'plugin'.")
     pair = read_pair(p, q, counts, sample_weight_p, sample_weight_q)
     a, b = pair.x / pair.n, pair.y / pair.m
-    value = float(jensen_shannon_of(frequencies(a), frequencies(b)))
-    seen = (a > 0.0) & (b > 0.0)
-    s, t = a[seen], b[seen]
-    bias = 0.25 * float((t * (1.0 - s) / (s + t)).sum() / pair.n + (s * (1.0 - t) / (s + t)).sum() / pair.m)
+    plain = float(jensen_shannon_of(frequencies(a), frequencies(b)))
+    unseen = _unseen_part(pair)
+    bias = plain - (_digamma_sums(pair) + unseen)
     variance = 0.25 * (_spread(a, b) / pair.n + _spread(b, a) / pair.m)
     symbols = float(np.count_nonzero(a + b))
     least = (symbols - 1.0) / 32.0 * (1.0 / pair.n + 1.0 / pair.m) ** 2
-    diagnostics = {"bias": bias, "n_symbols": len(pair.symbols)}
-    found = value - bias if method == "corrected" else value
-    return Estimate(found, float(np.sqrt(max(variance, least))), pair.n_samples, method, diagnostics)
+    extrapolated = 0.5 * unseen if method == "corrected" else 0.0
+    error = float(np.sqrt(max(variance, least) + extrapolated**2))
+    reasons = much_unseen(pair)
+    if method == "plugin" and bias > error:
+        reasons.append(
+            f"The relative frequencies are too high by about {bias:.2g}, more than the standard error; "
+            'method="corrected" takes that off.'
+        )
+    diagnostics = {
+        "bias": bias,
+        "coverage_p": 1.0 - unseen_mass(pair.x),
+        "coverage_q": 1.0 - unseen_mass(pair.y),
+        "n_symbols": len(pair.symbols),
+        "bias_suspected": bool(reasons),
+        "reasons": reasons,
+    }
+    return Estimate(plain - bias if method == "corrected" else plain, error, pair.n_samples, method, diagnostics)
+
+
+def _digamma_sums(pair: CountPair) -> float:
+    """The estimate by digammas of counts, without what unseen symbols add."""
+    seen = pair.x + pair.y > 0.0
+    x, y, n, m = pair.x[seen], pair.y[seen], pair.n, pair.m
+    both = x + y
+    log_mixture = 0.0
+    for count, size, own in ((x, n, 1.0), (y, m, 0.0)):
+        # by the rows other than the one that asks
+        rest = both - 1.0
+        f = np.where(rest > 0.0, np.clip((x - own) / np.where(rest > 0.0, rest, 1.0), 0.0, 1.0), n / (n + m))
+        v = 0.5 * (n + m) * (f / n + (1.0 - f) / m)
+        slope = 0.5 * (n + m) * (1.0 / n - 1.0 / m) / v
+        curvature = 0.5 * slope**2 * f * (1.0 - f) / np.maximum(rest - 1.0, 1.0)
+        log_mixture += 0.5 * float(count @ (digamma(both) - np.log(n + m) + np.log(v) + curvature)) / size
+    # samples of fixed sizes leave fewer other rows, and less spread, than counts that are Poisson's
+    mixture = 0.5 * (x / n + y / m)
+    fixed = 0.25 * float(((x / n) ** 2 / mixture).sum() * _rest(n) + ((y / m) ** 2 / mixture).sum() * _rest(m))
+    return 0.5 * (_own_part(x, n) + _own_part(y, m)) - log_mixture - fixed
+
+
+def _own_part(count: FloatArray, size: float) -> float:
+    """Minus Zhang's entropy."""
+    positive = count[count > 0.0]
+    return float(positive @ (digamma(positive) - digamma(size))) / size
+
+
+def _rest(size: float) -> float:
+    return float(np.log(size) - digamma(size))
+
+
+def _unseen_part(pair: CountPair) -> float:
+    """What symbols that were not seen add: to the entropy of the mixture, less the mean of those of both samples."""
+    both = pair.x + pair.y
+    single = np.maximum(0.0, 1.0 - np.abs(both - 1.0))
+    share = 0.5 * float(single @ pair.x / pair.n + single @ pair.y / pair.m)
+    mixed = unseen_tail(share, frequency(both, 1), frequency(both, 2), pair.n + pair.m)
+    own = [
+        unseen_tail(frequency(count, 1) / size, frequency(count, 1), frequency(count, 2), size)
+        for count, size in ((pair.x, pair.n), (pair.y, pair.m))
+    ]
+    return mixed - 0.5 * sum(own)
 
 
 def _spread(a: FloatArray, b: FloatArray) -> float:

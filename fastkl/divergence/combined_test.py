@@ -29,6 +29,8 @@ from fastkl.spatial import NeighborIndex
 # Numbers of neighbours beside the many of the caller.
 _NEIGHBORS = (5, 20)
 _SMALL = 1e-10
+# Rows whose labels are numbers at a time: of all rows they would take most of the memory.
+_BLOCK = 4096
 # Skewness of the gamma distributions, and the least p-value that is told from 0.
 _LEAST_SKEW, _LARGEST_SKEW, _LEAST = 0.05, 4.0, 1e-12
 # Shares of the three kinds of statistics for few rows of both samples together, and for many.
@@ -113,7 +115,7 @@ def combined_test(
     balance = terms.sum(axis=0)[:, np.newaxis]
 
     def of_labels(labels: NDArray[np.uint8]) -> FloatArray:
-        sums = terms.T @ labels.astype(np.float64)
+        sums = sum(terms[i : i + _BLOCK].T @ labels[i : i + _BLOCK].astype(np.float64) for i in range(0, total, _BLOCK))
         differ = sums / n - (balance - sums) / (total - n)
         found = [statistic(differ) for statistic in statistics]
         for graph in graphs:
@@ -122,8 +124,10 @@ def combined_test(
         return np.array(found)
 
     def of_group(seed: int) -> FloatArray:
-        permuted = np.random.default_rng(seed).permuted(np.tile(own, (LANES, 1)), axis=1)
-        return of_labels(np.ascontiguousarray(permuted.T))
+        generator, permuted = np.random.default_rng(seed), np.empty((total, LANES), dtype=np.uint8)
+        for lane in range(LANES):
+            permuted[:, lane] = generator.permuted(own)
+        return of_labels(permuted)
 
     seeds = rng.randint(0, np.iinfo(np.int64).max, size=-(-n_permutations // LANES)).tolist()
     first = of_labels(np.repeat(own[:, np.newaxis], LANES, axis=1))[:, :1]
@@ -146,13 +150,18 @@ def _neighbor_scores(k: int) -> FloatArray:
 
 
 def _terms(blocks: contrasts.Blocks) -> tuple[list[tuple[str, str]], FloatArray, list[Statistic]]:
-    """Standardised terms, and statistics of the differences of their means, by lane, with their names."""
-    where, columns, at = {}, [], 0
-    for name, block in blocks.items():
+    """Standardised terms, and statistics of the differences of their means, by lane, with their names.
+
+    The blocks are used up, for they are as large as the terms.
+    """
+    rows, at = len(next(iter(blocks.values()))), 0
+    terms, where = np.empty((rows, sum(block.shape[1] for block in blocks.values()))), {}
+    for name in list(blocks):
+        block = blocks.pop(name)
         centred = block - block.mean(axis=0)
         deviation = centred.std(axis=0)
-        columns.append(centred / np.where(deviation > _SMALL, deviation, np.inf))
         where[name] = slice(at, at + block.shape[1])
+        np.divide(centred, np.where(deviation > _SMALL, deviation, np.inf), out=terms[:, where[name]])
         at += block.shape[1]
 
     def statistic(block: str, measure: Statistic) -> Statistic:
@@ -161,11 +170,11 @@ def _terms(blocks: contrasts.Blocks) -> tuple[list[tuple[str, str]], FloatArray,
     asked = dict.fromkeys(term for part in _PARTS for term in part.terms if term[0] != "neighbors")
     names, statistics = [], []
     for kind, measure in asked:
-        for name in blocks:
+        for name in where:
             if name == kind or (kind == "labels" and name.startswith("labels ")):
                 names.append((kind, measure))
                 statistics.append(statistic(name, _MEASURES[measure]))
-    return names, np.ascontiguousarray(np.concatenate(columns, axis=1)), statistics
+    return names, terms, statistics
 
 
 def _together(names: list[tuple[str, str]], found: FloatArray, rows: int) -> FloatArray:

@@ -7,13 +7,13 @@ search of its own (only rows shared by both samples, when there are some, ask fo
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
 from scipy.special import digamma
 
 from fastkl._core.means import Mean
+from fastkl._core.warned import warn
 from fastkl.divergence.arguments import FloatArray, Sample, Totals
 from fastkl.divergence.callers import level_of_caller
 from fastkl.divergence.column_doubts import column_reasons
@@ -25,7 +25,7 @@ from fastkl.exceptions import SharedRowsWarning
 MANY_COLUMNS = 10
 
 # A ball is large when it holds more than this part of a sample, and more than four times the rows it was made to hold.
-_LARGE_BALL = 0.15
+LARGE_BALL = 0.15
 _LARGE_BALLS_TOLERATED = 0.1
 
 
@@ -128,7 +128,7 @@ def divergence_diagnostics(
     if large > _LARGE_BALLS_TOLERATED:
         reasons.append(
             f"For {large:.0%} of the rows of p, the ball around the row that reaches {k} rows of q holds more than "
-            f"{_LARGE_BALL:.0%} of p: q is hardly sampled where p is, and the estimate is likely too small."
+            f"{LARGE_BALL:.0%} of p: q is hardly sampled where p is, and the estimate is likely too small."
         )
     return {
         "bias_suspected": bool(reasons),
@@ -202,7 +202,7 @@ def shared_rows_reasons(pair: Pair, shared: int) -> list[str]:
 def warn_of_shared_rows(shared: int) -> None:
     """Say it aloud, at the line that called this library: an estimate from samples that share rows is meaningless."""
     if shared:
-        warnings.warn(
+        warn(
             f"{shared} rows are shared by p and q although values hardly repeat within a sample; the estimate has no meaning "
             f"for samples that are not independent. Was a sample compared with (a part of) itself?",
             SharedRowsWarning,
@@ -248,4 +248,4 @@ def gap_is_large(gap: Mean, value: float, error: float) -> bool:
 def large_ball(p: Totals, k: int) -> float:
     """More than so many rows of p are a large part of it, for a ball that was made to hold k; inf in small samples."""
     rows_p = p.effective_size - 1.0
-    return float("inf") if rows_p <= 8.0 * k else max(_LARGE_BALL * rows_p, 4.0 * k)
+    return float("inf") if rows_p <= 8.0 * k else max(LARGE_BALL * rows_p, 4.0 * k)

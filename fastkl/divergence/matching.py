@@ -6,13 +6,13 @@ so the second is read in the order of the first, which a warning says; tables wi
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastkl._core.warned import warn
 from fastkl.divergence.callers import level_of_caller
 from fastkl.exceptions import ColumnOrderWarning, ProbabilityVectorWarning, SourceError
 from fastkl.rows.columns import listed, refuse_duplicates
@@ -44,7 +44,7 @@ def order_of_columns(
     if first is None or second is None or first == second:
         return None
     if set(first) == set(second):
-        warnings.warn(
+        warn(
             f"{names[0]} and {names[1]} have the same columns in different order; those of {names[1]} are read in the order of "
             f"{names[0]}, {listed(first)}.",
             ColumnOrderWarning,
@@ -143,7 +143,7 @@ def warn_of_probabilities(given: Sequence[Any], call: str) -> None:
     """Say so where all that was given are vectors of probabilities, which a call for samples takes for values of a variable."""
     if all(_is_probability_vector(one) for one in given):
         what = "The argument is a vector" if len(given) == 1 else "Both arguments are vectors"
-        warnings.warn(
+        warn(
             f"{what} of numbers >= 0 that sum to 1, taken for a sample of {len(given[0])} values. For known probabilities call "
             f"fastkl.{call}.",
             ProbabilityVectorWarning,

@@ -24,6 +24,7 @@ from fastkl.divergence.line_integral import Integral, expectation_on_a_line
 from fastkl.divergence.mixture_bounds import with_bounds
 from fastkl.divergence.models import Model
 from fastkl.divergence.ratio_draws import log_ratio_mean
+from fastkl.divergence.scipy_families import known_entropy
 from fastkl.divergence.supports import listed_support
 
 
@@ -40,7 +41,7 @@ def closed_form_divergence(p: Model, q: Model) -> float | None:
 
 
 def closed_form_entropy(p: Model) -> float | None:
-    """Entropy from the family's closed form or the model's own ``entropy`` method, or None."""
+    """Entropy from the family's closed form or what the model knows of its own, or None."""
     law = p.law
     if law is not None:
         from fastkl.families import closed_form
@@ -48,11 +49,7 @@ def closed_form_entropy(p: Model) -> float | None:
         known = closed_form.entropy(*law)
         if known is not None or p.family is not None:
             return known
-    own = getattr(p.thing, "entropy", None)
-    if not callable(own) or hasattr(p.thing, "score_samples"):
-        return None  # the densities of this library ask this function
-    value = np.asarray(own(), dtype=np.float64)
-    return float(value.reshape(())) if value.size == 1 and np.isfinite(value).all() else None
+    return known_entropy(p.thing)
 
 
 def same_transformer(p: Model, q: Model) -> tuple[Model, Model] | None:
@@ -101,14 +98,31 @@ def no_bounds(estimate: Estimate, p: Model, q: Model) -> Estimate:
     return estimate
 
 
-def _with_a_part_missing(estimate: Estimate, mass: float) -> Estimate:
-    """An estimate from draws of a density that was not found as a whole."""
-    reason = (
+def _part_missing(mass: float) -> str:
+    """Why not to trust draws of a density that was not found as a whole."""
+    return (
         f"The density of p has mass {mass:.9g} where it was looked for, not 1: it has parts that draws hardly meet, or it is not "
         f"normalised."
     )
+
+
+def _cut_short(p: Model, rows: NDArray[np.float64]) -> list[str]:
+    """Why not to trust draws from a pole at an end of the support, more of which are rounded to it than the error allows for."""
+    rounded = p.n_at_ends(rows)
+    if rounded <= 0.3 * np.sqrt(len(rows)):
+        return []
+    return [
+        f"{rounded} of {len(rows)} draws from p are rounded to an end of its support, where its density has a pole: they lie "
+        f"closer to it than numbers tell, and their terms are off."
+    ]
+
+
+def _with_reasons(estimate: Estimate, reasons: list[str]) -> Estimate:
+    """An estimate with more reasons not to trust it."""
+    if not reasons:
+        return estimate
     diagnostics = dict(estimate.diagnostics)
-    diagnostics |= {"bias_suspected": True, "reasons": [*diagnostics["reasons"], reason]}
+    diagnostics |= {"bias_suspected": True, "reasons": [*diagnostics["reasons"], *reasons]}
     return Estimate(float(estimate), estimate.standard_error, estimate.n_samples, estimate.method, diagnostics)
 
 
@@ -160,9 +174,11 @@ class Expectation:
         def at_draws_of_q() -> FloatArray | None:
             return self.terms(p, q, q.draw(n_draws, rng)) if q.can_draw else None
 
-        estimate = self.of_draws(self.terms(p, q, p.draw(n_draws, rng)), at_draws_of_q)
-        estimate = self.with_bounds(estimate, p, q)
-        return estimate if integral is None else _with_a_part_missing(estimate, integral.mass)
+        rows = p.draw(n_draws, rng)
+        estimate = self.with_bounds(self.of_draws(self.terms(p, q, rows), at_draws_of_q), p, q)
+        return _with_reasons(
+            estimate, _cut_short(p, rows) + ([] if integral is None else [_part_missing(integral.mass)])
+        )
 
     def _integral(self, p: Model, q: Model) -> Integral | None:
         """By quadrature, for densities of one column."""

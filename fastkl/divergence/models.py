@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import copy
 import inspect
-import warnings
 from typing import Any
 
 import numpy as np
@@ -18,10 +17,11 @@ from numpy.typing import NDArray
 
 from fastkl._core._threads import effective_n_threads
 from fastkl._core.rows import Rows
+from fastkl._core.warned import names_compared
 from fastkl.divergence import foreign_models
 from fastkl.divergence.arguments import FloatArray
 from fastkl.divergence.scipy_families import family_of_frozen
-from fastkl.rows.tables import column_names
+from fastkl.rows.tables import column_names, with_fitted_names
 
 _LOG_DENSITIES = ("score_samples", "logpdf", "logpmf", *foreign_models.LOG_DENSITIES)
 
@@ -137,9 +137,7 @@ class Model:
 
     def log_density(self, X: NDArray[Any]) -> FloatArray:
         """Log-density of each row of X (n, d): (n,); -inf where the density is 0."""
-        with warnings.catch_warnings():
-            # The rows come without their names, which have been compared already.
-            warnings.filterwarnings("ignore", message="X does not have valid feature names")
+        with names_compared():
             values = self._asked(X)
         return self._checked(np.asarray(values, dtype=np.float64), X)
 
@@ -159,7 +157,8 @@ class Model:
         if rows is not None:
             return thing._log_density_of(rows)
         if hasattr(thing, "score_samples"):
-            return thing.score_samples(X)
+            # a density of this library knows that names have been compared; one from elsewhere is given them
+            return thing.score_samples(X if hasattr(thing, "_log_density_of") else with_fitted_names(thing, X))
         if type(thing).__name__.startswith("dirichlet") and type(thing).__module__.startswith("scipy."):
             raise ValueError(
                 f"{self.name} is scipy's dirichlet, which takes one row in each column; pass "
@@ -221,8 +220,28 @@ class Model:
             drawn = np.asarray(thing.resample(n_draws, seed=rng)).T
         else:
             drawn = self._sample(n_draws, rng)
-        rows = np.asarray(drawn[0] if isinstance(drawn, tuple) else drawn)
-        return rows.reshape(n_draws, -1)
+        rows = np.asarray(drawn[0] if isinstance(drawn, tuple) else drawn).reshape(n_draws, -1)
+        inner = self._inner_ends(rows)
+        return rows if inner is None else np.clip(rows, *inner)
+
+    def n_at_ends(self, rows: NDArray[Any]) -> int:
+        """How many draws are the first or last number within the support: the density may have a pole there, cut short by it."""
+        inner = self._inner_ends(rows)
+        return 0 if inner is None else int((np.isin(rows, inner) & np.isfinite(rows)).sum())
+
+    def _inner_ends(self, rows: NDArray[Any]) -> tuple[Any, Any] | None:
+        """The first and last number inside the support of one continuous column, where the ends are known.
+
+        Draws are rounded, and may land on an end itself, where a density with a pole is infinite.
+        """
+        if rows.shape[1] != 1 or rows.dtype.kind != "f" or self.discrete:
+            return None
+        ends = self.quantiles(np.array([0.0, 1.0]))
+        if ends is None or np.isnan(ends).any():
+            return None
+        inward = np.nextafter(ends.astype(rows.dtype), np.array([np.inf, -np.inf], dtype=rows.dtype))
+        low, high = np.where(np.isinf(ends), ends.astype(rows.dtype), inward)
+        return low, high
 
     def _sample(self, n_draws: int, rng: np.random.RandomState) -> Any:
         """Draw by a method called ``sample``, which has a different signature in every library."""

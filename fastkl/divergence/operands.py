@@ -28,6 +28,7 @@ from fastkl.divergence.matching import match_columns, warn_of_probabilities
 from fastkl.divergence.models import Model, is_model
 from fastkl.divergence.neighbors import SamplePair
 from fastkl.divergence.options import Options
+from fastkl.rows.reading import refuse_sparse
 
 T = TypeVar("T")
 
@@ -113,6 +114,7 @@ def operand(
         model = Model(thing, name)
         known = DiscreteOperand(name, model) if model.discrete else DensityOperand(name, model)
     else:
+        refuse_sparse(thing, name)
         if discrete_call is not None and weights is None:
             warn_of_probabilities([thing], discrete_call)
         return SampleOperand(name, thing, weights, n_jobs)

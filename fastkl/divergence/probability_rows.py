@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from fastkl.divergence.arguments import FloatArray
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.matching import match_labels
-from fastkl.rows.reading import look
+from fastkl.rows.reading import look, refuse_sparse
 
 # Numbers that are looked at together.
 _BLOCK_NUMBERS = 1 << 15
@@ -158,6 +158,7 @@ class Place(NamedTuple):
 
 def numbers_of(values: Any, name: str) -> NDArray[Any]:
     """Rows of real numbers, as they are."""
+    refuse_sparse(values, name)
     given = np.asarray(look(values, name))
     if given.ndim == 0 or given.size == 0:
         raise ValueError(f"{name} must be a vector or rows of probabilities; found shape {given.shape}.")

@@ -21,7 +21,7 @@ from fastkl.divergence.neighbors import Neighbors, Slab
 from fastkl.exceptions import SourceError
 from fastkl.rows import open_source
 from fastkl.rows.queries import is_query
-from fastkl.rows.reading import look
+from fastkl.rows.reading import look, refuse_sparse
 from fastkl.rows.tables import is_table
 from fastkl.rows.weights import read_weights
 from fastkl.spatial import NeighborIndex, ShardedIndex
@@ -51,6 +51,7 @@ def checked_source(data: Any, name: str, columns: Sequence[Any] | None = None, w
 
     An error for what can be read only once, or is no sample at all.
     """
+    refuse_sparse(data, name)
     if is_model(data):
         raise TypeError(f"{name} is a model; blocks of rows are expected. Use fastkl.kl_divergence for models.")
     if columns is not None or isinstance(weights, (str, os.PathLike)) or _is_opened_by_rows(data):

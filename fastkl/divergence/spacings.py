@@ -164,7 +164,7 @@ def spacing_terms(x: FloatArray, shares: FloatArray, window: int, method: str, n
     _reject_ties(gap, ordered, window, name)
     ranks = high - low
     within = position[high] - position[low]
-    unequal = 0.0
+    unequal: FloatArray | float = 0.0
     if method == "digamma" and mass.min() < mass.max():
         within, unequal = _without_own(within, mass, low, high)
     if method == "vasicek":

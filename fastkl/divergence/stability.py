@@ -14,6 +14,7 @@ from fastkl.divergence.discrete_relatives import jeffreys_of
 from fastkl.divergence.estimate import Estimate
 from fastkl.exceptions import ColumnTypeError, SupportError
 from fastkl.rows.reading import look
+from fastkl.rows.weights import read_weights
 
 __all__ = ["population_stability_index"]
 
@@ -42,8 +43,8 @@ def population_stability_index(
         Numbers, or labels; with ``counts=True`` counts in bins or of symbols.
     bins : "auto", int, array_like of cut points, or "categories", default="auto"
         ``"auto"``: 10 for numbers, each value its own bin for labels. A whole number: so many bins with equal shares of the
-        reference, from its quantiles (fewer where these coincide). Cut points: bins between them and two beyond the outer ones; a
-        value that is one belongs to the bin below it. ``"categories"``: each value its own bin.
+        reference, from its weighted quantiles (fewer where these coincide). Cut points: bins between them and two beyond the
+        outer ones; a value that is one belongs to the bin below it. ``"categories"``: each value its own bin.
     unseen : {"inf", "smooth", "raise"}, default="inf"
         What a bin does that is empty in one sample and not in the other: ``"inf"``: the index is infinite; ``"smooth"``: 1/2 is
         added to the counts of every bin in both samples, always; ``"raise"``: an error that names the bins. Bins that are empty
@@ -86,7 +87,7 @@ def population_stability_index(
         raise ValueError(f"unseen={unseen!r} is unknown; choose one of {', '.join(_UNSEEN)}.")
     edges: FloatArray | None = None
     if not counts:
-        reference, current, edges = _binned(reference, current, bins)
+        reference, current, edges = _binned(reference, current, bins, sample_weight_reference)
     weights = (sample_weight_reference, sample_weight_current)
     pair = read_pair(reference, current, counts, *weights, names=("reference", "current"))
     order = np.flatnonzero((pair.x > 0.0) | (pair.y > 0.0))
@@ -118,7 +119,7 @@ def population_stability_index(
     return Estimate(value, error, pair.n_samples, "population_stability_index", diagnostics)
 
 
-def _binned(reference: Any, current: Any, bins: Any) -> tuple[Any, Any, FloatArray | None]:
+def _binned(reference: Any, current: Any, bins: Any, weights: ArrayLike | None) -> tuple[Any, Any, FloatArray | None]:
     """Numbers of bins in place of the values, with the cut points; labels as they are."""
     by_value = isinstance(bins, str)
     if by_value and bins not in ("auto", "categories"):
@@ -141,12 +142,29 @@ def _binned(reference: Any, current: Any, bins: Any) -> tuple[Any, Any, FloatArr
         if not by_value:
             require_count(bins, "bins")
         number = 10 if by_value else int(bins)
-        edges = np.unique(np.quantile(first[:, 0].astype(np.float64), np.arange(1, number) / number))
+        counted = read_weights(weights, len(first), "sample_weight of reference")
+        edges = np.unique(_quantiles(first[:, 0].astype(np.float64), counted, np.arange(1, number) / number))
     else:
         edges = np.asarray(bins, dtype=np.float64)
         if edges.ndim != 1 or not len(edges) or not np.isfinite(edges).all() or (np.diff(edges) <= 0.0).any():
             raise ValueError(f"bins holds cut points in rising order, finite numbers; found {bins!r}.")
     return np.searchsorted(edges, first[:, 0]), np.searchsorted(edges, second[:, 0]), edges
+
+
+def _quantiles(values: FloatArray, weights: FloatArray | None, levels: FloatArray) -> FloatArray:
+    """Quantiles, those of repeated rows for whole weights: between the two rows that a level falls between."""
+    if weights is None or not weights.any():
+        return np.quantile(values, levels)
+    order = np.argsort(values, kind="stable")
+    order = order[weights[order] > 0.0]
+    values, last = values[order], np.cumsum(weights[order])
+    place = np.maximum(last[-1] - 1.0, 0.0) * levels
+    # row number i of the repeated ones is the first whose last repetition comes after it
+    below = np.floor(place)
+    low, high = (
+        values[np.minimum(np.searchsorted(last, i, side="right"), len(values) - 1)] for i in (below, below + 1.0)
+    )
+    return np.asarray(low + (place - below) * (high - low))
 
 
 def is_numbers(values: Any) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import re
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastkl._core.warned import warnings_kept
 from fastkl.divergence.categorical_kl import categorical_kl
 from fastkl.divergence.categorical_relatives import categorical_jensen_shannon
 from fastkl.divergence.estimate import Estimate
@@ -351,9 +351,7 @@ class _Comparison:
     def _line(
         self, name: Any, kind: str, P: NDArray[Any], Q: NDArray[Any], gone: tuple[int, int], psi: Estimate | None
     ) -> TableLine:
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            warnings.simplefilter("ignore", SharedRowsWarning)  # the diagnostics say it too
+        with warnings_kept() as caught:
             forward, backward, middle = self._of_labels(P, Q) if kind == LABEL else self._of_numbers(P, Q)
             p_value = self._test(kind, P, Q) if self.test else None
         known = list(map(upright, forward.reasons))
@@ -362,7 +360,8 @@ class _Comparison:
             turned = other_way_round(upright(reason))
             if turned not in known and not _said_already(reason, known):
                 said.append(f"KL(Q || P): {turned}")
-        said += [str(warning.message) for warning in caught]
+        # of shared rows the diagnostics say it too
+        said += [str(warning) for warning in caught if not isinstance(warning, SharedRowsWarning)]
         return TableLine(
             name, kind, (len(P), len(Q)), gone, forward, backward, middle, psi, p_value, list(dict.fromkeys(said))
         )

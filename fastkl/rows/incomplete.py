@@ -1,12 +1,12 @@
 """Rows of which some values are unknown, in an order in which a pass takes one factorisation for each group of them."""
 
-import warnings
 from dataclasses import replace
 
 import numpy as np
 
 from fastkl._core.patterns import pattern_order
 from fastkl._core.rows import Rows
+from fastkl._core.warned import warn
 from fastkl.exceptions import MissingValueError
 from fastkl.rows.checks import raise_if_not_finite
 
@@ -50,4 +50,4 @@ def tell_of_empty(n_empty: int, n_rows: float) -> None:
     if n_empty >= n_rows:
         raise MissingValueError("Every value of every row is missing: there is nothing to fit.")
     what = "1 row holds" if n_empty == 1 else f"{n_empty} rows hold"
-    warnings.warn(f"{what} no value at all, which says nothing: left out.", stacklevel=4)
+    warn(f"{what} no value at all, which says nothing: left out.", stacklevel=4)

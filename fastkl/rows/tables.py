@@ -1,5 +1,6 @@
 """Tables of several columns, of whatever library: names, types and values of columns, choosing some, and giving rows back."""
 
+import importlib
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,18 @@ def columns_of(X: Any, numbers: list[int]) -> Any:
     if hasattr(X, "iloc"):
         return X.iloc[:, numbers]
     return X.select(numbers) if hasattr(X, "column_names") else X[:, numbers]
+
+
+def with_fitted_names(thing: Any, X: Any) -> Any:
+    """An array as a data frame for a model from elsewhere that was fitted to one, and would miss the names of the columns."""
+    names = getattr(thing, "feature_names_in_", None)
+    if names is None or not isinstance(X, np.ndarray) or X.ndim != 2 or X.shape[1] != len(names):
+        return X
+    try:
+        pandas = importlib.import_module("pandas")
+    except ImportError:
+        return X
+    return pandas.DataFrame(X, columns=names)
 
 
 def table_kind(X: Any) -> list[str] | None:

@@ -6,7 +6,6 @@ many columns is fitted to halves of them, until that column is alone with its re
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from fastkl import families
 from fastkl._core.array_types import Floats, Params
 from fastkl._core.rows import Rows
+from fastkl._core.warned import warnings_raised
 from fastkl.exceptions import first_sentence
 from fastkl.families.solvers.posterior import fit_rows
 from fastkl.families.univariate import UnivariateFamily
@@ -169,8 +169,7 @@ class Fits:
 
     def _fit(self, rows: Rows, chosen: NDArray[np.intp], start: Params | None) -> None:
         begun = None if start is None else {name: value[chosen] for name, value in start.items()}
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
+        with warnings_raised():
             fit, statistics = fit_rows(self.family, None, rows, _TOL, _MAX_ITER, begun)
         if not fit.converged:
             raise ValueError(f"The search stopped after {fit.n_iter} iterations before it reached the maximum.")

@@ -6,7 +6,6 @@ candidates share their starts, and the log-likelihood rises with K.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -20,6 +19,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from fastkl._core.array_types import Floats
 from fastkl._core.means import Mean
+from fastkl._core.warned import warnings_kept
 from fastkl.density import MixtureMLE
 from fastkl.density.parametric.products import is_product, resolve_product
 from fastkl.density.refits import named_draws
@@ -303,8 +303,7 @@ class _Candidate:
 
 
 def _fitted(name: str | None, model: MixtureMLE, X: Any, weights: Any, fewer: MixtureMLE | None) -> _Candidate:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # the note says so
+    with warnings_kept(ConvergenceWarning):  # the note says so
         try:
             model._fit_from_fewer(X, weights, fewer)
         except DegenerateDataError as error:
@@ -321,8 +320,7 @@ def _held_out(
     for one in candidates:
         logs = None
         if one.is_fitted and not one.note:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", ConvergenceWarning)
+            with warnings_kept(ConvergenceWarning):
                 try:
                     logs = cross_validated_log_density(one.model, X, weights, cv=cv, random_state=seed)
                 except DegenerateDataError as reason:
@@ -372,8 +370,7 @@ def _gain(smaller: MixtureMLE, larger: MixtureMLE, drawn: Any) -> float:
     """How far more components raise the log-likelihood of rows drawn from fewer."""
     null = clone(smaller).set_params(init=smaller.params_, n_init=1)
     more = clone(larger).set_params(n_init=1)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
+    with warnings_kept(ConvergenceWarning):
         try:
             null.fit(drawn)
             more._fit_from_fewer(drawn, None, null)

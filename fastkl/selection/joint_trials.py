@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from fastkl._core.array_types import Floats
+from fastkl._core.warned import warnings_raised
 from fastkl.density.parametric.mle import DensityMLE
 from fastkl.exceptions import first_sentence
 from fastkl.selection.column_trials import Fold, Trials
@@ -117,15 +117,13 @@ def density_trials(name: str, X: Any, weights: Floats | None, folds: Sequence[Fo
     """One family fitted by ``DensityMLE`` to rows, all of them and those of every fold."""
     found = Trials((name,))
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
+        with warnings_raised():
             fit = DensityMLE(name, n_jobs=n_jobs).fit(X, sample_weight=weights)
     except (ValueError, ArithmeticError, Warning) as error:
         found.refused[name] = first_sentence(error)
         return found
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
+        with warnings_raised():
             found.held_out[name] = cross_validated_log_density(DensityMLE(name, n_jobs=n_jobs), X, weights, cv=folds)
     except (ValueError, ArithmeticError, Warning) as error:
         found.refused[name] = f"has no fit to one of the {len(folds)} parts: {first_sentence(error)}"

@@ -6,7 +6,6 @@ compared with continuous ones only, and families of counts with those: a density
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.exceptions import ConvergenceWarning
 
+from fastkl._core.warned import warnings_kept
 from fastkl.density.composed.product import ProductDensity
 from fastkl.density.parametric.mle import DensityMLE
 from fastkl.exceptions import DegenerateDataError
@@ -131,8 +131,7 @@ def _best(candidates: Iterable[str], values: NDArray[Any], weights: Any, criteri
     errors = []
     for family in listed:
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", ConvergenceWarning)
+            with warnings_kept(ConvergenceWarning):
                 model = DensityMLE(family).fit(column, sample_weight=weights)
             found[family] = float(getattr(model, criterion)(column, weights))
         except (ValueError, FloatingPointError) as error:

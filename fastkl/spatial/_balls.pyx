@@ -4,6 +4,7 @@ The work is in ``fk_count.h``. A module of its own, so that the two large search
 """
 
 from cython.parallel cimport prange
+from fastkl._core._threads cimport effective_threads
 from fastkl._core._waves cimport first_wave, next_wave, perf_counter
 from fastkl.spatial._tree cimport CHUNK, FK_CHILDREN, Tree, fk_tree, worth_threads
 from libc.stdint cimport int64_t
@@ -35,8 +36,8 @@ def ball(Tree tree, Tree queries, const double[::1] radius, bint same, bint in_o
     cdef fk_count_job job
     cdef const int *listed = NULL
     cdef double[::1] ordered, nodes
-    cdef Py_ssize_t start = first, n = last, c, n_chunks, done = 0, stop, wave = first_wave(tree.n_threads)
-    cdef int failed = 0, n_threads = tree.n_threads
+    cdef int failed = 0, n_threads = effective_threads(tree.n_jobs)
+    cdef Py_ssize_t start = first, n = last, c, n_chunks, done = 0, stop, wave = first_wave(n_threads)
     cdef double began
     cdef bint in_threads = n_threads > 1 and worth_threads(last - first, &tree.tree)
     if positions is not None:

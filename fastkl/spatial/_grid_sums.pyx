@@ -2,6 +2,7 @@
 
 from cython.parallel cimport prange, threadid
 from cpython.exc cimport PyErr_CheckSignals
+from fastkl._core._threads cimport effective_threads
 from libc.stdint cimport int32_t
 
 import numpy as np
@@ -57,7 +58,7 @@ cdef class Nodes:
         cdef const Py_ssize_t[::1] begins = np.asarray(begin, dtype=np.intp), ends = np.asarray(end, dtype=np.intp)
         cdef const double *w = &weights[0] if weights is not None else NULL
         cdef Py_ssize_t s, n_slabs = begins.shape[0], d = self.grid.d
-        cdef int threads = self.n_threads
+        cdef int threads = effective_threads(self.n_threads)  # one in a process that was forked meanwhile
         for s in prange(n_slabs, nogil=True, schedule="dynamic", num_threads=threads, use_threads_if=threads > 1):
             if ends[s] > begins[s]:
                 fk_grid_spread(&self.grid, &x[0, 0] + begins[s] * d, &first[0, 0] + begins[s] * d,
@@ -67,9 +68,9 @@ cdef class Nodes:
         """Every column in turn with the taps."""
         cdef Py_ssize_t d = self.grid.d, column, outer, inner, n, pieces, p, o, at, stripes
         cdef double[:, ::1] buffers
-        cdef int threads = self.n_threads
+        cdef int threads = effective_threads(self.n_threads)  # one in a process that was forked meanwhile
         longest = max(self.grid.n[0], self.grid.n[1], self.grid.n[2]) + 2 * self.grid.reach
-        buffers = np.empty((self.n_threads, longest * FK_GRID_STRIPE))
+        buffers = np.empty((threads, longest * FK_GRID_STRIPE))
         for column in range(d):
             PyErr_CheckSignals()
             n, outer, inner = self.grid.n[column], 1, 1
@@ -94,7 +95,7 @@ cdef class Nodes:
         cdef Py_ssize_t n = x.shape[0], d = self.grid.d, n_pieces, p, start
         sums, derivatives = np.empty(n), np.empty((n, d)) if order else None
         cdef double[::1] of_sums = sums
-        cdef int threads = self.n_threads
+        cdef int threads = effective_threads(self.n_threads)  # one in a process that was forked meanwhile
         cdef double[:, ::1] of_derivatives = derivatives if order else np.empty((1, d))
         n_pieces = (n + 1023) // 1024
         for p in prange(n_pieces, nogil=True, schedule="dynamic", num_threads=threads, use_threads_if=threads > 1):

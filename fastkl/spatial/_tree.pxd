@@ -30,7 +30,7 @@ cdef class Tree:
     cdef fk_tree tree
     cdef readonly object X, order
     cdef object arrays
-    cdef int n_threads
+    cdef object n_jobs
     cdef double *_doubles(self, Py_ssize_t size) except? NULL
     cdef float *_floats(self, Py_ssize_t size) except? NULL
     cdef int *_integers(self, Py_ssize_t size) except? NULL

@@ -9,7 +9,7 @@ class Tree:
     X: npt.NDArray[np.floating]
     order: npt.NDArray[np.int32]
     def __init__(
-        self, X: npt.NDArray[np.floating], leaf: int, preselect: bool, together: bool, n_threads: int
+        self, X: npt.NDArray[np.floating], leaf: int, preselect: bool, together: bool, n_jobs: int | None
     ) -> None: ...
     def nearest(
         self,

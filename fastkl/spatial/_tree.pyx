@@ -6,6 +6,7 @@ Every block of queries is searched on its own, so results are the same for any n
 """
 
 from cython.parallel cimport prange
+from fastkl._core._threads cimport effective_threads
 from fastkl._core._waves cimport first_wave, next_wave, perf_counter
 
 import numpy as np
@@ -51,9 +52,10 @@ cdef class Tree:
 
     ``preselect`` keeps float32 coordinates relative to the leaf's centre, for many columns, instead of float64 ones.
     ``together`` lets several blocks of queries walk at once (with ``preselect``), where boxes rule out little.
+    ``n_jobs`` is asked for its threads in every search: a process that was forked meanwhile has one.
     """
 
-    def __init__(self, X, Py_ssize_t leaf, bint preselect, bint together, int n_threads):
+    def __init__(self, X, Py_ssize_t leaf, bint preselect, bint together, n_jobs):
         cdef Py_ssize_t n = X.shape[0], d = X.shape[1], n_leaves = (n + leaf - 1) // leaf
         cdef Py_ssize_t n_nodes = fk_count_nodes(n_leaves)
         cdef fk_tree *tree = &self.tree
@@ -62,7 +64,7 @@ cdef class Tree:
         cdef const float[:, ::1] rows32
         self.X = X
         self.order = order = np.arange(n, dtype=np.int32)
-        self.n_threads = n_threads
+        self.n_jobs = n_jobs
         self.arrays = []
         tree.n, tree.d, tree.leaf, tree.n_leaves, tree.n_nodes = n, d, leaf, n_leaves, n_nodes
         tree.order, tree.together = &order[0], together
@@ -103,7 +105,7 @@ cdef class Tree:
 
     cdef int _build(self, double[::1] keys) except -1:
         cdef fk_tree *tree = &self.tree
-        cdef int i, n_threads = self.n_threads if tree.n * tree.d >= ENOUGH else 1
+        cdef int i, n_threads = effective_threads(self.n_jobs) if tree.n * tree.d >= ENOUGH else 1
         with nogil:
             if tree.n_nodes == 0:
                 if tree.near_points == NULL or tree.leaf <= ORDERED:
@@ -125,8 +127,8 @@ cdef class Tree:
         """
         cdef fk_knn_job job
         cdef const int *listed = NULL
-        cdef Py_ssize_t start = first, n = last, c, n_chunks, done = 0, stop, wave = first_wave(self.n_threads)
-        cdef int failed = 0, n_threads = self.n_threads
+        cdef int failed = 0, n_threads = effective_threads(self.n_jobs)
+        cdef Py_ssize_t start = first, n = last, c, n_chunks, done = 0, stop, wave = first_wave(n_threads)
         cdef double began
         cdef bint in_threads = n_threads > 1 and worth_threads(last - first, &self.tree)
         if positions is not None:
@@ -147,9 +149,9 @@ cdef class Tree:
 
     def listed(self, Py_ssize_t k, const double[::1] radius, int[:, ::1] out):
         """Positions of the k nearest other rows of each row, (n, k), in the tree's order; ``radius`` holds the k-th distances."""
+        cdef int failed = 0, n_threads = effective_threads(self.n_jobs)
         cdef Py_ssize_t n = self.tree.n, c, n_chunks = (n + CHUNK - 1) // CHUNK
-        cdef Py_ssize_t done = 0, stop, wave = first_wave(self.n_threads)
-        cdef int failed = 0, n_threads = self.n_threads
+        cdef Py_ssize_t done = 0, stop, wave = first_wave(n_threads)
         cdef double began
         cdef bint in_threads = n_threads > 1 and worth_threads(n, &self.tree)
         while done < n_chunks:

@@ -41,7 +41,7 @@ class NeighborIndex:
     X : ndarray of shape (m, d), float32 or float64, C-contiguous, finite
         The reference sample; not copied if possible, never written to, and not to be changed while the index is in use.
     n_jobs : int or None, default=None
-        Threads for building and for every search. Results do not depend on it.
+        Threads for building and for every search, which asks anew how many these are. Results do not depend on it.
 
     Attributes
     ----------
@@ -54,7 +54,7 @@ class NeighborIndex:
     def __init__(self, X: npt.ArrayLike, *, n_jobs: int | None = None) -> None:
         self.X = _as_rows(X)
         self.n_jobs = n_jobs
-        self.n_threads = effective_n_threads(n_jobs)
+        effective_n_threads(n_jobs)  # a number that is none is an error now
         least, most = magnitudes(self.X)
         if np.isnan(most):
             row, column = np.argwhere(~np.isfinite(self.X))[0]
@@ -63,10 +63,10 @@ class NeighborIndex:
         self._line: Line | None = None
         self._tree: Tree | None = None
         if self.X.shape[1] == 1:
-            self._line = Line(self.X, self.n_threads)
+            self._line = Line(self.X, n_jobs)
         else:
             leaf, preselect, together = arrangement(self.X)
-            self._tree = Tree(self.X, leaf, preselect, together, self.n_threads)
+            self._tree = Tree(self.X, leaf, preselect, together, n_jobs)
 
     def __len__(self) -> int:
         return len(self.X)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fastkl._core._threads import effective_n_threads
 from fastkl.spatial._kernel_sums import PROFILES, Tiles
 from fastkl.spatial.grid_sums import Grid, Plan, plan
 from fastkl.spatial.index import NeighborIndex
@@ -127,7 +128,7 @@ class KernelSums:
         return sums, of_moments
 
     def _threads(self, n_queries: int) -> int:
-        return kernel_threads(len(self.points), n_queries, self.n_threads)
+        return kernel_threads(len(self.points), n_queries, effective_n_threads(self.n_threads))
 
     @cached_property
     def _order(self) -> Places:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fastkl._core._threads import effective_n_threads
 from fastkl.spatial import _line
 
 Floats = npt.NDArray[np.float64]
@@ -15,9 +16,9 @@ Span = tuple[int, int]
 class Line:
     """The values of one column in ascending order, with the searches of a tree (``_tree.Tree``)."""
 
-    def __init__(self, X: npt.NDArray[np.floating], n_threads: int) -> None:
+    def __init__(self, X: npt.NDArray[np.floating], n_jobs: int | None) -> None:
         self.X = X
-        self.n_threads = n_threads
+        self.n_jobs = n_jobs
         self.values: Floats = np.sort(X[:, 0]).astype(np.float64, copy=False)
 
     @cached_property
@@ -29,7 +30,7 @@ class Line:
         """Distances to the k nearest values, (n, k), or (n,) of the k-th with ``only_last``."""
         values = queries.values[span[0] : span[1]]
         found: Any = np.empty(len(values) * (1 if only_last else k))
-        _line.nearest(self.values, values, k, same, span[0], only_last, found, self.n_threads)
+        _line.nearest(self.values, values, k, same, span[0], only_last, found, effective_n_threads(self.n_jobs))
         found = found if only_last else found.reshape(-1, k)
         by_row: Floats = found if in_order else self._by_row(queries, found)
         return by_row
@@ -43,10 +44,12 @@ class Line:
         if not in_order:
             radius = radius[queries.order]
         if weights is None:
-            _line.ball(self.values, values, radius, same, span[0], None, found, None, self.n_threads)
+            _line.ball(self.values, values, radius, same, span[0], None, found, None, effective_n_threads(self.n_jobs))
         else:
             ordered = weights[self.order]
-            _line.ball(self.values, values, radius, same, span[0], ordered, None, found, self.n_threads)
+            _line.ball(
+                self.values, values, radius, same, span[0], ordered, None, found, effective_n_threads(self.n_jobs)
+            )
         return found if in_order else self._by_row(queries, found)
 
     def listed(self, k: int) -> npt.NDArray[np.int32]:
@@ -54,7 +57,7 @@ class Line:
         x, n = self.values, len(self.values)
         position = np.arange(n)
         reach = np.empty(n)
-        _line.nearest(x, x, k, True, 0, True, reach, self.n_threads)
+        _line.nearest(x, x, k, True, 0, True, reach, effective_n_threads(self.n_jobs))
         closed_below, nearer_above = np.zeros(n, dtype=np.intp), np.zeros(n, dtype=np.intp)
         for step in range(1, k + 1):
             closed_below[step:] += x[step:] - x[:-step] <= reach[step:]

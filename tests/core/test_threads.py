@@ -81,3 +81,49 @@ def test_build_info():
     info = build_info()
     assert set(info) == {"openmp", "instruction_set", "runtime_dispatch", "threads", "block_rows"}
     assert info["block_rows"] == 4096
+
+
+FORKED = """
+import multiprocessing
+import numpy as np
+from fastkl import KLDivergence, KernelDensityMLE
+from fastkl.spatial import NeighborIndex
+
+rng = np.random.default_rng(0)
+found = {}
+for d in (1, 3):
+    P, Q = rng.normal(size=(6000, d)), rng.normal(0.5, 1.0, size=(8000, d))
+    fitted, index = KLDivergence(n_jobs=2).fit(Q), NeighborIndex(Q, n_jobs=2)
+    kernels = KernelDensityMLE(bandwidth=0.3, n_jobs=2).fit(Q)
+    calls = {
+        "estimate": lambda: float(fitted.estimate(P)),
+        "query": lambda: index.query(P, 3).sum(),
+        "count": lambda: int(index.count_self(np.full(len(Q), 0.1)).sum()),
+        "kernels": lambda: float(kernels.score(P)),
+    }
+    for name, call in calls.items():
+        expected, queue = call(), multiprocessing.get_context("fork").SimpleQueue()
+        child = multiprocessing.get_context("fork").Process(target=lambda: queue.put(call()))
+        child.start()
+        child.join(20)
+        if child.is_alive():
+            child.kill()
+            print(name, d, "hangs")
+        else:
+            assert queue.get() == expected == call(), (name, d)
+print("done")
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_what_was_fitted_in_the_parent_answers_in_a_forked_child():
+    """Threads are asked for by every search, for those of the parent are not there."""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", FORKED],
+        env={**os.environ, "OMP_NUM_THREADS": "2"},
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=True,
+    )
+    assert done.stdout.split() == ["done"], done.stdout

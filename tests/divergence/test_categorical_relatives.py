@@ -55,6 +55,50 @@ def test_correction_against_a_simulation():
     assert np.mean([e.diagnostics["bias"] for e in found]) == pytest.approx(2 / 8 * (1 / 60 + 1 / 90), rel=0.05)
 
 
+def zipf(k):
+    shares = 1.0 / np.arange(1, k + 1)
+    return shares / shares.sum()
+
+
+@pytest.mark.parametrize("k", [10, 100, 1000])
+@pytest.mark.parametrize("sizes", [(100, 100), (1000, 1000), (10_000, 10_000), (1000, 3000), (3000, 20_000)])
+def test_many_symbols_are_off_by_their_error_or_flagged(k, sizes):
+    rng = np.random.default_rng(k)
+    uniform, falling = np.full(k, 1.0 / k), zipf(k)
+    for p, q in ((uniform, uniform), (falling, falling), (falling, falling[::-1]), (uniform, falling)):
+        truth = jensenshannon(p, q) ** 2
+        found = [
+            categorical_jensen_shannon(rng.multinomial(sizes[0], p), rng.multinomial(sizes[1], q), counts=True)
+            for _ in range(60)
+        ]
+        silent = [e for e in found if not e.diagnostics["bias_suspected"]]
+        assert sum(abs(e - truth) > 3.0 * e.standard_error for e in silent) <= 3
+        if min(sizes) >= 10 * k:
+            assert len(silent) == 60
+            assert abs(np.mean(found) - truth) < 0.6 * np.mean([e.standard_error for e in found])
+        if min(sizes) <= k >= 100:
+            assert not silent
+
+
+def test_labels_that_hardly_repeat_are_said():
+    rng = np.random.default_rng(0)
+    found = categorical_jensen_shannon(rng.integers(1000, size=1000), rng.integers(1000, size=1000))
+    assert abs(found) < 0.08  # 0.176 by the relative frequencies of shared labels
+    there = categorical_kl(rng.integers(1000, size=1000), rng.integers(1000, size=1000))
+    assert [r for r in found.diagnostics["reasons"] if "Good-Turing" in r]
+    assert [r for r in there.diagnostics["reasons"] if "Good-Turing" in r]
+    assert found.diagnostics["coverage_p"] == pytest.approx(1.0 - np.exp(-1.0), abs=0.05)
+    plain = categorical_jensen_shannon([3, 2, 1, 2, 1, 1, 2], [1, 2, 3, 1, 2, 2, 1], "plugin", counts=True)
+    assert any("corrected" in r for r in plain.diagnostics["reasons"])
+
+
+def test_separated_samples_are_one_bit_apart():
+    for x, y in (([50, 0], [0, 40]), ([30, 20, 0, 0], [0, 0, 25, 60]), ([9, 8, 7, 0], [0, 0, 0, 3])):
+        found = categorical_jensen_shannon(x, y, counts=True)
+        assert found == pytest.approx(math.log(2.0), abs=1e-12)
+        assert found.standard_error > 0.0
+
+
 def test_weights_are_repetitions_and_indexes_are_matched():
     w, v = np.array([2, 1, 3, 1]), np.array([1, 4, 1, 2])
     p, q = np.array(list("abca")), np.array(list("bbcd"))
@@ -127,6 +171,27 @@ def test_quantile_bins_are_those_of_pandas():
     assert population_stability_index(pd.Series(reference), pd.Series(current)) == found
     scaled = population_stability_index(1e6 * reference - 5.0, 1e6 * current - 5.0)
     assert scaled == pytest.approx(found, abs=1e-13)
+
+
+@pytest.mark.parametrize("bins", ["auto", 4, 7])
+def test_whole_weights_of_the_reference_are_repeated_rows(bins):
+    rng = np.random.default_rng(5)
+    reference, current = rng.normal(size=200), rng.normal(0.2, 1.0, 150)
+    w, v = rng.integers(0, 6, 200) * (reference > -0.5) + (reference <= -0.5), rng.integers(1, 3, 150)
+    options = {"bins": bins, "unseen": "smooth"}
+    found = population_stability_index(
+        reference, current, sample_weight_reference=w, sample_weight_current=v, **options
+    )
+    repeated = population_stability_index(np.repeat(reference, w), np.repeat(current, v), **options)
+    np.testing.assert_allclose(found.diagnostics["edges"], repeated.diagnostics["edges"], rtol=1e-13, atol=1e-15)
+    assert found == pytest.approx(repeated, abs=1e-13)
+    np.testing.assert_allclose(found.diagnostics["shares"][0], repeated.diagnostics["shares"][0], atol=1e-14)
+    levels = np.arange(1, 5) / 5
+    expected = np.quantile(np.repeat(reference, w), levels)
+    index = population_stability_index(reference, current, bins=5, unseen="smooth", sample_weight_reference=w)
+    np.testing.assert_allclose(index.diagnostics["edges"], expected, rtol=1e-13, atol=1e-15)
+    with pytest.raises(ValueError, match="sample_weight of reference"):
+        population_stability_index(reference, current, sample_weight_reference=w[:-1])
 
 
 def test_cut_points_and_ties():

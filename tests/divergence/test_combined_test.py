@@ -1,12 +1,15 @@
 """The default permutation test: level by counting, units, and alternatives of each kind with known answers."""
 
+import tracemalloc
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 
 from fastkl import permutation_test
-from fastkl.divergence import contrasts
+from fastkl.divergence import combined_test, contrasts
+from fastkl.divergence._labels import score_labels
 from fastkl.divergence.combined_test import _p_values
 from fastkl.divergence.coordinates import normal_scores
 
@@ -180,3 +183,24 @@ def test_labels_alone():
     assert permutation_test(x, y, n_permutations=199, random_state=0).p_value == 0.005
     with pytest.raises(ValueError, match="labels have no distances"):
         permutation_test(x, y, n_neighbors=5)
+
+
+def test_a_thread_takes_few_bytes_for_each_row(monkeypatch):
+    """Labels are a byte for each row and permutation of a group of 64; as numbers, of all rows at once, they were 512 more."""
+    rng, before = np.random.default_rng(0), []
+
+    def watched(*arguments):
+        if not before:  # the observed labels: all that is there for the threads together
+            tracemalloc.reset_peak()
+            before.append(tracemalloc.get_traced_memory()[0])
+        return score_labels(*arguments)
+
+    monkeypatch.setattr(combined_test, "score_labels", watched)
+    X, Y = rng.normal(size=(30_000, 2)), rng.normal(size=(30_000, 2))
+    tracemalloc.start()
+    try:
+        permutation_test(X, Y, n_permutations=128, random_state=0, n_jobs=1)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert (peak - before[0]) / 60_000 < 150.0

@@ -6,14 +6,16 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import stats
+from scipy import sparse, stats
 
+import fastkl
 from fastkl import (
     DegenerateDataError,
     DensityMLE,
     Estimate,
     ProductDensity,
     SharedRowsWarning,
+    SourceError,
     cross_entropy,
     empirical,
     entropy,
@@ -211,3 +213,29 @@ def test_entropy_of_every_kind():
     assert [found.standard_error for found in exact] == [0.0] * 3
     assert exact[2] == pytest.approx(np.log(2.0), rel=1e-15)
     assert entropy(X).method == "marginal_split"
+
+
+@pytest.mark.parametrize("kind", [sparse.csr_matrix, sparse.coo_array])
+def test_a_sparse_matrix_is_refused_by_one_sentence_everywhere(kind):
+    X = np.eye(6)[:, :2]
+    S = kind(X)
+    pairs = [
+        fastkl.kl_divergence,
+        fastkl.jeffreys,
+        fastkl.jensen_shannon,
+        fastkl.cross_entropy,
+        fastkl.kl_lower_bound,
+        fastkl.permutation_test,
+        fastkl.kl_divergence_batches,
+        fastkl.categorical_kl,
+        fastkl.categorical_jensen_shannon,
+        fastkl.discrete_kl,
+        fastkl.population_stability_index,
+    ]
+    for call in pairs:
+        for given in ((S, X), (X, S)):
+            with pytest.raises(SourceError, match="is a sparse matrix; pass a dense array"):
+                call(*given)
+    for call in (fastkl.entropy, fastkl.categorical_entropy, fastkl.discrete_entropy):
+        with pytest.raises(SourceError, match="is a sparse matrix; pass a dense array"):
+            call(S)

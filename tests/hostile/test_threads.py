@@ -4,12 +4,30 @@ It is the test of builds without the interpreter's lock, and what runs under Thr
 """
 
 import threading
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import pandas as pd
 import pytest
+from sklearn.mixture import GaussianMixture
+from sklearn.neighbors import KernelDensity
 from threadpoolctl import threadpool_info
 
-from fastkl import DensityMLE, MixtureMLE, entropy, families, jensen_shannon, kl_divergence
+from fastkl import (
+    DensityMLE,
+    MixtureMLE,
+    ProductDensity,
+    choose_components,
+    compare_tables,
+    entropy,
+    families,
+    jensen_shannon,
+    kl_divergence,
+    make_product_density,
+    rank_families,
+)
+from fastkl._core.warned import warn, warnings_kept, warnings_raised
 
 THREADS = 16
 G = np.random.default_rng(0)
@@ -71,3 +89,56 @@ def test_estimates(estimate):
     alone = estimate()
     assert set(together(estimate)) == {alone}
     assert [pool["num_threads"] for pool in threadpool_info()] == before
+
+
+def of_this_library(filters):
+    """Filters but for the one that scikit-learn's ``check_array`` sets for a while, in all threads at once."""
+    return [one for one in filters if not issubclass(one[2], np.exceptions.ComplexWarning)]
+
+
+def test_filters_of_warnings_are_as_they_were():
+    """They belong to the process: a thread that turns warnings into errors for a while does so for all, and for good."""
+    frame = pd.DataFrame(P, columns=list("abc"))
+    fitted, theirs = DensityMLE("multivariate_normal").fit(frame), GaussianMixture(2, random_state=0).fit(frame)
+    grouped = ProductDensity([("x", DensityMLE("normal"), ["a", "b"]), ("y", KernelDensity(), ["c"])]).fit(frame)
+    counts = G.poisson(3.0, size=(60, 2))
+    calls = [
+        lambda: rank_families(P[:, :1], families=["normal", "gumbel", "student_t"]),
+        lambda: rank_families(counts, families=["poisson", "geometric"]),
+        lambda: choose_components(P, n_components=[1, 2], random_state=0),
+        lambda: make_product_density(P),
+        lambda: compare_tables(frame, Q, n_permutations=20, random_state=0),
+        lambda: kl_divergence(theirs, fitted, n_draws=200, random_state=0),
+        lambda: grouped.score_samples(frame),
+        lambda: grouped.score_samples_batches(P),
+    ]
+    before = of_this_library(warnings.filters)
+    with ThreadPoolExecutor(4) as pool:
+        for future in [pool.submit(call) for _ in range(3) for call in calls]:
+            future.result()
+    assert of_this_library(warnings.filters) == before
+
+
+def test_warnings_that_are_kept_stay_with_their_thread():
+    """One thread keeps what another one says aloud."""
+    keeping, said = threading.Barrier(2), []
+
+    def keep():
+        with warnings_kept() as found:
+            keeping.wait()
+            warn("mine")
+            keeping.wait()
+        said.extend(map(str, found))
+
+    thread = threading.Thread(target=keep)
+    thread.start()
+    keeping.wait()
+    with pytest.warns(UserWarning, match="aloud"):
+        warn("aloud")
+    keeping.wait()
+    thread.join()
+    assert said == ["mine"]
+    with pytest.raises(UserWarning, match="raised"), warnings_raised():
+        warn("raised")
+    with pytest.raises(FloatingPointError), warnings_raised():
+        np.exp(np.array([1e3]))

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils.validation import validate_data
 
 from fastkl._core.array_types import Floats, Params
 from fastkl.density.base import BaseDensity
@@ -28,7 +27,7 @@ from fastkl.density.composed.groups import Group, in_group, on_groups
 from fastkl.density.composed.inference import ProductInference
 from fastkl.density.composed.parts import ProductParts
 from fastkl.density.composed.summary import ProductSummary
-from fastkl.density.validation import as_generator, read_array
+from fastkl.density.validation import as_generator, read_array, validated
 from fastkl.divergence import Estimate
 from fastkl.divergence.sample_model import cross_entropy_of_scores
 from fastkl.rows.columns import refuse_duplicates
@@ -55,7 +54,7 @@ class FittedProduct(ProductDistribution, ProductParts, ProductSummary, ComposedD
         if not is_table(X):
             return read_array(self, X, True, reset)
         refuse_duplicates(column_names(X) or [], "X")
-        validate_data(self, X, reset=reset, skip_check_array=True)
+        validated(self, X, reset, skip_check_array=True)
         if len(X) == 0:
             raise ValueError(
                 f"Found array with 0 sample(s) (shape=(0, {self.n_features_in_})) while a minimum of 1 is required."

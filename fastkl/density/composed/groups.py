@@ -8,10 +8,11 @@ from typing import Any, Self
 
 from sklearn.utils.metaestimators import _BaseComposition
 
+from fastkl._core.warned import names_compared
+from fastkl.density.base import BaseDensity
 from fastkl.density.composed.base import check_density, with_location
-from fastkl.density.validation import without_feature_name_warnings
 from fastkl.rows.columns import column_numbers
-from fastkl.rows.tables import columns_of
+from fastkl.rows.tables import columns_of, with_fitted_names
 
 Group = tuple[str, Any, list[int]]
 
@@ -111,7 +112,7 @@ def in_group(name: str, numbers: list[int], names: Any) -> Iterator[None]:
     listed = [str(j) if names is None else repr(names[j]) for j in numbers[:5]] + ["..."] * (len(numbers) > 5)
     counted = ", counted from 0 in what follows" if names is None and numbers != list(range(len(numbers))) else ""
     place = f"Group {name!r} (column{'s' * (len(numbers) > 1)} {', '.join(listed)}{counted})"
-    with with_location(place), without_feature_name_warnings():
+    with with_location(place), names_compared():
         yield
 
 
@@ -120,5 +121,8 @@ def on_groups(groups: list[Group], table: Any, names: Any, function: Callable[[A
     found = {}
     for name, density, numbers in groups:
         with in_group(name, numbers, names):
-            found[name] = function(density, columns_of(table, numbers))
+            part = columns_of(table, numbers)
+            found[name] = function(
+                density, part if isinstance(density, BaseDensity) else with_fitted_names(density, part)
+            )
     return found

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Any
-from warnings import warn
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from fastkl._core.array_types import Floats
 from fastkl._core.rows import Rows
+from fastkl._core.warned import warn
 from fastkl.density.kernel.boundaries import Support
 from fastkl.density.kernel.directional import DIRECTIONAL, directional_scales
 from fastkl.density.kernel.discrete import DiscreteKernel

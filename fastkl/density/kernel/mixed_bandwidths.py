@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import Any
-from warnings import warn
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +17,7 @@ import numpy.typing as npt
 from fastkl._core.array_types import Floats
 from fastkl._core.iterations import report
 from fastkl._core.rows import Rows
+from fastkl._core.warned import warn
 from fastkl.density.kernel.bandwidths import TWINS, WAY_OUT, Bandwidth, around, collapse, column_scales
 from fastkl.density.kernel.boundaries import Support
 from fastkl.density.kernel.discrete import DiscreteKernel

@@ -15,7 +15,6 @@ matters predict badly, and are not chosen.
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -23,6 +22,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from fastkl._core.array_types import Floats, Params
+from fastkl._core.warned import warnings_kept
 from fastkl.density.kernel.units import Units
 from fastkl.density.parametric.mixture import MixtureMLE
 from fastkl.exceptions import DegenerateDataError
@@ -147,6 +147,5 @@ def _fitted(
     model = MixtureMLE(
         k, n_init=1, init=init if k > 1 else None, tol=TOL, random_state=0, standard_errors=False, n_jobs=n_threads
     )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # any mixture is a pilot
+    with warnings_kept(ConvergenceWarning):  # any mixture is a pilot
         return model._fit_from_fewer(points, weights, fewer)

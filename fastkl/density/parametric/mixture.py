@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -15,6 +14,7 @@ from fastkl._core.array_types import Params
 from fastkl._core.blas_threads import single_threaded_blas
 from fastkl._core.iterations import read_as
 from fastkl._core.rows import AnyRows, Rows
+from fastkl._core.warned import warn
 from fastkl.density.callbacks import hears_callbacks
 from fastkl.density.files.registry import register_density
 from fastkl.density.parametric.checks import check_search
@@ -318,9 +318,9 @@ class MixtureMLE(StreamMembers, NoiseMembers):
             self.statistics_["curvature"] = curvature
             self.certificate_["smallest_eigenvalue"] = smallest_eigenvalue(curvature[0]) / rows.total_weight
         for text in self.spurious_components_.values():
-            warnings.warn(text, ConvergenceWarning, stacklevel=5)
+            warn(text, ConvergenceWarning, stacklevel=5)
         if not climb.converged:
-            warnings.warn(
+            warn(
                 f"The mixture fit stopped after {climb.n_maps} EM maps before it reached a maximum (about {climb.gain:.3g} "
                 "nats are left to gain); raise max_iter.",
                 ConvergenceWarning,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import replace
 from typing import Any, ClassVar, Self
 
@@ -16,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl._core.blas_threads import single_threaded_blas
 from fastkl._core.rows import Rows
+from fastkl._core.warned import warn
 from fastkl.density.parametric.base import FamilyDensity
 from fastkl.density.parametric.checks import check_statistics
 from fastkl.density.parametric.incomplete import refit_with_missing
@@ -222,7 +222,7 @@ class StreamMembers(FamilyDensity):
         climb = Climb(params, sums=stream.slow.weights)
         self.spurious_components_ = spurious_components(self._mixture, climb, seen)
         for text in self.spurious_components_.values():
-            warnings.warn(text, ConvergenceWarning, stacklevel=4)
+            warn(text, ConvergenceWarning, stacklevel=4)
 
     def _check_fitted(self) -> None:
         if "params_" in vars(self):

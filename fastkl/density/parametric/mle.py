@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any, Self
 
 import numpy as np
@@ -14,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from fastkl._core.array_types import Params, Statistics
 from fastkl._core.iterations import read_as
 from fastkl._core.rows import AnyRows, Rows
+from fastkl._core.warned import warn
 from fastkl.density.callbacks import hears_callbacks
 from fastkl.density.files.registry import register_density
 from fastkl.density.parametric.base import FamilyDensity
@@ -301,7 +301,7 @@ class DensityMLE(ImputingMembers, FamilyDensity):
         else:
             self.log_likelihood_ = rows.total(self.family_.log_likelihood, fit.params)
         if not fit.converged:
-            warnings.warn(
+            warn(
                 f"The {family.name} fit stopped after {fit.n_iter} iterations before it reached its maximum; raise max_iter.",
                 ConvergenceWarning,
                 stacklevel=4,

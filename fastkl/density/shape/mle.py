@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from difflib import get_close_matches
 from functools import partial
@@ -15,6 +14,7 @@ from sklearn.exceptions import ConvergenceWarning
 from fastkl._core.array_types import Floats
 from fastkl._core.iterations import read_as
 from fastkl._core.rows import Rows
+from fastkl._core.warned import warn
 from fastkl.density.base import BaseDensity
 from fastkl.density.callbacks import hears_callbacks
 from fastkl.density.chosen_table import as_chosen_table
@@ -178,7 +178,7 @@ class ShapeConstrainedMLE(BaseDensity):
         self.knots_, self.log_heights_ = [part.knots for part in found], [part.heights for part in found]
         self.converged_ = self.certificate_ <= CERTAIN
         if not self.converged_:
-            warnings.warn(
+            warn(
                 f"The conditions of the maximum are met to {self.certificate_:.2g} only, not to {CERTAIN:g}: weights or "
                 "distances of values differ by more than numbers resolve.",
                 ConvergenceWarning,

@@ -1,0 +1,100 @@
+"""Jensen-Shannon divergence of samples that hardly overlap, and of weighted ones: errors that reach to the truth, or a reason."""
+
+import numpy as np
+import pytest
+from scipy import stats
+from scipy.spatial import distance
+
+from fastkl import jensen_shannon
+
+LOG_2 = np.log(2.0)
+
+
+@pytest.mark.parametrize("sizes", [(10, 10), (60, 180), (100, 100), (1000, 1000)])
+def test_the_error_of_separated_samples_reaches_log_2(sizes):
+    rng = np.random.default_rng(0)
+    for gap in (50.0, 1e6):
+        found = jensen_shannon(rng.normal(size=sizes[0]), rng.normal(gap, 1.0, sizes[1]))
+        assert found <= LOG_2 <= found + 1.0001 * found.standard_error
+        assert found.standard_error > 0.1 / max(sizes)
+        assert found.diagnostics["bias_suspected"]
+        assert found.diagnostics["large_balls"] == 1.0
+        low, high = found.confidence_interval(0.95)
+        assert low < LOG_2 < high
+
+
+@pytest.mark.parametrize("shift", [0.0, 1.0, 3.0])
+def test_the_error_where_samples_overlap(shift):
+    truth = float(jensen_shannon(stats.norm(), stats.norm(shift)))
+    rng = np.random.default_rng(1)
+    for sizes in ((300, 300), (100, 1000)):
+        found = [jensen_shannon(rng.normal(size=sizes[0]), rng.normal(shift, 1.0, sizes[1])) for _ in range(25)]
+        assert sum(abs(e - truth) > 3.0 * e.standard_error for e in found) <= 1
+        if shift < 3.0:
+            assert not any(e.diagnostics["bias_suspected"] for e in found)
+            assert np.mean([e.standard_error for e in found]) < 2.0 * np.std(found)
+
+
+def test_atoms_are_not_far_from_anything():
+    rng = np.random.default_rng(2)
+    x, y = rng.poisson(0.5, 500).astype(float), rng.poisson(0.5, 500).astype(float)
+    assert jensen_shannon(x, y).diagnostics["large_balls"] == 0.0
+
+
+WEIGHTS = {
+    "uniform": lambda rng, n: rng.uniform(0.0, 2.0, n),
+    "lognormal 1": lambda rng, n: rng.lognormal(0.0, 1.0, n),
+    "lognormal 1.5": lambda rng, n: rng.lognormal(0.0, 1.5, n),
+    "Pareto": lambda rng, n: 1.0 + rng.pareto(1.2, n),
+}
+
+
+@pytest.mark.parametrize("kind", list(WEIGHTS))
+@pytest.mark.parametrize("shift", [0.0, 1.0])
+def test_weights_that_say_nothing_of_the_rows(kind, shift):
+    truth = float(jensen_shannon(stats.norm(), stats.norm(shift)))
+    found = []
+    for seed in range(15):
+        rng = np.random.default_rng(seed)
+        x, y = rng.normal(size=1000), rng.normal(shift, 1.0, 1000)
+        found.append(jensen_shannon(x, y, sample_weight_q=WEIGHTS[kind](rng, 1000)))
+        both = jensen_shannon(x, y, sample_weight_p=WEIGHTS[kind](rng, 1000), sample_weight_q=WEIGHTS[kind](rng, 1000))
+        found.append(both)
+    silent = [e for e in found if not e.diagnostics["bias_suspected"]]
+    assert len(silent) >= 20
+    assert sum(abs(e - truth) > 3.0 * e.standard_error for e in silent) <= 1
+    assert abs(np.mean(found) - truth) < np.mean([e.standard_error for e in found]) + 0.01
+
+
+def test_importance_weights_and_equal_weights():
+    rng = np.random.default_rng(3)
+    x, y = rng.normal(size=2000), rng.normal(0.0, 1.5, 2000)
+    found = jensen_shannon(x, y, sample_weight_q=stats.norm.pdf(y, 1.0) / stats.norm.pdf(y, 0.0, 1.5))
+    assert abs(found - float(jensen_shannon(stats.norm(), stats.norm(1)))) < 3.0 * found.standard_error
+    assert not found.diagnostics["bias_suspected"]
+    plain = jensen_shannon(x[:300], y)
+    weighted = jensen_shannon(x[:300], y, sample_weight_p=np.full(300, 0.3), sample_weight_q=np.full(2000, 7.0))
+    assert weighted == pytest.approx(plain, abs=1e-12)
+    assert weighted.diagnostics["n_neighbors"] == plain.diagnostics["n_neighbors"]
+
+
+def test_what_no_divergence_is_is_said():
+    """Weights that all but pick ten rows, with the neighbours held at one: beyond the range by more than the error."""
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        x, y = rng.normal(size=500), rng.normal(size=500)
+        found = jensen_shannon(x, y, sample_weight_q=rng.lognormal(0.0, 3.0, 500), n_neighbors=1)
+        wrong = not -3.0 * found.standard_error < found < LOG_2 + 3.0 * found.standard_error
+        assert found.diagnostics["bias_suspected"] or not wrong
+
+
+@pytest.mark.filterwarnings("error")
+def test_weighted_atoms_that_one_sample_lacks():
+    rng = np.random.default_rng(4)
+    x, y = np.repeat([0.0, 1.0, 3.0], [300, 199, 1]), np.repeat([0.0, 2.0], [250, 250])
+    v, w = rng.uniform(0.5, 1.5, 500), rng.uniform(0.5, 1.5, 500)
+    p = np.array([v[:300].sum(), v[300:499].sum(), 0.0, v[499]]) / v.sum()
+    q = np.array([w[:250].sum(), 0.0, w[250:].sum(), 0.0]) / w.sum()
+    for weights in ({"sample_weight_p": v, "sample_weight_q": w}, {"sample_weight_p": v}, {"sample_weight_q": w}):
+        found = jensen_shannon(x, y, coordinates=None, **weights)
+        assert found == pytest.approx(float(distance.jensenshannon(p, q)) ** 2, abs=0.03)
