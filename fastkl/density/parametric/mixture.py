@@ -29,7 +29,8 @@ from fastkl.density.parametric.mixture_fit import (
 )
 from fastkl.density.parametric.mixture_noise import NoiseMembers, with_noise
 from fastkl.density.parametric.mixture_order import by_parameter, ordered
-from fastkl.density.parametric.mixture_search import Search, spurious_components
+from fastkl.density.parametric.mixture_search import Search
+from fastkl.density.parametric.mixture_spurious import spurious_components
 from fastkl.density.parametric.mixture_stream import StreamMembers
 from fastkl.density.parametric.products import coded, learn_table, smaller, with_columns
 from fastkl.density.validation import as_generator, is_positive, read_rows, unchanged_on_error, whole_number
