@@ -22,7 +22,7 @@ from fastkl.families.mixture.tails import Part, column_parts, log_tail, quantile
 from fastkl.families.normal import Normal
 from fastkl.families.product import Product
 from fastkl.families.solvers.coordinates import chart_at
-from fastkl.families.spaces import Space
+from fastkl.families.spaces import Space, Stacked
 
 
 class Mixture(Family):
@@ -155,6 +155,9 @@ class Mixture(Family):
 
     def shaped_parameters(self, params: Params) -> Params:
         held = [name for name, value in self.fixed_parameters().items() if np.array_equal(params[name], value)]
+        for name, space in self.spaces().items():
+            if isinstance(space, Stacked) and name not in held:
+                space.raise_unless_one_of_each(params[name], f"{self.name}: {name}")
         told = (space.n_columns(params[name]) for name, space in self.spaces().items() if name not in held)
         d = next((width for width in told if width is not None), None)
         if d is not None:  # one number held fixed is that of every column

@@ -104,3 +104,17 @@ def test_labels_in_a_numeric_family():
         MixtureMLE(2, family="normal").fit([["a"], ["b"], ["a"], ["c"]])
     with pytest.raises(ValueError, match="(?i)(categorical|numbers|could not convert)"):
         MixtureMLE(2, family="normal").fit_batches([np.array([["a"], ["b"]], dtype=object)])
+
+
+def test_parameters_of_fewer_or_more_components():
+    """Whatever the number, the parameter is named with what it holds."""
+    for k in (1, 2, 4):
+        known = {"mean": np.zeros((k, 1)), "covariance": np.ones((k, 1, 1))}
+        message = rf"mean has to hold one value for each of 3 components .* has shape \({k}, 1\)"
+        with pytest.raises(ValueError, match=message):
+            MixtureMLE.from_parameters(weights=[0.2, 0.3, 0.5], **known)
+        with pytest.raises(ValueError, match=message):
+            MixtureMLE(3, init={"weights": [0.2, 0.3, 0.5], **known}).fit(X[:, :1])
+    mixed = {"normal_loc": [[0.0]], "normal_scale": [[1.0], [1.0]], "uniform_low": [[0.0]], "uniform_high": [[1.0]]}
+    with pytest.raises(ValueError, match="normal_loc has to hold one value for each of 2 components"):
+        MixtureMLE.from_parameters(["normal", "uniform", "normal"], weights=[0.2, 0.3, 0.5], **mixed)
