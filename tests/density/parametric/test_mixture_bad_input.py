@@ -118,3 +118,28 @@ def test_parameters_of_fewer_or_more_components():
     mixed = {"normal_loc": [[0.0]], "normal_scale": [[1.0], [1.0]], "uniform_low": [[0.0]], "uniform_high": [[1.0]]}
     with pytest.raises(ValueError, match="normal_loc has to hold one value for each of 2 components"):
         MixtureMLE.from_parameters(["normal", "uniform", "normal"], weights=[0.2, 0.3, 0.5], **mixed)
+
+
+def test_rows_too_far_out_for_a_density():
+    """The square of 1e155 is no number: the support is the whole line all the same."""
+    model = MixtureMLE.from_parameters("normal", weights=[0.5, 0.5], loc=[[0.0], [1.0]], scale=[[1.0], [2.0]])
+    with pytest.raises(
+        SupportError, match="Row 1 lies .* or so far from all of them that its density is 0 to rounding"
+    ):
+        model.predict([[0.0], [1e155]])
+    beside = MixtureMLE.from_parameters("uniform", weights=[0.5, 0.5], low=[[0.0], [1.0]], high=[[1.0], [2.0]])
+    with pytest.raises(SupportError, match="Row 0 lies outside the support of every component: no component"):
+        beside.predict([[3.0]])
+
+
+def test_divergence_of_posteriors_that_underflow():
+    """Two components 40 standard deviations apart: the log-odds at the first mean are 40² / 2 = 800."""
+    model = MixtureMLE.from_parameters("normal", weights=[0.5, 0.5], loc=[[0.0], [40.0]], scale=[[1.0], [1.0]])
+    row, shares = [[0.0]], [[0.5, 0.5]]
+    divergence = model.posterior_divergence(row, shares)
+    assert divergence == pytest.approx(np.log(0.5) + 400.0, rel=1e-14)  # the posterior is (1, e^-800)
+    assert model.elbo(row, shares) + divergence == pytest.approx(model.log_likelihood(row), abs=1e-12)
+    assert model.posterior_divergence(row, [[1.0, 0.0]]) == pytest.approx(0.0, abs=1e-300)
+    beside = MixtureMLE.from_parameters("uniform", weights=[0.5, 0.5], low=[[0.0], [1.0]], high=[[1.0], [2.0]])
+    assert beside.posterior_divergence([[0.5]], shares) == np.inf  # of a component that can't have the row
+    assert beside.posterior_divergence([[0.5]], [[1.0, 0.0]]) == 0.0
