@@ -16,7 +16,7 @@ import numpy as np
 from fastkl._core.array_types import Floats, Params
 from fastkl._core.iterations import is_stopped, report, told
 from fastkl._core.rows import AnyRows, Rows
-from fastkl.density.parametric.incomplete import filled_for_starts
+from fastkl.density.parametric.incomplete import filled_for_starts, fit_any_rows
 from fastkl.density.parametric.mixture_spurious import FEW_ROWS, spurious_components
 from fastkl.density.parametric.mixture_starts import Starts, about
 from fastkl.density.parametric.mixture_whole import off_edges, start_on_all
@@ -39,6 +39,7 @@ HALVES, BALLS, PAIRS = 2, 4, 3  # splits tried in a round, and pairs that are me
 LIGHT_HALVES = (
     40  # splits tried where ascents take next to nothing: of few components all that there are, in a single round
 )
+MOST_OF_ONE = 100  # steps of a single component, where mixtures have no maximum
 GROWN_MAPS = 30  # from the best of the ways in which a component is added
 MOST_GROWN = 12  # components up to which a mixture is also grown one by one
 PROPER_GAIN = 1e-6  # nats per unit of weight: maxima that differ by less are the same
@@ -87,6 +88,7 @@ class Search:
             try:
                 return self._best_from(sample, n_init, generator, fewer)
             except (DegenerateDataError, SupportError):
+                self._raise_if_one_has_no_maximum()
                 whole = np.isclose(sample.total_weight, self.rows.total_weight, rtol=1e-12, atol=0.0)
                 if whole or (not isinstance(self.rows, Rows) and len(sample.X) > MOST_READ):
                     raise
@@ -242,13 +244,21 @@ class Search:
                 break
         return best
 
+    def _raise_if_one_has_no_maximum(self) -> None:
+        """The error of a single component on all rows, where there is one: it names the column, and no mixture is better."""
+        for group in self.mixture.layout.groups:
+            if group.family.free_names():
+                with told(None):
+                    fit_any_rows(group.family, self.priors[group.members[0]], self.rows, SHORT_TOL, MOST_OF_ONE)
+
     def _raise_without(self, climbs: Sequence[Climb]) -> None:
         reasons = [climb.collapsed for climb in climbs if climb.collapsed is not None]
         k = self.mixture.layout.size
         why = f" In the last, component {reasons[-1].component} collapsed: {reasons[-1]}" if reasons else ""
+        tried = f"None of {len(climbs)} starts" if climbs else "No start"
         raise DegenerateDataError(
-            f"None of {max(1, len(climbs))} starts led to a mixture of {k} components with a maximum of the likelihood.{why} Use "
-            "fewer components, a prior (prior='default'), or a simpler family (covariance_type='diag', 'spherical' or 'tied')."
+            f"{tried} led to a mixture of {k} components with a maximum of the likelihood.{why} Use fewer components, "
+            "a prior (prior='default'), or a simpler family (covariance_type='diag', 'spherical' or 'tied')."
         )
 
 

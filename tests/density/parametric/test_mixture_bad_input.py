@@ -143,3 +143,27 @@ def test_divergence_of_posteriors_that_underflow():
     beside = MixtureMLE.from_parameters("uniform", weights=[0.5, 0.5], low=[[0.0], [1.0]], high=[[1.0], [2.0]])
     assert beside.posterior_divergence([[0.5]], shares) == np.inf  # of a component that can't have the row
     assert beside.posterior_divergence([[0.5]], [[1.0, 0.0]]) == 0.0
+
+
+@pytest.mark.parametrize(
+    "family", ["multivariate_normal", "normal", "uniform", [("a", "normal", [0, 1]), ("b", "normal", [2])]]
+)
+@pytest.mark.parametrize("n", [60, 9000])
+def test_a_constant_column_is_named(family, n):
+    rng = np.random.default_rng(0)
+    rows = np.c_[rng.normal(size=(n, 2)), np.full(n, 7.0)]
+    with pytest.raises(DegenerateDataError, match=rf"Column 2 is constant: 7 in every row \(n_samples={n}\)"):
+        MixtureMLE(2, family=family, random_state=0).fit(rows)
+    with pytest.raises(DegenerateDataError, match="Column 2 is constant: 7 in every row"):
+        MixtureMLE(2, family=family, random_state=0).fit_batches([rows[: n // 2], rows[n // 2 :]])
+
+
+def test_units_beyond_numbers_are_told():
+    with pytest.raises(DegenerateDataError, match=r"The sums of column 0 overflow: it holds values up to .*e\+300"):
+        MixtureMLE(2, random_state=0).fit(X * 1e300)
+    with pytest.raises(
+        DegenerateDataError, match="Column 0 .*e-20.* rescale columns so small that their squares underflow"
+    ):
+        MixtureMLE(2, random_state=0).fit(X * 1e-200)
+    with pytest.raises(DegenerateDataError, match="column 2 is a linear combination of the columns before it"):
+        MixtureMLE(2, random_state=0).fit(np.c_[X, X.sum(axis=1)])
