@@ -245,11 +245,18 @@ class Search:
         return best
 
     def _raise_if_one_has_no_maximum(self) -> None:
-        """The error of a single component on all rows, where there is one: it names the column, and no mixture is better."""
+        """The error of a single component on all rows, which names the column, where none of them has a maximum either."""
+        errors = []
         for group in self.mixture.layout.groups:
-            if group.family.free_names():
+            try:
                 with told(None):
                     fit_any_rows(group.family, self.priors[group.members[0]], self.rows, SHORT_TOL, MOST_OF_ONE)
+            except DegenerateDataError as error:
+                errors.append(error)
+            except SupportError:
+                return  # its rows are some of all
+        if len(errors) == len(self.mixture.layout.groups):
+            raise errors[0] from None
 
     def _raise_without(self, climbs: Sequence[Climb]) -> None:
         reasons = [climb.collapsed for climb in climbs if climb.collapsed is not None]
