@@ -193,9 +193,10 @@ class PosteriorMembers(ImputingMembers, ClassNamePrefixFeaturesOutMixin, Transfo
         rows, r = self._with_responsibilities(X, responsibilities, sample_weight)
         posterior = self._posterior(rows)
         logs: Floats = self.family_.joint_log_density(rows, self.params_)
-        logs -= logsumexp(logs, axis=1, keepdims=True)  # of posteriors, where these underflow too
+        logs -= logsumexp(logs, axis=1, keepdims=True)  # of posteriors, also where these underflow
         with np.errstate(divide="ignore", invalid="ignore"):
-            terms = np.where(r > 0.0, r * (np.log(r) - logs) - r + posterior, posterior)
+            ratio = np.where(posterior > np.finfo(np.float64).tiny, np.log(r / posterior), np.log(r) - logs)
+            terms = np.where(r > 0.0, r * ratio - r + posterior, posterior)
         return weighted(terms.sum(axis=1), rows)
 
     def _with_responsibilities(
