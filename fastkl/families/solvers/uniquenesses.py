@@ -67,7 +67,7 @@ def _of_correlation(correlation: Floats, q: int, max_iter: int) -> Factors:
         loadings = np.zeros((d, q))
         return Factors(loadings, np.diag(correlation).copy(), np.zeros(d, dtype=bool), 0, True)
     start = np.minimum((1.0 - 0.5 * q / d) / np.diag(np.linalg.inv(correlation)), 1.0)
-    tries = []
+    tries: list[tuple[Floats, int]] = []
     for psi in (start, np.full(d, 0.5), *_sides(start)):
         if not tries or not is_stopped():
             tries.append(_minimum(correlation, q, np.log(np.maximum(psi, LOWEST)), max_iter))
