@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from fastkl._core._threads import BLOCK_ROWS
 from fastkl._core.array_types import Floats
+from fastkl._core.stretches import chosen_rows
 
 T = TypeVar("T")
 BLOCK_BYTES = 16 << 20  # values of a block of rows: many against the cost of a call, few against memory
@@ -62,7 +63,7 @@ class AnyRows(Protocol):
         """
 
     def sample(self, size: int) -> "Rows":
-        """Evenly spaced rows in memory, ``size`` of them up to four times as many; all rows where these are not more.
+        """Rows in memory, one of each stretch, ``size`` of them up to four times as many; all rows where these are not more.
 
         A repeated call gives the same rows and is no further pass.
         """
@@ -174,14 +175,9 @@ class Rows:
         return result
 
     def sample(self, size: int) -> "Rows":
-        """Every k-th row, with k the number of rows over ``size``; the rows themselves if k is below 4."""
-        step = len(self.X) // size
-        if step < 4:
-            return self
-        weights = None if self.weights is None else np.ascontiguousarray(self.weights[::step])
-        index = np.arange(0, len(self.X), step) if self.index is None else self.index[::step]
-        X, noise = np.ascontiguousarray(self.X[::step]), self._noise_of(slice(None, None, step))
-        return replace(self, X=X, weights=weights, index=index, noise=noise)
+        """One of every k rows, with k the number of rows over ``size``; the rows themselves if k is below 4."""
+        length = len(self.X) // size
+        return self if length < 4 else self._chosen(chosen_rows(length, 0, len(self.X)))
 
     def of_positive_weight(self) -> "Rows":
         """Without the rows of weight 0, which are as good as absent; they keep their numbers in messages."""
@@ -190,6 +186,11 @@ class Rows:
         kept = np.flatnonzero(self.weights)
         if len(kept) == len(self.weights):
             return self
-        index = kept if self.index is None else self.index[kept]
-        X, noise = np.ascontiguousarray(self.X[kept]), self._noise_of(kept)
-        return replace(self, X=X, weights=self.weights[kept], index=index, noise=noise)
+        return self._chosen(kept)
+
+    def _chosen(self, rows: NDArray[np.intp]) -> "Rows":
+        """A copy of some of the rows, which keep their numbers in messages."""
+        index = rows if self.index is None else self.index[rows]
+        weights = None if self.weights is None else self.weights[rows]
+        X, noise = np.ascontiguousarray(self.X[rows]), self._noise_of(rows)
+        return replace(self, X=X, weights=weights, index=index, noise=noise)

@@ -8,7 +8,6 @@ of the distribution function; for the rows as a whole see ``joint_goodness``.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from itertools import chain
@@ -19,7 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastkl._core.array_types import Floats
-from fastkl._core.warned import names_compared
+from fastkl._core.warned import names_compared, warn
 from fastkl.density.contract import Density
 from fastkl.density.joint_goodness import JOINT, JointStatistics, bootstrap_statistics
 from fastkl.density.refits import UNFITTABLE, fitted_again, named_draws
@@ -331,7 +330,7 @@ def _raise_or_warn_of_failed(fitted: int, failed: int, n_rows: int) -> None:
             "draws of the fitted density have no maximum of its likelihood. Take n_bootstrap=0 for the statistics alone."
         )
     if failed > MOST_FAILED * (fitted + failed):
-        warnings.warn(
+        warn(
             f"{failed} bootstrap samples of {n_rows} rows had no maximum of the likelihood, and {fitted} had one: p-values are "
             "of these alone, and so few rows say little about this density. Fit one with fewer parameters, or hold some fixed.",
             UserWarning,

@@ -373,7 +373,7 @@ class GeneralizedNormal(UnivariateFamily):
 
 
 def _some(rows: AnyRows) -> Rows:
-    """Rows for the first search: evenly spaced, or at random where these are alike in a column."""
+    """Rows for the first search: one of each stretch, or at random where these are alike in a column."""
     sample = rows.sample(SAMPLE_ROWS)
     if sample is rows or not constant_columns(sample)[0].any():
         return sample

@@ -162,15 +162,15 @@ class DaskSource(Source):
         self.n_rows = first
 
     def sample(self, size: int) -> Block:
-        """Evenly spaced rows of positive weight, ``size`` of them up to four times as many; all rows where these are not more.
+        """Rows of positive weight, one of each stretch, ``size`` of them up to four times as many; all where these are not more.
 
         Every partition gives its share, so that no more than those rows travel. Where the number of rows is not known,
         they are counted first.
         """
         lengths = self.count()
         seen = np.cumsum([0, *(positive for _, positive in lengths)]).tolist()
-        step = seen[-1] // size if seen[-1] >= 4 * size else 1
-        task = partial(dask_tasks.sample_partition, step, seen)
+        length = seen[-1] // size if seen[-1] >= 4 * size else 1
+        task = partial(dask_tasks.sample_partition, length, seen)
         X, weights, index = zip(
             *self._pass(task, self._work(unchanged, operator.add), self._opened.weight_keys), strict=True
         )

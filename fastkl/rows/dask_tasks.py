@@ -22,7 +22,7 @@ from fastkl.rows.batch import Choice, as_batch
 from fastkl.rows.dask_schedulers import threads_of_a_task
 from fastkl.rows.in_band import InBand
 from fastkl.rows.output import LOG_DENSITY
-from fastkl.rows.source import Block
+from fastkl.rows.source import Block, chosen_of_block
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,16 +160,14 @@ def write_partition(folder: str, number: int, first_row: int | None, work: Work,
 
 
 def sample_partition(
-    step: int, seen: Sequence[int], number: int, first_row: int, work: Work, chunk: Any, weights: Any
+    length: int, seen: Sequence[int], number: int, first_row: int, work: Work, chunk: Any, weights: Any
 ) -> Part:
-    """Rows, weights and numbers of every ``step``-th row of positive weight; ``seen[number]`` of them come before."""
+    """Rows, weights and numbers of a row of positive weight of each stretch; ``seen[number]`` of them come before."""
     before, lengths, kept = seen[number], (0, 0), []
     try:
         for block in blocks_of(number, first_row, work, chunk, weights):
-            positive = np.arange(len(block.X)) if block.weights is None else np.flatnonzero(block.weights)
-            at = positive[-before % step :: step]
-            before += len(positive)
-            lengths = (lengths[0] + len(block.X), lengths[1] + len(positive))
+            at, _, before = chosen_of_block(length, before, block)
+            lengths = (lengths[0] + len(block.X), before - seen[number])
             kept.append((block.X[at], None if block.weights is None else block.weights[at], block.first_row + at))
     except Exception as error:
         return Part(number, None, (lengths,), placed(error, number, first_row))

@@ -25,7 +25,7 @@ from fastkl.rows.columns import listed
 from fastkl.rows.in_band import InBand
 from fastkl.rows.opening import open_source
 from fastkl.rows.queries import is_query
-from fastkl.rows.source import Block
+from fastkl.rows.source import Block, chosen_of_block
 
 VALUES = (
     1 << 16
@@ -152,9 +152,9 @@ class Sum:
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """Every ``step``-th of the rows of positive weight."""
+    """One row of positive weight of each stretch of ``length``."""
 
-    step: int
+    length: int
     places: Places
 
     def of_batch(self, key: Any, blocks: Iterable[Block]) -> Part:
@@ -164,9 +164,7 @@ class Sample:
         for first, before, looked in self.places.of(key, blocks):
             n = 0
             for block in looked:
-                rows = np.arange(len(block.X)) if block.weights is None else np.flatnonzero(block.weights)
-                at = rows[-before % self.step :: self.step]
-                before += len(rows)
+                at, _, before = chosen_of_block(self.length, before, block)
                 weights = None if block.weights is None else np.asarray(block.weights)[at]
                 kept.append((Piece(first + n, block.X[at], weights), first + n + at))
                 n += len(block.X)

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastkl._core.rows import BLOCK_BYTES
+from fastkl._core.stretches import chosen_rows, still_chosen
 from fastkl.exceptions import SourceError
 from fastkl.rows.batch import ALL, Choice, as_batch
 from fastkl.rows.in_order import in_order
@@ -163,27 +164,28 @@ class Source(ABC):
         raise NotImplementedError
 
     def sample(self, size: int) -> Block:
-        """Evenly spaced rows of positive weight, ``size`` of them up to four times as many; all rows where these are not more.
+        """Rows of positive weight, one of each stretch, ``size`` of them up to four times as many; all where these are not more.
 
-        One pass. Where the number of rows is not known before, the spacing doubles whenever there are too many.
+        One pass. Where the number of rows is not known before, the stretches double whenever there are too many.
         """
-        step, seen = 1, 0
+        length, seen = 1, 0
         values: list[NDArray[Any]] = []
         weights: list[NDArray[Any]] = []
         numbers: list[NDArray[np.intp]] = []
+        places: list[NDArray[np.intp]] = []  # among rows of positive weight
         for block in self.passing():
             if block.first_row == 0 and block.weights is None and self.n_rows is not None and self.n_rows >= 4 * size:
-                step = self.n_rows // size
-            kept = np.arange(len(block.X)) if block.weights is None else np.flatnonzero(block.weights)
-            at = kept[-seen % step :: step]
-            seen += len(kept)
+                length = self.n_rows // size
+            at, chosen, seen = chosen_of_block(length, seen, block)
+            places.append(chosen)
             values.append(block.X[at].copy())
             numbers.append(block.first_row + at)
             if block.weights is not None:
                 weights.append(block.weights[at].astype(np.float64))
             while sum(map(len, values)) > 4 * size:
-                step *= 2
-                values, weights, numbers = _thinned(values), _thinned(weights), _thinned(numbers)
+                length *= 2
+                stay = still_chosen(length, np.concatenate(places))
+                values, weights, numbers, places = (_thinned(own, stay) for own in (values, weights, numbers, places))
         if not values:
             raise SourceError("The source holds no rows.")
         X = np.ascontiguousarray(np.concatenate(values))
@@ -211,9 +213,22 @@ def _in_this_thread(blocks: Iterator[Block], function: Callable[[Block], T]) -> 
             yield block, function(block)
 
 
-def _thinned(parts: list[NDArray[Any]]) -> list[NDArray[Any]]:
-    """Every second of all entries."""
-    return [np.concatenate(parts)[::2]] if parts else []
+def chosen_of_block(length: int, before: int, block: Block) -> tuple[NDArray[np.intp], NDArray[np.intp], int]:
+    """The rows of a block that stand for a stretch, their numbers among rows of positive weight, and the number of these so far.
+
+    ``before`` of them are in earlier blocks.
+    """
+    if block.weights is None:
+        chosen = chosen_rows(length, before, before + len(block.X))
+        return chosen - before, chosen, before + len(block.X)
+    positive = np.flatnonzero(block.weights)
+    chosen = chosen_rows(length, before, before + len(positive))
+    return positive[chosen - before], chosen, before + len(positive)
+
+
+def _thinned(parts: list[NDArray[Any]], stay: NDArray[np.bool_]) -> list[NDArray[Any]]:
+    """Those of all entries that stay."""
+    return [np.concatenate(parts)[stay]] if parts else []
 
 
 class ArraySource(Source):

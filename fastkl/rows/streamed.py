@@ -171,7 +171,7 @@ class StreamedRows:
         return Rows(values, weights, n_threads=self.n_threads, names=self.names).of_positive_weight()
 
     def sample(self, size: int) -> Rows:
-        """Evenly spaced rows in memory; a repeated call is no further pass."""
+        """Rows in memory, one of each stretch; a repeated call is no further pass."""
         if size not in self._samples:
             rows = self.reader.rows(self.source.sample(size))
             if rows is None:

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from fastkl import DensityMLE, SourceError, families
+from fastkl._core.rows import Rows
 from fastkl.rows import Block, dask_tasks, open_source
 from fastkl.rows.dask_schedulers import threads_of_local_tasks
 from fastkl.rows.dask_source import FAN_IN, DaskSource
@@ -159,15 +160,15 @@ def test_no_rows(X):
         DensityMLE("normal").fit_batches(x[x[:, 0] < 0.0])
 
 
-def test_sample_is_evenly_spaced_and_has_its_weights(X, weights):
+def test_sample_is_that_of_memory_and_has_its_weights(X, weights):
     x = da.from_array(X, chunks=(701, 3))
     sample = DaskSource(x).sample(300)
-    np.testing.assert_array_equal(sample.index, np.arange(0, N, 10))
-    np.testing.assert_array_equal(sample.X, X[::10])
+    np.testing.assert_array_equal(sample.index, Rows(X).sample(300).index)
+    np.testing.assert_array_equal(sample.X, X[sample.index])
     positive = np.flatnonzero(weights)
     source = open_source(dd.from_pandas(frame_of(X, w=weights), npartitions=4), weights="w", block_rows=100)
     sample = source.sample(50)
-    np.testing.assert_array_equal(sample.index, positive[:: len(positive) // 50])
+    np.testing.assert_array_equal(sample.index, positive[Rows(X[positive]).sample(50).index])
     np.testing.assert_array_equal(sample.X, X[sample.index])
     np.testing.assert_array_equal(sample.weights, weights[sample.index])
     np.testing.assert_array_equal(DaskSource(x).sample(1000).X, X)

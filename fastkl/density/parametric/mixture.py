@@ -22,6 +22,7 @@ from fastkl.density.parametric.incomplete import fit_any_rows, refit_with_missin
 from fastkl.density.parametric.mixture_checks import check_mixture, stored_parameters
 from fastkl.density.parametric.mixture_fit import (
     curvature_of,
+    not_smooth,
     raise_if_few_rows,
     resolved_mixture,
     resolved_priors,
@@ -29,7 +30,8 @@ from fastkl.density.parametric.mixture_fit import (
 )
 from fastkl.density.parametric.mixture_noise import NoiseMembers, with_noise
 from fastkl.density.parametric.mixture_order import by_parameter, ordered
-from fastkl.density.parametric.mixture_search import Search, spurious_components
+from fastkl.density.parametric.mixture_search import Search
+from fastkl.density.parametric.mixture_spurious import spurious_components
 from fastkl.density.parametric.mixture_stream import StreamMembers
 from fastkl.density.parametric.products import coded, learn_table, smaller, with_columns
 from fastkl.density.validation import as_generator, is_positive, read_rows, unchanged_on_error, whole_number
@@ -317,12 +319,15 @@ class MixtureMLE(StreamMembers, NoiseMembers):
         if curvature is not None:
             self.statistics_["curvature"] = curvature
             self.certificate_["smallest_eigenvalue"] = smallest_eigenvalue(curvature[0]) / rows.total_weight
+            self.boundary_ = {**by_parameter(not_smooth(mixture, climb.params, curvature)), **self.boundary_}
         for text in self.spurious_components_.values():
             warn(text, ConvergenceWarning, stacklevel=5)
         if not climb.converged:
+            left = f"(about {climb.gain:.3g} nats are left to gain); raise max_iter."
+            if np.isnan(climb.gain + climb.slope):
+                left = "that is known as one: the likelihood has no slope there, as where a support ends at a row."
             warn(
-                f"The mixture fit stopped after {climb.n_maps} EM maps before it reached a maximum (about {climb.gain:.3g} "
-                "nats are left to gain); raise max_iter.",
+                f"The mixture fit stopped after {climb.n_maps} EM maps before it reached a maximum {left}",
                 ConvergenceWarning,
                 stacklevel=5,
             )

@@ -13,11 +13,12 @@ from fastkl._core.rows import AnyRows, Rows
 from fastkl.density.parametric.incomplete import fit_any_rows, starting_parameters
 from fastkl.density.parametric.products import FORM, is_product, resolve_product
 from fastkl.density.validation import resolve_family
-from fastkl.exceptions import DegenerateDataError
+from fastkl.exceptions import DegenerateDataError, SupportError
 from fastkl.families.base import Family
 from fastkl.families.gradient_sums import all_added
 from fastkl.families.mixture import Mixture
 from fastkl.families.mixture.expectation import Components
+from fastkl.families.mixture.family import sharp_entries
 from fastkl.families.mixture.layout import Layout
 from fastkl.families.multivariate_normal import MultivariateNormal
 from fastkl.families.normal import Normal
@@ -201,8 +202,26 @@ def smallest_eigenvalue(curvature: Floats) -> float:
 
 
 def gradients_block(rows: Rows, mixture: Mixture, places: Sequence[Params]) -> list[Params]:
-    """Gradients of the log-likelihood of a block at several places."""
-    return [Components.at(mixture.layout, at).gradient(rows)[1] for at in places]
+    """Gradients of the log-likelihood of a block at several places; NaN where a row lies outside the support there."""
+    return [_gradient_or_nan(rows, mixture, at) for at in places]
+
+
+def _gradient_or_nan(rows: Rows, mixture: Mixture, at: Params) -> Params:
+    try:
+        return Components.at(mixture.layout, at).gradient(rows)[1]
+    except SupportError:
+        return {name: np.full_like(value, np.nan) for name, value in at.items()}
+
+
+def not_smooth(mixture: Mixture, params: Params, curvature: Floats) -> dict[str, str]:
+    """A sentence for each parameter beside which the observed information is no number, since the support ends at a row."""
+    chart = chart_at(mixture, params, mixture.estimated_entries(params))
+    sharp = sharp_entries(chart.names, chart.jacobian(params), curvature[0])
+    return {
+        name: f"Near {name} the likelihood is not smooth, as where a support ends at a row: it has no standard error."
+        for name, one in zip(chart.names, sharp, strict=True)
+        if one
+    }
 
 
 def _with_priors(mixture: Mixture, priors: Sequence[PriorLike | None], at: Params, gradient: Params) -> Params:

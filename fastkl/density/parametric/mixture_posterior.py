@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import xlogy
+from scipy.special import logsumexp, xlogy
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
 from fastkl._core.array_types import Floats
@@ -18,6 +18,7 @@ from fastkl.density.parametric.inference import FitInference
 from fastkl.density.validation import as_generator, whole_number
 from fastkl.exceptions import SupportError
 from fastkl.families.incomplete import completed
+from fastkl.families.mixture.expectation import where_outside
 from fastkl.rows.tables import rows_as
 
 
@@ -51,7 +52,7 @@ class PosteriorMembers(ImputingMembers, ClassNamePrefixFeaturesOutMixin, Transfo
         if np.isnan(shares.sum()):
             row = int(np.argmax(np.isnan(shares).any(axis=1)))
             raise SupportError(
-                f"{rows.row(row).capitalize()} lies outside the support of every component: it is from none."
+                f"{rows.row(row).capitalize()} {where_outside(rows.X[row])}: no component is told for it."
             )
         return shares
 
@@ -190,9 +191,12 @@ class PosteriorMembers(ImputingMembers, ClassNamePrefixFeaturesOutMixin, Transfo
             Nats, at least 0.
         """
         rows, r = self._with_responsibilities(X, responsibilities, sample_weight)
+        posterior = self._posterior(rows)
+        logs: Floats = self.family_.joint_log_density(rows, self.params_)
+        logs -= logsumexp(logs, axis=1, keepdims=True)  # of posteriors, also where these underflow
         with np.errstate(divide="ignore", invalid="ignore"):
-            posterior = self._posterior(rows)
-            terms = np.where(r > 0.0, r * np.log(r / posterior) - r + posterior, posterior)
+            ratio = np.where(posterior > np.finfo(np.float64).tiny, np.log(r / posterior), np.log(r) - logs)
+            terms = np.where(r > 0.0, r * ratio - r + posterior, posterior)
         return weighted(terms.sum(axis=1), rows)
 
     def _with_responsibilities(

@@ -12,35 +12,36 @@ from itertools import islice
 from typing import Any
 
 import numpy as np
-from scipy.linalg import block_diag
 
 from fastkl._core.array_types import Floats, Params
 from fastkl._core.iterations import is_stopped, report, told
 from fastkl._core.rows import AnyRows, Rows
-from fastkl.density.parametric.incomplete import filled_for_starts
+from fastkl.density.parametric.incomplete import filled_for_starts, fit_any_rows
+from fastkl.density.parametric.mixture_spurious import FEW_ROWS, spurious_components
 from fastkl.density.parametric.mixture_starts import Starts, about
-from fastkl.exceptions import DegenerateDataError
+from fastkl.density.parametric.mixture_whole import off_edges, start_on_all
+from fastkl.exceptions import DegenerateDataError, SupportError
 from fastkl.families.mixture import Mixture
 from fastkl.families.mixture.ascent import SHORT_TOL, Ascent, Climb
+from fastkl.families.mixture.ends import has_ends, with_moved_ends
 from fastkl.families.priors import PriorLike
-from fastkl.families.product import Product
 
 # Of larger tables the search sees so many rows up to four times, more where there are many components; the last ascent sees all.
 SAMPLE_ROWS, MOST_ROWS = 2048, 16384
+MORE_ROWS = 8  # times as many where no maximum on all rows comes of these
+MOST_READ = 1 << 17  # of rows that are not in memory
 ROWS_OF_ONE = 100  # at least, for each component
 MANY_ROWS = 4096  # of more a search tries half as much: they have fewer maxima by accident
 LONG, SPARE = 3, 6  # long ascents, and further ones where these collapse
+MANY_ENDS = 8  # long ascents where the ends of supports differ, each of which is a maximum of its own
 MOVES, VAIN = 8, 2  # rounds of splits and merges at most, and of those without gain
 HALVES, BALLS, PAIRS = 2, 4, 3  # splits tried in a round, and pairs that are merged for them
 LIGHT_HALVES = (
     40  # splits tried where ascents take next to nothing: of few components all that there are, in a single round
 )
+MOST_OF_ONE = 100  # steps of a single component, where mixtures have no maximum
 GROWN_MAPS = 30  # from the best of the ways in which a component is added
 MOST_GROWN = 12  # components up to which a mixture is also grown one by one
-Spread = tuple[Floats, Floats]  # deviations of the columns, and their correlations
-FEW_ROWS = 4.0  # per column and one more: components of fewer rows may be collapsed
-WIDE = 1e100  # deviations in units of those of other components beyond which only their squares would overflow
-NARROW = 1e-4  # smallest variance of such a component in any direction, in that of all components together
 PROPER_GAIN = 1e-6  # nats per unit of weight: maxima that differ by less are the same
 
 
@@ -81,7 +82,22 @@ class Search:
 
         ``fewer`` is a mixture of fewer components with its parameters, out of which some of the starts grow.
         """
-        sample = self.rows.sample(min(MOST_ROWS, max(SAMPLE_ROWS, ROWS_OF_ONE * self.mixture.layout.size)))
+        size = min(MOST_ROWS, max(SAMPLE_ROWS, ROWS_OF_ONE * self.mixture.layout.size))
+        while True:
+            sample = self.rows.sample(size)
+            try:
+                return self._best_from(sample, n_init, generator, fewer)
+            except (DegenerateDataError, SupportError):
+                self._raise_if_one_has_no_maximum()
+                whole = np.isclose(sample.total_weight, self.rows.total_weight, rtol=1e-12, atol=0.0)
+                if whole or (not isinstance(self.rows, Rows) and len(sample.X) > MOST_READ):
+                    raise
+            size *= MORE_ROWS
+
+    def _best_from(
+        self, sample: Rows, n_init: int, generator: np.random.Generator, fewer: tuple[Mixture, Params] | None
+    ) -> Climb:
+        """The highest maximum on all rows that is reached from those on a sample."""
         with told(None):
             filled = filled_for_starts(sample)
         starts = Starts(self.mixture, filled, self.priors, generator)
@@ -92,16 +108,60 @@ class Search:
         if not is_stopped():
             with told(None):  # of mixtures with fewer components
                 found += self._grown(sample, filled, effort * (n_init + 1), generator, fewer)
-        followed = self._followed(ascent, self._ranked(found, sample), LONG, sample)
+        count = MANY_ENDS if has_ends(self.mixture.layout) else LONG
+        followed = self._followed(ascent, self._ranked(found, sample), count, sample)
         if not followed:
             self._raise_without(found)
+        followed = self._ranked([self._with_ends(climb, ascent, sample) for climb in followed], sample)
         best = self._moved(followed[0], ascent, starts, filled)
-        if sample is self.rows:
-            return best
-        whole = self.from_start(best.params)
-        if whole.collapsed is not None:
-            self._raise_without([whole])
-        return whole
+        return best if sample is self.rows else self._on_all_rows([best, *followed[1:]], sample)
+
+    def _on_all_rows(self, climbs: Sequence[Climb], sample: Rows) -> Climb:
+        """The first proper maximum of all rows to which those of a sample lead, or the highest of the others."""
+        reached, error = [], None
+        for climb in climbs:
+            try:
+                reached.append(self._whole(climb, sample))
+            except (DegenerateDataError, SupportError) as found:
+                error = found
+                continue
+            if reached[-1].collapsed is None and not spurious_components(self.mixture, reached[-1], self.rows):
+                break
+        ranked = self._ranked(reached, self.rows)
+        if not ranked and error is not None:
+            raise error
+        if not ranked:
+            self._raise_without(reached)
+        return ranked[0]
+
+    def _whole(self, climb: Climb, sample: Rows) -> Climb:
+        """The maximum on all rows from that on a sample, which may lack what other rows hold."""
+        mixture, rows = self.mixture, self.rows
+        start = off_edges(mixture, climb.params, rows.total_weight)
+        if not has_ends(mixture.layout):
+            try:
+                return self.from_start(start)
+            except SupportError:
+                pass  # a support that is narrower than the rows
+        return self.from_start(start_on_all(mixture, start, rows, sample, self.priors, self._least(rows)))
+
+    def _least(self, rows: AnyRows) -> float:
+        """The weight of rows that are no longer few."""
+        n_rows = len(rows.X) if isinstance(rows, Rows) else rows.total_weight
+        return FEW_ROWS * (rows.n_columns + 1.0) * rows.total_weight / n_rows
+
+    def _with_ends(self, climb: Climb, ascent: Ascent, rows: Rows) -> Climb:
+        """A higher maximum where ends of supports have moved, which no ascent moves past a row."""
+        layout = self.mixture.layout
+        while has_ends(layout) and not is_stopped():
+            moved = with_moved_ends(self.mixture, climb.params, rows, self._least(rows))
+            if all(np.array_equal(moved[name], value) for name, value in climb.params.items()):
+                break
+            better = self._ranked([climb, self._run(ascent, moved)], rows)[0]
+            gain, climb = better.objective - climb.objective, better
+            if gain <= PROPER_GAIN * ascent.weight:
+                break
+        return climb
 
     def _run(self, ascent: Ascent, start: Params, short: bool = False) -> Climb:
         """An ascent of the search, which is told of as a whole; who has asked for the end gets one map from each start."""
@@ -151,7 +211,7 @@ class Search:
             labels = np.argmax(mixture.posterior(rows, best[0].params), axis=1)
         return best
 
-    def _ranked(self, climbs: Sequence[Climb], rows: Rows) -> list[Climb]:
+    def _ranked(self, climbs: Sequence[Climb], rows: AnyRows) -> list[Climb]:
         """Those that have parameters, the proper ones first, each kind from the highest down."""
         alive = [climb for climb in climbs if climb.collapsed is None and np.isfinite(climb.objective)]
         proper = [climb for climb in alive if not spurious_components(self.mixture, climb, rows)]
@@ -176,20 +236,36 @@ class Search:
         for _ in range(MOVES if k >= 3 else 0):
             begun = [starts.of_labels(labels) for labels in _parted(self.mixture, best, rows, starts, light)]
             tried = [self._run(ascent, start, short=True) for start in begun if start is not None]
-            better = self._ranked([best, *self._followed(ascent, self._ranked(tried, rows), 1, rows)], rows)[0]
+            followed = self._followed(ascent, self._ranked(tried, rows), 1, rows)
+            better = self._ranked([best, *(self._with_ends(climb, ascent, rows) for climb in followed)], rows)[0]
             vain = 0 if better.objective > best.objective + PROPER_GAIN * ascent.weight else vain + 1
             best = better
             if vain == (1 if light or len(rows.X) > MANY_ROWS else VAIN):
                 break
         return best
 
+    def _raise_if_one_has_no_maximum(self) -> None:
+        """The error of a single component on all rows, which names the column, where none of them has a maximum either."""
+        errors = []
+        for group in self.mixture.layout.groups:
+            try:
+                with told(None):
+                    fit_any_rows(group.family, self.priors[group.members[0]], self.rows, SHORT_TOL, MOST_OF_ONE)
+            except DegenerateDataError as error:
+                errors.append(error)
+            except SupportError:
+                return  # its rows are some of all
+        if len(errors) == len(self.mixture.layout.groups):
+            raise errors[0] from None
+
     def _raise_without(self, climbs: Sequence[Climb]) -> None:
         reasons = [climb.collapsed for climb in climbs if climb.collapsed is not None]
         k = self.mixture.layout.size
         why = f" In the last, component {reasons[-1].component} collapsed: {reasons[-1]}" if reasons else ""
+        tried = f"None of {len(climbs)} starts" if climbs else "No start"
         raise DegenerateDataError(
-            f"None of {max(1, len(climbs))} starts led to a mixture of {k} components with a maximum of the likelihood.{why} Use "
-            "fewer components, a prior (prior='default'), or a simpler family (covariance_type='diag', 'spherical' or 'tied')."
+            f"{tried} led to a mixture of {k} components with a maximum of the likelihood.{why} Use fewer components, "
+            "a prior (prior='default'), or a simpler family (covariance_type='diag', 'spherical' or 'tied')."
         )
 
 
@@ -260,73 +336,3 @@ def _in_deviations(shift: Floats) -> Floats:
     shift = shift / np.where(largest > 0.0, largest, 1.0)
     deviation = np.std(shift, axis=0)
     return np.asarray(shift / np.where(deviation > 0.0, deviation, 1.0))
-
-
-# -- collapsed components --------------------------------------------------------------------------------------------------
-
-
-def spurious_components(mixture: Mixture, climb: Climb, rows: AnyRows) -> dict[int, str]:
-    """Components that sit on a few rows, with a sentence each: accidents of the sample, on the way to infinity."""
-    if mixture.discrete or not len(climb.sums):
-        return {}
-    d, components, families = rows.n_columns, mixture.split(climb.params), mixture.component_families
-    n_rows = max(rows.total_weight, len(rows.X) if isinstance(rows, Rows) else 0.0)
-    count = climb.sums / np.sum(climb.sums) * n_rows
-    found = {}
-    for group in mixture.layout.groups:
-        few = [k for k in group.members if count[k] < FEW_ROWS * (d + 1.0)]
-        if not few or group.tied is not None or not group.family.free_names():
-            continue
-        spreads = [spread for spread in map(_spread, families, components) if spread is not None]
-        if len(spreads) < len(components):
-            continue
-        for k in few:
-            others = [j for j in range(len(components)) if j not in few] or list(range(len(components)))
-            units = np.stack([spreads[j][0] for j in others]).max(axis=0)
-            own = np.stack([_covariance(spreads[j], units) for j in others])
-            pooled = np.tensordot(climb.sums[others] / np.sum(climb.sums[others]), own, axes=1)
-            narrow = _narrowest(_covariance(spreads[k], units), pooled)
-            if narrow < NARROW:
-                found[k] = (
-                    f"Component {k} holds {count[k]:.3g} rows and is narrow: its variance in one direction is {narrow:.2g} times "
-                    "that of the other components. The likelihood grows without bound as a component closes in on a point, "
-                    "a line or a plane; use prior='default' or fewer components."
-                )
-    return found
-
-
-def _spread(family: Any, params: Params) -> Spread | None:
-    """Deviations and correlations of a component with normal tails; None for other families.
-
-    Of a product, those of the groups that have them.
-    """
-    if isinstance(family, Product):
-        found = [_spread(part.family, part.own(params)) for part in family.parts if not part.family.discrete]
-        known = [own for own in found if own is not None]
-        if not known:
-            return None
-        return np.concatenate([own[0] for own in known]), np.asarray(block_diag(*(own[1] for own in known)))
-    spaces = family.spaces()
-    location = next((name for name, space in spaces.items() if space.role == "location"), None)
-    spread = None if location is None else spaces[location].spread
-    if spread is None or spread not in params:
-        return None
-    value, d = np.asarray(params[spread], dtype=np.float64), len(np.atleast_1d(params[str(location)]))
-    if value.ndim == 2:
-        deviations = np.sqrt(np.diag(value))
-        return deviations, value / np.outer(deviations, deviations)
-    return np.broadcast_to(np.sqrt(value) if family.joint else value, (d,)), np.eye(d)
-
-
-def _covariance(spread: Spread, units: Floats) -> Floats:
-    """The covariance in units of each column, whose squares are numbers even where those of the columns are not."""
-    deviations = np.minimum(spread[0] / units, WIDE)
-    return spread[1] * np.outer(deviations, deviations)
-
-
-def _narrowest(covariance: Floats, pooled: Floats) -> float:
-    """The smallest variance in any direction, in units of that of the other components there."""
-    root = np.sqrt(np.diag(pooled))
-    lower = np.linalg.cholesky(pooled / np.outer(root, root) + 1e-12 * np.eye(len(root)))
-    half = np.linalg.solve(lower, covariance / np.outer(root, root))
-    return float(np.linalg.eigvalsh(np.linalg.solve(lower, half.T)).min())

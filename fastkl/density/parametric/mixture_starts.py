@@ -22,6 +22,7 @@ from fastkl._core.array_types import Floats, Params
 from fastkl._core.rows import Rows
 from fastkl.exceptions import DegenerateDataError
 from fastkl.families.mixture import Mixture
+from fastkl.families.mixture.ends import component_has_ends
 from fastkl.families.mixture.maximisation import fit_alone
 from fastkl.families.priors import PriorLike
 from fastkl.families.product import Product
@@ -53,8 +54,11 @@ class Starts:
         if len(layout.groups) > 1:
             labels = self.generator.permutation(layout.size)[labels]
         hard = np.eye(layout.size)[labels]
+        with_ends = [k for group in layout.groups if component_has_ends(group.family) for k in group.members]
         for softness in SOFTNESS:
             shares = (1.0 - softness) * hard + softness / layout.size
+            if softness == SOFTNESS[0]:  # an end of a support that covers all rows would do so for ever
+                shares[:, with_ends] = hard[:, with_ends]
             try:
                 return fit_alone(self.mixture, self.rows, shares, self.priors)
             except (DegenerateDataError, np.linalg.LinAlgError):

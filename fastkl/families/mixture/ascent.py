@@ -230,7 +230,7 @@ class Ascent:
             self._measure(climb, steps, ahead)
             quiet = quiet + 1 if climb.gain <= tol * self.weight and steps.settled(place) else 0
             if steps.still(place) or (quiet >= 2 and (ahead is not None or not steps.size)):
-                climb.converged = True
+                climb.converged = not np.isnan(climb.gain + climb.slope)  # a maximum is not known without a slope
                 return
             new = None if ahead is None else self._tried(climb, steps, place, ahead, max_iter)
             if new is None:

@@ -25,6 +25,7 @@ from fastkl.families.mixture.normals import Moments, StackedNormals, merged_mome
 from fastkl.families.noisy import Measured, chunk_rows, measured
 from fastkl.families.noisy import expected_statistics as noisy_statistics
 
+FAR = 1e70  # beyond, powers that log-densities are made of may overflow
 BLOCK_NUMBERS = 1 << 19  # responsibilities of a block: 4 MB, some three times of which are in use at once
 
 
@@ -292,6 +293,15 @@ def raise_outside(rows: Rows, evidence: Floats) -> None:
     row = int(np.argmax((evidence == -np.inf) & ~np.asarray(absent, dtype=bool)))
     values = ", ".join(map(str, rows.X[row][:5].tolist()))
     raise SupportError(
-        f"{rows.row(row).capitalize()} ({values}{', ...' if rows.n_columns > 5 else ''}) lies outside the support of every "
-        "component. Remove or transform the row, or add a component whose support holds it."
+        f"{rows.row(row).capitalize()} ({values}{', ...' if rows.n_columns > 5 else ''}) {where_outside(rows.X[row])}. Remove or "
+        "transform the row, or add a component whose support holds it."
     )
+
+
+def where_outside(row: Any) -> str:
+    """Where a row of density zero is: a square of a number far out is more than numbers hold, whatever the support."""
+    if row.dtype.kind == "f" and np.max(np.abs(row)) > FAR:
+        return (
+            "lies outside the support of every component, or so far from all of them that its density is 0 to rounding"
+        )
+    return "lies outside the support of every component"

@@ -22,7 +22,7 @@ from fastkl.families.mixture.tails import Part, column_parts, log_tail, quantile
 from fastkl.families.normal import Normal
 from fastkl.families.product import Product
 from fastkl.families.solvers.coordinates import chart_at
-from fastkl.families.spaces import Space
+from fastkl.families.spaces import Space, Stacked
 
 
 class Mixture(Family):
@@ -155,6 +155,9 @@ class Mixture(Family):
 
     def shaped_parameters(self, params: Params) -> Params:
         held = [name for name, value in self.fixed_parameters().items() if np.array_equal(params[name], value)]
+        for name, space in self.spaces().items():
+            if isinstance(space, Stacked) and name not in held:
+                space.raise_unless_one_of_each(params[name], f"{self.name}: {name}")
         told = (space.n_columns(params[name]) for name, space in self.spaces().items() if name not in held)
         d = next((width for width in told if width is not None), None)
         if d is not None:  # one number held fixed is that of every column
@@ -274,9 +277,15 @@ class Mixture(Family):
     def covariance_of_params(self, statistics: Statistics, params: Params) -> tuple[list[str], Floats]:
         names = self.estimated_entries(params)
         chart = chart_at(self, params, names)
-        slopes = chart.jacobian(params)
+        slopes, curvature = chart.jacobian(params), np.asarray(_curvature(statistics)[0])
         # NaN where the rows do not determine the parameters: the likelihood is flat in some direction
-        return chart.names, slopes @ inverses(np.asarray(_curvature(statistics)[0])[np.newaxis])[0] @ slopes.T
+        smooth = ~np.isnan(np.diag(curvature))  # along the others it is not, and they are held where they are
+        covariance = (
+            slopes[:, smooth] @ inverses(curvature[np.ix_(smooth, smooth)][np.newaxis])[0] @ slopes[:, smooth].T
+        )
+        sharp = sharp_entries(chart.names, slopes, curvature)
+        covariance[sharp], covariance[:, sharp] = np.nan, np.nan
+        return chart.names, covariance
 
     def standard_errors(self, statistics: Statistics, params: Params) -> Params:
         chart = chart_at(self, params, self.estimated_entries(params))
@@ -398,3 +407,10 @@ def _curvature(statistics: Statistics) -> Floats:
 
 def _times(shares: Floats, values: Floats) -> Floats:
     return shares.reshape(len(shares), *[1] * (values.ndim - 1)) * values
+
+
+def sharp_entries(names: Sequence[str], slopes: Floats, curvature: Floats) -> NDArray[np.bool_]:
+    """Which entries have no standard error: along them the second derivative is no number, or along others of their column."""
+    moved = (slopes[:, np.isnan(np.diag(curvature))] != 0.0).any(axis=1)
+    places = {name.partition("[")[2] for name, one in zip(names, moved, strict=True) if one}
+    return np.array([name.partition("[")[2] in places for name in names], dtype=bool)

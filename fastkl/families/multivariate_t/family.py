@@ -53,7 +53,7 @@ class MultivariateT(Family):
     The likelihood may have several maxima, one for each group of rows: the search begins at moments, medians and the
     densest groups, and the highest maximum reached counts. Every iteration maximises the likelihood in 1/df at the
     present distances, then takes the weighted mean and the weighted scatter divided by the sum of the weights. Many
-    rows, from 65536 on, are first represented by every k-th of them; from the maximum there a few quasi-Newton steps,
+    rows, from 65536 on, are first represented by one of every k of them; from the maximum there a few quasi-Newton steps,
     one pass over all rows each, lead to that of all rows. With df free the likelihood also grows without bound as df
     and scale go to 0 together at any row: maxima are those inside. Standard errors are those of the observed
     information, in closed form.

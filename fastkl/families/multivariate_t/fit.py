@@ -51,7 +51,7 @@ def fit_rows(rows: AnyRows, fixed: Params, tol: float, max_iter: int, start: Par
     except DegenerateDataError:
         if frame is None:
             raise
-        # every k-th row has no maximum, all of them may have one
+        # one of every k rows has no maximum, all of them may have one
         k = 1.0 / float(fixed["df"]) if "df" in fixed else START
         ascent = Ascent(rows, fixed, fixed.get("loc", frame.centre), frame.scatter, k, frame.reference)
     else:

@@ -116,7 +116,7 @@ class PartRows:
         return self.whole.total(_of_part, self.part, function, args, merge=merge, block_rows=block_rows)
 
     def sample(self, size: int) -> Rows:
-        """The group's columns of evenly spaced rows."""
+        """The group's columns of some rows."""
         return self.part.rows(self.whole.sample(size))
 
 

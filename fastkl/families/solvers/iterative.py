@@ -1,8 +1,8 @@
 """Univariate families whose maximum needs passes over the rows: starts, ascent, and what the standard errors need.
 
 The kernel of such a family sums log-likelihood, gradient and the upper triangle of the Hessian in coordinates without units
-(``coordinates``, ``rates``); Newton's method climbs in them, for all columns at once. Large tables are first fitted on every k-th
-row: the full table, in memory or not, then needs a few passes.
+(``coordinates``, ``rates``); Newton's method climbs in them, for all columns at once. Large tables are first fitted on one of
+every k rows: the full table, in memory or not, then needs a few passes.
 """
 
 from __future__ import annotations
@@ -200,7 +200,7 @@ class IterativeFamily(UnivariateFamily):
         return dict.fromkeys(names, sentence)
 
     def _ascent(self, rows: AnyRows, fixed: Params, tol: float, max_iter: int) -> Maximum:
-        """The maximum on every k-th row, or on others where these are alike, and from there that on all of them."""
+        """The maximum on one of every k rows, or on others where these are alike, and from there that on all of them."""
         sample = rows.sample(SAMPLE_ROWS)
         trusted = self._is_fair(rows, sample)
         if not trusted:

@@ -28,6 +28,7 @@ LOWEST = 1e-6  # the search goes no lower with a noise variance, in units of the
 HIGHEST = 0.01  # logarithm of the same: it is at most 0 at a maximum
 SETTLED = 1e-10  # slope of the misfit by the logarithm of a noise variance
 CONVERGED = 1e-8  # the same: what is left to gain is about its square for each row
+MOST_SIDES, LITTLE = 10, 1e-3  # starts with a column of so little noise
 NEWTON_STEPS = 6
 NEWTON_COLUMNS = 30  # of more columns second derivatives by differences take longer than they bring
 
@@ -66,14 +67,24 @@ def _of_correlation(correlation: Floats, q: int, max_iter: int) -> Factors:
         loadings = np.zeros((d, q))
         return Factors(loadings, np.diag(correlation).copy(), np.zeros(d, dtype=bool), 0, True)
     start = np.minimum((1.0 - 0.5 * q / d) / np.diag(np.linalg.inv(correlation)), 1.0)
-    tries = [_minimum(correlation, q, np.log(np.maximum(psi, LOWEST)), max_iter) for psi in (start, np.full(d, 0.5))]
-    n_iter = sum(steps for _, steps in tries)
-    u = min((found for found, _ in tries), key=lambda u: misfit(correlation, q, u)[0])
+    tries: list[tuple[Floats, int]] = []
+    for psi in (start, np.full(d, 0.5), *_sides(start)):
+        if not tries or not is_stopped():
+            tries.append(_minimum(correlation, q, np.log(np.maximum(psi, LOWEST)), max_iter))
+    lowest = min((found for found, _ in tries), key=lambda u: misfit(correlation, q, u)[0])
+    u, last_steps = _newton(correlation, q, lowest)
+    n_iter = sum(steps for _, steps in tries) + last_steps
     slope = misfit(correlation, q, u)[1]
     if np.any(at_zero := (u <= np.log(LOWEST) + 1e-6) & (slope >= 0.0)):
         return _without_noise(correlation, q, max_iter, at_zero, n_iter)
     converged = bool(np.abs(slope).max() <= CONVERGED)
     return Factors(_loadings(correlation, q, np.exp(u)), np.exp(u), at_zero, n_iter, converged)
+
+
+def _sides(start: Floats) -> list[Floats]:
+    """Starts with one column all but accounted for, the likeliest first: each may have a maximum on its side (Heywood cases)."""
+    likely = np.argsort(start, kind="stable")[:MOST_SIDES]
+    return [np.where(np.arange(len(start)) == column, LITTLE, start) for column in likely]
 
 
 def _without_noise(correlation: Floats, q: int, max_iter: int, at_zero: Any, n_iter: int) -> Factors:
@@ -136,7 +147,12 @@ def _minimum(correlation: Floats, q: int, u: Floats, max_iter: int) -> tuple[Flo
         options={"maxiter": max_iter, "maxfun": 10 * max_iter, "ftol": 0.0, "gtol": 0.1 * SETTLED},
         callback=reached if is_heard() else None,
     )
-    u, n_iter = np.asarray(found.x), int(found.nit)
+    return np.asarray(found.x), int(found.nit)
+
+
+def _newton(correlation: Floats, q: int, u: Floats) -> tuple[Floats, int]:
+    """The last digits, and in how many steps."""
+    low, n_iter = np.log(LOWEST), 0
     inside = np.flatnonzero(u > low)
     for _ in range(NEWTON_STEPS if len(inside) and len(u) <= NEWTON_COLUMNS and not is_stopped() else 0):
         slope = misfit(correlation, q, u)[1][inside]

@@ -89,13 +89,18 @@ class Stacked(Space):
     def n_columns(self, value: Any) -> int | None:
         return None if np.ndim(value) == 0 else self.inner.n_columns(value[0])
 
-    def shaped(self, value: ArrayLike, d: int, label: str) -> Any:
-        array = np.asarray(value, dtype=np.float64)
-        if array.ndim == 0 or len(array) != self.components:
+    def raise_unless_one_of_each(self, value: ArrayLike, label: str) -> None:
+        """ValueError unless the leading axis is as long as there are components."""
+        shape = np.shape(value)
+        if len(shape) == 0 or shape[0] != self.components:
             raise ValueError(
                 f"{label} has to hold one value for each of {self.components} components along its leading axis; it has shape "
-                f"{array.shape}."
+                f"{shape}."
             )
+
+    def shaped(self, value: ArrayLike, d: int, label: str) -> Any:
+        array = np.asarray(value, dtype=np.float64)
+        self.raise_unless_one_of_each(array, label)
         return np.stack([self.inner.shaped(own, d, f"{label} of component {k}") for k, own in enumerate(array)])
 
     def taken(self, value: Any, columns: Any) -> Any:

@@ -257,3 +257,29 @@ def test_a_covariance_without_full_rank_is_said_with_advice_that_works():
     for name in ("multivariate_normal", "multivariate_t"):
         with pytest.raises(DegenerateDataError, match=r"to rounding, in all rows"):
             DensityMLE(name).fit(np.column_stack([few[:, :3], 2.0 * few[:, 0]]))
+
+
+def em_of_factors(S, q, rng, maps=20_000):
+    """Covariance of a factor model by EM (D. Rubin, D. Thayer 1982) from a random start: another way to a maximum."""
+    d = len(S)
+    loadings, noise = rng.normal(size=(d, q)) * 0.5, rng.uniform(0.2, 1.0, d) * np.diag(S)
+    for _ in range(maps):
+        weights = np.linalg.solve(loadings @ loadings.T + np.diag(noise), loadings).T
+        second = np.eye(q) - weights @ loadings + weights @ S @ weights.T
+        loadings = S @ weights.T @ np.linalg.inv(second)
+        noise = np.diag(S - loadings @ weights @ S).copy()
+    return loadings @ loadings.T + np.diag(noise)
+
+
+@pytest.mark.parametrize("seed", [114, 119, 128])
+def test_as_high_as_em_from_random_starts(seed):
+    """Three factors where two made the rows: several maxima, each with a column next to no noise."""
+    r, p = np.random.default_rng(seed), 7
+    Y = r.normal(size=(60, 2)) @ r.normal(size=(2, p)) + r.normal(size=(60, p)) * r.uniform(0.3, 1.5, p)
+    S = np.cov(Y.T, bias=True)
+
+    def log_likelihood(M):
+        return -30.0 * (p * np.log(2.0 * np.pi) + np.linalg.slogdet(M)[1] + np.trace(np.linalg.solve(M, S)))
+
+    reached = max(log_likelihood(em_of_factors(S, 3, np.random.default_rng(start), 2000)) for start in range(8))
+    assert FactorAnalysisMLE(3).fit(Y).log_likelihood_ >= reached

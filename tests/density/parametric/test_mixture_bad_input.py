@@ -104,3 +104,66 @@ def test_labels_in_a_numeric_family():
         MixtureMLE(2, family="normal").fit([["a"], ["b"], ["a"], ["c"]])
     with pytest.raises(ValueError, match="(?i)(categorical|numbers|could not convert)"):
         MixtureMLE(2, family="normal").fit_batches([np.array([["a"], ["b"]], dtype=object)])
+
+
+def test_parameters_of_fewer_or_more_components():
+    """Whatever the number, the parameter is named with what it holds."""
+    for k in (1, 2, 4):
+        known = {"mean": np.zeros((k, 1)), "covariance": np.ones((k, 1, 1))}
+        message = rf"mean has to hold one value for each of 3 components .* has shape \({k}, 1\)"
+        with pytest.raises(ValueError, match=message):
+            MixtureMLE.from_parameters(weights=[0.2, 0.3, 0.5], **known)
+        with pytest.raises(ValueError, match=message):
+            MixtureMLE(3, init={"weights": [0.2, 0.3, 0.5], **known}).fit(X[:, :1])
+    mixed = {"normal_loc": [[0.0]], "normal_scale": [[1.0], [1.0]], "uniform_low": [[0.0]], "uniform_high": [[1.0]]}
+    with pytest.raises(ValueError, match="normal_loc has to hold one value for each of 2 components"):
+        MixtureMLE.from_parameters(["normal", "uniform", "normal"], weights=[0.2, 0.3, 0.5], **mixed)
+
+
+def test_rows_too_far_out_for_a_density():
+    """The square of 1e155 is no number: the support is the whole line all the same."""
+    model = MixtureMLE.from_parameters("normal", weights=[0.5, 0.5], loc=[[0.0], [1.0]], scale=[[1.0], [2.0]])
+    with pytest.raises(
+        SupportError, match="Row 1 lies .* or so far from all of them that its density is 0 to rounding"
+    ):
+        model.predict([[0.0], [1e155]])
+    beside = MixtureMLE.from_parameters("uniform", weights=[0.5, 0.5], low=[[0.0], [1.0]], high=[[1.0], [2.0]])
+    with pytest.raises(SupportError, match="Row 0 lies outside the support of every component: no component"):
+        beside.predict([[3.0]])
+
+
+def test_divergence_of_posteriors_that_underflow():
+    """Two components 40 standard deviations apart: the log-odds at the first mean are 40² / 2 = 800."""
+    model = MixtureMLE.from_parameters("normal", weights=[0.5, 0.5], loc=[[0.0], [40.0]], scale=[[1.0], [1.0]])
+    row, shares = [[0.0]], [[0.5, 0.5]]
+    divergence = model.posterior_divergence(row, shares)
+    assert divergence == pytest.approx(np.log(0.5) + 400.0, rel=1e-14)  # the posterior is (1, e^-800)
+    assert model.elbo(row, shares) + divergence == pytest.approx(model.log_likelihood(row), abs=1e-12)
+    assert model.posterior_divergence(row, [[1.0, 0.0]]) == pytest.approx(0.0, abs=1e-300)
+    beside = MixtureMLE.from_parameters("uniform", weights=[0.5, 0.5], low=[[0.0], [1.0]], high=[[1.0], [2.0]])
+    assert beside.posterior_divergence([[0.5]], shares) == np.inf  # of a component that can't have the row
+    assert beside.posterior_divergence([[0.5]], [[1.0, 0.0]]) == 0.0
+
+
+@pytest.mark.parametrize(
+    "family", ["multivariate_normal", "normal", "uniform", [("a", "normal", [0, 1]), ("b", "normal", [2])]]
+)
+@pytest.mark.parametrize("n", [60, 9000])
+def test_a_constant_column_is_named(family, n):
+    rng = np.random.default_rng(0)
+    rows = np.c_[rng.normal(size=(n, 2)), np.full(n, 7.0)]
+    with pytest.raises(DegenerateDataError, match=rf"Column 2 is constant: 7 in every row \(n_samples={n}\)"):
+        MixtureMLE(2, family=family, random_state=0).fit(rows)
+    with pytest.raises(DegenerateDataError, match="Column 2 is constant: 7 in every row"):
+        MixtureMLE(2, family=family, random_state=0).fit_batches([rows[: n // 2], rows[n // 2 :]])
+
+
+def test_units_beyond_numbers_are_told():
+    with pytest.raises(DegenerateDataError, match=r"The sums of column 0 overflow: it holds values up to .*e\+300"):
+        MixtureMLE(2, random_state=0).fit(X * 1e300)
+    with pytest.raises(
+        DegenerateDataError, match="Column 0 .*e-20.* rescale columns so small that their squares underflow"
+    ):
+        MixtureMLE(2, random_state=0).fit(X * 1e-200)
+    with pytest.raises(DegenerateDataError, match="column 2 is a linear combination of the columns before it"):
+        MixtureMLE(2, random_state=0).fit(np.c_[X, X.sum(axis=1)])
