@@ -299,6 +299,7 @@ class IterativeFamily(UnivariateFamily):
             given_up=given_up,
             widen=self._widened,
             reached=lambda params: report(lambda: params),
+            names=self.coordinates,
         )
         return maximise(landscape, start, tol, max_iter)
 
