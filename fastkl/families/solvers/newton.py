@@ -135,9 +135,9 @@ def newton_step(at: Evaluation, free: NDArray[np.bool_]) -> tuple[Floats, Floats
 
 
 def _resolved_step(land: Landscape, params: Params, at: Evaluation, before: Floats) -> tuple[Floats, Floats]:
-    """The same with each coordinate held whose step is lost in the rounding of its parameter, as that of a location far from 0 is.
+    """The same with each coordinate held whose step is lost in the rounding of its parameter.
 
-    It leaves the number as it is, or goes to the next one and back.
+    As that of a location far from 0 is: it leaves the number as it is, or goes to the next one and back.
     """
     step, decrement = newton_step(at, land.free)
     if not land.names:
