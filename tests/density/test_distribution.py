@@ -397,3 +397,16 @@ def test_before_a_fit():
         for name, given in {"cdf": [ROWS], "quantile": [0.5], "mean": [], "entropy": [], "to_scipy": []}.items():
             with pytest.raises(Exception, match="not fitted yet"):
                 getattr(density, name)(*given)
+
+
+def test_behind_the_cube_root():
+    """It rises everywhere, and 0, where its derivative is infinite, has an image."""
+    X = (np.random.default_rng(0).normal(0.3, 0.7, size=(300, 1))) ** 3
+    model = TransformedDensity(FunctionTransformer(np.cbrt), DensityMLE("normal")).fit(X)
+    root = np.cbrt(X[:, 0])
+    law = scipy.stats.norm(root.mean(), root.std())
+    x = np.array([-8.0, -1e-3, 0.0, 1e-9, 2.0, np.inf])
+    np.testing.assert_allclose(model.cdf(x[:, None])[:, 0], law.cdf(np.cbrt(x)), rtol=1e-9)
+    np.testing.assert_allclose(model.sf(x[:, None])[:, 0], law.sf(np.cbrt(x)), rtol=1e-9)
+    p = np.array([0.01, 0.3, 0.9])
+    np.testing.assert_allclose(model.quantile(p)[:, 0], law.ppf(p) ** 3, rtol=1e-9)
