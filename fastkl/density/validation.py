@@ -29,6 +29,17 @@ from fastkl.rows.tables import column_names, is_table
 from fastkl.rows.weights import read_weights
 
 
+def learns_by_sums(density: Any) -> bool:
+    """Whether rows can be added to a fit; AttributeError that says why if they cannot."""
+    family = resolve_family(density.family)
+    if not family.has_statistics:
+        raise AttributeError(
+            f"The {family.name} family has no sufficient statistics, by which rows could be added to a fit: its maximum takes "
+            "passes over all of them. Take fit, or fit_batches for rows that are not in memory."
+        )
+    return True
+
+
 def is_positive(family: Family) -> bool:
     """Whether no value below 0 is in the support: what scikit-learn's tag ``positive_only`` says."""
     return bool(getattr(family, "support", (-np.inf,))[0] >= 0.0)
