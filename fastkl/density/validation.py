@@ -117,6 +117,11 @@ def read_array(estimator: BaseEstimator, X: ArrayLike, labels: bool, reset: bool
     try:
         return validate_data(estimator, X, reset=reset, dtype=dtype, order="C", ensure_all_finite=False, estimator=name)
     except (TypeError, ValueError) as error:
+        if str(error).startswith("Complex data not supported"):  # and all of it
+            raise type(error)(
+                "Complex data not supported: densities are of real numbers. Take the real and the imaginary parts as columns of "
+                "their own, np.hstack([X.real, X.imag])."
+            ) from None
         found = None if labels else first_non_number_of(X)
         if found is None:
             raise

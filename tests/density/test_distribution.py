@@ -20,7 +20,7 @@ from sklearn.preprocessing import (
     StandardScaler,
 )
 
-from fastkl import DensityMLE, ProductDensity, TransformedDensity, families
+from fastkl import DensityMLE, MissingValueError, ProductDensity, TransformedDensity, families
 from tests.families.discovered import CLASSES, UNIVARIATE
 
 # further out ``tests/families/test_textbook.py`` knows what rounding the value, or the probability, costs
@@ -410,3 +410,21 @@ def test_behind_the_cube_root():
     np.testing.assert_allclose(model.sf(x[:, None])[:, 0], law.sf(np.cbrt(x)), rtol=1e-9)
     p = np.array([0.01, 0.3, 0.9])
     np.testing.assert_allclose(model.quantile(p)[:, 0], law.ppf(p) ** 3, rtol=1e-9)
+
+
+@pytest.mark.parametrize("method", ["cdf", "sf", "log_cdf"])
+def test_probabilities_of_nan_are_refused_as_numbers_are(method):
+    plain = DensityMLE("normal").fit([[1.0], [2.0]])
+    behind = TransformedDensity(FunctionTransformer(np.exp), DensityMLE("gamma")).fit([[1.0], [2.0], [4.0]])
+    for model in (plain, behind):
+        with pytest.raises(MissingValueError, match=r"contains NaN: row 1, column 0\. .* impute") as told:
+            getattr(model, method)([[0.0], [np.nan], [np.inf]])
+        assert "label" not in str(told.value)
+        assert np.all(np.isfinite(getattr(model, method)([[np.inf]]))) or method.startswith("log")
+
+
+def test_complex_numbers_are_refused_without_a_print_of_the_rows():
+    for call in (DensityMLE("normal").fit, DensityMLE("categorical").fit, DensityMLE("normal").fit([[1.0], [2.0]]).cdf):
+        with pytest.raises(ValueError, match=r"Complex data not supported: .* as columns of their own") as told:
+            call(np.ones((3, 1), dtype=complex))
+        assert "\n" not in str(told.value)

@@ -184,3 +184,11 @@ def test_a_maximum_between_two_rows_of_few_with_weights():
         for scale in np.geomspace(0.5, 2.0, 41)
     )
     assert model.log_likelihood_ >= highest
+
+
+def test_a_normal_limit_beside_ties_is_not_said_to_be_the_highest_likelihood():
+    """Two equal rows of 32 make it unbounded at small df; what the limit is above are maxima inside."""
+    X = np.concatenate([np.full((2, 2), 7.0), 5.0 * np.random.default_rng(0).normal(size=(30, 2))])
+    model = DensityMLE("multivariate_t").fit(X)
+    assert np.isinf(model.params_["df"])
+    assert model.boundary_["df"].startswith("No maximum at a finite df is as high as that of the normal distribution")
