@@ -20,7 +20,7 @@ from fastkl._core.means import Mean
 from fastkl._core.rows import Rows
 from fastkl._core.warned import names_compared
 from fastkl.density.callbacks import hears_callbacks
-from fastkl.density.contract import Density
+from fastkl.density.contract import Density, learns_from_blocks
 from fastkl.density.validation import unchanged_on_error
 from fastkl.divergence import Estimate
 from fastkl.exceptions import SourceError
@@ -166,7 +166,7 @@ class BatchMembers(Density):
 
     # -- fitting -----------------------------------------------------------------------------------------------------------
 
-    @available_if(lambda density: density._learns_from_blocks())
+    @available_if(learns_from_blocks)
     @hears_callbacks
     def fit_batches(
         self,

@@ -34,6 +34,13 @@ def documentation_address() -> str:
     return next(found, "").rstrip("/")
 
 
+def learns_from_blocks(density: Density) -> bool:
+    """Whether a density has ``fit_batches``; AttributeError that says why if it has none."""
+    if not density._learns_from_blocks():
+        raise AttributeError(density._why_no_blocks())
+    return True
+
+
 class Density(ChosenTable, CallbackSupportMixin, DensityMixin, BaseEstimator):
     """The members that every kind of density writes for itself."""
 
@@ -159,6 +166,10 @@ class Density(ChosenTable, CallbackSupportMixin, DensityMixin, BaseEstimator):
     def _learns_from_blocks(self) -> bool:
         """Whether there is a ``fit_batches``."""
         return hasattr(self, "partial_fit")
+
+    def _why_no_blocks(self) -> str:
+        """Why there is none, and what to do."""
+        return f"{type(self).__name__} has no partial_fit, by which it would learn block by block. Take fit."
 
     def _raise_if_read_once(self, source: Source) -> None:
         """SourceError if a fit needs more than one pass and only one is possible."""

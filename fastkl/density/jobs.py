@@ -8,7 +8,7 @@ from typing import Any
 from sklearn.base import clone
 from sklearn.utils.metaestimators import available_if
 
-from fastkl.density.contract import Density
+from fastkl.density.contract import Density, learns_from_blocks
 from fastkl.rows.batch import Choice
 from fastkl.rows.jobs import Job
 
@@ -19,7 +19,7 @@ class JobMembers(Density):
     fit_batches: Any
     score_batches: Any
 
-    @available_if(lambda density: density._learns_from_blocks())
+    @available_if(learns_from_blocks)
     def start(self, *, columns: Sequence[Any] | None = None, sample_weight: str | None = None) -> Job:
         """Begin a fit whose passes over the rows are made elsewhere; this estimator stays as it is.
 

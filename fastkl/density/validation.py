@@ -31,6 +31,17 @@ from fastkl.rows.tables import column_names, is_table
 from fastkl.rows.weights import read_weights
 
 
+def learns_by_sums(density: Any) -> bool:
+    """Whether rows can be added to a fit; AttributeError that says why if they cannot."""
+    family = resolve_family(density.family)
+    if not family.has_statistics:
+        raise AttributeError(
+            f"The {family.name} family has no sufficient statistics, by which rows could be added to a fit: its maximum takes "
+            "passes over all of them. Take fit, or fit_batches for rows that are not in memory."
+        )
+    return True
+
+
 def is_positive(family: Family) -> bool:
     """Whether no value below 0 is in the support: what scikit-learn's tag ``positive_only`` says."""
     return bool(getattr(family, "support", (-np.inf,))[0] >= 0.0)
@@ -109,6 +120,11 @@ def read_array(estimator: BaseEstimator, X: ArrayLike, labels: bool, reset: bool
         options = {"dtype": dtype, "order": "C", "ensure_all_finite": False, "estimator": name}
         return validated(estimator, X, reset, **options)
     except (TypeError, ValueError) as error:
+        if str(error).startswith("Complex data not supported"):  # and all of it
+            raise type(error)(
+                "Complex data not supported: densities are of real numbers. Take the real and the imaginary parts as columns of "
+                "their own, np.hstack([X.real, X.imag])."
+            ) from None
         found = None if labels else first_non_number_of(X)
         if found is None:
             raise

@@ -23,6 +23,7 @@ from fastkl.families.solvers.newton import Evaluation, Maximum
 
 IRREGULAR = -0.5
 EDGE = -1.0
+ROOM = 1.05  # times the least scale that has all rows inside: what a start has
 
 
 class ExtremeValueFamily(IterativeFamily):
@@ -33,6 +34,48 @@ class ExtremeValueFamily(IterativeFamily):
     def edge_params(self, rows: AnyRows, fixed: Params) -> Params:
         """The maximum among the distributions of shape -1."""
         raise NotImplementedError
+
+    def widened_to(self, start: Params, low: Floats, high: Floats) -> Params:
+        """The start with both values inside the support: by a larger scale, else by another loc, else by a smaller shape.
+
+        Inside, z is at most -1 / shape below shape 0, and at least that above.
+        """
+        shape, loc, scale = start["shape"], start.get("loc", np.zeros_like(low)), start["scale"]
+        far = np.where(shape < 0.0, high - loc, loc - low)
+        needed = ROOM * np.abs(shape) * far
+        free = self.free_names()
+        if "scale" in free:
+            return {**start, "scale": np.maximum(scale, needed)}
+        short = needed > scale
+        with np.errstate(divide="ignore", invalid="ignore"):
+            if "loc" in free:
+                inward = np.sign(shape) * (far - scale / (ROOM * np.abs(shape)))
+                return {**start, "loc": np.where(short, loc - inward, loc)}
+            if "shape" in free:
+                return {**start, "shape": np.where(short, shape * (scale / needed), shape)}
+        return start
+
+    def climb(self, rows: AnyRows, start: Params, tol: float, max_iter: int) -> Maximum:
+        if "scale" not in self.free_names():
+            # a start from some of the rows may leave others out, which a larger scale cannot mend
+            _, low, high = rows.total(column_extremes, merge=merged_extremes).T
+            start = self.widened_to(start, low, high)
+        return super().climb(rows, start, tol, max_iter)
+
+    def raise_if_impossible(self, rows: AnyRows, params: Params, value: Floats) -> None:
+        if np.any(value == -np.inf):
+            rows.total(self._raise_if_beyond_end, params, merge=_nothing)
+        super().raise_if_impossible(rows, params, value)
+
+    def _raise_if_beyond_end(self, rows: Rows, params: Params) -> None:
+        """SupportError for the first row that is beyond the end of the support."""
+        shape = np.where(np.abs(params["shape"]) < NO_SHAPE, 0.0, params["shape"])
+        end, rest = support_end(shape, params.get("loc", np.zeros_like(shape)), params["scale"])
+        beyond = np.sign(shape) * ((end - rows.X) + rest)
+        beyond = np.where((shape == 0.0) | (shape == EDGE), beyond > 0.0, beyond >= 0.0)
+        if beyond.any():
+            row = int(np.argmax(beyond.any(axis=1)))
+            self._check_inside(rows, row, int(np.argmax(beyond[row])))
 
     def regular(self, params: Params) -> NDArray[np.bool_]:
         return super().regular(params) & (params["shape"] > IRREGULAR)
@@ -68,16 +111,16 @@ class ExtremeValueFamily(IterativeFamily):
         return {self.free_names()[0]: " ".join(said)} if said and self.free_names() else {}
 
     def _likelihood(self, rows: Rows, params: Params, at: Evaluation) -> tuple[float, Params]:
-        if np.any(at.value == -np.inf):
-            for j in np.flatnonzero(at.value == -np.inf):
-                one = Rows(np.ascontiguousarray(rows.X[:, j : j + 1]), n_threads=rows.n_threads)
-                scores = self.log_density(one, {name: value[j : j + 1] for name, value in params.items()})
-                self._check_inside(rows, int(np.argmin(scores)), int(j))
+        self.raise_if_impossible(rows, params, at.value)
         edge = params["shape"] == EDGE
         self._raise_if_overflow(rows, np.where(edge[:, None], 0.0, at.gradient))
         # at the edge a row at the end of the support has no slope
         at = Evaluation(at.value, np.where(edge[:, None], np.nan, at.gradient), at.hessian)
         return float(np.sum(at.value)), self.natural_gradient(params, at)
+
+
+def _nothing(first: None, second: None) -> None:
+    """What was raised for no block."""
 
 
 def extreme_constants(shape: Floats, loc: Floats, scale: Floats) -> tuple[Any, ...]:

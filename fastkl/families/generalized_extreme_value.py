@@ -130,12 +130,9 @@ class GeneralizedExtremeValue(ExtremeValueFamily):
             ]
             scale = fixed.get("scale", spread / (at[1] - at[0]))
             loc = fixed.get("loc", np.where(upper > lower, lower, mean) - scale * at[0])
-            if "scale" not in fixed:
-                # with all rows inside: z is at most -1 / shape below 0, and at least that above
-                far = np.where(shape < 0.0, np.max(X, axis=0) - loc, loc - np.min(X, axis=0))
-                scale = np.maximum(scale, 1.05 * np.abs(shape) * far)
             groups.append([{"shape": shape, "loc": loc, "scale": scale, **fixed}])
-        return groups
+        low, high = np.min(X, axis=0), np.max(X, axis=0)
+        return [[self.widened_to(start, low, high) for start in group] for group in groups]
 
     def bounds(self, start: Params) -> dict[str, tuple[Floats | float, Floats | float]]:
         return {"shape": (EDGE, MOST_SHAPE), "scale": (COLLAPSED * start["scale"], np.inf)}

@@ -21,23 +21,19 @@ from fastkl.families.base import Fit
 from fastkl.families.extreme_values import column_extremes, columns_of, merged_extremes
 from fastkl.families.solvers.iterative import SAMPLE_ROWS, constant_columns, scattered
 from fastkl.families.solvers.power_profile import (
-    GRID,
-    GRID_STEP,
     IRREGULAR,
     LARGEST,
     LEAST,
-    LOOK_ROWS,
     NEAR,
     RESOLUTION_OF_LOC,
     PowerProfile,
     expected_information,
-    first_look,
 )
+from fastkl.families.solvers.power_starts import CUSPS, GRID, GRID_STEP, LOOK_ROWS, STARTS, first_look
 from fastkl.families.spaces import Positive, Real
 from fastkl.families.univariate import UnivariateFamily, raise_if_constant
 from fastkl.families.weightless import rows_of_weight
 
-STARTS = 3
 MEMBERS = (1.0, 2.0)  # shapes of the Laplace and the normal distributions
 AT_END = 1e-9  # relative: a search that stops at an end of the shapes is there but for rounding
 SMALLEST_POWER = 1e-290
@@ -64,9 +60,10 @@ class GeneralizedNormal(UnivariateFamily):
     Notes
     -----
     The likelihood is unbounded: with loc at a row it rises without end as the shape goes to 0. As usual the highest maximum
-    inside is taken, at shapes from 0.05 on; few rows, or rows many of which are equal, may have none, or none as high as that
-    of the Laplace or the normal distribution, which is a ``DegenerateDataError``. The uniform distribution on the range of the
-    rows is always a maximum, and where it is the highest ``params_["shape"]`` is inf and ``boundary_`` says so.
+    inside is taken: by shape, with the best loc and scale for each, at shapes from 0.05 on; few rows, or rows many of which are
+    equal, may have none, or none as high as that of the Laplace or the normal distribution, which is a
+    ``DegenerateDataError``. The uniform distribution on the range of the rows is always a maximum, and where it is the highest
+    ``params_["shape"]`` is inf and ``boundary_`` says so.
 
     Up to shape 1 the density has a cusp at loc, which is estimated to be one of the rows. Standard errors are those of the
     expected information; for shapes up to 1/2 loc has none, since its error falls faster than 1 / sqrt(n).
@@ -161,21 +158,20 @@ class GeneralizedNormal(UnivariateFamily):
         """The highest maximum of every column, and its log-likelihood."""
         d, fixed, rows = len(profile.low), profile.fixed, profile.rows
         sample = profile.sample
-        starts, spikes, of_sample = [] if start is None else [start], np.full(d, np.inf), profile
+        starts, spikes, of_sample = [] if start is None else [(start, NEAR)], np.full(d, np.inf), profile
         if start is None or np.isinf(start["shape"]).any():
             starts, spikes = self._starts(profile)
         if start is not None:
             # one of infinite shape says nothing of where else a maximum may be
             given = np.isfinite(start["shape"])
-            starts = [{name: np.where(given, start[name], own[name]) for name in own} for own in starts]
+            starts = [({name: np.where(given, start[name], own[name]) for name in own}, NEAR) for own, _ in starts]
         elif sample is not rows:
             # the maxima of some rows, and from the highest of them that of all
             low, high = np.min(sample.X, axis=0).astype(np.float64), np.max(sample.X, axis=0).astype(np.float64)
             of_sample = PowerProfile(sample, sample, low, high, profile.sums, fixed)
-            found = self._highest(of_sample, starts, GRID_STEP)
-            starts = [self._above_members(of_sample, of_sample, *found[:2])[0]]
-        near = start is not None or sample is not rows
-        best, highest, fallen = self._highest(profile, starts, NEAR if near else GRID_STEP)
+            found = self._highest(of_sample, starts)
+            starts = [(self._above_members(of_sample, of_sample, *found[:2])[0], NEAR)]
+        best, highest, fallen = self._highest(profile, starts)
         spikes = np.where(fallen if start is not None else True, spikes, -np.inf)
         if start is None:
             best, highest, lost = self._above_members(profile, of_sample, best, highest)
@@ -200,15 +196,15 @@ class GeneralizedNormal(UnivariateFamily):
         return {"shape": shape, "loc": loc, "scale": scale}, np.where(higher, of_uniform, highest)
 
     def _highest(
-        self, profile: PowerProfile, starts: list[Params], step: float
+        self, profile: PowerProfile, starts: list[tuple[Params, float]]
     ) -> tuple[Params, Floats, NDArray[np.bool_]]:
-        """The highest maximum inside that is uphill of a start, NaN where there is none, its log-likelihood, and where ascents
-        fell to the least shape.
+        """The highest maximum inside that is uphill of a start with its first step, NaN where there is none, its log-likelihood,
+        and where ascents fell to the least shape.
         """
         d = len(profile.low)
         best, highest = {name: np.full(d, np.nan) for name in ("shape", "loc")}, np.full(d, -np.inf)
         fallen = np.zeros(d, dtype=bool)
-        for start in starts:
+        for start, step in starts:
             usable = np.isfinite(start["shape"])
             if not usable.any():
                 continue
@@ -241,31 +237,35 @@ class GeneralizedNormal(UnivariateFamily):
             higher = value > np.maximum(highest, lost)
             if not higher.any():
                 continue
-            found, top, _ = self._highest(profile, [{"shape": np.where(higher, shape, np.nan), "loc": loc}], NEAR)
+            found, top, _ = self._highest(profile, [({"shape": np.where(higher, shape, np.nan), "loc": loc}, NEAR)])
             reached, none = higher & (top >= value), higher & ~(top >= value)
             best = {name: np.where(none, np.nan, np.where(reached, found[name], old)) for name, old in best.items()}
             highest = np.where(none, -np.inf, np.where(reached, top, highest))
             lost = np.where(none, value, np.where(reached, -np.inf, lost))
         return best, highest, lost
 
-    def _starts(self, profile: PowerProfile) -> tuple[list[Params], Floats]:
-        """Where maxima may be by a look at few rows, NaN where a column has fewer, and the likelihood at the least shape."""
+    def _starts(self, profile: PowerProfile) -> tuple[list[tuple[Params, float]], Floats]:
+        """Where maxima may be by a look at few rows, NaN where a column has fewer, with first steps; the likelihood at the least
+        shape.
+        """
         fixed, d = profile.fixed, len(profile.low)
         every = slice(None, None, max(len(profile.sample.X) // LOOK_ROWS, 1))
         few = profile.sample.X[every].astype(np.float64)
         weights = None if profile.sample.weights is None else profile.sample.weights[every]
-        starts = [{"shape": np.full(d, np.nan), "loc": 0.5 * (profile.low + profile.high)} for _ in range(STARTS)]
+        steps = [GRID_STEP] * STARTS + [NEAR] * CUSPS
+        starts = [{"shape": np.full(d, np.nan), "loc": 0.5 * (profile.low + profile.high)} for _ in steps]
         spikes = np.full(d, -np.inf)
         for j in range(d):
             held = {name: None if name not in fixed else float(fixed[name][j]) for name in self.parameter_names}
             if held["shape"] == np.inf:
                 continue
             shapes = GRID if held["shape"] is None else np.array([held["shape"]])
-            found, spike = first_look(few[:, j], weights, shapes, held["loc"], held["scale"])
-            spikes[j] = spike * profile.weight
-            for start, (shape, loc) in zip(starts, found, strict=False):
-                start["shape"][j], start["loc"][j] = shape, loc
-        return starts, spikes
+            look = first_look(few[:, j], weights, shapes, held["loc"], held["scale"], every.step == 1)
+            spikes[j] = look.spike * profile.weight
+            for of_kind, found in ((starts[:STARTS], look.ridge), (starts[STARTS:], look.cusps)):
+                for start, (shape, loc) in zip(of_kind, found, strict=False):
+                    start["shape"][j], start["loc"][j] = shape, loc
+        return list(zip(starts, steps, strict=True)), spikes
 
     def _raise_if_outside(self, rows: AnyRows, profile: PowerProfile, outside: NDArray[np.bool_]) -> None:
         """SupportError where the uniform distribution is held to an interval that does not hold all rows."""

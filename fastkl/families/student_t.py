@@ -17,12 +17,14 @@ from fastkl.families.column_sums import column_moments, merged_moments
 from fastkl.families.solvers.iterative import IterativeFamily, weighted_sum
 from fastkl.families.solvers.newton import Maximum
 from fastkl.families.solvers.starts import (
+    CENTRES,
     COLLAPSED,
     FEW,
     SAME,
     median_and_distance,
     raise_if_collapsed,
     raise_if_tied,
+    rows_as_centres,
     spread_rows,
     tight_windows,
 )
@@ -30,6 +32,7 @@ from fastkl.families.spaces import DegreesOfFreedom, Positive, Real
 
 START_DF = (1.0, 4.0, 30.0)
 WIDTHS = (2.0, 0.2)  # scale at such a group, in half-lengths of its window
+CENTRE_WIDTHS = (0.5, 2.0)  # scale at a row, in distances to the next one
 WINDOW_DF = (0.3, 1.0, 4.0)  # at a group of rows, with the others in the tails
 HELD_DF = (0.5, 1.0, 3.0, 30.0)
 FAR_DF = 1e4  # beyond it the normal limit is looked at
@@ -121,6 +124,11 @@ class StudentT(IterativeFamily):
             [{**start, "df": df, "loc": loc, "scale": width * half} for df in degrees for width in WIDTHS]
             for loc, half in tight_windows(rows, distance)
         ]
+        if "df" in fixed and np.any(fixed["df"] < 1.0) and len(rows.X) <= CENTRES:
+            windows += [
+                [{**start, "loc": loc, "scale": width * reach} for width in CENTRE_WIDTHS]
+                for loc, reach in rows_as_centres(rows)
+            ]
         if len(rows.X) <= FEW:  # any two rows may be a group: each start for itself
             return groups + [[one] for window in windows for one in window]
         return groups + windows

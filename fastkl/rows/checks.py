@@ -41,9 +41,20 @@ def raise_if_missing(rows: Rows) -> None:
         if gone.any():
             row = int(np.argmax(gone))
             raise ValueError(
-                f"Input X contains NaN or another missing label: {rows.place(row, j)} holds {rows.X[row, j]!r}. Remove the row, "
+                f"Input X contains NaN or another missing label: {rows.place(row, j)} holds {rows.X[row, j]!s}. Remove the row, "
                 "or give missing values a label of their own."
             )
+
+
+def raise_if_nan(rows: Rows) -> None:
+    """MissingValueError naming the first NaN, if there is one, where infinities have a meaning."""
+    gone = np.isnan(rows.X)
+    if gone.any():
+        row, column = (int(i) for i in np.argwhere(gone)[0])
+        raise MissingValueError(
+            f"Input X contains NaN: {rows.place(row, column)}. Probabilities are those of known values: remove the row, or "
+            "impute it in a pipeline step before."
+        )
 
 
 @contextmanager

@@ -2,13 +2,24 @@
 
 import itertools
 import pickle
+import re
 
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import clone
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from fastkl import DegenerateDataError, DensityMLE, SourceError, SupportError, families
+from fastkl import (
+    DegenerateDataError,
+    DensityMLE,
+    KernelDensityMLE,
+    ProductDensity,
+    SourceError,
+    SupportError,
+    TransformedDensity,
+    families,
+)
 from fastkl._core.means import Mean
 from fastkl.density.base import BaseDensity
 
@@ -269,6 +280,29 @@ def test_other_densities():
     np.testing.assert_array_equal(model.score_samples_batches(cut(X)), expected)
     assert not hasattr(Fixed(), "fit_batches")
     assert hasattr(DensityMLE("weibull"), "fit_batches")
+
+
+@pytest.mark.parametrize(
+    ("density", "why"),
+    [
+        (ProductDensity([("h", DensityMLE("logistic"), [0])]), "of group 'h', DensityMLE.*has none. Take fit"),
+        (ProductDensity([("k", KernelDensityMLE(), [0])]), "of group 'k', KernelDensityMLE.*has none. Take fit"),
+        (TransformedDensity(StandardScaler(), DensityMLE("normal")), "StandardScaler.* learns from the rows"),
+        (TransformedDensity(FunctionTransformer(np.log), DensityMLE("logistic")), "DensityMLE.* has no partial_fit"),
+    ],
+)
+@pytest.mark.parametrize("method", ["fit_batches", "start", "partial_fit"])
+def test_what_does_not_learn_from_blocks_says_why(density, why, method):
+    with pytest.raises(AttributeError) as told:
+        getattr(density, method)
+    assert re.search(why, f"{told.value} {told.value.__cause__}")
+
+
+@pytest.mark.parametrize("method", ["partial_fit", "merge"])
+def test_a_family_that_iterates_says_why_rows_cannot_be_added(method):
+    with pytest.raises(AttributeError) as told:
+        getattr(DensityMLE("student_t"), method)
+    assert "no sufficient statistics" in f"{told.value} {told.value.__cause__}"
 
 
 # -- what goes wrong -------------------------------------------------------------------------------------------------------

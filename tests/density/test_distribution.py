@@ -20,7 +20,7 @@ from sklearn.preprocessing import (
     StandardScaler,
 )
 
-from fastkl import DensityMLE, ProductDensity, TransformedDensity, families
+from fastkl import DensityMLE, MissingValueError, ProductDensity, TransformedDensity, families
 from tests.families.discovered import CLASSES, UNIVARIATE
 
 # further out ``tests/families/test_textbook.py`` knows what rounding the value, or the probability, costs
@@ -397,3 +397,34 @@ def test_before_a_fit():
         for name, given in {"cdf": [ROWS], "quantile": [0.5], "mean": [], "entropy": [], "to_scipy": []}.items():
             with pytest.raises(Exception, match="not fitted yet"):
                 getattr(density, name)(*given)
+
+
+def test_behind_the_cube_root():
+    """It rises everywhere, and 0, where its derivative is infinite, has an image."""
+    X = (np.random.default_rng(0).normal(0.3, 0.7, size=(300, 1))) ** 3
+    model = TransformedDensity(FunctionTransformer(np.cbrt), DensityMLE("normal")).fit(X)
+    root = np.cbrt(X[:, 0])
+    law = scipy.stats.norm(root.mean(), root.std())
+    x = np.array([-8.0, -1e-3, 0.0, 1e-9, 2.0, np.inf])
+    np.testing.assert_allclose(model.cdf(x[:, None])[:, 0], law.cdf(np.cbrt(x)), rtol=1e-9)
+    np.testing.assert_allclose(model.sf(x[:, None])[:, 0], law.sf(np.cbrt(x)), rtol=1e-9)
+    p = np.array([0.01, 0.3, 0.9])
+    np.testing.assert_allclose(model.quantile(p)[:, 0], law.ppf(p) ** 3, rtol=1e-9)
+
+
+@pytest.mark.parametrize("method", ["cdf", "sf", "log_cdf"])
+def test_probabilities_of_nan_are_refused_as_numbers_are(method):
+    plain = DensityMLE("normal").fit([[1.0], [2.0]])
+    behind = TransformedDensity(FunctionTransformer(np.exp), DensityMLE("gamma")).fit([[1.0], [2.0], [4.0]])
+    for model in (plain, behind):
+        with pytest.raises(MissingValueError, match=r"contains NaN: row 1, column 0\. .* impute") as told:
+            getattr(model, method)([[0.0], [np.nan], [np.inf]])
+        assert "label" not in str(told.value)
+        assert np.all(np.isfinite(getattr(model, method)([[np.inf]]))) or method.startswith("log")
+
+
+def test_complex_numbers_are_refused_without_a_print_of_the_rows():
+    for call in (DensityMLE("normal").fit, DensityMLE("categorical").fit, DensityMLE("normal").fit([[1.0], [2.0]]).cdf):
+        with pytest.raises(ValueError, match=r"Complex data not supported: .* as columns of their own") as told:
+            call(np.ones((3, 1), dtype=complex))
+        assert "\n" not in str(told.value)

@@ -5,7 +5,7 @@ import pytest
 import scipy.stats as stats
 from scipy import optimize
 
-from fastkl import DegenerateDataError, DensityMLE, families
+from fastkl import DegenerateDataError, DensityMLE, SupportError, families
 from fastkl.families.spaces import TailShape
 
 # Annual maxima of the sea level at Port Pirie, 1923-1987, in metres (S. Coles, "An Introduction to Statistical Modeling of
@@ -171,3 +171,43 @@ def test_two_groups_far_apart_have_no_maximum():
     assert held > DensityMLE(families.GeneralizedExtremeValue(shape=-1.0)).fit(X).log_likelihood_ + 400.0
     with pytest.raises(DegenerateDataError, match="no maximum of the generalized_extreme_value likelihood"):
         DensityMLE("gev").fit(X)
+
+
+@pytest.mark.parametrize("scale", [0.3, 1.0, 10.0])
+@pytest.mark.parametrize("xi", [-0.9, -0.5, -0.2, 0.2, 0.5, 2.0])
+def test_a_location_alone_is_moved_until_all_rows_are_inside(xi, scale):
+    X = stats.genextreme(0.3).rvs(size=(200, 1), random_state=0)
+    model = DensityMLE(families.GeneralizedExtremeValue(shape=xi, scale=scale)).fit(X)
+    assert model.converged_
+    # the support ends beyond the outermost row: so far, in scales
+    end = X.max() + scale / xi if xi < 0.0 else X.min() + scale / xi
+    places = end - np.sign(xi) * scale * np.geomspace(1e-6, 50.0, 3000)
+    highest = stats.genextreme.logpdf(X, -xi, places, scale).sum(axis=0).max()
+    assert model.log_likelihood_ >= highest - 1e-9 * abs(highest)
+    assert stats.genextreme.logpdf(X, -xi, model.params_["loc"], scale).sum() == pytest.approx(model.log_likelihood_)
+
+
+@pytest.mark.parametrize("size", [20_000, 50_000])  # climbed by compiled loops, and by passes
+@pytest.mark.parametrize("held", [{"shape": -0.5, "scale": 1.0}, {"loc": 0.0, "scale": 1.0}])
+def test_an_outermost_row_that_no_start_has_seen_is_inside(size, held):
+    X = stats.genextreme(0.5).rvs(size=(size, 1), random_state=0)
+    X[X > 1.0] = 0.5
+    X[-2] = 2.5
+    model = DensityMLE(families.GeneralizedExtremeValue(**held)).fit(X)
+    assert model.converged_
+    sorted_rows = DensityMLE(families.GeneralizedExtremeValue(**held)).fit(np.sort(X, axis=0))
+    assert model.log_likelihood_ == pytest.approx(sorted_rows.log_likelihood_, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    "family",
+    [
+        families.GeneralizedExtremeValue(shape=-0.5, loc=0.0, scale=1.0),
+        families.GeneralizedExtremeValue(shape=0.5, loc=5.0, scale=1.0),
+        families.GeneralizedExtremeValue(shape=-1.0, loc=0.0, scale=1.0),
+        families.GeneralizedPareto(shape=-0.5, scale=1.0),
+    ],
+)
+def test_rows_beyond_an_end_that_is_held_are_named(family):
+    with pytest.raises(SupportError, match=r"row 1, column 0 holds 2\.5"):
+        DensityMLE(family).fit([[4.0] if family.shape == 0.5 else [0.5], [2.5]])

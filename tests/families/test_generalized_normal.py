@@ -52,6 +52,40 @@ def test_at_a_cusp_no_other_row_is_better(seed):
     assert max(profile(x, b, centre) for b in near for centre in x) <= model.log_likelihood_ + 1e-9
 
 
+def uneven_rows(seed):
+    """Rows of which others are best at nearby shapes: skewed, heavy-tailed and rounded ones."""
+    rng = np.random.default_rng(seed)
+    n = int(rng.choice([10, 20, 40, 100]))
+    kinds = (
+        rng.gamma(0.5, size=n),
+        rng.lognormal(size=n),
+        rng.standard_t(1.5, size=n),
+        np.round(rng.gamma(2.0, 4.0, n)),
+    )
+    return kinds[seed % 4]
+
+
+CUSPED = [np.random.default_rng(43).lognormal(size=50), *(uneven_rows(seed) for seed in (1002102, *range(60)))]
+
+
+@pytest.mark.parametrize("x", CUSPED)
+def test_no_row_has_a_higher_maximum_by_shape(x):
+    shapes = np.exp(np.arange(np.log(0.05), 0.1, 0.005))
+    distances = np.abs(x[:, None] - np.unique(x))
+    scores = []
+    for b in shapes:
+        scale = (b * np.mean(distances**b, axis=0)) ** (1.0 / b)
+        scores.append(np.sum(stats.gennorm.logpdf(distances, b, 0.0, scale), axis=0).max())
+    scores = np.array(scores)  # at the best row for each shape
+    inner = (scores[1:-1] > scores[:-2]) & (scores[1:-1] > scores[2:]) & (shapes[1:-1] < 1.0)
+    highest = np.max(scores[1:-1][inner], initial=-np.inf)
+    try:
+        found = DensityMLE("generalized_normal").fit(x[:, None]).log_likelihood_
+    except DegenerateDataError:
+        found = max(np.sum(law.logpdf(x, *law.fit(x))) for law in (stats.laplace, stats.norm))
+    assert found >= highest - 1e-9 * abs(highest)
+
+
 @pytest.mark.parametrize("n", [50, 2000, 40_000])
 def test_the_best_row_is_that_of_all_sums(n):
     x = draws(0.5, n)[:, 0]

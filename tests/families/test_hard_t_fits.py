@@ -159,3 +159,36 @@ def test_rows_on_which_only_a_cauchy_distribution_has_a_high_maximum():
         DegenerateDataError, match="Column 1: .* these 7 rows has no maximum inside that is as high as .*Cauchy"
     ):
         DensityMLE("student_t").fit(np.column_stack([np.arange(7.0), x]))
+
+
+@pytest.mark.parametrize("df", [0.3, 0.4, 0.49])
+def test_ties_are_refused_where_df_is_held_below_1_whatever_other_maxima_there_are(df):
+    """At a value with a third of the weight the likelihood grows without bound for df / (1 + df) < 1/3."""
+    X = np.array([[7.0], [7.0], [-3.0], [1.0], [-4.0], [9.0]])
+    scores = [stats.t.logpdf(X, df, 7.0, scale).sum() for scale in (1e-60, 1e-80, 1e-100)]
+    assert scores[0] < scores[1] < scores[2]
+    with pytest.raises(DegenerateDataError, match=r"too many rows with the same value, near 7 .* grows without bound"):
+        DensityMLE(families.StudentT(df=df)).fit(X)
+    with pytest.raises(DegenerateDataError, match="grows without bound as scale goes to 0 at any of them"):
+        DensityMLE(families.StudentT(df=0.1)).fit(X[1:])
+    assert DensityMLE(families.StudentT(df=df)).fit(X[1:]).converged_
+    assert DensityMLE(families.StudentT(df=0.51)).fit(X).converged_
+
+
+def test_a_maximum_between_two_rows_of_few_with_weights():
+    x, w = np.array([5.0, 4.0, -6.0, -3.0, -3.0]), np.array([1.0, 1.0, 1.0, 1.0, 0.3])
+    model = DensityMLE(families.StudentT(df=0.5)).fit(x[:, None], sample_weight=w)
+    highest = max(
+        w @ stats.t.logpdf(x, 0.5, loc, scale)
+        for loc in np.linspace(3.5, 5.5, 81)
+        for scale in np.geomspace(0.5, 2.0, 41)
+    )
+    assert model.log_likelihood_ >= highest
+
+
+def test_a_normal_limit_beside_ties_is_not_said_to_be_the_highest_likelihood():
+    """Two equal rows of 32 make it unbounded at small df; what the limit is above are maxima inside."""
+    X = np.concatenate([np.full((2, 2), 7.0), 5.0 * np.random.default_rng(0).normal(size=(30, 2))])
+    model = DensityMLE("multivariate_t").fit(X)
+    assert np.isinf(model.params_["df"])
+    assert model.boundary_["df"].startswith("No maximum at a finite df is as high as that of the normal distribution")

@@ -3,6 +3,7 @@
 That holds from 1e-301, where squares underflow, to 1e150, where their sums come near the end of the range.
 """
 
+import mpmath as mp
 import numpy as np
 import pytest
 
@@ -75,3 +76,15 @@ def test_constant_columns_are_still_said_to_be_constant():
     for value in (0.0, 3e-200, 3.0, 3e200):
         with pytest.raises(ValueError, match="constant"):
             DensityMLE("normal").fit(np.full((5000, 1), value))
+
+
+@pytest.mark.parametrize("scale", [1e-290, 1e-200, 1e-160, 1.0, 1e200])
+@pytest.mark.parametrize("ratio", [0.4, 3.0, 1e3])
+def test_a_power_of_a_ratio_keeps_its_digits_in_any_unit(scale, ratio):
+    """(x / scale)^200 is exp of 200 times the logarithm of the ratio: a rounding of it counts 200 times."""
+    shape, x = 200.0 if ratio < 10.0 else 40.0, ratio * scale
+    with mp.workdps(60):
+        log_ratio = mp.log(mp.mpf(x) / mp.mpf(scale))
+        exact = mp.log(shape) - mp.log(mp.mpf(scale)) + (shape - 1) * log_ratio - mp.exp(shape * log_ratio)
+    found = DensityMLE.from_parameters("weibull", shape=shape, scale=scale).score_samples([[x]])[0]
+    assert found == pytest.approx(float(exact), rel=2e-13)

@@ -7,7 +7,8 @@
 
 #include "fk_math.h"
 
-#define FK_TINY 0x1p-500 /* below it x is scaled up, so that x / origin keeps its digits */
+#define FK_TINY 0x1p-500 /* below it x is scaled up where x / origin is small too, and may lose digits */
+#define FK_SMALL 0x1p-20 /* such ratios: their logarithms are not much smaller than that of the factor */
 #define FK_TINY_LOG (-500.0 * 0.693147180559945309417)
 
 /* condition ? a : b by bits: no compiler makes a branch of it, which would keep the loop from becoming a vector loop. */
@@ -18,7 +19,7 @@ FK_INLINE double fk_select(int condition, double a, double b) {
 
 FK_INLINE double fk_log_ratio(double x, double origin, double inverse) {
     double u = (x - origin) * inverse, sum = 1.0 + u;
-    int near = (u > -0.5) & (u < 1.0), tiny = x < FK_TINY;
+    int near = (u > -0.5) & (u < 1.0), tiny = (x < FK_TINY) & (sum < FK_SMALL);
     double far = x * fk_select(tiny, 0x1p500, 1.0) * inverse;
     /* what rounding 1 + u took away, over 1 + u, for which a parabola is near enough */
     double lost = (u - (sum - 1.0)) * (3.5 - sum * (3.5 - sum));

@@ -80,6 +80,10 @@ class Bijection:
         """Which values (n, d) lie outside the domain; None where all real numbers are inside."""
         return None
 
+    def without_image(self, X: Floats) -> NDArray[np.bool_] | None:
+        """Which values the map is not defined at; None for none. At others outside only its derivative is infinite."""
+        return self.outside(X)
+
     def log_abs_det_jacobian(self, X: Floats) -> Floats | float:
         """``log |det J_T|`` at every row, or a number if it is the same everywhere; all rows are inside the domain."""
         raise NotImplementedError
@@ -175,7 +179,7 @@ class Bijection:
         found, inner = self.monotone(d), self.inner_point(d)
         assert found is not None
         order, signs = found
-        outside, beyond = ~np.isfinite(X), self.outside(X)
+        outside, beyond = ~np.isfinite(X), self.without_image(X)
         if beyond is not None:
             outside |= beyond
         with np.errstate(over="ignore"):

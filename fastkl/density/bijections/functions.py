@@ -22,8 +22,9 @@ class Function(NamedTuple):
     inside: Callable[[Floats], NDArray[np.bool_]] | None = None
     text: str = ""
     kind: str = ""  # "logarithm" turns a scale into a location, "factor" is a constant factor
-    sign: float = 1.0  # of the derivative; 0 where it has poles or zeros inside
+    sign: float = 1.0  # of the derivative; 0 where that of the function, which has a pole inside, is no order
     range: tuple[float, float] = (-np.inf, np.inf)
+    pole: bool = False  # of the derivative alone: what is not inside has an image, between those of its neighbours
 
 
 _POSITIVE = (lambda x: x > 0.0, "positive numbers")
@@ -61,7 +62,7 @@ FUNCTIONS: dict[Any, Function] = {
         *_POSITIVE,
         range=(0.0, np.inf),
     ),
-    np.cbrt: Function(lambda x: -np.log(3.0) - np.log(np.abs(x)) / 1.5, lambda z: z**3, *_NONZERO, sign=0.0),
+    np.cbrt: Function(lambda x: -np.log(3.0) - np.log(np.abs(x)) / 1.5, lambda z: z**3, *_NONZERO, pole=True),
     np.reciprocal: Function(lambda x: -2.0 * np.log(np.abs(x)), np.reciprocal, *_NONZERO, sign=0.0),
     np.sinh: Function(_log_cosh, np.arcsinh),
     np.arcsinh: Function(lambda x: -np.log(np.hypot(1.0, x)), np.sinh),

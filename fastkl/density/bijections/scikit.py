@@ -243,6 +243,9 @@ class Known(Bijection):
     def outside(self, X: Floats) -> NDArray[np.bool_] | None:
         return None if self.function.inside is None else ~self.function.inside(X)
 
+    def without_image(self, X: Floats) -> NDArray[np.bool_] | None:
+        return None if self.function.pole else self.outside(X)
+
     def log_abs_det_jacobian(self, X: Floats) -> Floats:
         return self.function.log_derivative(X) @ np.ones(X.shape[1])
 

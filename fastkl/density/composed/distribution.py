@@ -21,7 +21,7 @@ from fastkl.density.composed.groups import Group, in_group
 from fastkl.density.distribution import DistributionMembers
 from fastkl.density.validation import read_rows
 from fastkl.divergence import Estimate, entropy
-from fastkl.rows.checks import raise_if_missing
+from fastkl.rows.checks import raise_if_nan
 from fastkl.rows.tables import columns_of
 
 _BEYOND = 1e300  # larger numbers are infinite after an inverse map
@@ -138,7 +138,7 @@ class TransformedDistribution(DistributionMembers):
         self._check_fitted()
         mapped, order, signs = self._monotone(which)
         read = read_rows(self, X)
-        raise_if_missing(Rows(np.asarray(read.X), names=read.names))
+        raise_if_nan(Rows(np.asarray(read.X), names=read.names))
         images = mapped.extended_images(np.ascontiguousarray(read.X, dtype=np.float64))
         below, above = self._lost(mapped)
         if np.all(below == -np.inf) and np.all(above == -np.inf):

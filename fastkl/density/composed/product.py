@@ -28,10 +28,21 @@ from fastkl.rows.weights import read_weights
 def _every_group_has(method: str) -> Any:
     def has(product: ProductDensity) -> bool:
         # parts whose rows so far have no maximum count too: more rows may give one
-        groups = [*product.groups, *getattr(product, "groups_", ())]
-        return all(hasattr(density, method) and adds_up(density) for _, density, _ in groups)
+        for name, density, _ in [*product.groups, *getattr(product, "groups_", ())]:
+            if not (hasattr(density, method) and adds_up(density)):
+                raise AttributeError(_lacking(method, name, density))
+        return True
 
     return available_if(has)
+
+
+def _lacking(method: str, name: str, density: Any) -> str:
+    """Why a product has no such method, in words."""
+    return (
+        f"A product has {method}, and fit_batches, where the density of each group has a {method} that gives what fit gives: "
+        f"that of group {name!r}, {density!r}, has none. Take fit; or, for rows that are not in memory, fit_batches of each "
+        "group's density, with its columns."
+    )
 
 
 def _learn_more(density: Any, columns: Any, weights: Floats | None) -> None:
@@ -232,6 +243,12 @@ class ProductDensity(NamedGroups, FittedProduct):
     def _takes_labels(self) -> bool:
         check_groups(self.groups)
         return any(get_tags(density).input_tags.string for _, density, _ in self.groups)
+
+    def _why_no_blocks(self) -> str:
+        for name, density, _ in self.groups:
+            if not (hasattr(density, "partial_fit") and adds_up(density)):
+                return _lacking("partial_fit", name, density)
+        return super()._why_no_blocks()
 
     def _fit_blocks(self, rows: StreamedRows) -> None:
         groups, names = self._unfitted_groups(None, rows.names, rows.n_columns), rows.names

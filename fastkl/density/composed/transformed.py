@@ -29,12 +29,28 @@ from fastkl.density.validation import raise_if_other_names, unchanged_on_error
 
 
 def _sums_are_enough(method: str) -> Any:
-    def has(density: TransformedDensity) -> bool:
-        return (
-            hasattr(density.density, method) and adds_up(density.density) and not bijection(density.transformer).learns
-        )
+    def has(whole: TransformedDensity) -> bool:
+        if lacking := _lacking(method, whole):
+            raise AttributeError(lacking)
+        return True
 
     return available_if(has)
+
+
+def _lacking(method: str, whole: TransformedDensity) -> str:
+    """Why there is no such method, in words; "" where there is one."""
+    if bijection(whole.transformer).learns:
+        return (
+            f"{whole.transformer!r} learns from the rows, and has to know all of them before the density sees one: {method} and "
+            "fit_batches go behind transformers that learn nothing, such as FunctionTransformer(np.log). Take fit; or fit the "
+            "transformer first, and the density to its images with fit_batches."
+        )
+    if not (hasattr(whole.density, method) and adds_up(whole.density)):
+        return (
+            f"{whole.density!r} has no {method} that gives what fit gives, which {method} and fit_batches behind a transformer "
+            "take. Take fit; or the density's fit_batches, on images."
+        )
+    return ""
 
 
 class TransformedDensity(FittedTransformed):
@@ -228,6 +244,9 @@ class TransformedDensity(FittedTransformed):
         density.merge(other.density_)
         self._take_more(density, other.log_abs_det_)
         return self
+
+    def _why_no_blocks(self) -> str:
+        return _lacking("partial_fit", self) or super()._why_no_blocks()
 
     def _take_more(self, density: Any, log_abs_det: float) -> None:
         """Go on with a density of more rows."""

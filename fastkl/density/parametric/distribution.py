@@ -13,7 +13,7 @@ from fastkl.density.distribution import DistributionMembers
 from fastkl.density.parametric.frozen import frozen
 from fastkl.families.base import Family
 from fastkl.families.univariate import UnivariateFamily
-from fastkl.rows.checks import raise_if_missing
+from fastkl.rows.checks import raise_if_nan
 
 # Rows at a time: what a function of one row needs on the way is many times its size.
 _BLOCK = 2**15
@@ -35,7 +35,7 @@ class FamilyDistribution(DistributionMembers):
         if not (by_column or (hasattr(family, which) and not hasattr(family, "columnwise"))):
             raise AttributeError(f"The {family.name} family has no {which}: {self._why_none()}")
         rows = self._read(X)
-        raise_if_missing(rows)
+        raise_if_nan(rows)
         function, n = getattr(family, which), len(rows.X)
         out = np.empty(rows.X.shape if by_column else n)
         for start in range(0, n, _BLOCK):

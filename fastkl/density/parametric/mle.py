@@ -21,7 +21,14 @@ from fastkl.density.parametric.checks import check_family_density, check_search,
 from fastkl.density.parametric.frozen import thawed
 from fastkl.density.parametric.incomplete import ImputingMembers, fit_any_rows, raise_if_incomplete, refit_with_missing
 from fastkl.density.parametric.inference import KEPT
-from fastkl.density.validation import is_positive, raise_if_other_names, read_rows, resolve_family, unchanged_on_error
+from fastkl.density.validation import (
+    is_positive,
+    learns_by_sums,
+    raise_if_other_names,
+    read_rows,
+    resolve_family,
+    unchanged_on_error,
+)
 from fastkl.exceptions import DegenerateDataError, SourceError
 from fastkl.families.base import Family, Fit
 from fastkl.families.priors import PriorLike, resolve_prior
@@ -29,8 +36,6 @@ from fastkl.families.solvers.posterior import fit_statistics
 from fastkl.rows import Source
 from fastkl.rows.checks import raise_if_not_finite, require_finite
 from fastkl.rows.streamed import StreamedRows
-
-_learns_by_sums = available_if(lambda density: resolve_family(density.family).has_statistics)
 
 
 class DensityMLE(ImputingMembers, FamilyDensity):
@@ -166,7 +171,7 @@ class DensityMLE(ImputingMembers, FamilyDensity):
         if not np.isfinite(self.log_likelihood_):
             raise_if_not_finite(rows)
 
-    @_learns_by_sums
+    @available_if(learns_by_sums)
     def partial_fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
         """Add rows to those already seen: any chunking of the rows gives what ``fit`` on all of them gives.
 
@@ -203,7 +208,7 @@ class DensityMLE(ImputingMembers, FamilyDensity):
             self._learn_more(family, statistics if first else family.merge_statistics(self.statistics_, statistics))
         return self
 
-    @_learns_by_sums
+    @available_if(learns_by_sums)
     def merge(self, other: DensityMLE) -> Self:
         """Take over the rows another estimator of the same family has seen, as if this one had seen them too.
 

@@ -30,7 +30,7 @@ HIGHER = 1e-9  # relative
 NEAR = 0.2  # of the scale, or relative
 FOLLOWED = 3  # starts that are followed to their maximum
 MOST_STEPS = 400  # of ECME, before the ascent takes over
-NORMAL_LIMIT = "No finite df has a higher likelihood than the normal distribution: df is infinite"
+NORMAL_LIMIT = "No maximum at a finite df is as high as that of the normal distribution: df is infinite"
 
 Found = tuple[Floats, Floats, float, float, int, bool]  # loc, scale, k, log-likelihood, steps, converged
 

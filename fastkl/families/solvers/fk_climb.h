@@ -89,13 +89,13 @@ static void fk_eigen(int m, double a[3][3], double v[3][3]) {
 }
 
 /* Uphill Newton step of the free coordinates, and half of what it gains; NaN where the sums are not finite. */
-static double fk_newton_step(const fk_hill *hill, const double *sums, double *step) {
+static double fk_newton_step(const fk_hill *hill, const int *free, const double *sums, double *step) {
     const int p = hill->kernel->n_parameters;
     int kept[FK_MOST_PARAMETERS], m = 0;
     double a[3][3], v[3][3], largest = 0.0, decrement = 0.0, longest = 0.0;
     for (int i = 0; i < p; i++) {
         step[i] = 0.0;
-        if (hill->free[i]) kept[m++] = i;
+        if (free[i]) kept[m++] = i;
     }
     for (int i = 0; i < m; i++)
         for (int j = 0; j < m; j++) {
@@ -127,6 +127,29 @@ static int fk_left(const fk_hill *hill, const double *params, const double *low,
     return 0;
 }
 
+/* The same with each coordinate held whose step is lost in the rounding of its parameter, as that of a location far from 0 is:
+ * it leaves the number as it is, or goes to the next one and back. */
+static double fk_resolved_step(const fk_hill *hill, const fk_summit *at, double before, double *step) {
+    const int p = hill->kernel->n_parameters;
+    int free[FK_MOST_PARAMETERS], lost = 1;
+    double trial[FK_MOST_PARAMETERS], decrement = NAN;
+    for (int i = 0; i < p; i++) free[i] = hill->free[i];
+    while (lost) {
+        decrement = fk_newton_step(hill, free, at->sums, step);
+        lost = 0;
+        if (isnan(decrement)) break;
+        for (int i = 0; i < p; i++) trial[i] = at->params[i];
+        hill->kernel->move(at->params, step, trial);
+        for (int i = 0; i < p; i++) {
+            const double next = nextafter(at->params[i], trial[i]);
+            if (!free[i] || !(trial[i] == at->params[i] || (trial[i] == next && decrement >= 0.1 * before))) continue;
+            free[i] = 0;
+            lost = 1;
+        }
+    }
+    return decrement;
+}
+
 /* Climb from at->params; low and high are the bounds of this climb. */
 static void fk_climb(const fk_hill *hill, const double *low, const double *high, fk_summit *at) {
     const int p = hill->kernel->n_parameters;
@@ -142,7 +165,7 @@ static void fk_climb(const fk_hill *hill, const double *low, const double *high,
     at->converged = any ? 0 : fabs(at->sums[0]) < INFINITY;
     if (!any) return;
     for (;; at->n_iter++) {
-        const double decrement = fk_newton_step(hill, at->sums, step);
+        const double decrement = fk_resolved_step(hill, at, before, step);
         left = decrement / hill->weight;
         /* at the level of rounding the decrement no longer shrinks */
         int done = left <= FK_RELATIVE_TARGET * hill->tol || (left <= fmin(hill->tol, 1e-12) && decrement >= 0.1 * before);
@@ -163,6 +186,8 @@ static void fk_climb(const fk_hill *hill, const double *low, const double *high,
         memcpy(at->params, trial, sizeof trial);
         memcpy(at->sums, sums, sizeof sums);
     }
+    /* or what is left is lost in the sum */
+    if (left * hill->weight <= FK_NOISE * fabs(at->sums[0])) left = 0.0;
     at->converged = left <= hill->tol && !fk_left(hill, at->params, low, high);
 }
 

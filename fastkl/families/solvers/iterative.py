@@ -66,6 +66,10 @@ class IterativeFamily(UnivariateFamily):
         """The maximum where it lies at a limit of the family, with a sentence for each parameter; errors where there is none."""
         return maximum, {}
 
+    def raise_if_impossible(self, rows: AnyRows, params: Params, value: Floats) -> None:
+        """Errors where the likelihood at these parameters is no number above 0."""
+        self._raise_if_overflow(rows, value)
+
     def raise_if_degenerate(self, rows: AnyRows, constant: NDArray[np.bool_], values: Floats) -> None:
         """DegenerateDataError where constant columns, which hold these values, forbid a maximum."""
         if self.degenerate and set(self.degenerate[:-1]) <= set(self.free_names()):
@@ -172,7 +176,7 @@ class IterativeFamily(UnivariateFamily):
             else:
                 self._is_fair(rows, rows.sample(SAMPLE_ROWS))
                 maximum = self.climb(rows, self.start_at(start, rows.n_columns), tol, max_iter)
-            self._raise_if_overflow(rows, maximum.at.value)
+            self.raise_if_impossible(rows, maximum.params, maximum.at.value)
             with told(None):  # a limit is a family of its own
                 maximum, boundary = self.settle(rows, fixed, maximum, tol, max_iter)
             information = self.observed_information(maximum.params, maximum.at)
@@ -295,6 +299,7 @@ class IterativeFamily(UnivariateFamily):
             given_up=given_up,
             widen=self._widened,
             reached=lambda params: report(lambda: params),
+            names=self.coordinates,
         )
         return maximise(landscape, start, tol, max_iter)
 

@@ -94,6 +94,8 @@ class Landscape:
         ``widen(params, columns)``: what to try where the start has likelihood 0.
     reached : callable, default=None
         ``reached(params)`` after every step; true ends the ascent there.
+    names : tuple of str, default=()
+        The parameter that each coordinate moves alone, if each does: it is held where its steps are lost in its rounding.
     """
 
     evaluate: Callable[[Params], Evaluation]
@@ -103,6 +105,7 @@ class Landscape:
     given_up: Callable[[Params], NDArray[np.bool_]] | None = None
     widen: Callable[[Params, NDArray[np.bool_]], Params] | None = None
     reached: Callable[[Params], bool] | None = None
+    names: tuple[str, ...] = ()
 
     def in_unit(self, unit: float) -> Landscape:
         """The same with weights in this unit."""
@@ -129,6 +132,31 @@ def newton_step(at: Evaluation, free: NDArray[np.bool_]) -> tuple[Floats, Floats
     decrement = np.where(usable, 0.5 * np.sum(along * along / size, axis=1), np.nan)
     longest = np.max(np.abs(step), axis=1, keepdims=True, initial=0.0)
     return step * np.minimum(1.0, LONGEST_STEP / np.maximum(longest, 1e-300)), decrement
+
+
+def _resolved_step(land: Landscape, params: Params, at: Evaluation, before: Floats) -> tuple[Floats, Floats]:
+    """The same with each coordinate held whose step is lost in the rounding of its parameter.
+
+    As that of a location far from 0 is: it leaves the number as it is, or goes to the next one and back.
+    """
+    step, decrement = newton_step(at, land.free)
+    if not land.names:
+        return step, decrement
+    free = np.broadcast_to(land.free, step.shape)
+    while True:
+        trial, lost = land.move(params, step), np.zeros(step.shape, dtype=bool)
+        for i, name in enumerate(land.names):
+            back = (trial[name] == np.nextafter(params[name], trial[name])) & (decrement >= 0.1 * before)
+            lost[:, i] = free[:, i] & ((trial[name] == params[name]) | back)
+        lost &= ~np.isnan(decrement)[:, None]
+        if not lost.any():
+            return step, decrement
+        free = free & ~lost
+        both = free[:, :, None] & free[:, None, :]
+        held = Evaluation(
+            at.value, np.where(free, at.gradient, 0.0), np.where(both, at.hessian, -np.eye(free.shape[1]))
+        )
+        step, decrement = newton_step(held, land.free)
 
 
 def maximise(landscape: Landscape, start: Params, tol: float, max_iter: int) -> Maximum:
@@ -162,7 +190,7 @@ def _ascended(land: Landscape, start: Params, tol: float, max_iter: int) -> Maxi
     before = np.full(at.value.shape, np.inf)
     stuck = np.zeros(at.value.shape, dtype=bool)
     for n_iter in range(1, max_iter + 1):
-        step, decrement = newton_step(at, land.free)
+        step, decrement = _resolved_step(land, params, at, before)
         left = decrement / land.weight
         # at the level of rounding the decrement no longer shrinks
         done = (left <= RELATIVE_TARGET * tol) | ((left <= min(tol, 1e-12)) & (decrement >= 0.1 * before)) | stuck
@@ -176,7 +204,8 @@ def _ascended(land: Landscape, start: Params, tol: float, max_iter: int) -> Maxi
         stuck |= failed
         if land.reached is not None and land.reached(params):
             break
-    return Maximum(params, at, n_iter, left <= tol)
+    lost = decrement <= NOISE * np.abs(at.value)  # in the sum
+    return Maximum(params, at, n_iter, (left <= tol) | lost)
 
 
 def _start(land: Landscape, params: Params) -> tuple[Params, Evaluation]:

@@ -5,8 +5,7 @@ With distances in units of the largest, r, a mean power A of them and a = 1 / sh
     -log 2 - log Gamma(1 + a) - a - log r - a log(shape A)
 
 where nothing overflows, whatever the shape. Its slope by log shape is that at the location held there, since the location is the
-best one; maxima in the shape are where it passes through 0. Their neighbourhoods come from a look at few rows over a grid of
-shapes: the likelihood may have several maxima, and one without end at shape 0.
+best one; maxima in the shape are where it passes through 0. The likelihood may have several, and one without end at shape 0.
 """
 
 from __future__ import annotations
@@ -25,14 +24,8 @@ from fastkl.families.solvers.iterative import n_rows
 from fastkl.families.solvers.nearest_powers import best_rows
 from fastkl.families.solvers.roots import uphill
 
-LEAST, LARGEST, GRID_STEP = (
-    0.05,
-    1e6,
-    0.3,
-)  # shapes that are looked at; steps of the logarithm between the first of them
-GRID = np.exp(np.arange(np.log(LEAST), np.log(1000.0), GRID_STEP))
+LEAST, LARGEST = 0.05, 1e6  # shapes that are looked at
 MOST_UNEVEN = 100.0  # mean weight, as a power of 2
-LOOK_ROWS, PLACES, FEW = 1024, 128, 32  # for the first look
 FIRST_STEP = 2e-3  # of the search for a location, in units of the range
 RESOLUTION, RESOLUTION_OF_LOC = 1e-13, 1e-15  # of log shape, and of a location in units of the range
 IRREGULAR = 0.5  # up to this shape the information about loc is infinite
@@ -107,11 +100,9 @@ class PowerProfile:
     def slope(self, shape: Floats, loc: Floats, sums: Floats | None = None) -> Floats:
         """Its derivative by log shape."""
         weight, powers, logs, _ = self._sums(shape, loc) if sums is None else sums
-        a = 1.0 / shape
-        if "scale" not in self.fixed:
-            return np.asarray(weight * (a * digamma(1.0 + a) + a * np.log(shape * powers / weight) - logs / powers))
-        distance = np.log(self.reach(loc) / self.fixed["scale"])
-        return np.asarray(weight * a * digamma(1.0 + a) - shape * np.exp(shape * distance) * (logs + powers * distance))
+        return weight * profile_slope(
+            shape, powers / weight, logs / weight, self.reach(loc), self.fixed.get("scale")
+        )  # fmt: skip
 
     def slope_of_loc(self, shape: Floats, loc: Floats, sums: Floats | None = None) -> Floats:
         """The derivative by loc, in nats per unit of the column."""
@@ -293,33 +284,12 @@ def profile_value(shape: Floats, mean_power: Floats, reach: Floats | float, scal
     return np.asarray(-np.log(2.0) - gammaln(1.0 + a) - mean - np.log(best))
 
 
-def first_look(
-    x: Floats, weights: Floats | None, shapes: Floats, loc: float | None, scale: float | None
-) -> tuple[list[tuple[float, float]], float]:
-    """Shapes, with locations, about which a column of few rows has maxima, the highest first; the value at the least shape."""
-    places = np.array([loc]) if loc is not None else _places(x)
-    middle, weights = 0.5 * (x.min() + x.max()), None if weights is None else weights / weights.max()
-    reach = max(float(np.max(np.abs(places - middle))) + float(np.max(np.abs(x - middle))), np.finfo(float).tiny)
-    logs = np.log(np.abs(x[:, None] - places) / reach)
-    values = np.empty((len(shapes), len(places)))
-    for i, shape in enumerate(shapes):
-        mean = np.average(np.exp(shape * logs), axis=0, weights=weights)
-        held = None if scale is None else np.full(len(places), scale)
-        values[i] = profile_value(np.full(len(places), shape), mean, reach, held)
-    values = np.where(np.isnan(values), -np.inf, values)
-    if len(shapes) == 1:
-        best = np.argsort(-values[0])[:: max(len(places) // 8, 1)][:3]
-        return [(float(shapes[0]), float(places[k])) for k in best], -np.inf
-    ridge, place = values.max(axis=1), values.argmax(axis=1)
-    inner = np.flatnonzero((ridge[1:-1] >= ridge[:-2]) & (ridge[1:-1] >= ridge[2:])) + 1
-    inner = inner[np.argsort(-ridge[inner], kind="stable")]
-    return [(float(shapes[i]), float(places[place[i]])) for i in inner], float(ridge[0])
-
-
-def _places(x: Floats) -> Floats:
-    """Rows at even ranks, and where they are few the middles between them: where the location may be."""
-    rows = np.unique(x)
-    if len(rows) > PLACES:
-        rows = rows[np.linspace(0, len(rows) - 1, PLACES).astype(np.intp)]
-    between = 0.5 * (rows[1:] + rows[:-1]) if len(rows) <= FEW else rows[:0]
-    return np.concatenate([rows, between, [0.5 * (rows[0] + rows[-1])]])
+def profile_slope(
+    shape: Floats, mean_power: Floats, mean_log: Floats, reach: Floats | float, scale: Floats | None
+) -> Floats:
+    """Its derivative by log shape; ``mean_log`` is the mean of powers times logarithms."""
+    a = 1.0 / shape
+    if scale is None:
+        return np.asarray(a * digamma(1.0 + a) + a * np.log(shape * mean_power) - mean_log / mean_power)
+    distance = np.log(reach / scale)
+    return np.asarray(a * digamma(1.0 + a) - shape * np.exp(shape * distance) * (mean_log + mean_power * distance))

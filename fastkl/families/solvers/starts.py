@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,6 +20,7 @@ SAME = 1e-12  # likelihoods that differ by less, relatively, are the same
 SHARES = (0.5, 0.25, 0.1)  # of the weight, in the tightest windows that are looked at
 WINDOWS = 3  # of each share, apart from each other
 FEW, WINDOWS_OF_FEW = 40, 8  # of so few rows, of which two may be a group
+CENTRES = 32  # of so few rows each may be the centre of a maximum
 SOLE = 1.0 - 1e-12  # share of a weight that is all of it but for rounding
 
 
@@ -82,14 +85,13 @@ def spread_rows(rows: Rows) -> Floats:
     return ordered[np.linspace(0, len(ordered) - 1, MOST_CANDIDATES).astype(int)]
 
 
-def largest_tie(rows: AnyRows, sample: Rows) -> Floats:
-    """Share of the weight that has the same value, the most frequent of a sample of the rows, by column."""
-    values = np.empty(rows.n_columns)
-    for j in range(rows.n_columns):
+def most_frequent(sample: Rows) -> Floats:
+    """The value with the most weight among these rows, by column."""
+    values = np.empty(sample.n_columns)
+    for j in range(sample.n_columns):
         distinct, inverse = np.unique(sample.X[:, j], return_inverse=True)
         values[j] = distinct[np.argmax(np.bincount(inverse, weights=sample.weights))]
-    tied: Floats = rows.total(_weight_at, values) / rows.total_weight
-    return tied
+    return values
 
 
 def _weight_at(rows: Rows, values: Floats) -> Floats:
@@ -97,22 +99,33 @@ def _weight_at(rows: Rows, values: Floats) -> Floats:
     return np.asarray(np.sum(same, axis=0, dtype=np.float64) if rows.weights is None else rows.weights @ same)
 
 
+def rows_as_centres(rows: Rows) -> list[tuple[Floats, Floats]]:
+    """Each of the rows with its distance to the next one: where these are few, any may be the centre of a maximum."""
+    X = rows.X.astype(np.float64)
+    distances = np.abs(X[:, None] - X)
+    nearest = np.min(np.where(distances > 0.0, distances, np.inf), axis=1)
+    return list(zip(X, np.where(np.isfinite(nearest), nearest, 1.0), strict=True))
+
+
 def raise_if_tied(rows: AnyRows, maximum: Maximum, df: Floats, loc: Floats | None, family: str, remedy: str) -> None:
     """DegenerateDataError where so many rows have the same value that no scale above 0 is best, or every ascent ran into it.
 
     With df degrees of freedom the likelihood of loc at a value grows without bound as scale goes to 0 if it is that of more than
-    df / (1 + df) of the weight, and to a least upper bound that no scale attains if it is that of just as much. ``loc`` is
-    where it is held, if it is.
+    df / (1 + df) of the weight, and to a least upper bound that no scale attains if it is that of just as much. From df = 1 on
+    every ascent then runs into it; below there may be maxima elsewhere. ``loc`` is where it is held, if it is.
     """
     sample = rows.sample(SAMPLE_ROWS)
     scale, distance = maximum.params["scale"], median_and_distance(sample)[1]
-    suspect = (scale < 1e-2 * distance) | ~maximum.converged
-    if not suspect.any():
+    suspect, several = (scale < 1e-2 * distance) | ~maximum.converged, df < 1.0
+    if not np.any(suspect | several):
         return
-    share = largest_tie(rows, sample) if loc is None else rows.total(_weight_at, loc) / rows.total_weight
+    value = most_frequent(sample) if loc is None else loc
+    share = rows.total(_weight_at, value) / rows.total_weight
     with np.errstate(invalid="ignore"):
-        limit = np.where(np.isinf(df), 1.0, df / (1.0 + df)) * SOLE
-    raise_collapsed(rows, maximum, suspect & (share >= limit), family, remedy)
+        limit = np.where(np.isinf(df), 1.0, df / (1.0 + df))
+    unbounded = several & (share * SOLE > limit)
+    at_tie = replace(maximum, params={**maximum.params, "loc": value})
+    raise_collapsed(rows, at_tie, unbounded | (suspect & (share >= limit * SOLE)), family, remedy)
     raise_if_collapsed(rows, maximum, family, remedy)
 
 

@@ -7,9 +7,10 @@ from fastkl._core.rows import Rows
 from fastkl.exceptions import DegenerateDataError
 from fastkl.families.solvers.newton import Evaluation, Maximum
 from fastkl.families.solvers.starts import (
-    largest_tie,
     median_and_distance,
+    most_frequent,
     raise_if_collapsed,
+    rows_as_centres,
     spread_rows,
     tight_windows,
 )
@@ -58,11 +59,16 @@ def test_rows_of_even_rank():
     assert (many[0, 0], many[-1, 0]) == (0.0, 999.0)
 
 
-def test_largest_tie():
+def test_the_most_frequent_value():
     X = np.array([[1.0, 5.0], [1.0, 6.0], [2.0, 7.0], [3.0, 7.0]])
-    assert largest_tie(Rows(X), Rows(X)).tolist() == [0.5, 0.5]
-    weighted = Rows(X, np.array([1.0, 1.0, 1.0, 5.0]))
-    np.testing.assert_allclose(largest_tie(weighted, weighted), [5 / 8, 6 / 8])
+    assert most_frequent(Rows(X)).tolist() == [1.0, 7.0]
+    assert most_frequent(Rows(X, np.array([1.0, 1.0, 1.0, 5.0]))).tolist() == [3.0, 7.0]
+
+
+def test_rows_as_centres():
+    centres = rows_as_centres(Rows(np.array([[1.0, 2.0], [4.0, 2.0], [9.0, 2.0]])))
+    assert [centre.tolist() for centre, _ in centres] == [[1.0, 2.0], [4.0, 2.0], [9.0, 2.0]]
+    assert [reach.tolist() for _, reach in centres] == [[3.0, 1.0], [3.0, 1.0], [5.0, 1.0]]
 
 
 def test_collapse_onto_tied_rows():
