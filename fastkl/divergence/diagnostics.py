@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import digamma
 
 from fastkl._core.means import Mean
@@ -95,6 +96,8 @@ class NeighborSweep:
 FEW_EFFECTIVE = 10.0  # rows by their weights, of more than twice as many
 # Weights that leave so small a part of the rows, with such a tail, have their largest ones beyond the sample.
 _FEW_OF_ROWS, _HEAVY_OF_FEW = 0.1, 0.4
+# So many standard deviations are the heaviest rows from where others are, if weights have to do with values.
+_ELSEWHERE = 5.0
 
 
 def divergence_diagnostics(
@@ -169,12 +172,28 @@ def few_effective_rows(*samples: Totals) -> list[str]:
             reasons.append(f"{left}, too few for its neighbours and for the standard error.")
         elif isinstance(sample, Sample) and sample.weights is not None:
             tail = tail_index(sample.weights)
-            if tail > HEAVY_TAIL or (tail > _HEAVY_OF_FEW and size < _FEW_OF_ROWS * n):
+            heavy = tail > HEAVY_TAIL or (tail > _HEAVY_OF_FEW and size < _FEW_OF_ROWS * n)
+            if heavy and _follow_values(sample.weights, sample.X):
                 reasons.append(
                     f"{left}, and the largest have a Pareto tail of index {tail:.2f}: rows that would have larger ones are not "
                     "in it, and neither the estimate nor its error can be trusted."
                 )
     return reasons
+
+
+def _follow_values(weights: FloatArray, X: NDArray[Any]) -> bool:
+    """Whether the heaviest rows are elsewhere than others in some column: by their ranks, and how far from the middle."""
+    n = len(weights)
+    count = min(max(n // 20, 20), n)
+    heaviest = np.argpartition(weights, n - count)[n - count :]
+    for column in X.T:
+        rank = np.searchsorted(np.sort(column), column[heaviest]) / n - 0.5
+        far = np.square(rank)
+        # of uniform ranks these have variances 1/12 and 1/180
+        off = max(abs(rank.mean()) * np.sqrt(12.0), abs(far.mean() - 1.0 / 12.0) * np.sqrt(180.0))
+        if off * np.sqrt(count) > _ELSEWHERE:
+            return True
+    return False
 
 
 def shared_rows(pair: Pair, sweep: NeighborSweep) -> int:
