@@ -30,7 +30,7 @@ _NEAREST_PART = 0.02
 # A value that is this part of a column, and so many rows, is an atom; where others repeat in less than that part of the rows, the
 # column has a density beside it.
 _ATOM, _ATOM_ROWS, _REPEATED = 0.05, 10, 0.02
-# A column is looked at where some of so many of its values repeat.
+# A column is looked at where a value repeats among so many of its rows that is not in the other one.
 _SCREENED = 2000
 
 
@@ -82,13 +82,20 @@ class LackingAtoms:
         ]
 
 
+def _all_among(values: NDArray[Any], column: NDArray[Any]) -> bool:
+    """Whether each of a few values, in order, is one of a column."""
+    place = np.minimum(np.searchsorted(values, column), len(values) - 1)
+    return len(np.unique(place[values[place] == column])) == len(values)
+
+
 def lacking_in_columns(p: Sample, q: Sample) -> list[str]:
     """For each column in which p has an atom that q lacks: why the divergence is infinite."""
     reasons = []
     limits = LackingAtoms(p, q)
     for j, (first, second) in enumerate(zip(p.X.T, q.X.T, strict=True)):
         some = np.sort(first[:: -(-len(first) // _SCREENED)])
-        if (some[1:] != some[:-1]).all():
+        repeated = np.unique(some[1:][some[1:] == some[:-1]])
+        if not len(repeated) or _all_among(repeated, second):
             continue
         values, counts = np.unique(first, return_counts=True)
         known, rows = np.unique(second, return_counts=True)
