@@ -13,6 +13,7 @@ from fastkl.divergence.estimator import KLDivergence
 from fastkl.divergence.functions import kl_divergence, kl_divergence_sweep
 from fastkl.divergence.log_probs import kl_from_log_probs
 from fastkl.divergence.lower_bound import LowerBound, kl_lower_bound
+from fastkl.divergence.mutual_information import mutual_information
 from fastkl.divergence.pairwise import pairwise_divergence
 from fastkl.divergence.relatives import jeffreys, jensen_shannon
 from fastkl.divergence.significance import PermutationTest, permutation_test, subsampling_interval
@@ -53,6 +54,7 @@ __all__ = [
     "kl_divergence_sweep",
     "kl_from_log_probs",
     "kl_lower_bound",
+    "mutual_information",
     "pairwise_divergence",
     "permutation_test",
     "population_stability_index",

@@ -1,0 +1,110 @@
+"""Mutual information: closed forms of normal and t copulas, no unit and no monotone map, groups of columns, bad input."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from fastkl import mutual_information
+from fastkl.exceptions import DegenerateDataError
+
+
+def correlated(correlation, n, rng, d=1):
+    x = rng.normal(size=(n, d))
+    return x, correlation * x + np.sqrt(1.0 - correlation**2) * rng.normal(size=(n, d))
+
+
+@pytest.mark.parametrize(("correlation", "d"), [(0.0, 1), (0.6, 1), (0.99, 1), (0.0, 3), (0.6, 3)])
+@pytest.mark.parametrize("n", [200, 1000])
+def test_normal_distributions(correlation, d, n):
+    truth, off = -0.5 * d * np.log1p(-(correlation**2)), []
+    for seed in range(6):
+        found = mutual_information(*correlated(correlation, n, np.random.default_rng(seed), d))
+        off.append((found - truth) / found.standard_error)
+        assert found.standard_error < 3.5 / np.sqrt(n) * d
+    assert np.max(np.abs(off)) < 3.0
+    assert abs(np.mean(off)) < 1.3
+
+
+def test_groups_of_columns_that_depend_among_themselves():
+    covariance = np.array([[1.0, 0.7, 0.5], [0.7, 1.0, 0.2], [0.5, 0.2, 1.0]])
+    rows = np.random.default_rng(0).multivariate_normal(np.zeros(3), covariance, 2000)
+    truth = 0.5 * np.log(np.linalg.det(covariance[:2, :2]) / np.linalg.det(covariance))
+    found, back = mutual_information(rows[:, :2], rows[:, 2]), mutual_information(rows[:, 2], rows[:, :2])
+    assert abs(found - truth) < 2.5 * found.standard_error < 0.2
+    assert abs(found - back) < 0.02
+    assert found.diagnostics["reasons"] == []
+
+
+def test_columns_without_correlation():
+    """Two columns of a bivariate t distribution: the entropies of one and of both are known."""
+    rng = np.random.default_rng(1)
+    rows = rng.normal(size=(2000, 2)) / np.sqrt(rng.chisquare(1, (2000, 1)))
+    truth = 2.0 * stats.t(1).entropy() - stats.multivariate_t(np.zeros(2), np.eye(2), df=1).entropy()
+    found = mutual_information(rows[:, 0], rows[:, 1])
+    assert abs(found - truth) < 2.5 * found.standard_error < 0.1
+
+
+def test_an_edge_that_is_askew():
+    """y is x and uniform noise of half width e: e - log 2e nats, of which neighbours see all but a twentieth."""
+    rng = np.random.default_rng(0)
+    x = rng.random(2000)
+    found = mutual_information(x, x + rng.uniform(-0.1, 0.1, 2000))
+    assert 0.93 < found / (0.1 - np.log(0.2)) < 1.02
+
+
+def test_only_ranks_matter():
+    x, y = correlated(0.8, 500, np.random.default_rng(2))
+    plain = mutual_information(x, y)
+    mapped = mutual_information(np.exp(3.0 * x), 1e200 * y**3)
+    assert (float(mapped), mapped.standard_error) == (float(plain), plain.standard_error)
+    assert float(mutual_information(x, -y)) == pytest.approx(float(plain), abs=0.03)  # by other draws for the bias
+    assert float(mutual_information(x.astype(np.float32), y)) == pytest.approx(float(plain), abs=1e-3)
+
+
+def test_tables_rows_threads_and_weights():
+    rng = np.random.default_rng(3)
+    x, y = correlated(0.5, 600, rng)
+    plain = mutual_information(x, y)
+    assert mutual_information(pd.DataFrame(x, columns=["a"]), y[:, 0].tolist()) == plain
+    assert mutual_information(x, y, n_jobs=1) == mutual_information(x, y, n_jobs=2)
+    assert mutual_information(x, y, sample_weight=np.full(600, 3.0)) == plain
+    order = rng.permutation(600)
+    assert float(mutual_information(x[order], y[order])) == pytest.approx(float(plain), abs=0.02)
+    assert np.isnan(mutual_information(x, y, standard_error=False).standard_error)
+    more = (np.concatenate([part, rng.normal(size=(50, 1))]) for part in (x, y))
+    assert mutual_information(*more, sample_weight=np.repeat([1.0, 0.0], [600, 50])) == plain
+    weighted = mutual_information(x, y, sample_weight=rng.lognormal(0.0, 0.5, 600))
+    assert abs(weighted + 0.5 * np.log(0.75)) < 2.5 * weighted.standard_error < 0.3
+
+
+def test_seeds():
+    x, y = correlated(0.5, 300, np.random.default_rng(4))
+    assert mutual_information(x, y, random_state=1) == mutual_information(x, y, random_state=1)
+    assert mutual_information(x, y, rng=1) != mutual_information(x, y, rng=2)
+    with pytest.raises(TypeError, match="two names"):
+        mutual_information(x, y, random_state=1, rng=1)
+
+
+def test_doubts():
+    x, y = correlated(0.5, 12, np.random.default_rng(5))
+    assert any("12 rows are few" in reason for reason in mutual_information(x, y).diagnostics["reasons"])
+    x, y = correlated(0.5, 300, np.random.default_rng(6), d=6)
+    assert any("12 columns" in reason for reason in mutual_information(x, y).diagnostics["reasons"])
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "error", "words"),
+    [
+        (np.arange(9.0), np.arange(8.0), ValueError, "x has 9 rows and y 8"),
+        (np.arange(4.0), np.arange(4.0) ** 2, DegenerateDataError, "4 rows tell nothing"),
+        (np.arange(50.0), np.ones(50), DegenerateDataError, "Column 0 of y has one value only, 1.0"),
+        (np.arange(50.0), np.exp(np.arange(50.0) / 9.0), DegenerateDataError, "function of those of others"),
+        (np.arange(9.0), np.r_[np.arange(8.0), np.nan], ValueError, "row 8"),
+        (np.arange(9.0), list("abcabcabc"), ValueError, "a"),
+    ],
+    ids=["lengths", "few", "constant", "function", "missing", "labels"],
+)
+def test_bad_input(x, y, error, words):
+    with pytest.raises(error, match=words):
+        mutual_information(x, y)
