@@ -148,7 +148,7 @@ def _share_of_second(entropy: float, error: float, second: Estimate, *, measured
 
 def _drawn(p: Sample, model: Model, options: Options) -> Iterator[tuple[Sample, FloatArray]]:
     """Samples from the model of the size and with the weights of another, with their log-densities."""
-    rng = np.random.RandomState(0) if options.random_state is None else options.rng
+    rng = options.steady_rng
     wanted = -(-resolve_draws(options.n_draws, _DRAWS) // p.n_rows)
     fewest = _FEWEST if p.n_rows <= _MANY_ROWS else _FEWEST_OF_MANY
     for _ in range(int(np.clip(wanted, fewest, _MOST)) if options.n_draws is None else wanted):

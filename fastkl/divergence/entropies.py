@@ -240,7 +240,7 @@ def _in_parts(pair: SamplePair, options: Options) -> Estimate | None:
         own = default_entropy(pair.p, options)
     except DegenerateDataError:
         return None
-    rng = np.random.RandomState(0) if options.random_state is None else options.rng
+    rng = options.steady_rng
     k = divergence_neighbors(pair, "common_radius", None)
     between = assisted_divergence(pair, k, options.standard_error, rng)
     reasons = [

@@ -166,7 +166,7 @@ def _of_samples(p: Operand, q: Operand, options: Options) -> Estimate:
     if options.method != "assisted":
         return pair_divergence(in_coordinates(pair, options.coordinates), options)
     k = divergence_neighbors(pair, "common_radius", options.n_neighbors)
-    rng = np.random.RandomState(0) if options.random_state is None else options.rng
+    rng = options.steady_rng
     estimate = assisted_divergence(pair, k, options.standard_error, rng)
     warn_of_shared_rows(estimate.diagnostics.get("shared_rows", 0))
     return estimate

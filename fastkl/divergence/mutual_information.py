@@ -27,8 +27,8 @@ from fastkl.rows.weights import read_weights
 
 # Fewer rows than this are said to be few; fewer than that are none to speak of.
 _FEWEST_ROWS, _LEAST_ROWS = 20, 5
-# So many times as many neighbours tell the bias that is left, of which this part enters the error.
-_REACH, _OF_MOVED = 8, 1.0
+# So many times as many neighbours tell the bias that is left, which enters the error.
+_REACH = 8
 
 
 def mutual_information(
@@ -155,5 +155,5 @@ def _pairs(x: ArrayLike, y: ArrayLike) -> tuple[FloatArray, FloatArray]:
 def _error(terms: FloatArray, shares: FloatArray, value: float, parts: list[Copula]) -> float:
     noise = float(sum(polygamma(1, found.n_neighbors) for found in parts))
     variance = max(float(shares @ np.square(terms - value)), noise) + noise
-    of_biases = sum(found.variance + (_OF_MOVED * found.moved) ** 2 for found in parts)
+    of_biases = sum(found.variance + found.moved**2 for found in parts)
     return float(np.sqrt(variance / effective_size(shares) + of_biases))

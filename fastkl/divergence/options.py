@@ -62,6 +62,11 @@ class Options:
             )
         object.__setattr__(self, "rng", as_random_state(self.random_state))
 
+    @property
+    def steady_rng(self) -> np.random.RandomState:
+        """The same generator, or where none was asked for one that is the same at each call."""
+        return np.random.RandomState(0) if self.random_state is None else self.rng
+
     def refuse_those_of_models(self) -> None:
         """ValueError for keywords that say how a model is met, where there is none."""
         for name, given in (("route", self.route != "auto"), ("n_draws", self.n_draws is not None)):

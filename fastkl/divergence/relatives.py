@@ -131,7 +131,7 @@ def _jeffreys_of_samples(p: Operand, q: Operand, options: Options) -> Estimate:
 
 def _assisted_jeffreys(pair: SamplePair, options: Options) -> Estimate:
     """The default estimates of both directions."""
-    rng = np.random.RandomState(0) if options.random_state is None else options.rng
+    rng = options.steady_rng
     k = _neighbors_both_ways(pair, "common_radius", options.n_neighbors)
     forward, backward = (assisted_divergence(one, k, options.standard_error, rng) for one in (pair, pair.reversed()))
     warn_of_shared_rows(forward.diagnostics.get("shared_rows", 0))

@@ -64,7 +64,8 @@ def log_concave_mle(values: Floats, shares: Floats) -> LogConcave:
     places: Places = np.unique(np.append(np.arange(0, last, apart), last))
     knots, logs, n_iter = np.array([0, last]), np.zeros(2), 0
     while True:
-        # a function that is linear between these places sees the data through the weights of their tents alone
+        # a function that is linear between these places sees the data through the weights of their tents alone; the default
+        # binds the places of this turn, and mypy infers no lambda with one
         with read_as(lambda found, at=places: _pieces(values, at[found[0]], found[1])):  # type: ignore[misc]
             among, logs, steps = _climb(u[places], _weights_at(u, shares, places), np.searchsorted(places, knots), logs)
         knots, n_iter = places[among], n_iter + steps
@@ -93,6 +94,7 @@ def _climb(u: Floats, shares: Floats, knots: Places, logs: Floats) -> tuple[Plac
         value = _value(_weights_at(u, shares, knots), np.diff(u[knots]), logs)
         places, excess = _best_bends(u, shares, knots, logs)
         wanted = places[excess > GAIN]
+        # as above: bound to this turn, without a type for mypy
         if report(lambda at=knots, logs=logs: (at, logs)) or not len(wanted) or value <= best:  # type: ignore[misc]
             break
         best = value
