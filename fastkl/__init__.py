@@ -56,6 +56,7 @@ from fastkl.divergence import (
     pairwise_divergence,
     permutation_test,
     population_stability_index,
+    renyi_divergence,
     subsampling_interval,
 )
 from fastkl.exceptions import (
@@ -181,6 +182,7 @@ __all__ = [
     "population_stability_index",
     "priors",
     "rank_families",
+    "renyi_divergence",
     "subsampling_interval",
     "vuong_test",
 ]

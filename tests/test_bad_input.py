@@ -103,6 +103,7 @@ IN_MEMORY = {
     "choose_components": lambda bad: fastkl.choose_components(bad, [1, 2], random_state=0),
     "goodness_of_fit": lambda bad: FITTED.goodness_of_fit(bad),
     "pairwise_divergence": lambda bad: fastkl.pairwise_divergence([X, bad]),
+    "renyi_divergence": lambda bad: fastkl.renyi_divergence(bad, bad, 0.5),
     "mutual_information": lambda bad: fastkl.mutual_information(bad, bad),
     "population_stability_index": lambda bad: fastkl.population_stability_index(X, bad),
 }

@@ -16,6 +16,7 @@ from fastkl.divergence.lower_bound import LowerBound, kl_lower_bound
 from fastkl.divergence.mutual_information import mutual_information
 from fastkl.divergence.pairwise import pairwise_divergence
 from fastkl.divergence.relatives import jeffreys, jensen_shannon
+from fastkl.divergence.renyi import renyi_divergence
 from fastkl.divergence.significance import PermutationTest, permutation_test, subsampling_interval
 from fastkl.divergence.stability import population_stability_index
 from fastkl.divergence.table_comparison import TableComparison, TableLine, compare_tables
@@ -58,6 +59,7 @@ __all__ = [
     "pairwise_divergence",
     "permutation_test",
     "population_stability_index",
+    "renyi_divergence",
     "subsampling_interval",
 ]
 

@@ -26,6 +26,7 @@ P and Q apart better than the distributions that were chosen and the three diffe
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -75,10 +76,41 @@ _COUNTED = 200_000
 _SEEN, _SEEN_PART, _BIASED_IN = 10.0, 0.5, 3
 
 
+@dataclass(frozen=True)
+class Assisted:
+    """The estimate of two samples, and what it rests on.
+
+    Attributes
+    ----------
+    estimate : Estimate
+        KL(p || q).
+    samples : TwoSamples
+        With what the routes share.
+    regression, chosen : Route or None
+        The regression, and the route whose log-ratio was chosen; None where the neighbours are alone.
+    atoms : bool
+        Whether a column has values that repeat.
+    doubts : list of str
+        Reasons not to trust the log-ratios where the rows of both samples are; those of the estimate are of tails too.
+    """
+
+    estimate: Estimate
+    samples: TwoSamples
+    regression: Route | None = None
+    chosen: Route | None = None
+    atoms: bool = False
+    doubts: list[str] = field(default_factory=list)
+
+
 def assisted_divergence(
     pair: SamplePair, k: int, standard_error: bool, random_state: np.random.RandomState
 ) -> Estimate:
     """KL(p || q) of two samples in memory."""
+    return assisted_routes(pair, k, standard_error, random_state).estimate
+
+
+def assisted_routes(pair: SamplePair, k: int, standard_error: bool, random_state: np.random.RandomState) -> Assisted:
+    """The same, with the routes to it."""
     X, Y = pair.p.X, pair.q.X
     rng = np.random.default_rng(random_state.randint(2**31))
     atoms = has_atoms(X, rng) or has_atoms(Y, rng)
@@ -88,10 +120,12 @@ def assisted_divergence(
         plain = samples.plain
         if alone or not np.isfinite(plain):
             error = plain.standard_error if standard_error else float("nan")
-            return _labelled(plain, float(plain), error, plain.diagnostics["reasons"], {"route": "neighbors"})
+            found = _labelled(plain, float(plain), error, plain.diagnostics["reasons"], {"route": "neighbors"})
+            return Assisted(found, samples, atoms=atoms)
         lacking = lacking_in_columns(pair.p, pair.q) if atoms else []
         if lacking:
-            return _labelled(plain, float("inf"), 0.0, lacking, {"route": "atoms"})
+            found = _labelled(plain, float("inf"), 0.0, lacking, {"route": "atoms"})
+            return Assisted(found, samples, atoms=atoms)
         learnt = RegressionRoute(samples)
         regression = learnt.only() if atoms else learnt.beside_others()
         if atoms:
@@ -99,36 +133,51 @@ def assisted_divergence(
             value = regression.value
         else:
             value, chosen, values = _of_routes(samples, regression, learnt)
-    spread, middle = float(np.ptp(list(values.values()))), abs(float(np.median(list(values.values()))))
+    spread = float(np.ptp(list(values.values())))
     error = _error(chosen, samples, spread) if standard_error else float("nan")
-    reasons = [] if not standard_error else _doubts(samples, chosen, regression, values, atoms)
-    if standard_error and spread > max(_WIDE, middle) and error > _ERRORS_OF_SPREAD * plain.standard_error:
+    reasons: list[str] = []
+    of_tail: list[str] = []
+    if standard_error:
+        reasons = _doubts(samples, chosen, regression, values, atoms)
+        of_tail = _doubts_of_tail(samples, chosen, regression, values)
+        of_tail += _doubts_of_size(samples, chosen, regression, values, value, error)
+    more = {"routes": values, "route": chosen.name, "common_radius": float(plain)}
+    estimate = _labelled(plain, value, error, reasons + of_tail, more)
+    return Assisted(estimate, samples, regression, chosen, atoms, reasons)
+
+
+def _doubts_of_size(
+    samples: TwoSamples, chosen: Route, regression: Route, values: dict[str, float], value: float, error: float
+) -> list[str]:
+    """Reasons not to trust the size of the estimate: what the rows show of a divergence has an end, and none is negative."""
+    pair, reasons = samples.pair, []
+    spread, middle = float(np.ptp(list(values.values()))), abs(float(np.median(list(values.values()))))
+    if spread > max(_WIDE, middle) and error > _ERRORS_OF_SPREAD * samples.plain.standard_error:
         reasons.append(
             f"The routes to the estimate go from {min(values.values()):.2g} to {max(values.values()):.2g} nats, as they do "
             "where p and q hardly overlap: the size of the divergence is not in the data. kl_lower_bound says what is."
         )
     overlap = 2.0 * min(pair.p.effective_size, pair.q.effective_size) * min(chosen.loss, regression.loss)
-    if standard_error and overlap < _OVERLAP:
+    if overlap < _OVERLAP:
         reasons.append(
             f"p and q hardly overlap: about {overlap:.0f} rows are where both have some, and the size of the divergence rests on "
             "how distributions that fit the rows go on beyond them. kl_lower_bound says what is in the data."
         )
-    elif standard_error and value > _NATS_OF_ROWS * np.log(pair.q.effective_size):
+    elif value > _NATS_OF_ROWS * np.log(pair.q.effective_size):
         reasons.append(
             f"The estimate is {value:.2g} nats, and {pair.q.n_rows} rows of q show how q falls off over "
             f"{np.log(pair.q.n_rows):.2g} at most: its size rests on how distributions that fit the rows go on beyond them. "
             "kl_lower_bound says what is in the data."
         )
-    if standard_error and chosen.ahead and values.get("mixtures", value) > value + 2.0 * error:
+    if chosen.ahead and values.get("mixtures", value) > value + 2.0 * error:
         reasons.append(
             f"Mixtures of normal distributions, which go on beyond the rows, give {values['mixtures']:.2g} nats where a "
             f"regression gives {value:.2g}: what the tail of p beyond q adds is not in the data, and the estimate is rather a "
             "lower bound."
         )
-    if standard_error and value < -3.0 * error:
+    if value < -3.0 * error:
         reasons.append(f"The estimate is negative by {-value / error:.1f} standard errors, which no divergence is.")
-    more = {"routes": values, "route": chosen.name, "common_radius": float(plain)}
-    return _labelled(plain, value, error, reasons, more)
+    return reasons
 
 
 def _of_routes(
@@ -247,10 +296,7 @@ def _error(chosen: Route, samples: TwoSamples, spread: float) -> float:
 
 def _doubts(samples: TwoSamples, chosen: Route, regression: Route, values: dict[str, float], atoms: bool) -> list[str]:
     """Reasons not to trust the estimate: the routes disagree, all or those that count, and why."""
-    spread, by_mixtures = float(np.ptp(list(values.values()))), chosen.name == "mixtures"
-    # Where mixtures are nearer than normal distributions, it is they and what is nearest to them that have to agree.
-    judge = "corrected_neighbors" if by_mixtures else "regression"
-    beyond_judge = values["mixtures"] - values[judge] if "mixtures" in values else spread
+    beyond_judge = _beyond_judge(values, chosen.name == "mixtures")
     pair, plain = samples.pair, samples.plain
     reasons = [reason for reason in plain.diagnostics["reasons"] if "share rows" in reason or "rounded" in reason]
     # Edges in the columns as they are: the neighbour estimate, which has looked too, may be in scores, where an edge is none.
@@ -274,6 +320,24 @@ def _doubts(samples: TwoSamples, chosen: Route, regression: Route, values: dict[
             "times as much as chance puts there, and neither these nor a regression tell what it is: neighbours in "
             f"{pair.p.n_columns} columns miss some of it, and the estimate is rather a lower bound."
         )
+    return reasons
+
+
+def _beyond_judge(values: dict[str, float], by_mixtures: bool) -> float:
+    """How far mixtures, or all routes, are from what has to agree with them.
+
+    Where mixtures are nearer than normal distributions, it is they and what is nearest to them that have to agree.
+    """
+    if "mixtures" not in values:
+        return float(np.ptp(list(values.values())))
+    return values["mixtures"] - values["corrected_neighbors" if by_mixtures else "regression"]
+
+
+def _doubts_of_tail(samples: TwoSamples, chosen: Route, regression: Route, values: dict[str, float]) -> list[str]:
+    """Reasons not to trust the estimate: p goes on where there is no row of q."""
+    reasons, neighbors = [], samples.plain.standard_error
+    spread, by_mixtures = float(np.ptp(list(values.values()))), chosen.name == "mixtures"
+    beyond_judge = _beyond_judge(values, by_mixtures)
     # Mixtures go on beyond the rows: where a regression is ahead of them, a tail that is not in the data makes theirs the larger.
     odd = beyond_judge > 0.0 if chosen.ahead else regression.loss < chosen.loss - 0.2 * _LOWER
     odd = odd and spread > 1.5 * neighbors

@@ -97,7 +97,7 @@ _UNIVARIATE: dict[str, Mapping] = {
         for theirs, ours, names in (
             ("expon", "exponential", ()), ("gamma", "gamma", ("shape",)), ("weibull_min", "weibull", ("shape",)),
             ("pareto", "pareto", ("shape",)), ("rayleigh", "rayleigh", ()), ("halfnorm", "half_normal", ()),
-            ("lomax", "lomax", ("shape",)), ("fisk", "loglogistic", ("shape",)),
+            ("lomax", "lomax", ("shape",)), ("fisk", "loglogistic", ("shape",)), ("invgamma", "inverse_gamma", ("shape",)),
         )
     },
     "t": lambda s, loc, scale: ("student_t", {"df": s[0], "loc": loc, "scale": scale}),

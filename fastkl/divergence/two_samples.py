@@ -102,9 +102,14 @@ class TwoSamples:
         return rows_at_random(side.n_rows, most, self.rng)
 
     @cached_property
+    def normal_ratios(self) -> dict[str, FloatArray]:
+        """log p/q at the rows that are learnt from by pairs of normal distributions, by coordinates."""
+        return {space: self.held_out(both, normal_pair) for space, both in self.spaces.items()}
+
+    @cached_property
     def nearest(self) -> tuple[str, FloatArray, float]:
         """The coordinates in which a pair of normal distributions tells P and Q apart best, its log-ratios, and their loss."""
-        ratios = {space: self.held_out(both, normal_pair) for space, both in self.spaces.items()}
+        ratios = self.normal_ratios
         losses = {space: self.loss(ratio) for space, ratio in ratios.items()}
         space = min(losses, key=lambda name: losses[name])
         return space, ratios[space], losses[space]

@@ -88,6 +88,18 @@ class WorkingPair(Generic[D]):
 class NormalPair(WorkingPair[Normal]):
     """Two normal distributions, whose divergence is exact but for their moments."""
 
+    def renyi(self, alpha: float) -> float:
+        """Their Rényi divergence of order alpha other than 1; inf where alpha > 1 and q has lighter tails than that takes."""
+        between = np.column_stack([self.q.mean - self.p.mean, self.p.factor])
+        to_q = solve_triangular(self.q.factor, between, lower=True, check_finite=False)
+        directions, roots, _ = np.linalg.svd(to_q[:, 1:])
+        ratios, squares = np.square(roots), np.square(directions.T @ to_q[:, 0])
+        part = alpha + (1.0 - alpha) * ratios
+        if np.any(part <= 0.0):
+            return float("inf")
+        logs = (np.log(part) - (1.0 - alpha) * np.log(ratios)) / (1.0 - alpha)
+        return 0.5 * float((alpha * squares / part + logs).sum())
+
     def error(self, X: FloatArray, Y: FloatArray, masses: Masses, sizes: tuple[float, float]) -> float:
         """Standard error of the divergence, from the influence of rows of both samples on the moments.
 

@@ -10,7 +10,7 @@ from scipy.special import xlog1py, xlogy
 
 from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl.families.base import Fit
-from fastkl.families.closed_form import register_kl
+from fastkl.families.closed_form import register_kl, register_renyi, renyi_of_probabilities
 from fastkl.families.counts import CountFamily, boundary_sentence, deviance
 from fastkl.families.spaces import UnitInterval
 
@@ -157,3 +157,10 @@ def bernoulli_divergence(p: Floats, q: Floats) -> Floats:
 def bernoulli_kl(_p: Bernoulli, p: Params, _q: Bernoulli, q: Params) -> float:
     """Sum over the columns; inf where q excludes a value that p allows."""
     return float(np.sum(bernoulli_divergence(p["probability"], q["probability"])))
+
+
+@register_renyi(Bernoulli, Bernoulli)
+def bernoulli_renyi(_p: Bernoulli, p: Params, _q: Bernoulli, q: Params, alpha: float) -> float:
+    """Sum over the columns of log(sum p^alpha q^(1 - alpha)) / (alpha - 1)."""
+    columns = zip(p["probability"], q["probability"], strict=True)
+    return sum(renyi_of_probabilities(np.array([a, 1.0 - a]), np.array([b, 1.0 - b]), alpha) for a, b in columns)

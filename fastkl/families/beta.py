@@ -21,7 +21,7 @@ from fastkl._core.special.gamma_functions import (
 )
 from fastkl.exceptions import DegenerateDataError
 from fastkl.families.base import Fit
-from fastkl.families.closed_form import register_kl
+from fastkl.families.closed_form import register_kl, register_renyi, renyi_by_mean
 from fastkl.families.solvers.newton import Evaluation, Landscape, maximise
 from fastkl.families.spaces import Positive
 from fastkl.families.univariate import ABOVE_ZERO, BELOW_ONE, UnivariateFamily
@@ -283,3 +283,12 @@ def beta_kl(_p: Beta, p: Params, _q: Beta, q: Params) -> float:
     u, v = (a / n) / (c / m) - 1.0, (b / n) / (d / m) - 1.0
     terms = beta_normaliser(a, b) - beta_normaliser(c, d) + spread + c * log_excess(u) + d * log_excess(v)
     return float(np.sum(np.where((a == c) & (b == d), 0.0, np.maximum(terms, 0.0))))
+
+
+@register_renyi(Beta, Beta)
+def beta_renyi(family: Beta, p: Params, _q: Beta, q: Params, alpha: float) -> float:
+    """By the beta distribution with alpha times the parameters of p and 1 - alpha times those of q; inf where that is none."""
+    mean = {name: alpha * p[name] + (1.0 - alpha) * q[name] for name in ("a", "b")}
+    if np.any(np.minimum(mean["a"], mean["b"]) <= 0.0):
+        return np.inf
+    return renyi_by_mean(beta_kl, family, mean, p, q, alpha)

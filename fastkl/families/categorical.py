@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from fastkl._core.distinct import distinct
 from fastkl._core.rows import Rows
 from fastkl.exceptions import SupportError
 from fastkl.families.base import Family, Fit
-from fastkl.families.closed_form import register_kl
+from fastkl.families.closed_form import register_kl, register_renyi, renyi_of_probabilities
 from fastkl.families.spaces import Simplex, Space
 
 
@@ -330,7 +330,12 @@ def padded(rows: list[Floats]) -> Floats:
 @register_kl(Categorical, Categorical)
 def categorical_kl(p_family: Categorical, p: Params, q_family: Categorical, q: Params) -> float:
     """Sum of p log(p / q) - p + q over the union of categories: no term is negative; inf where q = 0 < p."""
-    total = 0.0
+    columns = _aligned(p_family, p, q_family, q)
+    return sum(float(np.sum(rel_entr(one, other) - one + other)) for one, other in columns)
+
+
+def _aligned(p_family: Categorical, p: Params, q_family: Categorical, q: Params) -> Iterator[tuple[Floats, Floats]]:
+    """Probabilities of both over the union of the categories of each column."""
     columns = zip(
         p_family.labels_of(p), p["probabilities"], q_family.labels_of(q), q["probabilities"], strict=True
     )  # fmt: skip
@@ -340,5 +345,10 @@ def categorical_kl(p_family: Categorical, p: Params, q_family: Categorical, q: P
         for labels, probabilities in ((p_labels, p_column), (q_labels, q_column)):
             codes = codes_of(union, labels)
             aligned.append(np.where(codes >= 0, probabilities[codes], 0.0))
-        total += float(np.sum(rel_entr(aligned[0], aligned[1]) - aligned[0] + aligned[1]))
-    return total
+        yield aligned[0], aligned[1]
+
+
+@register_renyi(Categorical, Categorical)
+def categorical_renyi(p_family: Categorical, p: Params, q_family: Categorical, q: Params, alpha: float) -> float:
+    """Sum over the columns of log(sum p^alpha q^(1 - alpha)) / (alpha - 1) over the union of categories."""
+    return sum(renyi_of_probabilities(*both, alpha) for both in _aligned(p_family, p, q_family, q))

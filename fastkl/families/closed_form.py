@@ -1,4 +1,10 @@
-"""Closed forms for entropy and Kullback-Leibler divergence, registered by pair of families next to the families themselves."""
+"""Closed forms for entropy, Kullback-Leibler and Rényi divergence, by pair of families, next to the families themselves.
+
+The divergence of order a of two members p and q of one exponential family rests on a third: m, with a density in proportion to
+p^a q^(1-a), for which (1 - a) D_a(p, q) = a KL(m, p) + (1 - a) KL(m, q) (T. van Erven and P. Harremoës 2014,
+doi:10.1109/TIT.2014.2320500). So it keeps the digits that the Kullback-Leibler divergence of the family has. For a > 1 there
+may be no such member, and the divergence is infinite.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +12,16 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import numpy as np
+from scipy.special import rel_entr
 
-from fastkl._core.array_types import Params
+from fastkl._core.array_types import Floats, Params
 from fastkl.families.base import Family
 
 KLFormula = Callable[..., float | None]
 F = TypeVar("F", bound=KLFormula)
 
 _KL: dict[tuple[type[Family], type[Family]], KLFormula] = {}
+_RENYI: dict[tuple[type[Family], type[Family]], KLFormula] = {}
 
 
 def register_kl(p_family: type[Family], q_family: type[Family]) -> Callable[[F], F]:
@@ -31,11 +39,60 @@ def kl(p_family: Family, p_params: Params, q_family: Family, q_params: Params) -
 
     Where terms of a form leave the range of numbers on both sides of a difference, the form says nothing.
     """
+    return _known(_KL, p_family, p_params, q_family, q_params)
+
+
+def register_renyi(p_family: type[Family], q_family: type[Family]) -> Callable[[F], F]:
+    """Register ``formula(p_family, p_params, q_family, q_params, alpha)`` as the Rényi divergence of order alpha."""
+
+    def register(formula: F) -> F:
+        _RENYI[p_family, q_family] = formula
+        return formula
+
+    return register
+
+
+def renyi(p_family: Family, p_params: Params, q_family: Family, q_params: Params, alpha: float) -> float | None:
+    """The Rényi divergence of order alpha, which is not 1, in nats; None as in `kl`."""
+    return _known(_RENYI, p_family, p_params, q_family, q_params, alpha)
+
+
+def renyi_by_mean(formula: KLFormula, family: Family, mean: Params, p: Params, q: Params, alpha: float) -> float:
+    """D_alpha(p, q) by the member of the family whose density is in proportion to p^alpha q^(1 - alpha)."""
+    to_p, to_q = (float(formula(family, mean, family, other) or 0.0) for other in (p, q))
+    return max((alpha * to_p + (1.0 - alpha) * to_q) / (1.0 - alpha), 0.0)
+
+
+def renyi_of_probabilities(p: Floats, q: Floats, alpha: float) -> float:
+    """D_alpha of two probability vectors, (k,); inf where alpha > 1 and q = 0 < p, or where p q = 0 everywhere."""
+    if alpha > 1.0 and np.any((q == 0.0) & (p > 0.0)):
+        return float("inf")
+    both = (p > 0.0) & (q > 0.0)
+    if not both.any():
+        return float("inf")
+    log_mean = alpha * np.log(p[both]) + (1.0 - alpha) * np.log(q[both])
+    mean = np.exp(log_mean - log_mean.max())
+    mean /= mean.sum()
+    to_p, to_q = (
+        float(np.sum(rel_entr(mean, one[both]) - mean + one[both])) + float(one[~both].sum()) for one in (p, q)
+    )
+    return max((alpha * to_p + (1.0 - alpha) * to_q) / (1.0 - alpha), 0.0)
+
+
+def _known(
+    registered: dict[tuple[type[Family], type[Family]], KLFormula],
+    p_family: Family,
+    p_params: Params,
+    q_family: Family,
+    q_params: Params,
+    *more: float,
+) -> float | None:
+    """What the formula of the pair gives; None where there is none, or it is out of its depth."""
     for p_kind in _kinds(p_family):
         for q_kind in _kinds(q_family):
-            if (p_kind, q_kind) in _KL:
+            if (p_kind, q_kind) in registered:
                 with np.errstate(all="ignore"):
-                    value = _KL[p_kind, q_kind](p_family, p_params, q_family, q_params)
+                    value = registered[p_kind, q_kind](p_family, p_params, q_family, q_params, *more)
                 return None if value is None or np.isnan(value) else value
     return None
 

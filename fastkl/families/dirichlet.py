@@ -25,7 +25,7 @@ from fastkl.families._kernels import column_kernel
 from fastkl.families._row_sums import row_excess, row_means
 from fastkl.families.base import Family, Fit
 from fastkl.families.beta import Beta
-from fastkl.families.closed_form import register_kl
+from fastkl.families.closed_form import register_kl, register_renyi, renyi_by_mean
 from fastkl.families.gamma import inverse_digamma
 from fastkl.families.spaces import Positive
 from fastkl.families.univariate import ABOVE_ZERO
@@ -314,3 +314,12 @@ def dirichlet_kl(_p: Dirichlet, p: Params, _q: Dirichlet, q: Params) -> float:
     change = ((a - b) - b * (np.sum(a - b) / size_b)) / b * (size_b / size_a)
     of_means = float(np.sum(b * log_excess(change, a / b * (size_b / size_a))))
     return max(of_means + float(np.sum(log_gamma_excess(a, b)) - log_gamma_excess(size_a, size_b)), 0.0)
+
+
+@register_renyi(Dirichlet, Dirichlet)
+def dirichlet_renyi(family: Dirichlet, p: Params, _q: Dirichlet, q: Params, alpha: float) -> float:
+    """By the Dirichlet distribution with alpha times the concentrations of p and 1 - alpha times those of q."""
+    mean = alpha * p["concentration"] + (1.0 - alpha) * q["concentration"]
+    if np.any(mean <= 0.0):
+        return np.inf
+    return renyi_by_mean(dirichlet_kl, family, {"concentration": mean}, p, q, alpha)

@@ -11,7 +11,7 @@ from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl._core.special.log_tails import log_one_minus_exp
 from fastkl.exceptions import DegenerateDataError
 from fastkl.families.base import Fit
-from fastkl.families.closed_form import register_kl
+from fastkl.families.closed_form import register_kl, register_renyi, renyi_by_mean
 from fastkl.families.spaces import Positive
 from fastkl.families.univariate import BELOW_INFINITY, UnivariateFamily
 
@@ -131,3 +131,12 @@ def log_ratio_excess(ratio: Floats) -> Floats:
 def exponential_kl(_p: Exponential, p: Params, _q: Exponential, q: Params) -> float:
     """r - 1 - log r with r the ratio of scales."""
     return float(np.sum(log_ratio_excess(p["scale"] / q["scale"])))
+
+
+@register_renyi(Exponential, Exponential)
+def exponential_renyi(family: Exponential, p: Params, _q: Exponential, q: Params, alpha: float) -> float:
+    """By the exponential distribution whose rate is alpha / s + (1 - alpha) / t for scales s and t; inf where that is none."""
+    part = alpha + (1.0 - alpha) * (p["scale"] / q["scale"])
+    if np.any(part <= 0.0):
+        return np.inf
+    return renyi_by_mean(exponential_kl, family, {"scale": p["scale"] / part}, p, q, alpha)

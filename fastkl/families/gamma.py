@@ -15,7 +15,7 @@ from fastkl._core.special.gamma_functions import gamma_shapes, log_excess, log_m
 from fastkl._core.special.gamma_tails import log_gamma_tails, plain_gamma_tail
 from fastkl._core.special.log_tails import log_complement
 from fastkl.families.base import Fit
-from fastkl.families.closed_form import register_kl
+from fastkl.families.closed_form import register_kl, register_renyi, renyi_by_mean
 from fastkl.families.exponential import Exponential
 from fastkl.families.spaces import Positive
 from fastkl.families.univariate import ABOVE_ZERO, BELOW_INFINITY, UnivariateFamily, raise_if_constant
@@ -244,3 +244,25 @@ def gamma_exponential_kl(p_family: Gamma, p: Params, q_family: Exponential, q: P
 def exponential_gamma_kl(p_family: Exponential, p: Params, q_family: Gamma, q: Params) -> float:
     """The exponential distribution is the gamma distribution of shape 1."""
     return gamma_kl(Gamma(), _as_gamma(p["scale"]), q_family, q)
+
+
+@register_renyi(Gamma, Gamma)
+def gamma_renyi(family: Gamma, p: Params, _q: Gamma, q: Params, alpha: float) -> float:
+    """By the gamma distribution whose shape and rate are alpha times those of p and 1 - alpha times those of q."""
+    shape = alpha * p["shape"] + (1.0 - alpha) * q["shape"]
+    part = alpha + (1.0 - alpha) * (p["scale"] / q["scale"])
+    if np.any(shape <= 0.0) or np.any(part <= 0.0):
+        return np.inf
+    return renyi_by_mean(gamma_kl, family, {"shape": shape, "scale": p["scale"] / part}, p, q, alpha)
+
+
+@register_renyi(Gamma, Exponential)
+def gamma_exponential_renyi(p_family: Gamma, p: Params, _q: Exponential, q: Params, alpha: float) -> float:
+    """The exponential distribution is the gamma distribution of shape 1."""
+    return gamma_renyi(p_family, p, Gamma(), _as_gamma(q["scale"]), alpha)
+
+
+@register_renyi(Exponential, Gamma)
+def exponential_gamma_renyi(_p: Exponential, p: Params, q_family: Gamma, q: Params, alpha: float) -> float:
+    """The exponential distribution is the gamma distribution of shape 1."""
+    return gamma_renyi(Gamma(), _as_gamma(p["scale"]), q_family, q, alpha)

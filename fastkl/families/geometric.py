@@ -12,7 +12,7 @@ from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl._core.special.log_tails import log_one_minus_exp
 from fastkl.families.base import Fit
 from fastkl.families.bernoulli import bernoulli_divergence, bernoulli_entropy
-from fastkl.families.closed_form import register_kl
+from fastkl.families.closed_form import register_kl, register_renyi, renyi_by_mean
 from fastkl.families.counts import CountFamily, boundary_sentence
 from fastkl.families.spaces import UnitInterval
 from fastkl.families.univariate import BELOW_INFINITY
@@ -148,3 +148,17 @@ class Geometric(CountFamily):
 def geometric_kl(_p: Geometric, p: Params, _q: Geometric, q: Params) -> float:
     """Divergence of a single trial times the expected number of trials, summed over the columns."""
     return float(np.sum(bernoulli_divergence(p["probability"], q["probability"]) / p["probability"]))
+
+
+@register_renyi(Geometric, Geometric)
+def geometric_renyi(family: Geometric, p: Params, _q: Geometric, q: Params, alpha: float) -> float:
+    """By the geometric distribution whose probability of failure is a^alpha b^(1 - alpha) for those of p and q."""
+    logs = [np.log1p(-params["probability"]) for params in (p, q)]
+    if alpha > 1.0 and np.any(np.isneginf(logs[1]) & ~np.isneginf(logs[0])):
+        return np.inf  # q never fails
+    never = np.isneginf(logs[0]) | np.isneginf(logs[1])
+    first, second = (np.where(never, 0.0, log) for log in logs)
+    log_failure = np.where(never, -np.inf, second + alpha * (first - second))
+    if np.any(log_failure >= 0.0):
+        return np.inf
+    return renyi_by_mean(geometric_kl, family, {"probability": -np.expm1(log_failure)}, p, q, alpha)

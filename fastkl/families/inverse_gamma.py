@@ -13,8 +13,16 @@ from fastkl._core.special.exact import exact_product
 from fastkl._core.special.gamma_functions import log_excess, log_minus_digamma, stirling_error, trigamma
 from fastkl._core.special.gamma_tails import plain_gamma_tail
 from fastkl.families.base import Fit
-from fastkl.families.closed_form import register_kl
-from fastkl.families.gamma import MAX_NEWTON_STEPS, Gamma, gamma_kl, inverse_digamma, log_quotient_tails, solve_shape
+from fastkl.families.closed_form import register_kl, register_renyi
+from fastkl.families.gamma import (
+    MAX_NEWTON_STEPS,
+    Gamma,
+    gamma_kl,
+    gamma_renyi,
+    inverse_digamma,
+    log_quotient_tails,
+    solve_shape,
+)
 from fastkl.families.spaces import Positive
 from fastkl.families.univariate import ABOVE_ZERO, BELOW_INFINITY, UnivariateFamily, raise_if_constant
 
@@ -185,3 +193,10 @@ def inverse_gamma_kl(_p: InverseGamma, p: Params, _q: InverseGamma, q: Params) -
     return gamma_kl(
         Gamma(), {"shape": p["shape"], "scale": q["scale"]}, Gamma(), {"shape": q["shape"], "scale": p["scale"]}
     )
+
+
+@register_renyi(InverseGamma, InverseGamma)
+def inverse_gamma_renyi(_p: InverseGamma, p: Params, _q: InverseGamma, q: Params, alpha: float) -> float:
+    """That of the gamma distributions of 1 / x."""
+    one, other = {"shape": p["shape"], "scale": q["scale"]}, {"shape": q["shape"], "scale": p["scale"]}
+    return gamma_renyi(Gamma(), one, Gamma(), other, alpha)

@@ -12,7 +12,7 @@ from scipy.special import hyperu
 from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl._core.special.inverse_gaussian_tails import log_inverse_gaussian_tails
 from fastkl.families.base import Fit
-from fastkl.families.closed_form import register_kl
+from fastkl.families.closed_form import register_kl, register_renyi, renyi_by_mean
 from fastkl.families.exponential import log_ratio_excess
 from fastkl.families.spaces import Positive
 from fastkl.families.univariate import ABOVE_ZERO, BELOW_INFINITY, UnivariateFamily, raise_if_constant
@@ -142,3 +142,18 @@ def inverse_gaussian_kl(_p: InverseGaussian, p: Params, _q: InverseGaussian, q: 
     """(r - 1 - log r) / 2 with r the ratio of shapes, plus shape_q (m_p - m_q)^2 / (2 m_p m_q^2)."""
     shift = ((p["mean"] - q["mean"]) / q["mean"]) ** 2 / p["mean"]
     return float(np.sum(0.5 * (log_ratio_excess(q["shape"] / p["shape"]) + q["shape"] * shift)))
+
+
+@register_renyi(InverseGaussian, InverseGaussian)
+def inverse_gaussian_renyi(
+    family: InverseGaussian, p: Params, _q: InverseGaussian, q: Params, alpha: float
+) -> float | None:
+    """By the member whose shape, and shape / mean^2, are alpha times those of p and 1 - alpha times those of q."""
+    shape, rate = (
+        alpha * p["shape"] / p["mean"] ** power + (1.0 - alpha) * q["shape"] / q["mean"] ** power for power in (0, 2)
+    )
+    if np.any(shape <= 0.0) or np.any(rate < 0.0):
+        return np.inf
+    if np.any(rate == 0.0):
+        return None  # a Lévy distribution
+    return renyi_by_mean(inverse_gaussian_kl, family, {"mean": np.sqrt(shape / rate), "shape": shape}, p, q, alpha)

@@ -13,7 +13,8 @@ from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl._core.special.gamma_functions import HALF_LOG_2PI
 from fastkl._core.special.log_tails import log_normal_sf
 from fastkl.families.base import Fit
-from fastkl.families.closed_form import register_kl
+from fastkl.families.closed_form import register_kl, register_renyi
+from fastkl.families.normal import Normal, normal_renyi
 from fastkl.families.spaces import Positive, Real
 from fastkl.families.univariate import ABOVE_ZERO, BELOW_INFINITY, UnivariateFamily, raise_if_constant
 
@@ -161,3 +162,10 @@ def lognormal_kl(_p: Lognormal, p: Params, _q: Lognormal, q: Params) -> float:
     shift = (p["meanlog"] - q["meanlog"]) / q["sdlog"]
     excess = np.maximum((ratio**2 - 1.0) - 2.0 * np.log(ratio), 0.0)
     return float(np.sum(0.5 * (excess + shift**2)))
+
+
+@register_renyi(Lognormal, Lognormal)
+def lognormal_renyi(_p: Lognormal, p: Params, _q: Lognormal, q: Params, alpha: float) -> float:
+    """That of the normal distributions of the logarithms."""
+    one, other = ({"loc": params["meanlog"], "scale": params["sdlog"]} for params in (p, q))
+    return normal_renyi(Normal(), one, Normal(), other, alpha)

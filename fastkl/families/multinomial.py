@@ -14,7 +14,7 @@ from fastkl._core.rows import Rows
 from fastkl.exceptions import DegenerateDataError, SupportError
 from fastkl.families._row_sums import multinomial_log_density, multinomial_statistics
 from fastkl.families.base import Family, Fit
-from fastkl.families.closed_form import register_kl
+from fastkl.families.closed_form import register_kl, register_renyi, renyi_of_probabilities
 from fastkl.families.counts import deviance
 from fastkl.families.spaces import Simplex
 from fastkl.families.univariate import BELOW_INFINITY
@@ -225,3 +225,14 @@ def multinomial_kl(p_family: Multinomial, p: Params, q_family: Multinomial, q: P
     if n != q_family.n_trials:
         return np.inf  # no row of the one is possible under the other
     return int(n) * float(np.sum(deviance(p["probabilities"], q["probabilities"])))
+
+
+@register_renyi(Multinomial, Multinomial)
+def multinomial_renyi(p_family: Multinomial, p: Params, q_family: Multinomial, q: Params, alpha: float) -> float | None:
+    """n times that of a single trial, inf for different numbers of trials; None unless both are known."""
+    n = p_family.n_trials
+    if n is None or q_family.n_trials is None:
+        return None
+    if n != q_family.n_trials:
+        return np.inf
+    return int(n) * renyi_of_probabilities(p["probabilities"], q["probabilities"], alpha)

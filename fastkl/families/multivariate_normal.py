@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.linalg import cho_solve, solve_triangular
+from scipy.linalg import cho_solve, eigh, solve_triangular
 
 from fastkl._core._linalg import component_moments, merge_moments, moments, whitened_squares
 from fastkl._core.array_types import Floats, Params, Statistics
@@ -16,7 +16,7 @@ from fastkl._core.special.gamma_functions import HALF_LOG_2PI
 from fastkl.exceptions import DegenerateDataError
 from fastkl.families import incomplete
 from fastkl.families.base import Family, Fit
-from fastkl.families.closed_form import register_kl
+from fastkl.families.closed_form import register_kl, register_renyi, renyi_by_mean
 from fastkl.families.matrices import dependence, dependent_column
 from fastkl.families.normal import Normal
 from fastkl.families.normal_vector import NormalVector
@@ -397,3 +397,22 @@ def _textbook_matrix(mp: Any, covariance: Any, d: int) -> Any:
     if isinstance(covariance, mp.matrix):
         return covariance
     return mp.diag(covariance if isinstance(covariance, list) else [covariance] * d)
+
+
+@register_renyi(MultivariateNormal, MultivariateNormal)
+@register_renyi(Normal, MultivariateNormal)
+@register_renyi(MultivariateNormal, Normal)
+def multivariate_normal_renyi(p_family: Family, p: Params, q_family: Family, q: Params, alpha: float) -> float:
+    """By the normal distribution whose precision is alpha S_p^-1 + (1 - alpha) S_q^-1; inf where that is none."""
+    (p_mean, p_covariance), (q_mean, q_covariance) = full_covariance(p_family, p), full_covariance(q_family, q)
+    # In coordinates where the covariance of q is one and that of p is diagonal.
+    values, to = eigh(p_covariance, q_covariance)
+    part = alpha + (1.0 - alpha) * values
+    if np.any(part <= 0.0):
+        return np.inf
+    back = q_covariance @ to
+    mean = p_mean + back @ ((1.0 - alpha) * values / part * (to.T @ (q_mean - p_mean)))
+    between = {"mean": mean, "covariance": (back * (values / part)) @ back.T}
+    family = MultivariateNormal()
+    first, second = ({"mean": m, "covariance": S} for m, S in ((p_mean, p_covariance), (q_mean, q_covariance)))
+    return renyi_by_mean(multivariate_normal_kl, family, between, first, second, alpha)

@@ -13,7 +13,7 @@ from fastkl._core.rows import Rows
 from fastkl._core.special.gamma_functions import HALF_LOG_2PI, log_excess
 from fastkl._core.special.log_tails import log_normal_sf
 from fastkl.families.base import Fit
-from fastkl.families.closed_form import register_kl
+from fastkl.families.closed_form import register_kl, register_renyi, renyi_by_mean
 from fastkl.families.spaces import Positive, Real
 from fastkl.families.univariate import UnivariateFamily, raise_if_constant
 
@@ -152,3 +152,14 @@ def normal_kl(_p: Normal, p: Params, _q: Normal, q: Params) -> float:
     excess = log_excess(np.where(usual, change, 0.0), np.where(usual, root, 1.0) ** 2)
     excess = np.where(usual, excess, change - 2.0 * (np.log(s) - np.log(t)))
     return float(np.sum(0.5 * (excess + square)))
+
+
+@register_renyi(Normal, Normal)
+def normal_renyi(family: Normal, p: Params, _q: Normal, q: Params, alpha: float) -> float:
+    """By the normal distribution whose precision is alpha / s^2 + (1 - alpha) / t^2; inf where that is none."""
+    ratio = (p["scale"] / q["scale"]) ** 2
+    part = alpha + (1.0 - alpha) * ratio
+    if np.any(part <= 0.0):
+        return np.inf
+    loc = p["loc"] + (1.0 - alpha) * ratio / part * (q["loc"] - p["loc"])
+    return renyi_by_mean(normal_kl, family, {"loc": loc, "scale": p["scale"] / np.sqrt(part)}, p, q, alpha)

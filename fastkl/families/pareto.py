@@ -11,7 +11,7 @@ from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl._core.special.log_tails import log_one_minus_exp, log_ratio
 from fastkl.exceptions import SupportError
 from fastkl.families.base import Fit
-from fastkl.families.closed_form import register_kl
+from fastkl.families.closed_form import register_kl, register_renyi
 from fastkl.families.exponential import log_ratio_excess
 from fastkl.families.spaces import Positive
 from fastkl.families.univariate import ABOVE_ZERO, BELOW_INFINITY, UnivariateFamily, raise_if_constant
@@ -157,3 +157,15 @@ def pareto_kl(_p: Pareto, p: Params, _q: Pareto, q: Params) -> float:
     if np.any(p["scale"] < q["scale"]):
         return np.inf
     return float(np.sum(log_ratio_excess(q["shape"] / p["shape"]) + q["shape"] * np.log(p["scale"] / q["scale"])))
+
+
+@register_renyi(Pareto, Pareto)
+def pareto_renyi(_p: Pareto, p: Params, _q: Pareto, q: Params, alpha: float) -> float:
+    """That of the shapes from the larger of both scales on, where both have mass, and the share of either there."""
+    a, b, low = p["shape"], q["shape"], np.maximum(p["scale"], q["scale"])
+    mean = alpha * a + (1.0 - alpha) * b
+    if np.any(mean <= 0.0) or (alpha > 1.0 and np.any(p["scale"] < q["scale"])):
+        return np.inf
+    of_shapes = alpha * log_ratio_excess(a / mean) + (1.0 - alpha) * log_ratio_excess(b / mean)
+    beyond = alpha * a * np.log(low / p["scale"]) + (1.0 - alpha) * b * np.log(low / q["scale"])
+    return float(np.sum((of_shapes + beyond) / (1.0 - alpha)))

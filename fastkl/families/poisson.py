@@ -11,7 +11,7 @@ from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl._core.rows import Rows
 from fastkl._core.special.gamma_tails import plain_gamma_tail
 from fastkl.families.base import Fit
-from fastkl.families.closed_form import register_kl
+from fastkl.families.closed_form import register_kl, register_renyi, renyi_by_mean
 from fastkl.families.column_sums import kernel_of_means
 from fastkl.families.counts import (
     CountFamily,
@@ -147,3 +147,14 @@ class Poisson(CountFamily):
 def poisson_kl(_p: Poisson, p: Params, _q: Poisson, q: Params) -> float:
     """Sum over the columns of l log(l / m) + m - l for rates l and m; inf where m = 0 < l."""
     return float(np.sum(deviance(p["rate"], q["rate"])))
+
+
+@register_renyi(Poisson, Poisson)
+def poisson_renyi(family: Poisson, p: Params, _q: Poisson, q: Params, alpha: float) -> float:
+    """By the Poisson distribution whose rate is l^alpha m^(1 - alpha) for rates l and m."""
+    first, second = p["rate"], q["rate"]
+    if alpha > 1.0 and np.any((second == 0.0) & (first > 0.0)):
+        return np.inf
+    both = (first > 0.0) & (second > 0.0)
+    ratio = np.where(both, first, 1.0) / np.where(both, second, 1.0)
+    return renyi_by_mean(poisson_kl, family, {"rate": np.where(both, second * ratio**alpha, 0.0)}, p, q, alpha)

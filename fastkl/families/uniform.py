@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl.exceptions import DegenerateDataError, SupportError
 from fastkl.families.base import Fit
-from fastkl.families.closed_form import register_kl
+from fastkl.families.closed_form import register_kl, register_renyi
 from fastkl.families.spaces import Real
 from fastkl.families.univariate import UnivariateFamily
 
@@ -156,3 +156,13 @@ def uniform_kl(_p: Uniform, p: Params, _q: Uniform, q: Params) -> float:
     if np.any((p["low"] < q["low"]) | (p["high"] > q["high"])):
         return np.inf
     return float(np.sum(np.log((q["high"] - q["low"]) / (p["high"] - p["low"]))))
+
+
+@register_renyi(Uniform, Uniform)
+def uniform_renyi(_p: Uniform, p: Params, _q: Uniform, q: Params, alpha: float) -> float:
+    """By the length that both share; inf where there is none, or where it is not all of the first with alpha > 1."""
+    shared = np.minimum(p["high"], q["high"]) - np.maximum(p["low"], q["low"])
+    first, second = (params["high"] - params["low"] for params in (p, q))
+    if np.any(shared <= 0.0) or (alpha > 1.0 and np.any((p["low"] < q["low"]) | (p["high"] > q["high"]))):
+        return np.inf
+    return float(np.sum((alpha * np.log(first / shared) + (1.0 - alpha) * np.log(second / shared)) / (1.0 - alpha)))

@@ -11,7 +11,7 @@ from scipy.special import i0e, i1e
 from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl._core.special.von_mises_tails import log_von_mises_tails, turn_ends
 from fastkl.families.base import Fit
-from fastkl.families.closed_form import register_kl
+from fastkl.families.closed_form import register_kl, register_renyi, renyi_by_mean
 from fastkl.families.solvers.quantiles import continuous_quantile
 from fastkl.families.spaces import Angle, Concentration
 from fastkl.families.univariate import UnivariateFamily, raise_if_constant
@@ -245,3 +245,13 @@ def von_mises_kl(_p: VonMises, p: Params, _q: VonMises, q: Params) -> float:
     turned = 2.0 * c * (1.0 - deficit) * np.sin(0.5 * (p["loc"] - q["loc"])) ** 2
     same = np.where(k == c, 0.0, np.maximum(np.log(i0e(c) / i0e(k)) + (c - k) * deficit, 0.0))
     return float(np.sum(same + turned))
+
+
+@register_renyi(VonMises, VonMises)
+def von_mises_renyi(family: VonMises, p: Params, _q: VonMises, q: Params, alpha: float) -> float:
+    """By the member whose vector is alpha times that of p and 1 - alpha times that of q."""
+    turn = q["loc"] - p["loc"]
+    along = alpha * p["concentration"] + (1.0 - alpha) * q["concentration"] * np.cos(turn)
+    across = (1.0 - alpha) * q["concentration"] * np.sin(turn)
+    mean = {"loc": p["loc"] + np.arctan2(across, along), "concentration": np.hypot(along, across)}
+    return renyi_by_mean(von_mises_kl, family, mean, p, q, alpha)

@@ -13,7 +13,7 @@ from fastkl._core.special.bessel_ratio import log_scaled_constant, ratio_and_com
 from fastkl.exceptions import DegenerateDataError, SupportError
 from fastkl.families._row_sums import row_excess, row_means
 from fastkl.families.base import Family, Fit
-from fastkl.families.closed_form import register_kl
+from fastkl.families.closed_form import register_kl, register_renyi, renyi_by_mean
 from fastkl.families.column_sums import column_moments, merged_moments
 from fastkl.families.spaces import Concentration, Direction
 
@@ -305,3 +305,12 @@ def von_mises_fisher_kl(_p: VonMisesFisher, p: Params, _q: VonMisesFisher, q: Pa
     turn = 0.5 * float(np.sum((p["direction"] - q["direction"]) ** 2))  # 1 - cos
     change = 0.0 if k == other else log_scaled_constant(d, k) - log_scaled_constant(d, other) - (k - other) * gap
     return max(change, 0.0) + ratio * other * turn
+
+
+@register_renyi(VonMisesFisher, VonMisesFisher)
+def von_mises_fisher_renyi(family: VonMisesFisher, p: Params, _q: VonMisesFisher, q: Params, alpha: float) -> float:
+    """By the member whose vector is alpha times that of p and 1 - alpha times that of q."""
+    vector = alpha * p["concentration"] * p["direction"] + (1.0 - alpha) * q["concentration"] * q["direction"]
+    length = float(np.linalg.norm(vector))
+    mean = {"direction": vector / length if length else p["direction"], "concentration": np.float64(length)}
+    return renyi_by_mean(von_mises_fisher_kl, family, mean, p, q, alpha)

@@ -14,6 +14,7 @@ CALLS = {
     "entropy": lambda **seed: fastkl.entropy(stats.gaussian_kde(X), n_draws=50, **seed),
     "cross_entropy": lambda **seed: fastkl.cross_entropy(stats.gaussian_kde(X), MODEL, n_draws=50, **seed),
     "jensen_shannon": lambda **seed: fastkl.jensen_shannon(MODEL, X, n_draws=200, **seed),
+    "renyi_divergence": lambda **seed: fastkl.renyi_divergence(MODEL, X, 0.5, n_draws=200, **seed),
     "jeffreys": lambda **seed: fastkl.jeffreys(MODEL, X, n_draws=200, **seed),
     "kl_lower_bound": lambda **seed: fastkl.kl_lower_bound(X, Y + 2.0, **seed),
     "permutation_test": lambda **seed: fastkl.permutation_test(X, Y, n_permutations=99, **seed).p_value,
