@@ -155,7 +155,7 @@ def test_labels_in_order_are_read_in_pieces(monkeypatch):
     keys = np.repeat(np.arange(6) * 2 - 3, sizes)
     values = np.random.default_rng(1).normal(size=len(keys))
     whole = fit_groups(values, keys)
-    monkeypatch.setattr("fastkl.selection.groups._PIECE", 4)
+    monkeypatch.setattr("fastkl.selection.group_keys._PIECE", 4)
     pieces = fit_groups(values, keys)
     assert pieces.n_rows.tolist() == whole.n_rows.tolist() == sizes
     assert pieces.groups["group"].tolist() == [-3, -1, 1, 3, 5, 7]
