@@ -70,7 +70,7 @@ def chosen(choice: Choice, names: Names | None, width: int, place: str) -> list[
 
 def _array(data: Any, choice: Choice, place: str) -> Batch:
     refuse_sparse(data, place)
-    X = np.asanyarray(look(data, place) if isinstance(data, list | tuple) else data)
+    X = data if isinstance(data, np.ndarray) else np.asanyarray(look(data, place))
     if X.ndim != 2:
         hint = " Reshape it with .reshape(-1, 1) if it is one column." if X.ndim == 1 and X.dtype.kind in "fiub" else ""
         raise SourceError(f"{place} has shape {X.shape}; rows of shape (n, d) are needed.{hint}")
