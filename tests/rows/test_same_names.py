@@ -36,7 +36,7 @@ def source_of(kind, names, folder):
     return pytest.importorskip("dask.dataframe").from_pandas(frame, npartitions=2)
 
 
-@pytest.mark.parametrize("kind", "frame frames arrow stream parquet relation dask".split())
+@pytest.mark.parametrize("kind", ["frame", "frames", "arrow", "stream", "parquet", "relation", "dask"])
 @pytest.mark.parametrize("names", [["a", "a", "w"], ["a", "w", "w"]])
 def test_they_are_refused(tmp_path, kind, names):
     # the first of the two was read twice, without a word
