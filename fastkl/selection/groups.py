@@ -15,18 +15,17 @@ from threading import Event
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from fastkl._core._threads import effective_n_threads
-from fastkl._core.array_types import Floats, Params
-from fastkl._core.rows import Rows
+from fastkl._core.array_types import Floats
 from fastkl.density import DensityMLE
 from fastkl.density.validation import resolve_family
 from fastkl.exceptions import DegenerateDataError, SupportError
 from fastkl.families.base import Family
 from fastkl.families.univariate import UnivariateFamily
 from fastkl.rows.in_order import in_order
-from fastkl.selection.group_fits import GroupFits, no_fits, refuse, take
+from fastkl.selection.group_fits import GroupFits, log_density_of, no_fits, refuse, take
 from fastkl.selection.group_keys import sorted_groups
 
 # Values that are fitted in one call: enough to amortise it, and few enough to stay in cache.
@@ -212,9 +211,3 @@ def _log_likelihood(model: DensityMLE, matrix: Floats) -> Floats:
     if family.has_statistics:
         return family.column_log_likelihood(model.statistics_, params)
     return np.array([float(log_density_of(family, params, j, matrix[:, j]).sum()) for j in range(matrix.shape[1])])
-
-
-def log_density_of(family: UnivariateFamily, params: Params, j: int, values: ArrayLike) -> Floats:
-    """The log-density of values under column j of the parameters."""
-    own = {name: value[j : j + 1] for name, value in params.items()}
-    return family.log_density(Rows(np.ascontiguousarray(values).reshape(-1, 1)), own)
