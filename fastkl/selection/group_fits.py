@@ -190,19 +190,18 @@ class GroupFits:
         -------
         pandas.DataFrame
             Labels of the group, column, n_rows, family, a column for each parameter and its standard error,
-            mean_log_likelihood, verdict.
+            mean_log_likelihood, verdict. Labels whose name is one of the others, such as "family", stand under "family_group".
         """
         import pandas as pd  # only here: the library does without it
 
         g, d = self.families.shape
-        table = {name: np.repeat(labels, d) for name, labels in self.groups.items()}
-        table |= {"column": np.tile(np.array(self.columns, dtype=object), g), "n_rows": np.repeat(self.n_rows, d)}
-        table["family"] = self.families.ravel()
+        found = {"column": np.tile(np.array(self.columns, dtype=object), g), "n_rows": np.repeat(self.n_rows, d)}
+        found["family"] = self.families.ravel()
         for name, values in self.params.items():
-            table |= {name: values.ravel(), f"{name}_error": self.standard_errors[name].ravel()}
-        return pd.DataFrame(
-            {**table, "mean_log_likelihood": self.mean_log_likelihood.ravel(), "verdict": self.verdicts.ravel()}
-        )
+            found |= {name: values.ravel(), f"{name}_error": self.standard_errors[name].ravel()}
+        found |= {"mean_log_likelihood": self.mean_log_likelihood.ravel(), "verdict": self.verdicts.ravel()}
+        labels = {f"{name}_group" if name in found else name: np.repeat(own, d) for name, own in self.groups.items()}
+        return pd.DataFrame(labels | found)
 
     def _label(self, i: int) -> str:
         return ", ".join(str(labels[i]) for labels in self.groups.values())

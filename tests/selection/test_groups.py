@@ -170,3 +170,13 @@ def test_a_value_out_of_all_numbers_in_a_sum_is_finite_still():
     np.testing.assert_array_equal(found.params["high"][:, 0], [1.7e308, 3.0])
     with pytest.raises(SourceError, match=r"Row 4 .* holds inf"):
         fit_groups(np.array([1e308, 1.2e308, 1.7e308, 1.0, np.inf, 3.0]), [0, 0, 0, 1, 1, 1], "uniform")
+
+
+@pytest.mark.parametrize("name", ["family", "column", "n_rows", "shape", "scale_error", "verdict"])
+def test_groups_by_a_name_that_the_table_has_itself(name):
+    """The labels were overwritten."""
+    frame = pd.DataFrame({name: LABELS, "x": VALUES[:, 0]})
+    table = fit_groups(frame, name, "gamma").to_frame()
+    assert table[f"{name}_group"].tolist() == sorted(set(LABELS))
+    plain = fit_groups(frame.rename(columns={name: "site"}), "site", "gamma").to_frame()
+    pd.testing.assert_frame_equal(table.drop(columns=f"{name}_group"), plain.drop(columns="site"))
