@@ -30,7 +30,9 @@ def sorted_groups(X: Any, by: Any, columns: Any) -> tuple[Floats, list[str], dic
     refuse_unread(X, "X")
     names = column_names(X)
     keys = _keys(X, by, names)
-    if columns is None and names is not None:
+    if isinstance(columns, str | int):
+        columns = [columns]  # a text is no list of letters
+    elif columns is None and names is not None:
         columns = [name for name in names if name not in keys]
     if not hasattr(X, "shape") and names is None:
         X = np.asarray(X)

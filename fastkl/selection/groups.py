@@ -39,7 +39,7 @@ def fit_groups(
     by: Any,
     families: str | Family | Sequence[str | Family] = "normal",
     *,
-    columns: Sequence[Any] | None = None,
+    columns: str | int | Sequence[Any] | None = None,
     criterion: str = "bic",
     min_rows: int = 2,
     n_jobs: int | None = None,
@@ -54,7 +54,7 @@ def fit_groups(
         What makes a group: the name of a column of the table, several of them, or a label for each row.
     families : str, Family or sequence of these, default="normal"
         Univariate families. Of several, each group takes the one that the criterion prefers.
-    columns : sequence of str or int, default=None
+    columns : str, int, or sequence of these, default=None
         Columns to fit; None for all but those of the groups.
     criterion : {"bic", "aic"}, default="bic"
         What chooses between families.
@@ -97,7 +97,7 @@ def fit_groups(
     chosen = _univariate(families)
     if criterion not in CRITERIA:
         raise ValueError(f"criterion is one of {', '.join(CRITERIA)}, not {criterion!r}.")
-    if isinstance(min_rows, bool) or not isinstance(min_rows, int) or min_rows < 1:
+    if isinstance(min_rows, bool) or not isinstance(min_rows, int | np.integer) or min_rows < 1:
         raise ValueError(f"min_rows is a number of rows of at least 1, not {min_rows!r}.")
     values, names, groups, starts = sorted_groups(X, by, columns)
     sizes = np.diff(starts)

@@ -180,3 +180,14 @@ def test_groups_by_a_name_that_the_table_has_itself(name):
     assert table[f"{name}_group"].tolist() == sorted(set(LABELS))
     plain = fit_groups(frame.rename(columns={name: "site"}), "site", "gamma").to_frame()
     pd.testing.assert_frame_equal(table.drop(columns=f"{name}_group"), plain.drop(columns="site"))
+
+
+def test_one_column_by_its_name():
+    """A text was read as the names that its letters are."""
+    frame = FRAME.assign(ab=VALUES[:, 0])
+    for columns in ("ab", ["ab"], 3):
+        found = fit_groups(frame, "site", "gamma", columns=columns, min_rows=np.int64(2))
+        assert found.columns == ["ab"]
+        np.testing.assert_array_equal(
+            found.params["shape"], fit_groups(FRAME, "site", "gamma", columns=["a"]).params["shape"]
+        )
