@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 #define FK_BLOCK 4096           /* rows of a block: results depend on it, and on nothing else that is chosen for speed */
-#define FK_WAVE_NUMBERS 2097152 /* partial results that wait for their turn to be merged: 16 MB at most */
+#define FK_WAVE_NUMBERS 2097152 /* partial results that wait to be merged: 16 MB, or two of each thread if these are more */
 
 #if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 12
 #define FK_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fastkl.exceptions import SourceError
 from fastkl.rows import arrow
-from fastkl.rows.columns import Names, column_number
+from fastkl.rows.columns import Names, column_number, refuse_duplicates
 from fastkl.rows.reading import as_floats, common_float, look, numbers, refuse_dates, refuse_masked, refuse_sparse
 from fastkl.rows.tables import is_table
 
@@ -55,19 +55,22 @@ def as_batch(data: Any, choice: Choice, place: str) -> Batch:
 
 
 def chosen(choice: Choice, names: Names | None, width: int, place: str) -> list[int]:
-    """Numbers of the wanted columns."""
+    """Numbers of the wanted columns, whose names no other column has: sources read, and scores find, columns by name."""
     if choice.columns is None:
         wanted = [j for j in range(width) if names is None or names[j] != choice.weights or choice.weights is None]
     else:
         wanted = [column_number(column, names, width, place) for column in choice.columns]
     if not wanted:
         raise SourceError(f"{place} has no columns to read.")
+    if names is not None:
+        weights = [] if choice.weights is None else [j for j in range(width) if names[j] == choice.weights]
+        refuse_duplicates(names, place, wanted + weights)
     return wanted
 
 
 def _array(data: Any, choice: Choice, place: str) -> Batch:
     refuse_sparse(data, place)
-    X = np.asanyarray(look(data, place) if isinstance(data, list | tuple) else data)
+    X = data if isinstance(data, np.ndarray) else np.asanyarray(look(data, place))
     if X.ndim != 2:
         hint = " Reshape it with .reshape(-1, 1) if it is one column." if X.ndim == 1 and X.dtype.kind in "fiub" else ""
         raise SourceError(f"{place} has shape {X.shape}; rows of shape (n, d) are needed.{hint}")

@@ -1,7 +1,7 @@
 """Which columns of a table are meant: names, numbers, slices, masks and callables, in the manner of ColumnTransformer."""
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -79,16 +79,16 @@ def column_number(column: Any, names: Names | None, d: int, place: str = "The ta
     raise SourceError(f"{place} has no column {column!r}; its columns are {listed(known)}.")
 
 
-def refuse_duplicates(names: Sequence[Any], name: str) -> None:
-    """SourceError where two columns have one name."""
+def refuse_duplicates(names: Names, name: str, wanted: Collection[int] | None = None) -> None:
+    """SourceError where two columns have one name, and either is among the ``wanted`` (None for all)."""
     seen: dict[Any, int] = {}
     for j, column in enumerate(names):
-        if column in seen:
+        if column in seen and (wanted is None or j in wanted or seen[column] in wanted):
             raise SourceError(
                 f"{name} has two columns named {column!r}, columns {seen[column]} and {j}: names have to tell columns apart. "
                 "Rename one of them, or leave it out."
             )
-        seen[column] = j
+        seen.setdefault(column, j)
 
 
 def named(column: int, names: Names | None) -> str:

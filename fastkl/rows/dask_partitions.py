@@ -94,9 +94,6 @@ def _of_frame(frame: Any, columns: Sequence[Any] | None, weights: Any, labels: b
     if in_frame is not None:
         column_number(in_frame, known, len(known), place)
         wanted += [in_frame] if in_frame not in wanted else []
-    twice = [name for name in wanted if known.count(name) > 1]
-    if twice:
-        raise SourceError(f"{place} has several columns of the name {twice[0]!r}.")
     frame = frame[wanted]
     for name, kind in zip(wanted, frame.dtypes, strict=True):
         refuse_dates(f"column {name!r}", kind, None, place)

@@ -8,6 +8,7 @@ import numpy as np
 from fastkl.exceptions import SourceError
 from fastkl.rows.batch import Batch, Choice, as_batch
 from fastkl.rows.columns import listed
+from fastkl.rows.reading import look
 from fastkl.rows.source import Block, Source, default_rows
 from fastkl.rows.weights import Weights
 
@@ -81,7 +82,7 @@ class IterableSource(Source):
 
     def _batch(self, item: Any, number: int) -> Batch:
         place, choice, weights = f"Batch {number}", self._choice, None
-        if isinstance(item, tuple) and len(item) == 2 and np.ndim(item[0]) != 0:
+        if _is_pair(item):
             item, weights = item
             if self._weights is not None or choice.weights is not None:
                 raise SourceError(
@@ -90,7 +91,7 @@ class IterableSource(Source):
         batch = as_batch(item, choice, place)
         if weights is None:
             return batch
-        weights = np.asarray(weights)
+        weights = np.asarray(look(weights, f"{place}, weights"))
         if weights.shape != (len(batch.X),) or weights.dtype.kind not in "fiub":
             raise SourceError(
                 f"{place} has {len(batch.X)} rows and weights of shape {weights.shape} and type {weights.dtype}; one number for "
@@ -150,6 +151,13 @@ class FrameSource(Source):
             batch = as_batch(self._rows(first, first + size), self._choice, f"Block {number} of the data frame")
             weights = batch.weights if self._weights is None else self._weights.part(first, len(batch.X))
             yield Block(np.ascontiguousarray(batch.X), weights, first, number)
+
+
+def _is_pair(item: Any) -> bool:
+    """Whether this is rows and their weights: a pair, or, as loaders of torch have it, a list of a matrix and a vector."""
+    if isinstance(item, tuple):
+        return len(item) == 2 and np.ndim(item[0]) != 0
+    return isinstance(item, list) and [getattr(part, "ndim", None) for part in item] == [2, 1]
 
 
 def _named(names: Any) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextvars
 import pickle
+import secrets
 import threading
 import weakref
 from collections import Counter
@@ -31,6 +32,7 @@ from fastkl.rows.map_reduce import (
     Piece,
     Places,
     Sample,
+    Stamp,
     Sum,
     add,
     concatenated,
@@ -140,6 +142,13 @@ class MappedSource(Source):
         return list({part.key: part for part in parts}.values())
 
 
+def _parts(given: Any) -> list[Part]:
+    """What map gave for the batches; TypeError for anything else."""
+    if isinstance(given, Part | bytes | bytearray | memoryview) or not isinstance(given, Iterable):
+        raise TypeError(f"reduce takes a list of what map gave, one part for each batch, not {type(given).__name__}.")
+    return [_part(part) for part in given]
+
+
 def _part(given: Any) -> Part:
     """What map gave; TypeError for anything else, and for bytes of anything else."""
     part = given
@@ -151,6 +160,17 @@ def _part(given: Any) -> Part:
     if not isinstance(part, Part):
         raise TypeError(f"reduce takes what map gave, or bytes of it, not {type(part).__name__}.")
     return part
+
+
+def _check_stamps(parts: Sequence[Part], wanted: Pass) -> None:
+    """SourceError unless all parts are of this pass: those of another may fit it, and give wrong numbers."""
+    for number, part in enumerate(parts):
+        if part.stamp != wanted.stamp:
+            same = part.stamp is not None and wanted.stamp is not None and part.stamp[0] == wanted.stamp[0]
+            raise SourceError(
+                f"Part {number} is of {'an earlier pass of this job' if same else 'another job'}: every pass takes the parts "
+                "that its own job.map gave."
+            )
 
 
 def _raise_failure(parts: Sequence[Part]) -> None:
@@ -197,6 +217,7 @@ class Job:
     def __init__(self, call: Callable[[Source], Any], choice: Choice):
         self._channel = _Channel()
         self._wanted: Pass | None = None
+        self._stamp: Stamp = (secrets.token_bytes(8), 0)
         self._result: Any = None
         self._ended = False
         source = MappedSource(self._channel.ask, choice)
@@ -229,13 +250,17 @@ class Job:
         Raises
         ------
         SourceError
-            If the parts are not those of all batches, or the rows have changed.
+            If the parts are not those of all batches, or the rows have changed; if a part is of another pass or job, after which
+            the right ones may be given.
+        TypeError
+            If the parts are not what map gave.
         Exception
             What went wrong with a batch, for the first in the order of the rows; then the job has ended without a result.
         """
         if self._wanted is None:
             raise RuntimeError("The job wants no further pass: finish() gives the result.")
-        taken = [_part(part) for part in parts]
+        taken = _parts(parts)
+        _check_stamps(taken, self._wanted)
         self._wanted = None
         self._channel.to_thread.put(taken)
         self._listen()
@@ -256,7 +281,8 @@ class Job:
     def _listen(self) -> None:
         kind, value = self._channel.to_job.get()
         if kind == "pass":
-            self._wanted = value
+            self._stamp = (self._stamp[0], self._stamp[1] + 1)
+            self._wanted = replace(value, stamp=self._stamp)
             return
         self._ended = True
         self._abandon.detach()

@@ -33,6 +33,7 @@ VALUES = (
 FEWEST_ROWS, MOST_ROWS = 256, 1 << 15
 
 Node = tuple[int, int]  # 2**level blocks from number index * 2**level on
+Stamp = tuple[bytes, int]  # which job a pass is of, and the how manieth of it: sums of two jobs may look alike
 
 
 def block_rows(n_columns: int) -> int:
@@ -58,6 +59,7 @@ class Part(InBand):
 
     key: Any
     lengths: tuple[int, int] = (0, 0)  # rows, rows of positive weight
+    stamp: Stamp | None = None  # that of the pass
     names: Sequence[str] | None = None
     n_columns: int | None = None
     value: Any = None
@@ -178,6 +180,7 @@ class Pass(InBand):
 
     work: Any
     choice: Choice = field(default_factory=Choice)
+    stamp: Stamp | None = None
 
     def __call__(self, batch: Any, number: int | None = None) -> Part:
         """The part of a batch: rows as ``fit_batches`` takes them (an array, a table, a path, …), or an iterator over such.
@@ -209,9 +212,9 @@ class Pass(InBand):
                 blocks = [block if lasting else block.kept() for block in blocks if len(block.X)]
                 key = fingerprint(blocks)
             with single_threaded_blas():  # who maps several batches at a time has a thread for each
-                return replace(self.work.of_batch(key, blocks), names=names)
+                return replace(self.work.of_batch(key, blocks), names=names, stamp=self.stamp)
         except Exception as error:
-            return Part(key, names=names, failure=travelling(error))
+            return Part(key, stamp=self.stamp, names=names, failure=travelling(error))
 
     def _opened(self, batch: Any, key: Any) -> tuple[Iterable[Block], Sequence[str] | None, bool]:
         """The blocks of a batch, the names of its columns, and whether the blocks stay valid for good."""
@@ -328,10 +331,9 @@ def places_of(parts: Sequence[Part]) -> Places:
         if part.n_columns != filled[0].n_columns:
             raise SourceError(f"Batch {number} has {part.n_columns} columns, the first has {filled[0].n_columns}.")
         if part.names != filled[0].names:
-            here, there = ("no names" if one.names is None else listed(list(one.names)) for one in (part, filled[0]))
+            here, there = (_named(one.names) for one in (part, filled[0]))
             raise SourceError(
-                f"Batch {number} has the columns {here}, the first has {there}. Choose columns=[...] by name if only their order "
-                "differs."
+                f"Batch {number} has {here}, the first has {there}. Choose columns=[...] by name if only their order differs."
             )
     width = filled[0].n_columns or 0
     return Places(before[0], width, rows, positive, {part.key: part.lengths for part in parts})
@@ -371,6 +373,10 @@ def _from_first(batches: Iterator[Any]) -> Iterator[Any] | None:
 def _chained(first: Any, rest: Iterator[Any]) -> Iterator[Any]:
     yield first
     yield from rest
+
+
+def _named(names: Sequence[str] | None) -> str:
+    return "columns without names" if names is None else f"the columns {listed(list(names))}"
 
 
 def _positive(block: Block) -> int:

@@ -79,8 +79,8 @@ class DuckQuery(Query):
             with closing(read(rows)) as reader:
                 yield from reader
         except Exception as error:
-            # duckdb says so when the second query begins, or when either is read on
-            if "open result" not in str(error) and "busy with another" not in str(error):
+            # duckdb says so when the second query begins, or when either is read on; its versions have different words
+            if not any(words in str(error) for words in ("open result", "busy with another", "unfinished result")):
                 raise
             raise SourceError(
                 "The relation's connection is busy with another query, perhaps the other sample of this call. Give each "

@@ -89,7 +89,7 @@ class Weights:
     """
 
     def __init__(self, weights: Any):
-        self._values = np.asarray(weights)
+        self._values = np.asarray(look(weights, "sample_weight"))
         if self._values.ndim != 1 or self._values.dtype.kind not in "fiub":
             raise SourceError(
                 f"sample_weight has shape {self._values.shape} and type {self._values.dtype}; it takes one number for each "

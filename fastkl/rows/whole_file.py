@@ -12,6 +12,7 @@ import contextlib
 import errno
 import os
 import secrets
+import stat
 import time
 from pathlib import Path
 from typing import Any
@@ -60,9 +61,11 @@ class WholeFile:
             self._create()
 
     def _create(self) -> None:
-        """A new file, with the permissions that the process gives to its files, and its lock."""
+        """A new file, with the permissions of the one that it replaces, or that the process gives to its files, and its lock."""
         self.temporary = self.target.with_name(f"{self.target.name}.{secrets.token_hex(4)}{ENDING}")
         self.handle = os.open(self.temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+        with contextlib.suppress(OSError):  # no file yet, or a file system without permissions
+            os.chmod(self.temporary, stat.S_IMODE(self.target.stat().st_mode) | stat.S_IRUSR | stat.S_IWUSR)
         _lock(self.handle, wait=True)
 
     def finish(self) -> None:

@@ -24,6 +24,7 @@ from fastkl.density import MixtureMLE
 from fastkl.density.parametric.products import is_product, resolve_product
 from fastkl.density.refits import named_draws
 from fastkl.density.validation import as_generator, resolve_family
+from fastkl.divergence.options import also_by_rng
 from fastkl.exceptions import DegenerateDataError
 from fastkl.families.multivariate_normal import MultivariateNormal
 from fastkl.rows.progress import Progress, progress_of
@@ -137,6 +138,7 @@ class ComponentChoice:
         return f"<table><tr>{''.join(f'<th>{cell}</th>' for cell in head)}</tr>{body}</table>"
 
 
+@also_by_rng
 def choose_components(
     X: ArrayLike,
     n_components: Iterable[int] = range(1, 11),
@@ -177,7 +179,7 @@ def choose_components(
     level : float, default=0.05
         Up to which p-value a test rejects.
     random_state : int, RandomState, Generator or None, default=None
-        Of starts and draws. A number gives the same choice every time.
+        Of starts and draws. A number gives the same choice every time. ``rng=`` is taken in its place (SPEC 7).
     progress : bool or callable, default=False
         True shows a bar (tqdm), a function is called with the fits done and the fits in all.
 

@@ -7,12 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from fastkl._core.array_types import Floats
+from fastkl._core.array_types import Floats, Params
+from fastkl._core.rows import Rows
 from fastkl.density import DensityMLE
 from fastkl.exceptions import SourceError
 from fastkl.families.univariate import UnivariateFamily
+from fastkl.rows.columns import listed
+from fastkl.rows.tables import column_names
+from fastkl.selection.group_keys import sorted_groups
 
 
 @dataclass(frozen=True, repr=False)
@@ -128,6 +132,57 @@ class GroupFits:
             raise KeyError(f"There is no group {', '.join(map(str, group))}.")
         return int(np.argmax(same))
 
+    def score(self, X: Any, by: Any) -> Floats:
+        """Mean log-density of other rows, such as held-out or newer ones, by the density of their group.
+
+        Parameters
+        ----------
+        X : data frame or array-like of shape (n,) or (n, d)
+            The rows, with the columns of the fit: found by name in a table, where others do not matter.
+        by : str, sequence of str, or array-like of shape (n,)
+            What makes a group, as for ``fit_groups``.
+
+        Returns
+        -------
+        ndarray of shape (g, d)
+            Nats per row, in the order of ``groups``; nan for a group that has no fit, or no row here.
+
+        Raises
+        ------
+        SourceError
+            If a row is of a group that was not there in the fit, or a value is missing or infinite.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastkl import fit_groups
+        >>> x, kind = np.random.default_rng(0).gamma(2.0, size=4000), np.arange(4000) % 2
+        >>> found = fit_groups(x[:3000], by=kind[:3000], families="gamma")
+        >>> found.score(x[3000:], by=kind[3000:]).round(1).tolist()
+        [[-1.6], [-1.6]]
+        """
+        names = column_names(X)
+        wanted = None if names is None else [name for own in self.columns for name in names if str(name) == own]
+        values, labels, groups, starts = sorted_groups(X, by, wanted)
+        if len(labels) != len(self.columns) or len(groups) != len(self.groups):
+            raise SourceError(
+                f"The fit has the columns {listed(self.columns)} in groups by {listed(list(self.groups))}; these rows have "
+                f"{listed(labels)} in groups by {listed(list(groups))}."
+            )
+        places = {label: i for i, label in enumerate(zip(*self.groups.values(), strict=True))}
+        scores = np.full(self.families.shape, np.nan)
+        for label, start, stop in zip(zip(*groups.values(), strict=True), starts[:-1], starts[1:], strict=True):
+            i = places.get(label)
+            if i is None:
+                raise SourceError(
+                    f"The group {', '.join(map(str, label))} was not there in the fit: leave its rows out."
+                )
+            for j in np.flatnonzero(self.chosen[i] >= 0):
+                family = self.candidates[self.chosen[i, j]]
+                own = {name: self.params[name][i, j : j + 1] for name in family.parameter_names}
+                scores[i, j] = log_density_of(family, own, 0, values[start:stop, j]).mean()
+        return scores
+
     def to_frame(self) -> Any:
         """The table as a pandas data frame: a row for each group and column.
 
@@ -135,19 +190,18 @@ class GroupFits:
         -------
         pandas.DataFrame
             Labels of the group, column, n_rows, family, a column for each parameter and its standard error,
-            mean_log_likelihood, verdict.
+            mean_log_likelihood, verdict. Labels whose name is one of the others, such as "family", stand under "family_group".
         """
         import pandas as pd  # only here: the library does without it
 
         g, d = self.families.shape
-        table = {name: np.repeat(labels, d) for name, labels in self.groups.items()}
-        table |= {"column": np.tile(np.array(self.columns, dtype=object), g), "n_rows": np.repeat(self.n_rows, d)}
-        table["family"] = self.families.ravel()
+        found = {"column": np.tile(np.array(self.columns, dtype=object), g), "n_rows": np.repeat(self.n_rows, d)}
+        found["family"] = self.families.ravel()
         for name, values in self.params.items():
-            table |= {name: values.ravel(), f"{name}_error": self.standard_errors[name].ravel()}
-        return pd.DataFrame(
-            {**table, "mean_log_likelihood": self.mean_log_likelihood.ravel(), "verdict": self.verdicts.ravel()}
-        )
+            found |= {name: values.ravel(), f"{name}_error": self.standard_errors[name].ravel()}
+        found |= {"mean_log_likelihood": self.mean_log_likelihood.ravel(), "verdict": self.verdicts.ravel()}
+        labels = {f"{name}_group" if name in found else name: np.repeat(own, d) for name, own in self.groups.items()}
+        return pd.DataFrame(labels | found)
 
     def _label(self, i: int) -> str:
         return ", ".join(str(labels[i]) for labels in self.groups.values())
@@ -211,3 +265,9 @@ def refuse(result: GroupFits, reason: str, group: int, column: int) -> None:
     """A family has no fit for this group, which counts where no other has one."""
     if result.chosen[group, column] < 0 and not result.verdicts[group, column]:
         result.verdicts[group, column] = reason
+
+
+def log_density_of(family: UnivariateFamily, params: Params, j: int, values: ArrayLike) -> Floats:
+    """The log-density of values under column j of the parameters."""
+    own = {name: value[j : j + 1] for name, value in params.items()}
+    return family.log_density(Rows(np.ascontiguousarray(values).reshape(-1, 1)), own)

@@ -15,27 +15,22 @@ from threading import Event
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from fastkl._core._threads import effective_n_threads
-from fastkl._core.array_types import Floats, Params
-from fastkl._core.rows import Rows
+from fastkl._core.array_types import Floats
 from fastkl.density import DensityMLE
 from fastkl.density.validation import resolve_family
-from fastkl.exceptions import DegenerateDataError, SourceError, SupportError
+from fastkl.exceptions import DegenerateDataError, SupportError
 from fastkl.families.base import Family
 from fastkl.families.univariate import UnivariateFamily
-from fastkl.rows.batch import Choice, as_batch
 from fastkl.rows.in_order import in_order
-from fastkl.rows.missing import missing
-from fastkl.rows.reading import refuse_unread
-from fastkl.rows.tables import column_names, column_values
-from fastkl.selection.group_fits import GroupFits, no_fits, refuse, take
+from fastkl.selection.group_fits import GroupFits, log_density_of, no_fits, refuse, take
+from fastkl.selection.group_keys import sorted_groups
 
 # Values that are fitted in one call: enough to amortise it, and few enough to stay in cache.
 _CELLS = 1 << 18
 _CELLS_OF_PASSES = 1 << 16  # for families that pass over them many times: Ctrl-C waits for the fits that have begun
-_PIECE = 1 << 18  # labels that are compared at a time
 CRITERIA = ("bic", "aic")
 
 
@@ -44,7 +39,7 @@ def fit_groups(
     by: Any,
     families: str | Family | Sequence[str | Family] = "normal",
     *,
-    columns: Sequence[Any] | None = None,
+    columns: str | int | Sequence[Any] | None = None,
     criterion: str = "bic",
     min_rows: int = 2,
     n_jobs: int | None = None,
@@ -59,7 +54,7 @@ def fit_groups(
         What makes a group: the name of a column of the table, several of them, or a label for each row.
     families : str, Family or sequence of these, default="normal"
         Univariate families. Of several, each group takes the one that the criterion prefers.
-    columns : sequence of str or int, default=None
+    columns : str, int, or sequence of these, default=None
         Columns to fit; None for all but those of the groups.
     criterion : {"bic", "aic"}, default="bic"
         What chooses between families.
@@ -102,7 +97,7 @@ def fit_groups(
     chosen = _univariate(families)
     if criterion not in CRITERIA:
         raise ValueError(f"criterion is one of {', '.join(CRITERIA)}, not {criterion!r}.")
-    if isinstance(min_rows, bool) or not isinstance(min_rows, int) or min_rows < 1:
+    if isinstance(min_rows, bool) or not isinstance(min_rows, int | np.integer) or min_rows < 1:
         raise ValueError(f"min_rows is a number of rows of at least 1, not {min_rows!r}.")
     values, names, groups, starts = sorted_groups(X, by, columns)
     sizes = np.diff(starts)
@@ -137,104 +132,6 @@ def _univariate(families: Any) -> list[UnivariateFamily]:
             raise ValueError(f"fit_groups fits univariate families of numbers; {family.name} is none.")
         found.append(family)
     return found
-
-
-def sorted_groups(X: Any, by: Any, columns: Any) -> tuple[Floats, list[str], dict[str, NDArray[Any]], NDArray[np.intp]]:
-    """Values (n, d) in the order of their groups, names of the columns, labels of the groups, and where each group starts."""
-    refuse_unread(X, "X")
-    names = column_names(X)
-    keys = _keys(X, by, names)
-    if columns is None and names is not None:
-        columns = [name for name in names if name not in keys]
-    if not hasattr(X, "shape") and names is None:
-        X = np.asarray(X)
-    if getattr(X, "ndim", 2) == 1:
-        X = np.asarray(X).reshape(-1, 1)
-    batch = as_batch(X, Choice(columns), "X")
-    values = np.asarray(batch.X)
-    labels = batch.names or [f"x{j}" if values.shape[1] > 1 else "x" for j in range(values.shape[1])]
-    for name, key in keys.items():
-        if len(key) != len(values):
-            raise ValueError(f"by has {len(key)} labels for {len(values)} rows.")
-        if (key.dtype.kind in "fcmMO" or np.ma.is_masked(key)) and (lost := missing(key)).any():
-            raise SourceError(
-                f"The group {name!r} is missing in row {int(np.argmax(lost))}: drop such rows, or name it."
-            )
-    with np.errstate(over="ignore", invalid="ignore"):
-        sums_up = np.isfinite(values.sum())  # in one look, of finite values that are not huge
-    if not sums_up and not np.isfinite(values).all():
-        row, j = (int(i) for i in np.argwhere(~np.isfinite(values))[0])
-        raise SourceError(f"Row {row} of column {labels[j]!r} holds {values[row, j]}: fit_groups needs finite values.")
-    only = next(iter(keys))
-    if len(keys) == 1 and (begins := _runs(keys[only])) is not None:
-        return values, labels, {only: keys[only][begins]}, np.append(begins, len(values))
-    groups, codes = _coded(keys)
-    order = _order(codes)
-    if order is not None:
-        values, codes = values[order], codes[order]
-    starts = np.flatnonzero(np.diff(codes, prepend=-1)).astype(np.intp)
-    return values, labels, groups, np.append(starts, len(codes))
-
-
-def _keys(X: Any, by: Any, names: list[Any] | None) -> dict[str, NDArray[Any]]:
-    """The labels of the rows, by the names of what makes the groups."""
-    wanted = (
-        [by] if isinstance(by, str) else list(by) if isinstance(by, list | tuple) and _are_names(by, names) else None
-    )
-    if wanted is None:
-        key = np.asarray(by)
-        if key.ndim != 1:
-            raise ValueError(f"by has shape {key.shape}; one label for each row is needed.")
-        return {"group": key}
-    absent = [name for name in wanted if names is None or name not in names]
-    if absent:
-        there = "X has no named columns" if names is None else f"its columns are {', '.join(map(str, names))}"
-        raise SourceError(f"X has no column {absent[0]!r} for the groups; {there}.")
-    return {name: column_values(X, names.index(name)) for name in wanted}  # type: ignore[union-attr]
-
-
-def _are_names(by: Sequence[Any], names: list[Any] | None) -> bool:
-    return names is not None and len(by) > 0 and all(isinstance(name, str) for name in by) and by[0] in names
-
-
-def _coded(keys: dict[str, NDArray[Any]]) -> tuple[dict[str, NDArray[Any]], NDArray[np.int64]]:
-    """Labels of the groups, and the number of its group for every row."""
-    parts = [np.unique(key, return_inverse=True) for key in keys.values()]
-    codes = parts[0][1].astype(np.int64)
-    for labels, inverse in parts[1:]:
-        codes = codes * len(labels) + inverse
-    if len(parts) == 1:
-        return {next(iter(keys)): parts[0][0]}, codes
-    found, codes = np.unique(codes, return_inverse=True)
-    groups: dict[str, NDArray[Any]] = {}
-    for name, (labels, _) in reversed(list(zip(keys, parts, strict=True))):
-        groups[name], found = labels[found % len(labels)], found // len(labels)
-    return dict(reversed(groups.items())), codes.astype(np.int64)
-
-
-def _runs(key: NDArray[Any]) -> NDArray[np.intp] | None:
-    """Where each group starts, if rows come in the order of their labels, in one look piece by piece; else None."""
-    if not len(key) or key.dtype.kind not in "iufUS":
-        return None
-    begins = [np.zeros(1, dtype=np.intp)]
-    for first in range(1, len(key), _PIECE):
-        own = key[first : first + _PIECE]
-        before = key[first - 1 : first - 1 + len(own)]
-        new = np.flatnonzero(own != before)
-        if np.any(own[new] < before[new]):
-            return None
-        begins.append(new + first)
-    return np.concatenate(begins)
-
-
-def _order(codes: NDArray[np.int64]) -> NDArray[np.intp] | None:
-    """Rows in the order of their groups, or None if they are; by digits of 16 bits, which numpy sorts in linear time."""
-    if np.all(codes[1:] >= codes[:-1]):
-        return None
-    order = np.argsort((codes & 0xFFFF).astype(np.uint16), kind="stable")
-    for shift in range(16, max(int(codes.max()).bit_length(), 1), 16):
-        order = order[np.argsort(((codes[order] >> shift) & 0xFFFF).astype(np.uint16), kind="stable")]
-    return order
 
 
 def _alike(sizes: NDArray[np.intp], min_rows: int, cells: int) -> Iterator[NDArray[np.intp]]:
@@ -314,9 +211,3 @@ def _log_likelihood(model: DensityMLE, matrix: Floats) -> Floats:
     if family.has_statistics:
         return family.column_log_likelihood(model.statistics_, params)
     return np.array([float(log_density_of(family, params, j, matrix[:, j]).sum()) for j in range(matrix.shape[1])])
-
-
-def log_density_of(family: UnivariateFamily, params: Params, j: int, values: ArrayLike) -> Floats:
-    """The log-density of values under column j of the parameters."""
-    own = {name: value[j : j + 1] for name, value in params.items()}
-    return family.log_density(Rows(np.ascontiguousarray(values).reshape(-1, 1)), own)

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils import check_random_state
 
 from fastkl import families as all_families
 from fastkl._core._threads import effective_n_threads
 from fastkl._core.array_types import Floats
+from fastkl.divergence.options import also_by_rng, as_random_state
 from fastkl.exceptions import ColumnTypeError
 from fastkl.rows.columns import column_numbers, named
 from fastkl.rows.reading import look, refuse_unread
@@ -35,6 +35,7 @@ from fastkl.selection.joint_trials import JointTrials, density_trials
 _MOST_JOINT = 100
 
 
+@also_by_rng
 def rank_families(
     X: Any,
     *,
@@ -72,8 +73,8 @@ def rank_families(
         Parts of the cross-validation.
     max_rows : int or None, default=100_000
         Most rows to rank on, drawn at random without replacement; None takes all of them.
-    random_state : int, RandomState or None, default=0
-        For these rows, and for the division into parts.
+    random_state : int, RandomState, Generator or None, default=0
+        For these rows, and for the division into parts. ``rng=`` is taken in its place (SPEC 7).
     n_jobs : int, default=None
         Threads, as for ``DensityMLE``.
     progress : callable, default=None
@@ -118,7 +119,9 @@ def rank_families(
     columns, left_out, n_rows = _columns(X, angles, keep, asked)
     weights = read_weights(sample_weight, n_rows)
     index = np.flatnonzero(np.ones(n_rows) if weights is None else weights)  # rows of weight 0 are as good as absent
-    shuffled = check_random_state(random_state)
+    if isinstance(random_state, np.random.Generator):
+        random_state = as_random_state(random_state)
+    shuffled = as_random_state(random_state)
     drawn = index
     if max_rows is not None and len(index) > max_rows:
         drawn = np.sort(shuffled.choice(index, max_rows, replace=False))

@@ -137,6 +137,15 @@ def test_many_iterations_in_compiled_loops_are_told_of_in_strides():
     assert 1 <= len(recorder.scores) < 64
 
 
+@pytest.mark.parametrize("family", ["student_t", "generalized_extreme_value"])
+@pytest.mark.parametrize("seed", [1, 3, 8, 13])
+def test_several_ascents_in_compiled_loops(family, seed):
+    """Told of, the fit ended where the highest ascent so far had converged, while others still climbed."""
+    X = np.random.default_rng(seed).standard_t(1.5, size=(20, 1))
+    alone, heard = DensityMLE(family).fit(X), DensityMLE(family).set_callbacks(Recorder()).fit(X)
+    assert learnt(heard) == learnt(alone)
+
+
 def test_the_monitor_of_scores_with_weights():
     monitor = callback.ScoringMonitor(scoring=lambda density, X, y, **weights: {"nats": density.score(X, **weights)})
     weights = np.random.default_rng(2).random(len(TAILS))

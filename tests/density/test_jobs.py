@@ -293,3 +293,32 @@ def test_calls_out_of_turn():
     for keeps_rows in (KernelDensityMLE(), ShapeConstrainedMLE(), ShapeConstrainedMLE("decreasing", lower=-1.0)):
         with pytest.raises(SourceError, match="use fit_batches"):
             finished(keeps_rows.start(), [X])
+
+
+@pytest.mark.parametrize("send", [lambda part: part, bytes])
+def test_parts_of_another_pass_or_job(send):
+    """Those of two jobs over batches of one length fit each other: the numbers of the other rows came out."""
+    X = RNG.gamma(2.0, size=(9000, 1))
+    ours, theirs = DensityMLE("student_t").start(), DensityMLE("student_t").start()
+
+    def parts(job, scale):
+        return [send(job.map(scale * batch, k)) for k, batch in enumerate(np.array_split(X, 3))]
+
+    for job, scale in ((ours, 1.0), (theirs, 2.0)):
+        counted = parts(job, scale)
+        job.reduce(counted)
+    with pytest.raises(SourceError, match="Part 0 is of an earlier pass of this job"):
+        theirs.reduce(counted)
+    with pytest.raises(SourceError, match="Part 2 is of another job"):
+        ours.reduce(parts(ours, 1.0)[:2] + parts(theirs, 2.0)[2:])
+    while not ours.done:  # the right ones may still be given
+        ours.reduce(parts(ours, 1.0))
+    same(ours.finish(), finished(DensityMLE("student_t").start(), [X]))
+
+
+@pytest.mark.parametrize("given", [None, 3, b"part", lambda job, X: job.map(X), lambda job, X: bytes(job.map(X))])
+def test_parts_that_are_no_list(given):
+    job, X = DensityMLE("gamma").start(), RNG.gamma(2.0, size=(100, 1))
+    with pytest.raises(TypeError, match="a list of what map gave, one part for each batch, not"):
+        job.reduce(given(job, X) if callable(given) else given)
+    finished(job, [X])

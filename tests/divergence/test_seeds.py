@@ -24,6 +24,10 @@ CALLS = {
         .columns[0]
         .p_value
     ),
+    "choose_components": lambda **seed: fastkl.choose_components(X[:, None], [1, 2], **seed).log_likelihood[1],
+    "rank_families": lambda **seed: fastkl.rank_families(
+        X[:, None], families=["normal", "laplace"], **seed
+    ).joint.mean_log_likelihood[0],
 }
 
 

@@ -15,7 +15,10 @@ class Tensor:
 
     def __init__(self, values, problem=None):
         self._values, self._problem = values, problem
-        self.shape, self.ndim = values.shape, values.ndim
+        self.shape, self.ndim, self.dtype = values.shape, values.ndim, f"tensor.{values.dtype}"
+
+    def __getitem__(self, rows):
+        return Tensor(self._values[rows], self._problem)
 
     def __len__(self):
         return len(self._values)
@@ -52,3 +55,28 @@ def test_a_transposed_one_and_weights():
 def test_what_is_not_in_main_memory(problem):
     with pytest.raises(SourceError, match=r"X is a \w+\.Tensor that can't be read where it is .*main memory"):
         DensityMLE("gamma").fit(Tensor(X, problem))
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        Tensor(X),
+        [Tensor(X[:50]), Tensor(X[50:])],
+        [(Tensor(X[:50]), Tensor(np.ones(50))), Tensor(X[50:])],
+        [
+            [Tensor(X[:50]), Tensor(np.ones(50))],
+            [Tensor(X[50:]), Tensor(np.ones(150))],
+        ],  # as loaders of torch pair them
+        [[X[:50], np.ones(50)], [X[50:], np.ones(150)]],
+    ],
+)
+def test_batches(source):
+    found = DensityMLE("gamma").fit_batches(source)
+    np.testing.assert_allclose(found.params_["shape"], DensityMLE("gamma").fit(X).params_["shape"], rtol=1e-10)
+
+
+def test_batches_that_are_not_in_main_memory():
+    there = Tensor(X, BufferError("device cuda:0"))
+    for source in (there, [there], [(there, np.ones(200))], [(X, Tensor(np.ones(200), BufferError("device cuda:0")))]):
+        with pytest.raises(SourceError, match=r"is a \w+\.Tensor that can't be read where it is .*main memory"):
+            DensityMLE("gamma").fit_batches(source)

@@ -232,6 +232,13 @@ def test_pairs_bring_weights():
 # -- bad input -----------------------------------------------------------------------------------------------------------
 
 
+def test_masked_weights_are_refused():
+    masked = np.ma.array(W, mask=np.arange(N) == 5)
+    for source, weights in ((X, masked), ([(X, masked)], None)):
+        with pytest.raises(SourceError, match=r"masked values, the first in row 5"):
+            contents(open_source(source, weights=weights))
+
+
 def test_batches_that_do_not_agree():
     with pytest.raises(SourceError, match="Batch 1 has 2 columns, the batches before have 3"):
         contents(open_source([X[:5], X[:5, :2]]))

@@ -151,3 +151,16 @@ def test_a_missing_folder_is_named_and_no_temporary_file(tmp_path):
     with pytest.raises(NotADirectoryError, match=r"file is a file, not a folder to write m in"):
         model.save(tmp_path / "file" / "m")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such permissions")
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o664, 0o444])
+def test_a_file_keeps_its_permissions(tmp_path, mode):
+    """A file that only its owner may read was one for all after it was written anew."""
+    path = tmp_path / "model"
+    model = DensityMLE("normal").fit(X)
+    model.save(path)
+    path.chmod(mode)
+    model.save(path)
+    assert path.stat().st_mode & 0o777 == mode | 0o600
+    assert load(path).params_["loc"].tolist() == model.params_["loc"].tolist()

@@ -155,7 +155,7 @@ def test_labels_in_order_are_read_in_pieces(monkeypatch):
     keys = np.repeat(np.arange(6) * 2 - 3, sizes)
     values = np.random.default_rng(1).normal(size=len(keys))
     whole = fit_groups(values, keys)
-    monkeypatch.setattr("fastkl.selection.groups._PIECE", 4)
+    monkeypatch.setattr("fastkl.selection.group_keys._PIECE", 4)
     pieces = fit_groups(values, keys)
     assert pieces.n_rows.tolist() == whole.n_rows.tolist() == sizes
     assert pieces.groups["group"].tolist() == [-3, -1, 1, 3, 5, 7]
@@ -170,3 +170,24 @@ def test_a_value_out_of_all_numbers_in_a_sum_is_finite_still():
     np.testing.assert_array_equal(found.params["high"][:, 0], [1.7e308, 3.0])
     with pytest.raises(SourceError, match=r"Row 4 .* holds inf"):
         fit_groups(np.array([1e308, 1.2e308, 1.7e308, 1.0, np.inf, 3.0]), [0, 0, 0, 1, 1, 1], "uniform")
+
+
+@pytest.mark.parametrize("name", ["family", "column", "n_rows", "shape", "scale_error", "verdict"])
+def test_groups_by_a_name_that_the_table_has_itself(name):
+    """The labels were overwritten."""
+    frame = pd.DataFrame({name: LABELS, "x": VALUES[:, 0]})
+    table = fit_groups(frame, name, "gamma").to_frame()
+    assert table[f"{name}_group"].tolist() == sorted(set(LABELS))
+    plain = fit_groups(frame.rename(columns={name: "site"}), "site", "gamma").to_frame()
+    pd.testing.assert_frame_equal(table.drop(columns=f"{name}_group"), plain.drop(columns="site"))
+
+
+def test_one_column_by_its_name():
+    """A text was read as the names that its letters are."""
+    frame = FRAME.assign(ab=VALUES[:, 0])
+    for columns in ("ab", ["ab"], 3):
+        found = fit_groups(frame, "site", "gamma", columns=columns, min_rows=np.int64(2))
+        assert found.columns == ["ab"]
+        np.testing.assert_array_equal(
+            found.params["shape"], fit_groups(FRAME, "site", "gamma", columns=["a"]).params["shape"]
+        )

@@ -312,14 +312,17 @@ class IterativeFamily(UnivariateFamily):
 
 
 def _told_of(climbed: Callable[[int], Maximum], max_iter: int) -> Maximum:
-    """The end of an ascent in compiled loops, whose places are had by ascents that stop there: each, later one in four."""
-    most = 1
-    while most < max_iter:
+    """The end of an ascent in compiled loops, whose places are had by ascents that stop there: each, later one in four.
+
+    The end comes first: of several ascents a place is that of the highest so far, which says nothing of those that still climb.
+    """
+    end, most = climbed(max_iter), 1
+    while most <= min(end.n_iter + 1, max_iter - 1):
         place = climbed(most)
-        if report(lambda params=place.params: params) or place.n_iter < most:  # type: ignore[misc]  # bound now
+        if report(lambda params=place.params: params):  # type: ignore[misc]  # bound now
             return place
         most += 1 + (most // 4 if most >= SHOWN_ONE_BY_ONE else 0)
-    return climbed(max_iter)
+    return end
 
 
 def constant_columns(rows: Rows) -> tuple[NDArray[np.bool_], Floats]:
