@@ -2,15 +2,14 @@
 
 import argparse
 import json
-import os
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-import fastkl
 from fastkl._core.means import Mean
 from fastkl.commands.layout import number, plural, progress
+from fastkl.commands.model import opened
 from fastkl.commands.parameters import plain
 from fastkl.commands.standard_input import shown
 from fastkl.commands.tables import chosen, listed, names_of, remark_guess, rows_of
@@ -53,9 +52,7 @@ def run(options: argparse.Namespace) -> int:
     """Score, print, write."""
     if options.batch_rows < 1:
         raise ValueError(f"--batch-rows: at least 1, not {options.batch_rows}")
-    if not os.path.exists(options.model):
-        raise FileNotFoundError(f"there is no file {options.model}")
-    density = fastkl.load(options.model)
+    density = opened(options.model)
     _refuse_missing(density)
     found, (names, named) = columns_of_fit(density, options.data, options.columns), names_of(options.data)
     columns: list[Any] = [names[j] for j in found] if named else list(found)

@@ -171,6 +171,10 @@ def _paths(source: Any) -> list[Path]:
     return [path]
 
 
+# Of files of rows; each of the last three may also be packed.
+ENDINGS = (".npy", ".parquet", ".pq", ".csv", ".tsv", ".txt")
+
+
 def _opened_paths(paths: list[Path], choice: Choice, weights: Weights | None, block_rows: int | None) -> Source:
     if all(path.is_dir() or _ending(path) in {".parquet", ".pq"} for path in paths):
         from fastkl.rows.parquet import ParquetSource, parquet_files
@@ -188,9 +192,14 @@ def _opened_paths(paths: list[Path], choice: Choice, weights: Weights | None, bl
 
         return CsvSource(path, choice, weights, block_rows)
     raise ValueError(
-        f"{path} ends in none of .npy, .parquet, .pq, .csv, .tsv, .txt (the last three also with .gz): save the rows as one of "
-        "these, or give a table in the place of its path."
+        f"{path} ends in none of {', '.join(ENDINGS)} (the last three also with .gz): save the rows as one of these, or give a "
+        "table in the place of its path."
     )
+
+
+def named_like_rows(path: str | Path) -> bool:
+    """Whether a file of this name would be read as rows."""
+    return _ending(Path(path)) in ENDINGS
 
 
 def _ending(path: Path) -> str:
