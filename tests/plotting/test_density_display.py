@@ -234,6 +234,15 @@ def test_axis_labels_and_names(ax):
     assert ax.get_legend().get_texts()[1].get_text() == "fit, % enclosed"
 
 
+@pytest.mark.filterwarnings("error")
+def test_rows_without_names_have_those_of_the_fit():
+    table = pd.DataFrame(np.random.default_rng(0).gamma(2.0, size=(100, 2)), columns=["wait", "length"])
+    model = DensityMLE("multivariate_normal").fit(table)
+    assert DensityDisplay.from_estimator(model, table.to_numpy(), plot=False).columns == ["wait", "length"]
+    display = fastkl.GoodnessDisplay.from_estimator(model, model.sample(50, random_state=0), plot=False)
+    assert [one.column for one in display.displays.values()] == ["wait", "length"]
+
+
 def test_own_figure_and_no_global_settings():
     import matplotlib.pyplot as plt
 
