@@ -13,7 +13,7 @@ from fastkl.commands.model import opened
 from fastkl.commands.parameters import plain
 from fastkl.commands.standard_input import shown
 from fastkl.commands.tables import chosen, listed, names_of, remark_guess, rows_of
-from fastkl.exceptions import first_sentence
+from fastkl.exceptions import MissingValueError, first_sentence
 from fastkl.rows import open_source
 from fastkl.rows.output import Output, open_output, raise_if_same
 
@@ -66,7 +66,8 @@ def run(options: argparse.Namespace) -> int:
         tally.abandon(keep=False)
         if options.data in str(error):
             raise
-        raise ValueError(f"{options.data}: {first_sentence(error)}") from error
+        remedy = " Fill such values in, or remove their rows." if isinstance(error, MissingValueError) else ""
+        raise ValueError(f"{options.data}: {first_sentence(error)}{remedy}") from error
     finally:
         progress("")
     _report(tally, density, options)
