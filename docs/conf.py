@@ -14,8 +14,8 @@ author = "The fastkl developers"
 copyright = author
 version = release = fastkl.__version__
 
-# The last four are in docs/extensions: a page for every public name, a picture of every family, formulas as MathML, names in
-# running text as links.
+# The last five are in docs/extensions: a page for every public name, a picture of every family, formulas as MathML, names in
+# running text as links, pictures that scroll.
 extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
@@ -30,6 +30,7 @@ extensions = [
     "api_pages",
     "mathml",
     "name_links",
+    "wide_pictures",
 ]
 if os.environ.get("READTHEDOCS"):  # elsewhere nothing is fetched, and what belongs to other libraries is text
     extensions.append("sphinx.ext.intersphinx")

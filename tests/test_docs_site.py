@@ -40,6 +40,14 @@ def site(tmp_path_factory):
     return folder / "html"
 
 
+def extension(name):
+    """The module of an extension of the site."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / f"docs/extensions/{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 @pytest.mark.parametrize(
     ("tex", "wanted"),
     [
@@ -48,14 +56,17 @@ def site(tmp_path_factory):
         (r"-\frac m2", "<mo>−</mo><mfrac><mi>m</mi><mn>2</mn></mfrac>"),
         (r"\frac{n}{34}", "<mfrac><mi>n</mi><mn>34</mn></mfrac>"),
         (r"a \log x", "<mi>a</mi><mspace></mspace><mi>log</mi><mspace></mspace><mi>x</mi>"),
+        (
+            r"\log x = \underbrace{a}_b",
+            "<mi>log</mi><mspace></mspace><mi>x</mi><mo>=</mo><munder><munder><mi>a</mi><mo>⏟</mo></munder><mi>b</mi></munder>",
+        ),
+        (r"\overbrace{a}^b", "<mover><mover><mi>a</mi><mo>⏞</mo></mover><mi>b</mi></mover>"),
         (r"\log(x)", "<mi>log</mi><mo>&ApplyFunction;</mo><mo>(</mo><mi>x</mi><mo>)</mo>"),
     ],
 )
 def test_formulas_are_read_as_tex_reads_them(tex, wanted):
-    spec = importlib.util.spec_from_file_location("mathml", ROOT / "docs/extensions/mathml.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    found = re.sub(r"<(\w+)[^>]*>|\s+", lambda m: f"<{m[1]}>" if m[1] else "", module.mathml(tex, block=True))
+    text = extension("mathml").mathml(tex, block=True)
+    found = re.sub(r"<(\w+)[^>]*>|\s+", lambda m: f"<{m[1]}>" if m[1] else "", text)
     assert found == f"<math>{wanted}</math>"
 
 
@@ -115,6 +126,10 @@ def test_pages_lead_to_source_and_gallery(site):
     text = (site / "api/fastkl.kl_divergence.html").read_text(encoding="utf-8")
     assert "_modules/fastkl/divergence/functions.html#kl_divergence" in text
     assert "gallery/compare/plot_drift.html" in text
+
+
+def test_the_width_of_a_picture_is_read():
+    assert extension("wide_pictures").width(ROOT / "docs/static/responsibilities.png") == 1000
 
 
 def test_nothing_is_fetched(site):

@@ -25,7 +25,7 @@ rows.contour(
     levels=[-6.0, -5.0, -4.0, -3.0, -2.0, -1.0], colors="0.4", linewidths=0.7, linestyles="solid",
 )  # fmt: skip
 rows.scatter(*X.T, c=model.predict_proba(X) @ colours, s=22, edgecolor="white", linewidth=0.4)
-places = [(3.1, 4.3), (2.2, 2.0), (6.0, 4.3)]
+places = [(3.7, 4.2), (1.9, 1.92), (6.1, 4.4)]
 for k, (mean, weight) in enumerate(zip(model.params_["mean"], model.params_["weights"], strict=True)):
     rows.annotate(
         f"component {k}, weight {weight:.2f}", mean, xytext=places[k], ha="center", fontsize=9, color=0.7 * colours[k],
@@ -44,7 +44,7 @@ bound.axhline(evidence, color="0.2", linewidth=1.2)
 bound.fill_between(along, heights, evidence, color=colours[1], alpha=0.2)
 bound.plot(along, heights, color=colours[0], linewidth=2.0)
 bound.annotate("log-likelihood (log-evidence)", (0.02, evidence), xytext=(0, 4), textcoords="offset points", fontsize=9)
-bound.annotate("KL(responsibilities || posterior)", (0.05, 0.75 * evidence + 0.25 * heights[0]), fontsize=9)
+bound.annotate("KL(responsibilities ‖ posterior)", (0.05, 0.75 * evidence + 0.25 * heights[0]), fontsize=9)
 bound.annotate(
     "evidence lower bound", (along[40], heights[40]), xytext=(10, -14), textcoords="offset points", fontsize=9
 )

@@ -4,6 +4,7 @@ docutils translates the TeX; what it cannot read is a warning with the place, he
 """
 
 import re
+from xml.etree import ElementTree
 
 from docutils import nodes
 from docutils.utils.math import MathError, pick_math_environment
@@ -19,6 +20,9 @@ FRACTION = re.compile(r"\\([td]?frac)\s*(\w)\s*(\w|(?=\{))")
 # TeX sets a thin space between a function's name and what stands beside it; browsers do not.
 AFTER_NAME = re.compile(r"<mo>&ApplyFunction;</mo>(?!\s*<mo[^>]*>\()")
 BEFORE_NAME = re.compile(r"(</mi>|</mn>|[)!]</mo>|</m(?:sub|sup|subsup|frac|row)>)(?=\s*<mi>[a-z]{3}</mi>\s*<m)")
+MATHML = "http://www.w3.org/1998/Math/MathML"
+INDEXED = {f"{{{MATHML}}}{name}" for name in ("msub", "msup")}
+BRACED = {f"{{{MATHML}}}{name}" for name in ("munder", "mover")}
 THIN_SPACE = '<mspace width="0.167em"></mspace>'
 
 
@@ -28,9 +32,22 @@ def braced(match: re.Match[str]) -> str:
     return rf"\{match[1]}{{{above}}}" + (f"{{{below}}}" if below else "")
 
 
+def below_braces(text: str) -> str:
+    """The formula with what is said of a brace below or above it; docutils makes it an index."""
+    if not re.search("[⏟⏞]", text):
+        return text
+    ElementTree.register_namespace("", MATHML)
+    root = ElementTree.fromstring(text.replace("&ApplyFunction;", "\u2061"))
+    for index in list(root.iter()):
+        under = index[0].tag if len(index) == 2 else ""
+        if index.tag in INDEXED and under in BRACED and index[0][-1].text in ("⏟", "⏞"):
+            index.tag = under
+    return ElementTree.tostring(root, encoding="unicode").replace("\u2061", "&ApplyFunction;")
+
+
 def mathml(tex: str, block: bool) -> str:
     """The formula, spaced as TeX does."""
-    text = tex2mathml(FRACTION.sub(braced, tex), as_block=block)
+    text = below_braces(tex2mathml(FRACTION.sub(braced, tex), as_block=block))
     return BEFORE_NAME.sub(rf"\1{THIN_SPACE}", AFTER_NAME.sub(THIN_SPACE, text))
 
 

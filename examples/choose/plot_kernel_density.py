@@ -29,11 +29,11 @@ for ax, boundary in zip(axes, (None, "reflect", "log"), strict=True):
     held_out = model.leave_one_out().mean()
     ax.set(
         title=f"boundary={boundary!r}\n{held_out:.4f} nats a row",
-        xlabel="waiting time",
+        xlabel="waiting time (min)",
         xlim=(-0.6, 4.0),
         ylim=(-0.06, 1.3),
     )
-axes[0].set_ylabel("density")
+axes[0].set_ylabel("density (1/min)")
 axes[2].legend(frameon=False)
 plt.show()
 
@@ -74,8 +74,8 @@ for ax, given in zip(axes, ({"crop": "wheat"}, {"crop": "barley"}), strict=True)
         )
         mean = 5.0 + 2.0 * (given["crop"] == "wheat") - 0.4 * weeks
         ax.axvline(mean, color=line.get_color(), linestyle=":", linewidth=1)
-    ax.set(title=given["crop"], xlabel="yield")
-axes[0].set_ylabel("density")
+    ax.set(title=given["crop"], xlabel="yield (t/ha)")
+axes[0].set_ylabel("density (ha/t)")
 axes[1].legend(frameon=False, title="dotted: true mean")
 plt.show()
 

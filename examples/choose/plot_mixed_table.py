@@ -36,9 +36,7 @@ model = make_product_density(shop, angles=["hour"]).fit(shop)
 
 figure, axes = plt.subplots(2, 3, figsize=(11, 6.5), layout="constrained")
 for ax, (name, density) in zip(axes.ravel(), model.densities_.items(), strict=True):
-    DensityDisplay.from_estimator(density, shop[[name]], ax=ax)
-for ax in axes[:, 1:].ravel():
-    ax.set_ylabel("")
+    DensityDisplay.from_estimator(density, shop[[name]], units={"basket": "€", "hour": "rad"}, ax=ax)
 plt.show()
 
 # %%

@@ -26,14 +26,16 @@ np.add.at(table, (data.target, mixture.predict(X)), 1)
 print("species x cluster", *table, sep="\n")
 
 # %%
-# The colour of a row mixes those of the clusters in proportion to its responsibilities; circles mark the rows that
-# belong to their cluster with less than 95 %.
+# The marker of a row is that of its cluster, and its colour mixes those of the clusters in proportion to its
+# responsibilities; circles mark the rows that belong to their cluster with less than 95 %.
 
 colours = np.array([to_rgb(name) for name in ("C0", "C1", "C2")])
 unsure = responsibilities.max(axis=1) < 0.95
 figure, axes = plt.subplots(1, 2, figsize=(10, 4.4), layout="constrained")
 for ax, (i, j) in zip(axes, ((0, 1), (2, 3)), strict=True):
-    ax.scatter(X[:, i], X[:, j], c=responsibilities @ colours, s=22)
+    for k, marker in enumerate("os^"):
+        own = mixture.predict(X) == k
+        ax.scatter(X[own, i], X[own, j], c=responsibilities[own] @ colours, s=22, marker=marker, label=f"cluster {k}")
     ax.scatter(
         X[unsure, i], X[unsure, j], s=110, facecolors="none", edgecolors="black", label=f"{unsure.sum()} unsure rows"
     )

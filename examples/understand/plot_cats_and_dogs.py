@@ -43,8 +43,8 @@ for _ in range(12):
     path.append(1.0 / (1.0 + np.exp(-logit)))
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
-left.plot(grid, cross, label="cross-entropy = minus the mean log-likelihood")
-left.plot(grid, minus_score, ":", color="black", linewidth=1.0)
+left.plot(grid, cross, label="cross-entropy")
+left.plot(grid, minus_score, ":", color="black", linewidth=1.0, label="minus the mean log-likelihood: the same")
 left.plot(grid, divergence, label="KL(data ‖ model)")
 left.plot(
     path, [-model(theta).score(animals) for theta in path], "o", color="C2", markersize=5, label="gradient ascent"

@@ -45,12 +45,14 @@ plt.show()
 
 # %%
 # Sweeping the number of neighbours is one search. Where the estimate moves by more than its error, the samples are
-# too small for it. The grey line is the truth.
+# too small for it.
 
 figure, axes = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
 for ax, i in zip(axes, (2, 8), strict=True):
     KSweepDisplay.from_samples(samples[i], q, ax=ax)
-    ax.axhline(0.5 * shifts[i] ** 2, color="0.5")
+    truth = 0.5 * shifts[i] ** 2
+    ax.axhline(truth, color="0.5")
+    ax.text(120, truth, "truth", color="0.4", ha="right", va="top")
     ax.set_title(f"shift {shifts[i]:g}", pad=58)
     ax.set_ylim(bottom=min(0.0, ax.get_ylim()[0]))
 plt.show()

@@ -28,7 +28,7 @@ for ax, (low, high), title in zip(axes, (plain, robust), ("observed information"
     inside = (low <= 1.0) & (high >= 1.0)
     ax.hlines(range(len(order)), low[order], high[order], colors=np.where(inside[order], "C0", "C3"))
     ax.axvline(1.0, color="0.4", linestyle=":")
-    ax.set_title(f"{title}: {inside.mean():.0%} contain it")
+    ax.set_title(f"{title}: {100 * inside.mean():.0f} % contain it")
     ax.set(xlabel="scale, 95 % interval", yticks=[])
 axes[0].set_ylabel("every eighth data set, by estimate")
 plt.show()

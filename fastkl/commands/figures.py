@@ -1,5 +1,6 @@
 """The figure of ``fastkl fit --figure``: the ranking with its errors, and the best density over the data."""
 
+import os
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -14,12 +15,23 @@ from fastkl.selection import FamilyTable
 _MOST_COLUMNS = 4
 
 
-def draw(path: str, ranking: FamilyTable, density: DensityMLE | ProductDensity, rows: Any, weights: Any) -> None:
-    """Write the figure; ImportError without matplotlib, ValueError for an ending that it does not know."""
+def check_ending(path: str, option: str) -> None:
+    """ImportError without matplotlib, ValueError for a kind of picture that it doesn't write."""
     try:
-        from matplotlib.figure import Figure
+        import matplotlib as mpl
+        from matplotlib.backend_bases import FigureCanvasBase
     except ImportError as error:
-        raise ImportError("--figure needs matplotlib: pip install 'fastkl[plot]'") from error
+        raise ImportError(f"{option} {path} needs matplotlib: pip install 'fastkl[plot]'") from error
+    endings = sorted(FigureCanvasBase.get_supported_filetypes())
+    if os.path.splitext(path)[1][1:].lower() not in endings:
+        raise ValueError(f"{option}: {path} ends in none of {', '.join(f'.{ending}' for ending in endings)}")
+    mpl.use("Agg")  # a file is written, no window opened
+
+
+def draw(path: str, ranking: FamilyTable, density: DensityMLE | ProductDensity, rows: Any, weights: Any) -> None:
+    """Write the figure, to a file whose ending was checked."""
+    from matplotlib.figure import Figure
+
     panels: list[Callable[..., Any]] = []
     if len(ranking.names) > 1:
         panels.append(partial(ComparisonDisplay.from_comparison, ranking))

@@ -12,30 +12,30 @@ from numpy.typing import NDArray
 from sklearn.utils import _safe_indexing
 
 from fastkl import FamilyRanking, UnknownFamilyError, families, rank_families
-from fastkl.commands.figures import draw
+from fastkl.commands.figures import check_ending, draw
 from fastkl.commands.layout import note, number, plural, progress, table
 from fastkl.commands.parameters import parameters_text, plain
 from fastkl.commands.standard_input import shown
 from fastkl.commands.tables import Table, chosen, names_of, read_table
+from fastkl.rows.opening import named_like_rows
 from fastkl.rows.whole_file import require_folder
 from fastkl.selection import FamilyTable
 from fastkl.selection.family_ranking import not_told_apart
 
 # Whole weights are repeated rows, up to so many of them.
 _MOST_REPEATED = 5_000_000
+# What a column of frequencies is called.
+_FREQUENCIES = {"count", "counts", "freq", "frequency", "frequencies", "n", "weights"}
 
 
 def run(options: argparse.Namespace) -> int:
     """Read, rank, fit, print, save."""
-    for path in (options.output, options.figure):
-        if path is not None:
-            require_folder(path)
+    _check_outputs(options)
     data, weights = _read(options)
     X = frame(data)
     rows, masses, repeats = _observations(X, weights, options)
     asked = None if options.families is None else "all" if options.families == "all" else named(options.families)
-    if not 2 <= options.folds <= len(rows):
-        raise ValueError(f"--folds: between 2 and the number of rows, {len(rows)}; not {options.folds}")
+    check_folds(options.folds, len(rows))
     ranking = ranked(
         options.data,
         rows,
@@ -64,6 +64,13 @@ def run(options: argparse.Namespace) -> int:
         print(f"{plural(data.n_dropped, 'row')} with missing values left out (--drop-missing).")
     for key, reason in ranking.left_out.items():
         print(note(f"Left out, column {key!r}: {reason}."))
+    counts = None if options.weights is not None else _looks_like_counts(data)
+    if counts is not None:
+        print(
+            note(
+                f"Column {counts!r} is fitted like any other. If it says how often each row was seen, add --weights {counts}."
+            )
+        )
     if ranking.n_ranked_rows < ranking.n_rows:
         print(f"Ranked on {ranking.n_ranked_rows:,} rows drawn at random.")
     print()
@@ -77,6 +84,30 @@ def run(options: argparse.Namespace) -> int:
     else:
         print(f"\nSaved to {options.output}. Score rows with: fastkl score {options.output} DATA")
     return 0
+
+
+def _check_outputs(options: argparse.Namespace) -> None:
+    """Before any work: places to write to that exist, and are not called like files of rows, such as the one that is read."""
+    if options.output is not None:
+        require_folder(options.output)
+        if named_like_rows(options.output):
+            raise ValueError(
+                f"--output: {options.output} is the name of a file of rows, not of a density; leave the ending out"
+            )
+    if options.figure is not None:
+        require_folder(options.figure)
+        check_ending(options.figure, "--figure")
+
+
+def check_folds(folds: int, n_rows: int) -> None:
+    """ValueError where so many parts of the rows cannot be had."""
+    if n_rows < 2:
+        raise ValueError(
+            "there is one row, and families are ranked by rows that they were not fitted to: give more rows"
+        )
+    if not 2 <= folds <= n_rows:
+        possible = "2" if n_rows == 2 else f"2 to {n_rows}"
+        raise ValueError(f"--folds: {n_rows} rows can't be divided into {folds} parts; possible: {possible}")
 
 
 def ranked(path: str, rows: Any, **options: Any) -> FamilyRanking:
@@ -140,6 +171,17 @@ def _read(options: argparse.Namespace) -> tuple[Table, NDArray[np.float64] | Non
     if weights.dtype == object or np.any(weights < 0.0) or not np.any(weights > 0.0):
         raise ValueError(f"--weights: column {names[weight]!r} has to hold numbers of at least 0, not all 0")
     return replace(data, names=data.names[:-1], columns=data.columns[:-1]), weights
+
+
+def _looks_like_counts(data: Table) -> str | None:
+    """A column of whole numbers that is named as frequencies are, beside rows that are all different."""
+    for name, column in zip(data.names, data.columns, strict=True):
+        if name.strip().lower() not in _FREQUENCIES or column.dtype == object or np.any(column != np.rint(column)):
+            continue
+        others = [values.tolist() for other, values in zip(data.names, data.columns, strict=True) if other != name]
+        if others and np.all(column >= 0.0) and len(set(zip(*others, strict=True))) == data.n_rows:
+            return name
+    return None
 
 
 def _observations(X: Any, weights: Any, options: argparse.Namespace) -> tuple[Any, Any, str]:

@@ -70,7 +70,11 @@ def _read(options: argparse.Namespace) -> tuple[Table, Table]:
     if options.columns is None and set(first) != set(second):
         differ = sorted(set(first) ^ set(second))
         both = [name for name in first if name in second]
-        advice = f"those of both: --columns {','.join(both)}" if both else f"{options.q} has {listed(second)}"
+        advice = (
+            f"those of both: --columns {','.join(both)}"
+            if both
+            else "no name is in both files, so rename columns in one"
+        )
         raise ValueError(f"the files differ in their columns ({listed(differ)} in one only); {advice}")
     wanted = [first[j] for j in chosen(options.p, first, options.columns)]
     for name in wanted:

@@ -5,6 +5,7 @@ import csv
 import json
 import os
 import sys
+import zipfile
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -21,6 +22,8 @@ def opened(path: str) -> Any:
     """The density in a file."""
     if not os.path.exists(path):
         raise FileNotFoundError(f"there is no file {path}")
+    if not zipfile.is_zipfile(path):
+        raise ValueError(f"{path} is not a fastkl density, or is damaged; the model is a file that fastkl fit -o wrote")
     return fastkl.load(path)
 
 

@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from fastkl import DensityDisplay, DensityPanels, DivergenceDisplay, GoodnessDisplay
-from fastkl.commands.fit import frame, ranked, some_columns
+from fastkl.commands.figures import check_ending
+from fastkl.commands.fit import check_folds, frame, ranked, some_columns
 from fastkl.commands.kl import compared
 from fastkl.commands.layout import plural, progress
 from fastkl.commands.model import opened
@@ -21,7 +22,7 @@ _DRAWS = 10_000
 
 def run(options: argparse.Namespace) -> int:
     """Find out what was given, draw, write."""
-    _check_ending(options.output)
+    check_ending(options.output, "--output")
     require_folder(options.output)
     if not os.path.exists(options.first):
         names_of(options.first)  # a pattern, or the message that there is no such file
@@ -39,19 +40,6 @@ def run(options: argparse.Namespace) -> int:
     display.figure_.savefig(options.output, dpi=110)
     print(f"{what}\nDrawn to {options.output}")
     return 0
-
-
-def _check_ending(path: str) -> None:
-    """ImportError without matplotlib, ValueError for a kind of picture that it doesn't write."""
-    try:
-        import matplotlib as mpl
-        from matplotlib.backend_bases import FigureCanvasBase
-    except ImportError as error:
-        raise ImportError("fastkl plot needs matplotlib: pip install 'fastkl[plot]'") from error
-    endings = sorted(FigureCanvasBase.get_supported_filetypes())
-    if os.path.splitext(path)[1][1:].lower() not in endings:
-        raise ValueError(f"--output: {path} ends in none of {', '.join(f'.{ending}' for ending in endings)}")
-    mpl.use("Agg")  # a file is written, no window opened
 
 
 def _display(density: Any, rows: Any, options: argparse.Namespace) -> Any:
@@ -84,7 +72,9 @@ def _of_rows(options: argparse.Namespace) -> tuple[Any, str]:
     data = read_table(options.first, options.columns, drop_missing=options.drop_missing)
     X = frame(data)
     keep = () if options.columns is None else list(range(len(data.names)))
-    ranking = ranked(options.first, X, keep=keep, random_state=options.seed)
+    folds = min(5, data.n_rows)
+    check_folds(folds, data.n_rows)
+    ranking = ranked(options.first, X, keep=keep, cv=folds, random_state=options.seed)
     best = ranking.best
     rows = some_columns(X, list(ranking))
     return _display(ranking.density(best).fit(rows), rows, options), f"{best}, fitted to {_rows(options.first, data)}"

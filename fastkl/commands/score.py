@@ -2,19 +2,18 @@
 
 import argparse
 import json
-import os
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-import fastkl
 from fastkl._core.means import Mean
 from fastkl.commands.layout import number, plural, progress
+from fastkl.commands.model import opened
 from fastkl.commands.parameters import plain
 from fastkl.commands.standard_input import shown
 from fastkl.commands.tables import chosen, listed, names_of, remark_guess, rows_of
-from fastkl.exceptions import first_sentence
+from fastkl.exceptions import MissingValueError, first_sentence
 from fastkl.rows import open_source
 from fastkl.rows.output import Output, open_output, raise_if_same
 
@@ -53,9 +52,7 @@ def run(options: argparse.Namespace) -> int:
     """Score, print, write."""
     if options.batch_rows < 1:
         raise ValueError(f"--batch-rows: at least 1, not {options.batch_rows}")
-    if not os.path.exists(options.model):
-        raise FileNotFoundError(f"there is no file {options.model}")
-    density = fastkl.load(options.model)
+    density = opened(options.model)
     _refuse_missing(density)
     found, (names, named) = columns_of_fit(density, options.data, options.columns), names_of(options.data)
     columns: list[Any] = [names[j] for j in found] if named else list(found)
@@ -69,7 +66,8 @@ def run(options: argparse.Namespace) -> int:
         tally.abandon(keep=False)
         if options.data in str(error):
             raise
-        raise ValueError(f"{options.data}: {first_sentence(error)}") from error
+        remedy = " Fill such values in, or remove their rows." if isinstance(error, MissingValueError) else ""
+        raise ValueError(f"{options.data}: {first_sentence(error)}{remedy}") from error
     finally:
         progress("")
     _report(tally, density, options)

@@ -177,7 +177,8 @@ def _settled(
         return np.array([str(value) for value in values], dtype=object), gone
     if bad.any():
         row = int(np.argmax(bad))
-        raise ValueError(f"{path}: row {row}, column {name!r} holds {values[row]!r}, which is not a number")
+        place = f"row {row}, column {name!r}"
+        raise ValueError(f"{path}: {place} holds {values[row]!r}, which is not a number; correct it, or leave it empty")
     return _finite(path, name, numbers)
 
 

@@ -81,13 +81,14 @@ class DistributionMembers(Density):
 
         Returns
         -------
-        ndarray of shape (n, d)
-            A probability for every value, by the distribution of its column.
+        ndarray of shape (n, d) or (n,)
+            A probability for every value, by the distribution of its column; one for each row of a multivariate normal or t
+            distribution of a single column.
 
         Raises
         ------
         AttributeError
-            If the distribution has no such function, as those that are joint.
+            If the distribution has no such function, as those of several columns that are joint.
 
         Examples
         --------
@@ -123,7 +124,7 @@ class DistributionMembers(Density):
 
         Returns
         -------
-        ndarray of shape (n, d)
+        ndarray of shape (n, d) or (n,)
             Shaped as that of ``sf``; to 1e-12 relative however far out.
 
         Examples
@@ -155,7 +156,7 @@ class DistributionMembers(Density):
         ValueError
             If a probability lies outside [0, 1].
         AttributeError
-            If the distribution has no quantiles: joint families, labels.
+            If the distribution has no quantiles: joint families of several columns, labels.
 
         Examples
         --------

@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 
 _WIDTH, _HEIGHT, _LOW_HEIGHT, _EDGE = 260.0, 34.0, 22.0, 14.0
+_LETTER = 6.5  # width of a digit of size 10, in most fonts less
 
 
 def interval_picture(value: float, low: float, high: float, label: str, axis: tuple[float, float] | None = None) -> str:
@@ -21,17 +22,13 @@ def interval_picture(value: float, low: float, high: float, label: str, axis: tu
     def x(number: float) -> str:
         return f"{_EDGE + (_WIDTH - 2.0 * _EDGE) * (number / (right - left) - left / (right - left)):.1f}"
 
-    def text(number: float, shown: str) -> str:
-        return f'<text x="{x(number)}" y="31" font-size="10" text-anchor="middle" fill="currentColor">{shown}</text>'
-
-    marks, height = "", _HEIGHT
+    marks, height = "", _LOW_HEIGHT
     if axis is None:
-        marks = text(0.0, "0")
-        for end in (low, high):  # an end beside the 0 would be written over it
-            if abs(end) > 0.2 * (right - left):
-                marks += text(end, f"{end:.3g}")
-    else:
-        height = _LOW_HEIGHT
+        # an end beside the 0 would be written over it
+        numbers = {end: f"{end:.3g}" for end in (low, high) if abs(end) > 0.2 * (right - left)}
+        places = _places([float(x(end)) for end in numbers], list(numbers.values()))
+        marks = _text(float(x(0.0)), "0") + "".join(map(_text, places, numbers.values()))
+        height = _HEIGHT
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH:g}" height="{height:g}" role="img" '
         f'aria-label="{html.escape(label, quote=True)}">'
@@ -39,6 +36,21 @@ def interval_picture(value: float, low: float, high: float, label: str, axis: tu
         f'<line x1="{x(low)}" x2="{x(high)}" y1="11" y2="11" stroke="#0072B2" stroke-width="2"/>'
         f'<circle cx="{x(value)}" cy="11" r="4" fill="#0072B2"/>{marks}</svg>'
     )
+
+
+def _text(place: float, shown: str) -> str:
+    return f'<text x="{place:.1f}" y="31" font-size="10" text-anchor="middle" fill="currentColor">{shown}</text>'
+
+
+def _places(wanted: list[float], shown: list[str]) -> list[float]:
+    """Middles of one or two texts near the wanted places: inside the picture, and one beside the other."""
+    halves = [0.5 * _LETTER * len(text) for text in shown]
+    places = [min(max(at, half), _WIDTH - half) for at, half in zip(wanted, halves, strict=True)]
+    if len(places) == 2:
+        apart = sum(halves) + _LETTER
+        places[0] = max(min(places[0], places[1] - apart), halves[0])
+        places[1] = max(places[1], places[0] + apart)
+    return places
 
 
 def interval_pictures(values: Sequence[float], lows: Sequence[float], highs: Sequence[float], unit: str) -> list[str]:

@@ -205,12 +205,14 @@ class TableComparison:
             rows.append([*cells, "" if line.p_value is None else f"{line.p_value:.4f}"])
         return rows
 
+    def _head(self) -> str:
+        return f"P: {self.n_rows[0]} rows, Q: {self.n_rows[1]} rows; in nats"
+
     def __repr__(self) -> str:
         rows = self._cells()
         widths = [max(len(row[j]) for row in rows) for j in range(len(rows[0]))]
         lines = ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip() for row in rows]
-        head = f"P: {self.n_rows[0]} rows, Q: {self.n_rows[1]} rows; in nats"
-        return "\n".join([head, *lines, *self.apart, *(f"* {note}" for note in self.notes)])
+        return "\n".join([self._head(), *lines, *self.apart, *(f"* {note}" for note in self.notes)])
 
     def _repr_html_(self) -> str:
         head, *rows = self._cells()
@@ -223,7 +225,8 @@ class TableComparison:
         )
         notes = "".join(f"<div>{html.escape(note)}</div>" for note in [*self.apart, *self.notes])
         titles = [*head, "KL(P || Q), 95 % interval"]
-        return f"<table><tr>{''.join(f'<th>{html.escape(cell)}</th>' for cell in titles)}</tr>{body}</table>{notes}"
+        table = f"<table><tr>{''.join(f'<th>{html.escape(cell)}</th>' for cell in titles)}</tr>{body}</table>"
+        return f"<div><div>{self._head()}</div>{table}{notes}</div>"
 
 
 def _number(value: float) -> str:

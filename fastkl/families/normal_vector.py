@@ -13,6 +13,7 @@ from fastkl._core.rows import Rows
 from fastkl.families import incomplete
 from fastkl.families._mixture import IncompleteNormals
 from fastkl.families.base import Family
+from fastkl.families.normal import Normal
 from fastkl.families.orthants import normal_cdf
 from fastkl.families.regression import regressed
 
@@ -69,6 +70,11 @@ class NormalVector(Family):
         d = len(params["mean"])
         spread = params["covariance"]
         return params["mean"], spread if np.ndim(spread) == 2 else np.diag(np.broadcast_to(spread, (d,)))
+
+    def univariate(self, params: Params) -> tuple[Normal, Params] | None:
+        """The same distribution as one of a column, where there is one; else None."""
+        mean, covariance = self.moments(params)
+        return (Normal(), {"loc": mean, "scale": np.sqrt(np.diag(covariance))}) if len(mean) == 1 else None
 
     def cdf(self, x: Floats, params: Params) -> Floats:
         """P(X_1 <= x_1, ..., X_d <= x_d) of every row, (n,)."""

@@ -24,8 +24,20 @@ def figure_with_axes(down: int, across: int, size: tuple[float, float]) -> Any:
 
 
 def legend_above(ax: Any, handles: Sequence[Any]) -> None:
-    """A legend on top of the axes, where it hides nothing."""
-    ax.legend(handles=handles, frameon=False, loc="lower left", bbox_to_anchor=(0.0, 1.0), borderaxespad=0.2)
+    """A legend on top of the axes, where it hides nothing, and above the power of ten of their numbers where there is one."""
+    ticks = ax.yaxis.get_major_formatter()
+    ticks.set_locs(ax.yaxis.get_majorticklocs())
+    pad = 1.4 if ticks.get_offset() else 0.2
+    ax.legend(handles=handles, frameon=False, loc="lower left", bbox_to_anchor=(0.0, 1.0), borderaxespad=pad)
+
+
+def numbers_in_full(axis: Any) -> None:
+    """A power of ten in every number of the axis, not at its end, where the label of the axis stands."""
+    ticks = axis.get_major_formatter()
+    ticks.set_locs(axis.get_majorticklocs())
+    if ticks.get_offset():
+        axis.get_major_locator().set_params(nbins=4)
+        axis.set_major_formatter("{x:.4g}")
 
 
 def shortened(text: str, most: int = 30) -> str:

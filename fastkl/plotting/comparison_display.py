@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastkl._core.array_types import Floats
 from fastkl.families.base import Family
-from fastkl.plotting.axes import BLUE, DARK_GREY
+from fastkl.plotting.axes import BLUE, DARK_GREY, numbers_in_full
 from fastkl.plotting.display import Display, at_right_edge, lines_from_above, right_labels
 from fastkl.selection import Comparison, FamilyRanking, FamilyTable, compare_densities
 
@@ -133,7 +133,7 @@ class ComparisonDisplay(Display):
             )
         if not comparison.names:
             raise ValueError("There is nothing to draw: no density of the comparison could be ranked.")
-        note = f"{comparison.n_rows:,} held-out rows"
+        note = f"{comparison.n_rows:,} held-out {'row' if comparison.n_rows == 1 else 'rows'}"
         display = cls(comparison.names, comparison.kl_difference, comparison.kl_difference_error, note=note)
         return display._plotted(ax, plot)
 
@@ -221,6 +221,7 @@ class ComparisonDisplay(Display):
         lines_from_above(ax, self.names)
         # set against the right end: beside long names the axis is shorter than its label, which would run off the figure
         ax.set_xlabel(f"nats per row behind the best (± 2 s.e., {self.note})", loc="right")
+        numbers_in_full(ax.xaxis)
         right_labels(ax, self._texts())
 
     def _near(self) -> NDArray[np.bool_]:

@@ -20,6 +20,8 @@ from fastkl.divergence.models import Model
 _FAR = 10.0
 _BINS = (8, 120)
 _MARGIN = 0.05
+# Counts over more values than this are drawn in so many groups.
+_MOST_VALUES, _GROUPS = 300, 100
 
 
 @dataclass(frozen=True)
@@ -49,11 +51,17 @@ class Curve:
 
 @dataclass(frozen=True)
 class Bars:
-    """One discrete column: relative frequencies and probabilities of its values or labels."""
+    """One discrete column: relative frequencies and probabilities of its values or labels.
+
+    Of counts that are far apart a bar stands for ``width`` values, by the mean of their frequencies and the probability of the
+    one in their middle; ``beyond`` rows are outside the view.
+    """
 
     values: NDArray[Any]
     frequencies: Floats
     probabilities: Floats
+    width: int = 1
+    beyond: int = 0
 
 
 @dataclass(frozen=True)
@@ -150,23 +158,30 @@ def curve(model: Model, column: Floats, weights: Floats | None, bins: int | Arra
 
 def bars(model: Model, column: NDArray[Any], weights: Floats | None) -> Bars:
     """Frequencies of the column's values, and the model's probabilities of these and their likely neighbours."""
-    labels = bool(getattr(model.family, "labels", False))
-    if labels:
-        known = model.thing.categories_[0]
-        extra = [value for value in np.unique(column) if value not in set(known.tolist())]
-        values = np.array([*known.tolist(), *extra], dtype=known.dtype if not extra else object)
-    else:
-        low, high = np.floor(column.min()), np.ceil(column.max())
-        reach = max(3.0, np.ceil(0.5 * (high - low)))
-        values = np.arange(low - reach, high + reach + 1.0)
     shares = np.ones(len(column)) if weights is None else weights
-    probabilities = np.exp(model.log_density(values[:, np.newaxis]))
+    if not getattr(model.family, "labels", False):
+        return _counts(model, column, shares)
+    known = model.thing.categories_[0]
+    extra = [value for value in np.unique(column) if value not in set(known.tolist())]
+    values = np.array([*known.tolist(), *extra], dtype=known.dtype if not extra else object)
     frequencies = np.array([shares[column == value].sum() for value in values]) / shares.sum()
-    if not labels:
-        shown = np.flatnonzero((probabilities > 1e-3 * probabilities.max()) | (frequencies > 0.0))
-        kept = slice(shown[0], shown[-1] + 1)
-        values, frequencies, probabilities = values[kept], frequencies[kept], probabilities[kept]
-    return Bars(values, frequencies, probabilities)
+    return Bars(values, frequencies, np.exp(model.log_density(values[:, np.newaxis])))
+
+
+def _counts(model: Model, column: Floats, shares: Floats) -> Bars:
+    """Of whole numbers: every one in the view, or groups of as many where they are too many to draw and to ask for."""
+    low, high = np.floor(view(column)[0]), np.ceil(view(column)[1])
+    reach = max(3.0, np.ceil(0.5 * (high - low)))
+    first, count = low - reach, high - low + 2.0 * reach + 1.0
+    width = 1 if count <= _MOST_VALUES else int(np.ceil(count / _GROUPS))
+    values = first + (width - 1) // 2 + width * np.arange(np.ceil(count / width))
+    inside = (column >= low) & (column <= high)
+    group = ((column[inside] - first) // width).astype(np.intp)
+    frequencies = np.bincount(group, shares[inside], len(values)) / shares.sum() / width
+    probabilities = np.exp(model.log_density(values[:, np.newaxis]))
+    shown = np.flatnonzero((probabilities > 1e-3 * probabilities.max()) | (frequencies > 0.0))
+    kept = slice(shown[0], shown[-1] + 1)
+    return Bars(values[kept], frequencies[kept], probabilities[kept], width, int(np.count_nonzero(~inside)))
 
 
 def plane(

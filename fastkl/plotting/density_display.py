@@ -194,9 +194,9 @@ class DensityDisplay(Display):
         else:
             self._draw_plane(ax, self.data)
 
-    def _rows_label(self, beyond: int = 0) -> str:
+    def _rows_label(self, beyond: int = 0, more: str = "") -> str:
         hidden = f", {beyond:,} outside the view" if beyond else ""
-        return f"{self.rows_name} ({self.n_rows:,} {'row' if self.n_rows == 1 else 'rows'}{hidden})"
+        return f"{self.rows_name} ({self.n_rows:,} {'row' if self.n_rows == 1 else 'rows'}{hidden}{more})"
 
     def _draw_curve(self, ax: Any, data: Curve) -> None:
         unit = self.units[0]
@@ -216,9 +216,10 @@ class DensityDisplay(Display):
         if labels:
             data = _most_frequent(data)
         x = np.arange(len(data.values)) if labels else data.values
-        width = 0.8 if len(x) <= _MANY_VALUES else 1.0
-        self.data_ = ax.bar(x, data.frequencies, width=width, color=GREY, label=self._rows_label())
-        if len(x) <= _MANY_VALUES:
+        few = len(x) <= _MANY_VALUES and data.width == 1
+        label = self._rows_label(data.beyond, f", each bar {data.width:,} values" if data.width > 1 else "")
+        self.data_ = ax.bar(x, data.frequencies, width=0.8 if few else data.width, color=GREY, label=label)
+        if few:
             self.line_ = ax.stem(x, data.probabilities, linefmt="-", markerfmt="o", basefmt=" ", label=self.name)
             self.line_.stemlines.set(color=BLUE, linewidth=1.5)
             self.line_.markerline.set(color=BLUE, markersize=5)

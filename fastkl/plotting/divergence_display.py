@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastkl.divergence import Estimate, TableComparison, compare_tables
-from fastkl.plotting.axes import BLUE, DARK_GREY, ORANGE, legend_above
+from fastkl.plotting.axes import BLUE, DARK_GREY, ORANGE, legend_above, numbers_in_full, shortened
 from fastkl.plotting.display import Display, at_right_edge, lines_from_above, right_labels
 
 # More lines than this are not drawn: those of the largest divergences are.
@@ -243,7 +243,7 @@ class DivergenceDisplay(Display):
 
         shown = self._shown()
         differ = np.array([verdict == "differ" for verdict in self.verdicts])[shown]
-        p, q = self.labels
+        p, q = (shortened(label, 20) for label in self.labels)
         names, self.lines_, handles = [f"KL({p} ‖ {q})", f"KL({q} ‖ {p})"], [], []
         styles = ((BLUE, "o"), (ORANGE, "s"))
         directions = self._directions()
@@ -271,6 +271,7 @@ class DivergenceDisplay(Display):
         hidden = f"; the {len(shown)} largest of {len(self.names)}" if len(shown) < len(self.names) else ""
         doubt = "; * a bias is likely" if any(self._doubtful(i) for i in shown) else ""
         ax.set_xlabel(f"nats, with {100 * self.level:g} % interval{doubt}{hidden}", loc="right")
+        numbers_in_full(ax.xaxis)
         right_labels(ax, [self._text(i) for i in shown])
         legend_above(ax, handles)
 

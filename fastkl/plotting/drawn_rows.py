@@ -22,7 +22,8 @@ def rows_and_names(estimator: Any, X: Any) -> tuple[Any, list[str]]:
     names = column_names(X)
     if names is None:
         names = getattr(estimator, "feature_names_in_", None)
-    refuse_duplicates(names or [], "X")
+    else:
+        refuse_duplicates(names, "X")
     rows = np.asarray(X)
     if rows.dtype.kind == "c":
         raise ValueError(f"X has dtype {rows.dtype}; real numbers or labels are expected.")

@@ -191,9 +191,7 @@ class CsvSource(Source):
             while block := _read_safely(self._path, lambda: list(itertools.islice(rows, at_once))):
                 for row, line in block:
                     if len(line) != len(self._names):
-                        raise SourceError(
-                            f"{self._path}: row {row} has {len(line)} values for {len(self._names)} columns."
-                        )
+                        raise SourceError(self._uneven(row, len(line)))
                 batch = {}
                 for name in numbers | texts:
                     j = places[name]
@@ -202,6 +200,20 @@ class CsvSource(Source):
                 yield batch
         finally:
             stream.close()
+
+    def _uneven(self, row: int, n: int) -> str:
+        """What to say of a row with more or fewer values than there are columns."""
+        columns = len(self._names)
+        advice = "a missing value is nothing between two separators"
+        if n > columns:
+            advice = (
+                "a value that holds the separator, such as a decimal comma, needs quotes, and lines above the names of "
+                "the columns have to go"
+            )
+        return (
+            f"{self._path}: row {row} has {n} {'value' if n == 1 else 'values'} for {columns} "
+            f"{'column' if columns == 1 else 'columns'}: {advice}."
+        )
 
     def _numbers(self, name: str, column: list[tuple[int, str]]) -> NDArray[np.float64]:
         out = np.empty(len(column))
@@ -222,9 +234,12 @@ def _read_safely(path: Path, read: Callable[[], Any]) -> Any:
     try:
         return read()
     except UnicodeDecodeError as error:
+        with open(path, "rb") as stream:
+            if stream.read(4) == b"PK\x03\x04":
+                raise SourceError(f"{path} is no text but a zip or Excel file: save its table as CSV.") from error
         raise SourceError(
-            f"{path} is not text in UTF-8: {error}. Save it as UTF-8, or let pandas.read_csv(path, encoding=..., chunksize=...) "
-            "read it, whose frames are a source too."
+            f"{path} is not text in UTF-8 (byte 0x{error.object[error.start]:02x} at {error.start}). Save it as UTF-8, or let "
+            "pandas.read_csv(path, encoding=..., chunksize=...) read it, whose frames are a source too."
         ) from error
     except (gzip.BadGzipFile, zlib.error, EOFError, csv.Error) as error:
         raise SourceError(f"{path} can't be read: {error}") from error

@@ -3,6 +3,7 @@
 import glob
 import os
 from collections.abc import Iterable
+from difflib import get_close_matches
 from numbers import Number
 from pathlib import Path
 from typing import Any
@@ -167,8 +168,22 @@ def _paths(source: Any) -> list[Path]:
             raise FileNotFoundError(f"No file fits the pattern {path}.")
         return found
     if not path.exists():
-        raise FileNotFoundError(f"There is no file {path.absolute()}.")
+        raise FileNotFoundError(f"There is no file {path.absolute()}.{_meant(path)}")
     return [path]
+
+
+# Of files of rows; each of the last three may also be packed.
+ENDINGS = (".npy", ".parquet", ".pq", ".csv", ".tsv", ".txt")
+
+
+def _meant(path: Path) -> str:
+    """A file beside it with nearly its name."""
+    try:
+        names = [name for name in os.listdir(path.absolute().parent) if named_like_rows(name)]
+    except OSError:
+        return ""
+    near = get_close_matches(path.name, names, n=1, cutoff=0.75)
+    return f" Did you mean {near[0]!r}?" if near else ""
 
 
 def _opened_paths(paths: list[Path], choice: Choice, weights: Weights | None, block_rows: int | None) -> Source:
@@ -188,9 +203,14 @@ def _opened_paths(paths: list[Path], choice: Choice, weights: Weights | None, bl
 
         return CsvSource(path, choice, weights, block_rows)
     raise ValueError(
-        f"{path} ends in none of .npy, .parquet, .pq, .csv, .tsv, .txt (the last three also with .gz): save the rows as one of "
-        "these, or give a table in the place of its path."
+        f"{path} ends in none of {', '.join(ENDINGS)} (the last three also with .gz): save the rows as one of these, or give a "
+        "table in the place of its path."
     )
+
+
+def named_like_rows(path: str | Path) -> bool:
+    """Whether a file of this name would be read as rows."""
+    return _ending(Path(path)) in ENDINGS
 
 
 def _ending(path: Path) -> str:

@@ -178,11 +178,14 @@ def _written_numbers(texts: list[str]) -> str | None:
     if not all(map(_WRITTEN.fullmatch, bare)):
         return None
     with_comma = [text for text in bare if "," in text]
+    grouped = bool(with_comma) and all(map(_THOUSANDS.search, with_comma))
+    either = grouped and all(text.count(",") == 1 and "." not in text for text in with_comma)  # 1,234 may be both
     marks = {
         "a % sign": any("%" in text for text in bare),
         "a minus sign that is no hyphen (U+2212)": any("−" in text for text in bare),
-        "thousands separators": bool(with_comma) and all(map(_THOUSANDS.search, with_comma)),
-        "a decimal comma": not all(map(_THOUSANDS.search, with_comma)),
+        "thousands separators": grouped and not either,
+        "thousands separators or a decimal comma": either,
+        "a decimal comma": bool(with_comma) and not grouped,
     }
     return " and ".join(mark for mark, seen in marks.items() if seen) or None
 

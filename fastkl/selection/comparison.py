@@ -121,11 +121,14 @@ class Comparison:
             rows.append([name, *cells, "" if self.n_parameters[i] is None else str(self.n_parameters[i])])
         return rows
 
+    def _head(self) -> str:
+        return f"{self.n_rows} rows, nats per row, best first"
+
     def __repr__(self) -> str:
         rows = self._cells()
         widths = [max(len(row[j]) for row in rows) for j in range(len(rows[0]))]
         lines = ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip() for row in rows]
-        return "\n".join([f"{self.n_rows} rows, nats per row, best first", *lines])
+        return "\n".join([self._head(), *lines])
 
     def _repr_html_(self) -> str:
         head, *rows = self._cells()
@@ -137,7 +140,8 @@ class Comparison:
             for row, picture in zip(rows, pictures, strict=True)
         )
         titles = [*head, "KL - best, 95 % interval"]
-        return f"<table><tr>{''.join(f'<th>{cell}</th>' for cell in titles)}</tr>{body}</table>"
+        table = f"<table><tr>{''.join(f'<th>{cell}</th>' for cell in titles)}</tr>{body}</table>"
+        return f"<div><div>{self._head()}</div>{table}</div>"
 
 
 def compare_densities(

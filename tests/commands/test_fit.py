@@ -317,3 +317,32 @@ def test_families_that_are_far_from_any_name(capsys):
     message = run(capsys, "fit", DATA / "ball_bearings.csv", "--families", "bogus", status=2)
     assert "There is no family named 'bogus'. The families are: " in message
     assert "Did you mean 'gamma'" in run(capsys, "fit", DATA / "ball_bearings.csv", "--families", "gama", status=2)
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "rows.npy", "rows.csv.gz"])
+def test_the_rows_are_not_overwritten_by_the_density(capsys, tmp_path, name):
+    X = pd.DataFrame({"a": np.random.default_rng(0).gamma(2.0, size=20)})
+    path = tmp_path / name
+    if path.suffix == ".npy":
+        np.save(path, X.to_numpy())
+    else:
+        X.to_csv(path, index=False)
+    before = path.read_bytes()
+    assert "leave the ending out" in run(capsys, "fit", path, "-o", path, status=2)
+    assert path.read_bytes() == before
+
+
+def test_a_column_of_frequencies_is_asked_about(capsys, tmp_path):
+    """It is fitted like any other, which is seldom meant; repeated rows and other names draw no question."""
+    table = pd.DataFrame({"value": [0, 1, 2, 4, 3], "count": [109, 65, 22, 3, 1]})
+    path, asked = tmp_path / "rows.csv", "add --weights count."
+
+    def said(frame, *options):
+        frame.to_csv(path, index=False)
+        return " ".join(run(capsys, "fit", path, "--folds", "2", *options).split())
+
+    assert asked in said(table)
+    assert asked not in said(table, "--weights", "count")
+    assert asked not in said(table.rename(columns={"count": "age"}))
+    assert asked not in said(table.assign(value=[0, 0, 2, 4, 3]))
+    assert asked not in said(table.assign(count=[0.5, 0.25, 1.0, 3.0, 1.0]))

@@ -98,3 +98,18 @@ def test_labels_among_the_columns(capsys, tmp_path):
     table.to_csv(tmp_path / "rows.csv", index=False)
     run(capsys, "plot", tmp_path / "rows.csv", "-o", tmp_path / "a.png")
     drawn(tmp_path / "a.png")
+
+
+def test_few_rows_are_divided_into_few_parts(capsys, folder):
+    FAITHFUL[:3].to_csv(folder / "few.csv", index=False)
+    assert "3 rows of" in run(capsys, "plot", folder / "few.csv", "-o", folder / "a.png")
+    FAITHFUL[:1].to_csv(folder / "one.csv", index=False)
+    assert "there is one row" in run(capsys, "plot", folder / "one.csv", "-o", folder / "a.png", status=2)
+
+
+def test_quantiles_of_a_joint_density_are_drawn_by_column(capsys, folder):
+    DensityMLE("multivariate_normal").fit(FAITHFUL).save(folder / "joint")
+    arguments = [folder / "joint", folder / "rows.csv", "-o", folder / "a.png", "--kind", "qq"]
+    assert "multivariate_normal, over 272 rows" in run(capsys, "plot", *arguments)
+    drawn(folder / "a.png")
+    assert "over 10,000 draws" in run(capsys, "plot", folder / "joint", "-o", folder / "a.png")

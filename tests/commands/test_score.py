@@ -100,7 +100,10 @@ def test_missing_values_are_named_with_their_file(capsys, tmp_path, model):
     rows.to_parquet(tmp_path / "data.parquet")
     arguments = [tmp_path / "model", tmp_path / "data.parquet", "--batch-rows", "30", "-o", tmp_path / "scores.npy"]
     message = run(capsys, "score", *arguments, status=2)
-    assert re.search(r"data.parquet: .*NaN: row 100 \(batch 3\), column 0 \('eruptions'\)\.$", message)
+    assert re.search(
+        r"data.parquet: .*NaN: row 100 \(batch 3\), column 0 \('eruptions'\)\. Fill such values in, or remove their rows\.$",
+        message,
+    )
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data.parquet", "model"]
     mixture = MixtureMLE(2, random_state=0, n_init=1, standard_errors=False).fit(FAITHFUL.astype(float))
     mixture.save(tmp_path / "mixture")

@@ -77,8 +77,12 @@ def test_blocks_whose_types_differ(capsys, tmp_path, reader):
         ("a,b\n1,2\n3,NA\n", "row 1, column 'b' is missing"),
         ("a,b\n1,2\n3,4\ninf,5\n", "row 2, column 'a' holds inf"),
         ("a,b\n1,2\n3,4\n3,x\n", "row 2, column 'b' holds 'x', which is not a number"),
-        ("a,b\n1,2\n3,4,5\n", "rows.csv"),
+        ("a,b\n1,2\n3,x\n4,5\n", "not a number; correct it, or leave it empty"),
+        ("a,b\n1,2\n3,4,5\n", "row 1 has 3 values for 2 columns: .* needs quotes"),
         ("a,b\n1,2,3\n3,4,5\n", "has 3 values|more values than the 2 columns"),
+        ("a,b\n1,2\n3\n", "row 1 has 1 value for 2 columns: a missing value is nothing between two separators"),
+        ("# of May\na,b\n1,2\n", "row 0 has 2 values for 1 column: .* lines above the names of the columns have to go"),
+        ("a,b\n1,2\n", "there is one row"),
         ("a,b\n1,\n3,NA\n,5\n", "'a' 1, 'b' 2.*--drop-missing"),
         ("day\n" + "2020-01-01\n2020-01-02\n" * 3, "No column is left to rank: column 'day' looks like dates"),
         ("code\n" + "x1\nx2\nx3\nx4\nx5\nx6\nx7\nx8\nx9\nx10\n", "column 'code' looks like an identifier or free text"),
@@ -101,6 +105,8 @@ def test_other_files_with_errors(capsys, tmp_path):
     assert "ends in none of .npy, .parquet" in message("sheet.xlsx")
     (tmp_path / "latin.csv").write_bytes("größe\n1\n".encode("latin-1"))
     assert "not text in UTF-8" in message("latin.csv")
+    (tmp_path / "sheet.csv").write_bytes(b"PK\x03\x04" + bytes(range(256)))
+    assert "sheet.csv is no text but a zip or Excel file" in message("sheet.csv")
     (tmp_path / "late.csv").write_bytes(b"a\n" + b"1\n" * 100 + "ü\n".encode("latin-1"))
     assert "late.csv" in message("late.csv")
     (tmp_path / "damaged.csv.gz").write_bytes(b"not gzip")

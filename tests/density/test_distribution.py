@@ -129,6 +129,29 @@ def test_what_a_joint_family_cannot_say(name):
         model.quantile(0.5)
 
 
+def test_joint_families_of_one_column():
+    """Marginals and conditionals of one column are normal and t distributions like any other."""
+    mean, spread = [1.0, -2.0], [[4.0, 1.2], [1.2, 0.5]]
+    normal = DensityMLE.from_parameters("multivariate_normal", mean=mean, covariance=spread)
+    t = DensityMLE.from_parameters("multivariate_t", df=3.0, loc=mean, scale=spread)
+    away = 1.0 + 2.0  # of the second column from its mean
+    slope, left = 1.2 / 0.5, 4.0 - 1.2**2 / 0.5
+    stretch = (3.0 + away**2 / 0.5) / 4.0  # of the scale, with one more degree of freedom
+    pairs = [
+        (normal.marginal([0]), scipy.stats.norm(1.0, 2.0)),
+        (normal.conditional({1: 1.0}), scipy.stats.norm(1.0 + slope * away, np.sqrt(left))),
+        (t.marginal([1]), scipy.stats.t(3.0, -2.0, np.sqrt(0.5))),
+        (t.conditional({1: 1.0}), scipy.stats.t(4.0, 1.0 + slope * away, np.sqrt(stretch * left))),
+    ]
+    for model, law in pairs:
+        x = model.quantile(Q)
+        np.testing.assert_allclose(x[:, 0], law.ppf(Q), rtol=1e-10)
+        np.testing.assert_allclose(model.quantile(1e-20, upper=True), law.isf(1e-20), rtol=1e-8)
+        for which, own in zip(TAILS, (law.cdf, law.sf, law.logcdf, law.logsf), strict=True):
+            np.testing.assert_allclose(getattr(model, which)(x), own(x[:, 0]), rtol=1e-8, atol=1e-12)
+        assert model.log_sf([[1e9]])[0] == pytest.approx(law.logsf(1e9), rel=1e-6)
+
+
 def test_labels():
     model = DensityMLE("categorical").fit(pd.DataFrame({"pet": ["cat", "dog", "dog"], "size": ["s", "l", "s"]}))
     np.testing.assert_array_equal(model.mode(), ["dog", "s"])

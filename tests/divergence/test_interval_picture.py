@@ -1,5 +1,6 @@
 """What a notebook shows of an estimate and of a test."""
 
+import itertools
 from xml.etree import ElementTree
 
 import numpy as np
@@ -30,6 +31,23 @@ def test_places(low, value, high, scale):
     assert min(x) >= 0.0
     assert max(x) <= float(picture.get("width"))
     assert picture.get("aria-label") == "a < b"
+
+
+@pytest.mark.parametrize(
+    ("low", "high"), [(-0.00823, 0.02112), (2.99, 3.01), (-1.2345e-5, -1.2344e-5), (-4.56e-7, 1.0), (1234.0, 1235.0)]
+)
+def test_numbers_are_inside_and_beside_each_other(low, high):
+    picture = ElementTree.fromstring(interval_picture(0.5 * (low + high), low, high, ""))
+    wide = 5.6  # pixels for a digit of size 10 in sans-serif fonts
+    ends = [
+        (float(text.get("x")) - 0.5 * wide * len(text.text), float(text.get("x")) + 0.5 * wide * len(text.text))
+        for text in picture.findall(f"{SVG}text")
+    ]
+    ends.sort()
+    assert len(ends) >= 2
+    assert ends[0][0] >= 0.0
+    assert ends[-1][1] <= float(picture.get("width"))
+    assert all(left[1] <= right[0] for left, right in itertools.pairwise(ends))
 
 
 def test_what_has_no_picture():
@@ -83,8 +101,10 @@ def test_tables_in_a_notebook():
     (picture,) = html.iter(f"{SVG}svg")  # the best has no interval
     low, high = (table.kl_difference[1] + z * table.kl_difference_error[1] for z in (-1.96, 1.96))
     assert picture.get("aria-label") == f"95 % interval from {low:.3g} to {high:.3g} nats per row behind the best"
+    assert html.find("div").text == "150 rows, nats per row, best first"
     found = compare_tables(rng.normal(size=(80, 2)), rng.normal(size=(90, 2)), test=False)
-    html = ElementTree.fromstring(f"<div>{found._repr_html_()}</div>")
+    html = ElementTree.fromstring(found._repr_html_())
+    assert html.find("div").text == "P: 80 rows, Q: 90 rows; in nats"
     pictures = list(html.iter(f"{SVG}svg"))
     labels = ["95 % interval from {:.3g} to {:.3g} nats".format(*line.kl.confidence_interval()) for line in found.lines]
     assert [picture.get("aria-label") for picture in pictures] == labels

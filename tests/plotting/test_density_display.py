@@ -118,6 +118,41 @@ def test_many_counts_are_a_line(ax):
     assert probabilities.sum() > 0.99
 
 
+def test_counts_that_are_far_apart_are_drawn_in_groups(ax):
+    """By the mean frequency of the values in a group, so that bars and probabilities are of the same kind."""
+    X = RNG.poisson(1e6, size=(400, 1)).astype(float)
+    display = DensityDisplay.from_estimator(DensityMLE("poisson").fit(X), X, ax=ax)
+    values, probabilities = display.line_.get_data()
+    assert len(values) <= 100
+    np.testing.assert_allclose(probabilities, stats.poisson(X.mean()).pmf(values), rtol=1e-6)
+    width = int(values[1] - values[0])
+    least = values - (width - 1) // 2
+    own = [np.mean((X[:, 0] >= first) & (X[:, 0] < first + width)) / width for first in least]
+    heights = [bar.get_height() for bar in display.data_]
+    np.testing.assert_allclose(heights, own, rtol=1e-12)
+    assert sum(heights) * width == pytest.approx(1.0)
+    assert f"each bar {width:,} values" in ax.get_legend().get_texts()[0].get_text()
+
+
+@pytest.mark.parametrize("far", [1e6, 1e12])
+def test_a_count_far_out_leaves_the_view(far, ax):
+    X = np.r_[RNG.poisson(3.0, 500), far][:, np.newaxis]
+    display = DensityDisplay.from_estimator(DensityMLE("geometric").fit(X + 1.0), X + 1.0, ax=ax)
+    assert display.data.values.max() < 100.0
+    assert display.data.frequencies.sum() == pytest.approx(500.0 / 501.0)
+    assert "1 outside the view" in ax.get_legend().get_texts()[0].get_text()
+
+
+def test_the_legend_is_above_the_power_of_ten():
+    X = 1e-9 * RNG.normal(size=(300, 1))
+    display = DensityDisplay.from_estimator(DensityMLE("normal").fit(X), X)
+    canvas = display.figure_.canvas
+    canvas.draw()
+    power = display.ax_.yaxis.get_offset_text()
+    assert "1e" in power.get_text().replace("\N{MINUS SIGN}", "-")
+    assert power.get_window_extent().y1 <= display.ax_.get_legend().get_window_extent().y0 + 1.0
+
+
 def test_labels(ax):
     X = np.array([["cat"]] * 6 + [["dog"]] * 4)
     model = DensityMLE("categorical").fit(X)
@@ -232,6 +267,15 @@ def test_axis_labels_and_names(ax):
     DensityDisplay.from_estimator(DensityMLE().fit(PAIRS), PAIRS, units=units, name="fit", ax=ax, n_points=20)
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("time", "dose (mg)")
     assert ax.get_legend().get_texts()[1].get_text() == "fit, % enclosed"
+
+
+@pytest.mark.filterwarnings("error")
+def test_rows_without_names_have_those_of_the_fit():
+    table = pd.DataFrame(np.random.default_rng(0).gamma(2.0, size=(100, 2)), columns=["wait", "length"])
+    model = DensityMLE("multivariate_normal").fit(table)
+    assert DensityDisplay.from_estimator(model, table.to_numpy(), plot=False).columns == ["wait", "length"]
+    display = fastkl.GoodnessDisplay.from_estimator(model, model.sample(50, random_state=0), plot=False)
+    assert [one.column for one in display.displays.values()] == ["wait", "length"]
 
 
 def test_own_figure_and_no_global_settings():

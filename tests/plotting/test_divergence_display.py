@@ -173,3 +173,15 @@ def test_infinite_estimates_and_errors_are_drawn_without_a_warning(ax):
     ends = np.array([segment[:, 0] for segment in bars.get_segments()])
     np.testing.assert_allclose(ends, [[0.3 - 0.1 * 1.959964, 0.3 + 0.1 * 1.959964], [0.2, 0.2]], rtol=1e-6)
     assert ax.get_xlim()[1] < 1.0
+
+
+def test_long_labels_and_large_numbers_fit(tmp_path):
+    """Labels are cut in the legend, not by the figure; a power of ten does not stand in the label of the axis."""
+    labels = ("the rows of the year before the last one", "the rows of this year until the end of May")
+    estimates = {"a": Estimate(2e11, standard_error=1e11), "b": Estimate(1e11, standard_error=1e10)}
+    display = DivergenceDisplay.from_estimates(estimates, labels=labels)
+    display.figure_.savefig(tmp_path / "a.png")
+    legend, figure = display.ax_.get_legend().get_window_extent(), display.figure_.bbox
+    assert legend.x1 <= figure.x1
+    assert display.ax_.xaxis.get_offset_text().get_text() == ""
+    assert "2e+11" in [tick.get_text() for tick in display.ax_.get_xticklabels()]

@@ -82,7 +82,7 @@ def test_the_type_of_labels_is_that_of_the_whole_column(tmp_path, reader):
     [
         ("1,late", "X.csv: row 40, column 'b' holds 'late', which is not a number"),
         ("1,1_000", "X.csv: row 40, column 'b' holds '1_000', which is not a number"),
-        ("1", "X.csv: row 40 has 1 values for 2 columns"),
+        ("1", "X.csv: row 40 has 1 value for 2 columns"),
         ("1,2,3", "X.csv: row 40 has 3 values for 2 columns"),
         ("1,ü", "X.csv is not text in UTF-8"),
     ],

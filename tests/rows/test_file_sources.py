@@ -128,6 +128,15 @@ def test_missing_files(tmp_path):
     for name in ("X.npy", "X.parquet", "X.csv", "folder"):
         with pytest.raises(FileNotFoundError, match=f"There is no file .*{name}"):
             open_source(tmp_path / name)
+    (tmp_path / "waiting.csv").write_text("x\n1\n")
+    with pytest.raises(FileNotFoundError, match=r"There is no file .*waitng.csv. Did you mean 'waiting.csv'\?"):
+        open_source(tmp_path / "waitng.csv")
+    with pytest.raises(FileNotFoundError, match=r"waiting.cvs. Did you mean 'waiting.csv'\?"):
+        open_source(tmp_path / "waiting.cvs")
+    with pytest.raises(FileNotFoundError, match=r"other.csv\.$"):
+        open_source(tmp_path / "other.csv")
+    with pytest.raises(FileNotFoundError, match=r"waiting.csv\.$"):
+        open_source(tmp_path / "no folder" / "waiting.csv")
     with pytest.raises(FileNotFoundError, match="fits the pattern"):
         open_source(str(tmp_path / "*.parquet"))
     with pytest.raises(SourceError, match="holds no Parquet files"):

@@ -71,7 +71,7 @@ def test_a_header_of_numbers_is_no_row(tmp_path, d):
 @pytest.mark.parametrize(
     ("texts", "what"),
     [
-        ([f"{i},{100 + i}" for i in range(1, 31)], "thousands separators"),
+        ([f"{i},{100 + i}" for i in range(1, 31)], "thousands separators or a decimal comma"),
         ([f"1,{100 + i},000.5" for i in range(30)], "thousands separators"),
         ([f"{i}.3%" for i in range(30)], "a % sign"),
         ([f"−{i}.5" for i in range(30)], r"a minus sign that is no hyphen \(U\+2212\)"),

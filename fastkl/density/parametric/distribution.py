@@ -31,16 +31,18 @@ class FamilyDistribution(DistributionMembers):
     def _tail(self, which: str, X: Any) -> Floats:
         self._check_fitted()
         family = self.family_
-        by_column = self._by_column()
-        if not (by_column or (hasattr(family, which) and not hasattr(family, "columnwise"))):
+        by_column, alone = self._by_column(), self._of_one_column()
+        if not (by_column or alone or (hasattr(family, which) and not hasattr(family, "columnwise"))):
             raise AttributeError(f"The {family.name} family has no {which}: {self._why_none()}")
         rows = self._read(X)
         raise_if_nan(rows)
-        function, n = getattr(family, which), len(rows.X)
+        answering, params = alone or (family, self.params_)
+        function, n = getattr(answering, which), len(rows.X)
         out = np.empty(rows.X.shape if by_column else n)
         for start in range(0, n, _BLOCK):
             block = slice(start, start + _BLOCK)
-            out[block] = function(np.asarray(rows.X[block], dtype=np.float64), self.params_)
+            found = function(np.asarray(rows.X[block], dtype=np.float64), params)
+            out[block] = found if by_column else np.ravel(found)
         return out
 
     def _by_column(self) -> bool:
@@ -48,6 +50,11 @@ class FamilyDistribution(DistributionMembers):
         family = self.family_
         known = getattr(family, "columnwise", None)
         return isinstance(family, UnivariateFamily) or (known is not None and bool(known(self.params_)))
+
+    def _of_one_column(self) -> tuple[UnivariateFamily, Params] | None:
+        """A joint family of one column, such as a marginal, as the univariate one that it is."""
+        univariate = getattr(self.family_, "univariate", None)
+        return None if univariate is None else univariate(self.params_)
 
     def _why_none(self) -> str:
         if self.family_.labels:
@@ -58,10 +65,12 @@ class FamilyDistribution(DistributionMembers):
 
     def _quantile(self, q: Floats, upper: bool) -> Floats:
         family: Any = self.family_
-        if not self._by_column():
+        alone = self._of_one_column()
+        if not (self._by_column() or alone):
             raise AttributeError(f"The {family.name} family has no quantiles: {self._why_none()}")
-        function = family.upper_quantile if upper else family.quantile
-        return np.asarray(function(q[:, np.newaxis], self.params_), dtype=np.float64)
+        answering, params = alone or (family, self.params_)
+        function = answering.upper_quantile if upper else answering.quantile
+        return np.asarray(function(q[:, np.newaxis], params), dtype=np.float64)
 
     def _moments(self) -> tuple[Floats, Floats]:
         found = self.family_.moments(self.params_)

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from fastkl._core.array_types import Floats, Params
 from fastkl.families.base import Family
-from fastkl.families.normal import Normal
 from fastkl.families.solvers.quantiles import but_for_rounding, number, ordinal, root_between
 from fastkl.families.univariate import UnivariateFamily
 
@@ -32,13 +31,12 @@ def column_parts(families: Sequence[Family], params: Sequence[Params]) -> list[P
             if family.periodic:
                 return None
             found.append((family, own))
-        elif family.gaussian and family.n_columns(own) == 1:
-            moments = family.moments(own)
-            assert moments is not None
-            mean, spread = moments
-            found.append((Normal(), {"loc": mean, "scale": np.sqrt(np.ravel(spread))}))
-        else:
+            continue
+        of_one_column = getattr(family, "univariate", None)
+        part = None if of_one_column is None else of_one_column(own)
+        if part is None:
             return None
+        found.append(part)
     return found
 
 

@@ -24,6 +24,7 @@ from fastkl.families.multivariate_t.sums import student_sums
 from fastkl.families.orthants import t_cdf
 from fastkl.families.regression import regressed
 from fastkl.families.spaces import DegreesOfFreedom, PositiveDefinite, Real
+from fastkl.families.student_t import StudentT
 from fastkl.families.weightless import rows_of_weight
 
 
@@ -194,6 +195,16 @@ class MultivariateT(Family):
         if df <= 2.0:
             return mean, np.full((d, d), np.nan)
         return mean, params["scale"] * (1.0 if np.isinf(df) else df / (df - 2.0))
+
+    def univariate(self, params: Params) -> tuple[StudentT, Params] | None:
+        """The same distribution as one of a column, where there is one; else None."""
+        if len(params["loc"]) > 1:
+            return None
+        return StudentT(), {
+            "df": np.ravel(params["df"]),
+            "loc": params["loc"],
+            "scale": np.sqrt(np.ravel(params["scale"])),
+        }
 
     def cdf(self, x: Floats, params: Params) -> Floats:
         """P(X_1 <= x_1, ..., X_d <= x_d) of every row, (n,)."""
