@@ -26,7 +26,7 @@ from fastkl.families.solvers.iterative import SAMPLE_ROWS
 TRIAL_ITERATIONS = 20
 TRIAL_ROWS = 2048
 HELD_DF = (0.5, 1.0, 3.0)
-HIGHER = 1e-9  # relative
+HIGHER = 1e-9  # relative to the likelihood, or per unit of weight
 NEAR = 0.2  # of the scale, or relative
 FOLLOWED = 3  # starts that are followed to their maximum
 MOST_STEPS = 400  # of ECME, before the ascent takes over
@@ -128,7 +128,7 @@ def _above_the_normal_limit(
     for df in HELD_DF:
         for start in begin[:2]:
             held = _steps(rows, {**fixed, "df": np.float64(df)}, start, tol, most, frame)
-            if held is None or held[3] <= highest + HIGHER * (1.0 + abs(highest)):
+            if held is None or held[3] <= highest + HIGHER * (rows.total_weight + abs(highest)):
                 continue
             free = _steps(rows, fixed, Start(*held[:3]), tol, most, frame)
             if free is None or free[3] < held[3]:

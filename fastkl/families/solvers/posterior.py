@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from fastkl.families.gradient_sums import added, all_added
 from fastkl.families.matrices import inverses
 from fastkl.families.priors import Prior, PriorLike
 from fastkl.families.solvers.coordinates import Chart, chart_at, inside
-from fastkl.families.solvers.curvature import hessian, jacobian
+from fastkl.families.solvers.curvature import hessian, information_of_scores, jacobian
 from fastkl.families.solvers.kinks import at_kinks
 
 CERTIFICATE = 1e-8  # gradient in nats per unit of weight and coordinate
@@ -68,7 +69,7 @@ def fit_rows(
         lambda held, begin: _search(held, bound, likelihood, begin, rows.total_weight),
         lambda at: _sum(likelihood.gradients([at])[0], bound.gradient(at)),
     )
-    return best, {**statistics, "curvature": _curvature(family, bound, likelihood, best.params)}
+    return best, {**statistics, "curvature": _curvature(family, bound, likelihood, best.params, rows)}
 
 
 def fit_statistics(family: Family, prior: PriorLike | None, statistics: Statistics, start: Params | None = None) -> Fit:
@@ -119,13 +120,24 @@ def posterior_curvature(
     return _curvature(family, prior, likelihood, params)
 
 
-def _curvature(family: Family, prior: PriorLike, likelihood: Likelihood, params: Params) -> Floats:
+def _curvature(
+    family: Family, prior: PriorLike, likelihood: Likelihood, params: Params, rows: AnyRows | None = None
+) -> Floats:
     chart = chart_at(family, params)
+    columns = _independent_columns(family, prior, chart)
+    if rows is not None and not family.smooth:
+        nothing = {name: np.zeros_like(value) for name, value in params.items()}
+        of_prior = partial(_gradients_of_prior, prior, nothing)
+        return information_of_scores(family, rows, params, chart, of_prior, columns)
 
     def gradients(places: list[Params]) -> list[Params]:
         return [_sum(slope, prior.gradient(at)) for slope, at in zip(likelihood.gradients(places), places, strict=True)]
 
-    return -hessian(gradients, chart, params, _independent_columns(family, prior, chart))
+    return -hessian(gradients, chart, params, columns)
+
+
+def _gradients_of_prior(prior: PriorLike, nothing: Params, places: list[Params]) -> list[Params]:
+    return [_sum(nothing, prior.gradient(at)) for at in places]
 
 
 def posterior_covariance(family: Family, params: Params, curvature: Floats) -> tuple[list[str], Floats]:
