@@ -173,8 +173,8 @@ def curvature_of(
 ) -> Floats | None:
     """Minus the second derivatives of log-likelihood plus log-prior by the coordinates, (1, q, q); None where not wanted.
 
-    They are differences of gradients, of fourth order: one pass over the rows for each 64 coordinates. Where a component has kinks
-    at the rows they are the products of the rows' scores, of one pass.
+    They are differences of gradients, of fourth order: one pass over the rows for each 64 coordinates. Where a component has
+    kinks at the rows they are the products of the rows' scores, of one pass.
     """
     if wanted not in (True, False, "auto"):
         raise ValueError(f"standard_errors is True, False or 'auto', not {wanted!r}.")

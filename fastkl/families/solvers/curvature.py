@@ -114,7 +114,7 @@ def information_of_scores(
     prior: Callable[[list[Params]], list[Params]] | None = None,
     columns: int | None = None,
 ) -> Floats:
-    """Minus the second derivatives of log-likelihood plus log-prior where the likelihood has kinks at the rows: as of ``hessian``.
+    """Minus the second derivatives of log-likelihood plus log-prior, shaped as above, of a likelihood with kinks at the rows.
 
     Beside a kink a second derivative counts the rows within a step, whatever the information. The sum of the products of the
     scores has the same expectation as minus the second derivative of a smooth likelihood.

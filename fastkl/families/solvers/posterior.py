@@ -21,6 +21,7 @@ from fastkl._core.rows import AnyRows, Rows
 from fastkl.exceptions import DegenerateDataError
 from fastkl.families.base import Family, Fit
 from fastkl.families.gradient_sums import added, all_added
+from fastkl.families.in_range import raise_if_out_of_range
 from fastkl.families.matrices import inverses
 from fastkl.families.priors import Prior, PriorLike
 from fastkl.families.solvers.coordinates import Chart, chart_at, inside
@@ -52,9 +53,17 @@ def fit_rows(
     For a family without sufficient statistics the curvature of the posterior, which needs the rows, is among the statistics, and
     the log-likelihood is given.
     """
+    fit, statistics = _fitted(family, prior, rows, tol, max_iter, start)
+    raise_if_out_of_range(family, fit)
+    return fit, statistics
+
+
+def _fitted(
+    family: Family, prior: PriorLike | None, rows: AnyRows, tol: float, max_iter: int, start: Params | None
+) -> tuple[Fit, Statistics]:
     if prior is not None and family.has_statistics:
         statistics = rows.total(family.statistics, merge=family.merge_statistics)
-        return fit_statistics(family, prior, statistics, start), statistics
+        return _fitted_to(family, prior, statistics, start), statistics
     fit, statistics = family.fit(rows, tol, max_iter, start)
     bound = None if prior is None else _bound(prior, family, fit.params)
     if bound is None:
@@ -74,6 +83,12 @@ def fit_rows(
 
 def fit_statistics(family: Family, prior: PriorLike | None, statistics: Statistics, start: Params | None = None) -> Fit:
     """The maximum given sufficient statistics, with the prior that took part (None where it is flat); from ``start`` if given."""
+    fit = _fitted_to(family, prior, statistics, start)
+    raise_if_out_of_range(family, fit)
+    return fit
+
+
+def _fitted_to(family: Family, prior: PriorLike | None, statistics: Statistics, start: Params | None) -> Fit:
     if prior is None:
         return family.solve(statistics) if start is None else family.solve_from(statistics, start)
     without: DegenerateDataError | None = None
