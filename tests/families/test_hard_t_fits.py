@@ -6,6 +6,7 @@ import pytest
 from scipy import stats
 
 from fastkl import DegenerateDataError, DensityMLE, families
+from tests.families import samples
 
 
 def exact(column):
@@ -204,3 +205,14 @@ def test_a_normal_limit_beside_ties_is_not_said_to_be_the_highest_likelihood():
     model = DensityMLE("multivariate_t").fit(X)
     assert np.isinf(model.params_["df"])
     assert model.boundary_["df"].startswith("No maximum at a finite df is as high as that of the normal distribution")
+
+
+@pytest.mark.parametrize("factor", [1e-300, 1e-150, 1e150])
+def test_rows_far_out_count_whatever_the_unit_of_the_weights(factor):
+    """Every row tells a direction, however far it is; its weight over its squared distance may be below all numbers."""
+    X = samples.plane(np.random.default_rng([23, 14]))
+    assert np.abs(X).max() > 1e80
+    plain = DensityMLE("multivariate_t").fit(X)
+    weighted = DensityMLE("multivariate_t").fit(X, sample_weight=np.full(len(X), factor))
+    np.testing.assert_allclose(weighted.log_likelihood_ / factor, plain.log_likelihood_, rtol=1e-9)
+    np.testing.assert_allclose(weighted.params_["scale"], plain.params_["scale"], rtol=1e-5)
