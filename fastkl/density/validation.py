@@ -127,8 +127,8 @@ def read_array(estimator: BaseEstimator, X: ArrayLike, labels: bool, reset: bool
             ) from None
         if isinstance(X, Mapping | Set | Iterator):
             raise type(error)(
-                f"X is a {type(X).__name__}, not an array or a table of rows: pass pandas.DataFrame(X) for columns by name, list(X) "
-                "for rows one by one, or an array."
+                f"X is a {type(X).__name__}, not an array or a table of rows: pass pandas.DataFrame(X) for columns by name, "
+                "list(X) for rows one by one, or an array."
             ) from None
         found = None if labels else first_non_number_of(X)
         if found is None:

@@ -97,8 +97,8 @@ def _increasing_root(
     """
     root = _root_within(function, *_bracket(function, guess, ends))
     for end, sign in zip(ends, (-1.0, 1.0), strict=True):
-        rows = np.flatnonzero(sign * root >= np.nextafter(LARGEST, 0.0)) if np.isinf(end) else []
-        if len(rows):
+        rows = np.flatnonzero(sign * root >= np.nextafter(LARGEST, 0.0))
+        if np.isinf(end) and len(rows):
             root[rows[sign * function(np.full(len(rows), sign * LARGEST), rows) < 0.0]] = end
     return root
 
