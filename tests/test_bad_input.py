@@ -287,3 +287,16 @@ def test_sources_are_to_be_read_first(call, source):
         ROWS_IN_MEMORY[call](make())
     assert "fit_batches" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [DensityMLE("normal"), DensityMLE("categorical"), fastkl.MixtureMLE(2), fastkl.KernelDensityMLE()],
+    ids=repr,
+)
+@pytest.mark.parametrize(
+    "X", [{"a": [1.0, 2.0]}, {1.0, 2.0}, (row for row in [[1.0], [2.0]])], ids=["dict", "set", "generator"]
+)
+def test_what_has_no_order_of_rows_is_named(estimator, X):
+    with pytest.raises((TypeError, ValueError), match=f"X is a {type(X).__name__}, not an array or a table of rows"):
+        estimator.fit(X)

@@ -27,7 +27,7 @@ FEET = (0.02, 0.1, 0.3)  # shares of the rows below, and c in units of 1 / devia
 STEEP = (5.0, 15.0, 50.0)
 FAR_D = 1e4
 LIMIT_D = 1e10
-NEGLIGIBLE = 1e-6  # nats
+NEGLIGIBLE = 1e-8  # nats per unit of weight
 LIMIT_C = 1e6  # relative to the start: the limit is a Pareto distribution
 
 
@@ -180,7 +180,7 @@ class Burr12(ByHazard, IterativeFamily):
             pareto = Pareto()
             statistics = rows.total(pareto.statistics, merge=pareto.merge_statistics)
             limit = pareto.column_log_likelihood(statistics, pareto.solve(statistics).params)
-            bad |= limit > maximum.at.value + NEGLIGIBLE
+            bad |= limit > maximum.at.value + NEGLIGIBLE * rows.total_weight
         if np.any(bad):
             column = int(np.flatnonzero(bad)[0])
             raise DegenerateDataError(

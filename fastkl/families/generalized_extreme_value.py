@@ -27,7 +27,7 @@ from fastkl.families.extreme_values import (
 from fastkl.families.gumbel import SD_RATIO
 from fastkl.families.solvers.iterative import weighted_moments
 from fastkl.families.solvers.newton import Maximum
-from fastkl.families.solvers.starts import COLLAPSED, FEW, SAME, raise_if_collapsed
+from fastkl.families.solvers.starts import COLLAPSED, SAME, few, raise_if_collapsed
 from fastkl.families.spaces import Positive, Real, TailShape
 
 START_SHAPES = (-0.8, -0.4, -0.1, 0.1, 0.4, 1.0, 2.0)
@@ -175,7 +175,7 @@ class GeneralizedExtremeValue(ExtremeValueFamily):
         found = super().settle(rows, fixed, maximum, tol, max_iter)
         raise_if_collapsed(rows, found[0], self.name, "Leave the column out, or hold shape or scale fixed.")
         spike = ~found[0].converged & (found[0].params["shape"] > SPIKE)
-        if "shape" not in fixed and isinstance(rows, Rows) and len(rows.X) <= FEW:
+        if "shape" not in fixed and few(rows) is not None:
             # of few rows what is left may be lower than a Gumbel distribution, from which it rises into the spike
             gumbel = type(self)(shape=0.0, loc=self.loc, scale=self.scale)
             member = gumbel._ascent(rows, {**fixed, "shape": np.zeros_like(maximum.at.value)}, tol, max_iter)

@@ -95,7 +95,8 @@ class InverseGamma(UnivariateFamily):
             return Fit({"shape": shape, "scale": fixed["scale"]}, steps, steps < MAX_NEWTON_STEPS)
         raise_if_constant(excess <= 0.0, statistics, self.name, "shape goes to infinity")
         shape, steps = solve_shape(excess, None if start is None else start["shape"])
-        return Fit({"shape": shape, "scale": mean * shape}, steps, steps < MAX_NEWTON_STEPS)
+        with np.errstate(over="ignore"):  # a scale that is no number is refused with the column's name
+            return Fit({"shape": shape, "scale": mean * shape}, steps, steps < MAX_NEWTON_STEPS)
 
     def solve_from(self, statistics: Statistics, start: Params) -> Fit:
         return self.solve(statistics, start)

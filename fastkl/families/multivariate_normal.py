@@ -136,7 +136,8 @@ class MultivariateNormal(NormalVector):
         return self._finite(rows, statistics)
 
     def _of_columns(self, rows: Rows, columns: Statistics) -> Statistics:
-        scatter = columns["deviation"] ** 2
+        with np.errstate(over="ignore"):  # the next line's error names the column
+            scatter = columns["deviation"] ** 2
         return self._finite(rows, {"weight": columns["weight"][0], "mean": columns["mean"], "scatter": scatter})
 
     def _finite(self, rows: Rows, statistics: Statistics) -> Statistics:

@@ -21,6 +21,7 @@ from fastkl.families.solvers.starts import (
     COLLAPSED,
     FEW,
     SAME,
+    few,
     median_and_distance,
     raise_if_collapsed,
     raise_if_tied,
@@ -165,8 +166,8 @@ class StudentT(IterativeFamily):
             at_limit |= collapsed & (limit.at.value >= self._highest_held(rows, fixed, tol, max_iter))
         maximum = limit.where(at_limit, maximum)
         raise_if_collapsed(rows, maximum, self.name, "Leave the column out, or hold df or scale fixed.")
-        if isinstance(rows, Rows) and len(rows.X) <= FEW:
-            maximum = self._not_below_cauchy(rows, fixed, maximum, tol, max_iter)
+        if (all_of_few := few(rows)) is not None:
+            maximum = self._not_below_cauchy(all_of_few, fixed, maximum, tol, max_iter)
             at_limit &= np.isinf(maximum.params["df"])
         if not at_limit.any():
             return maximum, {}

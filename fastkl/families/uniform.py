@@ -46,7 +46,6 @@ class Uniform(UnivariateFamily):
     scipy_name = "uniform"
     parameters = {"low": Real(role="location", irregular=True), "high": Real(role="location", irregular=True)}
     statistic_names = ("weight", "minimum", "maximum")
-    smooth = False
     example = {"low": [-1.0, 2.0], "high": [3.0, 2.5]}
     extreme = [{"low": 1.0, "high": 1.0 + 1e-9}, {"low": -1e8, "high": 1e9}, {"low": 0.0, "high": 1e-9}]
 

@@ -6,6 +6,7 @@ import pytest
 from scipy import stats
 
 from fastkl import DegenerateDataError, DensityMLE, families
+from tests.families import samples
 
 
 def exact(column):
@@ -161,6 +162,18 @@ def test_rows_on_which_only_a_cauchy_distribution_has_a_high_maximum():
         DensityMLE("student_t").fit(np.column_stack([np.arange(7.0), x]))
 
 
+@pytest.mark.parametrize(
+    "x",
+    [[0.148, 0.731, 0.714, -16.702, -15.977], [-0.0008, 4.9997, 99.9994032, 99.9994164, 100.000307, 100.001834, 1e4]],
+)
+def test_few_rows_in_batches_are_refused_as_those_in_memory(x):
+    """Both ways of reading look at the Cauchy distribution, whose maximum is above all others of Student's t."""
+    X = np.array(x)[:, None]
+    for read in (DensityMLE("student_t").fit, lambda X: DensityMLE("student_t").fit_batches([X[:2], X[2:]])):
+        with pytest.raises(DegenerateDataError, match="as high as .*Cauchy"):
+            read(X)
+
+
 @pytest.mark.parametrize("df", [0.3, 0.4, 0.49])
 def test_ties_are_refused_where_df_is_held_below_1_whatever_other_maxima_there_are(df):
     """At a value with a third of the weight the likelihood grows without bound for df / (1 + df) < 1/3."""
@@ -192,3 +205,14 @@ def test_a_normal_limit_beside_ties_is_not_said_to_be_the_highest_likelihood():
     model = DensityMLE("multivariate_t").fit(X)
     assert np.isinf(model.params_["df"])
     assert model.boundary_["df"].startswith("No maximum at a finite df is as high as that of the normal distribution")
+
+
+@pytest.mark.parametrize("factor", [1e-300, 1e-150, 1e150])
+def test_rows_far_out_count_whatever_the_unit_of_the_weights(factor):
+    """Every row tells a direction, however far it is; its weight over its squared distance may be below all numbers."""
+    X = samples.plane(np.random.default_rng([23, 14]))
+    assert np.abs(X).max() > 1e80
+    plain = DensityMLE("multivariate_t").fit(X)
+    weighted = DensityMLE("multivariate_t").fit(X, sample_weight=np.full(len(X), factor))
+    np.testing.assert_allclose(weighted.log_likelihood_ / factor, plain.log_likelihood_, rtol=1e-9)
+    np.testing.assert_allclose(weighted.params_["scale"], plain.params_["scale"], rtol=1e-5)

@@ -13,8 +13,9 @@ def exact_product(a: Floats, b: Floats) -> tuple[Floats, Floats]:
     The second is 0 where it cannot be known, because a half overflows.
     """
     product = a * b
-    (a_high, a_low), (b_high, b_low) = _halves(a), _halves(b)
-    rest = ((a_high * b_high - product) + a_high * b_low + a_low * b_high) + a_low * b_low
+    with np.errstate(over="ignore", invalid="ignore"):
+        (a_high, a_low), (b_high, b_low) = _halves(a), _halves(b)
+        rest = ((a_high * b_high - product) + a_high * b_low + a_low * b_high) + a_low * b_low
     return product, np.where(np.isfinite(rest), rest, 0.0)
 
 

@@ -27,6 +27,8 @@ from fastkl.density.kernel.leave_one_out import ERROR, LARGEST_PART, MANY, Maxim
 from fastkl.exceptions import DegenerateDataError
 from fastkl.spatial.kernel_sums import KernelSums, near_order
 
+ROOM = 1e4  # by which the squares of a search may fall or grow and still be numbers
+
 
 class MatrixLeaveOneOut:
     """The leave-one-out likelihood as a function of a lower triangular step from the coordinates in which rows are given.
@@ -153,8 +155,24 @@ def evaluated_matrix(points: Floats, weights: Floats | None, matrix: Floats, ker
     return Maximum(matrix, mean * likelihood.total_weight, float(np.max(np.abs(slopes))), 1)
 
 
+def _raise_if_no_squares(widths: Floats) -> None:
+    """DegenerateDataError for a column whose variance of the kernel, with room for a search, is no number of full precision."""
+    with np.errstate(over="ignore", under="ignore"):
+        squares = widths**2
+    numbers = np.finfo(np.float64)
+    bad = ~((squares > ROOM * numbers.tiny) & (squares < numbers.max / ROOM))
+    if bad.any():
+        column = int(np.flatnonzero(bad)[0])
+        raise DegenerateDataError(
+            f"A bandwidth matrix holds squares, and that of column {column}, with bandwidths of about {widths[column]:.3g}, is "
+            "beyond double precision. Rescale the column, for instance to unit size, or choose bandwidth='likelihood'.",
+            column,
+        )
+
+
 def start_of(points: Floats, weights: Floats | None, total_weight: float, widths: Floats) -> Floats:
     """The covariance of the rows times what makes it that of a kernel, given bandwidths (d,) of a rule for the columns."""
+    _raise_if_no_squares(widths)
     scales = np.max(np.abs(points), axis=0)
     scaled = points / scales
     about = scaled - np.average(scaled, axis=0, weights=weights)

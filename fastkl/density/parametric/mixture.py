@@ -115,7 +115,8 @@ class MixtureMLE(StreamMembers, NoiseMembers):
     boundary_ : dict of str
         Parameters that sit at a boundary, with a sentence for each component.
     standard_errors_ : dict of arrays
-        From the observed information, where the fit formed it.
+        From the observed information, where the fit formed it; with components that have kinks at the rows (laplace,
+        generalized_normal) from the sum of the products of the rows' scores, whose expectation is the same.
     prior_ : list or None
         The prior of each component, with what it took from the data.
     family_ : Mixture

@@ -27,7 +27,7 @@ from fastkl.families.priors.base import moment_names
 from fastkl.families.product import Product
 from fastkl.families.product.fitting import ProductPrior
 from fastkl.families.solvers.coordinates import chart_at
-from fastkl.families.solvers.curvature import hessian
+from fastkl.families.solvers.curvature import hessian, information_of_scores
 from fastkl.families.spaces import Weights
 from fastkl.rows.checks import raise_if_not_finite
 
@@ -173,7 +173,8 @@ def curvature_of(
 ) -> Floats | None:
     """Minus the second derivatives of log-likelihood plus log-prior by the coordinates, (1, q, q); None where not wanted.
 
-    They are differences of gradients, of fourth order: one pass over the rows for each 64 coordinates.
+    They are differences of gradients, of fourth order: one pass over the rows for each 64 coordinates. Where a component has
+    kinks at the rows they are the products of the rows' scores, of one pass.
     """
     if wanted not in (True, False, "auto"):
         raise ValueError(f"standard_errors is True, False or 'auto', not {wanted!r}.")
@@ -184,6 +185,19 @@ def curvature_of(
         return None
     if wanted == "auto" and 4.0 * chart.size * rows.total_weight * rows.n_columns * mixture.layout.size > MOMENTS:
         return None
+
+    def gradients_of_priors(places: list[Params]) -> list[Params]:
+        return [
+            _with_priors(mixture, priors, at, {name: np.zeros_like(value) for name, value in at.items()})
+            for at in places
+        ]
+
+    if not mixture.smooth:
+        try:
+            with np.errstate(all="ignore"):
+                return information_of_scores(mixture, rows, params, chart, gradients_of_priors)
+        except SupportError:  # a component without a slope, as at the end of its support
+            return np.full((1, chart.size, chart.size), np.nan)
 
     def gradients(places: list[Params]) -> list[Params]:
         step = Components.at(mixture.layout, params).block_rows

@@ -238,10 +238,15 @@ class Mixture(Family):
         shares = components.responsibilities(rows)[1]
         slopes: list[Params] = [{} for _ in range(self.layout.size)]
         for k, family in enumerate(self.component_families):
-            own = family.score_rows(rows, components.params[k])
+            # a row outside the support of a component has no slope there, and no share
+            inside, params = shares[k] > 0.0, components.params[k]
+            part = rows if inside.all() else Rows(rows.X[inside], incomplete=rows.incomplete)
+            own = family.score_rows(part, params)
             if own is None:
                 return None
-            slopes[k] = {name: _times(shares[k], value) for name, value in own.items()}
+            slopes[k] = {name: np.zeros((len(inside), *np.shape(value))) for name, value in params.items()}
+            for name, value in own.items():
+                slopes[k][name][inside] = _times(shares[k][inside], value)
         found: Params = {WEIGHTS: (shares / np.where(components.weights > 0.0, components.weights, np.inf)[:, None]).T}
         for group in self.layout.groups:
             for name in group.family.parameter_names:

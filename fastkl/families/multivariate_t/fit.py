@@ -6,6 +6,8 @@ several maxima, one for each group of rows: a few steps from every start tell th
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from fastkl._core._linalg import moments
@@ -26,7 +28,7 @@ from fastkl.families.solvers.iterative import SAMPLE_ROWS
 TRIAL_ITERATIONS = 20
 TRIAL_ROWS = 2048
 HELD_DF = (0.5, 1.0, 3.0)
-HIGHER = 1e-9  # relative
+HIGHER = 1e-9  # relative to the likelihood, or per unit of weight
 NEAR = 0.2  # of the scale, or relative
 FOLLOWED = 3  # starts that are followed to their maximum
 MOST_STEPS = 400  # of ECME, before the ascent takes over
@@ -37,6 +39,16 @@ Found = tuple[Floats, Floats, float, float, int, bool]  # loc, scale, k, log-lik
 
 def fit_rows(rows: AnyRows, fixed: Params, tol: float, max_iter: int, start: Params | None = None) -> Fit:
     """The maximum on a sample of the rows by ECME, and from there that on all of them, by ``Ascent``; from a start at once."""
+    unit = 1.0
+    if isinstance(rows, Rows) and rows.weights is not None:
+        # the weight of a row far out is divided by the square of its distance: of 1e-300 nothing would be left
+        exponent = int(np.frexp(rows.weights.max())[1])
+        rows, unit = replace(rows, weights=np.ldexp(rows.weights, -exponent)), float(np.ldexp(1.0, exponent))
+    fit = _fitted(rows, fixed, tol, max_iter, start)
+    return fit if fit.log_likelihood is None else replace(fit, log_likelihood=fit.log_likelihood * unit)
+
+
+def _fitted(rows: AnyRows, fixed: Params, tol: float, max_iter: int, start: Params | None) -> Fit:
     if isinstance(rows, Rows):
         rows = typical_first(rows, *robust_frame(rows.sample(SAMPLE_ROWS)))
     sample = rows.sample(SAMPLE_ROWS)
@@ -128,7 +140,7 @@ def _above_the_normal_limit(
     for df in HELD_DF:
         for start in begin[:2]:
             held = _steps(rows, {**fixed, "df": np.float64(df)}, start, tol, most, frame)
-            if held is None or held[3] <= highest + HIGHER * (1.0 + abs(highest)):
+            if held is None or held[3] <= highest + HIGHER * (rows.total_weight + abs(highest)):
                 continue
             free = _steps(rows, fixed, Start(*held[:3]), tol, most, frame)
             if free is None or free[3] < held[3]:

@@ -106,6 +106,26 @@ def score_products(family: Family, rows: AnyRows, params: Params, chart: Chart, 
     return rows.total(_score_products, family, params, chart, squared)
 
 
+def information_of_scores(
+    family: Family,
+    rows: AnyRows,
+    params: Params,
+    chart: Chart,
+    prior: Callable[[list[Params]], list[Params]] | None = None,
+    columns: int | None = None,
+) -> Floats:
+    """Minus the second derivatives of log-likelihood plus log-prior, shaped as above, of a likelihood with kinks at the rows.
+
+    Beside a kink a second derivative counts the rows within a step, whatever the information. The sum of the products of the
+    scores has the same expectation as minus the second derivative of a smooth likelihood.
+    """
+    products = score_products(family, rows, params, chart, squared=False)[None]
+    if columns is not None:
+        at, p = np.arange(columns), chart.size // columns
+        products = products.reshape(p, columns, p, columns)[:, at, :, at]
+    return products if prior is None else products - hessian(prior, chart, params, columns)
+
+
 def _score_products(rows: Rows, family: Family, params: Params, chart: Chart, squared: bool) -> Floats:
     total = np.zeros((chart.size, chart.size))
     for scores, weights in row_scores(family, rows.of_positive_weight(), params, chart):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,10 +21,11 @@ from fastkl._core.rows import AnyRows, Rows
 from fastkl.exceptions import DegenerateDataError
 from fastkl.families.base import Family, Fit
 from fastkl.families.gradient_sums import added, all_added
+from fastkl.families.in_range import raise_if_out_of_range
 from fastkl.families.matrices import inverses
 from fastkl.families.priors import Prior, PriorLike
 from fastkl.families.solvers.coordinates import Chart, chart_at, inside
-from fastkl.families.solvers.curvature import hessian, jacobian
+from fastkl.families.solvers.curvature import hessian, information_of_scores, jacobian
 from fastkl.families.solvers.kinks import at_kinks
 
 CERTIFICATE = 1e-8  # gradient in nats per unit of weight and coordinate
@@ -51,9 +53,17 @@ def fit_rows(
     For a family without sufficient statistics the curvature of the posterior, which needs the rows, is among the statistics, and
     the log-likelihood is given.
     """
+    fit, statistics = _fitted(family, prior, rows, tol, max_iter, start)
+    raise_if_out_of_range(family, fit)
+    return fit, statistics
+
+
+def _fitted(
+    family: Family, prior: PriorLike | None, rows: AnyRows, tol: float, max_iter: int, start: Params | None
+) -> tuple[Fit, Statistics]:
     if prior is not None and family.has_statistics:
         statistics = rows.total(family.statistics, merge=family.merge_statistics)
-        return fit_statistics(family, prior, statistics, start), statistics
+        return _fitted_to(family, prior, statistics, start), statistics
     fit, statistics = family.fit(rows, tol, max_iter, start)
     bound = None if prior is None else _bound(prior, family, fit.params)
     if bound is None:
@@ -68,11 +78,17 @@ def fit_rows(
         lambda held, begin: _search(held, bound, likelihood, begin, rows.total_weight),
         lambda at: _sum(likelihood.gradients([at])[0], bound.gradient(at)),
     )
-    return best, {**statistics, "curvature": _curvature(family, bound, likelihood, best.params)}
+    return best, {**statistics, "curvature": _curvature(family, bound, likelihood, best.params, rows)}
 
 
 def fit_statistics(family: Family, prior: PriorLike | None, statistics: Statistics, start: Params | None = None) -> Fit:
     """The maximum given sufficient statistics, with the prior that took part (None where it is flat); from ``start`` if given."""
+    fit = _fitted_to(family, prior, statistics, start)
+    raise_if_out_of_range(family, fit)
+    return fit
+
+
+def _fitted_to(family: Family, prior: PriorLike | None, statistics: Statistics, start: Params | None) -> Fit:
     if prior is None:
         return family.solve(statistics) if start is None else family.solve_from(statistics, start)
     without: DegenerateDataError | None = None
@@ -119,13 +135,24 @@ def posterior_curvature(
     return _curvature(family, prior, likelihood, params)
 
 
-def _curvature(family: Family, prior: PriorLike, likelihood: Likelihood, params: Params) -> Floats:
+def _curvature(
+    family: Family, prior: PriorLike, likelihood: Likelihood, params: Params, rows: AnyRows | None = None
+) -> Floats:
     chart = chart_at(family, params)
+    columns = _independent_columns(family, prior, chart)
+    if rows is not None and not family.smooth:
+        nothing = {name: np.zeros_like(value) for name, value in params.items()}
+        of_prior = partial(_gradients_of_prior, prior, nothing)
+        return information_of_scores(family, rows, params, chart, of_prior, columns)
 
     def gradients(places: list[Params]) -> list[Params]:
         return [_sum(slope, prior.gradient(at)) for slope, at in zip(likelihood.gradients(places), places, strict=True)]
 
-    return -hessian(gradients, chart, params, _independent_columns(family, prior, chart))
+    return -hessian(gradients, chart, params, columns)
+
+
+def _gradients_of_prior(prior: PriorLike, nothing: Params, places: list[Params]) -> list[Params]:
+    return [_sum(nothing, prior.gradient(at)) for at in places]
 
 
 def posterior_covariance(family: Family, params: Params, curvature: Floats) -> tuple[list[str], Floats]:

@@ -91,8 +91,16 @@ def but_for_rounding(excess: Floats, target: Floats) -> Floats:
 def _increasing_root(
     function: Callable[[Floats, NDArray[np.intp]], Floats], guess: Floats, ends: tuple[float, float]
 ) -> Floats:
-    """Root of every one of n increasing functions: of two neighbouring numbers about it the one with the smaller value."""
-    return _root_within(function, *_bracket(function, guess, ends))
+    """Root of every one of n increasing functions: of two neighbouring numbers about it the one with the smaller value.
+
+    Infinite where the function has no root up to the largest number, and the end on that side is infinite.
+    """
+    root = _root_within(function, *_bracket(function, guess, ends))
+    for end, sign in zip(ends, (-1.0, 1.0), strict=True):
+        rows = np.flatnonzero(sign * root >= np.nextafter(LARGEST, 0.0))
+        if np.isinf(end) and len(rows):
+            root[rows[sign * function(np.full(len(rows), sign * LARGEST), rows) < 0.0]] = end
+    return root
 
 
 def root_between(function: Callable[[Floats, NDArray[np.intp]], Floats], low: Floats, high: Floats) -> Floats:

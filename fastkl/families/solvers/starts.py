@@ -24,6 +24,12 @@ CENTRES = 32  # of so few rows each may be the centre of a maximum
 SOLE = 1.0 - 1e-12  # share of a weight that is all of it but for rounding
 
 
+def few(rows: AnyRows) -> Rows | None:
+    """All rows, in memory, where they are so few that any two may be a group; None where they are more."""
+    sample = rows.sample(SAMPLE_ROWS)
+    return sample if len(sample.X) <= FEW and rows.total(n_rows) == len(sample.X) else None
+
+
 def median_and_distance(rows: Rows) -> tuple[Floats, Floats]:
     """Weighted median and median distance from it; where half of the rows are tied, the mean distance."""
     centre = medians(rows)

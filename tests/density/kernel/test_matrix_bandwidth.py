@@ -119,3 +119,18 @@ def test_weights_of_next_to_nothing_have_no_most_likely_matrix():
     X = np.random.default_rng(0).normal(size=(3, 2))
     with pytest.raises(DegenerateDataError):
         KernelDensityMLE("likelihood_matrix").fit(X, sample_weight=[0.0, 1e16, 1e-308])
+
+
+@pytest.mark.parametrize("unit", [1e-290, 1e-200, 1e-160, 1e160, 1e200, 1e290])
+def test_units_whose_squares_are_no_numbers(unit):
+    """1e-320 has four digits, and 1e-400 none: neither is an outlier."""
+    X = np.random.default_rng(0).normal(size=(40, 2)) * [1.0, unit]
+    with pytest.raises(DegenerateDataError, match="squares, and that of column 1.*Rescale the column"):
+        KernelDensityMLE("likelihood_matrix").fit(X)
+
+
+@pytest.mark.parametrize("unit", [1e-150, 1e-100, 1e100, 1e150])
+def test_units_whose_squares_are_numbers(unit):
+    X = np.random.default_rng(0).normal(size=(40, 1))
+    plain, moved = (KernelDensityMLE("likelihood_matrix").fit(rows).bandwidth_ for rows in (X, X * unit))
+    np.testing.assert_allclose(moved / unit / unit, plain, rtol=1e-7)

@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
+from scipy.special import gamma
 
+from fastkl import DensityMLE
 from fastkl.families.solvers.quantiles import continuous_quantile, count_quantile
 
 P = np.array([1e-300, 1e-17, 0.1, 0.5, 0.9, 1.0 - 1e-12])[:, None]
@@ -50,3 +52,15 @@ def test_counts_at_their_steps():
     assert count_quantile(lambda k, rows: k < 0.0, np.array([np.nan]), 0.0)[0] == np.inf
     for start in (0.0, 1e12, 1e13):
         assert count_quantile(lambda k, rows: k >= 1e12 + 7.0, np.array([start]), 0.0)[0] == 1e12 + 7.0
+
+
+def test_a_quantile_beyond_the_largest_number_is_infinite():
+    """The largest number itself is none: it is exceeded 1e200 times as often."""
+    student = DensityMLE.from_parameters("student_t", df=0.11, loc=0.0, scale=2.0)
+    np.testing.assert_array_equal(student.quantile([1e-250]), [[-np.inf]])
+    np.testing.assert_array_equal(student.quantile([1e-250], upper=True), [[np.inf]])
+    inverse = DensityMLE.from_parameters("inverse_gamma", shape=0.05, scale=36.0)
+    np.testing.assert_array_equal(inverse.quantile([1e-221], upper=True), [[np.inf]])
+    # one that is a number stays: far out P(X > x) is (36 / x)^0.05 / Gamma(1.05)
+    expected = 36.0 * (gamma(1.05) * 1e-14) ** -20.0
+    np.testing.assert_allclose(inverse.quantile([1e-14], upper=True), [[expected]], rtol=1e-9)
