@@ -7,6 +7,7 @@ so the second is read in the order of the first, which a warning says; tables wi
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -16,22 +17,41 @@ from fastkl._core.warned import warn
 from fastkl.divergence.callers import level_of_caller
 from fastkl.exceptions import ColumnOrderWarning, ProbabilityVectorWarning, SourceError
 from fastkl.rows.columns import listed, refuse_duplicates
+from fastkl.rows.missing import is_missing
 from fastkl.rows.tables import column_names, columns_of, is_table
 
 # A vector of probabilities that is longer is taken for a sample without a word.
 _LONG_VECTOR = 10_000
+# What stands for the missing values in counts of all values: nan is not equal to another.
+_MISSING_LABEL = float("nan")
 
 
 # -- columns -------------------------------------------------------------------------------------------------------------------
 
 
 def given_names(data: Any, name: str) -> list[Any] | None:
-    """The names of the columns of a table; None for what has none but numbers in order. SourceError for a name given twice."""
+    """The names of the columns of a table, which may be numbers; None for what is no table. SourceError for a name given twice."""
     names = column_names(data) if is_table(data) else None
-    if names is None:
-        return None
-    refuse_duplicates(names, name)
-    return None if names == list(range(len(names))) else names
+    if names is not None:
+        refuse_duplicates(names, name)
+    return names
+
+
+def only_counted(names: Sequence[Any]) -> bool:
+    """Whether names are 0, 1, ... in order, as those are that nobody gave."""
+    return list(names) == list(range(len(names)))
+
+
+def _only_positions(first: Sequence[Any], second: Sequence[Any]) -> bool:
+    """Whether names or labels say nothing beyond the place: they are the same, or those of one only count the other's.
+
+    Two that are numbers say more, in whatever order: as the values 0 and 1 in the counts of two columns of them, of which either
+    has its more frequent value first.
+    """
+    if list(first) == list(second):
+        return True
+    numbers = all(isinstance(name, Real) for names in (first, second) for name in names)
+    return not numbers and (only_counted(first) or only_counted(second))
 
 
 def order_of_columns(
@@ -41,7 +61,7 @@ def order_of_columns(
 
     SourceError where the tables have different columns.
     """
-    if first is None or second is None or first == second:
+    if first is None or second is None or _only_positions(first, second):
         return None
     if set(first) == set(second):
         warn(
@@ -81,7 +101,7 @@ def match_labels(p: Any, q: Any, absent: float | None, names: tuple[str, str]) -
     first, second = _labels(p, names[0]), _labels(q, names[1])
     if _is_frame(p) and _is_frame(q) and _same_in_other_order(p.index, q.index):
         q = q.reindex(p.index)
-    if first is None or second is None or first == second:
+    if first is None or second is None or _only_positions(first, second):
         return p, q
     known = set(first)
     if not known & set(second) or (absent is None and known != set(second)):
@@ -94,11 +114,11 @@ def match_labels(p: Any, q: Any, absent: float | None, names: tuple[str, str]) -
 
 
 def _labels(data: Any, name: str) -> list[Any] | None:
-    """What a vector or the columns of a table stand for; None where they are only numbered."""
+    """What a vector or the columns of a table stand for; None where there is nothing that says it."""
     if _is_series(data):
-        labels = data.index.tolist()
+        labels = [_MISSING_LABEL if is_missing(label) else label for label in data.index.tolist()]
         refuse_duplicates_in_index(labels, name)
-        return None if labels == list(range(len(labels))) else labels
+        return labels
     return given_names(data, name)
 
 

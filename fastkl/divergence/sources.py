@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from fastkl.divergence.arguments import FloatArray, Totals, as_matrix
 from fastkl.divergence.coordinates import centre_and_spread, measured
-from fastkl.divergence.matching import given_names
+from fastkl.divergence.matching import given_names, only_counted
 from fastkl.divergence.models import is_model
 from fastkl.divergence.neighbors import Neighbors, Slab
 from fastkl.exceptions import SourceError
@@ -187,9 +187,9 @@ class SourceSample(Totals):
     def _learn_names(self, names: Sequence[Any] | None, where: str) -> None:
         """Keep the names of the columns, which are the same in every block."""
         found = None if names is None else list(names)
-        if self.names is _UNKNOWN:
+        if self.names is _UNKNOWN or (self.names is None and found is not None and only_counted(found)):
             self.names = found
-        elif self.names != found:
+        elif self.names != found and not (found is None and only_counted(self.names)):
             raise ValueError(f"{where} has the columns {found}, the blocks before have {self.names}.")
 
     def shards(self) -> Iterator[tuple[NDArray[Any], FloatArray | None, NDArray[np.int64]]]:

@@ -22,6 +22,7 @@ from fastkl import (
     kl_divergence_batches,
     kl_divergence_sweep,
     permutation_test,
+    population_stability_index,
 )
 
 pd = pytest.importorskip("pandas")
@@ -85,6 +86,17 @@ def test_arrays_and_numbered_columns_go_by_position():
         assert float(kl_divergence(p["a"], q["b"])) > 1.0  # two series are two samples, whatever their names
 
 
+@pytest.mark.parametrize("call", CALLS)
+def test_columns_that_numbers_name_are_matched_too(call):
+    p, q = table(0).set_axis([0, 1], axis=1), table(1).set_axis([0, 1], axis=1)
+    for names in ([0, 1], [1, 0]):  # whichever of the two only counts
+        with pytest.warns(ColumnOrderWarning, match="0, 1|1, 0"):
+            found = call(p[names], q[names[::-1]])
+        assert float(found) == float(call(p[names], q[names]))
+    with pytest.raises(SourceError, match="different columns"):
+        call(p, q.set_axis([1, 2], axis=1))
+
+
 @pytest.mark.parametrize("library", ["polars", "pyarrow"])
 def test_tables_of_other_libraries(library):
     module = pytest.importorskip(library)
@@ -109,6 +121,28 @@ def test_probabilities_are_matched_by_label():
         discrete_kl(np.log(p), np.log(lacking), logits=True)
     with pytest.raises(SourceError, match="'a' twice"):
         discrete_kl(pd.Series([0.5, 0.5], index=["a", "a"]), p)
+
+
+@pytest.mark.parametrize("values", [(0, 1), (0.0, 1.0), (False, True)])
+def test_labels_that_are_numbers_are_labels(values):
+    # three in four are the first value, and one in four: in both counts the more frequent value comes first
+    p, q = (pd.Series(np.repeat(values, times)).value_counts() for times in ([75, 25], [25, 75]))
+    divergence = 0.5 * np.log(3.0)
+    assert discrete_kl(p / 100, q / 100) == pytest.approx(divergence, rel=1e-14)
+    assert discrete_kl(q / 100, p / 100) == pytest.approx(divergence, rel=1e-14)
+    assert float(categorical_kl(p, q, "plugin", counts=True)) == pytest.approx(divergence, rel=1e-14)
+    assert float(population_stability_index(p, q, counts=True)) == pytest.approx(2 * divergence, rel=1e-14)
+    classes = pd.DataFrame([[0.2, 0.8], [0.5, 0.5]], columns=list(values))
+    assert (discrete_kl(classes, classes.iloc[:, ::-1]) == 0.0).all()
+
+
+@pytest.mark.parametrize("absent", [np.nan, None])
+def test_counts_of_missing_values_are_those_of_one_symbol(absent):
+    p, q = (
+        pd.Series(values, dtype=object).value_counts(normalize=True, dropna=False)
+        for values in ([1, 1, absent, 2], [1, np.nan, np.nan, 2])
+    )
+    assert discrete_kl(p, q) == pytest.approx(0.5 * np.log(2.0) - 0.25 * np.log(2.0), rel=1e-14)
 
 
 def test_rows_of_probabilities_are_matched_by_column_and_row():
