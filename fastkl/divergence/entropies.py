@@ -29,6 +29,7 @@ from fastkl.divergence.operands import (
 from fastkl.divergence.options import Options, one_seed
 from fastkl.divergence.sample_model import sample_model_cross_entropy
 from fastkl.divergence.samples import check_auto_or_knn, divergence_neighbors, sample_cross_entropy, sample_entropy
+from fastkl.divergence.surfaces import refuse_surfaces
 from fastkl.exceptions import DegenerateDataError
 
 
@@ -122,6 +123,8 @@ def entropy(
 
 def _entropy_of_sample(p: SampleOperand, options: Options) -> Estimate:
     """The distribution behind a sample."""
+    if p.sample.n_columns > 1 and (options.method != "auto" or options.n_neighbors is not None):
+        refuse_surfaces(p.sample.X)  # which the default does itself
     if options.method == "auto":
         return default_entropy(p.sample, options)
     if options.method != "knn":

@@ -30,7 +30,7 @@ _MISSING_LABEL = float("nan")
 
 
 def given_names(data: Any, name: str) -> list[Any] | None:
-    """The names of the columns of a table, which may be numbers; None for what is no table. SourceError for a name given twice."""
+    """The names of the columns of a table, numbers too; None for what is no table. SourceError for a name given twice."""
     names = column_names(data) if is_table(data) else None
     if names is not None:
         refuse_duplicates(names, name)

@@ -224,6 +224,14 @@ class SourceSample(Totals):
         if parts:
             yield _joined(parts)
 
+    def rows_throughout(self, step: int) -> NDArray[Any]:
+        """Every ``step``-th row; one pass."""
+        passed, chosen = 0, []
+        for X, _, _ in self.shards():
+            chosen.append(X[-passed % step :: step])
+            passed += len(X)
+        return np.concatenate(chosen)
+
 
 def common_scale(samples: Sequence[SourceSample]) -> tuple[FloatArray, FloatArray]:
     """Median and quartile range of each column in all samples together, of at most a million rows, evenly spaced.
@@ -231,13 +239,7 @@ def common_scale(samples: Sequence[SourceSample]) -> tuple[FloatArray, FloatArra
     They do not depend on blocks or shards, and move with the columns as these are multiplied and shifted.
     """
     step = -(-sum(sample.n_rows for sample in samples) // _SCALE_ROWS)
-    chosen = []
-    for sample in samples:
-        passed = 0
-        for X, _, _ in sample.shards():
-            chosen.append(X[-passed % step :: step].astype(np.float64))
-            passed += len(X)
-    return centre_and_spread(np.concatenate(chosen))
+    return centre_and_spread(np.concatenate([sample.rows_throughout(step).astype(np.float64) for sample in samples]))
 
 
 def _joined(
