@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastkl._core.means import Mean
-from fastkl.divergence.matching import given_names
+from fastkl.divergence.matching import given_names, refuse_other_rows
 from fastkl.rows.columns import named
 from fastkl.rows.reading import first_non_number, look, numbers, refuse_not_finite, refuse_sparse
 from fastkl.rows.tables import column_names, column_types
@@ -144,6 +144,7 @@ def refuse_merged(whole: Any, X: FloatArray, name: str, names: list[Any] | None)
 def as_sample(data: Any, name: str, sample_weight: ArrayLike | None, n_jobs: int | None) -> Sample:
     """Check a sample and its weights. Rows of weight 0 are as good as absent; equal weights are the same as none."""
     X = as_matrix(data, name)
+    refuse_other_rows(data, sample_weight, (name, f"sample_weight of {name}"))
     return weighted_sample(X, read_weights(sample_weight, len(X), f"sample_weight of {name}"), n_jobs)
 
 

@@ -17,6 +17,7 @@ from sklearn.utils import _safe_indexing
 
 from fastkl._core.distinct import distinct
 from fastkl.divergence.arguments import FloatArray
+from fastkl.divergence.matching import refuse_other_rows
 from fastkl.exceptions import DegenerateDataError
 from fastkl.rows.columns import named, refuse_duplicates
 from fastkl.rows.missing import missing
@@ -57,6 +58,7 @@ def tally(x: Any, name: str, counts: bool, sample_weight: ArrayLike | None) -> T
         symbols, declared = [(*row, other_symbols[i]) for row, i in zip(rows, right.tolist(), strict=True)], False
     if len(codes) == 0:
         raise DegenerateDataError(f"{name} has no rows: there is nothing to count.")
+    refuse_other_rows(x, sample_weight, (name, f"sample_weight of {name}"))
     weights = read_weights(sample_weight, len(codes), f"sample_weight of {name}")
     totals = np.bincount(codes, weights=weights, minlength=len(symbols)).astype(np.float64)
     _refuse_beyond_counting(totals, name)

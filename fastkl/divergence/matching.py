@@ -88,6 +88,24 @@ def match_columns(p: Any, q: Any, names: tuple[str, str] = ("p", "q")) -> Any:
     return q if order is None else columns_of(q, order)
 
 
+# -- rows ----------------------------------------------------------------------------------------------------------------------
+
+
+def refuse_other_rows(first: Any, second: Any, names: tuple[str, str]) -> None:
+    """SourceError where two that belong together row by row have one index of rows in different order."""
+    indexes = [getattr(data, "index", None) for data in (first, second)]
+    if not all(type(index).__module__.split(".")[0] == "pandas" for index in indexes) or not _same_in_other_order(
+        *indexes
+    ):
+        return
+    row = next(i for i, (one, other) in enumerate(zip(*indexes, strict=True)) if one != other)
+    raise SourceError(
+        f"{names[0]} and {names[1]} have the same index in different order: row {row} is {indexes[0][row]!r} in one and "
+        f"{indexes[1][row]!r} in the other, and rows are taken together by their place. Give both one order, such as by "
+        f".loc[other.index], or pass arrays (such as .to_numpy())."
+    )
+
+
 # -- labels of probabilities ---------------------------------------------------------------------------------------------------
 
 

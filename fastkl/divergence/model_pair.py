@@ -105,8 +105,8 @@ def no_bounds(estimate: Estimate, p: Model, q: Model) -> Estimate:
 def _part_missing(model: Model, mass: float) -> str:
     """Why not to trust what is made of a density that was not found as a whole."""
     return (
-        f"The density of {model.name} has mass {mass:.9g} where it was looked for, not 1: it has parts that draws hardly meet, or "
-        f"it is not normalised."
+        f"The density of {model.name} has mass {mass:.9g} where it was looked for, not 1: it has parts that draws hardly meet, "
+        f"or it is not normalised."
     )
 
 

@@ -21,6 +21,8 @@ from fastkl import (
     kl_divergence,
     kl_divergence_batches,
     kl_divergence_sweep,
+    kl_from_log_probs,
+    mutual_information,
     permutation_test,
     population_stability_index,
 )
@@ -157,6 +159,26 @@ def test_rows_of_probabilities_are_matched_by_column_and_row():
 def test_counts_are_matched_by_label():
     p, q = pd.Series({"a": 6, "b": 3, "c": 1}), pd.Series({"c": 6, "a": 1, "b": 3, "d": 2})
     assert float(categorical_kl(p, q, counts=True)) == float(categorical_kl([6, 3, 1, 0], [1, 3, 6, 2], counts=True))
+
+
+def test_rows_that_belong_together_are_not_mixed():
+    rng = np.random.default_rng(0)
+    x = pd.Series(rng.normal(size=200))
+    y = 0.8 * x + 0.6 * rng.normal(size=200)
+    labels = (x > 0.0).map({True: "a", False: "b"})
+    for call in (
+        lambda other: mutual_information(x, other),
+        lambda other: mutual_information(x, y, sample_weight=other.abs()),
+        lambda other: kl_from_log_probs(-x.abs(), -other.abs()),
+        lambda other: kl_from_log_probs(-x.abs(), -y.abs(), sample_weight=other.abs()),
+        lambda other: kl_divergence(x.to_frame("a"), y.to_frame("a"), sample_weight_p=other.abs()),
+        lambda other: categorical_kl(labels, labels, sample_weight_q=other.abs()),
+        lambda other: entropy(x, sample_weight_p=other.abs()),
+    ):
+        expected = float(call(y))
+        with pytest.raises(SourceError, match="same index in different order: row 0 is 0 in one and 199 in the other"):
+            call(y.iloc[::-1])
+        assert float(call(y.set_axis(range(5, 205)))) == expected  # another index says nothing of the order
 
 
 @pytest.mark.parametrize("kind", [list, np.array, pd.Series])
