@@ -248,7 +248,8 @@ def kl_divergence_sweep(
     [1, 5]
     """
     chosen = check_method(method)
-    pair = SAMPLES(*operands(p, q, sample_weight_p, sample_weight_q, n_jobs), options=Options(chosen))
+    both = operands(p, q, sample_weight_p, sample_weight_q, n_jobs, discrete_call="discrete_kl")
+    pair = SAMPLES(*both, options=Options(chosen))
     pair = free_of_units(pair, coordinates)
     several = range(1, n_neighbors + 1) if isinstance(n_neighbors, (int, np.integer)) else list(n_neighbors)
     numbers = [divergence_neighbors(pair, chosen, k) for k in several]

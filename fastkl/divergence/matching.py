@@ -179,21 +179,24 @@ def _is_frame(data: Any) -> bool:
 
 def warn_of_probabilities(given: Sequence[Any], call: str) -> None:
     """Say so where all that was given are vectors of probabilities, which a call for samples takes for values of a variable."""
-    if all(_is_probability_vector(one) for one in given):
-        what = "The argument is a vector" if len(given) == 1 else "Both arguments are vectors"
-        warn(
-            f"{what} of numbers >= 0 that sum to 1, taken for a sample of {len(given[0])} values. For known probabilities call "
-            f"fastkl.{call}.",
-            ProbabilityVectorWarning,
-            stacklevel=level_of_caller(),
-        )
+    if not all(_is_probability_vector(one) for one in given):
+        return
+    if not any(np.asarray(one).dtype.kind == "f" for one in given):
+        return  # a few zeros and a one are data rather
+    what = {1: "The argument is a vector", 2: "Both arguments are vectors"}.get(len(given), "All samples are vectors")
+    warn(
+        f"{what} of numbers >= 0 that sum to 1, taken for a sample of {len(given[0])} values. For known probabilities call "
+        f"fastkl.{call}.",
+        ProbabilityVectorWarning,
+        stacklevel=level_of_caller(),
+    )
 
 
 def _is_probability_vector(data: Any) -> bool:
     if is_table(data) or not hasattr(data, "__len__") or not 2 <= len(data) <= _LONG_VECTOR:
         return False
     values = np.asarray(data)
-    if values.ndim != 1 or values.dtype.kind != "f":
+    if values.ndim != 1 or values.dtype.kind not in "fiu":
         return False
-    tolerance = 64.0 * float(np.finfo(values.dtype).eps)
+    tolerance = 64.0 * float(np.finfo(values.dtype).eps) if values.dtype.kind == "f" else 0.0
     return bool((values >= 0.0).all() and abs(float(values.sum(dtype=np.float64)) - 1.0) <= max(1e-9, tolerance))

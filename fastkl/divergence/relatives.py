@@ -119,7 +119,9 @@ def jeffreys(
         random_state=one_seed(random_state, rng),
         coordinates=coordinates,
     )
-    both = operands(p, q, sample_weight_p, sample_weight_q, n_jobs, discrete_call="discrete_kl")
+    both = operands(
+        p, q, sample_weight_p, sample_weight_q, n_jobs, discrete_call="discrete_jeffreys or fastkl.discrete_kl"
+    )
     return _JEFFREYS(*both, options=options)
 
 
@@ -249,7 +251,9 @@ def jensen_shannon(
         random_state=one_seed(random_state, rng),
         coordinates=coordinates,
     )
-    both = operands(p, q, sample_weight_p, sample_weight_q, n_jobs, discrete_call="discrete_kl")
+    both = operands(
+        p, q, sample_weight_p, sample_weight_q, n_jobs, discrete_call="discrete_jensen_shannon or fastkl.discrete_kl"
+    )
     return _JENSEN_SHANNON(*both, options=options)
 
 

@@ -184,7 +184,7 @@ def permutation_test(
         k = resolve_neighbors(None, len(X) + len(Y), default=_many_neighbors(len(X) + len(Y)))
         p_value, statistic = combined_test(X, Y, k, int(n_permutations), rng, n_jobs, threads, mixed.labels)
         return PermutationTest(statistic, p_value, int(n_permutations), k)
-    pair = _TESTED(*operands(p, q, n_jobs=n_jobs), options=options)
+    pair = _TESTED(*operands(p, q, n_jobs=n_jobs, discrete_call="discrete_kl"), options=options)
     n, m = pair.p.n_rows, pair.q.n_rows
     k = resolve_neighbors(n_neighbors, n + m, default=_many_neighbors(n + m))
     if n_neighbors is None:

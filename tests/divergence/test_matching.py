@@ -23,6 +23,7 @@ from fastkl import (
     kl_divergence_sweep,
     kl_from_log_probs,
     mutual_information,
+    pairwise_divergence,
     permutation_test,
     population_stability_index,
 )
@@ -179,6 +180,32 @@ def test_rows_that_belong_together_are_not_mixed():
         with pytest.raises(SourceError, match="same index in different order: row 0 is 0 in one and 199 in the other"):
             call(y.iloc[::-1])
         assert float(call(y.set_axis(range(5, 205)))) == expected  # another index says nothing of the order
+
+
+def test_every_call_for_samples_says_that_it_was_given_probabilities():
+    p, q = [0.1, 0.6, 0.3], [0.2, 0.3, 0.5]
+    for call, name in (
+        (jensen_shannon, "discrete_jensen_shannon"),
+        (jeffreys, "discrete_jeffreys"),
+        (permutation_test, "discrete_kl"),
+        (lambda p, q: kl_divergence_sweep(p, q, 1), "discrete_kl"),
+        (population_stability_index, "discrete_jeffreys"),
+        (lambda p, q: pairwise_divergence([p, q, [1, 0, 0]]), "rows of one array"),
+        (lambda p, q: pairwise_divergence({"before": pd.Series(p), "after": pd.Series(q)}), "rows of one array"),
+        (lambda p, q: kl_divergence([0, 1, 0], q), "discrete_kl"),
+    ):
+        with pytest.warns(ProbabilityVectorWarning, match=name):
+            call(p, q)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        kl_divergence([0, 1, 0], [1, 0, 0])
+        pairwise_divergence([p, [0.2, 0.3, 0.7]])
+
+
+def test_the_stability_index_is_of_one_variable():
+    x, y = pd.DataFrame({"age": [1.0, 2.0, 3.0]}), pd.DataFrame({"income": [1.0, 2.0, 3.0]})
+    with pytest.raises(SourceError, match="reference lacks 'income' and current lacks 'age'"):
+        population_stability_index(x, y)
 
 
 @pytest.mark.parametrize("kind", [list, np.array, pd.Series])
