@@ -313,6 +313,13 @@ def _estimate(value: float, variance: float, pair: CountPair, method: str) -> Es
 def much_unseen(pair: CountPair) -> list[str]:
     """Reasons not to trust an estimate from samples that lack symbols of much probability."""
     masses = (("P", unseen_mass(pair.x)), ("Q", unseen_mass(pair.y)))
+    if _n_seen(pair) == 1.0:
+        # the rule of three: a symbol of greater probability is missed in 5 % of the samples
+        most = min(0.5, 3.0 / min(pair.n, pair.m))
+        return [
+            f"Only one symbol was seen: others may have a probability up to {most:.2g} in one of the two, of which the standard "
+            f"error says nothing."
+        ]
     return [
         f"About {mass:.0%} of the probability of {name} lies on symbols that its sample lacks (Good-Turing)."
         for name, mass in masses

@@ -226,8 +226,8 @@ class KLDivergence(BaseEstimator):
             raise type(error)(
                 f"{name} holds {value!r} in row {row}, {column}, which is not a number. ({error})"
             ) from error
-        refuse_merged(data, X, name, column_names(data))
         refuse_not_finite(X, name, column_names(data))
+        refuse_merged(data, name)
         return data, X
 
     def _placed(self, sample: Sample) -> tuple[FloatArray, FloatArray, Sample]:

@@ -193,7 +193,7 @@ def warn_of_probabilities(given: Sequence[Any], call: str) -> None:
 
 
 def _is_probability_vector(data: Any) -> bool:
-    if is_table(data) or not hasattr(data, "__len__") or not 2 <= len(data) <= _LONG_VECTOR:
+    if is_table(data) or hasattr(data, "toarray") or not hasattr(data, "__len__") or not 2 <= len(data) <= _LONG_VECTOR:
         return False
     values = np.asarray(data)
     if values.ndim != 1 or values.dtype.kind not in "fiu":

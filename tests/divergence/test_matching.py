@@ -9,9 +9,11 @@ import pytest
 import fastkl
 from fastkl import (
     ColumnOrderWarning,
+    KLDivergence,
     ProbabilityVectorWarning,
     SourceError,
     categorical_kl,
+    compare_tables,
     cross_entropy,
     discrete_cross_entropy,
     discrete_kl,
@@ -239,6 +241,32 @@ def test_identifiers_are_not_merged():
     with pytest.raises(ValueError, match=r"9007199254740993 in row 1, column 0, and 9007199254740992 elsewhere"):
         entropy(identifiers)
     assert np.isfinite(entropy(2**53 + 2 * np.arange(200)))  # which float64 keeps apart
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars", "pyarrow"])
+def test_identifiers_beside_decimals_are_not_merged(library):
+    module = pytest.importorskip(library)
+    columns = {"x": np.arange(200.0), "id": 2**53 + np.arange(200)}
+    table = module.table(columns) if library == "pyarrow" else module.DataFrame(columns)
+    even = columns | {"id": 2**53 + 2 * np.arange(200)}
+    apart = module.table(even) if library == "pyarrow" else module.DataFrame(even)
+    calls = [entropy, lambda t: kl_divergence(t, apart), lambda t: permutation_test(apart, t, n_permutations=9)]
+    calls += [lambda t: kl_divergence_batches([t], [apart]), lambda t: compare_tables(t, apart, n_permutations=9)]
+    calls += [lambda t: compare_tables(apart, t, n_permutations=9)]
+    for call in calls:
+        with pytest.raises(
+            ValueError, match="holds 9007199254740993 in row 1, column 1 .*9007199254740992|column 0 .'id'"
+        ):
+            call(table)
+    assert compare_tables(table, apart, labels=["id"], n_permutations=9).columns[1].kind == "label"
+    with pytest.raises(ValueError, match="Q holds 9007199254740993 in row 1"):
+        KLDivergence().fit(table)
+
+
+@pytest.mark.parametrize("kind", [int, Decimal])
+def test_whole_numbers_of_python_are_not_merged(kind):
+    with pytest.raises(ValueError, match="holds 100000000000000000001 in row 1, column 0"):
+        entropy([kind(10**20 + i) for i in range(50)])
 
 
 def test_decimals_are_numbers():
