@@ -93,7 +93,7 @@ def match_columns(p: Any, q: Any, names: tuple[str, str] = ("p", "q")) -> Any:
 
 def refuse_other_rows(first: Any, second: Any, names: tuple[str, str]) -> None:
     """SourceError where two that belong together row by row have one index of rows in different order."""
-    indexes = [getattr(data, "index", None) for data in (first, second)]
+    indexes: list[Any] = [getattr(data, "index", None) for data in (first, second)]
     if not all(type(index).__module__.split(".")[0] == "pandas" for index in indexes) or not _same_in_other_order(
         *indexes
     ):
