@@ -105,6 +105,7 @@ def mutual_information(
         raise DegenerateDataError(
             f"{n} rows tell nothing of how columns go together; at least {_LEAST_ROWS} are needed."
         )
+    _refuse_repeated(sample.X)
     seed = one_seed(random_state, rng)
     generator = np.random.RandomState(0) if seed is None else as_random_state(seed)
     shares = normalised(sample.weights, n)
@@ -154,6 +155,16 @@ def _pairs(x: ArrayLike, y: ArrayLike) -> tuple[FloatArray, FloatArray]:
                 f"Column {j} of {name} has one value only, {float(values[0, j])!r}: it tells nothing. Leave it out.", j
             )
     return X, Y
+
+
+def _refuse_repeated(rows: FloatArray) -> None:
+    values, counts = np.unique(rows, axis=0, return_counts=True)
+    if counts.max() > DEFAULT_NEIGHBORS:
+        often = values[int(np.argmax(counts))]
+        raise DegenerateDataError(
+            f"{int(counts.max())} rows of x and y together are {often.tolist()}: values that are repeated so often have no "
+            "density. For counts and labels take I = H(x) + H(y) - H(x, y), each by fastkl.categorical_entropy."
+        )
 
 
 def _error(terms: FloatArray, shares: FloatArray, value: float, parts: list[Copula]) -> float:
