@@ -7,7 +7,7 @@ sample keeps its neighbour index, so that each tree is built once however many e
 from __future__ import annotations
 
 from functools import cached_property
-from numbers import Integral
+from numbers import Integral, Number
 from typing import Any
 
 import numpy as np
@@ -145,6 +145,15 @@ def refuse_merged(data: Any, name: str, names: list[Any] | None = None) -> None:
                 f"integers beyond 2**53, which are one number as float64. If they are identifiers, leave the column out or use "
                 f"fastkl.categorical_kl; else subtract an offset first."
             )
+
+
+def plain_numbers(values: NDArray[Any]) -> NDArray[Any]:
+    """Numbers that are objects of Python (decimals, fractions) as float64; anything else as it is."""
+    if values.dtype.kind != "O":
+        return values
+    if not all(isinstance(value, Number) and not isinstance(value, complex) for value in values.ravel().tolist()):
+        return values
+    return values.astype(np.float64)
 
 
 def as_sample(data: Any, name: str, sample_weight: ArrayLike | None, n_jobs: int | None) -> Sample:

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import _safe_indexing
 
 from fastkl._core.distinct import distinct
-from fastkl.divergence.arguments import FloatArray
+from fastkl.divergence.arguments import FloatArray, plain_numbers
 from fastkl.divergence.matching import refuse_other_rows
 from fastkl.exceptions import DegenerateDataError
 from fastkl.rows.columns import named, refuse_duplicates
@@ -101,7 +101,7 @@ def unseen_mass(counts: FloatArray) -> float:
 
 
 def _tally_counts(x: Any, name: str) -> Tally:
-    given = np.asarray(look(x, name))
+    given = plain_numbers(np.asarray(look(x, name)))
     if given.ndim != 1 or given.dtype.kind not in "buif":
         raise ValueError(
             f"With counts=True {name} must be a one-dimensional array of numbers; found shape {given.shape} and dtype "

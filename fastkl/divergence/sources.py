@@ -20,6 +20,7 @@ from fastkl.divergence.models import is_model
 from fastkl.divergence.neighbors import Neighbors, Slab
 from fastkl.exceptions import SourceError
 from fastkl.rows import open_source
+from fastkl.rows.columns import refuse_duplicates
 from fastkl.rows.queries import is_query
 from fastkl.rows.reading import look, refuse_sparse
 from fastkl.rows.tables import is_table
@@ -187,6 +188,8 @@ class SourceSample(Totals):
     def _learn_names(self, names: Sequence[Any] | None, where: str) -> None:
         """Keep the names of the columns, which are the same in every block."""
         found = None if names is None else list(names)
+        if found is not None and self.names is _UNKNOWN:
+            refuse_duplicates(found, where)  # of a file; a table has none any more
         if self.names is _UNKNOWN or (self.names is None and found is not None and only_counted(found)):
             self.names = found
         elif self.names != found and not (found is None and only_counted(self.names)):
