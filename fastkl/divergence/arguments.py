@@ -135,6 +135,8 @@ def refuse_merged(data: Any, name: str, names: list[Any] | None = None) -> None:
         kept = (whole.dtype.kind in "iu" and whole.dtype.itemsize >= 8) or whole.dtype.kind == "O"
         columns = dict(enumerate(whole.reshape(len(whole), -1).T)) if kept else {}
     for j, values in columns.items():
+        if values.dtype.kind in "iu" and max(int(values.max()), -int(values.min())) <= 2**53:
+            continue
         beyond = np.flatnonzero(np.abs(values.astype(np.float64)) >= 2.0**53)
         different = np.unique(values[beyond])
         merged = np.flatnonzero(np.diff(different.astype(np.float64)) == 0.0)
