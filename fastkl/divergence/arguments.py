@@ -7,17 +7,17 @@ sample keeps its neighbour index, so that each tree is built once however many e
 from __future__ import annotations
 
 from functools import cached_property
-from numbers import Integral
+from numbers import Integral, Number
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastkl._core.means import Mean
-from fastkl.divergence.matching import given_names
+from fastkl.divergence.matching import given_names, refuse_other_rows
 from fastkl.rows.columns import named
 from fastkl.rows.reading import first_non_number, look, numbers, refuse_not_finite, refuse_sparse
-from fastkl.rows.tables import column_names, column_types
+from fastkl.rows.tables import column_names, column_types, column_values, is_table
 from fastkl.rows.weights import read_weights
 from fastkl.spatial import NeighborIndex
 
@@ -115,35 +115,53 @@ def as_matrix(data: Any, name: str) -> NDArray[Any]:
         raise ValueError(f"{name} has dtype {X.dtype}; real numbers are expected. {_LABEL_ADVICE}")
     if X.shape[0] == 0 or X.shape[1] == 0:
         raise ValueError(f"{name} is empty: {X.shape[0]} rows, {X.shape[1]} columns.")
-    whole, X = X, np.ascontiguousarray(X, dtype=np.float32 if X.dtype == np.float32 else np.float64)
-    refuse_merged(whole, X, name, column_names(data))
+    X = np.ascontiguousarray(X, dtype=np.float32 if X.dtype == np.float32 else np.float64)
     refuse_not_finite(X, name, column_names(data))
+    refuse_merged(data, name)
     return X
 
 
-def refuse_merged(whole: Any, X: FloatArray, name: str, names: list[Any] | None) -> None:
-    """ValueError for different integers that are one number as float64: identifiers, as a rule."""
-    whole = np.asarray(whole)
-    if whole.dtype.kind not in "iu" or whole.dtype.itemsize < 8:
-        return
-    if max(float(X.max()), -float(X.min())) <= 2.0**53:
-        return
-    for j in range(whole.shape[1]):
-        values = np.unique(whole[:, j])
-        merged = np.flatnonzero(np.diff(values.astype(np.float64)) == 0.0)
+def refuse_merged(data: Any, name: str, names: list[Any] | None = None) -> None:
+    """ValueError for different integers that are one number as float64: identifiers, as a rule.
+
+    Of the rows as they were passed, once they are known to be numbers; in a table one column of decimals makes floats of all.
+    """
+    names = column_names(data) if names is None else names
+    if is_table(data):
+        types = [str(dtype).lower() for dtype in column_types(data)]
+        columns = {j: column_values(data, j) for j, dtype in enumerate(types) if "int64" in dtype or dtype == "object"}
+    else:
+        whole = np.asarray(data)
+        kept = (whole.dtype.kind in "iu" and whole.dtype.itemsize >= 8) or whole.dtype.kind == "O"
+        columns = dict(enumerate(whole.reshape(len(whole), -1).T)) if kept else {}
+    for j, values in columns.items():
+        if values.dtype.kind in "iu" and max(int(values.max()), -int(values.min())) <= 2**53:
+            continue
+        beyond = np.flatnonzero(np.abs(values.astype(np.float64)) >= 2.0**53)
+        different = np.unique(values[beyond])
+        merged = np.flatnonzero(np.diff(different.astype(np.float64)) == 0.0)
         if len(merged):
-            first, second = (int(values[i]) for i in (merged[0], merged[0] + 1))
-            row = int(np.argmax(whole[:, j] == second))
+            first, second = different[merged[0]], different[merged[0] + 1]
             raise ValueError(
-                f"{name} holds {second} in row {row}, {named(j, names)}, and {first} elsewhere: integers beyond 2**53, which are "
-                f"one number as float64. If they are identifiers, leave the column out or use fastkl.categorical_kl; else "
-                f"subtract an offset first."
+                f"{name} holds {second} in row {int(np.argmax(values == second))}, {named(j, names)}, and {first} elsewhere: "
+                f"integers beyond 2**53, which are one number as float64. If they are identifiers, leave the column out or use "
+                f"fastkl.categorical_kl; else subtract an offset first."
             )
+
+
+def plain_numbers(values: NDArray[Any]) -> NDArray[Any]:
+    """Numbers that are objects of Python (decimals, fractions) as float64; anything else as it is."""
+    if values.dtype.kind != "O":
+        return values
+    if not all(isinstance(value, Number) and not isinstance(value, complex) for value in values.ravel().tolist()):
+        return values
+    return values.astype(np.float64)
 
 
 def as_sample(data: Any, name: str, sample_weight: ArrayLike | None, n_jobs: int | None) -> Sample:
     """Check a sample and its weights. Rows of weight 0 are as good as absent; equal weights are the same as none."""
     X = as_matrix(data, name)
+    refuse_other_rows(data, sample_weight, (name, f"sample_weight of {name}"))
     return weighted_sample(X, read_weights(sample_weight, len(X), f"sample_weight of {name}"), n_jobs)
 
 

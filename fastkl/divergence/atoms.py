@@ -45,13 +45,17 @@ class LackingAtoms:
 
     def add(self, slab: Slab, k: int) -> None:
         """Add the rows of a slab, whose neighbours up to k are known."""
+        self.rows += int(self.among(slab, k).sum())
+
+    def among(self, slab: Slab, k: int) -> NDArray[np.bool_]:
+        """Which rows of a slab they are."""
         nearest = slab.across.kth(1)
         atoms = (slab.own.kth(k) == 0.0) & (nearest > 0.0)
         if not atoms.any():
-            return
+            return atoms
         repeats = slab.own.count(np.where(atoms, 0.0, -1.0)) + 1.0
         around = slab.across.count(np.where(atoms, nearest, -1.0))
-        self.rows += int(np.sum(atoms & (repeats >= self._expected) & (around >= self._nearest)))
+        return np.asarray(atoms & (repeats >= self._expected) & (around >= self._nearest))
 
     def are_lacking(
         self, values: NDArray[Any], counts: NDArray[np.intp], known: NDArray[Any], rows: NDArray[np.intp]

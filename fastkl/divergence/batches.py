@@ -27,6 +27,7 @@ from fastkl.divergence.samples import (
     sample_entropy,
 )
 from fastkl.divergence.sources import SourcePair, SourceSample, checked_source, common_scale
+from fastkl.divergence.surfaces import LOOKED_AT, refuse_surfaces
 
 SHARD_ROWS = 1_000_000
 
@@ -170,7 +171,7 @@ def entropy_batches(
     TypeError
         The sample can be read only once, or is a model.
     DegenerateDataError
-        Repeated rows (atoms).
+        Repeated rows (atoms), or rows on a plane or a surface of second degree, as in `entropy`.
     ValueError
         As in `kl_divergence_batches`.
 
@@ -185,6 +186,8 @@ def entropy_batches(
     check_auto_or_knn(method)
     checked, weights = checked_source(p, "p", columns, sample_weight_p)
     sample = SourceSample(checked, "p", weights, _checked_rows(shard_rows), n_jobs)
+    if sample.n_columns > 1:
+        refuse_surfaces(sample.rows_throughout(-(-sample.n_rows // LOOKED_AT)))
     log_spread = _scale(sample) if method == "auto" else 0.0
     return moved(sample_entropy(SourcePair(sample, sample), n_neighbors, standard_error), log_spread)
 

@@ -16,7 +16,8 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import _safe_indexing
 
 from fastkl._core.distinct import distinct
-from fastkl.divergence.arguments import FloatArray
+from fastkl.divergence.arguments import FloatArray, plain_numbers
+from fastkl.divergence.matching import refuse_other_rows
 from fastkl.exceptions import DegenerateDataError
 from fastkl.rows.columns import named, refuse_duplicates
 from fastkl.rows.missing import missing
@@ -57,6 +58,7 @@ def tally(x: Any, name: str, counts: bool, sample_weight: ArrayLike | None) -> T
         symbols, declared = [(*row, other_symbols[i]) for row, i in zip(rows, right.tolist(), strict=True)], False
     if len(codes) == 0:
         raise DegenerateDataError(f"{name} has no rows: there is nothing to count.")
+    refuse_other_rows(x, sample_weight, (name, f"sample_weight of {name}"))
     weights = read_weights(sample_weight, len(codes), f"sample_weight of {name}")
     totals = np.bincount(codes, weights=weights, minlength=len(symbols)).astype(np.float64)
     _refuse_beyond_counting(totals, name)
@@ -99,7 +101,7 @@ def unseen_mass(counts: FloatArray) -> float:
 
 
 def _tally_counts(x: Any, name: str) -> Tally:
-    given = np.asarray(look(x, name))
+    given = plain_numbers(np.asarray(look(x, name)))
     if given.ndim != 1 or given.dtype.kind not in "buif":
         raise ValueError(
             f"With counts=True {name} must be a one-dimensional array of numbers; found shape {given.shape} and dtype "

@@ -9,6 +9,7 @@ symbols are rounded once (fsum), so that the order of symbols cannot matter.
 from __future__ import annotations
 
 from math import fsum
+from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -297,6 +298,7 @@ def _estimate(value: float, variance: float, pair: CountPair, method: str) -> Es
         reasons.append(
             f"{_unseen_sentence(pair)} Whether Q lacks them or its sample missed them is not known; {meaning}."
         )
+        reasons += _spelt_numbers(pair)
     reasons += much_unseen(pair)
     diagnostics = {
         "unseen_mass": float(pair.x[pair.missing].sum()) / pair.n,
@@ -310,9 +312,27 @@ def _estimate(value: float, variance: float, pair: CountPair, method: str) -> Es
     return Estimate(value, float(np.sqrt(variance)), pair.n_samples, method, diagnostics)
 
 
+def _spelt_numbers(pair: CountPair) -> list[str]:
+    """Why a symbol of P may be missing in Q: it is a number in one and a text in the other."""
+    numbers = {str(symbol): symbol for symbol in pair.symbols if isinstance(symbol, Real)}
+    text = next((symbol for symbol in pair.symbols if isinstance(symbol, str) and symbol in numbers), None)
+    if text is None:
+        return []
+    return [
+        f"The number {numbers[text]!r} and the text {text!r} are different symbols here; give both samples one type."
+    ]
+
+
 def much_unseen(pair: CountPair) -> list[str]:
     """Reasons not to trust an estimate from samples that lack symbols of much probability."""
     masses = (("P", unseen_mass(pair.x)), ("Q", unseen_mass(pair.y)))
+    if _n_seen(pair) == 1.0:
+        # the rule of three: a symbol of greater probability is missed in 5 % of the samples
+        most = min(0.5, 3.0 / min(pair.n, pair.m))
+        return [
+            f"Only one symbol was seen: others may have a probability up to {most:.2g} in one of the two, of which the standard "
+            f"error says nothing."
+        ]
     return [
         f"About {mass:.0%} of the probability of {name} lies on symbols that its sample lacks (Good-Turing)."
         for name, mass in masses

@@ -186,7 +186,7 @@ class _Calculation:
                 return self._by_spacings(sample, log_q)
             except DegenerateDataError:
                 if not sample.weighted:
-                    raise
+                    raise self._repeated(sample) from None
                 # Weights that vanish beside their neighbours' leave gaps without mass; balls always reach some.
         if self.factor is not None:
             sample = Sample(transformed(sample.X, self.centre, self.factor), sample.weights, sample.n_jobs)
@@ -204,6 +204,14 @@ class _Calculation:
                 half, largest = (digamma(k) - sample.n_columns * np.log(slab.own.kth(k)) for k in numbers)
                 change += Mean.of(largest - half)
         return _Plain(-log_density.value, difference, noise.value, change, numbers[-1] if len(numbers) == 2 else 0)
+
+    def _repeated(self, sample: Sample) -> DegenerateDataError:
+        values, counts = np.unique(sample.X, return_counts=True)
+        return DegenerateDataError(
+            f"The value {float(values[int(np.argmax(counts))])!r} of p is repeated {int(counts.max())} times, and the model is a "
+            f"density, under which no value is: the divergence of such data has no finite value. Compare counts with a discrete "
+            f"model, and rounded values with draws from the model that are rounded alike."
+        )
 
     def _by_spacings(self, sample: Sample, log_q: FloatArray) -> _Plain:
         column = sample.X[:, 0].astype(np.float64)

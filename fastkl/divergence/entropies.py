@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from fastkl.divergence.assisted import assisted_divergence
 from fastkl.divergence.coordinates import scaled_pair
-from fastkl.divergence.empirical import frequencies_cross_entropy
+from fastkl.divergence.empirical import as_rows, frequencies_cross_entropy
 from fastkl.divergence.entropy_methods import ENTROPY_METHODS, default_entropy, entropy_by_method
 from fastkl.divergence.estimate import Estimate, moved
 from fastkl.divergence.model_pair import model_cross_entropy, model_entropy
@@ -27,9 +27,11 @@ from fastkl.divergence.operands import (
     sample_pair,
 )
 from fastkl.divergence.options import Options, one_seed
-from fastkl.divergence.sample_model import sample_model_cross_entropy
+from fastkl.divergence.sample_model import cross_entropy_of_scores, sample_model_cross_entropy
 from fastkl.divergence.samples import check_auto_or_knn, divergence_neighbors, sample_cross_entropy, sample_entropy
+from fastkl.divergence.surfaces import refuse_surfaces
 from fastkl.exceptions import DegenerateDataError
+from fastkl.rows.weights import read_weights
 
 
 def entropy(
@@ -122,6 +124,8 @@ def entropy(
 
 def _entropy_of_sample(p: SampleOperand, options: Options) -> Estimate:
     """The distribution behind a sample."""
+    if p.sample.n_columns > 1 and (options.method != "auto" or options.n_neighbors is not None):
+        refuse_surfaces(p.sample.X)  # which the default does itself
     if options.method == "auto":
         return default_entropy(p.sample, options)
     if options.method != "knn":
@@ -260,7 +264,11 @@ def _in_parts(pair: SamplePair, options: Options) -> Estimate | None:
 
 
 def _cross_entropy_of_sample_and_density(p: SampleOperand, q: DensityOperand, options: Options) -> Estimate:
-    """A sample under a density."""
+    """A sample under a density, which may have columns of labels."""
+    rows = as_rows(p.data) if q.model.discrete_columns is not None else np.empty(0)
+    if rows.dtype.kind in "USO":
+        weights = read_weights(p.weights, len(rows), f"sample_weight of {p.name}")
+        return cross_entropy_of_scores(q.model.log_density(rows), weights, options.standard_error)
     return sample_model_cross_entropy(p.sample, q.model, options.standard_error)
 
 

@@ -19,6 +19,7 @@ from fastkl.divergence.arguments import (
     same_columns,
     weighted_sample,
 )
+from fastkl.divergence.atoms import LackingAtoms
 from fastkl.divergence.coordinates import centre_and_spread
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.local_terms import local_terms
@@ -197,12 +198,14 @@ class KLDivergence(BaseEstimator):
         Returns
         -------
         ndarray of shape (n,)
-            In nats.
+            In nats; +inf at atoms of P that the reference lacks.
         """
         pair = self._pair(P, None)
         method = check_method(self.method)
         k = divergence_neighbors(pair, method, self.n_neighbors)
-        return pair.by_row(local_terms(pair.whole(), method, k).log_ratio)
+        slab = pair.whole()
+        terms = local_terms(slab, method, k).log_ratio
+        return pair.by_row(np.where(LackingAtoms(pair.p, pair.q).among(slab, k), np.inf, terms))
 
     def _read(self, data: ArrayLike, name: str) -> tuple[Any, FloatArray]:
         """The data once looked at, and their numbers; errors name the place of what is none."""
@@ -226,8 +229,8 @@ class KLDivergence(BaseEstimator):
             raise type(error)(
                 f"{name} holds {value!r} in row {row}, {column}, which is not a number. ({error})"
             ) from error
-        refuse_merged(data, X, name, column_names(data))
         refuse_not_finite(X, name, column_names(data))
+        refuse_merged(data, name)
         return data, X
 
     def _placed(self, sample: Sample) -> tuple[FloatArray, FloatArray, Sample]:

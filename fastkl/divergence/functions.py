@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from fastkl.divergence.assisted import assisted_divergence
 from fastkl.divergence.coordinates import free_of_units, in_coordinates
 from fastkl.divergence.diagnostics import warn_of_shared_rows
-from fastkl.divergence.empirical import frequencies_divergence
+from fastkl.divergence.empirical import as_rows, frequencies_divergence
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.model_pair import model_divergence
 from fastkl.divergence.operands import (
@@ -174,6 +174,12 @@ def _of_samples(p: Operand, q: Operand, options: Options) -> Estimate:
 
 def _of_sample_and_density(p: SampleOperand, q: DensityOperand, options: Options) -> Estimate:
     """The distribution of a sample against a density."""
+    if q.model.discrete_columns is not None and as_rows(p.data).dtype.kind in "USO":
+        raise ValueError(
+            f"{p.name} holds labels beside numbers: the entropy of such rows, and with it the divergence from a model, is not "
+            f"estimated. fastkl.cross_entropy({p.name}, {q.name}) ranks models of it alike; fastkl.compare_tables compares it "
+            f"with draws from the model."
+        )
     return sample_model_divergence(p.sample, q.model, options)
 
 
@@ -248,7 +254,8 @@ def kl_divergence_sweep(
     [1, 5]
     """
     chosen = check_method(method)
-    pair = SAMPLES(*operands(p, q, sample_weight_p, sample_weight_q, n_jobs), options=Options(chosen))
+    both = operands(p, q, sample_weight_p, sample_weight_q, n_jobs, discrete_call="discrete_kl")
+    pair = SAMPLES(*both, options=Options(chosen))
     pair = free_of_units(pair, coordinates)
     several = range(1, n_neighbors + 1) if isinstance(n_neighbors, (int, np.integer)) else list(n_neighbors)
     numbers = [divergence_neighbors(pair, chosen, k) for k in several]

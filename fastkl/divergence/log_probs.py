@@ -15,8 +15,10 @@ from numpy.typing import ArrayLike
 from fastkl._core.means import Mean
 from fastkl.divergence.arguments import FloatArray
 from fastkl.divergence.estimate import Estimate
+from fastkl.divergence.matching import refuse_other_rows
 from fastkl.divergence.ratio_tails import HEAVY_TAIL, tail_index
 from fastkl.exceptions import SupportError
+from fastkl.rows.reading import look
 from fastkl.rows.weights import read_weights
 
 __all__ = ["kl_from_log_probs"]
@@ -87,6 +89,8 @@ def kl_from_log_probs(
     if form not in _FORMS:
         raise ValueError(f"form={form!r} is unknown; choose one of {', '.join(map(repr, _FORMS))}.")
     p, q = _read(log_p, "log_p"), _read(log_q, "log_q")
+    for other, name in ((log_q, "log_q"), (sample_weight, "sample_weight")):
+        refuse_other_rows(log_p, other, ("log_p", name))
     if p.shape != q.shape:
         raise ValueError(f"log_p and log_q are of the same draws; found shapes {p.shape} and {q.shape}.")
     present = _present(p.shape, lengths)
@@ -116,7 +120,14 @@ def kl_from_log_probs(
 
 
 def _read(values: Any, name: str) -> FloatArray:
-    array = np.asarray(values.detach().cpu().numpy() if hasattr(values, "detach") else values)
+    try:
+        array = np.asarray(look(values.detach().cpu().numpy() if hasattr(values, "detach") else values, name))
+    except ValueError as error:
+        if "inhomogeneous" not in str(error):
+            raise
+        raise ValueError(
+            f"{name} has rows of different lengths. Fill the shorter ones up with any number, and give lengths=."
+        ) from None
     if array.dtype.kind not in "fiu":
         raise ValueError(f"{name} holds log-probabilities, real numbers; found dtype {array.dtype}.")
     if array.ndim not in (1, 2) or not array.size:

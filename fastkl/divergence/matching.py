@@ -7,6 +7,7 @@ so the second is read in the order of the first, which a warning says; tables wi
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -16,22 +17,41 @@ from fastkl._core.warned import warn
 from fastkl.divergence.callers import level_of_caller
 from fastkl.exceptions import ColumnOrderWarning, ProbabilityVectorWarning, SourceError
 from fastkl.rows.columns import listed, refuse_duplicates
+from fastkl.rows.missing import is_missing
 from fastkl.rows.tables import column_names, columns_of, is_table
 
 # A vector of probabilities that is longer is taken for a sample without a word.
 _LONG_VECTOR = 10_000
+# What stands for the missing values in counts of all values: nan is not equal to another.
+_MISSING_LABEL = float("nan")
 
 
 # -- columns -------------------------------------------------------------------------------------------------------------------
 
 
 def given_names(data: Any, name: str) -> list[Any] | None:
-    """The names of the columns of a table; None for what has none but numbers in order. SourceError for a name given twice."""
+    """The names of the columns of a table, numbers too; None for what is no table. SourceError for a name given twice."""
     names = column_names(data) if is_table(data) else None
-    if names is None:
-        return None
-    refuse_duplicates(names, name)
-    return None if names == list(range(len(names))) else names
+    if names is not None:
+        refuse_duplicates(names, name)
+    return names
+
+
+def only_counted(names: Sequence[Any]) -> bool:
+    """Whether names are 0, 1, ... in order, as those are that nobody gave."""
+    return list(names) == list(range(len(names)))
+
+
+def _only_positions(first: Sequence[Any], second: Sequence[Any]) -> bool:
+    """Whether names or labels say nothing beyond the place: they are the same, or those of one only count the other's.
+
+    Two that are numbers say more, in whatever order: as the values 0 and 1 in the counts of two columns of them, of which either
+    has its more frequent value first.
+    """
+    if list(first) == list(second):
+        return True
+    numbers = all(isinstance(name, Real) for names in (first, second) for name in names)
+    return not numbers and (only_counted(first) or only_counted(second))
 
 
 def order_of_columns(
@@ -41,7 +61,7 @@ def order_of_columns(
 
     SourceError where the tables have different columns.
     """
-    if first is None or second is None or first == second:
+    if first is None or second is None or _only_positions(first, second):
         return None
     if set(first) == set(second):
         warn(
@@ -68,6 +88,24 @@ def match_columns(p: Any, q: Any, names: tuple[str, str] = ("p", "q")) -> Any:
     return q if order is None else columns_of(q, order)
 
 
+# -- rows ----------------------------------------------------------------------------------------------------------------------
+
+
+def refuse_other_rows(first: Any, second: Any, names: tuple[str, str]) -> None:
+    """SourceError where two that belong together row by row have one index of rows in different order."""
+    indexes: list[Any] = [getattr(data, "index", None) for data in (first, second)]
+    if not all(type(index).__module__.split(".")[0] == "pandas" for index in indexes) or not _same_in_other_order(
+        *indexes
+    ):
+        return
+    row = next(i for i, (one, other) in enumerate(zip(*indexes, strict=True)) if one != other)
+    raise SourceError(
+        f"{names[0]} and {names[1]} have the same index in different order: row {row} is {indexes[0][row]!r} in one and "
+        f"{indexes[1][row]!r} in the other, and rows are taken together by their place. Give both one order, such as by "
+        f".loc[other.index], or pass arrays (such as .to_numpy())."
+    )
+
+
 # -- labels of probabilities ---------------------------------------------------------------------------------------------------
 
 
@@ -81,7 +119,7 @@ def match_labels(p: Any, q: Any, absent: float | None, names: tuple[str, str]) -
     first, second = _labels(p, names[0]), _labels(q, names[1])
     if _is_frame(p) and _is_frame(q) and _same_in_other_order(p.index, q.index):
         q = q.reindex(p.index)
-    if first is None or second is None or first == second:
+    if first is None or second is None or _only_positions(first, second):
         return p, q
     known = set(first)
     if not known & set(second) or (absent is None and known != set(second)):
@@ -94,11 +132,11 @@ def match_labels(p: Any, q: Any, absent: float | None, names: tuple[str, str]) -
 
 
 def _labels(data: Any, name: str) -> list[Any] | None:
-    """What a vector or the columns of a table stand for; None where they are only numbered."""
+    """What a vector or the columns of a table stand for; None where there is nothing that says it."""
     if _is_series(data):
-        labels = data.index.tolist()
+        labels = [_MISSING_LABEL if is_missing(label) else label for label in data.index.tolist()]
         refuse_duplicates_in_index(labels, name)
-        return None if labels == list(range(len(labels))) else labels
+        return labels
     return given_names(data, name)
 
 
@@ -141,21 +179,24 @@ def _is_frame(data: Any) -> bool:
 
 def warn_of_probabilities(given: Sequence[Any], call: str) -> None:
     """Say so where all that was given are vectors of probabilities, which a call for samples takes for values of a variable."""
-    if all(_is_probability_vector(one) for one in given):
-        what = "The argument is a vector" if len(given) == 1 else "Both arguments are vectors"
-        warn(
-            f"{what} of numbers >= 0 that sum to 1, taken for a sample of {len(given[0])} values. For known probabilities call "
-            f"fastkl.{call}.",
-            ProbabilityVectorWarning,
-            stacklevel=level_of_caller(),
-        )
+    if not all(_is_probability_vector(one) for one in given):
+        return
+    if not any(np.asarray(one).dtype.kind == "f" for one in given):
+        return  # a few zeros and a one are data rather
+    what = {1: "The argument is a vector", 2: "Both arguments are vectors"}.get(len(given), "All samples are vectors")
+    warn(
+        f"{what} of numbers >= 0 that sum to 1, taken for a sample of {len(given[0])} values. For known probabilities call "
+        f"fastkl.{call}.",
+        ProbabilityVectorWarning,
+        stacklevel=level_of_caller(),
+    )
 
 
 def _is_probability_vector(data: Any) -> bool:
-    if is_table(data) or not hasattr(data, "__len__") or not 2 <= len(data) <= _LONG_VECTOR:
+    if is_table(data) or hasattr(data, "toarray") or not hasattr(data, "__len__") or not 2 <= len(data) <= _LONG_VECTOR:
         return False
     values = np.asarray(data)
-    if values.ndim != 1 or values.dtype.kind != "f":
+    if values.ndim != 1 or values.dtype.kind not in "fiu":
         return False
-    tolerance = 64.0 * float(np.finfo(values.dtype).eps)
+    tolerance = 64.0 * float(np.finfo(values.dtype).eps) if values.dtype.kind == "f" else 0.0
     return bool((values >= 0.0).all() and abs(float(values.sum(dtype=np.float64)) - 1.0) <= max(1e-9, tolerance))

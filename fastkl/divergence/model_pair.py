@@ -12,6 +12,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,9 @@ from fastkl.divergence.models import Model
 from fastkl.divergence.ratio_draws import log_ratio_mean
 from fastkl.divergence.scipy_families import known_entropy
 from fastkl.divergence.supports import listed_support
+
+# What the mass of a density of another library may be off by; it moves a divergence by as much.
+_NOT_WHOLE = 1e-3
 
 
 def closed_form_divergence(p: Model, q: Model) -> float | None:
@@ -98,12 +102,21 @@ def no_bounds(estimate: Estimate, p: Model, q: Model) -> Estimate:
     return estimate
 
 
-def _part_missing(mass: float) -> str:
-    """Why not to trust draws of a density that was not found as a whole."""
+def _part_missing(model: Model, mass: float) -> str:
+    """Why not to trust what is made of a density that was not found as a whole."""
     return (
-        f"The density of p has mass {mass:.9g} where it was looked for, not 1: it has parts that draws hardly meet, or it is not "
-        f"normalised."
+        f"The density of {model.name} has mass {mass:.9g} where it was looked for, not 1: it has parts that draws hardly meet, "
+        f"or it is not normalised."
     )
+
+
+def _not_whole(q: Model) -> list[str]:
+    """Why not to trust log-densities of a q from elsewhere, of which nobody knows that they are those of a distribution."""
+    if q.family is not None or type(q.thing).__module__.startswith("scipy."):
+        return []
+    found = expectation_on_a_line(q, lambda rows: np.zeros(len(rows)))
+    off = found is not None and np.isnan(found.value) and abs(found.mass - 1.0) > _NOT_WHOLE
+    return [_part_missing(q, found.mass)] if found is not None and off else []
 
 
 def _cut_short(p: Model, rows: NDArray[np.float64]) -> list[str]:
@@ -145,6 +158,8 @@ class Expectation:
         Whether the divergence of two products is the sum of those of their parts.
     invariant : bool
         Whether a common bijection of both variables leaves it as it is.
+    limits : tuple of two float
+        Between which it lies for any two distributions.
     """
 
     terms: Callable[[Model, Model, NDArray[np.float64]], FloatArray]
@@ -153,6 +168,7 @@ class Expectation:
     of_draws: Callable[[FloatArray, Callable[[], FloatArray | None]], Estimate] = mean_of_draws
     additive: bool = True
     invariant: bool = True
+    limits: tuple[float, float] = (-np.inf, np.inf)
 
     def __call__(self, p: Model, q: Model, n_draws: int | None, rng: np.random.RandomState) -> Estimate:
         """The divergence of q from p: exact, by quadrature on a line unless a number of draws is asked for, or from draws."""
@@ -168,7 +184,8 @@ class Expectation:
             return Estimate(exact, 0.0)
         integral = self._integral(p, q) if n_draws is None else None
         if integral is not None and not np.isnan(integral.value):
-            return Estimate(integral.value, integral.error, 0, "quadrature")
+            found = Estimate(integral.value, integral.error, 0, "quadrature")
+            return _with_reasons(found, _not_whole(q) + self._impossible(found))
         n_draws = resolve_draws(n_draws)
 
         def at_draws_of_q() -> FloatArray | None:
@@ -177,8 +194,16 @@ class Expectation:
         rows = p.draw(n_draws, rng)
         estimate = self.with_bounds(self.of_draws(self.terms(p, q, rows), at_draws_of_q), p, q)
         return _with_reasons(
-            estimate, _cut_short(p, rows) + ([] if integral is None else [_part_missing(integral.mass)])
+            estimate, _cut_short(p, rows) + ([] if integral is None else [_part_missing(p, integral.mass)])
         )
+
+    def _impossible(self, found: Estimate) -> list[str]:
+        """Why not to trust an estimate that is out of the range by more than its error."""
+        low, high = self.limits
+        if low - 3.0 * found.standard_error <= found <= high + 3.0 * found.standard_error:
+            return []
+        end = f"below {low:g}" if found < low else f"above {high:.4g}"
+        return [f"The estimate {float(found):.3g} is {end}, where none is: one of the two densities is not normalised."]
 
     def _integral(self, p: Model, q: Model) -> Integral | None:
         """By quadrature, for densities of one column."""
@@ -210,14 +235,14 @@ def sum_of_parts(parts: list[Estimate], n_draws: int | None) -> Estimate:
     value, error = float(sum(map(float, parts))), float(np.sqrt(sum(part.standard_error**2 for part in parts)))
     if all(part.method == EXACT for part in parts):
         return Estimate(value, error)
-    if not any(part.method == "monte_carlo" for part in parts):
-        return Estimate(value, error, 0, "quadrature")
-    diagnostics = {
-        "n_draws": n_draws,
+    diagnostics: dict[str, Any] = {
         "parts": list(map(float, parts)),
         "reasons": [reason for part in parts for reason in part.diagnostics["reasons"]],
         "bias_suspected": any(part.diagnostics["bias_suspected"] for part in parts),
     }
+    if not any(part.method == "monte_carlo" for part in parts):
+        return Estimate(value, error, 0, "quadrature", diagnostics)
+    diagnostics["n_draws"] = n_draws
     return Estimate(value, error, n_draws, "monte_carlo", diagnostics)
 
 
@@ -226,6 +251,7 @@ model_divergence = Expectation(
     closed_form=closed_form_divergence,
     with_bounds=with_bounds,
     of_draws=log_ratio_mean,
+    limits=(0.0, np.inf),
 )
 _entropy = Expectation(
     terms=lambda p, _, rows: -p.log_density(rows),
@@ -235,6 +261,7 @@ _entropy = Expectation(
 _mixture_divergence = Expectation(  # KL(p || (p + q) / 2)
     terms=lambda p, q, rows: np.log(2.0) - np.logaddexp(0.0, q.log_density(rows) - p.log_density(rows)),
     additive=False,
+    limits=(0.0, float(np.log(2.0))),
 )
 
 
@@ -274,7 +301,9 @@ def model_jensen_shannon(p: Model, q: Model, n_draws: int | None, rng: np.random
     if all(half.method == EXACT for half in halves):
         return Estimate(value, 0.0)
     error = 0.5 * float(np.hypot(halves[0].standard_error, halves[1].standard_error))
+    reasons = list(dict.fromkeys(reason for half in halves for reason in half.diagnostics["reasons"]))
+    diagnostics: dict[str, Any] = {"bias_suspected": bool(reasons), "reasons": reasons}
     if not any(half.method == "monte_carlo" for half in halves):
-        return Estimate(value, error, 0, "quadrature")
-    draws = resolve_draws(n_draws)
-    return Estimate(value, error, draws, "monte_carlo", {"n_draws": draws})
+        return Estimate(value, error, 0, "quadrature", diagnostics)
+    diagnostics["n_draws"] = draws = resolve_draws(n_draws)
+    return Estimate(value, error, draws, "monte_carlo", diagnostics)

@@ -137,18 +137,46 @@ class Model:
 
     def log_density(self, X: NDArray[Any]) -> FloatArray:
         """Log-density of each row of X (n, d): (n,); -inf where the density is 0."""
+        self._refuse_other_columns(X)
         with names_compared():
-            values = self._asked(X)
+            values = self._asked(self._as_it_takes_them(X))
         return self._checked(np.asarray(values, dtype=np.float64), X)
 
-    def same_names(self, data: Any) -> None:
-        """Refuse a data frame with other columns than those the model was fitted to."""
-        fitted, given = getattr(self.thing, "feature_names_in_", None), column_names(data)
-        if fitted is not None and given is not None and list(fitted) != given:
+    @property
+    def fitted_names(self) -> list[Any] | None:
+        """Names of the columns that it was fitted to; None where they had none."""
+        fitted = getattr(self.thing, "feature_names_in_", None)
+        return None if fitted is None else list(fitted)
+
+    def same_names(self, other: Any) -> None:
+        """Refuse a data frame, or another model, of other columns than those the model was fitted to."""
+        fitted, of_model = self.fitted_names, isinstance(other, Model)
+        given = other.fitted_names if of_model else column_names(other)
+        if fitted is not None and given is not None and fitted != given:
+            whose = f"{other.name} to" if of_model else "the sample has"
             raise ValueError(
-                f"{self.name} was fitted to the columns {list(fitted)}, the sample has {given}; the same names in the "
-                f"same order are expected."
+                f"{self.name} was fitted to the columns {fitted}, {whose} {given}; the same names in the same order are expected."
             )
+
+    def _refuse_other_columns(self, X: NDArray[Any]) -> None:
+        """ValueError for rows of other columns than a model of several has, which scipy stretches over all of its own."""
+        known = None if hasattr(self.thing, "n_features_in_") else self.n_columns
+        if known is not None and known > 1 and known != X.shape[1]:
+            raise ValueError(
+                f"{self.name} is a model of {known} columns, and the rows have {X.shape[1]}; they must have the same columns."
+            )
+
+    def _as_it_takes_them(self, X: NDArray[Any]) -> NDArray[Any]:
+        """Rows as numbers for scipy's distributions, which know no labels; as they are for others."""
+        if X.dtype.kind not in "USO" or not type(self.thing).__module__.startswith("scipy."):
+            return X
+        label = next((value for value in X.ravel().tolist() if isinstance(value, str | bytes)), None)
+        if label is not None:
+            raise ValueError(
+                f"The sample holds labels, such as {label!r}, and {self.name} is a distribution of numbers. Compare labels with "
+                "labels (fastkl.categorical_kl), or encode them as the numbers that they stand for."
+            )
+        return X.astype(np.float64)
 
     def _asked(self, X: NDArray[Any]) -> Any:
         """The model's own answer."""

@@ -20,6 +20,7 @@ from fastkl.divergence.arguments import DEFAULT_NEIGHBORS, FloatArray, as_matrix
 from fastkl.divergence.copulas import Copula, copula_of, rank_scores
 from fastkl.divergence.diagnostics import few_effective_rows, many_columns
 from fastkl.divergence.estimate import Estimate
+from fastkl.divergence.matching import refuse_other_rows
 from fastkl.divergence.options import as_random_state, one_seed
 from fastkl.divergence.whitening import effective_size, normalised
 from fastkl.exceptions import DegenerateDataError
@@ -70,7 +71,8 @@ def mutual_information(
         A column that is constant or a monotone function of others (the mutual information may be infinite), repeated rows, fewer
         than five rows.
     ValueError
-        Samples of different numbers of rows, values that are missing or labels, wrong weights.
+        Samples of different numbers of rows, or with the same index in different order; values that are missing or labels, wrong
+        weights.
 
     See Also
     --------
@@ -95,6 +97,7 @@ def mutual_information(
     True
     """
     X, Y = _pairs(x, y)
+    refuse_other_rows(x, sample_weight, ("x", "sample_weight"))
     both = np.ascontiguousarray(np.concatenate([X, Y], axis=1, dtype=np.float64))
     sample = weighted_sample(both, read_weights(sample_weight, len(both)), n_jobs)
     n, d = sample.X.shape
@@ -102,6 +105,7 @@ def mutual_information(
         raise DegenerateDataError(
             f"{n} rows tell nothing of how columns go together; at least {_LEAST_ROWS} are needed."
         )
+    _refuse_repeated(sample.X)
     seed = one_seed(random_state, rng)
     generator = np.random.RandomState(0) if seed is None else as_random_state(seed)
     shares = normalised(sample.weights, n)
@@ -142,6 +146,7 @@ def _pairs(x: ArrayLike, y: ArrayLike) -> tuple[FloatArray, FloatArray]:
     X, Y = as_matrix(x, "x"), as_matrix(y, "y")
     if len(X) != len(Y):
         raise ValueError(f"x has {len(X)} rows and y {len(Y)}; row i of one belongs to row i of the other.")
+    refuse_other_rows(x, y, ("x", "y"))
     for name, values in (("x", X), ("y", Y)):
         constant = np.flatnonzero(values.min(axis=0) == values.max(axis=0))
         if len(constant):
@@ -150,6 +155,16 @@ def _pairs(x: ArrayLike, y: ArrayLike) -> tuple[FloatArray, FloatArray]:
                 f"Column {j} of {name} has one value only, {float(values[0, j])!r}: it tells nothing. Leave it out.", j
             )
     return X, Y
+
+
+def _refuse_repeated(rows: FloatArray) -> None:
+    values, counts = np.unique(rows, axis=0, return_counts=True)
+    if counts.max() > DEFAULT_NEIGHBORS:
+        often = values[int(np.argmax(counts))]
+        raise DegenerateDataError(
+            f"{int(counts.max())} rows of x and y together are {often.tolist()}: values that are repeated so often have no "
+            "density. For counts and labels take I = H(x) + H(y) - H(x, y), each by fastkl.categorical_entropy."
+        )
 
 
 def _error(terms: FloatArray, shares: FloatArray, value: float, parts: list[Copula]) -> float:

@@ -28,6 +28,7 @@ from fastkl.divergence.matching import match_columns, warn_of_probabilities
 from fastkl.divergence.models import Model, is_model
 from fastkl.divergence.neighbors import SamplePair
 from fastkl.divergence.options import Options
+from fastkl.divergence.scipy_families import refuse_unsettled
 from fastkl.rows.reading import refuse_sparse
 
 T = TypeVar("T")
@@ -111,6 +112,7 @@ def operand(
     if isinstance(thing, EmpiricalDistribution):
         known = EmpiricalOperand(name, thing)
     elif is_model(thing):
+        refuse_unsettled(thing, name)
         model = Model(thing, name)
         known = DiscreteOperand(name, model) if model.discrete else DensityOperand(name, model)
     else:
@@ -134,8 +136,8 @@ def operands(
 ) -> tuple[Operand, Operand]:
     """Both arguments, with the columns of two tables matched by name.
 
-    An error for a table with other columns than those of the other, or than those the other was fitted to; a warning for two
-    vectors of probabilities, which ``discrete_call`` takes.
+    An error for a table or a model with other columns than those of the other, or than those the other was fitted to; a warning
+    for two vectors of probabilities, which ``discrete_call`` takes.
     """
     first, second = operand(p, "p", sample_weight_p, n_jobs), operand(q, "q", sample_weight_q, n_jobs)
     if isinstance(first, SampleOperand) and isinstance(second, SampleOperand):
@@ -145,6 +147,8 @@ def operands(
     for one, other in ((first, second), (second, first)):
         if isinstance(one, ModelOperand) and isinstance(other, SampleOperand):
             one.model.same_names(other.data)
+    if isinstance(first, ModelOperand) and isinstance(second, ModelOperand):
+        first.model.same_names(second.model)
     return first, second
 
 

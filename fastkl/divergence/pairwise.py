@@ -12,7 +12,7 @@ from fastkl.divergence.coordinates import centre_and_spread
 from fastkl.divergence.discrete import discrete_kl
 from fastkl.divergence.discrete_relatives import discrete_jeffreys, discrete_jensen_shannon
 from fastkl.divergence.estimate import Estimate
-from fastkl.divergence.matching import match_columns
+from fastkl.divergence.matching import match_columns, warn_of_probabilities
 from fastkl.divergence.neighbors import SamplePair
 from fastkl.divergence.options import Options
 from fastkl.divergence.relatives import jeffreys_of_pair, jensen_shannon_of_pair
@@ -140,6 +140,9 @@ def _between_samples(
     """Of samples, each with one tree."""
     if len(samples) < 2:
         raise ValueError(f"A matrix of divergences needs at least 2 samples; found {len(samples)}.")
+    warn_of_probabilities(
+        list(samples.values()), "pairwise_divergence with them as the rows of one array, numpy.array(...)"
+    )
     read: list[FloatArray] = []
     origin = next(iter(samples))
     for name, sample in samples.items():

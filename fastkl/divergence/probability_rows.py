@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import cached_property
+from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastkl.divergence.arguments import FloatArray
+from fastkl.divergence.arguments import FloatArray, plain_numbers
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.matching import match_labels
 from fastkl.rows.reading import look, refuse_sparse
@@ -159,7 +160,7 @@ class Place(NamedTuple):
 def numbers_of(values: Any, name: str) -> NDArray[Any]:
     """Rows of real numbers, as they are."""
     refuse_sparse(values, name)
-    given = np.asarray(look(values, name))
+    given = plain_numbers(np.asarray(look(values, name)))
     if given.ndim == 0 or given.size == 0:
         raise ValueError(f"{name} must be a vector or rows of probabilities; found shape {given.shape}.")
     if given.dtype.kind not in "buif":
@@ -211,7 +212,7 @@ def _checked(array: FloatArray, name: str, where: Place) -> Probabilities:
 
 
 def _read_logits(array: FloatArray, name: str, temperature: float, where: Place) -> Probabilities:
-    if not (np.isfinite(temperature) and temperature > 0.0):
+    if not (isinstance(temperature, Real) and np.isfinite(temperature) and temperature > 0.0):
         raise ValueError(f"temperature must be a positive number; found {temperature!r}.")
     largest = array.max(axis=-1, keepdims=True)
     if not (largest < np.inf).all():  # nan or inf is the largest of its row

@@ -11,6 +11,7 @@ bias under p = q; else the curvature of the logarithm is corrected by its second
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -119,7 +120,9 @@ def jeffreys(
         random_state=one_seed(random_state, rng),
         coordinates=coordinates,
     )
-    both = operands(p, q, sample_weight_p, sample_weight_q, n_jobs, discrete_call="discrete_kl")
+    both = operands(
+        p, q, sample_weight_p, sample_weight_q, n_jobs, discrete_call="discrete_jeffreys or fastkl.discrete_kl"
+    )
     return _JEFFREYS(*both, options=options)
 
 
@@ -133,7 +136,11 @@ def _assisted_jeffreys(pair: SamplePair, options: Options) -> Estimate:
     """The default estimates of both directions."""
     rng = options.steady_rng
     k = _neighbors_both_ways(pair, "common_radius", options.n_neighbors)
-    forward, backward = (assisted_divergence(one, k, options.standard_error, rng) for one in (pair, pair.reversed()))
+    # Either direction as kl_divergence has it, from one seed: so the two arguments can change places.
+    forward, backward = (
+        assisted_divergence(one, k, options.standard_error, generator)
+        for one, generator in ((pair, copy.deepcopy(rng)), (pair.reversed(), rng))
+    )
     warn_of_shared_rows(forward.diagnostics.get("shared_rows", 0))
     return _sum_of_directions(forward, backward, forward.standard_error + backward.standard_error)
 
@@ -249,7 +256,9 @@ def jensen_shannon(
         random_state=one_seed(random_state, rng),
         coordinates=coordinates,
     )
-    both = operands(p, q, sample_weight_p, sample_weight_q, n_jobs, discrete_call="discrete_kl")
+    both = operands(
+        p, q, sample_weight_p, sample_weight_q, n_jobs, discrete_call="discrete_jensen_shannon or fastkl.discrete_kl"
+    )
     return _JENSEN_SHANNON(*both, options=options)
 
 
@@ -285,7 +294,9 @@ def jensen_shannon_of_pair(pair: SamplePair, options: Options) -> Estimate:
         doubt, large = doubt + 0.5 * beyond.value, max(large, wide.value)
     shared = shared_rows(pair, sweep)
     warn_of_shared_rows(shared)
-    error = float(np.hypot(np.sqrt(variance), doubt))
+    # Where no row says anything of the spread, as of samples that are wholly apart, what a row or two more might be.
+    least = (1.0 / pair.p.effective_size + 1.0 / pair.q.effective_size) ** 2 / 32.0
+    error = float(np.hypot(np.sqrt(max(variance, least)), doubt))
     reasons = shared_rows_reasons(pair, shared) + column_reasons(pair, sweep.radius) + many_columns(pair.p)
     reasons += few_effective_rows(pair.p, pair.q) + _beyond_range(total, error, large, k)
     diagnostics = {

@@ -33,6 +33,23 @@ def family_of_frozen(thing: Any) -> Law | None:
     return _as_law(family, **{key: np.array([value]) for key, value in params.items()})
 
 
+def refuse_unsettled(thing: Any, name: str) -> None:
+    """Refuse a distribution of scipy whose shapes are not given (TypeError), or one of several values each (ValueError)."""
+    if hasattr(thing, "_parse_args") and thing.shapes:
+        raise TypeError(
+            f"{name} is scipy's {thing.name} without its parameters ({thing.shapes}); pass one with them, such as "
+            f"{thing.name}({', '.join(f'{shape.strip()}=...' for shape in thing.shapes.split(','))})."
+        )
+    if not hasattr(getattr(thing, "dist", None), "_parse_args"):
+        return
+    sizes = [np.shape(value) for value in (*thing.args, *thing.kwds.values()) if np.size(value) != 1]
+    if sizes:
+        raise ValueError(
+            f"{name} is scipy's {thing.dist.name} with parameters of shape {sizes[0]}: several distributions, and a divergence "
+            f"takes one. For independent columns use fastkl.ProductDensity, for one of them a single number each."
+        )
+
+
 def known_entropy(thing: Any) -> float | None:
     """The entropy that a model of another library gives, unless it is scipy's numerical one, which fails without a word.
 

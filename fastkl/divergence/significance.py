@@ -18,6 +18,7 @@ from fastkl._core._threads import effective_n_threads
 from fastkl.divergence._labels import LANES, score_labels, score_permutations
 from fastkl.divergence.arguments import FloatArray, Sample, resolve_neighbors
 from fastkl.divergence.combined_test import combined_test
+from fastkl.divergence.coordinates import free_of_units
 from fastkl.divergence.estimate import ConfidenceInterval
 from fastkl.divergence.interval_picture import interval_picture
 from fastkl.divergence.local_terms import Method
@@ -184,7 +185,7 @@ def permutation_test(
         k = resolve_neighbors(None, len(X) + len(Y), default=_many_neighbors(len(X) + len(Y)))
         p_value, statistic = combined_test(X, Y, k, int(n_permutations), rng, n_jobs, threads, mixed.labels)
         return PermutationTest(statistic, p_value, int(n_permutations), k)
-    pair = _TESTED(*operands(p, q, n_jobs=n_jobs), options=options)
+    pair = _TESTED(*operands(p, q, n_jobs=n_jobs, discrete_call="discrete_kl"), options=options)
     n, m = pair.p.n_rows, pair.q.n_rows
     k = resolve_neighbors(n_neighbors, n + m, default=_many_neighbors(n + m))
     if n_neighbors is None:
@@ -243,7 +244,8 @@ def subsampling_interval(
     Both samples are thinned to :math:`b = n^{2/3}` and :math:`m^{2/3}` rows; the quantiles of
     :math:`\sqrt{b / (1 - b / n)} (D_b - \bar D_b)` stand for those of the error at full size, times :math:`\sqrt n`.
     Deviations are taken from the mean over the subsamples, since small samples have a larger bias. It takes no normal limit for
-    granted, but many small estimates, and is a second opinion beside the interval of `kl_divergence`.
+    granted, but many small estimates, and is a second opinion beside the interval of `kl_divergence`. Columns are measured by
+    their quartile range in both samples together, so that no unit matters.
 
     Parameters
     ----------
@@ -294,7 +296,7 @@ def subsampling_interval(
     chosen = check_method(method)
     options = Options(chosen, random_state=one_seed(random_state, rng))
     rng = options.rng
-    pair = SAMPLES(*operands(p, q, n_jobs=n_jobs), options=options)
+    pair = free_of_units(SAMPLES(*operands(p, q, n_jobs=n_jobs), options=options), "auto")
     k = divergence_neighbors(pair, chosen, n_neighbors)
     whole = _value(pair, chosen, k)
     sizes = [int(np.ceil(s.n_rows**exponent)) for s in (pair.p, pair.q)]

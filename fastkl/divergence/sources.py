@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 
 from fastkl.divergence.arguments import FloatArray, Totals, as_matrix
 from fastkl.divergence.coordinates import centre_and_spread, measured
-from fastkl.divergence.matching import given_names
+from fastkl.divergence.matching import given_names, only_counted
 from fastkl.divergence.models import is_model
 from fastkl.divergence.neighbors import Neighbors, Slab
 from fastkl.exceptions import SourceError
 from fastkl.rows import open_source
+from fastkl.rows.columns import refuse_duplicates
 from fastkl.rows.queries import is_query
 from fastkl.rows.reading import look, refuse_sparse
 from fastkl.rows.tables import is_table
@@ -187,9 +188,11 @@ class SourceSample(Totals):
     def _learn_names(self, names: Sequence[Any] | None, where: str) -> None:
         """Keep the names of the columns, which are the same in every block."""
         found = None if names is None else list(names)
-        if self.names is _UNKNOWN:
+        if found is not None and self.names is _UNKNOWN:
+            refuse_duplicates(found, where)  # of a file; a table has none any more
+        if self.names is _UNKNOWN or (self.names is None and found is not None and only_counted(found)):
             self.names = found
-        elif self.names != found:
+        elif self.names != found and not (found is None and only_counted(self.names)):
             raise ValueError(f"{where} has the columns {found}, the blocks before have {self.names}.")
 
     def shards(self) -> Iterator[tuple[NDArray[Any], FloatArray | None, NDArray[np.int64]]]:
@@ -224,6 +227,14 @@ class SourceSample(Totals):
         if parts:
             yield _joined(parts)
 
+    def rows_throughout(self, step: int) -> NDArray[Any]:
+        """Every ``step``-th row; one pass."""
+        passed, chosen = 0, []
+        for X, _, _ in self.shards():
+            chosen.append(X[-passed % step :: step])
+            passed += len(X)
+        return np.concatenate(chosen)
+
 
 def common_scale(samples: Sequence[SourceSample]) -> tuple[FloatArray, FloatArray]:
     """Median and quartile range of each column in all samples together, of at most a million rows, evenly spaced.
@@ -231,13 +242,7 @@ def common_scale(samples: Sequence[SourceSample]) -> tuple[FloatArray, FloatArra
     They do not depend on blocks or shards, and move with the columns as these are multiplied and shifted.
     """
     step = -(-sum(sample.n_rows for sample in samples) // _SCALE_ROWS)
-    chosen = []
-    for sample in samples:
-        passed = 0
-        for X, _, _ in sample.shards():
-            chosen.append(X[-passed % step :: step].astype(np.float64))
-            passed += len(X)
-    return centre_and_spread(np.concatenate(chosen))
+    return centre_and_spread(np.concatenate([sample.rows_throughout(step).astype(np.float64) for sample in samples]))
 
 
 def _joined(

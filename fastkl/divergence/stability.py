@@ -12,6 +12,7 @@ from fastkl.divergence.categorical_kl import frequencies, read_pair
 from fastkl.divergence.categorical_relatives import jeffreys_error
 from fastkl.divergence.discrete_relatives import jeffreys_of
 from fastkl.divergence.estimate import Estimate
+from fastkl.divergence.matching import match_columns, warn_of_probabilities
 from fastkl.exceptions import ColumnTypeError, SupportError
 from fastkl.rows.reading import look
 from fastkl.rows.weights import read_weights
@@ -87,6 +88,9 @@ def population_stability_index(
         raise ValueError(f"unseen={unseen!r} is unknown; choose one of {', '.join(_UNSEEN)}.")
     edges: FloatArray | None = None
     if not counts:
+        if sample_weight_reference is None and sample_weight_current is None:
+            call = "discrete_jeffreys, or give their counts with counts=True"
+            warn_of_probabilities([reference, current], call)
         reference, current, edges = _binned(reference, current, bins, sample_weight_reference)
     weights = (sample_weight_reference, sample_weight_current)
     pair = read_pair(reference, current, counts, *weights, names=("reference", "current"))
@@ -134,6 +138,7 @@ def _binned(reference: Any, current: Any, bins: Any, weights: ArrayLike | None) 
         )
     if by_value and (bins == "categories" or not numeric[0]):
         return reference, current, None
+    current = match_columns(reference, current, ("reference", "current"))
     first, second = as_matrix(reference, "reference"), as_matrix(current, "current")
     for values, name in ((first, "reference"), (second, "current")):
         if values.shape[1] != 1:

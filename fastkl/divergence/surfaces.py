@@ -16,10 +16,10 @@ from fastkl.divergence.arguments import FloatArray
 from fastkl.divergence.coordinates import centre_and_spread
 from fastkl.exceptions import DegenerateDataError
 
-__all__ = ["refuse_surfaces"]
+__all__ = ["LOOKED_AT", "refuse_surfaces"]
 
 # Rows that are looked at: an equation that so many rows drawn evenly satisfy is that of nearly all.
-_LOOKED_AT = 2000
+LOOKED_AT = 2000
 # Equations of second degree are looked for in up to so many columns.
 _MOST_COLUMNS = 12
 # What is left of a term that follows from others, beside the rounding of the values.
@@ -35,14 +35,17 @@ def refuse_surfaces(X: NDArray[Any]) -> None:
         The rows.
     """
     n, d = X.shape
-    constant = np.flatnonzero(X.min(axis=0) == X.max(axis=0))
-    if len(constant):
-        j = int(constant[0])
-        raise DegenerateDataError(
-            f"Column {j} has one value only, {float(X[0, j])!r}: no density, and an entropy of -inf. Leave the column out.",
-            j,
-        )
-    rows = X[:: -(-n // _LOOKED_AT)].astype(np.float64)
+    looked_at = X[:: -(-n // LOOKED_AT)]
+    for among, in_words in ((X, "only"), (looked_at, f"in nearly all rows (all {len(looked_at)} that were looked at)")):
+        constant = np.flatnonzero(among.min(axis=0) == among.max(axis=0))
+        if len(constant):
+            j = int(constant[0])
+            raise DegenerateDataError(
+                f"Column {j} has one value {in_words}, {float(among[0, j])!r}: no density, and an entropy of -inf. Leave the "
+                "column out.",
+                j,
+            )
+    rows = looked_at.astype(np.float64)
     middle, spread = centre_and_spread(rows)
     z = (rows - middle) / spread
     left = _LEFT[X.dtype]

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fastkl.divergence.arguments import refuse_merged
 from fastkl.divergence.matching import given_names, order_of_columns
 from fastkl.exceptions import ColumnTypeError, SourceError
 from fastkl.rows.columns import listed, named
@@ -192,6 +193,7 @@ def _settled(column: _Column, table: str, name: Any, label: bool) -> _Side:
     if not label and kind in "mM":
         return _Side(DATE, _days(values), gone, column.zoned) if kind == "M" else _Side(_SPAN, _days(values), gone)
     if not label and kind in "iuf":
+        refuse_merged(values, table, [name])
         return _Side(NUMBER, values.astype(np.float64), gone)
     objects = values.astype(object)
     present = objects[~gone].tolist()
@@ -203,6 +205,7 @@ def _settled(column: _Column, table: str, name: Any, label: bool) -> _Side:
         numbers = np.full(len(objects), np.nan)
         if all(map(_is_number, types)):
             numbers[~gone] = [float(value) for value in present]
+            refuse_merged(np.where(gone, 0, objects), table, [name])
             return _Side(NUMBER, numbers, gone)
         if all(map(_is_span, types)):
             numbers[~gone] = _days(np.array([np.timedelta64(value, "us") for value in present]))

@@ -187,6 +187,16 @@ def test_coordinates():
             call(x, y, coordinates=None)
 
 
+@pytest.mark.parametrize("seed", [None, 3])
+def test_jeffreys_does_not_depend_on_the_order(seed):
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_t(3, (200, 2)), rng.normal(1.0, 2.0, (150, 2))
+    found = jeffreys(x, y, random_state=seed)
+    assert float(found) == float(jeffreys(y, x, random_state=seed))
+    assert found.diagnostics["forward"] == float(kl_divergence(x, y, random_state=seed))
+    assert found.diagnostics["backward"] == float(kl_divergence(y, x, random_state=seed))
+
+
 def test_jeffreys_is_the_sum_of_both_directions():
     shift = np.array([0.8, 0.0, 0.0])
     x, y = normals(8, 1000, 3, shift, np.diag([1.0, 1.0, 4.0]))

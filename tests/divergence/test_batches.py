@@ -310,3 +310,12 @@ def test_slabs_in_memory_change_nothing(d, weighted, monkeypatch):
     monkeypatch.setattr(neighbors, "_SLAB_NUMBERS", 1)
     for call, expected in zip(calls, whole, strict=True):
         same_estimate(call(), expected)
+
+
+def test_names_that_a_file_has_twice_are_refused(tmp_path):
+    pa = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    columns = [pa.array(np.random.default_rng(seed).normal(size=50)) for seed in range(2)]
+    parquet.write_table(pa.table(columns, names=["a", "a"]), tmp_path / "twice.parquet")
+    with pytest.raises(ValueError, match="two columns named 'a'"):
+        kl_divergence_batches(tmp_path / "twice.parquet", tmp_path / "twice.parquet")

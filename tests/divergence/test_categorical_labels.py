@@ -82,6 +82,12 @@ def test_joint_symbols():
         categorical_kl(numbers, numbers[:, :2])
 
 
+def test_texts_that_spell_numbers_are_told_from_them():
+    found = categorical_kl([1, 2, 2], ["1", "2", "2"])
+    assert "The number 1 and the text '1' are different symbols" in found.diagnostics["reasons"][1]
+    assert "different symbols" not in str(categorical_kl([1, 2], ["a", "b"]).diagnostics["reasons"])
+
+
 @pytest.mark.parametrize("missing", [None, float("nan"), pd.NA, pd.NaT, np.datetime64("NaT", "D")])
 def test_missing_labels_are_named(missing):
     with pytest.raises(ValueError, match="Row 1 of x has no label"):

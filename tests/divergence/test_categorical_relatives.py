@@ -12,6 +12,7 @@ from fastkl import (
     DegenerateDataError,
     SourceError,
     SupportError,
+    categorical_cross_entropy,
     categorical_jeffreys,
     categorical_jensen_shannon,
     categorical_kl,
@@ -243,3 +244,16 @@ def test_wrong_calls():
     frame = pd.DataFrame({"a": ["u"], "b": ["v"]})
     with pytest.raises(SourceError):
         categorical_jensen_shannon(frame, frame.rename(columns={"b": "c"}))
+
+
+@pytest.mark.parametrize(
+    "call", [categorical_kl, categorical_cross_entropy, categorical_jeffreys, categorical_jensen_shannon]
+)
+def test_one_symbol_is_no_certainty(call):
+    found = call(["a"] * 50, ["a"] * 20)
+    assert found.diagnostics["bias_suspected"]
+    assert found.diagnostics["reasons"] == [
+        "Only one symbol was seen: others may have a probability up to 0.15 in one of the two, of which the standard error says "
+        "nothing."
+    ]
+    assert "Only one" not in str(call(["a"] * 50, ["a", "b"] * 20).diagnostics["reasons"])

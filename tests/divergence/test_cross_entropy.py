@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from fastkl import cross_entropy, entropy, kl_divergence
+from fastkl import DensityMLE, ProductDensity, cross_entropy, entropy, kl_divergence
 from fastkl.divergence import cross_entropy_batches
 from fastkl.exceptions import DegenerateDataError
 
@@ -48,3 +48,24 @@ def test_neighbours_that_are_too_far_away_drift(call):
     x = rng.normal(size=(1000, 1))
     assert any("moves by" in reason for reason in call(x, rng.normal(20.0, 1.0, (1000, 1))).diagnostics["reasons"])
     assert call(x, rng.normal(size=(1000, 1))).diagnostics["reasons"] == []
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_a_table_with_labels_under_a_model_of_both(library):
+    module = pytest.importorskip(library)
+    rng = np.random.default_rng(0)
+    x, labels, weights = rng.normal(size=300), np.where(rng.random(300) < 0.3, "a", "b"), rng.random(300)
+    table = module.DataFrame({"x": x, "label": labels})
+    model = ProductDensity([("x", DensityMLE("normal"), ["x"]), ("label", DensityMLE("categorical"), ["label"])]).fit(
+        table
+    )
+    # normal around the mean, and each label by its share: by hand
+    share = np.where(labels == "a", (labels == "a").mean(), (labels == "b").mean())
+    surprisal = 0.5 * np.log(2.0 * np.pi * x.var()) + 0.5 * (x - x.mean()) ** 2 / x.var() - np.log(share)
+    assert cross_entropy(table, model) == pytest.approx(surprisal.mean())
+    assert cross_entropy(table, model, sample_weight_p=weights) == pytest.approx(np.average(surprisal, weights=weights))
+    assert cross_entropy(table, model).standard_error == pytest.approx(surprisal.std() / np.sqrt(300), rel=0.01)
+    strange = module.DataFrame({"x": x, "label": np.where(labels == "a", "c", "b")})
+    assert cross_entropy(strange, model) == np.inf
+    with pytest.raises(ValueError, match="holds labels beside numbers.*cross_entropy.*compare_tables"):
+        kl_divergence(table, model)

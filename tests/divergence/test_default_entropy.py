@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from fastkl import DegenerateDataError, entropy, kl_divergence
+from fastkl import DegenerateDataError, entropy, entropy_batches, kl_divergence
 from fastkl.divergence.surfaces import refuse_surfaces
 
 NORMAL = 0.5 * math.log(2 * math.pi * math.e)
@@ -140,6 +140,24 @@ def surfaces():
 def test_rows_on_a_surface_are_refused_by_name(name):
     X, message = surfaces()[name]
     with pytest.raises(DegenerateDataError, match=message):
+        entropy(X)
+
+
+@pytest.mark.parametrize("name", surfaces())
+def test_no_method_gives_rows_on_a_surface_a_number(name):
+    X, message = surfaces()[name]
+    calls = [lambda method=method: entropy(X, method=method) for method in ("knn", "weighted_knn", "marginal_split")]
+    calls += [lambda: entropy(X, n_neighbors=3), lambda: entropy_batches([X[:200], X[200:]])]
+    calls += [lambda: entropy_batches(X, method="knn", shard_rows=150)]
+    for call in calls:
+        with pytest.raises(DegenerateDataError, match=message):
+            call()
+
+
+def test_a_value_of_nearly_all_rows_is_no_crash():
+    X = np.column_stack([draw().normal(size=5000), np.zeros(5000)])
+    X[[2, 1111], 1] = 3.0, 0.5
+    with pytest.raises(DegenerateDataError, match="Column 1 has one value in nearly all rows .*, 0.0"):
         entropy(X)
 
 

@@ -2,6 +2,8 @@
 
 import json
 import pathlib
+from decimal import Decimal
+from fractions import Fraction
 from math import fsum
 
 import mpmath
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.special import rel_entr, softmax
 
-from fastkl import discrete_jeffreys, discrete_jensen_shannon
+from fastkl import categorical_kl, discrete_jeffreys, discrete_jensen_shannon
 from fastkl.divergence.discrete import discrete_cross_entropy, discrete_entropy, discrete_kl
 
 CASES = json.loads((pathlib.Path(__file__).parents[1] / "data" / "cases" / "divergence.json").read_text())
@@ -201,3 +203,19 @@ def test_long_vectors_name_what_is_wrong():
     with pytest.raises(ValueError, match="temperature"):
         discrete_kl(p, p, temperature=2.0)
     assert discrete_kl(*long_vectors()[::-1]) == np.inf
+
+
+@pytest.mark.parametrize("kind", [Decimal, Fraction, lambda text: np.float64(Fraction(text))])
+def test_numbers_of_python_are_numbers(kind):
+    p, q = (np.array([kind(text) for text in texts], dtype=object) for texts in (["0.25", "0.75"], ["0.5", "0.5"]))
+    assert discrete_kl(p, q) == discrete_kl([0.25, 0.75], [0.5, 0.5])
+    assert discrete_entropy(p) == discrete_entropy([0.25, 0.75])
+    assert categorical_kl(4 * p, 4 * q, counts=True) == categorical_kl([1, 3], [2, 2], counts=True)
+    with pytest.raises(ValueError, match="real numbers"):
+        discrete_kl(np.array([kind("0.5"), "0.5"], dtype=object), q)
+
+
+@pytest.mark.parametrize("temperature", ["2", [1.0, 2.0], None, np.nan, 0])
+def test_a_temperature_is_a_positive_number(temperature):
+    with pytest.raises(ValueError, match="temperature must be a positive number"):
+        discrete_kl([0.0, 1.0], [1.0, 0.0], logits=True, temperature=temperature)

@@ -126,3 +126,12 @@ def test_local_terms_are_by_row(method, d):
     np.testing.assert_allclose(fitted.score_samples(x[order]), terms[order], rtol=1e-12)
     far = int(np.argmin(((x - 0.5) ** 2).sum(axis=1)))
     assert terms[far] > terms.mean() - 3 * terms.std()
+
+
+def test_local_terms_are_infinite_where_the_divergence_is():
+    P, Q = np.repeat([[1.0], [2.0]], [300, 100], axis=0), np.repeat([[0.0], [2.0]], [200, 200], axis=0)
+    fitted = KLDivergence().fit(Q)
+    assert fitted.estimate(P) == np.inf
+    assert (np.isposinf(fitted.score_samples(P)) == (P[:, 0] == 1.0)).all()
+    reached = fitted.score_samples(P[300:])
+    assert reached.mean() == pytest.approx(float(fitted.estimate(P[300:])))

@@ -98,3 +98,12 @@ def test_weighted_atoms_that_one_sample_lacks():
     for weights in ({"sample_weight_p": v, "sample_weight_q": w}, {"sample_weight_p": v}, {"sample_weight_q": w}):
         found = jensen_shannon(x, y, coordinates=None, **weights)
         assert found == pytest.approx(float(distance.jensenshannon(p, q)) ** 2, abs=0.03)
+
+
+@pytest.mark.parametrize("n", [200, 1000])
+def test_samples_wholly_apart_have_an_error(n):
+    """No row says anything of the spread then, and the estimate is below log 2 by 1/(4 n) and more."""
+    codes = np.random.default_rng(0).integers(0, 3, (2, n))
+    for x, y in ((np.ones(n), np.zeros(n)), 2 * codes + [[0], [1]]):
+        found = jensen_shannon(x, y)
+        assert 0.0 < abs(found - np.log(2.0)) < 2.0 * found.standard_error < 1.0 / n

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from fastkl import SupportError, kl_from_log_probs
+from fastkl import SourceError, SupportError, kl_from_log_probs
 
 RNG = np.random.default_rng(0)
 DRAWS = RNG.normal(0.0, 1.0, 200_000)
@@ -99,3 +99,10 @@ def test_refusals():
         kl_from_log_probs(np.zeros((2, 3)), np.zeros((2, 3)), lengths=[1.0, 2.0])
     with pytest.raises(ValueError, match="dtype"):
         kl_from_log_probs(["a"], ["b"])
+
+
+def test_masks_and_rows_of_other_lengths_are_refused():
+    with pytest.raises(SourceError, match="log_p has masked values, the first in row 1"):
+        kl_from_log_probs(np.ma.array([-1.0, -2.0], mask=[False, True]), [-1.0, -2.0])
+    with pytest.raises(ValueError, match="log_q has rows of different lengths"):
+        kl_from_log_probs([[-1.0, -2.0], [-1.0, -3.0]], [[-1.0, -2.0], [-1.0]])

@@ -9,9 +9,11 @@ import pytest
 import fastkl
 from fastkl import (
     ColumnOrderWarning,
+    KLDivergence,
     ProbabilityVectorWarning,
     SourceError,
     categorical_kl,
+    compare_tables,
     cross_entropy,
     discrete_cross_entropy,
     discrete_kl,
@@ -21,7 +23,11 @@ from fastkl import (
     kl_divergence,
     kl_divergence_batches,
     kl_divergence_sweep,
+    kl_from_log_probs,
+    mutual_information,
+    pairwise_divergence,
     permutation_test,
+    population_stability_index,
 )
 
 pd = pytest.importorskip("pandas")
@@ -85,6 +91,17 @@ def test_arrays_and_numbered_columns_go_by_position():
         assert float(kl_divergence(p["a"], q["b"])) > 1.0  # two series are two samples, whatever their names
 
 
+@pytest.mark.parametrize("call", CALLS)
+def test_columns_that_numbers_name_are_matched_too(call):
+    p, q = table(0).set_axis([0, 1], axis=1), table(1).set_axis([0, 1], axis=1)
+    for names in ([0, 1], [1, 0]):  # whichever of the two only counts
+        with pytest.warns(ColumnOrderWarning, match="0, 1|1, 0"):
+            found = call(p[names], q[names[::-1]])
+        assert float(found) == float(call(p[names], q[names]))
+    with pytest.raises(SourceError, match="different columns"):
+        call(p, q.set_axis([1, 2], axis=1))
+
+
 @pytest.mark.parametrize("library", ["polars", "pyarrow"])
 def test_tables_of_other_libraries(library):
     module = pytest.importorskip(library)
@@ -111,6 +128,28 @@ def test_probabilities_are_matched_by_label():
         discrete_kl(pd.Series([0.5, 0.5], index=["a", "a"]), p)
 
 
+@pytest.mark.parametrize("values", [(0, 1), (0.0, 1.0), (False, True)])
+def test_labels_that_are_numbers_are_labels(values):
+    # three in four are the first value, and one in four: in both counts the more frequent value comes first
+    p, q = (pd.Series(np.repeat(values, times)).value_counts() for times in ([75, 25], [25, 75]))
+    divergence = 0.5 * np.log(3.0)
+    assert discrete_kl(p / 100, q / 100) == pytest.approx(divergence, rel=1e-14)
+    assert discrete_kl(q / 100, p / 100) == pytest.approx(divergence, rel=1e-14)
+    assert float(categorical_kl(p, q, "plugin", counts=True)) == pytest.approx(divergence, rel=1e-14)
+    assert float(population_stability_index(p, q, counts=True)) == pytest.approx(2 * divergence, rel=1e-14)
+    classes = pd.DataFrame([[0.2, 0.8], [0.5, 0.5]], columns=list(values))
+    assert (discrete_kl(classes, classes.iloc[:, ::-1]) == 0.0).all()
+
+
+@pytest.mark.parametrize("absent", [np.nan, None])
+def test_counts_of_missing_values_are_those_of_one_symbol(absent):
+    p, q = (
+        pd.Series(values, dtype=object).value_counts(normalize=True, dropna=False)
+        for values in ([1, 1, absent, 2], [1, np.nan, np.nan, 2])
+    )
+    assert discrete_kl(p, q) == pytest.approx(0.5 * np.log(2.0) - 0.25 * np.log(2.0), rel=1e-14)
+
+
 def test_rows_of_probabilities_are_matched_by_column_and_row():
     rows = np.random.default_rng(0).dirichlet([1.0, 2.0, 3.0], 4)
     p = pd.DataFrame(rows, columns=list("abc"), index=list("wxyz"))
@@ -123,6 +162,52 @@ def test_rows_of_probabilities_are_matched_by_column_and_row():
 def test_counts_are_matched_by_label():
     p, q = pd.Series({"a": 6, "b": 3, "c": 1}), pd.Series({"c": 6, "a": 1, "b": 3, "d": 2})
     assert float(categorical_kl(p, q, counts=True)) == float(categorical_kl([6, 3, 1, 0], [1, 3, 6, 2], counts=True))
+
+
+def test_rows_that_belong_together_are_not_mixed():
+    rng = np.random.default_rng(0)
+    x = pd.Series(rng.normal(size=200))
+    y = 0.8 * x + 0.6 * rng.normal(size=200)
+    labels = (x > 0.0).map({True: "a", False: "b"})
+    for call in (
+        lambda other: mutual_information(x, other),
+        lambda other: mutual_information(x, y, sample_weight=other.abs()),
+        lambda other: kl_from_log_probs(-x.abs(), -other.abs()),
+        lambda other: kl_from_log_probs(-x.abs(), -y.abs(), sample_weight=other.abs()),
+        lambda other: kl_divergence(x.to_frame("a"), y.to_frame("a"), sample_weight_p=other.abs()),
+        lambda other: categorical_kl(labels, labels, sample_weight_q=other.abs()),
+        lambda other: entropy(x, sample_weight_p=other.abs()),
+    ):
+        expected = float(call(y))
+        with pytest.raises(SourceError, match="same index in different order: row 0 is 0 in one and 199 in the other"):
+            call(y.iloc[::-1])
+        assert float(call(y.set_axis(range(5, 205)))) == expected  # another index says nothing of the order
+
+
+def test_every_call_for_samples_says_that_it_was_given_probabilities():
+    p, q = [0.1, 0.6, 0.3], [0.2, 0.3, 0.5]
+    for call, name in (
+        (jensen_shannon, "discrete_jensen_shannon"),
+        (jeffreys, "discrete_jeffreys"),
+        (permutation_test, "discrete_kl"),
+        (lambda p, q: kl_divergence_sweep(p, q, 1), "discrete_kl"),
+        (population_stability_index, "discrete_jeffreys"),
+        (lambda p, q: pairwise_divergence([p, q, [1, 0, 0]]), "rows of one array"),
+        (lambda p, q: pairwise_divergence({"before": pd.Series(p), "after": pd.Series(q)}), "rows of one array"),
+        (lambda p, q: kl_divergence([0, 1, 0], q), "discrete_kl"),
+    ):
+        with pytest.warns(ProbabilityVectorWarning, match=name):
+            call(p, q)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        kl_divergence([0, 1, 0], [1, 0, 0])
+        pairwise_divergence([p, [0.2, 0.3, 0.7]])
+
+
+def test_the_stability_index_is_of_one_variable():
+    x, y = pd.DataFrame({"age": [1.0, 2.0, 3.0]}), pd.DataFrame({"income": [1.0, 2.0, 3.0]})
+    with pytest.raises(SourceError, match="reference lacks 'income' and current lacks 'age'"):
+        population_stability_index(x, y)
 
 
 @pytest.mark.parametrize("kind", [list, np.array, pd.Series])
@@ -156,6 +241,32 @@ def test_identifiers_are_not_merged():
     with pytest.raises(ValueError, match=r"9007199254740993 in row 1, column 0, and 9007199254740992 elsewhere"):
         entropy(identifiers)
     assert np.isfinite(entropy(2**53 + 2 * np.arange(200)))  # which float64 keeps apart
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars", "pyarrow"])
+def test_identifiers_beside_decimals_are_not_merged(library):
+    module = pytest.importorskip(library)
+    columns = {"x": np.arange(200.0), "id": 2**53 + np.arange(200)}
+    table = module.table(columns) if library == "pyarrow" else module.DataFrame(columns)
+    even = columns | {"id": 2**53 + 2 * np.arange(200)}
+    apart = module.table(even) if library == "pyarrow" else module.DataFrame(even)
+    calls = [entropy, lambda t: kl_divergence(t, apart), lambda t: permutation_test(apart, t, n_permutations=9)]
+    calls += [lambda t: kl_divergence_batches([t], [apart]), lambda t: compare_tables(t, apart, n_permutations=9)]
+    calls += [lambda t: compare_tables(apart, t, n_permutations=9)]
+    for call in calls:
+        with pytest.raises(
+            ValueError, match="holds 9007199254740993 in row 1, column 1 .*9007199254740992|column 0 .'id'"
+        ):
+            call(table)
+    assert compare_tables(table, apart, labels=["id"], n_permutations=9).columns[1].kind == "label"
+    with pytest.raises(ValueError, match="Q holds 9007199254740993 in row 1"):
+        KLDivergence().fit(table)
+
+
+@pytest.mark.parametrize("kind", [int, Decimal])
+def test_whole_numbers_of_python_are_not_merged(kind):
+    with pytest.raises(ValueError, match="holds 100000000000000000001 in row 1, column 0"):
+        entropy([kind(10**20 + i) for i in range(50)])
 
 
 def test_decimals_are_numbers():

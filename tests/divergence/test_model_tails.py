@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy import special, stats
 
-from fastkl import cross_entropy, jensen_shannon, kl_divergence
+from fastkl import cross_entropy, jeffreys, jensen_shannon, kl_divergence
 from fastkl.divergence.models import Model
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -133,3 +133,42 @@ def test_only_ends_of_a_support_are_moved(kind):
     drawn = model.draw(3, np.random.RandomState(0))
     assert 1.0 - 2.0 * np.finfo(kind).eps < drawn[2, 0] < 1.0
     assert model.n_at_ends(drawn) == 2
+
+
+class Scaled:
+    """A density of another library times a number."""
+
+    def __init__(self, law, factor):
+        self.law, self.factor = law, factor
+
+    def logpdf(self, rows):
+        return self.law.logpdf(rows).reshape(len(rows)) + np.log(self.factor)
+
+    def rvs(self, size, random_state):
+        return self.law.rvs(size=size, random_state=random_state)
+
+
+@pytest.mark.parametrize("factor", [0.5, 1.1, 20.0])
+def test_quadrature_says_that_a_density_is_not_normalised(factor):
+    p, q = stats.norm(), Scaled(stats.norm(1.0, 2.0), factor)
+    true = np.log(2.0) + 2.0 / 8.0 - 0.5
+    for call, value in (
+        (kl_divergence, true - np.log(factor)),
+        (jensen_shannon, None),
+        (jeffreys, None),
+        (cross_entropy, None),
+    ):
+        found = call(p, q)
+        assert found.diagnostics["bias_suspected"]
+        assert any(f"q has mass {factor:g}" in reason for reason in found.diagnostics["reasons"])
+        assert value is None or found == pytest.approx(value, abs=1e-6)
+    negative = kl_divergence(p, Scaled(stats.norm(0.0, 1.1), 20.0)).diagnostics["reasons"]
+    assert any("below 0, where none is" in reason for reason in negative)
+
+
+@pytest.mark.parametrize("law", [stats.norm(1.0, 2.0), stats.t(2), stats.gumbel_r(), stats.cauchy(), stats.laplace()])
+def test_quadrature_does_not_doubt_densities(law):
+    for call in (kl_divergence, jensen_shannon):
+        found = call(stats.norm(), Scaled(law, 1.0))
+        assert not found.diagnostics["bias_suspected"]
+        assert found == pytest.approx(float(call(stats.norm(), law)), abs=1e-6)

@@ -2,6 +2,7 @@
 
 import itertools
 import warnings
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -239,3 +240,40 @@ def test_a_sparse_matrix_is_refused_by_one_sentence_everywhere(kind):
     for call in (fastkl.entropy, fastkl.categorical_entropy, fastkl.discrete_entropy):
         with pytest.raises(SourceError, match="is a sparse matrix; pass a dense array"):
             call(S)
+
+
+@pytest.mark.parametrize("call", [kl_divergence, jensen_shannon, jeffreys, cross_entropy])
+def test_models_of_other_columns_are_refused(call):
+    rng = np.random.default_rng(0)
+    p, q = (pd.DataFrame(rng.normal([0.0, 5.0], 1.0, (100, 2)), columns=["a", "b"]) for _ in range(2))
+    first = DensityMLE().fit(p)
+    for other in (q[["b", "a"]], q.set_axis(["a", "c"], axis=1)):
+        with pytest.raises(ValueError, match=r"p was fitted to the columns \['a', 'b'\], q to"):
+            call(first, DensityMLE().fit(other))
+    assert np.isfinite(call(first, DensityMLE().fit(q)))
+    assert np.isfinite(call(first, DensityMLE().fit(q.to_numpy())))
+
+
+@pytest.mark.parametrize(
+    "model", [stats.multivariate_normal([0.0, 0.0]), stats.multivariate_t([0.0, 0.0], np.eye(2), 5)]
+)
+@pytest.mark.parametrize("columns", [1, 3])
+def test_scipy_does_not_stretch_columns(model, columns):
+    X = np.random.default_rng(0).normal(size=(50, columns))
+    for call in (kl_divergence, cross_entropy):
+        with pytest.raises(ValueError, match=f"q is a model of 2 columns, and the rows have {columns}"):
+            call(X, model)
+
+
+def test_models_of_scipy_that_are_not_one_distribution_of_numbers():
+    x = np.arange(1.0, 20.0)
+    with pytest.raises(TypeError, match=r"q is scipy's gamma without its parameters .*gamma\(a=...\)"):
+        kl_divergence(x, stats.gamma)
+    with pytest.raises(TypeError, match="p is scipy's poisson"):
+        entropy(stats.poisson)
+    with pytest.raises(ValueError, match=r"p is scipy's norm with parameters of shape \(2,\)"):
+        kl_divergence(stats.norm([0.0, 1.0]), stats.norm())
+    with pytest.raises(ValueError, match="labels, such as 'a', and q is a distribution of numbers"):
+        kl_divergence(["a", "a", "b"], stats.poisson(3))
+    counts = [1, 3, 3]
+    assert kl_divergence([Decimal(n) for n in counts], stats.poisson(3)) == kl_divergence(counts, stats.poisson(3))

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 from scipy.special import digamma
 
-from fastkl.divergence import permutation_test
+from fastkl.divergence import permutation_test, subsampling_interval
 from fastkl.divergence._labels import LANES, score_labels, score_permutations
 
 
@@ -112,3 +112,10 @@ def test_p_values_are_uniform_under_equal_laws(kind):
     assert stats.kstest(values - 0.005, "uniform").pvalue > 1e-3
     for level in (0.05, 0.2):  # valid: never too often below a level
         assert stats.binomtest(int(np.sum(values <= level)), 400, level, alternative="greater").pvalue > 1e-3
+
+
+def test_subsampling_has_no_units():
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(0.0, 1.0, (300, 2)), rng.normal(1.0, 1.0, (300, 2))
+    found, moved = (subsampling_interval(x * u, y * u, n_subsamples=20, random_state=0) for u in ([1, 1], [1, 1e6]))
+    assert moved == pytest.approx(found, rel=1e-9)

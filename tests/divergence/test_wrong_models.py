@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from fastkl import kl_divergence
+from fastkl import DegenerateDataError, kl_divergence, mutual_information
 
 PER_COLUMN = {  # entropy of a normal column of the same variance, less that of the column
     "uniform": 0.5 * np.log(2.0 * np.pi * np.e / 12.0),
@@ -44,3 +44,11 @@ def test_of_a_correct_model_the_draws_tell_the_bias():
     found = kl_divergence(rng.normal(size=(500, 5)), stats.multivariate_normal(np.zeros(5), np.eye(5)))
     assert found.diagnostics["share_of_second"] == 0.0
     assert abs(found) < 2.5 * found.standard_error < 0.15
+
+
+def test_repeated_values_against_a_density_name_the_call_for_them():
+    counts = np.random.default_rng(0).poisson(3.0, 400)
+    with pytest.raises(DegenerateDataError, match="of p is repeated .* Compare counts with a discrete model"):
+        kl_divergence(counts, stats.norm(3.0, 2.0))
+    with pytest.raises(DegenerateDataError, match="rows of x and y together are .*fastkl.categorical_entropy"):
+        mutual_information(counts, counts[::-1])
