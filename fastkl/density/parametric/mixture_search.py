@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
+from functools import partial
+from itertools import islice, permutations
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,8 @@ from fastkl.density.parametric.mixture_starts import Starts, about
 from fastkl.density.parametric.mixture_whole import off_edges, start_on_all
 from fastkl.exceptions import DegenerateDataError, SupportError
 from fastkl.families.mixture import Mixture
-from fastkl.families.mixture.ascent import SHORT_TOL, Ascent, Climb
+from fastkl.families.mixture.ascent import SHORT_TOL, Ascent
+from fastkl.families.mixture.climb import Climb
 from fastkl.families.mixture.ends import has_ends, with_moved_ends
 from fastkl.families.priors import PriorLike
 
@@ -39,7 +41,12 @@ HALVES, BALLS, PAIRS = 2, 4, 3  # splits tried in a round, and pairs that are me
 LIGHT_HALVES = (
     40  # splits tried where ascents take next to nothing: of few components all that there are, in a single round
 )
+MOST_ORDERED, MOST_EXCHANGES = (
+    4,
+    20,
+)  # components of several families that change places in all ways; ways tried of more
 MOST_OF_ONE = 100  # steps of a single component, where mixtures have no maximum
+AT_ONCE = 24  # short ascents that go side by side
 GROWN_MAPS = 30  # from the best of the ways in which a component is added
 MOST_GROWN = 12  # components up to which a mixture is also grown one by one
 PROPER_GAIN = 1e-6  # nats per unit of weight: maxima that differ by less are the same
@@ -104,7 +111,7 @@ class Search:
         ascent = self.ascent(sample)
         effort = 1 if len(sample.X) > MANY_ROWS else 2
         drawn = islice(starts.draw(), n_init * effort)
-        found = [self._run(ascent, start, short=True) for start in drawn if start is not None]
+        found = self._tried(ascent, [start for start in drawn if start is not None])
         if not is_stopped():
             with told(None):  # of mixtures with fewer components
                 found += self._grown(sample, filled, effort * (n_init + 1), generator, fewer)
@@ -163,14 +170,29 @@ class Search:
                 break
         return climb
 
-    def _run(self, ascent: Ascent, start: Params, short: bool = False) -> Climb:
+    def _run(self, ascent: Ascent, start: Params) -> Climb:
         """An ascent of the search, which is told of as a whole; who has asked for the end gets one map from each start."""
-        most = 1 if is_stopped() else self.max_iter
         with told(None):
-            climb = ascent.short(start) if short and most > 1 else ascent.run(start, self.tol, most)
+            climb = ascent.run(start, self.tol, 1 if is_stopped() else self.max_iter)
         if climb.collapsed is None:
             report(lambda: climb.params)
         return climb
+
+    def _tried(self, ascent: Ascent, starts: Sequence[Params]) -> list[Climb]:
+        """Short ascents from all of these starts."""
+        found: list[Climb] = []
+        for first in range(0, len(starts), AT_ONCE):
+            some = starts[first : first + AT_ONCE]
+            if is_stopped() or self.max_iter <= 1:
+                found += [self._run(ascent, start) for start in some]
+                continue
+            with told(None):
+                climbs = ascent.shorts(some)
+            for climb in climbs:
+                if climb.collapsed is None:
+                    report(partial(_params_of, climb))
+            found += climbs
+        return found
 
     def _grown(
         self,
@@ -197,13 +219,12 @@ class Search:
             mixture = Mixture([family] * k, None, self.mixture.tied)
             search = replace(self, mixture=mixture, rows=rows, priors=self.priors[:k])
             starts, ascent = Starts(mixture, filled, search.priors, generator), search.ascent(rows)
-            tried = []
+            begun = []
             for turn in range(ways):
                 new = labels.copy()
                 new[_ball(starts.values, generator) if turn else _half_of(labels, starts.values, generator)] = k - 1
-                start = starts.of_labels(new)
-                if start is not None:
-                    tried.append(ascent.short(start))
+                begun.append(starts.of_labels(new))
+            tried = ascent.shorts([start for start in begun if start is not None])
             ahead = replace(search, tol=SHORT_TOL, max_iter=GROWN_MAPS)
             best = ahead._followed(ascent, search._ranked(tried, rows), 1, rows)[:1]
             if not best:
@@ -228,14 +249,20 @@ class Search:
         return self._ranked(reached, rows)
 
     def _moved(self, best: Climb, ascent: Ascent, starts: Starts, rows: Rows) -> Climb:
-        """Splits and merges: rows are parted anew with two components made one, and another one made two."""
-        k = self.mixture.layout.size
-        if k < 3 and len(self.mixture.layout.groups) == 1:
+        """Splits and merges: rows are parted anew with two components made one, and another one made two.
+
+        Components of several families also take each other's rows.
+        """
+        layout = self.mixture.layout
+        if layout.size < 3 and len(layout.groups) == 1:
             return best
         vain, light = 0, ascent.is_light
-        for _ in range(MOVES if k >= 3 else 0):
-            begun = [starts.of_labels(labels) for labels in _parted(self.mixture, best, rows, starts, light)]
-            tried = [self._run(ascent, start, short=True) for start in begun if start is not None]
+        for _ in range(MOVES):
+            parted = _exchanged(self.mixture, best, rows, starts)
+            if layout.size >= 3:
+                parted += _parted(self.mixture, best, rows, starts, light)
+            begun = [starts.of_labels(labels) for labels in parted]
+            tried = self._tried(ascent, [start for start in begun if start is not None])
             followed = self._followed(ascent, self._ranked(tried, rows), 1, rows)
             better = self._ranked([best, *(self._with_ends(climb, ascent, rows) for climb in followed)], rows)[0]
             vain = 0 if better.objective > best.objective + PROPER_GAIN * ascent.weight else vain + 1
@@ -269,6 +296,10 @@ class Search:
         )
 
 
+def _params_of(climb: Climb) -> Params:
+    return climb.params
+
+
 def _different(climbs: Sequence[Climb], weight: float) -> list[Climb]:
     """One of each height, from the highest down."""
     chosen: list[Climb] = []
@@ -284,8 +315,10 @@ def _parted(mixture: Mixture, climb: Climb, rows: Rows, starts: Starts, light: b
     labels, k = np.argmax(shares, axis=1), shares.shape[1]
     overlap = shares.T @ shares
     size = np.sqrt(np.diag(overlap))
+    several = len(mixture.layout.groups) > 1  # where it matters which of the two is free
     pairs = sorted(
-        ((i, j) for i in range(k) for j in range(i)), key=lambda pair: -overlap[pair] / (size[pair[0]] * size[pair[1]])
+        ((i, j) for i in range(k) for j in range(k) if j < i or (several and j > i)),
+        key=lambda pair: -overlap[pair] / (size[pair[0]] * size[pair[1]]),
     )
     splits = [(*pair, part) for pair in (pairs if light else pairs[:PAIRS]) for part in range(k) if part != pair[0]]
     chosen = starts.generator.permutation(len(splits))[: LIGHT_HALVES if light else HALVES]
@@ -301,6 +334,28 @@ def _parted(mixture: Mixture, climb: Climb, rows: Rows, starts: Starts, light: b
         new[_ball(starts.values, starts.generator)] = free
         parted.append(new)
     return parted
+
+
+def _exchanged(mixture: Mixture, climb: Climb, rows: Rows, starts: Starts) -> list[Any]:
+    """Labels of the rows after components of different families have taken each other's: in all ways, or some of many."""
+    group_of = {k: i for i, group in enumerate(mixture.layout.groups) for k in group.members}
+    if len(mixture.layout.groups) == 1:
+        return []
+    size = mixture.layout.size
+    if size <= MOST_ORDERED:
+        orders: Any = {tuple(group_of[k] for k in order): order for order in permutations(range(size))}
+        orders = [order for kinds, order in orders.items() if kinds != tuple(group_of[k] for k in range(size))]
+    else:
+        pairs = [(i, j) for i in range(size) for j in range(i) if group_of[i] != group_of[j]]
+        orders = [_swapped(size, *pairs[i]) for i in starts.generator.permutation(len(pairs))[:MOST_EXCHANGES]]
+    labels = np.argmax(mixture.posterior(rows, climb.params), axis=1)
+    return [np.asarray(order)[labels] for order in orders]
+
+
+def _swapped(size: int, i: int, j: int) -> list[int]:
+    order = list(range(size))
+    order[i], order[j] = j, i
+    return order
 
 
 def _ball(X: Any, generator: np.random.Generator) -> Any:

@@ -24,6 +24,7 @@ from fastkl.families.mixture.collapsed import CollapsedError
 from fastkl.families.mixture.expectation import Components, Expectation
 from fastkl.families.mixture.layout import WEIGHTS, Group, Layout
 from fastkl.families.mixture.normals import NO_ROWS, StackedNormals
+from fastkl.families.mixture.students import StudentMaps
 from fastkl.families.priors import PriorLike
 from fastkl.families.product.fitting import fit_rows, fit_statistics
 from fastkl.families.spaces.stacked import stacked_entry
@@ -215,6 +216,9 @@ def fit_alone(mixture: Any, rows: Rows, shares: Floats, priors: Sequence[PriorLi
         and not (fixed.keys() - {WEIGHTS})
     ):
         return _normals_alone(layout, rows, shares, fixed.get(WEIGHTS))
+    students = None if any(priors) else StudentMaps.of(layout, rows, fixed.get(WEIGHTS))
+    if students is not None:
+        return students.begun(shares)
     own = rows.components(shares)
     sums = np.array([part.total_weight for part in own])
     params: list[Params] = [{} for _ in range(layout.size)]
