@@ -9,17 +9,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import islice, permutations
-from typing import Any
+from itertools import islice
 
 import numpy as np
 
-from fastkl._core.array_types import Floats, Params
+from fastkl._core.array_types import Params
 from fastkl._core.iterations import is_stopped, report, told
 from fastkl._core.rows import AnyRows, Rows
 from fastkl.density.parametric.incomplete import filled_for_starts, fit_any_rows
+from fastkl.density.parametric.mixture_moves import ball, half_of, moved_starts
 from fastkl.density.parametric.mixture_spurious import FEW_ROWS, spurious_components
-from fastkl.density.parametric.mixture_starts import Starts, about
+from fastkl.density.parametric.mixture_starts import Starts
 from fastkl.density.parametric.mixture_whole import off_edges, start_on_all
 from fastkl.exceptions import DegenerateDataError, SupportError
 from fastkl.families.mixture import Mixture
@@ -37,14 +37,6 @@ MANY_ROWS = 4096  # of more a search tries half as much: they have fewer maxima 
 LONG, SPARE = 3, 6  # long ascents, and further ones where these collapse
 MANY_ENDS = 8  # long ascents where the ends of supports differ, each of which is a maximum of its own
 MOVES, VAIN = 8, 2  # rounds of splits and merges at most, and of those without gain
-HALVES, BALLS, PAIRS = 2, 4, 3  # splits tried in a round, and pairs that are merged for them
-LIGHT_HALVES = (
-    40  # splits tried where ascents take next to nothing: of few components all that there are, in a single round
-)
-MOST_ORDERED, MOST_EXCHANGES = (
-    4,
-    20,
-)  # components of several families that change places in all ways; ways tried of more
 MOST_OF_ONE = 100  # steps of a single component, where mixtures have no maximum
 AT_ONCE = 24  # short ascents that go side by side
 GROWN_MAPS = 30  # from the best of the ways in which a component is added
@@ -222,7 +214,7 @@ class Search:
             begun = []
             for turn in range(ways):
                 new = labels.copy()
-                new[_ball(starts.values, generator) if turn else _half_of(labels, starts.values, generator)] = k - 1
+                new[ball(starts.values, generator) if turn else half_of(labels, starts.values, generator)] = k - 1
                 begun.append(starts.of_labels(new))
             tried = ascent.shorts([start for start in begun if start is not None])
             ahead = replace(search, tol=SHORT_TOL, max_iter=GROWN_MAPS)
@@ -258,10 +250,7 @@ class Search:
             return best
         vain, light = 0, ascent.is_light
         for _ in range(MOVES):
-            parted = _exchanged(self.mixture, best, rows, starts)
-            if layout.size >= 3:
-                parted += _parted(self.mixture, best, rows, starts, light)
-            begun = [starts.of_labels(labels) for labels in parted]
+            begun = moved_starts(self.mixture, best, rows, starts, light)
             tried = self._tried(ascent, [start for start in begun if start is not None])
             followed = self._followed(ascent, self._ranked(tried, rows), 1, rows)
             better = self._ranked([best, *(self._with_ends(climb, ascent, rows) for climb in followed)], rows)[0]
@@ -307,87 +296,3 @@ def _different(climbs: Sequence[Climb], weight: float) -> list[Climb]:
         if all(abs(climb.objective - other.objective) > 1e-4 * weight for other in chosen):
             chosen.append(climb)
     return chosen
-
-
-def _parted(mixture: Mixture, climb: Climb, rows: Rows, starts: Starts, light: bool) -> list[Any]:
-    """Labels of the rows after a merge of two components: the free one takes half of another, or a ball of rows."""
-    shares = mixture.posterior(rows, climb.params)
-    labels, k = np.argmax(shares, axis=1), shares.shape[1]
-    overlap = shares.T @ shares
-    size = np.sqrt(np.diag(overlap))
-    several = len(mixture.layout.groups) > 1  # where it matters which of the two is free
-    pairs = sorted(
-        ((i, j) for i in range(k) for j in range(k) if j < i or (several and j > i)),
-        key=lambda pair: -overlap[pair] / (size[pair[0]] * size[pair[1]]),
-    )
-    splits = [(*pair, part) for pair in (pairs if light else pairs[:PAIRS]) for part in range(k) if part != pair[0]]
-    chosen = starts.generator.permutation(len(splits))[: LIGHT_HALVES if light else HALVES]
-    parted = []
-    for free, taking, part in [splits[i] for i in chosen]:
-        new = np.where(labels == free, taking, labels)
-        own = np.flatnonzero(new == part)
-        new[own[_halved(starts.values[own], starts.generator)]] = free
-        parted.append(new)
-    for turn in range(BALLS):
-        free, taking = pairs[turn % min(len(pairs), PAIRS)]
-        new = np.where(labels == free, taking, labels)
-        new[_ball(starts.values, starts.generator)] = free
-        parted.append(new)
-    return parted
-
-
-def _exchanged(mixture: Mixture, climb: Climb, rows: Rows, starts: Starts) -> list[Any]:
-    """Labels of the rows after components of different families have taken each other's: in all ways, or some of many."""
-    group_of = {k: i for i, group in enumerate(mixture.layout.groups) for k in group.members}
-    if len(mixture.layout.groups) == 1:
-        return []
-    size = mixture.layout.size
-    if size <= MOST_ORDERED:
-        orders: Any = {tuple(group_of[k] for k in order): order for order in permutations(range(size))}
-        orders = [order for kinds, order in orders.items() if kinds != tuple(group_of[k] for k in range(size))]
-    else:
-        pairs = [(i, j) for i in range(size) for j in range(i) if group_of[i] != group_of[j]]
-        orders = [_swapped(size, *pairs[i]) for i in starts.generator.permutation(len(pairs))[:MOST_EXCHANGES]]
-    labels = np.argmax(mixture.posterior(rows, climb.params), axis=1)
-    return [np.asarray(order)[labels] for order in orders]
-
-
-def _swapped(size: int, i: int, j: int) -> list[int]:
-    order = list(range(size))
-    order[i], order[j] = j, i
-    return order
-
-
-def _ball(X: Any, generator: np.random.Generator) -> Any:
-    """A row and those nearest to it, in units of the columns: a few of all rows up to a third."""
-    centre, share = X[generator.integers(len(X))], np.exp(generator.uniform(np.log(0.03), np.log(0.33)))
-    if X.dtype.kind in "fiub":
-        values = np.asarray(X, dtype=np.float64)
-        distances = np.sum(_in_deviations(about(values, centre)) ** 2, axis=1)
-    else:
-        distances = np.sum(centre != X, axis=1) + generator.random(len(X))
-    return np.argsort(distances, kind="stable")[: max(2, int(share * len(X)))]
-
-
-def _half_of(labels: Any, X: Any, generator: np.random.Generator) -> Any:
-    """Half of the rows of one of the components."""
-    own = np.flatnonzero(labels == generator.choice(np.unique(labels)))
-    return own[_halved(X[own], generator)]
-
-
-def _halved(X: Any, generator: np.random.Generator) -> Any:
-    """A mask of about half of the rows: those on one side of the direction in which they differ most, or any."""
-    if X.dtype.kind not in "fiub" or len(X) < 2:
-        return generator.random(len(X)) < 0.5
-    values = np.asarray(X, dtype=np.float64)
-    shift = _in_deviations(about(values))
-    along = shift @ np.linalg.svd(shift, full_matrices=False)[2][0]
-    return along > np.median(along)
-
-
-def _in_deviations(shift: Floats) -> Floats:
-    """Columns in units of their standard deviations; first of their largest values, whose squares may be no numbers."""
-    largest = np.abs(shift).max(axis=0)
-    shift = shift / np.where(largest > 0.0, largest, 1.0)
-    deviation = np.std(shift, axis=0)
-    return np.asarray(shift / np.where(deviation > 0.0, deviation, 1.0))

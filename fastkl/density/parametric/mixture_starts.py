@@ -63,6 +63,20 @@ class Starts:
                 continue
         return None
 
+    def of_shares(self, shares: Floats) -> Params | None:
+        """Parameters at which the components fit their shares of the rows, (n, k); None where they are too poor for that."""
+        for softness in (0.0, *SOFTNESS):
+            try:
+                return fit_alone(
+                    self.mixture,
+                    self.rows,
+                    (1.0 - softness) * shares + softness / self.mixture.layout.size,
+                    self.priors,
+                )
+            except (DegenerateDataError, np.linalg.LinAlgError):
+                continue
+        return None
+
     def _shuffled(self, labels: NDArray[np.intp]) -> NDArray[np.intp]:
         """Parts that go to components of several families at random."""
         if len(self.mixture.layout.groups) == 1:
