@@ -7,19 +7,22 @@ doi:10.1023/A:1013844811137: greedy EM), all of them at once in stacked arrays.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fastkl._core.array_types import Floats, Params
 from fastkl._core.rows import Rows
 from fastkl._core.special.gamma_functions import HALF_LOG_2PI
 from fastkl.families.mixture import Mixture
 
+TINY = float(np.finfo(np.float64).tiny)
 NUMBERS = 1 << 19  # products of numbers in one map of all components that are tried, about
 SIZES = (1.5, 4.0)  # nearest rows at which a component begins, per column and one more
-MAPS = 10
+MAPS = 8
 RIDGE = 3e-4  # of the covariance of all rows, added to that of a component, which has no chance to collapse
 KEPT = 6  # of those that gain most, no two of the same rows
 ALIKE = 0.5  # share of the rows in common of two that are the same
@@ -33,23 +36,76 @@ class Grown(NamedTuple):
     covariances: Floats
 
 
-def inserted_shares(mixture: Mixture, params: Params, rows: Rows) -> Floats:
-    """The rows' shares in the components that gain most, (c, n); none where columns are no numbers or do not vary."""
+@dataclass(frozen=True)
+class Table:
+    """Rows without correlation, their weights, and their log-density under the mixture as it is."""
+
+    Z: Floats
+    weights: Floats
+    log_density: Floats
+
+    @cached_property
+    def products(self) -> Floats:
+        """Of any two columns, (n, d * d)."""
+        return np.asarray((self.Z[:, :, None] * self.Z[:, None, :]).reshape(len(self.Z), -1))
+
+    def maximum(self, shares: Floats) -> Grown:
+        """Components that fit their shares of the rows, (c, n)."""
+        own, d = shares * self.weights, self.Z.shape[1]
+        sums = np.maximum(own.sum(axis=1), TINY)
+        means = own @ self.Z / sums[:, None]
+        second = (own @ self.products / sums[:, None]).reshape(-1, d, d)
+        covariances = second - means[:, :, None] * means[:, None, :] + RIDGE * np.eye(d)
+        return Grown(sums / self.weights.sum(), means, covariances)
+
+    def logs(self, grown: Grown) -> Floats:
+        """Log-densities of the rows under every component, (c, n)."""
+        lower = np.linalg.cholesky(grown.covariances)
+        inverse = np.linalg.inv(lower)
+        z = inverse @ self.Z.T - (inverse @ grown.means[:, :, None])
+        halves = np.log(np.diagonal(lower, axis1=1, axis2=2)).sum(axis=1)
+        return np.asarray(-0.5 * np.sum(z * z, axis=1) - self.Z.shape[1] * HALF_LOG_2PI - halves[:, None])
+
+    def shares(self, grown: Grown) -> tuple[Floats, Floats]:
+        """The rows' shares in every component beside the mixture, and what this gains by it."""
+        rest = np.log1p(-grown.weights)
+        odds = self.logs(grown) - self.log_density + (np.log(grown.weights) - rest)[:, None]
+        gains = np.logaddexp(0.0, odds) @ self.weights + rest * self.weights.sum()
+        return 1.0 / (1.0 + np.exp(-odds)), gains
+
+
+class Insertions(NamedTuple):
+    """The rows' shares in the components that gain most, (c, n), the gains, (c,), and what merges of pairs lose, (p,)."""
+
+    shares: Floats
+    gains: Floats
+    losses: Floats
+
+
+def insertions(
+    mixture: Mixture, params: Params, rows: Rows, shares: Floats, pairs: Sequence[tuple[int, int]]
+) -> Insertions | None:
+    """Those into a mixture whose components have ``shares``, (n, k), in the rows; None where columns do not vary."""
     X = np.asarray(rows.X, dtype=np.float64)
     weights = np.ones(len(X)) if rows.weights is None else rows.weights
     with np.errstate(all="ignore"):
         whitened = _whitened(X)
         if whitened is None:
-            return np.empty((0, len(X)))
-        Z, volume = whitened
-        log_density = mixture.log_density(rows, params) + volume
-        grown = _grown(Z, weights)
+            return None
+        table = Table(whitened[0], weights, mixture.log_density(rows, params) + whitened[1])
+        grown = _grown(table)
         for _ in range(MAPS):
-            shares, gains = _shares(Z, weights, log_density, grown)
-            grown = _maximum(Z, weights, shares)
-        shares, gains = _shares(Z, weights, log_density, grown)
-    gains[~np.isfinite(gains) | (shares @ weights < Z.shape[1] + 1.0)] = -np.inf
-    return _best(shares, gains)
+            grown = table.maximum(table.shares(grown)[0])
+        own, gains = table.shares(grown)
+        both = np.stack([shares[:, i] + shares[:, j] for i, j in pairs])
+        rest = np.log(np.maximum(1.0 - both, 1e-300))
+        merged = table.maximum(both)
+        losses = -(
+            np.logaddexp(rest, table.logs(merged) + np.log(merged.weights)[:, None] - table.log_density) @ weights
+        )
+    gains[~np.isfinite(gains) | (own @ weights < X.shape[1] + 1.0)] = -np.inf
+    chosen = _best(own, gains)
+    return Insertions(own[chosen], gains[chosen], np.where(np.isfinite(losses), losses, np.inf))
 
 
 def _whitened(X: Floats) -> tuple[Floats, float] | None:
@@ -65,9 +121,9 @@ def _whitened(X: Floats) -> tuple[Floats, float] | None:
     return Z @ (vectors / np.sqrt(values)), float(np.log(size).sum() + 0.5 * np.log(values).sum())
 
 
-def _grown(Z: Floats, weights: Floats) -> Grown:
+def _grown(table: Table) -> Grown:
     """Components about rows all over the table, of the moments of those nearest to them."""
-    n, d = Z.shape
+    Z, (n, d) = table.Z, table.Z.shape
     count = int(np.clip(NUMBERS // (n * (d * d + 4 * d + 12) * len(SIZES)), 8, n))
     centres = Z[np.linspace(0, n - 1, count).astype(np.intp)]
     distances = np.stack([np.sum((Z - centre) ** 2, axis=1) for centre in centres])
@@ -75,38 +131,15 @@ def _grown(Z: Floats, weights: Floats) -> Grown:
     shares = np.zeros((len(SIZES), count, n))
     for i, size in enumerate(SIZES):
         np.put_along_axis(shares[i], order[:, : min(n, int(np.ceil(size * (d + 1))))], 1.0, axis=1)
-    return _maximum(Z, weights, shares.reshape(-1, n))
+    return table.maximum(shares.reshape(-1, n))
 
 
-def _maximum(Z: Floats, weights: Floats, shares: Floats) -> Grown:
-    own = shares * weights
-    sums = np.maximum(own.sum(axis=1), 1e-300)
-    means = own @ Z / sums[:, None]
-    d = Z.shape[1]
-    products = (Z[:, :, None] * Z[:, None, :]).reshape(len(Z), d * d)
-    second = (own @ products / sums[:, None]).reshape(-1, d, d)
-    return Grown(sums / weights.sum(), means, second - means[:, :, None] * means[:, None, :] + RIDGE * np.eye(d))
-
-
-def _shares(Z: Floats, weights: Floats, log_density: Floats, grown: Grown) -> tuple[Floats, Floats]:
-    """The rows' shares in every component beside the mixture, and what it gains."""
-    lower = np.linalg.cholesky(grown.covariances)
-    inverse = np.linalg.inv(lower)
-    z = inverse @ Z.T - (inverse @ grown.means[:, :, None])
-    logs = -0.5 * np.einsum("cdn,cdn->cn", z, z) - Z.shape[1] * HALF_LOG_2PI
-    logs -= np.log(np.diagonal(lower, axis1=1, axis2=2)).sum(axis=1)[:, None]
-    odds = logs - log_density + (np.log(grown.weights) - np.log1p(-grown.weights))[:, None]
-    gains = np.logaddexp(0.0, odds) @ weights + np.log1p(-grown.weights) * weights.sum()
-    return 1.0 / (1.0 + np.exp(-odds)), gains
-
-
-def _best(shares: Floats, gains: Floats) -> Floats:
+def _best(shares: Floats, gains: Floats) -> list[int]:
     """Those that gain most, each of other rows."""
-    chosen: list[NDArray[Any]] = []
-    for i in np.argsort(-gains, kind="stable"):
+    chosen: list[int] = []
+    for i in map(int, np.argsort(-gains, kind="stable")):
         if gains[i] == -np.inf or len(chosen) == KEPT:
             break
-        own = shares[i]
-        if all(np.minimum(own, other).sum() < ALIKE * np.maximum(own, other).sum() for other in chosen):
-            chosen.append(own)
-    return np.array(chosen).reshape(-1, shares.shape[1])
+        if all(np.minimum(shares[i], shares[j]).sum() < ALIKE * np.maximum(shares[i], shares[j]).sum() for j in chosen):
+            chosen.append(i)
+    return chosen

@@ -13,14 +13,14 @@ import numpy as np
 
 from fastkl._core.array_types import Floats, Params
 from fastkl._core.rows import Rows
-from fastkl.density.parametric.mixture_insertions import inserted_shares
+from fastkl.density.parametric.mixture_insertions import insertions
 from fastkl.density.parametric.mixture_starts import Starts, about
 from fastkl.families.mixture import Mixture
 from fastkl.families.mixture.climb import Climb
 
 HALVES, BALLS, PAIRS = 2, 4, 3  # splits tried in a round, and pairs that are merged for them
 LIGHT_HALVES = 40  # where ascents take next to nothing: of few components all that there are, in a single round
-INSERTIONS = 18  # ways tried there in which a component is freed and closes a gap
+INSERTIONS = 30  # ways tried there in which a component is freed and closes a gap
 MOST_ORDERED, MOST_EXCHANGES = (
     4,
     20,
@@ -28,7 +28,7 @@ MOST_ORDERED, MOST_EXCHANGES = (
 
 
 def moved_starts(mixture: Mixture, climb: Climb, rows: Rows, starts: Starts, light: bool) -> list[Params | None]:
-    """Starts of other maxima."""
+    """Starts of other maxima: more of them where ascents are light."""
     begun = [starts.of_labels(labels) for labels in _exchanged(mixture, climb, rows, starts)]
     if mixture.layout.size < 3:
         return begun
@@ -38,17 +38,19 @@ def moved_starts(mixture: Mixture, climb: Climb, rows: Rows, starts: Starts, lig
 
 def _inserted(mixture: Mixture, climb: Climb, rows: Rows, starts: Starts) -> list[Params | None]:
     """A component takes the rows of another, which closes a gap: small groups that no split of a component finds."""
-    found = inserted_shares(mixture, climb.params, rows)
-    if not len(found):
-        return []
     shares = mixture.posterior(rows, climb.params)
-    ways = [(gap, *pair) for gap in range(len(found)) for pair in _pairs(mixture, shares)]
+    pairs = _pairs(mixture, shares)
+    found = insertions(mixture, climb.params, rows, shares, pairs)
+    if found is None:
+        return []
+    gains = found.gains[:, None] - found.losses
     begun = []
-    for i in starts.generator.permutation(len(ways))[:INSERTIONS]:
-        gap, free, taking = ways[i]
-        new = shares * (1.0 - found[gap])[:, None]
+    for i in np.argsort(-gains, axis=None, kind="stable")[:INSERTIONS]:
+        gap, pair = divmod(int(i), len(pairs))
+        free, taking = pairs[pair]
+        new = shares * (1.0 - found.shares[gap])[:, None]
         new[:, taking] += new[:, free]
-        new[:, free] = found[gap]
+        new[:, free] = found.shares[gap]
         begun.append(starts.of_shares(new))
     return begun
 

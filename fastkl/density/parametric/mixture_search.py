@@ -37,7 +37,10 @@ MANY_ROWS = 4096  # of more a search tries half as much: they have fewer maxima 
 LONG, SPARE = 3, 6  # long ascents, and further ones where these collapse
 MANY_ENDS = 8  # long ascents where the ends of supports differ, each of which is a maximum of its own
 MOVES, VAIN = 8, 2  # rounds of splits and merges at most, and of those without gain
+NEW = 1e-5  # nats per unit of weight from the height of a known maximum
+MOVED = 1  # long ascents of a round, where they take next to nothing
 MOST_OF_ONE = 100  # steps of a single component, where mixtures have no maximum
+FEW_STARTS, FIRST_MAPS = 6, 12  # of which all are followed by light ascents, and the maps that tell more of them apart
 AT_ONCE = 24  # short ascents that go side by side
 GROWN_MAPS = 30  # from the best of the ways in which a component is added
 MOST_GROWN = 12  # components up to which a mixture is also grown one by one
@@ -106,13 +109,14 @@ class Search:
         found = self._tried(ascent, [start for start in drawn if start is not None])
         if not is_stopped():
             with told(None):  # of mixtures with fewer components
-                found += self._grown(sample, filled, effort * (n_init + 1), generator, fewer)
+                ways = (1 if ascent.is_light else effort) * (n_init + 1)  # where they are, moves do more
+                found += self._grown(sample, filled, ways, generator, fewer)
         count = MANY_ENDS if has_ends(self.mixture.layout) else LONG
         followed = self._followed(ascent, self._ranked(found, sample), count, sample)
         if not followed:
             self._raise_without(found)
         followed = self._ranked([self._with_ends(climb, ascent, sample) for climb in followed], sample)
-        best = self._moved(followed[0], ascent, starts, filled)
+        best = self._moved(followed, ascent, starts, filled)
         return best if sample is self.rows else self._on_all_rows([best, *followed[1:]], sample)
 
     def _on_all_rows(self, climbs: Sequence[Climb], sample: Rows) -> Climb:
@@ -172,19 +176,23 @@ class Search:
 
     def _tried(self, ascent: Ascent, starts: Sequence[Params]) -> list[Climb]:
         """Short ascents from all of these starts."""
+        if is_stopped() or self.max_iter <= 1:
+            return [self._run(ascent, start) for start in starts]
         found: list[Climb] = []
         for first in range(0, len(starts), AT_ONCE):
-            some = starts[first : first + AT_ONCE]
-            if is_stopped() or self.max_iter <= 1:
-                found += [self._run(ascent, start) for start in some]
-                continue
             with told(None):
-                climbs = ascent.shorts(some)
-            for climb in climbs:
+                found += ascent.shorts(starts[first : first + AT_ONCE])
+            for climb in found[first:]:
                 if climb.collapsed is None:
                     report(partial(_params_of, climb))
-            found += climbs
         return found
+
+    def _told_apart(self, ascent: Ascent, starts: Sequence[Params]) -> list[Climb]:
+        """Short ascents: where they are light, and many, from the best third that shorter ones find."""
+        if not ascent.is_light or len(starts) <= FEW_STARTS:
+            return ascent.shorts(starts)
+        ahead = self._ranked(ascent.shorts(starts, FIRST_MAPS), ascent.rows)
+        return ascent.shorts([climb.params for climb in ahead[: max(FEW_STARTS, len(starts) // 3)]])
 
     def _grown(
         self,
@@ -216,7 +224,7 @@ class Search:
                 new = labels.copy()
                 new[ball(starts.values, generator) if turn else half_of(labels, starts.values, generator)] = k - 1
                 begun.append(starts.of_labels(new))
-            tried = ascent.shorts([start for start in begun if start is not None])
+            tried = search._told_apart(ascent, [start for start in begun if start is not None])
             ahead = replace(search, tol=SHORT_TOL, max_iter=GROWN_MAPS)
             best = ahead._followed(ascent, search._ranked(tried, rows), 1, rows)[:1]
             if not best:
@@ -240,25 +248,38 @@ class Search:
                 break
         return self._ranked(reached, rows)
 
-    def _moved(self, best: Climb, ascent: Ascent, starts: Starts, rows: Rows) -> Climb:
+    def _moved(self, found: Sequence[Climb], ascent: Ascent, starts: Starts, rows: Rows) -> Climb:
         """Splits and merges: rows are parted anew with two components made one, and another one made two.
 
-        Components of several families also take each other's rows.
+        Components of several families also take each other's rows. Where ascents are light, rounds that gain nothing go on from
+        the next lower maximum, since some are two moves away from each other.
         """
-        layout = self.mixture.layout
+        layout, best = self.mixture.layout, found[0]
         if layout.size < 3 and len(layout.groups) == 1:
             return best
         vain, light = 0, ascent.is_light
+        known, left = list(found), [best]
         for _ in range(MOVES):
-            begun = moved_starts(self.mixture, best, rows, starts, light)
-            tried = self._tried(ascent, [start for start in begun if start is not None])
-            followed = self._followed(ascent, self._ranked(tried, rows), 1, rows)
-            better = self._ranked([best, *(self._with_ends(climb, ascent, rows) for climb in followed)], rows)[0]
+            begun = [start for start in moved_starts(self.mixture, left[-1], rows, starts, light) if start is not None]
+            tried = self._told_apart(ascent, begun) if light and self.max_iter > 1 else self._tried(ascent, begun)
+            new = [climb for climb in self._ranked(tried, rows) if not light or self._is_new(climb, known)]
+            followed = self._followed(ascent, new, MOVED if light else 1, rows)
+            known += [self._with_ends(climb, ascent, rows) for climb in followed]
+            better = self._ranked([best, *known], rows)[0]
             vain = 0 if better.objective > best.objective + PROPER_GAIN * ascent.weight else vain + 1
             best = better
-            if vain == (1 if light or len(rows.X) > MANY_ROWS else VAIN):
+            if vain == (1 if len(rows.X) > MANY_ROWS else VAIN):
                 break
+            others = _different([*left, *self._ranked(known, rows)], ascent.weight)[len(left) :]
+            if light and not others:
+                break
+            left.append(others[0] if light else best)
         return best
+
+    def _is_new(self, climb: Climb, known: Sequence[Climb]) -> bool:
+        """Whether a short ascent has not come back to the height of a maximum that is known."""
+        least = NEW * self.rows.total_weight
+        return all(abs(climb.objective - other.objective) > least for other in known)
 
     def _raise_if_one_has_no_maximum(self) -> None:
         """The error of a single component on all rows, which names the column, where none of them has a maximum either."""

@@ -85,12 +85,12 @@ class Ascent:
                 climb.collapsed = self._singular(climb.params)
         return climb
 
-    def shorts(self, starts: Sequence[Params]) -> list[Climb]:
-        """Some maps from each start: enough to tell which starts lead high."""
-        maps = self._student_maps
-        if maps is None or not starts:
-            return [self._short(start) for start in starts]
-        return maps.run(starts, SHORT_TOL * self.weight, LIGHT_MAPS)
+    def shorts(self, starts: Sequence[Params], light_maps: int = LIGHT_MAPS) -> list[Climb]:
+        """Some maps from each start: enough to tell which starts lead high; plain ones, so many, where these are light."""
+        students = self._student_maps
+        if students is None or not starts:
+            return [self._short(start, light_maps) for start in starts]
+        return students.run(starts, SHORT_TOL * self.weight, light_maps)
 
     @cached_property
     def _student_maps(self) -> StudentMaps | None:
@@ -98,13 +98,13 @@ class Ascent:
         rows = self._in_memory if self.is_light else None
         return None if rows is None else StudentMaps.of(self.layout, rows, self.fixed_weights)
 
-    def _short(self, start: Params) -> Climb:
+    def _short(self, start: Params, light_maps: int) -> Climb:
         if not self.is_light or not isinstance(self.rows, Rows):
             return self.run(start, SHORT_TOL, SHORT_MAPS)
         climb = Climb(start)
         with np.errstate(all="ignore"):
             try:
-                self._climb(climb, self.rows, SHORT_TOL, LIGHT_MAPS)
+                self._climb(climb, self.rows, SHORT_TOL, light_maps)
             except CollapsedError as error:
                 climb.collapsed = error
             except np.linalg.LinAlgError:
