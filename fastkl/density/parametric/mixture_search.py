@@ -38,7 +38,7 @@ LONG, SPARE = 3, 6  # long ascents, and further ones where these collapse
 MANY_ENDS = 8  # long ascents where the ends of supports differ, each of which is a maximum of its own
 MOVES, VAIN = 8, 2  # rounds of splits and merges at most, and of those without gain
 NEW = 1e-5  # nats per unit of weight from the height of a known maximum
-MOVED = 1  # long ascents of a round, where they take next to nothing
+MOVED = 2  # long ascents of a round of moves, where they take next to nothing
 MOST_OF_ONE = 100  # steps of a single component, where mixtures have no maximum
 FEW_STARTS, FIRST_MAPS = 6, 12  # of which all are followed by light ascents, and the maps that tell more of them apart
 AT_ONCE = 24  # short ascents that go side by side
@@ -191,8 +191,8 @@ class Search:
         """Short ascents: where they are light, and many, from the best third that shorter ones find."""
         if not ascent.is_light or len(starts) <= FEW_STARTS:
             return ascent.shorts(starts)
-        ahead = self._ranked(ascent.shorts(starts, FIRST_MAPS), ascent.rows)
-        return ascent.shorts([climb.params for climb in ahead[: max(FEW_STARTS, len(starts) // 3)]])
+        ahead = self._ranked(ascent.shorts(starts, FIRST_MAPS), ascent.rows, max(FEW_STARTS, len(starts) // 3))
+        return ascent.shorts([climb.params for climb in ahead])
 
     def _grown(
         self,
@@ -232,11 +232,12 @@ class Search:
             labels = np.argmax(mixture.posterior(rows, best[0].params), axis=1)
         return best
 
-    def _ranked(self, climbs: Sequence[Climb], rows: AnyRows) -> list[Climb]:
-        """Those that have parameters, the proper ones first, each kind from the highest down."""
+    def _ranked(self, climbs: Sequence[Climb], rows: AnyRows, most: int | None = None) -> list[Climb]:
+        """Those that have parameters, the proper ones first, each kind from the highest down; the first so many of them."""
         alive = [climb for climb in climbs if climb.collapsed is None and np.isfinite(climb.objective)]
-        proper = [climb for climb in alive if not spurious_components(self.mixture, climb, rows)]
-        return sorted(proper or alive, key=lambda climb: -climb.objective)
+        alive.sort(key=lambda climb: -climb.objective)
+        proper = (climb for climb in alive if not spurious_components(self.mixture, climb, rows))
+        return list(islice(proper, most)) or alive[:most]
 
     def _followed(self, ascent: Ascent, ranked: Sequence[Climb], count: int, rows: Rows) -> list[Climb]:
         """So many of the maxima to which short ascents lead: the proper ones first, from the highest down."""
@@ -262,19 +263,24 @@ class Search:
         for _ in range(MOVES):
             begun = [start for start in moved_starts(self.mixture, left[-1], rows, starts, light) if start is not None]
             tried = self._told_apart(ascent, begun) if light and self.max_iter > 1 else self._tried(ascent, begun)
-            new = [climb for climb in self._ranked(tried, rows) if not light or self._is_new(climb, known)]
-            followed = self._followed(ascent, new, MOVED if light else 1, rows)
-            known += [self._with_ends(climb, ascent, rows) for climb in followed]
-            better = self._ranked([best, *known], rows)[0]
+            new = [climb for climb in tried if self._is_new(climb, known)] if light else tried
+            followed = self._followed(ascent, self._ranked(new, rows, MOVED + SPARE), MOVED if light else 1, rows)
+            followed = [self._with_ends(climb, ascent, rows) for climb in followed]
+            better = self._ranked([best, *followed], rows, 1)[0]
             vain = 0 if better.objective > best.objective + PROPER_GAIN * ascent.weight else vain + 1
-            best = better
+            best, known = better, [*known, *followed]
             if vain == (1 if len(rows.X) > MANY_ROWS else VAIN):
                 break
-            others = _different([*left, *self._ranked(known, rows)], ascent.weight)[len(left) :]
-            if light and not others:
+            ahead = self._not_left(known, left, rows) if light else [best]
+            if not ahead:
                 break
-            left.append(others[0] if light else best)
+            left.append(ahead[0])
         return best
+
+    def _not_left(self, known: Sequence[Climb], left: Sequence[Climb], rows: Rows) -> list[Climb]:
+        """The highest of the maxima from which no moves were made yet."""
+        down = sorted(known, key=lambda climb: -climb.objective)
+        return self._ranked(_different([*left, *down], self.rows.total_weight)[len(left) :], rows, 1)
 
     def _is_new(self, climb: Climb, known: Sequence[Climb]) -> bool:
         """Whether a short ascent has not come back to the height of a maximum that is known."""
