@@ -30,7 +30,8 @@ from fastkl.families.incomplete import (
     sums_or_rows,
 )
 from fastkl.families.mixture import Mixture
-from fastkl.families.mixture.ascent import Ascent, Climb
+from fastkl.families.mixture.ascent import Ascent
+from fastkl.families.mixture.climb import Climb
 from fastkl.families.multivariate_normal import MultivariateNormal
 from fastkl.families.priors import Prior, PriorLike
 from fastkl.families.product.fitting import fit_rows

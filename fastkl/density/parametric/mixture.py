@@ -37,7 +37,7 @@ from fastkl.density.parametric.products import coded, learn_table, smaller, with
 from fastkl.density.validation import as_generator, is_positive, read_rows, unchanged_on_error, whole_number
 from fastkl.exceptions import DegenerateDataError
 from fastkl.families.mixture import Mixture
-from fastkl.families.mixture.ascent import Climb
+from fastkl.families.mixture.climb import Climb
 from fastkl.families.priors import PriorLike, resolve_prior
 from fastkl.rows.checks import raise_if_not_finite, require_finite
 from fastkl.rows.streamed import StreamedRows

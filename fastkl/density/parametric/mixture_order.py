@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from fastkl.families.mixture import Mixture
-from fastkl.families.mixture.ascent import Climb
+from fastkl.families.mixture.climb import Climb
 from fastkl.families.mixture.layout import WEIGHTS
 
 

@@ -8,21 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
-from typing import Any
 
 import numpy as np
 
-from fastkl._core.array_types import Floats, Params
+from fastkl._core.array_types import Params
 from fastkl._core.iterations import is_stopped, report, told
 from fastkl._core.rows import AnyRows, Rows
 from fastkl.density.parametric.incomplete import filled_for_starts, fit_any_rows
+from fastkl.density.parametric.mixture_moves import ball, half_of, moved_starts
 from fastkl.density.parametric.mixture_spurious import FEW_ROWS, spurious_components
-from fastkl.density.parametric.mixture_starts import Starts, about
+from fastkl.density.parametric.mixture_starts import Starts
 from fastkl.density.parametric.mixture_whole import off_edges, start_on_all
 from fastkl.exceptions import DegenerateDataError, SupportError
 from fastkl.families.mixture import Mixture
-from fastkl.families.mixture.ascent import SHORT_TOL, Ascent, Climb
+from fastkl.families.mixture.ascent import SHORT_TOL, Ascent
+from fastkl.families.mixture.climb import Climb
 from fastkl.families.mixture.ends import has_ends, with_moved_ends
 from fastkl.families.priors import PriorLike
 
@@ -35,11 +37,11 @@ MANY_ROWS = 4096  # of more a search tries half as much: they have fewer maxima 
 LONG, SPARE = 3, 6  # long ascents, and further ones where these collapse
 MANY_ENDS = 8  # long ascents where the ends of supports differ, each of which is a maximum of its own
 MOVES, VAIN = 8, 2  # rounds of splits and merges at most, and of those without gain
-HALVES, BALLS, PAIRS = 2, 4, 3  # splits tried in a round, and pairs that are merged for them
-LIGHT_HALVES = (
-    40  # splits tried where ascents take next to nothing: of few components all that there are, in a single round
-)
+NEW = 1e-5  # nats per unit of weight from the height of a known maximum
+MOVED = 2  # long ascents of a round of moves, where they take next to nothing
 MOST_OF_ONE = 100  # steps of a single component, where mixtures have no maximum
+FEW_STARTS, FIRST_MAPS = 6, 12  # of which all are followed by light ascents, and the maps that tell more of them apart
+AT_ONCE = 24  # short ascents that go side by side
 GROWN_MAPS = 30  # from the best of the ways in which a component is added
 MOST_GROWN = 12  # components up to which a mixture is also grown one by one
 PROPER_GAIN = 1e-6  # nats per unit of weight: maxima that differ by less are the same
@@ -104,16 +106,17 @@ class Search:
         ascent = self.ascent(sample)
         effort = 1 if len(sample.X) > MANY_ROWS else 2
         drawn = islice(starts.draw(), n_init * effort)
-        found = [self._run(ascent, start, short=True) for start in drawn if start is not None]
+        found = self._tried(ascent, [start for start in drawn if start is not None])
         if not is_stopped():
             with told(None):  # of mixtures with fewer components
-                found += self._grown(sample, filled, effort * (n_init + 1), generator, fewer)
+                ways = (1 if ascent.is_light else effort) * (n_init + 1)  # where they are, moves do more
+                found += self._grown(sample, filled, ways, generator, fewer)
         count = MANY_ENDS if has_ends(self.mixture.layout) else LONG
         followed = self._followed(ascent, self._ranked(found, sample), count, sample)
         if not followed:
             self._raise_without(found)
         followed = self._ranked([self._with_ends(climb, ascent, sample) for climb in followed], sample)
-        best = self._moved(followed[0], ascent, starts, filled)
+        best = self._moved(followed, ascent, starts, filled)
         return best if sample is self.rows else self._on_all_rows([best, *followed[1:]], sample)
 
     def _on_all_rows(self, climbs: Sequence[Climb], sample: Rows) -> Climb:
@@ -163,14 +166,33 @@ class Search:
                 break
         return climb
 
-    def _run(self, ascent: Ascent, start: Params, short: bool = False) -> Climb:
+    def _run(self, ascent: Ascent, start: Params) -> Climb:
         """An ascent of the search, which is told of as a whole; who has asked for the end gets one map from each start."""
-        most = 1 if is_stopped() else self.max_iter
         with told(None):
-            climb = ascent.short(start) if short and most > 1 else ascent.run(start, self.tol, most)
+            climb = ascent.run(start, self.tol, 1 if is_stopped() else self.max_iter)
         if climb.collapsed is None:
             report(lambda: climb.params)
         return climb
+
+    def _tried(self, ascent: Ascent, starts: Sequence[Params]) -> list[Climb]:
+        """Short ascents from all of these starts."""
+        if is_stopped() or self.max_iter <= 1:
+            return [self._run(ascent, start) for start in starts]
+        found: list[Climb] = []
+        for first in range(0, len(starts), AT_ONCE):
+            with told(None):
+                found += ascent.shorts(starts[first : first + AT_ONCE])
+            for climb in found[first:]:
+                if climb.collapsed is None:
+                    report(partial(_params_of, climb))
+        return found
+
+    def _told_apart(self, ascent: Ascent, starts: Sequence[Params]) -> list[Climb]:
+        """Short ascents: where they are light, and many, from the best third that shorter ones find."""
+        if not ascent.is_light or len(starts) <= FEW_STARTS:
+            return ascent.shorts(starts)
+        ahead = self._ranked(ascent.shorts(starts, FIRST_MAPS), ascent.rows, max(FEW_STARTS, len(starts) // 3))
+        return ascent.shorts([climb.params for climb in ahead])
 
     def _grown(
         self,
@@ -197,13 +219,12 @@ class Search:
             mixture = Mixture([family] * k, None, self.mixture.tied)
             search = replace(self, mixture=mixture, rows=rows, priors=self.priors[:k])
             starts, ascent = Starts(mixture, filled, search.priors, generator), search.ascent(rows)
-            tried = []
+            begun = []
             for turn in range(ways):
                 new = labels.copy()
-                new[_ball(starts.values, generator) if turn else _half_of(labels, starts.values, generator)] = k - 1
-                start = starts.of_labels(new)
-                if start is not None:
-                    tried.append(ascent.short(start))
+                new[ball(starts.values, generator) if turn else half_of(labels, starts.values, generator)] = k - 1
+                begun.append(starts.of_labels(new))
+            tried = search._told_apart(ascent, [start for start in begun if start is not None])
             ahead = replace(search, tol=SHORT_TOL, max_iter=GROWN_MAPS)
             best = ahead._followed(ascent, search._ranked(tried, rows), 1, rows)[:1]
             if not best:
@@ -211,11 +232,12 @@ class Search:
             labels = np.argmax(mixture.posterior(rows, best[0].params), axis=1)
         return best
 
-    def _ranked(self, climbs: Sequence[Climb], rows: AnyRows) -> list[Climb]:
-        """Those that have parameters, the proper ones first, each kind from the highest down."""
+    def _ranked(self, climbs: Sequence[Climb], rows: AnyRows, most: int | None = None) -> list[Climb]:
+        """Those that have parameters, the proper ones first, each kind from the highest down; the first so many of them."""
         alive = [climb for climb in climbs if climb.collapsed is None and np.isfinite(climb.objective)]
-        proper = [climb for climb in alive if not spurious_components(self.mixture, climb, rows)]
-        return sorted(proper or alive, key=lambda climb: -climb.objective)
+        alive.sort(key=lambda climb: -climb.objective)
+        proper = (climb for climb in alive if not spurious_components(self.mixture, climb, rows))
+        return list(islice(proper, most)) or alive[:most]
 
     def _followed(self, ascent: Ascent, ranked: Sequence[Climb], count: int, rows: Rows) -> list[Climb]:
         """So many of the maxima to which short ascents lead: the proper ones first, from the highest down."""
@@ -227,22 +249,43 @@ class Search:
                 break
         return self._ranked(reached, rows)
 
-    def _moved(self, best: Climb, ascent: Ascent, starts: Starts, rows: Rows) -> Climb:
-        """Splits and merges: rows are parted anew with two components made one, and another one made two."""
-        k = self.mixture.layout.size
-        if k < 3 and len(self.mixture.layout.groups) == 1:
+    def _moved(self, found: Sequence[Climb], ascent: Ascent, starts: Starts, rows: Rows) -> Climb:
+        """Splits and merges: rows are parted anew with two components made one, and another one made two.
+
+        Components of several families also take each other's rows. Where ascents are light, rounds that gain nothing go on from
+        the next lower maximum, since some are two moves away from each other.
+        """
+        layout, best = self.mixture.layout, found[0]
+        if layout.size < 3 and len(layout.groups) == 1:
             return best
         vain, light = 0, ascent.is_light
-        for _ in range(MOVES if k >= 3 else 0):
-            begun = [starts.of_labels(labels) for labels in _parted(self.mixture, best, rows, starts, light)]
-            tried = [self._run(ascent, start, short=True) for start in begun if start is not None]
-            followed = self._followed(ascent, self._ranked(tried, rows), 1, rows)
-            better = self._ranked([best, *(self._with_ends(climb, ascent, rows) for climb in followed)], rows)[0]
+        known, left = list(found), [best]
+        for _ in range(MOVES):
+            begun = [start for start in moved_starts(self.mixture, left[-1], rows, starts, light) if start is not None]
+            tried = self._told_apart(ascent, begun) if light and self.max_iter > 1 else self._tried(ascent, begun)
+            new = [climb for climb in tried if self._is_new(climb, known)] if light else tried
+            followed = self._followed(ascent, self._ranked(new, rows, MOVED + SPARE), MOVED if light else 1, rows)
+            followed = [self._with_ends(climb, ascent, rows) for climb in followed]
+            better = self._ranked([best, *followed], rows, 1)[0]
             vain = 0 if better.objective > best.objective + PROPER_GAIN * ascent.weight else vain + 1
-            best = better
-            if vain == (1 if light or len(rows.X) > MANY_ROWS else VAIN):
+            best, known = better, [*known, *followed]
+            if vain == (1 if len(rows.X) > MANY_ROWS else VAIN):
                 break
+            ahead = self._not_left(known, left, rows) if light else [best]
+            if not ahead:
+                break
+            left.append(ahead[0])
         return best
+
+    def _not_left(self, known: Sequence[Climb], left: Sequence[Climb], rows: Rows) -> list[Climb]:
+        """The highest of the maxima from which no moves were made yet."""
+        down = sorted(known, key=lambda climb: -climb.objective)
+        return self._ranked(_different([*left, *down], self.rows.total_weight)[len(left) :], rows, 1)
+
+    def _is_new(self, climb: Climb, known: Sequence[Climb]) -> bool:
+        """Whether a short ascent has not come back to the height of a maximum that is known."""
+        least = NEW * self.rows.total_weight
+        return all(abs(climb.objective - other.objective) > least for other in known)
 
     def _raise_if_one_has_no_maximum(self) -> None:
         """The error of a single component on all rows, which names the column, where none of them has a maximum either."""
@@ -269,6 +312,10 @@ class Search:
         )
 
 
+def _params_of(climb: Climb) -> Params:
+    return climb.params
+
+
 def _different(climbs: Sequence[Climb], weight: float) -> list[Climb]:
     """One of each height, from the highest down."""
     chosen: list[Climb] = []
@@ -276,63 +323,3 @@ def _different(climbs: Sequence[Climb], weight: float) -> list[Climb]:
         if all(abs(climb.objective - other.objective) > 1e-4 * weight for other in chosen):
             chosen.append(climb)
     return chosen
-
-
-def _parted(mixture: Mixture, climb: Climb, rows: Rows, starts: Starts, light: bool) -> list[Any]:
-    """Labels of the rows after a merge of two components: the free one takes half of another, or a ball of rows."""
-    shares = mixture.posterior(rows, climb.params)
-    labels, k = np.argmax(shares, axis=1), shares.shape[1]
-    overlap = shares.T @ shares
-    size = np.sqrt(np.diag(overlap))
-    pairs = sorted(
-        ((i, j) for i in range(k) for j in range(i)), key=lambda pair: -overlap[pair] / (size[pair[0]] * size[pair[1]])
-    )
-    splits = [(*pair, part) for pair in (pairs if light else pairs[:PAIRS]) for part in range(k) if part != pair[0]]
-    chosen = starts.generator.permutation(len(splits))[: LIGHT_HALVES if light else HALVES]
-    parted = []
-    for free, taking, part in [splits[i] for i in chosen]:
-        new = np.where(labels == free, taking, labels)
-        own = np.flatnonzero(new == part)
-        new[own[_halved(starts.values[own], starts.generator)]] = free
-        parted.append(new)
-    for turn in range(BALLS):
-        free, taking = pairs[turn % min(len(pairs), PAIRS)]
-        new = np.where(labels == free, taking, labels)
-        new[_ball(starts.values, starts.generator)] = free
-        parted.append(new)
-    return parted
-
-
-def _ball(X: Any, generator: np.random.Generator) -> Any:
-    """A row and those nearest to it, in units of the columns: a few of all rows up to a third."""
-    centre, share = X[generator.integers(len(X))], np.exp(generator.uniform(np.log(0.03), np.log(0.33)))
-    if X.dtype.kind in "fiub":
-        values = np.asarray(X, dtype=np.float64)
-        distances = np.sum(_in_deviations(about(values, centre)) ** 2, axis=1)
-    else:
-        distances = np.sum(centre != X, axis=1) + generator.random(len(X))
-    return np.argsort(distances, kind="stable")[: max(2, int(share * len(X)))]
-
-
-def _half_of(labels: Any, X: Any, generator: np.random.Generator) -> Any:
-    """Half of the rows of one of the components."""
-    own = np.flatnonzero(labels == generator.choice(np.unique(labels)))
-    return own[_halved(X[own], generator)]
-
-
-def _halved(X: Any, generator: np.random.Generator) -> Any:
-    """A mask of about half of the rows: those on one side of the direction in which they differ most, or any."""
-    if X.dtype.kind not in "fiub" or len(X) < 2:
-        return generator.random(len(X)) < 0.5
-    values = np.asarray(X, dtype=np.float64)
-    shift = _in_deviations(about(values))
-    along = shift @ np.linalg.svd(shift, full_matrices=False)[2][0]
-    return along > np.median(along)
-
-
-def _in_deviations(shift: Floats) -> Floats:
-    """Columns in units of their standard deviations; first of their largest values, whose squares may be no numbers."""
-    largest = np.abs(shift).max(axis=0)
-    shift = shift / np.where(largest > 0.0, largest, 1.0)
-    deviation = np.std(shift, axis=0)
-    return np.asarray(shift / np.where(deviation > 0.0, deviation, 1.0))

@@ -10,7 +10,7 @@ from scipy.linalg import block_diag
 from fastkl._core.array_types import Floats, Params
 from fastkl._core.rows import AnyRows, Rows
 from fastkl.families.mixture import Mixture
-from fastkl.families.mixture.ascent import Climb
+from fastkl.families.mixture.climb import Climb
 from fastkl.families.product import Product
 from fastkl.families.univariate import UnivariateFamily
 

@@ -46,13 +46,11 @@ class Starts:
         kinds = self._kinds()
         while True:
             for kind in kinds:
-                yield self.of_labels(kind())
+                yield self.of_labels(self._shuffled(kind()))
 
     def of_labels(self, labels: NDArray[np.intp]) -> Params | None:
         """Parameters at which the components fit their part of the rows; None where a part is too poor for that."""
         layout = self.mixture.layout
-        if len(layout.groups) > 1:
-            labels = self.generator.permutation(layout.size)[labels]
         hard = np.eye(layout.size)[labels]
         with_ends = [k for group in layout.groups if component_has_ends(group.family) for k in group.members]
         for softness in SOFTNESS:
@@ -64,6 +62,26 @@ class Starts:
             except (DegenerateDataError, np.linalg.LinAlgError):
                 continue
         return None
+
+    def of_shares(self, shares: Floats) -> Params | None:
+        """Parameters at which the components fit their shares of the rows, (n, k); None where they are too poor for that."""
+        for softness in (0.0, *SOFTNESS):
+            try:
+                return fit_alone(
+                    self.mixture,
+                    self.rows,
+                    (1.0 - softness) * shares + softness / self.mixture.layout.size,
+                    self.priors,
+                )
+            except (DegenerateDataError, np.linalg.LinAlgError):
+                continue
+        return None
+
+    def _shuffled(self, labels: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Parts that go to components of several families at random."""
+        if len(self.mixture.layout.groups) == 1:
+            return labels
+        return np.asarray(self.generator.permutation(self.mixture.layout.size)[labels])
 
     @cached_property
     def values(self) -> NDArray[Any]:

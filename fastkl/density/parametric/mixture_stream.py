@@ -27,7 +27,7 @@ from fastkl.density.validation import read_rows, unchanged_on_error
 from fastkl.exceptions import DegenerateDataError, SourceError
 from fastkl.families.base import Family
 from fastkl.families.mixture import Mixture
-from fastkl.families.mixture.ascent import Climb
+from fastkl.families.mixture.climb import Climb
 from fastkl.families.mixture.collapsed import CollapsedError
 from fastkl.families.mixture.stepwise import Stepwise, Sums
 from fastkl.families.product import Product

@@ -9,7 +9,7 @@ the remaining gain, half the slope along the step, is negligible at two places i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -20,69 +20,26 @@ from fastkl._core.iterations import is_stopped, report
 from fastkl._core.rows import AnyRows, Rows
 from fastkl.exceptions import SupportError
 from fastkl.families.base import Family
+from fastkl.families.mixture.climb import Climb
 from fastkl.families.mixture.collapsed import CollapsedError
 from fastkl.families.mixture.expectation import Components, Expectation
 from fastkl.families.mixture.layout import Layout
 from fastkl.families.mixture.maximisation import Maximisation, maximise
 from fastkl.families.mixture.normals import StackedNormals, merged_moments, moments_of
 from fastkl.families.mixture.quasi_newton import Correction, Pair
+from fastkl.families.mixture.students import LIGHT_NUMBERS, StudentMaps
 from fastkl.families.priors import PriorLike
 from fastkl.families.solvers.coordinates import Chart, chart_at
 
 SHORT_MAPS, SHORT_TOL = 12, 1e-6  # of ascents that tell starts apart
-LIGHT_MAPS, LIGHT_NUMBERS = (
-    60,
-    1 << 16,
-)  # plain maps of such an ascent instead, where a table has so few numbers times components
+LIGHT_MAPS = 60  # plain maps of such an ascent instead, on small tables
 # Such maps, compiled, begin the way to the maximum: as many as take so many numbers times components, and a fewest and a most.
 EASY_NUMBERS, FIRST_MAPS, EASY_MAPS, EASY_TOL = 1 << 19, 20, 1000, 1e-9
+STUDENT_MAPS = 200  # at most of t components, whose maps are not compiled
 FIRST_TOL = 1e-4  # of those before it where rows are not in memory
 PLAIN_MAPS = 3  # before the first quasi-Newton step: they go far where the parameters still do
 SHORTER = 0.3
 ROUNDING = 1e-13  # of a log-likelihood, relative to its terms
-
-
-@dataclass
-class Climb:
-    """How far an ascent has come.
-
-    Parameters
-    ----------
-    params : dict of arrays
-        Of the mixture.
-    log_likelihood : float
-        There, without the priors.
-    objective : float
-        With them.
-    n_maps : int
-        Passes over the rows so far.
-    gain : float
-        What is left to gain, estimated by half the slope along the last quasi-Newton step.
-    slope : float
-        Largest derivative by a coordinate, per unit of weight.
-    converged : bool
-        Whether the gain is negligible.
-    boundary : dict of str
-        Parameters at a boundary, with a sentence each.
-    collapsed : CollapsedError or None
-        Why the ascent could not go on.
-    sums : ndarray of shape (k,)
-        Responsibilities summed over the rows.
-    trace : list of float
-        The objective at every place that was reached.
-    """
-
-    params: Params
-    log_likelihood: float = -np.inf
-    objective: float = -np.inf
-    n_maps: int = 0
-    gain: float = np.inf
-    slope: float = np.inf
-    converged: bool = False
-    boundary: dict[str, str] = field(default_factory=dict)
-    collapsed: CollapsedError | None = None
-    sums: Floats = field(default_factory=lambda: np.empty(0))
-    trace: list[float] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -128,14 +85,26 @@ class Ascent:
                 climb.collapsed = self._singular(climb.params)
         return climb
 
-    def short(self, start: Params) -> Climb:
-        """Some maps from a start: enough to tell which starts lead high."""
+    def shorts(self, starts: Sequence[Params], light_maps: int = LIGHT_MAPS) -> list[Climb]:
+        """Some maps from each start: enough to tell which starts lead high; plain ones, so many, where these are light."""
+        students = self._student_maps
+        if students is None or not starts:
+            return [self._short(start, light_maps) for start in starts]
+        return students.run(starts, SHORT_TOL * self.weight, light_maps)
+
+    @cached_property
+    def _student_maps(self) -> StudentMaps | None:
+        """The maps of t components on a small table; None for others."""
+        rows = self._in_memory if self.is_light else None
+        return None if rows is None else StudentMaps.of(self.layout, rows, self.fixed_weights)
+
+    def _short(self, start: Params, light_maps: int) -> Climb:
         if not self.is_light or not isinstance(self.rows, Rows):
             return self.run(start, SHORT_TOL, SHORT_MAPS)
         climb = Climb(start)
         with np.errstate(all="ignore"):
             try:
-                self._climb(climb, self.rows, SHORT_TOL, LIGHT_MAPS)
+                self._climb(climb, self.rows, SHORT_TOL, light_maps)
             except CollapsedError as error:
                 climb.collapsed = error
             except np.linalg.LinAlgError:
@@ -152,13 +121,15 @@ class Ascent:
 
     @property
     def is_light(self) -> bool:
-        """Whether a plain map costs next to nothing beside a quasi-Newton step: normal components on a small table."""
+        """Whether a plain map costs next to nothing beside a quasi-Newton step: normal or t components on a small table."""
         rows, layout = self.rows, self.layout
         if rows.incomplete or getattr(rows, "noise", None) is not None or any(self.priors):
             return False
-        if self.weight * rows.n_columns * layout.size > LIGHT_NUMBERS or layout.groups[0].family.fixed_parameters():
+        if self.weight * rows.n_columns * layout.size > LIGHT_NUMBERS:
             return False
-        return StackedNormals.are_all_of(layout)
+        if isinstance(rows, Rows) and StudentMaps.of(layout, rows, None) is not None:
+            return True
+        return StackedNormals.are_all_of(layout) and not layout.groups[0].family.fixed_parameters()
 
     def _climb(self, climb: Climb, rows: Rows, tol: float, most: int) -> None:
         """The same as ``_plain`` on all rows in memory, in compiled code while components are regular."""
@@ -198,7 +169,16 @@ class Ascent:
 
     def _easy(self, climb: Climb, max_iter: int) -> None:
         """Plain maps where they cost next to nothing: the more, the smaller the table."""
-        rows = self._in_memory
+        rows, students = self._in_memory, self._student_maps
+        if students is not None:
+            (ahead,) = students.run(
+                [climb.params], EASY_TOL * self.weight, min(STUDENT_MAPS, max_iter - 1 - climb.n_maps)
+            )
+            if ahead.collapsed is not None:
+                raise ahead.collapsed
+            climb.follow(ahead)
+            report(lambda: climb.params)
+            return
         if rows is None:
             self._plain(climb, FIRST_TOL, FIRST_MAPS)
             return

@@ -23,7 +23,8 @@ from fastkl.families.base import Family, Fit
 from fastkl.families.mixture.collapsed import CollapsedError
 from fastkl.families.mixture.expectation import Components, Expectation
 from fastkl.families.mixture.layout import WEIGHTS, Group, Layout
-from fastkl.families.mixture.normals import NO_ROWS, StackedNormals
+from fastkl.families.mixture.normals import NO_ROWS, Moments, StackedNormals
+from fastkl.families.mixture.students import StudentMaps
 from fastkl.families.priors import PriorLike
 from fastkl.families.product.fitting import fit_rows, fit_statistics
 from fastkl.families.spaces.stacked import stacked_entry
@@ -215,6 +216,9 @@ def fit_alone(mixture: Any, rows: Rows, shares: Floats, priors: Sequence[PriorLi
         and not (fixed.keys() - {WEIGHTS})
     ):
         return _normals_alone(layout, rows, shares, fixed.get(WEIGHTS))
+    students = None if any(priors) else StudentMaps.of(layout, rows, fixed.get(WEIGHTS))
+    if students is not None:
+        return students.begun(shares)
     own = rows.components(shares)
     sums = np.array([part.total_weight for part in own])
     params: list[Params] = [{} for _ in range(layout.size)]
@@ -243,6 +247,11 @@ def _normals_alone(layout: Layout, rows: Rows, shares: Floats, fixed: Any) -> Pa
     """The same for normal components without a prior, by the moments of all at once."""
     family: Any = layout.groups[0].family
     statistics = family.component_statistics(rows, shares)
-    params = [family.solve(own).params for own in statistics]
-    sums = np.array([np.max(own["weight"]) for own in statistics])
-    return layout.join(params, _weights(sums, fixed))
+    if getattr(family, "covariance_type", "") != "full":
+        params = [family.solve(own).params for own in statistics]
+        sums = np.array([np.max(own["weight"]) for own in statistics])
+        return layout.join(params, _weights(sums, fixed))
+    sums, means, scatters = (np.stack([own[name] for own in statistics]) for name in ("weight", "mean", "scatter"))
+    weights = _weights(sums, fixed)
+    found = Moments(0.0, sums, means, scatters, int(statistics[0]["n_rows"]))
+    return StackedNormals(layout.groups[0], weights, means, scatters).following(found, weights).params

@@ -1,0 +1,144 @@
+"""From one maximum of a mixture to starts of others: splits and merges, exchanges, and components that close a gap.
+
+A component is freed, as another one takes its rows, and takes rows elsewhere: half of those of a component, a ball of them,
+or those that a further component would explain better (``mixture_insertions``).
+"""
+
+from __future__ import annotations
+
+from itertools import permutations
+from typing import Any
+
+import numpy as np
+
+from fastkl._core.array_types import Floats, Params
+from fastkl._core.rows import Rows
+from fastkl.density.parametric.mixture_insertions import insertions
+from fastkl.density.parametric.mixture_starts import Starts, about
+from fastkl.families.mixture import Mixture
+from fastkl.families.mixture.climb import Climb
+
+HALVES, BALLS, PAIRS = 2, 4, 3  # splits tried in a round, and pairs that are merged for them
+LIGHT_HALVES = 40  # where ascents take next to nothing: of few components all that there are, in a single round
+INSERTIONS = 30  # ways tried there in which a component is freed and closes a gap
+MOST_ORDERED, MOST_EXCHANGES = (
+    4,
+    20,
+)  # components of several families that change places in all ways; ways tried of more
+
+
+def moved_starts(mixture: Mixture, climb: Climb, rows: Rows, starts: Starts, light: bool) -> list[Params | None]:
+    """Starts of other maxima: more of them where ascents are light."""
+    begun = [starts.of_labels(labels) for labels in _exchanged(mixture, climb, rows, starts)]
+    if mixture.layout.size < 3:
+        return begun
+    begun += [starts.of_labels(labels) for labels in _parted(mixture, climb, rows, starts, light)]
+    return begun + (_inserted(mixture, climb, rows, starts) if light else [])
+
+
+def _inserted(mixture: Mixture, climb: Climb, rows: Rows, starts: Starts) -> list[Params | None]:
+    """A component takes the rows of another, which closes a gap: small groups that no split of a component finds."""
+    shares = mixture.posterior(rows, climb.params)
+    pairs = _pairs(mixture, shares)
+    found = insertions(mixture, climb.params, rows, shares, pairs)
+    if found is None:
+        return []
+    gains = found.gains[:, None] - found.losses
+    begun = []
+    for i in np.argsort(-gains, axis=None, kind="stable")[:INSERTIONS]:
+        gap, pair = divmod(int(i), len(pairs))
+        free, taking = pairs[pair]
+        new = shares * (1.0 - found.shares[gap])[:, None]
+        new[:, taking] += new[:, free]
+        new[:, free] = found.shares[gap]
+        begun.append(starts.of_shares(new))
+    return begun
+
+
+def _pairs(mixture: Mixture, shares: Floats) -> list[tuple[int, int]]:
+    """The component that is freed, and the one that takes its rows: those first whose rows are the most alike."""
+    overlap, k = shares.T @ shares, shares.shape[1]
+    size = np.sqrt(np.diag(overlap))
+    several = len(mixture.layout.groups) > 1  # where it matters which of the two is free
+    return sorted(
+        ((i, j) for i in range(k) for j in range(k) if j < i or (several and j > i)),
+        key=lambda pair: -overlap[pair] / (size[pair[0]] * size[pair[1]]),
+    )
+
+
+def _parted(mixture: Mixture, climb: Climb, rows: Rows, starts: Starts, light: bool) -> list[Any]:
+    """Labels of the rows after a merge of two components: the free one takes half of another, or a ball of rows."""
+    shares = mixture.posterior(rows, climb.params)
+    labels, k = np.argmax(shares, axis=1), shares.shape[1]
+    pairs = _pairs(mixture, shares)
+    splits = [(*pair, part) for pair in (pairs if light else pairs[:PAIRS]) for part in range(k) if part != pair[0]]
+    chosen = starts.generator.permutation(len(splits))[: LIGHT_HALVES if light else HALVES]
+    parted = []
+    for free, taking, part in [splits[i] for i in chosen]:
+        new = np.where(labels == free, taking, labels)
+        own = np.flatnonzero(new == part)
+        new[own[_halved(starts.values[own], starts.generator)]] = free
+        parted.append(new)
+    for turn in range(BALLS):
+        free, taking = pairs[turn % min(len(pairs), PAIRS)]
+        new = np.where(labels == free, taking, labels)
+        new[ball(starts.values, starts.generator)] = free
+        parted.append(new)
+    return parted
+
+
+def _exchanged(mixture: Mixture, climb: Climb, rows: Rows, starts: Starts) -> list[Any]:
+    """Labels of the rows after components of different families have taken each other's: in all ways, or some of many."""
+    group_of = {k: i for i, group in enumerate(mixture.layout.groups) for k in group.members}
+    if len(mixture.layout.groups) == 1:
+        return []
+    size = mixture.layout.size
+    if size <= MOST_ORDERED:
+        orders: Any = {tuple(group_of[k] for k in order): order for order in permutations(range(size))}
+        orders = [order for kinds, order in orders.items() if kinds != tuple(group_of[k] for k in range(size))]
+    else:
+        pairs = [(i, j) for i in range(size) for j in range(i) if group_of[i] != group_of[j]]
+        orders = [_swapped(size, *pairs[i]) for i in starts.generator.permutation(len(pairs))[:MOST_EXCHANGES]]
+    labels = np.argmax(mixture.posterior(rows, climb.params), axis=1)
+    return [np.asarray(order)[labels] for order in orders]
+
+
+def _swapped(size: int, i: int, j: int) -> list[int]:
+    order = list(range(size))
+    order[i], order[j] = j, i
+    return order
+
+
+def ball(X: Any, generator: np.random.Generator) -> Any:
+    """A row and those nearest to it, in units of the columns: a few of all rows up to a third."""
+    centre, share = X[generator.integers(len(X))], np.exp(generator.uniform(np.log(0.03), np.log(0.33)))
+    if X.dtype.kind in "fiub":
+        values = np.asarray(X, dtype=np.float64)
+        distances = np.sum(_in_deviations(about(values, centre)) ** 2, axis=1)
+    else:
+        distances = np.sum(centre != X, axis=1) + generator.random(len(X))
+    return np.argsort(distances, kind="stable")[: max(2, int(share * len(X)))]
+
+
+def half_of(labels: Any, X: Any, generator: np.random.Generator) -> Any:
+    """Half of the rows of one of the components."""
+    own = np.flatnonzero(labels == generator.choice(np.unique(labels)))
+    return own[_halved(X[own], generator)]
+
+
+def _halved(X: Any, generator: np.random.Generator) -> Any:
+    """A mask of about half of the rows: those on one side of the direction in which they differ most, or any."""
+    if X.dtype.kind not in "fiub" or len(X) < 2:
+        return generator.random(len(X)) < 0.5
+    values = np.asarray(X, dtype=np.float64)
+    shift = _in_deviations(about(values))
+    along = shift @ np.linalg.svd(shift, full_matrices=False)[2][0]
+    return along > np.median(along)
+
+
+def _in_deviations(shift: Floats) -> Floats:
+    """Columns in units of their standard deviations; first of their largest values, whose squares may be no numbers."""
+    largest = np.abs(shift).max(axis=0)
+    shift = shift / np.where(largest > 0.0, largest, 1.0)
+    deviation = np.std(shift, axis=0)
+    return np.asarray(shift / np.where(deviation > 0.0, deviation, 1.0))
