@@ -7,8 +7,8 @@ and solvers need no further argument.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
 from typing import Any
 
@@ -29,6 +29,7 @@ class Listener:
 
 
 _listener: ContextVar[Listener | None] = ContextVar("fastkl_listener", default=None)
+_UNHEARD = nullcontext()
 
 
 def is_heard() -> bool:
@@ -52,22 +53,22 @@ def report(state: State) -> bool:
     return listener.stopped
 
 
-@contextmanager
-def told(listener: Listener | None) -> Iterator[None]:
-    """Inside, this one hears of iterations; None for nobody."""
-    token = _listener.set(listener)
-    try:
-        yield
-    finally:
-        _listener.reset(token)
+class told:  # noqa: N801 - named as those of contextlib are
+    """Inside, this one hears of iterations; None for nobody. A class: fits of few rows would feel a generator."""
+
+    def __init__(self, listener: Listener | None):
+        self.listener = listener
+
+    def __enter__(self) -> None:
+        self.token = _listener.set(self.listener)
+
+    def __exit__(self, *error: object) -> None:
+        _listener.reset(self.token)
 
 
-@contextmanager
-def read_as(meaning: Callable[[Any], Any]) -> Iterator[None]:
+def read_as(meaning: Callable[[Any], Any]) -> AbstractContextManager[None]:
     """Inside, what is reported is turned by ``meaning`` into what the listener understands."""
     outer = _listener.get()
     if outer is None:
-        yield
-        return
-    with told(Listener(lambda state: outer.tell(lambda: meaning(state())))):
-        yield
+        return _UNHEARD
+    return told(Listener(lambda state: outer.tell(lambda: meaning(state()))))

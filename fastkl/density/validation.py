@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping, Set
-from contextlib import contextmanager
 from numbers import Integral
 from typing import Any
 
@@ -165,16 +164,19 @@ def validated(density: BaseEstimator, X: Any, reset: bool, **options: Any) -> An
     return validate_data(density, X, reset=reset, **options)
 
 
-@contextmanager
-def unchanged_on_error(estimator: BaseEstimator) -> Iterator[None]:
+class unchanged_on_error:  # noqa: N801 - named as those of contextlib are
     """Whatever fails inside, the estimator is afterwards as it was before."""
-    before = dict(vars(estimator))
-    try:
-        yield
-    except BaseException:
-        vars(estimator).clear()
-        vars(estimator).update(before)
-        raise
+
+    def __init__(self, estimator: BaseEstimator):
+        self.estimator, self.before = estimator, dict(vars(estimator))
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        if kind is not None:
+            vars(self.estimator).clear()
+            vars(self.estimator).update(self.before)
 
 
 def whole_number(value: Any, name: str) -> int:

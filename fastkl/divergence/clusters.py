@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.cluster.vq import ClusterError, kmeans2, vq
 
 from fastkl.divergence.arguments import FloatArray
 
@@ -13,7 +12,8 @@ _STEPS = 20
 
 def clusters(rows: FloatArray, k: int, sought_in: int, starts: int = 2) -> NDArray[np.intp]:
     """Number of the cluster of each row, (n,): the best of some starts, from the first ``sought_in`` rows, in random order."""
-    from sklearn import config_context  # every import of the library would pay for it
+    from scipy.cluster.vq import ClusterError, kmeans2, vq  # every import of the library would pay for these
+    from sklearn import config_context
     from sklearn.cluster import kmeans_plusplus
 
     some = rows[:sought_in]

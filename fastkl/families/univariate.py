@@ -66,9 +66,9 @@ class UnivariateFamily(Family):
 
     def _raise_if_overflow(self, rows: AnyRows, sums: Floats) -> None:
         """DegenerateDataError for the first column with sums, (d,) or (d, k), that are not finite."""
-        bad = ~np.isfinite(sums).reshape(len(sums), -1).all(axis=1)
-        if bad.any():
-            column = int(np.flatnonzero(bad)[0])
+        finite = np.isfinite(sums)
+        if not finite.all():
+            column = int(np.argmin(finite.reshape(len(sums), -1).all(axis=1)))
             size = rows.total(largest, column, merge=max)
             raise DegenerateDataError(
                 f"The sums of {rows.column(column)} overflow: it holds values up to {size:.3g}. "
@@ -380,7 +380,7 @@ def raise_if_constant(constant: NDArray[np.bool_], statistics: Statistics, famil
 
     The value is that of the statistic ``"mean"``, or ``"value"`` where the family has no mean.
     """
-    if np.any(constant):
+    if constant.any():
         column = int(np.flatnonzero(constant)[0])
         value = statistics["mean" if "mean" in statistics else "value"][column]
         weight = np.broadcast_to(statistics["weight"], np.shape(constant))[column]

@@ -4,9 +4,6 @@ Whether all values are finite is only looked at when a result is not: a kernel t
 finite, and a pass over a large table to find none costs as much as scoring it.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import numpy as np
 
 from fastkl._core.rows import AnyRows, Rows
@@ -57,14 +54,17 @@ def raise_if_nan(rows: Rows) -> None:
         )
 
 
-@contextmanager
-def require_finite(rows: AnyRows) -> Iterator[None]:
+class require_finite:  # noqa: N801 - named as those of contextlib are
     """Let an error of the family give way to the more basic one, that a value is not finite; add the column's name."""
-    try:
-        yield
-    except SupportError:
-        raise_if_not_finite(rows)
-        raise
-    except DegenerateDataError as error:
-        raise_if_not_finite(rows)
-        raise (error if rows.names is None else error.with_names(rows.names)) from None
+
+    def __init__(self, rows: AnyRows):
+        self.rows = rows
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, SupportError | DegenerateDataError):
+            raise_if_not_finite(self.rows)
+        if isinstance(error, DegenerateDataError) and self.rows.names is not None:
+            raise error.with_names(self.rows.names) from None

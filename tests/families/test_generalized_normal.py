@@ -97,6 +97,24 @@ def test_the_best_row_is_that_of_all_sums(n):
     assert np.sum(w * np.abs(x - found) ** 0.5) <= min(sums) * (1.0 + 1e-13)
 
 
+@pytest.mark.parametrize("start", [-40.0, 3.0, 60.0])
+def test_the_best_row_is_found_from_afar(start):
+    x = draws(0.7, 20_000)[:, 0]
+    rows = Rows(np.ascontiguousarray(x[:, None]))
+    found = best_rows(rows, [0], np.array([start]), np.array([0.7]), rows.sample(1000))[0]
+    near = x[np.argsort(np.abs(x - np.median(x)))[:1000]]
+    sums = [np.sum(np.abs(x - centre) ** 0.7) for centre in near]
+    assert np.sum(np.abs(x - found) ** 0.7) <= min(sums) * (1.0 + 1e-13)
+
+
+@pytest.mark.parametrize("unit", [1e-200, 1e-12, 1e12, 1e200])
+def test_no_unit_is_too_small_or_too_large_for_rows_far_from_the_centre(unit):
+    x = np.random.default_rng(5).gamma(0.5, size=(1500, 1))
+    usual, other = (DensityMLE("generalized_normal").fit(c * x) for c in (1.0, unit))
+    assert other.log_likelihood_ == pytest.approx(usual.log_likelihood_ - 1500 * np.log(unit), rel=1e-9)
+    assert other.params_["shape"] == pytest.approx(usual.params_["shape"], rel=1e-7)
+
+
 def test_uniform_rows_are_the_limit():
     X = np.random.default_rng(0).uniform(-1.0, 3.0, size=(500, 2)) * [1.0, 1e9]
     model = DensityMLE("generalized_normal").fit(X)

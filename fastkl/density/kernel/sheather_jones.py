@@ -10,7 +10,6 @@ from math import pi, sqrt
 
 import numpy as np
 from scipy.optimize import brentq
-from scipy.signal import fftconvolve
 
 from fastkl._core.array_types import Floats
 from fastkl.exceptions import DegenerateDataError
@@ -66,7 +65,8 @@ def binned_pairs(column: Floats) -> tuple[float, Floats]:
     width = float(np.ptp(column)) * 1.01 / BINS
     bins = np.trunc(column / width).astype(np.int64)
     counts = np.bincount(bins - bins.min()).astype(np.float64)
-    across = np.rint(fftconvolve(counts, counts[::-1]))[len(counts) - 1 :]
+    size = 2 * len(counts)  # the sums go round: room for all of them
+    across = np.rint(np.fft.irfft(np.abs(np.fft.rfft(counts, size)) ** 2, size))[: len(counts)]
     across[0] = 0.5 * np.sum(counts * (counts - 1.0))
     return width, across[:BINS]
 

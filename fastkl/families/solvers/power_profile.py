@@ -31,7 +31,7 @@ RESOLUTION, RESOLUTION_OF_LOC = 1e-13, 1e-15  # of log shape, and of a location 
 IRREGULAR = 0.5  # up to this shape the information about loc is infinite
 COARSE, NEAR = 1e-3, 0.02  # resolution before Newton's method is tried; first steps that say a start is near
 CONVEX = 1.02  # shapes from which slopes by loc are smooth enough for it
-MOST_TURNS = 20
+MOST_TURNS, BEYOND = 20, 1.5
 MOST_NEWTON, LONGEST, SETTLED, ROUNDING = 16, 0.5, 1e-12, 1e-13
 
 
@@ -161,7 +161,7 @@ class PowerProfile:
         if "shape" in self.fixed or not cusps.any():
             return shape, loc, settled
         low, high = np.full_like(shape, np.log(LEAST)), np.full_like(shape, np.log(LARGEST))
-        steps, resolutions = np.full_like(shape, COARSE), np.full_like(shape, RESOLUTION)
+        resolutions = np.full_like(shape, RESOLUTION)
         for _ in range(MOST_TURNS):
             self.n_iter += 1
             held = loc
@@ -169,7 +169,11 @@ class PowerProfile:
             def slope(log_shape: Floats, at: Floats = held) -> Floats:
                 return self.slope(np.exp(log_shape), at)
 
-            shape = np.exp(uphill(slope, np.log(shape), steps, low, high, resolutions))
+            begin = np.log(shape)
+            rise = slope(begin)
+            # past the maximum, if the rows have about the information that is expected
+            steps = np.clip(BEYOND * np.abs(rise) / self._information_of_shape(shape), RESOLUTION, NEAR)
+            shape = np.exp(uphill(slope, begin, steps, low, high, resolutions, rise))
             loc = self.locate(shape, held, RESOLUTION_OF_LOC)
             settled = cusps & (loc == held)
             if np.all(settled == cusps):
@@ -233,13 +237,18 @@ class PowerProfile:
 
     def _inverse_information(self, shape: Floats, unit: Floats) -> Floats:
         """The inverse of the expected information about both, with the best scale or the one held: (d, 2, 2)."""
-        expected, inverse = self.weight * expected_information(shape), np.zeros((len(shape), 2, 2))
+        inverse, scale = np.zeros((len(shape), 2, 2)), self.fixed.get("scale", unit)
+        of_loc = self.weight * expected_information(shape)[:, 1, 1]
+        inverse[:, 0, 0], inverse[:, 1, 1] = 1.0 / self._information_of_shape(shape), (scale / unit) ** 2 / of_loc
+        return inverse
+
+    def _information_of_shape(self, shape: Floats) -> Floats:
+        """The expected information about log shape, with the best scale or the one held."""
+        expected = expected_information(shape)
         of_shape = expected[:, 0, 0]
         if "scale" not in self.fixed:
             of_shape = of_shape - expected[:, 0, 2] ** 2 / expected[:, 2, 2]
-        scale = self.fixed.get("scale", unit)
-        inverse[:, 0, 0], inverse[:, 1, 1] = 1.0 / of_shape, (scale / unit) ** 2 / expected[:, 1, 1]
-        return inverse
+        return np.asarray(self.weight * of_shape)
 
     def uniform(self) -> tuple[Params, Floats]:
         """The uniform distribution of infinite shape that is best, and its log-likelihood."""

@@ -45,17 +45,18 @@ def first_look(
     middle = 0.5 * (x.min() + x.max())
     reach = max(float(np.max(np.abs(places - middle))) + float(np.max(np.abs(x - middle))), np.finfo(float).tiny)
     logs = np.log(np.abs(x[:, None] - places) / reach)
-    of_rows = np.where(logs > -np.inf, logs, 0.0)[:, : len(rows)]  # the power of 0 is 0
+    known = np.where(logs > -np.inf, logs, 0.0)  # the power of 0 is 0
     held = None if scale is None else np.full(1, scale)
     values = np.empty((len(shapes), len(places)))
     slopes = np.empty((np.count_nonzero(shapes < STEEP) if loc is None else 0, len(rows)))
+    powers = np.empty_like(logs)
     for i, shape in enumerate(shapes):
-        powers = np.exp(shape * logs)
+        np.exp(np.multiply(shape, logs, out=powers), out=powers)
         mean = share @ powers
         values[i] = profile_value(shape, mean, reach, held)
         if i < len(slopes):
-            mean_log = share @ (powers[:, : len(rows)] * of_rows)
-            slopes[i] = profile_slope(shape, mean[: len(rows)], mean_log, reach, held)
+            mean_log = share @ np.multiply(powers, known, out=powers)
+            slopes[i] = profile_slope(shape, mean, mean_log, reach, held)[: len(rows)]
     values = np.where(np.isnan(values), -np.inf, values)
     if len(shapes) == 1:
         best = np.argsort(-values[0])[:: max(len(places) // 8, 1)][:STARTS]
@@ -63,7 +64,7 @@ def first_look(
     ridge, place = values.max(axis=1), values.argmax(axis=1)
     inner = np.flatnonzero((ridge[1:-1] >= ridge[:-2]) & (ridge[1:-1] >= ridge[2:])) + 1
     inner = inner[np.argsort(-ridge[inner], kind="stable")]
-    cusps = _cusps(x, share, rows, values[:, : len(rows)], slopes, (reach, held))
+    cusps = _cusps(logs[:, : len(rows)], share, rows, values[:, : len(rows)], slopes, (reach, held))
     if cusps and whole and len(rows) == len(np.unique(x)):
         # what was compared is the likelihood itself, of every row: the others are lower, and so are those along the ridge
         cusps, inner = cusps[:1], inner[shapes[inner + 1] > 1.0]
@@ -95,27 +96,27 @@ def _tops(values: Floats, slopes: Floats) -> tuple[NDArray[np.intp], NDArray[np.
 
 
 def _cusps(
-    x: Floats, share: Floats, rows: Floats, values: Floats, slopes: Floats, unit: tuple[float, Floats | None]
+    logs: Floats, share: Floats, rows: Floats, values: Floats, slopes: Floats, unit: tuple[float, Floats | None]
 ) -> list[tuple[float, float]]:
     """The highest maxima by shape with the location at a row, where no other row is better."""
     cell, row, top = _tops(values[: len(slopes)], slopes)
     if not len(cell):
         return []
     reach, held = unit
-    logs = np.log(np.abs(x[:, None] - rows[row]) / reach)
-    known = np.where(logs > -np.inf, logs, 0.0)
+    of_these = logs[:, row]
+    known = np.where(of_these > -np.inf, of_these, 0.0)
 
     def slope(log_shape: Floats) -> Floats:
-        powers = np.exp(np.exp(log_shape) * logs)
+        powers = np.exp(np.exp(log_shape) * of_these)
         return profile_slope(np.exp(log_shape), share @ powers, share @ (powers * known), reach, held)
 
     begin, size = np.log(GRID[cell]), np.full(len(cell), GRID_STEP)
     found = uphill(slope, begin + top * size, 0.1 * size, begin, begin + size, CLOSE * size)
     shape = np.exp(found)
-    mean = share @ np.exp(shape * logs)
+    mean = share @ np.exp(shape * of_these)
     kept = []
     for k in np.argsort(-profile_value(shape, mean, reach, held), kind="stable"):
-        others = share @ np.exp(shape[k] * np.log(np.abs(x[:, None] - rows) / reach))
+        others = share @ np.exp(shape[k] * logs)
         if mean[k] <= others.min() * (1.0 + ROUNDING) and begin[k] < found[k] < begin[k] + GRID_STEP:
             kept.append((float(shape[k]), float(rows[row[k]])))
         if len(kept) == CUSPS:

@@ -21,7 +21,13 @@ NARROW = 4.0  # roundings of the place, below which a bracket is a point
 
 
 def uphill(
-    slope: Callable[[Floats], Floats], start: Floats, step: Floats, low: Floats, high: Floats, resolution: Floats
+    slope: Callable[[Floats], Floats],
+    start: Floats,
+    step: Floats,
+    low: Floats,
+    high: Floats,
+    resolution: Floats,
+    value: Floats | None = None,
 ) -> Floats:
     """The place next to ``start``, uphill, where the slope passes from above 0 to below; an end where it does not.
 
@@ -35,9 +41,11 @@ def uphill(
         Ends of where it looks.
     resolution : ndarray of shape (d,)
         The step that may be left.
+    value : ndarray of shape (d,), default=None
+        Slope at the start, which lies inside, where it is known.
     """
     at = np.clip(start, low, high)
-    value = slope(at)
+    value = slope(at) if value is None else value
     way = np.sign(value)
     left, right = (at.copy(), value.copy()), (at.copy(), value.copy())
     reach, open_ = step.copy(), way != 0.0
