@@ -18,7 +18,7 @@ half of the estimate is its. Where one does better than both pairs, mixtures of 
 divergence. Of mixtures and regression one that is far ahead is the estimate. Of many rows fits learn from some (`two_samples`).
 
 Where a column has atoms no normal distribution stands for anything, and the regression is the estimate; rows that are symbols
-have the neighbour estimate as it is, which on them is that of Zhang and Grabchak. All of it is free of units: multiplying or
+have the neighbour estimate by one neighbour, which on them is that of Zhang and Grabchak. All of it is free of units: multiplying or
 shifting a column of both samples changes nothing. The standard error takes the influence function of the log-ratio that was
 chosen, that of the neighbour estimate, and how far the three are apart. They also give the verdict: where the regression tells
 P and Q apart better than the distributions that were chosen and the three differ, none of them is to be trusted.
@@ -114,8 +114,10 @@ def assisted_routes(pair: SamplePair, k: int, standard_error: bool, random_state
     X, Y = pair.p.X, pair.q.X
     rng = np.random.default_rng(random_state.randint(2**31))
     atoms = has_atoms(X, rng) or has_atoms(Y, rng)
-    alone = min(pair.p.effective_size, pair.q.effective_size) < _FEWEST or (atoms and are_symbols(X, Y))
-    samples = TwoSamples(pair, k, standard_error, rng, usual=not (alone or atoms))
+    symbols = atoms and are_symbols(X, Y)
+    alone = symbols or min(pair.p.effective_size, pair.q.effective_size) < _FEWEST
+    # The ball around a symbol is that symbol wherever both samples have it: more neighbours would be other symbols.
+    samples = TwoSamples(pair, 1 if symbols else k, standard_error, rng, usual=not (alone or atoms))
     with single_threaded_blas():  # the matrices are small, and our own threads have the cores
         plain = samples.plain
         if alone or not np.isfinite(plain):

@@ -84,8 +84,8 @@ def kl_divergence(
             regression, free of units, with a verdict from their disagreement; the divergence of working distributions (normal
             ones, or mixtures) where these are as good as true, and the regression where it is far ahead of them. Densities may
             end at edges along the columns. On 52 pairs with a known divergence its error is .25 to .5 times that of the others
-            (``benchmarks/league.py``). For symbols and samples of fewer than 20 (effective) rows it is "common_radius" in normal
-            scores.
+            (``benchmarks/league.py``). For samples of fewer than 20 (effective) rows it is "common_radius" in normal scores, and for
+            symbols, with one neighbour, so that the ball around a symbol is that symbol.
     coordinates : {"auto", "normal_scores", "scaled"} or None, default="auto"
         In which rows are near each other, for the methods that search in them as they are: pooled normal scores of every column
         (no unit matters), columns over their pooled quartile range, or None: as given (rotations do not matter, units do).
