@@ -10,6 +10,7 @@ from sklearn.utils.metaestimators import available_if
 
 from fastkl.density.contract import Density, learns_from_blocks
 from fastkl.rows.batch import Choice
+from fastkl.rows.columns import as_list
 from fastkl.rows.jobs import Job
 
 
@@ -72,5 +73,4 @@ class JobMembers(Density):
     def _choice_of(self, columns: Sequence[Any] | None, sample_weight: str | None) -> Choice:
         if sample_weight is not None and not isinstance(sample_weight, str):
             raise TypeError("sample_weight is the name of a column of the batches; else map (X, weights) pairs.")
-        wanted = [columns] if isinstance(columns, str | int) else columns
-        return Choice(None if wanted is None else list(wanted), sample_weight, self._takes_labels())
+        return Choice(None if columns is None else as_list(columns), sample_weight, self._takes_labels())

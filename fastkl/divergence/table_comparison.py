@@ -24,7 +24,7 @@ from fastkl.divergence.significance import permutation_test
 from fastkl.divergence.stability import population_stability_index
 from fastkl.divergence.table_columns import DATE, LABEL, NUMBER, ColumnPair, paired_columns, refuse_missing
 from fastkl.exceptions import SharedRowsWarning
-from fastkl.rows.columns import listed
+from fastkl.rows.columns import as_list, listed
 from fastkl.rows.reading import refuse_unread
 
 __all__ = ["TableComparison", "TableLine", "compare_tables"]
@@ -237,8 +237,8 @@ def compare_tables(
     p: Any,
     q: Any,
     *,
-    columns: Sequence[Any] | None = None,
-    labels: Sequence[Any] = (),
+    columns: str | int | Sequence[Any] | None = None,
+    labels: str | int | Sequence[Any] = (),
     drop_missing: bool = False,
     test: bool = True,
     n_neighbors: int | None = None,
@@ -256,9 +256,9 @@ def compare_tables(
     ----------
     p, q : data frame (pandas, polars, Arrow) or array-like of shape (n, d), (m, d)
         The tables.
-    columns : sequence, default=None
+    columns : str, int, or sequence of these, default=None
         Names of the columns to compare (numbers for arrays); by default all, which both tables then have.
-    labels : sequence, default=()
+    labels : str, int, or sequence of these, default=()
         Columns that are labels although they hold numbers: codes, years, postcodes.
     drop_missing : bool, default=False
         Whether to leave missing values out: of a column its own, of a joint line every row that lacks one of its values. By
@@ -304,7 +304,7 @@ def compare_tables(
     """
     refuse_unread(p, "p")
     refuse_unread(q, "q")
-    pairs = paired_columns(p, q, None if columns is None else list(columns), list(labels))
+    pairs = paired_columns(p, q, None if columns is None else as_list(columns), as_list(labels))
     if not drop_missing:
         refuse_missing(pairs, "Fill them, leave the columns out, or set drop_missing=True to compare without them.")
     compare = _Comparison(

@@ -79,6 +79,11 @@ def column_number(column: Any, names: Names | None, d: int, place: str = "The ta
     raise SourceError(f"{place} has no column {column!r}; its columns are {listed(known)}.")
 
 
+def as_list(columns: Any) -> list[Any]:
+    """Columns that a person names, in a list: a single text or number is one of them, not letters."""
+    return [columns] if isinstance(columns, str | int) else list(columns)
+
+
 def refuse_duplicates(names: Names, name: str, wanted: Collection[int] | None = None) -> None:
     """SourceError where two columns have one name, and either is among the ``wanted`` (None for all)."""
     seen: dict[Any, int] = {}

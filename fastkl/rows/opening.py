@@ -14,6 +14,7 @@ from fastkl.exceptions import SourceError
 from fastkl.rows import arrow
 from fastkl.rows.batch import Choice
 from fastkl.rows.chained import ChainedSource
+from fastkl.rows.columns import as_list
 from fastkl.rows.csv_path import CsvPath
 from fastkl.rows.iterables import FrameSource, IterableSource
 from fastkl.rows.npy import NpySource
@@ -55,8 +56,7 @@ def open_source(
     """
     if block_rows is not None and (isinstance(block_rows, bool) or not isinstance(block_rows, int) or block_rows < 1):
         raise ValueError(f"batch_rows is a number of rows of at least 1, not {block_rows!r}.")
-    if isinstance(columns, str | int):
-        columns = [columns]
+    columns = None if columns is None else as_list(columns)
     if isinstance(source, Source):
         if columns is not None or weights is not None or block_rows is not None:
             raise ValueError(
@@ -68,7 +68,7 @@ def open_source(
 
         return DaskSource(source, columns=columns, weights=weights, block_rows=block_rows, labels=labels)
     in_table, apart = _split_weights(weights)
-    choice = Choice(None if columns is None else list(columns), in_table, labels, _header(source))
+    choice = Choice(columns, in_table, labels, _header(source))
     opened = _opened(source, choice, apart, block_rows)
     if apart is not None and opened.n_rows is not None:
         apart.check(opened.n_rows)

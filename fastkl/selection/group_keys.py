@@ -16,7 +16,7 @@ from scipy import sparse
 from fastkl._core.array_types import Floats
 from fastkl.exceptions import ColumnTypeError, SourceError
 from fastkl.rows.batch import Choice, as_batch
-from fastkl.rows.columns import listed
+from fastkl.rows.columns import as_list, listed
 from fastkl.rows.missing import missing
 from fastkl.rows.reading import refuse_unread
 from fastkl.rows.tables import column_names, column_values
@@ -30,9 +30,9 @@ def sorted_groups(X: Any, by: Any, columns: Any) -> tuple[Floats, list[str], dic
     refuse_unread(X, "X")
     names = column_names(X)
     keys = _keys(X, by, names)
-    if isinstance(columns, str | int):
-        columns = [columns]  # a text is no list of letters
-    elif columns is None and names is not None:
+    if columns is not None:
+        columns = as_list(columns)
+    elif names is not None:
         columns = [name for name in names if name not in keys]
     if not hasattr(X, "shape") and names is None:
         X = np.asarray(X)

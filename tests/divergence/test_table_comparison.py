@@ -231,7 +231,16 @@ def test_kinds_that_differ_are_errors_and_codes_can_be_labels():
 def test_lines_do_not_depend_on_each_other():
     p, q = tables(60, 50)
     alone = compare_tables(p, q, columns=["y"]).columns[0]
+    assert compare_tables(p, q, columns="y").columns[0].to_dict() == alone.to_dict()
     assert alone.to_dict() == compare_tables(p, q).columns[1].to_dict()
+
+
+def test_a_text_is_one_name():
+    """Its letters were taken for names."""
+    p = pd.DataFrame({"a": [1, 2, 2, 3], "b": [1, 2, 3, 3], "ab": [2, 2, 1, 1]})
+    assert [line.name for line in compare_tables(p, p, columns="ab", test=False).columns] == ["ab"]
+    kinds = {line.name: line.kind for line in compare_tables(p, p, labels="ab", test=False).columns}
+    assert kinds == {"a": "number", "b": "number", "ab": "label"}
 
 
 def test_columns_that_are_not_in_a_joint_line_are_named():
