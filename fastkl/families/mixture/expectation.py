@@ -18,6 +18,7 @@ from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl._core.rows import AnyRows, Rows
 from fastkl.exceptions import SupportError
 from fastkl.families._mixture import IncompleteNormals, log_sum_exp, weighted_sum
+from fastkl.families.base import Family
 from fastkl.families.gradient_sums import added
 from fastkl.families.incomplete import expected_statistics, log_terms
 from fastkl.families.mixture.layout import WEIGHTS, Group, Layout
@@ -305,3 +306,19 @@ def where_outside(row: Any) -> str:
             "lies outside the support of every component, or so far from all of them that its density is 0 to rounding"
         )
     return "lies outside the support of every component"
+
+
+def shared_scores(family: Family, rows: Rows, params: Params, shares: Floats) -> Params | None:
+    """The scores of the rows under a component, times its share in them; None where the family leaves them to differences.
+
+    A row outside the component's support has no slope there, and no share.
+    """
+    inside = shares > 0.0
+    part = rows if inside.all() else Rows(rows.X[inside], incomplete=rows.incomplete)
+    own = family.score_rows(part, params)
+    if own is None:
+        return None
+    found: Params = {name: np.zeros((len(shares), *np.shape(value))) for name, value in params.items()}
+    for name, value in own.items():
+        found[name][inside] = shares[inside].reshape(-1, *[1] * (value.ndim - 1)) * value
+    return found

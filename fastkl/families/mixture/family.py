@@ -16,7 +16,7 @@ from fastkl.families.drawing import AT_ONCE, draws
 from fastkl.families.matrices import inverses
 from fastkl.families.mixture.ascent import Ascent
 from fastkl.families.mixture.conditioning import conditioned
-from fastkl.families.mixture.expectation import Components, both_added, gradient_block
+from fastkl.families.mixture.expectation import Components, both_added, gradient_block, shared_scores
 from fastkl.families.mixture.layout import WEIGHTS, Layout
 from fastkl.families.mixture.tails import Part, column_parts, log_tail, quantile
 from fastkl.families.normal import Normal
@@ -238,15 +238,10 @@ class Mixture(Family):
         shares = components.responsibilities(rows)[1]
         slopes: list[Params] = [{} for _ in range(self.layout.size)]
         for k, family in enumerate(self.component_families):
-            # a row outside the support of a component has no slope there, and no share
-            inside, params = shares[k] > 0.0, components.params[k]
-            part = rows if inside.all() else Rows(rows.X[inside], incomplete=rows.incomplete)
-            own = family.score_rows(part, params)
+            own = shared_scores(family, rows, components.params[k], shares[k])
             if own is None:
                 return None
-            slopes[k] = {name: np.zeros((len(inside), *np.shape(value))) for name, value in params.items()}
-            for name, value in own.items():
-                slopes[k][name][inside] = _times(shares[k][inside], value)
+            slopes[k] = own
         found: Params = {WEIGHTS: (shares / np.where(components.weights > 0.0, components.weights, np.inf)[:, None]).T}
         for group in self.layout.groups:
             for name in group.family.parameter_names:
@@ -408,10 +403,6 @@ def _curvature(statistics: Statistics) -> Floats:
             "standard_errors=True."
         )
     return np.asarray(statistics["curvature"])
-
-
-def _times(shares: Floats, values: Floats) -> Floats:
-    return shares.reshape(len(shares), *[1] * (values.ndim - 1)) * values
 
 
 def sharp_entries(names: Sequence[str], slopes: Floats, curvature: Floats) -> NDArray[np.bool_]:
