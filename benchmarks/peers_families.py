@@ -46,6 +46,9 @@ DISTRIBUTIONS: dict[str, tuple[object, Callable, Callable]] = {
     ),
     "student_t": (stats.t(4.0, 1.0, 2.0), stats.t.fit, lambda p: (stats.t, (p["df"],), p["loc"], p["scale"])),
     "logistic": (stats.logistic(1.0, 2.0), stats.logistic.fit, lambda p: (stats.logistic, (), p["loc"], p["scale"])),
+    "generalized_normal": (
+        stats.gennorm(0.7, 1.0, 2.0), stats.gennorm.fit, lambda p: (stats.gennorm, (p["shape"],), p["loc"], p["scale"])
+    ),
     "cauchy": (stats.cauchy(1.0, 2.0), stats.cauchy.fit, lambda p: (stats.cauchy, (), p["loc"], p["scale"])),
     "gumbel": (stats.gumbel_r(1.0, 2.0), stats.gumbel_r.fit, lambda p: (stats.gumbel_r, (), p["loc"], p["scale"])),
     "loglogistic": (

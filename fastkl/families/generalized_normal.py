@@ -20,6 +20,7 @@ from fastkl.exceptions import DegenerateDataError, SupportError
 from fastkl.families.base import Fit
 from fastkl.families.extreme_values import column_extremes, columns_of, merged_extremes
 from fastkl.families.solvers.iterative import SAMPLE_ROWS, constant_columns, scattered
+from fastkl.families.solvers.medians import medians
 from fastkl.families.solvers.power_profile import (
     IRREGULAR,
     LARGEST,
@@ -232,8 +233,11 @@ class GeneralizedNormal(UnivariateFamily):
             return best, highest, lost
         for member in MEMBERS:
             shape = np.full_like(highest, member)
-            loc = np.where(np.isnan(best["loc"]), of_sample.middle, best["loc"])
-            loc = of_sample.locate(shape, loc, RESOLUTION_OF_LOC)
+            if member == 1.0 and "loc" not in profile.fixed:
+                loc = medians(of_sample.rows)
+            else:
+                loc = np.where(np.isnan(best["loc"]), of_sample.middle, best["loc"])
+                loc = of_sample.locate(shape, loc, RESOLUTION_OF_LOC)
             value = profile.value(shape, loc)
             higher = value > np.maximum(highest, lost)
             if not higher.any():

@@ -47,16 +47,19 @@ def first_look(
     logs = np.log(np.abs(x[:, None] - places) / reach)
     known = np.where(logs > -np.inf, logs, 0.0)  # the power of 0 is 0
     held = None if scale is None else np.full(1, scale)
-    values = np.empty((len(shapes), len(places)))
+    values = np.full((len(shapes), len(places)), -np.inf)
     slopes = np.empty((np.count_nonzero(shapes < STEEP) if loc is None else 0, len(rows)))
-    powers = np.empty_like(logs)
+    powers, smooth = np.empty_like(logs), _spaced(len(rows), len(places)) if len(slopes) else np.arange(len(places))
+    of_smooth = np.ascontiguousarray(logs[:, smooth])
     for i, shape in enumerate(shapes):
+        if i >= len(slopes):
+            values[i, smooth] = profile_value(shape, share @ np.exp(shape * of_smooth), reach, held)
+            continue
         np.exp(np.multiply(shape, logs, out=powers), out=powers)
         mean = share @ powers
         values[i] = profile_value(shape, mean, reach, held)
-        if i < len(slopes):
-            mean_log = share @ np.multiply(powers, known, out=powers)
-            slopes[i] = profile_slope(shape, mean, mean_log, reach, held)[: len(rows)]
+        mean_log = share @ np.multiply(powers, known, out=powers)
+        slopes[i] = profile_slope(shape, mean, mean_log, reach, held)[: len(rows)]
     values = np.where(np.isnan(values), -np.inf, values)
     if len(shapes) == 1:
         best = np.argsort(-values[0])[:: max(len(places) // 8, 1)][:STARTS]
@@ -70,6 +73,12 @@ def first_look(
         cusps, inner = cusps[:1], inner[shapes[inner + 1] > 1.0]
     along = [(float(shapes[i]), float(places[place[i]])) for i in inner[:STARTS]]
     return Look(along, cusps, float(ridge[0]))
+
+
+def _spaced(n_rows: int, n_places: int) -> NDArray[np.intp]:
+    """Numbers of the places that do for smooth shapes: some of the rows, and what is between them."""
+    places = np.arange(n_places)
+    return np.append(places[: n_rows : -(-n_rows // LEAST_PLACES)], places[n_rows:])
 
 
 def _tops(values: Floats, slopes: Floats) -> tuple[NDArray[np.intp], NDArray[np.intp], Floats]:
@@ -114,9 +123,9 @@ def _cusps(
     found = uphill(slope, begin + top * size, 0.1 * size, begin, begin + size, CLOSE * size)
     shape = np.exp(found)
     mean = share @ np.exp(shape * of_these)
-    kept = []
+    kept, powers = [], np.empty_like(logs)
     for k in np.argsort(-profile_value(shape, mean, reach, held), kind="stable"):
-        others = share @ np.exp(shape[k] * logs)
+        others = share @ np.exp(np.multiply(shape[k], logs, out=powers), out=powers)
         if mean[k] <= others.min() * (1.0 + ROUNDING) and begin[k] < found[k] < begin[k] + GRID_STEP:
             kept.append((float(shape[k]), float(rows[row[k]])))
         if len(kept) == CUSPS:
