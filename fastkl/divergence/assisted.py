@@ -18,8 +18,8 @@ half of the estimate is its. Where one does better than both pairs, mixtures of 
 divergence. Of mixtures and regression one that is far ahead is the estimate. Of many rows fits learn from some (`two_samples`).
 
 Where a column has atoms no normal distribution stands for anything, and the regression is the estimate; rows that are symbols
-have the neighbour estimate by one neighbour, which on them is that of Zhang and Grabchak. All of it is free of units: multiplying or
-shifting a column of both samples changes nothing. The standard error takes the influence function of the log-ratio that was
+have the neighbour estimate by one neighbour, which on them is that of Zhang and Grabchak. All of it is free of units: multiplying
+or shifting a column of both samples changes nothing. The standard error takes the influence function of the log-ratio that was
 chosen, that of the neighbour estimate, and how far the three are apart. They also give the verdict: where the regression tells
 P and Q apart better than the distributions that were chosen and the three differ, none of them is to be trusted.
 """

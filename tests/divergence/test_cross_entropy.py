@@ -67,5 +67,4 @@ def test_a_table_with_labels_under_a_model_of_both(library):
     assert cross_entropy(table, model).standard_error == pytest.approx(surprisal.std() / np.sqrt(300), rel=0.01)
     strange = module.DataFrame({"x": x, "label": np.where(labels == "a", "c", "b")})
     assert cross_entropy(strange, model) == np.inf
-    with pytest.raises(ValueError, match="holds labels beside numbers.*cross_entropy.*compare_tables"):
-        kl_divergence(table, model)
+    assert abs(kl_divergence(table, model)) < 2.0 * kl_divergence(table, model).standard_error < 0.2

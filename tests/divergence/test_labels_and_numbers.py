@@ -1,0 +1,99 @@
+"""A table of labels and numbers against a product of models: by labels, and numbers among rows with equal ones."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from fastkl import DensityMLE, MixtureMLE, ProductDensity, kl_divergence
+
+LABELS, SHARES = np.array(["a", "b", "c"]), np.array([0.5, 0.3, 0.2])
+CHOLESKY = np.array([[1.0, 0.0], [0.5, 1.0]])
+
+
+def table(rng, n, shift=0.0):
+    """Labels, and normal numbers that are shifted from one label to the next."""
+    which = rng.choice(3, n, p=SHARES)
+    numbers = rng.normal(size=(n, 2)) @ CHOLESKY.T + shift * which[:, np.newaxis]
+    return pd.DataFrame({"kind": LABELS[which], "x": numbers[:, 0], "y": numbers[:, 1]})
+
+
+def product(frame):
+    groups = [("kind", DensityMLE("categorical"), ["kind"]), ("xy", DensityMLE("multivariate_normal"), ["x", "y"])]
+    return ProductDensity(groups).fit(frame)
+
+
+@pytest.mark.parametrize("n", [200, 2000])
+def test_a_correct_model_covers_zero(n):
+    model = product(table(np.random.default_rng(99), 100_000))
+    covered, flagged = [], []
+    for seed in range(20):
+        estimate = kl_divergence(table(np.random.default_rng(seed), n), model)
+        covered.append(abs(estimate) <= 1.96 * estimate.standard_error)
+        flagged.append(estimate.diagnostics["bias_suspected"])
+    assert np.mean(covered) >= 0.85
+    assert np.mean(flagged) <= 0.1
+
+
+def test_what_labels_tell_of_numbers_is_in_it():
+    large = table(np.random.default_rng(98), 200_000, shift=1.0)
+    model = product(large)
+    which = pd.Categorical(large["kind"]).codes
+    numbers = large[["x", "y"]].to_numpy() - which[:, np.newaxis]
+    log_p = np.log(SHARES[which]) + stats.multivariate_normal(np.zeros(2), CHOLESKY @ CHOLESKY.T).logpdf(numbers)
+    truth = float(np.mean(log_p - model.score_samples(large)))
+    assert truth > 0.2
+    covered = []
+    for seed in range(10):
+        estimate = kl_divergence(table(np.random.default_rng(seed), 600, shift=1.0), model)
+        covered.append(abs(estimate - truth) <= 2.0 * estimate.standard_error < 0.1)
+        parts = [estimate.diagnostics[name] for name in ("of_labels", "of_numbers")]
+        np.testing.assert_allclose(sum(parts), float(estimate), rtol=1e-12)
+    assert np.mean(covered) >= 0.8
+
+
+def test_it_is_the_sum_over_the_labels_by_hand():
+    frame = table(np.random.default_rng(1), 400)
+    model = product(table(np.random.default_rng(2), 5000))
+    labels, numbers = model.marginal(["kind"]), model.marginal(["x", "y"])
+    shares = frame["kind"].value_counts(normalize=True)
+    expected = float(kl_divergence(frame[["kind"]], labels)) + sum(
+        share * float(kl_divergence(frame.loc[frame["kind"] == kind, ["x", "y"]], numbers))
+        for kind, share in shares.items()
+    )
+    np.testing.assert_allclose(float(kl_divergence(frame, model)), expected, rtol=1e-12)
+
+
+def test_weights_units_and_rows_of_weight_0():
+    frame = table(np.random.default_rng(1), 400)
+    model = product(frame)
+    plain = kl_divergence(frame, model)
+    weights = np.ones(400)
+    np.testing.assert_allclose(
+        float(kl_divergence(frame, model, sample_weight_p=7.0 * weights)), float(plain), rtol=1e-9
+    )
+    weights[::4] = 0.0
+    left_out = kl_divergence(frame, model, sample_weight_p=weights)
+    np.testing.assert_allclose(float(left_out), float(kl_divergence(frame[weights > 0.0], model)), rtol=1e-9)
+    scaled = frame.assign(x=1e6 * frame["x"])
+    np.testing.assert_allclose(float(kl_divergence(scaled, product(scaled))), float(plain), rtol=1e-6)
+
+
+def test_rare_labels_are_taken_together_and_said():
+    rng = np.random.default_rng(3)
+    frame = table(rng, 200)
+    model = product(frame.assign(kind=frame["kind"].where(rng.random(200) > 0.3, "rare" + frame.index.astype(str))))
+    rare = frame.assign(kind=frame["kind"].where(rng.random(200) > 0.3, "rare" + frame.index.astype(str)))
+    known = rare[rare["kind"].isin(model.marginal(["kind"]).categories_[0])]
+    estimate = kl_divergence(known, model)
+    assert np.isfinite(estimate)
+    assert any("taken together" in reason for reason in estimate.diagnostics["reasons"])
+    assert kl_divergence(frame.assign(kind="new"), model) == np.inf
+
+
+def test_other_models_of_such_tables_are_refused():
+    frame = table(np.random.default_rng(1), 200)
+    family = [("kind", "categorical", ["kind"]), ("xy", "multivariate_normal", ["x", "y"])]
+    mixture = MixtureMLE(2, family=family, random_state=0).fit(frame)
+    with pytest.raises(ValueError, match="holds labels beside numbers.*no product of models.*cross_entropy.*compare_tables"):
+        kl_divergence(frame, mixture)
