@@ -14,7 +14,7 @@ from itertools import islice
 import numpy as np
 
 from fastkl._core.array_types import Params
-from fastkl._core.iterations import is_stopped, report, told
+from fastkl._core.iterations import is_heard, is_stopped, report, told
 from fastkl._core.rows import AnyRows, Rows
 from fastkl.density.parametric.incomplete import filled_for_starts, fit_any_rows
 from fastkl.density.parametric.mixture_moves import ball, half_of, moved_starts
@@ -170,9 +170,13 @@ class Search:
         """An ascent of the search, which is told of as a whole; who has asked for the end gets one map from each start."""
         with told(None):
             climb = ascent.run(start, self.tol, 1 if is_stopped() else self.max_iter)
-        if climb.collapsed is None:
-            report(lambda: climb.params)
+        self._report(climb, ascent)
         return climb
+
+    def _report(self, climb: Climb, ascent: Ascent) -> None:
+        """Tell of a place that may be that of the fit."""
+        if is_heard() and climb.collapsed is None and not spurious_components(self.mixture, climb, ascent.rows):
+            report(partial(_params_of, climb))
 
     def _tried(self, ascent: Ascent, starts: Sequence[Params]) -> list[Climb]:
         """Short ascents from all of these starts."""
@@ -183,8 +187,7 @@ class Search:
             with told(None):
                 found += ascent.shorts(starts[first : first + AT_ONCE])
             for climb in found[first:]:
-                if climb.collapsed is None:
-                    report(partial(_params_of, climb))
+                self._report(climb, ascent)
         return found
 
     def _told_apart(self, ascent: Ascent, starts: Sequence[Params]) -> list[Climb]:
