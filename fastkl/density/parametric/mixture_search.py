@@ -117,7 +117,10 @@ class Search:
             self._raise_without(found)
         followed = self._ranked([self._with_ends(climb, ascent, sample) for climb in followed], sample)
         best = self._moved(followed, ascent, starts, filled)
-        return best if sample is self.rows else self._on_all_rows([best, *followed[1:]], sample)
+        if sample is not self.rows:
+            return self._on_all_rows([best, *followed[1:]], sample)
+        report(partial(_params_of, best))  # others have been told of since
+        return best
 
     def _on_all_rows(self, climbs: Sequence[Climb], sample: Rows) -> Climb:
         """The first proper maximum of all rows to which those of a sample lead, or the highest of the others."""
