@@ -195,10 +195,11 @@ class Search:
 
     def _told_apart(self, ascent: Ascent, starts: Sequence[Params]) -> list[Climb]:
         """Short ascents: where they are light, and many, from the best third that shorter ones find."""
-        if not ascent.is_light or len(starts) <= FEW_STARTS:
-            return ascent.shorts(starts)
-        ahead = self._ranked(ascent.shorts(starts, FIRST_MAPS), ascent.rows, max(FEW_STARTS, len(starts) // 3))
-        return ascent.shorts([climb.params for climb in ahead])
+        with told(None):
+            if not ascent.is_light or len(starts) <= FEW_STARTS:
+                return ascent.shorts(starts)
+            ahead = self._ranked(ascent.shorts(starts, FIRST_MAPS), ascent.rows, max(FEW_STARTS, len(starts) // 3))
+            return ascent.shorts([climb.params for climb in ahead])
 
     def _grown(
         self,
