@@ -14,7 +14,7 @@ from itertools import islice
 import numpy as np
 
 from fastkl._core.array_types import Params
-from fastkl._core.iterations import is_stopped, report, told
+from fastkl._core.iterations import is_heard, is_stopped, report, told
 from fastkl._core.rows import AnyRows, Rows
 from fastkl.density.parametric.incomplete import filled_for_starts, fit_any_rows
 from fastkl.density.parametric.mixture_moves import ball, half_of, moved_starts
@@ -117,7 +117,10 @@ class Search:
             self._raise_without(found)
         followed = self._ranked([self._with_ends(climb, ascent, sample) for climb in followed], sample)
         best = self._moved(followed, ascent, starts, filled)
-        return best if sample is self.rows else self._on_all_rows([best, *followed[1:]], sample)
+        if sample is not self.rows:
+            return self._on_all_rows([best, *followed[1:]], sample)
+        report(partial(_params_of, best))  # others have been told of since
+        return best
 
     def _on_all_rows(self, climbs: Sequence[Climb], sample: Rows) -> Climb:
         """The first proper maximum of all rows to which those of a sample lead, or the highest of the others."""
@@ -170,9 +173,13 @@ class Search:
         """An ascent of the search, which is told of as a whole; who has asked for the end gets one map from each start."""
         with told(None):
             climb = ascent.run(start, self.tol, 1 if is_stopped() else self.max_iter)
-        if climb.collapsed is None:
-            report(lambda: climb.params)
+        self._report(climb, ascent)
         return climb
+
+    def _report(self, climb: Climb, ascent: Ascent) -> None:
+        """Tell of a place that may be that of the fit."""
+        if is_heard() and climb.collapsed is None and not spurious_components(self.mixture, climb, ascent.rows):
+            report(partial(_params_of, climb))
 
     def _tried(self, ascent: Ascent, starts: Sequence[Params]) -> list[Climb]:
         """Short ascents from all of these starts."""
@@ -183,16 +190,16 @@ class Search:
             with told(None):
                 found += ascent.shorts(starts[first : first + AT_ONCE])
             for climb in found[first:]:
-                if climb.collapsed is None:
-                    report(partial(_params_of, climb))
+                self._report(climb, ascent)
         return found
 
     def _told_apart(self, ascent: Ascent, starts: Sequence[Params]) -> list[Climb]:
         """Short ascents: where they are light, and many, from the best third that shorter ones find."""
-        if not ascent.is_light or len(starts) <= FEW_STARTS:
-            return ascent.shorts(starts)
-        ahead = self._ranked(ascent.shorts(starts, FIRST_MAPS), ascent.rows, max(FEW_STARTS, len(starts) // 3))
-        return ascent.shorts([climb.params for climb in ahead])
+        with told(None):
+            if not ascent.is_light or len(starts) <= FEW_STARTS:
+                return ascent.shorts(starts)
+            ahead = self._ranked(ascent.shorts(starts, FIRST_MAPS), ascent.rows, max(FEW_STARTS, len(starts) // 3))
+            return ascent.shorts([climb.params for climb in ahead])
 
     def _grown(
         self,

@@ -254,4 +254,5 @@ def _normals_alone(layout: Layout, rows: Rows, shares: Floats, fixed: Any) -> Pa
     sums, means, scatters = (np.stack([own[name] for own in statistics]) for name in ("weight", "mean", "scatter"))
     weights = _weights(sums, fixed)
     found = Moments(0.0, sums, means, scatters, int(statistics[0]["n_rows"]))
-    return StackedNormals(layout.groups[0], weights, means, scatters).following(found, weights).params
+    with np.errstate(all="ignore"):  # of a component without spread, which is then an error
+        return StackedNormals(layout.groups[0], weights, means, scatters).following(found, weights).params

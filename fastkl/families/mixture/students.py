@@ -101,7 +101,9 @@ class StudentMaps:
         df = np.empty((1, self.layout.size, 1 if self.is_joint else self.X.shape[1]))
         for group in self.layout.groups:
             df[:, list(group.members)] = group.family.fixed_parameters().get("df", START_DF)
-        moments, bad = self._maximum(shares, np.repeat(shares[..., None], df.shape[2], axis=3), 1.0 / df)
+        moments, bad = self._maximum(
+            shares, np.repeat(shares[..., None], df.shape[2], axis=3), np.maximum(1.0 / df, NORMAL_K)
+        )
         if bad.any():
             raise DegenerateDataError("A part of the rows has no spread.")
         narrower = np.where(df > 4.0, 1.0 - 2.0 / df, 0.5)
