@@ -95,5 +95,7 @@ def test_other_models_of_such_tables_are_refused():
     frame = table(np.random.default_rng(1), 200)
     family = [("kind", "categorical", ["kind"]), ("xy", "multivariate_normal", ["x", "y"])]
     mixture = MixtureMLE(2, family=family, random_state=0).fit(frame)
-    with pytest.raises(ValueError, match="holds labels beside numbers.*no product of models.*cross_entropy.*compare_tables"):
+    with pytest.raises(
+        ValueError, match="holds labels beside numbers.*no product of models.*cross_entropy.*compare_tables"
+    ):
         kl_divergence(frame, mixture)
