@@ -18,6 +18,7 @@ from scipy.spatial.distance import cdist
 from fastkl._core.array_types import Floats
 from fastkl.density.refits import UNFITTABLE, fitted_again, named_draws
 from fastkl.divergence import entropy
+from fastkl.exceptions import DegenerateDataError
 
 JOINT = ("energy", "kl")
 MOST_ROWS = 1000  # of an energy distance: a million pairs
@@ -55,11 +56,14 @@ class JointStatistics:
         return found
 
     def _entropy(self, rows: Floats, weights: Floats | None) -> float:
-        """The plain estimate by neighbours, in the units of the columns."""
+        """The plain estimate by neighbours, in the units of the columns; -inf of rows on a surface, which have no density."""
         n_neighbors = min(NEIGHBOURS, len(rows) - 1)
-        of_rows = entropy(
-            rows / self.unit, method="knn", n_neighbors=n_neighbors, sample_weight_p=weights, standard_error=False
-        )
+        try:
+            of_rows = entropy(
+                rows / self.unit, method="knn", n_neighbors=n_neighbors, sample_weight_p=weights, standard_error=False
+            )
+        except DegenerateDataError:
+            return -np.inf
         return float(of_rows) + float(np.sum(np.log(self.unit)))
 
     def _energy(self, density: Any, rows: Floats, weights: Floats | None) -> float:

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import scipy.stats
 
-from fastkl import DensityMLE, KernelDensityMLE, MixtureMLE, kl_divergence
+from fastkl import DensityMLE, KernelDensityMLE, MixtureMLE, ProductDensity, kl_divergence
 from fastkl.density.joint_goodness import MOST_ROWS, JointStatistics
 
 RNG = np.random.default_rng(8)
@@ -105,3 +105,10 @@ def test_other_joint_densities(density):
     X = np.concatenate([NORMAL[:, :2], NORMAL[:, :2] + 9.0])[::4]
     report = density.fit(X).goodness_of_fit(X, statistic="energy", n_bootstrap=9, random_state=0)
     assert 0.0 < report.p_values["energy"][0] <= 1.0
+
+
+def test_rows_on_a_surface_are_those_of_no_density():
+    x, y = np.random.default_rng(0).normal(size=(2, 100))
+    rows = np.column_stack([x, y, x])
+    columns = ProductDensity([("two", DensityMLE(), [0, 1]), ("third", DensityMLE(), [2])]).fit(rows)
+    assert columns.goodness_of_fit(rows, n_bootstrap=19, random_state=0).p_values["kl"][0] == pytest.approx(0.05)

@@ -167,7 +167,7 @@ def test_collapse_is_named(kind):
         assert isinstance(run.collapsed, CollapsedError)
         assert run.collapsed.component == 2
     params[name][2] = 1e6
-    short = Ascent(mixture, mixture.layout, Rows(X[:50]), [None] * K).short(params)
+    short = Ascent(mixture, mixture.layout, Rows(X[:50]), [None] * K).shorts([params])[0]
     assert str(short.collapsed) == "no row is left for it"
 
 
@@ -176,7 +176,7 @@ def test_a_singular_start_is_a_collapse_and_no_error_of_linear_algebra():
     mixture, params = mixture_of("full"), params_of("full", 2, rng)
     params["covariance"][1] = np.ones((2, 2))
     ascent = Ascent(mixture, mixture.layout, Rows(rng.normal(size=(60, 2))), [None] * K)
-    for climb in (ascent.run(params, 1e-12, 50), ascent.short(params)):
+    for climb in (ascent.run(params, 1e-12, 50), ascent.shorts([params])[0]):
         assert climb.collapsed.component == 1
         assert "singular" in str(climb.collapsed)
 
@@ -186,7 +186,7 @@ def test_plain_maps_never_lower_the_log_likelihood(kind):
     rng = np.random.default_rng(0)
     X = np.concatenate([rng.normal(size=(80, 2)), rng.normal(3.0, 0.5, size=(70, 2))])
     mixture = mixture_of(kind)
-    climb = Ascent(mixture, mixture.layout, Rows(X), [None] * K).short(params_of(kind, 2, rng))
+    climb = Ascent(mixture, mixture.layout, Rows(X), [None] * K).shorts([params_of(kind, 2, rng)])[0]
     assert climb.n_maps > 3
     assert np.all(np.diff(climb.trace) >= 0.0)
     assert climb.log_likelihood == pytest.approx(mixture.log_likelihood(Rows(X), climb.params), rel=1e-12)

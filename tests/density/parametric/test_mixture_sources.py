@@ -43,10 +43,12 @@ def same_bits(first, second):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_files_and_batches(X, starts, kind, tmp_path):
-    memory = mixture(kind, starts).fit(X)
+    # small tables of t components go another way to their maximum, so that it is asked for to the last digits
+    end = {"tol": 1e-13} if kind == "t" else {}
+    memory = mixture(kind, starts).set_params(**end).fit(X)
     np.save(tmp_path / "rows.npy", X)
-    whole = mixture(kind, starts).fit_batches(tmp_path / "rows.npy")
-    if kind != "t":  # whose rows in memory keep the responsibilities of a map, in another order of sums
+    whole = mixture(kind, starts).set_params(**end).fit_batches(tmp_path / "rows.npy")
+    if kind != "t":
         same_bits(whole, memory)
     assert whole.log_likelihood_ == pytest.approx(memory.log_likelihood_, rel=1e-13)
     batches = mixture(kind, starts).fit_batches([X[at : at + BATCH] for at in range(0, N, BATCH)])
