@@ -2,29 +2,40 @@
 
 from __future__ import annotations
 
+from functools import cache
+from math import inf
+
 import numpy as np
 
 from fastkl.exceptions import DegenerateDataError
 from fastkl.families.base import Family, Fit
 
-LEAST_SCALE = 1.0 / np.finfo(np.float64).max  # rows are divided by a scale: the inverse has to be a number
+# Rows are divided by a scale: the inverse has to be a number.
+LEAST_SCALE = (1.0 + 1e-12) / float(np.finfo(np.float64).max)
 
 
 def raise_if_out_of_range(family: Family, fit: Fit) -> None:
     """DegenerateDataError for a scale of a column, estimated and at no boundary, that is no number or has no inverse."""
     if family.joint:
         return
-    spaces = family.spaces()
-    for name in family.free_names():
-        if spaces[name].role not in ("scale", "inverse_scale") or spaces[name].irregular or name in fit.boundary:
+    for name in _scales(type(family)):  # type: ignore[arg-type]  # a class can be hashed, whatever its objects can
+        sizes = np.ravel(fit.params[name]).tolist()  # of few columns: quicker than arrays
+        column = next((j for j, size in enumerate(sizes) if not LEAST_SCALE < abs(size) < inf), None)
+        if column is None or name in fit.boundary or name not in family.free_names():
             continue
-        sizes = np.abs(np.ravel(fit.params[name]))
-        bad = ~((sizes > LEAST_SCALE * (1.0 + 1e-12)) & np.isfinite(sizes))
-        if bad.any():
-            column = int(np.flatnonzero(bad)[0])
-            unit = "large" if not sizes[column] < 1.0 else "small"
-            raise DegenerateDataError(
-                f"The {family.name} {name} of column {column} is {sizes[column]:.6g}: the values are too {unit} for double "
-                "precision. Rescale the column, for instance to unit size.",
-                column,
-            )
+        unit = "small" if abs(sizes[column]) < 1.0 else "large"
+        raise DegenerateDataError(
+            f"The {family.name} {name} of column {column} is {sizes[column]:.6g}: the values are too {unit} for double "
+            "precision. Rescale the column, for instance to unit size.",
+            column,
+        )
+
+
+@cache
+def _scales(kind: type[Family]) -> tuple[str, ...]:
+    """The parameters of a family by which rows are divided."""
+    return tuple(
+        name
+        for name, space in kind.parameters.items()
+        if space.role in ("scale", "inverse_scale") and not space.irregular
+    )
