@@ -13,6 +13,7 @@ larger than that of the rows, so one column is enough for it to be infinite.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -95,6 +96,26 @@ def _all_among(values: NDArray[Any], column: NDArray[Any]) -> bool:
 def lacking_in_columns(p: Sample, q: Sample) -> list[str]:
     """For each column in which p has an atom that q lacks: why the divergence is infinite."""
     reasons = []
+    for j, values, counts in _lacking(p, q):
+        at = int(np.argmax(counts))
+        reasons.append(
+            f"Column {j}: {counts[at]} of {p.n_rows} rows of p have the value {values[at]:.6g}, which q never has although "
+            "its values are no smooth tail there: p has an atom that q lacks, and the divergence is infinite. If values are "
+            "rounded in one sample alone, round both alike."
+        )
+    return reasons
+
+
+def at_lacking_atoms(p: Sample, q: Sample) -> NDArray[np.bool_]:
+    """Which rows of p have, in some column, the value of an atom that q lacks, (n,)."""
+    there = np.zeros(p.n_rows, dtype=bool)
+    for j, values, _ in _lacking(p, q):
+        there |= np.isin(p.X[:, j], values)
+    return there
+
+
+def _lacking(p: Sample, q: Sample) -> Iterator[tuple[int, NDArray[Any], NDArray[np.intp]]]:
+    """Columns in which p has atoms that q lacks, with their values and how many rows of p have each."""
     limits = LackingAtoms(p, q)
     for j, (first, second) in enumerate(zip(p.X.T, q.X.T, strict=True)):
         some = np.sort(first[:: -(-len(first) // _SCREENED)])
@@ -105,10 +126,4 @@ def lacking_in_columns(p: Sample, q: Sample) -> list[str]:
         known, rows = np.unique(second, return_counts=True)
         lacking = limits.are_lacking(values, counts, known, rows)
         if lacking.any():
-            at = int(np.argmax(np.where(lacking, counts, 0)))
-            reasons.append(
-                f"Column {j}: {counts[at]} of {len(first)} rows of p have the value {values[at]:.6g}, which q never has although "
-                "its values are no smooth tail there: p has an atom that q lacks, and the divergence is infinite. If values are "
-                "rounded in one sample alone, round both alike."
-            )
-    return reasons
+            yield j, values[lacking], counts[lacking]

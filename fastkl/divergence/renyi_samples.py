@@ -22,6 +22,7 @@ import numpy as np
 from fastkl._core.blas_threads import single_threaded_blas
 from fastkl.divergence.arguments import FloatArray, Sample
 from fastkl.divergence.assisted import Assisted, are_symbols, assisted_routes
+from fastkl.divergence.atoms import at_lacking_atoms
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.neighbors import SamplePair
 from fastkl.divergence.options import Options
@@ -56,11 +57,34 @@ def _from_half_on(pair: SamplePair, alpha: float, options: Options) -> Estimate:
     if symbols or (alpha > 1.0 and np.isinf(found.estimate)):
         estimate = renyi_of_symbols(pair, alpha) if symbols else found.estimate
     else:
+        elsewhere = _without_lacking_atoms(pair, alpha, options) if np.isinf(found.estimate) else None
+        if elsewhere is not None:
+            return elsewhere
         with single_threaded_blas():
             estimate = _by_normals(found, alpha) if found.regression is None else _by_ratio(found, alpha)
     if options.standard_error:
         return estimate
     return Estimate(float(estimate), float("nan"), estimate.n_samples, estimate.method, dict(estimate.diagnostics))
+
+
+def _without_lacking_atoms(pair: SamplePair, alpha: float, options: Options) -> Estimate | None:
+    """Where p has atoms that q lacks, by its other rows, whose share is known; None where there are none in a column.
+
+    Orders below 1 stay finite: with s the share of the atoms, T is (1 - s)^alpha times that of the other rows.
+    """
+    p, there = pair.p, at_lacking_atoms(pair.p, pair.q)
+    if not there.any():
+        return None
+    share = p.mean(there.astype(np.float64)).value
+    if (~there).sum() < 2:
+        return Estimate(float("inf"), 0.0, (p.n_rows, pair.q.n_rows), "assisted")
+    others = Sample(np.ascontiguousarray(p.X[~there]), None if p.weights is None else p.weights[~there], p.n_jobs)
+    rest = renyi_of_pair(SamplePair(others, pair.q), alpha, options)
+    factor = alpha / (1.0 - alpha)
+    error = float(np.hypot(rest.standard_error, factor * np.sqrt(share / ((1.0 - share) * p.effective_size))))
+    diagnostics = {**rest.diagnostics, "share_of_atoms": share}
+    value = float(rest) - factor * float(np.log1p(-share))
+    return Estimate(value, error, (p.n_rows, pair.q.n_rows), rest.method, diagnostics)
 
 
 def _by_ratio(found: Assisted, alpha: float) -> Estimate:
@@ -99,11 +123,13 @@ def _by_ratio(found: Assisted, alpha: float) -> Estimate:
 
 
 def _by_normals(found: Assisted, alpha: float) -> Estimate:
-    """Of few rows, by normal distributions of them."""
+    """Of few rows, and of repeated ones that q lacks, by normal distributions of them."""
     samples = found.samples
     value = normal_pair(*samples.spaces["scaled"], samples.masses_where()).renyi(alpha)
-    error = max(alpha, 1.0) * max(found.estimate.standard_error, abs(value - alpha * float(found.estimate)))
-    reason = "There are few rows: the estimate is that of normal distributions of them."
+    apart = abs(value - alpha * float(found.estimate)) if np.isfinite(found.estimate) else abs(value)
+    error = max(alpha, 1.0) * max(found.estimate.standard_error, apart)
+    why = "There are few rows" if np.isfinite(found.estimate) else "p has repeated rows that q lacks"
+    reason = f"{why}: the estimate is that of normal distributions of them."
     return _labelled(found.estimate, value, error, [reason, *found.estimate.diagnostics["reasons"]], {})
 
 

@@ -328,3 +328,16 @@ def test_few_rows_say_so():
     found = renyi_divergence([0.1, 0.5, 0.9, 1.4], [2.0, 2.4, 3.0, 4.1], 0.5)
     assert found.diagnostics["bias_suspected"]
     assert "few rows" in found.diagnostics["reasons"][0]
+
+
+@pytest.mark.parametrize("alpha", [0.2, 0.5, 0.8])
+def test_an_atom_that_q_lacks_leaves_orders_below_one_finite(alpha):
+    truth = alpha * np.log(0.7) / (alpha - 1.0)  # 0.7 of p has the density of q
+    covered = []
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        x, y = np.where(rng.random(1000) < 0.3, 0.0, rng.exponential(size=1000)), rng.exponential(size=1000)
+        found = renyi_divergence(x, y, alpha)
+        covered.append(abs(found - truth) <= 2.0 * found.standard_error < 0.3)
+    assert np.mean(covered) >= 0.8
+    assert renyi_divergence(x, y, 1.5) == np.inf
