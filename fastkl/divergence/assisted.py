@@ -88,8 +88,8 @@ class Assisted:
         With what the routes share.
     regression, chosen : Route or None
         The regression, and the route whose log-ratio was chosen; None where the neighbours are alone.
-    atoms : bool
-        Whether a column has values that repeat.
+    atoms, symbols : bool
+        Whether a column has values that repeat, and whether the rows are symbols.
     doubts : list of str
         Reasons not to trust the log-ratios where the rows of both samples are; those of the estimate are of tails too.
     """
@@ -99,6 +99,7 @@ class Assisted:
     regression: Route | None = None
     chosen: Route | None = None
     atoms: bool = False
+    symbols: bool = False
     doubts: list[str] = field(default_factory=list)
 
 
@@ -123,7 +124,7 @@ def assisted_routes(pair: SamplePair, k: int, standard_error: bool, random_state
         if alone or not np.isfinite(plain):
             error = plain.standard_error if standard_error else float("nan")
             found = _labelled(plain, float(plain), error, plain.diagnostics["reasons"], {"route": "neighbors"})
-            return Assisted(found, samples, atoms=atoms)
+            return Assisted(found, samples, atoms=atoms, symbols=symbols)
         lacking = lacking_in_columns(pair.p, pair.q) if atoms else []
         if lacking:
             found = _labelled(plain, float("inf"), 0.0, lacking, {"route": "atoms"})
@@ -145,7 +146,7 @@ def assisted_routes(pair: SamplePair, k: int, standard_error: bool, random_state
         of_tail += _doubts_of_size(samples, chosen, regression, values, value, error)
     more = {"routes": values, "route": chosen.name, "common_radius": float(plain)}
     estimate = _labelled(plain, value, error, reasons + of_tail, more)
-    return Assisted(estimate, samples, regression, chosen, atoms, reasons)
+    return Assisted(estimate, samples, regression, chosen, atoms, doubts=reasons)
 
 
 def _doubts_of_size(

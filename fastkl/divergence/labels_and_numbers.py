@@ -103,4 +103,5 @@ def _groups(labels: NDArray[Any], masses: FloatArray) -> tuple[list[tuple[str, N
     ]
     if counts[joined].sum():
         groups.append(("other labels", present & joined[of_rows]))
-    return groups, int(np.sum(joined & (counts > 0))) if np.sum(joined & (counts > 0)) > 1 else 0
+    together = int(np.sum(joined & (counts > 0)))
+    return groups, together if together > 1 else 0

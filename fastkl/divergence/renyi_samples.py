@@ -21,7 +21,7 @@ import numpy as np
 
 from fastkl._core.blas_threads import single_threaded_blas
 from fastkl.divergence.arguments import FloatArray, Sample
-from fastkl.divergence.assisted import Assisted, are_symbols, assisted_routes
+from fastkl.divergence.assisted import Assisted, assisted_routes
 from fastkl.divergence.atoms import at_lacking_atoms
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.neighbors import SamplePair
@@ -53,9 +53,8 @@ def renyi_of_pair(pair: SamplePair, alpha: float, options: Options) -> Estimate:
 def _from_half_on(pair: SamplePair, alpha: float, options: Options) -> Estimate:
     k = divergence_neighbors(pair, "common_radius", options.n_neighbors)
     found = assisted_routes(pair, k, True, options.steady_rng)
-    symbols = found.atoms and are_symbols(pair.p.X, pair.q.X)
-    if symbols or (alpha > 1.0 and np.isinf(found.estimate)):
-        estimate = renyi_of_symbols(pair, alpha) if symbols else found.estimate
+    if found.symbols or (alpha > 1.0 and np.isinf(found.estimate)):
+        estimate = renyi_of_symbols(pair, alpha) if found.symbols else found.estimate
     else:
         elsewhere = _without_lacking_atoms(pair, alpha, options) if np.isinf(found.estimate) else None
         if elsewhere is not None:

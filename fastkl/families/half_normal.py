@@ -11,8 +11,9 @@ from scipy.special import erf, erfc, erfinv, ndtri
 from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl._core.special.log_tails import log_normal_sf
 from fastkl.families.base import Fit
-from fastkl.families.closed_form import register_kl, register_renyi, renyi_by_mean
+from fastkl.families.closed_form import register_kl, register_renyi
 from fastkl.families.exponential import log_ratio_excess, raise_if_zero
+from fastkl.families.normal import Normal, normal_renyi
 from fastkl.families.spaces import Positive
 from fastkl.families.univariate import BELOW_INFINITY, UnivariateFamily
 
@@ -121,9 +122,7 @@ def half_normal_kl(_p: HalfNormal, p: Params, _q: HalfNormal, q: Params) -> floa
 
 
 @register_renyi(HalfNormal, HalfNormal)
-def half_normal_renyi(family: HalfNormal, p: Params, _q: HalfNormal, q: Params, alpha: float) -> float:
-    """By the member whose 1 / scale^2 is alpha times that of p and 1 - alpha times that of q; inf where that is none."""
-    part = alpha + (1.0 - alpha) * (p["scale"] / q["scale"]) ** 2
-    if np.any(part <= 0.0):
-        return np.inf
-    return renyi_by_mean(half_normal_kl, family, {"scale": p["scale"] / np.sqrt(part)}, p, q, alpha)
+def half_normal_renyi(_p: HalfNormal, p: Params, _q: HalfNormal, q: Params, alpha: float) -> float:
+    """That of the normal distributions about 0."""
+    one, other = ({"loc": np.zeros_like(params["scale"]), "scale": params["scale"]} for params in (p, q))
+    return normal_renyi(Normal(), one, Normal(), other, alpha)

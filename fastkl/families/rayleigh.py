@@ -10,8 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl._core.special.log_tails import log_one_minus_exp
 from fastkl.families.base import Fit
-from fastkl.families.closed_form import register_kl, register_renyi, renyi_by_mean
-from fastkl.families.exponential import log_ratio_excess, raise_if_zero
+from fastkl.families.closed_form import register_kl, register_renyi
+from fastkl.families.exponential import Exponential, exponential_renyi, log_ratio_excess, raise_if_zero
 from fastkl.families.spaces import Positive
 from fastkl.families.univariate import ABOVE_ZERO, BELOW_INFINITY, UnivariateFamily
 
@@ -120,9 +120,7 @@ def rayleigh_kl(_p: Rayleigh, p: Params, _q: Rayleigh, q: Params) -> float:
 
 
 @register_renyi(Rayleigh, Rayleigh)
-def rayleigh_renyi(family: Rayleigh, p: Params, _q: Rayleigh, q: Params, alpha: float) -> float:
-    """By the member whose 1 / scale^2 is alpha times that of p and 1 - alpha times that of q; inf where that is none."""
-    part = alpha + (1.0 - alpha) * (p["scale"] / q["scale"]) ** 2
-    if np.any(part <= 0.0):
-        return np.inf
-    return renyi_by_mean(rayleigh_kl, family, {"scale": p["scale"] / np.sqrt(part)}, p, q, alpha)
+def rayleigh_renyi(_p: Rayleigh, p: Params, _q: Rayleigh, q: Params, alpha: float) -> float:
+    """That of the exponential distributions of x^2, of whose scales only the ratio counts."""
+    ratio = (p["scale"] / q["scale"]) ** 2
+    return exponential_renyi(Exponential(), {"scale": ratio}, Exponential(), {"scale": np.ones_like(ratio)}, alpha)

@@ -102,9 +102,9 @@ def _wanted(X: Any, by: Any, names: list[Any] | None) -> list[Any] | None:
         return None
     if len(by) == 0 and len(X):
         raise ValueError("by names no column. It is the name of a column, several of them, or one label for each row.")
-    texts = names is not None and all(isinstance(name, str) for name in by)
-    of_columns = texts and (any(name in names for name in by) or len(by) != len(X))  # type: ignore[operator]
-    return list(by) if of_columns else None
+    if names is None or not all(isinstance(name, str) for name in by):
+        return None
+    return list(by) if any(name in names for name in by) or len(by) != len(X) else None
 
 
 def _refuse_other_index(X: Any, by: Any) -> None:
