@@ -58,10 +58,16 @@ def _run(options: argparse.Namespace) -> int:
     if options.command == "info":
         print(json.dumps(info_facts(), indent=2) if options.json else info_text())
         return 0
+    from fastkl._core.warned import warnings_kept
+    from fastkl.commands.layout import remark
     from fastkl.commands.standard_input import kept
 
-    with kept(options):
-        return _run_on_files(options)
+    with kept(options), warnings_kept(UserWarning) as said:
+        try:
+            return _run_on_files(options)
+        finally:
+            for text in dict.fromkeys(map(str, said)):
+                remark(" ".join(text.split()))
 
 
 def _run_on_files(options: argparse.Namespace) -> int:

@@ -72,7 +72,7 @@ class LackingAtoms:
         n, m = int(counts.sum()), int(rows.sum())
         no_others = (m - len(known) <= _REPEATED * m) | (rows.max() / m <= _OTHERS * counts / n)
         found: NDArray[np.bool_] = absent & (
-            ((counts >= self._expected) & (rows[nearest] >= self._nearest)) | (_beside_others(counts) & no_others)
+            ((counts >= self._expected) & (rows[nearest] >= self._nearest)) | (beside_others(counts) & no_others)
         )
         return found
 
@@ -93,7 +93,7 @@ def _all_among(values: NDArray[Any], column: NDArray[Any]) -> bool:
     return len(np.unique(place[values[place] == column])) == len(values)
 
 
-def _beside_others(counts: NDArray[np.intp]) -> NDArray[np.bool_]:
+def beside_others(counts: NDArray[np.intp]) -> NDArray[np.bool_]:
     """Which values, by how often each is there, are atoms among others that hardly repeat, or by far not so often."""
     n = int(counts.sum())
     atoms = counts >= max(_ATOM * n, _ATOM_ROWS)
@@ -114,7 +114,7 @@ def atoms_beside_densities(p: Sample, discrete: Collection[int]) -> list[str]:
         if not (some[1:] == some[:-1]).any():
             continue
         known, counts = np.unique(values, return_counts=True)
-        atoms = _beside_others(counts)
+        atoms = beside_others(counts)
         if atoms.any():
             at = int(np.argmax(np.where(atoms, counts, 0)))
             reasons.append(

@@ -13,6 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastkl import families
+from fastkl._core.warned import warn
+from fastkl.divergence.atoms import beside_others
+from fastkl.divergence.callers import level_of_caller
+from fastkl.exceptions import RepeatedValuesWarning
 from fastkl.families.univariate import UnivariateFamily
 from fastkl.selection.column_kinds import Column
 
@@ -65,6 +69,23 @@ def candidates(X: NDArray[np.float64], *, counted: bool = True) -> Candidates:
     if low == 0.0:
         return Candidates((*joint, *NOT_NEGATIVE), "numbers of at least 0")
     return Candidates((*joint, *REAL), "numbers of both signs")
+
+
+def warn_of_atom(numbers: NDArray[np.float64], place: str, tried: Sequence[str]) -> None:
+    """Say so where densities are tried on a column that has one value often among others that hardly repeat."""
+    if not tried or families.by_name(tried[0]).discrete:
+        return
+    known, counts = np.unique(numbers, return_counts=True)
+    atoms = beside_others(counts)
+    if atoms.any():
+        at = int(np.argmax(np.where(atoms, counts, 0)))
+        warn(
+            f"{place.capitalize()} has the value {known[at]:.6g} in {counts[at]:,} of {len(numbers):,} rows, and others hardly "
+            "repeat: no density describes both, and those compared here spread it out. Model whether a row has it as a column "
+            "of its own, and the other rows by a family.",
+            RepeatedValuesWarning,
+            stacklevel=level_of_caller(),
+        )
 
 
 def looks_counted(column: NDArray[np.float64]) -> bool:

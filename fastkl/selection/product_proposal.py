@@ -20,7 +20,7 @@ from fastkl.exceptions import DegenerateDataError
 from fastkl.rows.columns import column_numbers, named
 from fastkl.rows.reading import look
 from fastkl.rows.weights import read_weights
-from fastkl.selection.candidates import candidates
+from fastkl.selection.candidates import candidates, warn_of_atom
 from fastkl.selection.column_kinds import numbers_or_labels, table_columns
 
 
@@ -118,8 +118,10 @@ def _candidates(values: NDArray[Any], place: str) -> Iterable[str]:
         return ("categorical",)
     if values.dtype.kind == "b" or set(np.asarray(distinct).tolist()) <= {0, 1}:
         return ("bernoulli",)
-    numbers = np.ascontiguousarray(values, dtype=np.float64).reshape(-1, 1)
-    return candidates(numbers, counted=values.dtype.kind in "iu").names
+    numbers = np.ascontiguousarray(values, dtype=np.float64)
+    tried = candidates(numbers.reshape(-1, 1), counted=values.dtype.kind in "iu").names
+    warn_of_atom(numbers, place, tried)
+    return tried
 
 
 def _best(candidates: Iterable[str], values: NDArray[Any], weights: Any, criterion: str, place: str) -> str:

@@ -19,7 +19,7 @@ from fastkl.rows.columns import column_numbers, named
 from fastkl.rows.reading import look, refuse_unread
 from fastkl.rows.tables import column_names, columns_of, is_table
 from fastkl.rows.weights import read_weights
-from fastkl.selection.candidates import JOINT, Candidates, column_candidates, outside_support
+from fastkl.selection.candidates import JOINT, Candidates, column_candidates, outside_support, warn_of_atom
 from fastkl.selection.column_kinds import (
     Column,
     numbers_or_labels,
@@ -291,6 +291,8 @@ def _columns(X: Any, angles: Any, keep: Any, asked: Any) -> tuple[list[tuple[Col
         if reason is None and column.labels and not candidates.names:
             reason = "holds text, not numbers, and categorical is not among the families"
         if reason is None:
+            if not column.labels:
+                warn_of_atom(column.numbers, place, candidates.names)
             found.append((column, candidates))
         else:
             left_out[key] = reason
