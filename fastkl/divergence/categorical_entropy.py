@@ -135,7 +135,7 @@ def categorical_entropy(
     size = _alphabet(n_symbols, seen, len(sample.counts))
     value, standard_error = _METHODS[method](profile, size)
     missing = unseen_mass(sample.counts)
-    reasons = _diagnostics(method, profile, missing, value, standard_error)
+    reasons = _reasons(method, profile, missing, standard_error)
     diagnostics = {
         "coverage": 1.0 - missing,
         "unseen_mass": missing,
@@ -168,7 +168,8 @@ def _with_constants(count: FloatArray, times: FloatArray) -> Profile:
     return Profile(count, times, float(count @ times), once, twice)
 
 
-def _diagnostics(method: str, profile: Profile, missing: float, value: float, standard_error: float) -> list[str]:
+def _reasons(method: str, profile: Profile, missing: float, standard_error: float) -> list[str]:
+    """Why the estimate is in doubt, a sentence each."""
     reasons = []
     if missing > _UNSEEN:
         reasons.append(
