@@ -13,18 +13,13 @@ from fastkl.families.solvers.coordinates import chart_at
 from fastkl.families.solvers.curvature import score_products
 from fastkl.families.solvers.iterative import IterativeFamily
 from fastkl.families.solvers.posterior import fit_rows
+from tests.families.discovered import examples
 
 TOL, MOST = 1e-12, 1000
 OUTSIDE = -37.25  # neither a count nor positive, no share, no direction
 
 
-def distributions():
-    for name in families.names():
-        for i, (family, params) in enumerate(families.by_name(name).examples()):
-            yield pytest.param((family, params), id=f"{name}-{i}")
-
-
-@pytest.fixture(params=distributions())
+@pytest.fixture(params=examples())
 def distribution(request):
     """A family, and parameters of it."""
     family, params = request.param
