@@ -4,6 +4,7 @@ It gives what ``numpy.unique`` gives, but no call sorts more than a block, so th
 fits into a cache. Only the distinct values of the blocks are sorted together in the end.
 """
 
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 import numpy as np
@@ -30,3 +31,9 @@ def distinct(values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.intp]]:
         block = slice(k * BLOCK, (k + 1) * BLOCK)
         codes[block] = np.searchsorted(every, found)[codes[block]]
     return every, codes
+
+
+def coded(values: Sequence[Hashable]) -> tuple[list[Hashable], NDArray[np.intp]]:
+    """Distinct values of any kind in the order of their first occurrence, and for each of ``values`` its place among them."""
+    places = {value: place for place, value in enumerate(dict.fromkeys(values))}
+    return list(places), np.array([places[value] for value in values], dtype=np.intp)

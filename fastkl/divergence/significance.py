@@ -23,7 +23,6 @@ from fastkl.divergence.estimate import ConfidenceInterval
 from fastkl.divergence.interval_picture import interval_picture
 from fastkl.divergence.local_terms import Method
 from fastkl.divergence.mixed_rows import mixed_columns
-from fastkl.divergence.models import is_model
 from fastkl.divergence.neighbors import SamplePair
 from fastkl.divergence.operands import SAMPLES, WITH_A_SAMPLE, Rules, operands, sample_pair
 from fastkl.divergence.options import Options, one_seed
@@ -175,7 +174,7 @@ def permutation_test(
             )
     options = Options(n_draws=n_draws, random_state=one_seed(random_state, rng))
     rng, threads = options.rng, effective_n_threads(n_jobs)
-    mixed = None if is_model(p) or is_model(q) else mixed_columns(p, q)
+    mixed = mixed_columns(p, q)
     if mixed is not None:
         if n_neighbors is not None:
             raise ValueError(
@@ -192,6 +191,14 @@ def permutation_test(
         X, Y = (side.X.astype(np.float64, copy=False) for side in (pair.p, pair.q))
         p_value, statistic = combined_test(X, Y, k, int(n_permutations), rng, n_jobs, threads)
         return PermutationTest(statistic, p_value, int(n_permutations), k)
+    return _by_neighbors(pair, k, int(n_permutations), rng, n_jobs)
+
+
+def _by_neighbors(
+    pair: SamplePair, k: int, n_permutations: int, rng: np.random.RandomState, n_jobs: int | None
+) -> PermutationTest:
+    """The test by the neighbour statistic alone."""
+    n, m = pair.p.n_rows, pair.q.n_rows
     order = rng.permutation(n + m)
     index = NeighborIndex(_unit_scale(np.concatenate([pair.p.X, pair.q.X])[order]), n_jobs=n_jobs)
     neighbors = index.neighbors_self(k)
@@ -200,10 +207,10 @@ def permutation_test(
     labels[:, 0] = order[index.order] < n
     statistic = float(_statistics(score_labels(labels, neighbors, score), n, m)[0])
     seeds = rng.randint(0, np.iinfo(np.int64).max, size=(-(-n_permutations // LANES), LANES)).astype(np.uint64)
-    sums = score_permutations(seeds, n, neighbors, score, threads)
+    sums = score_permutations(seeds, n, neighbors, score, effective_n_threads(n_jobs))
     permuted = _statistics(np.moveaxis(sums, 1, 0), n, m).ravel()[:n_permutations]
     as_large = int(np.sum(permuted >= statistic - 1e-12))
-    return PermutationTest(statistic, (as_large + 1.0) / (n_permutations + 1.0), int(n_permutations), k)
+    return PermutationTest(statistic, (as_large + 1.0) / (n_permutations + 1.0), n_permutations, k)
 
 
 def _many_neighbors(rows: int) -> int:
