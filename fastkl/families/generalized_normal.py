@@ -291,7 +291,7 @@ class GeneralizedNormal(UnivariateFamily):
 
     # -- the distribution --------------------------------------------------------------------------------------------------
 
-    def _log_tails(self, x: Floats, params: Params) -> tuple[Floats, Floats]:
+    def log_tails(self, x: Floats, params: Params) -> tuple[Floats, Floats]:
         """Both tails by those of |z|^shape, which has a gamma distribution of shape 1 / shape."""
         shape, distance = params["shape"], np.asarray(x) - params["loc"]
         with np.errstate(all="ignore"):
@@ -308,12 +308,6 @@ class GeneralizedNormal(UnivariateFamily):
         above, missing = distance > 0.0, np.isnan(distance)
         lower, upper = np.where(above, rest, far), np.where(above, far, rest)
         return np.where(missing, np.nan, lower), np.where(missing, np.nan, upper)
-
-    def log_cdf(self, x: Floats, params: Params) -> Floats:
-        return self._log_tails(x, params)[0]
-
-    def log_sf(self, x: Floats, params: Params) -> Floats:
-        return self._log_tails(x, params)[1]
 
     def quantile(self, p: Floats, params: Params) -> Floats:
         return self._quantile(np.asarray(p, dtype=np.float64), params, upper=False)

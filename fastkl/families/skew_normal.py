@@ -183,15 +183,9 @@ class SkewNormal(IterativeFamily):
 
     # -- the distribution --------------------------------------------------------------------------------------------------
 
-    def _log_tails(self, x: Floats, params: Params) -> tuple[Floats, Floats]:
+    def log_tails(self, x: Floats, params: Params) -> tuple[Floats, Floats]:
         with np.errstate(all="ignore"):
             return log_skew_normal_tails((x - params["loc"]) / params["scale"], params["shape"])
-
-    def log_cdf(self, x: Floats, params: Params) -> Floats:
-        return self._log_tails(x, params)[0]
-
-    def log_sf(self, x: Floats, params: Params) -> Floats:
-        return self._log_tails(x, params)[1]
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
         share, rest = self._shares(params["shape"])

@@ -149,7 +149,7 @@ def check_statistics(family: Family, statistics: Statistics, params: Params) -> 
 
 def _check_statistic(family: Family, name: str, value: Any, d: int) -> None:
     """ValueError unless one of the statistics has the type and the shape that such a one of d columns has."""
-    shape = (len(value),) if isinstance(value, list) else np.shape(value)
+    shape: tuple[int, ...] = (len(value),) if isinstance(value, list) else np.shape(value)
     if name in ("information", "curvature", KEPT):
         fits = value.dtype == np.float64 and len(shape) > 1 and shape[-1] == shape[-2]
     else:

@@ -210,7 +210,7 @@ def _likelihood_of_rows(family: Family, rows: AnyRows) -> Likelihood:
     """One pass over the rows for each call."""
     return Likelihood(
         lambda at: rows.total(family.log_likelihood_and_gradient, at, merge=_both_added),
-        lambda places: rows.total(_gradients, family, places, merge=all_added),
+        lambda places: rows.total(gradients_at, family, places, merge=all_added),
     )
 
 
@@ -218,7 +218,8 @@ def _both_added(first: tuple[float, Params], second: tuple[float, Params]) -> tu
     return first[0] + second[0], added(first[1], second[1])
 
 
-def _gradients(rows: Rows, family: Family, places: list[Params]) -> list[Params]:
+def gradients_at(rows: Rows, family: Family, places: list[Params]) -> list[Params]:
+    """The gradients of the log-likelihood of a block at several places."""
     return [gradient for _, gradient in family.component_likelihoods(rows, places)]
 
 
