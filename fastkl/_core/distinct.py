@@ -1,7 +1,7 @@
 """The distinct values of an array, sorted, and the code of every value: block by block.
 
-``distinct`` gives what ``numpy.unique`` gives, but no call sorts more than a block, so that Ctrl-C comes back at once, and what is
-sorted fits into a cache. Only the distinct values of the blocks are sorted together in the end.
+``distinct`` gives what ``numpy.unique`` gives, but no call sorts more than a block, so that Ctrl-C comes back at once, and what
+is sorted fits into a cache. Only the distinct values of the blocks are sorted together in the end.
 """
 
 from collections.abc import Hashable, Sequence
