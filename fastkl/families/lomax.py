@@ -161,8 +161,8 @@ class Lomax(ByHazard, IterativeFamily):
         if not at_limit.any():
             return maximum, {}
         return maximum, {
-            "shape": f"shape is infinite{in_columns(at_limit)}: the tail is no heavier than an exponential one, and the fit is the "
-            "exponential distribution with the scale given, the limit of scale / shape."
+            "shape": f"shape is infinite{in_columns(at_limit)}: the tail is no heavier than an exponential one, and the fit is "
+            "the exponential distribution with the scale given, the limit of scale / shape."
         }
 
     def hazard(self, x: Floats, params: Params) -> Floats:
