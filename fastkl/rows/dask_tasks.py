@@ -5,7 +5,6 @@ returned as well, so that the first failure in the order of the rows is reported
 """
 
 import os
-import pickle
 import uuid
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from fastkl.rows.dask_schedulers import threads_of_a_task
 from fastkl.rows.in_band import InBand
 from fastkl.rows.output import LOG_DENSITY
 from fastkl.rows.source import Block, chosen_of_block
+from fastkl.rows.travelling import travelling
 
 
 @dataclass(frozen=True, eq=False)
@@ -235,8 +235,4 @@ def placed(error: Exception, number: int, first_row: int | None) -> Exception:
         error.args = (f"{where}: {error}",)
     else:
         error.add_note(where)
-    try:
-        pickle.loads(pickle.dumps(error))
-    except Exception:
-        return RuntimeError(f"{where}: {type(error).__name__}: {error}")
-    return error
+    return travelling(error, f"{where}: ")

@@ -26,6 +26,7 @@ from fastkl.rows.in_band import InBand
 from fastkl.rows.opening import open_source
 from fastkl.rows.queries import is_query
 from fastkl.rows.source import Block, chosen_of_block
+from fastkl.rows.travelling import travelling
 
 VALUES = (
     1 << 16
@@ -276,15 +277,6 @@ def concatenated(pieces: Sequence[Piece]) -> Piece:
             [np.ones(len(piece.X)) if piece.weights is None else np.asarray(piece.weights) for piece in pieces]
         )
     return Piece(pieces[0].first_row, np.concatenate([piece.X for piece in pieces]), weights)
-
-
-def travelling(error: Exception) -> Exception:
-    """The error in a form that can be pickled."""
-    try:
-        pickle.loads(pickle.dumps(error))
-    except Exception:
-        return RuntimeError(f"{type(error).__name__}: {error}")
-    return error
 
 
 def fingerprint(blocks: Sequence[Block]) -> bytes:
