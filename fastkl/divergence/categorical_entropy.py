@@ -183,9 +183,8 @@ def _reasons(method: str, profile: Profile, missing: float, standard_error: floa
             "that a sample of this size cannot pass: nearly every observation is a new symbol."
         )
     if profile.times.sum() == 1.0 and profile.n > 0.0:
-        most = min(
-            0.5, 3.0 / profile.n
-        )  # the rule of three: a symbol of greater probability is missed in 5 % of the samples
+        # the rule of three: a symbol of greater probability is missed in 5 % of the samples
+        most = min(0.5, 3.0 / profile.n)
         reasons.append(
             f"Only one symbol was seen: others may have a probability up to {most:.2g}, and the entropy be up to "
             f"{entr(most) + entr(1.0 - most):.2g}, which the standard error does not say."
@@ -291,8 +290,7 @@ def _jackknife(p: Profile, terms: Terms, tail: Tail) -> float:
     if n <= 1.0:
         return float("nan")
     without = np.empty_like(count)
-    # What is left of the constants depends on whether the observation belonged to a symbol seen once, twice, thrice, or
-    # more.
+    # What is left of the constants depends on whether the observation belonged to a symbol seen once, twice, thrice, or more.
     for seen, (once, twice) in {1: (-1.0, 0.0), 2: (1.0, -1.0), 3: (0.0, 1.0), 4: (0.0, 0.0)}.items():
         chosen = count >= 4.0 if seen == 4 else count == seen
         if chosen.any():

@@ -21,8 +21,7 @@ from fastkl.spatial import NeighborIndex
 
 __all__ = ["entropy_weights", "weighted_knn_entropy"]
 
-# Beyond this norm the weights amplify the noise of the single estimates more than they remove bias at usual sample
-# sizes.
+# Beyond this norm the weights amplify the noise of the single estimates more than they remove bias at usual sample sizes.
 _LARGE_NORM = 20.0
 
 

@@ -99,8 +99,7 @@ class Gamma(UnivariateFamily):
         return self.solve(statistics, start)
 
     def starting_parameters(self, statistics: Statistics) -> Params:
-        # a constant column has its maximum at an infinite shape; the exponential distribution of the same mean is a
-        # guess
+        # a constant column has its maximum at an infinite shape; the exponential distribution of the same mean is a guess
         mean = statistics["mean"]
         fixed = self.fixed_columns(len(mean))
         shape = fixed.get("shape", np.ones_like(mean))

@@ -28,9 +28,8 @@ from fastkl.rows.queries import is_query
 from fastkl.rows.source import Block, chosen_of_block
 from fastkl.rows.travelling import travelling
 
-VALUES = (
-    1 << 16
-)  # of a block: half a megabyte, which is what may travel of it, and enough to outweigh the cost of a call
+# Values of a block: half a megabyte, which is what may travel of it, and enough to outweigh the cost of a call.
+VALUES = 1 << 16
 FEWEST_ROWS, MOST_ROWS = 256, 1 << 15
 
 Node = tuple[int, int]  # 2**level blocks from number index * 2**level on

@@ -21,9 +21,8 @@ from fastkl.rows.read_ahead import read_ahead
 from fastkl.rows.source import Block, SourceInParts, default_rows
 from fastkl.rows.weights import Weights
 
-STREAM_BUFFER = (
-    1 << 20
-)  # bytes read at a time of each column of Parquet, so that a large row group is never in memory whole
+# Bytes read at a time of each column of Parquet, so that a large row group is never in memory whole.
+STREAM_BUFFER = 1 << 20
 SMALLER = 4  # blocks than those of files: an engine holds several of them while it works ahead
 
 
