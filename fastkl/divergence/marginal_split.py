@@ -77,8 +77,8 @@ def marginal_split_entropy(
     local terms of a row, plus the noise of the counts, over n, plus the square of a third of what gaps twice as long change; the
     variance that balls smooth away is known for normal columns, and added. From the neighbour estimate its error on samples of n
     rows with a normal copula of the correlations R of the scores, of entropy :math:`\\frac12 \\log \\det R`, is subtracted:
-    there the result has mean 0 in any number of columns. Splitting off
-    margins is the first step of Ariel and Louzoun 2020, doi:10.3390/e22020236.
+    there the result has mean 0 in any number of columns. Splitting off margins is the first step of Ariel and Louzoun 2020,
+    doi:10.3390/e22020236.
 
     Examples
     --------

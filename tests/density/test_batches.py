@@ -191,9 +191,8 @@ def test_far_from_zero():
     """Sums about the mean: rows at 1e8 with a spread of 1, in batches whose means differ."""
     X = 1e8 + np.sort(np.random.default_rng(5).normal(size=(N, 2)), axis=0)
     model = DensityMLE().fit_batches(cut(X))
-    np.testing.assert_allclose(
-        model.params_["covariance"], np.cov(X.T, bias=True), rtol=5e-8
-    )  # the rounding of a mean near 1e8
+    # the rounding of a mean near 1e8
+    np.testing.assert_allclose(model.params_["covariance"], np.cov(X.T, bias=True), rtol=5e-8)
     values = np.sort(1e6 + np.random.default_rng(6).normal(size=N))
     parts = [Mean.of(part.copy()) for part in cut(values)]
     total = parts[0]
