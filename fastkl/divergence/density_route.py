@@ -29,7 +29,13 @@ from scipy.special import digamma, polygamma
 
 from fastkl._core.means import Mean
 from fastkl.divergence.arguments import FloatArray, Sample, resolve_neighbors
-from fastkl.divergence.diagnostics import drift_reasons, few_effective_rows, many_columns, sweep_numbers
+from fastkl.divergence.diagnostics import (
+    drift_reasons,
+    few_effective_rows,
+    many_columns,
+    negative_reasons,
+    sweep_numbers,
+)
 from fastkl.divergence.draws import drawn_sample, resolve_draws
 from fastkl.divergence.empirical import impossible_rows
 from fastkl.divergence.entropy_methods import default_entropy
@@ -107,8 +113,7 @@ def divergence_by_density(p: Sample, model: Model, options: Options) -> Estimate
     reasons, left = _doubts(p, found, drawn, value, error) if wanted else ([], 0.0)
     if share > 0.5:  # whose doubts were asked for
         reasons, left = few_effective_rows(p) if wanted else [], 0.0
-    if wanted and value < -3.0 * error:
-        reasons.append(f"The estimate is negative by {-value / error:.1f} standard errors, which no divergence is.")
+    reasons += negative_reasons(value, error) if wanted else []
     diagnostics = {
         "bias_suspected": bool(reasons),
         "reasons": reasons,
