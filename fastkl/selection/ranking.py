@@ -269,7 +269,12 @@ def _columns(X: Any, angles: Any, keep: Any, asked: Any) -> tuple[list[tuple[Col
     """The columns to rank, each with its families; those left out with the reason; and the number of rows."""
     refuse_unread(X, "X")
     names = column_names(X) if is_table(X) else None
-    X, left_out = (X, {}) if names is None else _without_dates(X, names)
+    left_out = {} if names is None else _dates(X, names)
+    if left_out and names is not None:
+        kept = [j for j, name in enumerate(names) if str(name) not in left_out]
+        X = columns_of(X, kept) if kept else None
+    if X is None:
+        raise ValueError(f"No column is left to rank: {_listed(left_out)}.")
     values, texts = table_columns(look(X, "X"))
     keys: Sequence[Any] = range(len(values)) if texts is None else texts
     raise_if_missing(values, texts)
@@ -300,18 +305,15 @@ def _columns(X: Any, angles: Any, keep: Any, asked: Any) -> tuple[list[tuple[Col
     return found, left_out, len(values[0])
 
 
-def _without_dates(X: Any, names: Sequence[Any]) -> tuple[Any, dict[Any, str]]:
-    """A table without the columns that hold dates or spans of time, and these with a sentence each; ValueError if all do."""
+def _dates(X: Any, names: Sequence[Any]) -> dict[Any, str]:
+    """Columns of a table that hold dates or spans of time, with a sentence each."""
     found = {}
     for j, name in enumerate(names):
         try:
             look(columns_of(X, [j]), "X")
         except ColumnTypeError:
             found[str(name)] = "holds dates or times, which are neither numbers nor labels"
-    kept = [j for j, name in enumerate(names) if str(name) not in found]
-    if found and not kept:
-        raise ValueError(f"No column is left to rank: {_listed(found)}.")
-    return columns_of(X, kept) if found else X, found
+    return found
 
 
 def _raise_if_not_compared(asked: Any, found: Sequence[Candidates]) -> None:
