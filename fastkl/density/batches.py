@@ -146,7 +146,7 @@ class BatchMembers(Density):
         labels = self._takes_labels()
         opened = open_source(source, columns, sample_weight, batch_rows, labels)
         opened.learn_columns()
-        known = self._column_names()
+        known = getattr(self, "feature_names_in_", None)
         if columns is None and known is not None and opened.names is not None and list(opened.names) != list(known):
             opened.select([str(name) for name in known])
         n = self.n_features_in_

@@ -216,7 +216,7 @@ class GoodnessMembers(Density):
         density: Any = self
         values = look(X, "X")
         weights = read_weights(sample_weight, len(values))
-        feature_names = self._column_names()
+        feature_names = getattr(self, "feature_names_in_", None)
         if type(values) is np.ndarray and values.ndim == 2 and values.dtype.kind == "f":
             # before they are sorted, which moves them; others are read by ``cdf``
             refuse_not_finite(values, "X", feature_names)

@@ -10,9 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fastkl._core.distinct import coded
 from fastkl.divergence.arguments import FloatArray
-from fastkl.divergence.models import is_model
 from fastkl.divergence.table_columns import LABEL, paired_columns, refuse_missing
 from fastkl.rows.reading import look
 from fastkl.rows.tables import column_types, column_values, is_table
@@ -34,12 +32,7 @@ class MixedColumns(NamedTuple):
 
 
 def mixed_columns(p: Any, q: Any) -> MixedColumns | None:
-    """The columns of two samples that have labels; None where one has none, or is a model.
-
-    ValueError for missing values and dates.
-    """
-    if is_model(p) or is_model(q):
-        return None
+    """The columns of two samples that have labels; None where one has none. ValueError for missing values and dates."""
     p, q = look(p, "p"), look(q, "q")
     if not (_has_labels(p) and _has_labels(q)):
         return None
@@ -47,12 +40,18 @@ def mixed_columns(p: Any, q: Any) -> MixedColumns | None:
     refuse_missing(pairs, "Fill them, leave the columns out, or drop the rows.")
     n, m = (len(values) for values in pairs[0].values)
     of_numbers = [np.concatenate(pair.values) for pair in pairs if pair.kind != LABEL]
-    codes = [coded(np.concatenate(pair.values).tolist())[1] for pair in pairs if pair.kind == LABEL]
+    codes = [_codes(np.concatenate(pair.values).tolist()) for pair in pairs if pair.kind == LABEL]
     if len(codes) > 1:
-        codes.append(coded(list(zip(*(code.tolist() for code in codes), strict=True)))[1])
+        codes.append(_codes(list(zip(*(code.tolist() for code in codes), strict=True))))
     numbers = np.column_stack(of_numbers).astype(np.float64) if of_numbers else np.empty((n + m, 0))
     labels = np.column_stack(codes) if codes else np.empty((n + m, 0), dtype=np.intp)
     return MixedColumns((numbers[:n], numbers[n:]), (labels[:n], labels[n:]))
+
+
+def _codes(values: list[Any]) -> NDArray[np.intp]:
+    """Whole numbers from 0 for values, by their first occurrence."""
+    known = {value: code for code, value in enumerate(dict.fromkeys(values))}
+    return np.array([known[value] for value in values], dtype=np.intp)
 
 
 def _has_labels(data: Any) -> bool:
