@@ -155,6 +155,8 @@ class ColumnTypeError(SourceError, TypeError):
 class SharedRowsWarning(UserWarning):
     """Two samples that should be independent have rows in common: nearest-neighbour estimates have no meaning then.
 
+    Rows in common but for their last digits count too, such as those of one table in single and in double precision.
+
     Examples
     --------
     >>> import warnings

@@ -7,13 +7,11 @@ and names of its columns, or compares them.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping, Set
 from numbers import Integral
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import validate_data
@@ -124,11 +122,6 @@ def read_array(estimator: BaseEstimator, X: ArrayLike, labels: bool, reset: bool
             raise type(error)(
                 "Complex data not supported: densities are of real numbers. Take the real and the imaginary parts as columns of "
                 "their own, np.hstack([X.real, X.imag])."
-            ) from None
-        if isinstance(X, Mapping | Set | Iterator) and not issparse(X):  # a matrix of kind dok is a dict too
-            raise type(error)(
-                f"X is a {type(X).__name__}, not an array or a table of rows: pass pandas.DataFrame(X) for columns by name, "
-                "list(X) for rows one by one, or an array."
             ) from None
         found = None if labels else first_non_number_of(X)
         if found is None:

@@ -36,7 +36,7 @@ from fastkl._core.means import Mean
 from fastkl.divergence.apart import apart_reasons
 from fastkl.divergence.arguments import FloatArray
 from fastkl.divergence.atoms import lacking_in_columns
-from fastkl.divergence.diagnostics import few_effective_rows
+from fastkl.divergence.diagnostics import few_effective_rows, near_copies, shared_rows_reasons
 from fastkl.divergence.edges import edge_reasons
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.neighbors import SamplePair
@@ -138,13 +138,15 @@ def assisted_routes(pair: SamplePair, k: int, standard_error: bool, random_state
             value, chosen, values = _of_routes(samples, regression, learnt)
     spread = float(np.ptp(list(values.values())))
     error = _error(chosen, samples, spread) if standard_error else float("nan")
+    # Ranks, on which the neighbour estimate may be, know equal rows and not near ones.
+    shared = plain.diagnostics["shared_rows"] or (0 if atoms else near_copies(samples.learnt_in("scaled")))
     reasons: list[str] = []
     of_tail: list[str] = []
     if standard_error:
-        reasons = _doubts(samples, chosen, regression, values, atoms)
+        reasons = shared_rows_reasons(pair, shared) + _doubts(samples, chosen, regression, values, atoms)
         of_tail = _doubts_of_tail(samples, chosen, regression, values)
         of_tail += _doubts_of_size(samples, chosen, regression, values, value, error)
-    more = {"routes": values, "route": chosen.name, "common_radius": float(plain)}
+    more = {"routes": values, "route": chosen.name, "common_radius": float(plain), "shared_rows": shared}
     estimate = _labelled(plain, value, error, reasons + of_tail, more)
     return Assisted(estimate, samples, regression, chosen, atoms, doubts=reasons)
 
@@ -301,7 +303,7 @@ def _doubts(samples: TwoSamples, chosen: Route, regression: Route, values: dict[
     """Reasons not to trust the estimate: the routes disagree, all or those that count, and why."""
     beyond_judge = _beyond_judge(values, chosen.name == "mixtures")
     pair, plain = samples.pair, samples.plain
-    reasons = [reason for reason in plain.diagnostics["reasons"] if "share rows" in reason or "rounded" in reason]
+    reasons = [reason for reason in plain.diagnostics["reasons"] if "rounded" in reason]
     # Edges in the columns as they are: the neighbour estimate, which has looked too, may be in scores, where an edge is none.
     reasons += edge_reasons(pair) + few_effective_rows(pair.p, pair.q) + apart_reasons(samples.learnt_in("scaled"))
     neighbors = plain.standard_error

@@ -8,7 +8,7 @@ rows.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,7 +17,7 @@ from sklearn.utils import _safe_indexing
 
 from fastkl._core.distinct import distinct
 from fastkl.divergence.arguments import FloatArray, plain_numbers
-from fastkl.divergence.matching import refuse_other_rows
+from fastkl.divergence.matching import by_position, refuse_other_rows
 from fastkl.exceptions import DegenerateDataError
 from fastkl.rows.columns import named, refuse_duplicates
 from fastkl.rows.missing import missing
@@ -101,7 +101,7 @@ def unseen_mass(counts: FloatArray) -> float:
 
 
 def _tally_counts(x: Any, name: str) -> Tally:
-    given = plain_numbers(np.asarray(look(x, name)))
+    given = plain_numbers(np.asarray(look(by_position(x), name)))
     if given.ndim != 1 or given.dtype.kind not in "buif":
         raise ValueError(
             f"With counts=True {name} must be a one-dimensional array of numbers; found shape {given.shape} and dtype "
@@ -130,6 +130,11 @@ def _refuse_beyond_counting(totals: FloatArray, name: str) -> None:
 
 def _columns(x: Any, name: str) -> list[Any]:
     refuse_unread(x, name)
+    if isinstance(x, Mapping):
+        raise TypeError(
+            f"{name} is a {type(x).__name__}, and labels one by one are expected: set counts=True for counts by label, or pass "
+            f"pandas.DataFrame({name}) for columns by name."
+        )
     names = column_names(x)
     if names is not None:
         refuse_duplicates(names, name)

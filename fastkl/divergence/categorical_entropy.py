@@ -66,7 +66,7 @@ def categorical_entropy(
         ``"nsb"``: Bayes under the prior of Nemenman, Shafee and Bialek (2001).
         The last two depend on the size of the alphabet, see ``n_symbols``.
     counts : bool, default=False
-        Whether ``x`` holds counts.
+        Whether ``x`` holds counts (or is a dict of them by label, such as a Counter).
     sample_weight : array_like of shape (n,), default=None
         Number of times each row counts, real and >= 0; an integer weight equals repeated rows exactly. Every correction
         depends on the number of observations, which is the sum of the weights: weights of another kind (importance,

@@ -76,7 +76,7 @@ def categorical_kl(
         unseen.
         ``"raise"``: raise an error that names the symbols.
     counts : bool, default=False
-        Whether ``p`` and ``q`` hold counts.
+        Whether ``p`` and ``q`` hold counts (or are dicts of them by label, such as a Counter).
     sample_weight_p, sample_weight_q : array_like of shape (n,) and (m,), default=None
         Number of times each row counts, real and >= 0; an integer weight equals repeated rows exactly. Weights of
         another kind (importance, survey) must first be scaled to sum to the effective sample size, ``sum(w)**2 /
@@ -165,7 +165,7 @@ def categorical_cross_entropy(
     unseen : {"inf", "estimate", "smooth", "raise"}, default="inf"
         As in ``categorical_kl``.
     counts : bool, default=False
-        Whether ``p`` and ``q`` hold counts.
+        Whether ``p`` and ``q`` hold counts (or are dicts of them by label, such as a Counter).
     sample_weight_p, sample_weight_q : array_like of shape (n,) and (m,), default=None
         As in ``categorical_kl``.
 

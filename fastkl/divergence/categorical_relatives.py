@@ -45,7 +45,7 @@ def categorical_jensen_shannon(
         ``"plugin"`` is the divergence of the relative frequencies, never negative, too high on average; ``"corrected"`` takes its
         bias off, that of symbols that were seen in one sample or in none included.
     counts : bool, default=False
-        Whether ``p`` and ``q`` hold counts.
+        Whether ``p`` and ``q`` hold counts (or are dicts of them by label, such as a Counter).
     sample_weight_p, sample_weight_q : array_like of shape (n,) and (m,), default=None
         Number of times each row counts.
 
@@ -182,7 +182,7 @@ def categorical_jeffreys(
     unseen : {"inf", "estimate", "smooth", "raise"}, default="inf"
         What to do when a sample lacks a symbol of the other, as in `categorical_kl`.
     counts : bool, default=False
-        Whether ``p`` and ``q`` hold counts.
+        Whether ``p`` and ``q`` hold counts (or are dicts of them by label, such as a Counter).
     sample_weight_p, sample_weight_q : array_like of shape (n,) and (m,), default=None
         Number of times each row counts.
 

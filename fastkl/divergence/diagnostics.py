@@ -19,7 +19,7 @@ from fastkl.divergence.arguments import FloatArray, Sample, Totals
 from fastkl.divergence.callers import level_of_caller
 from fastkl.divergence.column_doubts import column_reasons
 from fastkl.divergence.edges import edge_reasons
-from fastkl.divergence.neighbors import Pair, Slab
+from fastkl.divergence.neighbors import Neighbors, Pair, SamplePair, Slab
 from fastkl.divergence.ratio_tails import HEAVY_TAIL, tail_index
 from fastkl.exceptions import SharedRowsWarning
 
@@ -28,6 +28,9 @@ MANY_COLUMNS = 10
 # A ball is large when it holds more than this part of a sample, and more than four times the rows it was made to hold.
 LARGE_BALL = 0.15
 _LARGE_BALLS_TOLERATED = 0.1
+# A row is a copy of one that is nearer by so much than the next one, which chance does to a thousandth of rows at most. So large
+# a part of them with a copy is not by chance; so many are looked at.
+_NEARER, _COPIED, _LOOKED_AT = 1e-3, 0.1, 2000
 
 
 class NeighborSweep:
@@ -41,6 +44,8 @@ class NeighborSweep:
         1, half of the reach, the reach; none with weights.
     zeros_own, zeros_across : int
         Rows of p that are equal to another row of p, and to a row of q.
+    near_own, near_across : int
+        Rows of p that are so much nearer to one row than to the next one that one may be a copy of the other.
     """
 
     def __init__(self, p: Totals, q: Totals, reach: int) -> None:
@@ -49,6 +54,7 @@ class NeighborSweep:
         self.n_columns = p.n_columns
         self.constant = float(np.log(q.n_rows / (p.n_rows - 1.0)))
         self.zeros_own = self.zeros_across = 0
+        self.near_own = self.near_across = 0
         self._means = [Mean() for _ in self.numbers]
         self._change = Mean()
         self._radius = Mean()
@@ -57,6 +63,9 @@ class NeighborSweep:
         """Add what the searches of a slab have found."""
         self.zeros_own += int(np.sum(slab.own.kth(1) == 0.0))
         self.zeros_across += int(np.sum(slab.across.kth(1) == 0.0))
+        if self.reach > 1 and self.numbers:
+            self.near_own += _near_copies(slab.own)
+            self.near_across += _near_copies(slab.across)
         self._radius += Mean.of(slab.own.kth(self.reach))
         if self.zeros_own or self.zeros_across:
             return
@@ -206,12 +215,34 @@ def shared_rows(pair: Pair, sweep: NeighborSweep) -> int:
     """Rows of p that are rows of q too, if these are more than repeats within each sample explain; else 0.
 
     Rounded or categorical values meet by chance: about ``sqrt(a b)`` shared rows belong to ``a`` and ``b`` repeats
-    within the samples.
+    within the samples. Copies that were rounded, or stored in single precision, are shared rows too.
     """
     found = sweep.zeros_across
     if found <= 2 + 2 * sweep.zeros_own:
-        return 0
+        return sweep.near_across if are_copies(sweep.near_across, sweep.near_own, pair.p.n_rows) else 0
     return found if found > 2 + 3.0 * np.sqrt((sweep.zeros_own + 1.0) * (pair.repeats_in_q() + 1.0)) else 0
+
+
+def are_copies(across: int, own: int, rows: int) -> bool:
+    """Whether rows of p have near copies in q, more of them than chance or noise on values that repeat puts there."""
+    return across > 5 + 3 * own + _COPIED * rows
+
+
+def near_copies(pair: SamplePair) -> int:
+    """Rows of p that have a near copy in q, if these are more than chance puts there; else 0. Of many rows some are looked at."""
+    if min(pair.p.n_rows - 1, pair.q.n_rows) < 2:
+        return 0
+    across = own = rows = 0
+    for slab in pair.slabs(2):
+        across, own, rows = across + _near_copies(slab.across), own + _near_copies(slab.own), rows + slab.n_rows
+        if rows > _LOOKED_AT:
+            break
+    return across if are_copies(across, own, rows) else 0
+
+
+def _near_copies(neighbors: Neighbors) -> int:
+    first = neighbors.kth(1)
+    return int(np.sum((first > 0.0) & (first < _NEARER * neighbors.kth(2))))
 
 
 def shared_rows_reasons(pair: Pair, shared: int) -> list[str]:
@@ -219,8 +250,8 @@ def shared_rows_reasons(pair: Pair, shared: int) -> list[str]:
     if not shared:
         return []
     return [
-        f"{shared} of {pair.p.n_rows} rows of p are also rows of q although values hardly repeat within a sample: the samples "
-        f"seem to share rows, and the estimate has no meaning then."
+        f"{shared} of {pair.p.n_rows} rows of p are also rows of q, or nearly so, although values hardly repeat within a sample: "
+        f"the samples seem to share rows, and the estimate has no meaning then."
     ]
 
 
@@ -228,8 +259,8 @@ def warn_of_shared_rows(shared: int) -> None:
     """Say it aloud, at the line that called this library: an estimate from samples that share rows is meaningless."""
     if shared:
         warn(
-            f"{shared} rows are shared by p and q although values hardly repeat within a sample; the estimate has no meaning "
-            f"for samples that are not independent. Was a sample compared with (a part of) itself?",
+            f"{shared} rows are shared by p and q, or nearly so, although values hardly repeat within a sample; the estimate has "
+            f"no meaning for samples that are not independent. Was a sample compared with (a part of) itself?",
             SharedRowsWarning,
             stacklevel=level_of_caller(),
         )

@@ -29,7 +29,7 @@ def discrete_entropy(pk: ArrayLike, *, logits: bool = False, temperature: float 
 
     Parameters
     ----------
-    pk : array_like of shape (K,) or (..., K)
+    pk : array_like of shape (K,) or (..., K), or dict
         Probabilities along the last axis, summing to 1; with ``logits=True`` unnormalised log-probabilities.
     logits : bool, default=False
         Whether the numbers are logits: probabilities are then ``softmax(pk / temperature)``. A logit of -inf is
@@ -74,11 +74,11 @@ def discrete_cross_entropy(pk: ArrayLike, qk: ArrayLike, *, logits: bool = False
 
     Parameters
     ----------
-    pk, qk : array_like of shape (K,) or (..., K)
+    pk, qk : array_like of shape (K,) or (..., K), or dict
         Probabilities along the last axis, summing to 1; with ``logits=True`` unnormalised log-probabilities. Both have
         one shape, or one of them is a single vector that is compared with every row of the other. Symbols are matched by
-        the index of pandas series and the column names of tables where both have such (a symbol that one of them lacks has
-        probability 0 there), else by position.
+        the keys of dicts, the index of pandas series and the column names of tables where both have such (a symbol that
+        one of them lacks has probability 0 there), else by position.
     logits : bool, default=False
         Whether both are logits.
     temperature : float, default=1.0
@@ -120,11 +120,11 @@ def discrete_kl(pk: ArrayLike, qk: ArrayLike, *, logits: bool = False, temperatu
 
     Parameters
     ----------
-    pk, qk : array_like of shape (K,) or (..., K)
+    pk, qk : array_like of shape (K,) or (..., K), or dict
         Probabilities along the last axis, summing to 1; with ``logits=True`` unnormalised log-probabilities. Both have
         one shape, or one of them is a single vector that is compared with every row of the other. Symbols are matched by
-        the index of pandas series and the column names of tables where both have such (a symbol that one of them lacks has
-        probability 0 there), else by position.
+        the keys of dicts, the index of pandas series and the column names of tables where both have such (a symbol that
+        one of them lacks has probability 0 there), else by position.
     logits : bool, default=False
         Whether both are logits, as in knowledge distillation.
     temperature : float, default=1.0

@@ -24,7 +24,7 @@ def discrete_jensen_shannon(pk: ArrayLike, qk: ArrayLike, *, logits: bool = Fals
 
     Parameters
     ----------
-    pk, qk : array_like of shape (K,) or (..., K)
+    pk, qk : array_like of shape (K,) or (..., K), or dict
         Probabilities along the last axis, as in `discrete_kl`.
     logits : bool, default=False
         Whether both are logits.
@@ -64,7 +64,7 @@ def discrete_jeffreys(pk: ArrayLike, qk: ArrayLike, *, logits: bool = False, tem
 
     Parameters
     ----------
-    pk, qk : array_like of shape (K,) or (..., K)
+    pk, qk : array_like of shape (K,) or (..., K), or dict
         Probabilities along the last axis, as in `discrete_kl`.
     logits : bool, default=False
         Whether both are logits.

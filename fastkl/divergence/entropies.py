@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from fastkl.divergence.assisted import assisted_divergence
 from fastkl.divergence.coordinates import scaled_pair
+from fastkl.divergence.diagnostics import warn_of_shared_rows
 from fastkl.divergence.empirical import frequencies_cross_entropy
 from fastkl.divergence.entropy_methods import ENTROPY_METHODS, default_entropy, entropy_by_method
 from fastkl.divergence.estimate import Estimate, moved
@@ -247,6 +248,7 @@ def _in_parts(pair: SamplePair, options: Options) -> Estimate | None:
     rng = options.steady_rng
     k = divergence_neighbors(pair, "common_radius", None)
     between = assisted_divergence(pair, k, options.standard_error, rng)
+    warn_of_shared_rows(between.diagnostics.get("shared_rows", 0))
     reasons = [
         f"{name}: {reason}"
         for name, part in (("KL(p || q)", between), ("entropy of p", own))

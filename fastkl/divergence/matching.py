@@ -6,7 +6,7 @@ so the second is read in the order of the first, which a warning says; tables wi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from numbers import Real
 from typing import Any
 
@@ -112,11 +112,13 @@ def refuse_other_rows(first: Any, second: Any, names: tuple[str, str]) -> None:
 def match_labels(p: Any, q: Any, absent: float | None, names: tuple[str, str]) -> tuple[Any, Any]:
     """Two vectors or tables of probabilities (or counts, or logits) over the same symbols in the same order.
 
-    Symbols are the index of a pandas series, and the column names of a table. A symbol that only one of them has counts as
-    ``absent`` in the other, as ``value_counts`` leaves out what does not occur; with None that is an error. So it is where no
-    symbol is in both. Rows of two tables are matched by their index where both have the same one in different order.
+    Symbols are the keys of a dict, the index of a pandas series, and the column names of a table. A symbol that only one of
+    them has counts as ``absent`` in the other, as ``value_counts`` leaves out what does not occur; with None that is an error.
+    So it is where no symbol is in both. Rows of two tables are matched by their index where both have the same one in
+    different order.
     """
     first, second = _labels(p, names[0]), _labels(q, names[1])
+    p, q = by_position(p), by_position(q)
     if _is_frame(p) and _is_frame(q) and _same_in_other_order(p.index, q.index):
         q = q.reindex(p.index)
     if first is None or second is None or _only_positions(first, second):
@@ -131,8 +133,19 @@ def match_labels(p: Any, q: Any, absent: float | None, names: tuple[str, str]) -
     return _over(p, first, union, absent), _over(q, second, union, absent)
 
 
+def by_position(data: Any) -> Any:
+    """The numbers of a dict, such as a Counter, in its order; anything else as it is."""
+    return np.array(list(data.values())) if _is_labelled_vector(data) else data
+
+
+def _is_labelled_vector(data: Any) -> bool:
+    return isinstance(data, Mapping) and all(isinstance(value, Real) for value in data.values())
+
+
 def _labels(data: Any, name: str) -> list[Any] | None:
     """What a vector or the columns of a table stand for; None where there is nothing that says it."""
+    if _is_labelled_vector(data):
+        return [_MISSING_LABEL if is_missing(label) else label for label in data]
     if _is_series(data):
         labels = [_MISSING_LABEL if is_missing(label) else label for label in data.index.tolist()]
         refuse_duplicates_in_index(labels, name)
@@ -193,7 +206,9 @@ def warn_of_probabilities(given: Sequence[Any], call: str) -> None:
 
 
 def _is_probability_vector(data: Any) -> bool:
-    if is_table(data) or hasattr(data, "toarray") or not hasattr(data, "__len__") or not 2 <= len(data) <= _LONG_VECTOR:
+    if is_table(data) or hasattr(data, "toarray") or not hasattr(data, "__len__") or getattr(data, "ndim", 1) != 1:
+        return False
+    if not 2 <= len(data) <= _LONG_VECTOR or (isinstance(data, list | tuple) and not isinstance(data[0], Real)):
         return False
     values = np.asarray(data)
     if values.ndim != 1 or values.dtype.kind not in "fiu":

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from fastkl.divergence.arguments import FloatArray, plain_numbers
 from fastkl.divergence.estimate import Estimate
-from fastkl.divergence.matching import match_labels
+from fastkl.divergence.matching import by_position, match_labels
 from fastkl.rows.reading import look, refuse_sparse
 
 # Numbers that are looked at together.
@@ -160,7 +160,7 @@ class Place(NamedTuple):
 def numbers_of(values: Any, name: str) -> NDArray[Any]:
     """Rows of real numbers, as they are."""
     refuse_sparse(values, name)
-    given = plain_numbers(np.asarray(look(values, name)))
+    given = plain_numbers(np.asarray(look(by_position(values), name)))
     if given.ndim == 0 or given.size == 0:
         raise ValueError(f"{name} must be a vector or rows of probabilities; found shape {given.shape}.")
     if given.dtype.kind not in "buif":

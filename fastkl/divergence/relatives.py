@@ -276,7 +276,7 @@ def jensen_shannon_of_pair(pair: SamplePair, options: Options) -> Estimate:
     """Of two samples in memory."""
     pair = free_of_units(pair, options.coordinates)
     k = _mixture_neighbors(pair, options.n_neighbors)
-    sweep = NeighborSweep(pair.p, pair.q, 1)
+    sweep = NeighborSweep(pair.p, pair.q, min(k, 2))
     total = variance = doubt = large = 0.0
     for side in (pair, pair.reversed()):
         terms, beyond, wide = Mean(), Mean(), Mean()

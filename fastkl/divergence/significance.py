@@ -8,6 +8,7 @@ distributions the labels "from p" and "from q" are exchangeable on that graph, s
 from __future__ import annotations
 
 from functools import partial
+from math import comb
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,8 +16,10 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import betaincinv, digamma
 
 from fastkl._core._threads import effective_n_threads
+from fastkl._core.warned import warn
 from fastkl.divergence._labels import LANES, score_labels, score_permutations
 from fastkl.divergence.arguments import FloatArray, Sample, resolve_neighbors
+from fastkl.divergence.callers import level_of_caller
 from fastkl.divergence.combined_test import combined_test
 from fastkl.divergence.coordinates import free_of_units
 from fastkl.divergence.estimate import ConfidenceInterval
@@ -29,6 +32,9 @@ from fastkl.divergence.operands import SAMPLES, WITH_A_SAMPLE, Rules, operands, 
 from fastkl.divergence.options import Options, one_seed
 from fastkl.divergence.samples import check_method, divergence_neighbors, sample_divergence
 from fastkl.spatial import NeighborIndex
+
+# Fewer assignments of the labels leave no p-value below .05.
+_FEW_ASSIGNMENTS = 20
 
 
 class PermutationTest(NamedTuple):
@@ -182,11 +188,15 @@ def permutation_test(
                 "n_neighbors asks for the neighbour statistic alone, and labels have no distances. Leave it out."
             )
         X, Y = mixed.numbers
+        _warn_of_few(len(X), len(Y))
         k = resolve_neighbors(None, len(X) + len(Y), default=_many_neighbors(len(X) + len(Y)))
+        if not X.shape[1] and _tell_nothing(mixed.labels):
+            return PermutationTest(0.0, 1.0, int(n_permutations), k)
         p_value, statistic = combined_test(X, Y, k, int(n_permutations), rng, n_jobs, threads, mixed.labels)
         return PermutationTest(statistic, p_value, int(n_permutations), k)
     pair = _TESTED(*operands(p, q, n_jobs=n_jobs, discrete_call="discrete_kl"), options=options)
     n, m = pair.p.n_rows, pair.q.n_rows
+    _warn_of_few(n, m)
     k = resolve_neighbors(n_neighbors, n + m, default=_many_neighbors(n + m))
     if n_neighbors is None:
         X, Y = (side.X.astype(np.float64, copy=False) for side in (pair.p, pair.q))
@@ -212,6 +222,33 @@ def _by_neighbors(
     permuted = _statistics(np.moveaxis(sums, 1, 0), n, m).ravel()[:n_permutations]
     as_large = int(np.sum(permuted >= statistic - 1e-12))
     return PermutationTest(statistic, (as_large + 1.0) / (n_permutations + 1.0), n_permutations, k)
+
+
+def _warn_of_few(n: int, m: int) -> None:
+    """Say so where no p-value can be small."""
+    assignments = comb(n + m, n)
+    if assignments < _FEW_ASSIGNMENTS:
+        warn(
+            f"p has {n} and q {m} rows. There are {assignments} ways to say which rows are of p, all equally likely if the "
+            f"distributions are the same, so that no p-value below {1.0 / assignments:.2g} is possible. A sample is of shape "
+            "(rows, columns).",
+            UserWarning,
+            stacklevel=level_of_caller(),
+        )
+
+
+def _tell_nothing(labels: tuple[NDArray[Any], NDArray[Any]]) -> bool:
+    """Whether no label comes twice in a column of both samples, which is said: any two of them are as far apart as any others."""
+    both = np.concatenate(labels)
+    if any(len(np.unique(column)) < len(both) for column in both.T):
+        return False
+    warn(
+        "No label comes twice in p and q together, so labels tell nothing about their distributions, and the p-value is 1. If "
+        "they are numbers as text, convert them; if identifiers, leave them out.",
+        UserWarning,
+        stacklevel=level_of_caller(),
+    )
+    return True
 
 
 def _many_neighbors(rows: int) -> int:

@@ -23,7 +23,7 @@ from fastkl.divergence.matching import given_names, order_of_columns
 from fastkl.exceptions import ColumnTypeError, SourceError
 from fastkl.rows.columns import listed, named
 from fastkl.rows.missing import missing
-from fastkl.rows.reading import refuse_masked, refuse_sparse
+from fastkl.rows.reading import refuse_containers, refuse_masked, refuse_sparse
 from fastkl.rows.tables import column_names, column_types, column_values, is_table
 
 NUMBER, DATE, LABEL = "number", "date", "label"
@@ -122,6 +122,7 @@ def _columns(data: Any, name: str) -> list[_Column]:
         if not found or not len(found[0].values):
             raise ValueError(f"{name} is empty: {len(found[0].values) if found else 0} rows, {len(found)} columns.")
         return found
+    refuse_containers(data, name)
     array = np.asarray(data)
     array = array[:, np.newaxis] if array.ndim == 1 else array
     if array.ndim != 2 or not array.size:

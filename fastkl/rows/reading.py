@@ -7,7 +7,7 @@ these are Python objects.
 
 import datetime
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Set
 from typing import Any
 
 import numpy as np
@@ -52,8 +52,11 @@ def look(data: Any, name: str) -> Any:
         If a value is masked, or the rows are not at hand: a path, a LazyFrame, a relation.
     ColumnTypeError
         If a column holds dates or spans of time.
+    TypeError
+        If they are a dict, a set or an iterator.
     """
     refuse_unread(data, name)
+    refuse_containers(data, name)
     if type(data) is not np.ndarray and all(hasattr(data, part) for part in ("__dlpack__", "shape", "ndim")):
         data = _shared(data, name)
     if isinstance(data, list | tuple):
@@ -67,6 +70,17 @@ def look(data: Any, name: str) -> Any:
     for column, dtype, values in _columns(data):
         refuse_dates(column, dtype, values, name)
     return data
+
+
+def refuse_containers(data: Any, name: str) -> None:
+    """TypeError for what holds values but no rows in order: a dict, a set, an iterator."""
+    if isinstance(data, Mapping | Set | Iterator) and not hasattr(
+        data, "toarray"
+    ):  # a sparse matrix of kind dok is a dict too
+        raise TypeError(
+            f"{name} is a {type(data).__name__}, not an array or a table of rows: pass pandas.DataFrame({name}) for columns by "
+            f"name, list({name}) for rows one by one, or an array."
+        )
 
 
 def refuse_unread(data: Any, name: str) -> None:
@@ -145,12 +159,23 @@ def _array_of(data: Any, name: str) -> NDArray[Any]:
     for i, row in enumerate(data):
         if isinstance(row, np.ma.MaskedArray) and np.ma.getmaskarray(row).any():
             refuse_masked(np.ma.atleast_2d(row), name, first_row=i)
+    _refuse_ragged(data, name)
     array = np.asarray(data)
     if array.dtype.kind in "US":
         objects = np.array(data, dtype=object)
         if objects.shape == array.shape and missing(objects).any():
             return objects
     return array
+
+
+def _refuse_ragged(data: Any, name: str) -> None:
+    """ValueError for rows that have not as many values as the first."""
+    lengths = [len(row) if isinstance(row, list | tuple) else -1 for row in data]
+    other = next((i for i, length in enumerate(lengths) if length != lengths[0]), None)
+    if other is not None and lengths[0] >= 0 <= lengths[other]:
+        raise ValueError(
+            f"Row {other} of {name} has {lengths[other]} values and row 0 has {lengths[0]}: rows need one value for each column."
+        )
 
 
 def _columns(data: Any) -> Iterator[tuple[str, Any, NDArray[Any] | None]]:

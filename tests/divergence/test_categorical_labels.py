@@ -200,7 +200,7 @@ def test_diagnostics_of_entropy():
         (["a", "b"], {"sample_weight": [1.0]}, ValueError, "2 rows"),
         (["a", "b"], {"sample_weight": [1.0, -1.0]}, ValueError, "row 1"),
         (["a", "b"], {"sample_weight": [0.0, 0.0]}, ValueError, "in every row"),
-        ([["a"], ["b", "c"]], {}, ValueError, "inhomogeneous"),
+        ([["a"], ["b", "c"]], {}, ValueError, "Row 1 of x has 2 values"),
         (np.array([["a"], ["b", "c"]], dtype=object), {}, ValueError, "hashable"),
         (np.zeros((2, 2, 2)), {}, ValueError, "shape"),
         (["a"], {"method": "best"}, ValueError, "choose one of"),

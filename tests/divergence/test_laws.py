@@ -6,7 +6,15 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.special import digamma, gammaln
 
-from fastkl import DegenerateDataError, SharedRowsWarning, cross_entropy, entropy, jensen_shannon, kl_divergence
+from fastkl import (
+    DegenerateDataError,
+    SharedRowsWarning,
+    cross_entropy,
+    entropy,
+    jeffreys,
+    jensen_shannon,
+    kl_divergence,
+)
 from fastkl.divergence import kl_divergence_sweep
 
 METHODS = ("common_radius", "knn", "bias_reduced")
@@ -175,6 +183,35 @@ def test_shared_rows_warn_but_rounded_values_do_not(recwarn):
         estimate = kl_divergence(x, np.concatenate([x[:20], rng.normal(size=200)]))
     assert estimate.diagnostics["shared_rows"] == 20
     assert estimate.diagnostics["bias_suspected"]
+
+
+@pytest.mark.parametrize("call", [kl_divergence, cross_entropy, jensen_shannon, jeffreys])
+@pytest.mark.parametrize("d", [1, 4])
+def test_rows_that_are_shared_but_for_their_last_digits_are_said(call, d):
+    X = np.random.default_rng(d).normal(5.0, 1.0, (200, d))
+    for copies in (X.astype(np.float32).astype(np.float64), X.round(7), np.concatenate([X[:100] + 1e-12, 9.0 - X])):
+        with pytest.warns(SharedRowsWarning, match="or nearly so"):
+            assert call(X, copies).diagnostics["bias_suspected"]
+
+
+@pytest.mark.filterwarnings("error::fastkl.SharedRowsWarning")
+@pytest.mark.parametrize("method", ["assisted", "common_radius", "knn"])
+def test_rows_that_are_near_by_chance_are_not(method):
+    rng = np.random.default_rng(9)
+
+    def noisy(values):
+        return values * 0.1 + 1e-13 * rng.normal(size=len(values))
+
+    for draw in (
+        lambda: rng.standard_cauchy(400),
+        lambda: np.exp(9.0 * rng.normal(size=400)),
+        lambda: rng.gamma(0.05, size=400),
+        lambda: noisy(rng.integers(0, 20, 400)),
+        lambda: noisy(rng.integers(0, 2000, 400)),
+        lambda: noisy(rng.integers(0, 10**6, 400)),
+    ):
+        kl_divergence(draw(), draw(), method=method)
+        kl_divergence(draw()[:20], draw(), method=method)
 
 
 @pytest.mark.parametrize("call", [kl_divergence, cross_entropy, jensen_shannon])

@@ -1,6 +1,7 @@
 """Columns are matched by name and probabilities by label; what looks like a call meant for something else says so."""
 
 import warnings
+from collections import Counter
 from decimal import Decimal
 
 import numpy as np
@@ -9,13 +10,17 @@ import pytest
 import fastkl
 from fastkl import (
     ColumnOrderWarning,
+    DensityMLE,
     KLDivergence,
     ProbabilityVectorWarning,
     SourceError,
+    categorical_entropy,
     categorical_kl,
     compare_tables,
     cross_entropy,
     discrete_cross_entropy,
+    discrete_entropy,
+    discrete_jensen_shannon,
     discrete_kl,
     entropy,
     jeffreys,
@@ -281,3 +286,34 @@ def test_a_generator_seeds_draws():
     x = np.random.default_rng(0).normal(size=50)
     values = [float(kl_divergence(norm(), x, random_state=np.random.default_rng(seed))) for seed in (1, 1, 2)]
     assert values[0] == values[1] != values[2]
+
+
+def test_dicts_are_matched_by_their_keys():
+    p, q = {"a": 0.5, "b": 0.3, "c": 0.2}, {"c": 0.6, "a": 0.3, "b": 0.1}
+    by_position = [0.5, 0.3, 0.2], [0.3, 0.1, 0.6]
+    assert discrete_kl(p, q) == discrete_kl(*by_position)
+    assert discrete_entropy(p) == discrete_entropy(by_position[0])
+    assert discrete_jensen_shannon({"a": 1.0, "b": 0.0}, {"b": 1.0}) == pytest.approx(np.log(2.0))
+    with pytest.raises(SourceError, match="different labels"):
+        discrete_kl({"a": 1.0}, {"b": 1.0}, logits=True)
+    x, y = list("aabbbbc"), list("cbbaa")
+    assert categorical_kl(Counter(x), Counter(y), counts=True) == categorical_kl(x, y)
+    assert categorical_entropy(Counter(x), counts=True) == categorical_entropy(x)
+    with pytest.raises(TypeError, match="p is a Counter, and labels one by one are expected: set counts=True"):
+        categorical_kl(Counter(x), Counter(y))
+
+
+@pytest.mark.parametrize("call", [kl_divergence, permutation_test, compare_tables, discrete_kl])
+@pytest.mark.parametrize("given", [{"a": [0.5, 0.5]}, {0.5, 0.25}, iter([0.5, 0.5])], ids=["dict", "set", "iterator"])
+def test_what_is_no_array_is_named(call, given):
+    with pytest.raises(TypeError, match="pass pandas.DataFrame"):
+        call(given, [0.5, 0.5])
+
+
+def test_rows_of_other_lengths_and_single_numbers_are_named():
+    with pytest.raises(ValueError, match="Row 1 of p has 2 values and row 0 has 1"):
+        kl_divergence([[1.0], [2.0, 3.0]], [[1.0], [2.0]])
+    with pytest.raises(ValueError, match="Row 2 of X has 1 values and row 0 has 2"):
+        DensityMLE("normal").fit([[1.0, 2.0], (2.0, 3.0), [3.0]])
+    with pytest.raises(ValueError, match="p is neither a sample nor a model"):
+        kl_divergence(np.array(3.0), np.array(2.0))

@@ -119,3 +119,23 @@ def test_subsampling_has_no_units():
     x, y = rng.normal(0.0, 1.0, (300, 2)), rng.normal(1.0, 1.0, (300, 2))
     found, moved = (subsampling_interval(x * u, y * u, n_subsamples=20, random_state=0) for u in ([1, 1], [1, 1e6]))
     assert moved == pytest.approx(found, rel=1e-9)
+
+
+@pytest.mark.parametrize(("n", "m", "least"), [(1, 1, "0.5"), (1, 18, "0.053"), (2, 3, "0.1")])
+def test_too_few_rows_for_a_small_p_value_are_said(n, m, least):
+    rng = np.random.default_rng(n)
+    with pytest.warns(UserWarning, match=f"no p-value below {least} is possible"):
+        permutation_test(rng.normal(size=(n, 3)), rng.normal(9.0, 1.0, (m, 3)), n_permutations=99, random_state=0)
+
+
+def test_labels_none_of_which_comes_twice_are_said():
+    p, q = ([f"{value}" for value in values] for values in np.random.default_rng(0).normal(size=(2, 30)))
+    with pytest.warns(UserWarning, match="No label comes twice"):
+        assert permutation_test(p, q, random_state=0).p_value == 1.0
+
+
+@pytest.mark.filterwarnings("error")
+def test_rows_of_labels_none_of_which_comes_twice_are_not():
+    p, q = ([[f"{i}", side] for i in range(i, i + 30)] for i, side in ((0, "a"), (30, "b")))
+    assert permutation_test(p, q, random_state=0).p_value < 0.01
+    permutation_test([[1.0]], np.arange(20.0)[:, np.newaxis], random_state=0)  # 21 assignments
