@@ -13,7 +13,7 @@ larger than that of the rows, so one column is enough for it to be infinite.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,8 @@ _NEAREST_PART = 0.02
 # A value that is this part of a column, and so many rows, is an atom; where others repeat in less than that part of the rows, the
 # column has a density beside it.
 _ATOM, _ATOM_ROWS, _REPEATED = 0.05, 10, 0.02
+# Or so much less often than the atom.
+_OTHERS = 0.1
 # A column is looked at where a value repeats among so many of its rows that is not in the other one.
 _SCREENED = 2000
 
@@ -68,11 +70,9 @@ class LackingAtoms:
             nearest = np.where(np.abs(known[after] - values) <= np.abs(values - known[before]), after, before)
         absent = known[nearest] != values
         n, m = int(counts.sum()), int(rows.sum())
-        atoms = counts >= max(_ATOM * n, _ATOM_ROWS)
-        beside = counts[~atoms]
-        alone = m - len(known) <= _REPEATED * m and beside.sum() - len(beside) <= _REPEATED * n < beside.sum()
+        no_others = (m - len(known) <= _REPEATED * m) | (rows.max() / m <= _OTHERS * counts / n)
         found: NDArray[np.bool_] = absent & (
-            ((counts >= self._expected) & (rows[nearest] >= self._nearest)) | (atoms & bool(alone))
+            ((counts >= self._expected) & (rows[nearest] >= self._nearest)) | (_beside_others(counts) & no_others)
         )
         return found
 
@@ -91,6 +91,37 @@ def _all_among(values: NDArray[Any], column: NDArray[Any]) -> bool:
     """Whether each of a few values, in order, is one of a column."""
     place = np.minimum(np.searchsorted(values, column), len(values) - 1)
     return len(np.unique(place[values[place] == column])) == len(values)
+
+
+def _beside_others(counts: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """Which values, by how often each is there, are atoms among others that hardly repeat, or by far not so often."""
+    n = int(counts.sum())
+    atoms = counts >= max(_ATOM * n, _ATOM_ROWS)
+    beside = counts[~atoms]
+    if not atoms.any() or beside.sum() <= _REPEATED * n:
+        return np.zeros(len(counts), dtype=bool)
+    single = beside.sum() - len(beside) <= _REPEATED * n
+    return np.asarray(atoms & (single | (beside.max() <= _OTHERS * counts)))
+
+
+def atoms_beside_densities(p: Sample, discrete: Collection[int]) -> list[str]:
+    """For each column with an atom, but the discrete ones of the model: why the divergence is infinite."""
+    reasons = []
+    for j, values in enumerate(p.X.T):
+        if j in discrete:
+            continue
+        some = np.sort(values[:: -(-len(values) // _SCREENED)])
+        if not (some[1:] == some[:-1]).any():
+            continue
+        known, counts = np.unique(values, return_counts=True)
+        atoms = _beside_others(counts)
+        if atoms.any():
+            at = int(np.argmax(np.where(atoms, counts, 0)))
+            reasons.append(
+                f"Column {j}: {counts[at]} of {p.n_rows} rows have the value {known[at]:.6g}, and the model has a density there, "
+                "under which no value is: the divergence is infinite. Model such a value on its own, or leave its rows out."
+            )
+    return reasons
 
 
 def lacking_in_columns(p: Sample, q: Sample) -> list[str]:

@@ -177,7 +177,7 @@ def _of_samples(p: Operand, q: Operand, options: Options) -> Estimate:
 def _of_sample_and_density(p: SampleOperand, q: DensityOperand, options: Options) -> Estimate:
     """The distribution of a sample against a density."""
     if q.model.discrete_columns is not None and p.rows.dtype.kind in "USO":
-        kinds = product_of_kinds(q.model)
+        kinds = product_of_kinds(q.model, p.rows)
         if kinds is not None:
             return divergence_by_labels(p, q.model, kinds, options)
         raise ValueError(

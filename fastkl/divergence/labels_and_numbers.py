@@ -10,6 +10,7 @@ density. What labels and numbers tell of each other, which a product denies, is 
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -30,14 +31,25 @@ from fastkl.rows.weights import read_weights
 _FEWEST = 30
 
 
-def product_of_kinds(model: Model) -> tuple[list[int], list[int]] | None:
-    """Columns of labels and of numbers of a product whose parts are each of one kind; None for any other model."""
-    factors = model.factors
-    if factors is None or any(part.discrete_columns is not None for _, part in factors):
+def product_of_kinds(model: Model, rows: NDArray[Any]) -> tuple[list[int], list[int]] | None:
+    """Columns of labels and of numbers, counts among them, of a product no part of which has both; None for any other model."""
+    if model.factors is None:
         return None
-    labels = sorted(j for columns, part in factors if part.discrete for j in columns)
-    numbers = sorted(j for columns, part in factors if not part.discrete for j in columns)
-    return (labels, numbers) if labels and numbers else None
+    labels: list[int] = []
+    numbers: list[int] = []
+    for columns, part in model.factors:
+        if all(_are_numbers(rows[:, j]) for j in columns):
+            numbers += columns
+        elif part.discrete:
+            labels += columns
+        else:
+            return None
+    return (sorted(labels), sorted(numbers)) if labels and numbers else None
+
+
+def _are_numbers(values: NDArray[Any]) -> bool:
+    """Whether a column holds numbers; truth values are labels."""
+    return all(isinstance(value, Real) and not isinstance(value, bool | np.bool_) for value in values.tolist())
 
 
 def divergence_by_labels(

@@ -1,8 +1,9 @@
 """A sample against a model: how far the distribution of the data is from a model with a known log-density.
 
 Two routes. *Density* (the default): KL = cross-entropy - entropy, with the known log-density and an entropy whose bias is
-measured on draws from the model. *Draws*: rows drawn from the model are compared with the sample by counting in common balls,
-which forgets what is known of the density but takes repeated values and columns of labels.
+measured on draws from the model. *Draws*: rows drawn from the model are compared with the sample as two samples are, which
+forgets what is known of the density but takes repeated values and columns of labels. A value that a column has often, such as an
+inflated zero, has no mass under a density: where the model has one the divergence is infinite.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ from __future__ import annotations
 import numpy as np
 
 from fastkl._core.means import Mean
-from fastkl.divergence.arguments import FloatArray, Sample, resolve_neighbors
+from fastkl.divergence.arguments import FloatArray, Sample, resolve_neighbors, same_columns
+from fastkl.divergence.assisted import assisted_divergence
+from fastkl.divergence.atoms import atoms_beside_densities, lacking_in_columns
 from fastkl.divergence.density_route import divergence_by_density, rows_are_apart
 from fastkl.divergence.draws import default_draws, drawn_sample, resolve_draws
 from fastkl.divergence.empirical import impossible_rows
@@ -19,11 +22,13 @@ from fastkl.divergence.model_coordinates import whiten_both
 from fastkl.divergence.models import Model
 from fastkl.divergence.neighbors import SamplePair
 from fastkl.divergence.options import Options
-from fastkl.divergence.samples import divergence_neighbors, sample_divergence
+from fastkl.divergence.samples import check_method, divergence_neighbors, sample_divergence
 
 ROUTES = ("auto", "density", "draws")
 # In so few columns repeated rows are a mistake (symbols against a density); in more they are rounded measurements.
 TIED_COLUMNS = 3
+# Of so few rows with discrete columns the bias is measured, on so many samples of the model's own.
+_FEW_ROWS, _OWN_SAMPLES = 500, 3
 
 
 def choose_route(options: Options, p: Sample, model: Model) -> str:
@@ -47,9 +52,17 @@ def choose_route(options: Options, p: Sample, model: Model) -> str:
 
 def sample_model_divergence(p: Sample, model: Model, options: Options) -> Estimate:
     """KL(distribution of the sample || model) by the route that is asked for, or fits."""
+    atoms = atoms_beside_densities(p, model.discrete_columns or frozenset())
+    if atoms and not (model.can_draw and _has_atoms_too(p, model, options)):
+        return Estimate(float("inf"), 0.0, p.n_rows, "atoms", {"bias_suspected": True, "reasons": atoms})
     if choose_route(options, p, model) == "density":
         return divergence_by_density(p, model, options)
     return _divergence_by_draws(p, model, options)
+
+
+def _has_atoms_too(p: Sample, model: Model, options: Options) -> bool:
+    """Whether a model, which may be anybody's, draws the values that the sample has so often."""
+    return not lacking_in_columns(*same_columns(p, drawn_sample(model, max(p.n_rows, 1000), p, options.rng)))
 
 
 def sample_model_cross_entropy(p: Sample, model: Model, standard_error: bool) -> Estimate:
@@ -70,22 +83,39 @@ def cross_entropy_of_scores(log_q: FloatArray, weights: FloatArray | None, stand
 
 
 def _divergence_by_draws(p: Sample, model: Model, options: Options) -> Estimate:
-    """The common-radius divergence of the sample from rows drawn from the model."""
+    """The divergence of the sample from rows drawn from the model, as that of two samples."""
     log_q = model.log_density(p.X)
     cross_entropy = -p.mean(log_q).value
     if np.isinf(cross_entropy):
         return impossible_rows(cross_entropy, int(np.isneginf(log_q).sum()), p.n_rows, "draws")
     draws = resolve_draws(options.n_draws, default_draws(p.n_rows))
     drawn = drawn_sample(model, draws, p, options.rng)
-    p, drawn = whiten_both(p, drawn, model)
-    pair = SamplePair(p, drawn)
-    k = divergence_neighbors(pair, "common_radius", options.n_neighbors)
-    estimate = sample_divergence(pair, "common_radius", k, options.standard_error).estimate
+    estimate, bias = _of_samples(p, drawn, model, options), Mean.of(np.zeros(2))
+    if options.method == "assisted" and model.discrete_columns is not None and p.n_rows <= _FEW_ROWS:
+        # The regression behind it, which few rows teach little, is too low: as much as for rows that are the model's own.
+        own = (drawn_sample(model, p.n_rows, p, options.rng) for _ in range(_OWN_SAMPLES))
+        values = np.array([float(_of_samples(one, drawn, model, options)) for one in own])
+        bias = Mean.of(values) if np.isfinite(values).all() else bias
+    value, error = float(estimate) - bias.value, float(np.hypot(estimate.standard_error, bias.error))
     diagnostics = dict(estimate.diagnostics)
     diagnostics |= {
         "cross_entropy": cross_entropy,
-        "entropy": cross_entropy - float(estimate),
+        "entropy": cross_entropy - value,
+        "bias": bias.value,
         "n_draws": draws,
+        "of_samples": estimate.method,
         "route": "draws",
     }
-    return Estimate(float(estimate), estimate.standard_error, (p.n_rows, draws), "draws", diagnostics)
+    return Estimate(value, error, (p.n_rows, draws), "draws", diagnostics)
+
+
+def _of_samples(p: Sample, drawn: Sample, model: Model, options: Options) -> Estimate:
+    """The divergence of two samples, one of them drawn from a model."""
+    if options.method == "assisted":
+        pair = SamplePair(*same_columns(p, drawn))
+        k = divergence_neighbors(pair, "common_radius", options.n_neighbors)
+        return assisted_divergence(pair, k, options.standard_error, options.steady_rng)
+    pair = SamplePair(*whiten_both(p, drawn, model))
+    method = check_method(options.method)
+    k = divergence_neighbors(pair, method, options.n_neighbors)
+    return sample_divergence(pair, method, k, options.standard_error).estimate
