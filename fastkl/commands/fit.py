@@ -29,7 +29,7 @@ _FREQUENCIES = {"count", "counts", "freq", "frequency", "frequencies", "n", "wei
 
 
 def run(options: argparse.Namespace) -> int:
-    """Read, rank, fit, print, save."""
+    """Read, rank, fit, save, print."""
     _check_outputs(options)
     data, weights = _read(options)
     X = frame(data)
@@ -54,12 +54,19 @@ def run(options: argparse.Namespace) -> int:
         best.save(options.output)  # before anything is printed: the reader of a pipe may leave in the middle
     if options.figure is not None:
         draw(options.figure, ranking.joint, best, some_columns(rows, columns), masses)
-    names = [data.names[j] if isinstance(j, int) else str(j) for j in columns]
     if options.json:
         print(json.dumps(_report(options, data, ranking, winner, best), indent=2, allow_nan=False))
-        return 0
+    else:
+        _print_read(options, data, ranking, repeats)
+        _print_fitted(options, data, ranking, winner, best)
+    return 0
+
+
+def _print_read(options: argparse.Namespace, data: Table, ranking: FamilyRanking, repeats: str) -> None:
+    """What was read, and what of it was left out."""
+    names = _names(data, ranking)
     held = f"{plural(len(names), 'column')} ({_some(names)}), {ranking.joint.kind}"
-    print(f"{shown(options.data)}: {plural(len(rows), 'row')}{repeats}, {held}.")
+    print(f"{shown(options.data)}: {plural(ranking.n_rows, 'row')}{repeats}, {held}.")
     if data.n_dropped:
         print(f"{plural(data.n_dropped, 'row')} with missing values left out (--drop-missing).")
     for key, reason in ranking.left_out.items():
@@ -74,16 +81,24 @@ def run(options: argparse.Namespace) -> int:
     if ranking.n_ranked_rows < ranking.n_rows:
         print(f"Ranked on {ranking.n_ranked_rows:,} rows drawn at random.")
     print()
+
+
+def _print_fitted(options: argparse.Namespace, data: Table, ranking: FamilyRanking, winner: str, best: Any) -> None:
+    """The ranking, the parameters of the best, and what comes next."""
     if ranking.joint.names:
         _print_ranking(ranking.joint, options.folds)
     _print_refused(ranking.joint.refused, "\nNot possible on these rows:" if ranking.joint.names else "Not ranked:")
     print(f"\n{winner}, fitted to all rows:\n")
-    print(parameters_text(best, names))
+    print(parameters_text(best, _names(data, ranking)))
     if options.output is None:
         print(f"\nTo keep it, add -o FILE; then: fastkl score FILE {_again(options.data)}")
     else:
         print(f"\nSaved to {options.output}. Score rows with: fastkl score {options.output} DATA")
-    return 0
+
+
+def _names(data: Table, ranking: FamilyRanking) -> list[str]:
+    """Names of the columns that were ranked."""
+    return [data.names[j] if isinstance(j, int) else str(j) for j in ranking]
 
 
 def _check_outputs(options: argparse.Namespace) -> None:

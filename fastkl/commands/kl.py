@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fastkl import Estimate, TableComparison, compare_tables
+from fastkl import Estimate, TableComparison, TableLine, compare_tables
 from fastkl.commands.layout import note, number, plural, progress, remark, table
 from fastkl.commands.standard_input import shown
 from fastkl.commands.tables import Table, chosen, listed, names_of, read_table
@@ -118,23 +118,7 @@ def _refuse_missing(tables: tuple[Table, Table], drop: bool) -> None:
 
 def _print(found: TableComparison, options: argparse.Namespace) -> None:
     head = ["column", "KL(P || Q)", "95 % interval", "KL(Q || P)", "95 % interval", "JS", "PSI"]
-    rows, notes, of_several, missing = [], [], [], []
-    for line in found.lines:
-        row = [str(line.name)]
-        for estimate in (line.kl, line.kl_reverse):
-            row += [number(float(estimate)) + ("*" if estimate.bias_suspected else " "), _interval(estimate)]
-        row += [number(float(line.jensen_shannon)), "" if line.psi is None else number(float(line.psi))]
-        rows.append([*row, f"{line.p_value:.4f}"] if line.p_value is not None else row)
-        if line in found.joint:
-            of_several += [f"{line.name}, {text}" for text in line.notes]
-        else:
-            notes += [(str(line.name), text) for text in line.notes]
-        if any(line.n_missing):
-            without = " and ".join(
-                f"{plural(n, 'row')} of {side}" for n, side in zip(line.n_missing, "PQ", strict=True)
-            )
-            missing.append(f"{line.name}: without {without}, where a value is missing")
-    print(table([*head, "p-value"] if options.test else head, rows))
+    print(table([*head, "p-value"] if options.test else head, list(map(_cells, found.lines))))
     print()
     if options.test:
         of_all = f", on {_TESTED_ROWS:,} random rows of a file at most" if max(found.n_rows) > _TESTED_ROWS else ""
@@ -154,8 +138,30 @@ def _print(found: TableComparison, options: argparse.Namespace) -> None:
         print(note(f"{others} near 0."))
     for text in found.apart:
         print(note(text))
-    for text in [*_grouped(notes), *of_several, *missing]:
+    for text in _doubts(found):
         print(note(text, "* "))
+
+
+def _cells(line: TableLine) -> list[str]:
+    """What a line says of a column, or of several."""
+    cells = [str(line.name)]
+    for estimate in (line.kl, line.kl_reverse):
+        cells += [number(float(estimate)) + ("*" if estimate.bias_suspected else " "), _interval(estimate)]
+    cells += [number(float(line.jensen_shannon)), "" if line.psi is None else number(float(line.psi))]
+    return [*cells, f"{line.p_value:.4f}"] if line.p_value is not None else cells
+
+
+def _doubts(found: TableComparison) -> list[str]:
+    """The doubts about single columns, those about several together, and where values are missing."""
+    single = [(str(line.name), text) for line in found.columns for text in line.notes]
+    several = [f"{line.name}, {text}" for line in found.joint for text in line.notes]
+    missing = []
+    for line in found.lines:
+        if any(line.n_missing):
+            sides = zip(line.n_missing, "PQ", strict=True)
+            without = " and ".join(f"{plural(n, 'row')} of {side}" for n, side in sides)
+            missing.append(f"{line.name}: without {without}, where a value is missing")
+    return [*_grouped(single), *several, *missing]
 
 
 def _grouped(notes: list[tuple[str, str]]) -> list[str]:

@@ -4,15 +4,14 @@ import sys
 import textwrap
 from collections.abc import Sequence
 
+from fastkl._core.text_tables import table_lines
+
 WIDTH = 100
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Columns of equal width with a rule under the head: the first flush left, the others flush right."""
-    widths = [max(len(cell) for cell in column) for column in zip(head, *rows, strict=True)]
-    lines = [
-        "  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]).rstrip() for line in (head, *rows)
-    ]
+    lines = table_lines([head, *rows])
     return "\n".join([lines[0], "-" * max(map(len, lines)), *lines[1:]])
 
 

@@ -155,8 +155,7 @@ def read_table(
 
 def _copied(source: Source) -> list[NDArray[Any]]:
     """The matrices of all blocks."""
-    # a generator, which can be closed; its type says iterator only
-    with closing(source.passing()) as blocks:  # type: ignore[type-var]
+    with closing(source.passing()) as blocks:
         return [block.X.copy() for block in blocks]
 
 

@@ -183,6 +183,10 @@ class Density(ChosenTable, CallbackSupportMixin, DensityMixin, BaseEstimator):
     def _check_fitted(self) -> None:
         check_is_fitted(self, msg="%(name)s is not fitted yet: call fit.")
 
+    def _column_names(self) -> Any:
+        """Names of the columns of the table that was fitted; None where it had none."""
+        return getattr(self, "feature_names_in_", None)
+
     def _forget_fit(self) -> None:
         """Drop all that was learnt."""
         for name in [name for name in vars(self) if name.endswith("_") and not name.startswith("_")]:

@@ -8,7 +8,7 @@ of the distribution function; for the rows as a whole see ``joint_goodness``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
 from itertools import chain
 from numbers import Integral
@@ -220,9 +220,9 @@ class GoodnessMembers(Density):
         if type(values) is np.ndarray and values.ndim == 2 and values.dtype.kind == "f":
             # before they are sorted, which moves them; others are read by ``cdf``
             refuse_not_finite(values, "X", feature_names)
-        columns = [f"column {j}" for j in range(self.n_features_in_)]
-        if feature_names is not None:
-            columns = [str(name) for name in feature_names]
+        columns = (
+            [f"column {j}" for j in range(self.n_features_in_)] if feature_names is None else [*map(str, feature_names)]
+        )
         generator = as_generator(random_state)
         of_columns = [name for name in names if name in STATISTICS]
         found: dict[str, Floats] = {}
@@ -245,17 +245,9 @@ class GoodnessMembers(Density):
         samples = [self._bootstrap_statistics(n_rows, weights, n_bootstrap, generator)] if of_columns else []
         if whole is not None:
             samples.append(bootstrap_statistics(density, whole, n_rows, weights, n_bootstrap))
-        reached, fitted, failed = {name: np.ones(len(found[name])) for name in names}, dict.fromkeys(names, 0), 0
-        told = {name: np.isfinite(found[name]) for name in names}  # where it is infinite in all it tells nothing
-        for draws, missed in chain.from_iterable(samples):
-            for name in draws.keys() & found.keys():
-                told[name] |= np.isfinite(draws[name]).any(axis=0)
-                reached[name] += np.sum(draws[name] >= found[name], axis=0)
-                fitted[name] += len(draws[name])
-            failed += missed
-        _raise_or_warn_of_failed(min(fitted.values()), failed, n_rows)
-        p_values = {name: np.where(told[name], reached[name] / (fitted[name] + 1.0), np.nan) for name in names}
-        return GoodnessOfFit(said, p_values, min(fitted.values()), failed, columns, divergence)
+        p_values, fitted, failed = _p_values({name: found[name] for name in names}, chain.from_iterable(samples))
+        _raise_or_warn_of_failed(fitted, failed, n_rows)
+        return GoodnessOfFit(said, p_values, fitted, failed, columns, divergence)
 
     def _chosen_statistics(self, statistic: str | Sequence[str] | None) -> list[str]:
         """Names of the statistics that are asked for; an error for those that are not known, or that the density has not."""
@@ -320,6 +312,23 @@ class GoodnessMembers(Density):
                 yield {name: np.empty((0, self.n_features_in_)) for name in STATISTICS}, 1
                 continue
             yield {name: value[np.newaxis] for name, value in found.items()}, 0
+
+
+def _p_values(
+    found: dict[str, Floats], samples: Iterable[tuple[dict[str, Floats], int]]
+) -> tuple[dict[str, Floats], int, int]:
+    """Shares of the bootstrap samples with statistics as large, the rows' own among them; how many were fitted, and were not."""
+    reached = {name: np.ones(len(value)) for name, value in found.items()}
+    told = {name: np.isfinite(value) for name, value in found.items()}  # where it is infinite in all it tells nothing
+    fitted, failed = dict.fromkeys(found, 0), 0
+    for draws, missed in samples:
+        for name in draws.keys() & found.keys():
+            told[name] |= np.isfinite(draws[name]).any(axis=0)
+            reached[name] += np.sum(draws[name] >= found[name], axis=0)
+            fitted[name] += len(draws[name])
+        failed += missed
+    p_values = {name: np.where(told[name], reached[name] / (fitted[name] + 1.0), np.nan) for name in found}
+    return p_values, min(fitted.values()), failed
 
 
 def _raise_or_warn_of_failed(fitted: int, failed: int, n_rows: int) -> None:

@@ -123,9 +123,6 @@ class PartMembers(Density):
                 f"The density is 0 at {places}, outside the support: no distribution of the others is given that."
             )
 
-    def _column_names(self) -> Any:
-        return getattr(self, "feature_names_in_", None)
-
     def _with_names(self, density: Any, columns: list[int]) -> Any:
         """A copy that calls its columns as this density does: the density of a group may be in use elsewhere."""
         named_so, names = copy.copy(density), self._column_names()

@@ -262,7 +262,7 @@ class SummaryMembers(Density):
         [1] The counts vary no more than Poisson counts of the same mean: size is infinite, the Poisson distribution (column 0)
         """
         self._check_fitted()
-        names = getattr(self, "feature_names_in_", None)
+        names = self._column_names()
         if names is None:
             names = [f"column {j}" for j in range(self.n_features_in_)]
         figures, notes = self._figures(level, robust, X, sample_weight), self._summary_notes()

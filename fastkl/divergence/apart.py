@@ -24,10 +24,8 @@ def apart_reasons(pair: SamplePair) -> list[str]:
         return []
     reach = max(float(slab.own.kth(1).max()) for slab in pair.reversed().slabs(0))
     beyond = np.zeros(p.n_rows, dtype=bool)
-    order, first = p.index.order, 0
-    for slab in pair.slabs(0):
-        beyond[order[first : first + slab.n_rows]] = slab.across.kth(1) > reach
-        first += slab.n_rows
+    for rows, slab in pair.slabs_with_rows(0):
+        beyond[rows] = slab.across.kth(1) > reach
     size = int(beyond.sum())
     if not _ROWS <= size <= 0.5 * p.n_rows:  # more are no group of a few: p and q hardly overlap
         return []

@@ -135,7 +135,7 @@ def categorical_entropy(
     size = _alphabet(n_symbols, seen, len(sample.counts))
     value, standard_error = _METHODS[method](profile, size)
     missing = unseen_mass(sample.counts)
-    reasons = _diagnostics(method, profile, missing, value, standard_error)
+    reasons = _reasons(method, profile, missing, standard_error)
     diagnostics = {
         "coverage": 1.0 - missing,
         "unseen_mass": missing,
@@ -168,7 +168,8 @@ def _with_constants(count: FloatArray, times: FloatArray) -> Profile:
     return Profile(count, times, float(count @ times), once, twice)
 
 
-def _diagnostics(method: str, profile: Profile, missing: float, value: float, standard_error: float) -> list[str]:
+def _reasons(method: str, profile: Profile, missing: float, standard_error: float) -> list[str]:
+    """Why the estimate is in doubt, a sentence each."""
     reasons = []
     if missing > _UNSEEN:
         reasons.append(
@@ -182,9 +183,8 @@ def _diagnostics(method: str, profile: Profile, missing: float, value: float, st
             "that a sample of this size cannot pass: nearly every observation is a new symbol."
         )
     if profile.times.sum() == 1.0 and profile.n > 0.0:
-        most = min(
-            0.5, 3.0 / profile.n
-        )  # the rule of three: a symbol of greater probability is missed in 5 % of the samples
+        # the rule of three: a symbol of greater probability is missed in 5 % of the samples
+        most = min(0.5, 3.0 / profile.n)
         reasons.append(
             f"Only one symbol was seen: others may have a probability up to {most:.2g}, and the entropy be up to "
             f"{entr(most) + entr(1.0 - most):.2g}, which the standard error does not say."
@@ -290,8 +290,7 @@ def _jackknife(p: Profile, terms: Terms, tail: Tail) -> float:
     if n <= 1.0:
         return float("nan")
     without = np.empty_like(count)
-    # What is left of the constants depends on whether the observation belonged to a symbol seen once, twice, thrice, or
-    # more.
+    # What is left of the constants depends on whether the observation belonged to a symbol seen once, twice, thrice, or more.
     for seen, (once, twice) in {1: (-1.0, 0.0), 2: (1.0, -1.0), 3: (0.0, 1.0), 4: (0.0, 0.0)}.items():
         chosen = count >= 4.0 if seen == 4 else count == seen
         if chosen.any():

@@ -29,7 +29,13 @@ from scipy.special import digamma, polygamma
 
 from fastkl._core.means import Mean
 from fastkl.divergence.arguments import FloatArray, Sample, resolve_neighbors
-from fastkl.divergence.diagnostics import drift_reasons, few_effective_rows, many_columns, sweep_numbers
+from fastkl.divergence.diagnostics import (
+    drift_reasons,
+    few_effective_rows,
+    many_columns,
+    negative_reasons,
+    sweep_numbers,
+)
 from fastkl.divergence.draws import drawn_sample, resolve_draws
 from fastkl.divergence.empirical import impossible_rows
 from fastkl.divergence.entropy_methods import default_entropy
@@ -38,7 +44,7 @@ from fastkl.divergence.local_terms import log_density_own
 from fastkl.divergence.margins import OF_A_STEP, margin
 from fastkl.divergence.model_coordinates import covariance_factor, transformed
 from fastkl.divergence.models import Model
-from fastkl.divergence.neighbors import SamplePair, Slab
+from fastkl.divergence.neighbors import SamplePair
 from fastkl.divergence.options import Options
 from fastkl.divergence.samples import SWEEP_ROWS
 from fastkl.divergence.spacings import resolve_window
@@ -107,8 +113,7 @@ def divergence_by_density(p: Sample, model: Model, options: Options) -> Estimate
     reasons, left = _doubts(p, found, drawn, value, error) if wanted else ([], 0.0)
     if share > 0.5:  # whose doubts were asked for
         reasons, left = few_effective_rows(p) if wanted else [], 0.0
-    if wanted and value < -3.0 * error:
-        reasons.append(f"The estimate is negative by {-value / error:.1f} standard errors, which no divergence is.")
+    reasons += negative_reasons(value, error) if wanted else []
     diagnostics = {
         "bias_suspected": bool(reasons),
         "reasons": reasons,
@@ -192,13 +197,13 @@ class _Calculation:
             sample = Sample(transformed(sample.X, self.centre, self.factor), sample.weights, sample.n_jobs)
         log_density = difference = noise = change = Mean()
         numbers = [] if sample.weighted else sweep_numbers(self.reach)[-2:]
-        for log_q_here, slab in _slabs_with(log_q, SamplePair(sample, sample)):
+        for rows, slab in SamplePair(sample, sample).slabs_with_rows(0):
             slab.own.search(self.reach)
             log_p, counts = log_density_own(slab, self.k)
             if numbers and not (slab.own.kth(numbers[0]) > 0.0).all():
                 numbers = []  # fewer neighbours than k, among so few rows, are twins of their row
             log_density += Mean.of(log_p - self.log_det, slab.weights)
-            difference += Mean.of(log_p - self.log_det - log_q_here, slab.weights)
+            difference += Mean.of(log_p - self.log_det - log_q[rows], slab.weights)
             noise += Mean.of(count_noise(counts), slab.weights)
             if len(numbers) == 2:
                 half, largest = (digamma(k) - sample.n_columns * np.log(slab.own.kth(k)) for k in numbers)
@@ -219,15 +224,6 @@ class _Calculation:
         difference = Mean.of(-own.terms - log_q, sample.weights)
         noise, left = float(polygamma(1, 2 * self.window)), OF_A_STEP * sample.mean(own.change).value
         return _Plain(sample.mean(own.terms).value, difference, noise, Mean(), left=left)
-
-
-def _slabs_with(values: FloatArray, pair: SamplePair) -> Iterator[tuple[FloatArray, Slab]]:
-    """The slabs of a pair, each with its part of values that are by row of p."""
-    order, first = pair.p.index.order, 0
-    for slab in pair.slabs(0):
-        rows = order[first : first + slab.n_rows]
-        first += slab.n_rows
-        yield values[rows], slab
 
 
 def _error(found: _Plain, drawn: list[_Plain]) -> float:

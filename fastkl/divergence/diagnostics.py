@@ -135,8 +135,7 @@ def divergence_diagnostics(
             f"The estimate {value:.3g} is near {ceiling:.3g}, the largest value that {pair.q.n_rows} rows of q can give: "
             f"the divergence may be much larger."
         )
-    if value < -3.0 * error:
-        reasons.append(f"The estimate is negative by {-value / error:.1f} standard errors, which no divergence is.")
+    reasons += negative_reasons(value, error)
     if large > _LARGE_BALLS_TOLERATED:
         reasons.append(
             f"For {large:.0%} of the rows of p, the ball around the row that reaches {k} rows of q holds more than "
@@ -153,6 +152,13 @@ def divergence_diagnostics(
         "shared_rows": shared,
         "large_balls": large,
     }
+
+
+def negative_reasons(value: float, error: float, what: str = "divergence") -> list[str]:
+    """The reason not to trust an estimate that is below 0 by more than chance."""
+    if not value < -3.0 * error:
+        return []
+    return [f"The estimate is negative by {-value / error:.1f} standard errors, which no {what} is."]
 
 
 def many_columns(sample: Totals) -> list[str]:

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from fastkl.divergence.assisted import assisted_divergence
 from fastkl.divergence.coordinates import scaled_pair
 from fastkl.divergence.diagnostics import warn_of_shared_rows
-from fastkl.divergence.empirical import as_rows, frequencies_cross_entropy
+from fastkl.divergence.empirical import frequencies_cross_entropy
 from fastkl.divergence.entropy_methods import ENTROPY_METHODS, default_entropy, entropy_by_method
 from fastkl.divergence.estimate import Estimate, moved
 from fastkl.divergence.model_pair import model_cross_entropy, model_entropy
@@ -267,10 +267,9 @@ def _in_parts(pair: SamplePair, options: Options) -> Estimate | None:
 
 def _cross_entropy_of_sample_and_density(p: SampleOperand, q: DensityOperand, options: Options) -> Estimate:
     """A sample under a density, which may have columns of labels."""
-    rows = as_rows(p.data) if q.model.discrete_columns is not None else np.empty(0)
-    if rows.dtype.kind in "USO":
-        weights = read_weights(p.weights, len(rows), f"sample_weight of {p.name}")
-        return cross_entropy_of_scores(q.model.log_density(rows), weights, options.standard_error)
+    if q.model.discrete_columns is not None and p.rows.dtype.kind in "USO":
+        weights = read_weights(p.weights, len(p.rows), f"sample_weight of {p.name}")
+        return cross_entropy_of_scores(q.model.log_density(p.rows), weights, options.standard_error)
     return sample_model_cross_entropy(p.sample, q.model, options.standard_error)
 
 

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from fastkl.divergence.assisted import assisted_divergence
 from fastkl.divergence.coordinates import free_of_units, in_coordinates
 from fastkl.divergence.diagnostics import warn_of_shared_rows
-from fastkl.divergence.empirical import as_rows, frequencies_divergence
+from fastkl.divergence.empirical import frequencies_divergence
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.labels_and_numbers import divergence_by_labels, product_of_kinds
 from fastkl.divergence.model_pair import model_divergence
@@ -176,8 +176,8 @@ def _of_samples(p: Operand, q: Operand, options: Options) -> Estimate:
 
 def _of_sample_and_density(p: SampleOperand, q: DensityOperand, options: Options) -> Estimate:
     """The distribution of a sample against a density."""
-    if q.model.discrete_columns is not None and (rows := as_rows(p.data)).dtype.kind in "USO":
-        kinds = product_of_kinds(q.model, rows)
+    if q.model.discrete_columns is not None and p.rows.dtype.kind in "USO":
+        kinds = product_of_kinds(q.model, p.rows)
         if kinds is not None:
             return divergence_by_labels(p, q.model, kinds, options)
         raise ValueError(

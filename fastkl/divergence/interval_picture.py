@@ -1,4 +1,4 @@
-"""An interval as a small picture in a notebook: SVG as text, in the colour of the text around it, so that it needs no library."""
+"""Intervals as small pictures in a notebook: SVG as text, in the colour of the text around it, so that it needs no library."""
 
 from __future__ import annotations
 
@@ -63,3 +63,12 @@ def interval_pictures(values: Sequence[float], lows: Sequence[float], highs: Seq
         interval_picture(value, low, high, f"95 % interval from {low:.3g} to {high:.3g} {unit}", axis)
         for value, low, high in zip(values, lows, highs, strict=True)
     ]
+
+
+def table_with_pictures(head: Sequence[str], rows: Sequence[Sequence[str]], pictures: Sequence[str]) -> str:
+    """A table in HTML whose last column holds the pictures; ``head`` has a title for them too."""
+    body = "".join(
+        "<tr>" + "".join(f"<td>{cell}</td>" for cell in (*map(html.escape, row), picture)) + "</tr>"
+        for row, picture in zip(rows, pictures, strict=True)
+    )
+    return f"<table><tr>{''.join(f'<th>{html.escape(cell)}</th>' for cell in head)}</tr>{body}</table>"

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastkl._core.distinct import coded
 from fastkl.divergence.arguments import FloatArray
 
 # Numbers of a block of drawn counts.
@@ -34,9 +35,8 @@ def label_test(P: NDArray[Any], Q: NDArray[Any], n_permutations: int, rng: np.ra
 def pooled_counts(P: NDArray[Any], Q: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Counts of every symbol in P, and in both samples."""
     keys = [tuple(row) if isinstance(row, list) else row for row in [*P.tolist(), *Q.tolist()]]
-    codes = {key: i for i, key in enumerate(dict.fromkeys(keys))}
-    which = np.array([codes[key] for key in keys])
-    return np.bincount(which[: len(P)], minlength=len(codes)), np.bincount(which)
+    symbols, which = coded(keys)
+    return np.bincount(which[: len(P)], minlength=len(symbols)), np.bincount(which)
 
 
 def likelihood_ratio(first: NDArray[np.int64], pooled: NDArray[np.int64]) -> FloatArray:

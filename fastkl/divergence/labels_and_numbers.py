@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastkl._core.distinct import coded
 from fastkl._core.means import Mean
 from fastkl.divergence.arguments import FloatArray, as_sample
-from fastkl.divergence.empirical import EmpiricalDistribution, as_rows, frequencies_divergence
+from fastkl.divergence.empirical import EmpiricalDistribution, frequencies_divergence
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.models import Model
 from fastkl.divergence.operands import SampleOperand
@@ -56,7 +57,7 @@ def divergence_by_labels(
 ) -> Estimate:
     """KL(distribution of the table || model)."""
     labels, numbers = kinds
-    rows = as_rows(p.data)
+    rows = p.rows
     weights = read_weights(p.weights, len(rows), f"sample_weight of {p.name}")
     masses = np.ones(len(rows)) if weights is None else weights
     of_labels, of_numbers = (Model(model.thing.marginal(columns), model.name) for columns in kinds)
@@ -100,10 +101,8 @@ def divergence_by_labels(
 
 def _groups(labels: NDArray[Any], masses: FloatArray) -> tuple[list[tuple[str, NDArray[np.bool_]]], int]:
     """Rows with equal labels, by name, those of few rows together; and how many combinations these are."""
-    keys = [tuple(row) for row in labels.tolist()]
-    codes = {key: code for code, key in enumerate(dict.fromkeys(keys))}
-    of_rows = np.array([codes[key] for key in keys])
-    counts = np.bincount(of_rows, masses > 0.0, minlength=len(codes))
+    keys, of_rows = coded(list(map(tuple, labels.tolist())))
+    counts = np.bincount(of_rows, masses > 0.0, minlength=len(keys))
     joined, by_size = counts < _FEWEST, np.argsort(counts)
     for code in by_size:  # too few even together: the smallest of the others joins them
         if not 0 < counts[joined].sum() < _FEWEST:
@@ -111,7 +110,7 @@ def _groups(labels: NDArray[Any], masses: FloatArray) -> tuple[list[tuple[str, N
         joined[code] = True
     present = masses > 0.0
     groups = [
-        (", ".join(map(repr, key)), present & (of_rows == code)) for key, code in codes.items() if not joined[code]
+        (", ".join(map(repr, key)), present & (of_rows == code)) for code, key in enumerate(keys) if not joined[code]
     ]
     if counts[joined].sum():
         groups.append(("other labels", present & joined[of_rows]))

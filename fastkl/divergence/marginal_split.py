@@ -14,7 +14,7 @@ from scipy.special import polygamma
 
 from fastkl._core.blas_threads import single_threaded_blas
 from fastkl._core.means import Mean
-from fastkl.divergence.arguments import DEFAULT_NEIGHBORS, FloatArray, require_count
+from fastkl.divergence.arguments import FloatArray, resolve_neighbors
 from fastkl.divergence.copulas import Copula, copula_of, rank_scores
 from fastkl.divergence.diagnostics import drift_reasons
 from fastkl.divergence.estimate import Estimate
@@ -77,8 +77,8 @@ def marginal_split_entropy(
     local terms of a row, plus the noise of the counts, over n, plus the square of a third of what gaps twice as long change; the
     variance that balls smooth away is known for normal columns, and added. From the neighbour estimate its error on samples of n
     rows with a normal copula of the correlations R of the scores, of entropy :math:`\\frac12 \\log \\det R`, is subtracted:
-    there the result has mean 0 in any number of columns. Splitting off
-    margins is the first step of Ariel and Louzoun 2020, doi:10.3390/e22020236.
+    there the result has mean 0 in any number of columns. Splitting off margins is the first step of Ariel and Louzoun 2020,
+    doi:10.3390/e22020236.
 
     Examples
     --------
@@ -109,7 +109,7 @@ def marginal_split_entropy(
         refuse_surfaces(X)
         rng = np.random.RandomState(0) if random_state is None else random_state
         with single_threaded_blas():
-            copula = copula_of(scores, weights, _resolve_neighbors(n_neighbors, n), n_neighbors is None, n_jobs, rng)
+            copula = copula_of(scores, weights, resolve_neighbors(n_neighbors, n), n_neighbors is None, n_jobs, rng)
         terms += copula.terms
         noise += float(polygamma(1, copula.n_neighbors))
     of_copula = float(shares @ copula.terms)
@@ -139,12 +139,3 @@ def _of_margins(moved: float, left: float, window: int) -> str:
         f"The entropies of the columns move by {moved:+.2g} nats in all from gaps over {window} values to {2 * window}: the "
         f"densities vary within the gaps, and a bias of about {left:+.1g} nats is likely."
     )
-
-
-def _resolve_neighbors(n_neighbors: int | None, n: int) -> int:
-    if n_neighbors is None:
-        return min(DEFAULT_NEIGHBORS, n - 1)
-    require_count(n_neighbors, "n_neighbors")
-    if n_neighbors >= n:
-        raise ValueError(f"n_neighbors={n_neighbors}, but a row of {n} has between 1 and {n - 1} neighbours.")
-    return n_neighbors

@@ -18,7 +18,7 @@ from scipy.special import polygamma
 from fastkl._core.blas_threads import single_threaded_blas
 from fastkl.divergence.arguments import DEFAULT_NEIGHBORS, FloatArray, as_matrix, weighted_sample
 from fastkl.divergence.copulas import Copula, copula_of, rank_scores
-from fastkl.divergence.diagnostics import few_effective_rows, many_columns
+from fastkl.divergence.diagnostics import few_effective_rows, many_columns, negative_reasons
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.matching import refuse_other_rows
 from fastkl.divergence.options import as_random_state, one_seed
@@ -128,10 +128,7 @@ def mutual_information(
     reasons += many_columns(sample) + few_effective_rows(sample)
     if n < _FEWEST_ROWS:
         reasons.append(f"{n} rows are few: neither the bias nor the error are known well.")
-    if standard_error and value < -3.0 * error:
-        reasons.append(
-            f"The estimate is negative by {-value / error:.1f} standard errors, which no mutual information is."
-        )
+    reasons += negative_reasons(value, error, "mutual information")
     diagnostics = {
         "bias_suspected": bool(reasons),
         "reasons": reasons,

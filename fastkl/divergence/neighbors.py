@@ -292,6 +292,14 @@ class SamplePair:
             yield slab
             del slab  # before the next one is searched
 
+    def slabs_with_rows(self, reach: int) -> Iterator[tuple[NDArray[np.intp], Slab]]:
+        """The slabs, each with the numbers of its rows in p."""
+        first = 0
+        for slab in self.slabs(reach):
+            rows = self.p.index.order[first : first + slab.n_rows]
+            first += slab.n_rows
+            yield rows, slab
+
     def whole(self) -> Slab:
         """All rows of p in one slab."""
         return self._slab((0, self.p.n_rows))

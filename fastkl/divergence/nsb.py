@@ -55,8 +55,7 @@ def nsb_entropy(counts: FloatArray, times: FloatArray, n_symbols: float) -> Post
     if n_symbols <= 1.0:
         return PosteriorEntropy(0.0, 0.0)
     low, high = -np.log(n_symbols) - 100.0, np.log(counts @ times) + 100.0
-    # The true peak is wider than exp(-_DEPTH) suggests by far; three rounds take a range of 300 down to any width above
-    # 1e-6.
+    # The true peak is wider than exp(-_DEPTH) suggests by far; three rounds take a range of 300 down to any width above 1e-6.
     for _ in range(4):
         u = np.linspace(low, high, _GRID)
         log_weight = _log_prior(u, n_symbols) + _log_evidence(u, counts, times, n_symbols)
@@ -79,8 +78,7 @@ def _log_prior(u: FloatArray, n_symbols: float) -> FloatArray:
     large = beta > 100.0
     small = beta[~large]
     slope[~large] = n_symbols * polygamma(1, n_symbols * small + 1.0) - polygamma(1, small + 1.0)
-    # For large beta the two trigammas agree in their leading digits: the difference of their expansions, without
-    # 1/beta.
+    # For large beta the two trigammas agree in their leading digits: the difference of their expansions, without 1/beta.
     inverse, shrink = 1.0 / beta[large], 1.0 / n_symbols
     slope[large] = inverse**2 * (
         (1.0 - shrink) / 2.0

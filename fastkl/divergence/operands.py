@@ -19,11 +19,11 @@ from functools import cached_property
 from itertools import product
 from typing import Any, ClassVar, Generic, TypeVar
 
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from fastkl.divergence.arguments import Sample, as_sample, same_columns
 from fastkl.divergence.draws import default_draws, drawn_sample, resolve_draws
-from fastkl.divergence.empirical import EmpiricalDistribution
+from fastkl.divergence.empirical import EmpiricalDistribution, as_rows
 from fastkl.divergence.matching import match_columns, warn_of_probabilities
 from fastkl.divergence.models import Model, is_model
 from fastkl.divergence.neighbors import SamplePair
@@ -61,6 +61,11 @@ class SampleOperand(Operand):
     def sample(self) -> Sample:
         """The rows as numbers, with their weights; checked."""
         return as_sample(self.data, self.name, self.weights, self.n_jobs)
+
+    @cached_property
+    def rows(self) -> NDArray[Any]:
+        """The rows as they are, labels included; checked."""
+        return as_rows(self.data)
 
     @cached_property
     def frequencies(self) -> EmpiricalDistribution:

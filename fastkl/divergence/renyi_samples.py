@@ -23,6 +23,7 @@ from fastkl._core.blas_threads import single_threaded_blas
 from fastkl.divergence.arguments import FloatArray, Sample
 from fastkl.divergence.assisted import Assisted, assisted_routes
 from fastkl.divergence.atoms import at_lacking_atoms
+from fastkl.divergence.diagnostics import negative_reasons
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.neighbors import SamplePair
 from fastkl.divergence.options import Options
@@ -116,8 +117,7 @@ def _by_ratio(found: Assisted, alpha: float) -> Estimate:
             f"The mean of (p/q)^alpha over q rests on {rows:.0f} effective rows: the size of the divergence of order {alpha:g} "
             "is not in the data."
         )
-    if value < -3.0 * error:
-        reasons.append(f"The estimate is negative by {-value / error:.1f} standard errors, which no divergence is.")
+    reasons += negative_reasons(value, error)
     return _labelled(estimate, value, error, reasons, {"effective_rows": rows})
 
 

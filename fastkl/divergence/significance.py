@@ -202,6 +202,14 @@ def permutation_test(
         X, Y = (side.X.astype(np.float64, copy=False) for side in (pair.p, pair.q))
         p_value, statistic = combined_test(X, Y, k, int(n_permutations), rng, n_jobs, threads)
         return PermutationTest(statistic, p_value, int(n_permutations), k)
+    return _by_neighbors(pair, k, int(n_permutations), rng, n_jobs)
+
+
+def _by_neighbors(
+    pair: SamplePair, k: int, n_permutations: int, rng: np.random.RandomState, n_jobs: int | None
+) -> PermutationTest:
+    """The test by the neighbour statistic alone."""
+    n, m = pair.p.n_rows, pair.q.n_rows
     order = rng.permutation(n + m)
     index = NeighborIndex(_unit_scale(np.concatenate([pair.p.X, pair.q.X])[order]), n_jobs=n_jobs)
     neighbors = index.neighbors_self(k)
@@ -210,10 +218,10 @@ def permutation_test(
     labels[:, 0] = order[index.order] < n
     statistic = float(_statistics(score_labels(labels, neighbors, score), n, m)[0])
     seeds = rng.randint(0, np.iinfo(np.int64).max, size=(-(-n_permutations // LANES), LANES)).astype(np.uint64)
-    sums = score_permutations(seeds, n, neighbors, score, threads)
+    sums = score_permutations(seeds, n, neighbors, score, effective_n_threads(n_jobs))
     permuted = _statistics(np.moveaxis(sums, 1, 0), n, m).ravel()[:n_permutations]
     as_large = int(np.sum(permuted >= statistic - 1e-12))
-    return PermutationTest(statistic, (as_large + 1.0) / (n_permutations + 1.0), int(n_permutations), k)
+    return PermutationTest(statistic, (as_large + 1.0) / (n_permutations + 1.0), n_permutations, k)
 
 
 def _warn_of_few(n: int, m: int) -> None:

@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastkl._core.text_tables import table_lines
 from fastkl._core.warned import warnings_kept
 from fastkl.divergence.categorical_kl import categorical_kl
 from fastkl.divergence.categorical_relatives import categorical_jensen_shannon
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.functions import kl_divergence
-from fastkl.divergence.interval_picture import interval_pictures
+from fastkl.divergence.interval_picture import interval_pictures, table_with_pictures
 from fastkl.divergence.label_test import label_test
 from fastkl.divergence.options import as_random_state, one_seed
 from fastkl.divergence.relatives import jensen_shannon
@@ -209,23 +210,17 @@ class TableComparison:
         return f"P: {self.n_rows[0]} rows, Q: {self.n_rows[1]} rows; in nats"
 
     def __repr__(self) -> str:
-        rows = self._cells()
-        widths = [max(len(row[j]) for row in rows) for j in range(len(rows[0]))]
-        lines = ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip() for row in rows]
-        return "\n".join([self._head(), *lines, *self.apart, *(f"* {note}" for note in self.notes)])
+        return "\n".join(
+            [self._head(), *table_lines(self._cells()), *self.apart, *(f"* {note}" for note in self.notes)]
+        )
 
     def _repr_html_(self) -> str:
         head, *rows = self._cells()
         estimates = [line.kl for line in self.lines]
         lows, highs = zip(*(estimate.confidence_interval() for estimate in estimates), strict=True)
         pictures = interval_pictures([float(estimate) for estimate in estimates], lows, highs, "nats")
-        body = "".join(
-            "<tr>" + "".join(f"<td>{cell}</td>" for cell in (*map(html.escape, row), picture)) + "</tr>"
-            for row, picture in zip(rows, pictures, strict=True)
-        )
         notes = "".join(f"<div>{html.escape(note)}</div>" for note in [*self.apart, *self.notes])
-        titles = [*head, "KL(P || Q), 95 % interval"]
-        table = f"<table><tr>{''.join(f'<th>{html.escape(cell)}</th>' for cell in titles)}</tr>{body}</table>"
+        table = table_with_pictures([*head, "KL(P || Q), 95 % interval"], rows, pictures)
         return f"<div><div>{self._head()}</div>{table}{notes}</div>"
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import digamma, gammaln, polygamma
 
-from fastkl.divergence.arguments import FloatArray, require_count
+from fastkl.divergence.arguments import FloatArray, resolve_neighbors
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.local_terms import log_unit_ball
 from fastkl.divergence.whitening import effective_size, normalised, whiten
@@ -21,8 +21,7 @@ from fastkl.spatial import NeighborIndex
 
 __all__ = ["entropy_weights", "weighted_knn_entropy"]
 
-# Beyond this norm the weights amplify the noise of the single estimates more than they remove bias at usual sample
-# sizes.
+# Beyond this norm the weights amplify the noise of the single estimates more than they remove bias at usual sample sizes.
 _LARGE_NORM = 20.0
 
 
@@ -136,7 +135,7 @@ def weighted_knn_entropy(
     n, d = X.shape
     shares = normalised(weights, n)
     white, log_volume = whiten(X, shares)
-    k = _resolve_neighbors(n_neighbors, n, d)
+    k = resolve_neighbors(n_neighbors, n, default=max(5, 3 * d, min(50, round(float(np.cbrt(n))))))
     over_k = entropy_weights(k, d)
     support = np.flatnonzero(over_k) + 1
     terms = local_terms(white, weights, support, n_jobs)
@@ -203,14 +202,3 @@ def _combine(
     spread = float(shares @ (combined - value) ** 2)
     noise = float(over_k @ polygamma(1, np.maximum.outer(numbers, numbers)) @ over_k)
     return value, float(np.sqrt((max(paper, spread) + noise) / effective_size(shares)))
-
-
-def _resolve_neighbors(n_neighbors: int | None, n: int, d: int) -> int:
-    if n_neighbors is None:
-        return min(max(5, 3 * d, min(50, round(float(np.cbrt(n))))), n - 1)
-    require_count(n_neighbors, "n_neighbors")
-    if n_neighbors >= n:
-        raise ValueError(
-            f"n_neighbors={n_neighbors}; a sample of {n} rows has between 1 and {n - 1} neighbours of a row."
-        )
-    return n_neighbors

@@ -16,6 +16,7 @@ from fastkl._core.special.moments import gamma_spread, log_gamma_rise
 from fastkl.exceptions import DegenerateDataError
 from fastkl.families.hazards import ByHazard
 from fastkl.families.pareto import Pareto
+from fastkl.families.solvers.column_lists import in_columns
 from fastkl.families.solvers.iterative import IterativeFamily, weighted_moments, weighted_sum
 from fastkl.families.solvers.newton import Maximum
 from fastkl.families.spaces import Positive
@@ -162,9 +163,8 @@ class Burr12(ByHazard, IterativeFamily):
         self._raise_if_pareto(rows, maximum, params["c"], "c" not in fixed)
         if not at_limit.any():
             return maximum, {}
-        where = "" if at_limit.all() else f" in column {', '.join(map(str, np.flatnonzero(at_limit)))}"
         return maximum, {
-            "d": f"d is infinite{where}: the tail is no heavier than a Weibull one, and the fit is the Weibull "
+            "d": f"d is infinite{in_columns(at_limit)}: the tail is no heavier than a Weibull one, and the fit is the Weibull "
             "distribution of shape c with the scale given, the limit of scale d^(-1/c)."
         }
 

@@ -1,10 +1,12 @@
-"""Sums of every column that more than one family asks for, by the kernel that forms them and nothing else.
+"""Sums of every column that more than one family asks for, by the kernel that forms them and nothing else, and counts.
 
 The kernel of the exponential distribution sums weights and means, that of the normal distribution adds the deviation from the
 mean: another family that needs just these names them here, and not the distribution whose kernel it borrows.
 """
 
 from __future__ import annotations
+
+import numpy as np
 
 from fastkl._core._columns import ColumnKernel
 from fastkl._core.array_types import Floats
@@ -43,3 +45,8 @@ def column_moments(rows: Rows) -> Floats:
 def merged_moments(first: Floats, second: Floats) -> Floats:
     """Those of both sets of rows together."""
     return kernel_of_moments().merge(first, second)
+
+
+def count_zeros(rows: Rows, column: int) -> int:
+    """Rows that are 0 in a column."""
+    return int(np.count_nonzero(rows.X[:, column] == 0.0))

@@ -18,6 +18,7 @@ from fastkl._core.rows import AnyRows, Rows
 from fastkl._core.special.extreme_values import NO_SHAPE, support_end
 from fastkl.families._kernels import column_kernel
 from fastkl.families.column_sums import ALL_NUMBERS
+from fastkl.families.solvers.column_lists import listed_columns
 from fastkl.families.solvers.iterative import IterativeFamily
 from fastkl.families.solvers.newton import Evaluation, Maximum
 
@@ -100,12 +101,12 @@ class ExtremeValueFamily(IterativeFamily):
         said = []
         if "shape" not in fixed and np.any(shape == EDGE):
             said.append(
-                f"shape is -1 in column {columns_of(shape == EDGE)}, the boundary: the fit is {self.edge_text}. Below -1 the "
+                f"shape is -1 in column {listed_columns(shape == EDGE)}, the boundary: the fit is {self.edge_text}. Below -1 the "
                 "density is infinite at the end of the support, and the likelihood has no maximum."
             )
         if np.any(irregular := (shape > EDGE) & (shape <= IRREGULAR)):
             said.append(
-                f"shape is between -1 and -1/2 in column {columns_of(irregular)}: the support ends so abruptly that the "
+                f"shape is between -1 and -1/2 in column {listed_columns(irregular)}: the support ends so abruptly that the "
                 "likelihood is not regular, and the parameters have no standard errors."
             )
         return {self.free_names()[0]: " ".join(said)} if said and self.free_names() else {}
@@ -129,11 +130,6 @@ def extreme_constants(shape: Floats, loc: Floats, scale: Floats) -> tuple[Any, .
     with np.errstate(divide="ignore", over="ignore"):
         inverse = np.where(np.abs(shape) < NO_SHAPE, 0.0, 1.0 / shape)
     return shape, inverse, loc, 1.0 / scale, end, rest, -np.log(scale)
-
-
-def columns_of(mask: NDArray[np.bool_]) -> str:
-    """``"0, 2"``: the columns of a mask."""
-    return ", ".join(map(str, np.flatnonzero(mask)))
 
 
 def kernel_of_extremes() -> ColumnKernel:

@@ -99,8 +99,7 @@ class Gamma(UnivariateFamily):
         return self.solve(statistics, start)
 
     def starting_parameters(self, statistics: Statistics) -> Params:
-        # a constant column has its maximum at an infinite shape; the exponential distribution of the same mean is a
-        # guess
+        # a constant column has its maximum at an infinite shape; the exponential distribution of the same mean is a guess
         mean = statistics["mean"]
         fixed = self.fixed_columns(len(mean))
         shape = fixed.get("shape", np.ones_like(mean))
@@ -129,13 +128,7 @@ class Gamma(UnivariateFamily):
         rows = [[weight * trigamma(shape) * shape * shape, cross], [cross, weight * (2.0 * mean / scale - shape)]]
         return np.moveaxis(np.array(rows), -1, 0)
 
-    def log_cdf(self, x: Floats, params: Params) -> Floats:
-        return self._log_tails(x, params)[0]
-
-    def log_sf(self, x: Floats, params: Params) -> Floats:
-        return self._log_tails(x, params)[1]
-
-    def _log_tails(self, x: Floats, params: Params) -> tuple[Floats, Floats]:
+    def log_tails(self, x: Floats, params: Params) -> tuple[Floats, Floats]:
         shape, scale = params["shape"], params["scale"]
         mean, rest = exact_product(shape, scale)
         # x / scale - shape from exact differences: for a shape of 1e9 rounding x / scale alone would cost four digits

@@ -18,7 +18,8 @@ from fastkl._core.special.gamma_tails import log_gamma_tails
 from fastkl._core.special.log_tails import log_ratio
 from fastkl.exceptions import DegenerateDataError, SupportError
 from fastkl.families.base import Fit
-from fastkl.families.extreme_values import column_extremes, columns_of, merged_extremes
+from fastkl.families.extreme_values import column_extremes, merged_extremes
+from fastkl.families.solvers.column_lists import listed_columns
 from fastkl.families.solvers.iterative import SAMPLE_ROWS, constant_columns, scattered
 from fastkl.families.solvers.medians import medians
 from fastkl.families.solvers.power_profile import (
@@ -149,8 +150,8 @@ class GeneralizedNormal(UnivariateFamily):
         said: dict[str, str] = {}
         if "shape" not in fixed and infinite.any():
             said["shape"] = (
-                f"shape is infinite in column {columns_of(infinite)}: the likelihood rises up to the uniform distribution on the "
-                "range of the rows, whose ends have no standard errors."
+                f"shape is infinite in column {listed_columns(infinite)}: the likelihood rises up to the uniform distribution on "
+                "the range of the rows, whose ends have no standard errors."
             )
         return Fit(
             found, profile.n_iter, boundary=said, log_likelihood=float(np.sum(value)) / profile.factor
@@ -291,7 +292,7 @@ class GeneralizedNormal(UnivariateFamily):
 
     # -- the distribution --------------------------------------------------------------------------------------------------
 
-    def _log_tails(self, x: Floats, params: Params) -> tuple[Floats, Floats]:
+    def log_tails(self, x: Floats, params: Params) -> tuple[Floats, Floats]:
         """Both tails by those of |z|^shape, which has a gamma distribution of shape 1 / shape."""
         shape, distance = params["shape"], np.asarray(x) - params["loc"]
         with np.errstate(all="ignore"):
@@ -308,12 +309,6 @@ class GeneralizedNormal(UnivariateFamily):
         above, missing = distance > 0.0, np.isnan(distance)
         lower, upper = np.where(above, rest, far), np.where(above, far, rest)
         return np.where(missing, np.nan, lower), np.where(missing, np.nan, upper)
-
-    def log_cdf(self, x: Floats, params: Params) -> Floats:
-        return self._log_tails(x, params)[0]
-
-    def log_sf(self, x: Floats, params: Params) -> Floats:
-        return self._log_tails(x, params)[1]
 
     def quantile(self, p: Floats, params: Params) -> Floats:
         return self._quantile(np.asarray(p, dtype=np.float64), params, upper=False)

@@ -11,6 +11,7 @@ from fastkl._core.array_types import Floats, Params
 from fastkl._core.rows import AnyRows, Rows
 from fastkl._core.special.extreme_values import from_standard, standard_variable
 from fastkl.exceptions import DegenerateDataError
+from fastkl.families.column_sums import count_zeros
 from fastkl.families.extreme_values import EDGE, ExtremeValueFamily, column_extremes, extreme_constants, merged_extremes
 from fastkl.families.hazards import ByHazard
 from fastkl.families.solvers.iterative import n_rows
@@ -147,7 +148,7 @@ class GeneralizedPareto(ByHazard, ExtremeValueFamily):
     ) -> tuple[Maximum, dict[str, str]]:
         found = super().settle(rows, fixed, maximum, tol, max_iter)
         for column in np.flatnonzero(~found[0].converged):
-            zeros = rows.total(_n_zeros, int(column))
+            zeros = rows.total(count_zeros, int(column))
             if zeros and "scale" not in fixed:
                 raise DegenerateDataError(
                     f"Column {column} is 0 in {zeros} of {rows.total(n_rows)} rows: the generalized_pareto likelihood has no "
@@ -195,7 +196,3 @@ class GeneralizedPareto(ByHazard, ExtremeValueFamily):
     @staticmethod
     def textbook_entropy(mp: Any, shape: Any, scale: Any) -> Any:
         return mp.log(scale) + shape + 1
-
-
-def _n_zeros(rows: Rows, column: int) -> int:
-    return int(np.count_nonzero(rows.X[:, column] == 0.0))

@@ -10,6 +10,11 @@ def added(first: Params, second: Params) -> Params:
     return {name: value + second[name] for name, value in first.items()}
 
 
+def both_added(first: tuple[float, Params], second: tuple[float, Params]) -> tuple[float, Params]:
+    """The sum of two log-likelihoods, each with its gradient."""
+    return first[0] + second[0], added(first[1], second[1])
+
+
 def all_added(first: list[Params], second: list[Params]) -> list[Params]:
     """The same for the gradients at several places."""
     return [added(one, other) for one, other in zip(first, second, strict=True)]

@@ -129,13 +129,7 @@ class InverseGamma(UnivariateFamily):
         own = weight * shape
         return np.moveaxis(np.array([[weight * trigamma(shape) * shape * shape, -own], [-own, own]]), -1, 0)
 
-    def log_cdf(self, x: Floats, params: Params) -> Floats:
-        return self._log_tails(x, params)[0]
-
-    def log_sf(self, x: Floats, params: Params) -> Floats:
-        return self._log_tails(x, params)[1]
-
-    def _log_tails(self, x: Floats, params: Params) -> tuple[Floats, Floats]:
+    def log_tails(self, x: Floats, params: Params) -> tuple[Floats, Floats]:
         shape, scale = params["shape"], params["scale"]
         x = np.maximum(x, 0.0)
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):

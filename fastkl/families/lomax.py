@@ -10,8 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 from fastkl._core.array_types import Floats, Params
 from fastkl._core.rows import AnyRows, Rows
 from fastkl.exceptions import DegenerateDataError
-from fastkl.families.column_sums import column_means, merged_means
+from fastkl.families.column_sums import column_means, count_zeros, merged_means
 from fastkl.families.hazards import ByHazard
+from fastkl.families.solvers.column_lists import in_columns
 from fastkl.families.solvers.iterative import IterativeFamily, n_rows, weighted_sum
 from fastkl.families.solvers.medians import medians
 from fastkl.families.solvers.newton import Maximum
@@ -159,10 +160,9 @@ class Lomax(ByHazard, IterativeFamily):
         raise_if_zeros_win(rows, maximum)
         if not at_limit.any():
             return maximum, {}
-        where = "" if at_limit.all() else f" in column {', '.join(map(str, np.flatnonzero(at_limit)))}"
         return maximum, {
-            "shape": f"shape is infinite{where}: the tail is no heavier than an exponential one, and the fit is the exponential "
-            "distribution with the scale given, the limit of scale / shape."
+            "shape": f"shape is infinite{in_columns(at_limit)}: the tail is no heavier than an exponential one, and the fit is "
+            "the exponential distribution with the scale given, the limit of scale / shape."
         }
 
     def hazard(self, x: Floats, params: Params) -> Floats:
@@ -221,14 +221,10 @@ def _squares_at_limit(rows: Rows, mean: Floats) -> Floats:
     return weighted_sum(0.5 * z * z, rows.weights)
 
 
-def _n_zeros(rows: Rows, column: int) -> int:
-    return int(np.count_nonzero(rows.X[:, column] == 0.0))
-
-
 def raise_if_zeros_win(rows: AnyRows, maximum: Maximum) -> None:
     """DegenerateDataError where the ascent ran into a scale of 0, on rows that are 0."""
     for column in np.flatnonzero(~maximum.converged):
-        zeros = rows.total(_n_zeros, int(column))
+        zeros = rows.total(count_zeros, int(column))
         if zeros:
             raise DegenerateDataError(
                 f"Column {column} is 0 in {zeros} of {rows.total(n_rows)} rows: the lomax likelihood has no maximum inside, and "

@@ -244,13 +244,7 @@ class NegativeBinomial(CountFamily):
             total -= float(np.sum(np.exp(log_p) * log_p))
         return total
 
-    def log_cdf(self, x: Floats, params: Params) -> Floats:
-        return self._log_tails(x, params)[0]
-
-    def log_sf(self, x: Floats, params: Params) -> Floats:
-        return self._log_tails(x, params)[1]
-
-    def _log_tails(self, x: Floats, params: Params) -> tuple[Floats, Floats]:
+    def log_tails(self, x: Floats, params: Params) -> tuple[Floats, Floats]:
         x, size, mean = np.broadcast_arrays(np.asarray(x, dtype=np.float64), params["size"], params["mean"])
         limit = np.isinf(size) | (mean == 0.0)
         finite, k = np.where(limit, 1.0, size), np.floor(x)

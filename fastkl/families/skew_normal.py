@@ -14,7 +14,8 @@ from fastkl._core.special.gamma_functions import HALF_LOG_2PI
 from fastkl._core.special.skew_normal_tails import log_skew_normal_tails, mean_log_share
 from fastkl.exceptions import SupportError
 from fastkl.families.column_sums import column_moments, merged_moments
-from fastkl.families.extreme_values import column_extremes, columns_of, merged_extremes
+from fastkl.families.extreme_values import column_extremes, merged_extremes
+from fastkl.families.solvers.column_lists import listed_columns
 from fastkl.families.solvers.iterative import IterativeFamily, weighted_moments
 from fastkl.families.solvers.newton import Maximum
 from fastkl.families.solvers.starts import COLLAPSED
@@ -145,7 +146,7 @@ class SkewNormal(IterativeFamily):
         if "shape" in fixed or not at_limit.any():
             return maximum, {}
         said = {
-            "shape": f"shape is infinite in column {columns_of(at_limit)}: the likelihood rises up to the half-normal "
+            "shape": f"shape is infinite in column {listed_columns(at_limit)}: the likelihood rises up to the half-normal "
             "distribution that begins, or ends, at the outermost value."
         }
         if "loc" not in fixed:
@@ -183,15 +184,9 @@ class SkewNormal(IterativeFamily):
 
     # -- the distribution --------------------------------------------------------------------------------------------------
 
-    def _log_tails(self, x: Floats, params: Params) -> tuple[Floats, Floats]:
+    def log_tails(self, x: Floats, params: Params) -> tuple[Floats, Floats]:
         with np.errstate(all="ignore"):
             return log_skew_normal_tails((x - params["loc"]) / params["scale"], params["shape"])
-
-    def log_cdf(self, x: Floats, params: Params) -> Floats:
-        return self._log_tails(x, params)[0]
-
-    def log_sf(self, x: Floats, params: Params) -> Floats:
-        return self._log_tails(x, params)[1]
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
         share, rest = self._shares(params["shape"])

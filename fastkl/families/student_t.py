@@ -14,6 +14,7 @@ from fastkl._core.special.gamma_functions import HALF_LOG_2PI, half_step
 from fastkl._core.special.student_tails import log_student_sf, plain_student_sf
 from fastkl.exceptions import DegenerateDataError
 from fastkl.families.column_sums import column_moments, merged_moments
+from fastkl.families.solvers.column_lists import in_columns
 from fastkl.families.solvers.iterative import IterativeFamily, weighted_sum
 from fastkl.families.solvers.newton import Maximum
 from fastkl.families.solvers.starts import (
@@ -171,9 +172,8 @@ class StudentT(IterativeFamily):
             at_limit &= np.isinf(maximum.params["df"])
         if not at_limit.any():
             return maximum, {}
-        where = "" if at_limit.all() else f" in column {', '.join(map(str, np.flatnonzero(at_limit)))}"
         return maximum, {
-            "df": f"df is infinite{where}: the tails are no heavier than normal ones, and the fit is the normal "
+            "df": f"df is infinite{in_columns(at_limit)}: the tails are no heavier than normal ones, and the fit is the normal "
             "distribution."
         }
 

@@ -279,10 +279,14 @@ class UnivariateFamily(Family):
 
     def log_cdf(self, x: Floats, params: Params) -> Floats:
         """log P(X <= x), to 1e-12 relative however far out: finite in the far lower tail, -P(X > x) in the far upper one."""
-        raise NotImplementedError
+        return self.log_tails(x, params)[0]
 
     def log_sf(self, x: Floats, params: Params) -> Floats:
         """log P(X > x), to 1e-12 relative likewise."""
+        return self.log_tails(x, params)[1]
+
+    def log_tails(self, x: Floats, params: Params) -> tuple[Floats, Floats]:
+        """Both of them, where one calculation gives both; a family gives this, or the two above."""
         raise NotImplementedError
 
     def cdf(self, x: Floats, params: Params) -> Floats:

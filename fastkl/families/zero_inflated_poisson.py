@@ -104,8 +104,7 @@ class ZeroInflatedPoisson(CountFamily):
         with np.errstate(divide="ignore", invalid="ignore"):
             # 1 - pi = share of positive counts / (1 - exp(-rate))
             share = 1.0 - (positive / statistics["weight"]) / -np.expm1(-rate)
-        # at most as many zeros as the Poisson distribution of the same mean has (of the same rate, where that is held
-        # fixed)
+        # at most as many zeros as the Poisson distribution of the same mean has (of the same rate, where that is held fixed)
         expected = rate if "rate" in fixed else overall
         limit = positive / statistics["weight"] >= -np.expm1(-expected)
         share = np.where(limit, 0.0, share)

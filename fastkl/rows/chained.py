@@ -1,6 +1,6 @@
 """Several sources one after the other, as one: files by a pattern, a list of paths."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
@@ -8,11 +8,11 @@ from typing import Any
 
 from fastkl.exceptions import SourceError
 from fastkl.rows.columns import listed
-from fastkl.rows.source import Block, Source, unchanged
+from fastkl.rows.source import Block, Source, SourceInParts, unchanged
 from fastkl.rows.weights import Weights
 
 
-class ChainedSource(Source):
+class ChainedSource(SourceInParts):
     """Sources whose columns are known and the same; rows and blocks are numbered through."""
 
     def __init__(self, sources: Sequence[Source], places: Sequence[str], weights: Weights | None = None):
@@ -42,21 +42,16 @@ class ChainedSource(Source):
             source.select(columns)
         self._agree()
 
-    def blocks(self) -> Iterator[Block]:
-        with closing(self.parts()) as parts:  # type: ignore[type-var]
-            for part in parts:
-                yield part()
-
-    def parts(self) -> Iterator[Callable[[], Block]]:
+    def parts(self) -> Generator[Callable[[], Block]]:
         row, number = 0, 0
         for source in self._sources:
             if source.n_rows is None:  # a row's number follows from reading all rows before it
-                with closing(source.blocks()) as blocks:  # type: ignore[type-var]
+                with closing(source.blocks()) as blocks:
                     for block in blocks:
                         yield partial(self._moved, partial(unchanged, replace(block, first_row=0)), row, number)
                         row, number = row + len(block.X), number + 1
             else:
-                with closing(source.parts()) as parts:  # type: ignore[type-var]
+                with closing(source.parts()) as parts:
                     for part in parts:
                         yield partial(self._moved, part, row, number)
                         number += 1

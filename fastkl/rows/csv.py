@@ -12,7 +12,7 @@ import gzip
 import itertools
 import re
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -95,10 +95,10 @@ class CsvSource(Source):
             self._choice, self._kinds = replace(self._choice, columns=list(columns)), None
             self._resolve()
 
-    def blocks(self) -> Iterator[Block]:
+    def blocks(self) -> Generator[Block]:
         return read_ahead(self._converted())
 
-    def _converted(self) -> Iterator[Block]:
+    def _converted(self) -> Generator[Block]:
         number, row, labels, weight = 0, 0, self._choice.labels, self._choice.weights
         if labels and self._kinds is None:
             self._kinds = self._label_kinds()
@@ -129,7 +129,7 @@ class CsvSource(Source):
 
     # -- readers ---------------------------------------------------------------------------------------------------------------
 
-    def _batches(self, numbers: set[str], texts: set[str]) -> Iterator[dict[str, NDArray[Any]]]:
+    def _batches(self, numbers: set[str], texts: set[str]) -> Generator[dict[str, NDArray[Any]]]:
         """Columns as float64 (NaN where missing) or as text (None where empty); a column can be asked for as one of them."""
         texts = texts - numbers
         row = 0
@@ -149,7 +149,7 @@ class CsvSource(Source):
         except (ArrowInvalid, ArrowKeyError, OSError):
             yield from self._plain_batches(numbers, texts, row)
 
-    def _arrow_batches(self, numbers: set[str], texts: set[str]) -> Iterator[dict[str, NDArray[Any]]]:
+    def _arrow_batches(self, numbers: set[str], texts: set[str]) -> Generator[dict[str, NDArray[Any]]]:
         import pyarrow as pa
         from pyarrow import csv as arrow_csv
 
@@ -176,7 +176,7 @@ class CsvSource(Source):
                 columns |= {name: _arrow_texts(columns[name]) for name in texts}
                 yield {name: column.to_numpy(zero_copy_only=False) for name, column in columns.items()}
 
-    def _plain_batches(self, numbers: set[str], texts: set[str], skip: int) -> Iterator[dict[str, NDArray[Any]]]:
+    def _plain_batches(self, numbers: set[str], texts: set[str], skip: int) -> Generator[dict[str, NDArray[Any]]]:
         """The same from row ``skip`` on, by Python alone."""
         stream = self._stream()
         try:

@@ -13,7 +13,7 @@ import operator
 import os
 import shutil
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import groupby
@@ -149,7 +149,7 @@ class DaskSource(Source):
             raise
         return Path(path)
 
-    def blocks(self) -> Iterator[Block]:
+    def blocks(self) -> Generator[Block]:
         """One pass over the rows *here*: the partitions come to this process, one at a time. ``sum`` moves no rows."""
         first = 0
         for number, (key, weight_key) in enumerate(zip(self._opened.keys, self._opened.weight_keys, strict=True)):

@@ -5,9 +5,8 @@ returned as well, so that the first failure in the order of the rows is reported
 """
 
 import os
-import pickle
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
@@ -23,6 +22,7 @@ from fastkl.rows.dask_schedulers import threads_of_a_task
 from fastkl.rows.in_band import InBand
 from fastkl.rows.output import LOG_DENSITY
 from fastkl.rows.source import Block, chosen_of_block
+from fastkl.rows.travelling import travelling
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,7 +185,7 @@ def fetch_partition(number: int, first_row: int, work: Work, chunk: Any, weights
 # -- a partition to blocks -----------------------------------------------------------------------------------------------------
 
 
-def blocks_of(number: int, first_row: int | None, work: Work, chunk: Any, weights: Any) -> Iterator[Block]:
+def blocks_of(number: int, first_row: int | None, work: Work, chunk: Any, weights: Any) -> Generator[Block]:
     """Blocks of fixed length of one partition; only one at a time is converted."""
     n_threads = threads_of_a_task() if work.n_threads is None else work.n_threads
     own = None if weights is None else aligned(weights, chunk)
@@ -235,8 +235,4 @@ def placed(error: Exception, number: int, first_row: int | None) -> Exception:
         error.args = (f"{where}: {error}",)
     else:
         error.add_note(where)
-    try:
-        pickle.loads(pickle.dumps(error))
-    except Exception:
-        return RuntimeError(f"{where}: {type(error).__name__}: {error}")
-    return error
+    return travelling(error, f"{where}: ")

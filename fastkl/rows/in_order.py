@@ -5,7 +5,7 @@ the slowest one, and reading is shared out too. The results, and their order, do
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from contextvars import copy_context
@@ -18,13 +18,13 @@ T = TypeVar("T")
 WAITING = 3  # tasks in hand for each thread, so that none runs dry while results are merged
 
 
-def in_order(tasks: Iterator[Callable[[], T]], n_threads: int, ended: Event | None = None) -> Iterator[T]:
+def in_order(tasks: Generator[Callable[[], T]], n_threads: int, ended: Event | None = None) -> Generator[T]:
     """The results of the tasks, in their order; an error is raised where its task's result would come.
 
     Whatever ends the caller's loop, no task is left running; long ones look at ``ended``, which is set then, and stop early.
     """
     pending: deque[Future[T]] = deque()
-    with closing(tasks), single_threaded_blas(), ThreadPoolExecutor(n_threads, "fastkl block") as pool:  # type: ignore[type-var]
+    with closing(tasks), single_threaded_blas(), ThreadPoolExecutor(n_threads, "fastkl block") as pool:
         try:
             for task in tasks:
                 # each in the caller's context, which says (by numpy.errstate) what to do on overflow

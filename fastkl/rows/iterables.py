@@ -1,6 +1,7 @@
 """Batches that somebody else makes: a list of arrays or tables, any object that can be iterated, a data frame in memory."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -45,11 +46,11 @@ class IterableSource(Source):
     def select(self, columns: Any) -> None:
         self.learn_columns()
         if self.names is not None and self._choice.columns is None:
-            self._choice = Choice(list(columns), self._choice.weights, self._choice.labels)
+            self._choice = replace(self._choice, columns=list(columns))
             self.names = self.n_columns = None
             self.learn_columns()
 
-    def blocks(self) -> Iterator[Block]:
+    def blocks(self) -> Generator[Block]:
         self.learn_columns()
         first, rest = self._begun if self._begun is not None else self._begin()
         self._begun, row, number, item = None, 0, 0, first
@@ -110,7 +111,7 @@ class IterableSource(Source):
                 "by name if only their order differs."
             )
 
-    def _pieces(self, batch: Batch, first_row: int, number: int) -> Iterator[Block]:
+    def _pieces(self, batch: Batch, first_row: int, number: int) -> Generator[Block]:
         """A large batch in several blocks; they share its number."""
         n = len(batch.X)
         size = self._block_rows or default_rows(batch.X.shape[1] * batch.X.dtype.itemsize)
@@ -142,10 +143,10 @@ class FrameSource(Source):
 
     def select(self, columns: Any) -> None:
         if self.names is not None and self._choice.columns is None:
-            self._choice = Choice(list(columns), self._choice.weights, self._choice.labels)
+            self._choice = replace(self._choice, columns=list(columns))
             self._learn()
 
-    def blocks(self) -> Iterator[Block]:
+    def blocks(self) -> Generator[Block]:
         size = self._block_rows or default_rows(8 * (self.n_columns or 1))
         for number, first in enumerate(range(0, len(self._frame), size)):
             batch = as_batch(self._rows(first, first + size), self._choice, f"Block {number} of the data frame")

@@ -13,7 +13,7 @@ import secrets
 import threading
 import weakref
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from queue import SimpleQueue
@@ -93,7 +93,7 @@ class MappedSource(Source):
             self._known = None  # what tells batches apart is what is read of them
             self._places()
 
-    def blocks(self) -> Iterator[Block]:
+    def blocks(self) -> Generator[Block]:
         raise SourceError("This reads the rows themselves, which map and reduce leave where they are: use fit_batches.")
 
     def sum(self, function: Callable[[Block], T], merge: Callable[[T, T], T]) -> T:

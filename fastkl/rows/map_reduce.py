@@ -26,10 +26,10 @@ from fastkl.rows.in_band import InBand
 from fastkl.rows.opening import open_source
 from fastkl.rows.queries import is_query
 from fastkl.rows.source import Block, chosen_of_block
+from fastkl.rows.travelling import travelling
 
-VALUES = (
-    1 << 16
-)  # of a block: half a megabyte, which is what may travel of it, and enough to outweigh the cost of a call
+# Values of a block: half a megabyte, which is what may travel of it, and enough to outweigh the cost of a call.
+VALUES = 1 << 16
 FEWEST_ROWS, MOST_ROWS = 256, 1 << 15
 
 Node = tuple[int, int]  # 2**level blocks from number index * 2**level on
@@ -276,15 +276,6 @@ def concatenated(pieces: Sequence[Piece]) -> Piece:
             [np.ones(len(piece.X)) if piece.weights is None else np.asarray(piece.weights) for piece in pieces]
         )
     return Piece(pieces[0].first_row, np.concatenate([piece.X for piece in pieces]), weights)
-
-
-def travelling(error: Exception) -> Exception:
-    """The error in a form that can be pickled."""
-    try:
-        pickle.loads(pickle.dumps(error))
-    except Exception:
-        return RuntimeError(f"{type(error).__name__}: {error}")
-    return error
 
 
 def fingerprint(blocks: Sequence[Block]) -> bytes:

@@ -6,7 +6,7 @@ next one. Columns in Fortran order, and values that are not aligned, are read in
 """
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from functools import partial
 from typing import Any
 
@@ -17,11 +17,11 @@ from fastkl.exceptions import SourceError
 from fastkl.rows.batch import Choice, chosen
 from fastkl.rows.npy_file import NpyFile, OpenFile
 from fastkl.rows.reading import as_floats, refuse_dates
-from fastkl.rows.source import Block, Source, default_rows
+from fastkl.rows.source import Block, SourceInParts, default_rows
 from fastkl.rows.weights import Weights
 
 
-class NpySource(Source):
+class NpySource(SourceInParts):
     """The rows of a ``.npy`` file in C or Fortran order, any real dtype or byte order; columns are chosen by number."""
 
     def __init__(
@@ -48,11 +48,7 @@ class NpySource(Source):
         self.n_columns = width if self.columns is None else len(self.columns)
         self.block_rows = block_rows or default_rows(self.file.row_bytes)
 
-    def blocks(self) -> Iterator[Block]:
-        for part in self.parts():
-            yield part()
-
-    def parts(self) -> Iterator[Callable[[], Block]]:
+    def parts(self) -> Generator[Callable[[], Block]]:
         opened, own = self.file.open(), threading.local()
         for number, first in enumerate(range(0, self.file.shape[0], self.block_rows)):
             yield partial(self._block, opened, own, first, number)

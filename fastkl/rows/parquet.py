@@ -4,8 +4,9 @@ All footers are read first: they hold the number of rows and the types of the co
 the others is an error before any work is done.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,11 @@ from fastkl.rows.batch import Choice, chosen
 from fastkl.rows.columns import column_number
 from fastkl.rows.queries import STREAM_BUFFER
 from fastkl.rows.read_ahead import read_ahead
-from fastkl.rows.source import Block, Source, default_rows
+from fastkl.rows.source import Block, SourceInParts, default_rows
 from fastkl.rows.weights import Weights
 
 
-class ParquetSource(Source):
+class ParquetSource(SourceInParts):
     """The rows of Parquet files, one after the other in the order given."""
 
     def __init__(
@@ -75,21 +76,16 @@ class ParquetSource(Source):
 
     def select(self, columns: Sequence[Any]) -> None:
         if self._choice.columns is None:
-            self._choice = Choice(list(columns), self._choice.weights, self._choice.labels)
+            self._choice = replace(self._choice, columns=list(columns))
             self._resolve()
 
-    def blocks(self) -> Iterator[Block]:
-        with closing(self.parts()) as parts:  # type: ignore[type-var]
-            for part in parts:
-                yield part()
-
-    def parts(self) -> Iterator[Callable[[], Block]]:
+    def parts(self) -> Generator[Callable[[], Block]]:
         """Files are decoded ahead of what is done with their rows; a matrix is made of the columns where it is needed."""
-        with closing(read_ahead(self._batches())) as batches:  # type: ignore[type-var]
+        with closing(read_ahead(self._batches())) as batches:
             for number, (batch, row, path) in enumerate(batches):
                 yield partial(self._block, batch, row, number, path)
 
-    def _batches(self) -> Iterator[tuple[Any, int, Path]]:
+    def _batches(self) -> Generator[tuple[Any, int, Path]]:
         size = self._given_rows or default_rows(self._dtype.itemsize * len(self._wanted))
         weight, row = self._choice.weights, 0
         read = self._wanted + ([] if weight is None or weight in self._wanted else [weight])

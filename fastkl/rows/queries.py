@@ -5,8 +5,9 @@ of the engines is imported here: an object that arrives shows that its library i
 that several threads may turn them into matrices, and work on these, while the engine goes on.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from functools import cached_property, partial
 from typing import Any
 
@@ -17,12 +18,11 @@ from fastkl.rows import arrow
 from fastkl.rows.batch import Choice, as_batch, chosen
 from fastkl.rows.columns import listed
 from fastkl.rows.read_ahead import read_ahead
-from fastkl.rows.source import Block, Source, default_rows
+from fastkl.rows.source import Block, SourceInParts, default_rows
 from fastkl.rows.weights import Weights
 
-STREAM_BUFFER = (
-    1 << 20
-)  # bytes read at a time of each column of Parquet, so that a large row group is never in memory whole
+# Bytes read at a time of each column of Parquet, so that a large row group is never in memory whole.
+STREAM_BUFFER = 1 << 20
 SMALLER = 4  # blocks than those of files: an engine holds several of them while it works ahead
 
 
@@ -38,7 +38,7 @@ class Query:
     what: str
     names: list[str]
 
-    def batches(self, columns: list[str], rows: int) -> Iterator[Any]:
+    def batches(self, columns: list[str], rows: int) -> Generator[Any]:
         """The columns of all rows, ``rows`` at a time as far as the engine listens."""
         raise NotImplementedError
 
@@ -54,7 +54,7 @@ class PolarsQuery(Query):
         self._frame = frame
         self.names = list(frame.collect_schema().names())
 
-    def batches(self, columns: list[str], rows: int) -> Iterator[Any]:
+    def batches(self, columns: list[str], rows: int) -> Generator[Any]:
         yield from self._frame.select(columns).collect_batches(
             chunk_size=rows, maintain_order=True, lazy=True, engine="streaming"
         )
@@ -71,7 +71,7 @@ class DuckQuery(Query):
         self._relation = relation
         self.names = list(relation.columns)
 
-    def batches(self, columns: list[str], rows: int) -> Iterator[Any]:
+    def batches(self, columns: list[str], rows: int) -> Generator[Any]:
         quoted = ", ".join('"' + name.replace('"', '""') + '"' for name in columns)
         wanted = self._relation.project(quoted)
         read = getattr(wanted, "to_arrow_reader", None) or wanted.fetch_arrow_reader
@@ -101,7 +101,7 @@ class DatasetQuery(Query):
         self._dataset = dataset
         self.names = list(dataset.schema.names)
 
-    def batches(self, columns: list[str], rows: int) -> Iterator[Any]:
+    def batches(self, columns: list[str], rows: int) -> Generator[Any]:
         from pyarrow import dataset as datasets
 
         options: dict[str, Any] = {"use_threads": False, "batch_readahead": 1, "fragment_readahead": 1}
@@ -132,7 +132,7 @@ class StreamQuery(Query):
             return False
         return True
 
-    def batches(self, columns: list[str], rows: int) -> Iterator[Any]:
+    def batches(self, columns: list[str], rows: int) -> Generator[Any]:
         first, self._first = self._first, None
         with closing(first or self._again()) as reader:
             absent = [name for name in columns if name not in reader.schema.names]
@@ -182,7 +182,7 @@ def _library(source: Any) -> str:
     return type(source).__module__.split(".")[0].lstrip("_")
 
 
-class QuerySource(Source):
+class QuerySource(SourceInParts):
     """The rows of a query. Their number is known after the first pass."""
 
     def __init__(self, query: Query, choice: Choice, weights: Weights | None = None, block_rows: int | None = None):
@@ -208,18 +208,13 @@ class QuerySource(Source):
 
     def select(self, columns: Sequence[Any]) -> None:
         if self._choice.columns is None:
-            self._choice = Choice(list(columns), self._choice.weights, self._choice.labels)
+            self._choice = replace(self._choice, columns=list(columns))
             self._resolve()
 
-    def blocks(self) -> Iterator[Block]:
-        with closing(self.parts()) as parts:  # type: ignore[type-var]
-            for part in parts:
-                yield part()
-
-    def parts(self) -> Iterator[Callable[[], Block]]:
+    def parts(self) -> Generator[Callable[[], Block]]:
         """The engine works ahead of what is done with its rows; a matrix is made of the columns where it is needed."""
         row = 0
-        with closing(read_ahead(self._pieces())) as pieces:  # type: ignore[type-var]
+        with closing(read_ahead(self._pieces())) as pieces:
             for number, piece in enumerate(pieces):
                 yield partial(self._block, piece, row, number)
                 row += len(piece)
@@ -228,10 +223,10 @@ class QuerySource(Source):
         if self._weights is not None:
             self._weights.check(row)
 
-    def _pieces(self) -> Iterator[Any]:
+    def _pieces(self) -> Generator[Any]:
         """Batches, large ones in parts."""
         size = self._given_rows or max(1, default_rows(8 * len(self._wanted)) // SMALLER)
-        with closing(self._query.batches(self._read, size)) as batches:  # type: ignore[type-var]
+        with closing(self._query.batches(self._read, size)) as batches:
             for batch in batches:
                 for start in range(0, len(batch), size):
                     yield batch.slice(start, size)

@@ -6,14 +6,14 @@ Whatever ends the caller's loop (an error, an interrupt, a break) ends the threa
 
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any, TypeVar
 
 T = TypeVar("T")
 _END = object()
 
 
-def read_ahead(items: Iterator[T], depth: int = 1) -> Iterator[T]:
+def read_ahead(items: Generator[T], depth: int = 1) -> Generator[T]:
     """The same items, with up to ``depth`` read before they are asked for.
 
     An item must stay valid until ``depth + 2`` further ones have been made: one is in the caller's hands, ``depth`` wait, one is

@@ -3,14 +3,13 @@
 A sum is ``function(block)`` for every block, merged in block order, so that its result does not depend on who reads ahead or how
 many threads take part. Blocks of a source are the same in every pass.
 
-Iterators of blocks are generators or the like: ``closing`` ends a pass that is left early, and lets go of its files. The type
-``Iterator`` does not declare ``close``, hence the ignores for mypy.
+Blocks come from generators: ``closing`` ends a pass that is left early, and lets go of its files.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -89,13 +88,13 @@ class Source(ABC):
     n_threads: int = 1  # blocks worked on at the same time, where they are independent
 
     @abstractmethod
-    def blocks(self) -> Iterator[Block]:
+    def blocks(self) -> Generator[Block]:
         """One pass over the rows."""
 
     def learn_columns(self) -> None:
         """Look at the first rows where ``n_columns`` and ``names`` are not known before; this is no pass."""
         if self.n_columns is None:
-            with closing(self.blocks()) as blocks:  # type: ignore[type-var]
+            with closing(self.blocks()) as blocks:
                 self.n_columns = next(iter(blocks)).X.shape[1]
 
     def select(self, columns: Sequence[Any]) -> None:
@@ -116,33 +115,33 @@ class Source(ABC):
         for block, values in self._results(function):
             write(block, values)
 
-    def passing(self) -> Iterator[Block]:
+    def passing(self) -> Generator[Block]:
         """One pass over the blocks, in this thread."""
         for block, _ in self._with_progress(_in_this_thread(self.blocks(), no_result)):
             yield block
 
-    def parts(self) -> Iterator[Callable[[], Block]]:
+    def parts(self) -> Generator[Callable[[], Block]]:
         """The blocks of a pass as functions that read them, called once each in any thread."""
-        with closing(self.blocks()) as blocks:  # type: ignore[type-var]
+        with closing(self.blocks()) as blocks:
             for block in blocks:
                 yield partial(unchanged, block)
 
-    def _tasks(self, function: Callable[[Block], T]) -> Iterator[Callable[[], tuple[Block, T]]]:
-        with closing(self.parts()) as parts:  # type: ignore[type-var]
+    def _tasks(self, function: Callable[[Block], T]) -> Generator[Callable[[], tuple[Block, T]]]:
+        with closing(self.parts()) as parts:
             for part in parts:
                 yield partial(_read_and_run, part, function)
 
-    def _results(self, function: Callable[[Block], T]) -> Iterator[tuple[Block, T]]:
+    def _results(self, function: Callable[[Block], T]) -> Generator[tuple[Block, T]]:
         if self.n_threads > 1 and self.independent:
             return self._with_progress(in_order(self._tasks(function), self.n_threads))
         return self._with_progress(_in_this_thread(self.blocks(), function))
 
-    def _with_progress(self, results: Iterator[tuple[Block, T]]) -> Iterator[tuple[Block, T]]:
+    def _with_progress(self, results: Generator[tuple[Block, T]]) -> Generator[tuple[Block, T]]:
         """One pass that reports to ``progress`` the rows that are done, and makes sure that all passes have the same rows."""
         done = 0
         if self.progress is not None:
             self.progress.begin(self.n_rows)
-        with closing(results):  # type: ignore[type-var]
+        with closing(results):
             for block, result in results:
                 yield block, result
                 done += len(block.X)
@@ -192,6 +191,19 @@ class Source(ABC):
         return Block(X, np.concatenate(weights) if weights else None, 0, 0, np.concatenate(numbers))
 
 
+class SourceInParts(Source):
+    """A source whose reading is best shared out: it gives ``parts()``, and its blocks are what these read, in their order."""
+
+    @abstractmethod
+    def parts(self) -> Generator[Callable[[], Block]]:
+        """The blocks of a pass as functions that read them, called once each in any thread."""
+
+    def blocks(self) -> Generator[Block]:
+        with closing(self.parts()) as parts:
+            for part in parts:
+                yield part()
+
+
 def unchanged(block: Block) -> Block:
     """The block as it is."""
     return block
@@ -206,9 +218,9 @@ def _read_and_run(part: Callable[[], Block], function: Callable[[Block], T]) -> 
     return block.without_values(), function(block)
 
 
-def _in_this_thread(blocks: Iterator[Block], function: Callable[[Block], T]) -> Iterator[tuple[Block, T]]:
+def _in_this_thread(blocks: Generator[Block], function: Callable[[Block], T]) -> Generator[tuple[Block, T]]:
     """The results one after the other."""
-    with closing(blocks):  # type: ignore[type-var]
+    with closing(blocks):
         for block in blocks:
             yield block, function(block)
 
@@ -244,7 +256,7 @@ class ArraySource(Source):
         self.n_rows, self.n_columns = len(X), as_batch(X[:0], choice, "The array").X.shape[1]
         self.block_rows = block_rows or default_rows(X.shape[1] * getattr(X.dtype, "itemsize", 8))
 
-    def blocks(self) -> Iterator[Block]:
+    def blocks(self) -> Generator[Block]:
         for number, first in enumerate(range(0, len(self.X), self.block_rows)):
             batch = as_batch(self.X[first : first + self.block_rows], self.choice, f"Block {number} of the array")
             weights = None if self.weights is None else self.weights.part(first, len(batch.X))

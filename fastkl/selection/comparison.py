@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,8 @@ from numpy.typing import ArrayLike
 
 from fastkl._core.array_types import Floats
 from fastkl._core.means import Mean
-from fastkl.divergence.interval_picture import interval_pictures
+from fastkl._core.text_tables import table_lines
+from fastkl.divergence.interval_picture import interval_pictures, table_with_pictures
 from fastkl.selection.likelihood_tests import TestResult, normal_test, vuong_test_of
 from fastkl.selection.log_densities import log_density_table, log_ratio, row_weights
 
@@ -125,22 +125,14 @@ class Comparison:
         return f"{self.n_rows} rows, nats per row, best first"
 
     def __repr__(self) -> str:
-        rows = self._cells()
-        widths = [max(len(row[j]) for row in rows) for j in range(len(rows[0]))]
-        lines = ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip() for row in rows]
-        return "\n".join([self._head(), *lines])
+        return "\n".join([self._head(), *table_lines(self._cells())])
 
     def _repr_html_(self) -> str:
         head, *rows = self._cells()
         half = 1.96 * self.kl_difference_error
         lows, highs = (self.kl_difference - half).tolist(), (self.kl_difference + half).tolist()
         pictures = interval_pictures(self.kl_difference.tolist(), lows, highs, "nats per row behind the best")
-        body = "".join(
-            "<tr>" + "".join(f"<td>{cell}</td>" for cell in (*map(escape, row), picture)) + "</tr>"
-            for row, picture in zip(rows, pictures, strict=True)
-        )
-        titles = [*head, "KL - best, 95 % interval"]
-        table = f"<table><tr>{''.join(f'<th>{cell}</th>' for cell in titles)}</tr>{body}</table>"
+        table = table_with_pictures([*head, "KL - best, 95 % interval"], rows, pictures)
         return f"<div><div>{self._head()}</div>{table}</div>"
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from fastkl._core.array_types import Floats
+from fastkl._core.text_tables import table_lines
 from fastkl.density.composed.product import ProductDensity
 from fastkl.density.parametric.mle import DensityMLE
 from fastkl.selection.comparison import comparison_of
@@ -131,10 +132,7 @@ class FamilyTable:
         return lines
 
     def __repr__(self) -> str:
-        rows = self._lines()
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines = ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip() for row in rows]
-        return "\n".join([*lines, *(f"{name}: {reason}" for name, reason in self.refused.items())])
+        return "\n".join([*table_lines(self._lines()), *(f"{name}: {reason}" for name, reason in self.refused.items())])
 
     def _repr_html_(self) -> str:
         head, *rows = self._lines()

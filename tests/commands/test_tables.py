@@ -207,9 +207,8 @@ def test_names_that_pandas_writes_for_columns_without_names(capsys, tmp_path):
     assert json.loads(run(capsys, "fit", path, "--header", "no", "--families", "normal", "--json"))["rows"] == 31
     empty_corner = tmp_path / "index.csv"
     empty_corner.write_text(",x\n1,2.5\n2,3.5\n3,1.5\n4,2.0\n")
-    assert run(
-        capsys, "fit", empty_corner, "--columns", "x", "--families", "normal", "--folds", "2"
-    )  # nothing on stderr
+    # nothing on stderr
+    assert run(capsys, "fit", empty_corner, "--columns", "x", "--families", "normal", "--folds", "2")
 
 
 def test_csv_path_goes_where_paths_go(tmp_path, reader):

@@ -18,29 +18,18 @@ from fastkl import (
     SourceError,
     SupportError,
     TransformedDensity,
-    families,
 )
 from fastkl._core.means import Mean
 from fastkl.density.base import BaseDensity
+from tests.families.discovered import density_of, examples, unfitted
 
 N = 3000
 CUTS = [0, 1, 2, 700, 701, 1900, 2999, N]  # uneven, and some of a single row
 
 
-def distributions():
-    for name in families.names():
-        for i, (family, params) in enumerate(families.by_name(name).examples()):
-            yield pytest.param((family, params), id=f"{name}-{i}")
-
-
-@pytest.fixture(params=distributions())
+@pytest.fixture(params=examples())
 def distribution(request):
-    family, params = request.param
-    return DensityMLE.from_parameters(clone(family), **params)
-
-
-def unfitted(distribution):
-    return DensityMLE(next(f for f, p in type(distribution.family_).examples() if repr(f) == repr(distribution.family)))
+    return density_of(request.param)
 
 
 def cut(X, *more):
@@ -202,9 +191,8 @@ def test_far_from_zero():
     """Sums about the mean: rows at 1e8 with a spread of 1, in batches whose means differ."""
     X = 1e8 + np.sort(np.random.default_rng(5).normal(size=(N, 2)), axis=0)
     model = DensityMLE().fit_batches(cut(X))
-    np.testing.assert_allclose(
-        model.params_["covariance"], np.cov(X.T, bias=True), rtol=5e-8
-    )  # the rounding of a mean near 1e8
+    # the rounding of a mean near 1e8
+    np.testing.assert_allclose(model.params_["covariance"], np.cov(X.T, bias=True), rtol=5e-8)
     values = np.sort(1e6 + np.random.default_rng(6).normal(size=N))
     parts = [Mean.of(part.copy()) for part in cut(values)]
     total = parts[0]

@@ -86,9 +86,8 @@ def test_scipy_has_the_same_distribution(name):
     laws = model.to_scipy()
     X = model.sample(40, random_state=1)
     if name in JOINT:
-        values = {"dirichlet": X.T, "beta_binomial": X[:, 0]}.get(
-            name, X
-        )  # scipy's betabinom counts the successes alone
+        # scipy's betabinom counts the successes alone
+        values = {"dirichlet": X.T, "beta_binomial": X[:, 0]}.get(name, X)
         logs = laws.logpmf(values) if hasattr(laws, "logpmf") else laws.logpdf(values)
     else:
         assert [law.dist.name for law in laws] == [model.family_.scipy_name] * 2

@@ -30,9 +30,8 @@ from fastkl.families.solvers.curvature import row_scores
 RNG = np.random.default_rng(3)
 N = 300
 BASE = RNG.gamma(2.0, size=(N, 1))
-X = np.hstack(
-    [BASE, BASE * RNG.lognormal(sigma=0.3, size=(N, 1)), RNG.poisson(BASE)]
-)  # the columns depend on each other
+# The columns depend on each other.
+X = np.hstack([BASE, BASE * RNG.lognormal(sigma=0.3, size=(N, 1)), RNG.poisson(BASE)])
 WEIGHTS = RNG.integers(0, 4, N).astype(float)
 WEIGHTS[:10] *= 0.5
 

@@ -21,21 +21,20 @@ from fastkl.families.solvers.curvature import derivative, row_scores
 from fastkl.families.solvers.posterior import posterior_covariance
 from fastkl.families.spaces import Direction
 from fastkl.families.spaces.blocks import Matrix
+from tests.families.discovered import density_of, examples
 
 RNG = np.random.default_rng(21)
 SKEWED = RNG.exponential(size=(4000, 1))
 
 
-def distributions():
-    for name in families.names():
-        for i, (family, params) in enumerate(families.by_name(name).examples()):
-            yield pytest.param(DensityMLE.from_parameters(clone(family), **params), id=f"{name}-{i}")
+@pytest.fixture(params=examples())
+def distribution(request):
+    return density_of(request.param)
 
 
 # -- scores and coordinates ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("distribution", list(distributions()))
 def test_scores_are_slopes_of_the_log_density(distribution):
     """Analytic scores of every row against differences of the log-density along the coordinates; Laplace has a kink at loc."""
     X = distribution.sample(200, random_state=0)
@@ -53,7 +52,6 @@ def test_scores_are_slopes_of_the_log_density(distribution):
     np.testing.assert_allclose(scores.sum(axis=0), total, rtol=1e-8, atol=1e-7)
 
 
-@pytest.mark.parametrize("distribution", list(distributions()))
 def test_coordinates_lead_back(distribution):
     """Parameters to coordinates and back; the Jacobian against differences."""
     params, family = distribution.params_, distribution.family_
@@ -95,7 +93,6 @@ def test_coordinates_of_a_direction():
     np.testing.assert_allclose(chart.pull({"direction": moved}, {"direction": slope}), slope @ expected, atol=1e-9)
 
 
-@pytest.mark.parametrize("distribution", list(distributions()))
 @pytest.mark.parametrize("prior", [None, "default"])
 def test_names_need_no_covariance(distribution, prior):
     """They are those that come with it, of whichever entries are inside their range."""

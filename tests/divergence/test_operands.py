@@ -23,6 +23,7 @@ from fastkl import (
     jeffreys,
     jensen_shannon,
     kl_divergence,
+    make_product_density,
     permutation_test,
     subsampling_interval,
 )
@@ -176,6 +177,15 @@ def test_labels_are_validated_once(monkeypatch):
     assert again.calls == 0
     with pytest.raises(ValueError, match="row 1, column 0: a missing label"):
         kl_divergence([["a"], [np.nan]], model)
+
+
+def test_a_table_of_labels_and_numbers_is_read_once(monkeypatch):
+    table = pd.DataFrame({"a": X[:, 0], "b": np.where(X[:, 1] > np.median(X[:, 1]), "x", "y")})
+    model = make_product_density(table).fit(table)
+    own = CountsReads(monkeypatch, operands, "as_rows")
+    for call in (kl_divergence, cross_entropy):
+        assert np.isfinite(call(table, model))
+    assert own.calls == 2
 
 
 def test_a_density_of_ones_own_is_asked_itself():

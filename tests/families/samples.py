@@ -5,6 +5,11 @@ import numpy as np
 SIZES = (3, 4, 5, 7, 10, 20, 40, 100, 200)
 
 
+def uneven_weights(n, seed=1):
+    """Weights of n rows, none of them a whole number."""
+    return np.random.default_rng(seed).uniform(0.1, 3.0, n)
+
+
 def line(generator):
     """Numbers on the line."""
     n, kind = int(generator.choice(SIZES)), int(generator.integers(8))

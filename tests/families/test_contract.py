@@ -8,28 +8,17 @@ import pytest
 from scipy import integrate
 from sklearn.base import clone
 
-from fastkl import DensityMLE, families, load
+from fastkl import DensityMLE, load
+from tests.families.discovered import density_of, examples, unfitted
 
 N = 400
 BLOCK = 4096
 
 
-def distributions():
-    for name in families.names():
-        for i, (family, params) in enumerate(families.by_name(name).examples()):
-            yield pytest.param((family, params), id=f"{name}-{i}")
-
-
-@pytest.fixture(params=distributions())
+@pytest.fixture(params=examples())
 def distribution(request):
     """A density with known parameters of the family."""
-    family, params = request.param
-    return DensityMLE.from_parameters(clone(family), **params)
-
-
-def unfitted(distribution):
-    """An estimator that has to learn everything."""
-    return DensityMLE(next(f for f, p in type(distribution.family_).examples() if repr(f) == repr(distribution.family)))
+    return density_of(request.param)
 
 
 def draws(distribution, n=N, seed=0):

@@ -6,17 +6,17 @@ from sklearn.base import clone
 
 from fastkl import DegenerateDataError, DensityMLE
 from fastkl.exceptions import SupportError
-from tests.families.test_contract import distributions
+from tests.families.discovered import density_of, examples
 
 SIZES = (3, 5, 8, 30)
 SAMPLES = [(kind, n) for kind in ("few", "ties", "scales") for n in SIZES]
 
 
-@pytest.fixture(params=distributions())
+@pytest.fixture(params=examples())
 def distribution(request):
     """A family, and a density of it to draw from."""
-    family, params = request.param
-    return family, DensityMLE.from_parameters(clone(family), **params)
+    family, _ = request.param
+    return family, density_of(request.param)
 
 
 def hard(distribution, kind, n):

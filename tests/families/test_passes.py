@@ -18,6 +18,7 @@ from fastkl.families.solvers.curvature import score_products
 from fastkl.families.solvers.posterior import fit_rows
 from tests.families.chunked import ChunkedRows
 from tests.families.discovered import CLASSES, ITERATIVE, UNIVARIATE
+from tests.families.samples import uneven_weights
 
 N = 600
 TOL = 1e-12
@@ -45,10 +46,6 @@ def draws(family, params, n, dtype=np.float64, seed=0):
     X = np.ascontiguousarray(X, dtype=dtype)
     inside = np.isfinite(distribution.log_density(Rows(X), params))
     return np.ascontiguousarray(X[inside][:n])
-
-
-def uneven_weights(n, seed=1):
-    return np.random.default_rng(seed).uniform(0.1, 3.0, n)
 
 
 def close(a, b, rtol):

@@ -5,7 +5,6 @@ import inspect
 import mpmath as mp
 import numpy as np
 import pytest
-from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import MaxAbsScaler, PowerTransformer, StandardScaler
 
@@ -16,6 +15,7 @@ from fastkl.families.priors import GammaPrior, NormalInverseWishart, NormalPrior
 from fastkl.families.solvers.coordinates import chart_at
 from fastkl.plotting.marginals import marginal
 from tests.families import test_contract, test_textbook
+from tests.families.discovered import density_of, examples
 from tests.families.renaming import renamed, translated
 
 NAMES = {
@@ -40,16 +40,9 @@ def registry(monkeypatch):
 # -- the contract, as it stands --------------------------------------------------------------------------------------------
 
 
-def distributions():
-    for name, cls in RENAMED.items():
-        for i, (family, params) in enumerate(cls.examples()):
-            yield pytest.param((family, params), id=f"{name}-{i}")
-
-
-@pytest.fixture(params=distributions())
+@pytest.fixture(params=examples(RENAMED))
 def distribution(request):
-    family, params = request.param
-    return DensityMLE.from_parameters(clone(family), **params)
+    return density_of(request.param)
 
 
 @pytest.fixture(params=[name for name, cls in RENAMED.items() if not cls.joint])

@@ -7,6 +7,7 @@ from sklearn.base import clone
 
 from fastkl import families
 from tests.families import test_rows_contract
+from tests.families.discovered import examples
 from tests.families.test_renamed_parameters import RENAMED
 
 
@@ -17,13 +18,7 @@ def registry(monkeypatch):
     monkeypatch.setattr(families, "_registry", lambda: found)
 
 
-def distributions():
-    for name, cls in RENAMED.items():
-        for i, (family, params) in enumerate(cls.examples()):
-            yield pytest.param((family, params), id=f"{name}-{i}")
-
-
-@pytest.fixture(params=distributions())
+@pytest.fixture(params=examples(RENAMED))
 def distribution(request):
     """A family, and parameters of it."""
     family, params = request.param

@@ -13,18 +13,14 @@ from fastkl.families.solvers.coordinates import chart_at
 from fastkl.families.solvers.curvature import score_products
 from fastkl.families.solvers.iterative import IterativeFamily
 from fastkl.families.solvers.posterior import fit_rows
+from tests.families.discovered import examples
+from tests.families.samples import uneven_weights
 
 TOL, MOST = 1e-12, 1000
 OUTSIDE = -37.25  # neither a count nor positive, no share, no direction
 
 
-def distributions():
-    for name in families.names():
-        for i, (family, params) in enumerate(families.by_name(name).examples()):
-            yield pytest.param((family, params), id=f"{name}-{i}")
-
-
-@pytest.fixture(params=distributions())
+@pytest.fixture(params=examples())
 def distribution(request):
     """A family, and parameters of it."""
     family, params = request.param
@@ -36,10 +32,6 @@ def draws(distribution, n, seed=0):
     family, params = distribution
     X = family.sample(params, n, np.random.default_rng(seed))
     return X if family.labels else np.ascontiguousarray(X, dtype=np.float64)
-
-
-def uneven_weights(n, seed=1):
-    return np.random.default_rng(seed).uniform(0.1, 3.0, n)
 
 
 def junk_like(X):

@@ -7,7 +7,8 @@ from fastkl import families
 from fastkl._core.rows import Rows
 from tests.families import test_cases_joint, test_cases_univariate
 from tests.families.chunked import ChunkedRows
-from tests.families.test_passes import draws, uneven_weights
+from tests.families.samples import uneven_weights
+from tests.families.test_passes import draws
 
 CASES = [
     *[

@@ -199,9 +199,8 @@ def plain_beta_tail(a: ArrayLike, b: ArrayLike, x: ArrayLike, y: ArrayLike, uppe
     a, b, x, y = np.broadcast_arrays(*(np.asarray(value, dtype=np.float64) for value in (a, b, x, y)))
     fits = (a <= PLAIN_SHAPE) & (b <= PLAIN_SHAPE) & (x >= SMALLEST_PLAIN) & (y >= SMALLEST_PLAIN)
     value = np.full(a.shape, np.nan)
-    middle = fits & (
-        np.minimum(x, y) >= 0.01
-    )  # both have all digits, and the complement of the tail takes twice the time
+    # both have all digits, and the complement of the tail takes twice the time
+    middle = fits & (np.minimum(x, y) >= 0.01)
     first, second, at = (b, a, y) if upper else (a, b, x)
     value[middle] = betainc(first[middle], second[middle], at[middle])
     for part, one, two, at in ((fits & ~middle & (x <= y), a, b, x), (fits & ~middle & (y < x), b, a, y)):

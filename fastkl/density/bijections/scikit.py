@@ -162,8 +162,7 @@ class Independent(Bijection):
     def free_parameters(self, absorbed: AffineMaps, d: int) -> tuple[int, AffineMaps]:
         count = d if self.transformer.whiten and "location" not in absorbed else 0
         if not absorbed >= ALL_LINEAR:
-            # A normal distribution has d (d + 1) / 2 numbers in its covariance, whatever the matrix; others have all
-            # d^2.
+            # A normal distribution has d (d + 1) / 2 numbers in its covariance, whatever the matrix; others have all d^2.
             whole = d * (d + 1) // 2 if "normal" in absorbed else d * d
             own = d if "scale" in absorbed else int("size" in absorbed)
             rotations = d * (d - 1) // 2 if "rotation" in absorbed and "normal" not in absorbed else 0

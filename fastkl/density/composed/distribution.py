@@ -41,10 +41,6 @@ class ProductDistribution(DistributionMembers):
     def _read_fitted(self, X: Any, sample_weight: Any) -> tuple[Any, Floats | None]:
         raise NotImplementedError
 
-    @property
-    def _names(self) -> Any:
-        raise NotImplementedError
-
     def _of_group(self, name: str, density: Any, method: str, *arguments: Any, **options: Any) -> Any:
         """The answer of a group; AttributeError that names it where it has none."""
         function = getattr(density, method, None)
@@ -62,7 +58,7 @@ class ProductDistribution(DistributionMembers):
         table, _ = self._read_fitted(X, None)
         out = np.empty((len(table), self.n_features_in_))
         for name, density, numbers in self.groups_:
-            with in_group(name, numbers, self._names):
+            with in_group(name, numbers, self._column_names()):
                 found = self._of_group(name, density, which, columns_of(table, numbers))
             if found.shape != (len(table), len(numbers)):
                 raise AttributeError(

@@ -44,10 +44,6 @@ class FittedProduct(ProductDistribution, ProductParts, ProductSummary, ComposedD
     groups_: list[Group]
     dtypes_: list[str] | None  # dtypes of the table that was fitted
 
-    @property
-    def _names(self) -> Any:
-        return getattr(self, "feature_names_in_", None)
-
     def _read(self, X: Any, *, reset: bool = False) -> Any:
         """The rows: a table as it is, anything else as an array; number and names of the columns are learnt or compared."""
         refuse_unread(X, "X")
@@ -72,11 +68,13 @@ class FittedProduct(ProductDistribution, ProductParts, ProductSummary, ComposedD
     def _of_groups(self, X: Any, sample_weight: Any, function: Callable[[Any, Any, Any], Any]) -> dict[str, Any]:
         """``function(density, columns, weights)`` of every group."""
         table, weights = self._read_fitted(X, sample_weight)
-        return on_groups(self.groups_, table, self._names, lambda density, part: function(density, part, weights))
+        return on_groups(
+            self.groups_, table, self._column_names(), lambda density, part: function(density, part, weights)
+        )
 
     def _scored(self, X: Any, sample_weight: ArrayLike | None) -> tuple[float, float]:
         table, weights = self._read_fitted(X, sample_weight)
-        totals = on_groups(self.groups_, table, self._names, partial(log_likelihood_of, weights=weights))
+        totals = on_groups(self.groups_, table, self._column_names(), partial(log_likelihood_of, weights=weights))
         return float(sum(totals.values())), float(len(table)) if weights is None else float(weights.sum())
 
     def score_samples(self, X: Any) -> Floats:
@@ -112,7 +110,7 @@ class FittedProduct(ProductDistribution, ProductParts, ProductSummary, ComposedD
         """
         self._check_fitted()
         table = self._read(X)
-        scores = on_groups(self.groups_, table, self._names, lambda density, part: density.score_samples(part))
+        scores = on_groups(self.groups_, table, self._column_names(), lambda density, part: density.score_samples(part))
         return np.stack([np.asarray(values, dtype=np.float64) for values in scores.values()], axis=1)
 
     def gradient(self, X: Any, sample_weight: ArrayLike | None = None) -> Params:
@@ -147,7 +145,7 @@ class FittedProduct(ProductDistribution, ProductParts, ProductSummary, ComposedD
             drawn = draw(density, n_samples, generator)
             for i, j in enumerate(numbers):
                 columns[j] = drawn[:, i]
-        return rows_as(self.dtypes_, columns, self._names)
+        return rows_as(self.dtypes_, columns, self._column_names())
 
     def cross_entropy(self, X: Any, sample_weight: ArrayLike | None = None) -> Estimate:
         """Estimated cross-entropy H(p_data, p_theta) = -E log p_theta from a sample of the data; columns may be labels.
@@ -198,7 +196,7 @@ class FittedProduct(ProductDistribution, ProductParts, ProductSummary, ComposedD
             return {name: columns_of(table, columns) for name, columns in numbers.items()}, weights
 
         def place(name: str) -> AbstractContextManager[None]:
-            return in_group(name, numbers[name], self._names)
+            return in_group(name, numbers[name], self._column_names())
 
         return ProductInference({name: part for name, part in found.items() if part is not None}, split, place, unknown)
 

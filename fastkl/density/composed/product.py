@@ -159,8 +159,8 @@ class ProductDensity(NamedGroups, FittedProduct):
         with unchanged_on_error(self):
             table = self._read(X, reset=True)
             weights = read_weights(sample_weight, len(table))
-            groups = self._unfitted_groups(X, self._names, self.n_features_in_)
-            on_groups(groups, table, self._names, lambda density, part: fit_part(density, part, weights, self))
+            groups = self._unfitted_groups(X, self._column_names(), self.n_features_in_)
+            on_groups(groups, table, self._column_names(), lambda density, part: fit_part(density, part, weights, self))
             self.dtypes_ = table_kind(X)
             self._take(groups)
             if not hasattr(self, "log_likelihood_"):
@@ -190,11 +190,11 @@ class ProductDensity(NamedGroups, FittedProduct):
             table = self._read(X, reset=first)
             weights = read_weights(sample_weight, len(table))
             if first:
-                groups = self._unfitted_groups(X, self._names, self.n_features_in_)
+                groups = self._unfitted_groups(X, self._column_names(), self.n_features_in_)
                 self.dtypes_ = table_kind(X)
             else:
                 groups = copy.deepcopy(self.groups_)
-            on_groups(groups, table, self._names, partial(_learn_more, weights=weights))
+            on_groups(groups, table, self._column_names(), partial(_learn_more, weights=weights))
             self._take(groups)
         return self
 
@@ -225,7 +225,7 @@ class ProductDensity(NamedGroups, FittedProduct):
             )
         raise_if_other_names(self, other)
         with unchanged_on_error(self):
-            self._take(_merged_groups(self._names, copy.deepcopy(self.groups_), other.groups_))
+            self._take(_merged_groups(self._column_names(), copy.deepcopy(self.groups_), other.groups_))
         return self
 
     def _take(self, groups: list[Group]) -> None:

@@ -174,7 +174,7 @@ class TransformedDensity(FittedTransformed):
         density = self._checked_density()
         with unchanged_on_error(self):
             rows = self._read(X, sample_weight, reset=True)
-            names = getattr(self, "feature_names_in_", None)
+            names = self._column_names()
             mapped = _numbered(self.transformer, X, names, self.n_features_in_).fitted(rows)
             images, log_det = self._images(mapped, rows)
             with with_location(self._place()):

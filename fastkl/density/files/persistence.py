@@ -129,9 +129,8 @@ def _read(stream: BinaryIO) -> Any:
         unread = set(archive.namelist())
 
         def array(name: str) -> NDArray[Any]:
-            unread.remove(
-                name
-            )  # once each: a file that names an array a thousand times would use its size a thousand times
+            # once each: a file that names an array a thousand times would use its size a thousand times
+            unread.remove(name)
             return _array(archive, name)
 
         density = unpack_density(header, array)

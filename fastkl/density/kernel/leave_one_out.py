@@ -245,9 +245,8 @@ def climb(
     for _ in range(int(2 * FARTHEST)):
         if loss(theta)[0] < LOWEST:
             break
-        theta = (
-            theta + 0.5 * likelihood.wider
-        )  # a kernel with an end reaches no other row from somewhere; a wider one does
+        # a kernel with an end reaches no other row from somewhere; a wider one does
+        theta = theta + 0.5 * likelihood.wider
     else:
         raise DegenerateDataError(
             "No bandwidth gives every row a finite density under the others: their weights or values are too far apart. Remove "

@@ -22,9 +22,8 @@ import numpy.typing as npt
 from fastkl._core.array_types import Floats
 from fastkl.density.kernel.ends import Mirrors
 
-LOWEST_SHARE = (
-    -10.0
-)  # logarithm of a kernel's smallest value, in units of its largest, down to which the series is taken
+# Logarithm of a kernel's smallest value, in units of its largest, down to which the series is taken.
+LOWEST_SHARE = -10.0
 ROUNDED = 5e-15  # error of a sum in units of its largest value
 WIDE = 0.25  # of the distance of the ends
 LOST = 1e-18  # size of the first term that is left out

@@ -130,19 +130,7 @@ def check_statistics(family: Family, statistics: Statistics, params: Params) -> 
     if not np.isfinite(weight).all() or np.any(weight <= 0.0):
         raise ValueError("the weight of the rows is not above 0")
     for name, value in statistics.items():
-        shape = (len(value),) if isinstance(value, list) else np.shape(value)
-        if name in ("information", "curvature", KEPT):
-            fits = value.dtype == np.float64 and len(shape) > 1 and shape[-1] == shape[-2]
-        else:
-            axes = 2 if family.joint and name != "weight" else 1
-            fits = (set(shape) <= {d} and len(shape) <= axes) or (isinstance(value, list) and len(value) == 1)
-            parts = [np.asarray(part) for part in (value if isinstance(value, list) else [value])]
-            if name != LABELS and any(part.dtype != np.float64 for part in parts):
-                raise ValueError(f"the statistic {name!r} is of type {parts[0].dtype}, not float64")
-            if name != LABELS and not all(np.isfinite(part).all() for part in parts):
-                raise ValueError(f"the statistic {name!r} is not finite")
-        if not fits:
-            raise ValueError(f"the statistic {name!r} has shape {shape} for {d} columns")
+        _check_statistic(family, name, value, d)
     if family.has_statistics and "incomplete" not in statistics:  # which do not add up
         with np.errstate(all="ignore"):
             family.merge_statistics(statistics, statistics)  # an error where a sum is missing
@@ -157,6 +145,23 @@ def check_statistics(family: Family, statistics: Statistics, params: Params) -> 
         shape, q = statistics["curvature"].shape, len(chart_at(family, params).names)
         if len(shape) != 3 or shape[0] * shape[1] != q:
             raise ValueError(f"the curvature has shape {shape} for {q} coordinates")
+
+
+def _check_statistic(family: Family, name: str, value: Any, d: int) -> None:
+    """ValueError unless one of the statistics has the type and the shape that such a one of d columns has."""
+    shape: tuple[int, ...] = (len(value),) if isinstance(value, list) else np.shape(value)
+    if name in ("information", "curvature", KEPT):
+        fits = value.dtype == np.float64 and len(shape) > 1 and shape[-1] == shape[-2]
+    else:
+        axes = 2 if family.joint and name != "weight" else 1
+        fits = (set(shape) <= {d} and len(shape) <= axes) or (isinstance(value, list) and len(value) == 1)
+        parts = [np.asarray(part) for part in (value if isinstance(value, list) else [value])]
+        if name != LABELS and any(part.dtype != np.float64 for part in parts):
+            raise ValueError(f"the statistic {name!r} is of type {parts[0].dtype}, not float64")
+        if name != LABELS and not all(np.isfinite(part).all() for part in parts):
+            raise ValueError(f"the statistic {name!r} is not finite")
+    if not fits:
+        raise ValueError(f"the statistic {name!r} has shape {shape} for {d} columns")
 
 
 def _check_log_likelihood(family: Family, statistics: Statistics, params: Params, expected: Any) -> None:

@@ -92,6 +92,24 @@ def _plain(value: Any) -> Any:
 def thawed(law: Any) -> tuple[Family, Params]:
     """The family and the parameters of a frozen distribution, or of a list of them, one for each column."""
     laws = list(law) if isinstance(law, list | tuple) else [law]
+    kind = _one_family(laws)
+    family = kind()
+    found = [family.from_scipy(_arguments(one)) for one in laws]
+    options = {name: found[0].pop(name) for name in list(found[0]) if name not in family.parameter_names}
+    if options:
+        family = kind(**{name: _plain(np.asarray(value)) for name, value in options.items()})
+    if kind.joint:
+        return family, family.check_parameters(found[0])
+    columns = [np.broadcast_arrays(*(np.atleast_1d(one[name]) for name in family.parameter_names)) for one in found]
+    params = {
+        name: np.concatenate([np.ravel(column[i]) for column in columns])
+        for i, name in enumerate(family.parameter_names)
+    }
+    return family, family.check_parameters(params)
+
+
+def _one_family(laws: list[Any]) -> type[Family]:
+    """The family of frozen distributions; an error unless there are some, all of one, and a single one if it is joint."""
     if not laws:
         raise ValueError(
             "from_scipy takes a frozen distribution or a list of them, one for each column; this list is empty."
@@ -110,19 +128,7 @@ def thawed(law: Any) -> tuple[Family, Params]:
         raise ValueError(
             f"{kinds[0].name} describes the row as a whole; pass a single frozen distribution, not {len(laws)}."
         )
-    family = kinds[0]()
-    found = [family.from_scipy(_arguments(one)) for one in laws]
-    options = {name: found[0].pop(name) for name in list(found[0]) if name not in family.parameter_names}
-    if options:
-        family = kinds[0](**{name: _plain(np.asarray(value)) for name, value in options.items()})
-    if kinds[0].joint:
-        return family, family.check_parameters(found[0])
-    columns = [np.broadcast_arrays(*(np.atleast_1d(one[name]) for name in family.parameter_names)) for one in found]
-    params = {
-        name: np.concatenate([np.ravel(column[i]) for column in columns])
-        for i, name in enumerate(family.parameter_names)
-    }
-    return family, family.check_parameters(params)
+    return kinds[0]
 
 
 def _arguments(law: Any) -> dict[str, Any]:

@@ -37,6 +37,7 @@ from fastkl.families.priors import Prior, PriorLike
 from fastkl.families.product.fitting import fit_rows
 from fastkl.families.solvers.coordinates import Chart, chart_at
 from fastkl.families.solvers.curvature import derivative, hessian
+from fastkl.families.solvers.posterior import gradients_at
 from fastkl.rows.incomplete import count_empty, grouped, marked, tell_of_empty
 
 INFORMATION = 3e10  # products that the observed information may take
@@ -181,7 +182,7 @@ def _curvature(family: Any, params: Params, rows: AnyRows, prior: PriorLike | No
         return np.asarray(slopes.T @ information @ slopes)[None]
 
     def gradients(places: list[Params]) -> list[Params]:
-        found = rows.total(_gradients, family, places, merge=all_added)
+        found = rows.total(gradients_at, family, places, merge=all_added)
         return [_with_prior(prior, slope, at) for slope, at in zip(found, places, strict=True)]
 
     return -hessian(gradients, chart, params)
@@ -206,10 +207,6 @@ def _sums_added(
     first: tuple[Floats, Floats, Floats], second: tuple[Floats, Floats, Floats]
 ) -> tuple[Floats, Floats, Floats]:
     return first[0] + second[0], first[1] + second[1], first[2] + second[2]
-
-
-def _gradients(rows: Rows, family: Family, places: list[Params]) -> list[Params]:
-    return [gradient for _, gradient in family.component_likelihoods(rows, places)]
 
 
 # -- in their place --------------------------------------------------------------------------------------------------------

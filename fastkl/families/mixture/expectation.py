@@ -283,11 +283,6 @@ def gradient_block(rows: Rows, layout: Layout, params: Params) -> tuple[float, P
     return Components.at(layout, params).gradient(rows)
 
 
-def both_added(first: tuple[float, Params], second: tuple[float, Params]) -> tuple[float, Params]:
-    """The sum of two such."""
-    return first[0] + second[0], added(first[1], second[1])
-
-
 def raise_outside(rows: Rows, evidence: Floats) -> None:
     """SupportError that names the first row of density zero."""
     absent: Any = 0.0 if rows.weights is None else rows.weights == 0.0

@@ -13,10 +13,11 @@ from fastkl._core.rows import AnyRows, Rows
 from fastkl.families._mixture import weighted_sum
 from fastkl.families.base import Family, Fit
 from fastkl.families.drawing import AT_ONCE, draws
+from fastkl.families.gradient_sums import both_added
 from fastkl.families.matrices import inverses
 from fastkl.families.mixture.ascent import Ascent
 from fastkl.families.mixture.conditioning import conditioned
-from fastkl.families.mixture.expectation import Components, both_added, gradient_block, shared_scores
+from fastkl.families.mixture.expectation import Components, gradient_block, shared_scores
 from fastkl.families.mixture.layout import WEIGHTS, Layout
 from fastkl.families.mixture.tails import Part, column_parts, log_tail, quantile
 from fastkl.families.normal import Normal

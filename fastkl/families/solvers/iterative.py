@@ -21,6 +21,7 @@ from fastkl.exceptions import SupportError
 from fastkl.families.base import Fit
 from fastkl.families.matrices import inverses
 from fastkl.families.solvers._climb import can_climb, climb_columns
+from fastkl.families.solvers.column_lists import listed_columns
 from fastkl.families.solvers.newton import Evaluation, Landscape, Maximum, maximise
 from fastkl.families.spaces import Numbers
 from fastkl.families.spaces.scales import IDENTITY
@@ -198,7 +199,7 @@ class IterativeFamily(UnivariateFamily):
             return {}
         names = [name for i, name in enumerate(self.parameter_names) if regular[flat, i].any()]
         sentence = (
-            f"The likelihood is flat along a ridge in column {', '.join(map(str, np.flatnonzero(flat)))}: the rows do not "
+            f"The likelihood is flat along a ridge in column {listed_columns(flat)}: the rows do not "
             f"determine {in_words(names)}, and these are values among others with the same likelihood."
         )
         return dict.fromkeys(names, sentence)

@@ -20,7 +20,7 @@ from fastkl._core.iterations import is_heard, is_stopped, report
 from fastkl._core.rows import AnyRows, Rows
 from fastkl.exceptions import DegenerateDataError
 from fastkl.families.base import Family, Fit
-from fastkl.families.gradient_sums import added, all_added
+from fastkl.families.gradient_sums import all_added, both_added
 from fastkl.families.in_range import raise_if_out_of_range
 from fastkl.families.matrices import inverses
 from fastkl.families.priors import Prior, PriorLike
@@ -209,16 +209,13 @@ def _likelihood_of_statistics(family: Family, statistics: Statistics) -> Likelih
 def _likelihood_of_rows(family: Family, rows: AnyRows) -> Likelihood:
     """One pass over the rows for each call."""
     return Likelihood(
-        lambda at: rows.total(family.log_likelihood_and_gradient, at, merge=_both_added),
-        lambda places: rows.total(_gradients, family, places, merge=all_added),
+        lambda at: rows.total(family.log_likelihood_and_gradient, at, merge=both_added),
+        lambda places: rows.total(gradients_at, family, places, merge=all_added),
     )
 
 
-def _both_added(first: tuple[float, Params], second: tuple[float, Params]) -> tuple[float, Params]:
-    return first[0] + second[0], added(first[1], second[1])
-
-
-def _gradients(rows: Rows, family: Family, places: list[Params]) -> list[Params]:
+def gradients_at(rows: Rows, family: Family, places: list[Params]) -> list[Params]:
+    """The gradients of the log-likelihood of a block at several places."""
     return [gradient for _, gradient in family.component_likelihoods(rows, places)]
 
 

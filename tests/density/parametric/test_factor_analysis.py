@@ -35,9 +35,8 @@ TESTED = rows_with(ABILITY, 112)  # R's ability.cov: 112 persons
 SCALES = np.sqrt(np.diag(ABILITY) * 111.0 / 112.0)
 
 
-@parametrize_with_checks(
-    [FactorAnalysisMLE(noise="isotropic")]
-)  # diagonal noise needs three columns, and more rows than these
+# Diagonal noise needs three columns, and more rows than these.
+@parametrize_with_checks([FactorAnalysisMLE(noise="isotropic")])
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
 def test_scikit_learn_checks(estimator, check):
     check(estimator)
