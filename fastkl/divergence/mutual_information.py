@@ -159,8 +159,8 @@ def _where_values_repeat(sample: Sample, split: int, standard_error: bool) -> Es
     """By cubes common to x, the first columns, and y, which know what a repeated value is."""
     if sample.weighted:
         raise DegenerateDataError(
-            "A column with repeated values has no density, and the mutual information of weighted rows of such is not known. Thin "
-            "the rows first: keep each with probability weight / largest weight."
+            "A column with repeated values has no density, and the mutual information of weighted rows of such is not known. "
+            "Thin the rows first: keep each with probability weight / largest weight."
         )
     n = sample.n_rows
     scores = np.column_stack([rank_scores(column, np.full(n, 1.0 / n)) for column in sample.X.T])
