@@ -42,9 +42,8 @@ def _others(points: FloatArray, radius: FloatArray, workers: int) -> FloatArray:
     if points.shape[1] == 1:
         column = points[:, 0]
         ordered = np.sort(column)
-        last, first = (
-            np.searchsorted(ordered, end, side) for end, side in ((column + radius, "right"), (column - radius, "left"))
-        )
+        last = np.searchsorted(ordered, column + radius, "right")
+        first = np.searchsorted(ordered, column - radius, "left")
         return np.asarray(last - first - 1.0)
     found = cKDTree(points).query_ball_point(points, radius, p=np.inf, return_length=True, workers=workers)
     return np.asarray(found - 1.0)

@@ -17,6 +17,9 @@ Where normal distributions are as good as true it is theirs.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -224,7 +227,7 @@ def renyi_of_symbols(pair: SamplePair, alpha: float) -> Estimate:
 
 
 def _of_missing(
-    which: NDArray[np.intp], counts: list[FloatArray], n: int, alpha: float, few: int
+    which: NDArray[np.intp], counts: Sequence[NDArray[Any]], n: int, alpha: float, few: int
 ) -> tuple[float, float]:
     """By what the sum over the symbols of both is to be multiplied, and what is to be added, for symbols that one sample lacks.
 
