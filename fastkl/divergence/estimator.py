@@ -24,6 +24,7 @@ from fastkl.divergence.coordinates import centre_and_spread
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.local_terms import local_terms
 from fastkl.divergence.matching import given_names
+from fastkl.divergence.models import is_model
 from fastkl.divergence.neighbors import SamplePair
 from fastkl.divergence.options import Options
 from fastkl.divergence.samples import (
@@ -209,6 +210,8 @@ class KLDivergence(BaseEstimator):
 
     def _read(self, data: ArrayLike, name: str) -> tuple[Any, FloatArray]:
         """The data once looked at, and their numbers; errors name the place of what is none."""
+        if is_model(data):
+            raise TypeError(f"{name} is a model; a sample is expected. Use fastkl.kl_divergence for models.")
         data = look(data, name)
         refuse_labels(data, name)
         given_names(data, name)  # which refuses one that is given twice

@@ -14,8 +14,7 @@ from numpy.typing import ArrayLike
 from fastkl.divergence.arguments import FloatArray
 from fastkl.divergence.held_out_bound import held_out_bound
 from fastkl.divergence.learned_ratio import Rows
-from fastkl.divergence.mixed_rows import mixed_columns
-from fastkl.divergence.models import is_model
+from fastkl.divergence.mixed_rows import mixed_columns_or_draws
 from fastkl.divergence.operands import SAMPLES, operands
 from fastkl.divergence.options import Options, one_seed
 from fastkl.rows.weights import read_weights
@@ -192,7 +191,7 @@ def _both(
     p: Any, q: Any, weights: tuple[ArrayLike | None, ArrayLike | None], options: Options, n_jobs: int | None
 ) -> list[Rows]:
     """Both samples as numbers and codes of labels; rows with weights thinned."""
-    mixed = None if is_model(p) or is_model(q) else mixed_columns(p, q)
+    mixed = mixed_columns_or_draws(p, q, options)
     if mixed is None:
         pair = SAMPLES(*operands(p, q, *weights, n_jobs, discrete_call="discrete_kl"), options=options)
         return [

@@ -1,4 +1,4 @@
-"""Two samples that hold labels, beside numbers or alone: numbers as one matrix, labels as codes.
+"""Two samples that hold labels, beside numbers or alone: numbers as one matrix, labels as codes. Draws stand in for a model.
 
 Where one of them holds numbers alone nothing is done here; the checks of samples of numbers say more about the other.
 """
@@ -11,6 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastkl.divergence.arguments import FloatArray
+from fastkl.divergence.draws import default_draws, resolve_draws
+from fastkl.divergence.empirical import as_rows
+from fastkl.divergence.models import is_model
+from fastkl.divergence.operands import ModelOperand, SampleOperand, operands
+from fastkl.divergence.options import Options
 from fastkl.divergence.table_columns import LABEL, paired_columns, refuse_missing
 from fastkl.rows.reading import look
 from fastkl.rows.tables import column_types, column_values, is_table
@@ -46,6 +51,28 @@ def mixed_columns(p: Any, q: Any) -> MixedColumns | None:
     numbers = np.column_stack(of_numbers).astype(np.float64) if of_numbers else np.empty((n + m, 0))
     labels = np.column_stack(codes) if codes else np.empty((n + m, 0), dtype=np.intp)
     return MixedColumns((numbers[:n], numbers[n:]), (labels[:n], labels[n:]))
+
+
+def mixed_columns_or_draws(
+    p: Any, q: Any, options: Options, *, draws_per_row: int | None = None
+) -> MixedColumns | None:
+    """The same, with draws in place of a model beside a sample that has labels: by default as many as befit the sample."""
+    models = (is_model(p), is_model(q))
+    if not any(models):
+        return mixed_columns(p, q)
+    one, other = operands(p, q)
+    if not isinstance(one, SampleOperand):
+        one, other = other, one
+    if not isinstance(one, SampleOperand) or not isinstance(other, ModelOperand):
+        return None
+    if not _has_labels(look(one.data, one.name)):
+        return None
+    rows = as_rows(one.data)
+    default = default_draws(len(rows)) if draws_per_row is None else draws_per_row * len(rows)
+    drawn = other.model.draw(resolve_draws(options.n_draws, default), options.rng)
+    if drawn.shape[1] != rows.shape[1]:
+        raise ValueError(f"{one.name} has {rows.shape[1]} columns and {other.name} draws rows of {drawn.shape[1]}.")
+    return mixed_columns(drawn, rows) if models[0] else mixed_columns(rows, drawn)
 
 
 def _codes(values: list[Any]) -> NDArray[np.intp]:

@@ -12,10 +12,11 @@ from fastkl.divergence.coordinates import centre_and_spread
 from fastkl.divergence.discrete import discrete_kl
 from fastkl.divergence.discrete_relatives import discrete_jeffreys, discrete_jensen_shannon
 from fastkl.divergence.estimate import Estimate
+from fastkl.divergence.jensen_shannon_samples import jensen_shannon_of_pair
 from fastkl.divergence.matching import match_columns, warn_of_probabilities
 from fastkl.divergence.neighbors import SamplePair
 from fastkl.divergence.options import Options
-from fastkl.divergence.relatives import jeffreys_of_pair, jensen_shannon_of_pair
+from fastkl.divergence.relatives import jeffreys_of_pair
 from fastkl.divergence.samples import pair_divergence
 from fastkl.rows.tables import is_table
 

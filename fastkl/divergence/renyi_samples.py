@@ -17,7 +17,11 @@ Where normal distributions are as good as true it is theirs.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from fastkl._core.blas_threads import single_threaded_blas
 from fastkl.divergence.arguments import FloatArray, Sample
@@ -38,6 +42,10 @@ _RIDGE = 1.0
 _SPREAD = 0.5
 # Effective rows of the mean over q beyond alpha = 1; fewer leave the size of the divergence open.
 _FEWEST = 30.0
+# At most this part of a sample is taken to be of symbols that it does not show.
+_MOST_MISSING = 0.5
+# Symbols of up to so many rows tell how much that might be.
+_FEW = 3
 # From this order on what the tails of p are beyond the rows of q counts.
 _OF_TAILS = 0.75
 
@@ -175,7 +183,11 @@ def _labelled(plain: Estimate, value: float, error: float, reasons: list[str], m
 
 
 def renyi_of_symbols(pair: SamplePair, alpha: float) -> Estimate:
-    """By the frequencies of the distinct rows, less what their variance adds to the sum of second order."""
+    """By the frequencies of the distinct rows, less what their variance adds to the sum of second order.
+
+    Below order 1 with what symbols that one sample lacks by chance add to it, about (I. J. Good 1953,
+    doi:10.1093/biomet/40.3-4.237).
+    """
     rows, which = np.unique(np.concatenate([pair.p.X, pair.q.X]), axis=0, return_inverse=True)
     which, masses = which.reshape(-1), [np.ones(s.n_rows) if s.weights is None else s.weights for s in (pair.p, pair.q)]
     counts = [
@@ -188,6 +200,9 @@ def renyi_of_symbols(pair: SamplePair, alpha: float) -> Estimate:
     if not both.any() or (alpha > 1.0 and np.any((q == 0.0) & (p > 0.0))):
         reason = "A symbol of p is not among those of q." if both.any() else "p and q have no symbol in common."
         return Estimate(float("inf"), 0.0, size, "frequencies", {"bias_suspected": True, "reasons": [reason]})
+    missing = (
+        [_of_missing(which, counts, pair.p.n_rows, alpha, few) for few in (1, _FEW)] if alpha < 1.0 else [(1.0, 0.0)]
+    )
     p, q = p[both], q[both]
     ratio = p / q
     total = float(np.sum(q * ratio**alpha))
@@ -199,5 +214,35 @@ def renyi_of_symbols(pair: SamplePair, alpha: float) -> Estimate:
     variance = sum(variances)
     value = (np.log(total) - bias / total + 0.5 * variance / total**2) / (alpha - 1.0)
     least = abs(bias / total / (alpha - 1.0))  # near p = q, where the variance vanishes
-    error = float(np.hypot(np.sqrt(variance) / total / abs(alpha - 1.0), least))
-    return Estimate(float(value) + 0.0, error, size, "frequencies", {"bias_suspected": False, "reasons": []})
+    error, reasons = float(np.hypot(np.sqrt(variance) / total / abs(alpha - 1.0), least)), []
+    moved, most = (float(np.log(kept + added / total)) / (alpha - 1.0) for kept, added in (missing[0], missing[-1]))
+    most = max(abs(moved), abs(most))
+    if most > 2.0 * error:
+        reasons.append(
+            "Many symbols are in few rows, and those that one sample lacks by chance change the estimate by more than twice its "
+            "other errors."
+        )
+    diagnostics = {"bias_suspected": bool(reasons), "reasons": reasons, "missing_symbols": moved}
+    return Estimate(float(value) + moved, float(np.hypot(error, 0.5 * most)), size, "frequencies", diagnostics)
+
+
+def _of_missing(
+    which: NDArray[np.intp], counts: Sequence[NDArray[Any]], n: int, alpha: float, few: int
+) -> tuple[float, float]:
+    """By what the sum over the symbols of both is to be multiplied, and what is to be added, for symbols that one sample lacks.
+
+    The mass of those that a sample does not show is as much as symbols of one row have, or of a few rows over their number; it is
+    theirs that the other sample has, in proportion.
+    """
+    p, q = (count / count.sum() for count in counts)
+    rows = [np.bincount(of, minlength=len(p)) for of in (which[:n], which[n:])]
+    unseen = [
+        min(float(share[number <= few].sum()) / few, _MOST_MISSING) for share, number in zip((p, q), rows, strict=True)
+    ]
+    powers = (alpha, 1.0 - alpha)
+    kept = float(np.prod([(1.0 - mass) ** power for mass, power in zip(unseen, powers, strict=True)]))
+    elsewhere = float(q[p == 0.0].sum()), float(p[q == 0.0].sum())
+    added = sum(
+        mass**power * other ** (1.0 - power) for mass, other, power in zip(unseen, elsewhere, powers, strict=True)
+    )
+    return kept, added

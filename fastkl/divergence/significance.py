@@ -25,8 +25,7 @@ from fastkl.divergence.coordinates import free_of_units
 from fastkl.divergence.estimate import ConfidenceInterval
 from fastkl.divergence.interval_picture import interval_picture
 from fastkl.divergence.local_terms import Method
-from fastkl.divergence.mixed_rows import mixed_columns
-from fastkl.divergence.models import is_model
+from fastkl.divergence.mixed_rows import mixed_columns_or_draws
 from fastkl.divergence.neighbors import SamplePair
 from fastkl.divergence.operands import SAMPLES, WITH_A_SAMPLE, Rules, operands, sample_pair
 from fastkl.divergence.options import Options, one_seed
@@ -181,7 +180,7 @@ def permutation_test(
             )
     options = Options(n_draws=n_draws, random_state=one_seed(random_state, rng))
     rng, threads = options.rng, effective_n_threads(n_jobs)
-    mixed = None if is_model(p) or is_model(q) else mixed_columns(p, q)
+    mixed = mixed_columns_or_draws(p, q, options, draws_per_row=1)
     if mixed is not None:
         if n_neighbors is not None:
             raise ValueError(

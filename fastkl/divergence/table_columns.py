@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from fastkl.divergence.arguments import refuse_merged
 from fastkl.divergence.matching import given_names, order_of_columns
+from fastkl.divergence.models import is_model
 from fastkl.exceptions import ColumnTypeError, SourceError
 from fastkl.rows.columns import listed, named
 from fastkl.rows.missing import missing
@@ -122,6 +123,8 @@ def _columns(data: Any, name: str) -> list[_Column]:
         if not found or not len(found[0].values):
             raise ValueError(f"{name} is empty: {len(found[0].values) if found else 0} rows, {len(found)} columns.")
         return found
+    if is_model(data):
+        raise TypeError(f"{name} is a model; tables are compared. Pass draws from it.")
     refuse_containers(data, name)
     array = np.asarray(data)
     array = array[:, np.newaxis] if array.ndim == 1 else array

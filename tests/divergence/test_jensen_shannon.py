@@ -107,3 +107,40 @@ def test_samples_wholly_apart_have_an_error(n):
     for x, y in ((np.ones(n), np.zeros(n)), 2 * codes + [[0], [1]]):
         found = jensen_shannon(x, y)
         assert 0.0 < abs(found - np.log(2.0)) < 2.0 * found.standard_error < 1.0 / n
+
+
+def _correlated(rng, rho, n):
+    return rng.normal(size=(n, 2)) @ np.linalg.cholesky([[1.0, rho], [rho, 1.0]]).T
+
+
+@pytest.mark.parametrize(("rho_p", "rho_q"), [(0.99, 0.9), (0.9999, 0.0)])
+def test_columns_that_go_closely_together(rho_p, rho_q):
+    """Balls around rows near a line reach out across it: neighbours alone give .14 for .20, and .44 for .64."""
+    p, q = (stats.multivariate_normal(np.zeros(2), [[1.0, rho], [rho, 1.0]]) for rho in (rho_p, rho_q))
+    draws = p.rvs(1_000_000, random_state=0), q.rvs(1_000_000, random_state=1)
+    of_p, of_q = (sign * (p.logpdf(rows) - q.logpdf(rows)) for sign, rows in zip((-1.0, 1.0), draws, strict=True))
+    truth = LOG_2 - 0.5 * np.logaddexp(0.0, of_p).mean() - 0.5 * np.logaddexp(0.0, of_q).mean()
+    for n, m in ((500, 500), (50, 3000)):
+        found = []
+        for seed in range(20):
+            rng = np.random.default_rng(seed)
+            found.append(jensen_shannon(_correlated(rng, rho_p, n), _correlated(rng, rho_q, m)))
+        assert sum(abs(e - truth) > 3.0 * e.standard_error for e in found) <= 1
+        assert abs(np.mean(found) - truth) < np.mean([e.standard_error for e in found])
+
+
+def test_what_tells_rows_apart_is_symmetric_and_free_of_units():
+    rng = np.random.default_rng(0)
+    x, y = _correlated(rng, 0.99, 300), _correlated(rng, 0.9, 500)
+    found = jensen_shannon(x, y)
+    assert found.method == "assisted"
+    assert found.diagnostics["routes"]["neighbors"] == pytest.approx(jensen_shannon(x, y, n_neighbors=5), abs=1e-12)
+    assert jensen_shannon(y, x) == pytest.approx(found, abs=1e-3)
+    assert jensen_shannon(x * [1e6, 1e-6] + [3.0, 4.0], y * [1e6, 1e-6] + [3.0, 4.0]) == pytest.approx(found, abs=1e-9)
+    assert jensen_shannon(x, y, standard_error=False) == found
+
+
+def test_few_rows_are_said_to_be_few():
+    rng = np.random.default_rng(0)
+    assert "few" in jensen_shannon(rng.normal(size=10), rng.normal(1.0, 2.0, 10)).reasons[0]
+    assert not jensen_shannon(rng.normal(size=30), rng.normal(size=40)).bias_suspected

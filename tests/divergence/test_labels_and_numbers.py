@@ -5,7 +5,16 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from fastkl import DensityMLE, MixtureMLE, ProductDensity, kl_divergence
+from fastkl import (
+    DensityMLE,
+    KLDivergence,
+    MixtureMLE,
+    ProductDensity,
+    compare_tables,
+    kl_divergence,
+    kl_lower_bound,
+    permutation_test,
+)
 
 LABELS, SHARES = np.array(["a", "b", "c"]), np.array([0.5, 0.3, 0.2])
 CHOLESKY = np.array([[1.0, 0.0], [0.5, 1.0]])
@@ -99,3 +108,32 @@ def test_other_models_of_such_tables_are_refused():
         ValueError, match="holds labels beside numbers.*no product of models.*cross_entropy.*compare_tables"
     ):
         kl_divergence(frame, mixture)
+
+
+def test_the_test_and_the_bound_take_draws_in_place_of_the_model():
+    model = product(table(np.random.default_rng(99), 50_000))
+    samples = [table(np.random.default_rng(seed), 150) for seed in range(40)]
+    options = {"n_permutations": 199, "random_state": 0}
+    p_values = np.array([permutation_test(sample, model, **options).p_value for sample in samples])
+    assert np.mean(p_values <= 0.05) <= 0.15
+    assert 0.3 < p_values.mean() < 0.7
+    other = table(np.random.default_rng(0), 1000, shift=1.0).assign(kind="a")
+    assert (
+        permutation_test(other, model, **options).p_value == permutation_test(model, other, **options).p_value == 0.005
+    )
+    assert kl_lower_bound(samples[0], model, random_state=0) == 0.0
+    # all labels "a": log 2 at least
+    assert 0.3 < kl_lower_bound(other, model, n_draws=1000, random_state=0) < kl_divergence(other, model)
+    labels = model.marginal(["kind"])
+    assert permutation_test(other["kind"].to_numpy(), labels, **options).p_value == 0.005
+    with pytest.raises(ValueError, match="p has 3 columns and q draws rows of 1"):
+        permutation_test(other, stats.norm())
+
+
+def test_a_model_where_samples_are_expected():
+    frame = table(np.random.default_rng(0), 50)
+    model = product(frame)
+    with pytest.raises(TypeError, match="Q is a model; .*kl_divergence"):
+        KLDivergence().fit(model)
+    with pytest.raises(TypeError, match="q is a model; .* draws"):
+        compare_tables(frame, model)

@@ -108,3 +108,54 @@ def test_doubts():
 def test_bad_input(x, y, error, words):
     with pytest.raises(error, match=words):
         mutual_information(x, y)
+
+
+def _classes(rng, n):
+    labels = rng.integers(0, 3, n)
+    return 2.0 * labels + rng.normal(size=n), labels
+
+
+def _zero_inflated(rng, n):
+    x = rng.normal(size=n)
+    return x, np.where(rng.random(n) < 0.4, 0.0, 0.8 * x + 0.6 * rng.normal(size=n))
+
+
+def _of_classes():
+    """The entropy of the mixture of three normal distributions less that of one, by quadrature."""
+    grid = np.linspace(-9.0, 13.0, 100_001)
+    mixture = sum(stats.norm.pdf(grid, mean) for mean in (0.0, 2.0, 4.0)) / 3.0
+    return -np.trapezoid(mixture * np.log(mixture), grid) - stats.norm.entropy()
+
+
+REPEATED = {
+    "independent 0 and 1": (lambda rng, n: (rng.normal(size=n), rng.random(n) < 0.3), 0.0),
+    "independent with zeros": (lambda rng, n: (rng.normal(size=n) * (rng.random(n) < 0.5), rng.normal(size=n)), 0.0),
+    "independent scale of 5": (lambda rng, n: (rng.normal(size=n), rng.integers(1, 6, n)), 0.0),
+    "classes": (_classes, _of_classes()),
+    "zeros": (_zero_inflated, -0.3 * np.log(1.0 - 0.8**2)),
+}
+
+
+@pytest.mark.parametrize("kind", list(REPEATED))
+def test_columns_with_repeated_values(kind):
+    """They have no density: neighbours of a density make 5.3 of a number and an independent 0 or 1."""
+    draw, truth = REPEATED[kind]
+    for n in (300, 2000):
+        found = [mutual_information(*draw(np.random.default_rng(seed), n)) for seed in range(20)]
+        assert sum(abs(e - truth) > 3.0 * e.standard_error for e in found) <= 1
+        assert abs(np.mean(found) - truth) < np.mean([e.standard_error for e in found])
+        assert not any(e.bias_suspected for e in found)
+
+
+def test_a_step_and_rounded_numbers():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=1000)
+    found = mutual_information(x, x > 0.0)
+    assert abs(found - np.log(2.0)) < 0.01
+    assert mutual_information(np.exp(x), x > 0.0) == found == mutual_information(x > 0.0, x)
+    y = 0.5 * x + np.sqrt(0.75) * rng.normal(size=1000)
+    rounded = mutual_information(np.round(x, 1), y)
+    assert abs(rounded + 0.5 * np.log(0.75)) < 3.0 * rounded.standard_error
+    assert "few" in mutual_information(x[:50], x[:50] > 0.0).reasons[0]
+    with pytest.raises(DegenerateDataError, match="Thin the rows first"):
+        mutual_information(x, x > 0.0, sample_weight=np.exp(y))

@@ -1,0 +1,56 @@
+r"""What telling the rows of two samples apart says of their Jensen-Shannon divergence.
+
+For every function r of a row,
+
+.. math:: JS(p, q) \ge \log 2 - \tfrac12 E_p \log(1 + e^{-r}) - \tfrac12 E_q \log(1 + e^r) ,
+
+with equality for r = log p/q (I. Goodfellow and others 2014, arXiv:1406.2661, section 4.1): the log-loss of whoever tells rows
+apart is a bound. Here r is what a logistic regression makes of the log-ratios of pairs of normal distributions, each at rows that
+it has not seen. Neighbours smooth over columns that go closely together, and over many of them, where these see well.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastkl._core.blas_threads import single_threaded_blas
+from fastkl.divergence.arguments import Sample
+from fastkl.divergence.neighbors import SamplePair
+from fastkl.divergence.renyi_samples import stacked
+from fastkl.divergence.two_samples import FOLDS, TwoSamples, rows_at, rows_at_random
+
+# Of more rows of a sample, so many are looked at; of fewer effective ones there is nothing to learn.
+_MOST, _FEWEST = 10_000, 8
+
+
+def jensen_shannon_bound(pair: SamplePair, random_state: np.random.RandomState) -> tuple[float, float] | None:
+    """A lower bound of the Jensen-Shannon divergence, but for chance, and its standard error; None of few rows.
+
+    The same to some digits where p and q change places.
+    """
+    if min(pair.p.effective_size, pair.q.effective_size) < _FEWEST:
+        return None
+    seed = random_state.randint(2**31)
+    both = SamplePair(_some(pair.p, seed), _some(pair.q, seed))
+    samples = TwoSamples(both, 1, False, np.random.default_rng(seed), usual=True)
+    samples.fold = np.concatenate(
+        [_folds(samples.n, seed), _folds(samples.m, seed)]
+    )  # by sample, whichever comes first
+    with single_threaded_blas():
+        log_ratio = stacked(samples, list(samples.normal_ratios.values()))
+    of_p = samples.learnt.p.mean(np.logaddexp(0.0, -log_ratio[: samples.n]))
+    of_q = samples.learnt.q.mean(np.logaddexp(0.0, log_ratio[samples.n :]))
+    value = float(np.log(2.0)) - 0.5 * (of_p.value + of_q.value)
+    error = 0.5 * float(np.hypot(of_p.error, of_q.error))
+    return (value, error) if np.isfinite([value, error]).all() else None
+
+
+def _some(side: Sample, seed: int) -> Sample:
+    if side.n_rows <= _MOST:
+        return side
+    return rows_at(side, rows_at_random(side.n_rows, _MOST, np.random.default_rng(seed)))
+
+
+def _folds(n: int, seed: int) -> NDArray[np.int_]:
+    return np.random.default_rng(seed).permutation(np.arange(n) % FOLDS)
