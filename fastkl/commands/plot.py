@@ -77,7 +77,8 @@ def _of_rows(options: argparse.Namespace) -> tuple[Any, str]:
     ranking = ranked(options.first, X, keep=keep, cv=folds, random_state=options.seed)
     best = ranking.best
     rows = some_columns(X, list(ranking))
-    return _display(fitted(ranking.density(best), rows, None), nameless(rows), options), f"{best}, fitted to {_rows(options.first, data)}"
+    density = fitted(ranking.density(best), rows, None)
+    return _display(density, nameless(rows), options), f"{best}, fitted to {_rows(options.first, data)}"
 
 
 def _of_two_files(options: argparse.Namespace) -> tuple[Any, str]:

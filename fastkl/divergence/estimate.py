@@ -68,6 +68,12 @@ class Estimate(float):
         As given.
     diagnostics : mapping
         As given, read-only.
+    bias_suspected : bool
+        Whether there is a reason to doubt the value.
+    reasons : list of str
+        The doubts, a sentence each.
+    bits : float
+        The estimate in bits: nats over log 2.
 
     Examples
     --------

@@ -39,7 +39,8 @@ def test_a_saved_density_knows_its_columns_by_name(tmp_path):
     assert found["columns"] == ["eruptions", "waiting"]
     centred = FAITHFUL.to_numpy() - FAITHFUL.to_numpy().mean(axis=0)
     covariance = centred.T @ centred / len(centred)
-    expected = -0.5 * np.linalg.slogdet(2.0 * np.pi * covariance)[1] - 1.0  # the mean squared distance is the number of columns
+    # The mean squared distance is the number of columns.
+    expected = -0.5 * np.linalg.slogdet(2.0 * np.pi * covariance)[1] - 1.0
     assert json.loads(run("score", tmp_path / "model", other, "--json"))["mean_log_density"] == pytest.approx(expected)
 
 

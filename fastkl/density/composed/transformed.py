@@ -86,8 +86,14 @@ class TransformedDensity(FittedTransformed):
         robust ones, intervals, bootstrap.
     covariance_of_params_ : ndarray of shape (p, p)
         That of ``density_``, in the order of ``param_names_``.
+    robust_standard_errors_, robust_covariance_of_params_ : dict of arrays, ndarray of shape (p, p)
+        The sandwich form, where ``density_`` was fitted with ``robust_errors=True``.
     param_names_ : list of str
         Names of the estimated parameters.
+    n_parameters_ : int
+        Number of parameters that AIC and BIC count: see Notes.
+    inference_ : object
+        The uncertainty of the fit, which the methods for errors and intervals ask.
     log_likelihood_ : float
         Weighted log-likelihood of the fitted rows, in nats of the original variable.
     log_abs_det_ : float
