@@ -130,7 +130,11 @@ def _add_fit(commands: "argparse._SubParsersAction[Parser]") -> None:
         metavar="A,B,C",
         help="families to compare, or 'all'; by default those that suit the data, and the product of the best for each column",
     )
-    fit.add_argument("--columns", metavar="A,B,C", help="columns to use, by name or number; by default all")
+    fit.add_argument(
+        "--columns",
+        metavar="A,B,C",
+        help="columns to use, by name or number; by default all but identifiers and dates, which are named",
+    )
     fit.add_argument(
         "--weights",
         metavar="COLUMN",

@@ -274,6 +274,11 @@ def subsampling_interval(
     ConfidenceInterval
         ``(low, high)`` in nats.
 
+    Raises
+    ------
+    ValueError
+        As in `kl_divergence`; and a level or exponent that is not between 0 and 1, or samples too small for the subsamples.
+
     References
     ----------
     Politis, D. N. and Romano, J. P. (1994). Large sample confidence regions based on subsamples under minimal assumptions.

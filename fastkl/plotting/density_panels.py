@@ -75,6 +75,11 @@ class DensityPanels:
         -------
         DensityPanels
             The panels themselves, with ``axes_`` and ``figure_``.
+
+        Raises
+        ------
+        ValueError
+            If there are not as many axes as places.
         """
         down, across = self.shape
         if ax is None:

@@ -203,7 +203,9 @@ def test_a_correct_model_leaves_nothing_over():
 def test_low_variance_form():
     estimate = kl_divergence(OfNoFamily(0, 1), OfNoFamily(0.2, 1), n_draws=100_000, random_state=0)
     assert within(estimate, 0.02)
-    spread = np.sqrt(np.expm1(0.04) - 0.04)  # of (r - 1) - log r: r is lognormal, and has the covariance 0.04 with log r
+    spread = np.sqrt(
+        np.expm1(0.04) - 0.04
+    )  # of (r - 1) - log r: r is lognormal, and has the covariance 0.04 with log r
     assert estimate.diagnostics["sd_per_draw"] < spread  # by draws from both
     alone = kl_divergence(OfNoFamily(0, 1), OnlyDensity(0.2, 1), n_draws=100_000, random_state=0)
     assert within(alone, 0.02)

@@ -278,6 +278,15 @@ class TransformedDensity(FittedTransformed):
         TransformedDensity
             Ready to score and sample; the parts are not copied.
 
+        Raises
+        ------
+        TypeError
+            If the density is not fitted.
+        LossyTransformerError
+            If the transformer is not one-to-one.
+        ValueError
+            If the transformer and the density are of different numbers of columns, or the density is discrete.
+
         Examples
         --------
         >>> import numpy as np
@@ -293,6 +302,12 @@ class TransformedDensity(FittedTransformed):
             check_is_fitted(transformer)
         if not hasattr(density, "score_samples") or not hasattr(density, "n_features_in_"):
             raise TypeError(f"density is a fitted density, not {density!r}.")
+        taken = getattr(transformer, "n_features_in_", density.n_features_in_)
+        if taken != density.n_features_in_:
+            raise ValueError(
+                f"{transformer!r} takes {taken} columns, and the density is of {density.n_features_in_}: a one-to-one "
+                "transformer gives as many columns as it takes, and the density is of these."
+            )
         model._raise_if_discrete(density)
         model.transformer_, model.density_, model.n_features_in_ = transformer, density, density.n_features_in_
         return model

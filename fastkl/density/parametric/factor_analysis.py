@@ -191,6 +191,8 @@ class FactorAnalysisMLE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Densi
         ------
         ValueError
             If there are no degrees of freedom left, or the noise is isotropic.
+        AttributeError
+            If there was no fit.
 
         References
         ----------
