@@ -1,6 +1,7 @@
-"""The commands in an installation without pandas and pyarrow, which is what ``pip install .`` gives."""
+"""The commands and the README in an installation without pandas and pyarrow, which is what ``pip install .`` gives."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -18,13 +19,12 @@ class Absent:
             raise ModuleNotFoundError(name)
 
 sys.meta_path.insert(0, Absent())
-from fastkl.cli import main
-raise SystemExit(main(sys.argv[1:]))
 """
+MAIN = "from fastkl.cli import main; raise SystemExit(main(sys.argv[1:]))"
 
 
-def run(*arguments):
-    command = [sys.executable, "-W", "error", "-c", WITHOUT, *map(str, arguments)]
+def run(*arguments, code=MAIN):
+    command = [sys.executable, "-W", "error", "-c", WITHOUT + code, *map(str, arguments)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -55,3 +55,9 @@ def test_columns_of_a_table_go_by_name(tmp_path):
     assert "city__P(Basel)" in shown
     drawn = run("sample", tmp_path / "model", "-n", 3)
     assert drawn.splitlines()[0] == "age,city"
+
+
+def test_examples_of_the_readme():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```python\n(.*?)```\s*```text\n(.*?)```", text, re.DOTALL)
+    assert run(code="\n".join(code for code, _ in blocks)) == "".join(printed for _, printed in blocks)
