@@ -203,8 +203,7 @@ def _observations(X: Any, weights: Any, options: argparse.Namespace) -> tuple[An
 def frame(data: Table) -> Any:
     """The rows with the names of their columns, where they have names, and their types, where pandas is there to carry them."""
     columns = [_as_written(column) for column in data.columns]
-    named_columns = not all(name.isdigit() for name in data.names)
-    if named_columns:
+    if data.named:
         try:
             import pandas as pd
 
@@ -215,7 +214,7 @@ def frame(data: Table) -> Any:
         values = np.column_stack([column.astype(object) for column in columns])
     else:
         values = np.column_stack(data.columns)
-    return NamedArray(values, data.names) if named_columns else values
+    return NamedArray(values, data.names) if data.named else values
 
 
 def nameless(X: Any) -> Any:

@@ -64,7 +64,7 @@ def _of_model_and_rows(options: argparse.Namespace) -> tuple[Any, str]:
     data = read_table(options.second, chosen, drop_missing=options.drop_missing)
     known = getattr(density, "feature_names_in_", None)
     if known is not None:  # columns that stand for those of the fit
-        data = replace(data, names=[str(name) for name in known])
+        data = replace(data, names=[str(name) for name in known], named=True)
     return _display(density, nameless(frame(data)), options), f"{_name(density)}, over {_rows(options.second, data)}"
 
 
