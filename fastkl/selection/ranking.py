@@ -277,8 +277,9 @@ def _columns(X: Any, angles: Any, keep: Any, asked: Any) -> tuple[list[tuple[Col
         raise ValueError(f"No column is left to rank: {_listed(left_out)}.")
     if isinstance(X, NamedArray):
         X, names = X.values, X.names
-    values, texts = table_columns(look(X, "X"))
-    texts = names if texts is None else texts
+        values, texts = table_columns(look(X, "X"))[0], names
+    else:
+        values, texts = table_columns(look(X, "X"))
     keys: Sequence[Any] = range(len(values)) if texts is None else texts
     raise_if_missing(values, texts)
     turning = column_numbers([angles] if isinstance(angles, str | int) else list(angles), X, texts, len(values))
