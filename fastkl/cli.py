@@ -115,8 +115,19 @@ def parser() -> Parser:
     _add_kl(commands)
     _add_plot(commands)
     demo = _command(commands, "demo", "fit, score and compare on a table that ships with scikit-learn", "fastkl demo")
-    demo.add_argument("--figure", default="fastkl_demo.png", help="where to write the figure (needs matplotlib)")
-    demo.add_argument("--rows", type=int, default=1_000_000, help="rows for the timing of batch scoring")
+    demo.add_argument(
+        "--figure",
+        metavar="FILE",
+        default="fastkl_demo.png",
+        help="where to write the figure, with matplotlib (default: %(default)s, in this folder)",
+    )
+    demo.add_argument(
+        "--rows",
+        type=int,
+        metavar="N",
+        default=1_000_000,
+        help="rows for the timing of batch scoring (default: 1,000,000)",
+    )
     demo.add_argument("--seed", type=_seed, default=0, help="for rows kept apart, parts and draws (default: 0)")
     info = _command(commands, "info", "versions, threads and instruction set", "fastkl info")
     info.add_argument("--json", action="store_true", help="print as JSON")
@@ -136,7 +147,11 @@ def _add_fit(commands: "argparse._SubParsersAction[Parser]") -> None:
         metavar="A,B,C",
         help="families to compare, or 'all'; by default those that suit the data, and the product of the best for each column",
     )
-    fit.add_argument("--columns", metavar="A,B,C", help="columns to use, by name or number; by default all")
+    fit.add_argument(
+        "--columns",
+        metavar="A,B,C",
+        help="columns to use, by name or number; by default all but identifiers and dates, which are named",
+    )
     fit.add_argument(
         "--weights",
         metavar="COLUMN",

@@ -7,7 +7,7 @@ reference says how far, with an interval that says how sure.
 """
 
 # %%
-# Two sensors, 300 readings a week. From week 12 on their correlation fades, which no column shows on its own.
+# Two sensors, 300 readings a week. After week 12 their correlation fades, which no column shows on its own.
 
 import matplotlib.pyplot as plt
 import numpy as np

@@ -11,13 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import _safe_indexing
 
-from fastkl import FamilyRanking, UnknownFamilyError, families, rank_families
+from fastkl import DensityMLE, FamilyRanking, ProductDensity, UnknownFamilyError, families, rank_families
 from fastkl.commands.figures import check_ending, draw
 from fastkl.commands.layout import note, number, plural, progress, table
 from fastkl.commands.parameters import parameters_text, plain
 from fastkl.commands.standard_input import shown
 from fastkl.commands.tables import Table, chosen, names_of, read_table
 from fastkl.rows.opening import named_like_rows
+from fastkl.rows.tables import NamedArray
 from fastkl.rows.whole_file import require_folder
 from fastkl.selection import FamilyTable
 from fastkl.selection.family_ranking import not_told_apart
@@ -49,11 +50,11 @@ def run(options: argparse.Namespace) -> int:
     winner = _winner(ranking)
     columns = list(ranking)
     kept = X if len(columns) == len(data.names) else some_columns(X, columns)
-    best = ranking.density(winner).fit(kept, sample_weight=weights)
+    best = fitted(ranking.density(winner), kept, weights)
     if options.output is not None:
         best.save(options.output)  # before anything is printed: the reader of a pipe may leave in the middle
     if options.figure is not None:
-        draw(options.figure, ranking.joint, best, some_columns(rows, columns), masses)
+        draw(options.figure, ranking.joint, best, nameless(some_columns(rows, columns)), masses)
     if options.json:
         print(json.dumps(_report(options, data, ranking, winner, best), indent=2, allow_nan=False))
     else:
@@ -209,15 +210,15 @@ def _observations(X: Any, weights: Any, options: argparse.Namespace) -> tuple[An
         return X, None, ""
     if np.all(weights == np.rint(weights)) and weights.sum() <= _MOST_REPEATED:
         repeated = np.repeat(np.arange(len(X)), weights.astype(np.intp))
-        return _safe_indexing(X, repeated), None, f" (by the repeats in column {options.weights!r})"
+        return _some_rows(X, repeated), None, f" (by the repeats in column {options.weights!r})"
     kept = np.flatnonzero(weights)
-    return _safe_indexing(X, kept), weights[kept], f" (weighted by column {options.weights!r})"
+    return _some_rows(X, kept), weights[kept], f" (weighted by column {options.weights!r})"
 
 
 def frame(data: Table) -> Any:
-    """The rows with the names and types of their columns, where they have names and pandas is there to carry them."""
+    """The rows with the names of their columns, where they have names, and their types, where pandas is there to carry them."""
     columns = [_as_written(column) for column in data.columns]
-    if not all(name.isdigit() for name in data.names):
+    if data.named:
         try:
             import pandas as pd
 
@@ -225,8 +226,27 @@ def frame(data: Table) -> Any:
         except ImportError:
             pass
     if any(column.dtype == object for column in columns):
-        return np.column_stack([column.astype(object) for column in columns])
-    return np.column_stack(data.columns)
+        values = np.column_stack([column.astype(object) for column in columns])
+    else:
+        values = np.column_stack(data.columns)
+    return NamedArray(values, data.names) if data.named else values
+
+
+def nameless(X: Any) -> Any:
+    """What the library takes: a data frame or an array."""
+    return X.values if isinstance(X, NamedArray) else X
+
+
+def fitted(density: DensityMLE | ProductDensity, X: Any, weights: Any) -> Any:
+    """The density fitted to the rows of a file; it knows the names of their columns, by which ``score`` finds them."""
+    if not isinstance(X, NamedArray):
+        return density.fit(X, sample_weight=weights)
+    if isinstance(density, ProductDensity):
+        groups = [(label, part, [X.names.index(key) for key in keys]) for label, part, keys in density.groups]
+        density = ProductDensity(groups)
+    density.fit(X.values, sample_weight=weights)
+    density.feature_names_in_ = np.array(X.names, dtype=object)
+    return density
 
 
 def _as_written(column: NDArray[Any]) -> NDArray[Any]:
@@ -240,9 +260,15 @@ def some_columns(X: Any, columns: Sequence[Any]) -> Any:
     """Some of the columns; an array of numbers alone where none holds text."""
     if hasattr(X, "iloc"):
         return X[list(columns)]
+    if isinstance(X, NamedArray):
+        return NamedArray(some_columns(X.values, [X.names.index(name) for name in columns]), list(columns))
     part = X[:, list(columns)]
     labels = part.dtype == object and any(isinstance(value, str) for value in part[0])
     return part if labels or part.dtype != object else part.astype(np.float64)
+
+
+def _some_rows(X: Any, index: NDArray[np.intp]) -> Any:
+    return NamedArray(X.values[index], X.names) if isinstance(X, NamedArray) else _safe_indexing(X, index)
 
 
 def _print_ranking(ranking: FamilyTable, folds: int) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from fastkl import DensityDisplay, DensityPanels, DivergenceDisplay, GoodnessDisplay
 from fastkl.commands.figures import check_ending
-from fastkl.commands.fit import check_folds, frame, ranked, some_columns
+from fastkl.commands.fit import check_folds, fitted, frame, nameless, ranked, some_columns
 from fastkl.commands.kl import compared
 from fastkl.commands.layout import plural, progress
 from fastkl.commands.model import opened
@@ -64,8 +64,8 @@ def _of_model_and_rows(options: argparse.Namespace) -> tuple[Any, str]:
     data = read_table(options.second, chosen, drop_missing=options.drop_missing)
     known = getattr(density, "feature_names_in_", None)
     if known is not None:  # columns that stand for those of the fit
-        data = replace(data, names=[str(name) for name in known])
-    return _display(density, frame(data), options), f"{_name(density)}, over {_rows(options.second, data)}"
+        data = replace(data, names=[str(name) for name in known], named=True)
+    return _display(density, nameless(frame(data)), options), f"{_name(density)}, over {_rows(options.second, data)}"
 
 
 def _of_rows(options: argparse.Namespace) -> tuple[Any, str]:
@@ -77,7 +77,8 @@ def _of_rows(options: argparse.Namespace) -> tuple[Any, str]:
     ranking = ranked(options.first, X, keep=keep, cv=folds, random_state=options.seed)
     best = ranking.best
     rows = some_columns(X, list(ranking))
-    return _display(ranking.density(best).fit(rows), rows, options), f"{best}, fitted to {_rows(options.first, data)}"
+    density = fitted(ranking.density(best), rows, None)
+    return _display(density, nameless(rows), options), f"{best}, fitted to {_rows(options.first, data)}"
 
 
 def _of_two_files(options: argparse.Namespace) -> tuple[Any, str]:

@@ -33,6 +33,7 @@ class Table:
     names: list[str]
     columns: list[Column]
     n_dropped: int = 0  # rows with missing values that are not in the columns
+    named: bool = True  # whether the file names its columns; else names are their numbers
 
     @property
     def n_rows(self) -> int:
@@ -142,15 +143,15 @@ def read_table(
         raise ValueError(f"{path} has no rows")
     settled = [_settled(path, name, [part[:, j] for part in parts], number) for j, name in enumerate(names)]
     if keep_missing:
-        return Table(path, names, [_with_gaps(values, own) for values, own in settled])
+        return Table(path, names, [_with_gaps(values, own) for values, own in settled], named=named)
     gone = np.any([own for _, own in settled], axis=0)
     if not gone.any():
-        return Table(path, names, [values for values, _ in settled])
+        return Table(path, names, [values for values, _ in settled], named=named)
     if not drop_missing:
         _raise_missing(path, names, [own for _, own in settled])
     if gone.all():
         raise ValueError(f"{path}: a value is missing in every row")
-    return Table(path, names, [values[~gone] for values, _ in settled], int(gone.sum()))
+    return Table(path, names, [values[~gone] for values, _ in settled], int(gone.sum()), named)
 
 
 def _copied(source: Source) -> list[NDArray[Any]]:

@@ -254,6 +254,13 @@ class InferenceMembers(Density):
         dict of (low, high)
             Pairs of arrays shaped like the parameter. Fixed parameters and those at a boundary have no entry; a
             probability of 0 or 1 in a row with others has nan.
+
+        Raises
+        ------
+        ValueError
+            If the level is not between 0 and 1, there is no such method, or the bootstrap lacks the rows.
+        AttributeError
+            If there is no fit whose errors are known.
         """
         if not 0.0 < level < 1.0:
             raise ValueError(f"A confidence level lies between 0 and 1; {level!r} does not.")

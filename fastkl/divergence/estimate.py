@@ -68,6 +68,12 @@ class Estimate(float):
         As given.
     diagnostics : mapping
         As given, read-only.
+    bias_suspected : bool
+        Whether there is a reason to doubt the value.
+    reasons : list of str
+        The doubts, a sentence each.
+    bits : float
+        The estimate in bits: nats over log 2.
 
     Examples
     --------
@@ -136,6 +142,11 @@ class Estimate(float):
         -------
         ConfidenceInterval
             ``(low, high)`` in nats; both nan when there is no standard error.
+
+        Raises
+        ------
+        ValueError
+            If the level is not between 0 and 1.
         """
         if not 0.0 < level < 1.0:
             raise ValueError(f"A confidence level lies between 0 and 1; {level!r} does not.")

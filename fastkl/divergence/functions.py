@@ -249,6 +249,13 @@ def kl_divergence_sweep(
     dict of int to Estimate
         In the order of the numbers given.
 
+    Raises
+    ------
+    DegenerateDataError
+        Zero distances with "knn" or "bias_reduced".
+    ValueError
+        As in `kl_divergence`, and no number of neighbours.
+
     Examples
     --------
     >>> import numpy as np

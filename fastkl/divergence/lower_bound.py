@@ -48,6 +48,8 @@ class LowerBound(float):
         As given.
     diagnostics : mapping
         As given, read-only.
+    bits : float
+        The bound in bits: nats over log 2.
 
     Examples
     --------

@@ -44,7 +44,8 @@ class PermutationTest(NamedTuple):
     statistic : float
         Neighbour-ratio estimate of the Jeffreys divergence, in nats; not bias-corrected, only for the test.
     p_value : float
-        Probability of a statistic at least as large if both distributions are equal; at least 1 / (n_permutations + 1).
+        Probability, if both distributions are equal, of a difference at least as large: by the combination of statistics, or
+        by this one alone if ``n_neighbors`` was given. At least 1 / (n_permutations + 1).
     n_permutations : int
         Permutations of the labels.
     n_neighbors : int
@@ -316,6 +317,11 @@ def subsampling_interval(
     -------
     ConfidenceInterval
         ``(low, high)`` in nats.
+
+    Raises
+    ------
+    ValueError
+        As in `kl_divergence`; and a level or exponent that is not between 0 and 1, or samples too small for the subsamples.
 
     References
     ----------

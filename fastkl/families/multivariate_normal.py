@@ -54,7 +54,7 @@ class MultivariateNormal(NormalVector):
     Parameters
     ----------
     covariance_type : {"full", "diag", "spherical"}, default="full"
-        ``params_["covariance"]`` is then (d, d), (d,) or a number. The estimate has divisor n.
+        ``params_["covariance"]`` is then (d, d), (d,) or a number; ``MixtureMLE`` also takes "tied". The estimate has divisor n.
     mean : array-like of shape (d,), default=None
         Held fixed where given.
     covariance : array-like, default=None

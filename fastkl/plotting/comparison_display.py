@@ -123,6 +123,13 @@ class ComparisonDisplay(Display):
         -------
         ComparisonDisplay
             The display.
+
+        Raises
+        ------
+        TypeError
+            If it is none of these tables.
+        ValueError
+            If none of its densities could be ranked.
         """
         if isinstance(comparison, FamilyRanking):
             comparison = comparison.joint
@@ -169,6 +176,13 @@ class ComparisonDisplay(Display):
         -------
         ComparisonDisplay
             The display; a candidate that failed or excludes a row has the difference inf.
+
+        Raises
+        ------
+        TypeError
+            If it is no fitted search and none of its results.
+        ValueError
+            If there is no such metric, or every candidate failed or excludes a row.
         """
         cv_results = getattr(cv_results, "cv_results_", cv_results)
         if not isinstance(cv_results, Mapping):

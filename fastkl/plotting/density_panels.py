@@ -47,7 +47,18 @@ class DensityPanels:
 
     @classmethod
     def side_by_side(cls, displays: list[Any]) -> Self:
-        """One panel after the other."""
+        """One panel after the other.
+
+        Parameters
+        ----------
+        displays : list of DensityDisplay or GoodnessDisplay
+            Not drawn yet, one for each panel.
+
+        Returns
+        -------
+        DensityPanels
+            The grid, not drawn yet.
+        """
         across = min(len(displays), _ACROSS)
         places = {divmod(i, across): display for i, display in enumerate(displays)}
         return cls(places, (-(-len(displays) // across), across))
@@ -64,6 +75,11 @@ class DensityPanels:
         -------
         DensityPanels
             The panels themselves, with ``axes_`` and ``figure_``.
+
+        Raises
+        ------
+        ValueError
+            If there are not as many axes as places.
         """
         down, across = self.shape
         if ax is None:

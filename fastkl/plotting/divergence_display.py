@@ -135,6 +135,11 @@ class DivergenceDisplay(Display):
         -------
         DivergenceDisplay
             The display.
+
+        Raises
+        ------
+        ValueError
+            If a p-value is of none of the estimates.
         """
         pairs = list(estimates.items()) if isinstance(estimates, Mapping) else list(estimates)
         known = dict(p_values or {})

@@ -86,6 +86,8 @@ class GoodnessDisplay(Display):
         The line that rows of the fitted distribution would follow: the diagonal, or the fitted distribution function.
     data_ : matplotlib Line2D
         The rows.
+    columns : list of str
+        The column, as displays of several name them.
 
     Examples
     --------

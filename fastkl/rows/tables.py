@@ -1,10 +1,22 @@
 """Tables of several columns, of whatever library: names, types and values of columns, choosing some, and giving rows back."""
 
 import importlib
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class NamedArray:
+    """An array with the names of its columns, where no library of data frames is there to hold both."""
+
+    values: NDArray[Any]
+    names: list[str]
+
+    def __len__(self) -> int:
+        return len(self.values)
 
 
 def is_table(X: Any) -> bool:

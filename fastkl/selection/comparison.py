@@ -91,6 +91,11 @@ class Comparison:
         -------
         TestResult
             As of ``vuong_test``.
+
+        Raises
+        ------
+        ValueError
+            If there is no density of such a name.
         """
         for name in (first, second):
             if name not in self.names:

@@ -192,6 +192,8 @@ def choose_components(
     ------
     DegenerateDataError
         If there is no fit that can be chosen.
+    ValueError
+        If the criterion is not known; for ``"bootstrap"`` if there are weights or several types of covariance.
 
     Notes
     -----

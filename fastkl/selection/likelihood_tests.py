@@ -174,6 +174,8 @@ def likelihood_ratio_test(
     ValueError
         If the full density has no more parameters, or fits these rows less well: then it does not contain the other, or
         one of them was not fitted to these rows.
+    TypeError
+        If one of them has no ``n_parameters_``.
 
     References
     ----------

@@ -17,7 +17,7 @@ from fastkl.divergence.options import also_by_rng, as_random_state
 from fastkl.exceptions import ColumnTypeError
 from fastkl.rows.columns import column_numbers, named
 from fastkl.rows.reading import look, refuse_unread
-from fastkl.rows.tables import column_names, columns_of, is_table
+from fastkl.rows.tables import NamedArray, column_names, columns_of, is_table
 from fastkl.rows.weights import read_weights
 from fastkl.selection.candidates import JOINT, Candidates, column_candidates, outside_support, warn_of_atom
 from fastkl.selection.column_kinds import (
@@ -275,7 +275,11 @@ def _columns(X: Any, angles: Any, keep: Any, asked: Any) -> tuple[list[tuple[Col
         X = columns_of(X, kept) if kept else None
     if X is None:
         raise ValueError(f"No column is left to rank: {_listed(left_out)}.")
-    values, texts = table_columns(look(X, "X"))
+    if isinstance(X, NamedArray):
+        X, names = X.values, X.names
+        values, texts = table_columns(look(X, "X"))[0], names
+    else:
+        values, texts = table_columns(look(X, "X"))
     keys: Sequence[Any] = range(len(values)) if texts is None else texts
     raise_if_missing(values, texts)
     turning = column_numbers([angles] if isinstance(angles, str | int) else list(angles), X, texts, len(values))

@@ -39,7 +39,8 @@ class DensityScorer:
     """Weighted mean log-density of the rows: minus the estimated cross-entropy, in nats per row; greater is better.
 
     Unlike ``estimator.score`` it means the same for every density that has ``score_samples``: the ``KernelDensity`` of
-    scikit-learn, for one, scores by the total.
+    scikit-learn, for one, scores by the total. Called as ``neg_cross_entropy(estimator, X, y=None, sample_weight=None)``, by a
+    search or by hand.
 
     Examples
     --------

@@ -346,3 +346,20 @@ def test_a_column_of_frequencies_is_asked_about(capsys, tmp_path):
     assert asked not in said(table.rename(columns={"count": "age"}))
     assert asked not in said(table.assign(value=[0, 0, 2, 4, 3]))
     assert asked not in said(table.assign(count=[0.5, 0.25, 1.0, 3.0, 1.0]))
+
+
+def test_names_of_digits_are_names(capsys, tmp_path):
+    """Years, say: another file has them in another order, in which their places would be the wrong columns."""
+    for name, columns in (("rows", ["eruptions", "waiting"]), ("turned", ["waiting", "eruptions"])):
+        table = FAITHFUL[columns].rename(columns={"eruptions": "2019", "waiting": "2020"})
+        table.to_csv(tmp_path / f"{name}.csv", index=False)
+    model = tmp_path / "model"
+    run(
+        capsys, "fit", tmp_path / "rows.csv", "--header", "yes", "--families", "multivariate_normal,normal", "-o", model
+    )
+    assert list(fastkl.load(model).feature_names_in_) == ["2019", "2020"]
+    found = [
+        json.loads(run(capsys, "score", model, tmp_path / f"{name}.csv", "--header", "yes", "--json"))
+        for name in ("rows", "turned")
+    ]
+    assert found[0]["mean_log_density"] == pytest.approx(found[1]["mean_log_density"], rel=1e-12)

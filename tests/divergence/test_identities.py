@@ -203,11 +203,14 @@ def test_a_correct_model_leaves_nothing_over():
 def test_low_variance_form():
     estimate = kl_divergence(OfNoFamily(0, 1), OfNoFamily(0.2, 1), n_draws=100_000, random_state=0)
     assert within(estimate, 0.02)
-    assert estimate.diagnostics["sd_per_draw"] < 0.029  # by draws from both
+    spread = np.sqrt(
+        np.expm1(0.04) - 0.04
+    )  # of (r - 1) - log r: r is lognormal, and has the covariance 0.04 with log r
+    assert estimate.diagnostics["sd_per_draw"] < spread  # by draws from both
     alone = kl_divergence(OfNoFamily(0, 1), OnlyDensity(0.2, 1), n_draws=100_000, random_state=0)
     assert within(alone, 0.02)
     assert alone.diagnostics["control_variate"]
-    assert alone.diagnostics["sd_per_draw"] == pytest.approx(0.029, abs=0.003)
+    assert alone.diagnostics["sd_per_draw"] == pytest.approx(spread, rel=0.02)
 
 
 def test_the_control_variate_is_dropped_where_it_would_be_wrong():

@@ -298,3 +298,12 @@ def test_bad_input():
         rank_families(X[["a"]], families=["gamma"]).density("weibull")
     with pytest.raises(ValueError, match="infinite|inf"):
         rank_families([[1.0], [np.inf], [2.0]], cv=2)
+
+
+def test_columns_whose_names_are_numbers_go_by_their_place():
+    """As in scikit-learn, such names are none."""
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({5: rng.gamma(2.0, size=200), 7: rng.normal(size=200)})
+    ranking = rank_families(table)
+    assert list(ranking) == [0, 1]
+    assert np.isfinite(ranking.density("product").fit(table).log_likelihood_)

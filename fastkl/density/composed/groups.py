@@ -62,7 +62,7 @@ class NamedGroups(_BaseComposition):  # type: ignore[misc]
 
         Returns
         -------
-        NamedGroups
+        estimator
             The estimator itself.
         """
         self._set_params("_named", **params)

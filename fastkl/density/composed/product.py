@@ -91,10 +91,18 @@ class ProductDensity(NamedGroups, FittedProduct):
         Inverse observed information, block diagonal, in the order of ``param_names_``.
     param_names_ : list of str
         Names of the estimated parameters, such as ``"visits__rate[0]"``.
+    n_parameters_ : int
+        Number of parameters of all groups together, which AIC and BIC count.
     log_likelihood_ : float
         Weighted log-likelihood of the fitted rows, in nats.
     discrete_ : bool
         Whether all groups are discrete.
+    factors_ : list of (tuple of int, density)
+        The independent parts: numbers of the columns, and their density.
+    inference_ : object
+        The uncertainty of the fit, which the methods for errors and intervals ask.
+    dtypes_ : list of str or None
+        The dtypes of the DataFrame that was fitted, which draws are given.
     n_features_in_ : int
         Number of columns.
     feature_names_in_ : ndarray of str

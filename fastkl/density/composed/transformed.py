@@ -86,8 +86,14 @@ class TransformedDensity(FittedTransformed):
         robust ones, intervals, bootstrap.
     covariance_of_params_ : ndarray of shape (p, p)
         That of ``density_``, in the order of ``param_names_``.
+    robust_standard_errors_, robust_covariance_of_params_ : dict of arrays, ndarray of shape (p, p)
+        The sandwich form, where ``density_`` was fitted with ``robust_errors=True``.
     param_names_ : list of str
         Names of the estimated parameters.
+    n_parameters_ : int
+        Number of parameters that AIC and BIC count: see Notes.
+    inference_ : object
+        The uncertainty of the fit, which the methods for errors and intervals ask.
     log_likelihood_ : float
         Weighted log-likelihood of the fitted rows, in nats of the original variable.
     log_abs_det_ : float
@@ -272,6 +278,15 @@ class TransformedDensity(FittedTransformed):
         TransformedDensity
             Ready to score and sample; the parts are not copied.
 
+        Raises
+        ------
+        TypeError
+            If the density is not fitted.
+        LossyTransformerError
+            If the transformer is not one-to-one.
+        ValueError
+            If the transformer and the density are of different numbers of columns, or the density is discrete.
+
         Examples
         --------
         >>> import numpy as np
@@ -287,6 +302,12 @@ class TransformedDensity(FittedTransformed):
             check_is_fitted(transformer)
         if not hasattr(density, "score_samples") or not hasattr(density, "n_features_in_"):
             raise TypeError(f"density is a fitted density, not {density!r}.")
+        taken = getattr(transformer, "n_features_in_", density.n_features_in_)
+        if taken != density.n_features_in_:
+            raise ValueError(
+                f"{transformer!r} takes {taken} columns, and the density is of {density.n_features_in_}: a one-to-one "
+                "transformer gives as many columns as it takes, and the density is of these."
+            )
         model._raise_if_discrete(density)
         model.transformer_, model.density_, model.n_features_in_ = transformer, density, density.n_features_in_
         return model

@@ -288,6 +288,11 @@ class FittedKernelDensity(ShardMembers):
         Estimate
             In nats, with its standard error.
 
+        Raises
+        ------
+        TypeError
+            If there are options of draws, and no draws.
+
         Examples
         --------
         >>> import numpy as np

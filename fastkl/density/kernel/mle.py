@@ -103,6 +103,10 @@ class KernelDensityMLE(FittedKernelDensity):
     column_types_, categories_ : dict
         Types by column number, of those that are not continuous, and the labels of those that have some. In ``references_`` a
         label is its place among them.
+    discrete_columns_, discrete_ : frozenset of int, bool
+        Numbers of these columns, and whether they are all: log-densities are then log-probabilities.
+    dtypes_ : list of str or None
+        With ``column_types``: the dtypes of the DataFrame that was fitted, which draws are given.
     ends_ : dict or None
         Entries of ``boundary`` by column number, where columns end.
     local_bandwidths_ : ndarray of shape (m,)
@@ -120,6 +124,9 @@ class KernelDensityMLE(FittedKernelDensity):
     -----
     With weights the likelihood leaves out each row with all of its weight; rules read weights as numbers of rows.
 
+    ``bias_reduction="score"`` is of the Gaussian kernel in columns of numbers without an end, with ``adaptive=False``; the
+    kernels of angles and of directions take neither ``boundary``, ``adaptive`` nor ``column_types``.
+
     In many columns a kernel density is hopeless: for n rows from a normal distribution its divergence from the truth falls like
     n^(-4 / (d + 4)). The guide has numbers.
 
@@ -127,8 +134,8 @@ class KernelDensityMLE(FittedKernelDensity):
     ----------
     B. W. Silverman, *Density Estimation for Statistics and Data Analysis*, 1986, doi:10.1201/9781315140919; leave-one-out
     likelihood: R. P. W. Duin, IEEE Transactions on Computers C-25, 1976, doi:10.1109/TC.1976.1674577; adaptive: I. S. Abramson,
-    Annals of Statistics 10, 1982, doi:10.1214/aos/1176345986; shifted by the score: arXiv:2504.19084,
-    arXiv:2602.10378.
+    Annals of Statistics 10, 1982, doi:10.1214/aos/1176345986; shifted by the score: E. L. Epstein and
+    others, 2025, arXiv:2504.19084; with the score of the density itself: the same, 2026, arXiv:2602.10378.
 
     Examples
     --------
@@ -187,7 +194,7 @@ class KernelDensityMLE(FittedKernelDensity):
         DegenerateDataError
             If a rule finds no bandwidth: a single row, a constant column, every row with a twin.
         ValueError
-            If a bandwidth is not above 0, or a value is not finite.
+            If a bandwidth is not above 0, parameters do not go together (see Notes of the class), or a value is not finite.
         SupportError
             If a value lies beyond an end of its column.
         """

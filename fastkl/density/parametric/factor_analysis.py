@@ -68,12 +68,32 @@ class FactorAnalysisMLE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Densi
         Mean of the rows.
     params_ : dict of arrays
         ``"mean"``, ``"loadings"`` (d, n_components), ``"noise_variance"``.
+    factor_covariance_ : ndarray of shape (n_components, n_components)
+        Covariance of the factors given a row, the same for all rows.
+    standard_errors_ : dict of arrays
+        Of the parameters, shaped like them, from the inverse observed information.
+    covariance_of_params_ : ndarray of shape (p, p)
+        Inverse observed information, in the order of ``param_names_``.
+    param_names_ : list of str
+        Names of the estimated parameters.
+    n_parameters_ : int
+        Number of free parameters, rotations of the loadings taken off, which AIC and BIC count.
     boundary_ : dict of str
         Noise variances that are 0 (a Heywood case), with a sentence that names the columns.
     log_likelihood_ : float
         Weighted log-likelihood of the fitted rows, in nats.
     converged_ : bool
         Whether the maximum was reached.
+    n_iter_ : int
+        Iterations taken (1 for a closed form).
+    family, family_ : Family
+        The family that is fitted, and as it was fitted.
+    prior_ : None
+        There is no prior.
+    statistics_ : dict of arrays
+        Weight, mean and covariance of all rows seen: what ``partial_fit`` and ``merge`` add to.
+    inference_ : object
+        The uncertainty of the fit, which the methods for errors and intervals ask.
     n_features_in_ : int
         Number of columns.
     feature_names_in_ : ndarray of str
@@ -171,6 +191,8 @@ class FactorAnalysisMLE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Densi
         ------
         ValueError
             If there are no degrees of freedom left, or the noise is isotropic.
+        AttributeError
+            If there was no fit.
 
         References
         ----------

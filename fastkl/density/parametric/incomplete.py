@@ -239,6 +239,8 @@ class ImputingMembers(BaseDensity):
         ------
         MissingValueError
             If the family is not normal.
+        TypeError
+            If the family is not normal and nothing is missing.
 
         References
         ----------

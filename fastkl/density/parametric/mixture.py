@@ -117,10 +117,18 @@ class MixtureMLE(StreamMembers, NoiseMembers):
     standard_errors_ : dict of arrays
         From the observed information, where the fit formed it; with components that have kinks at the rows (laplace,
         generalized_normal) from the sum of the products of the rows' scores, whose expectation is the same.
+    covariance_of_params_ : ndarray of shape (p, p)
+        That information inverted, in the order of ``param_names_``.
+    param_names_, n_parameters_ : list of str, int
+        Names of the estimated parameters, such as ``"weights[0]"``, and their number, which AIC and BIC count.
     prior_ : list or None
         The prior of each component, with what it took from the data.
     family_ : Mixture
         The mixture as a family, with what it learnt.
+    categories_ : list of ndarray
+        The labels of each column that holds some.
+    inference_, statistics_, stream_ : objects
+        What the methods for errors, and ``partial_fit``, go by.
     n_features_in_ : int
         Number of columns.
     feature_names_in_ : ndarray of str

@@ -193,6 +193,11 @@ class NoiseMembers(PosteriorMembers):
         ndarray of shape (n, d)
             Posterior means: nearer to the components than the measurements, the more so the larger the noise.
 
+        Raises
+        ------
+        ValueError
+            If the covariances do not fit the rows, or components are not normal.
+
         Examples
         --------
         >>> from fastkl import MixtureMLE

@@ -80,6 +80,8 @@ class DensityMLE(ImputingMembers, FamilyDensity):
         The sandwich form, after such a fit.
     param_names_ : list of str
         Names of the estimated parameters, such as ``"scale[0]"``.
+    n_parameters_ : int
+        Number of them, which AIC and BIC count.
     log_likelihood_ : float
         Weighted log-likelihood of the fitted rows, in nats, without the prior.
     prior_ : prior or None
@@ -94,6 +96,12 @@ class DensityMLE(ImputingMembers, FamilyDensity):
         The family as used, with what it learnt.
     statistics_ : dict of arrays
         Sufficient statistics of all rows seen: what ``partial_fit`` and ``merge`` add to.
+    categories_ : list of ndarray
+        The labels of each column, for families of labels.
+    shrinkage_ : float
+        How far the covariance was shrunk, for a family with ``shrinkage``.
+    inference_ : object
+        The uncertainty of the fit, which the methods for errors and intervals ask.
     n_features_in_ : int
         Number of columns.
     feature_names_in_ : ndarray of str

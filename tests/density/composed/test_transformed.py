@@ -271,6 +271,8 @@ def test_from_fitted_checks():
         TransformedDensity.from_fitted(StandardScaler(), DensityMLE.from_parameters("normal", loc=0.0, scale=1.0))
     with pytest.raises(ValueError, match="discrete"):
         TransformedDensity.from_fitted(None, DensityMLE.from_parameters("poisson", rate=1.0))
+    with pytest.raises(ValueError, match="takes 3 columns, and the density is of 1"):
+        TransformedDensity.from_fitted(PCA(1).fit(X), DensityMLE.from_parameters("normal", loc=0.0, scale=1.0))
 
 
 # -- tables, dtypes, parameters --------------------------------------------------------------------------------------------
