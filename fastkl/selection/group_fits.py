@@ -181,7 +181,9 @@ class GroupFits:
             )
         places = {label: i for i, label in enumerate(zip(*self.groups.values(), strict=True))}
         scores = np.full(self.families.shape, np.nan)
-        for label, start, stop in zip(zip(*groups.values(), strict=True), rows.starts[:-1], rows.starts[1:], strict=True):
+        for label, start, stop in zip(
+            zip(*groups.values(), strict=True), rows.starts[:-1], rows.starts[1:], strict=True
+        ):
             i = places.get(label)
             if i is None:
                 raise SourceError(
@@ -251,7 +253,9 @@ class GroupFits:
 
     def _cells(self, i: int, j: int) -> list[str]:
         """A group and column in words, without a picture."""
-        cells = [str(labels[i]) for labels in self.groups.values()] + ([self.columns[j]] if len(self.columns) > 1 else [])
+        cells = [str(labels[i]) for labels in self.groups.values()] + (
+            [self.columns[j]] if len(self.columns) > 1 else []
+        )
         cells.append(str(self.n_rows[i]))
         if self.total_weight is not None:
             cells.append(f"{self.total_weight[i]:.6g}")

@@ -1,4 +1,4 @@
-"""Weights of ``fit_groups``: a whole weight is that many equal rows of its group, weight 0 is no row, and units of weights are free."""
+"""Weights of ``fit_groups``: a whole weight is that many equal rows of its group, weight 0 is no row, and any unit will do."""
 
 import numpy as np
 import pandas as pd
