@@ -241,8 +241,8 @@ class GroupFits:
             # of one family the groups are compared in its first parameter, on one axis
             name = family.free_names()[0]
             values, errors = (np.array([of[name][at] for at in shown]) for of in (self.params, self.standard_errors))
-            ends = [(values + side * 1.96 * errors).tolist() for side in (-1.0, 1.0)]
-            pictures = interval_pictures(values.tolist(), *ends, name)
+            lows, highs = ((values + side * 1.96 * errors).tolist() for side in (-1.0, 1.0))
+            pictures = interval_pictures(values.tolist(), lows, highs, name)
             lines = [f"{line}<td>{picture}</td>" for line, picture in zip(lines, pictures, strict=True)]
             head.append(f"{name}, 95 % interval")
         more = self.families.size - len(shown)
