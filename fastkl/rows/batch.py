@@ -12,7 +12,15 @@ from numpy.typing import NDArray
 from fastkl.exceptions import SourceError
 from fastkl.rows import arrow
 from fastkl.rows.columns import Names, column_number, refuse_duplicates
-from fastkl.rows.reading import as_floats, common_float, look, numbers, refuse_dates, refuse_masked, refuse_sparse
+from fastkl.rows.reading import (
+    as_floats,
+    common_float,
+    look,
+    numbers,
+    refuse_dates_and_nested,
+    refuse_masked,
+    refuse_sparse,
+)
 from fastkl.rows.tables import is_table
 
 
@@ -84,7 +92,7 @@ def _array(data: Any, choice: Choice, place: str) -> Batch:
     refuse_masked(X, place)
     X = np.asarray(X)
     for i, j in enumerate(wanted if X.dtype.kind in "OmM" else ()):
-        refuse_dates(f"column {j}", X.dtype, X[:, i], place)
+        refuse_dates_and_nested(f"column {j}", X.dtype, X[:, i], place)
     if choice.labels:
         return Batch(X, None, None)
     if X.dtype.kind in "fiub":
@@ -121,5 +129,5 @@ def _frame(data: Any, choice: Choice, place: str) -> Batch:
 def _column(data: Any, names: list[Any], j: int, place: str) -> NDArray[Any]:
     column = data.iloc[:, j] if hasattr(data, "iloc") else data[names[j]]
     values = np.asarray(column)
-    refuse_dates(f"column {names[j]!r}", column.dtype, values, place)
+    refuse_dates_and_nested(f"column {names[j]!r}", column.dtype, values, place)
     return values

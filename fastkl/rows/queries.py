@@ -1,13 +1,14 @@
 """Rows that a query makes anew for every pass: polars ``LazyFrame``, relations of duckdb, whatever else gives an Arrow stream.
 
 Only the wanted columns are asked for, and batches come as the engine makes them, so that memory does not grow with the rows. None
-of the engines is imported here: an object that arrives shows that its library is there. Batches of all three are immutable, so
+of the engines is imported before an object of it arrives, which shows that its library is there. Batches of all are immutable, so
 that several threads may turn them into matrices, and work on these, while the engine goes on.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from functools import cached_property, partial
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -55,7 +56,9 @@ class PolarsQuery(Query):
         self.names = list(frame.collect_schema().names())
 
     def batches(self, columns: list[str], rows: int) -> Iterator[Any]:
-        yield from self._frame.select(columns).collect_batches(
+        # to select by a text that begins with ^ and ends with $ would be to select by a pattern
+        wanted = import_module("polars.selectors").by_name(*columns)
+        yield from self._frame.select(wanted).collect_batches(
             chunk_size=rows, maintain_order=True, lazy=True, engine="streaming"
         )
 
