@@ -28,13 +28,21 @@ from fastkl.rows.tables import is_table
 class Choice:
     """What is wanted of a batch: ``columns`` (None for all), the column ``weights`` if they are one, labels or numbers.
 
-    ``header`` says of a text file whether its first line holds names; None leaves that to the line.
+    ``header`` says of a text file whether its first line holds names; None leaves that to the line. ``known`` are the names of a
+    model's columns: where nothing is chosen, they are what is wanted of columns with names, whatever the others hold.
     """
 
     columns: Sequence[Any] | None = None
     weights: str | None = None
     labels: bool = False
     header: bool | None = None
+    known: Sequence[str] | None = None
+
+    def of(self, names: Names | None) -> Sequence[Any] | None:
+        """The columns wanted of those with these names; None for all."""
+        if self.columns is not None or self.known is None or names is None:
+            return self.columns
+        return self.known if all(isinstance(name, str) for name in names) else None
 
 
 ALL = Choice()
@@ -64,10 +72,11 @@ def as_batch(data: Any, choice: Choice, place: str) -> Batch:
 
 def chosen(choice: Choice, names: Names | None, width: int, place: str) -> list[int]:
     """Numbers of the wanted columns, whose names no other column has: sources read, and scores find, columns by name."""
-    if choice.columns is None:
+    columns = choice.of(names)
+    if columns is None:
         wanted = [j for j in range(width) if names is None or names[j] != choice.weights or choice.weights is None]
     else:
-        wanted = [column_number(column, names, width, place) for column in choice.columns]
+        wanted = [column_number(column, names, width, place) for column in columns]
     if not wanted:
         raise SourceError(f"{place} has no columns to read.")
     if names is not None:
