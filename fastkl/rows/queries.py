@@ -7,7 +7,7 @@ that several threads may turn them into matrices, and work on these, while the e
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from functools import cached_property, partial
+from functools import cached_property, partial, reduce
 from importlib import import_module
 from typing import Any
 
@@ -16,7 +16,7 @@ import numpy as np
 from fastkl.exceptions import SourceError
 from fastkl.rows import arrow
 from fastkl.rows.batch import Choice, as_batch, chosen
-from fastkl.rows.columns import listed
+from fastkl.rows.columns import listed, refuse_duplicates
 from fastkl.rows.read_ahead import read_ahead
 from fastkl.rows.source import Block, Source, default_rows
 from fastkl.rows.weights import Weights
@@ -163,6 +163,21 @@ def is_query(source: Any) -> bool:
         return True
     in_memory = hasattr(source, "shape") or hasattr(source, "to_batches") or arrow.is_table(source)
     return hasattr(source, "__arrow_c_stream__") and not in_memory and not isinstance(source, Iterator)
+
+
+def collected(source: Any, columns: Sequence[str] | None = None) -> Any:
+    """A query's rows in memory, as a table: those of the columns that it has, or all."""
+    if hasattr(source, "read_all"):  # a reader of Arrow batches
+        return source.read_all()
+    query = query_of(source)
+    wanted = query.names if columns is None else [name for name in query.names if name in columns]
+    refuse_duplicates(query.names, query.what, [query.names.index(name) for name in wanted])
+    batches = list(query.batches(wanted, default_rows(8 * max(1, len(wanted)))))
+    if not batches:
+        raise SourceError(f"{query.what} holds no rows.")
+    if hasattr(batches[0], "vstack"):  # of polars
+        return reduce(lambda first, second: first.vstack(second), batches)
+    return arrow.import_pyarrow(query.what).Table.from_batches(batches)
 
 
 def query_of(source: Any) -> Query:

@@ -253,7 +253,7 @@ def numbers(column: NDArray[Any], where: str) -> NDArray[Any]:
 
 def first_non_number(column: NDArray[Any], *, or_missing: bool = False) -> tuple[int, Any] | None:
     """Row and value of the first entry that is not a number, nor missing unless that is asked for; None if there is none."""
-    for row, value in enumerate(column.tolist() if column.dtype.kind == "O" else column):
+    for row, value in enumerate(column.tolist()):
         try:
             float(value)
         except (TypeError, ValueError):

@@ -145,7 +145,7 @@ class GroupFits:
         Parameters
         ----------
         X : data frame or array-like of shape (n,) or (n, d)
-            The rows, with the columns of the fit: found by name in a table, where others do not matter.
+            The rows, as for ``fit_groups``, with the columns of the fit: found by name in a table, where others do not matter.
         by : str, sequence of str, or array-like of shape (n,)
             What makes a group, as for ``fit_groups``.
         sample_weight : array-like of shape (n,) or str, default=None

@@ -18,6 +18,7 @@ from fastkl.exceptions import ColumnTypeError, SourceError
 from fastkl.rows.batch import Choice, as_batch
 from fastkl.rows.columns import as_list, listed
 from fastkl.rows.missing import missing
+from fastkl.rows.queries import collected, is_query
 from fastkl.rows.reading import refuse_unread
 from fastkl.rows.tables import column_names, column_values
 from fastkl.rows.weights import read_weights
@@ -52,6 +53,7 @@ class SortedRows(NamedTuple):
 
 def sorted_groups(X: Any, by: Any, columns: Any, sample_weight: Any = None) -> SortedRows:
     """The rows of a table in the order of their groups; weights are one for each row, or the name of a column."""
+    X = _in_memory(X, by, columns, sample_weight)
     refuse_unread(X, "X")
     names = column_names(X)
     keys = _keys(X, by, names)
@@ -89,6 +91,16 @@ def sorted_groups(X: Any, by: Any, columns: Any, sample_weight: Any = None) -> S
         values, weights = values[there], weights[there]
         starts = np.append(0, np.cumsum(there))[starts]
     return SortedRows(values, weights, labels, {name: key[first] for name, key in plain.items()}, starts)
+
+
+def _in_memory(X: Any, by: Any, columns: Any, sample_weight: Any) -> Any:
+    """The rows of a LazyFrame, relation, dataset or stream, of which only the columns that are needed are read."""
+    if not is_query(X) and not hasattr(X, "read_all"):
+        return X
+    if columns is None or not all(isinstance(name, str) for name in as_list(columns)):
+        return collected(X)
+    keys = [by] if isinstance(by, str) else by if isinstance(by, list | tuple) else []
+    return collected(X, [name for name in (*keys, *as_list(columns), sample_weight) if isinstance(name, str)])
 
 
 def _refuse_not_finite(values: Floats, labels: Sequence[str], weights: Floats | None) -> None:

@@ -55,7 +55,8 @@ def fit_groups(
     Parameters
     ----------
     X : data frame or array-like of shape (n,) or (n, d)
-        The rows: a table of pandas, polars or Arrow, or numbers.
+        The rows: a table of pandas, polars or Arrow, or numbers; or a polars LazyFrame, a relation of duckdb, a dataset or an
+        Arrow stream, of which the columns that are needed are read into memory.
     by : str, sequence of str, or array-like of shape (n,)
         What makes a group: the name of a column of the table, several of them, or a label for each row.
     families : str, Family or sequence of these, default="normal"

@@ -13,7 +13,6 @@ from fastkl import (
     DensityMLE,
     SourceError,
     compare_tables,
-    fit_groups,
     kl_divergence,
     kl_divergence_batches,
     rank_families,
@@ -266,7 +265,7 @@ def test_streams_where_rows_are_needed():
     for message, stream in streams.items():
         calls = [
             lambda rows: DensityMLE().fit(rows), model.score, lambda rows: kl_divergence(rows, X[:, :1]),
-            lambda rows: compare_tables(rows, table), lambda rows: fit_groups(rows, "a"), rank_families,
+            lambda rows: compare_tables(rows, table), rank_families,
         ]  # fmt: skip
         for call in calls:
             with pytest.raises(SourceError, match=f"is {message}"):

@@ -1,10 +1,12 @@
 """Weights of ``fit_groups``: a whole weight is that many equal rows of its group, weight 0 is no row, and any unit will do."""
 
+import duckdb
 import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+from pyarrow import dataset
 
 from fastkl import DensityMLE, SourceError, families, fit_groups
 from fastkl.families.univariate import UnivariateFamily
@@ -139,3 +141,42 @@ def test_weights_that_are_none(weights, message):
         fit_groups(FRAME, "site", "gamma", columns="a", sample_weight=weights)
     with pytest.raises(SourceError, match="names no weights"):
         fit_groups(FRAME[["a"]].to_numpy(), LABELS, "gamma", sample_weight="w")
+
+
+class Stream:
+    """Gives a stream of Arrow to whom asks."""
+
+    def __init__(self, table):
+        self._table = table
+
+    def __arrow_c_stream__(self, requested_schema=None):
+        return self._table.__arrow_c_stream__(requested_schema)
+
+
+STREAMS = {
+    "lazy": lambda table: pl.from_arrow(table).lazy(),
+    "duckdb": lambda table: duckdb.connect().from_arrow(table),
+    "dataset": dataset.dataset,
+    "stream": Stream,
+    "reader": lambda table: table.to_reader(max_chunksize=50),
+}
+
+
+@pytest.mark.parametrize("kind", STREAMS)
+def test_weighted_rows_of_streams(kind):
+    table = pa.Table.from_pandas(FRAME.assign(deep=[[1]] * len(FRAME)), preserve_index=False)
+    wanted = fit_groups(FRAME, "site", ["gamma", "weibull"], columns="a", sample_weight="w")
+    found = fit_groups(STREAMS[kind](table), "site", ["gamma", "weibull"], columns="a", sample_weight="w")
+    for name, values in wanted.params.items():
+        np.testing.assert_array_equal(found.params[name], values)
+    np.testing.assert_array_equal(found.total_weight, wanted.total_weight)
+    plain = STREAMS[kind](table.select(["w", "a", "site"]))
+    np.testing.assert_array_equal(
+        wanted.score(plain, "site", sample_weight="w"), wanted.score(FRAME, "site", sample_weight="w")
+    )
+    whole = fit_groups(STREAMS[kind](table.select(["w", "a", "site"])), "site", "gamma", sample_weight="w")
+    assert whole.columns == ["a"]
+    with pytest.raises(SourceError, match="no column 'v'"):
+        fit_groups(STREAMS[kind](table), "site", columns="a", sample_weight="v")
+    with pytest.raises(SourceError, match="no column 'place' for the groups"):
+        fit_groups(STREAMS[kind](table), "place", columns="a")
