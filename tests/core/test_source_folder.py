@@ -12,7 +12,8 @@ import fastkl
 
 ROOT = Path(fastkl.__file__).parent
 pytestmark = pytest.mark.skipif(
-    not (ROOT / "_core/_threads.pyx").exists(), reason="the package under test is installed, without its sources"
+    not ROOT.joinpath("_core", "_threads.pyx").exists(),
+    reason="the package under test is installed, without its sources",
 )
 
 
