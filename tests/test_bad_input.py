@@ -273,7 +273,6 @@ ROWS_IN_MEMORY = {name: call for name, call in IN_MEMORY.items() if not name.sta
     "product by name": lambda bad: ProductDensity([("x", DensityMLE("normal"), ["x"])]).fit(bad),
     "sample_weight": lambda bad: DensityMLE("normal").fit(X, sample_weight=bad),
     "rank_families": fastkl.rank_families,
-    "fit_groups": lambda bad: fastkl.fit_groups(bad, by="x"),
     "compare_tables": lambda bad: fastkl.compare_tables(bad, bad),
 }
 
@@ -287,6 +286,13 @@ def test_sources_are_to_be_read_first(call, source):
         ROWS_IN_MEMORY[call](make())
     assert "fit_batches" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("source", ["str", "path"])
+def test_groups_are_read_from_queries_and_not_from_paths(source):
+    make, what = UNREAD[source]
+    with pytest.raises(fastkl.SourceError, match=re.escape(f" is {what}, and rows in memory are needed: ")):
+        fastkl.fit_groups(make(), by="x")
 
 
 @pytest.mark.parametrize(

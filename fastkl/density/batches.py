@@ -144,18 +144,18 @@ class BatchMembers(Density):
     def _rows_to_score(self, source: Any, columns: Any, sample_weight: Any, batch_rows: int | None) -> StreamedRows:
         self._check_fitted()
         labels = self._takes_labels()
-        opened = open_source(source, columns, sample_weight, batch_rows, labels)
-        opened.learn_columns()
         known = getattr(self, "feature_names_in_", None)
-        if columns is None and known is not None and opened.names is not None and list(opened.names) != list(known):
-            opened.select([str(name) for name in known])
+        names = None if known is None else [str(name) for name in known]
+        opened = open_source(source, columns, sample_weight, batch_rows, labels, names)
+        opened.learn_columns()
+        if columns is None and names is not None and opened.names is not None and list(opened.names) != names:
+            opened.select(names)
         n = self.n_features_in_
         if opened.n_columns != n:
             raise SourceError(
                 f"The source has {opened.n_columns} columns, {type(self).__name__} was fitted to {n}: choose columns=[...]."
             )
-        names = known if opened.names is None else opened.names
-        return StreamedRows(opened, n, names, self._threads(), labels)
+        return StreamedRows(opened, n, known if opened.names is None else opened.names, self._threads(), labels)
 
     def _log_density_of(self, rows: Rows) -> Floats:
         with names_compared():  # a block is an array; that its columns are those of the fit has been seen to

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from sklearn.base import clone
@@ -68,7 +69,9 @@ class JobMembers(Density):
             As of ``start``; its result is the mean log-density with its standard error.
         """
         self._check_fitted()
-        return Job(self.score_batches, self._choice_of(columns, sample_weight))
+        known = getattr(self, "feature_names_in_", None)
+        choice = self._choice_of(columns, sample_weight)
+        return Job(self.score_batches, replace(choice, known=None if known is None else [str(name) for name in known]))
 
     def _choice_of(self, columns: Sequence[Any] | None, sample_weight: str | None) -> Choice:
         if sample_weight is not None and not isinstance(sample_weight, str):

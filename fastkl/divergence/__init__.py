@@ -19,6 +19,7 @@ from fastkl.divergence.relatives import jeffreys, jensen_shannon
 from fastkl.divergence.renyi import renyi_divergence
 from fastkl.divergence.significance import PermutationTest, permutation_test, subsampling_interval
 from fastkl.divergence.stability import population_stability_index
+from fastkl.divergence.sweep import NeighborSweep
 from fastkl.divergence.table_comparison import TableComparison, TableLine, compare_tables
 from fastkl.divergence.weighted_knn import entropy_weights
 
@@ -28,6 +29,7 @@ __all__ = [
     "Estimate",
     "KLDivergence",
     "LowerBound",
+    "NeighborSweep",
     "PermutationTest",
     "TableComparison",
     "TableLine",

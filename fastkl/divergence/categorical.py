@@ -21,7 +21,7 @@ from fastkl.divergence.matching import by_position, refuse_other_rows
 from fastkl.exceptions import DegenerateDataError
 from fastkl.rows.columns import named, refuse_duplicates
 from fastkl.rows.missing import missing
-from fastkl.rows.reading import look, refuse_dates, refuse_sparse, refuse_unread
+from fastkl.rows.reading import look, refuse_dates_and_nested, refuse_sparse, refuse_unread
 from fastkl.rows.tables import column_names
 from fastkl.rows.weights import read_weights
 
@@ -168,11 +168,11 @@ def _encode(column: Any, name: str, place: str | None) -> tuple[NDArray[np.intp]
     codes = _category_codes(column)
     if codes is not None:
         _reject_missing(codes < 0, whose)
-        refuse_dates(place or "column 0", column.dtype, None, name)
+        refuse_dates_and_nested(place or "column 0", column.dtype, None, name)
         return codes, column.dtype.categories.tolist(), True
     array = np.asarray(column)
     _reject_missing(missing(array), whose)
-    refuse_dates(place or "column 0", array.dtype, array, name)
+    refuse_dates_and_nested(place or "column 0", array.dtype, array, name)
     if array.dtype.kind == "O":
         return (*_encode_objects(array, whose), False)
     values, codes = distinct(array)

@@ -34,6 +34,7 @@ from fastkl.divergence.operands import (
 from fastkl.divergence.options import Options, also_by_rng
 from fastkl.divergence.sample_model import sample_model_divergence
 from fastkl.divergence.samples import check_method, divergence_neighbors, pair_divergence, sample_divergences
+from fastkl.divergence.sweep import NeighborSweep
 
 
 @also_by_rng
@@ -221,7 +222,7 @@ def kl_divergence_sweep(
     sample_weight_q: ArrayLike | None = None,
     standard_error: bool = True,
     n_jobs: int | None = None,
-) -> dict[int, Estimate]:
+) -> NeighborSweep:
     """Kullback-Leibler divergence from samples for many numbers of neighbours, from one search.
 
     An estimate that drifts with the number of neighbours is biased; one that is flat may be trusted more.
@@ -246,8 +247,8 @@ def kl_divergence_sweep(
 
     Returns
     -------
-    dict of int to Estimate
-        In the order of the numbers given.
+    NeighborSweep
+        A dict of `Estimate` by the number of neighbours, in the order given; a notebook shows it as a table.
 
     Raises
     ------
@@ -274,6 +275,6 @@ def kl_divergence_sweep(
     if not numbers:
         raise ValueError("n_neighbors names no number of neighbours.")
     divergences = sample_divergences(pair, chosen, numbers, standard_error)
-    sweep = {k: divergence.estimate for k, divergence in zip(numbers, divergences, strict=True)}
+    sweep = NeighborSweep((k, divergence.estimate) for k, divergence in zip(numbers, divergences, strict=True))
     warn_of_shared_rows(max(e.diagnostics.get("shared_rows", 0) for e in sweep.values()))
     return sweep

@@ -24,7 +24,7 @@ from fastkl.divergence.models import is_model
 from fastkl.exceptions import ColumnTypeError, SourceError
 from fastkl.rows.columns import listed, named
 from fastkl.rows.missing import missing
-from fastkl.rows.reading import refuse_containers, refuse_masked, refuse_sparse
+from fastkl.rows.reading import refuse_containers, refuse_masked, refuse_nested, refuse_sparse
 from fastkl.rows.tables import column_names, column_types, column_values, is_table
 
 NUMBER, DATE, LABEL = "number", "date", "label"
@@ -120,6 +120,8 @@ def _columns(data: Any, name: str) -> list[_Column]:
             _Column(column, column_values(data, j), getattr(dtype, "tz", getattr(dtype, "time_zone", None)) is not None)
             for j, (column, dtype) in enumerate(zip(names, types, strict=True))
         ]
+        for column, dtype in zip(found, types, strict=True):
+            refuse_nested(f"column {column.name!r}", dtype, column.values, name)
         if not found or not len(found[0].values):
             raise ValueError(f"{name} is empty: {len(found[0].values) if found else 0} rows, {len(found)} columns.")
         return found

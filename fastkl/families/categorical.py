@@ -12,7 +12,7 @@ from scipy.special import rel_entr
 from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl._core.distinct import distinct
 from fastkl._core.rows import Rows
-from fastkl.exceptions import SupportError
+from fastkl.exceptions import ColumnTypeError, SupportError
 from fastkl.families.base import Family, Fit
 from fastkl.families.closed_form import register_kl, register_renyi, renyi_of_probabilities
 from fastkl.families.spaces import Simplex, Space
@@ -303,8 +303,9 @@ def unique_labels(column: NDArray[Any], place: str) -> tuple[NDArray[Any], NDArr
         return distinct(column)
     except TypeError as error:
         kinds = sorted({type(value).__name__ for value in column})
-        raise TypeError(
-            f"The labels of {place} are of several kinds ({', '.join(kinds)}) and can't be sorted."
+        raise ColumnTypeError(
+            f"The labels of {place} are of several kinds ({', '.join(kinds)}) and can't be sorted. Make them of one kind, such "
+            "as text."
         ) from error
 
 

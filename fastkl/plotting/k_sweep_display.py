@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from fastkl.divergence import Estimate, kl_divergence_sweep
+from fastkl.divergence import Estimate, NeighborSweep, kl_divergence_sweep
 from fastkl.divergence.samples import check_method, default_neighbors
 from fastkl.plotting.axes import BLUE, DARK_GREY, ORANGE, legend_above
 from fastkl.plotting.display import Display
@@ -68,12 +68,7 @@ class KSweepDisplay(Display):
     @property
     def drift(self) -> float:
         """How far the estimate moves over the sweep, in standard errors; nan without errors."""
-        values = np.array(list(self.sweep.values()), dtype=np.float64)
-        errors = np.array([estimate.standard_error for estimate in self.sweep.values()])
-        if np.isnan(errors).any() or not errors.max() > 0.0:
-            return float("nan")
-        larger = np.maximum(errors[:, np.newaxis], errors)
-        return float((np.abs(values[:, np.newaxis] - values) / larger).max())
+        return NeighborSweep(self.sweep).drift
 
     @classmethod
     def from_sweep(

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastkl.exceptions import ColumnTypeError, SourceError
-from fastkl.rows.reading import is_date_type, refuse_dates
+from fastkl.rows.reading import is_date_type, refuse_dates_and_nested, refuse_nested
 
 
 def import_pyarrow(what: str) -> Any:
@@ -38,6 +38,7 @@ def number_type(kind: Any, name: str, place: str) -> np.dtype[Any]:
         return np.dtype(bool)
     if types.is_decimal(kind) or types.is_null(kind):
         return np.dtype(np.float64)
+    refuse_nested(f"column {name!r}", kind, None, place)
     error = ColumnTypeError if is_date_type(kind) else SourceError
     raise error(
         f"{place}: column {name!r} has type {kind}, not numbers. Leave the column out (columns=[...]) or encode it as numbers; "
@@ -49,7 +50,7 @@ def matrix_type(kinds: Sequence[Any], names: Sequence[str], labels: bool, place:
     """The type of the matrix that holds columns of these Arrow types."""
     if labels:
         for kind, name in zip(kinds, names, strict=True):
-            refuse_dates(f"column {name!r}", kind, None, place)
+            refuse_dates_and_nested(f"column {name!r}", kind, None, place)
         dtypes = {np.dtype(kind.to_pandas_dtype()) if _is_plain(kind) else np.dtype(object) for kind in kinds}
         return dtypes.pop() if len(dtypes) == 1 else np.dtype(object)
     common = np.result_type(*(number_type(kind, name, place) for kind, name in zip(kinds, names, strict=True)))

@@ -12,7 +12,15 @@ from numpy.typing import NDArray
 from fastkl.exceptions import SourceError
 from fastkl.rows import arrow
 from fastkl.rows.columns import Names, column_number, refuse_duplicates
-from fastkl.rows.reading import as_floats, common_float, look, numbers, refuse_dates, refuse_masked, refuse_sparse
+from fastkl.rows.reading import (
+    as_floats,
+    common_float,
+    look,
+    numbers,
+    refuse_dates_and_nested,
+    refuse_masked,
+    refuse_sparse,
+)
 from fastkl.rows.tables import is_table
 
 
@@ -20,13 +28,21 @@ from fastkl.rows.tables import is_table
 class Choice:
     """What is wanted of a batch: ``columns`` (None for all), the column ``weights`` if they are one, labels or numbers.
 
-    ``header`` says of a text file whether its first line holds names; None leaves that to the line.
+    ``header`` says of a text file whether its first line holds names; None leaves that to the line. ``known`` are the names of a
+    model's columns: where nothing is chosen, they are what is wanted of columns with names, whatever the others hold.
     """
 
     columns: Sequence[Any] | None = None
     weights: str | None = None
     labels: bool = False
     header: bool | None = None
+    known: Sequence[str] | None = None
+
+    def of(self, names: Names | None) -> Sequence[Any] | None:
+        """The columns wanted of those with these names; None for all."""
+        if self.columns is not None or self.known is None or names is None:
+            return self.columns
+        return self.known if all(isinstance(name, str) for name in names) else None
 
 
 ALL = Choice()
@@ -56,10 +72,11 @@ def as_batch(data: Any, choice: Choice, place: str) -> Batch:
 
 def chosen(choice: Choice, names: Names | None, width: int, place: str) -> list[int]:
     """Numbers of the wanted columns, whose names no other column has: sources read, and scores find, columns by name."""
-    if choice.columns is None:
+    columns = choice.of(names)
+    if columns is None:
         wanted = [j for j in range(width) if names is None or names[j] != choice.weights or choice.weights is None]
     else:
-        wanted = [column_number(column, names, width, place) for column in choice.columns]
+        wanted = [column_number(column, names, width, place) for column in columns]
     if not wanted:
         raise SourceError(f"{place} has no columns to read.")
     if names is not None:
@@ -84,7 +101,7 @@ def _array(data: Any, choice: Choice, place: str) -> Batch:
     refuse_masked(X, place)
     X = np.asarray(X)
     for i, j in enumerate(wanted if X.dtype.kind in "OmM" else ()):
-        refuse_dates(f"column {j}", X.dtype, X[:, i], place)
+        refuse_dates_and_nested(f"column {j}", X.dtype, X[:, i], place)
     if choice.labels:
         return Batch(X, None, None)
     if X.dtype.kind in "fiub":
@@ -121,5 +138,5 @@ def _frame(data: Any, choice: Choice, place: str) -> Batch:
 def _column(data: Any, names: list[Any], j: int, place: str) -> NDArray[Any]:
     column = data.iloc[:, j] if hasattr(data, "iloc") else data[names[j]]
     values = np.asarray(column)
-    refuse_dates(f"column {names[j]!r}", column.dtype, values, place)
+    refuse_dates_and_nested(f"column {names[j]!r}", column.dtype, values, place)
     return values

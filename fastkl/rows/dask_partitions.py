@@ -13,7 +13,7 @@ import numpy as np
 from fastkl.exceptions import SourceError
 from fastkl.rows.batch import Choice, chosen
 from fastkl.rows.columns import column_number
-from fastkl.rows.reading import refuse_dates
+from fastkl.rows.reading import refuse_dates_and_nested
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +79,7 @@ def _of_array(X: Any, columns: Sequence[Any] | None, weights: Any, labels: bool)
         raise SourceError(f"The Dask array has shape {X.shape}: it holds no rows.")
     if columns is not None:
         X = X[:, chosen(Choice(columns), None, X.shape[1], "The Dask array")]
-    refuse_dates("column 0", X.dtype, None, "The Dask array")
+    refuse_dates_and_nested("column 0", X.dtype, None, "The Dask array")
     if X.numblocks[1] > 1:
         X = X.rechunk({1: -1})
     graph, keys = _graph_and_keys(X)
@@ -96,7 +96,7 @@ def _of_frame(frame: Any, columns: Sequence[Any] | None, weights: Any, labels: b
         wanted += [in_frame] if in_frame not in wanted else []
     frame = frame[wanted]
     for name, kind in zip(wanted, frame.dtypes, strict=True):
-        refuse_dates(f"column {name!r}", kind, None, place)
+        refuse_dates_and_nested(f"column {name!r}", kind, None, place)
     graph, keys = _graph_and_keys(frame)
     partitions = Partitions(
         graph, keys, [None] * len(keys), (np.nan,) * len(keys), Choice(names, in_frame, labels), len(names),

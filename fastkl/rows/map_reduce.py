@@ -229,7 +229,8 @@ class Pass(InBand):
                 f"A {type(batch).__name__} is told apart from others by its number: job.map(batch, number), the same in every "
                 "pass."
             )
-        source = open_source(batch, self.choice.columns, self.choice.weights, None, self.choice.labels)
+        choice = self.choice
+        source = open_source(batch, choice.columns, choice.weights, None, choice.labels, choice.known)
         source.learn_columns()
         expected = getattr(getattr(self.work, "places", None), "n_columns", source.n_columns)
         if source.n_columns != expected:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from fastkl.exceptions import SourceError
 from fastkl.rows.batch import Choice, chosen
 from fastkl.rows.npy_file import NpyFile, OpenFile
-from fastkl.rows.reading import as_floats, refuse_dates
+from fastkl.rows.reading import as_floats, refuse_dates_and_nested
 from fastkl.rows.source import Block, SourceInParts, default_rows
 from fastkl.rows.weights import Weights
 
@@ -37,7 +37,7 @@ class NpySource(SourceInParts):
                 f"{self.file.path} has columns without names, so that {choice.weights!r} names no weights."
             )
         kind = self.file.dtype.kind
-        refuse_dates("column 0", self.file.dtype, None, str(self.file.path))
+        refuse_dates_and_nested("column 0", self.file.dtype, None, str(self.file.path))
         if kind not in "fiub" and not self.labels:
             raise SourceError(
                 f"{self.file.path} holds values of type {self.file.dtype}, not real numbers. Encode them as numbers; labels as "

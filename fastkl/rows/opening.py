@@ -2,7 +2,7 @@
 
 import glob
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from numbers import Number
 from pathlib import Path
@@ -32,7 +32,12 @@ KINDS = (
 
 
 def open_source(
-    source: Any, columns: Any = None, weights: Any = None, block_rows: int | None = None, labels: bool = False
+    source: Any,
+    columns: Any = None,
+    weights: Any = None,
+    block_rows: int | None = None,
+    labels: bool = False,
+    known: Sequence[str] | None = None,
 ) -> Source:
     """A source from a path, an array, a table, an iterable or a Dask collection.
 
@@ -48,6 +53,8 @@ def open_source(
         Rows of a block; None for a few megabytes. Batches of an iterable stay as they come unless they are larger.
     labels : bool, default=False
         Whether to leave values as they are, for families of labels.
+    known : sequence of str, default=None
+        Names of a model's columns: what to read of columns with names, unless ``columns`` says something else.
 
     Returns
     -------
@@ -66,9 +73,10 @@ def open_source(
     if type(source).__module__.split(".")[0] in {"dask", "dask_expr"}:
         from fastkl.rows.dask_source import DaskSource
 
-        return DaskSource(source, columns=columns, weights=weights, block_rows=block_rows, labels=labels)
+        wanted = Choice(columns, known=known).of(getattr(source, "columns", None))
+        return DaskSource(source, columns=wanted, weights=weights, block_rows=block_rows, labels=labels)
     in_table, apart = _split_weights(weights)
-    choice = Choice(columns, in_table, labels, _header(source))
+    choice = Choice(columns, in_table, labels, _header(source), known)
     opened = _opened(source, choice, apart, block_rows)
     if apart is not None and opened.n_rows is not None:
         apart.check(opened.n_rows)

@@ -63,7 +63,7 @@ class ParquetSource(SourceInParts):
             if self._choice.weights is not None:
                 column = column_number(self._choice.weights, schema.names, len(schema), str(path))
                 arrow.number_type(schema.field(column).type, self._choice.weights, str(path))
-            elif self._choice.columns is None and len(schema.names) != len(first):
+            elif self._choice.of(first) is None and len(schema.names) != len(first):
                 extra = [name for name in schema.names if name not in first]
                 raise SourceError(
                     f"{path} has columns that {self._paths[0]} has not: {', '.join(extra)}; choose columns=[...]."

@@ -1,14 +1,15 @@
 """Rows that a query makes anew for every pass: polars ``LazyFrame``, relations of duckdb, whatever else gives an Arrow stream.
 
 Only the wanted columns are asked for, and batches come as the engine makes them, so that memory does not grow with the rows. None
-of the engines is imported here: an object that arrives shows that its library is there. Batches of all three are immutable, so
+of the engines is imported before an object of it arrives, which shows that its library is there. Batches of all are immutable, so
 that several threads may turn them into matrices, and work on these, while the engine goes on.
 """
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
-from functools import cached_property, partial
+from functools import cached_property, partial, reduce
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ import numpy as np
 from fastkl.exceptions import SourceError
 from fastkl.rows import arrow
 from fastkl.rows.batch import Choice, as_batch, chosen
-from fastkl.rows.columns import listed
+from fastkl.rows.columns import listed, refuse_duplicates
 from fastkl.rows.read_ahead import read_ahead
 from fastkl.rows.source import Block, SourceInParts, default_rows
 from fastkl.rows.weights import Weights
@@ -55,7 +56,9 @@ class PolarsQuery(Query):
         self.names = list(frame.collect_schema().names())
 
     def batches(self, columns: list[str], rows: int) -> Generator[Any]:
-        yield from self._frame.select(columns).collect_batches(
+        # to select by a text that begins with ^ and ends with $ would be to select by a pattern
+        wanted = import_module("polars.selectors").by_name(*columns)
+        yield from self._frame.select(wanted).collect_batches(
             chunk_size=rows, maintain_order=True, lazy=True, engine="streaming"
         )
 
@@ -160,6 +163,21 @@ def is_query(source: Any) -> bool:
         return True
     in_memory = hasattr(source, "shape") or hasattr(source, "to_batches") or arrow.is_table(source)
     return hasattr(source, "__arrow_c_stream__") and not in_memory and not isinstance(source, Iterator)
+
+
+def collected(source: Any, columns: Sequence[str] | None = None) -> Any:
+    """A query's rows in memory, as a table: those of the columns that it has, or all."""
+    if hasattr(source, "read_all"):  # a reader of Arrow batches
+        return source.read_all()
+    query = query_of(source)
+    wanted = query.names if columns is None else [name for name in query.names if name in columns]
+    refuse_duplicates(query.names, query.what, [query.names.index(name) for name in wanted])
+    batches = list(query.batches(wanted, default_rows(8 * max(1, len(wanted)))))
+    if not batches:
+        raise SourceError(f"{query.what} holds no rows.")
+    if hasattr(batches[0], "vstack"):  # of polars
+        return reduce(lambda first, second: first.vstack(second), batches)
+    return arrow.import_pyarrow(query.what).Table.from_batches(batches)
 
 
 def query_of(source: Any) -> Query:

@@ -21,10 +21,14 @@ from fastkl.rows.tables import column_names, column_types, column_values, is_tab
 _DATE_CLASSES = (datetime.date, datetime.time, datetime.timedelta, np.datetime64, np.timedelta64)
 # Types of pandas, polars and Arrow begin so, in lower case.
 _DATE_TYPES = ("date", "time", "duration", "period", "month_day_nano")
+_NESTED_TYPES = ("list", "large_list", "fixed_size_list", "array(", "struct", "map<", "map(")
+_NESTED_CLASSES = (list, dict, set, np.ndarray)
+NESTED = "lists or records"  # what messages call them
 # What stands for rows that are elsewhere, by the name of its type, and what makes them rows.
 _UNREAD = {
     "LazyFrame": ("a LazyFrame", "collect it with .collect()"),
     "DuckDBPyRelation": ("a relation of duckdb", "fetch it with .df() or .pl()"),
+    "RecordBatchReader": ("a reader of Arrow batches", "read it with .read_all()"),
 }
 
 
@@ -49,9 +53,9 @@ def look(data: Any, name: str) -> Any:
     Raises
     ------
     SourceError
-        If a value is masked, or the rows are not at hand: a path, a LazyFrame, a relation.
+        If a value is masked, or the rows are not at hand: a path, a LazyFrame, a relation, a stream.
     ColumnTypeError
-        If a column holds dates or spans of time.
+        If a column holds dates or spans of time, or lists or records of values.
     TypeError
         If they are a dict, a set or an iterator.
     """
@@ -68,15 +72,14 @@ def look(data: Any, name: str) -> Any:
         return data if data.flags.aligned else data.copy()
     refuse_masked(data, name)
     for column, dtype, values in _columns(data):
-        refuse_dates(column, dtype, values, name)
+        refuse_dates_and_nested(column, dtype, values, name)
     return data
 
 
 def refuse_containers(data: Any, name: str) -> None:
     """TypeError for what holds values but no rows in order: a dict, a set, an iterator."""
-    if isinstance(data, Mapping | Set | Iterator) and not hasattr(
-        data, "toarray"
-    ):  # a sparse matrix of kind dok is a dict too
+    # A sparse matrix of kind dok is a dict too.
+    if isinstance(data, Mapping | Set | Iterator) and not hasattr(data, "toarray"):
         raise TypeError(
             f"{name} is a {type(data).__name__}, not an array or a table of rows: pass pandas.DataFrame({name}) for columns by "
             f"name, list({name}) for rows one by one, or an array."
@@ -84,11 +87,15 @@ def refuse_containers(data: Any, name: str) -> None:
 
 
 def refuse_unread(data: Any, name: str) -> None:
-    """SourceError for rows that have to be read first: a path, a polars LazyFrame, a relation of duckdb."""
+    """SourceError for rows that have to be read first: a path, a polars LazyFrame, a relation of duckdb, a stream or dataset."""
     if isinstance(data, str | bytes | os.PathLike):
         what, first = f"a path or text ({os.fspath(data)!r})", "read it, such as by pandas.read_csv or numpy.load"
     elif type(data).__name__ in _UNREAD:
         what, first = _UNREAD[type(data).__name__]
+    elif hasattr(data, "scanner") and hasattr(data, "to_table"):
+        what, first = "a dataset of pyarrow", "read it with .to_table()"
+    elif hasattr(data, "__arrow_c_stream__") and not hasattr(data, "shape") and not hasattr(data, "__len__"):
+        what, first = f"an Arrow stream ({type(data).__name__})", "make it a table with pyarrow.table"
     else:
         return
     raise SourceError(
@@ -113,16 +120,44 @@ def refuse_masked(data: Any, name: str, first_row: int = 0) -> None:
         )
 
 
-def refuse_dates(column: str, dtype: Any, values: NDArray[Any] | None, name: str) -> None:
-    """ColumnTypeError for a column of dates or spans of time, by its type or, where it holds Python objects, by its values."""
+def refuse_dates_and_nested(column: str, dtype: Any, values: NDArray[Any] | None, name: str) -> None:
+    """ColumnTypeError for a column of dates or spans of time, or of lists or records: by its type or, where it holds Python
+    objects, by its values.
+    """
+    objects, kinds = _objects(values)
+    _refuse_nested(column, dtype, objects, kinds, name)
     if is_date_type(dtype):
         raise date_error(column, dtype, name)
-    if values is not None and values.dtype.kind == "O":
-        _refuse_date_objects(values, column, name)
+    _refuse_date_objects(objects, kinds, column, name)
+
+
+def refuse_nested(column: str, dtype: Any, values: NDArray[Any] | None, name: str) -> None:
+    """ColumnTypeError for a column whose cells hold several values each."""
+    _refuse_nested(column, dtype, *_objects(values), name)
+
+
+def _objects(values: NDArray[Any] | None) -> tuple[list[Any], set[type]]:
+    """The values that are Python objects, and their types."""
+    objects = [] if values is None or values.dtype.kind != "O" else values.ravel().tolist()
+    return objects, set(map(type, objects))
+
+
+def _refuse_nested(column: str, dtype: Any, objects: list[Any], kinds: set[type], name: str) -> None:
+    what = dtype if str(dtype).lower().startswith(_NESTED_TYPES) else None
+    if what is None and any(issubclass(kind, _NESTED_CLASSES) for kind in kinds):
+        row, value = next((i, value) for i, value in enumerate(objects) if isinstance(value, _NESTED_CLASSES))
+        what = f"{value!r} in row {row}"
+    if what is not None:
+        raise ColumnTypeError(
+            # scikit-learn's checks of estimators look for "argument must be ... string ... number"
+            f"{name}: {column[0].upper()}{column[1:]} holds {NESTED} ({what}), neither numbers nor labels: a cell of the "
+            "argument must be one string or number. Make each of their parts a column of its own, or leave the column out."
+        )
 
 
 def is_date_type(dtype: Any) -> bool:
     """Whether a type of NumPy, pandas, polars or Arrow is one of dates, times or spans of time, or of categories of such."""
+    dtype = getattr(dtype, "pyarrow_dtype", dtype)  # of pandas' columns of Arrow arrays
     of_categories = getattr(getattr(dtype, "categories", None), "dtype", None)
     if of_categories is not None:
         return is_date_type(of_categories)
@@ -195,10 +230,9 @@ def _columns(data: Any) -> Iterator[tuple[str, Any, NDArray[Any] | None]]:
             yield named(j, None), dtype, values[:, j] if values.ndim > 1 else values
 
 
-def _refuse_date_objects(values: NDArray[Any], column: str, name: str) -> None:
+def _refuse_date_objects(objects: list[Any], kinds: set[type], column: str, name: str) -> None:
     """Refuse dates among Python objects; a missing one among labels or numbers is a missing value."""
-    objects = values.ravel().tolist()
-    kinds = {kind for kind in set(map(type, objects)) if _is_date_class(kind)}
+    kinds = {kind for kind in kinds if _is_date_class(kind)}
     if not kinds:
         return
     dates = [(i, value) for i, value in enumerate(objects) if type(value) in kinds]
@@ -243,7 +277,7 @@ def numbers(column: NDArray[Any], where: str) -> NDArray[Any]:
 
 def first_non_number(column: NDArray[Any], *, or_missing: bool = False) -> tuple[int, Any] | None:
     """Row and value of the first entry that is not a number, nor missing unless that is asked for; None if there is none."""
-    for row, value in enumerate(column.tolist() if column.dtype.kind == "O" else column):
+    for row, value in enumerate(column.tolist()):
         try:
             float(value)
         except (TypeError, ValueError):

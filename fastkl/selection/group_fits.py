@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from html import escape
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,11 +13,14 @@ from numpy.typing import ArrayLike, NDArray
 from fastkl._core.array_types import Floats, Params
 from fastkl._core.rows import Rows
 from fastkl.density import DensityMLE
+from fastkl.divergence.interval_picture import interval_pictures
 from fastkl.exceptions import SourceError
 from fastkl.families.univariate import UnivariateFamily
 from fastkl.rows.columns import listed
 from fastkl.rows.tables import column_names
-from fastkl.selection.group_keys import sorted_groups
+from fastkl.selection.group_keys import SortedRows, sorted_groups
+
+_SHOWN = 20  # lines of the table in a notebook: there may be millions
 
 
 @dataclass(frozen=True, repr=False)
@@ -30,13 +34,13 @@ class GroupFits:
     columns : list of str
         Names of the fitted columns.
     n_rows : ndarray of shape (g,)
-        Rows of each group.
+        Rows of each group, of positive weight.
     families : ndarray of str of shape (g, d)
         The family taken; empty where there is no fit.
     params, standard_errors : dict of ndarray of shape (g, d)
         By parameter; nan where the family has no such parameter, or there is no fit or no standard error.
     mean_log_likelihood : ndarray of shape (g, d)
-        Nats per row, on the rows of the fit.
+        Nats per row (per unit of weight), on the rows of the fit.
     verdicts : ndarray of str of shape (g, d)
         Why there is no fit, or which parameter is at its boundary; empty where nothing is to be said.
     candidates : list of Family
@@ -45,6 +49,8 @@ class GroupFits:
         BIC or AIC of the family taken; inf where there is no fit.
     chosen : ndarray of int of shape (g, d)
         Its number among the candidates; -1 where there is no fit.
+    total_weight : ndarray of shape (g,), default=None
+        Sum of the weights of each group; None without weights.
 
     Examples
     --------
@@ -71,6 +77,7 @@ class GroupFits:
     candidates: list[UnivariateFamily]
     criterion: Floats
     chosen: NDArray[np.intp]
+    total_weight: Floats | None = None
 
     def density(self, *group: Any, column: Any = None) -> DensityMLE:
         """The density of one group.
@@ -132,20 +139,22 @@ class GroupFits:
             raise KeyError(f"There is no group {', '.join(map(str, group))}.")
         return int(np.argmax(same))
 
-    def score(self, X: Any, by: Any) -> Floats:
+    def score(self, X: Any, by: Any, sample_weight: Any = None) -> Floats:
         """Mean log-density of other rows, such as held-out or newer ones, by the density of their group.
 
         Parameters
         ----------
         X : data frame or array-like of shape (n,) or (n, d)
-            The rows, with the columns of the fit: found by name in a table, where others do not matter.
+            The rows, as for ``fit_groups``, with the columns of the fit: found by name in a table, where others do not matter.
         by : str, sequence of str, or array-like of shape (n,)
             What makes a group, as for ``fit_groups``.
+        sample_weight : array-like of shape (n,) or str, default=None
+            Weights, or the name of their column, as for ``fit_groups``.
 
         Returns
         -------
         ndarray of shape (g, d)
-            Nats per row, in the order of ``groups``; nan for a group that has no fit, or no row here.
+            Nats per row, in the order of ``groups``; nan for a group that has no fit, or no row (of positive weight) here.
 
         Raises
         ------
@@ -163,7 +172,8 @@ class GroupFits:
         """
         names = column_names(X)
         wanted = None if names is None else [name for own in self.columns for name in names if str(name) == own]
-        values, labels, groups, starts = sorted_groups(X, by, wanted)
+        rows = sorted_groups(X, by, wanted, sample_weight)
+        labels, groups = rows.columns, rows.groups
         if len(labels) != len(self.columns) or len(groups) != len(self.groups):
             raise SourceError(
                 f"The fit has the columns {listed(self.columns)} in groups by {listed(list(self.groups))}; these rows have "
@@ -171,16 +181,19 @@ class GroupFits:
             )
         places = {label: i for i, label in enumerate(zip(*self.groups.values(), strict=True))}
         scores = np.full(self.families.shape, np.nan)
-        for label, start, stop in zip(zip(*groups.values(), strict=True), starts[:-1], starts[1:], strict=True):
+        for label, start, stop in zip(
+            zip(*groups.values(), strict=True), rows.starts[:-1], rows.starts[1:], strict=True
+        ):
             i = places.get(label)
             if i is None:
                 raise SourceError(
                     f"The group {', '.join(map(str, label))} was not there in the fit: leave its rows out."
                 )
-            for j in np.flatnonzero(self.chosen[i] >= 0):
+            for j in np.flatnonzero(self.chosen[i] >= 0) if stop > start else ():
                 family = self.candidates[self.chosen[i, j]]
                 own = {name: self.params[name][i, j : j + 1] for name in family.parameter_names}
-                scores[i, j] = log_density_of(family, own, 0, values[start:stop, j]).mean()
+                weights = None if rows.weights is None else rows.weights[start:stop]
+                scores[i, j] = np.average(log_density_of(family, own, 0, rows.values[start:stop, j]), weights=weights)
         return scores
 
     def to_frame(self) -> Any:
@@ -189,13 +202,16 @@ class GroupFits:
         Returns
         -------
         pandas.DataFrame
-            Labels of the group, column, n_rows, family, a column for each parameter and its standard error,
-            mean_log_likelihood, verdict. Labels whose name is one of the others, such as "family", stand under "family_group".
+            Labels of the group, column, n_rows, total_weight if there were weights, family, a column for each parameter and its
+            standard error, mean_log_likelihood, verdict. Labels whose name is one of the others, such as "family", stand under
+            "family_group".
         """
         import pandas as pd  # only here: the library does without it
 
         g, d = self.families.shape
         found = {"column": np.tile(np.array(self.columns, dtype=object), g), "n_rows": np.repeat(self.n_rows, d)}
+        if self.total_weight is not None:
+            found["total_weight"] = np.repeat(self.total_weight, d)
         found["family"] = self.families.ravel()
         for name, values in self.params.items():
             found |= {name: values.ravel(), f"{name}_error": self.standard_errors[name].ravel()}
@@ -213,19 +229,63 @@ class GroupFits:
         words = [f"{n} {what}{'' if n == 1 else 's'}" for n, what in ((g, "group"), (d, "column"))]
         return f"GroupFits({', '.join(words)}: {', '.join(reversed(parts))})"
 
+    def _repr_html_(self) -> str:
+        d = len(self.columns)
+        shown = [divmod(line, d) for line in range(min(self.families.size, _SHOWN))]
+        head = [*self.groups, *(["column"] if d > 1 else []), "rows"]
+        head += ["weight"] if self.total_weight is not None else []
+        head += ["family", "parameters", "mean log-lik.", "verdict"]
+        lines = ["".join(f"<td>{escape(cell)}</td>" for cell in self._cells(i, j)) for i, j in shown]
+        family = self.candidates[0]
+        if len(self.candidates) == 1 and family.free_names():
+            # of one family the groups are compared in its first parameter, on one axis
+            name = family.free_names()[0]
+            values, errors = (np.array([of[name][at] for at in shown]) for of in (self.params, self.standard_errors))
+            lows, highs = ((values + side * 1.96 * errors).tolist() for side in (-1.0, 1.0))
+            pictures = interval_pictures(values.tolist(), lows, highs, name)
+            lines = [f"{line}<td>{picture}</td>" for line, picture in zip(lines, pictures, strict=True)]
+            head.append(f"{name}, 95 % interval")
+        more = self.families.size - len(shown)
+        note = f"<div>and {more} more: to_frame() has them all</div>" if more else ""
+        body = "".join(f"<tr>{line}</tr>" for line in lines)
+        table = f"<table><tr>{''.join(f'<th>{escape(str(cell))}</th>' for cell in head)}</tr>{body}</table>"
+        return f"<div><div>{escape(repr(self))}</div>{table}{note}</div>"
 
-def no_fits(
-    groups: dict[str, NDArray[Any]],
-    columns: Sequence[Any],
-    n_rows: NDArray[np.intp],
-    candidates: list[UnivariateFamily],
-) -> GroupFits:
+    def _cells(self, i: int, j: int) -> list[str]:
+        """A group and column in words, without a picture."""
+        cells = [str(labels[i]) for labels in self.groups.values()] + (
+            [self.columns[j]] if len(self.columns) > 1 else []
+        )
+        cells.append(str(self.n_rows[i]))
+        if self.total_weight is not None:
+            cells.append(f"{self.total_weight[i]:.6g}")
+        parameters = []
+        for name, values in self.params.items():
+            error = self.standard_errors[name][i, j]
+            if not np.isnan(values[i, j]):
+                parameters.append(f"{name} {values[i, j]:.4g}" + (f" ± {error:.2g}" if error > 0.0 else ""))
+        mean = self.mean_log_likelihood[i, j]
+        shown = "" if np.isnan(mean) else f"{mean:.4f}"
+        return [*cells, self.families[i, j], ", ".join(parameters), shown, self.verdicts[i, j]]
+
+
+class Found(NamedTuple):
+    """One family's fits to groups: parameters and errors of each, its total log-likelihood, and whether all were reached."""
+
+    params: Params
+    standard_errors: Params
+    total: Floats
+    converged: bool
+
+
+def no_fits(rows: SortedRows, candidates: list[UnivariateFamily]) -> GroupFits:
     """The result before any group has a fit."""
-    shape = (len(n_rows), len(columns))
+    n_rows = np.diff(rows.starts)
+    shape = (len(n_rows), len(rows.columns))
     names = dict.fromkeys(name for family in candidates for name in family.parameter_names)
     return GroupFits(
-        groups=groups,
-        columns=[str(name) for name in columns],
+        groups=rows.groups,
+        columns=[str(name) for name in rows.columns],
         n_rows=n_rows,
         families=np.full(shape, "", dtype=object),
         params={name: np.full(shape, np.nan) for name in names},
@@ -235,24 +295,23 @@ def no_fits(
         candidates=candidates,
         criterion=np.full(shape, np.inf),
         chosen=np.full(shape, -1, dtype=np.intp),
+        total_weight=rows.total_weights(),
     )
 
 
-def take(
-    result: GroupFits, k: int, model: DensityMLE, total: Floats, at: tuple[NDArray[np.intp], int], by: str
-) -> None:
+def take(result: GroupFits, k: int, fits: Found, at: tuple[NDArray[np.intp], int], by: str) -> None:
     """Keep candidate k as fitted to the groups and the column ``at``, where the criterion ``by`` prefers it to what is there."""
     family, (indices, column) = result.candidates[k], at
-    n, parameters = result.n_rows[indices], len(family.free_names())
-    value = -2.0 * total + parameters * (np.log(n) if by == "bic" else 2.0)
+    n = (result.n_rows if result.total_weight is None else result.total_weight)[indices]
+    value = -2.0 * fits.total + len(family.free_names()) * (np.log(n) if by == "bic" else 2.0)
     better = (value < result.criterion[indices, column]) | (result.chosen[indices, column] < 0)
-    kept, errors = indices[better], model.standard_errors_
+    kept = indices[better]
     for name in result.params:
-        found, error = model.params_.get(name), errors.get(name)
+        found, error = fits.params.get(name), fits.standard_errors.get(name)
         result.params[name][kept, column] = np.nan if found is None else found[better]
         result.standard_errors[name][kept, column] = np.nan if error is None else error[better]
     result.families[kept, column] = family.name
-    result.mean_log_likelihood[kept, column] = (total / n)[better]
+    result.mean_log_likelihood[kept, column] = (fits.total / n)[better]
     result.verdicts[kept, column] = ""
     result.criterion[kept, column], result.chosen[kept, column] = value[better], k
     for name in family.free_names():

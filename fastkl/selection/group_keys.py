@@ -7,7 +7,7 @@ numbers; texts and other objects are looked up, and only the distinct ones sorte
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,27 +18,55 @@ from fastkl.exceptions import ColumnTypeError, SourceError
 from fastkl.rows.batch import Choice, as_batch
 from fastkl.rows.columns import as_list, listed
 from fastkl.rows.missing import missing
+from fastkl.rows.queries import collected, is_query
 from fastkl.rows.reading import refuse_unread
 from fastkl.rows.tables import column_names, column_values
+from fastkl.rows.weights import read_weights
 
 _PIECE = 1 << 18  # labels that are compared at a time
 _SPARSE = 4  # places for each row, at most, in a table of whole numbers by which labels are found
 
 
-def sorted_groups(X: Any, by: Any, columns: Any) -> tuple[Floats, list[str], dict[str, NDArray[Any]], NDArray[np.intp]]:
-    """Values (n, d) in the order of their groups, names of the columns, labels of the groups, and where each group starts."""
+class SortedRows(NamedTuple):
+    """Rows in the order of their groups, without those of weight 0.
+
+    ``values`` (n, d) and their ``weights`` (n,), if there are any; names of the ``columns``; labels of the ``groups`` (g,), by
+    what makes them; and where each group ``starts`` (g + 1,).
+    """
+
+    values: Floats
+    weights: Floats | None
+    columns: list[str]
+    groups: dict[str, NDArray[Any]]
+    starts: NDArray[np.intp]
+
+    def total_weights(self) -> Floats | None:
+        """The weight of each group, if there are weights."""
+        if self.weights is None:
+            return None
+        # sums of a group alone: a difference of running sums would depend on the groups before it
+        totals = np.zeros(len(self.starts) - 1)
+        some = np.diff(self.starts) > 0
+        totals[some] = np.add.reduceat(self.weights, self.starts[:-1][some])
+        return totals
+
+
+def sorted_groups(X: Any, by: Any, columns: Any, sample_weight: Any = None) -> SortedRows:
+    """The rows of a table in the order of their groups; weights are one for each row, or the name of a column."""
+    X = _in_memory(X, by, columns, sample_weight)
     refuse_unread(X, "X")
     names = column_names(X)
     keys = _keys(X, by, names)
+    in_table = sample_weight if isinstance(sample_weight, str) else None
     if columns is not None:
         columns = as_list(columns)
     elif names is not None:
-        columns = [name for name in names if name not in keys]
+        columns = [name for name in names if name not in keys and (in_table is None or name != in_table)]
     if not hasattr(X, "shape") and names is None:
         X = np.asarray(X)
     if getattr(X, "ndim", 2) == 1:
         X = np.asarray(X).reshape(-1, 1)
-    batch = as_batch(X, Choice(columns), "X")
+    batch = as_batch(X, Choice(columns, in_table), "X")
     values = np.asarray(batch.X)
     labels = batch.names or [f"x{j}" if values.shape[1] > 1 else "x" for j in range(values.shape[1])]
     for name, key in keys.items():
@@ -48,21 +76,44 @@ def sorted_groups(X: Any, by: Any, columns: Any) -> tuple[Floats, list[str], dic
             raise SourceError(
                 f"The group {name!r} is missing in row {int(np.argmax(lost))}: drop such rows, or name it."
             )
-    _refuse_not_finite(values, labels)
+    if in_table is None:
+        _refuse_other_index(X, sample_weight, "sample_weight")
+    weights = read_weights(batch.weights if in_table is not None else sample_weight, len(values))
+    _refuse_not_finite(values, labels, weights)
     plain = {name: np.asarray(key) for name, key in keys.items()}
     order, starts = _order(plain)
     first = starts[:-1] if order is None else order[starts[:-1]]
     if order is not None:
         values = values[order]
-    return values, labels, {name: key[first] for name, key in plain.items()}, starts
+        weights = None if weights is None else weights[order]
+    if weights is not None and not weights.all():
+        there = weights > 0.0
+        values, weights = values[there], weights[there]
+        starts = np.append(0, np.cumsum(there))[starts]
+    return SortedRows(values, weights, labels, {name: key[first] for name, key in plain.items()}, starts)
 
 
-def _refuse_not_finite(values: Floats, labels: Sequence[str]) -> None:
-    """SourceError that names the first NaN or infinity."""
+def _in_memory(X: Any, by: Any, columns: Any, sample_weight: Any) -> Any:
+    """The rows of a LazyFrame, relation, dataset or stream, of which only the columns that are needed are read."""
+    if not is_query(X) and not hasattr(X, "read_all"):
+        return X
+    if columns is None or not all(isinstance(name, str) for name in as_list(columns)):
+        return collected(X)
+    keys = [by] if isinstance(by, str) else by if isinstance(by, list | tuple) else []
+    return collected(X, [name for name in (*keys, *as_list(columns), sample_weight) if isinstance(name, str)])
+
+
+def _refuse_not_finite(values: Floats, labels: Sequence[str], weights: Floats | None) -> None:
+    """SourceError that names the first NaN or infinity; rows of weight 0 count as absent, whatever they hold."""
     with np.errstate(over="ignore", invalid="ignore"):
         sums_up = np.isfinite(values.sum())  # in one look, of finite values that are not huge
-    if not sums_up and not np.isfinite(values).all():
-        row, j = (int(i) for i in np.argwhere(~np.isfinite(values))[0])
+    if sums_up:
+        return
+    bad = ~np.isfinite(values)
+    if weights is not None:
+        bad[weights == 0.0] = False
+    if bad.any():
+        row, j = (int(i) for i in np.argwhere(bad)[0])
         raise SourceError(f"Row {row} of column {labels[j]!r} holds {values[row, j]}: fit_groups needs finite values.")
 
 
@@ -73,7 +124,7 @@ def _keys(X: Any, by: Any, names: list[Any] | None) -> dict[str, NDArray[Any]]:
     """The labels of the rows, by the names of what makes the groups."""
     wanted = _wanted(X, by, names)
     if wanted is None:
-        _refuse_other_index(X, by)
+        _refuse_other_index(X, by, "by")
         key = np.asanyarray(by)  # masks have to be seen
         if key.ndim != 1:
             raise ValueError(
@@ -107,12 +158,13 @@ def _wanted(X: Any, by: Any, names: list[Any] | None) -> list[Any] | None:
     return list(by) if any(name in names for name in by) or len(by) != len(X) else None
 
 
-def _refuse_other_index(X: Any, by: Any) -> None:
+def _refuse_other_index(X: Any, given: Any, name: str) -> None:
     """ValueError where two things of pandas are in different orders: pandas itself would go by the index."""
-    if hasattr(X, "iloc") and hasattr(by, "iloc") and len(X) == len(by) and not by.index.equals(X.index):
+    if hasattr(X, "iloc") and hasattr(given, "iloc") and len(X) == len(given) and not given.index.equals(X.index):
+        what = "labels belong" if name == "by" else "weights belong"
         raise ValueError(
-            "by has another index than X. Pass by.loc[X.index] if labels belong to rows by the index, or by.to_numpy() if by "
-            "their order."
+            f"{name} has another index than X. Pass {name}.loc[X.index] if {what} to rows by the index, or {name}.to_numpy() if "
+            "by their order."
         )
 
 

@@ -16,7 +16,7 @@ from fastkl._core.array_types import Floats
 from fastkl.divergence.options import also_by_rng, as_random_state
 from fastkl.exceptions import ColumnTypeError
 from fastkl.rows.columns import column_numbers, named
-from fastkl.rows.reading import look, refuse_unread
+from fastkl.rows.reading import NESTED, look, refuse_unread
 from fastkl.rows.tables import NamedArray, column_names, columns_of, is_table
 from fastkl.rows.weights import read_weights
 from fastkl.selection.candidates import JOINT, Candidates, column_candidates, outside_support, warn_of_atom
@@ -269,7 +269,7 @@ def _columns(X: Any, angles: Any, keep: Any, asked: Any) -> tuple[list[tuple[Col
     """The columns to rank, each with its families; those left out with the reason; and the number of rows."""
     refuse_unread(X, "X")
     names = column_names(X) if is_table(X) else None
-    left_out = {} if names is None else _dates(X, names)
+    left_out = {} if names is None else _dates_and_nested(X, names)
     if left_out and names is not None:
         kept = [j for j, name in enumerate(names) if str(name) not in left_out]
         X = columns_of(X, kept) if kept else None
@@ -311,14 +311,15 @@ def _columns(X: Any, angles: Any, keep: Any, asked: Any) -> tuple[list[tuple[Col
     return found, left_out, len(values[0])
 
 
-def _dates(X: Any, names: Sequence[Any]) -> dict[Any, str]:
-    """Columns of a table that hold dates or spans of time, with a sentence each."""
+def _dates_and_nested(X: Any, names: Sequence[Any]) -> dict[Any, str]:
+    """Columns of a table that hold dates or spans of time, or lists or records, with a sentence each."""
     found = {}
     for j, name in enumerate(names):
         try:
             look(columns_of(X, [j]), "X")
-        except ColumnTypeError:
-            found[str(name)] = "holds dates or times, which are neither numbers nor labels"
+        except ColumnTypeError as error:
+            what = NESTED if NESTED in str(error) else "dates or times"
+            found[str(name)] = f"holds {what}, which are neither numbers nor labels"
     return found
 
 

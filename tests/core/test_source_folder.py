@@ -11,6 +11,10 @@ import pytest
 import fastkl
 
 ROOT = Path(fastkl.__file__).parent
+pytestmark = pytest.mark.skipif(
+    not ROOT.joinpath("_core", "_threads.pyx").exists(),
+    reason="the package under test is installed, without its sources",
+)
 
 
 @pytest.mark.parametrize(

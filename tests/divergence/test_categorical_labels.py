@@ -11,7 +11,7 @@ import pytest
 from fastkl.divergence.categorical_entropy import categorical_entropy
 from fastkl.divergence.categorical_kl import categorical_cross_entropy, categorical_kl
 from fastkl.divergence.discrete import discrete_kl
-from fastkl.exceptions import DegenerateDataError, SupportError
+from fastkl.exceptions import ColumnTypeError, DegenerateDataError, SupportError
 
 ENTROPIES = (
     "plugin", "miller_madow", "zhang", "chao_wang_jost", "chao_shen", "grassberger", "james_stein", "nsb"
@@ -185,6 +185,12 @@ def test_diagnostics_of_entropy():
     assert repr(biased).endswith("bias suspected)")
 
 
+class Unhashable:
+    """Neither a label nor a list."""
+
+    __hash__ = None
+
+
 @pytest.mark.parametrize(
     ("x", "options", "error", "message"),
     [
@@ -201,7 +207,8 @@ def test_diagnostics_of_entropy():
         (["a", "b"], {"sample_weight": [1.0, -1.0]}, ValueError, "row 1"),
         (["a", "b"], {"sample_weight": [0.0, 0.0]}, ValueError, "in every row"),
         ([["a"], ["b", "c"]], {}, ValueError, "Row 1 of x has 2 values"),
-        (np.array([["a"], ["b", "c"]], dtype=object), {}, ValueError, "hashable"),
+        (np.array([["a"], ["b", "c"]], dtype=object), {}, ColumnTypeError, r"lists or records \(\['a'\] in row 0\)"),
+        (np.array([Unhashable()], dtype=object), {}, ValueError, "hashable"),
         (np.zeros((2, 2, 2)), {}, ValueError, "shape"),
         (["a"], {"method": "best"}, ValueError, "choose one of"),
     ],

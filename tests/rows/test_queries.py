@@ -9,7 +9,14 @@ import pyarrow as pa
 import pytest
 from pyarrow import dataset, parquet
 
-from fastkl import DensityMLE, SourceError, kl_divergence_batches
+from fastkl import (
+    DensityMLE,
+    SourceError,
+    compare_tables,
+    kl_divergence,
+    kl_divergence_batches,
+    rank_families,
+)
 from fastkl.rows import open_source
 
 RNG = np.random.default_rng(0)
@@ -237,3 +244,29 @@ def test_results_that_wait_hold_no_rows():
     assert (left.X.shape, left.first_row) == (block.X.shape, block.first_row)
     assert left.X.base is not block.X
     assert left.X.strides == (0, 0)
+
+
+@pytest.mark.parametrize("name", ["^a.*$", "*", "a.b", ".a", "[0]"])
+def test_names_that_an_engine_could_take_for_a_pattern_or_a_path(query, name):
+    table = pa.table({name: X[:, 0], "a1": X[:, 1]})
+    for columns in ([name], [name, "a1"]):
+        found = DensityMLE("normal").fit_batches(query(table), columns=columns)
+        np.testing.assert_allclose(found.params_["loc"], X[:, : len(columns)].mean(axis=0), rtol=1e-12)
+
+
+def test_streams_where_rows_are_needed():
+    table = TABLE.select(["a"])
+    streams = {
+        r"a reader of Arrow batches.*\.read_all\(\)": table.to_reader(),
+        r"a dataset of pyarrow.*\.to_table\(\)": dataset.dataset(table),
+        r"an Arrow stream \(Once\).*pyarrow\.table": Once(table),
+    }
+    model = DensityMLE().fit(X[:, :1])
+    for message, stream in streams.items():
+        calls = [
+            lambda rows: DensityMLE().fit(rows), model.score, lambda rows: kl_divergence(rows, X[:, :1]),
+            lambda rows: compare_tables(rows, table), rank_families,
+        ]  # fmt: skip
+        for call in calls:
+            with pytest.raises(SourceError, match=f"is {message}"):
+                call(stream)

@@ -1,5 +1,7 @@
 """``fit_groups``: each group's numbers are those of a fit to its rows alone, and what can't be fitted says why."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -191,3 +193,37 @@ def test_one_column_by_its_name():
         np.testing.assert_array_equal(
             found.params["shape"], fit_groups(FRAME, "site", "gamma", columns=["a"]).params["shape"]
         )
+
+
+def pictured(html):
+    """Places of the dots of a notebook's table, line by line."""
+    return [re.findall(r'cx="([-.0-9]+)"', line) for line in html.split("<tr>")[2:]]
+
+
+def test_a_notebook_shows_the_groups():
+    frame = FRAME.assign(site="<" + FRAME.site)
+    found = fit_groups(frame, "site", "gamma", columns="a")
+    html = found._repr_html_()
+    assert html.count("<tr>") == 21
+    assert "<div>and 40 more: to_frame() has them all</div>" in html
+    assert "<td>&lt;g00</td>" in html
+    assert f"<td>{found.n_rows[3]}</td><td>gamma</td><td>shape {found.params['shape'][3, 0]:.4g} ± " in html
+    assert "<th>shape, 95 % interval</th>" in html
+    dots = [float(place) for (place,) in pictured(html)]  # on one axis: as far apart as the shapes
+    shapes = found.params["shape"][:20, 0]
+    np.testing.assert_allclose(np.corrcoef(dots, shapes)[0, 1], 1.0, atol=1e-3)
+
+
+def test_a_notebook_shows_what_has_no_fit_and_several_families_and_columns():
+    frame = pd.DataFrame({"k": [1] * 30 + [2] * 30 + [3], "a": np.append(VALUES[:60, 0], 1.0), "b": 2.5, "w": 2.0})
+    html = fit_groups(frame, "k", ["gamma", "normal"], sample_weight="w")._repr_html_()
+    assert html.count("<tr>") == 7
+    assert "<svg" not in html  # no parameter that all groups have
+    assert (
+        "<td>1</td><td>b</td><td>30</td><td>60</td><td></td><td></td><td></td><td>the column is constant: 2.5" in html
+    )
+    assert html.count("1 row, fewer than min_rows=2") == 2
+    assert "more: to_frame()" not in html
+    bare = fit_groups(frame, "k", "gamma", columns="b")._repr_html_()
+    assert bare.count("<tr>") == 4
+    assert "<svg" not in bare
