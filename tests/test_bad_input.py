@@ -2,6 +2,7 @@
 
 import datetime
 import re
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from sklearn.preprocessing import StandardScaler
 import fastkl
 from fastkl import DensityMLE, KLDivergence, ProductDensity, TransformedDensity
 from fastkl.cli import main
+from fastkl.exceptions import SourceError
 from fastkl.selection import cross_validated_log_density
 
 pd = pytest.importorskip("pandas")
@@ -141,12 +143,21 @@ def with_value(value, dtype=float):
     return rows
 
 
+def with_object(value):
+    """The same of a value that may be a list or an array."""
+    rows = X.astype(object)
+    rows[3, 1:] = np.fromiter([value], dtype=object)
+    return rows
+
+
 NO_NUMBERS = {
     "NaN": with_value(np.nan),
     "inf": with_value(np.inf),
     "-inf": with_value(-np.inf, np.float32),
     "complex": with_value(1j, complex),
     "text": with_value("abc", object),
+    "beyond floats": with_value(10**400, object),
+    "list": pd.DataFrame({"x": X[:, 0], "y": pd.Series([[2.0] if i == 3 else 1.0 for i in range(N)], dtype=object)}),
     "pandas NaN": pd.DataFrame(with_value(np.nan), columns=["x", "y"]),
     "polars null": pl.DataFrame({"x": X[:, 0], "y": [None if i == 3 else float(i) for i in range(N)]}),
     "one name twice": pd.DataFrame(X, columns=["x", "x"]),
@@ -181,6 +192,32 @@ def test_a_column_of_numbers_and_texts_is_no_sample(values):
 def test_a_column_of_numbers_and_other_objects_is_no_sample():
     with pytest.raises(fastkl.ColumnTypeError, match="b'x' in row 1 of column 0"):
         fastkl.empirical(np.array([1.0, b"x", 2.0], dtype=object))
+
+
+@pytest.mark.parametrize("call", IN_BATCHES)
+@pytest.mark.parametrize("value", [10**400, Fraction(10**400, 3), [1.0], np.ones(2), {}])
+def test_objects_in_batches_that_are_neither_numbers_nor_labels(call, value):
+    with pytest.raises(SourceError, match="row 3, column 1 holds"):
+        IN_BATCHES[call]([with_object(value)])
+
+
+@pytest.mark.parametrize("call", ["fit", "fit labels", "partial_fit", "score", "score labels", "product", "mixture"])
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        (pd.DataFrame(), "empty|0 sample"),
+        (pd.DataFrame({"x": [], "y": []}), "empty|0 sample"),
+        ([[1.0, 2.0], [3.0, 4.0], [5.0]], "X: row 0 has length 2, row 2 has length 1"),
+        ([[1.0, 2.0], 3.0], "X: row 0 has length 2, row 1 is a single value"),
+        ([{"x": 1.0, "y": 2.0}] * N, "X is a list of dicts: make a table of them by pandas.DataFrame"),
+        (np.rec.fromarrays(X.T, names="x,y"), "records with the fields 'x', 'y': pass pandas.DataFrame"),
+        (pd.DataFrame({"x": pd.arrays.SparseArray(X[:, 0]), "y": pd.arrays.SparseArray(X[:, 1])}), "sparse.to_dense"),
+    ],
+    ids=["no columns", "no rows", "uneven", "number", "dicts", "records", "sparse"],
+)
+def test_rows_of_another_form_are_refused_by_name(call, bad, message):
+    with pytest.raises(ValueError, match=message):
+        IN_MEMORY[call](bad)
 
 
 @pytest.mark.parametrize("call", IN_BATCHES)
@@ -226,7 +263,18 @@ def test_an_unset_mask_and_booleans_are_read_as_numbers():
     np.testing.assert_array_equal(DensityMLE("bernoulli").fit_batches(flags).params_["probability"], expected)
 
 
-@pytest.mark.parametrize("weights", [DAYS, SPANS, np.ma.array(np.ones(N), mask=np.arange(N) == 3), ["a"] * N])
+@pytest.mark.parametrize(
+    "weights",
+    [
+        DAYS,
+        SPANS,
+        np.ma.array(np.ones(N), mask=np.arange(N) == 3),
+        ["a"] * N,
+        10**400,
+        [10**400] * N,
+        [[1.0], [2.0, 3.0]],
+    ],
+)
 def test_such_weights_are_refused(weights):
     for call in (
         lambda: DensityMLE("normal").fit(X, sample_weight=weights),

@@ -23,6 +23,7 @@ from fastkl._core._threads import effective_n_threads
 from fastkl._core.rows import Rows
 from fastkl._core.warned import are_names_compared
 from fastkl.density.parametric.frozen import family_of, is_frozen, scipy_name
+from fastkl.exceptions import SourceError
 from fastkl.families.base import Family
 from fastkl.rows.checks import raise_if_missing
 from fastkl.rows.columns import listed, refuse_duplicates
@@ -114,6 +115,7 @@ def read_array(estimator: BaseEstimator, X: ArrayLike, labels: bool, reset: bool
     X = look(X, "X")
     if is_table(X):
         refuse_duplicates(column_names(X) or [], "X")
+    _refuse_other_forms(X)
     dtype = None if labels else [np.float64, np.float32]
     name = type(estimator).__name__
     try:
@@ -138,6 +140,20 @@ def read_array(estimator: BaseEstimator, X: ArrayLike, labels: bool, reset: bool
             f"Row {row}, {column} holds {value!r}, which is not a number. Leave the column out or encode it; labels as they are "
             f"can be fitted by a categorical family. ({error})"
         ) from error
+
+
+def _refuse_other_forms(X: Any) -> None:
+    """SourceError for rows that scikit-learn would read as something else, with the call that makes what is meant of them."""
+    fields = getattr(getattr(X, "dtype", None), "names", None)
+    if fields:
+        raise SourceError(
+            f"X is an array of records with the fields {listed(fields)}: pass pandas.DataFrame(X), or "
+            "numpy.lib.recfunctions.structured_to_unstructured(X)."
+        )
+    if is_table(X) and 0 in X.shape:
+        raise SourceError(f"X is an empty table: {X.shape[0]} rows, {X.shape[1]} columns.")
+    if hasattr(X, "iloc") and hasattr(X, "sparse"):
+        raise SourceError("X is a table of sparse columns; pass a dense one, X.sparse.to_dense().")
 
 
 def raise_if_other_names(estimator: BaseEstimator, other: BaseEstimator) -> None:

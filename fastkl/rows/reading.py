@@ -7,7 +7,8 @@ these are Python objects.
 
 import datetime
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from numbers import Rational
 from typing import Any
 
 import numpy as np
@@ -16,9 +17,11 @@ from numpy.typing import NDArray
 from fastkl.exceptions import ColumnTypeError, SourceError
 from fastkl.rows.columns import Names, named
 from fastkl.rows.missing import is_missing, missing
-from fastkl.rows.tables import column_names, column_types, column_values, is_table
+from fastkl.rows.tables import as_table, column_names, column_types, column_values, is_table
 
 _DATE_CLASSES = (datetime.date, datetime.time, datetime.timedelta, np.datetime64, np.timedelta64)
+# Cells that hold several values each: no numbers, and no labels, since they have no hash by which to tell them apart.
+_CONTAINERS = (list, dict, set, np.ndarray)
 # Types of pandas, polars and Arrow begin so, in lower case.
 _DATE_TYPES = ("date", "time", "duration", "period", "month_day_nano")
 # What stands for rows that are elsewhere, by the name of its type, and what makes them rows.
@@ -49,11 +52,13 @@ def look(data: Any, name: str) -> Any:
     Raises
     ------
     SourceError
-        If a value is masked, or the rows are not at hand: a path, a LazyFrame, a relation.
+        If a value is masked or beyond the range of floats, rows of a list are of different lengths, or the rows are not at hand:
+        a path, a LazyFrame, a relation.
     ColumnTypeError
-        If a column holds dates or spans of time.
+        If a column holds dates, spans of time, or lists and the like.
     """
     refuse_unread(data, name)
+    data = as_table(data)
     if type(data) is not np.ndarray and all(hasattr(data, part) for part in ("__dlpack__", "shape", "ndim")):
         data = _shared(data, name)
     if isinstance(data, list | tuple):
@@ -100,11 +105,18 @@ def refuse_masked(data: Any, name: str, first_row: int = 0) -> None:
 
 
 def refuse_dates(column: str, dtype: Any, values: NDArray[Any] | None, name: str) -> None:
-    """ColumnTypeError for a column of dates or spans of time, by its type or, where it holds Python objects, by its values."""
+    """ColumnTypeError for a column of dates or spans of time, by its type or, where it holds Python objects, by its values.
+
+    Among Python objects, lists and the like and numbers beyond the range of floats are errors too.
+    """
     if is_date_type(dtype):
         raise date_error(column, dtype, name)
     if values is not None and values.dtype.kind == "O":
-        _refuse_date_objects(values, column, name)
+        objects = values.ravel().tolist()
+        kinds = set(map(type, objects))
+        _refuse_date_objects(objects, kinds, column, name)
+        _refuse_containers(objects, kinds, column, name)
+        _refuse_out_of_range(objects, kinds, column, name)
 
 
 def is_date_type(dtype: Any) -> bool:
@@ -145,12 +157,33 @@ def _array_of(data: Any, name: str) -> NDArray[Any]:
     for i, row in enumerate(data):
         if isinstance(row, np.ma.MaskedArray) and np.ma.getmaskarray(row).any():
             refuse_masked(np.ma.atleast_2d(row), name, first_row=i)
-    array = np.asarray(data)
+    if any(isinstance(row, Mapping) for row in data[:1]):
+        raise ColumnTypeError(
+            f"{name} is a list of {type(data[0]).__name__}s: make a table of them by pandas.DataFrame."
+        )
+    try:
+        array = np.asarray(data)
+    except ValueError as error:
+        raise SourceError(f"{name}: {_uneven(data)} ({error})") from error
     if array.dtype.kind in "US":
         objects = np.array(data, dtype=object)
         if objects.shape == array.shape and missing(objects).any():
             return objects
     return array
+
+
+def _uneven(data: Any) -> str:
+    """Which row of a list is of another length than the first, in words."""
+    lengths = [
+        np.shape(row)[:1] if hasattr(row, "dtype") else (len(row),) if hasattr(row, "__len__") else () for row in data
+    ]
+    row = next((i for i, length in enumerate(lengths) if length != lengths[0]), None)
+    if row is None:
+        return "its rows are of different lengths."
+    first, other = (
+        f"has length {length[0]}" if length else "is a single value" for length in (lengths[0], lengths[row])
+    )
+    return f"row 0 {first}, row {row} {other}; all have to be of one length."
 
 
 def _columns(data: Any) -> Iterator[tuple[str, Any, NDArray[Any] | None]]:
@@ -170,10 +203,9 @@ def _columns(data: Any) -> Iterator[tuple[str, Any, NDArray[Any] | None]]:
             yield named(j, None), dtype, values[:, j] if values.ndim > 1 else values
 
 
-def _refuse_date_objects(values: NDArray[Any], column: str, name: str) -> None:
+def _refuse_date_objects(objects: list[Any], kinds: set[type], column: str, name: str) -> None:
     """Refuse dates among Python objects; a missing one among labels or numbers is a missing value."""
-    objects = values.ravel().tolist()
-    kinds = {kind for kind in set(map(type, objects)) if _is_date_class(kind)}
+    kinds = {kind for kind in kinds if _is_date_class(kind)}
     if not kinds:
         return
     dates = [(i, value) for i, value in enumerate(objects) if type(value) in kinds]
@@ -184,6 +216,30 @@ def _refuse_date_objects(values: NDArray[Any], column: str, name: str) -> None:
         f"{name}: row {row}, {column} holds {value!r}, a missing date. Remove the row, or give missing values a label "
         "of their own."
     )
+
+
+def _refuse_containers(objects: list[Any], kinds: set[type], column: str, name: str) -> None:
+    """Refuse cells that hold several values each."""
+    if not any(issubclass(kind, _CONTAINERS) for kind in kinds):
+        return
+    row, value = next((i, value) for i, value in enumerate(objects) if isinstance(value, _CONTAINERS))
+    raise ColumnTypeError(
+        f"{name}: row {row}, {column} holds {value!r:.80}; values of this argument must be hashable labels such as strings, or "
+        "numbers. Give each part of it a column of its own, such as by np.stack(column); or leave it out."
+    )
+
+
+def _refuse_out_of_range(objects: list[Any], kinds: set[type], column: str, name: str) -> None:
+    """Refuse whole numbers and fractions of Python that no float holds."""
+    exact = {kind for kind in kinds if issubclass(kind, Rational) and not issubclass(kind, np.generic)}
+    for row, value in enumerate(objects if exact else ()):
+        try:
+            _ = type(value) in exact and float(value)
+        except OverflowError:
+            raise SourceError(
+                f"{name}: row {row}, {column} holds a number of type {type(value).__name__} beyond the largest float, 1.8e308. "
+                "Take it in another unit, or its logarithm; or make it text if it stands for a label."
+            ) from None
 
 
 def _is_date_class(kind: type) -> bool:

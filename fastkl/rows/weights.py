@@ -45,6 +45,8 @@ def read_weights(
         raise ValueError(f"{name} holds complex numbers. Weights are real numbers of at least 0.")
     try:
         weights = aligned(np.ascontiguousarray(given, dtype=np.float64)) if np.ndim(given) else np.full(n, float(given))
+    except OverflowError as error:
+        raise ValueError(f"{name} is a number beyond the largest float, {LARGEST:.3g}.") from error
     except (TypeError, ValueError) as error:
         found = first_non_number(np.asarray(given, dtype=object).reshape(-1))
         if found is None:

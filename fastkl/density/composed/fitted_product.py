@@ -32,7 +32,7 @@ from fastkl.divergence import Estimate
 from fastkl.divergence.sample_model import cross_entropy_of_scores
 from fastkl.rows.columns import refuse_duplicates
 from fastkl.rows.reading import refuse_unread
-from fastkl.rows.tables import column_names, columns_of, is_table, rows_as
+from fastkl.rows.tables import as_table, column_names, columns_of, is_table, rows_as
 from fastkl.rows.weights import read_weights
 
 
@@ -51,6 +51,7 @@ class FittedProduct(ProductDistribution, ProductParts, ProductSummary, ComposedD
     def _read(self, X: Any, *, reset: bool = False) -> Any:
         """The rows: a table as it is, anything else as an array; number and names of the columns are learnt or compared."""
         refuse_unread(X, "X")
+        X = as_table(X)
         if not is_table(X):
             return read_array(self, X, True, reset)
         refuse_duplicates(column_names(X) or [], "X")
