@@ -287,6 +287,40 @@ def test_such_weights_are_refused(weights):
             call()
 
 
+WEIGHED = {
+    "fit": lambda X, w: DensityMLE("normal").fit(X, sample_weight=w),
+    "score": lambda X, w: DensityMLE("normal").fit(X).score(X, sample_weight=w),
+    "fit_batches": lambda X, w: DensityMLE("normal").fit_batches(X, sample_weight=w),
+    "bic": lambda X, w: DensityMLE("normal").fit(X).bic(X, w),
+    "cross_entropy of labels": lambda X, w: DensityMLE("categorical").fit(X).cross_entropy(X, w),
+    "mixture": lambda X, w: fastkl.MixtureMLE(1, random_state=0).fit(X, sample_weight=w),
+    "kernel density": lambda X, w: fastkl.KernelDensityMLE(0.5).fit(X, sample_weight=w),
+    "shape": lambda X, w: fastkl.ShapeConstrainedMLE().fit(X[["x"]], sample_weight=w),
+    "product": lambda X, w: ProductDensity([("all", DensityMLE("normal"), ["x", "y"])]).fit(X, sample_weight=w),
+    "product score": lambda X, w: ProductDensity([("all", DensityMLE("normal"), ["x", "y"])]).fit(X).score(X, None, w),
+    "transformed": lambda X, w: TransformedDensity(None, DensityMLE("normal")).fit(X, sample_weight=w),
+    "outliers": lambda X, w: fastkl.DensityOutlierDetector(DensityMLE("normal")).fit(X, sample_weight=w),
+    "goodness_of_fit": lambda X, w: DensityMLE("normal").fit(X).goodness_of_fit(X, w, n_bootstrap=0),
+    "make_product_density": lambda X, w: fastkl.make_product_density(X, sample_weight=w),
+    "compare_densities": lambda X, w: fastkl.compare_densities({"normal": DensityMLE("normal").fit(X)}, X, w),
+    "vuong_test": lambda X, w: fastkl.vuong_test(*[DensityMLE(name).fit(X) for name in ("normal", "gamma")], X, w),
+    "rank_families": lambda X, w: fastkl.rank_families(X, families=["normal"], sample_weight=w, cv=2),
+    "cross-validation": lambda X, w: cross_validated_log_density(DensityMLE("normal"), X, sample_weight=w),
+    "scorer": lambda X, w: fastkl.neg_cross_entropy(DensityMLE("normal").fit(X), X, sample_weight=w),
+    "entropy": lambda X, w: fastkl.entropy(X, sample_weight_p=w),
+}
+
+
+@pytest.mark.parametrize("call", WEIGHED)
+def test_weights_with_the_index_of_the_rows_in_another_order_are_refused(call):
+    table, weights = pd.DataFrame(X, columns=["x", "y"]), pd.Series(np.arange(1.0, N + 1.0))
+    with pytest.raises(SourceError, match=r"same index in different order: row 0 is 0 in one and 11 in the other"):
+        WEIGHED[call](table, weights[::-1])
+    WEIGHED[call](table, weights)
+    WEIGHED[call](table, weights[::-1].to_numpy())
+    WEIGHED[call](table, weights[::-1].set_axis(range(100, 100 + N)))  # labels of other rows: by the place
+
+
 def test_dask_collections_with_dates_or_masks_are_refused():
     da, dd = pytest.importorskip("dask.array"), pytest.importorskip("dask.dataframe")
     with pytest.raises(fastkl.ColumnTypeError, match="Column 0 holds datetime64"):

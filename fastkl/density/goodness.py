@@ -215,7 +215,7 @@ class GoodnessMembers(Density):
             raise ValueError(f"n_bootstrap is a number of samples of at least 0, not {n_bootstrap!r}.")
         density: Any = self
         values = look(X, "X")
-        weights = read_weights(sample_weight, len(values))
+        weights = read_weights(sample_weight, len(values), beside=X)
         feature_names = getattr(self, "feature_names_in_", None)
         if type(values) is np.ndarray and values.ndim == 2 and values.dtype.kind == "f":
             # before they are sorted, which moves them; others are read by ``cdf``

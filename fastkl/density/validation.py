@@ -82,7 +82,7 @@ def read_rows(
     """
     values: Any = X if is_plain(estimator, X, reset) else read_array(estimator, X, labels, reset)
     names = getattr(estimator, "feature_names_in_", None)
-    weights = read_weights(sample_weight, len(values))
+    weights = read_weights(sample_weight, len(values), beside=X)
     n_threads = effective_n_threads(getattr(estimator, "n_jobs", None))
     rows = Rows(values, weights, n_threads=n_threads, names=names)
     if labels:

@@ -68,7 +68,7 @@ class FittedProduct(ProductDistribution, ProductParts, ProductSummary, ComposedD
         """Table and weights for a fitted density."""
         self._check_fitted()
         table = self._read(X)
-        return table, read_weights(sample_weight, len(table))
+        return table, read_weights(sample_weight, len(table), beside=X)
 
     def _of_groups(self, X: Any, sample_weight: Any, function: Callable[[Any, Any, Any], Any]) -> dict[str, Any]:
         """``function(density, columns, weights)`` of every group."""
@@ -166,7 +166,7 @@ class FittedProduct(ProductDistribution, ProductParts, ProductSummary, ComposedD
             Minus the score, in nats, with its standard error.
         """
         scores = self.score_samples(X)
-        return cross_entropy_of_scores(scores, read_weights(sample_weight, len(scores)))
+        return cross_entropy_of_scores(scores, read_weights(sample_weight, len(scores), beside=X))
 
     # -- what was learnt ---------------------------------------------------------------------------------------------------
 
