@@ -15,11 +15,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, clone
-from sklearn.utils import check_random_state
+from sklearn.utils import _safe_indexing, check_random_state
 from sklearn.utils.validation import validate_data
 
 from fastkl import families
 from fastkl._core._threads import effective_n_threads
+from fastkl._core.array_types import Floats
 from fastkl._core.rows import Rows
 from fastkl._core.warned import are_names_compared
 from fastkl.density.parametric.frozen import family_of, is_frozen, scipy_name
@@ -88,6 +89,14 @@ def read_rows(
     if labels:
         raise_if_missing(rows)
     return rows.of_positive_weight()
+
+
+def of_positive_weight(X: Any, weights: Floats | None) -> tuple[Any, Floats | None]:
+    """An array or table, and weights, without the rows of weight 0."""
+    if weights is None or weights.all():
+        return X, weights
+    kept = np.flatnonzero(weights)
+    return _safe_indexing(X, kept), weights[kept]
 
 
 def is_plain(estimator: BaseEstimator, X: Any, reset: bool) -> bool:
