@@ -85,7 +85,10 @@ def chosen(path: str, names: Sequence[str], wanted: str | Sequence[int] | None, 
         return list(range(len(names)))
     if not isinstance(wanted, str):
         return list(wanted)
-    given = [wanted] if wanted in names else next(csv.reader([wanted], skipinitialspace=True), [""])
+    try:
+        given = [wanted] if wanted in names else next(csv.reader([wanted], skipinitialspace=True), []) or [""]
+    except csv.Error as error:
+        raise ValueError(f"{option}: {wanted!r:.80} is no list of columns: {error}") from error
     parts = [part if part in names else part.strip() for part in given]
     keys = [int(part) if part.isdigit() and part not in names else part for part in parts]
     found = [column_number(key, names, len(names), f"{option}: {path}") for key in keys]

@@ -346,3 +346,7 @@ def test_a_column_of_frequencies_is_asked_about(capsys, tmp_path):
     assert asked not in said(table.rename(columns={"count": "age"}))
     assert asked not in said(table.assign(value=[0, 0, 2, 4, 3]))
     assert asked not in said(table.assign(count=[0.5, 0.25, 1.0, 3.0, 1.0]))
+
+
+def test_an_empty_name_of_weights_is_no_column(capsys):
+    assert "--weights: " in run(capsys, "fit", DATA / "old_faithful.csv", "--weights", "", status=2)

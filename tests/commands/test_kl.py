@@ -250,3 +250,12 @@ def test_the_second_file_is_asked_for_names_not_for_places(capsys, tmp_path):
     (tmp_path / "q.csv").write_text("a\n1\n2.5\n3\n")
     message = run(capsys, "kl", tmp_path / "p.npy", tmp_path / "q.csv", "--columns", "0", status=2)
     assert "q.csv has no column '0'" in message
+
+
+@pytest.mark.parametrize("option", ["--columns", "--labels"])
+@pytest.mark.parametrize("asked", ["", " ", ",", '""'])
+def test_an_empty_name_is_no_column(capsys, halves, option, asked):
+    message = run(capsys, "kl", *halves[2:], option, asked, status=2)
+    assert f"{option}: " in message
+    assert "no column ''" in message
+    assert "is no list of columns" in run(capsys, "kl", *halves[2:], option, "x\ry", status=2)
