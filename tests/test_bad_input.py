@@ -2,6 +2,7 @@
 
 import datetime
 import re
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from sklearn.preprocessing import StandardScaler
 import fastkl
 from fastkl import DensityMLE, KLDivergence, ProductDensity, TransformedDensity
 from fastkl.cli import main
+from fastkl.exceptions import SourceError
 from fastkl.selection import cross_validated_log_density
 
 pd = pytest.importorskip("pandas")
@@ -141,12 +143,21 @@ def with_value(value, dtype=float):
     return rows
 
 
+def with_object(value):
+    """The same of a value that may be a list or an array."""
+    rows = X.astype(object)
+    rows[3, 1:] = np.fromiter([value], dtype=object)
+    return rows
+
+
 NO_NUMBERS = {
     "NaN": with_value(np.nan),
     "inf": with_value(np.inf),
     "-inf": with_value(-np.inf, np.float32),
     "complex": with_value(1j, complex),
     "text": with_value("abc", object),
+    "beyond floats": with_value(10**400, object),
+    "list": pd.DataFrame({"x": X[:, 0], "y": pd.Series([[2.0] if i == 3 else 1.0 for i in range(N)], dtype=object)}),
     "pandas NaN": pd.DataFrame(with_value(np.nan), columns=["x", "y"]),
     "polars null": pl.DataFrame({"x": X[:, 0], "y": [None if i == 3 else float(i) for i in range(N)]}),
     "one name twice": pd.DataFrame(X, columns=["x", "x"]),
@@ -181,6 +192,32 @@ def test_a_column_of_numbers_and_texts_is_no_sample(values):
 def test_a_column_of_numbers_and_other_objects_is_no_sample():
     with pytest.raises(fastkl.ColumnTypeError, match="b'x' in row 1 of column 0"):
         fastkl.empirical(np.array([1.0, b"x", 2.0], dtype=object))
+
+
+@pytest.mark.parametrize("call", IN_BATCHES)
+@pytest.mark.parametrize("value", [10**400, Fraction(10**400, 3), [1.0], np.ones(2), {}])
+def test_objects_in_batches_that_are_neither_numbers_nor_labels(call, value):
+    with pytest.raises(SourceError, match="row 3, column 1 holds"):
+        IN_BATCHES[call]([with_object(value)])
+
+
+@pytest.mark.parametrize("call", ["fit", "fit labels", "partial_fit", "score", "score labels", "product", "mixture"])
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        (pd.DataFrame(), "empty|0 sample"),
+        (pd.DataFrame({"x": [], "y": []}), "empty|0 sample"),
+        ([[1.0, 2.0], [3.0, 4.0], [5.0]], "X: row 0 has length 2, row 2 has length 1"),
+        ([[1.0, 2.0], 3.0], "X: row 0 has length 2, row 1 is a single value"),
+        ([{"x": 1.0, "y": 2.0}] * N, "X is a list of dicts: make a table of them by pandas.DataFrame"),
+        (np.rec.fromarrays(X.T, names="x,y"), "records with the fields 'x', 'y': pass pandas.DataFrame"),
+        (pd.DataFrame({"x": pd.arrays.SparseArray(X[:, 0]), "y": pd.arrays.SparseArray(X[:, 1])}), "sparse.to_dense"),
+    ],
+    ids=["no columns", "no rows", "uneven", "number", "dicts", "records", "sparse"],
+)
+def test_rows_of_another_form_are_refused_by_name(call, bad, message):
+    with pytest.raises(ValueError, match=message):
+        IN_MEMORY[call](bad)
 
 
 @pytest.mark.parametrize("call", IN_BATCHES)
@@ -226,7 +263,18 @@ def test_an_unset_mask_and_booleans_are_read_as_numbers():
     np.testing.assert_array_equal(DensityMLE("bernoulli").fit_batches(flags).params_["probability"], expected)
 
 
-@pytest.mark.parametrize("weights", [DAYS, SPANS, np.ma.array(np.ones(N), mask=np.arange(N) == 3), ["a"] * N])
+@pytest.mark.parametrize(
+    "weights",
+    [
+        DAYS,
+        SPANS,
+        np.ma.array(np.ones(N), mask=np.arange(N) == 3),
+        ["a"] * N,
+        10**400,
+        [10**400] * N,
+        [[1.0], [2.0, 3.0]],
+    ],
+)
 def test_such_weights_are_refused(weights):
     for call in (
         lambda: DensityMLE("normal").fit(X, sample_weight=weights),
@@ -237,6 +285,40 @@ def test_such_weights_are_refused(weights):
     ):
         with pytest.raises((ValueError, TypeError), match="sample_weight"):
             call()
+
+
+WEIGHED = {
+    "fit": lambda X, w: DensityMLE("normal").fit(X, sample_weight=w),
+    "score": lambda X, w: DensityMLE("normal").fit(X).score(X, sample_weight=w),
+    "fit_batches": lambda X, w: DensityMLE("normal").fit_batches(X, sample_weight=w),
+    "bic": lambda X, w: DensityMLE("normal").fit(X).bic(X, w),
+    "cross_entropy of labels": lambda X, w: DensityMLE("categorical").fit(X).cross_entropy(X, w),
+    "mixture": lambda X, w: fastkl.MixtureMLE(1, random_state=0).fit(X, sample_weight=w),
+    "kernel density": lambda X, w: fastkl.KernelDensityMLE(0.5).fit(X, sample_weight=w),
+    "shape": lambda X, w: fastkl.ShapeConstrainedMLE().fit(X[["x"]], sample_weight=w),
+    "product": lambda X, w: ProductDensity([("all", DensityMLE("normal"), ["x", "y"])]).fit(X, sample_weight=w),
+    "product score": lambda X, w: ProductDensity([("all", DensityMLE("normal"), ["x", "y"])]).fit(X).score(X, None, w),
+    "transformed": lambda X, w: TransformedDensity(None, DensityMLE("normal")).fit(X, sample_weight=w),
+    "outliers": lambda X, w: fastkl.DensityOutlierDetector(DensityMLE("normal")).fit(X, sample_weight=w),
+    "goodness_of_fit": lambda X, w: DensityMLE("normal").fit(X).goodness_of_fit(X, w, n_bootstrap=0),
+    "make_product_density": lambda X, w: fastkl.make_product_density(X, sample_weight=w),
+    "compare_densities": lambda X, w: fastkl.compare_densities({"normal": DensityMLE("normal").fit(X)}, X, w),
+    "vuong_test": lambda X, w: fastkl.vuong_test(*[DensityMLE(name).fit(X) for name in ("normal", "gamma")], X, w),
+    "rank_families": lambda X, w: fastkl.rank_families(X, families=["normal"], sample_weight=w, cv=2),
+    "cross-validation": lambda X, w: cross_validated_log_density(DensityMLE("normal"), X, sample_weight=w),
+    "scorer": lambda X, w: fastkl.neg_cross_entropy(DensityMLE("normal").fit(X), X, sample_weight=w),
+    "entropy": lambda X, w: fastkl.entropy(X, sample_weight_p=w),
+}
+
+
+@pytest.mark.parametrize("call", WEIGHED)
+def test_weights_with_the_index_of_the_rows_in_another_order_are_refused(call):
+    table, weights = pd.DataFrame(X, columns=["x", "y"]), pd.Series(np.arange(1.0, N + 1.0))
+    with pytest.raises(SourceError, match=r"same index in different order: row 0 is 0 in one and 11 in the other"):
+        WEIGHED[call](table, weights[::-1])
+    WEIGHED[call](table, weights)
+    WEIGHED[call](table, weights[::-1].to_numpy())
+    WEIGHED[call](table, weights[::-1].set_axis(range(100, 100 + N)))  # labels of other rows: by the place
 
 
 def test_dask_collections_with_dates_or_masks_are_refused():

@@ -11,6 +11,7 @@ from fastkl import Estimate, TableComparison, TableLine, compare_tables
 from fastkl.commands.layout import note, number, plural, progress, remark, table
 from fastkl.commands.standard_input import shown
 from fastkl.commands.tables import Table, chosen, listed, names_of, read_table
+from fastkl.rows.columns import column_number
 from fastkl.rows.csv_dialect import other_separator
 
 _PERMUTATIONS = 999
@@ -77,12 +78,10 @@ def _read(options: argparse.Namespace) -> tuple[Table, Table]:
         )
         raise ValueError(f"the files differ in their columns ({listed(differ)} in one only); {advice}")
     wanted = [first[j] for j in chosen(options.p, first, options.columns)]
-    for name in wanted:
-        chosen(options.q, second, name)
+    order = [column_number(name, second, len(second), f"--columns: {options.q}") for name in wanted]
     p, q = read_table(options.p, options.columns, keep_missing=True), read_table(options.q, keep_missing=True)
     for one in (p, q):
         _remark_separator(one)
-    order = [q.names.index(name) for name in wanted]
     return p, Table(q.path, wanted, [q.columns[j] for j in order])
 
 

@@ -4,6 +4,7 @@ The files are read by ``fastkl.rows``; here is what a person at a terminal needs
 rows do not include the header.
 """
 
+import csv
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -77,12 +78,19 @@ def remark_guess(path: str, source: Source) -> None:
 
 
 def chosen(path: str, names: Sequence[str], wanted: str | Sequence[int] | None, option: str = "--columns") -> list[int]:
-    """Numbers of the columns that a comma-separated option names (by name, else by number); all without it."""
+    """Numbers of the columns that a comma-separated option names (by name, else by number); all without it.
+
+    A name with a comma in it stands in quotes, as in the files, or alone.
+    """
     if wanted is None:
         return list(range(len(names)))
     if not isinstance(wanted, str):
         return list(wanted)
-    parts = [part.strip() for part in wanted.split(",")]
+    try:
+        given = [wanted] if wanted in names else next(csv.reader([wanted], skipinitialspace=True), []) or [""]
+    except csv.Error as error:
+        raise ValueError(f"{option}: {wanted!r:.80} is no list of columns: {error}") from error
+    parts = [part if part in names else part.strip() for part in given]
     keys = [int(part) if part.isdigit() and part not in names else part for part in parts]
     found = [column_number(key, names, len(names), f"{option}: {path}") for key in keys]
     if len(set(found)) != len(found):

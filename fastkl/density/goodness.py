@@ -22,7 +22,7 @@ from fastkl._core.warned import names_compared, warn
 from fastkl.density.contract import Density
 from fastkl.density.joint_goodness import JOINT, JointStatistics, bootstrap_statistics
 from fastkl.density.refits import UNFITTABLE, fitted_again, named_draws
-from fastkl.density.validation import as_generator
+from fastkl.density.validation import as_generator, of_positive_weight
 from fastkl.divergence import Estimate, kl_divergence
 from fastkl.exceptions import DegenerateDataError
 from fastkl.rows.reading import look, refuse_not_finite
@@ -215,7 +215,7 @@ class GoodnessMembers(Density):
             raise ValueError(f"n_bootstrap is a number of samples of at least 0, not {n_bootstrap!r}.")
         density: Any = self
         values = look(X, "X")
-        weights = read_weights(sample_weight, len(values))
+        values, weights = of_positive_weight(values, read_weights(sample_weight, len(values), beside=X))
         feature_names = getattr(self, "feature_names_in_", None)
         if type(values) is np.ndarray and values.ndim == 2 and values.dtype.kind == "f":
             # before they are sorted, which moves them; others are read by ``cdf``

@@ -289,8 +289,8 @@ class InferenceMembers(Density):
         """Refits under random reweighting of the rows: the weighted likelihood bootstrap.
 
         Every refit multiplies the weights by independent exponential numbers, scaled to a mean of one. That has the
-        first-order distribution of resampling rows with replacement, but no row ever has weight 0: where the fit
-        exists, so does every refit. A prior takes part; a transformer that was learnt is held fixed.
+        first-order distribution of resampling rows with replacement, but no row ever has weight 0, so that next to all
+        fits that exist have refits. A prior takes part; a transformer that was learnt is held fixed.
 
         Parameters
         ----------
@@ -307,6 +307,11 @@ class InferenceMembers(Density):
         -------
         dict of arrays
             Those with a standard error: arrays of shape (n_resamples, ...), one parameter after another.
+
+        Raises
+        ------
+        DegenerateDataError
+            If the likelihood has no maximum under some of the weights, as may be with a few rows, or many equal ones.
 
         References
         ----------

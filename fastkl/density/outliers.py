@@ -127,7 +127,7 @@ class DensityOutlierDetector(CallbackSupportMixin, OutlierMixin, BaseEstimator):
                 self.offset_ = self._threshold_of_model()
             else:
                 scores = np.asarray(density.score_samples(X), dtype=np.float64)
-                self.offset_ = _quantile(scores, read_weights(sample_weight, len(scores)), share)
+                self.offset_ = _quantile(scores, read_weights(sample_weight, len(scores), beside=X), share)
         return self
 
     def _share(self) -> float | None:

@@ -13,14 +13,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, clone
-from sklearn.utils import check_random_state
+from sklearn.utils import _safe_indexing, check_random_state
 from sklearn.utils.validation import validate_data
 
 from fastkl import families
 from fastkl._core._threads import effective_n_threads
+from fastkl._core.array_types import Floats
 from fastkl._core.rows import Rows
 from fastkl._core.warned import are_names_compared
 from fastkl.density.parametric.frozen import family_of, is_frozen, scipy_name
+from fastkl.exceptions import SourceError
 from fastkl.families.base import Family
 from fastkl.rows.checks import raise_if_missing
 from fastkl.rows.columns import listed, refuse_duplicates
@@ -79,12 +81,20 @@ def read_rows(
     """
     values: Any = X if is_plain(estimator, X, reset) else read_array(estimator, X, labels, reset)
     names = getattr(estimator, "feature_names_in_", None)
-    weights = read_weights(sample_weight, len(values))
+    weights = read_weights(sample_weight, len(values), beside=X)
     n_threads = effective_n_threads(getattr(estimator, "n_jobs", None))
     rows = Rows(values, weights, n_threads=n_threads, names=names)
     if labels:
         raise_if_missing(rows)
     return rows.of_positive_weight()
+
+
+def of_positive_weight(X: Any, weights: Floats | None) -> tuple[Any, Floats | None]:
+    """An array or table, and weights, without the rows of weight 0."""
+    if weights is None or weights.all():
+        return X, weights
+    kept = np.flatnonzero(weights)
+    return _safe_indexing(X, kept), weights[kept]
 
 
 def is_plain(estimator: BaseEstimator, X: Any, reset: bool) -> bool:
@@ -112,6 +122,7 @@ def read_array(estimator: BaseEstimator, X: ArrayLike, labels: bool, reset: bool
     X = look(X, "X")
     if is_table(X):
         refuse_duplicates(column_names(X) or [], "X")
+    _refuse_other_forms(X)
     dtype = None if labels else [np.float64, np.float32]
     name = type(estimator).__name__
     try:
@@ -131,6 +142,20 @@ def read_array(estimator: BaseEstimator, X: ArrayLike, labels: bool, reset: bool
             f"Row {row}, {column} holds {value!r}, which is not a number. Leave the column out or encode it; labels as they are "
             f"can be fitted by a categorical family. ({error})"
         ) from error
+
+
+def _refuse_other_forms(X: Any) -> None:
+    """SourceError for rows that scikit-learn would read as something else, with the call that makes what is meant of them."""
+    fields = getattr(getattr(X, "dtype", None), "names", None)
+    if fields:
+        raise SourceError(
+            f"X is an array of records with the fields {listed(fields)}: pass pandas.DataFrame(X), or "
+            "numpy.lib.recfunctions.structured_to_unstructured(X)."
+        )
+    if is_table(X) and 0 in X.shape:
+        raise SourceError(f"X is an empty table: {X.shape[0]} rows, {X.shape[1]} columns.")
+    if hasattr(X, "iloc") and hasattr(X, "sparse"):
+        raise SourceError("X is a table of sparse columns; pass a dense one, X.sparse.to_dense().")
 
 
 def raise_if_other_names(estimator: BaseEstimator, other: BaseEstimator) -> None:

@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastkl._core.means import Mean
-from fastkl.divergence.matching import given_names, refuse_other_rows
+from fastkl.divergence.matching import given_names
 from fastkl.rows.columns import named
+from fastkl.rows.indexes import refuse_other_rows
 from fastkl.rows.reading import first_non_number, look, numbers, refuse_not_finite, refuse_sparse
 from fastkl.rows.tables import column_names, column_types, column_values, is_table
 from fastkl.rows.weights import read_weights

@@ -17,9 +17,10 @@ from sklearn.utils import _safe_indexing
 
 from fastkl._core.distinct import distinct
 from fastkl.divergence.arguments import FloatArray, plain_numbers
-from fastkl.divergence.matching import by_position, refuse_other_rows
+from fastkl.divergence.matching import by_position
 from fastkl.exceptions import DegenerateDataError
 from fastkl.rows.columns import named, refuse_duplicates
+from fastkl.rows.indexes import refuse_other_rows
 from fastkl.rows.missing import missing
 from fastkl.rows.reading import look, refuse_dates_and_nested, refuse_sparse, refuse_unread
 from fastkl.rows.tables import column_names

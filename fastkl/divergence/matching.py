@@ -17,6 +17,7 @@ from fastkl._core.warned import warn
 from fastkl.divergence.callers import level_of_caller
 from fastkl.exceptions import ColumnOrderWarning, ProbabilityVectorWarning, SourceError
 from fastkl.rows.columns import listed, refuse_duplicates
+from fastkl.rows.indexes import same_in_other_order
 from fastkl.rows.missing import is_missing
 from fastkl.rows.tables import column_names, columns_of, is_table
 
@@ -88,24 +89,6 @@ def match_columns(p: Any, q: Any, names: tuple[str, str] = ("p", "q")) -> Any:
     return q if order is None else columns_of(q, order)
 
 
-# -- rows ----------------------------------------------------------------------------------------------------------------------
-
-
-def refuse_other_rows(first: Any, second: Any, names: tuple[str, str]) -> None:
-    """SourceError where two that belong together row by row have one index of rows in different order."""
-    indexes: list[Any] = [getattr(data, "index", None) for data in (first, second)]
-    if not all(type(index).__module__.split(".")[0] == "pandas" for index in indexes) or not _same_in_other_order(
-        *indexes
-    ):
-        return
-    row = next(i for i, (one, other) in enumerate(zip(*indexes, strict=True)) if one != other)
-    raise SourceError(
-        f"{names[0]} and {names[1]} have the same index in different order: row {row} is {indexes[0][row]!r} in one and "
-        f"{indexes[1][row]!r} in the other, and rows are taken together by their place. Give both one order, such as by "
-        f".loc[other.index], or pass arrays (such as .to_numpy())."
-    )
-
-
 # -- labels of probabilities ---------------------------------------------------------------------------------------------------
 
 
@@ -119,7 +102,7 @@ def match_labels(p: Any, q: Any, absent: float | None, names: tuple[str, str]) -
     """
     first, second = _labels(p, names[0]), _labels(q, names[1])
     p, q = by_position(p), by_position(q)
-    if _is_frame(p) and _is_frame(q) and _same_in_other_order(p.index, q.index):
+    if _is_frame(p) and _is_frame(q) and same_in_other_order(p.index, q.index):
         q = q.reindex(p.index)
     if first is None or second is None or _only_positions(first, second):
         return p, q
@@ -170,13 +153,6 @@ def _over(data: Any, labels: list[Any], union: list[Any], absent: float | None) 
         assert absent is not None
         values = np.concatenate([values, np.full((*values.shape[:-1], 1), absent, dtype=values.dtype)], axis=-1)
     return np.ascontiguousarray(values[..., [place.get(label, len(labels)) for label in union]])
-
-
-def _same_in_other_order(first: Any, second: Any) -> bool:
-    """Whether two indexes of rows hold the same labels once each, in different order."""
-    if len(first) != len(second) or first.equals(second) or not (first.is_unique and second.is_unique):
-        return False
-    return len(first.union(second)) == len(first)
 
 
 def _is_series(data: Any) -> bool:

@@ -22,10 +22,10 @@ from fastkl.divergence.common_cubes import terms_of_cubes
 from fastkl.divergence.copulas import Copula, copula_of, rank_scores
 from fastkl.divergence.diagnostics import few_effective_rows, many_columns, negative_reasons
 from fastkl.divergence.estimate import Estimate
-from fastkl.divergence.matching import refuse_other_rows
 from fastkl.divergence.options import as_random_state, one_seed
 from fastkl.divergence.whitening import effective_size, normalised
 from fastkl.exceptions import DegenerateDataError
+from fastkl.rows.indexes import refuse_other_rows
 from fastkl.rows.weights import read_weights
 
 # Fewer rows than this are said to be few; fewer than that are none to speak of.

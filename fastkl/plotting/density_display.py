@@ -160,7 +160,7 @@ class DensityDisplay(Display):
         """
         rows, names = rows_and_names(estimator, X)
         chosen = chosen_columns(column, names)
-        weights = read_weights(sample_weight, len(rows))
+        weights = read_weights(sample_weight, len(rows), beside=X)
         rng = check_random_state(random_state)
 
         def one(columns: list[int], model: Model) -> DensityDisplay:

@@ -173,7 +173,7 @@ class GoodnessDisplay(Display):
             raise ValueError(f"kind is one of {', '.join(map(repr, KINDS))}, not {kind!r}.")
         rows, names = rows_and_names(estimator, X)
         chosen = chosen_columns(column, names)
-        weights = read_weights(sample_weight, len(rows))
+        weights = read_weights(sample_weight, len(rows), beside=X)
         displays = []
         for j, unit in zip(chosen, unit_of(units, [names[j] for j in chosen]), strict=True):
             part = marginal(estimator, [j], len(names))

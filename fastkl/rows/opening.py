@@ -16,6 +16,7 @@ from fastkl.rows.batch import Choice
 from fastkl.rows.chained import ChainedSource
 from fastkl.rows.columns import as_list
 from fastkl.rows.csv_path import CsvPath
+from fastkl.rows.indexes import refuse_other_rows
 from fastkl.rows.iterables import FrameSource, IterableSource
 from fastkl.rows.npy import NpySource
 from fastkl.rows.npy_file import NpyFile
@@ -75,6 +76,7 @@ def open_source(
 
         wanted = Choice(columns, known=known).of(getattr(source, "columns", None))
         return DaskSource(source, columns=wanted, weights=weights, block_rows=block_rows, labels=labels)
+    refuse_other_rows(source, weights, ("The source", "sample_weight"))
     in_table, apart = _split_weights(weights)
     choice = Choice(columns, in_table, labels, _header(source), known)
     opened = _opened(source, choice, apart, block_rows)

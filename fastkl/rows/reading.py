@@ -8,6 +8,7 @@ these are Python objects.
 import datetime
 import os
 from collections.abc import Iterator, Mapping, Set
+from numbers import Rational
 from typing import Any
 
 import numpy as np
@@ -16,11 +17,12 @@ from numpy.typing import NDArray
 from fastkl.exceptions import ColumnTypeError, SourceError
 from fastkl.rows.columns import Names, named
 from fastkl.rows.missing import is_missing, missing
-from fastkl.rows.tables import column_names, column_types, column_values, is_table
+from fastkl.rows.tables import as_table, column_names, column_types, column_values, is_table
 
 _DATE_CLASSES = (datetime.date, datetime.time, datetime.timedelta, np.datetime64, np.timedelta64)
 # Types of pandas, polars and Arrow begin so, in lower case.
 _DATE_TYPES = ("date", "time", "duration", "period", "month_day_nano")
+# Cells that hold several values each: no numbers, and no labels, since they have no hash by which to tell them apart.
 _NESTED_TYPES = ("list", "large_list", "fixed_size_list", "array(", "struct", "map<", "map(")
 _NESTED_CLASSES = (list, dict, set, np.ndarray)
 NESTED = "lists or records"  # what messages call them
@@ -53,7 +55,8 @@ def look(data: Any, name: str) -> Any:
     Raises
     ------
     SourceError
-        If a value is masked, or the rows are not at hand: a path, a LazyFrame, a relation, a stream.
+        If a value is masked or beyond the range of floats, rows of a list are of different lengths, or the rows are not at hand:
+        a path, a LazyFrame, a relation, a stream.
     ColumnTypeError
         If a column holds dates or spans of time, or lists or records of values.
     TypeError
@@ -61,6 +64,7 @@ def look(data: Any, name: str) -> Any:
     """
     refuse_unread(data, name)
     refuse_containers(data, name)
+    data = as_table(data)
     if type(data) is not np.ndarray and all(hasattr(data, part) for part in ("__dlpack__", "shape", "ndim")):
         data = _shared(data, name)
     if isinstance(data, list | tuple):
@@ -129,6 +133,7 @@ def refuse_dates_and_nested(column: str, dtype: Any, values: NDArray[Any] | None
     if is_date_type(dtype):
         raise date_error(column, dtype, name)
     _refuse_date_objects(objects, kinds, column, name)
+    _refuse_out_of_range(objects, kinds, column, name)
 
 
 def refuse_nested(column: str, dtype: Any, values: NDArray[Any] | None, name: str) -> None:
@@ -146,7 +151,7 @@ def _refuse_nested(column: str, dtype: Any, objects: list[Any], kinds: set[type]
     what = dtype if str(dtype).lower().startswith(_NESTED_TYPES) else None
     if what is None and any(issubclass(kind, _NESTED_CLASSES) for kind in kinds):
         row, value = next((i, value) for i, value in enumerate(objects) if isinstance(value, _NESTED_CLASSES))
-        what = f"{value!r} in row {row}"
+        what = f"{value!r:.80} in row {row}"
     if what is not None:
         raise ColumnTypeError(
             # scikit-learn's checks of estimators look for "argument must be ... string ... number"
@@ -194,8 +199,14 @@ def _array_of(data: Any, name: str) -> NDArray[Any]:
     for i, row in enumerate(data):
         if isinstance(row, np.ma.MaskedArray) and np.ma.getmaskarray(row).any():
             refuse_masked(np.ma.atleast_2d(row), name, first_row=i)
-    _refuse_ragged(data, name)
-    array = np.asarray(data)
+    if any(isinstance(row, Mapping) for row in data[:1]):
+        raise ColumnTypeError(
+            f"{name} is a list of {type(data[0]).__name__}s: make a table of them by pandas.DataFrame."
+        )
+    try:
+        array = np.asarray(data)
+    except ValueError as error:
+        raise SourceError(f"{name}: {_uneven(data)} ({error})") from error
     if array.dtype.kind in "US":
         objects = np.array(data, dtype=object)
         if objects.shape == array.shape and missing(objects).any():
@@ -203,14 +214,18 @@ def _array_of(data: Any, name: str) -> NDArray[Any]:
     return array
 
 
-def _refuse_ragged(data: Any, name: str) -> None:
-    """ValueError for rows that have not as many values as the first."""
-    lengths = [len(row) if isinstance(row, list | tuple) else -1 for row in data]
-    other = next((i for i, length in enumerate(lengths) if length != lengths[0]), None)
-    if other is not None and lengths[0] >= 0 <= lengths[other]:
-        raise ValueError(
-            f"Row {other} of {name} has {lengths[other]} values and row 0 has {lengths[0]}: rows need one value for each column."
-        )
+def _uneven(data: Any) -> str:
+    """Which row of a list is of another length than the first, in words."""
+    lengths = [
+        np.shape(row)[:1] if hasattr(row, "dtype") else (len(row),) if hasattr(row, "__len__") else () for row in data
+    ]
+    row = next((i for i, length in enumerate(lengths) if length != lengths[0]), None)
+    if row is None:
+        return "its rows are of different lengths."
+    first, other = (
+        f"has length {length[0]}" if length else "is a single value" for length in (lengths[0], lengths[row])
+    )
+    return f"row 0 {first}, row {row} {other}; all have to be of one length."
 
 
 def _columns(data: Any) -> Iterator[tuple[str, Any, NDArray[Any] | None]]:
@@ -243,6 +258,19 @@ def _refuse_date_objects(objects: list[Any], kinds: set[type], column: str, name
         f"{name}: row {row}, {column} holds {value!r}, a missing date. Remove the row, or give missing values a label "
         "of their own."
     )
+
+
+def _refuse_out_of_range(objects: list[Any], kinds: set[type], column: str, name: str) -> None:
+    """Refuse whole numbers and fractions of Python that no float holds."""
+    exact = {kind for kind in kinds if issubclass(kind, Rational) and not issubclass(kind, np.generic)}
+    for row, value in enumerate(objects if exact else ()):
+        try:
+            _ = type(value) in exact and float(value)
+        except OverflowError:
+            raise SourceError(
+                f"{name}: row {row}, {column} holds a number of type {type(value).__name__} beyond the largest float, 1.8e308. "
+                "Take it in another unit, or its logarithm; or make it text if it stands for a label."
+            ) from None
 
 
 def _is_date_class(kind: type) -> bool:

@@ -149,14 +149,14 @@ class StreamedRows:
 
     def blocks(self) -> Iterator[Rows]:
         """The rows of every block, in this process: one pass."""
-        found = False
+        read = found = False
         for block in self.source.passing():
-            rows = self.reader.rows(block)
+            read, rows = True, self.reader.rows(block)
             if rows is not None:
                 found = True
                 yield rows
         if not found:
-            raise no_weight()
+            raise no_weight() if read else SourceError("The source holds no rows.")
 
     def in_memory(self) -> Rows:
         """All rows of positive weight, for what learns from rows as they are: one pass."""

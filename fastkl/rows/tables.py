@@ -25,6 +25,13 @@ def is_table(X: Any) -> bool:
     return not isinstance(X, np.ndarray) and hasattr(X, "shape") and hasattr(X, "columns")
 
 
+def as_table(X: Any) -> Any:
+    """A record batch of Arrow as the table that it is, of which scikit-learn reads the names; anything else as it is."""
+    if type(X).__name__ == "RecordBatch" and type(X).__module__.split(".")[0] == "pyarrow":
+        return importlib.import_module("pyarrow").Table.from_batches([X])
+    return X
+
+
 def column_names(X: Any) -> list[Any] | None:
     """The names of the columns of a table (Arrow has them under a name of its own); None for what is no table."""
     if hasattr(X, "collect_schema"):  # of polars, eager or lazy

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from fastkl._core.alignment import aligned
 from fastkl._core.array_types import Floats
 from fastkl.exceptions import SourceError
+from fastkl.rows.indexes import refuse_other_rows
 from fastkl.rows.npy_file import NpyFile
 from fastkl.rows.reading import first_non_number, look
 
@@ -22,6 +23,7 @@ def read_weights(
     *,
     row: Callable[[int], str] = "row {}".format,
     all_zero: bool = False,
+    beside: Any = None,
 ) -> Floats | None:
     """Weights as contiguous float64: finite, at least 0, one for each row.
 
@@ -37,14 +39,19 @@ def read_weights(
         A row in words, by its number here.
     all_zero : bool
         Whether all may be 0, as those of a block of rows may.
+    beside : array-like or table
+        The rows as they were given: of pandas, an index of the same labels in another order is an error.
     """
     if sample_weight is None:
         return None
+    refuse_other_rows(beside, sample_weight, ("X", name))
     given = look(sample_weight, name)
     if getattr(getattr(given, "dtype", None), "kind", "") == "c":
         raise ValueError(f"{name} holds complex numbers. Weights are real numbers of at least 0.")
     try:
         weights = aligned(np.ascontiguousarray(given, dtype=np.float64)) if np.ndim(given) else np.full(n, float(given))
+    except OverflowError as error:
+        raise ValueError(f"{name} is a number beyond the largest float, {LARGEST:.3g}.") from error
     except (TypeError, ValueError) as error:
         found = first_non_number(np.asarray(given, dtype=object).reshape(-1))
         if found is None:

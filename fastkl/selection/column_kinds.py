@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -103,16 +105,24 @@ def numbers_or_labels(column: NDArray[Any], place: str) -> NDArray[Any]:
             raise ValueError(
                 f"Row {int(np.argmax(gone))}, {place} is missing; remove the row, or impute the value before."
             )
-        kinds = {type(value) for value in column.tolist()}
-        if kinds <= {bool, np.bool_}:
-            return column.astype(bool)
-        if all(issubclass(kind, int | np.integer) for kind in kinds):
-            return column.astype(np.int64)
-        return column.astype(np.float64) if all(issubclass(kind, float | int | np.number) for kind in kinds) else column
+        column = _of_objects(column)
     if column.dtype.kind == "f" and not np.isfinite(column).all():
         row = int(np.argmin(np.isfinite(column)))
         raise ValueError(f"Row {row}, {place} holds {column[row]!s}; remove the row, or impute the value before.")
     return column.astype(object) if column.dtype.kind in "USTa" else column
+
+
+def _of_objects(column: NDArray[Any]) -> NDArray[Any]:
+    """Booleans and numbers among Python's objects, the decimals of data bases too, as arrays of such; others as they are."""
+    kinds = {type(value) for value in column.tolist()}
+    if kinds <= {bool, np.bool_}:
+        return column.astype(bool)
+    if all(issubclass(kind, int | np.integer) for kind in kinds):
+        try:
+            return column.astype(np.int64)
+        except OverflowError:
+            return column.astype(np.float64)
+    return column.astype(np.float64) if all(issubclass(kind, Real | Decimal) for kind in kinds) else column
 
 
 def raise_if_missing(columns: Sequence[NDArray[Any]], names: Sequence[Any] | None) -> None:

@@ -17,6 +17,7 @@ from fastkl._core.array_types import Floats
 from fastkl._core.means import Mean
 from fastkl._core.text_tables import table_lines
 from fastkl.divergence.interval_picture import interval_pictures, table_with_pictures
+from fastkl.rows.indexes import refuse_other_rows
 from fastkl.selection.likelihood_tests import TestResult, normal_test, vuong_test_of
 from fastkl.selection.log_densities import log_density_table, log_ratio, row_weights
 
@@ -197,6 +198,7 @@ def compare_densities(
     if not names or len(set(names)) != len(names):
         raise ValueError(f"compare_densities takes at least one density, each under a name of its own, not {names}.")
     parameters = [getattr(density, "n_parameters_", None) for _, density in named]
+    refuse_other_rows(X, sample_weight, ("X", "sample_weight"))
     table = log_density_table([density for _, density in named], X)
     return comparison_of(names, table, parameters, sample_weight)
 

@@ -60,7 +60,7 @@ def cross_validated_log_density(
 
     X = look(X, "X")
     n = X.shape[0]
-    weights = read_weights(sample_weight, n)
+    weights = read_weights(sample_weight, n, beside=X)
     if isinstance(cv, int | np.integer):
         if not 2 <= cv <= n:
             raise ValueError(f"cv as a number of folds lies between 2 and the number of rows, {n}; it is {cv}.")

@@ -172,6 +172,8 @@ class GroupFits:
         """
         names = column_names(X)
         wanted = None if names is None else [name for own in self.columns for name in names if str(name) == own]
+        if wanted == []:
+            raise SourceError(f"The fit has the columns {listed(self.columns)}; these rows have {listed(names or [])}.")
         rows = sorted_groups(X, by, wanted, sample_weight)
         labels, groups = rows.columns, rows.groups
         if len(labels) != len(self.columns) or len(groups) != len(self.groups):

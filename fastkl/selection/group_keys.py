@@ -16,7 +16,7 @@ from scipy import sparse
 from fastkl._core.array_types import Floats
 from fastkl.exceptions import ColumnTypeError, SourceError
 from fastkl.rows.batch import Choice, as_batch
-from fastkl.rows.columns import as_list, listed
+from fastkl.rows.columns import as_list, column_number, listed
 from fastkl.rows.missing import missing
 from fastkl.rows.queries import collected, is_query
 from fastkl.rows.reading import refuse_unread
@@ -69,6 +69,10 @@ def sorted_groups(X: Any, by: Any, columns: Any, sample_weight: Any = None) -> S
     batch = as_batch(X, Choice(columns, in_table), "X")
     values = np.asarray(batch.X)
     labels = batch.names or [f"x{j}" if values.shape[1] > 1 else "x" for j in range(values.shape[1])]
+    if (
+        batch.names is None and names is not None
+    ):  # those of pandas may be numbers, by which a column is found again too
+        labels = [str(names[column_number(column, names, len(names), "X")]) for column in columns]
     for name, key in keys.items():
         if len(key) != len(values):
             raise ValueError(f"by has {len(key)} labels for {len(values)} rows.")

@@ -117,7 +117,7 @@ def vuong_test(first: Any, second: Any, X: ArrayLike, sample_weight: ArrayLike |
     (True, True)
     """
     table = log_density_table([first, second], X)
-    weights = row_weights(sample_weight, len(table))
+    weights = row_weights(sample_weight, len(table), X)
     return vuong_test_of(Mean.of(log_ratio(table[:, 0], table[:, 1], weights), weights))
 
 
@@ -212,7 +212,7 @@ def likelihood_ratio_test(
             "contain the nested one, or they were not both fitted to these rows by maximum likelihood."
         )
     table = log_density_table([full, nested], X)
-    weights = row_weights(sample_weight, len(table))
+    weights = row_weights(sample_weight, len(table), X)
     difference = Mean.of(log_ratio(table[:, 0], table[:, 1], weights), weights)
     extra = np.arange(n_boundary + 1)
     tails = np.where(

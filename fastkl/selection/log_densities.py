@@ -30,9 +30,9 @@ def log_density_table(densities: Sequence[Any], X: ArrayLike) -> Floats:
     return np.stack(columns, axis=1)
 
 
-def row_weights(sample_weight: ArrayLike | None, n: int) -> Floats:
-    """Weights that sum to one."""
-    weights = read_weights(sample_weight, n)
+def row_weights(sample_weight: ArrayLike | None, n: int, beside: Any = None) -> Floats:
+    """Weights that sum to one, of rows that were given as ``beside``."""
+    weights = read_weights(sample_weight, n, beside=beside)
     return np.full(n, 1.0 / n) if weights is None else weights / weights.sum()
 
 

@@ -93,7 +93,7 @@ def make_product_density(
     if criterion not in ("aic", "bic"):
         raise ValueError(f"criterion is 'bic' or 'aic', not {criterion!r}.")
     columns, names = table_columns(look(X, "X"))
-    weights = read_weights(sample_weight, len(columns[0]))
+    weights = read_weights(sample_weight, len(columns[0]), beside=X)
     used = slice(None) if weights is None else weights > 0.0
     turning = column_numbers(list([angles] if isinstance(angles, str | int) else angles), X, names, len(columns))
     keys: Sequence[Any] = range(len(columns)) if names is None else names

@@ -117,7 +117,7 @@ def rank_families(
     """
     asked = _names(families)
     columns, left_out, n_rows = _columns(X, angles, keep, asked)
-    weights = read_weights(sample_weight, n_rows)
+    weights = read_weights(sample_weight, n_rows, beside=X)
     index = np.flatnonzero(np.ones(n_rows) if weights is None else weights)  # rows of weight 0 are as good as absent
     if isinstance(random_state, np.random.Generator):
         random_state = as_random_state(random_state)

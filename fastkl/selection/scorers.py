@@ -78,7 +78,7 @@ class DensityScorer:
         if isinstance(estimator, BaseDensity):
             return float(estimator.score(X, sample_weight=sample_weight))
         values = log_density_table([estimator], X)[:, 0]
-        weights = read_weights(sample_weight, len(values))
+        weights = read_weights(sample_weight, len(values), beside=X)
         if weights is None:
             return float(np.mean(values))
         used = weights > 0.0

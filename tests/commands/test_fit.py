@@ -363,3 +363,7 @@ def test_names_of_digits_are_names(capsys, tmp_path):
         for name in ("rows", "turned")
     ]
     assert found[0]["mean_log_density"] == pytest.approx(found[1]["mean_log_density"], rel=1e-12)
+
+
+def test_an_empty_name_of_weights_is_no_column(capsys):
+    assert "--weights: " in run(capsys, "fit", DATA / "old_faithful.csv", "--weights", "", status=2)

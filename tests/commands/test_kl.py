@@ -230,3 +230,32 @@ def test_columns_that_are_not_in_the_joint_line_are_named(capsys, halves):
     assert found["joint"][0]["left_out"] == ["kind"]
     assert found["columns"][0]["left_out"] == []
     assert "Not in" not in run(capsys, "kl", p, q, "--no-test", "--columns", "x,y")
+
+
+@pytest.mark.parametrize("name", ["height, cm", "1", "x\ty"])
+def test_names_that_look_like_several_or_like_numbers(capsys, tmp_path, name):
+    rng = np.random.default_rng(0)
+    for file in "pq":
+        pd.DataFrame(rng.normal(size=(40, 2)), columns=[name, "z"]).to_csv(tmp_path / f"{file}.csv", index=False)
+    paths = [tmp_path / "p.csv", tmp_path / "q.csv", "--no-test", "--json", "--header", "yes"]
+    whole = json.loads(run(capsys, "kl", *paths))
+    assert [line["name"] for line in whole["columns"]] == [name, "z"]
+    for asked in (name, f'"{name}"', f'z,"{name}"'):
+        found = json.loads(run(capsys, "kl", *paths, "--columns", asked))
+        assert next(line for line in found["columns"] if line["name"] == name) == whole["columns"][0]
+
+
+def test_the_second_file_is_asked_for_names_not_for_places(capsys, tmp_path):
+    np.save(tmp_path / "p.npy", np.arange(9.0))
+    (tmp_path / "q.csv").write_text("a\n1\n2.5\n3\n")
+    message = run(capsys, "kl", tmp_path / "p.npy", tmp_path / "q.csv", "--columns", "0", status=2)
+    assert "q.csv has no column '0'" in message
+
+
+@pytest.mark.parametrize("option", ["--columns", "--labels"])
+@pytest.mark.parametrize("asked", ["", " ", ",", '""'])
+def test_an_empty_name_is_no_column(capsys, halves, option, asked):
+    message = run(capsys, "kl", *halves[2:], option, asked, status=2)
+    assert f"{option}: " in message
+    assert "no column ''" in message
+    assert "is no list of columns" in run(capsys, "kl", *halves[2:], option, "x\ry", status=2)

@@ -15,6 +15,7 @@ from fastkl import (
     DensityMLE,
     KernelDensityMLE,
     ProductDensity,
+    ShapeConstrainedMLE,
     SourceError,
     SupportError,
     TransformedDensity,
@@ -355,3 +356,11 @@ def test_failure_in_a_later_pass_leaves_the_estimator():
     with pytest.raises(SourceError, match="does not start anew"):
         model.fit_batches(shrinking)
     assert vars(model) == before
+
+
+@pytest.mark.parametrize("density", [DensityMLE("normal"), KernelDensityMLE("scott"), ShapeConstrainedMLE()])
+def test_a_source_without_rows_is_not_one_without_weight(density):
+    with pytest.raises(SourceError, match="holds no rows"):
+        clone(density).fit_batches([np.empty((0, 2)), np.empty((0, 2))])
+    with pytest.raises(ValueError, match="zero in every row"):
+        clone(density).fit_batches([np.ones((4, 2))], sample_weight=np.zeros(4))

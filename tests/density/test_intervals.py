@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import special, stats
 
-from fastkl import DensityMLE, families
+from fastkl import DegenerateDataError, DensityMLE, ProductDensity, families
 
 RNG = np.random.default_rng(21)
 SKEWED = RNG.exponential(size=(4000, 1))
@@ -154,3 +154,13 @@ def test_the_bootstrap_takes_a_generator():
     assert not np.array_equal(
         first["loc"], model.bootstrap(x, n_resamples=20, random_state=np.random.default_rng(4))["loc"]
     )
+
+
+@pytest.mark.parametrize("wrap", [lambda density: density, lambda density: ProductDensity([("all", density, [0])])])
+def test_a_resample_without_a_maximum_says_so(wrap):
+    """Two of five equal rows have a fit, but no Cauchy distribution is right for them when they have half of the weight."""
+    X = np.array([[0.0], [0.0], [1.0], [2.0], [5.0]])
+    model = wrap(DensityMLE("cauchy")).fit(X)
+    for call in (model.bootstrap, lambda X, **options: model.confidence_intervals(0.9, "bootstrap", X=X, **options)):
+        with pytest.raises(DegenerateDataError, match=r"weights of resample \d+ of 50 its likelihood"):
+            call(X, n_resamples=50, random_state=0)

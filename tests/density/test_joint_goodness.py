@@ -112,3 +112,23 @@ def test_rows_on_a_surface_are_those_of_no_density():
     rows = np.column_stack([x, y, x])
     columns = ProductDensity([("two", DensityMLE(), [0, 1]), ("third", DensityMLE(), [2])]).fit(rows)
     assert columns.goodness_of_fit(rows, n_bootstrap=19, random_state=0).p_values["kl"][0] == pytest.approx(0.05)
+
+
+@pytest.mark.parametrize("kind", ["array", "frame", "arrow"])
+@pytest.mark.parametrize("factor", [1.0, 1.5])
+def test_rows_of_weight_zero_are_absent(kind, factor):
+    """They had a say in the units, in the number of draws, and in how many neighbours there are."""
+    X, far = NORMAL[:9], np.vstack([NORMAL[:4], np.full((30, 3), 1e6), NORMAL[4:9]])
+    weights = np.where(far[:, 0] < 1e6, factor, 0.0)
+    make = {
+        "array": np.asarray,
+        "frame": lambda rows: pd.DataFrame(rows, columns=["a", "b", "c"]),
+        "arrow": lambda rows: pytest.importorskip("pyarrow").table(list(rows.T), names=["a", "b", "c"]),
+    }[kind]
+    model = DensityMLE().fit(make(X))
+    few = model.goodness_of_fit(make(X), np.full(9, factor), n_bootstrap=9, random_state=0)
+    many = model.goodness_of_fit(make(far), weights, n_bootstrap=9, random_state=0)
+    for name in few:
+        np.testing.assert_array_equal(many[name], few[name])
+        np.testing.assert_array_equal(many.p_values[name], few.p_values[name])
+    assert list(few) == ["energy", "kl"]

@@ -60,3 +60,21 @@ def test_rows_outside_the_support():
 def test_rows_that_will_not_do(rows, message):
     with pytest.raises(SourceError, match=message):
         fit_groups(FRAME, "site", "gamma").score(rows, "site")
+
+
+@pytest.mark.parametrize("names", [[0, 1], ["a", 7], [1, 0]])
+def test_columns_with_numbers_for_names(names):
+    rng = np.random.default_rng(0)
+    X, kind = rng.gamma(2.0, size=(60, 2)) * [1.0, 9.0], np.arange(60) % 2
+    table = pd.DataFrame(X, columns=names)
+    found = fit_groups(table, kind, "gamma")
+    assert found.columns == [str(name) for name in names]
+    np.testing.assert_allclose(found.score(table, kind), found.mean_log_likelihood, rtol=1e-10)
+    np.testing.assert_allclose(found.score(table[names[::-1]], kind), found.mean_log_likelihood, rtol=1e-10)
+    kept = fit_groups(table.assign(group=kind), "group", "gamma", columns=names[1:])
+    np.testing.assert_allclose(kept.params["scale"][:, 0], found.params["scale"][:, 1], rtol=1e-12)
+    np.testing.assert_allclose(kept.score(table.assign(group=kind), "group"), kept.mean_log_likelihood, rtol=1e-10)
+    with pytest.raises(
+        SourceError, match=f"The fit has the columns '{names[0]}', '{names[1]}'; these rows have 'p', 'q'"
+    ):
+        found.score(table.set_axis(["p", "q"], axis=1), kind)

@@ -1,12 +1,15 @@
 """rank_families against fits by scipy in the same folds, one column alone, and what it leaves out or refuses."""
 
+from decimal import Decimal
+from fractions import Fraction
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 from sklearn.model_selection import KFold
 
-from fastkl import DensityMLE, ProductDensity, UnknownFamilyError, families, rank_families
+from fastkl import DensityMLE, ProductDensity, UnknownFamilyError, families, make_product_density, rank_families
 from fastkl.families.univariate import UnivariateFamily
 from fastkl.selection import cross_validated_log_density
 from fastkl.selection.column_kinds import Column, reason_to_leave_out
@@ -307,3 +310,37 @@ def test_columns_whose_names_are_numbers_go_by_their_place():
     ranking = rank_families(table)
     assert list(ranking) == [0, 1]
     assert np.isfinite(ranking.density("product").fit(table).log_likelihood_)
+
+
+@pytest.mark.parametrize("library", ["pandas", "pyarrow", "array"])
+def test_decimals_and_fractions_are_numbers(library):
+    """Data bases give decimals; they were taken for labels, one for nearly every row."""
+    numbers = np.round(RNG.gamma(2.0, size=(60, 2)), 3) + 0.001
+    exact = [[Decimal(repr(float(value))) for value in column] for column in numbers.T]
+    table, plain = pd.DataFrame(dict(zip("ab", exact, strict=True))), pd.DataFrame(numbers, columns=["a", "b"])
+    if library == "pyarrow":
+        table = pytest.importorskip("pyarrow").table(dict(zip("ab", exact, strict=True)))
+    elif library == "array":
+        table = np.array([[Fraction(float(value)) for value in row] for row in numbers], dtype=object)
+    found, expected = rank_families(table), rank_families(plain)
+    assert list(found.choices.values()) == list(expected.choices.values())
+    assert found.joint.names == expected.joint.names
+    product, other = make_product_density(table), make_product_density(plain)
+    assert [density.family for _, density, _ in product.groups] == [density.family for _, density, _ in other.groups]
+    np.testing.assert_allclose(product.fit(table).score_samples(table), other.fit(plain).score_samples(plain))
+
+
+def test_whole_numbers_of_python_beyond_64_bits_are_numbers():
+    large = [int(value) for value in 1e25 * RNG.gamma(2.0, size=60)]
+    table = pd.DataFrame({"wei": pd.Series(large, dtype=object), "x": RNG.normal(size=60)})
+    plain = table.astype({"wei": float})
+    assert rank_families(table).choices == rank_families(plain).choices
+    assert [density.family for _, density, _ in make_product_density(table).groups] == [
+        density.family for _, density, _ in make_product_density(plain).groups
+    ]
+
+
+def test_an_infinity_among_objects_is_refused():
+    table = pd.DataFrame({"x": pd.Series([1.0, np.inf, 2.0, 4.0], dtype=object)})
+    with pytest.raises(ValueError, match=r"(?i)row 1, column 0 \('x'\) holds inf"):
+        make_product_density(table)

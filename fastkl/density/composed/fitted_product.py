@@ -32,7 +32,7 @@ from fastkl.divergence import Estimate
 from fastkl.divergence.sample_model import cross_entropy_of_scores
 from fastkl.rows.columns import refuse_duplicates
 from fastkl.rows.reading import refuse_unread
-from fastkl.rows.tables import column_names, columns_of, is_table, rows_as
+from fastkl.rows.tables import as_table, column_names, columns_of, is_table, rows_as
 from fastkl.rows.weights import read_weights
 
 
@@ -47,6 +47,7 @@ class FittedProduct(ProductDistribution, ProductParts, ProductSummary, ComposedD
     def _read(self, X: Any, *, reset: bool = False) -> Any:
         """The rows: a table as it is, anything else as an array; number and names of the columns are learnt or compared."""
         refuse_unread(X, "X")
+        X = as_table(X)
         if not is_table(X):
             return read_array(self, X, True, reset)
         refuse_duplicates(column_names(X) or [], "X")
@@ -63,7 +64,7 @@ class FittedProduct(ProductDistribution, ProductParts, ProductSummary, ComposedD
         """Table and weights for a fitted density."""
         self._check_fitted()
         table = self._read(X)
-        return table, read_weights(sample_weight, len(table))
+        return table, read_weights(sample_weight, len(table), beside=X)
 
     def _of_groups(self, X: Any, sample_weight: Any, function: Callable[[Any, Any, Any], Any]) -> dict[str, Any]:
         """``function(density, columns, weights)`` of every group."""
@@ -163,7 +164,7 @@ class FittedProduct(ProductDistribution, ProductParts, ProductSummary, ComposedD
             Minus the score, in nats, with its standard error.
         """
         scores = self.score_samples(X)
-        return cross_entropy_of_scores(scores, read_weights(sample_weight, len(scores)))
+        return cross_entropy_of_scores(scores, read_weights(sample_weight, len(scores), beside=X))
 
     # -- what was learnt ---------------------------------------------------------------------------------------------------
 

@@ -166,7 +166,7 @@ class ProductDensity(NamedGroups, FittedProduct):
         """
         with unchanged_on_error(self):
             table = self._read(X, reset=True)
-            weights = read_weights(sample_weight, len(table))
+            weights = read_weights(sample_weight, len(table), beside=X)
             groups = self._unfitted_groups(X, self._column_names(), self.n_features_in_)
             on_groups(groups, table, self._column_names(), lambda density, part: fit_part(density, part, weights, self))
             self.dtypes_ = table_kind(X)
@@ -196,7 +196,7 @@ class ProductDensity(NamedGroups, FittedProduct):
         with unchanged_on_error(self):
             first = not hasattr(self, "groups_")
             table = self._read(X, reset=first)
-            weights = read_weights(sample_weight, len(table))
+            weights = read_weights(sample_weight, len(table), beside=X)
             if first:
                 groups = self._unfitted_groups(X, self._column_names(), self.n_features_in_)
                 self.dtypes_ = table_kind(X)

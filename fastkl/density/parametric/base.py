@@ -140,7 +140,7 @@ class FamilyDensity(FamilyDistribution, FamilyGoodness, FamilyParts, FamilySumma
         if not self.family_.labels:
             return super().cross_entropy(X, sample_weight)
         scores = self.score_samples(X)  # of labels, which a divergence of samples takes for none
-        return cross_entropy_of_scores(scores, read_weights(sample_weight, len(scores)))
+        return cross_entropy_of_scores(scores, read_weights(sample_weight, len(scores), beside=X))
 
     def _takes_labels(self) -> bool:
         return (self.family_ if hasattr(self, "family_") else resolve_family(self.family)).labels

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -13,6 +14,7 @@ from scipy.special import ndtr, ndtri
 from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl._core.rows import AnyRows, Rows
 from fastkl.density.inference import Inference
+from fastkl.exceptions import DegenerateDataError, first_sentence
 from fastkl.families.base import Family
 from fastkl.families.priors import PriorLike
 from fastkl.families.solvers.coordinates import Chart, chart_at
@@ -150,12 +152,12 @@ class FitInference(Inference):
     def refits(self, X: Any, sample_weight: Any, n_resamples: int, generator: np.random.Generator) -> Params:
         rows = self.read(X, sample_weight)
         draws: dict[str, list[Any]] = {name: [] for name in self.standard_errors()}
-        for _ in range(n_resamples):
+        for number in range(n_resamples):
             weights = generator.standard_exponential(len(rows.X))
             weights *= len(weights) / weights.sum()
             if rows.weights is not None:
                 weights *= rows.weights
-            with require_finite(rows):
+            with require_finite(rows), _in_resample(number, n_resamples):
                 params = self.refit(replace(rows, weights=weights))
             for name, values in draws.items():
                 values.append(params[name])
@@ -163,6 +165,19 @@ class FitInference(Inference):
 
     def refitted_intervals(self, refits: Params, level: float) -> dict[str, Any]:
         return {name: bias_corrected_interval(draws, self.params[name], level) for name, draws in refits.items()}
+
+
+@contextmanager
+def _in_resample(number: int, n_resamples: int) -> Iterator[None]:
+    """A likelihood without a maximum is one of random weights, of which the advice for rows would be wrong."""
+    try:
+        yield
+    except DegenerateDataError as error:
+        raise DegenerateDataError(
+            f"The rows have no bootstrap of this density: under the random weights of resample {number} of {n_resamples} its "
+            f"likelihood has no maximum. {first_sentence(error)} Take intervals by method='wald', or hold a parameter fixed.",
+            error.column,
+        ) from error
 
 
 def bias_corrected_interval(draws: Floats, value: Any, level: float) -> tuple[Any, Any]:
