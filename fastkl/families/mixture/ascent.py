@@ -326,6 +326,9 @@ class Steps:
             self._chart_at(place)
             return False
         here = self._at(place)
+        if not (np.isfinite(here[0]).all() and np.isfinite(here[1]).all()):  # a probability has come to 0
+            self._chart_at(place)
+            return False
         self.correction.add(Pair(here[0] - self.u, here[1] - self.step, here[2] - self.gradient))
         self.u, self.step, self.gradient = here
         return True

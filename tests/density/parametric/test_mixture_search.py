@@ -111,3 +111,31 @@ def test_a_component_on_equal_rows_collapses():
     assert narrow.collapsed is not None
     assert narrow.collapsed.component == 0
     assert wide.trace
+
+
+def latent_classes(x, probabilities, weights, maps):
+    """The log-likelihood that plain EM of independent labels within each class reaches."""
+    hot = np.eye(3)[x]
+    for _ in range(maps):
+        with np.errstate(divide="ignore"):
+            logs = np.log(weights) + np.log(np.einsum("njc,kjc->nkj", hot, probabilities)).sum(axis=2)
+        total = logsumexp(logs, axis=1)
+        shares = np.exp(logs - total[:, None])
+        weights = shares.mean(axis=0)
+        probabilities = np.einsum("nk,njc->kjc", shares, hot) / shares.sum(axis=0)[:, None, None]
+    return total.sum()
+
+
+@pytest.mark.parametrize("seed", [0, 2])
+def test_classes_that_lack_a_label_come_to_their_maximum(seed):
+    # the probability of the label goes to 0, and beyond what numbers tell
+    rng = np.random.default_rng(seed)
+    which = rng.integers(3, size=150)
+    truth = rng.dirichlet(np.full(3, 0.5), size=(3, 4))
+    X = np.array([[rng.choice(3, p=truth[k, j]) for j in range(4)] for k in which])
+    fit = MixtureMLE(3, family="categorical", random_state=0, standard_errors=False).fit(X)
+    assert fit.converged_
+    assert fit.certificate_["remaining_gain"] < 1e-9
+    assert fit.params_["probabilities"].min() < 1e-20
+    near = 0.98 * fit.params_["probabilities"] + 0.02 / 3.0
+    assert fit.log_likelihood_ >= latent_classes(X, near, fit.params_["weights"], 200) - 1e-7
