@@ -40,6 +40,7 @@ MOVES, VAIN = 8, 2  # rounds of splits and merges at most, and of those without 
 NEW = 1e-5  # nats per unit of weight from the height of a known maximum
 MOVED = 2  # long ascents of a round of moves, where they take next to nothing
 MOST_OF_ONE = 100  # steps of a single component, where mixtures have no maximum
+LIGHT_STARTS = 8  # further starts for each, where ascents are light
 FEW_STARTS, FIRST_MAPS = 6, 12  # of which all are followed by light ascents, and the maps that tell more of them apart
 AT_ONCE = 24  # short ascents that go side by side
 GROWN_MAPS = 30  # from the best of the ways in which a component is added
@@ -107,6 +108,9 @@ class Search:
         effort = 1 if len(sample.X) > MANY_ROWS else 2
         drawn = islice(starts.draw(), n_init * effort)
         found = self._tried(ascent, [start for start in drawn if start is not None])
+        if ascent.is_light and self.max_iter > 1 and not is_stopped():
+            cheap = [start for start in starts.about_rows(LIGHT_STARTS * n_init) if start is not None]
+            found += self._told_apart(ascent, cheap)
         if not is_stopped():
             with told(None):  # of mixtures with fewer components
                 ways = (1 if ascent.is_light else effort) * (n_init + 1)  # where they are, moves do more

@@ -24,6 +24,8 @@ from fastkl.families.mixture.collapsed import CollapsedError
 from fastkl.families.mixture.expectation import Components, Expectation
 from fastkl.families.mixture.layout import WEIGHTS, Group, Layout
 from fastkl.families.mixture.normals import NO_ROWS, Moments, StackedNormals
+from fastkl.families.mixture.posterior_normals import PosteriorNormalMaps
+from fastkl.families.mixture.side_by_side import SideBySide
 from fastkl.families.mixture.students import StudentMaps
 from fastkl.families.priors import PriorLike
 from fastkl.families.product.fitting import fit_rows, fit_statistics
@@ -207,18 +209,27 @@ def fit_alone(mixture: Any, rows: Rows, shares: Floats, priors: Sequence[PriorLi
 
     DegenerateDataError where the rows of a component have no maximum.
     """
+    return ways_alone(mixture, rows, priors)(shares)
+
+
+def ways_alone(mixture: Any, rows: Rows, priors: Sequence[PriorLike | None]) -> Callable[[Floats], Params]:
+    """``fit_alone`` for many responsibilities of the same rows."""
     layout: Layout = mixture.layout
     fixed = mixture.fixed_parameters()
-    if (
-        StackedNormals.are_all_of(layout)
-        and not any(priors)
-        and layout.groups[0].tied is None
-        and not (fixed.keys() - {WEIGHTS})
-    ):
-        return _normals_alone(layout, rows, shares, fixed.get(WEIGHTS))
-    students = None if any(priors) else StudentMaps.of(layout, rows, fixed.get(WEIGHTS))
-    if students is not None:
-        return students.begun(shares)
+    if any(priors):
+        stacked: SideBySide | None = PosteriorNormalMaps.of(layout, rows, fixed.get(WEIGHTS), priors)
+    elif StackedNormals.are_all_of(layout) and layout.groups[0].tied is None and not (fixed.keys() - {WEIGHTS}):
+        return lambda shares: _normals_alone(layout, rows, shares, fixed.get(WEIGHTS))
+    else:
+        stacked = StudentMaps.of(layout, rows, fixed.get(WEIGHTS))
+    if stacked is not None:
+        return stacked.begun
+    return lambda shares: _alone(layout, rows, shares, priors, fixed.get(WEIGHTS))
+
+
+def _alone(
+    layout: Layout, rows: Rows, shares: Floats, priors: Sequence[PriorLike | None], fixed_weights: Any
+) -> Params:
     own = rows.components(shares)
     sums = np.array([part.total_weight for part in own])
     params: list[Params] = [{} for _ in range(layout.size)]
@@ -236,7 +247,7 @@ def fit_alone(mixture: Any, rows: Rows, shares: Floats, priors: Sequence[PriorLi
                 ]
         for k, fit in zip(group.members, fits, strict=True):
             params[k] = fit.params
-    return layout.join(params, _weights(sums, fixed.get(WEIGHTS)))
+    return layout.join(params, _weights(sums, fixed_weights))
 
 
 def _weights(sums: Floats, fixed: Any) -> Floats:
