@@ -87,12 +87,25 @@ class Ascent:
                 climb.collapsed = self._singular(climb.params)
         return climb
 
-    def shorts(self, starts: Sequence[Params], light_maps: int = LIGHT_MAPS) -> list[Climb]:
+    def shorts(
+        self, starts: Sequence[Params], light_maps: int = LIGHT_MAPS, light_tol: float = SHORT_TOL
+    ) -> list[Climb]:
         """Some maps from each start: enough to tell which starts lead high; plain ones, so many, where these are light."""
         stacked = self._stacked
         if stacked is None or not starts:
-            return [self._short(start, light_maps) for start in starts]
-        return stacked.run(starts, SHORT_TOL * self.weight, light_maps)
+            return [self._short(start, light_maps, light_tol) for start in starts]
+        return stacked.run(starts, light_tol * self.weight, light_maps)
+
+    def nearly(self, start: Params) -> Climb:
+        """The maximum but for its last digits, where plain maps are light."""
+        stacked = self._stacked is not None
+        return self.shorts([start], STACKED_MAPS if stacked else self._n_easy, EASY_TOL)[0]
+
+    @property
+    def _n_easy(self) -> int:
+        """How many compiled maps take little time: the more, the smaller the table."""
+        numbers = self.weight * self.rows.n_columns * self.layout.size
+        return int(np.clip(EASY_NUMBERS // numbers, FIRST_MAPS, EASY_MAPS))
 
     @cached_property
     def _stacked(self) -> SideBySide | None:
@@ -104,13 +117,13 @@ class Ascent:
             return PosteriorNormalMaps.of(self.layout, rows, self.fixed_weights, self.priors)
         return StudentMaps.of(self.layout, rows, self.fixed_weights)
 
-    def _short(self, start: Params, light_maps: int) -> Climb:
+    def _short(self, start: Params, light_maps: int, light_tol: float) -> Climb:
         if not self.is_light or not isinstance(self.rows, Rows):
             return self.run(start, SHORT_TOL, SHORT_MAPS)
         climb = Climb(start)
         with np.errstate(all="ignore"):
             try:
-                self._climb(climb, self.rows, SHORT_TOL, light_maps)
+                self._climb(climb, self.rows, light_tol, light_maps)
             except CollapsedError as error:
                 climb.collapsed = error
             except np.linalg.LinAlgError:
@@ -192,9 +205,7 @@ class Ascent:
         if rows is None:
             self._plain(climb, FIRST_TOL, FIRST_MAPS)
             return
-        numbers = len(rows.X) * rows.n_columns * self.layout.size
-        maps = int(np.clip(EASY_NUMBERS // numbers, FIRST_MAPS, EASY_MAPS))
-        self._climb(climb, rows, EASY_TOL, min(climb.n_maps + maps, max_iter - 1))
+        self._climb(climb, rows, EASY_TOL, min(climb.n_maps + self._n_easy, max_iter - 1))
         report(lambda: climb.params)
 
     def _run(self, climb: Climb, tol: float, max_iter: int) -> None:

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from fastkl._core._linalg import component_moments
 from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl._core.iterations import told
 from fastkl._core.rows import AnyRows, Rows
@@ -257,13 +258,15 @@ def _weights(sums: Floats, fixed: Any) -> Floats:
 def _normals_alone(layout: Layout, rows: Rows, shares: Floats, fixed: Any) -> Params:
     """The same for normal components without a prior, by the moments of all at once."""
     family: Any = layout.groups[0].family
-    statistics = family.component_statistics(rows, shares)
     if getattr(family, "covariance_type", "") != "full":
+        statistics = family.component_statistics(rows, shares)
         params = [family.solve(own).params for own in statistics]
         sums = np.array([np.max(own["weight"]) for own in statistics])
         return layout.join(params, _weights(sums, fixed))
-    sums, means, scatters = (np.stack([own[name] for own in statistics]) for name in ("weight", "mean", "scatter"))
-    weights = _weights(sums, fixed)
-    found = Moments(0.0, sums, means, scatters, int(statistics[0]["n_rows"]))
+    parts = component_moments(rows.X, rows.component_weights(shares), rows.n_threads)
+    sums, means, scatters = (np.stack(values) for values in zip(*parts, strict=True))
+    if not np.isfinite(scatters).all():
+        family.component_statistics(rows, shares)  # whose error names the column
+    weights, found = _weights(sums, fixed), Moments(0.0, sums, means, scatters, len(rows.X))
     with np.errstate(all="ignore"):  # of a component without spread, which is then an error
         return StackedNormals(layout.groups[0], weights, means, scatters).following(found, weights).params
