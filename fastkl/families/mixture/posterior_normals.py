@@ -33,8 +33,9 @@ class PosteriorNormalMaps(SideBySide):
             self.X = self.X * (self.units / self.units.max())
             self.variances = np.full(len(self.units), np.var(self.X, axis=0).mean())
             self.units = np.full_like(self.units, self.units.max())
-        squared = np.outer(self.units, self.units) if self.kind == "full" else self.units**2
-        self.centre, self.scale = np.asarray(prior.mean) / self.units, np.asarray(prior.scale) / squared
+        with np.errstate(all="ignore"):
+            squared = np.outer(self.units, self.units) if self.kind == "full" else self.units**2
+            self.centre, self.scale = np.asarray(prior.mean) / self.units, np.asarray(prior.scale) / squared
         self.mean_weight, self.df = prior.mean_weight, float(prior.df or 0.0)
 
     @classmethod

@@ -67,11 +67,11 @@ class SideBySide(ABC):
         self.kept = np.full(len(X), True) if weights is None else weights > 0.0
         X = X[self.kept]
         self.row_weights = np.ones(len(X)) if weights is None else weights[self.kept]
-        with np.errstate(over="ignore"):
+        with np.errstate(all="ignore"):  # of columns without a range, which have no such maps
             # powers of two, which change no digit: squares stay in the range of numbers
             self.units = 2.0 ** np.floor(np.log2(np.maximum(np.ptp(X, axis=0), TINY)))
-        self.X = X / self.units
-        self.variances = np.var(self.X, axis=0)
+            self.X = X / self.units
+            self.variances = np.var(self.X, axis=0)
 
     @property
     def in_range(self) -> bool:

@@ -10,6 +10,7 @@ from fastkl import MixtureMLE, families
 from fastkl._core.rows import Rows
 from fastkl.families.mixture import Mixture
 from fastkl.families.mixture.posterior_normals import PosteriorNormalMaps
+from fastkl.families.mixture.students import StudentMaps
 from fastkl.families.priors import NormalInverseWishart
 
 IRIS = load_iris().data
@@ -103,3 +104,13 @@ def test_other_priors_and_held_parameters_have_no_such_maps():
     mixture = Mixture([families.Normal()] * 2)
     assert PosteriorNormalMaps.of(mixture.layout, rows, None, [prior, None]) is None
     assert PosteriorNormalMaps.of(mixture.layout, rows, None, [prior, prior]) is not None
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_constant_column_has_no_such_maps_and_no_warning():
+    mixture = Mixture([families.Normal()] * 2)
+    prior = NormalInverseWishart().bind(families.Normal(), {"loc": np.zeros(2), "scale": np.ones(2)})
+    rows = Rows(np.column_stack([IRIS[:, 0], np.ones(len(IRIS))]))
+    assert PosteriorNormalMaps.of(mixture.layout, rows, None, [prior] * 2) is None
+    students = Mixture([families.StudentT()] * 2)
+    assert StudentMaps.of(students.layout, rows, None) is None
