@@ -84,6 +84,9 @@ def others() -> Iterator[Task]:
         yield Task(f"faithful {kind} 3", faithful, 3, normal(kind))
     yield Task("wine diag 3", wine, 3, normal("diag"))
     yield Task("wine tied 3", wine, 3, normal("tied"))
+    for k in (2, 3):
+        yield Task(f"wine 4 columns full {k}", wine[:, [0, 3, 6, 10]], k, normal("full"))
+    yield Task("iris 2 columns full 4", iris[:, :2], 4, normal("full"))
     for k in (4, 5, 6):
         yield Task(f"galaxies {k}", galaxies, k, "normal")
     for k in (2, 3):

@@ -206,7 +206,7 @@ def _array_of(data: Any, name: str) -> NDArray[Any]:
     try:
         array = np.asarray(data)
     except ValueError as error:
-        raise SourceError(f"{name}: {_uneven(data)} ({error})") from error
+        raise SourceError(f"{name}: {_uneven(data)}") from error
     if array.dtype.kind in "US":
         objects = np.array(data, dtype=object)
         if objects.shape == array.shape and missing(objects).any():

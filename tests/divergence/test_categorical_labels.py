@@ -206,7 +206,7 @@ class Unhashable:
         (["a", "b"], {"sample_weight": [1.0]}, ValueError, "2 rows"),
         (["a", "b"], {"sample_weight": [1.0, -1.0]}, ValueError, "row 1"),
         (["a", "b"], {"sample_weight": [0.0, 0.0]}, ValueError, "in every row"),
-        ([["a"], ["b", "c"]], {}, ValueError, "Row 1 of x has 2 values"),
+        ([["a"], ["b", "c"]], {}, ValueError, "row 0 has length 1, row 1 has length 2"),
         (np.array([["a"], ["b", "c"]], dtype=object), {}, ColumnTypeError, r"lists or records \(\['a'\] in row 0\)"),
         (np.array([Unhashable()], dtype=object), {}, ValueError, "hashable"),
         (np.zeros((2, 2, 2)), {}, ValueError, "shape"),

@@ -311,9 +311,9 @@ def test_what_is_no_array_is_named(call, given):
 
 
 def test_rows_of_other_lengths_and_single_numbers_are_named():
-    with pytest.raises(ValueError, match="Row 1 of p has 2 values and row 0 has 1"):
+    with pytest.raises(ValueError, match="p: row 0 has length 1, row 1 has length 2"):
         kl_divergence([[1.0], [2.0, 3.0]], [[1.0], [2.0]])
-    with pytest.raises(ValueError, match="Row 2 of X has 1 values and row 0 has 2"):
+    with pytest.raises(ValueError, match="X: row 0 has length 2, row 2 has length 1"):
         DensityMLE("normal").fit([[1.0, 2.0], (2.0, 3.0), [3.0]])
     with pytest.raises(ValueError, match="p is neither a sample nor a model"):
         kl_divergence(np.array(3.0), np.array(2.0))

@@ -19,6 +19,7 @@ from fastkl.families.mixture import Mixture
 from fastkl.families.mixture.climb import Climb
 
 HALVES, BALLS, PAIRS = 2, 4, 3  # splits tried in a round, and pairs that are merged for them
+LIGHT_BALLS = 12
 LIGHT_HALVES = 40  # where ascents take next to nothing: of few components all that there are, in a single round
 INSERTIONS = 30  # ways tried there in which a component is freed and closes a gap
 MOST_ORDERED, MOST_EXCHANGES = (
@@ -79,7 +80,7 @@ def _parted(mixture: Mixture, climb: Climb, rows: Rows, starts: Starts, light: b
         own = np.flatnonzero(new == part)
         new[own[_halved(starts.values[own], starts.generator)]] = free
         parted.append(new)
-    for turn in range(BALLS):
+    for turn in range(LIGHT_BALLS if light else BALLS):
         free, taking = pairs[turn % min(len(pairs), PAIRS)]
         new = np.where(labels == free, taking, labels)
         new[ball(starts.values, starts.generator)] = free

@@ -36,10 +36,14 @@ ROWS_OF_ONE = 100  # at least, for each component
 MANY_ROWS = 4096  # of more a search tries half as much: they have fewer maxima by accident
 LONG, SPARE = 3, 6  # long ascents, and further ones where these collapse
 MANY_ENDS = 8  # long ascents where the ends of supports differ, each of which is a maximum of its own
-MOVES, VAIN = 8, 2  # rounds of splits and merges at most, and of those without gain
+MOVES, VAIN = 12, 2  # rounds of splits and merges at most, and of those without gain
+# Of those where components have covariances, which close in on small groups in all directions, on tables of so few numbers times
+# components.
+VAIN_FULL, FEW_NUMBERS = 4, 1 << 12
 NEW = 1e-5  # nats per unit of weight from the height of a known maximum
 MOVED = 2  # long ascents of a round of moves, where they take next to nothing
 MOST_OF_ONE = 100  # steps of a single component, where mixtures have no maximum
+LIGHT_STARTS = 8  # further starts for each, where ascents are light
 FEW_STARTS, FIRST_MAPS = 6, 12  # of which all are followed by light ascents, and the maps that tell more of them apart
 AT_ONCE = 24  # short ascents that go side by side
 GROWN_MAPS = 30  # from the best of the ways in which a component is added
@@ -107,6 +111,9 @@ class Search:
         effort = 1 if len(sample.X) > MANY_ROWS else 2
         drawn = islice(starts.draw(), n_init * effort)
         found = self._tried(ascent, [start for start in drawn if start is not None])
+        if ascent.is_light and self.max_iter > 1 and not is_stopped():
+            cheap = [start for start in starts.about_rows(LIGHT_STARTS * n_init) if start is not None]
+            found += self._told_apart(ascent, cheap)
         if not is_stopped():
             with told(None):  # of mixtures with fewer components
                 ways = (1 if ascent.is_light else effort) * (n_init + 1)  # where they are, moves do more
@@ -233,7 +240,9 @@ class Search:
                 begun.append(starts.of_labels(new))
             tried = search._told_apart(ascent, [start for start in begun if start is not None])
             ahead = replace(search, tol=SHORT_TOL, max_iter=GROWN_MAPS)
-            best = ahead._followed(ascent, search._ranked(tried, rows), 1, rows)[:1]
+            best = search._ranked(tried, rows, 1)
+            if not ascent.is_light:  # whose short ascents are shorter
+                best = ahead._followed(ascent, search._ranked(tried, rows), 1, rows)[:1]
             if not best:
                 return []
             labels = np.argmax(mixture.posterior(rows, best[0].params), axis=1)
@@ -246,11 +255,13 @@ class Search:
         proper = (climb for climb in alive if not spurious_components(self.mixture, climb, rows))
         return list(islice(proper, most)) or alive[:most]
 
-    def _followed(self, ascent: Ascent, ranked: Sequence[Climb], count: int, rows: Rows) -> list[Climb]:
-        """So many of the maxima to which short ascents lead: the proper ones first, from the highest down."""
+    def _followed(
+        self, ascent: Ascent, ranked: Sequence[Climb], count: int, rows: Rows, nearly: bool = False
+    ) -> list[Climb]:
+        """So many of the maxima to which short ascents lead, or nearly: the proper ones first, from the highest down."""
         reached: list[Climb] = []
         for climb in _different(ranked, ascent.weight)[: count + SPARE]:
-            ahead = self._run(ascent, climb.params)
+            ahead = ascent.nearly(climb.params) if nearly else self._run(ascent, climb.params)
             reached += [ahead] if ahead.collapsed is None else []
             if sum(not spurious_components(self.mixture, one, rows) for one in reached) == count:
                 break
@@ -266,23 +277,36 @@ class Search:
         if layout.size < 3 and len(layout.groups) == 1:
             return best
         vain, light = 0, ascent.is_light
+        most = 1 if len(rows.X) > MANY_ROWS else (VAIN_FULL if light and self._may_close_in(rows) else VAIN)
         known, left = list(found), [best]
         for _ in range(MOVES):
             begun = [start for start in moved_starts(self.mixture, left[-1], rows, starts, light) if start is not None]
             tried = self._told_apart(ascent, begun) if light and self.max_iter > 1 else self._tried(ascent, begun)
             new = [climb for climb in tried if self._is_new(climb, known)] if light else tried
-            followed = self._followed(ascent, self._ranked(new, rows, MOVED + SPARE), MOVED if light else 1, rows)
+            followed = self._followed(
+                ascent, self._ranked(new, rows, MOVED + SPARE), MOVED if light else 1, rows, light
+            )
             followed = [self._with_ends(climb, ascent, rows) for climb in followed]
             better = self._ranked([best, *followed], rows, 1)[0]
             vain = 0 if better.objective > best.objective + PROPER_GAIN * ascent.weight else vain + 1
             best, known = better, [*known, *followed]
-            if vain == (1 if len(rows.X) > MANY_ROWS else VAIN):
+            if vain == most:
                 break
             ahead = self._not_left(known, left, rows) if light else [best]
             if not ahead:
                 break
             left.append(ahead[0])
+        if light and best is not found[0]:
+            best = self._ranked([*found, self._run(ascent, best.params)], rows, 1)[0]
         return best
+
+    def _may_close_in(self, rows: Rows) -> bool:
+        """Whether each component has a matrix of its own, of several columns, on so few rows that maxima are many."""
+        layout = self.mixture.layout
+        full = [
+            getattr(group.family, "covariance_type", "") == "full" and group.tied is None for group in layout.groups
+        ]
+        return all(full) and rows.n_columns > 1 and rows.X.size * layout.size <= FEW_NUMBERS
 
     def _not_left(self, known: Sequence[Climb], left: Sequence[Climb], rows: Rows) -> list[Climb]:
         """The highest of the maxima from which no moves were made yet."""

@@ -23,7 +23,7 @@ from fastkl._core.rows import Rows
 from fastkl.exceptions import DegenerateDataError
 from fastkl.families.mixture import Mixture
 from fastkl.families.mixture.ends import component_has_ends
-from fastkl.families.mixture.maximisation import fit_alone
+from fastkl.families.mixture.maximisation import ways_alone
 from fastkl.families.priors import PriorLike
 from fastkl.families.product import Product
 
@@ -48,6 +48,22 @@ class Starts:
             for kind in kinds:
                 yield self.of_labels(self._shuffled(kind()))
 
+    @cached_property
+    def _fitted(self) -> Callable[[Floats], Params]:
+        """The parameters of components that fit their shares of the rows, (n, k)."""
+        return ways_alone(self.mixture, self.rows, self.priors)
+
+    def about_rows(self, count: int) -> Iterator[Params | None]:
+        """So many starts of parts about rows at random, which take no time: nearest in columns of random units."""
+        spaces, k = self._spaces, self.mixture.layout.size
+        for turn in range(count):
+            space = spaces[turn % len(spaces)]
+            if turn % 2:
+                space = space * np.exp(self.generator.normal(size=space.shape[1]))
+            centres = space[self.generator.choice(len(space), size=k, replace=False)]
+            distances = np.sum(centres**2, axis=1) - 2.0 * space @ centres.T
+            yield self.of_labels(self._shuffled(np.argmin(distances, axis=1)))
+
     def of_labels(self, labels: NDArray[np.intp]) -> Params | None:
         """Parameters at which the components fit their part of the rows; None where a part is too poor for that."""
         layout = self.mixture.layout
@@ -58,7 +74,7 @@ class Starts:
             if softness == SOFTNESS[0]:  # an end of a support that covers all rows would do so for ever
                 shares[:, with_ends] = hard[:, with_ends]
             try:
-                return fit_alone(self.mixture, self.rows, shares, self.priors)
+                return self._fitted(shares)
             except (DegenerateDataError, np.linalg.LinAlgError):
                 continue
         return None
@@ -67,12 +83,7 @@ class Starts:
         """Parameters at which the components fit their shares of the rows, (n, k); None where they are too poor for that."""
         for softness in (0.0, *SOFTNESS):
             try:
-                return fit_alone(
-                    self.mixture,
-                    self.rows,
-                    (1.0 - softness) * shares + softness / self.mixture.layout.size,
-                    self.priors,
-                )
+                return self._fitted((1.0 - softness) * shares + softness / self.mixture.layout.size)
             except (DegenerateDataError, np.linalg.LinAlgError):
                 continue
         return None
@@ -99,14 +110,19 @@ class Starts:
     def _kinds(self) -> list[Callable[[], NDArray[np.intp]]]:
         if self.values.dtype.kind not in "fiub":
             return [self._by_labels]
+        spaces, standard = self._spaces, self._spaces[-2]
+        seeded = [partial(self._by_seeds, space) for space in spaces]
+        merged = [partial(self._by_hierarchy, standard, method) for method in ("average", "ward")]
+        return [seeded[0], merged[0], *seeded[1:], merged[1], self._scattered(spaces[0]), self._shells(spaces[0])]
+
+    @cached_property
+    def _spaces(self) -> list[Floats]:
+        """The rows without correlation, where they have several columns, by deviations, and by ranks."""
         X = np.asarray(self.values, dtype=np.float64)
         if not self.mixture.equivariant and self._is_periodic():
             X = np.concatenate([np.cos(X), np.sin(X)], axis=1)
         standard = _standardised(X)
-        spaces = [_whitened(standard), standard, _normal_scores(X)] if X.shape[1] > 1 else [standard, _normal_scores(X)]
-        seeded = [partial(self._by_seeds, space) for space in spaces]
-        merged = [partial(self._by_hierarchy, standard, method) for method in ("average", "ward")]
-        return [seeded[0], merged[0], *seeded[1:], merged[1], self._scattered(spaces[0]), self._shells(spaces[0])]
+        return [*([_whitened(standard)] if X.shape[1] > 1 else []), standard, _normal_scores(X)]
 
     def _is_periodic(self) -> bool:
         return any(getattr(group.family, "periodic", False) for group in self.mixture.layout.groups)

@@ -26,8 +26,10 @@ from fastkl.families.mixture.expectation import Components, Expectation
 from fastkl.families.mixture.layout import Layout
 from fastkl.families.mixture.maximisation import Maximisation, maximise
 from fastkl.families.mixture.normals import StackedNormals, merged_moments, moments_of
+from fastkl.families.mixture.posterior_normals import PosteriorNormalMaps
 from fastkl.families.mixture.quasi_newton import Correction, Pair
-from fastkl.families.mixture.students import LIGHT_NUMBERS, StudentMaps
+from fastkl.families.mixture.side_by_side import LIGHT_NUMBERS, SideBySide
+from fastkl.families.mixture.students import StudentMaps
 from fastkl.families.priors import PriorLike
 from fastkl.families.solvers.coordinates import Chart, chart_at
 
@@ -35,7 +37,7 @@ SHORT_MAPS, SHORT_TOL = 12, 1e-6  # of ascents that tell starts apart
 LIGHT_MAPS = 60  # plain maps of such an ascent instead, on small tables
 # Such maps, compiled, begin the way to the maximum: as many as take so many numbers times components, and a fewest and a most.
 EASY_NUMBERS, FIRST_MAPS, EASY_MAPS, EASY_TOL = 1 << 19, 20, 1000, 1e-9
-STUDENT_MAPS = 200  # at most of t components, whose maps are not compiled
+STACKED_MAPS = 200  # at most where they are not compiled
 FIRST_TOL = 1e-4  # of those before it where rows are not in memory
 PLAIN_MAPS = 3  # before the first quasi-Newton step: they go far where the parameters still do
 SHORTER = 0.3
@@ -85,26 +87,43 @@ class Ascent:
                 climb.collapsed = self._singular(climb.params)
         return climb
 
-    def shorts(self, starts: Sequence[Params], light_maps: int = LIGHT_MAPS) -> list[Climb]:
+    def shorts(
+        self, starts: Sequence[Params], light_maps: int = LIGHT_MAPS, light_tol: float = SHORT_TOL
+    ) -> list[Climb]:
         """Some maps from each start: enough to tell which starts lead high; plain ones, so many, where these are light."""
-        students = self._student_maps
-        if students is None or not starts:
-            return [self._short(start, light_maps) for start in starts]
-        return students.run(starts, SHORT_TOL * self.weight, light_maps)
+        stacked = self._stacked
+        if stacked is None or not starts:
+            return [self._short(start, light_maps, light_tol) for start in starts]
+        return stacked.run(starts, light_tol * self.weight, light_maps)
+
+    def nearly(self, start: Params) -> Climb:
+        """The maximum but for its last digits, where plain maps are light."""
+        stacked = self._stacked is not None
+        return self.shorts([start], STACKED_MAPS if stacked else self._n_easy, EASY_TOL)[0]
+
+    @property
+    def _n_easy(self) -> int:
+        """How many compiled maps take little time: the more, the smaller the table."""
+        numbers = self.weight * self.rows.n_columns * self.layout.size
+        return int(np.clip(EASY_NUMBERS // numbers, FIRST_MAPS, EASY_MAPS))
 
     @cached_property
-    def _student_maps(self) -> StudentMaps | None:
-        """The maps of t components on a small table; None for others."""
-        rows = self._in_memory if self.is_light else None
-        return None if rows is None else StudentMaps.of(self.layout, rows, self.fixed_weights)
+    def _stacked(self) -> SideBySide | None:
+        """The maps of t components, or of normal ones with a prior, on a small table in memory; None for others."""
+        rows = self.rows
+        if not isinstance(rows, Rows) or rows.incomplete or rows.noise is not None:
+            return None
+        if any(self.priors):
+            return PosteriorNormalMaps.of(self.layout, rows, self.fixed_weights, self.priors)
+        return StudentMaps.of(self.layout, rows, self.fixed_weights)
 
-    def _short(self, start: Params, light_maps: int) -> Climb:
+    def _short(self, start: Params, light_maps: int, light_tol: float) -> Climb:
         if not self.is_light or not isinstance(self.rows, Rows):
             return self.run(start, SHORT_TOL, SHORT_MAPS)
         climb = Climb(start)
         with np.errstate(all="ignore"):
             try:
-                self._climb(climb, self.rows, SHORT_TOL, light_maps)
+                self._climb(climb, self.rows, light_tol, light_maps)
             except CollapsedError as error:
                 climb.collapsed = error
             except np.linalg.LinAlgError:
@@ -119,17 +138,21 @@ class Ascent:
         worst = int(np.argmax(sizes)) if len(sizes) == self.layout.size else 0
         return CollapsedError(worst, "its matrix is singular to rounding")
 
-    @property
+    @cached_property
     def is_light(self) -> bool:
         """Whether a plain map costs next to nothing beside a quasi-Newton step: normal or t components on a small table."""
         rows, layout = self.rows, self.layout
-        if rows.incomplete or getattr(rows, "noise", None) is not None or any(self.priors):
+        if rows.incomplete or getattr(rows, "noise", None) is not None:
             return False
         if self.weight * rows.n_columns * layout.size > LIGHT_NUMBERS:
             return False
-        if isinstance(rows, Rows) and StudentMaps.of(layout, rows, None) is not None:
+        if self._stacked is not None:
             return True
-        return StackedNormals.are_all_of(layout) and not layout.groups[0].family.fixed_parameters()
+        return (
+            StackedNormals.are_all_of(layout)
+            and not layout.groups[0].family.fixed_parameters()
+            and not any(self.priors)
+        )
 
     def _climb(self, climb: Climb, rows: Rows, tol: float, most: int) -> None:
         """The same as ``_plain`` on all rows in memory, in compiled code while components are regular."""
@@ -169,22 +192,20 @@ class Ascent:
 
     def _easy(self, climb: Climb, max_iter: int) -> None:
         """Plain maps where they cost next to nothing: the more, the smaller the table."""
-        rows, students = self._in_memory, self._student_maps
-        if students is not None:
-            (ahead,) = students.run(
-                [climb.params], EASY_TOL * self.weight, min(STUDENT_MAPS, max_iter - 1 - climb.n_maps)
+        if self._stacked is not None:
+            (ahead,) = self._stacked.run(
+                [climb.params], EASY_TOL * self.weight, min(STACKED_MAPS, max_iter - 1 - climb.n_maps)
             )
             if ahead.collapsed is not None:
                 raise ahead.collapsed
             climb.follow(ahead)
             report(lambda: climb.params)
             return
+        rows = self._in_memory
         if rows is None:
             self._plain(climb, FIRST_TOL, FIRST_MAPS)
             return
-        numbers = len(rows.X) * rows.n_columns * self.layout.size
-        maps = int(np.clip(EASY_NUMBERS // numbers, FIRST_MAPS, EASY_MAPS))
-        self._climb(climb, rows, EASY_TOL, min(climb.n_maps + maps, max_iter - 1))
+        self._climb(climb, rows, EASY_TOL, min(climb.n_maps + self._n_easy, max_iter - 1))
         report(lambda: climb.params)
 
     def _run(self, climb: Climb, tol: float, max_iter: int) -> None:
@@ -326,6 +347,9 @@ class Steps:
             self._chart_at(place)
             return False
         here = self._at(place)
+        if not (np.isfinite(here[0]).all() and np.isfinite(here[1]).all()):  # a probability has come to 0
+            self._chart_at(place)
+            return False
         self.correction.add(Pair(here[0] - self.u, here[1] - self.step, here[2] - self.gradient))
         self.u, self.step, self.gradient = here
         return True

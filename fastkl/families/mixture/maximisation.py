@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from fastkl._core._linalg import component_moments
 from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl._core.iterations import told
 from fastkl._core.rows import AnyRows, Rows
@@ -24,6 +25,8 @@ from fastkl.families.mixture.collapsed import CollapsedError
 from fastkl.families.mixture.expectation import Components, Expectation
 from fastkl.families.mixture.layout import WEIGHTS, Group, Layout
 from fastkl.families.mixture.normals import NO_ROWS, Moments, StackedNormals
+from fastkl.families.mixture.posterior_normals import PosteriorNormalMaps
+from fastkl.families.mixture.side_by_side import SideBySide
 from fastkl.families.mixture.students import StudentMaps
 from fastkl.families.priors import PriorLike
 from fastkl.families.product.fitting import fit_rows, fit_statistics
@@ -207,18 +210,27 @@ def fit_alone(mixture: Any, rows: Rows, shares: Floats, priors: Sequence[PriorLi
 
     DegenerateDataError where the rows of a component have no maximum.
     """
+    return ways_alone(mixture, rows, priors)(shares)
+
+
+def ways_alone(mixture: Any, rows: Rows, priors: Sequence[PriorLike | None]) -> Callable[[Floats], Params]:
+    """``fit_alone`` for many responsibilities of the same rows."""
     layout: Layout = mixture.layout
     fixed = mixture.fixed_parameters()
-    if (
-        StackedNormals.are_all_of(layout)
-        and not any(priors)
-        and layout.groups[0].tied is None
-        and not (fixed.keys() - {WEIGHTS})
-    ):
-        return _normals_alone(layout, rows, shares, fixed.get(WEIGHTS))
-    students = None if any(priors) else StudentMaps.of(layout, rows, fixed.get(WEIGHTS))
-    if students is not None:
-        return students.begun(shares)
+    if any(priors):
+        stacked: SideBySide | None = PosteriorNormalMaps.of(layout, rows, fixed.get(WEIGHTS), priors)
+    elif StackedNormals.are_all_of(layout) and layout.groups[0].tied is None and not (fixed.keys() - {WEIGHTS}):
+        return lambda shares: _normals_alone(layout, rows, shares, fixed.get(WEIGHTS))
+    else:
+        stacked = StudentMaps.of(layout, rows, fixed.get(WEIGHTS))
+    if stacked is not None:
+        return stacked.begun
+    return lambda shares: _alone(layout, rows, shares, priors, fixed.get(WEIGHTS))
+
+
+def _alone(
+    layout: Layout, rows: Rows, shares: Floats, priors: Sequence[PriorLike | None], fixed_weights: Any
+) -> Params:
     own = rows.components(shares)
     sums = np.array([part.total_weight for part in own])
     params: list[Params] = [{} for _ in range(layout.size)]
@@ -236,7 +248,7 @@ def fit_alone(mixture: Any, rows: Rows, shares: Floats, priors: Sequence[PriorLi
                 ]
         for k, fit in zip(group.members, fits, strict=True):
             params[k] = fit.params
-    return layout.join(params, _weights(sums, fixed.get(WEIGHTS)))
+    return layout.join(params, _weights(sums, fixed_weights))
 
 
 def _weights(sums: Floats, fixed: Any) -> Floats:
@@ -246,13 +258,15 @@ def _weights(sums: Floats, fixed: Any) -> Floats:
 def _normals_alone(layout: Layout, rows: Rows, shares: Floats, fixed: Any) -> Params:
     """The same for normal components without a prior, by the moments of all at once."""
     family: Any = layout.groups[0].family
-    statistics = family.component_statistics(rows, shares)
     if getattr(family, "covariance_type", "") != "full":
+        statistics = family.component_statistics(rows, shares)
         params = [family.solve(own).params for own in statistics]
         sums = np.array([np.max(own["weight"]) for own in statistics])
         return layout.join(params, _weights(sums, fixed))
-    sums, means, scatters = (np.stack([own[name] for own in statistics]) for name in ("weight", "mean", "scatter"))
-    weights = _weights(sums, fixed)
-    found = Moments(0.0, sums, means, scatters, int(statistics[0]["n_rows"]))
+    parts = component_moments(rows.X, rows.component_weights(shares), rows.n_threads)
+    sums, means, scatters = (np.stack(values) for values in zip(*parts, strict=True))
+    if not np.isfinite(scatters).all():
+        family.component_statistics(rows, shares)  # whose error names the column
+    weights, found = _weights(sums, fixed), Moments(0.0, sums, means, scatters, len(rows.X))
     with np.errstate(all="ignore"):  # of a component without spread, which is then an error
         return StackedNormals(layout.groups[0], weights, means, scatters).following(found, weights).params
