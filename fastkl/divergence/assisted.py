@@ -44,8 +44,8 @@ from fastkl.divergence.ratio_routes import Mixtures, Route, by_mixtures, by_norm
 from fastkl.divergence.regression_route import RegressionRoute
 from fastkl.divergence.two_samples import TwoSamples, rows_at_random
 
-# Fewer rows than this in either sample leave the regression without use.
-_FEWEST = 20
+# Fewer rows than this in either sample tell no more than neighbours do; so do fewer than twice the columns and two, up to 20.
+_FEWEST, _FEWEST_OF_MANY_COLUMNS = 12, 20
 # A value that is this part of a column, or half of its values repeated, makes it one with atoms.
 _ATOM, _DISTINCT = 0.05, 0.5
 # Samples of more rows are screened for atoms by some of them.
@@ -116,14 +116,15 @@ def assisted_routes(pair: SamplePair, k: int, standard_error: bool, random_state
     rng = np.random.default_rng(random_state.randint(2**31))
     atoms = has_atoms(X, rng) or has_atoms(Y, rng)
     symbols = atoms and are_symbols(X, Y)
-    alone = symbols or min(pair.p.effective_size, pair.q.effective_size) < _FEWEST
+    alone = symbols or _are_few(pair)
     # The ball around a symbol is that symbol wherever both samples have it: more neighbours would be other symbols.
     samples = TwoSamples(pair, 1 if symbols else k, standard_error, rng, usual=not (alone or atoms))
     with single_threaded_blas():  # the matrices are small, and our own threads have the cores
         plain = samples.plain
         if alone or not np.isfinite(plain):
             error = plain.standard_error if standard_error else float("nan")
-            found = _labelled(plain, float(plain), error, plain.diagnostics["reasons"], {"route": "neighbors"})
+            reasons = plain.diagnostics["reasons"] + ([] if symbols else few_rows_reasons(pair))
+            found = _labelled(plain, float(plain), error, reasons, {"route": "neighbors"})
             return Assisted(found, samples, atoms=atoms, symbols=symbols)
         lacking = lacking_in_columns(pair.p, pair.q) if atoms else []
         if lacking:
@@ -149,6 +150,23 @@ def assisted_routes(pair: SamplePair, k: int, standard_error: bool, random_state
     more = {"routes": values, "route": chosen.name, "common_radius": float(plain), "shared_rows": shared}
     estimate = _labelled(plain, value, error, reasons + of_tail, more)
     return Assisted(estimate, samples, regression, chosen, atoms, doubts=reasons)
+
+
+def _are_few(pair: SamplePair) -> bool:
+    """Whether either sample has too few rows for anything but neighbours."""
+    most_asked = min(_FEWEST_OF_MANY_COLUMNS, 2 * pair.p.n_columns + 2)
+    return min(pair.p.effective_size, pair.q.effective_size) < max(_FEWEST, most_asked)
+
+
+def few_rows_reasons(pair: SamplePair) -> list[str]:
+    """The reason to trust little of very few rows, if they are."""
+    if not _are_few(pair):
+        return []
+    p, q = pair.p.effective_size, pair.q.effective_size
+    return [
+        f"{p:.3g} and {q:.3g} effective rows are few: the estimate by neighbours alone is mostly too small, and neither its bias "
+        "nor its error are known well."
+    ]
 
 
 def _doubts_of_size(
