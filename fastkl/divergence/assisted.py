@@ -123,8 +123,8 @@ def assisted_routes(pair: SamplePair, k: int, standard_error: bool, random_state
         plain = samples.plain
         if alone or not np.isfinite(plain):
             error = plain.standard_error if standard_error else float("nan")
-            reasons = plain.diagnostics["reasons"] + ([] if symbols else few_rows_reasons(pair))
-            found = _labelled(plain, float(plain), error, reasons, {"route": "neighbors"})
+            doubts = plain.diagnostics["reasons"] + ([] if symbols else few_rows_reasons(pair))
+            found = _labelled(plain, float(plain), error, doubts, {"route": "neighbors"})
             return Assisted(found, samples, atoms=atoms, symbols=symbols)
         lacking = lacking_in_columns(pair.p, pair.q) if atoms else []
         if lacking:

@@ -16,7 +16,7 @@ from fastkl._core.means import Mean
 from fastkl.divergence.arguments import FloatArray
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.ratio_tails import HEAVY_TAIL, tail_index
-from fastkl.exceptions import SupportError
+from fastkl.exceptions import SourceError, SupportError
 from fastkl.rows.indexes import refuse_other_rows
 from fastkl.rows.reading import look
 from fastkl.rows.weights import read_weights
@@ -122,8 +122,8 @@ def kl_from_log_probs(
 def _read(values: Any, name: str) -> FloatArray:
     try:
         array = np.asarray(look(values.detach().cpu().numpy() if hasattr(values, "detach") else values, name))
-    except ValueError as error:
-        if "inhomogeneous" not in str(error):
+    except SourceError as error:
+        if error.__cause__ is None:  # else a list that is no array, whose rows are of different lengths
             raise
         raise ValueError(
             f"{name} has rows of different lengths. Fill the shorter ones up with any number, and give lengths=."
