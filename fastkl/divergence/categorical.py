@@ -46,7 +46,7 @@ def tally(x: Any, name: str, counts: bool, sample_weight: ArrayLike | None) -> T
             raise ValueError("Weights belong to rows of labels; with counts=True put them into the counts.")
         return _tally_counts(x, name)
     columns, names = _columns(x, name), column_names(x)
-    places = [named(j, names) for j in range(len(columns))]
+    places = [named(j, names or None) for j in range(len(columns))]
     codes, symbols, declared = _encode(columns[0], name, places[0] if len(columns) > 1 else None)
     for j, column in enumerate(columns[1:], start=1):
         other, other_symbols, _ = _encode(column, name, places[j])

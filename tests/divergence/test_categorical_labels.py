@@ -195,6 +195,7 @@ class Unhashable:
     ("x", "options", "error", "message"),
     [
         ([], {}, DegenerateDataError, "no rows"),
+        (pd.DataFrame(), {}, DegenerateDataError, "no rows"),
         ([], {"counts": True}, DegenerateDataError, "no positive count"),
         ([0, 0], {"counts": True}, DegenerateDataError, "no positive count"),
         ([1, -1], {"counts": True}, ValueError, "Entry 1 of x is -1"),
