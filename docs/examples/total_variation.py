@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastkl.divergence.draws import resolve_draws
 from fastkl.divergence.estimate import Estimate
-from fastkl.divergence.model_pair import Expectation
-from fastkl.divergence.models import Model
+from fastkl.divergence.models.draws import resolve_draws
+from fastkl.divergence.models.model import Model
+from fastkl.divergence.models.model_pair import Expectation
 from fastkl.divergence.operands import ModelOperand, Rules, operands
 from fastkl.divergence.options import Options
 

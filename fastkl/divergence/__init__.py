@@ -1,27 +1,27 @@
 """Entropy, cross-entropy, Kullback-Leibler divergence and relatives, from samples and from models."""
 
 from fastkl.divergence.batches import cross_entropy_batches, entropy_batches, kl_divergence_batches
-from fastkl.divergence.categorical_entropy import categorical_entropy
-from fastkl.divergence.categorical_kl import categorical_cross_entropy, categorical_kl
-from fastkl.divergence.categorical_relatives import categorical_jeffreys, categorical_jensen_shannon
-from fastkl.divergence.discrete import discrete_cross_entropy, discrete_entropy, discrete_kl
-from fastkl.divergence.discrete_relatives import discrete_jeffreys, discrete_jensen_shannon
-from fastkl.divergence.empirical import EmpiricalDistribution, empirical
 from fastkl.divergence.entropies import cross_entropy, entropy
+from fastkl.divergence.entropy_estimators.weighted_knn import entropy_weights
 from fastkl.divergence.estimate import ConfidenceInterval, Estimate
 from fastkl.divergence.estimator import KLDivergence
 from fastkl.divergence.functions import kl_divergence, kl_divergence_sweep
 from fastkl.divergence.log_probs import kl_from_log_probs
-from fastkl.divergence.lower_bound import LowerBound, kl_lower_bound
 from fastkl.divergence.mutual_information import mutual_information
 from fastkl.divergence.pairwise import pairwise_divergence
 from fastkl.divergence.relatives import jeffreys, jensen_shannon
 from fastkl.divergence.renyi import renyi_divergence
-from fastkl.divergence.significance import PermutationTest, permutation_test, subsampling_interval
+from fastkl.divergence.significance.lower_bound import LowerBound, kl_lower_bound
+from fastkl.divergence.significance.permutation_test import PermutationTest, permutation_test, subsampling_interval
 from fastkl.divergence.stability import population_stability_index
 from fastkl.divergence.sweep import NeighborSweep
+from fastkl.divergence.symbols.categorical_entropy import categorical_entropy
+from fastkl.divergence.symbols.categorical_kl import categorical_cross_entropy, categorical_kl
+from fastkl.divergence.symbols.categorical_relatives import categorical_jeffreys, categorical_jensen_shannon
+from fastkl.divergence.symbols.discrete import discrete_cross_entropy, discrete_entropy, discrete_kl
+from fastkl.divergence.symbols.discrete_relatives import discrete_jeffreys, discrete_jensen_shannon
+from fastkl.divergence.symbols.empirical import EmpiricalDistribution, empirical
 from fastkl.divergence.table_comparison import TableComparison, TableLine, compare_tables
-from fastkl.divergence.weighted_knn import entropy_weights
 
 __all__ = [
     "ConfidenceInterval",

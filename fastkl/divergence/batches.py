@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from fastkl.divergence.entropy_estimators.surfaces import LOOKED_AT, refuse_surfaces
 from fastkl.divergence.estimate import Estimate, moved
 from fastkl.divergence.matching import order_of_columns
 from fastkl.divergence.options import Options
@@ -27,7 +28,6 @@ from fastkl.divergence.samples import (
     sample_entropy,
 )
 from fastkl.divergence.sources import SourcePair, SourceSample, checked_source, common_scale
-from fastkl.divergence.surfaces import LOOKED_AT, refuse_surfaces
 
 SHARD_ROWS = 1_000_000
 

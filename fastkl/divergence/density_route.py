@@ -36,20 +36,20 @@ from fastkl.divergence.diagnostics import (
     negative_reasons,
     sweep_numbers,
 )
-from fastkl.divergence.draws import drawn_sample, resolve_draws
-from fastkl.divergence.empirical import impossible_rows
-from fastkl.divergence.entropy_methods import default_entropy
+from fastkl.divergence.entropy_estimators.entropy_methods import default_entropy
+from fastkl.divergence.entropy_estimators.margins import OF_A_STEP, margin
+from fastkl.divergence.entropy_estimators.spacings import resolve_window
+from fastkl.divergence.entropy_estimators.whitening import normalised
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.local_terms import log_density_own
-from fastkl.divergence.margins import OF_A_STEP, margin
 from fastkl.divergence.model_coordinates import covariance_factor, transformed
-from fastkl.divergence.models import Model
+from fastkl.divergence.models.draws import drawn_sample, resolve_draws
+from fastkl.divergence.models.model import Model
 from fastkl.divergence.neighbors import SamplePair
 from fastkl.divergence.options import Options
 from fastkl.divergence.samples import SWEEP_ROWS
-from fastkl.divergence.spacings import resolve_window
+from fastkl.divergence.symbols.empirical import impossible_rows
 from fastkl.divergence.uncertainty import count_noise
-from fastkl.divergence.whitening import normalised
 from fastkl.exceptions import DegenerateDataError
 
 # The bias is measured on about so many draws, in samples as large as the data, of which there are so many at most and at least;

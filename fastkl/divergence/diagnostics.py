@@ -19,8 +19,8 @@ from fastkl.divergence.arguments import FloatArray, Sample, Totals
 from fastkl.divergence.callers import level_of_caller
 from fastkl.divergence.column_doubts import column_reasons
 from fastkl.divergence.edges import edge_reasons
+from fastkl.divergence.models.ratio_tails import HEAVY_TAIL, tail_index
 from fastkl.divergence.neighbors import Neighbors, Pair, SamplePair, Slab
-from fastkl.divergence.ratio_tails import HEAVY_TAIL, tail_index
 from fastkl.exceptions import SharedRowsWarning
 
 MANY_COLUMNS = 10

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastkl.divergence.assisted import assisted_divergence
+from fastkl.divergence.assisted.default_estimate import assisted_divergence
 from fastkl.divergence.coordinates import scaled_pair
 from fastkl.divergence.diagnostics import warn_of_shared_rows
-from fastkl.divergence.empirical import frequencies_cross_entropy
-from fastkl.divergence.entropy_methods import ENTROPY_METHODS, default_entropy, entropy_by_method
+from fastkl.divergence.entropy_estimators.entropy_methods import ENTROPY_METHODS, default_entropy, entropy_by_method
+from fastkl.divergence.entropy_estimators.surfaces import refuse_surfaces
 from fastkl.divergence.estimate import Estimate, moved
-from fastkl.divergence.model_pair import model_cross_entropy, model_entropy
+from fastkl.divergence.models.model_pair import model_cross_entropy, model_entropy
 from fastkl.divergence.neighbors import SamplePair
 from fastkl.divergence.operands import (
     DensityOperand,
@@ -30,7 +30,7 @@ from fastkl.divergence.operands import (
 from fastkl.divergence.options import Options, one_seed
 from fastkl.divergence.sample_model import cross_entropy_of_scores, sample_model_cross_entropy
 from fastkl.divergence.samples import check_auto_or_knn, divergence_neighbors, sample_cross_entropy, sample_entropy
-from fastkl.divergence.surfaces import refuse_surfaces
+from fastkl.divergence.symbols.empirical import frequencies_cross_entropy
 from fastkl.exceptions import DegenerateDataError
 from fastkl.rows.weights import read_weights
 

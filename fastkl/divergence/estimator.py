@@ -24,7 +24,7 @@ from fastkl.divergence.coordinates import centre_and_spread
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.local_terms import local_terms
 from fastkl.divergence.matching import given_names
-from fastkl.divergence.models import is_model
+from fastkl.divergence.models.model import is_model
 from fastkl.divergence.neighbors import SamplePair
 from fastkl.divergence.options import Options
 from fastkl.divergence.samples import (

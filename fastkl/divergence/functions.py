@@ -12,13 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastkl.divergence.assisted import assisted_divergence
+from fastkl.divergence.assisted.default_estimate import assisted_divergence
 from fastkl.divergence.coordinates import free_of_units, in_coordinates
 from fastkl.divergence.diagnostics import warn_of_shared_rows
-from fastkl.divergence.empirical import frequencies_divergence
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.labels_and_numbers import divergence_by_labels, product_of_kinds
-from fastkl.divergence.model_pair import model_divergence
+from fastkl.divergence.models.model_pair import model_divergence
 from fastkl.divergence.operands import (
     SAMPLES,
     DensityOperand,
@@ -35,6 +34,7 @@ from fastkl.divergence.options import Options, also_by_rng
 from fastkl.divergence.sample_model import sample_model_divergence
 from fastkl.divergence.samples import check_method, divergence_neighbors, pair_divergence, sample_divergences
 from fastkl.divergence.sweep import NeighborSweep
+from fastkl.divergence.symbols.empirical import frequencies_divergence
 
 
 @also_by_rng

@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 from fastkl._core.distinct import coded
 from fastkl._core.means import Mean
 from fastkl.divergence.arguments import FloatArray, as_sample
-from fastkl.divergence.empirical import EmpiricalDistribution, frequencies_divergence
 from fastkl.divergence.estimate import Estimate
-from fastkl.divergence.models import Model
+from fastkl.divergence.models.model import Model
 from fastkl.divergence.operands import SampleOperand
 from fastkl.divergence.options import Options
 from fastkl.divergence.sample_model import sample_model_divergence
+from fastkl.divergence.symbols.empirical import EmpiricalDistribution, frequencies_divergence
 from fastkl.rows.weights import read_weights
 
 # Fewer rows of equal labels than this are taken together with others.

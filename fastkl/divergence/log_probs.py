@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from fastkl._core.means import Mean
 from fastkl.divergence.arguments import FloatArray
 from fastkl.divergence.estimate import Estimate
-from fastkl.divergence.ratio_tails import HEAVY_TAIL, tail_index
+from fastkl.divergence.models.ratio_tails import HEAVY_TAIL, tail_index
 from fastkl.exceptions import SourceError, SupportError
 from fastkl.rows.indexes import refuse_other_rows
 from fastkl.rows.reading import look

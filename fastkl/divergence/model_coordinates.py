@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
 
 from fastkl.divergence.arguments import FloatArray, Sample
-from fastkl.divergence.models import Model
+from fastkl.divergence.models.model import Model
 
 
 def covariance_factor(n_columns: int, model: Model) -> FloatArray | None:

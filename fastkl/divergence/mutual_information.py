@@ -19,11 +19,11 @@ from fastkl._core.blas_threads import single_threaded_blas
 from fastkl._core.means import Mean
 from fastkl.divergence.arguments import DEFAULT_NEIGHBORS, FloatArray, Sample, as_matrix, weighted_sample
 from fastkl.divergence.common_cubes import terms_of_cubes
-from fastkl.divergence.copulas import Copula, copula_of, rank_scores
 from fastkl.divergence.diagnostics import few_effective_rows, many_columns, negative_reasons
+from fastkl.divergence.entropy_estimators.copulas import Copula, copula_of, rank_scores
+from fastkl.divergence.entropy_estimators.whitening import effective_size, normalised
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.options import as_random_state, one_seed
-from fastkl.divergence.whitening import effective_size, normalised
 from fastkl.exceptions import DegenerateDataError
 from fastkl.rows.indexes import refuse_other_rows
 from fastkl.rows.weights import read_weights

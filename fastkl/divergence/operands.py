@@ -22,13 +22,13 @@ from typing import Any, ClassVar, Generic, TypeVar
 from numpy.typing import ArrayLike, NDArray
 
 from fastkl.divergence.arguments import Sample, as_sample, same_columns
-from fastkl.divergence.draws import default_draws, drawn_sample, resolve_draws
-from fastkl.divergence.empirical import EmpiricalDistribution, as_rows
 from fastkl.divergence.matching import match_columns, warn_of_probabilities
-from fastkl.divergence.models import Model, is_model
+from fastkl.divergence.models.draws import default_draws, drawn_sample, resolve_draws
+from fastkl.divergence.models.model import Model, is_model
+from fastkl.divergence.models.scipy_families import refuse_unsettled
 from fastkl.divergence.neighbors import SamplePair
 from fastkl.divergence.options import Options
-from fastkl.divergence.scipy_families import refuse_unsettled
+from fastkl.divergence.symbols.empirical import EmpiricalDistribution, as_rows
 from fastkl.rows.reading import refuse_sparse
 
 T = TypeVar("T")

@@ -9,8 +9,6 @@ import numpy as np
 
 from fastkl.divergence.arguments import FloatArray, Sample, as_sample
 from fastkl.divergence.coordinates import centre_and_spread
-from fastkl.divergence.discrete import discrete_kl
-from fastkl.divergence.discrete_relatives import discrete_jeffreys, discrete_jensen_shannon
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.jensen_shannon_samples import jensen_shannon_of_pair
 from fastkl.divergence.matching import match_columns, warn_of_probabilities
@@ -18,6 +16,8 @@ from fastkl.divergence.neighbors import SamplePair
 from fastkl.divergence.options import Options
 from fastkl.divergence.relatives import jeffreys_of_pair
 from fastkl.divergence.samples import pair_divergence
+from fastkl.divergence.symbols.discrete import discrete_kl
+from fastkl.divergence.symbols.discrete_relatives import discrete_jeffreys, discrete_jensen_shannon
 from fastkl.rows.tables import is_table
 
 __all__ = ["pairwise_divergence"]

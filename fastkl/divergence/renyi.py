@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from fastkl.divergence.assisted.renyi_samples import renyi_of_pair
 from fastkl.divergence.diagnostics import warn_of_shared_rows
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.functions import kl_divergence
+from fastkl.divergence.models.renyi_models import model_renyi
 from fastkl.divergence.operands import WITH_A_SAMPLE, ModelOperand, Operand, Rules, operands, sample_pair
 from fastkl.divergence.options import Options, also_by_rng
-from fastkl.divergence.renyi_models import model_renyi
-from fastkl.divergence.renyi_samples import renyi_of_pair
 
 
 @also_by_rng

@@ -12,17 +12,17 @@ import numpy as np
 
 from fastkl._core.means import Mean
 from fastkl.divergence.arguments import FloatArray, Sample, resolve_neighbors, same_columns
-from fastkl.divergence.assisted import assisted_divergence
+from fastkl.divergence.assisted.default_estimate import assisted_divergence
 from fastkl.divergence.atoms import atoms_beside_densities, lacking_in_columns
 from fastkl.divergence.density_route import divergence_by_density, rows_are_apart
-from fastkl.divergence.draws import default_draws, drawn_sample, resolve_draws
-from fastkl.divergence.empirical import impossible_rows
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.model_coordinates import whiten_both
-from fastkl.divergence.models import Model
+from fastkl.divergence.models.draws import default_draws, drawn_sample, resolve_draws
+from fastkl.divergence.models.model import Model
 from fastkl.divergence.neighbors import SamplePair
 from fastkl.divergence.options import Options
 from fastkl.divergence.samples import check_method, divergence_neighbors, sample_divergence
+from fastkl.divergence.symbols.empirical import impossible_rows
 
 ROUTES = ("auto", "density", "draws")
 # In so few columns repeated rows are a mistake (symbols against a density); in more they are rounded measurements.

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from fastkl.divergence.arguments import FloatArray, Totals, as_matrix
 from fastkl.divergence.coordinates import centre_and_spread, measured
 from fastkl.divergence.matching import given_names, only_counted
-from fastkl.divergence.models import is_model
+from fastkl.divergence.models.model import is_model
 from fastkl.divergence.neighbors import Neighbors, Slab
 from fastkl.exceptions import SourceError
 from fastkl.rows import open_source

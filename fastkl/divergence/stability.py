@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastkl.divergence.arguments import FloatArray, as_matrix, require_count
-from fastkl.divergence.categorical_kl import frequencies, read_pair
-from fastkl.divergence.categorical_relatives import jeffreys_error
-from fastkl.divergence.discrete_relatives import jeffreys_of
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.matching import match_columns, warn_of_probabilities
+from fastkl.divergence.symbols.categorical_kl import frequencies, read_pair
+from fastkl.divergence.symbols.categorical_relatives import jeffreys_error
+from fastkl.divergence.symbols.discrete_relatives import jeffreys_of
 from fastkl.exceptions import ColumnTypeError, SupportError
 from fastkl.rows.reading import look
 from fastkl.rows.weights import read_weights

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from fastkl.divergence.arguments import refuse_merged
 from fastkl.divergence.matching import given_names, order_of_columns
-from fastkl.divergence.models import is_model
+from fastkl.divergence.models.model import is_model
 from fastkl.exceptions import ColumnTypeError, SourceError
 from fastkl.rows.columns import listed, named
 from fastkl.rows.missing import missing

@@ -13,16 +13,16 @@ from numpy.typing import NDArray
 
 from fastkl._core.text_tables import table_lines
 from fastkl._core.warned import warnings_kept
-from fastkl.divergence.categorical_kl import categorical_kl
-from fastkl.divergence.categorical_relatives import categorical_jensen_shannon
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.functions import kl_divergence
 from fastkl.divergence.interval_picture import interval_pictures, table_with_pictures
-from fastkl.divergence.label_test import label_test
 from fastkl.divergence.options import as_random_state, one_seed
 from fastkl.divergence.relatives import jensen_shannon
-from fastkl.divergence.significance import permutation_test
+from fastkl.divergence.significance.label_test import label_test
+from fastkl.divergence.significance.permutation_test import permutation_test
 from fastkl.divergence.stability import population_stability_index
+from fastkl.divergence.symbols.categorical_kl import categorical_kl
+from fastkl.divergence.symbols.categorical_relatives import categorical_jensen_shannon
 from fastkl.divergence.table_columns import DATE, LABEL, NUMBER, ColumnPair, paired_columns, refuse_missing
 from fastkl.exceptions import SharedRowsWarning
 from fastkl.rows.columns import as_list, listed

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from fastkl._core.blas_threads import single_threaded_blas
 from fastkl.divergence.arguments import Sample
+from fastkl.divergence.assisted.renyi_samples import stacked
+from fastkl.divergence.assisted.two_samples import FOLDS, TwoSamples, rows_at, rows_at_random
 from fastkl.divergence.neighbors import SamplePair
-from fastkl.divergence.renyi_samples import stacked
-from fastkl.divergence.two_samples import FOLDS, TwoSamples, rows_at, rows_at_random
 
 # Of more rows of a sample, so many are looked at; of fewer effective ones there is nothing to learn.
 _MOST, _FEWEST = 10_000, 8

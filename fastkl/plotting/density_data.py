@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastkl._core.array_types import Floats
-from fastkl.divergence.models import Model
+from fastkl.divergence.models.model import Model
 
 # A value further than so many interquartile ranges from the quartiles lies beyond the view.
 _FAR = 10.0

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
 
 from fastkl._core.array_types import Floats
-from fastkl.divergence.models import Model
+from fastkl.divergence.models.model import Model
 from fastkl.plotting.axes import BLUE, DARK_GREY, GREY, legend_above, shortened, unit_of, with_unit
 from fastkl.plotting.density_data import Bars, Curve, Plane, bars, curve, plane
 from fastkl.plotting.density_panels import DensityPanels

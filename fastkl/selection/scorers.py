@@ -24,7 +24,7 @@ from sklearn.utils.metadata_routing import MetadataRequest
 
 from fastkl.density.base import BaseDensity
 from fastkl.divergence import entropy
-from fastkl.divergence.entropy_methods import ENTROPY_METHODS
+from fastkl.divergence.entropy_estimators.entropy_methods import ENTROPY_METHODS
 from fastkl.exceptions import DegenerateDataError
 from fastkl.rows.weights import read_weights
 from fastkl.selection.log_densities import log_density_table

@@ -10,7 +10,7 @@ from scipy import stats
 
 import fastkl
 from fastkl.commands.layout import number
-from fastkl.divergence.label_test import label_test
+from fastkl.divergence.significance.label_test import label_test
 from tests.commands.files import DATA, run
 
 

@@ -358,7 +358,7 @@ def test_slopes_outside_the_domain():
 
 def test_divergences_take_no_parameters_of_the_images_for_those_of_the_rows():
     """A density behind a transformer has the covariance of the images among its parameters; rows are not whitened by it."""
-    from fastkl.divergence.models import Model
+    from fastkl.divergence.models.model import Model
 
     model = TransformedDensity(FunctionTransformer(np.log), DensityMLE()).fit(X[:, :2])
     found = Model(model, "q").covariance(2)

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastkl.divergence.categorical_entropy import categorical_entropy
-from fastkl.divergence.categorical_kl import categorical_cross_entropy, categorical_kl
-from fastkl.divergence.discrete import discrete_entropy, discrete_kl
-from fastkl.divergence.nsb import nsb_entropy
+from fastkl.divergence.symbols.categorical_entropy import categorical_entropy
+from fastkl.divergence.symbols.categorical_kl import categorical_cross_entropy, categorical_kl
+from fastkl.divergence.symbols.discrete import discrete_entropy, discrete_kl
+from fastkl.divergence.symbols.nsb import nsb_entropy
 
 CASES = json.loads((pathlib.Path(__file__).parents[1] / "data" / "cases" / "divergence.json").read_text())
 SUMMED = ("plugin", "miller_madow", "zhang", "chao_wang_jost", "chao_shen")

@@ -8,9 +8,9 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from fastkl.divergence.categorical_entropy import categorical_entropy
-from fastkl.divergence.categorical_kl import categorical_cross_entropy, categorical_kl
-from fastkl.divergence.discrete import discrete_kl
+from fastkl.divergence.symbols.categorical_entropy import categorical_entropy
+from fastkl.divergence.symbols.categorical_kl import categorical_cross_entropy, categorical_kl
+from fastkl.divergence.symbols.discrete import discrete_kl
 from fastkl.exceptions import ColumnTypeError, DegenerateDataError, SupportError
 
 ENTROPIES = (

@@ -8,10 +8,10 @@ import pytest
 from scipy import stats
 
 from fastkl import permutation_test
-from fastkl.divergence import combined_test, contrasts
 from fastkl.divergence._labels import score_labels
-from fastkl.divergence.combined_test import _p_values
 from fastkl.divergence.coordinates import normal_scores
+from fastkl.divergence.significance import combined_test, contrasts
+from fastkl.divergence.significance.combined_test import _p_values
 
 KINDS = {
     "shift": (lambda r, n: r.normal(size=(n, 2)), lambda r, n: r.normal([0.0, 0.5], 1.0, (n, 2))),

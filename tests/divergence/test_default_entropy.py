@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from fastkl import DegenerateDataError, entropy, entropy_batches, kl_divergence
-from fastkl.divergence.surfaces import refuse_surfaces
+from fastkl.divergence.entropy_estimators.surfaces import refuse_surfaces
 
 NORMAL = 0.5 * math.log(2 * math.pi * math.e)
 

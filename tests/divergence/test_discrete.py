@@ -15,7 +15,7 @@ from hypothesis.extra.numpy import arrays
 from scipy.special import rel_entr, softmax
 
 from fastkl import categorical_kl, discrete_jeffreys, discrete_jensen_shannon
-from fastkl.divergence.discrete import discrete_cross_entropy, discrete_entropy, discrete_kl
+from fastkl.divergence.symbols.discrete import discrete_cross_entropy, discrete_entropy, discrete_kl
 
 CASES = json.loads((pathlib.Path(__file__).parents[1] / "data" / "cases" / "divergence.json").read_text())
 P, Q = [0.1, 0.6, 0.3], [0.2, 0.3, 0.5]

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from sklearn.metrics import log_loss
 
-from fastkl.divergence.categorical_entropy import categorical_entropy
-from fastkl.divergence.categorical_kl import categorical_cross_entropy, categorical_kl
-from fastkl.divergence.discrete import discrete_cross_entropy, discrete_entropy, discrete_kl
 from fastkl.divergence.estimate import Estimate
+from fastkl.divergence.symbols.categorical_entropy import categorical_entropy
+from fastkl.divergence.symbols.categorical_kl import categorical_cross_entropy, categorical_kl
+from fastkl.divergence.symbols.discrete import discrete_cross_entropy, discrete_entropy, discrete_kl
 
 P, Q = [0.1, 0.6, 0.3], [0.2, 0.3, 0.5]
 

@@ -15,10 +15,10 @@ from scipy.special import digamma, gammaln
 
 from fastkl import entropy
 from fastkl.divergence.arguments import as_sample
-from fastkl.divergence.entropy_methods import ENTROPY_METHODS, entropy_by_method
-from fastkl.divergence.marginal_split import marginal_split_entropy
-from fastkl.divergence.spacings import spacings_entropy
-from fastkl.divergence.weighted_knn import entropy_weights, weighted_knn_entropy
+from fastkl.divergence.entropy_estimators.entropy_methods import ENTROPY_METHODS, entropy_by_method
+from fastkl.divergence.entropy_estimators.marginal_split import marginal_split_entropy
+from fastkl.divergence.entropy_estimators.spacings import spacings_entropy
+from fastkl.divergence.entropy_estimators.weighted_knn import entropy_weights, weighted_knn_entropy
 from fastkl.exceptions import DegenerateDataError
 
 CASES = json.loads((pathlib.Path(__file__).parents[1] / "data" / "cases" / "divergence.json").read_text())

@@ -10,8 +10,8 @@ import pytest
 from scipy import stats
 
 from fastkl import LowerBound, kl_lower_bound
-from fastkl.divergence.learned_ratio import LearnedRatio, Rows
-from fastkl.divergence.mean_bounds import Evidence, cost_of_square, evidence_of_difference, lower_end
+from fastkl.divergence.assisted.learned_ratio import LearnedRatio, Rows
+from fastkl.divergence.significance.mean_bounds import Evidence, cost_of_square, evidence_of_difference, lower_end
 
 # Name: draws of P, draws of Q, rows of either, the truth, what the bound is at least on average.
 PAIRS = {

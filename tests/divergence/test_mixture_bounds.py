@@ -6,8 +6,8 @@ from scipy import integrate, stats
 
 from fastkl import DensityMLE, MixtureMLE, kl_divergence
 from fastkl.divergence.estimate import Estimate
-from fastkl.divergence.mixture_bounds import mixture_bounds, with_bounds
-from fastkl.divergence.models import Model
+from fastkl.divergence.models.mixture_bounds import mixture_bounds, with_bounds
+from fastkl.divergence.models.model import Model
 
 
 def mixture(weights, means, variances):

@@ -7,7 +7,7 @@ from sklearn.mixture import GaussianMixture
 from sklearn.preprocessing import StandardScaler
 
 from fastkl import DensityMLE, MixtureMLE, TransformedDensity, cross_entropy, entropy, jensen_shannon, kl_divergence
-from fastkl.divergence.ratio_tails import tail_index
+from fastkl.divergence.models.ratio_tails import tail_index
 
 
 def by_scipy(p, q, low, high, points=None):

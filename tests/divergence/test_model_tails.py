@@ -6,7 +6,7 @@ import pytest
 from scipy import special, stats
 
 from fastkl import cross_entropy, jeffreys, jensen_shannon, kl_divergence
-from fastkl.divergence.models import Model
+from fastkl.divergence.models.model import Model
 
 pytestmark = pytest.mark.filterwarnings("error")
 

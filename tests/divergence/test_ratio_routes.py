@@ -5,9 +5,9 @@ import pytest
 from sklearn.mixture import GaussianMixture
 
 from fastkl import kl_divergence
-from fastkl.divergence.clusters import clusters
-from fastkl.divergence.working_laws import departure, normal_pair
-from fastkl.divergence.working_mixtures import mixture_of, mixture_pair, refined
+from fastkl.divergence.assisted.clusters import clusters
+from fastkl.divergence.assisted.working_laws import departure, normal_pair
+from fastkl.divergence.assisted.working_mixtures import mixture_of, mixture_pair, refined
 
 NO_MASSES = (None, None)
 OTHERS = {

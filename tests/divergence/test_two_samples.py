@@ -8,11 +8,11 @@ from scipy.special import expit
 
 from fastkl import kl_divergence
 from fastkl.divergence.arguments import Sample
-from fastkl.divergence.assisted import has_atoms
+from fastkl.divergence.assisted.default_estimate import has_atoms
+from fastkl.divergence.assisted.ratio_regression import RatioTerms, fitted, with_constant
+from fastkl.divergence.assisted.two_samples import TwoSamples
 from fastkl.divergence.coordinates import Ranks, interpolated_scores, normal_scores
 from fastkl.divergence.neighbors import SamplePair
-from fastkl.divergence.ratio_regression import RatioTerms, fitted, with_constant
-from fastkl.divergence.two_samples import TwoSamples
 
 TRUTH = np.log(1.2) + 1.09 / (2.0 * 1.44) - 0.5  # N(0, 1) from N(.3, 1.2^2)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from fastkl.divergence.working_laws import Distance
+from fastkl.divergence.assisted.working_laws import Distance
 
 
 def test_the_divergence_against_its_integral():

@@ -16,7 +16,7 @@ from fastkl._core.rows import Rows
 from fastkl.density.base import BaseDensity
 from fastkl.density.callbacks import part_of_fit
 from fastkl.density.validation import resolve_family, whole_number
-from fastkl.divergence.models import Model
+from fastkl.divergence.models.model import Model
 from fastkl.exceptions import (
     ColumnTypeError,
     DegenerateDataError,

@@ -1,0 +1,398 @@
+"""KL of two samples by nearest neighbours with the help of what usual distributions would give: the default estimate.
+
+A neighbour estimate is biased where densities vary within its balls, mostly towards 0. Three corrections of it fail in
+different places, and their median is the estimate where no more is known (measured on 52 pairs of known divergence:
+``benchmarks/league.py``):
+
+* *The better of two pairs of normal distributions*, in the columns as they are (scaled) and in pooled normal scores, by held-out
+  log-loss in telling rows of P and Q apart. Its exact divergence, plus what the neighbour estimate gives beyond its own mean on
+  draws from the pair, shrunk where that is noise.
+* *The neighbour estimate in normal scores*, less its mean on draws from the pair there, plus that pair's divergence.
+* *A cross-fitted logistic regression* on squares, products, logarithms, tails, atoms and the ends of P: the mean log-odds of rows
+  it has not seen.
+
+Where no regression tells P and Q apart better than the pair, and neighbours see no more beyond it than chance gives on draws
+from it, the pair is as good as true, and the estimate goes over to its own divergence. Where one tells them apart as well, up to
+half of the estimate is its. Where one does better than both pairs, mixtures of normal distributions are tried
+(`working_mixtures`), and if these do better than the pairs they stand in for them, else the neighbours as they are for the pair's
+divergence. Of mixtures and regression one that is far ahead is the estimate. Of many rows fits learn from some (`two_samples`).
+
+Where a column has atoms no normal distribution stands for anything, and the regression is the estimate; rows that are symbols
+have the neighbour estimate by one neighbour, which on them is that of Zhang and Grabchak. All of it is free of units: multiplying
+or shifting a column of both samples changes nothing. The standard error takes the influence function of the log-ratio that was
+chosen, that of the neighbour estimate, and how far the three are apart. They also give the verdict: where the regression tells
+P and Q apart better than the distributions that were chosen and the three differ, none of them is to be trusted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from fastkl._core.blas_threads import single_threaded_blas
+from fastkl._core.means import Mean
+from fastkl.divergence.arguments import FloatArray
+from fastkl.divergence.assisted.apart import apart_reasons
+from fastkl.divergence.assisted.ratio_routes import Mixtures, Route, by_mixtures, by_normals
+from fastkl.divergence.assisted.regression_route import RegressionRoute
+from fastkl.divergence.assisted.two_samples import TwoSamples, rows_at_random
+from fastkl.divergence.atoms import lacking_in_columns
+from fastkl.divergence.diagnostics import few_effective_rows, near_copies, shared_rows_reasons
+from fastkl.divergence.edges import edge_reasons
+from fastkl.divergence.estimate import Estimate
+from fastkl.divergence.neighbors import SamplePair
+
+# Fewer rows than this in either sample tell no more than neighbours do; so do fewer than twice the columns and two, up to 20.
+_FEWEST, _FEWEST_OF_MANY_COLUMNS = 12, 20
+# A value that is this part of a column, or half of its values repeated, makes it one with atoms.
+_ATOM, _DISTINCT = 0.05, 0.5
+# Samples of more rows are screened for atoms by some of them.
+_SCREENED = 20_000
+# Rows of both samples beyond which mixtures that are second best are not worth their cost.
+_MANY = 200_000
+# Samples whose rows are repeated so often on average are symbols.
+_REPEATS = 20
+# How the distance of the three corrections enters the error, and when the log-loss of one log-ratio is really lower.
+_SPREAD, _LOWER = 0.4, 0.005
+# Standard deviations of the neighbour estimate that leave half of the weight of a regression so far away.
+_AWAY = 4.0
+# Standard deviations of what neighbours see beyond trusted distributions that may be there all the same.
+_MISSED = 0.8
+# The part of the error that comes from Q is at most so many times the neighbours' whole: its weights have heavy tails.
+_OF_Q = 2.0
+# Routes so many nats apart, and by more than the estimate, with an error mostly from that, leave its size open.
+_WIDE, _ERRORS_OF_SPREAD = 1.0, 2.0
+# Fewer rows than this that might as well be of the other sample leave the size of a divergence open.
+_OVERLAP = 16.0
+# So many times the logarithm of the rows of Q is more than they can show.
+_NATS_OF_ROWS = 2.0
+# Rows of P beyond the reach of Q, beside those that chance puts there (about 1); mixtures may know how tails go on.
+_UNREACHED, _UNREACHED_BY_MIXTURES = 5.0, 15.0
+# So many rows of either sample are looked at for that.
+_COUNTED = 200_000
+# What neighbours alone see, in standard deviations and as a part of the estimate, where they have a bias: in so many columns.
+_SEEN, _SEEN_PART, _BIASED_IN = 10.0, 0.5, 3
+
+
+@dataclass(frozen=True)
+class Assisted:
+    """The estimate of two samples, and what it rests on.
+
+    Attributes
+    ----------
+    estimate : Estimate
+        KL(p || q).
+    samples : TwoSamples
+        With what the routes share.
+    regression, chosen : Route or None
+        The regression, and the route whose log-ratio was chosen; None where the neighbours are alone.
+    atoms, symbols : bool
+        Whether a column has values that repeat, and whether the rows are symbols.
+    doubts : list of str
+        Reasons not to trust the log-ratios where the rows of both samples are; those of the estimate are of tails too.
+    """
+
+    estimate: Estimate
+    samples: TwoSamples
+    regression: Route | None = None
+    chosen: Route | None = None
+    atoms: bool = False
+    symbols: bool = False
+    doubts: list[str] = field(default_factory=list)
+
+
+def assisted_divergence(
+    pair: SamplePair, k: int, standard_error: bool, random_state: np.random.RandomState
+) -> Estimate:
+    """KL(p || q) of two samples in memory."""
+    return assisted_routes(pair, k, standard_error, random_state).estimate
+
+
+def assisted_routes(pair: SamplePair, k: int, standard_error: bool, random_state: np.random.RandomState) -> Assisted:
+    """The same, with the routes to it."""
+    X, Y = pair.p.X, pair.q.X
+    rng = np.random.default_rng(random_state.randint(2**31))
+    atoms = has_atoms(X, rng) or has_atoms(Y, rng)
+    symbols = atoms and are_symbols(X, Y)
+    alone = symbols or _are_few(pair)
+    # The ball around a symbol is that symbol wherever both samples have it: more neighbours would be other symbols.
+    samples = TwoSamples(pair, 1 if symbols else k, standard_error, rng, usual=not (alone or atoms))
+    with single_threaded_blas():  # the matrices are small, and our own threads have the cores
+        plain = samples.plain
+        if alone or not np.isfinite(plain):
+            error = plain.standard_error if standard_error else float("nan")
+            doubts = plain.diagnostics["reasons"] + ([] if symbols else few_rows_reasons(pair))
+            found = _labelled(plain, float(plain), error, doubts, {"route": "neighbors"})
+            return Assisted(found, samples, atoms=atoms, symbols=symbols)
+        lacking = lacking_in_columns(pair.p, pair.q) if atoms else []
+        if lacking:
+            found = _labelled(plain, float("inf"), 0.0, lacking, {"route": "atoms"})
+            return Assisted(found, samples, atoms=atoms)
+        learnt = RegressionRoute(samples)
+        regression = learnt.only() if atoms else learnt.beside_others()
+        if atoms:
+            values, chosen = {"regression": regression.value, "neighbors": float(plain)}, regression
+            value = regression.value
+        else:
+            value, chosen, values = _of_routes(samples, regression, learnt)
+    spread = float(np.ptp(list(values.values())))
+    error = _error(chosen, samples, spread) if standard_error else float("nan")
+    # Ranks, on which the neighbour estimate may be, know equal rows and not near ones.
+    shared = plain.diagnostics["shared_rows"] or (0 if atoms else near_copies(samples.learnt_in("scaled")))
+    reasons: list[str] = []
+    of_tail: list[str] = []
+    if standard_error:
+        reasons = shared_rows_reasons(pair, shared) + _doubts(samples, chosen, regression, values, atoms)
+        of_tail = _doubts_of_tail(samples, chosen, regression, values)
+        of_tail += _doubts_of_size(samples, chosen, regression, values, value, error)
+    more = {"routes": values, "route": chosen.name, "common_radius": float(plain), "shared_rows": shared}
+    estimate = _labelled(plain, value, error, reasons + of_tail, more)
+    return Assisted(estimate, samples, regression, chosen, atoms, doubts=reasons)
+
+
+def _are_few(pair: SamplePair) -> bool:
+    """Whether either sample has too few rows for anything but neighbours."""
+    most_asked = min(_FEWEST_OF_MANY_COLUMNS, 2 * pair.p.n_columns + 2)
+    return min(pair.p.effective_size, pair.q.effective_size) < max(_FEWEST, most_asked)
+
+
+def few_rows_reasons(pair: SamplePair) -> list[str]:
+    """The reason to trust little of very few rows, if they are."""
+    if not _are_few(pair):
+        return []
+    p, q = pair.p.effective_size, pair.q.effective_size
+    return [
+        f"{p:.3g} and {q:.3g} effective rows are few: the estimate by neighbours alone is mostly too small, and neither its bias "
+        "nor its error are known well."
+    ]
+
+
+def _doubts_of_size(
+    samples: TwoSamples, chosen: Route, regression: Route, values: dict[str, float], value: float, error: float
+) -> list[str]:
+    """Reasons not to trust the size of the estimate: what the rows show of a divergence has an end, and none is negative."""
+    pair, reasons = samples.pair, []
+    spread, middle = float(np.ptp(list(values.values()))), abs(float(np.median(list(values.values()))))
+    if spread > max(_WIDE, middle) and error > _ERRORS_OF_SPREAD * samples.plain.standard_error:
+        reasons.append(
+            f"The routes to the estimate go from {min(values.values()):.2g} to {max(values.values()):.2g} nats, as they do "
+            "where p and q hardly overlap: the size of the divergence is not in the data. kl_lower_bound says what is."
+        )
+    overlap = 2.0 * min(pair.p.effective_size, pair.q.effective_size) * min(chosen.loss, regression.loss)
+    if overlap < _OVERLAP:
+        reasons.append(
+            f"p and q hardly overlap: about {overlap:.0f} rows are where both have some, and the size of the divergence rests on "
+            "how distributions that fit the rows go on beyond them. kl_lower_bound says what is in the data."
+        )
+    elif value > _NATS_OF_ROWS * np.log(pair.q.effective_size):
+        reasons.append(
+            f"The estimate is {value:.2g} nats, and {pair.q.n_rows} rows of q show how q falls off over "
+            f"{np.log(pair.q.n_rows):.2g} at most: its size rests on how distributions that fit the rows go on beyond them. "
+            "kl_lower_bound says what is in the data."
+        )
+    if chosen.ahead and values.get("mixtures", value) > value + 2.0 * error:
+        reasons.append(
+            f"Mixtures of normal distributions, which go on beyond the rows, give {values['mixtures']:.2g} nats where a "
+            f"regression gives {value:.2g}: what the tail of p beyond q adds is not in the data, and the estimate is rather a "
+            "lower bound."
+        )
+    if value < -3.0 * error:
+        reasons.append(f"The estimate is negative by {-value / error:.1f} standard errors, which no divergence is.")
+    return reasons
+
+
+def _of_routes(
+    samples: TwoSamples, regression: Route, learnt: RegressionRoute
+) -> tuple[float, Route, dict[str, float]]:
+    """The estimate of samples without atoms, the log-ratio that was chosen, and what each route says."""
+    near = regression.loss >= samples.nearest[2] - _LOWER
+    if not near and np.isfinite(samples.normals.divergence):
+        # No pair of normal distributions is near: mixtures of such may be, else the neighbours as they are stand in for it.
+        mixtures = _mixtures(samples, regression)
+        other = samples.nearest[2] if mixtures is None else mixtures.loss
+        far_ahead = _ahead(regression, other) == 1.0
+        if mixtures is not None:
+            chosen, values = by_mixtures(samples, mixtures, only_mean=far_ahead)
+            values = {"regression": regression.value} | values
+            if np.isfinite(list(values.values())).all():
+                if chosen.loss < regression.loss - _LOWER:
+                    return chosen.value, chosen, values
+                return _between(chosen, regression, values, learnt)
+        if far_ahead:  # what draws would say has no weight
+            chosen = learnt.ahead(1.0)
+            return chosen.value, chosen, {"regression": chosen.value, "neighbors": float(samples.plain)}
+    chosen, values = by_normals(samples, near)
+    values["regression"] = regression.value
+    if not np.isfinite([chosen.error, *values.values()]).all():  # one sample is a point beside the other
+        values = {"regression": regression.value, "neighbors": float(samples.plain)}
+        return float(np.mean(list(values.values()))), regression, values
+    if near:
+        return _weighed(chosen, regression, values), chosen, values
+    return _between(chosen, regression, values | {"neighbors": float(samples.plain)}, learnt)
+
+
+def _ahead(regression: Route, other: float) -> float:
+    """How far a regression is ahead of what has another log-loss."""
+    return float(np.clip((other - regression.loss) / _LOWER - 1.0, 0.0, 1.0))
+
+
+def _between(
+    chosen: Route, regression: Route, values: dict[str, float], learnt: RegressionRoute
+) -> tuple[float, Route, dict[str, float]]:
+    """The median of the routes, or the regression as far as it is ahead of the other that was chosen."""
+    ahead = _ahead(regression, chosen.loss)
+    if ahead > 0.5:
+        chosen = learnt.ahead(ahead)
+        values = values | {"regression": chosen.value}
+    median = float(np.median(list(values.values())))
+    return median + ahead * (values["regression"] - median), chosen, values
+
+
+def _mixtures(samples: TwoSamples, regression: Route) -> Mixtures | None:
+    """Mixtures that tell P and Q apart better than the nearest pair of normal distributions does.
+
+    Of very many rows neighbours are near enough to do without mixtures that are second best.
+    """
+    second = samples.pair.p.n_rows + samples.pair.q.n_rows <= _MANY
+    found = Mixtures.of(samples)
+    return found if found.loss < (samples.nearest[2] if second else regression.loss) - _LOWER else None
+
+
+def _weighed(chosen: Route, regression: Route, values: dict[str, float]) -> float:
+    """The median of the routes, or the working distributions' own divergence as far as they are trusted.
+
+    Where a regression tells P and Q apart as well, and is no farther away than neighbours may be biased, up to half of the
+    estimate is its.
+    """
+    median = float(np.median(list(values.values())))
+    as_good = float(np.clip(1.0 - (regression.loss - chosen.loss) / _LOWER, 0.0, 1.0))
+    away = (regression.value - median) ** 2 / (_AWAY**2 * chosen.noise) if chosen.noise else 0.0
+    between = median + 0.5 * as_good / (1.0 + away) * (regression.value - median)
+    return chosen.trust * chosen.exact + (1.0 - chosen.trust) * between
+
+
+def are_symbols(X: FloatArray, Y: FloatArray) -> bool:
+    """Whether both samples have few distinct rows: categories, for which the neighbour estimate is that of Zhang and Grabchak."""
+    most = (len(X) + len(Y)) // _REPEATS
+    if any(len(np.unique(column)) > most for column in X.T):
+        return False
+    return len(np.unique(np.concatenate([X, Y]), axis=0)) <= most
+
+
+def has_atoms(X: FloatArray, rng: np.random.Generator) -> bool:
+    """Whether a column has values that repeat: one often, or many.
+
+    Of many rows some are looked at first: where half of all values repeat, 10 sqrt(n) rows have about 50 pairs of equal ones.
+    """
+    some = int(10.0 * np.sqrt(len(X)))
+    if len(X) > _SCREENED:
+        rows = X[rows_at_random(len(X), some, rng)]
+        X = X[:, [len(np.unique(column)) < some for column in rows.T]]
+    for column in X.T:
+        ordered = np.sort(column)
+        change = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1], [True]]))
+        if len(change) - 1 < _DISTINCT * len(column) or np.diff(change).max() > max(_ATOM * len(column), 1.0):
+            return True
+    return False
+
+
+def _error(chosen: Route, samples: TwoSamples, spread: float) -> float:
+    """The larger of the influence function's, Var_p[r] / n + Var_q[exp r] / m, and the neighbours' own, and that of the choice.
+
+    In many columns the error of the neighbours is larger on draws from the working pair than they say of themselves (rows that
+    are neighbours of many others tie the terms together); six draws know that with a third of the weight. As far as working
+    distributions are trusted the error is that of their divergence, and of what neighbours may have missed beyond it.
+    """
+    n, neighbors = samples.n, samples.plain.standard_error
+    of_neighbors = max(neighbors**2, (2.0 * neighbors**2 + chosen.noise) / 3.0)
+    at_p = samples.learnt.p.mean(chosen.log_ratio[:n])
+    at_q = samples.learnt.q.mean(np.exp(np.minimum(chosen.log_ratio[n:], 12.0)))
+    sizes = (min(side.effective_size, chosen.seen) for side in (samples.pair.p, samples.pair.q))
+    of_p, of_q = (mean.variance() / size for mean, size in zip((at_p, at_q), sizes, strict=True))
+    sampling = of_p + min(of_q, _OF_Q * of_neighbors)
+    found = float(np.hypot(np.sqrt(max(sampling, of_neighbors)), _SPREAD * (1.0 - 0.5 * chosen.ahead) * spread))
+    trusted = float(np.hypot(chosen.error, _MISSED * np.sqrt(chosen.noise)))
+    return chosen.trust * trusted + (1.0 - chosen.trust) * found
+
+
+def _doubts(samples: TwoSamples, chosen: Route, regression: Route, values: dict[str, float], atoms: bool) -> list[str]:
+    """Reasons not to trust the estimate: the routes disagree, all or those that count, and why."""
+    beyond_judge = _beyond_judge(values, chosen.name == "mixtures")
+    pair, plain = samples.pair, samples.plain
+    reasons = [reason for reason in plain.diagnostics["reasons"] if "rounded" in reason]
+    # Edges in the columns as they are: the neighbour estimate, which has looked too, may be in scores, where an edge is none.
+    reasons += edge_reasons(pair) + few_effective_rows(pair.p, pair.q) + apart_reasons(samples.learnt_in("scaled"))
+    neighbors = plain.standard_error
+    # In one column neighbours are near enough to see the edges that a regression sees.
+    far = (2.5 if pair.p.n_columns == 1 else 1.0) * neighbors
+    if not atoms and regression.loss < chosen.loss - _LOWER and abs(beyond_judge) > far:
+        reasons.append(
+            f"A regression tells rows of p and q apart better than normal distributions do, and the routes to the estimate are "
+            f"{abs(beyond_judge):.2g} nats apart: none of them may be right."
+        )
+    if (
+        pair.p.n_columns >= _BIASED_IN
+        and chosen.noise > 0.0
+        and chosen.beyond > max(_SEEN * np.sqrt(chosen.noise), _SEEN_PART * abs(chosen.value))
+        and regression.value < 0.5 * chosen.beyond
+    ):
+        reasons.append(
+            f"Neighbours see {chosen.beyond:.2g} nats beyond normal distributions, {chosen.beyond / np.sqrt(chosen.noise):.0f} "
+            "times as much as chance puts there, and neither these nor a regression tell what it is: neighbours in "
+            f"{pair.p.n_columns} columns miss some of it, and the estimate is rather a lower bound."
+        )
+    return reasons
+
+
+def _beyond_judge(values: dict[str, float], by_mixtures: bool) -> float:
+    """How far mixtures, or all routes, are from what has to agree with them.
+
+    Where mixtures are nearer than normal distributions, it is they and what is nearest to them that have to agree.
+    """
+    if "mixtures" not in values:
+        return float(np.ptp(list(values.values())))
+    return values["mixtures"] - values["corrected_neighbors" if by_mixtures else "regression"]
+
+
+def _doubts_of_tail(samples: TwoSamples, chosen: Route, regression: Route, values: dict[str, float]) -> list[str]:
+    """Reasons not to trust the estimate: p goes on where there is no row of q."""
+    reasons, neighbors = [], samples.plain.standard_error
+    spread, by_mixtures = float(np.ptp(list(values.values()))), chosen.name == "mixtures"
+    beyond_judge = _beyond_judge(values, by_mixtures)
+    # Mixtures go on beyond the rows: where a regression is ahead of them, a tail that is not in the data makes theirs the larger.
+    odd = beyond_judge > 0.0 if chosen.ahead else regression.loss < chosen.loss - 0.2 * _LOWER
+    odd = odd and spread > 1.5 * neighbors
+    if odd or by_mixtures:
+        compared = samples.some_compared(_COUNTED)
+        beyond = unreached_rows(compared)
+        percent = 100.0 * beyond / compared.q.effective_size
+        best = by_mixtures and chosen.loss < regression.loss - _LOWER
+        if beyond > (_UNREACHED_BY_MIXTURES if best else _UNREACHED):
+            reasons.append(
+                f"The tail of p beyond the last row of q is not in the data ({percent:.2g} % of p is farther from q than any "
+                f"row of q is from the others, {beyond:.0f} times as much as chance puts there): the estimate is rather a lower "
+                "bound."
+            )
+    return reasons
+
+
+def unreached_rows(pair: SamplePair) -> float:
+    """Rows of P (their masses) farther from Q than any row of Q is from the rest of Q, for as many rows of P as Q has.
+
+    About 1 for equal distributions.
+    """
+    if pair.q.n_rows < 3:
+        return 0.0
+    farthest = max(float(slab.own.kth(1).max()) for slab in pair.reversed().slabs(0))
+    beyond = Mean()
+    for slab in pair.slabs(0):
+        beyond += Mean.of((slab.across.kth(1) > farthest).astype(np.float64), slab.weights)
+    return beyond.value * pair.q.effective_size
+
+
+def _labelled(plain: Estimate, value: float, error: float, reasons: list[str], more: dict[str, Any]) -> Estimate:
+    """An estimate with the diagnostics of the neighbour estimate that it rests on."""
+    diagnostics = dict(plain.diagnostics) | more | {"bias_suspected": bool(reasons), "reasons": reasons}
+    return Estimate(value, error, plain.n_samples, "assisted", diagnostics)

@@ -1,0 +1,158 @@
+"""Routes to the divergence of two samples by working distributions that stand for them.
+
+Working distributions (a pair of normal ones, or of mixtures of such) have an exact divergence, and what a neighbour estimate
+makes of draws from them is known to be wrong: what it gives beyond that is what the samples have beyond the distributions. Each
+route also has a log-ratio log p/q at every row by fits that have not seen it, by whose log-loss in telling P from Q routes are
+compared.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fastkl.divergence.arguments import FloatArray
+from fastkl.divergence.assisted.two_samples import TwoSamples
+from fastkl.divergence.assisted.working_laws import Masses, NormalPair, WorkingPair, departure, normal_pair
+from fastkl.divergence.assisted.working_mixtures import Mixture, mixture_pair, refined_pair
+
+# Draws for the divergence of mixtures: as many as rows of P, but at most.
+_MOST_DRAWS = 200_000
+# Standard deviations that leave no trust at all.
+_ENDLESS = 1e20
+# So many rows of a sample tell whether it is one of a normal distribution, the first of them where it is far from that.
+_EXAMINED, _FIRST_EXAMINED, _NO_TRUST = 200_000, 20_000, 1e-6
+# So many standard deviations of what neighbours see beyond working distributions, or of the samples' own departure from normal
+# ones, leave half of the trust in these.
+_CHANCE, _DEPARTURE = 3.0, 3.2
+
+
+@dataclass(frozen=True)
+class Route:
+    """One correction of the estimate.
+
+    Attributes
+    ----------
+    value : float
+        What it says the divergence is; nan where only its log-ratio and its draws are of use.
+    log_ratio : ndarray of shape (n + m,)
+        Estimates of log p/q at the rows of both samples that are learnt from, by fits that have not seen them.
+    loss : float
+        Mean log-loss of telling rows of P and Q apart by them.
+    noise : float
+        Variance of the neighbour estimate on draws from working distributions; 0 where there are none.
+    beyond : float
+        What the neighbour estimate gives beyond its mean on such draws, where that is part of the value.
+    exact : float
+        Divergence of the working distributions.
+    error : float
+        Standard error of that.
+    trust : float
+        In them, between 0 and 1: how far the samples depart from them no more than by chance.
+    name : str
+        Which.
+    seen : float
+        Rows of either sample that it learns from at most, where their sampling is that of its value.
+    ahead : float
+        How far it is ahead of the others in telling P and Q apart: 0 where they are worth as much, 1 where they don't count.
+    """
+
+    value: float
+    log_ratio: FloatArray
+    loss: float
+    noise: float = 0.0
+    beyond: float = 0.0
+    exact: float = 0.0
+    error: float = 0.0
+    trust: float = 0.0
+    name: str = ""
+    seen: float = np.inf
+    ahead: float = 0.0
+
+
+def by_normals(samples: TwoSamples, near: bool) -> tuple[Route, dict[str, float]]:
+    """The better pair of normal distributions, and the values of the two routes that rest on such pairs.
+
+    Where none is ``near`` its own divergence is no route, and only what neighbours give beyond the pair is asked for.
+    """
+    name, log_ratio, loss = samples.nearest
+    working, other = samples.normals, near and name != samples.space
+    beyond, noise = samples.beyond(working, samples.space, only_mean=other)
+    values = {"corrected_neighbors": working.divergence + beyond}
+    if not near:
+        return Route(np.nan, log_ratio, loss, noise, name=name), values
+    if other:
+        working = normal_pair(*samples.everywhere(name), samples.masses_of_all())
+        beyond, noise = samples.beyond(working, name)
+    value = working.divergence + _kept(beyond, noise)
+    of_samples, error = _of_samples(samples, working, name)
+    trust = _trust(beyond, noise) * of_samples
+    route = Route(value, log_ratio, loss, noise, beyond, working.divergence, error if trust else 0.0, trust, name)
+    return route, {"normal": value} | values
+
+
+@dataclass(frozen=True)
+class Mixtures:
+    """A pair of mixtures of normal distributions in scaled columns.
+
+    Attributes
+    ----------
+    working : WorkingPair
+        Of the rows that are learnt from.
+    log_ratio : ndarray of shape (n + m,)
+        Estimates of log p/q at these rows, by mixtures that have not seen them.
+    loss : float
+        Mean log-loss of telling rows of P and Q apart by them.
+    """
+
+    working: WorkingPair[Mixture]
+    log_ratio: FloatArray
+    loss: float
+
+    @classmethod
+    def of(cls, samples: TwoSamples) -> Mixtures:
+        """Of two samples."""
+        both = samples.spaces["scaled"]
+        drawn = min(samples.pair.p.n_rows, _MOST_DRAWS)
+        working = mixture_pair(*both, samples.masses_where(), samples.rng, drawn, samples.n_threads)
+        log_ratio = samples.held_out(both, lambda X, Y, masses: refined_pair(working, X, Y, masses))
+        return cls(working, log_ratio, samples.loss(log_ratio))
+
+
+def by_mixtures(samples: TwoSamples, found: Mixtures, *, only_mean: bool) -> tuple[Route, dict[str, float]]:
+    """The values of the two routes that rest on mixtures; by fewer draws where their error is not asked for."""
+    working = found.working
+    beyond, noise = samples.beyond(working, "scaled", only_mean=only_mean)
+    value = working.divergence + _kept(beyond, noise)
+    route = Route(value, found.log_ratio, found.loss, noise, exact=working.divergence, name="mixtures")
+    return route, {"mixtures": value, "corrected_neighbors": working.divergence + beyond}
+
+
+def _kept(beyond: float, noise: float) -> float:
+    """What is kept of the rest that neighbours see: little of what is like noise."""
+    return float(beyond / (1.0 + 2.0 * (np.sqrt(noise) / beyond) ** 2)) if beyond else 0.0
+
+
+def _trust(beyond: float, noise: float) -> float:
+    """In the working distributions, from what neighbours see beyond them in standard deviations."""
+    if not noise:
+        return float(not beyond)
+    return 1.0 / (1.0 + min(abs(beyond) / (_CHANCE * float(np.sqrt(noise))), _ENDLESS) ** 4)
+
+
+def _of_samples(samples: TwoSamples, working: NormalPair, name: str) -> tuple[float, float]:
+    """Trust that both are samples of normal distributions, and the standard error of the divergence of these."""
+    rows, masses = samples.some_rows(_FIRST_EXAMINED, name)
+    trust = _as_normal(rows, masses)
+    if trust > _NO_TRUST and max(samples.pair.p.n_rows, samples.pair.q.n_rows) > _FIRST_EXAMINED:
+        rows, masses = samples.some_rows(_EXAMINED, name)
+        trust = _as_normal(rows, masses)
+    sizes = samples.pair.p.effective_size, samples.pair.q.effective_size
+    return trust, working.error(*rows, masses, sizes)
+
+
+def _as_normal(rows: tuple[FloatArray, FloatArray], masses: Masses) -> float:
+    """Trust that two samples are of normal distributions."""
+    far = [departure(X, of_rows) for X, of_rows in zip(rows, masses, strict=True)]
+    return float(np.prod([1.0 / (1.0 + (one / _DEPARTURE) ** 16) for one in far]))

@@ -1,0 +1,114 @@
+"""The entropies of a sample that ``entropy(method=...)`` offers, by name, and which of them the data ask for.
+
+By default margins are split off: gaps between order statistics for every column, on the scale that suits it, and neighbours for
+the copula. Where a column's values are rounded so coarsely that gaps are 0, or weights so unequal that they leave gaps without
+mass, the neighbours of whole rows take over, among columns scaled by their own spread.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fastkl.divergence.arguments import Sample
+from fastkl.divergence.coordinates import centre_and_spread, measured
+from fastkl.divergence.diagnostics import few_effective_rows
+from fastkl.divergence.entropy_estimators.marginal_split import marginal_split_entropy
+from fastkl.divergence.entropy_estimators.spacings import bridges, resolve_window, spacings_entropy
+from fastkl.divergence.entropy_estimators.surfaces import refuse_surfaces
+from fastkl.divergence.entropy_estimators.weighted_knn import weighted_knn_entropy
+from fastkl.divergence.estimate import Estimate, moved
+from fastkl.divergence.neighbors import SamplePair
+from fastkl.divergence.options import Options
+from fastkl.divergence.samples import sample_entropy
+from fastkl.exceptions import DegenerateDataError
+
+ENTROPY_METHODS = ("weighted_knn", "spacings", "marginal_split")
+# Fewer rows than this are said to be few.
+_FEWEST_ROWS = 20
+# So few rows have two columns in one order by chance, which is no function of one another.
+_ORDERED_BY_CHANCE = 10
+
+
+def default_entropy(sample: Sample, options: Options) -> Estimate:
+    """Entropy of a checked sample by the method that its columns ask for; a number of neighbours asks for "knn".
+
+    Raises
+    ------
+    DegenerateDataError
+        Repeated rows, or rows on a plane or a surface of second degree: the entropy is -inf.
+    """
+    n, d = sample.X.shape
+    if options.n_neighbors is not None or n < 3:
+        plain = sample_entropy(SamplePair(sample, sample), options.n_neighbors, options.standard_error)
+        return plain if options.n_neighbors is not None else _with_few_rows(plain, n, options)
+    if d > 1:
+        refuse_surfaces(sample.X)
+    window = resolve_window(None, n, small=True)
+    if n > d and all(bridges(column, window) for column in sample.X.T):
+        seeded = None if options.random_state is None else options.rng
+        try:
+            found = marginal_split_entropy(sample.X, sample.weights, random_state=seeded, n_jobs=sample.n_jobs)
+            return _with_few_rows(found, n, options, *few_effective_rows(sample))
+        except DegenerateDataError:
+            if not sample.weighted and n >= _ORDERED_BY_CHANCE:
+                raise
+    doubt = (
+        "The margins can't be split off (rounded values, few rows, or weights): no bias of the neighbours is corrected."
+    )
+    return _with_few_rows(_among_scaled(sample, options), n, options, doubt, *few_effective_rows(sample))
+
+
+def _among_scaled(sample: Sample, options: Options) -> Estimate:
+    """Kozachenko and Leonenko's entropy with distances between scaled columns."""
+    middle, spread = centre_and_spread(sample.X.astype(np.float64))
+    among = Sample(measured(sample.X, middle, spread), sample.weights, sample.n_jobs)
+    found = sample_entropy(SamplePair(among, among), None, options.standard_error)
+    return moved(found, float(np.log(spread).sum()))
+
+
+def _with_few_rows(found: Estimate, n: int, options: Options, *doubts: str) -> Estimate:
+    """The estimate, with what there is to say of it beside its own doubts, and its error if it is wanted."""
+    more = (
+        []
+        if n >= _FEWEST_ROWS
+        else [f"{n} rows are few for an entropy: neither its bias nor its error are known well."]
+    )
+    reasons = [*found.diagnostics["reasons"], *more, *doubts]
+    diagnostics = {**found.diagnostics, "bias_suspected": bool(reasons), "reasons": reasons}
+    error = found.standard_error if options.standard_error else float("nan")
+    return Estimate(float(found), error, found.n_samples, found.method, diagnostics)
+
+
+def entropy_by_method(sample: Sample, method: str, n_neighbors: int | None) -> Estimate:
+    """Entropy of a checked sample by one of ``ENTROPY_METHODS``.
+
+    Parameters
+    ----------
+    sample : Sample
+        Rows and weights.
+    method : str
+        One of ``ENTROPY_METHODS``.
+    n_neighbors : int or None
+        For the methods that search neighbours; None for their default.
+
+    Returns
+    -------
+    Estimate
+        With its standard error.
+
+    Raises
+    ------
+    DegenerateDataError
+        The sample has no density.
+    ValueError
+        ``method`` is unknown, or ``n_neighbors`` does not fit it or the sample.
+    """
+    if method == "spacings":
+        if n_neighbors is not None:
+            raise ValueError('method="spacings" sorts one column and searches no neighbours: leave n_neighbors out.')
+        return spacings_entropy(sample.X, weights=sample.weights)
+    if method == "weighted_knn":
+        return weighted_knn_entropy(sample.X, sample.weights, n_neighbors=n_neighbors, n_jobs=sample.n_jobs)
+    if method == "marginal_split":
+        return marginal_split_entropy(sample.X, sample.weights, n_neighbors=n_neighbors, n_jobs=sample.n_jobs)
+    raise ValueError(f"method={method!r} is unknown; choose one of {', '.join(ENTROPY_METHODS)}.")

@@ -1,0 +1,33 @@
+"""Draws from a model where a sample is needed: how many, and in the form of a sample."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fastkl.divergence.arguments import Sample
+from fastkl.divergence.models.model import Model
+
+# From a model where there is no sample to go by.
+DEFAULT_DRAWS = 100_000
+
+
+def default_draws(n_rows: int) -> int:
+    """Five draws for each row, at least 1000 and at most 100 000 unless there are more rows."""
+    return max(n_rows, min(max(5 * n_rows, 1000), 100_000))
+
+
+def resolve_draws(n_draws: int | None, default: int = DEFAULT_DRAWS) -> int:
+    """The number of draws, checked."""
+    if n_draws is None:
+        return default
+    if isinstance(n_draws, bool) or not isinstance(n_draws, (int, np.integer)) or n_draws < 2:
+        raise ValueError(f"n_draws is a whole number >= 2; got {n_draws!r}.")
+    return int(n_draws)
+
+
+def drawn_sample(model: Model, n_draws: int, like: Sample, rng: np.random.RandomState) -> Sample:
+    """Draws from a model as a sample, with the columns and threads of another."""
+    X = model.draw(n_draws, rng)
+    if X.shape[1] != like.n_columns:
+        raise ValueError(f"The sample has {like.n_columns} columns and {model.name} draws rows of {X.shape[1]}.")
+    return Sample(np.ascontiguousarray(X, dtype=np.float64), None, like.n_jobs)

@@ -1,0 +1,1 @@
+"""Tests that two samples have one distribution, and bounds that hold whatever they are."""

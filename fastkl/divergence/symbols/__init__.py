@@ -1,0 +1,1 @@
+"""Labels, counts and known probabilities: frequencies in place of densities, and what they miss."""
