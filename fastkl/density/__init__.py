@@ -9,7 +9,7 @@ from fastkl.density.goodness import GoodnessOfFit
 from fastkl.density.kernel.mle import KernelDensityMLE
 from fastkl.density.outliers import DensityOutlierDetector
 from fastkl.density.parametric.factor_analysis import FactorAnalysisMLE
-from fastkl.density.parametric.mixture import MixtureMLE
+from fastkl.density.parametric.mixture.mle import MixtureMLE
 from fastkl.density.parametric.mle import DensityMLE
 from fastkl.density.shape.mle import ShapeConstrainedMLE
 from fastkl.density.summary import Summary

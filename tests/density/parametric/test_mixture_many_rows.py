@@ -5,7 +5,7 @@ import pytest
 
 from fastkl import MixtureMLE
 from fastkl._core.rows import Rows
-from fastkl.density.parametric.mixture_search import SAMPLE_ROWS
+from fastkl.density.parametric.mixture.search import SAMPLE_ROWS
 
 N = 16384
 

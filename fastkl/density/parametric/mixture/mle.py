@@ -19,8 +19,8 @@ from fastkl.density.callbacks import hears_callbacks
 from fastkl.density.files.registry import register_density
 from fastkl.density.parametric.checks import check_search
 from fastkl.density.parametric.incomplete import fit_any_rows, refit_with_missing
-from fastkl.density.parametric.mixture_checks import check_mixture, stored_parameters
-from fastkl.density.parametric.mixture_fit import (
+from fastkl.density.parametric.mixture.checks import check_mixture, stored_parameters
+from fastkl.density.parametric.mixture.fit import (
     curvature_of,
     not_smooth,
     raise_if_few_rows,
@@ -28,11 +28,11 @@ from fastkl.density.parametric.mixture_fit import (
     resolved_priors,
     smallest_eigenvalue,
 )
-from fastkl.density.parametric.mixture_noise import NoiseMembers, with_noise
-from fastkl.density.parametric.mixture_order import by_parameter, ordered
-from fastkl.density.parametric.mixture_search import Search
-from fastkl.density.parametric.mixture_spurious import spurious_components
-from fastkl.density.parametric.mixture_stream import StreamMembers
+from fastkl.density.parametric.mixture.noise import NoiseMembers, with_noise
+from fastkl.density.parametric.mixture.order import by_parameter, ordered
+from fastkl.density.parametric.mixture.search import Search
+from fastkl.density.parametric.mixture.spurious import spurious_components
+from fastkl.density.parametric.mixture.stream import StreamMembers
 from fastkl.density.parametric.products import coded, learn_table, smaller, with_columns
 from fastkl.density.validation import as_generator, is_positive, read_rows, unchanged_on_error, whole_number
 from fastkl.exceptions import DegenerateDataError

@@ -17,10 +17,10 @@ from fastkl._core.array_types import Params
 from fastkl._core.iterations import is_heard, is_stopped, report, told
 from fastkl._core.rows import AnyRows, Rows
 from fastkl.density.parametric.incomplete import filled_for_starts, fit_any_rows
-from fastkl.density.parametric.mixture_moves import ball, half_of, moved_starts
-from fastkl.density.parametric.mixture_spurious import FEW_ROWS, spurious_components
-from fastkl.density.parametric.mixture_starts import Starts
-from fastkl.density.parametric.mixture_whole import off_edges, start_on_all
+from fastkl.density.parametric.mixture.moves import ball, half_of, moved_starts
+from fastkl.density.parametric.mixture.spurious import FEW_ROWS, spurious_components
+from fastkl.density.parametric.mixture.starts import Starts
+from fastkl.density.parametric.mixture.whole import off_edges, start_on_all
 from fastkl.exceptions import DegenerateDataError, SupportError
 from fastkl.families.mixture import Mixture
 from fastkl.families.mixture.ascent import SHORT_TOL, Ascent

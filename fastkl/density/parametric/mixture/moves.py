@@ -1,7 +1,7 @@
 """From one maximum of a mixture to starts of others: splits and merges, exchanges, and components that close a gap.
 
 A component is freed, as another one takes its rows, and takes rows elsewhere: half of those of a component, a ball of them,
-or those that a further component would explain better (``mixture_insertions``).
+or those that a further component would explain better (``insertions``).
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import numpy as np
 
 from fastkl._core.array_types import Floats, Params
 from fastkl._core.rows import Rows
-from fastkl.density.parametric.mixture_insertions import insertions
-from fastkl.density.parametric.mixture_starts import Starts, about
+from fastkl.density.parametric.mixture.insertions import insertions
+from fastkl.density.parametric.mixture.starts import Starts, about
 from fastkl.families.mixture import Mixture
 from fastkl.families.mixture.climb import Climb
 

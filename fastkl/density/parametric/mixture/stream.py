@@ -19,9 +19,9 @@ from fastkl._core.warned import warn
 from fastkl.density.parametric.base import FamilyDensity
 from fastkl.density.parametric.checks import check_statistics
 from fastkl.density.parametric.incomplete import refit_with_missing
-from fastkl.density.parametric.mixture_fit import resolved_mixture
-from fastkl.density.parametric.mixture_order import by_parameter
-from fastkl.density.parametric.mixture_spurious import spurious_components
+from fastkl.density.parametric.mixture.fit import resolved_mixture
+from fastkl.density.parametric.mixture.order import by_parameter
+from fastkl.density.parametric.mixture.spurious import spurious_components
 from fastkl.density.parametric.products import coded, coded_mixture, learn_table, with_columns
 from fastkl.density.validation import read_rows, unchanged_on_error
 from fastkl.exceptions import DegenerateDataError, SourceError

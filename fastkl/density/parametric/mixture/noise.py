@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastkl._core.array_types import Floats
 from fastkl._core.rows import Rows
-from fastkl.density.parametric.mixture_posterior import PosteriorMembers, weighted
+from fastkl.density.parametric.mixture.posterior import PosteriorMembers, weighted
 from fastkl.families.mixture import Mixture
 from fastkl.families.multivariate_normal import MultivariateNormal
 

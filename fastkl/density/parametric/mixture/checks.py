@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from fastkl.density.parametric.checks import check_fit, check_params
-from fastkl.density.parametric.mixture_stream import check_stream
+from fastkl.density.parametric.mixture.stream import check_stream
 from fastkl.density.parametric.products import is_product, with_numbers
 from fastkl.families.mixture import Mixture
 from fastkl.families.solvers.coordinates import chart_at
