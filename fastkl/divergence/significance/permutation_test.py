@@ -226,8 +226,7 @@ def _by_neighbors(
 
 def _warn_of_few(n: int, m: int) -> None:
     """Say so where no p-value can be small."""
-    assignments = comb(n + m, n)
-    if assignments < _FEW_ASSIGNMENTS:
+    if n + m < _FEW_ASSIGNMENTS and (assignments := comb(n + m, n)) < _FEW_ASSIGNMENTS:  # which are n + m at least
         warn(
             f"p has {n} and q {m} rows. There are {assignments} ways to say which rows are of p, all equally likely if the "
             f"distributions are the same, so that no p-value below {1.0 / assignments:.2g} is possible. A sample is of shape "
