@@ -33,6 +33,8 @@ _SMALL = 1e-10
 _BLOCK = 4096
 # Skewness of the gamma distributions, and the least p-value that is told from 0.
 _LEAST_SKEW, _LARGEST_SKEW, _LEAST = 0.05, 4.0, 1e-12
+# Of more rows of labels alone, most of them equal, neighbours take long to find and tell what frequencies tell.
+_TIED_ROWS = 10_000
 # Shares of the three kinds of statistics for few rows of both samples together, and for many.
 _FEW_ROWS, _MANY_ROWS = 400, 1000
 _FEW_SHARES, _MANY_SHARES = (0.80, 0.13, 0.07), (0.20, 0.08, 0.72)
@@ -92,7 +94,7 @@ def combined_test(
     n_threads: int,
     labels: tuple[NDArray[np.intp], NDArray[np.intp]] | None = None,
 ) -> tuple[float, float]:
-    """p-value of all statistics together, and the statistic of ``k`` neighbours.
+    """p-value of all statistics together, and the statistic of ``k`` neighbours (0 of many rows of labels alone).
 
     ``labels`` are codes of columns of labels, (n, c) and (m, c), beside the numbers, of which there may be none.
     """
@@ -106,12 +108,16 @@ def combined_test(
         symbols = [contrasts.indicators(column) for column in np.concatenate(labels)[order].T]
         blocks |= contrasts.of_labels(symbols, scores)
         near = np.concatenate([scores, *symbols], axis=1)
-    index = NeighborIndex(np.ascontiguousarray(near), n_jobs=n_jobs)
-    graphs = [np.ascontiguousarray(index.neighbors_self(few)) for few in sorted({k, *(s for s in _NEIGHBORS if s < k)})]
     names, terms, statistics = _terms(blocks)
+    graphs: list[NDArray[np.intp]] = []
+    if scores.shape[1] or total <= _TIED_ROWS:
+        index = NeighborIndex(np.ascontiguousarray(near), n_jobs=n_jobs)
+        graphs = [
+            np.ascontiguousarray(index.neighbors_self(few)) for few in sorted({k, *(s for s in _NEIGHBORS if s < k)})
+        ]
+        terms, order = terms[index.order], order[index.order]
     names += [("neighbors", "")] * len(graphs)
-    terms = terms[index.order]
-    own = (order[index.order] < n).astype(np.uint8)
+    own = (order < n).astype(np.uint8)
     balance = terms.sum(axis=0)[:, np.newaxis]
 
     def of_labels(labels: NDArray[np.uint8]) -> FloatArray:
@@ -141,7 +147,7 @@ def combined_test(
     if not np.ptp(near, axis=0).any():
         together[:] = 0.0  # all rows are alike: neighbours are a matter of chance
     some = together[: n_permutations + 1]  # the last group may be drawn for means and deviations alone
-    return float(np.mean(some >= some[0] * (1.0 - 1e-9))), float(first[-1, 0])
+    return float(np.mean(some >= some[0] * (1.0 - 1e-9))), float(first[-1, 0]) if graphs else 0.0
 
 
 def _neighbor_scores(k: int) -> FloatArray:

@@ -42,7 +42,8 @@ class PermutationTest(NamedTuple):
     Parameters
     ----------
     statistic : float
-        Neighbour-ratio estimate of the Jeffreys divergence, in nats; not bias-corrected, only for the test.
+        Neighbour-ratio estimate of the Jeffreys divergence, in nats; not bias-corrected, only for the test. 0 of more than
+        10,000 rows of labels alone, whose neighbours are not looked for.
     p_value : float
         Probability, if both distributions are equal, of a difference at least as large: by the combination of statistics, or
         by this one alone if ``n_neighbors`` was given. At least 1 / (n_permutations + 1).
