@@ -109,7 +109,7 @@ def combined_test(
         blocks |= contrasts.of_labels(symbols, scores)
         near = np.concatenate([scores, *symbols], axis=1)
     names, terms, statistics = _terms(blocks)
-    graphs: list[NDArray[np.intp]] = []
+    graphs: list[NDArray[np.int32]] = []
     if scores.shape[1] or total <= _TIED_ROWS:
         index = NeighborIndex(np.ascontiguousarray(near), n_jobs=n_jobs)
         graphs = [
