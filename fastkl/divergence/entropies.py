@@ -29,7 +29,7 @@ from fastkl.divergence.operands import (
 )
 from fastkl.divergence.options import Options, one_seed
 from fastkl.divergence.sample_model import cross_entropy_of_scores, sample_model_cross_entropy
-from fastkl.divergence.samples import check_auto_or_knn, divergence_neighbors, sample_cross_entropy, sample_entropy
+from fastkl.divergence.samples import check_auto_or_knn, sample_cross_entropy, sample_entropy
 from fastkl.divergence.symbols.empirical import frequencies_cross_entropy
 from fastkl.exceptions import DegenerateDataError
 from fastkl.rows.weights import read_weights
@@ -245,9 +245,7 @@ def _in_parts(pair: SamplePair, options: Options) -> Estimate | None:
         own = default_entropy(pair.p, options)
     except DegenerateDataError:
         return None
-    rng = options.steady_rng
-    k = divergence_neighbors(pair, "common_radius", None)
-    between = assisted_divergence(pair, k, options.standard_error, rng)
+    between = assisted_divergence(pair, options)
     warn_of_shared_rows(between.diagnostics.get("shared_rows", 0))
     reasons = [
         f"{name}: {reason}"
@@ -259,7 +257,7 @@ def _in_parts(pair: SamplePair, options: Options) -> Estimate | None:
         "reasons": reasons,
         "entropy": float(own),
         "kl_divergence": float(between),
-        "n_neighbors": k,
+        "n_neighbors": between.diagnostics["n_neighbors"],
     }
     error = float(np.hypot(own.standard_error, between.standard_error))
     return Estimate(float(own) + float(between), error, between.n_samples, "assisted", diagnostics)

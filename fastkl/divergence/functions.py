@@ -168,9 +168,7 @@ def _of_samples(p: Operand, q: Operand, options: Options) -> Estimate:
     pair = sample_pair(p, q, options)
     if options.method != "assisted":
         return pair_divergence(in_coordinates(pair, options.coordinates), options)
-    k = divergence_neighbors(pair, "common_radius", options.n_neighbors)
-    rng = options.steady_rng
-    estimate = assisted_divergence(pair, k, options.standard_error, rng)
+    estimate = assisted_divergence(pair, options)
     warn_of_shared_rows(estimate.diagnostics.get("shared_rows", 0))
     return estimate
 

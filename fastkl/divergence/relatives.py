@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastkl.divergence.assisted.default_estimate import assisted_divergence
+from fastkl.divergence.assisted.default_estimate import assisted_routes
 from fastkl.divergence.coordinates import free_of_units
 from fastkl.divergence.diagnostics import (
     warn_of_shared_rows,
@@ -116,7 +116,7 @@ def _assisted_jeffreys(pair: SamplePair, options: Options) -> Estimate:
     k = neighbors_both_ways(pair, "common_radius", options.n_neighbors)
     # Either direction as kl_divergence has it, from one seed: so the two arguments can change places.
     forward, backward = (
-        assisted_divergence(one, k, options.standard_error, generator)
+        assisted_routes(one, k, options.standard_error, generator).estimate
         for one, generator in ((pair, copy.deepcopy(rng)), (pair.reversed(), rng))
     )
     warn_of_shared_rows(forward.diagnostics.get("shared_rows", 0))

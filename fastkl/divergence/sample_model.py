@@ -112,9 +112,7 @@ def _divergence_by_draws(p: Sample, model: Model, options: Options) -> Estimate:
 def _of_samples(p: Sample, drawn: Sample, model: Model, options: Options) -> Estimate:
     """The divergence of two samples, one of them drawn from a model."""
     if options.method == "assisted":
-        pair = SamplePair(*same_columns(p, drawn))
-        k = divergence_neighbors(pair, "common_radius", options.n_neighbors)
-        return assisted_divergence(pair, k, options.standard_error, options.steady_rng)
+        return assisted_divergence(SamplePair(*same_columns(p, drawn)), options)
     pair = SamplePair(*whiten_both(p, drawn, model))
     method = check_method(options.method)
     k = divergence_neighbors(pair, method, options.n_neighbors)

@@ -258,7 +258,7 @@ def _folds(n: int, cv: int, random_state: Any) -> list[Fold]:
 def _names(families: Sequence[str] | str | None) -> tuple[str, ...] | str | None:
     """The names as the families have them; UnknownFamilyError for others."""
     if families is None or (isinstance(families, str) and families == "all"):
-        return families  # type: ignore[return-value]
+        return families
     given = [families] if isinstance(families, str) else list(families)
     if not given:
         raise ValueError("families names no family; None takes those that suit the columns.")

@@ -17,8 +17,7 @@ from fastkl.rows.tables import columns_of, with_fitted_names
 Group = tuple[str, Any, list[int]]
 
 
-# scikit-learn has no types, so that its class is Any to mypy
-class NamedGroups(_BaseComposition):  # type: ignore[misc]
+class NamedGroups(_BaseComposition):
     """Parameters in the manner of scikit-learn's compositions: a density by its name, its parameters as ``name__parameter``."""
 
     groups: Any

@@ -39,10 +39,12 @@ from fastkl.divergence.assisted.ratio_routes import Mixtures, Route, by_mixtures
 from fastkl.divergence.assisted.regression_route import RegressionRoute
 from fastkl.divergence.assisted.two_samples import TwoSamples, rows_at_random
 from fastkl.divergence.atoms import lacking_in_columns
-from fastkl.divergence.diagnostics import few_effective_rows, near_copies, shared_rows_reasons
+from fastkl.divergence.diagnostics import few_effective_rows, near_copies, negative_reasons, shared_rows_reasons
 from fastkl.divergence.edges import edge_reasons
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.neighbors import SamplePair
+from fastkl.divergence.options import Options
+from fastkl.divergence.samples import divergence_neighbors
 
 # Fewer rows than this in either sample tell no more than neighbours do; so do fewer than twice the columns and two, up to 20.
 _FEWEST, _FEWEST_OF_MANY_COLUMNS = 12, 20
@@ -103,15 +105,14 @@ class Assisted:
     doubts: list[str] = field(default_factory=list)
 
 
-def assisted_divergence(
-    pair: SamplePair, k: int, standard_error: bool, random_state: np.random.RandomState
-) -> Estimate:
+def assisted_divergence(pair: SamplePair, options: Options) -> Estimate:
     """KL(p || q) of two samples in memory."""
-    return assisted_routes(pair, k, standard_error, random_state).estimate
+    k = divergence_neighbors(pair, "common_radius", options.n_neighbors)
+    return assisted_routes(pair, k, options.standard_error, options.steady_rng).estimate
 
 
 def assisted_routes(pair: SamplePair, k: int, standard_error: bool, random_state: np.random.RandomState) -> Assisted:
-    """The same, with the routes to it."""
+    """The same, with the routes to it, for k neighbours and a generator that others may share."""
     X, Y = pair.p.X, pair.q.X
     rng = np.random.default_rng(random_state.randint(2**31))
     atoms = has_atoms(X, rng) or has_atoms(Y, rng)
@@ -123,7 +124,7 @@ def assisted_routes(pair: SamplePair, k: int, standard_error: bool, random_state
         plain = samples.plain
         if alone or not np.isfinite(plain):
             error = plain.standard_error if standard_error else float("nan")
-            doubts = plain.diagnostics["reasons"] + ([] if symbols else few_rows_reasons(pair))
+            doubts = plain.diagnostics["reasons"] + ([] if symbols else _few_rows_reasons(pair))
             found = _labelled(plain, float(plain), error, doubts, {"route": "neighbors"})
             return Assisted(found, samples, atoms=atoms, symbols=symbols)
         lacking = lacking_in_columns(pair.p, pair.q) if atoms else []
@@ -158,7 +159,7 @@ def _are_few(pair: SamplePair) -> bool:
     return min(pair.p.effective_size, pair.q.effective_size) < max(_FEWEST, most_asked)
 
 
-def few_rows_reasons(pair: SamplePair) -> list[str]:
+def _few_rows_reasons(pair: SamplePair) -> list[str]:
     """The reason to trust little of very few rows, if they are."""
     if not _are_few(pair):
         return []
@@ -198,9 +199,7 @@ def _doubts_of_size(
             f"regression gives {value:.2g}: what the tail of p beyond q adds is not in the data, and the estimate is rather a "
             "lower bound."
         )
-    if value < -3.0 * error:
-        reasons.append(f"The estimate is negative by {-value / error:.1f} standard errors, which no divergence is.")
-    return reasons
+    return reasons + negative_reasons(value, error)
 
 
 def _of_routes(

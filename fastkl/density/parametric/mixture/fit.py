@@ -51,7 +51,7 @@ def resolved_mixture(family: Any, n_components: int, weights: ArrayLike | None) 
         if len(components) != n_components:
             raise ValueError(f"family names {len(components)} components, n_components is {n_components}.")
     else:
-        components = [resolve_family(family)]  # type: ignore[arg-type]  # which says what a family is
+        components = [resolve_family(family)]  # which says what a family is
     tied = [isinstance(one, MultivariateNormal) and one.covariance_type == "tied" for one in components]
     if any(tied):
         components = _untied(components, tied)
