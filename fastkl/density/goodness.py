@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastkl._core.array_types import Floats
+from fastkl._core.text_tables import html_table
 from fastkl._core.warned import names_compared, warn
 from fastkl.density.contract import Density
 from fastkl.density.joint_goodness import JOINT, JointStatistics, bootstrap_statistics
@@ -117,12 +118,12 @@ class GoodnessOfFit(Mapping[str, Floats]):
         names = [name for name in self if name in STATISTICS]
         table = ""
         if names:
-            head = "".join(f"<th>{title}</th>" for title in ("column", *chain(*((name, "p-value") for name in names))))
-            body = ""
-            for j, column in enumerate(self.columns):
-                cells = [escape(column), *chain(*(self._cell(name, j).split() for name in names))]
-                body += f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
-            table = f"<table><tr>{head}</tr>{body}</table>"
+            head = ["column", *chain(*((name, "p-value") for name in names))]
+            cells = (
+                (column, *chain(*(self._cell(name, j).split() for name in names)))
+                for j, column in enumerate(self.columns)
+            )
+            table = html_table(head, cells)
         return f"<div>{table}{''.join(f'<div>{escape(line)}</div>' for line in self._of_all())}</div>"
 
     def _cell(self, name: str, column: int) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastkl._core.array_types import Params
+from fastkl._core.text_tables import table_lines
 from fastkl.density.contract import Density
 
 # Lines that the text and the HTML show; the data frame has all.
@@ -152,17 +153,8 @@ class Summary:
         if self.facts:
             text.append("    ".join(f"{name} {value}".strip() for name, value in self.facts))
         if rows:
-            widths = [max(len(row[i]) for row in [heads, *rows]) for i in range(len(heads))]
-
-            def laid(cells: list[str]) -> str:
-                last = len(cells) - 1
-                return "  ".join(
-                    cell.ljust(width) if i < 2 or i == last else cell.rjust(width)
-                    for i, (cell, width) in enumerate(zip(cells, widths, strict=True))
-                ).rstrip()
-
-            head = laid(heads)
-            text += ["", head, "-" * max(len(head), *(len(laid(row)) for row in rows)), *map(laid, rows)]
+            head, *lines = table_lines([heads, *rows], left=(0, 1, len(heads) - 1))
+            text += ["", head, "-" * max(map(len, (head, *lines))), *lines]
         return "\n".join([*text, *under])
 
     __repr__ = __str__

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from scipy.special import ndtri
 
+from fastkl._core.text_tables import html_facts
 from fastkl.divergence.interval_picture import interval_picture
 
 # The method of a value that was computed, not estimated.
@@ -162,17 +163,16 @@ class Estimate(float):
 
     def _repr_html_(self) -> str:
         low, high = self.confidence_interval()
-        facts = (
-            [("method", self.method), ("rows", str(self.n_samples))] if self.n_samples else [("method", self.method)]
-        )
+        facts: dict[str, str] = {}
         if self.standard_error > 0.0:
-            facts.insert(0, ("95 % interval", f"{low:.6g} ... {high:.6g}"))
-            facts.insert(0, ("standard error", f"{self.standard_error:.3g}"))
-        cells = "".join(f"<tr><th>{html.escape(name)}</th><td>{html.escape(value)}</td></tr>" for name, value in facts)
+            facts |= {"standard error": f"{self.standard_error:.3g}", "95 % interval": f"{low:.6g} ... {high:.6g}"}
+        facts["method"] = html.escape(self.method)
+        if self.n_samples:
+            facts["rows"] = str(self.n_samples)
         reasons = "".join(f"<div>{html.escape(str(reason))}</div>" for reason in self.reasons)
         flag = "<div><strong>bias suspected</strong></div>" if self.bias_suspected else ""
         picture = interval_picture(self.value, low, high, f"95 % interval from {low:.3g} to {high:.3g} nats")
-        return f"<div><strong>{self.value:.6g} nats</strong>{picture}<table>{cells}</table>{flag}{reasons}</div>"
+        return f"<div><strong>{self.value:.6g} nats</strong>{picture}{html_facts(facts)}{flag}{reasons}</div>"
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (

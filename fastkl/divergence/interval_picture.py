@@ -63,12 +63,3 @@ def interval_pictures(values: Sequence[float], lows: Sequence[float], highs: Seq
         interval_picture(value, low, high, f"95 % interval from {low:.3g} to {high:.3g} {unit}", axis)
         for value, low, high in zip(values, lows, highs, strict=True)
     ]
-
-
-def table_with_pictures(head: Sequence[str], rows: Sequence[Sequence[str]], pictures: Sequence[str]) -> str:
-    """A table in HTML whose last column holds the pictures; ``head`` has a title for them too."""
-    body = "".join(
-        "<tr>" + "".join(f"<td>{cell}</td>" for cell in (*map(html.escape, row), picture)) + "</tr>"
-        for row, picture in zip(rows, pictures, strict=True)
-    )
-    return f"<table><tr>{''.join(f'<th>{html.escape(cell)}</th>' for cell in head)}</tr>{body}</table>"

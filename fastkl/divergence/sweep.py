@@ -6,6 +6,7 @@ import html
 
 import numpy as np
 
+from fastkl._core.text_tables import html_table
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.interval_picture import interval_pictures
 
@@ -39,16 +40,14 @@ class NeighborSweep(dict[int, Estimate]):
         intervals = [estimate.confidence_interval() for estimate in self.values()]
         lows, highs = ([float(interval[end]) for interval in intervals] for end in (0, 1))
         pictures = interval_pictures([float(estimate) for estimate in self.values()], lows, highs, "nats")
-        lines = []
-        for (k, estimate), picture in zip(self.items(), pictures, strict=True):
+        rows = []
+        for k, estimate in self.items():
             error = "" if np.isnan(estimate.standard_error) else f"{estimate.standard_error:.3g}"
-            value = f"{float(estimate):.6g}" + ("*" if estimate.bias_suspected else "")
-            lines.append("".join(f"<td>{cell}</td>" for cell in (str(k), value, error, picture)))
-        head = "".join(f"<th>{cell}</th>" for cell in ("neighbours", "nats", "± s.e.", "95 % interval"))
+            rows.append([str(k), f"{float(estimate):.6g}" + ("*" if estimate.bias_suspected else ""), error])
         moved = "" if np.isnan(self.drift) else f", moves by {self.drift:.1f} standard errors"
         first = next(iter(self.values()), None)
         what = "" if first is None else f"{html.escape(first.method)}, rows {first.n_samples}{moved}"
         doubts = dict.fromkeys(str(reason) for estimate in self.values() for reason in estimate.reasons)
         notes = "".join(f"<div>* {html.escape(doubt)}</div>" for doubt in doubts)
-        table = f"<table><tr>{head}</tr>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"
+        table = html_table(["neighbours", "nats", "± s.e.", "95 % interval"], rows, pictures)
         return f"<div><div>{what}</div>{table}{notes}</div>"

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastkl._core.text_tables import table_lines
+from fastkl._core.text_tables import html_table, table_lines
 from fastkl._core.warned import warnings_kept
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.functions import kl_divergence
-from fastkl.divergence.interval_picture import interval_pictures, table_with_pictures
+from fastkl.divergence.interval_picture import interval_pictures
 from fastkl.divergence.options import as_random_state, one_seed
 from fastkl.divergence.relatives import jensen_shannon
 from fastkl.divergence.significance.label_test import label_test
@@ -220,7 +220,7 @@ class TableComparison:
         lows, highs = zip(*(estimate.confidence_interval() for estimate in estimates), strict=True)
         pictures = interval_pictures([float(estimate) for estimate in estimates], lows, highs, "nats")
         notes = "".join(f"<div>{html.escape(note)}</div>" for note in [*self.apart, *self.notes])
-        table = table_with_pictures([*head, "KL(P || Q), 95 % interval"], rows, pictures)
+        table = html_table([*head, "KL(P || Q), 95 % interval"], rows, pictures)
         return f"<div><div>{self._head()}</div>{table}{notes}</div>"
 
 

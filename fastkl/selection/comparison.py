@@ -15,8 +15,8 @@ from numpy.typing import ArrayLike
 
 from fastkl._core.array_types import Floats
 from fastkl._core.means import Mean
-from fastkl._core.text_tables import table_lines
-from fastkl.divergence.interval_picture import interval_pictures, table_with_pictures
+from fastkl._core.text_tables import html_table, table_lines
+from fastkl.divergence.interval_picture import interval_pictures
 from fastkl.rows.indexes import refuse_other_rows
 from fastkl.selection.likelihood_tests import TestResult, normal_test, vuong_test_of
 from fastkl.selection.log_densities import log_density_table, log_ratio, row_weights
@@ -138,7 +138,7 @@ class Comparison:
         half = 1.96 * self.kl_difference_error
         lows, highs = (self.kl_difference - half).tolist(), (self.kl_difference + half).tolist()
         pictures = interval_pictures(self.kl_difference.tolist(), lows, highs, "nats per row behind the best")
-        table = table_with_pictures([*head, "KL - best, 95 % interval"], rows, pictures)
+        table = html_table([*head, "KL - best, 95 % interval"], rows, pictures)
         return f"<div><div>{self._head()}</div>{table}</div>"
 
 

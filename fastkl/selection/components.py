@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from html import escape
 from itertools import pairwise
 from typing import Any
 
@@ -19,6 +18,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from fastkl._core.array_types import Floats
 from fastkl._core.means import Mean
+from fastkl._core.text_tables import html_table, table_lines
 from fastkl._core.warned import warnings_kept
 from fastkl.density import MixtureMLE
 from fastkl.density.parametric.products import is_product, resolve_product
@@ -126,16 +126,11 @@ class ComponentChoice:
 
     def __repr__(self) -> str:
         rows = self._cells()
-        widths = [max(len(row[j]) for row in rows) for j in range(len(rows[0]) - 1)]
-        lines = [
-            "  ".join([*(cell.rjust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]) for row in rows
-        ]
-        return "\n".join(line.rstrip() for line in lines)
+        return "\n".join(table_lines(rows, left=(len(rows[0]) - 1,)))
 
     def _repr_html_(self) -> str:
         head, *rows = self._cells()
-        body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-        return f"<table><tr>{''.join(f'<th>{cell}</th>' for cell in head)}</tr>{body}</table>"
+        return html_table(head, rows)
 
 
 @also_by_rng

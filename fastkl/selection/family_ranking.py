@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from fastkl._core.array_types import Floats
-from fastkl._core.text_tables import table_lines
+from fastkl._core.text_tables import html_table, table_lines
 from fastkl.density.composed.product import ProductDensity
 from fastkl.density.parametric.mle import DensityMLE
 from fastkl.selection.comparison import comparison_of
@@ -140,7 +140,7 @@ class FamilyTable:
             f'<tr><td>{escape(name)}</td><td colspan="7" style="text-align: left">{escape(reason)}</td></tr>'
             for name, reason in self.refused.items()
         )
-        return _html([head, *rows], refused)
+        return html_table(head, rows, more=refused)
 
 
 class FamilyRanking(Mapping[Any, FamilyTable]):
@@ -305,20 +305,17 @@ class FamilyRanking(Mapping[Any, FamilyTable]):
         return notes
 
     def __repr__(self) -> str:
-        lines = [self._head()]
+        lines = [self._head(), "", repr(self.joint)]
         if len(self.columns) > 1:
-            lines += ["", repr(self.joint), ""]
             rows = self._lines()
-            widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-            lines += ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
-        else:
-            lines += ["", repr(self.joint)]
+            lines += ["", *table_lines(rows, left=range(len(rows[0])))]
         return "\n".join([*lines, *self._notes()])
 
     def _repr_html_(self) -> str:
         parts = [f"<p>{escape(self._head())}</p>", self.joint._repr_html_()]
         if len(self.columns) > 1:
-            parts.append(_html(self._lines(), ""))
+            head, *rows = self._lines()
+            parts.append(html_table(head, rows))
         return "".join([*parts, *(f"<p>{escape(note)}</p>" for note in self._notes())])
 
 
@@ -372,9 +369,3 @@ def family_table(
         found.n_rows,
         refused,
     )
-
-
-def _html(lines: Sequence[Sequence[str]], more: str) -> str:
-    head, *rows = lines
-    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-    return f"<table><tr>{''.join(f'<th>{escape(cell)}</th>' for cell in head)}</tr>{body}{more}</table>"

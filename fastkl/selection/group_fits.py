@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastkl._core.array_types import Floats, Params
 from fastkl._core.rows import Rows
+from fastkl._core.text_tables import html_table
 from fastkl.density import DensityMLE
 from fastkl.divergence.interval_picture import interval_pictures
 from fastkl.exceptions import SourceError
@@ -237,20 +238,17 @@ class GroupFits:
         head = [*self.groups, *(["column"] if d > 1 else []), "rows"]
         head += ["weight"] if self.total_weight is not None else []
         head += ["family", "parameters", "mean log-lik.", "verdict"]
-        lines = ["".join(f"<td>{escape(cell)}</td>" for cell in self._cells(i, j)) for i, j in shown]
-        family = self.candidates[0]
+        family, pictures = self.candidates[0], None
         if len(self.candidates) == 1 and family.free_names():
             # of one family the groups are compared in its first parameter, on one axis
             name = family.free_names()[0]
             values, errors = (np.array([of[name][at] for at in shown]) for of in (self.params, self.standard_errors))
             lows, highs = ((values + side * 1.96 * errors).tolist() for side in (-1.0, 1.0))
             pictures = interval_pictures(values.tolist(), lows, highs, name)
-            lines = [f"{line}<td>{picture}</td>" for line, picture in zip(lines, pictures, strict=True)]
             head.append(f"{name}, 95 % interval")
         more = self.families.size - len(shown)
         note = f"<div>and {more} more: to_frame() has them all</div>" if more else ""
-        body = "".join(f"<tr>{line}</tr>" for line in lines)
-        table = f"<table><tr>{''.join(f'<th>{escape(str(cell))}</th>' for cell in head)}</tr>{body}</table>"
+        table = html_table(map(str, head), (self._cells(i, j) for i, j in shown), pictures)
         return f"<div><div>{escape(repr(self))}</div>{table}{note}</div>"
 
     def _cells(self, i: int, j: int) -> list[str]:

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from scipy.special import chdtrc, comb, ndtr
 
 from fastkl._core.means import Mean
+from fastkl._core.text_tables import html_facts
 from fastkl.divergence.interval_picture import interval_picture
 from fastkl.selection.log_densities import log_density_table, log_ratio, row_weights
 
@@ -67,7 +68,7 @@ class TestResult:
             "statistic": f"{self.statistic:.4g}" + (f" (df = {self.df})" if self.df else ""),
             "difference, nats per row": difference,
         }
-        return f"<table>{''.join(f'<tr><th>{name}</th><td>{value}</td></tr>' for name, value in facts.items())}</table>"
+        return html_facts(facts)
 
 
 def vuong_test(first: Any, second: Any, X: ArrayLike, sample_weight: ArrayLike | None = None) -> TestResult:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from fastkl._core.text_tables import html_facts
 from fastkl.divergence.arguments import FloatArray
 from fastkl.divergence.assisted.learned_ratio import Rows
 from fastkl.divergence.operands import SAMPLES, operands
@@ -92,9 +93,8 @@ class LowerBound(float):
 
     def _repr_html_(self) -> str:
         facts = {"level": f"{100.0 * self.level:g} %", "rows": str(self.n_samples)}
-        cells = "".join(f"<tr><th>{name}</th><td>{html.escape(value)}</td></tr>" for name, value in facts.items())
         reasons = "".join(f"<div>{html.escape(str(reason))}</div>" for reason in self.diagnostics["reasons"])
-        return f"<div><strong>KL ≥ {self.value:.6g} nats</strong><table>{cells}</table>{reasons}</div>"
+        return f"<div><strong>KL ≥ {self.value:.6g} nats</strong>{html_facts(facts)}{reasons}</div>"
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.value, self.level, self.n_samples, dict(self.diagnostics))

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import betaincinv, digamma
 
 from fastkl._core._threads import effective_n_threads
+from fastkl._core.text_tables import html_facts
 from fastkl._core.warned import warn
 from fastkl.divergence._labels import LANES, score_labels, score_permutations
 from fastkl.divergence.arguments import FloatArray, Sample, resolve_neighbors
@@ -80,7 +81,7 @@ class PermutationTest(NamedTuple):
         label = f"95 % interval from {low:.3g} to {high:.3g} for the p-value of all permutations"
         picture = interval_picture(self.p_value, low, high, label, (0.0, 1.0))
         facts["of all permutations (95 %)"] = f"{low:.3g} ... {high:.3g} {picture}"
-        return f"<table>{''.join(f'<tr><th>{name}</th><td>{value}</td></tr>' for name, value in facts.items())}</table>"
+        return html_facts(facts)
 
     def _interval(self) -> tuple[float, float]:
         """Where the p-value of all permutations lies, from those that were drawn (Clopper and Pearson 1934)."""
