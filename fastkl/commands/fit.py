@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from sklearn.utils import _safe_indexing
 
 from fastkl import DensityMLE, FamilyRanking, ProductDensity, UnknownFamilyError, families, rank_families
+from fastkl._core.wording import plural
 from fastkl.commands.figures import check_ending, draw
-from fastkl.commands.layout import note, number, plural, progress, table
+from fastkl.commands.layout import note, number, progress, table
 from fastkl.commands.parameters import parameters_text, plain
 from fastkl.commands.standard_input import shown
 from fastkl.commands.tables import Table, chosen, names_of, read_table

@@ -5,17 +5,18 @@ import json
 import re
 from typing import Any
 
-import numpy as np
-
 from fastkl import Estimate, TableComparison, TableLine, compare_tables
-from fastkl.commands.layout import note, number, plural, progress, remark, table
+from fastkl._core.wording import plural
+from fastkl.commands.layout import note, number, progress, remark, table
 from fastkl.commands.standard_input import shown
 from fastkl.commands.tables import Table, chosen, listed, names_of, read_table
+from fastkl.divergence.estimate import is_below_zero
+from fastkl.divergence.table_comparison import TESTED_ROWS
 from fastkl.rows.columns import column_number
 from fastkl.rows.csv_dialect import other_separator
+from fastkl.rows.missing import missing
 
 _PERMUTATIONS = 999
-_TESTED_ROWS = 5_000
 
 
 def run(options: argparse.Namespace) -> int:
@@ -103,9 +104,7 @@ def _refuse_missing(tables: tuple[Table, Table], drop: bool) -> None:
     counts = []
     for one in tables:
         for name, column in zip(one.names, one.columns, strict=True):
-            gone = int(
-                sum(value is None for value in column.tolist()) if column.dtype == object else np.isnan(column).sum()
-            )
+            gone = int(missing(column).sum())
             if gone:
                 counts.append(f"{gone} of {one.n_rows} in column {name!r} of {one.path}")
     if counts and not drop:
@@ -120,7 +119,7 @@ def _print(found: TableComparison, options: argparse.Namespace) -> None:
     print(table([*head, "p-value"] if options.test else head, list(map(_cells, found.lines))))
     print()
     if options.test:
-        of_all = f", on {_TESTED_ROWS:,} random rows of a file at most" if max(found.n_rows) > _TESTED_ROWS else ""
+        of_all = f", on {TESTED_ROWS:,} random rows of a file at most" if max(found.n_rows) > TESTED_ROWS else ""
         print(
             note(
                 "p-value: permutation test that P and Q have the same distribution "
@@ -129,7 +128,7 @@ def _print(found: TableComparison, options: argparse.Namespace) -> None:
         )
     print(note("JS: Jensen-Shannon divergence, at most 0.6931. PSI: population stability index of Q in deciles of P."))
     below = [estimate for line in found.lines for estimate in (line.kl, line.kl_reverse) if estimate < 0.0]
-    impossible = [estimate for estimate in below if any("which no divergence is" in text for text in estimate.reasons)]
+    impossible = [estimate for estimate in below if is_below_zero(estimate.value, estimate.standard_error)]
     if len(below) > len(impossible):
         others = (
             "Other estimates below 0 are of divergences" if impossible else "An estimate below 0 is one of a divergence"

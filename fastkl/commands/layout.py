@@ -30,11 +30,6 @@ def number(value: float, decimals: int = 4) -> str:
     return f"{value:.{decimals}g}" if large or small else f"{value:.{decimals}f}"
 
 
-def plural(count: int, thing: str) -> str:
-    """``"1 row"``, ``"1,200 rows"``."""
-    return f"{count:,} {thing}{'' if count == 1 else 's'}"
-
-
 def progress(text: str) -> None:
     """What is being done, in a line of a terminal that the next one replaces; nothing where stderr is not a terminal."""
     if sys.stderr.isatty():

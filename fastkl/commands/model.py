@@ -27,6 +27,11 @@ def opened(path: str) -> Any:
     return fastkl.load(path)
 
 
+def name_of(density: Any) -> str:
+    """What a density is called: by its family, or by its kind where it has none."""
+    return getattr(getattr(density, "family_", None), "name", type(density).__name__)
+
+
 def show(options: argparse.Namespace) -> int:
     """Print the table of parameters; of a density without any, what it is."""
     density = opened(options.model)

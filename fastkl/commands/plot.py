@@ -7,11 +7,12 @@ from dataclasses import replace
 from typing import Any
 
 from fastkl import DensityDisplay, DensityPanels, DivergenceDisplay, GoodnessDisplay
+from fastkl._core.wording import plural
 from fastkl.commands.figures import check_ending
 from fastkl.commands.fit import check_folds, fitted, frame, nameless, ranked, some_columns
 from fastkl.commands.kl import compared
-from fastkl.commands.layout import plural, progress
-from fastkl.commands.model import opened
+from fastkl.commands.layout import progress
+from fastkl.commands.model import name_of, opened
 from fastkl.commands.score import columns_of_fit
 from fastkl.commands.tables import names_of, read_table
 from fastkl.rows.whole_file import require_folder
@@ -55,7 +56,7 @@ def _of_model(options: argparse.Namespace) -> tuple[Any, str]:
     display = _display(density, density.sample(_DRAWS, random_state=options.seed), options)
     for one in display.displays.values() if isinstance(display, DensityPanels) else [display]:
         one.rows_name = "draws from it"
-    return display, f"{_name(density)}, over {_DRAWS:,} draws from it"
+    return display, f"{name_of(density)}, over {_DRAWS:,} draws from it"
 
 
 def _of_model_and_rows(options: argparse.Namespace) -> tuple[Any, str]:
@@ -65,7 +66,7 @@ def _of_model_and_rows(options: argparse.Namespace) -> tuple[Any, str]:
     known = getattr(density, "feature_names_in_", None)
     if known is not None:  # columns that stand for those of the fit
         data = replace(data, names=[str(name) for name in known], named=True)
-    return _display(density, nameless(frame(data)), options), f"{_name(density)}, over {_rows(options.second, data)}"
+    return _display(density, nameless(frame(data)), options), f"{name_of(density)}, over {_rows(options.second, data)}"
 
 
 def _of_rows(options: argparse.Namespace) -> tuple[Any, str]:
@@ -99,7 +100,3 @@ def _short(path: str) -> str:
 def _rows(path: str, data: Any) -> str:
     dropped = f", without {plural(data.n_dropped, 'row')} with missing values" if data.n_dropped else ""
     return f"{plural(data.n_rows, 'row')} of {path}{dropped}"
-
-
-def _name(density: Any) -> str:
-    return getattr(getattr(density, "family_", None), "name", type(density).__name__)

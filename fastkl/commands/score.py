@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastkl._core.means import Mean
-from fastkl.commands.layout import number, plural, progress
-from fastkl.commands.model import opened
+from fastkl._core.wording import plural
+from fastkl.commands.layout import number, progress
+from fastkl.commands.model import name_of, opened
 from fastkl.commands.parameters import plain
 from fastkl.commands.standard_input import shown
 from fastkl.commands.tables import chosen, listed, names_of, remark_guess, rows_of
@@ -130,13 +131,12 @@ def _report(found: Tally, density: Any, options: argparse.Namespace) -> None:
     inside = found.rows - found.excluded
     error = f" ± {number(found.mean.error)}" if inside > 1 else ""
     summary = f"{number(found.mean.value)}{error} nats per row" if inside else "there are none"
-    family = getattr(getattr(density, "family_", None), "name", type(density).__name__)
     if options.json:
         print(json.dumps(_facts(found, options), indent=2, allow_nan=False))
         return
     lines = [("rows", f"{found.rows:,}")]
     if found.excluded:
-        outside = f"-inf: {plural(found.excluded, 'row')} outside the support of {family},"
+        outside = f"-inf: {plural(found.excluded, 'row')} outside the support of {name_of(density)},"
         lines += [("mean log-density", outside), ("", f"first row {found.first_excluded}")]
         lines += [("of the others", summary), ("cross-entropy", "inf")]
     else:

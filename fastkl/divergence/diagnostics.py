@@ -19,6 +19,7 @@ from fastkl.divergence.arguments import FloatArray, Sample, Totals
 from fastkl.divergence.callers import level_of_caller
 from fastkl.divergence.column_doubts import column_reasons
 from fastkl.divergence.edges import edge_reasons
+from fastkl.divergence.estimate import is_below_zero
 from fastkl.divergence.models.ratio_tails import HEAVY_TAIL, tail_index
 from fastkl.divergence.neighbors import Neighbors, Pair, SamplePair, Slab
 from fastkl.exceptions import SharedRowsWarning
@@ -156,7 +157,7 @@ def divergence_diagnostics(
 
 def negative_reasons(value: float, error: float, what: str = "divergence") -> list[str]:
     """The reason not to trust an estimate that is below 0 by more than chance."""
-    if not value < -3.0 * error:
+    if not is_below_zero(value, error):
         return []
     return [f"The estimate is negative by {-value / error:.1f} standard errors, which no {what} is."]
 

@@ -180,6 +180,11 @@ class Estimate(float):
         )  # fmt: skip
 
 
+def is_below_zero(value: float, error: float) -> bool:
+    """Whether an estimate of what is never negative is so by more than chance."""
+    return value < -3.0 * error
+
+
 def moved(estimate: Estimate, nats: float) -> Estimate:
     """An estimate moved by a number that is known, as the entropy of columns in other units."""
     return Estimate(

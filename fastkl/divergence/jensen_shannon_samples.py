@@ -33,7 +33,7 @@ from fastkl.divergence.diagnostics import (
     shared_rows_reasons,
     warn_of_shared_rows,
 )
-from fastkl.divergence.estimate import Estimate
+from fastkl.divergence.estimate import Estimate, is_below_zero
 from fastkl.divergence.local_terms import BallMasses, Method, mixture_balls
 from fastkl.divergence.neighbors import SamplePair
 from fastkl.divergence.options import Options
@@ -174,7 +174,7 @@ def _reaches_out(p: BallMasses, q: BallMasses, k: int) -> FloatArray:
 def _beyond_range(value: float, error: float, large: float, k: int) -> list[str]:
     """Reasons from an estimate outside the range of the divergence, and from balls that say little."""
     reasons = []
-    if value < -3.0 * error:
+    if is_below_zero(value, error):
         reasons.append(f"The estimate {value:.3g} is negative by more than its error, which no divergence is.")
     if value > np.log(2.0) + 3.0 * error:
         reasons.append(f"The estimate {value:.3g} is above log 2 by more than its error, which none is.")

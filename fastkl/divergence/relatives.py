@@ -10,9 +10,7 @@ from numpy.typing import ArrayLike
 
 from fastkl.divergence.assisted.default_estimate import assisted_routes
 from fastkl.divergence.coordinates import free_of_units
-from fastkl.divergence.diagnostics import (
-    warn_of_shared_rows,
-)
+from fastkl.divergence.diagnostics import warn_of_shared_rows
 from fastkl.divergence.estimate import EXACT, Estimate
 from fastkl.divergence.jensen_shannon_samples import jensen_shannon_of_samples, neighbors_both_ways
 from fastkl.divergence.models.model_pair import model_divergence, model_jensen_shannon

@@ -9,11 +9,6 @@ from typing import Any
 BLUE, ORANGE, GREY, DARK_GREY = "#0072B2", "#D55E00", "#BBBBBB", "#555555"
 
 
-def axes_to_draw_on(ax: Any, size: tuple[float, float]) -> Any:
-    """The axes given, or new ones in a pyplot figure of that size in inches; ImportError that names the extra."""
-    return figure_with_axes(1, 1, size)[0, 0] if ax is None else ax
-
-
 def figure_with_axes(down: int, across: int, size: tuple[float, float]) -> Any:
     """The grid of axes of a new pyplot figure of that size in inches; ImportError that names the extra."""
     try:

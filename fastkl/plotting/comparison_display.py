@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastkl._core.array_types import Floats
+from fastkl._core.wording import plural
 from fastkl.families.base import Family
 from fastkl.plotting.axes import BLUE, DARK_GREY, numbers_in_full
 from fastkl.plotting.display import Display, at_right_edge, lines_from_above, right_labels
@@ -140,7 +141,7 @@ class ComparisonDisplay(Display):
             )
         if not comparison.names:
             raise ValueError("There is nothing to draw: no density of the comparison could be ranked.")
-        note = f"{comparison.n_rows:,} held-out {'row' if comparison.n_rows == 1 else 'rows'}"
+        note = plural(comparison.n_rows, "held-out row")
         display = cls(comparison.names, comparison.kl_difference, comparison.kl_difference_error, note=note)
         return display._plotted(ax, plot)
 

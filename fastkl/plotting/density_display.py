@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
 
 from fastkl._core.array_types import Floats
+from fastkl._core.wording import plural
 from fastkl.divergence.models.model import Model
 from fastkl.plotting.axes import BLUE, DARK_GREY, GREY, legend_above, shortened, unit_of, with_unit
 from fastkl.plotting.density_data import Bars, Curve, Plane, bars, curve, plane
@@ -196,7 +197,7 @@ class DensityDisplay(Display):
 
     def _rows_label(self, beyond: int = 0, more: str = "") -> str:
         hidden = f", {beyond:,} outside the view" if beyond else ""
-        return f"{self.rows_name} ({self.n_rows:,} {'row' if self.n_rows == 1 else 'rows'}{hidden}{more})"
+        return f"{self.rows_name} ({plural(self.n_rows, 'row')}{hidden}{more})"
 
     def _draw_curve(self, ax: Any, data: Curve) -> None:
         unit = self.units[0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Self
 
-from fastkl.plotting.axes import axes_to_draw_on, shortened
+from fastkl.plotting.axes import figure_with_axes, shortened
 
 
 class Display:
@@ -31,7 +31,7 @@ class Display:
         ImportError
             If matplotlib is not installed.
         """
-        self.ax_ = axes_to_draw_on(ax, self._figure_size())
+        self.ax_ = figure_with_axes(1, 1, self._figure_size())[0, 0] if ax is None else ax
         self.figure_ = self.ax_.figure
         self._draw(self.ax_)
         return self

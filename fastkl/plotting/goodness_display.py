@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from scipy.special import betaincinv
 
 from fastkl._core.array_types import Floats
+from fastkl._core.wording import plural
 from fastkl.plotting.axes import BLUE, DARK_GREY, GREY, legend_above, shortened, unit_of, with_unit
 from fastkl.plotting.density_panels import DensityPanels
 from fastkl.plotting.display import Display
@@ -185,7 +186,7 @@ class GoodnessDisplay(Display):
         return found.plot(ax=ax) if plot else found
 
     def _draw(self, ax: Any) -> None:
-        rows = f"data ({self.n_rows:,} {'row' if self.n_rows == 1 else 'rows'})"
+        rows = f"data ({plural(self.n_rows, 'row')})"
         style = {"color": DARK_GREY, "marker": ".", "markersize": 4.0, "linestyle": "none", "label": rows}
         data, named = self.data, with_unit(self.column, self.unit)
         handles = []

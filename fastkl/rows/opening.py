@@ -3,13 +3,13 @@
 import glob
 import os
 from collections.abc import Iterable, Sequence
-from difflib import get_close_matches
 from numbers import Number
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from fastkl._core.wording import did_you_mean
 from fastkl.exceptions import SourceError
 from fastkl.rows import arrow
 from fastkl.rows.batch import Choice
@@ -192,8 +192,7 @@ def _meant(path: Path) -> str:
         names = [name for name in os.listdir(path.absolute().parent) if named_like_rows(name)]
     except OSError:
         return ""
-    near = get_close_matches(path.name, names, n=1, cutoff=0.75)
-    return f" Did you mean {near[0]!r}?" if near else ""
+    return did_you_mean(path.name, names, cutoff=0.75)
 
 
 def _opened_paths(paths: list[Path], choice: Choice, weights: Weights | None, block_rows: int | None) -> Source:

@@ -11,6 +11,7 @@ import numpy as np
 
 from fastkl._core.array_types import Floats
 from fastkl._core.text_tables import html_table, table_lines
+from fastkl._core.wording import plural
 from fastkl.density.composed.product import ProductDensity
 from fastkl.density.parametric.mle import DensityMLE
 from fastkl.selection.comparison import comparison_of
@@ -341,7 +342,7 @@ def family_table(
     for name, own in held_out.items():
         lost = int(np.isneginf(own).sum())
         if lost:
-            refused[name] = f"gives density 0 to {lost:,} held-out row{'s' if lost > 1 else ''}"
+            refused[name] = f"gives density 0 to {plural(lost, 'held-out row')}"
         else:
             values[name] = own
     empty: Any = np.empty(0)

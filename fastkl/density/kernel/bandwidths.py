@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Any
 
@@ -17,6 +16,7 @@ from sklearn.exceptions import ConvergenceWarning
 from fastkl._core.array_types import Floats
 from fastkl._core.rows import Rows
 from fastkl._core.warned import warn
+from fastkl._core.wording import did_you_mean
 from fastkl.density.kernel.boundaries import Support
 from fastkl.density.kernel.directional import DIRECTIONAL, directional_scales
 from fastkl.density.kernel.discrete import DiscreteKernel
@@ -62,8 +62,7 @@ def is_rule(bandwidth: Any) -> bool:
     if not isinstance(bandwidth, str):
         return False
     if bandwidth not in RULES:
-        near = get_close_matches(bandwidth, RULES, n=1)
-        meant = f" Did you mean {near[0]!r}?" if near else ""
+        meant = did_you_mean(bandwidth, RULES)
         raise ValueError(
             f"There is no bandwidth rule {bandwidth!r}.{meant} Rules: {', '.join(RULES)}; or give numbers."
         )

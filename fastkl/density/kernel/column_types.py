@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 
 from fastkl._core.array_types import Floats
 from fastkl._core.rows import Rows
+from fastkl._core.wording import did_you_mean
 from fastkl.density.kernel.discrete import DiscreteKernel
 from fastkl.exceptions import SupportError
 from fastkl.families.categorical import codes_of, unique_labels
@@ -60,8 +60,7 @@ def _given_type(entry: Any, place: str) -> tuple[str, Labels | None]:
         if len(labels) == 0 or len(set(labels.tolist())) < len(labels):
             raise ValueError(f"column_types: the labels of {place} are named once each, and at least one of them.")
     if not isinstance(kind, str) or kind not in TYPES or (kind == "continuous" and labels is not None):
-        near = get_close_matches(str(kind), TYPES, n=1)
-        meant = f" Did you mean {near[0]!r}?" if near and isinstance(kind, str) else ""
+        meant = did_you_mean(kind, TYPES) if isinstance(kind, str) else ""
         raise ValueError(
             f"column_types: {place} is {entry!r}.{meant} A type is 'continuous', 'categorical' or 'ordered', or one of the "
             "last two with its labels, such as ('ordered', ['low', 'middle', 'high'])."

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from fastkl._core._threads import effective_n_threads
 from fastkl._core.array_types import Floats
 from fastkl._core.means import Mean
 from fastkl._core.rows import Rows
+from fastkl._core.wording import did_you_mean
 from fastkl.density.chosen_table import as_chosen_table
 from fastkl.density.kernel.directional import DIRECTIONAL, DirectionalSums, draw_directional
 from fastkl.density.kernel.folded import FoldedSums
@@ -54,8 +54,7 @@ class FittedKernelDensity(ShardMembers):
         """ValueError or TypeError for parameters out of their range."""
         known = (*KERNELS, *DIRECTIONAL)
         if self.kernel not in known:
-            near = get_close_matches(str(self.kernel), known, n=1)
-            meant = f" Did you mean {near[0]!r}?" if near else ""
+            meant = did_you_mean(self.kernel, known)
             raise ValueError(f"There is no kernel {self.kernel!r}.{meant} Kernels: {', '.join(known)}.")
         if isinstance(self.error, bool) or not isinstance(self.error, int | float | np.number):
             raise TypeError(f"error is a number of nats, not {self.error!r}.")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 from functools import partial
 from typing import Any, Self
 
@@ -15,6 +14,7 @@ from fastkl._core.array_types import Floats
 from fastkl._core.iterations import read_as
 from fastkl._core.rows import Rows
 from fastkl._core.warned import warn
+from fastkl._core.wording import did_you_mean
 from fastkl.density.base import BaseDensity
 from fastkl.density.callbacks import hears_callbacks
 from fastkl.density.chosen_table import as_chosen_table
@@ -139,9 +139,9 @@ class ShapeConstrainedMLE(BaseDensity):
     def _check_parameters(self) -> None:
         """ValueError or TypeError for parameters out of their range."""
         if self.shape not in SHAPES:
-            near = get_close_matches(str(self.shape), SHAPES, n=1)
-            meant = f" Did you mean {near[0]!r}?" if near else ""
-            raise ValueError(f"shape is 'log_concave' or 'decreasing', not {self.shape!r}.{meant}")
+            raise ValueError(
+                f"shape is 'log_concave' or 'decreasing', not {self.shape!r}.{did_you_mean(self.shape, SHAPES)}"
+            )
         try:
             lower = np.asarray(self.lower, dtype=np.float64)
         except (TypeError, ValueError) as error:

@@ -13,6 +13,7 @@ import numpy as np
 
 from fastkl._core.means import Mean
 from fastkl.divergence.arguments import FloatArray
+from fastkl.divergence.estimate import is_below_zero
 
 HEAVY_TAIL = 0.7
 
@@ -33,7 +34,7 @@ def doubts_of_draws(log_ratio: FloatArray, drift: Mean | None, value: float, err
             f"The largest of the terms log p/q have a Pareto tail of index {tail:.2f}, beyond {HEAVY_TAIL}: their mean hardly "
             f"converges, and the divergence may be infinite."
         )
-    if value < -3.0 * error:
+    if is_below_zero(value, error):
         reasons.append(
             "The estimate is negative beyond its error, which no divergence is: p has mass where hardly a draw falls."
         )
