@@ -27,7 +27,7 @@ from fastkl.exceptions import SourceError
 from fastkl.rows import Block, Source, open_source
 from fastkl.rows.checks import raise_if_not_finite
 from fastkl.rows.output import is_folder, open_output, raise_if_same
-from fastkl.rows.progress import progress_of
+from fastkl.rows.progress import SILENCE, progress_of
 from fastkl.rows.streamed import BlockReader, StreamedRows
 
 
@@ -274,6 +274,5 @@ def _with_progress(source: Source, progress: Any, label: str) -> Iterator[None]:
     try:
         yield
     finally:
-        if source.progress is not None:
-            source.progress.close()
-        source.progress = None
+        source.progress.close()
+        source.progress = SILENCE

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastkl.exceptions import ColumnTypeError, SourceError
-from fastkl.rows.reading import is_date_type, refuse_dates_and_nested, refuse_nested
+from fastkl.rows.reading import common_float, is_date_type, refuse_dates_and_nested, refuse_nested
+from fastkl.rows.tables import arrow_values
 
 
 def import_pyarrow(what: str) -> Any:
@@ -53,8 +54,7 @@ def matrix_type(kinds: Sequence[Any], names: Sequence[str], labels: bool, place:
             refuse_dates_and_nested(f"column {name!r}", kind, None, place)
         dtypes = {np.dtype(kind.to_pandas_dtype()) if _is_plain(kind) else np.dtype(object) for kind in kinds}
         return dtypes.pop() if len(dtypes) == 1 else np.dtype(object)
-    common = np.result_type(*(number_type(kind, name, place) for kind, name in zip(kinds, names, strict=True)))
-    return common if common == np.float32 else np.dtype(np.float64)
+    return common_float([number_type(kind, name, place) for kind, name in zip(kinds, names, strict=True)])
 
 
 def _is_plain(kind: Any) -> bool:
@@ -100,19 +100,14 @@ def _numbers(column: Any) -> NDArray[Any]:
         column = column.cast(pyarrow.float64())
     elif types.is_boolean(column.type):
         column = column.cast(pyarrow.uint8())
-    return _to_numpy(column)
+    return arrow_values(column)
 
 
 def _labels(column: Any) -> NDArray[Any]:
     if import_pyarrow("An Arrow table").types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     if not column.null_count:
-        return _to_numpy(column)
+        return arrow_values(column)
     values = np.empty(len(column), dtype=object)
     values[:] = column.to_pylist()
     return values
-
-
-def _to_numpy(column: Any) -> NDArray[Any]:
-    chunked = hasattr(column, "chunks")
-    return np.asarray(column.to_numpy() if chunked else column.to_numpy(zero_copy_only=False))

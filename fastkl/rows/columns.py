@@ -101,6 +101,11 @@ def named(column: int, names: Names | None) -> str:
     return f"column {column}" if names is None else f"column {column} ({names[column]!r})"
 
 
+def all_named(names: Names | None) -> str:
+    """All columns in words."""
+    return "columns without names" if names is None else f"the columns {listed(names)}"
+
+
 def listed(names: Names, most: int = 20) -> str:
     """Names in a sentence, cut where there are very many."""
     text = ", ".join(repr(name) for name in names[:most])

@@ -29,6 +29,7 @@ from fastkl.rows.dask_groups import groups_of
 from fastkl.rows.dask_partitions import open_partitions
 from fastkl.rows.dask_schedulers import compute, current_client, tasks_at_a_time, threads_of_local_tasks
 from fastkl.rows.dask_tasks import Part, Work
+from fastkl.rows.progress import SILENCE
 from fastkl.rows.source import Block, Source, no_result, unchanged
 
 T = TypeVar("T")
@@ -114,8 +115,7 @@ class DaskSource(Source):
         """
         self._check_first_partition()
         first, several = 0, max(FAN_IN, 2 * tasks_at_a_time())
-        if self.progress is not None:
-            self.progress.begin(self.n_rows)
+        self.progress.begin(self.n_rows)
         for start in range(0, len(self._opened.keys), several):
             name = f"fastkl-map-{uuid.uuid4().hex}"
             layer = self._partition_tasks(name, self._work(function, first_of))
@@ -123,8 +123,7 @@ class DaskSource(Source):
             for number, values in enumerate(compute(self._graph(name, layer), name, keys), start):
                 write(Block(np.empty((len(values), 0)), None, first, number), values)
                 first += len(values)
-                if self.progress is not None:
-                    self.progress.advance(len(values))
+                self.progress.advance(len(values))
         self.n_rows = first
 
     def write_folder(self, function: Callable[[Block], NDArray[Any]], path: Any) -> Path:
@@ -271,9 +270,9 @@ class DaskSource(Source):
 
     def _reported(self, graph: Any, name: str, keys: list[Any], leaves: dict[Any, list[int]]) -> list[list[Part]]:
         """The values of the keys; ``progress`` hears of the leaves, tasks on some partitions each, that are done."""
-        if self.progress is None:
+        if self.progress is SILENCE:
             return compute(graph, name, keys)
-        reported, progress = 0, self.progress
+        reported = 0
 
         def advance(key: Any, parts: list[Part] | None) -> None:
             nonlocal reported
@@ -281,11 +280,11 @@ class DaskSource(Source):
             if parts is None and self._lengths is not None:
                 rows = sum(self._lengths[number][0] for number in leaves[key])
             reported += rows
-            progress.advance(rows)
+            self.progress.advance(rows)
 
-        progress.begin(self.n_rows)
+        self.progress.begin(self.n_rows)
         found: list[list[Part]] = compute(graph, name, keys, leaves, advance)
-        progress.advance(sum(rows for parts in found for part in parts for rows, _ in part.lengths) - reported)
+        self.progress.advance(sum(rows for parts in found for part in parts for rows, _ in part.lengths) - reported)
         return found
 
     def _learned(self, part: Part) -> Any:

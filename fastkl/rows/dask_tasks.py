@@ -91,8 +91,7 @@ def sum_partition(number: int, first_row: int | None, work: Work, chunk: Any, we
         for block in blocks_of(number, first_row, work, chunk, weights):
             part = work.function(block)
             value = part if lengths[0] == 0 else work.merge(value, part)
-            positive = len(block.X) if block.weights is None else int(np.count_nonzero(block.weights))
-            lengths = (lengths[0] + len(block.X), lengths[1] + positive)
+            lengths = (lengths[0] + len(block.X), lengths[1] + block.n_positive)
     except Exception as error:
         return Part(number, None, (lengths,), placed(error, number, first_row))
     return Part(number, value, (lengths,))

@@ -8,7 +8,7 @@ import numpy as np
 
 from fastkl.exceptions import SourceError
 from fastkl.rows.batch import Batch, Choice, as_batch
-from fastkl.rows.columns import listed
+from fastkl.rows.columns import all_named
 from fastkl.rows.reading import look
 from fastkl.rows.source import Block, Source, default_rows
 from fastkl.rows.weights import Weights
@@ -107,8 +107,8 @@ class IterableSource(Source):
             )
         if batch.names != self.names:
             raise SourceError(
-                f"Batch {number} has {_named(batch.names)}, the batches before have {_named(self.names)}. Choose columns=[...] "
-                "by name if only their order differs."
+                f"Batch {number} has {all_named(batch.names)}, the batches before have {all_named(self.names)}. Choose "
+                "columns=[...] by name if only their order differs."
             )
 
     def _pieces(self, batch: Batch, first_row: int, number: int) -> Generator[Block]:
@@ -159,7 +159,3 @@ def _is_pair(item: Any) -> bool:
     if isinstance(item, tuple):
         return len(item) == 2 and np.ndim(item[0]) != 0
     return isinstance(item, list) and [getattr(part, "ndim", None) for part in item] == [2, 1]
-
-
-def _named(names: Any) -> str:
-    return "columns without names" if names is None else f"the columns {listed(names)}"

@@ -9,6 +9,7 @@ The first pass counts the rows of every batch, so that each knows its place afte
 """
 
 import hashlib
+import itertools
 import os
 import pickle
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -21,12 +22,13 @@ from numpy.typing import NDArray
 from fastkl._core.blas_threads import single_threaded_blas
 from fastkl.exceptions import SourceError
 from fastkl.rows.batch import Choice
-from fastkl.rows.columns import listed
+from fastkl.rows.columns import all_named
 from fastkl.rows.in_band import InBand
 from fastkl.rows.opening import open_source
 from fastkl.rows.queries import is_query
 from fastkl.rows.source import Block, chosen_of_block
 from fastkl.rows.travelling import travelling
+from fastkl.rows.weights import joined_rows
 
 # Values of a block: half a megabyte, which is what may travel of it, and enough to outweigh the cost of a call.
 VALUES = 1 << 16
@@ -110,7 +112,7 @@ class Count:
         n, positive, width = 0, 0, None
         for block in blocks:
             n += len(block.X)
-            positive += _positive(block)
+            positive += block.n_positive
             width = block.X.shape[1]
         return Part(key, (n, positive), n_columns=width)
 
@@ -271,12 +273,8 @@ def concatenated(pieces: Sequence[Piece]) -> Piece:
     """Pieces in the order of their rows as one."""
     if len(pieces) == 1:
         return pieces[0]
-    weights = None
-    if any(piece.weights is not None for piece in pieces):
-        weights = np.concatenate(
-            [np.ones(len(piece.X)) if piece.weights is None else np.asarray(piece.weights) for piece in pieces]
-        )
-    return Piece(pieces[0].first_row, np.concatenate([piece.X for piece in pieces]), weights)
+    X, weights = joined_rows([(piece.X, piece.weights) for piece in pieces])
+    return Piece(pieces[0].first_row, X, weights)
 
 
 def fingerprint(blocks: Sequence[Block]) -> bytes:
@@ -323,7 +321,7 @@ def places_of(parts: Sequence[Part]) -> Places:
         if part.n_columns != filled[0].n_columns:
             raise SourceError(f"Batch {number} has {part.n_columns} columns, the first has {filled[0].n_columns}.")
         if part.names != filled[0].names:
-            here, there = (_named(one.names) for one in (part, filled[0]))
+            here, there = (all_named(one.names) for one in (part, filled[0]))
             raise SourceError(
                 f"Batch {number} has {here}, the first has {there}. Choose columns=[...] by name if only their order differs."
             )
@@ -358,18 +356,5 @@ def _copied(piece: Piece) -> Piece:
 def _from_first(batches: Iterator[Any]) -> Iterator[Any] | None:
     """The iterator, unless it is at its end already."""
     for first in batches:
-        return _chained(first, batches)
+        return itertools.chain([first], batches)
     return None
-
-
-def _chained(first: Any, rest: Iterator[Any]) -> Iterator[Any]:
-    yield first
-    yield from rest
-
-
-def _named(names: Sequence[str] | None) -> str:
-    return "columns without names" if names is None else f"the columns {listed(list(names))}"
-
-
-def _positive(block: Block) -> int:
-    return len(block.X) if block.weights is None else int(np.count_nonzero(block.weights))

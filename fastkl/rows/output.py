@@ -76,7 +76,7 @@ class MemoryOutput:
 class FileOutput:
     """A file that appears whole under its name or not at all. A subclass says how it is written."""
 
-    def __init__(self, path: Any, n_rows: int | None):
+    def __init__(self, path: Any):
         self.path = Path(path)
         if self.path.is_dir():
             raise IsADirectoryError(f"out is the folder {self.path}; give the name of a file in it.")
@@ -247,11 +247,11 @@ def open_output(out: Any, n_rows: int | None) -> Output:
     if isinstance(out, str | os.PathLike):
         ending = Path(out).suffix.lower()
         if ending == ".npy":
-            return NpyOutput(out, n_rows)
+            return NpyOutput(out)
         if ending in {".parquet", ".pq"}:
-            return ParquetOutput(out, n_rows)
+            return ParquetOutput(out)
         if ending == ".csv":
-            return CsvOutput(out, n_rows)
+            return CsvOutput(out)
         raise ValueError(f"out ends in .npy, .parquet or .csv, not in {ending!r}.")
     raise TypeError(f"out is None, the path of an .npy, .parquet or .csv file, or an array to write into; not {out!r}.")
 

@@ -20,6 +20,22 @@ class Progress(Protocol):
         """There will be no further pass, or the last one broke off."""
 
 
+class Silence:
+    """Nobody hears of it."""
+
+    def begin(self, n_rows: int | None) -> None:
+        """Nothing."""
+
+    def advance(self, n_rows: int) -> None:
+        """Nothing."""
+
+    def close(self) -> None:
+        """Nothing."""
+
+
+SILENCE = Silence()
+
+
 class Bar:
     """A bar of tqdm for every pass: rows done, rows per second, time left."""
 
@@ -72,10 +88,10 @@ class Calls:
         """Nothing is left open."""
 
 
-def progress_of(progress: Any, label: str) -> Progress | None:
+def progress_of(progress: Any, label: str) -> Progress:
     """False or None is silence, True a bar, a function is called with the rows done and the rows in all (None if unknown)."""
     if progress is None or progress is False:
-        return None
+        return SILENCE
     if progress is True:
         return Bar(label)
     if callable(progress):

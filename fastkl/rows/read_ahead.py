@@ -13,13 +13,12 @@ T = TypeVar("T")
 _END = object()
 
 
-def read_ahead(items: Generator[T], depth: int = 1) -> Generator[T]:
-    """The same items, with up to ``depth`` read before they are asked for.
+def read_ahead(items: Generator[T]) -> Generator[T]:
+    """The same items, each read before it is asked for.
 
-    An item must stay valid until ``depth + 2`` further ones have been made: one is in the caller's hands, ``depth`` wait, one is
-    being made.
+    An item must stay valid until three further ones have been made: one is in the caller's hands, one waits, one is being made.
     """
-    ready: queue.Queue[Any] = queue.Queue(maxsize=depth)
+    ready: queue.Queue[Any] = queue.Queue(maxsize=1)
     stop = threading.Event()
 
     def put(item: Any) -> bool:

@@ -24,7 +24,7 @@ from fastkl._core.stretches import chosen_rows, still_chosen
 from fastkl.exceptions import SourceError
 from fastkl.rows.batch import ALL, Choice, as_batch
 from fastkl.rows.in_order import in_order
-from fastkl.rows.progress import Progress
+from fastkl.rows.progress import SILENCE, Progress
 from fastkl.rows.weights import Weights
 
 T = TypeVar("T")
@@ -62,6 +62,11 @@ class Block:
         """The same rows in memory of their own, valid for good."""
         return replace(self, X=self.X.copy(), weights=None if self.weights is None else self.weights.copy())
 
+    @property
+    def n_positive(self) -> int:
+        """Number of rows of positive weight."""
+        return len(self.X) if self.weights is None else int(np.count_nonzero(self.weights))
+
     def without_values(self) -> Block:
         """The same rows by their places alone, which take no memory while results wait to be merged."""
         return replace(self, X=np.broadcast_to(np.zeros((), dtype=self.X.dtype), self.X.shape), weights=None)
@@ -82,7 +87,7 @@ class Source(ABC):
     n_rows: int | None = None  # where it is known before a pass
     decimal: str = "."  # the mark of numbers that are given as text
     guess: str = ""  # what the first line of a text file was taken for, "row" or "names", where it may be the other
-    progress: Progress | None = None  # who hears of it
+    progress: Progress = SILENCE  # who hears of it
     independent: bool = True  # whether a block stays valid while further ones are read
     lasting: bool = False  # whether all blocks of a pass stay valid for good, as views of what is in memory anyway do
     n_threads: int = 1  # blocks worked on at the same time, where they are independent
@@ -139,14 +144,12 @@ class Source(ABC):
     def _with_progress(self, results: Generator[tuple[Block, T]]) -> Generator[tuple[Block, T]]:
         """One pass that reports to ``progress`` the rows that are done, and makes sure that all passes have the same rows."""
         done = 0
-        if self.progress is not None:
-            self.progress.begin(self.n_rows)
+        self.progress.begin(self.n_rows)
         with closing(results):
             for block, result in results:
                 yield block, result
                 done += len(block.X)
-                if self.progress is not None:
-                    self.progress.advance(len(block.X))
+                self.progress.advance(len(block.X))
         if self.n_rows is not None and done != self.n_rows:
             raise SourceError(
                 f"This pass over the source found {done} rows, {self.n_rows} were expected: the source has changed, or its "

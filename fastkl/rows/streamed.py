@@ -18,7 +18,7 @@ from fastkl.rows.checks import raise_if_missing, raise_if_not_finite, require_fi
 from fastkl.rows.columns import named
 from fastkl.rows.incomplete import grouped
 from fastkl.rows.source import Block, Source
-from fastkl.rows.weights import no_weight, read_weights
+from fastkl.rows.weights import joined_rows, no_weight, read_weights
 
 T = TypeVar("T")
 
@@ -162,13 +162,10 @@ class StreamedRows:
         """All rows of positive weight, for what learns from rows as they are: one pass."""
         # a block's memory may be used again for the next one
         blocks = [block if self.source.lasting else kept(block) for block in self.blocks()]
-        weights = None
-        if any(block.weights is not None for block in blocks):
-            weights = np.concatenate(
-                [np.ones(len(block.X)) if block.weights is None else block.weights for block in blocks]
-            )
-        values = np.ascontiguousarray(np.concatenate([block.X for block in blocks]))
-        return Rows(values, weights, n_threads=self.n_threads, names=self.names).of_positive_weight()
+        values, weights = joined_rows([(block.X, block.weights) for block in blocks])
+        return Rows(
+            np.ascontiguousarray(values), weights, n_threads=self.n_threads, names=self.names
+        ).of_positive_weight()
 
     def sample(self, size: int) -> Rows:
         """Rows in memory, one of each stretch; a repeated call is no further pass."""

@@ -50,9 +50,13 @@ def column_values(X: Any, j: int) -> NDArray[Any]:
     if hasattr(X, "iloc"):
         return np.asarray(X.iloc[:, j])
     if hasattr(X, "column_names"):
-        column = X.column(j)
-        return np.asarray(column.to_numpy() if hasattr(column, "chunks") else column.to_numpy(zero_copy_only=False))
+        return arrow_values(X.column(j))
     return np.asarray(X[X.columns[j]])
+
+
+def arrow_values(column: Any) -> NDArray[Any]:
+    """The values of a column of Arrow, chunked or not."""
+    return np.asarray(column.to_numpy() if hasattr(column, "chunks") else column.to_numpy(zero_copy_only=False))
 
 
 def columns_of(X: Any, numbers: list[int]) -> Any:

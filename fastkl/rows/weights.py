@@ -1,6 +1,6 @@
 """One weight for each row: checked, or in step with the rows of a source, from memory or from a ``.npy`` file."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -79,6 +79,14 @@ def read_weights(
     if not all_zero and not weights.any():
         raise no_weight(name)
     return weights
+
+
+def joined_rows(parts: Sequence[tuple[NDArray[Any], NDArray[Any] | None]]) -> tuple[NDArray[Any], NDArray[Any] | None]:
+    """Rows and their weights as one: a part without weights among others has weights of 1."""
+    weights = None
+    if any(own is not None for _, own in parts):
+        weights = np.concatenate([np.ones(len(X)) if own is None else own for X, own in parts])
+    return np.concatenate([X for X, _ in parts]), weights
 
 
 def no_weight(name: str = "sample_weight") -> ValueError:

@@ -25,7 +25,7 @@ from fastkl.density.parametric.products import is_product, resolve_product
 from fastkl.density.refits import named_draws
 from fastkl.density.validation import as_generator, resolve_family
 from fastkl.divergence.options import also_by_rng
-from fastkl.exceptions import DegenerateDataError
+from fastkl.exceptions import DegenerateDataError, first_sentence
 from fastkl.families.multivariate_normal import MultivariateNormal
 from fastkl.rows.progress import Progress, progress_of
 from fastkl.selection.cross_validation import cross_validated_log_density
@@ -225,14 +225,14 @@ def choose_components(
     candidates: list[_Candidate] = []
     heard = progress_of(progress, "choose")
     try:
-        _begin(heard, len(kinds) * len(numbers) * (1 if criterion in ("bic", "icl") else 2))
+        heard.begin(len(kinds) * len(numbers) * (1 if criterion in ("bic", "icl") else 2))
         for name, kind in kinds:
             fewer: MixtureMLE | None = None
             for k in numbers:
                 one = _fitted(name, clone(template).set_params(n_components=k, family=kind), X, sample_weight, fewer)
                 fewer = one.model if one.is_fitted else fewer
                 candidates.append(one)
-                _advance(heard)
+                heard.advance(1)
         candidates.sort(key=lambda one: one.model.n_components)  # types keep their order
         if not any(one.is_fitted and not one.note for one in candidates):
             raise DegenerateDataError("No candidate can be chosen. " + " ".join(one.note for one in candidates[:1]))
@@ -248,8 +248,7 @@ def choose_components(
             best = _first_not_rejected(candidates, p_value, n_resamples, level, generator, heard)
         _finish(candidates[best].model, X, sample_weight)
     finally:
-        if heard is not None:
-            heard.close()
+        heard.close()
     return _table(candidates, criterion, (value, error, p_value), best)
 
 
@@ -306,13 +305,13 @@ def _fitted(name: str | None, model: MixtureMLE, X: Any, weights: Any, fewer: Mi
         try:
             model._fit_from_fewer(X, weights, fewer)
         except DegenerateDataError as error:
-            return _Candidate(name, model, f"no fit: {str(error).partition('. ')[0]}.")
+            return _Candidate(name, model, f"no fit: {first_sentence(error)}")
     note = "a component collapsed" if model.spurious_components_ else ""
     return _Candidate(name, model, note or ("" if model.converged_ else "did not converge"))
 
 
 def _held_out(
-    candidates: list[_Candidate], X: Any, weights: Any, cv: Any, seed: int, heard: Progress | None
+    candidates: list[_Candidate], X: Any, weights: Any, cv: Any, seed: int, heard: Progress
 ) -> tuple[Floats, Floats]:
     """Cross-entropy of held-out rows, and the standard error of its difference from the lowest."""
     found: list[Floats | None] = []
@@ -323,9 +322,9 @@ def _held_out(
                 try:
                     logs = cross_validated_log_density(one.model, X, weights, cv=cv, random_state=seed)
                 except DegenerateDataError as reason:
-                    one.note = f"no fit to a fold: {str(reason).partition('. ')[0]}."
+                    one.note = f"no fit to a fold: {first_sentence(reason)}"
         found.append(logs)
-        _advance(heard)
+        heard.advance(1)
     value, error = np.full(len(found), np.inf), np.full(len(found), np.nan)
     scored = [logs for logs in found if logs is not None]
     if not scored:
@@ -348,7 +347,7 @@ def _first_not_rejected(
     n_resamples: int,
     level: float,
     generator: np.random.Generator,
-    heard: Progress | None,
+    heard: Progress,
 ) -> int:
     """The first candidate that draws from it do not tell from the next one; their p-values are filled in."""
     chosen = [i for i, one in enumerate(candidates) if one.is_fitted and not one.note]
@@ -359,7 +358,7 @@ def _first_not_rejected(
         draws = (named_draws(smaller, n_rows, generator) for _ in range(n_resamples))
         exceed = sum(_gain(smaller, larger, drawn) >= observed for drawn in draws)
         p_value[i] = (1.0 + exceed) / (1.0 + n_resamples)
-        _advance(heard)
+        heard.advance(1)
         if p_value[i] > level:
             return i
     return chosen[-1]
@@ -382,13 +381,3 @@ def _finish(model: MixtureMLE, X: Any, weights: Any) -> None:
     """Standard errors for the chosen one, by a fit that begins at its maximum."""
     model.set_params(init=model.params_, standard_errors="auto").fit(X, sample_weight=weights)
     model.set_params(init=None)
-
-
-def _begin(heard: Progress | None, count: int) -> None:
-    if heard is not None:
-        heard.begin(count)
-
-
-def _advance(heard: Progress | None) -> None:
-    if heard is not None:
-        heard.advance(1)

@@ -17,7 +17,7 @@ from fastkl._core.warned import warnings_kept
 from fastkl.density.composed.product import ProductDensity
 from fastkl.density.parametric.mle import DensityMLE
 from fastkl.exceptions import DegenerateDataError
-from fastkl.rows.columns import column_numbers, named
+from fastkl.rows.columns import as_list, column_numbers, named
 from fastkl.rows.reading import look
 from fastkl.rows.weights import read_weights
 from fastkl.selection.candidates import candidates, warn_of_atom
@@ -95,7 +95,7 @@ def make_product_density(
     columns, names = table_columns(look(X, "X"))
     weights = read_weights(sample_weight, len(columns[0]), beside=X)
     used = slice(None) if weights is None else weights > 0.0
-    turning = column_numbers(list([angles] if isinstance(angles, str | int) else angles), X, names, len(columns))
+    turning = column_numbers(as_list(angles), X, names, len(columns))
     keys: Sequence[Any] = range(len(columns)) if names is None else names
     groups = []
     for j, (key, label) in enumerate(zip(keys, group_names(keys), strict=True)):

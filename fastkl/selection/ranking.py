@@ -15,7 +15,7 @@ from fastkl._core._threads import effective_n_threads
 from fastkl._core.array_types import Floats
 from fastkl.divergence.options import also_by_rng, as_random_state
 from fastkl.exceptions import ColumnTypeError
-from fastkl.rows.columns import column_numbers, named
+from fastkl.rows.columns import as_list, column_numbers, named
 from fastkl.rows.reading import NESTED, look, refuse_unread
 from fastkl.rows.tables import NamedArray, column_names, columns_of, is_table
 from fastkl.rows.weights import read_weights
@@ -282,8 +282,8 @@ def _columns(X: Any, angles: Any, keep: Any, asked: Any) -> tuple[list[tuple[Col
         values, texts = table_columns(look(X, "X"))
     keys: Sequence[Any] = range(len(values)) if texts is None else texts
     raise_if_missing(values, texts)
-    turning = column_numbers([angles] if isinstance(angles, str | int) else list(angles), X, texts, len(values))
-    kept = column_numbers([keep] if isinstance(keep, str | int) else list(keep), X, texts, len(values))
+    turning = column_numbers(as_list(angles), X, texts, len(values))
+    kept = column_numbers(as_list(keep), X, texts, len(values))
     found = []
     for j, key in enumerate(keys):
         place = named(j, texts)

@@ -11,7 +11,7 @@ from sklearn.utils.metaestimators import _BaseComposition
 from fastkl._core.warned import names_compared
 from fastkl.density.base import BaseDensity
 from fastkl.density.composed.base import check_density, with_location
-from fastkl.rows.columns import column_numbers
+from fastkl.rows.columns import column_numbers, named
 from fastkl.rows.tables import columns_of, with_fitted_names
 
 Group = tuple[str, Any, list[int]]
@@ -92,9 +92,8 @@ def unfitted_groups(groups: Any, X: Any, names: Any, d: int) -> list[Group]:
             owners[j].append(name)
     for j, claims in enumerate(owners):
         if len(claims) > 1:
-            place = f"column {j}" if names is None else f"column {j} ({names[j]!r})"
             raise ValueError(
-                f"The groups {claims[0]!r} and {claims[1]!r} both claim {place}; a column belongs to one group."
+                f"The groups {claims[0]!r} and {claims[1]!r} both claim {named(j, names)}; a column belongs to one group."
             )
     free = [str(j) if names is None else f"{j} ({names[j]!r})" for j, claims in enumerate(owners) if not claims]
     if free:
