@@ -217,11 +217,8 @@ class DensityOutlierDetector(CallbackSupportMixin, OutlierMixin, BaseEstimator):
             inner = get_tags(self.density if self.density is not None else DensityMLE()).input_tags
         except (AttributeError, TypeError, ValueError):
             return tags  # a wrong density is an error of fit, not of a question about tags
-        for name in (
-            "string",
-            "categorical",
-            "positive_only",
-        ):  # but no missing values: rows are compared by all they hold
+        # but no missing values: rows are compared by all they hold
+        for name in ("string", "categorical", "positive_only"):
             setattr(tags.input_tags, name, getattr(inner, name))
         return tags
 

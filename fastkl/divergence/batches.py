@@ -9,13 +9,13 @@ matters; that of a million rows, evenly spaced, where there are more.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from numbers import Integral
 from os import PathLike
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from fastkl.divergence.arguments import require_count
 from fastkl.divergence.entropy_estimators.surfaces import LOOKED_AT, refuse_surfaces
 from fastkl.divergence.estimate import Estimate, moved
 from fastkl.divergence.matching import order_of_columns
@@ -283,6 +283,5 @@ def _sources(p: tuple[Any, Any], q: tuple[Any, Any], columns: Any, shard_rows: i
 
 def _checked_rows(shard_rows: int) -> int:
     """The number of rows of a shard."""
-    if isinstance(shard_rows, bool) or not isinstance(shard_rows, Integral) or shard_rows < 1:
-        raise ValueError(f"shard_rows is a whole number >= 1; got {shard_rows!r}.")
+    require_count(shard_rows, "shard_rows")
     return int(shard_rows)

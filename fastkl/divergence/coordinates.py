@@ -72,9 +72,8 @@ def normal_scores(
 
     def score(j: int) -> None:
         column = np.concatenate([X[:, j], Y[:, j]])
-        order = np.argsort(
-            column, kind=None if masses is None else "stable"
-        )  # sums of masses go by the order of equals
+        # sums of masses go by the order of equals
+        order = np.argsort(column, kind=None if masses is None else "stable")
         ordered = column[order]
         changes = ordered[1:] != ordered[:-1]
         if of_ranks is not None and changes.all():

@@ -10,7 +10,11 @@ from numpy.typing import ArrayLike
 from fastkl.divergence.assisted.default_estimate import assisted_divergence
 from fastkl.divergence.coordinates import scaled_pair
 from fastkl.divergence.diagnostics import warn_of_shared_rows
-from fastkl.divergence.entropy_estimators.entropy_methods import ENTROPY_METHODS, default_entropy, entropy_by_method
+from fastkl.divergence.entropy_estimators.entropy_methods import (
+    check_entropy_method,
+    default_entropy,
+    entropy_by_method,
+)
 from fastkl.divergence.entropy_estimators.surfaces import refuse_surfaces
 from fastkl.divergence.estimate import Estimate, moved
 from fastkl.divergence.models.model_pair import model_cross_entropy, model_entropy
@@ -116,9 +120,7 @@ def entropy(
     >>> entropy(norm(0, 1))
     Estimate(1.41894 nats, method='exact', n_samples=0)
     """
-    if method not in ("auto", "knn", *ENTROPY_METHODS):
-        known = ", ".join(map(repr, ("auto", "knn", *ENTROPY_METHODS)))
-        raise ValueError(f"method={method!r} is unknown; expected one of {known}.")
+    check_entropy_method(method)
     options = Options(method, n_neighbors, standard_error, n_draws, random_state=one_seed(random_state, rng))
     return _ENTROPY(operand(p, "p", sample_weight_p, n_jobs, discrete_call="discrete_entropy"), options=options)
 

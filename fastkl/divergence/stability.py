@@ -10,9 +10,10 @@ from numpy.typing import ArrayLike, NDArray
 from fastkl.divergence.arguments import FloatArray, as_matrix, require_count
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.matching import match_columns, warn_of_probabilities
-from fastkl.divergence.symbols.categorical_kl import frequencies, read_pair
+from fastkl.divergence.symbols.categorical_kl import read_pair
 from fastkl.divergence.symbols.categorical_relatives import jeffreys_error
 from fastkl.divergence.symbols.discrete_relatives import jeffreys_of
+from fastkl.divergence.symbols.probability_rows import Probabilities
 from fastkl.exceptions import ColumnTypeError, SupportError
 from fastkl.rows.reading import look
 from fastkl.rows.weights import read_weights
@@ -104,7 +105,7 @@ def population_stability_index(
         raise SupportError(f"{_empty(empty)} Take fewer bins, or another value of unseen.")
     more = 0.5 if unseen == "smooth" else 0.0
     shares = np.array([(side + more) / (side.sum() + more * len(side)) for side in (pair.x, pair.y)])
-    e, a = (frequencies(share) for share in shares)
+    e, a = map(Probabilities, shares)
     value = float(jeffreys_of(e, a))
     reasons = [_empty(empty)] if empty else []
     with np.errstate(invalid="ignore"):

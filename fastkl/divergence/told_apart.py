@@ -34,9 +34,8 @@ def jensen_shannon_bound(pair: SamplePair, random_state: np.random.RandomState) 
     seed = random_state.randint(2**31)
     both = SamplePair(_some(pair.p, seed), _some(pair.q, seed))
     samples = TwoSamples(both, 1, False, np.random.default_rng(seed), usual=True)
-    samples.fold = np.concatenate(
-        [_folds(samples.n, seed), _folds(samples.m, seed)]
-    )  # by sample, whichever comes first
+    # by sample, whichever comes first
+    samples.fold = np.concatenate([_folds(samples.n, seed), _folds(samples.m, seed)])
     with single_threaded_blas():
         log_ratio = stacked(samples, list(samples.normal_ratios.values()))
     of_p = samples.learnt.p.mean(np.logaddexp(0.0, -log_ratio[: samples.n]))

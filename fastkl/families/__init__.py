@@ -32,9 +32,8 @@ def _registry() -> dict[str, type[Family]]:
             continue
         contents = importlib.import_module(f"{__name__}.{module.name}")
         for _, member in inspect.getmembers(contents, inspect.isclass):
-            own = f"{member.__module__}.".startswith(
-                f"{contents.__name__}."
-            )  # a package holds its family in a file of its own
+            # a package holds its family in a file of its own
+            own = f"{member.__module__}.".startswith(f"{contents.__name__}.")
             if issubclass(member, Family) and own and "name" in vars(member):
                 found[member.name] = member
     return dict(sorted(found.items()))

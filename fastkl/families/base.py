@@ -278,9 +278,8 @@ class Family(BaseEstimator):
     def standard_errors(self, statistics: Statistics, params: Params) -> Params:
         """Square roots of the diagonal of the inverse observed information, shaped like the estimated parameters."""
         spaces, variances = self.spaces(), np.diag(self.covariance_of_params(statistics, params)[1])
-        deviations = np.sqrt(
-            np.where(variances >= 0.0, variances, np.nan)
-        )  # not, where the maximum is flat to rounding
+        # not known where the maximum is flat to rounding
+        deviations = np.sqrt(np.where(variances >= 0.0, variances, np.nan))
         errors, at = {}, 0
         for name in self.estimated_names(params):
             count = len(spaces[name].entries(name, params[name]))

@@ -23,16 +23,12 @@ class Containment:
         Where in the larger one, in words.
     fixed : dict
         Parameters of the smaller one that are held, where only some of its distributions belong to the larger one.
-    attained : bool
-        Whether the larger family has the member among its parameters, infinite ones included. A limit that it has not is refused
-        where it wins, by an error that names it.
     """
 
     family: str
     member: str
     at: str
     fixed: Mapping[str, Any] = field(default_factory=dict)
-    attained: bool = True
 
 
 CONTAINMENTS = (
@@ -40,7 +36,7 @@ CONTAINMENTS = (
     Containment("beta_binomial", "multinomial", "concentration = infinity"),
     Containment("burr12", "loglogistic", "d = 1"),
     Containment("burr12", "lomax", "c = 1"),
-    Containment("burr12", "pareto", "limit of c to infinity with c d held", attained=False),
+    Containment("burr12", "pareto", "limit of c to infinity with c d held"),
     Containment("burr12", "weibull", "d = infinity"),
     Containment("dirichlet_multinomial", "multinomial", "concentration = infinity"),
     Containment("gamma", "exponential", "shape = 1"),

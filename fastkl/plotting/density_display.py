@@ -279,9 +279,8 @@ class DensityDisplay(Display):
                 continue
             points = np.concatenate([line for line in lines if len(line)])
             place = (points - corner) / size
-            place = place[
-                np.all((place > 0.04) & (place < 0.96), axis=1)
-            ]  # where a contour leaves the view it has no room
+            # where a contour leaves the view it has no room
+            place = place[np.all((place > 0.04) & (place < 0.96), axis=1)]
             if len(place):
                 x, y = corner + size * place[np.argmax(place @ [np.cos(angle), np.sin(angle)])]
                 box = {"facecolor": self.ax_.get_facecolor(), "edgecolor": "none", "pad": 0.6}

@@ -19,9 +19,8 @@ from typing import Any
 
 try:
     import fcntl
-except (
-    ImportError
-):  # Windows, where an open file can't be removed: that is lock enough, but for the moment of its renaming
+except ImportError:
+    # Windows, where an open file can't be removed: that is lock enough, but for the moment of its renaming
     fcntl = None  # type: ignore[assignment]
 
 ENDING = ".part"

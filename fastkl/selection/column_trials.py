@@ -35,14 +35,12 @@ class Trials:
     """What families gave on one column."""
 
     names: tuple[str, ...]
-    held_out: dict[str, Floats] = field(
-        default_factory=dict
-    )  # log-density of every row under the fit to the other folds
+    # log-density of every row under the fit to the other folds
+    held_out: dict[str, Floats] = field(default_factory=dict)
     log_likelihood: dict[str, float] = field(default_factory=dict)  # of the fit to all rows
     n_parameters: dict[str, int] = field(default_factory=dict)
-    of_folds: dict[str, list[float]] = field(
-        default_factory=dict
-    )  # log-likelihoods of the fits to the rows of the folds
+    # log-likelihoods of the fits to the rows of the folds
+    of_folds: dict[str, list[float]] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
 
     def finite(self) -> list[str]:

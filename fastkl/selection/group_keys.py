@@ -69,9 +69,8 @@ def sorted_groups(X: Any, by: Any, columns: Any, sample_weight: Any = None) -> S
     batch = as_batch(X, Choice(columns, in_table), "X")
     values = np.asarray(batch.X)
     labels = batch.names or [f"x{j}" if values.shape[1] > 1 else "x" for j in range(values.shape[1])]
-    if (
-        batch.names is None and names is not None
-    ):  # those of pandas may be numbers, by which a column is found again too
+    if batch.names is None and names is not None:
+        # those of pandas may be numbers, by which a column is found again too
         labels = [str(names[column_number(column, names, len(names), "X")]) for column in columns]
     for name, key in keys.items():
         if len(key) != len(values):

@@ -33,10 +33,8 @@ class JointTrials:
         self.weights, self.folds, self.n = weights, folds, n
         self.single = Trials(())  # sums over all columns of one family
         self.n_columns = 0
-        self.chosen, self.rest = (
-            Trials((PRODUCT,)),
-            Trials((PRODUCT,)),
-        )  # of the best of each column: all, and those outside the block
+        # of the best of each column: all, and those outside the block
+        self.chosen, self.rest = Trials((PRODUCT,)), Trials((PRODUCT,))
         for part in (self.chosen, self.rest):
             part.held_out[PRODUCT], part.log_likelihood[PRODUCT], part.n_parameters[PRODUCT] = np.zeros(n), 0.0, 0
         self.choices: dict[Any, str] = {}

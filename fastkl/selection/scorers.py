@@ -24,7 +24,7 @@ from sklearn.utils.metadata_routing import MetadataRequest
 
 from fastkl.density.base import BaseDensity
 from fastkl.divergence import entropy
-from fastkl.divergence.entropy_estimators.entropy_methods import ENTROPY_METHODS
+from fastkl.divergence.entropy_estimators.entropy_methods import check_entropy_method
 from fastkl.exceptions import DegenerateDataError
 from fastkl.rows.weights import read_weights
 from fastkl.selection.log_densities import log_density_table
@@ -256,9 +256,7 @@ def make_kl_scorer(*, method: str = "auto", n_neighbors: int | None = None, n_jo
     >>> search.best_params_, bool(abs(search.best_score_) < 0.05)
     ({'family': 'gamma'}, True)
     """
-    if method not in ("auto", "knn", *ENTROPY_METHODS):
-        known = ", ".join(map(repr, ("auto", "knn", *ENTROPY_METHODS)))
-        raise ValueError(f"method={method!r} is unknown; expected one of {known}.")
+    check_entropy_method(method)
     return KLScorer(method, n_neighbors, n_jobs)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from fastkl._core.array_types import Floats
 
 DEPTH = 39.0  # exp(-39) = 1e-17
+STEPS = 8  # of Newton's method for that length
 TOGETHER = 256  # so many points go through all nodes in one call
 # Gauss and Legendre's rule with 28 nodes on (0, 1), the lower half: 20 digits of the integral of exp(-DEPTH t), where the nodes
 # and weights that numpy computes lose two of sixteen next to the ends, which is where all of it lies.
@@ -42,13 +43,13 @@ def tail_integral(integrand: Callable[[Floats], Floats], length: Floats) -> Floa
     return total * length
 
 
-def depth_length(exponent: Callable[[Floats], tuple[Floats, Floats]], start: Floats, steps: int = 8) -> Floats:
+def depth_length(exponent: Callable[[Floats], tuple[Floats, Floats]], start: Floats) -> Floats:
     """The t at which a convex exponent reaches ``DEPTH`` or a little more, by Newton's method, which ends above the root.
 
     ``exponent(t)`` gives g(t) and its derivative.
     """
     t = start
-    for _ in range(steps):
+    for _ in range(STEPS):
         value, slope = exponent(t)
         t = t + (DEPTH - value) / slope
     return t

@@ -34,9 +34,8 @@ MOVES = 2  # estimates of the slope: of the kernels as they are, and of the move
 FOLDS = 4  # parts of the rows, each predicted by the others
 WIDEST = 4.0  # factor of the bandwidth of a rule
 FINE = 1e-2  # of its logarithm: the likelihood is flat there
-Way = Callable[
-    [Floats, Floats | None, Any], Floats
-]  # moves (m, d) of kernels at points, by their weights and a bandwidth
+# moves (m, d) of kernels at points, by their weights and a bandwidth
+Way = Callable[[Floats, Floats | None, Any], Floats]
 
 
 def moves(points: Floats, weights: Floats | None, bandwidth: Any, **options: Any) -> Floats:

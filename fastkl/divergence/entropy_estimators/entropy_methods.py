@@ -29,6 +29,13 @@ _FEWEST_ROWS = 20
 _ORDERED_BY_CHANCE = 10
 
 
+def check_entropy_method(method: str) -> None:
+    """Refuse an unknown method of an entropy by naming the known ones."""
+    known = ("auto", "knn", *ENTROPY_METHODS)
+    if method not in known:
+        raise ValueError(f"method={method!r} is unknown; expected one of {', '.join(map(repr, known))}.")
+
+
 def default_entropy(sample: Sample, options: Options) -> Estimate:
     """Entropy of a checked sample by the method that its columns ask for; a number of neighbours asks for "knn".
 

@@ -34,7 +34,6 @@ class Tally(NamedTuple):
 
     symbols: Sequence[Any]
     counts: FloatArray
-    declared: bool
     n_samples: int
 
 
@@ -67,7 +66,7 @@ def tally(x: Any, name: str, counts: bool, sample_weight: ArrayLike | None) -> T
         # A row of weight 0 is a row that is not there.
         present = np.flatnonzero(totals)
         symbols, totals = [symbols[i] for i in present.tolist()], totals[present]
-    return Tally(symbols, totals, declared, len(codes))
+    return Tally(symbols, totals, len(codes))
 
 
 def align(p: Tally, q: Tally, counts: bool) -> tuple[list[Any], FloatArray, FloatArray]:
@@ -116,7 +115,7 @@ def _tally_counts(x: Any, name: str) -> Tally:
     if not totals.any():
         raise DegenerateDataError(f"{name} has no positive count: there is no sample.")
     _refuse_beyond_counting(totals, name)
-    return Tally(range(len(totals)), totals, True, round(float(totals.sum())))
+    return Tally(range(len(totals)), totals, round(float(totals.sum())))
 
 
 def _refuse_beyond_counting(totals: FloatArray, name: str) -> None:

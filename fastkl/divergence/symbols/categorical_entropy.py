@@ -198,8 +198,7 @@ def _reasons(method: str, profile: Profile, missing: float, standard_error: floa
     return reasons
 
 
-# --- sums over symbols plus a tail
-# -------------------------------------------------------------------------------------------
+# -- sums over symbols plus a tail ---------------------------------------------------------------------------------------------
 
 
 def _plugin_terms(count: FloatArray, p: Profile) -> FloatArray:
@@ -315,8 +314,7 @@ def _integer_profile(p: Profile) -> Profile:
     return _with_constants(count[kept], times[kept])
 
 
-# --- methods that know the alphabet
-# ------------------------------------------------------------------------------------------
+# -- methods that know the alphabet --------------------------------------------------------------------------------------------
 
 
 def _james_stein(p: Profile, size: int) -> tuple[float, float]:

@@ -131,7 +131,7 @@ def categorical_kl(
         return _infinite(pair, method)
     share, share_q = pair.x / pair.n, _frequencies_q(pair, unseen)
     if method == "plugin":
-        value = fsum(kl_terms(frequencies(share), frequencies(share_q)))
+        value = fsum(kl_terms(Probabilities(share), Probabilities(share_q)))
     else:
         value = fsum(share * (_cross_terms(pair, unseen, share_q) - _surprisal(pair)))
     safe = _frequencies_q(pair, "smooth") if len(pair.missing) else share_q
@@ -271,11 +271,6 @@ def _surprisal(pair: CountPair) -> FloatArray:
     """Surprisal of each symbol under P, in the sense of Zhang."""
     seen = np.where(pair.x > 0.0, pair.x, 1.0)
     return np.asarray(digamma(pair.n) - digamma(seen))
-
-
-def frequencies(share: FloatArray) -> Probabilities:
-    """Relative frequencies as known probabilities."""
-    return Probabilities(share)
 
 
 def _variance_q(pair: CountPair, share: FloatArray, share_q: FloatArray) -> float:

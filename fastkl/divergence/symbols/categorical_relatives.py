@@ -17,8 +17,9 @@ from fastkl.divergence.arguments import FloatArray
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.symbols.categorical import frequency, unseen_mass
 from fastkl.divergence.symbols.categorical_entropy import unseen_tail
-from fastkl.divergence.symbols.categorical_kl import CountPair, categorical_kl, frequencies, much_unseen, read_pair
+from fastkl.divergence.symbols.categorical_kl import CountPair, categorical_kl, much_unseen, read_pair
 from fastkl.divergence.symbols.discrete_relatives import jensen_shannon_of
+from fastkl.divergence.symbols.probability_rows import Probabilities
 
 __all__ = ["categorical_jeffreys", "categorical_jensen_shannon"]
 
@@ -86,7 +87,7 @@ def categorical_jensen_shannon(
         raise ValueError(f"method={method!r} is unknown; choose one of 'corrected', 'plugin'.")
     pair = read_pair(p, q, counts, sample_weight_p, sample_weight_q)
     a, b = pair.x / pair.n, pair.y / pair.m
-    plain = float(jensen_shannon_of(frequencies(a), frequencies(b)))
+    plain = float(jensen_shannon_of(Probabilities(a), Probabilities(b)))
     unseen = _unseen_part(pair)
     bias = plain - (_digamma_sums(pair) + unseen)
     variance = 0.25 * (_spread(a, b) / pair.n + _spread(b, a) / pair.m)

@@ -153,9 +153,7 @@ class CompoundCounts:
             relative, size = at.step(p, free_shares, free_size)
             length = max(float(np.max(np.abs(relative), initial=0.0)), abs(size))
             gain = float(np.sum(at.shares * relative)) + at.size * size
-            if not np.isfinite(length) or not np.isfinite(
-                value
-            ):  # beyond the range of numbers there is no step to halve
+            if not np.isfinite([length, value]).all():  # beyond the range of numbers there is no step to halve
                 return Maximum(p, c, value, step, False)
             if length <= ENOUGH or (length >= before and abs(gain) <= ENOUGH * (1.0 + abs(value))):
                 return Maximum(p, c, value, step, True)

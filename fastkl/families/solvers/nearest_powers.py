@@ -25,10 +25,8 @@ FARTHER = (4, 2, 1)  # as powers of ``FAR``: from there on a series with so many
 LOOKED_AT = 256  # rows at least, where there are so many
 PER_ROOT = 2.0  # of the square root of the number of rows
 MOST_MOVES = 30
-WIDER, SEEN = (
-    8.0,
-    32,
-)  # times as many rows are in the stretch that is looked at next, and how many of them are looked at
+WIDER = 8.0  # times as many rows are in the stretch that is looked at next,
+SEEN = 32  # and so many of them are looked at
 FURTHER = 1.6  # times as far as the edge lies the next place to look around: what was the best is looked at again
 MOST_PLACES = 1 << 13
 BLOCK = 1 << 15  # rows at once: their numbers stay in the cache

@@ -51,10 +51,8 @@ def diagonal_factors(covariance: Floats, q: int, max_iter: int) -> Factors:
     def in_units(loadings: Floats, noise: Floats) -> tuple[Floats, Floats]:
         return _signed(loadings * root[:, None]), noise * root**2
 
-    with (
-        single_threaded_blas(),
-        read_as(lambda found: in_units(*found)),
-    ):  # matrices so small only wait for more threads
+    # matrices so small only wait for more threads
+    with single_threaded_blas(), read_as(lambda found: in_units(*found)):
         found = _of_correlation(correlation, q, max_iter)
     loadings, noise = in_units(found.loadings, found.noise)
     return found._replace(loadings=loadings, noise=noise)

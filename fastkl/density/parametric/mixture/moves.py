@@ -22,10 +22,8 @@ HALVES, BALLS, PAIRS = 2, 4, 3  # splits tried in a round, and pairs that are me
 LIGHT_BALLS = 12
 LIGHT_HALVES = 40  # where ascents take next to nothing: of few components all that there are, in a single round
 INSERTIONS = 30  # ways tried there in which a component is freed and closes a gap
-MOST_ORDERED, MOST_EXCHANGES = (
-    4,
-    20,
-)  # components of several families that change places in all ways; ways tried of more
+MOST_ORDERED = 4  # components of several families that change places in all ways
+MOST_EXCHANGES = 20  # ways tried of more
 
 
 def moved_starts(mixture: Mixture, climb: Climb, rows: Rows, starts: Starts, light: bool) -> list[Params | None]:
