@@ -6,6 +6,7 @@ So nothing here touches them: what would be a warning is asked of a context vari
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,13 +20,16 @@ _kept: ContextVar[tuple[_Keeping, ...]] = ContextVar("kept", default=())
 _compared: ContextVar[bool] = ContextVar("compared", default=False)
 
 
-def warn(message: str, category: type[Warning] = UserWarning, stacklevel: int = 1) -> None:
-    """Warn as `warnings.warn` does, unless a caller keeps such warnings."""
+def warn(message: str, category: type[Warning] = UserWarning) -> None:
+    """Warn of the line that called this library, unless a caller keeps such warnings."""
     for kind, said in reversed(_kept.get()):
         if issubclass(category, kind):
             said.append(category(message))
             return
-    warnings.warn(message, category, stacklevel=stacklevel + 1)
+    level, frame = 1, inspect.currentframe()
+    while frame is not None and frame.f_globals.get("__name__", "").startswith("fastkl."):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, category, stacklevel=level)
 
 
 @contextmanager

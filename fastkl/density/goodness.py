@@ -344,7 +344,6 @@ def _raise_or_warn_of_failed(fitted: int, failed: int, n_rows: int) -> None:
             f"{failed} bootstrap samples of {n_rows} rows had no maximum of the likelihood, and {fitted} had one: p-values are "
             "of these alone, and so few rows say little about this density. Fit one with fewer parameters, or hold some fixed.",
             UserWarning,
-            stacklevel=3,
         )
 
 

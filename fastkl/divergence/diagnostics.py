@@ -16,7 +16,6 @@ from scipy.special import digamma
 from fastkl._core.means import Mean
 from fastkl._core.warned import warn
 from fastkl.divergence.arguments import FloatArray, Sample, Totals
-from fastkl.divergence.callers import level_of_caller
 from fastkl.divergence.column_doubts import column_reasons
 from fastkl.divergence.edges import edge_reasons
 from fastkl.divergence.estimate import is_below_zero
@@ -263,7 +262,6 @@ def warn_of_shared_rows(shared: int) -> None:
             f"{shared} rows are shared by p and q, or nearly so, although values hardly repeat within a sample; the estimate has "
             f"no meaning for samples that are not independent. Was a sample compared with (a part of) itself?",
             SharedRowsWarning,
-            stacklevel=level_of_caller(),
         )
 
 

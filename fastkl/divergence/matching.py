@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastkl._core.warned import warn
-from fastkl.divergence.callers import level_of_caller
 from fastkl.exceptions import ColumnOrderWarning, ProbabilityVectorWarning, SourceError
 from fastkl.rows.columns import listed, refuse_duplicates
 from fastkl.rows.indexes import same_in_other_order
@@ -69,7 +68,6 @@ def order_of_columns(
             f"{names[0]} and {names[1]} have the same columns in different order; those of {names[1]} are read in the order of "
             f"{names[0]}, {listed(first)}.",
             ColumnOrderWarning,
-            stacklevel=level_of_caller(),
         )
         return [second.index(column) for column in first]
     lacking = [
@@ -177,7 +175,6 @@ def warn_of_probabilities(given: Sequence[Any], call: str) -> None:
         f"{what} of numbers >= 0 that sum to 1, taken for a sample of {len(given[0])} values. For known probabilities call "
         f"fastkl.{call}.",
         ProbabilityVectorWarning,
-        stacklevel=level_of_caller(),
     )
 
 

@@ -50,4 +50,4 @@ def tell_of_empty(n_empty: int, n_rows: float) -> None:
     if n_empty >= n_rows:
         raise MissingValueError("Every value of every row is missing: there is nothing to fit.")
     what = "1 row holds" if n_empty == 1 else f"{n_empty} rows hold"
-    warn(f"{what} no value at all, which says nothing: left out.", stacklevel=4)
+    warn(f"{what} no value at all, which says nothing: left out.")

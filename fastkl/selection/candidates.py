@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from fastkl import families
 from fastkl._core.warned import warn
 from fastkl.divergence.atoms import beside_others
-from fastkl.divergence.callers import level_of_caller
 from fastkl.exceptions import RepeatedValuesWarning
 from fastkl.families.univariate import UnivariateFamily
 from fastkl.selection.column_kinds import Column
@@ -84,7 +83,6 @@ def warn_of_atom(numbers: NDArray[np.float64], place: str, tried: Sequence[str])
             "repeat: no density describes both, and those compared here spread it out. Model whether a row has it as a column "
             "of its own, and the other rows by a family.",
             RepeatedValuesWarning,
-            stacklevel=level_of_caller(),
         )
 
 

@@ -5,10 +5,10 @@ All rules go by the scale of the data: rows times c have bandwidths times c.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -28,6 +28,7 @@ from fastkl.density.kernel.sheather_jones import sheather_jones
 from fastkl.density.kernel.units import median_of
 from fastkl.exceptions import DegenerateDataError, RepeatedValuesWarning
 
+T = TypeVar("T")
 WAY_OUT = "Choose bandwidth='silverman' or numbers, or describe rounded columns by a discrete family."
 TWINS = "Every row has another one equal to it: the leave-one-out likelihood grows without bound as h goes to 0."
 STEEP = 1e-3  # slope per row of a search that did not end near a maximum
@@ -209,18 +210,13 @@ def _most_likely(
 ) -> Bandwidth:
     """The maximum of the leave-one-out likelihood; a warning where it is one of rounding, or there is none."""
     options: dict[str, Any] = {"scalar": scalar, "n_threads": rows.n_threads, "mirrors": mirrors}
-    values, weights = distinct(points, rows.weights)
-    if all_repeated(points):
-        reason = TWINS
-    else:
-        found = maximise(points, rows.weights, start, kernel, **options)
-        reason = collapse(found.bandwidth, points, rows)
-    if reason and 1 < len(values) < len(points):
-        warn(f"{reason} Equal rows are left out together instead. {WAY_OUT}", RepeatedValuesWarning, stacklevel=8)
-        found = maximise(values, weights, start, kernel, **options)
-        reason = collapse(found.bandwidth, values, rows)
-    if reason:
-        warn(f"{reason} Silverman's rule is taken instead. {WAY_OUT}", RepeatedValuesWarning, stacklevel=8)
+    found = unspoilt(
+        rows,
+        points,
+        lambda values, weights: maximise(values, weights, start, kernel, **options),
+        lambda maximum: maximum.bandwidth,
+    )
+    if found is None:
         found = evaluated(points, rows.weights, start, kernel, **options)
     value = float(found.bandwidth[0]) if scalar else found.bandwidth
     return Bandwidth(value, found.log_likelihood, found.converged, found.n_iter)
@@ -229,18 +225,13 @@ def _most_likely(
 def _most_likely_matrix(rows: Rows, points: Floats, start: Floats, kernel: str) -> Bandwidth:
     """A matrix of maximum leave-one-out likelihood; equal rows are left out together where they would spoil it."""
     matrix = start_of(points, rows.weights, rows.total_weight, start)
-    values, weights = distinct(points, rows.weights)
-    if all_repeated(points):
-        reason = TWINS
-    else:
-        found = most_likely_matrix(points, rows.weights, matrix, kernel, rows.n_threads)
-        reason = collapse(np.sqrt(np.diag(found.bandwidth)), points, rows)
-    if reason and 1 < len(values) < len(points):
-        warn(f"{reason} Equal rows are left out together instead. {WAY_OUT}", RepeatedValuesWarning, stacklevel=8)
-        found = most_likely_matrix(values, weights, matrix, kernel, rows.n_threads)
-        reason = collapse(np.sqrt(np.diag(found.bandwidth)), values, rows)
-    if reason:
-        warn(f"{reason} Silverman's rule is taken instead. {WAY_OUT}", RepeatedValuesWarning, stacklevel=8)
+    found = unspoilt(
+        rows,
+        points,
+        lambda values, weights: most_likely_matrix(values, weights, matrix, kernel, rows.n_threads),
+        lambda maximum: np.sqrt(np.diag(maximum.bandwidth)),
+    )
+    if found is None:
         found = evaluated_matrix(points, rows.weights, matrix, kernel, rows.n_threads)
     elif found.slope > STEEP:
         warn(
@@ -248,26 +239,49 @@ def _most_likely_matrix(rows: Rows, points: Floats, start: Floats, kernel: str) 
             "rows lie on parallel lines or planes it rises without bound as the matrix becomes narrow across. Choose "
             "bandwidth='likelihood'.",
             ConvergenceWarning,
-            stacklevel=8,
         )
     return Bandwidth(found.bandwidth, found.log_likelihood, found.converged, found.n_iter)
 
 
-def all_repeated(points: Floats) -> bool:
-    """Whether every row has another one equal to it."""
-    return bool(np.unique(points, axis=0, return_counts=True)[1].min() > 1)
+def unspoilt(
+    rows: Rows,
+    points: Floats,
+    search: Callable[[Floats, Floats | None], T],
+    widths: Callable[[T], Floats],
+    columns: Sequence[int] | None = None,
+    where: str = "",
+) -> T | None:
+    """What a search finds for points and their weights, whose bandwidths equal values have not spoilt.
+
+    They have where ``widths`` of the ``columns`` of numbers are those of rounding, or every row of these has a twin. Then equal
+    points are left out together; where that does not help, Silverman's rule is taken ``where`` the caller says, None.
+    """
+    columns = range(points.shape[1]) if columns is None else columns
+    found, reason = None, TWINS
+    if np.unique(points[:, columns], axis=0, return_counts=True)[1].min() == 1:
+        found = search(points, rows.weights)
+        reason = collapse(widths(found), points[:, columns], rows, columns)
+    values, weights = distinct(points, rows.weights)
+    if reason and 1 < len(values) < len(points):
+        warn(f"{reason} Equal rows are left out together instead. {WAY_OUT}", RepeatedValuesWarning)
+        found = search(values, weights)
+        reason = collapse(widths(found), values[:, columns], rows, columns)
+    if reason:
+        warn(f"{reason} Silverman's rule is taken instead{where}. {WAY_OUT}", RepeatedValuesWarning)
+        return None
+    return found
 
 
-def collapse(bandwidth: Floats, points: Floats, rows: Rows) -> str:
+def collapse(bandwidth: Floats, points: Floats, rows: Rows, columns: Sequence[int]) -> str:
     """What is wrong with a bandwidth far below the least difference of values that are repeated; empty if nothing is."""
     for j, width in enumerate(np.broadcast_to(bandwidth, points.shape[1])):
         values = np.unique(points[:, j])
         gap = float(np.diff(values).min(initial=np.inf))
         if width < 0.1 * gap and len(values) < len(points):
             return (
-                f"{rows.column(j).capitalize()} has {len(values)} different values in {len(points)} rows, and its bandwidth of "
-                f"maximum leave-one-out likelihood, {width:.3g}, lies far below their least difference, {gap:.3g}: it would show "
-                "the rounding of the values, not their distribution."
+                f"{rows.column(columns[j]).capitalize()} has {len(values)} different values in {len(points)} rows, and its "
+                f"bandwidth of maximum leave-one-out likelihood, {width:.3g}, lies far below their least difference, {gap:.3g}: "
+                "it would show the rounding of the values, not their distribution."
             )
     return ""
 

@@ -17,8 +17,7 @@ import numpy.typing as npt
 from fastkl._core.array_types import Floats
 from fastkl._core.iterations import report
 from fastkl._core.rows import Rows
-from fastkl._core.warned import warn
-from fastkl.density.kernel.bandwidths import TWINS, WAY_OUT, Bandwidth, around, collapse, column_scales
+from fastkl.density.kernel.bandwidths import Bandwidth, around, column_scales, unspoilt
 from fastkl.density.kernel.boundaries import Support
 from fastkl.density.kernel.discrete import DiscreteKernel
 from fastkl.density.kernel.ends import Mirrors
@@ -30,12 +29,11 @@ from fastkl.density.kernel.leave_one_out import (
     ROUNDING,
     TOLERANCE,
     climb,
-    distinct,
     weight_of_others,
 )
 from fastkl.density.kernel.mixed import Groups, MixedSums
 from fastkl.density.kernel.units import median_of
-from fastkl.exceptions import DegenerateDataError, RepeatedValuesWarning
+from fastkl.exceptions import DegenerateDataError
 
 SHARES = (0.3, 0.95, 0.02)  # of the largest bandwidths of discrete columns, where searches start
 SMALL_START, SMALL = 0.1, 1e-3  # where rows of other labels hardly count; where the bandwidth perhaps is 0
@@ -211,27 +209,17 @@ def _most_likely(
         "unit": unit,
         "n_threads": rows.n_threads,
     }
-    inside = points[:, support.continuous]
-    values, weights = distinct(points, rows.weights)
     if not support.continuous:
         return _searched(points, rows.weights, options)
-    if len(inside) > 1 and np.unique(inside, axis=0, return_counts=True)[1].min() > 1:
-        found, reason = None, TWINS
-    else:
-        found = _searched(points, rows.weights, options)
-        reason = collapse(found.value[support.continuous], inside, rows)
-    if reason and 1 < len(values) < len(points):
-        warn(f"{reason} Equal rows are left out together instead. {WAY_OUT}", RepeatedValuesWarning, stacklevel=9)
-        found = _searched(values, weights, options)
-        reason = collapse(found.value[support.continuous], values[:, support.continuous], rows)
-    if reason or found is None:
-        warn(
-            f"{reason} Silverman's rule is taken instead for the columns of numbers. {WAY_OUT}",
-            RepeatedValuesWarning,
-            stacklevel=9,
-        )
-        found = _searched(points, rows.weights, options, hold_numbers=True)
-    return found
+    found = unspoilt(
+        rows,
+        points,
+        lambda values, weights: _searched(values, weights, options),
+        lambda bandwidth: bandwidth.value[support.continuous],
+        support.continuous,
+        " for the columns of numbers",
+    )
+    return _searched(points, rows.weights, options, hold_numbers=True) if found is None else found
 
 
 def _searched(points: Floats, weights: Floats | None, options: dict[str, Any], hold_numbers: bool = False) -> Bandwidth:

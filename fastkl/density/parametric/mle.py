@@ -317,7 +317,6 @@ class DensityMLE(ImputingMembers, FamilyDensity):
             warn(
                 f"The {family.name} fit stopped after {fit.n_iter} iterations before it reached its maximum; raise max_iter.",
                 ConvergenceWarning,
-                stacklevel=4,
             )
 
     def _forget_parameters(self) -> None:

@@ -182,7 +182,6 @@ class ShapeConstrainedMLE(BaseDensity):
                 f"The conditions of the maximum are met to {self.certificate_:.2g} only, not to {CERTAIN:g}: weights or "
                 "distances of values differ by more than numbers resolve.",
                 ConvergenceWarning,
-                stacklevel=4,
             )
         self.total_weight_ = rows.total_weight
         logs = self._log_density_of(rows)

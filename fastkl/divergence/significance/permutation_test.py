@@ -20,7 +20,6 @@ from fastkl._core.text_tables import html_facts
 from fastkl._core.warned import warn
 from fastkl.divergence._labels import LANES, score_labels, score_permutations
 from fastkl.divergence.arguments import FloatArray, Sample, resolve_neighbors
-from fastkl.divergence.callers import level_of_caller
 from fastkl.divergence.coordinates import free_of_units
 from fastkl.divergence.estimate import ConfidenceInterval
 from fastkl.divergence.interval_picture import interval_picture
@@ -236,7 +235,6 @@ def _warn_of_few(n: int, m: int) -> None:
             f"distributions are the same, so that no p-value below {1.0 / assignments:.2g} is possible. A sample is of shape "
             "(rows, columns).",
             UserWarning,
-            stacklevel=level_of_caller(),
         )
 
 
@@ -251,7 +249,6 @@ def _warn_of_distinct() -> None:
         "No label comes twice in p and q together, so labels tell nothing about their distributions, and the p-value is 1. If "
         "they are numbers as text, convert them; if identifiers, leave them out.",
         UserWarning,
-        stacklevel=level_of_caller(),
     )
 
 

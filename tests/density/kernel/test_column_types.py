@@ -205,6 +205,13 @@ def test_rows_equal_in_numbers_are_said_to_be():
 # -- tables and labels ---------------------------------------------------------------------------------------------------------
 
 
+def test_a_column_of_rounded_numbers_is_named_beside_labels():
+    level = np.arange(40) // 10
+    table = pd.DataFrame({"label": ["a"] * 40, "x": level, "y": 100 * level + X[:40, 0]})
+    with pytest.warns(RepeatedValuesWarning, match=r"Column 1 \('x'\) has 4 different values"):
+        KernelDensityMLE(column_types={"label": "categorical"}).fit(table)
+
+
 def test_labels_that_were_not_seen_have_density_0():
     model = KernelDensityMLE([0.5, 0.2, 0.5, 0.2], column_types=NAMED).fit(TABLE)
     new = TABLE.iloc[:3].copy()

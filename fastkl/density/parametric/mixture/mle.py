@@ -330,7 +330,7 @@ class MixtureMLE(StreamMembers, NoiseMembers):
             self.certificate_["smallest_eigenvalue"] = smallest_eigenvalue(curvature[0]) / rows.total_weight
             self.boundary_ = {**by_parameter(not_smooth(mixture, climb.params, curvature)), **self.boundary_}
         for text in self.spurious_components_.values():
-            warn(text, ConvergenceWarning, stacklevel=5)
+            warn(text, ConvergenceWarning)
         if not climb.converged:
             left = f"(about {climb.gain:.3g} nats are left to gain); raise max_iter."
             if np.isnan(climb.gain + climb.slope):
@@ -338,7 +338,6 @@ class MixtureMLE(StreamMembers, NoiseMembers):
             warn(
                 f"The mixture fit stopped after {climb.n_maps} EM maps before it reached a maximum {left}",
                 ConvergenceWarning,
-                stacklevel=5,
             )
 
     def _forget_fit_of_parameters(self) -> None:

@@ -222,7 +222,7 @@ class StreamMembers(FamilyDensity):
         climb = Climb(params, sums=stream.slow.weights)
         self.spurious_components_ = spurious_components(self._mixture, climb, seen)
         for text in self.spurious_components_.values():
-            warn(text, ConvergenceWarning, stacklevel=4)
+            warn(text, ConvergenceWarning)
 
     def _check_fitted(self) -> None:
         if "params_" in vars(self):
