@@ -124,6 +124,10 @@ class Rows:
         number = column if self.numbers is None else self.numbers[column]
         return f"column {number}" if self.names is None else f"column {number} ({self.names[column]!r})"
 
+    def weighted_sum(self, values: Floats) -> float:
+        """The sum of one value for each row, times the weights."""
+        return float(np.sum(values) if self.weights is None else self.weights @ values)
+
     def row(self, row: int) -> str:
         """The row in words, counted from 0 in the caller's data."""
         number = self.first_row + (row if self.index is None else int(self.index[row]))

@@ -294,8 +294,8 @@ class DistributionMembers(Density):
         Examples
         --------
         >>> from fastkl import DensityMLE
-        >>> (law,) = DensityMLE.from_parameters("gamma", shape=3.0, scale=2.0).to_scipy()
-        >>> float(law.mean())
+        >>> (gamma,) = DensityMLE.from_parameters("gamma", shape=3.0, scale=2.0).to_scipy()
+        >>> float(gamma.mean())
         6.0
         """
         self._check_fitted()

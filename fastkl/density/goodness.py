@@ -19,10 +19,9 @@ from numpy.typing import ArrayLike
 
 from fastkl._core.array_types import Floats
 from fastkl._core.text_tables import html_table
-from fastkl._core.warned import names_compared, warn
+from fastkl._core.warned import warn
 from fastkl.density.contract import Density
 from fastkl.density.joint_goodness import JOINT, JointStatistics, bootstrap_statistics
-from fastkl.density.refits import UNFITTABLE, fitted_again, named_draws
 from fastkl.density.validation import as_generator, of_positive_weight
 from fastkl.divergence import Estimate, kl_divergence
 from fastkl.exceptions import DegenerateDataError
@@ -245,7 +244,7 @@ class GoodnessMembers(Density):
             n_rows, weights = int(weights.sum()), None
         samples = [self._bootstrap_statistics(n_rows, weights, n_bootstrap, generator)] if of_columns else []
         if whole is not None:
-            samples.append(bootstrap_statistics(density, whole, n_rows, weights, n_bootstrap))
+            samples.append(bootstrap_statistics(density, whole.of, n_rows, weights, n_bootstrap, generator))
         p_values, fitted, failed = _p_values({name: found[name] for name in names}, chain.from_iterable(samples))
         _raise_or_warn_of_failed(fitted, failed, n_rows)
         return GoodnessOfFit(said, p_values, fitted, failed, columns, divergence)
@@ -302,17 +301,7 @@ class GoodnessMembers(Density):
         self, n: int, weights: Floats | None, n_bootstrap: int, generator: np.random.Generator
     ) -> Iterator[tuple[dict[str, Floats], int]]:
         """Statistics (m, d) of some of the bootstrap samples at a time, and how many had no maximum: one fit after the other."""
-        density: Any = self
-        for _ in range(n_bootstrap):
-            table = named_draws(density, n, generator)
-            rows = np.asarray(table, dtype=np.float64)
-            try:
-                with names_compared():
-                    found = edf_statistics(fitted_again(density, table, weights), rows, weights)
-            except UNFITTABLE:
-                yield {name: np.empty((0, self.n_features_in_)) for name in STATISTICS}, 1
-                continue
-            yield {name: value[np.newaxis] for name, value in found.items()}, 0
+        return bootstrap_statistics(self, edf_statistics, n, weights, n_bootstrap, generator)
 
 
 def _p_values(
@@ -347,7 +336,7 @@ def _raise_or_warn_of_failed(fitted: int, failed: int, n_rows: int) -> None:
         )
 
 
-def edf_statistics(density: Any, rows: Any, weights: Floats | None) -> dict[str, Floats]:
+def edf_statistics(density: Any, rows: Any, weights: Floats | None, table: Any = None) -> dict[str, Floats]:
     """Kolmogorov-Smirnov, Cramér-von Mises and Anderson-Darling statistics of every column of the rows.
 
     With masses w of the rows in order, W_i their sum up to the i-th and W_0 = 0, u_i the distribution function there and n the

@@ -9,19 +9,22 @@ is the plain estimate of the divergence, whose bias they share; what is reported
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from scipy.spatial.distance import cdist
 
 from fastkl._core.array_types import Floats
+from fastkl._core.warned import names_compared
 from fastkl.density.refits import UNFITTABLE, fitted_again, named_draws
 from fastkl.divergence import entropy
 from fastkl.exceptions import DegenerateDataError
 
 JOINT = ("energy", "kl")
 MOST_ROWS = 1000  # of an energy distance: a million pairs
+# of a density, rows, their weights, and the rows with column names
+Statistics = Callable[[Any, Floats, Floats | None, Any], dict[str, Floats]]
 NEIGHBOURS = 10  # of the plain estimate: enough for rounded values
 
 
@@ -81,15 +84,21 @@ class JointStatistics:
 
 
 def bootstrap_statistics(
-    density: Any, statistics: JointStatistics, n: int, weights: Floats | None, n_bootstrap: int
+    density: Any,
+    statistics: Statistics,
+    n: int,
+    weights: Floats | None,
+    n_bootstrap: int,
+    generator: np.random.Generator,
 ) -> Iterator[tuple[dict[str, Floats], int]]:
-    """Statistics (1, 1) of one sample of the density after the other, fitted anew, and whether it had no maximum."""
+    """Statistics (1, d) of one sample of the density after the other, fitted anew; none and 1 for one without a maximum."""
     for _ in range(n_bootstrap):
-        table = named_draws(density, n, statistics.generator)
+        table = named_draws(density, n, generator)
         rows = np.asarray(table, dtype=np.float64)
         try:
-            found = statistics.of(fitted_again(density, table, weights), rows, weights, table)
+            with names_compared():
+                found = statistics(fitted_again(density, table, weights), rows, weights, table)
         except UNFITTABLE:
-            yield {name: np.empty((0, 1)) for name in statistics.names}, 1
+            yield {}, 1
             continue
         yield {name: value[np.newaxis] for name, value in found.items()}, 0

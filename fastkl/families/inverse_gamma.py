@@ -1,4 +1,4 @@
-"""Inverse gamma distribution: shape and scale from the harmonic mean and the mean logarithm, as those of the gamma law of 1/x."""
+"""Inverse gamma distribution: shape and scale from the harmonic mean and the mean logarithm, as for the gamma one of 1/x."""
 
 from __future__ import annotations
 

@@ -23,8 +23,8 @@ def normal_cdf(away: Floats, covariance: Floats) -> Floats:
     if len(covariance) == 1:
         return np.asarray(ndtr(away[:, 0] / np.sqrt(covariance[0, 0])))
     away, correlation = _standardised(away, covariance)
-    law = stats.multivariate_normal(np.zeros(len(correlation)), correlation, seed=0)
-    return _certain(away, np.atleast_1d(law.cdf(_finite(away))))
+    distribution = stats.multivariate_normal(np.zeros(len(correlation)), correlation, seed=0)
+    return _certain(away, np.atleast_1d(distribution.cdf(_finite(away))))
 
 
 def t_cdf(away: Floats, scale: Floats, df: float) -> Floats:
@@ -36,8 +36,8 @@ def t_cdf(away: Floats, scale: Floats, df: float) -> Floats:
     if len(scale) == 1:
         return np.exp(log_student_sf(df, -away[:, 0] / np.sqrt(scale[0, 0])))
     away, correlation = _standardised(away, scale)
-    law = stats.multivariate_t(np.zeros(len(correlation)), correlation, df=df)
-    values = [law.cdf(row, random_state=0) for row in _finite(away)]
+    distribution = stats.multivariate_t(np.zeros(len(correlation)), correlation, df=df)
+    values = [distribution.cdf(row, random_state=0) for row in _finite(away)]
     return _certain(away, np.array(values, dtype=np.float64))
 
 

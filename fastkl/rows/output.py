@@ -152,13 +152,17 @@ class NpyOutput(FileOutput):
     _stream: BinaryIO | None = None
 
     def _open(self, path: Path) -> None:
-        self._stream = open(path, "wb")  # noqa: SIM115
-        self._header(0)
+        self._begin(open(path, "wb"))  # noqa: SIM115
 
-    def _header(self, n_rows: int) -> None:
+    def _begin(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._header(stream, 0)
+        self._start = stream.tell()
+
+    @staticmethod
+    def _header(stream: BinaryIO, n_rows: int) -> None:
         # NumPy pads the header so that its length does not change with the number of rows
-        header = {"shape": (n_rows,), "fortran_order": False, "descr": "<f8"}
-        npy_format.write_array_header_1_0(self._stream, header)  # type: ignore[arg-type]
+        npy_format.write_array_header_1_0(stream, {"shape": (n_rows,), "fortran_order": False, "descr": "<f8"})
 
     def _append(self, values: NDArray[np.float64]) -> None:
         assert self._stream is not None
@@ -170,15 +174,10 @@ class NpyOutput(FileOutput):
             return
         try:
             stream.flush()
-            size = stream.tell()
+            n_rows = (stream.tell() - self._start) // 8
             stream.seek(0)
-            self._stream = stream
-            self._header(0)
-            start = stream.tell()
-            stream.seek(0)
-            self._header((size - start) // 8)
+            self._header(stream, n_rows)
         finally:
-            self._stream = None
             stream.close()
 
 
@@ -207,14 +206,12 @@ class ParquetOutput(FileOutput):
             self._writer.write_table(self._arrow.Table.from_arrays([column], schema=self._schema))
 
     def _close(self) -> None:
-        writer, self._writer = self._writer, None
-        if writer is None:
+        if self._writer is None:
             return
-        self._writer = writer
         try:
             self._flush()
         finally:
-            self._writer = None
+            writer, self._writer = self._writer, None
             writer.close()
 
 

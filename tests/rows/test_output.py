@@ -132,8 +132,7 @@ def test_full_disk(tmp_path, monkeypatch):
     for room in (10_000, 50_000):
 
         def opened(self, path, room=room):
-            self._stream = Full(open(path, "wb"), room)  # noqa: SIM115
-            self._header(0)
+            self._begin(Full(open(path, "wb"), room))  # noqa: SIM115
 
         monkeypatch.setattr(NpyOutput, "_open", opened)
         with pytest.raises(OSError, match="No space left on device: after .* rows the file could not be") as caught:

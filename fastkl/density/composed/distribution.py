@@ -92,13 +92,13 @@ class ProductDistribution(DistributionMembers):
     def _to_scipy(self) -> list[Any]:
         out: list[Any] = [None] * self.n_features_in_
         for name, density, numbers in self.groups_:
-            laws = self._of_group(name, density, "to_scipy")
-            if not isinstance(laws, list):
+            columns = self._of_group(name, density, "to_scipy")
+            if not isinstance(columns, list):
                 raise AttributeError(
                     f"Group {name!r} is joint: scipy has no product of it with others. Ask the group itself."
                 )
-            for j, law in zip(numbers, laws, strict=True):
-                out[j] = law
+            for j, column in zip(numbers, columns, strict=True):
+                out[j] = column
         return out
 
 

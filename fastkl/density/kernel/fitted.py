@@ -206,9 +206,7 @@ class FittedKernelDensity(ShardMembers):
 
     def _scored(self, X: ArrayLike, sample_weight: ArrayLike | None) -> tuple[float, float]:
         rows = self._read(X, sample_weight)
-        values = self._checked_log_density(rows)
-        total = float(values.sum() if rows.weights is None else rows.weights @ values)
-        return total, rows.total_weight
+        return rows.weighted_sum(self._checked_log_density(rows)), rows.total_weight
 
     def score_gradient(self, X: ArrayLike) -> Floats:
         """Gradient of the log-density with respect to the row (the "score" of diffusion models).

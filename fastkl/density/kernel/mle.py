@@ -228,9 +228,7 @@ class KernelDensityMLE(FittedKernelDensity):
         self.bandwidth_, self._sums = chosen.value, None
         if chosen.log_likelihood is not None:
             slopes = np.broadcast_to(support.log_slope(rows.X), len(rows.X))
-            self.loo_log_likelihood_ = chosen.log_likelihood + float(
-                slopes.sum() if rows.weights is None else rows.weights @ slopes
-            )
+            self.loo_log_likelihood_ = chosen.log_likelihood + rows.weighted_sum(slopes)
             self.converged_, self.n_iter_ = chosen.converged, chosen.n_iter
         self.references_ = np.array(rows.X)
         self.reference_weights_ = copy.copy(rows.weights)
@@ -263,8 +261,7 @@ class KernelDensityMLE(FittedKernelDensity):
             self.shifts_ = moves(rows.X.astype(np.float64), rows.weights, self.bandwidth_, **options)
         self._sums = None
         if hasattr(self, "loo_log_likelihood_"):
-            own = self._leave_one_out(rows.n_threads)
-            self.loo_log_likelihood_ = float(own.sum() if rows.weights is None else rows.weights @ own)
+            self.loo_log_likelihood_ = rows.weighted_sum(self._leave_one_out(rows.n_threads))
 
     # -- rows that are not in memory ---------------------------------------------------------------------------------------
 

@@ -72,29 +72,29 @@ def frozen(family: Family, params: Params) -> Any:
     """scipy's frozen distributions, a list of one for each column, or a joint one."""
     if family.scipy_name is None:
         raise AttributeError(f"scipy.stats has no {family.name} distribution.")
-    law, arguments = getattr(scipy.stats, family.scipy_name), family.to_scipy(params)
+    kind, arguments = getattr(scipy.stats, family.scipy_name), family.to_scipy(params)
     if family.joint:
         try:
-            return law(**{name: _plain(value) for name, value in arguments.items()})
+            return kind(**{name: _plain(value) for name, value in arguments.items()})
         except np.linalg.LinAlgError as error:
             raise ValueError(
                 f"scipy.stats.{family.scipy_name} refuses the matrix of this {family.name}, which is too close to singular for "
                 f"it; fastkl's own members take it. ({error})"
             ) from error
     d = family.n_columns(params)
-    return [law(**{name: float(value[j]) for name, value in arguments.items()}) for j in range(d)]
+    return [kind(**{name: float(value[j]) for name, value in arguments.items()}) for j in range(d)]
 
 
 def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.ndarray) and value.ndim == 0 else value
 
 
-def thawed(law: Any) -> tuple[Family, Params]:
+def thawed(given: Any) -> tuple[Family, Params]:
     """The family and the parameters of a frozen distribution, or of a list of them, one for each column."""
-    laws = list(law) if isinstance(law, list | tuple) else [law]
-    kind = _one_family(laws)
+    columns = list(given) if isinstance(given, list | tuple) else [given]
+    kind = _one_family(columns)
     family = kind()
-    found = [family.from_scipy(_arguments(one)) for one in laws]
+    found = [family.from_scipy(_arguments(one)) for one in columns]
     options = {name: found[0].pop(name) for name in list(found[0]) if name not in family.parameter_names}
     if options:
         family = kind(**{name: _plain(np.asarray(value)) for name, value in options.items()})
@@ -108,49 +108,49 @@ def thawed(law: Any) -> tuple[Family, Params]:
     return family, family.check_parameters(params)
 
 
-def _one_family(laws: list[Any]) -> type[Family]:
+def _one_family(columns: list[Any]) -> type[Family]:
     """The family of frozen distributions; an error unless there are some, all of one, and a single one if it is joint."""
-    if not laws:
+    if not columns:
         raise ValueError(
             "from_scipy takes a frozen distribution or a list of them, one for each column; this list is empty."
         )
-    for j, one in enumerate(laws):
+    for j, one in enumerate(columns):
         if scipy_name(one) is None or not is_frozen(one):
             frozen_form = " Give it its parameters first, as in scipy.stats.gamma(2.0)." if scipy_name(one) else ""
             raise TypeError(f"from_scipy takes frozen distributions of scipy.stats; entry {j} is {one!r}.{frozen_form}")
-    kinds = [family_of(one) for one in laws]
+    kinds = [family_of(one) for one in columns]
     if len(set(kinds)) > 1:
         raise ValueError(
             f"The columns have different families, {', '.join(kind.name for kind in kinds)}: one DensityMLE has one. Combine one "
             "for each column by ProductDensity."
         )
-    if kinds[0].joint and len(laws) > 1:
+    if kinds[0].joint and len(columns) > 1:
         raise ValueError(
-            f"{kinds[0].name} describes the row as a whole; pass a single frozen distribution, not {len(laws)}."
+            f"{kinds[0].name} describes the row as a whole; pass a single frozen distribution, not {len(columns)}."
         )
     return kinds[0]
 
 
-def _arguments(law: Any) -> dict[str, Any]:
+def _arguments(distribution: Any) -> dict[str, Any]:
     """All arguments of a frozen distribution by name, loc and scale among them."""
-    if _is_new(law):
-        kind, given = _new_kind(law), dict(law._parameters)
+    if _is_new(distribution):
+        kind, given = _new_kind(distribution), dict(distribution._parameters)
         if kind == "Uniform":
             return {"loc": given["a"], "scale": np.asarray(given["b"]) - given["a"]}
         renamed: dict[str, str] = (_NEW[kind][1] if kind else None) or {}
         named = {renamed.get(str(name), str(name)): value for name, value in given.items()}
-        return {"loc": 0.0, "scale": 1.0} | named  # of which the standard one holds neither
-    if hasattr(law, "_dist"):  # a joint one keeps its arguments under their names
-        return _joint_arguments(law)
-    shapes, loc, scale = law.dist._parse_args(*law.args, **law.kwds)
-    names = (law.dist.shapes or "").replace(",", " ").split()
+        return {"loc": 0.0, "scale": 1.0} | named  # of which the standard distribution holds neither
+    if hasattr(distribution, "_dist"):  # a joint one keeps its arguments under their names
+        return _joint_arguments(distribution)
+    shapes, loc, scale = distribution.dist._parse_args(*distribution.args, **distribution.kwds)
+    names = (distribution.dist.shapes or "").replace(",", " ").split()
     return {**dict(zip(names, shapes, strict=True)), "loc": loc, "scale": scale}
 
 
-def _joint_arguments(law: Any) -> dict[str, Any]:
+def _joint_arguments(distribution: Any) -> dict[str, Any]:
     """What a frozen joint distribution was made of, by the names of scipy's arguments."""
-    covariance = getattr(law, "cov_object", None)
+    covariance = getattr(distribution, "cov_object", None)
     if covariance is not None:
-        return {"mean": law.mean, "cov": covariance.covariance}
+        return {"mean": distribution.mean, "cov": covariance.covariance}
     names = ("df", "loc", "shape", "alpha", "n", "p", "mu", "kappa")
-    return {name: getattr(law, name) for name in names if name in vars(law)}
+    return {name: getattr(distribution, name) for name in names if name in vars(distribution)}

@@ -366,12 +366,12 @@ class DensityMLE(ImputingMembers, FamilyDensity):
         return density
 
     @classmethod
-    def from_scipy(cls, law: Any, /) -> Self:
+    def from_scipy(cls, distribution: Any, /) -> Self:
         """The same density as a distribution of scipy.stats.
 
         Parameters
         ----------
-        law : frozen distribution, or list of them
+        distribution : frozen distribution, or list of them
             Such as ``scipy.stats.gamma(2.0, scale=3.0)``, whose arguments may be arrays with an entry for each column; or one
             frozen distribution of the same family for each column; or a joint one. Objects of scipy's new kind
             (``scipy.stats.Normal(mu=0.0, sigma=1.0)``) are taken as well.
@@ -393,7 +393,7 @@ class DensityMLE(ImputingMembers, FamilyDensity):
         >>> DensityMLE.from_scipy(stats.gamma(2.0, scale=3.0)).params_
         {'shape': array([2.]), 'scale': array([3.])}
         """
-        family, params = thawed(law)
+        family, params = thawed(distribution)
         plain = repr(family) == repr(type(family)())
         return cls.from_parameters(family.name if plain else family, **params)
 

@@ -184,8 +184,7 @@ class ShapeConstrainedMLE(BaseDensity):
                 ConvergenceWarning,
             )
         self.total_weight_ = rows.total_weight
-        logs = self._log_density_of(rows)
-        self.log_likelihood_ = float(logs.sum() if rows.weights is None else rows.weights @ logs)
+        self.log_likelihood_ = rows.weighted_sum(self._log_density_of(rows))
 
     # -- rows that are not in memory ---------------------------------------------------------------------------------------
 
@@ -233,9 +232,7 @@ class ShapeConstrainedMLE(BaseDensity):
 
     def _scored(self, X: ArrayLike, sample_weight: ArrayLike | None) -> tuple[float, float]:
         rows = self._read(X, sample_weight)
-        values = self._log_density_of(rows)
-        total = float(values.sum() if rows.weights is None else rows.weights @ values)
-        return total, rows.total_weight
+        return rows.weighted_sum(self._log_density_of(rows)), rows.total_weight
 
     # -- the distribution --------------------------------------------------------------------------------------------------
 

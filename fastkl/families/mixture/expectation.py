@@ -161,21 +161,15 @@ class Components:
     def _incomplete_block(self, rows: Rows) -> Expectation:
         if not rows.incomplete:  # a block of a source that holds all its values
             return self._block(rows) if self.normals is None else self._normal_block(rows)
-        full = [family.covariance_type == "full" for family in self._normals]
+        full = [family.covariance_type == "full" for family in self.layout.component_families]
         total, found = expected_statistics(self.of_incomplete_rows, rows, full)
         weights = np.array([own["weight"] for own in found])
         return Expectation(total, weights, list(found), [None] * len(found))
 
-    @property
-    def _normals(self) -> list[Any]:
-        """The families of the components, all of which are normal vectors."""
-        found = {k: group.family for group in self.layout.groups for k in group.members}
-        return [found[k] for k in range(self.layout.size)]
-
     @cached_property
     def _moments(self) -> list[tuple[Floats, Floats]]:
         """Mean and covariance of every component, all of which are normal."""
-        return [family.moments(own) for family, own in zip(self._normals, self.params, strict=True)]
+        return [family.moments(own) for family, own in zip(self.layout.component_families, self.params, strict=True)]
 
     def _noisy_parts(self, rows: Rows) -> Iterator[Rows]:
         step = chunk_rows(rows, self.layout.size)
@@ -207,7 +201,9 @@ class Components:
                 shares = shares * part.weights
             statistics: list[Statistics | None] = [
                 noisy_statistics(one, mean, share, family.covariance_type == "full")
-                for family, one, (mean, _), share in zip(self._normals, own, self._moments, shares, strict=True)
+                for family, one, (mean, _), share in zip(
+                    self.layout.component_families, own, self._moments, shares, strict=True
+                )
             ]
             total = weighted_sum(evidence, part.weights)
             more = Expectation(total, shares.sum(axis=1), statistics, [None] * len(own))

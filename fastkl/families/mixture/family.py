@@ -99,8 +99,7 @@ class Mixture(Family):
     @property
     def component_families(self) -> list[Family]:
         """The family of each component."""
-        found = {k: group.family for group in self.layout.groups for k in group.members}
-        return [found[k] for k in range(self.layout.size)]
+        return self.layout.component_families
 
     @property
     def discrete(self) -> bool:  # type: ignore[override]

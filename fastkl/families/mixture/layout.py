@@ -69,6 +69,12 @@ class Layout:
             groups.append(Group(family, tuple(members), prefix, _shared(family) if tied else None))
         return cls(tuple(groups), len(components))
 
+    @property
+    def component_families(self) -> list[Any]:
+        """The family of each component."""
+        found = {k: group.family for group in self.groups for k in group.members}
+        return [found[k] for k in range(self.size)]
+
     def spaces(self) -> dict[str, Space]:
         """What each parameter of the mixture is, by name: the weights, then those of the components."""
         return dict(self._spaces)
