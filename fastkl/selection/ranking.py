@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -150,22 +150,17 @@ def rank_families(
     )
 
 
+@dataclass(frozen=True)
 class _Table:
     """The columns to rank with their families, the rows that are drawn for it, and the folds of these."""
 
-    def __init__(
-        self,
-        columns: list[tuple[Column, Candidates]],
-        weights: Floats | None,
-        index: NDArray[np.intp],
-        drawn: NDArray[np.intp],
-        folds: list[Fold],
-        n_jobs: int | None,
-        said: Callable[[str], None],
-    ):
-        self.columns, self.weights, self.index, self.drawn = columns, weights, index, drawn
-        self.folds, self.n_jobs, self.said = folds, n_jobs, said
-        self.whole = len(drawn) == len(columns[0][0].values)
+    columns: list[tuple[Column, Candidates]]
+    weights: Floats | None
+    index: NDArray[np.intp]
+    drawn: NDArray[np.intp]
+    folds: list[Fold]
+    n_jobs: int | None
+    said: Callable[[str], None]
 
     def ranked(self, asked: Any) -> tuple[dict[Any, FamilyTable], FamilyTable, int, dict[Any, str], list[Any]]:
         """Tables by column, the joint one, rows that it leaves out, choices by column, and the block of joint families."""
@@ -192,7 +187,7 @@ class _Table:
         return tables, whole, excluded, joint.choices, block
 
     def _rows(self, column: Column) -> Column:
-        return column if self.whole else replace(column, values=column.values[self.drawn])
+        return column if len(self.drawn) == len(column.values) else replace(column, values=column.values[self.drawn])
 
     def _trials(self) -> Iterator[tuple[Column, Candidates, Trials]]:
         """The columns with what was tried on them."""
