@@ -148,7 +148,7 @@ def _report(options: argparse.Namespace, data: Table, ranking: FamilyRanking, wi
     def name(key: Any) -> str:
         return data.names[key] if isinstance(key, int) else str(key)
 
-    found: dict[str, Any] = plain(
+    return plain(
         {
             "data": shown(options.data),
             "rows": ranking.n_rows,
@@ -165,7 +165,6 @@ def _report(options: argparse.Namespace, data: Table, ranking: FamilyRanking, wi
             "output": options.output,
         }
     )
-    return found
 
 
 def _winner(ranking: FamilyRanking) -> str:

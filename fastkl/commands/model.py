@@ -54,8 +54,7 @@ def _facts(density: Any) -> dict[str, Any]:
     }
     names = ("params", "standard_errors", "boundary", "n_parameters", "log_likelihood", "n_iter", "converged")
     facts |= {name: getattr(density, f"{name}_", None) for name in names}
-    found: dict[str, Any] = plain(facts)
-    return found
+    return plain(facts)
 
 
 def sample(options: argparse.Namespace) -> int:

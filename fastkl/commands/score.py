@@ -163,5 +163,4 @@ def _facts(found: Tally, options: argparse.Namespace) -> dict[str, Any]:
         "cross_entropy": float("inf") if found.excluded else -found.mean.value,
         "scores": options.output,
     }
-    report: dict[str, Any] = plain(facts)
-    return report
+    return plain(facts)

@@ -86,8 +86,7 @@ class Inference(ABC):
                 "X=X), or fit with robust_errors=True."
             )
         influence = self.influence()
-        covariance: Floats = influence @ products @ influence.T
-        return covariance
+        return influence @ products @ influence.T
 
     def _products(self, X: Any, sample_weight: Any) -> Floats:
         total: Floats | None = None
@@ -109,8 +108,7 @@ class InferenceMembers(Density):
     @property
     def standard_errors_(self) -> Params:
         """Standard errors of the estimated parameters, shaped like them, from the inverse observed information."""
-        errors: Params = self.inference_.standard_errors()
-        return errors
+        return self.inference_.standard_errors()
 
     @property
     def covariance_of_params_(self) -> Floats:
@@ -118,26 +116,22 @@ class InferenceMembers(Density):
 
         Computed at every call: for a full covariance of 100 columns it has 5150 rows and columns.
         """
-        covariance: Floats = self.inference_.covariance()
-        return covariance
+        return self.inference_.covariance()
 
     @property
     def param_names_(self) -> list[str]:
         """Names of the estimated parameters, such as ``"scale[0]"``."""
-        names: list[str] = self.inference_.names()
-        return names
+        return self.inference_.names()
 
     @property
     def robust_standard_errors_(self) -> Params:
         """Standard errors from the sandwich form, of a fit with ``robust_errors=True``; ``robust_standard_errors(X)`` for any."""
-        errors: Params = self.inference_.robust_standard_errors(None)
-        return errors
+        return self.inference_.robust_standard_errors(None)
 
     @property
     def robust_covariance_of_params_(self) -> Floats:
         """The sandwich form, of a fit with ``robust_errors=True``; ``robust_covariance(X)`` for any."""
-        covariance: Floats = self.inference_.robust_covariance(None)
-        return covariance
+        return self.inference_.robust_covariance(None)
 
     def robust_covariance(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> Floats:
         r"""Covariance of the estimates when the distribution of the data need not belong to the family.
@@ -168,8 +162,7 @@ class InferenceMembers(Density):
         ----------
         H. White, "Maximum likelihood estimation of misspecified models", Econometrica 50, 1982, doi:10.2307/1912526.
         """
-        covariance: Floats = self.inference_.robust_covariance(_rows(X), sample_weight)
-        return covariance
+        return self.inference_.robust_covariance(_rows(X), sample_weight)
 
     def robust_standard_errors(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> Params:
         """Standard errors from the sandwich form: right when the family is wrong, and for weights that are not counts.
@@ -186,8 +179,7 @@ class InferenceMembers(Density):
         dict of arrays
             Shaped as ``standard_errors_``: roots of the diagonal of ``robust_covariance``.
         """
-        errors: Params = self.inference_.robust_standard_errors(_rows(X), sample_weight)
-        return errors
+        return self.inference_.robust_standard_errors(_rows(X), sample_weight)
 
     def tic(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         r"""Takeuchi's criterion 2 tr(A^{-1} B) - 2 log L on the rows; lower is better.
@@ -319,8 +311,7 @@ class InferenceMembers(Density):
         doi:10.1111/j.2517-6161.1994.tb01956.x.
         """
         n_resamples = whole_number(n_resamples, "n_resamples")
-        refits: Params = self.inference_.refits(X, sample_weight, n_resamples, as_generator(random_state))
-        return refits
+        return self.inference_.refits(X, sample_weight, n_resamples, as_generator(random_state))
 
 
 def _rows(X: Any) -> Any:

@@ -96,8 +96,7 @@ class DaskSource(Source):
 
         What is raised is the first failure in the order of the rows, with the partition in its message.
         """
-        total: T = self._pass(dask_tasks.sum_partition, self._work(function, merge), self._opened.weight_keys)
-        return total
+        return self._pass(dask_tasks.sum_partition, self._work(function, merge), self._opened.weight_keys)
 
     def values(self, function: Callable[[Block], NDArray[Any]]) -> Any:
         """``function(block)``, one number for each row, as a lazy Dask array in the partitions of the rows."""
@@ -310,8 +309,7 @@ def pickled(work: Work) -> bytes:
     """The work as it travels."""
     import cloudpickle
 
-    data: bytes = cloudpickle.dumps(work)
-    return data
+    return cloudpickle.dumps(work)
 
 
 def first_of(first: Any, second: Any) -> Any:

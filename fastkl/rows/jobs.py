@@ -108,8 +108,7 @@ class MappedSource(Source):
         for part in parts:
             for node, value in part.value[0].items():
                 add(nodes, node, value, merge)
-        result: T = total(nodes, merge)
-        return result
+        return total(nodes, merge)
 
     def sample(self, size: int) -> Block:
         places = self._places()

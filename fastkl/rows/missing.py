@@ -28,5 +28,4 @@ def missing(values: NDArray[Any]) -> NDArray[np.bool_]:
         found = found.reshape(values.shape)
     else:
         found = np.zeros(values.shape, dtype=bool)
-    either: NDArray[np.bool_] = found | masked
-    return either
+    return found | masked

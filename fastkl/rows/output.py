@@ -237,8 +237,7 @@ class CsvOutput(FileOutput):
 def open_output(out: Any, n_rows: int | None) -> Output:
     """From what a user gives as ``out``: None, a path that ends in .npy, .parquet or .csv, an array, or an open output."""
     if all(hasattr(out, name) for name in ("write", "finish", "abandon")):
-        opened: Output = out
-        return opened
+        return out
     if out is None or isinstance(out, np.ndarray):
         return MemoryOutput(n_rows, out)
     if isinstance(out, str | os.PathLike):

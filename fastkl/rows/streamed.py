@@ -144,8 +144,7 @@ class StreamedRows:
         if part.n_rows == 0:
             raise no_weight()
         self._weight = part.weight
-        value: T = part.value
-        return value
+        return part.value
 
     def blocks(self) -> Iterator[Rows]:
         """The rows of every block, in this process: one pass."""

@@ -76,8 +76,7 @@ class Plan:
     @property
     def origin(self) -> Floats:
         """The first node."""
-        origin: Floats = np.minimum(self.serves[0], self.low) - self.step * self.length
-        return origin
+        return np.minimum(self.serves[0], self.low) - self.step * self.length
 
     @property
     def n_nodes(self) -> float:
@@ -183,8 +182,7 @@ class Grid:
     def serves(self, queries: Floats) -> npt.NDArray[np.bool_]:
         """Which queries (n, d) have their window on the grid and nothing that was left out near them."""
         low, high = self.plan.serves
-        served: npt.NDArray[np.bool_] = np.all((queries >= low) & (queries <= high), axis=1)
-        return served
+        return np.all((queries >= low) & (queries <= high), axis=1)
 
     def at(self, queries: Floats, order: int) -> tuple[Floats, Floats | None, npt.NDArray[np.bool_]]:
         """Sums (n,) at queries that are served, their derivatives (n, d) of the order 1 or 2, and which sums hold the error."""

@@ -133,15 +133,13 @@ class NeighborIndex:
 
         With ``in_order=True`` radius and result are in the order of Y's index.
         """
-        counts: npt.NDArray[np.int64] = self._ball(self._index_of(Y), radius, None, False, in_order, span)
-        return counts
+        return self._ball(self._index_of(Y), radius, None, False, in_order, span)
 
     def count_self(
         self, radius: npt.ArrayLike, *, in_order: bool = False, span: Span | None = None
     ) -> npt.NDArray[np.int64]:
         """Number of *other* rows in the closed ball of ``radius[i]`` around ``X[i]``: (n,), int64."""
-        counts: npt.NDArray[np.int64] = self._ball(self, radius, None, True, in_order, span)
-        return counts
+        return self._ball(self, radius, None, True, in_order, span)
 
     def weight(
         self,
@@ -156,15 +154,13 @@ class NeighborIndex:
 
         ``weights`` are always by row of X, whatever ``in_order`` says of radius and result.
         """
-        sums: Floats = self._ball(self._index_of(Y), radius, weights, False, in_order, span)
-        return sums
+        return self._ball(self._index_of(Y), radius, weights, False, in_order, span)
 
     def weight_self(
         self, radius: npt.ArrayLike, weights: npt.ArrayLike, *, in_order: bool = False, span: Span | None = None
     ) -> Floats:
         """The same around each ``X[i]`` over the *other* rows; the row's own weight is left out, never subtracted."""
-        sums: Floats = self._ball(self, radius, weights, True, in_order, span)
-        return sums
+        return self._ball(self, radius, weights, True, in_order, span)
 
     def _index_of(self, Y: "npt.ArrayLike | NeighborIndex") -> "NeighborIndex":
         index = Y if isinstance(Y, NeighborIndex) else NeighborIndex(Y, n_jobs=self.n_jobs)

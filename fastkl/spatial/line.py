@@ -32,8 +32,7 @@ class Line:
         found: Any = np.empty(len(values) * (1 if only_last else k))
         _line.nearest(self.values, values, k, same, span[0], only_last, found, effective_n_threads(self.n_jobs))
         found = found if only_last else found.reshape(-1, k)
-        by_row: Floats = found if in_order else self._by_row(queries, found)
-        return by_row
+        return found if in_order else self._by_row(queries, found)
 
     def ball(
         self, queries: "Line", span: Span, radius: Floats, same: bool, in_order: bool, weights: Floats | None

@@ -109,8 +109,7 @@ def beta_normaliser(a: Floats, b: Floats) -> Floats:
     n = a + b
     of_a, of_b, of_n = stirling_error(np.array([a, b, n]))
     stirling = of_a + of_b - of_n
-    value: Floats = 0.5 * (np.log(np.minimum(a, b)) + np.log(np.maximum(a, b) / n) - np.log(2.0 * np.pi)) - stirling
-    return value
+    return 0.5 * (np.log(np.minimum(a, b)) + np.log(np.maximum(a, b) / n) - np.log(2.0 * np.pi)) - stirling
 
 
 def _leading_factor(a: Floats, b: Floats, x: Floats, y: Floats, gap: Floats) -> Floats:
@@ -134,8 +133,7 @@ def _by_quadrature(a: Floats, b: Floats, x: Floats, y: Floats, gap: Floats) -> F
 
     def integrand(t: Floats) -> Floats:
         s = -np.expm1(-t)
-        value: Floats = np.exp(-exponent(t)[0]) / (y + x * s)
-        return value
+        return np.exp(-exponent(t)[0]) / (y + x * s)
 
     # from the first two derivatives at t = 0, which are r and b q (1 + q)
     start = DEPTH / np.maximum(r, np.sqrt(0.5 * DEPTH * b * q * (1.0 + q)))

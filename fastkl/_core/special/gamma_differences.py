@@ -29,8 +29,7 @@ def digamma_rise(a: ArrayLike, h: ArrayLike) -> Floats:
 
 def _digamma_series(a: Floats, h: Floats) -> Floats:
     p, q = 1.0 / a, 1.0 / (a + h)
-    series: Floats = h * p * q * (0.5 + (p + q) / 12.0) + (_tail(p * p) - _tail(q * q))
-    return series
+    return h * p * q * (0.5 + (p + q) / 12.0) + (_tail(p * p) - _tail(q * q))
 
 
 def _tail(z: Floats) -> Floats:
@@ -54,15 +53,13 @@ def _trigamma_series(a: Floats, h: Floats) -> Floats:
     # L'(a) = -1 / (2 a^2) - 1 / (6 a^3) + 1 / (30 a^5) - ...
     p, q = 1.0 / a, 1.0 / (a + h)
     lead: Floats = h * p * q * (0.5 * (p + q) + (p * p + p * q + q * q) / 6.0)
-    series: Floats = -lead + _slope_tail(p) - _slope_tail(q)
-    return series
+    return -lead + _slope_tail(p) - _slope_tail(q)
 
 
 def _slope_tail(p: Floats) -> Floats:
     """L'(a) + 1 / (2 a^2) + 1 / (6 a^3) as a series in p = 1 / a."""
     coefficients = (1 / 30, -1 / 42, 1 / 30, -5 / 66, 691 / 2730, -7 / 6, 3617 / 510)
-    series: Floats = p**5 * np.polynomial.polynomial.polyval(p * p, coefficients)
-    return series
+    return p**5 * np.polynomial.polynomial.polyval(p * p, coefficients)
 
 
 def log_gamma_excess(a: ArrayLike, b: ArrayLike) -> Floats:

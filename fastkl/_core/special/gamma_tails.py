@@ -76,8 +76,7 @@ def log_gamma_tails(a: ArrayLike, x: ArrayLike, gap: ArrayLike | None = None) ->
 
 def _leading_factor(a: Floats, x: Floats, gap: Floats) -> Floats:
     """log(x^a exp(-x) / Gamma(a))."""
-    factor: Floats = 0.5 * np.log(a) - HALF_LOG_2PI - stirling_error(a) - a * log_excess(gap / a, x / a)
-    return factor
+    return 0.5 * np.log(a) - HALF_LOG_2PI - stirling_error(a) - a * log_excess(gap / a, x / a)
 
 
 def _by_quadrature(a: Floats, x: Floats, gap: Floats) -> tuple[Floats, Floats]:

@@ -56,8 +56,7 @@ def _difference(alpha: Floats, gap: Floats) -> Floats:
         a, apart = alpha.reshape(-1)[close], gap.reshape(-1)[close]
 
         def integrand(s: Floats) -> Floats:
-            value: Floats = np.exp(-s * (s + 2.0 * a)) * -np.expm1(-2.0 * apart * s)
-            return value
+            return np.exp(-s * (s + 2.0 * a)) * -np.expm1(-2.0 * apart * s)
 
         length = DEPTH / (a + np.sqrt(a * a + DEPTH))
         difference.reshape(-1)[close] = 2.0 / np.sqrt(np.pi) * tail_integral(integrand, length)

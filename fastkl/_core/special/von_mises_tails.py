@@ -51,8 +51,7 @@ def _log_tail(start: Floats, rest: Floats, k: Floats) -> Floats:
     length = np.where(half_square + depth >= 1.0, rest, np.minimum(reach, rest))
 
     def integrand(u: Floats) -> Floats:
-        value: Floats = np.exp(-2.0 * k * np.sin(0.5 * u) * np.sin(start + 0.5 * u))
-        return value
+        return np.exp(-2.0 * k * np.sin(0.5 * u) * np.sin(start + 0.5 * u))
 
     with np.errstate(divide="ignore"):
         return np.log(tail_integral(integrand, length)) - 2.0 * k * half_square - _LOG_2PI - np.log(i0e(k))

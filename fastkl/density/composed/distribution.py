@@ -204,8 +204,7 @@ class TransformedDistribution(DistributionMembers):
 
     def _mode(self) -> NDArray[Any]:
         _, constant, matrix = self._linear("mode")
-        mode: NDArray[Any] = constant + np.asarray(self.density_.mode(), dtype=np.float64) @ matrix
-        return mode
+        return constant + np.asarray(self.density_.mode(), dtype=np.float64) @ matrix
 
     def entropy(self, **options: Any) -> Estimate:
         self._check_fitted()

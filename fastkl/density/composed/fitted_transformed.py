@@ -156,8 +156,7 @@ class FittedTransformed(TransformedParts, TransformedDistribution, TransformedSu
     def params_(self) -> Params:
         """The parameters of the density of the transformed rows."""
         self._check_fitted()
-        params: Params = self.density_.params_
-        return params
+        return self.density_.params_
 
     @property
     def inference_(self) -> TransformedInference:

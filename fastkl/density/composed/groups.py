@@ -48,8 +48,7 @@ class NamedGroups(_BaseComposition):
         dict
             Names and values.
         """
-        params: dict[str, Any] = self._get_params("_named", deep=deep)
-        return params
+        return self._get_params("_named", deep=deep)
 
     def set_params(self, **params: Any) -> Self:
         """Set parameters of this estimator and of its groups.

@@ -118,8 +118,7 @@ class ProductInference(Inference):
 
 
 def _block_diagonal(blocks: list[Floats]) -> Floats:
-    matrix: Floats = block_diag(*blocks) if blocks else np.zeros((0, 0))
-    return matrix
+    return block_diag(*blocks) if blocks else np.zeros((0, 0))
 
 
 @dataclass(frozen=True)

@@ -38,8 +38,7 @@ KINDS: dict[str, StoredKind] = {}
 
 def constructor_parameters(density: Any) -> dict[str, Any]:
     """The parameters of the constructor as they are."""
-    parameters: dict[str, Any] = density.get_params(deep=False)
-    return parameters
+    return density.get_params(deep=False)
 
 
 def register_density(

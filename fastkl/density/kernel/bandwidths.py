@@ -308,5 +308,4 @@ def column_scales(rows: Rows, points: Floats, rule: str) -> Floats:
     scaled = points / most  # squares of very large or very small values leave the range of numbers
     mean = np.average(scaled, axis=0, weights=weights)
     squares = np.sum((scaled - mean) ** 2 * (1.0 if weights is None else weights[:, np.newaxis]), axis=0)
-    scales: Floats = most * np.sqrt(squares / (n - 1.0))
-    return scales
+    return most * np.sqrt(squares / (n - 1.0))

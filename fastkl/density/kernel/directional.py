@@ -92,8 +92,7 @@ class DirectionalSums:
         """Slopes of that by the logarithms of the bandwidths; of directions, in equal parts."""
         k, d = self._concentrations, len(self.widths)
         gaps = bessel_deficit(k)[0] if self._angles else ratio_and_complement(d, float(k[0]))[1] / d
-        slopes: Floats = 2.0 * k * gaps
-        return slopes
+        return 2.0 * k * gaps
 
     def log_sums(self, rows: Floats) -> Floats:
         """log sum_j w_j k of rows (n, d): (n,)."""
@@ -166,8 +165,7 @@ def directional_scales(points: Floats, weights: Floats | None, kernel: str) -> F
         columns = points.shape[1]
     least = 1.0 / np.sqrt(len(points))  # a length below this is chance, one at 1 a single direction
     length = np.clip(means, least, 1.0 - 1e-12)
-    scales: Floats = np.sqrt((1.0 - length**2) / (length * (columns - length**2)))
-    return scales
+    return np.sqrt((1.0 - length**2) / (length * (columns - length**2)))
 
 
 def draw_directional(kernel: str, centres: Floats, bandwidth: Any, generator: np.random.Generator) -> Floats:
@@ -181,5 +179,4 @@ def draw_directional(kernel: str, centres: Floats, bandwidth: Any, generator: np
     across -= np.sum(across * centres, axis=1, keepdims=True) * centres
     across /= np.linalg.norm(across, axis=1, keepdims=True)
     drawn = (1.0 - gap) * centres + np.sqrt(gap * (2.0 - gap)) * across
-    rows: Floats = drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
-    return rows
+    return drawn / np.linalg.norm(drawn, axis=1, keepdims=True)

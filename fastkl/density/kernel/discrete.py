@@ -100,8 +100,7 @@ class DiscreteKernel:
             return np.where(moved, others + (others >= values), values)
         shares = np.array([np.exp(self.logs(self._places, float(y), bandwidth)) for y in self._places])
         upto = np.cumsum(shares, axis=1)[values.astype(np.intp)]
-        drawn: Floats = (rng.random(n)[:, np.newaxis] * upto[:, -1:] >= upto[:, :-1]).sum(axis=1).astype(np.float64)
-        return drawn
+        return (rng.random(n)[:, np.newaxis] * upto[:, -1:] >= upto[:, :-1]).sum(axis=1).astype(np.float64)
 
     # -- what a search moves -----------------------------------------------------------------------------------------------
 

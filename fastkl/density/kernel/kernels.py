@@ -75,8 +75,7 @@ class Kernel:
         """Draws (n, d) in units of the bandwidth."""
         direction = rng.standard_normal((n, d))
         length = np.sqrt(np.sum(direction**2, axis=1))
-        drawn: Floats = direction * (self.radius(rng, n, d) / length)[:, np.newaxis]
-        return drawn
+        return direction * (self.radius(rng, n, d) / length)[:, np.newaxis]
 
 
 KERNELS = {

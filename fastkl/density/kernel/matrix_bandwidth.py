@@ -137,8 +137,7 @@ def _climbed(points: Floats, weights: Floats | None, start: Floats, kernel: str,
 def _matrix_of(whiten: Floats) -> Floats:
     """The covariance of the kernel that is the unit matrix in these coordinates."""
     root = np.linalg.inv(whiten)
-    matrix: Floats = root @ root.T
-    return matrix
+    return root @ root.T
 
 
 def _telling(likelihood: MatrixLeaveOneOut, whiten: Floats) -> Callable[[Floats], bool]:
@@ -185,5 +184,4 @@ def start_of(points: Floats, weights: Floats | None, total_weight: float, widths
             "The columns depend on each other linearly, so that the likelihood grows without bound as the bandwidth matrix "
             "becomes narrow across. Leave a column out, or choose bandwidth='likelihood'."
         )
-    matrix: Floats = correlations * np.outer(widths, widths)
-    return matrix
+    return correlations * np.outer(widths, widths)

@@ -180,8 +180,7 @@ class MixedSums:
         inside, codes, order = self._arranged(rows)
 
         def of_group(group: int, chosen: Places, own: bool) -> tuple[Floats, Floats]:
-            found: tuple[Floats, Floats] = self._parts[group].slopes(inside[chosen])
-            return found
+            return self._parts[group].slopes(inside[chosen])
 
         sums, means = self._over_groups(codes, of_group, len(self.groups.continuous))
         logs, slopes = np.empty(len(rows)), np.full(rows.shape, np.nan)
@@ -288,8 +287,7 @@ class LabelTables:
 
     def of(self, group: int) -> Floats:
         """Those of all rows about the labels of a group, (n,), as an array of its own."""
-        total: Floats = sum(table[of_group[group]][at] for table, of_group, at in self._tables)
-        return total
+        return sum(table[of_group[group]][at] for table, of_group, at in self._tables)
 
 
 def _add(total: Floats, means: Floats | None, rows: Places, logs: Floats, with_it: Floats | None) -> None:

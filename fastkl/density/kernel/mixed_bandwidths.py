@@ -194,8 +194,7 @@ def _start(rows: Rows, inside: Floats, support: Support, kernel: str, mirrors: M
         scales = around(inside, rows.weights, mirrors, scales, rule)
     d = len(support.continuous)
     factor = (rows.total_weight * (d + 2.0) / 4.0) ** (-1.0 / (d + 4.0)) / np.sqrt(KERNELS[kernel].variance(d))
-    start: Floats = scales * factor
-    return start
+    return scales * factor
 
 
 def _most_likely(

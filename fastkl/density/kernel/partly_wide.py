@@ -90,8 +90,7 @@ class PartlyWideSums:
         there = self._points if rows is None else rows
 
         def ask(sums: Any, narrow: Floats) -> Answer:
-            answer: Answer = sums.leave_one_out(moments, None if rows is None else narrow)
-            return answer
+            return sums.leave_one_out(moments, None if rows is None else narrow)
 
         logs, slopes = self._found(there, ask, "width" if moments else None)
         return logs, slopes if moments else None

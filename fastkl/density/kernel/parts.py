@@ -58,8 +58,7 @@ class KernelParts(BaseDensity):
     @property
     def _coordinates(self) -> Floats:
         """The references in coordinates that are smoothed."""
-        coordinates: Floats = self._support.inner(self.references_)[0]
-        return coordinates
+        return self._support.inner(self.references_)[0]
 
     @property
     def _centres(self) -> Floats:

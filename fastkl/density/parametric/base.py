@@ -71,8 +71,7 @@ class FamilyDensity(FamilyDistribution, FamilyGoodness, FamilyParts, FamilySumma
                 f"family is the name {family!r}, which holds no {', '.join(held)}: give an object in its place, "
                 f"family=families.{type(resolve_family(family)).__name__}(...)."
             )
-        changed: Self = super().set_params(**params)
-        return changed
+        return super().set_params(**params)
 
     # -- scoring -----------------------------------------------------------------------------------------------------------
 

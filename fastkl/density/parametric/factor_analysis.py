@@ -158,8 +158,7 @@ class FactorAnalysisMLE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Densi
     def mean_(self) -> Floats:
         """Mean of the rows."""
         self._check_fitted()
-        mean: Floats = self.params_["mean"]
-        return mean
+        return self.params_["mean"]
 
     def get_covariance(self) -> Floats:
         """The covariance of the rows under the model.
@@ -171,8 +170,7 @@ class FactorAnalysisMLE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Densi
         """
         self._check_fitted()
         family: Any = self.family_
-        covariance: Floats = family.covariance_matrix(self.params_)
-        return covariance
+        return family.covariance_matrix(self.params_)
 
     def test_n_components(self) -> FactorTest:
         r"""Test that so many factors suffice, against any covariance matrix.
@@ -243,8 +241,7 @@ class FactorAnalysisMLE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Densi
         """Covariance of the factors given a row, the same for all rows."""
         self._check_fitted()
         family: Any = self.family_
-        covariance: Floats = family.factor_covariance(self.params_)
-        return covariance
+        return family.factor_covariance(self.params_)
 
     @property
     def _n_features_out(self) -> int:  # what scikit-learn's mixin of names asks for
