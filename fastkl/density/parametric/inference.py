@@ -104,7 +104,8 @@ class FitInference(Inference):
         position = {name: i for i, name in enumerate(self.names())}
         order = [position[name] for name in self._chart.names]
         back = np.linalg.pinv(self._chart.jacobian(self.params)) if self._chart.size else np.zeros((0, len(order)))
-        return back @ covariance[np.ix_(order, order)] @ back.T
+        inverse: Floats = back @ covariance[np.ix_(order, order)] @ back.T
+        return inverse
 
     def influence(self) -> Floats:
         position = {name: i for i, name in enumerate(self._chart.names)}
