@@ -69,8 +69,7 @@ class Bernoulli(CountFamily):
 
     def column_log_likelihood(self, statistics: Statistics, params: Params) -> Floats:
         p, ones = params["probability"], statistics["ones"]
-        total: Floats = xlogy(ones, p) + xlog1py(statistics["weight"] - ones, -p)
-        return total
+        return xlogy(ones, p) + xlog1py(statistics["weight"] - ones, -p)
 
     def statistics_gradient(self, statistics: Statistics, params: Params) -> Params:
         p, ones = params["probability"], statistics["ones"]

@@ -162,8 +162,7 @@ class Beta(UnivariateFamily):
         ratios = np.array([mean * ((a + b) / a), rest * ((a + b) / b)])
         low_phi, high_phi = log_excess(np.array([-off / a, off / b]), ratios)
         by_row = normaliser - a * low_phi - b * high_phi
-        total: Floats = weight * by_row + (1.0 - a) * low + (1.0 - b) * high
-        return total
+        return weight * by_row + (1.0 - a) * low + (1.0 - b) * high
 
     def statistics_gradient(self, statistics: Statistics, params: Params) -> Params:
         a, b = params["a"], params["b"]
@@ -194,8 +193,7 @@ class Beta(UnivariateFamily):
 
     def quantile_guess(self, p: Floats, params: Params, upper: bool) -> Floats:
         inverse = betainccinv if upper else betaincinv
-        guess: Floats = inverse(params["a"], params["b"], p)
-        return guess
+        return inverse(params["a"], params["b"], p)
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
         return generator.beta(params["a"], params["b"], size=(n_samples, len(params["a"])))

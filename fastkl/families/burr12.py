@@ -208,8 +208,7 @@ class Burr12(ByHazard, IterativeFamily):
 
     def _log_power(self, x: Floats, params: Params) -> Floats:
         """log of (x / scale)^c."""
-        power: Floats = params["c"] * log_ratio(np.maximum(x, 0.0), params["scale"])
-        return power
+        return params["c"] * log_ratio(np.maximum(x, 0.0), params["scale"])
 
     def _hazard_of_power(self, z: Floats, params: Params) -> Floats:
         """The cumulative hazard at (x / scale)^c = exp(z); for infinite d that of the Weibull distribution."""
@@ -245,8 +244,7 @@ class Burr12(ByHazard, IterativeFamily):
         limit, d = self._outer(params)
         c = params["c"]
         power = np.maximum(c - 1.0, 0.0) / np.where(limit, c, c * d + 1.0)
-        found: Floats = params["scale"] * power ** (1.0 / c)
-        return found
+        return params["scale"] * power ** (1.0 / c)
 
     def to_scipy(self, params: Params) -> dict[str, Any]:
         if np.any(np.isinf(params["d"])):

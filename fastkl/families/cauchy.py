@@ -94,10 +94,7 @@ class Cauchy(LocationScaleFamily):
         return np.where((p >= 0.0) & (p <= 1.0), z, np.nan)
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
-        value: Floats = params["loc"] + params["scale"] * generator.standard_cauchy(
-            size=(n_samples, len(params["loc"]))
-        )
-        return value
+        return params["loc"] + params["scale"] * generator.standard_cauchy(size=(n_samples, len(params["loc"])))
 
     def moments(self, params: Params) -> tuple[Floats, Floats]:
         nowhere = np.full_like(params["loc"], np.nan)

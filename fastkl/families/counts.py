@@ -92,8 +92,7 @@ def outside_counts(k: Floats, inside: NDArray[np.bool_], lower: Floats, upper: F
 def skewed_guess(p: ArrayLike, upper: bool, mean: Floats, variance: Floats, skewness: Floats) -> Floats:
     """About the quantile of a distribution with these moments (E. A. Cornish, R. A. Fisher 1938)."""
     z = np.clip(-ndtri(p) if upper else ndtri(p), -40.0, 40.0)
-    guess: Floats = mean - 0.5 + np.sqrt(variance) * (z + skewness * (z * z - 1.0) / 6.0)
-    return guess
+    return mean - 0.5 + np.sqrt(variance) * (z + skewness * (z * z - 1.0) / 6.0)
 
 
 def smallest_mode(limit: Floats) -> Floats:

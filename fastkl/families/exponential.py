@@ -58,8 +58,7 @@ class Exponential(UnivariateFamily):
         return Fit({"scale": fixed.get("scale", mean.copy())})
 
     def column_log_likelihood(self, statistics: Statistics, params: Params) -> Floats:
-        total: Floats = -statistics["weight"] * (statistics["mean"] / params["scale"] + np.log(params["scale"]))
-        return total
+        return -statistics["weight"] * (statistics["mean"] / params["scale"] + np.log(params["scale"]))
 
     def statistics_gradient(self, statistics: Statistics, params: Params) -> Params:
         scale = params["scale"]
@@ -67,8 +66,7 @@ class Exponential(UnivariateFamily):
 
     def information(self, statistics: Statistics, params: Params) -> Floats:
         scale = params["scale"]
-        information: Floats = (statistics["weight"] * (2.0 * statistics["mean"] / scale - 1.0))[:, None, None]
-        return information
+        return (statistics["weight"] * (2.0 * statistics["mean"] / scale - 1.0))[:, None, None]
 
     def log_cdf(self, x: Floats, params: Params) -> Floats:
         w = np.maximum(x, 0.0) / params["scale"]
@@ -76,8 +74,7 @@ class Exponential(UnivariateFamily):
             return log_one_minus_exp(w, np.log(w))
 
     def log_sf(self, x: Floats, params: Params) -> Floats:
-        value: Floats = -np.maximum(x, 0.0) / params["scale"]
-        return value
+        return -np.maximum(x, 0.0) / params["scale"]
 
     def quantile(self, p: Floats, params: Params) -> Floats:
         with np.errstate(divide="ignore", invalid="ignore"):

@@ -111,8 +111,7 @@ class Gamma(UnivariateFamily):
         centre = shape * params["scale"]
         phi = log_excess((mean - centre) / centre, mean / centre)
         normaliser = 0.5 * np.log(shape / (2.0 * np.pi)) - stirling_error(shape) - np.log(mean)
-        total: Floats = weight * (normaliser - shape * phi) + (1.0 - shape) * excess
-        return total
+        return weight * (normaliser - shape * phi) + (1.0 - shape) * excess
 
     def statistics_gradient(self, statistics: Statistics, params: Params) -> Params:
         shape, scale = params["shape"], params["scale"]
@@ -140,8 +139,7 @@ class Gamma(UnivariateFamily):
 
     def quantile_guess(self, p: Floats, params: Params, upper: bool) -> Floats:
         inverse = gammainccinv if upper else gammaincinv
-        guess: Floats = params["scale"] * inverse(params["shape"], p)
-        return guess
+        return params["scale"] * inverse(params["shape"], p)
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
         return generator.gamma(params["shape"], params["scale"], size=(n_samples, len(params["shape"])))

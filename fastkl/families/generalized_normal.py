@@ -330,8 +330,7 @@ class GeneralizedNormal(UnivariateFamily):
         with np.errstate(all="ignore"):
             power = np.where(low, gammainccinv(share, 2.0 * p), gammaincinv(share, 2.0 * p - 1.0))
             size = params["scale"] * power**share
-        guess: Floats = params["loc"] + np.where(low != upper, -size, size)
-        return guess
+        return params["loc"] + np.where(low != upper, -size, size)
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
         # |z|^shape is gamma of shape 1 / shape: one of shape 1 + 1 / shape times a power of a uniform number, which survives

@@ -72,8 +72,7 @@ class Geometric(CountFamily):
 
     def column_log_likelihood(self, statistics: Statistics, params: Params) -> Floats:
         p = params["probability"]
-        total: Floats = statistics["weight"] * np.log(p) + xlog1py(statistics["failures"], -p)
-        return total
+        return statistics["weight"] * np.log(p) + xlog1py(statistics["failures"], -p)
 
     def statistics_gradient(self, statistics: Statistics, params: Params) -> Params:
         p, failures = params["probability"], statistics["failures"]

@@ -73,8 +73,7 @@ class HalfNormal(UnivariateFamily):
     def information(self, statistics: Statistics, params: Params) -> Floats:
         scale = params["scale"]
         by_row = 3.0 * (statistics["root_mean_square"] / scale) ** 2 - 1.0
-        information: Floats = (statistics["weight"] * by_row)[:, None, None]
-        return information
+        return (statistics["weight"] * by_row)[:, None, None]
 
     def log_cdf(self, x: Floats, params: Params) -> Floats:
         z = np.maximum(x, 0.0) / params["scale"] * np.sqrt(0.5)

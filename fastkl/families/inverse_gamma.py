@@ -114,8 +114,7 @@ class InverseGamma(UnivariateFamily):
         centre = params["scale"] / shape
         phi = log_excess((centre - mean) / mean, centre / mean)
         normaliser = 0.5 * np.log(shape / (2.0 * np.pi)) - stirling_error(shape) - np.log(mean)
-        total: Floats = weight * (normaliser - shape * phi) - (shape + 1.0) * excess
-        return total
+        return weight * (normaliser - shape * phi) - (shape + 1.0) * excess
 
     def statistics_gradient(self, statistics: Statistics, params: Params) -> Params:
         shape, scale = params["shape"], params["scale"]

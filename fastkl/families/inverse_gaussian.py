@@ -62,8 +62,7 @@ class InverseGaussian(UnivariateFamily):
         """Mean of (x - m)^2 / (m^2 x)."""
         own = statistics["mean"]
         gap = (own - mean) / mean
-        distance: Floats = gap * (gap / own) + statistics["excess"]
-        return distance
+        return gap * (gap / own) + statistics["excess"]
 
     def solve(self, statistics: Statistics) -> Fit:
         fixed = self.fixed_columns(len(statistics["mean"]))

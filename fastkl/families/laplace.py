@@ -65,8 +65,7 @@ class Laplace(UnivariateFamily):
     def _sums(self, rows: Rows, params: Params) -> Floats:
         """Weight, sum of |x - loc| / scale and sum of sign(x - loc), by column: (3, d)."""
         constants = np.ascontiguousarray(np.stack(self.constants(params), axis=1))
-        sums: Floats = self.kernel().sums(rows.X, rows.weights, constants, self.support, rows.n_threads)[0].T
-        return sums
+        return self.kernel().sums(rows.X, rows.weights, constants, self.support, rows.n_threads)[0].T
 
     @np.errstate(over="ignore", divide="ignore")
     def fit(self, rows: AnyRows, tol: float, max_iter: int, start: Params | None = None) -> tuple[Fit, Statistics]:

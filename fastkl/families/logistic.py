@@ -59,12 +59,10 @@ class Logistic(LocationScaleFamily):
         return -softplus((x - params["loc"]) / params["scale"])
 
     def quantile(self, p: Floats, params: Params) -> Floats:
-        value: Floats = params["loc"] + params["scale"] * logit(p)
-        return value
+        return params["loc"] + params["scale"] * logit(p)
 
     def upper_quantile(self, q: Floats, params: Params) -> Floats:
-        value: Floats = params["loc"] - params["scale"] * logit(q)
-        return value
+        return params["loc"] - params["scale"] * logit(q)
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
         return generator.logistic(params["loc"], params["scale"], size=(n_samples, len(params["loc"])))

@@ -81,10 +81,7 @@ class Lognormal(UnivariateFamily):
     def column_log_likelihood(self, statistics: Statistics, params: Params) -> Floats:
         sd = params["sdlog"]
         _, squares = self._squares(statistics, params)
-        total: Floats = -0.5 * squares / sd**2 - statistics["weight"] * (
-            np.log(sd) + HALF_LOG_2PI + statistics["meanlog"]
-        )
-        return total
+        return -0.5 * squares / sd**2 - statistics["weight"] * (np.log(sd) + HALF_LOG_2PI + statistics["meanlog"])
 
     def statistics_gradient(self, statistics: Statistics, params: Params) -> Params:
         sd = params["sdlog"]

@@ -84,8 +84,7 @@ class Pareto(UnivariateFamily):
 
     def _logs(self, statistics: Statistics, scale: Floats) -> Floats:
         """Sum of log(x / scale)."""
-        total: Floats = statistics["log_excess"] + statistics["weight"] * np.log(statistics["minimum"] / scale)
-        return total
+        return statistics["log_excess"] + statistics["weight"] * np.log(statistics["minimum"] / scale)
 
     def column_log_likelihood(self, statistics: Statistics, params: Params) -> Floats:
         shape, scale = params["shape"], params["scale"]
@@ -107,8 +106,7 @@ class Pareto(UnivariateFamily):
             return log_one_minus_exp(w, np.log(w))
 
     def log_sf(self, x: Floats, params: Params) -> Floats:
-        value: Floats = -params["shape"] * log_ratio(np.maximum(x, params["scale"]), params["scale"])
-        return value
+        return -params["shape"] * log_ratio(np.maximum(x, params["scale"]), params["scale"])
 
     def quantile(self, p: Floats, params: Params) -> Floats:
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):

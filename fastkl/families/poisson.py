@@ -83,8 +83,7 @@ class Poisson(CountFamily):
 
     def column_log_likelihood(self, statistics: Statistics, params: Params) -> Floats:
         about_rate = statistics["deviance"] + statistics["weight"] * deviance(statistics["mean"], params["rate"])
-        total: Floats = -about_rate - statistics["normaliser"]
-        return total
+        return -about_rate - statistics["normaliser"]
 
     def statistics_gradient(self, statistics: Statistics, params: Params) -> Params:
         rate, weight, mean = params["rate"], statistics["weight"], statistics["mean"]
@@ -100,8 +99,7 @@ class Poisson(CountFamily):
         return self.statistics_gradient({"weight": records[:, 0], "mean": records[:, 1]}, params)
 
     def information(self, statistics: Statistics, params: Params) -> Floats:
-        information: Floats = (statistics["weight"] * statistics["mean"])[:, None, None]
-        return information
+        return (statistics["weight"] * statistics["mean"])[:, None, None]
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
         return generator.poisson(params["rate"], size=(n_samples, len(params["rate"])))

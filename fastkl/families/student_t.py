@@ -208,8 +208,7 @@ class StudentT(IterativeFamily):
         for df in HELD_DF:
             found = self._held(rows, fixed, df, tol, max_iter)
             values.append(np.where(found.converged, found.at.value, -np.inf))
-        highest: Floats = np.max(values, axis=0)
-        return highest
+        return np.max(values, axis=0)
 
     def _normal_limit(self, rows: AnyRows, fixed: Params) -> Maximum:
         """The maximum at df = inf: the moments, where loc and scale are free."""
@@ -242,8 +241,7 @@ class StudentT(IterativeFamily):
     def quantile_guess(self, p: Floats, params: Params, upper: bool) -> Floats:
         df = params["df"]
         t = np.where(np.isinf(df), ndtri(p), stdtrit(np.where(np.isinf(df), 1.0, df), p))
-        guess: Floats = params["loc"] + params["scale"] * (-t if upper else t)
-        return guess
+        return params["loc"] + params["scale"] * (-t if upper else t)
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
         df, shape = params["df"], (n_samples, len(params["df"]))

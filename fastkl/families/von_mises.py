@@ -89,8 +89,7 @@ class VonMises(UnivariateFamily):
     def _deficit(self, statistics: Statistics, loc: Floats) -> Floats:
         """Mean of 1 - cos(x - loc)."""
         own = statistics["deficit"] / statistics["weight"]
-        deficit: Floats = own + 2.0 * (1.0 - own) * np.sin(0.5 * (statistics["direction"] - turned(loc))) ** 2
-        return deficit
+        return own + 2.0 * (1.0 - own) * np.sin(0.5 * (statistics["direction"] - turned(loc))) ** 2
 
     def solve(self, statistics: Statistics, start: Params | None = None) -> Fit:
         direction = statistics["direction"]
@@ -117,8 +116,7 @@ class VonMises(UnivariateFamily):
         return self.solve(statistics, start)
 
     def regular(self, params: Params) -> NDArray[np.bool_]:
-        value: NDArray[np.bool_] = super().regular(params) & (params["concentration"] > 0.0)
-        return value
+        return super().regular(params) & (params["concentration"] > 0.0)
 
     def column_log_likelihood(self, statistics: Statistics, params: Params) -> Floats:
         kappa = params["concentration"]
@@ -127,8 +125,7 @@ class VonMises(UnivariateFamily):
 
     def _sines(self, statistics: Statistics, loc: Floats) -> Floats:
         """Sum of sin(x - loc)."""
-        total: Floats = (statistics["weight"] - statistics["deficit"]) * np.sin(statistics["direction"] - turned(loc))
-        return total
+        return (statistics["weight"] - statistics["deficit"]) * np.sin(statistics["direction"] - turned(loc))
 
     def statistics_gradient(self, statistics: Statistics, params: Params) -> Params:
         kappa, loc = params["concentration"], params["loc"]

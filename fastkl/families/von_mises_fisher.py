@@ -206,8 +206,7 @@ class VonMisesFisher(Family):
         z -= np.outer(z @ direction, direction)
         z /= np.linalg.norm(z, axis=1, keepdims=True)
         x = (1.0 - gap)[:, None] * direction + np.sqrt(gap * (2.0 - gap))[:, None] * z
-        rows: Floats = x / np.linalg.norm(x, axis=1, keepdims=True)
-        return rows
+        return x / np.linalg.norm(x, axis=1, keepdims=True)
 
     def moments(self, params: Params) -> tuple[Floats, Floats]:
         direction, k = params["direction"], float(params["concentration"])

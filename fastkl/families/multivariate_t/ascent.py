@@ -154,8 +154,7 @@ class Ascent:
         free = np.flatnonzero(self.free)
         values, vectors = eigh(information[np.ix_(free, free)])
         size = np.maximum(np.abs(values), 1e-12 * np.max(np.abs(values), initial=1e-300))
-        inverse: Floats = (vectors / size) @ vectors.T
-        return inverse
+        return (vectors / size) @ vectors.T
 
     def rebased(self, at: Point) -> tuple[Point, Floats]:
         """Coordinates from this point on: the point in them, and the inverse information there, from one pass."""

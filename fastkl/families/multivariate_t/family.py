@@ -177,8 +177,7 @@ class MultivariateT(Family):
         z = generator.standard_normal((n_samples, d)) @ np.linalg.cholesky(params["scale"]).T
         if np.isfinite(df):
             z /= np.sqrt(generator.gamma(0.5 * df, 2.0 / df, size=(n_samples, 1)))
-        rows: Floats = params["loc"] + z
-        return rows
+        return params["loc"] + z
 
     def conditional(
         self, params: Params, kept: Sequence[int], given: Sequence[int], values: Floats

@@ -119,8 +119,7 @@ def _df_curvature(s: Floats, k: float, d: int) -> Floats:
     share = s / (df * (df + s))
     # in ratios, since squares of squared distances overflow
     slope = 0.5 * (s / (df + s)) * ((df * (df + s) - (df + d) * (2.0 * df + s)) / (df + s)) / df**2
-    curvature: Floats = -(constant + 0.5 * share + slope)
-    return curvature
+    return -(constant + 0.5 * share + slope)
 
 
 def _pair_matrix(first: Floats, i: Indices, j: Indices) -> Floats:

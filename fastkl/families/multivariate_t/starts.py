@@ -47,8 +47,7 @@ def _robust_scatter(rows: Rows, centre: Floats, distance: Floats) -> Floats:
     z /= largest
     z /= np.hypot(1.0 / largest, np.linalg.norm(z, axis=1, keepdims=True))
     weighted = z if rows.weights is None else z * rows.weights[:, None]
-    scatter: Floats = z.T @ weighted
-    return scatter
+    return z.T @ weighted
 
 
 def starts(rows: Rows, centre: Floats, distance: Floats, mean: Floats, covariance: Floats) -> list[Start]:

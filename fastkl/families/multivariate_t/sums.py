@@ -58,8 +58,7 @@ class StudentSums:
         """Weighted scatter about a point."""
         weight, mean, scatter = self.moments
         shift = mean - point
-        about: Floats = scatter + weight * np.outer(shift, shift)
-        return about
+        return scatter + weight * np.outer(shift, shift)
 
     def gradient(self, weight: float, loc: Floats, scale: Floats) -> tuple[Floats, Floats]:
         """Derivatives of the log-likelihood by loc and by scale."""

@@ -101,8 +101,7 @@ def _prior_of(prior: PriorLike | None, group: str) -> PriorLike | None:
     if prior is None:
         return None
     assert isinstance(prior, ProductPrior)
-    found: PriorLike | None = prior.of(group)
-    return found
+    return prior.of(group)
 
 
 def _with_priors(family: Product, fits: list[Fit], total: float | None) -> Fit:

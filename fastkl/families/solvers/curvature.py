@@ -34,8 +34,7 @@ def derivative(function: Callable[[Floats], ArrayLike], u: Floats) -> Floats:
 def _differenced(values: Sequence[ArrayLike]) -> Floats:
     """The derivative from the values at the four steps."""
     ahead, behind, far_ahead, far_behind = (np.asarray(value) for value in values)
-    difference: Floats = (8.0 * (ahead - behind) - (far_ahead - far_behind)) / (12.0 * STEP)
-    return difference
+    return (8.0 * (ahead - behind) - (far_ahead - far_behind)) / (12.0 * STEP)
 
 
 def jacobian(functions: Callable[[list[Floats]], list[Floats]], u: Floats, columns: int | None = None) -> Floats:
@@ -69,8 +68,7 @@ def hessian(
     if chart.size == 0:
         return np.zeros((1, 0, 0))
     second = jacobian(pulled, chart.to(params), columns)
-    symmetric: Floats = 0.5 * (second + second.swapaxes(1, 2))
-    return symmetric
+    return 0.5 * (second + second.swapaxes(1, 2))
 
 
 def row_scores(family: Family, rows: Rows, params: Params, chart: Chart) -> Iterator[tuple[Floats, Floats]]:

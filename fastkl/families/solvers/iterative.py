@@ -365,8 +365,7 @@ def n_rows(rows: Rows) -> int:
 
 def weighted_sum(values: Floats, weights: Floats | None) -> Floats:
     """Sum over the rows of every column, (d,)."""
-    total: Floats = np.sum(values, axis=0) if weights is None else weights @ values
-    return total
+    return np.sum(values, axis=0) if weights is None else weights @ values
 
 
 def weighted_moments(rows: Rows, transform: np.ufunc | None = None) -> tuple[Floats, Floats]:
@@ -384,8 +383,7 @@ def weighted_moments(rows: Rows, transform: np.ufunc | None = None) -> tuple[Flo
 def log_mean_exp(values: Floats, weights: Floats | None) -> Floats:
     """Logarithm of the mean of exp(values) over the rows, (d,), whatever their size."""
     largest = np.max(values, axis=0)
-    mean: Floats = np.log(np.average(np.exp(values - largest), axis=0, weights=weights)) + largest
-    return mean
+    return np.log(np.average(np.exp(values - largest), axis=0, weights=weights)) + largest
 
 
 def in_words(names: Sequence[str]) -> str:

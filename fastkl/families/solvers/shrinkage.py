@@ -86,5 +86,4 @@ def coefficient(shrinkage: Any, covariance: Floats, weight: float, fourth: float
 def shrunk(covariance: Floats, amount: float) -> Floats:
     """(1 - s) S + s mu I."""
     d = len(covariance)
-    total: Floats = (1.0 - amount) * covariance + amount * np.trace(covariance) / d * np.eye(d)
-    return total
+    return (1.0 - amount) * covariance + amount * np.trace(covariance) / d * np.eye(d)

@@ -50,8 +50,7 @@ class Elementwise:
         return self.unit * self.scale.slope(np.asarray(value, dtype=np.float64)[self.mask])
 
     def pull(self, value: Any, gradient: Any) -> Floats:
-        chosen: Floats = np.asarray(gradient, dtype=np.float64)[..., self.mask] * self._slope(value)
-        return chosen
+        return np.asarray(gradient, dtype=np.float64)[..., self.mask] * self._slope(value)
 
     def jacobian(self, value: Any) -> Floats:
         return np.diag(self._slope(value))
