@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from fastkl._core.text_tables import html_table, table_lines
 from fastkl._core.warned import warnings_kept
+from fastkl.divergence.directions import other_way_round, upright
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.functions import kl_divergence
 from fastkl.divergence.interval_picture import interval_pictures
@@ -378,16 +378,6 @@ class _Comparison:
         if kind == LABEL:
             return label_test(P, Q, self.n_permutations, rng)
         return permutation_test(P, Q, n_permutations=self.n_permutations, random_state=rng, n_jobs=self.n_jobs).p_value
-
-
-def upright(reason: str) -> str:
-    """A sentence of an estimate, with P and Q as the table calls them."""
-    return re.sub(r"\b[pq]\b", lambda found: found.group().upper(), reason)
-
-
-def other_way_round(reason: str) -> str:
-    """A sentence about the divergence of P from Q, as one about that of Q from P."""
-    return re.sub(r"\b[PQ]\b", lambda found: "Q" if found.group() == "P" else "P", reason)
 
 
 def _said_already(reason: str, known: list[str]) -> bool:

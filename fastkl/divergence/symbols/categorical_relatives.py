@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 from scipy.special import digamma
 
 from fastkl.divergence.arguments import FloatArray
+from fastkl.divergence.directions import other_way_round
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.symbols.categorical import frequency, unseen_mass
 from fastkl.divergence.symbols.categorical_entropy import unseen_tail
@@ -221,7 +222,7 @@ def categorical_jeffreys(
     pair = read_pair(p, q, counts, sample_weight_p, sample_weight_q)
     value = float(forward) + float(backward)
     error = jeffreys_error(pair) if np.isfinite(value) else float("nan")
-    back = [_other_way_round(reason) for reason in backward.diagnostics["reasons"]]
+    back = [other_way_round(reason) for reason in backward.diagnostics["reasons"]]
     reasons = list(dict.fromkeys([*forward.diagnostics["reasons"], *back]))
     diagnostics = {
         "forward": float(forward),
@@ -246,11 +247,3 @@ def jeffreys_error(pair: CountPair) -> float:
         variance += float(one @ (influence - one @ influence) ** 2) / size
     least = 2.0 * (len(a) - 1.0) * (1.0 / pair.n + 1.0 / pair.m) ** 2
     return float(np.sqrt(max(variance, least)))
-
-
-def _other_way_round(reason: str) -> str:
-    """A sentence about the divergence of P from Q, as one about that of Q from P."""
-    swapped = {"P": "Q", "Q": "P"}
-    return " ".join(
-        swapped.get(word.rstrip("."), word.rstrip(".")) + word[len(word.rstrip(".")) :] for word in reason.split(" ")
-    )

@@ -1,0 +1,38 @@
+"""Doubts about one direction of a divergence, as they are said of the other."""
+
+import pandas as pd
+import pytest
+
+from fastkl import categorical_jeffreys, compare_tables
+from fastkl.divergence.directions import other_way_round, upright
+
+
+@pytest.mark.parametrize(
+    ("sentence", "turned"),
+    [
+        ("P has 2 symbols without a count in Q.", "Q has 2 symbols without a count in P."),
+        ("rows of P, those of Q: KL(P || Q)", "rows of Q, those of P: KL(Q || P)"),
+        (
+            "P lacks 'Q', \"it's P\" and 'a P b'; it can't have Q",
+            "Q lacks 'Q', \"it's P\" and 'a P b'; it can't have P",
+        ),
+    ],
+)
+def test_labels_in_quotes_stay(sentence, turned):
+    assert other_way_round(sentence) == turned
+    assert other_way_round(turned) == sentence
+
+
+def test_upright():
+    assert upright("log p/q, where p has 'p' and 'q'") == "log P/Q, where P has 'p' and 'q'"
+
+
+def test_labels_named_as_the_samples_are():
+    p, q = pd.DataFrame({"x": ["p", "Q", "a"] * 20}), pd.DataFrame({"x": ["q", "a"] * 30})
+    (line,) = compare_tables(p, q, test=False).columns
+    notes = " ".join(line.notes)
+    assert "P has 2 symbols without a count in Q ('p', 'Q')" in notes
+    assert "Q has 1 symbol without a count in P ('q')" in notes
+    reasons = " ".join(categorical_jeffreys(p["x"], q["x"]).reasons)
+    assert "P has 2 symbols without a count in Q ('p', 'Q')" in reasons
+    assert "Q has 1 symbol without a count in P ('q')" in reasons
