@@ -33,7 +33,7 @@ __all__ = ["TableComparison", "TableLine", "compare_tables"]
 # The test takes at most so many rows of either table, drawn at random: exact all the same, and its time does not grow further.
 TESTED_ROWS = 5_000
 # Words of doubts about the two samples alike, which are said of one direction.
-_ABOUT_BOTH = ("share rows", "rounded", "are biased beyond about")
+_ABOUT_BOTH = ("share rows", "sees the rounding", "are biased beyond about")
 _NUMBERS = ("kl", "kl_reverse", "jensen_shannon", "psi")
 
 
