@@ -121,6 +121,13 @@ def test_sklearn_is_unknown_below(path):
             assert not any(alias.name.split(".")[0] == "sklearn" for alias in node.names)
 
 
+def test_warnings_are_given_in_one_place():
+    """``_core.warned.warn`` finds the line of the caller, and lets a caller inside keep what it says."""
+    assert [str(path.relative_to(ROOT)) for path in MODULES if "warnings" in imported_names(path)] == [
+        "_core/warned.py"
+    ]
+
+
 SOURCES = [path for ending in ("py", "pyx", "pxd", "h") for path in ROOT.rglob(f"*.{ending}")]
 
 
