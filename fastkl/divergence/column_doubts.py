@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastkl.divergence.arguments import Sample
+from fastkl.divergence.estimate import OfBoth
 from fastkl.divergence.neighbors import Pair, SamplePair
 
+ROUNDING = "rounding"  # the subject of such a doubt
 # A column is rounded in one sample if at least this part of its values is repeated, and in the other at most that part.
 _REPEATED, _SINGLE = 0.5, 0.02
 _LOOKED_AT = 2000
@@ -37,10 +39,11 @@ def column_reasons(pair: Pair, radius: float) -> list[str]:
         for j in np.flatnonzero(repeated & (different[exact] >= (1.0 - _SINGLE) * len(both[exact]))):
             values = both[rounded][:, j]
             if _is_grid_beside(values, both[exact][:, j]) and radius < _STEPS * _step(values):
-                reasons.append(
+                said = (
                     f"Column {j}: the values of {names[0]} are repeated and those of {names[1]} are not, so {names[0]} seems to "
                     f"be rounded and {names[1]} is not: at small distances the estimate sees the rounding. Round both alike."
                 )
+                reasons.append(OfBoth(said, ROUNDING))
     return reasons
 
 

@@ -18,7 +18,7 @@ from fastkl._core.warned import warn
 from fastkl.divergence.arguments import FloatArray, Sample, Totals
 from fastkl.divergence.column_doubts import column_reasons
 from fastkl.divergence.edges import edge_reasons
-from fastkl.divergence.estimate import is_below_zero
+from fastkl.divergence.estimate import OfBoth, is_below_zero
 from fastkl.divergence.models.ratio_tails import HEAVY_TAIL, tail_index
 from fastkl.divergence.neighbors import Neighbors, Pair, SamplePair, Slab
 from fastkl.exceptions import SharedRowsWarning
@@ -167,8 +167,11 @@ def many_columns(sample: Totals) -> list[str]:
     if d < MANY_COLUMNS:
         return []
     return [
-        f"{d} columns: nearest-neighbour estimates are biased beyond about {MANY_COLUMNS} columns, where {n} rows do not fill "
-        f"the space."
+        OfBoth(
+            f"{d} columns: nearest-neighbour estimates are biased beyond about {MANY_COLUMNS} columns, where {n} rows do not "
+            "fill the space.",
+            "many columns",
+        )
     ]
 
 
@@ -250,8 +253,11 @@ def shared_rows_reasons(pair: Pair, shared: int) -> list[str]:
     if not shared:
         return []
     return [
-        f"{shared} of {pair.p.n_rows} rows of p are also rows of q, or nearly so, although values hardly repeat within a sample: "
-        f"the samples seem to share rows, and the estimate has no meaning then."
+        OfBoth(
+            f"{shared} of {pair.p.n_rows} rows of p are also rows of q, or nearly so, although values hardly repeat within a "
+            "sample: the samples seem to share rows, and the estimate has no meaning then.",
+            "shared rows",
+        )
     ]
 
 

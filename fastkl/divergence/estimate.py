@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from math import log
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -178,6 +178,30 @@ class Estimate(float):
         return type(self), (
             self.value, self.standard_error, self.n_samples, self.method, dict(self.diagnostics),
         )  # fmt: skip
+
+
+class OfBoth(str):
+    """A reason that is about two samples alike: said of one direction of a divergence, it need not be said of the other.
+
+    Parameters
+    ----------
+    sentence : str
+        The reason.
+    subject : str
+        What it is about, by which such a reason is known again.
+    """
+
+    subject: str
+
+    def __new__(cls, sentence: str, subject: str = "") -> OfBoth:
+        self = super().__new__(cls, sentence)
+        self.subject = subject
+        return self
+
+
+def subjects_of(reasons: Iterable[str]) -> set[str]:
+    """What those of the reasons are about that are about two samples alike."""
+    return {reason.subject for reason in reasons if isinstance(reason, OfBoth)}
 
 
 def is_below_zero(value: float, error: float) -> bool:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from fastkl._core.text_tables import html_table, table_lines
 from fastkl._core.warned import warnings_kept
 from fastkl.divergence.directions import other_way_round, upright
-from fastkl.divergence.estimate import Estimate
+from fastkl.divergence.estimate import Estimate, subjects_of
 from fastkl.divergence.functions import kl_divergence
 from fastkl.divergence.interval_picture import interval_pictures
 from fastkl.divergence.options import as_random_state, one_seed
@@ -32,8 +32,6 @@ __all__ = ["TableComparison", "TableLine", "compare_tables"]
 
 # The test takes at most so many rows of either table, drawn at random: exact all the same, and its time does not grow further.
 TESTED_ROWS = 5_000
-# Words of doubts about the two samples alike, which are said of one direction.
-_ABOUT_BOTH = ("share rows", "sees the rounding", "are biased beyond about")
 _NUMBERS = ("kl", "kl_reverse", "jensen_shannon", "psi")
 
 
@@ -356,7 +354,7 @@ class _Comparison:
         said = [f"KL(P || Q): {reason}" for reason in known]
         for reason in backward.reasons:
             turned = other_way_round(upright(reason))
-            if turned not in known and not _said_already(reason, known):
+            if turned not in known and not subjects_of([reason]) & subjects_of(forward.reasons):
                 said.append(f"KL(Q || P): {turned}")
         # of shared rows the diagnostics say it too
         said += [str(warning) for warning in caught if not isinstance(warning, SharedRowsWarning)]
@@ -378,8 +376,3 @@ class _Comparison:
         if kind == LABEL:
             return label_test(P, Q, self.n_permutations, rng)
         return permutation_test(P, Q, n_permutations=self.n_permutations, random_state=rng, n_jobs=self.n_jobs).p_value
-
-
-def _said_already(reason: str, known: list[str]) -> bool:
-    """Whether a doubt is about the two samples alike, and among those of the other direction."""
-    return any(words in reason and any(words in other for other in known) for words in _ABOUT_BOTH)

@@ -1,10 +1,15 @@
 """Doubts about one direction of a divergence, as they are said of the other."""
 
+import copy
+import pickle
+
+import numpy as np
 import pandas as pd
 import pytest
 
 from fastkl import categorical_jeffreys, compare_tables
 from fastkl.divergence.directions import other_way_round, upright
+from fastkl.divergence.estimate import subjects_of
 
 
 @pytest.mark.parametrize(
@@ -36,3 +41,13 @@ def test_labels_named_as_the_samples_are():
     reasons = " ".join(categorical_jeffreys(p["x"], q["x"]).reasons)
     assert "P has 2 symbols without a count in Q ('p', 'Q')" in reasons
     assert "Q has 1 symbol without a count in P ('q')" in reasons
+
+
+def test_doubts_about_both_samples_are_known_by_their_subject():
+    rows = np.random.default_rng(0).normal(size=(300, 2))
+    (line,) = compare_tables(rows, np.vstack([rows[:200], rows[200:] + 3.0]), test=False).joint
+    assert "shared rows" in subjects_of(line.kl.reasons) & subjects_of(line.kl_reverse.reasons)
+    assert sum("share rows" in note for note in line.notes) == 1
+    for again in (pickle.loads(pickle.dumps(line.kl)), copy.deepcopy(line.kl)):
+        assert again.reasons == line.kl.reasons
+        assert subjects_of(again.reasons) == subjects_of(line.kl.reasons)

@@ -39,9 +39,10 @@ from fastkl.divergence.assisted.ratio_routes import Mixtures, Route, by_mixtures
 from fastkl.divergence.assisted.regression_route import RegressionRoute
 from fastkl.divergence.assisted.two_samples import TwoSamples, rows_at_random
 from fastkl.divergence.atoms import lacking_in_columns
+from fastkl.divergence.column_doubts import ROUNDING
 from fastkl.divergence.diagnostics import few_effective_rows, near_copies, negative_reasons, shared_rows_reasons
 from fastkl.divergence.edges import edge_reasons
-from fastkl.divergence.estimate import Estimate
+from fastkl.divergence.estimate import Estimate, subjects_of
 from fastkl.divergence.neighbors import SamplePair
 from fastkl.divergence.options import Options
 from fastkl.divergence.samples import divergence_neighbors
@@ -320,7 +321,7 @@ def _doubts(samples: TwoSamples, chosen: Route, regression: Route, values: dict[
     """Reasons not to trust the estimate: the routes disagree, all or those that count, and why."""
     beyond_judge = _beyond_judge(values, chosen.name == "mixtures")
     pair, plain = samples.pair, samples.plain
-    reasons = [reason for reason in plain.diagnostics["reasons"] if "rounded" in reason]
+    reasons = [reason for reason in plain.diagnostics["reasons"] if ROUNDING in subjects_of([reason])]
     # Edges in the columns as they are: the neighbour estimate, which has looked too, may be in scores, where an edge is none.
     reasons += edge_reasons(pair) + few_effective_rows(pair.p, pair.q) + apart_reasons(samples.learnt_in("scaled"))
     neighbors = plain.standard_error
