@@ -71,9 +71,10 @@ class LackingAtoms:
         absent = known[nearest] != values
         n, m = int(counts.sum()), int(rows.sum())
         no_others = (m - len(known) <= _REPEATED * m) | (rows.max() / m <= _OTHERS * counts / n)
-        return absent & (
+        found: NDArray[np.bool_] = absent & (
             ((counts >= self._expected) & (rows[nearest] >= self._nearest)) | (beside_others(counts) & no_others)
         )
+        return found
 
     def reasons(self, p: Totals) -> list[str]:
         """Why the divergence is infinite; nothing where it is not."""

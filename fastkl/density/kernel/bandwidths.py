@@ -256,30 +256,33 @@ def unspoilt(
     They have where ``widths`` of the ``columns`` of numbers are those of rounding, or every row of these has a twin. Then equal
     points are left out together; where that does not help, Silverman's rule is taken ``where`` the caller says, None.
     """
-    columns = range(points.shape[1]) if columns is None else columns
+    numbers = slice(None) if columns is None else columns
     found, reason = None, TWINS
-    if np.unique(points[:, columns], axis=0, return_counts=True)[1].min() == 1:
+    if np.unique(points[:, numbers], axis=0, return_counts=True)[1].min() == 1:
         found = search(points, rows.weights)
-        reason = collapse(widths(found), points[:, columns], rows, columns)
+        reason = collapse(widths(found), points[:, numbers], rows, columns)
     values, weights = distinct(points, rows.weights)
     if reason and 1 < len(values) < len(points):
         warn(f"{reason} Equal rows are left out together instead. {WAY_OUT}", RepeatedValuesWarning)
         found = search(values, weights)
-        reason = collapse(widths(found), values[:, columns], rows, columns)
+        reason = collapse(widths(found), values[:, numbers], rows, columns)
     if reason:
         warn(f"{reason} Silverman's rule is taken instead{where}. {WAY_OUT}", RepeatedValuesWarning)
         return None
     return found
 
 
-def collapse(bandwidth: Floats, points: Floats, rows: Rows, columns: Sequence[int]) -> str:
-    """What is wrong with a bandwidth far below the least difference of values that are repeated; empty if nothing is."""
+def collapse(bandwidth: Floats, points: Floats, rows: Rows, columns: Sequence[int] | None = None) -> str:
+    """What is wrong with a bandwidth far below the least difference of values that are repeated; empty if nothing is.
+
+    ``columns`` are the numbers of those of the points, where they are not all columns of the rows.
+    """
     for j, width in enumerate(np.broadcast_to(bandwidth, points.shape[1])):
         values = np.unique(points[:, j])
         gap = float(np.diff(values).min(initial=np.inf))
         if width < 0.1 * gap and len(values) < len(points):
             return (
-                f"{rows.column(columns[j]).capitalize()} has {len(values)} different values in {len(points)} rows, and its "
+                f"{rows.column(j if columns is None else columns[j]).capitalize()} has {len(values)} different values in {len(points)} rows, and its "
                 f"bandwidth of maximum leave-one-out likelihood, {width:.3g}, lies far below their least difference, {gap:.3g}: "
                 "it would show the rounding of the values, not their distribution."
             )
