@@ -281,8 +281,9 @@ def collapse(bandwidth: Floats, points: Floats, rows: Rows, columns: Sequence[in
         values = np.unique(points[:, j])
         gap = float(np.diff(values).min(initial=np.inf))
         if width < 0.1 * gap and len(values) < len(points):
+            number = j if columns is None else columns[j]
             return (
-                f"{rows.column(j if columns is None else columns[j]).capitalize()} has {len(values)} different values in {len(points)} rows, and its "
+                f"{rows.column(number).capitalize()} has {len(values)} different values in {len(points)} rows, and its "
                 f"bandwidth of maximum leave-one-out likelihood, {width:.3g}, lies far below their least difference, {gap:.3g}: "
                 "it would show the rounding of the values, not their distribution."
             )
