@@ -51,3 +51,14 @@ def test_doubts_about_both_samples_are_known_by_their_subject():
     for again in (pickle.loads(pickle.dumps(line.kl)), copy.deepcopy(line.kl)):
         assert again.reasons == line.kl.reasons
         assert subjects_of(again.reasons) == subjects_of(line.kl.reasons)
+
+
+def test_both_directions_say_why_they_are_infinite():
+    """A value that P lacks and one that Q lacks: of the joint line only the first was named."""
+    other = np.random.default_rng(0).normal(size=320)
+    p = np.column_stack([np.repeat([0.0, 1.0, 2.0, 3.0], [100, 60, 60, 100]), other])
+    q = np.column_stack([np.repeat([1.0, 2.0, 3.0, 4.0], [100, 60, 60, 100]), other[::-1]])
+    (line,) = compare_tables(p, q, test=False).joint
+    assert line.kl == line.kl_reverse == np.inf
+    assert "of P have the value 0, which Q never has" in line.notes[0]
+    assert "of Q have the value 4, which P never has" in line.notes[1]
