@@ -15,8 +15,8 @@ FK_INLINE double fk_corrected_mean_body(const double *x, const double *w, ptrdif
     return mean + left / *weight;
 }
 
-/* The mean of values of one sign in a single pass, right to a rounding or two: nothing cancels, and each of the many parts that the
- * sum is taken in sees few additions. It overflows where the sum does, above 1e304. */
+/* The mean of values of one sign in a single pass, right to a rounding or two: nothing cancels, and each of the many parts
+ * that the sum is taken in sees few additions. It overflows where the sum does, above 1e304. */
 FK_INLINE double fk_plain_mean_body(const double *x, ptrdiff_t n) { return fk_sum_about(x, n, 0.0) / (double)n; }
 
 /* into[0] is the weight, into[1..means] are means. */

@@ -174,7 +174,7 @@ class UnivariateFamily(Family):
         raise NotImplementedError
 
     def statistics_log_likelihood(self, statistics: Statistics, params: Params) -> float:
-        return float(np.sum(self.column_log_likelihood(statistics, params)))
+        return float(self.column_log_likelihood(statistics, params).sum())
 
     def column_log_likelihood(self, statistics: Statistics, params: Params) -> Floats:
         """Total log-likelihood per column, (d,)."""
