@@ -40,10 +40,11 @@ FK_INLINE double fk_sum_log_part(const double *FK_RESTRICT x, ptrdiff_t n, doubl
 /* Sum of log(factor x_i) over n <= FK_BLOCK values, factor x_i <= FK_BLOCK; if *irregular is not 0 there are products
  * too small for it, or not finite, and it is wrong. */
 FK_INLINE double fk_sum_log(const double *FK_RESTRICT x, ptrdiff_t n, double factor, ptrdiff_t *irregular) {
-    const ptrdiff_t first = n < FK_SUM_LOG_ROWS ? n : FK_SUM_LOG_ROWS;
+    double sum = 0.0;
     *irregular = 0;
-    double sum = fk_sum_log_part(x, first, factor, irregular);
-    return n > first ? sum + fk_sum_log_part(x + first, n - first, factor, irregular) : sum;
+    for (ptrdiff_t i = 0; i < n; i += FK_SUM_LOG_ROWS)
+        sum += fk_sum_log_part(x + i, n - i < FK_SUM_LOG_ROWS ? n - i : FK_SUM_LOG_ROWS, factor, irregular);
+    return sum;
 }
 
 /* Weighted sum of log(x_i) of a block: by products about `size` where there are many values without weights, each at most

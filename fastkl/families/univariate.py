@@ -135,7 +135,7 @@ class UnivariateFamily(Family):
 
     def _ends(self, params: Params) -> dict[float, Floats]:
         """Ends that the support leaves out, and at which some column has a limit."""
-        return {end: limits for end, limits in self.at_open_ends(params).items() if np.any(limits > -np.inf)}
+        return {end: limits for end, limits in self.at_open_ends(params).items() if (limits > -np.inf).any()}
 
     def value_log_density(self, rows: Rows, params: Params) -> Floats:
         """Log-density of every value, (n, d): the terms of ``log_density``, which is a sum over columns."""
