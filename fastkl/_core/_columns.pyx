@@ -121,7 +121,7 @@ cdef class ColumnKernel:
         cdef double[:, :, :, ::1] partial = np.zeros((wave, components, d, length))
         # rows of a block by component, and in the line behind those of all blocks before
         cdef Py_ssize_t[:, ::1] present = np.zeros((wave + 1, components), dtype=np.intp)
-        cdef Py_ssize_t[:, :, ::1] outside = np.full((wave, n_tiles, 2), -1, dtype=np.intp)
+        cdef Py_ssize_t[:, :, ::1] outside = np.empty((wave, n_tiles, 2), dtype=np.intp)
         n_threads = threads_for(n_blocks * n_tiles * components, n_threads)
         cdef double[:, ::1] buffer = np.empty((n_threads, BUFFER))
 

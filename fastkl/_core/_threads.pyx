@@ -55,7 +55,8 @@ cdef int effective_threads(object n_jobs) except -1:
     if not FK_HAS_OPENMP or forked:
         return 1
     if n_jobs is None:
-        return 1 if get_active_backend()[0].nesting_level else available
+        # asking joblib takes longer than the sums of a few rows
+        return 1 if available == 1 or get_active_backend()[0].nesting_level else available
     if n_jobs < 0:
         return available + 1 + <int>max(n_jobs, -available)
     return <int>min(n_jobs, 1024)

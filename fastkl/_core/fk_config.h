@@ -3,6 +3,7 @@
  * FK_CLONES   compiles a function once per instruction set; the loader picks the widest the processor has. It needs GNU
  *             indirect functions, hence x86-64 glibc only; elsewhere the macro is empty and the plain function is used.
  *             Such a function must keep its loops in its own body or in FK_INLINE functions.
+ * FK_CLONES_256 the same without 512-bit registers, for loops that they make slower (distances in few columns, by up to a fifth).
  * FK_INLINE   for functions called from a cloned loop: they must be inlined to be compiled for the clone's registers.
  * FK_PREFETCH a hint that the cache line will soon be read; addresses that don't exist do no harm.
  * FK_SIMD     licence to reorder one named reduction, given loop by loop (never -ffast-math).
@@ -18,9 +19,11 @@
 
 #if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 12
 #define FK_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#define FK_CLONES_256 __attribute__((target_clones("arch=x86-64-v3", "default")))
 #define FK_HAS_CLONES 1
 #else
 #define FK_CLONES
+#define FK_CLONES_256
 #define FK_HAS_CLONES 0
 #endif
 

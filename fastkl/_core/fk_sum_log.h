@@ -9,6 +9,7 @@
 
 #include "fk_math.h"
 
+#define FK_SUM_LOG_MANY 512  /* values from which multiplying mantissas pays */
 #define FK_SUM_LOG_ROWS 2048 /* values whose products of four may be multiplied in one row */
 #define FK_SUM_LOG_LEAST 123 /* biased exponent of 2^-900, below which a product of four may have lost digits on the way */
 
@@ -39,10 +40,25 @@ FK_INLINE double fk_sum_log_part(const double *FK_RESTRICT x, ptrdiff_t n, doubl
 /* Sum of log(factor x_i) over n <= FK_BLOCK values, factor x_i <= FK_BLOCK; if *irregular is not 0 there are products
  * too small for it, or not finite, and it is wrong. */
 FK_INLINE double fk_sum_log(const double *FK_RESTRICT x, ptrdiff_t n, double factor, ptrdiff_t *irregular) {
-    const ptrdiff_t first = n < FK_SUM_LOG_ROWS ? n : FK_SUM_LOG_ROWS;
+    double sum = 0.0;
     *irregular = 0;
-    double sum = fk_sum_log_part(x, first, factor, irregular);
-    return n > first ? sum + fk_sum_log_part(x + first, n - first, factor, irregular) : sum;
+    for (ptrdiff_t i = 0; i < n; i += FK_SUM_LOG_ROWS)
+        sum += fk_sum_log_part(x + i, n - i < FK_SUM_LOG_ROWS ? n - i : FK_SUM_LOG_ROWS, factor, irregular);
+    return sum;
+}
+
+/* Weighted sum of log(x_i) of a block: by products about `size` where there are many values without weights, each at most
+ * FK_BLOCK times the size, and one by one otherwise. */
+FK_INLINE double fk_sum_log_about(const double *FK_RESTRICT x, const double *FK_RESTRICT w, ptrdiff_t n, double size) {
+    double logs = 0.0;
+    if (!w && n >= FK_SUM_LOG_MANY) {
+        ptrdiff_t irregular;
+        logs = fk_sum_log(x, n, 1.0 / size, &irregular);
+        if (!irregular) return logs + (double)n * fk_log(size);
+        logs = 0.0;
+    }
+    FK_SIMD_SUM(logs) for (ptrdiff_t i = 0; i < n; i++) logs += (w ? w[i] : 1.0) * fk_log(x[i]);
+    return logs;
 }
 
 #endif

@@ -114,10 +114,14 @@ class Rows:
         """Columns of a row."""
         return int(self.X.shape[1])
 
-    @cached_property
+    @property
     def total_weight(self) -> float:
         """Sum of the weights: the number of rows without weights."""
-        return float(len(self.X)) if self.weights is None else float(np.sum(self.weights))
+        return float(len(self.X)) if self.weights is None else self._sum_of_weights
+
+    @cached_property
+    def _sum_of_weights(self) -> float:
+        return float(np.sum(np.asarray(self.weights)))
 
     def column(self, column: int) -> str:
         """The column in words."""

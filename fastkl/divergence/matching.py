@@ -98,6 +98,8 @@ def match_labels(p: Any, q: Any, absent: float | None, names: tuple[str, str]) -
     So it is where no symbol is in both. Rows of two tables are matched by their index where both have the same one in
     different order.
     """
+    if type(p) is np.ndarray and type(q) is np.ndarray:
+        return p, q
     first, second = _labels(p, names[0]), _labels(q, names[1])
     p, q = by_position(p), by_position(q)
     if _is_frame(p) and _is_frame(q) and same_in_other_order(p.index, q.index):

@@ -42,21 +42,29 @@ FK_INLINE double beta_plain_excess(const double *x, ptrdiff_t n, double mean) {
     return !irregular && sum >= 0.01 * (double)n ? sum : NAN;
 }
 
+/* The record of rows without weights where both excesses are so large, and whether they are: as in gamma.h they then need no
+ * corrected means. */
+FK_INLINE int beta_plain_statistics(const double *const *sides, ptrdiff_t n, double *record) {
+    record[BETA_WEIGHT] = (double)n;
+    for (int k = 0; k < 2; k++) {
+        record[BETA_MEAN + k] = fk_plain_mean_body(sides[k], n);
+        record[BETA_LOW_EXCESS + k] = beta_plain_excess(sides[k], n, record[BETA_MEAN + k]);
+        if (isnan(record[BETA_LOW_EXCESS + k])) return 0;
+    }
+    return 1;
+}
+
 FK_INLINE void beta_statistics_body(const double *x, const double *w, ptrdiff_t n, double *record) {
-    double y[FK_BLOCK], weight;
+    double y[FK_BLOCK];
+    const double *sides[2] = {x, y}; /* and their means are side by side in the record, as their excesses are */
     y[0] = 1.0 - x[0];
     FK_SIMD for (ptrdiff_t i = 0; i < n; i++) y[i] = 1.0 - x[i];
-    const double mean = fk_corrected_mean_body(x, w, n, &weight), complement = fk_corrected_mean_body(y, w, n, &weight);
-    const int below = mean <= complement;
-    const double *near = below ? x : y, centre = below ? mean : complement;
-    double low = w ? NAN : beta_plain_excess(x, n, mean), high = w ? NAN : beta_plain_excess(y, n, complement);
-    if (isnan(low)) low = beta_excess(x, w, n, mean, near, centre, below ? 1.0 : -1.0, weight);
-    if (isnan(high)) high = beta_excess(y, w, n, complement, near, centre, below ? -1.0 : 1.0, weight);
-    record[BETA_WEIGHT] = weight;
-    record[BETA_MEAN] = mean;
-    record[BETA_COMPLEMENT] = complement;
-    record[BETA_LOW_EXCESS] = low;
-    record[BETA_HIGH_EXCESS] = high;
+    if (!w && beta_plain_statistics(sides, n, record)) return;
+    for (int k = 0; k < 2; k++) record[BETA_MEAN + k] = fk_corrected_mean_body(sides[k], w, n, &record[BETA_WEIGHT]);
+    const int near = record[BETA_MEAN] <= record[BETA_COMPLEMENT] ? 0 : 1;
+    for (int k = 0; k < 2; k++)
+        record[BETA_LOW_EXCESS + k] = beta_excess(sides[k], w, n, record[BETA_MEAN + k], sides[near], record[BETA_MEAN + near],
+                                                  k == near ? 1.0 : -1.0, record[BETA_WEIGHT]);
 }
 
 static FK_CLONES void beta_statistics(const double *x, const double *w, ptrdiff_t n, double *record) {

@@ -9,6 +9,7 @@ may be no such member, and the divergence is infinite.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import TypeVar
 
 import numpy as np
@@ -88,8 +89,8 @@ def _known(
     *more: float,
 ) -> float | None:
     """What the formula of the pair gives; None where there is none, or it is out of its depth."""
-    for p_kind in _kinds(p_family):
-        for q_kind in _kinds(q_family):
+    for p_kind in _kinds(type(p_family)):  # type: ignore[arg-type]  # a class can be hashed, whatever its objects can
+        for q_kind in _kinds(type(q_family)):  # type: ignore[arg-type]
             if (p_kind, q_kind) in registered:
                 with np.errstate(all="ignore"):
                     value = registered[p_kind, q_kind](p_family, p_params, q_family, q_params, *more)
@@ -97,9 +98,9 @@ def _known(
     return None
 
 
-def _kinds(family: Family) -> list[type[Family]]:
+@cache
+def _kinds(own: type[Family]) -> list[type[Family]]:
     """The class of a family, and those that it is derived from and shares its parameters with."""
-    own = type(family)
     return [
         kind for kind in own.__mro__ if issubclass(kind, Family) and getattr(kind, "parameters", None) is own.parameters
     ]

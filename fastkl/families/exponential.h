@@ -8,7 +8,10 @@
 enum { EXPONENTIAL_INVERSE_SCALE, EXPONENTIAL_NORMALISER, EXPONENTIAL_CONSTANTS };
 
 static FK_CLONES void exponential_statistics(const double *x, const double *w, ptrdiff_t n, double *record) {
-    record[1] = w ? fk_corrected_mean_body(x, w, n, record) : fk_corrected_mean_body(x, NULL, n, record);
+    double mean = w ? NAN : fk_plain_mean_body(x, n);
+    record[0] = (double)n;
+    record[1] = mean;
+    if (!(mean < INFINITY)) record[1] = w ? fk_corrected_mean_body(x, w, n, record) : fk_corrected_mean_body(x, NULL, n, record);
 }
 
 static void exponential_merge(double *into, const double *from) { fk_merge_means(into, from, 1); }

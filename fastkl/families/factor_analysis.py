@@ -14,7 +14,8 @@ from fastkl._core.iterations import read_as
 from fastkl._core.rows import Rows
 from fastkl.exceptions import DegenerateDataError, first_sentence
 from fastkl.families.base import Family, Fit
-from fastkl.families.multivariate_normal import MultivariateNormal, covariance_of_sums
+from fastkl.families.matrices import covariance_of_sums
+from fastkl.families.multivariate_normal import MultivariateNormal
 from fastkl.families.solvers.coordinates import Chart, chart_at
 from fastkl.families.solvers.curvature import derivative, hessian
 from fastkl.families.solvers.uniquenesses import diagonal_factors, isotropic_factors

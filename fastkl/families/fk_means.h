@@ -15,6 +15,10 @@ FK_INLINE double fk_corrected_mean_body(const double *x, const double *w, ptrdif
     return mean + left / *weight;
 }
 
+/* The mean of values of one sign in a single pass, right to a rounding or two: nothing cancels, and each of the many parts
+ * that the sum is taken in sees few additions. It overflows where the sum does, above 1e304. */
+FK_INLINE double fk_plain_mean_body(const double *x, ptrdiff_t n) { return fk_sum_about(x, n, 0.0) / (double)n; }
+
 /* into[0] is the weight, into[1..means] are means. */
 static inline void fk_merge_means(double *into, const double *from, int means) {
     double weight = into[0] + from[0], share = from[0] / weight;

@@ -19,7 +19,6 @@ enum { GAMMA_WEIGHT, GAMMA_MEAN, GAMMA_LOG_EXCESS, GAMMA_STATISTICS };
 enum { GAMMA_SHAPE, GAMMA_MEAN_HIGH, GAMMA_MEAN_LOW, GAMMA_INVERSE_MEAN, GAMMA_LOG_MEAN, GAMMA_NORMALISER, GAMMA_CONSTANTS };
 
 #define GAMMA_TINY 0x1p-500 /* below it x is scaled up, so that x / mean keeps its digits */
-#define GAMMA_MANY 512       /* rows from which multiplying mantissas pays */
 #define GAMMA_WIDE 1e-3      /* mean excess (shape 500) from which a plain sum of logarithms keeps 13 digits of it */
 
 /* log(x / mean), and phi at u = x / mean - 1 */
@@ -45,15 +44,17 @@ FK_INLINE void gamma_statistics_body(const double *x, const double *w, ptrdiff_t
 }
 
 static FK_CLONES void gamma_statistics(const double *x, const double *w, ptrdiff_t n, double *record) {
-    if (w || n < GAMMA_MANY) {
+    if (w || n < FK_SUM_LOG_MANY) {
         if (w) gamma_statistics_body(x, w, n, record);
         else gamma_statistics_body(x, NULL, n, record);
         return;
     }
-    /* Without weights the excess is minus the sum of the log ratios, unless it is so small that phi has to be summed. */
+    /* Without weights the excess is minus the sum of the log ratios, unless it is so small that phi has to be summed. A mean that
+     * is off by a rounding changes so large an excess by as little; only phi needs the corrected one. */
     ptrdiff_t irregular;
-    double mean = fk_corrected_mean_body(x, NULL, n, &record[GAMMA_WEIGHT]);
+    double mean = fk_plain_mean_body(x, n);
     double excess = -fk_sum_log(x, n, 1.0 / mean, &irregular);
+    record[GAMMA_WEIGHT] = (double)n;
     record[GAMMA_MEAN] = mean;
     record[GAMMA_LOG_EXCESS] = excess;
     if (!(excess > GAMMA_WIDE * (double)n) || irregular) gamma_statistics_body(x, NULL, n, record);

@@ -7,19 +7,19 @@
 #include "fk_column.h"
 #include "fk_log_ratio.h"
 #include "fk_means.h"
+#include "fk_sum_log.h"
 
 enum { IG_WEIGHT, IG_MEAN, IG_LOG, IG_EXCESS, IG_STATISTICS };
 enum { IG_MEAN_PARAMETER, IG_INVERSE_MEAN, IG_HALF_SHAPE, IG_NORMALISER, IG_CONSTANTS };
 
 FK_INLINE void inverse_gaussian_statistics_body(const double *x, const double *w, ptrdiff_t n, double *record) {
-    double mean = fk_corrected_mean_body(x, w, n, record), inverse = 1.0 / mean, logs = 0.0, excess = 0.0;
-    FK_SIMD_SUM(logs, excess) for (ptrdiff_t i = 0; i < n; i++) {
+    double mean = fk_corrected_mean_body(x, w, n, record), inverse = 1.0 / mean, excess = 0.0;
+    FK_SIMD_SUM(excess) for (ptrdiff_t i = 0; i < n; i++) {
         double wi = w ? w[i] : 1.0, u = (x[i] - mean) * inverse;
-        logs += wi * fk_log(x[i]);
         excess += wi * (u * u / x[i]);
     }
     record[IG_MEAN] = mean;
-    record[IG_LOG] = logs / record[IG_WEIGHT];
+    record[IG_LOG] = fk_sum_log_about(x, w, n, mean) / record[IG_WEIGHT];
     record[IG_EXCESS] = excess / record[IG_WEIGHT];
 }
 

@@ -5,11 +5,16 @@ Both go by the correlation form, so that neither depends on the units of paramet
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 from scipy.linalg import lapack
 
 from fastkl._core.array_types import Floats
+from fastkl.exceptions import DegenerateDataError
 
+EPSILON = float(np.finfo(np.float64).eps)
 SINGULAR = 1e-13  # eigenvalue of an information in correlation form that is all rounding
 
 
@@ -31,6 +36,36 @@ def inverses(information: Floats) -> Floats:
     return np.where(good[:, None, None], found, np.nan)
 
 
+def cholesky_solve(lower: NDArray[Any], right: NDArray[Any]) -> Floats:
+    """A^-1 times vectors or matrices, given the Cholesky factor of A; scipy's checks take longer than small matrices do."""
+    solved: Floats = lapack.dpotrs(lower, right, lower=True)[0]
+    return solved
+
+
+def triangular_solve(lower: NDArray[Any], right: NDArray[Any]) -> Floats:
+    """The same of the factor itself."""
+    solved: Floats = lapack.dtrtrs(lower, right, lower=True)[0]
+    return solved
+
+
+def log_determinant(lower: Floats) -> float:
+    """That of the covariance with this Cholesky factor."""
+    return 2.0 * float(np.log(lower.diagonal()).sum())
+
+
+def covariance_of_sums(scatter: Floats, weight: float) -> Floats:
+    """The scatter over the weight; DegenerateDataError where that is beyond the largest number, as for very small weights."""
+    with np.errstate(over="ignore"):
+        covariance: Floats = scatter / weight
+    if not np.isfinite(covariance).all():
+        column = int(np.flatnonzero(~np.isfinite(np.atleast_2d(covariance)).all(axis=0))[0])
+        raise DegenerateDataError(
+            f"The variance of column {column} is beyond the largest number. Rescale the column, for instance to unit size.",
+            column,
+        )
+    return covariance
+
+
 def dependence(what: str, dependent: int, n_rows: float, d: int, n_samples: float) -> str:
     """The sentence that a covariance is singular, and why: too few rows, or a column that others determine in all of them."""
     cause = (
@@ -48,5 +83,5 @@ def dependent_column(correlation: Floats) -> int | None:
     factor, status = lapack.dpotrf(np.array(correlation, order="F"), lower=True, clean=True)
     if status > 0:
         return int(status) - 1
-    tiny = np.flatnonzero(np.diag(factor) ** 2 <= 10.0 * d * np.finfo(np.float64).eps)
-    return int(tiny[0]) if len(tiny) else None
+    tiny = factor.diagonal() ** 2 <= 10.0 * d * EPSILON
+    return int(tiny.argmax()) if tiny.any() else None

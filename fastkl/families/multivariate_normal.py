@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.linalg import cho_solve, eigh, solve_triangular
+from scipy.linalg import cho_solve, eigh
 
 from fastkl._core._linalg import component_moments, merge_moments, moments, whitened_squares
 from fastkl._core.array_types import Floats, Params, Statistics
@@ -17,7 +17,14 @@ from fastkl.exceptions import DegenerateDataError
 from fastkl.families import incomplete
 from fastkl.families.base import Family, Fit
 from fastkl.families.closed_form import register_kl, register_renyi, renyi_by_mean
-from fastkl.families.matrices import dependence, dependent_column
+from fastkl.families.matrices import (
+    cholesky_solve,
+    covariance_of_sums,
+    dependence,
+    dependent_column,
+    log_determinant,
+    triangular_solve,
+)
 from fastkl.families.normal import Normal
 from fastkl.families.normal_vector import NormalVector
 from fastkl.families.solvers.shrinkage import (
@@ -31,19 +38,6 @@ from fastkl.families.solvers.shrinkage import (
 from fastkl.families.spaces import PositiveDefinite, Real, Space
 
 COVARIANCE_TYPES = ("full", "diag", "spherical")
-
-
-def covariance_of_sums(scatter: Floats, weight: float) -> Floats:
-    """The scatter over the weight; DegenerateDataError where that is beyond the largest number, as for very small weights."""
-    with np.errstate(over="ignore"):
-        covariance: Floats = scatter / weight
-    if not np.isfinite(covariance).all():
-        column = int(np.flatnonzero(~np.isfinite(np.atleast_2d(covariance)).all(axis=0))[0])
-        raise DegenerateDataError(
-            f"The variance of column {column} is beyond the largest number. Rescale the column, for instance to unit size.",
-            column,
-        )
-    return covariance
 
 
 class MultivariateNormal(NormalVector):
@@ -226,15 +220,16 @@ class MultivariateNormal(NormalVector):
     def _scatter_about(self, statistics: Statistics, point: Floats) -> Floats:
         """Scatter about a point: a matrix, or its diagonal."""
         shift = statistics["mean"] - point
-        product = np.outer(shift, shift) if self.covariance_type == "full" else shift**2
-        scatter: Floats = statistics["scatter"] + statistics["weight"] * product
+        with np.errstate(over="ignore"):  # as the log-densities of such rows do
+            product = shift[:, None] * shift if self.covariance_type == "full" else shift**2
+            scatter: Floats = statistics["scatter"] + statistics["weight"] * product
         return scatter
 
     def _check_positive(self, covariance: Any, statistics: Statistics) -> None:
         """DegenerateDataError if the covariance is singular, judged on its correlation matrix, so that scales do not matter."""
         d = len(statistics["mean"])
-        variances = np.diag(covariance) if self.covariance_type == "full" else np.atleast_1d(covariance)
-        if np.any(variances <= 0.0):
+        variances = covariance.diagonal() if self.covariance_type == "full" else np.atleast_1d(covariance)
+        if (variances <= 0.0).any():
             column = int(np.flatnonzero(variances <= 0.0)[0])
             which = "All columns are" if self.covariance_type == "spherical" else f"Column {column} is"
             raise DegenerateDataError(
@@ -246,7 +241,7 @@ class MultivariateNormal(NormalVector):
         if self.covariance_type != "full":
             return
         root = np.sqrt(variances)
-        dependent = dependent_column(covariance / np.outer(root, root))
+        dependent = dependent_column(covariance / (root[:, None] * root))
         if dependent is None and self.mean is None and self.shrinkage is None and statistics["n_rows"] <= d:
             dependent = int(statistics["n_rows"]) - 1  # rounding alone has made the last pivots positive
         if dependent is not None:
@@ -263,10 +258,12 @@ class MultivariateNormal(NormalVector):
         scatter, covariance = self._scatter_about(statistics, params["mean"]), params["covariance"]
         if self.covariance_type == "full":
             lower = np.linalg.cholesky(covariance)
-            trace = np.trace(cho_solve((lower, True), scatter))
+            trace, logs = cholesky_solve(lower, scatter).trace(), log_determinant(lower)
         else:
-            trace = np.sum(scatter / covariance)
-        return float(-0.5 * trace - weight * (d * HALF_LOG_2PI + 0.5 * self._log_determinant(params, d)))
+            trace, logs = np.sum(scatter / covariance), self._log_determinant(params, d)
+        if not trace < np.inf:  # a scatter about a point so far away overflows, and may leave no number
+            return -np.inf
+        return float(-0.5 * trace - weight * (d * HALF_LOG_2PI + 0.5 * logs))
 
     def statistics_gradient(self, statistics: Statistics, params: Params) -> Params:
         weight, mean, covariance = statistics["weight"], params["mean"], params["covariance"]
@@ -285,9 +282,9 @@ class MultivariateNormal(NormalVector):
         if rows.incomplete:
             return incomplete.log_density(rows, *self.moments(params))
         d = len(params["mean"])
-        constant = -d * HALF_LOG_2PI - 0.5 * self._log_determinant(params, d)
         if self.covariance_type == "full":
             lower = np.linalg.cholesky(params["covariance"])
+            constant = -d * HALF_LOG_2PI - 0.5 * log_determinant(lower)
             return whitened_squares(rows.X, params["mean"], lower, rows.n_threads, -0.5, constant)
         scale = np.broadcast_to(np.sqrt(params["covariance"]), (d,))
         return Normal().log_density(rows, {"loc": params["mean"], "scale": scale})
@@ -295,7 +292,7 @@ class MultivariateNormal(NormalVector):
     def _log_determinant(self, params: Params, d: int) -> float:
         covariance = params["covariance"]
         if self.covariance_type == "full":
-            return float(2.0 * np.sum(np.log(np.diag(np.linalg.cholesky(covariance)))))
+            return log_determinant(np.linalg.cholesky(covariance))
         return float(np.sum(np.log(np.broadcast_to(covariance, (d,)))))
 
     # -- parameters --------------------------------------------------------------------------------------------------------
@@ -382,14 +379,14 @@ def full_covariance(family: Family, params: Params) -> tuple[Floats, Floats]:
 def multivariate_normal_kl(p_family: Family, p: Params, q_family: Family, q: Params) -> float:
     """Sum of (v - 1 - log v) / 2 over the eigenvalues v of S_q^-1 S_p, plus half the squared shift: no term is negative."""
     (p_mean, p_covariance), (q_mean, q_covariance) = full_covariance(p_family, p), full_covariance(q_family, q)
+    q_lower = np.linalg.cholesky(q_covariance)
     if np.array_equal(p_covariance, q_covariance):
         excess = 0.0
     else:
-        q_lower, p_lower = np.linalg.cholesky(q_covariance), np.linalg.cholesky(p_covariance)
-        ratio = solve_triangular(q_lower, p_lower, lower=True)
+        ratio = triangular_solve(q_lower, np.linalg.cholesky(p_covariance))
         values = np.linalg.svd(ratio, compute_uv=False) ** 2
-        excess = float(np.sum(np.maximum((values - 1.0) - np.log(values), 0.0)))
-    shift = solve_triangular(np.linalg.cholesky(q_covariance), p_mean - q_mean, lower=True)
+        excess = float(np.maximum((values - 1.0) - np.log(values), 0.0).sum())
+    shift = triangular_solve(q_lower, p_mean - q_mean)
     return 0.5 * (excess + float(shift @ shift))
 
 

@@ -151,7 +151,7 @@ def normal_kl(_p: Normal, p: Params, _q: Normal, q: Params) -> float:
     usual = (root > 1e-100) & np.isfinite(change)
     excess = log_excess(np.where(usual, change, 0.0), np.where(usual, root, 1.0) ** 2)
     excess = np.where(usual, excess, change - 2.0 * (np.log(s) - np.log(t)))
-    return float(np.sum(0.5 * (excess + square)))
+    return 0.5 * float((excess + square).sum())
 
 
 @register_renyi(Normal, Normal)

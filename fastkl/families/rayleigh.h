@@ -6,14 +6,13 @@
 #include "fk_column.h"
 #include "fk_log_ratio.h"
 #include "fk_means.h"
+#include "fk_sum_log.h"
 
 enum { RAYLEIGH_SCALE, RAYLEIGH_INVERSE_SCALE, RAYLEIGH_NORMALISER, RAYLEIGH_CONSTANTS };
 
 FK_INLINE void rayleigh_statistics_body(const double *x, const double *w, ptrdiff_t n, double *record) {
-    double logs = 0.0;
     record[1] = fk_root_mean_square_body(x, w, n, record);
-    FK_SIMD_SUM(logs) for (ptrdiff_t i = 0; i < n; i++) logs += (w ? w[i] : 1.0) * fk_log(x[i]);
-    record[2] = logs / record[0];
+    record[2] = fk_sum_log_about(x, w, n, record[1]) / record[0];
 }
 
 static FK_CLONES void rayleigh_statistics(const double *x, const double *w, ptrdiff_t n, double *record) {

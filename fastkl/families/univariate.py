@@ -135,7 +135,7 @@ class UnivariateFamily(Family):
 
     def _ends(self, params: Params) -> dict[float, Floats]:
         """Ends that the support leaves out, and at which some column has a limit."""
-        return {end: limits for end, limits in self.at_open_ends(params).items() if np.any(limits > -np.inf)}
+        return {end: limits for end, limits in self.at_open_ends(params).items() if (limits > -np.inf).any()}
 
     def value_log_density(self, rows: Rows, params: Params) -> Floats:
         """Log-density of every value, (n, d): the terms of ``log_density``, which is a sum over columns."""
@@ -174,7 +174,7 @@ class UnivariateFamily(Family):
         raise NotImplementedError
 
     def statistics_log_likelihood(self, statistics: Statistics, params: Params) -> float:
-        return float(np.sum(self.column_log_likelihood(statistics, params)))
+        return float(self.column_log_likelihood(statistics, params).sum())
 
     def column_log_likelihood(self, statistics: Statistics, params: Params) -> Floats:
         """Total log-likelihood per column, (d,)."""

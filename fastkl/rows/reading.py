@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastkl._core.alignment import aligned
 from fastkl.exceptions import ColumnTypeError, SourceError
 from fastkl.rows.columns import Names, named
 from fastkl.rows.missing import is_missing, missing
@@ -62,6 +63,8 @@ def look(data: Any, name: str) -> Any:
     TypeError
         If they are a dict, a set or an iterator.
     """
+    if _is_plain(data):
+        return aligned(data)  # kernels read them at addresses that suit their type
     refuse_unread(data, name)
     refuse_containers(data, name)
     data = as_table(data)
@@ -71,13 +74,17 @@ def look(data: Any, name: str) -> Any:
         data = _array_of(data, name)
     elif not hasattr(data, "dtype") and not is_table(data) and hasattr(data, "__array__"):
         data = np.asarray(data)
-    if type(data) is np.ndarray and data.dtype.kind in "fiub":
-        # numbers of NumPy: what the rest looks for is not in it; kernels read them at addresses that suit their type
-        return data if data.flags.aligned else data.copy()
+    if _is_plain(data):
+        return aligned(data)  # kernels read them at addresses that suit their type
     refuse_masked(data, name)
     for column, dtype, values in _columns(data):
         refuse_dates_and_nested(column, dtype, values, name)
     return data
+
+
+def _is_plain(data: Any) -> bool:
+    """Whether these are numbers of NumPy, in which there is nothing that a look could find."""
+    return type(data) is np.ndarray and data.dtype.kind in "fiub"
 
 
 def refuse_containers(data: Any, name: str) -> None:

@@ -251,19 +251,19 @@ FK_INLINE int fk_count_range(const fk_count_job *job, const int32_t *positions, 
     return 0;
 }
 
-#define FK_COUNT(NAME, D, PRESELECT, SCALE, WEIGHTED)                                                                      \
-    FK_CLONES static int NAME(const fk_count_job *job, const int32_t *positions, ptrdiff_t start, ptrdiff_t end) {         \
+#define FK_COUNT(CLONES, NAME, D, PRESELECT, SCALE, WEIGHTED)                                                              \
+    CLONES static int NAME(const fk_count_job *job, const int32_t *positions, ptrdiff_t start, ptrdiff_t end) {            \
         return fk_count_range(job, positions, start, end, D, PRESELECT, SCALE, WEIGHTED);                                  \
     }
 
-FK_COUNT(fk_count_2, 2, 0, 1.0, 0)
-FK_COUNT(fk_count_3, 3, 0, 1.0, 0)
-FK_COUNT(fk_count_4, 4, 0, 1.0, 0)
-FK_COUNT(fk_count_5, 5, 0, 1.0, 0)
-FK_COUNT(fk_count_direct_any, job->tree->d, 0, job->scale, 0)
-FK_COUNT(fk_count_preselected_any, job->tree->d, 1, 1.0, 0)
-FK_COUNT(fk_weigh_direct_any, job->tree->d, 0, job->scale, 1)
-FK_COUNT(fk_weigh_preselected_any, job->tree->d, 1, 1.0, 1)
+FK_COUNT(FK_CLONES_256, fk_count_2, 2, 0, 1.0, 0)
+FK_COUNT(FK_CLONES_256, fk_count_3, 3, 0, 1.0, 0)
+FK_COUNT(FK_CLONES_256, fk_count_4, 4, 0, 1.0, 0)
+FK_COUNT(FK_CLONES_256, fk_count_5, 5, 0, 1.0, 0)
+FK_COUNT(FK_CLONES_256, fk_count_direct_any, job->tree->d, 0, job->scale, 0)
+FK_COUNT(FK_CLONES, fk_count_preselected_any, job->tree->d, 1, 1.0, 0)
+FK_COUNT(FK_CLONES, fk_weigh_direct_any, job->tree->d, 0, job->scale, 1)
+FK_COUNT(FK_CLONES, fk_weigh_preselected_any, job->tree->d, 1, 1.0, 1)
 
 /* 0, or 1 when memory is short. Counts have loops of their own for a few columns; sums of weights, which are rarer, have not. */
 static int fk_count(const fk_count_job *job, const int32_t *positions, ptrdiff_t start, ptrdiff_t end) {

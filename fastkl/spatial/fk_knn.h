@@ -294,21 +294,21 @@ FK_INLINE int fk_knn_range(const fk_knn_job *job, const int32_t *positions, ptrd
     return 0;
 }
 
-#define FK_KNN(NAME, D, PRESELECT, SCALE, TOGETHER)                                                                        \
-    FK_CLONES static int NAME(const fk_knn_job *job, const int32_t *positions, ptrdiff_t start, ptrdiff_t end) {           \
+#define FK_KNN(CLONES, NAME, D, PRESELECT, SCALE, TOGETHER)                                                                \
+    CLONES static int NAME(const fk_knn_job *job, const int32_t *positions, ptrdiff_t start, ptrdiff_t end) {              \
         return fk_knn_range(job, positions, start, end, D, PRESELECT, SCALE, TOGETHER);                                    \
     }
 
-FK_KNN(fk_knn_2, 2, 0, 1.0, 1)
-FK_KNN(fk_knn_3, 3, 0, 1.0, 1)
-FK_KNN(fk_knn_4, 4, 0, 1.0, 1)
-FK_KNN(fk_knn_5, 5, 0, 1.0, 1)
-FK_KNN(fk_knn_6, 6, 0, 1.0, 1)
-FK_KNN(fk_knn_8, 8, 1, 1.0, 1)
-FK_KNN(fk_knn_10, 10, 1, 1.0, 1)
-FK_KNN(fk_knn_direct_any, job->tree->d, 0, job->scale, 1)
-FK_KNN(fk_knn_preselected_any, job->tree->d, 1, 1.0, 1)
-FK_KNN(fk_knn_together, job->tree->d, 1, 1.0, FK_TOGETHER)
+FK_KNN(FK_CLONES_256, fk_knn_2, 2, 0, 1.0, 1)
+FK_KNN(FK_CLONES_256, fk_knn_3, 3, 0, 1.0, 1)
+FK_KNN(FK_CLONES_256, fk_knn_4, 4, 0, 1.0, 1)
+FK_KNN(FK_CLONES, fk_knn_5, 5, 0, 1.0, 1)
+FK_KNN(FK_CLONES, fk_knn_6, 6, 0, 1.0, 1)
+FK_KNN(FK_CLONES, fk_knn_8, 8, 1, 1.0, 1)
+FK_KNN(FK_CLONES, fk_knn_10, 10, 1, 1.0, 1)
+FK_KNN(FK_CLONES_256, fk_knn_direct_any, job->tree->d, 0, job->scale, 1)
+FK_KNN(FK_CLONES, fk_knn_preselected_any, job->tree->d, 1, 1.0, 1)
+FK_KNN(FK_CLONES, fk_knn_together, job->tree->d, 1, 1.0, FK_TOGETHER)
 
 /* 0, or 1 when memory is short. */
 static int fk_knn(const fk_knn_job *job, const int32_t *positions, ptrdiff_t start, ptrdiff_t end) {

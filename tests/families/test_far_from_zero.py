@@ -48,3 +48,14 @@ def test_a_parameter_whose_steps_are_lost_is_held():
     assert found.converged.all()
     assert found.n_iter <= 12
     assert abs(found.params["loc"][0] - 1e12) <= np.spacing(1e12)
+
+
+@pytest.mark.parametrize("covariance", [[[1.0, 0.5], [0.5, 1.0]], [1.0, 2.0]])
+@pytest.mark.filterwarnings("error")
+def test_rows_so_far_away_that_their_squares_overflow_have_no_likelihood(covariance):
+    """As by the row: the sum of log-densities that are -inf, and not an error or NaN of the sums behind it."""
+    kind = {"covariance_type": "full" if np.ndim(covariance) == 2 else "diag"}
+    model = DensityMLE.from_parameters("multivariate_normal", mean=[1e200, 1e200], covariance=covariance, **kind)
+    X = np.array([[0.0, 0.0], [1.0, 2.0]])
+    assert model.score_samples(X).tolist() == [-np.inf, -np.inf]
+    assert model.score(X) == -np.inf

@@ -1,7 +1,7 @@
 """Kernels that take a shorter way where it is safe: both sides of every switch against 40-digit arithmetic.
 
 Blocks have 4096 rows; sums of logarithms go by fours in pieces of 2048; the weibull sums change at shape 16 and where
-exp(z) overflows, the beta and gamma statistics where the excess of log(mean) over the mean log is small.
+exp(z) overflows, the beta and gamma statistics where the excess of log(mean) over the mean log is small, or sums overflow.
 """
 
 import mpmath as mp
@@ -60,7 +60,40 @@ def test_products_that_leave_the_range_of_numbers(low):
     x[x < 1e-20] = low
     np.testing.assert_allclose(statistics("beta", x)["low_excess"], log_excess(x, exact_mean(x)), rtol=1e-13)
     logs = [mp.log(mp.mpf(float(v))) for v in x]
-    np.testing.assert_allclose(statistics("lognormal", x)["meanlog"], float(mp.fsum(logs) / len(x)), rtol=1e-14)
+    for name, statistic in (("lognormal", "meanlog"), ("rayleigh", "mean_log"), ("inverse_gaussian", "mean_log")):
+        if low >= 1e-240 or name != "inverse_gaussian":  # which sums 1 / x
+            np.testing.assert_allclose(statistics(name, x)[statistic], float(mp.fsum(logs) / len(x)), rtol=1e-14)
+
+
+@pytest.mark.parametrize("n", LENGTHS)
+@pytest.mark.parametrize("name", ["rayleigh", "inverse_gaussian"])
+def test_mean_logarithms_by_products_are_those_of_the_values(name, n):
+    """Many values without weights go by products about their size; few, and weighted ones, one by one."""
+    x = 3e-7 * (np.random.default_rng(n).gamma(2.0, size=n) + 1e-3)
+    expected = float(mp.fsum(mp.log(mp.mpf(float(v))) for v in x) / n)
+    for weights in (None, np.ones(n)):
+        np.testing.assert_allclose(statistics(name, x, weights)["mean_log"], expected, rtol=2e-15)
+
+
+@pytest.mark.parametrize("first", [1e-9, 1.0, 1e3, 1e9])
+@pytest.mark.parametrize("name", ["exponential", "gamma"])
+def test_means_whatever_the_first_value_is(name, first):
+    """A mean about a first value that is far out would lose the digits by which it is far."""
+    x = np.random.default_rng(5).gamma(2.0, size=4096)
+    x[0] = first
+    found, mean = statistics(name, x), exact_mean(x)
+    np.testing.assert_allclose(found["mean"], float(mean), rtol=1.5e-15)
+    if name == "gamma":
+        np.testing.assert_allclose(found["log_excess"], log_excess(x, mean), rtol=1e-13)
+
+
+@pytest.mark.parametrize("name", ["exponential", "gamma"])
+def test_means_whose_sums_would_overflow(name):
+    x = 1e308 * np.random.default_rng(6).uniform(1.0, 1.0001, size=5000)
+    found, mean = statistics(name, x), exact_mean(x)
+    np.testing.assert_allclose(found["mean"], float(mean), rtol=1.5e-15)
+    if name == "gamma":
+        np.testing.assert_allclose(found["log_excess"], log_excess(x, mean), rtol=1e-12)
 
 
 def test_a_lognormal_block_with_a_subnormal_number():

@@ -1,5 +1,6 @@
 """The skew-normal distribution: searches by scipy, its half-normal limits, and the normal one, where it is stationary."""
 
+import mpmath as mp
 import numpy as np
 import pytest
 import scipy.stats as stats
@@ -95,3 +96,48 @@ def test_the_space_of_slants():
     np.testing.assert_array_equal(space.inside(np.array([-np.inf, 3.0]), 0.01), [-100.0, 3.0])
     with pytest.raises(ValueError, match="shape has to be a number, or infinite"):
         space.check(np.array([np.nan]), "shape")
+
+
+@pytest.mark.parametrize("shape", [-40.0, -1.5, 0.0, 0.7, 4.0, 40.0])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_sums_against_derivatives_at_forty_digits(shape, weighted):
+    """Value, gradient and Hessian by the coordinates, of rows on both sides and so far out that the tail is a series."""
+    rows, loc, scale, n = [-3.0, -0.4, 0.2, 0.9, 6.0], 0.2, 1.3, 1001
+    unit = 1.0 + abs(shape)
+
+    def log_density(x, s, u, v):
+        width = scale * mp.exp(v)
+        z = (x - (mp.mpf(loc) + scale * u)) / width
+        return mp.log(2 * mp.npdf(z) * mp.ncdf((shape + unit * s) * z) / width)
+
+    orders = [
+        (0, 0, 0),
+        (1, 0, 0),
+        (0, 1, 0),
+        (0, 0, 1),
+        (2, 0, 0),
+        (1, 1, 0),
+        (1, 0, 1),
+        (0, 2, 0),
+        (0, 1, 1),
+        (0, 0, 2),
+    ]
+    with mp.workdps(40):
+        terms = [
+            [
+                float(
+                    mp.diff(lambda *at, x=x: log_density(x, *at), (0, 0, 0), order)
+                    if any(order)
+                    else log_density(x, 0, 0, 0)
+                )
+                for x in map(mp.mpf, rows)
+            ]
+            for order in orders
+        ]
+    X = np.resize(rows, n)
+    weights = np.resize([1.0, 2.0, 0.5], n) if weighted else None
+    family = families.SkewNormal()
+    constants = family._constants({"shape": np.array([shape]), "loc": np.array([loc]), "scale": np.array([scale])})
+    sums, _, _ = family.kernel().sums(X[:, None], weights, constants, family.support, 1)
+    expected = [np.sum(np.resize(term, n) * (1.0 if weights is None else weights)) for term in terms]
+    np.testing.assert_allclose(sums[0], expected, rtol=1e-11, atol=1e-11 * n)

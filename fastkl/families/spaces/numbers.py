@@ -30,7 +30,7 @@ class Numbers(Space):
 
     def check(self, value: Any, label: str) -> None:
         bad = self.outside(np.asarray(value))
-        if np.any(bad):
+        if bad.any():
             raise ValueError(f"{label} has to {self.wanted()}, not {np.asarray(value)[bad].ravel()[0]}.")
 
     def shaped(self, value: ArrayLike, d: int, label: str) -> Any:
