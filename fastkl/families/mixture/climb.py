@@ -38,6 +38,8 @@ class Climb:
         Responsibilities summed over the rows.
     trace : list of float
         The objective at every place that was reached.
+    proper : bool or None
+        Whether no component sits on a few rows and narrows without end; None while nobody has asked.
     """
 
     params: Params
@@ -51,6 +53,7 @@ class Climb:
     collapsed: CollapsedError | None = None
     sums: Floats = field(default_factory=lambda: np.empty(0))
     trace: list[float] = field(default_factory=list)
+    proper: bool | None = None
 
     def follow(self, ahead: Climb) -> None:
         """Go on to where another ascent has led from here, unless rounding is all that it gained."""
@@ -58,4 +61,4 @@ class Climb:
         if ahead.objective >= self.objective:
             self.trace += [height for height in ahead.trace if height >= self.objective]
             self.params, self.sums = ahead.params, ahead.sums
-            self.log_likelihood, self.objective = ahead.log_likelihood, ahead.objective
+            self.log_likelihood, self.objective, self.proper = ahead.log_likelihood, ahead.objective, None

@@ -66,6 +66,16 @@ def test_iris_with_the_default_prior_from_every_seed():
     assert min(heights[:3]) >= max(heights) - ENOUGH
 
 
+@pytest.mark.parametrize("seed", [0, 2, 4])
+def test_single_rows_are_found(seed):
+    # a component may have one or two rows far out, to which no split leads and no ball of rows
+    k, labels = 4, np.repeat([0, 1, 1], 50)
+    labels[[105, 107, 118, 122, 125, 129, 130]], labels[[117, 131]] = 2, 3
+    fit = MixtureMLE(k, prior="default", random_state=seed, standard_errors=False).fit(IRIS)
+    own = [log_prior(part["mean"], part["covariance"], k) for part in fit.component_params_]
+    assert fit.log_likelihood_ + sum(own) >= plain_em(labels, k, 300) - ENOUGH
+
+
 KINDS = [families.Normal(), *[families.MultivariateNormal(kind) for kind in ("full", "diag", "spherical")]]
 
 

@@ -7,7 +7,7 @@ import pytest
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal, multivariate_t, norm
 from scipy.stats import t as student_t
-from sklearn.datasets import load_wine
+from sklearn.datasets import load_breast_cancer, load_wine
 
 from fastkl import MixtureMLE, families
 from fastkl._core.rows import Rows
@@ -81,6 +81,35 @@ def test_two_components_from_every_seed():
     for seed in range(3):
         fit = MixtureMLE(2, random_state=seed, standard_errors=False).fit(X)
         assert fit.log_likelihood_ >= highest - ENOUGH
+
+
+def tied_em(Z, labels, k):
+    """The log-likelihood that plain EM of normal components with one covariance reaches from a partition."""
+    shares, (n, d) = np.eye(k)[labels], Z.shape
+    for _ in range(200):
+        sums = shares.sum(axis=0)
+        means = shares.T @ Z / sums[:, None]
+        lower = np.linalg.cholesky((Z.T @ Z - means.T @ (means * sums[:, None])) / n)
+        rows, centres = np.linalg.solve(lower, Z.T).T, np.linalg.solve(lower, means.T).T
+        squares = np.sum((rows[:, None] - centres) ** 2, axis=2)
+        logs = np.log(sums / n) - 0.5 * (squares + d * np.log(2.0 * np.pi)) - np.log(np.diag(lower)).sum()
+        total = logsumexp(logs, axis=1)
+        shares = np.exp(logs - total[:, None])
+    return total.sum()
+
+
+def test_one_covariance_in_many_columns():
+    # a fifth of all partitions leads to the maximum next to the highest, and a few to this
+    X, rng = load_breast_cancer().data[:, :10], np.random.default_rng(0)
+    Z = (X - X.mean(axis=0)) / X.std(axis=0)
+    heights = []
+    for _ in range(6):
+        centres = Z[rng.choice(len(Z), 3, replace=False)]
+        labels = np.argmin(np.linalg.norm(Z[:, None] - centres, axis=2), axis=1)
+        heights.append(tied_em(Z, labels, 3) - len(X) * np.log(X.std(axis=0)).sum())
+    model = MixtureMLE(3, family=families.MultivariateNormal("tied"), standard_errors=False)
+    for seed in (0, 100):
+        assert model.set_params(random_state=seed).fit(X).log_likelihood_ >= max(heights) - ENOUGH
 
 
 def test_order_of_families_and_seeds_do_not_matter(clusters):

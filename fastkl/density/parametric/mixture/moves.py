@@ -1,7 +1,7 @@
 """From one maximum of a mixture to starts of others: splits and merges, exchanges, and components that close a gap.
 
-A component is freed, as another one takes its rows, and takes rows elsewhere: half of those of a component, a ball of them,
-or those that a further component would explain better (``insertions``).
+A component is freed, as another one takes its rows, and takes rows elsewhere: a part of those of a component, a ball of them,
+those that a further component would explain better (``insertions``), or a single one, where there are priors.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from fastkl.families.mixture.climb import Climb
 HALVES, BALLS, PAIRS = 2, 4, 3  # splits tried in a round, and pairs that are merged for them
 LIGHT_BALLS = 12
 LIGHT_HALVES = 40  # where ascents take next to nothing: of few components all that there are, in a single round
+LONE = 4  # rows of least density, of which each is a component of its own where there are priors
+LEAST_SPLITS = 12  # tried there: where there are fewer by halves, others by two rows at random
 INSERTIONS = 30  # ways tried there in which a component is freed and closes a gap
 MOST_ORDERED = 4  # components of several families that change places in all ways
 MOST_EXCHANGES = 20  # ways tried of more
@@ -72,17 +74,25 @@ def _parted(mixture: Mixture, climb: Climb, rows: Rows, starts: Starts, light: b
     pairs = _pairs(mixture, shares)
     splits = [(*pair, part) for pair in (pairs if light else pairs[:PAIRS]) for part in range(k) if part != pair[0]]
     chosen = starts.generator.permutation(len(splits))[: LIGHT_HALVES if light else HALVES]
+    again = starts.generator.permutation(len(splits))[: max(0, LEAST_SPLITS - len(splits)) if light else 0]
     parted = []
-    for free, taking, part in [splits[i] for i in chosen]:
+    for i, split in [*((i, _halved) for i in chosen), *((i, _parted_unevenly) for i in again)]:
+        free, taking, part = splits[i]
         new = np.where(labels == free, taking, labels)
         own = np.flatnonzero(new == part)
-        new[own[_halved(starts.values[own], starts.generator)]] = free
+        new[own[split(starts.values[own], starts.generator)]] = free
         parted.append(new)
     for turn in range(LIGHT_BALLS if light else BALLS):
         free, taking = pairs[turn % min(len(pairs), PAIRS)]
         new = np.where(labels == free, taking, labels)
         new[ball(starts.values, starts.generator)] = free
         parted.append(new)
+    if light and any(starts.priors):  # which let a component have a single row
+        for row in np.argsort(mixture.log_density(rows, climb.params), kind="stable")[:LONE]:
+            for free, taking in pairs[:PAIRS]:
+                new = np.where(labels == free, taking, labels)
+                new[row] = free
+                parted.append(new)
     return parted
 
 
@@ -133,6 +143,15 @@ def _halved(X: Any, generator: np.random.Generator) -> Any:
     shift = _in_deviations(about(values))
     along = shift @ np.linalg.svd(shift, full_matrices=False)[2][0]
     return along > np.median(along)
+
+
+def _parted_unevenly(X: Any, generator: np.random.Generator) -> Any:
+    """A mask of the rows that are nearer to one of two of them than to the other."""
+    if X.dtype.kind not in "fiub" or len(X) < 2:
+        return generator.random(len(X)) < 0.5
+    shift = _in_deviations(about(np.asarray(X, dtype=np.float64)))
+    one, other = shift[generator.choice(len(X), size=2, replace=False)]
+    return np.sum((shift - one) ** 2, axis=1) < np.sum((shift - other) ** 2, axis=1)
 
 
 def _in_deviations(shift: Floats) -> Floats:

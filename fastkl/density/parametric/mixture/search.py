@@ -36,14 +36,14 @@ ROWS_OF_ONE = 100  # at least, for each component
 MANY_ROWS = 4096  # of more a search tries half as much: they have fewer maxima by accident
 LONG, SPARE = 3, 6  # long ascents, and further ones where these collapse
 MANY_ENDS = 8  # long ascents where the ends of supports differ, each of which is a maximum of its own
-MOVES, VAIN = 12, 2  # rounds of splits and merges at most, and of those without gain
-# Of those where components have covariances, which close in on small groups in all directions, on tables of so few numbers times
-# components.
-VAIN_FULL, FEW_NUMBERS = 4, 1 << 12
+# Rounds of splits and merges at most, and of those without gain: more in several columns where ascents are light, since moves
+# find more than starts do, and most where maxima are many: where components close in on small groups in all directions, on
+# tables of so few numbers times components, and where a prior lets them have single rows.
+MOVES, VAIN, VAIN_LIGHT, VAIN_MANY, FEW_NUMBERS = 12, 2, 3, 4, 1 << 12
 NEW = 1e-5  # nats per unit of weight from the height of a known maximum
 MOVED = 2  # long ascents of a round of moves, where they take next to nothing
 MOST_OF_ONE = 100  # steps of a single component, where mixtures have no maximum
-LIGHT_STARTS = 8  # further starts for each, where ascents are light
+LIGHT_STARTS, WITH_MOVES = 8, 3  # further starts for each, where ascents are light, and fewer where moves follow
 FEW_STARTS, FIRST_MAPS = 6, 12  # of which all are followed by light ascents, and the maps that tell more of them apart
 AT_ONCE = 24  # short ascents that go side by side
 GROWN_MAPS = 30  # from the best of the ways in which a component is added
@@ -112,7 +112,8 @@ class Search:
         drawn = islice(starts.draw(), n_init * effort)
         found = self._tried(ascent, [start for start in drawn if start is not None])
         if ascent.is_light and self.max_iter > 1 and not is_stopped():
-            cheap = [start for start in starts.about_rows(LIGHT_STARTS * n_init) if start is not None]
+            count = LIGHT_STARTS if self.mixture.layout.size < 3 else WITH_MOVES
+            cheap = [start for start in starts.about_rows(count * n_init) if start is not None]
             found += self._told_apart(ascent, cheap)
         if not is_stopped():
             with told(None):  # of mixtures with fewer components
@@ -138,7 +139,7 @@ class Search:
             except (DegenerateDataError, SupportError) as found:
                 error = found
                 continue
-            if reached[-1].collapsed is None and not spurious_components(self.mixture, reached[-1], self.rows):
+            if reached[-1].collapsed is None and self._is_proper(reached[-1], self.rows):
                 break
         ranked = self._ranked(reached, self.rows)
         if not ranked and error is not None:
@@ -185,7 +186,7 @@ class Search:
 
     def _report(self, climb: Climb, ascent: Ascent) -> None:
         """Tell of a place that may be that of the fit."""
-        if is_heard() and climb.collapsed is None and not spurious_components(self.mixture, climb, ascent.rows):
+        if is_heard() and climb.collapsed is None and self._is_proper(climb, ascent.rows):
             report(partial(_params_of, climb))
 
     def _tried(self, ascent: Ascent, starts: Sequence[Params]) -> list[Climb]:
@@ -248,11 +249,17 @@ class Search:
             labels = np.argmax(mixture.posterior(rows, best[0].params), axis=1)
         return best
 
+    def _is_proper(self, climb: Climb, rows: AnyRows) -> bool:
+        """Whether no component has collapsed; what is found is kept, since a place is ranked among others again and again."""
+        if climb.proper is None:
+            climb.proper = not spurious_components(self.mixture, climb, rows)
+        return climb.proper
+
     def _ranked(self, climbs: Sequence[Climb], rows: AnyRows, most: int | None = None) -> list[Climb]:
         """Those that have parameters, the proper ones first, each kind from the highest down; the first so many of them."""
         alive = [climb for climb in climbs if climb.collapsed is None and np.isfinite(climb.objective)]
         alive.sort(key=lambda climb: -climb.objective)
-        proper = (climb for climb in alive if not spurious_components(self.mixture, climb, rows))
+        proper = (climb for climb in alive if self._is_proper(climb, rows))
         return list(islice(proper, most)) or alive[:most]
 
     def _followed(
@@ -263,7 +270,7 @@ class Search:
         for climb in _different(ranked, ascent.weight)[: count + SPARE]:
             ahead = ascent.nearly(climb.params) if nearly else self._run(ascent, climb.params)
             reached += [ahead] if ahead.collapsed is None else []
-            if sum(not spurious_components(self.mixture, one, rows) for one in reached) == count:
+            if sum(self._is_proper(one, rows) for one in reached) == count:
                 break
         return self._ranked(reached, rows)
 
@@ -277,7 +284,9 @@ class Search:
         if layout.size < 3 and len(layout.groups) == 1:
             return best
         vain, light = 0, ascent.is_light
-        most = 1 if len(rows.X) > MANY_ROWS else (VAIN_FULL if light and self._may_close_in(rows) else VAIN)
+        most = 1 if len(rows.X) > MANY_ROWS else VAIN
+        if light and rows.n_columns > 1:
+            most = VAIN_MANY if any(self.priors) or self._may_close_in(rows) else VAIN_LIGHT
         known, left = list(found), [best]
         for _ in range(MOVES):
             begun = [start for start in moved_starts(self.mixture, left[-1], rows, starts, light) if start is not None]
