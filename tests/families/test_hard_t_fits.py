@@ -174,6 +174,33 @@ def test_few_rows_in_batches_are_refused_as_those_in_memory(x):
             read(X)
 
 
+def test_few_rows_are_not_refused_for_a_df_at_which_all_such_rows_have_no_maximum():
+    """Six rows of three columns have none at df = .5: a row is a sixth of the weight, and .5 / 3.5 is less.
+
+    At every df held at which there is one it is lower than that of the normal distribution; in batches it is no other.
+    """
+    X = np.random.default_rng(26).standard_t(1.0, size=(6, 3))
+    with pytest.raises(DegenerateDataError, match="collapses"):
+        DensityMLE(families.MultivariateT(df=0.5)).fit(X)
+    normal = stats.multivariate_normal(X.mean(axis=0), np.cov(X.T, bias=True)).logpdf(X).sum()
+    held = [DensityMLE(families.MultivariateT(df=df)).fit(X).log_likelihood_ for df in (0.7, 1.0, 3.0, 30.0)]
+    assert max(held) < normal
+    for read in (DensityMLE("multivariate_t").fit, lambda X: DensityMLE("multivariate_t").fit_batches([X[:2], X[2:]])):
+        model = read(X)
+        assert model.params_["df"] == np.inf
+        np.testing.assert_allclose(model.log_likelihood_, normal, rtol=1e-12)
+
+
+def test_few_rows_of_several_columns_in_batches_are_refused_as_those_in_memory():
+    """The normal limit is a maximum here, but the likelihood is higher at df = 1, and rises from there as df and scale go to 0."""
+    X = np.random.default_rng(2).standard_t(1.0, size=(6, 3))
+    cauchy, normal = (DensityMLE(families.MultivariateT(df=df)).fit(X).log_likelihood_ for df in (1.0, np.inf))
+    assert cauchy > normal
+    for read in (DensityMLE("multivariate_t").fit, lambda X: DensityMLE("multivariate_t").fit_batches([X[:2], X[2:]])):
+        with pytest.raises(DegenerateDataError, match="collapses"):
+            read(X)
+
+
 @pytest.mark.parametrize("df", [0.3, 0.4, 0.49])
 def test_ties_are_refused_where_df_is_held_below_1_whatever_other_maxima_there_are(df):
     """At a value with a third of the weight the likelihood grows without bound for df / (1 + df) < 1/3."""

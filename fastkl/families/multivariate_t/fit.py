@@ -23,7 +23,7 @@ from fastkl.families.multivariate_t.degeneracy import Frame, collapsed_error, fr
 from fastkl.families.multivariate_t.information import information_sums, whitened_information
 from fastkl.families.multivariate_t.starts import START, Start, robust_frame, starts
 from fastkl.families.multivariate_t.sums import student_sums, typical_first
-from fastkl.families.solvers.iterative import SAMPLE_ROWS
+from fastkl.families.solvers.iterative import SAMPLE_ROWS, n_rows
 
 TRIAL_ITERATIONS = 20
 TRIAL_ROWS = 2048
@@ -61,7 +61,7 @@ def _fitted(rows: AnyRows, fixed: Params, tol: float, max_iter: int, start: Para
         own = None if frame is None else frame_of(sample, sample)
         loc, scale, k, *_ = _maxima(sample, fixed, tol, max_iter, own)[0]
     except DegenerateDataError:
-        if frame is None:
+        if frame is None or rows.total(n_rows) == len(sample.X):
             raise
         # one of every k rows has no maximum, all of them may have one
         k = 1.0 / float(fixed["df"]) if "df" in fixed else START
@@ -137,7 +137,10 @@ def _above_the_normal_limit(
     to 0 together: few rows in many columns do that.
     """
     most = min(max_iter, MOST_STEPS)
+    share = (1.0 if rows.weights is None else float(rows.weights.max())) / rows.total_weight
     for df in HELD_DF:
+        if _is_unbounded(df, rows.n_columns, share):
+            continue  # whatever the rows are, what is found there says nothing of them
         for start in begin[:2]:
             held = _steps(rows, {**fixed, "df": np.float64(df)}, start, tol, most, frame)
             if held is None or held[3] <= highest + HIGHER * (rows.total_weight + abs(highest)):
@@ -147,6 +150,15 @@ def _above_the_normal_limit(
                 raise collapsed_error()
             return free
     return None
+
+
+def _is_unbounded(df: float, d: int, share: float) -> bool:
+    """Whether the likelihood at this df grows without bound at rows of this share of the weight each, wherever they are.
+
+    It does at a subspace of m dimensions, of which m + 1 rows span one, that holds more than (df + m) / (df + d) of the weight
+    (Kent and Tyler 1991, doi:10.1214/aos/1176348388).
+    """
+    return any((m + 1) * share >= (df + m) / (df + d) for m in range(d))
 
 
 def _apart(found: list[Found]) -> list[Found]:
