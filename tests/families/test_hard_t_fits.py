@@ -192,7 +192,7 @@ def test_few_rows_are_not_refused_for_a_df_at_which_all_such_rows_have_no_maximu
 
 
 def test_few_rows_of_several_columns_in_batches_are_refused_as_those_in_memory():
-    """The normal limit is a maximum here, but the likelihood is higher at df = 1, and rises from there as df and scale go to 0."""
+    """The normal limit is a maximum here, but a df of 1 is higher, and from there it rises as df and scale go to 0."""
     X = np.random.default_rng(2).standard_t(1.0, size=(6, 3))
     cauchy, normal = (DensityMLE(families.MultivariateT(df=df)).fit(X).log_likelihood_ for df in (1.0, np.inf))
     assert cauchy > normal

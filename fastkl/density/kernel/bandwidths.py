@@ -22,8 +22,9 @@ from fastkl.density.kernel.directional import DIRECTIONAL, directional_scales
 from fastkl.density.kernel.discrete import DiscreteKernel
 from fastkl.density.kernel.ends import Mirrors
 from fastkl.density.kernel.kernels import KERNELS
-from fastkl.density.kernel.leave_one_out import distinct, evaluated, maximise
+from fastkl.density.kernel.leave_one_out import distinct, evaluated
 from fastkl.density.kernel.matrix_bandwidth import evaluated_matrix, most_likely_matrix, start_of
+from fastkl.density.kernel.several_maxima import maximise
 from fastkl.density.kernel.sheather_jones import sheather_jones
 from fastkl.density.kernel.units import median_of
 from fastkl.exceptions import DegenerateDataError, RepeatedValuesWarning
@@ -214,11 +215,13 @@ def _most_likely(
     if all_repeated(points):
         reason = TWINS
     else:
-        found = maximise(points, rows.weights, start, kernel, **options)
+        found = maximise(
+            points, rows.weights, start, kernel, accepted=lambda h: not collapse(h, points, rows), **options
+        )
         reason = collapse(found.bandwidth, points, rows)
     if reason and 1 < len(values) < len(points):
         warn(f"{reason} Equal rows are left out together instead. {WAY_OUT}", RepeatedValuesWarning, stacklevel=8)
-        found = maximise(values, weights, start, kernel, **options)
+        found = maximise(values, weights, start, kernel, accepted=lambda h: not collapse(h, values, rows), **options)
         reason = collapse(found.bandwidth, values, rows)
     if reason:
         warn(f"{reason} Silverman's rule is taken instead. {WAY_OUT}", RepeatedValuesWarning, stacklevel=8)
