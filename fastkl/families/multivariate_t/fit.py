@@ -12,7 +12,7 @@ import numpy as np
 
 from fastkl._core._linalg import moments
 from fastkl._core.array_types import Floats, Params
-from fastkl._core.iterations import is_stopped, report
+from fastkl._core.iterations import is_stopped, read_as, report
 from fastkl._core.rows import AnyRows, Rows
 from fastkl._core.special.student_degrees import log_constant_slopes
 from fastkl.exceptions import DegenerateDataError
@@ -23,6 +23,7 @@ from fastkl.families.multivariate_t.degeneracy import Frame, collapsed_error, fr
 from fastkl.families.multivariate_t.information import information_sums, whitened_information
 from fastkl.families.multivariate_t.starts import START, Start, robust_frame, starts
 from fastkl.families.multivariate_t.sums import student_sums, typical_first
+from fastkl.families.multivariate_t.upright import Upright, oblique_root
 from fastkl.families.solvers.iterative import SAMPLE_ROWS, n_rows
 
 TRIAL_ITERATIONS = 20
@@ -48,11 +49,16 @@ def fit_rows(rows: AnyRows, fixed: Params, tol: float, max_iter: int, start: Par
     return fit if fit.log_likelihood is None else replace(fit, log_likelihood=fit.log_likelihood * unit)
 
 
-def _fitted(rows: AnyRows, fixed: Params, tol: float, max_iter: int, start: Params | None) -> Fit:
+def _fitted(
+    rows: AnyRows, fixed: Params, tol: float, max_iter: int, start: Params | None, is_upright: bool = False
+) -> Fit:
     if isinstance(rows, Rows):
         rows = typical_first(rows, *robust_frame(rows.sample(SAMPLE_ROWS)))
     sample = rows.sample(SAMPLE_ROWS)
     frame = None if "scale" in fixed else frame_of(rows, sample)
+    turned = None if frame is None or is_upright else oblique_root(frame)
+    if frame is not None and turned is not None and isinstance(rows, Rows):
+        return _fitted_upright(rows, fixed, tol, max_iter, start, Upright(frame.centre, turned))
     if start is not None:
         return _fit_from(rows, sample, fixed, tol, max_iter, start, frame)
     if sample is rows:
@@ -71,6 +77,18 @@ def _fitted(rows: AnyRows, fixed: Params, tol: float, max_iter: int, start: Para
         reference = None if frame is None else frame.reference
         ascent = Ascent(rows, fixed, loc, scale, k, reference, information)
     return _climbed(ascent, tol, max_iter)
+
+
+def _fitted_upright(
+    rows: Rows, fixed: Params, tol: float, max_iter: int, start: Params | None, upright: Upright
+) -> Fit:
+    """The fit to rows in whose coordinates no column is next to a combination of others, read in those of the rows."""
+    moved = replace(rows, X=upright.rows(rows.X))
+    with read_as(upright.back):
+        fit = _fitted(moved, upright.to(fixed), tol, max_iter, None if start is None else upright.to(start), True)
+    assert fit.log_likelihood is not None
+    log_likelihood = fit.log_likelihood - rows.total_weight * upright.log_size
+    return replace(fit, params={**upright.back(fit.params), **fixed}, log_likelihood=log_likelihood)
 
 
 def fit_in_memory(rows: Rows, fixed: Params, tol: float, max_iter: int, frame: Frame | None) -> Fit:
