@@ -110,7 +110,8 @@ class Lomax(ByHazard, IterativeFamily):
             if not len(positive):
                 continue
             with np.errstate(all="ignore"):
-                scales = np.geomspace(1e-3 * positive.min(), 10.0 * positive.max(), GRID)
+                least = max(1e-3 * positive.min(), np.finfo(np.float64).smallest_subnormal)
+                scales = np.geomspace(least, 10.0 * positive.max(), GRID)
                 sums = np.log1p(X[:, j] / scales[:, None]) @ w
                 profile = -np.log(sums) - np.log(scales) - sums / w.sum()
             profile = np.where(np.isfinite(profile), profile, -np.inf)
