@@ -170,6 +170,13 @@ def raise_if_other_names(estimator: BaseEstimator, other: BaseEstimator) -> None
     )
 
 
+def take_columns_of(estimator: BaseEstimator, other: BaseEstimator) -> None:
+    """Number and names of the columns that another fit has seen, for an estimator that has seen none."""
+    for name in ("n_features_in_", "feature_names_in_"):
+        if hasattr(other, name):
+            setattr(estimator, name, getattr(other, name))
+
+
 def validated(density: BaseEstimator, X: Any, reset: bool, **options: Any) -> Any:
     """X as scikit-learn validates it, without a word about names that a caller has compared."""
     if not reset and are_names_compared():

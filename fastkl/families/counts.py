@@ -68,6 +68,27 @@ def log_negative_binomial(x: ArrayLike, size: ArrayLike, mean: ArrayLike) -> Flo
     return np.where(limit, -deviance(x, mean) - log_factorial_rest(x), found) if limit.any() else found
 
 
+def log_of_share(counts: Floats, totals: Floats, size: float, share: float) -> Floats:
+    """Of counts, the log-probabilities by size times share, where the mean is this share of the totals.
+
+    Rows of few different totals have few pairs of count and total: each is evaluated once.
+    """
+
+    def of_pairs(x: Floats, n: Floats) -> Floats:
+        return log_negative_binomial(x, size * share, share * n)
+
+    width = float(np.max(totals, initial=0.0)) + 1.0
+    pairs = (float(np.max(counts, initial=0.0)) + 1.0) * width
+    if pairs > len(counts):
+        return of_pairs(counts, totals)
+    codes = (counts * width + totals).astype(np.intp)
+    occurs = np.zeros(int(pairs), dtype=bool)
+    occurs[codes] = True
+    values, present = np.empty(len(occurs)), np.flatnonzero(occurs)
+    values[present] = of_pairs((present // int(width)).astype(np.float64), (present % int(width)).astype(np.float64))
+    return np.asarray(values[codes])
+
+
 def log_poisson_tails(x: ArrayLike, rate: ArrayLike) -> tuple[Floats, Floats]:
     """log P(X <= x) and log P(X > x) of a Poisson count, elementwise."""
     x, rate = np.broadcast_arrays(np.asarray(x, dtype=np.float64), np.asarray(rate, dtype=np.float64))

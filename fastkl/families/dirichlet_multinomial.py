@@ -15,7 +15,7 @@ from fastkl._core.special.rising_factorials import log_rise, lost_share
 from fastkl.exceptions import DegenerateDataError, SupportError
 from fastkl.families.base import Family, Fit
 from fastkl.families.closed_form import register_kl
-from fastkl.families.counts import deviance, log_negative_binomial
+from fastkl.families.counts import deviance, log_of_share
 from fastkl.families.multinomial import MOST_ENUMERATED, Multinomial
 from fastkl.families.solvers.compound import CompoundCounts, Tally
 from fastkl.families.solvers.tallies import merged_tallies, tallies
@@ -228,10 +228,10 @@ class DirichletMultinomial(Multinomial):
                 found = np.where(X > 0.0, np.log(p), 0.0).sum(axis=1)
             return np.where(whole & (np.count_nonzero(X, axis=1) <= 1), found, -np.inf)
         totals = X.sum(axis=1)
-        found = -log_negative_binomial(totals, c, totals)
+        found = -log_of_share(totals, totals, c, 1.0)
         for j, share in enumerate(p):
             if share > 0.0:
-                found += log_negative_binomial(X[:, j], c * share, share * totals)
+                found += log_of_share(X[:, j], totals, c, share)
             else:
                 found[X[:, j] > 0.0] = -np.inf
         return np.where(whole, found, -np.inf)

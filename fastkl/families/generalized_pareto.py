@@ -27,6 +27,7 @@ _RATIOS = (
     np.array([-0.7, -0.5, -0.3, -0.1, -0.01, 0.01, 0.1, 0.3, 1.0, 2.0]),
     np.array([5.0, 10.0, 30.0, 1e2, 3e2, 1e3, 1e4, 1e6, 1e9, 1e13]),
 )
+_FURTHER = 1e3  # step of the ratios beyond, for rows that spread wider
 
 
 class GeneralizedPareto(ByHazard, ExtremeValueFamily):
@@ -110,7 +111,8 @@ class GeneralizedPareto(ByHazard, ExtremeValueFamily):
             room = np.minimum(fixed["scale"] / largest, 1.0)
             return [[{"shape": shape * room, **fixed}] for shape in (-0.5, 0.5)] + [[{"shape": 2.0 * room, **fixed}]]
         share = X / largest
-        return [[self._best_ratio(share, rows.weights, largest, part)] for part in _RATIOS]
+        parts = [*_RATIOS, *_further_ratios(share)]
+        return [[self._best_ratio(share, rows.weights, largest, part)] for part in parts]
 
     def _best_ratio(self, share: Floats, weights: Floats | None, largest: Floats, ratios: Floats) -> Params:
         """Of the distributions with these ratios of shape and scale, each with the best shape, the best one inside."""
@@ -196,3 +198,13 @@ class GeneralizedPareto(ByHazard, ExtremeValueFamily):
     @staticmethod
     def textbook_entropy(mp: Any, shape: Any, scale: Any) -> Any:
         return mp.log(scale) + shape + 1
+
+
+def _further_ratios(share: Floats) -> list[Floats]:
+    """A further part of the ratios where rows, in units of the largest, are so small that a scale far below may be the best."""
+    least = float(np.min(share, where=share > 0.0, initial=1.0))
+    ratio = _RATIOS[-1][-1]
+    if 1.0 / least <= ratio:
+        return []
+    steps = int(np.ceil(-(np.log(least) + np.log(ratio)) / np.log(_FURTHER)))
+    return [ratio * _FURTHER ** np.arange(1.0, 1.0 + min(steps, 90))]

@@ -13,7 +13,7 @@ from fastkl._core.rows import Rows
 from fastkl._core.special.log_tails import log_one_minus_exp
 from fastkl.families.closed_form import register_kl
 from fastkl.families.exponential import log_ratio_excess
-from fastkl.families.location_scale import LocationScaleFamily
+from fastkl.families.location_scale import LocationScaleFamily, about_held
 from fastkl.families.solvers.iterative import log_mean_exp, weighted_moments
 
 SD_RATIO = np.sqrt(6.0) / np.pi  # scale over standard deviation
@@ -55,7 +55,7 @@ class Gumbel(LocationScaleFamily):
         if "scale" in fixed and "loc" not in fixed:  # in closed form
             return [[{"loc": -fixed["scale"] * log_mean_exp(-rows.X / fixed["scale"], rows.weights), **fixed}]]
         mean, deviation = weighted_moments(rows)
-        scale = deviation * SD_RATIO
+        scale = about_held(fixed, mean, deviation) * SD_RATIO
         return [[{"loc": mean - np.euler_gamma * scale, "scale": scale, **fixed}]]
 
     def log_cdf(self, x: Floats, params: Params) -> Floats:

@@ -53,3 +53,8 @@ class LogLocationScaleFamily(IterativeFamily):
 
     def at_open_ends(self, params: Params) -> dict[float, Floats]:
         return {0.0: np.where(params["shape"] == 1.0, -np.log(params["scale"]), -np.inf)}
+
+
+def about_held(fixed: Params, mean: Floats, deviation: Floats) -> Floats:
+    """The deviation from a ``loc`` that is held, which rows close to each other may be far from; else that from the mean."""
+    return np.hypot(deviation, mean - fixed["loc"]) if "loc" in fixed else deviation

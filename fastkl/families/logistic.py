@@ -11,7 +11,7 @@ from scipy.special import logit
 from fastkl._core.array_types import Floats, Params
 from fastkl._core.rows import Rows
 from fastkl._core.special.log_tails import softplus
-from fastkl.families.location_scale import LocationScaleFamily
+from fastkl.families.location_scale import LocationScaleFamily, about_held
 from fastkl.families.solvers.iterative import weighted_moments
 from fastkl.families.solvers.medians import medians
 
@@ -50,6 +50,7 @@ class Logistic(LocationScaleFamily):
         mean, deviation = weighted_moments(rows)
         if "scale" in fixed and "loc" not in fixed:  # a step is at most a few scales: an outlier must not own the start
             return [[{"loc": mean, **fixed}, {"loc": medians(rows), **fixed}]]
+        deviation = about_held(fixed, mean, deviation)
         return [[{"loc": mean, "scale": deviation * (np.sqrt(3.0) / np.pi), **fixed}]]
 
     def log_cdf(self, x: Floats, params: Params) -> Floats:

@@ -22,6 +22,7 @@ from fastkl.families.univariate import BELOW_INFINITY
 
 START_SHAPES = (0.5, 2.0, 10.0)
 LOOK_ROWS, GRID, MOST_MAXIMA = 256, 64, 3  # for the look at the profile likelihood
+NEAR = 1e-6  # share of the scale of a start that an ascent may well go down to
 FAR_SHAPE = 1e4
 LIMIT_SHAPE = 1e10
 
@@ -93,7 +94,9 @@ class Lomax(ByHazard, IterativeFamily):
         return groups if fixed else groups + self._starts_of_profile(rows, starts[0])
 
     def _starts_of_profile(self, rows: Rows, start: Params) -> list[list[Params]]:
-        """The best maxima of the profile likelihood over a grid of scales, by some of the rows, where it has several.
+        """The best maxima of the profile likelihood over a grid of scales, by some of the rows.
+
+        Where it has several, or one so far below the start that an ascent from there would be given up as a collapse.
 
         With W the sum of the weights the best shape is W / S, S the sum of log(1 + x / scale), and the profile is
         -log S - log scale - S / W.
@@ -107,14 +110,16 @@ class Lomax(ByHazard, IterativeFamily):
             if not len(positive):
                 continue
             with np.errstate(all="ignore"):
-                scales = np.geomspace(0.1 * positive.min(), 10.0 * positive.max(), GRID)
+                least = max(1e-3 * positive.min(), np.finfo(np.float64).smallest_subnormal)
+                scales = np.geomspace(least, 10.0 * positive.max(), GRID)
                 sums = np.log1p(X[:, j] / scales[:, None]) @ w
                 profile = -np.log(sums) - np.log(scales) - sums / w.sum()
             profile = np.where(np.isfinite(profile), profile, -np.inf)
             inner = 1 + np.flatnonzero((profile[1:-1] > profile[:-2]) & (profile[1:-1] >= profile[2:]))
             best = inner[np.argsort(-profile[inner], kind="stable")][:MOST_MAXIMA]
             several = len(inner) + (profile[-1] > profile[-2]) > 1  # the exponential limit may be one of them
-            for k, at in enumerate(best if several else []):
+            far = len(best) > 0 and scales[best[0]] < NEAR * start["scale"][j]
+            for k, at in enumerate(best if several or far else []):
                 if k == len(groups):
                     groups.append({name: value.copy() for name, value in start.items()})
                 groups[k]["shape"][j], groups[k]["scale"][j] = w.sum() / sums[at], scales[at]

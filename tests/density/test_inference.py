@@ -187,6 +187,32 @@ def test_sandwich_of_a_covariance(covariance_type):
     np.testing.assert_allclose(got, expected, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.parametrize("unit", [1e17, 1e50, 1e140, 1e-17, 1e-50, 1e-140])
+@pytest.mark.parametrize("family", ["gamma", "student_t", "weibull", "loglogistic"])
+def test_sandwich_in_any_unit(family, unit):
+    """A parameter beside one of another order of size counted as rounding: from 1e16 on its error was 0."""
+    X = np.random.default_rng(3).gamma(2.0, size=(200, 1))
+    expected = DensityMLE(family).fit(X).robust_standard_errors(X)
+    found = DensityMLE(family).fit(X * unit).robust_standard_errors(X * unit)
+    for name, error in expected.items():
+        with_unit = name in ("loc", "scale")
+        np.testing.assert_allclose(found[name], error * unit if with_unit else error, rtol=1e-6)
+
+
+def test_sandwich_in_a_unit_whose_variances_are_no_numbers():
+    X = 1e-200 * np.random.default_rng(3).gamma(2.0, size=(200, 1))
+    assert np.isnan(DensityMLE("gamma").fit(X).robust_standard_errors(X)["scale"]).all()
+
+
+def test_sandwich_of_columns_in_different_units():
+    X = np.random.default_rng(3).normal(size=(100, 3))
+    units = np.array([1e40, 1e-40, 1.0])
+    expected = DensityMLE("multivariate_normal").fit(X).robust_standard_errors(X)
+    found = DensityMLE("multivariate_normal").fit(X * units).robust_standard_errors(X * units)
+    np.testing.assert_allclose(found["mean"], expected["mean"] * units, rtol=1e-9)
+    np.testing.assert_allclose(found["covariance"], expected["covariance"] * np.outer(units, units), rtol=1e-9)
+
+
 def test_sandwich_of_a_categorical_law():
     """Frequencies with weights: sum of w^2 (e - p)(e - p)^T / W^2."""
     labels = np.array([["a"], ["b"], ["b"], ["c"], ["a"], ["b"]])

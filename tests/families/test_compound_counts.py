@@ -194,3 +194,22 @@ def test_too_many_trials_to_go_through_are_left_to_draws():
     with pytest.raises(ValueError, match="at most 2,147,483,647 trials of a row; here are 2e"):
         p.to_scipy()
     assert p.entropy().method == kl_divergence(p, q).method == "monte_carlo"
+
+
+def test_many_rows_of_few_totals_are_those_one_by_one_and_of_scipy():
+    """Each pair of count and total is evaluated once where rows repeat them; rows that are no counts have density 0."""
+    generator = np.random.default_rng(3)
+    X = np.array(
+        [generator.multinomial(n, generator.dirichlet([1.0, 2.0, 3.0])) for n in generator.integers(0, 9, 500)]
+    )
+    model = DensityMLE("dirichlet_multinomial").fit(X)
+    alpha = model.params_["probabilities"] * model.params_["concentration"]
+    found = model.score_samples(X)
+    np.testing.assert_allclose(
+        found, stats.dirichlet_multinomial.logpmf(X, alpha, X.sum(axis=1)), rtol=1e-10, atol=1e-12
+    )
+    np.testing.assert_array_equal(found, np.concatenate([model.score_samples(row[None]) for row in X]))
+    broken = X.astype(float)
+    broken[7, 1], broken[8, 0] = 0.5, -1.0
+    expected = np.where(np.isin(np.arange(500), [7, 8]), -np.inf, found)
+    np.testing.assert_array_equal(model.score_samples(broken), expected)

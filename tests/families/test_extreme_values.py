@@ -211,3 +211,24 @@ def test_an_outermost_row_that_no_start_has_seen_is_inside(size, held):
 def test_rows_beyond_an_end_that_is_held_are_named(family):
     with pytest.raises(SupportError, match=r"row 1, column 0 holds 2\.5"):
         DensityMLE(family).fit([[4.0] if family.shape == 0.5 else [0.5], [2.5]])
+
+
+@pytest.mark.parametrize("deviation", [12.0, 30.0, 100.0])
+@pytest.mark.parametrize("n", [4, 200])
+@pytest.mark.parametrize("family", ["generalized_pareto", "lomax"])
+def test_rows_over_hundreds_of_powers_of_ten(family, n, deviation):
+    """The scale of the maximum is then far below every mean and median; it was taken for a collapse, and the search given up.
+
+    The reference is the profile likelihood over a fine grid of scales: given one, the shape of the maximum is the mean of
+    log(1 + x / scale), or its inverse for the Lomax distribution.
+    """
+    x = np.exp(deviation * np.random.default_rng(1).normal(size=n))
+    log_scales = np.linspace(np.log(x.min()) - 12.0, np.log(x.max()) + 2.0, 60001)
+    shape = np.zeros_like(log_scales)
+    for log_x in np.log(x):
+        shape += np.logaddexp(0.0, log_x - log_scales) / n
+    reference = n * np.max(-np.log(shape) - log_scales - shape - 1.0)
+    model = DensityMLE(family).fit(x[:, None])
+    assert model.converged_
+    assert model.log_likelihood_ > reference - 1e-9 * abs(reference)
+    np.testing.assert_allclose(model.log_likelihood_, reference, rtol=0, atol=1e-3)

@@ -174,6 +174,33 @@ def test_few_rows_in_batches_are_refused_as_those_in_memory(x):
             read(X)
 
 
+def test_few_rows_are_not_refused_for_a_df_at_which_all_such_rows_have_no_maximum():
+    """Six rows of three columns have none at df = .5: a row is a sixth of the weight, and .5 / 3.5 is less.
+
+    At every df held at which there is one it is lower than that of the normal distribution; in batches it is no other.
+    """
+    X = np.random.default_rng(26).standard_t(1.0, size=(6, 3))
+    with pytest.raises(DegenerateDataError, match="collapses"):
+        DensityMLE(families.MultivariateT(df=0.5)).fit(X)
+    normal = stats.multivariate_normal(X.mean(axis=0), np.cov(X.T, bias=True)).logpdf(X).sum()
+    held = [DensityMLE(families.MultivariateT(df=df)).fit(X).log_likelihood_ for df in (0.7, 1.0, 3.0, 30.0)]
+    assert max(held) < normal
+    for read in (DensityMLE("multivariate_t").fit, lambda X: DensityMLE("multivariate_t").fit_batches([X[:2], X[2:]])):
+        model = read(X)
+        assert model.params_["df"] == np.inf
+        np.testing.assert_allclose(model.log_likelihood_, normal, rtol=1e-12)
+
+
+def test_few_rows_of_several_columns_in_batches_are_refused_as_those_in_memory():
+    """The normal limit is a maximum here, but a df of 1 is higher, and from there it rises as df and scale go to 0."""
+    X = np.random.default_rng(2).standard_t(1.0, size=(6, 3))
+    cauchy, normal = (DensityMLE(families.MultivariateT(df=df)).fit(X).log_likelihood_ for df in (1.0, np.inf))
+    assert cauchy > normal
+    for read in (DensityMLE("multivariate_t").fit, lambda X: DensityMLE("multivariate_t").fit_batches([X[:2], X[2:]])):
+        with pytest.raises(DegenerateDataError, match="collapses"):
+            read(X)
+
+
 @pytest.mark.parametrize("df", [0.3, 0.4, 0.49])
 def test_ties_are_refused_where_df_is_held_below_1_whatever_other_maxima_there_are(df):
     """At a value with a third of the weight the likelihood grows without bound for df / (1 + df) < 1/3."""
@@ -216,3 +243,39 @@ def test_rows_far_out_count_whatever_the_unit_of_the_weights(factor):
     weighted = DensityMLE("multivariate_t").fit(X, sample_weight=np.full(len(X), factor))
     np.testing.assert_allclose(weighted.log_likelihood_ / factor, plain.log_likelihood_, rtol=1e-9)
     np.testing.assert_allclose(weighted.params_["scale"], plain.params_["scale"], rtol=1e-5)
+
+
+@pytest.mark.parametrize("apart", [1e-3, 1e-4, 1e-5, 1e-6])
+def test_columns_that_are_next_to_each_other(apart):
+    """By entries the information had a condition of 1 / apart^4 and more, and no inverse, so that the errors were NaN.
+
+    From 1e-5 on the search ended before the maximum, and said to raise max_iter. The reference is the fit to columns that do not
+    depend on each other: a linear map of the rows is one of the estimates.
+    """
+    generator = np.random.default_rng(0)
+    z = generator.standard_t(3.0, size=(300, 1))
+    X = np.hstack([z, z + apart * generator.normal(size=(300, 1))])
+    back = np.array([[1.0, 0.0], [1.0, apart]])
+    own, other = (DensityMLE("multivariate_t").fit(rows) for rows in (X, np.linalg.solve(back, X.T).T))
+    names = own.param_names_
+    loc, df = [names.index("loc[0]"), names.index("loc[1]")], names.index("df")
+    expected = back @ other.covariance_of_params_[np.ix_(loc, loc)] @ back.T
+    rounded = (
+        3e-9 / apart
+    )  # the entries of the scale are rounded, and with them what the maximum is between the columns
+    np.testing.assert_allclose(own.covariance_of_params_[np.ix_(loc, loc)], expected, rtol=rounded)
+    np.testing.assert_allclose(own.covariance_of_params_[df, df], other.covariance_of_params_[df, df], rtol=rounded)
+    assert own.converged_
+    assert own.boundary_ == {}
+    np.testing.assert_allclose(own.params_["df"], other.params_["df"], rtol=1e-9)
+    np.testing.assert_allclose(own.log_likelihood_, other.log_likelihood_ - 300 * np.log(apart), rtol=1e-10)
+    # what is rounded moves the likelihood in second order, since it is that at the maximum
+    moved = 300 * (4 * np.finfo(float).eps / apart**2) ** 2
+    np.testing.assert_allclose(own.score_samples(X).sum(), own.log_likelihood_, rtol=1e-12, atol=moved)
+
+
+def test_an_information_that_is_singular_is_named():
+    X = np.array([[3.2e18, -1.3e19], [22732.0, 97970.5], [0.5, -1.3], [9.4, -8.6], [0.0, 0.4]])
+    model = DensityMLE(families.MultivariateT(df=np.inf)).fit(X)
+    assert model.standard_errors_ == {}
+    assert all("singular to rounding" in model.boundary_[name] for name in ("loc", "scale"))

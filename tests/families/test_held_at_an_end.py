@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from scipy import optimize
+from scipy import optimize, stats
 
-from fastkl import DensityMLE, ProductDensity, SupportError, families
+from fastkl import DegenerateDataError, DensityMLE, ProductDensity, SupportError, families
 
 ZEROS = np.array([[0.0], [1.0], [2.0], [0.0], [0.3]])
 HELD = {
@@ -81,3 +81,34 @@ def test_float32_chunks_and_products():
     np.testing.assert_allclose(whole.params_["scale"], [0.66], rtol=1e-6)
     product = ProductDensity([("times", DensityMLE(families.Weibull(shape=1.0)), [0])]).fit(X)
     np.testing.assert_allclose(product.score(X), whole.score(X), rtol=1e-9)
+
+
+@pytest.mark.parametrize("value", [0.0, 3.0])
+@pytest.mark.parametrize("loc", [5.0, 1e6, -1e6, 1e200])
+@pytest.mark.parametrize(
+    ("family", "law"),
+    [(families.Logistic, stats.logistic), (families.Gumbel, stats.gumbel_r)],
+    ids=["logistic", "gumbel"],
+)
+def test_a_loc_held_far_from_rows_that_are_all_alike(family, law, loc, value):
+    """The search began at their deviation from their own mean, 1e-300, and ended there at -1e307, or said that sums overflow."""
+    X = np.full((5, 1), value)
+    model = DensityMLE(family(loc=loc)).fit(X)
+    assert model.converged_
+    size = np.log(abs(loc - value))
+    found = optimize.minimize_scalar(
+        lambda u: -law.logpdf(X, loc, np.exp(u)).sum(), bounds=(size - 3.0, size + 3.0), method="bounded"
+    )
+    np.testing.assert_allclose(model.params_["scale"], np.exp(found.x), rtol=1e-4)
+    np.testing.assert_allclose(model.log_likelihood_, -found.fun, rtol=1e-9)
+
+
+LOCATED = "cauchy generalized_extreme_value generalized_normal gumbel laplace logistic normal skew_normal student_t"
+
+
+@pytest.mark.parametrize("name", LOCATED.split())
+def test_rows_that_all_are_the_loc_that_is_held(name):
+    """The density there grows without bound as the scale goes to 0; a skew normal distribution had a scale of 5e-13."""
+    X = np.column_stack([np.arange(5.0), np.full(5, 3.0)])
+    with pytest.raises(DegenerateDataError, match="Column 1 is constant: 3 in every row"):
+        DensityMLE(families.by_name(name)(loc=3.0)).fit(X)

@@ -19,7 +19,7 @@ from fastkl.density.composed.base import adds_up, fit_part, is_discrete
 from fastkl.density.composed.fitted_product import FittedProduct
 from fastkl.density.composed.groups import Group, NamedGroups, check_groups, in_group, on_groups, unfitted_groups
 from fastkl.density.files.registry import register_density
-from fastkl.density.validation import raise_if_other_names, unchanged_on_error
+from fastkl.density.validation import raise_if_other_names, take_columns_of, unchanged_on_error
 from fastkl.rows.streamed import StreamedRows
 from fastkl.rows.tables import table_kind
 from fastkl.rows.weights import read_weights
@@ -222,19 +222,28 @@ class ProductDensity(NamedGroups, FittedProduct):
         """
         if not isinstance(other, ProductDensity) or not hasattr(other, "groups_"):
             raise ValueError(f"merge takes a ProductDensity that has seen rows, not {other!r}.")
-        if not hasattr(self, "groups_"):
-            raise ValueError(
-                "This ProductDensity has seen no rows yet; call fit or partial_fit first, or merge into the other."
-            )
-        mine, theirs = ([(name, numbers) for name, _, numbers in density.groups_] for density in (self, other))
-        if mine != theirs:
-            raise ValueError(
-                f"Only products of the same groups can be merged: this one has {mine}, the other {theirs}."
-            )
-        raise_if_other_names(self, other)
         with unchanged_on_error(self):
-            self._take(_merged_groups(self._column_names(), copy.deepcopy(self.groups_), other.groups_))
+            groups = copy.deepcopy(self.groups_) if hasattr(self, "groups_") else self._begun_as(other)
+            mine, theirs = ([(name, numbers) for name, _, numbers in own] for own in (groups, other.groups_))
+            if mine != theirs:
+                raise ValueError(
+                    f"Only products of the same groups can be merged: this one has {mine}, the other {theirs}."
+                )
+            raise_if_other_names(self, other)
+            self._take(_merged_groups(self._column_names(), groups, other.groups_))
         return self
+
+    def _begun_as(self, other: ProductDensity) -> list[Group]:
+        """Groups that have seen no rows, of a table as the other has seen it."""
+        check_groups(self.groups)
+        if any(callable(columns) for _, _, columns in self.groups):
+            raise ValueError(
+                "This ProductDensity has seen no rows yet, from which a callable could choose columns; call fit or partial_fit "
+                "first, or merge into the other."
+            )
+        take_columns_of(self, other)
+        self.dtypes_ = other.dtypes_
+        return self._unfitted_groups(None, self._column_names(), self.n_features_in_)
 
     def _take(self, groups: list[Group]) -> None:
         """Go on with these densities."""

@@ -25,7 +25,7 @@ from fastkl.density.composed.base import (
 )
 from fastkl.density.composed.fitted_transformed import FittedTransformed
 from fastkl.density.files.registry import register_density
-from fastkl.density.validation import raise_if_other_names, unchanged_on_error
+from fastkl.density.validation import raise_if_other_names, take_columns_of, unchanged_on_error
 
 
 def _sums_are_enough(method: str) -> Any:
@@ -243,12 +243,17 @@ class TransformedDensity(FittedTransformed):
             raise ValueError(
                 f"merge takes a TransformedDensity with the transformer {self.transformer!r}, not {other!r}."
             )
-        if not hasattr(self, "log_abs_det_") or not hasattr(other, "log_abs_det_"):
-            raise ValueError("Both densities need to have seen rows; call fit or partial_fit first.")
+        if not hasattr(other, "log_abs_det_") or (hasattr(self, "density_") and not hasattr(self, "log_abs_det_")):
+            raise ValueError("The densities need to have seen rows; call fit or partial_fit first.")
         raise_if_other_names(self, other)
-        density = copy.deepcopy(self.density_)
-        density.merge(other.density_)
-        self._take_more(density, other.log_abs_det_)
+        with unchanged_on_error(self):
+            if hasattr(self, "density_"):
+                density = copy.deepcopy(self.density_)
+            else:
+                density, self.transformer_ = self._checked_density(), copy.deepcopy(other.transformer_)
+                take_columns_of(self, other)
+            density.merge(other.density_)
+            self._take_more(density, other.log_abs_det_)
         return self
 
     def _why_no_blocks(self) -> str:

@@ -22,8 +22,9 @@ from fastkl.density.kernel.directional import DIRECTIONAL, directional_scales
 from fastkl.density.kernel.discrete import DiscreteKernel
 from fastkl.density.kernel.ends import Mirrors
 from fastkl.density.kernel.kernels import KERNELS
-from fastkl.density.kernel.leave_one_out import distinct, evaluated, maximise
+from fastkl.density.kernel.leave_one_out import distinct, evaluated
 from fastkl.density.kernel.matrix_bandwidth import evaluated_matrix, most_likely_matrix, start_of
+from fastkl.density.kernel.several_maxima import maximise
 from fastkl.density.kernel.sheather_jones import sheather_jones
 from fastkl.density.kernel.units import median_of
 from fastkl.exceptions import DegenerateDataError, RepeatedValuesWarning
@@ -213,7 +214,9 @@ def _most_likely(
     found = unspoilt(
         rows,
         points,
-        lambda values, weights: maximise(values, weights, start, kernel, **options),
+        lambda values, weights: maximise(
+            values, weights, start, kernel, accepted=lambda h: not collapse(h, values, rows), **options
+        ),
         lambda maximum: maximum.bandwidth,
     )
     if found is None:

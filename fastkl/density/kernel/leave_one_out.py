@@ -5,14 +5,14 @@ r"""Bandwidths of maximum leave-one-out likelihood.
 
 Its slope by :math:`\log h_s` is :math:`\sum_i w_i (\sum_j w_j q(u_{ij}) u_{ij,s}^2 / \sum_j w_j k(u_{ij}) - 1)` with
 :math:`q = -k'(r) / r`, which is k itself for a Gaussian kernel: value and slopes take one pass over the pairs. The maximum is
-found by a quasi-Newton method in log h, on columns divided by their standard deviations, so that units do not matter; many rows
-start from the maximum of a part of them. A row is left out with all of its weight.
+found by a quasi-Newton method in log h, on columns divided by their standard deviations, so that units do not matter; where from,
+``several_maxima`` says. A row is left out with all of its weight.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -147,36 +147,6 @@ class LeaveOneOut:
             return float(shares @ logs), shares @ slopes
 
 
-def maximise(
-    points: Floats,
-    weights: Floats | None,
-    start: Floats,
-    kernel: str,
-    *,
-    scalar: bool,
-    n_threads: int,
-    mirrors: Mirrors | None = None,
-) -> Maximum:
-    """The maximum that a search from bandwidths ``start`` (d,) climbs to, with one bandwidth for each column or one for all."""
-    n, d = points.shape
-    unit = np.full(d, np.exp(np.mean(np.log(start)))) if scalar else start
-    scaled, of_scaled, own = _in_units(points, mirrors, unit, kernel)
-    log_bandwidth, inverse, n_iter = np.zeros(1 if scalar else d), None, 0
-    if n > MANY:
-        every = max(4, n // LARGEST_PART)
-        of_part = None if weights is None else weights[::every]
-        part = LeaveOneOut(scaled[::every], of_part, kernel, n_threads, of_scaled, own)
-        growth = np.log(n / len(part.points)) / (d + 4.0)
-        reached = _telling(unit * np.exp(-growth))
-        log_bandwidth, inverse, n_iter = climb(part, log_bandwidth + growth, None, reached)
-        log_bandwidth = log_bandwidth - growth
-    likelihood = LeaveOneOut(scaled, weights, kernel, n_threads, of_scaled, own)
-    log_bandwidth, _, more = climb(likelihood, log_bandwidth, inverse, _telling(unit))
-    bandwidth: Floats = unit * np.exp(log_bandwidth)
-    found = evaluated(points, weights, bandwidth, kernel, scalar=scalar, n_threads=n_threads, mirrors=mirrors)
-    return replace(found, n_iter=n_iter + more + 1)
-
-
 def evaluated(
     points: Floats,
     weights: Floats | None,
@@ -188,7 +158,7 @@ def evaluated(
     mirrors: Mirrors | None = None,
 ) -> Maximum:
     """The likelihood and its slope at these bandwidths (d,)."""
-    scaled, of_scaled, own = _in_units(points, mirrors, bandwidth, kernel)
+    scaled, of_scaled, own = in_units(points, mirrors, bandwidth, kernel)
     likelihood = LeaveOneOut(scaled, weights, kernel, n_threads, of_scaled, own)
     mean, slopes = likelihood.mean(np.zeros(len(bandwidth)))
     mean -= float(np.sum(np.log(bandwidth))) if own is None else 0.0
@@ -198,7 +168,7 @@ def evaluated(
     return Maximum(bandwidth, mean * likelihood.total_weight, slope, 1)
 
 
-def _in_units(
+def in_units(
     points: Floats, mirrors: Mirrors | None, unit: Floats, kernel: str
 ) -> tuple[Floats, Mirrors | None, Floats | None]:
     """Rows and ends in these units, or rows as they are, and the units, where a kernel of angles or directions has none."""
@@ -207,7 +177,7 @@ def _in_units(
     return points / unit, None if mirrors is None else mirrors.scaled(unit), None
 
 
-def _telling(unit: Floats) -> Callable[[Floats], bool]:
+def telling(unit: Floats) -> Callable[[Floats], bool]:
     """What tells of the bandwidths whose logarithms, in these units, a search has reached."""
     return lambda theta: report(lambda: unit * np.exp(theta))
 

@@ -124,6 +124,10 @@ class KernelDensityMLE(FittedKernelDensity):
     -----
     With weights the likelihood leaves out each row with all of its weight; rules read weights as numbers of rows.
 
+    The leave-one-out likelihood may have several maxima: for ``"likelihood"`` and ``"likelihood_scalar"`` a lattice of bandwidths
+    is looked at, and the highest maximum reached from its peaks counts. Of a kernel with an end it has a kink wherever
+    a kernel reaches another row, and many maxima: what is found is a high one of them.
+
     ``bias_reduction="score"`` is of the Gaussian kernel in columns of numbers without an end, with ``adaptive=False``; the
     kernels of angles and of directions take neither ``boundary``, ``adaptive`` nor ``column_types``.
 

@@ -100,11 +100,24 @@ class FitInference(Inference):
         return chart_at(self.family, self.params, self.names())
 
     def _inverse_information(self, covariance: Floats) -> Floats:
-        """In the coordinates, from the covariance of the entries."""
+        """In the coordinates, from the covariance of the entries: NaN where that is beyond the range of numbers."""
         position = {name: i for i, name in enumerate(self.names())}
         order = [position[name] for name in self._chart.names]
-        back = np.linalg.pinv(self._chart.jacobian(self.params)) if self._chart.size else np.zeros((0, len(order)))
-        inverse: Floats = back @ covariance[np.ix_(order, order)] @ back.T
+        if not self._chart.size:
+            return np.zeros((0, 0))
+        # entries and coordinates in units of the derivatives, or the entries of the smaller units count as rounding
+        full = self._chart.jacobian(self.params)
+        of_entries = _largest(full, axis=1)
+        scaled = full / of_entries[:, None]
+        of_coordinates = _largest(scaled, axis=0)
+        back = np.linalg.pinv(scaled / of_coordinates) / of_coordinates[:, None]
+        covariance = covariance[np.ix_(order, order)]
+        beyond = ~(np.isfinite(variances := np.diag(covariance)) & (variances > np.finfo(np.float64).tiny))
+        with np.errstate(over="ignore", invalid="ignore"):
+            covariance = covariance / of_entries[:, None] / of_entries
+        covariance[beyond] = np.nan
+        with np.errstate(invalid="ignore"):
+            inverse: Floats = back @ covariance @ back.T
         return inverse
 
     def influence(self) -> Floats:
@@ -165,6 +178,12 @@ class FitInference(Inference):
 
     def refitted_intervals(self, refits: Params, level: float) -> dict[str, Any]:
         return {name: bias_corrected_interval(draws, self.params[name], level) for name, draws in refits.items()}
+
+
+def _largest(values: Floats, axis: int) -> Floats:
+    """The largest size along an axis, 1 where all are 0."""
+    size: Floats = np.max(np.abs(values), axis=axis)
+    return np.where(size > 0.0, size, 1.0)
 
 
 @contextmanager

@@ -27,6 +27,7 @@ from fastkl.density.validation import (
     raise_if_other_names,
     read_rows,
     resolve_family,
+    take_columns_of,
     unchanged_on_error,
 )
 from fastkl.exceptions import DegenerateDataError, SourceError
@@ -249,9 +250,7 @@ class DensityMLE(ImputingMembers, FamilyDensity):
             if hasattr(self, "statistics_"):
                 self._learn_more(family, family.merge_statistics(self.statistics_, other.statistics_))
             else:
-                for name in ("n_features_in_", "feature_names_in_"):
-                    if hasattr(other, name):
-                        setattr(self, name, getattr(other, name))
+                take_columns_of(self, other)
                 self._learn_more(family, other.statistics_)
         return self
 

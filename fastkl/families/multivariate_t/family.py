@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,10 +20,11 @@ from fastkl.families.base import Family, Fit
 from fastkl.families.matrices import inverses
 from fastkl.families.multivariate_t.degeneracy import overflow_error
 from fastkl.families.multivariate_t.fit import fit_rows
-from fastkl.families.multivariate_t.information import observed_information, units
+from fastkl.families.multivariate_t.information import by_entries, observed_information, units
 from fastkl.families.multivariate_t.sums import student_sums
 from fastkl.families.orthants import t_cdf
 from fastkl.families.regression import regressed
+from fastkl.families.solvers.iterative import in_words
 from fastkl.families.spaces import DegreesOfFreedom, PositiveDefinite, Real
 from fastkl.families.student_t import StudentT
 from fastkl.families.weightless import rows_of_weight
@@ -103,7 +105,15 @@ class MultivariateT(Family):
             begin = None if start is None else self.start_at(start, rows.n_columns)
             fit = fit_rows(rows, fixed, tol, max_iter, begin)
             information = observed_information(rows, fit.params, inverse_df(fit.params))
-        return fit, {"weight": np.float64(rows.total_weight), "information": information}
+        statistics = {"weight": np.float64(rows.total_weight), "information": information}
+        if fit.converged and np.isnan(self._covariance_by_units(statistics, fit.params)[1]).any():
+            names = self.estimated_names(fit.params)
+            sentence = (
+                "The observed information is singular to rounding: the likelihood is as good as flat in some direction, and "
+                f"{in_words(names)} have no standard errors."
+            )
+            fit = replace(fit, boundary={**dict.fromkeys(names, sentence), **fit.boundary})
+        return fit, statistics
 
     # -- likelihood --------------------------------------------------------------------------------------------------------
 
@@ -153,6 +163,8 @@ class MultivariateT(Family):
     def standard_errors(self, statistics: Statistics, params: Params) -> Params:
         # not by way of the variances, which leave the range of doubles for units of 1e-100
         kept, inverse = self._covariance_by_units(statistics, params)
+        if np.isnan(inverse).any():
+            return {}  # what is not determined has no standard error
         deviations, errors, at = units(params)[kept] * np.sqrt(np.diag(inverse)), {}, 0
         for name in self.estimated_names(params):
             count = len(self.parameters[name].entries(name, params[name]))
@@ -167,8 +179,9 @@ class MultivariateT(Family):
         keep = np.concatenate([np.full(len(own), name in estimated) for name, own in entries.items()])
         information = statistics["information"][np.ix_(keep, keep)]
         # NaN where the rows do not determine the parameters
-        inverse = inverses(information[np.newaxis])[0]
-        return keep, 0.5 * (inverse + inverse.T)
+        inverse, transform = inverses(information[np.newaxis])[0], by_entries(params)[np.ix_(keep, keep)]
+        covariance = transform @ inverse @ transform.T
+        return keep, 0.5 * (covariance + covariance.T)
 
     # -- the distribution itself -------------------------------------------------------------------------------------------
 

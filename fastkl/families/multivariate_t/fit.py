@@ -12,7 +12,7 @@ import numpy as np
 
 from fastkl._core._linalg import moments
 from fastkl._core.array_types import Floats, Params
-from fastkl._core.iterations import is_stopped, report
+from fastkl._core.iterations import is_stopped, read_as, report
 from fastkl._core.rows import AnyRows, Rows
 from fastkl._core.special.student_degrees import log_constant_slopes
 from fastkl.exceptions import DegenerateDataError
@@ -23,7 +23,8 @@ from fastkl.families.multivariate_t.degeneracy import Frame, collapsed_error, fr
 from fastkl.families.multivariate_t.information import information_sums, whitened_information
 from fastkl.families.multivariate_t.starts import START, Start, robust_frame, starts
 from fastkl.families.multivariate_t.sums import student_sums, typical_first
-from fastkl.families.solvers.iterative import SAMPLE_ROWS
+from fastkl.families.multivariate_t.upright import Upright, oblique_root
+from fastkl.families.solvers.iterative import SAMPLE_ROWS, n_rows
 
 TRIAL_ITERATIONS = 20
 TRIAL_ROWS = 2048
@@ -48,11 +49,16 @@ def fit_rows(rows: AnyRows, fixed: Params, tol: float, max_iter: int, start: Par
     return fit if fit.log_likelihood is None else replace(fit, log_likelihood=fit.log_likelihood * unit)
 
 
-def _fitted(rows: AnyRows, fixed: Params, tol: float, max_iter: int, start: Params | None) -> Fit:
+def _fitted(
+    rows: AnyRows, fixed: Params, tol: float, max_iter: int, start: Params | None, is_upright: bool = False
+) -> Fit:
     if isinstance(rows, Rows):
         rows = typical_first(rows, *robust_frame(rows.sample(SAMPLE_ROWS)))
     sample = rows.sample(SAMPLE_ROWS)
     frame = None if "scale" in fixed else frame_of(rows, sample)
+    turned = None if frame is None or is_upright else oblique_root(frame)
+    if frame is not None and turned is not None and isinstance(rows, Rows):
+        return _fitted_upright(rows, fixed, tol, max_iter, start, Upright(frame.centre, turned))
     if start is not None:
         return _fit_from(rows, sample, fixed, tol, max_iter, start, frame)
     if sample is rows:
@@ -61,7 +67,7 @@ def _fitted(rows: AnyRows, fixed: Params, tol: float, max_iter: int, start: Para
         own = None if frame is None else frame_of(sample, sample)
         loc, scale, k, *_ = _maxima(sample, fixed, tol, max_iter, own)[0]
     except DegenerateDataError:
-        if frame is None:
+        if frame is None or rows.total(n_rows) == len(sample.X):
             raise
         # one of every k rows has no maximum, all of them may have one
         k = 1.0 / float(fixed["df"]) if "df" in fixed else START
@@ -71,6 +77,18 @@ def _fitted(rows: AnyRows, fixed: Params, tol: float, max_iter: int, start: Para
         reference = None if frame is None else frame.reference
         ascent = Ascent(rows, fixed, loc, scale, k, reference, information)
     return _climbed(ascent, tol, max_iter)
+
+
+def _fitted_upright(
+    rows: Rows, fixed: Params, tol: float, max_iter: int, start: Params | None, upright: Upright
+) -> Fit:
+    """The fit to rows in whose coordinates no column is next to a combination of others, read in those of the rows."""
+    moved = replace(rows, X=upright.rows(rows.X))
+    with read_as(upright.back):
+        fit = _fitted(moved, upright.to(fixed), tol, max_iter, None if start is None else upright.to(start), True)
+    assert fit.log_likelihood is not None
+    log_likelihood = fit.log_likelihood - rows.total_weight * upright.log_size
+    return replace(fit, params={**upright.back(fit.params), **fixed}, log_likelihood=log_likelihood)
 
 
 def fit_in_memory(rows: Rows, fixed: Params, tol: float, max_iter: int, frame: Frame | None) -> Fit:
@@ -137,7 +155,10 @@ def _above_the_normal_limit(
     to 0 together: few rows in many columns do that.
     """
     most = min(max_iter, MOST_STEPS)
+    share = (1.0 if rows.weights is None else float(rows.weights.max())) / rows.total_weight
     for df in HELD_DF:
+        if _is_unbounded(df, rows.n_columns, share):
+            continue  # whatever the rows are, what is found there says nothing of them
         for start in begin[:2]:
             held = _steps(rows, {**fixed, "df": np.float64(df)}, start, tol, most, frame)
             if held is None or held[3] <= highest + HIGHER * (rows.total_weight + abs(highest)):
@@ -147,6 +168,15 @@ def _above_the_normal_limit(
                 raise collapsed_error()
             return free
     return None
+
+
+def _is_unbounded(df: float, d: int, share: float) -> bool:
+    """Whether the likelihood at this df grows without bound at rows of this share of the weight each, wherever they are.
+
+    It does at a subspace of m dimensions, of which m + 1 rows span one, that holds more than (df + m) / (df + d) of the weight
+    (Kent and Tyler 1991, doi:10.1214/aos/1176348388).
+    """
+    return any((m + 1) * share >= (df + m) / (df + d) for m in range(d))
 
 
 def _apart(found: list[Found]) -> list[Found]:

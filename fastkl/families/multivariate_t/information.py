@@ -43,11 +43,14 @@ class InformationSums:
 
 
 def observed_information(rows: AnyRows, params: Params, k: float) -> Floats:
-    """Minus the second derivatives of the log-likelihood in (df, loc, upper triangle of scale), by their ``units``.
+    """Minus the second derivatives of the log-likelihood in (df, eta, upper triangle of E).
 
     With x = loc + L z, loc moved by L eta and scale by L E L', s = |z|^2, and u = (1 + k d) / (1 + k s), the second derivative of
     a row is -u s_ab / 2 + k u^2 s_a s_b / (2 (1 + k d)) and that of log det, where s_eta = -2 z and s_E = -z E z. The sums
     over the rows are therefore a Gram matrix of the vectors (z, z z'). For infinite df the row of df is 0.
+
+    In these coordinates it is well conditioned however much the columns depend on each other: by the entries of loc and scale
+    its condition is the square of that of the scale.
     """
     try:
         lower = np.linalg.cholesky(params["scale"])
@@ -61,11 +64,20 @@ def observed_information(rows: AnyRows, params: Params, k: float) -> Floats:
     information[0, 0] = sums.by_df
     information[0, 1:] *= -k * k
     information[1:, 0] *= -k * k
-    # by loc and scale in units of the columns' own: in the unit of the rows entries go like its fourth power
-    own = lower / np.sqrt(np.diag(params["scale"]))[:, None]
-    transform = _to_original(own, *np.triu_indices(len(lower)))
-    result: Floats = transform.T @ information @ transform
-    return 0.5 * (result + result.T)
+    return 0.5 * (information + information.T)
+
+
+def by_entries(params: Params) -> Floats:
+    """Derivatives of (df, loc, upper triangle of scale), by their ``units``, by (df, eta, upper triangle of E)."""
+    own = np.linalg.cholesky(params["scale"]) / np.sqrt(np.diag(params["scale"]))[:, None]
+    d, (i, j) = len(own), np.triu_indices(len(own))
+    transform = np.eye(1 + d + len(i))
+    transform[1 : d + 1, 1 : d + 1] = own
+    # dS = L E L' for the unit E of every entry of the upper triangle
+    direct = own[np.ix_(i, i)] * own[np.ix_(j, j)]
+    swapped = own[np.ix_(i, j)] * own[np.ix_(j, i)]
+    transform[d + 1 :, d + 1 :] = direct + np.where(i == j, 0.0, 1.0) * swapped
+    return transform
 
 
 def whitened_information(sums: InformationSums, total_weight: float) -> Floats:
@@ -142,17 +154,3 @@ def _product_matrix(scatter: Floats, weight: float, i: Indices, j: Indices) -> F
     # as products of matrices; a unit is its own transpose
     full: Floats = (units @ m).reshape(len(i), -1) @ units.reshape(len(i), -1).T
     return 0.5 * (full + full.T)
-
-
-def _to_original(lower: Floats, i: Indices, j: Indices) -> Floats:
-    """Derivative of (df, eta, E) by (df, loc, scale)."""
-    d, inverse = len(lower), solve_triangular(lower, np.eye(len(lower)), lower=True)
-    size = 1 + d + len(i)
-    transform = np.zeros((size, size))
-    transform[0, 0] = 1.0
-    transform[1 : d + 1, 1 : d + 1] = inverse
-    # E = inv dS inv' for the unit dS of every entry of the upper triangle
-    direct = inverse[np.ix_(i, i)] * inverse[np.ix_(j, j)]
-    swapped = inverse[np.ix_(i, j)] * inverse[np.ix_(j, i)]
-    transform[d + 1 :, d + 1 :] = direct + np.where(i == j, 0.0, 1.0) * swapped
-    return transform

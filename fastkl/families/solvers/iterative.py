@@ -73,9 +73,12 @@ class IterativeFamily(UnivariateFamily):
 
     def raise_if_degenerate(self, rows: AnyRows, constant: NDArray[np.bool_], values: Floats) -> None:
         """DegenerateDataError where constant columns, which hold these values, forbid a maximum."""
-        if self.degenerate and set(self.degenerate[:-1]) <= set(self.free_names()):
-            statistics = {"weight": np.float64(rows.total_weight), "value": values}
-            raise_if_constant(constant, statistics, self.name, self.degenerate[-1])
+        needed, held = set(self.degenerate[:-1]), self.fixed_parameters().get("loc")
+        if "loc" in needed and held is not None:
+            constant, needed = constant & (values == np.asarray(held)), needed - {"loc"}  # rows at it are no better
+        if needed and needed <= set(self.free_names()):
+            at = {"weight": np.float64(rows.total_weight), "value": values}
+            raise_if_constant(constant, at, self.name, self.degenerate[-1])
 
     # -- evaluation --------------------------------------------------------------------------------------------------------
 

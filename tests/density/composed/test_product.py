@@ -3,6 +3,7 @@
 import pickle
 
 import numpy as np
+import pandas as pd
 import pytest
 import sklearn
 from scipy import stats
@@ -11,9 +12,20 @@ from sklearn.compose import make_column_selector
 from sklearn.mixture import GaussianMixture
 from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KernelDensity
+from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from fastkl import DensityMLE, ProductDensity, compare_densities, cross_entropy, entropy, families, kl_divergence, load
+from fastkl import (
+    DensityMLE,
+    ProductDensity,
+    TransformedDensity,
+    compare_densities,
+    cross_entropy,
+    entropy,
+    families,
+    kl_divergence,
+    load,
+)
 from tests.density.composed.products import MIXED, NUMBERS, THREE, N, frame, mixed_columns
 
 
@@ -177,8 +189,9 @@ def test_chunks_and_merging():
         clone(THREE).fit(NUMBERS).merge(merged)
     with pytest.raises(ValueError, match="merge takes"):
         merged.merge(DensityMLE().fit(NUMBERS[:, :2]))
-    with pytest.raises(ValueError, match="no rows yet"):
-        clone(MIXED).merge(merged)
+    begun = clone(MIXED).merge(merged)
+    np.testing.assert_array_equal(begun.score_samples(table), merged.score_samples(table))
+    assert begun.dtypes_ == merged.dtypes_
 
 
 @pytest.mark.parametrize("kind", ["arrays", "parquet"])
@@ -323,3 +336,39 @@ def test_divergence_from_a_sample():
 
 def entropy_of(shares):
     return -np.sum(shares * np.log(shares))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: DensityMLE("normal"),
+        lambda: ProductDensity([("a", DensityMLE("normal"), ["x"]), ("b", DensityMLE("lognormal"), ["y"])]),
+        lambda: TransformedDensity(FunctionTransformer(np.log, np.exp), DensityMLE("normal")),
+    ],
+    ids=["family", "product", "transformed"],
+)
+def test_one_that_has_seen_no_rows_takes_over_those_of_the_other(make):
+    """As the start of a sum over parts does; products and transformed densities refused what a family's density does."""
+    generator = np.random.default_rng(0)
+    tables = [pd.DataFrame(generator.gamma(3.0, size=(n, 2)), columns=["x", "y"]) for n in (30, 50)]
+    total = make()
+    for table in tables:
+        assert total.merge(make().fit(table)) is total
+    whole = pd.concat(tables)
+    expected = make().fit(whole)
+    assert list(total.feature_names_in_) == ["x", "y"]
+    np.testing.assert_allclose(total.score_samples(whole), expected.score_samples(whole), rtol=1e-10)
+    np.testing.assert_allclose(total.log_likelihood_, expected.log_likelihood_, rtol=1e-12)
+
+
+def test_an_unfitted_product_takes_over_only_its_own_groups():
+    X = np.random.default_rng(0).gamma(3.0, size=(30, 2))
+    fitted = ProductDensity([("a", DensityMLE("normal"), [0]), ("b", DensityMLE("normal"), [1])]).fit(X)
+    other = ProductDensity([("a", DensityMLE("normal"), [0, 1])])
+    with pytest.raises(ValueError, match="same groups"):
+        other.merge(fitted)
+    chosen = ProductDensity([("a", DensityMLE("normal"), lambda X: [0]), ("b", DensityMLE("normal"), [1])])
+    with pytest.raises(ValueError, match="a callable could choose"):
+        chosen.merge(fitted)
+    assert not hasattr(other, "n_features_in_")
+    assert not hasattr(chosen, "n_features_in_")

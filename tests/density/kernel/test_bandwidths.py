@@ -64,6 +64,25 @@ def test_a_search_over_direct_sums_finds_no_better(kernel):
     assert -found.fun <= model.loo_log_likelihood_ + (1e-4 if kinks else 1e-8)
 
 
+@pytest.mark.parametrize("seed", [11, 15, 23, 24])
+def test_the_highest_of_several_maxima(seed):
+    """Half of the rows near the centre: one column is narrow in each of two maxima, and that next to Silverman's is the lower.
+
+    The reference is the highest of the likelihoods on a grid of bandwidths, by all pairs.
+    """
+    generator = np.random.default_rng(seed)
+    X = np.where(generator.random((80, 1)) < 0.5, 0.05, 1.0) * generator.normal(size=(80, 2))
+    widths = np.exp(np.linspace(-3.0, 0.0, 16))
+    highest = max(log_densities(X, X, (a, b), leave_one_out=True).sum() for a in widths for b in widths)
+    model = KernelDensityMLE().fit(X)
+    assert model.converged_
+    assert model.loo_log_likelihood_ > highest
+    own = log_densities(X, X, model.bandwidth_, leave_one_out=True).sum()
+    np.testing.assert_allclose(model.loo_log_likelihood_, own, rtol=1e-9)
+    swapped = KernelDensityMLE().fit(X[:, ::-1])
+    np.testing.assert_allclose(swapped.bandwidth_, model.bandwidth_[::-1], rtol=1e-8)
+
+
 @pytest.mark.parametrize("kernel", ["gaussian", "exponential", "epanechnikov", "linear", "cosine"])
 def test_slopes_of_the_likelihood(kernel):
     """Against differences of direct sums."""
