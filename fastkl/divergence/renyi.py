@@ -57,7 +57,8 @@ def renyi_divergence(
     Returns
     -------
     Estimate
-        +inf where alpha > 1 and p has mass where q has none, and where the two have nowhere mass in common. Of two samples its
+        +inf where alpha > 1 and p has mass where q has none, or a tail that is too heavy beside that of q, and where the two have
+        nowhere mass in common. Of two samples its
         ``diagnostics["bias_suspected"]`` is up where the log-ratio behind it is in doubt, from alpha = 3/4 on where
         `kl_divergence` doubts the tails, and beyond 1 where the mean over q rests on few rows, as it soon does: prefer
         orders up to 1 for samples.

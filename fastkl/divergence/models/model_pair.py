@@ -21,6 +21,7 @@ from fastkl._core.means import Mean
 from fastkl.divergence.arguments import FloatArray
 from fastkl.divergence.estimate import EXACT, Estimate
 from fastkl.divergence.models.draws import resolve_draws
+from fastkl.divergence.models.far_out import infinite_far_out, underflow_reasons
 from fastkl.divergence.models.line_integral import Integral, expectation_on_a_line
 from fastkl.divergence.models.mixture_bounds import with_bounds
 from fastkl.divergence.models.model import Model
@@ -182,6 +183,10 @@ class Expectation:
         exact = self.exact(p, q)
         if exact is not None:
             return Estimate(exact, 0.0)
+        if p is not q and np.isinf(self.limits[1]):
+            certain = infinite_far_out(p, q, lambda rows: self._log_terms(p, q, rows))
+            if certain is not None:
+                return certain
         integral = self._integral(p, q) if n_draws is None else None
         if integral is not None and not np.isnan(integral.value):
             found = Estimate(integral.value, integral.error, 0, "quadrature")
@@ -192,10 +197,16 @@ class Expectation:
             return self.terms(p, q, q.draw(n_draws, rng)) if q.can_draw else None
 
         rows = p.draw(n_draws, rng)
-        estimate = self.with_bounds(self.of_draws(self.terms(p, q, rows), at_draws_of_q), p, q)
-        return _with_reasons(
-            estimate, _cut_short(p, rows) + ([] if integral is None else [_part_missing(p, integral.mass)])
-        )
+        terms = self.terms(p, q, rows)
+        estimate = self.with_bounds(self.of_draws(terms, at_draws_of_q), p, q)
+        reasons = _cut_short(p, rows) + ([] if integral is None else [_part_missing(p, integral.mass)])
+        if np.isposinf(estimate):
+            reasons += underflow_reasons(q, rows[int(np.argmax(terms))])
+        return _with_reasons(estimate, reasons)
+
+    def _log_terms(self, p: Model, q: Model, rows: NDArray[np.float64]) -> FloatArray:
+        """Logarithms of p times the terms, in size."""
+        return np.asarray(p.log_density(rows) + np.log(np.abs(self.terms(p, q, rows))))
 
     def _impossible(self, found: Estimate) -> list[str]:
         """Why not to trust an estimate that is out of the range by more than its error."""
