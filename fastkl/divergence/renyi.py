@@ -125,7 +125,9 @@ class _OfOrder(Options):
 
 
 def _order(alpha: Any) -> float:
-    if isinstance(alpha, (bool, np.bool_)) or not isinstance(alpha, Real) or not 0.0 < float(alpha) < np.inf:
+    known = isinstance(alpha, Real) and not isinstance(alpha, bool | np.bool_)
+    # numbers that are none in double precision compare all the same
+    if not known or not 0.0 < alpha <= np.finfo(np.float64).max:
         raise ValueError(
             f"alpha, the order of the divergence, is a number above 0 (1 gives kl_divergence); {alpha!r} is not."
         )
