@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any
@@ -127,7 +128,7 @@ class _OfOrder(Options):
 def _order(alpha: Any) -> float:
     known = isinstance(alpha, Real) and not isinstance(alpha, bool | np.bool_)
     # numbers that are none in double precision compare all the same
-    if not known or not 0.0 < alpha <= np.finfo(np.float64).max:
+    if not known or not 0.0 < alpha <= sys.float_info.max:
         raise ValueError(
             f"alpha, the order of the divergence, is a number above 0 (1 gives kl_divergence); {alpha!r} is not."
         )

@@ -123,7 +123,7 @@ def assisted_routes(pair: SamplePair, k: int, standard_error: bool, random_state
             doubts = plain.diagnostics["reasons"] + ([] if symbols else _few_rows_reasons(pair))
             found = _labelled(plain, float(plain), error, doubts, {"route": "neighbors"})
             return Assisted(found, samples, atoms=atoms, symbols=symbols)
-        lacking = lacking_in_columns(pair.p, pair.q) if atoms else []
+        lacking = lacking_in_columns(pair.p, pair.q)
         if lacking:
             found = _labelled(plain, float("inf"), 0.0, lacking, {"route": "atoms"})
             return Assisted(found, samples, atoms=atoms)
