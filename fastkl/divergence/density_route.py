@@ -114,7 +114,8 @@ def divergence_by_density(p: Sample, model: Model, options: Options) -> Estimate
     reasons, left = _doubts(p, found, drawn, value, error) if wanted else ([], 0.0)
     if share > 0.5:  # whose doubts were asked for
         reasons, left = few_effective_rows(p) if wanted else [], 0.0
-    reasons += negative_reasons(value, error) + heavy_terms(log_q, p.weights) if wanted else []
+    reasons += negative_reasons(value, error) if wanted else []
+    reasons += heavy_terms(-log_q, "terms -log q") if wanted and not p.weighted else []
     diagnostics = {
         "bias_suspected": bool(reasons),
         "reasons": reasons,

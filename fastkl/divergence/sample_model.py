@@ -80,7 +80,8 @@ def cross_entropy_of_scores(log_q: FloatArray, weights: FloatArray | None, stand
         )
     if np.isinf(mean.value):
         return impossible_rows(-mean.value, int(np.isneginf(log_q).sum()), mean.n_rows, "mean log-density")
-    reasons = heavy_terms(log_q, weights) if standard_error else []
+    # of weighted rows the tail is not known
+    reasons = heavy_terms(-log_q, "terms -log q") if standard_error and weights is None else []
     diagnostics = {"bias_suspected": bool(reasons), "reasons": reasons}
     error = mean.error if standard_error else float("nan")
     return Estimate(-mean.value, error, mean.n_rows, "mean log-density", diagnostics)

@@ -137,3 +137,11 @@ def test_a_laplace_distribution_of_scipy_far_out():
     X = np.array([[-1000.0], [0.0], [2.0], [1500.0]])
     found = cross_entropy(X, stats.laplace())
     assert float(found) == pytest.approx(np.log(2.0) + 2502.0 / 4.0, rel=1e-12)
+
+
+def test_a_cross_entropy_that_hardly_converges_is_said():
+    p = Columns(stats.t(2.1), stats.norm())
+    q = Columns(stats.norm(), stats.norm())
+    found = cross_entropy(p, q, random_state=0)
+    assert any("may be infinite" in reason for reason in found.diagnostics["reasons"])
+    assert not cross_entropy(Columns(stats.t(9), stats.norm()), q, random_state=0).diagnostics["bias_suspected"]

@@ -26,6 +26,7 @@ from fastkl.divergence.models.line_integral import Integral, expectation_on_a_li
 from fastkl.divergence.models.mixture_bounds import with_bounds
 from fastkl.divergence.models.model import Model
 from fastkl.divergence.models.ratio_draws import log_ratio_mean
+from fastkl.divergence.models.ratio_tails import heavy_terms
 from fastkl.divergence.models.scipy_families import known_entropy
 from fastkl.divergence.models.supports import listed_support
 
@@ -94,8 +95,11 @@ def no_closed_form(p: Model, q: Model) -> None:
 def mean_of_draws(terms: FloatArray, _: Callable[[], FloatArray | None]) -> Estimate:
     """Mean over draws from p with its standard error; infinite values stay infinite."""
     mean = Mean.of(terms)
-    error = mean.error if np.isfinite(mean.value) else 0.0
-    return Estimate(mean.value, error, mean.n_rows, "monte_carlo", {"n_draws": mean.n_rows})
+    if not np.isfinite(mean.value):
+        return Estimate(mean.value, 0.0, mean.n_rows, "monte_carlo", {"n_draws": mean.n_rows})
+    reasons = heavy_terms(terms)
+    diagnostics = {"n_draws": mean.n_rows, "bias_suspected": bool(reasons), "reasons": reasons}
+    return Estimate(mean.value, mean.error, mean.n_rows, "monte_carlo", diagnostics)
 
 
 def no_bounds(estimate: Estimate, p: Model, q: Model) -> Estimate:

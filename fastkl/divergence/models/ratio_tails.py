@@ -45,14 +45,14 @@ def doubts_of_draws(log_ratio: FloatArray, drift: Mean | None, value: float, err
     return reasons, tail
 
 
-def heavy_terms(log_q: FloatArray, weights: FloatArray | None) -> list[str]:
-    """Why the mean of -log q over the rows of a sample hardly converges, if it does so; of weighted rows it is not known."""
-    tail = tail_index(-log_q) if weights is None else float("nan")
+def heavy_terms(terms: FloatArray, what: str = "terms") -> list[str]:
+    """Why a mean of terms hardly converges, if it does so."""
+    tail = tail_index(terms)
     if not tail > HEAVY_TAIL:
         return []
     return [
-        f"The largest of the terms -log q have a Pareto tail of index {tail:.2f}, beyond {HEAVY_TAIL}: their mean hardly "
-        "converges, and it may be infinite."
+        f"The largest of the {what} have a Pareto tail of index {tail:.2f}, beyond {HEAVY_TAIL}: their mean hardly converges, "
+        "and it may be infinite."
     ]
 
 
