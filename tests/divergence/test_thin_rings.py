@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
-from fastkl import jeffreys, kl_divergence, renyi_divergence
+from fastkl import jeffreys, jensen_shannon, kl_divergence, renyi_divergence
 
 
 def rings(seed, width, n=800):
@@ -26,3 +27,15 @@ def test_divergences_of_thin_rings(width):
     assert abs(found - 0.25) < 3.0 * found.standard_error < 0.15
     found = jeffreys(p, q)
     assert abs(found - 1.0) < 3.0 * found.standard_error < 0.8
+
+
+@pytest.mark.parametrize("width", [0.01, 0.02])
+def test_jensen_shannon_divergence_of_thin_rings(width):
+    truth = float(jensen_shannon(stats.norm(), stats.norm(1.0)))
+    for seed in range(4):
+        p, q = rings(seed, width)
+        found = jensen_shannon(p, q)
+        assert abs(found - truth) < 0.035
+        assert abs(found - truth) < 3.0 * found.standard_error
+        assert float(jensen_shannon(p, q, standard_error=False)) == float(found)
+        assert float(jensen_shannon(q, p)) == pytest.approx(found, abs=1e-3)
