@@ -59,41 +59,47 @@ def unreached_rows(pair: SamplePair) -> float:
 
 
 def missed_beyond(samples: TwoSamples, log_ratio: FloatArray) -> float:
-    """What a log-ratio at the rows that are learnt from gives less than the tails of q say: the most in a column, at least 0.
-
-    Of weighted samples it is not known.
-    """
+    """What a log-ratio at the rows that are learnt from gives less than the tails of q say: the most in a column, at least 0."""
     p, q = samples.learnt.p, samples.learnt.q
-    if p.weighted or q.weighted or q.n_rows * _MOST_OF_TAIL < _FEWEST_OF_TAIL:
+    if q.n_rows * _MOST_OF_TAIL < _FEWEST_OF_TAIL:
         return 0.0
+    mass_p, mass_q = (
+        np.full(side.n_rows, 1.0 / side.n_rows) if side.weights is None else side.weights / side.weights.sum()
+        for side in (p, q)
+    )
     at_p, found = log_ratio[: samples.n], 0.0
-    for x, y in zip(p.X.T.astype(np.float64), q.X.T.astype(np.float64), strict=True):
-        above, below = _missed(x, y, at_p), _missed(-x, -y, at_p)
-        if min(x.min(), y.min()) > 0.0:  # 0 may be as far away as infinity
-            below = max(below, _missed(-np.log(x), -np.log(y), at_p))
-        found = max(found, above + below)
+    with np.errstate(all="ignore"):  # of numbers that are no normal ones
+        for x, y in zip(p.X.T.astype(np.float64), q.X.T.astype(np.float64), strict=True):
+            sides = [_missed(sign * x, sign * y, at_p, mass_p, mass_q) for sign in (1.0, -1.0)]
+            if min(x.min(), y.min()) > 0.0:  # 0 may be as far away as infinity
+                sides[1] = max(sides[1], _missed(-np.log(x), -np.log(y), at_p, mass_p, mass_q))
+            found = max(found, sum(sides))
     return found
 
 
-def _missed(x: FloatArray, y: FloatArray, log_ratio: FloatArray) -> float:
+def _missed(x: FloatArray, y: FloatArray, log_ratio: FloatArray, mass_p: FloatArray, mass_q: FloatArray) -> float:
     """The same above the largest value of a column of q."""
     beyond, m = x > y.max(), len(y)
-    if not beyond.any():
+    of_p, count = float(mass_p[beyond].sum()), int(np.count_nonzero(mass_p[beyond]))
+    if not count:
         return 0.0
     size = int(np.clip(3.0 * np.sqrt(m), _FEWEST_OF_TAIL, _MOST_OF_TAIL * m))
-    ordered = np.sort(y)[m - size - 1 :]
-    shape, scale = pareto_tail(ordered[1:] - ordered[0])
-    if not scale > 0.0:
+    order = np.argsort(y)[m - size - 1 :]
+    ordered = y[order]
+    if not ordered[-1] > ordered[0]:
         return 0.0
+    shape, scale = pareto_tail(ordered[1:] - ordered[0])
     shape = max(shape, 0.0)
     shape += _UPPER * (1.0 + shape) / np.sqrt(size)
     reach = float(ordered[-1] - ordered[0])
-    of_p, of_q = float(beyond.mean()), size / m * (1.0 + shape * reach / scale) ** (-1.0 / shape)
+    of_q = float(mass_q[order[1:]].sum()) * (1.0 + shape * reach / scale) ** (-1.0 / shape)
     # under q exponential with mean 1; that of a single row says nothing
     further = np.log1p(shape * (x[beyond] - ordered[-1]) / (scale + shape * reach)) / shape
-    heavier, count = float(further.mean()), len(further)
+    share = mass_p[beyond] / of_p
+    heavier = float(share @ further)
     of_shape = (heavier - 1.0 - np.log(heavier)) * (count - 1.0) / count
-    return max(of_p * float(np.log(of_p / of_q) + of_shape - log_ratio[beyond].mean()), 0.0)
+    missed = of_p * float(np.log(of_p / of_q) + of_shape - share @ log_ratio[beyond])
+    return max(missed, 0.0) if np.isfinite(missed) else 0.0
 
 
 def missed_reasons(missed: float, error: float) -> list[str]:
