@@ -29,7 +29,7 @@ _EXPECTED_ROWS, _LEAST_EXPECTED = 10.0, 5.0
 _NEAREST_ROWS = 30.0
 _NEAREST_PART = 0.02
 # A value that is this part of a column, and so many rows, is an atom; where others repeat in less than that part of the rows, the
-# column has a density beside it.
+# column has a density beside it, and then fewer rows are one too.
 _ATOM, _ATOM_ROWS, _REPEATED = 0.05, 10, 0.02
 # Or so much less often than the atom.
 _OTHERS = 0.1
@@ -72,7 +72,7 @@ class LackingAtoms:
         n, m = int(counts.sum()), int(rows.sum())
         no_others = (m - len(known) <= _REPEATED * m) | (rows.max() / m <= _OTHERS * counts / n)
         found: NDArray[np.bool_] = absent & (
-            ((counts >= self._expected) & (rows[nearest] >= self._nearest)) | (beside_others(counts) & no_others)
+            (counts >= self._expected) & ((rows[nearest] >= self._nearest) | (beside_others(counts) & no_others))
         )
         return found
 
@@ -94,14 +94,20 @@ def _all_among(values: NDArray[Any], column: NDArray[Any]) -> bool:
 
 
 def beside_others(counts: NDArray[np.intp]) -> NDArray[np.bool_]:
-    """Which values, by how often each is there, are atoms among others that hardly repeat, or by far not so often."""
+    """Which values, by how often each is there, are atoms among others that hardly repeat, or by far not so often.
+
+    A value of a smaller part of the rows is one if both are so.
+    """
     n = int(counts.sum())
-    atoms = counts >= max(_ATOM * n, _ATOM_ROWS)
-    beside = counts[~atoms]
-    if not atoms.any() or beside.sum() <= _REPEATED * n:
-        return np.zeros(len(counts), dtype=bool)
-    single = beside.sum() - len(beside) <= _REPEATED * n
-    return np.asarray(atoms & (single | (beside.max() <= _OTHERS * counts)))
+    found = np.zeros(len(counts), dtype=bool)
+    for least, small in ((max(_ATOM * n, _ATOM_ROWS), False), (_ATOM_ROWS, True)):
+        atoms = counts >= least
+        beside = counts[~atoms]
+        if not atoms.any() or beside.sum() <= _REPEATED * n:
+            continue
+        single, rare = beside.sum() - len(beside) <= _REPEATED * n, beside.max() <= _OTHERS * counts
+        found |= atoms & ((single & rare) if small else (single | rare))
+    return found
 
 
 def atoms_beside_densities(p: Sample, discrete: Collection[int]) -> list[str]:

@@ -45,6 +45,7 @@ from fastkl.divergence.local_terms import log_density_own
 from fastkl.divergence.model_coordinates import covariance_factor, transformed
 from fastkl.divergence.models.draws import drawn_sample, resolve_draws
 from fastkl.divergence.models.model import Model
+from fastkl.divergence.models.ratio_tails import heavy_terms
 from fastkl.divergence.neighbors import SamplePair
 from fastkl.divergence.options import Options
 from fastkl.divergence.samples import SWEEP_ROWS
@@ -114,6 +115,7 @@ def divergence_by_density(p: Sample, model: Model, options: Options) -> Estimate
     if share > 0.5:  # whose doubts were asked for
         reasons, left = few_effective_rows(p) if wanted else [], 0.0
     reasons += negative_reasons(value, error) if wanted else []
+    reasons += heavy_terms(-log_q, "terms -log q") if wanted and not p.weighted else []
     diagnostics = {
         "bias_suspected": bool(reasons),
         "reasons": reasons,

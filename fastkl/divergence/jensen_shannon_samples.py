@@ -43,8 +43,8 @@ from fastkl.divergence.told_apart import jensen_shannon_bound
 # A bound by so many of their errors above the neighbour estimate begins to take its place, and takes it altogether.
 _BELOW, _FAR = 1.0, 1.7
 # The fall from k to 2 k neighbours that chance puts there, in standard errors of the estimate; what is left at k is so many times
-# the rest, and a fall of so many times as much as chance puts there is told.
-_BY_CHANCE, _LEFT, _TOLD = 0.6, 2.0, 5.0
+# the rest, and falls of so many times as much as chance puts there have a regression asked, and are told.
+_BY_CHANCE, _LEFT, _SMOOTHED, _TOLD = 0.6, 2.0, 2.5, 5.0
 # Fewer rows than this tell neither the bias nor the error well.
 _FEWEST_ROWS = 30
 # Above this share of rows whose balls reach far out for the other sample, the two are mostly apart.
@@ -55,11 +55,13 @@ def jensen_shannon_of_samples(pair: SamplePair, options: Options) -> Estimate:
     """Of two samples: by neighbours, and where it is larger by what tells the rows apart, unless neighbours are asked for."""
     by_neighbors = jensen_shannon_of_pair(pair, replace(options, standard_error=True))
     plain = options.n_neighbors is not None or options.coordinates != "auto" or by_neighbors.diagnostics["shared_rows"]
-    bound = None if plain else jensen_shannon_bound(pair, options.steady_rng)
+    fall, by_chance = _fall(pair, options, by_neighbors), _BY_CHANCE * by_neighbors.standard_error
+    bound = None
+    if not plain:
+        bound = jensen_shannon_bound(pair, options.steady_rng, smoothed=fall > _SMOOTHED * by_chance)
     found, share = _beside_bound(by_neighbors, bound)
     if not options.standard_error:
         return _with(found, float("nan"), found.reasons)
-    fall, by_chance = _fall(pair, options, by_neighbors), _BY_CHANCE * by_neighbors.standard_error
     left = (1.0 - share) * _LEFT * max(fall - by_chance, 0.0)
     reasons = found.reasons
     if share < 0.5 and fall > _TOLD * by_chance:

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from fastkl._core.means import Mean
 from fastkl.divergence.arguments import FloatArray
 from fastkl.divergence.estimate import Estimate
-from fastkl.divergence.models.ratio_tails import HEAVY_TAIL, tail_index
+from fastkl.divergence.models.ratio_tails import HEAVY_TAIL, heavy_terms, tail_index
 from fastkl.exceptions import SourceError, SupportError
 from fastkl.rows.indexes import refuse_other_rows
 from fastkl.rows.reading import look
@@ -195,6 +195,7 @@ def _doubts(log_ratio: FloatArray, ratio: Mean, form: str) -> tuple[list[str], f
             f"The largest ratios q/p have a Pareto tail of index {tail:.2f}, beyond {HEAVY_TAIL}: their mean hardly converges. "
             f'Take form="plain" and more draws.'
         )
+    reasons += heavy_terms(-log_ratio[finite], "terms log p/q")
     if form == "squared":
         reasons.append("The mean of half the squared log-ratio is not the divergence, only near it where p is near q.")
     return reasons, tail

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any
@@ -57,7 +58,8 @@ def renyi_divergence(
     Returns
     -------
     Estimate
-        +inf where alpha > 1 and p has mass where q has none, and where the two have nowhere mass in common. Of two samples its
+        +inf where alpha > 1 and p has mass where q has none, or a tail that is too heavy beside that of q, and where the two have
+        nowhere mass in common. Of two samples its
         ``diagnostics["bias_suspected"]`` is up where the log-ratio behind it is in doubt, from alpha = 3/4 on where
         `kl_divergence` doubts the tails, and beyond 1 where the mean over q rests on few rows, as it soon does: prefer
         orders up to 1 for samples.
@@ -124,7 +126,9 @@ class _OfOrder(Options):
 
 
 def _order(alpha: Any) -> float:
-    if isinstance(alpha, (bool, np.bool_)) or not isinstance(alpha, Real) or not 0.0 < float(alpha) < np.inf:
+    known = isinstance(alpha, Real) and not isinstance(alpha, bool | np.bool_)
+    # numbers that are none in double precision compare all the same
+    if not known or not 0.0 < alpha <= sys.float_info.max:
         raise ValueError(
             f"alpha, the order of the divergence, is a number above 0 (1 gives kl_divergence); {alpha!r} is not."
         )

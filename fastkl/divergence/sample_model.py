@@ -19,6 +19,7 @@ from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.model_coordinates import whiten_both
 from fastkl.divergence.models.draws import default_draws, drawn_sample, resolve_draws
 from fastkl.divergence.models.model import Model
+from fastkl.divergence.models.ratio_tails import heavy_terms
 from fastkl.divergence.neighbors import SamplePair
 from fastkl.divergence.options import Options
 from fastkl.divergence.samples import check_method, divergence_neighbors, sample_divergence
@@ -79,7 +80,11 @@ def cross_entropy_of_scores(log_q: FloatArray, weights: FloatArray | None, stand
         )
     if np.isinf(mean.value):
         return impossible_rows(-mean.value, int(np.isneginf(log_q).sum()), mean.n_rows, "mean log-density")
-    return Estimate(-mean.value, mean.error if standard_error else float("nan"), mean.n_rows, "mean log-density")
+    # of weighted rows the tail is not known
+    reasons = heavy_terms(-log_q, "terms -log q") if standard_error and weights is None else []
+    diagnostics = {"bias_suspected": bool(reasons), "reasons": reasons}
+    error = mean.error if standard_error else float("nan")
+    return Estimate(-mean.value, error, mean.n_rows, "mean log-density", diagnostics)
 
 
 def _divergence_by_draws(p: Sample, model: Model, options: Options) -> Estimate:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from fastkl._core.blas_threads import single_threaded_blas
 from fastkl.divergence.arguments import Sample
+from fastkl.divergence.assisted.regression_route import RegressionRoute
 from fastkl.divergence.assisted.renyi_samples import stacked
 from fastkl.divergence.assisted.two_samples import FOLDS, TwoSamples, rows_at, rows_at_random
 from fastkl.divergence.neighbors import SamplePair
@@ -24,10 +25,12 @@ from fastkl.divergence.neighbors import SamplePair
 _MOST, _FEWEST = 10_000, 8
 
 
-def jensen_shannon_bound(pair: SamplePair, random_state: np.random.RandomState) -> tuple[float, float] | None:
+def jensen_shannon_bound(
+    pair: SamplePair, random_state: np.random.RandomState, *, smoothed: bool
+) -> tuple[float, float] | None:
     """A lower bound of the Jensen-Shannon divergence, but for chance, and its standard error; None of few rows.
 
-    The same to some digits where p and q change places.
+    ``smoothed`` says whether neighbours smooth over much. The same to some digits where p and q change places.
     """
     if min(pair.p.effective_size, pair.q.effective_size) < _FEWEST:
         return None
@@ -37,7 +40,10 @@ def jensen_shannon_bound(pair: SamplePair, random_state: np.random.RandomState) 
     # by sample, whichever comes first
     samples.fold = np.concatenate([_folds(samples.n, seed), _folds(samples.m, seed)])
     with single_threaded_blas():
-        log_ratio = stacked(samples, list(samples.normal_ratios.values()))
+        parts = list(samples.normal_ratios.values())
+        if smoothed:
+            parts.append(RegressionRoute(samples, by_ends=False).log_ratio)
+        log_ratio = stacked(samples, parts)
     of_p = samples.learnt.p.mean(np.logaddexp(0.0, -log_ratio[: samples.n]))
     of_q = samples.learnt.q.mean(np.logaddexp(0.0, log_ratio[samples.n :]))
     value = float(np.log(2.0)) - 0.5 * (of_p.value + of_q.value)

@@ -6,8 +6,9 @@ from scipy import stats
 
 from fastkl import jeffreys, kl_divergence
 from fastkl.divergence.arguments import Sample
-from fastkl.divergence.assisted.default_estimate import has_atoms, unreached_rows
+from fastkl.divergence.assisted.default_estimate import has_atoms
 from fastkl.divergence.assisted.ratio_regression import cross_fitted
+from fastkl.divergence.assisted.tails import unreached_rows
 from fastkl.divergence.assisted.working_laws import Distance, moments, normal_pair
 from fastkl.divergence.coordinates import in_coordinates, normal_scores, scaled
 from fastkl.divergence.neighbors import SamplePair

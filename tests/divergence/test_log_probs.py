@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from scipy.stats import norm
+from scipy.stats import cauchy, norm
 
 from fastkl import SourceError, SupportError, kl_from_log_probs
 
@@ -106,3 +106,14 @@ def test_masks_and_rows_of_other_lengths_are_refused():
         kl_from_log_probs(np.ma.array([-1.0, -2.0], mask=[False, True]), [-1.0, -2.0])
     with pytest.raises(ValueError, match="log_q has rows of different lengths"):
         kl_from_log_probs([[-1.0, -2.0], [-1.0, -3.0]], [[-1.0, -2.0], [-1.0]])
+
+
+@pytest.mark.parametrize("form", ["low_variance", "plain"])
+def test_a_mean_that_does_not_exist_is_said(form):
+    """log p/q of a Cauchy and a normal distribution grows as x^2, whose mean under the former does not exist."""
+    x = cauchy.rvs(size=5000, random_state=0)
+    found = kl_from_log_probs(cauchy.logpdf(x), norm.logpdf(x), form=form)
+    assert any("may be infinite" in reason for reason in found.diagnostics["reasons"])
+    y = norm.rvs(size=5000, random_state=0)
+    found = kl_from_log_probs(norm.logpdf(y), norm.logpdf(y, scale=0.8), form=form)
+    assert not any("may be infinite" in reason for reason in found.diagnostics["reasons"])

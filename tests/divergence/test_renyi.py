@@ -222,8 +222,8 @@ def test_draws_that_say_nothing_are_said():
     )
     found = renyi_divergence(Foreign(p), Foreign(q), 0.5, random_state=0, n_draws=2000)
     assert any("Hardly a draw" in reason for reason in found.diagnostics["reasons"])
-    heavy = DensityMLE.from_parameters("multivariate_t", df=3.0, loc=np.zeros(3), scale=np.eye(3))
-    found = renyi_divergence(Foreign(heavy), Foreign(p), 2.0, random_state=0, n_draws=2000)
+    wide = DensityMLE.from_parameters("multivariate_normal", mean=np.zeros(3), covariance=1.44 * np.eye(3))
+    found = renyi_divergence(Foreign(wide), Foreign(p), 3.0, random_state=0, n_draws=2000)
     assert any("may be infinite" in reason for reason in found.diagnostics["reasons"])
 
 
@@ -338,7 +338,7 @@ def test_sample_and_model():
         assert abs(found - 0.25) < 3.0 * found.standard_error < 0.1
 
 
-@pytest.mark.parametrize("alpha", [0, -1.0, np.inf, np.nan, "a", True, None, [0.5]])
+@pytest.mark.parametrize("alpha", [0, -1.0, np.inf, np.nan, "a", True, None, [0.5], 10**400])
 def test_an_order_is_a_positive_number(alpha):
     with pytest.raises(ValueError, match="number above 0"):
         renyi_divergence([0.0, 1.0], [0.5, 2.0], alpha)

@@ -32,11 +32,11 @@ from typing import Any
 import numpy as np
 
 from fastkl._core.blas_threads import single_threaded_blas
-from fastkl._core.means import Mean
 from fastkl.divergence.arguments import FloatArray
 from fastkl.divergence.assisted.apart import apart_reasons
 from fastkl.divergence.assisted.ratio_routes import Mixtures, Route, by_mixtures, by_normals
 from fastkl.divergence.assisted.regression_route import RegressionRoute
+from fastkl.divergence.assisted.tails import missed_beyond, missed_reasons, unreached_reasons
 from fastkl.divergence.assisted.two_samples import TwoSamples, rows_at_random
 from fastkl.divergence.atoms import lacking_in_columns
 from fastkl.divergence.column_doubts import ROUNDING
@@ -71,10 +71,6 @@ _WIDE, _ERRORS_OF_SPREAD = 1.0, 2.0
 _OVERLAP = 16.0
 # So many times the logarithm of the rows of Q is more than they can show.
 _NATS_OF_ROWS = 2.0
-# Rows of P beyond the reach of Q, beside those that chance puts there (about 1); mixtures may know how tails go on.
-_UNREACHED, _UNREACHED_BY_MIXTURES = 5.0, 15.0
-# So many rows of either sample are looked at for that.
-_COUNTED = 200_000
 # What neighbours alone see, in standard deviations and as a part of the estimate, where they have a bias: in so many columns.
 _SEEN, _SEEN_PART, _BIASED_IN = 10.0, 0.5, 3
 
@@ -128,7 +124,7 @@ def assisted_routes(pair: SamplePair, k: int, standard_error: bool, random_state
             doubts = plain.diagnostics["reasons"] + ([] if symbols else _few_rows_reasons(pair))
             found = _labelled(plain, float(plain), error, doubts, {"route": "neighbors"})
             return Assisted(found, samples, atoms=atoms, symbols=symbols)
-        lacking = lacking_in_columns(pair.p, pair.q) if atoms else []
+        lacking = lacking_in_columns(pair.p, pair.q)
         if lacking:
             found = _labelled(plain, float("inf"), 0.0, lacking, {"route": "atoms"})
             return Assisted(found, samples, atoms=atoms)
@@ -148,6 +144,9 @@ def assisted_routes(pair: SamplePair, k: int, standard_error: bool, random_state
     if standard_error:
         reasons = shared_rows_reasons(pair, shared) + _doubts(samples, chosen, regression, values, atoms)
         of_tail = _doubts_of_tail(samples, chosen, regression, values)
+        missed = 0.0 if atoms else missed_beyond(samples, chosen.log_ratio)
+        of_tail += missed_reasons(missed, error)
+        error = float(np.hypot(error, missed))
         of_tail += _doubts_of_size(samples, chosen, regression, values, value, error)
     more = {"routes": values, "route": chosen.name, "common_radius": float(plain), "shared_rows": shared}
     estimate = _labelled(plain, value, error, reasons + of_tail, more)
@@ -358,38 +357,17 @@ def _beyond_judge(values: dict[str, float], by_mixtures: bool) -> float:
 
 def _doubts_of_tail(samples: TwoSamples, chosen: Route, regression: Route, values: dict[str, float]) -> list[str]:
     """Reasons not to trust the estimate: p goes on where there is no row of q."""
-    reasons, neighbors = [], samples.plain.standard_error
+    reasons: list[str] = []
+    neighbors = samples.plain.standard_error
     spread, by_mixtures = float(np.ptp(list(values.values()))), chosen.name == "mixtures"
     beyond_judge = _beyond_judge(values, by_mixtures)
     # Mixtures go on beyond the rows: where a regression is ahead of them, a tail that is not in the data makes theirs the larger.
     odd = beyond_judge > 0.0 if chosen.ahead else regression.loss < chosen.loss - 0.2 * _LOWER
     odd = odd and spread > 1.5 * neighbors
     if odd or by_mixtures:
-        compared = samples.some_compared(_COUNTED)
-        beyond = unreached_rows(compared)
-        percent = 100.0 * beyond / compared.q.effective_size
         best = by_mixtures and chosen.loss < regression.loss - _LOWER
-        if beyond > (_UNREACHED_BY_MIXTURES if best else _UNREACHED):
-            reasons.append(
-                f"The tail of p beyond the last row of q is not in the data ({percent:.2g} % of p is farther from q than any "
-                f"row of q is from the others, {beyond:.0f} times as much as chance puts there): the estimate is rather a lower "
-                "bound."
-            )
+        reasons += unreached_reasons(samples, best)
     return reasons
-
-
-def unreached_rows(pair: SamplePair) -> float:
-    """Rows of P (their masses) farther from Q than any row of Q is from the rest of Q, for as many rows of P as Q has.
-
-    About 1 for equal distributions.
-    """
-    if pair.q.n_rows < 3:
-        return 0.0
-    farthest = max(float(slab.own.kth(1).max()) for slab in pair.reversed().slabs(0))
-    beyond = Mean()
-    for slab in pair.slabs(0):
-        beyond += Mean.of((slab.across.kth(1) > farthest).astype(np.float64), slab.weights)
-    return beyond.value * pair.q.effective_size
 
 
 def _labelled(plain: Estimate, value: float, error: float, reasons: list[str], more: dict[str, Any]) -> Estimate:

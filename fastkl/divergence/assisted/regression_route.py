@@ -21,6 +21,8 @@ _BLOCK = 16_384
 _ASKED, _OF_MANY = 50_000, 20
 # Rows of either sample that a regression learns from that is the only route, and one that is ahead of others.
 _ONLY, _AHEAD = 200_000, 100_000
+# The ridge on its coefficients, and another where that keeps them small; by so much the log-likelihood is then larger.
+_RIDGE, _LITTLE_RIDGE, _GAIN = 1.0, 0.01, 2.0
 
 
 class RegressionRoute:
@@ -30,27 +32,54 @@ class RegressionRoute:
     ----------
     samples : TwoSamples
         With what routes share.
+    by_ends : bool
+        Whether where the values of P end is a term, which those of Q are not.
 
     Attributes
     ----------
+    log_ratio : ndarray of shape (n + m,)
+        log p/q at the rows that are learnt from, by fits that have not seen them.
     loss : float
         Mean log-loss of telling rows of P and Q apart.
     """
 
-    def __init__(self, samples: TwoSamples) -> None:
+    def __init__(self, samples: TwoSamples, *, by_ends: bool = True) -> None:
         self._samples, learnt = samples, samples.learnt
         rows = np.concatenate([learnt.p.X, learnt.q.X]).astype(np.float64)
-        self._terms = RatioTerms(rows, np.concatenate(samples.spaces["normal_scores"]), samples.ends_of_p)
-        of_p = np.concatenate([np.ones(samples.n), np.zeros(samples.m)])
-        self._log_ratio, self._found = cross_fitted(
-            self._terms.learnt, of_p, samples.fold, FOLDS, masses=samples.masses
-        )
-        self.loss = samples.loss(self._log_ratio)
+        ends = samples.ends_of_p if by_ends else None
+        self._terms = RatioTerms(rows, np.concatenate(samples.spaces["normal_scores"]), ends)
+        self._ridge = _RIDGE
+        self.log_ratio, self._found = self._cross_fitted(_RIDGE)
+        self.loss = samples.loss(self.log_ratio)
+        if self._understates():
+            log_ratio, found = self._cross_fitted(_LITTLE_RIDGE)
+            loss = samples.loss(log_ratio)
+            if loss < self.loss:
+                self._ridge, self.log_ratio, self._found, self.loss = _LITTLE_RIDGE, log_ratio, found, loss
+
+    def _cross_fitted(self, ridge: float) -> tuple[FloatArray, Regression]:
+        samples = self._samples
+        return cross_fitted(self._terms.learnt, self._of_p(), samples.fold, FOLDS, ridge, samples.masses)
+
+    def _of_p(self) -> FloatArray:
+        return np.concatenate([np.ones(self._samples.n), np.zeros(self._samples.m)])
+
+    def _understates(self) -> bool:
+        """Whether a multiple of the log-ratios above 1 tells the samples apart better, by more than chance.
+
+        Then the ridge keeps them small: near a line or a ring terms go closely together, and their coefficients are large.
+        """
+        samples = self._samples
+        times = np.ones(samples.n + samples.m) if samples.masses is None else samples.masses
+        design = with_constant(self.log_ratio[:, np.newaxis])
+        found = fitted(design, self._of_p(), times, 0.0, None)
+        gain = self.loss - samples.loss(found.log_ratio(design))
+        return bool(found.beta[1] > 1.0 and gain * float(times.sum()) > _GAIN)
 
     def beside_others(self) -> Route:
         """As one of several routes."""
         value = self._mean_of_learnt() if self._samples.all_learnt else self._mean_log_odds()
-        return Route(value, self._log_ratio, self.loss, name="regression")
+        return Route(value, self.log_ratio, self.loss, name="regression")
 
     def only(self) -> Route:
         """As the only route."""
@@ -61,7 +90,7 @@ class RegressionRoute:
         return self._of_many_rows(_AHEAD, _AHEAD, how_far)
 
     def _mean_of_learnt(self) -> float:
-        return self._samples.learnt.p.mean(self._log_ratio[: self._samples.n]).value
+        return self._samples.learnt.p.mean(self.log_ratio[: self._samples.n]).value
 
     def _mean_log_odds(self) -> float:
         """Over rows of P; where these are all, those that were learnt from have their values held out.
@@ -73,7 +102,7 @@ class RegressionRoute:
         asked = max(_ASKED, p.n_rows // _OF_MANY)
         if p.n_rows <= asked:
             log_odds = self._log_odds(p.X, self._found)
-            log_odds[samples.rows_of_p] = self._log_ratio[: samples.n]
+            log_odds[samples.rows_of_p] = self.log_ratio[: samples.n]
             return p.mean(log_odds).value
         rows = rows_at_random(p.n_rows, asked, samples.rng)
         some, space = rows_at(p, rows), samples.everywhere(samples.space)[0]
@@ -88,7 +117,7 @@ class RegressionRoute:
         """
         samples, p = self._samples, self._samples.pair.p
         if samples.all_learnt:
-            return Route(self._mean_of_learnt(), self._log_ratio, self.loss, name="regression", ahead=how_far)
+            return Route(self._mean_of_learnt(), self.log_ratio, self.loss, name="regression", ahead=how_far)
         (X, Y), masses = samples.some_rows(most)
         design = np.empty((len(X) + len(Y), len(self._found.beta)))
         for first, part in zip((0, len(X)), (X, Y), strict=True):
@@ -96,11 +125,11 @@ class RegressionRoute:
                 design[first + rows.start : first + rows.stop] = values
         times = [np.ones(len(rows)) if mass is None else mass for rows, mass in zip((X, Y), masses, strict=True)]
         of_p = np.concatenate([np.ones(len(X)), np.zeros(len(Y))])
-        found = fitted(design, of_p, np.concatenate(times), 1.0, self._found)
+        found = fitted(design, of_p, np.concatenate(times), self._ridge, self._found)
         if asked < p.n_rows:
             p = rows_at(p, rows_at_random(p.n_rows, asked, samples.rng))
         value = p.mean(self._log_odds(p.X, found)).value
-        return Route(value, self._log_ratio, self.loss, name="regression", seen=most, ahead=how_far)
+        return Route(value, self.log_ratio, self.loss, name="regression", seen=most, ahead=how_far)
 
     def _log_odds(self, X: FloatArray, found: Regression) -> FloatArray:
         return np.concatenate([found.log_ratio(design) for _, design in self._designs(X)])

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastkl.divergence.arguments import FloatArray
+from fastkl.divergence.models.far_out import underflows
 from fastkl.divergence.models.model import Model
 
 Terms = Callable[[FloatArray], FloatArray]
@@ -31,6 +32,8 @@ _LARGEST, _SMALLEST = 345.0, -706.0
 _OVERFLOWS, _TAIL = 1e50, 1e-3
 # How far beyond the last quantile q is looked at first, in u.
 _CLOSE = np.array([1e-3, 1e-2, 0.1])
+# Steps to where q is rounded to 0.
+_HALVINGS = 50
 
 # Gauss and Kronrod's 7 and 15 points on (-1, 1): nodes from the middle, Kronrod's weights, Gauss's at every second one.
 _NODES = np.array([
@@ -169,6 +172,8 @@ def _tail(p: Model, q: Model | None, terms: Terms, line: _Line, start: float, si
         end = _ends(q)[int(side > 0.0)]
         grown = last > 0 and abs(values[last - 1]) > _OVERFLOWS
         if np.isfinite(end) or (np.isnan(end) and not grown and not np.isnan(values[last])):
+            if q is not None and underflows(q, x[[last]]):
+                return _until(p, terms, line, start if last == 0 else float(u[last - 1]), float(u[last]))
             return _Tail(start, impossible=float(values[last]))
     elif last < len(u):
         return _Tail(float(u[last]))
@@ -177,6 +182,22 @@ def _tail(p: Model, q: Model | None, terms: Terms, line: _Line, start: float, si
     log_value = log_mass[:last] + np.log(np.abs(values[:last]))
     sign = float(np.sign(values[last - 1]))
     return _Tail(float(u[last - 1]), sign * _beyond(log_value), _beyond(log_mass[:last]))
+
+
+def _until(p: Model, terms: Terms, line: _Line, start: float, broken: float) -> _Tail:
+    """The tail between a u and one where q is rounded to 0, up to where it is not; what is beyond is of the size there."""
+    for _ in range(_HALVINGS):
+        half = 0.5 * (start + broken)
+        start, broken = (half, broken) if np.isfinite(_at(p, terms, line, half)[0]) else (start, half)
+    value, mass = _at(p, terms, line, start)
+    return _Tail(start, mass * value, mass)
+
+
+def _at(p: Model, terms: Terms, line: _Line, u: float) -> tuple[float, float]:
+    """A term, and the density of p in u."""
+    x, slope = line.at(np.array([u]))
+    rows = x[:, np.newaxis]
+    return float(terms(rows)[0]), float(np.exp(p.log_density(rows) + slope)[0])
 
 
 def _beyond(logs: FloatArray) -> float:
@@ -214,7 +235,7 @@ def _adaptive(p: Model, q: Model | None, terms: Terms, line: _Line, cuts: FloatA
     low, high = ends[:-1], ends[1:]
     beyond = error = abs(left.value) + abs(right.value) + mass
     for _ in range(_ROUNDS):
-        fine, coarse, weight, weight_coarse = _integrated(p, terms, line, low, high)
+        fine, coarse, weight, weight_coarse = _integrated(p, q, terms, line, low, high)
         if np.isinf(fine).any():
             return Integral(float(fine[np.isinf(fine)][0]), 0.0)
         off = np.maximum(np.abs(fine - coarse), np.abs(weight - weight_coarse))
@@ -237,7 +258,7 @@ def _adaptive(p: Model, q: Model | None, terms: Terms, line: _Line, cuts: FloatA
 
 
 def _integrated(
-    p: Model, terms: Terms, line: _Line, low: FloatArray, high: FloatArray
+    p: Model, q: Model | None, terms: Terms, line: _Line, low: FloatArray, high: FloatArray
 ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
     """Integrals of p times the terms over intervals by both rules, and of p."""
     half = 0.5 * (high - low)
@@ -252,6 +273,8 @@ def _integrated(
     values = values.reshape(u.shape)
     if np.isnan(values).any():
         raise ValueError("The terms are not defined everywhere.")
+    if q is not None and np.isinf(values).any() and underflows(q, rows[int(np.argmax(np.isinf(values)))]):
+        raise ValueError("The density of q is rounded to 0.")
     fine, coarse = half * (values @ _FINE), half * (values @ _COARSE)
     coarse = np.where(np.isinf(fine), fine, coarse)
     return fine, coarse, half * (density @ _FINE), half * (density @ _COARSE)

@@ -140,7 +140,13 @@ class Model:
         self._refuse_other_columns(X)
         with names_compared():
             values = self._asked(self._as_it_takes_them(X))
-        return self._checked(np.asarray(values, dtype=np.float64), X)
+        values = self._checked(np.asarray(values, dtype=np.float64), X)
+        if self.family is None and np.isneginf(values).any() and self.law is not None and X.dtype.kind in "fiub":
+            # some of scipy's are logarithms of densities, which are rounded to 0 in a tail
+            family, params = self.law
+            rows = Rows(np.ascontiguousarray(X, dtype=np.float64), n_threads=1)
+            values = np.where(np.isneginf(values), family.log_density(rows, params), values)
+        return values
 
     @property
     def fitted_names(self) -> list[Any] | None:

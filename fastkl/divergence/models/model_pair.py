@@ -21,10 +21,12 @@ from fastkl._core.means import Mean
 from fastkl.divergence.arguments import FloatArray
 from fastkl.divergence.estimate import EXACT, Estimate
 from fastkl.divergence.models.draws import resolve_draws
+from fastkl.divergence.models.far_out import infinite_far_out, underflow_reasons
 from fastkl.divergence.models.line_integral import Integral, expectation_on_a_line
 from fastkl.divergence.models.mixture_bounds import with_bounds
 from fastkl.divergence.models.model import Model
 from fastkl.divergence.models.ratio_draws import log_ratio_mean
+from fastkl.divergence.models.ratio_tails import heavy_terms
 from fastkl.divergence.models.scipy_families import known_entropy
 from fastkl.divergence.models.supports import listed_support
 
@@ -93,8 +95,11 @@ def no_closed_form(p: Model, q: Model) -> None:
 def mean_of_draws(terms: FloatArray, _: Callable[[], FloatArray | None]) -> Estimate:
     """Mean over draws from p with its standard error; infinite values stay infinite."""
     mean = Mean.of(terms)
-    error = mean.error if np.isfinite(mean.value) else 0.0
-    return Estimate(mean.value, error, mean.n_rows, "monte_carlo", {"n_draws": mean.n_rows})
+    if not np.isfinite(mean.value):
+        return Estimate(mean.value, 0.0, mean.n_rows, "monte_carlo", {"n_draws": mean.n_rows})
+    reasons = heavy_terms(terms)
+    diagnostics = {"n_draws": mean.n_rows, "bias_suspected": bool(reasons), "reasons": reasons}
+    return Estimate(mean.value, mean.error, mean.n_rows, "monte_carlo", diagnostics)
 
 
 def no_bounds(estimate: Estimate, p: Model, q: Model) -> Estimate:
@@ -182,6 +187,10 @@ class Expectation:
         exact = self.exact(p, q)
         if exact is not None:
             return Estimate(exact, 0.0)
+        if p is not q and np.isinf(self.limits[1]):
+            certain = infinite_far_out(p, q, lambda rows: self._log_terms(p, q, rows))
+            if certain is not None:
+                return certain
         integral = self._integral(p, q) if n_draws is None else None
         if integral is not None and not np.isnan(integral.value):
             found = Estimate(integral.value, integral.error, 0, "quadrature")
@@ -192,10 +201,16 @@ class Expectation:
             return self.terms(p, q, q.draw(n_draws, rng)) if q.can_draw else None
 
         rows = p.draw(n_draws, rng)
-        estimate = self.with_bounds(self.of_draws(self.terms(p, q, rows), at_draws_of_q), p, q)
-        return _with_reasons(
-            estimate, _cut_short(p, rows) + ([] if integral is None else [_part_missing(p, integral.mass)])
-        )
+        terms = self.terms(p, q, rows)
+        estimate = self.with_bounds(self.of_draws(terms, at_draws_of_q), p, q)
+        reasons = _cut_short(p, rows) + ([] if integral is None else [_part_missing(p, integral.mass)])
+        if np.isposinf(estimate):
+            reasons += underflow_reasons(q, rows[int(np.argmax(terms))])
+        return _with_reasons(estimate, reasons)
+
+    def _log_terms(self, p: Model, q: Model, rows: NDArray[np.float64]) -> FloatArray:
+        """Logarithms of p times the terms, in size."""
+        return np.asarray(p.log_density(rows) + np.log(np.abs(self.terms(p, q, rows))))
 
     def _impossible(self, found: Estimate) -> list[str]:
         """Why not to trust an estimate that is out of the range by more than its error."""

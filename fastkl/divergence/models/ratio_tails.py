@@ -46,6 +46,17 @@ def doubts_of_draws(log_ratio: FloatArray, drift: Mean | None, value: float, err
     return reasons, tail
 
 
+def heavy_terms(terms: FloatArray, what: str = "terms") -> list[str]:
+    """Why a mean of terms hardly converges, if it does so."""
+    tail = tail_index(terms)
+    if not tail > HEAVY_TAIL:
+        return []
+    return [
+        f"The largest of the {what} have a Pareto tail of index {tail:.2f}, beyond {HEAVY_TAIL}: their mean hardly converges, "
+        "and it may be infinite."
+    ]
+
+
 def doubts_of_halves(of_p: Mean, of_q: Mean) -> list[str]:
     """Why draws of p and of q do not belong to the densities: the means of 2 (q - p) / (q + p), whose sum is 0 if they do."""
     off, error = of_p.value + of_q.value, float(np.hypot(of_p.error, of_q.error))
@@ -69,11 +80,21 @@ def tail_index(values: FloatArray) -> float:
     kept = min(n // 5, int(3.0 * np.sqrt(n)))
     if kept < 20:
         return float("nan")
-    ordered = np.sort(values)[n - kept - 1 :]
+    ordered = np.sort(np.partition(values, n - kept - 1)[n - kept - 1 :])
     excess = ordered[1:] - ordered[0]
     if not np.isfinite(excess[-1]) or excess[-1] <= 0.0:
         return float("nan")
-    # Zhang and Stephens: posterior mean of theta = -shape / scale over a grid, then the shape that belongs to it.
+    found, _ = pareto_tail(excess)
+    # A weak prior at 1/2 for small samples, as in Vehtari et al.
+    return (kept * found + 10.0 * 0.5) / (kept + 10.0)
+
+
+def pareto_tail(excess: FloatArray) -> tuple[float, float]:
+    """Shape and scale of a generalised Pareto distribution of values from 0 on, in order, the last above 0 (Zhang and Stephens).
+
+    The posterior mean of theta = -shape / scale over a grid, then the shape that belongs to it.
+    """
+    kept = len(excess)
     points = 30 + int(np.sqrt(kept))
     quarter = max(excess[int(kept / 4 + 0.5) - 1], excess[excess > 0.0][0])
     theta = 1.0 / excess[-1] + (1.0 - np.sqrt(points / (np.arange(1, points + 1) - 0.5))) / (3.0 * quarter)
@@ -82,5 +103,4 @@ def tail_index(values: FloatArray) -> float:
     weights = np.exp(likelihood - likelihood.max())
     best = float(weights @ theta / weights.sum())
     found = float(np.log1p(-best * excess).mean())
-    # A weak prior at 1/2 for small samples, as in Vehtari et al.
-    return (kept * found + 10.0 * 0.5) / (kept + 10.0)
+    return found, -found / best

@@ -21,6 +21,7 @@ from fastkl._core.means import Mean
 from fastkl.divergence.arguments import FloatArray
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.models.draws import resolve_draws
+from fastkl.divergence.models.far_out import infinite_far_out, underflow_reasons
 from fastkl.divergence.models.line_integral import expectation_on_a_line
 from fastkl.divergence.models.model import Model
 from fastkl.divergence.models.model_pair import common_factors, refuse_mixed, same_transformer, sum_of_parts
@@ -53,6 +54,9 @@ def model_renyi(p: Model, q: Model, alpha: float, n_draws: int | None, rng: np.r
         exact = _sum_over_support(p, q, alpha)
     if exact is not None:
         return Estimate(exact, 0.0)
+    certain = infinite_far_out(p, q, lambda rows: _log_terms(p, q, alpha, rows)) if alpha > 1.0 else None
+    if certain is not None:
+        return certain
     integral = _by_quadrature(p, q, alpha) if n_draws is None else None
     return _by_draws(p, q, alpha, resolve_draws(n_draws), rng) if integral is None else integral
 
@@ -141,7 +145,9 @@ def _by_draws(p: Model, q: Model, alpha: float, n_draws: int, rng: np.random.Ran
     impossible = int(np.isneginf(ratios[0]).sum())
     if impossible and alpha > 1.0:
         reason = f"{impossible} of {n_draws} draws from p have density 0 under q, so the divergence is infinite."
-        return Estimate(float("inf"), 0.0, n_draws, "monte_carlo", {"reasons": [reason], "impossible_rows": impossible})
+        doubts = underflow_reasons(q, rows[int(np.argmin(ratios[0]))])
+        found = {"reasons": [reason, *doubts], "bias_suspected": bool(doubts), "impossible_rows": impossible}
+        return Estimate(float("inf"), 0.0, n_draws, "monte_carlo", found)
     tail = _tail_index((1.0 - alpha) * ratios[0]) if alpha > 1.0 else float("nan")
     logs = [(1.0 - alpha) * ratios[0]]
     if q.can_draw:
