@@ -10,7 +10,7 @@ import numpy as np
 from fastkl import Estimate, TableComparison, TableLine, compare_tables
 from fastkl.commands.layout import note, number, plural, progress, remark, table
 from fastkl.commands.standard_input import shown
-from fastkl.commands.tables import Table, chosen, listed, names_of, read_table
+from fastkl.commands.tables import Table, chosen, listed, names_of, read_table, remark_codes
 from fastkl.rows.columns import column_number
 from fastkl.rows.csv_dialect import other_separator
 
@@ -37,6 +37,7 @@ def compared(options: argparse.Namespace) -> tuple[Table, Table, TableComparison
     labels = (
         [] if options.labels is None else [p.names[j] for j in chosen(options.p, p.names, options.labels, "--labels")]
     )
+    remark_codes(p, "--labels takes them as labels, and --columns leaves them out", labels)
     progress(f"{plural(len(p.names), 'column')} of {p.n_rows:,} and {q.n_rows:,} rows")
     found = compare_tables(
         _Columns(p),

@@ -20,7 +20,9 @@ X = np.random.default_rng(0).weibull(1.7, (200, 1))
 def test_every_name_that_is_given_exists(name):
     """The error is one of a missing attribute; what it names is evaluated where it can be."""
     density = DensityMLE("weibull").fit(X)
-    with pytest.raises(AttributeError, match=rf"'DensityMLE' object has no attribute '{name}'. Here it is (.+)\.$") as caught:
+    with pytest.raises(
+        AttributeError, match=rf"'DensityMLE' object has no attribute '{name}'. Here it is (.+)\.$"
+    ) as caught:
         getattr(density, name)
     here = re.search(r"Here it is (.+)\.$", str(caught.value)).group(1)
     for called in re.findall(r"fastkl\.(\w+)", here):
@@ -72,6 +74,11 @@ def test_other_attributes_keep_their_own_errors():
 
 def test_copies_and_mixtures_are_as_they_were():
     density = DensityMLE("weibull").fit(X)
-    for other in (copy.copy(density), copy.deepcopy(density), pickle.loads(pickle.dumps(density)), clone(density).fit(X)):
+    for other in (
+        copy.copy(density),
+        copy.deepcopy(density),
+        pickle.loads(pickle.dumps(density)),
+        clone(density).fit(X),
+    ):
         assert other.score(X) == density.score(X)
     assert MixtureMLE(2, random_state=0).fit(X).predict(X).shape == (200,)
