@@ -88,8 +88,8 @@ def dialect_of(lines: Sequence[str], delimiters: str = DELIMITERS) -> Dialect:
 def code_of(values: Sequence[str], alone: bool) -> str | None:
     """The first of the values that is a code rather than a number, where all are whole numbers: what a number would lose.
 
-    That are leading zeros (``01000``) and digits beyond those of a floating-point number. ``alone`` is for the digits behind the only separator of a
-    file without names, which may be decimals: ``05`` is enough there.
+    That are leading zeros (``01000``) and digits beyond those of a floating-point number. ``alone`` is for the digits behind the
+    only separator of a file without names, which may be decimals: ``05`` is enough there.
     """
     digits = [text for value in values if (text := value.strip()) not in MISSING]
     if not all(map(str.isdecimal, digits)):
