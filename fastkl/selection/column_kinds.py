@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import validate_data
 
 from fastkl.density.composed.product import ProductDensity
+from fastkl.divergence.table_columns import IDENTIFIER
 from fastkl.rows.columns import named, refuse_duplicates
 from fastkl.rows.csv_dialect import other_separator
 from fastkl.rows.missing import missing
@@ -26,8 +27,6 @@ from fastkl.rows.tables import column_names, column_values, is_table
 _DIFFERENT, _FEW = 0.5, 10
 # Values that are looked at to tell dates from other texts.
 _LOOKED_AT = 1000
-# "id", "customer_id", "rowIndex"; not "paid"
-_IDENTIFIER = re.compile(r"(^|[\W_])(?i:id|uid|uuid|guid|key|index|idx|row)$|[a-z](Id|ID|Key|Index)$")
 # Numbers as people and spreadsheets write them, with groups of three digits, and with a currency before them or a unit behind.
 _WRITTEN = re.compile(
     r"(?P<before>[$€£¥₹]?)\s*[-+−]?(\d{1,3}(?P<apart>[,'’ \u00a0\u202f])\d{3}((?P=apart)\d{3})*|\d+|(?=[.,]))([.,]\d+)?"
@@ -170,7 +169,7 @@ def reason_to_leave_out(column: Column, alone: bool) -> str | None:
         return "looks like numbers of the rows: whole, each one the same step after the one before"
     if n >= _FEW and different and int(values.max()) >= _EXACT:
         return "looks like an identifier: whole numbers of 16 digits or more that are all different"
-    if n > 1 and different and isinstance(column.key, str) and _IDENTIFIER.search(column.key):
+    if n > 1 and different and isinstance(column.key, str) and IDENTIFIER.search(column.key):
         return "looks like an identifier: by its name, and by whole numbers that are all different"
     if n >= _FEW and _dates_as_numbers(values):
         return "looks like dates, written as whole numbers such as 20240131"
