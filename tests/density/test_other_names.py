@@ -10,7 +10,15 @@ from scipy.stats import weibull_min
 from sklearn.base import clone
 
 import fastkl
-from fastkl import DensityMLE, FactorAnalysisMLE, KernelDensityMLE, MixtureMLE, ProductDensity
+from fastkl import (
+    DensityMLE,
+    FactorAnalysisMLE,
+    KernelDensityMLE,
+    MixtureMLE,
+    ProductDensity,
+    ShapeConstrainedMLE,
+    TransformedDensity,
+)
 from fastkl.density.other_names import HERE
 
 X = np.random.default_rng(0).weibull(1.7, (200, 1))
@@ -82,3 +90,42 @@ def test_copies_and_mixtures_are_as_they_were():
     ):
         assert other.score(X) == density.score(X)
     assert MixtureMLE(2, random_state=0).fit(X).predict(X).shape == (200,)
+
+
+@pytest.mark.parametrize(
+    "density",
+    [
+        DensityMLE("weibull"),
+        KernelDensityMLE(0.3),
+        MixtureMLE(2, random_state=0),
+        ProductDensity([("a", DensityMLE("gamma"), [0])]),
+        TransformedDensity(None, DensityMLE("weibull")),
+        ShapeConstrainedMLE(),
+    ],
+)
+def test_draws_by_rng(density):
+    """SPEC 7: rng= is what default_rng takes, in place of random_state=."""
+    density = density.fit(X)
+    assert np.array_equal(density.sample(5, rng=3), density.sample(5, np.random.default_rng(3)))
+    with pytest.raises(TypeError, match="two names of one thing"):
+        density.sample(5, random_state=1, rng=3)
+
+
+def test_refits_by_rng():
+    density = DensityMLE("exponential").fit(X)
+    first, second = (
+        density.bootstrap(X, n_resamples=5, **seed)["scale"]
+        for seed in ({"rng": 1}, {"random_state": np.random.default_rng(1)})
+    )
+    assert np.array_equal(first, second)
+
+
+@pytest.mark.parametrize("wrong", [np.log, "log"])
+def test_a_function_is_no_transformer(wrong):
+    with pytest.raises(TypeError, match=r"FunctionTransformer\(numpy.log\)"):
+        TransformedDensity(wrong, DensityMLE("normal")).fit(X)
+
+
+def test_hours_go_around_by_their_boundary():
+    with pytest.raises(ValueError, match=r"boundary=\('circular', 24\)"):
+        KernelDensityMLE(column_types={0: "circular"}).fit(X)

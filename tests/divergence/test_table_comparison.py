@@ -264,7 +264,9 @@ def test_names_of_rows_are_no_variable_of_the_joint_line(name, numbers):
     """Two parts of one register differ in them for certain; the line of the column itself stays."""
     rng = np.random.default_rng(0)
     ids = rng.permutation(10_000) if numbers is None else np.concatenate([numbers, numbers + 200.0])
-    p, q = (pd.DataFrame({name: ids[k : k + 200], "x": rng.normal(size=200), "y": rng.normal(size=200)}) for k in (0, 200))
+    p, q = (
+        pd.DataFrame({name: ids[k : k + 200], "x": rng.normal(size=200), "y": rng.normal(size=200)}) for k in (0, 200)
+    )
     found = compare_tables(p, q, n_permutations=99)
     assert [line.name for line in found.lines] == [name, "x", "y", "joint (2 columns)"]
     assert found.joint[0].left_out == [name]
