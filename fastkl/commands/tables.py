@@ -197,7 +197,10 @@ def _settled(
     if bad.any():
         row = int(np.argmax(bad))
         place = f"row {row}, column {name!r}"
-        raise ValueError(f"{path}: {place} holds {values[row]!r}, which is not a number; correct it, or leave it empty")
+        more = f" (no numbers stand there in {int(bad.sum()):,} of {len(bad):,} rows)" if bad.sum() > 1 else ""
+        raise ValueError(
+            f"{path}: {place} holds {values[row]!r}, which is not a number; correct it, or leave it empty{more}"
+        )
     return _finite(path, name, numbers)
 
 

@@ -161,7 +161,7 @@ def reason_to_leave_out(column: Column, alone: bool) -> str | None:
             return (
                 f"looks like several columns: the separator may be {separator!r} (commas, semicolons and tabs are read)"
             )
-        return _reason_for_labels(texts)
+        return reason_of_texts(texts)
     if values.dtype.kind not in "iu" or alone:
         return None
     different = len(np.unique(values)) == n
@@ -176,7 +176,8 @@ def reason_to_leave_out(column: Column, alone: bool) -> str | None:
     return None
 
 
-def _reason_for_labels(texts: list[str]) -> str | None:
+def reason_of_texts(texts: list[str]) -> str | None:
+    """Why texts are no labels: dates, times, numbers that are written as text, names of rows; None if they may be."""
     looked_at = texts[:: max(1, len(texts) // _LOOKED_AT)]
     if all(_DATE.match(text) for text in looked_at):
         return f"looks like dates: {texts[0]!r}"
