@@ -17,7 +17,7 @@ from fastkl.commands.figures import check_ending, draw
 from fastkl.commands.layout import note, number, progress, table
 from fastkl.commands.parameters import parameters_text, plain
 from fastkl.commands.standard_input import shown
-from fastkl.commands.tables import Table, chosen, names_of, read_table
+from fastkl.commands.tables import Table, chosen, names_of, read_table, remark_codes
 from fastkl.rows.opening import named_like_rows
 from fastkl.rows.tables import NamedArray
 from fastkl.rows.whole_file import require_folder
@@ -34,6 +34,7 @@ def run(options: argparse.Namespace) -> int:
     """Read, rank, fit, save, print."""
     _check_outputs(options)
     data, weights = _read(options)
+    remark_codes(data, "--columns leaves them out")
     X = frame(data)
     rows, masses, repeats = _observations(X, weights, options)
     asked = None if options.families is None else "all" if options.families == "all" else named(options.families)

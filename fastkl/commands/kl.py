@@ -9,12 +9,13 @@ from fastkl import Estimate, TableComparison, TableLine, compare_tables
 from fastkl._core.wording import plural
 from fastkl.commands.layout import note, number, progress, remark, table
 from fastkl.commands.standard_input import shown
-from fastkl.commands.tables import Table, chosen, listed, names_of, read_table
+from fastkl.commands.tables import Table, chosen, listed, names_of, read_table, remark_codes
 from fastkl.divergence.estimate import is_below_zero
 from fastkl.divergence.table_comparison import TESTED_ROWS
 from fastkl.rows.columns import column_number
 from fastkl.rows.csv_dialect import other_separator
 from fastkl.rows.missing import missing
+from fastkl.selection.column_kinds import reason_of_texts
 
 _PERMUTATIONS = 999
 
@@ -38,6 +39,8 @@ def compared(options: argparse.Namespace) -> tuple[Table, Table, TableComparison
     labels = (
         [] if options.labels is None else [p.names[j] for j in chosen(options.p, p.names, options.labels, "--labels")]
     )
+    _remark_texts(p, labels)
+    remark_codes(p, "--labels takes them as labels, and --columns leaves them out", labels)
     progress(f"{plural(len(p.names), 'column')} of {p.n_rows:,} and {q.n_rows:,} rows")
     found = compare_tables(
         _Columns(p),
@@ -97,6 +100,15 @@ def _remark_separator(one: Table) -> None:
             f"{shown(one.path)}: its column {name!r} looks like several: the separator may be {separator!r} (commas, semicolons "
             "and tabs are read)"
         )
+
+
+def _remark_texts(one: Table, labels: list[str]) -> None:
+    """Say which columns are compared as labels and do not look like such; dates are compared as days."""
+    for j, name in enumerate(one.names):
+        if len(one.names) > 1 and one.is_text(j) and name not in labels:
+            reason = reason_of_texts([str(value) for value in one.columns[j].tolist() if value is not None])
+            if reason is not None and "dates" not in reason:
+                remark(f"{shown(one.path)}: column {name!r} is compared as labels, and {reason}")
 
 
 def _refuse_missing(tables: tuple[Table, Table], drop: bool) -> None:

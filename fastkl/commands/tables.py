@@ -5,9 +5,9 @@ rows do not include the header.
 """
 
 import csv
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -35,6 +35,7 @@ class Table:
     columns: list[Column]
     n_dropped: int = 0  # rows with missing values that are not in the columns
     named: bool = True  # whether the file names its columns; else names are their numbers
+    codes: Mapping[str, str] = field(default_factory=dict)  # columns of numbers that may be codes, each with one
 
     @property
     def n_rows(self) -> int:
@@ -75,6 +76,16 @@ def remark_guess(path: str, source: Source) -> None:
         remark(f"{shown(path)}: the first line, of numbers only, was taken as data; --header yes takes it as names")
     elif source.guess == "names":
         remark(f"{shown(path)}: the first line, with a number in it, was taken as names; --header no takes it as data")
+
+
+def remark_codes(table: Table, advice: str, labels: Sequence[str] = ()) -> None:
+    """Say which columns were taken for numbers, and are written like codes; ``labels`` are those that the user calls such."""
+    for name, code in table.codes.items():
+        if name in table.names and name not in labels and not table.is_text(table.names.index(name)):
+            remark(
+                f"{shown(table.path)}: column {name!r} was taken for numbers, and holds {code!r}. If these are codes (of places, "
+                f"articles, accounts) or the digits behind a decimal comma, {advice}"
+            )
 
 
 def chosen(path: str, names: Sequence[str], wanted: str | Sequence[int] | None, option: str = "--columns") -> list[int]:
@@ -151,15 +162,15 @@ def read_table(
         raise ValueError(f"{path} has no rows")
     settled = [_settled(path, name, [part[:, j] for part in parts], number) for j, name in enumerate(names)]
     if keep_missing:
-        return Table(path, names, [_with_gaps(values, own) for values, own in settled], named=named)
+        return Table(path, names, [_with_gaps(values, own) for values, own in settled], 0, named, source.codes)
     gone = np.any([own for _, own in settled], axis=0)
     if not gone.any():
-        return Table(path, names, [values for values, _ in settled], named=named)
+        return Table(path, names, [values for values, _ in settled], 0, named, source.codes)
     if not drop_missing:
         _raise_missing(path, names, [own for _, own in settled])
     if gone.all():
         raise ValueError(f"{path}: a value is missing in every row")
-    return Table(path, names, [values[~gone] for values, _ in settled], int(gone.sum()), named)
+    return Table(path, names, [values[~gone] for values, _ in settled], int(gone.sum()), named, source.codes)
 
 
 def _copied(source: Source) -> list[NDArray[Any]]:
@@ -186,7 +197,10 @@ def _settled(
     if bad.any():
         row = int(np.argmax(bad))
         place = f"row {row}, column {name!r}"
-        raise ValueError(f"{path}: {place} holds {values[row]!r}, which is not a number; correct it, or leave it empty")
+        more = f" (no numbers stand there in {int(bad.sum()):,} of {len(bad):,} rows)" if bad.sum() > 1 else ""
+        raise ValueError(
+            f"{path}: {place} holds {values[row]!r}, which is not a number; correct it, or leave it empty{more}"
+        )
     return _finite(path, name, numbers)
 
 

@@ -13,13 +13,21 @@ from fastkl.density.files.persistence import save_density
 from fastkl.density.goodness import GoodnessMembers
 from fastkl.density.inference import InferenceMembers
 from fastkl.density.jobs import JobMembers
+from fastkl.density.other_names import OtherNames
 from fastkl.density.parts import PartMembers
 from fastkl.density.summary import SummaryMembers
 from fastkl.divergence import Estimate, cross_entropy, kl_divergence
 
 
 class BaseDensity(
-    BatchMembers, JobMembers, InferenceMembers, DistributionMembers, GoodnessMembers, PartMembers, SummaryMembers
+    BatchMembers,
+    JobMembers,
+    InferenceMembers,
+    DistributionMembers,
+    GoodnessMembers,
+    PartMembers,
+    SummaryMembers,
+    OtherNames,
 ):
     """Members that follow from the log-density alone. A subclass gives those of ``contract.Density``."""
 

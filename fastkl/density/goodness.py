@@ -24,6 +24,7 @@ from fastkl.density.contract import Density
 from fastkl.density.joint_goodness import JOINT, JointStatistics, bootstrap_statistics
 from fastkl.density.validation import as_generator, of_positive_weight
 from fastkl.divergence import Estimate, kl_divergence
+from fastkl.divergence.options import also_by_rng
 from fastkl.exceptions import DegenerateDataError
 from fastkl.rows.reading import look, refuse_not_finite
 from fastkl.rows.weights import read_weights
@@ -133,6 +134,7 @@ class GoodnessOfFit(Mapping[str, Floats]):
 class GoodnessMembers(Density):
     """The member that says how well a fitted density fits."""
 
+    @also_by_rng
     def goodness_of_fit(
         self,
         X: ArrayLike,

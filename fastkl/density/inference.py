@@ -21,6 +21,7 @@ from scipy.special import ndtri
 from fastkl._core.array_types import Floats, Params
 from fastkl.density.contract import Density
 from fastkl.density.validation import as_generator, whole_number
+from fastkl.divergence.options import also_by_rng
 
 
 class Inference(ABC):
@@ -205,6 +206,7 @@ class InferenceMembers(Density):
         trace = self.inference_.effective_parameters(X, sample_weight)
         return float(2.0 * trace - 2.0 * self._scored(X, sample_weight)[0])
 
+    @also_by_rng
     def confidence_intervals(
         self,
         level: float = 0.95,
@@ -270,6 +272,7 @@ class InferenceMembers(Density):
         errors = inference.robust_standard_errors(X, sample_weight) if robust else inference.standard_errors()
         return inference.intervals(errors, float(ndtri(0.5 + 0.5 * level)))
 
+    @also_by_rng
     def bootstrap(
         self,
         X: ArrayLike,

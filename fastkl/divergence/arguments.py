@@ -28,8 +28,9 @@ DEFAULT_NEIGHBORS = 5
 
 _LABEL_DTYPES = ("categor", "enum", "str", "large_str", "dictionary")
 _LABEL_ADVICE = (
-    "Use fastkl.categorical_kl or fastkl.categorical_entropy for labels, fastkl.compare_tables for tables of numbers and labels, "
-    "or encode them as numbers if the distances between those mean something."
+    "Use fastkl.categorical_kl or fastkl.categorical_entropy for labels (their mutual information is H(x) + H(y) - H(x, y)), "
+    "fastkl.compare_tables for tables of numbers and labels, or encode them as numbers if the distances between those mean "
+    "something."
 )
 
 
@@ -96,6 +97,13 @@ class Sample(Totals):
         return Mean.of(values, self.weights)
 
 
+def _advice(data: Any, dimensions: int) -> str:
+    """What to do with a log-density that is a function, and with draws of several chains."""
+    if callable(data):
+        return " A log-density that is a function of rows is given as types.SimpleNamespace(logpdf=function)."
+    return " Put draws of several chains one below the other: reshape(-1, columns)." if dimensions == 3 else ""
+
+
 def as_matrix(data: Any, name: str) -> NDArray[Any]:
     """Check a sample and give it as a C-contiguous matrix of float32 or float64; a 1-D array is one column."""
     refuse_sparse(data, name)
@@ -106,7 +114,7 @@ def as_matrix(data: Any, name: str) -> NDArray[Any]:
     if X.ndim not in (1, 2):
         raise ValueError(
             f"{name} is neither a sample nor a model: expected a matrix (rows, columns), one column, or an object with a "
-            f"log-density; got {type(data).__name__} with {X.ndim} dimensions."
+            f"log-density; got {type(data).__name__} with {X.ndim} dimensions.{_advice(data, X.ndim)}"
         )
     if X.ndim == 1:
         X = X[:, np.newaxis]

@@ -13,16 +13,19 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastkl._core.means import Mean
+from fastkl._core.warned import warn
 from fastkl.divergence.arguments import FloatArray
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.models.ratio_tails import HEAVY_TAIL, heavy_terms, tail_index
-from fastkl.exceptions import SourceError, SupportError
+from fastkl.exceptions import ProbabilityVectorWarning, SourceError, SupportError
 from fastkl.rows.indexes import refuse_other_rows
 from fastkl.rows.reading import look
 from fastkl.rows.weights import read_weights
 
 __all__ = ["kl_from_log_probs"]
 
+# How well the probabilities of a whole distribution sum to 1, those of half precision too.
+_NORMALISED = 1e-2
 _FORMS = ("low_variance", "plain", "squared")
 
 
@@ -40,7 +43,8 @@ def kl_from_log_probs(
     ----------
     log_p, log_q : array_like of shape (n,) or (n, T)
         Log-probabilities (or log-densities) of the same draws *from p* under both models. With two axes a draw is a sequence of
-        tokens, each given those before it; the divergence is that of whole sequences, the sum over their tokens.
+        tokens, each given those before it; the divergence is that of whole sequences, the sum over their tokens. (Where the
+        log-probabilities of *all* symbols are known, no draw is needed: `discrete_kl` with ``logits=True`` is exact.)
     form : {"low_variance", "plain", "squared"}, default="low_variance"
         The mean of :math:`(r - 1) - \log r`, of :math:`-\log r`, or of :math:`\frac12 \log^2 r`, with :math:`r = q/p`. The first
         two have the divergence as their mean; no term of the first is negative. The third is biased, but its gradient is that of
@@ -63,6 +67,11 @@ def kl_from_log_probs(
         A draw has probability 0 under p, from which it is said to come.
     ValueError
         Shapes or lengths that don't fit, nan, +inf.
+
+    Warns
+    -----
+    ProbabilityVectorWarning
+        Every row holds the log-probabilities of a whole distribution, not those of draws.
 
     Notes
     -----
@@ -93,6 +102,8 @@ def kl_from_log_probs(
         refuse_other_rows(log_p, other, ("log_p", name))
     if p.shape != q.shape:
         raise ValueError(f"log_p and log_q are of the same draws; found shapes {p.shape} and {q.shape}.")
+    if lengths is None:
+        _warn_of_distributions(p, q)
     present = _present(p.shape, lengths)
     _refuse_impossible(p, q, present)
     n, tokens = len(p), int(present.sum())
@@ -133,6 +144,21 @@ def _read(values: Any, name: str) -> FloatArray:
     if array.ndim not in (1, 2) or not array.size:
         raise ValueError(f"{name} has one number per draw, or one row of tokens per draw; found shape {array.shape}.")
     return array.astype(np.float64).reshape(len(array), -1)
+
+
+def _warn_of_distributions(p: FloatArray, q: FloatArray) -> None:
+    """Say so where rows are whole distributions over symbols, and no draws."""
+    if p.shape[1] < 2:
+        return
+    with np.errstate(over="ignore"):
+        wholes = all((np.abs(np.exp(values).sum(axis=1) - 1.0) < _NORMALISED).all() for values in (p, q))
+    if wholes:
+        warn(
+            "The probabilities in every row of log_p and of log_q sum to 1: rows seem to be whole distributions over "
+            f"{p.shape[1]} symbols, such as a vocabulary, and were taken for sequences of drawn tokens. The divergence of each "
+            "row is fastkl.discrete_kl(log_p, log_q, logits=True).",
+            ProbabilityVectorWarning,
+        )
 
 
 def _present(shape: tuple[int, ...], lengths: ArrayLike | None) -> np.ndarray[Any, np.dtype[np.bool_]]:

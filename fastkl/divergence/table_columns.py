@@ -29,6 +29,9 @@ from fastkl.rows.tables import column_names, column_types, column_values, is_tab
 
 NUMBER, DATE, LABEL = "number", "date", "label"
 _SPAN = "span"  # of time; a number once both are known to be spans
+# "id", "customer_id", "rowIndex"; not "paid"
+IDENTIFIER = re.compile(r"(^|[\W_])(?i:id|uid|uuid|guid|key|index|idx|row)$|[a-z](Id|ID|Key|Index)$")
+_FEW = 10  # fewer values may all be different by chance
 _ISO = re.compile(r"\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}(:\d{2}(\.\d+)?)?)?")
 _DAY = np.timedelta64(1, "D") / np.timedelta64(1, "us")
 
@@ -57,6 +60,16 @@ class ColumnPair:
     def present(self, side: int) -> NDArray[Any]:
         """The values of one table that are not missing."""
         return self.values[side][~self.missing[side]]
+
+    @property
+    def names_rows(self) -> bool:
+        """Whether numbers of both tables look like names of rows: whole, all different, and called so or in equal steps."""
+        return self.kind == NUMBER and all(self._names_rows(self.present(side)) for side in (0, 1))
+
+    def _names_rows(self, values: NDArray[Any]) -> bool:
+        if len(values) < _FEW or np.any(values != np.rint(values)) or len(np.unique(values)) < len(values):
+            return False
+        return bool(IDENTIFIER.search(str(self.name))) or len(np.unique(np.diff(values))) == 1
 
 
 def paired_columns(p: Any, q: Any, columns: list[Any] | None, labels: list[Any]) -> list[ColumnPair]:

@@ -56,7 +56,7 @@ class TableLine:
     notes : list of str
         Doubts about these numbers, each once, about P and Q as given.
     left_out : list
-        Of several columns together: names of the columns of the tables that are not among them, being of another kind.
+        Of several columns together: names of the columns that are not among them, being of another kind, or names of rows.
 
     Examples
     --------
@@ -116,7 +116,7 @@ class TableComparison:
     columns : list of TableLine
         One for each column.
     joint : list of TableLine
-        Of all columns of numbers and dates together, and of all labels together, where there are several.
+        Of all columns of numbers and dates together but for names of rows, and of all labels together, where there are several.
     n_rows : pair of int
         Rows of either table.
 
@@ -147,12 +147,15 @@ class TableComparison:
     @property
     def apart(self) -> list[str]:
         """Which columns are not in the lines of several columns, and why, as sentences."""
-        said = []
+        said, kinds = [], {line.name: line.kind for line in self.columns}
         for line in self.joint:
-            if line.left_out:
-                verb = "holds" if len(line.left_out) == 1 else "hold"
-                held = "numbers or dates" if line.kind == LABEL else "labels"
-                said.append(f"Not in {line.name}: {listed(line.left_out)}, which {verb} {held}.")
+            held = "numbers or dates" if line.kind == LABEL else "labels"
+            others = [name for name in line.left_out if (kinds[name] == LABEL) != (line.kind == LABEL)]
+            of_rows = [name for name in line.left_out if name not in others]
+            if others:
+                said.append(f"Not in {line.name}: {listed(others)}, which {'hold' if others[1:] else 'holds'} {held}.")
+            if of_rows:
+                said.append(f"Not in {line.name}: {listed(of_rows)}, by the look of it names of rows.")
         return said
 
     def to_frame(self) -> Any:
@@ -304,11 +307,13 @@ def compare_tables(
         test, n_neighbors, n_permutations, as_random_state(one_seed(random_state, rng, default=0)).get_state(), n_jobs
     )
     singles = [compare.one(pair) for pair in pairs]
+    of_rows = [pair.name for pair in pairs if columns is None and pair.names_rows]
     joint = []
     for kinds, word in (((NUMBER, DATE), "column"), ((LABEL,), "label")):
-        several = [pair for pair in pairs if pair.kind in kinds]
+        several = [pair for pair in pairs if pair.kind in kinds and pair.name not in of_rows]
         if len(several) > 1:
-            others = [pair.name for pair in pairs if pair.kind not in kinds]
+            within = [pair.name for pair in several]
+            others = [pair.name for pair in pairs if pair.name not in within]
             joint.append(replace(compare.together(several, f"joint ({len(several)} {word}s)"), left_out=others))
     return TableComparison(singles, joint, (len(pairs[0].values[0]), len(pairs[0].values[1])))
 

@@ -34,7 +34,7 @@ class ComparisonDisplay(Display):
         Nats per row behind the best: 0 for the best, inf for a density that excludes a row.
     standard_errors : array-like of shape (k,)
         Of the differences; nan where there is none.
-    note : str, default="held-out rows"
+    note : str, default="rows"
         Where the numbers come from, for the label of the axis.
 
     Attributes
@@ -57,9 +57,7 @@ class ComparisonDisplay(Display):
     ['gamma', 'normal']
     """
 
-    def __init__(
-        self, names: Sequence[str], differences: ArrayLike, standard_errors: ArrayLike, *, note: str = "held-out rows"
-    ):
+    def __init__(self, names: Sequence[str], differences: ArrayLike, standard_errors: ArrayLike, *, note: str = "rows"):
         values = np.asarray(differences, dtype=np.float64)
         errors = np.asarray(standard_errors, dtype=np.float64)
         if values.ndim != 1 or len(values) == 0 or not len(names) == len(values) == len(errors):
@@ -141,7 +139,7 @@ class ComparisonDisplay(Display):
             )
         if not comparison.names:
             raise ValueError("There is nothing to draw: no density of the comparison could be ranked.")
-        note = plural(comparison.n_rows, "held-out row")
+        note = plural(comparison.n_rows, "row")
         display = cls(comparison.names, comparison.kl_difference, comparison.kl_difference_error, note=note)
         return display._plotted(ax, plot)
 

@@ -87,7 +87,7 @@ class ComponentsDisplay(Display):
             f"best: {choice.n_components[best]}", (choice.n_components[best], choice.value[best]), xytext=(0, -26),
             textcoords="offset points", ha="center", arrowprops={"arrowstyle": "-", "color": DARK_GREY},
         )  # fmt: skip
-        ax.margins(y=0.15)
+        ax.margins(y=0.22)
         ax.set_xticks(sorted(set(choice.n_components)))
         ax.set(xlabel="components", ylabel=_LABELS[choice.criterion])
         if len(types) > 1:

@@ -26,6 +26,8 @@ _MANY_POINTS = 5000
 _MANY_LABELS = 20
 # More discrete values than this: a line through the probabilities, not a stem for each.
 _MANY_VALUES = 60
+# So many letters fit below axes, those of a panel too.
+_LETTERS = 36
 
 
 class DensityDisplay(Display):
@@ -228,7 +230,9 @@ class DensityDisplay(Display):
             (self.line_,) = ax.plot(x, data.probabilities, color=BLUE, linewidth=1.5, label=self.name)
         if labels:
             style = {"rotation": 45 if len(x) <= 10 else 90, "ha": "right", "va": "center", "rotation_mode": "anchor"}
-            ax.set_xticks(x, [shortened(str(value), 20) for value in data.values], **(style if len(x) > 6 else {}))
+            texts = [shortened(str(value), 20) for value in data.values]
+            crowded = len(x) > 6 or len(x) * max(map(len, texts)) > _LETTERS
+            ax.set_xticks(x, texts, **(style if crowded else {}))
         else:
             ax.xaxis.get_major_locator().set_params(integer=True)
         ax.set_ylim(0.0, 1.08 * float(max(data.frequencies.max(), data.probabilities.max())))

@@ -97,4 +97,19 @@ class DensityPanels:
                 self.displays[place].plot(ax=grid[place])
             else:
                 grid[place].remove()
+        _keep_first_legends([ax for ax in self.axes_.ravel() if ax is not None])
         return self
+
+
+def _keep_first_legends(axes: list[Any]) -> None:
+    """Of panels whose legends say the same the first alone has one: a corner of five columns would have it fifteen times."""
+    seen = set()
+    for ax in axes:
+        legend = ax.get_legend()
+        if legend is None:
+            continue
+        entries = zip(legend.get_texts(), legend.legend_handles, strict=True)
+        said = tuple((text.get_text(), type(handle)) for text, handle in entries)
+        if said in seen:
+            legend.remove()
+        seen.add(said)

@@ -64,9 +64,11 @@ def chosen_columns(column: Any, names: Sequence[str]) -> list[int]:
 
 
 def name_of(estimator: Any) -> str:
-    """The family, with what it holds fixed; or the class."""
-    family = getattr(estimator, "family", None)
+    """The family, with what it holds fixed, and of a mixture how many; or the class."""
+    family, size = getattr(estimator, "family", None), getattr(estimator, "n_components", 1)
     if isinstance(family, Family):
         fixed = ", ".join(f"{key}={value}" for key, value in family.fixed_parameters().items())
-        return f"{family.name}({fixed})" if fixed else family.name
-    return family if isinstance(family, str) else type(estimator).__name__
+        family = f"{family.name}({fixed})" if fixed else family.name
+    if not isinstance(family, str):
+        return type(estimator).__name__
+    return f"mixture of {size} {family}" if size > 1 else family

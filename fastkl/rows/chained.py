@@ -18,6 +18,7 @@ class ChainedSource(SourceInParts):
     def __init__(self, sources: Sequence[Source], places: Sequence[str], weights: Weights | None = None):
         self._sources, self._places, self._weights = sources, places, weights
         self.guess = next((source.guess for source in sources if source.guess), "")
+        self.codes = {name: code for source in sources for name, code in source.codes.items()}
         lengths = [source.n_rows for source in sources]
         if all(length is not None for length in lengths):
             self.n_rows = sum(length for length in lengths if length is not None)

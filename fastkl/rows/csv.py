@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from fastkl.exceptions import SourceError
 from fastkl.rows.batch import Choice, chosen
 from fastkl.rows.columns import column_number
-from fastkl.rows.csv_dialect import DELIMITERS, MISSING, Dialect, dialect_of, first_lines
+from fastkl.rows.csv_dialect import DELIMITERS, MISSING, Dialect, code_of, dialect_of, first_lines
 from fastkl.rows.read_ahead import read_ahead
 from fastkl.rows.source import Block, Source
 from fastkl.rows.weights import Weights
@@ -51,6 +51,10 @@ class CsvSource(Source):
         if told is None and numbers:
             _raise_if_numbers_of_columns(path, fields, self._peeked, self._dialect)
         self._names = [f"f{j}" for j in range(len(fields))] if self._headless else _unique(fields)
+        columns = list(zip(*self._first_records, strict=False))
+        alone = self._headless and len(fields) == 2 and self._dialect.delimiter == ","
+        found = ((j, code_of(values[not self._headless :], alone and j == 1)) for j, values in enumerate(columns))
+        self.codes = {str(j) if self._headless else self._names[j]: code for j, code in found if code is not None}
         self.decimal = self._dialect.decimal
         self._resolve()
 
@@ -75,6 +79,8 @@ class CsvSource(Source):
             fields = next(reader)
             self._head_lines = blank + reader.line_num
             self._peeked = next(reader, [])
+            records = csv.reader(lines, delimiter=delimiter, skipinitialspace=True)
+            self._first_records = [record for record in records if len(record) == len(fields)]
             return [field.strip() for field in fields]
 
     def _resolve(self) -> None:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 MISSING = ["", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "null", "NULL", "None"]
 DELIMITERS = ",;\t"
 LOOKED_AT, MOST_CHARACTERS = 100, 1 << 20  # lines, and what they may hold
+_EXACT = 2**53  # from here on whole numbers are not told apart as floating-point numbers
 _COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
 _POINT = re.compile(r"[+-]?(\d+\.\d*|\.\d+)([eE][+-]?\d+)?")
@@ -82,6 +83,19 @@ def dialect_of(lines: Sequence[str], delimiters: str = DELIMITERS) -> Dialect:
     read = [_read(lines, delimiter) for delimiter in known]
     ranks = [(*rank, unquoted.count(delimiter)) for (_, rank), delimiter in zip(read, known, strict=True)]
     return read[ranks.index(max(ranks))][0]
+
+
+def code_of(values: Sequence[str], alone: bool) -> str | None:
+    """The first of the values that is a code rather than a number, where all are whole numbers: what a number would lose.
+
+    That are leading zeros (``01000``) and digits beyond those of a floating-point number. ``alone`` is for the digits behind the
+    only separator of a file without names, which may be decimals: ``05`` is enough there.
+    """
+    digits = [text for value in values if (text := value.strip()) not in MISSING]
+    if not all(map(str.isdecimal, digits)):
+        return None
+    least = 2 if alone else 3
+    return next((text for text in digits if (text[0] == "0" and len(text) >= least) or int(text) >= _EXACT), None)
 
 
 def other_separator(name: object, texts: Sequence[str]) -> str | None:

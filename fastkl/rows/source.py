@@ -9,11 +9,12 @@ Blocks come from generators: ``closing`` ends a pass that is left early, and let
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import numpy as np
@@ -87,6 +88,8 @@ class Source(ABC):
     n_rows: int | None = None  # where it is known before a pass
     decimal: str = "."  # the mark of numbers that are given as text
     guess: str = ""  # what the first line of a text file was taken for, "row" or "names", where it may be the other
+    # columns of a text file whose whole numbers may be codes, each with one of them
+    codes: Mapping[str, str] = MappingProxyType({})
     progress: Progress = SILENCE  # who hears of it
     independent: bool = True  # whether a block stays valid while further ones are read
     lasting: bool = False  # whether all blocks of a pass stay valid for good, as views of what is in memory anyway do

@@ -78,10 +78,14 @@ def warn_of_atom(numbers: NDArray[np.float64], place: str, tried: Sequence[str])
     atoms = beside_others(counts)
     if atoms.any():
         at = int(np.argmax(np.where(atoms, counts, 0)))
+        # -999, -9 or 9999 in a column that has nothing near.
+        ends = {0: known[1:], len(known) - 1: known[:-1]}.get(at, known[:0])
+        away = ends.size > 1 and np.min(np.abs(ends - known[at])) > np.ptp(ends)
+        missing = " If it stands for a missing value, leave such rows out." if away else ""
         warn(
             f"{place.capitalize()} has the value {known[at]:.6g} in {counts[at]:,} of {len(numbers):,} rows, and others hardly "
             "repeat: no density describes both, and those compared here spread it out. Model whether a row has it as a column "
-            "of its own, and the other rows by a family.",
+            f"of its own, and the other rows by a family.{missing}",
             RepeatedValuesWarning,
         )
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import validate_data
 
 from fastkl.density.composed.product import ProductDensity
+from fastkl.divergence.table_columns import IDENTIFIER
 from fastkl.rows.columns import named, refuse_duplicates
 from fastkl.rows.csv_dialect import other_separator
 from fastkl.rows.missing import missing
@@ -26,11 +27,15 @@ from fastkl.rows.tables import column_names, column_values, is_table
 _DIFFERENT, _FEW = 0.5, 10
 # Values that are looked at to tell dates from other texts.
 _LOOKED_AT = 1000
-# "id", "customer_id", "rowIndex"; not "paid"
-_IDENTIFIER = re.compile(r"(^|[\W_])(?i:id|uid|uuid|guid|key|index|idx|row)$|[a-z](Id|ID|Key|Index)$")
-# Numbers as people and spreadsheets write them.
-_WRITTEN = re.compile(r"[-+−]?(\d{1,3}(,\d{3})+|\d+|(?=[.,]))([.,]\d+)?\s*%?")
+# Numbers as people and spreadsheets write them, with groups of three digits, and with a currency before them or a unit behind.
+_WRITTEN = re.compile(
+    r"(?P<before>[$€£¥₹]?)\s*[-+−]?(\d{1,3}(?P<apart>[,'’ \u00a0\u202f])\d{3}((?P=apart)\d{3})*|\d+|(?=[.,]))([.,]\d+)?"
+    r"\s*(?P<behind>[^\W\d_]{1,4}|[%‰$€£¥₹]|°[CF]?|)"
+)
 _THOUSANDS = re.compile(r"\d{1,3}(,\d{3})+(?!\d)")
+_TIME = re.compile(r"\s*\d{1,3}:[0-5]\d(:[0-5]\d(\.\d+)?)?(\s?[AaPp][Mm])?\s*")
+# Whole numbers from here on are not told apart as floating-point numbers.
+_EXACT = 2**53
 _DATE = re.compile(r"\s*(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4})([T ].*)?$")
 
 
@@ -156,44 +161,56 @@ def reason_to_leave_out(column: Column, alone: bool) -> str | None:
             return (
                 f"looks like several columns: the separator may be {separator!r} (commas, semicolons and tabs are read)"
             )
-        return _reason_for_labels(texts)
+        return reason_of_texts(texts)
     if values.dtype.kind not in "iu" or alone:
         return None
     different = len(np.unique(values)) == n
     if n >= _FEW and different and len(np.unique(np.diff(values.astype(np.float64)))) == 1:
         return "looks like numbers of the rows: whole, each one the same step after the one before"
-    if n > 1 and different and isinstance(column.key, str) and _IDENTIFIER.search(column.key):
+    if n >= _FEW and different and int(values.max()) >= _EXACT:
+        return "looks like an identifier: whole numbers of 16 digits or more that are all different"
+    if n > 1 and different and isinstance(column.key, str) and IDENTIFIER.search(column.key):
         return "looks like an identifier: by its name, and by whole numbers that are all different"
     if n >= _FEW and _dates_as_numbers(values):
         return "looks like dates, written as whole numbers such as 20240131"
     return None
 
 
-def _reason_for_labels(texts: list[str]) -> str | None:
+def reason_of_texts(texts: list[str]) -> str | None:
+    """Why texts are no labels: dates, times, numbers that are written as text, names of rows; None if they may be."""
     looked_at = texts[:: max(1, len(texts) // _LOOKED_AT)]
     if all(_DATE.match(text) for text in looked_at):
         return f"looks like dates: {texts[0]!r}"
+    if all(_TIME.fullmatch(text) for text in looked_at):
+        return f"looks like times of day or durations, such as {texts[0]!r}: write them as numbers, of hours or seconds"
     different = len(set(texts))
-    if len(texts) >= _FEW and different > _DIFFERENT * len(texts):
+    if len(texts) >= _FEW and (many := different > _DIFFERENT * len(texts)) | (different > _FEW):
         written = _written_numbers(texts)
         if written is not None:
             return f"looks like numbers with {written}, such as {texts[0]!r}: write them as plain numbers"
-        return f"looks like an identifier or free text: {different:,} different values in {len(texts):,} rows"
+        if many:
+            return f"looks like an identifier or free text: {different:,} different values in {len(texts):,} rows"
     return None
 
 
 def _written_numbers(texts: list[str]) -> str | None:
     """What makes texts of the numbers that a column holds; None where it holds others."""
     bare = [text.strip() for text in texts]
-    if not all(map(_WRITTEN.fullmatch, bare)):
+    found = [match for match in map(_WRITTEN.fullmatch, bare) if match]
+    # Letters that are not the same behind every number are parts of a name: 12a, 12b.
+    if len(found) < len(bare) or len({match["behind"] for match in found if match["behind"].isalpha()}) > 1:
+        return None
+    if any(match["behind"].isalpha() for match in found) and not all(match["behind"] for match in found):
         return None
     with_comma = [text for text in bare if "," in text]
     grouped = bool(with_comma) and all(map(_THOUSANDS.search, with_comma))
     either = grouped and all(text.count(",") == 1 and "." not in text for text in with_comma)  # 1,234 may be both
+    beside = sorted({match[side] for match in found for side in ("before", "behind")} - {"", "%"})
     marks = {
         "a % sign": any("%" in text for text in bare),
+        f"{' and '.join(map(repr, beside))} beside them": bool(beside),
         "a minus sign that is no hyphen (U+2212)": any("−" in text for text in bare),
-        "thousands separators": grouped and not either,
+        "thousands separators": (grouped and not either) or any(match["apart"] not in (None, ",") for match in found),
         "thousands separators or a decimal comma": either,
         "a decimal comma": bool(with_comma) and not grouped,
     }

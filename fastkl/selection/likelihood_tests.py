@@ -55,6 +55,11 @@ class TestResult:
     df: int
     hypothesis: str
 
+    @property
+    def pvalue(self) -> float:
+        """The p-value, as scipy names it."""
+        return self.p_value
+
     def _repr_html_(self) -> str:
         half = 1.96 * self.standard_error
         low, high = self.difference - half, self.difference + half

@@ -9,6 +9,7 @@ import pytest
 from scipy import stats
 
 import fastkl
+from fastkl.cli import main
 from fastkl.commands.layout import number
 from fastkl.divergence.significance.label_test import label_test
 from tests.commands.files import DATA, run
@@ -259,3 +260,21 @@ def test_an_empty_name_is_no_column(capsys, halves, option, asked):
     assert f"{option}: " in message
     assert "no column ''" in message
     assert "is no list of columns" in run(capsys, "kl", *halves[2:], option, "x\ry", status=2)
+
+
+def test_texts_that_are_no_labels_are_said(capsys, tmp_path):
+    """Percentages compared as 50 labels: not in silence."""
+    path = tmp_path / "rows.csv"
+    path.write_text("share,plan,x\n" + "".join(f"{i % 50}.5%,{'ab'[i % 2]},{i * 0.37 % 1:.4f}\n" for i in range(200)))
+    main(["kl", str(path), str(path)])
+    said = " ".join(capsys.readouterr().err.split())
+    assert "column 'share' is compared as labels, and looks like numbers with a % sign, such as '0.5%'" in said
+    assert "'plan'" not in said
+    main(["kl", str(path), str(path), "--labels", "share"])
+    assert "is compared as labels" not in capsys.readouterr().err
+
+
+def test_how_many_values_are_no_numbers(capsys, tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text("x\n" + "1.5\n2.5\n-\n" * 5)
+    assert "(no numbers stand there in 5 of 15 rows)" in run(capsys, "fit", path, status=2)

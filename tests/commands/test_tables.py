@@ -228,3 +228,36 @@ def test_csv_path_goes_where_paths_go(tmp_path, reader):
         open_source([CsvPath(path, True), str(path)])
     again = pickle.loads(pickle.dumps(CsvPath(path, True)))
     assert (again, again.header) == (str(path), True)
+
+
+@pytest.mark.parametrize(
+    ("text", "column", "code"),
+    [
+        ("zip,x\n" + "".join(f"{1000 + i:05d},{i % 7}.5\n" for i in range(40)), "zip", "01000"),
+        (
+            "acct,x\n" + "".join(f"{9007199254740993 + i * i},{i % 7}.5\n" for i in range(40)),
+            "acct",
+            "9007199254740993",
+        ),
+        ("".join(f"{40 + i},{5 * i % 100:02d}\n" for i in range(40)), "1", "00"),  # 40,05 by a decimal comma
+    ],
+)
+def test_numbers_that_may_be_codes_are_said(capsys, tmp_path, text, column, code):
+    """Leading zeros and long digits are lost where a column is read as numbers: never in silence."""
+    path = tmp_path / "rows.csv"
+    path.write_text(text)
+    status = main(["fit", str(path)])
+    said = " ".join(capsys.readouterr().err.split())
+    assert (status, f"column {column!r} was taken for numbers, and holds {code!r}" in said) == (0, True)
+    main(["kl", str(path), str(path), "--labels", column])
+    assert "taken for numbers, and" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "text", ["month,x\n" + "05,1.5\n06,2.5\n07,0.5\n" * 10, "a,b\n" + "0,1.05\n10,2.5\n200,0.5\n" * 10]
+)
+def test_ordinary_numbers_are_no_codes(capsys, tmp_path, text):
+    path = tmp_path / "rows.csv"
+    path.write_text(text)
+    main(["fit", str(path)])
+    assert "taken for numbers, and" not in capsys.readouterr().err

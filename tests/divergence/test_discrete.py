@@ -219,3 +219,11 @@ def test_numbers_of_python_are_numbers(kind):
 def test_a_temperature_is_a_positive_number(temperature):
     with pytest.raises(ValueError, match="temperature must be a positive number"):
         discrete_kl([0.0, 1.0], [1.0, 0.0], logits=True, temperature=temperature)
+
+
+def test_numbers_of_another_kind_are_named_with_their_call():
+    """Counts, which scipy.stats.entropy would normalise, and log-probabilities."""
+    with pytest.raises(ValueError, match=r"categorical_entropy\(counts, counts=True\)"):
+        discrete_entropy([7, 2, 1])
+    with pytest.raises(ValueError, match=r"log-probabilities need logits=True"):
+        discrete_kl(np.log([0.5, 0.5]), np.log([0.25, 0.75]))

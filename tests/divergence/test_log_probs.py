@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import cauchy, norm
 
-from fastkl import SourceError, SupportError, kl_from_log_probs
+from fastkl import ProbabilityVectorWarning, SourceError, SupportError, discrete_kl, kl_from_log_probs
 
 RNG = np.random.default_rng(0)
 DRAWS = RNG.normal(0.0, 1.0, 200_000)
@@ -117,3 +117,21 @@ def test_a_mean_that_does_not_exist_is_said(form):
     y = norm.rvs(size=5000, random_state=0)
     found = kl_from_log_probs(norm.logpdf(y), norm.logpdf(y, scale=0.8), form=form)
     assert not any("may be infinite" in reason for reason in found.diagnostics["reasons"])
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float16])
+def test_whole_distributions_are_told_from_draws(dtype):
+    """Rows of log-softmax over a vocabulary would be added up as tokens of a sequence."""
+    log_p, log_q = (np.log(RNG.dirichlet(np.full(40, 5.0), 6)).astype(dtype) for _ in range(2))
+    with pytest.warns(ProbabilityVectorWarning, match=r"40 symbols.*discrete_kl\(log_p, log_q, logits=True\)"):
+        kl_from_log_probs(log_p, log_q)
+    p, q = np.exp(log_p.astype(float)), np.exp(log_q.astype(float))
+    by_hand = (p / p.sum(1, keepdims=True) * np.log(p / q * q.sum(1, keepdims=True) / p.sum(1, keepdims=True))).sum(1)
+    assert discrete_kl(log_p, log_q, logits=True) == pytest.approx(by_hand, rel=1e-6)
+
+
+@pytest.mark.parametrize("tokens", [1, 7])
+def test_draws_are_not_taken_for_distributions(tokens, recwarn):
+    kl_from_log_probs(RNG.normal(-3.0, 0.3, (50, tokens)), RNG.normal(-3.0, 0.3, (50, tokens)))
+    kl_from_log_probs(np.zeros((3, 1)), np.zeros((3, 1)))  # sure of every token
+    assert not recwarn.list

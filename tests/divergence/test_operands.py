@@ -1,6 +1,7 @@
 """What the calls make of their arguments: kinds, pairs of kinds, and that each argument is read once."""
 
 import itertools
+import types
 import warnings
 from decimal import Decimal
 
@@ -287,3 +288,18 @@ def test_models_of_scipy_that_are_not_one_distribution_of_numbers():
         kl_divergence(["a", "a", "b"], stats.poisson(3))
     counts = [1, 3, 3]
     assert kl_divergence([Decimal(n) for n in counts], stats.poisson(3)) == kl_divergence(counts, stats.poisson(3))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "advice"),
+    [
+        (lambda rows: -0.5 * (rows**2).sum(axis=1), "SimpleNamespace"),
+        (np.zeros((4, 10, 2)), "one below the other"),
+        (["a", "b", "a"], r"mutual information is H\(x\)"),
+    ],
+)
+def test_what_is_no_sample_is_told_how_to_be_one(wrong, advice):
+    with pytest.raises(ValueError, match=advice):
+        kl_divergence(np.random.default_rng(0).normal(size=(40, 2)), wrong)
+    as_object = types.SimpleNamespace(logpdf=lambda rows: stats.norm.logpdf(rows).sum(axis=1))
+    assert abs(kl_divergence(np.random.default_rng(0).normal(size=(400, 2)), as_object)) < 0.2

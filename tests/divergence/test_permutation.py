@@ -7,6 +7,7 @@ import pytest
 from scipy import stats
 from scipy.special import digamma
 
+from fastkl import DensityMLE, FactorAnalysisMLE, vuong_test
 from fastkl.divergence import permutation_test, subsampling_interval
 from fastkl.divergence._labels import LANES, score_labels, score_permutations
 
@@ -149,3 +150,14 @@ def test_many_rows_of_labels_alone():
     )
     assert permutation_test(p, q, n_permutations=199, random_state=0).p_value > 0.05
     assert permutation_test(p, other, n_permutations=199, random_state=0).p_value < 0.02
+
+
+def test_the_p_value_goes_by_both_names():
+    rng = np.random.default_rng(0)
+    found = permutation_test(rng.normal(size=50), rng.normal(size=50), n_permutations=99, random_state=0)
+    assert found.pvalue == found.p_value
+    X = rng.gamma(2.0, size=(100, 1))
+    compared = vuong_test(DensityMLE("gamma").fit(X), DensityMLE("normal").fit(X), X)
+    assert compared.pvalue == compared.p_value
+    test = FactorAnalysisMLE(1).fit(rng.normal(size=(200, 4))).test_n_components()
+    assert test.p_value == test.pvalue

@@ -6,6 +6,7 @@ from sklearn.mixture import GaussianMixture
 
 from fastkl import kl_divergence
 from fastkl.divergence.assisted.clusters import clusters
+from fastkl.divergence.assisted.ratio_regression import cross_fitted, fitted, with_constant
 from fastkl.divergence.assisted.working_laws import departure, normal_pair
 from fastkl.divergence.assisted.working_mixtures import mixture_of, mixture_pair, refined
 
@@ -132,3 +133,23 @@ def test_what_is_not_normal_is_not_taken_for_it(name):
     found = kl_divergence(p, q)
     routes = sorted(found.diagnostics["routes"].values())
     assert routes[0] - 0.02 <= found <= routes[-1] + 0.02
+
+
+@pytest.mark.parametrize("masses", [None, "whole"])
+def test_more_terms_than_rows_are_fitted_in_the_space_of_the_rows(masses):
+    """The regression is that on all terms, which is found here by its normal equations: the gradient there is 0."""
+    rng = np.random.default_rng(0)
+    of_p = (rng.random(120) < 0.4).astype(float)
+    terms = rng.normal(size=(120, 300))
+    terms[of_p == 1.0, :9] += 0.7
+    terms[:, 1] = terms[:, 0]  # what the ridge shares out evenly
+    terms = (terms - terms.mean(axis=0)) / terms.std(axis=0)
+    times = np.ones(120) if masses is None else rng.integers(0, 3, 120).astype(float)
+    fold = rng.integers(0, 4, 120)
+    log_ratio, found = cross_fitted(terms, of_p, fold, 4, 2.0, None if masses is None else times)
+    probability = 1.0 / (1.0 + np.exp(-(found.beta[0] + terms @ found.beta[1:])))
+    assert terms.T @ (times * (probability - of_p)) + 2.0 * found.beta[1:] == pytest.approx(np.zeros(300), abs=0.05)
+    assert found.beta[1] == pytest.approx(found.beta[2], rel=1e-9)
+    held = fold == 2
+    others = fitted(with_constant(terms), of_p, np.where(held, 0.0, times), 2.0, None)
+    assert log_ratio[held] == pytest.approx(others.log_ratio(with_constant(terms[held])), abs=0.02)

@@ -257,3 +257,20 @@ def test_columns_that_are_not_in_a_joint_line_are_named():
     assert [line["left_out"] for line in found.to_dict()["joint"]] == [["kind", "paid"], ["x", "y", "when"]]
     numbers = [frame[["x", "y"]] for frame in tables(60, 50)]
     assert compare_tables(*numbers, test=False).apart == []
+
+
+@pytest.mark.parametrize(("name", "numbers"), [("nr", np.arange(200.0)), ("customer_id", None)])
+def test_names_of_rows_are_no_variable_of_the_joint_line(name, numbers):
+    """Two parts of one register differ in them for certain; the line of the column itself stays."""
+    rng = np.random.default_rng(0)
+    ids = rng.permutation(10_000) if numbers is None else np.concatenate([numbers, numbers + 200.0])
+    p, q = (
+        pd.DataFrame({name: ids[k : k + 200], "x": rng.normal(size=200), "y": rng.normal(size=200)}) for k in (0, 200)
+    )
+    found = compare_tables(p, q, n_permutations=99)
+    assert [line.name for line in found.lines] == [name, "x", "y", "joint (2 columns)"]
+    assert found.joint[0].left_out == [name]
+    assert f"Not in joint (2 columns): '{name}', by the look of it names of rows." in repr(found)
+    assert found.joint[0].p_value > 0.01
+    asked = compare_tables(p, q, columns=[name, "x", "y"], n_permutations=99, test=False)
+    assert asked.joint[0].name == "joint (3 columns)"

@@ -13,7 +13,7 @@ from sklearn.mixture import GaussianMixture
 from sklearn.preprocessing import FunctionTransformer
 
 import fastkl
-from fastkl import DensityDisplay, DensityMLE, ProductDensity, TransformedDensity, families
+from fastkl import DensityDisplay, DensityMLE, MixtureMLE, ProductDensity, TransformedDensity, families
 
 mpl.use("Agg")
 RNG = np.random.default_rng(0)
@@ -422,3 +422,37 @@ def test_long_names_stay_within_the_figure():
         assert box.y0 >= 0.0
         assert box.x1 <= figure.bbox.x1
         assert box.y1 <= figure.bbox.y1
+
+
+@pytest.mark.parametrize("names", [["Zürich HB", "Genève Aéroport", "Lausanne", "Bern"], ["a", "b"]])
+def test_labels_of_bars_do_not_overlap(names):
+    X = np.repeat(np.array(names, dtype=object), 5)[:, np.newaxis]
+    display = DensityDisplay.from_estimator(DensityMLE("categorical").fit(X), X)
+    display.figure_.canvas.draw()
+    texts = display.ax_.get_xticklabels()
+    assert {text.get_rotation() for text in texts} == {45.0 if len(names) > 2 else 0.0}
+    if len(names) == 2:
+        boxes = [text.get_window_extent() for text in texts]
+        assert all(first.x1 < second.x0 for first, second in itertools.pairwise(boxes))
+
+
+def test_a_corner_says_what_is_drawn_once():
+    X = np.random.default_rng(0).normal(size=(100, 4))
+    panels = DensityDisplay.from_estimator(DensityMLE().fit(X), X, pairs=True)
+    said = [
+        legend.get_texts()[1].get_text()
+        for ax in panels.axes_.ravel()
+        if ax is not None and (legend := ax.get_legend())
+    ]
+    assert said == ["multivariate_normal", "multivariate_normal, % enclosed"]
+    positive = np.exp(X[:, :2])
+    different = ProductDensity([("a", DensityMLE("gamma"), [0]), ("b", DensityMLE("lognormal"), [1])]).fit(positive)
+    panels = DensityDisplay.from_estimator(different, positive, pairs=True)
+    names = [panels.axes_[j, j].get_legend().get_texts()[1].get_text() for j in (0, 1)]
+    assert names == ["gamma", "lognormal"]
+
+
+def test_a_mixture_is_called_one():
+    X = np.random.default_rng(0).gamma(2.0, size=(100, 1))
+    display = DensityDisplay.from_estimator(MixtureMLE(2, family="gamma", random_state=0).fit(X), X, plot=False)
+    assert display.name == "mixture of 2 gamma"

@@ -76,6 +76,12 @@ def test_a_header_of_numbers_is_no_row(tmp_path, d):
         ([f"{i}.3%" for i in range(30)], "a % sign"),
         ([f"−{i}.5" for i in range(30)], r"a minus sign that is no hyphen \(U\+2212\)"),
         ([f"{i},5" for i in range(30)], "a decimal comma"),
+        ([f"${i}.50" for i in range(30)], r"'\$' beside them"),
+        ([f"{i},50 €" for i in range(30)], "'€' beside them and a decimal comma"),
+        ([f"{i}.5 kg" for i in range(30)], "'kg' beside them"),
+        ([f"{i}'{100 + i}.5" for i in range(1, 31)], "thousands separators"),
+        ([f"{i}\u202f{100 + i}" for i in range(1, 31)], "thousands separators"),
+        ([f"{i % 12}.5%" for i in range(240)], "a % sign"),  # values that repeat, as rounded ones do
         (
             [f"−{i},5 %" for i in range(30)],
             r"a % sign and a minus sign that is no hyphen \(U\+2212\) and a decimal comma",
@@ -84,15 +90,44 @@ def test_a_header_of_numbers_is_no_row(tmp_path, d):
 )
 def test_numbers_that_are_written_as_text_are_called_so(texts, what):
     with pytest.raises(
-        ValueError, match=f"column 'x' looks like numbers with {what}, such as '{texts[0]}': write them"
+        ValueError, match=f"column 'x' looks like numbers with {what}, such as {re.escape(repr(texts[0]))}: write them"
     ):
         rank_families(pd.DataFrame({"x": texts}))
-    reason = rank_families(pd.DataFrame({"x": texts, "y": np.random.default_rng(0).normal(size=30)})).left_out["x"]
+    reason = rank_families(pd.DataFrame({"x": texts, "y": np.random.default_rng(0).normal(size=len(texts))})).left_out[
+        "x"
+    ]
     assert re.match(f"looks like numbers with {what}", reason)
 
 
+@pytest.mark.parametrize("text", ["{:02d}:{:02d}", "{}:{:02d}:07.5", "{}:{:02d} pm"])
+def test_times_are_no_labels(text):
+    """However often they are repeated."""
+    times = [text.format(i % 12, i % 60) for i in range(300)]
+    reason = rank_families(pd.DataFrame({"at": times, "y": np.random.default_rng(0).normal(size=300)})).left_out["at"]
+    assert reason.startswith(f"looks like times of day or durations, such as '{times[0]}'")
+
+
+def test_whole_numbers_that_floats_do_not_hold_are_no_numbers():
+    accounts = 9_007_199_254_740_993 + np.arange(30) ** 2
+    reason = rank_families(pd.DataFrame({"acct": accounts, "y": np.random.default_rng(0).normal(size=30)})).left_out[
+        "acct"
+    ]
+    assert "16 digits" in reason
+
+
+def test_few_labels_may_be_written_like_numbers():
+    doses = np.random.default_rng(0).choice(["10 mg", "20 mg", "40 mg"], 60)
+    assert "dose" in rank_families(pd.DataFrame({"dose": doses, "y": np.random.default_rng(1).normal(size=60)}))
+
+
 def test_names_of_rows_are_not_called_numbers():
-    for texts in ([f"x{i}" for i in range(30)], [f"{i}-{i}" for i in range(30)], [f"{i}:{i}%" for i in range(30)]):
+    for texts in (
+        [f"x{i}" for i in range(30)],
+        [f"{i}{chr(97 + i % 9)}" for i in range(30)],
+        ["1", "2a", *[f"{i}x" for i in range(28)]],
+        [f"{i}-{i}" for i in range(30)],
+        [f"{i}:{i}%" for i in range(30)],
+    ):
         with pytest.raises(ValueError, match="looks like an identifier or free text"):
             rank_families(pd.DataFrame({"x": texts}))
 

@@ -44,3 +44,13 @@ def test_rounded_values_counts_and_flags_are_not(draw):
     frame = pd.DataFrame({"x": draw(np.random.default_rng(4))})
     rank_families(frame)
     make_product_density(frame)
+
+
+@pytest.mark.parametrize("sentinel", [-999.0, 9999.0, 0.0])
+def test_a_value_far_from_all_others_may_stand_for_a_missing_one(sentinel):
+    """Zeros of incomes are next to them; -999 among heights is not."""
+    x = np.random.default_rng(0).gamma(2.0, 10.0, 300)
+    x[::20] = sentinel
+    with pytest.warns(RepeatedValuesWarning) as caught:
+        rank_families(x[:, np.newaxis])
+    assert ("If it stands for a missing value" in str(caught[0].message)) == (sentinel != 0.0)

@@ -290,8 +290,8 @@ class OwnJacobian(Bijection):
 def _registered(transformer: Any) -> Bijection:
     if not hasattr(transformer, "transform") or isinstance(transformer, type):
         raise TypeError(
-            f"transformer is a transformer such as StandardScaler(), a Pipeline of them, None or 'passthrough', not "
-            f"{transformer!r}."
+            f"transformer is a transformer such as StandardScaler() or FunctionTransformer(numpy.log), a Pipeline of them, "
+            f"None or 'passthrough', not {transformer!r}."
         )
     raise TypeError(
         f"The Jacobian of {transformer!r} is not known. If it is one-to-one, give it a method log_abs_det_jacobian(X) that "
@@ -308,7 +308,9 @@ def _(transformer: None) -> Bijection:
 @_registered.register(str)
 def _(transformer: str) -> Bijection:
     if transformer != "passthrough":
-        raise TypeError(f"transformer is an object, None or 'passthrough', not {transformer!r}.")
+        raise TypeError(
+            f"transformer is an object such as FunctionTransformer(numpy.log), None or 'passthrough', not {transformer!r}."
+        )
     return Identity(transformer)
 
 

@@ -29,6 +29,7 @@ from fastkl.density.composed.parts import ProductParts
 from fastkl.density.composed.summary import ProductSummary
 from fastkl.density.validation import as_generator, read_array, validated
 from fastkl.divergence import Estimate
+from fastkl.divergence.options import also_by_rng
 from fastkl.divergence.sample_model import cross_entropy_of_scores
 from fastkl.rows.columns import refuse_duplicates
 from fastkl.rows.reading import refuse_unread
@@ -123,6 +124,7 @@ class FittedProduct(ProductDistribution, ProductParts, ProductSummary, ComposedD
         slopes = {name: slopes for name, (_, slopes) in found.items() if slopes is not None}
         return float(sum(mean for mean, _ in found.values())), slopes
 
+    @also_by_rng
     @as_chosen_table
     def sample(self, n_samples: int = 1, random_state: Any = None) -> Any:
         """Draw rows, with the columns in the order of the table that was fitted.

@@ -21,6 +21,7 @@ from fastkl.density.composed.inference import TransformedInference
 from fastkl.density.composed.parts import TransformedParts
 from fastkl.density.composed.summary import TransformedSummary
 from fastkl.density.validation import as_generator, read_rows
+from fastkl.divergence.options import also_by_rng
 from fastkl.rows.checks import raise_if_not_finite
 
 # Draws that no row is mapped to are drawn again; so many for each row that is asked for, and more for the first.
@@ -116,6 +117,7 @@ class FittedTransformed(TransformedParts, TransformedDistribution, TransformedSu
         return *all_rows(images, rows, sample_weight), mean_log_det
 
     @available_if(_is_invertible)
+    @also_by_rng
     @as_chosen_table
     def sample(self, n_samples: int = 1, random_state: Any = None) -> Floats:
         """Draw rows: draws from the density, through the inverse of the transformer.

@@ -63,7 +63,8 @@ def _given_type(entry: Any, place: str) -> tuple[str, Labels | None]:
         meant = did_you_mean(kind, TYPES) if isinstance(kind, str) else ""
         raise ValueError(
             f"column_types: {place} is {entry!r}.{meant} A type is 'continuous', 'categorical' or 'ordered', or one of the "
-            "last two with its labels, such as ('ordered', ['low', 'middle', 'high'])."
+            "last two with its labels, such as ('ordered', ['low', 'middle', 'high']). Hours and angles go around by "
+            "boundary=('circular', 24)."
         )
     return kind, labels
 

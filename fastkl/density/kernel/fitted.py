@@ -24,6 +24,7 @@ from fastkl.density.kernel.units import Units, median_of
 from fastkl.density.summary import Line
 from fastkl.density.validation import as_generator, read_rows, whole_number
 from fastkl.divergence import Estimate
+from fastkl.divergence.options import also_by_rng
 from fastkl.families.drawing import AT_ONCE
 from fastkl.rows.checks import raise_if_not_finite
 from fastkl.rows.tables import rows_as
@@ -308,6 +309,7 @@ class FittedKernelDensity(ShardMembers):
 
     # -- the distribution --------------------------------------------------------------------------------------------------
 
+    @also_by_rng
     @as_chosen_table
     def sample(self, n_samples: int = 1, random_state: Any = None) -> Any:
         """Draw rows from the density: references at random, and draws of the kernel around them.

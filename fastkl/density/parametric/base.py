@@ -19,6 +19,7 @@ from fastkl.density.parametric.parts import FamilyParts
 from fastkl.density.parametric.summary import FamilySummary
 from fastkl.density.validation import as_generator, read_rows, resolve_family, whole_number
 from fastkl.divergence import Estimate
+from fastkl.divergence.options import also_by_rng
 from fastkl.divergence.sample_model import cross_entropy_of_scores
 from fastkl.exceptions import MissingValueError
 from fastkl.families.base import Family
@@ -147,6 +148,7 @@ class FamilyDensity(FamilyDistribution, FamilyGoodness, FamilyParts, FamilySumma
     def _threads(self) -> int:
         return effective_n_threads(self.n_jobs)
 
+    @also_by_rng
     @as_chosen_table
     def sample(self, n_samples: int = 1, random_state: Any = None) -> NDArray[Any]:
         """Draw rows from the density.

@@ -37,6 +37,11 @@ class FactorTest(NamedTuple):
     df: int
     pvalue: float
 
+    @property
+    def p_value(self) -> float:
+        """The p-value, as the other tests of this library name it."""
+        return self.pvalue
+
 
 class FactorAnalysisMLE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMLE):
     r"""Factor analysis, or probabilistic principal components, fitted by maximum likelihood.

@@ -26,6 +26,7 @@ from fastkl.density.shape.pieces import Pieces
 from fastkl.density.summary import Line
 from fastkl.density.validation import as_generator, read_rows, unchanged_on_error, whole_number
 from fastkl.divergence import Estimate
+from fastkl.divergence.options import also_by_rng
 from fastkl.exceptions import DegenerateDataError, SupportError
 from fastkl.rows.checks import raise_if_not_finite, require_finite
 from fastkl.rows.streamed import StreamedRows
@@ -236,6 +237,7 @@ class ShapeConstrainedMLE(BaseDensity):
 
     # -- the distribution --------------------------------------------------------------------------------------------------
 
+    @also_by_rng
     @as_chosen_table
     def sample(self, n_samples: int = 1, random_state: Any = None) -> Floats:
         """Draw rows from the density.

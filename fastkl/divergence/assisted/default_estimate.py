@@ -38,6 +38,7 @@ from fastkl.divergence.assisted.ratio_routes import Mixtures, Route, by_mixtures
 from fastkl.divergence.assisted.regression_route import RegressionRoute
 from fastkl.divergence.assisted.tails import missed_beyond, missed_reasons, unreached_reasons
 from fastkl.divergence.assisted.two_samples import TwoSamples, rows_at_random
+from fastkl.divergence.assisted.wide import wide_reasons
 from fastkl.divergence.atoms import lacking_in_columns
 from fastkl.divergence.column_doubts import ROUNDING
 from fastkl.divergence.diagnostics import few_effective_rows, near_copies, negative_reasons, shared_rows_reasons
@@ -199,7 +200,7 @@ def _doubts_of_size(
             f"regression gives {value:.2g}: what the tail of p beyond q adds is not in the data, and the estimate is rather a "
             "lower bound."
         )
-    return reasons + negative_reasons(value, error)
+    return reasons + wide_reasons(pair) + negative_reasons(value, error)
 
 
 def _of_routes(
@@ -256,7 +257,7 @@ def _mixtures(samples: TwoSamples, regression: Route) -> Mixtures | None:
     """
     second = samples.pair.p.n_rows + samples.pair.q.n_rows <= _MANY
     found = Mixtures.of(samples)
-    return found if found.loss < (samples.nearest[2] if second else regression.loss) - _LOWER else None
+    return found if found and found.loss < (samples.nearest[2] if second else regression.loss) - _LOWER else None
 
 
 def _weighed(chosen: Route, regression: Route, values: dict[str, float]) -> float:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg import cho_factor, cho_solve, eigh
 
 from fastkl.divergence.arguments import FloatArray
 from fastkl.divergence.coordinates import Ranks, centre_and_spread, measured
@@ -24,6 +24,8 @@ _KEPT = 0.1
 # Rows whose products are summed in float32.
 _BLOCK = 16_384
 _LARGEST = 30.0
+# Of the longest squared length of rows along a direction: what is shorter the ridge keeps at 0 anyway.
+_NO_LENGTH = 1e-12
 # Products of columns are left out beyond so many.
 _PRODUCTS = 10
 _ATOM = 0.05
@@ -150,8 +152,8 @@ class Regression(NamedTuple):
         Coefficients, the constant first.
     prior : float
         The part of the log-odds that comes from the sizes of the samples.
-    factor : tuple
-        The last Hessian that was factorised.
+    factor : tuple or None
+        The last Hessian that was factorised; None where it was of other coordinates.
     size : float
         The rows that it was of, or the sum of their masses.
     """
@@ -178,6 +180,11 @@ def cross_fitted(
 
     ``of_p`` is 1 for rows of P and 0 for those of Q; ``masses`` say how often each row counts, None for once.
     """
+    if terms.shape[1] > len(terms):  # as of embeddings: as many coordinates as rows tell all
+        inside, basis = _within_rows(terms)
+        out, whole = cross_fitted(inside, of_p, fold, n_folds, ridge, masses)
+        beta = np.concatenate([whole.beta[:1], terms.T @ (basis @ whole.beta[1:])])
+        return out, whole._replace(beta=beta, factor=None)
     design, times = with_constant(terms), np.ones(len(terms)) if masses is None else masses
     single, out = design.astype(np.float32), np.empty(len(terms))
     whole = fitted(design, of_p, times, ridge, None, single)  # which is near to those of the folds
@@ -186,6 +193,18 @@ def cross_fitted(
         others = fitted(design, of_p, np.where(held, 0.0, times), ridge, whole, single)
         out[held] = others.log_ratio(design[held])
     return out, whole
+
+
+def _within_rows(terms: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Coordinates of rows in the space that they span, and what makes coefficients of rows out of coefficients there.
+
+    The ridge is the same for all terms, so that the coefficients of the best regression are sums of rows, and their squares have
+    the same sum in orthonormal coordinates.
+    """
+    values, vectors = eigh(terms @ terms.T, check_finite=False)
+    kept = values > _NO_LENGTH * values[-1]
+    lengths = np.sqrt(values[kept])
+    return vectors[:, kept] * lengths, vectors[:, kept] / lengths
 
 
 def fitted(

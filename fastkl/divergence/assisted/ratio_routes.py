@@ -14,6 +14,7 @@ import numpy as np
 
 from fastkl.divergence.arguments import FloatArray
 from fastkl.divergence.assisted.two_samples import TwoSamples
+from fastkl.divergence.assisted.wide import are_wide
 from fastkl.divergence.assisted.working_laws import Masses, NormalPair, WorkingPair, departure, normal_pair
 from fastkl.divergence.assisted.working_mixtures import Mixture, mixture_pair, refined_pair
 
@@ -111,8 +112,13 @@ class Mixtures:
     loss: float
 
     @classmethod
-    def of(cls, samples: TwoSamples) -> Mixtures:
-        """Of two samples."""
+    def of(cls, samples: TwoSamples) -> Mixtures | None:
+        """Of two samples; None of few rows of many columns.
+
+        There the covariance of a component is singular, and the divergence in the directions without spread has no bound.
+        """
+        if are_wide(samples.pair):
+            return None
         both = samples.spaces["scaled"]
         drawn = min(samples.pair.p.n_rows, _MOST_DRAWS)
         working = mixture_pair(*both, samples.masses_where(), samples.rng, drawn, samples.n_threads)

@@ -67,6 +67,11 @@ class PermutationTest(NamedTuple):
     n_permutations: int
     n_neighbors: int
 
+    @property
+    def pvalue(self) -> float:
+        """The p-value, as scipy names it."""
+        return self.p_value
+
     def _repr_html_(self) -> str:
         least = 1.0 / (self.n_permutations + 1)
         p = f"at most {least:.3g}" if self.p_value <= least else f"{self.p_value:.3g}"

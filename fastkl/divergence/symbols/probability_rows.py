@@ -200,14 +200,16 @@ def _check_total(total: float, tolerance: float, name: str, row: tuple[int, ...]
     if abs(total - 1.0) > tolerance:
         raise ValueError(
             f"{_row(name, row)} sums to {total!r}; probabilities sum to 1 (within {tolerance:.1e}). "
-            "If the numbers are only proportional to probabilities, divide them by their sum; logits need logits=True."
+            "If the numbers are only proportional to probabilities, divide them by their sum; logits need logits=True; counts of "
+            "a sample are for the categorical_ calls, such as fastkl.categorical_entropy(counts, counts=True)."
         )
 
 
 def _checked(array: FloatArray, name: str, where: Place) -> Probabilities:
     """Numbers that are checked to be probabilities, but for their sum."""
     if not (array.min(initial=0.0) >= 0.0 and array.max(initial=0.0) < np.inf):
-        _reject(~(array >= 0.0) | np.isinf(array), array, name, "a probability is a number between 0 and 1", where)
+        rule = "a probability is a number between 0 and 1 (logits and log-probabilities need logits=True)"
+        _reject(~(array >= 0.0) | np.isinf(array), array, name, rule, where)
     return Probabilities(array)
 
 

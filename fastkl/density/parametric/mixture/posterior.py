@@ -16,6 +16,7 @@ from fastkl.density.parametric.base import FamilyDensity
 from fastkl.density.parametric.incomplete import ImputingMembers
 from fastkl.density.parametric.inference import FitInference
 from fastkl.density.validation import as_generator, whole_number
+from fastkl.divergence.options import also_by_rng
 from fastkl.exceptions import SupportError
 from fastkl.families.incomplete import completed
 from fastkl.families.mixture.expectation import where_outside
@@ -96,6 +97,7 @@ class PosteriorMembers(ImputingMembers, ClassNamePrefixFeaturesOutMixin, Transfo
     def _n_features_out(self) -> int:  # what scikit-learn's mixin of names asks for
         return self.family_.layout.size
 
+    @also_by_rng
     @as_chosen_table
     def sample(self, n_samples: int = 1, random_state: Any = None, *, return_components: bool = False) -> Any:
         """Draw rows from the mixture.
