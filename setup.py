@@ -201,13 +201,14 @@ def extensions():
     return [shared, *(extension(source) for source in sorted((ROOT / "fastkl").rglob("*.pyx")))]
 
 
-setup(
-    ext_modules=cythonize(
-        extensions(),
-        compiler_directives=DIRECTIVES,
-        build_dir="build/cython-debug" if DEBUG else "build/cython",
-        shared_utility_qualified_name=SHARED,
-        nthreads=os.cpu_count() or 1,
-    ),
-    cmdclass={"build_ext": BuildExt},
-)
+if __name__ == "__main__":  # the processes of cythonize import this file where they are not forked
+    setup(
+        ext_modules=cythonize(
+            extensions(),
+            compiler_directives=DIRECTIVES,
+            build_dir="build/cython-debug" if DEBUG else "build/cython",
+            shared_utility_qualified_name=SHARED,
+            nthreads=os.cpu_count() or 1,
+        ),
+        cmdclass={"build_ext": BuildExt},
+    )

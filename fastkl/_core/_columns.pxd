@@ -12,6 +12,9 @@ cdef extern from "fk_column.h" nogil:
         void (*constants)(const double *params, double *constants) noexcept nogil
         void (*move)(const double *params, const double *step, double *moved) noexcept nogil
     void fk_merge_records(const fk_column_kernel *kernel, double *into, const double *from_) noexcept nogil
+    void fk_add_log_density(
+        const fk_column_kernel *kernel, const double *x, Py_ssize_t n, const double *constants, double *out
+    ) noexcept nogil
 
 
 cdef class ColumnKernel:

@@ -273,8 +273,9 @@ cdef void block_log_density(const Job *job, const real *x, Py_ssize_t block, dou
         for k in range(job.components):
             into = out + k * job.n + row
             for j in range(count):
-                job.table.log_density(
-                    values + j * FK_TILE_STRIDE, rows, job.constants + (k * d + first + j) * job.table.n_constants, into
+                fk_add_log_density(
+                    job.table, values + j * FK_TILE_STRIDE, rows, job.constants + (k * d + first + j) * job.table.n_constants,
+                    into,
                 )
                 fk_mask_outside(values + j * FK_TILE_STRIDE, rows, job.support, into)
         first += FK_TILE_COLUMNS

@@ -20,7 +20,7 @@ typedef struct {
     void (*statistics)(const double *x, const double *w, ptrdiff_t n, double *record);
     /* into = statistics of both sets of rows together (Chan's formula where there are means) */
     void (*merge)(double *into, const double *from);
-    /* out[i] += log-density of x[i] */
+    /* out[i] += log-density of x[i]; called by fk_add_log_density alone */
     void (*log_density)(const double *x, ptrdiff_t n, const double *constants, double *out);
     /* sums = weighted sums over the block at fixed parameters; these simply add up over blocks */
     void (*sums)(const double *x, const double *w, ptrdiff_t n, const double *constants, double *sums);
@@ -30,6 +30,25 @@ typedef struct {
     void (*constants)(const double *params, double *constants);
     void (*move)(const double *params, const double *step, double *moved);
 } fk_column_kernel;
+
+#define FK_WHOLE 32 /* rows: a multiple of the numbers in any vector */
+
+/* out[i] += log-density of x[i], with the same bits whatever rows are beside it. A compiler may fuse products with sums in one way
+ * in vectors and in another in the rows that are left over: so these are a whole number of vectors too. */
+static inline void fk_add_log_density(const fk_column_kernel *kernel, const double *x, ptrdiff_t n, const double *constants,
+                                      double *out) {
+    const ptrdiff_t left = n % FK_WHOLE, whole = n - left;
+    double values[FK_WHOLE], sums[FK_WHOLE];
+    if (whole) kernel->log_density(x, whole, constants, out);
+    if (!left) return;
+    for (ptrdiff_t i = 0; i < FK_WHOLE; i++) {
+        const ptrdiff_t at = whole + (i < left ? i : 0);
+        values[i] = x[at];
+        sums[i] = out[at];
+    }
+    kernel->log_density(values, FK_WHOLE, constants, sums);
+    memcpy(out + whole, sums, (size_t)left * sizeof(double));
+}
 
 /* into = statistics of both sets of rows together, either of which may be empty */
 static inline void fk_merge_records(const fk_column_kernel *kernel, double *into, const double *from) {

@@ -9,7 +9,7 @@
 #ifndef FK_WHITEN_H
 #define FK_WHITEN_H
 
-#include "fk_config.h"
+#include "fk_math.h"
 
 #define FK_TILE 32
 
@@ -103,7 +103,7 @@ FK_INLINE const double *fk_rows_f32(const float *FK_RESTRICT x, ptrdiff_t count,
             double z1 = d > 1 ? ((row[1] - mean[1]) - l1[0] * z0) * l1[1] : 0.0;                                         \
             double z2 = d > 2 ? ((row[2] - mean[2]) - l2[0] * z0 - l2[1] * z1) * l2[2] : 0.0;                            \
             double z3 = d > 3 ? ((row[3] - mean[3]) - l3[0] * z0 - l3[1] * z1 - l3[2] * z2) * l3[3] : 0.0;               \
-            out[i] = (z0 * z0 + z1 * z1) + (z2 * z2 + z3 * z3);                                                          \
+            out[i] = (FK_ROUNDED(z0 * z0) + z1 * z1) + (FK_ROUNDED(z2 * z2) + z3 * z3);                                  \
         }                                                                                                                \
     }
 FK_DEFINE_WHITEN_FEW(double, f64)
