@@ -31,10 +31,7 @@ typedef struct {
     void (*move)(const double *params, const double *step, double *moved);
 } fk_column_kernel;
 
-#define FK_WHOLE 32 /* rows: a multiple of the numbers in any vector */
-
-/* out[i] += log-density of x[i], with the same bits whatever rows are beside it. A compiler may fuse products with sums in one way
- * in vectors and in another in the rows that are left over: so these are a whole number of vectors too. */
+/* out[i] += log-density of x[i], with the same bits whatever rows are beside it. */
 static inline void fk_add_log_density(const fk_column_kernel *kernel, const double *x, ptrdiff_t n, const double *constants,
                                       double *out) {
     const ptrdiff_t left = n % FK_WHOLE, whole = n - left;

@@ -15,6 +15,10 @@
 #include <stdint.h>
 
 #define FK_BLOCK 4096           /* rows of a block: results depend on it, and on nothing else that is chosen for speed */
+/* Values of a whole number of vectors, whatever these hold. A compiler may fuse products with sums in one way in vectors and in
+ * another in the values that are left over, whose last digit would then depend on how many there are: a map takes these as a
+ * whole number of vectors too. */
+#define FK_WHOLE 32
 #define FK_WAVE_NUMBERS 2097152 /* partial results that wait to be merged: 16 MB, or two of each thread if these are more */
 
 #if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 12

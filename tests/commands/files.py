@@ -28,6 +28,6 @@ def run(capsys, *arguments, status=0):
 def read_scores(path):
     if path.suffix == ".npy":
         return np.load(path)
-    frame = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
+    frame = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path, float_precision="round_trip")
     assert list(frame.columns) == ["log_density"]
     return frame["log_density"].to_numpy()

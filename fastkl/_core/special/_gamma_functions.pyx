@@ -2,8 +2,12 @@
 
 import numpy as np
 
+from libc.string cimport memcpy
+
 cdef extern from "fk_gamma_functions.h" nogil:
     const int FK_BLOCK
+    enum:
+        FK_WHOLE
     void fk_log_minus_digamma(const double *a, Py_ssize_t n, double *out)
     void fk_log_excesses(const double *u, const double *one_plus_u, Py_ssize_t n, double *out)
     void fk_trigamma(const double *a, Py_ssize_t n, double *out)
@@ -17,14 +21,28 @@ cdef extern from "fk_gamma_functions.h" nogil:
 ctypedef void (*Map)(const double *a, Py_ssize_t n, double *out) noexcept nogil
 
 
+cdef Py_ssize_t left_over(const double *values, Py_ssize_t n, double *vectors) noexcept nogil:
+    """How many of n values are no whole number of vectors; they are copied to such, which the first of them fills up."""
+    cdef Py_ssize_t left = n % FK_WHOLE, i
+    if left:
+        for i in range(FK_WHOLE):
+            vectors[i] = values[n - left + (i if i < left else 0)]
+    return left
+
+
 cdef object mapped(Map function, object a):
     """The function of every element, in an array of the same shape."""
     array = np.ascontiguousarray(a, dtype=np.float64).reshape(np.shape(a))
     out = np.empty_like(array)
     cdef const double[::1] values = array.reshape(-1)
     cdef double[::1] into = out.reshape(-1)
-    if values.shape[0]:
-        function(&values[0], values.shape[0], &into[0])
+    cdef double[FK_WHOLE] rest, found
+    cdef Py_ssize_t n = values.shape[0], left = left_over(&values[0], n, rest) if n else 0
+    if n > left:
+        function(&values[0], n - left, &into[0])
+    if left:
+        function(rest, FK_WHOLE, found)
+        memcpy(&into[n - left], found, left * sizeof(double))
     return out
 
 
@@ -61,8 +79,14 @@ def log_excess(u, one_plus_u=None):
     cdef const double[::1] ratios = np.ascontiguousarray(second, dtype=np.float64).reshape(-1)
     out = np.empty(shape)
     cdef double[::1] into = out.reshape(-1)
-    if values.shape[0]:
-        fk_log_excesses(&values[0], &ratios[0], values.shape[0], &into[0])
+    cdef double[FK_WHOLE] rest, rest_ratios, found
+    cdef Py_ssize_t n = values.shape[0], left = left_over(&values[0], n, rest) if n else 0
+    if n > left:
+        fk_log_excesses(&values[0], &ratios[0], n - left, &into[0])
+    if left:
+        left_over(&ratios[0], n, rest_ratios)
+        fk_log_excesses(rest, rest_ratios, FK_WHOLE, found)
+        memcpy(&into[n - left], found, left * sizeof(double))
     return out
 
 

@@ -81,3 +81,17 @@ def test_gamma_shapes_from_any_start():
         shape = start.copy()
         assert gamma_functions.gamma_shapes(excess, shape, 200) < 200
         np.testing.assert_allclose(shape, exact, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["log_minus_digamma", "trigamma", "trigamma_curvature", "stirling_error", "stirling_error_of_counts", "log_excess"],
+)
+def test_a_value_has_the_same_bits_whatever_is_beside_it(name):
+    """Vectors and the values that are left over round alike, and so do pieces with and without values of a formula's own."""
+    function = getattr(_gamma_functions, name)
+    values = {"stirling_error_of_counts": 1.0 + POINTS, "log_excess": np.concatenate([POINTS, -1.0 / (1.0 + POINTS)])}
+    values = values.get(name, POINTS)
+    for length in (1, 3, 7, 33):
+        parts = [function(values[i : i + length]) for i in range(0, len(values), length)]
+        np.testing.assert_array_equal(np.concatenate(parts), function(values))
