@@ -30,7 +30,7 @@ _NEAREST_ROWS = 30.0
 _NEAREST_PART = 0.02
 # A value that is this part of a column, and so many rows, is an atom; where others repeat in less than that part of the rows, the
 # column has a density beside it, and then fewer rows are one too.
-_ATOM, _ATOM_ROWS, _REPEATED = 0.05, 10, 0.02
+_ATOM, _ATOM_ROWS, _REPEATED, _MOST = 0.05, 10, 0.02, 0.5
 # Or so much less often than the atom.
 _OTHERS = 0.1
 # A column is looked at where a value repeats among so many of its rows that is not in the other one.
@@ -96,14 +96,14 @@ def _all_among(values: NDArray[Any], column: NDArray[Any]) -> bool:
 def beside_others(counts: NDArray[np.intp]) -> NDArray[np.bool_]:
     """Which values, by how often each is there, are atoms among others that hardly repeat, or by far not so often.
 
-    A value of a smaller part of the rows is one if both are so.
+    A value of a smaller part of the rows is one if both are so, and the others most of the rows.
     """
     n = int(counts.sum())
     found = np.zeros(len(counts), dtype=bool)
-    for least, small in ((max(_ATOM * n, _ATOM_ROWS), False), (_ATOM_ROWS, True)):
+    for least, of_others, small in ((max(_ATOM * n, _ATOM_ROWS), _REPEATED, False), (_ATOM_ROWS, _MOST, True)):
         atoms = counts >= least
         beside = counts[~atoms]
-        if not atoms.any() or beside.sum() <= _REPEATED * n:
+        if not atoms.any() or beside.sum() <= of_others * n:
             continue
         single, rare = beside.sum() - len(beside) <= _REPEATED * n, beside.max() <= _OTHERS * counts
         found |= atoms & ((single & rare) if small else (single | rare))
