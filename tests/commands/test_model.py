@@ -8,7 +8,7 @@ import pytest
 
 from fastkl import DensityMLE, make_product_density
 from fastkl.cli import main
-from tests.commands.files import FAITHFUL, run
+from tests.commands.files import FAITHFUL, read_numbers, run
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def test_sample(capsys, tmp_path, model, ending):
     if ending is None:
         output.write_text(out)
     read = {".parquet": pd.read_parquet, ".npy": lambda path: pd.DataFrame(np.load(path), columns=FAITHFUL.columns)}
-    found = read.get(ending, lambda path: pd.read_csv(path, float_precision="round_trip"))(output)
+    found = read.get(ending, read_numbers)(output)
     assert list(found.columns) == list(FAITHFUL.columns)
     np.testing.assert_array_equal(found, model.sample(25, random_state=3))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model", output.name]
