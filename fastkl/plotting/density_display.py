@@ -273,16 +273,17 @@ class DensityDisplay(Display):
         legend_above(ax, handles)
 
     def _label_contours(self, levels: Floats, masses: Sequence[float]) -> None:
-        """The share that each contour encloses, at its lower side, from left to right where contours coincide."""
+        """The share that each contour encloses, at the lower side of its widest part, from left to right where contours coincide."""
         data = self.data
         assert isinstance(data, Plane)
         corner = np.array([data.grid_x[0], data.grid_y[0]])
         size = np.array([data.grid_x[-1], data.grid_y[-1]]) - corner
         for lines, mass, angle in zip(self.line_.allsegs, masses, np.linspace(-2.0, -1.1, len(levels)), strict=True):
-            if not any(len(line) for line in lines):
+            places = [(line - corner) / size for line in lines if len(line)]
+            if not places:
                 continue
-            points = np.concatenate([line for line in lines if len(line)])
-            place = (points - corner) / size
+            # around a small cluster contours lie so close that their labels would cover each other
+            place = max(places, key=lambda part: float(np.ptp(part, axis=0).sum()))
             # where a contour leaves the view it has no room
             place = place[np.all((place > 0.04) & (place < 0.96), axis=1)]
             if len(place):

@@ -180,6 +180,16 @@ def test_contours_of_a_normal_enclose_the_stated_mass(ax):
     np.testing.assert_array_equal(display.data_.get_offsets(), PAIRS.to_numpy())
 
 
+def test_labels_of_contours_do_not_cover_each_other(ax):
+    """Contours go around a small cluster too, where they are closer than the labels are high."""
+    X = np.r_[RNG.normal([0.0, 0.0], 0.1, size=(200, 2)), RNG.normal([4.0, 4.0], 1.0, size=(400, 2))]
+    display = DensityDisplay.from_estimator(MixtureMLE(2, random_state=0).fit(X), X, ax=ax)
+    ax.figure.canvas.draw()
+    boxes = [text.get_window_extent() for text in display.ax_.texts]
+    assert len(boxes) == 3
+    assert not any(a.overlaps(b) for a, b in itertools.combinations(boxes, 2))
+
+
 def test_contours_of_another_density_enclose_the_stated_mass(ax):
     """Two far components: mass of the level set by fresh draws from the mixture."""
     X = np.r_[RNG.normal(size=(200, 2)), RNG.normal(8.0, 0.5, size=(100, 2))]
