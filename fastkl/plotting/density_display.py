@@ -273,7 +273,7 @@ class DensityDisplay(Display):
         legend_above(ax, handles)
 
     def _label_contours(self, levels: Floats, masses: Sequence[float]) -> None:
-        """The share that each contour encloses, at the lower side of its widest part, from left to right where contours coincide."""
+        """The share that each contour encloses, at the lower side of its widest part, from left to right where they coincide."""
         data = self.data
         assert isinstance(data, Plane)
         corner = np.array([data.grid_x[0], data.grid_y[0]])
