@@ -16,8 +16,11 @@ from fastkl.divergence.assisted.default_estimate import assisted_divergence
 from fastkl.divergence.coordinates import free_of_units, in_coordinates
 from fastkl.divergence.diagnostics import warn_of_shared_rows
 from fastkl.divergence.estimate import Estimate
-from fastkl.divergence.labels_and_numbers import divergence_by_labels, product_of_kinds
+from fastkl.divergence.labelled_tables import divergence_of_tables
+from fastkl.divergence.labels_and_numbers import divergence_by_labels, kinds_of_columns, product_of_kinds
+from fastkl.divergence.mixed_rows import mixed_operands
 from fastkl.divergence.models.model_pair import model_divergence
+from fastkl.divergence.neighbors import SamplePair
 from fastkl.divergence.operands import (
     SAMPLES,
     DensityOperand,
@@ -32,7 +35,7 @@ from fastkl.divergence.operands import (
 )
 from fastkl.divergence.options import Options, also_by_rng
 from fastkl.divergence.sample_model import sample_model_divergence
-from fastkl.divergence.samples import check_method, divergence_neighbors, pair_divergence, sample_divergences
+from fastkl.divergence.samples import check_method, divergence_neighbors, sample_divergence, sample_divergences
 from fastkl.divergence.sweep import NeighborSweep
 from fastkl.divergence.symbols.empirical import frequencies_divergence
 
@@ -55,11 +58,11 @@ def kl_divergence(
 ) -> Estimate:
     r"""Kullback-Leibler divergence :math:`E_p[\log p - \log q]` of q from p, in nats. The order matters.
 
-    * Sample and sample: by nearest neighbours.
+    * Sample and sample: by nearest neighbours. Two tables of labels and numbers by labels: their frequencies, and the numbers of
+      rows with equal labels.
     * Sample and model: cross-entropy minus an entropy estimate whose bias is measured on draws from the model
       (``route="density"``), or the sample against draws from the model (``route="draws"``). A discrete model is compared with the
-      frequencies of the distinct rows, and a product of models of labels and of numbers by labels: their frequencies, and the
-      numbers of rows with equal labels.
+      frequencies of the distinct rows, and a model of labels and numbers, such as a product or a mixture of products, by labels.
     * Model and model: in closed form where one is known (frozen distributions of scipy included), as a sum over the support
       of two discrete distributions on a line, by quadrature of two densities on a line, else as a mean over draws: of both,
       ``n_draws`` from each, where q can be drawn too (importance sampling from their mixture), else from p.
@@ -127,8 +130,8 @@ def kl_divergence(
     DegenerateDataError
         Zero distances with "knn" or "bias_reduced" or in the density route; ``empirical(X)`` against a density.
     ValueError
-        Values that are missing or labels (use ``categorical_kl``), different columns, wrong weights, more neighbours than rows,
-        a model that gives nan.
+        Values that are missing, labels alone (use ``categorical_kl``) or in one sample alone, different columns, wrong weights,
+        more neighbours than rows, a model that gives nan.
 
     Warns
     -----
@@ -165,24 +168,36 @@ def kl_divergence(
 
 def _of_samples(p: Operand, q: Operand, options: Options) -> Estimate:
     """Two samples, or draws in place of one."""
-    pair = sample_pair(p, q, options)
-    if options.method != "assisted":
-        return pair_divergence(in_coordinates(pair, options.coordinates), options)
-    estimate = assisted_divergence(pair, options)
+    tables = mixed_operands(p, q, options)
+    if tables is None:
+        estimate = _of_pair(sample_pair(p, q, options), options)
+    else:
+        estimate = divergence_of_tables(tables, lambda pair: _of_pair(pair, options))
     warn_of_shared_rows(estimate.diagnostics.get("shared_rows", 0))
     return estimate
+
+
+def _of_pair(pair: SamplePair, options: Options) -> Estimate:
+    """Two samples of numbers."""
+    if options.method == "assisted":
+        return assisted_divergence(pair, options)
+    pair, method = in_coordinates(pair, options.coordinates), check_method(options.method)
+    k = divergence_neighbors(pair, method, options.n_neighbors)
+    return sample_divergence(pair, method, k, options.standard_error).estimate
 
 
 def _of_sample_and_density(p: SampleOperand, q: DensityOperand, options: Options) -> Estimate:
     """The distribution of a sample against a density."""
     if q.model.discrete_columns is not None and p.rows.dtype.kind in "USO":
-        kinds = product_of_kinds(q.model, p.rows)
-        if kinds is not None:
-            return divergence_by_labels(p, q.model, kinds, options)
+        for kinds_of, independent in ((product_of_kinds, True), (kinds_of_columns, False)):
+            kinds = kinds_of(q.model, p.rows)
+            if kinds is not None:
+                return divergence_by_labels(p, q.model, kinds, options, independent=independent)
         raise ValueError(
-            f"{p.name} holds labels beside numbers, and {q.name} is no product of models of the one and of the other: the "
-            f"entropy of such rows, and with it the divergence, is not known. fastkl.cross_entropy({p.name}, {q.name}) ranks "
-            f"models of it alike; fastkl.compare_tables compares it with draws from the model."
+            f"{p.name} holds labels beside numbers, and {q.name} has no distribution of the numbers given the labels (a method "
+            f"conditional): the entropy of such rows, and with it the divergence, is not known. "
+            f"fastkl.cross_entropy({p.name}, {q.name}) ranks models of it alike; fastkl.compare_tables compares it with draws "
+            f"from the model."
         )
     return sample_model_divergence(p.sample, q.model, options)
 

@@ -1,5 +1,7 @@
 """A table of labels and numbers against a product of models: by labels, and numbers among rows with equal ones."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -100,14 +102,54 @@ def test_rare_labels_are_taken_together_and_said():
     assert kl_divergence(frame.assign(kind="new"), model) == np.inf
 
 
-def test_other_models_of_such_tables_are_refused():
+def test_a_mixture_has_other_numbers_for_other_labels():
+    """Rows of the mixture itself cover 0; the divergence of another one is that of a large sample of its rows."""
+    family = [("kind", "categorical", ["kind"]), ("x", "normal", ["x"]), ("y", "normal", ["y"])]
+    rng = np.random.default_rng(0)
+    first = rng.random(3000) < 0.4
+    frame = pd.DataFrame(
+        {
+            "kind": np.where(
+                first, rng.choice(LABELS, 3000, p=[0.7, 0.2, 0.1]), rng.choice(LABELS, 3000, p=[0.1, 0.2, 0.7])
+            ),
+            "x": rng.normal(np.where(first, 0.0, 3.0)),
+            "y": rng.normal(0.0, np.where(first, 1.0, 2.0)),
+        }
+    )
+    model = MixtureMLE(2, family=family, random_state=0).fit(frame)
+    moved = MixtureMLE(2, family=family, random_state=0).fit(frame.assign(y=frame["y"] + np.where(first, 1.0, 0.0)))
+    covered, values = [], []
+    for seed in range(12):
+        drawn = model.sample(800, random_state=seed)
+        own, other = kl_divergence(drawn, model), kl_divergence(drawn, moved)
+        covered.append(abs(own) <= 2.0 * own.standard_error)
+        assert other.standard_error < 0.1
+        values.append(float(other))
+    assert np.mean(covered) >= 0.8
+    drawn = model.sample(200_000, random_state=99)
+    truth = np.mean(model.score_samples(drawn) - moved.score_samples(drawn))
+    assert truth > 0.1
+    assert abs(np.mean(values) - truth) < 0.04
+
+
+def test_rare_labels_beside_a_mixture_are_said():
     frame = table(np.random.default_rng(1), 200)
     family = [("kind", "categorical", ["kind"]), ("xy", "multivariate_normal", ["x", "y"])]
     mixture = MixtureMLE(2, family=family, random_state=0).fit(frame)
+    assert kl_divergence(frame, mixture).diagnostics["groups"] == 3
+    few = pd.concat([frame[frame["kind"] == "a"].iloc[:80], frame[frame["kind"] != "a"].iloc[:20]])
+    estimate = kl_divergence(few, mixture)
+    assert estimate.diagnostics["groups"] == 1
+    assert "20% of the rows, have fewer than 30 rows each" in estimate.reasons[-1]
+
+
+def test_models_without_conditional_distributions_are_refused():
+    frame = table(np.random.default_rng(1), 200)
+    plain = SimpleNamespace(score_samples=lambda X: np.zeros(len(X)), discrete_=False, discrete_columns_=frozenset({0}))
     with pytest.raises(
-        ValueError, match="holds labels beside numbers.*no product of models.*cross_entropy.*compare_tables"
+        ValueError, match="holds labels beside numbers.*no distribution of the numbers given.*compare_tables"
     ):
-        kl_divergence(frame, mixture)
+        kl_divergence(frame, plain)
 
 
 def test_the_test_and_the_bound_take_draws_in_place_of_the_model():

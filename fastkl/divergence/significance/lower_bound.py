@@ -14,10 +14,10 @@ from numpy.typing import ArrayLike
 from fastkl._core.text_tables import html_facts
 from fastkl.divergence.arguments import FloatArray
 from fastkl.divergence.assisted.learned_ratio import Rows
+from fastkl.divergence.mixed_rows import mixed_columns_or_draws
 from fastkl.divergence.operands import SAMPLES, operands
 from fastkl.divergence.options import Options, one_seed
 from fastkl.divergence.significance.held_out_bound import held_out_bound
-from fastkl.divergence.significance.mixed_rows import mixed_columns_or_draws
 from fastkl.rows.weights import read_weights
 
 __all__ = ["LowerBound", "kl_lower_bound"]
@@ -200,7 +200,7 @@ def _both(
             _thinned(_of_numbers(side.X.astype(np.float64, copy=False)), side.weights, options.rng)
             for side in (pair.p, pair.q)
         ]
-    both = [Rows(numbers, labels) for numbers, labels in zip(*mixed, strict=True)]
+    both = [Rows(numbers, labels) for numbers, labels in zip(mixed.numbers, mixed.labels, strict=True)]
     return [
         _thinned(rows, read_weights(mass, len(rows), f"sample_weight of {name}"), options.rng)
         for rows, mass, name in zip(both, weights, "pq", strict=True)

@@ -24,12 +24,12 @@ from fastkl.divergence.coordinates import free_of_units
 from fastkl.divergence.estimate import ConfidenceInterval
 from fastkl.divergence.interval_picture import interval_picture
 from fastkl.divergence.local_terms import Method
+from fastkl.divergence.mixed_rows import mixed_columns_or_draws
 from fastkl.divergence.neighbors import SamplePair
 from fastkl.divergence.operands import SAMPLES, WITH_A_SAMPLE, Rules, operands, sample_pair
 from fastkl.divergence.options import Options, one_seed
 from fastkl.divergence.samples import check_method, divergence_neighbors, sample_divergence
 from fastkl.divergence.significance.combined_test import combined_test
-from fastkl.divergence.significance.mixed_rows import mixed_columns_or_draws
 from fastkl.spatial import NeighborIndex
 
 # Fewer assignments of the labels leave no p-value below .05.

@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 from fastkl.divergence.arguments import FloatArray
 from fastkl.divergence.models.draws import default_draws, resolve_draws
 from fastkl.divergence.models.model import is_model
-from fastkl.divergence.operands import ModelOperand, SampleOperand, operands
+from fastkl.divergence.operands import ModelOperand, Operand, SampleOperand, operands
 from fastkl.divergence.options import Options
 from fastkl.divergence.symbols.empirical import as_rows
 from fastkl.divergence.table_columns import LABEL, paired_columns, refuse_missing
+from fastkl.rows.indexes import refuse_other_rows
 from fastkl.rows.reading import look
 from fastkl.rows.tables import column_types, column_values, is_table
+from fastkl.rows.weights import read_weights
 
 
 class MixedColumns(NamedTuple):
@@ -30,10 +32,56 @@ class MixedColumns(NamedTuple):
         Numbers, and texts that are dates as days.
     labels : pair of ndarray of shape (n, c), (m, c), integers
         Codes of labels, the same in both; where there are several columns of labels, the last one holds codes of all together.
+    combinations : list of tuple
+        The labels behind each code of the last column.
     """
 
     numbers: tuple[FloatArray, FloatArray]
     labels: tuple[NDArray[np.intp], NDArray[np.intp]]
+    combinations: list[tuple[Any, ...]]
+
+
+class MixedTables(NamedTuple):
+    """Columns of two samples by kind, with their masses.
+
+    Parameters
+    ----------
+    columns : MixedColumns
+        The columns.
+    weights : pair of ndarray of shape (n,), (m,) or None
+        Masses of the rows.
+    n_jobs : int or None
+        Threads.
+    """
+
+    columns: MixedColumns
+    weights: tuple[FloatArray | None, FloatArray | None]
+    n_jobs: int | None
+
+
+def mixed_operands(p: Operand, q: Operand, options: Options) -> MixedTables | None:
+    """Two samples of labels and numbers, draws in place of a model; None where columns are all numbers, or all labels."""
+    columns = mixed_columns_or_draws(_as_given(p), _as_given(q), options)
+    if columns is None or not columns.numbers[0].shape[1]:
+        return None
+    samples = [one for one in (p, q) if isinstance(one, SampleOperand)]
+    if len(samples) == 2:
+        options.refuse_those_of_models()
+    weights = [_masses(one, len(rows)) for one, rows in zip((p, q), columns.numbers, strict=True)]
+    return MixedTables(columns, (weights[0], weights[1]), samples[0].n_jobs)
+
+
+def _as_given(one: Operand) -> Any:
+    assert isinstance(one, SampleOperand | ModelOperand)
+    return one.data if isinstance(one, SampleOperand) else one.model.thing
+
+
+def _masses(one: Operand, n_rows: int) -> FloatArray | None:
+    """Weights of the rows of a sample; None for draws."""
+    if not isinstance(one, SampleOperand):
+        return None
+    refuse_other_rows(one.data, one.weights, (one.name, f"sample_weight of {one.name}"))
+    return read_weights(one.weights, n_rows, f"sample_weight of {one.name}")
 
 
 def mixed_columns(p: Any, q: Any) -> MixedColumns | None:
@@ -45,12 +93,14 @@ def mixed_columns(p: Any, q: Any) -> MixedColumns | None:
     refuse_missing(pairs, "Fill them, leave the columns out, or drop the rows.")
     n, m = (len(values) for values in pairs[0].values)
     of_numbers = [np.concatenate(pair.values) for pair in pairs if pair.kind != LABEL]
-    codes = [_codes(np.concatenate(pair.values).tolist()) for pair in pairs if pair.kind == LABEL]
+    of_labels = [np.concatenate(pair.values).tolist() for pair in pairs if pair.kind == LABEL]
+    codes = [_codes(values) for values in of_labels]
     if len(codes) > 1:
         codes.append(_codes(list(zip(*(code.tolist() for code in codes), strict=True))))
     numbers = np.column_stack(of_numbers).astype(np.float64) if of_numbers else np.empty((n + m, 0))
     labels = np.column_stack(codes) if codes else np.empty((n + m, 0), dtype=np.intp)
-    return MixedColumns((numbers[:n], numbers[n:]), (labels[:n], labels[n:]))
+    combinations = list(dict.fromkeys(zip(*of_labels, strict=True)))
+    return MixedColumns((numbers[:n], numbers[n:]), (labels[:n], labels[n:]), combinations)
 
 
 def mixed_columns_or_draws(
