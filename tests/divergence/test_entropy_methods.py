@@ -1,4 +1,4 @@
-"""Entropy of continuous samples by weighted neighbours and split margins: closed forms, other routes, laws. Spacings: test_spacings.py."""
+"""Entropy of continuous samples by weighted neighbours and split margins: closed forms, other routes, laws."""
 
 import math
 
