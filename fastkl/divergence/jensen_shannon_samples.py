@@ -26,7 +26,7 @@ from fastkl.divergence.column_doubts import column_reasons
 from fastkl.divergence.coordinates import free_of_units
 from fastkl.divergence.diagnostics import (
     LARGE_BALL,
-    NeighborSweep,
+    FixedKSweep,
     few_effective_rows,
     many_columns,
     shared_rows,
@@ -106,7 +106,7 @@ def jensen_shannon_of_pair(pair: SamplePair, options: Options) -> Estimate:
     """Of two samples in memory."""
     pair = free_of_units(pair, options.coordinates)
     k = _mixture_neighbors(pair, options.n_neighbors)
-    sweep = NeighborSweep(pair.p, pair.q, min(k, 2))
+    sweep = FixedKSweep(pair.p, pair.q, min(k, 2))
     total = variance = doubt = large = 0.0
     for side in (pair, pair.reversed()):
         terms, beyond, wide = Mean(), Mean(), Mean()

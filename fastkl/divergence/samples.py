@@ -12,7 +12,7 @@ from fastkl.divergence.arguments import DEFAULT_NEIGHBORS, FloatArray, resolve_n
 from fastkl.divergence.atoms import LackingAtoms
 from fastkl.divergence.column_doubts import units_of
 from fastkl.divergence.diagnostics import (
-    NeighborSweep,
+    FixedKSweep,
     divergence_diagnostics,
     drift_reasons,
     large_ball,
@@ -84,7 +84,7 @@ class _Sums:
         self.terms = self.influence = self.log_p = Mean()
         self.noise_p = self.noise_q = self.ratio = self.large = self.gap = Mean()
 
-    def add(self, slab: Slab, sweep: NeighborSweep, standard_error: bool, symmetric: bool) -> None:
+    def add(self, slab: Slab, sweep: FixedKSweep, standard_error: bool, symmetric: bool) -> None:
         """Add the rows of a slab, which is in the sweep."""
         terms, weights = local_terms(slab, self.method, self.k), slab.weights
         self.terms += Mean.of(terms.log_ratio, weights)
@@ -108,7 +108,7 @@ class _Sums:
             # Each row of p moves the sum of both directions by log p/q (own term) - q/p (as reference).
             self.influence += Mean.of(terms.log_ratio - terms.inverse_ratio, weights)
 
-    def finish(self, pair: Pair, sweep: NeighborSweep, standard_error: bool) -> Divergence:
+    def finish(self, pair: Pair, sweep: FixedKSweep, standard_error: bool) -> Divergence:
         """The estimate with its error and diagnostics."""
         value, k, error = self.terms.value, self.k, float("nan")
         diagnostics: dict[str, Any]
@@ -153,7 +153,7 @@ def sample_divergences(
     """KL(p || q) from samples for several numbers of neighbours, from the same searches."""
     reach = _reach(pair, method, max(numbers), standard_error)
     every = [_Sums(pair, method, k) for k in numbers]
-    sweep = NeighborSweep(pair.p, pair.q, reach)
+    sweep = FixedKSweep(pair.p, pair.q, reach)
     for slab in pair.slabs(reach):
         if reach:
             sweep.add(slab)
