@@ -142,7 +142,6 @@ def divergence_diagnostics(
             f"{LARGE_BALL:.0%} of p: q is hardly sampled where p is, and the estimate is likely too small."
         )
     return {
-        "bias_suspected": bool(reasons),
         "reasons": reasons,
         "n_neighbors": k,
         "k_sweep": sweep.values,

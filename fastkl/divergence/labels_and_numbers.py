@@ -90,7 +90,6 @@ def divergence_by_labels(
     within = float(np.sum(np.square(share * np.array([part.standard_error for part in parts]))))
     error = float(np.sqrt(first.standard_error**2 + within + between))
     diagnostics = {
-        "bias_suspected": bool(reasons),
         "reasons": reasons,
         "of_labels": float(first),
         "of_numbers": second,

@@ -119,13 +119,13 @@ class _Sums:
                 diagnostics |= {"entropy": -self.log_p.value, "cross_entropy": value - self.log_p.value}
         else:
             reasons = many_columns(self.p)
-            diagnostics = {"bias_suspected": bool(reasons), "reasons": reasons, "n_neighbors": k}
+            diagnostics = {"reasons": reasons, "n_neighbors": k}
             if sweep.reach:
                 diagnostics["shared_rows"] = shared_rows(pair, sweep)
         size = (self.p.n_rows, self.q.n_rows)
         lacking = self.lacking.reasons(self.p)
         if lacking:
-            diagnostics |= {"bias_suspected": True, "reasons": lacking, "rows_at_lacking_atoms": self.lacking.rows}
+            diagnostics |= {"reasons": lacking, "rows_at_lacking_atoms": self.lacking.rows}
             return Divergence(Estimate(float("inf"), 0.0, size, self.method, diagnostics), 0.0)
         variance = self.influence.variance() / self.influence.size if self.influence.weight else 0.0
         return Divergence(Estimate(value, error, size, self.method, diagnostics), variance)
@@ -210,7 +210,7 @@ def sample_cross_entropy(pair: Pair, n_neighbors: int | None, standard_error: bo
         of_p = float(np.sqrt(plain))
         drifts, drift = drift_reasons([k, farther], change, pair.p.n_columns, -log_density.value, of_p)
         reasons = [*diagnostics["reasons"], *drifts]
-        diagnostics |= {"bias_suspected": bool(reasons), "reasons": reasons, "k_sweep_bias": drift}
+        diagnostics |= {"reasons": reasons, "k_sweep_bias": drift}
     return Estimate(-log_density.value, error, (n, m), "knn", diagnostics)
 
 
@@ -222,4 +222,4 @@ def _fixed_ratio(slab: Slab, k: int) -> FloatArray:
 def _plain_diagnostics(pair: Pair, k: int) -> dict[str, Any]:
     """Doubts that need no further search."""
     reasons = units_of(pair) + many_columns(pair.p)
-    return {"bias_suspected": bool(reasons), "reasons": reasons, "n_neighbors": k}
+    return {"reasons": reasons, "n_neighbors": k}

@@ -159,7 +159,6 @@ def weighted_knn_entropy(
         "n_neighbors": k,
         "weights_norm": norm,
         "unweighted": float(single[-1]),
-        "bias_suspected": bool(reasons),
         "reasons": reasons,
     }
     return Estimate(value + log_volume, standard_error, n, "weighted_knn", diagnostics)
