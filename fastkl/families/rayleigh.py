@@ -10,8 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl._core.special.log_tails import log_one_minus_exp
 from fastkl.families.base import Fit
-from fastkl.families.closed_form import register_kl, register_renyi
-from fastkl.families.exponential import Exponential, exponential_renyi, log_ratio_excess, raise_if_zero
+from fastkl.families.closed_form import log_ratio_excess, register_kl, register_renyi
+from fastkl.families.exponential import Exponential, exponential_renyi, raise_if_zero
 from fastkl.families.spaces import Positive
 from fastkl.families.univariate import ABOVE_ZERO, BELOW_INFINITY, UnivariateFamily
 
