@@ -125,6 +125,7 @@ def test_new_divergence_in_both_orders_and_at_its_ends(total_variation):
     p, q = normal(0.0, 1.0), stats.norm(1.0, 2.0)
     there, back = total_variation(p, q, random_state=2), total_variation(q, p, random_state=3)
     assert abs(there - back) < 4.0 * np.hypot(there.standard_error, back.standard_error)
+    assert total_variation(p, q, random_state=np.random.default_rng(2)) == total_variation(p, q, rng=2)
     assert total_variation(p, p, n_draws=100) == 0.0
     assert total_variation(stats.uniform(0, 1), stats.uniform(5, 1), n_draws=100) == 1.0
 

@@ -9,8 +9,7 @@ from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl._core.special.log_tails import log_one_minus_exp
 from fastkl.exceptions import DegenerateDataError
 from fastkl.families.base import Fit
-from fastkl.families.closed_form import register_kl
-from fastkl.families.exponential import log_ratio_excess
+from fastkl.families.closed_form import log_ratio_excess, register_kl
 from fastkl.families.spaces import Positive
 from fastkl.families.univariate import ABOVE_ZERO, UnivariateFamily
 

@@ -16,9 +16,10 @@ from fastkl.divergence.models.draws import resolve_draws
 from fastkl.divergence.models.model import Model
 from fastkl.divergence.models.model_pair import Expectation
 from fastkl.divergence.operands import ModelOperand, Rules, operands
-from fastkl.divergence.options import Options
+from fastkl.divergence.options import Options, also_by_rng
 
 
+@also_by_rng
 def total_variation(p: Any, q: Any, *, n_draws: int | None = None, random_state: Any = None) -> Estimate:
     r"""Total variation distance :math:`\tfrac12 \int |p - q|`: the largest difference of probabilities of one event.
 
@@ -29,7 +30,7 @@ def total_variation(p: Any, q: Any, *, n_draws: int | None = None, random_state:
     n_draws : int, default=None
         Draws from p; by default 100 000.
     random_state : int, RandomState instance or None, default=None
-        For the draws.
+        For the draws; ``rng=`` is taken in its place.
 
     Returns
     -------

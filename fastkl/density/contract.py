@@ -6,6 +6,7 @@ members that follow, the same for all kinds.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import cache
 from importlib import metadata
 from types import SimpleNamespace
@@ -187,10 +188,11 @@ class Density(ChosenTable, CallbackSupportMixin, DensityMixin, BaseEstimator):
         """Names of the columns of the table that was fitted; None where it had none."""
         return getattr(self, "feature_names_in_", None)
 
-    def _forget_fit(self) -> None:
-        """Drop all that was learnt."""
+    def _forget_fit(self, but: Collection[str] = ()) -> None:
+        """Drop all that was learnt, but for the attributes of these names."""
         for name in [name for name in vars(self) if name.endswith("_") and not name.startswith("_")]:
-            delattr(self, name)
+            if name not in but:
+                delattr(self, name)
 
     def _get_fitted_attr_html(self, doc_link: str = "") -> Any:
         """scikit-learn's table of learnt attributes for a notebook: what is stored, and the properties that cost nothing.

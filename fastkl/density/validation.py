@@ -44,7 +44,8 @@ def learns_by_sums(density: Any) -> bool:
 
 def is_positive(family: Family) -> bool:
     """Whether no value below 0 is in the support: what scikit-learn's tag ``positive_only`` says."""
-    return bool(getattr(family, "support", (-np.inf,))[0] >= 0.0)
+    parts = getattr(family, "component_families", [family])
+    return all(getattr(one, "support", (-np.inf,))[0] >= 0.0 for one in parts)
 
 
 def resolve_family(family: str | Family) -> Family:

@@ -12,7 +12,8 @@ from fastkl.divergence.pairwise import pairwise_divergence
 from fastkl.divergence.relatives import jeffreys, jensen_shannon
 from fastkl.divergence.renyi import renyi_divergence
 from fastkl.divergence.significance.lower_bound import LowerBound, kl_lower_bound
-from fastkl.divergence.significance.permutation_test import PermutationTest, permutation_test, subsampling_interval
+from fastkl.divergence.significance.permutation_test import PermutationTest, permutation_test
+from fastkl.divergence.significance.subsampling import subsampling_interval
 from fastkl.divergence.stability import population_stability_index
 from fastkl.divergence.sweep import NeighborSweep
 from fastkl.divergence.symbols.categorical_entropy import categorical_entropy

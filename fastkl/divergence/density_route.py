@@ -117,7 +117,6 @@ def divergence_by_density(p: Sample, model: Model, options: Options) -> Estimate
     reasons += negative_reasons(value, error) if wanted else []
     reasons += heavy_terms(-log_q, "terms -log q") if wanted and not p.weighted else []
     diagnostics = {
-        "bias_suspected": bool(reasons),
         "reasons": reasons,
         "cross_entropy": cross_entropy,
         "entropy": entropy,

@@ -33,7 +33,7 @@ _LARGE_BALLS_TOLERATED = 0.1
 _NEARER, _COPIED, _LOOKED_AT = 1e-3, 0.1, 2000
 
 
-class NeighborSweep:
+class FixedKSweep:
     """Fixed-k terms for some k within reach of the searches, and equal rows; added slab by slab.
 
     Attributes
@@ -110,7 +110,7 @@ _ELSEWHERE = 5.0
 
 
 def divergence_diagnostics(
-    pair: Pair, sweep: NeighborSweep, gap: Mean, large: float, value: float, error: float, k: int
+    pair: Pair, sweep: FixedKSweep, gap: Mean, large: float, value: float, error: float, k: int
 ) -> dict[str, Any]:
     """Diagnostics of a sample-sample divergence: numbers, ``bias_suspected`` and ``reasons``.
 
@@ -142,7 +142,6 @@ def divergence_diagnostics(
             f"{LARGE_BALL:.0%} of p: q is hardly sampled where p is, and the estimate is likely too small."
         )
     return {
-        "bias_suspected": bool(reasons),
         "reasons": reasons,
         "n_neighbors": k,
         "k_sweep": sweep.values,
@@ -214,7 +213,7 @@ def _follow_values(weights: FloatArray, X: NDArray[Any]) -> bool:
     return False
 
 
-def shared_rows(pair: Pair, sweep: NeighborSweep) -> int:
+def shared_rows(pair: Pair, sweep: FixedKSweep) -> int:
     """Rows of p that are rows of q too, if these are more than repeats within each sample explain; else 0.
 
     Rounded or categorical values meet by chance: about ``sqrt(a b)`` shared rows belong to ``a`` and ``b`` repeats

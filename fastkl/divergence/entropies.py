@@ -255,7 +255,6 @@ def _in_parts(pair: SamplePair, options: Options) -> Estimate | None:
         for reason in part.diagnostics["reasons"]
     ]
     diagnostics = {
-        "bias_suspected": bool(reasons),
         "reasons": reasons,
         "entropy": float(own),
         "kl_divergence": float(between),

@@ -54,8 +54,8 @@ class Estimate(float):
     method : str, default="exact"
         How the value was obtained.
     diagnostics : mapping, default=None
-        Further numbers. ``"bias_suspected"`` (bool) and ``"reasons"`` (list of sentences) are always there, and are attributes of
-        these names too.
+        Further numbers. ``"reasons"`` (list of sentences) and ``"bias_suspected"`` (by default whether there are some) are always
+        there, and are attributes of these names too.
 
     Attributes
     ----------
@@ -108,7 +108,8 @@ class Estimate(float):
         self.standard_error = float(standard_error)
         self.n_samples = n_samples
         self.method = method
-        self.diagnostics = MappingProxyType({"bias_suspected": False, "reasons": [], **(diagnostics or {})})
+        given = diagnostics or {}
+        self.diagnostics = MappingProxyType({"bias_suspected": bool(given.get("reasons")), "reasons": [], **given})
         return self
 
     @property
@@ -207,6 +208,15 @@ def subjects_of(reasons: Iterable[str]) -> set[str]:
 def is_below_zero(value: float, error: float) -> bool:
     """Whether an estimate of what is never negative is so by more than chance."""
     return value < -3.0 * error
+
+
+def doubted(
+    estimate: Estimate, reasons: list[str], more: Mapping[str, Any] | None = None, *, error: float | None = None
+) -> Estimate:
+    """An estimate with other reasons to doubt it, further diagnostics, and its own error or another."""
+    error = estimate.standard_error if error is None else error
+    diagnostics = {**estimate.diagnostics, **(more or {}), "bias_suspected": bool(reasons), "reasons": reasons}
+    return Estimate(float(estimate), error, estimate.n_samples, estimate.method, diagnostics)
 
 
 def moved(estimate: Estimate, nats: float) -> Estimate:

@@ -26,14 +26,14 @@ from fastkl.divergence.column_doubts import column_reasons
 from fastkl.divergence.coordinates import free_of_units
 from fastkl.divergence.diagnostics import (
     LARGE_BALL,
-    NeighborSweep,
+    FixedKSweep,
     few_effective_rows,
     many_columns,
     shared_rows,
     shared_rows_reasons,
     warn_of_shared_rows,
 )
-from fastkl.divergence.estimate import Estimate, is_below_zero
+from fastkl.divergence.estimate import Estimate, doubted, is_below_zero
 from fastkl.divergence.local_terms import BallMasses, Method, mixture_balls
 from fastkl.divergence.neighbors import SamplePair
 from fastkl.divergence.options import Options
@@ -61,7 +61,7 @@ def jensen_shannon_of_samples(pair: SamplePair, options: Options) -> Estimate:
         bound = jensen_shannon_bound(pair, options.steady_rng, smoothed=fall > _SMOOTHED * by_chance)
     found, share = _beside_bound(by_neighbors, bound)
     if not options.standard_error:
-        return _with(found, float("nan"), found.reasons)
+        return doubted(found, found.reasons, error=float("nan"))
     left = (1.0 - share) * _LEFT * max(fall - by_chance, 0.0)
     reasons = found.reasons
     if share < 0.5 and fall > _TOLD * by_chance:
@@ -70,12 +70,7 @@ def jensen_shannon_of_samples(pair: SamplePair, options: Options) -> Estimate:
             f"The estimate falls by {fall:.2g} nats from {k} to {2 * k} neighbours: p and q differ within the balls, and it is "
             f"likely too small by {left:.2g} or so."
         )
-    return _with(found, float(np.hypot(found.standard_error, left)), reasons)
-
-
-def _with(found: Estimate, error: float, reasons: list[str]) -> Estimate:
-    diagnostics = dict(found.diagnostics) | {"bias_suspected": bool(reasons), "reasons": reasons}
-    return Estimate(float(found), error, found.n_samples, found.method, diagnostics)
+    return doubted(found, reasons, error=float(np.hypot(found.standard_error, left)))
 
 
 def _beside_bound(found: Estimate, bound: tuple[float, float] | None) -> tuple[Estimate, float]:
@@ -106,7 +101,7 @@ def jensen_shannon_of_pair(pair: SamplePair, options: Options) -> Estimate:
     """Of two samples in memory."""
     pair = free_of_units(pair, options.coordinates)
     k = _mixture_neighbors(pair, options.n_neighbors)
-    sweep = NeighborSweep(pair.p, pair.q, min(k, 2))
+    sweep = FixedKSweep(pair.p, pair.q, min(k, 2))
     total = variance = doubt = large = 0.0
     for side in (pair, pair.reversed()):
         terms, beyond, wide = Mean(), Mean(), Mean()
@@ -130,7 +125,6 @@ def jensen_shannon_of_pair(pair: SamplePair, options: Options) -> Estimate:
     reasons = shared_rows_reasons(pair, shared) + column_reasons(pair, sweep.radius) + many_columns(pair.p)
     reasons += few_effective_rows(pair.p, pair.q) + _few_rows(pair) + _beyond_range(total, error, large, k)
     diagnostics = {
-        "bias_suspected": bool(reasons),
         "reasons": reasons,
         "n_neighbors": k,
         "shared_rows": shared,

@@ -89,7 +89,7 @@ def divergence_of_tables(tables: MixedTables, of_numbers: Callable[[SamplePair],
             f"q has no row with the labels {named if len(named) < 100 else named[:100] + ' ...'}, which "
             f"{int(rows_p[lacking].sum())} of {sizes[0]} rows of p have: the divergence is infinite."
         )
-        return Estimate(float("inf"), 0.0, sizes, "by labels", {"bias_suspected": True, "reasons": [reason]})
+        return Estimate(float("inf"), 0.0, sizes, "by labels", {"reasons": [reason]})
     mass_p, mass_q = (side.masses(len(names)) for side in (p, q))
     of_labels = categorical_kl(mass_p, mass_q, unseen="estimate", counts=True)
     together = _rare(rows_p, rows_q)
@@ -111,7 +111,6 @@ def divergence_of_tables(tables: MixedTables, of_numbers: Callable[[SamplePair],
     reasons = reasons[:_REASONS] + _of_numbers(parts)
     second = float(sum(part.share * float(part.found) for part in parts))
     diagnostics = {
-        "bias_suspected": bool(reasons),
         "reasons": reasons,
         "of_labels": float(of_labels),
         "of_numbers": second,
@@ -205,7 +204,7 @@ def _means(
 
 def _of_numbers(parts: list[_Part]) -> list[str]:
     """The doubts of the numbers, where rows with labels that have some are more than a few; those of most rows first."""
-    doubted = [part for part in parts if part.found.diagnostics["bias_suspected"]]
+    doubted = [part for part in parts if part.found.bias_suspected]
     if sum(part.share for part in doubted) < _DOUBTED and not any(np.isinf(part.found) for part in parts):
         return []
     doubted.sort(key=lambda part: (np.isfinite(part.found), -part.share))

@@ -92,16 +92,13 @@ def divergence_by_labels(
     share, values = np.array(shares), np.array([float(part) for part in parts])
     second = float(share @ values)
     if np.isinf(second):
-        return Estimate(
-            float(first) + second, 0.0, len(rows), "by labels", {"bias_suspected": True, "reasons": reasons}
-        )
+        return Estimate(float(first) + second, 0.0, len(rows), "by labels", {"reasons": reasons})
     between = (
         Mean.of(values, share).variance() / (masses.sum() ** 2 / np.square(masses).sum()) if len(parts) > 1 else 0.0
     )
     within = float(np.sum(np.square(share * np.array([part.standard_error for part in parts]))))
     error = float(np.sqrt(first.standard_error**2 + within + between))
     diagnostics = {
-        "bias_suspected": bool(reasons),
         "reasons": reasons,
         "of_labels": float(first),
         "of_numbers": second,

@@ -123,7 +123,6 @@ def kl_from_log_probs(
         "tail_index": tail,
         "form": form,
         "n_tokens": tokens,
-        "bias_suspected": bool(reasons),
         "reasons": reasons,
     }
     error = mean.error if np.isfinite(mean.value) and n > 1 else float("nan")

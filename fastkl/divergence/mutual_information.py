@@ -139,7 +139,6 @@ def mutual_information(
         reasons.append(f"{n} rows are few: neither the bias nor the error are known well.")
     reasons += negative_reasons(value, error, "mutual information")
     diagnostics = {
-        "bias_suspected": bool(reasons),
         "reasons": reasons,
         "n_neighbors": parts[-1][2].n_neighbors,
         "entropy_bias": parts[-1][2].bias,
@@ -168,7 +167,7 @@ def _where_values_repeat(sample: Sample, split: int, standard_error: bool) -> Es
     reasons = many_columns(sample)
     if n < _FEWEST_REPEATED:
         reasons.append(f"{n} rows with repeated values are few: neither the bias nor the error are known well.")
-    diagnostics = {"bias_suspected": bool(reasons), "reasons": reasons, "n_neighbors": k, "entropy_bias": 0.0}
+    diagnostics = {"reasons": reasons, "n_neighbors": k, "entropy_bias": 0.0}
     error = float(np.hypot(terms.error, moved)) if standard_error else float("nan")
     return Estimate(terms.value, error, n, "common_cubes", diagnostics)
 

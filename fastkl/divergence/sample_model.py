@@ -55,7 +55,7 @@ def sample_model_divergence(p: Sample, model: Model, options: Options) -> Estima
     """KL(distribution of the sample || model) by the route that is asked for, or fits."""
     atoms = atoms_beside_densities(p, model.discrete_columns or frozenset())
     if atoms and not (model.can_draw and _has_atoms_too(p, model, options)):
-        return Estimate(float("inf"), 0.0, p.n_rows, "atoms", {"bias_suspected": True, "reasons": atoms})
+        return Estimate(float("inf"), 0.0, p.n_rows, "atoms", {"reasons": atoms})
     if choose_route(options, p, model) == "density":
         return divergence_by_density(p, model, options)
     return _divergence_by_draws(p, model, options)
@@ -82,7 +82,7 @@ def cross_entropy_of_scores(log_q: FloatArray, weights: FloatArray | None, stand
         return impossible_rows(-mean.value, int(np.isneginf(log_q).sum()), mean.n_rows, "mean log-density")
     # of weighted rows the tail is not known
     reasons = heavy_terms(-log_q, "terms -log q") if standard_error and weights is None else []
-    diagnostics = {"bias_suspected": bool(reasons), "reasons": reasons}
+    diagnostics = {"reasons": reasons}
     error = mean.error if standard_error else float("nan")
     return Estimate(-mean.value, error, mean.n_rows, "mean log-density", diagnostics)
 

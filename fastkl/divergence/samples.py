@@ -12,7 +12,7 @@ from fastkl.divergence.arguments import DEFAULT_NEIGHBORS, FloatArray, resolve_n
 from fastkl.divergence.atoms import LackingAtoms
 from fastkl.divergence.column_doubts import units_of
 from fastkl.divergence.diagnostics import (
-    NeighborSweep,
+    FixedKSweep,
     divergence_diagnostics,
     drift_reasons,
     large_ball,
@@ -84,7 +84,7 @@ class _Sums:
         self.terms = self.influence = self.log_p = Mean()
         self.noise_p = self.noise_q = self.ratio = self.large = self.gap = Mean()
 
-    def add(self, slab: Slab, sweep: NeighborSweep, standard_error: bool, symmetric: bool) -> None:
+    def add(self, slab: Slab, sweep: FixedKSweep, standard_error: bool, symmetric: bool) -> None:
         """Add the rows of a slab, which is in the sweep."""
         terms, weights = local_terms(slab, self.method, self.k), slab.weights
         self.terms += Mean.of(terms.log_ratio, weights)
@@ -108,7 +108,7 @@ class _Sums:
             # Each row of p moves the sum of both directions by log p/q (own term) - q/p (as reference).
             self.influence += Mean.of(terms.log_ratio - terms.inverse_ratio, weights)
 
-    def finish(self, pair: Pair, sweep: NeighborSweep, standard_error: bool) -> Divergence:
+    def finish(self, pair: Pair, sweep: FixedKSweep, standard_error: bool) -> Divergence:
         """The estimate with its error and diagnostics."""
         value, k, error = self.terms.value, self.k, float("nan")
         diagnostics: dict[str, Any]
@@ -119,13 +119,13 @@ class _Sums:
                 diagnostics |= {"entropy": -self.log_p.value, "cross_entropy": value - self.log_p.value}
         else:
             reasons = many_columns(self.p)
-            diagnostics = {"bias_suspected": bool(reasons), "reasons": reasons, "n_neighbors": k}
+            diagnostics = {"reasons": reasons, "n_neighbors": k}
             if sweep.reach:
                 diagnostics["shared_rows"] = shared_rows(pair, sweep)
         size = (self.p.n_rows, self.q.n_rows)
         lacking = self.lacking.reasons(self.p)
         if lacking:
-            diagnostics |= {"bias_suspected": True, "reasons": lacking, "rows_at_lacking_atoms": self.lacking.rows}
+            diagnostics |= {"reasons": lacking, "rows_at_lacking_atoms": self.lacking.rows}
             return Divergence(Estimate(float("inf"), 0.0, size, self.method, diagnostics), 0.0)
         variance = self.influence.variance() / self.influence.size if self.influence.weight else 0.0
         return Divergence(Estimate(value, error, size, self.method, diagnostics), variance)
@@ -153,7 +153,7 @@ def sample_divergences(
     """KL(p || q) from samples for several numbers of neighbours, from the same searches."""
     reach = _reach(pair, method, max(numbers), standard_error)
     every = [_Sums(pair, method, k) for k in numbers]
-    sweep = NeighborSweep(pair.p, pair.q, reach)
+    sweep = FixedKSweep(pair.p, pair.q, reach)
     for slab in pair.slabs(reach):
         if reach:
             sweep.add(slab)
@@ -210,7 +210,7 @@ def sample_cross_entropy(pair: Pair, n_neighbors: int | None, standard_error: bo
         of_p = float(np.sqrt(plain))
         drifts, drift = drift_reasons([k, farther], change, pair.p.n_columns, -log_density.value, of_p)
         reasons = [*diagnostics["reasons"], *drifts]
-        diagnostics |= {"bias_suspected": bool(reasons), "reasons": reasons, "k_sweep_bias": drift}
+        diagnostics |= {"reasons": reasons, "k_sweep_bias": drift}
     return Estimate(-log_density.value, error, (n, m), "knn", diagnostics)
 
 
@@ -222,4 +222,4 @@ def _fixed_ratio(slab: Slab, k: int) -> FloatArray:
 def _plain_diagnostics(pair: Pair, k: int) -> dict[str, Any]:
     """Doubts that need no further search."""
     reasons = units_of(pair) + many_columns(pair.p)
-    return {"bias_suspected": bool(reasons), "reasons": reasons, "n_neighbors": k}
+    return {"reasons": reasons, "n_neighbors": k}

@@ -117,7 +117,6 @@ def population_stability_index(
         "shares": shares,
         "contributions": contributions,
         "expected_if_equal": expected,
-        "bias_suspected": bool(reasons),
         "reasons": reasons,
     }
     error = jeffreys_error(pair) if np.isfinite(value) else float("nan")

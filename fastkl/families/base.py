@@ -5,8 +5,9 @@ its constructor are held fixed. Rows arrive validated (two-dimensional, finite, 
 here is what only the family knows: its support, its parameters, and whether a maximum exists.
 
 What a family *must* give is needed; what it *may* give is offered, and has a default; what is derived follows from those for
-every family alike, and none overrides it (a test holds all families to this). A method is described here, once: a family adds
-only what is special about its own. Univariate families get most of this from ``UnivariateFamily`` and the kernel.
+every family alike, and only families made of others override it (a test holds the rest to this). A method is described here,
+once: a family adds only what is special about its own. Univariate families get most of it from ``UnivariateFamily`` and the
+kernel.
 
 A fit sees ``AnyRows``: rows in memory, or rows that are read block by block as often as they are passed over. It looks at values
 only in functions of one block, handed to ``total``, and on ``sample``, so that the same lines serve both.

@@ -43,6 +43,13 @@ def kl(p_family: Family, p_params: Params, q_family: Family, q_params: Params) -
     return _known(_KL, p_family, p_params, q_family, q_params)
 
 
+def log_ratio_excess(ratio: Floats) -> Floats:
+    """r - 1 - log r >= 0; near r = 1, where both terms are nearly the same, as good as the rounding of the ratio allows."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        excess = np.maximum((ratio - 1.0) - np.log(ratio), 0.0)
+    return np.where(ratio == np.inf, np.inf, excess)
+
+
 def register_renyi(p_family: type[Family], q_family: type[Family]) -> Callable[[F], F]:
     """Register ``formula(p_family, p_params, q_family, q_params, alpha)`` as the Rényi divergence of order alpha."""
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from fastkl._core.array_types import Floats, Params, Statistics
-from fastkl._core.special.log_tails import log_one_minus_exp
 from fastkl.exceptions import DegenerateDataError
 from fastkl.families.base import Fit
-from fastkl.families.closed_form import register_kl, register_renyi, renyi_by_mean
+from fastkl.families.closed_form import log_ratio_excess, register_kl, register_renyi, renyi_by_mean
+from fastkl.families.hazards import ByHazard
 from fastkl.families.spaces import Positive
 from fastkl.families.univariate import BELOW_INFINITY, UnivariateFamily
 
 
-class Exponential(UnivariateFamily):
+class Exponential(ByHazard, UnivariateFamily):
     r"""Exponential distribution of every column, on x >= 0.
 
     .. math:: \log p(x) = -x / s - \log s
@@ -68,24 +68,11 @@ class Exponential(UnivariateFamily):
         scale = params["scale"]
         return (statistics["weight"] * (2.0 * statistics["mean"] / scale - 1.0))[:, None, None]
 
-    def log_cdf(self, x: Floats, params: Params) -> Floats:
-        w = np.maximum(x, 0.0) / params["scale"]
-        with np.errstate(divide="ignore"):
-            return log_one_minus_exp(w, np.log(w))
+    def hazard(self, x: Floats, params: Params) -> Floats:
+        return np.maximum(x, 0.0) / params["scale"]
 
-    def log_sf(self, x: Floats, params: Params) -> Floats:
-        return -np.maximum(x, 0.0) / params["scale"]
-
-    def quantile(self, p: Floats, params: Params) -> Floats:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return np.where(p >= 0.0, -params["scale"] * np.log1p(-np.asarray(p)) + 0.0, np.nan)
-
-    def upper_quantile(self, q: Floats, params: Params) -> Floats:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return np.where(q <= 1.0, -params["scale"] * np.log(q) + 0.0, np.nan)
-
-    def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
-        return generator.exponential(params["scale"], size=(n_samples, len(params["scale"])))
+    def at_hazard(self, w: Floats, params: Params) -> Floats:
+        return params["scale"] * w
 
     def moments(self, params: Params) -> tuple[Floats, Floats]:
         return params["scale"], params["scale"] ** 2
@@ -115,13 +102,6 @@ def raise_if_zero(size: Floats, statistics: Statistics, family: str) -> None:
             "scale goes to 0. Leave the column out, rescale it, or hold scale fixed.",
             column,
         )
-
-
-def log_ratio_excess(ratio: Floats) -> Floats:
-    """r - 1 - log r >= 0, without cancellation at r = 1."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        excess = np.maximum((ratio - 1.0) - np.log(ratio), 0.0)
-    return np.where(ratio == np.inf, np.inf, excess)
 
 
 @register_kl(Exponential, Exponential)

@@ -11,8 +11,7 @@ from scipy.special import gammaln
 from fastkl._core.array_types import Floats, Params
 from fastkl._core.rows import Rows
 from fastkl._core.special.log_tails import log_one_minus_exp
-from fastkl.families.closed_form import register_kl
-from fastkl.families.exponential import log_ratio_excess
+from fastkl.families.closed_form import log_ratio_excess, register_kl
 from fastkl.families.location_scale import LocationScaleFamily, about_held
 from fastkl.families.solvers.iterative import log_mean_exp, weighted_moments
 

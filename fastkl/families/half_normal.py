@@ -11,8 +11,8 @@ from scipy.special import erf, erfc, erfinv, ndtri
 from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl._core.special.log_tails import log_normal_sf
 from fastkl.families.base import Fit
-from fastkl.families.closed_form import register_kl, register_renyi
-from fastkl.families.exponential import log_ratio_excess, raise_if_zero
+from fastkl.families.closed_form import log_ratio_excess, register_kl, register_renyi
+from fastkl.families.exponential import raise_if_zero
 from fastkl.families.normal import Normal, normal_renyi
 from fastkl.families.spaces import Positive
 from fastkl.families.univariate import BELOW_INFINITY, UnivariateFamily

@@ -12,8 +12,7 @@ from scipy.special import hyperu
 from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl._core.special.inverse_gaussian_tails import log_inverse_gaussian_tails
 from fastkl.families.base import Fit
-from fastkl.families.closed_form import register_kl, register_renyi, renyi_by_mean
-from fastkl.families.exponential import log_ratio_excess
+from fastkl.families.closed_form import log_ratio_excess, register_kl, register_renyi, renyi_by_mean
 from fastkl.families.spaces import Positive
 from fastkl.families.univariate import ABOVE_ZERO, BELOW_INFINITY, UnivariateFamily, raise_if_constant
 

@@ -10,8 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl._core.rows import AnyRows, Rows
 from fastkl.families.base import Fit
-from fastkl.families.closed_form import register_kl
-from fastkl.families.exponential import log_ratio_excess
+from fastkl.families.closed_form import log_ratio_excess, register_kl
 from fastkl.families.solvers.medians import medians
 from fastkl.families.spaces import Positive, Real
 from fastkl.families.univariate import UnivariateFamily, raise_if_constant

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.linalg import cho_solve, eigh
 
 from fastkl._core._linalg import component_moments, merge_moments, moments, whitened_squares
@@ -150,16 +149,10 @@ class MultivariateNormal(NormalVector):
             return second if first["weight"] == 0.0 else first
         if self.covariance_type == "full":
             names = ("weight", "mean", "scatter")
-            merged = merge_moments(*(first[name] for name in names), *(second[name] for name in names))
-            fourth = merged_moments(first, second, merged[1]) if "fourth" in first else {}
+            weight, mean, scatter = merge_moments(*(first[name] for name in names), *(second[name] for name in names))
+            fourth = merged_moments(first, second, mean) if "fourth" in first else {}
             counted = first["n_rows"] + second["n_rows"]
-            return {
-                "weight": np.float64(merged[0]),
-                "mean": merged[1],
-                "scatter": merged[2],
-                "n_rows": counted,
-                **fourth,
-            }
+            return {"weight": np.float64(weight), "mean": mean, "scatter": scatter, "n_rows": counted, **fourth}
         d = len(first["mean"])
         sides = [
             {"weight": np.full(d, s["weight"]), "mean": s["mean"], "deviation": np.sqrt(s["scatter"])}
@@ -334,19 +327,6 @@ class MultivariateNormal(NormalVector):
 
     # -- the distribution itself -------------------------------------------------------------------------------------------
 
-    def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
-        d = len(params["mean"])
-        z = generator.standard_normal((n_samples, d))
-        if self.covariance_type == "full":
-            z = z @ np.linalg.cholesky(params["covariance"]).T
-        else:
-            z *= np.sqrt(params["covariance"])
-        z += params["mean"]
-        return z
-
-    def marginal(self, params: Params, columns: Sequence[int]) -> tuple[Family, Params]:
-        return self.of_columns(params, columns)
-
     def entropy(self, params: Params) -> float:
         d = len(params["mean"])
         return float(d * (0.5 + HALF_LOG_2PI) + 0.5 * self._log_determinant(params, d))
@@ -363,14 +343,10 @@ class MultivariateNormal(NormalVector):
         return (len(mean) * (1 + mp.log(2 * mp.pi)) + mp.log(determinant)) / 2
 
 
-def full_covariance(family: Family, params: Params) -> tuple[Floats, Floats]:
+def full_covariance(family: Any, params: Params) -> tuple[Floats, Floats]:
     """Mean and covariance matrix of any normal distribution."""
-    if isinstance(family, Normal):
-        return params["loc"], np.diag(params["scale"] ** 2)
-    covariance = np.asarray(params["covariance"])
-    if covariance.ndim < 2:
-        covariance = np.diag(np.broadcast_to(covariance, (len(params["mean"]),)))
-    return params["mean"], covariance
+    mean, spread = family.moments(params)
+    return mean, np.diag(spread) if spread.ndim == 1 else spread
 
 
 @register_kl(MultivariateNormal, MultivariateNormal)

@@ -1,4 +1,4 @@
-"""What a normal vector is beside its likelihood: moments, distribution function, and some columns given others."""
+"""What a normal vector is beside its likelihood: draws, moments, distribution function, some columns of it."""
 
 from __future__ import annotations
 
@@ -55,6 +55,18 @@ class NormalVector(Family):
         return total, found[0]
 
     # -- the distribution itself -------------------------------------------------------------------------------------------
+
+    def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> Floats:
+        z = generator.standard_normal((n_samples, len(params["mean"])))
+        if self.covariance_type == "full":
+            z = z @ np.linalg.cholesky(params["covariance"]).T
+        else:
+            z *= np.sqrt(params["covariance"])
+        z += params["mean"]
+        return z
+
+    def marginal(self, params: Params, columns: Sequence[int]) -> tuple[Family, Params]:
+        return self.of_columns(params, columns)
 
     def conditional(
         self, params: Params, kept: Sequence[int], given: Sequence[int], values: Floats

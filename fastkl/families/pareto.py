@@ -5,19 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from fastkl._core.array_types import Floats, Params, Statistics
-from fastkl._core.special.log_tails import log_one_minus_exp, log_ratio
+from fastkl._core.special.log_tails import log_ratio
 from fastkl.exceptions import SupportError
 from fastkl.families.base import Fit
-from fastkl.families.closed_form import register_kl, register_renyi
-from fastkl.families.exponential import log_ratio_excess
+from fastkl.families.closed_form import log_ratio_excess, register_kl, register_renyi
+from fastkl.families.hazards import ByHazard
 from fastkl.families.spaces import Positive
 from fastkl.families.univariate import ABOVE_ZERO, BELOW_INFINITY, UnivariateFamily, raise_if_constant
 
 
-class Pareto(UnivariateFamily):
+class Pareto(ByHazard, UnivariateFamily):
     r"""Pareto distribution of every column, on x >= scale.
 
     .. math:: \log p(x) = \log(a / s) - (a + 1) \log(x / s)
@@ -100,27 +100,13 @@ class Pareto(UnivariateFamily):
         cross = -weight * shape
         return np.moveaxis(np.array([[weight, cross], [cross, weight * shape]]), -1, 0)
 
-    def log_cdf(self, x: Floats, params: Params) -> Floats:
-        w = params["shape"] * log_ratio(np.maximum(x, params["scale"]), params["scale"])
-        with np.errstate(divide="ignore"):
-            return log_one_minus_exp(w, np.log(w))
+    def hazard(self, x: Floats, params: Params) -> Floats:
+        return params["shape"] * log_ratio(np.maximum(x, params["scale"]), params["scale"])
 
-    def log_sf(self, x: Floats, params: Params) -> Floats:
-        return -params["shape"] * log_ratio(np.maximum(x, params["scale"]), params["scale"])
-
-    def quantile(self, p: Floats, params: Params) -> Floats:
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            value = params["scale"] * np.exp(-np.log1p(-np.asarray(p)) / params["shape"])
-        return np.where(p >= 0.0, value, np.nan)
-
-    def upper_quantile(self, q: Floats, params: Params) -> Floats:
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            value = params["scale"] * np.exp(-np.log(q) / params["shape"])
-        return np.where(q <= 1.0, value, np.nan)
-
-    def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
-        excess = generator.standard_exponential(size=(n_samples, len(params["shape"]))) / params["shape"]
-        return params["scale"] * np.exp(excess)
+    def at_hazard(self, w: Floats, params: Params) -> Floats:
+        with np.errstate(over="ignore"):
+            value: Floats = params["scale"] * np.exp(w / params["shape"])
+        return value
 
     def moments(self, params: Params) -> tuple[Floats, Floats]:
         shape, scale = params["shape"], params["scale"]

@@ -5,18 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl._core.special.log_tails import log_one_minus_exp
 from fastkl.families.base import Fit
-from fastkl.families.closed_form import register_kl, register_renyi
-from fastkl.families.exponential import Exponential, exponential_renyi, log_ratio_excess, raise_if_zero
+from fastkl.families.closed_form import log_ratio_excess, register_kl, register_renyi
+from fastkl.families.exponential import Exponential, exponential_renyi, raise_if_zero
+from fastkl.families.hazards import ByHazard
 from fastkl.families.spaces import Positive
 from fastkl.families.univariate import ABOVE_ZERO, BELOW_INFINITY, UnivariateFamily
 
 
-class Rayleigh(UnivariateFamily):
+class Rayleigh(ByHazard, UnivariateFamily):
     r"""Rayleigh distribution of every column, on x > 0: the length of a centred normal vector in the plane.
 
     .. math:: \log p(x) = \log x - \tfrac12 (x / s)^2 - 2 \log s
@@ -75,22 +76,14 @@ class Rayleigh(UnivariateFamily):
         with np.errstate(over="ignore", divide="ignore"):
             return log_one_minus_exp(0.5 * z * z, 2.0 * np.log(z) - np.log(2.0))
 
-    def log_sf(self, x: Floats, params: Params) -> Floats:
+    def hazard(self, x: Floats, params: Params) -> Floats:
         with np.errstate(over="ignore"):
-            value: Floats = -0.5 * (np.maximum(x, 0.0) / params["scale"]) ** 2
+            value: Floats = 0.5 * (np.maximum(x, 0.0) / params["scale"]) ** 2
         return value
 
-    def quantile(self, p: Floats, params: Params) -> Floats:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return np.where(p >= 0.0, params["scale"] * np.sqrt(-2.0 * np.log1p(-np.asarray(p))), np.nan)
-
-    def upper_quantile(self, q: Floats, params: Params) -> Floats:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            value: Floats = params["scale"] * np.sqrt(-2.0 * np.log(q))
+    def at_hazard(self, w: Floats, params: Params) -> Floats:
+        value: Floats = params["scale"] * np.sqrt(2.0 * w)
         return value
-
-    def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
-        return generator.rayleigh(params["scale"], size=(n_samples, len(params["scale"])))
 
     def moments(self, params: Params) -> tuple[Floats, Floats]:
         scale = params["scale"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import gammaln
 
 from fastkl._core.array_types import Floats, Params
@@ -15,11 +14,12 @@ from fastkl._core.special.log_tails import log_one_minus_exp, log_ratio
 from fastkl._core.special.moments import gamma_spread
 from fastkl.families.closed_form import register_kl
 from fastkl.families.gumbel import SD_RATIO, extreme_value_kl
+from fastkl.families.hazards import ByHazard
 from fastkl.families.location_scale import LogLocationScaleFamily
 from fastkl.families.solvers.iterative import log_mean_exp, weighted_moments
 
 
-class Weibull(LogLocationScaleFamily):
+class Weibull(ByHazard, LogLocationScaleFamily):
     r"""Weibull distribution of every column, on x > 0.
 
     .. math:: \log p(x) = \log(k / s) + (k - 1) \log(x / s) - (x / s)^k
@@ -63,8 +63,13 @@ class Weibull(LogLocationScaleFamily):
         log_w, w = self._hazard(x, params)
         return log_one_minus_exp(w, log_w)
 
-    def log_sf(self, x: Floats, params: Params) -> Floats:
-        return -self._hazard(x, params)[1]
+    def hazard(self, x: Floats, params: Params) -> Floats:
+        return self._hazard(x, params)[1]
+
+    def at_hazard(self, w: Floats, params: Params) -> Floats:
+        with np.errstate(over="ignore"):
+            value: Floats = params["scale"] * w ** (1.0 / params["shape"])
+        return value
 
     def _hazard(self, x: Floats, params: Params) -> tuple[Floats, Floats]:
         """The cumulative hazard (x / scale)^shape and its logarithm."""
@@ -72,20 +77,6 @@ class Weibull(LogLocationScaleFamily):
             log_w, lost = exact_product(params["shape"], log_ratio(np.maximum(x, 0.0), params["scale"]))
             w: Floats = np.exp(log_w) * (1.0 + lost)
         return log_w, w
-
-    def quantile(self, p: Floats, params: Params) -> Floats:
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            value = params["scale"] * (-np.log1p(-np.asarray(p))) ** (1.0 / params["shape"])
-        return np.where(p >= 0.0, value, np.nan)
-
-    def upper_quantile(self, q: Floats, params: Params) -> Floats:
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            value = params["scale"] * (-np.log(q)) ** (1.0 / params["shape"])
-        return np.where(q <= 1.0, value, np.nan)
-
-    def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
-        draws = generator.standard_exponential(size=(n_samples, len(params["shape"])))
-        return params["scale"] * draws ** (1.0 / params["shape"])
 
     def moments(self, params: Params) -> tuple[Floats, Floats]:
         power = 1.0 / params["shape"]

@@ -84,6 +84,24 @@ def as_list(columns: Any) -> list[Any]:
     return [columns] if isinstance(columns, str | int) else list(columns)
 
 
+def refuse_unparted(groups: Sequence[tuple[str, Sequence[int]]], names: Names | None, d: int) -> None:
+    """ValueError unless every column is in one of the groups, and once."""
+    owners: dict[int, str] = {}
+    for name, numbers in groups:
+        for j in numbers:
+            if j in owners:
+                raise ValueError(
+                    f"The groups {owners[j]!r} and {name!r} both claim {named(j, names)}; a column belongs to one group."
+                )
+            owners[j] = name
+    free = [named(j, names).removeprefix("column ") for j in range(d) if j not in owners]
+    if free:
+        raise ValueError(
+            f"No group claims column{'s' * (len(free) > 1)} {', '.join(free)}, of n_features = {d}. A density is one of all "
+            "columns: add a group, or pass a table without them."
+        )
+
+
 def refuse_duplicates(names: Names, name: str, wanted: Collection[int] | None = None) -> None:
     """SourceError where two columns have one name, and either is among the ``wanted`` (None for all)."""
     seen: dict[Any, int] = {}

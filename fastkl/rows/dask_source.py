@@ -28,7 +28,7 @@ from fastkl.rows import dask_tasks
 from fastkl.rows.dask_groups import groups_of
 from fastkl.rows.dask_partitions import open_partitions
 from fastkl.rows.dask_schedulers import compute, current_client, tasks_at_a_time, threads_of_local_tasks
-from fastkl.rows.dask_tasks import Part, Work
+from fastkl.rows.dask_tasks import PartitionResult, Work
 from fastkl.rows.progress import SILENCE
 from fastkl.rows.source import Block, Source, no_result, unchanged
 
@@ -189,7 +189,7 @@ class DaskSource(Source):
         name = f"fastkl-look-{uuid.uuid4().hex}"
         task = partial(dask_tasks.sum_partition, 0, 0)
         layer = {name: (task, self._work(no_result, first_of), self._opened.keys[0], self._opened.weight_keys[0])}
-        part: Part = compute(self._graph(name, layer), name, [name])[0]
+        part: PartitionResult = compute(self._graph(name, layer), name, [name])[0]
         if part.failure is not None:
             raise part.failure
         self._numbers_only = True
@@ -267,13 +267,15 @@ class DaskSource(Source):
             raise part.failure
         return self._learned(part)
 
-    def _reported(self, graph: Any, name: str, keys: list[Any], leaves: dict[Any, list[int]]) -> list[list[Part]]:
+    def _reported(
+        self, graph: Any, name: str, keys: list[Any], leaves: dict[Any, list[int]]
+    ) -> list[list[PartitionResult]]:
         """The values of the keys; ``progress`` hears of the leaves, tasks on some partitions each, that are done."""
         if self.progress is SILENCE:
             return compute(graph, name, keys)
         reported = 0
 
-        def advance(key: Any, parts: list[Part] | None) -> None:
+        def advance(key: Any, parts: list[PartitionResult] | None) -> None:
             nonlocal reported
             rows = sum(part.lengths[0][0] for part in parts or [])
             if parts is None and self._lengths is not None:
@@ -282,11 +284,11 @@ class DaskSource(Source):
             self.progress.advance(rows)
 
         self.progress.begin(self.n_rows)
-        found: list[list[Part]] = compute(graph, name, keys, leaves, advance)
+        found: list[list[PartitionResult]] = compute(graph, name, keys, leaves, advance)
         self.progress.advance(sum(rows for parts in found for part in parts for rows, _ in part.lengths) - reported)
         return found
 
-    def _learned(self, part: Part) -> Any:
+    def _learned(self, part: PartitionResult) -> Any:
         """The value of a pass; what it shows of the partitions is remembered, and has to be the same in every pass."""
         if part.empty:
             raise SourceError("The Dask collection holds no rows: all its partitions are empty.")

@@ -51,7 +51,7 @@ class Work(InBand):
 
 
 @dataclass(frozen=True, eq=False)
-class Part(InBand):
+class PartitionResult(InBand):
     """The result of consecutive partitions.
 
     Parameters
@@ -84,7 +84,7 @@ class Part(InBand):
 # -- tasks ---------------------------------------------------------------------------------------------------------------------
 
 
-def sum_partition(number: int, first_row: int | None, work: Work, chunk: Any, weights: Any) -> Part:
+def sum_partition(number: int, first_row: int | None, work: Work, chunk: Any, weights: Any) -> PartitionResult:
     """The partial result of one partition."""
     value, lengths = None, (0, 0)
     try:
@@ -93,36 +93,36 @@ def sum_partition(number: int, first_row: int | None, work: Work, chunk: Any, we
             value = part if lengths[0] == 0 else work.merge(value, part)
             lengths = (lengths[0] + len(block.X), lengths[1] + block.n_positive)
     except Exception as error:
-        return Part(number, None, (lengths,), placed(error, number, first_row))
-    return Part(number, value, (lengths,))
+        return PartitionResult(number, None, (lengths,), placed(error, number, first_row))
+    return PartitionResult(number, value, (lengths,))
 
 
 def several(
-    task: Callable[..., Part],
+    task: Callable[..., PartitionResult],
     numbers: Sequence[int],
     first_rows: Sequence[int | None],
     work: Work,
     chunks: Sequence[Any],
     weights: Sequence[Any],
-) -> list[Part]:
+) -> list[PartitionResult]:
     """The partial result of each of several partitions, by a task for one."""
     own = zip(numbers, first_rows, chunks, weights, strict=True)
     return [task(number, first_row, work, chunk, its_weights) for number, first_row, chunk, its_weights in own]
 
 
-def merge_parts(merge: Callable[[Any, Any], Any], lists: Sequence[Sequence[Part]]) -> list[Part]:
+def merge_parts(merge: Callable[[Any, Any], Any], lists: Sequence[Sequence[PartitionResult]]) -> list[PartitionResult]:
     """The parts of neighbouring partitions as one, merged in the order of the rows, wherever they were."""
     parts = sorted((part for group in lists for part in group), key=attrgetter("number"))
     lengths = tuple(length for part in parts for length in part.lengths)
     failure = next((part.failure for part in parts if part.failure is not None), None)
     if failure is not None:
-        return [Part(parts[0].number, None, lengths, failure)]
+        return [PartitionResult(parts[0].number, None, lengths, failure)]
     value, empty = None, True
     for part in parts:
         if not part.empty:
             value = part.value if empty else merge(value, part.value)
             empty = False
-    return [Part(parts[0].number, value, lengths)]
+    return [PartitionResult(parts[0].number, value, lengths)]
 
 
 def map_partition(number: int, first_row: int | None, work: Work, chunk: Any, weights: None) -> NDArray[Any]:
@@ -134,7 +134,9 @@ def map_partition(number: int, first_row: int | None, work: Work, chunk: Any, we
     return np.concatenate(values) if values else np.empty(0)
 
 
-def write_partition(folder: str, number: int, first_row: int | None, work: Work, chunk: Any, weights: None) -> Part:
+def write_partition(
+    folder: str, number: int, first_row: int | None, work: Work, chunk: Any, weights: None
+) -> PartitionResult:
     """The same, as a Parquet file in a folder; a task that is repeated writes the same file once more."""
     final = Path(folder, f"part-{number:06d}.parquet")
     written = final.with_name(f"{final.name}.{uuid.uuid4().hex}")
@@ -154,13 +156,13 @@ def write_partition(folder: str, number: int, first_row: int | None, work: Work,
         os.replace(written, final)
     except Exception as error:
         written.unlink(missing_ok=True)
-        return Part(number, None, ((length, length),), error)
-    return Part(number, None, ((length, length),))
+        return PartitionResult(number, None, ((length, length),), error)
+    return PartitionResult(number, None, ((length, length),))
 
 
 def sample_partition(
     length: int, seen: Sequence[int], number: int, first_row: int, work: Work, chunk: Any, weights: Any
-) -> Part:
+) -> PartitionResult:
     """Rows, weights and numbers of a row of positive weight of each stretch; ``seen[number]`` of them come before."""
     before, lengths, kept = seen[number], (0, 0), []
     try:
@@ -169,8 +171,8 @@ def sample_partition(
             lengths = (lengths[0] + len(block.X), before - seen[number])
             kept.append((block.X[at], None if block.weights is None else block.weights[at], block.first_row + at))
     except Exception as error:
-        return Part(number, None, (lengths,), placed(error, number, first_row))
-    return Part(number, kept, (lengths,))
+        return PartitionResult(number, None, (lengths,), placed(error, number, first_row))
+    return PartitionResult(number, kept, (lengths,))
 
 
 def fetch_partition(number: int, first_row: int, work: Work, chunk: Any, weights: Any) -> list[Block]:
@@ -187,7 +189,7 @@ def fetch_partition(number: int, first_row: int, work: Work, chunk: Any, weights
 def blocks_of(number: int, first_row: int | None, work: Work, chunk: Any, weights: Any) -> Generator[Block]:
     """Blocks of fixed length of one partition; only one at a time is converted."""
     n_threads = threads_of_a_task() if work.n_threads is None else work.n_threads
-    own = None if weights is None else aligned(weights, chunk)
+    own = None if weights is None else aligned_weights(weights, chunk)
     whole = sliced(chunk)
     for first in range(0, len(chunk), work.block_rows):
         part = slice(first, first + work.block_rows)
@@ -202,7 +204,7 @@ def sliced(chunk: Any) -> Any:
     return chunk.iloc if hasattr(chunk, "iloc") else chunk
 
 
-def aligned(weights: Any, chunk: Any) -> Any:
+def aligned_weights(weights: Any, chunk: Any) -> Any:
     """Weights of a partition, one for each of its rows and in their order."""
     if len(weights) != len(chunk):
         raise SourceError(f"It has {len(chunk)} rows and {len(weights)} weights: both need the same partitions.")

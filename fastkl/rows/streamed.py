@@ -73,7 +73,7 @@ class BlockReader:
         return rows if len(rows.X) else None
 
 
-class Part(NamedTuple):
+class Subtotal(NamedTuple):
     """What a function gave on the rows so far, how many rows of positive weight these are, and what they weigh."""
 
     value: Any
@@ -192,21 +192,21 @@ def _within(
     return rows.total(function, *args, merge=merge, block_rows=block_rows)
 
 
-def _on_block(reader: BlockReader, function: Callable[[Rows], Any], block: Block) -> Part:
+def _on_block(reader: BlockReader, function: Callable[[Rows], Any], block: Block) -> Subtotal:
     rows = reader.rows(block)
     if rows is None:
-        return Part(None, 0, 0.0)
+        return Subtotal(None, 0, 0.0)
     with require_finite(rows):
         value = function(rows)
     if not is_finite(value):
         raise_if_not_finite(rows)
-    return Part(value, len(rows.X), rows.total_weight)
+    return Subtotal(value, len(rows.X), rows.total_weight)
 
 
-def _merged(merge: Callable[[Any, Any], Any], first: Part, second: Part) -> Part:
+def _merged(merge: Callable[[Any, Any], Any], first: Subtotal, second: Subtotal) -> Subtotal:
     if first.n_rows == 0 or second.n_rows == 0:
         return first if second.n_rows == 0 else second
-    return Part(merge(first.value, second.value), first.n_rows + second.n_rows, first.weight + second.weight)
+    return Subtotal(merge(first.value, second.value), first.n_rows + second.n_rows, first.weight + second.weight)
 
 
 def is_finite(value: Any) -> bool:

@@ -8,7 +8,7 @@ import pytest
 
 from fastkl import DensityMLE
 from fastkl._core.alignment import aligned
-from fastkl.rows.dask_tasks import Part
+from fastkl.rows.dask_tasks import PartitionResult
 
 RNG = np.random.default_rng(0)
 X = RNG.gamma(2.0, size=(500, 3))
@@ -63,7 +63,7 @@ def test_rows_weights_and_parameters(family):
 
 
 def test_results_of_partitions():
-    part = Part(0, {"mean": X[0], "others": [X, (X, "text")]}, ((500, 500),))
+    part = PartitionResult(0, {"mean": X[0], "others": [X, (X, "text")]}, ((500, 500),))
     found = sent(part)
     assert found.value["mean"].flags.aligned
     assert found.value["others"][1][0].flags.aligned

@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 from fastkl import LowerBound, kl_lower_bound
-from fastkl.divergence.assisted.learned_ratio import LearnedRatio, Rows
+from fastkl.divergence.assisted.learned_ratio import LearnedRatio, MixedRows
 from fastkl.divergence.significance.mean_bounds import Evidence, cost_of_square, evidence_of_difference, lower_end
 
 # Name: draws of P, draws of Q, rows of either, the truth, what the bound is at least on average.
@@ -92,9 +92,9 @@ def test_the_end_of_several_products():
 def test_rows_that_were_not_learnt_from_change_nothing():
     r = np.random.default_rng(0)
     empty = np.empty((60, 0), dtype=np.intp)
-    P, Q = Rows(r.normal(size=(60, 2)), empty), Rows(r.normal(1.0, 1.0, (60, 2)), empty)
+    P, Q = MixedRows(r.normal(size=(60, 2)), empty), MixedRows(r.normal(1.0, 1.0, (60, 2)), empty)
     ratio = LearnedRatio(P, Q, np.random.RandomState(0))
-    new = Rows(r.normal(size=(5, 2)), empty[:5])
+    new = MixedRows(r.normal(size=(5, 2)), empty[:5])
     together = ratio.at(new, 0)
     np.testing.assert_allclose([ratio.at(new[[i]], 0)[0] for i in range(5)], together, rtol=1e-10)
 

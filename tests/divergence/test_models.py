@@ -233,3 +233,20 @@ def test_a_few_rows_of_which_two_are_equal():
     found = kl_divergence(np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 0.0]]), model, random_state=0)
     assert np.isfinite(found)
     assert "k_sweep_bias" not in found.diagnostics or np.isfinite(found.diagnostics["k_sweep_bias"])
+
+
+@pytest.mark.parametrize("method", ["common_radius", "knn", "bias_reduced"])
+def test_draws_of_a_model_are_compared_where_it_has_unit_covariance(method):
+    """So no unit matters, and columns that go closely together are compared across the line that they are near."""
+    covariance, shift = np.array([[1.0, 0.99], [0.99, 1.0]]), np.array([0.1, 0.0])
+    x = np.random.default_rng(0).multivariate_normal(shift, covariance, 2000)
+
+    def of(units):
+        parameters = {"mean": np.zeros(2), "covariance": covariance * np.outer(units, units)}
+        model = DensityMLE.from_parameters("multivariate_normal", **parameters)
+        return kl_divergence(x * units, model, route="draws", method=method, random_state=0)
+
+    plain, moved = of(np.ones(2)), of(np.array([1.0, 1e6]))
+    assert moved == pytest.approx(float(plain), rel=1e-6)
+    truth = 0.5 * shift @ np.linalg.solve(covariance, shift)
+    assert abs(plain - truth) < 4.0 * plain.standard_error < 0.2

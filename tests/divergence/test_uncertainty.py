@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from fastkl import cross_entropy, entropy, jeffreys, jensen_shannon, kl_divergence
+from fastkl import Estimate, cross_entropy, entropy, jeffreys, jensen_shannon, kl_divergence
 from fastkl.divergence import permutation_test, subsampling_interval
 
 
@@ -240,3 +240,9 @@ def test_a_bias_of_curvature_shows_as_a_gap_to_the_fixed_k_estimate():
         assert narrow.diagnostics["fixed_k_gap"] == pytest.approx(narrow - narrow.diagnostics["k_sweep"][5], abs=1e-12)
         assert not by_neighbors(x @ factor.T, y @ factor.T).diagnostics["bias_suspected"]
         assert not by_neighbors(x, y + 0.5).diagnostics["bias_suspected"]
+
+
+def test_reasons_are_doubts_unless_it_is_said_otherwise():
+    assert not Estimate(0.5).bias_suspected
+    assert Estimate(0.5, diagnostics={"reasons": ["few rows"]}).bias_suspected
+    assert not Estimate(0.5, diagnostics={"reasons": ["certain"], "bias_suspected": False}).bias_suspected

@@ -21,6 +21,7 @@ from fastkl.density.composed.groups import Group, in_group
 from fastkl.density.distribution import DistributionMembers
 from fastkl.density.validation import read_rows
 from fastkl.divergence import Estimate, entropy
+from fastkl.divergence.estimate import moved
 from fastkl.rows.checks import raise_if_nan
 from fastkl.rows.tables import columns_of
 
@@ -211,11 +212,8 @@ class TransformedDistribution(DistributionMembers):
         mapped = bijection(self.transformer_)
         if not mapped.affine:
             return entropy(self, **options)
-        inner = entropy(self.density_, **options)
         stretch = float(mapped.forward(np.zeros((1, self.n_features_in_)))[1][0])
-        return Estimate(
-            float(inner) - stretch, inner.standard_error, inner.n_samples, inner.method, dict(inner.diagnostics)
-        )
+        return moved(entropy(self.density_, **options), -stretch)
 
 
 def _log_less(logs: Floats, lost: Floats) -> Floats:

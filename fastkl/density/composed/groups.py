@@ -11,7 +11,7 @@ from sklearn.utils.metaestimators import _BaseComposition
 from fastkl._core.warned import names_compared
 from fastkl.density.base import BaseDensity
 from fastkl.density.composed.base import check_density, with_location
-from fastkl.rows.columns import column_numbers, named
+from fastkl.rows.columns import column_numbers, refuse_unparted
 from fastkl.rows.tables import columns_of, with_fitted_names
 
 Group = tuple[str, Any, list[int]]
@@ -85,21 +85,7 @@ def unfitted_groups(groups: Any, X: Any, names: Any, d: int) -> list[Group]:
                     f"columns={columns!r} selects none of the columns of this table (n_features = {d}). Leave the group out."
                 )
             found.append((name, check_density(density, "its density"), numbers))
-    owners: list[list[str]] = [[] for _ in range(d)]
-    for name, _, numbers in found:
-        for j in numbers:
-            owners[j].append(name)
-    for j, claims in enumerate(owners):
-        if len(claims) > 1:
-            raise ValueError(
-                f"The groups {claims[0]!r} and {claims[1]!r} both claim {named(j, names)}; a column belongs to one group."
-            )
-    free = [str(j) if names is None else f"{j} ({names[j]!r})" for j, claims in enumerate(owners) if not claims]
-    if free:
-        raise ValueError(
-            f"No group claims column{'s' * (len(free) > 1)} {', '.join(free)}, of n_features = {d}. A density is one of all "
-            "columns: add a group, or pass a table without them."
-        )
+    refuse_unparted([(name, numbers) for name, _, numbers in found], names, d)
     return found
 
 

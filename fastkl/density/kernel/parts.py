@@ -23,6 +23,7 @@ from fastkl.density.kernel.directional import DIRECTIONAL, support_of
 from fastkl.density.kernel.intervals import log_image_terms, log_tails
 from fastkl.density.kernel.kernels import KERNELS
 from fastkl.density.kernel.units import Units
+from fastkl.rows.checks import raise_if_nan
 from fastkl.rows.columns import listed
 from fastkl.spatial.kernel_sums import KernelSums
 
@@ -232,11 +233,9 @@ class KernelParts(BaseDensity):
             self._raise_for_matrix(which)
         if d > 1 and which.endswith("sf"):
             raise AttributeError(f"{which} is of one column; take that of marginal(column).")
-        rows = self._read(X).X.astype(np.float64)
-        if np.isnan(rows).any():
-            row, column = np.argwhere(np.isnan(rows))[0]
-            raise ValueError(f"Input X contains NaN: row {row}, column {column}.")
-        coordinates = self._support.clipped(rows)
+        rows = self._read(X)
+        raise_if_nan(rows)
+        coordinates = self._support.clipped(rows.X.astype(np.float64))
         logs = self._log_tail(coordinates, upper=which.endswith("sf"))
         values: Floats = logs if which.startswith("log") else np.exp(logs)
         return values[:, np.newaxis] if d == 1 else values

@@ -17,7 +17,7 @@ from fastkl.density.parametric.goodness import FamilyGoodness
 from fastkl.density.parametric.inference import FitInference
 from fastkl.density.parametric.parts import FamilyParts
 from fastkl.density.parametric.summary import FamilySummary
-from fastkl.density.validation import as_generator, read_rows, resolve_family, whole_number
+from fastkl.density.validation import as_generator, is_positive, read_rows, resolve_family, whole_number
 from fastkl.divergence import Estimate
 from fastkl.divergence.options import also_by_rng
 from fastkl.divergence.sample_model import cross_entropy_of_scores
@@ -142,8 +142,12 @@ class FamilyDensity(FamilyDistribution, FamilyGoodness, FamilyParts, FamilySumma
         scores = self.score_samples(X)  # of labels, which a divergence of samples takes for none
         return cross_entropy_of_scores(scores, read_weights(sample_weight, len(scores), beside=X))
 
+    def _resolved_family(self) -> Family:
+        """What the constructor's parameters say, as a family of its own."""
+        return resolve_family(self.family)
+
     def _takes_labels(self) -> bool:
-        return (self.family_ if hasattr(self, "family_") else resolve_family(self.family)).labels
+        return (self.family_ if hasattr(self, "family_") else self._resolved_family()).labels
 
     def _threads(self) -> int:
         return effective_n_threads(self.n_jobs)
@@ -204,3 +208,14 @@ class FamilyDensity(FamilyDistribution, FamilyGoodness, FamilyParts, FamilySumma
         return FitInference(
             self.family_, self.params_, self.statistics_, self.prior_, self._read_marked, self._refitted
         )
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        try:
+            family = self._resolved_family()
+        except (TypeError, ValueError):
+            return tags  # an unknown family is an error of fit, not of a question about tags
+        tags.input_tags.string = tags.input_tags.categorical = family.labels
+        tags.input_tags.allow_nan = family.takes_missing
+        tags.input_tags.positive_only = is_positive(family)
+        return tags

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from fastkl._core.array_types import Floats, Params
-from fastkl.density.goodness import STATISTICS, GoodnessMembers, edf_statistics, sorted_statistics
+from fastkl.density.column_goodness import STATISTICS, edf_statistics, sorted_statistics
+from fastkl.density.goodness import GoodnessMembers
 from fastkl.density.refits import UNFITTABLE
 from fastkl.density.summary import SummaryMembers
 from fastkl.families.base import Family

@@ -22,7 +22,6 @@ from fastkl.density.parametric.frozen import thawed
 from fastkl.density.parametric.incomplete import ImputingMembers, fit_any_rows, raise_if_incomplete, refit_with_missing
 from fastkl.density.parametric.inference import KEPT
 from fastkl.density.validation import (
-    is_positive,
     learns_by_sums,
     raise_if_other_names,
     read_rows,
@@ -270,10 +269,8 @@ class DensityMLE(ImputingMembers, FamilyDensity):
 
     def _fit_blocks(self, rows: StreamedRows) -> None:
         family = resolve_family(self.family)
-        try:
+        with require_finite(rows):
             refit_with_missing(family, rows, lambda rows: self._fit_rows(family, rows))
-        except DegenerateDataError as error:
-            raise (error if rows.names is None else error.with_names(rows.names)) from None
 
     def _fit_rows(self, family: Family, rows: AnyRows) -> None:
         """Fit to rows in memory or not, and take over what was found."""
@@ -395,17 +392,6 @@ class DensityMLE(ImputingMembers, FamilyDensity):
         family, params = thawed(distribution)
         plain = repr(family) == repr(type(family)())
         return cls.from_parameters(family.name if plain else family, **params)
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        try:
-            family = resolve_family(self.family)
-        except (TypeError, ValueError):
-            return tags  # an unknown family is an error of fit, not of a question about tags
-        tags.input_tags.string = tags.input_tags.categorical = family.labels
-        tags.input_tags.allow_nan = family.takes_missing
-        tags.input_tags.positive_only = is_positive(family)
-        return tags
 
 
 register_density(DensityMLE, check_family_density, parameters_to_store)

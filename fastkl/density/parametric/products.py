@@ -17,7 +17,7 @@ from fastkl.families.mixture import Mixture
 from fastkl.families.multivariate_normal import MultivariateNormal
 from fastkl.families.product import Product
 from fastkl.families.product.family import check_group_name
-from fastkl.rows.columns import column_numbers, named
+from fastkl.rows.columns import column_numbers, refuse_unparted
 from fastkl.rows.tables import table_kind
 
 FORM = "[(name, family, columns), ...] or {name: (family, columns), ...}"
@@ -103,7 +103,6 @@ def _with_columns(product: Product, X: Any, names: Any, d: int | None) -> Produc
     groups: Any = product.groups
     if d is None:
         d = sum(int(np.size(columns)) for _, _, columns in groups)
-    owners: dict[int, str] = {}
     chosen = []
     for name, family, columns in groups:
         numbers = column_numbers(columns, X, names, d)
@@ -111,19 +110,8 @@ def _with_columns(product: Product, X: Any, names: Any, d: int | None) -> Produc
             raise ValueError(
                 f"Group {name!r}: columns={columns!r} selects none of the {d} columns. Leave the group out."
             )
-        for j in numbers:
-            if j in owners:
-                raise ValueError(
-                    f"The groups {owners[j]!r} and {name!r} both claim {named(j, names)}; it belongs to one."
-                )
-            owners[j] = name
         chosen.append((name, family, numbers))
-    free = [named(j, names) for j in range(d) if j not in owners]
-    if free:
-        raise ValueError(
-            f"No group claims {', '.join(free)}, of n_features = {d}. A mixture is one of all columns: add a group, or pass a "
-            "table without them."
-        )
+    refuse_unparted([(name, numbers) for name, _, numbers in chosen], names, d)
     return Product(chosen)
 
 

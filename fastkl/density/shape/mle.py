@@ -28,7 +28,7 @@ from fastkl.density.validation import as_generator, read_rows, unchanged_on_erro
 from fastkl.divergence import Estimate
 from fastkl.divergence.options import also_by_rng
 from fastkl.exceptions import DegenerateDataError, SupportError
-from fastkl.rows.checks import raise_if_not_finite, require_finite
+from fastkl.rows.checks import raise_if_nan, raise_if_not_finite, require_finite
 from fastkl.rows.streamed import StreamedRows
 
 SHAPES = ("decreasing", "log_concave")
@@ -263,14 +263,12 @@ class ShapeConstrainedMLE(BaseDensity):
 
     def _tail(self, which: str, X: Any) -> Floats:
         self._check_fitted()
-        rows = read_rows(self, X).X.astype(np.float64)
-        if np.isnan(rows).any():
-            row, column = np.argwhere(np.isnan(rows))[0]
-            raise ValueError(f"Input X contains NaN: row {row}, column {column}.")
-        upper = which.endswith("sf")
-        logs = np.empty(rows.shape)
+        rows = read_rows(self, X)
+        raise_if_nan(rows)
+        x, upper = rows.X.astype(np.float64), which.endswith("sf")
+        logs = np.empty(x.shape)
         for j, pieces in enumerate(self._columns):
-            logs[:, j] = pieces.mirrored().log_cdf(-rows[:, j]) if upper else pieces.log_cdf(rows[:, j])
+            logs[:, j] = pieces.mirrored().log_cdf(-x[:, j]) if upper else pieces.log_cdf(x[:, j])
         return logs if which.startswith("log") else np.exp(logs)
 
     def _quantile(self, q: Floats, upper: bool) -> Floats:

@@ -39,7 +39,7 @@ _RIDGES = (2.0, 30.0)
 
 
 @dataclass(frozen=True)
-class Rows:
+class MixedRows:
     """Rows of one sample, or of two together.
 
     Attributes
@@ -56,8 +56,8 @@ class Rows:
     def __len__(self) -> int:
         return len(self.numbers)
 
-    def __getitem__(self, which: NDArray[np.bool_] | NDArray[np.intp] | slice) -> Rows:
-        return Rows(np.ascontiguousarray(self.numbers[which]), self.labels[which])
+    def __getitem__(self, which: NDArray[np.bool_] | NDArray[np.intp] | slice) -> MixedRows:
+        return MixedRows(np.ascontiguousarray(self.numbers[which]), self.labels[which])
 
 
 class LearnedRatio:
@@ -65,7 +65,7 @@ class LearnedRatio:
 
     Parameters
     ----------
-    P, Q : Rows
+    P, Q : MixedRows
         Rows of either sample.
     rng : RandomState
         For the folds.
@@ -76,9 +76,9 @@ class LearnedRatio:
         For each ridge the log-ratios at the rows of P and Q, each from a regression that has not seen it.
     """
 
-    def __init__(self, P: Rows, Q: Rows, rng: np.random.RandomState) -> None:
+    def __init__(self, P: MixedRows, Q: MixedRows, rng: np.random.RandomState) -> None:
         n, m = len(P), len(Q)
-        both = Rows(np.concatenate([P.numbers, Q.numbers]), np.concatenate([P.labels, Q.labels]))
+        both = MixedRows(np.concatenate([P.numbers, Q.numbers]), np.concatenate([P.labels, Q.labels]))
         is_p = np.concatenate([np.ones(n), np.zeros(m)])
         fold = np.concatenate([rng.permutation(np.arange(size) % _FOLDS) for size in (n, m)])
         self._terms = _Terms(both, is_p)
@@ -92,7 +92,7 @@ class LearnedRatio:
             self.held_out.append((log_ratio[:n], log_ratio[n:]))
             self._regressions.append(found)
 
-    def at(self, rows: Rows, which: int) -> FloatArray:
+    def at(self, rows: MixedRows, which: int) -> FloatArray:
         """Log-ratios at other rows by the regression with one of the ridges."""
         found, parts = self._regressions[which], []
         for first in range(0, len(rows), _BLOCK):
@@ -104,7 +104,7 @@ class LearnedRatio:
 class _Terms:
     """Terms of the regression, as the rows that are learnt from define them: frequencies of labels first."""
 
-    def __init__(self, both: Rows, is_p: FloatArray) -> None:
+    def __init__(self, both: MixedRows, is_p: FloatArray) -> None:
         self.sizes = 1 + both.labels.max(axis=0, initial=-1)
         self.tables = _tables(both.labels, is_p, self.sizes)
         self.numbers = both.numbers.shape[1] > 0
@@ -117,7 +117,7 @@ class _Terms:
         sides = [np.ascontiguousarray(spaces[0][is_p == side]) for side in (1.0, 0.0)]
         self.trees = [NeighborIndex(side) for side in sides] if min(map(len, sides)) >= _FEWEST else []
 
-    def of(self, rows: Rows) -> FloatArray:
+    def of(self, rows: MixedRows) -> FloatArray:
         """Of rows that were not learnt from."""
         of_labels = _looked_up(self.tables, rows.labels)
         if not self.numbers:
@@ -126,7 +126,7 @@ class _Terms:
         distances = [tree.kth(spaces[0], _NEIGHBORS) for tree in self.trees]
         return self._together(of_labels, rows, spaces, _of_normals(self.normals, spaces), distances)
 
-    def of_themselves(self, both: Rows, is_p: FloatArray, fold: NDArray[np.intp]) -> FloatArray:
+    def of_themselves(self, both: MixedRows, is_p: FloatArray, fold: NDArray[np.intp]) -> FloatArray:
         """Of the rows that are learnt from: no row is its own neighbour, nor counted among those that it is compared with."""
         of_labels = np.empty(both.labels.shape)
         for f in range(_FOLDS):
@@ -155,7 +155,7 @@ class _Terms:
     def _together(
         self,
         of_labels: FloatArray,
-        rows: Rows,
+        rows: MixedRows,
         spaces: list[FloatArray],
         of_normals: FloatArray,
         distances: list[FloatArray],

@@ -16,7 +16,7 @@ from fastkl.divergence.arguments import FloatArray
 from fastkl.divergence.assisted.two_samples import TwoSamples
 from fastkl.divergence.assisted.wide import are_wide
 from fastkl.divergence.assisted.working_laws import Masses, NormalPair, WorkingPair, departure, normal_pair
-from fastkl.divergence.assisted.working_mixtures import Mixture, mixture_pair, refined_pair
+from fastkl.divergence.assisted.working_mixtures import WorkingMixture, mixture_pair, refined_pair
 
 # Draws for the divergence of mixtures: as many as rows of P, but at most.
 _MOST_DRAWS = 200_000
@@ -107,7 +107,7 @@ class Mixtures:
         Mean log-loss of telling rows of P and Q apart by them.
     """
 
-    working: WorkingPair[Mixture]
+    working: WorkingPair[WorkingMixture]
     log_ratio: FloatArray
     loss: float
 

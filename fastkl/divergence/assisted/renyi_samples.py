@@ -173,7 +173,6 @@ def _log_mean(side: Sample, logs: FloatArray) -> tuple[float, float, float]:
 def _labelled(plain: Estimate, value: float, error: float, reasons: list[str], more: dict[str, float]) -> Estimate:
     shared = plain.diagnostics.get("shared_rows", 0)
     diagnostics = {
-        "bias_suspected": bool(reasons),
         "reasons": reasons,
         "kl_divergence": float(plain),
         "shared_rows": shared,
@@ -199,7 +198,7 @@ def renyi_of_symbols(pair: SamplePair, alpha: float) -> Estimate:
     both, n, m = (p > 0.0) & (q > 0.0), pair.p.effective_size, pair.q.effective_size
     if not both.any() or (alpha > 1.0 and np.any((q == 0.0) & (p > 0.0))):
         reason = "A symbol of p is not among those of q." if both.any() else "p and q have no symbol in common."
-        return Estimate(float("inf"), 0.0, size, "frequencies", {"bias_suspected": True, "reasons": [reason]})
+        return Estimate(float("inf"), 0.0, size, "frequencies", {"reasons": [reason]})
     missing = (
         [_of_missing(which, counts, pair.p.n_rows, alpha, few) for few in (1, _FEW)] if alpha < 1.0 else [(1.0, 0.0)]
     )
@@ -222,7 +221,7 @@ def renyi_of_symbols(pair: SamplePair, alpha: float) -> Estimate:
             "Many symbols are in few rows, and those that one sample lacks by chance change the estimate by more than twice its "
             "other errors."
         )
-    diagnostics = {"bias_suspected": bool(reasons), "reasons": reasons, "missing_symbols": moved}
+    diagnostics = {"reasons": reasons, "missing_symbols": moved}
     return Estimate(float(value) + moved, float(np.hypot(error, 0.5 * most)), size, "frequencies", diagnostics)
 
 

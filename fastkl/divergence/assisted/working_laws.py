@@ -28,14 +28,14 @@ _LEAST_RATIO, _LARGEST_RATIO = 1e-15, 1e300
 
 
 @dataclass(frozen=True)
-class Normal:
+class WorkingNormal:
     """A multivariate normal distribution by mean and lower Cholesky factor of its covariance."""
 
     mean: FloatArray
     factor: FloatArray
 
     @classmethod
-    def of(cls, mean: FloatArray, covariance: FloatArray) -> Normal:
+    def of(cls, mean: FloatArray, covariance: FloatArray) -> WorkingNormal:
         """With a covariance that may be singular but for rounding."""
         return cls(mean, np.asarray(np.linalg.cholesky(ridged(covariance)), dtype=np.float64))
 
@@ -85,7 +85,7 @@ class WorkingPair(Generic[D]):
         return np.where(np.isnan(ratio), 0.0, ratio)
 
 
-class NormalPair(WorkingPair[Normal]):
+class NormalPair(WorkingPair[WorkingNormal]):
     """Two normal distributions, whose divergence is exact but for their moments."""
 
     def renyi(self, alpha: float) -> float:
@@ -201,7 +201,7 @@ def normal_pair(X: FloatArray, Y: FloatArray, masses: Masses = (None, None)) -> 
         ((1.0 - share) * common[0] + share * mean, (1.0 - share) * common[1] + share * covariance)
         for mean, covariance in (p, q)
     )
-    return NormalPair(Normal.of(*first), Normal.of(*second), distance.divergence(share, w))
+    return NormalPair(WorkingNormal.of(*first), WorkingNormal.of(*second), distance.divergence(share, w))
 
 
 def departure(X: FloatArray, masses: FloatArray | None = None) -> float:

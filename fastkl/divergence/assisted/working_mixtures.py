@@ -12,7 +12,7 @@ import numpy as np
 
 from fastkl.divergence.arguments import FloatArray
 from fastkl.divergence.assisted.clusters import clusters
-from fastkl.divergence.assisted.working_laws import Masses, Normal, WorkingPair, moments, ridged
+from fastkl.divergence.assisted.working_laws import Masses, WorkingNormal, WorkingPair, moments, ridged
 from fastkl.families._normals import Normals
 
 _MOST, _FIRST_STEPS, _STEPS, _GAIN = 3, 4, 50, 0.1
@@ -22,7 +22,7 @@ _SOUGHT_IN, _FEWEST_DRAWS = 10_000, 10_000
 _RIDGE, _ROWS = 1e-6, 3.0
 
 
-class Mixture:
+class WorkingMixture:
     """A mixture of normal distributions.
 
     Parameters
@@ -56,7 +56,7 @@ class Mixture:
 
     def climbed(
         self, X: FloatArray, masses: FloatArray | None, ridge: FloatArray, steps: int
-    ) -> tuple[Mixture, float, bool]:
+    ) -> tuple[WorkingMixture, float, bool]:
         """The mixture after steps of EM while they gain, its log-likelihood, and whether there is more to climb.
 
         There is where a component has lost its rows: that is left out, and the log-likelihood is still the one with it.
@@ -68,7 +68,7 @@ class Mixture:
         again = lost and not kept.all()
         if again:
             weights, means, factors = weights[kept], means[kept], factors[kept]
-        return Mixture(weights, means, factors), trace[-1] if trace else -np.inf, again
+        return WorkingMixture(weights, means, factors), trace[-1] if trace else -np.inf, again
 
     def _compile(self, ridge: FloatArray | None = None, fewest: float = 0.0) -> Normals:
         log_dets = np.log(np.diagonal(self._factors, axis1=1, axis2=2)).sum(axis=1)
@@ -78,7 +78,7 @@ class Mixture:
 
 def mixture_pair(
     X: FloatArray, Y: FloatArray, masses: Masses, rng: np.random.Generator, draws: int, n_threads: int = 1
-) -> WorkingPair[Mixture]:
+) -> WorkingPair[WorkingMixture]:
     """Mixtures for two samples, on which some of many rows decide, and at least so many draws on their divergence.
 
     Its error is small beside that of the samples.
@@ -92,7 +92,9 @@ def mixture_pair(
     return WorkingPair(p, q, float(np.mean(p.log_density(drawn, n_threads) - q.log_density(drawn, n_threads))))
 
 
-def refined_pair(pair: WorkingPair[Mixture], X: FloatArray, Y: FloatArray, masses: Masses) -> WorkingPair[Mixture]:
+def refined_pair(
+    pair: WorkingPair[WorkingMixture], X: FloatArray, Y: FloatArray, masses: Masses
+) -> WorkingPair[WorkingMixture]:
     """The mixtures of other samples, from those of a pair; its divergence is not theirs and left out.
 
     Folds leave out rows at random, so every so many of the others are a random part, whatever the order of the rows.
@@ -109,7 +111,7 @@ def _every(step: int, rows: FloatArray, masses: FloatArray | None) -> tuple[Floa
     return np.ascontiguousarray(rows[::step]), None if masses is None else np.ascontiguousarray(masses[::step])
 
 
-def mixture_of(X: FloatArray, masses: FloatArray | None) -> Mixture:
+def mixture_of(X: FloatArray, masses: FloatArray | None) -> WorkingMixture:
     """The mixture of a sample, with the number of components that BIC asks for."""
     n, d = X.shape
     size = n if masses is None else masses.sum()
@@ -126,7 +128,9 @@ def mixture_of(X: FloatArray, masses: FloatArray | None) -> Mixture:
     return best if best is not None else _started(X, masses, 1)
 
 
-def refined(mixture: Mixture, X: FloatArray, masses: FloatArray | None, steps: int = _STEPS) -> tuple[Mixture, float]:
+def refined(
+    mixture: WorkingMixture, X: FloatArray, masses: FloatArray | None, steps: int = _STEPS
+) -> tuple[WorkingMixture, float]:
     """The mixture after steps of EM on a sample, until they gain next to nothing, and its log-likelihood there.
 
     Components that lose their rows are left out.
@@ -137,7 +141,7 @@ def refined(mixture: Mixture, X: FloatArray, masses: FloatArray | None, steps: i
     return mixture, log_likelihood
 
 
-def _started(X: FloatArray, masses: FloatArray | None, k: int) -> Mixture:
+def _started(X: FloatArray, masses: FloatArray | None, k: int) -> WorkingMixture:
     """The best of a few starts after a few steps.
 
     Rows are parted by k-means, along the direction in which they are least peaked (clusters that are narrow beside the spread of
@@ -148,7 +152,7 @@ def _started(X: FloatArray, masses: FloatArray | None, k: int) -> Mixture:
     ridge = _ridge(X, masses)
     if k == 1:
         return _of_parts(X, times[np.newaxis], ridge)
-    z = Normal.of(*moments(X, times)).standard(X)
+    z = WorkingNormal.of(*moments(X, times)).standard(X)
     squares = np.square(z).sum(axis=0)
     along = np.linalg.eigh((z * (squares * times)) @ z.T)[1][:, 0] @ z
     starts = [
@@ -166,7 +170,7 @@ def _ridge(X: FloatArray, masses: FloatArray | None) -> FloatArray:
     return ridged(_RIDGE * np.diag(np.diag(moments(X, masses)[1])))
 
 
-def _of_parts(X: FloatArray, parts: FloatArray, ridge: FloatArray) -> Mixture:
+def _of_parts(X: FloatArray, parts: FloatArray, ridge: FloatArray) -> WorkingMixture:
     """The mixture whose components have these masses of each row, (K, n)."""
     sizes = parts.sum(axis=1)
     kept = sizes >= min(X.shape[1] + _ROWS, sizes.max())
@@ -174,4 +178,4 @@ def _of_parts(X: FloatArray, parts: FloatArray, ridge: FloatArray) -> Mixture:
     means = shares @ X
     centred = X - means[:, np.newaxis]
     covariances = (centred * shares[:, :, np.newaxis]).transpose(0, 2, 1) @ centred
-    return Mixture(sizes[kept], means, np.linalg.cholesky(covariances + ridge))
+    return WorkingMixture(sizes[kept], means, np.linalg.cholesky(covariances + ridge))

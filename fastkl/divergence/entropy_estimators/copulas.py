@@ -16,7 +16,7 @@ from scipy.special import digamma, ndtri, polygamma
 from fastkl._core.means import Mean
 from fastkl.divergence.arguments import FloatArray
 from fastkl.divergence.diagnostics import drift_reasons
-from fastkl.divergence.entropy_estimators.weighted_knn import local_terms
+from fastkl.divergence.entropy_estimators.weighted_knn import terms_by_neighbors
 from fastkl.divergence.entropy_estimators.whitening import effective_size, normalised, whiten
 from fastkl.exceptions import DegenerateDataError
 
@@ -173,7 +173,7 @@ def _copula_terms(
             "The ranks of one column are a function of those of others, so that the rows lie on a curve or "
             "surface and have no density. Leave out columns that follow from others."
         ) from None
-    terms: FloatArray = local_terms(white, weights, numbers, n_jobs)
+    terms: FloatArray = terms_by_neighbors(white, weights, numbers, n_jobs)
     # Of the scores' density that of d independent normal ones is taken off: row by row, so that the terms vary as they should,
     # and d/2 log(2 pi e) on the whole.
     squares = 0.5 * np.square(scores).sum(axis=1)

@@ -128,7 +128,6 @@ def marginal_split_entropy(
         "n_neighbors": copula.n_neighbors,
         "window": window,
         "k_sweep_bias": copula.drift,
-        "bias_suspected": bool(reasons),
         "reasons": reasons,
     }
     return Estimate(value, error, n, "marginal_split", diagnostics)

@@ -138,7 +138,7 @@ def weighted_knn_entropy(
     k = resolve_neighbors(n_neighbors, n, default=max(5, 3 * d, min(50, round(float(np.cbrt(n))))))
     over_k = entropy_weights(k, d)
     support = np.flatnonzero(over_k) + 1
-    terms = local_terms(white, weights, support, n_jobs)
+    terms = terms_by_neighbors(white, weights, support, n_jobs)
     value, standard_error = _combine(terms, over_k[support - 1], support, shares)
     single = shares @ terms + log_volume
     norm = float(np.linalg.norm(over_k))
@@ -159,13 +159,14 @@ def weighted_knn_entropy(
         "n_neighbors": k,
         "weights_norm": norm,
         "unweighted": float(single[-1]),
-        "bias_suspected": bool(reasons),
         "reasons": reasons,
     }
     return Estimate(value + log_volume, standard_error, n, "weighted_knn", diagnostics)
 
 
-def local_terms(X: FloatArray, weights: FloatArray | None, numbers: NDArray[np.intp], n_jobs: int | None) -> FloatArray:
+def terms_by_neighbors(
+    X: FloatArray, weights: FloatArray | None, numbers: NDArray[np.intp], n_jobs: int | None
+) -> FloatArray:
     """Minus the k-nearest-neighbour log-density at each row, for each of the rising ``numbers`` of neighbours."""
     n, d = X.shape
     index = NeighborIndex(X, n_jobs=n_jobs)

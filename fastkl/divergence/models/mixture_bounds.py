@@ -21,7 +21,7 @@ from scipy.special import logsumexp
 
 from fastkl._core.special.gamma_functions import HALF_LOG_2PI
 from fastkl.divergence.arguments import FloatArray
-from fastkl.divergence.estimate import Estimate
+from fastkl.divergence.estimate import Estimate, doubted
 from fastkl.divergence.models.model import Model
 
 TURNS, MOST_PAIRS = 100, 20_000
@@ -125,5 +125,4 @@ def with_bounds(estimate: Estimate, p: Model, q: Model) -> Estimate:
             f"The mean over draws lies outside the bounds {bounds['lower_bound']:.6g} to {bounds['upper_bound']:.6g} that the "
             "components give: draws hardly meet what the divergence rests on. Raise n_draws."
         )
-    found = {**estimate.diagnostics, **bounds, "reasons": reasons, "bias_suspected": bool(reasons)}
-    return Estimate(float(estimate), estimate.standard_error, estimate.n_samples, estimate.method, found)
+    return doubted(estimate, reasons, bounds)

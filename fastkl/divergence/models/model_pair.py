@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from fastkl._core.means import Mean
 from fastkl.divergence.arguments import FloatArray
-from fastkl.divergence.estimate import EXACT, Estimate
+from fastkl.divergence.estimate import EXACT, Estimate, doubted, moved
 from fastkl.divergence.models.draws import resolve_draws
 from fastkl.divergence.models.far_out import infinite_far_out, underflow_reasons
 from fastkl.divergence.models.line_integral import Integral, expectation_on_a_line
@@ -98,7 +98,7 @@ def mean_of_draws(terms: FloatArray, _: Callable[[], FloatArray | None]) -> Esti
     if not np.isfinite(mean.value):
         return Estimate(mean.value, 0.0, mean.n_rows, "monte_carlo", {"n_draws": mean.n_rows})
     reasons = heavy_terms(terms)
-    diagnostics = {"n_draws": mean.n_rows, "bias_suspected": bool(reasons), "reasons": reasons}
+    diagnostics = {"n_draws": mean.n_rows, "reasons": reasons}
     return Estimate(mean.value, mean.error, mean.n_rows, "monte_carlo", diagnostics)
 
 
@@ -137,11 +137,7 @@ def _cut_short(p: Model, rows: NDArray[np.float64]) -> list[str]:
 
 def _with_reasons(estimate: Estimate, reasons: list[str]) -> Estimate:
     """An estimate with more reasons not to trust it."""
-    if not reasons:
-        return estimate
-    diagnostics = dict(estimate.diagnostics)
-    diagnostics |= {"bias_suspected": True, "reasons": [*diagnostics["reasons"], *reasons]}
-    return Estimate(float(estimate), estimate.standard_error, estimate.n_samples, estimate.method, diagnostics)
+    return doubted(estimate, [*estimate.reasons, *reasons]) if reasons else estimate
 
 
 @dataclass(frozen=True)
@@ -278,8 +274,6 @@ _mixture_divergence = Expectation(  # KL(p || (p + q) / 2)
     additive=False,
     limits=(0.0, float(np.log(2.0))),
 )
-
-
 _cross_entropy = Expectation(terms=lambda p, q, rows: -q.log_density(rows), invariant=False)
 
 
@@ -299,14 +293,7 @@ def model_cross_entropy(p: Model, q: Model, n_draws: int | None, rng: np.random.
     entropy = _entropy.exact(p, p)
     if entropy is None:
         return _cross_entropy(p, q, n_draws, rng)
-    divergence = model_divergence(p, q, n_draws, rng)
-    return Estimate(
-        float(divergence) + entropy,
-        divergence.standard_error,
-        divergence.n_samples,
-        divergence.method,
-        dict(divergence.diagnostics),
-    )
+    return moved(model_divergence(p, q, n_draws, rng), entropy)
 
 
 def model_jensen_shannon(p: Model, q: Model, n_draws: int | None, rng: np.random.RandomState) -> Estimate:
@@ -317,7 +304,7 @@ def model_jensen_shannon(p: Model, q: Model, n_draws: int | None, rng: np.random
         return Estimate(value, 0.0)
     error = 0.5 * float(np.hypot(halves[0].standard_error, halves[1].standard_error))
     reasons = list(dict.fromkeys(reason for half in halves for reason in half.diagnostics["reasons"]))
-    diagnostics: dict[str, Any] = {"bias_suspected": bool(reasons), "reasons": reasons}
+    diagnostics: dict[str, Any] = {"reasons": reasons}
     if not any(half.method == "monte_carlo" for half in halves):
         return Estimate(value, error, 0, "quadrature", diagnostics)
     diagnostics["n_draws"] = draws = resolve_draws(n_draws)

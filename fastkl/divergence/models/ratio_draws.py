@@ -61,7 +61,6 @@ def log_ratio_mean(log_ratio: FloatArray, at_draws_of_q: Callable[[], FloatArray
         "control_variate": controlled,
         "sd_per_draw": error * np.sqrt(size),
         "tail_index": tail,
-        "bias_suspected": bool(reasons),
         "reasons": reasons,
     }
     return Estimate(value, error, size, "monte_carlo", diagnostics)

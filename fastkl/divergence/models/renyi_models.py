@@ -179,7 +179,6 @@ def _by_draws(p: Model, q: Model, alpha: float, n_draws: int, rng: np.random.Ran
         "n_draws": n_draws,
         "drawn_from": ["p", "q"][: len(ratios)],
         "tail_index": tail,
-        "bias_suspected": bool(reasons),
         "reasons": reasons,
     }
     if not mean > 0.0:

@@ -16,7 +16,7 @@ import numpy as np
 
 from fastkl._core.blas_threads import single_threaded_blas
 from fastkl.divergence.arguments import FloatArray
-from fastkl.divergence.assisted.learned_ratio import LearnedRatio, Rows
+from fastkl.divergence.assisted.learned_ratio import LearnedRatio, MixedRows
 from fastkl.divergence.significance.mean_bounds import (
     FASTEST,
     Evidence,
@@ -63,7 +63,7 @@ class Witness(NamedTuple):
         return np.clip(self.temper * log_ratio, self.low, self.high) + self.shift
 
 
-def held_out_bound(P: Rows, Q: Rows, alpha: float, rng: np.random.RandomState) -> float:
+def held_out_bound(P: MixedRows, Q: MixedRows, alpha: float, rng: np.random.RandomState) -> float:
     """A number that KL(P || Q) is below with probability ``alpha`` at most; -inf where there are too few rows."""
     if min(len(P), len(Q)) < _FEWEST:
         return -np.inf
@@ -74,7 +74,7 @@ def held_out_bound(P: Rows, Q: Rows, alpha: float, rng: np.random.RandomState) -
     return 1.0 + lower_end(every, alpha)
 
 
-def _in_order(P: Rows, Q: Rows, alpha: float, rng: np.random.RandomState) -> list[Evidence]:
+def _in_order(P: MixedRows, Q: MixedRows, alpha: float, rng: np.random.RandomState) -> list[Evidence]:
     """What each part of the rows says by what the parts before it have taught, for each rate."""
     of_p, of_q = (np.linspace(0, len(rows), _PARTS + 1).astype(int) for rows in (P, Q))
     judged = (len(P) - of_p[1], len(Q) - of_q[1])

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from fastkl._core.text_tables import html_facts
 from fastkl.divergence.arguments import FloatArray
-from fastkl.divergence.assisted.learned_ratio import Rows
+from fastkl.divergence.assisted.learned_ratio import MixedRows
 from fastkl.divergence.mixed_rows import mixed_columns_or_draws
 from fastkl.divergence.operands import SAMPLES, operands
 from fastkl.divergence.options import Options, one_seed
@@ -191,7 +191,7 @@ def kl_lower_bound(
 
 def _both(
     p: Any, q: Any, weights: tuple[ArrayLike | None, ArrayLike | None], options: Options, n_jobs: int | None
-) -> list[Rows]:
+) -> list[MixedRows]:
     """Both samples as numbers and codes of labels; rows with weights thinned."""
     mixed = mixed_columns_or_draws(p, q, options)
     if mixed is None:
@@ -200,17 +200,17 @@ def _both(
             _thinned(_of_numbers(side.X.astype(np.float64, copy=False)), side.weights, options.rng)
             for side in (pair.p, pair.q)
         ]
-    both = [Rows(numbers, labels) for numbers, labels in zip(mixed.numbers, mixed.labels, strict=True)]
+    both = [MixedRows(numbers, labels) for numbers, labels in zip(mixed.numbers, mixed.labels, strict=True)]
     return [
         _thinned(rows, read_weights(mass, len(rows), f"sample_weight of {name}"), options.rng)
         for rows, mass, name in zip(both, weights, "pq", strict=True)
     ]
 
 
-def _of_numbers(X: FloatArray) -> Rows:
-    return Rows(X, np.empty((len(X), 0), dtype=np.intp))
+def _of_numbers(X: FloatArray) -> MixedRows:
+    return MixedRows(X, np.empty((len(X), 0), dtype=np.intp))
 
 
-def _thinned(rows: Rows, weights: FloatArray | None, rng: np.random.RandomState) -> Rows:
+def _thinned(rows: MixedRows, weights: FloatArray | None, rng: np.random.RandomState) -> MixedRows:
     """Rows kept with probability weight / largest weight."""
     return rows if weights is None else rows[rng.random_sample(len(rows)) * weights.max() < weights]

@@ -1,6 +1,6 @@
-"""Beyond the standard error: a permutation test of equal distributions, and an interval by subsampling.
+"""A permutation test of equal distributions.
 
-The test searches once: rows of both samples are joined to their nearest neighbours in the pooled sample. Under equal
+It searches once: rows of both samples are joined to their nearest neighbours in the pooled sample. Under equal
 distributions the labels "from p" and "from q" are exchangeable on that graph, so each permutation only counts labels,
 64 at a time. The pooled rows are shuffled first, so that ties in distance are broken without regard to the label.
 """
@@ -19,16 +19,12 @@ from fastkl._core._threads import effective_n_threads
 from fastkl._core.text_tables import html_facts
 from fastkl._core.warned import warn
 from fastkl.divergence._labels import LANES, score_labels, score_permutations
-from fastkl.divergence.arguments import FloatArray, Sample, resolve_neighbors
-from fastkl.divergence.coordinates import free_of_units
-from fastkl.divergence.estimate import ConfidenceInterval
+from fastkl.divergence.arguments import FloatArray, resolve_neighbors
 from fastkl.divergence.interval_picture import interval_picture
-from fastkl.divergence.local_terms import Method
 from fastkl.divergence.mixed_rows import mixed_columns_or_draws
 from fastkl.divergence.neighbors import SamplePair
-from fastkl.divergence.operands import SAMPLES, WITH_A_SAMPLE, Rules, operands, sample_pair
+from fastkl.divergence.operands import WITH_A_SAMPLE, Rules, operands, sample_pair
 from fastkl.divergence.options import Options, one_seed
-from fastkl.divergence.samples import check_method, divergence_neighbors, sample_divergence
 from fastkl.divergence.significance.combined_test import combined_test
 from fastkl.spatial import NeighborIndex
 
@@ -275,112 +271,3 @@ def _unit_scale(X: NDArray[Any]) -> NDArray[Any]:
 def _statistics(sums: FloatArray, n: int, m: int) -> FloatArray:
     """The statistic, from sums of scores over the n rows with one label and the m rows with the other."""
     return np.asarray(sums[0] / n + sums[1] / m)
-
-
-def subsampling_interval(
-    p: Any,
-    q: Any,
-    *,
-    level: float = 0.95,
-    method: str = "common_radius",
-    n_neighbors: int | None = None,
-    n_subsamples: int = 200,
-    exponent: float = 2.0 / 3.0,
-    random_state: Any = None,
-    rng: Any = None,
-    n_jobs: int | None = None,
-) -> ConfidenceInterval:
-    r"""Confidence interval for KL(p || q) of two samples by subsampling without replacement.
-
-    Both samples are thinned to :math:`b = n^{2/3}` and :math:`m^{2/3}` rows; the quantiles of
-    :math:`\sqrt{b / (1 - b / n)} (D_b - \bar D_b)` stand for those of the error at full size, times :math:`\sqrt n`.
-    Deviations are taken from the mean over the subsamples, since small samples have a larger bias. It takes no normal limit for
-    granted, but many small estimates, and is a second opinion beside the interval of `kl_divergence`. Columns are measured by
-    their quartile range in both samples together, so that no unit matters.
-
-    Parameters
-    ----------
-    p, q : array-like of shape (n,) or (n, d)
-        Samples.
-    level : float, default=0.95
-        Between 0 and 1.
-    method : {"common_radius", "knn", "bias_reduced"}, default="common_radius"
-        As in `kl_divergence`.
-    n_neighbors : int, default=None
-        As in `kl_divergence`.
-    n_subsamples : int, default=200
-        Number of subsamples.
-    exponent : float, default=2/3
-        Subsamples have n to this power rows; between 0 and 1.
-    random_state : int, RandomState, Generator or None, default=None
-        For the choice of rows.
-    rng : int, Generator or None, default=None
-        In place of ``random_state``, as numpy and scipy name it; a number is that of `numpy.random.default_rng`.
-    n_jobs : int or None, default=None
-        Threads.
-
-    Returns
-    -------
-    ConfidenceInterval
-        ``(low, high)`` in nats.
-
-    Raises
-    ------
-    ValueError
-        As in `kl_divergence`; and a level or exponent that is not between 0 and 1, or samples too small for the subsamples.
-
-    References
-    ----------
-    Politis, D. N. and Romano, J. P. (1994). Large sample confidence regions based on subsamples under minimal assumptions.
-    Annals of Statistics 22, 2031-2050. doi:10.1214/aos/1176325770.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from fastkl.divergence import subsampling_interval
-    >>> rng = np.random.default_rng(1)
-    >>> low, high = subsampling_interval(rng.normal(0, 1, 500), rng.normal(1, 2, 500), random_state=0)
-    >>> low < 0.443147 < high
-    True
-    """
-    if not 0.0 < level < 1.0 or not 0.0 < exponent < 1.0:
-        raise ValueError(f"level and exponent lie between 0 and 1; got {level!r} and {exponent!r}.")
-    if not n_subsamples >= 2:
-        raise ValueError(
-            f"n_subsamples is a whole number of at least 2, whose spread is measured; got {n_subsamples!r}."
-        )
-    chosen = check_method(method)
-    options = Options(chosen, random_state=one_seed(random_state, rng))
-    rng = options.rng
-    pair = free_of_units(SAMPLES(*operands(p, q, n_jobs=n_jobs), options=options), "auto")
-    k = divergence_neighbors(pair, chosen, n_neighbors)
-    whole = _value(pair, chosen, k)
-    sizes = [int(np.ceil(s.n_rows**exponent)) for s in (pair.p, pair.q)]
-    if sizes[0] <= k or sizes[1] < k:
-        raise ValueError(
-            f"Subsamples of {sizes[0]} and {sizes[1]} rows are too small for n_neighbors={k}; raise the exponent or lower k."
-        )
-    if min(sizes) == min(pair.p.n_rows, pair.q.n_rows):
-        raise ValueError(
-            f"Subsamples of {sizes[0]} and {sizes[1]} rows out of {pair.p.n_rows} and {pair.q.n_rows} are the samples again; "
-            "pass more rows or lower the exponent."
-        )
-    parts = np.array([_value(_thinned(pair, sizes, rng), chosen, k) for _ in range(n_subsamples)])
-    kept = min(sizes) / min(pair.p.n_rows, pair.q.n_rows)
-    rate = np.sqrt(kept / (1.0 - kept))
-    low, high = np.quantile(rate * (parts - parts.mean()), [0.5 - level / 2.0, 0.5 + level / 2.0])
-    return ConfidenceInterval(float(whole - high), float(whole - low))
-
-
-def _value(pair: SamplePair, method: Method, k: int) -> float:
-    """The plain estimate."""
-    return float(sample_divergence(pair, method, k, standard_error=False).estimate)
-
-
-def _thinned(pair: SamplePair, sizes: list[int], rng: np.random.RandomState) -> SamplePair:
-    """Some rows of each sample, drawn without replacement."""
-    p, q = (
-        Sample(np.ascontiguousarray(s.X[rng.permutation(s.n_rows)[:size]]), None, s.n_jobs)
-        for s, size in zip((pair.p, pair.q), sizes, strict=True)
-    )
-    return SamplePair(p, q)

@@ -142,7 +142,6 @@ def categorical_entropy(
         "n_symbols": size,
         "n_symbols_seen": seen,
         "singletons": profile.once,
-        "bias_suspected": bool(reasons),
         "reasons": reasons,
     }
     return Estimate(value, standard_error, sample.n_samples, method, diagnostics)

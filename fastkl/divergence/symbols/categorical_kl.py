@@ -301,7 +301,6 @@ def _estimate(value: float, variance: float, pair: CountPair, method: str) -> Es
         "coverage_p": 1.0 - unseen_mass(pair.x),
         "coverage_q": 1.0 - unseen_mass(pair.y),
         "n_symbols": len(pair.symbols),
-        "bias_suspected": bool(reasons),
         "reasons": reasons,
     }
     return Estimate(value, float(np.sqrt(variance)), pair.n_samples, method, diagnostics)

@@ -107,7 +107,6 @@ def categorical_jensen_shannon(
         "coverage_p": 1.0 - unseen_mass(pair.x),
         "coverage_q": 1.0 - unseen_mass(pair.y),
         "n_symbols": len(pair.symbols),
-        "bias_suspected": bool(reasons),
         "reasons": reasons,
     }
     return Estimate(plain - bias if method == "corrected" else plain, error, pair.n_samples, method, diagnostics)
@@ -228,7 +227,6 @@ def categorical_jeffreys(
         "forward": float(forward),
         "backward": float(backward),
         "n_symbols": len(pair.symbols),
-        "bias_suspected": bool(reasons),
         "reasons": reasons,
     }
     return Estimate(value, error, forward.n_samples, method, diagnostics)

@@ -180,7 +180,7 @@ def _plug_in(p: EmpiricalDistribution, terms: FloatArray, bias: float, entropy: 
             f"the plug-in value is too high by about {bias:.2g} nats."
         )
     diagnostics = {
-        "bias_suspected": bool(reasons), "reasons": reasons, "plugin_bias": bias, "distinct_rows": len(terms)
+        "reasons": reasons, "plugin_bias": bias, "distinct_rows": len(terms)
     }  # fmt: skip
     if entropy is not None:
         diagnostics |= {"entropy": entropy, "cross_entropy": mean.value + entropy}

@@ -114,9 +114,7 @@ class Mixture(Family):
     @property
     def discrete_columns(self) -> frozenset[int]:
         """The discrete columns of components that have columns of both kinds."""
-        own: Any = self.component_families[0]
-        found: frozenset[int] = getattr(own, "discrete_columns", frozenset())
-        return found
+        return frozenset(getattr(self.component_families[0], "discrete_columns", ()))
 
     @property
     def takes_missing(self) -> bool:  # type: ignore[override]
@@ -193,8 +191,7 @@ class Mixture(Family):
         own: Any = self.component_families[0]
         if not own.labels:
             raise AttributeError("The components of this mixture have no categories.")
-        found: list[NDArray[Any]] = own.labels_of(self.split(params)[0])
-        return found
+        return list(own.labels_of(self.split(params)[0]))
 
     def split(self, params: Params) -> list[Params]:
         """The parameters of each component."""
@@ -283,7 +280,7 @@ class Mixture(Family):
         covariance = (
             slopes[:, smooth] @ inverses(curvature[np.ix_(smooth, smooth)][np.newaxis])[0] @ slopes[:, smooth].T
         )
-        sharp = sharp_entries(chart.names, slopes, curvature)
+        sharp = chart.sharp_entries(slopes, curvature)
         covariance[sharp], covariance[:, sharp] = np.nan, np.nan
         return chart.names, covariance
 
@@ -371,29 +368,27 @@ class Mixture(Family):
             family.marginal(own, columns)
             for family, own in zip(self.component_families, self.split(params), strict=True)
         ]
-        if any(part is None for part in parts):
-            return None
         known = [part for part in parts if part is not None]
-        families = [family for family, _ in known]
-        mixture = Mixture(families, tied=self.tied)
-        return mixture, mixture.layout.join([own for _, own in known], params[WEIGHTS])
+        return self._of_parts(known, params[WEIGHTS]) if len(known) == len(parts) else None
 
     def conditional(
         self, params: Params, kept: Sequence[int], given: Sequence[int], values: NDArray[Any]
     ) -> tuple[Family, Params]:
         """The columns kept, given the values of the others: each component's own, weighted by its posterior given them."""
         components = list(zip(self.component_families, self.split(params), strict=True))
-        parts, weights = conditioned(components, params[WEIGHTS], kept, given, values)
-        mixture = Mixture([family for family, _ in parts], tied=self.tied)
-        return mixture, mixture.layout.join([own for _, own in parts], weights)
+        return self._of_parts(*conditioned(components, params[WEIGHTS], kept, given, values))
 
     def of_columns(self, params: Params, columns: Sequence[int]) -> tuple[Family, Params]:
         parts = [
             family.of_columns(own, columns)
             for family, own in zip(self.component_families, self.split(params), strict=True)
         ]
+        return self._of_parts(parts, params[WEIGHTS])
+
+    def _of_parts(self, parts: Sequence[tuple[Family, Params]], weights: Floats) -> tuple[Family, Params]:
+        """The mixture of these components."""
         mixture = Mixture([family for family, _ in parts], tied=self.tied)
-        return mixture, mixture.layout.join([own for _, own in parts], params[WEIGHTS])
+        return mixture, mixture.layout.join([own for _, own in parts], weights)
 
 
 def _curvature(statistics: Statistics) -> Floats:
@@ -403,10 +398,3 @@ def _curvature(statistics: Statistics) -> Floats:
             "standard_errors=True."
         )
     return np.asarray(statistics["curvature"])
-
-
-def sharp_entries(names: Sequence[str], slopes: Floats, curvature: Floats) -> NDArray[np.bool_]:
-    """Which entries have no standard error: along them the second derivative is no number, or along others of their column."""
-    moved = (slopes[:, np.isnan(np.diag(curvature))] != 0.0).any(axis=1)
-    places = {name.partition("[")[2] for name, one in zip(names, moved, strict=True) if one}
-    return np.array([name.partition("[")[2] in places for name in names], dtype=bool)

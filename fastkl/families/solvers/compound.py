@@ -119,7 +119,7 @@ class CompoundCounts:
         pairs = np.array([part.pairs for part in self.parts])
         return 0.5 * (float(np.sum(pairs / p)) - self.totals.pairs)
 
-    def highest(self, p: Floats | None, c: float | None, start: tuple[Floats, float] | None) -> Maximum:
+    def highest(self, p: Floats | None, c: float | None, start: tuple[Floats, float] | None) -> CompoundMaximum:
         """The maximum, with shares or concentration held where given; an infinite concentration is one.
 
         The likelihood has one maximum in c at given shares (B. Levin and J. Reeds 1977), and one in the shares at given c.
@@ -128,7 +128,7 @@ class CompoundCounts:
         shares = sums / sums.sum() if p is None else p
         if c is not None:
             return self._climb(shares, c, p is None, False)
-        limit = Maximum(shares, np.inf, self.value(shares, np.inf), 1, True)
+        limit = CompoundMaximum(shares, np.inf, self.value(shares, np.inf), 1, True)
         begins = [start] if start is not None and 0.0 < start[1] < np.inf else self._starts(shares)
         found = [self._climb(at, size, p is None, True) for at, size in begins]
         best = max(found, key=lambda one: (one.converged, one.value))
@@ -145,7 +145,7 @@ class CompoundCounts:
         by_moments = (1.0 - alike) / (alike - same) if same < alike < 1.0 else 1e3
         return [(shares, size) for size in (float(np.clip(by_moments, 1e-6, 1e12)), ANOTHER)]
 
-    def _climb(self, p: Floats, c: float, free_shares: bool, free_size: bool) -> Maximum:
+    def _climb(self, p: Floats, c: float, free_shares: bool, free_size: bool) -> CompoundMaximum:
         """Newton's method from there, uphill but for rounding, until the step, or what it gains, is rounding."""
         value, before = self.value(p, c), np.inf
         for step in range(1, MAX_STEPS + 1):
@@ -154,9 +154,9 @@ class CompoundCounts:
             length = max(float(np.max(np.abs(relative), initial=0.0)), abs(size))
             gain = float(np.sum(at.shares * relative)) + at.size * size
             if not np.isfinite([length, value]).all():  # beyond the range of numbers there is no step to halve
-                return Maximum(p, c, value, step, False)
+                return CompoundMaximum(p, c, value, step, False)
             if length <= ENOUGH or (length >= before and abs(gain) <= ENOUGH * (1.0 + abs(value))):
-                return Maximum(p, c, value, step, True)
+                return CompoundMaximum(p, c, value, step, True)
             before = length
             factor, rounding = min(1.0, 0.8 / max(float(np.max(-relative, initial=0.0)), 1e-300)), 1e-15 * abs(value)
             while True:
@@ -167,11 +167,11 @@ class CompoundCounts:
                     break
                 factor *= 0.25
             if not new >= value - rounding:
-                return Maximum(p, c, value, step, abs(gain) <= 1e-9)
+                return CompoundMaximum(p, c, value, step, abs(gain) <= 1e-9)
             p, c, value = new_p, new_c, new
             if free_size and not SMALLEST < c < LARGEST:
-                return Maximum(p, c, value, step, False)
-        return Maximum(p, c, value, MAX_STEPS, False)
+                return CompoundMaximum(p, c, value, step, False)
+        return CompoundMaximum(p, c, value, MAX_STEPS, False)
 
     def covariance(self, p: Floats, c: float, free_shares: bool, free_size: bool) -> Floats:
         """Covariance by relative steps of the shares and of c, (d + 1, d + 1): that of the observed information."""
@@ -192,7 +192,7 @@ class CompoundCounts:
 
 
 @dataclass(frozen=True)
-class Maximum:
+class CompoundMaximum:
     """Shares, concentration, and the value there."""
 
     shares: Floats

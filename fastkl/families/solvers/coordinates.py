@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fastkl._core.array_types import Floats, Params
 from fastkl.families.base import Family
@@ -89,6 +90,16 @@ class Chart:
         for block, row, column in zip(self.blocks, rows, columns, strict=True):
             full[row, column] = block.jacobian(params[block.name])
         return full
+
+    def sharp_entries(self, slopes: Floats, curvature: Floats) -> NDArray[np.bool_]:
+        """Which entries have no standard error: along them the second derivative is NaN, or along others of their column.
+
+        ``slopes`` are those of ``jacobian``, ``curvature`` the second derivatives by the coordinates.
+        """
+        moved = (slopes[:, np.isnan(np.diag(curvature))] != 0.0).any(axis=1)
+        columns = [name.partition("[")[2] for name in self.names]
+        without = {column for column, one in zip(columns, moved, strict=True) if one}
+        return np.array([column in without for column in columns], dtype=bool)
 
     def fill(self, entries: Floats) -> Params:
         """Numbers for each entry as a dict shaped like the free parameters."""

@@ -257,7 +257,7 @@ def test_what_is_wrong_is_said(people):
         with pytest.raises(error, match=match):
             MixtureMLE(2, family=family, n_init=1).fit(table)
 
-    fails(GROUPS[1:], r"No group claims column 0 \('height'\), column 2 \('weight'\)")
+    fails(GROUPS[1:], r"No group claims columns 0 \('height'\), 2 \('weight'\)")
     fails([*GROUPS, ("again", "normal", ["height"])], r"'body' and 'again' both claim column 0 \('height'\)")
     fails([*GROUPS[:2], ("visits", "categorical", ["colour"])], "Two groups are named 'visits'")
     fails([*GROUPS[:2], ("a__b", "categorical", ["colour"])], "name of a group")

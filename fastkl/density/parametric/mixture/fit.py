@@ -18,7 +18,6 @@ from fastkl.families.base import Family
 from fastkl.families.gradient_sums import all_added
 from fastkl.families.mixture import Mixture
 from fastkl.families.mixture.expectation import Components
-from fastkl.families.mixture.family import sharp_entries
 from fastkl.families.mixture.layout import Layout
 from fastkl.families.multivariate_normal import MultivariateNormal
 from fastkl.families.normal import Normal
@@ -230,7 +229,7 @@ def _gradient_or_nan(rows: Rows, mixture: Mixture, at: Params) -> Params:
 def not_smooth(mixture: Mixture, params: Params, curvature: Floats) -> dict[str, str]:
     """A sentence for each parameter beside which the observed information is no number, since the support ends at a row."""
     chart = chart_at(mixture, params, mixture.estimated_entries(params))
-    sharp = sharp_entries(chart.names, chart.jacobian(params), curvature[0])
+    sharp = chart.sharp_entries(chart.jacobian(params), curvature[0])
     return {
         name: f"Near {name} the likelihood is not smooth, as where a support ends at a row: it has no standard error."
         for name, one in zip(chart.names, sharp, strict=True)

@@ -34,7 +34,7 @@ from fastkl.density.parametric.mixture.search import Search
 from fastkl.density.parametric.mixture.spurious import spurious_components
 from fastkl.density.parametric.mixture.stream import StreamMembers
 from fastkl.density.parametric.products import coded, learn_table, smaller, with_columns
-from fastkl.density.validation import as_generator, is_positive, read_rows, unchanged_on_error, whole_number
+from fastkl.density.validation import as_generator, read_rows, unchanged_on_error, whole_number
 from fastkl.exceptions import DegenerateDataError
 from fastkl.families.mixture import Mixture
 from fastkl.families.mixture.climb import Climb
@@ -226,7 +226,7 @@ class MixtureMLE(StreamMembers, NoiseMembers):
             If there are fewer different rows than components, or no start leads to a maximum of the likelihood.
         """
         with unchanged_on_error(self):
-            mixture = resolved_mixture(self.family, self.n_components, self.weights)
+            mixture = self._resolved_family()
             rows = read_rows(self, X, sample_weight, labels=mixture.labels, reset=True)
             mixture = with_columns(mixture, X, rows.names, rows.n_columns)
             rows = with_noise(mixture, rows, noise_covariance, sample_weight)
@@ -249,17 +249,10 @@ class MixtureMLE(StreamMembers, NoiseMembers):
             self._fit_rows(mixture, rows)
 
     def _fit_blocks(self, rows: StreamedRows) -> None:
-        mixture = resolved_mixture(self.family, self.n_components, self.weights)
+        mixture = self._resolved_family()
         mixture = with_columns(mixture, None, rows.names, rows.n_columns)
-        try:
+        with require_finite(rows):
             refit_with_missing(mixture, rows, lambda rows: self._fit_rows(mixture, rows))
-        except DegenerateDataError as error:
-            raise (error if rows.names is None else error.with_names(rows.names)) from None
-
-    def _takes_labels(self) -> bool:
-        if hasattr(self, "family_"):
-            return bool(self.family_.labels)
-        return bool(resolved_mixture(self.family, self.n_components, self.weights).labels)
 
     def _fit_rows(self, mixture: Mixture, rows: AnyRows) -> None:
         """Fit to rows in memory or not, and take over what was found."""
@@ -315,7 +308,7 @@ class MixtureMLE(StreamMembers, NoiseMembers):
         self._keep(mixture, climb, rows, [fit.prior])
 
     def _keep(self, mixture: Mixture, climb: Climb, rows: AnyRows, priors: list[PriorLike | None]) -> None:
-        self._forget_fit_of_parameters()
+        self._forget_fit(but=("n_features_in_", "feature_names_in_"))
         self.family_, self.params_ = mixture, climb.params
         # one prior for each component, where other densities have one
         self.prior_ = None if all(prior is None for prior in priors) else priors  # type: ignore[assignment]
@@ -339,12 +332,6 @@ class MixtureMLE(StreamMembers, NoiseMembers):
                 f"The mixture fit stopped after {climb.n_maps} EM maps before it reached a maximum {left}",
                 ConvergenceWarning,
             )
-
-    def _forget_fit_of_parameters(self) -> None:
-        columns = ("n_features_in_", "feature_names_in_")
-        for name in [name for name in vars(self) if name.endswith("_") and not name.startswith("_")]:
-            if name not in columns:
-                delattr(self, name)
 
     def _refitted(self, rows: Rows) -> Params:
         """The parameters of the maximum on other rows that the ascent from those of this fit reaches."""
@@ -399,17 +386,6 @@ class MixtureMLE(StreamMembers, NoiseMembers):
         density.params_ = mixture.check_parameters(params)
         density.n_features_in_ = mixture.n_columns(density.params_)
         return density
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        try:
-            mixture = resolved_mixture(self.family, self.n_components, self.weights)
-        except (TypeError, ValueError):
-            return tags  # an unknown family is an error of fit, not of a question about tags
-        tags.input_tags.string = tags.input_tags.categorical = mixture.labels
-        tags.input_tags.allow_nan = mixture.takes_missing
-        tags.input_tags.positive_only = all(map(is_positive, mixture.component_families))
-        return tags
 
 
 register_density(MixtureMLE, check_mixture, stored_parameters)

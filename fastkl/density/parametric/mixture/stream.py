@@ -48,7 +48,7 @@ def _sums_are_known(density: Any) -> bool:
     if density.prior is not None:
         return False  # whose weight beside sums in which later rows weigh more would be another with every row
     try:
-        mixture = resolved_mixture(density.family, density.n_components, density.weights)
+        mixture = density._resolved_family()
     except (TypeError, ValueError):
         return True
     return all(family.has_statistics for family in mixture.component_families)
@@ -124,7 +124,7 @@ class StreamMembers(FamilyDensity):
                     "This mixture knows its parameters from fit or from_parameters, which keep no sums to go on from. Stream "
                     "into a new one with init=model.params_, or fit all rows at once."
                 )
-            mixture = resolved_mixture(self.family, self.n_components, self.weights)
+            mixture = self._resolved_family()
             rows = read_rows(self, X, sample_weight, labels=mixture.labels, reset=first)
             if first:
                 self.family_ = with_columns(mixture, X, rows.names, rows.n_columns)
@@ -132,6 +132,9 @@ class StreamMembers(FamilyDensity):
                 self.stream_ = {}
             self._take_in(_known(self._mixture, rows))
         return self
+
+    def _resolved_family(self) -> Mixture:
+        return resolved_mixture(self.family, self.n_components, self.weights)
 
     def _learns_from_blocks(self) -> bool:
         return True
