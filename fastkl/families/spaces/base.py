@@ -158,6 +158,10 @@ class Space:
         """The value with entries at an edge of the range moved inside by about ``edge``, so that coordinates exist."""
         return value
 
+    def ended(self, value: Any, near: float) -> Any:
+        """The value with probabilities, and what else has no unit, within ``near`` of an end of their range set there."""
+        return value
+
     # -- coordinates -------------------------------------------------------------------------------------------------------
 
     def block(self, name: str, value: Any, unit: Any = None, entries: Collection[str] | None = None) -> Block:

@@ -76,6 +76,12 @@ class Simplex(Space):
         moved = np.where(self.used(value), np.maximum(value, edge / np.shape(value)[-1]), 0.0)
         return moved / moved.sum(axis=-1, keepdims=True)
 
+    def ended(self, value: Any, near: float) -> Any:
+        if not np.any((value > 0.0) & (value <= near)):
+            return value  # to the bit
+        kept = np.where(value > near, value, 0.0)
+        return kept / kept.sum(axis=-1, keepdims=True)
+
     def block(self, name: str, value: Any, unit: Any = None, entries: Collection[str] | None = None) -> Block:
         return blocks.Simplex(name, value)
 

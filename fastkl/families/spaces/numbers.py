@@ -153,6 +153,9 @@ class Positive(Numbers):
     def inside(self, value: Any, edge: float) -> Any:
         return np.where(value <= 0.0, edge, np.where(np.isinf(value), 1.0 / edge, value))[()]
 
+    def ended(self, value: Any, near: float) -> Any:
+        return np.where(value <= near, 0.0, value)[()] if self.zero and self.role is None else value
+
     def shaped(self, value: ArrayLike, d: int, label: str) -> Any:
         if not self.single:
             return super().shaped(value, d, label)
@@ -219,3 +222,7 @@ class UnitInterval(Numbers):
 
     def inside(self, value: Any, edge: float) -> Any:
         return np.clip(value, edge, 1.0 - edge)[()]
+
+    def ended(self, value: Any, near: float) -> Any:
+        low = np.where(self.zero & (value <= near), 0.0, value)
+        return np.where(self.one & (value >= 1.0 - near), 1.0, low)[()]

@@ -39,6 +39,9 @@ class Weights(Simplex):
     def taken(self, value: Any, columns: Any) -> Any:
         return value
 
+    def ended(self, value: Any, near: float) -> Any:
+        return value  # a component that dies is said to
+
 
 @dataclass(frozen=True, kw_only=True)
 class Tied(Within):
@@ -129,6 +132,9 @@ class Stacked(Space):
 
     def inside(self, value: Any, edge: float) -> Any:
         return np.stack([self.inner.inside(own, edge) for own in value])
+
+    def ended(self, value: Any, near: float) -> Any:
+        return np.stack([self.inner.ended(own, near) for own in value])
 
     def block(self, name: str, value: Any, unit: Any = None, entries: Collection[str] | None = None) -> Block:
         if np.ndim(value) < 2 or isinstance(self.inner, Numbers) or getattr(self.inner, "form", "full") != "full":
