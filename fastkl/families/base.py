@@ -258,7 +258,7 @@ class Family(BaseEstimator):
     def estimated_names(self, params: Params) -> list[str]:
         """The parameters that have standard errors: estimated, regular, and inside their range."""
         spaces = self.spaces()
-        regular = [name for name in self.free_names() if not spaces[name].irregular]
+        regular = [name for name in self.free_names() if not spaces[name].irregular and spaces[name].size(params[name])]
         return [name for name in regular if not np.any(spaces[name].at_edge(params[name]))]
 
     def estimated_entries(self, params: Params) -> list[str]:
@@ -286,7 +286,7 @@ class Family(BaseEstimator):
             count = len(spaces[name].entries(name, params[name]))
             errors[name] = spaces[name].filled(deviations[at : at + count], params[name])
             at += count
-        return errors
+        return {name: value for name, value in errors.items() if not np.all(np.isnan(value))}
 
     # -- offered: the distribution itself ----------------------------------------------------------------------------------
 

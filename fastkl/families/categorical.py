@@ -155,7 +155,8 @@ class Categorical(Family):
     def solve(self, statistics: Statistics) -> Fit:
         if self.probabilities is not None:
             return Fit(self.fixed_columns(len(statistics["counts"])))
-        return Fit({"probabilities": padded([counts / statistics["weight"] for counts in statistics["counts"]])})
+        probabilities = padded([counts / statistics["weight"] for counts in statistics["counts"]])
+        return Fit({"probabilities": probabilities}, boundary=_boundary(statistics))
 
     def spaces(self) -> dict[str, Space]:
         if self.categories is None:
@@ -295,6 +296,21 @@ class Categorical(Family):
     @staticmethod
     def textbook_entropy(mp: Any, probabilities: Any) -> Any:
         return -mp.fsum(p * mp.log(p) for p in probabilities if p > 0)
+
+
+def _boundary(statistics: Statistics) -> dict[str, str]:
+    """What is said of probabilities at 0 or 1: of a column with one label alone, and of labels that no row has."""
+    said = []
+    for j, (labels, counts) in enumerate(zip(statistics["categories"], statistics["counts"], strict=True)):
+        seen, never = labels[counts > 0.0].tolist(), labels[counts == 0.0].tolist()
+        if len(seen) == 1:
+            said.append(f"column {j} holds {seen[0]!r} alone")
+        elif never:
+            said.append(f"column {j} holds no {never[0]!r}")
+    if not said:
+        return {}
+    more = f" (and {len(said) - 3} more columns)" if len(said) > 3 else ""
+    return {"probabilities": f"A probability is at its boundary 0 or 1: {'; '.join(said[:3])}{more}."}
 
 
 def unique_labels(column: NDArray[Any], place: str) -> tuple[NDArray[Any], NDArray[np.intp]]:

@@ -254,14 +254,6 @@ class DirichletMultinomial(Multinomial):
         wanted = np.append(np.full(d, "probabilities" in estimated), "concentration" in estimated)
         return names, full[np.ix_(wanted, wanted)]
 
-    def standard_errors(self, statistics: Statistics, params: Params) -> Params:
-        """NaN for a share that is 0 or 1, at its boundary; no entry where all are."""
-        inside = (params["probabilities"] > 0.0) & (params["probabilities"] < 1.0)
-        errors = Family.standard_errors(self, statistics, params)
-        if "probabilities" in errors:
-            errors["probabilities"] = np.where(inside, errors["probabilities"], np.nan)
-        return {name: value for name, value in errors.items() if name != "probabilities" or inside.any()}
-
     # -- the distribution itself -------------------------------------------------------------------------------------------
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:

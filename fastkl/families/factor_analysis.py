@@ -20,6 +20,7 @@ from fastkl.families.solvers.coordinates import Chart, chart_at
 from fastkl.families.solvers.curvature import derivative, hessian
 from fastkl.families.solvers.uniquenesses import diagonal_factors, isotropic_factors
 from fastkl.families.spaces import Positive, Real, Space
+from fastkl.families.spaces.base import as_numbers
 
 NOISES = ("diagonal", "isotropic")
 
@@ -31,7 +32,7 @@ class Loadings(Real):
         return len(np.asarray(value)) if np.ndim(value) > 1 else None
 
     def shaped(self, value: ArrayLike, d: int, label: str) -> Any:
-        array = np.array(value, dtype=np.float64)
+        array = np.array(as_numbers(value, label))
         if array.ndim != 2 or len(array) != d:
             raise ValueError(
                 f"{label} has to hold a row of numbers for each of {d} columns; it has shape {array.shape}."

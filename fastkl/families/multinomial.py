@@ -138,12 +138,6 @@ class Multinomial(Family):
             raise ValueError(f"multinomial: n_trials is a whole number of at least 0, not {self.n_trials!r}.")
         return super().shaped(given, d)
 
-    def standard_errors(self, statistics: Statistics, params: Params) -> Params:
-        """NaN for a share that is 0 or 1, at its boundary; no entry where all are."""
-        errors = super().standard_errors(statistics, params)
-        inside = {name: (params[name] > 0.0) & (params[name] < 1.0) for name in errors}
-        return {name: np.where(inside[name], value, np.nan) for name, value in errors.items() if np.any(inside[name])}
-
     def covariance_of(self, name: str, statistics: Statistics, params: Params) -> Floats:
         p = params["probabilities"]
         return np.asarray((np.diag(p) - np.outer(p, p)) / statistics["totals"].sum())

@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpydoc.docscrape import FunctionDoc
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 from sklearn.preprocessing import StandardScaler
 
 import fastkl
@@ -86,3 +88,12 @@ def test_properties_of_results_are_documented(name):
     }
     told = documented(kind)
     assert not told or not {entry for entry in properties if not entry.startswith("_")} - told
+
+
+@pytest.mark.parametrize("kind", [kind for kind in FITS if kind is not KLDivergence], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("member", ["score_samples", "score", "log_likelihood", "cross_entropy", "cdf"])
+def test_rows_before_a_fit(kind, member):
+    density, rows = FITS[kind][0]
+    if hasattr(kind, member):
+        with pytest.raises(NotFittedError, match="is not fitted yet"):
+            getattr(clone(density), member)(rows)

@@ -274,6 +274,34 @@ def test_boundary_and_fixed_parameters_have_no_entry():
     assert set(pareto.confidence_intervals(robust=True, X=SKEWED + 1.0)) == {"shape"}
 
 
+def test_shares_at_the_boundary():
+    """A column of one label, a label that no row has, a column of zeros: no figures of theirs, and the others keep their own."""
+    one, other = np.array([["a", "x"], ["a", "y"], ["a", "x"]]), np.array([["x"], ["y"], ["x"]])
+    model, alone = DensityMLE("categorical").fit(one), DensityMLE("categorical").fit(other)
+    assert "column 0 holds 'a' alone" in model.boundary_["probabilities"]
+    for errors, expected in (
+        (model.standard_errors_, alone.standard_errors_),
+        (model.robust_standard_errors(one), alone.robust_standard_errors(other)),
+    ):
+        assert np.isnan(errors["probabilities"][0]).all()
+        np.testing.assert_allclose(errors["probabilities"][1], expected["probabilities"][0], rtol=1e-12)
+    assert model.tic(one) == pytest.approx(alone.tic(other), rel=1e-12)
+    declared = DensityMLE(families.Categorical(categories=["x", "y", "z"])).fit(other)
+    assert "column 0 holds no 'z'" in declared.boundary_["probabilities"]
+    np.testing.assert_array_equal(
+        np.isnan(declared.robust_standard_errors(other)["probabilities"]), [[False, False, True]]
+    )
+    assert DensityMLE("categorical").fit(one[:, :1]).standard_errors_ == {}
+    counts = np.array([[3, 0, 1], [5, 0, 2], [1, 0, 1]])
+    for family in ("multinomial", "dirichlet_multinomial"):
+        model, alone = DensityMLE(family).fit(counts), DensityMLE(family).fit(counts[:, [0, 2]])
+        found = model.robust_standard_errors(counts)["probabilities"]
+        np.testing.assert_array_equal(np.isnan(found), [False, True, False])
+        np.testing.assert_allclose(
+            found[[0, 2]], alone.robust_standard_errors(counts[:, [0, 2]])["probabilities"], rtol=1e-9
+        )
+
+
 def test_sandwich_with_a_prior():
     """Known scale, NormalPrior: A = n + 1/sd^2, B = the sum of squared deviations from the maximum."""
     X = SKEWED[:50]

@@ -137,6 +137,7 @@ class FamilyDensity(FamilyDistribution, FamilyGoodness, FamilyParts, FamilySumma
         return total / weight, {name: value / weight for name, value in slopes.items()}
 
     def cross_entropy(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> Estimate:
+        self._check_fitted()
         if not self.family_.labels:
             return super().cross_entropy(X, sample_weight)
         scores = self.score_samples(X)  # of labels, which a divergence of samples takes for none

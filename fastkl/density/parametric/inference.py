@@ -113,6 +113,7 @@ class FitInference(Inference):
         back = np.linalg.pinv(scaled / of_coordinates) / of_coordinates[:, None]
         covariance = covariance[np.ix_(order, order)]
         beyond = ~(np.isfinite(variances := np.diag(covariance)) & (variances > np.finfo(np.float64).tiny))
+        beyond &= np.any(full != 0.0, axis=1)  # what no coordinate moves, a share of 0, has the variance 0
         with np.errstate(over="ignore", invalid="ignore"):
             covariance = covariance / of_entries[:, None] / of_entries
         covariance[beyond] = np.nan

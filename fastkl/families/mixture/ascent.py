@@ -42,6 +42,8 @@ FIRST_TOL = 1e-4  # of those before it where rows are not in memory
 PLAIN_MAPS = 3  # before the first quasi-Newton step: they go far where the parameters still do
 SHORTER = 0.3
 ROUNDING = 1e-13  # of a log-likelihood, relative to its terms
+AT_AN_END = 1e-8  # a probability this near to 0 or 1 is on its way there
+AT_AN_END_ROUNDING = 1e-12  # with terms of other sizes
 
 
 @dataclass(frozen=True)
@@ -81,11 +83,35 @@ class Ascent:
         with np.errstate(all="ignore"):
             try:
                 self._run(climb, tol, max_iter)
+                if tol < SHORT_TOL and self._goes_to_ends(climb, max_iter):
+                    self._run(climb, tol, max_iter)
             except CollapsedError as error:
                 climb.collapsed = error
             except np.linalg.LinAlgError:
                 climb.collapsed = self._singular(climb.params)
         return climb
+
+    def _goes_to_ends(self, climb: Climb, max_iter: int) -> bool:
+        """Set probabilities that are all but at an end of their range there, which maps approach for ever, if nothing is lost."""
+        if any(self.priors) or climb.n_maps + 2 > max_iter or is_stopped():
+            return False
+        spaces, held = self.family.spaces(), self.family.fixed_parameters()
+        there = {
+            name: value if name in held else spaces[name].ended(value, AT_AN_END)
+            for name, value in climb.params.items()
+        }
+        if all(np.array_equal(there[name], value) for name, value in climb.params.items()):
+            return False
+        climb.n_maps += 1
+        try:
+            place = self._map(there)
+        except (ValueError, ArithmeticError, np.linalg.LinAlgError):
+            return False
+        if place.objective < climb.objective - AT_AN_END_ROUNDING * (abs(climb.objective) + self.weight):
+            return False
+        self._take(climb, place)
+        climb.converged = False
+        return True
 
     def shorts(
         self, starts: Sequence[Params], light_maps: int = LIGHT_MAPS, light_tol: float = SHORT_TOL

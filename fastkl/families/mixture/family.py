@@ -263,7 +263,7 @@ class Mixture(Family):
         spaces, entries = self.spaces(), []
         for name in self.free_names():
             space, value = spaces[name], params[name]
-            if space.irregular:
+            if space.irregular or not space.size(value):
                 continue
             names = space.entries(name, value)
             edges = np.ravel(space.at_edge(value))

@@ -118,7 +118,7 @@ def chart_at(family: Family, params: Params, entries: Collection[str] | None = N
     blocks: list[Block] = []
     for name, value in params.items():
         space = spaces[name]
-        if name in held or space.irregular or (known is not None and name not in known):
+        if name in held or space.irregular or (known is not None and name not in known) or not space.size(value):
             continue
         unit = None if space.spread is None else spaces[space.spread].unit_of_location(params[space.spread])
         blocks.append(space.block(name, value, unit, entries))

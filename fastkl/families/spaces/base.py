@@ -158,6 +158,10 @@ class Space:
         """The value with entries at an edge of the range moved inside by about ``edge``, so that coordinates exist."""
         return value
 
+    def ended(self, value: Any, near: float) -> Any:
+        """The value with probabilities, and what else has no unit, within ``near`` of an end of their range set there."""
+        return value
+
     # -- coordinates -------------------------------------------------------------------------------------------------------
 
     def block(self, name: str, value: Any, unit: Any = None, entries: Collection[str] | None = None) -> Block:
@@ -180,3 +184,11 @@ def entry_names(name: str, shape: tuple[int, ...]) -> list[str]:
     if len(shape) == 1:
         return [f"{name}[{j}]" for j in range(shape[0])]
     return [f"{name}[{','.join(map(str, index))}]" for index in np.ndindex(shape)]
+
+
+def as_numbers(value: ArrayLike, label: str) -> Floats:
+    """A value that a user gives as an array of float64; ValueError if it does not hold numbers alone."""
+    try:
+        return np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(f"{label} has to hold numbers, not {value!r}.") from None

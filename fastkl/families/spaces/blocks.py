@@ -107,7 +107,13 @@ class Simplex:
         return np.stack(columns, axis=1) if columns else np.zeros((p.size, 0))
 
     def fill(self, entries: Floats) -> Any:
-        return entries.reshape(self.shape)
+        return inside_alone(entries, self.reference)
+
+
+def inside_alone(entries: Floats, probabilities: Floats) -> Floats:
+    """Figures for each probability, in their shape: NaN for one of 0 or 1, which is at its boundary."""
+    inside = (probabilities > 0.0) & (probabilities < 1.0)
+    return np.where(inside, entries.reshape(inside.shape), np.nan)
 
 
 class Matrix:

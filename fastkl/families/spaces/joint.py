@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastkl._core.array_types import Floats
 from fastkl.families.spaces import blocks
-from fastkl.families.spaces.base import COLUMNWISE, LINEAR, Block, Space
+from fastkl.families.spaces.base import COLUMNWISE, LINEAR, Block, Space, as_numbers
 from fastkl.families.spaces.scales import IDENTITY, LOG, LOGIT
 
 
@@ -43,7 +43,7 @@ class Simplex(Space):
         return int(np.atleast_2d(value).shape[-2]) if self.by_column else super().n_columns(value)
 
     def shaped(self, value: ArrayLike, d: int, label: str) -> Any:
-        array = np.asarray(value, dtype=np.float64)
+        array = as_numbers(value, label)
         array = np.array(np.atleast_2d(array) if self.by_column else np.atleast_1d(array))
         if array.ndim != 1 + self.by_column or self.n_columns(array) != d:
             each = "a row of numbers" if self.by_column else "a number"
@@ -69,9 +69,18 @@ class Simplex(Space):
         used = self.used(value)
         return int(used.sum() - used[..., 0].size)
 
+    def filled(self, entries: Floats, value: Any) -> Any:
+        return blocks.inside_alone(entries, value)
+
     def inside(self, value: Any, edge: float) -> Any:
         moved = np.where(self.used(value), np.maximum(value, edge / np.shape(value)[-1]), 0.0)
         return moved / moved.sum(axis=-1, keepdims=True)
+
+    def ended(self, value: Any, near: float) -> Any:
+        if not np.any((value > 0.0) & (value <= near)):
+            return value  # to the bit
+        kept = np.where(value > near, value, 0.0)
+        return kept / kept.sum(axis=-1, keepdims=True)
 
     def block(self, name: str, value: Any, unit: Any = None, entries: Collection[str] | None = None) -> Block:
         return blocks.Simplex(name, value)
@@ -119,7 +128,7 @@ class PositiveDefinite(Space):
         return None if self.form == "spherical" else super().n_columns(value)
 
     def shaped(self, value: ArrayLike, d: int, label: str) -> Any:
-        array = np.array(value, dtype=np.float64)
+        array = np.array(as_numbers(value, label))
         shape: tuple[int, ...] = {"full": (d, d), "diag": (d,), "spherical": ()}[self.form]
         if d == 1 and array.size == 1:
             array = array.reshape(shape)
@@ -175,7 +184,7 @@ class Direction(Space):
     """A unit vector."""
 
     def shaped(self, value: ArrayLike, d: int, label: str) -> Any:
-        vector = np.array(np.atleast_1d(np.asarray(value, dtype=np.float64)))
+        vector = np.array(np.atleast_1d(as_numbers(value, label)))
         if vector.shape != (d,):
             raise ValueError(f"{label} has to be a unit vector of {d} numbers; it has shape {vector.shape}.")
         self.check(vector, label)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastkl._core.array_types import Floats
-from fastkl.families.spaces.base import COLUMNWISE, Block, Space
+from fastkl.families.spaces.base import COLUMNWISE, Block, Space, as_numbers
 from fastkl.families.spaces.blocks import Elementwise
 from fastkl.families.spaces.scales import FROM_MINUS_ONE, IDENTITY, LOG, LOGIT, Scale
 
@@ -34,7 +34,7 @@ class Numbers(Space):
             raise ValueError(f"{label} has to {self.wanted()}, not {np.asarray(value)[bad].ravel()[0]}.")
 
     def shaped(self, value: ArrayLike, d: int, label: str) -> Any:
-        array = np.array(np.atleast_1d(np.asarray(value, dtype=np.float64)))
+        array = np.array(np.atleast_1d(as_numbers(value, label)))
         if array.shape != (d,):
             raise ValueError(f"{label} has to be {d} numbers, one for each column; it has shape {array.shape}.")
         self.check(array, label)
@@ -153,10 +153,13 @@ class Positive(Numbers):
     def inside(self, value: Any, edge: float) -> Any:
         return np.where(value <= 0.0, edge, np.where(np.isinf(value), 1.0 / edge, value))[()]
 
+    def ended(self, value: Any, near: float) -> Any:
+        return np.where(value <= near, 0.0, value)[()] if self.zero and self.role is None else value
+
     def shaped(self, value: ArrayLike, d: int, label: str) -> Any:
         if not self.single:
             return super().shaped(value, d, label)
-        number = np.asarray(value, dtype=np.float64)
+        number = as_numbers(value, label)
         if number.ndim:
             raise ValueError(f"{label} has to be one number; it has shape {number.shape}.")
         self.check(number, label)
@@ -219,3 +222,7 @@ class UnitInterval(Numbers):
 
     def inside(self, value: Any, edge: float) -> Any:
         return np.clip(value, edge, 1.0 - edge)[()]
+
+    def ended(self, value: Any, near: float) -> Any:
+        low = np.where(self.zero & (value <= near), 0.0, value)
+        return np.where(self.one & (value >= 1.0 - near), 1.0, low)[()]

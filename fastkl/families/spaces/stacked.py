@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import block_diag
 
 from fastkl._core.array_types import Floats
-from fastkl.families.spaces.base import Block, Space
+from fastkl.families.spaces.base import Block, Space, as_numbers
 from fastkl.families.spaces.blocks import Matrix
 from fastkl.families.spaces.joint import PositiveDefinite, Simplex
 from fastkl.families.spaces.numbers import Numbers
@@ -30,7 +30,7 @@ class Weights(Simplex):
         return None
 
     def shaped(self, value: ArrayLike, d: int, label: str) -> Any:
-        array = np.array(np.atleast_1d(np.asarray(value, dtype=np.float64)))
+        array = np.array(np.atleast_1d(as_numbers(value, label)))
         if array.ndim != 1:
             raise ValueError(f"{label} has to hold a number for each component; it has shape {array.shape}.")
         self.check(array, label)
@@ -38,6 +38,9 @@ class Weights(Simplex):
 
     def taken(self, value: Any, columns: Any) -> Any:
         return value
+
+    def ended(self, value: Any, near: float) -> Any:
+        return value  # a component that dies is said to
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +102,7 @@ class Stacked(Space):
             )
 
     def shaped(self, value: ArrayLike, d: int, label: str) -> Any:
-        array = np.asarray(value, dtype=np.float64)
+        array = as_numbers(value, label)
         self.raise_unless_one_of_each(array, label)
         return np.stack([self.inner.shaped(own, d, f"{label} of component {k}") for k, own in enumerate(array)])
 
@@ -129,6 +132,9 @@ class Stacked(Space):
 
     def inside(self, value: Any, edge: float) -> Any:
         return np.stack([self.inner.inside(own, edge) for own in value])
+
+    def ended(self, value: Any, near: float) -> Any:
+        return np.stack([self.inner.ended(own, near) for own in value])
 
     def block(self, name: str, value: Any, unit: Any = None, entries: Collection[str] | None = None) -> Block:
         if np.ndim(value) < 2 or isinstance(self.inner, Numbers) or getattr(self.inner, "form", "full") != "full":

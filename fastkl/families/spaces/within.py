@@ -56,6 +56,9 @@ class Within(Space):
     def inside(self, value: Any, edge: float) -> Any:
         return self.inner.inside(value, edge)
 
+    def ended(self, value: Any, near: float) -> Any:
+        return self.inner.ended(value, near)
+
     def block(self, name: str, value: Any, unit: Any = None, entries: Collection[str] | None = None) -> Block:
         return self.inner.block(name, value, unit, entries)
 

@@ -117,8 +117,10 @@ def test_one_component_is_the_density(family):
         np.testing.assert_array_equal(one.params_[name][0], value)
     assert one.log_likelihood_ == density.log_likelihood_
     assert one.converged_
+    assert list(one.standard_errors_) == list(density.standard_errors_)  # the only weight is 1, and not estimated
     for name, value in density.standard_errors_.items():
         np.testing.assert_allclose(one.standard_errors_[name][0], value, rtol=1e-6)
+    np.testing.assert_allclose(one.robust_covariance(X), density.robust_covariance(X), rtol=1e-4, atol=1e-6)
 
 
 @pytest.fixture(scope="module")

@@ -59,6 +59,20 @@ def test_values_outside_one_support_are_left_to_the_others():
     assert np.isfinite(model.score_samples(rows)).all()
 
 
+@pytest.mark.parametrize("in_batches", [False, True])
+@pytest.mark.parametrize("positive", ["gamma", "lognormal", "exponential", "beta"])
+def test_free_components_with_narrower_supports(positive, in_batches):
+    """Where the supports tell the rows apart all but for certain, each component is the fit to its own."""
+    rng = np.random.default_rng(0)
+    above, below = rng.beta(2.0, 3.0, (100, 1)), rng.normal(-9.0, 1.0, (100, 1))
+    rows = np.r_[above, below]
+    model = MixtureMLE(2, family=[positive, "normal"], random_state=0)
+    model = model.fit_batches([rows[:70], rows[70:]]) if in_batches else model.fit(rows)
+    apart = DensityMLE(positive).fit(above).log_likelihood_ + DensityMLE("normal").fit(below).log_likelihood_
+    assert model.log_likelihood_ == pytest.approx(apart + 200.0 * np.log(0.5), abs=1e-6)
+    np.testing.assert_array_equal(model.predict_proba(below)[:, 0], 0.0)
+
+
 def test_values_outside_every_support():
     model = MixtureMLE(2, family=[families.Uniform(low=0.0, high=1.0), families.Uniform(low=2.0, high=3.0)])
     with pytest.raises(SupportError, match=r"Row 2 \(1.5\)"):

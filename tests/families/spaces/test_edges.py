@@ -16,7 +16,9 @@ from fastkl.families.spaces import (
     Rate,
     Real,
     Simplex,
+    Stacked,
     UnitInterval,
+    Weights,
 )
 
 MATRIX = np.array([[2.0, 0.6, -0.1], [0.6, 0.5, 0.2], [-0.1, 0.2, 1.5]])
@@ -107,6 +109,14 @@ def test_inside_takes_every_parameter():
         (Real(), [1.0, np.inf], "has to be finite, not inf"),
         (Positive(single=True), [1.0, 2.0], "one number"),
         (Positive(single=True), -1.0, "positive and finite, not -1.0"),
+        (Positive(single=True), "one", "numbers, not 'one'"),
+        (Real(), ["a", 1.0], r"numbers, not \['a', 1.0\]"),
+        (Positive(), [1.0, 1j], "numbers, not"),
+        (Simplex(), [[0.5], [0.2, 0.3]], "numbers, not"),
+        (PositiveDefinite(), "full", "numbers, not 'full'"),
+        (Direction(), {}, "numbers, not {}"),
+        (Weights(), "equal", "numbers, not 'equal'"),
+        (Stacked(inner=PositiveDefinite(), components=2), "full", "numbers, not 'full'"),
     ],
 )
 def test_what_a_user_gives_is_checked(space, value, message):

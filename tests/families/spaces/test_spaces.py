@@ -134,6 +134,8 @@ def test_names_and_figures_of_entries(space, value, other, free):
     assert names == block.entries()
     assert len(set(names)) == len(names) == len(entries_of(space, value))
     figures = np.arange(1.0, len(names) + 1.0)
+    if isinstance(space, Simplex):  # a share of 0 has no figure
+        figures[np.ravel(value) == 0.0] = np.nan
     for filled in (space.filled(figures, value), block.fill(figures)):
         assert np.shape(filled) == np.shape(value)
         np.testing.assert_array_equal(entries_of(space, filled), figures)

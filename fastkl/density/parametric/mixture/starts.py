@@ -21,11 +21,13 @@ from scipy.stats import rankdata
 from fastkl._core.array_types import Floats, Params
 from fastkl._core.rows import Rows
 from fastkl.exceptions import DegenerateDataError
+from fastkl.families.base import Family
 from fastkl.families.mixture import Mixture
 from fastkl.families.mixture.ends import component_has_ends
 from fastkl.families.mixture.maximisation import ways_alone
 from fastkl.families.priors import PriorLike
 from fastkl.families.product import Product
+from fastkl.families.univariate import UnivariateFamily
 
 SOFTNESS = (0.02, 0.3, 0.8)  # share of a row that is the same for all components: the first that gives each a maximum
 LLOYD_STEPS = 3
@@ -51,7 +53,19 @@ class Starts:
     @cached_property
     def _fitted(self) -> Callable[[Floats], Params]:
         """The parameters of components that fit their shares of the rows, (n, k)."""
-        return ways_alone(self.mixture, self.rows, self.priors)
+        alone = ways_alone(self.mixture, self.rows, self.priors)
+        possible = np.stack([_inside(family, self.rows) for family in self.mixture.component_families], axis=1)
+        possible |= ~possible.any(axis=1, keepdims=True)  # a row outside all supports is refused by a component
+        if possible.all():
+            return alone
+
+        def fitted(shares: Floats) -> Params:
+            # a row outside the support of a component goes to the others
+            kept = np.where(possible, shares, 0.0)
+            sums = kept.sum(axis=1, keepdims=True)
+            return alone(kept / np.where(sums > 0.0, sums, 1.0))
+
+        return fitted
 
     def about_rows(self, count: int) -> Iterator[Params | None]:
         """So many starts of parts about rows at random, which take no time: nearest in columns of random units."""
@@ -161,6 +175,18 @@ class Starts:
         seeds = X[self.generator.choice(len(X), size=self.mixture.layout.size, replace=False)]
         differ = np.stack([np.sum(seed != X, axis=1) for seed in seeds], axis=1)
         return np.asarray(np.argmin(differ + self.generator.random(differ.shape), axis=1))
+
+
+def _inside(family: Family, rows: Rows) -> NDArray[np.bool_]:
+    """Which rows lie within the support that a family has whatever its parameters are."""
+    if isinstance(family, Product):
+        return np.all([_inside(part.family, part.rows(rows)) for part in family.parts], axis=0)
+    if not isinstance(family, UnivariateFamily):
+        return np.ones(len(rows.X), dtype=bool)
+    low, high, whole = family.support
+    X = np.asarray(family.lifted(rows).X, dtype=np.float64)
+    inside = (low <= X) & (high >= X)
+    return np.all(inside & (np.floor(X) == X) if whole else inside, axis=1)
 
 
 def _compared(family: Any, rows: Rows) -> Floats:
