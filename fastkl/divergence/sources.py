@@ -151,8 +151,8 @@ class SourceSample(Totals):
         if kept >= self.shard_rows and not getattr(self._source, "nested", True):
             raise SourceError(
                 f"{self.name} is a relation of duckdb, which gives its rows to one pass at a time, but shards of its {kept} rows "
-                f"are read side by side: it needs shard_rows={kept + 1} or more, if that fits into memory. Or write it to Parquet "
-                "and pass the path."
+                f"are read side by side: it needs shard_rows={kept + 1} or more, if that fits into memory. Or write it to "
+                "Parquet and pass the path."
             )
         self.rows_read, self.n_rows, self.n_columns, self.weighted = rows, kept, columns, least < most
         self.weight_sum, self.square_sum = (total, squares) if self.weighted else (float(kept), float(kept))
