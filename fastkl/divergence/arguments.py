@@ -196,6 +196,12 @@ def same_columns(p: Sample, q: Sample, names: tuple[str, str] = ("p", "q")) -> t
     return first, second
 
 
+def refuse_single_row(n: int, name: str) -> None:
+    """ValueError for a sample of one row where every row looks for others."""
+    if n < 2:
+        raise ValueError(f"{name} has 1 row of positive weight; neighbours among the other rows need at least 2 rows.")
+
+
 def resolve_neighbors(
     n_neighbors: int | None, n: int | None, m: int | None = None, *, default: int = DEFAULT_NEIGHBORS
 ) -> int:
@@ -203,8 +209,8 @@ def resolve_neighbors(
 
     ``n`` rows of p of which each looks for others (None if it does not), ``m`` rows of q.
     """
-    if n is not None and n < 2:
-        raise ValueError("p has 1 row of positive weight; neighbours among the other rows need at least 2 rows.")
+    if n is not None:
+        refuse_single_row(n, "p")
     if n_neighbors is None:
         return min(default, *([] if n is None else [n - 1]), *([] if m is None else [m]))
     require_count(n_neighbors, "n_neighbors")

@@ -37,7 +37,7 @@ from fastkl.divergence.estimate import Estimate, doubted, is_below_zero
 from fastkl.divergence.local_terms import BallMasses, Method, mixture_balls
 from fastkl.divergence.neighbors import SamplePair
 from fastkl.divergence.options import Options
-from fastkl.divergence.samples import divergence_neighbors
+from fastkl.divergence.samples import divergence_neighbors, require_two_rows
 from fastkl.divergence.told_apart import jensen_shannon_bound
 
 # A bound by so many of their errors above the neighbour estimate begins to take its place, and takes it altogether.
@@ -143,6 +143,7 @@ def _few_rows(pair: SamplePair) -> list[str]:
 
 def neighbors_both_ways(pair: SamplePair, method: Method, n_neighbors: int | None) -> int:
     """The number of neighbours, which both directions must have; by default as many as the smaller sample allows."""
+    require_two_rows(pair)
     return min(divergence_neighbors(one, method, n_neighbors) for one in (pair, pair.reversed()))
 
 

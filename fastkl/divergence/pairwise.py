@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fastkl.divergence.arguments import FloatArray, Sample, as_sample
+from fastkl.divergence.arguments import FloatArray, Sample, as_sample, refuse_single_row
 from fastkl.divergence.coordinates import centre_and_spread
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.jensen_shannon_samples import jensen_shannon_of_pair
@@ -150,6 +150,7 @@ def _between_samples(
         one = match_columns(samples[origin], sample, (origin, name)) if read and is_table(sample) else sample
         read.append(as_sample(one, name, None, n_jobs).X.astype(np.float64))
     for name, X in zip(samples, read, strict=True):
+        refuse_single_row(len(X), name)
         if X.shape[1] != read[0].shape[1]:
             raise ValueError(
                 f"S{name[1:]} has {X.shape[1]} columns and {origin} has {read[0].shape[1]}; they need the same ones."

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from fastkl.divergence.assisted.default_estimate import assisted_routes
 from fastkl.divergence.coordinates import free_of_units
 from fastkl.divergence.diagnostics import warn_of_shared_rows
+from fastkl.divergence.directions import of_both_directions
 from fastkl.divergence.estimate import EXACT, Estimate
 from fastkl.divergence.jensen_shannon_samples import jensen_shannon_of_samples, neighbors_both_ways
 from fastkl.divergence.models.model_pair import model_divergence, model_jensen_shannon
@@ -148,10 +149,9 @@ _JEFFREYS: Rules[Estimate] = Rules(
 
 def _sum_of_directions(forward: Estimate, backward: Estimate, error: float) -> Estimate:
     """Both directions as one estimate, which is exact only if both are."""
-    reasons = dict.fromkeys([*forward.diagnostics["reasons"], *backward.diagnostics["reasons"]])
     diagnostics = {
         "bias_suspected": forward.diagnostics["bias_suspected"] or backward.diagnostics["bias_suspected"],
-        "reasons": list(reasons),
+        "reasons": of_both_directions(forward.reasons, backward.reasons),
         "forward": float(forward),
         "backward": float(backward),
     }

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, cast, get_args
 import numpy as np
 
 from fastkl._core.means import Mean
-from fastkl.divergence.arguments import DEFAULT_NEIGHBORS, FloatArray, resolve_neighbors
+from fastkl.divergence.arguments import DEFAULT_NEIGHBORS, FloatArray, refuse_single_row, resolve_neighbors
 from fastkl.divergence.atoms import LackingAtoms
 from fastkl.divergence.column_doubts import units_of
 from fastkl.divergence.diagnostics import (
@@ -62,6 +62,12 @@ def default_neighbors(method: Method) -> int:
 def divergence_neighbors(pair: Pair, method: Method, n_neighbors: int | None) -> int:
     """The number of neighbours of a divergence, checked against both samples."""
     return resolve_neighbors(n_neighbors, pair.p.n_rows, pair.q.n_rows, default=default_neighbors(method))
+
+
+def require_two_rows(pair: Pair) -> None:
+    """ValueError where a sample is of one row, for what looks for others within both samples."""
+    for sample, name in ((pair.p, "p"), (pair.q, "q")):
+        refuse_single_row(sample.n_rows, name)
 
 
 class Divergence(NamedTuple):

@@ -57,11 +57,6 @@ def checked_source(data: Any, name: str, columns: Sequence[Any] | None = None, w
         raise TypeError(f"{name} is a model; blocks of rows are expected. Use fastkl.kl_divergence for models.")
     if columns is not None or isinstance(weights, (str, os.PathLike)) or _is_opened_by_rows(data):
         data, weights = open_source(data, columns, weights), None
-    if not getattr(data, "nested", True):
-        raise SourceError(
-            f"{name} is a relation of duckdb, which gives its rows to one pass at a time, but several are needed side by side. "
-            "Pass relation.to_arrow_table() if that fits into memory, or write it to Parquet and pass the path."
-        )
     if not getattr(data, "repeatable", True) or (hasattr(data, "__next__") and iter(data) is data):
         raise TypeError(
             f"{name} can be read only once (a generator or another iterator), but its rows are read several times. Pass a list "
@@ -153,6 +148,12 @@ class SourceSample(Totals):
             raise ValueError(f"{self.name} is empty: its blocks hold no row.")
         if kept == 0:
             raise ValueError(f"The weights of {self.name} are zero in every row: no row has any weight.")
+        if kept >= self.shard_rows and not getattr(self._source, "nested", True):
+            raise SourceError(
+                f"{self.name} is a relation of duckdb, which gives its rows to one pass at a time, but shards of its {kept} rows "
+                f"are read side by side: it needs shard_rows={kept + 1} or more, if that fits into memory. Or write it to "
+                "Parquet and pass the path."
+            )
         self.rows_read, self.n_rows, self.n_columns, self.weighted = rows, kept, columns, least < most
         self.weight_sum, self.square_sum = (total, squares) if self.weighted else (float(kept), float(kept))
         self.dtype: type = np.float32 if narrow else np.float64

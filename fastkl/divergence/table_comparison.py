@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -128,11 +128,24 @@ class TableComparison:
     >>> found = compare_tables(rng.normal(size=(200, 2)), rng.normal([0.0, 1.0], 1.0, size=(200, 2)))
     >>> [line.p_value < 0.01 for line in found.columns]
     [False, True]
+    >>> found[1].kl > found[0].kl
+    True
     """
 
     columns: list[TableLine]
     joint: list[TableLine]
     n_rows: tuple[int, int]
+
+    def __getitem__(self, name: Any) -> TableLine:
+        """The line of a column, or a joint one, by its name."""
+        named = {line.name: line for line in self.lines}
+        if name not in named:
+            raise KeyError(f"There is no line {name!r}; there are {listed(list(named))}.")
+        return named[name]
+
+    def __iter__(self) -> Iterator[TableLine]:
+        """All lines, the joint ones last."""
+        return iter(self.lines)
 
     @property
     def lines(self) -> list[TableLine]:

@@ -8,6 +8,7 @@ from scipy import integrate, stats
 from scipy.special import gammaln
 
 from fastkl import DensityMLE, ProductDensity, kl_divergence, renyi_divergence
+from fastkl.divergence.assisted.working_laws import Normal, NormalPair
 
 ORDERS = (0.1, 0.5, 0.9, 2.0, 3.0)
 
@@ -361,3 +362,19 @@ def test_an_atom_that_q_lacks_leaves_orders_below_one_finite(alpha):
         covered.append(abs(found - truth) <= 2.0 * found.standard_error < 0.3)
     assert np.mean(covered) >= 0.8
     assert renyi_divergence(x, y, 1.5) == np.inf
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+@pytest.mark.parametrize("narrow", [1e-170, 1e170])
+def test_normal_distributions_of_very_different_widths(narrow):
+    """Where q is a point beside p: ratios of variances overflowed, and two rows of q gave nan."""
+    p, q = (Normal(np.zeros(1), np.array([[scale]])) for scale in (1.0, narrow))
+    both = np.log(0.5) + np.logaddexp(0.0, 2.0 * np.log(narrow))  # the log of the mean variance
+    assert NormalPair(p, q, 0.0).renyi(0.5) == pytest.approx(both - np.log(narrow), rel=1e-12)
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_models_apart_from_each_other_are_infinitely_far():
+    found = renyi_divergence(stats.pareto(2.5), stats.beta(2.0, 3.5), 0.5)
+    assert found == np.inf
+    assert found.reasons == ["No draw falls where both p and q have mass."]

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fastkl import categorical_jeffreys, compare_tables
+from fastkl import categorical_jeffreys, compare_tables, jeffreys, jensen_shannon, pairwise_divergence, renyi_divergence
 from fastkl.divergence.directions import other_way_round, upright
 from fastkl.divergence.estimate import subjects_of
 
@@ -62,3 +62,37 @@ def test_both_directions_say_why_they_are_infinite():
     assert line.kl == line.kl_reverse == np.inf
     assert "of P have the value 0, which Q never has" in line.notes[0]
     assert "of Q have the value 4, which P never has" in line.notes[1]
+
+
+def test_the_other_direction_has_p_and_q_the_right_way_round():
+    """Of q as heavy-tailed as this the doubt is about q beyond the rows of p; it named them the wrong way round."""
+    rng = np.random.default_rng(0)
+    heavy, light = rng.standard_t(2, size=1000), rng.normal(size=800)
+    tail = "The tail of {0} beyond the last row of {1} is not in the data"
+    for estimate in (jeffreys(light, heavy), renyi_divergence(light, heavy, 0.2)):
+        assert tail.format("q", "p") in estimate.reasons[0]
+        assert "p beyond" not in str(estimate.reasons)
+        assert "kl_divergence" not in estimate.diagnostics
+    assert tail.format("p", "q") in jeffreys(heavy, light).reasons[0]
+
+
+def test_few_rows_are_said_once():
+    rng = np.random.default_rng(0)
+    reasons = jeffreys(rng.random(300), rng.random(10)).reasons
+    assert sum("rows are few" in reason for reason in reasons) == 1
+
+
+def test_a_sample_of_one_row_is_named():
+    many, one = np.random.default_rng(0).random(30), [0.5]
+    for call in (
+        jeffreys,
+        jensen_shannon,
+        lambda p, q: renyi_divergence(p, q, 0.3),
+        lambda p, q: renyi_divergence(p, q, 0.7),
+    ):
+        with pytest.raises(ValueError, match="q has 1 row"):
+            call(many, one)
+        with pytest.raises(ValueError, match="p has 1 row"):
+            call(one, many)
+    with pytest.raises(ValueError, match="sample 'b' has 1 row"):
+        pairwise_divergence({"a": many, "b": one})

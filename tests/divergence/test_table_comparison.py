@@ -274,3 +274,10 @@ def test_names_of_rows_are_no_variable_of_the_joint_line(name, numbers):
     assert found.joint[0].p_value > 0.01
     asked = compare_tables(p, q, columns=[name, "x", "y"], n_permutations=99, test=False)
     assert asked.joint[0].name == "joint (3 columns)"
+
+
+def test_a_line_by_the_name_of_its_column():
+    found = compare_tables(*tables(), test=False)
+    assert [found[line.name] for line in found] == found.lines == list(found)
+    with pytest.raises(KeyError, match="no line 'nowhere'; there are "):
+        found["nowhere"]

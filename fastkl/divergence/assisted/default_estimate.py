@@ -43,7 +43,7 @@ from fastkl.divergence.atoms import lacking_in_columns
 from fastkl.divergence.column_doubts import ROUNDING
 from fastkl.divergence.diagnostics import few_effective_rows, near_copies, negative_reasons, shared_rows_reasons
 from fastkl.divergence.edges import edge_reasons
-from fastkl.divergence.estimate import Estimate, subjects_of
+from fastkl.divergence.estimate import Estimate, OfBoth, subjects_of
 from fastkl.divergence.neighbors import SamplePair
 from fastkl.divergence.options import Options
 from fastkl.divergence.samples import divergence_neighbors
@@ -165,10 +165,11 @@ def _few_rows_reasons(pair: SamplePair) -> list[str]:
     if not _are_few(pair):
         return []
     p, q = pair.p.effective_size, pair.q.effective_size
-    return [
+    few = (
         f"{p:.3g} and {q:.3g} effective rows are few: the estimate by neighbours alone is mostly too small, and neither its bias "
         "nor its error are known well."
-    ]
+    )
+    return [OfBoth(few, "few rows")]
 
 
 def _doubts_of_size(

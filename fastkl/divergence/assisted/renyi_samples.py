@@ -31,10 +31,11 @@ from fastkl.divergence.assisted.two_samples import TwoSamples
 from fastkl.divergence.assisted.working_laws import normal_pair
 from fastkl.divergence.atoms import at_lacking_atoms
 from fastkl.divergence.diagnostics import negative_reasons
+from fastkl.divergence.directions import turned
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.neighbors import SamplePair
 from fastkl.divergence.options import Options
-from fastkl.divergence.samples import divergence_neighbors
+from fastkl.divergence.samples import divergence_neighbors, require_two_rows
 
 # The ridge of the regression on log-ratios.
 _RIDGE = 1.0
@@ -52,10 +53,12 @@ _OF_TAILS = 0.75
 
 def renyi_of_pair(pair: SamplePair, alpha: float, options: Options) -> Estimate:
     """D_alpha(p || q) of two samples in memory, for alpha > 0 other than 1."""
+    require_two_rows(pair)
     if alpha >= 0.5:
         return _from_half_on(pair, alpha, options)
     back = _from_half_on(pair.reversed(), 1.0 - alpha, options)
-    share, diagnostics = alpha / (1.0 - alpha), dict(back.diagnostics)
+    share, diagnostics = alpha / (1.0 - alpha), {**back.diagnostics, "reasons": turned(back.reasons)}
+    diagnostics.pop("kl_divergence", None)  # that of p from q
     return Estimate(share * back, share * back.standard_error, (pair.p.n_rows, pair.q.n_rows), back.method, diagnostics)
 
 

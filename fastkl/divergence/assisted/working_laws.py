@@ -93,12 +93,14 @@ class NormalPair(WorkingPair[WorkingNormal]):
         between = np.column_stack([self.q.mean - self.p.mean, self.p.factor])
         to_q = solve_triangular(self.q.factor, between, lower=True, check_finite=False)
         directions, roots, _ = np.linalg.svd(to_q[:, 1:])
-        ratios, squares = np.square(roots), np.square(directions.T @ to_q[:, 0])
-        part = alpha + (1.0 - alpha) * ratios
+        size = np.maximum(roots, 1.0)  # a square of them overflows where q is a point beside p
+        part = alpha / size / size + (1.0 - alpha) * (roots / size) ** 2
         if np.any(part <= 0.0):
             return float("inf")
-        logs = (np.log(part) - (1.0 - alpha) * np.log(ratios)) / (1.0 - alpha)
-        return 0.5 * float((alpha * squares / part + logs).sum())
+        logs = (np.log(part) + 2.0 * np.log(size)) / (1.0 - alpha) - 2.0 * np.log(roots)
+        with np.errstate(over="ignore"):
+            shifts = np.square(directions.T @ to_q[:, 0] / size)
+        return 0.5 * float((alpha * shifts / part + logs).sum())
 
     def error(self, X: FloatArray, Y: FloatArray, masses: Masses, sizes: tuple[float, float]) -> float:
         """Standard error of the divergence, from the influence of rows of both samples on the moments.

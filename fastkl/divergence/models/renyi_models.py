@@ -155,6 +155,9 @@ def _by_draws(p: Model, q: Model, alpha: float, n_draws: int, rng: np.random.Ran
         ratios.append(q.log_density(rows) - p.log_density(rows))
         logs = [_log_of_mixture(half, alpha) for half in ratios]
     size = max(float(half.max()) for half in logs)
+    if np.isneginf(size):
+        found = {"n_draws": n_draws, "bias_suspected": True, "reasons": ["No draw falls where both p and q have mass."]}
+        return Estimate(float("inf"), float("nan"), n_draws, "monte_carlo", found)
     terms = [np.exp(half - size) for half in logs]
     if q.can_draw and size + np.log(np.mean(terms)) > np.log(_NEAR):
         control = (1.0 - 2.0 * alpha) * np.exp(-size)

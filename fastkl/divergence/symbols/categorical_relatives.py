@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from scipy.special import digamma
 
 from fastkl.divergence.arguments import FloatArray
-from fastkl.divergence.directions import other_way_round
+from fastkl.divergence.directions import of_both_directions
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.symbols.categorical import frequency, unseen_mass
 from fastkl.divergence.symbols.categorical_entropy import unseen_tail
@@ -221,8 +221,7 @@ def categorical_jeffreys(
     pair = read_pair(p, q, counts, sample_weight_p, sample_weight_q)
     value = float(forward) + float(backward)
     error = jeffreys_error(pair) if np.isfinite(value) else float("nan")
-    back = [other_way_round(reason) for reason in backward.diagnostics["reasons"]]
-    reasons = list(dict.fromkeys([*forward.diagnostics["reasons"], *back]))
+    reasons = of_both_directions(forward.reasons, backward.reasons)
     diagnostics = {
         "forward": float(forward),
         "backward": float(backward),
