@@ -165,13 +165,7 @@ def _doubts(found: TableComparison) -> list[str]:
     """The doubts about single columns, those about several together, and where values are missing."""
     single = [(str(line.name), text) for line in found.columns for text in line.notes]
     several = [f"{line.name}, {text}" for line in found.joint for text in line.notes]
-    missing = []
-    for line in found.lines:
-        if any(line.n_missing):
-            sides = zip(line.n_missing, "PQ", strict=True)
-            without = " and ".join(f"{plural(n, 'row')} of {side}" for n, side in sides)
-            missing.append(f"{line.name}: without {without}, where a value is missing")
-    return [*_grouped(single), *several, *missing]
+    return [*_grouped(single), *several, *found.gaps]
 
 
 def _grouped(notes: list[tuple[str, str]]) -> list[str]:

@@ -5,6 +5,7 @@ rows do not include the header.
 """
 
 import csv
+import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ from fastkl.rows.missing import missing
 from fastkl.rows.npy_file import NpyFile
 
 Column = NDArray[Any]
+_LIMIT = re.compile(r"[<>≤≥]=?\s*[\d.,]+")  # of detection, or of a study
 
 
 @dataclass(frozen=True)
@@ -161,6 +163,13 @@ def read_table(
     if not sum(map(len, parts)):
         raise ValueError(f"{path} has no rows")
     settled = [_settled(path, name, [part[:, j] for part in parts], number) for j, name in enumerate(names)]
+    empty = [name for name, (_, own), j in zip(names, settled, picked, strict=True) if own.all() and j != last]
+    if (
+        empty and columns is None and not keep_missing and len(empty) < len(names)
+    ):  # as behind commas at the ends of lines
+        remark(f"{shown(path)}: {listed(list(map(repr, empty)))} left out, where no row has a value")
+        settled = [one for name, one in zip(names, settled, strict=True) if name not in empty]
+        names = [name for name in names if name not in empty]
     if keep_missing:
         return Table(path, names, [_with_gaps(values, own) for values, own in settled], 0, named, source.codes)
     gone = np.any([own for _, own in settled], axis=0)
@@ -198,9 +207,13 @@ def _settled(
         row = int(np.argmax(bad))
         place = f"row {row}, column {name!r}"
         more = f" (no numbers stand there in {int(bad.sum()):,} of {len(bad):,} rows)" if bad.sum() > 1 else ""
-        raise ValueError(
-            f"{path}: {place} holds {values[row]!r}, which is not a number; correct it, or leave it empty{more}"
-        )
+        advice = "which is not a number; correct it, or leave it empty"
+        if _LIMIT.fullmatch(values[row].strip()):
+            advice = (
+                "a limit and not a value: rows that are only known to lie below or above one (censored) are not fitted here, and "
+                "to leave them out, or to put a number there, moves the fit"
+            )
+        raise ValueError(f"{path}: {place} holds {values[row]!r}, {advice}{more}")
     return _finite(path, name, numbers)
 
 

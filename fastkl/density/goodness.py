@@ -19,19 +19,15 @@ from numpy.typing import ArrayLike
 
 from fastkl._core.array_types import Floats
 from fastkl._core.text_tables import html_table
-from fastkl._core.warned import warn
 from fastkl.density.column_goodness import STATISTICS, edf_statistics
 from fastkl.density.contract import Density
 from fastkl.density.joint_goodness import JOINT, JointStatistics, bootstrap_statistics
+from fastkl.density.p_value_doubts import ks_of_rounded, raise_or_warn_of_failed, warn_of_rounding
 from fastkl.density.validation import as_generator, of_positive_weight
 from fastkl.divergence import Estimate, kl_divergence
 from fastkl.divergence.options import also_by_rng
-from fastkl.exceptions import DegenerateDataError
 from fastkl.rows.reading import look, refuse_not_finite
 from fastkl.rows.weights import read_weights
-
-# Where a larger share of the samples cannot be fitted, p-values are those of samples of a kind, and it is said.
-MOST_FAILED = 0.05
 
 
 class GoodnessOfFit(Mapping[str, Floats]):
@@ -161,12 +157,12 @@ class GoodnessMembers(Density):
             many as there are, each with its weight.
         statistic : str or sequence of str, default=None
             Some of ``"ks"``, ``"cvm"``, ``"ad"``, ``"energy"`` and ``"kl"``. None takes the first three where there is a
-            distribution function column by column, and the last two for a joint density and for a mixture, the columns of which
-            depend on each other.
+            distribution function column by column, and the last two for a joint density and for a mixture of several columns,
+            which depend on each other.
         n_bootstrap : int, default=None
             Samples of n rows drawn from the fitted distribution, to each of which the density is fitted anew; 0 leaves p-values
-            out. Parameters that are held fixed stay. None takes 999, or 99 where ``"energy"`` or ``"kl"`` is asked for, each of
-            which takes its time.
+            out. Parameters that are held fixed stay. None takes 999, or 99 for mixtures and where ``"energy"`` or ``"kl"`` is
+            asked for, each of which takes its time.
         random_state : int, RandomState, Generator or None, default=None
             A number gives the same p-values every time.
 
@@ -189,7 +185,8 @@ class GoodnessMembers(Density):
         Warns
         -----
         UserWarning
-            If more than a twentieth of the bootstrap samples could not be fitted: p-values are of the others.
+            If more than a twentieth of the bootstrap samples could not be fitted: p-values are of the others. If a column is
+            rejected, and not at places halfway between its values: they are rounded, and their steps are what no density has.
 
         References
         ----------
@@ -210,7 +207,8 @@ class GoodnessMembers(Density):
         self._check_fitted()
         names = self._chosen_statistics(statistic)
         joint = [name for name in names if name in JOINT]
-        n_bootstrap = (99 if joint else 999) if n_bootstrap is None else n_bootstrap
+        if n_bootstrap is None:
+            n_bootstrap = 99 if joint or hasattr(self, "n_components") else 999
         if isinstance(n_bootstrap, bool) or not isinstance(n_bootstrap, Integral) or n_bootstrap < 0:
             raise ValueError(f"n_bootstrap is a number of samples of at least 0, not {n_bootstrap!r}.")
         density: Any = self
@@ -225,9 +223,7 @@ class GoodnessMembers(Density):
         )
         generator = as_generator(random_state)
         of_columns = [name for name in names if name in STATISTICS]
-        found: dict[str, Floats] = {}
-        if of_columns:
-            found |= {name: value for name, value in edf_statistics(density, values, weights).items() if name in names}
+        found: dict[str, Floats] = edf_statistics(density, values, weights) if of_columns else {}
         divergence, whole = None, None
         if joint:
             rows = self._numbers(values)
@@ -245,9 +241,14 @@ class GoodnessMembers(Density):
         samples = [self._bootstrap_statistics(n_rows, weights, n_bootstrap, generator)] if of_columns else []
         if whole is not None:
             samples.append(bootstrap_statistics(density, whole.of, n_rows, weights, n_bootstrap, generator))
-        p_values, fitted, failed = _p_values({name: found[name] for name in names}, chain.from_iterable(samples))
-        _raise_or_warn_of_failed(fitted, failed, n_rows)
-        return GoodnessOfFit(said, p_values, fitted, failed, columns, divergence)
+        compared = {name: found[name] for name in names}
+        if of_columns and weights is None:
+            compared |= {"ks": found["ks"], "rounded": ks_of_rounded(density, self._numbers(values))}
+        p_values, fitted, failed = _p_values(compared, chain.from_iterable(samples))
+        raise_or_warn_of_failed(fitted, failed, n_rows)
+        if "rounded" in compared:
+            warn_of_rounding(p_values["ks"], p_values["rounded"], columns)
+        return GoodnessOfFit(said, {name: p_values[name] for name in names}, fitted, failed, columns, divergence)
 
     def _chosen_statistics(self, statistic: str | Sequence[str] | None) -> list[str]:
         """Names of the statistics that are asked for; an error for those that are not known, or that the density has not."""
@@ -312,6 +313,8 @@ def _p_values(
     told = {name: np.isfinite(value) for name, value in found.items()}  # where it is infinite in all it tells nothing
     fitted, failed = dict.fromkeys(found, 0), 0
     for draws, missed in samples:
+        if "rounded" in found and "ks" in draws:
+            draws = {**draws, "rounded": draws["ks"]}
         for name in draws.keys() & found.keys():
             told[name] |= np.isfinite(draws[name]).any(axis=0)
             reached[name] += np.sum(draws[name] >= found[name], axis=0)
@@ -319,18 +322,3 @@ def _p_values(
         failed += missed
     p_values = {name: np.where(told[name], reached[name] / (fitted[name] + 1.0), np.nan) for name in found}
     return p_values, min(fitted.values()), failed
-
-
-def _raise_or_warn_of_failed(fitted: int, failed: int, n_rows: int) -> None:
-    """DegenerateDataError where no bootstrap sample could be fitted, a warning where many could not."""
-    if not fitted:
-        raise DegenerateDataError(
-            f"None of the bootstrap samples of {n_rows} rows could be fitted ({failed} were tried), so there are no p-values: "
-            "draws of the fitted density have no maximum of its likelihood. Take n_bootstrap=0 for the statistics alone."
-        )
-    if failed > MOST_FAILED * (fitted + failed):
-        warn(
-            f"{failed} bootstrap samples of {n_rows} rows had no maximum of the likelihood, and {fitted} had one: p-values are "
-            "of these alone, and so few rows say little about this density. Fit one with fewer parameters, or hold some fixed.",
-            UserWarning,
-        )

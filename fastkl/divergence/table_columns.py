@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fastkl._core.wording import plural
 from fastkl.divergence.arguments import refuse_merged
 from fastkl.divergence.matching import given_names, order_of_columns
 from fastkl.divergence.models.model import is_model
@@ -32,6 +33,8 @@ _SPAN = "span"  # of time; a number once both are known to be spans
 # "id", "customer_id", "rowIndex"; not "paid"
 IDENTIFIER = re.compile(r"(^|[\W_])(?i:id|uid|uuid|guid|key|index|idx|row)$|[a-z](Id|ID|Key|Index)$")
 _FEW = 10  # fewer values may all be different by chance
+_DIFFERENT = 0.5  # labels of which a larger share is different are names or free text
+_BEYOND_CHANCE = 3.5  # standard errors between two shares of missing values
 _ISO = re.compile(r"\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}(:\d{2}(\.\d+)?)?)?")
 _DAY = np.timedelta64(1, "D") / np.timedelta64(1, "us")
 
@@ -63,10 +66,26 @@ class ColumnPair:
 
     @property
     def names_rows(self) -> bool:
-        """Whether numbers of both tables look like names of rows: whole, all different, and called so or in equal steps."""
-        return self.kind == NUMBER and all(self._names_rows(self.present(side)) for side in (0, 1))
+        """Whether values of both tables look like names of rows: labels most of which differ, or whole numbers that are all
+        different, and called so or in equal steps.
+        """
+        return self.kind != DATE and all(self._names_rows(self.present(side)) for side in (0, 1))
+
+    @property
+    def doubts(self) -> list[str]:
+        """What makes all numbers about the column doubtful."""
+        if not self.names_rows:
+            return []
+        different = [f"{len(np.unique(x)):,} different values in {len(x):,} rows" for x in map(self.present, (0, 1))]
+        words = "names of rows, or free text" if self.kind == LABEL else "names of rows"
+        return [
+            f"By the look of it {words} ({different[0]} of P, {different[1]} of Q), which differ without any change: no number "
+            "of this line says that there was one, the stability index neither."
+        ]
 
     def _names_rows(self, values: NDArray[Any]) -> bool:
+        if self.kind == LABEL:
+            return len(values) >= _FEW and len(np.unique(values)) > _DIFFERENT * len(values)
         if len(values) < _FEW or np.any(values != np.rint(values)) or len(np.unique(values)) < len(values):
             return False
         return bool(IDENTIFIER.search(str(self.name))) or len(np.unique(np.diff(values))) == 1
@@ -91,6 +110,20 @@ def paired_columns(p: Any, q: Any, columns: list[Any] | None, labels: list[Any])
     if unknown:
         raise SourceError(f"labels names {listed(unknown)}, and the columns are {listed(names_of_both)}.")
     return [_pair(first, second, first.name in labels) for first, second in both]
+
+
+def gap(kept: tuple[int, int], gone: tuple[int, int]) -> str:
+    """How many rows are left out for missing values, and whether those are more in one table than chance makes them."""
+    n = [present + lacking for present, lacking in zip(kept, gone, strict=True)]
+    shares = [lacking / rows for lacking, rows in zip(gone, n, strict=True)]
+    sides = zip(gone, "PQ", shares, strict=True)
+    without = " and ".join(
+        f"{plural(lacking, 'row')} of {side} ({100.0 * share:.3g} %)" for lacking, side, share in sides
+    )
+    both = sum(gone) / sum(n)
+    noise = np.sqrt(both * (1.0 - both) * (1.0 / n[0] + 1.0 / n[1]))
+    more = ": shares that differ by more than chance" if abs(shares[0] - shares[1]) > _BEYOND_CHANCE * noise else ""
+    return f"without {without}, where a value is missing{more}"
 
 
 def refuse_missing(pairs: list[ColumnPair], advice: str) -> None:

@@ -23,7 +23,7 @@ from fastkl.divergence.significance.permutation_test import permutation_test
 from fastkl.divergence.stability import population_stability_index
 from fastkl.divergence.symbols.categorical_kl import categorical_kl
 from fastkl.divergence.symbols.categorical_relatives import categorical_jensen_shannon
-from fastkl.divergence.table_columns import DATE, LABEL, NUMBER, ColumnPair, paired_columns, refuse_missing
+from fastkl.divergence.table_columns import DATE, LABEL, NUMBER, ColumnPair, gap, paired_columns, refuse_missing
 from fastkl.exceptions import SharedRowsWarning
 from fastkl.rows.columns import as_list, listed
 from fastkl.rows.reading import refuse_unread
@@ -171,6 +171,11 @@ class TableComparison:
                 said.append(f"Not in {line.name}: {listed(of_rows)}, by the look of it names of rows.")
         return said
 
+    @property
+    def gaps(self) -> list[str]:
+        """Which lines are without rows because a value is missing, and whether those are more in one table than by chance."""
+        return [f"{line.name}: {gap(line.n_rows, line.n_missing)}" for line in self.lines if any(line.n_missing)]
+
     def to_frame(self) -> Any:
         """The lines as a pandas data frame.
 
@@ -225,7 +230,12 @@ class TableComparison:
 
     def __repr__(self) -> str:
         return "\n".join(
-            [self._head(), *table_lines(self._cells()), *self.apart, *(f"* {note}" for note in self.notes)]
+            [
+                self._head(),
+                *table_lines(self._cells()),
+                *self.apart,
+                *(f"* {note}" for note in [*self.gaps, *self.notes]),
+            ]
         )
 
     def _repr_html_(self) -> str:
@@ -233,7 +243,7 @@ class TableComparison:
         estimates = [line.kl for line in self.lines]
         lows, highs = zip(*(estimate.confidence_interval() for estimate in estimates), strict=True)
         pictures = interval_pictures([float(estimate) for estimate in estimates], lows, highs, "nats")
-        notes = "".join(f"<div>{html.escape(note)}</div>" for note in [*self.apart, *self.notes])
+        notes = "".join(f"<div>{html.escape(note)}</div>" for note in [*self.apart, *self.gaps, *self.notes])
         table = html_table([*head, "KL(P || Q), 95 % interval"], rows, pictures)
         return f"<div><div>{self._head()}</div>{table}{notes}</div>"
 
@@ -348,7 +358,8 @@ class _Comparison:
         psi = population_stability_index(
             first, second, unseen="smooth", bins="categories" if pair.kind == LABEL else "auto"
         )
-        return self._line(pair.name, pair.kind, first, second, gone, psi)
+        line = self._line(pair.name, pair.kind, first, second, gone, psi)
+        return replace(line, notes=[*pair.doubts, *line.notes])
 
     def together(self, pairs: list[ColumnPair], name: str) -> TableLine:
         """The line of several columns of one kind, of the rows that lack no value."""

@@ -23,22 +23,26 @@ class Containment:
         Where in the larger one, in words.
     fixed : dict
         Parameters of the smaller one that are held, where only some of its distributions belong to the larger one.
+    edge : bool
+        Whether this is one end of the range of a parameter of the larger one, beyond which the likelihood could go on rising:
+        a likelihood ratio is then 0 in half of the samples.
     """
 
     family: str
     member: str
     at: str
     fixed: Mapping[str, Any] = field(default_factory=dict)
+    edge: bool = False
 
 
 CONTAINMENTS = (
     Containment("beta", "uniform", "a = b = 1", {"low": 0.0, "high": 1.0}),
-    Containment("beta_binomial", "multinomial", "concentration = infinity"),
+    Containment("beta_binomial", "multinomial", "concentration = infinity", edge=True),
     Containment("burr12", "loglogistic", "d = 1"),
     Containment("burr12", "lomax", "c = 1"),
     Containment("burr12", "pareto", "limit of c to infinity with c d held"),
-    Containment("burr12", "weibull", "d = infinity"),
-    Containment("dirichlet_multinomial", "multinomial", "concentration = infinity"),
+    Containment("burr12", "weibull", "d = infinity", edge=True),
+    Containment("dirichlet_multinomial", "multinomial", "concentration = infinity", edge=True),
     Containment("gamma", "exponential", "shape = 1"),
     Containment("generalized_extreme_value", "gumbel", "shape = 0"),
     Containment("generalized_normal", "laplace", "shape = 1"),
@@ -47,17 +51,26 @@ CONTAINMENTS = (
     Containment("generalized_pareto", "exponential", "shape = 0"),
     Containment("generalized_pareto", "lomax", "shape above 0, 1 / that of lomax"),
     Containment("generalized_pareto", "uniform", "shape = -1", {"low": 0.0}),
-    Containment("lomax", "exponential", "shape = infinity"),
-    Containment("multivariate_t", "multivariate_normal", "df = infinity"),
-    Containment("negative_binomial", "poisson", "size = infinity"),
+    Containment("lomax", "exponential", "shape = infinity", edge=True),
+    Containment("multivariate_normal", "normal", "a diagonal covariance"),
+    Containment("multivariate_t", "multivariate_normal", "df = infinity", edge=True),
+    Containment("negative_binomial", "poisson", "size = infinity", edge=True),
     Containment("skew_normal", "half_normal", "shape = infinity, loc = 0"),
     Containment("skew_normal", "normal", "shape = 0"),
     Containment("student_t", "cauchy", "df = 1"),
-    Containment("student_t", "normal", "df = infinity"),
+    Containment("student_t", "normal", "df = infinity", edge=True),
     Containment("weibull", "exponential", "shape = 1"),
     Containment("weibull", "rayleigh", "shape = 2"),
-    Containment("zero_inflated_poisson", "poisson", "zero_probability = 0"),
+    Containment("zero_inflated_poisson", "poisson", "zero_probability = 0", edge=True),
 )
+
+
+def containment(family: str, member: str) -> Containment | None:
+    """How one family holds another, by way of a third where it must; None if it is not known to."""
+    for one in CONTAINMENTS:
+        if one.family == family and (one.member == member or containment(one.member, member) is not None):
+            return one if one.member == member else Containment(family, member, f"{one.at}, in {one.member}")
+    return None
 
 
 def containment_table() -> str:

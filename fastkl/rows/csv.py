@@ -72,6 +72,11 @@ class CsvSource(Source):
                 blank += 1
             if not first.strip():
                 raise SourceError(f"{self._path} is empty.")
+            if first.startswith("sep="):
+                raise SourceError(
+                    f"{self._path} begins with {first.strip()!r}, which tells a spreadsheet what stands between values: take "
+                    "that line out."
+                )
             lines = first_lines(itertools.chain([first], stream))
             self._dialect = dialect_of(lines, "\t" if ".tsv" in self._path.suffixes[-2:] else DELIMITERS)
             delimiter = self._dialect.delimiter

@@ -29,8 +29,8 @@ _DIFFERENT, _FEW = 0.5, 10
 _LOOKED_AT = 1000
 # Numbers as people and spreadsheets write them, with groups of three digits, and with a currency before them or a unit behind.
 _WRITTEN = re.compile(
-    r"(?P<before>[$€£¥₹]?)\s*[-+−]?(\d{1,3}(?P<apart>[,'’ \u00a0\u202f])\d{3}((?P=apart)\d{3})*|\d+|(?=[.,]))([.,]\d+)?"
-    r"\s*(?P<behind>[^\W\d_]{1,4}|[%‰$€£¥₹]|°[CF]?|)"
+    r"(?P<before>[$€£¥₹]?)\s*[-+−]?(\d{1,3}(?P<apart>[,'’ \u00a0\u202f])\d{3}((?P=apart)\d{3})*|"
+    r"(?P<points>\d{1,3}(\.\d{3})+(?=,\d))|\d+|(?=[.,]))([.,]\d+)?\s*(?P<behind>[^\W\d_]{1,4}|[%‰$€£¥₹]|°[CF]?|)"
 )
 _THOUSANDS = re.compile(r"\d{1,3}(,\d{3})+(?!\d)")
 _TIME = re.compile(r"\s*\d{1,3}:[0-5]\d(:[0-5]\d(\.\d+)?)?(\s?[AaPp][Mm])?\s*")
@@ -210,7 +210,8 @@ def _written_numbers(texts: list[str]) -> str | None:
         "a % sign": any("%" in text for text in bare),
         f"{' and '.join(map(repr, beside))} beside them": bool(beside),
         "a minus sign that is no hyphen (U+2212)": any("−" in text for text in bare),
-        "thousands separators": (grouped and not either) or any(match["apart"] not in (None, ",") for match in found),
+        "thousands separators": (grouped and not either)
+        or any(match["points"] or match["apart"] not in (None, ",") for match in found),
         "thousands separators or a decimal comma": either,
         "a decimal comma": bool(with_comma) and not grouped,
     }

@@ -12,7 +12,10 @@ from scipy.special import chdtrc, comb, ndtr
 
 from fastkl._core.means import Mean
 from fastkl._core.text_tables import html_facts
+from fastkl._core.warned import warn
 from fastkl.divergence.interval_picture import interval_picture
+from fastkl.families import names
+from fastkl.families.containments import Containment, containment
 from fastkl.selection.log_densities import log_density_table, log_ratio, row_weights
 
 
@@ -147,7 +150,7 @@ def normal_test(difference: Mean) -> tuple[float, float]:
 
 
 def likelihood_ratio_test(
-    nested: Any, full: Any, X: ArrayLike, sample_weight: ArrayLike | None = None, *, n_boundary: int = 0
+    nested: Any, full: Any, X: ArrayLike, sample_weight: ArrayLike | None = None, *, n_boundary: int | None = None
 ) -> TestResult:
     r"""Whether a density with fewer parameters, inside the family of another, will do.
 
@@ -164,11 +167,13 @@ def likelihood_ratio_test(
         The rows of both fits.
     sample_weight : array-like of shape (n,), default=None
         The weights of both fits; they count as repetitions.
-    n_boundary : int, default=0
+    n_boundary : int, default=None
         How many of the restrictions put a parameter at the edge of its range (no zero inflation; infinite degrees of
         freedom). The statistic is then 0 in part of all samples, and its distribution the mixture of chi-squared
         distributions with df - n_boundary, ..., df degrees of freedom and binomial weights: exact in the limit for one
-        such parameter, and for several that are independent.
+        such parameter, and for several that are independent. None takes one for each column where the family of the full
+        density ends with that of the nested one (``negative_binomial`` with ``poisson``, ``student_t`` with ``normal``, ...),
+        else 0.
 
     Returns
     -------
@@ -182,6 +187,12 @@ def likelihood_ratio_test(
         one of them was not fitted to these rows.
     TypeError
         If one of them has no ``n_parameters_``.
+
+    Warns
+    -----
+    UserWarning
+        If the family of the full density does not hold that of the nested one, or is a mixture of more components: the
+        statistic has another distribution then, and the p-value means nothing.
 
     References
     ----------
@@ -208,7 +219,7 @@ def likelihood_ratio_test(
             f"The full density has {full.n_parameters_} parameters, the nested one {nested.n_parameters_}; it needs more. "
             "Densities that are not inside each other are compared by vuong_test."
         )
-    if not 0 <= n_boundary <= df:
+    if n_boundary is not None and not 0 <= n_boundary <= df:
         raise ValueError(f"n_boundary lies between 0 and the degrees of freedom, {df}; {n_boundary!r} does not.")
     large = full.log_likelihood(X, sample_weight)
     statistic = 2.0 * (large - nested.log_likelihood(X, sample_weight))
@@ -217,6 +228,10 @@ def likelihood_ratio_test(
             f"The full density fits these rows less well than the nested one (2 log ratio = {statistic:.6g}). Either it does not "
             "contain the nested one, or they were not both fitted to these rows by maximum likelihood."
         )
+    holds = _containment(nested, full)
+    if n_boundary is None:
+        at_edge = holds is not None and holds.edge and df in (1, getattr(full, "n_features_in_", 1))
+        n_boundary = df if at_edge else 0
     table = log_density_table([full, nested], X)
     weights = row_weights(sample_weight, len(table), X)
     difference = Mean.of(log_ratio(table[:, 0], table[:, 1], weights), weights)
@@ -227,4 +242,27 @@ def likelihood_ratio_test(
         chdtrc(np.maximum(df - n_boundary + extra, 1), max(statistic, 0.0)),
     )
     p_value = float(np.sum(comb(n_boundary, extra) * 0.5**n_boundary * tails))
-    return TestResult(statistic, p_value, difference.value, difference.error, df, "the nested density holds")
+    where = ", at the edge of the full one" if n_boundary else ""
+    return TestResult(statistic, p_value, difference.value, difference.error, df, f"the nested density holds{where}")
+
+
+def _containment(nested: Any, full: Any) -> Containment | None:
+    """How the family of the full density holds that of the nested one; a warning where it is another, and does not."""
+    inner, outer = (getattr(getattr(one, "family_", None), "name", "") for one in (nested, full))
+    if outer == "mixture" and full.n_components > getattr(nested, "n_components", 1):
+        warn(
+            f"One of {full.n_components} components may have any parameters where its weight is 0, so that 2 log L has no "
+            "chi-squared distribution, and this p-value is too small. Test their number by "
+            "choose_components(X, criterion='bootstrap').",
+            UserWarning,
+        )
+    elif inner != outer and {inner, outer} <= set(names()):
+        found = containment(outer, inner)
+        if found is None:
+            warn(
+                f"{inner} is not known to be inside {outer}: 2 log L then has no chi-squared distribution, and this p-value "
+                "means nothing. Two densities that are not inside each other are compared by vuong_test.",
+                UserWarning,
+            )
+        return found
+    return None

@@ -367,3 +367,15 @@ def test_names_of_digits_are_names(capsys, tmp_path):
 
 def test_an_empty_name_of_weights_is_no_column(capsys):
     assert "--weights: " in run(capsys, "fit", DATA / "old_faithful.csv", "--weights", "", status=2)
+
+
+def test_a_column_without_any_value_is_left_out(capsys, tmp_path):
+    """Commas at the ends of lines, as spreadsheets write them, are a column of nothing: no row has to go for it."""
+    x = np.random.default_rng(0).gamma(2.0, size=60)
+    path = tmp_path / "rows.csv"
+    path.write_text("x,\n" + "".join(f"{value},\n" for value in x))
+    main(["fit", str(path), "--families", "gamma,normal"])
+    out, said = capsys.readouterr()
+    assert "60 rows, 1 column (x)" in out
+    assert "'column.1' left out, where no row has a value" in said
+    assert "row 0, column 'column.1' is missing" in run(capsys, "fit", path, "--columns", "0,1", status=2)

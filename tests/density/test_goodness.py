@@ -282,7 +282,19 @@ def test_known_parameters_behind_a_transformer_are_not_estimated_again():
 def test_mixtures_of_univariate_families_have_them_where_they_are_named():
     rows = np.concatenate([X[:, :1], X[:, :1] + 9.0])
     model = MixtureMLE(2, family="gamma", random_state=0).fit(rows)
-    assert list(model.goodness_of_fit(rows, n_bootstrap=0)) == ["energy", "kl"]
+    assert list(model.goodness_of_fit(rows, n_bootstrap=0)) == ["ks", "cvm", "ad"]
+    pairs = np.hstack([rows, rows[::-1]])  # which depend on each other
+    assert list(MixtureMLE(2, family="gamma", random_state=0).fit(pairs).goodness_of_fit(pairs, n_bootstrap=0)) == [
+        "energy",
+        "kl",
+    ]
+    minutes = np.ceil(
+        rows
+    )  # repeated values have no divergence from a density, and a distribution function all the same
+    assert (
+        MixtureMLE(2, family="gamma", random_state=0).fit(minutes).goodness_of_fit(minutes, n_bootstrap=0)["ks"][0]
+        < 0.5
+    )
     report = model.goodness_of_fit(rows, statistic=["ks", "ad"], n_bootstrap=9, random_state=0)
     u = model.cdf(rows)[:, 0]
     assert report["ks"][0] == pytest.approx(plain(u)["ks"], rel=1e-9)
@@ -331,3 +343,28 @@ def test_a_notebook_shows_the_numbers_of_the_text():
     for name in ("ks", "cvm", "ad"):
         assert f"<td>{report[name][1]:.4g}</td><td>{report.p_values[name][1]:.4f}</td>" in text
     assert "<div>19 bootstrap samples, parameters estimated anew in each, 0 without a maximum left out</div>" in text
+
+
+@pytest.mark.parametrize("grid", [2.0, 5.0])
+@pytest.mark.parametrize("statistic", [None, "ad"])
+def test_rounded_rows_of_the_family_are_rejected_for_their_steps_alone(grid, statistic):
+    """Heights in steps: normal before they were rounded, and rejected by any test for densities."""
+    exact = np.random.default_rng(0).normal(170.0, 9.0, size=(1000, 1))
+    rows = pd.DataFrame(np.round(exact / grid) * grid, columns=["height"])
+    model = DensityMLE("normal").fit(rows)
+    with pytest.warns(UserWarning, match="height: the values are rounded"):
+        report = model.goodness_of_fit(rows, statistic=statistic, n_bootstrap=199, random_state=0)
+    assert set(report.p_values) == set(report)
+    assert report.p_values["ad"][0] < 0.01
+    spread = rows + np.random.default_rng(1).uniform(-grid / 2.0, grid / 2.0, size=rows.shape)
+    again = DensityMLE("normal").fit(spread).goodness_of_fit(spread, n_bootstrap=199, random_state=0)
+    assert again.p_values["ks"][0] > 0.01
+
+
+def test_rounded_rows_of_another_family_are_rejected_without_a_doubt(recwarn):
+    """Rounded whole numbers of gamma are not normal, and rows that hardly repeat have no steps."""
+    rng = np.random.default_rng(0)
+    for rows in (np.round(rng.gamma(2.0, 3.0, size=(1000, 1))), rng.exponential(size=(200, 1)).round(3)):
+        report = DensityMLE("normal").fit(rows).goodness_of_fit(rows, n_bootstrap=199, random_state=0)
+        assert report.p_values["ks"][0] < 0.01
+    assert not recwarn.list

@@ -281,3 +281,44 @@ def test_a_line_by_the_name_of_its_column():
     assert [found[line.name] for line in found] == found.lines == list(found)
     with pytest.raises(KeyError, match="no line 'nowhere'; there are "):
         found["nowhere"]
+
+
+def test_labels_that_name_rows_are_no_change():
+    """All users of a later week are new: its stability index is that of any two weeks, and no joint line has the column."""
+    rng = np.random.default_rng(1)
+    ids = [f"u{number:05d}" for number in rng.permutation(90_000)[:500]]
+    users = [
+        pd.DataFrame({"user": ids[k : k + 250], "a": rng.choice(list("xyz"), 250), "b": rng.choice(list("uv"), 250)})
+        for k in (0, 250)
+    ]
+    found = compare_tables(*users, n_permutations=99)
+    assert [line.name for line in found.lines] == ["user", "a", "b", "joint (2 labels)"]
+    assert "Not in joint (2 labels): 'user', by the look of it names of rows." in found.apart
+    assert (
+        found.columns[0]
+        .notes[0]
+        .startswith(
+            "By the look of it names of rows, or free text (250 different values in 250 rows of P, 250 different"
+        )
+    )
+    assert not any(note.startswith("By the look") for line in found.lines[1:] for note in line.notes)
+
+
+def test_a_change_in_what_is_missing_is_said():
+    """The values that are there are alike, and four times as many are missing."""
+    rng = np.random.default_rng(2)
+    frames = [pd.DataFrame({"x": rng.normal(size=1000), "y": rng.normal(size=1000)}) for _ in range(2)]
+    for frame, share in zip(frames, (0.1, 0.4), strict=True):
+        frame.loc[: 1000 * share - 1, "x"] = np.nan
+        frame.loc[995:, "y"] = np.nan
+    found = compare_tables(*frames, drop_missing=True, test=False)
+    said = [
+        "x: without 100 rows of P (10 %) and 400 rows of Q (40 %), where a value is missing: shares that differ by more than "
+        "chance",
+        "y: without 5 rows of P (0.5 %) and 5 rows of Q (0.5 %), where a value is missing",
+    ]
+    assert found.gaps[:2] == said
+    for sentence in said:
+        assert f"* {sentence}" in repr(found).splitlines()
+        assert sentence in found._repr_html_()
+    assert compare_tables(*tables(60, 50), test=False).gaps == []

@@ -28,6 +28,7 @@ SAMPLES = {
     "generalized_normal": samples.line,
     "generalized_pareto": samples.positive,
     "lomax": samples.positive,
+    "multivariate_normal": samples.plane,
     "multivariate_t": samples.plane,
     "negative_binomial": samples.counts,
     "skew_normal": samples.line,

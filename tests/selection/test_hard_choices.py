@@ -79,6 +79,7 @@ def test_a_header_of_numbers_is_no_row(tmp_path, d):
         ([f"${i}.50" for i in range(30)], r"'\$' beside them"),
         ([f"{i},50 €" for i in range(30)], "'€' beside them and a decimal comma"),
         ([f"{i}.5 kg" for i in range(30)], "'kg' beside them"),
+        ([f"{i}.{100 + i},5" for i in range(1, 31)], "thousands separators and a decimal comma"),
         ([f"{i}'{100 + i}.5" for i in range(1, 31)], "thousands separators"),
         ([f"{i}\u202f{100 + i}" for i in range(1, 31)], "thousands separators"),
         ([f"{i % 12}.5%" for i in range(240)], "a % sign"),  # values that repeat, as rounded ones do

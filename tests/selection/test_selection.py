@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 from sklearn.mixture import GaussianMixture
 
-from fastkl import DensityMLE, cross_entropy, families, kl_divergence
+from fastkl import DensityMLE, MixtureMLE, cross_entropy, families, kl_divergence
 from fastkl.selection import TestResult, compare_densities, likelihood_ratio_test, vuong_test
 
 RNG = np.random.default_rng(31)
@@ -191,21 +191,44 @@ def test_likelihood_ratio_level():
     assert stats.kstest(p_values, "uniform").pvalue > 1e-3
 
 
-def test_likelihood_ratio_at_the_edge():
-    """No zero inflation: half of the samples have statistic 0, the rest are chi-squared with one degree."""
-    X = np.random.default_rng(8).poisson(1.0, size=(300, 400)).astype(float)
+@pytest.mark.parametrize(
+    ("nested", "full", "draw"),
+    [
+        ("poisson", "zero_inflated_poisson", lambda rng: rng.poisson(1.0, size=(300, 1))),
+        ("poisson", "negative_binomial", lambda rng: rng.poisson(4.0, size=(300, 1))),
+        ("normal", "student_t", lambda rng: rng.normal(size=(300, 1))),
+    ],
+)
+def test_likelihood_ratio_at_the_edge(nested, full, draw):
+    """No zero inflation, an infinite size: half of the samples have statistic 0, the rest are chi-squared with one degree."""
+    rng = np.random.default_rng(8)
     p_values, statistics = [], []
-    for j in range(400):
-        pair = [
-            DensityMLE(distribution, n_jobs=1).fit(X[:, [j]]) for distribution in ("poisson", "zero_inflated_poisson")
-        ]
-        result = likelihood_ratio_test(*pair, X[:, [j]], n_boundary=1)
+    for _ in range(400):
+        X = draw(rng).astype(float)
+        result = likelihood_ratio_test(*(DensityMLE(name, n_jobs=1).fit(X) for name in (nested, full)), X)
         p_values.append(result.p_value)
         statistics.append(result.statistic)
         tail = stats.chi2.sf(max(result.statistic, 0.0), 1)
         assert result.p_value == pytest.approx(0.5 * tail + 0.5 * (result.statistic <= 0.0), rel=1e-9)
     assert np.mean(np.array(statistics) < 1e-8) == pytest.approx(0.5, abs=0.12)
     assert np.mean(np.array(p_values) < 0.05) == pytest.approx(0.05, abs=0.04)
+
+
+def test_likelihood_ratio_of_densities_that_are_not_inside_each_other(recwarn):
+    """Chi-squared is for one density inside the other: lognormal is no Student distribution, and of one component more
+    any parameters will do where its weight is 0."""
+    fitted = {name: DensityMLE(name).fit(TRAIN) for name in ("exponential", "burr12")}
+    likelihood_ratio_test(fitted["exponential"], fitted["burr12"], TRAIN)  # by way of weibull
+    pairs = np.random.default_rng(1).normal(size=(50, 2))
+    likelihood_ratio_test(DensityMLE("normal").fit(pairs), DensityMLE("multivariate_normal").fit(pairs), pairs)
+    assert not recwarn.list
+    rows = np.random.default_rng(3).standard_t(3.0, size=(200, 1)) + 20.0
+    with pytest.warns(UserWarning, match="lognormal is not known to be inside student_t.* vuong_test"):
+        likelihood_ratio_test(DensityMLE("lognormal").fit(rows), DensityMLE("student_t").fit(rows), rows)
+    one, two = (MixtureMLE(k, family="normal", random_state=0).fit(TRAIN) for k in (1, 2))
+    for nested in (one, DensityMLE("normal").fit(TRAIN)):
+        with pytest.warns(UserWarning, match="One of 2 components .* choose_components"):
+            likelihood_ratio_test(nested, two, TRAIN)
 
 
 def test_densities_without_names_are_refused_with_the_way_out():

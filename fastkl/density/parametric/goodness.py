@@ -57,8 +57,8 @@ class FamilyGoodness(GoodnessMembers, SummaryMembers):
             )
 
     def _is_tested_by_column(self) -> bool:
-        # the columns of a mixture depend on each other
-        return isinstance(self.family_, UnivariateFamily)
+        # several columns of a mixture depend on each other
+        return isinstance(self.family_, UnivariateFamily) or (self.n_features_in_ == 1 and self._by_column())
 
     def _what(self) -> str:
         return f"The {self.family_.name} family"
