@@ -13,7 +13,8 @@ def climbed(
     joint: bool,
     least: float,
     most: int,
-) -> tuple[list[float], Floats, bool, tuple[Floats, ...] | None]: ...
+    goal: float = 0.0,
+) -> tuple[list[float], Floats, bool, tuple[Floats, ...] | None, float]: ...
 
 @disjoint_base
 class Normals:
@@ -30,8 +31,15 @@ class Normals:
     def evidence(self, X: NDArray[Any], n_threads: int) -> Floats: ...
     def expectation(self, X: NDArray[Any], weights: Floats | None, n_threads: int) -> tuple[float, Floats]: ...
     def maps(
-        self, X: NDArray[Any], weights: Floats | None, fixed: Floats | None, tied: bool, least: float, most: int
-    ) -> tuple[list[float], Floats, bool, tuple[Floats, ...] | None]: ...
+        self,
+        X: NDArray[Any],
+        weights: Floats | None,
+        fixed: Floats | None,
+        tied: bool,
+        least: float,
+        most: int,
+        goal: float = 0.0,
+    ) -> tuple[list[float], Floats, bool, tuple[Floats, ...] | None, float]: ...
     def sums(self, X: NDArray[Any], weights: Floats | None) -> tuple[float, Floats]: ...
     def move(self, records: Floats, fixed: Floats | None, tied: bool) -> tuple[Floats, ...] | None: ...
 
@@ -45,7 +53,14 @@ class DiagonalNormals:
         self, X: NDArray[Any], weights: Floats | None, centres: Floats, n_threads: int
     ) -> tuple[float, Floats]: ...
     def maps(
-        self, X: NDArray[Any], weights: Floats | None, fixed: Floats | None, spherical: bool, least: float, most: int
-    ) -> tuple[list[float], Floats, bool, tuple[Floats, ...] | None]: ...
+        self,
+        X: NDArray[Any],
+        weights: Floats | None,
+        fixed: Floats | None,
+        spherical: bool,
+        least: float,
+        most: int,
+        goal: float = 0.0,
+    ) -> tuple[list[float], Floats, bool, tuple[Floats, ...] | None, float]: ...
     def sums(self, X: NDArray[Any], weights: Floats | None) -> tuple[float, Floats]: ...
     def move(self, records: Floats, fixed: Floats | None, spherical: bool) -> tuple[Floats, ...] | None: ...

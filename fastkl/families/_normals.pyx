@@ -18,7 +18,7 @@ from fastkl._core._linalg cimport (
     block_moments, block_squares, merge_records, moments_scratch, needs_blas, real, squares_scratch, to_triangle,
 )
 from fastkl._core._waves cimport first_wave, next_wave, perf_counter
-from libc.math cimport INFINITY
+from libc.math cimport INFINITY, fabs, log
 
 cdef extern from "fk_whiten.h" nogil:
     const int FK_BLOCK
@@ -44,29 +44,52 @@ cdef extern from "fk_normal_maps.h" nogil:
     Py_ssize_t fk_next_diagonals(const double *records, Py_ssize_t components, Py_ssize_t d, int spherical, const double *fixed,
                                  double *weights, double *constants, double *means, double *deviations, double *inverse)
 
+cdef double STEADY = 0.1  # how much factors between gains may differ, in shares of what they are short of 1
+cdef int FEW = 5  # log-likelihoods, of which all factors are known
+cdef double ROUNDING = 1e-15  # of a log-likelihood, in shares of it
+cdef double CLOSE = 1.0 / 64.0  # of what may be left to gain: distances of parameters go by the root
 
-def climbed(components, X, weights, fixed, bint joint, double least, int most):
+
+def climbed(components, X, weights, fixed, bint joint, double least, int most, double goal=0.0):
     """EM maps one after the other, while the log-likelihood gains more than ``least``, at most so many.
 
-    Returns the log-likelihood at each place, the responsibilities summed at the last one, whether a component was not
-    regular there, and that place, as ``move`` gives it (None if no map was made).
+    They go on where that ends if the maximum is near: where gains fall by a steady factor (Aitken), the sum of all that would
+    follow is known. Once it is at most ``goal``, some more maps bring the parameters as near as the log-likelihood is.
+
+    Returns the log-likelihood at each place, the sums of a pass at the last one, whether a component was not regular there,
+    that place, as ``move`` gives it (None if no map was made), and what is left to gain (infinity where that is not known).
     """
-    cdef double total, last = -INFINITY, gain
-    trace, sums, place, reached = [], np.zeros(components.components), None, None
+    cdef double total, last = -INFINITY, gain, before = INFINITY, slow = INFINITY, left = INFINITY
+    cdef double rates[3]
+    cdef int closing = -1
+    rates[:] = [INFINITY, INFINITY, INFINITY]
+    trace, sums, place, reached = [], np.zeros((components.components, 1)), None, None
     while True:
         total, records = components.sums(X, weights)
         gain = total - last
-        if not gain >= 0.0:
-            break
+        if not gain >= 0.0:  # rounding, which ends it even if it is near
+            return trace, sums, False, reached, left if closing >= 0 else INFINITY
         trace.append(total)
-        last = total
-        sums, reached = records[:, 0].copy(), place
-        if len(trace) >= most or gain <= least:
+        last, sums, reached = total, records, place
+        if closing >= 0:
+            closing -= 1
+            left *= slow
+        else:
+            rates[:] = [rates[1], rates[2], gain / before]
+            before, slow, left = gain, max(rates[0], rates[1], rates[2]), INFINITY
+            if slow < 1.0 and slow - min(rates[0], rates[1], rates[2]) <= STEADY * (1.0 - slow) + ROUNDING * fabs(total) / gain:
+                left = gain * slow / (1.0 - slow)
+            if left <= goal and goal > 0.0:
+                closing = <int>(log(CLOSE) / log(slow))
+            elif gain <= least and not (goal > 0.0 and len(trace) < FEW):
+                if not left < INFINITY or not log(CLOSE * goal / left) / log(slow) <= most - len(trace):
+                    break
+        if closing == 0 or len(trace) >= most:
             break
-        place = components.move(records, fixed, joint)
+        place = components.move(records.copy(), fixed, joint)  # which adds up what is joint
         if place is None:
-            return trace, sums, True, reached
-    return trace, sums, False, reached
+            return trace, sums, True, reached, INFINITY
+    return trace, sums, False, reached, left if closing >= 0 else INFINITY
 
 
 cdef class Normals:
@@ -166,9 +189,9 @@ cdef class Normals:
             block_moments(x, scratch + k * FK_BLOCK, n, self.d, shared, records + k * length)
         return fk_weighted_sum(evidence, w, n)
 
-    def maps(self, X, weights, fixed, bint tied, double least, int most):
+    def maps(self, X, weights, fixed, bint tied, double least, int most, double goal=0.0):
         """EM maps of a small table as ``climbed`` gives them; a place is weights, means, Cholesky factors, covariances."""
-        return climbed(self, X, weights, fixed, tied, least, most)
+        return climbed(self, X, weights, fixed, tied, least, most, goal)
 
     def sums(self, X, weights):
         """Those of a pass."""
@@ -255,9 +278,9 @@ cdef class DiagonalNormals:
                     merged[i] += partial[b, i]
         return total, records_array
 
-    def maps(self, X, weights, fixed, bint spherical, double least, int most):
+    def maps(self, X, weights, fixed, bint spherical, double least, int most, double goal=0.0):
         """EM maps of a small table as ``climbed`` gives them; a place is weights, means, standard deviations."""
-        return climbed(self, X, weights, fixed, spherical, least, most)
+        return climbed(self, X, weights, fixed, spherical, least, most, goal)
 
     def sums(self, X, weights):
         """Those of a pass."""

@@ -199,7 +199,7 @@ def test_compiled_maps_are_those_of_the_stacked_arrays(kind, weights):
     X = np.concatenate([rng.normal(size=(80, 2)), rng.normal(3.0, 0.5, size=(70, 2))])
     mixture, rows = mixture_of(kind), Rows(X, None if weights is None else rng.random(len(X)))
     start = StackedNormals.of(mixture.layout, mixture.check_parameters(params_of(kind, 2, rng)))
-    trace, sums, irregular, found = start.climbed(rows, None, 0.0, 7)
+    trace, sums, irregular, found, _ = start.climbed(rows, None, 0.0, 7)
     at, expected = start, []
     for _ in range(7):
         moments = at.moments(rows)
@@ -207,9 +207,49 @@ def test_compiled_maps_are_those_of_the_stacked_arrays(kind, weights):
         last, at = at, at.following(moments)
     assert not irregular
     np.testing.assert_allclose(trace, expected, rtol=1e-12)
-    np.testing.assert_allclose(sums, moments.weights, rtol=1e-10)
+    np.testing.assert_allclose(sums[:, 0], moments.weights, rtol=1e-10)
     for name, value in last.params.items():
         np.testing.assert_allclose(found.params[name], value, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("weights", [None, "given"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_compiled_maps_go_to_a_maximum_that_is_near(kind, weights, monkeypatch):
+    """What they say is left to gain is what plain EM in numpy gains from there; no step but theirs is needed."""
+    rng = np.random.default_rng(3)
+    X = np.concatenate([rng.normal(centre, 0.7, size=(60, 2)) for centre in ([0.0, 0.0], [4.0, 0.0], [1.0, 4.0])])
+    times = np.ones(len(X)) if weights is None else rng.uniform(0.5, 2.0, size=len(X))
+    mixture, rows = mixture_of(kind), Rows(X, None if weights is None else times)
+    start = params_of(kind, 2, rng)
+    start["loc" if kind == "normal" else "mean"] = np.array([[0.5, 0.0], [4.0, 0.5], [1.0, 3.5]])
+    monkeypatch.delattr(Ascent, "_map")
+    climb = Ascent(mixture, mixture.layout, rows, [None] * K).run(mixture.check_parameters(start), 1e-10, 1000)
+    assert climb.converged
+    assert np.all(np.diff(climb.trace) >= 0.0)
+    assert 0.0 <= climb.gain <= 1e-10 * times.sum()
+    assert climb.slope < 1e-5
+    at = StackedNormals.of(mixture.layout, climb.params)
+    for _ in range(300):
+        at = at.following(at.moments(rows))
+    evidence, *_ = textbook(kind, at.params, X, times)
+    assert evidence @ times == pytest.approx(climb.log_likelihood, abs=1e-10 * times.sum())
+    near = np.sqrt(2e-10 * times.sum() / 64.0)  # in standard errors, of which none is above 0.2
+    for name, value in at.params.items():
+        np.testing.assert_allclose(climb.params[name], value, atol=0.2 * near)
+
+
+def test_compiled_maps_say_nothing_of_a_maximum_where_gains_are_not_steady():
+    """On the way from a saddle each map gains more than the one before."""
+    rng = np.random.default_rng(0)
+    X = np.concatenate([rng.normal(0.0, 1.0, size=(100, 1)), rng.normal(6.0, 1.0, size=(100, 1))])
+    mixture = Mixture([families.Normal()] * 2)
+    centre, scale = X.mean(axis=0), X.std(axis=0)
+    start = {"weights": [0.5, 0.5], "loc": [centre - 0.5, centre + 0.5], "scale": [scale, scale]}
+    at = StackedNormals.of(mixture.layout, mixture.check_parameters(start))
+    *_, left = at.climbed(Rows(X), None, 0.0, 12, 1e-10 * 200)
+    assert left == np.inf
+    *_, left = at.climbed(Rows(X), None, 0.0, 1000, 1e-10 * 200)
+    assert left <= 1e-10 * 200
 
 
 def test_compiled_maps_stop_where_a_component_is_not_regular():
@@ -218,7 +258,7 @@ def test_compiled_maps_stop_where_a_component_is_not_regular():
     mixture = Mixture([families.MultivariateNormal()] * 2)
     start = {"weights": [0.5, 0.5], "mean": [[0.0, 0.0], [40.0, 40.0]], "covariance": [np.eye(2)] * 2}
     at = StackedNormals.of(mixture.layout, mixture.check_parameters(start))
-    trace, _, irregular, found = at.climbed(Rows(X), None, 0.0, 20)
+    trace, _, irregular, found, _ = at.climbed(Rows(X), None, 0.0, 20)
     assert irregular
     assert len(trace) == 1
     assert found is at
@@ -232,7 +272,7 @@ def test_compiled_maps_with_a_ridge_are_those_of_numpy(weights):
     times, ridge = np.ones(500) if w is None else w, np.diag([0.1, 0.2, 0.3])
     share, means, covariances = np.array([0.4, 0.6]), np.array([[0.0] * 3, [1.5] * 3]), np.array([np.eye(3)] * 2)
     constants = np.log(share) - 1.5 * np.log(2.0 * np.pi)
-    trace, sums, lost, place = Normals(constants, means, covariances, ridge).maps(X, w, None, False, 0.0, 6)
+    trace, sums, lost, place, _ = Normals(constants, means, covariances, ridge).maps(X, w, None, False, 0.0, 6)
     expected = []
     for _ in range(6):
         logs = np.log(share[:, np.newaxis]) + [
@@ -251,7 +291,7 @@ def test_compiled_maps_with_a_ridge_are_those_of_numpy(weights):
         )
     assert not lost
     np.testing.assert_allclose(trace, expected, rtol=1e-12)
-    np.testing.assert_allclose(sums, masses, rtol=1e-10)
+    np.testing.assert_allclose(sums[:, 0], masses, rtol=1e-10)
     for found, value in zip((place[0], place[1], place[3]), last, strict=True):
         np.testing.assert_allclose(found, value, rtol=1e-10, atol=1e-12)
 
@@ -262,4 +302,4 @@ def test_a_component_of_fewer_rows_than_asked_for_is_not_regular():
     for fewest, lost in ((1.5, False), (3.0, True)):
         climb = Normals(constants, means, factors, 1e-3 * np.eye(2), fewest).maps(X, None, None, False, 0.0, 5)
         assert climb[2] is lost
-        np.testing.assert_allclose(climb[1], [50.0, 2.0], rtol=1e-9)
+        np.testing.assert_allclose(climb[1][:, 0], [50.0, 2.0], rtol=1e-9)

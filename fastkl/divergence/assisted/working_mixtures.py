@@ -62,9 +62,9 @@ class WorkingMixture:
         There is where a component has lost its rows: that is left out, and the log-likelihood is still the one with it.
         """
         fewest = X.shape[1] + _ROWS
-        trace, sums, lost, place = self._compile(ridge, fewest).maps(X, masses, None, False, _GAIN, steps + 1)
+        trace, sums, lost, place, _ = self._compile(ridge, fewest).maps(X, masses, None, False, _GAIN, steps + 1)
         weights, means, factors = (self.weights, self._means, self._factors) if place is None else place[:3]
-        kept = sums >= min(fewest, sums.max(initial=0.0))
+        kept = sums[:, 0] >= min(fewest, sums[:, 0].max(initial=0.0))
         again = lost and not kept.all()
         if again:
             weights, means, factors = weights[kept], means[kept], factors[kept]

@@ -23,7 +23,7 @@ from fastkl.families.base import Family
 from fastkl.families.mixture.climb import Climb
 from fastkl.families.mixture.collapsed import CollapsedError
 from fastkl.families.mixture.expectation import Components, Expectation
-from fastkl.families.mixture.layout import Layout
+from fastkl.families.mixture.layout import WEIGHTS, Layout
 from fastkl.families.mixture.maximisation import Maximisation, maximise
 from fastkl.families.mixture.normals import StackedNormals, merged_moments, moments_of
 from fastkl.families.mixture.posterior_normals import PosteriorNormalMaps
@@ -180,17 +180,25 @@ class Ascent:
             and not any(self.priors)
         )
 
-    def _climb(self, climb: Climb, rows: Rows, tol: float, most: int) -> None:
-        """The same as ``_plain`` on all rows in memory, in compiled code while components are regular."""
+    def _climb(self, climb: Climb, rows: Rows, tol: float, most: int, goal: float = 0.0) -> None:
+        """The same as ``_plain`` on all rows in memory, in compiled code while components are regular, and to a near maximum."""
         at = StackedNormals.of(self.layout, climb.params)
         assert at is not None
-        trace, climb.sums, irregular, at = at.climbed(rows, self.fixed_weights, tol * self.weight, most - climb.n_maps)
+        trace, sums, irregular, at, left = at.climbed(
+            rows, self.fixed_weights, tol * self.weight, most - climb.n_maps, goal * self.weight
+        )
         climb.trace += trace
-        climb.params, climb.n_maps = at.params, climb.n_maps + len(trace)
+        climb.params, climb.sums, climb.n_maps = at.params, sums[:, 0], climb.n_maps + len(trace)
         if trace and not irregular:
             climb.log_likelihood = climb.objective = trace[-1]
         if irregular and climb.n_maps < most:
             self._plain(climb, tol, most)
+        elif goal > 0.0 and left <= goal * self.weight:
+            found = at.of_records(trace[-1], sums, len(rows.X))
+            gradient = Components.at(self.layout, at.params).weight_slopes(found.weights)
+            chart = chart_at(self.family, at.params)
+            self._measure(climb, chart.pull(at.params, {WEIGHTS: gradient, **at.slopes(found)}), left)
+            climb.converged = True
 
     def _plain(self, climb: Climb, tol: float, most: int) -> None:
         """EM maps without the bookkeeping of quasi-Newton steps, until little is gained by one."""
@@ -216,8 +224,8 @@ class Ascent:
         sample = self.rows.sample(LIGHT_NUMBERS // (self.rows.n_columns * self.layout.size) + 1)
         return sample if np.isclose(sample.total_weight, self.weight, rtol=1e-12, atol=0.0) else None
 
-    def _easy(self, climb: Climb, max_iter: int) -> None:
-        """Plain maps where they cost next to nothing: the more, the smaller the table."""
+    def _easy(self, climb: Climb, max_iter: int, tol: float) -> None:
+        """Plain maps where they cost next to nothing: the more, the smaller the table, and to the maximum where it is near."""
         if self._stacked is not None:
             (ahead,) = self._stacked.run(
                 [climb.params], EASY_TOL * self.weight, min(STACKED_MAPS, max_iter - 1 - climb.n_maps)
@@ -231,14 +239,14 @@ class Ascent:
         if rows is None:
             self._plain(climb, FIRST_TOL, FIRST_MAPS)
             return
-        self._climb(climb, rows, EASY_TOL, min(climb.n_maps + self._n_easy, max_iter - 1))
+        self._climb(climb, rows, EASY_TOL, min(climb.n_maps + self._n_easy, max_iter - 1), tol)
         report(lambda: climb.params)
 
     def _run(self, climb: Climb, tol: float, max_iter: int) -> None:
         light = max_iter > FIRST_MAPS and self.is_light
         if light:
-            self._easy(climb, max_iter)
-            if is_stopped():
+            self._easy(climb, max_iter, tol)
+            if climb.converged or is_stopped():
                 return
         climb.n_maps += 1
         place = self._map(climb.params)
@@ -249,12 +257,15 @@ class Ascent:
             if ahead is None and plain <= 0:
                 plain = 1
                 if light and climb.gain > tol * self.weight:  # past a saddle, where many maps gain ever more
-                    self._easy(climb, max_iter - 1)
+                    self._easy(climb, max_iter - 1, tol)
+                    if climb.converged:
+                        return
                     climb.n_maps += 1
                     place = self._map(climb.params)
                     self._take(climb, place)
                     steps = Steps(self.family, place)
-            self._measure(climb, steps, ahead)
+            along = steps.step if ahead is None else ahead
+            self._measure(climb, steps.gradient, 0.5 * abs(float(steps.gradient @ along)))
             quiet = quiet + 1 if climb.gain <= tol * self.weight and steps.settled(place) else 0
             if steps.still(place) or (quiet >= 2 and (ahead is not None or not steps.size)):
                 climb.converged = not np.isnan(climb.gain + climb.slope)  # a maximum is not known without a slope
@@ -318,9 +329,8 @@ class Ascent:
         climb.trace.append(place.objective)
         climb.boundary = place.best.boundary
 
-    def _measure(self, climb: Climb, steps: Steps, ahead: Floats | None) -> None:
-        climb.slope = float(np.abs(steps.gradient).max(initial=0.0) / self.weight)
-        climb.gain = 0.5 * abs(float(steps.gradient @ (steps.step if ahead is None else ahead)))
+    def _measure(self, climb: Climb, gradient: Floats, gain: float) -> None:
+        climb.slope, climb.gain = float(np.abs(gradient).max(initial=0.0) / self.weight), gain
 
 
 class Steps:

@@ -149,7 +149,7 @@ class Mixture(Family):
         held = self.fixed_parameters()
         for group in self.layout.groups:
             held |= {group.key(k): [v] * len(group.members) for k, v in group.family.fixed_columns(d).items()}
-        return self.shaped(held, d)
+        return self.shaped(held, d) if held else {}
 
     def shaped_parameters(self, params: Params) -> Params:
         held = [name for name, value in self.fixed_parameters().items() if np.array_equal(params[name], value)]

@@ -57,8 +57,10 @@ class Layout:
     def of(cls, components: Sequence[Family], tied: bool) -> Layout:
         """The layout of these components, in their order; ``tied`` says that they share their covariance matrix."""
         by_text: dict[str, list[int]] = {}
+        texts = {id(family): family for family in components}
+        known = {key: _text(family) if len(texts) > 1 else "" for key, family in texts.items()}
         for k, family in enumerate(components):
-            by_text.setdefault(_text(family), []).append(k)
+            by_text.setdefault(known[id(family)], []).append(k)
         families = [components[members[0]] for members in by_text.values()]
         names = [family.name for family in families]
         groups = []
@@ -69,7 +71,7 @@ class Layout:
             groups.append(Group(family, tuple(members), prefix, _shared(family) if tied else None))
         return cls(tuple(groups), len(components))
 
-    @property
+    @cached_property
     def component_families(self) -> list[Any]:
         """The family of each component."""
         found = {k: group.family for group in self.groups for k in group.members}

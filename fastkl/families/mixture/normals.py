@@ -121,39 +121,48 @@ class StackedNormals:
 
     def moments(self, rows: Rows) -> Moments:
         """One pass over a block of rows."""
-        d = self.means.shape[1]
         if self.is_full:
             total, records = self._compiled.expectation(rows.X, rows.weights, rows.n_threads)
-            scatter = records[:, 1 + d :].reshape(-1, d, d)
-            return Moments(float(total), records[:, 0], records[:, 1 : 1 + d], scatter, len(rows.X))
+            return self.of_records(total, records, len(rows.X))
         total, records = self._compiled.expectation(rows.X, rows.weights, self.means, rows.n_threads)
         means, squares = self._about_new(records, self.means)
-        if np.any(squares < LOST * records[:, 1 + d :]):
+        if np.any(squares < LOST * records[:, 1 + self.means.shape[1] :]):
             _, records = self._compiled.expectation(rows.X, rows.weights, means, rows.n_threads)
             means, squares = self._about_new(records, means)
         return Moments(float(total), records[:, 0], means, self.spreads * np.sqrt(squares), len(rows.X))
 
+    def of_records(self, total: float, records: Floats, n_rows: int) -> Moments:
+        """Those of a compiled pass, whose sums are about the components' own means where columns are independent."""
+        d = self.means.shape[1]
+        if self.is_full:
+            scatter = records[:, 1 + d :].reshape(-1, d, d)
+            return Moments(float(total), records[:, 0], records[:, 1 : 1 + d], scatter, n_rows)
+        means, squares = self._about_new(records, self.means)
+        return Moments(float(total), records[:, 0], means, self.spreads * np.sqrt(squares), n_rows)
+
     def climbed(
-        self, rows: Rows, fixed_weights: Floats | None, least: float, most: int
-    ) -> tuple[list[float], Floats, bool, StackedNormals]:
+        self, rows: Rows, fixed_weights: Floats | None, least: float, most: int, goal: float = 0.0
+    ) -> tuple[list[float], Floats, bool, StackedNormals, float]:
         """Maps one after the other on a small table, while they gain more than ``least``, at most so many.
 
-        Returns the log-likelihoods on the way, the responsibilities summed at its end, whether a component was not regular
-        there, and the end.
+        They go on to the maximum where it is near: until what is left to gain is at most ``goal``. Returns the
+        log-likelihoods on the way, the sums of a pass at its end, whether a component was not regular there, the end, and what
+        is left to gain there, infinity where that is not known.
         """
         family: Any = self.group.family
         joint = (
             self.group.tied is not None if self.is_full else getattr(family, "covariance_type", "diag") == "spherical"
         )
         # compiled components move with the maps: those of the other passes stay
-        trace, sums, irregular, place = self._compile().maps(rows.X, rows.weights, fixed_weights, joint, least, most)
-        if place is None:
-            return trace, sums, irregular, self
-        weights, means, spreads, *covariances = place
-        if not covariances:
-            return trace, sums, irregular, StackedNormals(self.group, weights, means, spreads)
-        covariance = covariances[0] if self.group.tied is None else covariances[0][0]
-        return trace, sums, irregular, StackedNormals(self.group, weights, means, spreads, covariance)
+        trace, records, irregular, place, left = self._compile().maps(
+            rows.X, rows.weights, fixed_weights, joint, least, most, goal
+        )
+        at = self
+        if place is not None:
+            weights, means, spreads, *covariances = place
+            covariance = None if not covariances else covariances[0] if self.group.tied is None else covariances[0][0]
+            at = StackedNormals(self.group, weights, means, spreads, covariance)
+        return trace, records, irregular, at, left
 
     def _about_new(self, records: Floats, centres: Floats) -> tuple[Floats, Floats]:
         """Means, and sums of squares about them in units of the variances."""

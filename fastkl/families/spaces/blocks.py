@@ -11,6 +11,7 @@ from collections.abc import Collection
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.linalg import null_space
 
 from fastkl._core.array_types import Floats
@@ -27,15 +28,16 @@ class Elementwise:
     def __init__(self, name: str, value: Any, scale: Scale, unit: Any = None, entries: Collection[str] | None = None):
         self.name, self.scale, self.reference = name, scale, np.asarray(value, dtype=np.float64)
         shape = self.reference.shape
-        names = entry_names(name, shape)
-        self.mask = np.array([entries is None or entry in entries for entry in names], dtype=bool).reshape(shape)
+        self.mask: NDArray[np.bool_] = np.full(shape, True)
+        if entries is not None:
+            self.mask = np.array([entry in entries for entry in entry_names(name, shape)], dtype=bool).reshape(shape)
         self.size = int(self.mask.sum())
-        self._names = [entry for entry, kept in zip(names, self.mask.ravel(), strict=True) if kept]
         self.unit: Floats = np.broadcast_to(1.0 if unit is None else unit, shape)[self.mask]
         self.origin: Any = 0.0 if unit is None else scale.to(self.reference[self.mask])
 
     def entries(self) -> list[str]:
-        return self._names
+        names = entry_names(self.name, self.reference.shape)
+        return [entry for entry, kept in zip(names, self.mask.ravel(), strict=True) if kept]
 
     def to(self, value: Any) -> Floats:
         chosen = np.asarray(value, dtype=np.float64)[self.mask]

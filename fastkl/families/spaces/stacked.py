@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -195,12 +196,16 @@ class Matrices:
     """Those of the covariance matrices of all components at once, each in the coordinates of ``blocks.Matrix``."""
 
     def __init__(self, name: str, value: Floats):
-        self.name, self.blocks = name, [Matrix(name, own) for own in value]
-        first = self.blocks[0]
+        self.name, self.value, self.shape = name, value, np.shape(value)
+        first = Matrix(name, value[0])
         self.rows, self.columns, self.diagonal = first.rows, first.columns, first.diagonal
-        self.roots = np.stack([block.root for block in self.blocks])
-        self.size = len(self.blocks) * first.size
-        self.shape = np.shape(value)
+        self.roots = np.sqrt(np.diagonal(value, axis1=1, axis2=2))
+        self.size = len(value) * first.size
+
+    @cached_property
+    def blocks(self) -> list[Matrix]:
+        """Those of the components, which entries and their slopes are made of."""
+        return [Matrix(self.name, own) for own in self.value]
 
     def entries(self) -> list[str]:
         return [stacked_entry(self.name, k, entry) for k, block in enumerate(self.blocks) for entry in block.entries()]
@@ -211,7 +216,7 @@ class Matrices:
         return np.asarray(u.ravel())
 
     def back(self, u: Floats) -> Any:
-        entries = u.reshape(len(self.blocks), -1).copy()
+        entries = u.reshape(self.shape[0], -1).copy()
         entries[:, self.diagonal] = np.exp(entries[:, self.diagonal])
         factors = np.zeros(self.shape)
         factors[:, self.rows, self.columns] = entries

@@ -44,7 +44,7 @@ def resolved_mixture(family: Any, n_components: int, weights: ArrayLike | None) 
     if is_product(family):
         components = [resolve_product(family) for _ in range(n_components)]
     elif isinstance(family, str | Family):
-        components = [resolve_family(family) for _ in range(n_components)]
+        components = [resolve_family(family)] * n_components
     elif isinstance(family, list | tuple):
         components = [resolve_product(one) if is_product(one) else resolve_family(one) for one in family]
         if len(components) != n_components:
@@ -78,7 +78,7 @@ def resolved_mixture(family: Any, n_components: int, weights: ArrayLike | None) 
 def _untied(components: list[Family], tied: list[bool]) -> list[Family]:
     if not all(tied) or any(one.fixed_parameters() for one in components):
         raise ValueError("A tied covariance is one of all components, which then hold no parameter fixed.")
-    return [MultivariateNormal() for _ in components]
+    return [MultivariateNormal()] * len(components)
 
 
 def raise_if_few_rows(rows: AnyRows, n_components: int) -> None:

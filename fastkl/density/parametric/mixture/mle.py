@@ -108,8 +108,9 @@ class MixtureMLE(StreamMembers, NoiseMembers):
         Whether the remaining gain is negligible.
     certificate_ : dict
         ``"gradient"``: largest derivative of the log-likelihood by a coordinate, per unit of weight;
-        ``"remaining_gain"``: nats that a further quasi-Newton step promises; ``"smallest_eigenvalue"`` of the
-        observed information per unit of weight, where the fit formed it (above 0 at a strict maximum).
+        ``"remaining_gain"``: nats that a further quasi-Newton step promises, or all further EM maps where these gain
+        less by a steady factor; ``"smallest_eigenvalue"`` of the observed information per unit of weight, where the fit
+        formed it (above 0 at a strict maximum).
     spurious_components_ : dict of int to str
         Components that sit on a few rows and narrow without end, with a sentence.
     boundary_ : dict of str
