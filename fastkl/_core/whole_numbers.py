@@ -8,4 +8,4 @@ from typing import Any
 
 def is_count(value: Any, least: int = 1) -> bool:
     """Whether this is a whole number of at least so many; True and False are none."""
-    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= least
+    return not isinstance(value, bool) and isinstance(value, Integral) and int(value) >= least

@@ -48,7 +48,7 @@ def is_positive(family: Family) -> bool:
     return all(getattr(one, "support", (-np.inf,))[0] >= 0.0 for one in parts)
 
 
-def resolve_family(family: str | Family) -> Family:
+def resolve_family(family: Any) -> Family:
     """A family of its own from a name, a family object (which is copied, not shared) or a distribution of scipy."""
     if isinstance(family, str):
         return families.by_name(family)()
