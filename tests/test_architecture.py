@@ -140,6 +140,11 @@ def test_files_stay_readable(path):
         assert lines[0].startswith(('"""', 'r"""')), "a file says at its top what it is"
 
 
+def test_files_of_tests_stay_readable():
+    files = Path(__file__).parent.rglob("*.py")
+    assert not [path.name for path in files if len(path.read_text(encoding="utf-8").splitlines()) > 450]
+
+
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_functions_stay_short(path):
     for node in ast.walk(ast.parse(path.read_text())):

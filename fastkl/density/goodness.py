@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
 from itertools import chain
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from numpy.typing import ArrayLike
 
 from fastkl._core.array_types import Floats
 from fastkl._core.text_tables import html_table
+from fastkl._core.whole_numbers import is_count
 from fastkl.density.column_goodness import STATISTICS, edf_statistics
 from fastkl.density.contract import Density
 from fastkl.density.joint_goodness import JOINT, JointStatistics, bootstrap_statistics
@@ -209,7 +209,7 @@ class GoodnessMembers(Density):
         joint = [name for name in names if name in JOINT]
         if n_bootstrap is None:
             n_bootstrap = 99 if joint or hasattr(self, "n_components") else 999
-        if isinstance(n_bootstrap, bool) or not isinstance(n_bootstrap, Integral) or n_bootstrap < 0:
+        if not is_count(n_bootstrap, least=0):
             raise ValueError(f"n_bootstrap is a number of samples of at least 0, not {n_bootstrap!r}.")
         density: Any = self
         values = look(X, "X")
@@ -232,7 +232,9 @@ class GoodnessMembers(Density):
             divergence = (
                 kl_divergence(rows, density, sample_weight_p=weights, random_state=0) if "kl" in joint else None
             )
-        said = {name: found[name] if name != "kl" else np.array([float(divergence)]) for name in names}
+        said = {name: found[name] for name in names}
+        if divergence is not None:
+            said["kl"] = np.array([float(divergence)])
         if not n_bootstrap:
             return GoodnessOfFit(said, {}, columns=columns, kl=divergence)
         n_rows = len(values)

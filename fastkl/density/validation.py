@@ -7,7 +7,6 @@ and names of its columns, or compares them.
 from __future__ import annotations
 
 import copy
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -21,6 +20,7 @@ from fastkl._core._threads import effective_n_threads
 from fastkl._core.array_types import Floats
 from fastkl._core.rows import Rows
 from fastkl._core.warned import are_names_compared
+from fastkl._core.whole_numbers import is_count
 from fastkl.density.parametric.frozen import family_of, is_frozen, scipy_name
 from fastkl.exceptions import SourceError
 from fastkl.families.base import Family
@@ -48,7 +48,7 @@ def is_positive(family: Family) -> bool:
     return all(getattr(one, "support", (-np.inf,))[0] >= 0.0 for one in parts)
 
 
-def resolve_family(family: str | Family) -> Family:
+def resolve_family(family: Any) -> Family:
     """A family of its own from a name, a family object (which is copied, not shared) or a distribution of scipy."""
     if isinstance(family, str):
         return families.by_name(family)()
@@ -208,7 +208,7 @@ class unchanged_on_error:  # noqa: N801 - named as those of contextlib are
 
 def whole_number(value: Any, name: str) -> int:
     """A number of things as an int; ValueError unless it is a whole number of at least 1."""
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
+    if not is_count(value):
         raise ValueError(f"{name} has to be a whole number of at least 1, not {value!r}.")
     return int(value)
 

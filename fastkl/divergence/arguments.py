@@ -7,13 +7,14 @@ sample keeps its neighbour index, so that each tree is built once however many e
 from __future__ import annotations
 
 from functools import cached_property
-from numbers import Integral, Number
+from numbers import Number
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastkl._core.means import Mean
+from fastkl._core.whole_numbers import is_count
 from fastkl.divergence.matching import given_names
 from fastkl.rows.columns import named
 from fastkl.rows.indexes import refuse_other_rows
@@ -225,7 +226,7 @@ def resolve_neighbors(
 
 def require_count(value: Any, name: str) -> None:
     """ValueError unless a value is a whole number of at least 1."""
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
+    if not is_count(value):
         raise ValueError(f"{name} is a whole number >= 1; got {value!r}.")
 
 

@@ -12,6 +12,7 @@ from scipy.linalg import cho_solve
 from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl._core.iterations import read_as
 from fastkl._core.rows import Rows
+from fastkl._core.whole_numbers import is_count
 from fastkl.exceptions import DegenerateDataError, first_sentence
 from fastkl.families.base import Family, Fit
 from fastkl.families.matrices import covariance_of_sums
@@ -132,7 +133,7 @@ class FactorAnalysis(Family):
         q = self.n_components
         if self.noise not in NOISES:
             raise ValueError(f"noise is 'diagonal' or 'isotropic', not {self.noise!r}.")
-        if isinstance(q, bool) or not isinstance(q, int | np.integer) or q < 1:
+        if not is_count(q):
             raise ValueError(f"n_components is a whole number of at least 1, not {q!r}.")
         if self.noise == "diagonal" and (q >= d or degrees_of_freedom(d, q) < 0):
             most = max((k for k in range(d) if degrees_of_freedom(d, k) >= 0), default=0)

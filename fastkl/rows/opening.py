@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from fastkl._core.whole_numbers import is_count
 from fastkl._core.wording import did_you_mean
 from fastkl.exceptions import SourceError
 from fastkl.rows import arrow
@@ -62,7 +63,7 @@ def open_source(
     Source
         Files are checked (header, columns, types) before this returns; no row has been read.
     """
-    if block_rows is not None and (isinstance(block_rows, bool) or not isinstance(block_rows, int) or block_rows < 1):
+    if block_rows is not None and not is_count(block_rows):
         raise ValueError(f"batch_rows is a number of rows of at least 1, not {block_rows!r}.")
     columns = None if columns is None else as_list(columns)
     if isinstance(source, Source):

@@ -269,7 +269,7 @@ def _refuse_date_objects(objects: list[Any], kinds: set[type], column: str, name
 
 def _refuse_out_of_range(objects: list[Any], kinds: set[type], column: str, name: str) -> None:
     """Refuse whole numbers and fractions of Python that no float holds."""
-    exact = {kind for kind in kinds if issubclass(kind, Rational) and not issubclass(kind, np.generic)}
+    exact = {kind for kind in kinds if not issubclass(kind, np.generic) and issubclass(kind, Rational)}
     for row, value in enumerate(objects if exact else ()):
         try:
             _ = type(value) in exact and float(value)

@@ -17,11 +17,12 @@ import time
 from pathlib import Path
 from typing import Any
 
+fcntl: Any
 try:
     import fcntl
 except ImportError:
     # Windows, where an open file can't be removed: that is lock enough, but for the moment of its renaming
-    fcntl = None  # type: ignore[assignment]
+    fcntl = None
 
 ENDING = ".part"
 YOUNG = 60.0  # seconds in which a file may be one that is being renamed, where there are no locks

@@ -20,6 +20,7 @@ from fastkl._core.array_types import Floats
 from fastkl._core.means import Mean
 from fastkl._core.text_tables import html_table, table_lines
 from fastkl._core.warned import warnings_kept
+from fastkl._core.whole_numbers import is_count
 from fastkl.density import MixtureMLE
 from fastkl.density.parametric.products import is_product, resolve_product
 from fastkl.density.refits import named_draws
@@ -271,7 +272,7 @@ def _table(
 
 def _numbers(n_components: Iterable[int]) -> list[int]:
     numbers = [n_components] if isinstance(n_components, int) else list(n_components)
-    if not numbers or any(isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1 for k in numbers):
+    if not numbers or not all(map(is_count, numbers)):
         raise ValueError(f"n_components are whole numbers of at least 1, not {n_components!r}.")
     return sorted({int(k) for k in numbers})
 

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from fastkl._core._threads import effective_n_threads
 from fastkl._core.array_types import Floats
 from fastkl._core.rows import Rows
+from fastkl._core.whole_numbers import is_count
 from fastkl.density import DensityMLE
 from fastkl.density.validation import resolve_family
 from fastkl.exceptions import DegenerateDataError, SupportError
@@ -108,7 +109,7 @@ def fit_groups(
     chosen = _univariate(families)
     if criterion not in CRITERIA:
         raise ValueError(f"criterion is one of {', '.join(CRITERIA)}, not {criterion!r}.")
-    if isinstance(min_rows, bool) or not isinstance(min_rows, int | np.integer) or min_rows < 1:
+    if not is_count(min_rows):
         raise ValueError(f"min_rows is a number of rows of at least 1, not {min_rows!r}.")
     rows = sorted_groups(X, by, columns, sample_weight)
     sizes = np.diff(rows.starts)

@@ -34,7 +34,7 @@ def product(frame):
     return ProductDensity(groups).fit(frame)
 
 
-@pytest.mark.parametrize("n", [200, 2000])
+@pytest.mark.parametrize("n", [200, pytest.param(2000, marks=pytest.mark.slow)])
 def test_a_correct_model_covers_zero(n):
     model = product(table(np.random.default_rng(99), 100_000))
     covered, flagged = [], []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from fastkl._core.whole_numbers import is_count
 from fastkl.divergence.arguments import Sample
 from fastkl.divergence.models.model import Model
 
@@ -20,7 +21,7 @@ def resolve_draws(n_draws: int | None, default: int = DEFAULT_DRAWS) -> int:
     """The number of draws, checked."""
     if n_draws is None:
         return default
-    if isinstance(n_draws, bool) or not isinstance(n_draws, (int, np.integer)) or n_draws < 2:
+    if not is_count(n_draws, least=2):
         raise ValueError(f"n_draws is a whole number >= 2; got {n_draws!r}.")
     return int(n_draws)
 

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import digamma, gammaincc
 
+from fastkl._core._threads import effective_n_threads
 from fastkl._core.blas_threads import single_threaded_blas
 from fastkl.divergence._labels import LANES, score_labels
 from fastkl.divergence.arguments import FloatArray
@@ -91,7 +92,6 @@ def combined_test(
     n_permutations: int,
     rng: np.random.RandomState,
     n_jobs: int | None,
-    n_threads: int,
     labels: tuple[NDArray[np.intp], NDArray[np.intp]] | None = None,
 ) -> tuple[float, float]:
     """p-value of all statistics together, and the statistic of ``k`` neighbours (0 of many rows of labels alone).
@@ -137,7 +137,7 @@ def combined_test(
 
     seeds = rng.randint(0, np.iinfo(np.int64).max, size=-(-n_permutations // LANES)).tolist()
     first = of_labels(np.repeat(own[:, np.newaxis], LANES, axis=1))[:, :1]
-    with single_threaded_blas(), ThreadPoolExecutor(n_threads) as pool:
+    with single_threaded_blas(), ThreadPoolExecutor(effective_n_threads(n_jobs)) as pool:
         try:
             permuted = np.concatenate(list(pool.map(of_group, seeds)), axis=1)
         except BaseException:  # Ctrl-C too: groups that have not begun are not waited for

@@ -19,7 +19,7 @@ from fastkl._core._threads import effective_n_threads
 from fastkl._core.text_tables import html_facts
 from fastkl._core.warned import warn
 from fastkl.divergence._labels import LANES, score_labels, score_permutations
-from fastkl.divergence.arguments import FloatArray, resolve_neighbors
+from fastkl.divergence.arguments import FloatArray, require_count, resolve_neighbors
 from fastkl.divergence.interval_picture import interval_picture
 from fastkl.divergence.mixed_rows import mixed_columns_or_draws
 from fastkl.divergence.neighbors import SamplePair
@@ -174,16 +174,17 @@ def permutation_test(
     >>> permutation_test(x, norm(1, 2), random_state=0).p_value
     0.0005
     """
-    if isinstance(n_permutations, bool) or not isinstance(n_permutations, (int, np.integer)) or n_permutations < 1:
-        raise ValueError(f"n_permutations is a whole number >= 1; got {n_permutations!r}.")
+    require_count(n_permutations, "n_permutations")
     for weights, name in ((sample_weight_p, "sample_weight_p"), (sample_weight_q, "sample_weight_q")):
         if weights is not None:
             raise ValueError(
                 f"{name}: weighted rows are not exchangeable between samples, so permuted labels give no valid p-value. Thin the "
                 f"sample first: keep each row with probability weight / largest weight."
             )
+    n_permutations = int(n_permutations)
+    effective_n_threads(n_jobs)  # a number that is none is an error before any work
     options = Options(n_draws=n_draws, random_state=one_seed(random_state, rng))
-    rng, threads = options.rng, effective_n_threads(n_jobs)
+    rng = options.rng
     mixed = mixed_columns_or_draws(p, q, options, draws_per_row=1)
     if mixed is not None:
         if n_neighbors is not None:
@@ -195,18 +196,18 @@ def permutation_test(
         k = resolve_neighbors(None, len(X) + len(Y), default=_many_neighbors(len(X) + len(Y)))
         if not X.shape[1] and _are_distinct(mixed.labels):
             _warn_of_distinct()
-            return PermutationTest(0.0, 1.0, int(n_permutations), k)
-        p_value, statistic = combined_test(X, Y, k, int(n_permutations), rng, n_jobs, threads, mixed.labels)
-        return PermutationTest(statistic, p_value, int(n_permutations), k)
+            return PermutationTest(0.0, 1.0, n_permutations, k)
+        p_value, statistic = combined_test(X, Y, k, n_permutations, rng, n_jobs, mixed.labels)
+        return PermutationTest(statistic, p_value, n_permutations, k)
     pair = _TESTED(*operands(p, q, n_jobs=n_jobs, discrete_call="discrete_kl"), options=options)
     n, m = pair.p.n_rows, pair.q.n_rows
     _warn_of_few(n, m)
     k = resolve_neighbors(n_neighbors, n + m, default=_many_neighbors(n + m))
     if n_neighbors is None:
         X, Y = (side.X.astype(np.float64, copy=False) for side in (pair.p, pair.q))
-        p_value, statistic = combined_test(X, Y, k, int(n_permutations), rng, n_jobs, threads)
-        return PermutationTest(statistic, p_value, int(n_permutations), k)
-    return _by_neighbors(pair, k, int(n_permutations), rng, n_jobs)
+        p_value, statistic = combined_test(X, Y, k, n_permutations, rng, n_jobs)
+        return PermutationTest(statistic, p_value, n_permutations, k)
+    return _by_neighbors(pair, k, n_permutations, rng, n_jobs)
 
 
 def _by_neighbors(

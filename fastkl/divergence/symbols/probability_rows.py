@@ -213,8 +213,8 @@ def _checked(array: FloatArray, name: str, where: Place) -> Probabilities:
     return Probabilities(array)
 
 
-def _read_logits(array: FloatArray, name: str, temperature: float, where: Place) -> Probabilities:
-    if not (isinstance(temperature, Real) and np.isfinite(temperature) and temperature > 0.0):
+def _read_logits(array: FloatArray, name: str, temperature: Any, where: Place) -> Probabilities:
+    if not isinstance(temperature, Real) or not 0.0 < float(temperature) < np.inf:
         raise ValueError(f"temperature must be a positive number; found {temperature!r}.")
     largest = array.max(axis=-1, keepdims=True)
     if not (largest < np.inf).all():  # nan or inf is the largest of its row
@@ -227,7 +227,7 @@ def _read_logits(array: FloatArray, name: str, temperature: float, where: Place)
     # In place, and one exponential: p = exp(z) / sum, log p = z - log(sum) for z = (logit - largest) / temperature.
     array -= largest
     if temperature != 1.0:
-        array /= temperature
+        array /= float(temperature)
     p = np.exp(array)
     total = p.sum(axis=-1, keepdims=True)
     p /= total

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from fastkl._core.array_types import Floats, Params
 from fastkl._core.rows import AnyRows, Rows
+from fastkl._core.whole_numbers import is_count
 from fastkl.density.parametric.incomplete import fit_any_rows, starting_parameters
 from fastkl.density.parametric.products import FORM, is_product, resolve_product
 from fastkl.density.validation import resolve_family
@@ -37,7 +38,7 @@ DISTINCT_ROWS = 4096  # at first looked at for as many different ones as there a
 
 def resolved_mixture(family: Any, n_components: int, weights: ArrayLike | None) -> Mixture:
     """A mixture of its own from a family (or a product of some), or one for each component."""
-    if isinstance(n_components, bool) or not isinstance(n_components, int | np.integer) or n_components < 1:
+    if not is_count(n_components):
         raise ValueError(f"n_components is a whole number of at least 1, not {n_components!r}.")
     if n_components > MOST_COMPONENTS:
         raise ValueError(f"n_components is at most {MOST_COMPONENTS:,}, not {n_components!r}.")
