@@ -38,11 +38,15 @@ class Grown(NamedTuple):
 
 @dataclass(frozen=True)
 class Table:
-    """Rows without correlation, their weights, and their log-density under the mixture as it is."""
+    """Rows without correlation, their weights, and their log-density under the mixture as it is.
+
+    ``shared`` is the covariance of its components, which a further one has too, where it is one of all.
+    """
 
     Z: Floats
     weights: Floats
     log_density: Floats
+    shared: Floats | None
 
     @cached_property
     def products(self) -> Floats:
@@ -54,6 +58,8 @@ class Table:
         own, d = shares * self.weights, self.Z.shape[1]
         sums = np.maximum(own.sum(axis=1), TINY)
         means = own @ self.Z / sums[:, None]
+        if self.shared is not None:
+            return Grown(sums / self.weights.sum(), means, np.broadcast_to(self.shared, (len(sums), d, d)))
         second = (own @ self.products / sums[:, None]).reshape(-1, d, d)
         covariances = second - means[:, :, None] * means[:, None, :] + RIDGE * np.eye(d)
         return Grown(sums / self.weights.sum(), means, covariances)
@@ -92,7 +98,9 @@ def insertions(
         whitened = _whitened(X)
         if whitened is None:
             return None
-        table = Table(whitened[0], weights, mixture.log_density(rows, params) + whitened[1])
+        Z, to_Z = whitened
+        shared = to_Z.T @ params["covariance"] @ to_Z if mixture.tied else None
+        table = Table(Z, weights, mixture.log_density(rows, params) - np.linalg.slogdet(to_Z)[1], shared)
         grown = _grown(table)
         for _ in range(MAPS):
             grown = table.maximum(table.shares(grown)[0])
@@ -108,8 +116,8 @@ def insertions(
     return Insertions(own[chosen], gains[chosen], np.where(np.isfinite(losses), losses, np.inf))
 
 
-def _whitened(X: Floats) -> tuple[Floats, float] | None:
-    """Rows without correlation in units of their deviation, and the logarithm of the volume of that unit."""
+def _whitened(X: Floats) -> tuple[Floats, Floats] | None:
+    """Rows without correlation in units of their deviation, and the matrix (d, d) that brings deviations of rows there."""
     size = np.ptp(X, axis=0)
     if not (np.isfinite(size).all() and np.all(size > 0.0)):
         return None
@@ -118,7 +126,8 @@ def _whitened(X: Floats) -> tuple[Floats, float] | None:
     values, vectors = np.linalg.eigh(Z.T @ Z / len(Z))
     if not values[0] > 1e-10 * values[-1]:
         return None
-    return Z @ (vectors / np.sqrt(values)), float(np.log(size).sum() + 0.5 * np.log(values).sum())
+    turned = vectors / np.sqrt(values)
+    return Z @ turned, turned / size[:, None]
 
 
 def _grown(table: Table) -> Grown:
