@@ -21,7 +21,10 @@ from fastkl.families.mixture import Mixture
 
 TINY = float(np.finfo(np.float64).tiny)
 NUMBERS = 1 << 19  # products of numbers in one map of all components that are tried, about
-SIZES = (1.5, 4.0)  # nearest rows at which a component begins, per column and one more
+SIZES = (
+    1.5,
+    4.0,
+)  # nearest rows at which a component begins, per column and one more; first a single row if covariances are one
 MAPS = 8
 RIDGE = 3e-4  # of the covariance of all rows, added to that of a component, which has no chance to collapse
 KEPT = 6  # of those that gain most, no two of the same rows
@@ -111,7 +114,8 @@ def insertions(
         losses = -(
             np.logaddexp(rest, table.logs(merged) + np.log(merged.weights)[:, None] - table.log_density) @ weights
         )
-    gains[~np.isfinite(gains) | (own @ weights < X.shape[1] + 1.0)] = -np.inf
+    least = 0.0 if mixture.tied else X.shape[1] + 1.0  # rows that a covariance of its own takes
+    gains[~np.isfinite(gains) | (own @ weights < least)] = -np.inf
     chosen = _best(own, gains)
     return Insertions(own[chosen], gains[chosen], np.where(np.isfinite(losses), losses, np.inf))
 
@@ -139,7 +143,8 @@ def _grown(table: Table) -> Grown:
     order = np.argsort(distances, axis=1, kind="stable")
     shares = np.zeros((len(SIZES), count, n))
     for i, size in enumerate(SIZES):
-        np.put_along_axis(shares[i], order[:, : min(n, int(np.ceil(size * (d + 1))))], 1.0, axis=1)
+        rows = int(np.ceil(size * (d + 1))) if table.shared is None or i else 1
+        np.put_along_axis(shares[i], order[:, : min(n, rows)], 1.0, axis=1)
     return table.maximum(shares.reshape(-1, n))
 
 
