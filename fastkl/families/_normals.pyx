@@ -47,14 +47,16 @@ cdef extern from "fk_normal_maps.h" nogil:
 cdef double STEADY = 0.1  # how much factors between gains may differ, in shares of what they are short of 1
 cdef int FEW = 5  # log-likelihoods, of which all factors are known
 cdef double ROUNDING = 1e-15  # of a log-likelihood, in shares of it
-cdef double CLOSE = 1.0 / 64.0  # of what may be left to gain: distances of parameters go by the root
+cdef double CLOSE = 1e-6  # of what may be left to gain: distances of parameters go by the root
+cdef int AHEAD = 64  # maps to there at most: quasi-Newton steps take less time than more of them
 
 
 def climbed(components, X, weights, fixed, bint joint, double least, int most, double goal=0.0):
     """EM maps one after the other, while the log-likelihood gains more than ``least``, at most so many.
 
-    They go on where that ends if the maximum is near: where gains fall by a steady factor (Aitken), the sum of all that would
-    follow is known. Once it is at most ``goal``, some more maps bring the parameters as near as the log-likelihood is.
+    They go on where that ends if the maximum is a few maps away: where gains fall by a steady factor (Aitken), the sum of all
+    that would follow is known. Once it is at most ``goal``, some more maps, whose gains are lost in rounding, bring the
+    parameters there too.
 
     Returns the log-likelihood at each place, the sums of a pass at the last one, whether a component was not regular there,
     that place, as ``move`` gives it (None if no map was made), and what is left to gain (infinity where that is not known).
@@ -62,13 +64,16 @@ def climbed(components, X, weights, fixed, bint joint, double least, int most, d
     cdef double total, last = -INFINITY, gain, before = INFINITY, slow = INFINITY, left = INFINITY
     cdef double rates[3]
     cdef int closing = -1
+    cdef bint near
     rates[:] = [INFINITY, INFINITY, INFINITY]
     trace, sums, place, reached = [], np.zeros((components.components, 1)), None, None
     while True:
         total, records = components.sums(X, weights)
         gain = total - last
-        if not gain >= 0.0:  # rounding, which ends it even if it is near
-            return trace, sums, False, reached, left if closing >= 0 else INFINITY
+        if closing >= 0 and gain < 0.0:
+            total = last
+        elif not gain >= 0.0:
+            return trace, sums, False, reached, INFINITY
         trace.append(total)
         last, sums, reached = total, records, place
         if closing >= 0:
@@ -79,11 +84,11 @@ def climbed(components, X, weights, fixed, bint joint, double least, int most, d
             before, slow, left = gain, max(rates[0], rates[1], rates[2]), INFINITY
             if slow < 1.0 and slow - min(rates[0], rates[1], rates[2]) <= STEADY * (1.0 - slow) + ROUNDING * fabs(total) / gain:
                 left = gain * slow / (1.0 - slow)
-            if left <= goal and goal > 0.0:
+            near = goal > 0.0 and left < INFINITY and log(CLOSE * goal / left) / log(slow) <= AHEAD
+            if near and left <= goal:
                 closing = <int>(log(CLOSE) / log(slow))
-            elif gain <= least and not (goal > 0.0 and len(trace) < FEW):
-                if not left < INFINITY or not log(CLOSE * goal / left) / log(slow) <= most - len(trace):
-                    break
+            elif left <= goal or (gain <= least and not near and not (goal > 0.0 and len(trace) < FEW)):
+                break
         if closing == 0 or len(trace) >= most:
             break
         place = components.move(records.copy(), fixed, joint)  # which adds up what is joint

@@ -98,6 +98,20 @@ def tied_em(Z, labels, k):
     return total.sum()
 
 
+@pytest.mark.parametrize("seed", [0, 8])
+def test_two_groups_of_wrong_rows_under_one_covariance(seed):
+    # of three clusters two become one, so that wrong rows have two components; maxima with one are 9 nats below
+    rng, d = np.random.default_rng(103), 4
+    centres, which = rng.normal(size=(3, d)) * 4.0, rng.integers(3, size=250)
+    roots = rng.normal(size=(3, d, d)) / 2.0 + np.eye(d)
+    X = centres[which] + np.einsum("nij,nj->ni", roots[which], rng.normal(size=(250, d)))
+    X = np.concatenate([X, rng.uniform(X.min(axis=0) - 4.0, X.max(axis=0) + 4.0, size=(15, d))])
+    labels = np.concatenate([which // 2, np.zeros(15, dtype=int)])
+    labels[[252, 255, 257, 258]], labels[[251, 253, 254, 261, 263, 264]] = 2, 3
+    fit = MixtureMLE(4, family=families.MultivariateNormal("tied"), random_state=seed, standard_errors=False).fit(X)
+    assert fit.log_likelihood_ >= tied_em(X, labels, 4) - ENOUGH
+
+
 def test_one_covariance_in_many_columns():
     # a fifth of all partitions leads to the maximum next to the highest, and a few to this
     X, rng = load_breast_cancer().data[:, :10], np.random.default_rng(0)

@@ -21,7 +21,10 @@ from fastkl.families.mixture import Mixture
 
 TINY = float(np.finfo(np.float64).tiny)
 NUMBERS = 1 << 19  # products of numbers in one map of all components that are tried, about
-SIZES = (1.5, 4.0)  # nearest rows at which a component begins, per column and one more
+SIZES = (
+    1.5,
+    4.0,
+)  # nearest rows at which a component begins, per column and one more; first a single row if covariances are one
 MAPS = 8
 RIDGE = 3e-4  # of the covariance of all rows, added to that of a component, which has no chance to collapse
 KEPT = 6  # of those that gain most, no two of the same rows
@@ -38,11 +41,15 @@ class Grown(NamedTuple):
 
 @dataclass(frozen=True)
 class Table:
-    """Rows without correlation, their weights, and their log-density under the mixture as it is."""
+    """Rows without correlation, their weights, and their log-density under the mixture as it is.
+
+    ``shared`` is the covariance of its components, which a further one has too, where it is one of all.
+    """
 
     Z: Floats
     weights: Floats
     log_density: Floats
+    shared: Floats | None
 
     @cached_property
     def products(self) -> Floats:
@@ -54,6 +61,8 @@ class Table:
         own, d = shares * self.weights, self.Z.shape[1]
         sums = np.maximum(own.sum(axis=1), TINY)
         means = own @ self.Z / sums[:, None]
+        if self.shared is not None:
+            return Grown(sums / self.weights.sum(), means, np.broadcast_to(self.shared, (len(sums), d, d)))
         second = (own @ self.products / sums[:, None]).reshape(-1, d, d)
         covariances = second - means[:, :, None] * means[:, None, :] + RIDGE * np.eye(d)
         return Grown(sums / self.weights.sum(), means, covariances)
@@ -92,7 +101,9 @@ def insertions(
         whitened = _whitened(X)
         if whitened is None:
             return None
-        table = Table(whitened[0], weights, mixture.log_density(rows, params) + whitened[1])
+        Z, to_Z = whitened
+        shared = to_Z.T @ params["covariance"] @ to_Z if mixture.tied else None
+        table = Table(Z, weights, mixture.log_density(rows, params) - np.linalg.slogdet(to_Z)[1], shared)
         grown = _grown(table)
         for _ in range(MAPS):
             grown = table.maximum(table.shares(grown)[0])
@@ -103,13 +114,14 @@ def insertions(
         losses = -(
             np.logaddexp(rest, table.logs(merged) + np.log(merged.weights)[:, None] - table.log_density) @ weights
         )
-    gains[~np.isfinite(gains) | (own @ weights < X.shape[1] + 1.0)] = -np.inf
+    least = 0.0 if mixture.tied else X.shape[1] + 1.0  # rows that a covariance of its own takes
+    gains[~np.isfinite(gains) | (own @ weights < least)] = -np.inf
     chosen = _best(own, gains)
     return Insertions(own[chosen], gains[chosen], np.where(np.isfinite(losses), losses, np.inf))
 
 
-def _whitened(X: Floats) -> tuple[Floats, float] | None:
-    """Rows without correlation in units of their deviation, and the logarithm of the volume of that unit."""
+def _whitened(X: Floats) -> tuple[Floats, Floats] | None:
+    """Rows without correlation in units of their deviation, and the matrix (d, d) that brings deviations of rows there."""
     size = np.ptp(X, axis=0)
     if not (np.isfinite(size).all() and np.all(size > 0.0)):
         return None
@@ -118,7 +130,8 @@ def _whitened(X: Floats) -> tuple[Floats, float] | None:
     values, vectors = np.linalg.eigh(Z.T @ Z / len(Z))
     if not values[0] > 1e-10 * values[-1]:
         return None
-    return Z @ (vectors / np.sqrt(values)), float(np.log(size).sum() + 0.5 * np.log(values).sum())
+    turned = vectors / np.sqrt(values)
+    return Z @ turned, turned / size[:, None]
 
 
 def _grown(table: Table) -> Grown:
@@ -130,7 +143,8 @@ def _grown(table: Table) -> Grown:
     order = np.argsort(distances, axis=1, kind="stable")
     shares = np.zeros((len(SIZES), count, n))
     for i, size in enumerate(SIZES):
-        np.put_along_axis(shares[i], order[:, : min(n, int(np.ceil(size * (d + 1))))], 1.0, axis=1)
+        rows = int(np.ceil(size * (d + 1))) if table.shared is None or i else 1
+        np.put_along_axis(shares[i], order[:, : min(n, rows)], 1.0, axis=1)
     return table.maximum(shares.reshape(-1, n))
 
 
