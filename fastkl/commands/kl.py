@@ -156,8 +156,8 @@ def _cells(line: TableLine) -> list[str]:
     """What a line says of a column, or of several."""
     cells = [str(line.name)]
     for estimate in (line.kl, line.kl_reverse):
-        cells += [number(float(estimate)) + ("*" if estimate.bias_suspected else " "), _interval(estimate)]
-    cells += [number(float(line.jensen_shannon)), "" if line.psi is None else number(float(line.psi))]
+        cells += [_shown(estimate) + ("*" if estimate.bias_suspected else " "), _interval(estimate)]
+    cells += [_shown(line.jensen_shannon), "" if line.psi is None else _shown(line.psi)]
     return [*cells, f"{line.p_value:.4f}"] if line.p_value is not None else cells
 
 
@@ -179,6 +179,12 @@ def _grouped(notes: list[tuple[str, str]]) -> list[str]:
         said = f"{text} These are the numbers of {name}." if others and re.search(r"\d", text) else text
         lines.append(f"{names}, {said}")
     return lines
+
+
+def _shown(estimate: Estimate) -> str:
+    """An estimate, with no more digits than its error has, as those near 0 would be shown."""
+    value = float(estimate)
+    return number(round(value, 4) + 0.0 if estimate.standard_error >= 1e-4 else value)
 
 
 def _interval(estimate: Estimate) -> str:

@@ -17,6 +17,7 @@ _NAMES = {
     "numpy.exp(density.score_samples(X) - density.log_sf(X).ravel())": ["hazard"],
     "quantile(q)": ["ppf", "icdf", "percentile", "quantiles", "inverse_cdf"],
     "quantile(q, upper=True)": ["isf"],
+    "quantile(1 / period, upper=True)": ["return_level", "return_levels"],
     "quantile(0.5)": ["median"],
     "quantile([0.025, 0.975])": ["interval"],
     "sample(n)": ["rvs", "resample", "draw", "draws", "simulate", "samples"],

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from fastkl._core.warned import warn, warnings_kept
+from fastkl._core.wording import plural
 from fastkl.divergence.arguments import FloatArray, Sample, as_sample, refuse_single_row
 from fastkl.divergence.coordinates import centre_and_spread
 from fastkl.divergence.estimate import Estimate
@@ -73,6 +75,13 @@ def pairwise_divergence(
     ValueError
         An unknown metric, rows that do not sum to 1, samples of other columns.
 
+    Warns
+    -----
+    UserWarning
+        Where a bias of an entry is suspected: of how many pairs, and the first with its reason.
+    SharedRowsWarning
+        Where two samples share rows.
+
     Notes
     -----
     Samples are compared by the "common_radius" estimate, in columns scaled by their quartile range in all samples together, so
@@ -83,7 +92,7 @@ def pairwise_divergence(
     >>> import numpy as np
     >>> from fastkl import pairwise_divergence
     >>> rng = np.random.default_rng(0)
-    >>> D = pairwise_divergence([rng.normal(loc, 1.0, 500) for loc in (0.0, 0.1, 3.0)])
+    >>> D = pairwise_divergence([rng.normal(loc, 1.0, 500) for loc in (0.0, 0.1, 1.0)])
     >>> bool(D[0, 1] < D[0, 2]), D.shape
     (True, (3, 3))
     >>> pairwise_divergence({"before": rng.normal(size=99), "after": rng.normal(size=99)}).shape
@@ -105,9 +114,7 @@ def pairwise_divergence(
     if named is not None:
         if logits:
             raise ValueError("logits=True is for rows of one array; a list or dict holds samples.")
-        values, errors = _between_samples(
-            named, name, Options("common_radius", n_neighbors, return_errors, coordinates=None), n_jobs
-        )
+        values, errors = _between_samples(named, name, Options("common_radius", n_neighbors, coordinates=None), n_jobs)
     else:
         if return_errors:
             raise ValueError("Divergences of known probabilities are exact: there are no errors to return.")
@@ -158,12 +165,25 @@ def _between_samples(
     middle, spread = centre_and_spread(np.concatenate(read))
     trees = [Sample(np.ascontiguousarray((X - middle) / spread), None, n_jobs) for X in read]
     values, errors = np.zeros((2, len(trees), len(trees)))
+    names, doubts = list(samples), []
     for i, p in enumerate(trees):
         for j, q in enumerate(trees):
             if i == j or (metric != "kl" and j < i):
                 continue
-            found = _OF_SAMPLES[metric](SamplePair(p, q), options)
+            with warnings_kept() as said:
+                found = _OF_SAMPLES[metric](SamplePair(p, q), options)
+            if said or found.bias_suspected:
+                kind, text = (type(said[0]), str(said[0])) if said else (UserWarning, found.reasons[0])
+                doubts.append((kind, f"p = {names[i]}, q = {names[j]}: {text}"))
             values[i, j], errors[i, j] = float(found), found.standard_error
             if metric != "kl":
                 values[j, i], errors[j, i] = values[i, j], errors[i, j]
+    _warn_of(doubts)
     return values, errors
+
+
+def _warn_of(doubts: list[tuple[type[Warning], str]]) -> None:
+    """Doubts about entries of the matrix, which has no place for them: of each kind how many, and the first."""
+    for kind in dict.fromkeys(kind for kind, _ in doubts):
+        alike = [text for known, text in doubts if known is kind]
+        warn(f"{plural(len(alike), 'divergence')} of the matrix to doubt, the first of {alike[0]}", kind)

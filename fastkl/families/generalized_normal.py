@@ -186,7 +186,7 @@ class GeneralizedNormal(UnivariateFamily):
         if runaway.any() and "shape" not in fixed:
             column = int(np.flatnonzero(runaway)[0])
             raise DegenerateDataError(
-                f"generalized_normal: the likelihood of {rows.column(column)} has no maximum inside that is as high as those "
+                f"generalized_normal: the likelihood of column {column} has no maximum inside that is as high as those "
                 "of the Laplace and the normal distribution: with loc at one of the rows it rises without bound as shape goes to "
                 "0, since the rows are few or many of them are equal. Hold the shape fixed, or take student_t or laplace.",
                 column,

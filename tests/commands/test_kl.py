@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ from scipy import stats
 
 import fastkl
 from fastkl.cli import main
+from fastkl.commands import kl
 from fastkl.commands.layout import number
 from fastkl.divergence.significance.label_test import label_test
 from tests.commands.files import DATA, run
@@ -115,7 +117,8 @@ def test_kl_counts_missing_values_and_drops_them_if_asked(capsys, tmp_path):
     assert "--drop-missing" in message
     out = run(capsys, "kl", *paths, "--drop-missing", "--no-test")
     p, q = frames[0]["x"].dropna().to_numpy(), frames[1]["x"].to_numpy()
-    assert number(fastkl.kl_divergence(p, q).value) in re.search("^x .*$", out, re.MULTILINE).group()
+    low, high = fastkl.kl_divergence(p, q).confidence_interval()
+    assert f"[{number(low)}, {number(high)}]" in re.search("^x .*$", out, re.MULTILINE).group()
     assert "* x: without 2 rows of P (2.5 %) and 0 rows of Q (0 %), where a value is missing\n" in out
     joint = fastkl.kl_divergence(frames[0].dropna().to_numpy(), frames[1].dropna().to_numpy())
     assert number(joint.value) in re.search("^joint.*$", out, re.MULTILINE).group()
@@ -278,3 +281,21 @@ def test_how_many_values_are_no_numbers(capsys, tmp_path):
     path = tmp_path / "rows.csv"
     path.write_text("x\n" + "1.5\n2.5\n-\n" * 5)
     assert "(no numbers stand there in 5 of 15 rows)" in run(capsys, "fit", path, status=2)
+
+
+def test_an_estimate_near_zero_is_shown_with_the_digits_of_its_error(capsys, monkeypatch, tmp_path):
+    """4.607e-08 with an interval of 0.06 is 0.0000."""
+
+    def compared(*args, **options):
+        line = compare_tables(*args, **options).columns[0]
+        small = fastkl.Estimate(-4.6e-8, 0.03, 20, "knn")
+        exact = fastkl.Estimate(4.6e-8, 1e-9, 20, "knn")
+        return fastkl.TableComparison([replace(line, kl=small, kl_reverse=exact)], [], (20, 20))
+
+    compare_tables = kl.compare_tables
+    monkeypatch.setattr(kl, "compare_tables", compared)
+    paths = [tmp_path / name for name in ("p.csv", "q.csv")]
+    for seed, path in enumerate(paths):
+        pd.DataFrame({"x": np.random.default_rng(seed).normal(size=20)}).to_csv(path, index=False)
+    line = re.search("^x .*$", run(capsys, "kl", *paths, "--no-test"), re.MULTILINE).group()
+    assert re.match(r"x +0\.0000 +\[-0\.0588, 0\.0588\] +4\.6e-08", line)

@@ -37,7 +37,7 @@ def test_every_name_that_is_given_exists(name):
         assert hasattr(fastkl, called)
     if "fastkl" not in here and "of other rows" not in here:
         expression = here if here.startswith("numpy") else f"density.{here}"
-        known = {"density": density, "numpy": np, "X": X, "q": 0.5, "n": 2, "level": 0.9}
+        known = {"density": density, "numpy": np, "X": X, "q": 0.5, "n": 2, "level": 0.9, "period": 100}
         assert eval(expression, known) is not None
     assert not hasattr(density, name)
 

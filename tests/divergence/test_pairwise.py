@@ -6,7 +6,7 @@ import pytest
 from scipy.spatial.distance import jensenshannon
 from scipy.special import rel_entr
 
-from fastkl import SourceError, kl_divergence, pairwise_divergence
+from fastkl import SharedRowsWarning, SourceError, kl_divergence, pairwise_divergence
 
 ROWS = np.random.default_rng(0).dirichlet([1.0, 1.0, 1.0, 1.0], 5)
 
@@ -29,7 +29,8 @@ def test_rows_of_probabilities():
 
 @pytest.mark.parametrize("metric", ["kl", "jeffreys", "jensen_shannon"])
 def test_samples(metric):
-    D, errors = pairwise_divergence(samples(), metric, return_errors=True)
+    with pytest.warns(UserWarning, match="of the matrix to doubt, the first of p = sample 0, q = sample 2: "):
+        D, errors = pairwise_divergence(samples(), metric, return_errors=True)
     assert D.shape == errors.shape == (3, 3)
     assert not np.diag(D).any()
     truth = {"kl": 4.0, "jeffreys": 8.0, "jensen_shannon": 0.5}[metric]
@@ -38,10 +39,12 @@ def test_samples(metric):
     assert (errors[~np.eye(3, dtype=bool)] > 0.0).all()
     if metric != "kl":
         assert (D == D.T).all()
-    scaled = pairwise_divergence([x * [1.0, 1e4] + 5.0 for x in samples()], metric)
+    with pytest.warns(UserWarning, match="to doubt"):
+        scaled = pairwise_divergence([x * [1.0, 1e4] + 5.0 for x in samples()], metric)
     assert scaled == pytest.approx(D, abs=1e-9)
 
 
+@pytest.mark.filterwarnings("ignore:.* of the matrix to doubt")
 def test_the_distance_is_a_root():
     D = pairwise_divergence(samples())
     assert pairwise_divergence(samples(), "jensen_shannon_distance") == pytest.approx(np.sqrt(np.maximum(D, 0.0)))
@@ -57,6 +60,7 @@ def test_tables_are_matched_by_name():
         pairwise_divergence([a, b.rename(columns={"x": "z"})])
 
 
+@pytest.mark.filterwarnings("ignore:.* of the matrix to doubt")
 def test_refusals():
     with pytest.raises(ValueError, match="metric"):
         pairwise_divergence(ROWS, "euclidean")
@@ -76,6 +80,7 @@ def test_refusals():
         pairwise_divergence(np.zeros((2, 2, 2)))
 
 
+@pytest.mark.filterwarnings("ignore:.* of the matrix to doubt")
 def test_named_samples_are_a_list_with_names():
     rng = np.random.default_rng(0)
     named = {
@@ -100,3 +105,20 @@ def test_tables_of_numbers_and_labels_are_sent_to_their_call():
     for call in (lambda: kl_divergence(table, table), lambda: pairwise_divergence({"p": table, "q": table})):
         with pytest.raises(ValueError, match=r"column 'k' of .*fastkl.compare_tables for tables of numbers and labels"):
             call()
+
+
+def test_doubts_are_said_of_the_pair_that_they_are_about(recwarn):
+    """A matrix has no place for them: here a day that was written twice, and days far from one another in many columns."""
+    rng = np.random.default_rng(3)
+    days = {f"day {i}": rng.normal(size=(100, 2)) for i in range(4)}
+    pairwise_divergence(days)
+    assert not recwarn.list
+    with pytest.warns(
+        SharedRowsWarning,
+        match="^1 divergence of the matrix to doubt, the first of p = sample 'day 1', q = sample 'day 3': 100",
+    ):
+        pairwise_divergence({**days, "day 3": days["day 1"].copy()})
+    with pytest.warns(
+        UserWarning, match="^3 divergences of the matrix to doubt, the first of p = sample 0, q = sample 1: 12 columns"
+    ):
+        pairwise_divergence([rng.normal(i, 1.0, size=(200, 12)) for i in range(3)])

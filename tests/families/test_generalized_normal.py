@@ -4,6 +4,7 @@ import warnings
 
 import mpmath
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import optimize, stats
 
@@ -201,6 +202,9 @@ GREYS = [238, 36, 36, 34, 32, 32, 17, 15, 19, 6, 7, 9, 7, 5, 3, 2, 2]
 def test_rows_without_a_maximum_are_refused(x, why):
     with pytest.raises(DegenerateDataError, match=why):
         DensityMLE("generalized_normal").fit(np.array(x, dtype=float)[:, None])
+    with pytest.raises(DegenerateDataError) as named:
+        DensityMLE("generalized_normal").fit(pd.DataFrame({"height": np.array(x, dtype=float)}))
+    assert str(named.value).count("'height'") == 1
     held = DensityMLE(GeneralizedNormal(shape=1.5)).fit(np.array(x, dtype=float)[:, None])
     assert held.converged_
 
