@@ -5,6 +5,7 @@ draws of the density, in units of each column's standard deviation; it takes som
 divergence takes the density's logarithm at every row, and an entropy estimate from neighbours. Neither has a known distribution
 under a fitted model: p-values come from samples of the density, with its parameters estimated anew. What is compared with samples
 is the plain estimate of the divergence, whose bias they share; what is reported is that of ``kl_divergence``, which corrects it.
+Of a discrete distribution it is the divergence of the frequencies of the rows.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ from typing import Any
 
 import numpy as np
 from scipy.spatial.distance import cdist
+from scipy.special import entr
 
 from fastkl._core.array_types import Floats
 from fastkl._core.warned import names_compared
 from fastkl.density.refits import UNFITTABLE, fitted_again, named_draws
 from fastkl.divergence import entropy
+from fastkl.divergence.models.model import Model
 from fastkl.exceptions import DegenerateDataError
 
 JOINT = ("energy", "kl")
@@ -54,7 +57,12 @@ class JointStatistics:
                 value = self._energy(density, rows, weights)
             else:
                 score = density.score(rows if table is None else table, sample_weight=weights)
-                value = -score - self._entropy(rows, weights)
+                own = (
+                    _entropy_of_masses(rows, weights)
+                    if Model(density, "density").discrete
+                    else self._entropy(rows, weights)
+                )
+                value = -score - own
             found[name] = np.array([value])
         return found
 
@@ -81,6 +89,13 @@ class JointStatistics:
         w = np.full(n, 1.0 / n) if weights is None else weights / weights.sum()
         between, within, of_draws = w @ cdist(x, y).mean(axis=1), w @ cdist(x, x) @ w, cdist(y, y).mean()
         return float(n * (2.0 * between - within - of_draws))
+
+
+def _entropy_of_masses(rows: Floats, weights: Floats | None) -> float:
+    """That of the frequencies of the different rows, of which the divergence is half the statistic of a G-test per row."""
+    _, codes = np.unique(rows, axis=0, return_inverse=True)
+    masses = np.bincount(codes.reshape(-1), weights=weights)
+    return float(np.sum(entr(masses / masses.sum())))
 
 
 def bootstrap_statistics(

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fastkl.density.contract import Density
 from fastkl.rows.columns import column_number, column_numbers, listed, named
@@ -23,6 +24,12 @@ class PartMembers(Density):
     def _conditional(self, kept: list[int], given: list[int], values: list[Any]) -> Any:
         """The density of the columns kept, given the values of the others, without names."""
         raise AttributeError(f"The conditional distributions of a {type(self).__name__} are not known.")
+
+    def _log_density_of_part(self, columns: list[int], row: NDArray[Any]) -> float:
+        """That of values (1, k) of these columns, whatever the others are."""
+        margin = copy.copy(self._marginal(columns))
+        vars(margin).pop("feature_names_in_", None)
+        return float(margin.score_samples(row)[0])
 
     def marginal(self, columns: Any) -> Any:
         """The density of some of the columns, whatever the others are.
@@ -115,9 +122,7 @@ class PartMembers(Density):
                 )
         labels = any(isinstance(value, str) for value in values)
         row = np.array([values], dtype=object if labels else np.float64)
-        margin = copy.copy(self._marginal(columns))
-        vars(margin).pop("feature_names_in_", None)
-        if margin.score_samples(row)[0] == -np.inf:
+        if self._log_density_of_part(columns, row) == -np.inf:
             places = ", ".join(f"{named(j, names)} = {value!r}" for j, value in zip(columns, values, strict=True))
             raise ValueError(
                 f"The density is 0 at {places}, outside the support: no distribution of the others is given that."

@@ -256,6 +256,13 @@ class DirichletMultinomial(Multinomial):
 
     # -- the distribution itself -------------------------------------------------------------------------------------------
 
+    def _of_trials(self, n_trials: int, shares: Floats, params: Params) -> tuple[Family, Params]:
+        # what was drawn of others leaves the concentrations of these as they are
+        parts = {"probabilities": shares / shares.sum(), "concentration": params["concentration"] * shares.sum()}
+        if len(shares) < self.least_columns:
+            return super()._of_trials(n_trials, shares, params)
+        return DirichletMultinomial(n_trials=n_trials), parts
+
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
         c, p = float(params["concentration"]), params["probabilities"]
         if np.isinf(c):

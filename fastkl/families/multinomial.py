@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -162,6 +162,34 @@ class Multinomial(Family):
             return None
         n, p = float(self.n_trials), params["probabilities"]
         return n * p, n * (np.diag(p) - np.outer(p, p))
+
+    def marginal(self, params: Params, columns: Sequence[int]) -> tuple[Family, Params] | None:
+        """Of all columns, in any order; some of them alone have no fixed sum."""
+        return self.of_columns(params, columns) if len(columns) == len(params["probabilities"]) else None
+
+    def log_density_of_part(self, params: Params, columns: Sequence[int], values: Floats) -> float:
+        """log p of the counts of some columns in a row of ``n_trials``: with the sum of the others they are multinomial."""
+        if self.n_trials is None:
+            raise AttributeError(
+                f"{self.name}: given counts say something of the others in rows of known n_trials alone."
+            )
+        p, rest = params["probabilities"], float(self.n_trials) - np.sum(values)
+        others = np.delete(p, columns).sum()
+        merged = {**params, "probabilities": np.append(p[list(columns)], others)}
+        row = np.append(np.asarray(values, dtype=np.float64), rest)[np.newaxis]
+        return float(self.log_density(Rows(row), merged)[0]) if rest >= 0.0 else -np.inf
+
+    def conditional(
+        self, params: Params, kept: Sequence[int], given: Sequence[int], values: Floats
+    ) -> tuple[Family, Params]:
+        """The columns kept, given the counts of the others: the trials that are left, by the shares of these columns."""
+        p = params["probabilities"][list(kept)]
+        if not p.sum() > 0.0:
+            raise ValueError(f"{self.name}: the columns that are not given have probability 0.")
+        return self._of_trials(int(self.n_trials or 0) - int(np.sum(values)), p, params)
+
+    def _of_trials(self, n_trials: int, shares: Floats, params: Params) -> tuple[Family, Params]:
+        return Multinomial(n_trials=n_trials), {"probabilities": shares / shares.sum()}
 
     def to_scipy(self, params: Params) -> dict[str, Any]:
         if self.n_trials is None:

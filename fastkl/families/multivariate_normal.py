@@ -33,6 +33,7 @@ from fastkl.families.solvers.shrinkage import (
     merged_moments,
     moved_moments,
     shrunk,
+    unit_of,
 )
 from fastkl.families.spaces import PositiveDefinite, Real, Space
 
@@ -124,9 +125,10 @@ class MultivariateNormal(NormalVector):
         statistics: Statistics = {
             "weight": np.float64(weight), "mean": mean, "scatter": scatter, "n_rows": np.float64(counted)
         }  # fmt: skip
+        statistics = self._finite(rows, statistics)
         if self.shrinkage == "ledoit_wolf":
-            statistics.update(fourth_moments(rows.of_positive_weight(), mean))
-        return self._finite(rows, statistics)
+            statistics.update(fourth_moments(rows.of_positive_weight(), mean, unit_of(scatter / weight)))
+        return statistics
 
     def _of_columns(self, rows: Rows, columns: Statistics) -> Statistics:
         with np.errstate(over="ignore"):  # the next line's error names the column
@@ -150,7 +152,8 @@ class MultivariateNormal(NormalVector):
         if self.covariance_type == "full":
             names = ("weight", "mean", "scatter")
             weight, mean, scatter = merge_moments(*(first[name] for name in names), *(second[name] for name in names))
-            fourth = merged_moments(first, second, mean) if "fourth" in first else {}
+            unit = unit_of(scatter / weight)
+            fourth = merged_moments(first, second, mean, unit) if "fourth" in first else {}
             counted = first["n_rows"] + second["n_rows"]
             return {"weight": np.float64(weight), "mean": mean, "scatter": scatter, "n_rows": counted, **fourth}
         d = len(first["mean"])
@@ -184,7 +187,7 @@ class MultivariateNormal(NormalVector):
         return self._coefficient(statistics, params["mean"], covariance)
 
     def _coefficient(self, statistics: Statistics, mean: Floats, covariance: Floats) -> float:
-        fourth = moved_moments(statistics, mean)[1] if "fourth" in statistics else 0.0
+        fourth = moved_moments(statistics, mean, unit_of(covariance))[1] if "fourth" in statistics else 0.0
         return coefficient(self.shrinkage, covariance, float(statistics["weight"]), fourth)
 
     def starting_parameters(self, statistics: Statistics) -> Params:

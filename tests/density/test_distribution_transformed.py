@@ -142,3 +142,26 @@ def test_behind_the_cube_root():
     np.testing.assert_allclose(model.sf(x[:, None])[:, 0], law.sf(np.cbrt(x)), rtol=1e-9)
     p = np.array([0.01, 0.3, 0.9])
     np.testing.assert_allclose(model.quantile(p)[:, 0], law.ppf(p) ** 3, rtol=1e-9)
+
+
+def test_columns_that_are_described_together():
+    """Behind maps that rise and take every value P(X <= x) is that of the images; else there is a reason."""
+    X = np.random.default_rng(0).normal(size=(200, 2)) @ [[1.0, 0.6], [0.0, 0.8]] + 3.0
+    scaled, plain = TransformedDensity(StandardScaler(), DensityMLE()).fit(X), DensityMLE().fit(X)
+    np.testing.assert_allclose(scaled.cdf(X[:5]), plain.cdf(X[:5]), atol=1e-4)
+    np.testing.assert_allclose(scaled.log_cdf(X[:5]), np.log(scaled.cdf(X[:5])), atol=1e-4)
+    with pytest.raises(AttributeError, match="has no sf"):
+        scaled.sf(X)
+    with pytest.raises(AttributeError, match="has no quantiles of every column"):
+        scaled.quantile(0.5)
+    turned = TransformedDensity(FunctionTransformer(np.negative, np.negative), DensityMLE()).fit(X)
+    with pytest.raises(AttributeError, match="turns columns round"):
+        turned.cdf(X)
+
+
+def test_a_joint_family_of_one_column_behind_a_map_that_loses_mass():
+    x = np.abs(np.random.default_rng(0).normal(size=(100, 1))) + 0.01
+    joint = TransformedDensity(PowerTransformer(method="box-cox"), DensityMLE()).fit(x)
+    alone = TransformedDensity(PowerTransformer(method="box-cox"), DensityMLE("normal")).fit(x)
+    for which in ("cdf", "sf", "log_cdf", "log_sf"):
+        np.testing.assert_allclose(getattr(joint, which)(x), getattr(alone, which)(x)[:, 0], rtol=1e-12)

@@ -132,3 +132,30 @@ def test_rows_of_weight_zero_are_absent(kind, factor):
         np.testing.assert_array_equal(many[name], few[name])
         np.testing.assert_array_equal(many.p_values[name], few.p_values[name])
     assert list(few) == ["energy", "kl"]
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_discrete_rows_are_compared_by_their_frequencies(weighted):
+    """The divergence is G / (2 n) of a G-test; counts of another distribution are seen, and those of the same are not."""
+    rng = np.random.default_rng(0)
+    same, other = rng.poisson(3.0, (200, 1)), rng.negative_binomial(2, 0.4, (200, 1))
+    weights = rng.integers(1, 3, 200) if weighted else np.ones(200)
+    p_values = []
+    for rows in (same, other):
+        model = DensityMLE("poisson").fit(rows, sample_weight=weights)
+        found = JointStatistics(["kl"], rows.astype(float), rng).of(model, rows.astype(float), weights)["kl"][0]
+        masses = np.bincount(rows[:, 0], weights=weights)
+        expected = (
+            2.0
+            * masses.sum()
+            * scipy.stats.entropy(masses, scipy.stats.poisson(model.params_["rate"]).pmf(np.arange(len(masses))))
+        )
+        tail = 2.0 * masses.sum() * np.log(scipy.stats.poisson(model.params_["rate"][0]).cdf(len(masses) - 1))
+        assert 2.0 * weights.sum() * found == pytest.approx(
+            expected - tail, rel=1e-10
+        )  # scipy scales pmf to a sum of 1
+        report = model.goodness_of_fit(rows, sample_weight=weights, statistic="kl", n_bootstrap=39, random_state=0)
+        p_values.append(report.p_values["kl"][0])
+    assert p_values[1] <= 0.05
+    if not weighted:  # repeated rows are no rows of a Poisson distribution
+        assert p_values[0] > 0.05

@@ -214,3 +214,27 @@ def test_bad_columns():
     assert list(model.conditional({"height": 1.0}).feature_names_in_) == ["weight"]
     with pytest.raises(NotFittedError):
         DensityMLE().marginal([0])
+
+
+@pytest.mark.parametrize("family", ["multinomial", "dirichlet_multinomial"])
+def test_counts_given_others(family):
+    """p(rest | given) is p(row) over the sum of p over all rows with the given counts."""
+    options = {"concentration": 4.0} if family == "dirichlet_multinomial" else {}
+    model = DensityMLE.from_parameters(family, probabilities=[0.2, 0.3, 0.1, 0.4], n_trials=10, **options)
+    rest = model.conditional({0: 3, 2: 1})
+    k = np.arange(7)
+    rows = np.column_stack([np.full(7, 3), k, np.ones(7), 6 - k])
+    logs = model.score_samples(rows)
+    np.testing.assert_allclose(
+        rest.score_samples(rows[:, [1, 3]]), logs - np.logaddexp.reduce(logs), rtol=1e-12, atol=1e-14
+    )
+    assert np.all(rest.sample(5, random_state=0).sum(axis=1) == 6)
+    np.testing.assert_array_equal(model.conditional({0: 3, 1: 1, 2: 1}).sample(), [[5]])
+    np.testing.assert_allclose(model.marginal([3, 1, 0, 2]).params_["probabilities"], [0.4, 0.3, 0.2, 0.1])
+    for given in ({0: 11}, {0: 6, 1: 5}, {0: -1}, {0: 1.5}):
+        with pytest.raises(ValueError, match="density is 0 at column 0"):
+            model.conditional(given)
+    with pytest.raises(AttributeError, match="which some of the columns do not have"):
+        model.marginal([0, 1])
+    with pytest.raises(AttributeError, match="rows of known n_trials alone"):
+        DensityMLE.from_parameters(family, probabilities=[0.5, 0.5], **options).conditional({0: 1})

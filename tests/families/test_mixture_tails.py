@@ -88,10 +88,22 @@ def test_one_column_of_multivariate_normal_components():
     np.testing.assert_allclose(scaled.cdf(X), model.cdf(X), rtol=1e-6)
 
 
-def test_joint_components_have_none():
-    pair = MixtureMLE.from_parameters(weights=[0.5, 0.5], mean=[[0.0, 0.0], [1.0, 1.0]], covariance=[np.eye(2)] * 2)
-    with pytest.raises(AttributeError, match="has no cdf"):
-        pair.cdf([[0.0, 0.0]])
+def test_joint_components_have_what_each_of_them_has():
+    matrices = np.array([np.eye(2), [[1.0, 0.5], [0.5, 2.0]]])
+    pair = MixtureMLE.from_parameters(weights=WEIGHTS, mean=[[0.0, 0.0], [1.0, 1.0]], covariance=matrices)
+    x = np.array([[0.0, 0.0], [0.7, -0.4], [3.0, 1.0]])
+    parts = [stats.multivariate_normal([k, k], matrices[k]) for k in range(2)]
+    expected = sum(w * p.cdf(x) for w, p in zip(WEIGHTS, parts, strict=True))
+    np.testing.assert_allclose(pair.cdf(x), expected, atol=2e-5)
+    np.testing.assert_allclose(pair.log_cdf(x), np.log(expected), atol=1e-4)
+    with pytest.raises(AttributeError, match="has no sf"):
+        pair.sf(x)
+    counts = np.array([[3.0, 7.0], [10.0, 0.0]])
+    trials = {"probabilities": [[0.2, 0.8], [0.7, 0.3]], "concentration": [3.0, 8.0]}
+    compound = MixtureMLE.from_parameters("beta_binomial", weights=WEIGHTS, **trials)
+    own = [stats.betabinom(10, 0.6, 2.4), stats.betabinom(10, 5.6, 2.4)]
+    upper = sum(w * p.sf(counts[:, 0]) for w, p in zip(WEIGHTS, own, strict=True))
+    np.testing.assert_allclose(compound.sf(counts), upper, rtol=1e-12)
     with pytest.raises(AttributeError, match="has no quantiles"):
         pair.quantile(0.5)
     turning = MixtureMLE.from_parameters(

@@ -40,6 +40,7 @@ from fastkl.exceptions import DegenerateDataError
 ALL_LINEAR: AffineMaps = frozenset({"scale", "rotation", "size"})
 
 # of every column, by the scalers of scikit-learn
+LARGEST_LOG = 700.0  # of a number
 _LEARNT_BY_SCALERS = (
     "mean_",
     "var_",
@@ -181,10 +182,23 @@ class Power(Bijection):
     def outside(self, X: Floats) -> NDArray[np.bool_] | None:
         return X <= 0.0 if self.transformer.method == "box-cox" else None
 
+    def without_image(self, X: Floats) -> NDArray[np.bool_]:
+        outside = self.outside(X)
+        return self._overflow(X) if outside is None else outside | self._overflow(X)
+
+    def _overflow(self, X: Floats) -> NDArray[np.bool_]:
+        """Values whose powers are beyond all numbers, which scikit-learn refuses as infinite."""
+        powers = np.asarray(self.transformer.lambdas_, dtype=np.float64)
+        with np.errstate(all="ignore"):  # values outside the domain are not looked at
+            if self.transformer.method == "box-cox":
+                return np.asarray(powers * np.log(X) > LARGEST_LOG)
+            return np.asarray(np.where(X < 0.0, 2.0 - powers, powers) * np.log1p(np.abs(X)) > LARGEST_LOG)
+
     def log_abs_det_jacobian(self, X: Floats) -> Floats:
         powers = np.asarray(self.transformer.lambdas_, dtype=np.float64) - 1.0
         logs = np.log(X) if self.transformer.method == "box-cox" else np.sign(X) * np.log1p(np.abs(X))
         log_det: Floats = logs @ powers
+        log_det[np.any(self._overflow(X), axis=1)] = -np.inf
         if self.transformer.standardize:
             log_det -= np.sum(np.log(self.transformer._scaler.scale_))
         return log_det

@@ -137,17 +137,34 @@ class TransformedDistribution(DistributionMembers):
         read = read_rows(self, X)
         raise_if_nan(Rows(np.asarray(read.X), names=read.names))
         images = mapped.extended_images(np.ascontiguousarray(read.X, dtype=np.float64))
+        if self.n_features_in_ > 1 and not has_column_tails(self.density_):
+            return self._joint_tail(which, mapped, images, signs)
         below, above = self._lost(mapped)
         if np.all(below == -np.inf) and np.all(above == -np.inf):
             return self._plain_tail(which, images, order, signs)
         lower, upper = self.density_.log_cdf(images), self.density_.log_sf(images)
+        alone = lower.ndim == 1  # a joint family of one column
+        lower, upper = (np.reshape(tail, images.shape) for tail in (lower, upper))
         kept = log_complement(np.logaddexp(below, above))
         lower, upper = (
             np.minimum(_log_less(tail, lost) - kept, 0.0) for tail, lost in ((lower, below), (upper, above))
         )
         lower, upper = lower[:, order], upper[:, order]
         chosen = np.where((signs > 0.0) == which.endswith("cdf"), lower, upper)
+        chosen = chosen[:, 0] if alone else chosen
         return chosen if which.startswith("log") else np.exp(chosen)
+
+    def _joint_tail(self, which: str, mapped: Bijection, images: Floats, signs: Floats) -> Floats:
+        """Of columns that are described together: that of the images, where all columns rise and no mass is lost."""
+        low, high = mapped.image_range(self.n_features_in_)
+        if np.any(signs < 0.0) or np.isfinite([low, high]).any():
+            raise AttributeError(
+                f"There is no {which} of {type(self.density_).__name__}, which describes the row as a whole, behind "
+                f"{self.transformer_!r}, which turns columns round or does not take all values. "
+                "Count draws instead: (density.sample(100_000) <= x).all(axis=1).mean()."
+            )
+        found: Floats = getattr(self.density_, which)(images)
+        return found
 
     def _plain_tail(self, which: str, images: Floats, order: NDArray[np.intp], signs: Floats) -> Floats:
         """Where no mass is lost: the density's own, the other one in columns that fall."""
@@ -162,6 +179,11 @@ class TransformedDistribution(DistributionMembers):
 
     def _quantile(self, q: Floats, upper: bool) -> Floats:
         mapped, order, signs = self._monotone("quantile")
+        if self.n_features_in_ > 1 and not has_column_tails(self.density_):
+            raise AttributeError(
+                f"{type(self.density_).__name__} describes the row as a whole, and has no quantiles of every column. Take "
+                "those of marginal(column), or of draws."
+            )
         below, above = self._lost(mapped)
         below, above = np.exp(below), np.exp(above)
         kept = 1.0 - below - above

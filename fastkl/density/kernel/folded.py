@@ -267,7 +267,8 @@ class FoldedSums:
                 queries = self.units.in_units((sign * rows + offset).reshape(-1, d))
                 matters = self._bound(queries).reshape(-1, n) > logs + ROUNDING
                 if farthest is not None:
-                    matters &= self._fades(queries).reshape(-1, n) - farthest < -2.0 * ROUNDING / self._box[2]
+                    with np.errstate(invalid="ignore"):  # squares of rows far out are infinite, and their sums 0
+                        matters &= self._fades(queries).reshape(-1, n) - farthest < -2.0 * ROUNDING / self._box[2]
                 image, which = np.nonzero(matters)
                 if not len(which):
                     continue

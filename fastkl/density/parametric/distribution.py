@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,8 @@ class FamilyDistribution(DistributionMembers):
         self._check_fitted()
         family = self.family_
         by_column, alone = self._by_column(), self._of_one_column()
-        if not (by_column or alone or (hasattr(family, which) and not hasattr(family, "columnwise"))):
+        jointly: Any = getattr(family, "jointly", partial(hasattr, family))  # of a mixture, its components know
+        if not (by_column or alone or jointly(which)):
             raise AttributeError(f"The {family.name} family has no {which}: {self._why_none()}")
         rows = self._read(X)
         raise_if_nan(rows)

@@ -52,8 +52,9 @@ class FamilyGoodness(GoodnessMembers, SummaryMembers):
     def _refuse_discrete(self) -> None:
         if self.family_.discrete:
             raise ValueError(
-                f"ks, cvm and ad are statistics of continuous distributions, and {self.family_.name} is discrete. Compare "
-                "with other families by compare_densities, or see how far it is by kl_divergence."
+                f"ks, cvm and ad are statistics of continuous distributions, and {self.family_.name} is discrete. Ask "
+                "for statistic='kl', which compares probabilities with frequencies, or 'energy'; or compare with other families "
+                "by compare_densities."
             )
 
     def _is_tested_by_column(self) -> bool:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.base import clone
 
 from fastkl._core.array_types import Params
 from fastkl.density.files.registry import KINDS
 from fastkl.density.parts import PartMembers
 from fastkl.families.base import Family
+from fastkl.families.spaces.base import as_numbers
 
 
 class FamilyParts(PartMembers):
@@ -34,11 +36,22 @@ class FamilyParts(PartMembers):
     def _marginal(self, columns: list[int]) -> Any:
         part = self.family_.marginal(self.params_, columns)
         if part is None:
+            if hasattr(self.family_, "log_density_of_part"):
+                raise AttributeError(
+                    f"A {self.family_.name} density is one of rows with a given sum, which some of the columns do not have. "
+                    "Ask conditional(given), or add the other columns up into one."
+                )
             raise AttributeError(
                 f"The distribution of {len(columns)} of the {self.n_features_in_} columns of a {self.family_.name} density has "
                 "no closed form. Fit a density to those columns alone."
             )
         return self._of_parameters(*part)
+
+    def _log_density_of_part(self, columns: list[int], row: NDArray[Any]) -> float:
+        known: Any = getattr(self.family_, "log_density_of_part", None)
+        if known is None:
+            return super()._log_density_of_part(columns, row)
+        return float(known(self.params_, columns, as_numbers(row[0], "given")))
 
     def _conditional(self, kept: list[int], given: list[int], values: list[Any]) -> Any:
         family: Any = self.family_

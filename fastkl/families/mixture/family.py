@@ -19,7 +19,7 @@ from fastkl.families.mixture.ascent import Ascent
 from fastkl.families.mixture.conditioning import conditioned
 from fastkl.families.mixture.expectation import Components, gradient_block, shared_scores
 from fastkl.families.mixture.layout import WEIGHTS, Layout
-from fastkl.families.mixture.tails import Part, column_parts, log_tail, quantile
+from fastkl.families.mixture.tails import Part, column_parts, have_joint, joint_log_tail, log_tail, quantile
 from fastkl.families.normal import Normal
 from fastkl.families.product import Product
 from fastkl.families.solvers.coordinates import chart_at
@@ -33,8 +33,7 @@ class Mixture(Family):
 
     Its parameters are the weights and those of the components, stacked: the component is the leading axis. Where the
     components are of several families, or hold different parameters fixed, their names begin with that of the family:
-    ``"normal_loc"``. :class:`fastkl.MixtureMLE` finds starts and makes this family; ``fit`` here goes to a maximum
-    from a start.
+    ``"normal_loc"``. :class:`fastkl.MixtureMLE` finds starts and makes this family; ``fit`` climbs from one.
 
     Parameters
     ----------
@@ -320,6 +319,10 @@ class Mixture(Family):
         """Whether it has a distribution function column by column."""
         return column_parts(self.component_families, self.split(params)) is not None
 
+    def jointly(self, which: str) -> bool:
+        """Whether it has a distribution function of the row as a whole: that of every component."""
+        return have_joint(self.component_families, which)
+
     def _parts(self, params: Params) -> list[Part]:
         parts = column_parts(self.component_families, self.split(params))
         if parts is None:
@@ -327,19 +330,24 @@ class Mixture(Family):
         return parts
 
     def log_cdf(self, x: Floats, params: Params) -> Floats:
-        """log P(X <= x) by column, (n, d)."""
-        return log_tail(self._parts(params), params[WEIGHTS], x, upper=False)
+        """log P(X <= x) by column, (n, d), or of the row as a whole, (n,)."""
+        return self._log_tail("log_cdf", x, params)
 
     def log_sf(self, x: Floats, params: Params) -> Floats:
-        """log P(X > x) by column, (n, d)."""
-        return log_tail(self._parts(params), params[WEIGHTS], x, upper=True)
+        """log P(X > x) likewise."""
+        return self._log_tail("log_sf", x, params)
+
+    def _log_tail(self, which: str, x: Floats, params: Params) -> Floats:
+        if self.columnwise(params):
+            return log_tail(self._parts(params), params[WEIGHTS], x, upper=which == "log_sf")
+        return joint_log_tail(which, self.component_families, self.split(params), params[WEIGHTS], x)
 
     def cdf(self, x: Floats, params: Params) -> Floats:
-        """P(X <= x) by column."""
+        """P(X <= x)."""
         return np.asarray(np.exp(self.log_cdf(x, params)))
 
     def sf(self, x: Floats, params: Params) -> Floats:
-        """P(X > x) by column."""
+        """P(X > x)."""
         return np.asarray(np.exp(self.log_sf(x, params)))
 
     def quantile(self, p: Floats, params: Params) -> Floats:

@@ -40,6 +40,20 @@ def column_parts(families: Sequence[Family], params: Sequence[Params]) -> list[P
     return found
 
 
+def have_joint(families: Sequence[Family], which: str) -> bool:
+    """Whether all components describe the row as a whole and have this function, ``"cdf"`` or the like, one number a row."""
+    return all(hasattr(family, which) and not isinstance(family, UnivariateFamily) for family in families)
+
+
+def joint_log_tail(
+    which: str, families: Sequence[Family], params: Sequence[Params], weights: Floats, x: Floats
+) -> Floats:
+    """``"log_cdf"`` or ``"log_sf"`` of the row as a whole, (n,)."""
+    components = zip(families, params, weights, strict=True)
+    logs = [np.log(weight) + getattr(family, which)(x, own) for family, own, weight in components if weight > 0.0]
+    return np.asarray(np.logaddexp.reduce(logs, axis=0))
+
+
 def log_tail(parts: Sequence[Part], weights: Floats, x: Floats, upper: bool) -> Floats:
     """log P(X <= x), or log P(X > x) where ``upper``, of every column, in the shape of x."""
     own, other = (_summed(parts, weights, x, side) for side in (upper, not upper))

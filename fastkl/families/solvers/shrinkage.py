@@ -26,27 +26,37 @@ def check_shrinkage(shrinkage: Any) -> None:
         raise ValueError(f"shrinkage is {', '.join(map(repr, METHODS))} or a number from 0 to 1, not {shrinkage!r}.")
 
 
-def fourth_moments(rows: Rows, mean: Floats) -> dict[str, Any]:
-    """Weighted sums of |y|^2 y and |y|^4 over the rows, with y = x - mean."""
+def unit_of(covariance: Floats) -> float:
+    """A power of two near the standard deviation of the columns, in which fourth powers are numbers; 0 if nothing varies."""
+    variance = float(np.trace(covariance)) / len(covariance)
+    return float(2.0 ** np.round(0.5 * np.log2(variance))) if variance > 0.0 else 0.0
+
+
+def fourth_moments(rows: Rows, mean: Floats, unit: float) -> dict[str, Any]:
+    """Weighted sums of |y|^2 y and |y|^4 over the rows, with y = (x - mean) / unit."""
     third, fourth = np.zeros(len(mean)), 0.0
-    for start in range(0, len(rows.X), BLOCK_ROWS):
-        y = rows.X[start : start + BLOCK_ROWS] - mean
+    for start in range(0, len(rows.X) if unit else 0, BLOCK_ROWS):
+        y = (rows.X[start : start + BLOCK_ROWS] - mean) / unit
         squares = np.einsum("ij,ij->i", y, y)
         weighted = squares if rows.weights is None else squares * rows.weights[start : start + BLOCK_ROWS]
         third += weighted @ y
         fourth += float(weighted @ squares)
-    return {"third": third, "fourth": np.float64(fourth)}
+    return {"unit": np.float64(unit), "third": third, "fourth": np.float64(fourth)}
 
 
-def moved_moments(statistics: dict[str, Any], mean: Floats) -> tuple[Floats, float]:
-    """The same sums about another mean."""
-    step = statistics["mean"] - mean
-    weight, scatter = statistics["weight"], statistics["scatter"]
+def moved_moments(statistics: dict[str, Any], mean: Floats, unit: float) -> tuple[Floats, float]:
+    """The same sums about another mean, in another unit."""
+    if not unit:
+        return np.zeros(len(mean)), 0.0
+    factor = statistics["unit"] / unit
+    own_third, own_fourth = statistics["third"] * factor**3, float(statistics["fourth"] * factor**4)
+    step = (statistics["mean"] - mean) / unit
+    weight, scatter = statistics["weight"], statistics["scatter"] / unit / unit
     length, spread = float(step @ step), float(np.trace(scatter))
-    third = statistics["third"] + 2.0 * scatter @ step + (spread + weight * length) * step
+    third = own_third + 2.0 * scatter @ step + (spread + weight * length) * step
     fourth = (
-        float(statistics["fourth"])
-        + 4.0 * float(statistics["third"] @ step)
+        own_fourth
+        + 4.0 * float(own_third @ step)
         + 4.0 * float(step @ scatter @ step)
         + 2.0 * length * spread
         + weight * length**2
@@ -54,14 +64,14 @@ def moved_moments(statistics: dict[str, Any], mean: Floats) -> tuple[Floats, flo
     return third, fourth
 
 
-def merged_moments(first: dict[str, Any], second: dict[str, Any], mean: Floats) -> dict[str, Any]:
+def merged_moments(first: dict[str, Any], second: dict[str, Any], mean: Floats, unit: float) -> dict[str, Any]:
     """Sums over the rows of both, about their common mean."""
-    (third, fourth), (third_more, fourth_more) = moved_moments(first, mean), moved_moments(second, mean)
-    return {"third": third + third_more, "fourth": np.float64(fourth + fourth_more)}
+    (third, fourth), (third_more, fourth_more) = (moved_moments(own, mean, unit) for own in (first, second))
+    return {"unit": np.float64(unit), "third": third + third_more, "fourth": np.float64(fourth + fourth_more)}
 
 
 def coefficient(shrinkage: Any, covariance: Floats, weight: float, fourth: float = 0.0) -> float:
-    """The shrinkage: a number as it is, or by method from S, the weight, and the sum of |x - mean|^4.
+    """The shrinkage: a number as it is, or by method from S, the weight, and the sum of |x - mean|^4 (in ``unit_of(S)``).
 
     O. Ledoit, M. Wolf, "A well-conditioned estimator for large-dimensional covariance matrices", 2004,
     doi:10.1016/S0047-259X(03)00096-4; Y. Chen, A. Wiesel, Y. C. Eldar, A. O. Hero, "Shrinkage algorithms for MMSE
@@ -79,7 +89,7 @@ def coefficient(shrinkage: Any, covariance: Floats, weight: float, fourth: float
         excess = (weight + 1.0) * (alpha - 1.0 / d)
         return 1.0 if excess <= 0.0 else float(min((alpha + 1.0) / excess, 1.0))
     distance = squares - d
-    noise = (fourth / (weight * mu**2) - squares) / weight
+    noise = (fourth / (weight * (mu / unit_of(covariance) ** 2) ** 2) - squares) / weight
     return 0.0 if noise <= 0.0 or distance <= 0.0 else float(min(noise / distance, 1.0))
 
 

@@ -161,3 +161,16 @@ def test_a_wrong_jacobian_is_told():
 
     with pytest.raises(ValueError, match="finite number for each of the 300 rows"):
         TransformedDensity(Wrong(), DensityMLE("normal")).fit(X)
+
+
+@pytest.mark.parametrize(("method", "beyond"), [("yeo-johnson", -1e300), ("box-cox", 1e-300)])
+def test_powers_beyond_all_numbers(method, beyond):
+    """The density is 0 where the image is no number; scikit-learn calls such a row infinite."""
+    x = np.random.default_rng(0).exponential(size=(200, 1)) + 0.01
+    x = x if method == "yeo-johnson" else x**-3.0
+    model = TransformedDensity(PowerTransformer(method=method), DensityMLE("normal")).fit(x)
+    model.transformer_.lambdas_ = np.array([-1.5])
+    found = model.score_samples([[beyond], [1.0]])
+    assert found[0] == -np.inf
+    assert np.isfinite(found[1])
+    assert model.cdf([[beyond]])[0, 0] == 0.0

@@ -355,6 +355,11 @@ def test_rows_that_another_column_puts_far_away(entry):
     assert np.all(model.score_samples(X) == -np.inf)
 
 
+def test_rows_whose_squares_are_beyond_numbers():
+    model = KernelDensityMLE(0.3, boundary="reflect").fit(RNG.exponential(size=(50, 1)))
+    np.testing.assert_array_equal(model.score_samples([[1e160], [1e300], [-1e300]]), -np.inf)
+
+
 def test_kernels_too_wide_for_their_ends_are_refused():
     model = KernelDensityMLE(5000.0, kernel="exponential", boundary=(0.0, 1.0)).fit(RNG.random((20, 1)))
     with pytest.raises(ValueError, match=r"so wide for the support.*gaussian"):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import optimize, stats
 from sklearn.base import clone
+from sklearn.covariance import OAS, LedoitWolf
 
 from fastkl import DensityMLE, families
 from fastkl.exceptions import DegenerateDataError
@@ -295,6 +296,19 @@ def test_more_columns_than_rows():
     assert np.isfinite(model.score(fresh))
     for shrinkage in ("ledoit_wolf", "oas", 0.2):
         assert np.isfinite(DensityMLE(families.MultivariateNormal(shrinkage=shrinkage)).fit(X).score(fresh))
+
+
+@pytest.mark.parametrize("c", [1e-150, 1e-100, 1e100, 1e150])
+@pytest.mark.parametrize("shrinkage", ["ledoit_wolf", "oas"])
+def test_shrinkage_has_no_unit(shrinkage, c):
+    X = np.random.default_rng(0).normal(size=(30, 3))
+    family = families.MultivariateNormal(shrinkage=shrinkage)
+    expected = {"ledoit_wolf": LedoitWolf, "oas": OAS}[shrinkage]().fit(X).shrinkage_
+    assert DensityMLE(family).fit(c * X).shrinkage_ == pytest.approx(expected, rel=1e-12)
+    rows = DensityMLE(family)
+    for x in X:
+        rows.partial_fit(c * x[None])
+    assert rows.shrinkage_ == pytest.approx(expected, rel=1e-12)
 
 
 CONTINUOUS = [
