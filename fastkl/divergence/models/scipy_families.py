@@ -22,7 +22,8 @@ def family_of_frozen(thing: Any) -> Law | None:
     if type(thing).__name__ == "vonmises_fisher_frozen":
         return _as_law("von_mises_fisher", direction=np.asarray(thing.mu, np.float64), concentration=float(thing.kappa))
     if type(thing).__name__ == "multinomial_frozen" and np.ndim(thing.n) == 0 and np.ndim(thing.p) == 1:
-        return _as_law("multinomial", {"n_trials": int(thing.n)}, probabilities=np.asarray(thing.p, np.float64))
+        family, params = _as_law("multinomial", probabilities=np.asarray(thing.p, np.float64))
+        return family.set_params(n_trials=int(thing.n)), params
     if name not in _UNIVARIATE or not hasattr(generator, "_parse_args"):
         return None
     shapes, loc, scale = generator._parse_args(*thing.args, **thing.kwds)
@@ -75,10 +76,10 @@ def known_entropy(thing: Any) -> float | None:
     return float(value.reshape(())) if value.size == 1 and np.isfinite(value).all() else None
 
 
-def _as_law(family: str, options: dict[str, Any] | None = None, **params: Any) -> Law:
+def _as_law(family: str, **params: Any) -> Law:
     from fastkl.families import by_name
 
-    return by_name(family)(**options or {}), params
+    return by_name(family)(), params
 
 
 def _multivariate_normal(thing: Any) -> Law | None:
