@@ -204,13 +204,16 @@ def _read(path: str, wanted: list[Any]) -> tuple[Source, list[NDArray[Any]], Map
         try:
             source = open_source(rows, wanted, labels=True)
             return source, _copied(source), source.codes
-        except ColumnTypeError as error:
-            dated = DatesAsText(parquet_at(path), wanted)
+        except ColumnTypeError:
+            files = parquet_at(path)
+            if not files:
+                raise
+            dated = DatesAsText(files, wanted)
             source = open_source(dated, wanted, labels=True)
             try:
                 return source, _copied(source), dated.codes
-            except (SourceError, ValueError):  # no file of Parquet, or there is more than dates
-                raise error from None
+            except SourceError as error:  # there is more than dates
+                raise SourceError(f"{path}: {error}") from error
 
 
 def _copied(source: Source) -> list[NDArray[Any]]:
