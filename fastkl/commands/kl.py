@@ -3,13 +3,14 @@
 import argparse
 import json
 import re
+from dataclasses import replace
 from typing import Any
 
 from fastkl import Estimate, TableComparison, TableLine, compare_tables
 from fastkl._core.wording import plural
 from fastkl.commands.layout import note, number, progress, remark, table
 from fastkl.commands.standard_input import shown
-from fastkl.commands.tables import Table, chosen, listed, names_of, read_table, remark_codes
+from fastkl.commands.tables import Table, chosen, listed, names_of, read_table, remark_codes, with_exact_labels
 from fastkl.divergence.estimate import is_below_zero
 from fastkl.divergence.table_comparison import TESTED_ROWS
 from fastkl.rows.columns import column_number
@@ -40,6 +41,7 @@ def compared(options: argparse.Namespace) -> tuple[Table, Table, TableComparison
         [] if options.labels is None else [p.names[j] for j in chosen(options.p, p.names, options.labels, "--labels")]
     )
     _remark_texts(p, labels)
+    p, q = with_exact_labels(p, labels), with_exact_labels(q, labels)
     remark_codes(p, "--labels takes them as labels, and --columns leaves them out", labels)
     progress(f"{plural(len(p.names), 'column')} of {p.n_rows:,} and {q.n_rows:,} rows")
     found = compare_tables(
@@ -83,10 +85,10 @@ def _read(options: argparse.Namespace) -> tuple[Table, Table]:
         raise ValueError(f"the files differ in their columns ({listed(differ)} in one only); {advice}")
     wanted = [first[j] for j in chosen(options.p, first, options.columns)]
     order = [column_number(name, second, len(second), f"--columns: {options.q}") for name in wanted]
-    p, q = read_table(options.p, options.columns, keep_missing=True), read_table(options.q, keep_missing=True)
+    p, q = read_table(options.p, options.columns, keep_missing=True), read_table(options.q, order, keep_missing=True)
     for one in (p, q):
         _remark_separator(one)
-    return p, Table(q.path, wanted, [q.columns[j] for j in order])
+    return p, replace(q, names=wanted)
 
 
 def _remark_separator(one: Table) -> None:

@@ -57,7 +57,7 @@ def run(options: argparse.Namespace) -> int:
     _refuse_missing(density)
     found, (names, named) = columns_of_fit(density, options.data, options.columns), names_of(options.data)
     columns: list[Any] = [names[j] for j in found] if named else list(found)
-    remark_guess(options.data, open_source(rows_of(options.data), labels=True))
+    remark_guess(options.data, open_source(rows_of(options.data), columns, labels=True))
     tally = Tally(_output(options))
     try:
         density.score_samples_batches(

@@ -8,7 +8,7 @@ import csv
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -17,12 +17,14 @@ from numpy.typing import NDArray
 
 from fastkl.commands.layout import remark
 from fastkl.commands.standard_input import shown
-from fastkl.exceptions import SourceError
+from fastkl.exceptions import ColumnTypeError, SourceError
 from fastkl.rows import Source, open_source
 from fastkl.rows.columns import column_number
 from fastkl.rows.csv_dialect import MISSING, Dialect
 from fastkl.rows.missing import missing
 from fastkl.rows.npy_file import NpyFile
+from fastkl.rows.opening import parquet_at
+from fastkl.rows.parquet import DatesAsText, names_in
 
 Column = NDArray[Any]
 _LIMIT = re.compile(r"[<>≤≥]=?\s*[\d.,]+")  # of detection, or of a study
@@ -65,6 +67,9 @@ def rows_of(path: str) -> Any:
 
 def names_of(path: str) -> tuple[list[str], bool]:
     """The names of the columns, and whether they have names; else these are their numbers."""
+    files = parquet_at(path)
+    if files:  # with columns that are none of rows, which can be left out
+        return names_in(files[0]), True
     source = open_source(rows_of(path), labels=True)
     source.learn_columns()
     if source.names is not None:
@@ -151,13 +156,7 @@ def read_table(
         picked.append(last)
     names = [known[j] for j in picked]
     wanted: list[Any] = list(names) if named else list(picked)
-    rows = rows_of(path)
-    try:
-        source = open_source(rows, wanted)
-        parts = _copied(source)
-    except SourceError:  # it may be that some columns hold text
-        source = open_source(rows, wanted, labels=True)
-        parts = _copied(source)
+    source, parts, codes = _read(path, wanted)
     remark_guess(path, source)
     number = Dialect(";", source.decimal).number
     if not sum(map(len, parts)):
@@ -171,15 +170,59 @@ def read_table(
         settled = [one for name, one in zip(names, settled, strict=True) if name not in empty]
         names = [name for name in names if name not in empty]
     if keep_missing:
-        return Table(path, names, [_with_gaps(values, own) for values, own in settled], 0, named, source.codes)
+        return Table(path, names, [_with_gaps(values, own) for values, own in settled], 0, named, codes)
     gone = np.any([own for _, own in settled], axis=0)
     if not gone.any():
-        return Table(path, names, [values for values, _ in settled], 0, named, source.codes)
+        return Table(path, names, [values for values, _ in settled], 0, named, codes)
     if not drop_missing:
         _raise_missing(path, names, [own for _, own in settled])
     if gone.all():
         raise ValueError(f"{path}: a value is missing in every row")
-    return Table(path, names, [values[~gone] for values, _ in settled], int(gone.sum()), named, source.codes)
+    return Table(path, names, [values[~gone] for values, _ in settled], int(gone.sum()), named, codes)
+
+
+def with_exact_labels(table: Table, labels: Sequence[str]) -> Table:
+    """The table with whole numbers to the last digit in columns that are labels, where floating-point numbers lost some."""
+    columns = list(table.columns)
+    for name in set(labels) & set(table.codes) & set(table.names):
+        j = table.names.index(name)
+        if not table.is_text(j):
+            wanted: list[Any] = [name] if table.named else [int(name)]
+            values = np.concatenate(
+                [part[:, 0] for part in _copied(open_source(rows_of(table.path), wanted, labels=True))]
+            )
+            whole = [
+                None if np.isnan(near) else _exact(value, near) for value, near in zip(values, columns[j], strict=True)
+            ]
+            columns[j] = np.array(whole, dtype=object)
+    return replace(table, columns=columns)
+
+
+def _exact(value: Any, near: float) -> int | float:
+    """A whole number as it is written; another one as it was read."""
+    return int(value) if near.is_integer() and str(value).strip().lstrip("+-").isdecimal() else float(near)
+
+
+def _read(path: str, wanted: list[Any]) -> tuple[Source, list[NDArray[Any]], Mapping[str, str]]:
+    """The columns as numbers if they are, else as labels, dates among them as text; and what may be codes."""
+    rows = rows_of(path)
+    try:
+        source = open_source(rows, wanted)
+        return source, _copied(source), source.codes
+    except SourceError:
+        try:
+            source = open_source(rows, wanted, labels=True)
+            return source, _copied(source), source.codes
+        except ColumnTypeError:
+            files = parquet_at(path)
+            if not files:
+                raise
+            dated = DatesAsText(files, wanted)
+            source = open_source(dated, wanted, labels=True)
+            try:
+                return source, _copied(source), dated.codes
+            except SourceError as error:  # there is more than dates
+                raise SourceError(f"{path}: {error}") from error
 
 
 def _copied(source: Source) -> list[NDArray[Any]]:

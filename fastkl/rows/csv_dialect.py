@@ -15,7 +15,7 @@ from dataclasses import dataclass
 MISSING = ["", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "null", "NULL", "None"]
 DELIMITERS = ",;\t"
 LOOKED_AT, MOST_CHARACTERS = 100, 1 << 20  # lines, and what they may hold
-_EXACT = 2**53  # from here on whole numbers are not told apart as floating-point numbers
+EXACT = 2**53  # from here on whole numbers are not told apart as floating-point numbers
 _COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
 _POINT = re.compile(r"[+-]?(\d+\.\d*|\.\d+)([eE][+-]?\d+)?")
@@ -95,7 +95,7 @@ def code_of(values: Sequence[str], alone: bool) -> str | None:
     if not all(map(str.isdecimal, digits)):
         return None
     least = 2 if alone else 3
-    return next((text for text in digits if (text[0] == "0" and len(text) >= least) or int(text) >= _EXACT), None)
+    return next((text for text in digits if (text[0] == "0" and len(text) >= least) or int(text) >= EXACT), None)
 
 
 def other_separator(name: object, texts: Sequence[str]) -> str | None:

@@ -196,12 +196,27 @@ def _meant(path: Path) -> str:
     return did_you_mean(path.name, names, cutoff=0.75)
 
 
-def _opened_paths(paths: list[Path], choice: Choice, weights: Weights | None, block_rows: int | None) -> Source:
-    if all(path.is_dir() or _ending(path) in {".parquet", ".pq"} for path in paths):
-        from fastkl.rows.parquet import ParquetSource, parquet_files
+def parquet_at(source: Any) -> list[Path]:
+    """The Parquet files behind a path, a folder or a pattern; none if it is of something else."""
+    paths = _paths(source) if _is_path(source) else []
+    return _parquet_files(paths) if _are_parquet(paths) else []
 
-        files = [file for path in paths for file in (parquet_files(path) if path.is_dir() else [path])]
-        return ParquetSource(files, choice, weights, block_rows)
+
+def _are_parquet(paths: list[Path]) -> bool:
+    return all(path.is_dir() or _ending(path) in {".parquet", ".pq"} for path in paths)
+
+
+def _parquet_files(paths: list[Path]) -> list[Path]:
+    from fastkl.rows.parquet import parquet_files
+
+    return [file for path in paths for file in (parquet_files(path) if path.is_dir() else [path])]
+
+
+def _opened_paths(paths: list[Path], choice: Choice, weights: Weights | None, block_rows: int | None) -> Source:
+    if _are_parquet(paths):
+        from fastkl.rows.parquet import ParquetSource
+
+        return ParquetSource(_parquet_files(paths), choice, weights, block_rows)
     if len(paths) > 1:
         sources = [_opened_paths([path], choice, None, block_rows) for path in paths]
         return ChainedSource(sources, [str(path) for path in paths], weights)

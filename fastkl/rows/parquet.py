@@ -4,7 +4,7 @@ All footers are read first: they hold the number of rows and the types of the co
 the others is an error before any work is done.
 """
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
@@ -17,10 +17,13 @@ from fastkl.exceptions import SourceError
 from fastkl.rows import arrow
 from fastkl.rows.batch import Choice, chosen
 from fastkl.rows.columns import column_number
+from fastkl.rows.csv_dialect import EXACT
 from fastkl.rows.queries import STREAM_BUFFER
 from fastkl.rows.read_ahead import read_ahead
 from fastkl.rows.source import Block, SourceInParts, default_rows
 from fastkl.rows.weights import Weights
+
+_DAY = 86_400e6  # microseconds
 
 
 class ParquetSource(SourceInParts):
@@ -29,26 +32,17 @@ class ParquetSource(SourceInParts):
     def __init__(
         self, paths: Sequence[Path], choice: Choice, weights: Weights | None = None, block_rows: int | None = None
     ):
-        arrow.import_pyarrow("Reading Parquet")
-        import pyarrow.parquet
-
-        self._open, self._paths = pyarrow.parquet.ParquetFile, list(paths)
+        self._paths = list(paths)
         self._choice, self._weights, self._given_rows = choice, weights, block_rows
         self._schemas: list[Any] = []
         self.n_rows = 0
+        self.codes: dict[str, str] = {}
         for path in self._paths:
-            with self._reader(path) as file:
+            with opened(path) as file:
                 self._schemas.append(_without_index(file.schema_arrow))
                 self.n_rows += file.metadata.num_rows
+                self.codes |= _inexact(file.metadata)
         self._resolve()
-
-    def _reader(self, path: Path) -> Any:
-        try:
-            return self._open(path, buffer_size=STREAM_BUFFER, pre_buffer=False)
-        except (OSError, ValueError) as error:
-            if isinstance(error, FileNotFoundError | PermissionError):
-                raise
-            raise SourceError(f"{path} is not a Parquet file, or it is damaged: {error}") from error
 
     def _resolve(self) -> None:
         """The chosen columns by name, the same in all files, and the type of the matrix that holds them."""
@@ -90,7 +84,7 @@ class ParquetSource(SourceInParts):
         weight, row = self._choice.weights, 0
         read = self._wanted + ([] if weight is None or weight in self._wanted else [weight])
         for path in self._paths:
-            with self._reader(path) as file:
+            with opened(path) as file:
                 try:
                     for batch in file.iter_batches(size, columns=read, use_threads=self.n_threads > 1):
                         if len(batch):
@@ -109,11 +103,78 @@ class ParquetSource(SourceInParts):
         return Block(X, weights, row, number)
 
 
+def opened(path: Path) -> Any:
+    """A Parquet file; SourceError for a file that is none."""
+    arrow.import_pyarrow("Reading Parquet")
+    import pyarrow.parquet
+
+    try:
+        return pyarrow.parquet.ParquetFile(path, buffer_size=STREAM_BUFFER, pre_buffer=False)
+    except (OSError, ValueError) as error:
+        if isinstance(error, FileNotFoundError | PermissionError):
+            raise
+        raise SourceError(f"{path} is not a Parquet file, or it is damaged: {error}") from error
+
+
+def names_in(path: Path) -> list[str]:
+    """Names of the columns of a Parquet file, whatever they hold."""
+    with opened(path) as file:
+        return list(_without_index(file.schema_arrow).names)
+
+
+class DatesAsText:
+    """Batches of some columns of Parquet files, again and again: dates as text (of UTC), spans of time as days."""
+
+    def __init__(self, paths: Sequence[Path], columns: Sequence[str]):
+        self._paths, self._columns = list(paths), list(columns)
+        self.codes: dict[str, str] = {}
+        for path in self._paths:
+            with opened(path) as file:
+                self.codes |= _inexact(file.metadata)
+
+    def __iter__(self) -> Iterator[Any]:
+        for path in self._paths:
+            with opened(path) as file:
+                for batch in file.iter_batches(columns=self._columns):
+                    yield _without_dates(batch)
+
+
+def _without_dates(batch: Any) -> Any:
+    pyarrow = arrow.import_pyarrow("Reading Parquet")
+    columns = []
+    for column in batch.columns:
+        if pyarrow.types.is_duration(column.type):
+            column = column.cast(pyarrow.duration("us"), safe=False).cast(pyarrow.int64()).cast(pyarrow.float64())
+            column = pyarrow.compute.divide(column, _DAY)
+        elif pyarrow.types.is_temporal(column.type):
+            if getattr(column.type, "tz", None) is not None:
+                column = column.cast(pyarrow.timestamp(column.type.unit))
+            column = column.cast(pyarrow.string())
+        columns.append(column)
+    return pyarrow.RecordBatch.from_arrays(columns, names=batch.schema.names)
+
+
 def _without_index(schema: Any) -> Any:
     """The schema without the columns in which pandas stores an index that has no name."""
     for name in [name for name in schema.names if name.startswith("__index_level_")]:
         schema = schema.remove(schema.get_field_index(name))
     return schema
+
+
+def _inexact(metadata: Any) -> dict[str, str]:
+    """Columns with whole numbers so large that neighbours are one floating-point number, each with one of them."""
+    columns = [metadata.schema.column(j) for j in range(metadata.num_columns)]
+    found: dict[str, str] = {}
+    for j, column in enumerate(columns):
+        if column.physical_type != "INT64":
+            continue
+        for group in range(metadata.num_row_groups):
+            known = metadata.row_group(group).column(j).statistics
+            ends = (known.min, known.max) if known is not None and known.has_min_max else ()  # of dates these are dates
+            beyond = [value for value in ends if isinstance(value, int) and abs(value) >= EXACT]
+            if beyond:
+                found[column.path] = str(beyond[-1])
+    return found
 
 
 def parquet_files(folder: Path) -> list[Path]:

@@ -88,7 +88,7 @@ class Source(ABC):
     n_rows: int | None = None  # where it is known before a pass
     decimal: str = "."  # the mark of numbers that are given as text
     guess: str = ""  # what the first line of a text file was taken for, "row" or "names", where it may be the other
-    # columns of a text file whose whole numbers may be codes, each with one of them
+    # columns of a file whose whole numbers may be codes, each with one of them
     codes: Mapping[str, str] = MappingProxyType({})
     progress: Progress = SILENCE  # who hears of it
     independent: bool = True  # whether a block stays valid while further ones are read

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from scipy import stats
 
-from fastkl import DensityMLE
+from fastkl import DensityMLE, compare_tables
 from fastkl.cli import main
 from fastkl.commands.tables import read_table
 from fastkl.rows import CsvPath, open_source
@@ -253,6 +253,61 @@ def test_numbers_that_may_be_codes_are_said(capsys, tmp_path, text, column, code
     assert (status, f"column {column!r} was taken for numbers, and holds {code!r}" in said) == (0, True)
     main(["kl", str(path), str(path), "--labels", column])
     assert "taken for numbers, and" not in capsys.readouterr().err
+
+
+def test_whole_numbers_of_parquet_beyond_exact_ones_are_said(capsys, tmp_path):
+    x = [i % 7 + 0.5 for i in range(40)]
+    days = pa.array([8 * 10**17 + i for i in range(40)], pa.timestamp("ns"))  # large too, and no numbers
+    ids = [2**53 + 2 * i for i in range(40)]
+    pq.write_table(pa.table({"acct": ids, "day": days, "x": x}), tmp_path / "rows.parquet")
+    status = main(["fit", str(tmp_path / "rows.parquet"), "--columns", "acct,x"])
+    said = " ".join(capsys.readouterr().err.split())
+    assert (status, "column 'acct' was taken for numbers, and holds '9007199254741070'" in said) == (0, True)
+    assert list(open_source(str(tmp_path / "rows.parquet"), ["acct", "x"]).codes) == ["acct"]
+
+
+def test_parquet_with_dates(capsys, tmp_path):
+    """Columns of dates are left out of fits and compared as days, as in text files; they were refused, chosen or not."""
+    paths = [str(tmp_path / f"{name}.parquet") for name in "pq"]
+    tables = []
+    for path, shift in zip(paths, (0, 20), strict=True):
+        rng = np.random.default_rng(shift)
+        days = pd.Timestamp("2024-01-01") + pd.to_timedelta(rng.integers(0, 90, 60) + shift, unit="D")
+        table = pd.DataFrame(
+            {"day": days, "zoned": days.tz_localize("UTC"), "date": days.date, "x": rng.normal(size=60)}
+        )
+        table["span"] = pd.to_timedelta(rng.random(60), unit="D")
+        table.to_parquet(path)
+        tables.append(table)
+    assert main(["fit", paths[0], "--columns", "x", "-o", str(tmp_path / "model")]) == 0
+    assert main(["score", str(tmp_path / "model"), paths[1]]) == 0
+    assert main(["fit", paths[0]]) == 0
+    found = capsys.readouterr().out
+    for name in ("day", "zoned", "date"):
+        assert f"Left out, column '{name}': looks like dates" in found
+    assert main(["kl", *paths, "--no-test", "--json"]) == 0
+    lines = {line["name"]: line for line in json.loads(capsys.readouterr().out)["columns"]}
+    wanted = compare_tables(*tables, test=False)
+    for name in ("day", "zoned", "date", "span", "x"):
+        assert lines[name]["kl"]["value"] == pytest.approx(wanted[name].kl, rel=1e-9)
+    table["parts"] = [[1, 2]] * 60
+    table.to_parquet(paths[1])
+    assert main(["kl", *paths, "--columns", "day,x", "--no-test"]) == 0
+    assert main(["fit", paths[1]]) == 2
+    assert re.search(r"q.parquet: Batch 0: Column 'parts' holds lists", capsys.readouterr().err)
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_labels_keep_every_digit(capsys, tmp_path, ending):
+    """Even and odd identifiers were the same labels where floating-point numbers are even."""
+    paths = [str(tmp_path / f"{name}.{ending}") for name in "pq"]
+    for path, first in zip(paths, (2**53, 2**53 + 1), strict=True):
+        table = pd.DataFrame({"acct": np.repeat(first + 2 * np.arange(4), 10), "x": np.arange(40) % 7 + 0.5})
+        table.to_csv(path, index=False) if ending == "csv" else table.to_parquet(path)
+    main(["kl", *paths, "--labels", "acct", "--no-test", "--json"])
+    out, err = capsys.readouterr()
+    assert "taken for numbers" not in err
+    assert json.loads(out)["columns"][0]["jensen_shannon"]["value"] == pytest.approx(np.log(2.0))
 
 
 @pytest.mark.parametrize(

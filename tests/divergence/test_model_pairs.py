@@ -49,6 +49,17 @@ def test_frozen_uniform_and_joint_distributions():
     inverse = np.linalg.inv(covariance)
     truth = 0.5 * (np.trace(inverse) + inverse.sum() - 2.0 + np.log(np.linalg.det(covariance)))
     assert found == pytest.approx(truth, rel=1e-12)
+    shares, others = np.array([0.1, 0.6, 0.3]), np.array([0.2, 0.3, 0.5])
+    found = kl_divergence(stats.multinomial(5, shares), stats.multinomial(5, others))
+    assert (found.method, found.value) == (
+        "exact",
+        pytest.approx(5.0 * special.rel_entr(shares, others).sum(), rel=1e-12),
+    )
+    assert kl_divergence(stats.multinomial(5, shares), stats.multinomial(6, others)) == np.inf
+    p, q = stats.vonmises_fisher([1.0, 0.0, 0.0], 3.0), stats.vonmises_fisher([0.0, 0.6, 0.8], 1.5)
+    found = kl_divergence(p, q)  # E x = (1 / tanh(k) - 1 / k) mu, and the directions are at right angles
+    truth = np.log(3.0 / np.sinh(3.0)) - np.log(1.5 / np.sinh(1.5)) + 3.0 * (1.0 / np.tanh(3.0) - 1.0 / 3.0)
+    assert (found.method, found.value) == ("exact", pytest.approx(truth, rel=1e-12))
     mine = DensityMLE.from_parameters("normal", loc=1.0, scale=2.0)
     assert kl_divergence(stats.norm(0, 1), mine) == pytest.approx(np.log(2) - 0.25, rel=1e-14)
     with pytest.raises(ValueError, match="one number per row|2 columns|features"):

@@ -19,6 +19,11 @@ def family_of_frozen(thing: Any) -> Law | None:
         return _multivariate_normal(thing)
     if type(thing).__name__ == "dirichlet_frozen":
         return _as_law("dirichlet", concentration=np.asarray(thing.alpha, dtype=np.float64))
+    if type(thing).__name__ == "vonmises_fisher_frozen":
+        return _as_law("von_mises_fisher", direction=np.asarray(thing.mu, np.float64), concentration=float(thing.kappa))
+    if type(thing).__name__ == "multinomial_frozen" and np.ndim(thing.n) == 0 and np.ndim(thing.p) == 1:
+        family, params = _as_law("multinomial", probabilities=np.asarray(thing.p, np.float64))
+        return family.set_params(n_trials=int(thing.n)), params
     if name not in _UNIVARIATE or not hasattr(generator, "_parse_args"):
         return None
     shapes, loc, scale = generator._parse_args(*thing.args, **thing.kwds)
