@@ -22,7 +22,8 @@ from fastkl.divergence.symbols.categorical_relatives import categorical_jeffreys
 from fastkl.divergence.symbols.discrete import discrete_cross_entropy, discrete_entropy, discrete_kl
 from fastkl.divergence.symbols.discrete_relatives import discrete_jeffreys, discrete_jensen_shannon
 from fastkl.divergence.symbols.empirical import EmpiricalDistribution, empirical
-from fastkl.divergence.table_comparison import TableComparison, TableLine, compare_tables
+from fastkl.divergence.table_comparison import compare_tables
+from fastkl.divergence.table_lines import TableComparison, TableLine
 
 __all__ = [
     "ConfidenceInterval",
