@@ -96,8 +96,7 @@ class TwoSamples:
         X, Y = self.learnt.p.X, self.learnt.q.X
         # The rows that are learnt from, and all, in the coordinates in which samples are compared.
         scores = normal_scores(X, Y, self.masses)
-        scores = near_two_normals(scores, scores, self.masses_where(), self._share(self.learnt))
-        self.spaces = {"scaled": scaled(X, Y), "normal_scores": scores}
+        self.spaces = {"scaled": scaled(X, Y), "normal_scores": self._of_two_normals(scores, scores, self.learnt)}
         self._everywhere: dict[str, Both] = dict(self.spaces) if self.all_learnt else {}
 
     def _some(self, side: Sample, most: int) -> slice | NDArray[np.intp]:
@@ -134,8 +133,7 @@ class TwoSamples:
             else:
                 pooled = self._pooled_scores(X, Y)
                 learnt_from = pooled[0][self.rows_of_p], pooled[1][self._rows_of_q]
-                share = self._share(self.pair)
-                self._everywhere[space] = near_two_normals(pooled, learnt_from, self.masses_where(), share)
+                self._everywhere[space] = self._of_two_normals(pooled, learnt_from, self.pair)
         return self._everywhere[space]
 
     def _pooled_scores(self, X: NDArray[Any], Y: NDArray[Any]) -> Both:
@@ -146,10 +144,12 @@ class TwoSamples:
         masses = None if first is None or second is None else np.concatenate([first, second])
         return interpolated_scores(X, Y, some, masses, self.pair.p.n_jobs)
 
-    @staticmethod
-    def _share(pair: SamplePair) -> float:
-        """The part that the (effective) rows of P are of both."""
-        return float(pair.p.effective_size / (pair.p.effective_size + pair.q.effective_size))
+    def _of_two_normals(self, pooled: Both, learnt_from: Both, pair: SamplePair) -> Both:
+        """Normal scores of a pair in which both are near to normal, where a usual distribution may stand for either."""
+        if not self._usual:
+            return pooled
+        share = float(pair.p.effective_size / (pair.p.effective_size + pair.q.effective_size))
+        return near_two_normals(pooled, learnt_from, self.masses_where(), share)
 
     @cached_property
     def every_mass(self) -> FloatArray | None:
