@@ -2,7 +2,8 @@
 
 Neighbour estimates assume that densities are nearly constant within a ball, that the samples are independent, and that
 the divergence is far from the largest value the sample sizes can give. Each check looks at one of these; none needs a
-search of its own (only rows shared by both samples, when there are some, ask for the repeats within Q).
+search of all rows (rows shared by both samples, when there are some, ask for the repeats within Q; those out of the reach of Q
+for a few of its rows).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from fastkl.divergence.edges import edge_reasons
 from fastkl.divergence.estimate import OfBoth, is_below_zero
 from fastkl.divergence.models.ratio_tails import HEAVY_TAIL, tail_index
 from fastkl.divergence.neighbors import Neighbors, Pair, SamplePair, Slab
+from fastkl.divergence.reach import FarthestRows
 from fastkl.exceptions import SharedRowsWarning
 
 MANY_COLUMNS = 10
@@ -28,6 +30,8 @@ MANY_COLUMNS = 10
 # A ball is large when it holds more than this part of a sample, and more than four times the rows it was made to hold.
 LARGE_BALL = 0.15
 _LARGE_BALLS_TOLERATED = 0.1
+# Rows of p out of the reach of q, beside those that chance puts there (about 1), and what they add in standard errors, at least.
+UNREACHED, _OF_ERROR = 5.0, 0.75
 # A row is a copy of one that is nearer by so much than the next one, which chance does to a thousandth of rows at most. So large
 # a part of them with a copy is not by chance; so many are looked at.
 _NEARER, _COPIED, _LOOKED_AT = 1e-3, 0.1, 2000
@@ -46,6 +50,8 @@ class FixedKSweep:
         Rows of p that are equal to another row of p, and to a row of q.
     near_own, near_across : int
         Rows of p that are so much nearer to one row than to the next one that one may be a copy of the other.
+    farthest : FarthestRows
+        The rows of p that are farthest from q, where they are asked for.
     """
 
     def __init__(self, p: Totals, q: Totals, reach: int) -> None:
@@ -58,6 +64,7 @@ class FixedKSweep:
         self._means = [Mean() for _ in self.numbers]
         self._change = Mean()
         self._radius = Mean()
+        self.farthest = FarthestRows(p, q)
 
     def add(self, slab: Slab) -> None:
         """Add what the searches of a slab have found."""
@@ -136,6 +143,9 @@ def divergence_diagnostics(
             f"the divergence may be much larger."
         )
     reasons += negative_reasons(value, error)
+    unreached = sweep.farthest.unreached(pair.q) if isinstance(pair, SamplePair) and sweep.reach else 0.0
+    if unreached > UNREACHED and unreached * np.log(unreached) > _OF_ERROR * error * pair.q.effective_size:
+        reasons.append(unreached_reason(unreached, pair.q))
     if large > _LARGE_BALLS_TOLERATED:
         reasons.append(
             f"For {large:.0%} of the rows of p, the ball around the row that reaches {k} rows of q holds more than "
@@ -150,7 +160,17 @@ def divergence_diagnostics(
         "saturation": value / ceiling,
         "shared_rows": shared,
         "large_balls": large,
+        "unreached": unreached,
     }
+
+
+def unreached_reason(unreached: float, q: Totals) -> str:
+    """Why an estimate is rather a lower bound, where so many rows of p, for as many as q has, are out of the reach of q."""
+    percent = 100.0 * unreached / q.effective_size
+    return (
+        f"The tail of p beyond the last row of q is not in the data (at least {percent:.2g} % of p is farther from q than any "
+        f"row of q is from the others, {unreached:.0f} times as much as chance puts there): the estimate is rather a lower bound."
+    )
 
 
 def negative_reasons(value: float, error: float, what: str = "divergence") -> list[str]:

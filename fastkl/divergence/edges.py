@@ -17,9 +17,12 @@ from fastkl.divergence.neighbors import Pair, SamplePair
 
 # Half of what is between the last row and so many before it is added to the ends of a sample.
 _BEFORE, _SHARE = 4, 0.5
-# So many rows of p beyond q, of which half are looked at, but at most so many, and so many of q as far before its end are no
-# chance; of q at most that part.
-_ROWS, _MOST_ROWS, _ROWS_BEFORE, _MOST = 20, 100, 25, 0.2
+# So many rows of p beyond q, and so many of q as far before its end, are no chance; half of those of p are looked at, but at most
+# so many.
+_ROWS, _MOST_ROWS = 10, 100
+# The last rows of q, at most that part of it, are as many as elsewhere if their mean distance from its end is no larger than that
+# of uniform ones by so many standard deviations; the last 40 of a tail are thinner and thinner, and fewer than 25 don't tell.
+_FEWEST_BEFORE, _BEFORE_END, _MOST, _FARTHER = 25, 40, 0.2, 1.5
 
 
 def ends(some: FloatArray, X: NDArray[Any]) -> tuple[FloatArray, FloatArray]:
@@ -62,8 +65,11 @@ def _is_edge(p: NDArray[Any], q: NDArray[Any], end: float, sign: float) -> bool:
     far = float(np.partition(beyond, some - 1)[some - 1])
     if float(beyond.min()) > 0.5 * far:  # p begins elsewhere
         return False
-    near = before[before <= far] / far
-    if not _ROWS_BEFORE <= len(near) <= _MOST * len(q):  # of a whole narrow sample there are many as well
+    fewest = int(min(_BEFORE_END, _MOST * len(q) - 1.0))
+    if fewest < _FEWEST_BEFORE or np.count_nonzero(before <= far) < _ROWS:
         return False
-    # within a standard deviation of the mean of so many uniform ones
-    return float(near.mean()) <= 0.5 + np.sqrt(1.0 / (12.0 * len(near)))
+    far = max(far, float(np.partition(before, fewest)[fewest]))
+    near = before[before <= far] / far
+    if len(near) > _MOST * len(q):  # of a whole narrow sample, or of one value, there are many as well
+        return False
+    return float(near.mean()) <= 0.5 + _FARTHER * np.sqrt(1.0 / (12.0 * len(near)))

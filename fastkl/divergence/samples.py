@@ -163,6 +163,8 @@ def sample_divergences(
     for slab in pair.slabs(reach):
         if reach:
             sweep.add(slab)
+            if standard_error:
+                sweep.farthest.add(slab)
         for sums in every:
             sums.add(slab, sweep, standard_error, symmetric)
         del slab  # its distances, before the next ones are searched

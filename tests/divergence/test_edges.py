@@ -89,6 +89,16 @@ def test_q_that_ends_within_p_is_named():
         assert reason in kl_divergence(x, y, method=method).diagnostics["reasons"]
 
 
+@pytest.mark.parametrize(("n", "told"), [(300, 3), (1000, 8), (5000, 8)])
+def test_a_little_of_a_uniform_sample_beyond_another(n, told):
+    """One of 20 rows of p is beyond the end of q."""
+    found = 0
+    for seed in range(10):
+        x, y = np.random.default_rng(seed).random((2, n, 1))
+        found += bool(reasons(1.05 * x, y))
+    assert found >= told
+
+
 TAILS = {
     "shifted": lambda rng, n: (rng.normal(2.0, 1.0, n), rng.normal(size=n)),
     "far": lambda rng, n: (rng.normal(8.0, 1.0, n), rng.normal(size=n)),
@@ -99,6 +109,9 @@ TAILS = {
     "heavy": lambda rng, n: (rng.standard_cauchy(n), rng.normal(size=n)),
     "equal boxes": lambda rng, n: (rng.random(n), rng.random(n)),
     "counts": lambda rng, n: (rng.poisson(8.0, n), rng.poisson(4.0, n)),
+    "rounded": lambda rng, n: np.round((rng.normal(0.0, 1.5, n), rng.normal(size=n)), 1),
+    "a little wider": lambda rng, n: (rng.normal(0.0, 1.5, n), rng.normal(size=n)),
+    "fewer in q": lambda rng, n: (rng.random(n), rng.random(n // 5)),
     "grades": lambda rng, n: (rng.integers(0, 5, n), rng.integers(1, 4, n)),
 }
 

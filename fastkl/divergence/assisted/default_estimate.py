@@ -4,9 +4,9 @@ A neighbour estimate is biased where densities vary within its balls, mostly tow
 different places, and their median is the estimate where no more is known (measured on 52 pairs of known divergence:
 ``benchmarks/league.py``):
 
-* *The better of two pairs of normal distributions*, in the columns as they are (scaled) and in pooled normal scores, by held-out
-  log-loss in telling rows of P and Q apart. Its exact divergence, plus what the neighbour estimate gives beyond its own mean on
-  draws from the pair, shrunk where that is noise.
+* *The better of two pairs of normal distributions*, in the columns as they are (scaled) and in normal scores (`two_normals`), by
+  held-out log-loss in telling rows of P and Q apart. Its exact divergence, plus what the neighbour estimate gives beyond its own
+  mean on draws from the pair, shrunk where that is noise.
 * *The neighbour estimate in normal scores*, less its mean on draws from the pair there, plus that pair's divergence.
 * *A cross-fitted logistic regression* on squares, products, logarithms, tails, atoms and the ends of P: the mean log-odds of rows
   it has not seen.

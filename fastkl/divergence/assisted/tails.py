@@ -15,16 +15,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastkl._core.means import Mean
 from fastkl.divergence.arguments import FloatArray
 from fastkl.divergence.assisted.two_samples import TwoSamples
+from fastkl.divergence.diagnostics import UNREACHED, unreached_reason
 from fastkl.divergence.models.ratio_tails import pareto_tail
-from fastkl.divergence.neighbors import SamplePair
 
-# Rows of P beyond the reach of Q, beside those that chance puts there (about 1); mixtures may know how tails go on.
-_UNREACHED, _UNREACHED_BY_MIXTURES = 5.0, 15.0
-# So many rows of either sample are looked at for that.
-_COUNTED = 200_000
+# Rows of P beyond the reach of Q, beside those that chance puts there (about 1): mixtures may know how tails go on.
+_UNREACHED_BY_MIXTURES = 15.0
 # Rows of Q that its tail is fitted to, and a part of the standard error of its shape.
 _FEWEST_OF_TAIL, _MOST_OF_TAIL, _UPPER = 10, 0.2, 0.5
 # What a tail may add is told from so many standard errors on.
@@ -33,29 +30,10 @@ _TOLD = 0.6
 
 def unreached_reasons(samples: TwoSamples, by_best_mixtures: bool) -> list[str]:
     """Why the estimate is rather a lower bound, where more rows of p than chance puts there are where there is no row of q."""
-    compared = samples.some_compared(_COUNTED)
-    beyond = unreached_rows(compared)
-    if beyond <= (_UNREACHED_BY_MIXTURES if by_best_mixtures else _UNREACHED):
+    unreached = samples.plain.diagnostics["unreached"]
+    if unreached <= (_UNREACHED_BY_MIXTURES if by_best_mixtures else UNREACHED):
         return []
-    percent = 100.0 * beyond / compared.q.effective_size
-    return [
-        f"The tail of p beyond the last row of q is not in the data ({percent:.2g} % of p is farther from q than any row of q is "
-        f"from the others, {beyond:.0f} times as much as chance puts there): the estimate is rather a lower bound."
-    ]
-
-
-def unreached_rows(pair: SamplePair) -> float:
-    """Rows of P (their masses) farther from Q than any row of Q is from the rest of Q, for as many rows of P as Q has.
-
-    About 1 for equal distributions.
-    """
-    if pair.q.n_rows < 3:
-        return 0.0
-    farthest = max(float(slab.own.kth(1).max()) for slab in pair.reversed().slabs(0))
-    beyond = Mean()
-    for slab in pair.slabs(0):
-        beyond += Mean.of((slab.across.kth(1) > farthest).astype(np.float64), slab.weights)
-    return beyond.value * pair.q.effective_size
+    return [unreached_reason(unreached, samples.pair.q)]
 
 
 def missed_beyond(samples: TwoSamples, log_ratio: FloatArray) -> float:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from fastkl._core._threads import effective_n_threads
 from fastkl.divergence.arguments import FloatArray, Sample
 from fastkl.divergence.assisted.ratio_regression import clipped
+from fastkl.divergence.assisted.two_normals import near_two_normals
 from fastkl.divergence.assisted.working_laws import Masses, NormalPair, WorkingPair, normal_pair
 from fastkl.divergence.coordinates import centre_and_spread, interpolated_scores, normal_scores, over_spread, scaled
 from fastkl.divergence.edges import ends
@@ -30,6 +31,8 @@ FOLDS = 4
 _ALL_LEARNT, _LEARNT = 20_000, 10_000
 # Samples drawn from working distributions: as many as make so many numbers, but for a fewest and a most.
 _NUMBERS_DRAWN, _FEWEST_DRAWN, _MOST_DRAWN = 48_000, 6, 24
+# Where scores are no nearer to normal than that, by their log-loss, the columns as they are have less noise.
+_AS_NEAR = 0.002
 # Rows of both samples whose normal scores are those of their ranks.
 _SORTED = 200_000
 # Where not all rows are learnt from, and neighbours have little bias: up to so many rows of both samples, and one beyond.
@@ -80,9 +83,9 @@ class TwoSamples:
         self.all_learnt = pair.p.n_rows + pair.q.n_rows <= _ALL_LEARNT
         # The variance of the neighbour estimate is that of several draws, or what it says itself.
         self._standard_error = standard_error or not self.all_learnt
-        self.rows_of_p, rows_of_q = self._some(pair.p, _LEARNT), self._some(pair.q, _LEARNT)
+        self.rows_of_p, self._rows_of_q = self._some(pair.p, _LEARNT), self._some(pair.q, _LEARNT)
         self.learnt = (
-            pair if self.all_learnt else SamplePair(rows_at(pair.p, self.rows_of_p), rows_at(pair.q, rows_of_q))
+            pair if self.all_learnt else SamplePair(rows_at(pair.p, self.rows_of_p), rows_at(pair.q, self._rows_of_q))
         )
         self.masses = masses_of(self.learnt)
         self.n, self.m = self.learnt.p.n_rows, self.learnt.q.n_rows
@@ -92,7 +95,8 @@ class TwoSamples:
 
         X, Y = self.learnt.p.X, self.learnt.q.X
         # The rows that are learnt from, and all, in the coordinates in which samples are compared.
-        self.spaces = {"scaled": scaled(X, Y), "normal_scores": normal_scores(X, Y, self.masses)}
+        scores = normal_scores(X, Y, self.masses)
+        self.spaces = {"scaled": scaled(X, Y), "normal_scores": self._of_two_normals(scores, scores, self.learnt)}
         self._everywhere: dict[str, Both] = dict(self.spaces) if self.all_learnt else {}
 
     def _some(self, side: Sample, most: int) -> slice | NDArray[np.intp]:
@@ -111,7 +115,7 @@ class TwoSamples:
         """The coordinates in which a pair of normal distributions tells P and Q apart best, its log-ratios, and their loss."""
         ratios = self.normal_ratios
         losses = {space: self.loss(ratio) for space, ratio in ratios.items()}
-        space = min(losses, key=lambda name: losses[name])
+        space = min(losses, key=lambda name: losses[name] - (_AS_NEAR if name == "scaled" else 0.0))
         return space, ratios[space], losses[space]
 
     @cached_property
@@ -126,13 +130,26 @@ class TwoSamples:
             if space == "scaled":  # by the rows that are learnt from, as their working distributions are
                 learnt = np.concatenate([self.learnt.p.X, self.learnt.q.X]).astype(np.float64)
                 self._everywhere[space] = over_spread(X, Y, *centre_and_spread(learnt))
-            elif len(X) + len(Y) <= _SORTED:
-                self._everywhere[space] = normal_scores(X, Y, self.every_mass, self.pair.p.n_jobs)
             else:
-                some, (first, second) = self.some_rows(_SORTED // 4)
-                masses = None if first is None or second is None else np.concatenate([first, second])
-                self._everywhere[space] = interpolated_scores(X, Y, some, masses, self.pair.p.n_jobs)
+                pooled = self._pooled_scores(X, Y)
+                learnt_from = pooled[0][self.rows_of_p], pooled[1][self._rows_of_q]
+                self._everywhere[space] = self._of_two_normals(pooled, learnt_from, self.pair)
         return self._everywhere[space]
+
+    def _pooled_scores(self, X: NDArray[Any], Y: NDArray[Any]) -> Both:
+        """Normal scores of all rows."""
+        if len(X) + len(Y) <= _SORTED:
+            return normal_scores(X, Y, self.every_mass, self.pair.p.n_jobs)
+        some, (first, second) = self.some_rows(_SORTED // 4)
+        masses = None if first is None or second is None else np.concatenate([first, second])
+        return interpolated_scores(X, Y, some, masses, self.pair.p.n_jobs)
+
+    def _of_two_normals(self, pooled: Both, learnt_from: Both, pair: SamplePair) -> Both:
+        """Normal scores of a pair in which both are near to normal, where a usual distribution may stand for either."""
+        if not self._usual:
+            return pooled
+        share = float(pair.p.effective_size / (pair.p.effective_size + pair.q.effective_size))
+        return near_two_normals(pooled, learnt_from, self.masses_where(), share)
 
     @cached_property
     def every_mass(self) -> FloatArray | None:
@@ -147,14 +164,6 @@ class TwoSamples:
     def learnt_in(self, space: str) -> SamplePair:
         """The rows that are learnt from in the coordinates."""
         return as_pair(self.spaces[space], self.learnt)
-
-    def some_compared(self, most: int) -> SamplePair:
-        """At most so many rows of either of these, at random."""
-        sides = (self.compared.p, self.compared.q)
-        if max(side.n_rows for side in sides) <= most:
-            return self.compared
-        first, second = (rows_at(side, self._some(side, most)) for side in sides)
-        return SamplePair(first, second)
 
     @cached_property
     def plain(self) -> Estimate:
