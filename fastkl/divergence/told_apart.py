@@ -18,7 +18,7 @@ from fastkl._core.blas_threads import single_threaded_blas
 from fastkl.divergence.arguments import Sample
 from fastkl.divergence.assisted.regression_route import RegressionRoute
 from fastkl.divergence.assisted.renyi_samples import stacked
-from fastkl.divergence.assisted.two_samples import FOLDS, TwoSamples, rows_at, rows_at_random
+from fastkl.divergence.assisted.two_samples import FOLDS, TwoSamples, in_order_of_values, rows_at, rows_at_random
 from fastkl.divergence.neighbors import SamplePair
 
 # Of more rows of a sample, so many are looked at; of fewer effective ones there is nothing to learn.
@@ -35,7 +35,7 @@ def jensen_shannon_bound(
     if min(pair.p.effective_size, pair.q.effective_size) < _FEWEST:
         return None
     seed = random_state.randint(2**31)
-    both = SamplePair(_some(pair.p, seed), _some(pair.q, seed))
+    both = in_order_of_values(SamplePair(_some(pair.p, seed), _some(pair.q, seed)))
     samples = TwoSamples(both, 1, False, np.random.default_rng(seed), usual=True)
     # by sample, whichever comes first
     samples.fold = np.concatenate([_folds(samples.n, seed), _folds(samples.m, seed)])

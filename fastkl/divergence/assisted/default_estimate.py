@@ -37,7 +37,7 @@ from fastkl.divergence.assisted.apart import apart_reasons
 from fastkl.divergence.assisted.ratio_routes import Mixtures, Route, by_mixtures, by_normals
 from fastkl.divergence.assisted.regression_route import RegressionRoute
 from fastkl.divergence.assisted.tails import missed_beyond, missed_reasons, unreached_reasons
-from fastkl.divergence.assisted.two_samples import TwoSamples, rows_at_random
+from fastkl.divergence.assisted.two_samples import TwoSamples, in_order_of_values, rows_at_random
 from fastkl.divergence.assisted.wide import wide_reasons
 from fastkl.divergence.atoms import lacking_in_columns
 from fastkl.divergence.column_doubts import ROUNDING
@@ -111,6 +111,7 @@ def assisted_divergence(pair: SamplePair, options: Options) -> Estimate:
 
 def assisted_routes(pair: SamplePair, k: int, standard_error: bool, random_state: np.random.RandomState) -> Assisted:
     """The same, with the routes to it, for k neighbours and a generator that others may share."""
+    pair = in_order_of_values(pair)
     X, Y = pair.p.X, pair.q.X
     rng = np.random.default_rng(random_state.randint(2**31))
     atoms = has_atoms(X, rng) or has_atoms(Y, rng)

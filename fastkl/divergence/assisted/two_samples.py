@@ -280,3 +280,22 @@ def rows_at_random(n: int, size: int, rng: np.random.Generator) -> NDArray[np.in
 def rows_at(side: Sample, rows: slice | NDArray[np.intp]) -> Sample:
     """Some rows of a sample."""
     return Sample(side.X[rows], None if side.weights is None else side.weights[rows], side.n_jobs)
+
+
+def in_order_of_values(pair: SamplePair) -> SamplePair:
+    """The rows of both samples in the order of their values, so that folds and starts do not depend on the order they came in.
+
+    Of more rows than are all learnt from, those that are learnt from are drawn by their numbers, and the order stays.
+    """
+    if pair.p.n_rows + pair.q.n_rows > _ALL_LEARNT:
+        return pair
+    return SamplePair(*(rows_at(side, _order(side)) for side in (pair.p, pair.q)))
+
+
+def _order(side: Sample) -> NDArray[np.intp]:
+    """The order of rows by their first column, and where that has ties by all columns and the weights."""
+    order = np.argsort(side.X[:, 0])
+    first = side.X[order, 0]
+    if (first[1:] > first[:-1]).all():
+        return order
+    return np.lexsort((*([] if side.weights is None else [side.weights]), *side.X.T[::-1]))
