@@ -92,9 +92,12 @@ class Insertions(NamedTuple):
 
 
 def insertions(
-    mixture: Mixture, params: Params, rows: Rows, shares: Floats, pairs: Sequence[tuple[int, int]]
+    mixture: Mixture, params: Params, rows: Rows, shares: Floats, pairs: Sequence[tuple[int, int]], tied: bool = False
 ) -> Insertions | None:
-    """Those into a mixture whose components have ``shares``, (n, k), in the rows; None where columns do not vary."""
+    """Those into a mixture whose components have ``shares``, (n, k), in the rows; None where columns do not vary.
+
+    They have covariances of their own, or where ``tied`` the one that all components of the mixture share.
+    """
     X = np.asarray(rows.X, dtype=np.float64)
     weights = np.ones(len(X)) if rows.weights is None else rows.weights
     with np.errstate(all="ignore"):
@@ -102,7 +105,7 @@ def insertions(
         if whitened is None:
             return None
         Z, to_Z = whitened
-        shared = to_Z.T @ params["covariance"] @ to_Z if mixture.tied else None
+        shared = to_Z.T @ params["covariance"] @ to_Z if tied else None
         table = Table(Z, weights, mixture.log_density(rows, params) - np.linalg.slogdet(to_Z)[1], shared)
         grown = _grown(table)
         for _ in range(MAPS):
@@ -114,7 +117,7 @@ def insertions(
         losses = -(
             np.logaddexp(rest, table.logs(merged) + np.log(merged.weights)[:, None] - table.log_density) @ weights
         )
-    least = 0.0 if mixture.tied else X.shape[1] + 1.0  # rows that a covariance of its own takes
+    least = 0.0 if tied else X.shape[1] + 1.0  # rows that a covariance of its own takes
     gains[~np.isfinite(gains) | (own @ weights < least)] = -np.inf
     chosen = _best(own, gains)
     return Insertions(own[chosen], gains[chosen], np.where(np.isfinite(losses), losses, np.inf))

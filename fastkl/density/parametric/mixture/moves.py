@@ -40,19 +40,19 @@ def moved_starts(mixture: Mixture, climb: Climb, rows: Rows, starts: Starts, lig
 def _inserted(mixture: Mixture, climb: Climb, rows: Rows, starts: Starts) -> list[Params | None]:
     """A component takes the rows of another, which closes a gap: small groups that no split of a component finds."""
     shares = mixture.posterior(rows, climb.params)
-    pairs = _pairs(mixture, shares)
-    found = insertions(mixture, climb.params, rows, shares, pairs)
-    if found is None:
-        return []
-    gains = found.gains[:, None] - found.losses
-    begun = []
-    for i in np.argsort(-gains, axis=None, kind="stable")[:INSERTIONS]:
-        gap, pair = divmod(int(i), len(pairs))
-        free, taking = pairs[pair]
-        new = shares * (1.0 - found.shares[gap])[:, None]
-        new[:, taking] += new[:, free]
-        new[:, free] = found.shares[gap]
-        begun.append(starts.of_shares(new))
+    pairs, begun = _pairs(mixture, shares), []
+    for tied in (False, True)[: 1 + mixture.tied]:  # large gaps are closed by one kind, small ones by the other
+        found = insertions(mixture, climb.params, rows, shares, pairs, tied)
+        if found is None:
+            return []
+        gains = found.gains[:, None] - found.losses
+        for i in np.argsort(-gains, axis=None, kind="stable")[:INSERTIONS]:
+            gap, pair = divmod(int(i), len(pairs))
+            free, taking = pairs[pair]
+            new = shares * (1.0 - found.shares[gap])[:, None]
+            new[:, taking] += new[:, free]
+            new[:, free] = found.shares[gap]
+            begun.append(starts.of_shares(new))
     return begun
 
 

@@ -37,7 +37,7 @@ MANY_ROWS = 4096  # of more a search tries half as much: they have fewer maxima 
 LONG, SPARE = 3, 6  # long ascents, and further ones where these collapse
 MANY_ENDS = 8  # long ascents where the ends of supports differ, each of which is a maximum of its own
 # Rounds of splits and merges at most, and of those without gain: more in several columns where ascents are light, since moves
-# find more than starts do, and most where maxima are many: where components close in on small groups in all directions, on
+# find more than starts do, and most where maxima are many: under one covariance, where components close in on small groups, on
 # tables of so few numbers times components, and where a prior lets them have single rows.
 MOVES, VAIN, VAIN_LIGHT, VAIN_MANY, FEW_NUMBERS = 12, 2, 3, 4, 1 << 12
 NEW = 1e-5  # nats per unit of weight from the height of a known maximum
@@ -286,7 +286,7 @@ class Search:
         vain, light = 0, ascent.is_light
         most = 1 if len(rows.X) > MANY_ROWS else VAIN
         if light and rows.n_columns > 1:
-            most = VAIN_MANY if any(self.priors) or self._may_close_in(rows) else VAIN_LIGHT
+            most = VAIN_MANY if any(self.priors) or self.mixture.tied or self._may_close_in(rows) else VAIN_LIGHT
         known, left = list(found), [best]
         for _ in range(MOVES):
             begun = [start for start in moved_starts(self.mixture, left[-1], rows, starts, light) if start is not None]
