@@ -19,6 +19,7 @@ from fastkl.families.mixture.ascent import Ascent
 from fastkl.families.mixture.conditioning import conditioned
 from fastkl.families.mixture.expectation import Components, gradient_block, shared_scores
 from fastkl.families.mixture.layout import WEIGHTS, Layout
+from fastkl.families.mixture.moments import mixed_moments
 from fastkl.families.mixture.tails import Part, column_parts, have_joint, joint_log_tail, log_tail, quantile
 from fastkl.families.normal import Normal
 from fastkl.families.product import Product
@@ -359,23 +360,14 @@ class Mixture(Family):
         return quantile(self._parts(params), params[WEIGHTS], q, upper=True)
 
     def moments(self, params: Params) -> tuple[Floats, Floats] | None:
-        # the covariance within components, and that of their means
-        found = [family.moments(own) for family, own in zip(self.component_families, self.split(params), strict=True)]
+        found = [family.moments(own) for family, own in self._components(params)]
         known = [moments for moments in found if moments is not None]
         if len(known) < len(found) or not self.equivariant:
             return None  # means of angles and directions do not average
-        means = np.stack([mean for mean, _ in known])
-        within = np.stack([np.diag(spread) if spread.ndim == 1 else spread for _, spread in known])
-        mean = params[WEIGHTS] @ means
-        shifts = means - mean
-        between = shifts[:, :, None] * shifts[:, None, :]
-        return mean, np.tensordot(params[WEIGHTS], within + between, axes=1)
+        return mixed_moments(known, params[WEIGHTS])
 
     def marginal(self, params: Params, columns: Sequence[int]) -> tuple[Family, Params] | None:
-        parts = [
-            family.marginal(own, columns)
-            for family, own in zip(self.component_families, self.split(params), strict=True)
-        ]
+        parts = [family.marginal(own, columns) for family, own in self._components(params)]
         known = [part for part in parts if part is not None]
         return self._of_parts(known, params[WEIGHTS]) if len(known) == len(parts) else None
 
@@ -383,15 +375,14 @@ class Mixture(Family):
         self, params: Params, kept: Sequence[int], given: Sequence[int], values: NDArray[Any]
     ) -> tuple[Family, Params]:
         """The columns kept, given the values of the others: each component's own, weighted by its posterior given them."""
-        components = list(zip(self.component_families, self.split(params), strict=True))
-        return self._of_parts(*conditioned(components, params[WEIGHTS], kept, given, values))
+        return self._of_parts(*conditioned(self._components(params), params[WEIGHTS], kept, given, values))
 
     def of_columns(self, params: Params, columns: Sequence[int]) -> tuple[Family, Params]:
-        parts = [
-            family.of_columns(own, columns)
-            for family, own in zip(self.component_families, self.split(params), strict=True)
-        ]
+        parts = [family.of_columns(own, columns) for family, own in self._components(params)]
         return self._of_parts(parts, params[WEIGHTS])
+
+    def _components(self, params: Params) -> list[tuple[Family, Params]]:
+        return list(zip(self.component_families, self.split(params), strict=True))
 
     def _of_parts(self, parts: Sequence[tuple[Family, Params]], weights: Floats) -> tuple[Family, Params]:
         """The mixture of these components."""
