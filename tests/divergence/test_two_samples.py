@@ -176,11 +176,14 @@ def test_scores_make_both_samples_normal_where_any_bijection_does(n, m, scale):
 def test_scores_of_samples_of_one_distribution_and_of_a_point():
     rng = np.random.default_rng(13)
     both = normal_scores(rng.normal(size=(500, 2)), rng.normal(size=(400, 2)))
-    for plain, found in zip(both, near_two_normals(both, both, (None, None), 5.0 / 9.0), strict=True):
+    for plain, found in zip(both, near_two_normals(both, both, (None, None), (5.0 / 9.0, 4.0 / 9.0)), strict=True):
         np.testing.assert_allclose(found, plain, atol=0.15)
-    point = normal_scores(rng.normal(size=(500, 1)), np.full((400, 1), 0.25))
-    for plain, found in zip(point, near_two_normals(point, point, (None, None), 5.0 / 9.0), strict=True):
-        np.testing.assert_array_equal(found, plain)
+    for first in (rng.normal(size=(500, 1)), np.full((500, 1), 1.0)):  # beside a point, and beside another point
+        point = normal_scores(first, np.full((400, 1), 0.25))
+        for plain, found in zip(
+            point, near_two_normals(point, point, (None, None), (5.0 / 9.0, 4.0 / 9.0)), strict=True
+        ):
+            np.testing.assert_array_equal(found, plain)
 
 
 def test_what_draws_have_by_chance_is_taken_off():

@@ -18,35 +18,34 @@ from fastkl.divergence.assisted.working_laws import Masses
 _STEPS = 2
 # Standard deviations of either distribution that quantiles reach, and how many of them there are in the narrower one's.
 _REACH, _IN_ONE = 9.0, 20.0
-# A sample that is narrower than that part of the other is a point beside it.
+# A sample that is narrower than that part of the other, or of what is between both, is a point beside it.
 _NARROWEST = 0.02
 
 Both = tuple[FloatArray, FloatArray]
 
 
-def near_two_normals(scores: Both, some: Both, masses: Masses, share: float) -> Both:
+def near_two_normals(scores: Both, some: Both, masses: Masses, shares: tuple[float, float]) -> Both:
     """Pooled normal scores (n, d) and (m, d) brought near to two normal distributions, with mean 0 and variance 1 together.
 
-    ``some`` rows of both and their masses say how; ``share`` is the part that the first sample has of both.
+    ``some`` rows of both and their masses say how; ``shares`` are the parts that the samples have of both.
     """
     out = np.empty(scores[0].shape), np.empty(scores[1].shape)
     for j in range(scores[0].shape[1]):
-        before, after = _quantiles((some[0][:, j], some[1][:, j]), masses, share)
+        before, after = _quantiles((some[0][:, j], some[1][:, j]), masses, shares)
         for rows, found in zip(scores, out, strict=True):
             found[:, j] = np.interp(rows[:, j], before, after) if len(before) else rows[:, j]
     return out
 
 
-def _quantiles(some: Both, masses: Masses, share: float) -> Both:
+def _quantiles(some: Both, masses: Masses, shares: tuple[float, float]) -> Both:
     """Scores in order, and what they become; nothing where one sample is a point beside the other."""
-    shares, now = (share, 1.0 - share), some
-    before, after = np.empty(0), np.empty(0)
+    now, before, after = some, np.empty(0), np.empty(0)
     for _ in range(_STEPS):
         if len(before):
             now = np.interp(some[0], before, after), np.interp(some[1], before, after)
         both = [_mean_and_spread(column, mass) for column, mass in zip(now, masses, strict=True)]
         narrowest = min(spread for _, spread in both)
-        if narrowest <= _NARROWEST * max(spread for _, spread in both):
+        if narrowest <= _NARROWEST * max(abs(both[0][0] - both[1][0]), *(spread for _, spread in both)):
             break
         low = min(mean - _REACH * spread for mean, spread in both)
         high = max(mean + _REACH * spread for mean, spread in both)

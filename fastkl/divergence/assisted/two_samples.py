@@ -148,8 +148,8 @@ class TwoSamples:
         """Normal scores of a pair in which both are near to normal, where a usual distribution may stand for either."""
         if not self._usual:
             return pooled
-        share = float(pair.p.effective_size / (pair.p.effective_size + pair.q.effective_size))
-        return near_two_normals(pooled, learnt_from, self.masses_where(), share)
+        n, m = pair.p.effective_size, pair.q.effective_size
+        return near_two_normals(pooled, learnt_from, self.masses_where(), (n / (n + m), m / (n + m)))
 
     @cached_property
     def every_mass(self) -> FloatArray | None:
