@@ -62,7 +62,8 @@ def entropy(
 
         "auto"
             "marginal_split", or "knn" among scaled columns where values are rounded so coarsely that margins can't be split
-            off; "knn" where ``n_neighbors`` is given. Multiplying a column by c moves the estimate by log c and nothing else.
+            off; "knn" where ``n_neighbors`` is given; of clusters far apart the mean of each one's and that of their frequencies
+            (``diagnostics["clusters"]``). Multiplying a column by c moves the estimate by log c and nothing else.
         "marginal_split"
             Gaps between order statistics for each column, on the scale on which they tell most (logarithms at a pole of the
             density, inverse hyperbolic sines in long tails), and nearest neighbours for the copula, whose bias is measured on

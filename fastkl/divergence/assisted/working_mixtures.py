@@ -9,6 +9,7 @@ densities and draws from them are asked for, so a local maximum costs accuracy a
 from __future__ import annotations
 
 import numpy as np
+from scipy.special import softmax
 
 from fastkl.divergence.arguments import FloatArray
 from fastkl.divergence.assisted.clusters import clusters
@@ -44,6 +45,12 @@ class WorkingMixture:
     def log_density(self, X: FloatArray, n_threads: int = 1) -> FloatArray:
         """(n,) for rows (n, d)."""
         return self._compile().evidence(X, n_threads)
+
+    def posterior(self, X: FloatArray) -> FloatArray:
+        """The probabilities of the components at rows (n, d), (n, K)."""
+        alone = zip(self.weights, self._means, self._factors, strict=True)
+        parts = [WorkingMixture(*(x[np.newaxis] for x in one)).log_density(X) + np.log(one[0]) for one in alone]
+        return np.asarray(softmax(np.stack(parts, axis=1), axis=1))
 
     def draw(self, n: int, rng: np.random.Generator) -> FloatArray:
         """Rows (n, d), in random order."""

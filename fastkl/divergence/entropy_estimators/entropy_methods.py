@@ -1,8 +1,9 @@
 """The entropies of a sample that ``entropy(method=...)`` offers, by name, and which of them the data ask for.
 
 By default margins are split off: gaps between order statistics for every column, on the scale that suits it, and neighbours for
-the copula. Where a column's values are rounded so coarsely that gaps are 0, or weights so unequal that they leave gaps without
-mass, the neighbours of whole rows take over, among columns scaled by their own spread.
+the copula; where rows fall into clusters far apart, in each of them. Where a column's values are rounded so coarsely that gaps
+are 0, or weights so unequal that they leave gaps without mass, the neighbours of whole rows take over, among columns scaled by
+their own spread.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import numpy as np
 from fastkl.divergence.arguments import Sample
 from fastkl.divergence.coordinates import centre_and_spread, measured
 from fastkl.divergence.diagnostics import few_effective_rows
+from fastkl.divergence.entropy_estimators.clusters_apart import clusters_apart, entropy_by_clusters
 from fastkl.divergence.entropy_estimators.marginal_split import marginal_split_entropy
 from fastkl.divergence.entropy_estimators.spacings import bridges, resolve_window, spacings_entropy
 from fastkl.divergence.entropy_estimators.surfaces import refuse_surfaces
@@ -52,6 +54,9 @@ def default_entropy(sample: Sample, options: Options) -> Estimate:
         refuse_surfaces(sample.X)
     window = resolve_window(None, n, small=True)
     if n > d and all(bridges(column, window) for column in sample.X.T):
+        parts = clusters_apart(sample)
+        if parts is not None:
+            return entropy_by_clusters(parts, lambda part: default_entropy(part, options))
         seeded = None if options.random_state is None else options.rng
         try:
             found = marginal_split_entropy(sample.X, sample.weights, random_state=seeded, n_jobs=sample.n_jobs)
