@@ -245,7 +245,7 @@ def test_object_arrays_of_numbers_and_frames_are_read():
     assert kl_divergence(frame, pd.DataFrame(y, columns=["a", "b"])) == expected
     assert kl_divergence(pd.Series(x[:, 0]), y[:, 0]) == kl_divergence(x[:, :1], y[:, :1])
     with pytest.raises(ValueError, match="column 'c'"):
-        kl_divergence(frame.assign(c="u"), frame.assign(c="u"))
+        kl_divergence(frame.assign(c="u"), frame.assign(c=1.0))
     with pytest.raises(ValueError, match="column 'c'"):
         kl_divergence(frame.assign(c=pd.Categorical([1] * 40)), frame.assign(c=1.0))
     frame.loc[3, "b"] = np.nan

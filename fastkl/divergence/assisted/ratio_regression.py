@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_factor, cho_solve, eigh
+from scipy.linalg import LinAlgError, cho_factor, cho_solve, eigh
 
 from fastkl.divergence.arguments import FloatArray
 from fastkl.divergence.coordinates import Ranks, centre_and_spread, measured
@@ -236,7 +236,10 @@ def fitted(
         if step is None or gradient @ step > _KEPT * before:
             hessian = _products_of_terms(single, times * probability * (1.0 - probability))
             hessian[np.diag_indices(len(beta))] += ridge
-            factor, scale = cho_factor(hessian, check_finite=False), 1.0
+            try:
+                factor, scale = cho_factor(hessian, check_finite=False), 1.0
+            except LinAlgError:  # rows that are told apart for certain leave a curvature that is rounding
+                break
             step = cho_solve(factor, gradient, check_finite=False)
         length, before = 1.0, float(gradient @ step)
         along = design @ step
