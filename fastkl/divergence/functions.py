@@ -35,7 +35,7 @@ from fastkl.divergence.operands import (
 )
 from fastkl.divergence.options import Options, also_by_rng
 from fastkl.divergence.sample_model import sample_model_divergence
-from fastkl.divergence.samples import check_method, divergence_neighbors, sample_divergence, sample_divergences
+from fastkl.divergence.samples import check_method, divergence_by_method, divergence_neighbors, sample_divergences
 from fastkl.divergence.sweep import NeighborSweep
 from fastkl.divergence.symbols.empirical import frequencies_divergence
 
@@ -181,9 +181,7 @@ def _of_pair(pair: SamplePair, options: Options) -> Estimate:
     """Two samples of numbers."""
     if options.method == "assisted":
         return assisted_divergence(pair, options)
-    pair, method = in_coordinates(pair, options.coordinates), check_method(options.method)
-    k = divergence_neighbors(pair, method, options.n_neighbors)
-    return sample_divergence(pair, method, k, options.standard_error).estimate
+    return divergence_by_method(in_coordinates(pair, options.coordinates), options)
 
 
 def _of_sample_and_density(p: SampleOperand, q: DensityOperand, options: Options) -> Estimate:

@@ -144,11 +144,16 @@ def sample_divergence(
     return sample_divergences(pair, method, [k], standard_error, symmetric=symmetric)[0]
 
 
-def pair_divergence(pair: Pair, options: Options) -> Estimate:
-    """KL(p || q) from samples, wherever their rows are; warns of rows that both share."""
+def divergence_by_method(pair: Pair, options: Options) -> Estimate:
+    """KL(p || q) from samples, wherever their rows are."""
     method = check_method(options.method)
     k = divergence_neighbors(pair, method, options.n_neighbors)
-    estimate = sample_divergence(pair, method, k, options.standard_error).estimate
+    return sample_divergence(pair, method, k, options.standard_error).estimate
+
+
+def pair_divergence(pair: Pair, options: Options) -> Estimate:
+    """KL(p || q) from samples, wherever their rows are; warns of rows that both share."""
+    estimate = divergence_by_method(pair, options)
     warn_of_shared_rows(estimate.diagnostics.get("shared_rows", 0))
     return estimate
 
