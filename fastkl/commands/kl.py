@@ -12,7 +12,7 @@ from fastkl.commands.layout import note, number, progress, remark, table
 from fastkl.commands.standard_input import shown
 from fastkl.commands.tables import Table, chosen, listed, names_of, read_table, remark_codes, with_exact_labels
 from fastkl.divergence.estimate import is_below_zero
-from fastkl.divergence.table_comparison import TESTED_ROWS
+from fastkl.divergence.table_kinds import TESTED_ROWS
 from fastkl.rows.columns import column_number
 from fastkl.rows.csv_dialect import other_separator
 from fastkl.rows.missing import missing

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from fastkl.divergence.arguments import Sample
 from fastkl.divergence.assisted.default_estimate import assisted_divergence
 from fastkl.divergence.coordinates import scaled_pair
 from fastkl.divergence.diagnostics import warn_of_shared_rows
@@ -17,6 +18,9 @@ from fastkl.divergence.entropy_estimators.entropy_methods import (
 )
 from fastkl.divergence.entropy_estimators.surfaces import refuse_surfaces
 from fastkl.divergence.estimate import Estimate, moved
+from fastkl.divergence.labelled_entropy import entropy_of_table
+from fastkl.divergence.labelled_tables import divergence_of_tables
+from fastkl.divergence.mixed_rows import MixedTables, mixed_operands
 from fastkl.divergence.models.model_pair import model_cross_entropy, model_entropy
 from fastkl.divergence.neighbors import SamplePair
 from fastkl.divergence.operands import (
@@ -56,7 +60,8 @@ def entropy(
     Parameters
     ----------
     p : array-like of shape (n,) or (n, d), or model
-        A sample, or an object with a log-density.
+        A sample, or an object with a log-density. A table of labels and numbers has the entropy of its labels and that of the
+        numbers of rows with equal ones.
     method : {"auto", "marginal_split", "spacings", "knn", "weighted_knn"}, default="auto"
         Estimator for samples.
 
@@ -103,7 +108,7 @@ def entropy(
         The sample has repeated rows (atoms): then it has no density at the scale of the k-th neighbour. Or its rows are on a
         plane or a surface of second degree (a constant column, columns with a fixed sum, a sphere): the entropy is -inf.
     ValueError
-        Values that are missing or labels, wrong weights, more neighbours than rows.
+        Values that are missing, labels alone (use ``categorical_entropy``), wrong weights, more neighbours than rows.
 
     References
     ----------
@@ -128,13 +133,21 @@ def entropy(
 
 def _entropy_of_sample(p: SampleOperand, options: Options) -> Estimate:
     """The distribution behind a sample."""
-    if p.sample.n_columns > 1 and (options.method != "auto" or options.n_neighbors is not None):
-        refuse_surfaces(p.sample.X)  # which the default does itself
+    table = mixed_operands(p, p, options)
+    if table is None:
+        return _entropy_of_numbers(p.sample, options)
+    return entropy_of_table(table, lambda sample: _entropy_of_numbers(sample, options))
+
+
+def _entropy_of_numbers(sample: Sample, options: Options) -> Estimate:
+    """The distribution behind a sample of numbers."""
+    if sample.n_columns > 1 and (options.method != "auto" or options.n_neighbors is not None):
+        refuse_surfaces(sample.X)  # which the default does itself
     if options.method == "auto":
-        return default_entropy(p.sample, options)
+        return default_entropy(sample, options)
     if options.method != "knn":
-        return entropy_by_method(p.sample, options.method, options.n_neighbors)
-    return sample_entropy(SamplePair(p.sample, p.sample), options.n_neighbors, options.standard_error)
+        return entropy_by_method(sample, options.method, options.n_neighbors)
+    return sample_entropy(SamplePair(sample, sample), options.n_neighbors, options.standard_error)
 
 
 def _entropy_of_frequencies(p: EmpiricalOperand, _: Options) -> Estimate:
@@ -211,7 +224,7 @@ def cross_entropy(
     DegenerateDataError
         Two samples with common rows.
     ValueError
-        Values that are missing or labels, wrong weights, more neighbours than rows, a model that gives nan.
+        Values that are missing, labels alone, wrong weights, more neighbours than rows, a model that gives nan.
 
     Examples
     --------
@@ -228,6 +241,9 @@ def cross_entropy(
 
 def _cross_entropy_of_samples(p: Operand, q: Operand, options: Options) -> Estimate:
     """Two samples, or draws in place of p."""
+    tables = mixed_operands(p, q, options)
+    if tables is not None:
+        return _of_tables(tables, options)
     pair = sample_pair(p, q, options)
     if options.method == "knn":
         return sample_cross_entropy(pair, options.n_neighbors, options.standard_error)
@@ -237,6 +253,15 @@ def _cross_entropy_of_samples(p: Operand, q: Operand, options: Options) -> Estim
     scaled, spread = scaled_pair(pair)
     found = sample_cross_entropy(scaled, options.n_neighbors, options.standard_error)
     return moved(found, float(np.log(spread).sum()))
+
+
+def _of_tables(tables: MixedTables, options: Options) -> Estimate:
+    """The entropy of p and the divergence together, of two tables of labels and numbers."""
+    if options.method == "knn" or options.n_neighbors is not None:
+        raise ValueError("method='knn' and n_neighbors are for numbers alone: labels have no distance. Leave them out.")
+    own = entropy_of_table(tables, lambda sample: _entropy_of_numbers(sample, options))
+    between = divergence_of_tables(tables, lambda pair: assisted_divergence(pair, options))
+    return _together(own, between, "by labels")
 
 
 def _in_parts(pair: SamplePair, options: Options) -> Estimate | None:
@@ -249,20 +274,22 @@ def _in_parts(pair: SamplePair, options: Options) -> Estimate | None:
     except DegenerateDataError:
         return None
     between = assisted_divergence(pair, options)
+    return _together(own, between, "assisted")
+
+
+def _together(own: Estimate, between: Estimate, method: str) -> Estimate:
+    """The sum of an entropy and a divergence."""
     warn_of_shared_rows(between.diagnostics.get("shared_rows", 0))
     reasons = [
         f"{name}: {reason}"
         for name, part in (("KL(p || q)", between), ("entropy of p", own))
         for reason in part.diagnostics["reasons"]
     ]
-    diagnostics = {
-        "reasons": reasons,
-        "entropy": float(own),
-        "kl_divergence": float(between),
-        "n_neighbors": between.diagnostics["n_neighbors"],
-    }
+    diagnostics = {"reasons": reasons, "entropy": float(own), "kl_divergence": float(between)}
+    if "n_neighbors" in between.diagnostics:
+        diagnostics["n_neighbors"] = between.diagnostics["n_neighbors"]
     error = float(np.hypot(own.standard_error, between.standard_error))
-    return Estimate(float(own) + float(between), error, between.n_samples, "assisted", diagnostics)
+    return Estimate(float(own) + float(between), error, between.n_samples, method, diagnostics)
 
 
 def _cross_entropy_of_sample_and_density(p: SampleOperand, q: DensityOperand, options: Options) -> Estimate:

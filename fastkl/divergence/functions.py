@@ -170,14 +170,14 @@ def _of_samples(p: Operand, q: Operand, options: Options) -> Estimate:
     """Two samples, or draws in place of one."""
     tables = mixed_operands(p, q, options)
     if tables is None:
-        estimate = _of_pair(sample_pair(p, q, options), options)
+        estimate = divergence_of_pair(sample_pair(p, q, options), options)
     else:
-        estimate = divergence_of_tables(tables, lambda pair: _of_pair(pair, options))
+        estimate = divergence_of_tables(tables, lambda pair: divergence_of_pair(pair, options))
     warn_of_shared_rows(estimate.diagnostics.get("shared_rows", 0))
     return estimate
 
 
-def _of_pair(pair: SamplePair, options: Options) -> Estimate:
+def divergence_of_pair(pair: SamplePair, options: Options) -> Estimate:
     """Two samples of numbers."""
     if options.method == "assisted":
         return assisted_divergence(pair, options)

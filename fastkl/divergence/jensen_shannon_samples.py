@@ -1,12 +1,13 @@
 """The Jensen-Shannon divergence of two samples, from the same trees and balls as the Kullback-Leibler divergence.
 
 The mixture needs no sample of its own. Around a row of p the common ball holds l other rows of P and k of
-Q; with N = l + k and pi = (n - 1)/(n - 1 + m) the pooled sample gives log of the mixture as
+Q; with N = l + k and pi = (n - 1)/(n - 1 + m) the pooled sample gives log of the mixture s p + (1 - s) q as
 
-    psi(N) - psi(n + m) + log v,      v = f / (2 pi) + (1 - f) / (2 (1 - pi)),
+    psi(N) - psi(n + m) + log v,      v = s f / pi + (1 - s) (1 - f) / (1 - pi),
 
-where f estimates the share of P in the ball without the row that set the radius. With n = m, v is 1 and the estimate has no
-bias under p = q; else the curvature of the logarithm is corrected by its second-order term.
+where f estimates the share of P in the ball without the row that set the radius. With s = pi, v is 1 and the estimate has no
+bias under p = q; else the curvature of the logarithm is corrected by its second-order term. The Jensen-Shannon divergence has
+s = 1/2; others are what a row tells of which of two groups it is from, where these are not as frequent as each other.
 
 Balls smooth over where p and q differ, so the estimate is too low where they are large for that: it falls as they grow. A bound
 by what tells the rows apart (``told_apart``) takes its place where it is above it, and the fall with the number of neighbours
@@ -16,9 +17,10 @@ enters the error elsewhere.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
-from scipy.special import digamma
+from scipy.special import digamma, entr
 
 from fastkl._core.means import Mean
 from fastkl.divergence.arguments import FloatArray
@@ -38,10 +40,13 @@ from fastkl.divergence.local_terms import BallMasses, Method, mixture_balls
 from fastkl.divergence.neighbors import SamplePair
 from fastkl.divergence.options import Options
 from fastkl.divergence.samples import divergence_neighbors, require_two_rows
-from fastkl.divergence.told_apart import jensen_shannon_bound
+from fastkl.divergence.told_apart import jensen_shannon_bound, most_of_mixture
 
 # A bound by so many of their errors above the neighbour estimate begins to take its place, and takes it altogether.
 _BELOW, _FAR = 1.0, 1.7
+# So many times the error that the rows of a bound alone would give, and nats by which one more row might be taken for one of the
+# other sample, which rows that are told apart for certain know nothing of.
+_LEARNT, _ONE_MORE = 1.3, 1.5
 # The fall from k to 2 k neighbours that chance puts there, in standard errors of the estimate; what is left at k is so many times
 # the rest, and falls of so many times as much as chance puts there have a regression asked, and are told.
 _BY_CHANCE, _LEFT, _SMOOTHED, _TOLD = 0.6, 2.0, 2.5, 5.0
@@ -51,20 +56,24 @@ _FEWEST_ROWS = 30
 _MOSTLY_APART = 0.5
 
 
-def jensen_shannon_of_samples(pair: SamplePair, options: Options) -> Estimate:
-    """Of two samples: by neighbours, and where it is larger by what tells the rows apart, unless neighbours are asked for."""
-    by_neighbors = jensen_shannon_of_pair(pair, replace(options, standard_error=True))
-    plain = options.n_neighbors is not None or options.coordinates != "auto" or by_neighbors.diagnostics["shared_rows"]
-    fall, by_chance = _fall(pair, options, by_neighbors), _BY_CHANCE * by_neighbors.standard_error
+def jensen_shannon_of_samples(pair: SamplePair, options: Options, share: float = 0.5) -> Estimate:
+    """Of two samples: by neighbours, and where it is larger by what tells the rows apart, unless neighbours are asked for.
+
+    ``share`` is the weight of p in the mixture, between 0 and 1.
+    """
+    by_neighbors = _by_neighbors(pair, replace(options, standard_error=True), share)
+    found = by_neighbors.found
+    plain = options.n_neighbors is not None or options.coordinates != "auto" or found.diagnostics["shared_rows"]
+    fall, by_chance = _fall(pair, options, found, share), _BY_CHANCE * found.standard_error
     bound = None
     if not plain:
-        bound = jensen_shannon_bound(pair, options.steady_rng, smoothed=fall > _SMOOTHED * by_chance)
-    found, share = _beside_bound(by_neighbors, bound)
+        bound = jensen_shannon_bound(pair, options.steady_rng, smoothed=fall > _SMOOTHED * by_chance, share=share)
+    found, of_bound = _beside_bound(by_neighbors, bound, _ONE_MORE * _of_one_row(pair, share))
     if not options.standard_error:
         return doubted(found, found.reasons, error=float("nan"))
-    left = (1.0 - share) * _LEFT * max(fall - by_chance, 0.0)
+    left = (1.0 - of_bound) * _LEFT * max(fall - by_chance, 0.0)
     reasons = found.reasons
-    if share < 0.5 and fall > _TOLD * by_chance:
+    if of_bound < 0.5 and fall > _TOLD * by_chance:
         k = found.diagnostics["n_neighbors"]
         reasons.append(
             f"The estimate falls by {fall:.2g} nats from {k} to {2 * k} neighbours: p and q differ within the balls, and it is "
@@ -73,65 +82,100 @@ def jensen_shannon_of_samples(pair: SamplePair, options: Options) -> Estimate:
     return doubted(found, reasons, error=float(np.hypot(found.standard_error, left)))
 
 
-def _beside_bound(found: Estimate, bound: tuple[float, float] | None) -> tuple[Estimate, float]:
+class _ByNeighbors(NamedTuple):
+    """The estimate by neighbours.
+
+    Parameters
+    ----------
+    found : Estimate
+        The estimate.
+    missed : float
+        What balls that reach far out may have missed, which is in its error.
+    of_balls : list of str
+        Those of its reasons that are about balls alone.
+    """
+
+    found: Estimate
+    missed: float
+    of_balls: list[str]
+
+
+def _of_one_row(pair: SamplePair, share: float) -> float:
+    """The part of the mixture that a row of either sample is, taken together."""
+    return float(np.hypot(share / pair.p.effective_size, (1.0 - share) / pair.q.effective_size))
+
+
+def _beside_bound(
+    by_neighbors: _ByNeighbors, bound: tuple[float, float] | None, one_more: float
+) -> tuple[Estimate, float]:
     """The neighbour estimate, or a bound as far as that is below it (a part that is given too)."""
+    found, missed = by_neighbors.found, by_neighbors.missed
     if bound is None:
         return found, 0.0
     value, error = bound
-    above = (value - found) / float(np.hypot(error, found.standard_error))
-    share = float(np.clip((above - _BELOW) / (_FAR - _BELOW), 0.0, 1.0))
+    # What balls may have missed is no reason to hold a bound for chance.
+    sampling = float(np.sqrt(max(found.standard_error**2 - missed**2, 0.0)))
+    chance = float(np.hypot(error, sampling))
+    above = (value - found) / chance + min(missed / chance, _BELOW)
+    of_bound = float(np.clip((above - _BELOW) / (_FAR - _BELOW), 0.0, 1.0))
     diagnostics = dict(found.diagnostics) | {"routes": {"neighbors": float(found), "told_apart": value}}
-    # That of the bound, where it has as much to say, knows what many columns do to that of neighbours; and half of theirs is for
-    # the choice by which is larger.
+    if of_bound > 0.5 or abs(value - found) < chance:
+        diagnostics["reasons"] = [said for said in found.reasons if said not in by_neighbors.of_balls]
+    # That of the bound, where it has as much to say, knows what many columns do to that of neighbours. Folds that learn from the
+    # same rows err together, and half of the error of neighbours is for the choice by which is larger.
     of_neighbors = max(error, found.standard_error) if above > -_FAR else found.standard_error
-    error = of_neighbors + share * (max(error, 0.5 * found.standard_error) - of_neighbors)
-    method = "assisted" if share > 0.0 else found.method
-    return Estimate(found + share * (value - found), error, found.n_samples, method, diagnostics), share
+    error = of_neighbors + of_bound * (max(float(np.hypot(_LEARNT * error, one_more)), 0.5 * sampling) - of_neighbors)
+    method = "assisted" if of_bound > 0.0 else found.method
+    diagnostics["bias_suspected"] = bool(diagnostics["reasons"])
+    return Estimate(found + of_bound * (value - found), error, found.n_samples, method, diagnostics), of_bound
 
 
-def _fall(pair: SamplePair, options: Options, found: Estimate) -> float:
+def _fall(pair: SamplePair, options: Options, found: Estimate, share: float) -> float:
     """How much less twice as many neighbours give; 0 where there are not as many."""
     twice = 2 * int(found.diagnostics["n_neighbors"])
     if twice >= min(pair.p.n_rows, pair.q.n_rows) or found.diagnostics["shared_rows"]:
         return 0.0
-    return float(found) - float(jensen_shannon_of_pair(pair, replace(options, n_neighbors=twice)))
+    return float(found) - float(jensen_shannon_of_pair(pair, replace(options, n_neighbors=twice), share))
 
 
-def jensen_shannon_of_pair(pair: SamplePair, options: Options) -> Estimate:
-    """Of two samples in memory."""
+def jensen_shannon_of_pair(pair: SamplePair, options: Options, share: float = 0.5) -> Estimate:
+    """By neighbours alone, of two samples in memory, where p has a share of the mixture."""
+    return _by_neighbors(pair, options, share).found
+
+
+def _by_neighbors(pair: SamplePair, options: Options, share: float) -> _ByNeighbors:
     pair = free_of_units(pair, options.coordinates)
     k = _mixture_neighbors(pair, options.n_neighbors)
     sweep = FixedKSweep(pair.p, pair.q, min(k, 2))
     total = variance = doubt = large = 0.0
-    for side in (pair, pair.reversed()):
+    for side, part in ((pair, share), (pair.reversed(), 1.0 - share)):
         terms, beyond, wide = Mean(), Mean(), Mean()
         for slab in side.slabs(k):
             p, q = mixture_balls(slab, k)
-            values, around = _mixture_terms(p, q), _reaches_out(p, q, k)
+            values, around = _mixture_terms(p, q, part), _reaches_out(p, q, k)
             terms += Mean.of(values, slab.weights)
-            # no log of p over the mixture is beyond log 2; where a ball smooths p out, it may be as much
-            beyond += Mean.of(around * np.maximum(np.log(2.0) - values, 0.0), slab.weights)
+            # no log of p over the mixture is beyond that of 1 / share; where a ball smooths p out, it may be as much
+            beyond += Mean.of(around * np.maximum(-np.log(part) - values, 0.0), slab.weights)
             wide += Mean.of(around, slab.weights)
             if side is pair:
                 sweep.add(slab)
-        total += 0.5 * terms.value
-        variance += 0.25 * terms.variance() / terms.size
-        doubt, large = doubt + 0.5 * beyond.value, max(large, wide.value)
+        total += part * terms.value
+        variance += part**2 * terms.variance() / terms.size
+        # by how much of the divergence is at stake on this side
+        stake = float(entr(part) / max(entr(share), entr(1.0 - share)))
+        doubt, large = doubt + part * beyond.value, max(large, stake * wide.value)
     shared = shared_rows(pair, sweep)
     warn_of_shared_rows(shared)
     # Where no row says anything of the spread, as of samples that are wholly apart, what a row or two more might be.
     least = (1.0 / pair.p.effective_size + 1.0 / pair.q.effective_size) ** 2 / 32.0
     error = float(np.hypot(np.sqrt(max(variance, least)), doubt))
-    reasons = shared_rows_reasons(pair, shared) + column_reasons(pair, sweep.radius) + many_columns(pair.p)
-    reasons += few_effective_rows(pair.p, pair.q) + _few_rows(pair) + _beyond_range(total, error, large, k)
-    diagnostics = {
-        "reasons": reasons,
-        "n_neighbors": k,
-        "shared_rows": shared,
-        "large_balls": large,
-    }
+    of_columns, apart = column_reasons(pair, sweep.radius), _mostly_apart(large, k)
+    reasons = shared_rows_reasons(pair, shared) + of_columns + many_columns(pair.p)
+    reasons += few_effective_rows(pair.p, pair.q) + _few_rows(pair) + _beyond_range(total, error, share) + apart
+    diagnostics = {"reasons": reasons, "n_neighbors": k, "shared_rows": shared, "large_balls": large}
     size = (pair.p.n_rows, pair.q.n_rows)
-    return Estimate(total, error if options.standard_error else float("nan"), size, "common_radius", diagnostics)
+    error = error if options.standard_error else float("nan")
+    return _ByNeighbors(Estimate(total, error, size, "common_radius", diagnostics), doubt, of_columns + apart)
 
 
 def _few_rows(pair: SamplePair) -> list[str]:
@@ -168,24 +212,29 @@ def _reaches_out(p: BallMasses, q: BallMasses, k: int) -> FloatArray:
     return np.asarray(((much | every) & (p.extra * q.extra == 0.0)).astype(np.float64))
 
 
-def _beyond_range(value: float, error: float, large: float, k: int) -> list[str]:
-    """Reasons from an estimate outside the range of the divergence, and from balls that say little."""
+def _beyond_range(value: float, error: float, share: float) -> list[str]:
+    """Reasons from an estimate outside the range of the divergence."""
     reasons = []
     if is_below_zero(value, error):
         reasons.append(f"The estimate {value:.3g} is negative by more than its error, which no divergence is.")
-    if value > np.log(2.0) + 3.0 * error:
-        reasons.append(f"The estimate {value:.3g} is above log 2 by more than its error, which none is.")
-    if large > _MOSTLY_APART:
-        reasons.append(
-            f"For {large:.0%} of the rows of a sample, the ball around the row that reaches {k} rows of the other holds more "
-            f"than {LARGE_BALL:.0%} of its own: the two are hardly sampled in the same places, and the estimate is likely too "
-            f"small."
-        )
+    if value > most_of_mixture(share) + 3.0 * error:
+        most = "log 2" if share == 0.5 else f"{most_of_mixture(share):.3g}"
+        reasons.append(f"The estimate {value:.3g} is above {most} by more than its error, which none is.")
     return reasons
 
 
-def _mixture_terms(p: BallMasses, q: BallMasses) -> FloatArray:
-    """Local estimates of log p/((p + q)/2); of weighted rows by the effective ones in each ball, and the mass of one of them."""
+def _mostly_apart(large: float, k: int) -> list[str]:
+    """The reason to take the estimate for too small, where balls reach far out for the other sample."""
+    if large <= _MOSTLY_APART:
+        return []
+    return [
+        f"For {large:.0%} of the rows of a sample, the ball around the row that reaches {k} rows of the other holds more than "
+        f"{LARGE_BALL:.0%} of its own: the two are hardly sampled in the same places, and the estimate is likely too small."
+    ]
+
+
+def _mixture_terms(p: BallMasses, q: BallMasses, share: float) -> FloatArray:
+    """Local estimates of log p over the mixture: of weighted rows by effective ones in each ball, and the mass of one of them."""
     size = p.size + q.size
     both = p.extra * q.extra
     (rows_p, part_p), (rows_q, part_q) = map(_effective, (p, q))
@@ -193,8 +242,9 @@ def _mixture_terms(p: BallMasses, q: BallMasses) -> FloatArray:
     f = np.clip((rows_p - (1.0 - p.extra)) / np.maximum(inner, 1e-300), 0.0, 1.0)
     f = np.where(inner > 0.0, f, p.size / size)
     # the mass of a row of the mixture times all that there are: 1 without weights, for samples of one size
-    v = 0.5 * size * (f * np.exp(part_p) + (1.0 - f) * np.exp(part_q))
-    slope = 0.5 * size * (np.exp(part_p) - np.exp(part_q)) / v
+    of_p, of_q = share * np.exp(part_p), (1.0 - share) * np.exp(part_q)
+    v = size * (f * of_p + (1.0 - f) * of_q)
+    slope = size * (of_p - of_q) / v
     finite = np.maximum(1.0 / np.maximum(inner, 1.0) - 1.0 / size, 0.0)
     log_mixture = digamma(rows_p + rows_q + both) - digamma(size + 1.0) + np.log(v)
     log_mixture = log_mixture + 0.5 * slope**2 * f * (1.0 - f) * finite

@@ -16,7 +16,7 @@ from fastkl.divergence.models.model import is_model
 from fastkl.divergence.operands import ModelOperand, Operand, SampleOperand, operands
 from fastkl.divergence.options import Options
 from fastkl.divergence.symbols.empirical import as_rows
-from fastkl.divergence.table_columns import LABEL, paired_columns, refuse_missing
+from fastkl.divergence.table_columns import LABEL, ColumnPair, paired_columns, refuse_missing
 from fastkl.rows.indexes import refuse_other_rows
 from fastkl.rows.reading import look
 from fastkl.rows.tables import column_types, column_values, is_table
@@ -40,6 +40,11 @@ class MixedColumns(NamedTuple):
     labels: tuple[NDArray[np.intp], NDArray[np.intp]]
     combinations: list[tuple[Any, ...]]
 
+    def rows(self, p: Any, q: Any) -> MixedColumns:
+        """Some rows of either sample."""
+        numbers, labels = ((both[0][p], both[1][q]) for both in (self.numbers, self.labels))
+        return MixedColumns(numbers, labels, self.combinations)
+
 
 class MixedTables(NamedTuple):
     """Columns of two samples by kind, with their masses.
@@ -57,6 +62,13 @@ class MixedTables(NamedTuple):
     columns: MixedColumns
     weights: tuple[FloatArray | None, FloatArray | None]
     n_jobs: int | None
+
+    @property
+    def reversed(self) -> MixedTables:
+        """The same with the two in each other's places."""
+        columns = self.columns
+        turned = MixedColumns(columns.numbers[::-1], columns.labels[::-1], columns.combinations)
+        return MixedTables(turned, self.weights[::-1], self.n_jobs)
 
 
 def mixed_operands(p: Operand, q: Operand, options: Options) -> MixedTables | None:
@@ -87,10 +99,15 @@ def _masses(one: Operand, n_rows: int) -> FloatArray | None:
 def mixed_columns(p: Any, q: Any) -> MixedColumns | None:
     """The columns of two samples that have labels; None where one has none. ValueError for missing values and dates."""
     p, q = look(p, "p"), look(q, "q")
-    if not (_has_labels(p) and _has_labels(q)):
+    if not (has_labels(p) and has_labels(q)):
         return None
     pairs = paired_columns(p, q, None, [])
     refuse_missing(pairs, "Fill them, leave the columns out, or drop the rows.")
+    return columns_by_kind(pairs)
+
+
+def columns_by_kind(pairs: list[ColumnPair]) -> MixedColumns:
+    """The columns of two tables, which lack no value, by kind."""
     n, m = (len(values) for values in pairs[0].values)
     of_numbers = [np.concatenate(pair.values) for pair in pairs if pair.kind != LABEL]
     of_labels = [np.concatenate(pair.values).tolist() for pair in pairs if pair.kind == LABEL]
@@ -115,7 +132,7 @@ def mixed_columns_or_draws(
         one, other = other, one
     if not isinstance(one, SampleOperand) or not isinstance(other, ModelOperand):
         return None
-    if not _has_labels(look(one.data, one.name)):
+    if not has_labels(look(one.data, one.name)):
         return None
     rows = as_rows(one.data)
     default = default_draws(len(rows)) if draws_per_row is None else draws_per_row * len(rows)
@@ -131,7 +148,7 @@ def _codes(values: list[Any]) -> NDArray[np.intp]:
     return np.array([known[value] for value in values], dtype=np.intp)
 
 
-def _has_labels(data: Any) -> bool:
+def has_labels(data: Any) -> bool:
     """Whether a sample has a column of labels."""
     if is_table(data) or hasattr(data, "column_names"):
         return any(_are_labels(column_values(data, j)) for j in range(len(column_types(data))))

@@ -13,7 +13,10 @@ from fastkl.divergence.coordinates import free_of_units
 from fastkl.divergence.diagnostics import warn_of_shared_rows
 from fastkl.divergence.directions import of_both_directions
 from fastkl.divergence.estimate import EXACT, Estimate
+from fastkl.divergence.functions import divergence_of_pair
 from fastkl.divergence.jensen_shannon_samples import jensen_shannon_of_samples, neighbors_both_ways
+from fastkl.divergence.labelled_tables import divergence_of_tables, jensen_shannon_of_tables
+from fastkl.divergence.mixed_rows import mixed_operands
 from fastkl.divergence.models.model_pair import model_divergence, model_jensen_shannon
 from fastkl.divergence.neighbors import SamplePair
 from fastkl.divergence.operands import (
@@ -48,7 +51,7 @@ def jeffreys(
     Parameters
     ----------
     p, q : array-like of shape (n,) or (n, d), or model
-        Samples, or objects with a log-density. With one model, rows drawn from it take its place.
+        Samples, or objects with a log-density. With one model, rows drawn from it take its place. Tables may hold labels too.
     method : {"assisted", "common_radius", "knn", "bias_reduced"}, default="assisted"
         As in `kl_divergence`, for both directions.
     coordinates : {"auto", "scaled", "normal_scores"} or None, default="auto"
@@ -105,6 +108,11 @@ def jeffreys(
 
 def _jeffreys_of_samples(p: Operand, q: Operand, options: Options) -> Estimate:
     """Two samples, or draws in place of one."""
+    tables = mixed_operands(p, q, options)
+    if tables is not None:
+        sides = (tables, tables.reversed)
+        forward, backward = (divergence_of_tables(one, lambda pair: divergence_of_pair(pair, options)) for one in sides)
+        return _sum_of_directions(forward, backward, forward.standard_error + backward.standard_error)
     pair = sample_pair(p, q, options)
     return _assisted_jeffreys(pair, options) if options.method == "assisted" else jeffreys_of_pair(pair, options)
 
@@ -180,7 +188,7 @@ def jensen_shannon(
     Parameters
     ----------
     p, q : array-like of shape (n,) or (n, d), or model
-        Samples, or objects with a log-density. With one model, rows drawn from it take its place.
+        Samples, or objects with a log-density. With one model, rows drawn from it take its place. Tables may hold labels too.
     coordinates : {"auto", "scaled", "normal_scores"} or None, default="auto"
         In which two samples are compared. "auto" is "scaled": columns over their quartile range in both samples together, so
         that no unit matters, and beside neighbours what tells the rows apart; else neighbours alone. None takes the columns as
@@ -245,7 +253,10 @@ def _jensen_shannon_of_models(p: ModelOperand, q: ModelOperand, options: Options
 
 def _jensen_shannon_of_samples(p: Operand, q: Operand, options: Options) -> Estimate:
     """Two samples, or draws in place of one."""
-    return jensen_shannon_of_samples(sample_pair(p, q, options), options)
+    tables = mixed_operands(p, q, options)
+    if tables is None:
+        return jensen_shannon_of_samples(sample_pair(p, q, options), options)
+    return jensen_shannon_of_tables(tables, lambda pair, share: jensen_shannon_of_samples(pair, options, share))
 
 
 _JENSEN_SHANNON: Rules[Estimate] = Rules(

@@ -14,6 +14,8 @@ from fastkl.divergence.assisted.renyi_samples import renyi_of_pair
 from fastkl.divergence.diagnostics import warn_of_shared_rows
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.functions import kl_divergence
+from fastkl.divergence.labelled_tables import renyi_of_tables
+from fastkl.divergence.mixed_rows import mixed_operands
 from fastkl.divergence.models.renyi_models import model_renyi
 from fastkl.divergence.operands import WITH_A_SAMPLE, ModelOperand, Operand, Rules, operands, sample_pair
 from fastkl.divergence.options import Options, also_by_rng
@@ -40,7 +42,7 @@ def renyi_divergence(
     Parameters
     ----------
     p, q : array-like of shape (n,) or (n, d), or model
-        Samples, or objects with a log-density. With one model, rows drawn from it take its place.
+        Samples, or objects with a log-density. With one model, rows drawn from it take its place. Tables may hold labels too.
     alpha : float
         The order, a number above 0; 1 gives `kl_divergence`.
     sample_weight_p, sample_weight_q : array-like, default=None
@@ -67,7 +69,7 @@ def renyi_divergence(
     Raises
     ------
     ValueError
-        An alpha that is not a number above 0; values that are missing or labels, different columns, wrong weights.
+        An alpha that is not a number above 0; values that are missing, labels alone, different columns, wrong weights.
 
     See Also
     --------
@@ -137,7 +139,11 @@ def _order(alpha: Any) -> float:
 
 def _of_samples(p: Operand, q: Operand, options: _OfOrder) -> Estimate:
     """Two samples, or draws in place of one."""
-    estimate = renyi_of_pair(sample_pair(p, q, options), options.alpha, options)
+    tables = mixed_operands(p, q, options)
+    if tables is None:
+        estimate = renyi_of_pair(sample_pair(p, q, options), options.alpha, options)
+    else:
+        estimate = renyi_of_tables(tables, options.alpha, lambda pair: renyi_of_pair(pair, options.alpha, options))
     warn_of_shared_rows(estimate.diagnostics.get("shared_rows", 0))
     return estimate
 

@@ -28,7 +28,7 @@ from fastkl.rows.missing import missing
 from fastkl.rows.reading import refuse_containers, refuse_masked, refuse_nested, refuse_sparse
 from fastkl.rows.tables import column_names, column_types, column_values, is_table
 
-NUMBER, DATE, LABEL = "number", "date", "label"
+NUMBER, DATE, LABEL, MIXED = "number", "date", "label", "mixed"
 _SPAN = "span"  # of time; a number once both are known to be spans
 # "id", "customer_id", "rowIndex"; not "paid"
 IDENTIFIER = re.compile(r"(^|[\W_])(?i:id|uid|uuid|guid|key|index|idx|row)$|[a-z](Id|ID|Key|Index)$")

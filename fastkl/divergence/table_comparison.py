@@ -7,27 +7,20 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fastkl._core.warned import warnings_kept
+from fastkl._core.wording import plural
 from fastkl.divergence.directions import other_way_round, upright
 from fastkl.divergence.estimate import Estimate, subjects_of
-from fastkl.divergence.functions import kl_divergence
+from fastkl.divergence.mixed_rows import columns_by_kind
 from fastkl.divergence.options import as_random_state, one_seed
-from fastkl.divergence.relatives import jensen_shannon
-from fastkl.divergence.significance.label_test import label_test
-from fastkl.divergence.significance.permutation_test import permutation_test
 from fastkl.divergence.stability import population_stability_index
-from fastkl.divergence.symbols.categorical_kl import categorical_kl
-from fastkl.divergence.symbols.categorical_relatives import categorical_jensen_shannon
-from fastkl.divergence.table_columns import DATE, LABEL, NUMBER, ColumnPair, paired_columns, refuse_missing
+from fastkl.divergence.table_columns import LABEL, MIXED, NUMBER, ColumnPair, paired_columns, refuse_missing
+from fastkl.divergence.table_kinds import Both, Compared, Labels, Numbers
 from fastkl.divergence.table_lines import TableComparison, TableLine
 from fastkl.exceptions import SharedRowsWarning
 from fastkl.rows.columns import as_list
 from fastkl.rows.reading import refuse_unread
-
-# The test takes at most so many rows of either table, drawn at random: exact all the same, and its time does not grow further.
-TESTED_ROWS = 5_000
 
 
 def compare_tables(
@@ -47,7 +40,8 @@ def compare_tables(
     """Compare two tables column by column and jointly: divergences both ways, Jensen-Shannon, stability index, tests.
 
     Numbers, dates (as days, in UTC where they have a time zone) and spans of time (as days) are compared by nearest neighbours,
-    labels by their frequencies, equal numbers being one label whatever their type. Columns are matched by name.
+    labels by their frequencies, equal numbers being one label whatever their type. All columns together are compared by labels:
+    by their frequencies, and by the numbers among rows with equal ones. Columns are matched by name.
 
     Parameters
     ----------
@@ -110,12 +104,16 @@ def compare_tables(
     singles = [compare.one(pair) for pair in pairs]
     of_rows = [pair.name for pair in pairs if columns is None and pair.names_rows]
     joint = []
-    for kinds, word in (((NUMBER, DATE), "column"), ((LABEL,), "label")):
-        several = [pair for pair in pairs if pair.kind in kinds and pair.name not in of_rows]
-        if len(several) > 1:
+    together = [pair for pair in pairs if pair.name not in of_rows]
+    numbers, texts = ([pair for pair in together if (pair.kind == LABEL) == label] for label in (False, True))
+    for several, words in ((numbers, ("column",)), (texts, ("label",)), (together, ("column", "label"))):
+        if len(several) > 1 and (len(words) == 1 or (numbers and texts)):
+            counts = ", ".join(
+                plural(len(of), word) for of, word in ((numbers, "column"), (texts, "label")) if word in words
+            )
             within = [pair.name for pair in several]
             others = [pair.name for pair in pairs if pair.name not in within]
-            joint.append(replace(compare.together(several, f"joint ({len(several)} {word}s)"), left_out=others))
+            joint.append(replace(compare.together(several, f"joint ({counts})"), left_out=others))
     return TableComparison(singles, joint, (len(pairs[0].values[0]), len(pairs[0].values[1])))
 
 
@@ -136,27 +134,27 @@ class _Comparison:
         psi = population_stability_index(
             first, second, unseen="smooth", bins="categories" if pair.kind == LABEL else "auto"
         )
-        line = self._line(pair.name, pair.kind, first, second, gone, psi)
+        compared = Labels(first, second) if pair.kind == LABEL else Numbers(first, second)
+        line = self._line(pair.name, pair.kind, compared, gone, psi)
         return replace(line, notes=[*pair.doubts, *line.notes])
 
     def together(self, pairs: list[ColumnPair], name: str) -> TableLine:
-        """The line of several columns of one kind, of the rows that lack no value."""
-        sides, gone = [], []
+        """The line of several columns, of the rows that lack no value."""
+        kept, gone = [], []
         for side in (0, 1):
             lacking = np.logical_or.reduce([pair.missing[side] for pair in pairs])
-            sides.append(np.column_stack([pair.values[side] for pair in pairs])[~lacking])
+            kept.append(~lacking)
             gone.append(int(lacking.sum()))
             if lacking.all():
                 raise ValueError(f"No row of {'pq'[side]} has a value in each of the columns of {name}.")
-        kind = LABEL if pairs[0].kind == LABEL else NUMBER
-        return self._line(name, kind, sides[0], sides[1], (gone[0], gone[1]), None)
+        present = [replace(pair, values=(pair.values[0][kept[0]], pair.values[1][kept[1]])) for pair in pairs]
+        kind, compared = _compared(present)
+        return self._line(name, kind, compared, (gone[0], gone[1]), None)
 
-    def _line(
-        self, name: Any, kind: str, P: NDArray[Any], Q: NDArray[Any], gone: tuple[int, int], psi: Estimate | None
-    ) -> TableLine:
+    def _line(self, name: Any, kind: str, compared: Compared, gone: tuple[int, int], psi: Estimate | None) -> TableLine:
         with warnings_kept() as caught:
-            forward, backward, middle = self._of_labels(P, Q) if kind == LABEL else self._of_numbers(P, Q)
-            p_value = self._test(kind, P, Q) if self.test else None
+            forward, backward, middle = compared.estimates(self.n_neighbors, self.n_jobs)
+            p_value = compared.p_value(self.n_permutations, self._rng(), self.n_jobs) if self.test else None
         known = list(map(upright, forward.reasons))
         said = [f"KL(P || Q): {reason}" for reason in known]
         for reason in backward.reasons:
@@ -165,21 +163,20 @@ class _Comparison:
                 said.append(f"KL(Q || P): {turned}")
         # of shared rows the diagnostics say it too
         said += [str(warning) for warning in caught if not isinstance(warning, SharedRowsWarning)]
-        return TableLine(
-            name, kind, (len(P), len(Q)), gone, forward, backward, middle, psi, p_value, list(dict.fromkeys(said))
-        )
+        notes = list(dict.fromkeys(said))
+        return TableLine(name, kind, compared.sizes, gone, forward, backward, middle, psi, p_value, notes)
 
-    def _of_numbers(self, P: Any, Q: Any) -> tuple[Estimate, Estimate, Estimate]:
-        options: dict[str, Any] = {"n_neighbors": self.n_neighbors, "n_jobs": self.n_jobs}
-        return kl_divergence(P, Q, **options), kl_divergence(Q, P, **options), jensen_shannon(P, Q, **options)
-
-    def _of_labels(self, P: Any, Q: Any) -> tuple[Estimate, Estimate, Estimate]:
-        return categorical_kl(P, Q), categorical_kl(Q, P), categorical_jensen_shannon(P, Q)
-
-    def _test(self, kind: str, P: Any, Q: Any) -> float:
+    def _rng(self) -> np.random.RandomState:
         rng = np.random.RandomState()
         rng.set_state(self.state)
-        P, Q = (x if len(x) <= TESTED_ROWS else x[rng.permutation(len(x))[:TESTED_ROWS]] for x in (P, Q))
-        if kind == LABEL:
-            return label_test(P, Q, self.n_permutations, rng)
-        return permutation_test(P, Q, n_permutations=self.n_permutations, random_state=rng, n_jobs=self.n_jobs).p_value
+        return rng
+
+
+def _compared(pairs: list[ColumnPair]) -> tuple[str, Compared]:
+    """Several columns together, and their kind."""
+    if len({pair.kind == LABEL for pair in pairs}) > 1:
+        return MIXED, Both(columns_by_kind(pairs))
+    sides = [np.column_stack([pair.values[side] for pair in pairs]) for side in (0, 1)]
+    if pairs[0].kind == LABEL:
+        return LABEL, Labels(*sides)
+    return NUMBER, Numbers(*sides)

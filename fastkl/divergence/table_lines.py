@@ -12,7 +12,7 @@ import numpy as np
 from fastkl._core.text_tables import html_table, table_lines
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.interval_picture import interval_pictures
-from fastkl.divergence.table_columns import LABEL, gap
+from fastkl.divergence.table_columns import DATE, LABEL, NUMBER, gap
 from fastkl.rows.columns import listed
 
 _NUMBERS = ("kl", "kl_reverse", "jensen_shannon", "psi")
@@ -27,7 +27,7 @@ class TableLine:
     name : hashable
         Name of the column, or what is compared jointly.
     kind : str
-        "number", "date" or "label".
+        "number", "date" or "label"; of numbers or dates together with labels "mixed".
     n_rows, n_missing : pair of int
         Rows of either table that are compared, and those left out.
     kl, kl_reverse, jensen_shannon : Estimate
@@ -99,7 +99,8 @@ class TableComparison:
     columns : list of TableLine
         One for each column.
     joint : list of TableLine
-        Of all columns of numbers and dates together but for names of rows, and of all labels together, where there are several.
+        Of all columns of numbers and dates together but for names of rows, of all labels together, where there are several, and
+        of both where there are both.
     n_rows : pair of int
         Rows of either table.
 
@@ -142,17 +143,13 @@ class TableComparison:
 
     @property
     def apart(self) -> list[str]:
-        """Which columns are not in the lines of several columns, and why, as sentences."""
-        said, kinds = [], {line.name: line.kind for line in self.columns}
+        """Which columns are in no line of several columns of their kind, and why, as a sentence."""
+        kinds = {line.name: line.kind for line in self.columns}
+        of_rows: dict[Any, None] = {}
         for line in self.joint:
-            held = "numbers or dates" if line.kind == LABEL else "labels"
-            others = [name for name in line.left_out if (kinds[name] == LABEL) != (line.kind == LABEL)]
-            of_rows = [name for name in line.left_out if name not in others]
-            if others:
-                said.append(f"Not in {line.name}: {listed(others)}, which {'hold' if others[1:] else 'holds'} {held}.")
-            if of_rows:
-                said.append(f"Not in {line.name}: {listed(of_rows)}, by the look of it names of rows.")
-        return said
+            taken = (LABEL,) if line.kind == LABEL else (NUMBER, DATE) if line.kind == NUMBER else tuple(kinds.values())
+            of_rows |= dict.fromkeys(name for name in line.left_out if kinds[name] in taken)
+        return [f"Not in a joint line: {listed(list(of_rows))}, by the look of it names of rows."] if of_rows else []
 
     @property
     def gaps(self) -> list[str]:

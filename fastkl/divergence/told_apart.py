@@ -1,8 +1,8 @@
 r"""What telling the rows of two samples apart says of their Jensen-Shannon divergence.
 
-For every function r of a row,
+For every function r of a row, with s the share of p in the mixture (1/2), h(s) its entropy and o = log s/(1 - s),
 
-.. math:: JS(p, q) \ge \log 2 - \tfrac12 E_p \log(1 + e^{-r}) - \tfrac12 E_q \log(1 + e^r) ,
+.. math:: JS(p, q) \ge h(s) - s E_p \log(1 + e^{-o - r}) - (1 - s) E_q \log(1 + e^{o + r}) ,
 
 with equality for r = log p/q (I. Goodfellow and others 2014, arXiv:1406.2661, section 4.1): the log-loss of whoever tells rows
 apart is a bound. Here r is what a logistic regression makes of the log-ratios of pairs of normal distributions, each at rows that
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import entr, logit
 
 from fastkl._core.blas_threads import single_threaded_blas
 from fastkl.divergence.arguments import Sample
@@ -26,11 +27,12 @@ _MOST, _FEWEST = 10_000, 8
 
 
 def jensen_shannon_bound(
-    pair: SamplePair, random_state: np.random.RandomState, *, smoothed: bool
+    pair: SamplePair, random_state: np.random.RandomState, *, smoothed: bool, share: float
 ) -> tuple[float, float] | None:
     """A lower bound of the Jensen-Shannon divergence, but for chance, and its standard error; None of few rows.
 
-    ``smoothed`` says whether neighbours smooth over much. The same to some digits where p and q change places.
+    ``smoothed`` says whether neighbours smooth over much, ``share`` how large a part of the mixture is p. The same to some digits
+    where p and q change places.
     """
     if min(pair.p.effective_size, pair.q.effective_size) < _FEWEST:
         return None
@@ -44,11 +46,17 @@ def jensen_shannon_bound(
         if smoothed:
             parts.append(RegressionRoute(samples, by_ends=False).log_ratio)
         log_ratio = stacked(samples, parts)
-    of_p = samples.learnt.p.mean(np.logaddexp(0.0, -log_ratio[: samples.n]))
-    of_q = samples.learnt.q.mean(np.logaddexp(0.0, log_ratio[samples.n :]))
-    value = float(np.log(2.0)) - 0.5 * (of_p.value + of_q.value)
-    error = 0.5 * float(np.hypot(of_p.error, of_q.error))
+    log_odds = log_ratio + logit(share)
+    of_p = samples.learnt.p.mean(np.logaddexp(0.0, -log_odds[: samples.n]))
+    of_q = samples.learnt.q.mean(np.logaddexp(0.0, log_odds[samples.n :]))
+    value = most_of_mixture(share) - share * of_p.value - (1.0 - share) * of_q.value
+    error = float(np.hypot(share * of_p.error, (1.0 - share) * of_q.error))
     return (value, error) if np.isfinite([value, error]).all() else None
+
+
+def most_of_mixture(share: float) -> float:
+    """The divergence of two distributions that are wholly apart, one of which has a share of the mixture: its entropy."""
+    return float(entr(share) + entr(1.0 - share))
 
 
 def _some(side: Sample, seed: int) -> Sample:

@@ -101,7 +101,8 @@ def test_kl_of_numbers_against_text_is_an_error(capsys, tmp_path):
     message = run(capsys, "kl", tmp_path / "p.csv", tmp_path / "q.csv", status=2)
     assert "Column 'x': p holds numbers (1.5) and q holds labels ('1,5')" in message
     assert "decimal comma" in message
-    assert "joint" not in run(capsys, "kl", tmp_path / "p.csv", tmp_path / "q.csv", "--labels", "x", "--no-test")
+    out = run(capsys, "kl", tmp_path / "p.csv", tmp_path / "q.csv", "--labels", "x", "--no-test")
+    assert re.findall(r"^joint \(.*?\)", out, re.MULTILINE) == ["joint (1 column, 1 label)"]
 
 
 def test_kl_counts_missing_values_and_drops_them_if_asked(capsys, tmp_path):
@@ -226,14 +227,14 @@ def test_estimates_below_0_are_small_or_impossible(capsys, tmp_path):
     assert "An estimate below 0 is one of a divergence near 0." in out
 
 
-def test_columns_that_are_not_in_the_joint_line_are_named(capsys, halves):
+def test_joint_lines_by_kind_and_of_all_columns(capsys, halves):
     *_, p, q = halves
     out = run(capsys, "kl", p, q, "--no-test")
-    assert "Not in joint (2 columns): 'kind', which holds labels." in out
+    assert re.findall(r"^joint \(.*?\)", out, re.MULTILINE) == ["joint (2 columns)", "joint (2 columns, 1 label)"]
     found = json.loads(run(capsys, "kl", p, q, "--no-test", "--json"))
-    assert found["joint"][0]["left_out"] == ["kind"]
+    assert [line["left_out"] for line in found["joint"]] == [["kind"], []]
     assert found["columns"][0]["left_out"] == []
-    assert "Not in" not in run(capsys, "kl", p, q, "--no-test", "--columns", "x,y")
+    assert "Not in" not in out
 
 
 @pytest.mark.parametrize("name", ["height, cm", "1", "x\ty"])

@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from scipy.special import xlogy
 
-from fastkl import mutual_information
+from fastkl import categorical_entropy, mutual_information
 from fastkl.exceptions import DegenerateDataError
 
 
@@ -101,9 +102,19 @@ def test_doubts():
         (np.arange(50.0), np.ones(50), DegenerateDataError, "Column 0 of y has one value only, 1.0"),
         (np.arange(50.0), np.exp(np.arange(50.0) / 9.0), DegenerateDataError, "function of those of others"),
         (np.arange(9.0), np.r_[np.arange(8.0), np.nan], ValueError, "row 8"),
-        (np.arange(9.0), list("abcabcabc"), ValueError, "a"),
+        (np.arange(12.0), list("abcdefghijkl"), DegenerateDataError, "No label of y comes twice"),
+        (np.arange(12.0), ["a"] * 12, DegenerateDataError, "y has one label only, 'a'"),
+        (np.arange(9.0), list("ababababc"), DegenerateDataError, "9 rows tell nothing"),
+        (np.arange(20.0), list("ab") * 9, ValueError, "x has 20 rows and y 18"),
+        (
+            np.arange(10.0),
+            pd.DataFrame({"k": list("ababababab"), "z": range(10)}),
+            ValueError,
+            r"labels and numbers \(.*'z'",
+        ),
+        (np.arange(10.0), ["a", None] * 5, ValueError, "missing label"),
     ],
-    ids=["lengths", "few", "constant", "function", "missing", "labels"],
+    ids=["lengths", "few", "constant", "function", "missing", "all", "one", "rows", "sizes", "mixed", "gap"],
 )
 def test_bad_input(x, y, error, words):
     with pytest.raises(error, match=words):
@@ -159,3 +170,73 @@ def test_a_step_and_rounded_numbers():
     assert "few" in mutual_information(x[:50], x[:50] > 0.0).reasons[0]
     with pytest.raises(DegenerateDataError, match="Thin the rows first"):
         mutual_information(x, x > 0.0, sample_weight=np.exp(y))
+
+
+NAMES = np.array(list("abcdefghij"))
+LABELLED = {  # shares of labels, means and spreads of the numbers
+    "independent": ([0.5, 0.5], [0.0, 0.0], [1.0, 1.0]),
+    "three": ([0.5, 0.3, 0.2], [0.0, 1.0, 2.0], [1.0, 1.0, 1.0]),
+    "rare": ([0.9, 0.1], [0.0, 2.0], [1.0, 1.0]),
+    "spreads": ([0.4, 0.3, 0.3], [0.0, 0.0, 0.0], [1.0, 2.0, 3.0]),
+    "apart": ([0.6, 0.4], [0.0, 30.0], [1.0, 1.0]),
+}
+
+
+def _of_labels(shares, means, spreads):
+    """By quadrature."""
+    grid = np.linspace(-15.0, 45.0, 200_001)
+    densities = [stats.norm.pdf(grid, *of_label) for of_label in zip(means, spreads, strict=True)]
+    mixture = sum(share * density for share, density in zip(shares, densities, strict=True))
+    ratios = [np.divide(d, mixture, out=np.ones_like(d), where=mixture > 1e-300) for d in densities]
+    return np.trapezoid(sum(s * xlogy(d, r) for s, d, r in zip(shares, densities, ratios, strict=True)), grid)
+
+
+@pytest.mark.parametrize("kind", list(LABELLED))
+def test_numbers_and_labels(kind):
+    shares, means, spreads = LABELLED[kind]
+    truth, covered, flagged = _of_labels(shares, means, spreads), [], []
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        label = rng.choice(len(shares), 600, p=shares)
+        x = np.array(means)[label] + np.array(spreads)[label] * rng.normal(size=600)
+        found = mutual_information(x, NAMES[label])
+        covered.append(abs(found - truth) <= 2.0 * found.standard_error < 0.15)
+        flagged.append(found.bias_suspected)
+    assert np.mean(covered) >= 0.8
+    assert np.mean(flagged) <= 0.1
+    back = mutual_information(NAMES[label], x)
+    assert (float(back), back.standard_error) == (float(found), found.standard_error)
+    assert float(mutual_information(1e6 * x - 3.0, NAMES[label])) == pytest.approx(float(found), abs=1e-9)
+    weighted = mutual_information(
+        np.r_[x, 50.0], np.r_[NAMES[label], ["new"]], sample_weight=np.r_[np.full(600, 2.0), 0.0]
+    )
+    assert float(weighted) == pytest.approx(float(found), abs=1e-12)
+
+
+def test_many_labels_of_few_rows_are_one_and_that_is_said():
+    rng = np.random.default_rng(0)
+    label = np.r_[np.repeat(["a", "b"], 200), np.arange(200).astype(str)]
+    x = rng.normal(size=600) + 2.0 * (label == "a")
+    assert "taken for one" in " ".join(mutual_information(x, label).reasons)
+    assert mutual_information(x[:400], label[:400]).reasons == []
+
+
+@pytest.mark.parametrize(
+    "table",
+    [[[0.25, 0.25], [0.25, 0.25]], [[0.4, 0.1], [0.1, 0.4]], [[0.2, 0.1, 0.05], [0.05, 0.2, 0.1], [0.1, 0.05, 0.15]]],
+)
+def test_labels_and_labels(table):
+    joint = np.array(table)
+    truth = np.sum(joint * np.log(joint / (joint.sum(axis=1, keepdims=True) * joint.sum(axis=0))))
+    covered, values = [], []
+    for seed in range(60):
+        drawn = np.random.default_rng(seed).choice(joint.size, 300, p=joint.ravel())
+        x, y = NAMES[drawn // len(joint)], NAMES[drawn % len(joint)]
+        found = mutual_information(x, y)
+        values.append(float(found))
+        covered.append(abs(found - truth) <= 2.0 * found.standard_error)
+    assert np.mean(covered) >= 0.9
+    assert abs(np.mean(values) - truth) < 0.01
+    parts = [categorical_entropy(x), categorical_entropy(y), categorical_entropy(np.column_stack([x, y]))]
+    assert float(found) == pytest.approx(parts[0] + parts[1] - parts[2], abs=1e-12)
+    assert float(mutual_information(x, y, sample_weight=np.full(300, 0.2))) == pytest.approx(float(found), abs=1e-12)

@@ -56,9 +56,19 @@ def test_every_number_is_that_of_the_call_for_it():
     assert line.kl == categorical_kl(p["kind"], q["kind"])
     assert line.jensen_shannon == categorical_jensen_shannon(p["kind"], q["kind"])
     assert line.psi == population_stability_index(p["kind"], q["kind"], unseen="smooth")
-    assert [line.name for line in found.joint] == ["joint (3 columns)", "joint (2 labels)"]
+    together = ["joint (3 columns)", "joint (2 labels)", "joint (3 columns, 2 labels)"]
+    assert [line.name for line in found.joint] == together
     days = [f.assign(when=(f["when"] - pd.Timestamp(0)) / pd.Timedelta("1D"))[["x", "y", "when"]] for f in (p, q)]
     assert found.joint[0].kl == pytest.approx(kl_divergence(*(f.to_numpy() for f in days)), abs=1e-9)
+    line, days = (
+        found.joint[2],
+        [d.assign(kind=f["kind"], paid=f["paid"].astype(str)) for d, f in zip(days, (p, q), strict=True)],
+    )
+    assert (line.kind, line.psi) == ("mixed", None)
+    assert line.kl == pytest.approx(kl_divergence(*days), abs=1e-9)
+    assert line.jensen_shannon == pytest.approx(jensen_shannon(*days), abs=1e-9)
+    rng = np.random.RandomState(3)
+    assert line.p_value == permutation_test(*days, n_permutations=999, random_state=rng).p_value
 
 
 def test_tables_of_other_libraries_and_arrays():
@@ -78,12 +88,12 @@ def test_forms():
     frame = found.to_frame()
     assert frame.loc["x", "kl"] == float(found.columns[0].kl)
     assert frame.loc["x", "kl_error"] == found.columns[0].kl.standard_error
-    assert list(frame["rows_p"]) == [80] * 7
+    assert list(frame["rows_p"]) == [80] * 8
     assert json.loads(json.dumps(found.to_dict()))["columns"][0]["kl"]["value"] == float(found.columns[0].kl)
     text = repr(found)
     assert text.splitlines()[0] == "P: 80 rows, Q: 60 rows; in nats"
     assert f"{found.columns[0].p_value:.4f}" in text
-    assert found._repr_html_().count("<tr>") == 8
+    assert found._repr_html_().count("<tr>") == 9
     assert (
         "<td>&lt;b&gt;</td>"
         in compare_tables(pd.DataFrame({"<b>": p["x"]}), pd.DataFrame({"<b>": q["x"]}))._repr_html_()
@@ -245,18 +255,18 @@ def test_a_text_is_one_name():
 
 def test_columns_that_are_not_in_a_joint_line_are_named():
     found = compare_tables(*tables(60, 50), test=False)
-    assert [line.left_out for line in found.joint] == [["kind", "paid"], ["x", "y", "when"]]
-    sentences = [
-        "Not in joint (3 columns): 'kind', 'paid', which hold labels.",
-        "Not in joint (2 labels): 'x', 'y', 'when', which hold numbers or dates.",
+    assert [line.left_out for line in found.joint] == [["kind", "paid"], ["x", "y", "when"], []]
+    assert found.apart == []  # since the last line has them all
+    assert [line["left_out"] for line in found.to_dict()["joint"]] == [["kind", "paid"], ["x", "y", "when"], []]
+    named = [
+        frame.assign(id=[f"<{side}{i}>" for i in range(len(frame))])
+        for side, frame in zip("pq", tables(60, 50), strict=True)
     ]
-    assert found.apart == sentences
-    for sentence in sentences:
-        assert sentence in repr(found).splitlines()
-        assert html.escape(sentence) in found._repr_html_()
-    assert [line["left_out"] for line in found.to_dict()["joint"]] == [["kind", "paid"], ["x", "y", "when"]]
-    numbers = [frame[["x", "y"]] for frame in tables(60, 50)]
-    assert compare_tables(*numbers, test=False).apart == []
+    found = compare_tables(*named, test=False)
+    assert [line.left_out for line in found.joint] == [["kind", "paid", "id"], ["x", "y", "when", "id"], ["id"]]
+    assert found.apart == ["Not in a joint line: 'id', by the look of it names of rows."]
+    assert found.apart[0] in repr(found).splitlines()
+    assert html.escape(found.apart[0]) in found._repr_html_()
 
 
 @pytest.mark.parametrize(("name", "numbers"), [("nr", np.arange(200.0)), ("customer_id", None)])
@@ -270,7 +280,7 @@ def test_names_of_rows_are_no_variable_of_the_joint_line(name, numbers):
     found = compare_tables(p, q, n_permutations=99)
     assert [line.name for line in found.lines] == [name, "x", "y", "joint (2 columns)"]
     assert found.joint[0].left_out == [name]
-    assert f"Not in joint (2 columns): '{name}', by the look of it names of rows." in repr(found)
+    assert f"Not in a joint line: '{name}', by the look of it names of rows." in repr(found)
     assert found.joint[0].p_value > 0.01
     asked = compare_tables(p, q, columns=[name, "x", "y"], n_permutations=99, test=False)
     assert asked.joint[0].name == "joint (3 columns)"
@@ -293,7 +303,7 @@ def test_labels_that_name_rows_are_no_change():
     ]
     found = compare_tables(*users, n_permutations=99)
     assert [line.name for line in found.lines] == ["user", "a", "b", "joint (2 labels)"]
-    assert "Not in joint (2 labels): 'user', by the look of it names of rows." in found.apart
+    assert "Not in a joint line: 'user', by the look of it names of rows." in found.apart
     assert (
         found.columns[0]
         .notes[0]

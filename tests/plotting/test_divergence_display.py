@@ -37,7 +37,7 @@ def points(container):
 
 def test_points_bars_and_verdicts_are_those_of_the_table(ax):
     display = DivergenceDisplay.from_comparison(FOUND, labels=("before", "after"), ax=ax)
-    names = ["age", "noise", "plan", "joint (2 columns)"]
+    names = ["age", "noise", "plan", "joint (2 columns)", "joint (2 columns, 1 label)"]
     assert display.names == names
     assert display.ax_ is ax
     assert display.figure_ is ax.figure

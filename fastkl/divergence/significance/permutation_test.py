@@ -21,7 +21,7 @@ from fastkl._core.warned import warn
 from fastkl.divergence._labels import LANES, score_labels, score_permutations
 from fastkl.divergence.arguments import FloatArray, require_count, resolve_neighbors
 from fastkl.divergence.interval_picture import interval_picture
-from fastkl.divergence.mixed_rows import mixed_columns_or_draws
+from fastkl.divergence.mixed_rows import MixedColumns, mixed_columns_or_draws
 from fastkl.divergence.neighbors import SamplePair
 from fastkl.divergence.operands import WITH_A_SAMPLE, Rules, operands, sample_pair
 from fastkl.divergence.options import Options, one_seed
@@ -191,14 +191,7 @@ def permutation_test(
             raise ValueError(
                 "n_neighbors asks for the neighbour statistic alone, and labels have no distances. Leave it out."
             )
-        X, Y = mixed.numbers
-        _warn_of_few(len(X), len(Y))
-        k = resolve_neighbors(None, len(X) + len(Y), default=_many_neighbors(len(X) + len(Y)))
-        if not X.shape[1] and _are_distinct(mixed.labels):
-            _warn_of_distinct()
-            return PermutationTest(0.0, 1.0, n_permutations, k)
-        p_value, statistic = combined_test(X, Y, k, n_permutations, rng, n_jobs, mixed.labels)
-        return PermutationTest(statistic, p_value, n_permutations, k)
+        return test_by_kind(mixed, n_permutations, rng, n_jobs)
     pair = _TESTED(*operands(p, q, n_jobs=n_jobs, discrete_call="discrete_kl"), options=options)
     n, m = pair.p.n_rows, pair.q.n_rows
     _warn_of_few(n, m)
@@ -208,6 +201,20 @@ def permutation_test(
         p_value, statistic = combined_test(X, Y, k, n_permutations, rng, n_jobs)
         return PermutationTest(statistic, p_value, n_permutations, k)
     return _by_neighbors(pair, k, n_permutations, rng, n_jobs)
+
+
+def test_by_kind(
+    columns: MixedColumns, n_permutations: int, rng: np.random.RandomState, n_jobs: int | None
+) -> PermutationTest:
+    """The test of samples of labels, beside numbers or alone."""
+    X, Y = columns.numbers
+    _warn_of_few(len(X), len(Y))
+    k = resolve_neighbors(None, len(X) + len(Y), default=_many_neighbors(len(X) + len(Y)))
+    if not X.shape[1] and _are_distinct(columns.labels):
+        _warn_of_distinct()
+        return PermutationTest(0.0, 1.0, n_permutations, k)
+    p_value, statistic = combined_test(X, Y, k, n_permutations, rng, n_jobs, columns.labels)
+    return PermutationTest(statistic, p_value, n_permutations, k)
 
 
 def _by_neighbors(
