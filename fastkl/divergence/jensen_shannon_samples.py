@@ -42,14 +42,14 @@ from fastkl.divergence.options import Options
 from fastkl.divergence.samples import divergence_neighbors, require_two_rows
 from fastkl.divergence.told_apart import jensen_shannon_bound, most_of_mixture
 
-# A bound by so many of their errors above the neighbour estimate begins to take its place, and takes it altogether.
-_BELOW, _FAR = 1.0, 1.7
+# A bound that is as many of their errors above the neighbour estimate takes its place altogether, and in part before.
+_ABOVE = 0.7
 # So many times the error that the rows of a bound alone would give, and nats by which one more row might be taken for one of the
 # other sample, which rows that are told apart for certain know nothing of.
 _LEARNT, _ONE_MORE = 1.3, 1.5
 # The fall from k to 2 k neighbours that chance puts there, in standard errors of the estimate; what is left at k is so many times
-# the rest, and falls of so many times as much as chance puts there have a regression asked, and are told.
-_BY_CHANCE, _LEFT, _SMOOTHED, _TOLD = 0.6, 2.0, 2.5, 5.0
+# the rest, and falls of so many times as much as chance puts there are told.
+_BY_CHANCE, _LEFT, _TOLD = 0.6, 2.0, 5.0
 # Fewer rows than this tell neither the bias nor the error well.
 _FEWEST_ROWS = 30
 # Above this share of rows whose balls reach far out for the other sample, the two are mostly apart.
@@ -67,7 +67,7 @@ def jensen_shannon_of_samples(pair: SamplePair, options: Options, share: float =
     fall, by_chance = _fall(pair, options, found, share), _BY_CHANCE * found.standard_error
     bound = None
     if not plain:
-        bound = jensen_shannon_bound(pair, options.steady_rng, smoothed=fall > _SMOOTHED * by_chance, share=share)
+        bound = jensen_shannon_bound(pair, options.steady_rng, share=share)
     found, of_bound = _beside_bound(by_neighbors, bound, _ONE_MORE * _of_one_row(pair, share))
     if not options.standard_error:
         return doubted(found, found.reasons, error=float("nan"))
@@ -116,14 +116,14 @@ def _beside_bound(
     # What balls may have missed is no reason to hold a bound for chance.
     sampling = float(np.sqrt(max(found.standard_error**2 - missed**2, 0.0)))
     chance = float(np.hypot(error, sampling))
-    above = (value - found) / chance + min(missed / chance, _BELOW)
-    of_bound = float(np.clip((above - _BELOW) / (_FAR - _BELOW), 0.0, 1.0))
+    above = (value - found) / chance
+    of_bound = float(np.clip(above / _ABOVE, 0.0, 1.0))
     diagnostics = dict(found.diagnostics) | {"routes": {"neighbors": float(found), "told_apart": value}}
     if of_bound > 0.5 or abs(value - found) < chance:
         diagnostics["reasons"] = [said for said in found.reasons if said not in by_neighbors.of_balls]
     # That of the bound, where it has as much to say, knows what many columns do to that of neighbours. Folds that learn from the
     # same rows err together, and half of the error of neighbours is for the choice by which is larger.
-    of_neighbors = max(error, found.standard_error) if above > -_FAR else found.standard_error
+    of_neighbors = max(error, found.standard_error) if above > -1.0 else found.standard_error
     error = of_neighbors + of_bound * (max(float(np.hypot(_LEARNT * error, one_more)), 0.5 * sampling) - of_neighbors)
     method = "assisted" if of_bound > 0.0 else found.method
     diagnostics["bias_suspected"] = bool(diagnostics["reasons"])

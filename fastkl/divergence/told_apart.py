@@ -5,8 +5,9 @@ For every function r of a row, with s the share of p in the mixture (1/2), h(s) 
 .. math:: JS(p, q) \ge h(s) - s E_p \log(1 + e^{-o - r}) - (1 - s) E_q \log(1 + e^{o + r}) ,
 
 with equality for r = log p/q (I. Goodfellow and others 2014, arXiv:1406.2661, section 4.1): the log-loss of whoever tells rows
-apart is a bound. Here r is what a logistic regression makes of the log-ratios of pairs of normal distributions, each at rows that
-it has not seen. Neighbours smooth over columns that go closely together, and over many of them, where these see well.
+apart is a bound. Here r is what a logistic regression makes of the log-ratios of pairs of normal distributions, of mixtures of
+such, and of a regression, and of whether a row is beyond the ends of either sample, each by rows without it. Neighbours smooth
+over columns that go closely together, over many of them, and over edges, where these see well.
 """
 
 from __future__ import annotations
@@ -16,10 +17,13 @@ from numpy.typing import NDArray
 from scipy.special import entr, logit
 
 from fastkl._core.blas_threads import single_threaded_blas
-from fastkl.divergence.arguments import Sample
+from fastkl.divergence.arguments import FloatArray, Sample
+from fastkl.divergence.assisted.default_estimate import has_atoms
+from fastkl.divergence.assisted.ratio_routes import Mixtures
 from fastkl.divergence.assisted.regression_route import RegressionRoute
 from fastkl.divergence.assisted.renyi_samples import stacked
 from fastkl.divergence.assisted.two_samples import FOLDS, TwoSamples, in_order_of_values, rows_at, rows_at_random
+from fastkl.divergence.edges import ends
 from fastkl.divergence.neighbors import SamplePair
 
 # Of more rows of a sample, so many are looked at; of fewer effective ones there is nothing to learn.
@@ -27,12 +31,11 @@ _MOST, _FEWEST = 10_000, 8
 
 
 def jensen_shannon_bound(
-    pair: SamplePair, random_state: np.random.RandomState, *, smoothed: bool, share: float
+    pair: SamplePair, random_state: np.random.RandomState, *, share: float
 ) -> tuple[float, float] | None:
     """A lower bound of the Jensen-Shannon divergence, but for chance, and its standard error; None of few rows.
 
-    ``smoothed`` says whether neighbours smooth over much, ``share`` how large a part of the mixture is p. The same to some digits
-    where p and q change places.
+    ``share`` says how large a part of the mixture is p. The same to some digits where p and q change places.
     """
     if min(pair.p.effective_size, pair.q.effective_size) < _FEWEST:
         return None
@@ -42,16 +45,39 @@ def jensen_shannon_bound(
     # by sample, whichever comes first
     samples.fold = np.concatenate([_folds(samples.n, seed), _folds(samples.m, seed)])
     with single_threaded_blas():
-        parts = list(samples.normal_ratios.values())
-        if smoothed:
-            parts.append(RegressionRoute(samples, by_ends=False).log_ratio)
+        parts = [
+            *samples.normal_ratios.values(),
+            RegressionRoute(samples, by_ends=False).log_ratio,
+            *_beyond_ends(samples),
+        ]
+        atoms = any(has_atoms(side.X, samples.rng) for side in (both.p, both.q))
+        mixtures = None if atoms else Mixtures.of(samples)
+        parts += [] if mixtures is None else [mixtures.log_ratio]
         log_ratio = stacked(samples, parts)
     log_odds = log_ratio + logit(share)
     of_p = samples.learnt.p.mean(np.logaddexp(0.0, -log_odds[: samples.n]))
     of_q = samples.learnt.q.mean(np.logaddexp(0.0, log_odds[samples.n :]))
-    value = most_of_mixture(share) - share * of_p.value - (1.0 - share) * of_q.value
+    loss = share * of_p.value + (1.0 - share) * of_q.value
+    # Each part has a coefficient, which flatters the rows that it was learnt from (H. Akaike 1974, doi:10.1109/TAC.1974.1100705).
+    rows = share**2 / samples.learnt.p.effective_size + (1.0 - share) ** 2 / samples.learnt.q.effective_size
+    value = most_of_mixture(share) - loss - min(0.5 * len(parts) * rows, loss)
     error = float(np.hypot(share * of_p.error, (1.0 - share) * of_q.error))
     return (value, error) if np.isfinite([value, error]).all() else None
+
+
+def _beyond_ends(samples: TwoSamples) -> list[FloatArray]:
+    """For rows of both samples whether they are beyond the ends of either, where some are: an edge is no smooth term."""
+    p, q = (side.X.astype(np.float64) for side in (samples.learnt.p, samples.learnt.q))
+    rows, found = np.concatenate([p, q]), []
+    for of, fold in ((p, samples.fold[: samples.n]), (q, samples.fold[samples.n :])):
+        beyond = np.empty(len(rows))
+        for f in range(FOLDS):
+            low, high = ends(of[fold != f], of[fold != f])
+            here = samples.fold == f
+            beyond[here] = (np.less(rows[here], low) | np.greater(rows[here], high)).any(axis=1)
+        if beyond.any():
+            found.append(beyond)
+    return found
 
 
 def most_of_mixture(share: float) -> float:
