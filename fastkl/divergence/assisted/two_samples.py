@@ -23,7 +23,7 @@ from fastkl.divergence.coordinates import centre_and_spread, interpolated_scores
 from fastkl.divergence.edges import ends
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.neighbors import SamplePair
-from fastkl.divergence.samples import sample_divergence
+from fastkl.divergence.samples import common_radius_value, sample_divergence
 from fastkl.rows.in_order import in_order
 
 FOLDS = 4
@@ -185,8 +185,7 @@ class TwoSamples:
         return float(self.plain) if space == self.space else self._of(self.everywhere(space))
 
     def _of(self, both: Both, n_jobs: int | None = None) -> float:
-        compared = as_pair(both, self.pair, n_jobs)
-        return float(sample_divergence(compared, "common_radius", self.k, False).estimate)
+        return common_radius_value(as_pair(both, self.pair, n_jobs), self.k)
 
     def _of_few(self, draws: Iterator[Both]) -> list[float]:
         """The neighbour estimate of each draw, in threads: of few rows searches are not shared out themselves."""
