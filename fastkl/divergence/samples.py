@@ -147,7 +147,8 @@ def sample_divergence(
 def common_radius_value(pair: Pair, k: int) -> float:
     """KL(p || q) from samples by the common radius, without all that its error and its diagnostics ask for."""
     terms, lacking = Mean(), LackingAtoms(pair.p, pair.q)
-    for slab in pair.slabs(_reach(pair, "common_radius", k, False)):
+    # One neighbour more tells where others are as far as the k-th; balls that hold more are counted.
+    for slab in pair.slabs(min(k + 1, pair.p.n_rows - 1, pair.q.n_rows)):
         terms += Mean.of(local_terms(slab, "common_radius", k).log_ratio, slab.weights)
         lacking.add(slab, k)
         del slab  # its distances, before the next ones are searched
