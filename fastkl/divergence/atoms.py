@@ -52,10 +52,11 @@ class LackingAtoms:
 
     def among(self, slab: Slab, k: int) -> NDArray[np.bool_]:
         """Which rows of a slab they are."""
-        nearest = slab.across.kth(1)
-        atoms = (slab.own.kth(k) == 0.0) & (nearest > 0.0)
+        atoms = np.asarray(slab.own.kth(k) == 0.0)
         if not atoms.any():
             return atoms
+        nearest = slab.across.kth(1)
+        atoms &= nearest > 0.0
         repeats = slab.own.count(np.where(atoms, 0.0, -1.0)) + 1.0
         around = slab.across.count(np.where(atoms, nearest, -1.0))
         return np.asarray(atoms & (repeats >= self._expected) & (around >= self._nearest))

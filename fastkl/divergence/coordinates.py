@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from fastkl._core._threads import effective_n_threads
+from fastkl._core._vector_math import interpolated
 from fastkl.divergence.arguments import FloatArray, Sample
 from fastkl.divergence.neighbors import SamplePair
 from fastkl.rows.in_order import in_order
@@ -161,7 +162,7 @@ class Ranks(NamedTuple):
 
     def scores(self, column: FloatArray) -> FloatArray:
         """Normal scores of other values, by interpolation; those beyond the ends have that of the end."""
-        found = np.asarray(np.interp(column, self.values, self.at))
+        found = interpolated(column.astype(np.float64, copy=False), self.values, self.at)
         steep = ~np.isfinite(found)  # between values whose distance is no normal number
         if steep.any():
             found[steep] = self.at[np.searchsorted(self.values, column[steep]).clip(max=len(self.at) - 1)]

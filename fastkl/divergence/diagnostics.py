@@ -62,34 +62,44 @@ class FixedKSweep:
         self.zeros_own = self.zeros_across = 0
         self.near_own = self.near_across = 0
         self._means = [Mean() for _ in self.numbers]
+        self._known: dict[int, FloatArray] = {}  # terms of the last slab
         self._change = Mean()
         self._radius = Mean()
         self.farthest = FarthestRows(p, q)
 
-    def add(self, slab: Slab) -> None:
-        """Add what the searches of a slab have found."""
-        self.zeros_own += int(np.sum(slab.own.kth(1) == 0.0))
-        self.zeros_across += int(np.sum(slab.across.kth(1) == 0.0))
+    def look(self, slab: Slab) -> None:
+        """Count the equal rows and the copies of a slab alone."""
+        self.zeros_own += int(np.count_nonzero(slab.own.kth(1) == 0.0))
+        self.zeros_across += int(np.count_nonzero(slab.across.kth(1) == 0.0))
         if self.reach > 1 and self.numbers:
             self.near_own += _near_copies(slab.own)
             self.near_across += _near_copies(slab.across)
+
+    def add(self, slab: Slab) -> None:
+        """Add what the searches of a slab have found."""
+        self.look(slab)
         self._radius += Mean.of(slab.own.kth(self.reach))
+        self._known = {}
         if self.zeros_own or self.zeros_across:
             return
-        terms = [self._terms(slab, k) for k in self.numbers]
+        self._known = {k: self._terms(slab, k) for k in self.numbers}
+        terms = list(self._known.values())
         self._means = [mean + Mean.of(values) for mean, values in zip(self._means, terms, strict=True)]
         if len(terms) > 1:
             self._change += Mean.of(terms[-1] - terms[-2])
 
     def terms(self, slab: Slab, k: int) -> FloatArray | None:
-        """Local terms of a slab that was added; None where a distance was 0, or with weights."""
+        """Local terms of the slab that was added last; None where a distance was 0, or with weights."""
         if not self.numbers or self.zeros_own or self.zeros_across:
             return None
-        return self._terms(slab, k)
+        return self._known[k] if k in self._known else self._terms(slab, k)
 
     def _terms(self, slab: Slab, k: int) -> FloatArray:
         with np.errstate(over="ignore"):  # of distances that are no normal numbers
-            terms: FloatArray = self.n_columns * np.log(slab.across.kth(k) / slab.own.kth(k)) + self.constant
+            terms: FloatArray = slab.across.kth(k) / slab.own.kth(k)
+            np.log(terms, out=terms)
+        terms *= self.n_columns
+        terms += self.constant
         return terms
 
     @property
@@ -264,7 +274,7 @@ def near_copies(pair: SamplePair) -> int:
 
 def _near_copies(neighbors: Neighbors) -> int:
     first = neighbors.kth(1)
-    return int(np.sum((first > 0.0) & (first < _NEARER * neighbors.kth(2))))
+    return int(np.count_nonzero((first > 0.0) & (first < _NEARER * neighbors.kth(2))))
 
 
 def shared_rows_reasons(pair: Pair, shared: int) -> list[str]:

@@ -20,6 +20,7 @@ from typing import Literal
 import numpy as np
 from scipy.special import digamma, gammaln
 
+from fastkl._core._vector_math import looked_up
 from fastkl.divergence.arguments import FloatArray
 from fastkl.divergence.neighbors import Slab
 from fastkl.spatial import RELATIVE_SLACK
@@ -75,11 +76,11 @@ class LocalTerms:
 
 def at_numbers(function: Callable[[FloatArray], FloatArray], numbers: FloatArray) -> FloatArray:
     """A function of counts, from a table where they are whole numbers (they are without weights)."""
-    whole = numbers.astype(np.intp)
-    largest = int(whole.max())
-    if largest > len(whole) or not np.array_equal(whole, numbers):
+    largest = float(numbers.max())
+    if not largest <= len(numbers):
         return function(numbers)
-    return function(np.arange(1.0, largest + 1.0))[whole - 1]
+    found = looked_up(numbers, function(np.arange(1.0, int(largest) + 1.0)))
+    return function(numbers) if found is None else found
 
 
 def log_unit_ball(d: int) -> float:

@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 
 from fastkl.divergence.arguments import FloatArray, Sample, Totals
 from fastkl.exceptions import DegenerateDataError
-from fastkl.spatial import RELATIVE_SLACK, distances_by_number
+from fastkl.spatial import RELATIVE_SLACK, distances_by_number, within
 
-# A slab's distances and what is made of them take about so many numbers (32 MB).
-_SLAB_NUMBERS = 1 << 22
+# A slab's distances and what is made of them take about so many numbers (4 MB), which stay in the cache.
+_SLAB_NUMBERS = 1 << 19
 _NUMBERS_PER_ROW = 20
 _SLAB_STEP = 128
 # Rows in a ball beyond which its last one is found by counting, and how often the radius is halved: to 1e-15 of it.
@@ -170,10 +170,12 @@ class Neighbors:
 
     def kth(self, k: int) -> FloatArray:
         """Distance to the k-th neighbour: (b,)."""
-        if self._distances is not None and self._distances.shape[1] >= k:
-            return self._distances[:, k - 1]
         if k not in self._single:
-            self._single[k] = self._search.kth(k)
+            table = self._distances
+            if table is not None and table.shape[1] >= k:
+                self._single[k] = np.ascontiguousarray(table[:, k - 1])  # once: beside others it is read slowly
+            else:
+                self._single[k] = self._search.kth(k)
         return self._single[k]
 
     def positive_kth(self, k: int) -> FloatArray:
@@ -194,12 +196,11 @@ class Neighbors:
         """Number of rows in each closed ball: (b,), as float64."""
         if self._distances is None:
             return self._search.count(radius).astype(np.float64)
-        reach = radius * (1.0 + RELATIVE_SLACK)
-        count: FloatArray = np.count_nonzero(self._distances <= reach[:, np.newaxis], axis=1).astype(np.float64)
-        beyond = self._distances[:, -1] <= reach
-        if beyond.any():
+        count, asked = np.empty(len(radius)), np.empty(len(radius))
+        if within(self._distances, radius, count, asked):
             # A ball of negative radius is empty, so what is known is not counted again.
-            count[beyond] = self._search.count(np.where(beyond, radius, -1.0))[beyond]
+            beyond = asked >= 0.0
+            count[beyond] = self._search.count(asked)[beyond]
         return count
 
     def mass(self, radius: FloatArray) -> tuple[FloatArray, FloatArray]:

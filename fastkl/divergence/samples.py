@@ -144,6 +144,17 @@ def sample_divergence(
     return sample_divergences(pair, method, [k], standard_error, symmetric=symmetric)[0]
 
 
+def common_radius_value(pair: Pair, k: int) -> float:
+    """KL(p || q) from samples by the common radius, without all that its error and its diagnostics ask for."""
+    terms, lacking = Mean(), LackingAtoms(pair.p, pair.q)
+    # One neighbour more tells where others are as far as the k-th; balls that hold more are counted.
+    for slab in pair.slabs(min(k + 1, pair.p.n_rows - 1, pair.q.n_rows)):
+        terms += Mean.of(local_terms(slab, "common_radius", k).log_ratio, slab.weights)
+        lacking.add(slab, k)
+        del slab  # its distances, before the next ones are searched
+    return float("inf") if lacking.rows else terms.value
+
+
 def divergence_by_method(pair: Pair, options: Options) -> Estimate:
     """KL(p || q) from samples, wherever their rows are."""
     method = check_method(options.method)
@@ -166,10 +177,11 @@ def sample_divergences(
     every = [_Sums(pair, method, k) for k in numbers]
     sweep = FixedKSweep(pair.p, pair.q, reach)
     for slab in pair.slabs(reach):
-        if reach:
+        if reach and standard_error:
             sweep.add(slab)
-            if standard_error:
-                sweep.farthest.add(slab)
+            sweep.farthest.add(slab)
+        elif reach:
+            sweep.look(slab)
         for sums in every:
             sums.add(slab, sweep, standard_error, symmetric)
         del slab  # its distances, before the next ones are searched

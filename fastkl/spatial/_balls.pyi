@@ -17,3 +17,9 @@ def ball(
     count: npt.NDArray[np.int64] | None,
     total: npt.NDArray[np.float64] | None,
 ) -> None: ...
+def within(
+    distances: npt.NDArray[np.float64],
+    radius: npt.NDArray[np.float64],
+    count: npt.NDArray[np.float64],
+    asked: npt.NDArray[np.float64],
+) -> int: ...

@@ -27,6 +27,9 @@ cdef extern from "fk_count.h" nogil:
     int fk_count(const fk_count_job *job, const int *positions, Py_ssize_t start, Py_ssize_t end)
     double fk_totals(const fk_tree *tree, const double *weight, Py_ssize_t node, double *total)
 
+cdef extern from "fk_slack.h" nogil:
+    const double FK_NOT_FARTHER
+
 
 def ball(Tree tree, Tree queries, const double[::1] radius, bint same, bint in_order, double scale, Py_ssize_t first,
          Py_ssize_t last, const int[::1] positions, const double[::1] weights, int64_t[::1] count, double[::1] total):
@@ -64,3 +67,22 @@ def ball(Tree tree, Tree queries, const double[::1] radius, bint same, bint in_o
         done, wave = stop, next_wave(wave, began, n_threads)
     if failed:
         raise MemoryError("No memory for a block of queries.")
+
+
+def within(const double[:, ::1] distances, const double[::1] radius, double[::1] count, double[::1] asked):
+    """How many of the known ascending ``distances`` (n, k) are in the closed balls of ``radius`` (n,), into ``count`` (n,).
+
+    Where all are, a ball may hold more: ``asked`` (n,) is its radius there and -1 elsewhere. Gives the number of such balls.
+    """
+    cdef Py_ssize_t n = distances.shape[0], k = distances.shape[1], i, j, inside, full = 0
+    cdef double reach
+    with nogil:
+        for i in range(n):
+            reach, inside = radius[i] * FK_NOT_FARTHER, 0
+            for j in range(k):
+                inside += distances[i, j] <= reach
+            count[i], asked[i] = <double>inside, -1.0
+            if inside == k:
+                asked[i] = radius[i]
+                full += 1
+    return full

@@ -1,4 +1,4 @@
-"""log, exp and log1p against 60-digit arithmetic: at most 2 units in the last place anywhere."""
+"""log, exp and log1p against 60-digit arithmetic: at most 2 units in the last place anywhere. Interpolation and tables."""
 
 import mpmath
 import numpy as np
@@ -48,3 +48,29 @@ def test_empty_and_read_only(name):
     x = np.array([0.5, 2.0])
     x.flags.writeable = False
     np.testing.assert_allclose(function(x), getattr(np, name)(x), rtol=1e-15)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 64, 517])
+@pytest.mark.parametrize("n", [0, 1, 63, 64, 1000])
+def test_interpolation_is_that_of_numpy_to_the_bit(size, n):
+    rng = np.random.default_rng([size, n])
+    knots, values = np.sort(rng.standard_t(2, size=size)), rng.normal(size=size)
+    x = rng.standard_t(2, size=(n, 3))[:, 1]  # a column beside others
+    x[: min(n, size)] = knots[: min(n, size)]
+    np.testing.assert_array_equal(_vector_math.interpolated(x, knots, values), np.interp(x, knots, values))
+
+
+def test_interpolation_beside_what_is_no_number():
+    inf, nan = np.inf, np.nan
+    knots, values = np.array([-inf, 0.0, 1.0, 1.0, 2.0, inf]), np.array([-inf, 1.0, 1.0, 3.0, 5.0, 5.0])
+    x = np.array([-inf, -1e300, 0.0, 0.5, 1.0, 1.5, 2.0, 1e300, inf, nan])
+    np.testing.assert_array_equal(_vector_math.interpolated(x, knots, values), np.interp(x, knots, values))
+    with pytest.raises(ValueError, match="2 knots and 3 values"):
+        _vector_math.interpolated(x, knots[:2], values[:3])
+
+
+def test_entries_of_a_table():
+    table = np.array([10.0, 20.0, 30.0])
+    np.testing.assert_array_equal(_vector_math.looked_up(np.array([3.0, 1.0, 2.0]), table), [30.0, 10.0, 20.0])
+    for number in (0.0, 1.5, 4.0, -1.0, np.nan, np.inf):
+        assert _vector_math.looked_up(np.array([1.0, number]), table) is None

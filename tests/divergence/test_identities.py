@@ -6,6 +6,9 @@ from scipy.stats import expon, norm, poisson, uniform
 
 from fastkl import DegenerateDataError, DensityMLE, cross_entropy, empirical, entropy, jeffreys, kl_divergence
 from fastkl.divergence import permutation_test
+from fastkl.divergence.arguments import Sample
+from fastkl.divergence.neighbors import SamplePair
+from fastkl.divergence.samples import common_radius_value, sample_divergence
 
 NORMAL_KL = np.log(2.0) + 2.0 / 8.0 - 0.5
 
@@ -240,3 +243,13 @@ def test_a_common_bijection_changes_nothing():
     shift = DensityMLE.from_parameters("multivariate_normal", mean=[3.0, 4.0], covariance=np.eye(2))
     origin = DensityMLE.from_parameters("multivariate_normal", mean=[0.0, 0.0], covariance=np.eye(2))
     assert kl_divergence(shift, origin) == pytest.approx(12.5, abs=1e-12)
+
+
+@pytest.mark.parametrize("d", [1, 3])
+@pytest.mark.parametrize("make", [lambda z: z, lambda z: np.round(z, 1), lambda z: np.where(z > 0.0, z, -7.0)])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_value_alone_is_that_of_the_estimate(d, make, weighted):
+    rng = np.random.default_rng(d)
+    X, Y = make(rng.normal(size=(300, d))), np.abs(make(rng.normal(0.3, 1.2, size=(400, d))))
+    pair = SamplePair(Sample(X, rng.gamma(2.0, size=300) if weighted else None, 1), Sample(Y, None, 1))
+    assert common_radius_value(pair, 5) == float(sample_divergence(pair, "common_radius", 5, True).estimate)

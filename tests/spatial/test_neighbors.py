@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from fastkl.spatial import NeighborIndex
+from fastkl.spatial import NeighborIndex, within
 from fastkl.spatial._balls import ball
 from fastkl.spatial._tree import Tree
 from fastkl.spatial.policy import arrangement
@@ -328,3 +328,12 @@ def test_wrong_spans_are_refused(span):
         index.kth_self(1, in_order=True, span=span)
     with pytest.raises(ValueError, match="in_order=True"):
         index.kth_self(1, span=(0, 128))
+
+
+def test_counts_from_known_distances():
+    distances = np.array([[1.0, 2.0, 3.0], [0.0, 0.0, 0.0], [1.0, 1.0, 4.0], [1.0, 2.0, 3.0]])
+    radius = np.array([2.0 / (1.0 + 1e-13), 0.0, 3.9, 5.0])  # the first agrees with a distance to 1e-12
+    count, asked = np.empty(4), np.empty(4)
+    assert within(distances, radius, count, asked) == 2
+    np.testing.assert_array_equal(count, [2.0, 3.0, 2.0, 3.0])
+    np.testing.assert_array_equal(asked, [-1.0, 0.0, -1.0, 5.0])

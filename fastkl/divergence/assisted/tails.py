@@ -62,7 +62,8 @@ def _missed(x: FloatArray, y: FloatArray, log_ratio: FloatArray, mass_p: FloatAr
     if not count:
         return 0.0
     size = int(np.clip(3.0 * np.sqrt(m), _FEWEST_OF_TAIL, _MOST_OF_TAIL * m))
-    order = np.argsort(y)[m - size - 1 :]
+    order = np.argpartition(y, m - size - 1)[m - size - 1 :]
+    order = order[np.argsort(y[order])]
     ordered = y[order]
     if not ordered[-1] > ordered[0]:
         return 0.0

@@ -12,6 +12,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import ndtr, ndtri
 
+from fastkl._core._vector_math import interpolated
 from fastkl.divergence.arguments import FloatArray
 from fastkl.divergence.assisted.working_laws import Masses
 
@@ -33,7 +34,7 @@ def near_two_normals(scores: Both, some: Both, masses: Masses, shares: tuple[flo
     for j in range(scores[0].shape[1]):
         before, after = _quantiles((some[0][:, j], some[1][:, j]), masses, shares)
         for rows, found in zip(scores, out, strict=True):
-            found[:, j] = np.interp(rows[:, j], before, after) if len(before) else rows[:, j]
+            found[:, j] = interpolated(rows[:, j], before, after) if len(before) else rows[:, j]
     return out
 
 
@@ -42,7 +43,7 @@ def _quantiles(some: Both, masses: Masses, shares: tuple[float, float]) -> Both:
     now, before, after = some, np.empty(0), np.empty(0)
     for _ in range(_STEPS):
         if len(before):
-            now = np.interp(some[0], before, after), np.interp(some[1], before, after)
+            now = interpolated(some[0], before, after), interpolated(some[1], before, after)
         both = [_mean_and_spread(column, mass) for column, mass in zip(now, masses, strict=True)]
         narrowest = min(spread for _, spread in both)
         if narrowest <= _NARROWEST * max(abs(both[0][0] - both[1][0]), *(spread for _, spread in both)):

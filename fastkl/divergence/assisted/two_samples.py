@@ -23,7 +23,7 @@ from fastkl.divergence.coordinates import centre_and_spread, interpolated_scores
 from fastkl.divergence.edges import ends
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.neighbors import SamplePair
-from fastkl.divergence.samples import sample_divergence
+from fastkl.divergence.samples import common_radius_value, sample_divergence
 from fastkl.rows.in_order import in_order
 
 FOLDS = 4
@@ -98,6 +98,7 @@ class TwoSamples:
         scores = normal_scores(X, Y, self.masses)
         self.spaces = {"scaled": scaled(X, Y), "normal_scores": self._of_two_normals(scores, scores, self.learnt)}
         self._everywhere: dict[str, Both] = dict(self.spaces) if self.all_learnt else {}
+        self._learnt_in: dict[str, SamplePair] = {}
 
     def _some(self, side: Sample, most: int) -> slice | NDArray[np.intp]:
         """At most so many rows of a sample, at random."""
@@ -159,11 +160,17 @@ class TwoSamples:
     @cached_property
     def compared(self) -> SamplePair:
         """The pair that the neighbour estimate is of."""
-        return as_pair(self.everywhere(self.space), self.pair)
+        return self._all_in(self.space)
+
+    def _all_in(self, space: str) -> SamplePair:
+        """All rows of both samples in the coordinates, with their weights."""
+        return self.learnt_in(space) if self.all_learnt else as_pair(self.everywhere(space), self.pair)
 
     def learnt_in(self, space: str) -> SamplePair:
-        """The rows that are learnt from in the coordinates."""
-        return as_pair(self.spaces[space], self.learnt)
+        """The rows that are learnt from in the coordinates; one pair, whose trees are built once."""
+        if space not in self._learnt_in:
+            self._learnt_in[space] = as_pair(self.spaces[space], self.learnt)
+        return self._learnt_in[space]
 
     @cached_property
     def plain(self) -> Estimate:
@@ -182,11 +189,10 @@ class TwoSamples:
 
     def by_neighbors(self, space: str) -> float:
         """The neighbour estimate in the coordinates."""
-        return float(self.plain) if space == self.space else self._of(self.everywhere(space))
+        return float(self.plain) if space == self.space else common_radius_value(self._all_in(space), self.k)
 
     def _of(self, both: Both, n_jobs: int | None = None) -> float:
-        compared = as_pair(both, self.pair, n_jobs)
-        return float(sample_divergence(compared, "common_radius", self.k, False).estimate)
+        return common_radius_value(as_pair(both, self.pair, n_jobs), self.k)
 
     def _of_few(self, draws: Iterator[Both]) -> list[float]:
         """The neighbour estimate of each draw, in threads: of few rows searches are not shared out themselves."""

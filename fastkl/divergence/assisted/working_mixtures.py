@@ -122,33 +122,37 @@ def mixture_of(X: FloatArray, masses: FloatArray | None) -> WorkingMixture:
     """The mixture of a sample, with the number of components that BIC asks for."""
     n, d = X.shape
     size = n if masses is None else masses.sum()
-    best, least = None, np.inf
+    best, least, ridge = None, np.inf, _ridge(X, masses)
     for k in range(1, _MOST + 1):
         if size < 2.0 * k * (d + _ROWS):
             break
-        found, log_likelihood = refined(_started(X, masses, k), X, masses)
+        found, log_likelihood = refined(_started(X, masses, k, ridge), X, masses, ridge=ridge)
         numbers = len(found) * (1 + d + d * (d + 1) // 2) - 1
         bic = numbers * np.log(size) - 2.0 * log_likelihood
         if bic >= least:
             break
         best, least = found, bic
-    return best if best is not None else _started(X, masses, 1)
+    return best if best is not None else _started(X, masses, 1, ridge)
 
 
 def refined(
-    mixture: WorkingMixture, X: FloatArray, masses: FloatArray | None, steps: int = _STEPS
+    mixture: WorkingMixture,
+    X: FloatArray,
+    masses: FloatArray | None,
+    steps: int = _STEPS,
+    ridge: FloatArray | None = None,
 ) -> tuple[WorkingMixture, float]:
     """The mixture after steps of EM on a sample, until they gain next to nothing, and its log-likelihood there.
 
-    Components that lose their rows are left out.
+    Components that lose their rows are left out. ``ridge`` is that of the sample, if it is known.
     """
-    ridge, again = _ridge(X, masses), True
+    ridge, again = _ridge(X, masses) if ridge is None else ridge, True
     while again:
         mixture, log_likelihood, again = mixture.climbed(X, masses, ridge, steps)
     return mixture, log_likelihood
 
 
-def _started(X: FloatArray, masses: FloatArray | None, k: int) -> WorkingMixture:
+def _started(X: FloatArray, masses: FloatArray | None, k: int, ridge: FloatArray) -> WorkingMixture:
     """The best of a few starts after a few steps.
 
     Rows are parted by k-means, along the direction in which they are least peaked (clusters that are narrow beside the spread of
@@ -156,7 +160,6 @@ def _started(X: FloatArray, masses: FloatArray | None, k: int) -> WorkingMixture
     narrow and a wide distribution in one place).
     """
     times = np.ones(len(X)) if masses is None else masses
-    ridge = _ridge(X, masses)
     if k == 1:
         return _of_parts(X, times[np.newaxis], ridge)
     z = WorkingNormal.of(*moments(X, times)).standard(X)
@@ -168,7 +171,7 @@ def _started(X: FloatArray, masses: FloatArray | None, k: int) -> WorkingMixture
         np.searchsorted(np.quantile(squares, 1.0 - 0.4 ** np.arange(1, k)), squares),
     ]
     parts = (times * (codes == np.arange(k)[:, np.newaxis]) for codes in starts)
-    tried = [refined(_of_parts(X, part, ridge), X, masses, _FIRST_STEPS) for part in parts]
+    tried = [refined(_of_parts(X, part, ridge), X, masses, _FIRST_STEPS, ridge) for part in parts]
     return max(tried, key=lambda found: found[1])[0]
 
 
