@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike
 from scipy.special import ndtri
 
 from fastkl._core.array_types import Floats, Params
+from fastkl.density.bootstrap import BootstrapFits, refits_summary
 from fastkl.density.contract import Density
 from fastkl.density.validation import as_generator, whole_number
 from fastkl.divergence.options import also_by_rng
@@ -280,7 +281,7 @@ class InferenceMembers(Density):
         *,
         n_resamples: int = 999,
         random_state: Any = None,
-    ) -> Params:
+    ) -> BootstrapFits:
         """Refits under random reweighting of the rows: the weighted likelihood bootstrap.
 
         Every refit multiplies the weights by independent exponential numbers, scaled to a mean of one. That has the
@@ -300,8 +301,9 @@ class InferenceMembers(Density):
 
         Returns
         -------
-        dict of arrays
-            Those with a standard error: arrays of shape (n_resamples, ...), one parameter after another.
+        BootstrapFits
+            A dict of those with a standard error: arrays of shape (n_resamples, ...), one parameter after another. Printed as a
+            table: estimate, standard deviation of the refits, and interval; a data frame by ``to_frame()``.
 
         Raises
         ------
@@ -314,7 +316,8 @@ class InferenceMembers(Density):
         doi:10.1111/j.2517-6161.1994.tb01956.x.
         """
         n_resamples = whole_number(n_resamples, "n_resamples")
-        return self.inference_.refits(X, sample_weight, n_resamples, as_generator(random_state))
+        refits = self.inference_.refits(X, sample_weight, n_resamples, as_generator(random_state))
+        return BootstrapFits(refits, refits_summary(self, refits, n_resamples))
 
 
 def _rows(X: Any) -> Any:
