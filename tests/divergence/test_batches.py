@@ -326,7 +326,7 @@ def test_names_that_a_file_has_twice_are_refused(tmp_path):
 def test_identifiers_in_files_are_not_merged(tmp_path, kind):
     """Beyond 2**53 neighbours are one number as float64, which no block of floats shows any more."""
     for name, first in (("p", 2**53), ("q", 2**53 + 1)):
-        frame = pd.DataFrame({"id": first + np.arange(50), "x": np.arange(50) / 7.0})
+        frame = pd.DataFrame({"id": first + np.arange(50), "x": np.arange(50) / 7.0 + (name == "q") / 3.0})
         path = tmp_path / f"{name}.{kind}"
         frame.to_csv(path, index=False) if kind == "csv" else frame.to_parquet(path)
     p, q = tmp_path / f"p.{kind}", tmp_path / f"q.{kind}"
