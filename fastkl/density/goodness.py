@@ -25,7 +25,7 @@ from fastkl.density.joint_goodness import JOINT, JointStatistics, bootstrap_stat
 from fastkl.density.p_value_doubts import ks_of_rounded, raise_or_warn_of_failed, warn_of_rounding
 from fastkl.density.validation import as_generator, of_positive_weight
 from fastkl.divergence import Estimate, kl_divergence
-from fastkl.divergence.options import also_by_rng
+from fastkl.divergence.options import one_seed
 from fastkl.rows.reading import look, refuse_not_finite
 from fastkl.rows.weights import read_weights
 
@@ -128,7 +128,6 @@ class GoodnessOfFit(Mapping[str, Floats]):
 class GoodnessMembers(Density):
     """The member that says how well a fitted density fits."""
 
-    @also_by_rng
     def goodness_of_fit(
         self,
         X: ArrayLike,
@@ -137,6 +136,7 @@ class GoodnessMembers(Density):
         statistic: str | Sequence[str] | None = None,
         n_bootstrap: int | None = None,
         random_state: Any = None,
+        rng: Any = None,
     ) -> GoodnessOfFit:
         r"""Distances between the rows and the fitted distribution, column by column or of whole rows, with p-values.
 
@@ -165,6 +165,8 @@ class GoodnessMembers(Density):
             asked for, each of which takes its time.
         random_state : int, RandomState, Generator or None, default=None
             A number gives the same p-values every time.
+        rng : int, Generator or None, default=None
+            In place of ``random_state``, as numpy and scipy name it; a number is that of `numpy.random.default_rng`.
 
         Returns
         -------
@@ -204,6 +206,7 @@ class GoodnessMembers(Density):
         >>> bool(report.p_values["ad"][0] > 0.05)
         True
         """
+        random_state = one_seed(random_state, rng)
         self._check_fitted()
         names = self._chosen_statistics(statistic)
         joint = [name for name in names if name in JOINT]

@@ -22,7 +22,7 @@ from fastkl._core.array_types import Floats, Params
 from fastkl.density.bootstrap import BootstrapFits, refits_summary
 from fastkl.density.contract import Density
 from fastkl.density.validation import as_generator, whole_number
-from fastkl.divergence.options import also_by_rng
+from fastkl.divergence.options import one_seed
 
 
 class Inference(ABC):
@@ -207,7 +207,6 @@ class InferenceMembers(Density):
         trace = self.inference_.effective_parameters(X, sample_weight)
         return float(2.0 * trace - 2.0 * self._scored(X, sample_weight)[0])
 
-    @also_by_rng
     def confidence_intervals(
         self,
         level: float = 0.95,
@@ -218,6 +217,7 @@ class InferenceMembers(Density):
         sample_weight: ArrayLike | None = None,
         n_resamples: int = 999,
         random_state: Any = None,
+        rng: Any = None,
     ) -> dict[str, Any]:
         """Confidence intervals of the estimated parameters.
 
@@ -243,6 +243,8 @@ class InferenceMembers(Density):
             Of the bootstrap.
         random_state : int, RandomState, Generator or None, default=None
             Of the bootstrap.
+        rng : int, Generator or None, default=None
+            In place of ``random_state``, as numpy and scipy name it; a number is that of `numpy.random.default_rng`.
 
         Returns
         -------
@@ -257,6 +259,7 @@ class InferenceMembers(Density):
         AttributeError
             If there is no fit whose errors are known.
         """
+        random_state = one_seed(random_state, rng)
         if not 0.0 < level < 1.0:
             raise ValueError(f"A confidence level lies between 0 and 1; {level!r} does not.")
         if method not in ("wald", "bootstrap"):
@@ -273,7 +276,6 @@ class InferenceMembers(Density):
         errors = inference.robust_standard_errors(X, sample_weight) if robust else inference.standard_errors()
         return inference.intervals(errors, float(ndtri(0.5 + 0.5 * level)))
 
-    @also_by_rng
     def bootstrap(
         self,
         X: ArrayLike,
@@ -281,6 +283,7 @@ class InferenceMembers(Density):
         *,
         n_resamples: int = 999,
         random_state: Any = None,
+        rng: Any = None,
     ) -> BootstrapFits:
         """Refits under random reweighting of the rows: the weighted likelihood bootstrap.
 
@@ -298,6 +301,8 @@ class InferenceMembers(Density):
             Number of refits; each costs what a fit costs.
         random_state : int, RandomState, Generator or None, default=None
             A number gives the same refits every time.
+        rng : int, Generator or None, default=None
+            In place of ``random_state``, as numpy and scipy name it; a number is that of `numpy.random.default_rng`.
 
         Returns
         -------
@@ -315,6 +320,7 @@ class InferenceMembers(Density):
         M. A. Newton, A. E. Raftery, "Approximate Bayesian inference with the weighted likelihood bootstrap", 1994,
         doi:10.1111/j.2517-6161.1994.tb01956.x.
         """
+        random_state = one_seed(random_state, rng)
         n_resamples = whole_number(n_resamples, "n_resamples")
         refits = self.inference_.refits(X, sample_weight, n_resamples, as_generator(random_state))
         return BootstrapFits(refits, refits_summary(self, refits, n_resamples))
