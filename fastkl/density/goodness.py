@@ -95,6 +95,29 @@ class GoodnessOfFit(Mapping[str, Floats]):
                 lines.append(f"{column.ljust(width)}  " + "  ".join(self._cell(name, j) for name in by_column))
         return "\n".join([*lines, *self._of_all()])
 
+    def to_frame(self) -> Any:
+        """The table as a pandas DataFrame.
+
+        Returns
+        -------
+        DataFrame
+            A row for each column and statistic: column, statistic, value and p_value (NaN without a bootstrap). Statistics of the
+            rows as a whole have an empty name of a column.
+
+        Raises
+        ------
+        ImportError
+            If pandas is not installed.
+        """
+        import pandas as pd
+
+        lines = []
+        for name, values in self.items():
+            columns = self.columns if name in STATISTICS else [""]
+            p_values = self.p_values.get(name, np.full(len(values), np.nan))
+            lines += [[*line] for line in zip(columns, [name] * len(values), values, p_values, strict=True)]
+        return pd.DataFrame(lines, columns=["column", "statistic", "value", "p_value"])
+
     def _of_all(self) -> list[str]:
         """What is said of the rows as a whole, and of the bootstrap."""
         lines = []
